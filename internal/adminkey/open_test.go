@@ -1,0 +1,180 @@
+package adminkey
+
+import (
+	"encoding/hex"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/nacl/secretbox"
+)
+
+// The instance and the secret that get-convex/convex-backend publishes for
+// development (crates/keybroker/dev), with the two keys that lie beside them.
+// The admin key has no "name|" before it; both are in the legacy scheme.
+const (
+	devInstance  = "carnitas"
+	devSecret    = "4361726e697461732c206c69746572616c6c79206d65616e696e6720226c6974"
+	devAdminKey  = "0135d8598650f8f5cb0f30c34ec2e2bb62793bc28717c8eb6fb577996d50be5f4281b59181095065c5d0f86a2c31ddbe9b597ec62b47ded69782cd"
+	devSystemKey = "carnitas|01ec1dc4339bc4a2c653e70016b1e1dea952bcfd707a0cd49c1bddcdfcd4d4a79bb2d6bdfa2f1493a1937cdb71e984c4a7"
+	// vectorKey was made with another implementation (Python's cryptography).
+	vectorKey = "carnitas|01000102030405060708090a0b00dc681e16abe0e4968eab3cf28694a51e9e19432e88fe47"
+)
+
+func TestOpenVector(t *testing.T) {
+	key, err := Open(devInstance, devSecret, vectorKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key.Instance != devInstance || key.Member != 0 || key.System || key.ReadOnly || key.Legacy {
+		t.Errorf("opened %+v", key)
+	}
+	if got := key.Issued.Unix(); got != 1750000000 {
+		t.Errorf("issued at %d", got)
+	}
+}
+
+func TestOpenDevelopmentKeys(t *testing.T) {
+	admin, err := Open(devInstance, devSecret, devAdminKey)
+	if err != nil {
+		t.Fatalf("admin key: %v", err)
+	}
+	if admin.System || admin.ReadOnly || !admin.Legacy || admin.Instance != devInstance {
+		t.Errorf("admin key opened as %+v", admin)
+	}
+	system, err := Open(devInstance, devSecret, devSystemKey)
+	if err != nil {
+		t.Fatalf("system key: %v", err)
+	}
+	if !system.System || !system.Legacy {
+		t.Errorf("system key opened as %+v", system)
+	}
+}
+
+func TestMintOpensAgain(t *testing.T) {
+	issued := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	tests := map[string]struct {
+		options []Option
+		want    Key
+		size    int // of the hexadecimal part
+	}{
+		"default":   {nil, Key{}, 74},
+		"read-only": {[]Option{ReadOnly()}, Key{ReadOnly: true}, 78},
+		"member":    {[]Option{Member(300)}, Key{Member: 300}, 76},
+		"system":    {[]Option{System()}, Key{System: true}, 74},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			key, err := Mint("tale_platform", devSecret, append(tt.options, IssuedAt(issued))...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, digits, _ := strings.Cut(key, "|")
+			if len(digits) != tt.size {
+				t.Errorf("the hexadecimal part has %d digits, want %d", len(digits), tt.size)
+			}
+			got, err := Open("tale_platform", devSecret, key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Member != tt.want.Member || got.System != tt.want.System || got.ReadOnly != tt.want.ReadOnly ||
+				got.Legacy || !got.Issued.Equal(issued) || got.Instance != "tale_platform" {
+				t.Errorf("opened %+v, want %+v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestMintedKeysDiffer(t *testing.T) {
+	first, err1 := Mint(devInstance, devSecret)
+	second, err2 := Mint(devInstance, devSecret)
+	if err1 != nil || err2 != nil || first == second {
+		t.Errorf("two keys are equal (%v, %v): the nonce repeats", err1, err2)
+	}
+}
+
+func TestLegacyRoundTrip(t *testing.T) {
+	m := message{issued: 1700000000, member: 7, readOnly: true}
+	key := devInstance + "|" + sealLegacy(t, m)
+	got, err := Open(devInstance, devSecret, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !got.Legacy || got.Member != 7 || !got.ReadOnly {
+		t.Errorf("opened %+v", got)
+	}
+}
+
+func TestOpenAcceptsPrefixAndActingUser(t *testing.T) {
+	const user = "eyJuYW1lIjoiQWRhIn0=" // {"name":"Ada"}
+	for name, key := range map[string]string{
+		"type prefix":         "prod:" + vectorKey,
+		"upper-case digits":   devInstance + "|" + strings.ToUpper(strings.TrimPrefix(vectorKey, devInstance+"|")),
+		"acting user":         vectorKey + ":" + user,
+		"prefix and user":     "dev:" + vectorKey + ":" + user,
+		"old key with a user": devAdminKey + ":" + user,
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := Open(devInstance, devSecret, key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := ""
+			if strings.HasSuffix(key, user) {
+				want = `{"name":"Ada"}`
+			}
+			if string(got.ActingUser) != want {
+				t.Errorf("acting user %q, want %q", got.ActingUser, want)
+			}
+		})
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	otherSecret := strings.Repeat("ab", 32)
+	foreign, err := Mint("other", devSecret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	noTime := devInstance + "|" + sealLegacy(t, message{})
+	for name, tt := range map[string]struct {
+		secret, key string
+		want        error
+	}{
+		"another secret":       {otherSecret, vectorKey, ErrInvalid},
+		"another instance":     {devSecret, foreign, ErrInvalid},
+		"renamed":              {devSecret, "other" + strings.TrimPrefix(vectorKey, devInstance), ErrInvalid},
+		"empty":                {devSecret, "", ErrInvalid},
+		"no hexadecimal":       {devSecret, devInstance + "|zz", ErrInvalid},
+		"odd digits":           {devSecret, vectorKey + "0", ErrInvalid},
+		"another version":      {devSecret, strings.Replace(vectorKey, "|01", "|02", 1), ErrInvalid},
+		"altered":              {devSecret, strings.Replace(vectorKey, "dc68", "dc69", 1), ErrInvalid},
+		"too short":            {devSecret, devInstance + "|01", ErrInvalid},
+		"no issue time":        {devSecret, noTime, ErrInvalid},
+		"user is not base64":   {devSecret, vectorKey + ":{}", ErrActingUser},
+		"user is not JSON":     {devSecret, vectorKey + ":QWRh", ErrActingUser},
+		"user of no key":       {devSecret, devInstance + "|:QWRh", ErrInvalid},
+		"old key, other name":  {devSecret, "other|" + devAdminKey, ErrInvalid},
+		"nameless, no name in": {devSecret, strings.TrimPrefix(devSystemKey, devInstance+"|"), ErrInvalid},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Open(devInstance, tt.secret, tt.key)
+			if !errors.Is(err, tt.want) {
+				t.Errorf("error %v, want %v", err, tt.want)
+			}
+		})
+	}
+}
+
+func sealLegacy(t *testing.T, m message) string {
+	t.Helper()
+	secret, err := ParseSecret(devSecret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nonce := [legacyNonceSize]byte([]byte("a nonce of 24 bytes here"))
+	key := [secretSize]byte(secret)
+	blob := append([]byte{blobVersion}, nonce[:]...)
+	return hex.EncodeToString(secretbox.Seal(blob, m.encode(), &nonce, &key))
+}
