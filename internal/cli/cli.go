@@ -1,0 +1,94 @@
+// Package cli gives every binary the same command line: --help everywhere, an
+// unknown command or flag is exit 64 with the list of what there is, and an
+// error is printed once. The commands themselves live with their services.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/version"
+)
+
+// Main runs the command line of the process and returns its exit code.
+func Main(root *cobra.Command) int {
+	prepare(root)
+	for _, command := range root.Commands() {
+		prepare(command)
+	}
+	err := root.ExecuteContext(context.Background())
+	var logged *loggedError
+	if err != nil && !errors.As(err, &logged) {
+		root.PrintErrf("%s: %v\n", root.Name(), err)
+	}
+	return exit.Code(err)
+}
+
+func prepare(command *cobra.Command) {
+	command.SilenceErrors, command.SilenceUsage = true, true
+	command.CompletionOptions.HiddenDefaultCmd = true
+	if command.Args == nil {
+		command.Args = noArgs
+	} else {
+		command.Args = usageArgs(command.Args)
+	}
+	command.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return exit.Errorf(exit.Usage, "%w; see '%s --help'", err, c.CommandPath())
+	})
+}
+
+func noArgs(command *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if !command.HasAvailableSubCommands() {
+		return exit.Errorf(exit.Usage, "%s takes no arguments, got %q", command.CommandPath(), args[0])
+	}
+	var names []string
+	for _, sub := range command.Commands() {
+		if sub.IsAvailableCommand() {
+			names = append(names, sub.Name())
+		}
+	}
+	return exit.Errorf(exit.Usage, "unknown command %q; the commands are: %s", args[0], strings.Join(names, ", "))
+}
+
+func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(command *cobra.Command, args []string) error {
+		if err := check(command, args); err != nil {
+			return exit.Errorf(exit.Usage, "%w; see '%s --help'", err, command.CommandPath())
+		}
+		return nil
+	}
+}
+
+type loggedError struct{ err error }
+
+func (e *loggedError) Error() string { return e.err.Error() }
+func (e *loggedError) Unwrap() error { return e.err }
+
+// Logged marks an error that its command has logged already, so that Main does
+// not print it again.
+func Logged(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &loggedError{err}
+}
+
+// VersionCommand is the command that prints the build's version.
+func VersionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		RunE: func(command *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(command.OutOrStdout(), version.String())
+			return err
+		},
+	}
+}

@@ -1,0 +1,151 @@
+package config_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/exit"
+)
+
+type Embedded struct {
+	Level string `env:"LEVEL" envDefault:"info" doc:"Log level."`
+}
+
+type settings struct {
+	Embedded
+	Shared  other
+	Port    int           `env:"PORT" envDefault:"3000" accept:"a port from 1 to 65535"`
+	Wait    time.Duration `env:"WAIT" envDefault:"120"`
+	Flag    bool          `env:"FLAG"`
+	Token   config.Secret `env:"TOKEN" secret:"true" accept:"any text"`
+	Age     config.Secret `env:"AGE" secret:"true" file:"false"`
+	AgeFile string        `env:"AGE_FILE"`
+	Addr    string        `env:"ADDR" envDefault:":9180" empty:"keep"`
+	Count   config.Secret `env:"COUNT" secret:"true"`
+}
+
+type other struct {
+	Name string `env:"NAME" envDefault:"tale"`
+}
+
+func (s *settings) Validate() config.Problems { return config.CheckPort("PORT", s.Port) }
+
+func load(t *testing.T, environ config.Environ) (settings, config.Problems) {
+	t.Helper()
+	var s settings
+	var problems config.Problems
+	if err := config.Load(&s, environ); err != nil && !errors.As(err, &problems) {
+		t.Fatalf("Load returned %T, want config.Problems", err)
+	}
+	return s, problems
+}
+
+func TestLoadDefaults(t *testing.T) {
+	s, problems := load(t, config.Environ{"PORT": "", "LEVEL": "debug"})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	if s.Port != 3000 || s.Wait != 2*time.Minute || s.Level != "debug" || s.Addr != ":9180" || s.Shared.Name != "tale" {
+		t.Errorf("got %+v", s)
+	}
+}
+
+func TestLoadKeepsEmptyWhereItIsAValue(t *testing.T) {
+	if s, _ := load(t, config.Environ{"ADDR": ""}); s.Addr != "" {
+		t.Errorf("ADDR = %q, want empty", s.Addr)
+	}
+}
+
+func TestLoadDurations(t *testing.T) {
+	for value, want := range map[string]time.Duration{"300": 5 * time.Minute, "5m": 5 * time.Minute, "0": 0, "1.5s": 1500 * time.Millisecond} {
+		if s, problems := load(t, config.Environ{"WAIT": value}); s.Wait != want || len(problems) > 0 {
+			t.Errorf("WAIT=%s: got %v, %v", value, s.Wait, problems)
+		}
+	}
+	for _, value := range []string{"-1", "5 m", "abc", "-3s", "1e3"} {
+		if _, problems := load(t, config.Environ{"WAIT": value}); len(problems) != 1 {
+			t.Errorf("WAIT=%s: got problems %v, want one", value, problems)
+		}
+	}
+}
+
+func TestLoadReportsAllProblemsAtOnce(t *testing.T) {
+	_, problems := load(t, config.Environ{"PORT": "x", "WAIT": "soon", "FLAG": "maybe"})
+	var names []string
+	for _, p := range problems {
+		names = append(names, p.Variable)
+	}
+	slices.Sort(names)
+	if !slices.Equal(names, []string{"FLAG", "PORT", "WAIT"}) {
+		t.Fatalf("problems of %v", names)
+	}
+	text := problems.Error()
+	for _, want := range []string{`PORT "x" is not a whole number; accepted: a port from 1 to 65535`, `WAIT "soon" is not a duration`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q not in %s", want, text)
+		}
+	}
+	if exit.Code(problems) != exit.Config {
+		t.Errorf("exit code %d", exit.Code(problems))
+	}
+}
+
+func TestLoadRunsValidate(t *testing.T) {
+	if _, problems := load(t, config.Environ{"PORT": "70000"}); len(problems) != 1 {
+		t.Errorf("got %v", problems)
+	}
+}
+
+func TestLoadSecretFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(" a=b \n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, problems := load(t, config.Environ{"TOKEN_FILE": file})
+	if s.Token.Reveal() != " a=b " || len(problems) > 0 {
+		t.Errorf("got %q, %v", s.Token.Reveal(), problems)
+	}
+	_, problems = load(t, config.Environ{"TOKEN_FILE": file, "TOKEN": "canary"})
+	if len(problems) != 1 || strings.Contains(problems.Error(), "canary") {
+		t.Errorf("both set: %v", problems)
+	}
+	if _, problems = load(t, config.Environ{"TOKEN_FILE": file + ".missing"}); len(problems) != 1 {
+		t.Errorf("missing file: %v", problems)
+	}
+}
+
+func TestLoadLeavesFileVariableThatMeansSomethingElse(t *testing.T) {
+	s, problems := load(t, config.Environ{"AGE": "x", "AGE_FILE": "/nowhere"})
+	if len(problems) > 0 || s.AgeFile != "/nowhere" {
+		t.Errorf("got %+v, %v", s, problems)
+	}
+}
+
+func TestSecretIsNeverShown(t *testing.T) {
+	s, _ := load(t, config.Environ{"TOKEN": "canary"})
+	for _, text := range []string{s.Token.String(), s.Token.GoString(), s.Token.LogValue().String()} {
+		if strings.Contains(text, "canary") {
+			t.Errorf("shown: %s", text)
+		}
+	}
+}
+
+func TestEnvironWithFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), ".env")
+	if err := os.WriteFile(file, []byte("A=file\nB=\"two words\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	environ, err := config.Environ{"A": "process"}.WithFile(file)
+	if err != nil || environ["A"] != "process" || environ["B"] != "two words" {
+		t.Errorf("got %v, %v", environ, err)
+	}
+	if _, err := (config.Environ{}).WithFile(file + ".missing"); exit.Code(err) != exit.Config {
+		t.Errorf("missing file: %v", err)
+	}
+}

@@ -1,0 +1,157 @@
+package logging
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+const consoleTime = "2006-01-02T15:04:05.000Z"
+
+// consoleHandler writes lines for people:
+//
+//	2026-01-31T10:00:00.000Z INFO  convex answers url=http://convex:3210 took=1.2s
+//	2026-01-31T10:00:01.000Z INFO  web | listening on port 3000
+type consoleHandler struct {
+	mu     *sync.Mutex
+	w      io.Writer
+	level  slog.Leveler
+	attrs  string // rendered already, each with a leading blank
+	child  string
+	groups string
+}
+
+func newConsoleHandler(w io.Writer, level slog.Leveler) *consoleHandler {
+	return &consoleHandler{mu: &sync.Mutex{}, w: w, level: level}
+}
+
+func (h *consoleHandler) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= h.level.Level()
+}
+
+func (h *consoleHandler) Handle(_ context.Context, r slog.Record) error {
+	buf := make([]byte, 0, 128+len(r.Message))
+	buf = r.Time.UTC().AppendFormat(buf, consoleTime)
+	buf = fmt.Appendf(buf, " %-5s ", r.Level.String())
+	child := h.child
+	var attrs []byte
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == ChildKey && h.groups == "" {
+			child = a.Value.String()
+			return true
+		}
+		attrs = appendAttr(attrs, h.groups, a)
+		return true
+	})
+	if child != "" {
+		buf = append(append(buf, child...), " | "...)
+	}
+	buf = appendPrintable(buf, r.Message)
+	buf = append(append(buf, h.attrs...), attrs...)
+	buf = append(buf, '\n')
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, err := h.w.Write(buf)
+	return err
+}
+
+func (h *consoleHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	next := *h
+	var rendered []byte
+	for _, a := range attrs {
+		if a.Key == ChildKey && h.groups == "" {
+			next.child = a.Value.String()
+			continue
+		}
+		rendered = appendAttr(rendered, h.groups, a)
+	}
+	next.attrs += string(rendered)
+	return &next
+}
+
+func (h *consoleHandler) WithGroup(name string) slog.Handler {
+	if name == "" {
+		return h
+	}
+	next := *h
+	next.groups += name + "."
+	return &next
+}
+
+func appendAttr(buf []byte, prefix string, a slog.Attr) []byte {
+	value := a.Value.Resolve()
+	if a.Equal(slog.Attr{}) {
+		return buf
+	}
+	if value.Kind() == slog.KindGroup {
+		if a.Key != "" {
+			prefix += a.Key + "."
+		}
+		for _, member := range value.Group() {
+			buf = appendAttr(buf, prefix, member)
+		}
+		return buf
+	}
+	buf = append(append(append(append(buf, ' '), prefix...), a.Key...), '=')
+	return appendValue(buf, value)
+}
+
+func appendValue(buf []byte, value slog.Value) []byte {
+	var text string
+	switch value.Kind() {
+	case slog.KindDuration:
+		text = roundDuration(value.Duration()).String()
+	case slog.KindTime:
+		text = value.Time().UTC().Format(consoleTime)
+	default:
+		text = value.String()
+	}
+	if text == "" || strings.ContainsFunc(text, needsQuotes) {
+		return strconv.AppendQuote(buf, text)
+	}
+	return append(buf, text...)
+}
+
+func needsQuotes(r rune) bool {
+	return r == '"' || unicode.IsSpace(r) || !unicode.IsPrint(r)
+}
+
+// roundDuration keeps about three digits: nobody reads nanoseconds in a log.
+func roundDuration(d time.Duration) time.Duration {
+	for _, unit := range []time.Duration{time.Second, time.Millisecond, time.Microsecond} {
+		if d >= unit {
+			return d.Round(unit / 100)
+		}
+	}
+	return d
+}
+
+// appendPrintable keeps a message on one line and free of terminal control
+// sequences, which a child's output may carry.
+func appendPrintable(buf []byte, text string) []byte {
+	if !slices.ContainsFunc([]byte(text), func(b byte) bool { return b < ' ' && b != '\t' || b >= 0x7f }) {
+		return append(buf, text...)
+	}
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRuneInString(text[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			buf = fmt.Appendf(buf, `\x%02x`, text[i])
+		case r == '\t' || unicode.IsPrint(r):
+			buf = append(buf, text[i:i+size]...)
+		default:
+			quoted := strconv.QuoteRune(r)
+			buf = append(buf, quoted[1:len(quoted)-1]...)
+		}
+		i += size
+	}
+	return buf
+}
