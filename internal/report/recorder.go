@@ -1,0 +1,117 @@
+package report
+
+import (
+	"encoding/json"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/atomicfile"
+)
+
+// Recorder keeps the report of one boot and writes it at every change. Its
+// methods may be called from several goroutines.
+type Recorder struct {
+	log  *slog.Logger
+	path string
+	now  func() time.Time
+
+	mu  sync.Mutex
+	doc Document
+	// broken stops the file, not the boot: one warning says so.
+	broken bool
+}
+
+// NewRecorder starts a report with all its stages pending. With an empty path
+// nothing is written to disk.
+func NewRecorder(log *slog.Logger, path, service, version string, stages ...string) *Recorder {
+	r := &Recorder{log: log, path: path, now: time.Now}
+	r.doc = Document{Service: service, Version: version, Started: r.now(), State: Running}
+	for _, name := range stages {
+		r.doc.Stages = append(r.doc.Stages, Stage{Name: name, State: Pending})
+	}
+	r.Update(func(*Document) {})
+	return r
+}
+
+// Update changes the document and writes it.
+func (r *Recorder) Update(change func(*Document)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change(&r.doc)
+	r.doc.Updated = r.now()
+	r.write()
+}
+
+// Begin marks a stage as running and returns the function that ends it. Ended
+// with an error, it is failed; a stage that was marked Skipped stays so.
+func (r *Recorder) Begin(name string) (end func(detail string, err error)) {
+	started := r.now()
+	r.stage(name, func(s *Stage) { s.State, s.Started = Running, &started })
+	return func(detail string, err error) {
+		r.stage(name, func(s *Stage) {
+			s.DurationMS = r.now().Sub(started).Milliseconds()
+			s.Detail = detail
+			switch {
+			case err != nil:
+				s.State = Failed
+			case s.State == Running:
+				s.State = Done
+			}
+		})
+	}
+}
+
+// Skip marks a stage as not needed.
+func (r *Recorder) Skip(name, why string) {
+	r.stage(name, func(s *Stage) { s.State, s.Detail = Skipped, why })
+}
+
+// Attempt counts one more try of a stage.
+func (r *Recorder) Attempt(name string) {
+	r.stage(name, func(s *Stage) { s.Attempts++ })
+}
+
+func (r *Recorder) stage(name string, change func(*Stage)) {
+	r.Update(func(d *Document) {
+		for i := range d.Stages {
+			if d.Stages[i].Name == name {
+				change(&d.Stages[i])
+				return
+			}
+		}
+		s := Stage{Name: name}
+		change(&s)
+		d.Stages = append(d.Stages, s)
+	})
+}
+
+// Snapshot returns a copy of the document that nobody changes any more.
+func (r *Recorder) Snapshot() Document {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var copied Document
+	// A round trip through JSON is the deep copy that cannot forget a field.
+	data, err := json.Marshal(r.doc)
+	if err == nil {
+		err = json.Unmarshal(data, &copied)
+	}
+	if err != nil {
+		r.log.Error("cannot copy the boot report", slog.Any("error", err))
+	}
+	return copied
+}
+
+func (r *Recorder) write() {
+	if r.path == "" || r.broken {
+		return
+	}
+	data, err := json.MarshalIndent(r.doc, "", "  ")
+	if err == nil {
+		err = atomicfile.Write(r.path, append(data, '\n'), 0o644)
+	}
+	if err != nil {
+		r.broken = true
+		r.log.Warn("cannot keep the boot report on disk; the status port still has it", slog.Any("error", err))
+	}
+}

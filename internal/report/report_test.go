@@ -1,0 +1,96 @@
+package report_test
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/report"
+)
+
+func read(t *testing.T, path string) report.Document {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc report.Document
+	if err := json.Unmarshal(data, &doc); err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+func TestRecorderWritesEveryChange(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "platform-report.json")
+	r := report.NewRecorder(logging.Discard(), path, "platform", "v1", "config", "wait", "serve")
+	if got := read(t, path).Stages[1].State; got != report.Pending {
+		t.Errorf("wait is %s at start", got)
+	}
+	endConfig := r.Begin("config")
+	if got := read(t, path).Stages[0].State; got != report.Running {
+		t.Errorf("config is %s while it runs", got)
+	}
+	endConfig("24 variables", nil)
+	r.Begin("wait")("", errors.New("refused"))
+	r.Skip("serve", "not asked for")
+	r.Attempt("wait")
+	doc := read(t, path)
+	if s := doc.Stages; s[0].State != report.Done || s[0].Detail != "24 variables" || s[1].State != report.Failed ||
+		s[1].Attempts != 1 || s[2].State != report.Skipped {
+		t.Errorf("stages %+v", s)
+	}
+	if snapshot := r.Snapshot(); len(snapshot.Stages) != 3 || snapshot.Service != "platform" {
+		t.Errorf("snapshot %+v", snapshot)
+	}
+}
+
+func TestRecorderSurvivesAnUnwritableFolder(t *testing.T) {
+	r := report.NewRecorder(logging.Discard(), filepath.Join(t.TempDir(), "missing", "r.json"), "platform", "v1", "config")
+	r.Begin("config")("", nil)
+	if got := r.Snapshot().Stages[0].State; got != report.Done {
+		t.Errorf("config is %s", got)
+	}
+}
+
+func TestFailureText(t *testing.T) {
+	f := report.Failure{
+		Stage: "start_push", Code: "InvalidModules", Status: 400, Message: strings.Repeat("line\n", 40),
+		Cause: "a module failed to load", Fix: []string{"look at line 3", "push again"},
+		Attempts: 2, ElapsedMS: 1234, ExitCode: 65, Changed: []string{"variables: synced"},
+	}
+	text := f.Text()
+	if lines := strings.Count(text, "\n") + 1; lines > 25 {
+		t.Errorf("%d lines", lines)
+	}
+	for _, want := range []string{"FAILED at start_push: InvalidModules (HTTP 400)", "cause    a module failed to load", "fix      look at line 3", "attempts 2, elapsed 1.2s, exit code 65", "variables: synced"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q not in\n%s", want, text)
+		}
+	}
+}
+
+func TestTerminationLog(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "termination-log")
+	f := report.Failure{Stage: "wait", Message: strings.Repeat("ü", 5000)}
+	if err := report.WriteTerminationLog(path, f); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); !os.IsNotExist(err) {
+		t.Fatal("the file was made although nobody wants it")
+	}
+	if err := os.WriteFile(path, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := report.WriteTerminationLog(path, f); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil || len(data) > 4096 || !strings.HasPrefix(string(data), "FAILED at wait") {
+		t.Errorf("%d bytes, %v", len(data), err)
+	}
+}

@@ -1,0 +1,103 @@
+package report
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+// terminationLogLimit is what Kubernetes keeps of a termination message, in bytes.
+const terminationLogLimit = 4096
+
+// Text is the failure for people: at most 25 lines that end with what to do.
+func (f Failure) Text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "FAILED at %s", f.Stage)
+	if f.Code != "" {
+		fmt.Fprintf(&b, ": %s", f.Code)
+	}
+	if f.Status != 0 {
+		fmt.Fprintf(&b, " (HTTP %d)", f.Status)
+	}
+	b.WriteString("\n")
+	writeLines(&b, "said", f.Message, 6)
+	writeLines(&b, "cause", f.Cause, 3)
+	for i, fix := range f.Fix {
+		label := "fix"
+		if i > 0 {
+			label = ""
+		}
+		if i == 6 {
+			break
+		}
+		writeLines(&b, label, fix, 2)
+	}
+	if len(f.Changed) > 0 {
+		writeLines(&b, "changed", strings.Join(f.Changed, "; "), 2)
+	}
+	writeLines(&b, "retry", f.retryText(), 1)
+	return strings.TrimRight(b.String(), "\n")
+}
+
+func (f Failure) retryText() string {
+	text := "no, the same input fails the same way"
+	if f.Retryable {
+		text = "no more in this run; it may pass when the container starts again"
+	}
+	if f.NextAttempt != nil {
+		text = "at " + f.NextAttempt.UTC().Format(time.TimeOnly) + " UTC"
+	}
+	var facts []string
+	if f.Attempts > 0 {
+		facts = append(facts, fmt.Sprintf("attempts %d", f.Attempts))
+	}
+	if f.ElapsedMS > 0 {
+		facts = append(facts, "elapsed "+(time.Duration(f.ElapsedMS)*time.Millisecond).Round(100*time.Millisecond).String())
+	}
+	if f.ExitCode != 0 {
+		facts = append(facts, fmt.Sprintf("exit code %d", f.ExitCode))
+	}
+	if len(facts) > 0 {
+		text += " (" + strings.Join(facts, ", ") + ")"
+	}
+	return text
+}
+
+// writeLines writes a labelled text, cut to a number of lines.
+func writeLines(b *strings.Builder, label, text string, most int) {
+	if text = strings.TrimSpace(text); text == "" {
+		return
+	}
+	lines := strings.Split(text, "\n")
+	if len(lines) > most {
+		lines = append(lines[:most-1], fmt.Sprintf("… %d more lines in the boot report", len(lines)-most+1))
+	}
+	for i, line := range lines {
+		if i > 0 {
+			label = ""
+		}
+		fmt.Fprintf(b, "  %-8s %s\n", label, line)
+	}
+}
+
+// WriteTerminationLog puts the failure where an orchestrator looks for the
+// reason of a container's death, if that file exists.
+func WriteTerminationLog(path string, f Failure) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
+	if os.IsNotExist(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("cannot write the termination log: %w", err)
+	}
+	text := f.Text() + "\n"
+	if len(text) > terminationLogLimit {
+		text = strings.ToValidUTF8(text[:terminationLogLimit-1], "") + "\n"
+	}
+	if _, err := file.WriteString(text); err != nil {
+		_ = file.Close()
+		return fmt.Errorf("cannot write the termination log: %w", err)
+	}
+	return file.Close()
+}
