@@ -1,0 +1,134 @@
+// Package netcause tells apart why a network request got no answer, so that a
+// wait that fails and a push that breaks off use the same words for it. It knows
+// nothing about what was asked or of whom.
+package netcause
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"syscall"
+)
+
+// Kind is the class of a transport failure.
+type Kind string
+
+// The kinds, in the words used in logs, reports and metrics.
+const (
+	None        Kind = ""            // no error
+	Canceled    Kind = "canceled"    // we stopped asking
+	DNS         Kind = "dns"         // the host name does not resolve
+	Refused     Kind = "refused"     // nothing listens on the port
+	Unreachable Kind = "unreachable" // no route to the host or network
+	Timeout     Kind = "timeout"     // no answer in time
+	Reset       Kind = "reset"       // the peer broke the connection
+	Closed      Kind = "closed"      // the peer closed it before the answer was complete
+	TLS         Kind = "tls"         // certificate or handshake
+	Protocol    Kind = "protocol"    // the peer does not speak HTTP on this port
+	Other       Kind = "other"
+)
+
+// Of classifies err, which may be any error of net, net/http or crypto/tls, and
+// explains it in half a sentence. A nil error is None without explanation. The
+// explanation contains at most a host name, never a URL.
+func Of(err error) (Kind, string) {
+	if err == nil {
+		return None, ""
+	}
+	for _, classify := range []func(error) (Kind, string){cancellation, resolution, security, connection, protocol} {
+		if kind, explanation := classify(err); kind != None {
+			return kind, explanation
+		}
+	}
+	return Other, err.Error()
+}
+
+func cancellation(err error) (Kind, string) {
+	if errors.Is(err, context.Canceled) {
+		return Canceled, "the request was canceled"
+	}
+	return None, ""
+}
+
+func resolution(err error) (Kind, string) {
+	var dns *net.DNSError
+	if !errors.As(err, &dns) {
+		return None, ""
+	}
+	switch {
+	case dns.IsNotFound:
+		return DNS, "the host name " + dns.Name + " does not resolve"
+	case dns.IsTimeout:
+		return DNS, "the name server did not answer in time about " + dns.Name
+	}
+	return DNS, "the name server failed on " + dns.Name
+}
+
+func security(err error) (Kind, string) {
+	var (
+		verification *tls.CertificateVerificationError
+		authority    x509.UnknownAuthorityError
+		hostname     x509.HostnameError
+		certificate  x509.CertificateInvalidError
+		alert        tls.AlertError
+		record       tls.RecordHeaderError
+	)
+	switch {
+	case errors.As(err, &authority):
+		return TLS, "the server's certificate is signed by an unknown authority"
+	case errors.As(err, &hostname):
+		return TLS, "the server's certificate is for another host name"
+	case errors.As(err, &certificate):
+		return TLS, "the server's certificate is not valid: " + certificate.Error()
+	case errors.As(err, &verification):
+		return TLS, "the server's certificate cannot be verified"
+	case errors.As(err, &alert):
+		return TLS, "the TLS handshake failed: " + alert.Error()
+	case errors.Is(err, http.ErrSchemeMismatch), errors.As(err, &record):
+		return TLS, "the server does not speak TLS on this port (http instead of https?)"
+	}
+	return None, ""
+}
+
+func connection(err error) (Kind, string) {
+	var timeout net.Error
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return Refused, "connection refused: nothing listens on that port"
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return Unreachable, "no route to the host"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNABORTED):
+		return Reset, "the server broke the connection"
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT),
+		errors.As(err, &timeout) && timeout.Timeout():
+		return Timeout, "no answer in time"
+	}
+	return None, ""
+}
+
+func protocol(err error) (Kind, string) {
+	var malformed *http.ProtocolError
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
+		return Closed, "the server closed the connection before the answer was complete"
+	case errors.As(err, &malformed), isMalformedResponse(err):
+		return Protocol, "the server does not speak HTTP on this port (https instead of http?)"
+	}
+	return None, ""
+}
+
+// isMalformedResponse finds the errors that net/http makes of a status line it
+// cannot read. Their types are not exported; the text is what there is.
+func isMalformedResponse(err error) bool {
+	for err != nil {
+		if text := err.Error(); len(text) > 14 && text[:14] == "malformed HTTP" {
+			return true
+		}
+		err = errors.Unwrap(err)
+	}
+	return false
+}

@@ -1,0 +1,143 @@
+package netcause_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/netcause"
+)
+
+// TestOfRealFailures makes each failure happen on loopback and classifies the
+// error that net/http really returns.
+func TestOfRealFailures(t *testing.T) {
+	for kind, url := range map[netcause.Kind]string{
+		netcause.Refused:  "http://" + freedAddress(t),
+		netcause.Closed:   "http://" + rawServer(t, func(c net.Conn) { readSome(c) }),
+		netcause.Reset:    "http://" + rawServer(t, reset),
+		netcause.Protocol: "http://" + rawServer(t, func(c net.Conn) { readSome(c); fmt.Fprint(c, "\x15\x03\x01\x00\x02\x02\x16") }),
+		netcause.Timeout:  "http://" + rawServer(t, func(c net.Conn) { io.Copy(io.Discard, c) }),
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			expect(t, get(t, http.DefaultTransport, url), kind)
+		})
+	}
+}
+
+func TestOfTruncatedBody(t *testing.T) {
+	address := rawServer(t, func(c net.Conn) {
+		readSome(c)
+		fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+	})
+	expect(t, get(t, http.DefaultTransport, "http://"+address), netcause.Closed)
+}
+
+func TestOfTLS(t *testing.T) {
+	secure := httptest.NewTLSServer(http.NotFoundHandler())
+	defer secure.Close()
+	plain := httptest.NewServer(http.NotFoundHandler())
+	defer plain.Close()
+	secure.Config.ErrorLog, plain.Config.ErrorLog = nil, nil
+	expect(t, get(t, http.DefaultTransport, secure.URL), netcause.TLS)
+	expect(t, get(t, http.DefaultTransport, "https"+plain.URL[len("http"):]), netcause.TLS)
+}
+
+func TestOfWrapped(t *testing.T) {
+	for name, tt := range map[string]struct {
+		err  error
+		want netcause.Kind
+	}{
+		"nil":            {nil, netcause.None},
+		"not found":      {&net.DNSError{Name: "convex", IsNotFound: true}, netcause.DNS},
+		"server failure": {&net.DNSError{Name: "convex", IsTemporary: true}, netcause.DNS},
+		"slow resolver":  {&net.DNSError{Name: "convex", IsTimeout: true}, netcause.DNS},
+		"no route":       {syscall.EHOSTUNREACH, netcause.Unreachable},
+		"broken pipe":    {syscall.EPIPE, netcause.Reset},
+		"canceled":       {context.Canceled, netcause.Canceled},
+		"deadline":       {context.DeadlineExceeded, netcause.Timeout},
+		"unknown":        {errors.New("moon phase"), netcause.Other},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if tt.err != nil {
+				tt.err = fmt.Errorf("cannot ask: %w", tt.err)
+			}
+			expect(t, tt.err, tt.want)
+		})
+	}
+}
+
+func expect(t *testing.T, err error, want netcause.Kind) {
+	t.Helper()
+	kind, explanation := netcause.Of(err)
+	if kind != want {
+		t.Errorf("Of(%v) = %q (%s), want %q", err, kind, explanation, want)
+	}
+	if (explanation == "") != (err == nil) {
+		t.Errorf("explanation %q for %v", explanation, err)
+	}
+}
+
+func get(t *testing.T, transport http.RoundTripper, url string) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	_, err = io.Copy(io.Discard, response.Body)
+	return err
+}
+
+func freedAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// rawServer handles each connection with serve and then closes it.
+func rawServer(t *testing.T, serve func(net.Conn)) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				serve(conn)
+			}()
+		}
+	}()
+	return listener.Addr().String()
+}
+
+func readSome(c net.Conn) { c.Read(make([]byte, 4096)) }
+
+// reset closes with data unread and lingering off, which sends RST.
+func reset(c net.Conn) {
+	readSome(c)
+	c.(*net.TCPConn).SetLinger(0)
+}
