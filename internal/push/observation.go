@@ -1,0 +1,87 @@
+package push
+
+import (
+	"errors"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/netcause"
+)
+
+// Condition is a way to fail that no error code expresses: a result inside a 200
+// answer, a limit of ours, a process.
+type Condition string
+
+// The conditions.
+const (
+	// ConditionSchemaFailed: wait_for_schema answered "failed", a document
+	// contradicts the schema.
+	ConditionSchemaFailed Condition = "schema_failed"
+	// ConditionSchemaRace: wait_for_schema answered "raceDetected", another push
+	// replaced the schema.
+	ConditionSchemaRace Condition = "schema_race"
+	// ConditionStageTimeout: the stage exceeded CONVEX_DEPLOY_TIMEOUT.
+	ConditionStageTimeout Condition = "stage_timeout"
+	// ConditionStalled: the indexes made no progress for CONVEX_DEPLOY_TIMEOUT.
+	ConditionStalled Condition = "stalled"
+	// ConditionDeployMax: the indexes still made progress at CONVEX_DEPLOY_MAX.
+	ConditionDeployMax Condition = "deploy_max"
+	// ConditionUnexpectedAnswer: 2xx, but not what this stage answers.
+	ConditionUnexpectedAnswer Condition = "unexpected_answer"
+	// ConditionRequestUnusable: the prebuilt push request is missing or unusable.
+	ConditionRequestUnusable Condition = "request_unusable"
+	// ConditionCLINotFound: there is no convex CLI, or no runtime for it.
+	ConditionCLINotFound Condition = "cli_not_found"
+	// ConditionCLINotExecutable: it exists but cannot be executed.
+	ConditionCLINotExecutable Condition = "cli_not_executable"
+	// ConditionCLIFailed: the CLI ended with an error, and no request of it failed.
+	ConditionCLIFailed Condition = "cli_failed"
+	// ConditionCLIKilled: a signal that was not ours ended the CLI.
+	ConditionCLIKilled Condition = "cli_killed"
+	// ConditionVariableLimit: a variable exceeds a limit of the backend and was not
+	// sent.
+	ConditionVariableLimit Condition = "variable_limit"
+	// ConditionNotConfirmed: the variables read back differ from those written.
+	ConditionNotConfirmed Condition = "not_confirmed"
+)
+
+// Observation is what is known about one failed attempt. All of it are facts from
+// the wire or about a process of ours; nothing is guessed from printed text. The
+// texts must not contain secrets.
+type Observation struct {
+	Stage     Stage
+	Status    int           // HTTP status; 0: no answer
+	Code      string        // the backend's short code
+	Message   string        // the backend's words, or the CLI's last lines
+	Transport netcause.Kind // why there is no answer; netcause.None otherwise
+	Reason    string        // Transport explained in half a sentence
+	Condition Condition
+	Component string        // of ConditionSchemaFailed; "" is the app itself
+	Table     string        // of ConditionSchemaFailed; may be unknown
+	Progress  Progress      // the last one seen in wait_for_schema
+	Limit     time.Duration // the limit that ran out, where one did
+}
+
+// Progress is how far wait_for_schema has come, summed over all components.
+type Progress struct {
+	IndexesComplete int  `json:"indexes_complete"`
+	IndexesTotal    int  `json:"indexes_total"`
+	SchemaValidated bool `json:"schema_validated"`
+}
+
+// Observe makes an observation of an error that a request of the given stage
+// returned: an APIError, a TransportError, or anything that net/http returns.
+func Observe(stage Stage, err error) Observation {
+	o := Observation{Stage: stage}
+	var answer *APIError
+	if errors.As(err, &answer) {
+		o.Status, o.Code, o.Message = answer.Status, answer.Code, answer.Message
+		return o
+	}
+	var transport *TransportError
+	if errors.As(err, &transport) {
+		o.Transport, o.Reason = transport.Kind, transport.Explanation
+		return o
+	}
+	o.Transport, o.Reason = netcause.Of(err)
+	return o
+}
