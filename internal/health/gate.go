@@ -1,0 +1,30 @@
+package health
+
+import "sync"
+
+// Gate is a yes or no with the reason for the no, read by probes and changed
+// by the service. The zero Gate is closed.
+type Gate struct {
+	mu     sync.RWMutex
+	open   bool
+	reason string
+}
+
+// Open makes the gate answer yes.
+func (g *Gate) Open() { g.set(true, "") }
+
+// Close makes the gate answer no, for the given reason.
+func (g *Gate) Close(reason string) { g.set(false, reason) }
+
+// State returns the answer and, for a no, its reason.
+func (g *Gate) State() (open bool, reason string) {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	return g.open, g.reason
+}
+
+func (g *Gate) set(open bool, reason string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.open, g.reason = open, reason
+}

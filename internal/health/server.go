@@ -1,0 +1,112 @@
+package health
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+)
+
+// Endpoints are what the status port answers from.
+type Endpoints struct {
+	// Ready answers /readyz: the service takes traffic.
+	Ready *Gate
+	// Started answers /startupz: the boot is over. It stays yes while draining.
+	Started *Gate
+	// Status answers /status with a JSON document.
+	Status func() any
+	// Metrics answers /metrics.
+	Metrics http.Handler
+}
+
+// Server is the status port.
+type Server struct {
+	log  *slog.Logger
+	http *http.Server
+	done chan struct{}
+	addr net.Addr
+}
+
+// Listen opens the status port and answers on it until Close. An address that
+// cannot be listened on is a configuration error (exit code 78).
+func Listen(log *slog.Logger, address string, endpoints Endpoints) (*Server, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, exit.Errorf(exit.Config, "cannot open the status port STATUS_ADDR=%s: %w; choose a free address, or set it empty to turn the port off", address, err)
+	}
+	s := &Server{log: log, done: make(chan struct{}), addr: listener.Addr()}
+	s.http = &http.Server{
+		Handler:           endpoints.handler(),
+		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       time.Minute,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	go s.serve(listener)
+	return s, nil
+}
+
+// Addr is the address the port really has, also when :0 was asked for.
+func (s *Server) Addr() string { return s.addr.String() }
+
+func (s *Server) serve(listener net.Listener) {
+	defer close(s.done)
+	if err := s.http.Serve(listener); err != nil && err != http.ErrServerClosed {
+		s.log.Error("the status port broke; the service goes on", "error", err)
+	}
+}
+
+// Close shuts the port and waits until it is shut. A nil Server is closed.
+func (s *Server) Close() {
+	if s == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := s.http.Shutdown(ctx); err != nil {
+		_ = s.http.Close()
+	}
+	<-s.done
+}
+
+func (e Endpoints) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { answer(w, true, "") })
+	mux.HandleFunc("GET /readyz", gateHandler(e.Ready))
+	mux.HandleFunc("GET /startupz", gateHandler(e.Started))
+	mux.HandleFunc("GET /status", e.serveStatus)
+	if e.Metrics != nil {
+		mux.Handle("GET /metrics", e.Metrics)
+	}
+	return mux
+}
+
+func (e Endpoints) serveStatus(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	// The only error left here is a reader that went away.
+	_ = encoder.Encode(e.Status())
+}
+
+func gateHandler(g *Gate) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		open, reason := g.State()
+		answer(w, open, reason)
+	}
+}
+
+func answer(w http.ResponseWriter, ok bool, reason string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	if !ok {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = fmt.Fprintf(w, "no: %s\n", reason)
+		return
+	}
+	_, _ = fmt.Fprintln(w, "ok")
+}

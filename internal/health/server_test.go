@@ -1,0 +1,98 @@
+package health_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/logging"
+)
+
+func get(t *testing.T, url string) (int, string) {
+	t.Helper()
+	response, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(body)
+}
+
+func TestStatusPort(t *testing.T) {
+	var ready, started health.Gate
+	ready.Close("stage deploy")
+	server, err := health.Listen(logging.Discard(), "127.0.0.1:0", health.Endpoints{
+		Ready: &ready, Started: &started, Status: func() any { return map[string]string{"stage": "deploy"} },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	base := "http://" + server.Addr()
+	if code, _ := get(t, base+"/livez"); code != http.StatusOK {
+		t.Errorf("/livez %d", code)
+	}
+	if code, body := get(t, base+"/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, "stage deploy") {
+		t.Errorf("/readyz %d %q", code, body)
+	}
+	_, err = health.Check(t.Context(), server.Addr(), health.Markers{})
+	if err == nil || err.Error() != "not ready: stage deploy" {
+		t.Errorf("check: %v", err)
+	}
+	ready.Open()
+	started.Open()
+	if code, _ := get(t, base+"/startupz"); code != http.StatusOK {
+		t.Errorf("/startupz %d", code)
+	}
+	if line, err := health.Check(t.Context(), server.Addr(), health.Markers{}); err != nil || line != "ready" {
+		t.Errorf("check: %q %v", line, err)
+	}
+	var status map[string]string
+	if _, body := get(t, base+"/status"); json.Unmarshal([]byte(body), &status) != nil || status["stage"] != "deploy" {
+		t.Errorf("/status %q", body)
+	}
+	if _, err := health.Listen(logging.Discard(), server.Addr(), health.Endpoints{Ready: &ready, Started: &started}); exit.Code(err) != exit.Config {
+		t.Errorf("a taken port: %v", err)
+	}
+}
+
+func TestMarkers(t *testing.T) {
+	dir := t.TempDir()
+	m := health.NewMarkers(dir, "platform")
+	steps := []struct {
+		do    func() error
+		ready bool
+	}{
+		{m.Clear, false},
+		{func() error { return m.SetReady(true) }, true},
+		{func() error { return m.SetReady(false) }, false},
+		{func() error { return m.SetReady(true) }, true},
+		{m.ShuttingDown, false},
+		{m.Clear, false},
+	}
+	for i, step := range steps {
+		if err := step.do(); err != nil || m.Ready() != step.ready {
+			t.Errorf("step %d: ready %t, %v", i, m.Ready(), err)
+		}
+		_, err := health.Check(t.Context(), "", m)
+		if (err == nil) != step.ready {
+			t.Errorf("step %d: check by marker: %v", i, err)
+		}
+	}
+}
+
+func TestLocalAddr(t *testing.T) {
+	for listen, want := range map[string]string{":9180": "127.0.0.1:9180", "0.0.0.0:1": "127.0.0.1:1", "[::]:1": "127.0.0.1:1", "10.0.0.1:1": "10.0.0.1:1"} {
+		if got := health.LocalAddr(listen); got != want {
+			t.Errorf("%s: %s, want %s", listen, got, want)
+		}
+	}
+}

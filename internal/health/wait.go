@@ -1,0 +1,133 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/netcause"
+)
+
+const (
+	firstPause = 20 * time.Millisecond
+	longPause  = time.Second
+	// remindEvery is how often a wait that nothing new happened to is logged.
+	remindEvery = 10 * time.Second
+	// defaultTryLimit bounds one probe, so that a host that swallows packets
+	// costs seconds and not the whole deadline.
+	defaultTryLimit = 3 * time.Second
+)
+
+// Wait is a wait for one dependency: probe at once, then with growing pauses,
+// until it answers or the deadline passes.
+type Wait struct {
+	// What is waited for, with its address: "convex at http://convex:3210".
+	What string
+	// Timeout is the deadline for all probes together.
+	Timeout time.Duration
+	// Variable is the setting that raises the deadline.
+	Variable string
+	// TryLimit bounds one probe; 0 means 3 s.
+	TryLimit time.Duration
+	// OnAttempt is told about each probe, if set.
+	OnAttempt func(n int)
+}
+
+// permanent marks a probe error that no waiting will cure.
+type permanent struct{ error }
+
+func (p permanent) Unwrap() error { return p.error }
+
+// Permanent marks a probe's error as one that ends the wait at once.
+func Permanent(err error) error { return permanent{err} }
+
+// Until probes until probe returns nil. The error says how long and how often
+// it tried and what the last probe said, and stands for exit code 69, unless
+// the probe attached another code to a Permanent error. A cancelled ctx is
+// returned as its own error.
+func (w Wait) Until(ctx context.Context, log *slog.Logger, probe func(context.Context) error) error {
+	started := time.Now()
+	deadline, cancel := context.WithTimeout(ctx, w.Timeout)
+	defer cancel()
+	pauses := backoff.NewExponentialBackOff(backoff.WithInitialInterval(firstPause),
+		backoff.WithMaxInterval(longPause), backoff.WithMaxElapsedTime(0))
+	progress := progressLog{log: log, what: w.What}
+	var last error
+	for attempt := 1; ; attempt++ {
+		if w.OnAttempt != nil {
+			w.OnAttempt(attempt)
+		}
+		err := w.try(deadline, probe)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("cannot wait for %s: %w", w.What, context.Cause(ctx))
+		}
+		var end permanent
+		if errors.As(err, &end) {
+			return fmt.Errorf("cannot use %s: %w", w.What, end.error)
+		}
+		// A probe that only the deadline cut short says nothing new.
+		if deadline.Err() == nil || last == nil {
+			last = err
+		}
+		progress.tell(last, attempt)
+		select {
+		case <-deadline.Done():
+			if ctx.Err() != nil {
+				return fmt.Errorf("cannot wait for %s: %w", w.What, context.Cause(ctx))
+			}
+			return w.giveUp(time.Since(started), attempt, last)
+		case <-time.After(pauses.NextBackOff()):
+		}
+	}
+}
+
+func (w Wait) try(ctx context.Context, probe func(context.Context) error) error {
+	limit := w.TryLimit
+	if limit == 0 {
+		limit = defaultTryLimit
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return probe(ctx)
+}
+
+func (w Wait) giveUp(elapsed time.Duration, attempts int, last error) error {
+	return exit.Errorf(exit.Unavailable, "cannot reach %s: gave up after %s and %d attempts, the last said: %s; raise %s (now %s) if it only needs longer",
+		w.What, elapsed.Round(100*time.Millisecond), attempts, Reason(last), w.Variable, w.Timeout)
+}
+
+// Reason explains a probe's error in half a sentence: what kind of silence it
+// was, or the answer that was not the right one.
+func Reason(err error) string {
+	kind, explanation := netcause.Of(err)
+	if kind == netcause.Other || kind == netcause.None {
+		return fmt.Sprint(err)
+	}
+	return fmt.Sprintf("%s (%s)", explanation, kind)
+}
+
+// progressLog tells about a wait when its reason changes, and now and then.
+type progressLog struct {
+	log    *slog.Logger
+	what   string
+	reason string
+	told   time.Time
+}
+
+func (p *progressLog) tell(err error, attempt int) {
+	reason := Reason(err)
+	if reason == p.reason && time.Since(p.told) < remindEvery {
+		p.log.Debug("still waiting for "+p.what, "attempt", attempt, "reason", reason)
+		return
+	}
+	p.reason, p.told = reason, time.Now()
+	p.log.Info("waiting for "+p.what, "attempt", attempt, "reason", reason)
+}
