@@ -1,0 +1,38 @@
+# Every target has a one-line help after ##; `make help` lists them.
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# Caddy's own release tags: certificate stores we do not use stay out of the binary.
+TAGS     := nobadger,nomysql,nopgx
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  := -s -w -X github.com/tale-project/tale-runtime/internal/version.release=$(VERSION)
+BINARIES := platform-entrypoint convex-entrypoint proxy convex-sim demo
+APP      ?= examples/guestbook
+ONCE     ?=
+
+.PHONY: help build demo test lint bench clean docs push-request
+
+help: ## List the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
+
+build: ## Build all binaries into bin/
+	CGO_ENABLED=0 go build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o bin/ $(addprefix ./cmd/,$(BINARIES))
+
+demo: build ## Run the whole stack on loopback (ONCE=1: check it and exit)
+	bin/demo --app $(APP) $(if $(ONCE),--once)
+
+test: ## Run all Go tests with the race detector
+	go test -race -tags $(TAGS) ./...
+
+lint: ## Check formatting, vet and the linters of .golangci.yml
+	go tool -modfile=tools/go.mod golangci-lint run
+
+docs: ## Generate the documentation that is made from code
+	go run -tags $(TAGS) ./internal/docs/generate
+
+push-request: ## Write the push request of APP for the native driver
+	cd $(APP) && npm run --silent push-request
+
+clean: ## Remove what the other targets made
+	rm -rf bin .demo
