@@ -77,6 +77,16 @@ func Observe(stage Stage, err error) Observation {
 		o.Status, o.Code, o.Message = answer.Status, answer.Code, answer.Message
 		return o
 	}
+	var unexpected *UnexpectedAnswerError
+	if errors.As(err, &unexpected) {
+		o.Condition, o.Message = ConditionUnexpectedAnswer, unexpected.Problem
+		return o
+	}
+	var tooLarge *EnvTooLargeError
+	if errors.As(err, &tooLarge) {
+		o.Condition, o.Message = ConditionVariableLimit, tooLarge.Error()
+		return o
+	}
 	var transport *TransportError
 	if errors.As(err, &transport) {
 		o.Transport, o.Reason = transport.Kind, transport.Explanation
