@@ -1,0 +1,109 @@
+package platform
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/logging"
+)
+
+// Settings are the variables that the platform container reads.
+type Settings struct {
+	logging.Settings
+	Backend BackendSettings
+	Deploy  DeploySettings
+	Web     WebSettings
+	Runtime RuntimeSettings
+	Pushed  VariableSettings
+}
+
+// BackendSettings say which Convex backend to use, and how to prove who we are.
+type BackendSettings struct {
+	ConvexURL      string        `env:"CONVEX_URL" envDefault:"http://convex:3210" doc:"Where the Convex backend answers." accept:"an absolute URL such as http://convex:3210"`
+	WaitTimeout    time.Duration `env:"CONVEX_WAIT_TIMEOUT" envDefault:"120" doc:"How long a boot waits for the backend."`
+	InstanceName   string        `env:"INSTANCE_NAME" envDefault:"tale_platform" doc:"Name of the Convex instance; the admin key is bound to it." accept:"a name without ':' and '|'"`
+	InstanceSecret config.Secret `env:"INSTANCE_SECRET" secret:"true" doc:"Secret of the Convex instance (required). The same in both containers." accept:"exactly 64 hex digits; make one with: openssl rand -hex 32"`
+}
+
+// DeploySettings say how the functions are pushed.
+type DeploySettings struct {
+	Driver         string        `env:"CONVEX_DEPLOY_DRIVER" envDefault:"auto" doc:"What pushes the functions: native (from a prepared request), cli (the app's convex CLI), auto (native where a request exists)." accept:"auto, native, cli"`
+	PushRequest    string        `env:"CONVEX_PUSH_REQUEST" envDefault:"/app/push-request.json" doc:"The push request that the image build prepared."`
+	CLI            string        `env:"CONVEX_CLI" doc:"Command of the convex CLI; by default the app's own node_modules/.bin/convex, run by bun or node."`
+	AppDir         string        `env:"CONVEX_APP_DIR" envDefault:"/app" doc:"Folder of the app: package.json, convex/ and the web server."`
+	Timeout        time.Duration `env:"CONVEX_DEPLOY_TIMEOUT" envDefault:"300" doc:"Limit of one push. While indexes are built it counts the time without progress."`
+	Max            time.Duration `env:"CONVEX_DEPLOY_MAX" envDefault:"30m" doc:"Hard limit of one push, index building included."`
+	Attempts       int           `env:"CONVEX_DEPLOY_ATTEMPTS" envDefault:"4" doc:"How often a push is tried when it fails for a passing reason." accept:"a whole number from 1"`
+	ForcePush      bool          `env:"CONVEX_FORCE_PUSH" envDefault:"false" doc:"Push even when the backend already has everything."`
+	RunAfterDeploy string        `env:"CONVEX_RUN_AFTER_DEPLOY" doc:"Function to run after a deploy, for example migrations:runAll. Its failure is reported and not fatal." accept:"module:function"`
+	EnvSyncExtra   []string      `env:"CONVEX_ENV_SYNC_EXTRA" doc:"Names of further variables to push, comma separated." accept:"variable names, comma separated"`
+}
+
+// WebSettings say how the web server runs and stops.
+type WebSettings struct {
+	Command string        `env:"WEB_COMMAND" envDefault:"bun server.ts" doc:"Command of the web server, run in CONVEX_APP_DIR without a shell."`
+	Port    int           `env:"PORT" envDefault:"3000" doc:"Port the web server listens on." accept:"a port from 1 to 65535"`
+	Drain   time.Duration `env:"SHUTDOWN_DRAIN_SECONDS" envDefault:"6" doc:"How long the web server keeps serving after a stop was asked for, so that the proxy moves away first."`
+	Timeout time.Duration `env:"SHUTDOWN_TIMEOUT_SECONDS" envDefault:"30" doc:"How long the web server may take to end after SIGTERM; then it is killed."`
+}
+
+// RuntimeSettings are about the entrypoint itself.
+type RuntimeSettings struct {
+	RunDir     string `env:"TALE_RUN_DIR" envDefault:"/tmp" doc:"Folder of the marker files and the boot report; must be writable."`
+	StatusAddr string `env:"STATUS_ADDR" envDefault:":9180" empty:"keep" doc:"Address of the status port; empty turns it off." accept:"host:port or :port; empty turns it off"`
+	Version    string `env:"TALE_VERSION" doc:"Version of the application, for reports."`
+}
+
+const reportFile = "platform-report.json"
+
+// Load reads the settings; the error lists every problem.
+func Load(environ config.Environ) (*Settings, error) {
+	settings := &Settings{}
+	err := config.Load(settings, environ)
+	settings.normalize()
+	return settings, err
+}
+
+func (s *Settings) normalize() {
+	s.Backend.ConvexURL = strings.TrimRight(strings.TrimSpace(s.Backend.ConvexURL), "/")
+	for i, name := range s.Deploy.EnvSyncExtra {
+		s.Deploy.EnvSyncExtra[i] = strings.TrimSpace(name)
+	}
+	s.Deploy.EnvSyncExtra = slices.DeleteFunc(s.Deploy.EnvSyncExtra, func(name string) bool { return name == "" })
+}
+
+// Validate checks what types alone cannot.
+func (s *Settings) Validate() config.Problems {
+	problems := s.Settings.Validate()
+	problems = append(problems, config.CheckHTTPURL("CONVEX_URL", strings.TrimSpace(s.Backend.ConvexURL))...)
+	problems = append(problems, config.CheckInstanceSecret("INSTANCE_SECRET", s.Backend.InstanceSecret)...)
+	problems = append(problems, s.Backend.checkInstanceName()...)
+	problems = append(problems, s.Deploy.check()...)
+	problems = append(problems, config.CheckPort("PORT", s.Web.Port)...)
+	problems = append(problems, config.CheckListenAddress("STATUS_ADDR", s.Runtime.StatusAddr)...)
+	return append(problems, s.Pushed.check()...)
+}
+
+func (b BackendSettings) checkInstanceName() config.Problems {
+	if b.InstanceName != "" && !strings.ContainsAny(b.InstanceName, ":|") {
+		return nil
+	}
+	return config.Problems{{Variable: "INSTANCE_NAME", Wrong: fmt.Sprintf("%q has a character that admin keys use as a separator", b.InstanceName), Accepted: "a name without ':' and '|'"}}
+}
+
+func (d DeploySettings) check() config.Problems {
+	problems := config.CheckOneOf("CONVEX_DEPLOY_DRIVER", d.Driver, "auto", "native", "cli")
+	if d.Attempts < 1 {
+		problems = append(problems, config.Problem{Variable: "CONVEX_DEPLOY_ATTEMPTS", Wrong: fmt.Sprintf("%d is too small", d.Attempts), Accepted: "a whole number from 1"})
+	}
+	if d.Max < d.Timeout {
+		problems = append(problems, config.Problem{Variable: "CONVEX_DEPLOY_MAX", Wrong: fmt.Sprintf("%s is shorter than CONVEX_DEPLOY_TIMEOUT (%s)", d.Max, d.Timeout), Accepted: "at least CONVEX_DEPLOY_TIMEOUT"})
+	}
+	return problems
+}
+
+func (r RuntimeSettings) reportPath() string { return filepath.Join(r.RunDir, reportFile) }

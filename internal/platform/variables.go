@@ -1,0 +1,156 @@
+package platform
+
+import (
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+)
+
+// Kind is what a pushed variable holds.
+type Kind string
+
+// The kinds of pushed variables.
+const (
+	KindSecret Kind = "secret"
+	KindURL    Kind = "URL"
+	KindPath   Kind = "path" // inside the convex container
+	KindPlain  Kind = "plain"
+)
+
+// Variable is one variable of the deployment that this service owns: it is set
+// when there is a value and removed when there is none.
+type Variable struct {
+	Name  string
+	Kind  Kind
+	Value func(VariableSettings) string
+}
+
+// Variables is the table of everything that is pushed. Values are sacred bytes:
+// what the environment holds arrives exactly, unless the row says otherwise.
+func Variables() []Variable {
+	return []Variable{
+		{"BETTER_AUTH_SECRET", KindSecret, func(s VariableSettings) string { return s.BetterAuthSecret.Reveal() }},
+		{"ENCRYPTION_SECRET_HEX", KindSecret, func(s VariableSettings) string { return s.EncryptionSecretHex.Reveal() }},
+		{"AUTH_MICROSOFT_ENTRA_ID_SECRET", KindSecret, func(s VariableSettings) string { return s.EntraSecret.Reveal() }},
+		{"TRUSTED_HEADERS_INTERNAL_SECRET", KindSecret, func(s VariableSettings) string { return s.TrustedHeadersSecret.Reveal() }},
+		{"SOPS_AGE_KEY", KindSecret, func(s VariableSettings) string { return s.SopsAgeKey.Reveal() }},
+		{"POSTGRES_URL", KindSecret, VariableSettings.postgresURL},
+		{"RAG_DATABASE_URL", KindSecret, VariableSettings.ragDatabaseURL},
+		{"SITE_URL", KindURL, func(s VariableSettings) string { return strings.TrimSpace(s.SiteURL) }},
+		{"CRAWLER_URL", KindURL, func(s VariableSettings) string { return s.CrawlerURL }},
+		{"RAG_URL", KindURL, func(s VariableSettings) string { return s.RagURL }},
+		{"SEARCH_SERVICE_URL", KindURL, func(s VariableSettings) string { return s.SearchServiceURL }},
+		{"OPERATOR_URL", KindURL, func(s VariableSettings) string { return s.OperatorURL }},
+		{"AUTH_MICROSOFT_ENTRA_ID_ISSUER", KindURL, func(s VariableSettings) string { return s.EntraIssuer }},
+		{"BASE_PATH", KindPath, func(s VariableSettings) string { return s.BasePath }},
+		// Whatever the host side says: functions see the convex container's files.
+		{"TALE_CONFIG_DIR", KindPath, func(VariableSettings) string { return convexDataDir }},
+		{"SOPS_AGE_KEY_FILE", KindPath, func(s VariableSettings) string { return s.SopsAgeKeyFile }},
+		{"AUTH_MICROSOFT_ENTRA_ID_ID", KindPlain, func(s VariableSettings) string { return s.EntraID }},
+		{"AUTH_MICROSOFT_ENTRA_ID_TENANT_ID", KindPlain, func(s VariableSettings) string { return s.EntraTenantID }},
+		{"TRUSTED_HEADERS_ENABLED", KindPlain, func(s VariableSettings) string { return s.TrustedHeadersEnabled }},
+		{"TRUSTED_EMAIL_HEADER", KindPlain, func(s VariableSettings) string { return s.TrustedEmailHeader }},
+		{"TRUSTED_NAME_HEADER", KindPlain, func(s VariableSettings) string { return s.TrustedNameHeader }},
+		{"TRUSTED_ROLE_HEADER", KindPlain, func(s VariableSettings) string { return s.TrustedRoleHeader }},
+		{"TRUSTED_TEAMS_HEADER", KindPlain, func(s VariableSettings) string { return s.TrustedTeamsHeader }},
+		{"DEBUG_MODE", KindPlain, func(s VariableSettings) string { return s.DebugMode }},
+	}
+}
+
+// convexDataDir is the data folder inside the convex container.
+const convexDataDir = "/app/data"
+
+// derivedVariables are what older versions pushed, with the value they derived.
+// Such a variable is removed while it holds that value; with any other, an
+// operator has taken it over.
+func derivedVariables() map[string]string {
+	return map[string]string{
+		"AGENTS_DIR":       convexDataDir + "/agents",
+		"WORKFLOWS_DIR":    convexDataDir + "/workflows",
+		"INTEGRATIONS_DIR": convexDataDir + "/integrations",
+		"PROVIDERS_DIR":    convexDataDir + "/providers",
+	}
+}
+
+// Storage kinds of CONVEX_STORAGE.
+const (
+	storagePostgres = "postgres"
+	storageSQLite   = "sqlite"
+)
+
+// VariableSettings are the settings that the pushed variables are made from.
+type VariableSettings struct {
+	SiteURL               string        `env:"SITE_URL,required" doc:"Public URL of the site, as users type it." accept:"an absolute URL such as https://example.com"`
+	BasePath              string        `env:"BASE_PATH" doc:"Sub-path the site lives under, for example /tale." accept:"a path; empty for none"`
+	BetterAuthSecret      config.Secret `env:"BETTER_AUTH_SECRET" secret:"true" doc:"Secret of the application's sessions."`
+	EncryptionSecretHex   config.Secret `env:"ENCRYPTION_SECRET_HEX" secret:"true" doc:"Key that the application encrypts stored credentials with."`
+	EntraSecret           config.Secret `env:"AUTH_MICROSOFT_ENTRA_ID_SECRET" secret:"true" doc:"Client secret of the Microsoft Entra ID sign-in."`
+	EntraID               string        `env:"AUTH_MICROSOFT_ENTRA_ID_ID" doc:"Client id of the Microsoft Entra ID sign-in."`
+	EntraIssuer           string        `env:"AUTH_MICROSOFT_ENTRA_ID_ISSUER" doc:"Issuer of the Microsoft Entra ID sign-in."`
+	EntraTenantID         string        `env:"AUTH_MICROSOFT_ENTRA_ID_TENANT_ID" doc:"Tenant of the Microsoft Entra ID sign-in."`
+	TrustedHeadersEnabled string        `env:"TRUSTED_HEADERS_ENABLED" doc:"Turns sign-in by trusted proxy headers on."`
+	TrustedHeadersSecret  config.Secret `env:"TRUSTED_HEADERS_INTERNAL_SECRET" secret:"true" doc:"Secret that protects sign-in by trusted headers."`
+	TrustedEmailHeader    string        `env:"TRUSTED_EMAIL_HEADER" doc:"Header with the user's e-mail address."`
+	TrustedNameHeader     string        `env:"TRUSTED_NAME_HEADER" doc:"Header with the user's name."`
+	TrustedRoleHeader     string        `env:"TRUSTED_ROLE_HEADER" doc:"Header with the user's role."`
+	TrustedTeamsHeader    string        `env:"TRUSTED_TEAMS_HEADER" doc:"Header with the user's teams."`
+	SopsAgeKey            config.Secret `env:"SOPS_AGE_KEY" secret:"true" file:"false" doc:"age key that decrypts provider secrets. SOPS_AGE_KEY_FILE is a variable of its own and not the file form of this one."`
+	SopsAgeKeyFile        string        `env:"SOPS_AGE_KEY_FILE" doc:"Path of the age key file inside the convex container."`
+	CrawlerURL            string        `env:"CRAWLER_URL" doc:"Where the crawler service answers."`
+	RagURL                string        `env:"RAG_URL" doc:"Where the rag service answers."`
+	SearchServiceURL      string        `env:"SEARCH_SERVICE_URL" doc:"Where the search service answers."`
+	OperatorURL           string        `env:"OPERATOR_URL" doc:"Where the operator service answers."`
+	DebugMode             string        `env:"DEBUG_MODE" doc:"Turns the application's debug output on."`
+
+	Storage        string        `env:"CONVEX_STORAGE" envDefault:"postgres" doc:"Where the Convex backend keeps documents; with sqlite no database settings are needed." accept:"postgres, sqlite"`
+	PostgresURL    config.Secret `env:"POSTGRES_URL" secret:"true" doc:"Postgres server for all services, without a database name. Wins over DB_*." accept:"postgresql://USER:PASSWORD@HOST:PORT"`
+	RagDatabaseURL config.Secret `env:"RAG_DATABASE_URL" secret:"true" doc:"Database of the rag service; by default tale_knowledge on the same server."`
+	DBUser         string        `env:"DB_USER" envDefault:"tale" doc:"Postgres user, used when POSTGRES_URL is not set."`
+	DBPassword     config.Secret `env:"DB_PASSWORD" secret:"true" doc:"Postgres password, used when POSTGRES_URL is not set." accept:"any text; it is escaped when the URL is built"`
+	DBHost         string        `env:"DB_HOST" envDefault:"db" doc:"Postgres host, used when POSTGRES_URL is not set."`
+	DBPort         int           `env:"DB_PORT" envDefault:"5432" doc:"Postgres port, used when POSTGRES_URL is not set." accept:"a port from 1 to 65535"`
+}
+
+func (s VariableSettings) check() config.Problems {
+	problems := config.CheckOneOf("CONVEX_STORAGE", s.Storage, storagePostgres, storageSQLite)
+	problems = append(problems, config.CheckPort("DB_PORT", s.DBPort)...)
+	problems = append(problems, config.CheckHTTPURL("SITE_URL", strings.TrimSpace(s.SiteURL))...)
+	if s.Storage == storagePostgres && s.PostgresURL == "" && s.DBPassword == "" {
+		problems = append(problems, config.Problem{
+			Variable: "POSTGRES_URL", Wrong: "is not set, and neither is DB_PASSWORD",
+			Accepted: "one of the two, or CONVEX_STORAGE=sqlite for a backend without Postgres",
+		})
+	}
+	return problems
+}
+
+// postgresURL is the base URL of the server; with sqlite only one that was set.
+func (s VariableSettings) postgresURL() string {
+	if s.PostgresURL != "" || s.Storage == storageSQLite {
+		return s.PostgresURL.Reveal()
+	}
+	u := url.URL{
+		Scheme: "postgresql",
+		User:   url.UserPassword(s.DBUser, s.DBPassword.Reveal()),
+		Host:   net.JoinHostPort(s.DBHost, strconv.Itoa(s.DBPort)),
+	}
+	return u.String()
+}
+
+// ragDatabaseURL is the knowledge database on the same server, unless one was set.
+func (s VariableSettings) ragDatabaseURL() string {
+	base := s.postgresURL()
+	if s.RagDatabaseURL != "" || s.Storage == storageSQLite || base == "" {
+		return s.RagDatabaseURL.Reveal()
+	}
+	u, err := url.Parse(base)
+	if err != nil {
+		// The value is the convex container's to refuse; here it has no database to add.
+		return ""
+	}
+	u.Path = "/tale_knowledge"
+	return u.String()
+}

@@ -1,0 +1,82 @@
+package platform
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+)
+
+// base is a complete environment that a test changes.
+func base(changes ...string) config.Environ {
+	environ := config.Environ{
+		"SITE_URL": "https://tale.example", "INSTANCE_SECRET": strings.Repeat("0", 64), "CONVEX_STORAGE": "sqlite",
+	}
+	for _, change := range changes {
+		name, value, _ := strings.Cut(change, "=")
+		environ[name] = value
+	}
+	return environ
+}
+
+func valueOf(t *testing.T, environ config.Environ, name string) string {
+	t.Helper()
+	settings, err := Load(environ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(Variables(), func(v Variable) bool { return v.Name == name })
+	if i < 0 {
+		t.Fatalf("%s is not in the table", name)
+	}
+	return Variables()[i].Value(settings.Pushed)
+}
+
+func TestVariablesAreTheTwentyFour(t *testing.T) {
+	if n := len(Variables()); n != 24 {
+		t.Errorf("%d variables", n)
+	}
+}
+
+// Every row must take its value from the variable of the same name, but for
+// the one that is fixed.
+func TestVariablesArriveExactly(t *testing.T) {
+	for _, v := range Variables() {
+		if v.Name == "TALE_CONFIG_DIR" {
+			continue
+		}
+		value := "-x='\"\n=" + v.Name + "=="
+		if v.Name == "SITE_URL" {
+			value = "https://other.example/" + v.Name
+		}
+		if got := valueOf(t, base(v.Name+"="+value), v.Name); got != value {
+			t.Errorf("%s: %q, want %q", v.Name, got, value)
+		}
+	}
+}
+
+func TestDerivedValues(t *testing.T) {
+	postgres := []string{"CONVEX_STORAGE=postgres", "DB_PASSWORD=p@ss/w:rd"}
+	tests := []struct {
+		environ    []string
+		name, want string
+	}{
+		{nil, "TALE_CONFIG_DIR", "/app/data"},
+		{[]string{"TALE_CONFIG_DIR=/srv/tale"}, "TALE_CONFIG_DIR", "/app/data"},
+		{[]string{"SITE_URL= https://tale.example "}, "SITE_URL", "https://tale.example"},
+		{nil, "POSTGRES_URL", ""},
+		{nil, "RAG_DATABASE_URL", ""},
+		{[]string{"POSTGRES_URL=postgresql://u:p@h:1"}, "POSTGRES_URL", "postgresql://u:p@h:1"},
+		{[]string{"POSTGRES_URL=postgresql://u:p@h:1"}, "RAG_DATABASE_URL", ""},
+		{postgres, "POSTGRES_URL", "postgresql://tale:p%40ss%2Fw%3Ard@db:5432"},
+		{postgres, "RAG_DATABASE_URL", "postgresql://tale:p%40ss%2Fw%3Ard@db:5432/tale_knowledge"},
+		{[]string{"CONVEX_STORAGE=postgres", "POSTGRES_URL=postgresql://u:p@h:1?sslmode=disable"}, "RAG_DATABASE_URL", "postgresql://u:p@h:1/tale_knowledge?sslmode=disable"},
+		{append(postgres, "RAG_DATABASE_URL=x"), "RAG_DATABASE_URL", "x"},
+	}
+	for _, tt := range tests {
+		if got := valueOf(t, base(tt.environ...), tt.name); got != tt.want {
+			t.Errorf("%v: %s = %q, want %q", tt.environ, tt.name, got, tt.want)
+		}
+	}
+}
