@@ -5,10 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"reflect"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/caarlos0/env/v11"
 )
@@ -23,12 +20,14 @@ type Validator interface {
 func Load(target any, environ Environ) error {
 	variables := Describe(target)
 	values, problems := resolve(variables, environ)
+	parsers := &parsers{}
 	err := env.ParseWithOptions(target, env.Options{
 		Environment: values,
 		// Defaults are filled in by resolve: the parser takes empty for unset
 		// even where empty is a value.
 		DefaultValueTagName: "-",
-		FuncMap:             map[reflect.Type]env.ParserFunc{reflect.TypeFor[time.Duration](): parseDuration},
+		OnSet:               parsers.reading,
+		FuncMap:             parsers.table(),
 	})
 	problems = problems.merge(parseProblems(err, variables, values))
 	if v, ok := target.(Validator); ok {
@@ -75,8 +74,7 @@ func readSecret(v Variable, path string, values Environ) Problems {
 	return nil
 }
 
-// parseProblems translates the parser's errors, which name struct fields, into
-// problems of variables.
+// parseProblems translates the parser's errors into problems of variables.
 func parseProblems(err error, variables []Variable, values Environ) Problems {
 	if err == nil {
 		return nil
@@ -85,60 +83,33 @@ func parseProblems(err error, variables []Variable, values Environ) Problems {
 	if !errors.As(err, &all) {
 		return Problems{{Variable: "settings", Wrong: err.Error()}}
 	}
-	byField := map[string]Variable{}
-	for _, v := range variables {
-		byField[v.field] = v
-	}
 	var problems Problems
 	for _, one := range all.Errors {
-		var parse env.ParseError
-		var unset env.VarIsNotSetError
-		switch {
-		case errors.As(one, &parse):
-			v := byField[parse.Name]
-			problems = append(problems, Problem{Variable: v.Name, Wrong: v.shown(values[v.Name]) + " is not " + kindName(parse.Type), Accepted: v.Accept})
-		case errors.As(one, &unset):
-			problems = append(problems, missing(variables, unset.Key))
-		default:
-			problems = append(problems, Problem{Variable: "settings", Wrong: one.Error()})
-		}
+		problems = append(problems, parseProblem(one, variables, values))
 	}
 	return problems
 }
 
-func missing(variables []Variable, name string) Problem {
+func parseProblem(err error, variables []Variable, values Environ) Problem {
+	var parse env.ParseError
+	var value *valueError
+	var unset env.VarIsNotSetError
+	switch {
+	case errors.As(err, &parse) && errors.As(parse.Err, &value):
+		v := find(variables, value.variable)
+		return Problem{Variable: v.Name, Wrong: v.shown(values[v.Name]) + " is not " + value.kind, Accepted: v.Accept}
+	case errors.As(err, &unset):
+		return Problem{Variable: unset.Key, Wrong: "is not set", Accepted: find(variables, unset.Key).Accept}
+	default:
+		return Problem{Variable: "settings", Wrong: err.Error()}
+	}
+}
+
+func find(variables []Variable, name string) Variable {
 	for _, v := range variables {
 		if v.Name == name {
-			return Problem{Variable: name, Wrong: "is not set", Accepted: v.Accept}
+			return v
 		}
 	}
-	return Problem{Variable: name, Wrong: "is not set"}
-}
-
-func kindName(t reflect.Type) string {
-	if t == reflect.TypeFor[time.Duration]() {
-		return "a duration"
-	}
-	switch t.Kind() {
-	case reflect.Bool:
-		return "true or false"
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
-		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		return "a whole number"
-	default:
-		return "a value of the right form"
-	}
-}
-
-// parseDuration accepts whole seconds ("300") and Go durations ("5m"). Negative
-// ones are refused: no setting of ours waits for less than nothing.
-func parseDuration(value string) (any, error) {
-	duration, err := time.ParseDuration(value)
-	if seconds, numberErr := strconv.ParseInt(value, 10, 32); numberErr == nil {
-		duration, err = time.Duration(seconds)*time.Second, nil
-	}
-	if err != nil || duration < 0 {
-		return nil, fmt.Errorf("not a duration")
-	}
-	return duration, nil
+	return Variable{Name: name}
 }

@@ -31,6 +31,8 @@ type settings struct {
 }
 
 type other struct {
+	// The same field name as in the outer struct: a problem must name the right one.
+	Wait time.Duration `env:"OTHER_WAIT"`
 	Name string `env:"NAME" envDefault:"tale"`
 }
 
@@ -76,17 +78,17 @@ func TestLoadDurations(t *testing.T) {
 }
 
 func TestLoadReportsAllProblemsAtOnce(t *testing.T) {
-	_, problems := load(t, config.Environ{"PORT": "x", "WAIT": "soon", "FLAG": "maybe"})
+	_, problems := load(t, config.Environ{"PORT": "x", "OTHER_WAIT": "soon", "FLAG": "maybe"})
 	var names []string
 	for _, p := range problems {
 		names = append(names, p.Variable)
 	}
 	slices.Sort(names)
-	if !slices.Equal(names, []string{"FLAG", "PORT", "WAIT"}) {
+	if !slices.Equal(names, []string{"FLAG", "OTHER_WAIT", "PORT"}) {
 		t.Fatalf("problems of %v", names)
 	}
 	text := problems.Error()
-	for _, want := range []string{`PORT "x" is not a whole number; accepted: a port from 1 to 65535`, `WAIT "soon" is not a duration`} {
+	for _, want := range []string{`PORT "x" is not a whole number; accepted: a port from 1 to 65535`, `OTHER_WAIT "soon" is not a duration`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q not in %s", want, text)
 		}

@@ -16,7 +16,6 @@ type Variable struct {
 	// Required tells that there is no default and that empty is refused.
 	Required bool
 
-	field     string
 	keepEmpty bool
 	noFile    bool
 }
@@ -69,7 +68,6 @@ func newVariable(field reflect.StructField, name string, required bool) Variable
 		Accept:    accept,
 		Secret:    field.Tag.Get("secret") == "true",
 		Required:  required,
-		field:     field.Name,
 		keepEmpty: field.Tag.Get("empty") == "keep",
 		noFile:    field.Tag.Get("file") == "false",
 	}
