@@ -33,7 +33,7 @@ type settings struct {
 type other struct {
 	// The same field name as in the outer struct: a problem must name the right one.
 	Wait time.Duration `env:"OTHER_WAIT"`
-	Name string `env:"NAME" envDefault:"tale"`
+	Name string        `env:"NAME" envDefault:"tale"`
 }
 
 func (s *settings) Validate() config.Problems { return config.CheckPort("PORT", s.Port) }
