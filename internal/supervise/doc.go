@@ -1,0 +1,22 @@
+// Package supervise runs processes for a container's entrypoint: it starts
+// children in their own process group, relays their output, stops them step by
+// step, restarts them within a budget, reaps orphans as PID 1 or as child
+// subreaper, and gives up root. It is not a general service manager: services
+// have no dependencies on each other and no configuration of their own.
+//
+// # Who collects which child
+//
+// One table per process knows every child that Start made. The lock of the
+// table is held across fork and registration, and also while the table looks
+// for dead children, so a child cannot die unseen. Looking means waitid with
+// WNOWAIT, which shows a dead child without collecting it; a child of ours is
+// then collected for its owner, an adopted orphan is collected and forgotten,
+// and a child that some other code of this process started is left alone.
+// Nothing here calls wait4(-1).
+//
+// # When a child is over
+//
+// A child is over (Done) when its leader was collected, no process is left in
+// its group and its output was read to the end. A process that left the group
+// and holds the output open delays this by outputDelay at most.
+package supervise

@@ -1,0 +1,87 @@
+package supervise
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+)
+
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// lookup finds the file to execute as execvp would in the child: in the PATH
+// of the child's environment, a file that may not be executed being remembered
+// while the search goes on.
+func lookup(name, dir string, env []string) (string, error) {
+	if strings.Contains(name, "/") {
+		return name, executable(inDir(name, dir))
+	}
+	denied := false
+	for _, folder := range filepath.SplitList(pathOf(env)) {
+		if folder == "" {
+			folder = "."
+		}
+		path := filepath.Join(folder, name)
+		err := executable(inDir(path, dir))
+		if err == nil {
+			if !strings.Contains(path, "/") {
+				path = "./" + path
+			}
+			return path, nil
+		}
+		denied = denied || exit.Code(err) == exit.NotExecutable
+	}
+	if denied {
+		return "", exit.Errorf(exit.NotExecutable, "%s: found in PATH, but not executable by this user", name)
+	}
+	return "", exit.Errorf(exit.NotFound, "%s: not found in PATH (%s)", name, pathOf(env))
+}
+
+func pathOf(env []string) string {
+	for i := len(env) - 1; i >= 0; i-- {
+		if value, ok := strings.CutPrefix(env[i], "PATH="); ok {
+			return value
+		}
+	}
+	return defaultPath
+}
+
+func inDir(path, dir string) string {
+	if dir == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}
+
+func executable(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		return exit.Errorf(exit.NotFound, "%s: no such file", path)
+	case err != nil:
+		return exit.With(exit.NotExecutable, err)
+	case info.IsDir():
+		return exit.Errorf(exit.NotExecutable, "%s: is a folder", path)
+	}
+	if err := unix.Faccessat(unix.AT_FDCWD, path, unix.X_OK, unix.AT_EACCESS); err != nil {
+		return exit.Errorf(exit.NotExecutable, "%s: %w (mode %04o)", path, err, info.Mode().Perm())
+	}
+	return nil
+}
+
+// startError attaches 126 or 127 to what execve said.
+func startError(path string, err error) error {
+	if !errors.Is(err, os.ErrNotExist) {
+		return exit.Errorf(exit.NotExecutable, "%s: %w", path, err)
+	}
+	// execve answers "no such file" for a missing interpreter or loader too.
+	if _, statErr := os.Stat(path); statErr == nil {
+		return exit.Errorf(exit.NotFound, "%s: its interpreter or loader, or the working directory, does not exist: %w", path, err)
+	}
+	return exit.Errorf(exit.NotFound, "%s: %w", path, err)
+}

@@ -1,0 +1,159 @@
+package supervise
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"syscall"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+)
+
+// runner takes one service through its states.
+type runner struct {
+	Service
+	log      *slog.Logger
+	restarts *restarts
+	info     info
+}
+
+func newRunner(log *slog.Logger, service Service) *runner {
+	return &runner{Service: service, log: log, restarts: newRestarts(service.Restart)}
+}
+
+// run returns nil when ctx ended or a service that is not critical has failed.
+func (r *runner) run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		lived, err := r.once(ctx)
+		if ctx.Err() != nil {
+			break
+		}
+		wait, again := r.restarts.next(time.Now(), lived)
+		if !again || permanent(err) {
+			return r.fail(err)
+		}
+		r.log.Warn("restarting after a pause", "process", r.Name, "reason", err.Error(), "pause", wait,
+			"restart", r.restarts.total, "budget", r.restarts.left())
+		r.set(StateBackoff)
+		sleep(ctx, wait)
+	}
+	r.set(StateStopped)
+	return nil
+}
+
+// once runs the process to its end and says why it ended and how long it lived.
+func (r *runner) once(ctx context.Context) (time.Duration, error) {
+	r.set(StateStarting)
+	c, err := Start(r.log, r.Process)
+	if err != nil {
+		return 0, err
+	}
+	r.info.started(c, r.restarts.total)
+	r.log.Info("started", "process", r.Name, "pid", c.Pid())
+	r.set(StateRunning)
+	if !r.watch(ctx, c) {
+		r.set(StateStopping)
+		status := c.Stop(context.WithoutCancel(ctx))
+		r.info.ended(status)
+		r.log.Info("stopped", "process", r.Name, "end", status.String())
+		return 0, nil
+	}
+	r.set(StateExited)
+	<-c.Done()
+	status := c.Status()
+	r.info.ended(status)
+	if r.OnExit != nil {
+		r.OnExit(status)
+	}
+	return time.Since(c.Started()), &endError{r.Name, status}
+}
+
+// watch follows the readiness of a process until it ends, or ctx does: then it
+// returns false.
+func (r *runner) watch(ctx context.Context, c *Child) bool {
+	probing, cancel := context.WithCancel(ctx)
+	defer cancel()
+	changes := make(chan readiness)
+	go r.watchReady(probing, changes)
+	for {
+		select {
+		case <-c.Exited():
+			return true
+		case <-ctx.Done():
+			return false
+		case change := <-changes:
+			r.ready(change)
+		}
+	}
+}
+
+func (r *runner) ready(change readiness) {
+	if change.ready {
+		r.log.Info("ready", "process", r.Name)
+		r.set(StateReady)
+		return
+	}
+	r.log.Warn("no longer ready", "process", r.Name, "error", change.err)
+	r.set(StateRunning)
+}
+
+func (r *runner) fail(err error) error {
+	r.set(StateFailed)
+	if r.restarts.total > 0 {
+		err = fmt.Errorf("gave up after %d restarts: %w", r.restarts.total, err)
+	}
+	if r.Critical {
+		return err
+	}
+	r.log.Error("a service has failed and stays down", "process", r.Name, "error", err.Error())
+	return nil
+}
+
+func (r *runner) set(state State) {
+	r.info.set(state)
+	r.log.Debug("state", "process", r.Name, "state", state.String())
+	if r.OnState != nil {
+		r.OnState(state)
+	}
+}
+
+// endError is a process that ended by itself.
+type endError struct {
+	name   string
+	status Status
+}
+
+func (e *endError) Error() string { return fmt.Sprintf("%s ended: %s", e.name, e.status) }
+
+// ExitCode is the child's own, or exit.UnrequestedEnd for 0.
+func (e *endError) ExitCode() int {
+	if code := e.status.ExitCode(); code != 0 {
+		return code
+	}
+	return exit.UnrequestedEnd
+}
+
+// permanent reports whether starting again cannot help.
+func permanent(err error) bool {
+	var end *endError
+	if errors.As(err, &end) {
+		return false
+	}
+	for _, passing := range []error{syscall.EAGAIN, syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE} {
+		if errors.Is(err, passing) {
+			return false
+		}
+	}
+	return true
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,117 @@
+package supervise
+
+import (
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Snapshot is what is known about a service at one moment.
+type Snapshot struct {
+	Name     string    `json:"name"`
+	State    State     `json:"state"`
+	Since    time.Time `json:"since"`              // of the state
+	Pid      int       `json:"pid,omitempty"`      // 0: no process
+	Started  time.Time `json:"started,omitzero"`   // of the process
+	Restarts int       `json:"restarts"`           // so far
+	LastExit string    `json:"lastExit,omitempty"` // how its last process ended
+	RSS      int64     `json:"rssBytes,omitempty"` // resident memory of the process
+}
+
+// Snapshot returns the services in the order they were given to Run.
+func (s *Supervisor) Snapshot() []Snapshot { return s.runners.snapshot() }
+
+type info struct {
+	mu    sync.Mutex
+	snap  Snapshot
+	child *Child
+}
+
+func (i *info) set(state State) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.snap.State, i.snap.Since = state, time.Now()
+}
+
+func (i *info) started(c *Child, restarts int) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.child, i.snap.Pid, i.snap.Started, i.snap.Restarts = c, c.Pid(), c.Started(), restarts
+}
+
+func (i *info) ended(status Status) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.child, i.snap.Pid, i.snap.Started, i.snap.LastExit = nil, 0, time.Time{}, status.String()
+}
+
+func (i *info) snapshot() Snapshot {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	snap := i.snap
+	if snap.Pid != 0 {
+		snap.RSS = residentBytes(snap.Pid)
+	}
+	return snap
+}
+
+func (i *info) running() *Child {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.child
+}
+
+// residentBytes reads the second field of /proc/PID/statm; 0 when it is gone.
+func residentBytes(pid int) int64 {
+	statm, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(statm))
+	if len(fields) < 2 {
+		return 0
+	}
+	pages, _ := strconv.ParseInt(fields[1], 10, 64)
+	return pages * int64(os.Getpagesize())
+}
+
+type runnerList struct {
+	mu   sync.Mutex
+	list []*runner
+}
+
+func (l *runnerList) add(log *slog.Logger, service Service) *runner {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := newRunner(log, service)
+	r.info.snap.Name = service.Name
+	l.list = append(l.list, r)
+	return r
+}
+
+func (l *runnerList) all() []*runner {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]*runner(nil), l.list...)
+}
+
+func (l *runnerList) snapshot() []Snapshot {
+	var all []Snapshot
+	for _, r := range l.all() {
+		all = append(all, r.info.snapshot())
+	}
+	return all
+}
+
+func (l *runnerList) signal(sig os.Signal) {
+	for _, r := range l.all() {
+		if c := r.info.running(); c != nil {
+			if err := c.Signal(sig); err != nil {
+				r.log.Debug("signal not passed on", "process", r.Name, "error", err.Error())
+			}
+		}
+	}
+}

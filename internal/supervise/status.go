@@ -1,0 +1,69 @@
+package supervise
+
+import (
+	"fmt"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+)
+
+// Status is how a child ended. The zero Status is a child that was never seen
+// to end.
+type Status struct {
+	wait   syscall.WaitStatus
+	known  bool
+	maxRSS int64
+}
+
+// ExitCode is the child's own code, or 128+n when signal n ended it. It is
+// 128+9 for a child that did not even end after SIGKILL.
+func (s Status) ExitCode() int {
+	switch {
+	case !s.known:
+		return exit.SignalBase + int(syscall.SIGKILL)
+	case s.wait.Signaled():
+		return exit.SignalBase + int(s.wait.Signal())
+	default:
+		return s.wait.ExitStatus()
+	}
+}
+
+// Signal is the signal that ended the child, or 0 when it ended by itself.
+func (s Status) Signal() syscall.Signal {
+	if s.known && s.wait.Signaled() {
+		return s.wait.Signal()
+	}
+	return 0
+}
+
+// Success reports whether the child ended by itself with code 0.
+func (s Status) Success() bool { return s.known && s.wait.Exited() && s.wait.ExitStatus() == 0 }
+
+// CoreDumped reports whether the kernel wrote a core file.
+func (s Status) CoreDumped() bool { return s.known && s.wait.CoreDump() }
+
+// MaxRSS is the most memory the child ever had resident, in bytes.
+func (s Status) MaxRSS() int64 { return s.maxRSS }
+
+// String describes the end for a log line: "exit code 3", "killed by SIGSEGV".
+func (s Status) String() string {
+	switch {
+	case !s.known:
+		return "still there after SIGKILL"
+	case s.CoreDumped():
+		return fmt.Sprintf("killed by %s, core dumped", signalName(s.Signal()))
+	case s.Signal() != 0:
+		return "killed by " + signalName(s.Signal())
+	default:
+		return fmt.Sprintf("exit code %d", s.ExitCode())
+	}
+}
+
+func signalName(sig syscall.Signal) string {
+	if name := unix.SignalName(sig); name != "" {
+		return name
+	}
+	return fmt.Sprintf("signal %d", int(sig))
+}

@@ -1,0 +1,81 @@
+package supervise
+
+import (
+	"context"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Stop walks the stop steps until the child is over and returns how its leader
+// ended. When ctx ends, or for each Hurry, the next step follows at once. A
+// second Stop waits for the first. It takes the sum of the waits, killDelay
+// and outputDelay at most.
+func (c *Child) Stop(ctx context.Context) Status {
+	c.stopOnce.Do(func() { c.walkStop(ctx) })
+	<-c.done
+	return c.Status()
+}
+
+// Hurry lets a running Stop go to its next step at once.
+func (c *Child) Hurry() { c.hurry.up() }
+
+func (c *Child) walkStop(ctx context.Context) {
+	c.beginStop()
+	outer := hurryOf(ctx)
+	seen, outerSeen := c.hurry.seen(), outer.seen()
+	for _, step := range c.steps {
+		c.stopSignal(step.Signal)
+		timer := time.NewTimer(step.Wait)
+		select {
+		case <-c.done:
+		case <-c.groupGone:
+		case <-timer.C:
+		case <-ctx.Done():
+		case <-c.hurry.beyond(seen):
+			seen++
+		case <-outer.beyond(outerSeen):
+			outerSeen++
+		}
+		timer.Stop()
+		if c.gone() {
+			return
+		}
+	}
+	c.kill()
+}
+
+func (c *Child) beginStop() {
+	c.table.mu.Lock()
+	defer c.table.mu.Unlock()
+	c.stopping = true
+}
+
+func (c *Child) gone() bool {
+	select {
+	case <-c.groupGone:
+		return true
+	case <-c.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// stopSignal also wakes a stopped group, which could not act otherwise.
+func (c *Child) stopSignal(sig syscall.Signal) {
+	c.log.Debug("stopping", "process", c.name, "signal", signalName(sig))
+	if c.Signal(sig) == nil {
+		_ = c.Signal(unix.SIGCONT)
+	}
+}
+
+func (c *Child) kill() {
+	c.log.Warn("killing a process that did not stop", "process", c.name, "pid", c.pid)
+	_ = c.Signal(unix.SIGKILL)
+	if !c.awaitGroup(killDelay) {
+		c.log.Error("a process is still there after SIGKILL", "process", c.name, "pid", c.pid)
+		close(c.givenUp)
+	}
+}
