@@ -1,0 +1,151 @@
+package upstreams
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/netip"
+	"net/url"
+	"time"
+)
+
+// probeBodyLimit caps what is read of a health answer.
+const probeBodyLimit = 16 << 10
+
+// outcome is what one probe says about an address.
+type outcome int
+
+const (
+	passed   outcome = iota // the status was 200
+	failed                  // the address answered something else, or refused
+	timedOut                // no answer in time
+)
+
+var outcomeNames = [...]string{passed: "pass", failed: "fail", timedOut: "timeout"}
+
+func (o outcome) String() string { return outcomeNames[o] }
+
+// verdict is the result of one probe.
+type verdict struct {
+	outcome   outcome
+	reason    string    // why it did not pass
+	connected bool      // the connection was made, whatever came after
+	started   time.Time // when the probe began
+	took      time.Duration
+	boot      time.Time // when the service started, if its answer says so
+}
+
+// probeClient asks addresses for their health. It shares nothing with the
+// traffic: a connection of its own for every probe, so that an answer always
+// comes from the address that was asked and from the process that listens now.
+type probeClient struct {
+	http    http.Client
+	target  target
+	host    string
+	timeout time.Duration
+}
+
+func newProbeClient(t target, host string, timeout time.Duration) *probeClient {
+	return &probeClient{
+		target:  t,
+		host:    host,
+		timeout: timeout,
+		http: http.Client{
+			Transport: &http.Transport{
+				DialContext:            (&net.Dialer{Timeout: timeout, KeepAlive: -1}).DialContext,
+				DisableKeepAlives:      true,
+				DisableCompression:     true,
+				MaxResponseHeaderBytes: probeBodyLimit,
+			},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
+}
+
+// probe asks one address once.
+func (c *probeClient) probe(ctx context.Context, at netip.AddrPort) verdict {
+	v := verdict{started: time.Now()}
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { v.connected = true },
+	})
+	body, err := c.get(ctx, at)
+	v.took = time.Since(v.started)
+	switch {
+	case err == nil:
+		v.boot = bootTime(body, v.started)
+	case isTimeout(err):
+		v.outcome = timedOut
+		v.reason = timeoutReason(v.connected, c.timeout)
+	default:
+		v.outcome = failed
+		v.reason = reasonOf(err)
+	}
+	return v
+}
+
+func (c *probeClient) get(ctx context.Context, at netip.AddrPort) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.target.url(at), nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Host = c.host
+	req.Header.Set("User-Agent", "tale-proxy-probe")
+	res, err := c.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close() //nolint:errcheck // the connection is not used again
+	body, err := io.ReadAll(io.LimitReader(res.Body, probeBodyLimit))
+	if res.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("status %d", res.StatusCode)
+	}
+	return body, err
+}
+
+func isTimeout(err error) bool {
+	netErr, ok := errors.AsType[net.Error](err)
+	return ok && netErr.Timeout()
+}
+
+func timeoutReason(connected bool, after time.Duration) string {
+	if connected {
+		return fmt.Sprintf("no answer in %v", after)
+	}
+	return fmt.Sprintf("no connection in %v", after)
+}
+
+// reasonOf drops what http.Client and the dialer put before the cause: the log
+// line names the address already.
+func reasonOf(err error) string {
+	if opErr, ok := errors.AsType[*net.OpError](err); ok {
+		return opErr.Err.Error()
+	}
+	if urlErr, ok := errors.AsType[*url.Error](err); ok {
+		return urlErr.Err.Error()
+	}
+	return err.Error()
+}
+
+// bootTime reads when the service started from a health answer in JSON:
+// "started" (RFC 3339) or "uptime" (seconds). It decides between addresses that
+// were all there when the proxy started, and nothing else.
+func bootTime(body []byte, now time.Time) time.Time {
+	var health struct {
+		Started time.Time `json:"started"`
+		Uptime  float64   `json:"uptime"`
+	}
+	if len(body) == 0 || body[0] != '{' || json.Unmarshal(body, &health) != nil {
+		return time.Time{}
+	}
+	if health.Started.IsZero() && health.Uptime > 0 {
+		return now.Add(-time.Duration(health.Uptime * float64(time.Second)))
+	}
+	return health.Started
+}

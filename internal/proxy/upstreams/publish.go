@@ -1,0 +1,173 @@
+package upstreams
+
+import (
+	"slices"
+	"time"
+)
+
+// publish makes a new snapshot of what is known and wakes whoever waits for one.
+func (p *prober) publish() {
+	all := make([]*address, 0, len(p.watched))
+	for _, w := range p.watched {
+		all = append(all, &w.address)
+	}
+	slices.SortFunc(all, newer)
+	old := p.snapshot.Load()
+	s := &snapshot{changed: make(chan struct{})}
+	s.serving, s.lastResort = p.choose(all)
+	s.state = p.describe(old, s.serving, all)
+	p.snapshot.Store(s)
+	close(old.changed)
+	p.settle(all)
+	p.announce(old, s)
+}
+
+// choose picks the addresses that get requests: the healthy ones, or the last
+// one that was.
+func (p *prober) choose(all []*address) (list []serving, lastResort bool) {
+	for _, a := range all {
+		if a.healthy {
+			list = append(list, serve(a))
+		}
+	}
+	if len(list) > 0 {
+		return list, false
+	}
+	if last := p.lastResort(all); last != nil {
+		return []serving{serve(last)}, true
+	}
+	return nil, false
+}
+
+func serve(a *address) serving {
+	return serving{at: a.at, dial: a.at.String(), passed: a.lastPass}
+}
+
+// lastResort is the address that answered most recently among those that left
+// only because they are slow. Something must still say that it is there: the
+// name lists it, or it takes connections.
+func (p *prober) lastResort(all []*address) *address {
+	var last *address
+	for _, a := range all {
+		there := a.last.connected || p.resolveErr == nil
+		if a.stalled && there && (last == nil || a.lastPass.After(last.lastPass)) {
+			last = a
+		}
+	}
+	return last
+}
+
+func (p *prober) describe(old *snapshot, list []serving, all []*address) State {
+	state := State{
+		Upstream:  p.settings.upstream,
+		Available: len(list) > 0,
+		Since:     old.state.Since,
+		Addresses: make([]AddressState, len(all)),
+	}
+	if state.Available != old.state.Available {
+		state.Since = time.Now()
+	}
+	if p.resolveErr != nil {
+		state.Resolver = p.resolveErr.Error()
+	}
+	for i, a := range all {
+		position := slices.IndexFunc(list, func(s serving) bool { return s.at == a.at })
+		state.Addresses[i] = AddressState{
+			Address: a.at.String(),
+			Healthy: a.healthy,
+			Serving: position >= 0,
+			First:   position == 0,
+			Since:   a.since,
+			Probed:  a.last.started,
+			Took:    a.last.took.Seconds(),
+			Reason:  a.last.reason,
+		}
+	}
+	return state
+}
+
+// settle ends the first round: every address of the first lookup was probed, or
+// there is none.
+func (p *prober) settle(all []*address) {
+	if p.isSettled() {
+		return
+	}
+	for _, a := range all {
+		if a.last.started.IsZero() {
+			return
+		}
+	}
+	close(p.settled)
+	if len(p.snapshot.Load().serving) == 0 {
+		p.log.Warn("upstream not available yet", "addresses", len(all), "reason", p.firstReason(all))
+	}
+}
+
+func (p *prober) firstReason(all []*address) string {
+	switch {
+	case p.resolveErr != nil:
+		return p.resolveErr.Error()
+	case len(all) == 0:
+		return "the name has no address"
+	default:
+		return all[0].last.reason
+	}
+}
+
+func (p *prober) isSettled() bool {
+	select {
+	case <-p.settled:
+		return true
+	default:
+		return false
+	}
+}
+
+// announce says in the log what a request would notice, once, and hurries the
+// probes when nothing is left that serves.
+func (p *prober) announce(old, now *snapshot) {
+	from, to := old.firstAddress(), now.firstAddress()
+	switch {
+	case from == to && now.lastResort && !old.lastResort:
+		p.log.Warn("upstream has no healthy address; requests still go to the last one, which is only slow", "address", to.String())
+	case from == to:
+		return
+	case !to.IsValid():
+		p.log.Warn("upstream unavailable", "last", from.String())
+		p.hurry()
+	case !from.IsValid():
+		p.log.Info("upstream available", "address", to.String(), "after", time.Since(old.state.Since))
+	default:
+		p.counters.switches.Add(1)
+		p.log.Info("upstream switched", "from", from.String(), "to", to.String(), "fallbacks", len(now.serving)-1)
+	}
+}
+
+// hurry wakes every goroutine that sleeps at the slow pace.
+func (p *prober) hurry() {
+	poke(p.wake)
+	for _, w := range p.watched {
+		poke(w.wake)
+	}
+}
+
+func (p *prober) logLookup(err error) {
+	switch {
+	case err != nil && p.resolveErr == nil:
+		p.log.Warn("upstream cannot be resolved; its last known addresses stay", "error", err)
+	case err == nil && p.resolveErr != nil:
+		p.log.Info("upstream resolved again")
+	}
+	if err != nil {
+		p.counters.lookupErrors.Add(1)
+	}
+}
+
+func (p *prober) logHealth(a *address) {
+	if a.healthy {
+		p.log.Info("upstream address healthy", "address", a.at.String(), "probe", p.client.target.url(a.at))
+		return
+	}
+	p.log.Warn("upstream address unhealthy", "address", a.at.String(), "probe", p.client.target.url(a.at),
+		"reason", a.last.reason, "probes", max(a.timeouts, 1))
+}

@@ -1,0 +1,52 @@
+package upstreams
+
+import (
+	"net/netip"
+	"time"
+)
+
+// snapshot is what a request sees of an upstream. It never changes: the prober
+// replaces it, and closes changed of the one it replaced.
+type snapshot struct {
+	serving    []serving // newest first
+	lastResort bool      // serving is one address that is only slow
+	state      State
+	changed    chan struct{}
+}
+
+// serving is an address that requests may be sent to.
+type serving struct {
+	at     netip.AddrPort
+	dial   string
+	passed time.Time // when the last probe that it passed began
+}
+
+// State is what is known of an upstream at one moment, for people and programs:
+// the proxy shows it at its deep health route.
+type State struct {
+	Upstream  string         `json:"upstream"`            // as configured, like platform:3000
+	Available bool           `json:"available"`           // at least one address takes requests
+	Since     time.Time      `json:"since"`               // of Available
+	Resolver  string         `json:"resolver,omitempty"`  // why the name cannot be resolved, if it cannot
+	Addresses []AddressState `json:"addresses,omitempty"` // newest first
+}
+
+// AddressState is what is known of one address of an upstream.
+type AddressState struct {
+	Address string    `json:"address"`          // host:port that requests go to
+	Healthy bool      `json:"healthy"`          // it passed its probes
+	Serving bool      `json:"serving"`          // requests may be sent to it
+	First   bool      `json:"first"`            // new requests are sent to it
+	Since   time.Time `json:"since"`            // of Healthy
+	Probed  time.Time `json:"probed,omitzero"`  // when its last probe began
+	Took    float64   `json:"took_seconds"`     // how long that probe took
+	Reason  string    `json:"reason,omitempty"` // why that probe did not pass
+}
+
+// firstAddress is where new requests go, or invalid if there is no such place.
+func (s *snapshot) firstAddress() netip.AddrPort {
+	if len(s.serving) == 0 {
+		return netip.AddrPort{}
+	}
+	return s.serving[0].at
+}
