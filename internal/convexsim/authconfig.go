@@ -1,0 +1,56 @@
+package convexsim
+
+import (
+	"regexp"
+	"slices"
+)
+
+// authModule is the path of the module that configures authentication.
+const authModule = "auth.config.js"
+
+// AuthProvider is an entry of an auth.config. In Module it is as written: a
+// value that starts with envPrefix stands for an environment variable.
+type AuthProvider struct {
+	Domain        string `json:"domain"`
+	ApplicationID string `json:"applicationID"`
+}
+
+var (
+	envRead       = regexp.MustCompile(`process\.env(?:\.([A-Za-z_]\w*)|\[\s*["']([A-Za-z_]\w*)["']\s*\])`)
+	commentedLine = regexp.MustCompile(`(?m)^\s*//.*$`)
+)
+
+// environmentReads lists the variables that a bundled module's text reads, each
+// once, in order of appearance.
+func environmentReads(source string) []string {
+	var names []string
+	for _, match := range envRead.FindAllStringSubmatch(commentedLine.ReplaceAllString(source, ""), -1) {
+		name := match[1] + match[2]
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// checkAuth refuses an auth.config that reads a variable which is not set. A
+// default in the source (process.env.X ?? "…") does not help: reading is enough.
+func checkAuth(module Module, environment map[string]string) error {
+	for _, name := range module.Variables {
+		if _, ok := environment[name]; ok || name == cloudURLVariable || name == siteURLVariable {
+			continue
+		}
+		return badRequest("AuthConfigMissingEnvironmentVariable",
+			"Environment variable %s is used in auth config file but its value was not set", name)
+	}
+	return nil
+}
+
+// reevaluateAuth is what the backend does after every change of the environment.
+func reevaluateAuth(state *State) error {
+	module, ok := state.Definitions[""].Modules[authModule]
+	if !ok {
+		return nil
+	}
+	return checkAuth(module, state.Environment)
+}

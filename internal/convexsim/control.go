@@ -1,0 +1,82 @@
+package convexsim
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+)
+
+// controlPrefix is where the simulator itself is talked to, on the API port. The
+// backend has no route there. Nothing protects it: the simulator is for
+// machines where nobody else is.
+const controlPrefix = "/_sim/"
+
+// serveControl answers the control routes. They are not in the request log and
+// not limited.
+//
+//	GET    /_sim/faults      the faults in force
+//	POST   /_sim/faults      adds one, a JSON object with the keys of --fault
+//	DELETE /_sim/faults[/id] removes one or all
+//	GET    /_sim/state       what is stored, with the variables in clear text
+//	GET    /_sim/requests    the latest requests
+//	DELETE /_sim/requests    forgets them
+func (s *Server) serveControl(w http.ResponseWriter, r *http.Request) {
+	rt, r, allowed := find([]route{
+		{http.MethodGet, controlPrefix + "faults", "", s.controlFaults},
+		{http.MethodPost, controlPrefix + "faults", "", s.controlAdd},
+		{http.MethodDelete, controlPrefix + "faults", "", s.controlRemove},
+		{http.MethodDelete, controlPrefix + "faults/{id}", "", s.controlRemove},
+		{http.MethodGet, controlPrefix + "state", "", s.controlState},
+		{http.MethodGet, controlPrefix + "requests", "", s.controlRequests},
+		{http.MethodDelete, controlPrefix + "requests", "", s.controlForget},
+	}, r)
+	if rt.handle == nil {
+		writeNoRoute(w, allowed)
+		return
+	}
+	if err := rt.handle(w, r); err != nil {
+		writeFailure(w, err)
+	}
+}
+
+func (s *Server) controlFaults(w http.ResponseWriter, _ *http.Request) error {
+	writeJSON(w, http.StatusOK, s.faults.list())
+	return nil
+}
+
+func (s *Server) controlAdd(w http.ResponseWriter, r *http.Request) error {
+	var fault Fault
+	if err := json.NewDecoder(r.Body).Decode(&fault); err != nil {
+		return badRequest("BadFault", "%v", err)
+	}
+	id, err := s.Inject(fault)
+	if err != nil {
+		return badRequest("BadFault", "%v", err)
+	}
+	writeJSON(w, http.StatusOK, map[string]string{"id": id})
+	return nil
+}
+
+func (s *Server) controlRemove(w http.ResponseWriter, r *http.Request) error {
+	if !s.Remove(strings.TrimSpace(pathVariable(r))) && pathVariable(r) != "" {
+		return &failure{status: http.StatusNotFound}
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (s *Server) controlState(w http.ResponseWriter, _ *http.Request) error {
+	writeJSON(w, http.StatusOK, s.State())
+	return nil
+}
+
+func (s *Server) controlRequests(w http.ResponseWriter, _ *http.Request) error {
+	writeJSON(w, http.StatusOK, s.Requests())
+	return nil
+}
+
+func (s *Server) controlForget(w http.ResponseWriter, _ *http.Request) error {
+	s.requests.clear()
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

@@ -1,0 +1,18 @@
+// Package convexsim is a simulator of convex-local-backend, the server of a
+// self-hosted Convex deployment, for machines where the real one cannot be had:
+// tests, benchmarks and the demo.
+//
+// On the wire it behaves as the backend of get-convex/convex-backend at commit
+// 5f66740ae does for everything a deploy touches: the probes, the environment
+// variable API, the deploy2 push protocol, admin keys, the sync WebSocket as far
+// as the command line client needs it, file storage, the site port. What it was
+// sent survives a restart in its storage folder.
+//
+// It is not a backend. It stores environment variables and pushes; it runs no
+// functions, has no database, and evaluates no JavaScript: what a real backend
+// learns by running a module (index names, component names, the variables an
+// auth.config reads) is read from the bundled source text here, which is good
+// for the output of the convex command line client and for nothing else.
+//
+// Faults (see Fault) make it fail in the ways real backends fail.
+package convexsim

@@ -1,0 +1,161 @@
+package convexsim
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// faultField is a part of a fault as text.
+type faultField struct {
+	key string
+	set func(*Fault, string) error
+	get func(*Fault) string // empty when unset
+}
+
+var faultFields = []faultField{
+	textField("id", func(f *Fault) *string { return &f.ID }),
+	textField("stage", func(f *Fault) *string { return &f.Stage }),
+	intField("times", func(f *Fault) *int { return &f.Times }),
+	intField("after", func(f *Fault) *int { return &f.After }),
+	durationField("delay", func(f *Fault) *time.Duration { return &f.Delay }),
+	intField("flood", func(f *Fault) *int { return &f.Flood }),
+	boolField("hang", func(f *Fault) *bool { return &f.Hang }),
+	exitField(),
+	textField("signal", func(f *Fault) *string { return &f.Signal }),
+	textField("drop", func(f *Fault) *string { return &f.Drop }),
+	intField("status", func(f *Fault) *int { return &f.Status }),
+	textField("code", func(f *Fault) *string { return &f.Code }),
+	textField("message", func(f *Fault) *string { return &f.Message }),
+	textField("body", func(f *Fault) *string { return &f.Body }),
+	textField("version", func(f *Fault) *string { return &f.Version }),
+	intField("indexes", func(f *Fault) *int { return &f.Indexes }),
+	durationField("index-time", func(f *Fault) *time.Duration { return &f.IndexTime }),
+	textField("schema-error", func(f *Fault) *string { return &f.SchemaError }),
+	textField("table", func(f *Fault) *string { return &f.Table }),
+	textField("component", func(f *Fault) *string { return &f.Component }),
+	boolField("race", func(f *Fault) *bool { return &f.Race }),
+}
+
+func faultKeys() []string {
+	keys := make([]string, 0, len(faultFields))
+	for _, field := range faultFields[1:] {
+		keys = append(keys, field.key)
+	}
+	return keys
+}
+
+var stages = []string{
+	StageStart, StageRunning, StageAny, StageVersion, StageName, StageCheckKey, StageEnvList, StageEnvUpdate,
+	StageFunction, StageSync, StageHashes, StageEvalSchema, StageEvalPush, StageStartPush, StageWaitSchema,
+	StageFinishPush, StageReport, StageUpload, StageDownload, StageHTTPAction, StageCallback,
+}
+
+func (f Fault) validate() error {
+	if !slices.Contains(stages, f.Stage) {
+		return fmt.Errorf("a fault needs a stage, got %q; the stages are %s", f.Stage, strings.Join(stages, ", "))
+	}
+	if f.Drop != "" && f.Drop != DropRequest && f.Drop != DropHeaders && f.Drop != DropBody {
+		return fmt.Errorf("drop=%s: the places are %s, %s, %s", f.Drop, DropRequest, DropHeaders, DropBody)
+	}
+	if f.Status != 0 && (f.Status < 200 || f.Status > 599) {
+		return fmt.Errorf("status=%d is not a status of a final answer", f.Status)
+	}
+	if f.Signal != "" {
+		if _, err := parseSignal(f.Signal); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func textField(key string, at func(*Fault) *string) faultField {
+	return faultField{
+		key: key,
+		set: func(f *Fault, text string) error { *at(f) = text; return nil },
+		get: func(f *Fault) string { return *at(f) },
+	}
+}
+
+func intField(key string, at func(*Fault) *int) faultField {
+	return faultField{
+		key: key,
+		set: func(f *Fault, text string) (err error) {
+			if *at(f), err = strconv.Atoi(text); err != nil || *at(f) < 0 {
+				return errors.New("must be a whole number")
+			}
+			return nil
+		},
+		get: func(f *Fault) string {
+			if *at(f) == 0 {
+				return ""
+			}
+			return strconv.Itoa(*at(f))
+		},
+	}
+}
+
+func durationField(key string, at func(*Fault) *time.Duration) faultField {
+	return faultField{
+		key: key,
+		set: func(f *Fault, text string) (err error) {
+			if *at(f), err = time.ParseDuration(text); err != nil || *at(f) < 0 {
+				return errors.New("must be a duration such as 1.5s")
+			}
+			return nil
+		},
+		get: func(f *Fault) string {
+			if *at(f) == 0 {
+				return ""
+			}
+			return at(f).String()
+		},
+	}
+}
+
+// boolField also takes the key alone for true.
+func boolField(key string, at func(*Fault) *bool) faultField {
+	return faultField{
+		key: key,
+		set: func(f *Fault, text string) (err error) {
+			if text == "" {
+				text = "true"
+			}
+			if *at(f), err = strconv.ParseBool(text); err != nil {
+				return errors.New("must be true or false")
+			}
+			return nil
+		},
+		get: func(f *Fault) string {
+			if !*at(f) {
+				return ""
+			}
+			return "true"
+		},
+	}
+}
+
+// exitField is apart because 0 is a status to exit with.
+func exitField() faultField {
+	return faultField{
+		key: "exit",
+		set: func(f *Fault, text string) error {
+			status, err := strconv.ParseUint(text, 10, 8)
+			if err != nil {
+				return errors.New("must be an exit status from 0 to 255")
+			}
+			code := int(status)
+			f.Exit = &code
+			return nil
+		},
+		get: func(f *Fault) string {
+			if f.Exit == nil {
+				return ""
+			}
+			return strconv.Itoa(*f.Exit)
+		},
+	}
+}

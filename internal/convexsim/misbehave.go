@@ -1,0 +1,157 @@
+package convexsim
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"time"
+)
+
+type faultsKey struct{}
+
+// faultsOf are the faults that were taken for a request, for handlers whose
+// answer they change.
+func faultsOf(r *http.Request) []*activeFault {
+	faults, _ := r.Context().Value(faultsKey{}).([]*activeFault)
+	return faults
+}
+
+// answer answers a request by its route, unless the faults in force have it
+// otherwise.
+func (s *Server) answer(rec *recorder, w http.ResponseWriter, r *http.Request, rt route) {
+	faults := s.faults.take(rt.stage)
+	r = r.WithContext(context.WithValue(r.Context(), faultsKey{}, faults))
+	for _, fault := range faults {
+		rec.entry.Fault = fault.ID
+		if s.misbehave(w, r, rt, fault) {
+			return
+		}
+	}
+	if err := rt.handle(w, r); err != nil {
+		s.log.Debug("request refused", "stage", rt.stage, "error", err)
+		writeFailure(w, err)
+	}
+}
+
+// misbehave applies one fault to a request. It reports whether the request is
+// over.
+func (s *Server) misbehave(w http.ResponseWriter, r *http.Request, rt route, fault *activeFault) (over bool) {
+	s.flood(fault.Flood)
+	if !pause(r.Context(), fault.Delay) || fault.Hang && !hang(r, fault) {
+		writeFailure(w, timedOut())
+		return true
+	}
+	if death, ok := fault.death(); ok {
+		s.die(death)
+		<-s.life.Done()
+		panic(http.ErrAbortHandler)
+	}
+	if fault.Drop != "" {
+		drop(w, r, rt, fault.Drop)
+	}
+	if !fault.isAnswer() {
+		return false
+	}
+	_, _ = io.Copy(io.Discard, r.Body)
+	fault.write(w)
+	return true
+}
+
+// hang waits until the fault is removed. It returns false when the time of the
+// request is over first.
+func hang(r *http.Request, fault *activeFault) bool {
+	_, _ = io.Copy(io.Discard, r.Body)
+	select {
+	case <-fault.removed:
+		return true
+	case <-r.Context().Done():
+		return false
+	}
+}
+
+// drop cuts the connection; it does not return.
+func drop(w http.ResponseWriter, r *http.Request, rt route, place string) {
+	if place == DropRequest {
+		panic(http.ErrAbortHandler)
+	}
+	answer := httptest.NewRecorder()
+	if err := rt.handle(answer, r); err != nil {
+		writeFailure(answer, err)
+	}
+	if place == DropBody {
+		for name, values := range answer.Header() {
+			w.Header()[name] = values
+		}
+		w.WriteHeader(answer.Code)
+		body := answer.Body.Bytes()
+		_, _ = w.Write(body[:len(body)/2])
+		_ = http.NewResponseController(w).Flush()
+	}
+	panic(http.ErrAbortHandler)
+}
+
+func (f Fault) write(w http.ResponseWriter) {
+	status := f.Status
+	if status == 0 {
+		status = http.StatusInternalServerError
+	}
+	if f.Body != "" {
+		writeText(w, status, f.Body)
+		return
+	}
+	writeFailure(w, &failure{status: status, code: f.Code, message: f.Message})
+}
+
+func (f Fault) death() (Death, bool) {
+	if f.Signal != "" {
+		signal, err := parseSignal(f.Signal)
+		return Death{Signal: signal}, err == nil
+	}
+	if f.Exit != nil {
+		return Death{Exit: *f.Exit}, true
+	}
+	return Death{}, false
+}
+
+// event applies the faults of a moment in the simulator's own life.
+func (s *Server) event(ctx context.Context, stage string) {
+	for _, fault := range s.faults.take(stage) {
+		if !pause(ctx, fault.Delay) {
+			return
+		}
+		s.flood(fault.Flood)
+		if fault.Hang {
+			select {
+			case <-fault.removed:
+			case <-ctx.Done():
+				return
+			}
+		}
+		if death, ok := fault.death(); ok {
+			s.die(death)
+			return
+		}
+	}
+}
+
+func (s *Server) flood(lines int) {
+	for line := range lines {
+		s.log.Info("noise that a fault asked for", "line", line+1, "of", lines)
+	}
+}
+
+// pause waits, and returns false when ctx ended first.
+func pause(ctx context.Context, duration time.Duration) bool {
+	if duration <= 0 {
+		return true
+	}
+	timer := time.NewTimer(duration)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

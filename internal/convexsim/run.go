@@ -1,0 +1,118 @@
+package convexsim
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"syscall"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Run is the life of a simulator: it opens the ports, serves, and returns when
+// it was stopped. As with the backend, the first interrupt lets running requests
+// finish, however long that takes, and the second does not; everything else that
+// can end it is the process's own business. Cancelling ctx is an immediate end.
+//
+// A death that a fault asked for is returned, not carried out.
+func (s *Server) Run(ctx context.Context, interrupts <-chan os.Signal) (*Death, error) {
+	defer close(s.finished)
+	defer s.end()
+	if death := s.begin(ctx, interrupts); death != nil || ctx.Err() != nil {
+		return death, nil
+	}
+	if err := s.listen(); err != nil {
+		return nil, err
+	}
+	s.log.Info("simulator is listening; it stores variables and pushes, and runs no functions",
+		"api", s.URL(), "site", s.SiteURL(), "control", s.URL()+controlPrefix)
+	serving, _ := errgroup.WithContext(ctx)
+	serving.Go(func() error { return ignoreClosed(s.api.Serve(s.apiListener)) })
+	serving.Go(func() error { return ignoreClosed(s.site.Serve(s.siteListener)) })
+	serving.Go(func() error { s.event(s.life, StageRunning); return nil })
+
+	death := s.wait(ctx, interrupts)
+	s.end()
+	closing := errors.Join(s.api.Close(), s.site.Close())
+	s.sockets.Wait()
+	return death, errors.Join(serving.Wait(), closing)
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// begin applies the faults of the start. Until the ports are open, an interrupt
+// has its default action, as in the backend.
+func (s *Server) begin(ctx context.Context, interrupts <-chan os.Signal) *Death {
+	begun, done := context.WithCancel(ctx)
+	go func() {
+		defer done()
+		s.event(begun, StageStart)
+	}()
+	select {
+	case <-begun.Done():
+	case <-interrupts:
+		done()
+		return &Death{Signal: syscall.SIGINT}
+	}
+	select {
+	case death := <-s.deaths:
+		return &death
+	default:
+		return nil
+	}
+}
+
+// wait returns when the simulator shall end at once: after a drain, on a second
+// interrupt, on a death, or when ctx is cancelled.
+func (s *Server) wait(ctx context.Context, interrupts <-chan os.Signal) *Death {
+	select {
+	case <-ctx.Done():
+		return nil
+	case death := <-s.deaths:
+		s.log.Error("a fault ends the simulator", "death", death.String())
+		return &death
+	case <-interrupts:
+	}
+	s.log.Info("interrupted: running requests may finish, new ones are not taken")
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		s.drain(ctx)
+	}()
+	select {
+	case <-ctx.Done():
+	case <-drained:
+		s.log.Info("all requests are finished")
+	case death := <-s.deaths:
+		return &death
+	case <-interrupts:
+		s.log.Warn("interrupted again: running requests are dropped")
+	}
+	return nil
+}
+
+func (s *Server) drain(ctx context.Context) {
+	var draining errgroup.Group
+	draining.Go(func() error { return s.api.Shutdown(ctx) })
+	draining.Go(func() error { return s.site.Shutdown(ctx) })
+	if err := draining.Wait(); err != nil && ctx.Err() == nil {
+		s.log.Warn("draining failed", "error", err)
+	}
+}
+
+// die asks Run to end with the given death.
+func (s *Server) die(death Death) {
+	select {
+	case s.deaths <- death:
+	default: // it is dying already
+	}
+}
+
+// Done is closed when Run has returned.
+func (s *Server) Done() <-chan struct{} { return s.finished }

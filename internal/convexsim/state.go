@@ -1,0 +1,85 @@
+package convexsim
+
+import (
+	"maps"
+	"slices"
+)
+
+// State is what a simulator has stored: what a deployment would consist of.
+type State struct {
+	// Environment has every variable's value in clear text.
+	Environment map[string]string `json:"environment"`
+	// Definitions are the active app, with the key "", and its components by
+	// definition path.
+	Definitions map[string]Definition `json:"definitions,omitempty"`
+	// Components are the instances: from component path ("" is the app) to
+	// definition path.
+	Components map[string]Component `json:"components,omitempty"`
+	// Schemas are all schema versions that still count, active and pending.
+	Schemas []Schema `json:"schemas,omitempty"`
+	// Packages are uploaded code that a finish_push may activate.
+	Packages []Package `json:"packages,omitempty"`
+	// Pushes counts the pushes that were finished.
+	Pushes int `json:"pushes"`
+	// NodeVersion and UDFServerVersion are those of the latest finished push.
+	NodeVersion      string `json:"nodeVersion,omitempty"`
+	UDFServerVersion string `json:"udfServerVersion,omitempty"`
+	// Auth are the providers of the active auth.config.
+	Auth []AuthProvider `json:"auth,omitempty"`
+	// Files are the uploads, by storage id.
+	Files map[string]File `json:"files,omitempty"`
+	// NextID makes ids unique across restarts.
+	NextID int `json:"nextId"`
+}
+
+// Definition is the code of the app or of one component definition.
+type Definition struct {
+	Modules map[string]Module `json:"modules"`
+}
+
+// Module is a pushed module. Its source is not kept.
+type Module struct {
+	Environment string `json:"environment"` // "isolate" or "node"
+	SHA256      string `json:"sha256"`      // over source, then source map
+	Bytes       int    `json:"bytes"`       // of both together
+	// Functions are the exported functions, as far as the text tells.
+	Functions []Function `json:"functions,omitempty"`
+	// Variables are the environment variables that an auth.config reads.
+	Variables []string `json:"variables,omitempty"`
+	// Providers are those of an auth.config, unevaluated.
+	Providers []AuthProvider `json:"providers,omitempty"`
+}
+
+// Component is one instance of a component definition.
+type Component struct {
+	ID         string `json:"id"`
+	Definition string `json:"definition"`
+}
+
+// Package is the code of one definition as a start_push uploaded it.
+type Package struct {
+	Key     string            `json:"key"`
+	Modules map[string]Module `json:"modules"`
+	// NodeVersion and UDFServerVersion are those of its push.
+	NodeVersion      string `json:"nodeVersion,omitempty"`
+	UDFServerVersion string `json:"udfServerVersion,omitempty"`
+}
+
+// File is an upload to file storage; its content is a file beside the state.
+type File struct {
+	ContentType string `json:"contentType,omitempty"`
+	Bytes       int64  `json:"bytes"`
+	SHA256      string `json:"sha256"` // base64
+}
+
+// clone copies everything that a handler may change.
+func (s State) clone() State {
+	s.Environment = maps.Clone(s.Environment)
+	s.Definitions = maps.Clone(s.Definitions)
+	s.Components = maps.Clone(s.Components)
+	s.Schemas = slices.Clone(s.Schemas)
+	s.Packages = slices.Clone(s.Packages)
+	s.Auth = slices.Clone(s.Auth)
+	s.Files = maps.Clone(s.Files)
+	return s
+}

@@ -1,0 +1,4 @@
+package convexsim
+
+// fileStore keeps uploads as files.
+type fileStore struct{ folder string }

@@ -1,0 +1,85 @@
+package convexsim
+
+import (
+	"context"
+	"net"
+	"slices"
+	"testing"
+	"time"
+)
+
+// startDeadline bounds how long a simulator may take to open its ports.
+const startDeadline = 10 * time.Second
+
+// Start runs a simulator on loopback for the length of a test, in a temporary
+// folder unless the options name one. It returns when the ports are open; with a
+// fault of StageStart it returns at once, the ports being known already.
+func Start(t testing.TB, options Options) *Server {
+	t.Helper()
+	if options.Interface == "" {
+		options.Interface = "127.0.0.1"
+	}
+	if options.Storage == "" {
+		options.Storage = t.TempDir()
+	}
+	late := slices.ContainsFunc(options.Faults, func(f Fault) bool { return f.Stage == StageStart })
+	if late {
+		options.Port, options.SitePort = freePort(t, options.Port), freePort(t, options.SitePort)
+	}
+	s, err := New(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.stop(t) })
+	failed := make(chan error, 1)
+	go func() {
+		_, err := s.Run(s.life, nil)
+		failed <- err
+	}()
+	if late {
+		return s
+	}
+	select {
+	case <-s.Ready():
+	case err := <-failed:
+		t.Fatalf("the simulator ended at its start: %v", err)
+	case <-time.After(startDeadline):
+		t.Fatal("the simulator does not open its ports")
+	}
+	return s
+}
+
+// Restart ends a simulator as a crash would and starts one with the same folder
+// and ports, without the faults.
+func Restart(t testing.TB, s *Server) *Server {
+	t.Helper()
+	s.stop(t)
+	options := s.Options()
+	options.Faults = nil
+	return Start(t, options)
+}
+
+// stop ends the simulator at once and waits for it.
+func (s *Server) stop(t testing.TB) {
+	t.Helper()
+	s.end()
+	select {
+	case <-s.Done():
+	case <-time.After(startDeadline):
+		t.Error("the simulator does not end")
+	}
+}
+
+func freePort(t testing.TB, wanted int) int {
+	t.Helper()
+	if wanted != 0 {
+		return wanted
+	}
+	var config net.ListenConfig
+	listener, err := config.Listen(context.Background(), "tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return port(listener)
+}
