@@ -20,14 +20,15 @@ type Embedded struct {
 type settings struct {
 	Embedded
 	Shared  other
-	Port    int           `env:"PORT" envDefault:"3000" accept:"a port from 1 to 65535"`
-	Wait    time.Duration `env:"WAIT" envDefault:"120"`
-	Flag    bool          `env:"FLAG"`
-	Token   config.Secret `env:"TOKEN" secret:"true" accept:"any text"`
-	Age     config.Secret `env:"AGE" secret:"true" file:"false"`
-	AgeFile string        `env:"AGE_FILE"`
-	Addr    string        `env:"ADDR" envDefault:":9180" empty:"keep"`
-	Count   config.Secret `env:"COUNT" secret:"true"`
+	Port    int            `env:"PORT" envDefault:"3000" accept:"a port from 1 to 65535"`
+	Wait    time.Duration  `env:"WAIT" envDefault:"120"`
+	Web     config.Command `env:"WEB" envDefault:"bun server.ts" empty:"keep"`
+	Flag    bool           `env:"FLAG"`
+	Token   config.Secret  `env:"TOKEN" secret:"true" accept:"any text"`
+	Age     config.Secret  `env:"AGE" secret:"true" file:"false"`
+	AgeFile string         `env:"AGE_FILE"`
+	Addr    string         `env:"ADDR" envDefault:":9180" empty:"keep"`
+	Count   config.Secret  `env:"COUNT" secret:"true"`
 }
 
 type other struct {
@@ -53,13 +54,13 @@ func TestLoadDefaults(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	if s.Port != 3000 || s.Wait != 2*time.Minute || s.Level != "debug" || s.Addr != ":9180" || s.Shared.Name != "tale" {
+	if s.Port != 3000 || s.Wait != 2*time.Minute || s.Level != "debug" || len(s.Web) != 2 || s.Addr != ":9180" || s.Shared.Name != "tale" {
 		t.Errorf("got %+v", s)
 	}
 }
 
 func TestLoadKeepsEmptyWhereItIsAValue(t *testing.T) {
-	if s, _ := load(t, config.Environ{"ADDR": ""}); s.Addr != "" {
+	if s, _ := load(t, config.Environ{"ADDR": "", "WEB": ""}); s.Addr != "" || len(s.Web) > 0 {
 		t.Errorf("ADDR = %q, want empty", s.Addr)
 	}
 }
@@ -78,13 +79,13 @@ func TestLoadDurations(t *testing.T) {
 }
 
 func TestLoadReportsAllProblemsAtOnce(t *testing.T) {
-	_, problems := load(t, config.Environ{"PORT": "x", "OTHER_WAIT": "soon", "FLAG": "maybe"})
+	_, problems := load(t, config.Environ{"PORT": "x", "OTHER_WAIT": "soon", "FLAG": "maybe", "WEB": "a; b"})
 	var names []string
 	for _, p := range problems {
 		names = append(names, p.Variable)
 	}
 	slices.Sort(names)
-	if !slices.Equal(names, []string{"FLAG", "OTHER_WAIT", "PORT"}) {
+	if !slices.Equal(names, []string{"FLAG", "OTHER_WAIT", "PORT", "WEB"}) {
 		t.Fatalf("problems of %v", names)
 	}
 	text := problems.Error()

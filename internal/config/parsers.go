@@ -28,6 +28,7 @@ func (p *parsers) table() map[reflect.Type]env.ParserFunc {
 	return map[reflect.Type]env.ParserFunc{
 		reflect.TypeFor[time.Duration](): p.named("a duration", func(v string) (any, error) { return parseDuration(v) }),
 		reflect.TypeFor[int]():           p.named("a whole number", func(v string) (any, error) { return strconv.Atoi(v) }),
+		reflect.TypeFor[Command]():       p.named("a command; quote what holds blanks, and leave out shell operators", func(v string) (any, error) { return ParseCommand(v) }),
 		reflect.TypeFor[bool]():          p.named("true or false", func(v string) (any, error) { return strconv.ParseBool(v) }),
 	}
 }
