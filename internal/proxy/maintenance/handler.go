@@ -1,0 +1,167 @@
+package maintenance
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+)
+
+// The defaults of a Handler.
+const (
+	DefaultName       = "This site"
+	DefaultRetryAfter = 5 * time.Second
+)
+
+// requestIDVar is where the access log keeps the request's id.
+const requestIDVar = "request_id"
+
+func init() { caddy.RegisterModule(Handler{}) }
+
+// Handler answers requests that the proxy could not serve: errors 502, 503 and
+// 504 of the handler chain. It is for the `errors` routes of a server. Other
+// errors go to the next handler.
+//
+// A browser that navigates gets a page, everything else JSON
+// (`{"code":"ServiceUnavailable","message":"..."}`), a WebSocket handshake no
+// body. The status stays. Every answer has `Retry-After` and
+// `Cache-Control: no-store`.
+type Handler struct {
+	// What the page calls the site. Default: `This site`.
+	Name string `json:"name,omitempty"`
+
+	// The path under which the site is served, without a slash at the end, if it
+	// is not the root.
+	BasePath string `json:"base_path,omitempty"`
+
+	// When clients are told to come again, in whole seconds. Default: `5s`.
+	RetryAfter caddy.Duration `json:"retry_after,omitempty"`
+
+	page       page
+	retryAfter string
+}
+
+// CaddyModule returns the Caddy module information.
+func (Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.tale_maintenance",
+		New: func() caddy.Module { return new(Handler) },
+	}
+}
+
+// Provision puts the page together.
+func (h *Handler) Provision(caddy.Context) error {
+	if h.Name == "" {
+		h.Name = DefaultName
+	}
+	if h.RetryAfter <= 0 {
+		h.RetryAfter = caddy.Duration(DefaultRetryAfter)
+	}
+	h.page = newPage(h.Name)
+	seconds := time.Duration(h.RetryAfter).Round(time.Second) / time.Second
+	h.retryAfter = strconv.Itoa(max(int(seconds), 1))
+	return nil
+}
+
+// ServeHTTP answers for the error of the request, if it is one of ours.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	err, status := errorOf(r)
+	if status != http.StatusBadGateway && status != http.StatusServiceUnavailable && status != http.StatusGatewayTimeout {
+		return next.ServeHTTP(w, r)
+	}
+	h.setHeaders(w.Header())
+	switch audienceOf(r) {
+	case socket:
+		w.Header().Set("Content-Length", "0")
+		w.WriteHeader(status)
+		return nil
+	case browser:
+		return h.write(w, r, status, "text/html; charset=utf-8", h.pageFor(w, r, status))
+	default:
+		return h.write(w, r, status, "application/json", h.document(err, status))
+	}
+}
+
+// errorOf is the error that brought the request here, and its status.
+func errorOf(r *http.Request) (error, int) { //nolint:revive // the status belongs to the error
+	err, _ := r.Context().Value(caddyhttp.ErrorCtxKey).(error)
+	if handlerErr, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
+		return err, handlerErr.StatusCode
+	}
+	return err, http.StatusInternalServerError
+}
+
+// setHeaders drops what was meant for the answer that did not come.
+func (h *Handler) setHeaders(header http.Header) {
+	for _, name := range []string{"Server", "Etag", "Last-Modified", "Content-Encoding", "Content-Length", "Content-Disposition", "Set-Cookie"} {
+		header.Del(name)
+	}
+	header.Set("Retry-After", h.retryAfter)
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Referrer-Policy", "strict-origin-when-cross-origin")
+	header.Set("X-Frame-Options", "SAMEORIGIN")
+}
+
+func (h *Handler) pageFor(w http.ResponseWriter, r *http.Request, status int) string {
+	w.Header().Set("Content-Security-Policy", h.page.policy)
+	reference, _ := caddyhttp.GetVar(r.Context(), requestIDVar).(string)
+	return h.page.render(visit{
+		method:    r.Method,
+		url:       localURL(r),
+		home:      h.BasePath + "/",
+		status:    status,
+		reference: reference,
+	})
+}
+
+// localURL is the request's own path and query. A path that begins with two
+// slashes would be read as another host.
+func localURL(r *http.Request) string {
+	return "/" + strings.TrimLeft(r.URL.RequestURI(), "/\\")
+}
+
+// document is the answer for programs. What they need to know is whether the
+// request can have had an effect: not if no connection was made.
+func (h *Handler) document(err error, status int) string {
+	message := "The service is restarting or being updated."
+	_, undelivered := errors.AsType[reverseproxy.DialError](err)
+	switch {
+	case undelivered:
+	case status == http.StatusBadGateway:
+		message = "The connection to the service was lost before it answered, and the request may have been carried out."
+	case status == http.StatusGatewayTimeout:
+		message = "The service did not answer in time, and the request may have been carried out."
+	}
+	document, err := json.Marshal(map[string]string{
+		"code":    "ServiceUnavailable",
+		"message": message + " Try again in " + h.retryAfter + " seconds.",
+	})
+	if err != nil { // two strings cannot fail
+		return ""
+	}
+	return string(document) + "\n"
+}
+
+func (h *Handler) write(w http.ResponseWriter, r *http.Request, status int, contentType, body string) error {
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	_, err := w.Write([]byte(body))
+	return err
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)
