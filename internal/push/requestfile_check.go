@@ -1,0 +1,123 @@
+package push
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// The oldest CLI whose requests are accepted. Before 1.31.6 a request had no place
+// for hashes of unchanged modules, and the backend read it by another name.
+var oldestCLI = cliVersion{1, 31, 6}
+
+// RequestSummary is what a usable push request holds, for a log line.
+type RequestSummary struct {
+	Path             string
+	Bytes            int64
+	CLIVersion       string // of the convex package that wrote it
+	Modules          int    // of the app, schema and definition included
+	Components       int    // component definitions
+	ComponentModules int
+	Warnings         []string
+}
+
+// String is one line for people.
+func (s RequestSummary) String() string {
+	return fmt.Sprintf("%s: %d bytes, written by convex %s, %d modules of the app, %d modules of %d components",
+		s.Path, s.Bytes, s.CLIVersion, s.Modules, s.ComponentModules, s.Components)
+}
+
+// CheckRequest says whether the native driver can push the file: at image build,
+// so that a bad one does not become a bad image, and at boot.
+func CheckRequest(path string) (RequestSummary, error) {
+	r, err := OpenRequestFile(path)
+	if err != nil {
+		return RequestSummary{}, err
+	}
+	defer r.Close()
+	return r.Check()
+}
+
+// Check says whether the native driver can push the file, naming every reason
+// why not.
+func (r *RequestFile) Check() (RequestSummary, error) {
+	x := r.Index
+	summary := RequestSummary{Path: r.Path, Bytes: x.Size, CLIVersion: x.UDFServerVersion, Components: x.Components}
+	for _, m := range x.Modules {
+		if m.Component == "" {
+			summary.Modules++
+		} else {
+			summary.ComponentModules++
+		}
+	}
+	if x.KeyIsReal {
+		summary.Warnings = append(summary.Warnings, "the file holds what looks like a real admin key: whoever has the image has the key. "+
+			"Write the file with a placeholder key, and change INSTANCE_SECRET")
+	}
+	if problems := x.problems(); len(problems) > 0 {
+		return summary, fmt.Errorf("cannot use the push request %s: %w", r.Path, errors.Join(problems...))
+	}
+	return summary, nil
+}
+
+func (x *RequestIndex) problems() []error {
+	var problems []error
+	add := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	if x.HashedModules > 0 {
+		add("it has only the hashes of %d modules; write it with --push-all-modules", x.HashedModules)
+	}
+	if x.DryRun {
+		add("it was written with --dry-run")
+	}
+	if len(x.Functions()) == 0 {
+		add("it has no functions; is the convex folder of the app empty?")
+	}
+	if doubled := doubledModule(x.Modules); doubled != "" {
+		add("it has the module %s twice", doubled)
+	}
+	switch version, err := parseCLIVersion(x.UDFServerVersion); {
+	case err != nil:
+		add("udfServerVersion: %w", err)
+	case version.before(oldestCLI):
+		add("it was written by convex %s; the oldest that works is %s", x.UDFServerVersion, oldestCLI)
+	}
+	return problems
+}
+
+func doubledModule(modules []RequestModule) string {
+	seen := make(map[string]bool, len(modules))
+	for _, m := range modules {
+		name := m.Component + "\x00" + m.Path
+		if seen[name] {
+			return strings.TrimPrefix(strings.ReplaceAll(name, "\x00", "/"), "/")
+		}
+		seen[name] = true
+	}
+	return ""
+}
+
+// cliVersion is a release of the convex npm package, without a pre-release tag.
+type cliVersion [3]int
+
+func parseCLIVersion(text string) (cliVersion, error) {
+	release, _, _ := strings.Cut(text, "-")
+	parts := strings.Split(release, ".")
+	var v cliVersion
+	if len(parts) != len(v) {
+		return v, fmt.Errorf("%q is not a version of the convex package", text)
+	}
+	for i, part := range parts {
+		n, err := strconv.Atoi(part)
+		if err != nil || n < 0 {
+			return v, fmt.Errorf("%q is not a version of the convex package", text)
+		}
+		v[i] = n
+	}
+	return v, nil
+}
+
+func (v cliVersion) before(other cliVersion) bool { return slices.Compare(v[:], other[:]) < 0 }
+
+func (v cliVersion) String() string { return fmt.Sprintf("%d.%d.%d", v[0], v[1], v[2]) }

@@ -1,0 +1,339 @@
+package push
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// testModule is one module as the CLI writes it.
+type testModule struct {
+	Path        string `json:"path"`
+	Source      string `json:"source"`
+	Environment string `json:"environment,omitempty"`
+	SourceMap   string `json:"sourceMap,omitempty"`
+}
+
+func (m testModule) sha256() string {
+	sum := sha256.Sum256([]byte(m.Source + m.SourceMap))
+	return hex.EncodeToString(sum[:])
+}
+
+type testComponent struct {
+	DefinitionPath   string       `json:"definitionPath"`
+	Definition       testModule   `json:"definition"`
+	Dependencies     []string     `json:"dependencies"`
+	Schema           *testModule  `json:"schema"`
+	Functions        []testModule `json:"functions"`
+	UDFServerVersion string       `json:"udfServerVersion"`
+}
+
+type testAppDefinition struct {
+	Definition       *testModule      `json:"definition"`
+	Dependencies     []string         `json:"dependencies"`
+	Schema           *testModule      `json:"schema"`
+	ChangedModules   []testModule     `json:"changedModules"`
+	Unchanged        []map[string]any `json:"unchangedModuleHashes"`
+	UDFServerVersion string           `json:"udfServerVersion"`
+}
+
+// testRequest is a push request with the fields, and their order, that convex
+// 1.48.0 writes.
+type testRequest struct {
+	AdminKey         string            `json:"adminKey"`
+	DryRun           bool              `json:"dryRun"`
+	Functions        string            `json:"functions"`
+	AppDefinition    testAppDefinition `json:"appDefinition"`
+	Components       []testComponent   `json:"componentDefinitions"`
+	NodeDependencies []map[string]any  `json:"nodeDependencies"`
+	ForCodegen       bool              `json:"forCodegen"`
+}
+
+// awkward has what a scanner of JSON strings may trip over.
+const awkward = "a \"quoted\" \\ back\\\\slash\u2028 é 😀 \t\n\r\x01 </script> {\"adminKey\":\"x\"} [,]"
+
+// newTestRequest is a small app with a schema, a node module, an auth config and
+// one component.
+func newTestRequest() testRequest {
+	return testRequest{
+		AdminKey:  "build|00",
+		Functions: "convex/",
+		AppDefinition: testAppDefinition{
+			Definition:   &testModule{Path: "convex.config.js", Source: `import { defineApp } from "convex/server"; const app = defineApp(); export { app as default };`},
+			Dependencies: []string{"counter"},
+			Schema:       &testModule{Path: "schema.js", Source: `import { defineSchema } from "convex/server"; export default defineSchema({});`},
+			ChangedModules: []testModule{
+				{Path: "messages.js", Source: "export const list = query({});\n" + awkward, SourceMap: `{"version":3,"sources":["a\\b"]}`, Environment: "isolate"},
+				{Path: "actions.js", Source: "export const run = action({});", Environment: "node"},
+				{Path: "auth.config.js", Source: "export default { providers: [] };", Environment: "isolate"},
+			},
+			Unchanged:        []map[string]any{},
+			UDFServerVersion: "1.35.1",
+		},
+		Components: []testComponent{{
+			DefinitionPath:   "counter",
+			Definition:       testModule{Path: "convex.config.js", Source: `export default defineComponent("counter");`},
+			Dependencies:     []string{},
+			Functions:        []testModule{{Path: "public.js", Source: "export const count = query({});", Environment: "isolate"}},
+			UDFServerVersion: "1.35.1",
+		}},
+		NodeDependencies: []map[string]any{},
+	}
+}
+
+func (r testRequest) write(t testing.TB) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "push-request.json")
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(r); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, path, text.String())
+	return path
+}
+
+func writeFile(t testing.TB, path, content string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func open(t testing.TB, path string) *RequestFile {
+	t.Helper()
+	r, err := OpenRequestFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.Close() })
+	return r
+}
+
+func (r testRequest) modules() []RequestModule {
+	var all []RequestModule
+	add := func(component string, role ModuleRole, modules ...testModule) {
+		for _, m := range modules {
+			all = append(all, RequestModule{Component: component, Role: role, Path: m.Path, Environment: m.Environment, SHA256: m.sha256()})
+		}
+	}
+	add("", RoleDefinition, *r.AppDefinition.Definition)
+	add("", RoleSchema, *r.AppDefinition.Schema)
+	add("", RoleFunction, r.AppDefinition.ChangedModules...)
+	for _, c := range r.Components {
+		add(c.DefinitionPath, RoleDefinition, c.Definition)
+		add(c.DefinitionPath, RoleFunction, c.Functions...)
+	}
+	return all
+}
+
+func TestRequestFileFindsEveryModuleAndItsHash(t *testing.T) {
+	request := newTestRequest()
+	r := open(t, request.write(t))
+	var got []RequestModule
+	content, err := os.ReadFile(r.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range r.Index.Modules {
+		var there testModule
+		if err := json.Unmarshal(content[m.At.Start:m.At.End], &there); err != nil || there.Path != m.Path {
+			t.Errorf("%s is not at %v: %v", m.Path, m.At, err)
+		}
+		m.At = span{}
+		got = append(got, m)
+	}
+	if want := request.modules(); !reflect.DeepEqual(got, want) {
+		t.Errorf("modules\n got %+v\nwant %+v", got, want)
+	}
+}
+
+func TestRequestFileAcceptsAnyLayout(t *testing.T) {
+	request := newTestRequest()
+	compact := open(t, request.write(t))
+	pretty, err := json.MarshalIndent(request, "  ", "\t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Other white space, other escapes, and the fields in the order of a map.
+	var anyOrder map[string]any
+	if err := json.Unmarshal(pretty, &anyOrder); err != nil {
+		t.Fatal(err)
+	}
+	pretty, err = json.MarshalIndent(anyOrder, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "r.json")
+	writeFile(t, path, " \n"+string(pretty)+"\n\n")
+	other := open(t, path)
+	hashes := func(r *RequestFile) map[string]string {
+		found := map[string]string{}
+		for _, m := range r.Index.Modules {
+			found[m.Component+"/"+m.Path] = m.SHA256
+		}
+		return found
+	}
+	if got, want := hashes(other), hashes(compact); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v\nwant %v", got, want)
+	}
+}
+
+func TestStartBodyReplacesWhatTheDeploymentHas(t *testing.T) {
+	request := newTestRequest()
+	r := open(t, request.write(t))
+	deployed := map[string]ModuleHash{}
+	for _, m := range request.AppDefinition.ChangedModules {
+		deployed[m.Path] = ModuleHash{m.Path, m.sha256(), m.Environment}
+	}
+	messages, actions := request.AppDefinition.ChangedModules[0], request.AppDefinition.ChangedModules[1]
+	deployed[messages.Path] = ModuleHash{messages.Path, strings.Repeat("0", 64), messages.Environment}
+	deployed[actions.Path] = ModuleHash{actions.Path, actions.sha256(), "isolate"} // was no node module before
+
+	got, changed := decodeBody(t, r, `real|"key`, deployed)
+	want := request
+	want.AdminKey = `real|"key`
+	want.AppDefinition.ChangedModules = []testModule{messages, actions}
+	auth := request.AppDefinition.ChangedModules[2]
+	want.AppDefinition.Unchanged = []map[string]any{{"path": auth.Path, "environment": "isolate", "sha256": auth.sha256()}}
+	if changed != 2 || !reflect.DeepEqual(got, want) {
+		t.Errorf("%d changed\n got %+v\nwant %+v", changed, got, want)
+	}
+}
+
+func TestStartBodyOfANewDeploymentIsTheFile(t *testing.T) {
+	request := newTestRequest()
+	r := open(t, request.write(t))
+	got, changed := decodeBody(t, r, "k", nil)
+	request.AdminKey = "k"
+	if changed != 3 || !reflect.DeepEqual(got, request) {
+		t.Errorf("%d changed\n got %+v\nwant %+v", changed, got, request)
+	}
+}
+
+func TestStartBodyWithNothingChanged(t *testing.T) {
+	request := newTestRequest()
+	r := open(t, request.write(t))
+	deployed := map[string]ModuleHash{}
+	for _, m := range request.AppDefinition.ChangedModules {
+		deployed[m.Path] = ModuleHash{m.Path, m.sha256(), m.Environment}
+	}
+	got, changed := decodeBody(t, r, "k", deployed)
+	if changed != 0 || len(got.AppDefinition.ChangedModules) != 0 || len(got.AppDefinition.Unchanged) != 3 || len(got.Components[0].Functions) != 1 {
+		t.Errorf("%d changed, %+v", changed, got)
+	}
+}
+
+func decodeBody(t *testing.T, r *RequestFile, key string, deployed map[string]ModuleHash) (testRequest, int) {
+	t.Helper()
+	body, changed, err := r.startBody(key, deployed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encoded, encoding, err := body.encode(true)
+	if err != nil || encoding != "" {
+		t.Fatalf("encoding %q, error %v", encoding, err)
+	}
+	if int64(encoded.Len()) != body.size() {
+		t.Errorf("%d bytes, announced %d", encoded.Len(), body.size())
+	}
+	var got testRequest
+	if err := json.NewDecoder(encoded).Decode(&got); err != nil {
+		t.Fatal(err)
+	}
+	return got, changed
+}
+
+func TestRequestIndexIsUsedOnlyWhileItFits(t *testing.T) {
+	path := newTestRequest().write(t)
+	if r := open(t, path); !strings.Contains(r.IndexNote, "no index") {
+		t.Errorf("note %q", r.IndexNote)
+	}
+	if _, err := WriteRequestIndex(path); err != nil {
+		t.Fatal(err)
+	}
+	indexed := open(t, path)
+	if indexed.IndexNote != "" {
+		t.Errorf("the fresh index was not used: %s", indexed.IndexNote)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Same length, other content: only the hash can tell.
+	writeFile(t, path, strings.Replace(string(content), "export const run", "export const ran", 1))
+	stale := open(t, path)
+	if !strings.Contains(stale.IndexNote, "stale") {
+		t.Errorf("note %q", stale.IndexNote)
+	}
+	if reflect.DeepEqual(stale.Index.Modules, indexed.Index.Modules) {
+		t.Error("the stale index was used")
+	}
+	writeFile(t, IndexPath(path), "{")
+	if r := open(t, path); !strings.Contains(r.IndexNote, "format") {
+		t.Errorf("note %q", r.IndexNote)
+	}
+}
+
+func TestCheckRequest(t *testing.T) {
+	change := func(change func(*testRequest)) string {
+		r := newTestRequest()
+		change(&r)
+		return r.write(t)
+	}
+	raw := func(content string) string {
+		path := filepath.Join(t.TempDir(), "r.json")
+		writeFile(t, path, content)
+		return path
+	}
+	good, err := os.ReadFile(newTestRequest().write(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ path, want string }{
+		"missing":             {filepath.Join(t.TempDir(), "nothing"), "no such file"},
+		"empty":               {raw(""), "ends early"},
+		"cut":                 {raw(string(good[:len(good)/2])), "malformed JSON at byte"},
+		"two documents":       {raw(string(good) + "{}"), "something follows"},
+		"a start_push answer": {raw(`{"environmentVariables":{},"appAuth":[]}`), "not a push request of the convex CLI"},
+		"a page":              {raw("<html>"), "malformed JSON at byte 0"},
+		"no functions": {change(func(r *testRequest) {
+			r.AppDefinition.ChangedModules = nil
+			r.AppDefinition.ChangedModules = []testModule{}
+		}), "no functions"},
+		"dry run":            {change(func(r *testRequest) { r.DryRun = true }), "--dry-run"},
+		"hashes":             {change(func(r *testRequest) { r.AppDefinition.Unchanged = []map[string]any{{"path": "x.js"}} }), "--push-all-modules"},
+		"old CLI":            {change(func(r *testRequest) { r.AppDefinition.UDFServerVersion = "1.29.3" }), "the oldest that works is 1.31.6"},
+		"no version":         {change(func(r *testRequest) { r.AppDefinition.UDFServerVersion = "new" }), `"new" is not a version`},
+		"a module twice":     {change(func(r *testRequest) { r.AppDefinition.ChangedModules[1].Path = "messages.js" }), "the module messages.js twice"},
+		"unnamed module":     {change(func(r *testRequest) { r.AppDefinition.ChangedModules[1].Path = "" }), "has no path or no source"},
+		"nameless component": {change(func(r *testRequest) { r.Components[0].DefinitionPath = "" }), "no definitionPath"},
+	} {
+		if _, err := CheckRequest(c.path); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want something with %q", name, err, c.want)
+		}
+	}
+	summary, err := CheckRequest(newTestRequest().write(t))
+	if err != nil || summary.Modules != 5 || summary.Components != 1 || summary.ComponentModules != 2 || summary.CLIVersion != "1.35.1" || len(summary.Warnings) != 0 {
+		t.Errorf("%+v, %v", summary, err)
+	}
+}
+
+func TestCheckRequestWarnsOfARealKey(t *testing.T) {
+	request := newTestRequest()
+	request.AdminKey = "tale_platform|" + strings.Repeat("0f", 37)
+	summary, err := CheckRequest(request.write(t))
+	if err != nil || len(summary.Warnings) != 1 {
+		t.Fatalf("%+v, %v", summary, err)
+	}
+	if strings.Contains(fmt.Sprint(summary), "0f0f") {
+		t.Error("the warning shows the key")
+	}
+}
