@@ -1,0 +1,79 @@
+package status
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+const watchEvery = time.Second
+
+// Command is the status command of an entrypoint; source says where to ask.
+func Command(source func() (Source, error)) *cobra.Command {
+	var asJSON, watch bool
+	command := &cobra.Command{
+		Use:   "status",
+		Short: "Show the boot's stages, the children and the last failure",
+		RunE: func(command *cobra.Command, _ []string) error {
+			from, err := source()
+			if err != nil {
+				return err
+			}
+			out := command.OutOrStdout()
+			if watch {
+				return follow(command.Context(), out, from)
+			}
+			return show(command.Context(), out, from, asJSON)
+		},
+	}
+	command.Flags().BoolVar(&asJSON, "json", false, "print the JSON document")
+	command.Flags().BoolVar(&watch, "watch", false, "refresh every second until interrupted")
+	command.MarkFlagsMutuallyExclusive("json", "watch")
+	return command
+}
+
+func show(ctx context.Context, out io.Writer, from Source, asJSON bool) error {
+	document, err := from.Fetch(ctx)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		encoder := json.NewEncoder(out)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(document)
+	}
+	return Render(out, document, isTerminal(out))
+}
+
+func follow(ctx context.Context, out io.Writer, from Source) error {
+	ticker := time.NewTicker(watchEvery)
+	defer ticker.Stop()
+	for {
+		// Home and clear: the picture is replaced, not scrolled.
+		if _, err := fmt.Fprint(out, "\x1b[H\x1b[2J"); err != nil {
+			return err
+		}
+		if err := show(ctx, out, from, false); err != nil {
+			if _, err := fmt.Fprintln(out, err); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// isTerminal follows the NO_COLOR convention too.
+func isTerminal(out io.Writer) bool {
+	file, ok := out.(*os.File)
+	return ok && os.Getenv("NO_COLOR") == "" && term.IsTerminal(int(file.Fd()))
+}

@@ -1,0 +1,79 @@
+// Package status shows what an entrypoint of ours is doing: the document behind
+// the status port's /status, how to get it from outside the process, and how it
+// looks to people. It is shared by the status commands of both entrypoints.
+package status
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/report"
+	"github.com/tale-project/tale-runtime/internal/supervise"
+)
+
+// Document is the boot report and the children as they are now.
+type Document struct {
+	report.Document
+	Ready    bool                 `json:"ready"`
+	Reason   string               `json:"reason,omitempty"` // why it is not ready
+	Children []supervise.Snapshot `json:"children,omitempty"`
+	// Crash is the newest entry of the service's crash log, if it keeps one.
+	Crash string `json:"crash,omitempty"`
+}
+
+// Source is where the document of a running entrypoint can be had.
+type Source struct {
+	// Addr is STATUS_ADDR; empty when the port is off.
+	Addr string
+	// ReportPath is the boot report's file, the second choice; empty for none.
+	ReportPath string
+}
+
+const fetchLimit = 3 * time.Second
+
+// Fetch asks the status port. Where nothing answers it reads the boot report,
+// which outlives its process, and says so in the reason.
+func (s Source) Fetch(ctx context.Context) (Document, error) {
+	document, err := s.ask(ctx)
+	if err == nil {
+		return document, nil
+	}
+	data, readErr := os.ReadFile(s.ReportPath)
+	if s.ReportPath == "" || readErr != nil {
+		return Document{}, fmt.Errorf("cannot read the status: %w", err)
+	}
+	document = Document{Reason: "nothing answers on the status port; this is the last boot report"}
+	if err := json.Unmarshal(data, &document.Document); err != nil {
+		return Document{}, fmt.Errorf("cannot read the boot report %s: %w", s.ReportPath, err)
+	}
+	return document, nil
+}
+
+func (s Source) ask(ctx context.Context) (document Document, err error) {
+	if s.Addr == "" {
+		return document, fmt.Errorf("the status port is off (STATUS_ADDR is empty)")
+	}
+	ctx, cancel := context.WithTimeout(ctx, fetchLimit)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+health.LocalAddr(s.Addr)+"/status", nil)
+	if err != nil {
+		return document, err
+	}
+	transport := &http.Transport{DisableKeepAlives: true}
+	response, err := (&http.Client{Transport: transport}).Do(request)
+	if err != nil {
+		return document, fmt.Errorf("the status port %s: %s", s.Addr, health.Reason(err))
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return document, err
+	}
+	return document, json.Unmarshal(body, &document)
+}
