@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { Assets } from "./server/assets";
 import { withoutBasePath } from "./server/base-path";
-import { healthResponse } from "./server/health";
+import { about, healthResponse } from "./server/health";
 import { convexMetricsResponse, Metrics } from "./server/metrics";
 import { readSettings } from "./server/settings";
 
@@ -47,6 +47,8 @@ async function respond(request: Request): Promise<Response> {
   switch (path) {
     case "/api/health":
       return healthResponse(assets.buildId, settings.shuttingDownMarker);
+    case "/about.json": // for the page: what is below /api does not reach this server from outside
+      return Response.json(about(assets.buildId), { headers: { "cache-control": "no-store" } });
     case "/metrics":
       return metrics.response();
     case "/metrics/convex":

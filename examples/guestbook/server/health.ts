@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 
-export interface Health {
-  status: "ok" | "shutting down";
+/** What a visitor may know about the server. */
+export interface About {
   /** Changes with the built files. */
   buildId: string;
   /** ISO 8601. */
@@ -11,17 +11,17 @@ export interface Health {
 
 const startedAt = new Date();
 
+export function about(buildId: string): About {
+  const uptimeSeconds = Math.floor((Date.now() - startedAt.getTime()) / 1000);
+  return { buildId, startedAt: startedAt.toISOString(), uptimeSeconds };
+}
+
 /** 200 while the service takes traffic, 503 from the moment the entrypoint starts to drain it. */
 export function healthResponse(buildId: string, shuttingDownMarker: string): Response {
   const draining = existsSync(shuttingDownMarker);
-  const health: Health = {
-    status: draining ? "shutting down" : "ok",
-    buildId,
-    startedAt: startedAt.toISOString(),
-    uptimeSeconds: Math.floor((Date.now() - startedAt.getTime()) / 1000),
-  };
-  return Response.json(health, {
-    status: draining ? 503 : 200,
-    headers: { "cache-control": "no-store" },
-  });
+  const status = draining ? "shutting down" : "ok";
+  return Response.json(
+    { status, ...about(buildId) },
+    { status: draining ? 503 : 200, headers: { "cache-control": "no-store" } },
+  );
 }
