@@ -1,0 +1,101 @@
+package convex
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func newBoundedLog(t *testing.T, path string, limit, keep int64) *boundedLog {
+	t.Helper()
+	log, err := openBoundedLog(path, limit, keep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = log.Close() })
+	return log
+}
+
+func TestBoundedLogIsCutWhileItIsWritten(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "backend.log")
+	log := newBoundedLog(t, path, 10_000, 2_000)
+	for i := range 5_000 {
+		if err := log.WriteLine(fmt.Appendf(nil, "line %05d", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	log.Flush()
+	data, err := os.ReadFile(path)
+	if err != nil || len(data) > 10_000 || len(data) < 1_900 {
+		t.Fatalf("%d bytes, %v", len(data), err)
+	}
+	lines := strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
+	for i, line := range lines {
+		if want := fmt.Sprintf("line %05d", 5_000-len(lines)+i); line != want {
+			t.Fatalf("line %d is %q, want %q", i, line, want)
+		}
+	}
+	if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 1 {
+		t.Errorf("%d files in the folder, %v", len(entries), err)
+	}
+}
+
+func TestBoundedLogCutsAnOldFileAtStart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "backend.log")
+	old := append(bytes.Repeat([]byte("an old line\n"), 2_000), "the last line\n"...)
+	if err := os.WriteFile(path, old, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	log := newBoundedLog(t, path, 10_000, 1_000)
+	if err := log.WriteLine([]byte("a new line")); err != nil {
+		t.Fatal(err)
+	}
+	log.Flush()
+	got := content(t, path)
+	if len(got) > 1_100 || !strings.HasPrefix(got, "an old line\n") || !strings.HasSuffix(got, "the last line\na new line\n") {
+		t.Errorf("%d bytes: %q", len(got), got)
+	}
+}
+
+func TestBoundedLogCutsOneEndlessLine(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "backend.log")
+	log := newBoundedLog(t, path, 10_000, 1_000)
+	for range 10 {
+		if err := log.WriteLine(bytes.Repeat([]byte("x"), 9_000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	log.Flush()
+	if got := content(t, path); len(got) > 10_000 {
+		t.Errorf("%d bytes", len(got))
+	}
+}
+
+func TestBoundedLogRefusesLinesAfterClose(t *testing.T) {
+	log := newBoundedLog(t, filepath.Join(t.TempDir(), "x.log"), 100, 10)
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if log.WriteLine([]byte("late")) == nil {
+		t.Error("no error")
+	}
+}
+
+func TestLogTailKeepsTheLastLines(t *testing.T) {
+	var tail logTail
+	for i := range 200 {
+		tail.Add(fmt.Appendf(nil, "%d", i))
+	}
+	lines := tail.Lines()
+	if len(lines) != tailLines || lines[0] != "120" || lines[tailLines-1] != "199" {
+		t.Errorf("%d lines from %s to %s", len(lines), lines[0], lines[len(lines)-1])
+	}
+	tail.Reset()
+	tail.Add([]byte(strings.Repeat("ü", 2_000)))
+	if lines := tail.Lines(); len(lines) != 1 || len(lines[0]) > tailLineMax || strings.ContainsRune(lines[0], '�') {
+		t.Errorf("%d lines, %d bytes", len(lines), len(lines[0]))
+	}
+}

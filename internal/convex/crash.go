@@ -1,0 +1,140 @@
+package convex
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Crash is one end of the backend that nobody asked for, with what it is taken
+// to mean.
+type Crash struct {
+	Time     time.Time `json:"time"`
+	Ended    string    `json:"ended"` // exit code or signal, for people
+	ExitCode int       `json:"exit_code"`
+	Uptime   string    `json:"uptime"`
+	Cause    string    `json:"cause"`
+	Evidence string    `json:"evidence,omitempty"` // the line or count the cause was read from
+	Fix      string    `json:"fix"`
+	Log      []string  `json:"log,omitempty"` // its last lines
+}
+
+// evidence is all there is to read a crash from.
+type evidence struct {
+	ended    string         // for people
+	signal   syscall.Signal // 0 when it ended by itself
+	code     int
+	oomKills int // by the kernel in this container, while the backend ran
+	lines    []string
+}
+
+// crashCause is one explanation of a crash.
+type crashCause struct {
+	cause, fix string
+	// seen returns the proof, or "" when there is none.
+	seen func(evidence) string
+}
+
+// crashCauses are tried in order: what is a fact before what is read from the
+// log, the root before what follows from it.
+func crashCauses() []crashCause {
+	return []crashCause{
+		{"out of memory: the kernel killed the backend",
+			"give the container more memory, or lower APPLICATION_MAX_CONCURRENT_* and ISOLATE_MAX_USER_HEAP_SIZE", seenOOMKill},
+		{"the disk is full",
+			"make room on the data volume (and on the database's); never delete convex/modules or convex/search",
+			inLog(`(?i)no space left on device|os error 28\b|disk quota exceeded|database or disk is full`)},
+		{"a port is in use",
+			"stop what listens there, or set CONVEX_BACKEND_PORT and CONVEX_SITE_PROXY_PORT",
+			inLog(`(?i)address already in use|AddrInUse|os error 98\b`)},
+		{"out of memory: the backend could not allocate",
+			"give the container more memory, or lower APPLICATION_MAX_CONCURRENT_* and ISOLATE_MAX_USER_HEAP_SIZE",
+			inLog(`(?i)memory allocation of \d+ bytes failed|fatal process out of memory|heap out of memory|cannot allocate memory|os error 12\b`)},
+		{"the database lease was lost: another backend took over the same database, or the database was away for too long",
+			"run one backend per database only, and look at Postgres' log of that moment; the backend takes the lease again when it starts",
+			inLog(`(?i)lease lost|failed to acquire lease`)},
+		{"the connection to the database was lost",
+			"look at Postgres' log of that moment: a restart, an out-of-memory kill or a full disk there",
+			inLog(`(?i)error connecting to server|(postgres|database|db).*(connection (refused|closed|reset)|timeout|terminat)|connection closed.*postgres|the database system is (shutting down|starting up|in recovery)|terminating connection`)},
+		{"a fatal error of the database connection; the backend ends with code 0 then",
+			"look at Postgres' log of that moment; the lines before say what the backend met",
+			inLog(`Received a fatal error\. Shutting down|Cool down expired`)},
+		{"a file of a search index or of the functions' source is missing in the data folder, to which the database still refers",
+			"restore convex/search and convex/modules of the same moment as the database, or deploy again with all modules; deleting more makes it worse",
+			inLog(`(?i)segment.*not found|storage key not found|(search|modules)/\S*.*no such file or directory`)},
+		{"the backend panicked",
+			"keep crash.log and report it with the lines before; a restart usually helps", seenPanic},
+		{"the backend refused its configuration",
+			"compare INSTANCE_NAME, INSTANCE_SECRET and POSTGRES_URL with the line quoted here",
+			inLog(`(?i)couldn't hexdecode key|was \d+ bytes, not 32|cluster url|^error: .*(unexpected argument|required arguments|invalid value)`)},
+	}
+}
+
+// readCrash explains the end of a backend.
+func readCrash(at time.Time, uptime time.Duration, e evidence) Crash {
+	crash := Crash{
+		Time: at.UTC().Truncate(time.Millisecond), Ended: e.ended, ExitCode: e.code,
+		Uptime: uptime.Round(time.Millisecond).String(), Log: e.lines,
+	}
+	for _, cause := range crashCauses() {
+		if proof := cause.seen(e); proof != "" {
+			crash.Cause, crash.Fix, crash.Evidence = cause.cause, cause.fix, proof
+			return crash
+		}
+	}
+	crash.Cause, crash.Fix = unexplained(e)
+	return crash
+}
+
+func unexplained(e evidence) (cause, fix string) {
+	switch {
+	case e.signal == syscall.SIGKILL:
+		return "something outside the container killed the backend",
+			"look at the host's kernel log for an out-of-memory kill, and at who may signal processes here"
+	case e.signal == syscall.SIGSEGV, e.signal == syscall.SIGBUS, e.signal == syscall.SIGILL, e.signal == syscall.SIGABRT:
+		return "the backend crashed in native code", "keep crash.log and report it; check that the image fits the machine's processor"
+	case e.signal != 0:
+		return "a signal that nobody here sent ended the backend", "find out who signals processes in this container"
+	case e.code == 0:
+		return "the backend ended by itself without saying why", "read its last lines below"
+	}
+	return "not known", "read its last lines below"
+}
+
+func seenOOMKill(e evidence) string {
+	if e.signal != syscall.SIGKILL || e.oomKills == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the cgroup counts %d out-of-memory kills since the backend started", e.oomKills)
+}
+
+// seenPanic returns the panic's place and message: Rust prints the message on
+// the line after the place.
+func seenPanic(e evidence) string {
+	for i := len(e.lines) - 1; i >= 0; i-- {
+		if !strings.Contains(e.lines[i], "panicked at") {
+			continue
+		}
+		message := strings.TrimSpace(e.lines[i])
+		if i+1 < len(e.lines) {
+			message += " " + strings.TrimSpace(e.lines[i+1])
+		}
+		return message
+	}
+	return ""
+}
+
+// inLog looks for the newest line that matches.
+func inLog(pattern string) func(evidence) string {
+	matcher := regexp.MustCompile(pattern)
+	return func(e evidence) string {
+		for i := len(e.lines) - 1; i >= 0; i-- {
+			if matcher.MatchString(e.lines[i]) {
+				return strings.TrimSpace(e.lines[i])
+			}
+		}
+		return ""
+	}
+}

@@ -1,0 +1,93 @@
+package convex
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestReadCrash(t *testing.T) {
+	panicLines := []string{
+		"2026-01-31T10:00:00Z  INFO convex: fine",
+		"thread 'tokio-runtime-worker' panicked at crates/database/src/committer.rs:212:9:",
+		"Committer died: index out of bounds",
+		"note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace",
+	}
+	tests := map[string]struct {
+		e        evidence
+		cause    string
+		proof    string
+		forbid   string
+		wantsFix string
+	}{
+		"oom kill":            {evidence{signal: syscall.SIGKILL, code: 137, oomKills: 2}, "out of memory", "2 out-of-memory kills", "", "more memory"},
+		"kill from elsewhere": {evidence{signal: syscall.SIGKILL, code: 137}, "outside the container killed", "", "out of memory", "kernel log"},
+		"oom of another":      {evidence{code: 1, oomKills: 1, lines: []string{"bye"}}, "not known", "", "memory", ""},
+		"allocation":          {evidence{signal: syscall.SIGABRT, code: 134, lines: []string{"memory allocation of 1073741824 bytes failed"}}, "out of memory", "1073741824", "", "more memory"},
+		"panic":               {evidence{code: 101, lines: panicLines}, "panicked", "committer.rs:212:9: Committer died: index out of bounds", "", "report"},
+		"port": {evidence{code: 1, lines: []string{"Error: Address already in use (os error 98)"}},
+			"port is in use", "Address already in use", "", "CONVEX_BACKEND_PORT"},
+		"port with panic": {evidence{code: 101, lines: []string{"thread 'main' panicked at src/main.rs:1:1:", `called unwrap on Err(Os { code: 98, kind: AddrInUse, message: "Address already in use" })`}},
+			"port is in use", "AddrInUse", "panicked", ""},
+		"disk":         {evidence{code: 1, lines: []string{"Error: could not write: No space left on device (os error 28)"}}, "disk is full", "os error 28", "", "make room"},
+		"lease lost":   {evidence{code: 0, lines: []string{"Lease Lost", "Received a fatal error. Shutting down immediately", "Cool down expired. Shutting down"}}, "lease was lost", "Lease Lost", "", "one backend per database"},
+		"fatal db":     {evidence{code: 0, lines: []string{"Received a fatal error. Shutting down immediately", "Cool down expired. Shutting down"}}, "ends with code 0", "Cool down expired", "", "Postgres' log"},
+		"db refused":   {evidence{code: 1, lines: []string{"Error: error connecting to server: Connection refused (os error 111)"}}, "connection to the database", "os error 111", "", "Postgres' log"},
+		"segment":      {evidence{code: 101, lines: []string{"thread 'search' panicked at x.rs:1:1:", "Segment key not found"}}, "missing in the data folder", "Segment key not found", "panicked", "restore"},
+		"package":      {evidence{code: 1, lines: []string{`Src Pkg storage key not found?? ObjectKey("x")`}}, "missing in the data folder", "Src Pkg", "", ""},
+		"bad secret":   {evidence{code: 1, lines: []string{"Error: Couldn't hexdecode key"}}, "refused its configuration", "hexdecode", "", "INSTANCE_SECRET"},
+		"segfault":     {evidence{signal: syscall.SIGSEGV, code: 139}, "native code", "", "", "report"},
+		"other signal": {evidence{signal: syscall.SIGTERM, code: 143}, "signal that nobody here sent", "", "", ""},
+		"silent zero":  {evidence{code: 0}, "ended by itself without saying why", "", "", ""},
+		"unknown":      {evidence{code: 3, lines: []string{"bye"}}, "not known", "", "", "last lines"},
+		"newest line wins": {evidence{code: 1, lines: []string{"disk quota exceeded: a", "disk quota exceeded: b"}},
+			"disk is full", "exceeded: b", "", ""},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			crash := readCrash(time.Now(), time.Minute, tt.e)
+			if !strings.Contains(crash.Cause, tt.cause) || !strings.Contains(crash.Evidence, tt.proof) || !strings.Contains(crash.Fix, tt.wantsFix) {
+				t.Errorf("cause %q, evidence %q, fix %q", crash.Cause, crash.Evidence, crash.Fix)
+			}
+			if tt.forbid != "" && strings.Contains(crash.Cause, tt.forbid) {
+				t.Errorf("cause %q", crash.Cause)
+			}
+			if crash.Fix == "" || crash.ExitCode != tt.e.code {
+				t.Errorf("%+v", crash)
+			}
+		})
+	}
+}
+
+func TestOOMCounter(t *testing.T) {
+	v2, v1 := "low 0\nhigh 3\nmax 9\noom 4\noom_kill 2\noom_group_kill 0\n", "oom_kill_disable 0\nunder_oom 0\noom_kill 5\n"
+	tests := map[string]struct {
+		files  map[string]string
+		member string
+		want   int
+		found  bool
+	}{
+		"version 2, namespace": {map[string]string{"memory.events": v2}, "0::/\n", 2, true},
+		"version 2, own path":  {map[string]string{"docker/abc/memory.events": v2}, "0::/docker/abc\n", 2, true},
+		"version 1":            {map[string]string{"memory/docker/abc/memory.oom_control": v1}, "5:cpu:/x\n4:memory:/docker/abc\n", 5, true},
+		"version 1, namespace": {map[string]string{"memory/memory.oom_control": v1}, "4:hugetlb,memory:/not/visible\n", 5, true},
+		"no cgroup":            {nil, "", 0, false},
+		"before oom_kill":      {map[string]string{"memory/memory.oom_control": "under_oom 0\n"}, "4:memory:/\n", 0, false},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			root := t.TempDir()
+			tree(t, root, tt.files)
+			member := filepath.Join(t.TempDir(), "cgroup")
+			if err := os.WriteFile(member, []byte(tt.member), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if got, found := (oomCounter{root: root, member: member}).Count(); got != tt.want || found != tt.found {
+				t.Errorf("got %d, %v", got, found)
+			}
+		})
+	}
+}

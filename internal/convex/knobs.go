@@ -1,0 +1,62 @@
+package convex
+
+import "github.com/tale-project/tale-runtime/internal/config"
+
+// defaultKnobs are the values that the backend's tuning variables get when the
+// environment does not set them. The first block is what the image has always
+// set (images.md); it is repeated here so that a run outside that image behaves
+// the same.
+func defaultKnobs() map[string]string {
+	return map[string]string{
+		"DATABASE_UDF_USER_TIMEOUT_SECONDS":       "5", // default 1: idle tabs that all reconnect at once need longer
+		"ISOLATE_MAX_USER_HEAP_SIZE":              "268435456",
+		"ISOLATE_MAX_HEAP_EXTRA_SIZE":             "134217728",
+		"ISOLATE_IDLE_TIMEOUT_SECONDS":            "3600",
+		"ISOLATE_MAX_LIFETIME_SECONDS":            "14400",
+		"ACTIONS_USER_TIMEOUT_SECS":               "1800",
+		"APPLICATION_MAX_CONCURRENT_QUERIES":      "32",
+		"APPLICATION_MAX_CONCURRENT_MUTATIONS":    "32",
+		"APPLICATION_MAX_CONCURRENT_V8_ACTIONS":   "32",
+		"APPLICATION_MAX_CONCURRENT_NODE_ACTIONS": "32",
+		"DO_NOT_TRACK":                            "1",
+		"NODE_ENV":                                "production",
+		"RUST_LOG":                                "info,common::errors=off,isolate::client=off,application::scheduled_jobs=off",
+
+		// The backend's own default flips in upstream's compose file; the
+		// platform's /metrics/convex reads this endpoint (user-needs.md 34).
+		"DISABLE_METRICS_ENDPOINT": "false",
+		// Our log is read by machines and by people without a terminal.
+		"NO_COLOR": "1",
+	}
+}
+
+// retiredKnobs are variables that newer backends ignore, with what took their
+// place. Their values are passed on under the new names too, so that a setting
+// survives an upgrade (user-needs.md 35).
+func retiredKnobs() map[string][]string {
+	return map[string][]string{
+		"ACTIONS_USER_TIMEOUT_SECS": {"V8_ACTION_USER_TIMEOUT_SECS", "NODE_ACTION_USER_TIMEOUT_SECS"},
+	}
+}
+
+// withKnobs completes an environment with the defaults above.
+func withKnobs(environ config.Environ) config.Environ {
+	complete := config.Environ{}
+	for name, value := range defaultKnobs() {
+		complete[name] = value
+	}
+	for name, value := range environ {
+		if _, ours := complete[name]; ours && value == "" {
+			continue // compose passes NAME= for what was left out
+		}
+		complete[name] = value
+	}
+	for old, successors := range retiredKnobs() {
+		for _, name := range successors {
+			if complete[name] == "" {
+				complete[name] = complete[old]
+			}
+		}
+	}
+	return complete
+}

@@ -1,0 +1,52 @@
+package convex
+
+import (
+	"sync"
+	"unicode/utf8"
+)
+
+// tailLines is how many of the backend's last lines a crash is read from.
+const tailLines = 80
+
+// tailLineMax bounds one kept line, in bytes.
+const tailLineMax = 2048
+
+// logTail keeps the last lines of a child.
+type logTail struct {
+	mu    sync.Mutex
+	lines [tailLines]string
+	count int
+}
+
+// Add keeps a line and lets go of the oldest.
+func (t *logTail) Add(line []byte) {
+	if len(line) > tailLineMax {
+		line = line[:tailLineMax]
+		for len(line) > 0 && !utf8.Valid(line[max(0, len(line)-utf8.UTFMax):]) && len(line) > tailLineMax-utf8.UTFMax {
+			line = line[:len(line)-1]
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.lines[t.count%tailLines] = string(line)
+	t.count++
+}
+
+// Lines returns the kept lines, the oldest first.
+func (t *logTail) Lines() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	kept := min(t.count, tailLines)
+	lines := make([]string, 0, kept)
+	for i := t.count - kept; i < t.count; i++ {
+		lines = append(lines, t.lines[i%tailLines])
+	}
+	return lines
+}
+
+// Reset forgets all lines, as the next process begins.
+func (t *logTail) Reset() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.count = 0
+}

@@ -1,0 +1,127 @@
+package convex
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+)
+
+// sslMode is what the connection to Postgres does about TLS. The backend
+// checks the server's certificate whenever it uses TLS.
+type sslMode string
+
+const (
+	sslDisable sslMode = "disable" // plain text, TLS is not even asked for
+	sslPrefer  sslMode = "prefer"  // TLS when the server offers it
+	sslRequire sslMode = "require" // TLS or nothing
+)
+
+const postgresURLAccepted = "postgresql://USER:PASSWORD@HOST:PORT without a database, optionally with ?sslmode=disable, prefer or require"
+
+// postgresServer is the Postgres server the backend is to use.
+type postgresServer struct {
+	url  *url.URL // user, password, host, port and parameters; never a database
+	mode sslMode
+}
+
+// server returns the Postgres server that the settings name. They have been
+// checked before.
+func (d Database) server() (postgresServer, error) {
+	if d.PostgresURL != "" {
+		server, problems := parsePostgresURL(d.PostgresURL.Reveal())
+		return server, problems.Err()
+	}
+	return newPostgresServer(&url.URL{
+		Scheme: "postgresql",
+		User:   url.UserPassword(d.User, d.Password.Reveal()),
+		Host:   net.JoinHostPort(d.Host, strconv.Itoa(d.Port)),
+	}, ""), nil
+}
+
+// parsePostgresURL reads POSTGRES_URL. Its problems never show the value.
+func parsePostgresURL(raw string) (postgresServer, config.Problems) {
+	refuse := func(wrong string) (postgresServer, config.Problems) {
+		return postgresServer{}, config.Problems{{Variable: "POSTGRES_URL", Wrong: wrong, Accepted: postgresURLAccepted}}
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		return refuse("is not a URL (a password with special characters must be percent-encoded; DB_PASSWORD takes it as it is)")
+	}
+	password, _ := u.User.Password()
+	parameters := u.Query()
+	mode := parameters.Get("sslmode")
+	switch {
+	case u.Scheme != "postgres" && u.Scheme != "postgresql":
+		return refuse("does not begin with postgresql://")
+	case u.User.Username() == "":
+		return refuse("has no user name")
+	case u.Hostname() == "":
+		return refuse("has no host")
+	case u.Path != "" && u.Path != "/":
+		return refuse(fmt.Sprintf("names the database %q; the backend derives the database from INSTANCE_NAME", strings.TrimPrefix(u.Path, "/")))
+	case parameters.Has("dbname"):
+		return refuse("names a database in its parameter dbname; the backend derives the database from INSTANCE_NAME")
+	case u.Fragment != "" || strings.Contains(password, "\x00"):
+		return refuse("has characters behind the host that are not part of such a URL")
+	case !slices.Contains([]string{"", "disable", "prefer", "require", "verify-ca", "verify-full"}, mode):
+		return refuse(fmt.Sprintf("has the sslmode %q, which the backend does not know", mode))
+	}
+	if _, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" && err != nil {
+		return refuse("has a port out of range")
+	}
+	return newPostgresServer(u, mode), nil
+}
+
+func newPostgresServer(u *url.URL, mode string) postgresServer {
+	server := postgresServer{url: u, mode: sslRequire}
+	switch {
+	case mode == "disable":
+		server.mode = sslDisable
+	case mode == "prefer", mode == "" && isInternalHost(u.Hostname()):
+		server.mode = sslPrefer
+	}
+	u.Path = ""
+	parameters := u.Query()
+	parameters.Del("sslmode")
+	if server.mode == sslDisable {
+		parameters.Set("sslmode", "disable")
+	}
+	u.RawQuery = parameters.Encode()
+	return server
+}
+
+// address is the server for messages, without user and password.
+func (s postgresServer) address() string { return net.JoinHostPort(s.url.Hostname(), s.port()) }
+
+func (s postgresServer) port() string {
+	if port := s.url.Port(); port != "" {
+		return port
+	}
+	return "5432"
+}
+
+// databaseName is the database the backend derives from the instance's name
+// (convex-protocol.md 6.1).
+func databaseName(instance string) string { return strings.ReplaceAll(instance, "-", "_") }
+
+// isInternalHost tells a host that is reached over a network of our own, where
+// TLS is not insisted on: a name without dots (a compose service), a name under
+// a private top-level domain, a loopback or private address.
+func isInternalHost(host string) bool {
+	if address, err := netip.ParseAddr(host); err == nil {
+		return address.IsLoopback() || address.IsPrivate() || address.IsLinkLocalUnicast()
+	}
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	if !strings.Contains(host, ".") {
+		return true
+	}
+	return slices.ContainsFunc([]string{".localhost", ".local", ".internal"}, func(suffix string) bool {
+		return strings.HasSuffix(host, suffix)
+	})
+}

@@ -1,0 +1,61 @@
+package convex
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/health"
+)
+
+// waitForPostgres logs in until it works, the settings' deadline passes, or
+// the server says something that waiting does not cure.
+func waitForPostgres(ctx context.Context, log *slog.Logger, login postgresLogin, timeout time.Duration, onAttempt func(int)) (postgresFacts, error) {
+	var facts postgresFacts
+	wait := health.Wait{
+		What:      "Postgres at " + login.server.address(),
+		Timeout:   timeout,
+		Variable:  "CONVEX_WAIT_TIMEOUT",
+		TryLimit:  loginTimeout,
+		OnAttempt: onAttempt,
+	}
+	var patience patience
+	err := wait.Until(ctx, log, func(ctx context.Context) error {
+		var err error
+		facts, err = login.Try(ctx)
+		return patience.judge(err, time.Now())
+	})
+	return facts, err
+}
+
+// patience remembers since when Postgres fails in one way, and ends the wait
+// when that way is not going to pass.
+type patience struct {
+	class postgresClass
+	since time.Time
+}
+
+func (p *patience) judge(err error, now time.Time) error {
+	var failed *postgresError
+	if !errors.As(err, &failed) {
+		return err
+	}
+	if failed.Class != p.class {
+		p.class, p.since = failed.Class, now
+	}
+	if now.Sub(p.since) >= remedyFor(failed.Class).patience {
+		return health.Permanent(failed)
+	}
+	return failed
+}
+
+// describe says in the log what the backend is going to use.
+func (f postgresFacts) describe(login postgresLogin) string {
+	security := "without TLS"
+	if f.TLS {
+		security = "with TLS"
+	}
+	return fmt.Sprintf("Postgres %s at %s, database %s, %s", f.Version, login.server.address(), login.database, security)
+}

@@ -1,0 +1,140 @@
+package convex
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tale-project/tale-runtime/internal/atomicfile"
+)
+
+// SeedResult counts what seeding did with the built-in files and folders.
+type SeedResult struct {
+	Added       int // were not there
+	Overwritten int // were there and FORCE_SEED was set
+	Kept        int // were there
+	Edited      int // are not there, but the user has a history of them: deleted on purpose
+	Skipped     string
+}
+
+func (r SeedResult) String() string {
+	if r.Skipped != "" {
+		return r.Skipped
+	}
+	return fmt.Sprintf("%d added, %d overwritten, %d kept, %d left to the user", r.Added, r.Overwritten, r.Kept, r.Edited)
+}
+
+// seeder copies the built-in configuration into the data folder.
+type seeder struct {
+	log      *slog.Logger
+	settings Seed
+	dataDir  string
+	result   SeedResult
+}
+
+// seed fills the data folder from the built-in folders, once per version. A
+// file that exists is never overwritten unless FORCE_SEED asks for it. Each
+// file, and each integration's folder, appears as a whole or not at all, and
+// the version is marked as seeded only after all of them have: a seed that is
+// killed half-way is finished by the next.
+func seed(ctx context.Context, log *slog.Logger, settings Seed, dataDir string) (SeedResult, error) {
+	s := &seeder{log: log, settings: settings, dataDir: dataDir}
+	marker := filepath.Join(dataDir, ".seeded-"+strings.ReplaceAll(settings.Version, "/", "_"))
+	if _, err := os.Stat(marker); err == nil && !settings.Force {
+		return SeedResult{Skipped: "version " + settings.Version + " has been seeded before"}, nil
+	}
+	found := false
+	for _, kind := range seedKinds() {
+		if err := os.MkdirAll(s.target(kind), 0o755); err != nil {
+			return s.result, fmt.Errorf("cannot seed %s: %w", kind.name, err)
+		}
+		present, err := s.seedKind(ctx, kind)
+		if err != nil {
+			return s.result, fmt.Errorf("cannot seed %s: %w", kind.name, err)
+		}
+		found = found || present
+	}
+	if !found {
+		return SeedResult{Skipped: "there is no built-in configuration in " + settings.BuiltinDir}, nil
+	}
+	return s.result, s.finish(marker)
+}
+
+// finish marks the version as seeded once the files are on the disk.
+func (s *seeder) finish(marker string) error {
+	folder, err := os.Open(s.dataDir)
+	if err != nil {
+		return fmt.Errorf("cannot finish seeding: %w", err)
+	}
+	err = errors.Join(unix.Syncfs(int(folder.Fd())), folder.Close())
+	if err != nil {
+		return fmt.Errorf("cannot finish seeding: %w", err)
+	}
+	return atomicfile.Write(marker, nil, 0o644)
+}
+
+func (s *seeder) source(kind seedKind) string {
+	return filepath.Join(s.settings.BuiltinDir, kind.name+"-builtin")
+}
+
+func (s *seeder) target(kind seedKind) string { return filepath.Join(s.dataDir, kind.name) }
+
+func (s *seeder) seedKind(ctx context.Context, kind seedKind) (present bool, err error) {
+	items, err := kind.items(s.source(kind))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return true, err
+	}
+	if err := removeUnfinished(s.target(kind)); err != nil {
+		return true, err
+	}
+	for _, item := range items {
+		if err := ctx.Err(); err != nil {
+			return true, err
+		}
+		if err := s.seedItem(kind, item); err != nil {
+			return true, err
+		}
+	}
+	return true, nil
+}
+
+func (s *seeder) seedItem(kind seedKind, item string) error {
+	target := filepath.Join(s.target(kind), item)
+	_, err := os.Lstat(target)
+	exists := err == nil
+	log := s.log.With("kind", kind.name, "item", item)
+	switch {
+	case exists && !s.settings.Force:
+		s.result.Kept++
+		log.Debug("kept")
+		return nil
+	case !exists && !s.settings.Force && hasHistory(s.target(kind), item):
+		s.result.Edited++
+		log.Debug("left to the user, who has a history of it")
+		return nil
+	case exists:
+		s.result.Overwritten++
+	default:
+		s.result.Added++
+	}
+	log.Debug("seeded", "overwritten", exists)
+	return kind.put(filepath.Join(s.source(kind), item), target, exists)
+}
+
+// hasHistory tells whether the user has edited the item: each edit leaves a
+// copy in .history/SLUG, nested slugs joined with two underscores.
+func hasHistory(folder, item string) bool {
+	slug := strings.ReplaceAll(strings.TrimSuffix(item, ".json"), string(filepath.Separator), "__")
+	entries, err := os.ReadDir(filepath.Join(folder, ".history", slug))
+	return err == nil && len(entries) > 0
+}

@@ -1,0 +1,154 @@
+package convex
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/logging"
+)
+
+// tree writes files below a folder; their content is their path unless told.
+func tree(t *testing.T, root string, files map[string]string) {
+	t.Helper()
+	for name, content := range files {
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func content(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Errorf("%v", err)
+	}
+	return string(data)
+}
+
+func builtins(t *testing.T) string {
+	t.Helper()
+	root := t.TempDir()
+	tree(t, root, map[string]string{
+		"agents-builtin/writer.json":              "new",
+		"agents-builtin/deleted.json":             "new",
+		"agents-builtin/README.md":                "not configuration",
+		"workflows-builtin/mail/send.json":        "new",
+		"workflows-builtin/mail/old.json":         "new",
+		"integrations-builtin/github/config.json": "new",
+		"integrations-builtin/github/lib/x.ts":    "new",
+		"integrations-builtin/slack/config.json":  "new",
+		"providers-builtin/openai.json":           "new",
+		"providers-builtin/openai.secrets.json":   "SECRET",
+		"branding-builtin/images/logo.svg":        "new",
+		"retention-builtin/default.json":          "new",
+	})
+	return root
+}
+
+func TestSeedFreshVolume(t *testing.T) {
+	data, settings := t.TempDir(), Seed{BuiltinDir: builtins(t), Version: "1.2.3"}
+	result, err := seed(context.Background(), logging.Discard(), settings, data)
+	if err != nil || result.Added != 9 || result.Kept+result.Edited+result.Overwritten != 0 {
+		t.Fatalf("%+v, %v", result, err)
+	}
+	for _, name := range []string{"agents/writer.json", "workflows/mail/send.json", "integrations/github/lib/x.ts", "providers/openai.json", "branding/images/logo.svg", "retention/default.json"} {
+		if got := content(t, filepath.Join(data, name)); got != "new" {
+			t.Errorf("%s holds %q", name, got)
+		}
+	}
+	for _, name := range []string{"agents/README.md", "providers/openai.secrets.json"} {
+		if _, err := os.Stat(filepath.Join(data, name)); err == nil {
+			t.Errorf("%s was seeded", name)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(data, ".seeded-1.2.3")); err != nil {
+		t.Error(err)
+	}
+	again, err := seed(context.Background(), logging.Discard(), settings, data)
+	if err != nil || again.Skipped == "" {
+		t.Errorf("the second seed of a version did %v, %v", again, err)
+	}
+}
+
+// usedVolume is a volume whose user has edited, deleted and added things.
+func usedVolume(t *testing.T) string {
+	t.Helper()
+	data := t.TempDir()
+	tree(t, data, map[string]string{
+		".seeded-1.0.0":                        "",
+		"agents/writer.json":                   "edited",
+		"agents/.history/deleted/1.json":       "edited once",
+		"workflows/.history/mail__old/1.json":  "edited once",
+		"integrations/github/config.json":      "edited",
+		"integrations/.seeding-slack/half.tmp": "killed half-way",
+	})
+	return data
+}
+
+func TestSeedNewVersionKeepsWhatTheUserDid(t *testing.T) {
+	data := usedVolume(t)
+	result, err := seed(context.Background(), logging.Discard(), Seed{BuiltinDir: builtins(t), Version: "1.2.3"}, data)
+	if err != nil || result != (SeedResult{Added: 5, Kept: 2, Edited: 2}) {
+		t.Errorf("%+v, %v", result, err)
+	}
+	if got := content(t, filepath.Join(data, "agents/writer.json")); got != "edited" {
+		t.Errorf("the edited agent holds %q", got)
+	}
+	for _, gone := range []string{"agents/deleted.json", "workflows/mail/old.json", "integrations/github/lib/x.ts", "integrations/.seeding-slack", "integrations/slack/half.tmp"} {
+		if _, err := os.Stat(filepath.Join(data, gone)); err == nil {
+			t.Errorf("%s is there", gone)
+		}
+	}
+	content(t, filepath.Join(data, "integrations/slack/config.json"))
+}
+
+func TestForceSeedOverwrites(t *testing.T) {
+	data := usedVolume(t)
+	tree(t, data, map[string]string{".seeded-1.2.3": "", "integrations/github/own.ts": "mine"})
+	result, err := seed(context.Background(), logging.Discard(), Seed{BuiltinDir: builtins(t), Version: "1.2.3", Force: true}, data)
+	if err != nil || result != (SeedResult{Added: 7, Overwritten: 2}) {
+		t.Errorf("%+v, %v", result, err)
+	}
+	for name, want := range map[string]string{"agents/writer.json": "new", "agents/deleted.json": "new", "integrations/github/config.json": "new", "integrations/github/own.ts": "mine"} {
+		if got := content(t, filepath.Join(data, name)); got != want {
+			t.Errorf("%s holds %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestSeedWithoutBuiltins(t *testing.T) {
+	data := t.TempDir()
+	result, err := seed(context.Background(), logging.Discard(), Seed{BuiltinDir: t.TempDir(), Version: "dev"}, data)
+	if err != nil || !strings.Contains(result.String(), "no built-in configuration") {
+		t.Errorf("%v, %v", result, err)
+	}
+	if _, err := os.Stat(filepath.Join(data, ".seeded-dev")); err == nil {
+		t.Error("a seed of nothing was marked as done")
+	}
+}
+
+// A seed that fails leaves the version unmarked, so that the next one goes on.
+func TestSeedThatFailsIsNotMarked(t *testing.T) {
+	data := t.TempDir()
+	tree(t, data, map[string]string{"workflows/mail": "a file where a folder must be"})
+	if _, err := seed(context.Background(), logging.Discard(), Seed{BuiltinDir: builtins(t), Version: "1"}, data); err == nil {
+		t.Fatal("no error")
+	}
+	if _, err := os.Stat(filepath.Join(data, ".seeded-1")); err == nil {
+		t.Error("it was marked as done")
+	}
+	if err := os.Remove(filepath.Join(data, "workflows/mail")); err != nil {
+		t.Fatal(err)
+	}
+	if result, err := seed(context.Background(), logging.Discard(), Seed{BuiltinDir: builtins(t), Version: "1"}, data); err != nil || result.Kept != 2 {
+		t.Errorf("%+v, %v", result, err)
+	}
+}

@@ -1,0 +1,107 @@
+package convex
+
+import (
+	"path/filepath"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/logging"
+)
+
+// Settings are everything `convex-entrypoint run` reads from the environment.
+type Settings struct {
+	logging.Settings
+	Folders    Folders
+	Instance   Instance
+	Database   Database
+	Network    Network
+	Backend    Backend
+	Dashboard  Dashboard
+	Trust      Trust
+	Seed       Seed
+	Guards     Guards
+	StatusAddr string `env:"STATUS_ADDR" envDefault:":9180" empty:"keep" doc:"Address of the status port: /livez /readyz /startupz /status /metrics." accept:"host:port or :port; empty turns it off"`
+}
+
+// Folders are the places the service writes to.
+type Folders struct {
+	DataDir string `env:"TALE_CONFIG_DIR" envDefault:"/app/data" doc:"Data folder: the configuration files, and the backend's storage in its subfolder convex."`
+	RunDir  string `env:"TALE_RUN_DIR" envDefault:"/tmp" doc:"Folder for markers, the boot report and the certificate bundle."`
+}
+
+// BackendDir is the backend's own storage folder.
+func (f Folders) BackendDir() string { return filepath.Join(f.DataDir, "convex") }
+
+// Instance is who the backend is.
+type Instance struct {
+	Name   string        `env:"INSTANCE_NAME" envDefault:"tale_platform" doc:"Name of the Convex instance. With Postgres it is also the name of the database, - written as _." accept:"letters, digits, _ and -"`
+	Secret config.Secret `env:"INSTANCE_SECRET,required" secret:"true" doc:"Secret that admin keys and sessions derive from." accept:"exactly 64 hex digits; make one with: openssl rand -hex 32"`
+}
+
+// Kinds of storage (CONVEX_STORAGE).
+const (
+	StoragePostgres = "postgres"
+	StorageSQLite   = "sqlite"
+)
+
+// Database is where the backend keeps its documents.
+type Database struct {
+	Storage     string        `env:"CONVEX_STORAGE" envDefault:"postgres" doc:"Where documents are kept. sqlite is a file in the data folder, for trying things out; it needs no database settings." accept:"postgres, sqlite"`
+	PostgresURL config.Secret `env:"POSTGRES_URL" secret:"true" doc:"Postgres server, without a database: the backend derives that from INSTANCE_NAME. Wins over DB_*." accept:"postgresql://USER:PASSWORD@HOST:PORT, optionally with ?sslmode=disable, prefer or require"`
+	User        string        `env:"DB_USER" envDefault:"tale" doc:"Postgres user, used when POSTGRES_URL is not set."`
+	Password    config.Secret `env:"DB_PASSWORD" secret:"true" doc:"Postgres password, used when POSTGRES_URL is not set." accept:"any text; it is escaped when the URL is built"`
+	Host        string        `env:"DB_HOST" envDefault:"db" doc:"Postgres host, used when POSTGRES_URL is not set."`
+	Port        int           `env:"DB_PORT" envDefault:"5432" doc:"Postgres port, used when POSTGRES_URL is not set." accept:"a port from 1 to 65535"`
+	CAFile      string        `env:"PG_CA_FILE" doc:"PEM file with the authority that signed the Postgres server's certificate. The backend reads it too."`
+}
+
+// Network is the public name of the stack and what listens where.
+type Network struct {
+	SiteURL     string `env:"SITE_URL,required" doc:"Public URL of the site. The dashboard connects the browser to it." accept:"an absolute URL such as https://example.com"`
+	BackendPort int    `env:"CONVEX_BACKEND_PORT" envDefault:"3210" doc:"Port of the backend API." accept:"a port from 1 to 65535"`
+	SitePort    int    `env:"CONVEX_SITE_PROXY_PORT" envDefault:"3211" doc:"Port of the HTTP actions." accept:"a port from 1 to 65535"`
+	Interface   string `env:"CONVEX_INTERFACE" envDefault:"0.0.0.0" doc:"IPv4 address the backend and the dashboard listen on. The backend calls itself on 127.0.0.1, so another address breaks HTTP actions." accept:"0.0.0.0 or 127.0.0.1"`
+	CloudOrigin string `env:"CONVEX_CLOUD_ORIGIN" doc:"Origin of the backend as functions see it: CONVEX_CLOUD_URL, storage URLs, callbacks of node actions. Default: the loopback address, which always works from inside; Tale's functions make public URLs from SITE_URL themselves." accept:"an absolute URL without a trailing /"`
+	SiteOrigin  string `env:"CONVEX_SITE_ORIGIN" doc:"Origin of the HTTP actions as functions see it: CONVEX_SITE_URL, the issuer of tokens. Default: the loopback address." accept:"an absolute URL without a trailing /"`
+}
+
+// Backend is how convex-local-backend is run.
+type Backend struct {
+	Command       config.Command `env:"CONVEX_BACKEND_COMMAND" envDefault:"convex-local-backend" doc:"Command that starts the backend; it is split like a shell does, without a shell. Its arguments are added." accept:"a command line"`
+	WaitTimeout   time.Duration  `env:"CONVEX_WAIT_TIMEOUT" envDefault:"120" doc:"How long a boot waits for the database, and how long each start of the backend may take until it answers. Big databases need longer."`
+	RestartBudget int            `env:"CONVEX_RESTART_BUDGET" envDefault:"10" doc:"Restarts of the backend within an hour; when they are used up, the container ends with the backend's last exit code." accept:"0 or more"`
+	StopTimeout   time.Duration  `env:"SHUTDOWN_TIMEOUT_SECONDS" envDefault:"30" doc:"How long a stop waits for the backend to finish its requests after the first SIGINT."`
+	StopGrace     time.Duration  `env:"SHUTDOWN_GRACE_SECONDS" envDefault:"5" doc:"How long a stop waits after the second SIGINT before it kills."`
+	Version       string         `env:"CONVEX_RELEASE_VERSION_DEV" doc:"Version that the backend reports at /version; the published backend images report none. With it a downgrade is refused before it starts."`
+	TempDir       string         `env:"TMPDIR" doc:"The backend's folder for temporary files. Default: convex/tmp in the data folder."`
+}
+
+// Dashboard is how the Convex dashboard is run.
+type Dashboard struct {
+	Command  config.Command `env:"CONVEX_DASHBOARD_COMMAND" envDefault:"node /dashboard/server.js" empty:"keep" doc:"Command that starts the dashboard; it is split like a shell does, without a shell." accept:"a command; empty runs no dashboard"`
+	Port     int            `env:"CONVEX_DASHBOARD_PORT" envDefault:"6791" doc:"Port of the dashboard." accept:"a port from 1 to 65535"`
+	BasePath string         `env:"DASHBOARD_BASE_PATH" envDefault:"/convex-dashboard" doc:"Path the dashboard is served under. It is set at image build by patch-dashboard; at run time it is only where the dashboard is asked whether it answers." accept:"a path that begins with / and does not end with it"`
+	Output   bool           `env:"CONVEX_DASHBOARD_OUTPUT" doc:"Log what the dashboard prints; without it only its last lines are shown when it dies."`
+}
+
+// Trust is how the children learn to trust the proxy's own authority.
+type Trust struct {
+	TLSMode       string        `env:"TLS_MODE" envDefault:"selfsigned" doc:"Where the public certificate comes from. Only with selfsigned there is an authority to learn." accept:"selfsigned, letsencrypt, external"`
+	Host          string        `env:"HOST" envDefault:"tale.local" doc:"Public host name; asked over https so that the proxy makes its root certificate."`
+	CACertPath    string        `env:"CADDY_CA_CERT_PATH" doc:"The proxy's root certificate, on the volume shared with it. Without it the children trust the system's authorities only."`
+	CAWaitTimeout time.Duration `env:"CA_WAIT_TIMEOUT" envDefault:"60" doc:"How long the missing root certificate is asked for before a warning. The backend does not wait for it."`
+}
+
+// Seed is what a fresh volume is filled with.
+type Seed struct {
+	BuiltinDir string `env:"CONVEX_BUILTIN_DIR" envDefault:"/app" doc:"Folder that holds agents-builtin, workflows-builtin, integrations-builtin, providers-builtin, branding-builtin and retention-builtin."`
+	Version    string `env:"TALE_VERSION" envDefault:"dev" doc:"Version of the image: seeding happens once per version, and a lower one is refused."`
+	Force      bool   `env:"FORCE_SEED" doc:"Seed again, over files that are there already."`
+}
+
+// Guards turn refusals that protect a volume into warnings.
+type Guards struct {
+	ChangedSecret bool `env:"CONVEX_ALLOW_CHANGED_SECRET" doc:"Start although INSTANCE_SECRET is not the one this volume was used with. Admin keys, sessions and file links made with the old one stop working."`
+	Downgrade     bool `env:"CONVEX_ALLOW_DOWNGRADE" doc:"Start although a newer version has used this volume. Migrations go forward only."`
+	StorageSwitch bool `env:"CONVEX_ALLOW_STORAGE_SWITCH" doc:"Start although this volume belongs to another database. Files and search indexes of that database stay, its documents do not come along."`
+}

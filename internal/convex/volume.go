@@ -1,0 +1,75 @@
+package convex
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/atomicfile"
+	"github.com/tale-project/tale-runtime/internal/config"
+)
+
+// volumeRecord is what the data folder remembers about who used it
+// (.tale-runtime.json), so that a start that would harm it can be refused.
+type volumeRecord struct {
+	Storage        string    `json:"storage"`                   // postgres or sqlite
+	Database       string    `json:"database,omitempty"`        // with Postgres
+	TaleVersion    string    `json:"tale_version,omitempty"`    // of the image
+	BackendVersion string    `json:"backend_version,omitempty"` // as /version says; "unknown" is not recorded
+	Salt           string    `json:"salt,omitempty"`
+	Fingerprint    string    `json:"secret_fingerprint,omitempty"`
+	Updated        time.Time `json:"updated,omitzero"`
+}
+
+const recordName = ".tale-runtime.json"
+
+func recordPath(dataDir string) string { return filepath.Join(dataDir, recordName) }
+
+// readRecord returns the zero record for a folder that has none.
+func readRecord(dataDir string) (volumeRecord, error) {
+	var record volumeRecord
+	data, err := os.ReadFile(recordPath(dataDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return record, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &record)
+	}
+	if err != nil {
+		return record, fmt.Errorf("cannot read what the volume remembers: %w; if it cannot be restored, remove %s", err, recordPath(dataDir))
+	}
+	return record, nil
+}
+
+func (r volumeRecord) write(dataDir string) error {
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return fmt.Errorf("cannot record who uses the volume: %w", err)
+	}
+	return atomicfile.Write(recordPath(dataDir), append(data, '\n'), 0o600)
+}
+
+// fingerprint tells two secrets apart without giving either away: it is keyed
+// with a salt of the volume, so that it cannot even be compared across volumes.
+func fingerprint(salt string, secret config.Secret) string {
+	mac := hmac.New(sha256.New, []byte(salt))
+	mac.Write([]byte(secret.Reveal()))
+	return hex.EncodeToString(mac.Sum(nil)[:16])
+}
+
+// withSecret records the secret that is in use now.
+func (r volumeRecord) withSecret(secret config.Secret) volumeRecord {
+	if r.Salt == "" {
+		r.Salt = rand.Text()
+	}
+	r.Fingerprint = fingerprint(r.Salt, secret)
+	return r
+}
