@@ -1,0 +1,62 @@
+package proxy
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// privateRanges stands in lists of addresses for the networks that are not
+// routed on the internet (RFC 1918, RFC 4193, loopback).
+const privateRanges = "private_ranges"
+
+func privateNetworks() []string {
+	return []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "fd00::/8", "::1/128"}
+}
+
+// trustedRanges are the peers whose X-Forwarded-* headers count. Behind a TLS
+// terminator somebody must be believed, and it is nearly always a neighbour;
+// in the other modes the visitor is the peer and nobody is.
+func (s *Settings) trustedRanges() ([]string, error) {
+	switch {
+	case s.TrustedProxies == "none":
+		return nil, nil
+	case s.TrustedProxies == "" && s.TLSMode == TLSExternal:
+		return privateNetworks(), nil
+	}
+	return parseRanges(s.TrustedProxies)
+}
+
+// parseRanges reads addresses and CIDR networks, separated by commas or blanks.
+func parseRanges(list string) ([]string, error) {
+	var ranges []string
+	for _, item := range strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' }) {
+		if item == privateRanges {
+			ranges = append(ranges, privateNetworks()...)
+			continue
+		}
+		network, err := parseRange(item)
+		if err != nil {
+			return nil, err
+		}
+		ranges = append(ranges, network.String())
+	}
+	return ranges, nil
+}
+
+func parseRange(item string) (netip.Prefix, error) {
+	if network, err := netip.ParsePrefix(item); err == nil {
+		return network.Masked(), nil
+	}
+	address, err := netip.ParseAddr(item)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("%q, which is neither an address nor a network", item)
+	}
+	return address.Prefix(address.BitLen())
+}
+
+func isPort(text string) bool {
+	n, err := strconv.Atoi(text)
+	return err == nil && n >= 1 && n <= 65535
+}

@@ -1,0 +1,82 @@
+package proxy
+
+import (
+	"encoding/json"
+	"path/filepath"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/filestorage"
+)
+
+// Config is the whole configuration that Caddy runs for the settings. It holds
+// no secret: modules that need one have it from the process.
+func Config(s *Settings) (*caddy.Config, error) {
+	snippets, err := loadSnippets(s.SiteDir)
+	if err != nil {
+		return nil, err
+	}
+	b := builder{s: s, site: s.site(), snippets: snippets}
+	apps := caddy.ModuleMap{"http": toJSON(b.httpApp())}
+	if s.TLSMode != TLSExternal {
+		apps["tls"] = toJSON(b.tlsApp())
+		apps["pki"] = toJSON(b.pkiApp())
+	}
+	persist := false
+	return &caddy.Config{
+		// The admin endpoint would show the configuration to every process that
+		// reaches it, and could change it.
+		Admin: &caddy.AdminConfig{Disabled: true, Config: &caddy.ConfigSettings{Persist: &persist}},
+		Logging: &caddy.Logging{Logs: map[string]*caddy.CustomLog{"default": {BaseLog: caddy.BaseLog{
+			WriterRaw: toJSON(map[string]string{"output": "discard"}),
+			CoreRaw:   toJSON(map[string]string{"module": "slog"}),
+		}}}},
+		StorageRaw: s.storage(),
+		AppsRaw:    apps,
+	}, nil
+}
+
+// storageRoot is where Caddy itself would keep its data if its data folder were
+// DataDir, so that other containers find the root certificate at its usual path
+// and a volume written by stock Caddy goes on being used.
+func (s *Settings) storageRoot() string { return filepath.Join(s.DataDir, "caddy") }
+
+func (s *Settings) storage() json.RawMessage {
+	return module("module", "file_system", filestorage.FileStorage{Root: s.storageRoot()})
+}
+
+// builder makes the parts of the configuration.
+type builder struct {
+	s        *Settings
+	site     site
+	snippets caddyhttp.RouteList
+}
+
+func (b *builder) httpApp() caddyhttp.App {
+	servers := map[string]*caddyhttp.Server{"health": b.healthServer()}
+	if b.s.TLSMode == TLSExternal {
+		servers["site"] = b.plainServer()
+	} else {
+		servers["site"] = b.tlsServer()
+		servers["redirect"] = b.redirectServer()
+	}
+	return caddyhttp.App{
+		HTTPPort:    b.s.HTTPPort,
+		HTTPSPort:   b.s.HTTPSPort,
+		GracePeriod: caddy.Duration(b.s.Grace),
+		Servers:     servers,
+	}
+}
+
+// handler encodes a handler as an element of a route's handler list.
+func handler(name string, value any) json.RawMessage { return module("handler", name, value) }
+
+// module encodes a module together with the key that names it.
+func module(key, name string, value any) json.RawMessage {
+	return caddyconfig.JSONModuleObject(value, key, name, nil)
+}
+
+// toJSON is for values of our own making; Caddy refuses to load what came out
+// wrong, so an error would not pass unnoticed.
+func toJSON(value any) json.RawMessage { return caddyconfig.JSON(value, nil) }

@@ -1,0 +1,127 @@
+package proxy
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+
+	"github.com/tale-project/tale-runtime/internal/cli"
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/health"
+)
+
+// healthTimeout bounds a health check; container engines give it a few seconds.
+const healthTimeout = 3 * time.Second
+
+// Main runs the proxy's command line and returns its exit code. Called by the
+// name caddy, the process is Caddy's own command line with our modules in it.
+func Main(args []string) int {
+	if filepath.Base(args[0]) == "caddy" {
+		return caddyMain(args[1:])
+	}
+	return cli.Main(Command())
+}
+
+// Command is the proxy's command line.
+func Command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "proxy",
+		Short: "The public entry of the stack: TLS, routing, blue/green upstreams",
+	}
+	environ := cli.EnvFile(root, config.FromOS())
+	load := func() (*Settings, error) {
+		env, err := environ()
+		if err != nil {
+			return nil, err
+		}
+		s := &Settings{}
+		return s, config.Load(s, env)
+	}
+	run := command("run", "Serve until told to stop (the default)", load, runCommand)
+	root.RunE = run.RunE
+	root.AddCommand(
+		run,
+		command("config", "Print the Caddy configuration that would run, as JSON", load, configCommand),
+		command("routes", "Print the route table", load, routesCommand),
+		command("validate", "Check the settings and site.d, and report every problem", load, validateCommand),
+		command("ca", "Print the root certificate of TLS_MODE=selfsigned", load, caCommand),
+		command("healthcheck", "Ask the running proxy for its health; exit 0 or 1", load, healthcheckCommand),
+		cli.VersionCommand(),
+	)
+	return root
+}
+
+type action func(ctx context.Context, command *cobra.Command, s *Settings) error
+
+func command(name, short string, load func() (*Settings, error), do action) *cobra.Command {
+	return &cobra.Command{
+		Use:   name,
+		Short: short,
+		RunE: func(command *cobra.Command, _ []string) error {
+			s, err := load()
+			if err != nil {
+				return err
+			}
+			return do(command.Context(), command, s)
+		},
+	}
+}
+
+func runCommand(ctx context.Context, command *cobra.Command, s *Settings) error {
+	return Run(ctx, s.Logger(command.ErrOrStderr()), s)
+}
+
+func configCommand(_ context.Context, command *cobra.Command, s *Settings) error {
+	cfg, err := Config(s)
+	if err != nil {
+		return err
+	}
+	encoder := json.NewEncoder(command.OutOrStdout())
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(cfg)
+}
+
+func routesCommand(_ context.Context, command *cobra.Command, s *Settings) error {
+	return WriteTable(command.OutOrStdout(), s)
+}
+
+func validateCommand(ctx context.Context, command *cobra.Command, s *Settings) error {
+	if err := Validate(ctx, s); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(command.OutOrStdout(), "the configuration is valid")
+	return err
+}
+
+func caCommand(_ context.Context, command *cobra.Command, s *Settings) error {
+	certificate, err := s.readRoot()
+	if err != nil {
+		return err
+	}
+	_, err = command.OutOrStdout().Write(certificate)
+	return err
+}
+
+func healthcheckCommand(ctx context.Context, command *cobra.Command, s *Settings) error {
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	address := health.LocalAddr(s.HealthAddr)
+	answer, err := health.NewProber().Get(ctx, "http://"+address+"/health")
+	if err != nil {
+		return fmt.Errorf("cannot confirm that the proxy is healthy: http://%s/health: %w", address, err)
+	}
+	_, err = fmt.Fprintln(command.OutOrStdout(), answer)
+	return err
+}
+
+// caddyMain runs Caddy's command line, which reads os.Args and exits by itself.
+func caddyMain([]string) int {
+	caddycmd.Main()
+	return 0
+}

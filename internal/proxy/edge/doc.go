@@ -1,0 +1,12 @@
+// Package edge holds the small Caddy handlers that stand between the proxy's
+// route table and Caddy's reverse proxy, each for one job that Caddy's own
+// handlers cannot do or cannot do safely:
+//
+//   - Forward prepares a request for its upstream: path, upgrade, nothing else
+//   - Forwarded decides which forwarding headers of a client are believed
+//   - BasePath serves the whole table under a path prefix
+//   - Response sets the headers every answer carries
+//   - AdminKeys keeps an answer that contains admin keys inside
+//
+// None of them holds a secret, opens a connection or starts a goroutine.
+package edge

@@ -1,0 +1,96 @@
+package edge
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
+)
+
+func init() { caddy.RegisterModule(Forward{}) }
+
+// Forward prepares a request for its upstream. The path is changed on its
+// encoded form, so that an upstream sees %2F where the client sent it; Caddy's
+// rewrite handler decodes it when it puts something in front.
+//
+// An Upgrade header is removed unless the route takes WebSockets: Caddy's
+// reverse proxy would otherwise open a tunnel for any protocol name on any
+// route. For the same reason CONNECT, which asks for a tunnel by itself, is
+// answered 405 outside of those routes.
+type Forward struct {
+	// Prefix that is removed from the path. Default: none.
+	Strip string `json:"strip,omitempty"`
+	// Prefix that is put before the path, after Strip. Default: none.
+	Prefix string `json:"prefix,omitempty"`
+	// Path that replaces the request's; the query stays. Default: none.
+	Path string `json:"path,omitempty"`
+	// Socket tells that WebSockets may be opened on the route. Default: false.
+	Socket bool `json:"socket,omitempty"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (Forward) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.tale_forward",
+		New: func() caddy.Module { return new(Forward) },
+	}
+}
+
+// ServeHTTP changes the request and passes it on.
+func (f *Forward) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if err := f.settleUpgrade(r); err != nil {
+		return err
+	}
+	if f.Strip != "" {
+		stripPrefix(r, f.Strip)
+	}
+	switch {
+	case f.Path != "":
+		setPath(r, f.Path, "")
+	case f.Prefix != "":
+		rawPath := r.URL.RawPath
+		if rawPath != "" {
+			rawPath = f.Prefix + rawPath
+		}
+		setPath(r, f.Prefix+r.URL.Path, rawPath)
+	}
+	return next.ServeHTTP(w, r)
+}
+
+func (f *Forward) settleUpgrade(r *http.Request) error {
+	if f.Socket && (IsWebSocket(r) || r.Header.Get("Upgrade") == "" && r.Method != http.MethodConnect) {
+		return nil
+	}
+	if r.Method == http.MethodConnect {
+		return caddyhttp.Error(http.StatusMethodNotAllowed, nil)
+	}
+	r.Header.Del("Upgrade")
+	return nil
+}
+
+// IsWebSocket tells whether a request asks for a WebSocket: by an Upgrade
+// header (RFC 6455), or by an extended CONNECT over HTTP/2 (RFC 8441) or HTTP/3
+// (RFC 9220), which Go's servers mark in two different places.
+func IsWebSocket(r *http.Request) bool {
+	if r.Method == http.MethodConnect {
+		return r.ProtoMajor == 2 && r.Header.Get(":protocol") == "websocket" || r.ProtoMajor == 3 && r.Proto == "websocket"
+	}
+	upgrades := r.Header["Upgrade"]
+	return len(upgrades) == 1 && strings.EqualFold(upgrades[0], "websocket")
+}
+
+// stripPrefix removes a prefix the way Caddy's strip_path_prefix does: in any
+// letter case and encoding, and with the rest cleaned of dot segments.
+func stripPrefix(r *http.Request, prefix string) {
+	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	rewrite.Rewrite{StripPathPrefix: prefix}.Rewrite(r, repl)
+}
+
+func setPath(r *http.Request, path, rawPath string) {
+	r.URL.Path, r.URL.RawPath = path, rawPath
+	r.RequestURI = r.URL.RequestURI()
+}
+
+var _ caddyhttp.MiddlewareHandler = (*Forward)(nil)

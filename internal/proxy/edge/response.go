@@ -1,0 +1,113 @@
+package edge
+
+import (
+	"io"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+func init() { caddy.RegisterModule(Response{}) }
+
+// Response sets the headers that every answer carries, whoever makes it, at
+// the last moment: when the status is written.
+type Response struct {
+	// Missing are set only where the answer does not have them: security
+	// headers belong to the application. Default: none.
+	Missing map[string]string `json:"missing,omitempty"`
+	// Drop names headers that no answer keeps. Default: none.
+	Drop []string `json:"drop,omitempty"`
+	// AltSvc replaces the Alt-Svc header, whose port Caddy takes from the
+	// listener and not from the public address. Default: no change.
+	AltSvc string `json:"alt_svc,omitempty"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (Response) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.tale_response",
+		New: func() caddy.Module { return new(Response) },
+	}
+}
+
+// ServeHTTP lets the rest of the chain answer through a writer that adds the
+// headers.
+func (h *Response) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	return next.ServeHTTP(&headerWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, before: h.apply}, r)
+}
+
+func (h *Response) apply(header http.Header, _ int) {
+	for _, name := range h.Drop {
+		delete(header, name)
+	}
+	for name, value := range h.Missing {
+		if _, there := header[name]; !there {
+			header[name] = []string{value}
+		}
+	}
+	if h.AltSvc != "" && header["Alt-Svc"] != nil {
+		header["Alt-Svc"] = []string{h.AltSvc}
+	}
+}
+
+// Provision brings header names into the form that header maps have.
+func (h *Response) Provision(caddy.Context) error {
+	for i, name := range h.Drop {
+		h.Drop[i] = http.CanonicalHeaderKey(name)
+	}
+	missing := make(map[string]string, len(h.Missing))
+	for name, value := range h.Missing {
+		missing[http.CanonicalHeaderKey(name)] = value
+	}
+	h.Missing = missing
+	return nil
+}
+
+// headerWriter calls before with the header and status of the final answer
+// before they are written.
+type headerWriter struct {
+	caddyhttp.ResponseWriterWrapper
+	before func(header http.Header, status int)
+	wrote  bool
+}
+
+func (w *headerWriter) WriteHeader(status int) {
+	// Informational answers come before the final one and have their own headers;
+	// 101 is final, and a tunnel begins after it.
+	if !w.wrote && (status >= 200 || status == http.StatusSwitchingProtocols) {
+		w.wrote = true
+		w.before(w.Header(), status)
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *headerWriter) Write(data []byte) (int, error) {
+	if !w.wrote {
+		w.WriteHeader(http.StatusOK)
+	}
+	return w.ResponseWriter.Write(data)
+}
+
+func (w *headerWriter) ReadFrom(r io.Reader) (int64, error) {
+	if !w.wrote {
+		w.WriteHeader(http.StatusOK)
+	}
+	return w.ResponseWriterWrapper.ReadFrom(r)
+}
+
+// Flush exists because a flush sends the headers. Unwrap alone would let the
+// caller reach the writer below, past before.
+func (w *headerWriter) FlushError() error {
+	if !w.wrote {
+		w.WriteHeader(http.StatusOK)
+	}
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+var (
+	_ caddyhttp.MiddlewareHandler = (*Response)(nil)
+	_ caddy.Provisioner           = (*Response)(nil)
+	_ io.ReaderFrom               = (*headerWriter)(nil)
+	_ http.ResponseWriter         = (*headerWriter)(nil)
+)

@@ -1,0 +1,131 @@
+// Package logbridge writes Caddy's log into the process's own: a zap core, in
+// Caddy's module namespace for those, on top of a slog handler. It neither
+// formats nor filters by level; the handler does.
+package logbridge
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap/zapcore"
+)
+
+func init() { caddy.RegisterModule(Core{}) }
+
+// target is where the cores write to. Caddy makes modules from configuration
+// text, which cannot carry a handler; so it is process state, set once by Use.
+var target atomic.Pointer[slog.Handler]
+
+// Use makes every core write to h from now on.
+func Use(h slog.Handler) { target.Store(&h) }
+
+// Core is a zap core that writes to the handler given to Use, and nowhere
+// before that.
+//
+// Caddy says at level info what an operator of many sites wants to know, such
+// as every server that starts. Here that is the same list each time, so it
+// becomes debug, except for news of certificates. Our own modules' levels stay.
+type Core struct {
+	fields []zapcore.Field
+}
+
+// CaddyModule returns the Caddy module information.
+func (Core) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "caddy.logging.cores.slog",
+		New: func() caddy.Module { return new(Core) },
+	}
+}
+
+func handler() slog.Handler {
+	if h := target.Load(); h != nil {
+		return *h
+	}
+	return slog.DiscardHandler
+}
+
+// Enabled implements zapcore.Core.
+func (c *Core) Enabled(level zapcore.Level) bool {
+	return handler().Enabled(context.Background(), slogLevel(level))
+}
+
+// With implements zapcore.Core.
+func (c *Core) With(fields []zapcore.Field) zapcore.Core {
+	return &Core{fields: slices.Concat(c.fields, fields)}
+}
+
+// Check implements zapcore.Core.
+func (c *Core) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if handler().Enabled(context.Background(), entryLevel(entry)) {
+		return checked.AddCore(entry, c)
+	}
+	return checked
+}
+
+// Write implements zapcore.Core.
+func (c *Core) Write(entry zapcore.Entry, fields []zapcore.Field) error {
+	record := slog.NewRecord(entry.Time, entryLevel(entry), entry.Message, 0)
+	if entry.LoggerName != "" && !isOurs(entry.LoggerName) {
+		record.AddAttrs(slog.String("logger", entry.LoggerName))
+	}
+	for _, field := range slices.Concat(c.fields, fields) {
+		record.AddAttrs(attrs(field)...)
+	}
+	return handler().Handle(context.Background(), record)
+}
+
+// Sync implements zapcore.Core; the handler does not buffer.
+func (c *Core) Sync() error { return nil }
+
+func attrs(field zapcore.Field) []slog.Attr {
+	encoder := zapcore.NewMapObjectEncoder()
+	field.AddTo(encoder)
+	var all []slog.Attr
+	for key, value := range encoder.Fields {
+		all = append(all, slog.Any(key, value))
+	}
+	return all
+}
+
+func entryLevel(entry zapcore.Entry) slog.Level {
+	if entry.Level == zapcore.ErrorLevel || isOurs(entry.LoggerName) {
+		return slogLevel(entry.Level)
+	}
+	if entry.Message == exiting || entry.LoggerName == "admin" || entry.Level == zapcore.InfoLevel && !isNews(entry) {
+		return slog.LevelDebug
+	}
+	return slogLevel(entry.Level)
+}
+
+// exiting is a warning by which Caddy takes leave of a terminal.
+const exiting = "exiting; byeee!! 👋"
+
+// isNews tells whether something happened to a certificate, as opposed to being
+// attempted.
+func isNews(entry zapcore.Entry) bool {
+	return strings.HasPrefix(entry.LoggerName, "tls.") && strings.HasPrefix(entry.Message, "certificate ")
+}
+
+// isOurs tells whether a module of this program writes; its levels are right.
+func isOurs(logger string) bool {
+	return logger == "http.reverse_proxy.upstreams.probed" || strings.Contains(logger, ".tale_")
+}
+
+func slogLevel(level zapcore.Level) slog.Level {
+	switch {
+	case level < zapcore.InfoLevel:
+		return slog.LevelDebug
+	case level == zapcore.InfoLevel:
+		return slog.LevelInfo
+	case level == zapcore.WarnLevel:
+		return slog.LevelWarn
+	default:
+		return slog.LevelError
+	}
+}
+
+var _ zapcore.Core = (*Core)(nil)

@@ -1,0 +1,24 @@
+package proxy
+
+import (
+	"log/slog"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+
+	"github.com/tale-project/tale-runtime/internal/logging"
+)
+
+// memoryShare is how much of the container's memory the Go runtime may plan
+// with; the rest is for what it does not count, such as the program's text.
+const memoryShare = 0.9
+
+// limitMemory tells the garbage collector about the container's memory limit,
+// if there is one. GOMEMLIMIT, where an operator sets it, wins.
+func limitMemory(log *slog.Logger) {
+	limit, err := memlimit.Set(memlimit.WithRatio(memoryShare))
+	if err != nil {
+		log.Debug("memory limit unknown", logging.Err(err))
+		return
+	}
+	log.Debug("memory limit set", "bytes", limit)
+}

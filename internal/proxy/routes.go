@@ -1,0 +1,119 @@
+package proxy
+
+import "net/http"
+
+// Route is one row of the public route table. Rows are tried in order and the
+// first that matches takes the request. Paths match in any letter case, after
+// percent-decoding and cleaning, and may hold * as Caddy's path matcher does.
+type Route struct {
+	Row   int      // its number in the table of public routes
+	Paths []string // none: every path
+
+	Query         string   // a query parameter that must be there
+	Authorization string   // what that request header must begin with
+	Token         bool     // the metrics token must be presented
+	Only          []string // networks of the visitors let through; others get 403
+
+	To     Target
+	Strip  string // prefix taken off the path
+	Prefix string // prefix put before the path that is left
+	Path   string // replaces the path
+
+	Socket bool // a WebSocket may be opened here, and nowhere else
+	Bare   bool // answers without BASE_PATH, too
+
+	Note string
+}
+
+// Target is where a row sends its requests: an upstream, a redirect, or an
+// answer of the proxy's own.
+type Target struct {
+	Upstream Upstream
+	Location string // of a temporary redirect; may hold Caddy placeholders
+	Status   int
+	Body     string
+	Header   http.Header
+}
+
+// Upstream names one of the servers behind the proxy.
+type Upstream string
+
+// The upstreams; their addresses are in the settings.
+const (
+	Backend   Upstream = "backend"
+	SitePort  Upstream = "site-port"
+	Dashboard Upstream = "dashboard"
+	Platform  Upstream = "platform"
+	Crawler   Upstream = "crawler"
+	RAG       Upstream = "rag"
+	Operator  Upstream = "operator"
+)
+
+// Table is the public route table for the settings. HTTP actions take the
+// backend's own /http prefix, because the port made for them answers four
+// requests at once and does nothing but forward there.
+func Table(s *Settings) []Route {
+	only, _ := parseRanges(s.DashboardAllow)
+	actions, actionsPrefix := Target{Upstream: Backend}, "/http"
+	if s.HTTPActions == actionsOnSitePort {
+		actions, actionsPrefix = Target{Upstream: SitePort}, ""
+	}
+	toBackend, toDashboard := Target{Upstream: Backend}, Target{Upstream: Dashboard}
+	rows := []Route{
+		{Row: 1, Paths: []string{"/health"}, To: answer(http.StatusOK, "OK"), Bare: true, Note: "never goes upstream"},
+		{Row: 2, Paths: []string{"/ws_api/api/sync", "/ws_api/api/*/sync"}, To: toBackend, Strip: "/ws_api", Socket: true, Note: "sync of the app"},
+		{Row: 2, Paths: clientLibraryPaths(), To: toBackend, Strip: "/ws_api", Note: "requests of the client library"},
+		{Row: 2, Paths: []string{"/ws_api", "/ws_api/*"}, To: answer(http.StatusNotFound, ""), Note: "the rest of the backend stays inside"},
+		{Row: 3, Paths: []string{"/api/*/sync"}, To: toBackend, Socket: true, Only: only, Note: "sync of dashboard and CLI"},
+		{Row: 4, Paths: []string{"/http_api/metrics", "/http_api/metrics/*"}, To: answer(http.StatusNotFound, ""), Note: "the HTTP-action port would answer with its own metrics"},
+		{Row: 4, Paths: []string{"/http_api/*"}, To: actions, Strip: "/http_api", Prefix: actionsPrefix, Note: "HTTP actions"},
+		{Row: 5, Paths: []string{"/convex-logo-only.svg", "/convex-light.svg", "/apple-touch-icon.png"}, To: toDashboard, Prefix: "/convex-dashboard", Note: "assets that dashboard pages ask for at the root"},
+		{Row: 6, Paths: dashboardTabs(), Query: "component", To: Target{Location: s.site().base + "/convex-dashboard{http.request.uri}"}, Note: "dashboard tabs opened without their prefix"},
+		{Row: 7, Paths: []string{"/convex-dashboard*"}, To: toDashboard, Only: only},
+		{Row: 8, Paths: []string{"/api/actions/*"}, To: toBackend, Bare: true, Note: "callbacks of node actions"},
+		{Row: 9, Paths: []string{"/api/storage/*"}, To: toBackend, Bare: true, Note: "uploads and downloads"},
+		{Row: 10, Paths: []string{"/api/*"}, Authorization: "Convex ", To: toBackend, Only: only, Note: "admin API of dashboard and CLI"},
+		{Row: 11, Paths: []string{"/api/*"}, To: actions, Prefix: actionsPrefix, Note: "HTTP actions"},
+	}
+	rows = append(rows, metricsRows(s)...)
+	return append(rows, Route{Row: 14, To: Target{Upstream: Platform}, Note: "the web application"})
+}
+
+// metricsRows open the metrics to whoever has the token; without a configured
+// token the paths exist for nobody.
+func metricsRows(s *Settings) []Route {
+	var rows []Route
+	if s.MetricsToken != "" {
+		rows = []Route{
+			{Row: 12, Paths: []string{"/metrics/crawler"}, Token: true, To: Target{Upstream: Crawler}, Path: "/metrics"},
+			{Row: 12, Paths: []string{"/metrics/rag"}, Token: true, To: Target{Upstream: RAG}, Path: "/metrics"},
+			{Row: 12, Paths: []string{"/metrics/operator"}, Token: true, To: Target{Upstream: Operator}, Path: "/metrics"},
+			{Row: 12, Paths: []string{"/metrics/platform"}, Token: true, To: Target{Upstream: Platform}, Path: "/metrics"},
+			{Row: 12, Paths: []string{"/metrics/convex"}, Token: true, To: Target{Upstream: Platform}, Path: "/metrics/convex"},
+		}
+	}
+	closed := answer(http.StatusUnauthorized, "")
+	closed.Header = http.Header{"WWW-Authenticate": {"Bearer"}}
+	return append(rows, Route{Row: 13, Paths: []string{"/metrics", "/metrics/*"}, To: closed, Note: "also when no token is configured"})
+}
+
+// clientLibraryPaths are what the convex package's browser and HTTP clients ask
+// of the deployment address they are given (convex/src/browser, 1.35.1), and
+// file storage, whose URLs the backend builds from that address.
+func clientLibraryPaths() []string {
+	return []string{
+		"/ws_api/api/query", "/ws_api/api/query_ts", "/ws_api/api/query_at_ts",
+		"/ws_api/api/mutation", "/ws_api/api/action", "/ws_api/api/function",
+		"/ws_api/api/debug_event", "/ws_api/api/storage/*",
+	}
+}
+
+func dashboardTabs() []string {
+	var paths []string
+	for _, tab := range []string{"/data", "/functions", "/logs", "/history", "/settings", "/files", "/schedules"} {
+		paths = append(paths, tab, tab+"/*")
+	}
+	return paths
+}
+
+func answer(status int, body string) Target { return Target{Status: status, Body: body} }

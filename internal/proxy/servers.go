@@ -1,0 +1,128 @@
+package proxy
+
+import (
+	"encoding/json"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddytls"
+)
+
+const (
+	// maxHeaderBytes leaves room for the cookies of several single sign-on
+	// providers; Caddy's own limit is 16 KiB.
+	maxHeaderBytes = 64 << 10
+	// readHeaderTimeout is for clients that open a connection and send nothing.
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 2 * time.Minute
+)
+
+// server is what all servers have in common.
+func (b *builder) server(address string, protocols ...string) *caddyhttp.Server {
+	return &caddyhttp.Server{
+		Listen:            []string{ListenNetwork + "/" + address},
+		Protocols:         protocols,
+		ReadHeaderTimeout: caddy.Duration(readHeaderTimeout),
+		IdleTimeout:       caddy.Duration(idleTimeout),
+		MaxHeaderBytes:    maxHeaderBytes,
+		// Certificates, redirects and connection policies are configured
+		// explicitly, so that nothing depends on guesses about ports.
+		AutoHTTPS: &caddyhttp.AutoHTTPSConfig{Disabled: true},
+	}
+}
+
+func (b *builder) listenAddress(port int) string {
+	return net.JoinHostPort(b.s.BindAddress, strconv.Itoa(port))
+}
+
+// tlsServer serves the site over HTTPS.
+func (b *builder) tlsServer() *caddyhttp.Server {
+	protocols := []string{"h1", "h2"}
+	if b.s.HTTP3 == on {
+		protocols = append(protocols, "h3")
+	}
+	server := b.siteServer(b.server(b.listenAddress(b.s.HTTPSPort), protocols...))
+	server.TLSConnPolicies = caddytls.ConnectionPolicies{{DefaultSNI: b.site.sni, FallbackSNI: b.site.sni}}
+	replay := false
+	server.Allow0RTT = &replay
+	return server
+}
+
+// plainServer serves the site behind a TLS terminator. HTTP/1 only: over plain
+// text nobody needs HTTP/2, and without it Caddy keeps small buffers for sockets.
+func (b *builder) plainServer() *caddyhttp.Server {
+	return b.siteServer(b.server(b.listenAddress(b.s.HTTPPort), "h1"))
+}
+
+func (b *builder) siteServer(server *caddyhttp.Server) *caddyhttp.Server {
+	server.Routes = b.siteRoutes()
+	server.NamedRoutes = b.namedRoutes()
+	server.Errors = &caddyhttp.HTTPErrorConfig{Routes: b.errorRoutes()}
+	if ranges, _ := b.s.trustedRanges(); len(ranges) > 0 {
+		server.TrustedProxiesRaw = module("source", "static", caddyhttp.StaticIPRange{Ranges: ranges})
+		server.TrustedProxiesStrict = 1
+	}
+	return server
+}
+
+// redirectServer sends plain HTTP to the site. ACME challenges are answered by
+// Caddy before any route.
+func (b *builder) redirectServer() *caddyhttp.Server {
+	server := b.server(b.listenAddress(b.s.HTTPPort), "h1")
+	port := ""
+	if b.site.port != "" {
+		port = ":" + b.site.port
+	}
+	server.Routes = caddyhttp.RouteList{
+		route(match{"path": []string{"/health"}}, b.responseHeaders(), handler("static_response", ok())),
+		route(match{"host": b.site.names}, b.responseHeaders(), redirect(http.StatusPermanentRedirect, "https://{http.request.host}"+port+"{http.request.uri}")),
+		// An unknown name is not repeated: the site's own address always works.
+		route(nil, b.responseHeaders(), redirect(http.StatusPermanentRedirect, "https://"+b.site.authority()+"{http.request.uri}")),
+	}
+	return server
+}
+
+// healthServer answers the container's health check and the operator's metrics
+// scraper on a port that is not published.
+func (b *builder) healthServer() *caddyhttp.Server {
+	server := b.server(b.s.HealthAddr, "h1")
+	server.Routes = caddyhttp.RouteList{
+		route(match{"path": []string{"/health"}}, handler("static_response", ok())),
+		route(match{"path": []string{"/metrics"}}, handler("metrics", struct{}{})),
+		route(nil, handler("static_response", caddyhttp.StaticResponse{StatusCode: status(http.StatusNotFound)})),
+	}
+	return server
+}
+
+func ok() caddyhttp.StaticResponse {
+	return caddyhttp.StaticResponse{StatusCode: status(http.StatusOK), Body: "OK"}
+}
+
+func redirect(code int, location string) json.RawMessage {
+	return handler("static_response", caddyhttp.StaticResponse{
+		StatusCode: status(code),
+		Headers:    http.Header{"Location": {location}},
+	})
+}
+
+func status(code int) caddyhttp.WeakString { return caddyhttp.WeakString(strconv.Itoa(code)) }
+
+// match is a set of matchers by name, all of which must match.
+type match map[string]any
+
+// route is a terminal route; a nil match takes every request.
+func route(m match, handlers ...json.RawMessage) caddyhttp.Route {
+	r := caddyhttp.Route{HandlersRaw: handlers, Terminal: true}
+	if len(m) > 0 {
+		set := caddy.ModuleMap{}
+		for name, matcher := range m {
+			set[name] = toJSON(matcher)
+		}
+		r.MatcherSetsRaw = caddyhttp.RawMatcherSets{set}
+	}
+	return r
+}

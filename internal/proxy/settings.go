@@ -1,0 +1,73 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/logging"
+)
+
+// Values of TLS_MODE.
+const (
+	TLSSelfSigned  = "selfsigned"
+	TLSLetsEncrypt = "letsencrypt"
+	TLSExternal    = "external"
+)
+
+// letsEncryptDirectory is the default of ACME_DIRECTORY.
+const letsEncryptDirectory = "https://acme-v02.api.letsencrypt.org/directory"
+
+const (
+	on  = "on"
+	off = "off"
+
+	actionsOnBackend  = "backend"
+	actionsOnSitePort = "site-port"
+
+	stripExtensions = "strip"
+	passExtensions  = "pass"
+)
+
+// Settings are everything an operator can set on the proxy. The names that
+// carry no prefix are shared with the other services.
+type Settings struct {
+	logging.Settings
+
+	SiteURL  string `env:"SITE_URL,required" doc:"Address that visitors see, with its port if it is not the usual one." accept:"an origin such as https://example.com or https://example.com:8443"`
+	Host     string `env:"HOST" doc:"Host name of the site; also the name other containers use for the proxy. Default: the host of SITE_URL." accept:"a host name without scheme and port"`
+	BasePath string `env:"BASE_PATH" doc:"Path under which the site is served, when it is not at the root of its host." accept:"a path such as /tale"`
+
+	TLSMode       string        `env:"TLS_MODE" envDefault:"selfsigned" doc:"Where the certificate comes from: our own authority, ACME, or a TLS terminator in front." accept:"selfsigned, letsencrypt, external"`
+	TLSEmail      string        `env:"TLS_EMAIL" doc:"Contact address for the ACME account; none is made up when it is empty." accept:"an e-mail address"`
+	ACMEDirectory string        `env:"ACME_DIRECTORY" envDefault:"https://acme-v02.api.letsencrypt.org/directory" doc:"Directory URL of the ACME authority." accept:"an https URL"`
+	ACMERootFile  string        `env:"ACME_CA_ROOT" doc:"PEM file with the root certificate of a private ACME authority's own https endpoint." accept:"a file path"`
+	ACMEKeyID     string        `env:"ACME_EAB_KEY_ID" doc:"Key identifier of an external account binding, which some ACME authorities ask for." accept:"the identifier the authority gave out"`
+	ACMEKey       config.Secret `env:"ACME_EAB_HMAC_KEY" secret:"true" doc:"Key of the external account binding." accept:"base64url text, as the authority gave it out"`
+
+	HTTPPort    int    `env:"HTTP_PORT" envDefault:"80" doc:"Port for plain HTTP: redirects and ACME challenges, or everything when TLS_MODE is external." accept:"a port from 1 to 65535"`
+	HTTPSPort   int    `env:"HTTPS_PORT" envDefault:"443" doc:"Port for HTTPS; not used when TLS_MODE is external." accept:"a port from 1 to 65535"`
+	BindAddress string `env:"PROXY_BIND_ADDRESS" doc:"Address the two ports are opened on; empty means all." accept:"an IP address"`
+	HealthAddr  string `env:"PROXY_HEALTH_ADDR" envDefault:":2020" doc:"Listen address of the container's own health check and metrics." accept:"host:port or :port"`
+	HTTP3       string `env:"HTTP3" envDefault:"off" doc:"Offer HTTP/3. Turn it on only where the UDP port is published too." accept:"on, off"`
+
+	DataDir     string `env:"PROXY_DATA_DIR" envDefault:"/data" doc:"Folder for certificates and keys." accept:"a writable folder"`
+	CAExportDir string `env:"PROXY_CA_EXPORT_DIR" doc:"Folder that gets a copy of the root certificate (root.crt) for other containers; no keys." accept:"a writable folder"`
+	SiteDir     string `env:"PROXY_SITE_DIR" envDefault:"/config/site.d" empty:"keep" doc:"Folder with *.caddy files of Caddyfile directives that become routes ahead of the web application; empty turns it off." accept:"a folder"`
+
+	Backend   string `env:"CONVEX_UPSTREAM" envDefault:"convex:3210" doc:"Convex backend." accept:"host:port"`
+	SitePort  string `env:"CONVEX_SITE_UPSTREAM" envDefault:"convex:3211" doc:"Convex HTTP-action port, used when HTTP_ACTIONS_UPSTREAM is site-port." accept:"host:port"`
+	Dashboard string `env:"DASHBOARD_UPSTREAM" envDefault:"convex:6791" doc:"Convex dashboard." accept:"host:port"`
+	Platform  string `env:"PLATFORM_UPSTREAM" envDefault:"platform:3000" doc:"Web application; every address its name resolves to is probed and used by itself." accept:"host:port"`
+	Health    string `env:"PLATFORM_HEALTH" envDefault:"/api/health" doc:"What is probed on each of those addresses: a path, or a port and a path." accept:"/path or :port/path"`
+	Crawler   string `env:"METRICS_CRAWLER_UPSTREAM" envDefault:"crawler:8002" doc:"Where /metrics/crawler comes from." accept:"host:port"`
+	RAG       string `env:"METRICS_RAG_UPSTREAM" envDefault:"rag:8001" doc:"Where /metrics/rag comes from." accept:"host:port"`
+	Operator  string `env:"METRICS_OPERATOR_UPSTREAM" envDefault:"operator:8004" doc:"Where /metrics/operator comes from." accept:"host:port"`
+
+	HTTPActions    string        `env:"HTTP_ACTIONS_UPSTREAM" envDefault:"backend" doc:"Port that serves HTTP actions: the backend itself, or the HTTP-action port, which answers four requests at once." accept:"backend, site-port"`
+	MetricsToken   config.Secret `env:"METRICS_BEARER_TOKEN" secret:"true" doc:"Token that opens /metrics/…; without it those paths stay closed." accept:"any text"`
+	TrustedProxies string        `env:"TRUSTED_PROXIES" doc:"Addresses whose X-Forwarded-* headers are believed. Default: private ranges when TLS_MODE is external, none otherwise." accept:"addresses and networks, comma separated; private_ranges; none"`
+	DashboardAllow string        `env:"DASHBOARD_ALLOW" doc:"Visitors who may reach the Convex dashboard and its admin API. Default: everyone." accept:"addresses and networks, comma separated; private_ranges"`
+	MaxBody        string        `env:"MAX_BODY" doc:"Largest request body. Default: no limit other than the backend's own." accept:"a size such as 200MB; 0 for no limit"`
+	Compression    string        `env:"WEBSOCKET_COMPRESSION" envDefault:"strip" doc:"Whether WebSocket compression may be negotiated through the proxy." accept:"strip, pass"`
+	Grace          time.Duration `env:"SHUTDOWN_GRACE_SECONDS" envDefault:"5" doc:"How long running requests may take to finish after a stop signal." accept:"a duration of at least 1s, such as 5 or 30s"`
+}

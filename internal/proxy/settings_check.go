@@ -1,0 +1,149 @@
+package proxy
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+)
+
+// Validate reports every setting that the proxy could not act on, and
+// combinations that would not do what their author meant.
+func (s *Settings) Validate() config.Problems {
+	var problems config.Problems
+	for _, check := range []func() config.Problems{
+		s.Settings.Validate, s.checkChoices, s.checkSite, s.checkListeners,
+		s.checkUpstreams, s.checkAddresses, s.checkLimits, s.checkACME,
+	} {
+		problems = append(problems, check()...)
+	}
+	return problems
+}
+
+func (s *Settings) checkChoices() config.Problems {
+	problems := config.CheckOneOf("TLS_MODE", s.TLSMode, TLSSelfSigned, TLSLetsEncrypt, TLSExternal)
+	problems = append(problems, config.CheckOneOf("HTTP3", s.HTTP3, on, off)...)
+	problems = append(problems, config.CheckOneOf("HTTP_ACTIONS_UPSTREAM", s.HTTPActions, actionsOnBackend, actionsOnSitePort)...)
+	return append(problems, config.CheckOneOf("WEBSOCKET_COMPRESSION", s.Compression, stripExtensions, passExtensions)...)
+}
+
+func (s *Settings) checkListeners() config.Problems {
+	problems := config.CheckPort("HTTP_PORT", s.HTTPPort)
+	problems = append(problems, config.CheckPort("HTTPS_PORT", s.HTTPSPort)...)
+	problems = append(problems, config.CheckListenAddress("PROXY_HEALTH_ADDR", s.HealthAddr)...)
+	if s.BindAddress != "" {
+		if _, err := netip.ParseAddr(s.BindAddress); err != nil {
+			problems = append(problems, problem("PROXY_BIND_ADDRESS", "%q is not an IP address", "an IP address, or nothing for all", s.BindAddress))
+		}
+	}
+	if s.HTTPPort == s.HTTPSPort && s.TLSMode != TLSExternal {
+		problems = append(problems, problem("HTTPS_PORT", "%d is also HTTP_PORT", "another port", s.HTTPSPort))
+	}
+	return problems
+}
+
+func (s *Settings) checkUpstreams() config.Problems {
+	var problems config.Problems
+	for _, upstream := range []struct{ variable, address string }{
+		{"CONVEX_UPSTREAM", s.Backend},
+		{"CONVEX_SITE_UPSTREAM", s.SitePort},
+		{"DASHBOARD_UPSTREAM", s.Dashboard},
+		{"PLATFORM_UPSTREAM", s.Platform},
+		{"METRICS_CRAWLER_UPSTREAM", s.Crawler},
+		{"METRICS_RAG_UPSTREAM", s.RAG},
+		{"METRICS_OPERATOR_UPSTREAM", s.Operator},
+	} {
+		problems = append(problems, checkUpstream(upstream.variable, upstream.address)...)
+	}
+	if _, _, err := splitHealth(s.Health); err != nil {
+		problems = append(problems, problem("PLATFORM_HEALTH", "%q %v", "/path or :port/path", s.Health, err))
+	}
+	return problems
+}
+
+func checkUpstream(variable, address string) config.Problems {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || host == "" || !isPort(port) || strings.ContainsAny(host, "/{} ") {
+		return config.Problems{problem(variable, "%q is not an upstream address", "host:port, without a scheme", address)}
+	}
+	return nil
+}
+
+func (s *Settings) checkAddresses() config.Problems {
+	var problems config.Problems
+	if _, err := s.trustedRanges(); err != nil {
+		problems = append(problems, problem("TRUSTED_PROXIES", "has %v", "addresses and networks, comma separated; private_ranges; none", err))
+	}
+	if _, err := parseRanges(s.DashboardAllow); err != nil {
+		problems = append(problems, problem("DASHBOARD_ALLOW", "has %v", "addresses and networks, comma separated; private_ranges", err))
+	}
+	return problems
+}
+
+func (s *Settings) checkLimits() config.Problems {
+	var problems config.Problems
+	if _, err := s.maxBody(); err != nil {
+		problems = append(problems, problem("MAX_BODY", "%q is not a size", "a size such as 200MB; 0 for no limit", s.MaxBody))
+	}
+	// Zero would mean "for ever" to Caddy: one open event stream could then
+	// hold the process until it is killed.
+	if s.Grace < time.Second {
+		problems = append(problems, problem("SHUTDOWN_GRACE_SECONDS", "%v is too short", "a duration of at least 1s", s.Grace))
+	}
+	return problems
+}
+
+func (s *Settings) checkACME() config.Problems {
+	var problems config.Problems
+	if s.TLSEmail != "" && !strings.Contains(s.TLSEmail, "@") {
+		problems = append(problems, problem("TLS_EMAIL", "%q is not an e-mail address", "an e-mail address, or nothing", s.TLSEmail))
+	}
+	problems = append(problems, config.CheckHTTPURL("ACME_DIRECTORY", s.ACMEDirectory)...)
+	if s.ACMERootFile != "" {
+		if _, err := os.Stat(s.ACMERootFile); err != nil {
+			problems = append(problems, problem("ACME_CA_ROOT", "cannot be read: %v", "a PEM file", err))
+		}
+	}
+	if (s.ACMEKeyID == "") != (s.ACMEKey == "") {
+		problems = append(problems, problem("ACME_EAB_KEY_ID", "and ACME_EAB_HMAC_KEY are not both set", "both, or neither"))
+	}
+	return problems
+}
+
+// maxBody is MAX_BODY in bytes; 0 means no limit.
+func (s *Settings) maxBody() (int64, error) {
+	if s.MaxBody == "" {
+		return 0, nil
+	}
+	size, err := humanize.ParseBytes(s.MaxBody)
+	if err != nil || size > 1<<62 {
+		return 0, fmt.Errorf("cannot read the size %q", s.MaxBody)
+	}
+	return int64(size), nil
+}
+
+// splitHealth takes PLATFORM_HEALTH apart; the port is "" for the upstream's own.
+func splitHealth(value string) (port, path string, err error) {
+	path = value
+	if rest, ok := strings.CutPrefix(value, ":"); ok {
+		port, path, _ = strings.Cut(rest, "/")
+		path = "/" + path
+		if !isPort(port) {
+			return "", "", fmt.Errorf("has no valid port")
+		}
+	}
+	if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, " {}#") {
+		return "", "", fmt.Errorf("has no valid path")
+	}
+	return port, path, nil
+}
+
+func problem(variable, wrong, accepted string, args ...any) config.Problem {
+	return config.Problem{Variable: variable, Wrong: fmt.Sprintf(wrong, args...), Accepted: accepted}
+}

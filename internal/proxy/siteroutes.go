@@ -1,0 +1,154 @@
+package proxy
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/encode"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/requestbody"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/timeouts"
+
+	"github.com/tale-project/tale-runtime/internal/proxy/edge"
+	"github.com/tale-project/tale-runtime/internal/proxy/metricsgate"
+)
+
+// socketPatience is how long a WebSocket over HTTP/2 or HTTP/3 may be silent.
+// Caddy takes the socket for a request body, which it gives up after a minute.
+const socketPatience = 30 * 24 * time.Hour
+
+// siteRoutes are the routes of the public server: what every request goes
+// through, the table, and what happens to requests outside of it.
+func (b *builder) siteRoutes() caddyhttp.RouteList {
+	entry := route(nil, b.entryHandlers()...)
+	entry.Terminal = false
+	routes := caddyhttp.RouteList{entry}
+	if b.s.TLSMode != TLSExternal {
+		routes = append(routes, route(match{"not": []match{{"host": b.site.names}}}, respond(http.StatusMisdirectedRequest, "")))
+	}
+	table := Table(b.s)
+	if b.site.base == "" {
+		return append(routes, b.tableRoutes(table)...)
+	}
+	return append(routes, b.underBasePath(table)...)
+}
+
+// underBasePath serves the table under the prefix, and without it only the rows
+// that must answer at the root: health, and callbacks whose addresses the
+// backend makes up itself. (ACME challenges never reach the routes.)
+func (b *builder) underBasePath(table []Route) caddyhttp.RouteList {
+	var bare []Route
+	for _, row := range table {
+		if row.Bare {
+			bare = append(bare, row)
+		}
+	}
+	base := b.site.base
+	routes := b.tableRoutes(bare)
+	return append(routes,
+		route(match{"path": []string{base}}, redirect(http.StatusPermanentRedirect, base+"/{http.request.uri.prefixed_query}")),
+		route(match{"path": []string{base + "/*"}},
+			handler("tale_base_path", edge.BasePath{Prefix: base}),
+			handler("subroute", caddyhttp.Subroute{Routes: b.tableRoutes(table)})),
+		route(nil, respond(http.StatusNotFound, "")),
+	)
+}
+
+// tableRoutes makes Caddy routes of the rows; the operators' own routes go
+// between the named paths and the web application, which takes the rest.
+func (b *builder) tableRoutes(table []Route) caddyhttp.RouteList {
+	var routes caddyhttp.RouteList
+	for _, row := range table {
+		if len(row.Paths) == 0 && len(b.snippets) > 0 {
+			routes = append(routes, b.snippets...)
+		}
+		routes = append(routes, b.rowRoutes(row)...)
+	}
+	return routes
+}
+
+// entryHandlers are what every request goes through first.
+func (b *builder) entryHandlers() []json.RawMessage {
+	forwarded := edge.Forwarded{}
+	if b.s.TLSMode == TLSExternal {
+		forwarded.Scheme = b.site.scheme
+	}
+	if b.s.Compression == stripExtensions {
+		forwarded.Drop = []string{"Sec-WebSocket-Extensions"}
+	}
+	handlers := []json.RawMessage{b.responseHeaders(), handler("tale_forwarded", forwarded)}
+	if size, _ := b.s.maxBody(); size > 0 {
+		handlers = append(handlers, handler("request_body", requestbody.RequestBody{MaxSize: size}))
+	}
+	return handlers
+}
+
+// rowRoutes makes one Caddy route of a row, with one ahead of it that turns
+// visitors away when not everyone is let through.
+func (b *builder) rowRoutes(row Route) caddyhttp.RouteList {
+	var routes caddyhttp.RouteList
+	if len(row.Only) > 0 {
+		outsiders := rowMatch(row)
+		outsiders["not"] = []match{{"client_ip": caddyhttp.MatchClientIP{Ranges: row.Only}}}
+		routes = append(routes, route(outsiders, respond(http.StatusForbidden, "")))
+	}
+	return append(routes, route(rowMatch(row), b.rowHandlers(row)...))
+}
+
+func rowMatch(row Route) match {
+	m := match{}
+	if len(row.Paths) > 0 {
+		m["path"] = row.Paths
+	}
+	if row.Query != "" {
+		m["query"] = map[string][]string{row.Query: {"*"}}
+	}
+	if row.Authorization != "" {
+		m["header"] = http.Header{"Authorization": {row.Authorization + "*"}}
+	}
+	if row.Token {
+		m["tale_bearer"] = metricsgate.Bearer{Name: metricsToken}
+	}
+	return m
+}
+
+func (b *builder) rowHandlers(row Route) []json.RawMessage {
+	switch {
+	case row.To.Location != "":
+		return []json.RawMessage{redirect(http.StatusFound, row.To.Location)}
+	case row.To.Status != 0:
+		return []json.RawMessage{handler("static_response", caddyhttp.StaticResponse{
+			StatusCode: status(row.To.Status), Body: row.To.Body, Headers: row.To.Header,
+		})}
+	}
+	var handlers []json.RawMessage
+	if row.Socket {
+		handlers = append(handlers, handler("timeouts", timeouts.Timeouts{ReadTimeout: socketPatience}))
+	} else {
+		handlers = append(handlers, compress())
+	}
+	return append(handlers,
+		handler("tale_forward", edge.Forward{Strip: row.Strip, Prefix: row.Prefix, Path: row.Path, Socket: row.Socket}),
+		handler("invoke", caddyhttp.Invoke{Name: string(row.To.Upstream)}))
+}
+
+// compress encodes texts. Event streams are left alone: an encoder may hold
+// back an event until the next one comes.
+func compress() json.RawMessage {
+	types := strings.Fields(`text/html* text/css* text/plain* text/javascript* text/xml* text/markdown* text/csv* text/calendar*
+		text/x-component* application/javascript* application/json* application/ld+json* application/manifest+json* application/xml*
+		application/rss+xml* application/atom+xml* application/xhtml+xml* application/wasm* application/vnd.ms-fontobject*
+		application/x-javascript* application/graphql+json* application/problem+json* application/geo+json*
+		font/ttf* font/otf* image/svg+xml* image/vnd.microsoft.icon* image/x-icon*`)
+	return handler("encode", encode.Encode{
+		EncodingsRaw: map[string]json.RawMessage{"zstd": []byte("{}"), "gzip": []byte("{}")},
+		Prefer:       []string{"zstd", "gzip"},
+		Matcher:      &caddyhttp.ResponseMatcher{Headers: http.Header{"Content-Type": types}},
+	})
+}
+
+func respond(code int, body string) json.RawMessage {
+	return handler("static_response", caddyhttp.StaticResponse{StatusCode: status(code), Body: body})
+}

@@ -1,0 +1,96 @@
+package proxy
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+)
+
+// WriteTable prints the route table for people: one line per path and row, in
+// the order in which they are tried.
+func WriteTable(w io.Writer, s *Settings) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	b := builder{s: s, site: s.site()}
+	_, _ = fmt.Fprintln(table, "ROW\tREQUEST\tGOES TO\tREWRITE\tNOTES")
+	for _, row := range Table(s) {
+		for i, path := range row.requests() {
+			goesTo, rewrite, notes := b.describeTarget(row.To), row.describeRewrite(), b.describeNotes(row)
+			if i > 0 {
+				goesTo, rewrite, notes = "〃", "", ""
+			}
+			_, _ = fmt.Fprintln(table, strings.Join([]string{strconv.Itoa(row.Row), path, goesTo, rewrite, notes}, "\t"))
+		}
+	}
+	return table.Flush() // reports what any of the writes above met
+}
+
+// requests are the row's paths with what else must be true of a request.
+func (r Route) requests() []string {
+	if len(r.Paths) == 0 {
+		return []string{"everything else"}
+	}
+	suffix := ""
+	switch {
+	case r.Query != "":
+		suffix = " with ?" + r.Query + "="
+	case r.Authorization != "":
+		suffix = " with Authorization: " + r.Authorization + "…"
+	case r.Token:
+		suffix = " with the metrics token"
+	}
+	requests := make([]string, len(r.Paths))
+	for i, path := range r.Paths {
+		requests[i] = path + suffix
+	}
+	return requests
+}
+
+func (b *builder) describeTarget(to Target) string {
+	switch {
+	case to.Location != "":
+		return "redirect to " + strings.ReplaceAll(to.Location, "{http.request.uri}", "…")
+	case to.Status != 0:
+		return strings.TrimSpace(fmt.Sprintf("answer %d %s", to.Status, to.Body))
+	}
+	return fmt.Sprintf("%s (%s)", to.Upstream, b.address(to.Upstream))
+}
+
+func (b *builder) address(upstream Upstream) string {
+	return map[Upstream]string{
+		Backend: b.s.Backend, SitePort: b.s.SitePort, Dashboard: b.s.Dashboard, Platform: b.s.Platform,
+		Crawler: b.s.Crawler, RAG: b.s.RAG, Operator: b.s.Operator,
+	}[upstream]
+}
+
+func (r Route) describeRewrite() string {
+	switch {
+	case r.Path != "":
+		return "→ " + r.Path
+	case r.Strip != "" && r.Prefix != "":
+		return r.Strip + " → " + r.Prefix
+	case r.Strip != "":
+		return "− " + r.Strip
+	case r.Prefix != "":
+		return "+ " + r.Prefix
+	}
+	return ""
+}
+
+func (b *builder) describeNotes(row Route) string {
+	var notes []string
+	if row.Note != "" {
+		notes = append(notes, row.Note)
+	}
+	if row.Socket {
+		notes = append(notes, "WebSocket")
+	}
+	if len(row.Only) > 0 {
+		notes = append(notes, "only for "+strings.Join(row.Only, " "))
+	}
+	if b.site.base != "" && row.Bare {
+		notes = append(notes, "also without "+b.site.base)
+	}
+	return strings.Join(notes, "; ")
+}
