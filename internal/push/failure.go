@@ -1,13 +1,19 @@
 package push
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/netcause"
+	"github.com/tale-project/tale-runtime/internal/report"
 )
 
 // Failure is a push that failed, with everything its reader needs. It is an error
-// that carries its exit code; Lines is the message at the end of the log.
+// that carries its exit code; Report is what the log, the boot report and the
+// termination message show.
 type Failure struct {
 	Observation Observation
 	Diagnosis   Diagnosis
@@ -34,8 +40,8 @@ type VariableState string
 const (
 	VariablesUntouched VariableState = ""          // nothing was written
 	VariablesUnchanged VariableState = "unchanged" // compared, nothing to write
-	VariablesSynced    VariableState = "synced"    // written and read back
-	VariablesUnknown   VariableState = "unknown"   // written, the answer was lost
+	VariablesSynced    VariableState = "synced"    // written
+	VariablesUnknown   VariableState = "unknown"   // written, and not known whether they are what was written
 )
 
 // Error is the failure in one line: stage, status, code and the server's words.
@@ -46,20 +52,86 @@ func (f *Failure) Error() string {
 // ExitCode is the code the process ends with when nothing is retried any more.
 func (f *Failure) ExitCode() int { return f.Diagnosis.Exit }
 
+// Report is the failure as the log, the boot report and the status command show
+// it.
+func (f *Failure) Report() report.Failure {
+	out := report.Failure{
+		Stage:       string(f.Observation.Stage),
+		Code:        f.Observation.Label(),
+		Status:      f.Observation.Status,
+		Message:     cmp.Or(f.Observation.Message, f.Observation.Reason, "(nothing)"),
+		Cause:       f.Diagnosis.Cause,
+		Fix:         f.Diagnosis.Fix,
+		Retryable:   f.retryable(),
+		Attempts:    f.Attempt,
+		MaxAttempts: f.Attempts,
+		ElapsedMS:   f.Elapsed.Milliseconds(),
+		Driver:      f.Driver,
+		Evidence:    f.Evidence,
+		Changed:     f.changes(),
+		ExitCode:    f.Diagnosis.Exit,
+	}
+	if f.Next > 0 {
+		at := time.Now().Add(f.Next)
+		out.NextAttempt = &at
+	}
+	return out
+}
+
+// Lines is the message at the end of the log, at most 25 lines.
+func (f *Failure) Lines() []string { return strings.Split(f.Report().Text(), "\n") }
+
+// retryable tells whether another start may succeed with the same input, which
+// includes failures that this process does not retry.
+func (f *Failure) retryable() bool {
+	return f.Diagnosis.Retry != RetryNo || f.Diagnosis.Exit == exit.Temporary
+}
+
+func (f *Failure) changes() []string {
+	lines := f.Changed.lines()
+	if p := f.Observation.Progress; p.IndexesTotal > 0 {
+		lines = append(lines, fmt.Sprintf("indexes: %d of %d ready", p.IndexesComplete, p.IndexesTotal))
+	}
+	return lines
+}
+
+// lines say what the deployment looks like after the failure.
+func (c Changed) lines() []string {
+	lines := []string{map[VariableState]string{
+		VariablesUntouched: "variables: not changed",
+		VariablesUnchanged: "variables: compared, nothing to change",
+		VariablesSynced:    "variables: synced",
+		VariablesUnknown:   "variables: not known, they are compared again at the next attempt",
+	}[c.Variables]}
+	switch {
+	case c.Finishing:
+		return append(lines, "functions: not known, the answer to finish_push is missing")
+	case c.SchemaPending:
+		return append(lines, "functions: the old ones run; a schema is pending and the next push replaces it")
+	}
+	return append(lines, "functions: the old ones run")
+}
+
+// Label is what the failure is called: the server's code, our condition, or the
+// kind of transport failure.
+func (o Observation) Label() string {
+	return cmp.Or(o.Code, string(o.Condition), string(o.Transport))
+}
+
 // Summary is what was seen, in one line without the stage.
 func (o Observation) Summary() string {
-	answer := APIError{Status: o.Status, Code: o.Code}
 	var parts []string
 	if o.Status != 0 {
-		parts = append(parts, answer.statusLine())
+		parts = append(parts, (&APIError{Status: o.Status, Code: o.Code}).statusLine())
 	}
 	if o.Condition != "" {
 		parts = append(parts, strings.ReplaceAll(string(o.Condition), "_", " "))
 	}
-	for _, words := range []string{o.Reason, firstLine(o.Message)} {
-		if words != "" {
-			parts = append(parts, words)
-		}
+	if o.Transport != netcause.None {
+		parts = append(parts, o.Reason)
+	}
+	if words := firstLine(o.Message); words != "" {
+		parts = append(parts, words)
 	}
 	return strings.Join(parts, ": ")
 }

@@ -103,7 +103,10 @@ type Failure struct {
 	Retryable   bool       `json:"retryable"`
 	NextAttempt *time.Time `json:"next_attempt,omitempty"`
 	Attempts    int        `json:"attempts,omitempty"`
+	MaxAttempts int        `json:"max_attempts,omitempty"`
 	ElapsedMS   int64      `json:"elapsed_ms,omitempty"`
-	Changed     []string   `json:"changed,omitempty"` // what the boot had changed before it failed
+	Driver      string     `json:"driver,omitempty"`   // of a push
+	Evidence    []string   `json:"evidence,omitempty"` // the last lines a child printed
+	Changed     []string   `json:"changed,omitempty"`  // what the boot had changed before it failed
 	ExitCode    int        `json:"exit_code,omitempty"`
 }

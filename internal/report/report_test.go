@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -60,14 +61,15 @@ func TestRecorderSurvivesAnUnwritableFolder(t *testing.T) {
 func TestFailureText(t *testing.T) {
 	f := report.Failure{
 		Stage: "start_push", Code: "InvalidModules", Status: 400, Message: strings.Repeat("line\n", 40),
-		Cause: "a module failed to load", Fix: []string{"look at line 3", "push again"},
-		Attempts: 2, ElapsedMS: 1234, ExitCode: 65, Changed: []string{"variables: synced"},
+		Cause: "a module failed to load", Fix: slices.Repeat([]string{"look at line 3"}, 9), Driver: "cli",
+		Evidence: append(slices.Repeat([]string{"noise"}, 9), "the CLI's last line"),
+		Attempts: 2, MaxAttempts: 4, ElapsedMS: 1234, ExitCode: 65, Changed: slices.Repeat([]string{"variables: synced"}, 9),
 	}
 	text := f.Text()
 	if lines := strings.Count(text, "\n") + 1; lines > 25 {
 		t.Errorf("%d lines", lines)
 	}
-	for _, want := range []string{"FAILED at start_push: InvalidModules (HTTP 400)", "cause    a module failed to load", "fix      look at line 3", "attempts 2, elapsed 1.2s, exit code 65", "variables: synced"} {
+	for _, want := range []string{"FAILED at start_push: InvalidModules (HTTP 400), cli driver", "cause    a module failed to load", "fix      look at line 3", "attempts 2 of 4, elapsed 1.2s, exit code 65", "variables: synced", "the CLI's last line"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q not in\n%s", want, text)
 		}

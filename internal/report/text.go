@@ -10,7 +10,8 @@ import (
 // terminationLogLimit is what Kubernetes keeps of a termination message, in bytes.
 const terminationLogLimit = 4096
 
-// Text is the failure for people: at most 25 lines that end with what to do.
+// Text is the failure for people, at most 25 lines: what was said, why, what the
+// child printed last, what to do, what has changed, and whether it is retried.
 func (f Failure) Text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "FAILED at %s", f.Stage)
@@ -20,37 +21,37 @@ func (f Failure) Text() string {
 	if f.Status != 0 {
 		fmt.Fprintf(&b, " (HTTP %d)", f.Status)
 	}
+	if f.Driver != "" {
+		fmt.Fprintf(&b, ", %s driver", f.Driver)
+	}
 	b.WriteString("\n")
 	writeLines(&b, "said", f.Message, 6)
-	writeLines(&b, "cause", f.Cause, 3)
-	for i, fix := range f.Fix {
-		label := "fix"
-		if i > 0 {
-			label = ""
-		}
-		if i == 6 {
-			break
-		}
-		writeLines(&b, label, fix, 2)
-	}
-	if len(f.Changed) > 0 {
-		writeLines(&b, "changed", strings.Join(f.Changed, "; "), 2)
-	}
+	writeLines(&b, "cause", f.Cause, 2)
+	writeLines(&b, "printed", strings.Join(lastLines(f.Evidence, 5), "\n"), 5)
+	writeLines(&b, "fix", strings.Join(f.Fix, "\n"), 6)
+	writeLines(&b, "changed", strings.Join(f.Changed, "\n"), 4)
 	writeLines(&b, "retry", f.retryText(), 1)
 	return strings.TrimRight(b.String(), "\n")
 }
 
+func lastLines(lines []string, most int) []string {
+	return lines[max(0, len(lines)-most):]
+}
+
 func (f Failure) retryText() string {
 	text := "no, the same input fails the same way"
-	if f.Retryable {
-		text = "no more in this run; it may pass when the container starts again"
-	}
-	if f.NextAttempt != nil {
+	switch {
+	case f.NextAttempt != nil:
 		text = "at " + f.NextAttempt.UTC().Format(time.TimeOnly) + " UTC"
+	case f.Retryable:
+		text = "no more in this run; it may pass when the container starts again"
 	}
 	var facts []string
 	if f.Attempts > 0 {
 		facts = append(facts, fmt.Sprintf("attempts %d", f.Attempts))
+	}
+	if f.Attempts > 0 && f.MaxAttempts > 0 {
+		facts[0] += fmt.Sprintf(" of %d", f.MaxAttempts)
 	}
 	if f.ElapsedMS > 0 {
 		facts = append(facts, "elapsed "+(time.Duration(f.ElapsedMS)*time.Millisecond).Round(100*time.Millisecond).String())

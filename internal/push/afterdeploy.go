@@ -1,0 +1,59 @@
+package push
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/netcause"
+	"github.com/tale-project/tale-runtime/internal/report"
+)
+
+// afterDeployLimit is how long a function after a deploy may run. The backend
+// itself gives up after HTTP_SERVER_TIMEOUT_SECONDS, 300 s unless it is raised.
+const afterDeployLimit = 600 * time.Second
+
+// RunAfterDeploy runs a function of the deployment (CONVEX_RUN_AFTER_DEPLOY),
+// logs what it printed and what came of it, and returns that for the report. It
+// is never fatal: such a function makes up for old data and can run at the next
+// start.
+func RunAfterDeploy(ctx context.Context, log *slog.Logger, client *Client, redact *Redactor, function string) report.AfterDeploy {
+	log = log.With(slog.String("function", function))
+	log.Info("running a function after the deploy")
+	started := time.Now()
+	result, err := client.Function(ctx, afterDeployLimit, function, nil)
+	done := report.AfterDeploy{Function: function, DurationMS: time.Since(started).Milliseconds()}
+	for _, line := range append(result.LogLines, functionLog(err)...) {
+		log.Info("function log", slog.String("line", redact.Redact(line)))
+	}
+	if err == nil {
+		log.Info("the function after the deploy is done", slog.Int64("ms", done.DurationMS))
+		return done
+	}
+	done.Error = redact.Redact(explainFunction(err))
+	log.Warn("the function after the deploy failed; the platform goes on", slog.String("error", done.Error), slog.Int64("ms", done.DurationMS))
+	return done
+}
+
+func functionLog(err error) []string {
+	var failed *FunctionError
+	if errors.As(err, &failed) {
+		return failed.LogLines
+	}
+	return nil
+}
+
+// explainFunction is the function's own error as it is, or what stood in its way
+// with the catalogue's explanation.
+func explainFunction(err error) string {
+	var failed *FunctionError
+	if errors.As(err, &failed) {
+		return failed.Message
+	}
+	o := Observe(StageRunFunction, err)
+	if o.Transport == netcause.Timeout {
+		o.Condition, o.Limit = ConditionStageTimeout, afterDeployLimit
+	}
+	return o.Summary() + ": " + Diagnose(o).Cause
+}

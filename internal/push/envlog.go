@@ -1,0 +1,78 @@
+package push
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"text/tabwriter"
+
+	"github.com/tale-project/tale-runtime/internal/report"
+)
+
+func (r *envRun) warn() {
+	r.result.Warnings = EnvWarnings(r.goal)
+	for _, warning := range r.result.Warnings {
+		r.Log.Warn("a variable looks broken; it is pushed as it is", slog.String("variable", warning))
+	}
+}
+
+// logPlan logs what changes, each variable once, by name and length.
+func (r *envRun) logPlan(ctx context.Context) {
+	for _, change := range r.result.Plan.Changes {
+		level := slog.LevelDebug
+		switch {
+		case change.Drift:
+			level = slog.LevelWarn
+		case change.Kind == EnvNew, change.Kind == EnvUpdated, change.Kind == EnvRemoved, change.Note != "":
+			level = slog.LevelInfo
+		}
+		attributes := []any{slog.String("name", change.Name), slog.String("change", string(change.Kind)), slog.Int("bytes", change.Bytes)}
+		if change.Note != "" {
+			attributes = append(attributes, slog.String("note", change.Note))
+		}
+		r.Log.Log(ctx, level, "variable", attributes...)
+	}
+}
+
+func (r *envRun) remember() {
+	r.result.Attempts++
+	if err := r.Memory.Remember(r.goal); err != nil {
+		r.Log.Warn("the next sync cannot tell who changed a variable", slog.Any("error", err))
+	}
+}
+
+// Summary is the plan in one line: how many variables of each kind.
+func (p EnvPlan) Summary() string {
+	text := fmt.Sprintf("%d new, %d updated, %d unchanged, %d removed",
+		p.Count(EnvNew), p.Count(EnvUpdated), p.Count(EnvUnchanged), p.Count(EnvRemoved))
+	if drift := len(p.Drift()); drift > 0 {
+		text += fmt.Sprintf(" (%d changed in the deployment)", drift)
+	}
+	return text
+}
+
+// WriteText prints the plan as a table for people: names, changes and lengths.
+func (p EnvPlan) WriteText(w io.Writer) error {
+	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(table, "VARIABLE\tCHANGE\tBYTES\tBEFORE\tNOTE")
+	for _, c := range p.Changes {
+		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%s\n", c.Name, c.Kind, c.Bytes, c.Before, c.Note)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(w, p.Summary())
+	return err
+}
+
+// Report is the result for the boot report.
+func (r EnvResult) Report() report.EnvSync {
+	owned := len(r.Plan.Changes) - r.Plan.Count(EnvForeign)
+	return report.EnvSync{
+		Declared: owned, Desired: r.Wanted, Present: r.Present,
+		New: r.Plan.Count(EnvNew), Updated: r.Plan.Count(EnvUpdated), Unchanged: r.Plan.Count(EnvUnchanged),
+		Removed: r.Plan.Count(EnvRemoved), Foreign: r.Plan.Count(EnvForeign),
+		Drift: r.Plan.Drift(), Warnings: r.Warnings,
+	}
+}
