@@ -313,3 +313,29 @@ func (s *jsonScanner) scalar() (string, error) {
 	}
 	return string(word), nil
 }
+
+// objectOrSkip is object where a value of another kind is passed over.
+func (s *jsonScanner) objectOrSkip(member func(key string) error) error {
+	c, err := s.peek()
+	if err == nil && c != '{' {
+		_, err = s.skip()
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	return s.object(member)
+}
+
+// arrayOrSkip is array where a value of another kind is passed over.
+func (s *jsonScanner) arrayOrSkip(element func() error) error {
+	c, err := s.peek()
+	if err == nil && c != '[' {
+		_, err = s.skip()
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	return s.array(element)
+}

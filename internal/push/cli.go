@@ -1,0 +1,116 @@
+package push
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/report"
+	"github.com/tale-project/tale-runtime/internal/supervise"
+)
+
+// cliStopWait is how long the CLI has after SIGTERM before it is killed. It has
+// nothing to save: a push that is not finished is not applied.
+const cliStopWait = time.Second
+
+// cliDriver pushes with the app's own convex CLI, which bundles the code first.
+type cliDriver struct {
+	log     *slog.Logger
+	client  *Client
+	options CLIOptions
+	secrets map[string]string
+	trace   *trace
+
+	output *cliOutput // of the latest attempt
+}
+
+func (d *cliDriver) name() string { return driverCLI }
+
+// failed has nothing to keep: the CLI can only start again.
+func (d *cliDriver) failed(Observation, Diagnosis) {}
+
+func (d *cliDriver) evidence() []string {
+	if d.output == nil {
+		return nil
+	}
+	return d.output.evidence()
+}
+
+// errRouteGone is the cause of stopping a CLI that would ask six more times, for
+// half a minute, for a route that does not exist.
+var errRouteGone = errors.New("the backend does not know a route of the push")
+
+// push runs the CLI once.
+func (d *cliDriver) push(ctx context.Context) error {
+	cli, err := findCLI(d.options)
+	if err != nil {
+		return startFailure(err)
+	}
+	d.trace.begin(StageBundle)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	tap, err := startTap(d.client.BaseURL(), d.trace, func(*APIError) { cancel(errRouteGone) })
+	if err != nil {
+		return err
+	}
+	defer tap.stop()
+	d.output = newCLIOutput(d.log, d.trace, tap.address, d.client.BaseURL())
+	d.log.Info("running the convex CLI", slog.String("version", cli.label), slog.Any("command", append(cli.argv, cli.deployArgs()...)))
+	status, err := supervise.Run(ctx, d.log, supervise.Process{
+		Name: "convex",
+		Argv: append(cli.argv, cli.deployArgs()...),
+		Dir:  d.options.AppDir,
+		Env:  cliEnviron(d.options.Environ, tap.address, d.client.AdminKey(), d.secrets),
+		Stop: []supervise.StopStep{{Signal: syscall.SIGTERM, Wait: cliStopWait}},
+		Line: d.output.line,
+	})
+	d.trace.update(func() { d.trace.endBundle(report.Failed) }) // unless a request has ended it
+	return d.verdict(ctx, status, err)
+}
+
+// startFailure is the failure to start the CLI at all.
+func startFailure(err error) error {
+	condition := ConditionCLINotExecutable
+	if exit.Code(err) == exit.NotFound {
+		condition = ConditionCLINotFound
+	}
+	return &observedError{Observation{Stage: StageBundle, Condition: condition, Message: err.Error()}}
+}
+
+// verdict says how the attempt ended, from the end of the process and from what
+// was seen on the wire.
+func (d *cliDriver) verdict(ctx context.Context, status supervise.Status, err error) error {
+	observed, failed := d.trace.observed()
+	switch code := exit.Code(err); {
+	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), errRouteGone):
+		return ctx.Err()
+	case code == exit.NotFound || code == exit.NotExecutable:
+		return startFailure(err)
+	case err != nil && ctx.Err() == nil:
+		return err
+	case status.Success() && d.trace.isFinished():
+		return nil
+	case failed:
+		return &observedError{observed}
+	case status.Success():
+		observed.Condition, observed.Message = ConditionCLIFailed, "it ended as if all were well, but sent no finish_push: it deployed nothing, or elsewhere"
+	case status.Signal() != 0:
+		observed.Condition, observed.Message = ConditionCLIKilled, "the convex CLI was "+status.String()
+	default:
+		observed.Condition, observed.Message = ConditionCLIFailed, d.lastWords(status)
+	}
+	return &observedError{observed}
+}
+
+// lastWords is what the CLI said before it gave up by itself.
+func (d *cliDriver) lastWords(status supervise.Status) string {
+	lines := d.evidence()
+	if len(lines) == 0 {
+		return "the convex CLI ended with " + status.String() + " and said nothing"
+	}
+	return strings.Join(lines, "\n")
+}

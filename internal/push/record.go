@@ -1,0 +1,66 @@
+package push
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+)
+
+// A push record is how a later boot knows that the deployment is already what it
+// is about to push. It is kept by the deployment itself: the audit log's entry of
+// a push, which is committed in the same transaction as the functions, names the
+// member of the admin key that finish_push was called with. Admin keys are minted
+// here, for any member id, and the id used for finish_push is a digest of
+// everything that the push depended on. So the last entry of the log tells what
+// the deployment consists of, whoever pushed last and whatever was lost since.
+//
+// Module hashes cannot tell it: backends report those of the app and not of its
+// components, and neither node dependencies nor what the code saw of the
+// environment. A variable of ours would be one too many, and an additional module
+// would make the drivers leave different deployments behind.
+//
+// (crates/model/src/deployment_audit_log/mod.rs, insert_with_member_override; the
+// entry is read back with _system/frontend/deploymentEvents:lastPushEvent. Both
+// are the same in backends of 2026-02 and 2026-08.)
+
+// recordBits keeps the id exact where numbers are floating point, and positive.
+const recordBits = 52
+
+// recordID is the member id for a push of the given request, evaluated with the
+// given variables. 0, the id of ordinary keys, is never returned.
+func recordID(requestSHA256 string, urls canonicalURLs, variables map[string]string) uint64 {
+	digest := sha256.New()
+	fmt.Fprintf(digest, "tale-runtime push record 1\n%s\n%q\n%q\n", requestSHA256, urls.Cloud, urls.Site)
+	for _, name := range slices.Sorted(maps.Keys(variables)) {
+		fmt.Fprintf(digest, "%q=%q\n", name, variables[name])
+	}
+	id := binary.BigEndian.Uint64(digest.Sum(nil)) >> (64 - recordBits)
+	return max(1, id)
+}
+
+// recordKey returns the function that makes the key of finish_push. When no
+// record can be made the ordinary key is used, and the next boot pushes again.
+func recordKey(client *Client, mint func(uint64) (string, error), digest string) func(context.Context, map[string]string) string {
+	if mint == nil {
+		return nil
+	}
+	return func(ctx context.Context, variables map[string]string) string {
+		urls, err := client.canonicalURLs(ctx)
+		if err != nil {
+			return client.AdminKey()
+		}
+		key, err := mint(recordID(digest, urls, variables))
+		if err != nil {
+			return client.AdminKey()
+		}
+		return key
+	}
+}
+
+func recordMatches(member, digest string, urls canonicalURLs, variables map[string]string) bool {
+	return member == strconv.FormatUint(recordID(digest, urls, variables), 10)
+}

@@ -1,0 +1,102 @@
+package push
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// deployedState is what the backend says about the deployment, all of it read
+// within a few milliseconds and nothing of it changed by reading.
+type deployedState struct {
+	modules   map[string]ModuleHash
+	pusher    string
+	pushed    bool
+	urls      canonicalURLs
+	variables map[string]string
+	pending   string
+}
+
+func readDeployed(ctx context.Context, client *Client) (deployedState, error) {
+	var s deployedState
+	group, ctx := errgroup.WithContext(ctx)
+	read := func(what string, from func() error) {
+		group.Go(func() error {
+			if err := from(); err != nil {
+				return fmt.Errorf("cannot read %s: %w", what, err)
+			}
+			return nil
+		})
+	}
+	read("the module hashes", func() (err error) { s.modules, err = client.configHashes(ctx); return })
+	read("the last push", func() (err error) { s.pusher, s.pushed, err = client.lastPusher(ctx); return })
+	read("the deployment's URLs", func() (err error) { s.urls, err = client.canonicalURLs(ctx); return })
+	read("the variables", func() (err error) { s.variables, err = client.ListEnv(ctx); return })
+	read("the schemas", func() (err error) { s.pending, err = client.pendingSchema(ctx); return })
+	return s, group.Wait()
+}
+
+// nothingToDo decides whether the deployment is already what a push of the file
+// would make it. It answers "" if so, else why a push is needed.
+//
+// The rule. A push is skipped if and only if the backend itself says all of this:
+//
+//  1. the last push that anybody finished was of this very request file, and its
+//     code was evaluated with exactly the variables and URLs that the deployment
+//     has now (the push record): covers functions, components, schemas, node
+//     dependencies, auth config, crons, another version or another tool pushing
+//     in between, and a variable changed by whomever, whenever;
+//  2. the app's modules are those of the file, by hash: covers a deployment whose
+//     code was replaced without a push, by a restored backup for instance;
+//  3. neither the app nor a component has a schema pending: covers a push that
+//     stopped after start_push, which left indexes behind for nobody.
+//
+// Whatever cannot be read, because the backend is older, newer or something else,
+// is not proven, and then the push is made. It is always safe to push: unchanged
+// modules are not sent, and the backend changes nothing that is the same.
+func nothingToDo(ctx context.Context, client *Client, file *RequestFile) string {
+	s, err := readDeployed(ctx, client)
+	switch {
+	case err != nil:
+		return "the backend does not tell what is deployed: " + err.Error()
+	case !s.pushed:
+		return "nothing was ever pushed"
+	}
+	if why := moduleDifference(file.Index, s.modules); why != "" {
+		return why
+	}
+	switch {
+	case !recordMatches(s.pusher, file.Digest(), s.urls, s.variables):
+		return "the last push was not of this request with these variables"
+	case s.pending != "":
+		return "an unfinished push left a schema pending in " + s.pending
+	}
+	return ""
+}
+
+// moduleDifference compares the app's own modules. Schema and definition are
+// compared when the backend lists them.
+func moduleDifference(index *RequestIndex, deployed map[string]ModuleHash) string {
+	different, known := 0, 0
+	for _, m := range index.Modules {
+		if m.Component != "" {
+			continue
+		}
+		have, listed := deployed[m.Path]
+		if listed {
+			known++
+		}
+		if !listed && m.Role != RoleFunction {
+			continue
+		}
+		if have.SHA256 != m.SHA256 || have.Environment != m.Environment {
+			different++
+		}
+	}
+	removed := len(deployed) - known
+	if different == 0 && removed == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d modules of the app are new or changed, %d are removed", different, removed)
+}

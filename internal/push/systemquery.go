@@ -1,0 +1,124 @@
+package push
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+)
+
+// systemQuery runs one of the backend's own queries ("_system/..."), which need
+// an admin key, and decodes its value into out.
+func (c *Client) systemQuery(ctx context.Context, path string, args, out any) error {
+	in := struct {
+		Path   string `json:"path"`
+		Args   any    `json:"args"`
+		Format string `json:"format"`
+	}{path, args, "json"}
+	var answer struct {
+		Status       string          `json:"status"`
+		Value        json.RawMessage `json:"value"`
+		ErrorMessage string          `json:"errorMessage"`
+	}
+	r := Request{Method: http.MethodPost, Path: "/api/query"}
+	if err := c.call(ctx, probeTimeout, r, in, &answer); err != nil {
+		return err
+	}
+	if answer.Status != "success" {
+		return fmt.Errorf("%s failed: %s", path, firstLine(answer.ErrorMessage))
+	}
+	if err := json.Unmarshal(answer.Value, out); err != nil {
+		return &UnexpectedAnswerError{Method: r.Method, Path: r.Path, Problem: fmt.Sprintf("the value of %s: %v", path, err)}
+	}
+	return nil
+}
+
+// canonicalURLs are the built-in variables CONVEX_CLOUD_URL and CONVEX_SITE_URL,
+// which ListEnv does not have.
+type canonicalURLs struct {
+	Cloud string `json:"convexCloudUrl"`
+	Site  string `json:"convexSiteUrl"`
+}
+
+func (c *Client) canonicalURLs(ctx context.Context) (canonicalURLs, error) {
+	var urls canonicalURLs
+	r := Request{Method: http.MethodGet, Path: "/api/v1/get_canonical_urls"}
+	err := c.call(ctx, probeTimeout, r, nil, &urls)
+	return urls, err
+}
+
+// configHashes asks for the modules of the deployed app, by path. They are the
+// app's own, schema.js and convex.config.js and bundler chunks included, and none
+// of a component (crates/local_backend/src/deploy_config.rs: ComponentId::Root).
+func (c *Client) configHashes(ctx context.Context) (map[string]ModuleHash, error) {
+	var answer hashesAnswer
+	in := map[string]string{"adminKey": c.key}
+	err := c.call(ctx, probeTimeout, Request{Method: http.MethodPost, Path: StageGetConfigHashes.Path()}, in, &answer)
+	return answer.byPath(), err
+}
+
+type hashesAnswer struct {
+	ModuleHashes []ModuleHash `json:"moduleHashes"`
+}
+
+func (a hashesAnswer) byPath() map[string]ModuleHash {
+	modules := make(map[string]ModuleHash, len(a.ModuleHashes))
+	for _, m := range a.ModuleHashes {
+		modules[m.Path] = m
+	}
+	return modules
+}
+
+// lastPusher is the member id in the audit log's entry of the last finished push;
+// found is false when nothing was pushed yet.
+func (c *Client) lastPusher(ctx context.Context) (member string, found bool, err error) {
+	var event *struct {
+		Member any `json:"member_id"`
+	}
+	if err := c.systemQuery(ctx, "_system/frontend/deploymentEvents:lastPushEvent", struct{}{}, &event); err != nil {
+		return "", false, err
+	}
+	if event == nil {
+		return "", false, nil
+	}
+	return fmt.Sprint(event.Member), true, nil
+}
+
+// componentIDs are the deployment's components by path; the app itself, "", has
+// no id where queries ask for one.
+func (c *Client) componentIDs(ctx context.Context) (map[string]any, error) {
+	var components []struct {
+		ID   string `json:"id"`
+		Path string `json:"path"`
+	}
+	err := c.systemQuery(ctx, "_system/frontend/components:list", struct{}{}, &components)
+	ids := map[string]any{"": nil}
+	for _, component := range components {
+		if component.Path != "" {
+			ids[component.Path] = component.ID
+		}
+	}
+	return ids, err
+}
+
+// pendingSchema names a component with a schema that a push started and did not
+// finish: "the app", a component's path, or "" when there is none.
+func (c *Client) pendingSchema(ctx context.Context) (string, error) {
+	ids, err := c.componentIDs(ctx)
+	if err != nil {
+		return "", err
+	}
+	for path, id := range ids {
+		var schemas struct {
+			InProgress *string `json:"inProgress"`
+		}
+		if err := c.systemQuery(ctx, "_system/frontend/getSchemas", map[string]any{"componentId": id}, &schemas); err != nil {
+			return "", err
+		}
+		if schemas.InProgress != nil {
+			return cmp.Or(path, "the app"), nil
+		}
+	}
+	return "", nil
+}
