@@ -33,8 +33,7 @@ func parseTarget(s string) (target, error) {
 }
 
 func pathTarget(port uint16, path, whole string) (target, error) {
-	u, err := url.ParseRequestURI(path)
-	if err != nil || !strings.HasPrefix(path, "/") || u.Host != "" {
+	if _, err := url.ParseRequestURI(path); err != nil || path[0] != '/' || strings.ContainsAny(path, " #") {
 		return target{}, targetError(whole)
 	}
 	return target{port: port, path: path}, nil

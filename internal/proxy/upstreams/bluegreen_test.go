@@ -1,0 +1,364 @@
+package upstreams
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
+	"github.com/tale-project/tale-runtime/internal/proxy/caddytest"
+	"github.com/tale-project/tale-runtime/internal/proxy/upstreams/upstreamstest"
+)
+
+// runProxy starts a real Caddy in front of the source and returns its URL.
+func runProxy(t testing.TB, source *Source) string {
+	t.Helper()
+	proxy := reverseproxy.Handler{
+		DynamicUpstreamsRaw: caddyconfig.JSONModuleObject(source, "source", "probed", nil),
+		LoadBalancing:       LoadBalancing(time.Duration(source.Hold)),
+		TransportRaw: caddyconfig.JSONModuleObject(reverseproxy.HTTPTransport{
+			DialTimeout: caddy.Duration(time.Second),
+			KeepAlive:   &reverseproxy.KeepAlive{MaxIdleConnsPerHost: 256},
+		}, "protocol", "http", nil),
+	}
+	return "http://" + caddytest.Run(t, &caddyhttp.Server{
+		Routes: caddyhttp.RouteList{caddytest.Handle(caddytest.Handler("reverse_proxy", proxy))},
+	})
+}
+
+// load sends requests until it is stopped and keeps what went wrong.
+type load struct {
+	t        *testing.T
+	url      string
+	client   *http.Client
+	tolerate func(method string) bool // a failure of this method is no failure
+
+	stop     chan struct{}
+	workers  sync.WaitGroup
+	requests atomic.Int64
+	slowest  atomic.Int64 // nanoseconds
+	mu       sync.Mutex
+	failures []string
+}
+
+func startLoad(t *testing.T, url string, tolerate func(string) bool) *load {
+	l := &load{
+		t: t, url: url, tolerate: tolerate, stop: make(chan struct{}),
+		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: 20 * time.Second},
+	}
+	for i := range 8 {
+		l.workers.Go(func() { l.work(i) })
+	}
+	t.Cleanup(l.client.CloseIdleConnections)
+	return l
+}
+
+func (l *load) work(seed int) {
+	random := rand.New(rand.NewPCG(uint64(seed), 1))
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-l.stop:
+			return
+		case <-ticker.C:
+		}
+		burst := 1
+		if random.IntN(40) == 0 {
+			burst = 15
+		}
+		var pending sync.WaitGroup
+		for range burst {
+			method := []string{http.MethodGet, http.MethodPost, http.MethodHead, http.MethodPut}[random.IntN(4)]
+			fresh := random.IntN(8) == 0
+			pending.Go(func() { l.send(method, fresh) })
+		}
+		pending.Wait()
+	}
+}
+
+func (l *load) send(method string, fresh bool) {
+	began := time.Now()
+	err := l.try(method, fresh)
+	took := time.Since(began)
+	l.requests.Add(1)
+	for slowest := l.slowest.Load(); int64(took) > slowest && !l.slowest.CompareAndSwap(slowest, int64(took)); slowest = l.slowest.Load() {
+	}
+	if err != nil && (l.tolerate == nil || !l.tolerate(method)) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.failures = append(l.failures, fmt.Sprintf("%s after %v: %v", method, took, err))
+	}
+}
+
+func (l *load) try(method string, fresh bool) error {
+	var body io.Reader
+	if method == http.MethodPost || method == http.MethodPut {
+		body = bytes.NewReader(make([]byte, 2000))
+	}
+	req, err := http.NewRequest(method, l.url+"/page", body)
+	if err != nil {
+		return err
+	}
+	req.Close = fresh
+	res, err := l.client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(res.Body)
+	if err != nil {
+		return err
+	}
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("status %d from %q", res.StatusCode, res.Header.Get("X-Service"))
+	}
+	if body != nil && res.Header.Get("X-Received") != "2000" || method == http.MethodGet && len(answer) == 0 {
+		return fmt.Errorf("the body did not arrive: %q", res.Header.Get("X-Received"))
+	}
+	return nil
+}
+
+// finish stops the load and fails the test if a request failed.
+func (l *load) finish() {
+	l.t.Helper()
+	close(l.stop)
+	l.workers.Wait()
+	l.t.Logf("%d requests, slowest %v", l.requests.Load(), time.Duration(l.slowest.Load()))
+	if n := len(l.failures); n > 0 {
+		l.t.Errorf("%d of %d requests failed, for example:\n%s", n, l.requests.Load(), strings.Join(l.failures[:min(n, 10)], "\n"))
+	}
+}
+
+// rotation is a deployment tool: it replaces one colour by the other.
+type rotation struct {
+	stage   *stage
+	ip      map[*upstreamstest.Service]string
+	current *upstreamstest.Service
+	next    *upstreamstest.Service
+}
+
+func newRotation(t *testing.T, stage *stage) *rotation {
+	blue, green := stage.service(t, "blue", blueIP), stage.service(t, "green", greenIP)
+	green.Kill()
+	stage.dns.Set(alias, blueIP)
+	return &rotation{stage: stage, ip: map[*upstreamstest.Service]string{blue: blueIP, green: greenIP}, current: blue, next: green}
+}
+
+// swap starts the next colour, which boots badly first, and ends the current one
+// by end once the next takes requests.
+func (r *rotation) swap(t *testing.T, end func(*upstreamstest.Service)) {
+	t.Helper()
+	r.next.SetHealth(http.StatusInternalServerError)
+	r.stage.dns.Set(alias, r.ip[r.current], r.ip[r.next])
+	r.next.Start()
+	probes, taken := r.next.Probes(), r.next.Requests()
+	upstreamstest.Eventually(t, "the next colour is probed while it boots", func() bool { return r.next.Probes() > probes+2 })
+	if n := r.next.Requests() - taken; n > 0 {
+		t.Errorf("%s got %d requests while it booted", r.next.Name, n)
+	}
+	r.next.SetHealth(http.StatusOK)
+	upstreamstest.Eventually(t, "the next colour takes requests", func() bool { return r.next.Requests() > taken+10 })
+	end(r.current)
+	r.stage.dns.Set(alias, r.ip[r.next])
+	upstreamstest.Eventually(t, "the old colour is forgotten", func() bool { return len(States()[0].Addresses) == 1 })
+	r.current, r.next = r.next, r.current
+}
+
+// isUnsafe tells the methods that may have had an effect when their connection
+// breaks, so that nobody but the client may send them again.
+func isUnsafe(method string) bool { return method == http.MethodPost || method == http.MethodPut }
+
+// drainAndStop is TERM, with the drain that the platform's entrypoint does: the
+// health route says 503 while the service goes on, until nothing comes any more.
+func drainAndStop(t *testing.T) func(*upstreamstest.Service) {
+	return func(s *upstreamstest.Service) {
+		t.Helper()
+		s.SetHealth(http.StatusServiceUnavailable)
+		quiet := time.Now()
+		last := s.Requests()
+		upstreamstest.Eventually(t, s.Name+" gets no more requests", func() bool {
+			if n := s.Requests(); n != last {
+				last, quiet = n, time.Now()
+			}
+			return time.Since(quiet) > 300*time.Millisecond
+		})
+		s.Stop()
+	}
+}
+
+func TestSwitchesWithTermLoseNothing(t *testing.T) {
+	stage := newStage(t)
+	rotation := newRotation(t, stage)
+	load := startLoad(t, runProxy(t, stage.source()), nil)
+	for range 4 {
+		rotation.swap(t, drainAndStop(t))
+	}
+	load.finish()
+}
+
+func TestSwitchesWithKillLoseNothingThatIsSafe(t *testing.T) {
+	stage := newStage(t)
+	rotation := newRotation(t, stage)
+	load := startLoad(t, runProxy(t, stage.source()), isUnsafe)
+	for range 4 {
+		rotation.swap(t, (*upstreamstest.Service).Kill)
+	}
+	load.finish()
+}
+
+func TestKillOfTheNewColourFallsBackToTheOldOne(t *testing.T) {
+	stage := newStage(t)
+	blue, green := stage.service(t, "blue", blueIP), stage.service(t, "green", greenIP)
+	stage.dns.Set(alias, blueIP)
+	url := runProxy(t, stage.source())
+	stage.dns.Set(alias, blueIP, greenIP)
+	get := func() string {
+		res, err := http.Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		body, _ := io.ReadAll(res.Body)
+		return string(body)
+	}
+	upstreamstest.Eventually(t, "green takes over", func() bool { return get() == "green" })
+	green.Kill()
+	if got := get(); got != "blue" {
+		t.Errorf("right after the kill: %q", got)
+	}
+	_ = blue
+}
+
+func TestRestartOfTheOnlyAddressIsHeld(t *testing.T) {
+	stage := newStage(t)
+	only := stage.service(t, "convex", blueIP)
+	stage.dns.Set(alias, blueIP)
+	source := stage.source()
+	source.Hold = caddy.Duration(5 * time.Second)
+	load := startLoad(t, runProxy(t, source), isUnsafe)
+	for range 3 {
+		taken := only.Requests()
+		upstreamstest.Eventually(t, "requests arrive", func() bool { return only.Requests() > taken+20 })
+		only.Stop()
+		upstreamstest.Eventually(t, "requests are held", func() bool { return probers()[0].counters.held.Load() > 3 })
+		only.Start()
+	}
+	load.finish()
+}
+
+func TestPostThatMeetsARestartIsHeldAndSentOnce(t *testing.T) {
+	stage := newStage(t)
+	only := stage.service(t, "convex", blueIP)
+	stage.dns.Set(alias, blueIP)
+	source := stage.source()
+	source.Hold = caddy.Duration(5 * time.Second)
+	url := runProxy(t, source)
+	only.Kill()
+	answer := make(chan error)
+	go func() {
+		res, err := http.Post(url, "text/plain", strings.NewReader("pay"))
+		if err == nil {
+			res.Body.Close()
+			if res.StatusCode != http.StatusOK || res.Header.Get("X-Received") != "3" {
+				err = fmt.Errorf("status %d, %s bytes received", res.StatusCode, res.Header.Get("X-Received"))
+			}
+		}
+		answer <- err
+	}()
+	upstreamstest.Eventually(t, "the request is held", func() bool { return probers()[0].counters.held.Load() == 1 })
+	only.Start()
+	if err := <-answer; err != nil {
+		t.Error(err)
+	}
+	if n := only.Requests(); n != 1 {
+		t.Errorf("sent %d times", n)
+	}
+}
+
+func TestOutageLongerThanTheBudgetIsAnsweredAtOnce(t *testing.T) {
+	stage := newStage(t)
+	source := stage.source()
+	source.Hold = caddy.Duration(300 * time.Millisecond)
+	url := runProxy(t, source)
+	status := func() (int, time.Duration) {
+		began := time.Now()
+		res, err := http.Post(url, "text/plain", strings.NewReader("x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		return res.StatusCode, time.Since(began)
+	}
+	upstreamstest.Eventually(t, "answers come at once", func() bool {
+		_, took := status()
+		return took < 100*time.Millisecond
+	})
+	if code, _ := status(); code != http.StatusServiceUnavailable {
+		t.Errorf("status %d", code)
+	}
+}
+
+func TestErrorsOfTheApplicationDoNotTakeTheSiteDown(t *testing.T) {
+	stage := newStage(t)
+	failing := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/broken" {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+		_, _ = io.WriteString(w, "application")
+	})
+	upstreamstest.NewService(t, "blue", blueIP, stage.port, failing)
+	stage.dns.Set(alias, blueIP)
+	url := runProxy(t, stage.source())
+	for i := range 20 {
+		path, want := "/", http.StatusOK
+		if i%2 == 0 {
+			path, want = "/broken", http.StatusInternalServerError
+		}
+		res, err := http.Get(url + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(res.Body)
+		res.Body.Close()
+		if res.StatusCode != want || string(body) != "application" {
+			t.Fatalf("request %d: status %d, body %q", i, res.StatusCode, body)
+		}
+	}
+}
+
+func TestBrokenPostIsNotSentTwice(t *testing.T) {
+	stage := newStage(t)
+	breaking := http.HandlerFunc(func(_ http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) })
+	service := upstreamstest.NewService(t, "blue", blueIP, stage.port, breaking)
+	stage.dns.Set(alias, blueIP)
+	url := runProxy(t, stage.source())
+	res, err := http.Post(url, "text/plain", strings.NewReader("pay"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusBadGateway || service.Requests() != 1 {
+		t.Errorf("status %d, sent %d times", res.StatusCode, service.Requests())
+	}
+	sent := service.Requests()
+	res, err = http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if n := service.Requests() - sent; n < 2 {
+		t.Errorf("a GET that broke was sent %d times", n)
+	}
+}

@@ -1,0 +1,147 @@
+package upstreams
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+func probeOnce(t *testing.T, addr string, path string) verdict {
+	t.Helper()
+	target, err := parseTarget(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newProbeClient(target, "platform", 300*time.Millisecond).probe(t.Context(), netip.MustParseAddrPort(addr))
+}
+
+func TestVerdicts(t *testing.T) {
+	tests := []struct {
+		name    string
+		handler http.HandlerFunc
+		outcome outcome
+		reason  string
+	}{
+		{"200", func(http.ResponseWriter, *http.Request) {}, passed, ""},
+		{"204 is not 200", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }, failed, "status 204"},
+		{"503", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }, failed, "status 503"},
+		{"redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", http.StatusFound) }, failed, "status 302"},
+		{"connection broken", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, failed, "EOF"},
+		{"no answer", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, timedOut, "no answer in 300ms"},
+		{"endless body", func(w http.ResponseWriter, _ *http.Request) {
+			for chunk := strings.Repeat("x", 4096); ; {
+				if _, err := io.WriteString(w, chunk); err != nil {
+					return
+				}
+			}
+		}, passed, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			server := httptest.NewServer(tt.handler)
+			defer server.Close()
+			v := probeOnce(t, server.Listener.Addr().String(), "/health")
+			if v.outcome != tt.outcome || v.reason != tt.reason {
+				t.Errorf("got %v, %q", v.outcome, v.reason)
+			}
+			if !v.connected {
+				t.Error("the connection was not noticed")
+			}
+		})
+	}
+}
+
+func TestVerdictOfNoConnection(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := listener.Addr().String()
+	listener.Close()
+	v := probeOnce(t, addr, "/health")
+	if v.outcome != failed || v.reason != "connect: connection refused" || v.connected {
+		t.Errorf("got %+v", v)
+	}
+}
+
+func TestProbeIsItsOwnRequestOnItsOwnConnection(t *testing.T) {
+	var connections atomic.Int64
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Host != "platform" || r.URL.String() != "/health?quick=1" || !r.Close {
+			w.WriteHeader(http.StatusTeapot)
+		}
+	}))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	server.Start()
+	defer server.Close()
+	target, err := parseTarget("/health?quick=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := newProbeClient(target, "platform", time.Second)
+	for range 3 {
+		if v := client.probe(t.Context(), netip.MustParseAddrPort(server.Listener.Addr().String())); v.outcome != passed {
+			t.Fatalf("got %v", v)
+		}
+	}
+	if n := connections.Load(); n != 3 {
+		t.Errorf("%d connections for 3 probes", n)
+	}
+}
+
+func TestProbeDoesNotUseTheEnvironmentsProxy(t *testing.T) {
+	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1")
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer server.Close()
+	if v := probeOnce(t, server.Listener.Addr().String(), "/"); v.outcome != passed {
+		t.Errorf("got %v", v)
+	}
+}
+
+func TestAnswerThatIsNotHTTP(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	go func() {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		_, _ = bufio.NewReader(conn).ReadString('\n')
+		_, _ = io.WriteString(conn, "SSH-2.0-OpenSSH\r\n")
+	}()
+	if v := probeOnce(t, listener.Addr().String(), "/"); v.outcome != failed {
+		t.Errorf("got %v", v)
+	}
+}
+
+func TestBootTime(t *testing.T) {
+	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	for body, want := range map[string]time.Time{
+		`{"started":"2026-01-02T10:00:00Z"}`:             now.Add(-2 * time.Hour),
+		`{"uptime":60.5}`:                                now.Add(-60500 * time.Millisecond),
+		`{"started":"2026-01-02T11:00:00Z","uptime":60}`: now.Add(-time.Hour),
+		`{"started":"yesterday"}`:                        {},
+		`{"status":"ok"}`:                                {},
+		`OK`:                                             {},
+		``:                                               {},
+	} {
+		if got := bootTime([]byte(body), now); !got.Equal(want) {
+			t.Errorf("%s: got %v", body, got)
+		}
+	}
+}
