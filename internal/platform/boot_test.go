@@ -1,0 +1,204 @@
+package platform
+
+import (
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim"
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/report"
+)
+
+func TestBootToReadyAndStop(t *testing.T) {
+	sim := newSim(t)
+	e := environ(t, sim.URL(), "BETTER_AUTH_SECRET=canary-a=b=", "DEBUG_MODE=-x\n'\"")
+	c := start(t, e)
+	c.untilReady()
+	if got := sim.State().Environment; got["BETTER_AUTH_SECRET"] != "canary-a=b=" || got["DEBUG_MODE"] != "-x\n'\"" || got["TALE_CONFIG_DIR"] != "/app/data" {
+		t.Errorf("pushed %v", got)
+	}
+	if sim.State().Pushes != 1 {
+		t.Errorf("%d pushes", sim.State().Pushes)
+	}
+	if code := c.get("http://" + c.addr + "/readyz"); code != http.StatusOK {
+		t.Errorf("/readyz %d", code)
+	}
+	c.stagesDone(stageConfig, stageWait, stageAuth, stageEnv, stageDeploy, stageServe, stageReady)
+	c.signal(syscall.SIGTERM)
+	c.until("drain", func() bool {
+		return c.has("platform-shutting-down") && c.get(c.web+healthPath) == http.StatusServiceUnavailable
+	})
+	if code := c.get("http://" + c.addr + "/readyz"); code != http.StatusServiceUnavailable || c.ready() {
+		t.Errorf("while draining: /readyz %d, marker %t", code, c.ready())
+	}
+	if code := c.waitExit(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	c.noLeftovers()
+	if strings.Contains(c.output.String(), "canary") || strings.Contains(c.output.String(), testSecret) {
+		t.Error("a secret is in the log")
+	}
+}
+
+func (c *container) stagesDone(names ...string) {
+	c.t.Helper()
+	document := c.status()
+	var got []string
+	for _, s := range document.Stages {
+		if s.State != report.Done {
+			c.t.Errorf("stage %s is %s", s.Name, s.State)
+		}
+		got = append(got, s.Name)
+	}
+	if strings.Join(got, " ") != strings.Join(names, " ") {
+		c.t.Errorf("stages %v", got)
+	}
+	if !document.Ready || len(document.Children) != 1 || document.Children[0].Pid == 0 {
+		c.t.Errorf("status %+v", document)
+	}
+}
+
+func TestWarmBootWritesNothing(t *testing.T) {
+	sim := newSim(t)
+	e := environ(t, sim.URL(), "BETTER_AUTH_SECRET=x")
+	if code := start(t, e, "push").waitExit(); code != 0 {
+		t.Fatalf("first push: exit code %d", code)
+	}
+	before := len(sim.Requests())
+	if code := start(t, e, "push").waitExit(); code != 0 {
+		t.Fatalf("second push: exit code %d", code)
+	}
+	for _, r := range sim.Requests()[before:] {
+		switch r.Stage {
+		case convexsim.StageEnvUpdate:
+			t.Errorf("the second push sent %s", r.Stage)
+		}
+	}
+}
+
+func TestFailuresHaveTheirExitCodes(t *testing.T) {
+	free := "http://" + freeAddr(t)
+	tests := map[string]struct {
+		url    string
+		faults []convexsim.Fault
+		change []string
+		code   int
+		log    string
+	}{
+		"configuration": {url: free, change: []string{"SITE_URL=", "PORT=x", "INSTANCE_SECRET=short"}, code: exit.Config, log: "INSTANCE_SECRET has 5 characters"},
+		"both forms":    {url: free, change: []string{"BETTER_AUTH_SECRET=a", "BETTER_AUTH_SECRET_FILE=/b"}, code: exit.Config, log: "BETTER_AUTH_SECRET_FILE"},
+		"backend away":  {url: free, change: []string{"CONVEX_WAIT_TIMEOUT=200ms"}, code: exit.Unavailable, log: "raise CONVEX_WAIT_TIMEOUT"},
+		"wrong secret":  {change: []string{"INSTANCE_SECRET=" + strings.Repeat("f", 64)}, code: exit.NoPermission, log: "BadAdminKey"},
+		"wrong name":    {change: []string{"INSTANCE_NAME=other"}, code: exit.NoPermission, log: testInstance},
+		"bad code": {faults: []convexsim.Fault{{Stage: convexsim.StageStartPush, Status: 400, Code: "InvalidModules", Message: "Uncaught boom"}},
+			code: exit.DeployRefused, log: "Uncaught boom"},
+		"passing trouble": {faults: []convexsim.Fault{{Stage: convexsim.StageStartPush, Status: 503, Code: "CommitterFullError", Message: "full"}},
+			change: []string{"CONVEX_DEPLOY_ATTEMPTS=1"}, code: exit.Temporary, log: "CommitterFullError"},
+		"web server not there": {change: []string{"WEB_COMMAND=/nowhere/bun"}, code: exit.NotFound, log: "/nowhere/bun"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			url := tt.url
+			if url == "" {
+				url = newSim(t, tt.faults...).URL()
+			}
+			c := start(t, environ(t, url, tt.change...))
+			if code := c.waitExit(); code != tt.code {
+				t.Errorf("exit code %d, want %d", code, tt.code)
+			}
+			if !strings.Contains(c.output.String(), tt.log) {
+				t.Errorf("%q not in the log:\n%s", tt.log, c.output.String())
+			}
+			if d := c.status(); d.State != report.Failed || d.Failure == nil || d.Failure.ExitCode != tt.code {
+				t.Errorf("report: state %s, failure %+v", d.State, d.Failure)
+			}
+			c.noLeftovers()
+		})
+	}
+}
+
+func TestWrongSecretPushesNothing(t *testing.T) {
+	sim := newSim(t)
+	start(t, environ(t, sim.URL(), "INSTANCE_SECRET="+strings.Repeat("f", 64), "DEBUG_MODE=1")).waitExit()
+	if state := sim.State(); len(state.Environment) > 0 || state.Pushes > 0 {
+		t.Errorf("pushed %+v", state)
+	}
+}
+
+// A stop must be acted on at once, whatever the boot is doing.
+func TestStopAtEveryStage(t *testing.T) {
+	stages := map[string]string{
+		convexsim.StageVersion: stageWait, convexsim.StageCheckKey: stageAuth, convexsim.StageEnvList: stageEnv, convexsim.StageEnvUpdate: stageEnv,
+		convexsim.StageHashes: stageDeploy, convexsim.StageStartPush: stageDeploy, convexsim.StageWaitSchema: stageDeploy, convexsim.StageFinishPush: stageDeploy,
+	}
+	for fault, stage := range stages {
+		t.Run(fault, func(t *testing.T) {
+			t.Parallel()
+			sim := newSim(t, convexsim.Fault{Stage: fault, Hang: true})
+			c := start(t, environ(t, sim.URL(), "DEBUG_MODE=1"))
+			c.until("stage "+stage, func() bool { return c.running(stage, fault) })
+			began := time.Now()
+			c.signal(syscall.SIGTERM)
+			if code := c.waitExit(); code != 0 {
+				t.Errorf("exit code %d", code)
+			}
+			if took := time.Since(began); took > 2*time.Second {
+				t.Errorf("the stop took %s", took)
+			}
+			c.noLeftovers()
+		})
+	}
+}
+
+// running tells whether a stage is under way, and of a deploy whether it has
+// come to the given step of the push.
+func (c *container) running(stage, step string) bool {
+	document, err := c.source().Fetch(c.t.Context())
+	if err != nil {
+		return false
+	}
+	for _, s := range document.Stages {
+		if s.Name == stage && s.State == report.Running && stage != stageDeploy {
+			return true
+		}
+	}
+	if document.Deploy == nil {
+		return false
+	}
+	for _, s := range document.Deploy.Stages {
+		if s.Name == step && s.State == report.Running {
+			return true
+		}
+	}
+	return false
+}
+
+func TestWebServerIsRestartedAndReadinessFollows(t *testing.T) {
+	c := start(t, environ(t, "http://"+freeAddr(t)), "serve")
+	c.untilReady()
+	child := c.status().Children[0]
+	if err := syscall.Kill(child.Pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	c.until("not ready", func() bool { return !c.ready() })
+	c.until("ready again", c.ready)
+	if again := c.status().Children[0]; again.Pid == child.Pid || again.Restarts != 1 {
+		t.Errorf("child %+v", again)
+	}
+	c.signal(syscall.SIGINT)
+	c.signal(syscall.SIGINT)
+	if code := c.waitExit(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	c.noLeftovers()
+}
+
+func TestWebServerNeverSeesTheInstanceSecret(t *testing.T) {
+	b := &Boot{settings: &Settings{}, environ: map[string]string{"INSTANCE_SECRET": testSecret, "OTHER": "x"}}
+	if list := strings.Join(b.webEnviron(), "\n"); strings.Contains(list, testSecret) || !strings.Contains(list, "OTHER=x") {
+		t.Errorf("environment %q", list)
+	}
+}

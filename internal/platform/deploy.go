@@ -1,0 +1,70 @@
+package platform
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/adminkey"
+	"github.com/tale-project/tale-runtime/internal/push"
+	"github.com/tale-project/tale-runtime/internal/report"
+)
+
+// deploy brings the deployment's functions to what the app has, then runs the
+// function that the settings name, if any.
+func (b *Boot) deploy(ctx context.Context) (string, error) {
+	done, err := push.Deploy(ctx, b.log, b.client, b.deployOptions())
+	b.recordDeploy(done)
+	if err != nil {
+		return "", err
+	}
+	// What a retry has made good is no failure any more.
+	b.report.Update(func(d *report.Document) { d.Failure = nil })
+	if function := b.settings.Deploy.RunAfterDeploy; function != "" && done.Skipped == "" {
+		after := push.RunAfterDeploy(ctx, b.log, b.client, b.redactor(), function)
+		done.After = &after
+		b.recordDeploy(done)
+	}
+	if done.Skipped != "" {
+		return "nothing to push: " + done.Skipped, nil
+	}
+	return fmt.Sprintf("%d functions, %d of %d modules sent, driver %s, attempts %d",
+		done.Functions, done.Changed, done.Modules, done.Driver, done.Attempts), nil
+}
+
+func (b *Boot) deployOptions() push.Options {
+	s := b.settings.Deploy
+	return push.Options{
+		Driver:   s.Driver,
+		Request:  s.PushRequest,
+		CLI:      push.CLIOptions{Command: s.CLI, AppDir: s.AppDir, Environ: b.environ.List()},
+		Timeout:  s.Timeout,
+		Longest:  s.Max,
+		Attempts: s.Attempts,
+		Force:    s.ForcePush,
+		MintKey: func(member uint64) (string, error) {
+			return adminkey.Mint(b.settings.Backend.InstanceName, b.settings.Backend.InstanceSecret.Reveal(), adminkey.Member(member))
+		},
+		Resync: func(ctx context.Context) error {
+			_, err := b.syncEnv(ctx)
+			return err
+		},
+		Variables: b.changed.Variables,
+		Secrets:   b.secrets(),
+		OnChange:  b.recordDeploy,
+		OnRetry:   b.recordRetry,
+	}
+}
+
+func (b *Boot) recordDeploy(deploy report.Deploy) {
+	b.report.Update(func(d *report.Document) { d.Deploy = &deploy })
+}
+
+// recordRetry keeps a failure in the report while the next attempt waits, so
+// that status and health output can show it.
+func (b *Boot) recordRetry(f *push.Failure) {
+	failure := f.Report()
+	b.ready.Close(fmt.Sprintf("stage %s: %s failed, next attempt in %s", stageDeploy, failure.Stage, f.Next.Round(100*time.Millisecond)))
+	b.report.Attempt(stageDeploy)
+	b.report.Update(func(d *report.Document) { d.Failure = &failure })
+}

@@ -1,0 +1,97 @@
+package platform
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/push"
+	"github.com/tale-project/tale-runtime/internal/report"
+)
+
+// envMemoryFile remembers, as keyed fingerprints, what the last sync left.
+const envMemoryFile = "platform-env.json"
+
+// syncEnv brings the deployment's variables to what the settings say.
+func (b *Boot) syncEnv(ctx context.Context) (string, error) {
+	result, err := b.envSync().Run(ctx, b.goal())
+	b.changed.Variables = result.State
+	summary := result.Report()
+	b.report.Update(func(d *report.Document) { d.Env = &summary })
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d of %d variables present: %s", result.Present, result.Wanted, result.Plan.Summary()), nil
+}
+
+func (b *Boot) envSync() push.EnvSync {
+	return push.EnvSync{Client: b.client, Log: b.log, Redact: b.redactor(), Memory: b.envMemory()}
+}
+
+// goal is what the deployment's variables shall be.
+func (b *Boot) goal() push.EnvGoal {
+	return envGoal(b.settings, b.environ)
+}
+
+func (b *Boot) envMemory() *push.EnvMemory {
+	return push.OpenEnvMemory(filepath.Join(b.settings.Runtime.RunDir, envMemoryFile), b.settings.Backend.InstanceSecret.Reveal())
+}
+
+func envGoal(settings *Settings, environ map[string]string) push.EnvGoal {
+	goal := push.EnvGoal{Values: map[string]string{}, Legacy: derivedVariables()}
+	for _, v := range Variables() {
+		goal.Values[v.Name] = v.Value(settings.Pushed)
+	}
+	for _, name := range settings.Deploy.EnvSyncExtra {
+		goal.Values[name] = environ[name]
+	}
+	return goal
+}
+
+// envCommand prints what a sync would do.
+func (p *program) envCommand() *cobra.Command {
+	var asJSON bool
+	command := &cobra.Command{
+		Use:   "env",
+		Short: "Print what a sync of the variables would change: names, kinds of change, byte lengths",
+		RunE: func(command *cobra.Command, _ []string) error {
+			environ, err := p.environ()
+			if err != nil {
+				return err
+			}
+			settings, err := Load(environ)
+			if err != nil {
+				return err
+			}
+			b := &Boot{settings: settings, environ: environ, log: quiet(command)}
+			plan, err := b.envPlan(command.Context())
+			if err != nil {
+				return err
+			}
+			if !asJSON {
+				return plan.WriteText(command.OutOrStdout())
+			}
+			encoder := json.NewEncoder(command.OutOrStdout())
+			encoder.SetIndent("", "  ")
+			return encoder.Encode(plan)
+		},
+	}
+	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return command
+}
+
+func (b *Boot) envPlan(ctx context.Context) (push.EnvPlan, error) {
+	if err := b.connect(); err != nil {
+		return push.EnvPlan{}, err
+	}
+	current, err := b.client.ListEnv(ctx)
+	if err != nil {
+		diagnosis := push.Diagnose(push.Observe(push.StageListEnv, err))
+		return push.EnvPlan{}, exit.Errorf(diagnosis.Exit, "cannot read the deployment's variables: %w; %s", err, diagnosis.Cause)
+	}
+	return push.PlanEnv(b.goal(), current, b.envMemory()), nil
+}

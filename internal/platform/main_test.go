@@ -1,0 +1,55 @@
+package platform
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/cli"
+	"github.com/tale-project/tale-runtime/internal/config"
+)
+
+// roleVariable makes the test binary play one of the programs of a boot, so
+// that the tests use real processes.
+const roleVariable = "TALE_TEST_ROLE"
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(roleVariable) {
+	case "entrypoint":
+		environ := config.FromOS()
+		environ[roleVariable] = "web"
+		os.Exit(cli.Main(Command(environ)))
+	case "web":
+		os.Exit(webRole())
+	default:
+		os.Exit(m.Run())
+	}
+}
+
+// webRole is a web server as the platform's: a health route that answers 503
+// while the shutting-down marker is there, and a gentle end on SIGTERM.
+func webRole() int {
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM)
+	failed := make(chan error, 1)
+	marker := filepath.Join(os.Getenv("TALE_RUN_DIR"), "platform-shutting-down")
+	go func() {
+		failed <- http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if _, err := os.Stat(marker); err == nil {
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}
+		}))
+	}()
+	select {
+	case <-stop:
+		fmt.Println("web server stops")
+		return 0
+	case err := <-failed:
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+}

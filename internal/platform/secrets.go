@@ -1,0 +1,24 @@
+package platform
+
+import "github.com/tale-project/tale-runtime/internal/push"
+
+// redactor makes relayed text (the CLI's output, the backend's words) fit for
+// the log.
+func (b *Boot) redactor() *push.Redactor { return push.NewRedactor(b.secrets()) }
+
+// secrets are all secrets of this boot by name.
+func (b *Boot) secrets() map[string]string {
+	secrets := map[string]string{
+		"INSTANCE_SECRET": b.settings.Backend.InstanceSecret.Reveal(),
+		"DB_PASSWORD":     b.settings.Pushed.DBPassword.Reveal(),
+	}
+	if b.client != nil {
+		secrets["admin key"] = b.client.AdminKey()
+	}
+	for _, v := range Variables() {
+		if v.Kind == KindSecret {
+			secrets[v.Name] = v.Value(b.settings.Pushed)
+		}
+	}
+	return secrets
+}

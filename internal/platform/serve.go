@@ -1,0 +1,98 @@
+package platform
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/report"
+	"github.com/tale-project/tale-runtime/internal/supervise"
+)
+
+const (
+	webName    = "web"
+	healthPath = "/api/health"
+	// restartBudget is how often the web server is started again within an hour
+	// before the container's own restart policy takes over.
+	restartBudget = 10
+)
+
+// serve runs the web server until a stop is requested, then drains. The web
+// server outlives ctx by the drain window: it has a context of its own.
+func (b *Boot) serve(ctx context.Context) error {
+	b.ready.Close("stage " + stageServe)
+	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopServing()
+	up := b.watchWeb()
+	ended := make(chan error, 1)
+	go func() { ended <- b.services.Run(serving, b.webServer(up.observe)) }()
+	select {
+	case err := <-ended:
+		b.notReady("the web server has ended")
+		return err
+	case <-ctx.Done():
+	}
+	if up.wasReady() {
+		b.drain(ctx, ended)
+	}
+	b.notReady("stopping")
+	stopServing()
+	return <-ended
+}
+
+// drain keeps serving while whoever sends requests learns to stop: the health
+// route answers 503 and /readyz no. It ends early when the operator asks again
+// or nothing is left to drain.
+func (b *Boot) drain(ctx context.Context, ended chan error) {
+	b.notReady("draining")
+	b.report.Update(func(d *report.Document) { d.State = report.Draining })
+	if err := b.markers.ShuttingDown(); err != nil {
+		b.log.Warn("the web server is not told that it drains", logging.Err(err))
+	}
+	b.log.Info("draining", "for", b.settings.Web.Drain)
+	timer := time.NewTimer(b.settings.Web.Drain)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-supervise.Hurried(ctx):
+	case err := <-ended:
+		ended <- err
+	}
+}
+
+func (b *Boot) webServer(onState func(supervise.State)) supervise.Service {
+	prober := health.NewProber()
+	url := fmt.Sprintf("http://127.0.0.1:%d%s", b.settings.Web.Port, healthPath)
+	return supervise.Service{
+		Process: supervise.Process{
+			Name: webName,
+			Argv: b.settings.Web.Command,
+			Dir:  b.settings.Deploy.AppDir,
+			Env:  b.webEnviron(),
+			Stop: []supervise.StopStep{{Signal: syscall.SIGTERM, Wait: b.settings.Web.Timeout}},
+		},
+		Restart:  supervise.RestartPolicy{Budget: restartBudget},
+		Critical: true,
+		Ready: func(ctx context.Context) error {
+			_, err := prober.Get(ctx, url)
+			return err
+		},
+		OnState: onState,
+	}
+}
+
+// webEnviron is our environment without the instance secret, which makes admin
+// keys and which the web server has no use for.
+func (b *Boot) webEnviron() []string {
+	environ := maps.Clone(b.environ)
+	delete(environ, "INSTANCE_SECRET")
+	delete(environ, "INSTANCE_SECRET_FILE")
+	environ["PORT"] = strconv.Itoa(b.settings.Web.Port)
+	environ["TALE_RUN_DIR"] = b.settings.Runtime.RunDir
+	return environ.List()
+}

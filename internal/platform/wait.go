@@ -1,0 +1,79 @@
+package platform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/tale-project/tale-runtime/internal/adminkey"
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/push"
+)
+
+// wait waits until the backend answers /version.
+func (b *Boot) wait(ctx context.Context) (string, error) {
+	prober := health.NewProber()
+	var version string
+	err := b.backendWait(stageWait).Until(ctx, b.log, func(ctx context.Context) (err error) {
+		version, err = prober.Get(ctx, b.settings.Backend.ConvexURL+"/version")
+		return err
+	})
+	return "backend version " + version, err
+}
+
+func (b *Boot) backendWait(stage string) health.Wait {
+	return health.Wait{
+		What:      "convex at CONVEX_URL=" + b.settings.Backend.ConvexURL,
+		Timeout:   b.settings.Backend.WaitTimeout,
+		Variable:  "CONVEX_WAIT_TIMEOUT",
+		OnAttempt: func(int) { b.report.Attempt(stage) },
+	}
+}
+
+// authenticate mints the admin key and has it checked before anything is
+// pushed. A backend that is too old to know the check is asked by the next
+// stage, whose first request needs the key too.
+func (b *Boot) authenticate(ctx context.Context) (string, error) {
+	if err := b.connect(); err != nil {
+		return "", err
+	}
+	err := b.backendWait(stageAuth).Until(ctx, b.log, func(ctx context.Context) error {
+		err := b.client.CheckAdminKey(ctx)
+		var answer *push.APIError
+		if errors.As(err, &answer) {
+			return b.refused(ctx, err, answer)
+		}
+		return err
+	})
+	return "instance " + b.settings.Backend.InstanceName, err
+}
+
+// connect mints a key for the backend. The key never leaves this process but
+// in requests to CONVEX_URL and in the environment of the CLI driver.
+func (b *Boot) connect() error {
+	key, err := adminkey.Mint(b.settings.Backend.InstanceName, b.settings.Backend.InstanceSecret.Reveal())
+	if err != nil {
+		return exit.With(exit.Config, err)
+	}
+	b.client, err = push.NewClient(b.settings.Backend.ConvexURL, key)
+	return exit.With(exit.Config, err)
+}
+
+// refused decides on an answer that is no success: a wrong key ends the wait,
+// a backend that is still starting does not.
+func (b *Boot) refused(ctx context.Context, err error, answer *push.APIError) error {
+	if answer.Status == 404 {
+		b.log.Debug("the backend has no route to check a key", "status", answer.Status)
+		return nil
+	}
+	observation := push.Observe(push.StageCheckAdminKey, err)
+	diagnosis := push.Diagnose(observation)
+	if diagnosis.Retry != push.RetryNo {
+		return err
+	}
+	if name, nameErr := b.client.InstanceName(ctx); nameErr == nil && name != b.settings.Backend.InstanceName {
+		diagnosis.Cause = fmt.Sprintf("the backend at CONVEX_URL is the instance %q, INSTANCE_NAME here says %q", name, b.settings.Backend.InstanceName)
+	}
+	return health.Permanent(&push.Failure{Observation: observation, Diagnosis: diagnosis, Changed: b.changed})
+}
