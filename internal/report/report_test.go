@@ -76,6 +76,13 @@ func TestFailureText(t *testing.T) {
 	}
 }
 
+func TestFailureTextShowsEveryConfigurationProblem(t *testing.T) {
+	f := report.Failure{Stage: "config", Message: strings.Repeat("problem\n", 20), ExitCode: 78}
+	if n := strings.Count(f.Text(), "problem"); n != 20 {
+		t.Errorf("%d of 20 problems shown", n)
+	}
+}
+
 func TestTerminationLog(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "termination-log")
 	f := report.Failure{Stage: "wait", Message: strings.Repeat("ü", 5000)}

@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
 )
 
 // terminationLogLimit is what Kubernetes keeps of a termination message, in bytes.
@@ -25,7 +27,7 @@ func (f Failure) Text() string {
 		fmt.Fprintf(&b, ", %s driver", f.Driver)
 	}
 	b.WriteString("\n")
-	writeLines(&b, "said", f.Message, 6)
+	writeLines(&b, "said", f.Message, f.messageLines())
 	writeLines(&b, "cause", f.Cause, 2)
 	writeLines(&b, "printed", strings.Join(lastLines(f.Evidence, 5), "\n"), 5)
 	writeLines(&b, "fix", strings.Join(f.Fix, "\n"), 6)
@@ -36,6 +38,15 @@ func (f Failure) Text() string {
 
 func lastLines(lines []string, most int) []string {
 	return lines[max(0, len(lines)-most):]
+}
+
+// messageLines is how many lines of the message are shown. A configuration is
+// corrected in one go only by who sees all its problems.
+func (f Failure) messageLines() int {
+	if f.ExitCode == exit.Config {
+		return 60
+	}
+	return 6
 }
 
 func (f Failure) retryText() string {
