@@ -9,7 +9,7 @@ func authRows() []row {
 			codes: []string{"BadAdminKey"},
 			cause: "The admin key is not valid for this backend: it was made from another INSTANCE_NAME or INSTANCE_SECRET than the backend runs with (the backend does not say which).",
 			fix: []string{
-				"docker compose exec platform platform-entrypoint doctor (name and secret fingerprint on this side)",
+				"docker compose run --rm platform doctor (name and secret fingerprint on this side)",
 				"docker compose exec convex convex-entrypoint status (the same on the other side; they must be equal)",
 				"docker compose up -d --force-recreate convex platform (after both read the same .env)",
 			},
@@ -26,7 +26,7 @@ func authRows() []row {
 			cause: "No admin key arrived at the backend, or a key that may not deploy (a system key, a token of a user).",
 			fix: []string{
 				"let CONVEX_URL name the backend itself (http://convex:3210): a proxy between may drop the Authorization header",
-				"docker compose exec platform platform-entrypoint doctor",
+				"docker compose run --rm platform doctor",
 			},
 			retry: RetryNo, exit: exit.NoPermission,
 		},

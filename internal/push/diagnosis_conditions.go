@@ -16,15 +16,17 @@ func conditionRows() []row {
 	return []row{
 		{
 			conditions: []Condition{ConditionSchemaFailed},
+			seen:       []Stage{StageWaitForSchema},
 			cause:      "A document in the table {table}{component} contradicts the new schema; the data stays as it is and the old functions keep running.",
 			fix: []string{
-				"make the schema accept the document that the words show (v.optional, v.union), deploy, migrate the data, and tighten the schema with the next release",
+				"make the schema accept the document that the backend shows (v.optional, v.union), deploy, migrate the data, and tighten the schema with the next release",
 				"or correct the documents in the dashboard (tab Data; docker compose exec convex convex-entrypoint admin-key prints its key), then docker compose restart platform",
 			},
 			retry: RetryNo, exit: exit.DeployRefused,
 		},
 		passing(row{
 			conditions: []Condition{ConditionStalled},
+			seen:       []Stage{StageWaitForSchema},
 			cause:      "The backend built no index further for {limit} ({indexes} indexes ready).",
 			fix: []string{
 				"docker compose logs --tail 200 convex | grep -iE 'backfill|flusher|index'",
@@ -34,6 +36,7 @@ func conditionRows() []row {
 		}),
 		{
 			conditions: []Condition{ConditionDeployMax},
+			seen:       []Stage{StageWaitForSchema},
 			cause:      "Index building still made progress when CONVEX_DEPLOY_MAX ({limit}) was over ({indexes} indexes ready); the backend goes on building, and the next deploy takes it up there.",
 			fix: []string{
 				"docker compose restart platform (goes on waiting)",
@@ -67,7 +70,7 @@ func conditionRows() []row {
 			cause:      "Something answered that is not a Convex backend, or one of a release that speaks another protocol.",
 			fix: []string{
 				"let CONVEX_URL name the backend's own port (http://convex:3210, not the site's URL and not 3211)",
-				"docker compose exec platform platform-entrypoint doctor",
+				"docker compose run --rm platform doctor",
 			},
 			retry: RetryNo, exit: exit.DeployRefused,
 		},

@@ -108,11 +108,15 @@ func (r row) subject() string {
 }
 
 func (r row) stageText() string {
-	if r.stages == nil {
+	stages := r.stages
+	if stages == nil {
+		stages = r.seen
+	}
+	if stages == nil {
 		return "any"
 	}
 	var names []string
-	for _, stage := range r.stages {
+	for _, stage := range stages {
 		names = append(names, "`"+string(stage)+"`")
 	}
 	return strings.Join(names, ", ")

@@ -7,20 +7,23 @@ func driverRows() []row {
 	return []row{
 		{
 			conditions: []Condition{ConditionRequestUnusable},
+			seen:       []Stage{StageBundle},
 			cause:      "The push request in the image (CONVEX_PUSH_REQUEST) cannot be used.",
 			fix:        []string{"build it again with the image (make push-request)", "or CONVEX_DEPLOY_DRIVER=cli in .env, then docker compose up -d platform (needs the convex CLI in the image)"},
 			retry:      RetryNo, exit: exit.DeployRefused,
 		},
 		{
 			conditions: []Condition{ConditionCLINotFound},
+			seen:       []Stage{StageBundle},
 			cause:      "There is no convex CLI in the image, or nothing to run it with (bun or node).",
 			fix:        []string{"install the package convex in CONVEX_APP_DIR, or name the command in CONVEX_CLI", "or build the push request into the image (make push-request), which needs no CLI at run time"},
 			retry:      RetryNo, exit: exit.NotFound,
 		},
 		{
 			conditions: []Condition{ConditionCLINotExecutable},
+			seen:       []Stage{StageBundle},
 			cause:      "The convex CLI is there and cannot be executed: its permissions, its first line, or a binary of another architecture.",
-			fix:        []string{"docker compose exec platform platform-entrypoint doctor", "correct CONVEX_CLI in .env"},
+			fix:        []string{"docker compose run --rm platform doctor", "correct CONVEX_CLI in .env"},
 			retry:      RetryNo, exit: exit.NotExecutable,
 		},
 		{
@@ -33,7 +36,7 @@ func driverRows() []row {
 			conditions: []Condition{ConditionCLIFailed},
 			stages:     []Stage{StageBundle},
 			cause:      "The convex CLI ended before its first request: it could not bundle the functions, or does not accept its settings.",
-			fix:        []string{"see its last lines", "remove .env, .env.local and CONVEX_DEPLOYMENT from the image", "npx convex deploy --dry-run in the app's folder on a development machine"},
+			fix:        []string{"its last lines, above, say why", "remove .env, .env.local and CONVEX_DEPLOYMENT from the image", "npx convex deploy --dry-run in the app's folder on a development machine"},
 			retry:      RetryNo, exit: exit.DeployRefused,
 		},
 		{
@@ -41,7 +44,7 @@ func driverRows() []row {
 			stages:     []Stage{StageGetConfigHashes, StageEvaluateSchema, StageEvaluatePush},
 			cause:      "The convex CLI ended although the backend had answered well: it would have asked for a confirmation (an index of 100,000 or more documents is removed or built), or does not understand the answer.",
 			fix: []string{
-				"see its last lines",
+				"its last lines, above, say why",
 				"if an index is removed on purpose: CONVEX_MIN_DOCUMENTS_FOR_INDEX_DELETE_WARNING=1000000000 in .env, then docker compose up -d platform",
 				"if it does not understand the answer: use a convex package and a backend image of about the same age",
 			},
@@ -50,7 +53,7 @@ func driverRows() []row {
 		{
 			conditions: []Condition{ConditionCLIFailed},
 			cause:      "The convex CLI ended with an error although no request of it had failed.",
-			fix:        []string{"see its last lines", "use a convex package and a backend image of about the same age"},
+			fix:        []string{"its last lines, above, say why", "use a convex package and a backend image of about the same age"},
 			retry:      RetryNo, exit: exit.DeployRefused,
 		},
 	}

@@ -18,26 +18,31 @@ func raceRows() []row {
 	return []row{
 		redo(row{
 			codes: []string{"RaceDetected"},
+			seen:  []Stage{StageFinishPush},
 			cause: "An environment variable of the deployment was changed between start_push and finish_push.",
 			fix:   []string{"change variables in the dashboard when no deploy is running", oneDeployer},
 		}),
 		redo(row{
 			conditions: []Condition{ConditionSchemaRace},
+			seen:       []Stage{StageWaitForSchema},
 			cause:      "Another push, or an import, replaced the schema while this one waited for it.",
 			fix:        []string{oneDeployer},
 		}),
 		redo(row{
 			codes: []string{"SchemaAlreadyOverwritten"},
+			seen:  []Stage{StageFinishPush},
 			cause: "Another push replaced the schema before this one could finish.",
 			fix:   []string{oneDeployer},
 		}),
 		redo(row{
 			codes: []string{"ConcurrentPush"},
+			seen:  []Stage{StageFinishPush},
 			cause: "Another push finished at the same moment.",
 			fix:   []string{oneDeployer},
 		}),
 		{
 			codes: []string{"SchemaAlreadyFailed"},
+			seen:  []Stage{StageFinishPush},
 			cause: "A document that contradicts the new schema was written while the push was under way; the running functions still write such documents.",
 			fix: []string{
 				"make the schema accept what the running functions write (v.optional, v.union), deploy, and tighten it with the next release",
@@ -47,6 +52,7 @@ func raceRows() []row {
 		},
 		redo(row{
 			codes: []string{"MissingExistingModule", "MissingExistingModuleMetadata", "ExistingModuleHashConflict", "ExistingModuleEnvConflict"},
+			seen:  []Stage{StageEvaluatePush, StageStartPush},
 			cause: "Modules that were sent as \"unchanged\" are not, or no longer, what the backend holds: another push came between.",
 			fix:   []string{oneDeployer, "CONVEX_FORCE_PUSH=true in .env, then docker compose up -d platform (sends every module)"},
 		}),
@@ -58,6 +64,7 @@ func raceRows() []row {
 		}),
 		{
 			codes: []string{"OptimisticConcurrencyControlFailure"},
+			seen:  []Stage{StageStartPush, StageUpdateEnv},
 			cause: "Another write changed the same system tables at the same moment.",
 			fix:   []string{oneDeployer},
 			retry: RetrySame, pace: PaceBrief, exit: exit.Temporary,

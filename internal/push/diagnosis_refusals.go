@@ -15,11 +15,16 @@ func refusalRows() []row {
 }
 
 func refusedFor(cause string, fix ...string) row {
-	return row{cause: cause, fix: fix, retry: RetryNo, exit: exit.DeployRefused}
+	return row{seen: []Stage{StageEvaluatePush, StageStartPush}, cause: cause, fix: fix, retry: RetryNo, exit: exit.DeployRefused}
 }
 
 func (r row) forCodes(codes ...string) row {
 	r.codes = codes
+	return r
+}
+
+func (r row) at(stages ...Stage) row {
+	r.seen = stages
 	return r
 }
 
@@ -28,23 +33,25 @@ func analysisRows() []row {
 	return []row{
 		{
 			codes:    []string{"InvalidModules"},
+			seen:     []Stage{StageEvaluatePush, StageStartPush},
 			contains: "maximum duration",
 			cause:    "Loading a module took longer than the backend allows for the analysis of a push (2 s unless set otherwise); on a machine under load this passes.",
 			fix: []string{
 				"ISOLATE_ANALYZE_USER_TIMEOUT_SECONDS=10 in .env, then docker compose up -d convex (ACTIONS_USER_TIMEOUT_SECS has no effect here)",
-				"move heavy work out of the top level of the module that the words name",
+				"move heavy work out of the top level of the module that the backend names",
 			},
 			retry: RetrySame, pace: PaceLoad, exit: exit.Temporary,
 		},
 		refusedFor("A module failed when the backend loaded it: an exception at import, too much memory, or more than 4096 files.",
-			"see the words for the module and the line", rebuild).forCodes("InvalidModules"),
-		refusedFor("The backend cannot make a project of the request: a bad path, version or environment, \"use node\" inside a component, or a Node.js version it does not have (the words say which).",
+			"the backend's words name the module and the line", rebuild).forCodes("InvalidModules"),
+		refusedFor("The backend cannot make a project of the request: a bad path, version or environment, \"use node\" inside a component, or a Node.js version it does not have (its words say which).",
 			rebuild, "after an update of the convex package: use the backend image of the same release").forCodes("InvalidConfig"),
 		refusedFor("The backend cannot read the request: its shape is of another release, or it is larger than 200 MB.",
-			"use a convex package and a backend image of about the same age", "docker compose exec platform platform-entrypoint version").forCodes("BadJsonBody"),
+			"use a convex package and a backend image of about the same age", "docker compose run --rm platform version").forCodes("BadJsonBody"),
 		refusedFor("Two modules have paths that mean the same to the backend.", "rename one of them and build the image again").forCodes("CanonicalizationConflict"),
 		{
 			codes: []string{"InvalidExternalModules"},
+			seen:  []Stage{StageEvaluatePush, StageStartPush},
 			cause: "The backend could not install the external packages of the \"use node\" functions; it runs npm itself and needs the registry.",
 			fix: []string{
 				"docker compose logs convex | grep -i npm",
@@ -54,20 +61,20 @@ func analysisRows() []row {
 		},
 		refusedFor("The backend finds no Node.js that it can run \"use node\" functions with (18, 20, 22 or 24).",
 			"docker compose exec convex node --version", "use the convex image unchanged, or install such a Node.js in yours").forCodes("DeploymentNotConfiguredForNodeActions"),
-		refusedFor("A component or the app is defined in a way the backend does not accept.", "see the words for the file", rebuild).
+		refusedFor("A component or the app is defined in a way the backend does not accept.", "the backend's words name the file", rebuild).
 			forCodes("InvalidConvexConfig", "InvalidDefinition", "CyclicImport", "TypecheckError", "InvalidReference", "InvalidModulePath", "InvalidExport"),
-		refusedFor("A function's name or a cron job is not valid.", "see the words", rebuild).forCodes("InvalidFunctionName", "InvalidCron"),
+		refusedFor("A function's name or a cron job is not valid.", "the backend's words say what and where", rebuild).forCodes("InvalidFunctionName", "InvalidCron"),
 		refusedFor("finish_push lacks a package that start_push stored; something changed the request between.",
-			"let CONVEX_URL name the backend itself (http://convex:3210)", readBackendLog).forCodes("MissingSourcePackage"),
+			"let CONVEX_URL name the backend itself (http://convex:3210)", readBackendLog).forCodes("MissingSourcePackage").at(StageFinishPush),
 		refusedFor("The push reads more documents of the system tables than one transaction may; a known fault of backends before April 2026 with many function handles.",
-			"update the backend image").forCodes("TooManyReads"),
+			"update the backend image").forCodes("TooManyReads").at(StageStartPush, StageFinishPush),
 	}
 }
 
 func authConfigRows() []row {
 	return []row{
 		refusedFor("auth.config is not valid: it fails when evaluated, has no default export, names a provider wrongly, or stands beside the older form in convex.json.",
-			"see the words", rebuild).forCodes("InvalidAuthConfig", "InvalidProviderDomainUrl", "InvalidSignatureAlgorithm"),
+			"the backend's words say what and where", rebuild).forCodes("InvalidAuthConfig", "InvalidProviderDomainUrl", "InvalidSignatureAlgorithm"),
 	}
 }
 
@@ -81,12 +88,12 @@ func schemaRows() []row {
 		return strings.HasPrefix(code, "No") && strings.HasSuffix(code, "InSchema")
 	}
 	return []row{
-		refusedFor("schema.ts is not a valid schema.", "see the words", rebuild).
+		refusedFor("schema.ts is not a valid schema.", "the backend's words say what and where", rebuild).
 			forCodes("InvalidSchema", "MissingSchemaExportError", "InvalidSchemaExport", "InvalidTopLevelTypeInSchemaError",
 				"SchemaDefinitionError", "UnsupportedFloatLiteral", "InvalidVectorDimensionError"),
-		refusedFor("Evaluating schema.ts threw an exception.", "see the words", rebuild).forCodes("Error"),
+		refusedFor("Evaluating schema.ts threw an exception.", "the backend's words say what and where", rebuild).forCodes("Error"),
 		forbidden,
-		refusedFor("An index or a table of the schema is not valid.", "see the words for its name", rebuild).
+		refusedFor("An index or a table of the schema is not valid.", "the backend's words name it", rebuild).
 			forCodes("EmptyIndex", "FieldsNotUniqueWithinIndex", "IndexNotUnique", "IndexFieldsContainId", "IndexFieldsContainCreationTime",
 				"IndexFieldNameReserved", "SearchIndexFieldNotUnique", "VectorIndexFieldNotUnique", "IndexNameReserved", "IndexNamesNotUnique",
 				"InvalidIndexName", "InvalidIndexField", "InvalidTableName", "TableNameReserved", "IndexTooManyFields", "IndexTooManyFilterFields"),
@@ -98,8 +105,7 @@ func schemaRows() []row {
 func sizeRows() []row {
 	return []row{
 		refusedFor("The functions are larger than the backend takes: 45 MB compressed or 230 MB unpacked, external packages included.",
-			"docker compose exec platform platform-entrypoint exec -- du -a convex (the largest sources)",
 			"take large dependencies out of the functions, or move them into \"use node\" actions with node.externalPackages in convex.json").forCodes("ModulesTooLarge"),
-		refusedFor("The message of the deploy is too long for the backend's audit log.", "shorten it").forCodes("PushMessageTooLong"),
+		refusedFor("The message of the deploy is too long for the backend's audit log.", "shorten it").forCodes("PushMessageTooLong").at(StageFinishPush),
 	}
 }

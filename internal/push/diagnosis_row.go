@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tale-project/tale-runtime/internal/netcause"
 )
@@ -19,6 +20,7 @@ type row struct {
 	statuses   []int // with codes: only these; alone: answers without a code
 	transport  []netcause.Kind
 	stages     []Stage // nil: every stage
+	seen       []Stage // where it is known to occur, for the docs; it is recognised everywhere
 	contains   string  // in the backend's message
 
 	cause string
@@ -73,7 +75,7 @@ func placeholders(o Observation) *strings.Replacer {
 	}
 	return strings.NewReplacer(
 		"{stage}", string(o.Stage),
-		"{limit}", o.Limit.String(),
+		"{limit}", shortDuration(o.Limit),
 		"{table}", table,
 		"{component}", component,
 		"{reason}", o.Reason,
@@ -81,4 +83,16 @@ func placeholders(o Observation) *strings.Replacer {
 		"{code}", o.Code,
 		"{status}", fmt.Sprint(o.Status),
 	)
+}
+
+// shortDuration is a limit as people write it: 5m, not 5m0s.
+func shortDuration(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }

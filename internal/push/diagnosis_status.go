@@ -23,7 +23,7 @@ func statusRows() []row {
 			statuses: []int{http.StatusNotFound, http.StatusMethodNotAllowed},
 			stages:   deployStages(),
 			cause:    "The backend does not know this step of a push: the convex CLI is newer than the backend, or CONVEX_URL names the port of HTTP actions (3211).",
-			fix:      []string{"use the release of the package convex that fits the backend image (1.32.0 for February 2026)", direct, "docker compose exec platform platform-entrypoint doctor"},
+			fix:      []string{"use the release of the package convex that fits the backend image (1.32.0 for February 2026)", direct, "docker compose run --rm platform doctor"},
 		}),
 		refuse(row{
 			statuses: []int{http.StatusNotFound, http.StatusMethodNotAllowed},
@@ -34,7 +34,7 @@ func statusRows() []row {
 		refuse(row{
 			statuses: []int{http.StatusNotFound, http.StatusMethodNotAllowed},
 			cause:    "What answers at CONVEX_URL does not know this route of a Convex backend: it is the port of HTTP actions (3211), the website, or something else.",
-			fix:      []string{direct, "docker compose exec platform platform-entrypoint doctor"},
+			fix:      []string{direct, "docker compose run --rm platform doctor"},
 		}),
 		{
 			statuses: []int{http.StatusRequestTimeout},

@@ -19,6 +19,9 @@ func transportRows() []row {
 	lost := func(stage Stage, retry Retry, cause string) row {
 		return row{transport: broken(), stages: []Stage{stage}, cause: cause, fix: restarted, retry: retry, pace: PaceRestart, exit: exit.Temporary}
 	}
+	// Not retried: nobody knows whether the function may run twice.
+	lostFunction := lost(StageRunFunction, RetryNo, "The connection broke while the function ran; it may have done its work.")
+	lostFunction.pace = ""
 	return append([]row{
 		lost(StageListEnv, RetrySame, "The connection broke while the variables were read; the backend is probably restarting."),
 		lost(StageUpdateEnv, RetrySame, "The connection broke while the variables were written, so that it is not known whether they were; they are read again before anything is written again."),
@@ -28,7 +31,7 @@ func transportRows() []row {
 		lost(StageStartPush, RetryRedo, "The connection broke while the functions were analysed; the backend is probably restarting (a very large push can end it for lack of memory). The old functions keep running."),
 		lost(StageWaitForSchema, RetryRedo, "The connection broke while indexes were built; the backend is probably restarting, and goes on building afterwards. The old functions keep running."),
 		lost(StageFinishPush, RetryRedo, "The connection broke during the commit, so that it is not known whether the new functions are live; pushing again is safe and finds out."),
-		lost(StageRunFunction, RetryNo, "The connection broke while the function ran; it may have done its work."),
+		lostFunction,
 		{
 			transport: broken(),
 			cause:     "The connection broke before the answer was complete; the backend is probably restarting.",
@@ -49,7 +52,7 @@ func unreachableRows(restarted []string) []row {
 		{
 			transport: []netcause.Kind{netcause.DNS},
 			cause:     "The host name in CONVEX_URL does not resolve: the container is gone, or not on the same network.",
-			fix:       []string{"docker compose ps convex", checkURL, "docker network inspect $(docker compose ps -q platform | xargs docker inspect --format '{{range $n, $_ := .NetworkSettings.Networks}}{{$n}} {{end}}')"},
+			fix:       []string{"docker compose ps convex", "docker compose up -d convex", checkURL},
 			retry:     RetryRedo, pace: PaceRestart, exit: exit.Temporary,
 		},
 		{

@@ -7,6 +7,9 @@ import "github.com/tale-project/tale-runtime/internal/exit"
 func variableRows() []row {
 	refused := func(r row) row {
 		r.retry, r.exit = RetryNo, exit.DeployRefused
+		if r.stages == nil && r.seen == nil {
+			r.seen = []Stage{StageUpdateEnv}
+		}
 		return r
 	}
 	const restart = "docker compose up -d platform (after correcting .env)"
@@ -40,7 +43,7 @@ func variableRows() []row {
 			codes: []string{"EnvVarLimitMet", "EnvVarTotalSizeLimitMet"},
 			cause: "The deployment would hold more variables, or longer ones in all, than the backend stores.",
 			fix: []string{
-				"docker compose exec platform platform-entrypoint env (lists all of them with their lengths)",
+				"docker compose run --rm platform env (lists all of them with their lengths)",
 				"remove variables in the dashboard (Settings, Environment Variables)",
 				"ENV_VAR_LIMIT or ENV_VAR_TOTAL_SIZE_LIMIT in .env, then docker compose up -d convex (raises the limit)",
 			},
@@ -48,7 +51,7 @@ func variableRows() []row {
 		refused(row{
 			conditions: []Condition{ConditionVariableLimit},
 			cause:      "All changes together are larger than one request to the backend may be; they were not sent, and the old values are live.",
-			fix:        []string{"docker compose exec platform platform-entrypoint env (shows which are the long ones)", "shorten CONVEX_ENV_SYNC_EXTRA or its values", restart},
+			fix:        []string{"docker compose run --rm platform env (shows which are the long ones)", "shorten CONVEX_ENV_SYNC_EXTRA or its values", restart},
 		}),
 		refused(row{
 			codes:  []string{"AuthConfigMissingEnvironmentVariable"},
@@ -61,32 +64,37 @@ func variableRows() []row {
 		}),
 		refused(row{
 			codes: []string{"AuthConfigMissingEnvironmentVariable"},
+			seen:  []Stage{StageEvaluatePush, StageStartPush},
 			cause: "auth.config of the functions reads an environment variable that the deployment does not have.",
 			fix: []string{
-				"docker compose exec platform platform-entrypoint env (is it in the list?)",
+				"docker compose run --rm platform env (is it in the list?)",
 				"if it is not one of ours: CONVEX_ENV_SYNC_EXTRA=NAME in .env, and the variable itself",
 				restart,
 			},
 		}),
 		refused(row{
 			codes: []string{"MissingEnvironmentVariables", "RequiredEnvironmentVariable"},
+			seen:  []Stage{StageUpdateEnv, StageFinishPush},
 			cause: "A variable that convex.config.ts declares as required is not set, or would be removed.",
-			fix:   []string{"docker compose exec platform platform-entrypoint env (is it in the list?)", "set it in .env and, if it is not one of ours, name it in CONVEX_ENV_SYNC_EXTRA", restart},
+			fix:   []string{"docker compose run --rm platform env (is it in the list?)", "set it in .env and, if it is not one of ours, name it in CONVEX_ENV_SYNC_EXTRA", restart},
 		}),
 		refused(row{
 			codes: []string{"InvalidEnvironmentVariable"},
+			seen:  []Stage{StageUpdateEnv, StageFinishPush},
 			cause: "The value of a variable is not what convex.config.ts declares for it.",
 			fix:   []string{"correct the value in .env", restart},
 		}),
 		refused(row{
 			codes: []string{"InvalidEnvVarDeclaration"},
+			seen:  []Stage{StageStartPush},
 			cause: "convex.config.ts declares an environment variable in a way that the backend does not accept.",
 			fix:   []string{"correct the declaration and build the image again"},
 		}),
 		{
 			conditions: []Condition{ConditionNotConfirmed},
+			seen:       []Stage{StageListEnv},
 			cause:      "The deployment does not hold what was written a moment ago: somebody else writes the same variables.",
-			fix:        []string{oneDeployer, "docker compose exec platform platform-entrypoint env (what differs)", "give all platform containers the same .env"},
+			fix:        []string{oneDeployer, "docker compose run --rm platform env (what differs)", "give all platform containers the same .env"},
 			retry:      RetryNo, exit: exit.Temporary,
 		},
 	}

@@ -1,0 +1,52 @@
+package push
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+)
+
+func runAfterDeploy(t *testing.T, client *Client, secrets map[string]string) (report, log string) {
+	t.Helper()
+	buffer := new(bytes.Buffer)
+	done := RunAfterDeploy(t.Context(), slog.New(slog.NewTextHandler(buffer, nil)), client, NewRedactor(secrets), "migrations:runAll")
+	if done.Function != "migrations:runAll" || done.DurationMS < 0 {
+		t.Errorf("report %+v", done)
+	}
+	return done.Error, buffer.String()
+}
+
+func TestRunAfterDeploy(t *testing.T) {
+	client, last := answer(t, 200, `{"status":"success","value":null,"logLines":["[LOG] 'moved 3'"]}`)
+	if failed, log := runAfterDeploy(t, client, nil); failed != "" || !strings.Contains(log, "moved 3") || last.URL.Path != "/api/function" {
+		t.Errorf("failed with %q\n%s", failed, log)
+	}
+}
+
+func TestRunAfterDeployReportsFailures(t *testing.T) {
+	for name, tt := range map[string]struct {
+		status int
+		body   string
+		says   string
+	}{
+		"the function's error": {200, `{"status":"error","errorMessage":"Uncaught Error: canary-secret is wrong","logLines":["[LOG] canary-secret"]}`, "Uncaught Error: [TOKEN] is wrong"},
+		"paused":               {400, `{"code":"BackendIsNotRunning","message":"paused"}`, "The deployment is paused"},
+		"unknown route":        {404, "", "does not know this route"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client, _ := answer(t, tt.status, tt.body)
+			failed, log := runAfterDeploy(t, client, map[string]string{"TOKEN": "canary-secret"})
+			if !strings.Contains(failed, tt.says) {
+				t.Errorf("error %q, want %q", failed, tt.says)
+			}
+			if strings.Contains(failed+log, "canary") || !strings.Contains(log, "level=WARN") {
+				t.Errorf("log %s", log)
+			}
+		})
+	}
+	client := newTestClient(t, "http://127.0.0.1:1")
+	if failed, _ := runAfterDeploy(t, client, nil); !strings.Contains(failed, "Nothing listens") {
+		t.Errorf("error %q", failed)
+	}
+}
