@@ -3,13 +3,15 @@ package convexsim
 import (
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // authModule is the path of the module that configures authentication.
 const authModule = "auth.config.js"
 
-// AuthProvider is an entry of an auth.config. In Module it is as written: a
-// value that starts with envPrefix stands for an environment variable.
+// AuthProvider is an entry of an auth.config. In a module it is unevaluated: a
+// value is either a string literal or the name of an environment variable after
+// "process.env.".
 type AuthProvider struct {
 	Domain        string `json:"domain"`
 	ApplicationID string `json:"applicationID"`
@@ -18,7 +20,37 @@ type AuthProvider struct {
 var (
 	envRead       = regexp.MustCompile(`process\.env(?:\.([A-Za-z_]\w*)|\[\s*["']([A-Za-z_]\w*)["']\s*\])`)
 	commentedLine = regexp.MustCompile(`(?m)^\s*//.*$`)
+	providerPair  = regexp.MustCompile(`(?s)\bdomain\s*:\s*("[^"]*"|process\.env\.\w+)\s*,\s*applicationID\s*:\s*("[^"]*"|process\.env\.\w+)`)
 )
+
+const envPrefix = "process.env."
+
+// authProviders reads the providers of an auth.config that are written plainly.
+func authProviders(source string) []AuthProvider {
+	var providers []AuthProvider
+	for _, match := range providerPair.FindAllStringSubmatch(source, -1) {
+		providers = append(providers, AuthProvider{Domain: strings.Trim(match[1], `"`), ApplicationID: strings.Trim(match[2], `"`)})
+	}
+	return providers
+}
+
+// evaluateProviders puts the variables' values in.
+func evaluateProviders(providers []AuthProvider, environment map[string]string) []AuthProvider {
+	evaluated := make([]AuthProvider, 0, len(providers))
+	for _, p := range providers {
+		evaluated = append(evaluated, AuthProvider{
+			Domain: evaluateText(p.Domain, environment), ApplicationID: evaluateText(p.ApplicationID, environment),
+		})
+	}
+	return evaluated
+}
+
+func evaluateText(text string, environment map[string]string) string {
+	if name, ok := strings.CutPrefix(text, envPrefix); ok {
+		return environment[name]
+	}
+	return text
+}
 
 // environmentReads lists the variables that a bundled module's text reads, each
 // once, in order of appearance.

@@ -1,8 +1,8 @@
 package convexsim
 
 import (
+	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
@@ -10,51 +10,91 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/version"
 )
 
 const commandHelp = `convex-sim takes the place of convex-local-backend in tests and demonstrations.
 
 It speaks the backend's HTTP protocol: environment variables, pushes of functions,
-admin keys, the sync WebSocket as far as the convex command line client needs it.
-It does NOT run functions, and it connects to no database.`
+admin keys, file storage, the sync WebSocket as far as the convex command line
+client needs it. It does NOT run functions and has no database: a function answers
+null or an error that says so.
+
+It takes the backend's flags and a few of its own. Like the backend it stops gently
+on SIGINT only, and at once on a second one.
+
+Faults make it fail. A fault is a list of key=value, separated by commas:
+  stage=start_push,status=503,code=OptimisticConcurrencyControlFailure,message=busy,times=2
+  stage=wait_for_schema,indexes=3,index-time=2s      the push builds three indexes
+  stage=wait_for_schema,schema-error=bad document,table=notes
+  stage=finish_push,drop=headers                     done, but the answer is lost
+  stage=running,delay=5s,exit=0                      the database lease is lost
+  stage=start,delay=10s                              slow start
+A running simulator takes them as JSON: POST /_sim/faults; GET /_sim/state and
+GET /_sim/requests tell what it has and what it was asked.
+`
 
 // Command is the convex-sim command line, which takes the flags of
 // convex-local-backend.
 func Command() *cobra.Command {
-	flags := &flags{}
+	flags := &commandFlags{}
 	command := &cobra.Command{
 		Use:   "convex-sim [DB_SPEC]",
 		Short: "Simulate convex-local-backend; functions are not run",
-		Long:  commandHelp,
+		Long:  commandHelp + "\nStages:\n  " + strings.Join(stages, " ") + "\nParts of a fault:\n  " + strings.Join(faultKeys(), " "),
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
-			options, err := flags.options(command, args)
-			if err != nil {
-				return err
+			if flags.version {
+				command.Printf("convex-sim %s (%s)\n", readKnobs(config.FromOS(), logging.Discard()).version, version.String())
+				return nil
 			}
-			return serve(command, options)
+			if len(args) > 0 {
+				flags.databaseSpec = args[0]
+			}
+			return flags.run(command)
 		},
 	}
+	command.SetOut(os.Stdout)
 	flags.register(command)
 	return command
 }
 
-func serve(command *cobra.Command, options Options) error {
-	options.Log = logging.New(command.OutOrStdout(), logging.FormatConsole, slog.LevelInfo)
+func (f *commandFlags) run(command *cobra.Command) error {
+	var settings logging.Settings
+	if err := config.Load(&settings, config.FromOS()); err != nil {
+		return err
+	}
+	log := settings.Logger(command.OutOrStdout())
+	options, err := f.options(command)
+	if err != nil {
+		return exit.With(exit.Usage, err)
+	}
+	options.Log = log
+	readKnobs(config.FromOS(), log).apply(&options)
+	log.Info("Starting a Convex backend simulator: it stores what is pushed and runs no functions", "simulator", version.String())
+	if err := f.database().open(command.Context(), options.InstanceName, log); err != nil {
+		return err
+	}
 	s, err := New(options)
 	if err != nil {
 		return err
 	}
+	return s.live(command.Context())
+}
+
+// live runs the simulator as this process, which may end by a fault.
+func (s *Server) live(ctx context.Context) error {
 	interrupts := make(chan os.Signal, 2)
 	signal.Notify(interrupts, os.Interrupt)
 	if os.Getpid() == 1 {
-		// The kernel drops signals to process 1 that nobody handles, as the
-		// backend finds out; the Go runtime would exit instead.
+		// The kernel drops signals to process 1 that nobody handles, as users of
+		// the backend find out; the Go runtime would exit instead.
 		signal.Ignore(syscall.SIGTERM, syscall.SIGHUP)
 	}
-	death, err := s.Run(command.Context(), interrupts)
+	death, err := s.Run(ctx, interrupts)
 	switch {
 	case err != nil || death == nil:
 		return err
@@ -63,38 +103,6 @@ func serve(command *cobra.Command, options Options) error {
 		return death.strike()
 	case death.Exit == 0:
 		return nil
-	default:
-		return exit.With(death.Exit, fmt.Errorf("a fault asked for exit status %d", death.Exit))
 	}
-}
-
-type flags struct {
-	faults []string
-	text   Options
-	origin string
-	site   string
-}
-
-func (f *flags) register(command *cobra.Command) {
-	set := command.Flags()
-	set.StringVarP(&f.text.Interface, "interface", "i", "0.0.0.0", "IPv4 `ADDRESS` to bind both ports to")
-	set.IntVarP(&f.text.Port, "port", "p", 3210, "API port; 0 = any free one")
-	set.IntVar(&f.text.SitePort, "site-proxy-port", 3211, "port for HTTP actions; 0 = any free one")
-	set.StringVar(&f.text.InstanceName, "instance-name", "", "name of the instance")
-	set.StringVar(&f.text.InstanceSecret, "instance-secret", "", "secret of the instance, 64 hexadecimal digits")
-	set.StringVar(&f.text.Storage, "local-storage", "convex_local_storage", "folder for everything that is stored")
-	set.StringArrayVar(&f.faults, "fault", nil, "fault to inject, such as "+strings.ReplaceAll("stage=start_push,status=503,code=X,times=2", "`", ""))
-	command.MarkFlagsRequiredTogether("instance-name", "instance-secret")
-}
-
-func (f *flags) options(_ *cobra.Command, _ []string) (Options, error) {
-	options := f.text
-	for _, text := range f.faults {
-		fault, err := ParseFault(text)
-		if err != nil {
-			return Options{}, exit.With(exit.Usage, err)
-		}
-		options.Faults = append(options.Faults, fault)
-	}
-	return options, nil
+	return exit.With(death.Exit, fmt.Errorf("a fault asked for exit status %d", death.Exit))
 }

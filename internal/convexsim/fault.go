@@ -32,6 +32,8 @@ const (
 	StageDownload   = "storage_get"
 	StageHTTPAction = "http_action"
 	StageCallback   = "action_callback"
+
+	StageCanonicalURLs = "get_canonical_urls"
 )
 
 // Where a fault cuts the connection.

@@ -52,6 +52,7 @@ var stages = []string{
 	StageStart, StageRunning, StageAny, StageVersion, StageName, StageCheckKey, StageEnvList, StageEnvUpdate,
 	StageFunction, StageSync, StageHashes, StageEvalSchema, StageEvalPush, StageStartPush, StageWaitSchema,
 	StageFinishPush, StageReport, StageUpload, StageDownload, StageHTTPAction, StageCallback,
+	StageCanonicalURLs,
 }
 
 func (f Fault) validate() error {

@@ -51,3 +51,16 @@ func (s *Server) handleCheckAdminKey(w http.ResponseWriter, r *http.Request) err
 	writeJSON(w, http.StatusOK, map[string]bool{"success": true})
 	return nil
 }
+
+// handleCanonicalURLs is GET /api/v1/get_canonical_urls.
+func (s *Server) handleCanonicalURLs(w http.ResponseWriter, r *http.Request) error {
+	who, err := s.requestIdentity(r)
+	if err != nil {
+		return err
+	}
+	if err := s.mustBeAdmin(who, false); err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, map[string]string{"convexCloudUrl": s.origins().Cloud, "convexSiteUrl": s.origins().Site})
+	return nil
+}

@@ -60,7 +60,8 @@ func (l *requestLog) clear() {
 // recorder observes one request on its way through.
 type recorder struct {
 	http.ResponseWriter
-	entry Request
+	entry    Request
+	endpoint string // the path of the route
 }
 
 func newRecorder(w http.ResponseWriter, r *http.Request, port string) *recorder {

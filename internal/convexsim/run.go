@@ -25,8 +25,7 @@ func (s *Server) Run(ctx context.Context, interrupts <-chan os.Signal) (*Death, 
 	if err := s.listen(); err != nil {
 		return nil, err
 	}
-	s.log.Info("simulator is listening; it stores variables and pushes, and runs no functions",
-		"api", s.URL(), "site", s.SiteURL(), "control", s.URL()+controlPrefix)
+	s.log.Info("backend listening", "api", s.URL(), "site", s.SiteURL(), "control", s.URL()+controlPrefix)
 	serving, _ := errgroup.WithContext(ctx)
 	serving.Go(func() error { return ignoreClosed(s.api.Serve(s.apiListener)) })
 	serving.Go(func() error { return ignoreClosed(s.site.Serve(s.siteListener)) })
@@ -35,7 +34,6 @@ func (s *Server) Run(ctx context.Context, interrupts <-chan os.Signal) (*Death, 
 	death := s.wait(ctx, interrupts)
 	s.end()
 	closing := errors.Join(s.api.Close(), s.site.Close())
-	s.sockets.Wait()
 	return death, errors.Join(serving.Wait(), closing)
 }
 
@@ -75,11 +73,12 @@ func (s *Server) wait(ctx context.Context, interrupts <-chan os.Signal) *Death {
 	case <-ctx.Done():
 		return nil
 	case death := <-s.deaths:
-		s.log.Error("a fault ends the simulator", "death", death.String())
+		s.logDeath(death)
 		return &death
 	case <-interrupts:
 	}
-	s.log.Info("interrupted: running requests may finish, new ones are not taken")
+	s.log.Info("Received Ctrl-C signal!")
+	s.log.Info("Shutdown initiated, draining existing requests...")
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)
@@ -88,13 +87,23 @@ func (s *Server) wait(ctx context.Context, interrupts <-chan os.Signal) *Death {
 	select {
 	case <-ctx.Done():
 	case <-drained:
-		s.log.Info("all requests are finished")
+		s.log.Info("Server successfully shut down.")
 	case death := <-s.deaths:
 		return &death
 	case <-interrupts:
-		s.log.Warn("interrupted again: running requests are dropped")
+		s.log.Warn("Forcibly shutting down!")
 	}
 	return nil
+}
+
+// logDeath writes what the backend's log has before such an end. A lost database
+// lease ends it with status 0.
+func (s *Server) logDeath(death Death) {
+	s.log.Error("a fault ends the simulator", "death", death.String())
+	if death.Signal == 0 && death.Exit == 0 {
+		s.log.Info("Received a fatal error. Shutting down immediately")
+		s.log.Info("Cool down expired. Shutting down")
+	}
 }
 
 func (s *Server) drain(ctx context.Context) {

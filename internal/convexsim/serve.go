@@ -17,7 +17,7 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	rec := newRecorder(w, r, "api")
 	defer s.record(rec)
 	rt, r, allowed := find(s.routes, r)
-	rec.entry.Stage = rt.stage
+	rec.entry.Stage, rec.endpoint = rt.stage, rt.path
 	if rt.path == "/version" || rt.path == "/metrics" {
 		// These two are outside of the layers.
 		s.answer(rec, rec, r, rt)
@@ -58,6 +58,7 @@ func (s *Server) limited(limit permits, w http.ResponseWriter, r *http.Request, 
 func (s *Server) record(rec *recorder) {
 	entry := rec.finish()
 	s.requests.add(entry)
+	s.metrics.observe(rec.endpoint, entry.Method, entry.Status, entry.Client, entry.Duration)
 	s.log.Debug("request", "port", entry.Port, "method", entry.Method, "path", entry.Path,
 		"status", entry.Status, "bytes", entry.Bytes, "duration", entry.Duration)
 }

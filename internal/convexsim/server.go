@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-	"sync"
 
 	"github.com/tale-project/tale-runtime/internal/adminkey"
 )
@@ -20,7 +19,7 @@ type Server struct {
 	adminKey    string
 	log         *slog.Logger
 	store       *store
-	files       *fileStore
+	metrics     *requestMetrics
 	faults      *faultSet
 	requests    *requestLog
 	apiPermits  permits
@@ -32,7 +31,6 @@ type Server struct {
 	ready    chan struct{} // closed when the ports are open
 	deaths   chan Death
 	finished chan struct{} // closed when Run returned
-	sockets  sync.WaitGroup
 
 	api, site                 *http.Server
 	apiListener, siteListener net.Listener
@@ -55,7 +53,7 @@ func New(options Options) (*Server, error) {
 	}
 	life, end := context.WithCancel(context.Background())
 	s := &Server{
-		options: options, adminKey: key, log: options.Log, store: stored, files: &fileStore{folder: options.Storage},
+		options: options, adminKey: key, log: options.Log, store: stored, metrics: &requestMetrics{},
 		faults: &faultSet{}, requests: &requestLog{},
 		apiPermits: make(permits, apiConcurrency), sitePermits: make(permits, siteConcurrency),
 		life: life, end: end, ready: make(chan struct{}), deaths: make(chan Death, 1), finished: make(chan struct{}),

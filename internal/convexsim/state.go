@@ -1,6 +1,7 @@
 package convexsim
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 )
@@ -21,9 +22,8 @@ type State struct {
 	Packages []Package `json:"packages,omitempty"`
 	// Pushes counts the pushes that were finished.
 	Pushes int `json:"pushes"`
-	// NodeVersion and UDFServerVersion are those of the latest finished push.
-	NodeVersion      string `json:"nodeVersion,omitempty"`
-	UDFServerVersion string `json:"udfServerVersion,omitempty"`
+	// NodeVersion is the Node.js version that the latest finished push asked for.
+	NodeVersion string `json:"nodeVersion,omitempty"`
 	// Auth are the providers of the active auth.config.
 	Auth []AuthProvider `json:"auth,omitempty"`
 	// Files are the uploads, by storage id.
@@ -34,7 +34,8 @@ type State struct {
 
 // Definition is the code of the app or of one component definition.
 type Definition struct {
-	Modules map[string]Module `json:"modules"`
+	Modules          map[string]Module `json:"modules"`
+	UDFServerVersion string            `json:"udfServerVersion,omitempty"`
 }
 
 // Module is a pushed module. Its source is not kept.
@@ -42,8 +43,8 @@ type Module struct {
 	Environment string `json:"environment"` // "isolate" or "node"
 	SHA256      string `json:"sha256"`      // over source, then source map
 	Bytes       int    `json:"bytes"`       // of both together
-	// Functions are the exported functions, as far as the text tells.
-	Functions []Function `json:"functions,omitempty"`
+	// Exports are the names it exports, functions among them.
+	Exports []string `json:"exports,omitempty"`
 	// Variables are the environment variables that an auth.config reads.
 	Variables []string `json:"variables,omitempty"`
 	// Providers are those of an auth.config, unevaluated.
@@ -54,15 +55,8 @@ type Module struct {
 type Component struct {
 	ID         string `json:"id"`
 	Definition string `json:"definition"`
-}
-
-// Package is the code of one definition as a start_push uploaded it.
-type Package struct {
-	Key     string            `json:"key"`
-	Modules map[string]Module `json:"modules"`
-	// NodeVersion and UDFServerVersion are those of its push.
-	NodeVersion      string `json:"nodeVersion,omitempty"`
-	UDFServerVersion string `json:"udfServerVersion,omitempty"`
+	// Unmounted is set when the app stopped using it; its data would stay.
+	Unmounted bool `json:"unmounted,omitempty"`
 }
 
 // File is an upload to file storage; its content is a file beside the state.
@@ -70,6 +64,12 @@ type File struct {
 	ContentType string `json:"contentType,omitempty"`
 	Bytes       int64  `json:"bytes"`
 	SHA256      string `json:"sha256"` // base64
+}
+
+// newID returns an id that was not given before.
+func (s *State) newID(kind string) string {
+	s.NextID++
+	return fmt.Sprintf("%s%08d", kind, s.NextID)
 }
 
 // clone copies everything that a handler may change.

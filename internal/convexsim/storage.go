@@ -1,4 +1,92 @@
 package convexsim
 
-// fileStore keeps uploads as files.
-type fileStore struct{ folder string }
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// filesFolder is where uploads are, in the storage folder, each under its id.
+const filesFolder = "files"
+
+// handleUpload is POST /api/storage/upload?token=…. Any token is good here; the
+// backend's are encrypted by functions.
+func (s *Server) handleUpload(w http.ResponseWriter, r *http.Request) error {
+	if !r.URL.Query().Has("token") {
+		return badRequest("BadQueryArgs", "Failed to deserialize query string: missing field `token`")
+	}
+	id := uuid.NewString()
+	file, err := s.receive(id, r.Body)
+	if err != nil {
+		return err
+	}
+	file.ContentType = r.Header.Get("Content-Type")
+	err = s.store.update(func(state *State) error {
+		if state.Files == nil {
+			state.Files = map[string]File{}
+		}
+		state.Files[id] = file
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, map[string]string{"storageId": id})
+	return nil
+}
+
+// receive streams an upload to its file.
+func (s *Server) receive(id string, body io.Reader) (stored File, err error) {
+	folder := filepath.Join(s.options.Storage, filesFolder)
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return File{}, fmt.Errorf("cannot store an upload: %w", err)
+	}
+	file, err := os.Create(filepath.Join(folder, id))
+	if err != nil {
+		return File{}, fmt.Errorf("cannot store an upload: %w", err)
+	}
+	sum := sha256.New()
+	size, err := io.Copy(io.MultiWriter(file, sum), body)
+	if err := errors.Join(err, file.Close()); err != nil {
+		_ = os.Remove(file.Name())
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return File{}, timedOut()
+		}
+		return File{}, fmt.Errorf("cannot store an upload: %w", err)
+	}
+	return File{Bytes: size, SHA256: base64.StdEncoding.EncodeToString(sum.Sum(nil))}, nil
+}
+
+// handleDownload is GET /api/storage/{id}; it serves single ranges.
+func (s *Server) handleDownload(w http.ResponseWriter, r *http.Request) error {
+	id := pathVariable(r)
+	if uuid.Validate(id) != nil {
+		return badRequest("InvalidStoragePath", "Invalid storage path: %q. Please use `storage.getUrl(storageId: Id<\"_storage\">)` to generate a valid URL to retrieve files.", id)
+	}
+	stored, ok := s.store.view().Files[id]
+	if !ok {
+		return &failure{status: http.StatusNotFound, code: "FileNotFound", message: fmt.Sprintf("File %s not found", id)}
+	}
+	file, err := os.Open(filepath.Join(s.options.Storage, filesFolder, id))
+	if err != nil {
+		return fmt.Errorf("cannot read an upload: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	header := w.Header()
+	header["Content-Type"] = nil // not guessed
+	if stored.ContentType != "" {
+		header.Set("Content-Type", stored.ContentType)
+	}
+	header.Set("Digest", "sha-256="+stored.SHA256)
+	header.Set("Cache-Control", "private, max-age=2592000")
+	http.ServeContent(w, r, "", time.Time{}, file)
+	return nil
+}

@@ -1,0 +1,135 @@
+package convexsim
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+)
+
+const (
+	maxPathComponent = 64
+	maxUserModules   = 4096 // knob MAX_USER_MODULES, without _deps
+	httpModule       = "http.js"
+)
+
+// moduleJSON is a module of a push request.
+type moduleJSON struct {
+	Path        string  `json:"path"`
+	Source      *string `json:"source"`
+	SourceMap   *string `json:"sourceMap"`
+	Environment *string `json:"environment"`
+}
+
+// pushedModule is a module of a push with what its text told.
+type pushedModule struct {
+	Path string
+	Module
+	source string // kept for definitions and schemas only
+}
+
+// moduleHash is a module that the client has not sent because the server should
+// have it.
+type moduleHash struct {
+	Path        string  `json:"path"`
+	Environment *string `json:"environment"`
+	SHA256      string  `json:"sha256"`
+}
+
+// digest hashes a module and reads what is needed from its text.
+func (m moduleJSON) digest() pushedModule {
+	sum := sha256.New()
+	sum.Write([]byte(*m.Source))
+	size := len(*m.Source)
+	if m.SourceMap != nil {
+		sum.Write([]byte(*m.SourceMap))
+		size += len(*m.SourceMap)
+	}
+	pushed := pushedModule{Path: m.Path, Module: Module{
+		Environment: environmentOf(m.Environment, m.Path),
+		SHA256:      hex.EncodeToString(sum.Sum(nil)),
+		Bytes:       size,
+		Exports:     exportedNames(*m.Source),
+	}}
+	if canonical(m.Path) == authModule {
+		pushed.Variables = environmentReads(*m.Source)
+		pushed.Providers = authProviders(*m.Source)
+	}
+	return pushed
+}
+
+// environmentOf is the environment of a module that may not name it: very old
+// clients put node modules into a folder.
+func environmentOf(environment *string, modulePath string) string {
+	switch {
+	case environment != nil:
+		return *environment
+	case strings.HasPrefix(modulePath, "actions/"):
+		return "node"
+	default:
+		return "isolate"
+	}
+}
+
+// canonical is the path a module is stored under.
+func canonical(modulePath string) string {
+	if path.Ext(modulePath) == "" {
+		return modulePath + ".js"
+	}
+	return modulePath
+}
+
+func isDependency(modulePath string) bool {
+	return strings.HasPrefix(modulePath, "_deps/") || strings.HasPrefix(modulePath, "actions/_deps/")
+}
+
+// check applies the rules for paths and environments.
+func (m pushedModule) check() error {
+	if err := checkModulePath(m.Path); err != nil {
+		return fmt.Errorf("%s is not a valid path to a Convex module. %w", m.Path, err)
+	}
+	return checkEnvironment(m.Environment)
+}
+
+func checkEnvironment(environment string) error {
+	if environment != "isolate" && environment != "node" && environment != "invalid" {
+		return fmt.Errorf("Invalid environment %s", environment) //nolint:staticcheck // sent as it is
+	}
+	return nil
+}
+
+func checkModulePath(modulePath string) error {
+	if ext := path.Ext(modulePath); ext != "" && ext != ".js" {
+		return fmt.Errorf("Module path (%s) has an extension that isn't 'js'.", modulePath) //nolint:staticcheck,revive // sent as it is
+	}
+	if strings.HasPrefix(modulePath, "/") {
+		return fmt.Errorf("Module paths must be relative (%s is absolute).", modulePath) //nolint:staticcheck,revive // sent as it is
+	}
+	for component := range strings.SplitSeq(canonical(modulePath), "/") {
+		if err := checkPathComponent(component); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkPathComponent(component string) error {
+	letters := 0
+	for _, r := range component {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
+			letters++
+		case r != '_' && r != '.':
+			return fmt.Errorf("Path component %s can only contain alphanumeric characters, underscores, or periods.", component) //nolint:staticcheck,revive // sent as it is
+		}
+	}
+	switch {
+	case letters == 0:
+		return fmt.Errorf("Path component %s must have at least one alphanumeric character.", component) //nolint:staticcheck,revive // sent as it is
+	case len(component) > maxPathComponent:
+		return errors.New("Path component is too long") //nolint:staticcheck // sent as it is
+	}
+	return nil
+}

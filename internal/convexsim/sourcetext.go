@@ -1,0 +1,167 @@
+package convexsim
+
+import (
+	"iter"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// The functions here read bundled JavaScript as text. They understand what the
+// bundler of the convex command line client writes and are tolerant of the rest:
+// what they cannot read does not exist.
+
+var (
+	exportList = regexp.MustCompile(`(?s)export\s*\{([^}]*)\}`)
+	stringArg  = regexp.MustCompile(`^\s*["']([^"']+)["']`)
+)
+
+// exportedNames lists what a module exports, from its export statement.
+func exportedNames(source string) []string {
+	// The bundler writes it at the end; a long module is not searched in full.
+	const tail = 64 << 10
+	if len(source) > tail {
+		source = source[len(source)-tail:]
+	}
+	var names []string
+	for _, list := range exportList.FindAllStringSubmatch(source, -1) {
+		for entry := range strings.SplitSeq(list[1], ",") {
+			words := strings.Fields(entry)
+			if len(words) > 0 {
+				names = append(names, words[len(words)-1])
+			}
+		}
+	}
+	return names
+}
+
+// localNames returns the names under which a bundle calls a library function.
+// The library is minified, and its functions are given their names back by a
+// call that has both: n(O, "defineTable").
+func localNames(source, name string) []string {
+	names := []string{name}
+	for at := range occurrences(source, `"`+name+`"`) {
+		before := strings.TrimRight(source[:at], " \t\n")
+		if before, ok := strings.CutSuffix(before, ","); ok {
+			if local := trailingIdentifier(before); local != "" {
+				names = append(names, local)
+			}
+		}
+	}
+	return names
+}
+
+// callsOf finds the calls of any of the names, but not a function's own
+// definition. Each is the offset of the name and that of the parenthesis.
+func callsOf(source string, names []string) [][2]int {
+	var calls [][2]int
+	for _, name := range names {
+		for at := range occurrences(source, name+"(") {
+			before := source[:at]
+			if trailingIdentifier(before) != "" || strings.HasSuffix(before, ".") ||
+				strings.HasSuffix(strings.TrimRight(before, " \t\n"), "function") {
+				continue
+			}
+			calls = append(calls, [2]int{at, at + len(name)})
+		}
+	}
+	slices.SortFunc(calls, func(a, b [2]int) int { return a[0] - b[0] })
+	return calls
+}
+
+// occurrences yields the offsets of a word in a text.
+func occurrences(source, word string) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for from := 0; ; {
+			at := strings.Index(source[from:], word)
+			if at < 0 || !yield(from+at) {
+				return
+			}
+			from += at + len(word)
+		}
+	}
+}
+
+// trailingIdentifier is the identifier that a text ends with, if it does.
+func trailingIdentifier(text string) string {
+	start := len(text)
+	for start > 0 && isIdentifierByte(text[start-1]) {
+		start--
+	}
+	return text[start:]
+}
+
+func isIdentifierByte(b byte) bool {
+	return b == '_' || b == '$' || '0' <= b && b <= '9' || 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z'
+}
+
+// closing returns the offset after the bracket that closes the one at open, or -1.
+func closing(source string, open int) int {
+	depth := 0
+	for i := open; i < len(source); i++ {
+		switch source[i] {
+		case '(', '[', '{':
+			depth++
+		case ')', ']', '}':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		case '"', '\'', '`':
+			if i = endOfString(source, i); i < 0 {
+				return -1
+			}
+		case '/':
+			i = endOfComment(source, i)
+		}
+	}
+	return -1
+}
+
+// endOfString returns the offset of the quote that ends the string at start.
+func endOfString(source string, start int) int {
+	for i := start + 1; i < len(source); i++ {
+		switch source[i] {
+		case '\\':
+			i++
+		case source[start]:
+			return i
+		}
+	}
+	return -1
+}
+
+// endOfComment returns the offset of the last byte of the comment at start, or
+// start when there is none.
+func endOfComment(source string, start int) int {
+	rest := source[start:]
+	switch {
+	case strings.HasPrefix(rest, "//"):
+		if end := strings.IndexByte(rest, '\n'); end >= 0 {
+			return start + end
+		}
+		return len(source) - 1
+	case strings.HasPrefix(rest, "/*"):
+		if end := strings.Index(rest, "*/"); end >= 0 {
+			return start + end + 1
+		}
+		return len(source) - 1
+	}
+	return start
+}
+
+// skipBlank returns the offset of the first byte from at on that is neither
+// white space nor comment.
+func skipBlank(source string, at int) int {
+	for at < len(source) {
+		if strings.IndexByte(" \t\r\n", source[at]) >= 0 {
+			at++
+			continue
+		}
+		end := endOfComment(source, at)
+		if end == at {
+			break
+		}
+		at = end + 1
+	}
+	return at
+}
