@@ -3,7 +3,8 @@
 	const first = 2000, most = 15000, growth = 1.5, patience = 10000;
 	const away = new Set([502, 503, 504]);
 	const root = document.documentElement;
-	const status = document.getElementById("status");
+	const countdown = document.getElementById("countdown");
+	const news = document.getElementById("news"); // read aloud, unlike the countdown
 	const again = document.getElementById("again");
 	const resend = root.dataset.method !== "GET";
 	let delay = first, due = 0, busy = false, ticker;
@@ -29,18 +30,15 @@
 	const back = () => {
 		clearInterval(ticker);
 		root.classList.add("back");
-		if (resend) {
-			status.textContent = "The site is back.";
-			return;
-		}
-		status.textContent = "The site is back. Loading…";
-		location.reload();
+		countdown.textContent = "";
+		news.textContent = resend ? "The site is back." : "The site is back. Loading…";
+		if (!resend) location.reload();
 	};
 
 	const check = async () => {
 		if (busy) return;
 		busy = true;
-		status.textContent = "Checking…";
+		countdown.textContent = "Checking…";
 		if (await answered()) return back();
 		busy = false;
 		due = Date.now() + delay * (0.8 + 0.4 * Math.random());
@@ -52,7 +50,7 @@
 		if (busy || document.hidden) return;
 		const left = Math.ceil((due - Date.now()) / 1000);
 		if (left <= 0) return void check();
-		status.textContent = `Checking again in ${left} second${left === 1 ? "" : "s"}`;
+		countdown.textContent = `Checking again in ${left} second${left === 1 ? "" : "s"}`;
 	};
 
 	const soon = () => {
