@@ -108,23 +108,18 @@ type backendProbe struct {
 	name    string
 }
 
-// Ready returns nil when the backend answers /version and says our instance's
+// Ready returns the backend's version when it answers and says our instance's
 // name.
-func (p backendProbe) Ready(ctx context.Context) error {
-	if _, err := p.Version(ctx); err != nil {
-		return err
+func (p backendProbe) Ready(ctx context.Context) (version string, err error) {
+	if version, err = p.prober.Get(ctx, p.network.backendURL()+"/version"); err != nil {
+		return "", err
 	}
 	name, err := p.prober.Get(ctx, p.network.backendURL()+"/instance_name")
 	if err != nil {
-		return err
+		return "", err
 	}
 	if name != p.name {
-		return fmt.Errorf("port %d is answered by the instance %q and not by %q: another backend listens there", p.network.BackendPort, name, p.name)
+		return "", fmt.Errorf("port %d is answered by the instance %q and not by %q: another backend listens there", p.network.BackendPort, name, p.name)
 	}
-	return nil
-}
-
-// Version is what the backend says at /version.
-func (p backendProbe) Version(ctx context.Context) (string, error) {
-	return p.prober.Get(ctx, p.network.backendURL()+"/version")
+	return version, nil
 }

@@ -126,13 +126,17 @@ func seenPanic(e evidence) string {
 	return ""
 }
 
+// matchedBytes is how much of a line is looked at: what went wrong is said at
+// its beginning, and the rest may be somebody's data.
+const matchedBytes = 512
+
 // inLog looks for the newest line that matches.
 func inLog(pattern string) func(evidence) string {
 	matcher := regexp.MustCompile(pattern)
 	return func(e evidence) string {
 		for i := len(e.lines) - 1; i >= 0; i-- {
-			if matcher.MatchString(e.lines[i]) {
-				return strings.TrimSpace(e.lines[i])
+			if line := e.lines[i]; matcher.MatchString(line[:min(len(line), matchedBytes)]) {
+				return strings.TrimSpace(line)
 			}
 		}
 		return ""

@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/tale-project/tale-runtime/internal/atomicfile"
 )
 
@@ -64,20 +62,7 @@ func seed(ctx context.Context, log *slog.Logger, settings Seed, dataDir string) 
 	if !found {
 		return SeedResult{Skipped: "there is no built-in configuration in " + settings.BuiltinDir}, nil
 	}
-	return s.result, s.finish(marker)
-}
-
-// finish marks the version as seeded once the files are on the disk.
-func (s *seeder) finish(marker string) error {
-	folder, err := os.Open(s.dataDir)
-	if err != nil {
-		return fmt.Errorf("cannot finish seeding: %w", err)
-	}
-	err = errors.Join(unix.Syncfs(int(folder.Fd())), folder.Close())
-	if err != nil {
-		return fmt.Errorf("cannot finish seeding: %w", err)
-	}
-	return atomicfile.Write(marker, nil, 0o644)
+	return s.result, atomicfile.Write(marker, nil, 0o644)
 }
 
 func (s *seeder) source(kind seedKind) string {

@@ -1,6 +1,7 @@
 package convex
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -87,7 +88,20 @@ func putFile(source, target string, _ bool) error {
 	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
 		return err
 	}
-	return atomicfile.Write(target, data, 0o644)
+	if err := atomicfile.Write(target, data, 0o644); err != nil {
+		return err
+	}
+	return syncFile(target)
+}
+
+// syncFile waits until a file is on the disk. The marker of a version must not
+// survive a power cut that the files before it do not.
+func syncFile(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Sync(), file.Close())
 }
 
 // putFolder copies a folder as a whole: under another name first, so that a

@@ -1,0 +1,263 @@
+package convex
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"log/slog"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/supervise"
+)
+
+const (
+	backendLogLimit = 50 * mebibyte
+	backendLogKeep  = 10 * mebibyte
+)
+
+// backendWatch follows the backend through its lives: it keeps its output,
+// bounds its start, keeps readiness in step with it and reads its crashes.
+type backendWatch struct {
+	boot   *Boot
+	probe  backendProbe
+	oom    oomCounter
+	secret *strings.Replacer
+	tail   logTail
+	file   *boundedLog // nil when it cannot be written
+	output *slog.Logger
+
+	mu       sync.Mutex
+	stop     context.CancelCauseFunc // of this generation
+	began    time.Time               // of this process
+	oomKills int                     // when it began
+	answered bool                    // this process did
+	deadline *time.Timer             // for its first answer
+	lastErr  error                   // of the probe
+	version  string                  // as it says
+	crash    *Crash                  // the newest of this boot
+	broken   bool                    // writing the file has failed
+	finish   func(string, error)     // ends the stage in the report
+}
+
+func newBackendWatch(b *Boot) *backendWatch {
+	return &backendWatch{
+		boot:   b,
+		probe:  backendProbe{prober: health.NewProber(), network: b.settings.Network, name: b.settings.Instance.Name},
+		oom:    newOOMCounter(),
+		secret: secretMask(b.settings),
+		output: b.log.With(logging.ChildKey, backendName),
+		finish: func(string, error) {},
+	}
+}
+
+// openLog opens backend.log. Without it the backend runs all the same.
+func (w *backendWatch) openLog() {
+	path := filepath.Join(w.boot.settings.Folders.BackendDir(), "backend.log")
+	file, err := openBoundedLog(path, backendLogLimit, backendLogKeep)
+	if err != nil {
+		w.boot.log.Warn("the backend's output is not kept in the volume", logging.Err(err))
+	}
+	w.file = file
+}
+
+func (w *backendWatch) close() {
+	if w.file == nil {
+		return
+	}
+	if err := w.file.Close(); err != nil {
+		w.boot.log.Warn("the end of backend.log may be missing", logging.Err(err))
+	}
+}
+
+// service describes the backend for the supervisor.
+func (w *backendWatch) service(trust map[string]string, stop context.CancelCauseFunc) (supervise.Service, error) {
+	s := w.boot.settings
+	argv, err := backendArgv(s)
+	if err != nil {
+		return supervise.Service{}, err
+	}
+	w.mu.Lock()
+	w.stop = stop
+	w.mu.Unlock()
+	return supervise.Service{
+		Process: supervise.Process{
+			Name: backendName,
+			Argv: argv,
+			Env:  backendEnviron(w.boot.environ, s, trust).List(),
+			Stop: backendStop(s.Backend),
+			Line: w.line,
+		},
+		Restart:  supervise.RestartPolicy{Budget: s.Backend.RestartBudget},
+		Critical: true,
+		Ready:    w.ready,
+		OnState:  w.observe,
+		OnExit:   w.exited,
+	}, nil
+}
+
+// line keeps and relays one line of the backend.
+func (w *backendWatch) line(_ supervise.Stream, line []byte) {
+	text := string(line)
+	if masked := w.secret.Replace(text); masked != text {
+		text, line = masked, []byte(masked)
+	}
+	w.tail.Add(line)
+	w.output.LogAttrs(context.Background(), slog.LevelInfo, text)
+	if w.file == nil {
+		return
+	}
+	err := w.file.WriteLine(line)
+	if err != nil && !w.broken {
+		w.boot.log.Warn("backend.log is incomplete", logging.Err(err))
+	}
+	w.broken = err != nil
+}
+
+// ready is the probe of the supervisor.
+func (w *backendWatch) ready(ctx context.Context) error {
+	version, err := w.probe.Ready(ctx)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lastErr = err
+	if err == nil {
+		w.version = version
+	}
+	return err
+}
+
+// observe gets every change of the backend's state, in order.
+func (w *backendWatch) observe(state supervise.State) {
+	switch state {
+	case supervise.StateStarting:
+		w.begin()
+		w.boot.notReady("the backend is starting")
+	case supervise.StateReady:
+		w.answers()
+	case supervise.StateRunning:
+		w.boot.notReady("the backend does not answer")
+	case supervise.StateStopping:
+		w.endDeadline()
+		w.boot.notReady("the backend is stopping")
+	case supervise.StateBackoff:
+		w.boot.notReady("the backend ended and will be started again")
+	default:
+		w.endDeadline()
+		w.boot.notReady("the backend has " + state.String())
+	}
+}
+
+// begin opens a new life of the backend.
+func (w *backendWatch) begin() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.tail.Reset()
+	w.began, w.answered, w.lastErr = time.Now(), false, nil
+	w.oomKills, _ = w.oom.Count()
+	w.finish = w.boot.report.Begin(stageBackend)
+	w.boot.report.Attempt(stageBackend)
+	w.deadline = time.AfterFunc(w.boot.settings.Backend.WaitTimeout, w.tooLate)
+}
+
+func (w *backendWatch) endDeadline() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.deadline != nil {
+		w.deadline.Stop()
+	}
+}
+
+// answers handles a backend that has become ready.
+func (w *backendWatch) answers() {
+	w.endDeadline()
+	w.mu.Lock()
+	first, version, stop, took := !w.answered, w.version, w.stop, time.Since(w.began)
+	w.answered = true
+	w.mu.Unlock()
+	if first {
+		w.finish("answers, version "+version, nil)
+		w.boot.metrics.stageTook(stageBackend, took)
+		if older := w.boot.guard.olderBackend(version); older != "" && !w.boot.settings.Guards.Downgrade {
+			stop(&bootError{exit.Config, "this volume must not be used like this: " + older, "a downgrade", "run the newer version, or set CONVEX_ALLOW_DOWNGRADE=true if that is meant"})
+			return
+		}
+		w.boot.recordVolume(version)
+	}
+	w.boot.becomeReady()
+}
+
+// tooLate ends a boot whose backend lives but does not answer.
+func (w *backendWatch) tooLate() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	limit := w.boot.settings.Backend.WaitTimeout
+	err := &bootError{
+		code:    exit.Unavailable,
+		message: fmt.Sprintf("cannot use the backend: it did not answer at %s within %s; the last try said: %s", w.boot.settings.Network.backendURL(), limit, health.Reason(w.lastErr)),
+		cause:   w.whyLate(),
+		fix:     fmt.Sprintf("raise CONVEX_WAIT_TIMEOUT (now %s) if it only needs longer", limit),
+	}
+	w.finish("", err)
+	w.stop(err)
+}
+
+// whyLate reads from the last lines what the backend is busy with.
+func (w *backendWatch) whyLate() string {
+	lines := w.tail.Lines()
+	for i := len(lines) - 1; i >= 0; i-- {
+		if strings.Contains(lines[i], "attempting to acquire lease") {
+			return "the backend waits for the lease on its database; a process that died may still hold a lock on the table leases: look at Postgres' pg_stat_activity"
+		}
+	}
+	if len(lines) == 0 {
+		return "the backend has printed nothing"
+	}
+	return "the last thing the backend printed: " + lines[len(lines)-1]
+}
+
+// exited reads the end of a backend that nobody stopped.
+func (w *backendWatch) exited(status supervise.Status) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	kills, _ := w.oom.Count()
+	crash := readCrash(time.Now(), time.Since(w.began), evidence{
+		ended: status.String(), signal: status.Signal(), code: status.ExitCode(),
+		oomKills: kills - w.oomKills, lines: w.tail.Lines(),
+	})
+	w.crash = &crash
+	w.finish("", fmt.Errorf("%s", crash.Cause))
+	w.boot.metrics.crashes.Inc()
+	w.boot.log.Error("the backend crashed", "end", crash.Ended, "uptime", crash.Uptime, "cause", crash.Cause, "evidence", crash.Evidence, "fix", crash.Fix)
+	if err := appendCrash(w.boot.settings.Folders.crashLogPath(), crash); err != nil {
+		w.boot.log.Warn("the crash is not in crash.log", logging.Err(err))
+	}
+	w.boot.sweepTemp()
+}
+
+func (w *backendWatch) lastCrash() *Crash {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.crash
+}
+
+// secretMask takes the secrets on the backend's command line out of what it
+// prints.
+func secretMask(s *Settings) *strings.Replacer {
+	pairs := []string{s.Instance.Secret.Reveal(), "[INSTANCE_SECRET]"}
+	if server, err := s.Database.server(); err == nil && s.Database.Storage == StoragePostgres {
+		password, _ := server.url.User.Password()
+		pairs = append(pairs, server.url.String(), "[POSTGRES_URL]", password, "[DB_PASSWORD]")
+	}
+	var usable []string
+	for i := 0; i < len(pairs); i += 2 {
+		if len(pairs[i]) >= 6 { // shorter ones are in every second word
+			usable = append(usable, pairs[i], pairs[i+1])
+		}
+	}
+	return strings.NewReplacer(usable...)
+}

@@ -1,0 +1,76 @@
+package convex
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+const (
+	crashLogLimit = mebibyte
+	crashLogKeep  = mebibyte / 4
+)
+
+func (f Folders) crashLogPath() string { return filepath.Join(f.BackendDir(), "crash.log") }
+
+// Text is the crash as crash.log and the status command show it: one line at
+// the margin, everything else indented.
+func (c Crash) Text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s backend ended: %s, after %s\n", c.Time.Format(time.RFC3339), c.Ended, c.Uptime)
+	fmt.Fprintf(&b, "  cause     %s\n", c.Cause)
+	if c.Evidence != "" {
+		fmt.Fprintf(&b, "  evidence  %s\n", c.Evidence)
+	}
+	fmt.Fprintf(&b, "  fix       %s\n", c.Fix)
+	if len(c.Log) > 0 {
+		b.WriteString("  last lines\n")
+	}
+	for _, line := range c.Log {
+		fmt.Fprintf(&b, "    %s\n", line)
+	}
+	return b.String()
+}
+
+// appendCrash adds a crash to the log in the volume, which outlives the
+// container.
+func appendCrash(path string, crash Crash) error {
+	log, err := openBoundedLog(path, crashLogLimit, crashLogKeep)
+	if err != nil {
+		return err
+	}
+	if err := log.WriteLine([]byte(strings.TrimSuffix(crash.Text(), "\n"))); err != nil {
+		_ = log.Close()
+		return err
+	}
+	return log.Close()
+}
+
+// lastCrash returns the newest entry of the crash log, or "" when there is none.
+func lastCrash(path string) string {
+	file, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = file.Close() }()
+	info, err := file.Stat()
+	if err != nil {
+		return ""
+	}
+	const most = tailLines*tailLineMax + 64<<10 // one entry is never longer
+	start := max(0, info.Size()-most)
+	data, err := io.ReadAll(io.NewSectionReader(file, start, most))
+	if err != nil {
+		return ""
+	}
+	lines := strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
+	for i := len(lines) - 1; i >= 0; i-- {
+		if lines[i] != "" && lines[i][0] != ' ' {
+			return strings.Join(lines[i:], "\n")
+		}
+	}
+	return ""
+}

@@ -1,0 +1,50 @@
+package convex
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestCrashLogShowsTheNewestCrash(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "crash.log")
+	if got := lastCrash(path); got != "" {
+		t.Errorf("a crash before the first: %q", got)
+	}
+	for _, place := range []string{"a.rs:1:1", "b.rs:2:2"} {
+		crash := readCrash(time.Now(), time.Second, evidence{ended: "exit code 101", code: 101, lines: []string{"panicked at " + place, "", "at the margin"}})
+		if err := appendCrash(path, crash); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := lastCrash(path)
+	for _, want := range []string{"backend ended: exit code 101, after 1s", "cause     the backend panicked", "evidence  panicked at b.rs:2:2", "fix       ", "    at the margin"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is not in\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "a.rs") {
+		t.Errorf("an older crash is in\n%s", got)
+	}
+}
+
+func TestCrashLogIsBounded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "crash.log")
+	lines := make([]string, tailLines)
+	for i := range lines {
+		lines[i] = strings.Repeat("x", tailLineMax)
+	}
+	for range 12 {
+		crash := Crash{Time: time.Now(), Ended: "exit code 1", Log: lines}
+		if err := appendCrash(path, crash); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if size := len(content(t, path)); size > crashLogLimit {
+		t.Errorf("%d bytes", size)
+	}
+	if got := lastCrash(path); !strings.Contains(got, "backend ended") {
+		t.Errorf("got %.80q", got)
+	}
+}

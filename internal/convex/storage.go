@@ -1,0 +1,100 @@
+package convex
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/logging"
+)
+
+// prepareStorage makes sure that the backend can use its folder and its
+// database, and that both are the ones it used before.
+func (b *Boot) prepareStorage(ctx context.Context) (string, error) {
+	if err := b.prepareFolders(); err != nil {
+		return "", exit.With(exit.Config, err)
+	}
+	if err := b.checkVolume(); err != nil {
+		return "", err
+	}
+	b.sweepTemp()
+	b.backend.openLog()
+	if b.settings.Database.Storage == StorageSQLite {
+		return "the embedded SQLite file " + b.settings.Folders.sqlitePath() + ", as CONVEX_STORAGE=sqlite asks for", nil
+	}
+	server, err := b.settings.Database.server()
+	if err != nil {
+		return "", err
+	}
+	login := postgresLogin{server: server, database: databaseName(b.settings.Instance.Name), caFile: b.settings.Database.CAFile}
+	facts, err := waitForPostgres(ctx, b.log, login, b.settings.Backend.WaitTimeout, func(int) { b.report.Attempt(stageStorage) })
+	if err != nil {
+		return "", err
+	}
+	return facts.describe(login), nil
+}
+
+func (b *Boot) prepareFolders() error {
+	for _, folder := range []string{b.settings.Folders.RunDir, b.settings.Folders.DataDir, b.settings.Folders.BackendDir(), b.settings.tempDir()} {
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			return fmt.Errorf("cannot make a folder: %w", explainFolder(folder, err))
+		}
+		if err := checkWritable(folder); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkVolume refuses a start that would harm what the volume holds.
+func (b *Boot) checkVolume() error {
+	record, err := readRecord(b.settings.Folders.DataDir)
+	if err != nil {
+		return exit.With(exit.Config, err)
+	}
+	b.guard = volumeGuard{settings: b.settings, record: record}
+	refused, allowed := b.guard.Check()
+	for _, r := range allowed {
+		b.log.Warn("allowed by "+r.override, "although", r.what)
+	}
+	if len(refused) == 0 {
+		return nil
+	}
+	reasons := make([]string, 0, len(refused))
+	for _, r := range refused {
+		reasons = append(reasons, r.String())
+	}
+	return exit.With(exit.Config, errors.New("this volume must not be used like this: "+strings.Join(reasons, "; also, ")))
+}
+
+// recordVolume remembers who uses the volume, once that has worked.
+func (b *Boot) recordVolume(backendVersion string) {
+	record := b.guard.updated(backendVersion)
+	if record.sameAs(b.guard.record) {
+		return
+	}
+	record.Updated = time.Now().UTC().Truncate(time.Second)
+	if err := record.write(b.settings.Folders.DataDir); err != nil {
+		b.log.Warn("the next start cannot tell whether it fits this volume", logging.Err(err))
+		return
+	}
+	b.guard.record = record
+}
+
+// sweepTemp is only for the folder that is the backend's own.
+func (b *Boot) sweepTemp() {
+	if b.settings.Backend.TempDir != "" {
+		return
+	}
+	result, err := sweepTemp(b.settings.tempDir(), time.Now())
+	if err != nil {
+		b.log.Warn("temporary files stay", logging.Err(err))
+	}
+	if result.Removed > 0 {
+		b.log.Info("swept old temporary files", "removed", result.Removed, "kept", result.Kept)
+	}
+}
