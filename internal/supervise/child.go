@@ -28,8 +28,9 @@ type Child struct {
 	pid   int
 	began time.Time
 
-	ownGroup    bool // it leads a process group of its own
-	sparesGroup bool // what is left of the group when it ends is not killed
+	ownGroup    bool                // it leads a process group of its own
+	sparesGroup bool                // what is left of the group when it ends is not killed
+	stopped     chan syscall.Signal // nil: nobody asked
 
 	// Guarded by table.mu until leaderGone is closed.
 	stopping bool
@@ -55,6 +56,7 @@ type startOptions struct {
 	sparesGroup bool
 	inherit     bool // our own stdin, stdout and stderr
 	foreground  bool // make it the foreground group of the terminal at stdin
+	stops       bool // report when it is suspended
 }
 
 func start(log *slog.Logger, p Process, o startOptions) (*Child, error) {
@@ -70,6 +72,9 @@ func start(log *slog.Logger, p Process, o startOptions) (*Child, error) {
 		ownGroup: o.ownGroup, sparesGroup: o.sparesGroup,
 		leaderGone: make(chan struct{}), groupGone: make(chan struct{}),
 		givenUp: make(chan struct{}), done: make(chan struct{}),
+	}
+	if o.stops {
+		c.stopped = make(chan syscall.Signal, 1)
 	}
 	if err := c.launch(path, p, o); err != nil {
 		return nil, fmt.Errorf("cannot start %s: %w", p.Name, err)
@@ -188,4 +193,16 @@ func (c *Child) signalLocked(sig syscall.Signal) error {
 		return fmt.Errorf("cannot send %s to %s: %w", signalName(sig), c.name, err)
 	}
 	return nil
+}
+
+// reportSuspension passes on that the leader was suspended.
+func (c *Child) reportSuspension() {
+	sig := suspendedBy(c.pid)
+	if sig == 0 {
+		return
+	}
+	select {
+	case c.stopped <- sig:
+	default:
+	}
 }

@@ -3,8 +3,6 @@ package supervise
 import (
 	"log/slog"
 	"os"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
@@ -62,20 +60,6 @@ func (i *info) running() *Child {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.child
-}
-
-// residentBytes reads the second field of /proc/PID/statm; 0 when it is gone.
-func residentBytes(pid int) int64 {
-	statm, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
-	if err != nil {
-		return 0
-	}
-	fields := strings.Fields(string(statm))
-	if len(fields) < 2 {
-		return 0
-	}
-	pages, _ := strconv.ParseInt(fields[1], 10, 64)
-	return pages * int64(os.Getpagesize())
 }
 
 type runnerList struct {

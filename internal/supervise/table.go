@@ -24,7 +24,7 @@ type table struct {
 	groups  map[int]*Child // leader collected, group watched
 	foreign map[int]time.Time
 	starter *starter
-	wake    chan struct{}
+	died    chan os.Signal
 	// sharedGroup says that children live in our own process group, so that
 	// a stranger in it is an orphan.
 	sharedGroup bool
@@ -38,43 +38,40 @@ func newTable() *table {
 		groups:  map[int]*Child{},
 		foreign: map[int]time.Time{},
 		starter: newStarter(),
-		wake:    make(chan struct{}, 1),
+		died:    make(chan os.Signal, 1),
 	}
 	// Orphaned descendants come to us even when we are not PID 1, so that a
 	// group's end is an event. It cannot fail on a kernel that runs Go.
 	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+	t.listen()
 	go t.watch()
 	return t
 }
+
+func (t *table) listen() { signal.Notify(t.died, syscall.SIGCHLD) }
 
 // Adopt makes this process collect orphans from now on. Start does it too; a
 // process that may run for long before its first child calls it early.
 func Adopt() { processTable() }
 
 func (t *table) watch() {
-	died := make(chan os.Signal, 1)
-	signal.Notify(died, syscall.SIGCHLD)
 	for {
-		next := t.collect()
-		timer := time.NewTimer(next)
-		if next == 0 {
-			timer.Stop()
+		var again <-chan time.Time
+		if pause := t.collect(); pause > 0 {
+			again = time.After(pause)
 		}
 		select {
-		case <-died:
-		case <-t.wake:
-		case <-timer.C:
+		case <-t.died:
+		case <-again:
 		}
-		timer.Stop()
 	}
 }
 
-// recheck makes the watcher look again.
-func (t *table) recheck() {
-	select {
-	case t.wake <- struct{}{}:
-	default:
-	}
+// shareGroup says whether children from now on live in our own process group.
+func (t *table) shareGroup(shared bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.sharedGroup = shared
 }
 
 // start runs fork while no dead child can be collected, and registers c.
@@ -98,6 +95,8 @@ func (t *table) collect() time.Duration {
 	for pid, c := range t.leaders {
 		if dead(pid) {
 			t.take(c)
+		} else if c.stopped != nil {
+			c.reportSuspension()
 		}
 	}
 	again := t.collectOrphans()

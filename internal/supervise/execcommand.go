@@ -1,0 +1,185 @@
+package supervise
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// leftoverGrace is how long processes that outlive the command of ExecCommand
+// have to end after SIGTERM. What ignores it is ended by the kernel when we
+// are PID 1, and otherwise left alone.
+const leftoverGrace = time.Second
+
+// ExecOptions describe the command of ExecCommand.
+type ExecOptions struct {
+	Argv []string
+	Dir  string   // empty: ours
+	Env  []string // the complete environment, each "NAME=VALUE"
+	// Signals changes signals on their way to the command.
+	Signals SignalMap
+	// NoGroup runs the command in our own process group and sends signals to
+	// the command alone, not to its descendants.
+	NoGroup bool
+}
+
+// ExecCommand runs one command as a small init program does: it shares our
+// terminal and our input and output, gets every signal that we get, and its
+// exit code, or 128+n, is in the Status. Orphans are collected meanwhile. With
+// a group of its own the command has the terminal, and whatever outlives it
+// gets SIGTERM at the end. A command that cannot be started is an error with
+// code 126 or 127.
+//
+// The Go runtime sends SIGURG to itself; for exact forwarding ExecCommand
+// executes this program anew, once, with that switched off.
+func ExecCommand(log *slog.Logger, o ExecOptions) (Status, error) {
+	if err := reexecWithoutPreemption(); err != nil {
+		log.Debug("SIGURG will not be passed on", "error", err.Error())
+	}
+	o.Env = withoutReexecMark(o.Env)
+	e := &execution{log: log, options: o, received: make(chan os.Signal, 64), terminal: claimTerminal(!o.NoGroup)}
+	return e.run()
+}
+
+type execution struct {
+	log      *slog.Logger
+	options  ExecOptions
+	received chan os.Signal
+	terminal *terminal
+	child    *Child
+}
+
+func (e *execution) run() (Status, error) {
+	ignored := ignoredSignals()
+	signal.Notify(e.received, e.forwardable(func(sig syscall.Signal) bool { return !ignored[sig] })...)
+	defer signal.Stop(e.received)
+	processTable().shareGroup(e.options.NoGroup)
+	if err := e.start(); err != nil {
+		return Status{}, err
+	}
+	// Only now, so that the command inherits what was ignored for us.
+	signal.Notify(e.received, e.forwardable(func(sig syscall.Signal) bool { return ignored[sig] })...)
+	e.follow()
+	e.terminal.giveBack()
+	if !e.options.NoGroup && e.child.Signal(unix.SIGTERM) == nil {
+		e.child.awaitGroup(leftoverGrace)
+	}
+	return e.child.Status(), nil
+}
+
+func (e *execution) start() error {
+	o := e.options
+	name := "command"
+	if len(o.Argv) > 0 {
+		name = filepath.Base(o.Argv[0])
+	}
+	dir, err := leaveDir(o.Dir)
+	if err != nil {
+		return err
+	}
+	e.child, err = start(e.log, Process{Name: name, Argv: o.Argv, Dir: dir, Env: o.Env}, startOptions{
+		ownGroup: !o.NoGroup, sparesGroup: true, inherit: true, foreground: e.terminal.ours(), stops: true,
+	})
+	return err
+}
+
+// leaveDir goes to the root folder, so that we do not keep a file system busy
+// that somebody wants to unmount, and returns where the command should start.
+func leaveDir(dir string) (string, error) {
+	absolute, err := filepath.Abs(dir)
+	if err != nil {
+		return "", fmt.Errorf("cannot find the working directory: %w", err)
+	}
+	return absolute, os.Chdir("/")
+}
+
+func (e *execution) follow() {
+	for {
+		select {
+		case sig := <-e.received:
+			e.forward(sig.(syscall.Signal))
+		case sig := <-e.child.stopped:
+			e.suspended(sig)
+		case <-e.child.Exited():
+			return
+		}
+	}
+}
+
+func (e *execution) forward(received syscall.Signal) {
+	if received == unix.SIGCONT {
+		e.terminal.handOver(e.child.Pid())
+	}
+	if sig := e.options.Signals.target(received, !e.options.NoGroup); sig != 0 {
+		if err := e.child.Signal(sig); err != nil {
+			e.log.Debug("signal not passed on", "signal", signalName(sig), "error", err.Error())
+		}
+	}
+	if suspends(received) {
+		suspendSelf()
+	}
+}
+
+// suspended acts on a command that the terminal's suspend key has stopped: our
+// own shell must see us stop, and without a shell (PID 1) nobody else would
+// ever continue the command.
+func (e *execution) suspended(sig syscall.Signal) {
+	if !e.terminal.ours() || !suspends(sig) {
+		return
+	}
+	if os.Getpid() == 1 {
+		_ = e.child.Signal(unix.SIGCONT)
+		return
+	}
+	e.terminal.giveBack()
+	suspendSelf()
+}
+
+// suspendSelf stops all of this process until SIGCONT, which is passed on. It
+// has no effect on PID 1.
+func suspendSelf() { _ = unix.Kill(os.Getpid(), unix.SIGSTOP) }
+
+// forwardable lists the signals that can be caught and mean something to the
+// command, as far as they are wanted.
+func (e *execution) forwardable(want func(syscall.Signal) bool) []os.Signal {
+	var list []os.Signal
+	for sig := syscall.Signal(1); sig <= lastSignal; sig++ {
+		switch {
+		case sig == unix.SIGKILL, sig == unix.SIGSTOP, sig == unix.SIGCHLD:
+		case sig == unix.SIGURG && !preemptionOff():
+		case sig > unix.SIGSYS && sig < firstRealtime: // the C library's own
+		case want(sig):
+			list = append(list, sig)
+		}
+	}
+	return list
+}
+
+// firstRealtime is the first real-time signal that C libraries leave free.
+const firstRealtime = 35
+
+// ignoredSignals are those this process was started with ignored, as far as
+// the Go runtime has left them so. A shell starts background jobs that way.
+func ignoredSignals() map[syscall.Signal]bool {
+	mask, err := signalMask("/proc/self/status", "SigIgn:")
+	ignored := map[syscall.Signal]bool{}
+	for sig := syscall.Signal(1); err == nil && sig <= lastSignal; sig++ {
+		ignored[sig] = mask&(1<<(uint(sig)-1)) != 0
+	}
+	return ignored
+}
+
+func signalMask(path, field string) (mask uint64, err error) {
+	value, err := statusField(path, field)
+	if err != nil {
+		return 0, err
+	}
+	_, err = fmt.Sscanf(value, "%x", &mask)
+	return mask, err
+}

@@ -1,0 +1,59 @@
+package supervise
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+)
+
+// preemptionMark, at the front of GODEBUG, switches off the signal (SIGURG)
+// that the Go runtime sends itself. The second setting has no meaning to Go:
+// it tells our mark from a user's own setting.
+const preemptionMark = "asyncpreemptoff=1,exec=forward"
+
+func preemptionOff() bool { return strings.HasPrefix(os.Getenv("GODEBUG"), preemptionMark) }
+
+// reexecWithoutPreemption replaces this process by itself with preemption
+// signals off, unless that was done already. It returns only when there is
+// nothing to do or it failed.
+func reexecWithoutPreemption() error {
+	if preemptionOff() {
+		return nil
+	}
+	value := preemptionMark
+	if own := os.Getenv("GODEBUG"); own != "" {
+		value += "," + own
+	}
+	return reexec(append(os.Environ(), "GODEBUG="+value))
+}
+
+// withoutReexecMark is the environment as it was before.
+func withoutReexecMark(env []string) []string {
+	var clean []string
+	for _, pair := range env {
+		value, marked := strings.CutPrefix(pair, "GODEBUG="+preemptionMark)
+		switch own := strings.TrimPrefix(value, ","); {
+		case !marked:
+			clean = append(clean, pair)
+		case own != "":
+			clean = append(clean, "GODEBUG="+own)
+		}
+	}
+	return clean
+}
+
+// reexec replaces this process by the same program with the same arguments; it
+// keeps its pid. A signal meanwhile has its default effect, as it has in the
+// first moments of any program; nothing is running yet that it could harm.
+func reexec(env []string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("cannot find this program: %w", err)
+	}
+	signal.Reset()
+	err = syscall.Exec(self, os.Args, env)
+	processTable().listen()
+	return fmt.Errorf("cannot execute this program anew: %w", err)
+}
