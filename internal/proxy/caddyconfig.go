@@ -21,7 +21,9 @@ func Config(s *Settings) (*caddy.Config, error) {
 	apps := caddy.ModuleMap{"http": toJSON(b.httpApp())}
 	if s.TLSMode != TLSExternal {
 		apps["tls"] = toJSON(b.tlsApp())
-		apps["pki"] = toJSON(b.pkiApp())
+		if len(b.localNames()) > 0 {
+			apps["pki"] = toJSON(b.pkiApp())
+		}
 	}
 	persist := false
 	return &caddy.Config{

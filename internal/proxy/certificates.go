@@ -3,30 +3,25 @@ package proxy
 import (
 	"encoding/json"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddypki"
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
+
+	"github.com/tale-project/tale-runtime/internal/proxy/issuer"
 )
 
 // tlsApp says which certificates there are and who issues them.
 func (b *builder) tlsApp() caddytls.TLS {
-	var public, private []string
-	for _, name := range b.site.names {
-		if b.s.TLSMode == TLSLetsEncrypt && (isPublicName(name) || b.s.privateACME()) {
-			public = append(public, name)
-		} else {
-			private = append(private, name)
-		}
-	}
 	var policies []*caddytls.AutomationPolicy
-	if len(public) > 0 {
-		policies = append(policies, &caddytls.AutomationPolicy{SubjectsRaw: public, IssuersRaw: []json.RawMessage{b.acmeIssuer()}})
+	if names := b.acmeNames(); len(names) > 0 {
+		policies = append(policies, &caddytls.AutomationPolicy{SubjectsRaw: names, IssuersRaw: []json.RawMessage{b.acmeIssuer()}})
 	}
-	if len(private) > 0 {
+	if names := b.localNames(); len(names) > 0 {
 		policies = append(policies, &caddytls.AutomationPolicy{
-			SubjectsRaw: private,
+			SubjectsRaw: names,
 			IssuersRaw:  []json.RawMessage{module("module", "internal", caddytls.InternalIssuer{})},
 		})
 	}
@@ -34,6 +29,21 @@ func (b *builder) tlsApp() caddytls.TLS {
 		CertificatesRaw: caddy.ModuleMap{"automate": toJSON(b.site.names)},
 		Automation:      &caddytls.AutomationConfig{Policies: policies},
 	}
+}
+
+// acmeNames are the names that an ACME authority certifies.
+func (b *builder) acmeNames() []string {
+	return slices.DeleteFunc(slices.Clone(b.site.names), func(name string) bool { return !b.viaACME(name) })
+}
+
+// localNames are those that our own authority certifies: all of them, or, with
+// a public authority, those that it would refuse for ever.
+func (b *builder) localNames() []string {
+	return slices.DeleteFunc(slices.Clone(b.site.names), b.viaACME)
+}
+
+func (b *builder) viaACME(name string) bool {
+	return b.s.TLSMode == TLSLetsEncrypt && (isPublicName(name) || b.s.privateACME())
 }
 
 // pkiApp is the local authority. It is never put into the trust store of the
@@ -44,7 +54,7 @@ func (b *builder) pkiApp() caddypki.PKI {
 }
 
 func (b *builder) acmeIssuer() json.RawMessage {
-	issuer := caddytls.ACMEIssuer{
+	client := caddytls.ACMEIssuer{
 		CA:    b.s.ACMEDirectory,
 		Email: b.s.TLSEmail,
 		Challenges: &caddytls.ChallengesConfig{
@@ -54,9 +64,9 @@ func (b *builder) acmeIssuer() json.RawMessage {
 		},
 	}
 	if b.s.ACMERootFile != "" {
-		issuer.TrustedRootsPEMFiles = []string{b.s.ACMERootFile}
+		client.TrustedRootsPEMFiles = []string{b.s.ACMERootFile}
 	}
-	return module("module", "acme", issuer)
+	return module("module", "tale_acme", issuer.Issuer{ACMEIssuer: client, Private: b.s.ACMERootFile != ""})
 }
 
 // privateACME tells whether the operator has an authority of their own, which

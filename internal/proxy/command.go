@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"time"
 
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/cli"
@@ -118,10 +117,4 @@ func healthcheckCommand(ctx context.Context, command *cobra.Command, s *Settings
 	}
 	_, err = fmt.Fprintln(command.OutOrStdout(), answer)
 	return err
-}
-
-// caddyMain runs Caddy's command line, which reads os.Args and exits by itself.
-func caddyMain([]string) int {
-	caddycmd.Main()
-	return 0
 }

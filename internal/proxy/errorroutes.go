@@ -4,15 +4,20 @@ import (
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/tale-project/tale-runtime/internal/proxy/maintenance"
 )
 
-// errorRoutes answer what the site's routes could not.
+// errorRoutes answer what the site's routes could not: for an upstream that is
+// away with the maintenance page, for the rest with the status in words.
 func (b *builder) errorRoutes() caddyhttp.RouteList {
 	return caddyhttp.RouteList{
-		route(nil, b.responseHeaders(), handler("static_response", caddyhttp.StaticResponse{
-			StatusCode: "{http.error.status_code}",
-			Headers:    http.Header{"Cache-Control": {"no-store"}},
-			Body:       "{http.error.status_code} {http.error.status_text}\n",
-		})),
+		route(nil, b.responseHeaders(),
+			handler("tale_maintenance", maintenance.Handler{BasePath: b.site.base}),
+			handler("static_response", caddyhttp.StaticResponse{
+				StatusCode: "{http.error.status_code}",
+				Headers:    http.Header{"Cache-Control": {"no-store"}},
+				Body:       "{http.error.status_code} {http.error.status_text}\n",
+			})),
 	}
 }

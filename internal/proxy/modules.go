@@ -20,7 +20,9 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/metrics"                // /metrics on the health listener
 
 	_ "github.com/tale-project/tale-runtime/internal/proxy/edge"        // paths, upgrades, headers
+	_ "github.com/tale-project/tale-runtime/internal/proxy/issuer"      // ACME with patience
 	_ "github.com/tale-project/tale-runtime/internal/proxy/logbridge"   // Caddy's log in our shape
+	_ "github.com/tale-project/tale-runtime/internal/proxy/maintenance" // answers for upstreams that are away
 	_ "github.com/tale-project/tale-runtime/internal/proxy/metricsgate" // the token that opens /metrics
 	_ "github.com/tale-project/tale-runtime/internal/proxy/upstreams"   // blue/green upstreams
 )

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/proxy/issuer"
 	"github.com/tale-project/tale-runtime/internal/proxy/logbridge"
 	"github.com/tale-project/tale-runtime/internal/proxy/metricsgate"
 	"github.com/tale-project/tale-runtime/internal/version"
@@ -57,6 +58,9 @@ const metricsToken = "metrics"
 func (s *Settings) keepSecrets() {
 	if s.MetricsToken != "" {
 		metricsgate.Keep(metricsToken, s.MetricsToken.Reveal())
+	}
+	if s.ACMEKeyID != "" {
+		issuer.Keep(s.ACMEKeyID, s.ACMEKey.Reveal())
 	}
 }
 

@@ -110,6 +110,9 @@ func (s *Settings) checkACME() config.Problems {
 			problems = append(problems, problem("ACME_CA_ROOT", "cannot be read: %v", "a PEM file", err))
 		}
 	}
+	if name := s.site().host; s.TLSMode == TLSLetsEncrypt && !s.privateACME() && name != "" && !isPublicName(name) {
+		problems = append(problems, problem("TLS_MODE", "is letsencrypt, but no public authority certifies %q", "a name in SITE_URL that the internet knows, or another TLS_MODE, or an ACME_DIRECTORY of your own", name))
+	}
 	if (s.ACMEKeyID == "") != (s.ACMEKey == "") {
 		problems = append(problems, problem("ACME_EAB_KEY_ID", "and ACME_EAB_HMAC_KEY are not both set", "both, or neither"))
 	}

@@ -92,6 +92,9 @@ func attrs(field zapcore.Field) []slog.Attr {
 }
 
 func entryLevel(entry zapcore.Entry) slog.Level {
+	if strings.HasPrefix(entry.LoggerName, "tls.issuance.") && strings.HasSuffix(entry.LoggerName, ".acme_client") {
+		return slog.LevelDebug // the issuer says what came of it
+	}
 	if entry.Level == zapcore.ErrorLevel || isOurs(entry.LoggerName) {
 		return slogLevel(entry.Level)
 	}
@@ -112,7 +115,7 @@ func isNews(entry zapcore.Entry) bool {
 
 // isOurs tells whether a module of this program writes; its levels are right.
 func isOurs(logger string) bool {
-	return logger == "http.reverse_proxy.upstreams.probed" || strings.Contains(logger, ".tale_")
+	return logger == "http.reverse_proxy.upstreams.probed" || strings.HasPrefix(logger, "http.") && strings.Contains(logger, ".tale_")
 }
 
 func slogLevel(level zapcore.Level) slog.Level {

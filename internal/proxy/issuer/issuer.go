@@ -1,0 +1,76 @@
+package issuer
+
+import (
+	"context"
+	"crypto/x509"
+	"log/slog"
+	"net"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddytls"
+	"github.com/caddyserver/certmagic"
+)
+
+func init() { caddy.RegisterModule(Issuer{}) }
+
+// Issuer is Caddy's ACME issuer, with all of its settings, that goes on trying
+// until there is a certificate. The external account binding is not part of the
+// settings but given to Keep.
+type Issuer struct {
+	caddytls.ACMEIssuer
+
+	// Private tells that the authority is the operator's own and has no limits on
+	// failed attempts. Default: false.
+	Private bool `json:"private,omitempty"`
+
+	log *slog.Logger
+}
+
+// CaddyModule returns the Caddy module information.
+func (Issuer) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "tls.issuance.tale_acme",
+		New: func() caddy.Module { return new(Issuer) },
+	}
+}
+
+// Provision sets up the ACME client.
+func (i *Issuer) Provision(ctx caddy.Context) error {
+	i.log = ctx.Slogger()
+	i.ExternalAccount = kept()
+	return i.ACMEIssuer.Provision(ctx)
+}
+
+// Issue returns a certificate, however long it takes. It fails only when ctx
+// ends.
+func (i *Issuer) Issue(ctx context.Context, csr *x509.CertificateRequest) (*certmagic.IssuedCertificate, error) {
+	w := waiter{
+		log:     i.log.With("name", csr.DNSNames),
+		names:   csr.DNSNames,
+		pause:   i.pause(),
+		resolve: net.DefaultResolver.LookupHost,
+		issue: func(ctx context.Context) (*certmagic.IssuedCertificate, error) {
+			return i.ACMEIssuer.Issue(ctx, csr)
+		},
+	}
+	return w.run(ctx)
+}
+
+// pause is the usual time between two attempts. Let's Encrypt allows five failed
+// validations of a name in an hour, and 200 at its staging directory, where the
+// client makes every attempt but the first until one succeeds there. Of other
+// public authorities nothing is known.
+func (i *Issuer) pause() pauses {
+	if i.Private || i.CA == certmagic.LetsEncryptProductionCA {
+		return pauses{usual: eager}
+	}
+	return pauses{usual: careful}
+}
+
+var (
+	_ certmagic.Issuer      = (*Issuer)(nil)
+	_ certmagic.PreChecker  = (*Issuer)(nil)
+	_ certmagic.Revoker     = (*Issuer)(nil)
+	_ caddy.Provisioner     = (*Issuer)(nil)
+	_ caddytls.ConfigSetter = (*Issuer)(nil)
+)
