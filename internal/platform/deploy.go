@@ -28,8 +28,19 @@ func (b *Boot) deploy(ctx context.Context) (string, error) {
 	if done.Skipped != "" {
 		return "nothing to push: " + done.Skipped, nil
 	}
-	return fmt.Sprintf("%d functions, %d of %d modules sent, driver %s, attempts %d",
-		done.Functions, done.Changed, done.Modules, done.Driver, done.Attempts), nil
+	return describe(done), nil
+}
+
+// describe leaves out what the driver cannot know.
+func describe(done report.Deploy) string {
+	text := fmt.Sprintf("driver %s, attempts %d, %d modules", done.Driver, done.Attempts, done.Modules)
+	if done.Changed > 0 {
+		text += fmt.Sprintf(", %d of them changed", done.Changed)
+	}
+	if done.Functions > 0 {
+		text += fmt.Sprintf(", %d functions", done.Functions)
+	}
+	return text
 }
 
 func (b *Boot) deployOptions() push.Options {

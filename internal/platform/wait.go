@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/adminkey"
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -19,7 +20,16 @@ func (b *Boot) wait(ctx context.Context) (string, error) {
 		version, err = prober.Get(ctx, b.settings.Backend.ConvexURL+"/version")
 		return err
 	})
-	return "backend version " + version, err
+	return "backend version " + shorten(version), err
+}
+
+// shorten keeps a strange answer from filling the log.
+func shorten(text string) string {
+	const most = 60
+	if len(text) > most {
+		return strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return text
 }
 
 func (b *Boot) backendWait(stage string) health.Wait {
