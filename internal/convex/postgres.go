@@ -99,13 +99,19 @@ func (l postgresLogin) connectSettings(facts *postgresFacts) (*pgconn.Config, er
 	}
 	settings.AfterNetConnect = func(ctx context.Context, _ *pgconn.Config, conn net.Conn) (net.Conn, error) {
 		secured, err := l.negotiateTLS(ctx, conn)
+		if err != nil {
+			return conn, err // the driver closes what it gets back
+		}
 		_, facts.TLS = secured.(*tls.Conn)
-		return secured, err
+		return secured, nil
 	}
 	return settings, nil
 }
 
-var errNoTLS = errors.New("the server does not offer TLS")
+var (
+	errNoTLS       = errors.New("the server does not offer TLS")
+	errNotPostgres = errors.New("the server does not say whether it offers TLS")
+)
 
 // negotiateTLS asks for TLS as the backend's driver does: a server that offers
 // it must have a certificate that verifies, even where TLS is only preferred.
@@ -138,7 +144,7 @@ func (l postgresLogin) negotiateTLS(ctx context.Context, conn net.Conn) (net.Con
 	case answer[0] == 'N':
 		return nil, errNoTLS
 	default:
-		return nil, fmt.Errorf("the server answers %q where a Postgres server says whether it offers TLS", answer)
+		return nil, errNotPostgres
 	}
 }
 

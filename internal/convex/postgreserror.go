@@ -105,7 +105,9 @@ func (l postgresLogin) explain(err error) (postgresClass, string) {
 	case errors.As(err, &caFile):
 		return pgTLS, caFile.Error()
 	case errors.Is(err, errNoTLS):
-		return pgTLS, "it does not offer TLS, which is required for a host that is not internal"
+		return pgTLS, "it does not offer TLS, which its host or the sslmode of POSTGRES_URL requires"
+	case errors.Is(err, errNotPostgres):
+		return pgNetwork, "what answers on that port is not a Postgres server"
 	}
 	kind, explanation := netcause.Of(err)
 	switch kind {

@@ -1,0 +1,220 @@
+package convex
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/logging"
+)
+
+func TestPostgresLogin(t *testing.T) {
+	server := startPostgres(t, nil)
+	facts, err := server.login(sslPrefer, "").Try(t.Context())
+	if err != nil || facts != (postgresFacts{Version: "16.4"}) {
+		t.Errorf("%+v, %v", facts, err)
+	}
+	if got := <-server.users; got != "tale@tale_platform" {
+		t.Errorf("logged in as %s", got)
+	}
+}
+
+// What keeps the backend from using Postgres is told apart, whatever it is.
+func TestPostgresFailures(t *testing.T) {
+	facts := func(i int, value string) func(*fakePostgres) {
+		return func(f *fakePostgres) {
+			f.facts = append([]string{}, goodFacts...)
+			f.facts[i] = value
+		}
+	}
+	says := func(code, message string) func(*fakePostgres) {
+		return func(f *fakePostgres) { f.refuse = pgRefusal(code, message) }
+	}
+	tests := map[string]struct {
+		server func(*fakePostgres)
+		mode   sslMode
+		class  postgresClass
+		code   int
+		want   string
+	}{
+		"wrong password":  {says("28P01", "password authentication failed"), sslPrefer, pgLogin, exit.NoPermission, "DB_PASSWORD"},
+		"not in pg_hba":   {says("28000", "no pg_hba.conf entry"), sslPrefer, pgLogin, exit.NoPermission, "no pg_hba.conf entry"},
+		"no database":     {says("3D000", "does not exist"), sslPrefer, pgNoDatabase, exit.Config, "createdb -h 127.0.0.1 -p "},
+		"starting up":     {says("57P03", "the database system is starting up"), sslPrefer, pgStarting, exit.Unavailable, "starting up"},
+		"full":            {says("53300", "too many clients"), sslPrefer, pgFull, exit.Unavailable, "max_connections"},
+		"going down":      {says("57P01", "terminating"), sslPrefer, pgStarting, exit.Unavailable, "going down"},
+		"something else":  {says("XX000", "strange"), sslPrefer, pgOther, exit.Unavailable, "strange"},
+		"may not connect": {says("42501", "permission denied"), sslPrefer, pgNoPrivilege, exit.NoPermission, `OWNER TO "tale"`},
+		"too old":         {facts(0, "150008"), sslPrefer, pgTooOld, exit.Config, "16 is the oldest"},
+		"standby":         {facts(2, "on"), sslPrefer, pgReadOnly, exit.Unavailable, "read-only"},
+		"may not create":  {facts(4, "f"), sslPrefer, pgNoPrivilege, exit.NoPermission, `schema "public"`},
+		"no TLS":          {nil, sslRequire, pgTLS, exit.Config, "does not offer TLS"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, err := startPostgres(t, tt.server).login(tt.mode, "").Try(t.Context())
+			var failed *postgresError
+			if !errors.As(err, &failed) || failed.Class != tt.class || exit.Code(err) != tt.code || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("class and code of %v (%d), want %s (%d)", err, exit.Code(err), tt.class, tt.code)
+			}
+			if err != nil && strings.Contains(err.Error(), "canary") {
+				t.Errorf("the password is shown: %v", err)
+			}
+		})
+	}
+}
+
+func TestPostgresTLS(t *testing.T) {
+	serverTLS, caFile := certificate(t)
+	server := startPostgres(t, func(f *fakePostgres) { f.tls = serverTLS })
+	for _, mode := range []sslMode{sslPrefer, sslRequire} {
+		if facts, err := server.login(mode, caFile).Try(t.Context()); err != nil || !facts.TLS {
+			t.Errorf("%s with the authority: %+v, %v", mode, facts, err)
+		}
+		// The backend verifies wherever it uses TLS, also where it only prefers it.
+		_, err := server.login(mode, "").Try(t.Context())
+		if failed := new(postgresError); !errors.As(err, &failed) || failed.Class != pgTLS || !strings.Contains(failed.Fix, "PG_CA_FILE") {
+			t.Errorf("%s without the authority: %v", mode, err)
+		}
+	}
+	if facts, err := server.login(sslDisable, "").Try(t.Context()); err != nil || facts.TLS {
+		t.Errorf("disabled: %+v, %v", facts, err)
+	}
+	if _, err := server.login(sslRequire, "/missing.pem").Try(t.Context()); err == nil || !strings.Contains(err.Error(), "PG_CA_FILE cannot be read") {
+		t.Errorf("missing authority: %v", err)
+	}
+}
+
+func TestPostgresNetworkFailures(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := listener.Addr().String()
+	_ = listener.Close()
+	tests := map[string]struct {
+		host  string
+		class postgresClass
+	}{
+		"refused": {closed, pgRefused},
+		"dns":     {"no-such-host.invalid:5432", pgDNS},
+	}
+	for name, tt := range tests {
+		login := postgresLogin{server: postgresServer{url: &url.URL{Scheme: "postgresql", User: url.User("tale"), Host: tt.host}, mode: sslPrefer}, database: "d"}
+		_, err := login.Try(t.Context())
+		if failed := new(postgresError); !errors.As(err, &failed) || failed.Class != tt.class {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestPostgresThatIsSomethingElse(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	go func() {
+		if conn, err := listener.Accept(); err == nil {
+			_, _ = conn.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"))
+			_ = conn.Close()
+		}
+	}()
+	login := postgresLogin{server: postgresServer{url: &url.URL{Scheme: "postgresql", User: url.User("tale"), Host: listener.Addr().String()}, mode: sslPrefer}, database: "d"}
+	if _, err := login.Try(t.Context()); err == nil || !strings.Contains(err.Error(), "not a Postgres server") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestWaitForPostgresOutlastsItsStart(t *testing.T) {
+	server := startPostgres(t, func(f *fakePostgres) {
+		f.refuse = func(n int) *pgproto3.ErrorResponse {
+			if n > 3 {
+				return nil
+			}
+			return pgRefusal("57P03", "the database system is starting up")(n)
+		}
+	})
+	attempts := 0
+	facts, err := waitForPostgres(t.Context(), logging.Discard(), server.login(sslPrefer, ""), time.Minute, func(n int) { attempts = n })
+	if err != nil || facts.Version != "16.4" || attempts != 4 {
+		t.Errorf("%+v, %v after %d attempts", facts, err, attempts)
+	}
+}
+
+func TestWaitForPostgresEndsAtOnce(t *testing.T) {
+	server := startPostgres(t, func(f *fakePostgres) { f.refuse = pgRefusal("28P01", "password authentication failed") })
+	_, err := waitForPostgres(t.Context(), logging.Discard(), server.login(sslPrefer, ""), time.Minute, nil)
+	if exit.Code(err) != exit.NoPermission || server.logins.Load() != 1 {
+		t.Errorf("%v after %d logins", err, server.logins.Load())
+	}
+}
+
+func TestWaitForPostgresGivesUpAtItsDeadline(t *testing.T) {
+	server := startPostgres(t, func(f *fakePostgres) { f.refuse = pgRefusal("57P03", "starting up") })
+	_, err := waitForPostgres(t.Context(), logging.Discard(), server.login(sslPrefer, ""), 150*time.Millisecond, nil)
+	if exit.Code(err) != exit.Unavailable || !strings.Contains(err.Error(), "CONVEX_WAIT_TIMEOUT") || !strings.Contains(err.Error(), "starting up") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestWaitForPostgresStops(t *testing.T) {
+	server := startPostgres(t, func(f *fakePostgres) { f.refuse = pgRefusal("57P03", "starting up") })
+	ctx, cancel := context.WithCancelCause(t.Context())
+	requested := errors.New("stop requested")
+	_, err := waitForPostgres(ctx, logging.Discard(), server.login(sslPrefer, ""), time.Minute, func(n int) {
+		if n == 2 {
+			cancel(requested)
+		}
+	})
+	if !errors.Is(err, requested) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// Init scripts make the database after the server has begun to listen, so a
+// missing one is waited for, but not until the deadline.
+func TestPatience(t *testing.T) {
+	start := time.Now()
+	var p patience
+	judge := func(class postgresClass, after time.Duration) bool {
+		err := p.judge(&postgresError{Class: class}, start.Add(after))
+		if err == nil {
+			t.Fatal("a failure was judged to be none")
+		}
+		return isPermanent(err)
+	}
+	for _, step := range []struct {
+		class postgresClass
+		after time.Duration
+		ends  bool
+	}{
+		{pgRefused, 0, false}, {pgRefused, time.Hour, false},
+		{pgNoDatabase, time.Hour, false}, {pgNoDatabase, time.Hour + 4*time.Second, false},
+		{pgStarting, time.Hour + 5*time.Second, false},
+		{pgNoDatabase, time.Hour + 6*time.Second, false}, {pgNoDatabase, time.Hour + 11*time.Second, true},
+		{pgLogin, time.Hour + 12*time.Second, true},
+	} {
+		if got := judge(step.class, step.after); got != step.ends {
+			t.Errorf("%s after %s: ends %v", step.class, step.after, got)
+		}
+	}
+}
+
+// isPermanent tells whether a wait would end with this error: it runs one.
+func isPermanent(err error) bool {
+	calls := 0
+	waited := health.Wait{What: "x", Timeout: 30 * time.Millisecond, Variable: "X"}.Until(context.Background(), logging.Discard(), func(context.Context) error {
+		calls++
+		return err
+	})
+	return waited != nil && calls == 1 && strings.HasPrefix(waited.Error(), "cannot use")
+}
