@@ -111,11 +111,10 @@ func connection(err error) (Kind, string) {
 }
 
 func protocol(err error) (Kind, string) {
-	var malformed *http.ProtocolError
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
 		return Closed, "the server closed the connection before the answer was complete"
-	case errors.As(err, &malformed), isMalformedResponse(err):
+	case isMalformedResponse(err):
 		return Protocol, "the server does not speak HTTP on this port (https instead of http?)"
 	}
 	return None, ""

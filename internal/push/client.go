@@ -103,7 +103,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*http.Response, error) {
 	if response.StatusCode/100 == 2 {
 		return response, nil
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	body, _ := io.ReadAll(io.LimitReader(response.Body, maxErrorBody)) // the status says enough without it
 	return nil, ParseAPIError(r.Method, r.Path, response.StatusCode, body)
 }
@@ -147,7 +147,7 @@ func (c *Client) call(ctx context.Context, limit time.Duration, r Request, in, o
 	if err != nil {
 		return err
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if err != nil {
 		return NewTransportError(r.Method, r.Path, err)

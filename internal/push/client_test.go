@@ -22,7 +22,7 @@ func answer(t *testing.T, status int, body string) (*Client, *http.Request) {
 		*last = *r.Clone(r.Context())
 		last.Body = io.NopCloser(strings.NewReader(string(sent)))
 		w.WriteHeader(status)
-		io.WriteString(w, body)
+		_, _ = io.WriteString(w, body)
 	}))
 	t.Cleanup(server.Close)
 	return newTestClient(t, server.URL+"/"), last

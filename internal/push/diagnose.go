@@ -36,7 +36,7 @@ func catalogue() []section {
 		{"Races", "Somebody else writes to the same deployment. The whole push is done again.", raceRows()},
 		{"Environment variables", "A write of variables is one transaction: when it is refused, nothing of it was applied and the old values are live.", variableRows()},
 		{"Your code, schema or configuration", "The same input fails in the same way; restarting does not help. The deployment keeps running the functions it had.", refusalRows()},
-		{"Schema, indexes and time limits", "", conditionRows()},
+		{"Schema, indexes and time limits", "", append(conditionRows(), timeoutRows()...)},
 		{"The convex CLI and the push request", "", driverRows()},
 		{"Load and restarts", "The backend is there and cannot do it now.", capacityRows()},
 		{"No answer", "The backend, or something before it, did not complete an answer.", transportRows()},

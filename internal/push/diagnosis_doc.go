@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -99,7 +100,7 @@ func (r row) subject() string {
 	}
 	var statuses []string
 	for _, status := range r.statuses {
-		statuses = append(statuses, fmt.Sprint(status))
+		statuses = append(statuses, strconv.Itoa(status))
 	}
 	if len(statuses) > 0 {
 		names = append(names, "HTTP "+strings.Join(statuses, ", "))

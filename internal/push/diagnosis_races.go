@@ -10,11 +10,15 @@ import (
 const oneDeployer = "docker ps --filter name=platform (only one of them may deploy at a time; wait for the other one, or stop it)"
 
 // raceRows are the conflicts with another writer of the deployment.
-func raceRows() []row {
-	redo := func(r row) row {
-		r.retry, r.pace, r.exit = RetryRedo, PaceBrief, exit.Temporary
-		return r
-	}
+func raceRows() []row { return append(pushRaceRows(), commitRows()...) }
+
+func redo(r row) row {
+	r.retry, r.pace, r.exit = RetryRedo, PaceBrief, exit.Temporary
+	return r
+}
+
+// pushRaceRows are races that the backend recognises as such.
+func pushRaceRows() []row {
 	return []row{
 		redo(row{
 			codes: []string{"RaceDetected"},
@@ -56,6 +60,12 @@ func raceRows() []row {
 			cause: "Modules that were sent as \"unchanged\" are not, or no longer, what the backend holds: another push came between.",
 			fix:   []string{oneDeployer, "CONVEX_FORCE_PUSH=true in .env, then docker compose up -d platform (sends every module)"},
 		}),
+	}
+}
+
+// commitRows are conflicts seen at a commit, and pushes whose parts are gone.
+func commitRows() []row {
+	return []row{
 		redo(row{
 			codes:  []string{"OptimisticConcurrencyControlFailure"},
 			stages: []Stage{StageFinishPush},

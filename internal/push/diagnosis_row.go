@@ -3,6 +3,7 @@ package push
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -81,7 +82,7 @@ func placeholders(o Observation) *strings.Replacer {
 		"{reason}", o.Reason,
 		"{indexes}", fmt.Sprintf("%d of %d", o.Progress.IndexesComplete, o.Progress.IndexesTotal),
 		"{code}", o.Code,
-		"{status}", fmt.Sprint(o.Status),
+		"{status}", strconv.Itoa(o.Status),
 	)
 }
 

@@ -54,10 +54,11 @@ func (p EnvPlan) Summary() string {
 
 // WriteText prints the plan as a table for people: names, changes and lengths.
 func (p EnvPlan) WriteText(w io.Writer) error {
+	// Flush returns what the writes below failed with.
 	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(table, "VARIABLE\tCHANGE\tBYTES\tBEFORE\tNOTE")
+	_, _ = fmt.Fprintln(table, "VARIABLE\tCHANGE\tBYTES\tBEFORE\tNOTE")
 	for _, c := range p.Changes {
-		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%s\n", c.Name, c.Kind, c.Bytes, c.Before, c.Note)
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%s\n", c.Name, c.Kind, c.Bytes, c.Before, c.Note)
 	}
 	if err := table.Flush(); err != nil {
 		return err

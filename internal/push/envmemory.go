@@ -68,6 +68,6 @@ func (m *EnvMemory) driftedTo(name, have string) bool {
 
 func (m *EnvMemory) fingerprint(name, value string) string {
 	mac := hmac.New(sha256.New, []byte(m.key))
-	fmt.Fprintf(mac, "environment variable\x00%s\x00%s", name, value)
+	mac.Write([]byte("environment variable\x00" + name + "\x00" + value))
 	return hex.EncodeToString(mac.Sum(nil)[:8])
 }

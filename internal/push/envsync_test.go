@@ -100,6 +100,7 @@ func TestSyncStopsWhenTheListFails(t *testing.T) {
 }
 
 func TestSyncRetriesWhatPasses(t *testing.T) {
+	t.Parallel()
 	for name, fault := range map[string]convexsim.Fault{
 		"busy list":           {Stage: convexsim.StageEnvList, Times: 1, Status: 503, Code: "ServiceUnavailable"},
 		"conflicting write":   {Stage: convexsim.StageEnvUpdate, Times: 2, Status: 503, Code: "OptimisticConcurrencyControlFailure"},
