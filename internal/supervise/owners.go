@@ -1,0 +1,124 @@
+package supervise
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// progressPause is the time between two lines about a big volume.
+const progressPause = 5 * time.Second
+
+// owners gives the content of folders to one user. It looks at every entry and
+// changes only what is wrong, and it never follows a symbolic link: each
+// folder is opened step by step from the top one.
+type owners struct {
+	log              *slog.Logger
+	uid, gid         int
+	checked, changed atomic.Int64
+}
+
+func newOwners(log *slog.Logger, uid, gid int) *owners {
+	return &owners{log: log, uid: uid, gid: gid}
+}
+
+// fix works through the folders. Nothing is logged for folders that are right.
+func (o *owners) fix(ctx context.Context, folders []string) error {
+	began := time.Now()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go o.reportProgress(ctx)
+	for _, folder := range folders {
+		if err := o.fixTree(ctx, folder); err != nil {
+			return err
+		}
+	}
+	if changed := o.changed.Load(); changed > 0 {
+		o.log.Info("owners of data folders corrected", "uid", o.uid, "gid", o.gid,
+			"changed", changed, "checked", o.checked.Load(), "took", time.Since(began))
+	}
+	return nil
+}
+
+func (o *owners) reportProgress(ctx context.Context) {
+	ticker := time.NewTicker(progressPause)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			o.log.Info("still checking the owners of data folders", "checked", o.checked.Load(), "changed", o.changed.Load())
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (o *owners) fixTree(ctx context.Context, folder string) error {
+	top, err := unix.Open(folder, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return o.explain("look into", folder, err)
+	}
+	defer unix.Close(top)
+	walk := &ownerWalk{owners: o, name: folder, top: top, queue: newFolderQueue(".")}
+	if err := walk.run(ctx, max(2, runtime.GOMAXPROCS(0))); err != nil {
+		return err
+	}
+	return walk.changeFolders()
+}
+
+// wrong reports whether an entry must change its owner.
+func (o *owners) wrong(st *unix.Stat_t) bool { return int(st.Uid) != o.uid || int(st.Gid) != o.gid }
+
+// explain says what failed on what, and which capability would help.
+func (o *owners) explain(what, path string, err error) error {
+	can, capErr := effectiveCapabilities()
+	wanted := map[string]capability{"change the owner of": capChown, "look into": capDACOverride}[what]
+	advice := err.Error()
+	switch {
+	case !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EACCES):
+	case capErr == nil && can.missing(wanted) != nil:
+		advice = adviseCapabilities(can.missing(wanted), fmt.Sprintf("give the folder to that user by hand (chown -R %d:%d)", o.uid, o.gid))
+	default:
+		advice += " (does the file system, such as NFS with root_squash, refuse it?)"
+	}
+	return fmt.Errorf("cannot %s %s for uid %d gid %d: %s", what, path, o.uid, o.gid, advice)
+}
+
+// changeFolders changes the owners of folders, the deepest first and only after
+// their content: root without CAP_DAC_OVERRIDE may not enter a folder any more
+// once it is somebody else's. An interrupted run also leaves the top wrong, and
+// so the next one sees it.
+func (w *ownerWalk) changeFolders() error {
+	slices.SortFunc(w.wrongFolders, func(a, b string) int { return strings.Count(b, "/") - strings.Count(a, "/") })
+	for _, folder := range w.wrongFolders {
+		if err := w.changeFolder(folder); err != nil && !errors.Is(err, unix.EROFS) {
+			return w.owners.explain("change the owner of", filepath.Join(w.name, folder), err)
+		}
+	}
+	return nil
+}
+
+func (w *ownerWalk) changeFolder(folder string) error {
+	fd, err := openBelow(w.top, folder)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := unix.Fchown(fd, w.owners.uid, w.owners.gid); err != nil {
+		return err
+	}
+	w.owners.changed.Add(1)
+	return nil
+}

@@ -1,0 +1,79 @@
+package supervise
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+)
+
+// Privileges say who a service runs as and where it must be able to write.
+type Privileges struct {
+	// UID and GID are who the service becomes when it was started as root.
+	UID, GID int
+	// Home is the value of HOME then.
+	Home string
+	// Data are folders of the service. They are made when missing; when started
+	// as root, everything in them is given to UID and GID.
+	Data []string
+	// Writable are folders that the service must be able to write to, but whose
+	// content belongs to others too, such as /tmp.
+	Writable []string
+}
+
+// Apply is the first thing a service does. Started as root, it gives the data
+// folders their owner, gives up root for good and executes this program anew,
+// with the same pid, so that nothing of root is left in it; it then returns
+// only if that failed. Started as any other user, it checks that the folders
+// can be written to. Errors carry exit.NoPermission.
+func (p Privileges) Apply(ctx context.Context, log *slog.Logger) error {
+	if os.Geteuid() == 0 && p.UID != 0 {
+		return exit.With(exit.NoPermission, p.leaveRoot(ctx, log))
+	}
+	var problems []error
+	for _, folder := range append(append([]string{}, p.Data...), p.Writable...) {
+		problems = append(problems, checkWritable(folder))
+	}
+	return exit.With(exit.NoPermission, errors.Join(problems...))
+}
+
+func (p Privileges) leaveRoot(ctx context.Context, log *slog.Logger) error {
+	can, err := effectiveCapabilities()
+	if err != nil {
+		return err
+	}
+	if missing := can.missing(capSetUID, capSetGID); missing != nil {
+		return fmt.Errorf("cannot become uid %d gid %d: %s", p.UID, p.GID, adviseCapabilities(missing,
+			fmt.Sprintf(`start it as that user (user: "%d:%d")`, p.UID, p.GID)))
+	}
+	for _, folder := range p.Data {
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			return fmt.Errorf("cannot make the data folder %s: %w", folder, err)
+		}
+	}
+	owners := newOwners(log, p.UID, p.GID)
+	if err := owners.fix(ctx, p.Data); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	log.Info("giving up root", "uid", p.UID, "gid", p.GID)
+	return p.become()
+}
+
+// environment is ours with HOME and what else names the user replaced.
+func (p Privileges) environment() []string {
+	var env []string
+	for _, pair := range os.Environ() {
+		name, _, _ := strings.Cut(pair, "=")
+		if name != "HOME" && name != "USER" && name != "LOGNAME" {
+			env = append(env, pair)
+		}
+	}
+	return append(env, "HOME="+p.Home)
+}
