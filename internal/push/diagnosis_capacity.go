@@ -2,6 +2,7 @@ package push
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 )
@@ -21,10 +22,10 @@ func capacityRows() []row {
 	slow.statuses = []int{http.StatusServiceUnavailable}
 	internal := busy(PaceRestart, "The backend has trouble of its own, which it tells its log only: shutting down, no disk space, no database, a missing file of its storage.", trouble, "InternalServerError")
 	return []row{
-		busy(PaceLoad, "All workers that evaluate functions are busy.", append([]string{"APPLICATION_MAX_CONCURRENT_QUERIES and its likes in .env, then docker compose up -d convex (more workers)"}, load...),
+		busy(PaceLoad, "All workers that evaluate functions are busy.", append(slices.Clone(load), "APPLICATION_MAX_CONCURRENT_QUERIES and its likes in .env, then docker compose up -d convex (more workers)"),
 			"ExecuteFullError", "ExpiredInQueue", "WorkerOverloaded", "InitialPermitTimeoutError", "IsolateNotClean"),
 		busy(PaceLoad, "The backend spent more time on its own part of the evaluation than it allows.", load, "SystemTimeoutError"),
-		busy(PaceLoad, "The backend's queue of commits is full: the database is slow, or there are too many writes.", append([]string{"docker compose logs --tail 100 db"}, load...), "CommitterFullError"),
+		busy(PaceLoad, "The backend's queue of commits is full: the database is slow, or there are too many writes.", append(slices.Clone(load), "docker compose logs --tail 100 db"), "CommitterFullError"),
 		busy(PaceLoad, "The backend's queue of subscriptions is full; many clients are connecting again, as after a deploy or a restart.", load, "SubscriptionsWorkerFullError"),
 		busy(PaceRestart, "The backend was started a moment ago and has not loaded its tables and indexes yet.", []string{readBackendLog}, "TableSummariesUnavailable", "SearchIndexesUnavailable", "VectorIndexesUnavailable"),
 		busy(PaceLoad, "A search or vector index holds more unflushed data than the backend allows (100 MiB).",

@@ -72,6 +72,7 @@ func (r *envRun) attempt(ctx context.Context) error {
 	if err != nil {
 		return r.fail(StageListEnv, err, nil)
 	}
+	r.result.Wanted, r.result.Present = r.goal.presence(current)
 	plan := PlanEnv(r.goal, current, r.Memory)
 	if r.result.Plan.Changes == nil {
 		r.result.Plan = plan

@@ -161,7 +161,7 @@ func TestSyncNamesTheRefusedVariable(t *testing.T) {
 			if strings.Contains(text+log.String(), "canary") {
 				t.Errorf("a value is shown:\n%s", text)
 			}
-			if len(server.State().Environment) != 0 || writes(server) != 1 || result.State != VariablesUntouched {
+			if len(server.State().Environment) != 0 || writes(server) != 1 || result.State != VariablesUntouched || result.Wanted != len(tt.values) || result.Present != 0 {
 				t.Errorf("applied in part: %q after %d writes, %+v", server.State().Environment, writes(server), result.State)
 			}
 		})

@@ -67,7 +67,7 @@ func (f *Failure) Report() report.Failure {
 		MaxAttempts: f.Attempts,
 		ElapsedMS:   f.Elapsed.Milliseconds(),
 		Driver:      f.Driver,
-		Evidence:    f.Evidence,
+		Evidence:    f.evidence(),
 		Changed:     f.changes(),
 		ExitCode:    f.Diagnosis.Exit,
 	}
@@ -85,6 +85,19 @@ func (f *Failure) Lines() []string { return strings.Split(f.Report().Text(), "\n
 // includes failures that this process does not retry.
 func (f *Failure) retryable() bool {
 	return f.Diagnosis.Retry != RetryNo || f.Diagnosis.Exit == exit.Temporary
+}
+
+// evidence is what the CLI printed, where the backend said nothing itself: the
+// CLI repeats the backend's words.
+func (f *Failure) evidence() []string {
+	switch f.Observation.Condition {
+	case ConditionCLIFailed, ConditionCLIKilled:
+		return f.Evidence
+	}
+	if f.Observation.Message != "" {
+		return nil
+	}
+	return f.Evidence
 }
 
 func (f *Failure) changes() []string {
@@ -107,9 +120,9 @@ func (c Changed) lines() []string {
 	case c.Finishing:
 		return append(lines, "functions: not known, the answer to finish_push is missing")
 	case c.SchemaPending:
-		return append(lines, "functions: the old ones run; a schema is pending and the next push replaces it")
+		return append(lines, "functions: not changed; a schema is pending, and the next push replaces it")
 	}
-	return append(lines, "functions: the old ones run")
+	return append(lines, "functions: not changed")
 }
 
 // Label is what the failure is called: the server's code, our condition, or the

@@ -20,7 +20,7 @@ func TestFailureLines(t *testing.T) {
 	}
 	f := &Failure{
 		Observation: o, Diagnosis: Diagnose(o), Driver: "native", Attempt: 1, Attempts: 4, Elapsed: 3 * time.Second,
-		Changed: Changed{Variables: VariablesSynced, SchemaPending: true},
+		Changed: Changed{Variables: VariablesSynced, SchemaPending: true}, Evidence: []string{"what the CLI made of it"},
 	}
 	text := strings.Join(f.Lines(), "\n")
 	for _, want := range []string{
@@ -34,11 +34,26 @@ func TestFailureLines(t *testing.T) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}
 	}
+	if strings.Contains(text, "what the CLI made of it") {
+		t.Errorf("the CLI's words stand beside the backend's:\n%s", text)
+	}
 	if f.Error() != `wait_for_schema failed: 200 OK: schema failed: Document with ID "k1" in table "messages" does not match the schema:` {
 		t.Errorf("in one line: %s", f.Error())
 	}
 	if exit.Code(fmt.Errorf("cannot deploy: %w", f)) != exit.DeployRefused {
 		t.Error("the exit code is lost")
+	}
+}
+
+func TestFailureShowsTheCLIWhenTheBackendIsSilent(t *testing.T) {
+	for _, o := range []Observation{
+		{Stage: StageBundle, Condition: ConditionCLIFailed, Message: "exit status 1"},
+		{Stage: StageStartPush, Transport: netcause.Closed, Reason: "closed"},
+	} {
+		f := &Failure{Observation: o, Diagnosis: Diagnose(o), Evidence: []string{"Could not resolve \"./missing\""}}
+		if text := strings.Join(f.Lines(), "\n"); !strings.Contains(text, "printed  Could not resolve") {
+			t.Errorf("the CLI's words are missing:\n%s", text)
+		}
 	}
 }
 
@@ -48,7 +63,9 @@ func TestFailureLinesAreFew(t *testing.T) {
 	for _, section := range catalogue() {
 		for _, row := range section.rows {
 			for _, o := range examples(row) {
-				o.Message += noise
+				if o.Condition == "" {
+					o.Message += noise
+				}
 				f := &Failure{Observation: o, Diagnosis: Diagnose(o), Driver: "cli", Attempt: 4, Attempts: 4, Elapsed: time.Minute,
 					Changed: Changed{Variables: VariablesUnknown, Finishing: true}, Evidence: strings.Split(noise, "\n")}
 				if lines := f.Lines(); len(lines) > 25 {

@@ -65,7 +65,7 @@ func (f Failure) retryText() string {
 		facts[0] += fmt.Sprintf(" of %d", f.MaxAttempts)
 	}
 	if f.ElapsedMS > 0 {
-		facts = append(facts, "elapsed "+(time.Duration(f.ElapsedMS)*time.Millisecond).Round(100*time.Millisecond).String())
+		facts = append(facts, "elapsed "+rounded(time.Duration(f.ElapsedMS)*time.Millisecond))
 	}
 	if f.ExitCode != 0 {
 		facts = append(facts, fmt.Sprintf("exit code %d", f.ExitCode))
@@ -74,6 +74,13 @@ func (f Failure) retryText() string {
 		text += " (" + strings.Join(facts, ", ") + ")"
 	}
 	return text
+}
+
+func rounded(d time.Duration) string {
+	if d < time.Second {
+		return d.String()
+	}
+	return d.Round(100 * time.Millisecond).String()
 }
 
 // writeLines writes a labelled text, cut to a number of lines.
