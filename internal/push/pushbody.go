@@ -14,7 +14,7 @@ import (
 const (
 	// compressFrom is the size from which a body is worth compressing. The
 	// backend decodes brotli, and nothing else, on the deploy2 routes.
-	compressFrom = 1 << 20
+	compressFrom = 64 << 10
 	// The lowest level takes bundled code to a fifth at some 200 MB/s; the next
 	// one costs twice the time for a tenth of that.
 	compressQuality = brotli.BestSpeed

@@ -72,6 +72,7 @@ func (p *tap) handler(transport http.RoundTripper) http.Handler {
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(p.target)
 			r.Out.Host = p.target.Host
+			r.Out.URL.RawQuery = r.In.URL.RawQuery // as it was written
 		},
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) {
 			// What the CLI would have seen without us: a connection that breaks.
@@ -82,6 +83,10 @@ func (p *tap) handler(transport http.RoundTripper) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.relays.Add(1)
 		defer p.relays.Done()
+		// An answer may begin before the request has ended.
+		if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
+			p.trace.log.Debug("cannot relay both ways at once", slog.Any("error", err))
+		}
 		proxy.ServeHTTP(w, r)
 	})
 }
@@ -109,7 +114,11 @@ func (t *tapTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	w.response = response
-	response.Body = &tapBody{ReadCloser: response.Body, saw: w.answerBytes, ended: w.ended}
+	body := &tapBody{ReadCloser: response.Body, saw: w.answerBytes, ended: w.ended, left: response.ContentLength}
+	if body.left == 0 {
+		body.end(io.EOF)
+	}
+	response.Body = body
 	return response, nil
 }
 
@@ -117,17 +126,21 @@ func (t *tapTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 type tapBody struct {
 	io.ReadCloser
 	saw   func([]byte)
-	ended func(error)
+	ended func(error) // may be nil
 	once  sync.Once
+	left  int64 // bytes to come, where the length is known
 }
 
-// Read passes on and shows.
+// Read passes on and shows. The end is known with the last byte: by the time the
+// CLI has the whole answer, the trace has it, too.
 func (b *tapBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if n > 0 {
 		b.saw(p[:n])
 	}
-	if err != nil {
+	if b.left -= int64(n); err == nil && b.left == 0 {
+		b.end(io.EOF)
+	} else if err != nil {
 		b.end(err)
 	}
 	return n, err
