@@ -3,12 +3,9 @@ package logging
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -21,16 +18,15 @@ const consoleTime = "2006-01-02T15:04:05.000Z"
 //	2026-01-31T10:00:00.000Z INFO  convex answers url=http://convex:3210 took=1.2s
 //	2026-01-31T10:00:01.000Z INFO  web | listening on port 3000
 type consoleHandler struct {
-	mu     *sync.Mutex
-	w      io.Writer
+	out    sink
 	level  slog.Leveler
 	attrs  string // rendered already, each with a leading blank
 	child  string
 	groups string
 }
 
-func newConsoleHandler(w io.Writer, level slog.Leveler) *consoleHandler {
-	return &consoleHandler{mu: &sync.Mutex{}, w: w, level: level}
+func newConsoleHandler(out sink, level slog.Leveler) *consoleHandler {
+	return &consoleHandler{out: out, level: level}
 }
 
 func (h *consoleHandler) Enabled(_ context.Context, level slog.Level) bool {
@@ -54,12 +50,10 @@ func (h *consoleHandler) Handle(_ context.Context, r slog.Record) error {
 	if child != "" {
 		buf = append(append(buf, child...), " | "...)
 	}
-	buf = appendPrintable(buf, r.Message)
+	buf = appendPrintable(buf, []byte(r.Message))
 	buf = append(append(buf, h.attrs...), attrs...)
 	buf = append(buf, '\n')
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	_, err := h.w.Write(buf)
+	_, err := h.out.Write(buf)
 	return err
 }
 
@@ -136,22 +130,47 @@ func roundDuration(d time.Duration) time.Duration {
 
 // appendPrintable keeps a message on one line and free of terminal control
 // sequences, which a child's output may carry.
-func appendPrintable(buf []byte, text string) []byte {
-	if !slices.ContainsFunc([]byte(text), func(b byte) bool { return b < ' ' && b != '\t' || b >= 0x7f }) {
-		return append(buf, text...)
-	}
+func appendPrintable(buf, text []byte) []byte {
+	start := 0
 	for i := 0; i < len(text); {
-		r, size := utf8.DecodeRuneInString(text[i:])
-		switch {
-		case r == utf8.RuneError && size == 1:
-			buf = fmt.Appendf(buf, `\x%02x`, text[i])
-		case r == '\t' || unicode.IsPrint(r):
-			buf = append(buf, text[i:i+size]...)
-		default:
-			quoted := strconv.QuoteRune(r)
-			buf = append(buf, quoted[1:len(quoted)-1]...)
+		if b := text[i]; b >= ' ' && b < 0x7f || b == '\t' {
+			i++
+			continue
 		}
+		r, size := utf8.DecodeRune(text[i:])
+		if (r != utf8.RuneError || size > 1) && unicode.IsPrint(r) {
+			i += size
+			continue
+		}
+		buf = append(buf, text[start:i]...)
+		buf = appendEscaped(buf, r, text[i:i+size])
 		i += size
+		start = i
 	}
-	return buf
+	return append(buf, text[start:]...)
+}
+
+func appendEscaped(buf []byte, r rune, raw []byte) []byte {
+	if r == utf8.RuneError && len(raw) == 1 {
+		return append(buf, '\\', 'x', hexDigits[raw[0]>>4], hexDigits[raw[0]&15])
+	}
+	quoted := strconv.QuoteRune(r)
+	return append(buf, quoted[1:len(quoted)-1]...)
+}
+
+// childFormat formats the time anew only when it has changed.
+func (h *consoleHandler) childFormat(name string) (childFormat, sink) {
+	if h.attrs != "" || h.groups != "" || h.child != "" {
+		return nil, nil
+	}
+	infix := fmt.Appendf(nil, " %-5s %s | ", slog.LevelInfo, name)
+	var last int64
+	var stamp []byte
+	return func(buf []byte, now time.Time, line []byte) []byte {
+		if ms := now.UnixMilli(); ms != last {
+			last, stamp = ms, now.UTC().AppendFormat(stamp[:0], consoleTime)
+		}
+		buf = append(append(buf, stamp...), infix...)
+		return append(appendPrintable(buf, line), '\n')
+	}, h.out
 }

@@ -4,6 +4,7 @@
 package logging
 
 import (
+	"bytes"
 	"io"
 	"log/slog"
 	"strings"
@@ -52,12 +53,20 @@ func (s Settings) level() slog.Level {
 	}
 }
 
-// New returns a logger that writes to w in the given format.
+// New returns a logger that writes to w in the given format. Give it a Writer
+// where a slow reader must not hold up the process.
 func New(w io.Writer, format string, level slog.Leveler) *slog.Logger {
-	if format == FormatJSON {
-		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
+	if writer, ok := w.(*Writer); ok {
+		writer.setNotice(func(dropped int) []byte {
+			var line bytes.Buffer
+			New(&line, format, level).Warn("log lines dropped: whoever reads this log is too slow", "lines", dropped)
+			return line.Bytes()
+		})
 	}
-	return slog.New(newConsoleHandler(w, level))
+	if format == FormatJSON {
+		return slog.New(newJSONHandler(newSink(w), level))
+	}
+	return slog.New(newConsoleHandler(newSink(w), level))
 }
 
 // Discard returns a logger that writes nowhere, for tests and for commands

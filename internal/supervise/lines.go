@@ -2,7 +2,6 @@ package supervise
 
 import (
 	"bytes"
-	"context"
 	"log/slog"
 	"unicode/utf8"
 
@@ -80,8 +79,6 @@ func cutPoint(line []byte) int {
 
 // relay logs the lines of a child under its name.
 func relay(log *slog.Logger, name string) func(Stream, []byte) {
-	log = log.With(logging.ChildKey, name)
-	return func(_ Stream, line []byte) {
-		log.LogAttrs(context.Background(), slog.LevelInfo, string(line))
-	}
+	line := logging.ChildLines(log, name)
+	return func(_ Stream, text []byte) { line(text) }
 }
