@@ -113,7 +113,12 @@ func (s *Server) handleFinishPush(w http.ResponseWriter, r *http.Request) error 
 	}
 	answer := newFinishAnswer()
 	if !*request.DryRun {
-		err = s.store.update(func(state *State) error { return finish(state, &request, change, &answer) })
+		err = s.store.update(func(state *State) error {
+			if err := finish(state, &request, change, &answer); err != nil {
+				return err
+			}
+			return s.recordPush(state, *request.AdminKey)
+		})
 	}
 	if err != nil {
 		return whilePushing(err)

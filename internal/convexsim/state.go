@@ -22,6 +22,8 @@ type State struct {
 	Packages []Package `json:"packages,omitempty"`
 	// Pushes counts the pushes that were finished.
 	Pushes int `json:"pushes"`
+	// LastPush is the audit log's entry of the latest finished push.
+	LastPush *PushEvent `json:"lastPush,omitempty"`
 	// NodeVersion is the Node.js version that the latest finished push asked for.
 	NodeVersion string `json:"nodeVersion,omitempty"`
 	// Auth are the providers of the active auth.config.
