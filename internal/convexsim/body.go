@@ -87,12 +87,16 @@ func decodeJSON(ctx context.Context, body io.Reader, v any) error {
 // the backend's web framework.
 func bodyFailure(ctx context.Context, err error) error {
 	var syntax *json.SyntaxError
+	var malformed *malformedJSON
+	var known *failure
 	switch {
+	case errors.As(err, &known):
+		return err
 	case ctx.Err() != nil:
 		return timedOut()
 	case errors.Is(err, errBodyTooLarge):
 		return badRequest("BadJsonBody", "Failed to buffer the request body: %v", err)
-	case errors.As(err, &syntax), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+	case errors.As(err, &syntax), errors.As(err, &malformed), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return badRequest("BadJsonBody", "Failed to parse the request body as JSON: %v", err)
 	default:
 		return badRequest("BadJsonBody", "Failed to deserialize the JSON body into the target type: %v", err)

@@ -1,6 +1,7 @@
 package convexsim
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -30,8 +31,15 @@ func (s *Server) answer(rec *recorder, w http.ResponseWriter, r *http.Request, r
 	}
 	if err := rt.handle(w, r); err != nil {
 		s.log.Debug("request refused", "stage", rt.stage, "error", err)
+		s.readRest(r)
 		writeFailure(w, err)
 	}
+}
+
+// readRest takes in the body of a request that is refused: a client that still
+// sends when the connection is closed would not see the answer.
+func (s *Server) readRest(r *http.Request) {
+	_, _ = io.CopyN(io.Discard, r.Body, s.options.MaxPushBytes)
 }
 
 // misbehave applies one fault to a request. It reports whether the request is
@@ -61,7 +69,12 @@ func (s *Server) misbehave(w http.ResponseWriter, r *http.Request, rt route, fau
 // hang waits until the fault is removed. It returns false when the time of the
 // request is over first.
 func hang(r *http.Request, fault *activeFault) bool {
-	_, _ = io.Copy(io.Discard, r.Body)
+	// The client has sent all of it, as it would have to a real backend.
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return false
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
 	select {
 	case <-fault.removed:
 		return true

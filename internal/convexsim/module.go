@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"path"
 	"strings"
 )
@@ -17,10 +18,48 @@ const (
 
 // moduleJSON is a module of a push request.
 type moduleJSON struct {
-	Path        string  `json:"path"`
-	Source      *string `json:"source"`
-	SourceMap   *string `json:"sourceMap"`
-	Environment *string `json:"environment"`
+	Path        *string
+	Source      *string
+	SourceMap   *string // may be null
+	Environment *string // may be null
+}
+
+// decodeModule reads a module.
+func decodeModule(scanner *jsonScanner) (moduleJSON, error) {
+	var module moduleJSON
+	err := scanner.object(func(key string) (err error) {
+		switch key {
+		case "path":
+			module.Path, err = decodeText(scanner)
+		case "source":
+			module.Source, err = decodeText(scanner)
+		case "sourceMap":
+			module.SourceMap, err = decodeText(scanner)
+		case "environment":
+			module.Environment, err = decodeText(scanner)
+		default:
+			err = scanner.skip()
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		return module, err
+	case module.Path == nil:
+		return module, missingField("path")
+	case module.Source == nil:
+		return module, missingField("source")
+	}
+	return module, nil
+}
+
+// decodeText reads a string or null.
+func decodeText(scanner *jsonScanner) (*string, error) {
+	if isNull, err := scanner.null(); isNull || err != nil {
+		return nil, err
+	}
+	text, err := scanner.text()
+	return &text, err
 }
 
 // pushedModule is a module of a push with what its text told.
@@ -41,19 +80,16 @@ type moduleHash struct {
 // digest hashes a module and reads what is needed from its text.
 func (m moduleJSON) digest() pushedModule {
 	sum := sha256.New()
-	sum.Write([]byte(*m.Source))
-	size := len(*m.Source)
-	if m.SourceMap != nil {
-		sum.Write([]byte(*m.SourceMap))
-		size += len(*m.SourceMap)
-	}
-	pushed := pushedModule{Path: m.Path, Module: Module{
-		Environment: environmentOf(m.Environment, m.Path),
+	sourceMap := deref(m.SourceMap)
+	_, _ = io.WriteString(sum, *m.Source)
+	_, _ = io.WriteString(sum, sourceMap)
+	pushed := pushedModule{Path: *m.Path, Module: Module{
+		Environment: environmentOf(m.Environment, *m.Path),
 		SHA256:      hex.EncodeToString(sum.Sum(nil)),
-		Bytes:       size,
+		Bytes:       len(*m.Source) + len(sourceMap),
 		Exports:     exportedNames(*m.Source),
 	}}
-	if canonical(m.Path) == authModule {
+	if canonical(*m.Path) == authModule {
 		pushed.Variables = environmentReads(*m.Source)
 		pushed.Providers = authProviders(*m.Source)
 	}

@@ -3,7 +3,6 @@ package convexsim
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -41,93 +40,87 @@ type pushedDefinition struct {
 
 // decodePush reads a push request in one pass.
 func decodePush(ctx context.Context, body io.Reader) (*pushRequest, error) {
-	decoder := json.NewDecoder(body)
+	scanner := newJSONScanner(body)
 	request := &pushRequest{}
-	err := walkObject(decoder, func(key string) error { return request.field(decoder, key) })
+	err := scanner.object(func(key string) error { return request.field(scanner, key) })
 	if err == nil {
-		_, err = decoder.Token()
-		if err == io.EOF { //nolint:errorlint // Token returns it bare, and it is the good end
-			return request, request.complete()
-		}
-		if err == nil {
-			err = fmt.Errorf("trailing characters at byte %d", decoder.InputOffset())
-		}
+		err = scanner.end()
 	}
-	return nil, bodyFailure(ctx, err)
+	if err != nil {
+		return nil, bodyFailure(ctx, err)
+	}
+	return request, request.complete()
 }
 
-func (p *pushRequest) field(decoder *json.Decoder, key string) error {
+func (p *pushRequest) field(scanner *jsonScanner, key string) error {
 	switch key {
 	case "adminKey":
-		return decoder.Decode(&p.adminKey)
+		return scanner.decode(&p.adminKey)
 	case "functions":
-		return decoder.Decode(&p.functions)
+		return scanner.decode(&p.functions)
 	case "nodeVersion":
-		return decoder.Decode(&p.nodeVersion)
+		return scanner.decode(&p.nodeVersion)
 	case "nodeDependencies":
 		p.hasDependencies = true
-		return decoder.Decode(&p.nodeDependencies)
+		return scanner.decode(&p.nodeDependencies)
 	case "appDefinition":
 		p.app = &pushedDefinition{}
-		return p.app.decode(decoder)
+		return p.app.decode(scanner)
 	case "componentDefinitions":
 		p.hasComponents = true
-		return walkArray(decoder, func() error {
+		return scanner.array(func() error {
 			var component pushedDefinition
-			err := component.decode(decoder)
+			err := component.decode(scanner)
 			p.components = append(p.components, component)
 			return err
 		})
 	default:
-		return skipValue(decoder)
+		return scanner.skip()
 	}
 }
 
-func (d *pushedDefinition) decode(decoder *json.Decoder) error {
-	return walkObject(decoder, func(key string) (err error) {
+func (d *pushedDefinition) decode(scanner *jsonScanner) error {
+	return scanner.object(func(key string) (err error) {
 		switch key {
 		case "definitionPath":
-			return decoder.Decode(&d.path)
+			return scanner.decode(&d.path)
 		case "definition":
-			d.definition, err = decodeKept(decoder)
+			d.definition, err = decodeKept(scanner)
 			return err
 		case "schema":
-			d.schema, err = decodeKept(decoder)
+			d.schema, err = decodeKept(scanner)
 			return err
 		case "dependencies":
-			return decoder.Decode(&d.dependencies)
+			return scanner.decode(&d.dependencies)
 		case "changedModules", "functions":
-			return walkArray(decoder, func() error { return d.decodeModule(decoder) })
+			return scanner.array(func() error { return d.decodeModule(scanner) })
 		case "unchangedModuleHashes":
-			return decoder.Decode(&d.unchanged)
+			return scanner.decode(&d.unchanged)
 		case "udfServerVersion":
-			return decoder.Decode(&d.udfServerVersion)
+			return scanner.decode(&d.udfServerVersion)
 		default:
-			return skipValue(decoder)
+			return scanner.skip()
 		}
 	})
 }
 
-func (d *pushedDefinition) decodeModule(decoder *json.Decoder) error {
-	var module moduleJSON
-	if err := decoder.Decode(&module); err != nil {
+func (d *pushedDefinition) decodeModule(scanner *jsonScanner) error {
+	module, err := decodeModule(scanner)
+	if err != nil {
 		return err
-	}
-	if module.Source == nil {
-		return missingField("source")
 	}
 	d.modules = append(d.modules, module.digest())
 	return nil
 }
 
 // decodeKept reads a module or null, and keeps the module's source.
-func decodeKept(decoder *json.Decoder) (*pushedModule, error) {
-	var module *moduleJSON
-	if err := decoder.Decode(&module); err != nil || module == nil {
+func decodeKept(scanner *jsonScanner) (*pushedModule, error) {
+	if isNull, err := scanner.null(); isNull || err != nil {
 		return nil, err
 	}
-	if module.Source == nil {
-		return nil, missingField("source")
+	module, err := decodeModule(scanner)
+	if err != nil {
+		return nil, err
 	}
 	kept := module.digest()
 	kept.source = *module.Source

@@ -32,6 +32,7 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if rt.handle == nil {
+			s.readRest(r)
 			writeNoRoute(w, allowed)
 			return
 		}

@@ -12,22 +12,21 @@ import (
 // what they cannot read does not exist.
 
 var (
-	exportList = regexp.MustCompile(`(?s)export\s*\{([^}]*)\}`)
-	stringArg  = regexp.MustCompile(`^\s*["']([^"']+)["']`)
+	stringArg = regexp.MustCompile(`^\s*["']([^"']+)["']`)
 )
 
-// exportedNames lists what a module exports, from its export statement.
+// exportedNames lists what a module exports, from the export statements that the
+// bundler writes: export { local as name };
 func exportedNames(source string) []string {
-	// The bundler writes it at the end; a long module is not searched in full.
-	const tail = 64 << 10
-	if len(source) > tail {
-		source = source[len(source)-tail:]
-	}
 	var names []string
-	for _, list := range exportList.FindAllStringSubmatch(source, -1) {
-		for entry := range strings.SplitSeq(list[1], ",") {
-			words := strings.Fields(entry)
-			if len(words) > 0 {
+	for at := range occurrences(source, "export") {
+		list, ok := strings.CutPrefix(strings.TrimLeft(source[at+len("export"):], " \n"), "{")
+		if !ok {
+			continue
+		}
+		list, _, _ = strings.Cut(list, "}")
+		for entry := range strings.SplitSeq(list, ",") {
+			if words := strings.Fields(entry); len(words) > 0 {
 				names = append(names, words[len(words)-1])
 			}
 		}

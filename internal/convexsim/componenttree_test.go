@@ -1,0 +1,102 @@
+package convexsim
+
+import (
+	"slices"
+	"testing"
+)
+
+// withComponent adds the component lib/limiter to a push, with some fields of it
+// replaced.
+func withComponent(push object, fields object) object {
+	component := object{
+		"definitionPath": "lib/limiter", "dependencies": []string{}, "udfServerVersion": "1.32.0",
+		"definition": module("convex.config.js", `n(se,"defineComponent");var Qs=se("rateLimiter");export{Qs as default};`),
+		"schema":     module("schema.js", schemaSource), "functions": []object{function("lib.js", "limit")},
+	}
+	for key, value := range fields {
+		component[key] = value
+	}
+	changed := change(push, object{"definition": module("convex.config.js", usingTwice), "dependencies": []string{"lib/limiter"}})
+	changed["componentDefinitions"] = []object{component}
+	return changed
+}
+
+func TestComponentsAreInstalledByName(t *testing.T) {
+	s := Start(t, Options{})
+	started := mustStart(t, s, withComponent(newPush(s), nil))
+	children := started["app"].(object)["childComponents"].(object)
+	second, ok := children["second"].(object)
+	if !ok || children["rateLimiter"] == nil || second["definitionPath"] != "lib/limiter" || second["componentPath"] != "second" {
+		t.Fatalf("the app's children are %v", children)
+	}
+	definition := started["analysis"].(object)["lib/limiter"].(object)["definition"].(object)
+	if kind := definition["definitionType"].(object); kind["type"] != "childComponent" || kind["name"] != "rateLimiter" {
+		t.Errorf("definition %v", definition)
+	}
+	change := started["schemaChange"].(object)
+	ids := change["allocatedComponentIds"].(object)
+	if len(ids) != 3 || ids["second"] == ids["rateLimiter"] || len(change["schemaIds"].(object)) != 3 {
+		t.Errorf("schemaChange %v", change)
+	}
+	answer := success(t, finishPush(t, s, started))
+	for componentPath, diff := range answer["componentDiffs"].(object) {
+		if kind := diff.(object)["diffType"].(object)["type"]; kind != "create" {
+			t.Errorf("%q: %v", componentPath, kind)
+		}
+	}
+	if got := s.State().Components["second"].Definition; got != "lib/limiter" {
+		t.Errorf("second is of %q", got)
+	}
+}
+
+func TestComponentsAreUnmountedAndMountedAgain(t *testing.T) {
+	s := Start(t, Options{})
+	with, without := withComponent(newPush(s), nil), newPush(s)
+	kind := func(answer object) any {
+		return answer["componentDiffs"].(object)["second"].(object)["diffType"].(object)["type"]
+	}
+	deploy(t, s, with)
+	id := s.State().Components["second"].ID
+	for _, step := range []struct {
+		push object
+		want string
+	}{{with, "modify"}, {without, "unmount"}, {with, "remount"}} {
+		if got := kind(deploy(t, s, step.push)); got != step.want {
+			t.Errorf("got %v, want %s", got, step.want)
+		}
+	}
+	if got := s.State().Components["second"]; got.ID != id || got.Unmounted {
+		t.Errorf("mounted again as %+v, was %s", got, id)
+	}
+	deploy(t, s, without)
+	if again := deploy(t, s, without); again["componentDiffs"].(object)["second"] != nil {
+		t.Error("an unmounted component is unmounted again")
+	}
+}
+
+func TestAComponentThatWasNotPushed(t *testing.T) {
+	s := Start(t, Options{})
+	push := withComponent(newPush(s), nil)
+	push["componentDefinitions"] = []any{}
+	wantFailure(t, "missing component", post(t, s, startPushPath, push), 400, "InvalidConvexConfig")
+	self := withComponent(newPush(s), object{"dependencies": []string{"lib/limiter"}})
+	wantFailure(t, "cycle", post(t, s, startPushPath, self), 400, "CyclicImport")
+}
+
+func TestADependencyWhoseUseCannotBeReadIsMountedUnderItsOwnName(t *testing.T) {
+	s := Start(t, Options{})
+	push := change(withComponent(newPush(s), nil), object{"definition": module("convex.config.js", "obscure()")})
+	deploy(t, s, push)
+	if _, ok := s.State().Components["rateLimiter"]; !ok {
+		t.Errorf("components %v", s.State().Components)
+	}
+}
+
+func TestNestedComponentsHaveAPath(t *testing.T) {
+	uses := map[string][]instance{"": {{"a", "x"}}, "x": {{"b", "y"}, {"c", "y"}}}
+	var visited []string
+	(&componentTree{uses: uses}).walk(func(componentPath, _ string) { visited = append(visited, componentPath) })
+	if want := []string{"", "a", "a/b", "a/c"}; !slices.Equal(visited, want) {
+		t.Errorf("visited %q, want %q", visited, want)
+	}
+}

@@ -1,0 +1,398 @@
+package convexsim
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// jsonScanner reads a JSON document front to back, one value at a time. A push is
+// mostly a few thousand long strings, which it reads several times faster than
+// encoding/json does; that matters in a server that benchmarks run against.
+type jsonScanner struct {
+	reader  *bufio.Reader
+	offset  int
+	scratch []byte // of the string being read
+}
+
+// scanBuffer is how much of a body is read at a time.
+const scanBuffer = 64 << 10
+
+func newJSONScanner(body io.Reader) *jsonScanner {
+	return &jsonScanner{reader: bufio.NewReaderSize(body, scanBuffer)}
+}
+
+// malformedJSON is a syntax error and its place.
+type malformedJSON struct {
+	what string
+	at   int
+}
+
+func (m *malformedJSON) Error() string { return fmt.Sprintf("%s at byte %d", m.what, m.at) }
+
+func (s *jsonScanner) malformed(format string, args ...any) error {
+	return &malformedJSON{fmt.Sprintf(format, args...), s.offset}
+}
+
+// wrongType is a value of another type than the one that is needed.
+func (s *jsonScanner) wrongType(found byte, wanted string) error {
+	return fmt.Errorf("invalid type: found %q, expected %s at byte %d", found, wanted, s.offset)
+}
+
+// peek skips white space and returns the next byte without taking it.
+func (s *jsonScanner) peek() (byte, error) {
+	for {
+		b, err := s.reader.ReadByte()
+		if err == io.EOF { //nolint:errorlint // bufio returns it bare
+			return 0, io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return 0, err
+		}
+		if b != ' ' && b != '\n' && b != '\t' && b != '\r' {
+			return b, s.reader.UnreadByte()
+		}
+		s.offset++
+	}
+}
+
+// take consumes the byte that peek returned.
+func (s *jsonScanner) take() {
+	_, _ = s.reader.Discard(1)
+	s.offset++
+}
+
+// end reports anything but white space that follows the document.
+func (s *jsonScanner) end() error {
+	b, err := s.peek()
+	if err == io.ErrUnexpectedEOF { //nolint:errorlint // peek returns it bare
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.malformed("trailing character %q", b)
+}
+
+// object calls field for each key; field reads the value.
+func (s *jsonScanner) object(field func(key string) error) error {
+	return s.list('{', '}', "an object", func() error {
+		key, err := s.text()
+		if err != nil {
+			return err
+		}
+		if b, err := s.peek(); err != nil || b != ':' {
+			return orElse(err, s.malformed("expected a colon"))
+		}
+		s.take()
+		return field(key)
+	})
+}
+
+// array calls element for each element; element reads it.
+func (s *jsonScanner) array(element func() error) error {
+	return s.list('[', ']', "an array", element)
+}
+
+func (s *jsonScanner) list(open, shut byte, what string, item func() error) error {
+	b, err := s.peek()
+	if err != nil {
+		return err
+	}
+	if b != open {
+		return s.wrongType(b, what)
+	}
+	s.take()
+	if b, err = s.peek(); err != nil {
+		return err
+	}
+	for b != shut {
+		if err := item(); err != nil {
+			return err
+		}
+		if b, err = s.peek(); err != nil {
+			return err
+		}
+		if b == shut {
+			break
+		}
+		if b != ',' {
+			return s.malformed("expected a comma, found %q", b)
+		}
+		s.take()
+		if b, err = s.peek(); err != nil || b == shut {
+			return orElse(err, s.malformed("trailing comma"))
+		}
+	}
+	s.take()
+	return nil
+}
+
+func orElse(err, other error) error {
+	if err != nil {
+		return err
+	}
+	return other
+}
+
+// null reads null if that comes next, and reports whether it did.
+func (s *jsonScanner) null() (bool, error) {
+	b, err := s.peek()
+	if err != nil || b != 'n' {
+		return false, err
+	}
+	word, err := s.literal(nil)
+	if err == nil && string(word) != "null" {
+		err = s.malformed("expected null, found %q", word)
+	}
+	return true, err
+}
+
+// literal appends a number, true, false or null to out.
+func (s *jsonScanner) literal(out []byte) ([]byte, error) {
+	for {
+		b, err := s.reader.ReadByte()
+		if err == io.EOF { //nolint:errorlint // bufio returns it bare
+			return out, nil
+		}
+		if err != nil {
+			return out, err
+		}
+		if !isIdentifierByte(b) && b != '-' && b != '+' && b != '.' {
+			return out, s.reader.UnreadByte()
+		}
+		out = append(out, b)
+		s.offset++
+	}
+}
+
+// text reads a string.
+func (s *jsonScanner) text() (string, error) {
+	b, err := s.peek()
+	if err != nil {
+		return "", err
+	}
+	if b != '"' {
+		return "", s.wrongType(b, "a string")
+	}
+	s.take()
+	out := s.scratch[:0]
+	for {
+		chunk, err := s.chunk()
+		if err != nil {
+			return "", err
+		}
+		used, ended := 0, false
+		out, used, ended = unescapeSimple(out, chunk)
+		s.discard(used)
+		if ended {
+			break
+		}
+		if used == len(chunk) {
+			continue
+		}
+		if chunk[used] != '\\' {
+			return "", s.malformed("control character in a string")
+		}
+		if out, err = s.escape(out); err != nil {
+			return "", err
+		}
+	}
+	s.scratch = out
+	if !utf8.Valid(out) {
+		return "", s.malformed("invalid UTF-8 in a string")
+	}
+	return string(out), nil
+}
+
+// chunk returns what is buffered, at least a byte.
+func (s *jsonScanner) chunk() ([]byte, error) {
+	if s.reader.Buffered() == 0 {
+		if _, err := s.reader.Peek(1); err != nil {
+			if err == io.EOF { //nolint:errorlint // bufio returns it bare
+				err = io.ErrUnexpectedEOF
+			}
+			return nil, err
+		}
+	}
+	return s.reader.Peek(s.reader.Buffered())
+}
+
+func (s *jsonScanner) discard(n int) {
+	_, _ = s.reader.Discard(n)
+	s.offset += n
+}
+
+// unescapeSimple appends what a part of a string stands for to out, as far as that
+// is plain text and the escapes of one letter. It returns how much of the part it
+// used, and whether that included the quote that ends the string.
+func unescapeSimple(out, part []byte) (_ []byte, used int, ended bool) {
+	plain := 0 // where the plain text began
+	for i := 0; i < len(part); i++ {
+		b := part[i]
+		if b >= ' ' && b != '"' && b != '\\' {
+			continue
+		}
+		out = append(out, part[plain:i]...)
+		if b == '"' {
+			return out, i + 1, true
+		}
+		if b != '\\' || i+1 == len(part) {
+			return out, i, false
+		}
+		letter, ok := simpleEscape(part[i+1])
+		if !ok {
+			return out, i, false
+		}
+		out = append(out, letter)
+		i++
+		plain = i + 1
+	}
+	return append(out, part[plain:]...), len(part), false
+}
+
+// simpleEscape is what a backslash and one letter stand for.
+func simpleEscape(letter byte) (byte, bool) {
+	switch letter {
+	case '"', '\\', '/':
+		return letter, true
+	case 'n':
+		return '\n', true
+	case 't':
+		return '\t', true
+	case 'r':
+		return '\r', true
+	case 'b':
+		return '\b', true
+	case 'f':
+		return '\f', true
+	}
+	return 0, false
+}
+
+// escape reads an escape sequence and appends what it stands for.
+func (s *jsonScanner) escape(out []byte) ([]byte, error) {
+	var pair [2]byte
+	if _, err := io.ReadFull(s.reader, pair[:]); err != nil {
+		return nil, io.ErrUnexpectedEOF
+	}
+	s.offset += 2
+	if letter, ok := simpleEscape(pair[1]); ok {
+		return append(out, letter), nil
+	}
+	if pair[1] == 'u' {
+		return s.unicode(out)
+	}
+	return nil, s.malformed("invalid escape \\%c", pair[1])
+}
+
+// unicode reads the four digits of \u, and for a surrogate the escape after it.
+func (s *jsonScanner) unicode(out []byte) ([]byte, error) {
+	r, err := s.hexDigits()
+	if err != nil {
+		return nil, err
+	}
+	if utf16.IsSurrogate(r) {
+		var next [2]byte
+		if _, err := io.ReadFull(s.reader, next[:]); err != nil {
+			return nil, io.ErrUnexpectedEOF
+		}
+		s.offset += 2
+		low, err := s.hexDigits()
+		if err != nil {
+			return nil, err
+		}
+		if r = utf16.DecodeRune(r, low); string(next[:]) != `\u` || r == utf8.RuneError {
+			return nil, s.malformed("lone surrogate in an escape")
+		}
+	}
+	return utf8.AppendRune(out, r), nil
+}
+
+func (s *jsonScanner) hexDigits() (rune, error) {
+	var digits [4]byte
+	if _, err := io.ReadFull(s.reader, digits[:]); err != nil {
+		return 0, io.ErrUnexpectedEOF
+	}
+	s.offset += 4
+	value, err := strconv.ParseUint(string(digits[:]), 16, 16)
+	if err != nil {
+		return 0, s.malformed("invalid escape \\u%s", digits)
+	}
+	return rune(value), nil
+}
+
+// decode reads any value into v by way of encoding/json.
+func (s *jsonScanner) decode(v any) error {
+	raw, err := s.raw(nil)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(raw, v)
+}
+
+// skip reads a value that nobody needs.
+func (s *jsonScanner) skip() error {
+	_, err := s.raw(nil)
+	return err
+}
+
+// raw appends the next value as JSON to out.
+func (s *jsonScanner) raw(out []byte) ([]byte, error) {
+	b, err := s.peek()
+	if err != nil {
+		return nil, err
+	}
+	switch b {
+	case '"':
+		text, err := s.text()
+		return appendQuoted(out, text), err
+	case '{', '[':
+		return s.rawList(out, b)
+	}
+	before := len(out)
+	if out, err = s.literal(out); err == nil && len(out) == before {
+		err = s.malformed("expected a value, found %q", b)
+	}
+	return out, err
+}
+
+func (s *jsonScanner) rawList(out []byte, open byte) ([]byte, error) {
+	begun := false
+	separate := func() {
+		if begun {
+			out = append(out, ',')
+		}
+		begun = true
+	}
+	out = append(out, open)
+	var err error
+	if open == '[' {
+		err = s.array(func() (err error) {
+			separate()
+			out, err = s.raw(out)
+			return err
+		})
+		return append(out, ']'), err
+	}
+	err = s.object(func(key string) (err error) {
+		separate()
+		out = append(appendQuoted(out, key), ':')
+		out, err = s.raw(out)
+		return err
+	})
+	return append(out, '}'), err
+}
+
+// appendQuoted appends a string as JSON.
+func appendQuoted(out []byte, text string) []byte {
+	quoted, err := json.Marshal(text)
+	if err != nil {
+		return append(out, `""`...)
+	}
+	return append(out, quoted...)
+}

@@ -1,0 +1,146 @@
+package convexsim
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"testing"
+
+	"github.com/andybalholm/brotli"
+)
+
+const (
+	hashesPath       = "/api/get_config_hashes"
+	evaluatePushPath = "/api/deploy2/evaluate_push"
+	startPushPath    = "/api/deploy2/start_push"
+	waitPath         = "/api/deploy2/wait_for_schema"
+	finishPath       = "/api/deploy2/finish_push"
+	reportPath       = "/api/deploy2/report_push_completed"
+)
+
+type object = map[string]any
+
+// schemaText is what the bundler makes of a schema with three kinds of index; the
+// library is minified, so that defineTable is O here.
+const schemaSource = `
+function O(e) { return new T(e); }
+n(O, "defineTable");
+var Ho = W({ _storage: O({ sha256: s.string() }) });
+// convex/schema.ts
+var Fs = W({
+  notes: O({ author: s.string(), body: s.string() }).index("by_author", ["author"]).searchIndex("search_body", { searchField: "body", filterFields: ["author"] }).vectorIndex("by_embedding", { vectorField: "embedding", dimensions: 8, filterFields: [] }),
+  users: O({ email: s.string() }).index("by_email", ["email"])
+});
+export {
+  Fs as default
+};
+`
+
+const authSource = `// convex/auth.config.ts
+var e = { providers: [{ domain: process.env.SITE_URL, applicationID: "convex" }] };
+export {
+  e as default
+};
+`
+
+// usingTwice is an app definition that uses one component under two names.
+const usingTwice = `import ve from"./_componentDeps/bGliL2xpbWl0ZXI";var V=re();V.use(ve);V.use(ve,{name:"second"});var ts=V;export{ts as default};`
+
+func module(path, source string) object {
+	return object{"path": path, "source": source, "environment": "isolate"}
+}
+
+// function is a module with one exported function.
+func function(path, name string) object {
+	return module(path, fmt.Sprintf("var l = o({ handler: t });\nexport {\n  l as %s\n};\n", name))
+}
+
+// newPush is a push of an app with a schema and two modules.
+func newPush(s *Server) object {
+	return object{
+		"adminKey": s.AdminKey(), "dryRun": false, "functions": "convex/", "nodeDependencies": []any{},
+		"appDefinition": object{
+			"definition": module("convex.config.js", "var a = defineApp(); export { a as default };"), "dependencies": []string{},
+			"schema": module("schema.js", schemaSource), "unchangedModuleHashes": []any{}, "udfServerVersion": "1.32.0",
+			"changedModules": []object{function("notes.js", "list"), function("_deps/ABC.js", "a")},
+		},
+		"componentDefinitions": []any{},
+	}
+}
+
+// change returns a push with some fields of its app replaced.
+func change(push object, fields object) object {
+	app := maps.Clone(push["appDefinition"].(object))
+	maps.Copy(app, fields)
+	changed := maps.Clone(push)
+	changed["appDefinition"] = app
+	return changed
+}
+
+func hashOf(m object, environment string) object {
+	sourceMap, _ := m["sourceMap"].(string)
+	sum := sha256.Sum256([]byte(m["source"].(string) + sourceMap))
+	return object{"path": m["path"], "environment": environment, "sha256": hex.EncodeToString(sum[:])}
+}
+
+func post(t *testing.T, s *Server, path string, body any, edits ...edit) answered {
+	t.Helper()
+	return call(t, s, http.MethodPost, path, body, append([]edit{noKey}, edits...)...)
+}
+
+func mustStart(t *testing.T, s *Server, push object) object {
+	t.Helper()
+	return success(t, post(t, s, startPushPath, push))
+}
+
+func success(t *testing.T, got answered) object {
+	t.Helper()
+	if got.status != http.StatusOK {
+		t.Fatalf("got %d %s", got.status, got.body)
+	}
+	var answer object
+	got.decode(t, &answer)
+	return answer
+}
+
+func waitFor(t *testing.T, s *Server, started object, timeout int) answered {
+	t.Helper()
+	return post(t, s, waitPath, object{"adminKey": s.AdminKey(), "schemaChange": started["schemaChange"], "timeoutMs": timeout, "dryRun": false})
+}
+
+func finishPush(t *testing.T, s *Server, started object) answered {
+	t.Helper()
+	return post(t, s, finishPath, object{"adminKey": s.AdminKey(), "startPush": started, "dryRun": false, "message": nil})
+}
+
+// deploy pushes to the end.
+func deploy(t *testing.T, s *Server, push object) object {
+	t.Helper()
+	return success(t, finishPush(t, s, mustStart(t, s, push)))
+}
+
+func wantFailure(t *testing.T, name string, got answered, status int, code string) {
+	t.Helper()
+	if got.status != status {
+		t.Errorf("%s: got %d %s, want %d", name, got.status, got.body, status)
+	} else if got.code(t) != code {
+		t.Errorf("%s: got %s, want %s", name, got.body, code)
+	}
+}
+
+func brotliOf(t *testing.T, v any) []byte {
+	t.Helper()
+	var compressed bytes.Buffer
+	writer := brotli.NewWriterLevel(&compressed, 4)
+	if err := json.NewEncoder(writer).Encode(v); err != nil {
+		t.Fatal(err)
+	}
+	if err := writer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return compressed.Bytes()
+}
