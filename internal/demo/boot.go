@@ -1,0 +1,129 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/report"
+	"github.com/tale-project/tale-runtime/internal/status"
+)
+
+const (
+	// bootLimit is for a service that neither gets ready nor ends; the services'
+	// own limits are shorter.
+	bootLimit = 3 * time.Minute
+	// lookEvery is how often a service is asked what it does.
+	lookEvery = 10 * time.Millisecond
+)
+
+// await follows the boot until all three services are ready and returns what
+// the platform says about itself then. It ends early when a service does.
+func (s *stack) await(ctx context.Context) (status.Document, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, bootLimit, fmt.Errorf("cannot boot the stack: not ready after %s", bootLimit))
+	defer cancel()
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	go s.watch(ctx, fail)
+	var platform status.Document
+	group, following := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		_, err := s.follow(following, convexName, s.environment.id.Ports.ConvexStatus)
+		return err
+	})
+	group.Go(func() (err error) {
+		platform, err = s.follow(following, platformName, s.environment.id.Ports.PlatformStatus)
+		return err
+	})
+	group.Go(func() error { return s.awaitProxy(following) })
+	if err := group.Wait(); err != nil {
+		return platform, err
+	}
+	return platform, s.awaitSite(ctx)
+}
+
+// watch ends a boot whose service has ended.
+func (s *stack) watch(ctx context.Context, fail context.CancelCauseFunc) {
+	select {
+	case <-s.died:
+		fail(s.first.death())
+	case <-ctx.Done():
+	}
+}
+
+// follow asks a status port until the service is ready, and shows its stages
+// as they end.
+func (s *stack) follow(ctx context.Context, name string, port int) (status.Document, error) {
+	source := status.Source{Addr: loopback(port)}
+	told := map[string]bool{}
+	for {
+		document, err := source.Fetch(ctx)
+		if err == nil {
+			for _, stage := range document.Stages {
+				if over(stage.State) && !told[stage.Name] {
+					told[stage.Name] = true
+					s.screen.row(name, stage.Name, time.Duration(stage.DurationMS)*time.Millisecond, stage.Detail)
+				}
+			}
+			if document.Ready {
+				return document, nil
+			}
+		}
+		if err := pause(ctx); err != nil {
+			return document, err
+		}
+	}
+}
+
+func over(state report.State) bool {
+	return state == report.Done || state == report.Skipped || state == report.Failed
+}
+
+// awaitProxy asks the proxy's own health port.
+func (s *stack) awaitProxy(ctx context.Context) error {
+	prober, began := health.NewProber(), time.Now()
+	for {
+		if _, err := prober.Get(ctx, "http://"+loopback(s.environment.id.Ports.ProxyHealth)+"/health"); err == nil {
+			s.screen.row(proxyName, "ready", time.Since(began), s.environment.id.siteURL())
+			return nil
+		}
+		if err := pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// awaitSite asks for the page until the proxy, which probes the platform in its
+// own time, has learned that the platform is up.
+func (s *stack) awaitSite(ctx context.Context) error {
+	visitor, err := newVisitor(s.environment.id, s.environment.folder.join(rootFile))
+	if err != nil {
+		return err
+	}
+	defer visitor.close()
+	for began := time.Now(); ; {
+		page, err := visitor.ask(ctx, request{url: "/", headers: map[string]string{"Accept": "text/html"}})
+		if err == nil && page.StatusCode == http.StatusOK {
+			s.screen.row("site", "page", time.Since(began), "through the proxy")
+			return nil
+		}
+		if err := pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func pause(ctx context.Context) error {
+	timer := time.NewTimer(lookEvery)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
+}

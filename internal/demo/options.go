@@ -1,0 +1,63 @@
+package demo
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+)
+
+// Options say what a demo runs.
+type Options struct {
+	App     string // folder of the app
+	Bin     string // folder of our binaries
+	Dir     string // folder for data; empty means a throw-away one
+	Driver  string // auto, native or cli
+	Keep    bool   // keep a throw-away folder
+	Once    bool   // check and end
+	Verbose bool   // service logs on the terminal
+}
+
+// binaries are what a demo starts, itself excepted.
+var binaries = []string{"convex-sim", "convex-entrypoint", "platform-entrypoint", "proxy"}
+
+// complete makes all folders absolute and reports whatever is missing.
+func (o *Options) complete() error {
+	if !slices.Contains([]string{"auto", "native", "cli"}, o.Driver) {
+		return exit.Errorf(exit.Usage, "cannot use the driver %q: auto, native and cli are known", o.Driver)
+	}
+	if o.Bin == "" {
+		executable, err := os.Executable()
+		if err != nil {
+			return fmt.Errorf("cannot find the other binaries: %w; name their folder with --bin", err)
+		}
+		o.Bin = filepath.Dir(executable)
+	}
+	for _, folder := range []*string{&o.App, &o.Bin, &o.Dir} {
+		if *folder == "" {
+			continue
+		}
+		absolute, err := filepath.Abs(*folder)
+		if err != nil {
+			return fmt.Errorf("cannot find %s: %w", *folder, err)
+		}
+		*folder = absolute
+	}
+	return o.check()
+}
+
+func (o *Options) check() error {
+	var problems []error
+	if _, err := os.Stat(filepath.Join(o.App, "package.json")); err != nil {
+		problems = append(problems, fmt.Errorf("cannot use the app: %w; name its folder with --app", err))
+	}
+	for _, name := range binaries {
+		if _, err := os.Stat(filepath.Join(o.Bin, name)); err != nil {
+			problems = append(problems, fmt.Errorf("cannot use our binaries: %w; build them with: make build", err))
+		}
+	}
+	return exit.With(exit.Usage, errors.Join(problems...))
+}

@@ -1,0 +1,98 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/supervise"
+	"github.com/tale-project/tale-runtime/internal/version"
+)
+
+// Run prepares the app, boots the stack and keeps it until ctx ends; with
+// Options.Once it checks the stack instead. A requested stop that was clean is
+// no error. The error of a service that ended by itself has its exit code.
+func Run(ctx context.Context, out io.Writer, o Options, own config.Environ) error {
+	screen := newScreen(out)
+	folder, err := openFolder(o)
+	if err != nil {
+		return err
+	}
+	screen.linef("tale-runtime %s, data in %s", version.String(), folder.describe())
+	screen.linef("")
+	if err = run(ctx, screen, o, folder, own); err != nil {
+		// Its logs say why.
+		folder.throwAway = false
+	}
+	return errors.Join(err, folder.close())
+}
+
+func run(ctx context.Context, screen *screen, o Options, folder *folder, own config.Environ) error {
+	if err := prepare(ctx, screen, o, folder, own); err != nil {
+		return o.unlessRequested(err)
+	}
+	id, err := loadIdentity(folder)
+	if err != nil {
+		return err
+	}
+	stack := newStack(newEnvironment(o, folder, id, own), screen)
+	err = stack.serve(ctx)
+	return errors.Join(o.unlessRequested(err), stack.end(ctx))
+}
+
+// serve boots the stack and returns when there is a reason to stop it.
+func (s *stack) serve(ctx context.Context) error {
+	began := time.Now()
+	if err := s.start(); err != nil {
+		return err
+	}
+	platform, err := s.await(ctx)
+	if err != nil {
+		return err
+	}
+	s.booted = true
+	s.summary(platform, time.Since(began))
+	if s.environment.options.Once {
+		return s.verify(ctx)
+	}
+	s.screen.linef("  Ctrl-C stops everything.")
+	return s.wait(ctx)
+}
+
+// wait returns when a stop is requested, or a service has ended.
+func (s *stack) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-s.died:
+		return s.first.death()
+	}
+}
+
+// unlessRequested takes away the error of a requested stop, unless there are
+// checks that it came before.
+func (o Options) unlessRequested(err error) error {
+	var stop *supervise.StopRequested
+	switch {
+	case !errors.As(err, &stop):
+		return err
+	case o.Once:
+		return fmt.Errorf("cannot finish the checks: %w", err)
+	default:
+		return nil
+	}
+}
+
+// end stops the stack and says how long that took.
+func (s *stack) end(ctx context.Context) error {
+	began := time.Now()
+	if err := s.stop(ctx); err != nil {
+		return err
+	}
+	s.screen.linef("")
+	s.screen.linef("  Stopped in %s.", seconds(time.Since(began)))
+	return nil
+}

@@ -1,0 +1,216 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/supervise"
+)
+
+// testDemo is a demo of fake services.
+type testDemo struct {
+	t       *testing.T
+	options Options
+	own     config.Environ
+	out     syncBuffer
+}
+
+type syncBuffer struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+}
+
+func (b *syncBuffer) Write(data []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.Write(data)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.String()
+}
+
+func newTestDemo(t *testing.T) *testDemo {
+	app := newTestApp(t)
+	o := app.options
+	o.Bin, o.Dir = t.TempDir(), filepath.Join(t.TempDir(), "data")
+	linkFakes(t, o.Bin, binaries...)
+	return &testDemo{t: t, options: o, own: app.own}
+}
+
+// start runs the demo and returns where its end is told.
+func (d *testDemo) start(ctx context.Context) <-chan error {
+	ended := make(chan error, 1)
+	go func() { ended <- Run(ctx, &d.out, d.options, d.own) }()
+	return ended
+}
+
+// await waits until the demo has printed a text.
+func (d *testDemo) await(text string, ended <-chan error) {
+	d.t.Helper()
+	deadline := time.After(20 * time.Second)
+	for !strings.Contains(d.out.String(), text) {
+		select {
+		case err := <-ended:
+			d.t.Fatalf("ended before %q: %v\n%s", text, err, d.out.String())
+		case <-deadline:
+			d.t.Fatalf("no %q in\n%s", text, d.out.String())
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+func (d *testDemo) stops() string {
+	d.t.Helper()
+	text, err := os.ReadFile(filepath.Join(d.options.Dir, "stops"))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return strings.Join(strings.Fields(string(text)), " ")
+}
+
+func TestRunUntilStopped(t *testing.T) {
+	d := newTestDemo(t)
+	ctx, stop := context.WithCancelCause(t.Context())
+	ended := d.start(ctx)
+	d.await("Ctrl-C", ended)
+	stop(&supervise.StopRequested{})
+	if err := <-ended; err != nil {
+		t.Errorf("a requested stop is an error: %v", err)
+	}
+	if got := d.stops(); got != "platform proxy convex" {
+		t.Errorf("stopped in the order %s", got)
+	}
+	out := d.out.String()
+	for _, want := range []string{
+		"app       packages", "convex    backend         0.012s", "platform  deploy          0.034s  deployed", "proxy     ready",
+		"24 of 24: 24 new, 0 updated, 0 unchanged, 0 removed", "9 deployed, native driver, 3 of 3 modules sent", "https://localhost:", "root.crt", "Stopped in",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in\n%s", want, out)
+		}
+	}
+}
+
+func TestOnce(t *testing.T) {
+	d := newTestDemo(t)
+	d.options.Once = true
+	if err := <-d.start(t.Context()); err != nil {
+		t.Errorf("%v\n%s", err, d.out.String())
+	}
+	if out := d.out.String(); strings.Count(out, "\n  ok ") != 10 || strings.Contains(out, "FAIL") {
+		t.Errorf("checks:\n%s", out)
+	}
+	if got := d.stops(); got != "platform proxy convex" {
+		t.Errorf("stopped in the order %s", got)
+	}
+}
+
+func TestOnceFails(t *testing.T) {
+	d := newTestDemo(t)
+	d.options.Once = true
+	put(t, filepath.Join(d.options.Dir, "fault"), "health")
+	if err := <-d.start(t.Context()); exit.Code(err) != exit.Failure {
+		t.Errorf("exit %d: %v", exit.Code(err), err)
+	}
+	if out := d.out.String(); strings.Count(out, "\n  ok ") != 9 || !strings.Contains(out, "FAIL  proxy health") {
+		t.Errorf("checks:\n%s", out)
+	}
+}
+
+func TestAServiceThatDiesIsNamed(t *testing.T) {
+	for _, name := range []string{convexName, platformName, proxyName} {
+		t.Run(name, func(t *testing.T) {
+			d := newTestDemo(t)
+			ended := d.start(t.Context())
+			d.await("Ctrl-C", ended)
+			put(t, filepath.Join(d.options.Dir, "kill-"+name), "")
+			err := <-ended
+			if exit.Code(err) != 42 || strings.Count(err.Error(), name+" ended by itself: exit code 42") != 1 || !strings.Contains(err.Error(), name+" met its fate") {
+				t.Errorf("exit %d: %v", exit.Code(err), err)
+			}
+			if got := strings.Fields(d.stops()); len(got) != 2 {
+				t.Errorf("the others were not stopped: %v", got)
+			}
+		})
+	}
+}
+
+func TestAServiceThatDiesDuringTheBoot(t *testing.T) {
+	d := newTestDemo(t)
+	put(t, filepath.Join(d.options.Dir, "stillborn-"+platformName), "")
+	err := <-d.start(t.Context())
+	if exit.Code(err) != 78 || !strings.Contains(err.Error(), "platform ended by itself: exit code 78") || !strings.Contains(err.Error(), "platform has bad settings") {
+		t.Errorf("exit %d: %v", exit.Code(err), err)
+	}
+	if strings.Contains(err.Error(), "cleanly") {
+		t.Errorf("what was just starting was not stopped in peace: %v", err)
+	}
+}
+
+func TestAStopBeforeTheChecksIsNoSuccess(t *testing.T) {
+	d := newTestDemo(t)
+	d.options.Once = true
+	ctx, stop := context.WithCancelCause(t.Context())
+	stop(&supervise.StopRequested{})
+	if err := <-d.start(ctx); exit.Code(err) != exit.Failure {
+		t.Errorf("exit %d: %v", exit.Code(err), err)
+	}
+}
+
+func TestADirtyStopIsReported(t *testing.T) {
+	d := newTestDemo(t)
+	ctx, stop := context.WithCancelCause(t.Context())
+	put(t, filepath.Join(d.options.Dir, "dirty-"+proxyName), "")
+	ended := d.start(ctx)
+	d.await("Ctrl-C", ended)
+	stop(&supervise.StopRequested{})
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "proxy did not stop cleanly: exit code 3") {
+		t.Errorf("got %v", err)
+	}
+	if got := d.stops(); got != "platform proxy convex" {
+		t.Errorf("stopped in the order %s", got)
+	}
+}
+
+func TestThrowAwayFolder(t *testing.T) {
+	for name, tt := range map[string]struct {
+		keep, dies, kept bool
+	}{"removed": {false, false, false}, "kept on request": {true, false, true}, "kept for its logs": {false, true, true}} {
+		t.Run(name, func(t *testing.T) {
+			d := newTestDemo(t)
+			temp := t.TempDir()
+			t.Setenv("TMPDIR", temp)
+			d.options.Dir, d.options.Keep = "", tt.keep
+			ctx, stop := context.WithCancelCause(t.Context())
+			ended := d.start(ctx)
+			d.await("Ctrl-C", ended)
+			made, err := filepath.Glob(filepath.Join(temp, "tale-demo-*"))
+			if err != nil || len(made) != 1 {
+				t.Fatalf("folders %v, %v", made, err)
+			}
+			if tt.dies {
+				put(t, filepath.Join(made[0], "kill-"+proxyName), "")
+			} else {
+				stop(&supervise.StopRequested{})
+			}
+			if err := <-ended; (err != nil) != tt.dies {
+				t.Errorf("ended with %v", err)
+			}
+			if _, err := os.Stat(made[0]); (err == nil) != tt.kept {
+				t.Errorf("kept: %v", err == nil)
+			}
+			stop(nil)
+		})
+	}
+}

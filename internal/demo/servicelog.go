@@ -1,0 +1,64 @@
+package demo
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/tale-project/tale-runtime/internal/supervise"
+)
+
+// lastLines is how many lines of a service explain its death.
+const lastLines = 20
+
+// serviceLog keeps what a process prints in a file, and its last lines at hand.
+type serviceLog struct {
+	path  string
+	relay func(line string) // nil: the file only
+
+	mu   sync.Mutex
+	file *os.File
+	last []string
+}
+
+func openServiceLog(f *folder, name string, relay func(string)) (*serviceLog, error) {
+	if _, err := f.sub("logs"); err != nil {
+		return nil, err
+	}
+	path := f.join("logs", name+".log")
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("cannot keep the log of %s: %w", name, err)
+	}
+	return &serviceLog{path: path, relay: relay, file: file}, nil
+}
+
+// line takes one line of output (supervise.Process.Line).
+func (l *serviceLog) line(_ supervise.Stream, line []byte) {
+	text := string(line)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last = append(l.last, text)
+	if len(l.last) > lastLines {
+		l.last = l.last[1:]
+	}
+	// A full disk must not stop the demo: the last lines are still there.
+	_, _ = l.file.WriteString(text + "\n")
+	if l.relay != nil {
+		l.relay(text)
+	}
+}
+
+// explain adds the last lines to an error.
+func (l *serviceLog) explain(err error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return fmt.Errorf("%w; the end of %s:\n    %s", err, l.path, strings.Join(l.last, "\n    "))
+}
+
+func (l *serviceLog) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_ = l.file.Close()
+}

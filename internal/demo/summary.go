@@ -1,0 +1,61 @@
+package demo
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/report"
+	"github.com/tale-project/tale-runtime/internal/status"
+)
+
+// summary tells what came of the boot, and how to look at it.
+func (s *stack) summary(platform status.Document, took time.Duration) {
+	id, folder := s.environment.id, s.environment.folder
+	root := folder.join(rootFile)
+	s.screen.linef("")
+	for _, line := range bootLines(platform) {
+		s.screen.linef("  %s", line)
+	}
+	s.screen.linef("")
+	s.screen.linef("  Ready in %s:  %s", seconds(took), s.screen.bold(id.siteURL()+"/"))
+	s.screen.linef("")
+	s.screen.linef("  The certificate comes from the proxy's own authority. Import its root into the browser,")
+	s.screen.linef("  click through the warning, or: curl --cacert %s %s/", root, id.siteURL())
+	s.screen.linef("  Logs are in %s", folder.join("logs"))
+}
+
+func bootLines(platform status.Document) []string {
+	var lines []string
+	if env := platform.Env; env != nil {
+		lines = append(lines, "variables  "+envText(env))
+	}
+	if deploy := platform.Deploy; deploy != nil {
+		lines = append(lines, "functions  "+deployText(deploy))
+	}
+	return lines
+}
+
+func envText(env *report.EnvSync) string {
+	return fmt.Sprintf("%d of %d: %d new, %d updated, %d unchanged, %d removed",
+		env.Present, env.Declared, env.New, env.Updated, env.Unchanged, env.Removed)
+}
+
+func deployText(deploy *report.Deploy) string {
+	if deploy.Skipped != "" {
+		return fmt.Sprintf("nothing to push, by the %s driver: %s", deploy.Driver, deploy.Skipped)
+	}
+	var parts []string
+	// A backend that does not evaluate modules, as the simulator, counts none.
+	if deploy.Functions > 0 {
+		parts = append(parts, fmt.Sprintf("%d deployed", deploy.Functions))
+	}
+	parts = append(parts, fmt.Sprintf("%s driver, %d of %d modules sent", deploy.Driver, deploy.Changed, deploy.Modules))
+	if indexes := deploy.Indexes; indexes != nil && indexes.Total > 0 {
+		parts = append(parts, fmt.Sprintf("%d of %d indexes built", indexes.Complete, indexes.Total))
+	}
+	for _, stage := range deploy.Stages {
+		parts = append(parts, fmt.Sprintf("%s %dms", stage.Name, stage.DurationMS))
+	}
+	return strings.Join(parts, ", ")
+}
