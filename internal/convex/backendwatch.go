@@ -232,7 +232,7 @@ func (w *backendWatch) exited(status supervise.Status) {
 	w.crash = &crash
 	w.finish("", fmt.Errorf("%s", crash.Cause))
 	w.boot.metrics.crashes.Inc()
-	w.boot.log.Error("the backend crashed", "end", crash.Ended, "uptime", crash.Uptime, "cause", crash.Cause, "evidence", crash.Evidence, "fix", crash.Fix)
+	w.boot.log.Error("the backend crashed", crash.attributes()...)
 	if err := appendCrash(w.boot.settings.Folders.crashLogPath(), crash); err != nil {
 		w.boot.log.Warn("the crash is not in crash.log", logging.Err(err))
 	}

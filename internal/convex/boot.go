@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync/atomic"
 	"time"
@@ -56,8 +55,6 @@ type stage struct {
 
 // newBoot prepares a boot.
 func newBoot(settings *Settings, environ config.Environ, log *slog.Logger) *Boot {
-	// If this fails the first writes say so, and why.
-	_ = os.MkdirAll(settings.Folders.RunDir, 0o755)
 	b := &Boot{
 		settings: settings, environ: environ, log: log,
 		markers: health.NewMarkers(settings.Folders.RunDir, "convex"),

@@ -49,12 +49,16 @@ func (p *program) runCommand() *cobra.Command {
 			settings := &Settings{}
 			err = config.Load(settings, environ)
 			log := settings.Logger(command.OutOrStdout())
-			b := newBoot(settings, environ, log)
-			if err != nil {
-				return b.fail(stageConfig, err)
-			}
 			ctx, release := supervise.StopContext(command.Context(), log)
 			defer release()
+			if err == nil {
+				// Before anything is written, so that it is written by the right user.
+				err = settings.enter(ctx, log)
+			}
+			b := newBoot(settings, environ, log)
+			if err != nil {
+				return b.end(ctx, stageConfig, err)
+			}
 			return b.run(ctx)
 		},
 	}
@@ -69,11 +73,18 @@ func (p *program) seedCommand() *cobra.Command {
 				logging.Settings
 				Seed    Seed
 				Folders Folders
+				RunAs   RunAs
 			}{}
 			if err := p.load(&settings); err != nil {
 				return err
 			}
+			if problems := settings.RunAs.check(); len(problems) > 0 {
+				return problems
+			}
 			log := settings.Logger(command.OutOrStdout())
+			if err := settings.RunAs.enter(command.Context(), log, settings.Folders); err != nil {
+				return err
+			}
 			result, err := seed(command.Context(), log, settings.Seed, settings.Folders.DataDir)
 			if err == nil {
 				log.Info("seeded", "result", result.String())

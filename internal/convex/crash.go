@@ -21,6 +21,15 @@ type Crash struct {
 	Log      []string  `json:"log,omitempty"` // its last lines
 }
 
+// attributes are the crash for a log line.
+func (c Crash) attributes() []any {
+	attributes := []any{"end", c.Ended, "uptime", c.Uptime, "cause", c.Cause}
+	if c.Evidence != "" {
+		attributes = append(attributes, "evidence", c.Evidence)
+	}
+	return append(attributes, "fix", c.Fix)
+}
+
 // evidence is all there is to read a crash from.
 type evidence struct {
 	ended    string         // for people

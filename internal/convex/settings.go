@@ -20,6 +20,7 @@ type Settings struct {
 	Trust      Trust
 	Seed       Seed
 	Guards     Guards
+	RunAs      RunAs
 	StatusAddr string `env:"STATUS_ADDR" envDefault:":9180" empty:"keep" doc:"Address of the status port: /livez /readyz /startupz /status /metrics." accept:"host:port or :port; empty turns it off"`
 }
 

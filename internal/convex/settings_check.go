@@ -13,7 +13,7 @@ import (
 func (s *Settings) Validate() config.Problems {
 	return slices.Concat(
 		s.Settings.Validate(), s.Instance.check(), s.Database.check(), s.Network.check(),
-		s.Backend.check(), s.Dashboard.check(), s.Trust.check(),
+		s.Backend.check(), s.Dashboard.check(), s.Trust.check(), s.RunAs.check(),
 		config.CheckListenAddress("STATUS_ADDR", s.StatusAddr), s.checkPorts(),
 	)
 }

@@ -3,8 +3,6 @@ package convex
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -12,12 +10,9 @@ import (
 	"github.com/tale-project/tale-runtime/internal/logging"
 )
 
-// prepareStorage makes sure that the backend can use its folder and its
-// database, and that both are the ones it used before.
+// prepareStorage makes sure that the backend can use its database, and that
+// this and its folder are the ones it used before.
 func (b *Boot) prepareStorage(ctx context.Context) (string, error) {
-	if err := b.prepareFolders(); err != nil {
-		return "", exit.With(exit.Config, err)
-	}
 	if err := b.checkVolume(); err != nil {
 		return "", err
 	}
@@ -36,18 +31,6 @@ func (b *Boot) prepareStorage(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return facts.describe(login), nil
-}
-
-func (b *Boot) prepareFolders() error {
-	for _, folder := range []string{b.settings.Folders.RunDir, b.settings.Folders.DataDir, b.settings.Folders.BackendDir(), b.settings.tempDir()} {
-		if err := os.MkdirAll(folder, 0o755); err != nil {
-			return fmt.Errorf("cannot make a folder: %w", explainFolder(folder, err))
-		}
-		if err := checkWritable(folder); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // checkVolume refuses a start that would harm what the volume holds.

@@ -1,0 +1,64 @@
+package convex
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestDashboardEnvironIsAListOfWhatIsLetThrough(t *testing.T) {
+	e := environ("NEXT_PUBLIC_ADMIN_KEY", "canary", "SOPS_AGE_KEY", "canary", "TZ", "UTC", "HOSTNAME", "container-id", "PORT", "1")
+	got := dashboardEnviron(e, load(t, e), map[string]string{"NODE_EXTRA_CA_CERTS": "/tmp/ca"})
+	want := []string{"HOSTNAME=0.0.0.0", "NEXT_PUBLIC_DEPLOYMENT_URL=https://tale.example", "NEXT_PUBLIC_LOAD_MONACO_INTERNALLY=true",
+		"NEXT_TELEMETRY_DISABLED=1", "NODE_ENV=production", "NODE_EXTRA_CA_CERTS=/tmp/ca", "PORT=6791", "TZ=UTC"}
+	if list := slices.Sorted(slices.Values(got.List())); !slices.Equal(list, want) {
+		t.Errorf("got %q", list)
+	}
+}
+
+// The dashboard may die as it likes: the backend goes on, and its last words
+// are shown although its output is off.
+func TestADyingDashboardDoesNotMatter(t *testing.T) {
+	s := newService(t, "CONVEX_DASHBOARD_COMMAND", "sh -c 'echo Cannot find module next; exit 1'").start()
+	s.untilReady()
+	s.until("it has died twice", 10*time.Second, func() bool { return strings.Count(s.output.String(), "the dashboard ended") >= 2 })
+	if !s.ready() || !s.says("dashboard | Cannot find module next") {
+		t.Error("not ready, or its last words are not shown")
+	}
+	if code := s.stop(5 * time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+func TestAMissingDashboardDoesNotMatter(t *testing.T) {
+	s := newService(t, "CONVEX_DASHBOARD_COMMAND", "/no/such/node server.js").start()
+	s.untilReady()
+	s.until("it says so", 10*time.Second, func() bool { return s.says("/no/such/node") })
+	if code := s.stop(5 * time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+func TestStatusPort(t *testing.T) {
+	address := "127.0.0.1:" + freePort(t)
+	s := newService(t, "STATUS_ADDR", address).start()
+	s.untilReady()
+	for path, want := range map[string]int{"/livez": 200, "/readyz": 200, "/startupz": 200, "/status": 200, "/metrics": 200, "/other": 404} {
+		response, err := http.Get("http://" + address + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("%s: %d", path, response.StatusCode)
+		}
+	}
+	for _, args := range [][]string{{"status"}, {"status", "--json"}, {"healthcheck"}} {
+		asked := &service{t: t, dir: s.dir, environ: s.environ}
+		if code := asked.start(args...).exit(10 * time.Second); code != 0 || !asked.says("ready") {
+			t.Errorf("%q: exit code %d", args, code)
+		}
+	}
+}

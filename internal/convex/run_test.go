@@ -1,0 +1,208 @@
+package convex
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+)
+
+func TestRunBootsAndStops(t *testing.T) {
+	s := newService(t, "DB_PASSWORD", "canary-password", "RUST_LOG", "").start()
+	s.untilReady()
+	backend := s.child("--instance-secret")
+	environ := procFile(t, backend, "environ")
+	if !slices.Contains(environ, "TMPDIR="+s.path("data/convex/tmp")) || !slices.ContainsFunc(environ, func(e string) bool { return strings.HasPrefix(e, "RUST_LOG=info,common") }) {
+		t.Errorf("environment %q", environ)
+	}
+	for _, secret := range []string{secretA.Reveal(), "canary-password"} {
+		if slices.ContainsFunc(environ, func(e string) bool { return strings.Contains(e, secret) }) {
+			t.Errorf("%s is in the backend's environment", secret)
+		}
+	}
+	if code := s.stop(5 * time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if !s.says("Received Ctrl-C signal!") {
+		t.Error("the backend was not stopped with SIGINT")
+	}
+	for _, text := range []string{secretA.Reveal(), "canary-password"} {
+		if s.says(text) {
+			t.Errorf("%s is in the log", text)
+		}
+	}
+	if err := syscall.Kill(backend, 0); err == nil {
+		t.Error("the backend is still there")
+	}
+	for _, marker := range []string{"convex-ready", "convex-shutting-down"} {
+		if _, err := os.Stat(s.path("run", marker)); err == nil {
+			t.Errorf("%s is still there", marker)
+		}
+	}
+	if got := content(t, s.path("data/convex/backend.log")); !strings.Contains(got, "listening") {
+		t.Errorf("backend.log holds %q", got)
+	}
+}
+
+func TestRunPassesPostgresByTheCommandLine(t *testing.T) {
+	postgres := startPostgres(t, nil)
+	host, port, _ := strings.Cut(postgres.listener.Addr().String(), ":")
+	s := newService(t, "CONVEX_STORAGE", "", "DB_HOST", host, "DB_PORT", port, "DB_PASSWORD", "p@ss word").start()
+	s.untilReady()
+	cmdline := procFile(t, s.child("--instance-secret"), "cmdline")
+	want := []string{"-d", "postgres-v5", "postgresql://tale:p%40ss%20word@" + host + ":" + port, "--do-not-require-ssl"}
+	if i := slices.Index(cmdline, "-d"); i < 0 || !slices.Equal(cmdline[i:i+4], want) {
+		t.Errorf("command line %q", cmdline)
+	}
+	s.stop(5 * time.Second)
+	for _, text := range []string{"p@ss word", "p%40ss%20word"} {
+		if s.says(text) {
+			t.Errorf("the log shows %s", text)
+		}
+	}
+}
+
+// The marker follows the backend: gone at once, back with the next one.
+func TestRunRestartsAKilledBackend(t *testing.T) {
+	s := newService(t).start()
+	s.untilReady()
+	killed := s.child("--instance-secret")
+	if err := syscall.Kill(killed, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	s.until("the marker is gone", time.Second, func() bool { return !s.ready() })
+	s.untilReady()
+	if now := s.child("--instance-secret"); now == killed {
+		t.Error("it is ready without a new backend")
+	}
+	if got := content(t, s.path("data/convex/crash.log")); !strings.Contains(got, "killed by SIGKILL") || !strings.Contains(got, "listening") {
+		t.Errorf("crash.log holds %q", got)
+	}
+}
+
+func TestRunEndsWithTheBackendsCode(t *testing.T) {
+	tests := map[string]struct {
+		script string
+		budget string
+		code   int
+		starts int
+		cause  string
+	}{
+		"own code":        {"exit 3", "2", 3, 3, "not known"},
+		"signal":          {"kill -SEGV $$", "0", 139, 1, "native code"},
+		"zero":            {"echo 'Lease Lost'; exit 0", "1", exit.UnrequestedEnd, 2, "lease was lost"},
+		"panic":           {"echo \"thread 'main' panicked at x.rs:1:1:\" >&2; echo boom >&2; exit 101", "0", 101, 1, "x.rs:1:1: boom"},
+		"secret in a log": {"echo \"$*\"; exit 4", "0", 4, 1, "[INSTANCE_SECRET]"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := newService(t, "CONVEX_RESTART_BUDGET", tt.budget, "CONVEX_BACKEND_COMMAND", "sh -c '"+strings.ReplaceAll("echo started; "+tt.script, "'", `'\''`)+"' backend").start()
+			if code := s.exit(15 * time.Second); code != tt.code {
+				t.Errorf("exit code %d, want %d", code, tt.code)
+			}
+			if starts := strings.Count(s.output.String(), "backend | started"); starts != tt.starts {
+				t.Errorf("%d starts, want %d", starts, tt.starts)
+			}
+			crashes := content(t, s.path("data/convex/crash.log"))
+			if !strings.Contains(crashes, tt.cause) || strings.Count(crashes, "backend ended") != tt.starts {
+				t.Errorf("crash.log holds\n%s", crashes)
+			}
+			if strings.Contains(crashes, secretA.Reveal()) || s.says(secretA.Reveal()) {
+				t.Error("the secret is shown")
+			}
+			if s.ready() {
+				t.Error("the ready marker is still there")
+			}
+		})
+	}
+}
+
+func TestRunGivesUpOnABackendThatDoesNotAnswer(t *testing.T) {
+	s := newService(t, "CONVEX_WAIT_TIMEOUT", "1", "CONVEX_BACKEND_COMMAND", "sh -c 'echo attempting to acquire lease; trap : INT; exec sleep 60' backend").start()
+	if code := s.exit(15 * time.Second); code != exit.Unavailable {
+		t.Errorf("exit code %d", code)
+	}
+	for _, want := range []string{"did not answer at http://127.0.0.1:", "within 1s", "connection refused", "waits for the lease", "CONVEX_WAIT_TIMEOUT"} {
+		if !s.says(want) {
+			t.Errorf("%q is not said", want)
+		}
+	}
+}
+
+// A backend that lingers is reminded, then killed.
+func TestRunStopsABackendThatIgnoresSignals(t *testing.T) {
+	s := newService(t, "SHUTDOWN_TIMEOUT_SECONDS", "300ms", "SHUTDOWN_GRACE_SECONDS", "300ms",
+		"CONVEX_BACKEND_COMMAND", `sh -c 'trap "echo got INT" INT; trap "" TERM; echo up; while :; do sleep 0.05; done' backend`).start()
+	s.until("the backend is up", 10*time.Second, func() bool { return s.says("backend | up") })
+	if code := s.stop(5 * time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if got := strings.Count(s.output.String(), "got INT"); got != 2 {
+		t.Errorf("it got SIGINT %d times", got)
+	}
+}
+
+func TestRunIsStoppedWhileItWaitsForPostgres(t *testing.T) {
+	s := newService(t, "CONVEX_STORAGE", "postgres", "DB_HOST", "127.0.0.1", "DB_PORT", freePort(t), "DB_PASSWORD", "x").start()
+	s.until("it waits", 10*time.Second, func() bool { return s.says("waiting for Postgres") })
+	if code := s.stop(2 * time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+func TestRunRefusesAChangedSecret(t *testing.T) {
+	s := newService(t).start()
+	s.untilReady()
+	s.stop(5 * time.Second)
+	refused := s.again("INSTANCE_SECRET", secretB.Reveal())
+	if code := refused.exit(10 * time.Second); code != exit.Config || !refused.says("CONVEX_ALLOW_CHANGED_SECRET=true") {
+		t.Errorf("exit code %d", code)
+	}
+	allowed := s.again("INSTANCE_SECRET", secretB.Reveal(), "CONVEX_ALLOW_CHANGED_SECRET", "true")
+	allowed.untilReady()
+	allowed.stop(5 * time.Second)
+	// The new one is what the volume remembers now.
+	again := s.again("INSTANCE_SECRET", secretB.Reveal())
+	again.untilReady()
+	again.stop(5 * time.Second)
+}
+
+// A downgrade that only the running backend's version shows.
+func TestRunStopsAnOlderBackend(t *testing.T) {
+	backend := "env CONVEX_RELEASE_VERSION_DEV=%s " + roleVariable + "=backend " + os.Args[0]
+	s := newService(t, "CONVEX_BACKEND_COMMAND", strings.Replace(backend, "%s", "2.0.0", 1)).start()
+	s.untilReady()
+	s.stop(5 * time.Second)
+	older := s.again("CONVEX_BACKEND_COMMAND", strings.Replace(backend, "%s", "1.0.0", 1))
+	if code := older.exit(10 * time.Second); code != exit.Config || !older.says("version 2.0.0 has used this volume") {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+func TestRunListsEveryProblem(t *testing.T) {
+	s := newService(t, "SITE_URL", "", "INSTANCE_SECRET", "canary-secret", "CONVEX_STORAGE", "", "CA_WAIT_TIMEOUT", "soon").start()
+	if code := s.exit(10 * time.Second); code != exit.Config {
+		t.Errorf("exit code %d", code)
+	}
+	for _, want := range []string{"SITE_URL is not set", "INSTANCE_SECRET has 13 characters", "POSTGRES_URL is not set, and neither is DB_PASSWORD", "CA_WAIT_TIMEOUT"} {
+		if !s.says(want) {
+			t.Errorf("%q is not said", want)
+		}
+	}
+	if s.says("canary") {
+		t.Error("the secret is shown")
+	}
+}
+
+func TestRunFailsFastOnATakenPort(t *testing.T) {
+	postgres := startPostgres(t, nil) // anything that listens
+	_, port, _ := strings.Cut(postgres.listener.Addr().String(), ":")
+	s := newService(t, "CONVEX_SITE_PROXY_PORT", port).start()
+	if code := s.exit(10 * time.Second); code != exit.Config || !s.says("cannot use CONVEX_SITE_PROXY_PORT="+port) {
+		t.Errorf("exit code %d", code)
+	}
+}

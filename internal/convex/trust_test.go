@@ -1,0 +1,124 @@
+package convex
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/logging"
+)
+
+func newBundle(t *testing.T, trust Trust) *trustBundle {
+	t.Helper()
+	system := filepath.Join(t.TempDir(), "system.pem")
+	if err := os.WriteFile(system, []byte("-----BEGIN CERTIFICATE-----\nsystem\n-----END CERTIFICATE-----\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	trust.TLSMode = "selfsigned"
+	return newTrustBundle(logging.Discard(), trust, t.TempDir(), config.Environ{"SSL_CERT_FILE": system})
+}
+
+func TestTrustBundle(t *testing.T) {
+	_, root := certificate(t)
+	rootPEM := content(t, root)
+	path := filepath.Join(t.TempDir(), "pki", "root.crt")
+	bundle := newBundle(t, Trust{CACertPath: path})
+	if present, changed, err := bundle.Refresh(); present || !changed || err != nil {
+		t.Errorf("without a root: %v %v %v", present, changed, err)
+	}
+	if got := content(t, bundle.path); !strings.Contains(got, "system") {
+		t.Errorf("bundle %q", got)
+	}
+	// A key next to the certificate, or a half-written file, stays outside.
+	tree(t, filepath.Dir(path), map[string]string{"root.crt": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n" + rootPEM + "-----BEGIN CERT"})
+	if present, changed, err := bundle.Refresh(); !present || !changed || err != nil {
+		t.Errorf("with the root: %v %v %v", present, changed, err)
+	}
+	if got := content(t, bundle.path); !strings.Contains(got, "system") || !strings.Contains(got, rootPEM) || strings.Contains(got, "PRIVATE") {
+		t.Errorf("bundle %q", got)
+	}
+	if _, changed, _ := bundle.Refresh(); changed {
+		t.Error("the same root changed the bundle")
+	}
+	if env := bundle.Env(); env["SSL_CERT_FILE"] != bundle.path || env["NODE_EXTRA_CA_CERTS"] != bundle.path {
+		t.Errorf("environment %v", env)
+	}
+}
+
+func TestTrustBundleWithNothingToTrust(t *testing.T) {
+	bundle := newBundle(t, Trust{CACertPath: filepath.Join(t.TempDir(), "root.crt")})
+	bundle.system = nil
+	if _, _, err := bundle.Refresh(); err != nil {
+		t.Fatal(err)
+	}
+	if env := bundle.Env(); len(env) != 0 {
+		t.Errorf("environment %v", env)
+	}
+}
+
+// While the root is missing the proxy is asked for it.
+func TestTrustWatchPokesTheProxy(t *testing.T) {
+	_, root := certificate(t)
+	path := filepath.Join(t.TempDir(), "root.crt")
+	var poked atomic.Value
+	proxy := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		poked.Store(r.URL.Path)
+		if err := os.WriteFile(path, []byte(content(t, root)), 0o644); err != nil {
+			t.Error(err)
+		}
+	}))
+	defer proxy.Close()
+	bundle := newBundle(t, Trust{CACertPath: path, Host: strings.TrimPrefix(proxy.URL, "https://"), CAWaitTimeout: time.Minute})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	learned := false
+	bundle.Watch(ctx, func() {
+		present, _, _ := bundle.Refresh()
+		if learned = present; present {
+			cancel()
+		}
+	})
+	if !learned || poked.Load() != "/health" {
+		t.Errorf("learned %v, asked for %v", learned, poked.Load())
+	}
+}
+
+// The backend starts without the root, and again once when it has appeared.
+func TestRunLearnsALateRoot(t *testing.T) {
+	_, root := certificate(t)
+	s := newService(t, "TLS_MODE", "selfsigned", "HOST", "127.0.0.1:1", "CA_WAIT_TIMEOUT", "1")
+	s.environ["CADDY_CA_CERT_PATH"] = s.path("caddy", "root.crt")
+	s.start()
+	s.untilReady()
+	first := s.child("--instance-secret")
+	bundle := s.path("run", "convex-ca-certificates.crt")
+	s.until("it warns", 10*time.Second, func() bool { return s.says("root certificate has not appeared") })
+	tree(t, s.path("caddy"), map[string]string{"root.crt": content(t, root)})
+	s.until("the backend is another", 15*time.Second, func() bool {
+		now := s.children("--instance-secret")
+		return len(now) == 1 && now[0] != first && s.ready()
+	})
+	if !strings.Contains(content(t, bundle), content(t, root)) {
+		t.Error("the root is not in the bundle")
+	}
+	environ := procFile(t, s.child("--instance-secret"), "environ")
+	for _, want := range []string{"SSL_CERT_FILE=" + bundle, "NODE_EXTRA_CA_CERTS=" + bundle} {
+		if !slices.Contains(environ, want) {
+			t.Errorf("%s is not in the backend's environment", want)
+		}
+	}
+	if _, err := os.Stat(s.path("data/convex/crash.log")); err == nil {
+		t.Error("the planned restart counts as a crash")
+	}
+	if code := s.stop(5 * time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
