@@ -169,21 +169,44 @@ func TestDelayAndFlood(t *testing.T) {
 	}
 }
 
-func TestIndexesAreBuiltOneAfterTheOther(t *testing.T) {
+func TestAPushWaitsForItsIndexes(t *testing.T) {
 	for _, stage := range []string{StageStartPush, StageWaitSchema} {
 		s := Start(t, Options{})
-		inject(t, s, "stage="+stage+",indexes=6,index-time=60ms,times=1")
+		inject(t, s, "stage="+stage+",indexes=6,index-time=1h,times=1")
 		started := mustStart(t, s, newPush(s))
 		if got := waitFor(t, s, started, 0); got.body != `{"components":{"":{"schemaValidationComplete":true,"indexesComplete":0,"indexesTotal":6}},"type":"inProgress"}` {
-			t.Errorf("%s: at first %s", stage, got.body)
+			t.Errorf("%s: got %s", stage, got.body)
 		}
 		wantFailure(t, "finish_push too early", finishPush(t, s, started), 500, "InternalServerError")
-		eventually(t, "one index is built", func() bool { return strings.Contains(waitFor(t, s, started, 0).body, `"indexesComplete":1,`) })
-		began := time.Now()
-		if got := waitFor(t, s, started, 10_000); got.body != `{"type":"complete"}` || time.Since(began) > 5*time.Second {
-			t.Errorf("%s: the long poll answered %s after %v", stage, got.body, time.Since(began))
+	}
+}
+
+func TestTheLongPollEndsWhenTheIndexesAreBuilt(t *testing.T) {
+	s := Start(t, Options{})
+	inject(t, s, "stage=wait_for_schema,indexes=2,index-time=30ms,times=1")
+	started := mustStart(t, s, newPush(s))
+	began := time.Now()
+	if got := waitFor(t, s, started, 600_000); got.body != `{"type":"complete"}` || time.Since(began) < 60*time.Millisecond {
+		t.Errorf("got %s after %v", got.body, time.Since(began))
+	}
+	success(t, finishPush(t, s, started))
+}
+
+func TestIndexesAreBuiltOneAfterTheOther(t *testing.T) {
+	now := time.Now()
+	backfill := &Backfill{Started: now, Indexes: 3, Each: time.Second}
+	for after, want := range map[time.Duration]struct {
+		left int
+		next time.Duration
+	}{
+		0: {3, time.Second}, 999 * time.Millisecond: {3, time.Millisecond}, 2500 * time.Millisecond: {1, 500 * time.Millisecond}, 3 * time.Second: {0, 0},
+	} {
+		if left, next := backfill.left(now.Add(after)); left != want.left || next != want.next {
+			t.Errorf("after %v: %d left, next in %v; want %+v", after, left, next, want)
 		}
-		success(t, finishPush(t, s, started))
+	}
+	if left, _ := (*Backfill)(nil).left(now); left != 0 {
+		t.Errorf("without a backfill %d are left", left)
 	}
 }
 

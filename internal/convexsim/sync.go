@@ -29,7 +29,7 @@ func (s *Server) handleSync(w http.ResponseWriter, r *http.Request) error {
 	connection.SetReadLimit(maxSyncMessage)
 	// The request's own context ends with the timeout for its answer.
 	session := &syncSession{server: s, connection: connection, queries: map[uint32]*watchedQuery{}}
-	session.close(session.run(s.life))
+	session.run(s.life)
 	return nil
 }
 
@@ -53,35 +53,32 @@ func (q *watchedQuery) arguments() map[string]any {
 }
 
 // run answers messages until the connection or the simulator ends.
-func (c *syncSession) run(life context.Context) error {
+func (c *syncSession) run(life context.Context) {
 	ctx, cancel := context.WithCancel(life)
-	defer cancel()
+	defer cancel() // it also drops the connection, and so must come last
 	messages := make(chan clientMessage)
 	ended := make(chan error, 1)
 	go func() { ended <- c.read(ctx, messages) }()
 	heartbeat := time.NewTicker(syncHeartbeat)
 	defer heartbeat.Stop()
+	_, changed := c.server.store.watch()
 	for {
-		_, changed := c.server.store.watch()
 		var err error
 		select {
 		case message := <-messages:
 			err = c.handle(ctx, message)
 		case <-changed:
-			if len(c.queries) > 0 {
-				err = c.transition(ctx, c.version, nil)
-			}
+			_, changed = c.server.store.watch() // before the state is read again
+			err = c.transition(ctx, c.version, nil)
 		case <-heartbeat.C:
 			err = c.send(ctx, ping{"Ping"})
 		case err = <-ended:
-			if err == nil {
-				return nil
-			}
 		case <-ctx.Done():
-			return ctx.Err()
+			err = ctx.Err()
 		}
 		if err != nil {
-			return err
+			c.close(err)
+			return
 		}
 	}
 }
