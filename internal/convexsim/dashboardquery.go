@@ -92,7 +92,10 @@ func (s State) schemasOf(component string) map[string]any {
 	schemas := map[string]any{}
 	for field, state := range map[string]string{"active": SchemaActive, "inProgress": SchemaValidated} {
 		if i := s.findSchema(component, state); i >= 0 {
-			schemas[field] = schemaText(s.Schemas[i].Tables)
+			schemas[field] = `{"tables":[]}`
+			if text := schemaText(s.Schemas[i].Tables); text != nil {
+				schemas[field] = *text
+			}
 		}
 	}
 	return schemas
