@@ -45,7 +45,7 @@ func (v *visitor) redirect(ctx context.Context, plain string) (string, error) {
 	if got.StatusCode < 300 || got.StatusCode > 399 || location != v.site+"/some/page?q=1" {
 		return "", fmt.Errorf("answered %d to %q instead of a redirect to %s", got.StatusCode, location, v.site)
 	}
-	return fmt.Sprintf("%d", got.StatusCode), nil
+	return got.Status, nil
 }
 
 func (v *visitor) health(ctx context.Context) (string, error) {

@@ -55,8 +55,8 @@ func note(path, line string) {
 		fmt.Println(err)
 		return
 	}
-	defer file.Close()
-	fmt.Fprintln(file, line)
+	defer func() { _ = file.Close() }()
+	_, _ = fmt.Fprintln(file, line)
 }
 
 // fakeNPM makes what the real commands make and notes what it was asked for.
@@ -108,10 +108,15 @@ func serveStatus(name string, document report.Document) int {
 		fmt.Println(err)
 		return 1
 	}
-	go http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	serve(listener, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_ = json.NewEncoder(w).Encode(status.Document{Document: document, Ready: true})
 	}))
 	return untilStopped(name)
+}
+
+// serve answers until the fake ends.
+func serve(listener net.Listener, handler http.Handler) {
+	go func() { fmt.Println((&http.Server{Handler: handler, ReadHeaderTimeout: time.Second}).Serve(listener)) }()
 }
 
 func untilStopped(name string) int {
@@ -155,9 +160,9 @@ func fakeProxy() int {
 		fmt.Println(err1, err2, err3)
 		return 1
 	}
-	go http.Serve(https, site)
-	go http.Serve(plain, http.HandlerFunc(site.redirect))
-	go http.Serve(health, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	serve(https, site)
+	serve(plain, http.HandlerFunc(site.redirect))
+	serve(health, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	return untilStopped("proxy")
 }
 

@@ -114,7 +114,7 @@ func (f *fakeSite) sync(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	defer connection.CloseNow()
+	defer func() { _ = connection.CloseNow() }()
 	for {
 		var message struct{ Type string }
 		if wsjson.Read(r.Context(), connection, &message) != nil {

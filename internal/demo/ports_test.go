@@ -35,7 +35,7 @@ func TestPortsStayWhileTheyAreFree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer taken.Close()
+	defer func() { _ = taken.Close() }()
 	if err := p.choose(); err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,11 @@ func visit(t *testing.T, fault string) (*visitor, string) {
 		t.Fatal(err)
 	}
 	id := &identity{Secrets: newSecrets()}
-	id.Ports.HTTPS = https.Addr().(*net.TCPAddr).Port
+	address, err := net.ResolveTCPAddr("tcp", https.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	id.Ports.HTTPS = address.Port
 	site := &fakeSite{site: id.siteURL(), metrics: "token", variables: []string{"SITE_URL=" + id.siteURL()}, fault: fault}
 	if fault == "wrong variable" {
 		site.variables = []string{"SITE_URL=https://old.example"}
