@@ -9,6 +9,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/cenkalti/backoff/v4"
+
 	"github.com/tale-project/tale-runtime/internal/report"
 )
 
@@ -49,6 +51,8 @@ type Options struct {
 	// gets a failure that another attempt follows. May be nil.
 	OnChange func(report.Deploy)
 	OnRetry  func(*Failure)
+
+	timer backoff.Timer // of the waits between attempts; nil: the clock
 }
 
 // driver pushes the functions, once per call of push. An error that is no
@@ -145,7 +149,7 @@ func (d *deployment) openRequest() error {
 
 func (d *deployment) native() driver {
 	return &nativeDriver{
-		log: d.log, client: d.client, file: d.file, trace: d.trace,
+		log: d.log, client: d.client, file: d.file, trace: d.trace, timeout: d.options.Timeout,
 		recordKey: recordKey(d.client, d.options.MintKey, d.file.Digest()),
 	}
 }
@@ -173,6 +177,6 @@ func (d *deployment) skip(ctx context.Context, chosen driver) bool {
 	}
 	const nothing = "the deployment already has these functions, evaluated with these variables"
 	d.log.Info("nothing to push", slog.String("reason", nothing), slog.Duration("took", time.Since(d.began)))
-	d.trace.update(func() { d.trace.deploy.Skipped = nothing })
+	d.trace.update(func() { d.trace.deploy.Skipped, d.trace.deploy.Modules = nothing, len(d.file.Index.Modules) })
 	return true
 }

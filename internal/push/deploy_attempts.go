@@ -49,7 +49,7 @@ func (d *deployment) attempts(ctx context.Context, by driver) error {
 		}
 		return failure
 	}
-	return backoff.RetryNotify(d.afterResync(ctx, operation), backoff.WithContext(paces, ctx), d.announce)
+	return backoff.RetryNotifyWithTimer(d.afterResync(ctx, operation), backoff.WithContext(paces, ctx), d.announce, d.options.timer)
 }
 
 // once does one attempt within its limits.

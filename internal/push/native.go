@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	// schemaPollMS is how long the backend may hold a wait_for_schema (its own
+	// schemaPoll is how long the backend may hold a wait_for_schema (its own
 	// default, and what the CLI sends).
-	schemaPollMS = 10_000
+	schemaPoll = 10 * time.Second
 	// schemaPause is waited before the next poll when the backend did not hold the
 	// last one for at least as long.
 	schemaPause = 250 * time.Millisecond
@@ -33,6 +33,9 @@ type nativeDriver struct {
 	client *Client
 	file   *RequestFile
 	trace  *trace
+	// timeout is the time without progress that ends an attempt; the backend is
+	// asked for progress more often than that.
+	timeout time.Duration
 	// recordKey makes the admin key of finish_push (see pushRecord); nil: none.
 	recordKey func(ctx context.Context, variables map[string]string) string
 
@@ -131,7 +134,8 @@ func (d *nativeDriver) waitForSchema(ctx context.Context) error {
 		return err
 	}
 	change := d.answer[d.parts.schemaChange.Start:d.parts.schemaChange.End]
-	body := fmt.Appendf(nil, `{"adminKey":%s,"schemaChange":%s,"timeoutMs":%d,"dryRun":false}`, key, change, schemaPollMS)
+	hold := min(schemaPoll, d.timeout/3)
+	body := fmt.Appendf(nil, `{"adminKey":%s,"schemaChange":%s,"timeoutMs":%d,"dryRun":false}`, key, change, hold.Milliseconds())
 	for {
 		began := time.Now()
 		more := false

@@ -65,9 +65,9 @@ func newTestRequest() testRequest {
 		AdminKey:  "build|00",
 		Functions: "convex/",
 		AppDefinition: testAppDefinition{
-			Definition:   &testModule{Path: "convex.config.js", Source: `import { defineApp } from "convex/server"; const app = defineApp(); export { app as default };`},
+			Definition:   &testModule{Path: "convex.config.js", Source: `import { defineApp } from "convex/server"; const app = defineApp(); export { app as default };`, Environment: "isolate"},
 			Dependencies: []string{"counter"},
-			Schema:       &testModule{Path: "schema.js", Source: `import { defineSchema } from "convex/server"; export default defineSchema({});`},
+			Schema:       &testModule{Path: "schema.js", Source: `import { defineSchema } from "convex/server"; export default defineSchema({});`, Environment: "isolate"},
 			ChangedModules: []testModule{
 				{Path: "messages.js", Source: "export const list = query({});\n" + awkward, SourceMap: `{"version":3,"sources":["a\\b"]}`, Environment: "isolate"},
 				{Path: "actions.js", Source: "export const run = action({});", Environment: "node"},
@@ -78,7 +78,7 @@ func newTestRequest() testRequest {
 		},
 		Components: []testComponent{{
 			DefinitionPath:   "counter",
-			Definition:       testModule{Path: "convex.config.js", Source: `export default defineComponent("counter");`},
+			Definition:       testModule{Path: "convex.config.js", Source: `export default defineComponent("counter");`, Environment: "isolate"},
 			Dependencies:     []string{},
 			Functions:        []testModule{{Path: "public.js", Source: "export const count = query({});", Environment: "isolate"}},
 			UDFServerVersion: "1.35.1",

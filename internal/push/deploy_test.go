@@ -1,0 +1,373 @@
+package push
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim"
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/report"
+)
+
+// stages are the requests of a push that the simulator saw.
+func (d *testDeploy) stages() []string {
+	var seen []string
+	for _, r := range d.sim.Requests() {
+		if stage, known := StageOfPath(r.Path); known && stage != StageListEnv && stage != StageUpdateEnv {
+			seen = append(seen, string(stage))
+		}
+	}
+	return seen
+}
+
+// deployedCode is what a push leaves behind, without what differs from push to push.
+func deployedCode(t *testing.T, sim *convexsim.Server) string {
+	t.Helper()
+	state := sim.State()
+	state.LastPush, state.Packages, state.NextID, state.Pushes = nil, nil, 0, 0
+	for path, c := range state.Components {
+		c.ID = ""
+		state.Components[path] = c
+	}
+	for i := range state.Schemas {
+		state.Schemas[i].ID = ""
+	}
+	text, err := json.MarshalIndent(state, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestBothDriversLeaveTheSameDeployment(t *testing.T) {
+	native := newTestDeploy(t).byRequest(t)
+	if err := native.run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	cli := newTestDeploy(t).byCLI(t, "deploy")
+	if err := cli.run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := deployedCode(t, native.sim), deployedCode(t, cli.sim); got != want || !strings.Contains(got, "messages.js") {
+		t.Errorf("native\n%s\ncli\n%s", got, want)
+	}
+	want := []string{"get_config_hashes", "start_push", "wait_for_schema", "finish_push"}
+	if got := native.stages(); !slices.Equal(got, want) {
+		t.Errorf("requests %v", got)
+	}
+}
+
+func TestNativeDriverSendsOnlyWhatChanged(t *testing.T) {
+	d := newTestDeploy(t).byRequest(t)
+	if err := d.run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	before := deployedCode(t, d.sim)
+	done, err := Deploy(t.Context(), logging.Discard(), d.client, d.Options)
+	if err != nil || done.Changed != 0 || done.Modules != 7 {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	request := newTestRequest()
+	request.AppDefinition.ChangedModules[0].Source += "// changed"
+	d.Request = request.write(t)
+	done, err = Deploy(t.Context(), logging.Discard(), d.client, d.Options)
+	if err != nil || done.Changed != 1 || deployedCode(t, d.sim) == before {
+		t.Errorf("%+v, %v", done, err)
+	}
+}
+
+func TestNativeDriverSendsAllWhenTheHashesAreStale(t *testing.T) {
+	for _, code := range []string{"MissingExistingModule", "MissingExistingModuleMetadata", "ExistingModuleHashConflict", "ExistingModuleEnvConflict"} {
+		d := newTestDeploy(t).byRequest(t)
+		if err := d.run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.sim.Inject(convexsim.Fault{Stage: convexsim.StageStartPush, Status: 409, Code: code, Times: 1}); err != nil {
+			t.Fatal(err)
+		}
+		done, err := Deploy(t.Context(), logging.Discard(), d.client, d.Options)
+		if err != nil || done.Attempts != 1 || done.Changed != 3 {
+			t.Errorf("%s: %+v, %v", code, done, err)
+		}
+	}
+}
+
+func TestNativeDriverCompressesLargeBodiesUnlessRefused(t *testing.T) {
+	request := newTestRequest()
+	request.AppDefinition.ChangedModules[0].Source += strings.Repeat("// a long comment\n", 20_000)
+	for name, c := range map[string]struct {
+		faults []convexsim.Fault
+		want   []string
+	}{
+		"decoded": {nil, []string{"br"}},
+		"refused": {[]convexsim.Fault{{Stage: convexsim.StageStartPush, Status: 415, Times: 1}}, []string{"br", ""}},
+	} {
+		d := newTestDeploy(t, c.faults...).byRequest(t)
+		d.Request = request.write(t)
+		if err := d.run(t.Context()); err != nil {
+			t.Fatal(name, err)
+		}
+		var got []string
+		for _, r := range d.sim.Requests() {
+			if r.Stage == convexsim.StageStartPush {
+				got = append(got, r.Encoding)
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: encodings %q", name, got)
+		}
+	}
+}
+
+func TestNativeDriverRepeatsOnlyTheStageThatFailed(t *testing.T) {
+	for _, stage := range []Stage{StageWaitForSchema, StageFinishPush} {
+		d := newTestDeploy(t, convexsim.Fault{Stage: string(stage), Status: 503, Code: "CommitterFullError", Times: 2}).byRequest(t)
+		d.Attempts, d.timer = 3, &instantTimer{}
+		if err := d.run(t.Context()); err != nil {
+			t.Fatal(stage, err)
+		}
+		seen := d.stages()
+		if n := count(seen, "start_push"); n != 1 || count(seen, string(stage)) != 3 {
+			t.Errorf("requests %v", seen)
+		}
+	}
+}
+
+func count(list []string, what string) int {
+	n := 0
+	for _, item := range list {
+		if item == what {
+			n++
+		}
+	}
+	return n
+}
+
+// instantTimer makes waits take no time and notes them.
+type instantTimer struct {
+	waits []time.Duration
+	fire  chan time.Time
+}
+
+func (i *instantTimer) Start(wait time.Duration) {
+	i.waits = append(i.waits, wait)
+	i.fire = make(chan time.Time, 1)
+	i.fire <- time.Time{}
+}
+func (i *instantTimer) Stop()               {}
+func (i *instantTimer) C() <-chan time.Time { return i.fire }
+
+func TestDeployLimitsTheTimeWithoutProgress(t *testing.T) {
+	indexes := func(n int, each time.Duration) convexsim.Fault {
+		return convexsim.Fault{Stage: convexsim.StageStartPush, Indexes: n, IndexTime: each}
+	}
+	for name, c := range map[string]struct {
+		fault     convexsim.Fault
+		longest   time.Duration
+		condition Condition
+		exit      int
+	}{
+		"progress":   {indexes(8, 200*time.Millisecond), time.Minute, "", 0},
+		"stalled":    {indexes(2, time.Minute), time.Minute, ConditionStalled, exit.Temporary},
+		"too long":   {indexes(1000, 100*time.Millisecond), time.Second, ConditionDeployMax, exit.Temporary},
+		"slow stage": {convexsim.Fault{Stage: convexsim.StageFinishPush, Hang: true}, time.Minute, ConditionStageTimeout, exit.Temporary},
+	} {
+		for _, driver := range []string{driverNative, driverCLI} {
+			t.Run(name+" "+driver, func(t *testing.T) {
+				d := newTestDeploy(t, c.fault).byCLI(t, "deploy")
+				if driver == driverNative {
+					d.byRequest(t)
+				}
+				d.Timeout, d.Longest = 600*time.Millisecond, c.longest
+				err := d.run(t.Context())
+				if c.condition == "" {
+					if err != nil {
+						t.Fatal(err, d.log.String())
+					}
+					if !strings.Contains(d.log.String(), `of 8"`) {
+						t.Errorf("the log does not tell the progress:\n%s", d.log.String())
+					}
+					return
+				}
+				var f *Failure
+				if !errors.As(err, &f) || f.Observation.Condition != c.condition || f.ExitCode() != c.exit || f.Observation.Limit == 0 {
+					t.Errorf("%+v", err)
+				}
+			})
+		}
+	}
+}
+
+func TestDeployTellsWhatTheFailedPushHasChanged(t *testing.T) {
+	for name, c := range map[string]struct {
+		fault convexsim.Fault
+		want  Changed
+	}{
+		"refused":  {convexsim.Fault{Stage: convexsim.StageStartPush, Status: 400, Code: "InvalidModules"}, Changed{Variables: VariablesSynced}},
+		"waiting":  {convexsim.Fault{Stage: convexsim.StageWaitSchema, Status: 500, Code: "InternalServerError"}, Changed{Variables: VariablesSynced, SchemaPending: true}},
+		"declined": {convexsim.Fault{Stage: convexsim.StageFinishPush, Status: 400, Code: "RaceDetected"}, Changed{Variables: VariablesSynced, SchemaPending: true}},
+		"lost":     {convexsim.Fault{Stage: convexsim.StageFinishPush, Drop: convexsim.DropHeaders}, Changed{Variables: VariablesSynced, SchemaPending: true, Finishing: true}},
+	} {
+		d := newTestDeploy(t, c.fault).byRequest(t)
+		d.Variables = VariablesSynced
+		if f := d.failure(t); f.Changed != c.want {
+			t.Errorf("%s: %+v", name, f.Changed)
+		}
+	}
+}
+
+func TestDeployResyncsAfterARace(t *testing.T) {
+	for _, fault := range []convexsim.Fault{
+		{Stage: convexsim.StageFinishPush, Status: 400, Code: "RaceDetected", Times: 1},
+		{Stage: convexsim.StageFinishPush, Status: 400, Code: "SchemaAlreadyOverwritten", Times: 1},
+		{Stage: convexsim.StageFinishPush, Status: 400, Code: "ConcurrentPush", Times: 1},
+		{Stage: convexsim.StageWaitSchema, Race: true, Times: 1},
+		{Stage: convexsim.StageFinishPush, Status: 503, Code: "CommitterFullError", Times: 1},
+	} {
+		d := newTestDeploy(t, fault).byRequest(t)
+		d.Attempts, d.timer = 2, &instantTimer{}
+		resynced := 0
+		d.Resync = func(context.Context) error { resynced++; return nil }
+		if err := d.run(t.Context()); err != nil {
+			t.Fatal(fault, err)
+		}
+		if want := map[bool]int{true: 1}[fault.Status != 503]; resynced != want {
+			t.Errorf("%+v: resynced %d times", fault, resynced)
+		}
+	}
+}
+
+func TestDeployStopsWhenTheResyncFails(t *testing.T) {
+	d := newTestDeploy(t, convexsim.Fault{Stage: convexsim.StageFinishPush, Status: 400, Code: "RaceDetected"}).byRequest(t)
+	d.Attempts, d.timer = 4, &instantTimer{}
+	broken := errors.New("cannot list")
+	d.Resync = func(context.Context) error { return broken }
+	if err := d.run(t.Context()); !errors.Is(err, broken) || count(d.stages(), "finish_push") != 1 {
+		t.Errorf("%v after %v", err, d.stages())
+	}
+}
+
+func TestDeployEndsWithItsContextBetweenAttempts(t *testing.T) {
+	d := newTestDeploy(t, convexsim.Fault{Stage: convexsim.StageStartPush, Status: 503, Code: "WorkerOverloaded"}).byRequest(t)
+	d.Attempts = 4
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	announced := make(chan *Failure, 1)
+	d.OnRetry = func(f *Failure) { announced <- f; cancel() }
+	began := time.Now()
+	if err := d.run(ctx); !errors.Is(err, context.Canceled) || time.Since(began) > 5*time.Second {
+		t.Errorf("%v after %s", err, time.Since(began))
+	}
+	if f := <-announced; f.Next < time.Second || f.Attempt != 1 || f.Attempts != 4 {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestDeployWaitsLongerEachTime(t *testing.T) {
+	d := newTestDeploy(t, convexsim.Fault{Stage: convexsim.StageStartPush, Status: 503, Code: "WorkerOverloaded"}).byRequest(t)
+	timer := &instantTimer{}
+	d.Attempts, d.timer = 4, timer
+	f := d.failure(t)
+	if f.Attempt != 4 || f.ExitCode() != exit.Temporary || len(timer.waits) != 3 {
+		t.Errorf("attempt %d, exit %d, waits %v", f.Attempt, f.ExitCode(), timer.waits)
+	}
+	for i, wait := range timer.waits {
+		first, _ := PaceLoad.Bounds()
+		middle := first << i
+		if wait < middle*7/10 || wait > middle*13/10 {
+			t.Errorf("wait %d is %s", i, wait)
+		}
+	}
+}
+
+func TestDeployChoosesTheDriver(t *testing.T) {
+	good := newTestRequest().write(t)
+	bad := filepath.Join(t.TempDir(), "bad.json")
+	writeFile(t, bad, "{}")
+	missing := filepath.Join(t.TempDir(), "missing.json")
+	none := CLIOptions{Command: []string{"/nonexistent/convex"}}
+	for name, c := range map[string]struct {
+		driver, request string
+		noCLI           bool
+		want            string
+		condition       Condition
+	}{
+		"auto with a request":             {driverAuto, good, false, driverNative, ""},
+		"unset with a request":            {"", good, true, driverNative, ""},
+		"auto without a request":          {driverAuto, missing, false, driverCLI, ""},
+		"auto with a bad request":         {driverAuto, bad, false, driverCLI, ""},
+		"auto with a bad request, no CLI": {driverAuto, bad, true, "", ConditionRequestUnusable},
+		"auto with nothing":               {driverAuto, missing, true, driverCLI, ConditionCLINotFound},
+		"cli with a request":              {driverCLI, good, false, driverCLI, ""},
+		"native without a request":        {driverNative, missing, false, "", ConditionRequestUnusable},
+		"native with a bad request":       {driverNative, bad, false, "", ConditionRequestUnusable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newTestDeploy(t).byCLI(t, "deploy")
+			d.Driver, d.Request = c.driver, c.request
+			if c.noCLI {
+				d.CLI = none
+			}
+			done, err := Deploy(t.Context(), logging.Discard(), d.client, d.Options)
+			var f *Failure
+			if done.Driver != c.want || errors.As(err, &f) != (c.condition != "") || f != nil && f.Observation.Condition != c.condition {
+				t.Errorf("driver %q, %v", done.Driver, err)
+			}
+		})
+	}
+}
+
+func TestReportFollowsThePush(t *testing.T) {
+	d := newTestDeploy(t).byRequest(t)
+	var states []string
+	d.OnChange = func(r report.Deploy) {
+		if n := len(r.Stages); n > 0 {
+			states = append(states, fmt.Sprint(r.Stages[n-1].Name, " ", r.Stages[n-1].State))
+		}
+	}
+	if err := d.run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	states = slices.Compact(states)
+	want := []string{
+		"get_config_hashes running", "get_config_hashes done", "start_push running", "start_push done",
+		"wait_for_schema running", "wait_for_schema done", "finish_push running", "finish_push done",
+	}
+	if !reflect.DeepEqual(states, want) {
+		t.Errorf("%q", states)
+	}
+}
+
+func TestLogsAndFailuresHaveNoSecrets(t *testing.T) {
+	const canary = "canary-1234567"
+	for _, driver := range []string{driverNative, driverCLI} {
+		d := newTestDeploy(t, convexsim.Fault{Stage: convexsim.StageFinishPush, Status: 400, Code: "InvalidModules", Message: "near " + canary + " and " + "tale|01" + strings.Repeat("ab", 40)}).byCLI(t, "deploy")
+		if driver == driverNative {
+			d.byRequest(t)
+		}
+		d.Secrets = map[string]string{"BETTER_AUTH_SECRET": canary}
+		value := canary
+		if err := d.client.UpdateEnv(t.Context(), []EnvUpdate{{Name: "BETTER_AUTH_SECRET", Value: &value}}); err != nil {
+			t.Fatal(err)
+		}
+		f := d.failure(t)
+		all := d.log.String() + strings.Join(f.Lines(), "\n") + f.Error() + strings.Join(f.Evidence, "\n")
+		for _, secret := range []string{canary, strings.Repeat("ab", 40), d.sim.AdminKey()} {
+			if strings.Contains(all, secret) {
+				t.Errorf("%s: %q is shown in\n%s", driver, secret, all)
+			}
+		}
+		if !strings.Contains(f.Observation.Message, "near [BETTER_AUTH_SECRET] and") {
+			t.Errorf("%s: %q", driver, f.Observation.Message)
+		}
+	}
+}

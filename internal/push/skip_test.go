@@ -1,0 +1,229 @@
+package push
+
+import (
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/adminkey"
+	"github.com/tale-project/tale-runtime/internal/convexsim"
+	"github.com/tale-project/tale-runtime/internal/logging"
+)
+
+// withRecord lets the deploy mint keys, as the platform does.
+func (d *testDeploy) withRecord() *testDeploy {
+	d.MintKey = func(member uint64) (string, error) {
+		return adminkey.Mint(convexsim.DefaultInstanceName, convexsim.DefaultInstanceSecret, adminkey.Member(member))
+	}
+	return d
+}
+
+// skipped deploys and says whether it found nothing to do; if so, it must have
+// changed nothing.
+func (d *testDeploy) skipped(t *testing.T) bool {
+	t.Helper()
+	before, pushes := len(d.sim.Requests()), d.sim.State().Pushes
+	done, err := Deploy(t.Context(), logging.New(&d.log, logging.FormatConsole, slog.LevelDebug), d.client, d.Options)
+	if err != nil {
+		t.Fatal(err, d.log.String())
+	}
+	if done.Skipped == "" {
+		if d.sim.State().Pushes != pushes+1 {
+			t.Fatal("it neither pushed nor says that it skipped")
+		}
+		return false
+	}
+	for _, r := range d.sim.Requests()[before:] {
+		reads := r.Method == http.MethodGet || slices.Contains([]string{"/api/query", "/api/get_config_hashes"}, r.Path)
+		if !reads || r.Status != http.StatusOK {
+			t.Errorf("a skipped push made the request %s %s: %d", r.Method, r.Path, r.Status)
+		}
+	}
+	return true
+}
+
+func (d *testDeploy) set(t *testing.T, name, value string) {
+	t.Helper()
+	if err := d.client.UpdateEnv(t.Context(), []EnvUpdate{{Name: name, Value: &value}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// other is another release of the app: only its component differs.
+func otherComponent() testRequest {
+	r := newTestRequest()
+	r.Components[0].Functions[0].Source += "// newer"
+	return r
+}
+
+func TestASecondDeployFindsNothingToDo(t *testing.T) {
+	d := newTestDeploy(t).byRequest(t).withRecord()
+	d.set(t, "SITE_URL", "https://a.example")
+	if d.skipped(t) {
+		t.Fatal("nothing was deployed yet")
+	}
+	for range 3 {
+		if !d.skipped(t) {
+			t.Fatal("pushed again:\n" + d.log.String())
+		}
+	}
+	d.sim = convexsim.Restart(t, d.sim)
+	if !d.skipped(t) {
+		t.Error("pushed again after a restart of the backend:\n" + d.log.String())
+	}
+}
+
+// After each of these the deployment is not what the second deploy would push, or
+// it cannot be known to be.
+func TestADeployIsNotSkippedWhen(t *testing.T) {
+	for name, meanwhile := range map[string]func(*testing.T, *testDeploy){
+		"another release was pushed": func(t *testing.T, d *testDeploy) {
+			d.pushOther(t, newTestRequest().with(func(r *testRequest) { r.AppDefinition.ChangedModules[0].Source += "//" }))
+		},
+		"another release with other components was pushed": func(t *testing.T, d *testDeploy) { d.pushOther(t, otherComponent()) },
+		"this release has other components":                func(t *testing.T, d *testDeploy) { d.Request = otherComponent().write(t) },
+		"this release has another schema": func(t *testing.T, d *testDeploy) {
+			d.Request = newTestRequest().with(func(r *testRequest) { r.AppDefinition.Schema.Source += "//" }).write(t)
+		},
+		"this release has other node dependencies": func(t *testing.T, d *testDeploy) {
+			d.Request = newTestRequest().with(func(r *testRequest) {
+				r.NodeDependencies = []map[string]any{{"name": "sharp", "version": "0.34.0"}}
+			}).write(t)
+		},
+		"this release was pushed by the CLI": func(t *testing.T, d *testDeploy) {
+			cli := *d
+			cli.byCLI(t, "deploy")
+			if _, err := Deploy(t.Context(), logging.Discard(), d.client, cli.Options); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"a push of another release stopped after start_push": func(t *testing.T, d *testDeploy) {
+			other := *d
+			other.Request = newTestRequest().with(func(r *testRequest) { r.AppDefinition.Schema.Source += "//" }).write(t)
+			id, err := d.sim.Inject(convexsim.Fault{Stage: convexsim.StageFinishPush, Status: 400, Code: "InvalidModules"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			other.failure(t)
+			d.sim.Remove(id)
+		},
+		"a variable changed": func(t *testing.T, d *testDeploy) { d.set(t, "SITE_URL", "https://b.example") },
+		"a variable came":    func(t *testing.T, d *testDeploy) { d.set(t, "OF_THE_OPERATOR", "") },
+		"the backend's URL changed": func(t *testing.T, d *testDeploy) {
+			options := d.sim.Options()
+			options.Origins = &convexsim.Origins{Cloud: "https://b.example/ws_api", Site: "https://b.example/http_api"}
+			d.restartWith(t, options)
+		},
+		"a push is forced":     func(_ *testing.T, d *testDeploy) { d.Force = true },
+		"no key can be minted": func(_ *testing.T, d *testDeploy) { d.MintKey = nil },
+		"the queries are unknown": func(t *testing.T, d *testDeploy) {
+			if _, err := d.sim.Inject(convexsim.Fault{Stage: convexsim.StageFunction, Message: "Could not find function"}); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newTestDeploy(t).byRequest(t).withRecord()
+			d.set(t, "SITE_URL", "https://a.example")
+			d.skipped(t)
+			meanwhile(t, d)
+			if d.skipped(t) {
+				t.Fatal("skipped")
+			}
+			if name != "a push is forced" && name != "no key can be minted" && name != "the queries are unknown" && !d.skipped(t) {
+				t.Error("the push was not remembered:\n" + d.log.String())
+			}
+		})
+	}
+}
+
+func (r testRequest) with(change func(*testRequest)) testRequest {
+	change(&r)
+	return r
+}
+
+// pushOther pushes another request to the same deployment.
+func (d *testDeploy) pushOther(t *testing.T, request testRequest) {
+	t.Helper()
+	other := *d
+	other.Request = request.write(t)
+	if other.skipped(t) {
+		t.Fatal("the other release was not pushed")
+	}
+}
+
+func (d *testDeploy) restartWith(t *testing.T, options convexsim.Options) {
+	t.Helper()
+	stopped := convexsim.Restart(t, d.sim) // ends the first one
+	options.Port, options.SitePort = 0, 0
+	options.Storage = stopped.Options().Storage
+	d.sim = convexsim.Start(t, options)
+	client, err := NewClient(d.sim.URL(), d.sim.AdminKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	d.client = client
+}
+
+func TestADeployIsSkippedWhenTheVariablesAreBack(t *testing.T) {
+	d := newTestDeploy(t).byRequest(t).withRecord()
+	d.set(t, "SITE_URL", "https://a.example")
+	d.skipped(t)
+	d.set(t, "SITE_URL", "https://b.example")
+	d.set(t, "SITE_URL", "https://a.example")
+	if !d.skipped(t) {
+		t.Error("pushed although the code was evaluated with these variables:\n" + d.log.String())
+	}
+}
+
+func TestModuleDifference(t *testing.T) {
+	index := open(t, newTestRequest().write(t)).Index
+	deployed := func(change func(map[string]ModuleHash)) map[string]ModuleHash {
+		modules := map[string]ModuleHash{}
+		for _, m := range index.Modules {
+			if m.Component == "" {
+				modules[m.Path] = ModuleHash{m.Path, m.SHA256, m.Environment}
+			}
+		}
+		change(modules)
+		return modules
+	}
+	for name, c := range map[string]struct {
+		change func(map[string]ModuleHash)
+		want   string
+	}{
+		"same":                       {func(map[string]ModuleHash) {}, ""},
+		"schema not listed":          {func(m map[string]ModuleHash) { delete(m, "schema.js"); delete(m, "convex.config.js") }, ""},
+		"function missing":           {func(m map[string]ModuleHash) { delete(m, "messages.js") }, "1 modules of the app are new or changed, 0 are removed"},
+		"other hash":                 {func(m map[string]ModuleHash) { m["messages.js"] = ModuleHash{"messages.js", "00", "isolate"} }, "1 modules"},
+		"other schema":               {func(m map[string]ModuleHash) { m["schema.js"] = ModuleHash{"schema.js", "00", "isolate"} }, "1 modules"},
+		"one more in the deployment": {func(m map[string]ModuleHash) { m["old.js"] = ModuleHash{"old.js", "00", "isolate"} }, "1 are removed"},
+	} {
+		if got := moduleDifference(index, deployed(c.change)); !strings.Contains(got, c.want) || (got == "") != (c.want == "") {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
+func TestRecordIDDependsOnEverything(t *testing.T) {
+	urls := canonicalURLs{"a", "b"}
+	base := recordID("sha", urls, map[string]string{"A": "1", "B": "2"})
+	if base == 0 || base >= 1<<recordBits || base != recordID("sha", urls, map[string]string{"B": "2", "A": "1"}) {
+		t.Errorf("id %d", base)
+	}
+	for name, id := range map[string]uint64{
+		"request":     recordID("sha2", urls, map[string]string{"A": "1", "B": "2"}),
+		"cloud URL":   recordID("sha", canonicalURLs{"x", "b"}, map[string]string{"A": "1", "B": "2"}),
+		"site URL":    recordID("sha", canonicalURLs{"a", "x"}, map[string]string{"A": "1", "B": "2"}),
+		"value":       recordID("sha", urls, map[string]string{"A": "1", "B": "3"}),
+		"boundary":    recordID("sha", urls, map[string]string{"A": "1\"\n\"B\"=\"2"}),
+		"without one": recordID("sha", urls, map[string]string{"A": "1"}),
+	} {
+		if id == base {
+			t.Errorf("the id does not depend on: %s", name)
+		}
+	}
+}
