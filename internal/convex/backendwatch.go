@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"log/slog"
-
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/logging"
@@ -24,13 +22,13 @@ const (
 // backendWatch follows the backend through its lives: it keeps its output,
 // bounds its start, keeps readiness in step with it and reads its crashes.
 type backendWatch struct {
-	boot   *Boot
-	probe  backendProbe
-	oom    oomCounter
-	secret *strings.Replacer
-	tail   logTail
-	file   *boundedLog // nil when it cannot be written
-	output *slog.Logger
+	boot  *Boot
+	probe backendProbe
+	oom   oomCounter
+	mask  secretMask
+	tail  logTail
+	relay func(line []byte)
+	file  *boundedLog // nil when it cannot be written
 
 	mu       sync.Mutex
 	stop     context.CancelCauseFunc // of this generation
@@ -50,8 +48,8 @@ func newBackendWatch(b *Boot) *backendWatch {
 		boot:   b,
 		probe:  backendProbe{prober: health.NewProber(), network: b.settings.Network, name: b.settings.Instance.Name},
 		oom:    newOOMCounter(),
-		secret: secretMask(b.settings),
-		output: b.log.With(logging.ChildKey, backendName),
+		mask:   newSecretMask(b.settings),
+		relay:  logging.ChildLines(b.log, backendName),
 		finish: func(string, error) {},
 	}
 }
@@ -104,15 +102,15 @@ func (w *backendWatch) service(trust map[string]string, stop context.CancelCause
 // line keeps and relays one line of the backend.
 func (w *backendWatch) line(_ supervise.Stream, line []byte) {
 	text := string(line)
-	if masked := w.secret.Replace(text); masked != text {
+	if masked := w.mask.Replace(text); masked != text {
 		text, line = masked, []byte(masked)
 	}
-	w.tail.Add(line)
-	w.output.LogAttrs(context.Background(), slog.LevelInfo, text)
+	w.tail.Add(text)
+	w.relay(line)
 	if w.file == nil {
 		return
 	}
-	err := w.file.WriteLine(line)
+	err := w.file.WriteLine(text)
 	if err != nil && !w.broken {
 		w.boot.log.Warn("backend.log is incomplete", logging.Err(err))
 	}
@@ -243,21 +241,4 @@ func (w *backendWatch) lastCrash() *Crash {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.crash
-}
-
-// secretMask takes the secrets on the backend's command line out of what it
-// prints.
-func secretMask(s *Settings) *strings.Replacer {
-	pairs := []string{s.Instance.Secret.Reveal(), "[INSTANCE_SECRET]"}
-	if server, err := s.Database.server(); err == nil && s.Database.Storage == StoragePostgres {
-		password, _ := server.url.User.Password()
-		pairs = append(pairs, server.url.String(), "[POSTGRES_URL]", password, "[DB_PASSWORD]")
-	}
-	var usable []string
-	for i := 0; i < len(pairs); i += 2 {
-		if len(pairs[i]) >= 6 { // shorter ones are in every second word
-			usable = append(usable, pairs[i], pairs[i+1])
-		}
-	}
-	return strings.NewReplacer(usable...)
 }

@@ -62,7 +62,7 @@ func (l *boundedLog) open() error {
 
 // WriteLine appends a line. An error leaves the log usable: a disk that was
 // full may have room later.
-func (l *boundedLog) WriteLine(line []byte) error {
+func (l *boundedLog) WriteLine(line string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
@@ -71,7 +71,7 @@ func (l *boundedLog) WriteLine(line []byte) error {
 	if l.buffer.Buffered() == 0 {
 		l.flush.Reset(flushAfter)
 	}
-	_, err := l.buffer.Write(line)
+	_, err := l.buffer.WriteString(line)
 	if err == nil {
 		err = l.buffer.WriteByte('\n')
 	}

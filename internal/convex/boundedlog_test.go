@@ -23,7 +23,7 @@ func TestBoundedLogIsCutWhileItIsWritten(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "backend.log")
 	log := newBoundedLog(t, path, 10_000, 2_000)
 	for i := range 5_000 {
-		if err := log.WriteLine(fmt.Appendf(nil, "line %05d", i)); err != nil {
+		if err := log.WriteLine(fmt.Sprintf("line %05d", i)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -50,7 +50,7 @@ func TestBoundedLogCutsAnOldFileAtStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	log := newBoundedLog(t, path, 10_000, 1_000)
-	if err := log.WriteLine([]byte("a new line")); err != nil {
+	if err := log.WriteLine("a new line"); err != nil {
 		t.Fatal(err)
 	}
 	log.Flush()
@@ -64,7 +64,7 @@ func TestBoundedLogCutsOneEndlessLine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "backend.log")
 	log := newBoundedLog(t, path, 10_000, 1_000)
 	for range 10 {
-		if err := log.WriteLine(bytes.Repeat([]byte("x"), 9_000)); err != nil {
+		if err := log.WriteLine(strings.Repeat("x", 9_000)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -79,7 +79,7 @@ func TestBoundedLogRefusesLinesAfterClose(t *testing.T) {
 	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if log.WriteLine([]byte("late")) == nil {
+	if log.WriteLine("late") == nil {
 		t.Error("no error")
 	}
 }
@@ -87,14 +87,14 @@ func TestBoundedLogRefusesLinesAfterClose(t *testing.T) {
 func TestLogTailKeepsTheLastLines(t *testing.T) {
 	var tail logTail
 	for i := range 200 {
-		tail.Add(fmt.Appendf(nil, "%d", i))
+		tail.Add(fmt.Sprint(i))
 	}
 	lines := tail.Lines()
 	if len(lines) != tailLines || lines[0] != "120" || lines[tailLines-1] != "199" {
 		t.Errorf("%d lines from %s to %s", len(lines), lines[0], lines[len(lines)-1])
 	}
 	tail.Reset()
-	tail.Add([]byte(strings.Repeat("ü", 2_000)))
+	tail.Add(strings.Repeat("ü", 2_000))
 	if lines := tail.Lines(); len(lines) != 1 || len(lines[0]) > tailLineMax || strings.ContainsRune(lines[0], '�') {
 		t.Errorf("%d lines, %d bytes", len(lines), len(lines[0]))
 	}

@@ -48,7 +48,10 @@ func (p *program) runCommand() *cobra.Command {
 			}
 			settings := &Settings{}
 			err = config.Load(settings, environ)
-			log := settings.Logger(command.OutOrStdout())
+			// Whoever reads the log must not be able to stop the backend.
+			output := logging.NewWriter(command.OutOrStdout())
+			defer func() { _ = output.Close() }()
+			log := settings.Logger(output)
 			ctx, release := supervise.StopContext(command.Context(), log)
 			defer release()
 			if err == nil {

@@ -42,7 +42,7 @@ func appendCrash(path string, crash Crash) error {
 	if err != nil {
 		return err
 	}
-	if err := log.WriteLine([]byte(strings.TrimSuffix(crash.Text(), "\n"))); err != nil {
+	if err := log.WriteLine(strings.TrimSuffix(crash.Text(), "\n")); err != nil {
 		_ = log.Close()
 		return err
 	}

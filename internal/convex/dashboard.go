@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strconv"
 	"syscall"
 	"time"
@@ -29,12 +28,12 @@ const (
 type dashboardWatch struct {
 	boot   *Boot
 	tail   logTail
-	output *slog.Logger
+	relay  func(line []byte)
 	finish func(string, error)
 }
 
 func newDashboardWatch(b *Boot) *dashboardWatch {
-	return &dashboardWatch{boot: b, output: b.log.With(logging.ChildKey, dashboardName), finish: b.report.Begin(stageDashboard)}
+	return &dashboardWatch{boot: b, relay: logging.ChildLines(b.log, dashboardName), finish: b.report.Begin(stageDashboard)}
 }
 
 func (w *dashboardWatch) service(trust map[string]string) supervise.Service {
@@ -64,9 +63,9 @@ func (w *dashboardWatch) service(trust map[string]string) supervise.Service {
 }
 
 func (w *dashboardWatch) line(_ supervise.Stream, line []byte) {
-	w.tail.Add(line)
+	w.tail.Add(string(line))
 	if w.boot.settings.Dashboard.Output {
-		w.output.LogAttrs(context.Background(), slog.LevelInfo, string(line))
+		w.relay(line)
 	}
 }
 
@@ -84,7 +83,7 @@ func (w *dashboardWatch) exited(status supervise.Status) {
 	lines := w.tail.Lines()
 	w.boot.log.Warn("the dashboard ended; the backend goes on", "end", status.String())
 	for _, line := range lines[max(0, len(lines)-dashboardLastWords):] {
-		w.output.Warn(line)
+		w.boot.log.Warn(line, logging.ChildKey, dashboardName)
 	}
 	w.tail.Reset()
 }

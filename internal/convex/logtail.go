@@ -1,6 +1,7 @@
 package convex
 
 import (
+	"strings"
 	"sync"
 	"unicode/utf8"
 )
@@ -19,16 +20,17 @@ type logTail struct {
 }
 
 // Add keeps a line and lets go of the oldest.
-func (t *logTail) Add(line []byte) {
+func (t *logTail) Add(line string) {
 	if len(line) > tailLineMax {
-		line = line[:tailLineMax]
-		for len(line) > 0 && !utf8.Valid(line[max(0, len(line)-utf8.UTFMax):]) && len(line) > tailLineMax-utf8.UTFMax {
-			line = line[:len(line)-1]
+		cut := tailLineMax
+		for !utf8.RuneStart(line[cut]) && cut > tailLineMax-utf8.UTFMax {
+			cut--
 		}
+		line = strings.Clone(line[:cut]) // or the rest stays in memory too
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.lines[t.count%tailLines] = string(line)
+	t.lines[t.count%tailLines] = line
 	t.count++
 }
 
