@@ -89,7 +89,11 @@ func (c *Child) launch(path string, p Process, o startOptions) error {
 		return err
 	}
 	defer files.closeOurs()
-	attr := &syscall.ProcAttr{Dir: p.Dir, Env: p.Env, Files: files.fds(), Sys: sysProcAttr(p, o)}
+	env := p.Env
+	if !o.inherit {
+		env = c.table.markStrays(env)
+	}
+	attr := &syscall.ProcAttr{Dir: p.Dir, Env: env, Files: files.fds(), Sys: sysProcAttr(p, o)}
 	err = c.table.start(c, func() (int, error) { return syscall.ForkExec(path, p.Argv, attr) })
 	if err != nil {
 		c.output.abandon()

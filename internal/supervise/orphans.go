@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -39,7 +40,7 @@ func (t *table) collectOrphans() time.Duration {
 
 // collectHidden is collectOrphans by way of /proc.
 func (t *table) collectHidden(seen map[int]time.Time) {
-	for _, pid := range childrenOfSelf() {
+	for _, pid := range childrenOf(os.Getpid()) {
 		if t.leaders[pid] != nil || !dead(pid) {
 			continue
 		}

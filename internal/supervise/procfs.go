@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// childrenOfSelf lists the children of this process, dead ones included.
-func childrenOfSelf() []int {
+// childrenOf lists the children of a process, dead ones included.
+func childrenOf(parent int) []int {
 	folders, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil
@@ -17,7 +17,7 @@ func childrenOfSelf() []int {
 	var pids []int
 	for _, folder := range folders {
 		pid, err := strconv.Atoi(folder.Name())
-		if err == nil && parentOf(pid) == os.Getpid() {
+		if err == nil && parentOf(pid) == parent {
 			pids = append(pids, pid)
 		}
 	}

@@ -39,6 +39,13 @@ const (
 // watchReady sends true when the service becomes ready and false when it no
 // longer is, until ctx ends.
 func (s Service) watchReady(ctx context.Context, changes chan<- readiness) {
+	if s.Ready == nil {
+		select {
+		case changes <- readiness{ready: true}:
+		case <-ctx.Done():
+		}
+		return
+	}
 	ready, failures := false, 0
 	for {
 		err := s.probe(ctx)
@@ -69,9 +76,6 @@ type readiness struct {
 }
 
 func (s Service) probe(ctx context.Context) error {
-	if s.Ready == nil {
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
 	return s.Ready(ctx)

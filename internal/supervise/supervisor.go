@@ -40,6 +40,9 @@ func (s *Supervisor) Run(ctx context.Context, services ...Service) error {
 	stopForwarding := s.forwardSignals()
 	defer stopForwarding()
 	err := group.Wait()
+	if strays := processTable().endStrays(killDelay); strays > 0 {
+		s.log.Warn("killed processes that had left their group", "processes", strays)
+	}
 	switch {
 	case err != nil:
 		return err

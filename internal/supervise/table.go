@@ -25,6 +25,7 @@ type table struct {
 	foreign map[int]time.Time
 	starter *starter
 	died    chan os.Signal
+	mark    string
 	// sharedGroup says that children live in our own process group, so that
 	// a stranger in it is an orphan.
 	sharedGroup bool
@@ -39,6 +40,7 @@ func newTable() *table {
 		foreign: map[int]time.Time{},
 		starter: newStarter(),
 		died:    make(chan os.Signal, 1),
+		mark:    newMark(),
 	}
 	// Orphaned descendants come to us even when we are not PID 1, so that a
 	// group's end is an event. It cannot fail on a kernel that runs Go.

@@ -1,0 +1,247 @@
+package supervise_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/supervise"
+)
+
+// helpers are the programs that the test binary can be. They get their
+// arguments and return their exit code.
+var helpers map[string]func(args []string) int
+
+func init() {
+	helpers = map[string]func([]string) int{
+		"signals":    helperSignals,
+		"parent":     helperParent,
+		"churn":      helperChurn,
+		"stoppable":  helperStoppable,
+		"entrypoint": helperEntrypoint,
+		"exec":       helperExec,
+		"apply":      helperApply,
+	}
+}
+
+func stdoutLogger() *slog.Logger {
+	return logging.New(os.Stdout, logging.FormatConsole, slog.LevelDebug)
+}
+
+// helperSignals prints the numbers of the signals it gets, and ends with code
+// 42 after the one that its argument names.
+func helperSignals(args []string) int {
+	received := make(chan os.Signal, 100)
+	signal.Notify(received)
+	signal.Reset(syscall.SIGURG, syscall.SIGCHLD)
+	fmt.Println("ready", os.Getpid())
+	for sig := range received {
+		number := strconv.Itoa(int(sig.(syscall.Signal)))
+		fmt.Println("got", number)
+		if len(args) > 0 && args[0] == number {
+			return 42
+		}
+	}
+	return 0
+}
+
+// helperParent starts a child and waits to be killed.
+func helperParent([]string) int {
+	c, err := supervise.Start(stdoutLogger(), supervise.Process{Name: "sleep", Argv: []string{"sleep", "1000"}, Env: os.Environ()})
+	if err != nil {
+		return 1
+	}
+	fmt.Println("child", c.Pid())
+	<-c.Done()
+	return 0
+}
+
+// helperChurn starts many children with different codes, some by os/exec,
+// while orphans of theirs die, and checks every status.
+func helperChurn([]string) int {
+	supervise.Adopt()
+	var wrong sync.Map
+	var group sync.WaitGroup
+	for i := range 60 {
+		code := i % 7
+		script := fmt.Sprintf("(sh -c 'exit 9' &) ; (sleep 0.0%d &) ; exit %d", i%10, code)
+		group.Go(func() {
+			status, err := supervise.Run(context.Background(), logging.Discard(), shell(script))
+			if err != nil || status.ExitCode() != code {
+				wrong.Store(i, fmt.Sprintf("Run: %v, %v, want %d", status, err, code))
+			}
+		})
+		group.Go(func() {
+			cmd := exec.Command("sh", "-c", script)
+			err := cmd.Run()
+			if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != code {
+				wrong.Store(-i, fmt.Sprintf("os/exec: %v, want %d", err, code))
+			}
+		})
+	}
+	group.Wait()
+	failures := 0
+	wrong.Range(func(_, what any) bool {
+		failures++
+		fmt.Println(what)
+		return true
+	})
+	fmt.Println("churned")
+	return min(failures, 1)
+}
+
+// helperStoppable says when it is asked to stop and to hurry.
+func helperStoppable([]string) int {
+	ctx, release := supervise.StopContext(context.Background(), stdoutLogger())
+	defer release()
+	fmt.Println("waiting")
+	<-ctx.Done()
+	hurried := supervise.Hurried(ctx)
+	fmt.Println("cause:", context.Cause(ctx))
+	<-hurried
+	fmt.Println("hurried")
+	return 0
+}
+
+// entrypointSpec is what helperEntrypoint runs.
+type entrypointSpec struct {
+	Services []entrypointService
+}
+
+type entrypointService struct {
+	Name     string
+	Script   string // for sh
+	Stop     []string
+	Wait     time.Duration
+	Budget   int
+	Critical bool
+	Ready    string // a file that must exist
+}
+
+// helperEntrypoint runs a supervisor as an entrypoint does. Its argument is an
+// entrypointSpec.
+func helperEntrypoint(args []string) int {
+	var spec entrypointSpec
+	if err := json.Unmarshal([]byte(args[0]), &spec); err != nil {
+		fmt.Println(err)
+		return exit.Usage
+	}
+	log := stdoutLogger()
+	ctx, release := supervise.StopContext(context.Background(), log)
+	defer release()
+	var services []supervise.Service
+	for _, s := range spec.Services {
+		services = append(services, s.service())
+	}
+	fmt.Println("budget", supervise.StopBudget(services))
+	err := supervise.New(log).Run(ctx, services...)
+	if err != nil {
+		fmt.Println("failed:", err)
+	}
+	return exit.Code(err)
+}
+
+func (s entrypointService) service() supervise.Service {
+	service := supervise.Service{
+		Process:  shell(s.Script),
+		Critical: s.Critical,
+		Restart:  supervise.RestartPolicy{Budget: s.Budget, Delay: 10 * time.Millisecond, MaxDelay: 20 * time.Millisecond},
+		OnState:  func(state supervise.State) { fmt.Println("state", s.Name, state) },
+	}
+	service.Name = s.Name
+	for _, name := range s.Stop {
+		m, _ := supervise.ParseSignalMap([]string{"1=" + name})
+		service.Stop = append(service.Stop, supervise.StopStep{Signal: m[1], Wait: s.Wait})
+	}
+	if s.Ready != "" {
+		service.Ready = func(context.Context) error {
+			_, err := os.Stat(s.Ready)
+			return err
+		}
+	}
+	return service
+}
+
+type stringList []string
+
+func (l *stringList) String() string { return "" }
+
+func (l *stringList) Set(value string) error {
+	*l = append(*l, value)
+	return nil
+}
+
+// helperExec is the exec command of the entrypoints.
+func helperExec(args []string) int {
+	var rules stringList
+	flags := flag.NewFlagSet("exec", flag.ExitOnError)
+	noGroup := flags.Bool("no-group", false, "")
+	flags.Var(&rules, "signal", "")
+	_ = flags.Parse(args)
+	signals, err := supervise.ParseSignalMap(rules)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return exit.Usage
+	}
+	var env []string
+	for _, pair := range os.Environ() {
+		if !bytes.HasPrefix([]byte(pair), []byte(helperVariable+"=")) {
+			env = append(env, pair)
+		}
+	}
+	status, err := supervise.ExecCommand(logging.New(os.Stderr, logging.FormatConsole, slog.LevelWarn),
+		supervise.ExecOptions{Argv: flags.Args(), Env: env, Signals: signals, NoGroup: *noGroup})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return exit.Code(err)
+	}
+	return status.ExitCode()
+}
+
+// identity is who helperApply has become.
+type identity struct {
+	PID, UID, GID  int
+	Groups         []int
+	Home           string
+	NoNewPrivs     bool
+	CapEff, CapBnd string
+	OwnProc        bool // /proc/self/environ can be read
+}
+
+// helperApply gives up root for uid and gid, with the data and writable folders
+// of its arguments, and prints who it is then.
+func helperApply(args []string) int {
+	var p supervise.Privileges
+	if err := json.Unmarshal([]byte(args[0]), &p); err != nil {
+		fmt.Println(err)
+		return exit.Usage
+	}
+	if err := p.Apply(context.Background(), stdoutLogger()); err != nil {
+		fmt.Println(err)
+		return exit.Code(err)
+	}
+	groups, _ := os.Getgroups()
+	_, err := os.ReadFile("/proc/self/environ")
+	_ = json.NewEncoder(os.Stdout).Encode(identity{
+		PID: os.Getpid(), UID: os.Getuid(), GID: os.Getgid(), Groups: groups, Home: os.Getenv("HOME"),
+		NoNewPrivs: statusOf("NoNewPrivs:") == "1", CapEff: statusOf("CapEff:"), CapBnd: statusOf("CapBnd:"), OwnProc: err == nil,
+	})
+	return 0
+}
+
+func statusOf(field string) string {
+	value, _ := supervise.StatusField("/proc/self/status", field)
+	return value
+}

@@ -1,0 +1,243 @@
+package supervise_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/supervise"
+)
+
+// recorder collects the lines of a child and lets a test wait for one.
+type recorder struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (r *recorder) line(_ supervise.Stream, line []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lines = append(r.lines, string(line))
+}
+
+func (r *recorder) all() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.lines)
+}
+
+func (r *recorder) expect(t *testing.T, text string) string {
+	t.Helper()
+	var found string
+	eventually(t, "the child writes "+text, func() bool {
+		for _, line := range r.all() {
+			if strings.HasPrefix(line, text) {
+				found = line
+			}
+		}
+		return found != ""
+	})
+	return found
+}
+
+// startRecorded starts a child and waits until it says that it is ready.
+func startRecorded(t *testing.T, p supervise.Process) (*supervise.Child, *recorder) {
+	t.Helper()
+	r := &recorder{}
+	p.Line = r.line
+	log, _ := logTo(t)
+	c, err := supervise.Start(log, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ended, cancel := context.WithCancel(context.Background())
+		cancel()
+		c.Stop(ended)
+	})
+	r.expect(t, "ready")
+	return c, r
+}
+
+const forever = time.Hour
+
+func TestStopWalksItsStepsInOrder(t *testing.T) {
+	p := helper(t, "signals")
+	p.Stop = []supervise.StopStep{{syscall.SIGINT, 50 * time.Millisecond}, {syscall.SIGINT, 50 * time.Millisecond}, {syscall.SIGTERM, 50 * time.Millisecond}}
+	c, r := startRecorded(t, p)
+	began := time.Now()
+	status := c.Stop(timeout(t))
+	if status.Signal() != syscall.SIGKILL || status.ExitCode() != 137 {
+		t.Errorf("got %v", status)
+	}
+	if took := time.Since(began); took < 150*time.Millisecond || took > 2*time.Second {
+		t.Errorf("took %v", took)
+	}
+	got := slices.DeleteFunc(r.all(), func(line string) bool { return !strings.HasPrefix(line, "got") || line == "got 18" })
+	if want := []string{"got 2", "got 2", "got 15"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestStopEndsWithTheChild(t *testing.T) {
+	p := helper(t, "signals", "2")
+	p.Stop = []supervise.StopStep{{syscall.SIGINT, forever}}
+	c, _ := startRecorded(t, p)
+	if status := c.Stop(timeout(t)); status.ExitCode() != 42 {
+		t.Errorf("got %v", status)
+	}
+	if err := c.Signal(syscall.SIGTERM); !errors.Is(err, os.ErrProcessDone) {
+		t.Errorf("a signal to nobody: %v", err)
+	}
+	if status := c.Stop(timeout(t)); status.ExitCode() != 42 {
+		t.Errorf("second Stop: %v", status)
+	}
+}
+
+func TestStopWithoutStepsKills(t *testing.T) {
+	c, _ := startRecorded(t, helper(t, "signals"))
+	if status := c.Stop(timeout(t)); status.Signal() != syscall.SIGKILL {
+		t.Errorf("got %v", status)
+	}
+}
+
+func TestHurryGoesOneStepFurther(t *testing.T) {
+	p := helper(t, "signals", "15")
+	p.Stop = []supervise.StopStep{{syscall.SIGINT, forever}, {syscall.SIGQUIT, forever}, {syscall.SIGTERM, forever}}
+	c, r := startRecorded(t, p)
+	ctx, hurry := supervise.WithHurry(timeout(t))
+	stopped := make(chan supervise.Status)
+	go func() { stopped <- c.Stop(ctx) }()
+	r.expect(t, "got 2")
+	c.Hurry()
+	r.expect(t, "got 3")
+	hurry()
+	if status := <-stopped; status.ExitCode() != 42 {
+		t.Errorf("got %v", status)
+	}
+}
+
+func TestEndedContextKillsAtOnce(t *testing.T) {
+	p := helper(t, "signals")
+	p.Stop = []supervise.StopStep{{syscall.SIGINT, forever}, {syscall.SIGTERM, forever}}
+	c, _ := startRecorded(t, p)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if status := c.Stop(ctx); status.Signal() != syscall.SIGKILL {
+		t.Errorf("got %v", status)
+	}
+}
+
+func TestStopWaitsForTheWholeGroup(t *testing.T) {
+	p := shell(`(trap 'sleep 0.3; echo drained; exit' TERM; echo ready; while :; do sleep 0.01; done) & wait`)
+	p.Stop = []supervise.StopStep{{syscall.SIGTERM, forever}}
+	c, r := startRecorded(t, p)
+	if status := c.Stop(timeout(t)); status.Signal() != syscall.SIGTERM {
+		t.Errorf("the shell itself: %v", status)
+	}
+	if !slices.Contains(r.all(), "drained") {
+		t.Errorf("the shell's child was not waited for: %q", r.all())
+	}
+}
+
+func TestStopGoesOnWhenOnlyTheLeaderEnds(t *testing.T) {
+	p := shell(`(trap '' TERM; echo ready $$; while :; do sleep 0.01; done) & wait`)
+	p.Stop = []supervise.StopStep{{syscall.SIGTERM, 100 * time.Millisecond}}
+	c, _ := startRecorded(t, p)
+	began := time.Now()
+	c.Stop(timeout(t))
+	if took := time.Since(began); took < 100*time.Millisecond || took > 2*time.Second {
+		t.Errorf("took %v", took)
+	}
+	if syscall.Kill(-c.Pid(), 0) == nil {
+		t.Error("the group is still there")
+	}
+}
+
+func TestStopWakesASuspendedChild(t *testing.T) {
+	p := helper(t, "signals", "15")
+	p.Stop = []supervise.StopStep{{syscall.SIGTERM, forever}}
+	c, _ := startRecorded(t, p)
+	if err := c.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if status := c.Stop(timeout(t)); status.ExitCode() != 42 {
+		t.Errorf("got %v", status)
+	}
+}
+
+func TestConcurrentStopsAgree(t *testing.T) {
+	p := helper(t, "signals", "15")
+	p.Stop = []supervise.StopStep{{syscall.SIGTERM, forever}}
+	c, _ := startRecorded(t, p)
+	var group sync.WaitGroup
+	for range 5 {
+		group.Go(func() {
+			if status := c.Stop(timeout(t)); status.ExitCode() != 42 {
+				t.Errorf("got %v", status)
+			}
+		})
+	}
+	group.Wait()
+}
+
+func TestSignalReachesTheWholeGroup(t *testing.T) {
+	p := shell(`trap 'echo outer' USR1; sh -c "trap 'echo inner' USR1; echo ready; while :; do sleep 0.01; done" & while :; do wait; done`)
+	p.Stop = []supervise.StopStep{{syscall.SIGTERM, forever}}
+	c, r := startRecorded(t, p)
+	if err := c.Signal(syscall.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	r.expect(t, "outer")
+	r.expect(t, "inner")
+}
+
+func TestStopContext(t *testing.T) {
+	tests := map[syscall.Signal]func(*testing.T, string, ...string) *program{
+		syscall.SIGTERM: startPID1, syscall.SIGINT: startProgram, syscall.SIGQUIT: startPID1, syscall.SIGHUP: startProgram,
+	}
+	for sig, start := range tests {
+		t.Run(sig.String(), func(t *testing.T) {
+			t.Parallel()
+			p := start(t, "stoppable")
+			p.expect("waiting")
+			for _, other := range []syscall.Signal{syscall.SIGUSR1, syscall.SIGALRM, syscall.SIGPIPE, syscall.SIGABRT, syscall.SIGSEGV} {
+				p.signal(other)
+			}
+			p.signal(sig)
+			if got := p.expect("cause: "); !strings.HasPrefix(got, "stop requested by SIG") {
+				t.Errorf("got %q", got)
+			}
+			p.signal(sig)
+			p.expect("hurried")
+			if code := p.wait(); code != 0 {
+				t.Errorf("exit code %d", code)
+			}
+		})
+	}
+}
+
+func TestStopContextRespectsNohup(t *testing.T) {
+	p := startCommand(t, "stoppable", []string{"sh", "-c", "trap '' HUP; exec " + strconv.Quote(self(t))}, nil)
+	p.expect("waiting")
+	p.signal(syscall.SIGHUP)
+	p.signal(syscall.SIGTERM)
+	if got := p.expect("cause: "); got != "stop requested by SIGTERM" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestHurriedWithoutAnOperator(t *testing.T) {
+	select {
+	case <-supervise.Hurried(context.Background()):
+		t.Error("hurried by nobody")
+	default:
+	}
+}

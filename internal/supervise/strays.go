@@ -1,0 +1,59 @@
+package supervise
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// strayMark is the variable by which a descendant that left its group, as a
+// daemon does, and was adopted by us is told from anybody else's process.
+const strayMark = "TALE_SUPERVISED_BY"
+
+// markStrays adds the mark to a child's environment.
+func (t *table) markStrays(env []string) []string {
+	return append(append(make([]string, 0, len(env)+1), env...), t.mark)
+}
+
+// newMark tells apart processes that had the same pid.
+func newMark() string {
+	return fmt.Sprintf("%s=%d.%d", strayMark, os.Getpid(), time.Now().UnixNano())
+}
+
+// endStrays kills the descendants of children of ours that became orphans and
+// are in no group we know. For limit at most it waits until they are gone.
+func (t *table) endStrays(limit time.Duration) (killed int) {
+	deadline := time.Now().Add(limit)
+	for {
+		n := t.killStrays()
+		killed = max(killed, n)
+		if n == 0 || time.Now().After(deadline) {
+			return killed
+		}
+		time.Sleep(groupRecheck) // until those are collected and their children adopted
+	}
+}
+
+// killStrays holds the lock, so that no pid it kills can have been collected.
+func (t *table) killStrays() (killed int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, pid := range childrenOf(os.Getpid()) {
+		if t.leaders[pid] == nil && t.marked(pid) {
+			_ = unix.Kill(pid, unix.SIGKILL)
+			killed++
+		}
+	}
+	return killed
+}
+
+// marked reads the environment with which a process was started. A dead one
+// has none.
+func (t *table) marked(pid int) bool {
+	environ, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
+	return err == nil && bytes.Contains(append([]byte{0}, environ...), []byte("\x00"+t.mark+"\x00"))
+}
