@@ -144,9 +144,23 @@ func TestClientIgnoresProxies(t *testing.T) {
 	defer proxy.Close()
 	t.Setenv("HTTP_PROXY", proxy.URL)
 	t.Setenv("http_proxy", proxy.URL)
+	if newTransport().Proxy != nil {
+		t.Error("the client asks the environment for a proxy") // which net/http remembers from its first use on
+	}
 	_, err := newTestClient(t, "http://backend.invalid").Version(t.Context())
 	if o := Observe(StageCheckAdminKey, err); o.Transport != netcause.DNS {
 		t.Errorf("%v observed as %+v", err, o)
+	}
+}
+
+// The admin key must not follow a redirect.
+func TestClientFollowsNoRedirect(t *testing.T) {
+	elsewhere, last := answer(t, http.StatusOK, `{"success":true}`)
+	server := httptest.NewServer(http.RedirectHandler(elsewhere.BaseURL()+"/elsewhere", http.StatusPermanentRedirect))
+	defer server.Close()
+	err := newTestClient(t, server.URL).CheckAdminKey(t.Context())
+	if o := Observe(StageCheckAdminKey, err); o.Status != http.StatusPermanentRedirect || last.URL != nil {
+		t.Errorf("%v after a request for %v", err, last.URL)
 	}
 }
 

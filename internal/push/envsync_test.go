@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -158,6 +159,9 @@ func TestSyncNamesTheRefusedVariable(t *testing.T) {
 					t.Errorf("%q is not in\n%s", say, text)
 				}
 			}
+			if strings.Contains(text, "GOOD") {
+				t.Errorf("a good variable is blamed:\n%s", text)
+			}
 			if strings.Contains(text+log.String(), "canary") {
 				t.Errorf("a value is shown:\n%s", text)
 			}
@@ -165,6 +169,19 @@ func TestSyncNamesTheRefusedVariable(t *testing.T) {
 				t.Errorf("applied in part: %q after %d writes, %+v", server.State().Environment, writes(server), result.State)
 			}
 		})
+	}
+}
+
+func TestSyncRefusesMoreThanOneRequest(t *testing.T) {
+	server := convexsim.Start(t, convexsim.Options{})
+	sync, _ := syncer(t, server)
+	goal := EnvGoal{Values: map[string]string{}}
+	for i := range 300 {
+		goal.Values[fmt.Sprintf("LARGE_%d", i)] = strings.Repeat("v", envValueLimit)
+	}
+	_, err := sync.Run(t.Context(), goal)
+	if exit.Code(err) != exit.DeployRefused || !strings.Contains(fmt.Sprint(err), "at most 2097152") || writes(server) != 0 {
+		t.Errorf("error %v after %d writes", err, writes(server))
 	}
 }
 
