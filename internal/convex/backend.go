@@ -108,10 +108,10 @@ type backendProbe struct {
 	name    string
 }
 
-// Ready returns the backend's version when it answers and says our instance's
-// name.
-func (p backendProbe) Ready(ctx context.Context) (version string, err error) {
-	if version, err = p.prober.Get(ctx, p.network.backendURL()+"/version"); err != nil {
+// Identify returns the backend's version when it answers and says our
+// instance's name.
+func (p backendProbe) Identify(ctx context.Context) (version string, err error) {
+	if version, err = p.Version(ctx); err != nil {
 		return "", err
 	}
 	name, err := p.prober.Get(ctx, p.network.backendURL()+"/instance_name")
@@ -122,4 +122,9 @@ func (p backendProbe) Ready(ctx context.Context) (version string, err error) {
 		return "", fmt.Errorf("port %d is answered by the instance %q and not by %q: another backend listens there", p.network.BackendPort, name, p.name)
 	}
 	return version, nil
+}
+
+// Version returns what the backend says at /version.
+func (p backendProbe) Version(ctx context.Context) (string, error) {
+	return p.prober.Get(ctx, p.network.backendURL()+"/version")
 }

@@ -7,7 +7,9 @@ import (
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/convexsim"
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/health"
 )
 
 func environ(changes ...string) config.Environ {
@@ -153,5 +155,17 @@ func TestBackendEnviron(t *testing.T) {
 		if _, there := got[name]; there {
 			t.Errorf("%s is in the backend's environment", name)
 		}
+	}
+}
+
+func TestBackendProbeTellsAnotherBackend(t *testing.T) {
+	sim := convexsim.Start(t, convexsim.Options{InstanceName: "other", InstanceSecret: secretA.Reveal()})
+	probe := backendProbe{prober: health.NewProber(), network: Network{BackendPort: sim.Options().Port}, name: "tale_platform"}
+	if _, err := probe.Identify(t.Context()); err == nil || !strings.Contains(err.Error(), `the instance "other"`) {
+		t.Errorf("error %v", err)
+	}
+	probe.name = "other"
+	if version, err := probe.Identify(t.Context()); err != nil || version != "unknown" {
+		t.Errorf("version %q, %v", version, err)
 	}
 }

@@ -117,9 +117,16 @@ func (w *backendWatch) line(_ supervise.Stream, line []byte) {
 	w.broken = err != nil
 }
 
-// ready is the probe of the supervisor.
+// ready is the probe of the supervisor. Whose backend it is need be asked of
+// each process once only; the rest of the time the probe is to cost little.
 func (w *backendWatch) ready(ctx context.Context) error {
-	version, err := w.probe.Ready(ctx)
+	w.mu.Lock()
+	ask := w.probe.Identify
+	if w.answered {
+		ask = w.probe.Version
+	}
+	w.mu.Unlock()
+	version, err := ask(ctx)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.lastErr = err
