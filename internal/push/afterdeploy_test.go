@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim"
 )
 
 func runAfterDeploy(t *testing.T, client *Client, secrets map[string]string) (report, log string) {
@@ -21,6 +23,26 @@ func TestRunAfterDeploy(t *testing.T) {
 	client, last := answer(t, 200, `{"status":"success","value":null,"logLines":["[LOG] 'moved 3'"]}`)
 	if failed, log := runAfterDeploy(t, client, nil); failed != "" || !strings.Contains(log, "moved 3") || last.URL.Path != "/api/function" {
 		t.Errorf("failed with %q\n%s", failed, log)
+	}
+}
+
+func TestRunAfterDeployAgainstASimulator(t *testing.T) {
+	server := convexsim.Start(t, convexsim.Options{Functions: []string{"migrations:runAll"}})
+	client, err := NewClient(server.URL(), server.AdminKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if failed, _ := runAfterDeploy(t, client, nil); failed != "" {
+		t.Errorf("failed with %q", failed)
+	}
+	empty := convexsim.Start(t, convexsim.Options{})
+	if client, err = NewClient(empty.URL(), empty.AdminKey()); err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if failed, _ := runAfterDeploy(t, client, nil); !strings.Contains(failed, "migrations:runAll") {
+		t.Errorf("a function that does not exist: %q", failed)
 	}
 }
 
