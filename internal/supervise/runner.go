@@ -149,11 +149,14 @@ func permanent(err error) bool {
 	return true
 }
 
-func sleep(ctx context.Context, d time.Duration) {
+// sleep reports whether d went by before ctx ended.
+func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		return ctx.Err() == nil
 	case <-ctx.Done():
+		return false
 	}
 }

@@ -22,78 +22,70 @@ type Service struct {
 	// OnExit gets how a process ended that nobody stopped, after its last line
 	// of output was passed on.
 	OnExit func(Status)
+
+	probes *probeTiming // nil: usualProbes
 }
 
-const (
-	// probeFast is the pause between probes until the first one passes.
-	probeFast = 100 * time.Millisecond
-	// probeSlow is the pause between probes of a service that is ready.
-	probeSlow = time.Second
-	// probeLimit is how long one probe may take.
-	probeLimit = 2 * time.Second
-	// probeFailures in a row make a ready service one that only runs: a single
-	// slow answer says little.
-	probeFailures = 3
-)
-
-// watchReady sends true when the service becomes ready and false when it no
-// longer is, until ctx ends.
-func (s Service) watchReady(ctx context.Context, changes chan<- readiness) {
-	if s.Ready == nil {
-		select {
-		case changes <- readiness{ready: true}:
-		case <-ctx.Done():
-		}
-		return
-	}
-	ready, failures := false, 0
-	for {
-		err := s.probe(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		failures++
-		if err == nil {
-			failures = 0
-		}
-		if now := err == nil || ready && failures < probeFailures; now != ready {
-			ready = now
-			select {
-			case changes <- readiness{ready, err}:
-			case <-ctx.Done():
-				return
-			}
-		}
-		if !pause(ctx, ready) {
-			return
-		}
-	}
+// probeTiming says how a service is probed. Tests shorten it.
+type probeTiming struct {
+	fast     time.Duration // pause between probes until the first one passes
+	slow     time.Duration // pause between probes of a service that is ready
+	limit    time.Duration // for one probe
+	failures int           // in a row that end the readiness: one slow answer says little
 }
 
+var usualProbes = probeTiming{fast: 100 * time.Millisecond, slow: time.Second, limit: 2 * time.Second, failures: 3}
+
+// readiness is a change of it, with the probe's error when it was lost.
 type readiness struct {
 	ready bool
 	err   error
 }
 
-func (s Service) probe(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, probeLimit)
-	defer cancel()
-	return s.Ready(ctx)
+// watchReady reports every change of readiness until ctx ends.
+func (s Service) watchReady(ctx context.Context, changes chan<- readiness) {
+	report := func(change readiness) bool {
+		select {
+		case changes <- change:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	if s.Ready == nil {
+		report(readiness{ready: true})
+		return
+	}
+	timing := usualProbes
+	if s.probes != nil {
+		timing = *s.probes
+	}
+	ready, failures := false, 0
+	for pause := time.Duration(0); sleep(ctx, pause); pause = timing.pause(ready) {
+		err := s.probe(ctx, timing.limit)
+		failures++
+		if err == nil {
+			failures = 0
+		}
+		now := err == nil || ready && failures < timing.failures
+		if now != ready && ctx.Err() == nil && !report(readiness{now, err}) {
+			return
+		}
+		ready = now
+	}
 }
 
-func pause(ctx context.Context, ready bool) bool {
-	wait := probeFast
+func (t probeTiming) pause(ready bool) time.Duration {
 	if ready {
-		wait = probeSlow
+		return t.slow
 	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return t.fast
+}
+
+func (s Service) probe(ctx context.Context, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return s.Ready(ctx)
 }
 
 // StopBudget is the longest that stopping these services can take: they are

@@ -1,0 +1,392 @@
+package supervise_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/supervise"
+)
+
+// states records the states of a service.
+type states struct {
+	mu   sync.Mutex
+	list []string
+}
+
+func (s *states) add(state supervise.State) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.list = append(s.list, state.String())
+}
+
+func (s *states) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Join(s.list, " ")
+}
+
+// supervised is a supervisor that runs in the background of a test.
+type supervised struct {
+	*supervise.Supervisor
+	stop  context.CancelFunc
+	hurry func()
+	log   *buffer
+	err   error
+	ended chan struct{}
+}
+
+func runServices(t *testing.T, services ...supervise.Service) *supervised {
+	t.Helper()
+	log, out := logTo(t)
+	ctx, hurry := supervise.WithHurry(context.Background())
+	ctx, stop := context.WithCancel(ctx)
+	s := &supervised{Supervisor: supervise.New(log), stop: stop, hurry: hurry, log: out, ended: make(chan struct{})}
+	go func() {
+		defer close(s.ended)
+		s.err = s.Run(ctx, services...)
+	}()
+	t.Cleanup(func() {
+		stop()
+		for range 5 {
+			hurry()
+		}
+		<-s.ended
+	})
+	return s
+}
+
+func (s *supervised) wait(t *testing.T) error {
+	t.Helper()
+	select {
+	case <-s.ended:
+		return s.err
+	case <-time.After(20 * time.Second):
+		t.Fatal("the supervisor did not end")
+		return nil
+	}
+}
+
+func quickly(budget int) supervise.RestartPolicy {
+	return supervise.RestartPolicy{Budget: budget, Delay: time.Millisecond, MaxDelay: 2 * time.Millisecond}
+}
+
+func TestRequestedStopIsNoFailure(t *testing.T) {
+	seen := &states{}
+	service := supervise.Service{Process: helper(t, "signals", "15"), Critical: true, OnState: seen.add}
+	service.Stop = []supervise.StopStep{{syscall.SIGTERM, forever}}
+	s := runServices(t, service)
+	eventually(t, "it is ready", func() bool {
+		return strings.HasSuffix(seen.String(), "ready") && strings.Contains(s.log.String(), "| ready")
+	})
+	s.stop()
+	if err := s.wait(t); err != nil {
+		t.Errorf("got %v", err)
+	}
+	if got := seen.String(); got != "starting running ready stopping stopped" {
+		t.Errorf("states: %s", got)
+	}
+	if last := s.Snapshot()[0].LastExit; last != "exit code 42" {
+		t.Errorf("last exit %q", last)
+	}
+}
+
+func TestCriticalServiceEndsTheSupervisorWithItsCode(t *testing.T) {
+	tests := map[string]struct {
+		script string
+		budget int
+		code   int
+		text   string
+	}{
+		"own code":            {"exit 3", 0, 3, "shell ended: exit code 3"},
+		"unrequested success": {"exit 0", 0, exit.UnrequestedEnd, "shell ended: exit code 0"},
+		"signal":              {"kill -SEGV $$", 0, 139, "killed by SIGSEGV"},
+		"budget used up":      {"exit 9", 3, 9, "gave up after 3 restarts: shell ended: exit code 9"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			service := supervise.Service{Process: shell(tt.script), Critical: true, Restart: quickly(tt.budget)}
+			err := runServices(t, service).wait(t)
+			if exit.Code(err) != tt.code || !strings.Contains(err.Error(), tt.text) {
+				t.Errorf("got code %d, %v", exit.Code(err), err)
+			}
+		})
+	}
+}
+
+func TestCommandThatCannotStartIsNotTriedAgain(t *testing.T) {
+	seen := &states{}
+	service := supervise.Service{Process: shell(""), Critical: true, Restart: quickly(5), OnState: seen.add}
+	service.Argv = []string{"/no/such/program"}
+	if err := runServices(t, service).wait(t); exit.Code(err) != exit.NotFound {
+		t.Errorf("got %v", err)
+	}
+	if got := seen.String(); got != "starting failed" {
+		t.Errorf("states: %s", got)
+	}
+}
+
+func TestOthersAreStoppedWhenACriticalServiceFails(t *testing.T) {
+	other := supervise.Service{Process: helper(t, "signals", "15")}
+	other.Stop = []supervise.StopStep{{syscall.SIGTERM, forever}}
+	other.Name = "other"
+	gate := filepath.Join(t.TempDir(), "go")
+	critical := supervise.Service{Process: shell("until [ -e " + gate + " ]; do sleep 0.01; done; exit 5"), Critical: true}
+	s := runServices(t, other, critical)
+	eventually(t, "the other is up", func() bool { return strings.Contains(s.log.String(), "other | ready") })
+	touch(t, gate)
+	if err := s.wait(t); exit.Code(err) != 5 {
+		t.Errorf("got %v", err)
+	}
+	for _, snap := range s.Snapshot() {
+		if snap.Name == "other" && (snap.State != supervise.StateStopped || snap.LastExit != "exit code 42") {
+			t.Errorf("the other was not stopped in its own way: %+v", snap)
+		}
+	}
+}
+
+func touch(t *testing.T, path string) {
+	t.Helper()
+	if err := os.WriteFile(path, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestServiceThatIsNotCriticalTakesNobodyDown(t *testing.T) {
+	seen := &states{}
+	main := supervise.Service{Process: helper(t, "signals", "15"), Critical: true}
+	main.Stop = []supervise.StopStep{{syscall.SIGTERM, forever}}
+	side := supervise.Service{Process: shell("exit 4"), Restart: quickly(2), OnState: seen.add}
+	s := runServices(t, main, side)
+	eventually(t, "it was given up", func() bool { return strings.HasSuffix(seen.String(), "failed") })
+	if got := strings.Count(seen.String(), "starting"); got != 3 {
+		t.Errorf("started %d times: %s", got, seen)
+	}
+	if snap := s.Snapshot()[0]; snap.Pid == 0 || !alive(snap.Pid) {
+		t.Errorf("the critical one is gone: %+v", snap)
+	}
+	s.stop()
+	if err := s.wait(t); err != nil {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestSupervisorWithNothingLeftEnds(t *testing.T) {
+	err := runServices(t, supervise.Service{Process: shell("exit 4")}).wait(t)
+	if exit.Code(err) != exit.UnrequestedEnd || !strings.Contains(err.Error(), "no service is left") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestKilledServiceIsBackSoonWithTheDefaultPause(t *testing.T) {
+	seen := &states{}
+	var ends []string
+	service := supervise.Service{Process: helper(t, "signals", "15"), Critical: true, Restart: supervise.RestartPolicy{Budget: 3},
+		OnState: seen.add, OnExit: func(status supervise.Status) { ends = append(ends, status.String()) }}
+	service.Stop = []supervise.StopStep{{syscall.SIGTERM, forever}}
+	s := runServices(t, service)
+	eventually(t, "it is ready", func() bool { return strings.Contains(s.log.String(), "| ready") })
+	first := s.Snapshot()[0].Pid
+	began := time.Now()
+	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "another process is there", func() bool {
+		snap := s.Snapshot()[0]
+		return snap.State == supervise.StateReady && snap.Pid != first
+	})
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("it was back after %v", took)
+	}
+	s.stop()
+	if err := s.wait(t); err != nil {
+		t.Error(err)
+	}
+	if got := seen.String(); !strings.HasPrefix(got, "starting running ready exited backoff starting running ready") {
+		t.Errorf("states: %s", got)
+	}
+	if snap := s.Snapshot()[0]; snap.Restarts != 1 || len(ends) != 1 || ends[0] != "killed by SIGKILL" {
+		t.Errorf("%d restarts, ends %q", snap.Restarts, ends)
+	}
+}
+
+func TestReadinessFollowsTheProbe(t *testing.T) {
+	seen := &states{}
+	var healthy atomic.Bool
+	service := supervise.Service{Process: shell("sleep 1000"), OnState: seen.add, Ready: func(context.Context) error {
+		if !healthy.Load() {
+			return errors.New("not yet")
+		}
+		return nil
+	}}
+	s := runServices(t, supervise.ProbeQuickly(service))
+	eventually(t, "it runs", func() bool { return seen.String() == "starting running" })
+	healthy.Store(true)
+	eventually(t, "it is ready", func() bool { return seen.String() == "starting running ready" })
+	healthy.Store(false)
+	eventually(t, "it is no longer ready", func() bool { return seen.String() == "starting running ready running" })
+	if !strings.Contains(s.log.String(), `no longer ready process=shell error="not yet"`) {
+		t.Error("the reason was not logged")
+	}
+	healthy.Store(true)
+	eventually(t, "it is ready again", func() bool { return seen.String() == "starting running ready running ready" })
+}
+
+func TestHangingProbeIsGivenUp(t *testing.T) {
+	var calls atomic.Int32
+	service := supervise.Service{Process: shell("sleep 1000"), Ready: func(ctx context.Context) error {
+		if calls.Add(1) == 1 {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		return nil
+	}}
+	s := runServices(t, supervise.ProbeQuickly(service))
+	eventually(t, "a later probe passes", func() bool { return s.Snapshot() != nil && s.Snapshot()[0].State == supervise.StateReady })
+}
+
+func TestReadinessEndsAtOnceWithTheProcess(t *testing.T) {
+	var died, told time.Time
+	var mu sync.Mutex
+	service := supervise.Service{Process: shell(`setsid sleep 5 & sleep 1000`), Restart: quickly(1), OnState: func(state supervise.State) {
+		mu.Lock()
+		defer mu.Unlock()
+		if state == supervise.StateExited && told.IsZero() {
+			told = time.Now()
+		}
+	}}
+	s := runServices(t, service)
+	eventually(t, "it is ready", func() bool { return strings.Contains(s.log.String(), "ready process=shell") })
+	died = time.Now()
+	if err := syscall.Kill(s.Snapshot()[0].Pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "its end is told", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return !told.IsZero()
+	})
+	// Although a daemon still holds its output.
+	if took := told.Sub(died); took > 400*time.Millisecond {
+		t.Errorf("told after %v", took)
+	}
+}
+
+func TestStopDuringBackoffEndsAtOnce(t *testing.T) {
+	seen := &states{}
+	service := supervise.Service{Process: shell("exit 1"), Critical: true, OnState: seen.add,
+		Restart: supervise.RestartPolicy{Budget: 3, Delay: forever, MaxDelay: forever}}
+	s := runServices(t, service)
+	eventually(t, "it waits", func() bool { return strings.HasSuffix(seen.String(), "backoff") })
+	s.stop()
+	if err := s.wait(t); err != nil {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestHurriedStop(t *testing.T) {
+	service := supervise.Service{Process: helper(t, "signals")}
+	service.Stop = []supervise.StopStep{{syscall.SIGINT, forever}, {syscall.SIGTERM, forever}}
+	s := runServices(t, service)
+	eventually(t, "it is up", func() bool { return strings.Contains(s.log.String(), "| ready") })
+	s.stop()
+	eventually(t, "the first signal", func() bool { return strings.Contains(s.log.String(), "| got 2") })
+	s.hurry()
+	eventually(t, "the second signal", func() bool { return strings.Contains(s.log.String(), "| got 15") })
+	s.hurry()
+	if err := s.wait(t); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSupervisorPassesOnUserSignals(t *testing.T) {
+	services := []supervise.Service{{Process: helper(t, "signals", "15")}, {Process: helper(t, "signals", "15")}}
+	services[1].Name = "second"
+	for i := range services {
+		services[i].Stop = []supervise.StopStep{{syscall.SIGTERM, forever}}
+	}
+	s := runServices(t, services...)
+	eventually(t, "both are up", func() bool { return strings.Count(s.log.String(), "| ready") == 2 })
+	if err := syscall.Kill(os.Getpid(), syscall.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "both got it", func() bool {
+		return strings.Contains(s.log.String(), "signals | got 10") && strings.Contains(s.log.String(), "second | got 10")
+	})
+}
+
+func TestProcessesThatLeftTheirGroupEndWithTheSupervisor(t *testing.T) {
+	service := supervise.Service{Process: shell(`setsid sh -c 'trap "" TERM; echo daemon $$; while :; do sleep 0.05; done' & sleep 1000`)}
+	s := runServices(t, service)
+	var pid int
+	eventually(t, "the daemon is there", func() bool {
+		_, after, found := strings.Cut(s.log.String(), "daemon ")
+		line, _, _ := strings.Cut(after, "\n")
+		pid, _ = strconv.Atoi(line)
+		return found && pid > 0
+	})
+	s.stop()
+	if err := s.wait(t); err != nil || alive(pid) {
+		t.Errorf("err %v, daemon alive: %v", err, alive(pid))
+	}
+}
+
+func TestSnapshot(t *testing.T) {
+	s := runServices(t, supervise.Service{Process: shell("sleep 1000")})
+	eventually(t, "it is ready", func() bool { return len(s.Snapshot()) == 1 && s.Snapshot()[0].State == supervise.StateReady })
+	snap := s.Snapshot()[0]
+	if snap.Name != "shell" || !alive(snap.Pid) || snap.RSS < 100<<10 || time.Since(snap.Started) > time.Minute || time.Since(snap.Since) > time.Minute {
+		t.Errorf("got %+v", snap)
+	}
+	s.stop()
+	if err := s.wait(t); err != nil {
+		t.Fatal(err)
+	}
+	if snap := s.Snapshot()[0]; snap.Pid != 0 || snap.RSS != 0 || snap.State != supervise.StateStopped || snap.LastExit != "killed by SIGKILL" {
+		t.Errorf("got %+v", snap)
+	}
+}
+
+func TestStopBudgetCoversTheLongestStop(t *testing.T) {
+	stubborn := supervise.Service{Process: helper(t, "signals")}
+	stubborn.Stop = []supervise.StopStep{{syscall.SIGINT, 200 * time.Millisecond}, {syscall.SIGTERM, 300 * time.Millisecond}}
+	quick := supervise.Service{Process: shell("sleep 1000")}
+	budget := supervise.StopBudget([]supervise.Service{quick, stubborn})
+	if budget < 500*time.Millisecond || budget > 4*time.Second {
+		t.Errorf("budget %v", budget)
+	}
+	s := runServices(t, quick, stubborn)
+	eventually(t, "both are up", func() bool { return strings.Contains(s.log.String(), "| ready") })
+	if !strings.Contains(s.log.String(), "stop_budget="+budget.String()) {
+		t.Error("the budget is not logged")
+	}
+	began := time.Now()
+	s.stop()
+	_ = s.wait(t)
+	if took := time.Since(began); took > budget {
+		t.Errorf("took %v, the budget is %v", took, budget)
+	}
+}
+
+func TestStateNames(t *testing.T) {
+	var names []string
+	for state := supervise.StateStarting; state <= supervise.StateFailed; state++ {
+		names = append(names, state.String())
+	}
+	if want := []string{"starting", "running", "ready", "exited", "backoff", "stopping", "stopped", "failed"}; !slices.Equal(names, want) {
+		t.Errorf("got %q", names)
+	}
+	if got := supervise.State(99).String(); got != "state(99)" {
+		t.Errorf("got %q", got)
+	}
+}
