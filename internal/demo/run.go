@@ -58,7 +58,7 @@ func (s *stack) serve(ctx context.Context) error {
 	if s.environment.options.Once {
 		return s.verify(ctx)
 	}
-	s.screen.linef("  Ctrl-C stops everything.")
+	s.invitation()
 	return s.wait(ctx)
 }
 

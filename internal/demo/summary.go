@@ -9,20 +9,24 @@ import (
 	"github.com/tale-project/tale-runtime/internal/status"
 )
 
-// summary tells what came of the boot, and how to look at it.
+// summary tells what came of the boot.
 func (s *stack) summary(platform status.Document, took time.Duration) {
-	id, folder := s.environment.id, s.environment.folder
-	root := folder.join(rootFile)
 	s.screen.linef("")
 	for _, line := range bootLines(platform) {
 		s.screen.linef("  %s", line)
 	}
 	s.screen.linef("")
-	s.screen.linef("  Ready in %s:  %s", seconds(took), s.screen.bold(id.siteURL()+"/"))
+	s.screen.linef("  Ready in %s:  %s", seconds(took), s.screen.bold(s.environment.id.siteURL()+"/"))
 	s.screen.linef("")
+}
+
+// invitation tells how to look at the running stack.
+func (s *stack) invitation() {
+	folder := s.environment.folder
 	s.screen.linef("  The certificate comes from the proxy's own authority. Import its root into the browser,")
-	s.screen.linef("  click through the warning, or: curl --cacert %s %s/", root, id.siteURL())
+	s.screen.linef("  click through the warning, or: curl --cacert %s %s/", folder.join(rootFile), s.environment.id.siteURL())
 	s.screen.linef("  Logs are in %s", folder.join("logs"))
+	s.screen.linef("  Ctrl-C stops everything.")
 }
 
 func bootLines(platform status.Document) []string {

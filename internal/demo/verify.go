@@ -20,7 +20,6 @@ func (s *stack) verify(ctx context.Context) error {
 		return err
 	}
 	defer visitor.close()
-	s.screen.linef("")
 	failed := false
 	for _, check := range s.checks(visitor) {
 		began := time.Now()
