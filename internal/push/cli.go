@@ -26,6 +26,22 @@ type cliDriver struct {
 	trace   *trace
 
 	output *cliOutput // of the latest attempt
+	run    cliRun
+}
+
+// cliRun runs a process to its end; it is supervise.Run but in tests.
+type cliRun func(context.Context, *slog.Logger, supervise.Process) (cliEnd, error)
+
+// cliEnd is how a process ended.
+type cliEnd struct {
+	success bool
+	killed  bool   // by a signal
+	words   string // "exit code 1"
+}
+
+func runCLI(ctx context.Context, log *slog.Logger, p supervise.Process) (cliEnd, error) {
+	status, err := supervise.Run(ctx, log, p)
+	return cliEnd{status.Success(), status.Signal() != 0, status.String()}, err
 }
 
 func (d *cliDriver) name() string { return driverCLI }
@@ -60,7 +76,7 @@ func (d *cliDriver) push(ctx context.Context) error {
 	defer tap.stop()
 	d.output = newCLIOutput(d.log, d.trace, tap.address, d.client.BaseURL())
 	d.log.Info("running the convex CLI", slog.String("version", cli.label), slog.Any("command", append(cli.argv, cli.deployArgs()...)))
-	status, err := supervise.Run(ctx, d.log, supervise.Process{
+	end, err := d.run(ctx, d.log, supervise.Process{
 		Name: "convex",
 		Argv: append(cli.argv, cli.deployArgs()...),
 		Dir:  d.options.AppDir,
@@ -69,7 +85,7 @@ func (d *cliDriver) push(ctx context.Context) error {
 		Line: d.output.line,
 	})
 	d.trace.update(func() { d.trace.endBundle(report.Failed) }) // unless a request has ended it
-	return d.verdict(ctx, status, err)
+	return d.verdict(ctx, end, err)
 }
 
 // startFailure is the failure to start the CLI at all.
@@ -83,7 +99,7 @@ func startFailure(err error) error {
 
 // verdict says how the attempt ended, from the end of the process and from what
 // was seen on the wire.
-func (d *cliDriver) verdict(ctx context.Context, status supervise.Status, err error) error {
+func (d *cliDriver) verdict(ctx context.Context, end cliEnd, err error) error {
 	observed, failed := d.trace.observed()
 	switch code := exit.Code(err); {
 	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), errRouteGone):
@@ -92,25 +108,25 @@ func (d *cliDriver) verdict(ctx context.Context, status supervise.Status, err er
 		return startFailure(err)
 	case err != nil && ctx.Err() == nil:
 		return err
-	case status.Success() && d.trace.isFinished():
+	case end.success && d.trace.isFinished():
 		return nil
 	case failed:
 		return &observedError{observed}
-	case status.Success():
+	case end.success:
 		observed.Condition, observed.Message = ConditionCLIFailed, "it ended as if all were well, but sent no finish_push: it deployed nothing, or elsewhere"
-	case status.Signal() != 0:
-		observed.Condition, observed.Message = ConditionCLIKilled, "the convex CLI was "+status.String()
+	case end.killed:
+		observed.Condition, observed.Message = ConditionCLIKilled, "the convex CLI was "+end.words
 	default:
-		observed.Condition, observed.Message = ConditionCLIFailed, d.lastWords(status)
+		observed.Condition, observed.Message = ConditionCLIFailed, d.lastWords(end)
 	}
 	return &observedError{observed}
 }
 
 // lastWords is what the CLI said before it gave up by itself.
-func (d *cliDriver) lastWords(status supervise.Status) string {
+func (d *cliDriver) lastWords(end cliEnd) string {
 	lines := d.evidence()
 	if len(lines) == 0 {
-		return "the convex CLI ended with " + status.String() + " and said nothing"
+		return "the convex CLI ended with " + end.words + " and said nothing"
 	}
 	return strings.Join(lines, "\n")
 }

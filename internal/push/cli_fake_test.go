@@ -2,17 +2,22 @@ package push
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
 const (
@@ -57,7 +62,9 @@ func fakeCLI(mode string) int {
 	}
 	switch mode {
 	case "deploy":
-		return fakeDeploy()
+		if fakeDeploy(os.Environ(), os.Stderr) != nil {
+			return 1
+		}
 	case "give up":
 		fmt.Fprintln(os.Stderr, "\x1b[31m✖\x1b[39m Could not resolve \"./missing\"")
 		fmt.Fprintln(os.Stderr, "Error: getaddrinfo ENOTFOUND o1192621.ingest.sentry.io")
@@ -78,45 +85,71 @@ func fakeCLI(mode string) int {
 	return 0
 }
 
-// fakeDeploy does what convex 1.35.1 does on the wire, without retries.
-func fakeDeploy() int {
-	fmt.Fprintln(os.Stderr, "- Deploying to "+os.Getenv("CONVEX_SELF_HOSTED_URL")+"...")
-	var request json.RawMessage
-	content, err := os.ReadFile(os.Getenv(fakeCLIFile))
+// fakeDeploy does what convex 1.35.1 does on the wire, with its retries for
+// routes that do not exist and without those for broken connections.
+func fakeDeploy(environ []string, out io.Writer) error {
+	f := fakePush{url: lookup(environ, "CONVEX_SELF_HOSTED_URL"), key: lookup(environ, "CONVEX_SELF_HOSTED_ADMIN_KEY")}
+	fmt.Fprintln(out, "- Deploying to "+f.url+"...")
+	content, err := os.ReadFile(lookup(environ, fakeCLIFile))
 	if err == nil {
-		request, err = withKey(content)
-	}
-	if err == nil {
-		err = fakePush(request)
+		err = f.push(content)
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "✖ "+err.Error())
-		return 1
+		fmt.Fprintln(out, "✖ "+err.Error())
+		return err
 	}
-	fmt.Fprintln(os.Stderr, "✔ Deployed Convex functions to "+os.Getenv("CONVEX_SELF_HOSTED_URL"))
-	return 0
+	fmt.Fprintln(out, "✔ Deployed Convex functions to "+f.url)
+	return nil
 }
 
-func withKey(request []byte) (json.RawMessage, error) {
+func lookup(environ []string, name string) string {
+	for _, variable := range environ {
+		if value, is := strings.CutPrefix(variable, name+"="); is {
+			return value
+		}
+	}
+	return ""
+}
+
+// inProcess stands for running the CLI where a process would only cost time. Like
+// a process it can be stopped at any moment.
+func inProcess(ctx context.Context, _ *slog.Logger, p supervise.Process) (cliEnd, error) {
+	var out bytes.Buffer
+	ended := make(chan error, 1)
+	go func() { ended <- fakeDeploy(p.Env, &out) }()
+	select {
+	case <-ctx.Done():
+		return cliEnd{killed: true, words: "killed by SIGTERM"}, ctx.Err()
+	case err := <-ended:
+		for line := range bytes.Lines(out.Bytes()) {
+			p.Line(supervise.Stderr, bytes.TrimSpace(line))
+		}
+		if err != nil {
+			return cliEnd{words: "exit code 1"}, nil
+		}
+		return cliEnd{success: true, words: "exit code 0"}, nil
+	}
+}
+
+type fakePush struct{ url, key string }
+
+func (f fakePush) push(file []byte) error {
 	var fields map[string]any
-	if err := json.Unmarshal(request, &fields); err != nil {
-		return nil, err
+	if err := json.Unmarshal(file, &fields); err != nil {
+		return err
 	}
-	fields["adminKey"] = os.Getenv("CONVEX_SELF_HOSTED_ADMIN_KEY")
-	return json.Marshal(fields)
-}
-
-func fakePush(request json.RawMessage) error {
-	key, _ := json.Marshal(os.Getenv("CONVEX_SELF_HOSTED_ADMIN_KEY"))
-	if _, err := fakePost("/api/get_config_hashes", fmt.Appendf(nil, `{"adminKey":%s}`, key)); err != nil {
+	fields["adminKey"] = f.key
+	request, _ := json.Marshal(fields)
+	key, _ := json.Marshal(f.key)
+	if _, err := f.post("/api/get_config_hashes", fmt.Appendf(nil, `{"adminKey":%s}`, key)); err != nil {
 		return err
 	}
 	// The newest CLI asks for evaluate_schema first and does not mind a failure.
-	_, _ = fakePost("/api/deploy2/evaluate_schema", request)
-	if _, err := fakePost("/api/deploy2/evaluate_push", request); err != nil {
+	_, _ = f.post("/api/deploy2/evaluate_schema", request)
+	if _, err := f.post("/api/deploy2/evaluate_push", request); err != nil {
 		return err
 	}
-	started, err := fakePost("/api/deploy2/start_push", request)
+	started, err := f.post("/api/deploy2/start_push", request)
 	if err != nil {
 		return err
 	}
@@ -126,16 +159,16 @@ func fakePush(request json.RawMessage) error {
 	if err := json.Unmarshal(started, &answer); err != nil {
 		return err
 	}
-	if err := fakeWait(key, answer.SchemaChange); err != nil {
+	if err := f.wait(key, answer.SchemaChange); err != nil {
 		return err
 	}
-	_, err = fakePost("/api/deploy2/finish_push", fmt.Appendf(nil, `{"adminKey":%s,"startPush":%s,"dryRun":false,"message":null}`, key, started))
+	_, err = f.post("/api/deploy2/finish_push", fmt.Appendf(nil, `{"adminKey":%s,"startPush":%s,"dryRun":false,"message":null}`, key, started))
 	return err
 }
 
-func fakeWait(key []byte, change json.RawMessage) error {
+func (f fakePush) wait(key []byte, change json.RawMessage) error {
 	for {
-		body, err := fakePost("/api/deploy2/wait_for_schema", fmt.Appendf(nil, `{"adminKey":%s,"schemaChange":%s,"timeoutMs":100,"dryRun":false}`, key, change))
+		body, err := f.post("/api/deploy2/wait_for_schema", fmt.Appendf(nil, `{"adminKey":%s,"schemaChange":%s,"timeoutMs":100,"dryRun":false}`, key, change))
 		if err != nil {
 			return err
 		}
@@ -154,10 +187,10 @@ func fakeWait(key []byte, change json.RawMessage) error {
 	}
 }
 
-// fakePost asks six more times for a route that does not exist, as the CLI does.
-func fakePost(path string, body []byte) ([]byte, error) {
+// post asks six more times for a route that does not exist, as the CLI does.
+func (f fakePush) post(path string, body []byte) ([]byte, error) {
 	for attempt := 0; ; attempt++ {
-		answer, status, err := fakePostOnce(path, body)
+		answer, status, err := f.postOnce(path, body)
 		switch {
 		case err != nil || status == http.StatusOK:
 			return answer, err
@@ -168,9 +201,10 @@ func fakePost(path string, body []byte) ([]byte, error) {
 	}
 }
 
-func fakePostOnce(path string, body []byte) ([]byte, int, error) {
-	client := &http.Client{Timeout: time.Minute}
-	response, err := client.Post(os.Getenv("CONVEX_SELF_HOSTED_URL")+path, "application/json", bytes.NewReader(body))
+func (f fakePush) postOnce(path string, body []byte) ([]byte, int, error) {
+	transport := &http.Transport{DisableKeepAlives: true}
+	client := &http.Client{Timeout: time.Minute, Transport: transport}
+	response, err := client.Post(f.url+path, "application/json", bytes.NewReader(body))
 	if err != nil {
 		return nil, 0, err
 	}

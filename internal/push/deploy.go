@@ -52,7 +52,9 @@ type Options struct {
 	OnChange func(report.Deploy)
 	OnRetry  func(*Failure)
 
-	timer backoff.Timer // of the waits between attempts; nil: the clock
+	// For tests: the waits between attempts, and the process of the CLI.
+	timer backoff.Timer
+	run   cliRun
 }
 
 // driver pushes the functions, once per call of push. An error that is no
@@ -155,7 +157,11 @@ func (d *deployment) native() driver {
 }
 
 func (d *deployment) cli() driver {
-	return &cliDriver{log: d.log, client: d.client, options: d.options.CLI, secrets: d.options.Secrets, trace: d.trace}
+	run := d.options.run
+	if run == nil {
+		run = runCLI
+	}
+	return &cliDriver{log: d.log, client: d.client, options: d.options.CLI, secrets: d.options.Secrets, trace: d.trace, run: run}
 }
 
 // skip finds out whether there is anything to push. Only the native driver can
