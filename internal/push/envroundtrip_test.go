@@ -14,7 +14,7 @@ import (
 
 // sets is how many random sets of variables TestVariablesArriveByteForByte tries:
 // go test -run ByteForByte ./internal/push -args -sets 10000
-var sets = flag.Int("sets", 100, "random sets of variables to sync")
+var sets = flag.Int("sets", 25, "random sets of variables to sync")
 
 // hard are the pieces that shells, dotenv files, JSON and HTTP have trouble with.
 var hard = []string{
