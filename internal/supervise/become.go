@@ -31,7 +31,7 @@ func (p Privileges) become() error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("cannot rule out new privileges: %w", err)
 	}
-	return reexec(p.environment())
+	return reexec(withVariable(os.Environ(), "HOME", p.Home))
 }
 
 func (p Privileges) switchUser() error {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 )
@@ -64,16 +63,4 @@ func (p Privileges) leaveRoot(ctx context.Context, log *slog.Logger) error {
 	}
 	log.Info("giving up root", "uid", p.UID, "gid", p.GID)
 	return p.become()
-}
-
-// environment is ours with HOME and what else names the user replaced.
-func (p Privileges) environment() []string {
-	var env []string
-	for _, pair := range os.Environ() {
-		name, _, _ := strings.Cut(pair, "=")
-		if name != "HOME" && name != "USER" && name != "LOGNAME" {
-			env = append(env, pair)
-		}
-	}
-	return append(env, "HOME="+p.Home)
 }

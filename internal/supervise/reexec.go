@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -26,7 +27,14 @@ func reexecWithoutPreemption() error {
 	if own := os.Getenv("GODEBUG"); own != "" {
 		value += "," + own
 	}
-	return reexec(append(os.Environ(), "GODEBUG="+value))
+	return reexec(withVariable(os.Environ(), "GODEBUG", value))
+}
+
+// withVariable replaces a variable: of two with the same name a Go program
+// sees the first.
+func withVariable(env []string, name, value string) []string {
+	env = slices.DeleteFunc(slices.Clone(env), func(pair string) bool { return strings.HasPrefix(pair, name+"=") })
+	return append(env, name+"="+value)
 }
 
 // withoutReexecMark is the environment as it was before.
