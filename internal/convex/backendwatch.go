@@ -2,9 +2,7 @@ package convex
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -157,26 +155,6 @@ func (w *backendWatch) observe(state supervise.State) {
 	}
 }
 
-// begin opens a new life of the backend.
-func (w *backendWatch) begin() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.tail.Reset()
-	w.began, w.answered, w.lastErr = time.Now(), false, nil
-	w.oomKills, _ = w.oom.Count()
-	w.finish = w.boot.report.Begin(stageBackend)
-	w.boot.report.Attempt(stageBackend)
-	w.deadline = time.AfterFunc(w.boot.settings.Backend.WaitTimeout, w.tooLate)
-}
-
-func (w *backendWatch) endDeadline() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.deadline != nil {
-		w.deadline.Stop()
-	}
-}
-
 // answers handles a backend that has become ready.
 func (w *backendWatch) answers() {
 	w.endDeadline()
@@ -194,58 +172,4 @@ func (w *backendWatch) answers() {
 		w.boot.recordVolume(version)
 	}
 	w.boot.becomeReady()
-}
-
-// tooLate ends a boot whose backend lives but does not answer.
-func (w *backendWatch) tooLate() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	limit := w.boot.settings.Backend.WaitTimeout
-	err := &bootError{
-		code:    exit.Unavailable,
-		message: fmt.Sprintf("cannot use the backend: it did not answer at %s within %s; the last try said: %s", w.boot.settings.Network.backendURL(), limit, health.Reason(w.lastErr)),
-		cause:   w.whyLate(),
-		fix:     fmt.Sprintf("raise CONVEX_WAIT_TIMEOUT (now %s) if it only needs longer", limit),
-	}
-	w.finish("", err)
-	w.stop(err)
-}
-
-// whyLate reads from the last lines what the backend is busy with.
-func (w *backendWatch) whyLate() string {
-	lines := w.tail.Lines()
-	for i := len(lines) - 1; i >= 0; i-- {
-		if strings.Contains(lines[i], "attempting to acquire lease") {
-			return "the backend waits for the lease on its database; a process that died may still hold a lock on the table leases: look at Postgres' pg_stat_activity"
-		}
-	}
-	if len(lines) == 0 {
-		return "the backend has printed nothing"
-	}
-	return "the last thing the backend printed: " + lines[len(lines)-1]
-}
-
-// exited reads the end of a backend that nobody stopped.
-func (w *backendWatch) exited(status supervise.Status) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	kills, _ := w.oom.Count()
-	crash := readCrash(time.Now(), time.Since(w.began), evidence{
-		ended: status.String(), signal: status.Signal(), code: status.ExitCode(),
-		oomKills: kills - w.oomKills, lines: w.tail.Lines(),
-	})
-	w.crash = &crash
-	w.finish("", fmt.Errorf("%s", crash.Cause))
-	w.boot.metrics.crashes.Inc()
-	w.boot.log.Error("the backend crashed", crash.attributes()...)
-	if err := appendCrash(w.boot.settings.Folders.crashLogPath(), crash); err != nil {
-		w.boot.log.Warn("the crash is not in crash.log", logging.Err(err))
-	}
-	w.boot.sweepTemp()
-}
-
-func (w *backendWatch) lastCrash() *Crash {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.crash
 }

@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
@@ -91,6 +89,9 @@ func (b *Boot) run(ctx context.Context) error {
 			return b.end(ctx, s.name, err)
 		}
 	}
+	if knobs := overriddenKnobs(b.environ); len(knobs) > 0 {
+		b.log.Info("the backend is tuned by the environment", "knobs", knobs)
+	}
 	if err := b.serve(ctx); err != nil {
 		return b.end(ctx, stageBackend, err)
 	}
@@ -154,94 +155,6 @@ func (b *Boot) seedData(ctx context.Context) (string, error) {
 	return result.String(), err
 }
 
-// errNewTrust restarts the children once: they read their authorities at start.
-var errNewTrust = errors.New("the proxy's root certificate is new")
-
-// serve runs the backend and the dashboard until a stop is requested or the
-// backend has failed for good. Beside them it keeps the certificate bundle up
-// to date.
-func (b *Boot) serve(ctx context.Context) error {
-	defer b.backend.close()
-	serving, cancel := context.WithCancel(ctx)
-	defer cancel()
-	renewed := make(chan struct{}, 1)
-	group, groupCtx := errgroup.WithContext(serving)
-	group.Go(func() error {
-		<-groupCtx.Done()
-		if ctx.Err() != nil {
-			b.drain()
-		}
-		return nil
-	})
-	if b.trust.needed() {
-		group.Go(func() error {
-			b.trust.Watch(groupCtx, func() { signalOnce(renewed) })
-			return nil
-		})
-	}
-	group.Go(func() error {
-		defer cancel()
-		return b.keepServing(groupCtx, renewed)
-	})
-	return group.Wait()
-}
-
-// keepServing runs generation after generation of children; only new authorities
-// begin another one.
-func (b *Boot) keepServing(ctx context.Context, renewed <-chan struct{}) error {
-	for {
-		err := b.serveGeneration(ctx, renewed)
-		if !errors.Is(err, errNewTrust) || ctx.Err() != nil {
-			if errors.Is(err, errNewTrust) {
-				return nil
-			}
-			return err
-		}
-		b.log.Info("the children start again to trust the proxy's root certificate")
-	}
-}
-
-func (b *Boot) serveGeneration(ctx context.Context, renewed <-chan struct{}) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	services, err := b.generation(cancel)
-	if err != nil {
-		return err
-	}
-	supervisor := supervise.New(b.log)
-	b.services.Store(supervisor)
-	ended := make(chan error, 1)
-	go func() { ended <- supervisor.Run(ctx, services...) }()
-	select {
-	case err = <-ended:
-	case <-renewed:
-		cancel(errNewTrust)
-		err = <-ended
-	}
-	if cause := context.Cause(ctx); err == nil && (errors.Is(cause, errNewTrust) || errors.As(cause, new(*bootError))) {
-		return cause
-	}
-	return err
-}
-
-// generation describes the children as they are to be started now.
-func (b *Boot) generation(stop context.CancelCauseFunc) ([]supervise.Service, error) {
-	trust := map[string]string{}
-	if b.trust.needed() {
-		trust = b.trust.Env()
-	}
-	backend, err := b.backend.service(trust, stop)
-	if err != nil {
-		return nil, err
-	}
-	services := []supervise.Service{backend}
-	if len(b.settings.Dashboard.Command) == 0 {
-		b.report.Skip(stageDashboard, "CONVEX_DASHBOARD_COMMAND is empty")
-		return services, nil
-	}
-	return append(services, newDashboardWatch(b).service(trust)), nil
-}
-
 func (b *Boot) openStatusPort() (*health.Server, error) {
 	if b.settings.StatusAddr == "" {
 		return nil, nil
@@ -256,12 +169,5 @@ func (b *Boot) status() status.Document {
 	return status.Document{
 		Document: b.report.Snapshot(), Ready: ready, Reason: reason,
 		Children: b.services.Load().Snapshot(), Crash: lastCrash(b.settings.Folders.crashLogPath()),
-	}
-}
-
-func signalOnce(c chan<- struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
 	}
 }

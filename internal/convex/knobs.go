@@ -1,6 +1,10 @@
 package convex
 
-import "github.com/tale-project/tale-runtime/internal/config"
+import (
+	"slices"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+)
 
 // defaultKnobs are the values that the backend's tuning variables get when the
 // environment does not set them. The first block is what the image has always
@@ -59,4 +63,18 @@ func withKnobs(environ config.Environ) config.Environ {
 		}
 	}
 	return complete
+}
+
+// overriddenKnobs are the tuning variables that the environment sets to
+// something else than we would, for the log: a limit that somebody changed is
+// the first thing to look at when actions time out.
+func overriddenKnobs(environ config.Environ) []string {
+	var overridden []string
+	for name, value := range defaultKnobs() {
+		if set := environ[name]; set != "" && set != value {
+			overridden = append(overridden, name+"="+set)
+		}
+	}
+	slices.Sort(overridden)
+	return overridden
 }

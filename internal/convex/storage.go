@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
 )
@@ -17,6 +19,7 @@ func (b *Boot) prepareStorage(ctx context.Context) (string, error) {
 		return "", err
 	}
 	b.sweepTemp()
+	b.warnOfLowSpace()
 	b.backend.openLog()
 	if b.settings.Database.Storage == StorageSQLite {
 		return "the embedded SQLite file " + b.settings.Folders.sqlitePath() + ", as CONVEX_STORAGE=sqlite asks for", nil
@@ -79,5 +82,21 @@ func (b *Boot) sweepTemp() {
 	}
 	if result.Removed > 0 {
 		b.log.Info("swept old temporary files", "removed", result.Removed, "kept", result.Kept)
+	}
+}
+
+// lowSpace is the free space below which a volume is about to end the backend,
+// in bytes.
+const lowSpace = 512 * mebibyte
+
+func (b *Boot) warnOfLowSpace() {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(b.settings.Folders.DataDir, &fs); err != nil {
+		b.log.Debug("cannot tell how much space is left", logging.Err(err))
+		return
+	}
+	if free := int64(fs.Bavail) * fs.Bsize; free < lowSpace {
+		b.log.Warn("the data folder's file system is nearly full; a backend that cannot write dies",
+			"folder", b.settings.Folders.DataDir, "free_mib", free/mebibyte)
 	}
 }

@@ -2,32 +2,19 @@ package convex
 
 import (
 	"bytes"
-	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/atomicfile"
 	"github.com/tale-project/tale-runtime/internal/config"
-	"github.com/tale-project/tale-runtime/internal/logging"
-)
-
-const (
-	// pokeEvery is how often the proxy is asked to make its root certificate.
-	pokeEvery = 2 * time.Second
-	// lookFast and lookSlow are the pauses between two looks at the root
-	// certificate: while it is being waited for, and later. The folder it will
-	// be in need not exist yet, so there is nothing to be notified by.
-	lookFast = 250 * time.Millisecond
-	lookSlow = 5 * time.Second
 )
 
 // trustBundle is the certificate file that the children trust: the system's
@@ -44,6 +31,23 @@ type trustBundle struct {
 	settings Trust
 	path     string
 	system   []byte // the authorities trusted anyway, in PEM
+
+	mu   sync.Mutex
+	seen [2]fileState // of root and bundle when the bundle was last right
+}
+
+// fileState tells whether a file is still the one that was read.
+type fileState struct {
+	modified time.Time
+	size     int64
+}
+
+func stateOf(path string) fileState {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fileState{}
+	}
+	return fileState{info.ModTime(), info.Size()}
 }
 
 // systemBundles are the places where distributions keep the authorities.
@@ -72,15 +76,32 @@ func (b *trustBundle) needed() bool {
 // Refresh writes the bundle if it is not what it should be. It reports whether
 // the proxy's root is in it, and whether the file changed.
 func (b *trustBundle) Refresh() (present, changed bool, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.seen[0] != (fileState{}) && b.seen == b.look() {
+		return true, false, nil
+	}
 	root, err := readRoot(b.settings.CACertPath)
 	if err != nil {
 		return false, false, err
 	}
+	present = len(root) > 0
 	bundle := bytes.Join([][]byte{b.system, root}, []byte("\n"))
-	if old, err := os.ReadFile(b.path); err == nil && bytes.Equal(old, bundle) {
-		return len(root) > 0, false, nil
+	if old, err := os.ReadFile(b.path); err != nil || !bytes.Equal(old, bundle) {
+		changed = true
+		if err := atomicfile.Write(b.path, bundle, 0o644); err != nil {
+			return false, false, err
+		}
 	}
-	return len(root) > 0, true, atomicfile.Write(b.path, bundle, 0o644)
+	b.seen = [2]fileState{}
+	if present {
+		b.seen = b.look()
+	}
+	return present, changed, nil
+}
+
+func (b *trustBundle) look() [2]fileState {
+	return [2]fileState{stateOf(b.settings.CACertPath), stateOf(b.path)}
 }
 
 // readRoot returns the certificates of the root file, or nothing when it is not
@@ -109,79 +130,4 @@ func (b *trustBundle) Env() map[string]string {
 		return nil // nothing to trust is worse than the child's own idea
 	}
 	return map[string]string{"SSL_CERT_FILE": b.path, "NODE_EXTRA_CA_CERTS": b.path}
-}
-
-// Watch keeps the bundle up to date until ctx ends, and calls changed after
-// each change. While the root is missing it asks the proxy for it, for the
-// settings' time; then it says so and keeps looking quietly.
-func (b *trustBundle) Watch(ctx context.Context, changed func()) {
-	waitingSince, warned, poked := time.Now(), false, time.Time{}
-	for {
-		present, isNew, err := b.Refresh()
-		switch {
-		case err != nil:
-			b.log.Warn("cannot keep the certificate bundle up to date", logging.Err(err))
-		case isNew:
-			b.log.Info("the proxy's root certificate is new: the children learn to trust it", "bundle", b.path)
-			changed()
-		}
-		waiting := !present && time.Since(waitingSince) < b.settings.CAWaitTimeout
-		if present {
-			waitingSince, warned = time.Now(), false
-		} else if !waiting && !warned {
-			warned = true
-			b.log.Warn("the proxy's root certificate has not appeared; functions that fetch the public URL fail until it does",
-				"path", b.settings.CACertPath, "waited", b.settings.CAWaitTimeout,
-				"fix", "start the proxy and share its data volume, or set TLS_MODE to what the proxy uses")
-		}
-		if waiting && time.Since(poked) >= pokeEvery {
-			poked = time.Now()
-			b.poke(ctx)
-		}
-		if !sleep(ctx, b.pause(waiting)) {
-			return
-		}
-	}
-}
-
-func (b *trustBundle) pause(waiting bool) time.Duration {
-	if waiting {
-		return lookFast
-	}
-	return lookSlow
-}
-
-// poke asks the proxy for anything over https: some proxies make their root
-// with the first handshake. The certificate is not checked, as it is the very
-// thing that nobody can check yet; nothing is sent but the request.
-func (b *trustBundle) poke(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, pokeEvery)
-	defer cancel()
-	client := http.Client{Transport: &http.Transport{
-		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // see above
-		DisableKeepAlives: true,
-	}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+b.settings.Host+"/health", nil)
-	if err != nil {
-		b.log.Debug("cannot ask the proxy for its root certificate", logging.Err(err))
-		return
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		b.log.Debug("the proxy does not answer yet", logging.Err(err))
-		return
-	}
-	_ = response.Body.Close()
-}
-
-// sleep returns false when ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

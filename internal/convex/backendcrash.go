@@ -1,0 +1,34 @@
+package convex
+
+import (
+	"errors"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/supervise"
+)
+
+// exited reads the end of a backend that nobody stopped.
+func (w *backendWatch) exited(status supervise.Status) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	kills, _ := w.oom.Count()
+	crash := readCrash(time.Now(), time.Since(w.began), evidence{
+		ended: status.String(), signal: status.Signal(), code: status.ExitCode(),
+		oomKills: kills - w.oomKills, lines: w.tail.Lines(),
+	})
+	w.crash = &crash
+	w.finish("", errors.New(crash.Cause))
+	w.boot.metrics.crashes.Inc()
+	w.boot.log.Error("the backend crashed", crash.attributes()...)
+	if err := appendCrash(w.boot.settings.Folders.crashLogPath(), crash); err != nil {
+		w.boot.log.Warn("the crash is not in crash.log", logging.Err(err))
+	}
+	w.boot.sweepTemp()
+}
+
+func (w *backendWatch) lastCrash() *Crash {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.crash
+}

@@ -1,0 +1,109 @@
+package convex
+
+import (
+	"errors"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/tale-project/tale-runtime/internal/logging"
+)
+
+// binVariable names the folder with initdb and postgres of a real server, for
+// machines that have one: the fake of the other tests is only as right as we
+// know Postgres to be.
+const binVariable = "TALE_TEST_POSTGRES_BIN"
+
+const postgresPassword = "p@ss/w:rd%?#"
+
+// startRealPostgres runs a fresh server, as another user where we are root, as
+// Postgres refuses to be.
+func startRealPostgres(t *testing.T, bin string) postgresLogin {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	password := filepath.Join(dir, "password")
+	if err := errors.Join(os.WriteFile(password, []byte(postgresPassword+"\n"), 0o644), os.Chmod(dir, 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	data, port := filepath.Join(dir, "data"), freePort(t)
+	if output, err := asNobody(bin, "initdb", "-D", data, "-U", "tale", "--pwfile", password, "-A", "scram-sha-256").CombinedOutput(); err != nil {
+		t.Fatalf("initdb: %v\n%s", err, output)
+	}
+	server := asNobody(bin, "postgres", "-D", data, "-p", port, "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="+dir, "-c", "fsync=off")
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = server.Process.Signal(syscall.SIGINT)
+		_ = server.Wait()
+	})
+	u := &url.URL{Scheme: "postgresql", User: url.UserPassword("tale", postgresPassword), Host: "127.0.0.1:" + port}
+	return postgresLogin{server: newPostgresServer(u, ""), database: "tale_platform"}
+}
+
+func asNobody(bin, name string, args ...string) *exec.Cmd {
+	command := exec.Command(filepath.Join(bin, name), args...)
+	command.Dir, command.Env = "/", []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C"}
+	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if os.Geteuid() == 0 {
+		command.SysProcAttr.Credential = &syscall.Credential{Uid: 65534, Gid: 65534}
+	}
+	return command
+}
+
+func TestRealPostgres(t *testing.T) {
+	bin := os.Getenv(binVariable)
+	if bin == "" {
+		t.Skip(binVariable + " names no Postgres")
+	}
+	login := startRealPostgres(t, bin)
+	// Refused, then starting, then there: without the database for as long as
+	// init scripts are given.
+	_, err := waitForPostgres(t.Context(), logging.Discard(), login, time.Minute, nil)
+	if err == nil || !strings.Contains(err.Error(), `there is no database "tale_platform"`) {
+		t.Fatalf("without the database: %v", err)
+	}
+	createDatabase(t, login)
+	facts, err := waitForPostgres(t.Context(), logging.Discard(), login, time.Minute, nil)
+	if err != nil || facts.TLS || facts.Version == "" {
+		t.Errorf("%+v, %v", facts, err)
+	}
+	wrong := login
+	other := *login.server.url
+	other.User = url.UserPassword("tale", "another")
+	wrong.server.url = &other
+	if failed := new(postgresError); !errors.As(second(wrong.Try(t.Context())), &failed) || failed.Class != pgLogin {
+		t.Errorf("with a wrong password: %v", failed)
+	}
+	login.server.mode = sslRequire
+	if failed := new(postgresError); !errors.As(second(login.Try(t.Context())), &failed) || failed.Class != pgTLS {
+		t.Errorf("with TLS required: %v", failed)
+	}
+}
+
+func createDatabase(t *testing.T, login postgresLogin) {
+	t.Helper()
+	u := *login.server.url
+	u.Path = "/postgres"
+	conn, err := pgconn.Connect(t.Context(), u.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = conn.Exec(t.Context(), "CREATE DATABASE "+login.database).ReadAll()
+	if err := errors.Join(err, conn.Close(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func second(_ postgresFacts, err error) error { return err }

@@ -1,0 +1,105 @@
+package convex
+
+import (
+	"context"
+	"errors"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tale-project/tale-runtime/internal/supervise"
+)
+
+// errNewTrust restarts the children once: they read their authorities at start.
+var errNewTrust = errors.New("the proxy's root certificate is new")
+
+// serve runs the backend and the dashboard until a stop is requested or the
+// backend has failed for good. Beside them it keeps the certificate bundle up
+// to date.
+func (b *Boot) serve(ctx context.Context) error {
+	defer b.backend.close()
+	serving, cancel := context.WithCancel(ctx)
+	defer cancel()
+	renewed := make(chan struct{}, 1)
+	group, groupCtx := errgroup.WithContext(serving)
+	group.Go(func() error {
+		<-groupCtx.Done()
+		if ctx.Err() != nil {
+			b.drain()
+		}
+		return nil
+	})
+	if b.trust.needed() {
+		group.Go(func() error {
+			b.trust.Watch(groupCtx, func() { signalOnce(renewed) })
+			return nil
+		})
+	}
+	group.Go(func() error {
+		defer cancel()
+		return b.keepServing(groupCtx, renewed)
+	})
+	return group.Wait()
+}
+
+// keepServing runs generation after generation of children; only new authorities
+// begin another one.
+func (b *Boot) keepServing(ctx context.Context, renewed <-chan struct{}) error {
+	for {
+		err := b.serveGeneration(ctx, renewed)
+		if !errors.Is(err, errNewTrust) || ctx.Err() != nil {
+			if errors.Is(err, errNewTrust) {
+				return nil
+			}
+			return err
+		}
+		b.log.Info("the children start again to trust the proxy's root certificate")
+	}
+}
+
+func (b *Boot) serveGeneration(ctx context.Context, renewed <-chan struct{}) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	services, err := b.generation(cancel)
+	if err != nil {
+		return err
+	}
+	supervisor := supervise.New(b.log)
+	b.services.Store(supervisor)
+	ended := make(chan error, 1)
+	go func() { ended <- supervisor.Run(ctx, services...) }()
+	select {
+	case err = <-ended:
+	case <-renewed:
+		cancel(errNewTrust)
+		err = <-ended
+	}
+	if cause := context.Cause(ctx); err == nil && (errors.Is(cause, errNewTrust) || errors.As(cause, new(*bootError))) {
+		return cause
+	}
+	return err
+}
+
+// generation describes the children as they are to be started now.
+func (b *Boot) generation(stop context.CancelCauseFunc) ([]supervise.Service, error) {
+	trust := map[string]string{}
+	if b.trust.needed() {
+		trust = b.trust.Env()
+	}
+	backend, err := b.backend.service(trust, stop)
+	if err != nil {
+		return nil, err
+	}
+	services := []supervise.Service{backend}
+	if len(b.settings.Dashboard.Command) == 0 {
+		b.report.Skip(stageDashboard, "CONVEX_DASHBOARD_COMMAND is empty")
+		return services, nil
+	}
+	return append(services, newDashboardWatch(b).service(trust)), nil
+}
+
+func signalOnce(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

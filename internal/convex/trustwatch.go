@@ -1,0 +1,95 @@
+package convex
+
+import (
+	"context"
+	"crypto/tls"
+	"net/http"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/logging"
+)
+
+const (
+	// pokeEvery is how often the proxy is asked to make its root certificate.
+	pokeEvery = 2 * time.Second
+	// lookFast and lookSlow are the pauses between two looks at the root
+	// certificate: while it is being waited for, and later. The folder it will
+	// be in need not exist yet, so there is nothing to be notified by.
+	lookFast = 250 * time.Millisecond
+	lookSlow = 5 * time.Second
+)
+
+// Watch keeps the bundle up to date until ctx ends, and calls changed after
+// each change. While the root is missing it asks the proxy for it, for the
+// settings' time; then it says so and keeps looking quietly.
+func (b *trustBundle) Watch(ctx context.Context, changed func()) {
+	waitingSince, warned, poked := time.Now(), false, time.Time{}
+	for {
+		present, isNew, err := b.Refresh()
+		switch {
+		case err != nil:
+			b.log.Warn("cannot keep the certificate bundle up to date", logging.Err(err))
+		case isNew && present:
+			b.log.Info("the proxy's root certificate is new", "bundle", b.path)
+			changed()
+		}
+		waiting := !present && time.Since(waitingSince) < b.settings.CAWaitTimeout
+		if present {
+			waitingSince, warned = time.Now(), false
+		} else if !waiting && !warned {
+			warned = true
+			b.log.Warn("the proxy's root certificate has not appeared; functions that fetch the public URL fail until it does",
+				"path", b.settings.CACertPath, "waited", b.settings.CAWaitTimeout,
+				"fix", "start the proxy and share its data volume, or set TLS_MODE to what the proxy uses")
+		}
+		if waiting && time.Since(poked) >= pokeEvery {
+			poked = time.Now()
+			b.poke(ctx)
+		}
+		if !sleep(ctx, b.pause(waiting)) {
+			return
+		}
+	}
+}
+
+func (b *trustBundle) pause(waiting bool) time.Duration {
+	if waiting {
+		return lookFast
+	}
+	return lookSlow
+}
+
+// poke asks the proxy for anything over https: some proxies make their root
+// with the first handshake. The certificate is not checked, as it is the very
+// thing that nobody can check yet; nothing is sent but the request.
+func (b *trustBundle) poke(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, pokeEvery)
+	defer cancel()
+	client := http.Client{Transport: &http.Transport{
+		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // see above
+		DisableKeepAlives: true,
+	}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+b.settings.Host+"/health", nil)
+	if err != nil {
+		b.log.Debug("cannot ask the proxy for its root certificate", logging.Err(err))
+		return
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		b.log.Debug("the proxy does not answer yet", logging.Err(err))
+		return
+	}
+	_ = response.Body.Close()
+}
+
+// sleep returns false when ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
