@@ -29,12 +29,7 @@ func (s *Settings) authorityDir() string {
 
 // exportRoot makes the root certificate, and nothing else of the authority,
 // readable for other users: as a copy in PROXY_CA_EXPORT_DIR, and in place.
-// The running configuration must have a local authority.
-func (s *Settings) exportRoot() error {
-	certificate, err := runningRoot()
-	if err != nil {
-		return fmt.Errorf("cannot export the root certificate: %w", err)
-	}
+func (s *Settings) exportRoot(certificate []byte) error {
 	var problems []error
 	if s.CAExportDir != "" {
 		problems = append(problems, atomicfile.Write(filepath.Join(s.CAExportDir, rootFile), certificate, 0o644))
@@ -48,6 +43,8 @@ func (s *Settings) exportRoot() error {
 	return errors.Join(problems...)
 }
 
+// runningRoot is the root certificate of the running configuration's local
+// authority, in PEM.
 func runningRoot() ([]byte, error) {
 	app, err := caddy.ActiveContext().AppIfConfigured("pki")
 	if err != nil {

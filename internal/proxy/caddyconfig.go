@@ -18,12 +18,9 @@ func Config(s *Settings) (*caddy.Config, error) {
 		return nil, err
 	}
 	b := builder{s: s, site: s.site(), snippets: snippets}
-	apps := caddy.ModuleMap{"http": toJSON(b.httpApp())}
-	if s.TLSMode != TLSExternal {
-		apps["tls"] = toJSON(b.tlsApp())
-		if len(b.localNames()) > 0 {
-			apps["pki"] = toJSON(b.pkiApp())
-		}
+	apps := caddy.ModuleMap{"http": toJSON(b.httpApp()), "tls": toJSON(b.tlsApp())}
+	if s.TLSMode != TLSExternal && len(b.localNames()) > 0 {
+		apps["pki"] = toJSON(b.pkiApp())
 	}
 	persist := false
 	return &caddy.Config{

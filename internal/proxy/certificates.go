@@ -13,8 +13,13 @@ import (
 	"github.com/tale-project/tale-runtime/internal/proxy/issuer"
 )
 
-// tlsApp says which certificates there are and who issues them.
+// tlsApp says which certificates there are and who issues them. Storage is not
+// swept: one site leaves nothing behind, and for sweeping Caddy writes a file
+// into the home folder, outside of the data folder.
 func (b *builder) tlsApp() caddytls.TLS {
+	if b.s.TLSMode == TLSExternal {
+		return caddytls.TLS{DisableStorageClean: true}
+	}
 	var policies []*caddytls.AutomationPolicy
 	if names := b.acmeNames(); len(names) > 0 {
 		policies = append(policies, &caddytls.AutomationPolicy{SubjectsRaw: names, IssuersRaw: []json.RawMessage{b.acmeIssuer()}})
@@ -28,6 +33,8 @@ func (b *builder) tlsApp() caddytls.TLS {
 	return caddytls.TLS{
 		CertificatesRaw: caddy.ModuleMap{"automate": toJSON(b.site.names)},
 		Automation:      &caddytls.AutomationConfig{Policies: policies},
+
+		DisableStorageClean: true,
 	}
 }
 

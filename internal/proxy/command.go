@@ -26,13 +26,15 @@ func Main(args []string) int {
 	return cli.Main(Command())
 }
 
-// Command is the proxy's command line.
-func Command() *cobra.Command {
+// Command is the proxy's command line, for the environment of this process.
+func Command() *cobra.Command { return newCommand(config.FromOS()) }
+
+func newCommand(process config.Environ) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "proxy",
 		Short: "The public entry of the stack: TLS, routing, blue/green upstreams",
 	}
-	environ := cli.EnvFile(root, config.FromOS())
+	environ := cli.EnvFile(root, process)
 	load := func() (*Settings, error) {
 		env, err := environ()
 		if err != nil {
@@ -47,7 +49,7 @@ func Command() *cobra.Command {
 		run,
 		command("config", "Print the Caddy configuration that would run, as JSON", load, configCommand),
 		command("routes", "Print the route table", load, routesCommand),
-		command("validate", "Check the settings and site.d, and report every problem", load, validateCommand),
+		validateCommand(environ),
 		command("ca", "Print the root certificate of TLS_MODE=selfsigned", load, caCommand),
 		command("healthcheck", "Ask the running proxy for its health; exit 0 or 1", load, healthcheckCommand),
 		cli.VersionCommand(),
@@ -90,12 +92,24 @@ func routesCommand(_ context.Context, command *cobra.Command, s *Settings) error
 	return WriteTable(command.OutOrStdout(), s)
 }
 
-func validateCommand(ctx context.Context, command *cobra.Command, s *Settings) error {
-	if err := Validate(ctx, s); err != nil {
-		return err
+// validateCommand reads the settings itself, because it goes on when some of
+// them are wrong.
+func validateCommand(environ func() (config.Environ, error)) *cobra.Command {
+	return &cobra.Command{
+		Use:   "validate",
+		Short: "Check the settings and PROXY_SITE_DIR, and report every problem",
+		RunE: func(command *cobra.Command, _ []string) error {
+			env, err := environ()
+			if err != nil {
+				return err
+			}
+			if err := Validate(env); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(command.OutOrStdout(), "the configuration is valid")
+			return err
+		},
 	}
-	_, err := fmt.Fprintln(command.OutOrStdout(), "the configuration is valid")
-	return err
 }
 
 func caCommand(_ context.Context, command *cobra.Command, s *Settings) error {

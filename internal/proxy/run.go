@@ -41,13 +41,27 @@ func Run(ctx context.Context, log *slog.Logger, s *Settings) error {
 	if err := caddy.Run(cfg); err != nil {
 		return exit.With(exit.Config, fmt.Errorf("cannot start the proxy: %w", err))
 	}
-	if s.TLSMode == TLSSelfSigned {
-		if err := s.exportRoot(); err != nil {
-			log.Warn("root certificate not readable for other containers", logging.Err(err))
-		}
+	if err := s.settleAuthority(ctx, log); err != nil {
+		return exit.With(exit.Unavailable, err)
 	}
 	log.Info("proxy ready", "url", s.site().url(), "tls", s.TLSMode, "http_port", s.HTTPPort, "https_port", s.HTTPSPort, "version", version.String())
 	select {} // Caddy exits the process
+}
+
+// settleAuthority makes the root certificate of our own authority available and
+// waits until the site has its certificate. Other modes have nothing to wait for.
+func (s *Settings) settleAuthority(ctx context.Context, log *slog.Logger) error {
+	if s.TLSMode != TLSSelfSigned {
+		return nil
+	}
+	root, err := runningRoot()
+	if err != nil {
+		return fmt.Errorf("cannot find the root certificate: %w", err)
+	}
+	if err := s.exportRoot(root); err != nil {
+		log.Warn("root certificate not readable for other containers", logging.Err(err))
+	}
+	return s.awaitCertificate(ctx, root)
 }
 
 // metricsToken is the name by which the configuration refers to the token.

@@ -11,7 +11,8 @@ import (
 // WriteTable prints the route table for people: one line per path and row, in
 // the order in which they are tried.
 func WriteTable(w io.Writer, s *Settings) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var text strings.Builder
+	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	b := builder{s: s, site: s.site()}
 	_, _ = fmt.Fprintln(table, "ROW\tREQUEST\tGOES TO\tREWRITE\tNOTES")
 	for _, row := range Table(s) {
@@ -23,7 +24,15 @@ func WriteTable(w io.Writer, s *Settings) error {
 			_, _ = fmt.Fprintln(table, strings.Join([]string{strconv.Itoa(row.Row), path, goesTo, rewrite, notes}, "\t"))
 		}
 	}
-	return table.Flush() // reports what any of the writes above met
+	if err := table.Flush(); err != nil { // reports what any of the writes above met
+		return err
+	}
+	for line := range strings.Lines(text.String()) {
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // requests are the row's paths with what else must be true of a request.

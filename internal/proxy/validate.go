@@ -1,23 +1,48 @@
 package proxy
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"os"
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 )
 
-// Validate builds the configuration and has Caddy set up every module of it,
-// without opening a port. Nothing of the data folder is touched: setting up the
-// local authority would create it.
-func Validate(_ context.Context, s *Settings) error {
-	cfg, err := Config(s)
+// Validate reports everything that would keep the proxy from starting with the
+// environment, apart from the state of the machine: all wrong settings and all
+// broken files of the site folder, or what Caddy says to the configuration.
+func Validate(environ config.Environ) error {
+	s := &Settings{}
+	problems, err := problemsOf(config.Load(s, environ))
 	if err != nil {
 		return err
 	}
+	_, snippetsErr := loadSnippets(s.SiteDir)
+	broken, err := problemsOf(snippetsErr)
+	if err != nil {
+		return err
+	}
+	if problems = append(problems, broken...); len(problems) > 0 {
+		return problems
+	}
+	return s.provision()
+}
+
+func problemsOf(err error) (config.Problems, error) {
+	var problems config.Problems
+	if err == nil || errors.As(err, &problems) {
+		return problems, nil
+	}
+	return nil, err
+}
+
+// provision has Caddy set up every module of the configuration, without opening
+// a port. Nothing of the data folder is touched: setting up the local authority
+// would create it.
+func (s *Settings) provision() error {
 	scratch, err := os.MkdirTemp("", "proxy-validate-")
 	if err != nil {
 		return fmt.Errorf("cannot validate the configuration: %w", err)
@@ -25,8 +50,12 @@ func Validate(_ context.Context, s *Settings) error {
 	defer func() { _ = os.RemoveAll(scratch) }()
 	elsewhere := *s
 	elsewhere.DataDir = scratch
-	cfg.StorageRaw = elsewhere.storage()
-	s.keepSecrets()
+	cfg, err := Config(&elsewhere)
+	if err != nil {
+		return err
+	}
+	elsewhere.keepSecrets()
+	_, _, _ = caddy.BufferedLog()
 	if err := caddy.Validate(cfg); err != nil {
 		return exit.With(exit.Config, fmt.Errorf("cannot use the configuration: %w", err))
 	}

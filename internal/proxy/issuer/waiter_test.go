@@ -55,7 +55,7 @@ var (
 func TestCertificateWithinAMinuteOfTheNameResolvingDaysLater(t *testing.T) {
 	for name, pause := range map[string]time.Duration{
 		"the authority's limits allow an attempt every 45 s": eager,
-		"they do not, but our name server sees the change": careful,
+		"they do not, but our name server sees the change":   careful,
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -1,0 +1,92 @@
+package proxy
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+)
+
+func TestBasePathInEveryFormPeopleWriteIt(t *testing.T) {
+	for _, form := range []string{"tale", "/tale", "/tale/", " tale/ "} {
+		t.Run(form, func(t *testing.T) {
+			start(t, config.Environ{"BASE_PATH": form}).check([]aRequest{
+				{"/tale", "", nowhere, "", 308, "/tale/"},
+				{"/tale?x=1", "", nowhere, "", 308, "/tale/?x=1"},
+				{"/tale/", "", Platform, "/", 200, ""},
+				{"/tale/app/x%2Fy?q=1", "", Platform, "/app/x%2Fy?q=1", 200, ""},
+				{"/talent", "", nowhere, "", 404, ""},
+				{"/tale.html", "", nowhere, "", 404, ""},
+				{"/other", "", nowhere, "", 404, ""},
+				{"/", "", nowhere, "", 404, ""},
+			})
+		})
+	}
+}
+
+func TestTheTableUnderABasePath(t *testing.T) {
+	p := start(t, config.Environ{"BASE_PATH": "/a/tale"})
+	var under []aRequest
+	for _, r := range tableRequests {
+		r.target = "/a/tale" + r.target
+		// Removing a prefix cleans the rest, so that what was matched is what is sent.
+		r.uri = strings.Replace(r.uri, "//", "/", 1)
+		if r.where != "" {
+			r.where = "/a/tale" + r.where
+		}
+		under = append(under, r)
+	}
+	p.check(under)
+	p.check([]aRequest{
+		{"/health", "", nowhere, "", 200, ""},
+		{"/api/actions/query", "", Backend, "/api/actions/query", 200, ""},
+		{"/api/storage/upload?token=t", "", Backend, "/api/storage/upload?token=t", 200, ""},
+
+		{"/api/x", "", nowhere, "", 404, ""},
+		{"/api/x", admin, nowhere, "", 404, ""},
+		{"/api/1.2.3/sync", "", nowhere, "", 404, ""},
+		{"/ws_api/api/1.2.3/sync", "", nowhere, "", 404, ""},
+		{"/http_api/x", "", nowhere, "", 404, ""},
+		{"/convex-dashboard", "", nowhere, "", 404, ""},
+		{"/metrics/platform", bearer, nowhere, "", 404, ""},
+		{"/data?component=x", "", nowhere, "", 404, ""},
+	})
+}
+
+func TestAnswersUnderABasePathNameItsPaths(t *testing.T) {
+	answer := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Location", r.Header.Get("X-Do"))
+		w.Header().Add("Set-Cookie", "a=1; Path=/; HttpOnly")
+		w.Header().Add("Set-Cookie", "__Host-b=2; Path=/; Secure")
+		w.WriteHeader(http.StatusFound)
+	}
+	p := start(t, config.Environ{"BASE_PATH": "tale", "PLATFORM_UPSTREAM": echo(t, "platform", answer), "CONVEX_UPSTREAM": echo(t, "backend", answer)})
+	for _, target := range []string{"/tale/x", "/tale/api/auth/callback", "/tale/http_api/x"} {
+		for sent, want := range map[string]string{
+			"/login?next=/x":            "/tale/login?next=/x",
+			"/tale/login":               "/tale/login",
+			"https://site.test/login":   "https://site.test/tale/login",
+			"https://other.test/login":  "https://other.test/login",
+			"https://site.test/tale/#x": "https://site.test/tale/#x",
+			"next":                      "next",
+		} {
+			response := p.get(target, http.Header{"X-Do": {sent}})
+			if got := response.Header.Get("Location"); got != want {
+				t.Errorf("%s: Location %q became %q, want %q", target, sent, got, want)
+			}
+			cookies := strings.Join(response.Header["Set-Cookie"], " | ")
+			if cookies != "a=1; Path=/tale; HttpOnly | __Host-b=2; Path=/; Secure" {
+				t.Errorf("%s: cookies %s", target, cookies)
+			}
+		}
+	}
+}
+
+func TestApplicationLearnsTheBasePath(t *testing.T) {
+	p := start(t, config.Environ{"BASE_PATH": "/tale"})
+	got := echoed(t, p.get("/tale/x", http.Header{"X-Forwarded-Prefix": {"/evil"}}))
+	if got.Header.Get("X-Forwarded-Prefix") != "/tale" {
+		t.Errorf("X-Forwarded-Prefix: %q", got.Header["X-Forwarded-Prefix"])
+	}
+}

@@ -1,0 +1,87 @@
+package proxy
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+)
+
+func TestDashboardAllow(t *testing.T) {
+	protected := []aRequest{
+		{"/convex-dashboard/data", "", Dashboard, "/convex-dashboard/data", 200, ""},
+		{"/api/list_environment_variables", admin, Backend, "/api/list_environment_variables", 200, ""},
+		{"/api/1.35.1/sync", "", Backend, "/api/1.35.1/sync", 200, ""},
+	}
+	open := []aRequest{
+		{"/", "", Platform, "/", 200, ""},
+		{"/api/x", "", Backend, "/http/api/x", 200, ""},
+		{"/ws_api/api/1.35.1/sync", "", Backend, "/api/1.35.1/sync", 200, ""},
+		{"/api/storage/x", "", Backend, "/api/storage/x", 200, ""},
+		{"/api/actions/x", "", Backend, "/api/actions/x", 200, ""},
+	}
+	refused := make([]aRequest, len(protected))
+	for i, r := range protected {
+		refused[i] = aRequest{target: r.target, header: r.header, status: http.StatusForbidden}
+	}
+	for list, want := range map[string][]aRequest{
+		"127.0.0.0/8":             protected,
+		"10.0.0.0/8, 127.0.0.1":   protected,
+		"private_ranges":          protected,
+		"192.0.2.7":               refused,
+		"10.0.0.0/8 192.0.2.0/24": refused,
+	} {
+		t.Run(list, func(t *testing.T) {
+			p := start(t, config.Environ{"DASHBOARD_ALLOW": list})
+			p.check(want)
+			p.check(open)
+		})
+	}
+}
+
+func TestDashboardAllowGoesByTheVisitor(t *testing.T) {
+	p := start(t, config.Environ{"TLS_MODE": "external", "DASHBOARD_ALLOW": "203.0.113.9"})
+	for from, want := range map[string]int{"203.0.113.9": 200, "203.0.113.10": 403, "203.0.113.9, 203.0.113.10": 403, "": 403} {
+		header := http.Header{}
+		if from != "" {
+			header.Set("X-Forwarded-For", from)
+		}
+		if got := p.get("/convex-dashboard/", header).StatusCode; got != want {
+			t.Errorf("from %q: %d, want %d", from, got, want)
+		}
+	}
+}
+
+func TestAdminKeysAreNeverPassedOn(t *testing.T) {
+	const key = "tale_platform|0123456789abcdef"
+	answers := map[string]string{
+		"application/json":                `{"deployments":[{"name":"tale_platform","url":"http://x","adminKey":"` + key + `"}]}`,
+		"application/json; charset=utf-8": `{"deployments":[{"admin_key":"` + key + `"}]}`,
+		"text/plain":                      `{"AdminKey":"` + key + `"}`,
+	}
+	leak := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", r.Header.Get("X-Do"))
+		w.Header().Set("Set-Cookie", "key="+key)
+		_, _ = fmt.Fprint(w, answers[r.Header.Get("X-Do")])
+	}
+	p := start(t, config.Environ{"DASHBOARD_UPSTREAM": echo(t, "dashboard", leak)})
+	for kind := range answers {
+		for _, target := range []string{"/convex-dashboard", "/convex-dashboard/", "/convex-dashboard/api/x", "/convex-light.svg"} {
+			response := p.get(target, http.Header{"X-Do": {kind}, "Accept-Encoding": {"gzip"}})
+			body := text(t, response)
+			if response.StatusCode != http.StatusServiceUnavailable || strings.Contains(body+fmt.Sprint(response.Header), key) {
+				t.Errorf("%s as %s: %d %v %s", target, kind, response.StatusCode, response.Header, body)
+			}
+		}
+	}
+}
+
+func TestOtherJSONOfTheDashboardIsPassedOn(t *testing.T) {
+	p := start(t, nil)
+	response := p.get("/convex-dashboard/_next/data/build/index.json", nil)
+	if got := echoed(t, response); response.StatusCode != http.StatusOK || Upstream(got.On) != Dashboard {
+		t.Errorf("%d from %s", response.StatusCode, got.On)
+	}
+}

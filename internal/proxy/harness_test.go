@@ -1,0 +1,315 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/logging"
+)
+
+const (
+	siteName  = "site.test"
+	testToken = "to\"k{e}n`*"
+)
+
+// seen is what an upstream got.
+type seen struct {
+	On     string
+	Method string
+	URI    string
+	Host   string
+	Header http.Header
+	Bytes  int64
+}
+
+// echo starts an upstream that answers with what it got, unless do answers.
+func echo(t *testing.T, name string, do http.HandlerFunc) (address string) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if do != nil && r.Header.Get("X-Do") != "" {
+			do(w, r)
+			return
+		}
+		if strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+			echoSocket(w, r, name)
+			return
+		}
+		n, _ := io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(seen{On: name, Method: r.Method, URI: r.RequestURI, Host: r.Host, Header: r.Header, Bytes: n})
+	}))
+	t.Cleanup(server.Close)
+	return server.Listener.Addr().String()
+}
+
+// echoSocket accepts any upgrade, says what it got in a header, and echoes bytes.
+func echoSocket(w http.ResponseWriter, r *http.Request, name string) {
+	conn, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	defer func() { _ = conn.Close() }()
+	_, _ = fmt.Fprintf(rw, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\nX-Seen: %s %s\r\nX-Extensions: %s\r\n\r\n",
+		name, r.RequestURI, r.Header.Get("Sec-WebSocket-Extensions"))
+	_ = rw.Flush()
+	_, _ = io.Copy(conn, rw)
+}
+
+// running is a proxy in this process with an upstream of each kind.
+type running struct {
+	*testing.T
+	settings *Settings
+	roots    *x509.CertPool
+	client   *http.Client
+}
+
+// environ is a complete environment: free ports, and an echo for each upstream.
+func environ(t *testing.T, overrides config.Environ) config.Environ {
+	t.Helper()
+	env := config.Environ{
+		"SITE_URL":                 "https://" + siteName,
+		"PROXY_BIND_ADDRESS":       "127.0.0.1",
+		"HTTP_PORT":                freePort(t),
+		"HTTPS_PORT":               freePort(t),
+		"PROXY_HEALTH_ADDR":        "127.0.0.1:" + freePort(t),
+		"PROXY_DATA_DIR":           t.TempDir(),
+		"PROXY_SITE_DIR":           "",
+		"METRICS_BEARER_TOKEN":     testToken,
+		"SHUTDOWN_GRACE_SECONDS":   "1",
+		"CONVEX_UPSTREAM":          "",
+		"CONVEX_SITE_UPSTREAM":     "",
+		"DASHBOARD_UPSTREAM":       "",
+		"PLATFORM_UPSTREAM":        "",
+		"METRICS_CRAWLER_UPSTREAM": "", "METRICS_RAG_UPSTREAM": "", "METRICS_OPERATOR_UPSTREAM": "",
+	}
+	maps.Copy(env, overrides)
+	for variable, name := range map[string]Upstream{
+		"CONVEX_UPSTREAM": Backend, "CONVEX_SITE_UPSTREAM": SitePort, "DASHBOARD_UPSTREAM": Dashboard, "PLATFORM_UPSTREAM": Platform,
+		"METRICS_CRAWLER_UPSTREAM": Crawler, "METRICS_RAG_UPSTREAM": RAG, "METRICS_OPERATOR_UPSTREAM": Operator,
+	} {
+		if env[variable] == "" {
+			env[variable] = echo(t, string(name), nil)
+		}
+	}
+	return env
+}
+
+func settings(t *testing.T, env config.Environ) *Settings {
+	t.Helper()
+	s := &Settings{}
+	if err := config.Load(s, env); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// start runs a proxy until the end of the test. Caddy is one per process, so
+// tests that call it cannot be parallel.
+func start(t *testing.T, overrides config.Environ) *running {
+	t.Helper()
+	p := &running{T: t, settings: settings(t, environ(t, overrides))}
+	cfg, err := Config(p.settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.settings.keepSecrets()
+	_, _, _ = caddy.BufferedLog()
+	if err := caddy.Run(cfg); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := caddy.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	if p.settings.TLSMode == TLSSelfSigned {
+		if err := p.settings.settleAuthority(t.Context(), logging.Discard()); err != nil {
+			t.Fatal(err)
+		}
+		root, err := p.settings.readRoot()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.roots = x509.NewCertPool()
+		p.roots.AppendCertsFromPEM(root)
+	}
+	p.client = p.newClient()
+	return p
+}
+
+// newClient connects to the proxy whatever the URL's host is, follows no redirect
+// and trusts the proxy's own authority only.
+func (p *running) newClient() *http.Client {
+	transport := &http.Transport{
+		TLSClientConfig:    &tls.Config{RootCAs: p.roots},
+		DisableCompression: true,
+		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+			port := p.settings.HTTPSPort
+			if strings.HasSuffix(address, ":80") || p.settings.TLSMode == TLSExternal {
+				port = p.settings.HTTPPort
+			}
+			return (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		},
+	}
+	p.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{
+		Transport:     transport,
+		Timeout:       time.Minute,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+func (p *running) base() string {
+	if p.settings.TLSMode == TLSExternal {
+		return "http://" + siteName
+	}
+	return "https://" + siteName
+}
+
+// send makes one request; the target is sent as it is written, byte for byte.
+func (p *running) send(method, target string, header http.Header, body io.Reader) *http.Response {
+	p.Helper()
+	request, err := http.NewRequestWithContext(p.Context(), method, p.base(), body)
+	if err != nil {
+		p.Fatal(err)
+	}
+	maps.Copy(request.Header, header)
+	if host := header.Get("Host"); host != "" {
+		request.Host = host
+	}
+	request.URL.Opaque = target
+	if !strings.HasPrefix(target, "/") || strings.HasPrefix(target, "//") {
+		p.Fatalf("use raw for the target %q", target)
+	}
+	response, err := p.client.Do(request)
+	if err != nil {
+		p.Fatalf("%s %s: %v", method, target, err)
+	}
+	p.Cleanup(func() { _ = response.Body.Close() })
+	return response
+}
+
+func (p *running) get(target string, header http.Header) *http.Response {
+	p.Helper()
+	return p.send(http.MethodGet, target, header, nil)
+}
+
+// raw writes the text of a request to a connection of its own and reads one
+// answer. The text's lines end in \n.
+func (p *running) raw(request string) *http.Response {
+	p.Helper()
+	conn := p.dial(nil)
+	if _, err := io.WriteString(conn, strings.ReplaceAll(request, "\n", "\r\n")); err != nil {
+		p.Fatal(err)
+	}
+	return readResponse(p.T, conn)
+}
+
+// dial opens a connection to the site's port, with TLS where it has that.
+func (p *running) dial(config *tls.Config) net.Conn {
+	p.Helper()
+	port := p.settings.HTTPPort
+	if p.settings.TLSMode != TLSExternal {
+		port = p.settings.HTTPSPort
+	}
+	conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		p.Fatal(err)
+	}
+	p.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	if p.settings.TLSMode == TLSExternal {
+		return conn
+	}
+	if config == nil {
+		config = &tls.Config{RootCAs: p.roots, ServerName: siteName}
+	}
+	secure := tls.Client(conn, config)
+	if err := secure.Handshake(); err != nil {
+		p.Fatal(err)
+	}
+	return secure
+}
+
+// freePort is a port that nobody listens on. It lies below the range from which
+// the kernel gives ports to outgoing connections: one of those, of another test,
+// could take it before the proxy does.
+func freePort(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		port := strconv.Itoa(10_000 + rand.IntN(20_000))
+		listener, err := net.Listen("tcp", "127.0.0.1:"+port)
+		if err != nil {
+			continue
+		}
+		_ = listener.Close()
+		return port
+	}
+	t.Fatal("no free port")
+	return ""
+}
+
+// text reads the whole body.
+func text(t *testing.T, response *http.Response) string {
+	t.Helper()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
+// echoed reads what the upstream saw; a proxy's own answer has no On.
+func echoed(t *testing.T, response *http.Response) seen {
+	t.Helper()
+	var s seen
+	_ = json.Unmarshal([]byte(text(t, response)), &s)
+	return s
+}
+
+// golden compares with a file in testdata; UPDATE_GOLDEN=1 writes it.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if os.Getenv("UPDATE_GOLDEN") != "" {
+		if err := os.WriteFile(file, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("differs from %s; run with UPDATE_GOLDEN=1 and look at the difference\ngot:\n%s", file, got)
+	}
+}
+
+// zeros is a reader of n bytes that needs no memory.
+func zeros(n int64) io.Reader { return io.LimitReader(zeroReader{}, n) }
+
+type zeroReader struct{}
+
+func (zeroReader) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}

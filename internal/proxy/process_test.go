@@ -1,0 +1,295 @@
+package proxy
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/exit"
+)
+
+// beTheProxy makes the test binary run the proxy's command line.
+const beTheProxy = "PROXY_TEST_MAIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(beTheProxy) != "" {
+		os.Exit(Main(append([]string{"proxy"}, os.Args[1:]...)))
+	}
+	os.Exit(m.Run())
+}
+
+// process is a proxy in a process of its own.
+type process struct {
+	running
+	command *exec.Cmd
+	log     *logBuffer
+	ended   chan struct{} // closed when it has
+}
+
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// spawn runs a command of the proxy to its end, or until the test's end.
+func spawn(t *testing.T, env config.Environ, args ...string) *process {
+	t.Helper()
+	p := &process{running: running{T: t, settings: settings(t, env)}, log: &logBuffer{}, ended: make(chan struct{})}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.command = exec.CommandContext(t.Context(), self, args...)
+	p.command.Env = append(env.List(), beTheProxy+"=1", "PATH="+os.Getenv("PATH"))
+	p.command.Stdout, p.command.Stderr = p.log, p.log
+	if err := p.command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_ = p.command.Wait()
+		close(p.ended)
+	}()
+	t.Cleanup(func() {
+		_ = p.command.Process.Kill()
+		<-p.ended
+		if t.Failed() {
+			t.Logf("its log:\n%s", p.log)
+		}
+	})
+	return p
+}
+
+// spawnReady runs a proxy and returns when it says that it is ready.
+func spawnReady(t *testing.T, env config.Environ) *process {
+	t.Helper()
+	p := spawn(t, env, "run")
+	p.await("proxy ready")
+	if p.settings.TLSMode == TLSSelfSigned {
+		root, err := p.settings.readRoot()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.roots = x509.NewCertPool()
+		p.roots.AppendCertsFromPEM(root)
+	}
+	p.client = p.newClient()
+	return p
+}
+
+func (p *process) await(words string) {
+	p.Helper()
+	deadline := time.After(30 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !strings.Contains(p.log.String(), words) {
+		select {
+		case <-tick.C:
+		case <-p.ended:
+			if !strings.Contains(p.log.String(), words) {
+				p.Fatalf("it ended before it said %q", words)
+			}
+		case <-deadline:
+			p.Fatalf("it did not say %q", words)
+		}
+	}
+}
+
+func (p *process) signal(sig os.Signal) {
+	p.Helper()
+	if err := p.command.Process.Signal(sig); err != nil {
+		p.Fatal(err)
+	}
+}
+
+// code waits for the end, at most for the given time.
+func (p *process) code(limit time.Duration) int {
+	p.Helper()
+	select {
+	case <-p.ended:
+	case <-time.After(limit):
+		p.Fatalf("still there after %v", limit)
+	}
+	return p.command.ProcessState.ExitCode()
+}
+
+func TestNothingIsWrittenOutsideOfTheDataFolder(t *testing.T) {
+	work := t.TempDir()
+	t.Chdir(work) // where Caddy keeps its files when there is no home
+	for _, mode := range []string{TLSSelfSigned, TLSExternal} {
+		env := environ(t, config.Environ{"TLS_MODE": mode})
+		p := spawnReady(t, env)
+		p.signal(syscall.SIGTERM)
+		if code := p.code(10 * time.Second); code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+		if entries, _ := os.ReadDir(work); len(entries) > 0 {
+			t.Errorf("%s left %v", mode, entries)
+		}
+		if entries, _ := os.ReadDir(p.settings.DataDir); mode == TLSExternal && len(entries) > 0 {
+			t.Errorf("%s left %v in the data folder", mode, entries)
+		}
+	}
+}
+
+// awaitClosed returns when nothing listens on the site's port any more.
+func (p *process) awaitClosed() {
+	p.Helper()
+	address := (&builder{s: p.settings}).listenAddress(p.settings.HTTPSPort)
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+		conn, err := net.DialTimeout("tcp", address, time.Second)
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			return
+		}
+		if err == nil {
+			_ = conn.Close()
+		}
+	}
+	p.Fatal("it goes on accepting connections")
+}
+
+func TestRunningRequestsFinishOnStop(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		t.Run(sig.String(), func(t *testing.T) {
+			arrived, release := make(chan struct{}), make(chan struct{})
+			slow := func(w http.ResponseWriter, _ *http.Request) {
+				close(arrived)
+				<-release
+				_, _ = io.WriteString(w, "finished")
+			}
+			p := spawnReady(t, environ(t, config.Environ{"PLATFORM_UPSTREAM": echo(t, "platform", slow), "SHUTDOWN_GRACE_SECONDS": "20"}))
+			answer := make(chan string, 1)
+			go func() {
+				request, _ := http.NewRequestWithContext(t.Context(), "GET", p.base()+"/slow", nil)
+				request.Header.Set("X-Do", "1")
+				response, err := p.client.Do(request)
+				if err != nil {
+					answer <- err.Error()
+					return
+				}
+				body, _ := io.ReadAll(response.Body)
+				_ = response.Body.Close()
+				answer <- string(body)
+			}()
+			<-arrived
+			p.signal(sig)
+			p.awaitClosed()
+			close(release)
+			if got := <-answer; got != "finished" {
+				t.Errorf("the running request got %q", got)
+			}
+			if code := p.code(10 * time.Second); code != 0 {
+				t.Errorf("exit code %d", code)
+			}
+		})
+	}
+}
+
+func TestAnOpenEventStreamDoesNotHoldTheStop(t *testing.T) {
+	stream := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, "data: 1\n\n")
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}
+	p := spawnReady(t, environ(t, config.Environ{"PLATFORM_UPSTREAM": echo(t, "platform", stream)}))
+	response := p.get("/events", http.Header{"X-Do": {"1"}})
+	if line, err := bufio.NewReader(response.Body).ReadString('\n'); err != nil || line != "data: 1\n" {
+		t.Fatalf("got %q, %v", line, err)
+	}
+	stopped := time.Now()
+	p.signal(syscall.SIGTERM)
+	if code := p.code(10 * time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if took := time.Since(stopped); took < time.Second || took > 5*time.Second {
+		t.Errorf("it took %v with a grace period of 1s", took)
+	}
+}
+
+func TestSocketsGetACloseFrameOnStop(t *testing.T) {
+	p := spawnReady(t, environ(t, nil))
+	var readers []io.Reader
+	for target := range socketRoutes {
+		response, conn := p.upgrade(target, "websocket")
+		if response.StatusCode != http.StatusSwitchingProtocols {
+			t.Fatalf("%s: %d", target, response.StatusCode)
+		}
+		readers = append(readers, conn)
+	}
+	p.signal(syscall.SIGTERM)
+	for _, reader := range readers {
+		frame := make([]byte, 4)
+		if _, err := io.ReadFull(reader, frame); err != nil || !bytes.Equal(frame, []byte{0x88, 0x02, 0x03, 0xe9}) {
+			t.Errorf("got % x, %v; want a close frame with status 1001", frame, err)
+		}
+	}
+	if code := p.code(10 * time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+func TestASecondProcessOnTheSamePortsIsRefused(t *testing.T) {
+	env := environ(t, config.Environ{"HTTP3": "on"})
+	spawnReady(t, env)
+	second := spawn(t, env, "run")
+	if code := second.code(20 * time.Second); code != exit.Unavailable {
+		t.Errorf("exit code %d", code)
+	}
+	for _, want := range []string{"another process already", "HTTP_PORT", "HTTPS_PORT", "PROXY_HEALTH_ADDR", "/udp"} {
+		if !strings.Contains(second.log.String(), want) {
+			t.Errorf("%q not in %s", want, second.log)
+		}
+	}
+}
+
+// The check before the start can be outrun; the listeners themselves cannot.
+func TestListenersDoNotSharePorts(t *testing.T) {
+	address := "127.0.0.1:" + freePort(t)
+	host, port, _ := net.SplitHostPort(address)
+	first, err := listenExclusive(t.Context(), ListenNetwork, host, port, 0, net.ListenConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = first.(net.Listener).Close() }()
+	sharing := net.ListenConfig{Control: func(_, _ string, conn syscall.RawConn) error {
+		return conn.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, 15 /* SO_REUSEPORT */, 1) })
+	}}
+	if second, err := sharing.Listen(t.Context(), "tcp", address); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("a process that shares its ports got ours: %v, %v", second, err)
+	}
+}
+
+func TestAnUnwritableDataFolderIsExplained(t *testing.T) {
+	file := t.TempDir() + "/file"
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := spawn(t, environ(t, config.Environ{"PROXY_DATA_DIR": file}), "run")
+	if code := p.code(20 * time.Second); code != exit.Config || !strings.Contains(p.log.String(), "PROXY_DATA_DIR") {
+		t.Errorf("exit %d: %s", code, p.log)
+	}
+}

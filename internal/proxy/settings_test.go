@@ -1,0 +1,135 @@
+package proxy
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/exit"
+)
+
+func load(env config.Environ) (*Settings, config.Problems) {
+	s := &Settings{}
+	var problems config.Problems
+	_ = errors.As(config.Load(s, env), &problems)
+	return s, problems
+}
+
+func TestDefaults(t *testing.T) {
+	s, problems := load(config.Environ{"SITE_URL": "https://example.com"})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	site := s.site()
+	if s.HTTPPort != 80 || s.HTTPSPort != 443 || s.HealthAddr != ":2020" || s.DataDir != "/data" || s.Platform != "platform:3000" ||
+		s.TLSMode != TLSSelfSigned || site.sni != "example.com" || site.url() != "https://example.com/" {
+		t.Errorf("got %+v, %+v", s, site)
+	}
+}
+
+func TestOneWrongSetting(t *testing.T) {
+	for _, tt := range []struct{ name, value, variable, words string }{
+		{"SITE_URL", "", "SITE_URL", "not set"},
+		{"SITE_URL", "example.com", "SITE_URL", "not an absolute"},
+		{"SITE_URL", "ftp://example.com", "SITE_URL", "not an absolute"},
+		{"SITE_URL", "http://example.com", "SITE_URL", "TLS_MODE=external"},
+		{"SITE_URL", "https://example.com/tale", "SITE_URL", "BASE_PATH"},
+		{"SITE_URL", "https://example.com?x", "SITE_URL", "query"},
+		{"SITE_URL", "https://user@example.com", "SITE_URL", "user name"},
+		{"SITE_URL", "https://exa mple.com", "SITE_URL", "URL"},
+		{"SITE_URL", "https://{env.HOME}", "SITE_URL", "URL"},
+		{"SITE_URL", "https://*.example.com", "SITE_URL", "host name"},
+		{"SITE_URL", "https://example.com:99999", "SITE_URL", "port"},
+		{"HOST", "https://example.com", "HOST", "without scheme"},
+		{"HOST", "example.com:8443", "HOST", "without scheme"},
+		{"BASE_PATH", "/tale/../x", "BASE_PATH", "plain path"},
+		{"BASE_PATH", "/ta le", "BASE_PATH", "plain path"},
+		{"BASE_PATH", "/{path}", "BASE_PATH", "plain path"},
+		{"BASE_PATH", "//x/y*", "BASE_PATH", "plain path"},
+		{"BASE_PATH", "/api", "BASE_PATH", "answer without it"},
+		{"BASE_PATH", "/Health/x", "BASE_PATH", "answer without it"},
+		{"TLS_MODE", "letsencypt", "TLS_MODE", "selfsigned, letsencrypt, external"},
+		{"TLS_MODE", "letsencrypt", "TLS_MODE", "no public authority"},
+		{"TLS_EMAIL", "me", "TLS_EMAIL", "e-mail"},
+		{"ACME_DIRECTORY", "acme", "ACME_DIRECTORY", "absolute"},
+		{"ACME_CA_ROOT", "/nowhere/root.pem", "ACME_CA_ROOT", "cannot be read"},
+		{"ACME_EAB_KEY_ID", "x", "ACME_EAB_KEY_ID", "both"},
+		{"HTTP_PORT", "eighty", "HTTP_PORT", "whole number"},
+		{"HTTP_PORT", "0", "HTTP_PORT", "1 to 65535"},
+		{"HTTPS_PORT", "80", "HTTPS_PORT", "also HTTP_PORT"},
+		{"PROXY_BIND_ADDRESS", "localhost", "PROXY_BIND_ADDRESS", "IP address"},
+		{"PROXY_HEALTH_ADDR", "2020", "PROXY_HEALTH_ADDR", "listen address"},
+		{"HTTP3", "true", "HTTP3", "on, off"},
+		{"CONVEX_UPSTREAM", "http://convex:3210", "CONVEX_UPSTREAM", "host:port"},
+		{"CONVEX_SITE_UPSTREAM", "convex", "CONVEX_SITE_UPSTREAM", "host:port"},
+		{"DASHBOARD_UPSTREAM", "convex:0", "DASHBOARD_UPSTREAM", "host:port"},
+		{"PLATFORM_UPSTREAM", "platform:3000/x", "PLATFORM_UPSTREAM", "host:port"},
+		{"PLATFORM_UPSTREAM", "{env.X}:3000", "PLATFORM_UPSTREAM", "host:port"},
+		{"METRICS_RAG_UPSTREAM", ":8001", "METRICS_RAG_UPSTREAM", "host:port"},
+		{"PLATFORM_HEALTH", "health", "PLATFORM_HEALTH", "/path"},
+		{"PLATFORM_HEALTH", ":x/readyz", "PLATFORM_HEALTH", "port"},
+		{"HTTP_ACTIONS_UPSTREAM", "3211", "HTTP_ACTIONS_UPSTREAM", "backend, site-port"},
+		{"TRUSTED_PROXIES", "10.0.0.0/33", "TRUSTED_PROXIES", "10.0.0.0/33"},
+		{"TRUSTED_PROXIES", "10.0.0.1, proxy", "TRUSTED_PROXIES", `"proxy"`},
+		{"DASHBOARD_ALLOW", "everyone", "DASHBOARD_ALLOW", "everyone"},
+		{"MAX_BODY", "lots", "MAX_BODY", "200MB"},
+		{"MAX_BODY", "-1", "MAX_BODY", "200MB"},
+		{"WEBSOCKET_COMPRESSION", "on", "WEBSOCKET_COMPRESSION", "strip, pass"},
+		{"SHUTDOWN_GRACE_SECONDS", "0", "SHUTDOWN_GRACE_SECONDS", "at least 1s"},
+		{"SHUTDOWN_GRACE_SECONDS", "soon", "SHUTDOWN_GRACE_SECONDS", "duration"},
+		{"TALE_LOG_FORMAT", "xml", "TALE_LOG_FORMAT", "console, json"},
+	} {
+		t.Run(tt.name+"="+tt.value, func(t *testing.T) {
+			env := config.Environ{"SITE_URL": "https://site.test"}
+			env[tt.name] = tt.value
+			_, problems := load(env)
+			if len(problems) != 1 || problems[0].Variable != tt.variable || !strings.Contains(problems[0].String(), tt.words) {
+				t.Errorf("got %v; want one problem of %s that says %q", problems, tt.variable, tt.words)
+			}
+		})
+	}
+}
+
+func TestGoodSettings(t *testing.T) {
+	for _, env := range []config.Environ{
+		{"SITE_URL": "https://example.com/", "TLS_MODE": "letsencrypt", "TLS_EMAIL": "me@example.com"},
+		{"SITE_URL": "https://EXAMPLE.com:443", "BASE_PATH": "/"},
+		{"SITE_URL": "http://10.0.0.1:8080", "TLS_MODE": "external", "HTTPS_PORT": "80"},
+		{"SITE_URL": "https://[::1]:8443", "TRUSTED_PROXIES": "private_ranges, 192.0.2.1 2001:db8::/32"},
+		{"SITE_URL": "https://localhost", "MAX_BODY": "200MB", "SHUTDOWN_GRACE_SECONDS": "2m", "PLATFORM_HEALTH": ":9180/readyz"},
+		{"SITE_URL": "https://site.lan", "TLS_MODE": "letsencrypt", "ACME_DIRECTORY": "https://ca.lan/acme/directory", "ACME_EAB_KEY_ID": "k", "ACME_EAB_HMAC_KEY": "abc"},
+	} {
+		if _, problems := load(env); len(problems) > 0 {
+			t.Errorf("%v: %v", env, problems)
+		}
+	}
+}
+
+func TestAllProblemsAtOnceAndNoSecretShown(t *testing.T) {
+	_, problems := load(config.Environ{"TLS_MODE": "letsencypt", "HTTP_PORT": "x", "MAX_BODY": "?", "ACME_EAB_HMAC_KEY": "canary", "ACME_EAB_HMAC_KEY_FILE": "/x"})
+	var names []string
+	for _, p := range problems {
+		names = append(names, p.Variable)
+	}
+	for _, want := range []string{"SITE_URL", "TLS_MODE", "HTTP_PORT", "MAX_BODY", "ACME_EAB_HMAC_KEY"} {
+		if !slices.Contains(names, want) {
+			t.Errorf("no problem for %s in %v", want, problems)
+		}
+	}
+	if strings.Contains(problems.Error(), "canary") || exit.Code(problems) != exit.Config {
+		t.Errorf("exit %d: %v", exit.Code(problems), problems)
+	}
+}
+
+func TestPublicNames(t *testing.T) {
+	for name, want := range map[string]bool{
+		"example.com": true, "a.b.example.co.uk": true, "xn--bcher-kva.example.org": true,
+		"localhost": false, "tale.local": false, "host": false, "10.0.0.1": false, "::1": false, "x.internal": false, "site.test": false,
+	} {
+		if got := isPublicName(name); got != want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
