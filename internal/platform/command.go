@@ -38,7 +38,7 @@ environment variables; docs/environment.md lists them.`,
 	root.AddCommand(run,
 		p.bootCommand("push", "Wait, sync the variables, deploy, and exit", (*Boot).pushOnly, stageWait, stageAuth, stageEnv, stageDeploy),
 		p.bootCommand("serve", "Run the web server only", (*Boot).serveOnly, stageServe, stageReady),
-		p.envCommand(), p.healthcheckCommand(), p.statusCommand(), p.adminKeyCommand(), pushIndexCommand(),
+		p.envCommand(), p.healthcheckCommand(), p.statusCommand(), p.adminKeyCommand(), p.doctorCommand(), pushIndexCommand(),
 		cli.ExecCommand(p.environ), cli.VersionCommand())
 	return root
 }

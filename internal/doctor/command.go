@@ -1,0 +1,56 @@
+package doctor
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+)
+
+// errUnhealthy makes the command end with 1; the findings say why.
+var errUnhealthy = errors.New("a check failed")
+
+// Command is the doctor command of an entrypoint.
+func Command(checks func() ([]Check, error)) *cobra.Command {
+	var asJSON bool
+	command := &cobra.Command{
+		Use:   "doctor",
+		Short: "Check from inside the container what a working site needs, with a fix for each fault",
+		RunE: func(command *cobra.Command, _ []string) error {
+			list, err := checks()
+			if err != nil {
+				return err
+			}
+			findings, healthy := Examine(command.Context(), list)
+			if err := show(command.OutOrStdout(), findings, asJSON); err != nil {
+				return err
+			}
+			if !healthy {
+				return errUnhealthy
+			}
+			return nil
+		},
+	}
+	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return command
+}
+
+func show(w io.Writer, findings []Finding, asJSON bool) error {
+	if asJSON {
+		encoder := json.NewEncoder(w)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(findings)
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, f := range findings {
+		// The table keeps what it is given until Flush, which reports errors.
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", f.Verdict, f.Name, f.Detail)
+		if f.Fix != "" {
+			_, _ = fmt.Fprintf(table, "\t\t→ %s\n", f.Fix)
+		}
+	}
+	return table.Flush()
+}

@@ -1,0 +1,42 @@
+package doctor_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/doctor"
+)
+
+func check(name string, err error) doctor.Check {
+	return doctor.Check{Name: name, Fix: "mend " + name, Run: func(context.Context) (string, error) { return "seen " + name, err }}
+}
+
+func TestExamine(t *testing.T) {
+	findings, healthy := doctor.Examine(t.Context(), []doctor.Check{
+		check("a", nil), check("b", doctor.Warning(errors.New("odd"))), check("c", doctor.Skipped("not here")),
+	})
+	if !healthy || findings[0].Verdict != doctor.OK || findings[0].Fix != "" || findings[1].Verdict != doctor.Warn ||
+		findings[1].Fix != "mend b" || findings[2].Verdict != doctor.Skip || findings[2].Fix != "" {
+		t.Errorf("healthy %t, %+v", healthy, findings)
+	}
+	if findings, healthy = doctor.Examine(t.Context(), []doctor.Check{check("d", errors.New("broken"))}); healthy || findings[0].Verdict != doctor.Fail {
+		t.Errorf("healthy %t, %+v", healthy, findings)
+	}
+}
+
+func TestCommand(t *testing.T) {
+	for _, args := range [][]string{nil, {"--json"}} {
+		command := doctor.Command(func() ([]doctor.Check, error) { return []doctor.Check{check("d", errors.New("broken"))}, nil })
+		var out bytes.Buffer
+		command.SetOut(&out)
+		command.SetErr(&out)
+		command.SetArgs(args)
+		command.SilenceUsage = true
+		if err := command.Execute(); err == nil || !strings.Contains(out.String(), "mend d") {
+			t.Errorf("%v: %v\n%s", args, err, out.String())
+		}
+	}
+}

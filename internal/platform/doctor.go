@@ -1,0 +1,141 @@
+package platform
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tale-project/tale-runtime/internal/adminkey"
+	"github.com/tale-project/tale-runtime/internal/doctor"
+	"github.com/tale-project/tale-runtime/internal/push"
+)
+
+// clockTolerance is how far two clocks may differ before tokens and
+// certificates begin to fail.
+const clockTolerance = 5 * time.Second
+
+func (p *program) doctorCommand() *cobra.Command {
+	return doctor.Command(func() ([]doctor.Check, error) {
+		environ, err := p.environ()
+		if err != nil {
+			return nil, err
+		}
+		settings, err := Load(environ)
+		if err != nil {
+			return nil, err
+		}
+		b := &Boot{settings: settings, environ: environ}
+		if err := b.connect(); err != nil {
+			return nil, err
+		}
+		site, err := newSiteVisitor(settings.Pushed.SiteURL, settings.Pushed.BasePath)
+		if err != nil {
+			return nil, err
+		}
+		return append(append(b.backendChecks(), site.checks()...), hostChecks(settings)...), nil
+	})
+}
+
+// backendChecks are about the Convex backend, asked directly.
+func (b *Boot) backendChecks() []doctor.Check {
+	s := b.settings
+	return []doctor.Check{
+		resolves("name of CONVEX_URL", hostOf(s.Backend.ConvexURL), "is the convex service up and on the same network? docker compose ps"),
+		b.databaseName(),
+		{Name: "backend instance", Run: b.checkInstance, Fix: "CONVEX_URL and INSTANCE_NAME must be of the same instance in both containers"},
+		{Name: "admin key", Run: b.checkKey, Fix: "INSTANCE_SECRET must be the same in both containers; compare the fingerprints that doctor and status show"},
+		{Name: "variables", Run: b.checkVariables, Fix: "sync them: docker compose restart platform"},
+		{Name: "clock", Run: b.checkClock, Fix: "set the host's clock (NTP); containers share it"},
+	}
+}
+
+func (b *Boot) databaseName() doctor.Check {
+	host := b.settings.Pushed.DBHost
+	if u, err := url.Parse(b.settings.Pushed.PostgresURL.Reveal()); err == nil && u.Hostname() != "" {
+		host = u.Hostname()
+	}
+	if b.settings.Pushed.Storage == storageSQLite {
+		return doctor.Check{Name: "name of the database", Run: func(context.Context) (string, error) {
+			return "", doctor.Skipped("CONVEX_STORAGE=sqlite uses no database server")
+		}}
+	}
+	return resolves("name of the database", host, "check DB_HOST or POSTGRES_URL, and that the db service is up")
+}
+
+func (b *Boot) checkInstance(ctx context.Context) (string, error) {
+	name, err := b.client.InstanceName(ctx)
+	if err != nil {
+		return "", explain(push.StageCheckAdminKey, err)
+	}
+	if name != b.settings.Backend.InstanceName {
+		return "", fmt.Errorf("the backend is the instance %q, INSTANCE_NAME here says %q", name, b.settings.Backend.InstanceName)
+	}
+	return name, nil
+}
+
+func (b *Boot) checkKey(ctx context.Context) (string, error) {
+	secret, err := adminkey.ParseSecret(b.settings.Backend.InstanceSecret.Reveal())
+	if err != nil {
+		return "", err
+	}
+	if err := b.client.CheckAdminKey(ctx); err != nil {
+		return "", fmt.Errorf("%w (fingerprint of INSTANCE_SECRET here: %s)", explain(push.StageCheckAdminKey, err), secret.Fingerprint())
+	}
+	return "accepted; fingerprint of INSTANCE_SECRET: " + secret.Fingerprint(), nil
+}
+
+func (b *Boot) checkVariables(ctx context.Context) (string, error) {
+	current, err := b.client.ListEnv(ctx)
+	if err != nil {
+		return "", explain(push.StageListEnv, err)
+	}
+	plan := push.PlanEnv(b.goal(), current, b.envMemory())
+	if updates := len(plan.Updates()); updates > 0 {
+		return "", fmt.Errorf("the deployment differs from the settings: %s", plan.Summary())
+	}
+	return plan.Summary(), nil
+}
+
+func (b *Boot) checkClock(ctx context.Context) (string, error) {
+	response, err := b.client.Do(ctx, push.Request{Method: "GET", Path: "/version", Anonymous: true})
+	if err != nil {
+		return "", explain(push.StageCheckAdminKey, err)
+	}
+	_ = response.Body.Close()
+	theirs, err := time.Parse(time.RFC1123, response.Header.Get("Date"))
+	if err != nil {
+		return "", doctor.Skipped("the backend's answers carry no date")
+	}
+	if skew := time.Since(theirs).Abs(); skew > clockTolerance {
+		return "", fmt.Errorf("the backend's clock differs by %s", skew.Round(time.Second))
+	}
+	return "in step with the backend", nil
+}
+
+// explain adds the catalogue's cause to what a request returned.
+func explain(stage push.Stage, err error) error {
+	observation := push.Observe(stage, err)
+	return fmt.Errorf("%s: %s", observation.Summary(), push.Diagnose(observation).Cause)
+}
+
+func resolves(name, host, fix string) doctor.Check {
+	return doctor.Check{Name: name, Fix: fix, Run: func(ctx context.Context) (string, error) {
+		addresses, err := net.DefaultResolver.LookupHost(ctx, host)
+		if err != nil {
+			return "", fmt.Errorf("cannot resolve %s: %w", host, err)
+		}
+		return fmt.Sprintf("%s is %v", host, addresses), nil
+	}}
+}
+
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	return u.Hostname()
+}

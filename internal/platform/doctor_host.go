@@ -1,0 +1,81 @@
+package platform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/tale-project/tale-runtime/internal/doctor"
+)
+
+const (
+	// littleDisk and noDisk are free bytes of the data volume.
+	littleDisk = 2 << 30
+	noDisk     = 200 << 20
+	// littleMemory is a limit that the web server and a deploy by the CLI
+	// hardly fit into, in bytes.
+	littleMemory = 512 << 20
+)
+
+// hostChecks are about what this container was given.
+func hostChecks(settings *Settings) []doctor.Check {
+	return []doctor.Check{
+		{Name: "disk of " + convexDataDir, Run: func(context.Context) (string, error) { return checkDisk(convexDataDir) },
+			Fix: "free space on the volume convex-data; the backend and Postgres stop working without any"},
+		{Name: "memory limit", Run: func(context.Context) (string, error) { return checkMemory("/sys/fs/cgroup") },
+			Fix: "raise mem_limit of this service in the compose file"},
+		{Name: "run folder", Run: func(context.Context) (string, error) { return checkWritable(settings.Runtime.RunDir) },
+			Fix: "TALE_RUN_DIR must be writable: mount a tmpfs there"},
+	}
+}
+
+func checkDisk(path string) (string, error) {
+	var stat syscall.Statfs_t
+	if err := syscall.Statfs(path, &stat); errors.Is(err, fs.ErrNotExist) {
+		return "", doctor.Skipped(path + " is not mounted here")
+	} else if err != nil {
+		return "", fmt.Errorf("cannot look at %s: %w", path, err)
+	}
+	free := int64(stat.Bavail) * stat.Bsize
+	text := fmt.Sprintf("%.1f GiB free", float64(free)/(1<<30))
+	switch {
+	case free < noDisk:
+		return "", errors.New(text)
+	case free < littleDisk:
+		return "", doctor.Warning(errors.New(text))
+	}
+	return text, nil
+}
+
+// checkMemory reads the container's limit (cgroup v2, then v1).
+func checkMemory(cgroup string) (string, error) {
+	for _, file := range []string{cgroup + "/memory.max", cgroup + "/memory/memory.limit_in_bytes"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		limit, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
+		if err != nil || limit > 1<<50 {
+			return "no limit", nil
+		}
+		seen := fmt.Sprintf("%d MiB", limit>>20)
+		if limit < littleMemory {
+			return "", doctor.Warning(errors.New(seen))
+		}
+		return seen, nil
+	}
+	return "", doctor.Skipped("no memory control group is visible here")
+}
+
+func checkWritable(dir string) (string, error) {
+	file, err := os.CreateTemp(dir, ".doctor-*")
+	if err != nil {
+		return "", fmt.Errorf("cannot write to %s as uid %d: %w", dir, os.Getuid(), err)
+	}
+	return dir + " is writable", errors.Join(file.Close(), os.Remove(file.Name()))
+}

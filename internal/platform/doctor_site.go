@@ -1,0 +1,176 @@
+package platform
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/tale-project/tale-runtime/internal/doctor"
+	"github.com/tale-project/tale-runtime/internal/health"
+)
+
+const (
+	siteLimit    = 8 * time.Second
+	uploadBytes  = 1 << 20
+	mostSiteBody = 2 << 20
+)
+
+// siteVisitor asks the public site from inside the container, as functions do.
+// Whether the certificate is trusted is a check of its own; the others look
+// past it, so that one fault does not hide the rest.
+type siteVisitor struct {
+	site    string // SITE_URL with BASE_PATH
+	host    string
+	trusts  *http.Client
+	blind   *http.Client
+	sockets *http.Client
+}
+
+func newSiteVisitor(siteURL, basePath string) (*siteVisitor, error) {
+	site := strings.TrimRight(strings.TrimSpace(siteURL), "/")
+	if base := strings.Trim(basePath, "/"); base != "" {
+		site += "/" + base
+	}
+	return &siteVisitor{
+		site: site, host: hostOf(site),
+		trusts: siteClient(false, true), blind: siteClient(true, true), sockets: siteClient(true, false),
+	}, nil
+}
+
+func siteClient(blind, http2 bool) *http.Client {
+	return &http.Client{
+		Timeout: siteLimit,
+		Transport: &http.Transport{
+			// Only to look past a certificate that its own check complains about.
+			TLSClientConfig:   &tls.Config{InsecureSkipVerify: blind, MinVersion: tls.VersionTLS12}, //nolint:gosec // see above
+			ForceAttemptHTTP2: http2,
+			DisableKeepAlives: true,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+func (v *siteVisitor) checks() []doctor.Check {
+	const routes = "is the proxy up, and does its SITE_URL say the same? docker compose logs proxy"
+	return []doctor.Check{
+		resolves("name of SITE_URL", v.host, "inside the compose network the proxy needs the alias HOST; outside, a DNS record"),
+		{Name: "proxy health", Run: v.proxyHealth, Fix: "the name leads somewhere else than to our proxy; check the alias HOST and DNS"},
+		{Name: "certificate", Run: v.certificate, Fix: "with TLS_MODE=selfsigned mount the proxy's root certificate and set SSL_CERT_FILE; with letsencrypt see docker compose logs proxy"},
+		{Name: "sync socket", Run: v.socket, Fix: "a proxy in front must pass WebSocket upgrades (Upgrade and Connection headers, long read time-outs)"},
+		{Name: "HTTP actions", Run: v.httpActions, Fix: routes},
+		{Name: "storage", Run: v.storage, Fix: "a proxy in front must pass /api/storage and large bodies"},
+		{Name: "auth discovery", Run: v.discovery, Fix: "the backend must reach SITE_URL from inside (AuthProviderDiscoveryFailed); check HOST, TLS and the functions' http.ts"},
+	}
+}
+
+func (v *siteVisitor) ask(ctx context.Context, client *http.Client, method, path string, body []byte) (int, []byte, error) {
+	request, err := http.NewRequestWithContext(ctx, method, v.site+path, bytes.NewReader(body))
+	if err != nil {
+		return 0, nil, err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, nil, fmt.Errorf("no answer from %s: %s", v.site+path, health.Reason(err))
+	}
+	defer func() { _ = response.Body.Close() }()
+	answer, err := io.ReadAll(io.LimitReader(response.Body, mostSiteBody))
+	return response.StatusCode, answer, err
+}
+
+func (v *siteVisitor) proxyHealth(ctx context.Context) (string, error) {
+	status, body, err := v.ask(ctx, v.blind, http.MethodGet, "/health", nil)
+	if err != nil {
+		return "", err
+	}
+	if status != http.StatusOK || !strings.HasPrefix(string(body), "OK") {
+		return "", fmt.Errorf("%s/health answered %d, which is not what our proxy says", v.site, status)
+	}
+	return v.site + "/health answers", nil
+}
+
+func (v *siteVisitor) certificate(ctx context.Context) (string, error) {
+	if !strings.HasPrefix(v.site, "https://") {
+		return "", doctor.Skipped("SITE_URL is not https")
+	}
+	if _, _, err := v.ask(ctx, v.trusts, http.MethodGet, "/health", nil); err != nil {
+		return "", doctor.Warning(err)
+	}
+	return "trusted by this container", nil
+}
+
+func (v *siteVisitor) socket(ctx context.Context) (string, error) {
+	const path = "/ws_api/api/1.48.0/sync"
+	connection, response, err := websocket.Dial(ctx, v.site+path, &websocket.DialOptions{HTTPClient: v.sockets})
+	if err != nil {
+		if response != nil {
+			return "", fmt.Errorf("%s%s answered %d instead of an upgrade", v.site, path, response.StatusCode)
+		}
+		return "", fmt.Errorf("cannot open %s%s: %s", v.site, path, health.Reason(errors.Unwrap(err)))
+	}
+	// An upgraded answer has no body to close.
+	return "upgraded at " + path, connection.CloseNow()
+}
+
+// httpActions asks for a path that no function has: any answer of the backend
+// will do, and its own 404 is a sentence about functions or routes.
+func (v *siteVisitor) httpActions(ctx context.Context) (string, error) {
+	status, body, err := v.ask(ctx, v.blind, http.MethodGet, "/http_api/tale-doctor", nil)
+	if err != nil {
+		return "", err
+	}
+	if status >= http.StatusInternalServerError {
+		return "", fmt.Errorf("/http_api answered %d: %.80q", status, body)
+	}
+	return fmt.Sprintf("the backend answers on /http_api (%d)", status), nil
+}
+
+// storage uploads and downloads. Only a function can make an upload URL; where
+// the backend wants one, its refusal shows that the route and the size pass.
+func (v *siteVisitor) storage(ctx context.Context) (string, error) {
+	file := bytes.Repeat([]byte("tale-doctor\n"), uploadBytes/12)
+	status, body, err := v.ask(ctx, v.blind, http.MethodPost, "/api/storage/upload?token=tale-doctor", file)
+	if err != nil {
+		return "", err
+	}
+	var answer struct{ StorageID, Code string }
+	isJSON := json.Unmarshal(body, &answer) == nil
+	if status != http.StatusOK && isJSON && answer.Code != "" && status < http.StatusInternalServerError {
+		return fmt.Sprintf("%d bytes reached the backend, which wants an upload URL of a function (%s)", len(file), answer.Code), nil
+	}
+	if status != http.StatusOK || answer.StorageID == "" {
+		return "", fmt.Errorf("/api/storage/upload answered %d: %.80q", status, body)
+	}
+	status, body, err = v.ask(ctx, v.blind, http.MethodGet, "/api/storage/"+answer.StorageID, nil)
+	if err != nil {
+		return "", err
+	}
+	if status != http.StatusOK || !bytes.Equal(body, file) {
+		return "", fmt.Errorf("the download answered %d with %d of %d bytes", status, len(body), len(file))
+	}
+	return fmt.Sprintf("%d bytes up and down", len(file)), nil
+}
+
+func (v *siteVisitor) discovery(ctx context.Context) (string, error) {
+	var seen []string
+	for _, path := range []string{"/.well-known/openid-configuration", "/api/auth/convex/.well-known/openid-configuration"} {
+		status, body, err := v.ask(ctx, v.blind, http.MethodGet, path, nil)
+		if err != nil {
+			return "", err
+		}
+		var document struct{ Issuer string }
+		if status == http.StatusOK && json.Unmarshal(body, &document) == nil && document.Issuer != "" {
+			return fmt.Sprintf("%s names the issuer %s", path, document.Issuer), nil
+		}
+		seen = append(seen, fmt.Sprintf("%s %d", path, status))
+	}
+	return "", doctor.Warning(fmt.Errorf("no discovery document: %s", strings.Join(seen, ", ")))
+}
