@@ -65,7 +65,7 @@ func (o *owners) reportProgress(ctx context.Context) {
 func (o *owners) fixTree(ctx context.Context, folder string) error {
 	top, err := unix.Open(folder, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return o.explain("look into", folder, err)
+		return o.closed(unix.AT_FDCWD, folder, folder, err)
 	}
 	defer unix.Close(top)
 	walk := &ownerWalk{owners: o, name: folder, top: top, queue: newFolderQueue(".")}
@@ -73,6 +73,18 @@ func (o *owners) fixTree(ctx context.Context, folder string) error {
 		return err
 	}
 	return walk.changeFolders()
+}
+
+// closed deals with a folder that cannot be opened. When it has the right owner
+// and is open to that owner only, root without CAP_DAC_OVERRIDE cannot look,
+// and need not: whoever made it private also made its content.
+func (o *owners) closed(dir int, path, name string, err error) error {
+	var st unix.Stat_t
+	if errors.Is(err, unix.EACCES) && unix.Fstatat(dir, path, &st, 0) == nil && !o.wrong(&st) {
+		o.log.Info("owners below a private folder are not checked: CAP_DAC_OVERRIDE is missing", "folder", name)
+		return nil
+	}
+	return o.explain("look into", name, err)
 }
 
 // wrong reports whether an entry must change its owner.
@@ -98,13 +110,20 @@ func (o *owners) explain(what, path string, err error) error {
 // once it is somebody else's. An interrupted run also leaves the top wrong, and
 // so the next one sees it.
 func (w *ownerWalk) changeFolders() error {
-	slices.SortFunc(w.wrongFolders, func(a, b string) int { return strings.Count(b, "/") - strings.Count(a, "/") })
+	slices.SortFunc(w.wrongFolders, func(a, b string) int { return depth(b) - depth(a) })
 	for _, folder := range w.wrongFolders {
 		if err := w.changeFolder(folder); err != nil && !errors.Is(err, unix.EROFS) {
 			return w.owners.explain("change the owner of", filepath.Join(w.name, folder), err)
 		}
 	}
 	return nil
+}
+
+func depth(folder string) int {
+	if folder == "." {
+		return 0
+	}
+	return 1 + strings.Count(folder, "/")
 }
 
 func (w *ownerWalk) changeFolder(folder string) error {

@@ -62,7 +62,7 @@ func (w *ownerWalk) folder(ctx context.Context, folder string) error {
 		return nil // gone since it was listed
 	}
 	if err != nil {
-		return w.owners.explain("look into", filepath.Join(w.name, folder), err)
+		return w.owners.closed(w.top, folder, filepath.Join(w.name, folder), err)
 	}
 	dir := os.NewFile(uintptr(fd), folder)
 	defer dir.Close()

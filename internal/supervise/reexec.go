@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -62,6 +63,11 @@ func reexec(env []string) error {
 	}
 	signal.Reset()
 	err = syscall.Exec(self, os.Args, env)
+	if errors.Is(err, os.ErrPermission) {
+		// The new user may not get to where the program is. The link works all
+		// the same, but the process is called "exe" in lists.
+		err = syscall.Exec("/proc/self/exe", os.Args, env)
+	}
 	processTable().listen()
 	return fmt.Errorf("cannot execute this program anew: %w", err)
 }
