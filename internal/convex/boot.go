@@ -78,7 +78,7 @@ func (b *Boot) run(ctx context.Context) error {
 	if err != nil {
 		return b.fail(stageConfig, err)
 	}
-	defer port.Close()
+	defer port.Close() //nolint:contextcheck // it closes after ctx has ended
 	defer b.clean()
 	for _, s := range []stage{
 		{stageStorage, b.prepareStorage},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -87,7 +88,7 @@ func TestBoundedLogRefusesLinesAfterClose(t *testing.T) {
 func TestLogTailKeepsTheLastLines(t *testing.T) {
 	var tail logTail
 	for i := range 200 {
-		tail.Add(fmt.Sprint(i))
+		tail.Add(strconv.Itoa(i))
 	}
 	lines := tail.Lines()
 	if len(lines) != tailLines || lines[0] != "120" || lines[tailLines-1] != "199" {

@@ -59,7 +59,7 @@ func (b *Boot) keepServing(ctx context.Context, renewed <-chan struct{}) error {
 func (b *Boot) serveGeneration(ctx context.Context, renewed <-chan struct{}) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	services, err := b.generation(cancel)
+	services, err := b.generation(cancel) //nolint:contextcheck // children outlive ctx until they are stopped
 	if err != nil {
 		return err
 	}
