@@ -1,0 +1,28 @@
+#!/bin/bash
+# Does what the official Postgres image does on a first start, as far as the
+# stack relies on it: initdb, then /docker-entrypoint-initdb.d/*.sql against a
+# server that listens on its socket only, then the server as PID 1.
+set -euo pipefail
+bin=/usr/local/postgres/bin
+as_postgres() { setpriv --reuid=postgres --regid=postgres --init-groups "$@"; }
+user=${POSTGRES_USER:-postgres} database=${POSTGRES_DB:-${POSTGRES_USER:-postgres}}
+
+first_start() {
+  [ -n "${POSTGRES_PASSWORD:-}" ] || { echo "POSTGRES_PASSWORD is not set" >&2; exit 1; }
+  as_postgres "$bin/initdb" --username="$user" --pwfile=<(printf %s "$POSTGRES_PASSWORD") \
+    --auth-local=trust --auth-host=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 >/dev/null
+  echo "host all all all scram-sha-256" >>"$PGDATA/pg_hba.conf"
+  as_postgres "$bin/pg_ctl" -w start -o "-c listen_addresses='' -c unix_socket_directories=/var/run/postgresql"
+  local ask=(psql -v ON_ERROR_STOP=1 --no-psqlrc -h /var/run/postgresql -U "$user")
+  [ "$database" = postgres ] || "${ask[@]}" -d postgres -c "CREATE DATABASE \"$database\""
+  for file in /docker-entrypoint-initdb.d/*.sql; do
+    echo "running $file"
+    "${ask[@]}" -d "$database" -f "$file"
+  done
+  as_postgres "$bin/pg_ctl" -w stop -m fast
+}
+
+chown -R postgres:postgres "$PGDATA"
+[ -s "$PGDATA/PG_VERSION" ] || first_start
+exec setpriv --reuid=postgres --regid=postgres --init-groups "$bin/postgres" \
+  -c listen_addresses='*' -c unix_socket_directories=/var/run/postgresql
