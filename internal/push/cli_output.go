@@ -38,19 +38,26 @@ func newCLIOutput(log *slog.Logger, t *trace, tapURL, backendURL string) *cliOut
 	}
 }
 
-func (o *cliOutput) line(_ supervise.Stream, raw []byte) {
+// line relays a line and keeps it.
+func (o *cliOutput) line(stream supervise.Stream, raw []byte) {
+	if text := o.keep(stream, raw); text != "" {
+		o.log.Info(text, slog.String("stage", string(o.trace.stage())))
+	}
+}
+
+// keep keeps a line as evidence and returns what is left of it.
+func (o *cliOutput) keep(_ supervise.Stream, raw []byte) string {
 	text := o.clean(string(raw))
 	if text == "" || noise.MatchString(text) {
-		return
+		return ""
 	}
-	stage := o.trace.stage()
-	o.log.Info(text, slog.String("stage", string(stage)))
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.last) == maxEvidence {
 		o.last = append(o.last[:0], o.last[1:]...)
 	}
 	o.last = append(o.last, text)
+	return text
 }
 
 // clean removes what is for terminals, what is secret, and the tap's address.

@@ -1,0 +1,133 @@
+package push
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim"
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/logging"
+)
+
+// realCLIVariable names a folder with one folder per version of the convex CLI,
+// each with a node_modules for the app in convexsim/testdata/app.
+const realCLIVariable = "TALE_TEST_CONVEX_CLI"
+
+func TestTheRealCLI(t *testing.T) {
+	folder := os.Getenv(realCLIVariable)
+	if folder == "" {
+		t.Skip(realCLIVariable + " names no folder with versions of the CLI")
+	}
+	versions, err := filepath.Glob(filepath.Join(folder, "*", "node_modules", "convex", "package.json"))
+	if err != nil || len(versions) == 0 {
+		t.Fatalf("no versions in %s: %v", folder, err)
+	}
+	for _, found := range versions {
+		modules := filepath.Dir(filepath.Dir(found))
+		t.Run(filepath.Base(filepath.Dir(modules)), func(t *testing.T) {
+			app := realApp(t, modules)
+			t.Run("both drivers", func(t *testing.T) { realDriversAgree(t, app) })
+			t.Run("a stray .env", func(t *testing.T) { realCLIIgnoresDotEnv(t, app) })
+			t.Run("failures", func(t *testing.T) { realCLIFails(t, app) })
+			t.Run("a missing route", func(t *testing.T) { realCLIIsStopped(t, app) })
+			t.Run("broken code", func(t *testing.T) { realCLICannotBundle(t, app) })
+		})
+	}
+}
+
+// realApp copies the app together with the packages of one version.
+func realApp(t *testing.T, modules string) CLIOptions {
+	t.Helper()
+	app := t.TempDir()
+	if err := os.CopyFS(app, os.DirFS(filepath.Join("..", "convexsim", "testdata", "app"))); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), "cp", "-a", modules, app).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return CLIOptions{AppDir: app, Environ: os.Environ()}
+}
+
+func realDeploy(t *testing.T, app CLIOptions, faults ...convexsim.Fault) *testDeploy {
+	t.Helper()
+	d := newTestDeploy(t, faults...)
+	d.Driver, d.CLI = driverCLI, app
+	d.set(t, "SITE_URL", "https://example.test")
+	return d
+}
+
+func realDriversAgree(t *testing.T, app CLIOptions) {
+	cli := realDeploy(t, app)
+	if err := cli.run(t.Context()); err != nil {
+		t.Fatal(err, cli.log.String())
+	}
+	request := filepath.Join(t.TempDir(), "push-request.json")
+	summary, err := WriteRequest(t.Context(), logging.Discard(), app, request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	native := realDeploy(t, app)
+	native.Driver, native.Request = driverNative, request
+	if err := native.run(t.Context()); err != nil {
+		t.Fatal(err, native.log.String())
+	}
+	if got, want := deployedCode(t, native.sim), deployedCode(t, cli.sim); got != want || summary.ComponentModules == 0 {
+		t.Errorf("%s\nnative\n%s\ncli\n%s", summary, got, want)
+	}
+}
+
+func realCLIIgnoresDotEnv(t *testing.T, app CLIOptions) {
+	stray := filepath.Join(app.AppDir, ".env")
+	writeFile(t, stray, "CONVEX_DEPLOYMENT=prod:elsewhere\nCONVEX_DEPLOY_KEY=prod:elsewhere|00\nHTTP_PROXY=http://127.0.0.1:9\nHTTPS_PROXY=http://127.0.0.1:9\n")
+	defer func() { _ = os.Remove(stray) }()
+	d := realDeploy(t, app)
+	if err := d.run(t.Context()); err != nil {
+		t.Error(err, d.log.String())
+	}
+}
+
+func realCLIFails(t *testing.T, app CLIOptions) {
+	for _, fault := range []convexsim.Fault{
+		{Stage: convexsim.StageHashes, Status: 401, Code: "BadAdminKey"},
+		{Stage: convexsim.StageEvalPush, Status: 400, Code: "InvalidModules"},
+		{Stage: convexsim.StageStartPush, Status: 503, Code: "WorkerOverloaded"},
+		{Stage: convexsim.StageWaitSchema, Status: 500, Code: "InternalServerError"},
+		{Stage: convexsim.StageFinishPush, Status: 400, Code: "RaceDetected"},
+	} {
+		d := realDeploy(t, app, fault)
+		f := d.failure(t)
+		if string(f.Observation.Stage) != fault.Stage || f.Observation.Code != fault.Code || f.Observation.Status != fault.Status {
+			t.Errorf("%+v", f.Observation)
+		}
+		if f.ExitCode() == exit.Failure || len(f.Evidence) == 0 || strings.Contains(d.log.String(), d.sim.AdminKey()) {
+			t.Errorf("exit %d, evidence %q", f.ExitCode(), f.Evidence)
+		}
+	}
+}
+
+// realCLIIsStopped: the CLI would ask for the route for half a minute.
+func realCLIIsStopped(t *testing.T, app CLIOptions) {
+	d := realDeploy(t, app, convexsim.Fault{Stage: convexsim.StageStartPush, Status: 404})
+	began := time.Now()
+	f := d.failure(t)
+	if f.Observation.Stage != StageStartPush || f.Observation.Status != 404 || time.Since(began) > 20*time.Second {
+		t.Errorf("%+v after %s", f.Observation, time.Since(began))
+	}
+}
+
+func realCLICannotBundle(t *testing.T, app CLIOptions) {
+	broken := filepath.Join(app.AppDir, "convex", "broken.ts")
+	writeFile(t, broken, `import { nothing } from "./missing"; export { nothing };`)
+	defer func() { _ = os.Remove(broken) }()
+	f := realDeploy(t, app).failure(t)
+	if f.Observation.Stage != StageBundle || f.Observation.Condition != ConditionCLIFailed || !strings.Contains(f.Observation.Message, "./missing") {
+		t.Errorf("%+v", f.Observation)
+	}
+	if _, err := WriteRequest(t.Context(), logging.Discard(), app, filepath.Join(t.TempDir(), "r.json")); err == nil || !strings.Contains(err.Error(), "./missing") {
+		t.Errorf("%v", err)
+	}
+}
