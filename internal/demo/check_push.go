@@ -4,8 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/tale-project/tale-runtime/internal/logging"
@@ -14,15 +17,34 @@ import (
 )
 
 // pushAgain runs a further push beside the platform; it must find everything
-// as it should be.
-func (s *stack) pushAgain(ctx context.Context) (string, error) {
-	folder, err := s.environment.folder.sub("run", "push")
+// as it should be, and leave it so.
+func (s *stack) pushAgain(ctx context.Context, v *visitor) (string, error) {
+	before, err := v.moduleHashes(ctx)
 	if err != nil {
 		return "", err
 	}
-	log, err := openServiceLog(s.environment.folder, "push", s.screen.relay(s.environment.options.Verbose, "push"))
+	document, err := s.push(ctx)
 	if err != nil {
 		return "", err
+	}
+	after, err := v.moduleHashes(ctx)
+	if err != nil {
+		return "", err
+	}
+	if before != after {
+		return "", fmt.Errorf("the modules in the deployment changed from %s to %s", before, after)
+	}
+	return unchanged(document)
+}
+
+func (s *stack) push(ctx context.Context) (document report.Document, err error) {
+	folder, err := s.environment.folder.sub("run", "push")
+	if err != nil {
+		return document, err
+	}
+	log, err := openServiceLog(s.environment.folder, "push", s.screen.relay(s.environment.options.Verbose, "push"))
+	if err != nil {
+		return document, err
 	}
 	defer log.close()
 	ended, err := supervise.Run(ctx, logging.Discard(), supervise.Process{
@@ -31,16 +53,35 @@ func (s *stack) pushAgain(ctx context.Context) (string, error) {
 		Stop: []supervise.StopStep{{Signal: syscall.SIGTERM, Wait: stopPatience}},
 	})
 	if err != nil {
-		return "", err
+		return document, err
 	}
 	if !ended.Success() {
-		return "", log.explain(fmt.Errorf("the push ended with %s", ended))
+		return document, log.explain(fmt.Errorf("the push ended with %s", ended))
 	}
-	document, err := readReport(filepath.Join(folder, "platform-report.json"))
+	return readReport(filepath.Join(folder, "platform-report.json"))
+}
+
+// moduleHashes asks the backend which modules it has.
+func (v *visitor) moduleHashes(ctx context.Context) (string, error) {
+	body, err := json.Marshal(map[string]string{"version": clientVersion, "adminKey": v.adminKey})
 	if err != nil {
 		return "", err
 	}
-	return unchanged(document)
+	headers := v.asAdmin()
+	headers["Content-Type"] = "application/json"
+	got, err := v.ask(ctx, request{method: http.MethodPost, url: "/api/get_config_hashes", headers: headers, body: body})
+	if err != nil {
+		return "", err
+	}
+	if err := got.want(http.StatusOK); err != nil {
+		return "", err
+	}
+	var deployed struct{ ModuleHashes []struct{ Path, Hash string } }
+	if err := json.Unmarshal(got.body, &deployed); err != nil || len(deployed.ModuleHashes) == 0 {
+		return "", fmt.Errorf("the deployment has no modules: %.200q", got.body)
+	}
+	slices.SortFunc(deployed.ModuleHashes, func(a, b struct{ Path, Hash string }) int { return strings.Compare(a.Path, b.Path) })
+	return fmt.Sprint(deployed.ModuleHashes), nil
 }
 
 func readReport(path string) (document report.Document, err error) {

@@ -12,7 +12,9 @@ import (
 )
 
 const (
-	syncPath = "/ws_api/api/1.48.0/sync"
+	// clientVersion is the version of the convex package that the protocol is spoken as.
+	clientVersion = "1.48.0"
+	syncPath      = "/ws_api/api/" + clientVersion + "/sync"
 	// syncBase is the first version of a query set and of an identity.
 	syncBase = 0
 )

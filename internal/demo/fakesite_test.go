@@ -31,6 +31,7 @@ type fakeSite struct {
 
 	mu    sync.Mutex
 	files [][]byte
+	asked int // how often for the hashes
 }
 
 func (f *fakeSite) redirect(w http.ResponseWriter, r *http.Request) {
@@ -64,6 +65,8 @@ func (f *fakeSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		_, _ = io.WriteString(w, `{"success":`+strconv.FormatBool(f.fault != "no success")+`}`)
+	case path == "/api/get_config_hashes":
+		f.hashes(w)
 	case strings.HasPrefix(path, "/api/storage/"):
 		f.storage(w, r)
 	case path == "/api/guestbook" || path == "/http_api/api/guestbook":
@@ -173,4 +176,15 @@ func (f *fakeSite) httpAction(w http.ResponseWriter) {
 		url = "http://127.0.0.1:3210/api/guestbook"
 	}
 	_, _ = io.WriteString(w, `{"url":"`+url+`"}`)
+}
+
+func (f *fakeSite) hashes(w http.ResponseWriter) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked++
+	hash := "aa"
+	if f.fault == "changing modules" && f.asked > 1 {
+		hash = "bb"
+	}
+	_, _ = io.WriteString(w, `{"moduleHashes":[{"path":"entries.js","hash":"`+hash+`"}]}`)
 }

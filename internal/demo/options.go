@@ -21,12 +21,15 @@ type Options struct {
 	Verbose bool   // service logs on the terminal
 }
 
+// driverCLI is the driver that runs the app's own convex command.
+const driverCLI = "cli"
+
 // binaries are what a demo starts, itself excepted.
 var binaries = []string{"convex-sim", "convex-entrypoint", "platform-entrypoint", "proxy"}
 
 // complete makes all folders absolute and reports whatever is missing.
 func (o *Options) complete() error {
-	if !slices.Contains([]string{"auto", "native", "cli"}, o.Driver) {
+	if !slices.Contains([]string{"auto", "native", driverCLI}, o.Driver) {
 		return exit.Errorf(exit.Usage, "cannot use the driver %q: auto, native and cli are known", o.Driver)
 	}
 	if o.Bin == "" {

@@ -36,7 +36,7 @@ func steps(driver string) []step {
 	install := step{"packages", []string{"package.json", "package-lock.json", ".npmrc"}, "node_modules/.bin/bun", []string{"npm", "ci"}}
 	build := step{"build", []string{".", "package-lock.json"}, "dist/server/server.js", []string{"npm", "run", "build"}}
 	request := step{"push request", []string{"convex", "scripts", "package.json", "package-lock.json"}, pushRequest, []string{"npm", "run", "push-request"}}
-	if driver == "cli" {
+	if driver == driverCLI {
 		return []step{install, build}
 	}
 	return []step{install, build, request}

@@ -117,14 +117,18 @@ func TestOnce(t *testing.T) {
 }
 
 func TestOnceFails(t *testing.T) {
-	d := newTestDemo(t)
-	d.options.Once = true
-	put(t, filepath.Join(d.options.Dir, "fault"), "health")
-	if err := <-d.start(t.Context()); exit.Code(err) != exit.Failure {
-		t.Errorf("exit %d: %v", exit.Code(err), err)
-	}
-	if out := d.out.String(); strings.Count(out, "\n  ok ") != 9 || !strings.Contains(out, "FAIL  proxy health") {
-		t.Errorf("checks:\n%s", out)
+	for fault, check := range map[string]string{"health": "proxy health", "changing modules": "second push changes nothing"} {
+		t.Run(fault, func(t *testing.T) {
+			d := newTestDemo(t)
+			d.options.Once = true
+			put(t, filepath.Join(d.options.Dir, "fault"), fault)
+			if err := <-d.start(t.Context()); exit.Code(err) != exit.Failure {
+				t.Errorf("exit %d: %v", exit.Code(err), err)
+			}
+			if out := d.out.String(); strings.Count(out, "\n  ok ") != 9 || !strings.Contains(out, "FAIL  "+check) {
+				t.Errorf("checks:\n%s", out)
+			}
+		})
 	}
 }
 

@@ -35,7 +35,7 @@ func bootLines(platform status.Document) []string {
 		lines = append(lines, "variables  "+envText(env))
 	}
 	if deploy := platform.Deploy; deploy != nil {
-		lines = append(lines, "functions  "+deployText(deploy))
+		lines = append(lines, "functions  "+deployText(deploy)+stagesText(deploy))
 	}
 	return lines
 }
@@ -54,12 +54,27 @@ func deployText(deploy *report.Deploy) string {
 	if deploy.Functions > 0 {
 		parts = append(parts, fmt.Sprintf("%d deployed", deploy.Functions))
 	}
-	parts = append(parts, fmt.Sprintf("%s driver, %d of %d modules sent", deploy.Driver, deploy.Changed, deploy.Modules))
+	parts = append(parts, deploy.Driver+" driver", modulesText(deploy))
 	if indexes := deploy.Indexes; indexes != nil && indexes.Total > 0 {
 		parts = append(parts, fmt.Sprintf("%d of %d indexes built", indexes.Complete, indexes.Total))
 	}
-	for _, stage := range deploy.Stages {
-		parts = append(parts, fmt.Sprintf("%s %dms", stage.Name, stage.DurationMS))
-	}
 	return strings.Join(parts, ", ")
+}
+
+// stagesText tells how long each stage of the push took.
+func stagesText(deploy *report.Deploy) string {
+	var text strings.Builder
+	for _, stage := range deploy.Stages {
+		fmt.Fprintf(&text, ", %s %dms", stage.Name, stage.DurationMS)
+	}
+	return text.String()
+}
+
+// modulesText counts the modules. Which of them the convex CLI sent with their
+// source only the CLI knows.
+func modulesText(deploy *report.Deploy) string {
+	if deploy.Driver == driverCLI {
+		return fmt.Sprintf("%d modules", deploy.Modules)
+	}
+	return fmt.Sprintf("%d of %d modules sent", deploy.Changed, deploy.Modules)
 }

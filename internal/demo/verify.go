@@ -50,6 +50,6 @@ func (s *stack) checks(v *visitor) []check {
 		{"metrics open to the token", func(ctx context.Context) (string, error) {
 			return v.metricsOpen(ctx, s.environment.id.Secrets.Metrics)
 		}},
-		{"second push changes nothing", s.pushAgain},
+		{"second push changes nothing", func(ctx context.Context) (string, error) { return s.pushAgain(ctx, v) }},
 	}
 }
