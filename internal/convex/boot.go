@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -40,6 +41,7 @@ type Boot struct {
 	metrics  *metrics
 
 	trust    *trustBundle
+	renewed  chan struct{} // the bundle may have changed
 	guard    volumeGuard
 	backend  *backendWatch
 	services atomic.Pointer[supervise.Supervisor]
@@ -57,6 +59,7 @@ func newBoot(settings *Settings, environ config.Environ, log *slog.Logger) *Boot
 		settings: settings, environ: environ, log: log,
 		markers: health.NewMarkers(settings.Folders.RunDir, "convex"),
 		trust:   newTrustBundle(log, settings.Trust, settings.Folders.RunDir, environ),
+		renewed: make(chan struct{}, 1),
 	}
 	b.report = report.NewRecorder(log, settings.Folders.reportPath(), "convex", settings.Seed.Version,
 		stageConfig, stageStorage, stageTrust, stageSeed, stageBackend, stageDashboard, stageReady)
@@ -73,13 +76,14 @@ func (f Folders) reportPath() string { return filepath.Join(f.RunDir, "convex-re
 // run is the whole service. It returns nil after a requested stop.
 func (b *Boot) run(ctx context.Context) error {
 	b.log.Info("convex starts", "version", b.settings.Seed.Version, "runtime", version.String(),
-		"instance", b.settings.Instance.Name, "site", b.settings.Network.SiteURL, "storage", b.settings.Database.Storage)
+		"instance", b.settings.Instance.describe(), "site", b.settings.Network.SiteURL, "storage", b.settings.Database.Storage)
 	port, err := b.prepare()
+	defer port.Close() //nolint:contextcheck // it closes after ctx has ended
 	if err != nil {
 		return b.fail(stageConfig, err)
 	}
-	defer port.Close() //nolint:contextcheck // it closes after ctx has ended
 	defer b.clean()
+	defer b.watchTrust(ctx)()
 	for _, s := range []stage{
 		{stageStorage, b.prepareStorage},
 		{stageTrust, b.prepareTrust},
@@ -107,7 +111,7 @@ func (b *Boot) prepare() (*health.Server, error) {
 	if err == nil {
 		err = exit.With(exit.Config, errors.Join(b.markers.Clear(), b.settings.checkPortsFree()))
 	}
-	finish("", err)
+	finish(b.settings.Instance.describe(), err)
 	return port, err
 }
 
@@ -132,6 +136,29 @@ func (b *Boot) runStage(ctx context.Context, s stage) error {
 	return err
 }
 
+// watchTrust begins to look for the proxy's root certificate, so that it may be
+// there before anybody needs it, and returns the function that ends that.
+func (b *Boot) watchTrust(ctx context.Context) (stop func()) {
+	if !b.trust.needed() {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		b.trust.Watch(ctx, func() {
+			select {
+			case b.renewed <- struct{}{}:
+			default: // it is known already
+			}
+		})
+	})
+	return func() {
+		cancel()
+		watch.Wait()
+	}
+}
+
+// prepareTrust brings the bundle up to date for the children's start.
 func (b *Boot) prepareTrust(context.Context) (string, error) {
 	if !b.trust.needed() {
 		b.report.Skip(stageTrust, "TLS_MODE="+b.settings.Trust.TLSMode)

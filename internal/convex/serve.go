@@ -13,13 +13,10 @@ import (
 var errNewTrust = errors.New("the proxy's root certificate is new")
 
 // serve runs the backend and the dashboard until a stop is requested or the
-// backend has failed for good. Beside them it keeps the certificate bundle up
-// to date.
+// backend has failed for good.
 func (b *Boot) serve(ctx context.Context) error {
 	defer b.backend.close()
 	serving, cancel := context.WithCancel(ctx)
-	defer cancel()
-	renewed := make(chan struct{}, 1)
 	group, groupCtx := errgroup.WithContext(serving)
 	group.Go(func() error {
 		<-groupCtx.Done()
@@ -28,37 +25,32 @@ func (b *Boot) serve(ctx context.Context) error {
 		}
 		return nil
 	})
-	if b.trust.needed() {
-		group.Go(func() error {
-			b.trust.Watch(groupCtx, func() { signalOnce(renewed) })
-			return nil
-		})
-	}
 	group.Go(func() error {
 		defer cancel()
-		return b.keepServing(groupCtx, renewed)
+		return b.keepServing(groupCtx)
 	})
 	return group.Wait()
 }
 
 // keepServing runs generation after generation of children; only new authorities
 // begin another one.
-func (b *Boot) keepServing(ctx context.Context, renewed <-chan struct{}) error {
+func (b *Boot) keepServing(ctx context.Context) error {
 	for {
-		err := b.serveGeneration(ctx, renewed)
-		if !errors.Is(err, errNewTrust) || ctx.Err() != nil {
-			if errors.Is(err, errNewTrust) {
-				return nil
-			}
+		err := b.serveGeneration(ctx)
+		switch {
+		case !errors.Is(err, errNewTrust):
 			return err
+		case ctx.Err() != nil:
+			return nil
 		}
 		b.log.Info("the children start again to trust the proxy's root certificate")
 	}
 }
 
-func (b *Boot) serveGeneration(ctx context.Context, renewed <-chan struct{}) error {
+func (b *Boot) serveGeneration(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	revision := b.trust.Revision()
 	services, err := b.generation(cancel) //nolint:contextcheck // children outlive ctx until they are stopped
 	if err != nil {
 		return err
@@ -67,16 +59,27 @@ func (b *Boot) serveGeneration(ctx context.Context, renewed <-chan struct{}) err
 	b.services.Store(supervisor)
 	ended := make(chan error, 1)
 	go func() { ended <- supervisor.Run(ctx, services...) }()
-	select {
-	case err = <-ended:
-	case <-renewed:
-		cancel(errNewTrust)
-		err = <-ended
-	}
+	err = b.untilNewTrust(ended, revision, cancel)
 	if cause := context.Cause(ctx); err == nil && (errors.Is(cause, errNewTrust) || errors.As(cause, new(*bootError))) {
 		return cause
 	}
 	return err
+}
+
+// untilNewTrust waits for the end of a generation, and brings it about when the
+// bundle is no longer what its children have read.
+func (b *Boot) untilNewTrust(ended <-chan error, revision int, cancel context.CancelCauseFunc) error {
+	for {
+		select {
+		case err := <-ended:
+			return err
+		case <-b.renewed:
+			if b.trust.Revision() != revision {
+				cancel(errNewTrust)
+				return <-ended
+			}
+		}
+	}
 }
 
 // generation describes the children as they are to be started now.
@@ -95,11 +98,4 @@ func (b *Boot) generation(stop context.CancelCauseFunc) ([]supervise.Service, er
 		return services, nil
 	}
 	return append(services, newDashboardWatch(b).service(trust)), nil
-}
-
-func signalOnce(c chan<- struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
 }

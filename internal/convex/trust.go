@@ -32,8 +32,9 @@ type trustBundle struct {
 	path     string
 	system   []byte // the authorities trusted anyway, in PEM
 
-	mu   sync.Mutex
-	seen [2]fileState // of root and bundle when the bundle was last right
+	mu       sync.Mutex
+	seen     [2]fileState // of root and bundle when the bundle was last right
+	revision int          // counts the changes of the bundle
 }
 
 // fileState tells whether a file is still the one that was read.
@@ -89,6 +90,7 @@ func (b *trustBundle) Refresh() (present, changed bool, err error) {
 	bundle := bytes.Join([][]byte{b.system, root}, []byte("\n"))
 	if old, err := os.ReadFile(b.path); err != nil || !bytes.Equal(old, bundle) {
 		changed = true
+		b.revision++
 		if err := atomicfile.Write(b.path, bundle, 0o644); err != nil {
 			return false, false, err
 		}
@@ -102,6 +104,13 @@ func (b *trustBundle) Refresh() (present, changed bool, err error) {
 
 func (b *trustBundle) look() [2]fileState {
 	return [2]fileState{stateOf(b.settings.CACertPath), stateOf(b.path)}
+}
+
+// Revision tells one state of the bundle from the next.
+func (b *trustBundle) Revision() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.revision
 }
 
 // readRoot returns the certificates of the root file, or nothing when it is not
