@@ -2,6 +2,7 @@ package convex
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -91,16 +92,39 @@ func TestTrustWatchPokesTheProxy(t *testing.T) {
 	}
 }
 
+// It goes on without the root, with one warning, and keeps looking.
+func TestTrustWatchWarnsOnce(t *testing.T) {
+	var output lockedBuffer
+	bundle := newBundle(t, Trust{CACertPath: filepath.Join(t.TempDir(), "root.crt"), Host: "127.0.0.1:1"})
+	bundle.log = logging.New(&output, logging.FormatConsole, slog.LevelInfo)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		bundle.Watch(ctx, func() { t.Error("a bundle without the root is no news") })
+	}()
+	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(output.String(), "has not appeared"); {
+		if time.Now().After(deadline) {
+			t.Fatal("no warning")
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+	cancel()
+	<-ended
+	if got := strings.Count(output.String(), "\n"); got != 1 {
+		t.Errorf("%d lines: %s", got, output.String())
+	}
+}
+
 // The backend starts without the root, and again once when it has appeared.
 func TestRunLearnsALateRoot(t *testing.T) {
 	_, root := certificate(t)
-	s := newService(t, "TLS_MODE", "selfsigned", "HOST", "127.0.0.1:1", "CA_WAIT_TIMEOUT", "1")
+	s := newService(t, "TLS_MODE", "selfsigned", "HOST", "127.0.0.1:1")
 	s.environ["CADDY_CA_CERT_PATH"] = s.path("caddy", "root.crt")
 	s.start()
 	s.untilReady()
 	first := s.child("--instance-secret")
 	bundle := s.path("run", "convex-ca-certificates.crt")
-	s.until("it warns", 10*time.Second, func() bool { return s.says("root certificate has not appeared") })
 	tree(t, s.path("caddy"), map[string]string{"root.crt": content(t, root)})
 	s.until("the backend is another", 15*time.Second, func() bool {
 		now := s.children("--instance-secret")
