@@ -9,8 +9,11 @@ user=${POSTGRES_USER:-postgres} database=${POSTGRES_DB:-${POSTGRES_USER:-postgre
 
 first_start() {
   [ -n "${POSTGRES_PASSWORD:-}" ] || { echo "POSTGRES_PASSWORD is not set" >&2; exit 1; }
-  as_postgres "$bin/initdb" --username="$user" --pwfile=<(printf %s "$POSTGRES_PASSWORD") \
+  # initdb opens the file a second time, so it must be one that postgres may open.
+  printf %s "$POSTGRES_PASSWORD" | as_postgres bash -c 'umask 077; cat >/tmp/pwfile'
+  as_postgres "$bin/initdb" --username="$user" --pwfile=/tmp/pwfile \
     --auth-local=trust --auth-host=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 >/dev/null
+  rm /tmp/pwfile
   echo "host all all all scram-sha-256" >>"$PGDATA/pg_hba.conf"
   as_postgres "$bin/pg_ctl" -w start -o "-c listen_addresses='' -c unix_socket_directories=/var/run/postgresql"
   local ask=(psql -v ON_ERROR_STOP=1 --no-psqlrc -h /var/run/postgresql -U "$user")
