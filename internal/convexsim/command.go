@@ -99,7 +99,6 @@ func (s *Server) live(ctx context.Context) error {
 	case err != nil || death == nil:
 		return err
 	case death.Signal != 0:
-		signal.Reset()
 		return death.strike()
 	case death.Exit == 0:
 		return nil

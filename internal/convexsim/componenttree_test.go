@@ -24,23 +24,23 @@ func withComponent(push object, fields object) object {
 func TestComponentsAreInstalledByName(t *testing.T) {
 	s := Start(t, Options{})
 	started := mustStart(t, s, withComponent(newPush(s), nil))
-	children := started["app"].(object)["childComponents"].(object)
-	second, ok := children["second"].(object)
-	if !ok || children["rateLimiter"] == nil || second["definitionPath"] != "lib/limiter" || second["componentPath"] != "second" {
+	children := dig(started, "app", "childComponents")
+	second := dig(children, "second")
+	if dig(children, "rateLimiter") == nil || dig(second, "definitionPath") != "lib/limiter" || dig(second, "componentPath") != "second" {
 		t.Fatalf("the app's children are %v", children)
 	}
-	definition := started["analysis"].(object)["lib/limiter"].(object)["definition"].(object)
-	if kind := definition["definitionType"].(object); kind["type"] != "childComponent" || kind["name"] != "rateLimiter" {
+	definition := dig(started, "analysis", "lib/limiter", "definition")
+	if kind := dig(definition, "definitionType"); dig(kind, "type") != "childComponent" || dig(kind, "name") != "rateLimiter" {
 		t.Errorf("definition %v", definition)
 	}
-	change := started["schemaChange"].(object)
-	ids := change["allocatedComponentIds"].(object)
-	if len(ids) != 3 || ids["second"] == ids["rateLimiter"] || len(change["schemaIds"].(object)) != 3 {
+	change := dig(started, "schemaChange")
+	ids := dig(change, "allocatedComponentIds")
+	if size(ids) != 3 || dig(ids, "second") == dig(ids, "rateLimiter") || size(change, "schemaIds") != 3 {
 		t.Errorf("schemaChange %v", change)
 	}
 	answer := success(t, finishPush(t, s, started))
-	for componentPath, diff := range answer["componentDiffs"].(object) {
-		if kind := diff.(object)["diffType"].(object)["type"]; kind != "create" {
+	for componentPath, diff := range objectAt(answer, "componentDiffs") {
+		if kind := dig(diff, "diffType", "type"); kind != "create" {
 			t.Errorf("%q: %v", componentPath, kind)
 		}
 	}
@@ -52,9 +52,7 @@ func TestComponentsAreInstalledByName(t *testing.T) {
 func TestComponentsAreUnmountedAndMountedAgain(t *testing.T) {
 	s := Start(t, Options{})
 	with, without := withComponent(newPush(s), nil), newPush(s)
-	kind := func(answer object) any {
-		return answer["componentDiffs"].(object)["second"].(object)["diffType"].(object)["type"]
-	}
+	kind := func(answer object) any { return dig(answer, "componentDiffs", "second", "diffType", "type") }
 	deploy(t, s, with)
 	id := s.State().Components["second"].ID
 	for _, step := range []struct {
@@ -69,7 +67,7 @@ func TestComponentsAreUnmountedAndMountedAgain(t *testing.T) {
 		t.Errorf("mounted again as %+v, was %s", got, id)
 	}
 	deploy(t, s, without)
-	if again := deploy(t, s, without); again["componentDiffs"].(object)["second"] != nil {
+	if again := deploy(t, s, without); dig(again, "componentDiffs", "second") != nil {
 		t.Error("an unmounted component is unmounted again")
 	}
 }

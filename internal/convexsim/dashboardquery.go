@@ -1,7 +1,7 @@
 package convexsim
 
 import (
-	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -58,7 +58,7 @@ func (s State) lastPushDocument() any {
 	return map[string]any{
 		"_creationTime": float64(s.LastPush.Time.UnixMilli()),
 		"action":        "push_config_with_components",
-		"member_id":     fmt.Sprint(s.LastPush.Member),
+		"member_id":     strconv.FormatUint(s.LastPush.Member, 10),
 		"metadata":      map[string]any{},
 	}
 }

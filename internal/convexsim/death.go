@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,14 +27,20 @@ func (d Death) String() string {
 	return fmt.Sprintf("exit status %d", d.Exit)
 }
 
-// strike ends the process by the death's signal. It returns an error if that did
-// not happen.
+// strike ends the process by the death's signal, whose default action it restores:
+// to some signals the Go runtime would answer with a stack trace and status 2. It
+// returns an error if the process lives on.
 func (d Death) strike() error {
+	var defaultAction [64]byte // SIG_DFL, no flags, empty mask: all zero, and longer than any kernel's struct
+	if _, _, errno := syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(d.Signal), uintptr(unsafe.Pointer(&defaultAction)), 0, 8, 0, 0); errno != 0 &&
+		d.Signal != syscall.SIGKILL && d.Signal != syscall.SIGSTOP {
+		return fmt.Errorf("cannot restore the default action of %s: %w", unix.SignalName(d.Signal), errno)
+	}
 	if err := syscall.Kill(os.Getpid(), d.Signal); err != nil {
 		return fmt.Errorf("cannot send %s to itself: %w", unix.SignalName(d.Signal), err)
 	}
-	time.Sleep(signalTimeout)
-	return fmt.Errorf("still alive after %s", unix.SignalName(d.Signal))
+	<-time.After(signalTimeout)
+	return fmt.Errorf("still alive %v after %s", signalTimeout, unix.SignalName(d.Signal))
 }
 
 func parseSignal(name string) (syscall.Signal, error) {

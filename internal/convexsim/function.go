@@ -2,6 +2,7 @@ package convexsim
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
@@ -114,18 +115,24 @@ func (s *Server) answerFunction(w http.ResponseWriter, r *http.Request, run func
 	if request.Args == nil {
 		return missingField("args")
 	}
-	value, err := run(who, request)
+	value, failed := run(who, request)
 	for _, fault := range faultsOf(r) {
 		if fault.Stage == StageFunction && fault.Message != "" {
-			err = functionError(fault.Message)
+			failed = functionError(fault.Message)
 		}
 	}
-	if err != nil {
-		writeJSON(w, http.StatusOK, map[string]any{"status": "error", "errorMessage": err.Error()})
-		return nil
+	writeOutcome(w, value, failed)
+	return nil
+}
+
+// writeOutcome answers 200 in both cases: that a function fails is no failure of
+// the request.
+func writeOutcome(w http.ResponseWriter, value any, failed error) {
+	if failed != nil {
+		writeJSON(w, http.StatusOK, map[string]any{"status": "error", "errorMessage": failed.Error()})
+		return
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"status": "success", "value": value})
-	return nil
 }
 
 // knowsFunction reports whether a pushed module, or an option, has a function.
@@ -203,7 +210,7 @@ func environmentDocuments(environment map[string]string) []environmentDocument {
 	for i, name := range sortedKeys(environment) {
 		id := fnv.New128a()
 		_, _ = id.Write([]byte(name))
-		documents = append(documents, environmentDocument{float64(1_700_000_000_000 + i), fmt.Sprintf("%x", id.Sum(nil)), name, environment[name]})
+		documents = append(documents, environmentDocument{float64(1_700_000_000_000 + i), hex.EncodeToString(id.Sum(nil)), name, environment[name]})
 	}
 	return documents
 }

@@ -10,59 +10,6 @@ import (
 	"github.com/tale-project/tale-runtime/internal/adminkey"
 )
 
-func TestOnlyFinishPushActivates(t *testing.T) {
-	s := Start(t, Options{})
-	push := newPush(s)
-	success(t, post(t, s, evaluatePushPath, push))
-	if got := s.State(); len(got.Packages) > 0 || len(got.Schemas) > 0 {
-		t.Errorf("evaluate_push left %+v", got)
-	}
-	started := mustStart(t, s, push)
-	if got := waitFor(t, s, started, 0); got.body != `{"type":"complete"}` {
-		t.Errorf("wait_for_schema answered %s", got.body)
-	}
-	if got := s.State(); len(got.Definitions) > 0 || got.Schemas[0].State != SchemaValidated {
-		t.Errorf("start_push activated %+v", got)
-	}
-	success(t, finishPush(t, s, started))
-	s = Restart(t, s)
-	state := s.State()
-	if _, ok := state.Definitions[""].Modules["notes.js"]; !ok || state.Pushes != 1 || state.Schemas[0].State != SchemaActive {
-		t.Errorf("after finish_push and a restart: %+v", state)
-	}
-}
-
-func TestAPushSurvivesARestartBetweenStartAndFinish(t *testing.T) {
-	s := Start(t, Options{})
-	started := mustStart(t, s, newPush(s))
-	s = Restart(t, s)
-	success(t, finishPush(t, s, started))
-	if s.State().Pushes != 1 {
-		t.Errorf("state %+v", s.State())
-	}
-}
-
-func TestFinishPushMayBeRepeated(t *testing.T) {
-	s := Start(t, Options{})
-	started := mustStart(t, s, newPush(s))
-	success(t, finishPush(t, s, started))
-	second := success(t, finishPush(t, s, started))
-	diff := second["componentDiffs"].(object)[""].(object)
-	if kind := diff["diffType"].(object)["type"]; kind != "modify" || len(diff["moduleDiff"].(object)["added"].([]any)) != 0 {
-		t.Errorf("the second finish_push changed something: %v", diff)
-	}
-}
-
-func TestADryRunOfFinishPushChangesNothing(t *testing.T) {
-	s := Start(t, Options{})
-	started := mustStart(t, s, newPush(s))
-	body := object{"adminKey": s.AdminKey(), "startPush": started, "dryRun": true}
-	got := post(t, s, finishPath, body)
-	if got.body != `{"authDiff":{"added":[],"removed":[]},"definitionDiffs":{},"componentDiffs":{}}` || s.State().Pushes != 0 {
-		t.Errorf("a dry run answered %s and left %+v", got.body, s.State())
-	}
-}
-
 func TestConfigHashesListWhatIsActive(t *testing.T) {
 	s := Start(t, Options{})
 	push := newPush(s)
@@ -118,8 +65,8 @@ func TestUnchangedModulesAreTakenFromTheActiveCode(t *testing.T) {
 	if after := s.State().Definitions[""].Modules["notes.js"]; after.SHA256 != before.SHA256 || len(after.Exports) != 1 {
 		t.Errorf("the module became %+v", after)
 	}
-	removed := answer["componentDiffs"].(object)[""].(object)["moduleDiff"].(object)["removed"].([]any)
-	if _, still := s.State().Definitions[""].Modules["_deps/ABC.js"]; still || len(removed) != 0 {
+	removed := size(answer, "componentDiffs", "", "moduleDiff", "removed")
+	if _, still := s.State().Definitions[""].Modules["_deps/ABC.js"]; still || removed != 0 {
 		t.Errorf("a module that is in neither list is not gone, or dependencies are in the diff: %v", removed)
 	}
 }
@@ -156,63 +103,6 @@ func TestTheSizeOfAPushCountsDecompressed(t *testing.T) {
 	wantFailure(t, "plain", post(t, s, startPushPath, large), 400, "BadJsonBody")
 }
 
-func TestVariablesMayNotChangeDuringAPush(t *testing.T) {
-	for name, changes := range map[string][]envChange{"added": {set("B", "1")}, "changed": {set("A", "2")}, "removed": {unset("A")}} {
-		s := Start(t, Options{})
-		update(t, s, set("A", "1"))
-		started := mustStart(t, s, newPush(s))
-		update(t, s, changes...)
-		got := finishPush(t, s, started)
-		wantFailure(t, name, got, 400, "RaceDetected")
-		if !strings.Contains(got.body, `Hit an error while pushing:\n`) || s.State().Pushes != 0 {
-			t.Errorf("%s: %s, state %+v", name, got.body, s.State())
-		}
-	}
-}
-
-func TestOfTwoPushesWithDifferentSchemasTheFirstLoses(t *testing.T) {
-	s := Start(t, Options{})
-	push := newPush(s)
-	first := mustStart(t, s, push)
-	same := mustStart(t, s, push)
-	if got := waitFor(t, s, first, 0); got.body != `{"type":"complete"}` {
-		t.Errorf("the same schema again disturbed the first push: %s", got.body)
-	}
-	other := change(push, object{"schema": module("schema.js", schemaSource+"\n// other")})
-	second := mustStart(t, s, other)
-	if got := waitFor(t, s, first, 0); got.body != `{"type":"raceDetected"}` {
-		t.Errorf("wait_for_schema of the first answered %s", got.body)
-	}
-	wantFailure(t, "finish of the first", finishPush(t, s, same), 400, "SchemaAlreadyOverwritten")
-	success(t, finishPush(t, s, second))
-}
-
-func TestSubmittingTheActiveSchemaVoidsAPendingOne(t *testing.T) {
-	s := Start(t, Options{})
-	push := newPush(s)
-	deploy(t, s, push)
-	pending := mustStart(t, s, change(push, object{"schema": module("schema.js", schemaSource+"\n// other")}))
-	mustStart(t, s, push)
-	if got := waitFor(t, s, pending, 0); got.body != `{"type":"raceDetected"}` {
-		t.Errorf("got %s", got.body)
-	}
-}
-
-func TestAnAppWithoutASchemaIsCompleteAtOnce(t *testing.T) {
-	s := Start(t, Options{})
-	push := newPush(s)
-	deploy(t, s, push)
-	started := mustStart(t, s, change(push, object{"schema": nil}))
-	if got := waitFor(t, s, started, 0); got.body != `{"type":"complete"}` {
-		t.Errorf("got %s", got.body)
-	}
-	answer := success(t, finishPush(t, s, started))
-	diff := answer["componentDiffs"].(object)[""].(object)
-	if removed := diff["indexDiff"].(object)["removed_indexes"].([]any); len(removed) != 4 || diff["schemaDiff"] == nil {
-		t.Errorf("dropping the schema gave %v", diff)
-	}
-}
-
 func TestAuthConfigNeedsItsVariables(t *testing.T) {
 	s := Start(t, Options{})
 	push := newPush(s)
@@ -226,8 +116,7 @@ func TestAuthConfigNeedsItsVariables(t *testing.T) {
 	}
 	update(t, s, set("SITE_URL", "https://example.test"))
 	answer := deploy(t, s, withAuth)
-	added := answer["authDiff"].(object)["added"].([]any)
-	if len(added) != 1 || !strings.Contains(added[0].(string), "https://example.test") {
+	if added, _ := dig(answer, "authDiff", "added", 0).(string); !strings.Contains(added, "https://example.test") {
 		t.Errorf("authDiff %v", answer["authDiff"])
 	}
 	wantFailure(t, "deleting a variable in use", update(t, s, set("X", "1"), unset("SITE_URL")), 400, "AuthConfigMissingEnvironmentVariable")
@@ -275,42 +164,6 @@ func TestTheHeaderIsIgnoredByPushRoutes(t *testing.T) {
 	success(t, post(t, s, startPushPath, newPush(s), withKey("nonsense")))
 }
 
-func TestFinishPushNeedsWhatStartPushAnswered(t *testing.T) {
-	s := Start(t, Options{})
-	started := mustStart(t, s, newPush(s))
-	for _, field := range []string{"environmentVariables", "componentDefinitionPackages", "appAuth", "analysis", "app", "schemaChange"} {
-		lacking := object{}
-		for key, value := range started {
-			if key != field {
-				lacking[key] = value
-			}
-		}
-		wantFailure(t, field, finishPush(t, s, lacking), 400, "BadJsonBody")
-	}
-	tampered := func(edit func(object)) object {
-		var copied object
-		data, err := json.Marshal(started)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := json.Unmarshal(data, &copied); err != nil {
-			t.Fatal(err)
-		}
-		edit(copied)
-		return copied
-	}
-	wantFailure(t, "no package", finishPush(t, s, tampered(func(o object) { o["componentDefinitionPackages"] = object{} })), 400, "MissingSourcePackage")
-	wantFailure(t, "unknown package", finishPush(t, s, tampered(func(o object) {
-		o["componentDefinitionPackages"].(object)[""].(object)["storageKey"] = "nonsense"
-	})), 500, "InternalServerError")
-	wantFailure(t, "unknown schema", finishPush(t, s, tampered(func(o object) {
-		o["schemaChange"].(object)["schemaIds"].(object)[""] = "nonsense"
-	})), 500, "InternalServerError")
-	wantFailure(t, "unknown component", finishPush(t, s, tampered(func(o object) {
-		o["schemaChange"].(object)["allocatedComponentIds"] = object{}
-	})), 500, "InternalServerError")
-}
-
 func TestStartPushInsistsOnItsFields(t *testing.T) {
 	s := Start(t, Options{})
 	for _, field := range []string{"adminKey", "functions", "appDefinition", "componentDefinitions", "nodeDependencies"} {
@@ -334,7 +187,7 @@ func TestStartPushInsistsOnItsFields(t *testing.T) {
 func TestOldClientsNameTheModulesFunctions(t *testing.T) {
 	s := Start(t, Options{})
 	push := newPush(s)
-	app := push["appDefinition"].(object)
+	app := objectAt(push, "appDefinition")
 	app["functions"] = app["changedModules"]
 	delete(app, "changedModules")
 	delete(app, "unchangedModuleHashes")
@@ -385,15 +238,15 @@ func TestEvaluateSchemaIsThereOnRequestOnly(t *testing.T) {
 	}
 	s := Start(t, Options{EvaluateSchema: true})
 	answer := success(t, post(t, s, path, newPush(s)))
-	evaluation := answer["componentSchemaEvaluations"].(object)[""].(object)
-	first := evaluation["indexes"].([]any)[0].(object)
-	if first["change"] != "added" || first["needsBackfill"] != true || first["type"] != "database" || len(s.State().Schemas) != 0 {
+	evaluation := dig(answer, "componentSchemaEvaluations", "")
+	first := dig(evaluation, "indexes", 0)
+	if dig(first, "change") != "added" || dig(first, "needsBackfill") != true || dig(first, "type") != "database" || len(s.State().Schemas) != 0 {
 		t.Errorf("got %v", evaluation)
 	}
 	deploy(t, s, newPush(s))
 	answer = success(t, post(t, s, path, change(newPush(s), object{"schema": module("schema.js", "")})))
-	indexes := answer["componentSchemaEvaluations"].(object)[""].(object)["indexes"].([]any)
-	if len(indexes) != 4 || indexes[0].(object)["change"] != "dropped" {
+	indexes := dig(answer, "componentSchemaEvaluations", "", "indexes")
+	if size(indexes) != 4 || dig(indexes, 0, "change") != "dropped" {
 		t.Errorf("got %v", indexes)
 	}
 }

@@ -24,6 +24,41 @@ const (
 
 type object = map[string]any
 
+// dig follows keys and indexes into decoded JSON, to nil where there is nothing.
+func dig(v any, keys ...any) any {
+	for _, key := range keys {
+		switch key := key.(type) {
+		case string:
+			within, _ := v.(object)
+			v = within[key]
+		case int:
+			within, _ := v.([]any)
+			if key >= len(within) {
+				return nil
+			}
+			v = within[key]
+		}
+	}
+	return v
+}
+
+// size is how many elements or fields there are.
+func size(v any, keys ...any) int {
+	switch v := dig(v, keys...).(type) {
+	case []any:
+		return len(v)
+	case object:
+		return len(v)
+	}
+	return -1
+}
+
+// objectAt is an object inside of decoded JSON, to be changed.
+func objectAt(v any, keys ...any) object {
+	found, _ := dig(v, keys...).(object)
+	return found
+}
+
 // schemaText is what the bundler makes of a schema with three kinds of index; the
 // library is minified, so that defineTable is O here.
 const schemaSource = `
@@ -74,7 +109,7 @@ func newPush(s *Server) object {
 
 // change returns a push with some fields of its app replaced.
 func change(push object, fields object) object {
-	app := maps.Clone(push["appDefinition"].(object))
+	app := maps.Clone(objectAt(push, "appDefinition"))
 	maps.Copy(app, fields)
 	changed := maps.Clone(push)
 	changed["appDefinition"] = app
@@ -82,8 +117,9 @@ func change(push object, fields object) object {
 }
 
 func hashOf(m object, environment string) object {
+	source, _ := m["source"].(string)
 	sourceMap, _ := m["sourceMap"].(string)
-	sum := sha256.Sum256([]byte(m["source"].(string) + sourceMap))
+	sum := sha256.Sum256([]byte(source + sourceMap))
 	return object{"path": m["path"], "environment": environment, "sha256": hex.EncodeToString(sum[:])}
 }
 

@@ -32,8 +32,10 @@ func (s *Server) Run(ctx context.Context, interrupts <-chan os.Signal) (*Death, 
 	serving.Go(func() error { s.event(s.life, StageRunning); return nil })
 
 	death := s.wait(ctx, interrupts)
-	s.end()
+	// Connections first: what a request would still answer when it is told of the
+	// end must not reach its client.
 	closing := errors.Join(s.api.Close(), s.site.Close())
+	s.end()
 	return death, errors.Join(serving.Wait(), closing)
 }
 

@@ -14,11 +14,11 @@ import (
 func (s *Server) serveSite(w http.ResponseWriter, r *http.Request) {
 	rec := newRecorder(w, r, "site")
 	defer s.record(rec)
-	switch {
-	case r.URL.Path == "/version":
+	switch r.URL.Path {
+	case "/version":
 		writeText(rec, http.StatusOK, unknownVersion)
 		return
-	case r.URL.Path == "/metrics":
+	case "/metrics":
 		s.answer(rec, rec, r, route{handle: s.handleMetrics})
 		return
 	}

@@ -77,7 +77,7 @@ func (c *syncSession) run(life context.Context) {
 			err = ctx.Err()
 		}
 		if err != nil {
-			c.close(err)
+			c.close(ctx, err)
 			return
 		}
 	}
@@ -200,10 +200,10 @@ func (c *syncSession) send(ctx context.Context, message any) error {
 
 // close ends the connection as the error asks: a client's own fault is told, and
 // not to be tried again.
-func (c *syncSession) close(err error) {
+func (c *syncSession) close(ctx context.Context, err error) {
 	var fault *failure
 	if errors.As(err, &fault) {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		if fault.status != http.StatusUnauthorized {
 			_ = c.send(ctx, fatalError{"FatalError", fault.message})

@@ -61,11 +61,10 @@ func watch(base, id int, path string) object {
 
 func modification(t *testing.T, message object) object {
 	t.Helper()
-	modifications, _ := message["modifications"].([]any)
-	if message["type"] != "Transition" || len(modifications) != 1 {
+	if message["type"] != "Transition" || size(message, "modifications") != 1 {
 		t.Fatalf("got %v, want one modification", message)
 	}
-	return modifications[0].(object)
+	return objectAt(message, "modifications", 0)
 }
 
 func TestTheDialogueThatListsVariables(t *testing.T) {
@@ -73,13 +72,14 @@ func TestTheDialogueThatListsVariables(t *testing.T) {
 	update(t, s, set("A", "1"))
 	connection := dial(t, s, authenticate(s.AdminKey()), watch(0, 7, envQuery))
 	first, second := hear(t, connection), hear(t, connection)
-	if end := first["endVersion"].(object); end["identity"] != 1.0 || end["querySet"] != 0.0 {
+	if end := objectAt(first, "endVersion"); end["identity"] != 1.0 || end["querySet"] != 0.0 {
 		t.Errorf("the first transition is %v", first)
 	}
 	if start := second["startVersion"]; mustText(t, start) != mustText(t, first["endVersion"]) {
 		t.Errorf("the second transition starts at %v", start)
 	}
-	ts, err := base64.StdEncoding.DecodeString(second["endVersion"].(object)["ts"].(string))
+	encoded, _ := dig(second, "endVersion", "ts").(string)
+	ts, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil || len(ts) != 8 {
 		t.Errorf("ts %q, %v", ts, err)
 	}

@@ -1,0 +1,1 @@
+export default { providers: [{ domain: process.env.SITE_URL, applicationID: "convex" }] };

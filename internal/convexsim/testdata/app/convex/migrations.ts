@@ -1,0 +1,3 @@
+import { internalActionGeneric } from "convex/server";
+
+export const runAll = internalActionGeneric({ args: {}, handler: async () => null });
