@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/tale-project/tale-runtime/internal/proxy/edge"
 )
 
 // audience is who reads the answer.
@@ -17,30 +19,13 @@ const (
 
 func audienceOf(r *http.Request) audience {
 	switch {
-	case isSocket(r):
+	case edge.IsWebSocket(r):
 		return socket
 	case navigates(r):
 		return browser
 	default:
 		return program
 	}
-}
-
-// isSocket knows the handshake of HTTP/1.1 (RFC 6455) and the extended CONNECT
-// of HTTP/2 and HTTP/3 (RFC 8441, RFC 9220), where the protocol is in a pseudo
-// header or in Proto.
-func isSocket(r *http.Request) bool {
-	if r.Method == http.MethodConnect {
-		return r.Proto == "websocket" || r.Header.Get(":protocol") == "websocket"
-	}
-	for _, value := range r.Header["Upgrade"] {
-		for token := range strings.SplitSeq(value, ",") {
-			if strings.EqualFold(strings.TrimSpace(token), "websocket") {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // navigates tells a page load from a script's request for HTML. Browsers say

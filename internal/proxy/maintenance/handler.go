@@ -11,6 +11,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
+	"github.com/tale-project/tale-runtime/internal/proxy/accesslog"
 )
 
 // The defaults of a Handler.
@@ -18,9 +20,6 @@ const (
 	DefaultName       = "This site"
 	DefaultRetryAfter = 5 * time.Second
 )
-
-// requestIDVar is where the access log keeps the request's id.
-const requestIDVar = "request_id"
 
 func init() { caddy.RegisterModule(Handler{}) }
 
@@ -111,7 +110,7 @@ func (h *Handler) setHeaders(header http.Header) {
 
 func (h *Handler) pageFor(w http.ResponseWriter, r *http.Request, status int) string {
 	w.Header().Set("Content-Security-Policy", h.page.policy)
-	reference, _ := caddyhttp.GetVar(r.Context(), requestIDVar).(string)
+	reference, _ := caddyhttp.GetVar(r.Context(), accesslog.IDVar).(string)
 	return h.page.render(visit{
 		method:    r.Method,
 		url:       localURL(r),

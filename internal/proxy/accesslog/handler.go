@@ -1,0 +1,165 @@
+package accesslog
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+func init() { caddy.RegisterModule(Handler{}) }
+
+// target is where the lines go. Caddy makes modules from JSON, which cannot carry
+// a logger; so it is process state, set by Use.
+var target atomic.Pointer[slog.Logger]
+
+// Use makes handlers that are provisioned from now on write to log. Without it
+// they write to Caddy's own log.
+func Use(log *slog.Logger) { target.Store(log) }
+
+// Handler logs requests when they are answered, and gives each an id. It must be
+// the first handler of the server's routes **and** of its `errors` routes: an
+// answer that the error routes give is only known there.
+//
+// The id is the request's own `X-Request-Id` if it has a usable one (1 to 128
+// letters, digits and `-_.:/=+`), else a new one. It goes upstream and back in
+// `X-Request-Id`, and is in `{http.vars.request_id}`. (A client can have the
+// header removed by naming it in `Connection`; to be sure, set it in the reverse
+// proxy's header operations from the variable.)
+//
+// A line has `request_id`, `method`, `host`, `path`, `query` (with the values of
+// secret parameters replaced), `proto`, `status`, `bytes` (of the answer's body),
+// `took`, `upstream` (if the request was sent to one), `client_ip`, and `error`
+// (if the proxy had to answer for the upstream). Its level is warn for answers of
+// 500 and above, else info.
+type Handler struct {
+	// Paths of which requests are logged at level debug only: probes.
+	Quiet []string `json:"quiet,omitempty"`
+
+	// More query parameters whose values are secret. Letter case does not matter.
+	Redact []string `json:"redact,omitempty"`
+
+	redactor redactor
+	log      *slog.Logger
+}
+
+// CaddyModule returns the Caddy module information.
+func (Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.tale_access_log",
+		New: func() caddy.Module { return new(Handler) },
+	}
+}
+
+// Provision finds the logger.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	h.redactor = newRedactor(h.Redact)
+	if h.log = target.Load(); h.log == nil {
+		h.log = ctx.Slogger()
+	}
+	return nil
+}
+
+// ServeHTTP lets the rest of the chain answer, and logs the answer.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if rec, ok := caddyhttp.GetVar(r.Context(), recordVar).(*record); ok {
+		return h.serveError(rec, r, next)
+	}
+	rec := newRecord(w, r)
+	caddyhttp.SetVar(r.Context(), recordVar, rec)
+	caddyhttp.SetVar(r.Context(), IDVar, rec.id)
+	r.Header[IDHeader] = []string{rec.id}
+	rec.setID()
+	return h.serve(rec, r, next, false)
+}
+
+// serveError goes on with the record of a request that ended in an error.
+func (h *Handler) serveError(rec *record, r *http.Request, next caddyhttp.Handler) error {
+	rec.err, _ = r.Context().Value(caddyhttp.ErrorCtxKey).(error)
+	return h.serve(rec, r, next, true)
+}
+
+// serve logs unless an error is left for the error routes. An answer that is
+// broken off is a panic (http.ErrAbortHandler), which goes on after the line.
+func (h *Handler) serve(rec *record, r *http.Request, next caddyhttp.Handler, last bool) error {
+	broken := true
+	defer func() {
+		if broken {
+			rec.err = errBroken
+			h.write(rec, r)
+		}
+	}()
+	err := next.ServeHTTP(rec, r)
+	broken = false
+	if err == nil || last {
+		h.write(rec, r)
+	}
+	return err
+}
+
+var errBroken = errors.New("the answer was broken off")
+
+func (h *Handler) write(rec *record, r *http.Request) {
+	level := h.level(rec)
+	if !h.log.Enabled(r.Context(), level) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 12)
+	attrs = append(attrs,
+		slog.String(IDVar, rec.id),
+		slog.String("method", rec.method),
+		slog.String("host", rec.host),
+		slog.String("path", shorten(rec.path)),
+	)
+	if rec.query != "" {
+		attrs = append(attrs, slog.String("query", shorten(h.redactor.query(rec.query))))
+	}
+	attrs = append(attrs,
+		slog.String("proto", rec.proto),
+		slog.Int("status", rec.finalStatus()),
+		slog.Int64("bytes", rec.bytes),
+		slog.Duration("took", time.Since(rec.began)),
+	)
+	if address := upstream(r); address != "" {
+		attrs = append(attrs, slog.String("upstream", address))
+	}
+	attrs = append(attrs, slog.String("client_ip", rec.clientIP))
+	if rec.err != nil {
+		attrs = append(attrs, slog.String("error", cause(rec.err)))
+	}
+	h.log.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+func (h *Handler) level(rec *record) slog.Level {
+	switch {
+	case slices.Contains(h.Quiet, rec.path):
+		return slog.LevelDebug
+	case rec.finalStatus() >= http.StatusInternalServerError:
+		return slog.LevelWarn
+	default:
+		return slog.LevelInfo
+	}
+}
+
+// cause is the error without what Caddy puts around it: an id of its own and the
+// place in its source.
+func cause(err error) string {
+	if handlerErr, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
+		if handlerErr.Err == nil {
+			return http.StatusText(handlerErr.StatusCode)
+		}
+		return handlerErr.Err.Error()
+	}
+	return err.Error()
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)
