@@ -76,7 +76,7 @@ func (f Folders) reportPath() string { return filepath.Join(f.RunDir, "convex-re
 // run is the whole service. It returns nil after a requested stop.
 func (b *Boot) run(ctx context.Context) error {
 	b.log.Info("convex starts", "version", b.settings.Seed.Version, "runtime", version.String(),
-		"instance", b.settings.Instance.describe(), "site", b.settings.Network.SiteURL, "storage", b.settings.Database.Storage)
+		"instance", b.settings.Instance.Name, "site", b.settings.Network.SiteURL, "storage", b.settings.Database.Storage)
 	port, err := b.prepare()
 	defer port.Close() //nolint:contextcheck // it closes after ctx has ended
 	if err != nil {

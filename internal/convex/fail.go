@@ -69,7 +69,7 @@ func (b *Boot) failureOf(stage string, err error) report.Failure {
 		failure.Cause, failure.Fix = boot.cause, []string{boot.fix}
 	case stage == stageBackend:
 		if crash := b.backend.lastCrash(); crash != nil {
-			failure.Cause, failure.Fix = crash.Cause, []string{crash.Fix}
+			failure.Cause, failure.Fix, failure.Retryable = crash.Cause, []string{crash.Fix}, true
 		}
 	}
 	return failure
