@@ -63,7 +63,7 @@ func proxyRoute(proxy *reverseproxy.Handler, before ...json.RawMessage) *caddyht
 // probe gives a reverse proxy its upstream by name, each address probed.
 func (b *builder) probe(proxy *reverseproxy.Handler, address, health string) {
 	proxy.DynamicUpstreamsRaw = module("source", "probed", upstreams.Source{Upstream: address, Probe: health})
-	proxy.LoadBalancing = upstreams.LoadBalancing(0)
+	proxy.LoadBalancing = upstreams.LoadBalancing()
 }
 
 // fixed is a reverse proxy to an upstream that exists once and is not probed.

@@ -26,7 +26,7 @@ func runProxy(t testing.TB, source *Source) string {
 	t.Helper()
 	proxy := reverseproxy.Handler{
 		DynamicUpstreamsRaw: caddyconfig.JSONModuleObject(source, "source", "probed", nil),
-		LoadBalancing:       LoadBalancing(time.Duration(source.Hold)),
+		LoadBalancing:       LoadBalancing(),
 		TransportRaw: caddyconfig.JSONModuleObject(reverseproxy.HTTPTransport{
 			DialTimeout: caddy.Duration(time.Second),
 			KeepAlive:   &reverseproxy.KeepAlive{MaxIdleConnsPerHost: 256},
@@ -285,6 +285,51 @@ func TestPostThatMeetsARestartIsHeldAndSentOnce(t *testing.T) {
 	if n := only.Requests(); n != 1 {
 		t.Errorf("sent %d times", n)
 	}
+}
+
+// A request that has run for longer than the hold is no less safe to try again.
+func TestLongRequestThatBreaksIsTriedAgain(t *testing.T) {
+	stage := newStage(t)
+	began := make(chan struct{}, 2)
+	serve := func(name string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			began <- struct{}{}
+			if name == "green" {
+				<-r.Context().Done()
+				return
+			}
+			_, _ = io.WriteString(w, name)
+		}
+	}
+	blue := upstreamstest.NewService(t, "blue", blueIP, stage.port, serve("blue"))
+	green := upstreamstest.NewService(t, "green", greenIP, stage.port, serve("green"))
+	stage.dns.Set(alias, blueIP)
+	source := stage.source()
+	source.Hold = caddy.Duration(50 * time.Millisecond)
+	url := runProxy(t, source)
+	stage.dns.Set(alias, blueIP, greenIP)
+	upstreamstest.Eventually(t, "green takes over", func() bool {
+		state := States()[0]
+		return len(state.Addresses) == 2 && state.Addresses[0].Address == green.Addr() && state.Addresses[0].First
+	})
+	answer := make(chan string)
+	go func() {
+		res, err := http.Get(url)
+		if err != nil {
+			answer <- err.Error()
+			return
+		}
+		defer res.Body.Close()
+		body, _ := io.ReadAll(res.Body)
+		answer <- string(body)
+	}()
+	<-began
+	time.Sleep(200 * time.Millisecond) // longer than the hold
+	green.Kill()
+	if got := <-answer; got != "blue" {
+		t.Errorf("got %q", got)
+	}
+	_ = blue
 }
 
 func TestOutageLongerThanTheBudgetIsAnsweredAtOnce(t *testing.T) {
