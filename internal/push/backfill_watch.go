@@ -12,11 +12,11 @@ import (
 // table can take longer than any limit.
 const backfillPoll = 5 * time.Second
 
-// watchBackfill counts documents while the backend builds indexes, until ctx
-// ends. It needs a system query of the dashboard; a backend that has none just
+// watchBackfill counts documents while the backend builds indexes, every so often
+// until ctx ends. It needs a system query of the dashboard; a backend that has none just
 // leaves us with the count of indexes.
-func watchBackfill(ctx context.Context, log *slog.Logger, client *Client, t *trace) {
-	ticker := time.NewTicker(backfillPoll)
+func watchBackfill(ctx context.Context, log *slog.Logger, client *Client, t *trace, every time.Duration) {
+	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
 		select {

@@ -59,7 +59,7 @@ func (d *deployment) once(ctx context.Context, by driver) error {
 	d.trace.attempt(limit.extend)
 	watched, stop := context.WithCancel(ctx)
 	var watch sync.WaitGroup
-	watch.Go(func() { watchBackfill(watched, d.log, d.client, d.trace) })
+	watch.Go(func() { watchBackfill(watched, d.log, d.client, d.trace, min(backfillPoll, d.options.Timeout/3)) })
 	err := by.push(ctx)
 	stop()
 	watch.Wait()
