@@ -46,6 +46,7 @@ func run(ctx context.Context, screen *screen, o Options, folder *folder, own con
 // serve boots the stack and returns when there is a reason to stop it.
 func (s *stack) serve(ctx context.Context) error {
 	began := time.Now()
+	//nolint:contextcheck // a service outlives ctx: its end is where the ordered stop begins
 	if err := s.start(); err != nil {
 		return err
 	}
