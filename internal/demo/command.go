@@ -32,6 +32,7 @@ func Command(environ config.Environ) *cobra.Command {
 			return Run(ctx, command.OutOrStdout(), o, environ)
 		},
 	}
+	root.AddCommand(visitCommand(environ))
 	flags := root.Flags()
 	flags.StringVar(&o.App, "app", filepath.Join("examples", "guestbook"), "`FOLDER` of the app")
 	flags.StringVar(&o.Bin, "bin", "", "`FOLDER` of the other binaries (default: where this one is)")

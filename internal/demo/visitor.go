@@ -2,11 +2,13 @@ package demo
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"time"
@@ -32,25 +34,45 @@ type visitor struct {
 }
 
 func newVisitor(id *identity, rootPath string) (*visitor, error) {
-	root, err := os.ReadFile(rootPath)
+	return newVisitorTo(destination{site: id.siteURL(), root: rootPath, instance: instanceName, secret: id.Secrets.Instance})
+}
+
+// destination is the stack that a visitor goes to.
+type destination struct {
+	site     string // its public URL
+	root     string // file with the root certificate to trust
+	connect  string // host:port to connect to instead of the site's own; may be empty
+	instance string
+	secret   string
+}
+
+func newVisitorTo(d destination) (*visitor, error) {
+	root, err := os.ReadFile(d.root)
 	if err != nil {
 		return nil, fmt.Errorf("cannot trust the proxy: %w", err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(root) {
-		return nil, fmt.Errorf("cannot trust the proxy: %s holds no certificate", rootPath)
+		return nil, fmt.Errorf("cannot trust the proxy: %s holds no certificate", d.root)
 	}
-	key, err := adminkey.Mint(instanceName, id.Secrets.Instance)
+	key, err := adminkey.Mint(d.instance, d.secret)
 	if err != nil {
 		return nil, err
 	}
-	return &visitor{site: id.siteURL(), http: newHTTPClient(pool, true), sockets: newHTTPClient(pool, false), adminKey: key}, nil
+	return &visitor{
+		site: d.site, adminKey: key,
+		http: newHTTPClient(pool, d.connect, true), sockets: newHTTPClient(pool, d.connect, false),
+	}, nil
 }
 
-func newHTTPClient(pool *x509.CertPool, http2 bool) *http.Client {
+func newHTTPClient(pool *x509.CertPool, connect string, http2 bool) *http.Client {
+	dialer := &net.Dialer{}
 	return &http.Client{
 		Transport: &http.Transport{
-			TLSClientConfig:   &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
+			TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
+			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+				return dialer.DialContext(ctx, network, cmp.Or(connect, address))
+			},
 			ForceAttemptHTTP2: http2,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
