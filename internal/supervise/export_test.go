@@ -13,3 +13,6 @@ func ProbeQuickly(s Service) Service {
 	s.probes = &probeTiming{fast: time.Millisecond, slow: 10 * time.Millisecond, limit: 100 * time.Millisecond, failures: 3}
 	return s
 }
+
+// ResidentBytes is the resident memory of a process.
+func ResidentBytes(pid int) int64 { return residentBytes(pid) }

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -155,12 +156,11 @@ func helperEntrypoint(args []string) int {
 
 func (s entrypointService) service() supervise.Service {
 	service := supervise.Service{
-		Process:  shell(s.Script),
+		Process:  s.process(),
 		Critical: s.Critical,
 		Restart:  supervise.RestartPolicy{Budget: s.Budget, Delay: 10 * time.Millisecond, MaxDelay: 20 * time.Millisecond},
 		OnState:  func(state supervise.State) { fmt.Println("state", s.Name, state) },
 	}
-	service.Name = s.Name
 	for _, name := range s.Stop {
 		m, _ := supervise.ParseSignalMap([]string{"1=" + name})
 		service.Stop = append(service.Stop, supervise.StopStep{Signal: m[1], Wait: s.Wait})
@@ -172,6 +172,18 @@ func (s entrypointService) service() supervise.Service {
 		}
 	}
 	return service
+}
+
+// process passes on the mark of a round of the kill test.
+func (s entrypointService) process() supervise.Process {
+	p := shell(s.Script)
+	p.Name = s.Name
+	for _, pair := range os.Environ() {
+		if strings.HasPrefix(pair, "SUPERVISE_TEST_ROUND=") {
+			p.Env = append(p.Env, pair)
+		}
+	}
+	return p
 }
 
 type stringList []string

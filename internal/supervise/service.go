@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"context"
+	"syscall"
 	"time"
 )
 
@@ -16,6 +17,10 @@ type Service struct {
 	// called again and again while the process lives, also after it passed, and
 	// should give up when its context ends.
 	Ready func(context.Context) error
+	// PassOn lists the signals that are sent on to the process group when we get
+	// them, such as SIGUSR2. There are none by default: a program that does not
+	// expect a signal is ended by it.
+	PassOn []syscall.Signal
 	// OnState gets every change of state, in order and without overlap, before
 	// anything else happens to the service. It should return at once.
 	OnState func(State)

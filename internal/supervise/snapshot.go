@@ -2,8 +2,9 @@ package supervise
 
 import (
 	"log/slog"
-	"os"
+	"slices"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -90,9 +91,9 @@ func (l *runnerList) snapshot() []Snapshot {
 	return all
 }
 
-func (l *runnerList) signal(sig os.Signal) {
+func (l *runnerList) passOn(sig syscall.Signal) {
 	for _, r := range l.all() {
-		if c := r.info.running(); c != nil {
+		if c := r.info.running(); c != nil && slices.Contains(r.PassOn, sig) {
 			if err := c.Signal(sig); err != nil {
 				r.log.Debug("signal not passed on", "process", r.Name, "error", err.Error())
 			}

@@ -72,7 +72,9 @@ func (c *Child) stopSignal(sig syscall.Signal) {
 }
 
 func (c *Child) kill() {
-	c.log.Warn("killing a process that did not stop", "process", c.name, "pid", c.pid)
+	if len(c.steps) > 0 {
+		c.log.Warn("killing a process that did not stop", "process", c.name, "pid", c.pid)
+	}
 	_ = c.Signal(unix.SIGKILL)
 	if !c.awaitGroup(killDelay) {
 		c.log.Error("a process is still there after SIGKILL", "process", c.name, "pid", c.pid)

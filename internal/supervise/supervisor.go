@@ -25,7 +25,7 @@ func New(log *slog.Logger) *Supervisor { return &Supervisor{log: log} }
 // one has failed; then it stops them all at the same time and returns when
 // they are over. The error is nil when ctx ended: a requested stop. Otherwise
 // it carries the exit code of the child that failed, exit.UnrequestedEnd when
-// that was 0. SIGUSR1, SIGUSR2 and SIGWINCH are passed on to every service.
+// that was 0. Signals that a service wants (PassOn) are passed on to it.
 func (s *Supervisor) Run(ctx context.Context, services ...Service) error {
 	var names []string
 	for _, service := range services {
@@ -37,8 +37,7 @@ func (s *Supervisor) Run(ctx context.Context, services ...Service) error {
 		r := s.runners.add(s.log, service)
 		group.Go(func() error { return r.run(groupCtx) })
 	}
-	stopForwarding := s.forwardSignals()
-	defer stopForwarding()
+	defer s.passOnSignals(services)()
 	err := group.Wait()
 	if strays := processTable().endStrays(killDelay); strays > 0 {
 		s.log.Warn("killed processes that had left their group", "processes", strays)
@@ -53,16 +52,20 @@ func (s *Supervisor) Run(ctx context.Context, services ...Service) error {
 	}
 }
 
-// forwardSignals passes on the signals that mean something only to children.
-func (s *Supervisor) forwardSignals() (stop func()) {
+// passOnSignals sends received signals on to the services that want them.
+func (s *Supervisor) passOnSignals(services []Service) (stop func()) {
 	received := make(chan os.Signal, 16)
 	over := make(chan struct{})
-	signal.Notify(received, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGWINCH)
+	for _, service := range services {
+		for _, sig := range service.PassOn {
+			signal.Notify(received, sig)
+		}
+	}
 	go func() {
 		for {
 			select {
 			case sig := <-received:
-				s.runners.signal(sig)
+				s.runners.passOn(sig.(syscall.Signal))
 			case <-over:
 				return
 			}

@@ -3,6 +3,7 @@ package supervise_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -309,20 +310,29 @@ func TestHurriedStop(t *testing.T) {
 	}
 }
 
-func TestSupervisorPassesOnUserSignals(t *testing.T) {
-	services := []supervise.Service{{Process: helper(t, "signals", "15")}, {Process: helper(t, "signals", "15")}}
-	services[1].Name = "second"
+func TestSignalsArePassedOnToWhoWantsThem(t *testing.T) {
+	wanted := []syscall.Signal{syscall.SIGUSR1, syscall.SIGWINCH}
+	services := []supervise.Service{
+		{Process: helper(t, "signals", "15"), PassOn: wanted}, {Process: helper(t, "signals", "15"), PassOn: wanted}, {Process: helper(t, "signals", "15")},
+	}
+	services[1].Name, services[2].Name = "second", "third"
 	for i := range services {
 		services[i].Stop = []supervise.StopStep{{syscall.SIGTERM, forever}}
 	}
 	s := runServices(t, services...)
-	eventually(t, "both are up", func() bool { return strings.Count(s.log.String(), "| ready") == 2 })
-	if err := syscall.Kill(os.Getpid(), syscall.SIGUSR1); err != nil {
-		t.Fatal(err)
+	eventually(t, "all are up", func() bool { return strings.Count(s.log.String(), "| ready") == 3 })
+	for _, sig := range wanted {
+		if err := syscall.Kill(os.Getpid(), sig); err != nil {
+			t.Fatal(err)
+		}
+		text := fmt.Sprintf("| got %d", int(sig))
+		eventually(t, "both got it", func() bool {
+			return strings.Contains(s.log.String(), "signals "+text) && strings.Contains(s.log.String(), "second "+text)
+		})
 	}
-	eventually(t, "both got it", func() bool {
-		return strings.Contains(s.log.String(), "signals | got 10") && strings.Contains(s.log.String(), "second | got 10")
-	})
+	if strings.Contains(s.log.String(), "third | got") {
+		t.Error("one that did not want it got it too")
+	}
 }
 
 func TestProcessesThatLeftTheirGroupEndWithTheSupervisor(t *testing.T) {

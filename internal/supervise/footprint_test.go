@@ -1,0 +1,63 @@
+package supervise_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/supervise"
+)
+
+// TestSupervisorIsSmallAndQuiet weighs a supervisor while nothing happens.
+func TestSupervisorIsSmallAndQuiet(t *testing.T) {
+	const maxResident, maxCores, period = 20 << 20, 0.002, 2 * time.Second
+	binary := filepath.Join(t.TempDir(), "entrypoint")
+	build := exec.Command("go", "build", "-o", binary, "./testdata/entrypoint")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	p := startCommand(t, "", []string{binary}, nil)
+	eventually(t, "both services are ready", func() bool { return strings.Count(p.out.String(), "ready") == 2 })
+	before := processorTime(t, p.inner())
+	time.Sleep(period)
+	if cores := (processorTime(t, p.inner()) - before).Seconds() / period.Seconds(); cores > maxCores {
+		t.Errorf("idle, it takes %.4f of a core; the limit is %.4f", cores, maxCores)
+	}
+	if resident := supervise.ResidentBytes(p.inner()); resident > maxResident {
+		t.Errorf("it has %d KiB resident; the limit is %d", resident>>10, maxResident>>10)
+	}
+	p.signal(syscall.SIGTERM)
+	if code := p.wait(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// processorTime adds up what the scheduler has counted for each thread.
+func processorTime(t *testing.T, pid int) time.Duration {
+	t.Helper()
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no threads of %d, %v", pid, err)
+	}
+	var sum time.Duration
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // the thread has ended
+		}
+		first, _, _ := strings.Cut(string(text), " ")
+		nanoseconds, err := strconv.ParseInt(first, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum += time.Duration(nanoseconds)
+	}
+	return sum
+}
