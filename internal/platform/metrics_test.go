@@ -1,0 +1,71 @@
+package platform
+
+import (
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/tale-project/tale-runtime/internal/docs/dashboards"
+	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/report"
+	"github.com/tale-project/tale-runtime/internal/supervise"
+)
+
+// scrape returns what /metrics says of a boot with everything in its report.
+func scrape(t *testing.T) string {
+	t.Helper()
+	b := newBoot(&Settings{}, nil, logging.Discard())
+	b.report.Update(func(d *report.Document) { d.Env = &report.EnvSync{New: 3} })
+	b.recordDeploy(report.Deploy{Driver: "native", Attempts: 2, Indexes: &report.IndexProgress{Complete: 1, Total: 4},
+		Stages: []report.PushStage{{Name: "start_push", DurationMS: 1500}}})
+	b.metrics.stageTook(stageWait, 0)
+	b.metrics.failures.WithLabelValues("start_push", "InvalidModules").Inc()
+	recorder := httptest.NewRecorder()
+	b.metrics.handler().ServeHTTP(recorder, httptest.NewRequest("GET", "/metrics", nil))
+	return recorder.Body.String() + childMetrics(t)
+}
+
+// childMetrics are the series of one child; the boot above has none.
+func childMetrics(t *testing.T) string {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(childCollector{supervise.Snapshot{Name: webName, Pid: 1, RSS: 5, Restarts: 2}})
+	recorder := httptest.NewRecorder()
+	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(recorder, httptest.NewRequest("GET", "/metrics", nil))
+	return recorder.Body.String()
+}
+
+// childCollector shows one snapshot.
+type childCollector struct{ child supervise.Snapshot }
+
+func (childCollector) Describe(chan<- *prometheus.Desc)           {}
+func (c childCollector) Collect(metrics chan<- prometheus.Metric) { collectChild(metrics, c.child) }
+
+func TestMetrics(t *testing.T) {
+	text := scrape(t)
+	for _, want := range []string{
+		`tale_platform_ready 0`, `tale_env_variables{change="new"} 3`, `tale_deploy_stage_seconds{stage="start_push"} 1.5`,
+		`tale_deploy_attempts{driver="native"} 2`, `tale_deploy_indexes{state="total"} 4`,
+		`tale_boot_failures_total{code="InvalidModules",stage="start_push"} 1`, `tale_child_restarts_total{child="web"} 2`, `tale_child_resident_bytes{child="web"} 5`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s is missing in\n%s", want, text)
+		}
+	}
+}
+
+func TestDashboardsUseMetricsThatExist(t *testing.T) {
+	text := scrape(t)
+	names, err := dashboards.Metrics("../..", "tale_platform_", "tale_boot_", "tale_env_", "tale_deploy_", "tale_child_")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("%v, %v", names, err)
+	}
+	for _, name := range names {
+		if !strings.Contains(text, "\n"+name+" ") && !strings.Contains(text, "\n"+name+"{") {
+			t.Errorf("the dashboards use %s, which does not exist", name)
+		}
+	}
+}
