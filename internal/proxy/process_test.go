@@ -21,11 +21,18 @@ import (
 )
 
 // beTheProxy makes the test binary run the proxy's command line.
-const beTheProxy = "PROXY_TEST_MAIN"
+const (
+	beTheProxy       = "PROXY_TEST_MAIN"
+	byTheNameOfCaddy = "PROXY_TEST_CADDY" // makes that command line Caddy's
+)
 
 func TestMain(m *testing.M) {
 	if os.Getenv(beTheProxy) != "" {
-		os.Exit(Main(append([]string{"proxy"}, os.Args[1:]...)))
+		name := "proxy"
+		if os.Getenv(byTheNameOfCaddy) != "" {
+			name = "caddy"
+		}
+		os.Exit(Main(append([]string{name}, os.Args[1:]...)))
 	}
 	os.Exit(m.Run())
 }
