@@ -138,7 +138,12 @@ func TestRunStopsABackendThatIgnoresSignals(t *testing.T) {
 	s := newService(t, "SHUTDOWN_TIMEOUT_SECONDS", "300ms", "SHUTDOWN_GRACE_SECONDS", "300ms",
 		"CONVEX_BACKEND_COMMAND", `sh -c 'trap "echo got INT" INT; trap "" TERM; echo up; while :; do sleep 0.05; done' backend`).start()
 	s.until("the backend is up", 10*time.Second, func() bool { return s.says("backend | up") })
-	if code := s.stop(5 * time.Second); code != 0 {
+	s.signal(syscall.SIGTERM)
+	s.until("it says that it is going", 5*time.Second, func() bool {
+		_, err := os.Stat(s.path("run", "convex-shutting-down"))
+		return err == nil
+	})
+	if code := s.exit(5 * time.Second); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	if got := strings.Count(s.output.String(), "got INT"); got != 2 {
