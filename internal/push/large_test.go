@@ -1,0 +1,150 @@
+package push
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/logging"
+)
+
+const (
+	largeModules = 1141
+	// pusher makes the test binary a process that only pushes natively.
+	pusher = "PUSH_NATIVE_ONLY"
+)
+
+// writeLargeRequest writes the request of a large app: so many modules, so many
+// bytes, text that compresses about as bundled code does.
+func writeLargeRequest(t testing.TB) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "push-request.json")
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := bufio.NewWriter(file)
+	small := newTestRequest()
+	small.AppDefinition.ChangedModules = nil
+	head, err := json.Marshal(small)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, after, _ := strings.Cut(string(head), `"changedModules":null`)
+	_, _ = io.WriteString(out, before+`"changedModules":[`)
+	random := rand.New(rand.NewPCG(1, 1))
+	words := vocabulary(random)
+	for i := range largeModules {
+		if i > 0 {
+			_ = out.WriteByte(',')
+		}
+		module := testModule{Path: fmt.Sprintf("folder%d/module%d.js", i%40, i), Source: prose(random, words, largeBytes/largeModules*9/10), Environment: "isolate"}
+		text, err := json.Marshal(module)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = out.Write(text)
+	}
+	_, _ = io.WriteString(out, "]"+after)
+	if err := out.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func vocabulary(random *rand.Rand) []string {
+	words := []string{"export const ", "function", "=> ", "return ", "\n  ", "\"", "{", "}", "(", ")", ";\n", "await ctx.db.query(", "const "}
+	for range 4000 {
+		words = append(words, strconv.FormatUint(random.Uint64()>>random.IntN(40), 36)+" ")
+	}
+	return words
+}
+
+func prose(random *rand.Rand, words []string, size int) string {
+	var text strings.Builder
+	text.WriteString("export const list = query({});\n//")
+	for text.Len() < size {
+		text.WriteString(words[min(random.IntN(len(words)), random.IntN(len(words)))])
+	}
+	return text.String()
+}
+
+// pushNatively is the process that the test measures. It prints the most memory
+// that its heap ever had: what is resident is blurred by the race detector.
+func pushNatively(request string) int {
+	client, err := NewClient(os.Getenv("PUSH_URL"), testKey)
+	if err != nil {
+		return 2
+	}
+	_, err = Deploy(context.Background(), logging.Discard(), client, Options{Driver: driverNative, Request: request, Timeout: time.Minute, Longest: time.Minute, Attempts: 1})
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	var memory runtime.MemStats
+	runtime.ReadMemStats(&memory)
+	fmt.Println(memory.HeapSys)
+	return 0
+}
+
+// A large request must not be held several times over: what is held is its
+// compressed form, the answer to start_push, and what the collector has not freed.
+func TestALargeRequestIsPushedInLittleMemory(t *testing.T) {
+	request := writeLargeRequest(t)
+	info, err := os.Stat(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := WriteRequestIndex(request); err != nil {
+		t.Fatal(err)
+	}
+	var received atomic.Int64
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n, _ := io.Copy(io.Discard, r.Body)
+		received.Add(n)
+		switch r.URL.Path {
+		case StageGetConfigHashes.Path():
+			io.WriteString(w, `{"moduleHashes":[]}`)
+		case StageStartPush.Path():
+			// The answer grows with the app, too.
+			fmt.Fprintf(w, `{"environmentVariables":{},"analysis":%q,"schemaChange":{"schemaIds":{}}}`, strings.Repeat("x", int(info.Size())/8))
+		default:
+			io.WriteString(w, `{"type":"complete"}`)
+		}
+	}))
+	defer backend.Close()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.CommandContext(t.Context(), self)
+	command.Env = []string{pusher + "=" + request, "PUSH_URL=" + backend.URL, "GORACE=atexit_sleep_ms=0"}
+	out, err := command.Output()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	heap, err := strconv.ParseInt(strings.TrimSpace(string(out)), 10, 64)
+	if limit := 48<<20 + info.Size(); err != nil || heap > limit {
+		t.Errorf("%d MiB of heap for a request of %d MiB: %v", heap>>20, info.Size()>>20, err)
+	}
+	if received.Load() < info.Size()/10 {
+		t.Errorf("only %d bytes arrived", received.Load())
+	}
+}

@@ -1,0 +1,6 @@
+//go:build race
+
+package push
+
+// largeBytes is smaller with the race detector, which compresses ten times slower.
+const largeBytes = 4 << 20
