@@ -95,7 +95,7 @@ func get(t *testing.T, url string, header http.Header) *http.Response {
 		t.Fatal(err)
 	}
 	_, _ = io.Copy(io.Discard, res.Body)
-	res.Body.Close()
+	_ = res.Body.Close()
 	return res
 }
 
@@ -209,7 +209,7 @@ func TestAnswerThatBreaksOffIsLogged(t *testing.T) {
 	res, err := http.Get(url)
 	if err == nil {
 		_, err = io.ReadAll(res.Body)
-		res.Body.Close()
+		_ = res.Body.Close()
 	}
 	if err == nil {
 		t.Error("the client took it for complete")
@@ -250,7 +250,7 @@ func TestStreamsAreStillFlushed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer res.Body.Close()
+	defer res.Body.Close() //nolint:errcheck // nothing is left to lose
 	got := make([]byte, 9)
 	if _, err := io.ReadFull(res.Body, got); err != nil || string(got) != "data: 1\n\n" {
 		t.Errorf("got %q, %v", got, err)

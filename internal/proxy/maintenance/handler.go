@@ -21,7 +21,7 @@ const (
 	DefaultRetryAfter = 5 * time.Second
 )
 
-func init() { caddy.RegisterModule(Handler{}) }
+func init() { caddy.RegisterModule(Handler{}) } //nolint:gochecknoinits // Caddy finds modules by their registration
 
 // Handler answers requests that the proxy could not serve: errors 502, 503 and
 // 504 of the handler chain. It is for the `errors` routes of a server. Other
@@ -70,7 +70,7 @@ func (h *Handler) Provision(caddy.Context) error {
 
 // ServeHTTP answers for the error of the request, if it is one of ours.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	err, status := errorOf(r)
+	status, err := errorOf(r)
 	if status != http.StatusBadGateway && status != http.StatusServiceUnavailable && status != http.StatusGatewayTimeout {
 		return next.ServeHTTP(w, r)
 	}
@@ -88,12 +88,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 }
 
 // errorOf is the error that brought the request here, and its status.
-func errorOf(r *http.Request) (error, int) { //nolint:revive // the status belongs to the error
-	err, _ := r.Context().Value(caddyhttp.ErrorCtxKey).(error)
+func errorOf(r *http.Request) (status int, err error) {
+	err, _ = r.Context().Value(caddyhttp.ErrorCtxKey).(error)
 	if handlerErr, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
-		return err, handlerErr.StatusCode
+		return handlerErr.StatusCode, err
 	}
-	return err, http.StatusInternalServerError
+	return http.StatusInternalServerError, err
 }
 
 // setHeaders drops what was meant for the answer that did not come.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -30,7 +31,7 @@ const (
 // handler in its error routes.
 func runFailing(t *testing.T, status int, h Handler) string {
 	t.Helper()
-	failure := caddyhttp.StaticError{StatusCode: caddyhttp.WeakString(fmt.Sprint(status))}
+	failure := caddyhttp.StaticError{StatusCode: caddyhttp.WeakString(strconv.Itoa(status))}
 	return "http://" + caddytest.Run(t, &caddyhttp.Server{
 		Routes: caddyhttp.RouteList{caddytest.Handle(
 			caddytest.Handler("vars", caddyhttp.VarsMiddleware{accesslog.IDVar: `a"b<c>`}),
@@ -58,7 +59,7 @@ func ask(t *testing.T, method, url string, header map[string]string) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer res.Body.Close()
+	defer res.Body.Close() //nolint:errcheck // nothing is left to lose
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +116,7 @@ func TestProgramsGetJSON(t *testing.T) {
 		http.StatusBadGateway:         "may have been carried out",
 		http.StatusGatewayTimeout:     "may have been carried out",
 	} {
-		t.Run(fmt.Sprint(status), func(t *testing.T) {
+		t.Run(strconv.Itoa(status), func(t *testing.T) {
 			url := runFailing(t, status, Handler{RetryAfter: caddy.Duration(30 * time.Second)})
 			got := ask(t, "POST", url, map[string]string{"Accept": jsonAPI})
 			var document struct{ Code, Message string }
@@ -141,7 +142,7 @@ func TestRequestThatReachedNobodyIsNotSaidToBeCarriedOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	dead := listener.Addr().String()
-	listener.Close()
+	_ = listener.Close()
 	got := ask(t, "POST", runProxy(t, dead), map[string]string{"Accept": jsonAPI})
 	if got.StatusCode != http.StatusBadGateway || strings.Contains(got.body, "carried out") {
 		t.Errorf("status %d: %s", got.StatusCode, got.body)
@@ -164,7 +165,7 @@ func TestSocketGetsTheBareStatus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer conn.Close() //nolint:errcheck // nothing is left to lose
 	fmt.Fprintf(conn, "GET /api/1.0/sync HTTP/1.1\r\nHost: x\r\nAccept: %s\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\r\n", chrome)
 	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {

@@ -28,9 +28,7 @@ func Keep(name, token string) {
 }
 
 func kept(name string) (digest, bool) {
-	d, ok := tokens.Load(name)
-	if !ok {
-		return digest{}, false
-	}
-	return d.(digest), true
+	value, _ := tokens.Load(name)
+	d, ok := value.(digest)
+	return d, ok
 }

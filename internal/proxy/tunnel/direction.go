@@ -73,10 +73,15 @@ func (d *direction) resize(buffer []byte, n int) []byte {
 		d.giveBack(buffer)
 		return d.idle[:]
 	case n == len(buffer) && len(buffer) == idleBuffer:
-		return busyBuffers.Get().(*[busyBuffer]byte)[:]
+		return borrow()
 	default:
 		return buffer
 	}
+}
+
+func borrow() []byte {
+	buffer, _ := busyBuffers.Get().(*[busyBuffer]byte)
+	return buffer[:]
 }
 
 func (d *direction) giveBack(buffer []byte) {

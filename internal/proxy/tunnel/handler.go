@@ -28,7 +28,7 @@ const (
 	DefaultCloseTimeout     = time.Second
 )
 
-func init() { caddy.RegisterModule(Handler{}) }
+func init() { caddy.RegisterModule(Handler{}) } //nolint:gochecknoinits // Caddy finds modules by their registration
 
 // Handler carries WebSockets of HTTP/1.1 clients to an upstream. It takes
 // handshakes (GET with `Upgrade: websocket`) and passes everything else to the
@@ -101,7 +101,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("cannot tunnel WebSockets: %w", err)
 	}
-	h.upstreams = source.(reverseproxy.UpstreamSource)
+	h.upstreams, _ = source.(reverseproxy.UpstreamSource) // the namespace has nothing else
 	if h.Headers != nil {
 		if err := h.Headers.Provision(ctx); err != nil {
 			return fmt.Errorf("cannot tunnel WebSockets: %w", err)
@@ -209,7 +209,7 @@ func takeOver(w http.ResponseWriter, answer http.Header) (client net.Conn, early
 		return nil, nil, err
 	}
 	if n := buffered.Reader.Buffered(); n > 0 {
-		early, _ = buffered.Reader.Peek(n)
+		early, _ = buffered.Peek(n)
 	}
 	return client, early, nil
 }

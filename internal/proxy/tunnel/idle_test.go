@@ -176,10 +176,10 @@ func silentUpstream(t testing.TB) string {
 		}
 	})
 	t.Cleanup(func() {
-		listener.Close()
+		_ = listener.Close()
 		done.Wait()
 		for _, conn := range held {
-			conn.Close()
+			_ = conn.Close()
 		}
 	})
 	return listener.Addr().String()
@@ -209,7 +209,7 @@ func (p *proxy) open(t testing.TB, n int) {
 	t.Cleanup(func() {
 		for _, conn := range conns {
 			if conn != nil {
-				conn.Close()
+				_ = conn.Close()
 			}
 		}
 	})

@@ -38,8 +38,10 @@ func register[C prometheus.Collector](registry *prometheus.Registry, metric *C) 
 	}
 	err := registry.Register(*metric)
 	if twice, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {
-		*metric = twice.ExistingCollector.(C)
-		return nil
+		*metric, ok = twice.ExistingCollector.(C)
+		if ok {
+			return nil
+		}
 	}
 	return err
 }

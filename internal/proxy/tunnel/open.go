@@ -28,7 +28,7 @@ const statusClientGone = 499
 // open does the handshake with an upstream. A handshake has no body and changes
 // nothing, so that whatever goes wrong it can be tried again.
 func (h *Handler) open(r *http.Request) (*handshake, error) {
-	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	repl, _ := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer) // every request has one
 	deadline := time.Now().Add(time.Duration(h.TryDuration))
 	var err error
 	for try := range maxTries {

@@ -106,7 +106,7 @@ func TestCloseFrameIsNotWrittenIntoAnotherFrame(t *testing.T) {
 		if want := append(bytes.Clone(whole[first:]), closeFrame()...); !bytes.Equal(rest, want) {
 			t.Errorf("after %d bytes: the client got % x", first, rest)
 		}
-		conn.Close()
+		_ = conn.Close()
 		<-stopped
 		if said := <-heard; len(said) != 8 || said[0] != 0x88 || said[1] != 0x82 {
 			t.Errorf("after %d bytes: the upstream got % x", first, said)
@@ -157,7 +157,7 @@ func TestDeafClientDoesNotHoldTheExit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close()
+		defer conn.Close() //nolint:errcheck // nothing is left to lose
 	}
 	for range 3 {
 		<-full

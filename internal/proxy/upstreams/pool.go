@@ -25,7 +25,9 @@ func States() []State {
 func probers() []*prober {
 	var all []*prober
 	pool.Range(func(_, value any) bool {
-		all = append(all, value.(*prober))
+		if p, ok := value.(*prober); ok {
+			all = append(all, p)
+		}
 		return true
 	})
 	slices.SortFunc(all, func(a, b *prober) int {

@@ -64,7 +64,7 @@ func TestVerdictOfNoConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	addr := listener.Addr().String()
-	listener.Close()
+	_ = listener.Close()
 	v := probeOnce(t, addr, "/health")
 	if v.outcome != failed || v.reason != "connect: connection refused" || v.connected {
 		t.Errorf("got %+v", v)
@@ -114,13 +114,13 @@ func TestAnswerThatIsNotHTTP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
+	defer listener.Close() //nolint:errcheck // nothing is left to lose
 	go func() {
 		conn, err := listener.Accept()
 		if err != nil {
 			return
 		}
-		defer conn.Close()
+		defer conn.Close() //nolint:errcheck // nothing is left to lose
 		_, _ = bufio.NewReader(conn).ReadString('\n')
 		_, _ = io.WriteString(conn, "SSH-2.0-OpenSSH\r\n")
 	}()

@@ -27,7 +27,7 @@ const maxTimeout = 2 * time.Second
 // and one to fall back to. Caddy takes a global lock for each.
 const offered = 2
 
-func init() { caddy.RegisterModule(Source{}) }
+func init() { caddy.RegisterModule(Source{}) } //nolint:gochecknoinits // Caddy finds modules by their registration
 
 // Source provides upstreams from a name whose addresses it probes itself. Only
 // addresses that are healthy are returned, the newest first, so it belongs with
@@ -122,7 +122,7 @@ func (s *Source) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	s.prober = value.(*prober)
+	s.prober, _ = value.(*prober) // the pool has nothing else
 	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
 		return fmt.Errorf("cannot register the metrics of upstream %s: %w", s.Upstream, err)
 	}

@@ -50,7 +50,9 @@ func tryPort(t testing.TB, ips []string) (int, bool) {
 			return 0, false
 		}
 		defer l.Close() //nolint:errcheck // only its port is wanted
-		port = l.Addr().(*net.TCPAddr).Port
+		if addr, ok := l.Addr().(*net.TCPAddr); ok {
+			port = addr.Port
+		}
 	}
 	return port, true
 }
@@ -135,7 +137,8 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, s.body.Load().(string))
+	body, _ := s.body.Load().(string)
+	_, _ = io.WriteString(w, body)
 }
 
 func (s *Service) answer(w http.ResponseWriter, r *http.Request) {
@@ -153,11 +156,14 @@ func (s *Service) answer(w http.ResponseWriter, r *http.Request) {
 // seconds.
 func Eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	deadline := time.After(10 * time.Second)
 	for !condition() {
-		if time.Now().After(deadline) {
+		select {
+		case <-ticker.C:
+		case <-deadline:
 			t.Fatalf("waited in vain: %s", what)
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
 }
