@@ -11,7 +11,7 @@ BINARIES := platform-entrypoint convex-entrypoint proxy convex-sim demo
 APP      ?= examples/guestbook
 ONCE     ?=
 
-.PHONY: help build demo test lint bench clean docs push-request
+.PHONY: help build demo test lint bench clean docs push-request env up e2e sizes scan
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
@@ -33,6 +33,22 @@ docs: ## Generate the documentation that is made from code
 
 push-request: ## Write the push request of APP for the native driver
 	cd $(APP) && npm run --silent push-request
+
+env: ## Write .env with fresh secrets; one that is there stays
+	sh deploy/make-env.sh
+
+up: env ## Build the images, start the stack with Docker Compose, print its URL
+	docker compose up --build --detach --wait
+	@sed -n 's/^SITE_URL=/the site: /p' .env
+
+e2e: build ## Check the real images in a real Docker engine (root; makes what is missing)
+	test/e2e/run.sh
+
+sizes: ## Print the compressed sizes of the images that e2e built
+	test/e2e/sizes.sh
+
+scan: ## Scan the images that e2e built with trivy; fixable critical findings fail
+	test/e2e/scan.sh
 
 clean: ## Remove what the other targets made
 	rm -rf bin .demo

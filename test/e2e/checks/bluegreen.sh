@@ -1,0 +1,25 @@
+# shellcheck shell=bash
+# Two colours behind one alias: traffic moves without a failed request.
+
+switches_without_a_failed_request() {
+  local project_files=(-f "$root/docker-compose.yml" -f "$root/compose.bluegreen.yml") load seen
+  compose stop platform
+  compose rm -f platform
+  compose up -d --wait --wait-timeout 90 platform-blue
+  patiently 30 page_is_there
+  node "$e2e/load.mjs" "$site" 127.0.0.1:18443 4 "$cache/root.crt" >"$cache/load.json" &
+  load=$!
+  sleep 2 # load on blue alone
+  compose up -d --wait --wait-timeout 90 platform-green
+  compose stop platform-blue
+  equal "$(inspect platform-blue '{{.State.ExitCode}}')" 0 "blue's exit code"
+  sleep 2 # load on green alone
+  kill -TERM "$load"
+  wait "$load"
+  seen=$(cat "$cache/load.json")
+  echo "$seen"
+  [ "$(jq .asked <<<"$seen")" -gt 200 ]
+  equal "$(jq .failed <<<"$seen")" 0 "failed requests"
+  compose rm -fs platform-blue platform-green >/dev/null
+  echo "$(jq .asked <<<"$seen") requests, none failed, the slowest took $(jq .slowest_ms <<<"$seen") ms"
+}

@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# The end-to-end test: the real images in a real Docker engine, on a machine that
+# has nothing but Go, Node.js and Debian packages. It makes what is missing
+# (engine, base images, images), starts the compose file as an operator would,
+# and checks what is listed below. The stack is removed at the end; KEEP=1 keeps it.
+source "$(dirname "$0")/lib.sh"
+source "$e2e/stack.sh"
+source "$e2e/check.sh"
+for file in "$e2e"/checks/*.sh; do source "$file"; done
+
+"$e2e/engine.sh"
+if [ -z "${SKIP_BUILD:-}" ]; then
+  "$e2e/bases.sh"
+  "$e2e/build.sh"
+fi
+
+remove_stack() {
+  project_files=(-f "$root/docker-compose.yml" -f "$root/compose.bluegreen.yml")
+  compose down -v --remove-orphans --timeout 5 >/dev/null || true
+}
+[ -e "$settings" ] && remove_stack
+new_settings
+[ -n "${KEEP:-}" ] || trap remove_stack EXIT
+
+step "boot"
+check "docker compose up --wait: all healthy within 120 s" boots_cold
+check "the 24 variables are pushed" pushes_24_variables
+check "page, socket, admin API, storage, metrics through the proxy" visit
+check "a second up changes nothing" second_up_is_warm
+check "new containers on old volumes push nothing" new_containers_are_warm
+check "the platform restarts without touching convex" platform_restart_leaves_convex_alone
+
+step "hardening"
+check "every process of ours runs as 1001" processes_run_as_1001
+check "read-only root, no capability, no new privileges" root_is_read_only_and_no_capability_is_left
+check "no secret in logs and command lines" no_secret_in_logs_or_command_lines
+check "the volumes belong to 1001" volumes_belong_to_1001
+check "an old root-owned volume is taken over" old_volume_is_taken_over
+
+step "recovery"
+check "kill -9 of the web server" recovers platform 'bun server.ts'
+check "kill -9 of the backend" recovers convex convex-local-backend
+check "kill -9 of the dashboard" recovers convex 'dashboard/server.js|^[0-9]+ +next-server'
+check "kill -9 of the platform's entrypoint" recovers platform platform-entrypoint
+check "kill -9 of convex's entrypoint" recovers convex convex-entrypoint
+check "kill -9 of the proxy" recovers proxy /usr/local/bin/proxy
+check "convex restarts below a running platform" convex_restarts_below_the_platform
+
+step "failures"
+check "up without .env: one clear sentence" no_env_file_gives_one_sentence
+check "a wrong INSTANCE_SECRET" wrong_secret_is_named
+check "missing variables, all at once" missing_variables_are_listed_at_once
+check "a backend that is not there" absent_backend_is_named
+check "a wrong database password" wrong_database_password_is_named
+check "a read-only volume" read_only_volume_is_named
+check "a missing capability" missing_capability_is_named
+check "the health tells what a boot waits for" health_tells_what_a_boot_waits_for
+
+step "stop"
+check "docker compose stop: in time, exit code 0 everywhere" stops_in_time_with_code_0
+check "a stop during the boot is acted on at once" stop_while_booting_is_quick
+
+step "blue/green"
+check "the stack starts again" boots_cold
+check "a switch of colours under load fails no request" switches_without_a_failed_request
+
+printf '\n%s\n' "$([ "$failed" = 0 ] && echo "all checks passed in $SECONDS s" || echo "$failed checks failed")"
+((failed == 0))
