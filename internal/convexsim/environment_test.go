@@ -75,7 +75,10 @@ func TestEnvironmentLimits(t *testing.T) {
 			t.Errorf("got %+v, want %s", got, want)
 		}
 	}
-	if got := update(t, s, set("A", ""), set("B", "")); got.code(t) != "EnvVarLimitMet" {
+	if got := update(t, s, set("A", "")); got.status != http.StatusOK {
+		t.Errorf("a third variable was refused: %+v", got)
+	}
+	if got := update(t, s, set("B", "")); got.status != http.StatusBadRequest || got.code(t) != "EnvVarLimitMet" {
 		t.Errorf("a fourth variable was accepted: %+v", got)
 	}
 }

@@ -1,6 +1,7 @@
 package convexsim
 
 import (
+	"bytes"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -99,30 +100,30 @@ func ParseFault(text string) (Fault, error) {
 // UnmarshalJSON reads an object with the keys of the --fault flag.
 func (f *Fault) UnmarshalJSON(data []byte) error {
 	var object map[string]any
-	if err := json.Unmarshal(data, &object); err != nil {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber()
+	if err := decoder.Decode(&object); err != nil {
 		return err
 	}
 	*f = Fault{}
 	for key, value := range object {
-		if err := f.set(key, jsonText(value)); err != nil {
+		if err := f.set(key, fmt.Sprint(value)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func jsonText(value any) string {
-	if number, ok := value.(float64); ok {
-		return fmt.Sprintf("%.0f", number)
-	}
-	return fmt.Sprint(value)
-}
-
 // MarshalJSON writes the keys that are set.
 func (f Fault) MarshalJSON() ([]byte, error) {
 	object := map[string]any{}
 	for _, field := range faultFields {
-		if value := field.get(&f); value != "" {
+		value := field.get(&f)
+		switch {
+		case value == "":
+		case field.literal:
+			object[field.key] = json.RawMessage(value)
+		default:
 			object[field.key] = value
 		}
 	}

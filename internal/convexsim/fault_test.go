@@ -223,7 +223,7 @@ func TestFaultsOverTheControlEndpoint(t *testing.T) {
 	if got.body != `{"id":"1"}` {
 		t.Fatalf("got %+v", got)
 	}
-	if got := call(t, s, http.MethodGet, faults, nil); got.body != `[{"delay":"1ms","id":"1","stage":"version","status":"503","times":"1"}]` {
+	if got := call(t, s, http.MethodGet, faults, nil); got.body != `[{"delay":"1ms","id":"1","stage":"version","status":503,"times":1}]` {
 		t.Errorf("got %s", got.body)
 	}
 	if got := call(t, s, http.MethodGet, "/version", nil); got.status != 503 {

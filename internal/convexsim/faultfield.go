@@ -11,9 +11,10 @@ import (
 
 // faultField is a part of a fault as text.
 type faultField struct {
-	key string
-	set func(*Fault, string) error
-	get func(*Fault) string // empty when unset
+	key     string
+	literal bool // a number or true in JSON
+	set     func(*Fault, string) error
+	get     func(*Fault) string // empty when unset
 }
 
 var faultFields = []faultField{
@@ -83,7 +84,8 @@ func textField(key string, at func(*Fault) *string) faultField {
 
 func intField(key string, at func(*Fault) *int) faultField {
 	return faultField{
-		key: key,
+		key:     key,
+		literal: true,
 		set: func(f *Fault, text string) (err error) {
 			if *at(f), err = strconv.Atoi(text); err != nil || *at(f) < 0 {
 				return errors.New("must be a whole number")
@@ -120,7 +122,8 @@ func durationField(key string, at func(*Fault) *time.Duration) faultField {
 // boolField also takes the key alone for true.
 func boolField(key string, at func(*Fault) *bool) faultField {
 	return faultField{
-		key: key,
+		key:     key,
+		literal: true,
 		set: func(f *Fault, text string) (err error) {
 			if text == "" {
 				text = "true"
@@ -142,7 +145,8 @@ func boolField(key string, at func(*Fault) *bool) faultField {
 // exitField is apart because 0 is a status to exit with.
 func exitField() faultField {
 	return faultField{
-		key: "exit",
+		key:     "exit",
+		literal: true,
 		set: func(f *Fault, text string) error {
 			status, err := strconv.ParseUint(text, 10, 8)
 			if err != nil {

@@ -77,11 +77,22 @@ func (s *Server) listen() error {
 	if s.siteListener, err = net.Listen("tcp4", net.JoinHostPort(s.options.Interface, strconv.Itoa(s.options.SitePort))); err != nil {
 		return errors.Join(fmt.Errorf("cannot open the site port: %w", err), s.apiListener.Close())
 	}
-	s.options.Port, s.options.SitePort = port(s.apiListener), port(s.siteListener)
+	s.choosePorts()
 	s.api = s.httpServer(s.serveAPI)
 	s.site = s.httpServer(s.serveSite)
 	close(s.ready)
 	return nil
+}
+
+// choosePorts keeps the ports that the system chose. Given ones are not written
+// again: URL may be asked for them already.
+func (s *Server) choosePorts() {
+	if s.options.Port == 0 {
+		s.options.Port = port(s.apiListener)
+	}
+	if s.options.SitePort == 0 {
+		s.options.SitePort = port(s.siteListener)
+	}
 }
 
 func port(listener net.Listener) int {
