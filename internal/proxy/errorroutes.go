@@ -23,9 +23,9 @@ func (b *builder) errorRoutes() caddyhttp.RouteList {
 	tooLarge.Headers = plain.Headers.Clone()
 	tooLarge.Headers.Set("Connection", "close")
 	return caddyhttp.RouteList{
-		route(match{"vars": map[string][]string{"{http.error.status_code}": {strconv.Itoa(http.StatusRequestEntityTooLarge)}}},
-			b.responseHeaders(), handler("static_response", tooLarge)),
-		route(nil, b.responseHeaders(),
+		b.passing(b.accessLog(), b.responseHeaders()),
+		route(match{"vars": map[string][]string{"{http.error.status_code}": {strconv.Itoa(http.StatusRequestEntityTooLarge)}}}, handler("static_response", tooLarge)),
+		route(nil,
 			handler("tale_maintenance", maintenance.Handler{BasePath: b.site.base}),
 			handler("static_response", plain)),
 	}

@@ -3,8 +3,10 @@ package proxy
 import (
 	"bytes"
 	"context"
+	"crypto/sha1"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -68,8 +70,10 @@ func echoSocket(w http.ResponseWriter, r *http.Request, name string) {
 		return
 	}
 	defer func() { _ = conn.Close() }()
-	_, _ = fmt.Fprintf(rw, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\nX-Seen: %s %s\r\nX-Extensions: %s\r\n\r\n",
-		name, r.RequestURI, r.Header.Get("Sec-WebSocket-Extensions"))
+	digest := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) // RFC 6455, section 1.3
+	_, _ = fmt.Fprintf(rw, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\nX-Seen: %s %s\r\nX-Extensions: %s\r\nX-Told: %s %s %s\r\n\r\n",
+		base64.StdEncoding.EncodeToString(digest[:]), name, r.RequestURI, r.Header.Get("Sec-WebSocket-Extensions"),
+		r.Header.Get("X-Forwarded-Proto"), r.Header.Get("X-Real-Ip"), r.Header.Get("X-Forwarded-For"))
 	_ = rw.Flush()
 	_, _ = io.Copy(conn, rw)
 }

@@ -19,10 +19,12 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/filestorage"            // certificates and keys in files
 	_ "github.com/caddyserver/caddy/v2/modules/metrics"                // /metrics on the health listener
 
+	_ "github.com/tale-project/tale-runtime/internal/proxy/accesslog"   // one line per request
 	_ "github.com/tale-project/tale-runtime/internal/proxy/edge"        // paths, upgrades, headers
 	_ "github.com/tale-project/tale-runtime/internal/proxy/issuer"      // ACME with patience
 	_ "github.com/tale-project/tale-runtime/internal/proxy/logbridge"   // Caddy's log in our shape
 	_ "github.com/tale-project/tale-runtime/internal/proxy/maintenance" // answers for upstreams that are away
 	_ "github.com/tale-project/tale-runtime/internal/proxy/metricsgate" // the token that opens /metrics
+	_ "github.com/tale-project/tale-runtime/internal/proxy/tunnel"      // WebSockets at little cost
 	_ "github.com/tale-project/tale-runtime/internal/proxy/upstreams"   // blue/green upstreams
 )

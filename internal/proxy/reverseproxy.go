@@ -10,7 +10,9 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
+	"github.com/tale-project/tale-runtime/internal/proxy/accesslog"
 	"github.com/tale-project/tale-runtime/internal/proxy/edge"
+	"github.com/tale-project/tale-runtime/internal/proxy/tunnel"
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams"
 )
 
@@ -34,13 +36,16 @@ const (
 // namedRoutes hold one reverse proxy per upstream, which the rows of the table
 // share: one pool of connections and one prober each.
 func (b *builder) namedRoutes() map[string]*caddyhttp.Route {
-	backend := b.reverseProxy(idleBackend)
+	backend := b.probed(idleBackend, b.s.Backend, "/version")
 	backend.StreamBufferSize = socketBuffer
-	b.probe(backend, b.s.Backend, "/version")
-	platform := b.reverseProxy(idleJavaScript)
-	b.probe(platform, b.s.Platform, b.s.Health)
+	platform := b.probed(idleJavaScript, b.s.Platform, b.s.Health)
+	sockets := tunnel.Handler{UpstreamsRaw: backend.DynamicUpstreamsRaw, Headers: backend.Headers, DialTimeout: caddy.Duration(dialTimeout)}
 	named := map[string]*caddyhttp.Route{
-		string(Backend):  proxyRoute(backend),
+		string(Backend): proxyRoute(backend),
+		socketsOf(Backend): {HandlersRaw: []json.RawMessage{
+			handler("tale_tunnel", sockets),
+			handler("invoke", caddyhttp.Invoke{Name: string(Backend)}),
+		}},
 		string(Platform): proxyRoute(platform),
 		string(Dashboard): proxyRoute(b.fixed(idleJavaScript, b.s.Dashboard),
 			handler("tale_admin_keys", edge.AdminKeys{})),
@@ -60,10 +65,17 @@ func proxyRoute(proxy *reverseproxy.Handler, before ...json.RawMessage) *caddyht
 	return &caddyhttp.Route{HandlersRaw: append(before, handler("reverse_proxy", proxy))}
 }
 
-// probe gives a reverse proxy its upstream by name, each address probed.
-func (b *builder) probe(proxy *reverseproxy.Handler, address, health string) {
+// socketsOf is the named route for the rows on which an upstream takes
+// WebSockets. What is not one, or comes over HTTP/2 or HTTP/3, goes on from there
+// to the upstream's own route.
+func socketsOf(upstream Upstream) string { return string(upstream) + "-sockets" }
+
+// probed is a reverse proxy to an upstream of which each address is probed.
+func (b *builder) probed(idle time.Duration, address, health string) *reverseproxy.Handler {
+	proxy := b.reverseProxy(idle)
 	proxy.DynamicUpstreamsRaw = module("source", "probed", upstreams.Source{Upstream: address, Probe: health})
 	proxy.LoadBalancing = upstreams.LoadBalancing()
+	return proxy
 }
 
 // fixed is a reverse proxy to an upstream that exists once and is not probed.
@@ -79,6 +91,7 @@ func (b *builder) fixed(idle time.Duration, address string) *reverseproxy.Handle
 // before it comes to these.
 func (b *builder) reverseProxy(idle time.Duration) *reverseproxy.Handler {
 	request := &headers.HeaderOps{Set: http.Header{
+		accesslog.IDHeader:  {"{http.vars." + accesslog.IDVar + "}"},
 		"X-Real-Ip":         {"{http.vars." + caddyhttp.ClientIPVarKey + "}"},
 		"X-Forwarded-Proto": {"{http.vars." + edge.ProtoVar + "}"},
 	}}

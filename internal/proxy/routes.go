@@ -30,6 +30,7 @@ type Route struct {
 type Target struct {
 	Upstream Upstream
 	Location string // of a temporary redirect; may hold Caddy placeholders
+	Health   bool   // the proxy's own health
 	Status   int
 	Body     string
 	Header   http.Header
@@ -60,7 +61,7 @@ func Table(s *Settings) []Route {
 	}
 	toBackend, toDashboard := Target{Upstream: Backend}, Target{Upstream: Dashboard}
 	rows := []Route{
-		{Row: 1, Paths: []string{"/health"}, To: answer(http.StatusOK, "OK"), Bare: true, Note: "never goes upstream"},
+		{Row: 1, Paths: []string{healthPath}, To: Target{Health: true}, Bare: true, Note: "never goes upstream; with ?deep, whether upstreams are available"},
 		{Row: 2, Paths: []string{"/ws_api/api/sync", "/ws_api/api/*/sync"}, To: toBackend, Strip: "/ws_api", Socket: true, Note: "sync of the app"},
 		{Row: 2, Paths: clientLibraryPaths(), To: toBackend, Strip: "/ws_api", Note: "requests of the client library"},
 		{Row: 2, Paths: []string{"/ws_api", "/ws_api/*"}, To: answer(http.StatusNotFound, ""), Note: "the rest of the backend stays inside"},

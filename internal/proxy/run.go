@@ -12,6 +12,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/proxy/accesslog"
 	"github.com/tale-project/tale-runtime/internal/proxy/issuer"
 	"github.com/tale-project/tale-runtime/internal/proxy/logbridge"
 	"github.com/tale-project/tale-runtime/internal/proxy/metricsgate"
@@ -32,6 +33,7 @@ func Run(ctx context.Context, log *slog.Logger, s *Settings) error {
 		return err
 	}
 	logbridge.Use(log.Handler())
+	accesslog.Use(log)
 	s.keepSecrets()
 	limitMemory(log)
 	// Until the configuration's log is there, Caddy would write its own to stderr.

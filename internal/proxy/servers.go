@@ -10,7 +10,13 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
+
+	"github.com/tale-project/tale-runtime/internal/proxy/accesslog"
+	"github.com/tale-project/tale-runtime/internal/proxy/edge"
 )
+
+// healthPath is answered by every server.
+const healthPath = "/health"
 
 const (
 	// maxHeaderBytes leaves room for the cookies of several single sign-on
@@ -78,10 +84,11 @@ func (b *builder) redirectServer() *caddyhttp.Server {
 		port = ":" + b.site.port
 	}
 	server.Routes = caddyhttp.RouteList{
-		route(match{"path": []string{"/health"}}, b.responseHeaders(), handler("static_response", ok())),
-		route(match{"host": b.site.names}, b.responseHeaders(), redirect(http.StatusPermanentRedirect, "https://{http.request.host}"+port+"{http.request.uri}")),
+		b.passing(b.accessLog(), b.responseHeaders()),
+		route(match{"path": []string{healthPath}}, handler("tale_health", edge.Health{})),
+		route(match{"host": b.site.names}, redirect(http.StatusPermanentRedirect, "https://{http.request.host}"+port+"{http.request.uri}")),
 		// An unknown name is not repeated: the site's own address always works.
-		route(nil, b.responseHeaders(), redirect(http.StatusPermanentRedirect, "https://"+b.site.authority()+"{http.request.uri}")),
+		route(nil, redirect(http.StatusPermanentRedirect, "https://"+b.site.authority()+"{http.request.uri}")),
 	}
 	return server
 }
@@ -91,15 +98,11 @@ func (b *builder) redirectServer() *caddyhttp.Server {
 func (b *builder) healthServer() *caddyhttp.Server {
 	server := b.server(b.s.HealthAddr, "h1")
 	server.Routes = caddyhttp.RouteList{
-		route(match{"path": []string{"/health"}}, handler("static_response", ok())),
+		route(match{"path": []string{healthPath}}, handler("tale_health", edge.Health{Detail: true})),
 		route(match{"path": []string{"/metrics"}}, handler("metrics", struct{}{})),
 		route(nil, handler("static_response", caddyhttp.StaticResponse{StatusCode: status(http.StatusNotFound)})),
 	}
 	return server
-}
-
-func ok() caddyhttp.StaticResponse {
-	return caddyhttp.StaticResponse{StatusCode: status(http.StatusOK), Body: "OK"}
 }
 
 func redirect(code int, location string) json.RawMessage {
@@ -110,6 +113,18 @@ func redirect(code int, location string) json.RawMessage {
 }
 
 func status(code int) caddyhttp.WeakString { return caddyhttp.WeakString(strconv.Itoa(code)) }
+
+// passing is a route that every request goes through and on from.
+func (b *builder) passing(handlers ...json.RawMessage) caddyhttp.Route {
+	r := route(nil, handlers...)
+	r.Terminal = false
+	return r
+}
+
+// accessLog must come first of the handlers of routes and of error routes.
+func (b *builder) accessLog() json.RawMessage {
+	return handler("tale_access_log", accesslog.Handler{Quiet: []string{healthPath}})
+}
 
 // match is a set of matchers by name, all of which must match.
 type match map[string]any

@@ -22,9 +22,7 @@ const socketPatience = 30 * 24 * time.Hour
 // siteRoutes are the routes of the public server: what every request goes
 // through, the table, and what happens to requests outside of it.
 func (b *builder) siteRoutes() caddyhttp.RouteList {
-	entry := route(nil, b.entryHandlers()...)
-	entry.Terminal = false
-	routes := caddyhttp.RouteList{entry}
+	routes := caddyhttp.RouteList{b.passing(b.entryHandlers()...)}
 	if b.s.TLSMode != TLSExternal {
 		routes = append(routes, route(match{"not": []match{{"host": b.site.names}}}, respond(http.StatusMisdirectedRequest, "")))
 	}
@@ -78,7 +76,7 @@ func (b *builder) entryHandlers() []json.RawMessage {
 	if b.s.Compression == stripExtensions {
 		forwarded.Drop = []string{"Sec-WebSocket-Extensions"}
 	}
-	handlers := []json.RawMessage{b.responseHeaders(), handler("tale_forwarded", forwarded)}
+	handlers := []json.RawMessage{b.accessLog(), b.responseHeaders(), handler("tale_forwarded", forwarded)}
 	if size, _ := b.s.maxBody(); size > 0 {
 		handlers = append(handlers, handler("request_body", requestbody.RequestBody{MaxSize: size}))
 	}
@@ -116,6 +114,8 @@ func rowMatch(row Route) match {
 
 func (b *builder) rowHandlers(row Route) []json.RawMessage {
 	switch {
+	case row.To.Health:
+		return []json.RawMessage{handler("tale_health", edge.Health{})}
 	case row.To.Location != "":
 		return []json.RawMessage{redirect(http.StatusFound, row.To.Location)}
 	case row.To.Status != 0:
@@ -123,15 +123,14 @@ func (b *builder) rowHandlers(row Route) []json.RawMessage {
 			StatusCode: status(row.To.Status), Body: row.To.Body, Headers: row.To.Header,
 		})}
 	}
-	var handlers []json.RawMessage
+	forward := handler("tale_forward", edge.Forward{Strip: row.Strip, Prefix: row.Prefix, Path: row.Path, Socket: row.Socket})
 	if row.Socket {
-		handlers = append(handlers, handler("timeouts", timeouts.Timeouts{ReadTimeout: socketPatience}))
-	} else {
-		handlers = append(handlers, compress())
+		return []json.RawMessage{
+			handler("timeouts", timeouts.Timeouts{ReadTimeout: socketPatience}), forward,
+			handler("invoke", caddyhttp.Invoke{Name: socketsOf(row.To.Upstream)}),
+		}
 	}
-	return append(handlers,
-		handler("tale_forward", edge.Forward{Strip: row.Strip, Prefix: row.Prefix, Path: row.Path, Socket: row.Socket}),
-		handler("invoke", caddyhttp.Invoke{Name: string(row.To.Upstream)}))
+	return []json.RawMessage{compress(), forward, handler("invoke", caddyhttp.Invoke{Name: string(row.To.Upstream)})}
 }
 
 // compress encodes texts. Event streams are left alone: an encoder may hold

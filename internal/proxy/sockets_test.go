@@ -57,6 +57,16 @@ func TestSockets(t *testing.T) {
 	}
 }
 
+func TestSocketsAreToldAboutTheVisitor(t *testing.T) {
+	p := start(t, config.Environ{"TLS_MODE": "external"})
+	conn := p.dial(nil)
+	_, _ = fmt.Fprintf(conn, "GET /api/1.2.3/sync HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, X-Real-Ip\r\nUpgrade: websocket\r\nX-Forwarded-For: 203.0.113.9\r\n%s\r\n", handshake)
+	response := readResponse(t, conn)
+	if got := response.Header.Get("X-Told"); got != "https 203.0.113.9 203.0.113.9, 127.0.0.1" {
+		t.Errorf("%d, the upstream was told %q", response.StatusCode, got)
+	}
+}
+
 func TestSocketCompressionIsForTheOperatorToDecide(t *testing.T) {
 	for setting, want := range map[string]string{"strip": "", "pass": "permessage-deflate"} {
 		t.Run(setting, func(t *testing.T) {

@@ -58,6 +58,8 @@ func (r Route) requests() []string {
 
 func (b *builder) describeTarget(to Target) string {
 	switch {
+	case to.Health:
+		return "answer 200 OK"
 	case to.Location != "":
 		return "redirect to " + strings.ReplaceAll(to.Location, "{http.request.uri}", "…")
 	case to.Status != 0:

@@ -7,6 +7,7 @@
 //   - BasePath serves the whole table under a path prefix
 //   - Response sets the headers every answer carries
 //   - AdminKeys keeps an answer that contains admin keys inside
+//   - Health tells whether the proxy is there, and whether it can serve
 //
 // None of them holds a secret, opens a connection or starts a goroutine.
 package edge
