@@ -78,10 +78,10 @@ func (b *Boot) run(ctx context.Context) error {
 	b.log.Info("convex starts", "version", b.settings.Seed.Version, "runtime", version.String(),
 		"instance", b.settings.Instance.Name, "site", b.settings.Network.SiteURL, "storage", b.settings.Database.Storage)
 	port, err := b.prepare()
-	defer port.Close() //nolint:contextcheck // it closes after ctx has ended
 	if err != nil {
 		return b.fail(stageConfig, err)
 	}
+	defer port.Close() //nolint:contextcheck // it closes after ctx has ended
 	defer b.clean()
 	defer b.watchTrust(ctx)()
 	for _, s := range []stage{

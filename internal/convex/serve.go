@@ -36,11 +36,10 @@ func (b *Boot) serve(ctx context.Context) error {
 // begin another one.
 func (b *Boot) keepServing(ctx context.Context) error {
 	for {
-		err := b.serveGeneration(ctx)
-		switch {
-		case !errors.Is(err, errNewTrust):
+		if err := b.serveGeneration(ctx); !errors.Is(err, errNewTrust) {
 			return err
-		case ctx.Err() != nil:
+		}
+		if ctx.Err() != nil {
 			return nil
 		}
 		b.log.Info("the children start again to trust the proxy's root certificate")
