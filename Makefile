@@ -31,8 +31,9 @@ lint: ## Check formatting, vet and the linters of .golangci.yml
 docs: ## Generate the documentation that is made from code
 	go run -tags $(TAGS) ./internal/docs/generate
 
-push-request: ## Write the push request of APP for the native driver
-	cd $(APP) && npm run --silent push-request
+push-request: build ## Write and check the push request of APP for the native driver
+	cd $(APP) && { [ -d node_modules ] || npm ci --no-audit --no-fund; } && npm run --silent push-request
+	bin/platform-entrypoint push-index $(APP)/dist/push-request.json
 
 env: ## Write .env with fresh secrets; one that is there stays
 	sh deploy/make-env.sh
