@@ -2,8 +2,10 @@ package upstreams
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -172,5 +174,21 @@ func TestManyFailuresDoNotBecomeManyProbes(t *testing.T) {
 	}
 	if n, most := blue.Probes()-before, int(time.Since(began)/probeSpacing)+2; n > most || n < 2 {
 		t.Errorf("%d probes in %v, want between 2 and %d", n, time.Since(began), most)
+	}
+}
+
+// Those who probe may sleep for a whole interval when the last address is lost,
+// while clients wait.
+func TestLossOfTheLastAddressWakesTheProbes(t *testing.T) {
+	w := &watch{wake: make(chan struct{}, 1)}
+	p := &prober{log: slog.New(slog.DiscardHandler), wake: make(chan struct{}, 1), watched: map[netip.AddrPort]*watch{{}: w}}
+	serves := &snapshot{serving: []serving{{at: netip.MustParseAddrPort("10.0.0.1:1")}}}
+	p.announce(serves, serves)
+	if len(p.wake)+len(w.wake) != 0 {
+		t.Error("woken although nothing was lost")
+	}
+	p.announce(serves, &snapshot{})
+	if len(p.wake) != 1 || len(w.wake) != 1 {
+		t.Error("not woken")
 	}
 }
