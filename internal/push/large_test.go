@@ -1,12 +1,9 @@
 package push
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -20,71 +17,11 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/push/pushtest"
 )
 
-const (
-	largeModules = 1141
-	// pusher makes the test binary a process that only pushes natively.
-	pusher = "PUSH_NATIVE_ONLY"
-)
-
-// writeLargeRequest writes the request of a large app: so many modules, so many
-// bytes, text that compresses about as bundled code does.
-func writeLargeRequest(t testing.TB) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "push-request.json")
-	file, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := bufio.NewWriter(file)
-	small := newTestRequest()
-	small.AppDefinition.ChangedModules = nil
-	head, err := json.Marshal(small)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, after, _ := strings.Cut(string(head), `"changedModules":null`)
-	_, _ = io.WriteString(out, before+`"changedModules":[`)
-	random := rand.New(rand.NewPCG(1, 1))
-	words := vocabulary(random)
-	for i := range largeModules {
-		if i > 0 {
-			_ = out.WriteByte(',')
-		}
-		module := testModule{Path: fmt.Sprintf("folder%d/module%d.js", i%40, i), Source: prose(random, words, largeBytes/largeModules*9/10), Environment: "isolate"}
-		text, err := json.Marshal(module)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, _ = out.Write(text)
-	}
-	_, _ = io.WriteString(out, "]"+after)
-	if err := out.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	if err := file.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-func vocabulary(random *rand.Rand) []string {
-	words := []string{"export const ", "function", "=> ", "return ", "\n  ", "\"", "{", "}", "(", ")", ";\n", "await ctx.db.query(", "const "}
-	for range 4000 {
-		words = append(words, strconv.FormatUint(random.Uint64()>>random.IntN(40), 36)+" ")
-	}
-	return words
-}
-
-func prose(random *rand.Rand, words []string, size int) string {
-	var text strings.Builder
-	text.WriteString("export const list = query({});\n//")
-	for text.Len() < size {
-		text.WriteString(words[min(random.IntN(len(words)), random.IntN(len(words)))])
-	}
-	return text.String()
-}
+// pusher makes the test binary a process that only pushes natively.
+const pusher = "PUSH_NATIVE_ONLY"
 
 // pushNatively is the process that the test measures. It prints the most memory
 // that its heap ever had: what is resident is blurred by the race detector.
@@ -107,7 +44,10 @@ func pushNatively(request string) int {
 // A large request must not be held several times over: what is held is its
 // compressed form, the answer to start_push, and what the collector has not freed.
 func TestALargeRequestIsPushedInLittleMemory(t *testing.T) {
-	request := writeLargeRequest(t)
+	request := filepath.Join(t.TempDir(), "push-request.json")
+	if err := pushtest.WriteLargeRequest(request, largeBytes); err != nil {
+		t.Fatal(err)
+	}
 	info, err := os.Stat(request)
 	if err != nil {
 		t.Fatal(err)
