@@ -35,15 +35,12 @@ func (b *Boot) serve(ctx context.Context) error {
 // keepServing runs generation after generation of children; only new authorities
 // begin another one.
 func (b *Boot) keepServing(ctx context.Context) error {
-	for {
+	for ctx.Err() == nil {
 		if err := b.serveGeneration(ctx); !errors.Is(err, errNewTrust) {
 			return err
 		}
-		if ctx.Err() != nil {
-			return nil
-		}
-		b.log.Info("the children start again to trust the proxy's root certificate")
 	}
+	return nil
 }
 
 func (b *Boot) serveGeneration(ctx context.Context) error {
@@ -74,6 +71,7 @@ func (b *Boot) untilNewTrust(ended <-chan error, revision int, cancel context.Ca
 			return err
 		case <-b.renewed:
 			if b.trust.Revision() != revision {
+				b.log.Info("the children start again to trust the proxy's root certificate")
 				cancel(errNewTrust)
 				return <-ended
 			}
