@@ -128,6 +128,17 @@ func TestWrongSecretPushesNothing(t *testing.T) {
 	}
 }
 
+// The health check's output is what an operator sees of a boot that waits.
+func TestReadinessTellsWhyABootWaits(t *testing.T) {
+	url := "http://" + freeAddr(t)
+	c := start(t, environ(t, url))
+	want := "stage wait: " + url + ": connection refused"
+	c.until(want, func() bool {
+		document, err := c.source().Fetch(t.Context())
+		return err == nil && strings.HasPrefix(document.Reason, want)
+	})
+}
+
 // A stop must be acted on at once, whatever the boot is doing.
 func TestStopAtEveryStage(t *testing.T) {
 	stages := map[string]string{

@@ -18,7 +18,7 @@ func (b *Boot) wait(ctx context.Context) (string, error) {
 	var version string
 	err := b.backendWait(stageWait).Until(ctx, b.log, func(ctx context.Context) (err error) {
 		version, err = prober.Get(ctx, b.settings.Backend.ConvexURL+"/version")
-		return err
+		return b.notYet(stageWait, err)
 	})
 	return "backend version " + shorten(version), err
 }
@@ -41,6 +41,14 @@ func (b *Boot) backendWait(stage string) health.Wait {
 	}
 }
 
+// notYet has the health check tell why a stage still waits, and returns err.
+func (b *Boot) notYet(stage string, err error) error {
+	if err != nil {
+		b.ready.Close(fmt.Sprintf("stage %s: %s: %s", stage, b.settings.Backend.ConvexURL, health.Reason(err)))
+	}
+	return err
+}
+
 // authenticate mints the admin key and has it checked before anything is
 // pushed. A backend that is too old to know the check is asked by the next
 // stage, whose first request needs the key too.
@@ -52,9 +60,9 @@ func (b *Boot) authenticate(ctx context.Context) (string, error) {
 		err := b.client.CheckAdminKey(ctx)
 		var answer *push.APIError
 		if errors.As(err, &answer) {
-			return b.refused(ctx, err, answer)
+			err = b.refused(ctx, err, answer)
 		}
-		return err
+		return b.notYet(stageAuth, err)
 	})
 	return "instance " + b.settings.Backend.InstanceName, err
 }
