@@ -22,11 +22,19 @@ func lastUnsupported(client string) (version, advice string) {
 	return "", ""
 }
 
-// checkClient applies the rules of the Convex-Client header, "name-version".
+// checkClient applies the rules of the Convex-Client header, "name-version". A
+// WebSocket cannot send it and has its version in the path.
 func checkClient(r *http.Request) error {
 	header := r.Header.Get("Convex-Client")
 	if header == "" {
-		return nil
+		version, ok := route{path: syncPath}.match(r.URL.Path)
+		if !ok {
+			return nil
+		}
+		if _, err := semver.StrictNewVersion(version); err != nil {
+			return badRequest("InvalidClientVersion", "Failed to parse client version: %v", err)
+		}
+		header = "npm-" + version
 	}
 	parts := strings.Split(header, "-")
 	if len(parts) < 2 {

@@ -254,7 +254,7 @@ func TestFaultsOverTheControlEndpoint(t *testing.T) {
 // eventually polls a fact with a deadline.
 func eventually(t *testing.T, what string, fact func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	for !fact() {
 		if !pause(ctx, time.Millisecond) {

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"maps"
 	"net/http"
-	"net/http/httptest"
 	"time"
 )
 
@@ -88,20 +88,33 @@ func drop(w http.ResponseWriter, r *http.Request, rt route, place string) {
 	if place == DropRequest {
 		panic(http.ErrAbortHandler)
 	}
-	answer := httptest.NewRecorder()
+	answer := &keptAnswer{header: http.Header{}, status: http.StatusOK}
 	if err := rt.handle(answer, r); err != nil {
 		writeFailure(answer, err)
 	}
 	if place == DropBody {
-		for name, values := range answer.Header() {
-			w.Header()[name] = values
-		}
-		w.WriteHeader(answer.Code)
-		body := answer.Body.Bytes()
-		_, _ = w.Write(body[:len(body)/2])
+		maps.Copy(w.Header(), answer.header)
+		w.WriteHeader(answer.status)
+		_, _ = w.Write(answer.body[:len(answer.body)/2])
 		_ = http.NewResponseController(w).Flush()
 	}
 	panic(http.ErrAbortHandler)
+}
+
+// keptAnswer is an answer that nobody gets, or only a part of.
+type keptAnswer struct {
+	header http.Header
+	status int
+	body   []byte
+}
+
+func (a *keptAnswer) Header() http.Header { return a.header }
+
+func (a *keptAnswer) WriteHeader(status int) { a.status = status }
+
+func (a *keptAnswer) Write(p []byte) (int, error) {
+	a.body = append(a.body, p...)
+	return len(p), nil
 }
 
 func (f Fault) write(w http.ResponseWriter) {

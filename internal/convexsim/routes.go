@@ -5,6 +5,8 @@ import (
 	"strings"
 )
 
+const syncPath = "/api/{client_version}/sync"
+
 // apiRoutes is the API port, as far as it is simulated (crates/local_backend/src/router.rs).
 func (s *Server) apiRoutes() []route {
 	routes := []route{
@@ -34,7 +36,7 @@ func (s *Server) apiRoutes() []route {
 		{http.MethodPost, "/api/mutation", StageFunction, s.handleQuery},
 		{http.MethodPost, "/api/action", StageFunction, s.handleQuery},
 		{http.MethodGet, "/api/sync", StageSync, s.handleSync},
-		{http.MethodGet, "/api/{client_version}/sync", StageSync, s.handleSync},
+		{http.MethodGet, syncPath, StageSync, s.handleSync},
 		{http.MethodGet, "/api/v1/get_canonical_urls", StageCanonicalURLs, s.handleCanonicalURLs},
 
 		{http.MethodPost, "/api/storage/upload", StageUpload, s.handleUpload},

@@ -97,6 +97,15 @@ func TestClientVersions(t *testing.T) {
 	}
 }
 
+func TestTheVersionOfAWebSocketIsInItsPath(t *testing.T) {
+	s := Start(t, Options{})
+	wantFailure(t, "too old", call(t, s, http.MethodGet, "/api/0.19.1/sync", nil), 400, "ClientVersionUnsupported")
+	wantFailure(t, "none", call(t, s, http.MethodGet, "/api/latest/sync", nil), 400, "InvalidClientVersion")
+	if got := call(t, s, http.MethodGet, "/api/1.48.0/sync", nil); got.status != http.StatusUpgradeRequired {
+		t.Errorf("a plain request got %+v", got)
+	}
+}
+
 func TestRequestsOverTheLimitWait(t *testing.T) {
 	s := Start(t, Options{})
 	inject(t, s, "stage=check_admin_key,hang")

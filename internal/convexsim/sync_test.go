@@ -40,7 +40,7 @@ func say(t *testing.T, connection *websocket.Conn, message object) {
 
 func hear(t *testing.T, connection *websocket.Conn) object {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	var message object
 	if err := wsjson.Read(ctx, connection, &message); err != nil {

@@ -9,7 +9,7 @@ import (
 )
 
 // startDeadline bounds how long a simulator may take to open its ports.
-const startDeadline = 10 * time.Second
+const startDeadline = 30 * time.Second
 
 // Start runs a simulator on loopback for the length of a test, in a temporary
 // folder unless the options name one. It returns when the ports are open; with a
