@@ -25,8 +25,9 @@ demo: build ## Run the whole stack on loopback (ONCE=1: check it and exit)
 test: ## Run all Go tests with the race detector
 	go test -race -tags $(TAGS) ./...
 
-lint: ## Check formatting, vet and the linters of .golangci.yml
+lint: ## Check formatting, vet, the linters of .golangci.yml, and the workflows
 	go tool -modfile=tools/go.mod golangci-lint run
+	go tool -modfile=tools/actionlint/go.mod actionlint
 
 docs: ## Generate the documentation that is made from code
 	go run -tags $(TAGS) ./internal/docs/generate
