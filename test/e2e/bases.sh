@@ -2,6 +2,7 @@
 # Makes stand-ins for the base images from Debian and npm packages alone, for a
 # machine that reaches no container registry. All are named tale-e2e/NAME, but
 # for debian:bookworm-slim itself.
+# shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 
 bun_version=1.4.5
@@ -18,7 +19,7 @@ npm_package() {
   local folder=$cache/$1
   shift
   mkdir -p "$folder"
-  cd "$folder"
+  cd "$folder" || return
   [ -e node_modules ] || npm install --silent --no-audit --no-fund --prefix . "$@" >/dev/null
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the real Dockerfiles on the stand-ins of bases.sh, with the binaries of
 # bin/ (make build). The images are named tale-e2e/tale-SERVICE:e2e.
+# shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 
 build() {
@@ -13,8 +14,8 @@ build() {
   echo "$service: $((SECONDS - began)) s"
 }
 
-want=("${@:-db convex platform proxy}")
-for service in ${want[*]}; do
+(($#)) || set -- db convex platform proxy
+for service; do
   case $service in
     db) build db --build-arg DB_BASE_IMAGE=tale-e2e/postgres ;;
     convex) build convex --build-arg SOPS=none \

@@ -2,6 +2,7 @@
 # Brings up what a machine lacks of a Docker engine: the engine, and the two
 # plugins of the command line, which are compiled because the distribution has
 # none. Needs root, apt and Go; does nothing where everything is there.
+# shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 
 compose_version=v2.40.3

@@ -13,7 +13,7 @@ die() { printf 'e2e: %s\n' "$*" >&2; exit 1; }
 
 # patiently LIMIT COMMAND…: tries until the command succeeds, at most LIMIT seconds.
 patiently() {
-  local limit=$1 deadline=$((SECONDS + $1))
+  local deadline=$((SECONDS + $1))
   shift
   until "$@" >/dev/null 2>&1; do
     ((SECONDS < deadline)) || return 1

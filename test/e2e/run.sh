@@ -3,9 +3,11 @@
 # has nothing but Go, Node.js and Debian packages. It makes what is missing
 # (engine, base images, images), starts the compose file as an operator would,
 # and checks what is listed below. The stack is removed at the end; KEEP=1 keeps it.
+# shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 source "$e2e/stack.sh"
 source "$e2e/check.sh"
+# shellcheck source=/dev/null
 for file in "$e2e"/checks/*.sh; do source "$file"; done
 
 "$e2e/engine.sh"
@@ -15,10 +17,10 @@ if [ -z "${SKIP_BUILD:-}" ]; then
 fi
 
 remove_stack() {
-  project_files=(-f "$root/docker-compose.yml" -f "$root/compose.bluegreen.yml")
+  local project_files=(-f "$root/docker-compose.yml" -f "$root/compose.bluegreen.yml")
   compose down -v --remove-orphans --timeout 5 >/dev/null || true
 }
-[ -e "$settings" ] && remove_stack
+if [ -e "$settings" ]; then remove_stack; fi
 new_settings
 [ -n "${KEEP:-}" ] || trap remove_stack EXIT
 
@@ -40,7 +42,7 @@ check "an old root-owned volume is taken over" old_volume_is_taken_over
 step "recovery"
 check "kill -9 of the web server" recovers platform 'bun server.ts'
 check "kill -9 of the backend" recovers convex convex-local-backend
-check "kill -9 of the dashboard" recovers convex 'dashboard/server.js|^[0-9]+ +next-server'
+check "kill -9 of the dashboard" dashboard_recovers
 check "kill -9 of the platform's entrypoint" recovers platform platform-entrypoint
 check "kill -9 of convex's entrypoint" recovers convex convex-entrypoint
 check "kill -9 of the proxy" recovers proxy /usr/local/bin/proxy
@@ -64,5 +66,5 @@ step "blue/green"
 check "the stack starts again" boots_cold
 check "a switch of colours under load fails no request" switches_without_a_failed_request
 
-printf '\n%s\n' "$([ "$failed" = 0 ] && echo "all checks passed in $SECONDS s" || echo "$failed checks failed")"
-((failed == 0))
+((failed == 0)) || die "$failed checks failed"
+printf '\nall checks passed in %s s\n' "$SECONDS"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Scans the images as the release pipeline does, where trivy is installed.
+# shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 
 command -v trivy >/dev/null || die "needs trivy: see https://trivy.dev for how to install it"

@@ -2,6 +2,7 @@
 # Prints what a pull of each image costs, compressed, next to the images of
 # Tale v0.2.34, and fails where one is over its limit. A registry stores layers
 # with gzip, too.
+# shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 
 # size IMAGE: bytes of its compressed layers. A layer's tar is in the archive

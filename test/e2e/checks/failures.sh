@@ -77,10 +77,10 @@ missing_capability_is_named() {
 health_tells_what_a_boot_waits_for() {
   compose stop convex
   compose restart platform
-  patiently 30 health_says 'convex|wait' || { inspect platform '{{json .State.Health.Log}}'; return 1; }
+  patiently 30 health_says 'stage wait: http://convex:3210: ' || { inspect platform '{{json .State.Health.Log}}'; return 1; }
   inspect platform '{{range .State.Health.Log}}{{.Output}}{{"\n"}}{{end}}' | tail -2
   compose start convex
   patiently 90 is_healthy platform || { logs platform | tail -20; return 1; }
-  inspect platform '{{range .State.Health.Log}}{{.Output}}{{"\n"}}{{end}}' | grep -m1 -iE 'convex|wait'
+  inspect platform '{{range .State.Health.Log}}{{.Output}}{{"\n"}}{{end}}' | grep -m1 -E 'stage wait: '
 }
-health_says() { inspect platform '{{range .State.Health.Log}}{{.Output}}{{end}}' | grep -qiE "$1"; }
+health_says() { inspect platform '{{range .State.Health.Log}}{{.Output}}{{end}}' | grep -qE "$1"; }

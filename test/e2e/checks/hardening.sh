@@ -8,8 +8,8 @@ processes_run_as_1001() {
   local service pid
   for service in convex platform proxy; do
     for pid in $(processes "$service"); do
-      must "$(cat "/proc/$pid/status")" '^Uid:(.1001){4}$' && must "$(cat "/proc/$pid/status")" '^Gid:(.1001){4}$' ||
-        { echo "$service: $(tr '\0' ' ' <"/proc/$pid/cmdline")"; return 1; }
+      equal "$(awk '/^(Uid|Gid):/ {print $2, $3, $4, $5}' "/proc/$pid/status" | sort -u)" "1001 1001 1001 1001" \
+        "$service: ids of $(tr '\0' ' ' <"/proc/$pid/cmdline")"
     done
   done
 }
