@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/version"
@@ -101,7 +102,7 @@ func (d *nativeDriver) hashes(ctx context.Context) (map[string]ModuleHash, error
 	}
 	var deployed hashesAnswer
 	r := Request{Method: http.MethodPost, Path: StageGetConfigHashes.Path()}
-	_, err = d.post(ctx, StageGetConfigHashes, bytes.NewReader(body), "", func(answer []byte) (bool, error) {
+	_, err = d.postBytes(ctx, StageGetConfigHashes, body, func(answer []byte) (bool, error) {
 		return false, decodeAnswer(r, answer, &deployed)
 	})
 	return deployed.byPath(), err
@@ -139,7 +140,7 @@ func (d *nativeDriver) waitForSchema(ctx context.Context) error {
 	for {
 		began := time.Now()
 		more := false
-		_, err := d.post(ctx, StageWaitForSchema, bytes.NewReader(body), "", func(answer []byte) (bool, error) {
+		_, err := d.postBytes(ctx, StageWaitForSchema, body, func(answer []byte) (bool, error) {
 			status, err := d.trace.schemaAnswered(answer)
 			more = status.Type == schemaInProgress
 			return more, err
@@ -199,11 +200,8 @@ func pushMessage(file *RequestFile) string {
 
 // send posts a body that may be large, compressed unless the backend refused that.
 func (d *nativeDriver) send(ctx context.Context, stage Stage, body *pushBody, check answerCheck) ([]byte, error) {
-	encoded, encoding, err := body.encode(!d.identity)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the push request: %w", err)
-	}
-	answer, err := d.post(ctx, stage, encoded, encoding, check)
+	content, length, encoding := body.open(!d.identity)
+	answer, err := d.post(ctx, stage, Request{Body: content, Length: length, Encoding: encoding}, check)
 	var refused *APIError
 	if encoding != "" && errors.As(err, &refused) && refused.Status == http.StatusUnsupportedMediaType {
 		d.log.Warn("the backend does not decode brotli; sending the push uncompressed")
@@ -213,15 +211,25 @@ func (d *nativeDriver) send(ctx context.Context, stage Stage, body *pushBody, ch
 	return answer, err
 }
 
+// postBytes posts a small body.
+func (d *nativeDriver) postBytes(ctx context.Context, stage Stage, body []byte, check answerCheck) ([]byte, error) {
+	return d.post(ctx, stage, Request{Body: bytes.NewReader(body), Length: int64(len(body))}, check)
+}
+
 // answerCheck looks at a 2xx answer: it may turn out to be an error, or to leave
 // the stage unfinished.
 type answerCheck func(answer []byte) (more bool, err error)
 
 // post does one request of the push and tells the trace.
-func (d *nativeDriver) post(ctx context.Context, stage Stage, body *bytes.Reader, encoding string, check answerCheck) ([]byte, error) {
+func (d *nativeDriver) post(ctx context.Context, stage Stage, r Request, check answerCheck) ([]byte, error) {
 	x := d.trace.begin(stage)
-	x.sent = body.Size()
-	answer, status, err := d.exchange(ctx, Request{Method: http.MethodPost, Path: stage.Path(), Body: body, Encoding: encoding})
+	r.Method, r.Path = http.MethodPost, stage.Path()
+	sent := &countedBody{Reader: r.Body}
+	if r.Length == 0 {
+		r.Body = sent
+	}
+	answer, status, err := d.exchange(ctx, r)
+	x.sent = r.Length + sent.count.Load()
 	x.received = int64(len(answer))
 	more := false
 	if err == nil && check != nil {
@@ -249,4 +257,25 @@ func (d *nativeDriver) exchange(ctx context.Context, r Request) ([]byte, int, er
 		return nil, response.StatusCode, NewTransportError(r.Method, r.Path, err)
 	}
 	return answer.Bytes(), response.StatusCode, nil
+}
+
+// countedBody counts what is sent of a body of unknown length. Its count may be read while the
+// transport still sends.
+type countedBody struct {
+	io.Reader
+	count atomic.Int64
+}
+
+func (b *countedBody) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	b.count.Add(int64(n))
+	return n, err
+}
+
+// Close ends whatever makes the body.
+func (b *countedBody) Close() error {
+	if closer, is := b.Reader.(io.Closer); is {
+		return closer.Close()
+	}
+	return nil
 }

@@ -1,9 +1,11 @@
 package push
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"io"
 	"maps"
 	"slices"
@@ -56,24 +58,24 @@ func (b *pushBody) reader() io.Reader {
 	return io.MultiReader(readers...)
 }
 
-// encode returns the body as it goes over the wire and its content encoding. What
-// is held is the small or the compressed form only, so that the length is known
-// and a connection that turns out to be dead can be replaced.
-func (b *pushBody) encode(compress bool) (*bytes.Reader, string, error) {
+// open returns the body as it goes over the wire, its length where that is known
+// in advance, and its content encoding. A compressed body is made while it is
+// sent, so that the backend decodes at the same time and little of it is held.
+func (b *pushBody) open(compress bool) (body io.ReadCloser, length int64, encoding string) {
 	size := b.size()
-	var out bytes.Buffer
 	if !compress || size < compressFrom {
-		out.Grow(int(size) + bytes.MinRead)
-		_, err := out.ReadFrom(b.reader())
-		return bytes.NewReader(out.Bytes()), "", err
+		return io.NopCloser(b.reader()), size, ""
 	}
-	out.Grow(int(size / 4))
-	w := brotli.NewWriterLevel(&out, compressQuality)
-	if _, err := io.CopyBuffer(w, b.reader(), make([]byte, scanWindow)); err != nil {
-		return nil, "", err
-	}
-	err := w.Close()
-	return bytes.NewReader(out.Bytes()), "br", err
+	pipe, out := io.Pipe()
+	go func() {
+		// Large writes: each one wakes the sender.
+		buffered := bufio.NewWriterSize(out, scanWindow)
+		w := brotli.NewWriterLevel(buffered, compressQuality)
+		_, err := io.CopyBuffer(w, b.reader(), make([]byte, scanWindow))
+		err = errors.Join(err, w.Close(), buffered.Flush())
+		_ = out.CloseWithError(err) // of the sender's end of the pipe, when that was closed early
+	}()
+	return pipe, 0, "br"
 }
 
 // ModuleHash is what a backend says of a module that it has.
