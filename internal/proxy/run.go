@@ -46,6 +46,7 @@ func Run(ctx context.Context, log *slog.Logger, s *Settings) error {
 	if err := s.settleAuthority(ctx, log); err != nil {
 		return exit.With(exit.Unavailable, err)
 	}
+	forgetStart()
 	log.Info("proxy ready", "url", s.site().url(), "tls", s.TLSMode, "http_port", s.HTTPPort, "https_port", s.HTTPSPort, "version", version.String())
 	select {} // Caddy exits the process
 }
