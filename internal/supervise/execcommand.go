@@ -6,10 +6,13 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tale-project/tale-runtime/internal/supervise/runtimesignal"
 )
 
 // leftoverGrace is how long processes that outlive the command of ExecCommand
@@ -35,14 +38,7 @@ type ExecOptions struct {
 // a group of its own the command has the terminal, and whatever outlives it
 // gets SIGTERM at the end. A command that cannot be started is an error with
 // code 126 or 127.
-//
-// The Go runtime sends SIGURG to itself; for exact forwarding ExecCommand
-// executes this program anew, once, with that switched off.
 func ExecCommand(log *slog.Logger, o ExecOptions) (Status, error) {
-	if err := reexecWithoutPreemption(); err != nil {
-		log.Debug("SIGURG will not be passed on", "error", err.Error())
-	}
-	o.Env = withoutReexecMark(o.Env)
 	e := &execution{log: log, options: o, received: make(chan os.Signal, 64), terminal: claimTerminal(!o.NoGroup)}
 	return e.run()
 }
@@ -51,20 +47,25 @@ type execution struct {
 	log      *slog.Logger
 	options  ExecOptions
 	received chan os.Signal
+	runtime  <-chan os.Signal // those that the Go runtime uses too
 	terminal *terminal
 	child    *Child
 }
 
 func (e *execution) run() (Status, error) {
+	var err error
+	if e.runtime, err = runtimesignal.Received(); err != nil {
+		e.log.Debug("some signals will not be passed on", "signals", runtimesignal.Signals, "error", err.Error())
+	}
 	ignored := ignoredSignals()
-	signal.Notify(e.received, e.forwardable(func(sig syscall.Signal) bool { return !ignored[sig] })...)
+	signal.Notify(e.received, forwardable(func(sig syscall.Signal) bool { return !ignored[sig] })...)
 	defer signal.Stop(e.received)
 	processTable().shareGroup(e.options.NoGroup)
 	if err := e.start(); err != nil {
 		return Status{}, err
 	}
 	// Only now, so that the command inherits what was ignored for us.
-	signal.Notify(e.received, e.forwardable(func(sig syscall.Signal) bool { return ignored[sig] })...)
+	signal.Notify(e.received, forwardable(func(sig syscall.Signal) bool { return ignored[sig] })...)
 	e.follow()
 	e.terminal.giveBack()
 	if !e.options.NoGroup && e.child.Signal(unix.SIGTERM) == nil {
@@ -103,6 +104,8 @@ func (e *execution) follow() {
 	for {
 		select {
 		case sig := <-e.received:
+			e.forward(sig.(syscall.Signal))
+		case sig := <-e.runtime:
 			e.forward(sig.(syscall.Signal))
 		case sig := <-e.child.stopped:
 			e.suspended(sig)
@@ -147,12 +150,12 @@ func suspendSelf() { _ = unix.Kill(os.Getpid(), unix.SIGSTOP) }
 
 // forwardable lists the signals that can be caught and mean something to the
 // command, as far as they are wanted.
-func (e *execution) forwardable(want func(syscall.Signal) bool) []os.Signal {
+func forwardable(want func(syscall.Signal) bool) []os.Signal {
 	var list []os.Signal
 	for sig := syscall.Signal(1); sig <= lastSignal; sig++ {
 		switch {
 		case sig == unix.SIGKILL, sig == unix.SIGSTOP, sig == unix.SIGCHLD:
-		case sig == unix.SIGURG && !preemptionOff():
+		case slices.Contains(runtimesignal.Signals, sig):
 		case sig > unix.SIGSYS && sig < firstRealtime: // the C library's own
 		case want(sig):
 			list = append(list, sig)

@@ -51,14 +51,14 @@ func TestExecHasTheExitCodeOfTheCommand(t *testing.T) {
 	})
 }
 
-// uncatchable are the signals that a Go program cannot get or must not take:
-// the runtime keeps SIGPROF for its profiler (os/signal documents it).
+// uncatchable are the signals that nobody can pass on, or that say something
+// to their receiver alone.
 func uncatchable(sig syscall.Signal) bool {
 	switch sig {
-	case unix.SIGKILL, unix.SIGSTOP, unix.SIGCHLD, unix.SIGPROF:
+	case unix.SIGKILL, unix.SIGSTOP, unix.SIGCHLD:
 		return true
 	}
-	return sig > unix.SIGSYS && sig < 35
+	return sig > unix.SIGSYS && sig < 35 // the C library's own
 }
 
 func TestExecPassesOnEverySignal(t *testing.T) {

@@ -53,11 +53,11 @@ func handleStop(ctx context.Context, log *slog.Logger, sig syscall.Signal, cance
 	case !stopsUs(sig):
 		log.Debug("signal not for us", "signal", signalName(sig))
 	case ctx.Err() == nil:
-		log.Info("stop requested", "signal", signalName(sig))
 		cancel(&StopRequested{sig})
+		log.Info("stop requested", "signal", signalName(sig))
 	default:
-		log.Info("stop requested again, going to the next step", "signal", signalName(sig))
 		hurry()
+		log.Info("stop requested again, going to the next step", "signal", signalName(sig))
 	}
 }
 

@@ -1,0 +1,95 @@
+//go:build amd64 || arm64
+
+// Package runtimesignal tells when somebody sends this process SIGURG or
+// SIGPROF. The Go runtime keeps these two for itself, to preempt goroutines and
+// to profile, and os/signal either mixes both up or reports nothing. An init
+// program has to pass them on. It is not for any other signal.
+//
+// A few instructions in assembly stand before the runtime's own handler. They
+// look at the origin of the signal: one that a process sent (kill, sigqueue) is
+// written to a pipe, everything else is the runtime's and goes on to it.
+package runtimesignal
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Signals are the signals that Received reports.
+var Signals = []syscall.Signal{unix.SIGURG, unix.SIGPROF}
+
+// What the handler reads. Both are set before it is installed.
+var (
+	goHandler uintptr
+	pipe      uintptr
+)
+
+// handler is what the kernel calls; see handler_GOARCH.s.
+func handler()
+
+// handlerAddress returns where handler begins.
+func handlerAddress() uintptr
+
+// action is the kernel's struct sigaction.
+type action struct {
+	handler  uintptr
+	flags    uint64
+	restorer uintptr
+	mask     uint64
+}
+
+// Received returns the channel that gets every SIGURG and SIGPROF from another
+// process. It is the same one at each call; the first call begins to listen.
+var Received = sync.OnceValues(func() (<-chan os.Signal, error) {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return nil, fmt.Errorf("cannot make a pipe for signals: %w", err)
+	}
+	pipe = uintptr(fds[1])
+	for _, sig := range Signals {
+		if err := place(sig); err != nil {
+			return nil, fmt.Errorf("cannot handle %v: %w", sig, err)
+		}
+	}
+	received := make(chan os.Signal, 64)
+	go relay(os.NewFile(uintptr(fds[0]), "signals"), received)
+	return received, nil
+})
+
+func relay(pipe *os.File, received chan<- os.Signal) {
+	numbers := make([]byte, 64)
+	for {
+		n, err := pipe.Read(numbers)
+		if err != nil {
+			return // nobody closes it
+		}
+		for _, number := range numbers[:n] {
+			received <- syscall.Signal(number)
+		}
+	}
+}
+
+func place(sig syscall.Signal) error {
+	var current action
+	if err := sigaction(sig, nil, &current); err != nil {
+		return err
+	}
+	// The runtime has the same handler for all signals.
+	goHandler = current.handler
+	current.handler = handlerAddress()
+	return sigaction(sig, &current, nil)
+}
+
+func sigaction(sig syscall.Signal, next, previous *action) error {
+	_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig),
+		uintptr(unsafe.Pointer(next)), uintptr(unsafe.Pointer(previous)), unsafe.Sizeof(next.mask), 0, 0)
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
