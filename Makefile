@@ -33,8 +33,12 @@ docs: ## Generate the documentation that is made from code
 	go run -tags $(TAGS) ./internal/docs/generate
 
 push-request: build ## Write and check the push request of APP for the native driver
-	cd $(APP) && { [ -d node_modules ] || npm ci --no-audit --no-fund; } && npm run --silent push-request
-	bin/platform-entrypoint push-index $(APP)/dist/push-request.json
+	cd $(APP) && { [ -d node_modules ] || npm ci --no-audit --no-fund; } && mkdir -p dist
+	bin/platform-entrypoint push-index --app $(APP) $(APP)/dist/push-request.json
+
+bench: build ## Compare the classic sequence, the CLI driver and the native driver
+	cd $(APP) && { [ -d node_modules ] || npm ci --no-audit --no-fund; }
+	go run -tags $(TAGS) ./test/bench --bin bin --app $(APP)
 
 env: ## Write .env with fresh secrets; one that is there stays
 	sh deploy/make-env.sh
