@@ -12,19 +12,25 @@ running=(db convex platform proxy)
 new_settings() {
   rm -f "$settings"
   sh "$root/deploy/make-env.sh" "$settings" >/dev/null
-  sed -i -e "s|^SITE_URL=.*|SITE_URL=$site|" -e 's|^PUBLISH_HTTP=.*|PUBLISH_HTTP=18080|' \
-    -e 's|^PUBLISH_HTTPS=.*|PUBLISH_HTTPS=18443|' -e 's|^TALE_VERSION=.*|TALE_VERSION=e2e|' \
-    -e 's|^BASE_PATH=.*|BASE_PATH=/|' "$settings"
+  set_to TALE_REGISTRY tale-e2e
+  set_to TALE_VERSION e2e
+  set_to SITE_URL "$site"
+  set_to PUBLISH_HTTP 18080
+  set_to PUBLISH_HTTPS 18443
+  set_to BASE_PATH /
+  set_to OPERATOR_URL http://operator:8004
+  set_to AUTH_MICROSOFT_ENTRA_ID_ISSUER https://login.example/e2e
+  set_to TRUSTED_HEADERS_ENABLED false
+  set_to DEBUG_MODE false
   local name
-  for name in AUTH_MICROSOFT_ENTRA_ID_ID AUTH_MICROSOFT_ENTRA_ID_SECRET AUTH_MICROSOFT_ENTRA_ID_TENANT_ID \
-    TRUSTED_HEADERS_INTERNAL_SECRET SOPS_AGE_KEY; do
-    sed -i "s|^$name=.*|$name=e2e-$name|" "$settings"
+  for name in AUTH_MICROSOFT_ENTRA_ID_{ID,SECRET,TENANT_ID} TRUSTED_HEADERS_INTERNAL_SECRET SOPS_AGE_KEY{,_FILE} \
+    TRUSTED_{EMAIL,NAME,ROLE,TEAMS}_HEADER; do
+    set_to "$name" "e2e-$name"
   done
-  for name in EMAIL NAME ROLE TEAMS; do sed -i "s|^TRUSTED_${name}_HEADER=.*|TRUSTED_${name}_HEADER=X-Auth-$name|" "$settings"; done
-  sed -i -e 's|^TRUSTED_HEADERS_ENABLED=.*|TRUSTED_HEADERS_ENABLED=false|' -e 's|^OPERATOR_URL=.*|OPERATOR_URL=http://operator:8004|' \
-    -e 's|^AUTH_MICROSOFT_ENTRA_ID_ISSUER=.*|AUTH_MICROSOFT_ENTRA_ID_ISSUER=https://login.example/e2e|' "$settings"
-  printf '%s\n' TALE_REGISTRY=tale-e2e DEBUG_MODE=false SOPS_AGE_KEY_FILE=/app/data/age.key >>"$settings"
 }
+
+# set_to NAME VALUE: the line is in .env.example, and so it is here.
+set_to() { sed -i "s|^$1=.*|$1=$2|" "$settings"; }
 
 # setting NAME: a value of the stack's .env.
 setting() { sed -n "s/^$1=//p" "$settings" | tail -1; }

@@ -1,6 +1,15 @@
 # shellcheck shell=bash
 # Two colours behind one alias: traffic moves without a failed request.
 
+colours_boot_at_the_same_moment() {
+  local -a project_files=(-f "$root/docker-compose.yml" -f "$root/compose.bluegreen.yml")
+  compose stop platform
+  compose up -d --wait --wait-timeout 90 platform-blue platform-green
+  local colour
+  for colour in blue green; do must "$(logs "platform-$colour")" '24 of 24 variables present'; done
+  compose rm -fs platform-blue platform-green
+}
+
 switches_without_a_failed_request() {
   local project_files=(-f "$root/docker-compose.yml" -f "$root/compose.bluegreen.yml") load seen
   compose stop platform

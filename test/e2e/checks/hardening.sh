@@ -52,6 +52,19 @@ volumes_belong_to_1001() {
   for volume in convex-data caddy-data caddy-config proxy-ca; do equal "$(owner "$volume")" 1001:1001 "$volume"; done
 }
 
+# An orchestrator that gives neither root nor a capability.
+convex_boots_without_root() {
+  local name=$COMPOSE_PROJECT_NAME-rootless
+  docker rm -fv "$name" >/dev/null 2>&1 || true
+  docker run -d --name "$name" --user 1001:1001 --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges \
+    -e SITE_URL="$site" -e INSTANCE_SECRET="$(setting INSTANCE_SECRET)" -e CONVEX_STORAGE=sqlite tale-e2e/tale-convex:e2e
+  patiently 30 state_is "$name" healthy || { docker logs "$name" 2>&1 | tail -20; return 1; }
+  docker stop -t 20 "$name"
+  equal "$(docker inspect -f '{{.State.ExitCode}}' "$name")" 0 "the exit code"
+  docker rm -v "$name"
+}
+state_is() { [ "$(docker inspect -f '{{.State.Health.Status}}' "$1")" = "$2" ]; }
+
 # A volume from the days when convex ran as root.
 old_volume_is_taken_over() {
   compose stop convex
