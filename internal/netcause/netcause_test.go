@@ -45,8 +45,8 @@ func TestOfTLS(t *testing.T) {
 	plain := httptest.NewServer(http.NotFoundHandler())
 	defer plain.Close()
 	secure.Config.ErrorLog, plain.Config.ErrorLog = nil, nil
-	expect(t, get(t, http.DefaultTransport, secure.URL), netcause.TLS)
-	expect(t, get(t, http.DefaultTransport, "https"+plain.URL[len("http"):]), netcause.TLS)
+	expect(t, getWithin(t, time.Minute, http.DefaultTransport, secure.URL), netcause.TLS)
+	expect(t, getWithin(t, time.Minute, http.DefaultTransport, "https"+plain.URL[len("http"):]), netcause.TLS)
 }
 
 func TestOfWrapped(t *testing.T) {
@@ -86,7 +86,12 @@ func expect(t *testing.T, err error, want netcause.Kind) {
 
 func get(t *testing.T, transport http.RoundTripper, url string) error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	return getWithin(t, 300*time.Millisecond, transport, url)
+}
+
+func getWithin(t *testing.T, limit time.Duration, transport http.RoundTripper, url string) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
+	"sync/atomic"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/push"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/status"
@@ -40,6 +44,10 @@ type Boot struct {
 	started  health.Gate
 	services *supervise.Supervisor
 	metrics  *metrics
+	// oneShot is a boot that ends by itself: it has no readiness, and stopped
+	// early it has not done what it was asked for.
+	oneShot bool
+	drained atomic.Bool // draining has begun; readiness does not come back
 
 	client  *push.Client
 	changed push.Changed // by this boot, for the message of a failure
@@ -58,7 +66,8 @@ func newBoot(settings *Settings, environ config.Environ, log *slog.Logger, stage
 		markers:  health.NewMarkers(settings.Runtime.RunDir, "platform"),
 		services: supervise.New(log),
 	}
-	b.report = report.NewRecorder(log, settings.Runtime.reportPath(), "platform", b.version(), append([]string{stageConfig}, stages...)...)
+	b.oneShot = !slices.Contains(stages, stageServe)
+	b.report = report.NewRecorder(log, settings.Runtime.reportPath(b.oneShot), "platform", b.version(), append([]string{stageConfig}, stages...)...)
 	b.metrics = newMetrics(b)
 	b.ready.Close("starting")
 	b.started.Close("starting")
@@ -77,7 +86,7 @@ func (b *Boot) version() string {
 func (b *Boot) run(ctx context.Context) error { return b.follow(ctx, b.serve, b.pushStages()...) }
 
 // pushOnly brings the backend up to date and ends: a job that runs once while
-// many replicas serve.
+// many replicas serve, perhaps in a container where one of them does.
 func (b *Boot) pushOnly(ctx context.Context) error { return b.follow(ctx, nil, b.pushStages()...) }
 
 // serveOnly runs the web server and pushes nothing.
@@ -103,8 +112,13 @@ func (b *Boot) follow(ctx context.Context, service func(context.Context) error, 
 		return b.fail(stageConfig, err)
 	}
 	defer status.Close()
+	defer b.clearMarkers()
 	for _, s := range stages {
-		if err := b.runStage(ctx, s); err != nil {
+		err := context.Cause(ctx)
+		if err == nil {
+			err = b.runStage(ctx, s)
+		}
+		if err != nil {
 			return b.end(ctx, s.name, err)
 		}
 	}
@@ -118,15 +132,32 @@ func (b *Boot) follow(ctx context.Context, service func(context.Context) error, 
 	return nil
 }
 
-// prepare opens the status port and forgets what an earlier run left behind.
+// prepare forgets what an earlier run left behind, makes sure that readiness
+// can be said at the end, and opens the status port.
 func (b *Boot) prepare() (*health.Server, error) {
 	finish := b.report.Begin(stageConfig)
-	status, err := b.openStatusPort()
+	b.clearMarkers()
+	_, err := checkWritable(b.settings.Runtime.RunDir)
+	if err != nil {
+		err = exit.Errorf(exit.Config, "TALE_RUN_DIR: %w; mount a tmpfs there, or name another folder", err)
+	}
+	var status *health.Server
 	if err == nil {
-		err = exit.With(exit.Config, b.markers.Clear())
+		status, err = b.openStatusPort()
 	}
 	finish("", err)
 	return status, err
+}
+
+// clearMarkers is done at the start and at the end: who looks at the markers
+// next may do so before the next start. A one-shot boot owns none.
+func (b *Boot) clearMarkers() {
+	if b.oneShot {
+		return
+	}
+	if err := b.markers.Clear(); err != nil {
+		b.log.Warn("a marker stays behind", logging.Err(err))
+	}
 }
 
 func (b *Boot) runStage(ctx context.Context, s stage) error {
@@ -135,6 +166,9 @@ func (b *Boot) runStage(ctx context.Context, s stage) error {
 	began, finish := time.Now(), b.report.Begin(s.name)
 	b.log.Debug("stage begins", "stage", s.name)
 	detail, err := s.run(ctx)
+	if stopRequested(ctx, err) != nil {
+		b.report.Skip(s.name, "stopped")
+	}
 	finish(detail, err)
 	b.metrics.stageTook(s.name, time.Since(began))
 	if err == nil {
@@ -145,23 +179,42 @@ func (b *Boot) runStage(ctx context.Context, s stage) error {
 
 // end tells a requested stop, which is no failure at any stage, from one.
 func (b *Boot) end(ctx context.Context, stage string, err error) error {
-	var stop *supervise.StopRequested
-	if errors.As(context.Cause(ctx), &stop) && (errors.Is(err, context.Canceled) || errors.As(err, &stop)) {
-		b.ready.Close("stopped")
-		b.report.Update(func(d *report.Document) { d.State = report.Done })
-		b.log.Info("platform stopped before it was ready", "stage", stage)
-		return nil
+	stop := stopRequested(ctx, err)
+	if stop == nil {
+		return b.fail(stage, err)
 	}
-	return b.fail(stage, err)
+	b.ready.Close("stopped")
+	b.report.Update(func(d *report.Document) { d.State, d.Failure = report.Done, nil })
+	if b.oneShot {
+		b.log.Error("stopped before everything was pushed", "stage", stage)
+		return cli.Logged(exit.With(exit.SignalBase+int(stop.Signal), err))
+	}
+	b.log.Info("platform stopped before it was ready", "stage", stage)
+	return nil
+}
+
+// stopRequested returns the stop that an error comes from, nil if it comes from
+// something else.
+func stopRequested(ctx context.Context, err error) *supervise.StopRequested {
+	var stop *supervise.StopRequested
+	if err != nil && errors.As(context.Cause(ctx), &stop) && (errors.Is(err, context.Canceled) || errors.As(err, &stop)) {
+		return stop
+	}
+	return nil
 }
 
 func (b *Boot) openStatusPort() (*health.Server, error) {
 	if b.settings.Runtime.StatusAddr == "" {
 		return nil, nil
 	}
-	return health.Listen(b.log, b.settings.Runtime.StatusAddr, health.Endpoints{
+	server, err := health.Listen(b.log, b.settings.Runtime.StatusAddr, health.Endpoints{
 		Ready: &b.ready, Started: &b.started, Status: func() any { return b.status() }, Metrics: b.metrics.handler(),
 	})
+	if err != nil && b.oneShot {
+		b.log.Debug("no status port for this push", logging.Err(err))
+		return nil, nil
+	}
+	return server, err
 }
 
 func (b *Boot) status() status.Document {

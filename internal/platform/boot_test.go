@@ -164,6 +164,56 @@ func TestStopAtEveryStage(t *testing.T) {
 	}
 }
 
+// A push that was stopped has not pushed: a job must not count as done.
+func TestStoppedPushIsNoSuccess(t *testing.T) {
+	sim := newSim(t, convexsim.Fault{Stage: convexsim.StageStartPush, Hang: true})
+	c := start(t, environ(t, sim.URL()), "push")
+	c.until("start_push", func() bool { return c.running(stageDeploy, convexsim.StageStartPush) })
+	c.signal(syscall.SIGTERM)
+	if code := c.waitExit(); code != exit.SignalBase+int(syscall.SIGTERM) {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// A push in the container of a running platform leaves its files alone.
+func TestPushBesideAServingPlatform(t *testing.T) {
+	sim := newSim(t)
+	e := environ(t, sim.URL())
+	serving := start(t, e)
+	serving.untilReady()
+	if code := start(t, e, "push").waitExit(); code != 0 {
+		t.Errorf("push: exit code %d", code)
+	}
+	if document := serving.status(); !serving.ready() || document.State != report.Ready {
+		t.Errorf("ready %t, state %s", serving.ready(), document.State)
+	}
+}
+
+func TestUnwritableRunFolderIsFoundFirst(t *testing.T) {
+	sim := newSim(t)
+	c := start(t, environ(t, sim.URL(), "TALE_RUN_DIR=/proc/nowhere"))
+	if code := c.waitExit(); code != exit.Config || len(sim.State().Environment) > 0 {
+		t.Errorf("exit code %d, pushed %v", code, sim.State().Environment)
+	}
+	if !strings.Contains(c.output.String(), "TALE_RUN_DIR") {
+		t.Error("the variable is not named")
+	}
+}
+
+// A stopped stage is neither running nor failed in the last report.
+func TestReportOfAStoppedBoot(t *testing.T) {
+	sim := newSim(t, convexsim.Fault{Stage: convexsim.StageEnvList, Hang: true})
+	c := start(t, environ(t, sim.URL()))
+	c.until("stage env", func() bool { return c.running(stageEnv, "") })
+	c.signal(syscall.SIGTERM)
+	c.waitExit()
+	for _, s := range c.status().Stages {
+		if s.Name == stageEnv && s.State != report.Skipped || s.State == report.Failed {
+			t.Errorf("stage %+v", s)
+		}
+	}
+}
+
 // running tells whether a stage is under way, and of a deploy whether it has
 // come to the given step of the push.
 func (c *container) running(stage, step string) bool {

@@ -10,6 +10,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/adminkey"
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/status"
@@ -53,7 +54,10 @@ func (p *program) bootCommand(name, short string, boot func(*Boot, context.Conte
 				return err
 			}
 			settings, err := Load(environ)
-			log := settings.Logger(command.OutOrStdout())
+			// A slow reader of our log must not keep a stop from being acted on.
+			out := logging.NewWriter(command.OutOrStdout())
+			defer func() { _ = out.Close() }()
+			log := settings.Logger(out)
 			b := newBoot(settings, environ, log, stages...)
 			if err != nil {
 				return b.fail(stageConfig, err)
@@ -98,7 +102,7 @@ func (p *program) adminKeyCommand() *cobra.Command {
 			}
 			key, err := adminkey.Mint(settings.InstanceName, settings.InstanceSecret.Reveal())
 			if err != nil {
-				return err
+				return exit.With(exit.Config, err)
 			}
 			_, err = fmt.Fprintln(command.OutOrStdout(), key)
 			return err
@@ -123,6 +127,6 @@ func (p *program) statusCommand() *cobra.Command {
 	return status.Command(func() (status.Source, error) {
 		var settings RuntimeSettings
 		err := p.load(&settings)
-		return status.Source{Addr: settings.StatusAddr, ReportPath: settings.reportPath()}, err
+		return status.Source{Addr: settings.StatusAddr, ReportPath: settings.reportPath(false)}, err
 	})
 }

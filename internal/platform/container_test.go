@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -32,9 +33,11 @@ type container struct {
 	command *exec.Cmd
 	output  lockedBuffer
 	runDir  string
-	addr    string // of the status port
-	web     string // base URL of the web server
-	exited  chan struct{}
+	// reportPath is where the report stays when the process is gone.
+	reportPath string
+	addr       string // of the status port
+	web        string // base URL of the web server
+	exited     chan struct{}
 }
 
 // newSim starts a backend that takes testSecret.
@@ -51,7 +54,7 @@ func environ(t *testing.T, convexURL string, changes ...string) config.Environ {
 		"PATH": os.Getenv("PATH"), "CONVEX_URL": convexURL, "INSTANCE_NAME": testInstance, "INSTANCE_SECRET": testSecret,
 		"CONVEX_STORAGE": "sqlite", "SITE_URL": "https://tale.example", "TALE_RUN_DIR": runDir,
 		"STATUS_ADDR": freeAddr(t), "PORT": portOf(t, freeAddr(t)), "CONVEX_APP_DIR": runDir,
-		"CONVEX_PUSH_REQUEST": pushRequest(t), "WEB_COMMAND": os.Args[0], "SHUTDOWN_DRAIN_SECONDS": "300ms",
+		"CONVEX_PUSH_REQUEST": writeRequest(t), "WEB_COMMAND": os.Args[0], "SHUTDOWN_DRAIN_SECONDS": "300ms",
 		"GORACE": "atexit_sleep_ms=0", roleVariable: "entrypoint",
 	}
 	for _, change := range changes {
@@ -65,6 +68,7 @@ func environ(t *testing.T, convexURL string, changes ...string) config.Environ {
 func start(t *testing.T, e config.Environ, args ...string) *container {
 	t.Helper()
 	c := &container{t: t, runDir: e["TALE_RUN_DIR"], addr: e["STATUS_ADDR"], web: "http://127.0.0.1:" + e["PORT"], exited: make(chan struct{})}
+	c.reportPath = RuntimeSettings{RunDir: c.runDir}.reportPath(slices.Contains(args, "push"))
 	c.command = exec.Command(os.Args[0], args...)
 	c.command.Env = e.List()
 	c.command.Stdout, c.command.Stderr = &c.output, &c.output
@@ -145,7 +149,7 @@ func (c *container) get(url string) int {
 }
 
 func (c *container) source() status.Source {
-	return status.Source{Addr: c.addr, ReportPath: filepath.Join(c.runDir, reportFile)}
+	return status.Source{Addr: c.addr, ReportPath: c.reportPath}
 }
 
 func (c *container) status() status.Document {
@@ -187,8 +191,8 @@ func portOf(t *testing.T, addr string) string {
 	return port
 }
 
-// pushRequest writes a small push request as the CLI does.
-func pushRequest(t *testing.T, extra ...string) string {
+// writeRequest writes a small push request as the CLI does.
+func writeRequest(t *testing.T, extra ...string) string {
 	t.Helper()
 	modules := []map[string]any{{"path": "messages.js", "source": "export const list = 1;", "environment": "isolate"}}
 	for i, source := range extra {

@@ -20,10 +20,15 @@ func (b *Boot) deploy(ctx context.Context) (string, error) {
 	}
 	// What a retry has made good is no failure any more.
 	b.report.Update(func(d *report.Document) { d.Failure = nil })
-	if function := b.settings.Deploy.RunAfterDeploy; function != "" && done.Skipped == "" {
+	// It runs at every boot: whether it succeeded the last time is not known, and
+	// what makes up for old data has to bear being run again.
+	if function := b.settings.Deploy.RunAfterDeploy; function != "" {
 		after := push.RunAfterDeploy(ctx, b.log, b.client, b.redactor(), function)
 		done.After = &after
 		b.recordDeploy(done)
+	}
+	if err := context.Cause(ctx); err != nil {
+		return "", err
 	}
 	if done.Skipped != "" {
 		return "nothing to push: " + done.Skipped, nil
@@ -57,7 +62,7 @@ func (b *Boot) deployOptions() push.Options {
 			return adminkey.Mint(b.settings.Backend.InstanceName, b.settings.Backend.InstanceSecret.Reveal(), adminkey.Member(member))
 		},
 		Resync: func(ctx context.Context) error {
-			_, err := b.syncEnv(ctx)
+			_, err := b.envSync().Run(ctx, b.goal())
 			return err
 		},
 		Variables: b.changed.Variables,
@@ -68,7 +73,16 @@ func (b *Boot) deployOptions() push.Options {
 }
 
 func (b *Boot) recordDeploy(deploy report.Deploy) {
-	b.report.Update(func(d *report.Document) { d.Deploy = &deploy })
+	b.report.Update(func(d *report.Document) {
+		if d.Deploy == nil || d.Deploy.Attempts != deploy.Attempts {
+			b.ready.Close(fmt.Sprintf("stage %s, attempt %d", stageDeploy, deploy.Attempts))
+		}
+		if d.Failure != nil {
+			d.Failure.NextAttempt = nil
+		}
+		d.Deploy = &deploy
+	})
+	b.report.SetAttempts(stageDeploy, deploy.Attempts)
 }
 
 // recordRetry keeps a failure in the report while the next attempt waits, so
@@ -76,6 +90,6 @@ func (b *Boot) recordDeploy(deploy report.Deploy) {
 func (b *Boot) recordRetry(f *push.Failure) {
 	failure := f.Report()
 	b.ready.Close(fmt.Sprintf("stage %s: %s failed, next attempt in %s", stageDeploy, failure.Stage, f.Next.Round(100*time.Millisecond)))
-	b.report.Attempt(stageDeploy)
+	b.metrics.failures.WithLabelValues(failure.Stage, failure.Code).Inc()
 	b.report.Update(func(d *report.Document) { d.Failure = &failure })
 }

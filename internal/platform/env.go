@@ -22,6 +22,7 @@ func (b *Boot) syncEnv(ctx context.Context) (string, error) {
 	b.changed.Variables = result.State
 	summary := result.Report()
 	b.report.Update(func(d *report.Document) { d.Env = &summary })
+	b.report.SetAttempts(stageEnv, result.Attempts)
 	if err != nil {
 		return "", err
 	}

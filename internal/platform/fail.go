@@ -40,6 +40,10 @@ func failureOf(stage string, err error) report.Failure {
 		failure.Cause = "the environment of this container is not usable as it is"
 		failure.Fix = []string{"correct the variables in .env or the compose file, then: docker compose up -d"}
 	}
-	failure.Retryable = failure.ExitCode == exit.Unavailable || failure.ExitCode == exit.Temporary
+	switch failure.ExitCode {
+	case exit.Usage, exit.DeployRefused, exit.NoPermission, exit.Config, exit.NotExecutable, exit.NotFound:
+	default:
+		failure.Retryable = true
+	}
 	return failure
 }

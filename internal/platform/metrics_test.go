@@ -17,7 +17,7 @@ import (
 // scrape returns what /metrics says of a boot with everything in its report.
 func scrape(t *testing.T) string {
 	t.Helper()
-	b := newBoot(&Settings{}, nil, logging.Discard())
+	b := newBoot(&Settings{Runtime: RuntimeSettings{RunDir: t.TempDir()}}, nil, logging.Discard())
 	b.report.Update(func(d *report.Document) { d.Env = &report.EnvSync{New: 3} })
 	b.recordDeploy(report.Deploy{Driver: "native", Attempts: 2, Indexes: &report.IndexProgress{Complete: 1, Total: 4},
 		Stages: []report.PushStage{{Name: "start_push", DurationMS: 1500}}})

@@ -1,7 +1,8 @@
 package platform
 
 import (
-	"sync/atomic"
+	"errors"
+	"sync"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/logging"
@@ -10,35 +11,65 @@ import (
 )
 
 // webWatch follows the web server's state and keeps readiness in step with it.
+// The stages serve (its process runs) and ready (it answers) are ended once.
 type webWatch struct {
-	boot   *Boot
-	began  time.Time
-	finish func(string, error) // ends the stage that is running in the report
-	ready  atomic.Bool         // it was ready at least once
+	boot  *Boot
+	began time.Time
+
+	mu     sync.Mutex
+	finish func(string, error) // ends the stage that is running in the report; nil when both are over
+	stage  string
+	ready  bool // now
 }
 
 func (b *Boot) watchWeb() *webWatch {
-	return &webWatch{boot: b, began: time.Now(), finish: b.report.Begin(stageServe)}
+	return &webWatch{boot: b, began: time.Now(), stage: stageServe, finish: b.report.Begin(stageServe)}
 }
 
-func (w *webWatch) wasReady() bool { return w.ready.Load() }
+func (w *webWatch) isReady() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ready
+}
+
+// end ends the stage that is still running when the web server is over.
+func (w *webWatch) end(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var stop *supervise.StopRequested
+	if w.finish != nil && errors.As(err, &stop) {
+		w.boot.report.Skip(w.stage, "stopped")
+	}
+	w.finishStage(err)
+}
+
+func (w *webWatch) finishStage(err error) {
+	if w.finish == nil {
+		return
+	}
+	w.finish("", err)
+	w.boot.metrics.stageTook(w.stage, time.Since(w.began))
+	w.finish = nil
+}
 
 // observe gets every change of state, in order (supervise.Service.OnState).
 func (w *webWatch) observe(state supervise.State) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	b := w.boot
-	switch state {
-	case supervise.StateReady:
-		first := w.ready.CompareAndSwap(false, true)
-		if first {
-			w.finish("", nil)
-			b.metrics.stageTook(stageReady, time.Since(w.began))
-		}
+	w.ready = state == supervise.StateReady
+	switch {
+	case b.drained.Load():
+		// The health route answers 503 by our own wish, and what is draining does
+		// not become ready again.
+	case w.ready:
+		first := w.finish != nil
+		w.finishStage(nil)
 		b.becomeReady(first)
-	case supervise.StateRunning:
-		if !w.wasReady() {
-			w.finish("", nil)
-			b.metrics.stageTook(stageServe, time.Since(w.began))
-			w.finish = b.report.Begin(stageReady)
+	case state == supervise.StateRunning:
+		if w.stage == stageServe {
+			w.finishStage(nil)
+			w.stage, w.finish = stageReady, b.report.Begin(stageReady)
 		}
 		b.notReady("the web server does not answer " + healthPath)
 	default:
@@ -48,6 +79,7 @@ func (w *webWatch) observe(state supervise.State) {
 
 func (b *Boot) becomeReady(first bool) {
 	if err := b.markers.SetReady(true); err != nil {
+		b.ready.Close("the ready marker cannot be written: " + err.Error())
 		b.log.Error("cannot say that the platform is ready", logging.Err(err))
 		return
 	}

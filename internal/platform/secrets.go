@@ -20,5 +20,9 @@ func (b *Boot) secrets() map[string]string {
 			secrets[v.Name] = v.Value(b.settings.Pushed)
 		}
 	}
+	for _, name := range b.settings.Deploy.EnvSyncExtra {
+		secrets[name] = b.environ[name]
+	}
+	secrets["CRAWLER_DATABASE_URL"] = b.environ["CRAWLER_DATABASE_URL"]
 	return secrets
 }

@@ -26,30 +26,39 @@ const (
 // server outlives ctx by the drain window: it has a context of its own.
 func (b *Boot) serve(ctx context.Context) error {
 	b.ready.Close("stage " + stageServe)
+	hurried := supervise.Hurried(ctx)
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
 	up := b.watchWeb()
+	web := b.webServer(up.observe)
+	b.log.Info("a stop takes this long at most", "budget", b.settings.Web.Drain+supervise.StopBudget([]supervise.Service{web}))
 	ended := make(chan error, 1)
-	go func() { ended <- b.services.Run(serving, b.webServer(up.observe)) }()
+	go func() { ended <- b.services.Run(serving, web) }()
 	select {
 	case err := <-ended:
 		b.notReady("the web server has ended")
+		up.end(err)
 		return err
 	case <-ctx.Done():
 	}
-	if up.wasReady() {
-		b.drain(ctx, ended)
-	}
-	b.notReady("stopping")
+	b.drain(up.isReady(), hurried, ended)
 	stopServing()
-	return <-ended
+	if err := <-ended; err != nil {
+		b.log.Warn("the web server did not end as asked", logging.Err(err))
+	}
+	up.end(context.Cause(ctx))
+	return nil
 }
 
 // drain keeps serving while whoever sends requests learns to stop: the health
 // route answers 503 and /readyz no. It ends early when the operator asks again
-// or nothing is left to drain.
-func (b *Boot) drain(ctx context.Context, ended chan error) {
+// or nothing is left to drain; a web server that was not ready has no requests.
+func (b *Boot) drain(wasReady bool, hurried <-chan struct{}, ended chan error) {
+	b.drained.Store(true)
 	b.notReady("draining")
+	if !wasReady {
+		return
+	}
 	b.report.Update(func(d *report.Document) { d.State = report.Draining })
 	if err := b.markers.ShuttingDown(); err != nil {
 		b.log.Warn("the web server is not told that it drains", logging.Err(err))
@@ -59,7 +68,7 @@ func (b *Boot) drain(ctx context.Context, ended chan error) {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-supervise.Hurried(ctx):
+	case <-hurried:
 	case err := <-ended:
 		ended <- err
 	}

@@ -3,6 +3,7 @@ package platform
 import (
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -58,7 +59,11 @@ type RuntimeSettings struct {
 	Version    string `env:"TALE_VERSION" doc:"Version of the application, for reports."`
 }
 
-const reportFile = "platform-report.json"
+const (
+	reportFile = "platform-report.json"
+	// pushReportFile is of a push that runs beside a serving platform.
+	pushReportFile = "platform-push-report.json"
+)
 
 // Load reads the settings; the error lists every problem.
 func Load(environ config.Environ) (*Settings, error) {
@@ -100,10 +105,43 @@ func (d DeploySettings) check() config.Problems {
 	if d.Attempts < 1 {
 		problems = append(problems, config.Problem{Variable: "CONVEX_DEPLOY_ATTEMPTS", Wrong: fmt.Sprintf("%d is too small", d.Attempts), Accepted: "a whole number from 1"})
 	}
-	if d.Max < d.Timeout {
-		problems = append(problems, config.Problem{Variable: "CONVEX_DEPLOY_MAX", Wrong: fmt.Sprintf("%s is shorter than CONVEX_DEPLOY_TIMEOUT (%s)", d.Max, d.Timeout), Accepted: "at least CONVEX_DEPLOY_TIMEOUT"})
+	if d.Timeout <= 0 {
+		problems = append(problems, config.Problem{Variable: "CONVEX_DEPLOY_TIMEOUT", Wrong: "is 0", Accepted: `seconds ("300") or a duration ("5m"), more than 0`})
+	}
+	for _, name := range d.EnvSyncExtra {
+		problems = append(problems, checkExtra(strings.TrimSpace(name))...)
 	}
 	return problems
 }
 
-func (r RuntimeSettings) reportPath() string { return filepath.Join(r.RunDir, reportFile) }
+// variableName is what the backend takes for a name (convex-protocol 2.3).
+var variableName = regexp.MustCompile(`^[a-zA-Z_]+[a-zA-Z0-9_]*$`)
+
+// checkExtra refuses names that are pushed already, with a value that the
+// environment does not have as it is, and the one secret that makes admin keys.
+func checkExtra(name string) config.Problems {
+	refuse := func(wrong string) config.Problems {
+		return config.Problems{{Variable: "CONVEX_ENV_SYNC_EXTRA", Wrong: fmt.Sprintf("names %q, which %s", name, wrong), Accepted: "names of further variables, comma separated"}}
+	}
+	_, derived := derivedVariables()[name]
+	switch {
+	case name == "":
+		return nil
+	case !variableName.MatchString(name):
+		return refuse("is not a variable name")
+	case derived || slices.ContainsFunc(Variables(), func(v Variable) bool { return v.Name == name }):
+		return refuse("is managed already")
+	case strings.HasPrefix(name, "INSTANCE_SECRET"):
+		return refuse("must not be given to functions")
+	case name == "CONVEX_CLOUD_URL" || name == "CONVEX_SITE_URL":
+		return refuse("is built into the backend")
+	}
+	return nil
+}
+
+func (r RuntimeSettings) reportPath(oneShot bool) string {
+	if oneShot {
+		return filepath.Join(r.RunDir, pushReportFile)
+	}
+	return filepath.Join(r.RunDir, reportFile)
+}

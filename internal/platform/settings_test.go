@@ -26,7 +26,7 @@ func TestLoadReportsEveryProblem(t *testing.T) {
 	_, err := Load(config.Environ{
 		"INSTANCE_SECRET": canary, "CONVEX_URL": "convex:3210", "CONVEX_DEPLOY_TIMEOUT": "soon", "PORT": "70000",
 		"CONVEX_DEPLOY_DRIVER": "magic", "INSTANCE_NAME": "a:b", "CONVEX_DEPLOY_ATTEMPTS": "0", "TALE_LOG_FORMAT": "xml",
-		"STATUS_ADDR": "here", "CONVEX_STORAGE": "", "DB_PORT": "x", "SOPS_AGE_KEY": "k", "SOPS_AGE_KEY_FILE": "/k",
+		"STATUS_ADDR": "here", "CONVEX_STORAGE": "", "DB_PORT": "x", "SOPS_AGE_KEY": "k", "SOPS_AGE_KEY_FILE": "/k", "CONVEX_ENV_SYNC_EXTRA": "GOOD, POSTGRES_URL",
 	})
 	var problems config.Problems
 	if !errors.As(err, &problems) || exit.Code(err) != exit.Config {
@@ -37,12 +37,22 @@ func TestLoadReportsEveryProblem(t *testing.T) {
 		names = append(names, p.Variable)
 	}
 	slices.Sort(names)
-	want := []string{"CONVEX_DEPLOY_ATTEMPTS", "CONVEX_DEPLOY_DRIVER", "CONVEX_DEPLOY_TIMEOUT", "CONVEX_URL", "DB_PORT",
+	want := []string{"CONVEX_DEPLOY_ATTEMPTS", "CONVEX_DEPLOY_DRIVER", "CONVEX_DEPLOY_TIMEOUT", "CONVEX_ENV_SYNC_EXTRA", "CONVEX_URL", "DB_PORT",
 		"INSTANCE_NAME", "INSTANCE_SECRET", "PORT", "POSTGRES_URL", "SITE_URL", "STATUS_ADDR", "TALE_LOG_FORMAT"}
 	if !slices.Equal(names, want) {
 		t.Errorf("problems of %v\nwant        %v", names, want)
 	}
 	if strings.Contains(err.Error(), canary) {
 		t.Errorf("the secret is shown: %v", err)
+	}
+}
+
+func TestPostgresURLMustBeAURLWhereAnotherIsDerivedFromIt(t *testing.T) {
+	_, err := Load(base("CONVEX_STORAGE=postgres", "POSTGRES_URL=postgresql://tale:p%ss@db:5432"))
+	if exit.Code(err) != exit.Config || strings.Contains(err.Error(), "p%ss") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := Load(base("CONVEX_STORAGE=postgres", "POSTGRES_URL=postgresql://tale:p%ss@db:5432", "RAG_DATABASE_URL=x")); err != nil {
+		t.Error(err)
 	}
 }

@@ -119,6 +119,14 @@ func (s VariableSettings) check() config.Problems {
 	problems := config.CheckOneOf("CONVEX_STORAGE", s.Storage, storagePostgres, storageSQLite)
 	problems = append(problems, config.CheckPort("DB_PORT", s.DBPort)...)
 	problems = append(problems, config.CheckHTTPURL("SITE_URL", strings.TrimSpace(s.SiteURL))...)
+	// A variable is pushed as it is; this one has to be understood only where
+	// another is derived from it.
+	if _, err := url.Parse(s.PostgresURL.Reveal()); err != nil && s.Storage == storagePostgres && s.RagDatabaseURL == "" {
+		problems = append(problems, config.Problem{
+			Variable: "POSTGRES_URL", Wrong: "is not a URL (special characters of a password must be percent-encoded; DB_PASSWORD takes it as it is)",
+			Accepted: "postgresql://USER:PASSWORD@HOST:PORT",
+		})
+	}
 	if s.Storage == storagePostgres && s.PostgresURL == "" && s.DBPassword == "" {
 		problems = append(problems, config.Problem{
 			Variable: "POSTGRES_URL", Wrong: "is not set, and neither is DB_PASSWORD",
@@ -149,8 +157,7 @@ func (s VariableSettings) ragDatabaseURL() string {
 	}
 	u, err := url.Parse(base)
 	if err != nil {
-		// The value is the convex container's to refuse; here it has no database to add.
-		return ""
+		return "" // check has refused it
 	}
 	u.Path = "/tale_knowledge"
 	return u.String()

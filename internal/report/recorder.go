@@ -44,18 +44,22 @@ func (r *Recorder) Update(change func(*Document)) {
 }
 
 // Begin marks a stage as running and returns the function that ends it. Ended
-// with an error, it is failed; a stage that was marked Skipped stays so.
+// with an error, it is failed; a stage that was marked Skipped stays so, with
+// its reason.
 func (r *Recorder) Begin(name string) (end func(detail string, err error)) {
 	started := r.now()
 	r.stage(name, func(s *Stage) { s.State, s.Started = Running, &started })
 	return func(detail string, err error) {
 		r.stage(name, func(s *Stage) {
 			s.DurationMS = r.now().Sub(started).Milliseconds()
-			s.Detail = detail
+			if s.State == Running {
+				s.Detail = detail
+			}
 			switch {
+			case s.State != Running:
 			case err != nil:
 				s.State = Failed
-			case s.State == Running:
+			default:
 				s.State = Done
 			}
 		})
@@ -70,6 +74,11 @@ func (r *Recorder) Skip(name, why string) {
 // Attempt counts one more try of a stage.
 func (r *Recorder) Attempt(name string) {
 	r.stage(name, func(s *Stage) { s.Attempts++ })
+}
+
+// SetAttempts says how often a stage was tried, where the stage counts itself.
+func (r *Recorder) SetAttempts(name string, n int) {
+	r.stage(name, func(s *Stage) { s.Attempts = n })
 }
 
 func (r *Recorder) stage(name string, change func(*Stage)) {

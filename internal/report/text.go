@@ -12,6 +12,9 @@ import (
 // terminationLogLimit is what Kubernetes keeps of a termination message, in bytes.
 const terminationLogLimit = 4096
 
+// longestLine keeps one endless line from hiding cause and fix, in bytes.
+const longestLine = 500
+
 // Text is the failure for people, at most 25 lines: what was said, why, what the
 // child printed last, what to do, what has changed, and whether it is retried.
 func (f Failure) Text() string {
@@ -95,6 +98,9 @@ func writeLines(b *strings.Builder, label, text string, most int) {
 	for i, line := range lines {
 		if i > 0 {
 			label = ""
+		}
+		if len(line) > longestLine {
+			line = strings.ToValidUTF8(line[:longestLine], "") + "…"
 		}
 		fmt.Fprintf(b, "  %-8s %s\n", label, line)
 	}

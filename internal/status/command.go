@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
 )
 
 const watchEvery = time.Second
@@ -21,6 +23,9 @@ func Command(source func() (Source, error)) *cobra.Command {
 		Use:   "status",
 		Short: "Show the boot's stages, the children and the last failure",
 		RunE: func(command *cobra.Command, _ []string) error {
+			if asJSON && watch {
+				return exit.Errorf(exit.Usage, "--json and --watch exclude each other")
+			}
 			from, err := source()
 			if err != nil {
 				return err
@@ -34,7 +39,6 @@ func Command(source func() (Source, error)) *cobra.Command {
 	}
 	command.Flags().BoolVar(&asJSON, "json", false, "print the JSON document")
 	command.Flags().BoolVar(&watch, "watch", false, "refresh every second until interrupted")
-	command.MarkFlagsMutuallyExclusive("json", "watch")
 	return command
 }
 
