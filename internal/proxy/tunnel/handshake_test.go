@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -202,5 +203,33 @@ func TestHandshakeIsHeldWhileTheUpstreamRestarts(t *testing.T) {
 	service.Start()
 	if err := <-opened; err != nil {
 		t.Errorf("not opened after the restart: %v", err)
+	}
+}
+
+func TestAnswerOfTheUpstreamIsCleaned(t *testing.T) {
+	addr := caddytest.Run(t, behind(Handler{UpstreamsRaw: staticUpstream(rawUpstream(t, func(conn net.Conn) {
+		_, _ = io.WriteString(conn, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 101 Switching Protocols\r\nConnection: upgrade, X-Hop\r\n"+
+			"Upgrade: WebSocket\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nX-Kept: 1\r\nSec-WebSocket-Accept: abc\r\n\r\n")
+		_, _ = io.Copy(io.Discard, conn)
+	}))}))
+	answer := bufio.NewReader(rawHandshake(t, addr))
+	var lines []string
+	for {
+		line, err := answer.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		if line == "\r\n" {
+			break
+		}
+		if !strings.HasPrefix(line, "Date:") {
+			lines = append(lines, strings.TrimSpace(line))
+		}
+	}
+	want := []string{"HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", "Sec-WebSocket-Accept: abc", "Upgrade: websocket", "X-Kept: 1"}
+	slices.Sort(lines)
+	slices.Sort(want)
+	if !slices.Equal(lines, want) {
+		t.Errorf("got %q", lines)
 	}
 }
