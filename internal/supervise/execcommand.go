@@ -58,14 +58,14 @@ func (e *execution) run() (Status, error) {
 		e.log.Debug("some signals will not be passed on", "signals", runtimesignal.Signals, "error", err.Error())
 	}
 	ignored := ignoredSignals()
-	signal.Notify(e.received, forwardable(func(sig syscall.Signal) bool { return !ignored[sig] })...)
+	e.listen(func(sig syscall.Signal) bool { return !ignored[sig] })
 	defer signal.Stop(e.received)
 	processTable().shareGroup(e.options.NoGroup)
 	if err := e.start(); err != nil {
 		return Status{}, err
 	}
 	// Only now, so that the command inherits what was ignored for us.
-	signal.Notify(e.received, forwardable(func(sig syscall.Signal) bool { return ignored[sig] })...)
+	e.listen(func(sig syscall.Signal) bool { return ignored[sig] })
 	e.follow()
 	e.terminal.giveBack()
 	if !e.options.NoGroup && e.child.Signal(unix.SIGTERM) == nil {
@@ -148,20 +148,18 @@ func (e *execution) suspended(sig syscall.Signal) {
 // has no effect on PID 1.
 func suspendSelf() { _ = unix.Kill(os.Getpid(), unix.SIGSTOP) }
 
-// forwardable lists the signals that can be caught and mean something to the
-// command, as far as they are wanted.
-func forwardable(want func(syscall.Signal) bool) []os.Signal {
-	var list []os.Signal
+// listen begins to receive the wanted ones of the signals that can be caught
+// and mean something to the command.
+func (e *execution) listen(wanted func(syscall.Signal) bool) {
 	for sig := syscall.Signal(1); sig <= lastSignal; sig++ {
 		switch {
 		case sig == unix.SIGKILL, sig == unix.SIGSTOP, sig == unix.SIGCHLD:
 		case slices.Contains(runtimesignal.Signals, sig):
 		case sig > unix.SIGSYS && sig < firstRealtime: // the C library's own
-		case want(sig):
-			list = append(list, sig)
+		case wanted(sig):
+			signal.Notify(e.received, sig)
 		}
 	}
-	return list
 }
 
 // firstRealtime is the first real-time signal that C libraries leave free.

@@ -65,18 +65,38 @@ func TestExecPassesOnEverySignal(t *testing.T) {
 	bothWays(t, func(t *testing.T, start func(args ...string) *program) {
 		p := start(append([]string{"--signal", "TSTP=TSTP", "--signal", "TTIN=TTIN", "--signal", "TTOU=TTOU", "--"}, pythonPrinter...)...)
 		p.expect("ready")
+		sent := 0
 		for sig := syscall.Signal(1); sig <= 64; sig++ {
 			if uncatchable(sig) {
 				continue
 			}
+			sent++
 			p.signal(sig)
 			p.expect(fmt.Sprintf("got %d", int(sig)))
 			if sig == unix.SIGTSTP || sig == unix.SIGTTIN || sig == unix.SIGTTOU {
-				p.signal(unix.SIGCONT) // it has suspended itself
-				eventually(t, "it goes on", func() bool { return processState(p.inner()) != "T" })
+				sent++
+				p.wake()
 			}
 		}
+		p.signal(syscall.SIGCHLD)
+		p.signal(syscall.SIGUSR1)
+		eventually(t, "the last one arrives", func() bool { return strings.Count(p.out.String(), "got 10\n") == 2 })
+		// The one more is that last one.
+		if got := strings.Count(p.out.String(), "got "); got != sent+1 || strings.Contains(p.out.String(), "got 17\n") {
+			t.Errorf("%d signals were sent and %d arrived", sent+1, got)
+		}
 	})
+}
+
+// wake continues a program that has suspended itself. PID 1 does not do that.
+func (p *program) wake() {
+	p.t.Helper()
+	if !p.isPID1() {
+		eventually(p.t, "it is suspended", func() bool { return processState(p.inner()) == "T" })
+	}
+	before := strings.Count(p.out.String(), "got 18\n")
+	p.signal(unix.SIGCONT)
+	eventually(p.t, "SIGCONT arrives", func() bool { return strings.Count(p.out.String(), "got 18\n") > before })
 }
 
 // pythonPrinter prints every signal it gets: a Go program could not tell

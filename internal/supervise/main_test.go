@@ -141,7 +141,7 @@ func (p *program) wait() int {
 // is a child.
 func (p *program) inner() int {
 	p.t.Helper()
-	if filepath.Base(p.cmd.Path) != "unshare" {
+	if !p.isPID1() {
 		return p.cmd.Process.Pid
 	}
 	var pid int
@@ -154,6 +154,9 @@ func (p *program) inner() int {
 	})
 	return pid
 }
+
+// isPID1 reports whether the program was started by startPID1.
+func (p *program) isPID1() bool { return filepath.Base(p.cmd.Path) == "unshare" }
 
 func (p *program) signal(sig syscall.Signal) {
 	p.t.Helper()

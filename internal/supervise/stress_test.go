@@ -132,7 +132,7 @@ func (r *killRound) kill(target string, sig syscall.Signal) {
 
 func (r *killRound) find(target string) int {
 	supervisor := r.p.cmd.Process.Pid
-	if filepath.Base(r.p.cmd.Path) == "unshare" {
+	if r.p.isPID1() {
 		children := supervise.ChildrenOf(supervisor)
 		if len(children) == 0 {
 			return 0
