@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"io"
 	"log/slog"
+	"os"
 	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/config"
@@ -35,8 +36,13 @@ func (s Settings) Validate() config.Problems {
 }
 
 // Logger returns the logger that the settings ask for. Settings that do not
-// validate give the default shape, so that their problems can be logged.
+// validate give the default shape, so that their problems can be logged. When
+// w is a file, such as os.Stdout, a Writer stands before it: whoever reads it
+// is another process, and may be slow.
 func (s Settings) Logger(w io.Writer) *slog.Logger {
+	if file, ok := w.(*os.File); ok {
+		w = NewWriter(file)
+	}
 	return New(w, s.LogFormat, s.level())
 }
 

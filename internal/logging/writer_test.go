@@ -44,6 +44,22 @@ func (g *gate) until(t *testing.T, text string) string {
 	return all.String()
 }
 
+func TestLoggerOfAFileIsNotHeldUp(t *testing.T) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()
+	log := logging.Settings{}.Logger(write)
+	began := time.Now()
+	for range 3000 { // many times what the pipe holds
+		log.Info(strings.Repeat("x", 1000))
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("logging to nobody took %v", took)
+	}
+}
+
 func TestOwnLinesAreWrittenWhenTheCallReturns(t *testing.T) {
 	read, write, err := os.Pipe()
 	if err != nil {
