@@ -10,9 +10,12 @@ source "$e2e/check.sh"
 # shellcheck source=/dev/null
 for file in "$e2e"/checks/*.sh; do source "$file"; done
 
+# By label: what an earlier run left is removed, whatever its settings were.
 remove_stack() {
-  local project_files=(-f "$root/docker-compose.yml" -f "$root/compose.bluegreen.yml")
-  compose down -v --remove-orphans --timeout 5 >/dev/null || true
+  local ours="label=com.docker.compose.project=$COMPOSE_PROJECT_NAME"
+  docker ps -aq --filter "$ours" | xargs -r docker rm -fv >/dev/null
+  docker volume ls -q --filter "$ours" | xargs -r docker volume rm >/dev/null
+  docker network ls -q --filter "$ours" | xargs -r docker network rm >/dev/null
 }
 
 # A function, so that an edit of this file does not reach a run under way.
@@ -23,7 +26,7 @@ main() {
     "$e2e/build.sh"
   fi
 
-  if [ -e "$settings" ]; then remove_stack; fi
+  remove_stack
   new_settings
   [ -n "${KEEP:-}" ] || trap remove_stack EXIT
 
