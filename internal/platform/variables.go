@@ -100,9 +100,9 @@ type VariableSettings struct {
 	TrustedTeamsHeader    string        `env:"TRUSTED_TEAMS_HEADER" doc:"Header with the user's teams."`
 	SopsAgeKey            config.Secret `env:"SOPS_AGE_KEY" secret:"true" file:"false" doc:"age key that decrypts provider secrets. SOPS_AGE_KEY_FILE is a variable of its own and not the file form of this one."`
 	SopsAgeKeyFile        string        `env:"SOPS_AGE_KEY_FILE" doc:"Path of the age key file inside the convex container."`
-	CrawlerURL            string        `env:"CRAWLER_URL" envDefault:"http://crawler:8002" doc:"Where the crawler service answers."`
-	RagURL                string        `env:"RAG_URL" envDefault:"http://rag:8001" doc:"Where the rag service answers."`
-	SearchServiceURL      string        `env:"SEARCH_SERVICE_URL" envDefault:"http://search:8080" doc:"Where the search service answers."`
+	CrawlerURL            string        `env:"CRAWLER_URL" doc:"Where the crawler service answers."`
+	RagURL                string        `env:"RAG_URL" doc:"Where the rag service answers."`
+	SearchServiceURL      string        `env:"SEARCH_SERVICE_URL" doc:"Where the search service answers."`
 	OperatorURL           string        `env:"OPERATOR_URL" doc:"Where the operator service answers."`
 	DebugMode             string        `env:"DEBUG_MODE" doc:"Turns the application's debug output on."`
 
