@@ -28,14 +28,14 @@ func dashboard(t *testing.T, asked *[]string) *Client {
 		*asked = append(*asked, request.Path+string(request.Args))
 		switch {
 		case strings.HasSuffix(request.Path, "components:list"):
-			io.WriteString(w, `{"status":"success","value":[{"id":"root","path":""},{"id":"k17","path":"counter"}]}`)
+			_, _ = io.WriteString(w, `{"status":"success","value":[{"id":"root","path":""},{"id":"k17","path":"counter"}]}`)
 		case strings.Contains(string(request.Args), "notes"):
-			io.WriteString(w, `{"status":"success","value":[
+			_, _ = io.WriteString(w, `{"status":"success","value":[
 				{"name":"by_n","staged":false,"backfill":{"state":"backfilling","stats":{"numDocsIndexed":120,"totalDocs":400}}},
 				{"name":"by_x","staged":true,"backfill":{"state":"backfilling","stats":{"numDocsIndexed":5,"totalDocs":9}}},
 				{"name":"by_y","staged":false,"backfill":{"state":"done"}}]}`)
 		default:
-			io.WriteString(w, `{"status":"success","value":[{"name":"i","staged":false,"backfill":{"state":"backfilling","stats":{"numDocsIndexed":7,"totalDocs":null}}}]}`)
+			_, _ = io.WriteString(w, `{"status":"success","value":[{"name":"i","staged":false,"backfill":{"state":"backfilling","stats":{"numDocsIndexed":7,"totalDocs":null}}}]}`)
 		}
 	}))
 	t.Cleanup(server.Close)

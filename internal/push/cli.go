@@ -69,7 +69,7 @@ func (d *cliDriver) push(ctx context.Context) error {
 	d.trace.begin(StageBundle)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	tap, err := startTap(d.client.BaseURL(), d.trace, func(*APIError) { cancel(errRouteGone) })
+	tap, err := startTap(ctx, d.client.BaseURL(), d.trace, func(*APIError) { cancel(errRouteGone) })
 	if err != nil {
 		return err
 	}

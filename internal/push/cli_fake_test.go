@@ -66,8 +66,8 @@ func fakeCLI(mode string) int {
 			return 1
 		}
 	case "give up":
-		fmt.Fprintln(os.Stderr, "\x1b[31m✖\x1b[39m Could not resolve \"./missing\"")
-		fmt.Fprintln(os.Stderr, "Error: getaddrinfo ENOTFOUND o1192621.ingest.sentry.io")
+		_, _ = fmt.Fprintln(os.Stderr, "\x1b[31m✖\x1b[39m Could not resolve \"./missing\"")
+		_, _ = fmt.Fprintln(os.Stderr, "Error: getaddrinfo ENOTFOUND o1192621.ingest.sentry.io")
 		return 1
 	case "do nothing":
 		return 0
@@ -89,16 +89,16 @@ func fakeCLI(mode string) int {
 // routes that do not exist and without those for broken connections.
 func fakeDeploy(environ []string, out io.Writer) error {
 	f := fakePush{url: lookup(environ, "CONVEX_SELF_HOSTED_URL"), key: lookup(environ, "CONVEX_SELF_HOSTED_ADMIN_KEY")}
-	fmt.Fprintln(out, "- Deploying to "+f.url+"...")
+	_, _ = fmt.Fprintln(out, "- Deploying to "+f.url+"...")
 	content, err := os.ReadFile(lookup(environ, fakeCLIFile))
 	if err == nil {
 		err = f.push(content)
 	}
 	if err != nil {
-		fmt.Fprintln(out, "✖ "+err.Error())
+		_, _ = fmt.Fprintln(out, "✖ "+err.Error())
 		return err
 	}
-	fmt.Fprintln(out, "✔ Deployed Convex functions to "+f.url)
+	_, _ = fmt.Fprintln(out, "✔ Deployed Convex functions to "+f.url)
 	return nil
 }
 
@@ -124,10 +124,7 @@ func inProcess(ctx context.Context, _ *slog.Logger, p supervise.Process) (cliEnd
 		for line := range bytes.Lines(out.Bytes()) {
 			p.Line(supervise.Stderr, bytes.TrimSpace(line))
 		}
-		if err != nil {
-			return cliEnd{words: "exit code 1"}, nil
-		}
-		return cliEnd{success: true, words: "exit code 0"}, nil
+		return cliEnd{success: err == nil, words: "an exit code"}, nil
 	}
 }
 
@@ -182,7 +179,7 @@ func (f fakePush) wait(key []byte, change json.RawMessage) error {
 		case "failed":
 			return errors.New("Schema validation failed.\n" + status.Error)
 		case "raceDetected":
-			return errors.New("Schema was overwritten by another push.")
+			return errors.New("schema was overwritten by another push")
 		}
 	}
 }
@@ -208,7 +205,7 @@ func (f fakePush) postOnce(path string, body []byte) ([]byte, int, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	answer, err := io.ReadAll(response.Body)
 	return answer, response.StatusCode, err
 }

@@ -125,7 +125,7 @@ func isNodeScript(path string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	first, _ := bufio.NewReaderSize(file, 256).ReadString('\n')
 	if strings.HasPrefix(first, "#!") {
 		return strings.Contains(first, "node") || strings.Contains(first, "bun"), nil

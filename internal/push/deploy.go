@@ -80,7 +80,7 @@ func Deploy(ctx context.Context, log *slog.Logger, client *Client, o Options) (r
 		return t.snapshot(), d.failure(err, 1)
 	}
 	if d.file != nil {
-		defer d.file.Close()
+		defer func() { _ = d.file.Close() }()
 	}
 	t.update(func() { t.deploy.Driver = chosen.name() })
 	if done := d.skip(ctx, chosen); done {

@@ -83,6 +83,7 @@ func matrix() []matrixRow {
 }
 
 func TestFaultMatrix(t *testing.T) {
+	t.Parallel()
 	for _, driver := range []string{driverNative, driverCLI} {
 		t.Run(driver, func(t *testing.T) {
 			t.Parallel()

@@ -232,8 +232,7 @@ func (s *jsonScanner) keep(raw *[]byte, part []byte) {
 // the string's closing quote is the last of them. escaped carries a backslash
 // over the edge of a window.
 func stringEnd(window []byte, escaped *bool) (n int, closed, bad bool) {
-	for i := 0; i < len(window); i++ {
-		c := window[i]
+	for i, c := range window {
 		switch {
 		case *escaped:
 			*escaped = false

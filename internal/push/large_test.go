@@ -61,12 +61,12 @@ func TestALargeRequestIsPushedInLittleMemory(t *testing.T) {
 		received.Add(n)
 		switch r.URL.Path {
 		case StageGetConfigHashes.Path():
-			io.WriteString(w, `{"moduleHashes":[]}`)
+			_, _ = io.WriteString(w, `{"moduleHashes":[]}`)
 		case StageStartPush.Path():
 			// The answer grows with the app, too.
-			fmt.Fprintf(w, `{"environmentVariables":{},"analysis":%q,"schemaChange":{"schemaIds":{}}}`, strings.Repeat("x", int(info.Size())/8))
+			_, _ = fmt.Fprintf(w, `{"environmentVariables":{},"analysis":%q,"schemaChange":{"schemaIds":{}}}`, strings.Repeat("x", int(info.Size())/8))
 		default:
-			io.WriteString(w, `{"type":"complete"}`)
+			_, _ = io.WriteString(w, `{"type":"complete"}`)
 		}
 	}))
 	defer backend.Close()

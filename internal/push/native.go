@@ -248,7 +248,7 @@ func (d *nativeDriver) exchange(ctx context.Context, r Request) ([]byte, int, er
 	if err != nil {
 		return nil, 0, err
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	var answer bytes.Buffer
 	if response.ContentLength > 0 && response.ContentLength < maxStartAnswer {
 		answer.Grow(int(response.ContentLength) + bytes.MinRead)

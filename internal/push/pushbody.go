@@ -34,7 +34,6 @@ type pushBody struct {
 	parts []bodyPart
 }
 
-func (b *pushBody) text(s string)     { b.parts = append(b.parts, bodyPart{literal: []byte(s)}) }
 func (b *pushBody) literal(p []byte)  { b.parts = append(b.parts, bodyPart{literal: p}) }
 func (b *pushBody) section(from span) { b.parts = append(b.parts, bodyPart{at: from}) }
 

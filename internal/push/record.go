@@ -34,9 +34,9 @@ const recordBits = 52
 // given variables. 0, the id of ordinary keys, is never returned.
 func recordID(requestSHA256 string, urls canonicalURLs, variables map[string]string) uint64 {
 	digest := sha256.New()
-	fmt.Fprintf(digest, "tale-runtime push record 1\n%s\n%q\n%q\n", requestSHA256, urls.Cloud, urls.Site)
+	_, _ = fmt.Fprintf(digest, "tale-runtime push record 1\n%s\n%q\n%q\n", requestSHA256, urls.Cloud, urls.Site)
 	for _, name := range slices.Sorted(maps.Keys(variables)) {
-		fmt.Fprintf(digest, "%q=%q\n", name, variables[name])
+		_, _ = fmt.Fprintf(digest, "%q=%q\n", name, variables[name])
 	}
 	id := binary.BigEndian.Uint64(digest.Sum(nil)) >> (64 - recordBits)
 	return max(1, id)

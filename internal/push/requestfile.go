@@ -68,7 +68,7 @@ func WriteRequestIndex(request string) (*RequestIndex, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the push request: %w", err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	index, err := scanRequest(file)
 	if err != nil {
 		return nil, fmt.Errorf("cannot use the push request %s: %w", request, err)

@@ -36,7 +36,7 @@ func CheckRequest(path string) (RequestSummary, error) {
 	if err != nil {
 		return RequestSummary{}, err
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 	return r.Check()
 }
 

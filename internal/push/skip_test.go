@@ -106,7 +106,7 @@ func TestADeployIsNotSkippedWhen(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			other.failure(t)
+			_ = other.failure(t)
 			d.sim.Remove(id)
 		},
 		"a variable changed": func(t *testing.T, d *testDeploy) { d.set(t, "SITE_URL", "https://b.example") },

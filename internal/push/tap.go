@@ -30,7 +30,7 @@ type tap struct {
 }
 
 // startTap listens on a free port of loopback until stop.
-func startTap(backend string, t *trace, gone func(*APIError)) (*tap, error) {
+func startTap(ctx context.Context, backend string, t *trace, gone func(*APIError)) (*tap, error) {
 	target, err := url.Parse(backend)
 	if err != nil {
 		return nil, err
@@ -41,7 +41,8 @@ func startTap(backend string, t *trace, gone func(*APIError)) (*tap, error) {
 	}
 	p := &tap{trace: t, gone: gone, target: target, address: "http://" + listener.Addr().String(), served: make(chan struct{})}
 	transport := newTransport()
-	ctx, cancel := context.WithCancel(context.Background())
+	// A request goes on when the CLI is being stopped; the CLI ends it.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	p.cancel = cancel
 	p.server = &http.Server{
 		Handler:           p.handler(transport),

@@ -34,7 +34,7 @@ func tapped(t *testing.T, backend http.HandlerFunc) (*tap, *trace) {
 func tapTo(t *testing.T, url string) (*tap, *trace) {
 	t.Helper()
 	seen := newTrace(slog.New(slog.DiscardHandler), nil, nil)
-	p, err := startTap(url, seen, func(*APIError) {})
+	p, err := startTap(t.Context(), url, seen, func(*APIError) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func do(t *testing.T, method, url string, body io.Reader, header http.Header) (*
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	answer, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +78,7 @@ func TestTapForwardsByteForByte(t *testing.T) {
 		arrived <- arrival{r.Method + " " + r.RequestURI, hex.EncodeToString(digest.Sum(nil)), r.Host, r.ContentLength, r.Header}
 		w.Header().Set("X-Convex-Deprecation-State", "deprecated")
 		w.WriteHeader(http.StatusTeapot)
-		io.WriteString(w, "\x00answer\xff")
+		_, _ = io.WriteString(w, "\x00answer\xff")
 	})
 	content := make([]byte, 8<<20)
 	_, _ = rand.NewChaCha8([32]byte{}).Read(content)
@@ -119,7 +119,7 @@ func TestTapStreamsBothWays(t *testing.T) {
 		piece := make([]byte, 5)
 		_, _ = io.ReadFull(r.Body, piece)
 		first <- string(piece)
-		io.WriteString(w, "reply")
+		_, _ = io.WriteString(w, "reply")
 		_ = http.NewResponseController(w).Flush()
 		_, _ = io.Copy(io.Discard, r.Body)
 	})
@@ -133,7 +133,7 @@ func TestTapStreamsBothWays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	if got := <-first; got != "first" {
 		t.Errorf("the backend got %q", got)
 	}
@@ -164,7 +164,7 @@ func TestTapPassesWebSockets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer socket.CloseNow()
+	defer func() { _ = socket.CloseNow() }()
 	if err := socket.Write(t.Context(), websocket.MessageText, []byte("hello")); err != nil {
 		t.Fatal(err)
 	}
@@ -188,14 +188,14 @@ func TestTapObservesAPush(t *testing.T) {
 		case "/api/deploy2/evaluate_schema":
 			w.WriteHeader(http.StatusNotFound)
 		case "/api/deploy2/start_push":
-			io.WriteString(w, `{"environmentVariables":{"A":"secret"},"analysis":{"":{"functions":{"m.js":{"functions":[{},{}]}}}},
+			_, _ = io.WriteString(w, `{"environmentVariables":{"A":"secret"},"analysis":{"":{"functions":{"m.js":{"functions":[{},{}]}}}},
 				"schemaChange":{"schemaIds":{},"indexDiffs":{"":{"added_indexes":[{"name":"notes.by_n"}]}}}}`)
 		case "/api/deploy2/wait_for_schema":
 			if polls++; polls < 3 {
-				fmt.Fprintf(w, `{"type":"inProgress","components":{"":{"schemaValidationComplete":true,"indexesComplete":%d,"indexesTotal":3},"c":{"schemaValidationComplete":false,"indexesComplete":0,"indexesTotal":1}}}`, polls)
+				_, _ = fmt.Fprintf(w, `{"type":"inProgress","components":{"":{"schemaValidationComplete":true,"indexesComplete":%d,"indexesTotal":3},"c":{"schemaValidationComplete":false,"indexesComplete":0,"indexesTotal":1}}}`, polls)
 				return
 			}
-			io.WriteString(w, `{"type":"complete"}`)
+			_, _ = io.WriteString(w, `{"type":"complete"}`)
 		}
 	})
 	var advanced int
@@ -240,7 +240,7 @@ func TestTapObservesErrors(t *testing.T) {
 	p, seen := tapped(t, func(w http.ResponseWriter, r *http.Request) {
 		answer := answers[r.URL.Path]
 		w.WriteHeader(answer.status)
-		io.WriteString(w, answer.body)
+		_, _ = io.WriteString(w, answer.body)
 	})
 	for path, answer := range answers {
 		seen.attempt(func() {})
@@ -268,7 +268,7 @@ func TestTapObservesLostConnections(t *testing.T) {
 		"before the answer": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, netcause.Closed},
 		"inside the answer": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
-			io.WriteString(w, "{")
+			_, _ = io.WriteString(w, "{")
 			panic(http.ErrAbortHandler)
 		}, netcause.Closed},
 	} {
@@ -319,7 +319,7 @@ func post(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	_, err = io.Copy(io.Discard, response.Body)
 	return err
 }
@@ -328,7 +328,7 @@ func TestTapTellsOfAMissingRoute(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
 	gone := make(chan *APIError, 4)
-	p, err := startTap(server.URL, newTrace(slog.New(slog.DiscardHandler), nil, nil), func(e *APIError) { gone <- e })
+	p, err := startTap(t.Context(), server.URL, newTrace(slog.New(slog.DiscardHandler), nil, nil), func(e *APIError) { gone <- e })
 	if err != nil {
 		t.Fatal(err)
 	}

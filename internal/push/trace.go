@@ -1,7 +1,6 @@
 package push
 
 import (
-	"context"
 	"log/slog"
 	"slices"
 	"sync"
@@ -169,11 +168,11 @@ func (x *exchange) end(status int, state report.State, more bool, then func(*tra
 		then(t)
 		line = *s
 	})
-	level := slog.LevelInfo
+	log := t.log.Info
 	if more || state == report.Failed {
-		level = slog.LevelDebug // the failure has a message of its own
+		log = t.log.Debug // the failure has a message of its own
 	}
-	t.log.Log(context.Background(), level, "push stage "+string(state),
+	log("push stage "+string(state),
 		slog.String("stage", line.Name), slog.Duration("took", time.Duration(line.DurationMS)*time.Millisecond),
 		slog.Int64("sent", line.BytesSent), slog.Int64("received", line.BytesReceived), slog.Int("status", status))
 }

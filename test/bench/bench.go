@@ -44,7 +44,7 @@ func (b *bench) run(ctx context.Context) error {
 	if err := b.prepare(); err != nil {
 		return err
 	}
-	defer os.RemoveAll(b.work)
+	defer func() { _ = os.RemoveAll(b.work) }()
 	request, large := filepath.Join(b.work, "app.json"), filepath.Join(b.work, "large.json")
 	summary, err := push.WriteRequest(ctx, slog.New(slog.DiscardHandler), push.CLIOptions{AppDir: b.app, Environ: b.environ()}, request)
 	if err != nil {
@@ -56,7 +56,7 @@ func (b *bench) run(ctx context.Context) error {
 	if _, err := push.WriteRequestIndex(large); err != nil {
 		return err
 	}
-	fmt.Fprintf(b.out, "%s\n%s\n\n", summary, describeMachine())
+	_, _ = fmt.Fprintf(b.out, "%s\n%s\n\n", summary, describeMachine())
 	var results table
 	for _, c := range b.contenders(request, large) {
 		if err := b.measure(ctx, c, &results); err != nil {
@@ -106,7 +106,7 @@ func (b *bench) measure(ctx context.Context, c contender, results *table) error 
 	}
 	defer sim.stop()
 	for _, step := range c.steps {
-		sim.forget()
+		sim.forget(ctx)
 		var total sample
 		for _, p := range step.processes(sim) {
 			s, err := p.run(ctx)
@@ -115,7 +115,7 @@ func (b *bench) measure(ctx context.Context, c contender, results *table) error 
 			}
 			total.add(s)
 		}
-		results.add(c.name, step.name, total, sim.requests())
+		results.add(c.name, step.name, total, sim.requests(ctx))
 	}
 	return nil
 }

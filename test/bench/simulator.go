@@ -67,7 +67,7 @@ func freePorts(ctx context.Context, n int) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer listener.Close()
+		defer func() { _ = listener.Close() }()
 		if address, ok := listener.Addr().(*net.TCPAddr); ok {
 			ports = append(ports, strconv.Itoa(address.Port))
 		}
@@ -104,18 +104,18 @@ func (s *simulator) ask(ctx context.Context, method, path string) ([]byte, error
 	if err != nil {
 		return nil, err
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	return io.ReadAll(response.Body)
 }
 
 // forget empties the simulator's log of requests.
-func (s *simulator) forget() {
-	_, _ = s.ask(context.Background(), http.MethodDelete, "/_sim/requests")
+func (s *simulator) forget(ctx context.Context) {
+	_, _ = s.ask(ctx, http.MethodDelete, "/_sim/requests")
 }
 
 // requests counts the writes to the simulator since forget.
-func (s *simulator) requests() (writes int) {
-	body, err := s.ask(context.Background(), http.MethodGet, "/_sim/requests")
+func (s *simulator) requests(ctx context.Context) (writes int) {
+	body, err := s.ask(ctx, http.MethodGet, "/_sim/requests")
 	var log []convexsim.Request
 	if err != nil || json.Unmarshal(body, &log) != nil {
 		return -1

@@ -26,9 +26,9 @@ func (t *table) add(contender, step string, s sample, writes int) {
 // write prints all rows, with the classic sequence as the measure of the others.
 func (t *table) write(out io.Writer) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "\tstep\twall\tclassic is\tCPU\tpeak memory\tprocesses\twrites\t")
+	_, _ = fmt.Fprintln(w, "\tstep\twall\tclassic is\tCPU\tpeak memory\tprocesses\twrites\t")
 	for _, r := range t.rows {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d MiB\t%d\t%d\t\n", r.contender, r.step, seconds(r.wall), t.times(r), seconds(r.cpu), r.memory>>20, r.starts, r.writes)
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d MiB\t%d\t%d\t\n", r.contender, r.step, seconds(r.wall), t.times(r), seconds(r.cpu), r.memory>>20, r.starts, r.writes)
 	}
 	_ = w.Flush()
 }
