@@ -20,8 +20,12 @@ for service; do
     db) build db --build-arg DB_BASE_IMAGE=tale-e2e/postgres ;;
     convex) build convex --build-arg SOPS=none \
       --build-arg CONVEX_BACKEND_IMAGE=tale-e2e/convex-backend --build-arg CONVEX_DASHBOARD_IMAGE=tale-e2e/convex-dashboard ;;
-    platform) build platform --build-arg NODE_IMAGE=tale-e2e/node --build-arg BUN_IMAGE=tale-e2e/bun \
-      --secret id=ca,src=/etc/ssl/certs/ca-certificates.crt ;;
+    platform)
+      app=(--build-arg NODE_IMAGE=tale-e2e/node --build-arg BUN_IMAGE=tale-e2e/bun
+        --secret "id=ca,src=/etc/ssl/certs/ca-certificates.crt")
+      build platform "${app[@]}"
+      E2E_TAG=cli build platform "${app[@]}" --build-arg WITH_CLI=1
+      ;;
     proxy) build proxy ;;
     *) die "unknown image $service: db, convex, platform or proxy" ;;
   esac

@@ -36,6 +36,7 @@ main() {
   check "page, socket, admin API, storage, metrics through the proxy" visit
   check "a second up changes nothing" second_up_is_warm
   check "new containers on old volumes push nothing" new_containers_are_warm
+  check "the CLI driver pushes from an image built with WITH_CLI=1" cli_driver_pushes
   check "the platform restarts without touching convex" platform_restart_leaves_convex_alone
 
   step "settings"
@@ -81,6 +82,7 @@ main() {
 
   ((failed == 0)) || die "$failed checks failed"
   printf '\nall checks passed in %s s\n' "$SECONDS"
+  exit
 }
 
 main

@@ -34,6 +34,15 @@ new_containers_are_warm() {
   grep -o 'platform is ready boot_took=[^ ]*' <<<"$said"
 }
 
+# An image built with WITH_CLI=1 can leave the push to the app's own convex CLI.
+cli_driver_pushes() {
+  local said code=0
+  said=$(with TALE_VERSION=cli -- compose run --rm --no-deps -T -e CONVEX_DEPLOY_DRIVER=cli -e CONVEX_FORCE_PUSH=true platform push) || code=$?
+  equal "$code" 0 "the exit code: $said"
+  must "$said" 'push stage done stage=finish_push .*status=200'
+  grep -o 'stage deploy done.*' <<<"$said"
+}
+
 platform_restart_leaves_convex_alone() {
   local before after
   before=$(inspect convex '{{.State.Pid}} {{.State.StartedAt}}')$(pid_of convex convex-local-backend)
