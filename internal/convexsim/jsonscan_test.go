@@ -40,7 +40,7 @@ func TestTheScannerReadsWhatEncodingJSONReads(t *testing.T) {
 }
 
 func TestTheScannerRefusesLoneSurrogatesAndBadUTF8(t *testing.T) {
-	for _, document := range []string{`"\ud83d"`, `"\ud83dx"`, `"\ud83dA"`, `"\ude00"`, "\"\xff\""} {
+	for _, document := range []string{`"\ud83d"`, `"\ud83dx"`, `"\ud83d\u0041"`, `"\ude00\ud83d"`, `"\ud83d\n"`, "\"\xff\""} {
 		if text, err := newJSONScanner(strings.NewReader(document)).text(); err == nil {
 			t.Errorf("%q was read as %q", document, text)
 		}

@@ -1,7 +1,9 @@
 package convexsim
 
 import (
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -54,10 +56,27 @@ func TestUnknownRoutesHaveEmptyAnswers(t *testing.T) {
 	}
 }
 
-func TestALargeBodyToAnUnknownRouteStillGetsItsAnswer(t *testing.T) {
+// A client that reads only when it has sent everything must not find the
+// connection closed.
+func TestARefusedRequestIsReadToItsEnd(t *testing.T) {
 	s := Start(t, Options{})
-	if got := call(t, s, http.MethodPost, "/api/deploy2/evaluate_schema", strings.Repeat("x", 20<<20)); got.status != http.StatusNotFound {
-		t.Errorf("got %+v", got)
+	for head, want := range map[string]string{
+		"POST /api/deploy2/evaluate_schema HTTP/1.1":                                                      "HTTP/1.1 404 ",
+		"POST " + startPushPath + " HTTP/1.1\r\nContent-Type: application/json\r\nContent-Encoding: gzip": "HTTP/1.1 415 ",
+	} {
+		connection, err := net.Dial("tcp4", strings.TrimPrefix(s.URL(), "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		const size = 20 << 20
+		if _, err := fmt.Fprintf(connection, "%s\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", head, size, strings.Repeat("x", size)); err != nil {
+			t.Errorf("%q: cannot send it all: %v", head, err)
+		}
+		answer := make([]byte, len(want))
+		if _, err := io.ReadFull(connection, answer); err != nil || string(answer) != want {
+			t.Errorf("%q: got %q, %v", head, answer, err)
+		}
+		_ = connection.Close()
 	}
 }
 
