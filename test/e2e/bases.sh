@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes stand-ins for the base images from Debian and npm packages alone, for a
 # machine that reaches no container registry. All are named tale-e2e/NAME, but
-# for debian:bookworm-slim itself.
+# for debian:bookworm-slim itself, and are made for amd64.
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 
