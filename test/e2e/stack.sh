@@ -19,6 +19,7 @@ new_settings() {
   set_to PUBLISH_HTTPS 18443
   set_to BASE_PATH /
   set_to OPERATOR_URL http://operator:8004
+  set_to SEARCH_SERVICE_URL http://search:8080
   set_to AUTH_MICROSOFT_ENTRA_ID_ISSUER https://login.example/e2e
   set_to TRUSTED_HEADERS_ENABLED false
   set_to DEBUG_MODE false
