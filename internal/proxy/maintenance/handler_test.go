@@ -155,6 +155,11 @@ func TestHeadHasNoBody(t *testing.T) {
 	if head.body != "" || head.ContentLength <= 0 || head.Header.Get("Content-Security-Policy") == "" {
 		t.Errorf("%d bytes, length %d", len(head.body), head.ContentLength)
 	}
+	// Go's server would drop a body, with an error that is logged.
+	written := httptest.NewRecorder()
+	if err := new(Handler).write(written, httptest.NewRequest(http.MethodHead, "/", nil), http.StatusServiceUnavailable, "text/html", "page"); err != nil || written.Body.Len() != 0 {
+		t.Errorf("wrote %q, %v", written.Body, err)
+	}
 }
 
 // A WebSocket client reads the status line and nothing else; bytes of a page

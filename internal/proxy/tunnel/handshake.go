@@ -57,7 +57,7 @@ func shake(ctx context.Context, conn net.Conn, request []byte, patience time.Dur
 	}
 	limited := &io.LimitedReader{R: conn, N: maxResponseHeader}
 	reader := bufio.NewReaderSize(limited, 4<<10)
-	response, err := readFinal(reader)
+	response, err := readFinal(reader) //nolint:bodyclose // what follows the header is the tunnel, which owns the connection
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()

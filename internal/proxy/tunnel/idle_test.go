@@ -21,6 +21,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
+	"github.com/tale-project/tale-runtime/internal/proxy/accesslog"
 	"github.com/tale-project/tale-runtime/internal/proxy/caddytest"
 )
 
@@ -41,7 +42,8 @@ func TestProxyProcess(t *testing.T) {
 	proxy := caddytest.Handler("reverse_proxy", reverseproxy.Handler{Upstreams: reverseproxy.UpstreamPool{{Dial: os.Getenv(proxyTarget)}}})
 	handlers := caddytest.Handle(proxy)
 	if kind == "tunnel" {
-		handlers = caddytest.Handle(caddytest.Handler("tale_tunnel", Handler{UpstreamsRaw: staticUpstream(os.Getenv(proxyTarget))}), proxy)
+		log := caddytest.Handler("tale_access_log", accesslog.Handler{}) // it must not hold on to what it wraps
+		handlers = caddytest.Handle(log, caddytest.Handler("tale_tunnel", Handler{UpstreamsRaw: staticUpstream(os.Getenv(proxyTarget))}), proxy)
 	}
 	addr, id := caddytest.RunTLS(t, &caddyhttp.Server{Routes: caddyhttp.RouteList{handlers}})
 	fmt.Printf("%s\n%s\n", addr, id.PEM())

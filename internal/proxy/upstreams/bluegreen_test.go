@@ -74,7 +74,7 @@ func TestSwitchesWithTermLoseNothing(t *testing.T) {
 	stage := newStage(t)
 	rotation := newRotation(t, stage)
 	load := startLoad(t, runProxy(t, stage.source()), nil)
-	for range 4 {
+	for range 3 {
 		rotation.swap(t, drainAndStop(t))
 	}
 	load.finish()
@@ -84,7 +84,7 @@ func TestSwitchesWithKillLoseNothingThatIsSafe(t *testing.T) {
 	stage := newStage(t)
 	rotation := newRotation(t, stage)
 	load := startLoad(t, runProxy(t, stage.source()), isUnsafe)
-	for range 4 {
+	for range 3 {
 		rotation.swap(t, (*upstreamstest.Service).Kill)
 	}
 	load.finish()
