@@ -188,7 +188,7 @@ func (c *Child) signalLocked(sig syscall.Signal) error {
 	if !c.ownGroup {
 		target = c.pid
 	}
-	if !leader && !(group && c.ownGroup) {
+	if !leader && (!group || !c.ownGroup) {
 		return os.ErrProcessDone
 	}
 	if err := unix.Kill(target, sig); err == unix.ESRCH {

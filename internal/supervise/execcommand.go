@@ -140,8 +140,7 @@ func (e *execution) suspended(sig syscall.Signal) {
 		_ = e.child.Signal(unix.SIGCONT)
 		return
 	}
-	e.terminal.giveBack()
-	suspendSelf()
+	suspendSelf() // the shell takes the terminal
 }
 
 // suspendSelf stops all of this process until SIGCONT, which is passed on. It

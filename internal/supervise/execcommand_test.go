@@ -195,11 +195,13 @@ func TestExecCollectsOrphans(t *testing.T) {
 }
 
 func TestExecNoGroupCollectsOrphans(t *testing.T) {
-	p := startPID1(t, "exec", "--no-group", "sh", "-c", `for i in 1 2 3 4; do (sleep 0.01 &) ; done; sleep 0.3; exec sleep 1000`)
-	eventually(t, "only the command is left", func() bool {
-		children := supervise.ChildrenOf(p.inner())
-		return len(children) == 1 && !strings.Contains(commandLine(children[0]), "0.") && commandOf(children[0]) == "sleep"
-	})
+	p := startPID1(t, "exec", "--no-group", "sh", "-c", `for i in 1 2 3 4; do (sleep 0.01 &) ; done; sleep 0.3; echo forked; exec sleep 1000`)
+	p.expect("forked")
+	began := time.Now()
+	eventually(t, "only the command is left", func() bool { return len(supervise.ChildrenOf(p.inner())) == 1 })
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("they were left for %v, as if they were somebody else's", took)
+	}
 }
 
 func commandOf(pid int) string {
@@ -323,6 +325,17 @@ func TestExecIsAJobOfTheShellAroundIt(t *testing.T) {
 	p.prompts(4)
 	p.typeKeys("exit\n")
 	p.wait()
+}
+
+func TestExecGivesTheTerminalBack(t *testing.T) {
+	// A script has no job control that would take it back.
+	p := startOnTerminal(t, "exec", "sh", "-c", `"$0" -- sh -c 'echo has it; exit 3'; echo code=$?; read line; echo "read $line"`, self(t))
+	p.expect("code=3")
+	p.typeKeys("a line\n")
+	p.expect("read a line")
+	if code := p.wait(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
 }
 
 func TestSuspendKeyDoesNotHangACommandOfPID1(t *testing.T) {

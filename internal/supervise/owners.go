@@ -67,7 +67,7 @@ func (o *owners) fixTree(ctx context.Context, folder string) error {
 	if err != nil {
 		return o.closed(unix.AT_FDCWD, folder, folder, err)
 	}
-	defer unix.Close(top)
+	defer func() { _ = unix.Close(top) }()
 	walk := &ownerWalk{owners: o, name: folder, top: top, queue: newFolderQueue(".")}
 	if err := walk.run(ctx, max(2, runtime.GOMAXPROCS(0))); err != nil {
 		return err
@@ -134,7 +134,7 @@ func (w *ownerWalk) changeFolder(folder string) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }()
 	if err := unix.Fchown(fd, w.owners.uid, w.owners.gid); err != nil {
 		return err
 	}

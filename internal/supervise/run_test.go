@@ -250,20 +250,27 @@ func TestChildDiesWithItsSupervisor(t *testing.T) {
 }
 
 // The parent-death signal comes when the forking thread ends, not when the
-// process does.
+// process does. Several threads, because one may be the first, which never ends.
 func TestChildOutlivesTheThreadThatAskedForIt(t *testing.T) {
 	started := make(chan *supervise.Child)
-	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
-		c, err := supervise.Start(logging.Discard(), shell("sleep 0.3; exit 6"))
-		if err != nil {
-			t.Error(err)
+	for range 4 {
+		go func() {
+			runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+			c, err := supervise.Start(logging.Discard(), shell("sleep 0.3; exit 6"))
+			if err != nil {
+				t.Error(err)
+			}
+			started <- c
+		}()
+	}
+	var children []*supervise.Child
+	for range 4 {
+		children = append(children, <-started)
+	}
+	for _, c := range children {
+		<-c.Done()
+		if c.Status().ExitCode() != 6 {
+			t.Errorf("got %v", c.Status())
 		}
-		started <- c
-	}()
-	c := <-started
-	<-c.Done()
-	if c.Status().ExitCode() != 6 {
-		t.Errorf("got %v", c.Status())
 	}
 }

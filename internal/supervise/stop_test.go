@@ -136,7 +136,9 @@ func TestEndedContextKillsAtOnce(t *testing.T) {
 }
 
 func TestStopWaitsForTheWholeGroup(t *testing.T) {
-	p := shell(`(trap 'sleep 0.3; echo drained; exit' TERM; echo ready; while :; do sleep 0.01; done) & wait`)
+	t.Parallel()
+	// Longer than a killed group is waited for.
+	p := shell(`(trap 'sleep 3.5; echo drained; exit' TERM; echo ready; while :; do sleep 0.01; done) & wait`)
 	p.Stop = []supervise.StopStep{{syscall.SIGTERM, forever}}
 	c, r := startRecorded(t, p)
 	if status := c.Stop(timeout(t)); status.Signal() != syscall.SIGTERM {

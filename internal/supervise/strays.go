@@ -34,7 +34,7 @@ func (t *table) endStrays(limit time.Duration) (killed int) {
 		if n == 0 || time.Now().After(deadline) {
 			return killed
 		}
-		time.Sleep(groupRecheck) // until those are collected and their children adopted
+		time.Sleep(groupRecheck) //nolint:forbidigo // no event tells; until those are collected and their children adopted
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -257,28 +258,19 @@ func TestHangingProbeIsGivenUp(t *testing.T) {
 }
 
 func TestReadinessEndsAtOnceWithTheProcess(t *testing.T) {
-	var died, told time.Time
-	var mu sync.Mutex
-	service := supervise.Service{Process: shell(`setsid sleep 5 & sleep 1000`), Restart: quickly(1), OnState: func(state supervise.State) {
-		mu.Lock()
-		defer mu.Unlock()
-		if state == supervise.StateExited && told.IsZero() {
-			told = time.Now()
+	told := make(chan time.Time, 10)
+	service := supervise.Service{Process: shell(`setsid sh -c 'echo holding; exec sleep 5' & sleep 1000`), OnState: func(state supervise.State) {
+		if state == supervise.StateExited {
+			told <- time.Now()
 		}
 	}}
 	s := runServices(t, service)
-	eventually(t, "it is ready", func() bool { return strings.Contains(s.log.String(), "ready process=shell") })
-	died = time.Now()
+	eventually(t, "a daemon holds its output", func() bool { return strings.Contains(s.log.String(), "holding") })
+	died := time.Now()
 	if err := syscall.Kill(s.Snapshot()[0].Pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "its end is told", func() bool {
-		mu.Lock()
-		defer mu.Unlock()
-		return !told.IsZero()
-	})
-	// Although a daemon still holds its output.
-	if took := told.Sub(died); took > 400*time.Millisecond {
+	if took := (<-told).Sub(died); took > 400*time.Millisecond {
 		t.Errorf("told after %v", took)
 	}
 }
@@ -348,6 +340,24 @@ func TestProcessesThatLeftTheirGroupEndWithTheSupervisor(t *testing.T) {
 	s.stop()
 	if err := s.wait(t); err != nil || alive(pid) {
 		t.Errorf("err %v, daemon alive: %v", err, alive(pid))
+	}
+}
+
+func TestProcessesOfOthersAreLeftAlone(t *testing.T) {
+	cmd := exec.Command("sleep", "1000")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}()
+	if err := runServices(t, supervise.Service{Process: shell("exit 3"), Critical: true}).wait(t); exit.Code(err) != 3 {
+		t.Errorf("got %v", err)
+	}
+	if !alive(cmd.Process.Pid) {
+		t.Error("it killed a process that was none of its services")
 	}
 }
 

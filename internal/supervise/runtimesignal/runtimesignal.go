@@ -25,12 +25,12 @@ var Signals = []syscall.Signal{unix.SIGURG, unix.SIGPROF}
 
 // What the handler reads. Both are set before it is installed.
 var (
-	goHandler uintptr
-	pipe      uintptr
+	goHandler uintptr //nolint:unused // read by the assembly
+	pipe      uintptr //nolint:unused // read by the assembly
 )
 
 // handler is what the kernel calls; see handler_GOARCH.s.
-func handler()
+func handler() //nolint:unused // its address is taken by the assembly
 
 // handlerAddress returns where handler begins.
 func handlerAddress() uintptr
