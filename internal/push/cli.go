@@ -75,7 +75,7 @@ func (d *cliDriver) push(ctx context.Context) error {
 	}
 	defer tap.stop()
 	d.output = newCLIOutput(d.log, d.trace, tap.address, d.client.BaseURL())
-	d.log.Info("running the convex CLI", slog.String("version", cli.label), slog.Any("command", append(cli.argv, cli.deployArgs()...)))
+	d.log.Info("running the convex CLI", slog.String("version", cli.label), slog.String("command", d.trace.redact.Redact(strings.Join(append(cli.argv, cli.deployArgs()...), " "))))
 	end, err := d.run(ctx, d.log, supervise.Process{
 		Name: "convex",
 		Argv: append(cli.argv, cli.deployArgs()...),

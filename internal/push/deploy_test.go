@@ -225,6 +225,18 @@ func TestDeployTellsWhatTheFailedPushHasChanged(t *testing.T) {
 	}
 }
 
+// A finish_push whose answer was lost may have been applied, whatever the next
+// attempt meets.
+func TestALostFinishIsNotForgotten(t *testing.T) {
+	d := newTestDeploy(t,
+		convexsim.Fault{Stage: convexsim.StageFinishPush, Drop: convexsim.DropHeaders, Times: 1},
+		convexsim.Fault{Stage: convexsim.StageStartPush, After: 1, Status: 400, Code: "InvalidModules"}).byRequest(t)
+	d.Attempts, d.timer = 2, &instantTimer{}
+	if f := d.failure(t); !f.Changed.Finishing || f.Observation.Code != "InvalidModules" {
+		t.Errorf("%+v, %+v", f.Observation, f.Changed)
+	}
+}
+
 func TestDeployResyncsAfterARace(t *testing.T) {
 	for _, fault := range []convexsim.Fault{
 		{Stage: convexsim.StageFinishPush, Status: 400, Code: "RaceDetected", Times: 1},

@@ -3,9 +3,14 @@ package push
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
+
+// readLimit is how long a backend may take to tell what is deployed. One that takes
+// longer is asked to take the push instead.
+const readLimit = 15 * time.Second
 
 // deployedState is what the backend says about the deployment, all of it read
 // within a few milliseconds and nothing of it changed by reading.
@@ -56,6 +61,8 @@ func readDeployed(ctx context.Context, client *Client) (deployedState, error) {
 // is not proven, and then the push is made. It is always safe to push: unchanged
 // modules are not sent, and the backend changes nothing that is the same.
 func nothingToDo(ctx context.Context, client *Client, file *RequestFile) string {
+	ctx, cancel := context.WithTimeout(ctx, readLimit)
+	defer cancel()
 	s, err := readDeployed(ctx, client)
 	switch {
 	case err != nil:

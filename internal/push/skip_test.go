@@ -116,6 +116,11 @@ func TestADeployIsNotSkippedWhen(t *testing.T) {
 			options.Origins = &convexsim.Origins{Cloud: "https://b.example/ws_api", Site: "https://b.example/http_api"}
 			d.restartWith(t, options)
 		},
+		"the modules were replaced without a push": func(t *testing.T, d *testDeploy) {
+			if _, err := d.sim.Inject(convexsim.Fault{Stage: convexsim.StageHashes, Status: 200, Body: `{"config":{},"moduleHashes":[]}`, Times: 1}); err != nil {
+				t.Fatal(err)
+			}
+		},
 		"a push is forced":     func(_ *testing.T, d *testDeploy) { d.Force = true },
 		"no key can be minted": func(_ *testing.T, d *testDeploy) { d.MintKey = nil },
 		"the queries are unknown": func(t *testing.T, d *testDeploy) {

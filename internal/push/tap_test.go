@@ -15,6 +15,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/coder/websocket"
@@ -119,9 +120,11 @@ func TestTapStreamsBothWays(t *testing.T) {
 		piece := make([]byte, 5)
 		_, _ = io.ReadFull(r.Body, piece)
 		first <- string(piece)
+		w.Header().Set("Content-Length", "10")
 		_, _ = io.WriteString(w, "reply")
 		_ = http.NewResponseController(w).Flush()
 		_, _ = io.Copy(io.Discard, r.Body)
+		_, _ = io.WriteString(w, ".....")
 	})
 	body, send := io.Pipe()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.address+"/api/deploy2/start_push", body)
@@ -222,6 +225,23 @@ func TestTapObservesAPush(t *testing.T) {
 	}
 	if schema := deploy.Stages[1]; schema.State != report.Failed || schema.Status != 404 {
 		t.Errorf("%+v", schema)
+	}
+}
+
+// By the time the CLI has the last byte, the trace must know how it ended.
+func TestTapKnowsTheEndWithTheLastByte(t *testing.T) {
+	ended := false
+	body := &tapBody{ReadCloser: io.NopCloser(iotest.OneByteReader(strings.NewReader("123"))), saw: func([]byte) {}, ended: func(error) { ended = true }, left: 3}
+	for i := range 3 {
+		if ended {
+			t.Errorf("ended after %d bytes", i)
+		}
+		if n, err := body.Read(make([]byte, 8)); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	if !ended {
+		t.Error("the end is not known with the last byte")
 	}
 }
 

@@ -34,13 +34,14 @@ func newTrace(log *slog.Logger, redact *Redactor, onChange func(report.Deploy)) 
 }
 
 // attempt starts the record of another attempt. A schema that an earlier attempt
-// left pending stays pending.
+// left pending stays pending, and a finish_push without an answer may have been
+// applied until another one is answered.
 func (t *trace) attempt(advanced func()) {
 	t.update(func() {
 		t.deploy.Attempts++
 		t.deploy.Stages, t.deploy.Indexes = nil, nil
 		t.current, t.failed, t.progress = StageBundle, nil, backfillProgress{}
-		t.finishing, t.finished, t.advanced = false, false, advanced
+		t.finished, t.advanced = false, advanced
 	})
 }
 
