@@ -27,7 +27,7 @@ const postgresPassword = "p@ss/w:rd%?#"
 // Postgres refuses to be.
 func startRealPostgres(t *testing.T, bin string) postgresLogin {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "postgres") //nolint:usetesting // its folders are closed to the other user
+	dir, err := os.MkdirTemp("", "postgres") // t.TempDir is closed to the other user
 	if err != nil {
 		t.Fatal(err)
 	}

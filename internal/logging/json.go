@@ -47,10 +47,8 @@ func appendJSON(buf, text []byte) []byte {
 			i++
 			continue
 		}
-		size := 1
 		if b >= utf8.RuneSelf {
-			var r rune
-			r, size = utf8.DecodeRune(text[i:])
+			r, size := utf8.DecodeRune(text[i:])
 			if r != utf8.RuneError || size > 1 {
 				i += size
 				continue

@@ -32,10 +32,7 @@ func (p *program) doctorCommand() *cobra.Command {
 		if err := b.connect(); err != nil {
 			return nil, err
 		}
-		site, err := newSiteVisitor(settings.Pushed.SiteURL, settings.Pushed.BasePath)
-		if err != nil {
-			return nil, err
-		}
+		site := newSiteVisitor(settings.Pushed.SiteURL, settings.Pushed.BasePath)
 		return append(append(b.backendChecks(), site.checks()...), hostChecks(settings)...), nil
 	})
 }

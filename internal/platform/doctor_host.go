@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -59,8 +60,8 @@ func checkMemory(cgroup string) (string, error) {
 		if err != nil {
 			continue
 		}
-		limit, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
-		if err != nil || limit > 1<<50 {
+		limit := parseLimit(string(text))
+		if limit > 1<<50 {
 			return "no limit", nil
 		}
 		seen := fmt.Sprintf("%d MiB", limit>>20)
@@ -70,6 +71,16 @@ func checkMemory(cgroup string) (string, error) {
 		return seen, nil
 	}
 	return "", doctor.Skipped("no memory control group is visible here")
+}
+
+// parseLimit reads a number of bytes; "max" and whatever else is no number
+// means that there is no limit.
+func parseLimit(text string) uint64 {
+	limit, err := strconv.ParseUint(strings.TrimSpace(text), 10, 64)
+	if err != nil {
+		return math.MaxUint64
+	}
+	return limit
 }
 
 func checkWritable(dir string) (string, error) {

@@ -35,7 +35,7 @@ type siteVisitor struct {
 	sockets *http.Client
 }
 
-func newSiteVisitor(siteURL, basePath string) (*siteVisitor, error) {
+func newSiteVisitor(siteURL, basePath string) *siteVisitor {
 	site := strings.TrimRight(strings.TrimSpace(siteURL), "/")
 	if base := strings.Trim(basePath, "/"); base != "" {
 		site += "/" + base
@@ -43,7 +43,7 @@ func newSiteVisitor(siteURL, basePath string) (*siteVisitor, error) {
 	return &siteVisitor{
 		site: site, host: hostOf(site),
 		trusts: siteClient(false, true), blind: siteClient(true, true), sockets: siteClient(true, false),
-	}, nil
+	}
 }
 
 func siteClient(blind, http2 bool) *http.Client {
@@ -51,7 +51,7 @@ func siteClient(blind, http2 bool) *http.Client {
 		Timeout: siteLimit,
 		Transport: &http.Transport{
 			// Only to look past a certificate that its own check complains about.
-			TLSClientConfig:   &tls.Config{InsecureSkipVerify: blind, MinVersion: tls.VersionTLS12}, //nolint:gosec // see above
+			TLSClientConfig:   &tls.Config{InsecureSkipVerify: blind, MinVersion: tls.VersionTLS12},
 			ForceAttemptHTTP2: http2,
 			DisableKeepAlives: true,
 		},
@@ -109,14 +109,13 @@ func (v *siteVisitor) certificate(ctx context.Context) (string, error) {
 
 func (v *siteVisitor) socket(ctx context.Context) (string, error) {
 	const path = "/ws_api/api/1.48.0/sync"
-	connection, response, err := websocket.Dial(ctx, v.site+path, &websocket.DialOptions{HTTPClient: v.sockets})
+	connection, response, err := websocket.Dial(ctx, v.site+path, &websocket.DialOptions{HTTPClient: v.sockets}) //nolint:bodyclose // the library closes it, or it is the connection
 	if err != nil {
 		if response != nil {
 			return "", fmt.Errorf("%s%s answered %d instead of an upgrade", v.site, path, response.StatusCode)
 		}
 		return "", fmt.Errorf("cannot open %s%s: %s", v.site, path, health.Reason(errors.Unwrap(err)))
 	}
-	// An upgraded answer has no body to close.
 	return "upgraded at " + path, connection.CloseNow()
 }
 

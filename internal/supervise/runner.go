@@ -40,7 +40,7 @@ func (r *runner) run(ctx context.Context) error {
 		sleep(ctx, wait)
 	}
 	r.set(StateStopped)
-	return nil
+	return nil //nolint:nilerr // what ends a process that was asked to stop is no error
 }
 
 // once runs the process to its end and says why it ended and how long it lived.

@@ -93,7 +93,7 @@ func listen(t testing.TB) (addr string, descriptor int) {
 	if err != nil {
 		t.Fatalf("cannot listen: %v", err)
 	}
-	defer file.Close() //nolint:errcheck // as above
+	defer file.Close()
 	descriptor, err = unix.FcntlInt(file.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		t.Fatalf("cannot copy a descriptor: %v", err)

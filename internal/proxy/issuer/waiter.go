@@ -162,9 +162,9 @@ func explain(err error) string {
 	if !errors.As(err, &problem) {
 		return err.Error()
 	}
-	detail := problem.Detail
+	details := []string{problem.Detail}
 	for _, sub := range problem.Subproblems {
-		detail += "; " + sub.Detail
+		details = append(details, sub.Detail)
 	}
-	return strings.TrimPrefix(problem.Type, acme.ProblemTypeNamespace) + ": " + detail
+	return strings.TrimPrefix(problem.Type, acme.ProblemTypeNamespace) + ": " + strings.Join(details, "; ")
 }
