@@ -20,7 +20,7 @@ import (
 // the visitors, and nobody sees why. The proxy never reloads.
 const ListenNetwork = "exclusive"
 
-func init() {
+func init() { //nolint:gochecknoinits // Caddy finds networks by their registration
 	caddy.RegisterNetwork(ListenNetwork, listenExclusive)
 	caddyhttp.RegisterNetworkHTTP3(ListenNetwork, "udp")
 }

@@ -14,7 +14,7 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-func init() { caddy.RegisterModule(Core{}) }
+func init() { caddy.RegisterModule(Core{}) } //nolint:gochecknoinits // Caddy finds modules by their registration
 
 // target is where the cores write to. Caddy makes modules from configuration
 // text, which cannot carry a handler; so it is process state, set once by Use.
