@@ -33,7 +33,7 @@ func BenchmarkRequest(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		defer file.Close() //nolint:errcheck // nothing is left to lose
+		defer file.Close()
 		Use(logging.New(file, logging.FormatJSON, slog.LevelInfo))
 		defer target.Store(nil)
 		measure(b, &caddyhttp.Server{Routes: caddyhttp.RouteList{caddytest.Handle(caddytest.Handler("tale_access_log", Handler{})), answer}})

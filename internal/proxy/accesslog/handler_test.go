@@ -250,7 +250,7 @@ func TestStreamsAreStillFlushed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer res.Body.Close() //nolint:errcheck // nothing is left to lose
+	defer res.Body.Close()
 	got := make([]byte, 9)
 	if _, err := io.ReadFull(res.Body, got); err != nil || string(got) != "data: 1\n\n" {
 		t.Errorf("got %q, %v", got, err)

@@ -59,7 +59,7 @@ func ask(t *testing.T, method, url string, header map[string]string) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer res.Body.Close() //nolint:errcheck // nothing is left to lose
+	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -170,7 +170,7 @@ func TestSocketGetsTheBareStatus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close() //nolint:errcheck // nothing is left to lose
+	defer conn.Close()
 	fmt.Fprintf(conn, "GET /api/1.0/sync HTTP/1.1\r\nHost: x\r\nAccept: %s\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\r\n", chrome)
 	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {

@@ -47,7 +47,7 @@ func ask(t *testing.T, b *Bearer, header string) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close() //nolint:errcheck // nothing is left to lose
+	defer conn.Close()
 	if _, err := conn.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\n" + header + "\r\n\r\n")); err != nil {
 		t.Fatal(err)
 	}

@@ -45,7 +45,7 @@ func TestHandshakeArrivesAsItShould(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.CloseNow() //nolint:errcheck // nothing is left to lose
+	defer conn.CloseNow()
 	if conn.Subprotocol() != "convex" || res.Header.Get("Server") != "" {
 		t.Errorf("subprotocol %q, server %q", conn.Subprotocol(), res.Header.Get("Server"))
 	}
@@ -141,7 +141,7 @@ func TestFramesSentWithTheHandshakeAreNotLost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close() //nolint:errcheck // nothing is left to lose
+	defer conn.Close()
 	_, _ = io.WriteString(conn, browserHandshake+"hello")
 	reader := bufio.NewReader(conn)
 	if _, err := http.ReadResponse(reader, nil); err != nil {

@@ -157,7 +157,7 @@ func TestDeafClientDoesNotHoldTheExit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close() //nolint:errcheck // nothing is left to lose
+		defer conn.Close()
 	}
 	for range 3 {
 		<-full

@@ -24,7 +24,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams/upstreamstest"
 )
 
-func init() { caddy.RegisterModule(static{}) } //nolint:gochecknoinits // Caddy finds modules by their registration
+func init() { caddy.RegisterModule(static{}) }
 
 // static is an upstream source with one address, for tests that have no name to
 // resolve.
@@ -56,7 +56,7 @@ func echo(t testing.TB) http.HandlerFunc {
 			return
 		}
 		conn.SetReadLimit(8 << 20)
-		defer conn.CloseNow() //nolint:errcheck // it is over
+		defer conn.CloseNow()
 		for {
 			kind, message, err := conn.Read(r.Context())
 			if err != nil {
@@ -148,7 +148,7 @@ func rawUpstream(t testing.TB, serve func(net.Conn)) string {
 				return
 			}
 			go func() {
-				defer conn.Close() //nolint:errcheck // nothing is left to lose
+				defer conn.Close()
 				if _, err := http.ReadRequest(bufio.NewReader(conn)); err != nil {
 					return
 				}

@@ -101,7 +101,7 @@ func TestKillOfTheNewColourFallsBackToTheOldOne(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer res.Body.Close() //nolint:errcheck // nothing is left to lose
+		defer res.Body.Close()
 		body, _ := io.ReadAll(res.Body)
 		return string(body)
 	}
@@ -191,7 +191,7 @@ func TestLongRequestThatBreaksIsTriedAgain(t *testing.T) {
 			answer <- err.Error()
 			return
 		}
-		defer res.Body.Close() //nolint:errcheck // nothing is left to lose
+		defer res.Body.Close()
 		body, _ := io.ReadAll(res.Body)
 		answer <- string(body)
 	}()

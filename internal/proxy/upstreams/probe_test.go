@@ -114,13 +114,13 @@ func TestAnswerThatIsNotHTTP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close() //nolint:errcheck // nothing is left to lose
+	defer listener.Close()
 	go func() {
 		conn, err := listener.Accept()
 		if err != nil {
 			return
 		}
-		defer conn.Close() //nolint:errcheck // nothing is left to lose
+		defer conn.Close()
 		_, _ = bufio.NewReader(conn).ReadString('\n')
 		_, _ = io.WriteString(conn, "SSH-2.0-OpenSSH\r\n")
 	}()
