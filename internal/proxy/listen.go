@@ -20,7 +20,7 @@ import (
 // the visitors, and nobody sees why. The proxy never reloads.
 const ListenNetwork = "exclusive"
 
-func init() { //nolint:gochecknoinits // Caddy finds networks by their registration
+func init() {
 	caddy.RegisterNetwork(ListenNetwork, listenExclusive)
 	caddyhttp.RegisterNetworkHTTP3(ListenNetwork, "udp")
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-func init() { caddy.RegisterModule(Handler{}) } //nolint:gochecknoinits // Caddy finds modules by their registration
+func init() { caddy.RegisterModule(Handler{}) }
 
 // target is where the lines go. Caddy makes modules from JSON, which cannot carry
 // a logger; so it is process state, set by Use.

@@ -11,7 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-func init() { caddy.RegisterModule(AdminKeys{}) } //nolint:gochecknoinits // Caddy finds modules by their registration
+func init() { caddy.RegisterModule(AdminKeys{}) }
 
 // AdminKeys answers 503 instead of passing on a JSON document that names admin
 // keys. While the Convex dashboard starts, its port can be answered by a list of

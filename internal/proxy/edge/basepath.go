@@ -10,7 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-func init() { caddy.RegisterModule(BasePath{}) } //nolint:gochecknoinits // Caddy finds modules by their registration
+func init() { caddy.RegisterModule(BasePath{}) }
 
 // BasePath serves what follows it under a path prefix: the prefix is removed
 // from the request and put back into the answer, where applications that do not

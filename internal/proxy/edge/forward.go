@@ -9,7 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
 )
 
-func init() { caddy.RegisterModule(Forward{}) } //nolint:gochecknoinits // Caddy finds modules by their registration
+func init() { caddy.RegisterModule(Forward{}) }
 
 // Forward prepares a request for its upstream. The path is changed on its
 // encoded form, so that an upstream sees %2F where the client sent it; Caddy's

@@ -7,7 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-func init() { caddy.RegisterModule(Forwarded{}) } //nolint:gochecknoinits // Caddy finds modules by their registration
+func init() { caddy.RegisterModule(Forwarded{}) }
 
 // ProtoVar is the request variable with the scheme the visitor used, for
 // X-Forwarded-Proto.

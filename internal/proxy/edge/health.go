@@ -11,7 +11,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams"
 )
 
-func init() { caddy.RegisterModule(Health{}) } //nolint:gochecknoinits // Caddy finds modules by their registration
+func init() { caddy.RegisterModule(Health{}) }
 
 // Health answers 200 with OK: this process takes requests. With the query
 // parameter `deep` it tells whether it could serve them, in JSON: 200 when every

@@ -8,7 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-func init() { caddy.RegisterModule(Response{}) } //nolint:gochecknoinits // Caddy finds modules by their registration
+func init() { caddy.RegisterModule(Response{}) }
 
 // Response sets the headers that every answer carries, whoever makes it, at
 // the last moment: when the status is written.

@@ -11,7 +11,7 @@ import (
 	"github.com/caddyserver/certmagic"
 )
 
-func init() { caddy.RegisterModule(Issuer{}) } //nolint:gochecknoinits // Caddy finds modules by their registration
+func init() { caddy.RegisterModule(Issuer{}) }
 
 // Issuer is Caddy's ACME issuer, with all of its settings, that goes on trying
 // until there is a certificate. The external account binding is not part of the

@@ -14,7 +14,7 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-func init() { caddy.RegisterModule(Core{}) } //nolint:gochecknoinits // Caddy finds modules by their registration
+func init() { caddy.RegisterModule(Core{}) }
 
 // target is where the cores write to. Caddy makes modules from configuration
 // text, which cannot carry a handler; so it is process state, set once by Use.

@@ -21,7 +21,7 @@ const (
 	DefaultRetryAfter = 5 * time.Second
 )
 
-func init() { caddy.RegisterModule(Handler{}) } //nolint:gochecknoinits // Caddy finds modules by their registration
+func init() { caddy.RegisterModule(Handler{}) }
 
 // Handler answers requests that the proxy could not serve: errors 502, 503 and
 // 504 of the handler chain. It is for the `errors` routes of a server. Other

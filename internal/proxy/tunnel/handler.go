@@ -28,7 +28,7 @@ const (
 	DefaultCloseTimeout     = time.Second
 )
 
-func init() { caddy.RegisterModule(Handler{}) } //nolint:gochecknoinits // Caddy finds modules by their registration
+func init() { caddy.RegisterModule(Handler{}) }
 
 // Handler carries WebSockets of HTTP/1.1 clients to an upstream. It takes
 // handshakes (GET with `Upgrade: websocket`) and passes everything else to the

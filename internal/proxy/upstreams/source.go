@@ -27,7 +27,7 @@ const maxTimeout = 2 * time.Second
 // and one to fall back to. Caddy takes a global lock for each.
 const offered = 2
 
-func init() { caddy.RegisterModule(Source{}) } //nolint:gochecknoinits // Caddy finds modules by their registration
+func init() { caddy.RegisterModule(Source{}) }
 
 // Source provides upstreams from a name whose addresses it probes itself. Only
 // addresses that are healthy are returned, the newest first, so it belongs with
