@@ -9,10 +9,11 @@
 // One table per process knows every child that Start made. The lock of the
 // table is held across fork and registration, and also while the table looks
 // for dead children, so a child cannot die unseen. Looking means waitid with
-// WNOWAIT, which shows a dead child without collecting it; a child of ours is
-// then collected for its owner, an adopted orphan is collected and forgotten,
-// and a child that some other code of this process started is left alone.
-// Nothing here calls wait4(-1).
+// WNOWAIT, which shows a dead child without collecting it. A child of ours is
+// then collected for its owner, and so is an orphan out of a group of ours. Any
+// other dead child may be one that a library is about to collect: it is left to
+// that for a moment before it counts as an orphan. Nothing here calls
+// wait4(-1).
 //
 // # When a child is over
 //

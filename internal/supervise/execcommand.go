@@ -37,7 +37,7 @@ type ExecOptions struct {
 // exit code, or 128+n, is in the Status. Orphans are collected meanwhile. With
 // a group of its own the command has the terminal, and whatever outlives it
 // gets SIGTERM at the end. A command that cannot be started is an error with
-// code 126 or 127.
+// code 126 or 127. It is for a process that does nothing else.
 func ExecCommand(log *slog.Logger, o ExecOptions) (Status, error) {
 	e := &execution{log: log, options: o, received: make(chan os.Signal, 64), terminal: claimTerminal(!o.NoGroup)}
 	return e.run()
@@ -60,14 +60,14 @@ func (e *execution) run() (Status, error) {
 	ignored := ignoredSignals()
 	e.listen(func(sig syscall.Signal) bool { return !ignored[sig] })
 	defer signal.Stop(e.received)
-	processTable().shareGroup(e.options.NoGroup)
+	processTable().beAlone()
 	if err := e.start(); err != nil {
 		return Status{}, err
 	}
 	// Only now, so that the command inherits what was ignored for us.
 	e.listen(func(sig syscall.Signal) bool { return ignored[sig] })
 	e.follow()
-	e.terminal.giveBack()
+	e.terminal.takeBack(e.child.Pid())
 	if !e.options.NoGroup && e.child.Signal(unix.SIGTERM) == nil {
 		e.child.awaitGroup(leftoverGrace)
 	}
@@ -117,7 +117,7 @@ func (e *execution) follow() {
 
 func (e *execution) forward(received syscall.Signal) {
 	if received == unix.SIGCONT {
-		e.terminal.handOver(e.child.Pid())
+		e.terminal.lend(e.child.Pid())
 	}
 	if sig := e.options.Signals.target(received, !e.options.NoGroup); sig != 0 {
 		if err := e.child.Signal(sig); err != nil {
@@ -129,18 +129,18 @@ func (e *execution) forward(received syscall.Signal) {
 	}
 }
 
-// suspended acts on a command that the terminal's suspend key has stopped: our
-// own shell must see us stop, and without a shell (PID 1) nobody else would
+// suspended acts on a command that the terminal has stopped: it used the
+// terminal after a shell gave that to us, or somebody pressed the suspend key.
+// Then our own shell must see us stop; without a shell (PID 1) nobody would
 // ever continue the command.
 func (e *execution) suspended(sig syscall.Signal) {
-	if !e.terminal.ours() || !suspends(sig) {
-		return
-	}
-	if os.Getpid() == 1 {
+	switch {
+	case !e.terminal.ours() || !suspends(sig):
+	case sig != unix.SIGTSTP && e.terminal.lend(e.child.Pid()), os.Getpid() == 1:
 		_ = e.child.Signal(unix.SIGCONT)
-		return
+	default:
+		suspendSelf()
 	}
-	suspendSelf() // the shell takes the terminal
 }
 
 // suspendSelf stops all of this process until SIGCONT, which is passed on. It

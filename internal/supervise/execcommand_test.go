@@ -315,16 +315,53 @@ func TestExecIsAJobOfTheShellAroundIt(t *testing.T) {
 	p.prompts(2)
 	p.typeKeys("fg\n")
 	eventually(t, "the command has the terminal again", func() bool { return p.foreground() == "sleep" })
-	p.typeKeys(ctrlC)
+	p.typeKeys(ctrlZ)
 	p.prompts(3)
+	p.typeKeys("bg; echo the shell still has it\n")
+	eventually(t, "the shell still has the terminal", func() bool { return strings.Count(p.out.String(), "the shell still has it") == 2 })
+	p.prompts(4)
+	p.typeKeys("fg\n")
+	eventually(t, "we have it once more", func() bool { return p.foreground() != "bash" })
+	p.typeKeys(ctrlC)
+	p.prompts(5)
 	p.typeKeys("echo code=$?\n")
 	p.expect("code=130")
 	p.typeKeys(self(t) + " --no-group -- sleep 1000; echo code=$?\n")
 	eventually(t, "another command runs", func() bool { return p.foreground() == filepath.Base(self(t))[:min(15, len(filepath.Base(self(t))))] })
 	p.typeKeys(ctrlC)
+	p.prompts(7)
+	p.typeKeys("exit\n")
+	p.wait()
+}
+
+func TestExecReadsFromTheTerminalOnlyInTheForeground(t *testing.T) {
+	p := startOnTerminal(t, "exec", shellOnTerminal...)
+	p.prompts(1)
+	p.typeKeys(self(t) + " -- cat\n")
+	eventually(t, "cat has the terminal", func() bool { return p.foreground() == "cat" })
+	p.typeKeys(ctrlZ)
+	p.prompts(2)
+	p.typeKeys("bg\n")
+	eventually(t, "it stops for want of input", func() bool {
+		return strings.Count(p.out.String(), "Stopped") >= 2 || processState(p.jobLeader()) == "T"
+	})
+	p.typeKeys("fg\n")
+	eventually(t, "cat has the terminal again", func() bool { return p.foreground() == "cat" })
+	p.typeKeys("a line\n")
+	eventually(t, "cat has read and written it", func() bool { return strings.Count(p.out.String(), "a line\n") == 2 })
+	p.typeKeys(ctrlC)
 	p.prompts(4)
 	p.typeKeys("exit\n")
 	p.wait()
+}
+
+// jobLeader is the helper that the shell has started.
+func (p *terminalProgram) jobLeader() int {
+	children := supervise.ChildrenOf(p.cmd.Process.Pid)
+	if len(children) != 1 {
+		return 0
+	}
+	return children[0]
 }
 
 func TestExecGivesTheTerminalBack(t *testing.T) {

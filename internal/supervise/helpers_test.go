@@ -86,6 +86,7 @@ func helperChurn([]string) int {
 		})
 		group.Go(func() {
 			cmd := exec.Command("sh", "-c", script)
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: i%2 == 0}
 			err := cmd.Run()
 			if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != code {
 				wrong.Store(-i, fmt.Sprintf("os/exec: %v, want %d", err, code))

@@ -7,62 +7,78 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// foreignGrace is how long a dead child in our own process group is left to
-// the code of this process that may have started it (os/exec of a library).
-const foreignGrace = 10 * time.Second
+// Some other code of this process, a library that uses os/exec say, may have
+// started a child and be about to collect it. A dead child that we know nothing
+// about is left to it for a while, for longer when it is in our own process
+// group: that is where children go by default, and orphans of our children
+// never.
+const (
+	ownGroupGrace   = 10 * time.Second
+	otherGroupGrace = time.Second
+)
+
+// scanPause is the least time between two looks through /proc.
+const scanPause = 50 * time.Millisecond
 
 // collectOrphans takes dead children that nobody here started. It returns when
 // to look again, or 0.
 func (t *table) collectOrphans() time.Duration {
-	seen := map[int]time.Time{}
 	for {
 		pid := firstDead()
 		if pid == 0 {
-			break
+			clear(t.unknown)
+			return 0
 		}
 		if c, ours := t.leaders[pid]; ours {
 			t.take(c) // died since it was looked at
 			continue
 		}
-		if t.maybeForeign(pid) {
-			// It hides the dead behind it from waitid.
-			t.collectHidden(seen)
-			break
+		if t.grace(pid) > 0 {
+			// It hides those behind it from waitid.
+			return t.collectHidden(time.Now())
 		}
-		_, _ = wait4(pid, nil, nil)
+		if got, _ := wait4(pid, nil, nil); got != pid {
+			return scanPause
+		}
 	}
-	t.foreign = seen
-	if len(seen) > 0 {
-		return foreignGrace
-	}
-	return 0
 }
 
 // collectHidden is collectOrphans by way of /proc.
-func (t *table) collectHidden(seen map[int]time.Time) {
+func (t *table) collectHidden(now time.Time) time.Duration {
+	if since := now.Sub(t.scanned); since < scanPause {
+		return scanPause - since
+	}
+	t.scanned = now
+	next := ownGroupGrace
+	seen := map[int]time.Time{}
 	for _, pid := range childrenOf(os.Getpid()) {
 		if t.leaders[pid] != nil || !dead(pid) {
 			continue
 		}
-		since, known := t.foreign[pid]
-		switch {
-		case !t.maybeForeign(pid), known && time.Since(since) >= foreignGrace:
-			_, _ = wait4(pid, nil, nil)
-		case known:
-			seen[pid] = since
-		default:
-			seen[pid] = time.Now()
+		since, known := t.unknown[pid]
+		if !known {
+			since = now
 		}
+		left := t.grace(pid) - now.Sub(since)
+		if left <= 0 {
+			_, _ = wait4(pid, nil, nil)
+			continue
+		}
+		seen[pid], next = since, min(next, left)
 	}
+	t.unknown = seen
+	return max(next, scanPause)
 }
 
-// maybeForeign reports whether a dead child may belong to other code of this
-// process. Children of ours lead their own groups, and so their descendants
-// are never in our group.
-func (t *table) maybeForeign(pid int) bool {
-	if t.sharedGroup {
-		return false
-	}
+// grace is how long a dead child that we did not start is left alone.
+func (t *table) grace(pid int) time.Duration {
 	pgid, err := unix.Getpgid(pid)
-	return err == nil && pgid == unix.Getpgrp()
+	switch {
+	case t.alone || err != nil || t.leaders[pgid] != nil || t.groups[pgid] != nil:
+		return 0 // nobody else's: it was in the group of a child of ours
+	case pgid == unix.Getpgrp():
+		return ownGroupGrace
+	default:
+		return otherGroupGrace
+	}
 }

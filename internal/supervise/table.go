@@ -20,15 +20,15 @@ const groupRecheck = 20 * time.Millisecond
 // process's own.
 type table struct {
 	mu      sync.Mutex
-	leaders map[int]*Child // running or dead, not collected
-	groups  map[int]*Child // leader collected, group watched
-	foreign map[int]time.Time
+	leaders map[int]*Child    // running or dead, not collected
+	groups  map[int]*Child    // leader collected, group watched
+	unknown map[int]time.Time // dead, not ours, and since when we know
+	scanned time.Time         // when /proc was last looked through
 	starter *starter
 	died    chan os.Signal
 	mark    string
-	// sharedGroup says that children live in our own process group, so that
-	// a stranger in it is an orphan.
-	sharedGroup bool
+	// alone says that no other code of this process starts children.
+	alone bool
 }
 
 var processTable = sync.OnceValue(newTable)
@@ -37,7 +37,7 @@ func newTable() *table {
 	t := &table{
 		leaders: map[int]*Child{},
 		groups:  map[int]*Child{},
-		foreign: map[int]time.Time{},
+		unknown: map[int]time.Time{},
 		starter: newStarter(),
 		died:    make(chan os.Signal, 1),
 		mark:    newMark(),
@@ -69,11 +69,11 @@ func (t *table) watch() {
 	}
 }
 
-// shareGroup says whether children from now on live in our own process group.
-func (t *table) shareGroup(shared bool) {
+// beAlone says that no other code of this process will start children.
+func (t *table) beAlone() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.sharedGroup = shared
+	t.alone = true
 }
 
 // start runs fork while no dead child can be collected, and registers c.

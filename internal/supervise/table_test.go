@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/logging"
@@ -56,21 +57,26 @@ func TestOrphansAreCollected(t *testing.T) {
 }
 
 func TestChildOfOtherCodeIsLeftToItsWaiter(t *testing.T) {
-	supervise.Adopt()
-	children := newChildren()
-	cmd := exec.Command("sh", "-c", "exit 9")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "it is dead and not collected", func() bool { return len(children()) == 1 && !alive(children()[0]) })
-	// It stands first in the kernel's list: those behind it are collected all the same.
-	if _, err := supervise.Run(timeout(t), logging.Discard(), shell("(setsid true &); exit 0")); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "orphans behind it are collected", func() bool { return len(children()) == 1 })
-	_ = cmd.Wait()
-	if code := cmd.ProcessState.ExitCode(); code != 9 {
-		t.Errorf("its status was stolen: %d", code)
+	for name, attr := range map[string]*syscall.SysProcAttr{"in our group": nil, "in its own group": {Setpgid: true}} {
+		t.Run(name, func(t *testing.T) {
+			supervise.Adopt()
+			children := newChildren()
+			cmd := exec.Command("sh", "-c", "exit 9")
+			cmd.SysProcAttr = attr
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "it is dead and not collected", func() bool { return len(children()) == 1 && !alive(children()[0]) })
+			// It stands first in the kernel's list: those behind it are collected all the same.
+			if _, err := supervise.Run(timeout(t), logging.Discard(), shell("true & (true &); exit 0")); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "orphans behind it are collected", func() bool { return len(children()) == 1 })
+			_ = cmd.Wait()
+			if code := cmd.ProcessState.ExitCode(); code != 9 {
+				t.Errorf("its status was stolen: %d", code)
+			}
+		})
 	}
 }
 

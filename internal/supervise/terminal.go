@@ -24,10 +24,19 @@ func claimTerminal(wanted bool) *terminal {
 
 func (t *terminal) ours() bool { return t != nil }
 
-// handOver makes a group the foreground group.
-func (t *terminal) handOver(pgid int) {
+// lend makes a child's group the foreground group, if ours is: a shell that
+// continues us in the background keeps the terminal. It reports whether.
+func (t *terminal) lend(pgid int) bool { return t.handOver(unix.Getpgrp(), pgid) }
+
+// takeBack undoes lend, unless somebody else has the terminal by now.
+func (t *terminal) takeBack(pgid int) bool { return t.handOver(pgid, unix.Getpgrp()) }
+
+func (t *terminal) handOver(from, to int) bool {
 	if t == nil {
-		return
+		return false
+	}
+	if foreground, err := unix.IoctlGetInt(t.fd, unix.TIOCGPGRP); err != nil || foreground != from {
+		return false
 	}
 	// In the background the kernel answers this with SIGTTOU, unless blocked.
 	runtime.LockOSThread()
@@ -35,11 +44,9 @@ func (t *terminal) handOver(pgid int) {
 	var block, before unix.Sigset_t
 	block.Val[0] = 1 << (unix.SIGTTOU - 1)
 	if unix.PthreadSigmask(unix.SIG_BLOCK, &block, &before) != nil {
-		return
+		return false
 	}
-	_ = unix.IoctlSetPointerInt(t.fd, unix.TIOCSPGRP, pgid)
+	err := unix.IoctlSetPointerInt(t.fd, unix.TIOCSPGRP, to)
 	_ = unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
+	return err == nil
 }
-
-// giveBack makes our own group the foreground group again.
-func (t *terminal) giveBack() { t.handOver(unix.Getpgrp()) }
