@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// progressPause is the time between two lines about a big volume.
+// progressPause is how often a big volume is reported on.
 const progressPause = 5 * time.Second
 
 // owners gives the content of folders to one user. It looks at every entry and
@@ -24,11 +24,12 @@ const progressPause = 5 * time.Second
 type owners struct {
 	log              *slog.Logger
 	uid, gid         int
+	progress         time.Duration // between two lines about a big volume
 	checked, changed atomic.Int64
 }
 
 func newOwners(log *slog.Logger, uid, gid int) *owners {
-	return &owners{log: log, uid: uid, gid: gid}
+	return &owners{log: log, uid: uid, gid: gid, progress: progressPause}
 }
 
 // fix works through the folders. Nothing is logged for folders that are right.
@@ -50,7 +51,7 @@ func (o *owners) fix(ctx context.Context, folders []string) error {
 }
 
 func (o *owners) reportProgress(ctx context.Context) {
-	ticker := time.NewTicker(progressPause)
+	ticker := time.NewTicker(o.progress)
 	defer ticker.Stop()
 	for {
 		select {

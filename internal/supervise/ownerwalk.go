@@ -74,7 +74,7 @@ func (w *ownerWalk) folder(ctx context.Context, folder string) error {
 			}
 		}
 		w.owners.checked.Add(int64(len(names)))
-		if err == io.EOF {
+		if err == io.EOF || errors.Is(err, unix.ENOENT) { // the end, or gone meanwhile
 			return nil
 		}
 		if err != nil {

@@ -282,6 +282,17 @@ func TestReadOnlyRootIsEnough(t *testing.T) {
 	}
 }
 
+func TestReadOnlyMountBelowTheDataIsLeftAlone(t *testing.T) {
+	requireRoot(t)
+	dir := publicDir(t)
+	tree(t, dir, "data/", "data/readonly/", "data/file")
+	script := `mount -t tmpfs none "$0" && touch "$0/file" && mount -o remount,ro "$0" && exec "$@"`
+	identityOf(t, apply(t, []string{"unshare", "--mount", "sh", "-c", script, filepath.Join(dir, "data/readonly")}, []string{filepath.Join(dir, "data")}, nil))
+	if got := owner(t, filepath.Join(dir, "data/file")); got != "1001:1001" {
+		t.Errorf("the file beside it belongs to %s", got)
+	}
+}
+
 func TestOutputCanBeOpenedByTheNewUser(t *testing.T) {
 	requireRoot(t)
 	read, write, err := os.Pipe()
