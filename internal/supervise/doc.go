@@ -18,6 +18,25 @@
 // # When a child is over
 //
 // A child is over (Done) when its leader was collected, no process is left in
-// its group and its output was read to the end. A process that left the group
-// and holds the output open delays this by outputDelay at most.
+// its group and its output was read to the end. What a child that nobody stops
+// leaves in its group is killed: it would hold the port or the files that the
+// next process needs. When a child is stopped, its group is waited for as long
+// as its leader would be. A process that left the group and holds the output
+// open delays the end by outputDelay at most; it is killed when the supervisor
+// ends.
+//
+// # When this process is killed
+//
+// As PID 1 it takes everything with it. Otherwise the kernel kills its children
+// (PR_SET_PDEATHSIG), with SIGKILL because nobody would be left to insist. The
+// kernel does that when the thread that forked ends, which is why all forks
+// happen on one thread that lives as long as the process. Descendants of those
+// children are not reached: run in a container, where they are.
+//
+// # Giving up root
+//
+// Privileges.Apply changes the user of the one thread that then executes the
+// program anew. The alternative, changing all threads of the running program,
+// would leave /proc/self with root and the memory of the privileged start in
+// place. The pid stays the same.
 package supervise

@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"strconv"
@@ -25,16 +26,17 @@ func newMark() string {
 }
 
 // endStrays kills the descendants of children of ours that became orphans and
-// are in no group we know. For limit at most it waits until they are gone.
+// are in no group we know. For limit at most it waits until they are gone and
+// those that they left behind, too.
 func (t *table) endStrays(limit time.Duration) (killed int) {
-	deadline := time.Now().Add(limit)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
 	for {
 		n := t.killStrays()
 		killed = max(killed, n)
-		if n == 0 || time.Now().After(deadline) {
+		if n == 0 || !sleep(ctx, groupRecheck) {
 			return killed
 		}
-		time.Sleep(groupRecheck) //nolint:forbidigo // no event tells; until those are collected and their children adopted
 	}
 }
 
