@@ -1,11 +1,11 @@
 package convexsim
 
 import (
-	"context"
-	"net"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/freeport"
 )
 
 // startDeadline bounds how long a simulator may take to open its ports.
@@ -75,11 +75,9 @@ func freePort(t testing.TB, wanted int) int {
 	if wanted != 0 {
 		return wanted
 	}
-	var config net.ListenConfig
-	listener, err := config.Listen(context.Background(), "tcp4", "127.0.0.1:0")
+	free, err := freeport.Find()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = listener.Close() }()
-	return port(listener)
+	return free
 }

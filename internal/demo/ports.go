@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+
+	"github.com/tale-project/tale-runtime/internal/freeport"
 )
 
 // ports are where the stack listens, all on 127.0.0.1.
@@ -53,11 +55,14 @@ func (p *ports) choose() error {
 }
 
 func listenNear(port int) (net.Listener, error) {
-	listener, err := net.Listen("tcp", loopback(port))
-	if err != nil && port != 0 {
-		return net.Listen("tcp", loopback(0))
+	if port == 0 {
+		return freeport.Listen()
 	}
-	return listener, err
+	listener, err := net.Listen("tcp", loopback(port))
+	if err != nil {
+		return freeport.Listen()
+	}
+	return listener, nil
 }
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
