@@ -19,7 +19,7 @@ func Config(s *Settings) (*caddy.Config, error) {
 	}
 	b := builder{s: s, site: s.site(), snippets: snippets}
 	apps := caddy.ModuleMap{"http": toJSON(b.httpApp()), "tls": toJSON(b.tlsApp())}
-	if s.TLSMode != TLSExternal && len(b.localNames()) > 0 {
+	if len(s.localNames()) > 0 {
 		apps["pki"] = toJSON(b.pkiApp())
 	}
 	persist := false

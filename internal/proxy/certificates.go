@@ -21,10 +21,10 @@ func (b *builder) tlsApp() caddytls.TLS {
 		return caddytls.TLS{DisableStorageClean: true}
 	}
 	var policies []*caddytls.AutomationPolicy
-	if names := b.acmeNames(); len(names) > 0 {
+	if names := b.s.acmeNames(); len(names) > 0 {
 		policies = append(policies, &caddytls.AutomationPolicy{SubjectsRaw: names, IssuersRaw: []json.RawMessage{b.acmeIssuer()}})
 	}
-	if names := b.localNames(); len(names) > 0 {
+	if names := b.s.localNames(); len(names) > 0 {
 		policies = append(policies, &caddytls.AutomationPolicy{
 			SubjectsRaw: names,
 			IssuersRaw:  []json.RawMessage{module("module", "internal", caddytls.InternalIssuer{})},
@@ -39,18 +39,21 @@ func (b *builder) tlsApp() caddytls.TLS {
 }
 
 // acmeNames are the names that an ACME authority certifies.
-func (b *builder) acmeNames() []string {
-	return slices.DeleteFunc(slices.Clone(b.site.names), func(name string) bool { return !b.viaACME(name) })
+func (s *Settings) acmeNames() []string {
+	return slices.DeleteFunc(s.site().names, func(name string) bool { return !s.viaACME(name) })
 }
 
 // localNames are those that our own authority certifies: all of them, or, with
 // a public authority, those that it would refuse for ever.
-func (b *builder) localNames() []string {
-	return slices.DeleteFunc(slices.Clone(b.site.names), b.viaACME)
+func (s *Settings) localNames() []string {
+	if s.TLSMode == TLSExternal {
+		return nil
+	}
+	return slices.DeleteFunc(s.site().names, s.viaACME)
 }
 
-func (b *builder) viaACME(name string) bool {
-	return b.s.TLSMode == TLSLetsEncrypt && (isPublicName(name) || b.s.privateACME())
+func (s *Settings) viaACME(name string) bool {
+	return s.TLSMode == TLSLetsEncrypt && (isPublicName(name) || s.privateACME())
 }
 
 // pkiApp is the local authority. It is never put into the trust store of the

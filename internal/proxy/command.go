@@ -11,7 +11,6 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/config"
-	"github.com/tale-project/tale-runtime/internal/health"
 )
 
 // healthTimeout bounds a health check; container engines give it a few seconds.
@@ -124,11 +123,9 @@ func caCommand(_ context.Context, command *cobra.Command, s *Settings) error {
 func healthcheckCommand(ctx context.Context, command *cobra.Command, s *Settings) error {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
-	address := health.LocalAddr(s.HealthAddr)
-	answer, err := health.NewProber().Get(ctx, "http://"+address+"/health")
-	if err != nil {
-		return fmt.Errorf("cannot confirm that the proxy is healthy: http://%s/health: %w", address, err)
+	if err := s.checkHealth(ctx); err != nil {
+		return err
 	}
-	_, err = fmt.Fprintln(command.OutOrStdout(), answer)
+	_, err := fmt.Fprintln(command.OutOrStdout(), "OK")
 	return err
 }

@@ -44,6 +44,19 @@ func TestCommands(t *testing.T) {
 	}
 }
 
+func TestHealthcheckLooksAtTheSiteToo(t *testing.T) {
+	env := environ(t, nil)
+	start(t, env)
+	env["HTTPS_PORT"] = freePort(t)
+	if code, out := commandLine(env, "healthcheck"); code != exit.Failure || !strings.Contains(out, "handshake") {
+		t.Errorf("exit %d, %s", code, out)
+	}
+	env["TLS_MODE"], env["HTTP_PORT"] = TLSExternal, freePort(t)
+	if code, out := commandLine(env, "healthcheck"); code != exit.Failure || !strings.Contains(out, "site's port") {
+		t.Errorf("exit %d, %s", code, out)
+	}
+}
+
 func TestCommandsOfAProxyThatDoesNotRun(t *testing.T) {
 	env := environ(t, nil)
 	if code, out := commandLine(env, "healthcheck"); code != exit.Failure || !strings.Contains(out, "refused") {

@@ -14,11 +14,13 @@ func TestDashboardAllow(t *testing.T) {
 		{"/convex-dashboard/data", "", Dashboard, "/convex-dashboard/data", 200, ""},
 		{"/api/list_environment_variables", admin, Backend, "/api/list_environment_variables", 200, ""},
 		{"/api/1.35.1/sync", "", Backend, "/api/1.35.1/sync", 200, ""},
+		{"/ws_api/api/query", admin, Backend, "/api/query", 200, ""},
 	}
 	open := []aRequest{
 		{"/", "", Platform, "/", 200, ""},
 		{"/api/x", "", Backend, "/http/api/x", 200, ""},
 		{"/ws_api/api/1.35.1/sync", "", Backend, "/api/1.35.1/sync", 200, ""},
+		{"/ws_api/api/query", "Authorization: Bearer x", Backend, "/api/query", 200, ""},
 		{"/api/storage/x", "", Backend, "/api/storage/x", 200, ""},
 		{"/api/actions/x", "", Backend, "/api/actions/x", 200, ""},
 	}

@@ -46,7 +46,7 @@ type seen struct {
 // echo starts an upstream that answers with what it got, unless do answers.
 func echo(t *testing.T, name string, do http.HandlerFunc) (address string) {
 	t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if do != nil && r.Header.Get("X-Do") != "" {
 			do(w, r)
 			return
@@ -59,6 +59,12 @@ func echo(t *testing.T, name string, do http.HandlerFunc) (address string) {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(seen{On: name, Method: r.Method, URI: r.RequestURI, Host: r.Host, Header: r.Header, Bytes: n})
 	}))
+}
+
+// serve starts an upstream.
+func serve(t *testing.T, handler http.Handler) (address string) {
+	t.Helper()
+	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	return server.Listener.Addr().String()
 }

@@ -275,18 +275,15 @@ func TestASecondProcessOnTheSamePortsIsRefused(t *testing.T) {
 
 // The check before the start can be outrun; the listeners themselves cannot.
 func TestListenersDoNotSharePorts(t *testing.T) {
-	address := "127.0.0.1:" + freePort(t)
-	host, port, _ := net.SplitHostPort(address)
-	first, err := listenExclusive(t.Context(), ListenNetwork, host, port, 0, net.ListenConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = first.(net.Listener).Close() }()
+	p := start(t, nil)
 	sharing := net.ListenConfig{Control: func(_, _ string, conn syscall.RawConn) error {
 		return conn.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, 15 /* SO_REUSEPORT */, 1) })
 	}}
-	if second, err := sharing.Listen(t.Context(), "tcp", address); !errors.Is(err, syscall.EADDRINUSE) {
-		t.Errorf("a process that shares its ports got ours: %v, %v", second, err)
+	b := &builder{s: p.settings}
+	for _, address := range []string{b.listenAddress(p.settings.HTTPPort), b.listenAddress(p.settings.HTTPSPort), p.settings.HealthAddr} {
+		if second, err := sharing.Listen(t.Context(), "tcp", address); !errors.Is(err, syscall.EADDRINUSE) {
+			t.Errorf("a process that shares its ports got %s: %v, %v", address, second, err)
+		}
 	}
 }
 

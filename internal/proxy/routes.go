@@ -1,6 +1,9 @@
 package proxy
 
-import "net/http"
+import (
+	"net/http"
+	"slices"
+)
 
 // Route is one row of the public route table. Rows are tried in order and the
 // first that matches takes the request. Paths match in any letter case, after
@@ -63,6 +66,7 @@ func Table(s *Settings) []Route {
 	rows := []Route{
 		{Row: 1, Paths: []string{healthPath}, To: Target{Health: true}, Bare: true, Note: "never goes upstream; with ?deep, whether upstreams are available"},
 		{Row: 2, Paths: []string{"/ws_api/api/sync", "/ws_api/api/*/sync"}, To: toBackend, Strip: "/ws_api", Socket: true, Note: "sync of the app"},
+		{Row: 2, Paths: clientLibraryPaths(), Authorization: "Convex ", To: toBackend, Strip: "/ws_api", Only: only, Note: "the same with an admin key"},
 		{Row: 2, Paths: clientLibraryPaths(), To: toBackend, Strip: "/ws_api", Note: "requests of the client library"},
 		{Row: 2, Paths: []string{"/ws_api", "/ws_api/*"}, To: answer(http.StatusNotFound, ""), Note: "the rest of the backend stays inside"},
 		{Row: 3, Paths: []string{"/api/*/sync"}, To: toBackend, Socket: true, Only: only, Note: "sync of dashboard and CLI"},
@@ -75,6 +79,9 @@ func Table(s *Settings) []Route {
 		{Row: 9, Paths: []string{"/api/storage/*"}, To: toBackend, Bare: true, Note: "uploads and downloads"},
 		{Row: 10, Paths: []string{"/api/*"}, Authorization: "Convex ", To: toBackend, Only: only, Note: "admin API of dashboard and CLI"},
 		{Row: 11, Paths: []string{"/api/*"}, To: actions, Prefix: actionsPrefix, Note: "HTTP actions"},
+	}
+	if len(only) == 0 { // then admin keys make no difference there
+		rows = slices.DeleteFunc(rows, func(r Route) bool { return r.Row == 2 && r.Authorization != "" })
 	}
 	rows = append(rows, metricsRows(s)...)
 	return append(rows, Route{Row: 14, To: Target{Upstream: Platform}, Note: "the web application"})
@@ -99,8 +106,8 @@ func metricsRows(s *Settings) []Route {
 }
 
 // clientLibraryPaths are what the convex package's browser and HTTP clients ask
-// of the deployment address they are given (convex/src/browser, 1.35.1), and
-// file storage, whose URLs the backend builds from that address.
+// of the deployment address they are given (convex/src/browser, the same from
+// 1.32.0 to 1.48.0), and file storage, whose URLs the backend builds from that address.
 func clientLibraryPaths() []string {
 	return []string{
 		"/ws_api/api/query", "/ws_api/api/query_ts", "/ws_api/api/query_at_ts",

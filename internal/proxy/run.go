@@ -25,6 +25,10 @@ import (
 // function, called from outside, would cut them: only Caddy's own signal
 // handling makes it wait.)
 func Run(ctx context.Context, log *slog.Logger, s *Settings) error {
+	// Until the configuration's log is there, Caddy would write its own to stderr.
+	_, _, _ = caddy.BufferedLog()
+	caddy.OnExit(func(context.Context) { log.Info("proxy stopped") })
+	caddy.TrapSignals()
 	cfg, err := Config(s)
 	if err != nil {
 		return err
@@ -36,10 +40,6 @@ func Run(ctx context.Context, log *slog.Logger, s *Settings) error {
 	accesslog.Use(log)
 	s.keepSecrets()
 	limitMemory(log)
-	// Until the configuration's log is there, Caddy would write its own to stderr.
-	caddy.BufferedLog()
-	caddy.TrapSignals()
-	caddy.OnExit(func(context.Context) { log.Info("proxy stopped") })
 	if err := caddy.Run(cfg); err != nil {
 		return exit.With(exit.Config, fmt.Errorf("cannot start the proxy: %w", err))
 	}
@@ -52,9 +52,11 @@ func Run(ctx context.Context, log *slog.Logger, s *Settings) error {
 }
 
 // settleAuthority makes the root certificate of our own authority available and
-// waits until the site has its certificate. Other modes have nothing to wait for.
+// waits until a name has its certificate. Where no name is certified by it, there
+// is nothing to wait for.
 func (s *Settings) settleAuthority(ctx context.Context, log *slog.Logger) error {
-	if s.TLSMode != TLSSelfSigned {
+	names := s.localNames()
+	if len(names) == 0 {
 		return nil
 	}
 	root, err := runningRoot()
@@ -64,7 +66,7 @@ func (s *Settings) settleAuthority(ctx context.Context, log *slog.Logger) error 
 	if err := s.exportRoot(root); err != nil {
 		log.Warn("root certificate not readable for other containers", logging.Err(err))
 	}
-	return s.awaitCertificate(ctx, root)
+	return s.awaitCertificate(ctx, names[0], root)
 }
 
 // metricsToken is the name by which the configuration refers to the token.

@@ -117,6 +117,29 @@ func TestProtocols(t *testing.T) {
 	}
 }
 
+func TestASiteByAddress(t *testing.T) {
+	p := start(t, config.Environ{"SITE_URL": "https://127.0.0.1:8443"})
+	conn := p.dial(&tls.Config{RootCAs: p.roots, ServerName: "127.0.0.1"}) // clients send no SNI for an address
+	if _, err := conn.Write([]byte("GET /x HTTP/1.1\r\nHost: 127.0.0.1:8443\r\nConnection: close\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	if got := echoed(t, readResponse(t, conn)); Upstream(got.On) != Platform || got.Host != "127.0.0.1:8443" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// With a public authority for the site's name, a name that only the container
+// network knows still needs a certificate, and others need our root for it.
+func TestALocalAliasOfAPublicSite(t *testing.T) {
+	s := settings(t, config.Environ{"SITE_URL": "https://example.com", "HOST": "tale.local", "TLS_MODE": "letsencrypt"})
+	if got := s.acmeNames(); len(got) != 1 || got[0] != "example.com" {
+		t.Errorf("from the public authority: %v", got)
+	}
+	if got := s.localNames(); len(got) != 1 || got[0] != "tale.local" {
+		t.Errorf("from our own: %v", got)
+	}
+}
+
 func TestHTTP3IsNotOfferedUnlessAskedFor(t *testing.T) {
 	if got := start(t, nil).get("/", nil).Header.Get("Alt-Svc"); got != "" {
 		t.Errorf("Alt-Svc %q", got)
