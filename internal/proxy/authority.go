@@ -1,10 +1,12 @@
 package proxy
 
 import (
+	"context"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddypki"
 
 	"github.com/tale-project/tale-runtime/internal/atomicfile"
+	"github.com/tale-project/tale-runtime/internal/logging"
 )
 
 // rootFile is the name of the exported root certificate.
@@ -25,6 +28,24 @@ func (s *Settings) rootPath() string {
 
 func (s *Settings) authorityDir() string {
 	return filepath.Join(s.storageRoot(), "pki", "authorities", caddypki.DefaultCAID)
+}
+
+// settleAuthority makes the root certificate of our own authority available and
+// waits until a name has its certificate. Where no name is certified by it, there
+// is nothing to wait for.
+func (s *Settings) settleAuthority(ctx context.Context, log *slog.Logger) error {
+	names := s.localNames()
+	if len(names) == 0 {
+		return nil
+	}
+	root, err := runningRoot()
+	if err != nil {
+		return fmt.Errorf("cannot find the root certificate: %w", err)
+	}
+	if err := s.exportRoot(root); err != nil {
+		log.Warn("root certificate not readable for other containers", logging.Err(err))
+	}
+	return s.awaitCertificate(ctx, names[0], root)
 }
 
 // exportRoot makes the root certificate, and nothing else of the authority,

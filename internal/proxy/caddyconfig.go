@@ -2,12 +2,10 @@ package proxy
 
 import (
 	"encoding/json"
-	"path/filepath"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"github.com/caddyserver/caddy/v2/modules/filestorage"
 )
 
 // Config is the whole configuration that Caddy runs for the settings. It holds
@@ -34,15 +32,6 @@ func Config(s *Settings) (*caddy.Config, error) {
 		StorageRaw: s.storage(),
 		AppsRaw:    apps,
 	}, nil
-}
-
-// storageRoot is where Caddy itself would keep its data if its data folder were
-// DataDir, so that other containers find the root certificate at its usual path
-// and a volume written by stock Caddy goes on being used.
-func (s *Settings) storageRoot() string { return filepath.Join(s.DataDir, "caddy") }
-
-func (s *Settings) storage() json.RawMessage {
-	return module("module", "file_system", filestorage.FileStorage{Root: s.storageRoot()})
 }
 
 // builder makes the parts of the configuration.

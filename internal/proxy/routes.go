@@ -35,7 +35,6 @@ type Target struct {
 	Location string // of a temporary redirect; may hold Caddy placeholders
 	Health   bool   // the proxy's own health
 	Status   int
-	Body     string
 	Header   http.Header
 }
 
@@ -68,9 +67,9 @@ func Table(s *Settings) []Route {
 		{Row: 2, Paths: []string{"/ws_api/api/sync", "/ws_api/api/*/sync"}, To: toBackend, Strip: "/ws_api", Socket: true, Note: "sync of the app"},
 		{Row: 2, Paths: clientLibraryPaths(), Authorization: "Convex ", To: toBackend, Strip: "/ws_api", Only: only, Note: "the same with an admin key"},
 		{Row: 2, Paths: clientLibraryPaths(), To: toBackend, Strip: "/ws_api", Note: "requests of the client library"},
-		{Row: 2, Paths: []string{"/ws_api", "/ws_api/*"}, To: answer(http.StatusNotFound, ""), Note: "the rest of the backend stays inside"},
+		{Row: 2, Paths: []string{"/ws_api", "/ws_api/*"}, To: answer(http.StatusNotFound), Note: "the rest of the backend stays inside"},
 		{Row: 3, Paths: []string{"/api/*/sync"}, To: toBackend, Socket: true, Only: only, Note: "sync of dashboard and CLI"},
-		{Row: 4, Paths: []string{"/http_api/metrics", "/http_api/metrics/*"}, To: answer(http.StatusNotFound, ""), Note: "the HTTP-action port would answer with its own metrics"},
+		{Row: 4, Paths: []string{"/http_api/metrics", "/http_api/metrics/*"}, To: answer(http.StatusNotFound), Note: "the HTTP-action port would answer with its own metrics"},
 		{Row: 4, Paths: []string{"/http_api/*"}, To: actions, Strip: "/http_api", Prefix: actionsPrefix, Note: "HTTP actions"},
 		{Row: 5, Paths: []string{"/convex-logo-only.svg", "/convex-light.svg", "/apple-touch-icon.png"}, To: toDashboard, Prefix: "/convex-dashboard", Note: "assets that dashboard pages ask for at the root"},
 		{Row: 6, Paths: dashboardTabs(), Query: "component", To: Target{Location: s.site().base + "/convex-dashboard{http.request.uri}"}, Note: "dashboard tabs opened without their prefix"},
@@ -100,7 +99,7 @@ func metricsRows(s *Settings) []Route {
 			{Row: 12, Paths: []string{"/metrics/convex"}, Token: true, To: Target{Upstream: Platform}, Path: "/metrics/convex"},
 		}
 	}
-	closed := answer(http.StatusUnauthorized, "")
+	closed := answer(http.StatusUnauthorized)
 	closed.Header = http.Header{"WWW-Authenticate": {"Bearer"}}
 	return append(rows, Route{Row: 13, Paths: []string{"/metrics", "/metrics/*"}, To: closed, Note: "also when no token is configured"})
 }
@@ -124,4 +123,4 @@ func dashboardTabs() []string {
 	return paths
 }
 
-func answer(status int, body string) Target { return Target{Status: status, Body: body} }
+func answer(status int) Target { return Target{Status: status} }

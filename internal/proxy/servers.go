@@ -100,7 +100,7 @@ func (b *builder) healthServer() *caddyhttp.Server {
 	server.Routes = caddyhttp.RouteList{
 		route(match{"path": []string{healthPath}}, handler("tale_health", edge.Health{Detail: true})),
 		route(match{"path": []string{"/metrics"}}, handler("metrics", struct{}{})),
-		route(nil, handler("static_response", caddyhttp.StaticResponse{StatusCode: status(http.StatusNotFound)})),
+		route(nil, respond(http.StatusNotFound)),
 	}
 	return server
 }

@@ -3,6 +3,7 @@ package proxy
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,7 +25,7 @@ const socketPatience = 30 * 24 * time.Hour
 func (b *builder) siteRoutes() caddyhttp.RouteList {
 	routes := caddyhttp.RouteList{b.passing(b.entryHandlers()...)}
 	if b.s.TLSMode != TLSExternal {
-		routes = append(routes, route(match{"not": []match{{"host": b.site.names}}}, respond(http.StatusMisdirectedRequest, "")))
+		routes = append(routes, route(match{"not": []match{{"host": b.site.names}}}, respond(http.StatusMisdirectedRequest)))
 	}
 	table := Table(b.s)
 	if b.site.base == "" {
@@ -50,7 +51,7 @@ func (b *builder) underBasePath(table []Route) caddyhttp.RouteList {
 		route(match{"path": []string{base + "/*"}},
 			handler("tale_base_path", edge.BasePath{Prefix: base}),
 			handler("subroute", caddyhttp.Subroute{Routes: b.tableRoutes(table)})),
-		route(nil, respond(http.StatusNotFound, "")),
+		route(nil, respond(http.StatusNotFound)),
 	)
 }
 
@@ -90,7 +91,7 @@ func (b *builder) rowRoutes(row Route) caddyhttp.RouteList {
 	if len(row.Only) > 0 {
 		outsiders := rowMatch(row)
 		outsiders["not"] = []match{{"client_ip": caddyhttp.MatchClientIP{Ranges: row.Only}}}
-		routes = append(routes, route(outsiders, respond(http.StatusForbidden, "")))
+		routes = append(routes, route(outsiders, respond(http.StatusForbidden)))
 	}
 	return append(routes, route(rowMatch(row), b.rowHandlers(row)...))
 }
@@ -120,7 +121,7 @@ func (b *builder) rowHandlers(row Route) []json.RawMessage {
 		return []json.RawMessage{redirect(http.StatusFound, row.To.Location)}
 	case row.To.Status != 0:
 		return []json.RawMessage{handler("static_response", caddyhttp.StaticResponse{
-			StatusCode: status(row.To.Status), Body: row.To.Body, Headers: row.To.Header,
+			StatusCode: status(row.To.Status), Body: inWords(row.To.Status), Headers: row.To.Header,
 		})}
 	}
 	forward := handler("tale_forward", edge.Forward{Strip: row.Strip, Prefix: row.Prefix, Path: row.Path, Socket: row.Socket})
@@ -148,6 +149,9 @@ func compress() json.RawMessage {
 	})
 }
 
-func respond(code int, body string) json.RawMessage {
-	return handler("static_response", caddyhttp.StaticResponse{StatusCode: status(code), Body: body})
+// respond answers with a status, in words for whoever looks at the body.
+func respond(code int) json.RawMessage {
+	return handler("static_response", caddyhttp.StaticResponse{StatusCode: status(code), Body: inWords(code)})
 }
+
+func inWords(code int) string { return strconv.Itoa(code) + " " + http.StatusText(code) + "\n" }

@@ -63,7 +63,7 @@ func (b *builder) describeTarget(to Target) string {
 	case to.Location != "":
 		return "redirect to " + strings.ReplaceAll(to.Location, "{http.request.uri}", "…")
 	case to.Status != 0:
-		return strings.TrimSpace(fmt.Sprintf("answer %d %s", to.Status, to.Body))
+		return "answer " + strconv.Itoa(to.Status)
 	}
 	return fmt.Sprintf("%s (%s)", to.Upstream, b.address(to.Upstream))
 }
