@@ -42,7 +42,7 @@ func self(t *testing.T) string {
 }
 
 func helperEnv(name string) []string {
-	return []string{helperVariable + "=" + name, "PATH=" + os.Getenv("PATH"), "GORACE=halt_on_error=1"}
+	return []string{helperVariable + "=" + name, "PATH=" + os.Getenv("PATH"), "GORACE=halt_on_error=1 atexit_sleep_ms=0"}
 }
 
 // helper describes a process that runs a helper.
