@@ -123,8 +123,10 @@ func TestCLIDriverStartsTheCLIWithoutSecretsInItsArguments(t *testing.T) {
 }
 
 func TestCLIDriverKillsTheWholeGroup(t *testing.T) {
-	for name, limit := range map[string]time.Duration{"when it is cancelled": time.Minute, "when its time is up": 300 * time.Millisecond} {
+	t.Parallel()
+	for name, limit := range map[string]time.Duration{"when it is cancelled": time.Minute, "when its time is up": 3 * time.Second} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			output := filepath.Join(t.TempDir(), "description")
 			d := newTestDeploy(t).byCLI(t, "linger", fakeCLIOutput+"="+output)
 			d.Timeout = limit

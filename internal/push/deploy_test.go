@@ -167,6 +167,7 @@ func (i *instantTimer) Stop()               {}
 func (i *instantTimer) C() <-chan time.Time { return i.fire }
 
 func TestDeployLimitsTheTimeWithoutProgress(t *testing.T) {
+	t.Parallel()
 	indexes := func(n int, each time.Duration) convexsim.Fault {
 		return convexsim.Fault{Stage: convexsim.StageStartPush, Indexes: n, IndexTime: each}
 	}
@@ -176,18 +177,19 @@ func TestDeployLimitsTheTimeWithoutProgress(t *testing.T) {
 		condition Condition
 		exit      int
 	}{
-		"progress":   {indexes(8, 200*time.Millisecond), time.Minute, "", 0},
+		"progress":   {indexes(8, 400*time.Millisecond), time.Minute, "", 0},
 		"stalled":    {indexes(2, time.Minute), time.Minute, ConditionStalled, exit.Temporary},
-		"too long":   {indexes(1000, 100*time.Millisecond), time.Second, ConditionDeployMax, exit.Temporary},
+		"too long":   {indexes(1000, 100*time.Millisecond), 3 * time.Second, ConditionDeployMax, exit.Temporary},
 		"slow stage": {convexsim.Fault{Stage: convexsim.StageFinishPush, Hang: true}, time.Minute, ConditionStageTimeout, exit.Temporary},
 	} {
 		for _, driver := range []string{driverNative, driverCLI} {
 			t.Run(name+" "+driver, func(t *testing.T) {
+				t.Parallel()
 				d := newTestDeploy(t, c.fault).byCLI(t, "deploy")
 				if driver == driverNative {
 					d.byRequest(t)
 				}
-				d.Timeout, d.Longest = 600*time.Millisecond, c.longest
+				d.Timeout, d.Longest = 2*time.Second, c.longest
 				err := d.run(t.Context())
 				if c.condition == "" {
 					if err != nil {
