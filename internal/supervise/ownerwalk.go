@@ -31,6 +31,7 @@ func (w *ownerWalk) run(ctx context.Context, workers int) error {
 		return w.owners.explain("look into", w.name, err)
 	}
 	w.checkFolder(".", &st)
+	w.owners.checked.Add(1)
 	for range workers {
 		group.Go(func() error {
 			for folder, ok := w.queue.next(); ok; folder, ok = w.queue.next() {

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/tale-project/tale-runtime/internal/exit"
 )
 
@@ -45,7 +47,7 @@ func (p Privileges) leaveRoot(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	if missing := can.missing(capSetUID, capSetGID); missing != nil {
+	if missing := can.missing(p.needed()...); missing != nil {
 		return fmt.Errorf("cannot become uid %d gid %d: %s", p.UID, p.GID, adviseCapabilities(missing,
 			fmt.Sprintf(`start it as that user (user: "%d:%d")`, p.UID, p.GID)))
 	}
@@ -63,4 +65,17 @@ func (p Privileges) leaveRoot(ctx context.Context, log *slog.Logger) error {
 	}
 	log.Info("giving up root", "uid", p.UID, "gid", p.GID)
 	return p.become()
+}
+
+// needed are the capabilities without which root cannot be given up. That of
+// changing owners is among them when it is plain that some are wrong.
+func (p Privileges) needed() []capability {
+	needed := []capability{capSetUID, capSetGID}
+	for _, folder := range p.Data {
+		var st unix.Stat_t
+		if unix.Stat(folder, &st) != nil || newOwners(nil, p.UID, p.GID).wrong(&st) {
+			return append(needed, capChown)
+		}
+	}
+	return needed
 }

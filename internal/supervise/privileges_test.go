@@ -154,7 +154,7 @@ func TestRootFixesOwnersOfWhatIsWrong(t *testing.T) {
 			t.Errorf("%s, behind a link, now belongs to %s", name, got)
 		}
 	}
-	if !strings.Contains(p.out.String(), "changed=6 checked=7") {
+	if !strings.Contains(p.out.String(), "changed=6 checked=8") {
 		t.Error("what was changed is not logged")
 	}
 	again := apply(t, nil, []string{data}, nil)
@@ -167,8 +167,8 @@ func TestRootFixesOwnersOfWhatIsWrong(t *testing.T) {
 func TestMissingCapabilityIsNamed(t *testing.T) {
 	requireRoot(t)
 	dir := publicDir(t)
-	tree(t, dir, "wrong/", "wrong/file", "right/", "closed/", "closed/inner/", "closed/inner/file", "mine/", "mine/inner/", "mine/inner/file", "private/")
-	chown(t, appUID, appGID, filepath.Join(dir, "right"), filepath.Join(dir, "private"))
+	tree(t, dir, "wrong/", "inside/", "inside/file", "right/", "closed/", "closed/inner/", "closed/inner/file", "mine/", "mine/inner/", "mine/inner/file", "private/")
+	chown(t, appUID, appGID, filepath.Join(dir, "right"), filepath.Join(dir, "private"), filepath.Join(dir, "inside"))
 	chown(t, 1234, 1234, filepath.Join(dir, "closed/inner"))
 	for _, closed := range []string{"closed/inner", "mine/inner", "mine", "private"} {
 		if err := os.Chmod(filepath.Join(dir, closed), 0o700); err != nil {
@@ -182,7 +182,9 @@ func TestMissingCapabilityIsNamed(t *testing.T) {
 	}{
 		"setuid":               {"-setuid", "right", exit.NoPermission, `cannot become uid 1001 gid 1001: the capability CAP_SETUID is missing: add cap_add: [SETUID] to the container, or start it as that user (user: "1001:1001")`},
 		"setuid and setgid":    {"-setuid,-setgid", "right", exit.NoPermission, "the capabilities CAP_SETUID and CAP_SETGID are missing: add cap_add: [SETUID, SETGID]"},
-		"chown":                {"-chown", "wrong", exit.NoPermission, "wrong/file for uid 1001 gid 1001: the capability CAP_CHOWN is missing"},
+		"all that is needed":   {"-all", "wrong", exit.NoPermission, "the capabilities CAP_SETUID and CAP_SETGID and CAP_CHOWN are missing: add cap_add: [SETUID, SETGID, CHOWN]"},
+		"chown, plainly":       {"-chown", "wrong", exit.NoPermission, "cannot become uid 1001 gid 1001: the capability CAP_CHOWN is missing"},
+		"chown, inside":        {"-chown", "inside", exit.NoPermission, "inside/file for uid 1001 gid 1001: the capability CAP_CHOWN is missing"},
 		"chown not needed":     {"-chown", "right", 0, ""},
 		"other's folder":       {"-dac_override,-dac_read_search", "closed", exit.NoPermission, "cannot look into " + dir + "/closed/inner for uid 1001 gid 1001: the capability CAP_DAC_OVERRIDE is missing"},
 		"own folder":           {"-dac_override,-dac_read_search", "mine", 0, ""},
