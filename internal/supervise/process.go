@@ -34,7 +34,8 @@ type Process struct {
 	Argv []string
 	// Dir is the working directory; empty means ours.
 	Dir string
-	// Env is the complete environment, each "NAME=VALUE". Nothing is inherited.
+	// Env is the complete environment, each "NAME=VALUE". Nothing is inherited;
+	// TALE_SUPERVISED_BY is added, by which stray descendants are recognised.
 	Env []string
 	// Stop holds the signals to the process group, in order. SIGKILL is always
 	// the last and need not be listed.
