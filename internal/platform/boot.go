@@ -67,7 +67,7 @@ func newBoot(settings *Settings, environ config.Environ, log *slog.Logger, stage
 		services: supervise.New(log),
 	}
 	b.oneShot = !slices.Contains(stages, stageServe)
-	b.report = report.NewRecorder(log, settings.Runtime.reportPath(b.oneShot), "platform", b.version(), append([]string{stageConfig}, stages...)...)
+	b.report = report.NewRecorder(log, settings.Runtime.reportPath(b.oneShot && b.markers.Ready()), "platform", b.version(), append([]string{stageConfig}, stages...)...)
 	b.metrics = newMetrics(b)
 	b.ready.Close("starting")
 	b.started.Close("starting")

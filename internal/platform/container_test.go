@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -69,7 +68,7 @@ func environ(t *testing.T, convexURL string, changes ...string) config.Environ {
 func start(t *testing.T, e config.Environ, args ...string) *container {
 	t.Helper()
 	c := &container{t: t, runDir: e["TALE_RUN_DIR"], addr: e["STATUS_ADDR"], web: "http://127.0.0.1:" + e["PORT"], exited: make(chan struct{})}
-	c.reportPath = RuntimeSettings{RunDir: c.runDir}.reportPath(slices.Contains(args, "push"))
+	c.reportPath = RuntimeSettings{RunDir: c.runDir}.reportPath(false)
 	c.command = exec.Command(os.Args[0], args...)
 	c.command.Env = e.List()
 	c.command.Stdout, c.command.Stderr = &c.output, &c.output

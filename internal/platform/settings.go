@@ -139,8 +139,10 @@ func checkExtra(name string) config.Problems {
 	return nil
 }
 
-func (r RuntimeSettings) reportPath(oneShot bool) string {
-	if oneShot {
+// reportPath is where the boot report goes. A push beside a platform that serves
+// in the same container leaves that one's report alone.
+func (r RuntimeSettings) reportPath(besideServing bool) string {
+	if besideServing {
 		return filepath.Join(r.RunDir, pushReportFile)
 	}
 	return filepath.Join(r.RunDir, reportFile)
