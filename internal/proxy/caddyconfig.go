@@ -17,7 +17,7 @@ func Config(s *Settings) (*caddy.Config, error) {
 	}
 	b := builder{s: s, site: s.site(), snippets: snippets}
 	apps := caddy.ModuleMap{"http": toJSON(b.httpApp()), "tls": toJSON(b.tlsApp())}
-	if len(s.localNames()) > 0 {
+	if s.TLSMode != TLSExternal {
 		apps["pki"] = toJSON(b.pkiApp())
 	}
 	persist := false

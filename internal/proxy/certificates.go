@@ -56,8 +56,9 @@ func (s *Settings) viaACME(name string) bool {
 	return s.TLSMode == TLSLetsEncrypt && (isPublicName(name) || s.privateACME())
 }
 
-// pkiApp is the local authority. It is never put into the trust store of the
-// machine it runs on: that is a container's, and nobody looks there.
+// pkiApp is the local authority. It is there even when no name is meant for it:
+// Caddy makes one by itself for every name that it takes for a private one, and
+// puts that one's root into the trust store of the machine it runs on.
 func (b *builder) pkiApp() caddypki.PKI {
 	install := false
 	return caddypki.PKI{CAs: map[string]*caddypki.CA{caddypki.DefaultCAID: {InstallTrust: &install}}}

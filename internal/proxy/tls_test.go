@@ -128,6 +128,25 @@ func TestASiteByAddress(t *testing.T) {
 	}
 }
 
+// Caddy would add the root of its authority to the machine's trust store, and
+// makes an authority whenever a name looks private to it.
+func TestTheTrustStoreOfTheMachineIsLeftAlone(t *testing.T) {
+	for _, env := range []config.Environ{
+		{"SITE_URL": "https://example.com"},
+		{"SITE_URL": "https://example.com", "TLS_MODE": "letsencrypt"},
+		{"SITE_URL": "https://example.com", "TLS_MODE": "letsencrypt", "HOST": "tale.local"},
+		{"SITE_URL": "https://site.lan", "TLS_MODE": "letsencrypt", "ACME_DIRECTORY": "https://ca.lan/acme"},
+	} {
+		cfg, err := Config(goldenRun(t, env))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(cfg.AppsRaw["pki"]); got != `{"certificate_authorities":{"local":{"install_trust":false}}}` {
+			t.Errorf("%v: the authority is %s", env, got)
+		}
+	}
+}
+
 // With a public authority for the site's name, a name that only the container
 // network knows still needs a certificate, and others need our root for it.
 func TestALocalAliasOfAPublicSite(t *testing.T) {
