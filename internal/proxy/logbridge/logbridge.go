@@ -5,6 +5,7 @@ package logbridge
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"strings"
@@ -68,7 +69,14 @@ func (c *Core) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcor
 
 // Write implements zapcore.Core.
 func (c *Core) Write(entry zapcore.Entry, fields []zapcore.Field) error {
-	record := slog.NewRecord(entry.Time, entryLevel(entry), entry.Message, 0)
+	level := entryLevel(entry)
+	if slices.ContainsFunc(slices.Concat(c.fields, fields), isCancellation) {
+		level = slog.LevelDebug // somebody asked for it
+	}
+	if !handler().Enabled(context.Background(), level) {
+		return nil
+	}
+	record := slog.NewRecord(entry.Time, level, entry.Message, 0)
 	if entry.LoggerName != "" && !isOurs(entry.LoggerName) {
 		record.AddAttrs(slog.String("logger", entry.LoggerName))
 	}
@@ -95,6 +103,9 @@ func entryLevel(entry zapcore.Entry) slog.Level {
 	if strings.HasPrefix(entry.LoggerName, "tls.issuance.") && strings.HasSuffix(entry.LoggerName, ".acme_client") {
 		return slog.LevelDebug // the issuer says what came of it
 	}
+	if entry.Message == lockGone {
+		return slog.LevelDebug
+	}
 	if entry.Level == zapcore.ErrorLevel || isOurs(entry.LoggerName) {
 		return slogLevel(entry.Level)
 	}
@@ -106,6 +117,15 @@ func entryLevel(entry zapcore.Entry) slog.Level {
 
 // exiting is a warning by which Caddy takes leave of a terminal.
 const exiting = "exiting; byeee!! 👋"
+
+// lockGone is an error by which Caddy complains at its end about a lock that it
+// has just given back.
+const lockGone = "unable to clean up lock in storage backend"
+
+func isCancellation(field zapcore.Field) bool {
+	err, ok := field.Interface.(error)
+	return ok && errors.Is(err, context.Canceled)
+}
 
 // isNews tells whether something happened to a certificate, as opposed to being
 // attempted.

@@ -2,7 +2,9 @@ package logbridge
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -35,15 +37,19 @@ func TestLevels(t *testing.T) {
 		log  func(*zap.Logger)
 		want string
 	}{
-		"Caddy's routine":          {say("http", "server running", info), ""},
-		"Caddy's warning":          {say("http", "odd", warn), "WARN  odd logger=http"},
-		"Caddy's error":            {say("tls", "broken", fail), "ERROR broken logger=tls"},
-		"the admin endpoint":       {say("admin", "admin endpoint disabled", warn), ""},
-		"an error of it":           {say("admin", "broken", fail), "ERROR broken logger=admin"},
-		"farewell":                 {say("", exiting, warn), ""},
-		"a certificate":            {say("tls.obtain", "certificate obtained successfully", info), "INFO  certificate obtained successfully logger=tls.obtain"},
-		"steps towards it":         {say("tls.obtain", "acquiring lock", info), ""},
-		"an ACME attempt":          {say("tls.issuance.tale_acme.acme_client", "challenge failed", fail), ""},
+		"Caddy's routine":    {say("http", "server running", info), ""},
+		"Caddy's warning":    {say("http", "odd", warn), "WARN  odd logger=http"},
+		"Caddy's error":      {say("tls", "broken", fail), "ERROR broken logger=tls"},
+		"the admin endpoint": {say("admin", "admin endpoint disabled", warn), ""},
+		"an error of it":     {say("admin", "broken", fail), "ERROR broken logger=admin"},
+		"farewell":           {say("", exiting, warn), ""},
+		"a certificate":      {say("tls.obtain", "certificate obtained successfully", info), "INFO  certificate obtained successfully logger=tls.obtain"},
+		"steps towards it":   {say("tls.obtain", "acquiring lock", info), ""},
+		"an ACME attempt":    {say("tls.issuance.tale_acme.acme_client", "challenge failed", fail), ""},
+		"a lock at the end":  {say("", lockGone, fail), ""},
+		"a requested end": {func(l *zap.Logger) {
+			l.Error("could not get certificate", zap.Error(fmt.Errorf("issuing: %w", context.Canceled)))
+		}, ""},
 		"the issuer's verdict":     {say("tls.issuance.tale_acme", "certificate not issued yet", warn), "WARN  certificate not issued yet logger=tls.issuance.tale_acme"},
 		"our upstream source":      {say("http.reverse_proxy.upstreams.probed", "upstream available", info), "INFO  upstream available"},
 		"a handler of ours":        {say("http.handlers.tale_tunnel", "websockets closed", info), "INFO  websockets closed"},
