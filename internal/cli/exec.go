@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"log/slog"
 
 	"github.com/spf13/cobra"
@@ -42,7 +41,7 @@ func ExecCommand(environ func() (config.Environ, error)) *cobra.Command {
 				Argv: args, Env: environ.List(), Signals: signals, NoGroup: noGroup,
 			})
 			if err != nil {
-				return fmt.Errorf("cannot run %s: %w", args[0], err)
+				return err
 			}
 			if !status.Success() {
 				return Logged(&statusError{status})
@@ -50,6 +49,8 @@ func ExecCommand(environ func() (config.Environ, error)) *cobra.Command {
 			return nil
 		},
 	}
+	// What follows the command's name is the command's, with or without "--".
+	command.Flags().SetInterspersed(false)
 	command.Flags().BoolVar(&noGroup, "no-group", false, "send signals to the command alone and not to its process group")
 	command.Flags().StringArrayVar(&rules, "signal", nil, "send another signal instead: `FROM=TO`, names or numbers, 0 ignores it (repeatable)")
 	return command

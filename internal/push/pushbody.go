@@ -20,6 +20,9 @@ const (
 	// The lowest level takes bundled code to a fifth at some 200 MB/s; the next
 	// one costs twice the time for a tenth of that.
 	compressQuality = brotli.BestSpeed
+	// streamFrom is the size from which a compressed body is not held as a whole.
+	// Below it the request has a length, which not every server does without.
+	streamFrom = 64 << 20
 )
 
 // bodyPart is literal bytes, or a part of a file.
@@ -58,23 +61,34 @@ func (b *pushBody) reader() io.Reader {
 }
 
 // open returns the body as it goes over the wire, its length where that is known
-// in advance, and its content encoding. A compressed body is made while it is
-// sent, so that the backend decodes at the same time and little of it is held.
+// in advance, and its content encoding. A very large body is compressed while it
+// is sent, so that little of it is held.
 func (b *pushBody) open(compress bool) (body io.ReadCloser, length int64, encoding string) {
 	size := b.size()
 	if !compress || size < compressFrom {
 		return io.NopCloser(b.reader()), size, ""
 	}
+	if size < streamFrom {
+		var whole bytes.Buffer
+		if err := b.compress(&whole); err == nil {
+			return io.NopCloser(bytes.NewReader(whole.Bytes())), int64(whole.Len()), "br"
+		}
+		// Sent as a stream, the error arrives where the request is made.
+	}
 	pipe, out := io.Pipe()
 	go func() {
 		// Large writes: each one wakes the sender.
 		buffered := bufio.NewWriterSize(out, scanWindow)
-		w := brotli.NewWriterLevel(buffered, compressQuality)
-		_, err := io.CopyBuffer(w, b.reader(), make([]byte, scanWindow))
-		err = errors.Join(err, w.Close(), buffered.Flush())
+		err := errors.Join(b.compress(buffered), buffered.Flush())
 		_ = out.CloseWithError(err) // of the sender's end of the pipe, when that was closed early
 	}()
 	return pipe, 0, "br"
+}
+
+func (b *pushBody) compress(out io.Writer) error {
+	w := brotli.NewWriterLevel(out, compressQuality)
+	_, err := io.CopyBuffer(w, b.reader(), make([]byte, scanWindow))
+	return errors.Join(err, w.Close())
 }
 
 // ModuleHash is what a backend says of a module that it has.
