@@ -11,7 +11,7 @@ import (
 func TestBasePathInEveryFormPeopleWriteIt(t *testing.T) {
 	for _, form := range []string{"tale", "/tale", "/tale/", " tale/ "} {
 		t.Run(form, func(t *testing.T) {
-			start(t, config.Environ{"BASE_PATH": form}).check([]aRequest{
+			start(t, config.Environ{"BASE_PATH": form, "TLS_MODE": "external"}).check([]aRequest{
 				{"/tale", "", nowhere, "", 308, "/tale/"},
 				{"/tale?x=1", "", nowhere, "", 308, "/tale/?x=1"},
 				{"/tale/", "", Platform, "/", 200, ""},

@@ -134,9 +134,9 @@ func differential(base, token string) []string {
 	}
 	var requests []string
 	for i, path := range paths {
-		for j := range 3 {
+		for j := range 2 {
 			for _, prefix := range prefixes {
-				requests = append(requests, fmt.Sprintf(variants[(i+j*2)%len(variants)], prefix+path))
+				requests = append(requests, fmt.Sprintf(variants[(i+j*3)%len(variants)], prefix+path))
 			}
 		}
 	}

@@ -36,7 +36,7 @@ func TestDashboardAllow(t *testing.T) {
 		"10.0.0.0/8 192.0.2.0/24": refused,
 	} {
 		t.Run(list, func(t *testing.T) {
-			p := start(t, config.Environ{"DASHBOARD_ALLOW": list})
+			p := start(t, config.Environ{"DASHBOARD_ALLOW": list, "TLS_MODE": "external", "TRUSTED_PROXIES": "none"})
 			p.check(want)
 			p.check(open)
 		})

@@ -133,6 +133,7 @@ func TestRequestIDs(t *testing.T) {
 }
 
 func TestRequestsAreLoggedWithoutSecrets(t *testing.T) {
+	t.Parallel()
 	p := spawnReady(t, environ(t, config.Environ{"TALE_LOG_FORMAT": "json", "TLS_MODE": "external"}))
 	response := p.get("/api/storage/upload?token=canary&x=1", http.Header{"Authorization": {"Bearer canary"}, "Cookie": {"s=canary"}})
 	_, _ = io.Copy(io.Discard, response.Body)

@@ -62,7 +62,8 @@ func (l *logBuffer) String() string {
 	return l.buf.String()
 }
 
-// spawn runs a command of the proxy to its end, or until the test's end.
+// spawn runs a command of the proxy to its end, or until the test's end. Tests
+// that run their proxies only this way can be parallel.
 func spawn(t *testing.T, env config.Environ, args ...string) *process {
 	t.Helper()
 	p := &process{running: running{T: t, settings: settings(t, env)}, log: &logBuffer{}, ended: make(chan struct{})}
@@ -181,6 +182,7 @@ func (p *process) awaitClosed() {
 func TestRunningRequestsFinishOnStop(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(sig.String(), func(t *testing.T) {
+			t.Parallel()
 			arrived, release := make(chan struct{}), make(chan struct{})
 			slow := func(w http.ResponseWriter, _ *http.Request) {
 				close(arrived)
@@ -216,6 +218,7 @@ func TestRunningRequestsFinishOnStop(t *testing.T) {
 }
 
 func TestAnOpenEventStreamDoesNotHoldTheStop(t *testing.T) {
+	t.Parallel()
 	stream := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		_, _ = io.WriteString(w, "data: 1\n\n")
@@ -238,6 +241,7 @@ func TestAnOpenEventStreamDoesNotHoldTheStop(t *testing.T) {
 }
 
 func TestSocketsGetACloseFrameOnStop(t *testing.T) {
+	t.Parallel()
 	p := spawnReady(t, environ(t, nil))
 	var readers []io.Reader
 	for target := range socketRoutes {
@@ -260,6 +264,7 @@ func TestSocketsGetACloseFrameOnStop(t *testing.T) {
 }
 
 func TestASecondProcessOnTheSamePortsIsRefused(t *testing.T) {
+	t.Parallel()
 	env := environ(t, config.Environ{"HTTP3": "on"})
 	spawnReady(t, env)
 	second := spawn(t, env, "run")
@@ -288,6 +293,7 @@ func TestListenersDoNotSharePorts(t *testing.T) {
 }
 
 func TestAnUnwritableDataFolderIsExplained(t *testing.T) {
+	t.Parallel()
 	file := t.TempDir() + "/file"
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
