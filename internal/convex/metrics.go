@@ -7,6 +7,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/tale-project/tale-runtime/internal/status"
 )
 
 // metrics are what the status port's /metrics shows. What the supervisor knows
@@ -41,11 +43,8 @@ func (m *metrics) stageTook(stage string, took time.Duration) {
 }
 
 var (
-	readyDesc    = prometheus.NewDesc("tale_convex_ready", "1 while the backend answers.", nil, nil)
-	oomDesc      = prometheus.NewDesc("tale_oom_kills_total", "Processes of this container that the kernel killed for want of memory.", nil, nil)
-	upDesc       = prometheus.NewDesc("tale_child_up", "1 while a child's process lives.", []string{"child"}, nil)
-	residentDesc = prometheus.NewDesc("tale_child_resident_bytes", "Resident memory of a child.", []string{"child"}, nil)
-	restartsDesc = prometheus.NewDesc("tale_child_restarts_total", "Restarts of a child.", []string{"child"}, nil)
+	readyDesc = prometheus.NewDesc("tale_convex_ready", "1 while the backend answers.", nil, nil)
+	oomDesc   = prometheus.NewDesc("tale_oom_kills_total", "Processes of this container that the kernel killed for want of memory.", nil, nil)
 )
 
 // stateCollector turns the state of the moment into metrics.
@@ -61,11 +60,7 @@ func (c stateCollector) Collect(metrics chan<- prometheus.Metric) {
 	if kills, known := newOOMCounter().Count(); known {
 		metrics <- prometheus.MustNewConstMetric(oomDesc, prometheus.CounterValue, float64(kills))
 	}
-	for _, child := range c.boot.services.Load().Snapshot() {
-		metrics <- prometheus.MustNewConstMetric(upDesc, prometheus.GaugeValue, boolValue(child.Pid != 0), child.Name)
-		metrics <- prometheus.MustNewConstMetric(residentDesc, prometheus.GaugeValue, float64(child.RSS), child.Name)
-		metrics <- prometheus.MustNewConstMetric(restartsDesc, prometheus.CounterValue, float64(child.Restarts), child.Name)
-	}
+	status.CollectChildren(metrics, c.boot.services.Load().Snapshot())
 }
 
 func boolValue(b bool) float64 {

@@ -9,13 +9,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/freeport"
+	"github.com/tale-project/tale-runtime/internal/testbuffer"
 )
 
 // service is convex-entrypoint as a real process.
@@ -24,25 +24,8 @@ type service struct {
 	dir     string
 	environ config.Environ
 	command *exec.Cmd
-	output  lockedBuffer
+	output  testbuffer.Buffer
 	ended   chan struct{}
-}
-
-type lockedBuffer struct {
-	mu     sync.Mutex
-	buffer bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.String()
 }
 
 // newService prepares an entrypoint on free ports with the simulator as its

@@ -1,7 +1,6 @@
 package platform
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -10,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -19,6 +17,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convexsim"
 	"github.com/tale-project/tale-runtime/internal/freeport"
 	"github.com/tale-project/tale-runtime/internal/status"
+	"github.com/tale-project/tale-runtime/internal/testbuffer"
 )
 
 const (
@@ -31,7 +30,7 @@ const (
 type container struct {
 	t       *testing.T
 	command *exec.Cmd
-	output  lockedBuffer
+	output  testbuffer.Buffer
 	runDir  string
 	// reportPath is where the report stays when the process is gone.
 	reportPath string
@@ -213,22 +212,4 @@ func writeRequest(t *testing.T, extra ...string) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-// lockedBuffer is written by the child's output and read by the test.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/tale-project/tale-runtime/internal/report"
-	"github.com/tale-project/tale-runtime/internal/supervise"
+	"github.com/tale-project/tale-runtime/internal/status"
 )
 
 // metrics are what the status port's /metrics shows. What the boot report or
@@ -56,9 +56,7 @@ func (c bootCollector) Collect(metrics chan<- prometheus.Metric) {
 	document := c.boot.report.Snapshot()
 	collectEnv(metrics, document.Env)
 	collectDeploy(metrics, document.Deploy)
-	for _, child := range c.boot.services.Snapshot() {
-		collectChild(metrics, child)
-	}
+	status.CollectChildren(metrics, c.boot.services.Snapshot())
 }
 
 func collectEnv(metrics chan<- prometheus.Metric, env *report.EnvSync) {
@@ -83,13 +81,6 @@ func collectDeploy(metrics chan<- prometheus.Metric, deploy *report.Deploy) {
 		gauge(metrics, "tale_deploy_indexes", "Indexes of the push by state.", float64(deploy.Indexes.Complete), "state", "complete")
 		gauge(metrics, "tale_deploy_indexes", "Indexes of the push by state.", float64(deploy.Indexes.Total), "state", "total")
 	}
-}
-
-func collectChild(metrics chan<- prometheus.Metric, child supervise.Snapshot) {
-	gauge(metrics, "tale_child_resident_bytes", "Resident memory of a child.", float64(child.RSS), "child", child.Name)
-	gauge(metrics, "tale_child_up", "1 while a child's process lives.", boolValue(child.Pid != 0), "child", child.Name)
-	metrics <- prometheus.MustNewConstMetric(prometheus.NewDesc("tale_child_restarts_total", "Restarts of a child.", nil,
-		prometheus.Labels{"child": child.Name}), prometheus.CounterValue, float64(child.Restarts))
 }
 
 func gauge(metrics chan<- prometheus.Metric, name, help string, value float64, labels ...string) {

@@ -11,6 +11,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/docs/dashboards"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/report"
+	"github.com/tale-project/tale-runtime/internal/status"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
@@ -41,8 +42,10 @@ func childMetrics(t *testing.T) string {
 // childCollector shows one snapshot.
 type childCollector struct{ child supervise.Snapshot }
 
-func (childCollector) Describe(chan<- *prometheus.Desc)           {}
-func (c childCollector) Collect(metrics chan<- prometheus.Metric) { collectChild(metrics, c.child) }
+func (childCollector) Describe(chan<- *prometheus.Desc) {}
+func (c childCollector) Collect(metrics chan<- prometheus.Metric) {
+	status.CollectChildren(metrics, []supervise.Snapshot{c.child})
+}
 
 func TestMetrics(t *testing.T) {
 	text := scrape(t)

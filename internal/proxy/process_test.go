@@ -11,13 +11,13 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/testbuffer"
 )
 
 // beTheProxy makes the test binary run the proxy's command line.
@@ -41,32 +41,15 @@ func TestMain(m *testing.M) {
 type process struct {
 	running
 	command *exec.Cmd
-	log     *logBuffer
+	log     *testbuffer.Buffer
 	ended   chan struct{} // closed when it has
-}
-
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
 }
 
 // spawn runs a command of the proxy to its end, or until the test's end. Tests
 // that run their proxies only this way can be parallel.
 func spawn(t *testing.T, env config.Environ, args ...string) *process {
 	t.Helper()
-	p := &process{running: running{T: t, settings: settings(t, env)}, log: &logBuffer{}, ended: make(chan struct{})}
+	p := &process{running: running{T: t, settings: settings(t, env)}, log: &testbuffer.Buffer{}, ended: make(chan struct{})}
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

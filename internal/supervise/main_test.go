@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/supervise"
+	"github.com/tale-project/tale-runtime/internal/testbuffer"
 )
 
 // helperVariable makes the test binary be another program: see helpers_test.go.
@@ -61,8 +61,8 @@ func shell(script string) supervise.Process {
 type program struct {
 	t       *testing.T
 	cmd     *exec.Cmd
-	out     buffer
-	errs    buffer
+	out     testbuffer.Buffer
+	errs    testbuffer.Buffer
 	ended   chan struct{}
 	waited  error
 	elapsed time.Duration
@@ -178,24 +178,6 @@ func (p *program) expect(text string) string {
 	return rest
 }
 
-// buffer is a bytes.Buffer for a writer and a reader at the same time.
-type buffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
-
 // eventually polls a fact until it holds.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
@@ -219,9 +201,9 @@ func alive(pid int) bool {
 }
 
 // logTo returns a logger and what it has written.
-func logTo(t *testing.T) (*slog.Logger, *buffer) {
+func logTo(t *testing.T) (*slog.Logger, *testbuffer.Buffer) {
 	t.Helper()
-	out := &buffer{}
+	out := &testbuffer.Buffer{}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("log:\n%s", out.String())

@@ -18,6 +18,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/supervise"
+	"github.com/tale-project/tale-runtime/internal/testbuffer"
 )
 
 // states records the states of a service.
@@ -43,7 +44,7 @@ type supervised struct {
 	*supervise.Supervisor
 	stop  context.CancelFunc
 	hurry func()
-	log   *buffer
+	log   *testbuffer.Buffer
 	err   error
 	ended chan struct{}
 }
