@@ -73,7 +73,7 @@ func socketsOf(upstream Upstream) string { return string(upstream) + "-sockets" 
 // probed is a reverse proxy to an upstream of which each address is probed.
 func (b *builder) probed(idle time.Duration, address, health string) *reverseproxy.Handler {
 	proxy := b.reverseProxy(idle)
-	proxy.DynamicUpstreamsRaw = module("source", "probed", upstreams.Source{Upstream: address, Probe: health})
+	proxy.DynamicUpstreamsRaw = module("source", "probed", upstreams.Source{Upstream: address, Probe: health, Resolver: b.s.Resolver})
 	proxy.LoadBalancing = upstreams.LoadBalancing()
 	return proxy
 }
@@ -98,14 +98,18 @@ func (b *builder) reverseProxy(idle time.Duration) *reverseproxy.Handler {
 	if b.site.base != "" {
 		request.Set.Set("X-Forwarded-Prefix", b.site.base)
 	}
+	transport := reverseproxy.HTTPTransport{
+		DialTimeout: caddy.Duration(dialTimeout),
+		KeepAlive: &reverseproxy.KeepAlive{
+			MaxIdleConnsPerHost: idlePerUpstream,
+			IdleConnTimeout:     caddy.Duration(idle),
+		},
+	}
+	if b.s.Resolver != "" {
+		transport.Resolver = &reverseproxy.UpstreamResolver{Addresses: []string{b.s.Resolver}}
+	}
 	return &reverseproxy.Handler{
-		Headers: &headers.Handler{Request: request},
-		TransportRaw: module("protocol", "http", reverseproxy.HTTPTransport{
-			DialTimeout: caddy.Duration(dialTimeout),
-			KeepAlive: &reverseproxy.KeepAlive{
-				MaxIdleConnsPerHost: idlePerUpstream,
-				IdleConnTimeout:     caddy.Duration(idle),
-			},
-		}),
+		Headers:      &headers.Handler{Request: request},
+		TransportRaw: module("protocol", "http", transport),
 	}
 }

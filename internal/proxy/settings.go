@@ -63,6 +63,8 @@ type Settings struct {
 	RAG       string `env:"METRICS_RAG_UPSTREAM" envDefault:"rag:8001" doc:"Where /metrics/rag comes from." accept:"host:port"`
 	Operator  string `env:"METRICS_OPERATOR_UPSTREAM" envDefault:"operator:8004" doc:"Where /metrics/operator comes from." accept:"host:port"`
 
+	Resolver string `env:"UPSTREAM_RESOLVER" doc:"Name server that knows these names, if the system's does not. Default: the system's." accept:"host:port"`
+
 	HTTPActions    string        `env:"HTTP_ACTIONS_UPSTREAM" envDefault:"backend" doc:"Port that serves HTTP actions: the backend itself, or the HTTP-action port, which answers four requests at once." accept:"backend, site-port"`
 	MetricsToken   config.Secret `env:"METRICS_BEARER_TOKEN" secret:"true" doc:"Token that opens /metrics/…; without it those paths stay closed." accept:"any text"`
 	TrustedProxies string        `env:"TRUSTED_PROXIES" doc:"Addresses whose X-Forwarded-* headers are believed. Default: private ranges when TLS_MODE is external, none otherwise." accept:"addresses and networks, comma separated; private_ranges; none"`

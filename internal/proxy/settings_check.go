@@ -61,6 +61,9 @@ func (s *Settings) checkUpstreams() config.Problems {
 	} {
 		problems = append(problems, checkUpstream(upstream.variable, upstream.address)...)
 	}
+	if s.Resolver != "" {
+		problems = append(problems, checkUpstream("UPSTREAM_RESOLVER", s.Resolver)...)
+	}
 	if _, _, err := splitHealth(s.Health); err != nil {
 		problems = append(problems, problem("PLATFORM_HEALTH", "%q %v", "/path or :port/path", s.Health, err))
 	}
@@ -70,7 +73,7 @@ func (s *Settings) checkUpstreams() config.Problems {
 func checkUpstream(variable, address string) config.Problems {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil || host == "" || !isPort(port) || strings.ContainsAny(host, "/{} ") {
-		return config.Problems{problem(variable, "%q is not an upstream address", "host:port, without a scheme", address)}
+		return config.Problems{problem(variable, "%q is not host and port", "host:port, without a scheme", address)}
 	}
 	return nil
 }

@@ -68,6 +68,7 @@ func TestOneWrongSetting(t *testing.T) {
 		{"PLATFORM_UPSTREAM", "platform:3000/x", "PLATFORM_UPSTREAM", "host:port"},
 		{"PLATFORM_UPSTREAM", "{env.X}:3000", "PLATFORM_UPSTREAM", "host:port"},
 		{"METRICS_RAG_UPSTREAM", ":8001", "METRICS_RAG_UPSTREAM", "host:port"},
+		{"UPSTREAM_RESOLVER", "192.0.2.1", "UPSTREAM_RESOLVER", "host:port"},
 		{"PLATFORM_HEALTH", "health", "PLATFORM_HEALTH", "/path"},
 		{"PLATFORM_HEALTH", ":x/readyz", "PLATFORM_HEALTH", "port"},
 		{"HTTP_ACTIONS_UPSTREAM", "3211", "HTTP_ACTIONS_UPSTREAM", "backend, site-port"},
