@@ -11,7 +11,7 @@ BINARIES := platform-entrypoint convex-entrypoint proxy convex-sim demo
 APP      ?= examples/guestbook
 ONCE     ?=
 
-.PHONY: help build demo test lint bench clean docs push-request env up e2e sizes scan
+.PHONY: help build demo test lint bench clean docs push-request bluegreen env up e2e sizes scan
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
@@ -39,6 +39,9 @@ push-request: build ## Write and check the push request of APP for the native dr
 bench: build ## Compare the classic sequence, the CLI driver and the native driver
 	cd $(APP) && { [ -d node_modules ] || npm ci --no-audit --no-fund; }
 	go run -tags $(TAGS) ./test/bench --bin bin --app $(APP)
+
+bluegreen: build ## Switch colours 20 times under load and count what visitors lose
+	go test -tags $(TAGS) -count=1 -v ./test/bluegreen -args -proxy $(CURDIR)/bin/proxy -switches 20 -rate 500 -burst 100 -sockets 200 -boot 3s
 
 env: ## Write .env with fresh secrets; one that is there stays
 	sh deploy/make-env.sh

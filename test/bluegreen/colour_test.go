@@ -1,0 +1,119 @@
+package bluegreen
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// How a colour is told what it is.
+const (
+	nameVariable    = "COLOUR_NAME"
+	addressVariable = "COLOUR_ADDRESS"
+	bootVariable    = "COLOUR_BOOT"
+)
+
+// drain is how long a colour that was told to stop says 503 on its health route
+// before it stops. The proxy looks every second; the platform's own default is
+// 6 s (SHUTDOWN_DRAIN_SECONDS).
+const drain = 3 * time.Second
+
+// colour is the web application as a process: it answers 500 to everything while
+// it boots, and drains when it is told to stop.
+type colour struct {
+	name     string
+	booted   atomic.Bool
+	draining atomic.Bool
+}
+
+func serveColour() error {
+	c := &colour{name: os.Getenv(nameVariable)}
+	takes, err := time.ParseDuration(os.Getenv(bootVariable))
+	if err != nil {
+		return err
+	}
+	stop, release := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer release()
+	server := &http.Server{Addr: os.Getenv(addressVariable), Handler: c, IdleTimeout: 3 * time.Minute}
+	ended := make(chan error, 1)
+	go func() { ended <- server.ListenAndServe() }()
+	time.AfterFunc(takes, func() { c.booted.Store(true) })
+	select {
+	case err := <-ended:
+		return err
+	case <-stop.Done():
+	}
+	c.draining.Store(true)
+	<-time.After(drain)
+	limited, cancel := context.WithTimeout(context.Background(), drain)
+	defer cancel()
+	return server.Shutdown(limited)
+}
+
+func (c *colour) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Colour", c.name)
+	switch {
+	case !c.booted.Load():
+		http.Error(w, "booting", http.StatusInternalServerError)
+	case r.URL.Path == "/api/health":
+		if c.draining.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	default:
+		n, err := io.Copy(io.Discard, r.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		<-time.After(time.Duration(rand.IntN(20)) * time.Millisecond) // as an application that asks a database
+		w.Header().Set("X-Received", strconv.FormatInt(n, 10))
+		_, _ = io.WriteString(w, c.name)
+	}
+}
+
+// container is a colour that runs, seen from outside.
+type container struct {
+	ip      string
+	process *exec.Cmd
+	ended   chan struct{}
+}
+
+// startColour runs a colour at an address of its own.
+func startColour(t *testing.T, name, ip, port string, boots time.Duration) *container {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &container{ip: ip, process: exec.Command(self), ended: make(chan struct{})}
+	c.process.Env = []string{roleVariable + "=" + colourRole, "HOME=/", nameVariable + "=" + name, addressVariable + "=" + ip + ":" + port, bootVariable + "=" + boots.String()}
+	c.process.Stderr = os.Stderr
+	if err := c.process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(c.ended)
+		var exit *exec.ExitError
+		if err := c.process.Wait(); err != nil && !(errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signaled()) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}()
+	t.Cleanup(func() { c.stop(syscall.SIGKILL) })
+	return c
+}
+
+// stop sends the signal and waits for the end.
+func (c *container) stop(sig syscall.Signal) {
+	_ = c.process.Process.Signal(sig)
+	<-c.ended
+}

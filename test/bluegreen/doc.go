@@ -1,0 +1,14 @@
+// Package bluegreen checks, from outside and with real processes, that replacing
+// the web application behind the proxy costs no visitor anything.
+//
+// A deployment tool (rotation) starts the next colour, which answers 500 while it
+// boots, and ends the old one with SIGTERM or SIGKILL, in turns of chance, while
+// visitors send GET and POST requests, single and in bursts, over connections
+// that are kept and that are not, and hold WebSockets open. Colours and proxy are
+// processes of their own; the colours share a port on two loopback addresses
+// and a name that resolves to those that are there, as containers of one alias
+// do.
+//
+// `go test` does a few switches with the proxy of the test binary; `make
+// bluegreen` the full number, with bin/proxy.
+package bluegreen

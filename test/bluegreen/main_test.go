@@ -1,0 +1,42 @@
+package bluegreen
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/proxy"
+)
+
+var (
+	proxyBinary = flag.String("proxy", "", "`file` of the proxy to check (default: the proxy of this test binary)")
+	switches    = flag.Int("switches", 2, "`number` of times one colour replaces the other")
+	rate        = flag.Int("rate", 60, "requests per second, a third of them in bursts")
+	burst       = flag.Int("burst", 20, "requests in a burst")
+	socketCount = flag.Int("sockets", 20, "`number` of WebSockets that are held open")
+	boot        = flag.Duration("boot", time.Second, "longest `time` a colour takes to boot")
+	seed        = flag.Uint64("seed", uint64(time.Now().UnixNano()), "`number` that decides about everything that is left to chance")
+)
+
+// The roles that this binary plays in processes of their own.
+const (
+	roleVariable = "BLUEGREEN_ROLE"
+	colourRole   = "colour"
+	proxyRole    = "proxy"
+)
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(roleVariable) {
+	case colourRole:
+		if err := serveColour(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	case proxyRole:
+		os.Exit(proxy.Main(os.Args))
+	default:
+		os.Exit(m.Run())
+	}
+}
