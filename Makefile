@@ -11,7 +11,7 @@ BINARIES := platform-entrypoint convex-entrypoint proxy convex-sim demo
 APP      ?= examples/guestbook
 ONCE     ?=
 
-.PHONY: help build demo test lint bench clean docs push-request bluegreen env up e2e sizes scan
+.PHONY: help build demo test lint bench clean docs push-request bluegreen browser env up e2e sizes scan
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
@@ -42,6 +42,10 @@ bench: build ## Compare the classic sequence, the CLI driver and the native driv
 
 bluegreen: build ## Switch colours 20 times under load and count what visitors lose
 	go test -tags $(TAGS) -count=1 -v ./test/bluegreen -args -proxy $(CURDIR)/bin/proxy -switches 20 -rate 500 -burst 100 -sockets 200 -boot 3s
+
+browser: build ## Load the app, a switch and the maintenance page in Chromium
+	cd $(APP) && { [ -d node_modules ] || npm ci --no-audit --no-fund; } && { [ -f dist/server/server.js ] || npm run build; }
+	cd test/browser && npm ci --ignore-scripts --no-audit --no-fund && node check.mjs
 
 env: ## Write .env with fresh secrets; one that is there stays
 	sh deploy/make-env.sh
