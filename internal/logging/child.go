@@ -12,6 +12,7 @@ import (
 type sink interface {
 	io.Writer
 	relay(lines []byte)
+	later(lines []byte)
 }
 
 // newSink makes a sink of any writer.
@@ -34,6 +35,8 @@ func (s *lockedSink) Write(lines []byte) (int, error) {
 }
 
 func (s *lockedSink) relay(lines []byte) { _, _ = s.Write(lines) }
+
+func (s *lockedSink) later(lines []byte) { _, _ = s.Write(lines) }
 
 // childFormat appends one line of a child in a log's shape.
 type childFormat func(buf []byte, now time.Time, line []byte) []byte

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -34,27 +35,57 @@ func (h *consoleHandler) Enabled(_ context.Context, level slog.Level) bool {
 }
 
 func (h *consoleHandler) Handle(_ context.Context, r slog.Record) error {
-	buf := make([]byte, 0, 128+len(r.Message))
-	buf = r.Time.UTC().AppendFormat(buf, consoleTime)
-	buf = fmt.Appendf(buf, " %-5s ", r.Level.String())
-	child := h.child
-	var attrs []byte
-	r.Attrs(func(a slog.Attr) bool {
-		if a.Key == ChildKey && h.groups == "" {
-			child = a.Value.String()
-			return true
-		}
-		attrs = appendAttr(attrs, h.groups, a)
-		return true
-	})
-	if child != "" {
+	buffer, _ := lineBuffers.Get().(*[]byte)
+	buf := r.Time.UTC().AppendFormat((*buffer)[:0], consoleTime)
+	buf = appendLevel(buf, r.Level)
+	if child := h.childOf(r); child != "" {
 		buf = append(append(buf, child...), " | "...)
 	}
 	buf = appendPrintable(buf, []byte(r.Message))
-	buf = append(append(buf, h.attrs...), attrs...)
+	buf = append(buf, h.attrs...)
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key != ChildKey || h.groups != "" {
+			buf = appendAttr(buf, h.groups, a)
+		}
+		return true
+	})
 	buf = append(buf, '\n')
 	_, err := h.out.Write(buf)
+	if cap(buf) <= maxPooledLine {
+		*buffer = buf
+		lineBuffers.Put(buffer)
+	}
 	return err
+}
+
+// lineBuffers are shared by all handlers: a proxy logs every request.
+var lineBuffers = sync.Pool{New: func() any { return new(make([]byte, 0, 512)) }}
+
+const maxPooledLine = 16 << 10
+
+func appendLevel(buf []byte, level slog.Level) []byte {
+	switch level {
+	case slog.LevelInfo:
+		return append(buf, " INFO  "...)
+	case slog.LevelWarn:
+		return append(buf, " WARN  "...)
+	default:
+		return fmt.Appendf(buf, " %-5s ", level)
+	}
+}
+
+// childOf is the child that a line is of, or "".
+func (h *consoleHandler) childOf(r slog.Record) string {
+	child := h.child
+	if h.groups == "" {
+		r.Attrs(func(a slog.Attr) bool {
+			if a.Key == ChildKey {
+				child = a.Value.String()
+			}
+			return true
+		})
+	}
+	return child
 }
 
 func (h *consoleHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
@@ -101,6 +132,8 @@ func appendAttr(buf []byte, prefix string, a slog.Attr) []byte {
 func appendValue(buf []byte, value slog.Value) []byte {
 	var text string
 	switch value.Kind() {
+	case slog.KindInt64:
+		return strconv.AppendInt(buf, value.Int64(), 10)
 	case slog.KindDuration:
 		text = roundDuration(value.Duration()).String()
 	case slog.KindTime:
@@ -108,14 +141,19 @@ func appendValue(buf []byte, value slog.Value) []byte {
 	default:
 		text = value.String()
 	}
-	if text == "" || strings.ContainsFunc(text, needsQuotes) {
+	if needsQuotes(text) {
 		return strconv.AppendQuote(buf, text)
 	}
 	return append(buf, text...)
 }
 
-func needsQuotes(r rune) bool {
-	return r == '"' || unicode.IsSpace(r) || !unicode.IsPrint(r)
+func needsQuotes(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c <= ' ' || c == '"' || c >= 0x7f {
+			return strings.ContainsFunc(text, func(r rune) bool { return r == '"' || unicode.IsSpace(r) || !unicode.IsPrint(r) })
+		}
+	}
+	return text == ""
 }
 
 // roundDuration keeps about three digits: nobody reads nanoseconds in a log.

@@ -10,11 +10,12 @@ import (
 // jsonHandler is slog's, with a fast way for lines of children.
 type jsonHandler struct {
 	slog.Handler
-	out sink // nil once attributes were added
+	out   sink
+	level slog.Leveler
 }
 
 func newJSONHandler(out sink, level slog.Leveler) *jsonHandler {
-	return &jsonHandler{slog.NewJSONHandler(out, &slog.HandlerOptions{Level: level}), out}
+	return &jsonHandler{slog.NewJSONHandler(out, &slog.HandlerOptions{Level: level}), out, level}
 }
 
 func (h *jsonHandler) WithAttrs(attrs []slog.Attr) slog.Handler { return h.Handler.WithAttrs(attrs) }

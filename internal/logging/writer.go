@@ -19,6 +19,10 @@ const (
 	// writerChunk is how much is written at a time, so that a reader that is
 	// slow can be told from one that has stopped.
 	writerChunk = 64 << 10
+	// writerDelay is how long a batched line may wait for others.
+	writerDelay = 100 * time.Millisecond
+	// writerBatch is how many bytes need not wait for more.
+	writerBatch = 32 << 10
 )
 
 // Writer stands between a log and whoever reads it (a container runtime, a
@@ -27,7 +31,8 @@ const (
 // many is said in the log as soon as it is read again.
 //
 // A line of our own was written when Write returns, unless the reader has
-// stopped; lines of children wait in the buffer. Close writes what is left.
+// stopped; lines of children wait in the buffer, and those of a Batched logger
+// wait there for others as well. Close writes what is left.
 type Writer struct {
 	sink   io.Writer
 	notice func(dropped int) []byte
@@ -41,12 +46,15 @@ type Writer struct {
 	progress chan struct{} // closed when the reader takes something; nil: nobody waits
 	silent   time.Time     // since when progress is waited for
 	wake     chan struct{}
+	batch    *time.Timer // wakes the writer when a batched line has waited
+	waiting  bool        // batch is running
 }
 
 // NewWriter returns a Writer to sink, normally os.Stdout. It runs until the
 // process ends.
 func NewWriter(sink io.Writer) *Writer {
 	w := &Writer{sink: sink, wake: make(chan struct{}, 1), notice: func(int) []byte { return nil }}
+	w.batch = time.AfterFunc(writerDelay, w.endBatch)
 	go w.run()
 	return w
 }
@@ -76,14 +84,47 @@ func (w *Writer) Write(lines []byte) (int, error) {
 func (w *Writer) relay(lines []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.awaitRoom(lines) {
+		w.put(lines)
+	}
+}
+
+// later is relay for lines that need not be written at once.
+func (w *Writer) later(lines []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.awaitRoom(lines) {
+		return
+	}
+	w.putNotice()
+	w.pending = append(w.pending, lines...)
+	w.accepted += uint64(len(lines))
+	switch {
+	case len(w.pending) >= writerBatch:
+		w.wakeUp()
+	case !w.waiting:
+		w.waiting = true
+		w.batch.Reset(writerDelay)
+	}
+}
+
+func (w *Writer) endBatch() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.waiting = false
+	w.wakeUp()
+}
+
+// awaitRoom reports false if the lines were dropped because there is none.
+func (w *Writer) awaitRoom(lines []byte) bool {
 	for len(w.pending) > writerLimit {
 		if w.stalled {
 			w.drop(lines)
-			return
+			return false
 		}
 		w.awaitProgress(writerPatience)
 	}
-	w.put(lines)
+	return true
 }
 
 // Close waits a moment until everything was written.
@@ -91,6 +132,7 @@ func (w *Writer) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.stalled = false
+	w.wakeUp()
 	w.awaitWritten()
 	return nil
 }
@@ -112,6 +154,10 @@ func (w *Writer) putNotice() {
 func (w *Writer) append(lines []byte) {
 	w.pending = append(w.pending, lines...)
 	w.accepted += uint64(len(lines))
+	w.wakeUp()
+}
+
+func (w *Writer) wakeUp() {
 	select {
 	case w.wake <- struct{}{}:
 	default:

@@ -235,3 +235,30 @@ func BenchmarkChildLines(b *testing.B) {
 		})
 	}
 }
+
+func TestBatchedLinesAreWrittenTogether(t *testing.T) {
+	sink := newGate()
+	close(sink.open)
+	log := logging.New(logging.NewWriter(sink), logging.FormatConsole, slog.LevelInfo)
+	batched := logging.Batched(log)
+	for range 10 {
+		batched.Info("many")
+	}
+	if first := string(<-sink.got); strings.Count(first, "many") != 10 {
+		t.Errorf("the first write has %q", first)
+	}
+}
+
+func TestBatchedLinesKeepTheirPlace(t *testing.T) {
+	for _, format := range []string{logging.FormatConsole, logging.FormatJSON} {
+		sink := newGate()
+		close(sink.open)
+		log := logging.New(logging.NewWriter(sink), format, slog.LevelInfo)
+		logging.Batched(log).Info("first", "n", 1)
+		log.Info("second")
+		all := string(<-sink.got) // written when Info returned
+		if first, second := strings.Index(all, "first"), strings.Index(all, "second"); first < 0 || second < first {
+			t.Errorf("%s: got %q", format, all)
+		}
+	}
+}

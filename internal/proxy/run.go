@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/proxy/accesslog"
 	"github.com/tale-project/tale-runtime/internal/proxy/logbridge"
 	"github.com/tale-project/tale-runtime/internal/version"
@@ -32,7 +33,7 @@ func Run(ctx context.Context, log *slog.Logger, s *Settings) error {
 		return err
 	}
 	logbridge.Use(log.Handler())
-	accesslog.Use(log)
+	accesslog.Use(logging.Batched(log))
 	s.keepSecrets()
 	limitMemory(log)
 	if err := caddy.Run(cfg); err != nil {

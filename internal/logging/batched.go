@@ -1,0 +1,34 @@
+package logging
+
+import "log/slog"
+
+// Batched returns a logger like log for lines that come by the thousand, such
+// as those of an access log: they are written together with others, at most a
+// tenth of a second late. The order of lines stays, so whatever log itself
+// writes has all batched lines before it written, too. A process that is killed
+// loses those of its last tenth of a second.
+//
+// Only a logger on a Writer, without attributes of its own, has batches; others
+// are returned as they are.
+func Batched(log *slog.Logger) *slog.Logger {
+	if h, ok := log.Handler().(interface{ batched() slog.Handler }); ok {
+		return slog.New(h.batched())
+	}
+	return log
+}
+
+// batchedSink is a sink whose lines may come later.
+type batchedSink struct{ sink }
+
+func (s batchedSink) Write(lines []byte) (int, error) {
+	s.later(lines)
+	return len(lines), nil
+}
+
+func (h *consoleHandler) batched() slog.Handler {
+	next := *h
+	next.out = batchedSink{h.out}
+	return &next
+}
+
+func (h *jsonHandler) batched() slog.Handler { return newJSONHandler(batchedSink{h.out}, h.level) }

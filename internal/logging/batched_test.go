@@ -1,0 +1,30 @@
+package logging
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestFullBatchDoesNotWait(t *testing.T) {
+	written := make(chan []byte, 100)
+	w := NewWriter(writerFunc(func(p []byte) { written <- p }))
+	w.mu.Lock()
+	w.waiting = true // for a time that does not end
+	w.mu.Unlock()
+	w.batch.Stop()
+	log := Batched(New(w, FormatConsole, slog.LevelInfo))
+	for range writerBatch/1000 + 1 {
+		log.Info(strings.Repeat("x", 1000))
+	}
+	select {
+	case <-written:
+	case <-time.After(10 * time.Second):
+		t.Error("a full batch was not written")
+	}
+}
+
+type writerFunc func([]byte)
+
+func (f writerFunc) Write(p []byte) (int, error) { f(p); return len(p), nil }
