@@ -2,10 +2,10 @@ package supervise
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -30,16 +30,13 @@ type Privileges struct {
 // folders their owner, gives up root for good and executes this program anew,
 // with the same pid, so that nothing of root is left in it; it then returns
 // only if that failed. Started as any other user, it checks that the folders
-// can be written to. Errors carry exit.NoPermission.
+// can be written to. Errors carry exit.NoPermission, or exit.Unavailable when a
+// disk is full.
 func (p Privileges) Apply(ctx context.Context, log *slog.Logger) error {
 	if os.Geteuid() == 0 && p.UID != 0 {
 		return exit.With(exit.NoPermission, p.leaveRoot(ctx, log))
 	}
-	var problems []error
-	for _, folder := range append(append([]string{}, p.Data...), p.Writable...) {
-		problems = append(problems, checkWritable(folder))
-	}
-	return exit.With(exit.NoPermission, errors.Join(problems...))
+	return checkWritable(slices.Concat(p.Data, p.Writable)...)
 }
 
 func (p Privileges) leaveRoot(ctx context.Context, log *slog.Logger) error {

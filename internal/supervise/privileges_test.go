@@ -315,3 +315,18 @@ func TestOutputCanBeOpenedByTheNewUser(t *testing.T) {
 		t.Errorf("the output belongs to uid %d", st.Uid)
 	}
 }
+
+func TestFullDiskIsNoMatterOfPermissions(t *testing.T) {
+	requireRoot(t)
+	dir := publicDir(t)
+	tree(t, dir, "data/")
+	full := []string{"unshare", "--mount", "sh", "-c",
+		`mount -t tmpfs -o size=64k,mode=777 none "$0" && ! head -c 1M /dev/zero >"$0/file" && exec "$@"`, filepath.Join(dir, "data")}
+	p := apply(t, append(full, asNobody(t)...), []string{filepath.Join(dir, "data")}, nil)
+	if code := p.wait(); code != exit.Unavailable {
+		t.Errorf("exit code %d", code)
+	}
+	if text := "cannot write to " + dir + "/data: the disk is full (write " + dir; !strings.Contains(p.out.String(), text) {
+		t.Errorf("not said: %s", text)
+	}
+}

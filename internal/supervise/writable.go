@@ -1,22 +1,57 @@
 package supervise
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
 )
 
-// checkWritable proves that a folder can be written to, by writing, and makes
-// it when it is missing. The error says whose folder it is and what to do.
-func checkWritable(folder string) error {
-	err := os.MkdirAll(folder, 0o755)
+// checkWritable proves that folders can be written to, by writing, and makes
+// those that are missing. The error names every folder in the way and carries
+// exit.NoPermission, or exit.Unavailable when a disk is full: then the same
+// start works once there is space.
+func checkWritable(folders ...string) error {
+	var problems []error
+	for _, folder := range folders {
+		problems = append(problems, unwritable(folder, probe(folder)))
+	}
+	err := errors.Join(problems...)
+	if isFull(err) {
+		return exit.With(exit.Unavailable, err)
+	}
+	return exit.With(exit.NoPermission, err)
+}
+
+// probe leaves nothing behind. It writes data, as a full disk often has room
+// for an empty file.
+func probe(folder string) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	file, err := os.CreateTemp(folder, ".writable-*")
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(bytes.Repeat([]byte{1}, 4096))
+	return errors.Join(err, file.Close(), os.Remove(file.Name()))
+}
+
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// unwritable says whose folder it is and what to do.
+func unwritable(folder string, err error) error {
 	if err == nil {
-		var probe *os.File
-		if probe, err = os.CreateTemp(folder, ".writable-*"); err == nil {
-			return errors.Join(probe.Close(), os.Remove(probe.Name()))
-		}
+		return nil
+	}
+	if isFull(err) {
+		return fmt.Errorf("cannot write to %s: the disk is full (%w): free some space, or give the volume more", folder, err)
 	}
 	if errors.Is(err, syscall.EROFS) {
 		return fmt.Errorf("cannot write to %s: it is on a read-only file system: mount a volume or a tmpfs there, or mount it without :ro", folder)
