@@ -37,6 +37,7 @@ func prepare(command *cobra.Command) {
 	} else {
 		command.Args = usageArgs(command.Args)
 	}
+	command.PreRun = releaseStop
 	command.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return exit.Errorf(exit.Usage, "%w; see '%s --help'", err, c.CommandPath())
 	})

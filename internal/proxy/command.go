@@ -11,6 +11,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/stopsignal"
 )
 
 // healthTimeout bounds a health check; container engines give it a few seconds.
@@ -20,6 +21,7 @@ const healthTimeout = 3 * time.Second
 // name caddy, the process is Caddy's own command line with our modules in it.
 func Main(args []string) int {
 	if filepath.Base(args[0]) == "caddy" {
+		stopsignal.Release() // Caddy has its own way with signals
 		return caddyMain(args[1:])
 	}
 	return cli.Main(Command())

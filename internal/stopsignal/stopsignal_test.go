@@ -1,0 +1,47 @@
+package stopsignal
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestWhatCameMeanwhileIsSentAgain(t *testing.T) {
+	received := hold(1)
+	if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); len(received) == 0; {
+		if time.Now().After(deadline) {
+			t.Fatal("the signal was not held back")
+		}
+	}
+	listener := make(chan os.Signal, 1)
+	signal.Notify(listener, syscall.SIGTERM)
+	defer signal.Stop(listener)
+	release(received)
+	select {
+	case sig := <-listener:
+		if sig != syscall.SIGTERM {
+			t.Errorf("got %v", sig)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the signal got lost")
+	}
+}
+
+func TestOtherProcessesAreLeftAlone(t *testing.T) {
+	received := hold(2)
+	listener := make(chan os.Signal, 1)
+	signal.Notify(listener, syscall.SIGTERM)
+	defer signal.Stop(listener)
+	if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	<-listener
+	if len(received) != 0 {
+		t.Error("the signal was held back")
+	}
+}
