@@ -2,10 +2,7 @@ package config
 
 import (
 	"errors"
-	"fmt"
 	"maps"
-	"os"
-	"strings"
 
 	"github.com/caarlos0/env/v11"
 )
@@ -17,9 +14,11 @@ type Validator interface {
 
 // Load fills target, a pointer to a settings struct, from the environment.
 // The error is a Problems with everything that is wrong.
-func Load(target any, environ Environ) error {
+func Load(target any, environ Environ) error { return load(target, environ, nil) }
+
+func load(target any, environ Environ, files SecretFiles) error {
 	variables := Describe(target)
-	values, problems := resolve(variables, environ)
+	values, problems := resolve(variables, environ, files)
 	parsers := &parsers{}
 	err := env.ParseWithOptions(target, env.Options{
 		Environment: values,
@@ -37,7 +36,7 @@ func Load(target any, environ Environ) error {
 }
 
 // resolve reads NAME_FILE secrets and fills in defaults.
-func resolve(variables []Variable, environ Environ) (Environ, Problems) {
+func resolve(variables []Variable, environ Environ, files SecretFiles) (Environ, Problems) {
 	values := maps.Clone(environ)
 	if values == nil {
 		values = Environ{}
@@ -45,7 +44,7 @@ func resolve(variables []Variable, environ Environ) (Environ, Problems) {
 	var problems Problems
 	for _, v := range variables {
 		if path := environ[v.FileName()]; v.FileName() != "" && path != "" {
-			problems = append(problems, readSecret(v, path, values)...)
+			problems = append(problems, files.readSecret(v, path, values)...)
 		}
 		if value, set := values[v.Name]; !set || (value == "" && !v.keepEmpty) {
 			delete(values, v.Name)
@@ -55,23 +54,6 @@ func resolve(variables []Variable, environ Environ) (Environ, Problems) {
 		}
 	}
 	return values, problems
-}
-
-func readSecret(v Variable, path string, values Environ) Problems {
-	if values[v.Name] != "" {
-		return Problems{{Variable: v.Name, Wrong: "is set, and so is " + v.FileName(), Accepted: "one of the two"}}
-	}
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return Problems{{Variable: v.FileName(), Wrong: fmt.Sprintf("cannot be read: %v", err), Accepted: "the path of a readable file that holds the value"}}
-	}
-	// Editors and `echo` end a file with a line break that is not part of the secret.
-	value := strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
-	if value == "" {
-		return Problems{{Variable: v.FileName(), Wrong: fmt.Sprintf("names the file %s, which is empty", path), Accepted: "a file that holds the value"}}
-	}
-	values[v.Name] = value
-	return nil
 }
 
 // parseProblems translates the parser's errors into problems of variables.
