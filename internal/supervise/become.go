@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -31,7 +32,12 @@ func (p Privileges) become() error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("cannot rule out new privileges: %w", err)
 	}
-	return reexec(withVariable(os.Environ(), "HOME", p.Home))
+	env := withVariable(os.Environ(), "HOME", p.Home)
+	for _, pair := range p.Env {
+		name, value, _ := strings.Cut(pair, "=")
+		env = withVariable(env, name, value)
+	}
+	return reexec(env)
 }
 
 func (p Privileges) switchUser() error {

@@ -18,6 +18,9 @@ type Privileges struct {
 	UID, GID int
 	// Home is the value of HOME then.
 	Home string
+	// Env are further variables, as NAME=value, of this program when it is
+	// executed anew after root was given up.
+	Env []string
 	// Data are folders of the service. They are made when missing; when started
 	// as root, everything in them is given to UID and GID.
 	Data []string
