@@ -19,7 +19,7 @@ func (w *backendWatch) exited(status supervise.Status) {
 	})
 	w.crash = &crash
 	w.finish("", errors.New(crash.Cause))
-	w.boot.metrics.crashes.Inc()
+	w.boot.crashes.Inc()
 	w.boot.log.Error("the backend crashed", crash.attributes()...)
 	if err := appendCrash(w.boot.settings.Folders.crashLogPath(), crash); err != nil {
 		w.boot.log.Warn("the crash is not in crash.log", logging.Err(err))

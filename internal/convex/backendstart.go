@@ -16,8 +16,8 @@ func (w *backendWatch) begin() {
 	w.tail.Reset()
 	w.began, w.answered, w.lastErr = time.Now(), false, nil
 	w.oomKills, _ = w.oom.Count()
-	w.finish = w.boot.report.Begin(stageBackend)
-	w.boot.report.Attempt(stageBackend)
+	w.finish = w.boot.Begin(stageBackend)
+	w.boot.Attempt(stageBackend)
 	w.deadline = time.AfterFunc(w.boot.settings.Backend.WaitTimeout, w.tooLate)
 }
 

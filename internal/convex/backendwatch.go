@@ -139,19 +139,19 @@ func (w *backendWatch) observe(state supervise.State) {
 	switch state {
 	case supervise.StateStarting:
 		w.begin()
-		w.boot.notReady("the backend is starting")
+		w.boot.NotReady("the backend is starting")
 	case supervise.StateReady:
 		w.answers()
 	case supervise.StateRunning:
-		w.boot.notReady("the backend does not answer")
+		w.boot.NotReady("the backend does not answer")
 	case supervise.StateStopping:
 		w.endDeadline()
-		w.boot.notReady("the backend is stopping")
+		w.boot.NotReady("the backend is stopping")
 	case supervise.StateBackoff:
-		w.boot.notReady("the backend ended and will be started again")
+		w.boot.NotReady("the backend ended and will be started again")
 	default:
 		w.endDeadline()
-		w.boot.notReady("the backend has " + state.String())
+		w.boot.NotReady("the backend has " + state.String())
 	}
 }
 
@@ -159,12 +159,11 @@ func (w *backendWatch) observe(state supervise.State) {
 func (w *backendWatch) answers() {
 	w.endDeadline()
 	w.mu.Lock()
-	first, version, stop, took := !w.answered, w.version, w.stop, time.Since(w.began)
+	first, version, stop := !w.answered, w.version, w.stop
 	w.answered = true
 	w.mu.Unlock()
 	if first {
 		w.finish("answers, version "+version, nil)
-		w.boot.metrics.stageTook(stageBackend, took)
 		if older := w.boot.guard.olderBackend(version); older != "" && !w.boot.settings.Guards.Downgrade {
 			stop(&bootError{exit.Config, "this volume must not be used like this: " + older, "a downgrade", "run the newer version, or set CONVEX_ALLOW_DOWNGRADE=true if that is meant"})
 			return

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tale-project/tale-runtime/internal/boot"
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/supervise"
@@ -30,16 +31,16 @@ func BenchmarkBackendLine(b *testing.B) {
 	if err := config.Load(s, environ("TALE_RUN_DIR", b.TempDir(), "TALE_CONFIG_DIR", b.TempDir())); err != nil {
 		b.Fatal(err)
 	}
-	boot := newBoot(s, environ(), logging.New(io.Discard, logging.FormatConsole, slog.LevelInfo))
+	service := newBoot(s, boot.Process{Log: logging.New(io.Discard, logging.FormatConsole, slog.LevelInfo), Environ: environ()})
 	file, err := openBoundedLog(b.TempDir()+"/backend.log", backendLogLimit, backendLogKeep)
 	if err != nil {
 		b.Fatal(err)
 	}
-	boot.backend.file = file
-	defer boot.backend.close()
+	service.backend.file = file
+	defer service.backend.close()
 	line := []byte(strings.Repeat("x", 99))
 	b.SetBytes(int64(len(line) + 1))
 	for b.Loop() {
-		boot.backend.line(supervise.Stdout, line)
+		service.backend.line(supervise.Stdout, line)
 	}
 }

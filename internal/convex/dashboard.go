@@ -33,7 +33,7 @@ type dashboardWatch struct {
 }
 
 func newDashboardWatch(b *Boot) *dashboardWatch {
-	return &dashboardWatch{boot: b, relay: logging.ChildLines(b.log, dashboardName), finish: b.report.Begin(stageDashboard)}
+	return &dashboardWatch{boot: b, relay: logging.ChildLines(b.log, dashboardName), finish: b.Begin(stageDashboard)}
 }
 
 func (w *dashboardWatch) service(trust map[string]string) supervise.Service {

@@ -21,7 +21,9 @@ func (b *Boot) serve(ctx context.Context) error {
 	group.Go(func() error {
 		<-groupCtx.Done()
 		if ctx.Err() != nil {
-			b.drain()
+			// Nothing waits: nothing else could take the requests over, and the
+			// backend finishes those it has by itself.
+			b.Drain()
 		}
 		return nil
 	})
@@ -29,7 +31,22 @@ func (b *Boot) serve(ctx context.Context) error {
 		defer cancel()
 		return b.keepServing(groupCtx)
 	})
-	return group.Wait()
+	return b.explain(group.Wait())
+}
+
+// explain adds what was read from the backend's last crash.
+func (b *Boot) explain(err error) error {
+	crash := b.backend.lastCrash()
+	if err == nil || crash == nil || errors.As(err, new(*bootError)) {
+		return err
+	}
+	return &crashError{err, crash}
+}
+
+// becomeReady says that the backend answers; the first time that ends the boot.
+func (b *Boot) becomeReady() {
+	b.Ready("backend", b.settings.Network.backendURL())
+	b.booted.Do(func() { b.Begin(stageReady)("", nil) })
 }
 
 // keepServing runs generation after generation of children; only new authorities
@@ -91,7 +108,7 @@ func (b *Boot) generation(stop context.CancelCauseFunc) ([]supervise.Service, er
 	}
 	services := []supervise.Service{backend}
 	if len(b.settings.Dashboard.Command) == 0 {
-		b.report.Skip(stageDashboard, "CONVEX_DASHBOARD_COMMAND is empty")
+		b.Skip(stageDashboard, "CONVEX_DASHBOARD_COMMAND is empty")
 		return services, nil
 	}
 	return append(services, newDashboardWatch(b).service(trust)), nil

@@ -5,30 +5,27 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/adminkey"
+	"github.com/tale-project/tale-runtime/internal/boot"
 	"github.com/tale-project/tale-runtime/internal/config"
-	"github.com/tale-project/tale-runtime/internal/logging"
 )
 
 // Settings are everything `convex-entrypoint run` reads from the environment.
 type Settings struct {
-	logging.Settings
-	Folders    Folders
-	Instance   Instance
-	Database   Database
-	Network    Network
-	Backend    Backend
-	Dashboard  Dashboard
-	Trust      Trust
-	Seed       Seed
-	Guards     Guards
-	RunAs      RunAs
-	StatusAddr string `env:"STATUS_ADDR" envDefault:":9180" empty:"keep" doc:"Address of the status port: /livez /readyz /startupz /status /metrics." accept:"host:port or :port; empty turns it off"`
+	Boot      boot.Settings
+	Folders   Folders
+	Instance  Instance
+	Database  Database
+	Network   Network
+	Backend   Backend
+	Dashboard Dashboard
+	Trust     Trust
+	Seed      Seed
+	Guards    Guards
 }
 
 // Folders are the places the service writes to.
 type Folders struct {
 	DataDir string `env:"TALE_CONFIG_DIR" envDefault:"/app/data" doc:"Data folder: the configuration files, and the backend's storage in its subfolder convex."`
-	RunDir  string `env:"TALE_RUN_DIR" envDefault:"/tmp" doc:"Folder for markers, the boot report and the certificate bundle."`
 }
 
 // BackendDir is the backend's own storage folder.

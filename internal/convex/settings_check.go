@@ -12,9 +12,8 @@ import (
 // Validate reports everything that is wrong with the settings at once.
 func (s *Settings) Validate() config.Problems {
 	return slices.Concat(
-		s.Settings.Validate(), s.Instance.check(), s.Database.check(), s.Network.check(),
-		s.Backend.check(), s.Dashboard.check(), s.Trust.check(), s.RunAs.check(),
-		config.CheckListenAddress("STATUS_ADDR", s.StatusAddr), s.checkPorts(),
+		s.Boot.Validate(), s.Instance.check(), s.Database.check(), s.Network.check(),
+		s.Backend.check(), s.Dashboard.check(), s.Trust.check(), s.checkPorts(),
 	)
 }
 

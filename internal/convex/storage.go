@@ -29,7 +29,7 @@ func (b *Boot) prepareStorage(ctx context.Context) (string, error) {
 		return "", err
 	}
 	login := postgresLogin{server: server, database: databaseName(b.settings.Instance.Name), caFile: b.settings.Database.CAFile}
-	facts, err := waitForPostgres(ctx, b.log, login, b.settings.Backend.WaitTimeout, func(int) { b.report.Attempt(stageStorage) })
+	facts, err := waitForPostgres(ctx, b.log, login, b.settings.Backend.WaitTimeout, func(int) { b.Attempt(stageStorage) })
 	if err != nil {
 		return "", err
 	}

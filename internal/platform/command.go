@@ -2,19 +2,15 @@ package platform
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"log/slog"
 
 	"github.com/spf13/cobra"
 
-	"github.com/tale-project/tale-runtime/internal/adminkey"
+	"github.com/tale-project/tale-runtime/internal/boot"
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/config"
-	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/logging"
-	"github.com/tale-project/tale-runtime/internal/status"
-	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
 // program is what the commands share: where their environment comes from.
@@ -33,100 +29,40 @@ on a stop. Without a command it does all of that (run). Its settings are
 environment variables; docs/environment.md lists them.`,
 	}
 	p := &program{environ: cli.EnvFile(root, environ)}
-	run := p.bootCommand("run", "Push, then serve until a stop is requested (the default)", (*Boot).run,
-		stageWait, stageAuth, stageEnv, stageDeploy, stageServe, stageReady)
-	root.RunE = run.RunE
+	entrypoint := boot.Entrypoint{Service: serviceName, Environ: p.environ}
+	run := entrypoint.Command("run", "Push, then serve until a stop is requested (the default)", bootCommand("", (*Boot).everything))
+	root.RunE, root.Annotations = run.RunE, run.Annotations
 	root.AddCommand(run,
-		p.bootCommand("push", "Wait, sync the variables, deploy, and exit", (*Boot).pushOnly, stageWait, stageAuth, stageEnv, stageDeploy),
-		p.bootCommand("serve", "Run the web server only", (*Boot).serveOnly, stageServe, stageReady),
-		p.envCommand(), p.healthcheckCommand(), p.statusCommand(), p.adminKeyCommand(), p.doctorCommand(), pushIndexCommand(),
+		entrypoint.Command("push", "Wait, sync the variables, deploy, and exit", bootCommand("push", (*Boot).pushOnly)),
+		entrypoint.Command("serve", "Run the web server only", bootCommand("", (*Boot).serveOnly)),
+		p.envCommand(), adminKeyCommand(entrypoint), p.doctorCommand(), pushIndexCommand(),
 		cli.ExecCommand(p.environ), cli.VersionCommand())
+	root.AddCommand(entrypoint.Inspect()...)
 	return root
 }
 
-func (p *program) bootCommand(name, short string, boot func(*Boot, context.Context) error, stages ...string) *cobra.Command {
-	return &cobra.Command{
-		Use:   name,
-		Short: short,
-		RunE: func(command *cobra.Command, _ []string) error {
-			environ, err := p.environ()
-			if err != nil {
-				return err
-			}
-			settings, err := Load(environ)
-			// A slow reader of our log must not keep a stop from being acted on.
-			out := logging.NewWriter(command.OutOrStdout())
-			defer func() { _ = out.Close() }()
-			log := settings.Logger(out)
-			b := newBoot(settings, environ, log, stages...)
-			if err != nil {
-				return b.fail(stageConfig, err)
-			}
-			ctx, release := supervise.StopContext(command.Context(), log)
-			defer release()
-			return boot(b, ctx)
-		},
+// bootCommand boots as planned; job is empty for what serves.
+func bootCommand(job string, plan func(*Boot) boot.Plan) func(context.Context, boot.Process) error {
+	return func(ctx context.Context, process boot.Process) error {
+		settings := &Settings{}
+		problems := process.Load(settings)
+		settings.normalize()
+		entered := process.Enter(ctx, settings.Boot, settings, boot.Folders{})
+		b := newBoot(settings, process, job)
+		b.unusable = errors.Join(problems, entered)
+		return b.Run(ctx, plan(b))
 	}
 }
 
-func (p *program) healthcheckCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "healthcheck",
-		Short: "Exit 0 when the platform is ready, 1 with the stage and the reason when not",
-		RunE: func(command *cobra.Command, _ []string) error {
-			var settings RuntimeSettings
-			if err := p.load(&settings); err != nil {
-				return err
-			}
-			line, err := health.Check(command.Context(), settings.StatusAddr, health.NewMarkers(settings.RunDir, "platform"))
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintln(command.OutOrStdout(), line)
-			return err
-		},
-	}
-}
-
-func (p *program) adminKeyCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "admin-key",
-		Short: "Print an admin key for the Convex dashboard; it gives full access to all data",
-		RunE: func(command *cobra.Command, _ []string) error {
-			settings := struct{ BackendSettings }{}
-			if err := p.load(&settings); err != nil {
-				return err
-			}
-			if problems := config.CheckInstanceSecret("INSTANCE_SECRET", settings.InstanceSecret); len(problems) > 0 {
-				return problems
-			}
-			key, err := adminkey.Mint(settings.InstanceName, settings.InstanceSecret.Reveal())
-			if err != nil {
-				return exit.With(exit.Config, err)
-			}
-			_, err = fmt.Fprintln(command.OutOrStdout(), key)
-			return err
-		},
-	}
-}
-
-func (p *program) load(settings any) error {
-	environ, err := p.environ()
-	if err != nil {
-		return err
-	}
-	return config.Load(settings, environ)
+func adminKeyCommand(entrypoint boot.Entrypoint) *cobra.Command {
+	settings := &struct{ Backend BackendSettings }{}
+	return entrypoint.AdminKey(settings, func() (string, config.Secret, config.Problems) {
+		s := settings.Backend
+		return s.InstanceName, s.InstanceSecret, config.CheckInstanceSecret("INSTANCE_SECRET", s.InstanceSecret)
+	})
 }
 
 // quiet is the logger of commands that print a result: warnings only, beside it.
 func quiet(command *cobra.Command) *slog.Logger {
 	return logging.New(command.ErrOrStderr(), logging.FormatConsole, slog.LevelWarn)
-}
-
-func (p *program) statusCommand() *cobra.Command {
-	return status.Command(func() (status.Source, error) {
-		var settings RuntimeSettings
-		err := p.load(&settings)
-		return status.Source{Addr: settings.StatusAddr, ReportPath: settings.reportPath(false)}, err
-	})
 }

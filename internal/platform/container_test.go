@@ -54,7 +54,7 @@ func environ(t *testing.T, convexURL string, changes ...string) config.Environ {
 		"CONVEX_STORAGE": "sqlite", "SITE_URL": "https://tale.example", "TALE_RUN_DIR": runDir,
 		"STATUS_ADDR": freeAddr(t), "PORT": portOf(t, freeAddr(t)), "CONVEX_APP_DIR": runDir,
 		"CONVEX_PUSH_REQUEST": writeRequest(t), "WEB_COMMAND": os.Args[0], "SHUTDOWN_DRAIN_SECONDS": "300ms",
-		"GORACE": "atexit_sleep_ms=0", roleVariable: "entrypoint",
+		"TALE_RUN_AS": "0:0", "GORACE": "atexit_sleep_ms=0", roleVariable: "entrypoint",
 	}
 	for _, change := range changes {
 		name, value, _ := strings.Cut(change, "=")
@@ -67,7 +67,7 @@ func environ(t *testing.T, convexURL string, changes ...string) config.Environ {
 func start(t *testing.T, e config.Environ, args ...string) *container {
 	t.Helper()
 	c := &container{t: t, runDir: e["TALE_RUN_DIR"], addr: e["STATUS_ADDR"], web: "http://127.0.0.1:" + e["PORT"], exited: make(chan struct{})}
-	c.reportPath = RuntimeSettings{RunDir: c.runDir}.reportPath(false)
+	c.reportPath = filepath.Join(c.runDir, "platform-report.json")
 	c.command = exec.Command(os.Args[0], args...)
 	c.command.Env = e.List()
 	c.command.Stdout, c.command.Stderr = &c.output, &c.output

@@ -19,7 +19,7 @@ func (b *Boot) deploy(ctx context.Context) (string, error) {
 		return "", err
 	}
 	// What a retry has made good is no failure any more.
-	b.report.Update(func(d *report.Document) { d.Failure = nil })
+	b.Update(func(d *report.Document) { d.Failure = nil })
 	// It runs at every boot: whether it succeeded the last time is not known, and
 	// what makes up for old data has to bear being run again.
 	if function := b.settings.Deploy.RunAfterDeploy; function != "" {
@@ -73,23 +73,23 @@ func (b *Boot) deployOptions() push.Options {
 }
 
 func (b *Boot) recordDeploy(deploy report.Deploy) {
-	b.report.Update(func(d *report.Document) {
+	b.Update(func(d *report.Document) {
 		if d.Deploy == nil || d.Deploy.Attempts != deploy.Attempts {
-			b.ready.Close(fmt.Sprintf("stage %s, attempt %d", stageDeploy, deploy.Attempts))
+			b.Waits(stageDeploy, fmt.Sprintf("attempt %d", deploy.Attempts))
 		}
 		if d.Failure != nil {
 			d.Failure.NextAttempt = nil
 		}
 		d.Deploy = &deploy
 	})
-	b.report.SetAttempts(stageDeploy, deploy.Attempts)
+	b.SetAttempts(stageDeploy, deploy.Attempts)
 }
 
 // recordRetry keeps a failure in the report while the next attempt waits, so
 // that status and health output can show it.
 func (b *Boot) recordRetry(f *push.Failure) {
 	failure := f.Report()
-	b.ready.Close(fmt.Sprintf("stage %s: %s failed, next attempt in %s", stageDeploy, failure.Stage, f.Next.Round(100*time.Millisecond)))
-	b.metrics.failures.WithLabelValues(failure.Stage, failure.Code).Inc()
-	b.report.Update(func(d *report.Document) { d.Failure = &failure })
+	b.Waits(stageDeploy, fmt.Sprintf("%s failed, next attempt in %s", failure.Stage, f.Next.Round(100*time.Millisecond)))
+	b.CountFailure(failure)
+	b.Update(func(d *report.Document) { d.Failure = &failure })
 }

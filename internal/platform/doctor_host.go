@@ -11,7 +11,9 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/tale-project/tale-runtime/internal/boot"
 	"github.com/tale-project/tale-runtime/internal/doctor"
+	"github.com/tale-project/tale-runtime/internal/logging"
 )
 
 const (
@@ -30,7 +32,7 @@ func hostChecks(settings *Settings) []doctor.Check {
 			Fix: "free space on the volume convex-data; the backend and Postgres stop working without any"},
 		{Name: "memory limit", Run: func(context.Context) (string, error) { return checkMemory("/sys/fs/cgroup") },
 			Fix: "raise mem_limit of this service in the compose file"},
-		{Name: "run folder", Run: func(context.Context) (string, error) { return checkWritable(settings.Runtime.RunDir) },
+		{Name: "run folder", Run: func(ctx context.Context) (string, error) { return checkRunDir(ctx, settings.Boot.RunDir) },
 			Fix: "TALE_RUN_DIR must be writable: mount a tmpfs there"},
 	}
 }
@@ -83,10 +85,6 @@ func parseLimit(text string) uint64 {
 	return limit
 }
 
-func checkWritable(dir string) (string, error) {
-	file, err := os.CreateTemp(dir, ".doctor-*")
-	if err != nil {
-		return "", fmt.Errorf("cannot write to %s as uid %d: %w", dir, os.Getuid(), err)
-	}
-	return dir + " is writable", errors.Join(file.Close(), os.Remove(file.Name()))
+func checkRunDir(ctx context.Context, folder string) (string, error) {
+	return folder + " is writable", boot.CheckRunDir(ctx, logging.Discard(), folder)
 }

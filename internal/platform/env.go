@@ -21,8 +21,8 @@ func (b *Boot) syncEnv(ctx context.Context) (string, error) {
 	result, err := b.envSync().Run(ctx, b.goal())
 	b.changed.Variables = result.State
 	summary := result.Report()
-	b.report.Update(func(d *report.Document) { d.Env = &summary })
-	b.report.SetAttempts(stageEnv, result.Attempts)
+	b.Update(func(d *report.Document) { d.Env = &summary })
+	b.SetAttempts(stageEnv, result.Attempts)
 	if err != nil {
 		return "", err
 	}
@@ -39,7 +39,7 @@ func (b *Boot) goal() push.EnvGoal {
 }
 
 func (b *Boot) envMemory() *push.EnvMemory {
-	return push.OpenEnvMemory(filepath.Join(b.settings.Runtime.RunDir, envMemoryFile), b.settings.Backend.InstanceSecret.Reveal())
+	return push.OpenEnvMemory(filepath.Join(b.settings.Boot.RunDir, envMemoryFile), b.settings.Backend.InstanceSecret.Reveal())
 }
 
 func envGoal(settings *Settings, environ map[string]string) push.EnvGoal {

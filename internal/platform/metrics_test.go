@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/tale-project/tale-runtime/internal/boot"
 	"github.com/tale-project/tale-runtime/internal/docs/dashboards"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/report"
@@ -18,14 +19,14 @@ import (
 // scrape returns what /metrics says of a boot with everything in its report.
 func scrape(t *testing.T) string {
 	t.Helper()
-	b := newBoot(&Settings{Runtime: RuntimeSettings{RunDir: t.TempDir()}}, nil, logging.Discard())
-	b.report.Update(func(d *report.Document) { d.Env = &report.EnvSync{New: 3} })
+	b := newBoot(&Settings{Boot: boot.Settings{RunDir: t.TempDir()}}, boot.Process{Log: logging.Discard()}, "")
+	b.Update(func(d *report.Document) { d.Env = &report.EnvSync{New: 3} })
 	b.recordDeploy(report.Deploy{Driver: "native", Attempts: 2, Indexes: &report.IndexProgress{Complete: 1, Total: 4},
 		Stages: []report.PushStage{{Name: "start_push", DurationMS: 1500}}})
-	b.metrics.stageTook(stageWait, 0)
-	b.metrics.failures.WithLabelValues("start_push", "InvalidModules").Inc()
+	b.Begin(stageWait)("", nil)
+	b.CountFailure(report.Failure{Stage: "start_push", Code: "InvalidModules"})
 	recorder := httptest.NewRecorder()
-	b.metrics.handler().ServeHTTP(recorder, httptest.NewRequest("GET", "/metrics", nil))
+	b.Metrics().ServeHTTP(recorder, httptest.NewRequest("GET", "/metrics", nil))
 	return recorder.Body.String() + childMetrics(t)
 }
 
@@ -50,8 +51,8 @@ func (c childCollector) Collect(metrics chan<- prometheus.Metric) {
 func TestMetrics(t *testing.T) {
 	text := scrape(t)
 	for _, want := range []string{
-		`tale_platform_ready 0`, `tale_env_variables{change="new"} 3`, `tale_deploy_stage_seconds{stage="start_push"} 1.5`,
-		`tale_deploy_attempts{driver="native"} 2`, `tale_deploy_indexes{state="total"} 4`,
+		`tale_platform_ready 0`, `tale_platform_env_variables{change="new"} 3`, `tale_platform_deploy_stage_seconds{stage="start_push"} 1.5`,
+		`tale_platform_deploy_attempts{driver="native"} 2`, `tale_platform_deploy_indexes{state="pending"} 3`,
 		`tale_boot_failures_total{code="InvalidModules",stage="start_push"} 1`, `tale_child_restarts_total{child="web"} 2`, `tale_child_resident_bytes{child="web"} 5`,
 	} {
 		if !strings.Contains(text, want) {
@@ -62,7 +63,7 @@ func TestMetrics(t *testing.T) {
 
 func TestDashboardsUseMetricsThatExist(t *testing.T) {
 	text := scrape(t)
-	names, err := dashboards.Metrics("../..", "tale_platform_", "tale_boot_", "tale_env_", "tale_deploy_", "tale_child_")
+	names, err := dashboards.Metrics("../..", "tale_platform_", "tale_boot_", "tale_child_")
 	if err != nil || len(names) == 0 {
 		t.Fatalf("%v, %v", names, err)
 	}

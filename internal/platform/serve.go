@@ -10,7 +10,6 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/logging"
-	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
@@ -25,7 +24,6 @@ const (
 // serve runs the web server until a stop is requested, then drains. The web
 // server outlives ctx by the drain window: it has a context of its own.
 func (b *Boot) serve(ctx context.Context) error {
-	b.ready.Close("stage " + stageServe)
 	hurried := supervise.Hurried(ctx)
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
@@ -36,7 +34,7 @@ func (b *Boot) serve(ctx context.Context) error {
 	go func() { ended <- b.services.Run(serving, web) }()
 	select {
 	case err := <-ended:
-		b.notReady("the web server has ended")
+		b.NotReady("the web server has ended")
 		up.end(err)
 		return err
 	case <-ctx.Done():
@@ -54,14 +52,9 @@ func (b *Boot) serve(ctx context.Context) error {
 // route answers 503 and /readyz no. It ends early when the operator asks again
 // or nothing is left to drain; a web server that was not ready has no requests.
 func (b *Boot) drain(wasReady bool, hurried <-chan struct{}, ended chan error) {
-	b.drained.Store(true)
-	b.notReady("draining")
+	b.Drain()
 	if !wasReady {
 		return
-	}
-	b.report.Update(func(d *report.Document) { d.State = report.Draining })
-	if err := b.markers.ShuttingDown(); err != nil {
-		b.log.Warn("the web server is not told that it drains", logging.Err(err))
 	}
 	b.log.Info("draining", "for", b.settings.Web.Drain)
 	timer := time.NewTimer(b.settings.Web.Drain)
@@ -102,6 +95,6 @@ func (b *Boot) webEnviron() []string {
 	delete(environ, "INSTANCE_SECRET")
 	delete(environ, "INSTANCE_SECRET_FILE")
 	environ["PORT"] = strconv.Itoa(b.settings.Web.Port)
-	environ["TALE_RUN_DIR"] = b.settings.Runtime.RunDir
+	environ["TALE_RUN_DIR"] = b.settings.Boot.RunDir
 	return environ.List()
 }

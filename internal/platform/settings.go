@@ -2,24 +2,23 @@ package platform
 
 import (
 	"fmt"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/boot"
 	"github.com/tale-project/tale-runtime/internal/config"
-	"github.com/tale-project/tale-runtime/internal/logging"
 )
 
 // Settings are the variables that the platform container reads.
 type Settings struct {
-	logging.Settings
+	Boot    boot.Settings
 	Backend BackendSettings
 	Deploy  DeploySettings
 	Web     WebSettings
-	Runtime RuntimeSettings
 	Pushed  VariableSettings
+	Version string `env:"TALE_VERSION" doc:"Version of the application, for reports."`
 }
 
 // BackendSettings say which Convex backend to use, and how to prove who we are.
@@ -52,19 +51,6 @@ type WebSettings struct {
 	Timeout time.Duration  `env:"SHUTDOWN_TIMEOUT_SECONDS" envDefault:"30" doc:"How long the web server may take to end after SIGTERM; then it is killed."`
 }
 
-// RuntimeSettings are about the entrypoint itself.
-type RuntimeSettings struct {
-	RunDir     string `env:"TALE_RUN_DIR" envDefault:"/tmp" doc:"Folder of the marker files and the boot report; must be writable."`
-	StatusAddr string `env:"STATUS_ADDR" envDefault:":9180" empty:"keep" doc:"Address of the status port; empty turns it off." accept:"host:port or :port; empty turns it off"`
-	Version    string `env:"TALE_VERSION" doc:"Version of the application, for reports."`
-}
-
-const (
-	reportFile = "platform-report.json"
-	// pushReportFile is of a push that runs beside a serving platform.
-	pushReportFile = "platform-push-report.json"
-)
-
 // Load reads the settings; the error lists every problem.
 func Load(environ config.Environ) (*Settings, error) {
 	settings := &Settings{}
@@ -83,13 +69,12 @@ func (s *Settings) normalize() {
 
 // Validate checks what types alone cannot.
 func (s *Settings) Validate() config.Problems {
-	problems := s.Settings.Validate()
+	problems := s.Boot.Validate()
 	problems = append(problems, config.CheckHTTPURL("CONVEX_URL", strings.TrimSpace(s.Backend.ConvexURL))...)
 	problems = append(problems, config.CheckInstanceSecret("INSTANCE_SECRET", s.Backend.InstanceSecret)...)
 	problems = append(problems, s.Backend.checkInstanceName()...)
 	problems = append(problems, s.Deploy.check()...)
 	problems = append(problems, config.CheckPort("PORT", s.Web.Port)...)
-	problems = append(problems, config.CheckListenAddress("STATUS_ADDR", s.Runtime.StatusAddr)...)
 	return append(problems, s.Pushed.check()...)
 }
 
@@ -137,13 +122,4 @@ func checkExtra(name string) config.Problems {
 		return refuse("is built into the backend")
 	}
 	return nil
-}
-
-// reportPath is where the boot report goes. A push beside a platform that serves
-// in the same container leaves that one's report alone.
-func (r RuntimeSettings) reportPath(besideServing bool) string {
-	if besideServing {
-		return filepath.Join(r.RunDir, pushReportFile)
-	}
-	return filepath.Join(r.RunDir, reportFile)
 }

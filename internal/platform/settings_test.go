@@ -16,7 +16,7 @@ func TestLoadDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s.Backend.ConvexURL != "http://convex:3210" || s.Deploy.Timeout.Seconds() != 300 || s.Web.Port != 3000 ||
-		s.Deploy.Attempts != 4 || s.Web.Drain.Seconds() != 6 || s.Runtime.StatusAddr != ":9180" {
+		s.Deploy.Attempts != 4 || s.Web.Drain.Seconds() != 6 || s.Boot.StatusAddr != ":9180" {
 		t.Errorf("got %+v", s)
 	}
 }

@@ -37,14 +37,14 @@ func (b *Boot) backendWait(stage string) health.Wait {
 		What:      "convex at CONVEX_URL=" + b.settings.Backend.ConvexURL,
 		Timeout:   b.settings.Backend.WaitTimeout,
 		Variable:  "CONVEX_WAIT_TIMEOUT",
-		OnAttempt: func(int) { b.report.Attempt(stage) },
+		OnAttempt: func(int) { b.Attempt(stage) },
 	}
 }
 
 // notYet has the health check tell why a stage still waits, and returns err.
 func (b *Boot) notYet(stage string, err error) error {
 	if err != nil {
-		b.ready.Close(fmt.Sprintf("stage %s: %s: %s", stage, b.settings.Backend.ConvexURL, health.Reason(err)))
+		b.Waits(stage, b.settings.Backend.ConvexURL+": "+health.Reason(err))
 	}
 	return err
 }

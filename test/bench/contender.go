@@ -91,7 +91,7 @@ func (b *bench) entrypoint(driver, request string, more ...string) func(*simulat
 		}
 		env = append(env,
 			"CONVEX_URL="+s.url, "INSTANCE_NAME="+s.instance, "INSTANCE_SECRET="+s.secret, "CONVEX_APP_DIR="+b.app,
-			"CONVEX_DEPLOY_DRIVER="+driver, "CONVEX_PUSH_REQUEST="+request, "TALE_RUN_DIR="+s.folder, "STATUS_ADDR=", fmt.Sprintf("DB_PASSWORD=%s", "bench"))
+			"CONVEX_DEPLOY_DRIVER="+driver, "CONVEX_PUSH_REQUEST="+request, "TALE_RUN_DIR="+s.folder, "TALE_RUN_AS=0:0", "STATUS_ADDR=", fmt.Sprintf("DB_PASSWORD=%s", "bench"))
 		return []process{{argv: []string{filepath.Join(b.bin, "platform-entrypoint"), "push"}, dir: b.work, env: env}}
 	}
 }

@@ -1,0 +1,75 @@
+package boot
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tale-project/tale-runtime/internal/cli"
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/stopsignal"
+	"github.com/tale-project/tale-runtime/internal/supervise"
+)
+
+// Entrypoint makes the commands that every entrypoint has.
+type Entrypoint struct {
+	// Service is the name that Options have.
+	Service string
+	// Environ gives the environment once the flags are parsed.
+	Environ func() (config.Environ, error)
+}
+
+// Process is what a command that boots is given.
+type Process struct {
+	Log     *slog.Logger
+	Environ config.Environ
+	secrets config.SecretFiles // that root has read before
+}
+
+// Load fills a settings struct as config.Load does.
+func (p Process) Load(settings any) error { return p.secrets.Load(settings, p.Environ) }
+
+// Enter makes this process the user that the service runs as. Started as root
+// it does not return, but for an error: see RunAs. The secret files that
+// settings, the service's settings struct, names are read before.
+func (p Process) Enter(ctx context.Context, own Settings, settings any, folders Folders) error {
+	return own.enter(ctx, p.Log, folders, func() config.SecretFiles { return config.ReadSecretFiles(settings, p.Environ) })
+}
+
+// Command makes a command that runs until its work is done or a stop is
+// requested, which ends the context of run.
+func (e Entrypoint) Command(use, short string, run func(context.Context, Process) error) *cobra.Command {
+	return &cobra.Command{
+		Use:         use,
+		Short:       short,
+		Annotations: cli.HandlesStop(),
+		RunE: func(command *cobra.Command, _ []string) error {
+			environ, err := e.Environ()
+			// A slow reader of our log must not keep a stop from being acted on.
+			out := logging.NewWriter(command.OutOrStdout())
+			defer func() { _ = out.Close() }()
+			log := logger(environ, out)
+			ctx, release := supervise.StopContext(command.Context(), log)
+			defer release()
+			stopsignal.Release()
+			if err != nil {
+				return err
+			}
+			secrets, err := takeOver(environ)
+			if err != nil {
+				return err
+			}
+			return run(ctx, Process{Log: log, Environ: environ, secrets: secrets})
+		},
+	}
+}
+
+// logger does without settings that are wrong: that is told with all the other
+// problems, in the log.
+func logger(environ config.Environ, out *logging.Writer) *slog.Logger {
+	var settings logging.Settings
+	_ = config.Load(&settings, environ)
+	return settings.Logger(out)
+}

@@ -1,0 +1,94 @@
+package boot
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/tale-project/tale-runtime/internal/cli"
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/report"
+	"github.com/tale-project/tale-runtime/internal/supervise"
+)
+
+// terminationLog is where Kubernetes reads why a container has ended.
+const terminationLog = "/dev/termination-log"
+
+// end tells a requested stop, which is no failure at any stage, from one.
+func (b *Boot) end(ctx context.Context, stage string, err error) error {
+	stop := stopRequested(ctx, err)
+	if stop == nil {
+		return b.fail(stage, err)
+	}
+	b.over("stopped")
+	b.Update(func(d *report.Document) { d.State, d.Failure = report.Done, nil })
+	if b.options.Job != "" {
+		b.log.Error(b.options.name()+" was stopped before it was done", "stage", stage)
+		return cli.Logged(exit.With(exit.SignalBase+int(stop.Signal), err))
+	}
+	b.log.Info(b.options.name()+" stopped before it was ready", "stage", stage)
+	return nil
+}
+
+// stopRequested returns the stop that an error comes from, nil if it comes from
+// something else.
+func stopRequested(ctx context.Context, err error) *supervise.StopRequested {
+	var stop *supervise.StopRequested
+	if err != nil && errors.As(context.Cause(ctx), &stop) && (errors.Is(err, context.Canceled) || errors.As(err, &stop)) {
+		return stop
+	}
+	return nil
+}
+
+// fail puts a failure everywhere its reader may look: the report, the status
+// port, the termination log, and last the container's log.
+func (b *Boot) fail(stage string, err error) error {
+	failure := failureOf(stage, err)
+	b.over("failed at " + stage)
+	b.started.Close("failed at " + stage)
+	b.Update(func(d *report.Document) { d.State, d.Failure = report.Failed, &failure })
+	b.CountFailure(failure)
+	if writeErr := report.WriteTerminationLog(terminationLog, failure); writeErr != nil {
+		b.log.Warn("no termination log", logging.Err(writeErr))
+	}
+	for line := range strings.Lines(failure.Text()) {
+		b.log.Error(strings.TrimRight(line, "\n"))
+	}
+	return cli.Logged(err)
+}
+
+// explained is an error that knows its cause and what to do about it.
+type explained interface {
+	error
+	Report() report.Failure
+}
+
+func failureOf(stage string, err error) report.Failure {
+	var own explained
+	if errors.As(err, &own) {
+		failure := own.Report()
+		if failure.Stage == "" {
+			failure.Stage = stage
+		}
+		return failure
+	}
+	failure := report.Failure{Stage: stage, Message: err.Error(), ExitCode: exit.Code(err)}
+	var problems config.Problems
+	if errors.As(err, &problems) {
+		failure.Cause = "the environment of this container is not usable as it is"
+		failure.Fix = []string{"correct the variables in .env or the compose file, then: docker compose up -d"}
+	}
+	failure.Retryable = mayPass(failure.ExitCode)
+	return failure
+}
+
+// mayPass tells whether another start with the same input may succeed.
+func mayPass(code int) bool {
+	switch code {
+	case exit.Usage, exit.DeployRefused, exit.NoPermission, exit.Config, exit.NotExecutable, exit.NotFound:
+		return false
+	}
+	return true
+}

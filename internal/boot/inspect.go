@@ -1,0 +1,77 @@
+package boot
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tale-project/tale-runtime/internal/adminkey"
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/status"
+)
+
+// Inspect are the commands that look at a running service.
+func (e Entrypoint) Inspect() []*cobra.Command {
+	return []*cobra.Command{
+		e.print("healthcheck", "Exit 0 when the service is ready, 1 with the stage and the reason when not", e.checkHealth),
+		status.Command(e.statusSource),
+	}
+}
+
+// print makes a command that prints one line.
+func (e Entrypoint) print(use, short string, line func(*cobra.Command) (string, error)) *cobra.Command {
+	return &cobra.Command{
+		Use:   use,
+		Short: short,
+		RunE: func(command *cobra.Command, _ []string) error {
+			text, err := line(command)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(command.OutOrStdout(), text)
+			return err
+		},
+	}
+}
+
+// load fills the settings that a command needs; problems of others do not
+// concern it.
+func (e Entrypoint) load(settings any) error {
+	environ, err := e.Environ()
+	if err != nil {
+		return err
+	}
+	return config.Load(settings, environ)
+}
+
+func (e Entrypoint) checkHealth(command *cobra.Command) (string, error) {
+	var settings Settings
+	if err := e.load(&settings); err != nil {
+		return "", err
+	}
+	return health.Check(command.Context(), settings.StatusAddr, settings.markers(e.Service))
+}
+
+func (e Entrypoint) statusSource() (status.Source, error) {
+	var settings Settings
+	err := e.load(&settings)
+	return status.Source{Addr: settings.StatusAddr, ReportPath: settings.reportPath(e.Service, "")}, err
+}
+
+// AdminKey is the command that prints an admin key. The settings struct is
+// filled from the environment; instance then returns who the backend is.
+func (e Entrypoint) AdminKey(settings any, instance func() (name string, secret config.Secret, problems config.Problems)) *cobra.Command {
+	return e.print("admin-key", "Print an admin key for the Convex dashboard; it gives full access to all data", func(*cobra.Command) (string, error) {
+		if err := e.load(settings); err != nil {
+			return "", err
+		}
+		name, secret, problems := instance()
+		if len(problems) > 0 {
+			return "", problems
+		}
+		key, err := adminkey.Mint(name, secret.Reveal())
+		return key, exit.With(exit.Config, err)
+	})
+}

@@ -1,0 +1,94 @@
+package boot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/supervise"
+)
+
+// RunAs is the user that a service becomes when it was started as root.
+type RunAs struct {
+	User string `env:"TALE_RUN_AS" envDefault:"1001:1001" doc:"User and group that the service becomes when it is started as root, after giving its own folders to them." accept:"UID:GID; 0:0 stays root"`
+	Home string `env:"TALE_RUN_AS_HOME" envDefault:"/home/app" doc:"HOME of that user."`
+}
+
+var errNotUser = errors.New("not UID:GID")
+
+func (r RunAs) ids() (uid, gid int, err error) {
+	user, group, _ := strings.Cut(r.User, ":")
+	uid, userErr := strconv.Atoi(user)
+	gid, groupErr := strconv.Atoi(group)
+	if userErr != nil || groupErr != nil || uid < 0 || gid < 0 {
+		return 0, 0, errNotUser
+	}
+	return uid, gid, nil
+}
+
+func (r RunAs) check() config.Problems {
+	if _, _, err := r.ids(); err != nil {
+		return config.Problems{{Variable: "TALE_RUN_AS", Wrong: fmt.Sprintf("%q is not UID:GID", r.User), Accepted: "two numbers such as 1001:1001; 0:0 stays root"}}
+	}
+	return nil
+}
+
+// Folders are what a service writes to beside its run folder.
+type Folders struct {
+	// Data are the service's own, with all that is in them.
+	Data []string
+	// Writable need only be writable.
+	Writable []string
+}
+
+// enter makes this process the user that the service runs as, with folders that
+// this user can write to. Started as root it does not return: the program is
+// executed anew, with the same pid, and finds the secret files' contents, which
+// may be for root's eyes only, in files.
+func (s Settings) enter(ctx context.Context, log *slog.Logger, folders Folders, files func() config.SecretFiles) error {
+	uid, gid, err := s.RunAs.ids()
+	if err != nil {
+		return nil // the settings' problems say it, with all others
+	}
+	privileges := supervise.Privileges{UID: uid, GID: gid, Home: s.RunAs.Home, Data: folders.Data, Writable: folders.Writable}
+	if os.Geteuid() == 0 && uid != 0 {
+		if err := giveRunDir(s.RunDir, uid, gid); err != nil {
+			return exit.With(exit.NoPermission, err)
+		}
+		if privileges.Env, err = handOver(files()); err != nil {
+			return exit.With(exit.NoPermission, err)
+		}
+	}
+	return privileges.Apply(ctx, log)
+}
+
+// giveRunDir makes the run folder and gives it to the user, without its content
+// and not where everybody may write anyway, as in /tmp.
+func giveRunDir(folder string, uid, gid int) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return fmt.Errorf("cannot make the run folder: %w", err)
+	}
+	info, err := os.Stat(folder)
+	if err == nil && info.Mode().Perm()&0o002 == 0 {
+		err = os.Chown(folder, uid, gid)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot give the run folder to uid %d: %w", uid, err)
+	}
+	return nil
+}
+
+// CheckRunDir proves that the run folder can be written to.
+func CheckRunDir(ctx context.Context, log *slog.Logger, folder string) error {
+	err := supervise.Privileges{Writable: []string{folder}}.Apply(ctx, log)
+	if err != nil {
+		return exit.Errorf(exit.Config, "TALE_RUN_DIR: %w; or mount a tmpfs there, or name another folder", err)
+	}
+	return nil
+}

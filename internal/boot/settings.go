@@ -1,0 +1,34 @@
+package boot
+
+import (
+	"path/filepath"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/logging"
+)
+
+// Settings are the variables that every service's entrypoint reads for itself.
+type Settings struct {
+	logging.Settings
+	RunDir     string `env:"TALE_RUN_DIR" envDefault:"/tmp" doc:"Folder of the marker files and the boot report; must be writable."`
+	StatusAddr string `env:"STATUS_ADDR" envDefault:":9180" empty:"keep" doc:"Address of the status port: /livez /readyz /startupz /status /metrics." accept:"host:port or :port; empty turns it off"`
+	RunAs      RunAs
+}
+
+// Validate checks what types alone cannot.
+func (s Settings) Validate() config.Problems {
+	problems := append(s.Settings.Validate(), config.CheckListenAddress("STATUS_ADDR", s.StatusAddr)...)
+	return append(problems, s.RunAs.check()...)
+}
+
+func (s Settings) markers(service string) health.Markers { return health.NewMarkers(s.RunDir, service) }
+
+// reportPath is where the report of a service's boot goes, or of another run
+// of it that has a name of its own.
+func (s Settings) reportPath(service, run string) string {
+	if run != "" {
+		service += "-" + run
+	}
+	return filepath.Join(s.RunDir, service+"-report.json")
+}

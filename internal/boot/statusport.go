@@ -1,0 +1,31 @@
+package boot
+
+import (
+	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/status"
+)
+
+func (b *Boot) openStatusPort() (*health.Server, error) {
+	address := b.options.Settings.StatusAddr
+	if address == "" {
+		return nil, nil
+	}
+	server, err := health.Listen(b.log, address, health.Endpoints{
+		Ready: &b.ready, Started: &b.started, Status: func() any { return b.status() }, Metrics: b.metrics.handler(),
+	})
+	if err != nil && b.options.Job != "" {
+		b.log.Debug("no status port beside the service's own", logging.Err(err))
+		return nil, nil
+	}
+	return server, err
+}
+
+func (b *Boot) status() status.Document {
+	ready, reason := b.ready.State()
+	document := status.Document{Document: b.Report(), Ready: ready, Reason: reason}
+	if b.options.Describe != nil {
+		b.options.Describe(&document)
+	}
+	return document
+}
