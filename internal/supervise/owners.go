@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -70,7 +69,7 @@ func (o *owners) fixTree(ctx context.Context, folder string) error {
 	}
 	defer func() { _ = unix.Close(top) }()
 	walk := &ownerWalk{owners: o, name: folder, top: top, queue: newFolderQueue(".")}
-	if err := walk.run(ctx, max(2, runtime.GOMAXPROCS(0))); err != nil {
+	if err := walk.run(ctx); err != nil {
 		return err
 	}
 	return walk.changeFolders()

@@ -12,8 +12,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // lockedBuffer is a log that is read while it is written.
@@ -75,31 +73,6 @@ func TestOwnersOfAMissingFolder(t *testing.T) {
 	o, _ := ownersOf(t, os.Getuid())
 	if err := o.fix(context.Background(), []string{"/no/such/folder"}); err == nil || !strings.Contains(err.Error(), "cannot look into /no/such/folder") {
 		t.Errorf("got %v", err)
-	}
-}
-
-// A folder that is swapped for a link to another place must not be followed.
-func TestOpenBelowFollowsNoLink(t *testing.T) {
-	dir := t.TempDir()
-	for _, err := range []error{os.MkdirAll(filepath.Join(dir, "top/a"), 0o755), os.MkdirAll(filepath.Join(dir, "out/b"), 0o755),
-		os.Symlink("../out", filepath.Join(dir, "top/link"))} {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	top, err := unix.Open(filepath.Join(dir, "top"), unix.O_RDONLY|unix.O_DIRECTORY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Close(top)
-	for path, want := range map[string]error{"a": nil, ".": nil, "link": unix.ENOTDIR, "link/b": unix.ENOTDIR, "no": unix.ENOENT} {
-		fd, err := openBelow(top, path)
-		if !errors.Is(err, want) {
-			t.Errorf("%s: %v, want %v", path, err, want)
-		}
-		if err == nil {
-			_ = unix.Close(fd)
-		}
 	}
 }
 

@@ -4,14 +4,17 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
+
+// ownerWorkers is how many folders are looked at side by side. There are more
+// than processors: on a volume that the kernel has not cached, each waits for
+// the disk.
+const ownerWorkers = 8
 
 // ownerWalk looks at one tree with several workers. Paths are relative to top.
 type ownerWalk struct {
@@ -24,7 +27,7 @@ type ownerWalk struct {
 	wrongFolders []string
 }
 
-func (w *ownerWalk) run(ctx context.Context, workers int) error {
+func (w *ownerWalk) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	var st unix.Stat_t
 	if err := unix.Fstat(w.top, &st); err != nil {
@@ -32,10 +35,11 @@ func (w *ownerWalk) run(ctx context.Context, workers int) error {
 	}
 	w.checkFolder(".", &st)
 	w.owners.checked.Add(1)
-	for range workers {
+	for range ownerWorkers {
 		group.Go(func() error {
+			var list listing
 			for folder, ok := w.queue.next(); ok; folder, ok = w.queue.next() {
-				err := w.folder(ctx, folder)
+				err := w.folder(ctx, folder, &list)
 				w.queue.finished(err)
 				if err != nil {
 					return err
@@ -57,25 +61,24 @@ func (w *ownerWalk) checkFolder(folder string, st *unix.Stat_t) {
 }
 
 // folder looks at the entries of one folder.
-func (w *ownerWalk) folder(ctx context.Context, folder string) error {
+func (w *ownerWalk) folder(ctx context.Context, folder string, list *listing) error {
 	fd, err := openBelow(w.top, folder)
-	if errors.Is(err, unix.ENOENT) {
-		return nil // gone since it was listed
+	if gone(err) {
+		return nil
 	}
 	if err != nil {
 		return w.owners.closed(w.top, folder, filepath.Join(w.name, folder), err)
 	}
-	dir := os.NewFile(uintptr(fd), folder)
-	defer dir.Close()
+	defer func() { _ = unix.Close(fd) }()
 	for ctx.Err() == nil {
-		names, err := dir.Readdirnames(1024)
+		names, err := list.next(fd)
 		for _, name := range names {
 			if err := w.entry(fd, folder, name); err != nil {
 				return err
 			}
 		}
 		w.owners.checked.Add(int64(len(names)))
-		if err == io.EOF || errors.Is(err, unix.ENOENT) { // the end, or gone meanwhile
+		if err == io.EOF || gone(err) {
 			return nil
 		}
 		if err != nil {
@@ -87,7 +90,7 @@ func (w *ownerWalk) folder(ctx context.Context, folder string) error {
 
 func (w *ownerWalk) entry(dir int, folder, name string) error {
 	var st unix.Stat_t
-	if err := unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+	if err := uninterrupted(func() error { return unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW) }); err != nil {
 		return w.passing(err, "look into", folder, name)
 	}
 	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
@@ -109,27 +112,10 @@ func (w *ownerWalk) entry(dir int, folder, name string) error {
 // passing explains an error, unless it is none: the entry has vanished
 // meanwhile, or is below a read-only mount, where its owner is of no use.
 func (w *ownerWalk) passing(err error, what, folder, name string) error {
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EROFS) {
+	if gone(err) || errors.Is(err, unix.EROFS) {
 		return nil
 	}
 	return w.owners.explain(what, filepath.Join(w.name, folder, name), err)
-}
-
-// openBelow opens a folder below another without following symbolic links.
-func openBelow(top int, path string) (int, error) {
-	const flags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
-	fd := top
-	for name := range strings.SplitSeq(path, "/") {
-		next, err := unix.Openat(fd, name, flags, 0)
-		if fd != top {
-			_ = unix.Close(fd)
-		}
-		if err != nil {
-			return 0, err
-		}
-		fd = next
-	}
-	return fd, nil
 }
 
 // folderQueue hands folders to workers until all are done or one has failed.
