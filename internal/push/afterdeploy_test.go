@@ -2,7 +2,10 @@ package push
 
 import (
 	"bytes"
+	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -19,9 +22,34 @@ func runAfterDeploy(t *testing.T, client *Client, secrets map[string]string) (re
 	return done.Error, buffer.String()
 }
 
+// answering is the client of a backend that answers a call of a function, and
+// nothing else.
+func answering(t *testing.T, status int, body string) *Client {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != StageRunFunction.Path() {
+			t.Errorf("request for %s", r.URL.Path)
+		}
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}))
+	t.Cleanup(server.Close)
+	return clientOf(t, server.URL)
+}
+
+func clientOf(t *testing.T, url string) *Client {
+	t.Helper()
+	client, err := NewClient(url, "tale_platform|00")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return client
+}
+
 func TestRunAfterDeploy(t *testing.T) {
-	client, last := answer(t, 200, `{"status":"success","value":null,"logLines":["[LOG] 'moved 3'"]}`)
-	if failed, log := runAfterDeploy(t, client, nil); failed != "" || !strings.Contains(log, "moved 3") || last.URL.Path != "/api/function" {
+	client := answering(t, 200, `{"status":"success","value":null,"logLines":["[LOG] 'moved 3'"]}`)
+	if failed, log := runAfterDeploy(t, client, nil); failed != "" || !strings.Contains(log, "moved 3") {
 		t.Errorf("failed with %q\n%s", failed, log)
 	}
 }
@@ -57,7 +85,7 @@ func TestRunAfterDeployReportsFailures(t *testing.T) {
 		"unknown route":        {404, "", "does not know this route"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			client, _ := answer(t, tt.status, tt.body)
+			client := answering(t, tt.status, tt.body)
 			failed, log := runAfterDeploy(t, client, map[string]string{"TOKEN": "canary-secret"})
 			if !strings.Contains(failed, tt.says) {
 				t.Errorf("error %q, want %q", failed, tt.says)
@@ -67,7 +95,7 @@ func TestRunAfterDeployReportsFailures(t *testing.T) {
 			}
 		})
 	}
-	client := newTestClient(t, "http://127.0.0.1:1")
+	client := clientOf(t, "http://127.0.0.1:1")
 	if failed, _ := runAfterDeploy(t, client, nil); !strings.Contains(failed, "Nothing listens") {
 		t.Errorf("error %q", failed)
 	}

@@ -24,19 +24,17 @@ type APIError struct {
 
 // Error names the request, the status, the code and the server's words.
 func (e *APIError) Error() string {
-	text := fmt.Sprintf("%s %s: %s", e.Method, e.Path, e.statusLine())
+	text := fmt.Sprintf("%s %s: %s", e.Method, e.Path, StatusLine(e.Status, e.Code))
 	if e.Message != "" {
 		text += ": " + e.Message
 	}
 	return text
 }
 
-func (e *APIError) statusLine() string {
-	line := strings.TrimSpace(fmt.Sprintf("%d %s", e.Status, http.StatusText(e.Status)))
-	if e.Code != "" {
-		line += " " + e.Code
-	}
-	return line
+// StatusLine is an HTTP status with its text, and the backend's code behind it
+// unless that is "".
+func StatusLine(status int, code string) string {
+	return strings.TrimSpace(fmt.Sprintf("%d %s", status, http.StatusText(status)) + " " + code)
 }
 
 // ParseAPIError makes an APIError of a non-2xx answer. The backend tags its errors
@@ -90,3 +88,9 @@ func (e *TransportError) Error() string {
 
 // Unwrap returns the error of net/http.
 func (e *TransportError) Unwrap() error { return e.err }
+
+// FirstLine is the first line of a text that has words.
+func FirstLine(text string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	return strings.TrimSpace(line)
+}

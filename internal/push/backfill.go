@@ -27,7 +27,7 @@ func (t *trace) schemaAnswered(answer []byte) (schemaAnswer, error) {
 	if err != nil {
 		return a, err
 	}
-	if o, failed := a.observation(); failed {
+	if o, failed := observeSchema(a); failed {
 		return a, &observedError{o}
 	}
 	t.backfilled(func(p *backfillProgress) {

@@ -5,17 +5,10 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
-	"syscall"
-	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
-
-// cliStopWait is how long the CLI has after SIGTERM before it is killed. It has
-// nothing to save: a push that is not finished is not applied.
-const cliStopWait = time.Second
 
 // cliDriver pushes with the app's own convex CLI, which bundles the code first.
 type cliDriver struct {
@@ -23,6 +16,7 @@ type cliDriver struct {
 	client  *Client
 	options CLIOptions
 	secrets map[string]string
+	redact  *Redactor
 	trace   *trace
 
 	output *cliOutput // of the latest attempt
@@ -44,11 +38,13 @@ func runCLI(ctx context.Context, log *slog.Logger, p supervise.Process) (cliEnd,
 	return cliEnd{status.Success(), status.Signal() != 0, status.String()}, err
 }
 
-func (d *cliDriver) name() string { return driverCLI }
+// name is what CONVEX_DEPLOY_DRIVER calls the driver.
+func (d *cliDriver) name() string { return "cli" }
 
 // failed has nothing to keep: the CLI can only start again.
 func (d *cliDriver) failed(Observation, Diagnosis) {}
 
+// evidence is what the CLI printed last, redacted.
 func (d *cliDriver) evidence() []string {
 	if d.output == nil {
 		return nil
@@ -69,22 +65,17 @@ func (d *cliDriver) push(ctx context.Context) error {
 	d.trace.begin(StageBundle)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	tap, err := startTap(ctx, d.client.BaseURL(), d.trace, func(*APIError) { cancel(errRouteGone) })
+	tap, err := startTap(ctx, d.log, d.client.BaseURL(), d.trace, func(*APIError) { cancel(errRouteGone) })
 	if err != nil {
 		return err
 	}
 	defer tap.stop()
-	d.output = newCLIOutput(d.log, d.trace, tap.address, d.client.BaseURL())
-	d.log.Info("running the convex CLI", slog.String("version", cli.label), slog.String("command", d.trace.redact.Redact(strings.Join(append(cli.argv, cli.deployArgs()...), " "))))
-	end, err := d.run(ctx, d.log, supervise.Process{
-		Name: "convex",
-		Argv: append(cli.argv, cli.deployArgs()...),
-		Dir:  d.options.AppDir,
-		Env:  cliEnviron(d.options.Environ, tap.address, d.client.AdminKey(), d.secrets),
-		Stop: []supervise.StopStep{{Signal: syscall.SIGTERM, Wait: cliStopWait}},
-		Line: d.output.line,
-	})
-	d.trace.update(func() { d.trace.endBundle(report.Failed) }) // unless a request has ended it
+	d.output = newCLIOutput(d.log, d.redact, d.trace.stage, strings.NewReplacer(tap.address, d.client.BaseURL()))
+	process := cli.process(tap.address, d.client.AdminKey(), d.secrets, cli.deployArgs()...)
+	process.Line = d.output.line
+	d.log.Info("running the convex CLI", slog.String("version", cli.label), slog.String("command", d.redact.Redact(strings.Join(process.Argv, " "))))
+	end, err := d.run(ctx, d.log, process)
+	d.trace.processEnded()
 	return d.verdict(ctx, end, err)
 }
 

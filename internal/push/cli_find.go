@@ -8,9 +8,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
 // DefaultCLI is the command of CONVEX_CLI, relative to CONVEX_APP_DIR: the
@@ -31,6 +35,7 @@ type CLIOptions struct {
 
 // convexCLI is a CLI that was found.
 type convexCLI struct {
+	options CLIOptions
 	argv    []string
 	version cliVersion // zero when it is not known
 	label   string     // the version as its package says it, "" when not known
@@ -50,7 +55,7 @@ func findCLI(o CLIOptions) (convexCLI, error) {
 	if err != nil {
 		return convexCLI{}, err
 	}
-	cli := convexCLI{argv: append(append(runtime, path), words[1:]...)}
+	cli := convexCLI{options: o, argv: append(append(runtime, path), words[1:]...)}
 	cli.label = packageVersion(path)
 	if v, err := parseCLIVersion(cli.label); err == nil {
 		cli.version = v
@@ -155,6 +160,22 @@ func packageVersion(path string) string {
 		}
 	}
 	return ""
+}
+
+// stopWait is how long the CLI has after SIGTERM before it is killed. It has
+// nothing to save: a push that is not finished is not applied.
+const stopWait = time.Second
+
+// process is a run of the CLI with the given arguments, credentials, and secrets
+// to keep from it. What becomes of its output is the caller's to say.
+func (c convexCLI) process(url, adminKey string, secrets map[string]string, args ...string) supervise.Process {
+	return supervise.Process{
+		Name: "convex",
+		Argv: slices.Concat(c.argv, args),
+		Dir:  c.options.AppDir,
+		Env:  cliEnviron(c.options.Environ, url, adminKey, secrets),
+		Stop: []supervise.StopStep{{Signal: syscall.SIGTERM, Wait: stopWait}},
+	}
 }
 
 // deployArgs are the arguments of a deploy that asks nobody anything and changes

@@ -23,25 +23,22 @@ var (
 // evidence. Nothing is concluded from them.
 type cliOutput struct {
 	log    *slog.Logger
-	trace  *trace
 	redact *Redactor
+	stage  func() Stage      // the one that runs
 	rename *strings.Replacer // the tap's address to the backend's
 
 	mu   sync.Mutex
 	last []string
 }
 
-func newCLIOutput(log *slog.Logger, t *trace, tapURL, backendURL string) *cliOutput {
-	return &cliOutput{
-		log: log.With(slog.String(logging.ChildKey, "convex")), trace: t, redact: t.redact,
-		rename: strings.NewReplacer(tapURL, backendURL),
-	}
+func newCLIOutput(log *slog.Logger, redact *Redactor, stage func() Stage, rename *strings.Replacer) *cliOutput {
+	return &cliOutput{log: log.With(slog.String(logging.ChildKey, "convex")), redact: redact, stage: stage, rename: rename}
 }
 
 // line relays a line and keeps it.
 func (o *cliOutput) line(stream supervise.Stream, raw []byte) {
 	if text := o.keep(stream, raw); text != "" {
-		o.log.Info(text, slog.String("stage", string(o.trace.stage())))
+		o.log.Info(text, slog.String("stage", string(o.stage())))
 	}
 }
 

@@ -108,8 +108,9 @@ func TestClientRefusesOtherAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			client, _ := answer(t, http.StatusOK, body)
 			err := client.CheckAdminKey(t.Context())
-			if o := Observe(StageCheckAdminKey, err); o.Condition != ConditionUnexpectedAnswer {
-				t.Errorf("%v observed as %+v", err, o)
+			var unexpected *UnexpectedAnswerError
+			if !errors.As(err, &unexpected) {
+				t.Errorf("error %v", err)
 			}
 			if _, err := client.ListEnv(t.Context()); err == nil {
 				t.Error("taken for a list of variables")
@@ -118,19 +119,28 @@ func TestClientRefusesOtherAnswers(t *testing.T) {
 	}
 }
 
+// transportKind is why a request got no answer.
+func transportKind(err error) netcause.Kind {
+	var lost *TransportError
+	if !errors.As(err, &lost) {
+		return netcause.None
+	}
+	return lost.Kind
+}
+
 func TestClientTransportErrors(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}))
 	client := newTestClient(t, server.URL)
 	err := client.CheckAdminKey(t.Context())
-	if o := Observe(StageCheckAdminKey, err); o.Transport != netcause.Closed {
-		t.Errorf("%v observed as %+v", err, o)
+	if kind := transportKind(err); kind != netcause.Closed {
+		t.Errorf("%v is of kind %q", err, kind)
 	}
 	server.Close()
 	err = client.CheckAdminKey(t.Context())
-	if o := Observe(StageCheckAdminKey, err); o.Transport != netcause.Refused {
-		t.Errorf("%v observed as %+v", err, o)
+	if kind := transportKind(err); kind != netcause.Refused {
+		t.Errorf("%v is of kind %q", err, kind)
 	}
 	if strings.Contains(err.Error(), server.URL) || !strings.Contains(err.Error(), "/api/check_admin_key") {
 		t.Errorf("error text %q", err)
@@ -148,8 +158,8 @@ func TestClientIgnoresProxies(t *testing.T) {
 		t.Error("the client asks the environment for a proxy") // which net/http remembers from its first use on
 	}
 	_, err := newTestClient(t, "http://backend.invalid").Version(t.Context())
-	if o := Observe(StageCheckAdminKey, err); o.Transport != netcause.DNS {
-		t.Errorf("%v observed as %+v", err, o)
+	if kind := transportKind(err); kind != netcause.DNS {
+		t.Errorf("%v is of kind %q", err, kind)
 	}
 }
 
@@ -159,7 +169,8 @@ func TestClientFollowsNoRedirect(t *testing.T) {
 	server := httptest.NewServer(http.RedirectHandler(elsewhere.BaseURL()+"/elsewhere", http.StatusPermanentRedirect))
 	defer server.Close()
 	err := newTestClient(t, server.URL).CheckAdminKey(t.Context())
-	if o := Observe(StageCheckAdminKey, err); o.Status != http.StatusPermanentRedirect || last.URL != nil {
+	var refused *APIError
+	if !errors.As(err, &refused) || refused.Status != http.StatusPermanentRedirect || last.URL != nil {
 		t.Errorf("%v after a request for %v", err, last.URL)
 	}
 }

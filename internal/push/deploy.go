@@ -72,9 +72,8 @@ type driver interface {
 // what was done, also after an error. The error is a *Failure, or the context's
 // own when that ended.
 func Deploy(ctx context.Context, log *slog.Logger, client *Client, o Options) (report.Deploy, error) {
-	redact := NewRedactor(o.Secrets)
-	t := newTrace(log, redact, o.OnChange)
-	d := &deployment{log: log, client: client, options: o, trace: t, began: time.Now()}
+	t := newTrace(log, o.OnChange)
+	d := &deployment{log: log, client: client, options: o, redact: NewRedactor(o.Secrets), trace: t, began: time.Now()}
 	chosen, err := d.choose()
 	if err != nil {
 		return t.snapshot(), d.failure(err, 1)
@@ -82,7 +81,7 @@ func Deploy(ctx context.Context, log *slog.Logger, client *Client, o Options) (r
 	if d.file != nil {
 		defer func() { _ = d.file.Close() }()
 	}
-	t.update(func() { t.deploy.Driver = chosen.name() })
+	t.choose(chosen.name())
 	if done := d.skip(ctx, chosen); done {
 		return t.snapshot(), nil
 	}
@@ -95,6 +94,7 @@ type deployment struct {
 	log     *slog.Logger
 	client  *Client
 	options Options
+	redact  *Redactor
 	trace   *trace
 	file    *RequestFile // of the native driver
 	began   time.Time
@@ -161,7 +161,7 @@ func (d *deployment) cli() driver {
 	if run == nil {
 		run = runCLI
 	}
-	return &cliDriver{log: d.log, client: d.client, options: d.options.CLI, secrets: d.options.Secrets, trace: d.trace, run: run}
+	return &cliDriver{log: d.log, client: d.client, options: d.options.CLI, secrets: d.options.Secrets, redact: d.redact, trace: d.trace, run: run}
 }
 
 // skip finds out whether there is anything to push. Only the native driver can
@@ -178,11 +178,11 @@ func (d *deployment) skip(ctx context.Context, chosen driver) bool {
 	}
 	why := nothingToDo(ctx, d.client, d.file)
 	if why != "" {
-		d.log.Info("a push is needed", slog.String("reason", d.trace.redact.Redact(why)))
+		d.log.Info("a push is needed", slog.String("reason", d.redact.Redact(why)))
 		return false
 	}
 	const nothing = "the deployment already has these functions, evaluated with these variables"
 	d.log.Info("nothing to push", slog.String("reason", nothing), slog.Duration("took", time.Since(d.began)))
-	d.trace.update(func() { d.trace.deploy.Skipped, d.trace.deploy.Modules = nothing, len(d.file.Index.Modules) })
+	d.trace.skip(nothing, len(d.file.Index.Modules))
 	return true
 }

@@ -11,21 +11,6 @@ import (
 	"github.com/cenkalti/backoff/v4"
 )
 
-// observedError is a failure that a driver has already put into words of ours.
-type observedError struct{ Observation }
-
-// Error is the observation in one line.
-func (e *observedError) Error() string { return string(e.Stage) + ": " + e.Summary() }
-
-// observe is Observe for the errors of drivers, too.
-func observe(stage Stage, err error) Observation {
-	var observed *observedError
-	if errors.As(err, &observed) {
-		return observed.Observation
-	}
-	return Observe(stage, err)
-}
-
 // attempts pushes until it worked, a failure is none that passes, or the number
 // of attempts is used up. Each failure is classified anew, and its kind decides
 // how long to wait.
@@ -75,9 +60,9 @@ func (d *deployment) once(ctx context.Context, by driver) error {
 // failure explains an error of an attempt.
 func (d *deployment) failure(err error, attempt int) *Failure {
 	seen, _ := d.trace.observed()
-	o := observe(seen.Stage, err)
+	o := Observe(seen.Stage, err)
 	o.Progress = seen.Progress
-	o.Message, o.Reason = d.trace.redact.Redact(o.Message), d.trace.redact.Redact(o.Reason)
+	o.Message, o.Reason = d.redact.Redact(o.Message), d.redact.Redact(o.Reason)
 	return &Failure{
 		Observation: o, Diagnosis: Diagnose(o), Driver: d.options.Driver,
 		Attempt: attempt, Attempts: max(1, d.options.Attempts),

@@ -212,8 +212,12 @@ func TestSyncRefusesBytesThatAreNoText(t *testing.T) {
 func TestSyncRefusesAKeyOfAnotherInstance(t *testing.T) {
 	server := convexsim.Start(t, convexsim.Options{})
 	sync, _ := syncer(t, server)
-	sync.Client = newTestClient(t, server.URL())
-	_, err := sync.Run(t.Context(), EnvGoal{Values: map[string]string{"A": "1"}})
+	stranger, err := NewClient(server.URL(), "tale_platform|00")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sync.Client = stranger
+	_, err = sync.Run(t.Context(), EnvGoal{Values: map[string]string{"A": "1"}})
 	var failure *Failure
 	if !errors.As(err, &failure) || failure.Observation.Code != "BadAdminKey" || exit.Code(err) != exit.NoPermission {
 		t.Errorf("error %v, exit %d", err, exit.Code(err))

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/netcause"
 	"github.com/tale-project/tale-runtime/internal/report"
 )
 
@@ -123,33 +122,4 @@ func (c Changed) lines() []string {
 		return append(lines, "functions: not changed; a schema is pending, and the next push replaces it")
 	}
 	return append(lines, "functions: not changed")
-}
-
-// Label is what the failure is called: the server's code, our condition, or the
-// kind of transport failure.
-func (o Observation) Label() string {
-	return cmp.Or(o.Code, string(o.Condition), string(o.Transport))
-}
-
-// Summary is what was seen, in one line without the stage.
-func (o Observation) Summary() string {
-	var parts []string
-	if o.Status != 0 {
-		parts = append(parts, (&APIError{Status: o.Status, Code: o.Code}).statusLine())
-	}
-	if o.Condition != "" {
-		parts = append(parts, strings.ReplaceAll(string(o.Condition), "_", " "))
-	}
-	if o.Transport != netcause.None {
-		parts = append(parts, o.Reason)
-	}
-	if words := firstLine(o.Message); words != "" {
-		parts = append(parts, words)
-	}
-	return strings.Join(parts, ": ")
-}
-
-func firstLine(text string) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
-	return strings.TrimSpace(line)
 }

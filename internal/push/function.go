@@ -24,7 +24,7 @@ type FunctionError struct {
 
 // Error names the function and gives the first line of its error.
 func (e *FunctionError) Error() string {
-	return fmt.Sprintf("%s failed: %s", e.Function, firstLine(e.Message))
+	return fmt.Sprintf("%s failed: %s", e.Function, FirstLine(e.Message))
 }
 
 // Function runs one function of the deployment, public or internal, query,

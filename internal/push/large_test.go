@@ -26,7 +26,7 @@ const pusher = "PUSH_NATIVE_ONLY"
 // pushNatively is the process that the test measures. It prints the most memory
 // that its heap ever had: what is resident is blurred by the race detector.
 func pushNatively(request string) int {
-	client, err := NewClient(os.Getenv("PUSH_URL"), testKey)
+	client, err := NewClient(os.Getenv("PUSH_URL"), "tale_platform|00")
 	if err != nil {
 		return 2
 	}

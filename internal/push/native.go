@@ -46,7 +46,8 @@ type nativeDriver struct {
 	parts  startAnswer
 }
 
-func (d *nativeDriver) name() string { return driverNative }
+// name is what CONVEX_DEPLOY_DRIVER calls the driver.
+func (d *nativeDriver) name() string { return "native" }
 
 // push does one attempt.
 func (d *nativeDriver) push(ctx context.Context) error {
@@ -70,7 +71,7 @@ func (d *nativeDriver) failed(o Observation, diagnosis Diagnosis) {
 	}
 }
 
-// evidence: there is no process.
+// evidence is empty: there is no process.
 func (d *nativeDriver) evidence() []string { return nil }
 
 func (d *nativeDriver) start(ctx context.Context) error {
@@ -95,21 +96,20 @@ func isHashConflict(err error) bool {
 
 // hashes asks for the modules that need not be sent.
 func (d *nativeDriver) hashes(ctx context.Context) (map[string]ModuleHash, error) {
-	in := map[string]string{"version": d.file.Index.UDFServerVersion, "adminKey": d.client.AdminKey()}
-	body, err := encodeJSON(in)
+	body, err := json.Marshal(map[string]string{"version": d.file.Index.UDFServerVersion, "adminKey": d.client.AdminKey()})
 	if err != nil {
 		return nil, err
 	}
-	var deployed hashesAnswer
-	r := Request{Method: http.MethodPost, Path: StageGetConfigHashes.Path()}
-	_, err = d.postBytes(ctx, StageGetConfigHashes, body, func(answer []byte) (bool, error) {
-		return false, decodeAnswer(r, answer, &deployed)
+	var deployed map[string]ModuleHash
+	_, err = d.postBytes(ctx, StageGetConfigHashes, body, func(answer []byte) (more bool, err error) {
+		deployed, err = parseConfigHashes(answer)
+		return false, err
 	})
-	return deployed.byPath(), err
+	return deployed, err
 }
 
 func (d *nativeDriver) startPush(ctx context.Context, deployed map[string]ModuleHash) error {
-	body, changed, err := d.file.startBody(d.client.AdminKey(), deployed)
+	body, changed, err := startBody(d.file, d.client.AdminKey(), deployed)
 	if err != nil {
 		return err
 	}
@@ -236,7 +236,7 @@ func (d *nativeDriver) post(ctx context.Context, stage Stage, r Request, check a
 		more, err = check(answer)
 	}
 	if err != nil {
-		x.fail(observe(stage, err))
+		x.fail(Observe(stage, err))
 		return nil, err
 	}
 	x.succeeded(status, more)

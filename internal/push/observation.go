@@ -1,7 +1,9 @@
 package push
 
 import (
+	"cmp"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/netcause"
@@ -61,16 +63,14 @@ type Observation struct {
 	Limit     time.Duration // the limit that ran out, where one did
 }
 
-// Progress is how far wait_for_schema has come, summed over all components.
-type Progress struct {
-	IndexesComplete int  `json:"indexes_complete"`
-	IndexesTotal    int  `json:"indexes_total"`
-	SchemaValidated bool `json:"schema_validated"`
-}
-
 // Observe makes an observation of an error that a request of the given stage
-// returned: an APIError, a TransportError, or anything that net/http returns.
+// returned: an APIError, a TransportError, anything that net/http returns, or one
+// that is an observation already.
 func Observe(stage Stage, err error) Observation {
+	var observed *observedError
+	if errors.As(err, &observed) {
+		return observed.Observation
+	}
 	o := Observation{Stage: stage}
 	var answer *APIError
 	if errors.As(err, &answer) {
@@ -94,4 +94,49 @@ func Observe(stage Stage, err error) Observation {
 	}
 	o.Transport, o.Reason = netcause.Of(err)
 	return o
+}
+
+// observeSchema is the failure that an answer to wait_for_schema reports, if it
+// does.
+func observeSchema(a schemaAnswer) (o Observation, failed bool) {
+	o = Observation{Stage: StageWaitForSchema, Status: 200, Message: a.Error, Component: a.ComponentPath, Table: a.TableName}
+	switch a.Type {
+	case schemaFailed:
+		o.Condition = ConditionSchemaFailed
+		return o, true
+	case schemaRace:
+		o.Condition = ConditionSchemaRace
+		return o, true
+	}
+	return o, false
+}
+
+// observedError is a failure that its finder has already put into words of ours.
+type observedError struct{ Observation }
+
+// Error is the observation in one line.
+func (e *observedError) Error() string { return string(e.Stage) + ": " + e.Summary() }
+
+// Label is what the failure is called: the server's code, our condition, or the
+// kind of transport failure.
+func (o Observation) Label() string {
+	return cmp.Or(o.Code, string(o.Condition), string(o.Transport))
+}
+
+// Summary is what was seen, in one line without the stage.
+func (o Observation) Summary() string {
+	var parts []string
+	if o.Status != 0 {
+		parts = append(parts, StatusLine(o.Status, o.Code))
+	}
+	if o.Condition != "" {
+		parts = append(parts, strings.ReplaceAll(string(o.Condition), "_", " "))
+	}
+	if o.Transport != netcause.None {
+		parts = append(parts, o.Reason)
+	}
+	if words := FirstLine(o.Message); words != "" {
+		parts = append(parts, words)
+	}
+	return strings.Join(parts, ": ")
 }

@@ -23,6 +23,7 @@ const (
 	// streamFrom is the size from which a compressed body is not held as a whole.
 	// Below it the request has a length, which not every server does without.
 	streamFrom = 64 << 20
+	bodyBuffer = 256 << 10
 )
 
 // bodyPart is literal bytes, or a part of a file.
@@ -78,7 +79,7 @@ func (b *pushBody) open(compress bool) (body io.ReadCloser, length int64, encodi
 	pipe, out := io.Pipe()
 	go func() {
 		// Large writes: each one wakes the sender.
-		buffered := bufio.NewWriterSize(out, scanWindow)
+		buffered := bufio.NewWriterSize(out, bodyBuffer)
 		err := errors.Join(b.compress(buffered), buffered.Flush())
 		_ = out.CloseWithError(err) // of the sender's end of the pipe, when that was closed early
 	}()
@@ -87,15 +88,8 @@ func (b *pushBody) open(compress bool) (body io.ReadCloser, length int64, encodi
 
 func (b *pushBody) compress(out io.Writer) error {
 	w := brotli.NewWriterLevel(out, compressQuality)
-	_, err := io.CopyBuffer(w, b.reader(), make([]byte, scanWindow))
+	_, err := io.CopyBuffer(w, b.reader(), make([]byte, bodyBuffer))
 	return errors.Join(err, w.Close())
-}
-
-// ModuleHash is what a backend says of a module that it has.
-type ModuleHash struct {
-	Path        string `json:"path"`
-	SHA256      string `json:"hash"`
-	Environment string `json:"environment"`
 }
 
 // unchangedModule is ModuleHash as start_push wants it.
@@ -109,7 +103,7 @@ type unchangedModule struct {
 // app's modules that deployed has already replaced by their hashes. The modules
 // of components always go as source, because backends take hashes of the app's
 // own modules only.
-func (r *RequestFile) startBody(key string, deployed map[string]ModuleHash) (body *pushBody, changed int, err error) {
+func startBody(r *RequestFile, key string, deployed map[string]ModuleHash) (body *pushBody, changed int, err error) {
 	var (
 		unchanged []unchangedModule
 		fresh     []span
@@ -135,7 +129,7 @@ func (r *RequestFile) startBody(key string, deployed map[string]ModuleHash) (bod
 		replaced[r.Index.UnchangedHashes] = []bodyPart{{literal: hashes}}
 		replaced[r.Index.ChangedModules] = list(fresh)
 	}
-	return r.splice(replaced), len(fresh), nil
+	return splice(r, replaced), len(fresh), nil
 }
 
 // list is a JSON array of parts of the file.
@@ -151,8 +145,8 @@ func list(elements []span) []bodyPart {
 }
 
 // splice is the file with some of its parts replaced.
-func (r *RequestFile) splice(replaced map[span][]bodyPart) *pushBody {
-	body := &pushBody{file: r.file}
+func splice(r *RequestFile, replaced map[span][]bodyPart) *pushBody {
+	body := &pushBody{file: r}
 	at := int64(0)
 	for _, old := range slices.SortedFunc(maps.Keys(replaced), func(a, b span) int { return cmp.Compare(a.Start, b.Start) }) {
 		body.section(span{at, old.Start})

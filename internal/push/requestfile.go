@@ -47,6 +47,9 @@ func OpenRequestFile(path string) (*RequestFile, error) {
 // Close closes the file.
 func (r *RequestFile) Close() error { return r.file.Close() }
 
+// ReadAt reads from the file.
+func (r *RequestFile) ReadAt(p []byte, offset int64) (int, error) { return r.file.ReadAt(p, offset) }
+
 // Digest identifies the request, the dummy key in it included: SHA-256, hex.
 func (r *RequestFile) Digest() string { return r.Index.SHA256 }
 
@@ -97,7 +100,7 @@ func readIndex(request string, file *os.File) (*RequestIndex, error) {
 		return nil, errors.New("its index is not of this program's format")
 	}
 	digest := sha256.New()
-	size, err := io.CopyBuffer(digest, onlyReader{file}, make([]byte, scanWindow))
+	size, err := io.CopyBuffer(digest, onlyReader{file}, make([]byte, 256<<10))
 	if err != nil {
 		return nil, err
 	}

@@ -1,112 +1,14 @@
 package push
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 )
-
-// testModule is one module as the CLI writes it.
-type testModule struct {
-	Path        string `json:"path"`
-	Source      string `json:"source"`
-	Environment string `json:"environment,omitempty"`
-	SourceMap   string `json:"sourceMap,omitempty"`
-}
-
-func (m testModule) sha256() string {
-	sum := sha256.Sum256([]byte(m.Source + m.SourceMap))
-	return hex.EncodeToString(sum[:])
-}
-
-type testComponent struct {
-	DefinitionPath   string       `json:"definitionPath"`
-	Definition       testModule   `json:"definition"`
-	Dependencies     []string     `json:"dependencies"`
-	Schema           *testModule  `json:"schema"`
-	Functions        []testModule `json:"functions"`
-	UDFServerVersion string       `json:"udfServerVersion"`
-}
-
-type testAppDefinition struct {
-	Definition       *testModule      `json:"definition"`
-	Dependencies     []string         `json:"dependencies"`
-	Schema           *testModule      `json:"schema"`
-	ChangedModules   []testModule     `json:"changedModules"`
-	Unchanged        []map[string]any `json:"unchangedModuleHashes"`
-	UDFServerVersion string           `json:"udfServerVersion"`
-}
-
-// testRequest is a push request with the fields, and their order, that convex
-// 1.48.0 writes.
-type testRequest struct {
-	AdminKey         string            `json:"adminKey"`
-	DryRun           bool              `json:"dryRun"`
-	Functions        string            `json:"functions"`
-	AppDefinition    testAppDefinition `json:"appDefinition"`
-	Components       []testComponent   `json:"componentDefinitions"`
-	NodeDependencies []map[string]any  `json:"nodeDependencies"`
-	ForCodegen       bool              `json:"forCodegen"`
-}
-
-// awkward has what a scanner of JSON strings may trip over.
-const awkward = "a \"quoted\" \\ back\\\\slash\u2028 é 😀 \t\n\r\x01 </script> {\"adminKey\":\"x\"} [,]"
-
-// newTestRequest is a small app with a schema, a node module, an auth config and
-// one component.
-func newTestRequest() testRequest {
-	return testRequest{
-		AdminKey:  "build|00",
-		Functions: "convex/",
-		AppDefinition: testAppDefinition{
-			Definition:   &testModule{Path: "convex.config.js", Source: `import { defineApp } from "convex/server"; const app = defineApp(); export { app as default };`, Environment: "isolate"},
-			Dependencies: []string{"counter"},
-			Schema:       &testModule{Path: "schema.js", Source: `import { defineSchema } from "convex/server"; export default defineSchema({});`, Environment: "isolate"},
-			ChangedModules: []testModule{
-				{Path: "messages.js", Source: "export const list = query({});\n" + awkward, SourceMap: `{"version":3,"sources":["a\\b"]}`, Environment: "isolate"},
-				{Path: "actions.js", Source: "export const run = action({});", Environment: "node"},
-				{Path: "auth.config.js", Source: "export default { providers: [] };", Environment: "isolate"},
-			},
-			Unchanged:        []map[string]any{},
-			UDFServerVersion: "1.35.1",
-		},
-		Components: []testComponent{{
-			DefinitionPath:   "counter",
-			Definition:       testModule{Path: "convex.config.js", Source: `export default defineComponent("counter");`, Environment: "isolate"},
-			Dependencies:     []string{},
-			Functions:        []testModule{{Path: "public.js", Source: "export const count = query({});", Environment: "isolate"}},
-			UDFServerVersion: "1.35.1",
-		}},
-		NodeDependencies: []map[string]any{},
-	}
-}
-
-func (r testRequest) write(t testing.TB) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "push-request.json")
-	var text strings.Builder
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(r); err != nil {
-		t.Fatal(err)
-	}
-	writeFile(t, path, text.String())
-	return path
-}
-
-func writeFile(t testing.TB, path, content string) {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
 
 func open(t testing.TB, path string) *RequestFile {
 	t.Helper()
@@ -118,7 +20,7 @@ func open(t testing.TB, path string) *RequestFile {
 	return r
 }
 
-func (r testRequest) modules() []RequestModule {
+func modulesOf(r testRequest) []RequestModule {
 	var all []RequestModule
 	add := func(component string, role ModuleRole, modules ...testModule) {
 		for _, m := range modules {
@@ -151,7 +53,7 @@ func TestRequestFileFindsEveryModuleAndItsHash(t *testing.T) {
 		m.At = span{}
 		got = append(got, m)
 	}
-	if want := request.modules(); !reflect.DeepEqual(got, want) {
+	if want := modulesOf(request); !reflect.DeepEqual(got, want) {
 		t.Errorf("modules\n got %+v\nwant %+v", got, want)
 	}
 }
@@ -185,69 +87,6 @@ func TestRequestFileAcceptsAnyLayout(t *testing.T) {
 	if got, want := hashes(other), hashes(compact); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v\nwant %v", got, want)
 	}
-}
-
-func TestStartBodyReplacesWhatTheDeploymentHas(t *testing.T) {
-	request := newTestRequest()
-	r := open(t, request.write(t))
-	deployed := map[string]ModuleHash{}
-	for _, m := range request.AppDefinition.ChangedModules {
-		deployed[m.Path] = ModuleHash{m.Path, m.sha256(), m.Environment}
-	}
-	messages, actions := request.AppDefinition.ChangedModules[0], request.AppDefinition.ChangedModules[1]
-	deployed[messages.Path] = ModuleHash{messages.Path, strings.Repeat("0", 64), messages.Environment}
-	deployed[actions.Path] = ModuleHash{actions.Path, actions.sha256(), "isolate"} // was no node module before
-
-	got, changed := decodeBody(t, r, `real|"key`, deployed)
-	want := request
-	want.AdminKey = `real|"key`
-	want.AppDefinition.ChangedModules = []testModule{messages, actions}
-	auth := request.AppDefinition.ChangedModules[2]
-	want.AppDefinition.Unchanged = []map[string]any{{"path": auth.Path, "environment": "isolate", "sha256": auth.sha256()}}
-	if changed != 2 || !reflect.DeepEqual(got, want) {
-		t.Errorf("%d changed\n got %+v\nwant %+v", changed, got, want)
-	}
-}
-
-func TestStartBodyOfANewDeploymentIsTheFile(t *testing.T) {
-	request := newTestRequest()
-	r := open(t, request.write(t))
-	got, changed := decodeBody(t, r, "k", nil)
-	request.AdminKey = "k"
-	if changed != 3 || !reflect.DeepEqual(got, request) {
-		t.Errorf("%d changed\n got %+v\nwant %+v", changed, got, request)
-	}
-}
-
-func TestStartBodyWithNothingChanged(t *testing.T) {
-	request := newTestRequest()
-	r := open(t, request.write(t))
-	deployed := map[string]ModuleHash{}
-	for _, m := range request.AppDefinition.ChangedModules {
-		deployed[m.Path] = ModuleHash{m.Path, m.sha256(), m.Environment}
-	}
-	got, changed := decodeBody(t, r, "k", deployed)
-	if changed != 0 || len(got.AppDefinition.ChangedModules) != 0 || len(got.AppDefinition.Unchanged) != 3 || len(got.Components[0].Functions) != 1 {
-		t.Errorf("%d changed, %+v", changed, got)
-	}
-}
-
-func decodeBody(t *testing.T, r *RequestFile, key string, deployed map[string]ModuleHash) (testRequest, int) {
-	t.Helper()
-	body, changed, err := r.startBody(key, deployed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	content, length, encoding := body.open(true)
-	sent, err := io.ReadAll(content)
-	if err != nil || encoding != "" || int64(len(sent)) != length {
-		t.Fatalf("encoding %q, %d bytes, announced %d, error %v", encoding, len(sent), length, err)
-	}
-	var got testRequest
-	if err := json.Unmarshal(sent, &got); err != nil {
-		t.Fatal(err)
-	}
-	return got, changed
 }
 
 func TestRequestIndexIsUsedOnlyWhileItFits(t *testing.T) {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
@@ -36,17 +35,12 @@ func WriteRequest(ctx context.Context, log *slog.Logger, o CLIOptions, path stri
 	if err := errors.Join(removed(path), removed(written), removed(IndexPath(path))); err != nil {
 		return RequestSummary{}, fmt.Errorf("cannot replace the push request: %w", err)
 	}
-	output := newCLIOutput(log, newTrace(log, nil, nil), placeholderURL, "(nowhere)")
-	args := []string{"deploy", "--write-push-request", strings.TrimSuffix(path, ".json"), "--push-all-modules", "--codegen", "disable", "--typecheck", "disable"}
-	status, err := supervise.Run(ctx, log, supervise.Process{
-		Name: "convex",
-		Argv: append(cli.argv, args...),
-		Dir:  o.AppDir,
-		Env:  cliEnviron(o.Environ, placeholderURL, placeholderKey, nil),
-		Stop: []supervise.StopStep{{Signal: syscall.SIGTERM, Wait: cliStopWait}},
-		// What it prints claims a deployment, so it is shown after a failure only.
-		Line: func(stream supervise.Stream, line []byte) { output.keep(stream, line) },
-	})
+	output := newCLIOutput(log, nil, func() Stage { return StageBundle }, strings.NewReplacer(placeholderURL, "(nowhere)"))
+	process := cli.process(placeholderURL, placeholderKey, nil,
+		"deploy", "--write-push-request", strings.TrimSuffix(path, ".json"), "--push-all-modules", "--codegen", "disable", "--typecheck", "disable")
+	// What it prints claims a deployment, so it is shown after a failure only.
+	process.Line = func(stream supervise.Stream, line []byte) { output.keep(stream, line) }
+	status, err := supervise.Run(ctx, log, process)
 	if err != nil {
 		return RequestSummary{}, err
 	}

@@ -37,6 +37,13 @@ func parseSchemaAnswer(body []byte) (schemaAnswer, error) {
 	return a, &UnexpectedAnswerError{Method: "POST", Path: StageWaitForSchema.Path(), Problem: fmt.Sprintf("its type is %q", a.Type)}
 }
 
+// Progress is how far wait_for_schema has come, summed over all components.
+type Progress struct {
+	IndexesComplete int  `json:"indexes_complete"`
+	IndexesTotal    int  `json:"indexes_total"`
+	SchemaValidated bool `json:"schema_validated"`
+}
+
 // progress sums up over the components. An answer without components is of a
 // finished wait.
 func (a schemaAnswer) progress() Progress {
@@ -47,18 +54,4 @@ func (a schemaAnswer) progress() Progress {
 		p.SchemaValidated = p.SchemaValidated && c.SchemaValidationComplete
 	}
 	return p
-}
-
-// observation is the failure that the answer reports, if it does.
-func (a schemaAnswer) observation() (Observation, bool) {
-	o := Observation{Stage: StageWaitForSchema, Status: 200, Message: a.Error, Component: a.ComponentPath, Table: a.TableName}
-	switch a.Type {
-	case schemaFailed:
-		o.Condition = ConditionSchemaFailed
-		return o, true
-	case schemaRace:
-		o.Condition = ConditionSchemaRace
-		return o, true
-	}
-	return o, false
 }

@@ -144,11 +144,6 @@ func TestADeployIsNotSkippedWhen(t *testing.T) {
 	}
 }
 
-func (r testRequest) with(change func(*testRequest)) testRequest {
-	change(&r)
-	return r
-}
-
 // pushOther pushes another request to the same deployment.
 func (d *testDeploy) pushOther(t *testing.T, request testRequest) {
 	t.Helper()
@@ -185,7 +180,12 @@ func TestADeployIsSkippedWhenTheVariablesAreBack(t *testing.T) {
 }
 
 func TestModuleDifference(t *testing.T) {
-	index := open(t, newTestRequest().write(t)).Index
+	file, err := OpenRequestFile(newTestRequest().write(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	index := file.Index
 	deployed := func(change func(map[string]ModuleHash)) map[string]ModuleHash {
 		modules := map[string]ModuleHash{}
 		for _, m := range index.Modules {

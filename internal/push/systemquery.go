@@ -26,7 +26,7 @@ func (c *Client) systemQuery(ctx context.Context, path string, args, out any) er
 		return err
 	}
 	if answer.Status != "success" {
-		return fmt.Errorf("%s failed: %s", path, firstLine(answer.ErrorMessage))
+		return fmt.Errorf("%s failed: %s", path, FirstLine(answer.ErrorMessage))
 	}
 	if err := json.Unmarshal(answer.Value, out); err != nil {
 		return &UnexpectedAnswerError{Method: r.Method, Path: r.Path, Problem: fmt.Sprintf("the value of %s: %v", path, err)}
@@ -46,28 +46,6 @@ func (c *Client) canonicalURLs(ctx context.Context) (canonicalURLs, error) {
 	r := Request{Method: http.MethodGet, Path: "/api/v1/get_canonical_urls"}
 	err := c.call(ctx, probeTimeout, r, nil, &urls)
 	return urls, err
-}
-
-// configHashes asks for the modules of the deployed app, by path. They are the
-// app's own, schema.js and convex.config.js and bundler chunks included, and none
-// of a component (crates/local_backend/src/deploy_config.rs: ComponentId::Root).
-func (c *Client) configHashes(ctx context.Context) (map[string]ModuleHash, error) {
-	var answer hashesAnswer
-	in := map[string]string{"adminKey": c.key}
-	err := c.call(ctx, probeTimeout, Request{Method: http.MethodPost, Path: StageGetConfigHashes.Path()}, in, &answer)
-	return answer.byPath(), err
-}
-
-type hashesAnswer struct {
-	ModuleHashes []ModuleHash `json:"moduleHashes"`
-}
-
-func (a hashesAnswer) byPath() map[string]ModuleHash {
-	modules := make(map[string]ModuleHash, len(a.ModuleHashes))
-	for _, m := range a.ModuleHashes {
-		modules[m.Path] = m
-	}
-	return modules
 }
 
 // lastPusher is the member id in the audit log's entry of the last finished push;

@@ -19,6 +19,7 @@ import (
 // instead of to the backend, so that stage, progress and cause are known from the
 // wire and not from the CLI's text. It adds no credentials and keeps no bodies.
 type tap struct {
+	log     *slog.Logger
 	trace   *trace
 	gone    func(*APIError) // a route that every push needs does not exist
 	target  *url.URL
@@ -30,8 +31,8 @@ type tap struct {
 }
 
 // startTap listens on a free port of loopback until stop.
-func startTap(ctx context.Context, backend string, t *trace, gone func(*APIError)) (*tap, error) {
-	target, err := url.Parse(backend)
+func startTap(ctx context.Context, log *slog.Logger, backendURL string, t *trace, gone func(*APIError)) (*tap, error) {
+	target, err := url.Parse(backendURL)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +40,7 @@ func startTap(ctx context.Context, backend string, t *trace, gone func(*APIError
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on loopback for the convex CLI: %w", err)
 	}
-	p := &tap{trace: t, gone: gone, target: target, address: "http://" + listener.Addr().String(), served: make(chan struct{})}
+	p := &tap{log: log, trace: t, gone: gone, target: target, address: "http://" + listener.Addr().String(), served: make(chan struct{})}
 	transport := newTransport()
 	// A request goes on when the CLI is being stopped; the CLI ends it.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -48,7 +49,7 @@ func startTap(ctx context.Context, backend string, t *trace, gone func(*APIError
 		Handler:           p.handler(transport),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ReadHeaderTimeout: 30 * time.Second,
-		ErrorLog:          slog.NewLogLogger(t.log.Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	go func() {
 		defer close(p.served)
@@ -79,14 +80,14 @@ func (p *tap) handler(transport http.RoundTripper) http.Handler {
 			// What the CLI would have seen without us: a connection that breaks.
 			panic(http.ErrAbortHandler)
 		},
-		ErrorLog: slog.NewLogLogger(p.trace.log.Handler(), slog.LevelDebug),
+		ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.relays.Add(1)
 		defer p.relays.Done()
 		// An answer may begin before the request has ended.
 		if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
-			p.trace.log.Debug("cannot relay both ways at once", slog.Any("error", err))
+			p.log.Debug("cannot relay both ways at once", slog.Any("error", err))
 		}
 		proxy.ServeHTTP(w, r)
 	})

@@ -34,8 +34,8 @@ func tapped(t *testing.T, backend http.HandlerFunc) (*tap, *trace) {
 
 func tapTo(t *testing.T, url string) (*tap, *trace) {
 	t.Helper()
-	seen := newTrace(slog.New(slog.DiscardHandler), nil, nil)
-	p, err := startTap(t.Context(), url, seen, func(*APIError) {})
+	seen := newTrace(slog.New(slog.DiscardHandler), nil)
+	p, err := startTap(t.Context(), slog.New(slog.DiscardHandler), url, seen, func(*APIError) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -348,7 +348,7 @@ func TestTapTellsOfAMissingRoute(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
 	gone := make(chan *APIError, 4)
-	p, err := startTap(t.Context(), server.URL, newTrace(slog.New(slog.DiscardHandler), nil, nil), func(e *APIError) { gone <- e })
+	p, err := startTap(t.Context(), slog.New(slog.DiscardHandler), server.URL, newTrace(slog.New(slog.DiscardHandler), nil), func(e *APIError) { gone <- e })
 	if err != nil {
 		t.Fatal(err)
 	}

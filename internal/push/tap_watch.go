@@ -88,7 +88,7 @@ func (w *tapWatch) refused(answer *APIError) {
 func (w *tapWatch) waited(status int) {
 	answer, err := w.tap.trace.schemaAnswered(w.answer)
 	if err != nil {
-		w.x.fail(observe(w.x.stage, err))
+		w.x.fail(Observe(w.x.stage, err))
 		return
 	}
 	w.x.succeeded(status, answer.Type == schemaInProgress)

@@ -14,8 +14,7 @@ import (
 // methods may be called from several goroutines.
 type trace struct {
 	log      *slog.Logger
-	redact   *Redactor
-	onChange func(report.Deploy) // may be nil
+	onChange func(report.Deploy)
 
 	mu       sync.Mutex
 	deploy   report.Deploy
@@ -29,8 +28,19 @@ type trace struct {
 	advanced                           func() // the indexes made progress
 }
 
-func newTrace(log *slog.Logger, redact *Redactor, onChange func(report.Deploy)) *trace {
-	return &trace{log: log, redact: redact, onChange: onChange, current: StageBundle, advanced: func() {}}
+func newTrace(log *slog.Logger, onChange func(report.Deploy)) *trace {
+	if onChange == nil {
+		onChange = func(report.Deploy) {}
+	}
+	return &trace{log: log, onChange: onChange, current: StageBundle, advanced: func() {}}
+}
+
+// choose records which driver pushes.
+func (t *trace) choose(driver string) { t.update(func() { t.deploy.Driver = driver }) }
+
+// skip records that nothing is pushed, and why not.
+func (t *trace) skip(reason string, modules int) {
+	t.update(func() { t.deploy.Skipped, t.deploy.Modules = reason, modules })
 }
 
 // attempt starts the record of another attempt. A schema that an earlier attempt
@@ -51,9 +61,7 @@ func (t *trace) update(change func()) {
 	deploy := t.deploy
 	deploy.Stages = slices.Clone(deploy.Stages)
 	t.mu.Unlock()
-	if t.onChange != nil {
-		t.onChange(deploy)
-	}
+	t.onChange(deploy)
 }
 
 // snapshot returns the report of the push so far.
@@ -84,11 +92,11 @@ func (t *trace) timedOut() Condition {
 
 // exchange is one request of a push, or a stage without a request.
 type exchange struct {
-	trace    *trace
-	stage    Stage
-	began    time.Time
-	sent     int64
-	received int64
+	sent, received int64 // bytes; set before the end of the exchange
+
+	trace *trace
+	stage Stage
+	began time.Time
 }
 
 // begin says that a stage's request begins.
@@ -212,6 +220,12 @@ func (t *trace) sending(modules, changed int) {
 	t.update(func() { t.deploy.Modules, t.deploy.Changed = modules, changed })
 }
 
+// processEnded ends the stage without a request, unless a request has ended it.
+func (t *trace) processEnded() {
+	t.update(func() { t.endBundle(report.Failed) })
+}
+
+// isFinished tells whether finish_push was answered well in this attempt.
 func (t *trace) isFinished() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

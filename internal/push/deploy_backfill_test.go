@@ -1,0 +1,33 @@
+package push
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim"
+)
+
+// One index of a large table: the count of indexes stands still, the documents
+// do not, so that only the longest limit ends the wait.
+func TestDocumentsKeepADeployWaiting(t *testing.T) {
+	t.Parallel()
+	d := newTestDeploy(t, convexsim.Fault{Stage: convexsim.StageStartPush, Indexes: 2, IndexTime: time.Minute}).byRequest(t)
+	request := newTestRequest()
+	request.AppDefinition.Schema.Source = `import { defineSchema, defineTable } from "convex/server"; import { v } from "convex/values";
+export default defineSchema({ notes: defineTable({ n: v.number() }).index("by_n", ["n"]) });`
+	d.Request, d.Timeout, d.Longest = request.write(t), 1500*time.Millisecond, 4*time.Second
+	if f := d.failure(t); f.Observation.Condition != ConditionDeployMax {
+		t.Errorf("%+v\n%s", f.Observation, d.log.String())
+	}
+	if !strings.Contains(d.log.String(), "the push adds indexes count=1 indexes=[notes.by_n]") {
+		t.Error(d.log.String())
+	}
+	// Without the query there is only the count of indexes.
+	if _, err := d.sim.Inject(convexsim.Fault{Stage: convexsim.StageFunction, Message: "Could not find function"}); err != nil {
+		t.Fatal(err)
+	}
+	if f := d.failure(t); f.Observation.Condition != ConditionStalled {
+		t.Errorf("%+v", f.Observation)
+	}
+}
