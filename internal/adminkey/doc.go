@@ -3,7 +3,7 @@
 // both services of a stack can make one without asking the other.
 //
 // It is not a client: whether a backend accepts a key is asked with
-// push.Client.CheckAdminKey.
+// backend.Client.CheckAdminKey.
 //
 // The format was read from the crates keybroker and common of
 // get-convex/convex-backend:

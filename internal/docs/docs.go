@@ -13,14 +13,14 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convex"
 	"github.com/tale-project/tale-runtime/internal/platform"
 	"github.com/tale-project/tale-runtime/internal/proxy"
-	"github.com/tale-project/tale-runtime/internal/push"
+	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 )
 
 // Pages are the generated files, by their path in the repository.
 func Pages() map[string]func(io.Writer) error {
 	return map[string]func(io.Writer) error{
 		"docs/environment.md": WriteEnvironment,
-		"docs/diagnostics.md": push.WriteDiagnosisDoc,
+		"docs/diagnostics.md": diagnosis.WritePage,
 	}
 }
 

@@ -6,7 +6,8 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/boot"
 	"github.com/tale-project/tale-runtime/internal/config"
-	"github.com/tale-project/tale-runtime/internal/push"
+	"github.com/tale-project/tale-runtime/internal/push/backend"
+	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/status"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
@@ -33,8 +34,8 @@ type Boot struct {
 	services *supervise.Supervisor
 	unusable error // the settings, or the user we run as
 
-	client  *push.Client
-	changed push.Changed // by this boot, for the message of a failure
+	client  *backend.Client
+	changed diagnosis.Changed // by this boot, for the message of a failure
 }
 
 // newBoot prepares a boot of the service, or a job beside it.

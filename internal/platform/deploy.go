@@ -7,6 +7,8 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/adminkey"
 	"github.com/tale-project/tale-runtime/internal/push"
+	"github.com/tale-project/tale-runtime/internal/push/convexcli"
+	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/report"
 )
 
@@ -53,7 +55,7 @@ func (b *Boot) deployOptions() push.Options {
 	return push.Options{
 		Driver:   s.Driver,
 		Request:  s.PushRequest,
-		CLI:      push.CLIOptions{Command: s.CLI, AppDir: s.AppDir, Environ: b.environ.List()},
+		CLI:      convexcli.Options{Command: s.CLI, AppDir: s.AppDir, Environ: b.environ.List()},
 		Timeout:  s.Timeout,
 		Longest:  s.Max,
 		Attempts: s.Attempts,
@@ -87,7 +89,7 @@ func (b *Boot) recordDeploy(deploy report.Deploy) {
 
 // recordRetry keeps a failure in the report while the next attempt waits, so
 // that status and health output can show it.
-func (b *Boot) recordRetry(f *push.Failure) {
+func (b *Boot) recordRetry(f *diagnosis.Failure) {
 	failure := f.Report()
 	b.Waits(stageDeploy, fmt.Sprintf("%s failed, next attempt in %s", failure.Stage, f.Next.Round(100*time.Millisecond)))
 	b.CountFailure(failure)

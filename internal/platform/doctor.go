@@ -11,7 +11,9 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/adminkey"
 	"github.com/tale-project/tale-runtime/internal/doctor"
-	"github.com/tale-project/tale-runtime/internal/push"
+	"github.com/tale-project/tale-runtime/internal/push/backend"
+	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
+	"github.com/tale-project/tale-runtime/internal/push/envsync"
 )
 
 // clockTolerance is how far two clocks may differ before tokens and
@@ -66,7 +68,7 @@ func (b *Boot) databaseName() doctor.Check {
 func (b *Boot) checkInstance(ctx context.Context) (string, error) {
 	name, err := b.client.InstanceName(ctx)
 	if err != nil {
-		return "", explain(push.StageCheckAdminKey, err)
+		return "", explain(backend.StageCheckAdminKey, err)
 	}
 	if name != b.settings.Backend.InstanceName {
 		return "", fmt.Errorf("the backend is the instance %q, INSTANCE_NAME here says %q", name, b.settings.Backend.InstanceName)
@@ -80,7 +82,7 @@ func (b *Boot) checkKey(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if err := b.client.CheckAdminKey(ctx); err != nil {
-		return "", fmt.Errorf("%w (fingerprint of INSTANCE_SECRET here: %s)", explain(push.StageCheckAdminKey, err), secret.Fingerprint())
+		return "", fmt.Errorf("%w (fingerprint of INSTANCE_SECRET here: %s)", explain(backend.StageCheckAdminKey, err), secret.Fingerprint())
 	}
 	return "accepted; fingerprint of INSTANCE_SECRET: " + secret.Fingerprint(), nil
 }
@@ -88,9 +90,9 @@ func (b *Boot) checkKey(ctx context.Context) (string, error) {
 func (b *Boot) checkVariables(ctx context.Context) (string, error) {
 	current, err := b.client.ListEnv(ctx)
 	if err != nil {
-		return "", explain(push.StageListEnv, err)
+		return "", explain(backend.StageListEnv, err)
 	}
-	plan := push.PlanEnv(b.goal(), current, b.envMemory())
+	plan := envsync.NewPlan(b.goal(), current, b.envMemory())
 	if updates := len(plan.Updates()); updates > 0 {
 		return "", fmt.Errorf("the deployment differs from the settings: %s", plan.Summary())
 	}
@@ -98,9 +100,9 @@ func (b *Boot) checkVariables(ctx context.Context) (string, error) {
 }
 
 func (b *Boot) checkClock(ctx context.Context) (string, error) {
-	response, err := b.client.Do(ctx, push.Request{Method: "GET", Path: "/version", Anonymous: true})
+	response, err := b.client.Do(ctx, backend.Request{Method: "GET", Path: "/version", Anonymous: true})
 	if err != nil {
-		return "", explain(push.StageCheckAdminKey, err)
+		return "", explain(backend.StageCheckAdminKey, err)
 	}
 	_ = response.Body.Close()
 	theirs, err := time.Parse(time.RFC1123, response.Header.Get("Date"))
@@ -114,9 +116,9 @@ func (b *Boot) checkClock(ctx context.Context) (string, error) {
 }
 
 // explain adds the catalogue's cause to what a request returned.
-func explain(stage push.Stage, err error) error {
-	observation := push.Observe(stage, err)
-	return fmt.Errorf("%s: %s", observation.Summary(), push.Diagnose(observation).Cause)
+func explain(stage backend.Stage, err error) error {
+	observation := diagnosis.Observe(stage, err)
+	return fmt.Errorf("%s: %s", observation.Summary(), diagnosis.Diagnose(observation).Cause)
 }
 
 func resolves(name, host, fix string) doctor.Check {

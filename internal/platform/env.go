@@ -9,7 +9,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/push"
+	"github.com/tale-project/tale-runtime/internal/push/backend"
+	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
+	"github.com/tale-project/tale-runtime/internal/push/envsync"
 	"github.com/tale-project/tale-runtime/internal/report"
 )
 
@@ -29,21 +31,21 @@ func (b *Boot) syncEnv(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%d of %d variables present: %s", result.Present, result.Wanted, result.Plan.Summary()), nil
 }
 
-func (b *Boot) envSync() push.EnvSync {
-	return push.EnvSync{Client: b.client, Log: b.log, Redact: b.redactor(), Memory: b.envMemory()}
+func (b *Boot) envSync() envsync.Sync {
+	return envsync.Sync{Client: b.client, Log: b.log, Redact: b.redactor(), Memory: b.envMemory()}
 }
 
 // goal is what the deployment's variables shall be.
-func (b *Boot) goal() push.EnvGoal {
+func (b *Boot) goal() envsync.Goal {
 	return envGoal(b.settings, b.environ)
 }
 
-func (b *Boot) envMemory() *push.EnvMemory {
-	return push.OpenEnvMemory(filepath.Join(b.settings.Boot.RunDir, envMemoryFile), b.settings.Backend.InstanceSecret.Reveal())
+func (b *Boot) envMemory() *envsync.Memory {
+	return envsync.OpenMemory(filepath.Join(b.settings.Boot.RunDir, envMemoryFile), b.settings.Backend.InstanceSecret.Reveal())
 }
 
-func envGoal(settings *Settings, environ map[string]string) push.EnvGoal {
-	goal := push.EnvGoal{Values: map[string]string{}, Legacy: derivedVariables()}
+func envGoal(settings *Settings, environ map[string]string) envsync.Goal {
+	goal := envsync.Goal{Values: map[string]string{}, Legacy: derivedVariables()}
 	for _, v := range Variables() {
 		goal.Values[v.Name] = v.Value(settings.Pushed)
 	}
@@ -85,14 +87,14 @@ func (p *program) envCommand() *cobra.Command {
 	return command
 }
 
-func (b *Boot) envPlan(ctx context.Context) (push.EnvPlan, error) {
+func (b *Boot) envPlan(ctx context.Context) (envsync.Plan, error) {
 	if err := b.connect(); err != nil {
-		return push.EnvPlan{}, err
+		return envsync.Plan{}, err
 	}
 	current, err := b.client.ListEnv(ctx)
 	if err != nil {
-		diagnosis := push.Diagnose(push.Observe(push.StageListEnv, err))
-		return push.EnvPlan{}, exit.Errorf(diagnosis.Exit, "cannot read the deployment's variables: %w; %s", err, diagnosis.Cause)
+		found := diagnosis.Diagnose(diagnosis.Observe(backend.StageListEnv, err))
+		return envsync.Plan{}, exit.Errorf(found.Exit, "cannot read the deployment's variables: %w; %s", err, found.Cause)
 	}
-	return push.PlanEnv(b.goal(), current, b.envMemory()), nil
+	return envsync.NewPlan(b.goal(), current, b.envMemory()), nil
 }

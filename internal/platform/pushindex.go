@@ -11,7 +11,8 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/push"
+	"github.com/tale-project/tale-runtime/internal/push/convexcli"
+	"github.com/tale-project/tale-runtime/internal/push/requestfile"
 )
 
 // pushIndexCommand is part of an image build: it checks the push request that
@@ -32,7 +33,7 @@ func pushIndexCommand() *cobra.Command {
 			for _, warning := range summary.Warnings {
 				command.PrintErrln("warning:", warning)
 			}
-			_, err = fmt.Fprintf(command.OutOrStdout(), "%s\nindex: %s\n", summary, push.IndexPath(args[0]))
+			_, err = fmt.Fprintf(command.OutOrStdout(), "%s\nindex: %s\n", summary, requestfile.IndexPath(args[0]))
 			return err
 		},
 	}
@@ -41,13 +42,13 @@ func pushIndexCommand() *cobra.Command {
 }
 
 // prepareRequest writes what is missing of the request and checks it.
-func prepareRequest(ctx context.Context, app, file string) (push.RequestSummary, error) {
+func prepareRequest(ctx context.Context, app, file string) (requestfile.Summary, error) {
 	if app != "" {
-		return push.WriteRequest(ctx, slog.New(slog.DiscardHandler), push.CLIOptions{AppDir: app, Environ: buildEnviron(app)}, file)
+		return requestfile.Write(ctx, slog.New(slog.DiscardHandler), convexcli.Options{AppDir: app, Environ: buildEnviron(app)}, file)
 	}
-	summary, err := push.CheckRequest(file)
+	summary, err := requestfile.Check(file)
 	if err == nil {
-		_, err = push.WriteRequestIndex(file)
+		_, err = requestfile.WriteIndex(file)
 	}
 	return summary, err
 }

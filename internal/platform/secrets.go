@@ -1,10 +1,10 @@
 package platform
 
-import "github.com/tale-project/tale-runtime/internal/push"
+import "github.com/tale-project/tale-runtime/internal/push/redact"
 
 // redactor makes relayed text (the CLI's output, the backend's words) fit for
 // the log.
-func (b *Boot) redactor() *push.Redactor { return push.NewRedactor(b.secrets()) }
+func (b *Boot) redactor() *redact.Redactor { return redact.New(b.secrets()) }
 
 // secrets are all secrets of this boot by name.
 func (b *Boot) secrets() map[string]string {

@@ -9,7 +9,8 @@ import (
 	"github.com/tale-project/tale-runtime/internal/adminkey"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
-	"github.com/tale-project/tale-runtime/internal/push"
+	"github.com/tale-project/tale-runtime/internal/push/backend"
+	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 )
 
 // wait waits until the backend answers /version.
@@ -58,7 +59,7 @@ func (b *Boot) authenticate(ctx context.Context) (string, error) {
 	}
 	err := b.backendWait(stageAuth).Until(ctx, b.log, func(ctx context.Context) error {
 		err := b.client.CheckAdminKey(ctx)
-		var answer *push.APIError
+		var answer *backend.APIError
 		if errors.As(err, &answer) {
 			err = b.refused(ctx, err, answer)
 		}
@@ -74,24 +75,24 @@ func (b *Boot) connect() error {
 	if err != nil {
 		return exit.With(exit.Config, err)
 	}
-	b.client, err = push.NewClient(b.settings.Backend.ConvexURL, key)
+	b.client, err = backend.NewClient(b.settings.Backend.ConvexURL, key)
 	return exit.With(exit.Config, err)
 }
 
 // refused decides on an answer that is no success: a wrong key ends the wait,
 // a backend that is still starting does not.
-func (b *Boot) refused(ctx context.Context, err error, answer *push.APIError) error {
+func (b *Boot) refused(ctx context.Context, err error, answer *backend.APIError) error {
 	if answer.Status == 404 {
 		b.log.Debug("the backend has no route to check a key", "status", answer.Status)
 		return nil
 	}
-	observation := push.Observe(push.StageCheckAdminKey, err)
-	diagnosis := push.Diagnose(observation)
-	if diagnosis.Retry != push.RetryNo {
+	observation := diagnosis.Observe(backend.StageCheckAdminKey, err)
+	found := diagnosis.Diagnose(observation)
+	if found.Retry != diagnosis.RetryNo {
 		return err
 	}
 	if name, nameErr := b.client.InstanceName(ctx); nameErr == nil && name != b.settings.Backend.InstanceName {
-		diagnosis.Cause = fmt.Sprintf("the backend at CONVEX_URL is the instance %q, INSTANCE_NAME here says %q", name, b.settings.Backend.InstanceName)
+		found.Cause = fmt.Sprintf("the backend at CONVEX_URL is the instance %q, INSTANCE_NAME here says %q", name, b.settings.Backend.InstanceName)
 	}
-	return health.Permanent(&push.Failure{Observation: observation, Diagnosis: diagnosis, Changed: b.changed})
+	return health.Permanent(&diagnosis.Failure{Observation: observation, Diagnosis: found, Changed: b.changed})
 }

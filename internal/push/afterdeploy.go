@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/netcause"
+	"github.com/tale-project/tale-runtime/internal/push/backend"
+	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
+	"github.com/tale-project/tale-runtime/internal/push/redact"
 	"github.com/tale-project/tale-runtime/internal/report"
 )
 
@@ -18,7 +21,7 @@ const afterDeployLimit = 600 * time.Second
 // logs what it printed and what came of it, and returns that for the report. It
 // is never fatal: such a function makes up for old data and can run at the next
 // start.
-func RunAfterDeploy(ctx context.Context, log *slog.Logger, client *Client, redact *Redactor, function string) report.AfterDeploy {
+func RunAfterDeploy(ctx context.Context, log *slog.Logger, client *backend.Client, redact *redact.Redactor, function string) report.AfterDeploy {
 	log = log.With(slog.String("function", function))
 	log.Info("running a function after the deploy")
 	started := time.Now()
@@ -37,7 +40,7 @@ func RunAfterDeploy(ctx context.Context, log *slog.Logger, client *Client, redac
 }
 
 func functionLog(err error) []string {
-	var failed *FunctionError
+	var failed *backend.FunctionError
 	if errors.As(err, &failed) {
 		return failed.LogLines
 	}
@@ -47,13 +50,13 @@ func functionLog(err error) []string {
 // explainFunction is the function's own error as it is, or what stood in its way
 // with the catalogue's explanation.
 func explainFunction(err error) string {
-	var failed *FunctionError
+	var failed *backend.FunctionError
 	if errors.As(err, &failed) {
 		return failed.Message
 	}
-	o := Observe(StageRunFunction, err)
+	o := diagnosis.Observe(backend.StageRunFunction, err)
 	if o.Transport == netcause.Timeout {
-		o.Condition, o.Limit = ConditionStageTimeout, afterDeployLimit
+		o.Condition, o.Limit = diagnosis.ConditionStageTimeout, afterDeployLimit
 	}
-	return o.Summary() + ": " + Diagnose(o).Cause
+	return o.Summary() + ": " + diagnosis.Diagnose(o).Cause
 }

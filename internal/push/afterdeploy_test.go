@@ -10,12 +10,14 @@ import (
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/convexsim"
+	"github.com/tale-project/tale-runtime/internal/push/backend"
+	"github.com/tale-project/tale-runtime/internal/push/redact"
 )
 
-func runAfterDeploy(t *testing.T, client *Client, secrets map[string]string) (report, log string) {
+func runAfterDeploy(t *testing.T, client *backend.Client, secrets map[string]string) (report, log string) {
 	t.Helper()
 	buffer := new(bytes.Buffer)
-	done := RunAfterDeploy(t.Context(), slog.New(slog.NewTextHandler(buffer, nil)), client, NewRedactor(secrets), "migrations:runAll")
+	done := RunAfterDeploy(t.Context(), slog.New(slog.NewTextHandler(buffer, nil)), client, redact.New(secrets), "migrations:runAll")
 	if done.Function != "migrations:runAll" || done.DurationMS < 0 {
 		t.Errorf("report %+v", done)
 	}
@@ -24,10 +26,10 @@ func runAfterDeploy(t *testing.T, client *Client, secrets map[string]string) (re
 
 // answering is the client of a backend that answers a call of a function, and
 // nothing else.
-func answering(t *testing.T, status int, body string) *Client {
+func answering(t *testing.T, status int, body string) *backend.Client {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != StageRunFunction.Path() {
+		if r.URL.Path != backend.StageRunFunction.Path() {
 			t.Errorf("request for %s", r.URL.Path)
 		}
 		w.WriteHeader(status)
@@ -37,9 +39,9 @@ func answering(t *testing.T, status int, body string) *Client {
 	return clientOf(t, server.URL)
 }
 
-func clientOf(t *testing.T, url string) *Client {
+func clientOf(t *testing.T, url string) *backend.Client {
 	t.Helper()
-	client, err := NewClient(url, "tale_platform|00")
+	client, err := backend.NewClient(url, "tale_platform|00")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +58,7 @@ func TestRunAfterDeploy(t *testing.T) {
 
 func TestRunAfterDeployAgainstASimulator(t *testing.T) {
 	server := convexsim.Start(t, convexsim.Options{Functions: []string{"migrations:runAll"}})
-	client, err := NewClient(server.URL(), server.AdminKey())
+	client, err := backend.NewClient(server.URL(), server.AdminKey())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +67,7 @@ func TestRunAfterDeployAgainstASimulator(t *testing.T) {
 		t.Errorf("failed with %q", failed)
 	}
 	empty := convexsim.Start(t, convexsim.Options{})
-	if client, err = NewClient(empty.URL(), empty.AdminKey()); err != nil {
+	if client, err = backend.NewClient(empty.URL(), empty.AdminKey()); err != nil {
 		t.Fatal(err)
 	}
 	defer client.Close()

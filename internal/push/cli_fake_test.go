@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/push/clidriver"
+	"github.com/tale-project/tale-runtime/internal/push/convexcli"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
@@ -27,13 +29,13 @@ const (
 )
 
 // fakeCLIOptions run the test binary as the CLI.
-func fakeCLIOptions(t testing.TB, mode string, environ ...string) CLIOptions {
+func fakeCLIOptions(t testing.TB, mode string, environ ...string) convexcli.Options {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return CLIOptions{
+	return convexcli.Options{
 		Command: []string{self},
 		AppDir:  t.TempDir(),
 		Environ: append([]string{"PATH=" + os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0", fakeCLIMode + "=" + mode}, environ...),
@@ -113,18 +115,18 @@ func lookup(environ []string, name string) string {
 
 // inProcess stands for running the CLI where a process would only cost time. Like
 // a process it can be stopped at any moment.
-func inProcess(ctx context.Context, _ *slog.Logger, p supervise.Process) (cliEnd, error) {
+func inProcess(ctx context.Context, _ *slog.Logger, p supervise.Process) (clidriver.End, error) {
 	var out bytes.Buffer
 	ended := make(chan error, 1)
 	go func() { ended <- fakeDeploy(p.Env, &out) }()
 	select {
 	case <-ctx.Done():
-		return cliEnd{killed: true, words: "killed by SIGTERM"}, ctx.Err()
+		return clidriver.End{Killed: true, Words: "killed by SIGTERM"}, ctx.Err()
 	case err := <-ended:
 		for line := range bytes.Lines(out.Bytes()) {
 			p.Line(supervise.Stderr, bytes.TrimSpace(line))
 		}
-		return cliEnd{success: err == nil, words: "an exit code"}, nil
+		return clidriver.End{Success: err == nil, Words: "an exit code"}, nil
 	}
 }
 

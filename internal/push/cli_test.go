@@ -17,20 +17,23 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convexsim"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/push/backend"
+	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
+	"github.com/tale-project/tale-runtime/internal/push/pushtest"
 )
 
 // testDeploy is a deploy against a simulator, with what it logs.
 type testDeploy struct {
 	Options
 	sim    *convexsim.Server
-	client *Client
+	client *backend.Client
 	log    bytes.Buffer
 }
 
 func newTestDeploy(t *testing.T, faults ...convexsim.Fault) *testDeploy {
 	t.Helper()
 	sim := convexsim.Start(t, convexsim.Options{Faults: faults})
-	client, err := NewClient(sim.URL(), sim.AdminKey())
+	client, err := backend.NewClient(sim.URL(), sim.AdminKey())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,13 +45,13 @@ func newTestDeploy(t *testing.T, faults ...convexsim.Fault) *testDeploy {
 func (d *testDeploy) byCLI(t *testing.T, mode string, environ ...string) *testDeploy {
 	t.Helper()
 	d.Driver = driverCLI
-	d.CLI = fakeCLIOptions(t, mode, append(environ, fakeCLIFile+"="+newTestRequest().write(t))...)
+	d.CLI = fakeCLIOptions(t, mode, append(environ, fakeCLIFile+"="+pushtest.NewRequest().Write(t))...)
 	return d
 }
 
 func (d *testDeploy) byRequest(t *testing.T) *testDeploy {
 	t.Helper()
-	d.Driver, d.Request = driverNative, newTestRequest().write(t)
+	d.Driver, d.Request = driverNative, pushtest.NewRequest().Write(t)
 	return d
 }
 
@@ -58,9 +61,9 @@ func (d *testDeploy) run(ctx context.Context) error {
 }
 
 // failure is run where a *Failure must come of it.
-func (d *testDeploy) failure(t *testing.T) *Failure {
+func (d *testDeploy) failure(t *testing.T) *diagnosis.Failure {
 	t.Helper()
-	var failure *Failure
+	var failure *diagnosis.Failure
 	if err := d.run(t.Context()); !errors.As(err, &failure) {
 		t.Fatalf("error %v, want a failure; log:\n%s", err, d.log.String())
 	}
@@ -147,11 +150,11 @@ func TestCLIDriverKillsTheWholeGroup(t *testing.T) {
 			if kill := syscall.Kill(-got.Group, 0); !errors.Is(kill, syscall.ESRCH) {
 				t.Errorf("the group is still there: %v", kill)
 			}
-			var failure *Failure
+			var failure *diagnosis.Failure
 			switch {
 			case limit == time.Minute && !errors.Is(err, context.Canceled):
 				t.Errorf("error %v", err)
-			case limit != time.Minute && (!errors.As(err, &failure) || failure.Observation.Condition != ConditionStageTimeout || failure.Observation.Stage != StageBundle || failure.ExitCode() != exit.Temporary):
+			case limit != time.Minute && (!errors.As(err, &failure) || failure.Observation.Condition != diagnosis.ConditionStageTimeout || failure.Observation.Stage != backend.StageBundle || failure.ExitCode() != exit.Temporary):
 				t.Errorf("error %+v", err)
 			}
 		})
@@ -183,19 +186,19 @@ func TestCLIDriverExplainsTheEndOfTheCLI(t *testing.T) {
 	for name, c := range map[string]struct {
 		mode      string
 		command   []string
-		condition Condition
+		condition diagnosis.Condition
 		words     string
 		exit      int
 	}{
-		"gives up":       {"give up", nil, ConditionCLIFailed, `Could not resolve "./missing"`, exit.DeployRefused},
-		"does nothing":   {"do nothing", nil, ConditionCLIFailed, "sent no finish_push", exit.DeployRefused},
-		"is killed":      {"be killed", nil, ConditionCLIKilled, "killed by SIGKILL", exit.Temporary},
-		"missing":        {"", []string{"/nonexistent/convex"}, ConditionCLINotFound, "no such file", exit.NotFound},
-		"not in PATH":    {"", []string{"no-such-convex"}, ConditionCLINotFound, "not found in PATH", exit.NotFound},
-		"no permission":  {"", script("\x7fELF", 0o644), ConditionCLINotExecutable, "permission denied", exit.NotExecutable},
-		"not a program":  {"", script("\x00\x01\x02", 0o755), ConditionCLINotExecutable, "exec format error", exit.NotExecutable},
-		"a folder":       {"", []string{"/tmp/"}, ConditionCLINotExecutable, "is a folder", exit.NotExecutable},
-		"no interpreter": {"", script("#!/nonexistent/sh\n", 0o755), ConditionCLINotFound, "interpreter", exit.NotFound},
+		"gives up":       {"give up", nil, diagnosis.ConditionCLIFailed, `Could not resolve "./missing"`, exit.DeployRefused},
+		"does nothing":   {"do nothing", nil, diagnosis.ConditionCLIFailed, "sent no finish_push", exit.DeployRefused},
+		"is killed":      {"be killed", nil, diagnosis.ConditionCLIKilled, "killed by SIGKILL", exit.Temporary},
+		"missing":        {"", []string{"/nonexistent/convex"}, diagnosis.ConditionCLINotFound, "no such file", exit.NotFound},
+		"not in PATH":    {"", []string{"no-such-convex"}, diagnosis.ConditionCLINotFound, "not found in PATH", exit.NotFound},
+		"no permission":  {"", script("\x7fELF", 0o644), diagnosis.ConditionCLINotExecutable, "permission denied", exit.NotExecutable},
+		"not a program":  {"", script("\x00\x01\x02", 0o755), diagnosis.ConditionCLINotExecutable, "exec format error", exit.NotExecutable},
+		"a folder":       {"", []string{"/tmp/"}, diagnosis.ConditionCLINotExecutable, "is a folder", exit.NotExecutable},
+		"no interpreter": {"", script("#!/nonexistent/sh\n", 0o755), diagnosis.ConditionCLINotFound, "interpreter", exit.NotFound},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newTestDeploy(t).byCLI(t, c.mode)
@@ -203,7 +206,7 @@ func TestCLIDriverExplainsTheEndOfTheCLI(t *testing.T) {
 				d.CLI.Command = c.command
 			}
 			f := d.failure(t)
-			if f.Observation.Stage != StageBundle || f.Observation.Condition != c.condition || !strings.Contains(f.Observation.Message, c.words) || f.ExitCode() != c.exit {
+			if f.Observation.Stage != backend.StageBundle || f.Observation.Condition != c.condition || !strings.Contains(f.Observation.Message, c.words) || f.ExitCode() != c.exit {
 				t.Errorf("%+v, exit %d", f.Observation, f.ExitCode())
 			}
 			if strings.Contains(d.log.String()+strings.Join(f.Evidence, ""), "sentry") || strings.Contains(d.log.String(), "\x1b") {
@@ -220,7 +223,7 @@ func TestCLIDriverDoesNotWaitForAMissingRoute(t *testing.T) {
 	if took := time.Since(began); took > 4*time.Second {
 		t.Errorf("it took %s", took)
 	}
-	if f.Observation.Stage != StageEvaluatePush || f.Observation.Status != 404 || f.ExitCode() != exit.DeployRefused {
+	if f.Observation.Stage != backend.StageEvaluatePush || f.Observation.Status != 404 || f.ExitCode() != exit.DeployRefused {
 		t.Errorf("%+v", f.Observation)
 	}
 }

@@ -11,6 +11,14 @@ import (
 
 	"github.com/cenkalti/backoff/v4"
 
+	"github.com/tale-project/tale-runtime/internal/push/backend"
+	"github.com/tale-project/tale-runtime/internal/push/clidriver"
+	"github.com/tale-project/tale-runtime/internal/push/convexcli"
+	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
+	"github.com/tale-project/tale-runtime/internal/push/nativedriver"
+	"github.com/tale-project/tale-runtime/internal/push/redact"
+	"github.com/tale-project/tale-runtime/internal/push/requestfile"
+	"github.com/tale-project/tale-runtime/internal/push/trace"
 	"github.com/tale-project/tale-runtime/internal/report"
 )
 
@@ -28,7 +36,7 @@ type Options struct {
 	Driver string
 	// Request is the path of the prebuilt push request.
 	Request string
-	CLI     CLIOptions
+	CLI     convexcli.Options
 	// Timeout limits one attempt, and starts anew whenever the backend's indexes
 	// make progress; Longest limits it in any case.
 	Timeout, Longest time.Duration
@@ -37,66 +45,66 @@ type Options struct {
 	// Force pushes even when the deployment already is what would be pushed.
 	Force bool
 	// MintKey makes an admin key of the given member; with it a later boot can
-	// prove that it has nothing to do (see pushRecord). May be nil.
+	// prove that it has nothing to do (see record.go). May be nil.
 	MintKey func(member uint64) (string, error)
 	// Resync compares and writes the variables again, before a retry of a push
 	// that another writer raced. May be nil.
 	Resync func(context.Context) error
 	// Variables is what the sync before the push has done, for the message of a
 	// failure.
-	Variables VariableState
+	Variables diagnosis.VariableState
 	// Secrets, by name, are kept from the CLI's environment and from every text.
 	Secrets map[string]string
 	// OnChange gets the report at every change of it, from any goroutine; OnRetry
 	// gets a failure that another attempt follows. May be nil.
 	OnChange func(report.Deploy)
-	OnRetry  func(*Failure)
+	OnRetry  func(*diagnosis.Failure)
 
 	// For tests: the waits between attempts, and the process of the CLI.
 	timer backoff.Timer
-	run   cliRun
+	run   clidriver.Runner
 }
 
-// driver pushes the functions, once per call of push. An error that is no
-// *observedError and leaves no failed request in the trace is reported as is.
+// driver pushes the functions, once per call of Push. An error that is no
+// *diagnosis.Error and leaves no failed request in the trace is reported as is.
 type driver interface {
-	name() string
-	push(ctx context.Context) error
-	// failed tells the driver what became of the attempt, before the next one.
-	failed(o Observation, diagnosis Diagnosis)
-	// evidence is what a process said, redacted.
-	evidence() []string
+	Name() string
+	Push(ctx context.Context) error
+	// Failed tells the driver what became of the attempt, before the next one.
+	Failed(o diagnosis.Observation, retry diagnosis.Retry)
+	// Evidence is what a process said, redacted.
+	Evidence() []string
 }
 
 // Deploy brings the deployment's functions to what the app has. The report says
-// what was done, also after an error. The error is a *Failure, or the context's
-// own when that ended.
-func Deploy(ctx context.Context, log *slog.Logger, client *Client, o Options) (report.Deploy, error) {
-	t := newTrace(log, o.OnChange)
-	d := &deployment{log: log, client: client, options: o, redact: NewRedactor(o.Secrets), trace: t, began: time.Now()}
+// what was done, also after an error. The error is a *diagnosis.Failure, or the
+// context's own when that ended.
+func Deploy(ctx context.Context, log *slog.Logger, client *backend.Client, o Options) (report.Deploy, error) {
+	t := trace.New(log, o.OnChange)
+	d := &deployment{log: log, client: client, options: o, redact: redact.New(o.Secrets), trace: t, began: time.Now()}
 	chosen, err := d.choose()
 	if err != nil {
-		return t.snapshot(), d.failure(err, 1)
+		return t.Snapshot(), d.failure(err, 1)
 	}
 	if d.file != nil {
 		defer func() { _ = d.file.Close() }()
 	}
-	t.choose(chosen.name())
+	t.Choose(chosen.Name())
 	if done := d.skip(ctx, chosen); done {
-		return t.snapshot(), nil
+		return t.Snapshot(), nil
 	}
 	err = d.attempts(ctx, chosen)
-	return t.snapshot(), err
+	return t.Snapshot(), err
 }
 
 // deployment is one call of Deploy.
 type deployment struct {
 	log     *slog.Logger
-	client  *Client
+	client  *backend.Client
 	options Options
-	redact  *Redactor
-	trace   *trace
-	file    *RequestFile // of the native driver
+	redact  *redact.Redactor
+	trace   *trace.Trace
+	file    *requestfile.File // of the native driver
 	began   time.Time
 	attempt int
 }
@@ -111,14 +119,14 @@ func (d *deployment) choose() (driver, error) {
 	if err == nil {
 		return d.native(), nil
 	}
-	unusable := &observedError{Observation{Stage: StageBundle, Condition: ConditionRequestUnusable, Message: err.Error()}}
+	unusable := diagnosis.Observation{Stage: backend.StageBundle, Condition: diagnosis.ConditionRequestUnusable, Message: err.Error()}.Err()
 	if d.options.Driver == driverNative {
 		return nil, unusable
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return d.cli(), nil
 	}
-	if _, missing := findCLI(d.options.CLI); missing != nil {
+	if _, missing := convexcli.Find(d.options.CLI); missing != nil {
 		return nil, unusable
 	}
 	d.log.Warn("the push request is not usable; the convex CLI pushes instead, which takes longer", slog.Any("error", err))
@@ -129,7 +137,7 @@ func (d *deployment) openRequest() error {
 	if d.options.Request == "" {
 		return fmt.Errorf("no push request is named: %w", os.ErrNotExist)
 	}
-	file, err := OpenRequestFile(d.options.Request)
+	file, err := requestfile.Open(d.options.Request)
 	if err != nil {
 		return err
 	}
@@ -150,25 +158,24 @@ func (d *deployment) openRequest() error {
 }
 
 func (d *deployment) native() driver {
-	return &nativeDriver{
-		log: d.log, client: d.client, file: d.file, trace: d.trace, timeout: d.options.Timeout,
-		recordKey: recordKey(d.client, d.options.MintKey, d.file.Digest()),
+	return &nativedriver.Driver{
+		Log: d.log, Client: d.client, File: d.file, Trace: d.trace, Timeout: d.options.Timeout,
+		RecordKey: recordKey(d.client, d.options.MintKey, d.file.Digest()),
 	}
 }
 
 func (d *deployment) cli() driver {
-	run := d.options.run
-	if run == nil {
-		run = runCLI
+	return &clidriver.Driver{
+		Log: d.log, Client: d.client, Options: d.options.CLI, Secrets: d.options.Secrets,
+		Redact: d.redact, Trace: d.trace, Run: d.options.run,
 	}
-	return &cliDriver{log: d.log, client: d.client, options: d.options.CLI, secrets: d.options.Secrets, redact: d.redact, trace: d.trace, run: run}
 }
 
 // skip finds out whether there is anything to push. Only the native driver can
 // know before it pushes: the CLI would have to bundle first.
 func (d *deployment) skip(ctx context.Context, chosen driver) bool {
 	switch {
-	case d.file == nil || chosen.name() != driverNative:
+	case d.file == nil || chosen.Name() != driverNative:
 		return false
 	case d.options.Force:
 		d.log.Info("pushing in any case, as CONVEX_FORCE_PUSH asks for")
@@ -183,6 +190,6 @@ func (d *deployment) skip(ctx context.Context, chosen driver) bool {
 	}
 	const nothing = "the deployment already has these functions, evaluated with these variables"
 	d.log.Info("nothing to push", slog.String("reason", nothing), slog.Duration("took", time.Since(d.began)))
-	d.trace.skip(nothing, len(d.file.Index.Modules))
+	d.trace.Skip(nothing, len(d.file.Index.Modules))
 	return true
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/convexsim"
+	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
+	"github.com/tale-project/tale-runtime/internal/push/pushtest"
 )
 
 // One index of a large table: the count of indexes stands still, the documents
@@ -13,11 +15,11 @@ import (
 func TestDocumentsKeepADeployWaiting(t *testing.T) {
 	t.Parallel()
 	d := newTestDeploy(t, convexsim.Fault{Stage: convexsim.StageStartPush, Indexes: 2, IndexTime: time.Minute}).byRequest(t)
-	request := newTestRequest()
+	request := pushtest.NewRequest()
 	request.AppDefinition.Schema.Source = `import { defineSchema, defineTable } from "convex/server"; import { v } from "convex/values";
 export default defineSchema({ notes: defineTable({ n: v.number() }).index("by_n", ["n"]) });`
-	d.Request, d.Timeout, d.Longest = request.write(t), 1500*time.Millisecond, 4*time.Second
-	if f := d.failure(t); f.Observation.Condition != ConditionDeployMax {
+	d.Request, d.Timeout, d.Longest = request.Write(t), 1500*time.Millisecond, 4*time.Second
+	if f := d.failure(t); f.Observation.Condition != diagnosis.ConditionDeployMax {
 		t.Errorf("%+v\n%s", f.Observation, d.log.String())
 	}
 	if !strings.Contains(d.log.String(), "the push adds indexes count=1 indexes=[notes.by_n]") {
@@ -27,7 +29,7 @@ export default defineSchema({ notes: defineTable({ n: v.number() }).index("by_n"
 	if _, err := d.sim.Inject(convexsim.Fault{Stage: convexsim.StageFunction, Message: "Could not find function"}); err != nil {
 		t.Fatal(err)
 	}
-	if f := d.failure(t); f.Observation.Condition != ConditionStalled {
+	if f := d.failure(t); f.Observation.Condition != diagnosis.ConditionStalled {
 		t.Errorf("%+v", f.Observation)
 	}
 }

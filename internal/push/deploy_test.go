@@ -15,6 +15,10 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convexsim"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/push/backend"
+	"github.com/tale-project/tale-runtime/internal/push/convexcli"
+	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
+	"github.com/tale-project/tale-runtime/internal/push/pushtest"
 	"github.com/tale-project/tale-runtime/internal/report"
 )
 
@@ -22,7 +26,7 @@ import (
 func (d *testDeploy) stages() []string {
 	var seen []string
 	for _, r := range d.sim.Requests() {
-		if stage, known := StageOfPath(r.Path); known && stage != StageListEnv && stage != StageUpdateEnv {
+		if stage, known := backend.StageOfPath(r.Path); known && stage != backend.StageListEnv && stage != backend.StageUpdateEnv {
 			seen = append(seen, string(stage))
 		}
 	}
@@ -76,9 +80,9 @@ func TestNativeDriverSendsOnlyWhatChanged(t *testing.T) {
 	if err != nil || done.Changed != 0 || done.Modules != 7 {
 		t.Fatalf("%+v, %v", done, err)
 	}
-	request := newTestRequest()
+	request := pushtest.NewRequest()
 	request.AppDefinition.ChangedModules[0].Source += "// changed"
-	d.Request = request.write(t)
+	d.Request = request.Write(t)
 	done, err = Deploy(t.Context(), logging.Discard(), d.client, d.Options)
 	if err != nil || done.Changed != 1 || deployedCode(t, d.sim) == before {
 		t.Errorf("%+v, %v", done, err)
@@ -102,7 +106,7 @@ func TestNativeDriverSendsAllWhenTheHashesAreStale(t *testing.T) {
 }
 
 func TestNativeDriverCompressesLargeBodiesUnlessRefused(t *testing.T) {
-	request := newTestRequest()
+	request := pushtest.NewRequest()
 	request.AppDefinition.ChangedModules[0].Source += strings.Repeat("// a long comment\n", 20_000)
 	for name, c := range map[string]struct {
 		faults []convexsim.Fault
@@ -112,7 +116,7 @@ func TestNativeDriverCompressesLargeBodiesUnlessRefused(t *testing.T) {
 		"refused": {[]convexsim.Fault{{Stage: convexsim.StageStartPush, Status: 415, Times: 1}}, []string{"br", ""}},
 	} {
 		d := newTestDeploy(t, c.faults...).byRequest(t)
-		d.Request = request.write(t)
+		d.Request = request.Write(t)
 		if err := d.run(t.Context()); err != nil {
 			t.Fatal(name, err)
 		}
@@ -129,7 +133,7 @@ func TestNativeDriverCompressesLargeBodiesUnlessRefused(t *testing.T) {
 }
 
 func TestNativeDriverRepeatsOnlyTheStageThatFailed(t *testing.T) {
-	for _, stage := range []Stage{StageWaitForSchema, StageFinishPush} {
+	for _, stage := range []backend.Stage{backend.StageWaitForSchema, backend.StageFinishPush} {
 		d := newTestDeploy(t, convexsim.Fault{Stage: string(stage), Status: 503, Code: "CommitterFullError", Times: 2}).byRequest(t)
 		d.Attempts, d.timer = 3, &instantTimer{}
 		if err := d.run(t.Context()); err != nil {
@@ -174,13 +178,13 @@ func TestDeployLimitsTheTimeWithoutProgress(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault     convexsim.Fault
 		longest   time.Duration
-		condition Condition
+		condition diagnosis.Condition
 		exit      int
 	}{
 		"progress":   {indexes(8, 400*time.Millisecond), time.Minute, "", 0},
-		"stalled":    {indexes(2, time.Minute), time.Minute, ConditionStalled, exit.Temporary},
-		"too long":   {indexes(1000, 100*time.Millisecond), 3 * time.Second, ConditionDeployMax, exit.Temporary},
-		"slow stage": {convexsim.Fault{Stage: convexsim.StageFinishPush, Hang: true}, time.Minute, ConditionStageTimeout, exit.Temporary},
+		"stalled":    {indexes(2, time.Minute), time.Minute, diagnosis.ConditionStalled, exit.Temporary},
+		"too long":   {indexes(1000, 100*time.Millisecond), 3 * time.Second, diagnosis.ConditionDeployMax, exit.Temporary},
+		"slow stage": {convexsim.Fault{Stage: convexsim.StageFinishPush, Hang: true}, time.Minute, diagnosis.ConditionStageTimeout, exit.Temporary},
 	} {
 		for _, driver := range []string{driverNative, driverCLI} {
 			t.Run(name+" "+driver, func(t *testing.T) {
@@ -200,7 +204,7 @@ func TestDeployLimitsTheTimeWithoutProgress(t *testing.T) {
 					}
 					return
 				}
-				var f *Failure
+				var f *diagnosis.Failure
 				if !errors.As(err, &f) || f.Observation.Condition != c.condition || f.ExitCode() != c.exit || f.Observation.Limit == 0 {
 					t.Errorf("%+v", err)
 				}
@@ -212,15 +216,15 @@ func TestDeployLimitsTheTimeWithoutProgress(t *testing.T) {
 func TestDeployTellsWhatTheFailedPushHasChanged(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault convexsim.Fault
-		want  Changed
+		want  diagnosis.Changed
 	}{
-		"refused":  {convexsim.Fault{Stage: convexsim.StageStartPush, Status: 400, Code: "InvalidModules"}, Changed{Variables: VariablesSynced}},
-		"waiting":  {convexsim.Fault{Stage: convexsim.StageWaitSchema, Status: 500, Code: "InternalServerError"}, Changed{Variables: VariablesSynced, SchemaPending: true}},
-		"declined": {convexsim.Fault{Stage: convexsim.StageFinishPush, Status: 400, Code: "RaceDetected"}, Changed{Variables: VariablesSynced, SchemaPending: true}},
-		"lost":     {convexsim.Fault{Stage: convexsim.StageFinishPush, Drop: convexsim.DropHeaders}, Changed{Variables: VariablesSynced, SchemaPending: true, Finishing: true}},
+		"refused":  {convexsim.Fault{Stage: convexsim.StageStartPush, Status: 400, Code: "InvalidModules"}, diagnosis.Changed{Variables: diagnosis.VariablesSynced}},
+		"waiting":  {convexsim.Fault{Stage: convexsim.StageWaitSchema, Status: 500, Code: "InternalServerError"}, diagnosis.Changed{Variables: diagnosis.VariablesSynced, SchemaPending: true}},
+		"declined": {convexsim.Fault{Stage: convexsim.StageFinishPush, Status: 400, Code: "RaceDetected"}, diagnosis.Changed{Variables: diagnosis.VariablesSynced, SchemaPending: true}},
+		"lost":     {convexsim.Fault{Stage: convexsim.StageFinishPush, Drop: convexsim.DropHeaders}, diagnosis.Changed{Variables: diagnosis.VariablesSynced, SchemaPending: true, Finishing: true}},
 	} {
 		d := newTestDeploy(t, c.fault).byRequest(t)
-		d.Variables = VariablesSynced
+		d.Variables = diagnosis.VariablesSynced
 		if f := d.failure(t); f.Changed != c.want {
 			t.Errorf("%s: %+v", name, f.Changed)
 		}
@@ -275,8 +279,8 @@ func TestDeployEndsWithItsContextBetweenAttempts(t *testing.T) {
 	d.Attempts = 4
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	announced := make(chan *Failure, 1)
-	d.OnRetry = func(f *Failure) { announced <- f; cancel() }
+	announced := make(chan *diagnosis.Failure, 1)
+	d.OnRetry = func(f *diagnosis.Failure) { announced <- f; cancel() }
 	began := time.Now()
 	if err := d.run(ctx); !errors.Is(err, context.Canceled) || time.Since(began) > 5*time.Second {
 		t.Errorf("%v after %s", err, time.Since(began))
@@ -295,7 +299,7 @@ func TestDeployWaitsLongerEachTime(t *testing.T) {
 		t.Errorf("attempt %d, exit %d, waits %v", f.Attempt, f.ExitCode(), timer.waits)
 	}
 	for i, wait := range timer.waits {
-		first, _ := PaceLoad.Bounds()
+		first, _ := diagnosis.PaceLoad.Bounds()
 		middle := first << i
 		if wait < middle*7/10 || wait > middle*13/10 {
 			t.Errorf("wait %d is %s", i, wait)
@@ -304,26 +308,26 @@ func TestDeployWaitsLongerEachTime(t *testing.T) {
 }
 
 func TestDeployChoosesTheDriver(t *testing.T) {
-	good := newTestRequest().write(t)
+	good := pushtest.NewRequest().Write(t)
 	bad := filepath.Join(t.TempDir(), "bad.json")
-	writeFile(t, bad, "{}")
+	pushtest.WriteFile(t, bad, "{}")
 	missing := filepath.Join(t.TempDir(), "missing.json")
-	none := CLIOptions{Command: []string{"/nonexistent/convex"}}
+	none := convexcli.Options{Command: []string{"/nonexistent/convex"}}
 	for name, c := range map[string]struct {
 		driver, request string
 		noCLI           bool
 		want            string
-		condition       Condition
+		condition       diagnosis.Condition
 	}{
 		"auto with a request":             {driverAuto, good, false, driverNative, ""},
 		"unset with a request":            {"", good, true, driverNative, ""},
 		"auto without a request":          {driverAuto, missing, false, driverCLI, ""},
 		"auto with a bad request":         {driverAuto, bad, false, driverCLI, ""},
-		"auto with a bad request, no CLI": {driverAuto, bad, true, "", ConditionRequestUnusable},
-		"auto with nothing":               {driverAuto, missing, true, driverCLI, ConditionCLINotFound},
+		"auto with a bad request, no CLI": {driverAuto, bad, true, "", diagnosis.ConditionRequestUnusable},
+		"auto with nothing":               {driverAuto, missing, true, driverCLI, diagnosis.ConditionCLINotFound},
 		"cli with a request":              {driverCLI, good, false, driverCLI, ""},
-		"native without a request":        {driverNative, missing, false, "", ConditionRequestUnusable},
-		"native with a bad request":       {driverNative, bad, false, "", ConditionRequestUnusable},
+		"native without a request":        {driverNative, missing, false, "", diagnosis.ConditionRequestUnusable},
+		"native with a bad request":       {driverNative, bad, false, "", diagnosis.ConditionRequestUnusable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newTestDeploy(t).byCLI(t, "deploy")
@@ -332,7 +336,7 @@ func TestDeployChoosesTheDriver(t *testing.T) {
 				d.CLI = none
 			}
 			done, err := Deploy(t.Context(), logging.Discard(), d.client, d.Options)
-			var f *Failure
+			var f *diagnosis.Failure
 			if done.Driver != c.want || errors.As(err, &f) != (c.condition != "") || f != nil && f.Observation.Condition != c.condition {
 				t.Errorf("driver %q, %v", done.Driver, err)
 			}
@@ -370,7 +374,7 @@ func TestLogsAndFailuresHaveNoSecrets(t *testing.T) {
 		}
 		d.Secrets = map[string]string{"BETTER_AUTH_SECRET": canary}
 		value := canary
-		if err := d.client.UpdateEnv(t.Context(), []EnvUpdate{{Name: "BETTER_AUTH_SECRET", Value: &value}}); err != nil {
+		if err := d.client.UpdateEnv(t.Context(), []backend.EnvUpdate{{Name: "BETTER_AUTH_SECRET", Value: &value}}); err != nil {
 			t.Fatal(err)
 		}
 		f := d.failure(t)

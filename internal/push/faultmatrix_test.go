@@ -10,17 +10,19 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/netcause"
+	"github.com/tale-project/tale-runtime/internal/push/backend"
+	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 )
 
 // The stages a fault can occur in, as letters: get_config_hashes (H),
 // evaluate_push (E), start_push (S), wait_for_schema (W), finish_push (F).
-var stageLetters = map[rune]Stage{
-	'H': StageGetConfigHashes, 'E': StageEvaluatePush, 'S': StageStartPush, 'W': StageWaitForSchema, 'F': StageFinishPush,
+var stageLetters = map[rune]backend.Stage{
+	'H': backend.StageGetConfigHashes, 'E': backend.StageEvaluatePush, 'S': backend.StageStartPush, 'W': backend.StageWaitForSchema, 'F': backend.StageFinishPush,
 }
 
 // matrixRow is what a backend can do to a push, and what has to come of it. The
 // rows follow the backend's source by stage and class of error; the catalogue of
-// package push is not consulted.
+// package diagnosis is not consulted.
 type matrixRow struct {
 	fault  convexsim.Fault // without its stage
 	codes  string          // of the fault, separated by blanks; "" is none
@@ -115,9 +117,9 @@ func (d *testDeploy) cell(t *testing.T, fault convexsim.Fault, row matrixRow) {
 		t.Fatal(err)
 	}
 	defer d.sim.Remove(id)
-	var met *Failure
+	var met *diagnosis.Failure
 	d.Attempts, d.timer = 2, &instantTimer{}
-	d.OnRetry = func(f *Failure) { met = f }
+	d.OnRetry = func(f *diagnosis.Failure) { met = f }
 	done, err := Deploy(t.Context(), logging.Discard(), d.client, d.Options)
 	if fault.Status == 409 && d.Driver == driverNative {
 		if err != nil || done.Attempts != 1 {
@@ -135,7 +137,7 @@ func (d *testDeploy) cell(t *testing.T, fault convexsim.Fault, row matrixRow) {
 	d.checkCell(t, fault, row, met)
 }
 
-func (d *testDeploy) checkCell(t *testing.T, fault convexsim.Fault, row matrixRow, met *Failure) {
+func (d *testDeploy) checkCell(t *testing.T, fault convexsim.Fault, row matrixRow, met *diagnosis.Failure) {
 	o := met.Observation
 	if string(o.Stage) != fault.Stage || o.Code != fault.Code || met.ExitCode() != row.exit || met.Driver != d.Driver {
 		t.Errorf("%+v, exit %d, driver %s", o, met.ExitCode(), met.Driver)
@@ -146,11 +148,11 @@ func (d *testDeploy) checkCell(t *testing.T, fault convexsim.Fault, row matrixRo
 			t.Errorf("transport %q", o.Transport)
 		}
 	case fault.Race:
-		if o.Condition != ConditionSchemaRace {
+		if o.Condition != diagnosis.ConditionSchemaRace {
 			t.Errorf("condition %q", o.Condition)
 		}
 	case fault.SchemaError != "":
-		if o.Condition != ConditionSchemaFailed || o.Message != fault.SchemaError || o.Table != fault.Table {
+		if o.Condition != diagnosis.ConditionSchemaFailed || o.Message != fault.SchemaError || o.Table != fault.Table {
 			t.Errorf("%+v", o)
 		}
 	case o.Status != fault.Status || !strings.Contains(o.Message, fault.Message):

@@ -17,7 +17,9 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/pushtest"
+	"github.com/tale-project/tale-runtime/internal/push/requestfile"
 )
 
 // pusher makes the test binary a process that only pushes natively.
@@ -26,7 +28,7 @@ const pusher = "PUSH_NATIVE_ONLY"
 // pushNatively is the process that the test measures. It prints the most memory
 // that its heap ever had: what is resident is blurred by the race detector.
 func pushNatively(request string) int {
-	client, err := NewClient(os.Getenv("PUSH_URL"), "tale_platform|00")
+	client, err := backend.NewClient(os.Getenv("PUSH_URL"), "tale_platform|00")
 	if err != nil {
 		return 2
 	}
@@ -52,7 +54,7 @@ func TestALargeRequestIsPushedInLittleMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := WriteRequestIndex(request); err != nil {
+	if _, err := requestfile.WriteIndex(request); err != nil {
 		t.Fatal(err)
 	}
 	var received atomic.Int64
@@ -60,9 +62,9 @@ func TestALargeRequestIsPushedInLittleMemory(t *testing.T) {
 		n, _ := io.Copy(io.Discard, r.Body)
 		received.Add(n)
 		switch r.URL.Path {
-		case StageGetConfigHashes.Path():
+		case backend.StageGetConfigHashes.Path():
 			_, _ = io.WriteString(w, `{"moduleHashes":[]}`)
-		case StageStartPush.Path():
+		case backend.StageStartPush.Path():
 			// The answer grows with the app, too.
 			_, _ = fmt.Fprintf(w, `{"environmentVariables":{},"analysis":%q,"schemaChange":{"schemaIds":{}}}`, strings.Repeat("x", int(info.Size())/8))
 		default:

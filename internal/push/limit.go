@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 )
 
 // limitError is the cause of an attempt that ran out of time.
 type limitError struct {
-	condition Condition
+	condition diagnosis.Condition
 	limit     time.Duration
 }
 
@@ -28,11 +30,11 @@ type limit struct {
 
 // newLimit returns a context that ends with a *limitError as its cause. When the
 // timeout runs out, condition says what that means.
-func newLimit(ctx context.Context, timeout, longest time.Duration, condition func() Condition) (context.Context, *limit) {
+func newLimit(ctx context.Context, timeout, longest time.Duration, condition func() diagnosis.Condition) (context.Context, *limit) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	l := &limit{timeout: timeout, cancel: cancel}
 	l.timer = time.AfterFunc(timeout, func() { cancel(&limitError{condition: condition(), limit: timeout}) })
-	l.longest = time.AfterFunc(max(timeout, longest), func() { cancel(&limitError{condition: ConditionDeployMax, limit: longest}) })
+	l.longest = time.AfterFunc(max(timeout, longest), func() { cancel(&limitError{condition: diagnosis.ConditionDeployMax, limit: longest}) })
 	return ctx, l
 }
 

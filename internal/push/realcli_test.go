@@ -11,6 +11,11 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convexsim"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/push/backend"
+	"github.com/tale-project/tale-runtime/internal/push/convexcli"
+	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
+	"github.com/tale-project/tale-runtime/internal/push/pushtest"
+	"github.com/tale-project/tale-runtime/internal/push/requestfile"
 )
 
 // realCLIVariable names a folder with one folder per version of the convex CLI,
@@ -40,7 +45,7 @@ func TestTheRealCLI(t *testing.T) {
 }
 
 // realApp copies the app together with the packages of one version.
-func realApp(t *testing.T, modules string) CLIOptions {
+func realApp(t *testing.T, modules string) convexcli.Options {
 	t.Helper()
 	app := t.TempDir()
 	if err := os.CopyFS(app, os.DirFS(filepath.Join("..", "convexsim", "testdata", "app"))); err != nil {
@@ -49,10 +54,10 @@ func realApp(t *testing.T, modules string) CLIOptions {
 	if out, err := exec.CommandContext(t.Context(), "cp", "-a", modules, app).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	return CLIOptions{AppDir: app, Environ: os.Environ()}
+	return convexcli.Options{AppDir: app, Environ: os.Environ()}
 }
 
-func realDeploy(t *testing.T, app CLIOptions, faults ...convexsim.Fault) *testDeploy {
+func realDeploy(t *testing.T, app convexcli.Options, faults ...convexsim.Fault) *testDeploy {
 	t.Helper()
 	d := newTestDeploy(t, faults...)
 	d.Driver, d.CLI = driverCLI, app
@@ -60,13 +65,13 @@ func realDeploy(t *testing.T, app CLIOptions, faults ...convexsim.Fault) *testDe
 	return d
 }
 
-func realDriversAgree(t *testing.T, app CLIOptions) {
+func realDriversAgree(t *testing.T, app convexcli.Options) {
 	cli := realDeploy(t, app)
 	if err := cli.run(t.Context()); err != nil {
 		t.Fatal(err, cli.log.String())
 	}
 	request := filepath.Join(t.TempDir(), "push-request.json")
-	summary, err := WriteRequest(t.Context(), logging.Discard(), app, request)
+	summary, err := requestfile.Write(t.Context(), logging.Discard(), app, request)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,9 +85,9 @@ func realDriversAgree(t *testing.T, app CLIOptions) {
 	}
 }
 
-func realCLIIgnoresDotEnv(t *testing.T, app CLIOptions) {
+func realCLIIgnoresDotEnv(t *testing.T, app convexcli.Options) {
 	stray := filepath.Join(app.AppDir, ".env")
-	writeFile(t, stray, "CONVEX_DEPLOYMENT=prod:elsewhere\nCONVEX_DEPLOY_KEY=prod:elsewhere|00\nHTTP_PROXY=http://127.0.0.1:9\nHTTPS_PROXY=http://127.0.0.1:9\n")
+	pushtest.WriteFile(t, stray, "CONVEX_DEPLOYMENT=prod:elsewhere\nCONVEX_DEPLOY_KEY=prod:elsewhere|00\nHTTP_PROXY=http://127.0.0.1:9\nHTTPS_PROXY=http://127.0.0.1:9\n")
 	defer func() { _ = os.Remove(stray) }()
 	d := realDeploy(t, app)
 	if err := d.run(t.Context()); err != nil {
@@ -90,7 +95,7 @@ func realCLIIgnoresDotEnv(t *testing.T, app CLIOptions) {
 	}
 }
 
-func realCLIFails(t *testing.T, app CLIOptions) {
+func realCLIFails(t *testing.T, app convexcli.Options) {
 	for _, fault := range []convexsim.Fault{
 		{Stage: convexsim.StageHashes, Status: 401, Code: "BadAdminKey"},
 		{Stage: convexsim.StageEvalPush, Status: 400, Code: "InvalidModules"},
@@ -110,24 +115,24 @@ func realCLIFails(t *testing.T, app CLIOptions) {
 }
 
 // realCLIIsStopped: the CLI would ask for the route for half a minute.
-func realCLIIsStopped(t *testing.T, app CLIOptions) {
+func realCLIIsStopped(t *testing.T, app convexcli.Options) {
 	d := realDeploy(t, app, convexsim.Fault{Stage: convexsim.StageStartPush, Status: 404})
 	began := time.Now()
 	f := d.failure(t)
-	if f.Observation.Stage != StageStartPush || f.Observation.Status != 404 || time.Since(began) > 20*time.Second {
+	if f.Observation.Stage != backend.StageStartPush || f.Observation.Status != 404 || time.Since(began) > 20*time.Second {
 		t.Errorf("%+v after %s", f.Observation, time.Since(began))
 	}
 }
 
-func realCLICannotBundle(t *testing.T, app CLIOptions) {
+func realCLICannotBundle(t *testing.T, app convexcli.Options) {
 	broken := filepath.Join(app.AppDir, "convex", "broken.ts")
-	writeFile(t, broken, `import { nothing } from "./missing"; export { nothing };`)
+	pushtest.WriteFile(t, broken, `import { nothing } from "./missing"; export { nothing };`)
 	defer func() { _ = os.Remove(broken) }()
 	f := realDeploy(t, app).failure(t)
-	if f.Observation.Stage != StageBundle || f.Observation.Condition != ConditionCLIFailed || !strings.Contains(f.Observation.Message, "./missing") {
+	if f.Observation.Stage != backend.StageBundle || f.Observation.Condition != diagnosis.ConditionCLIFailed || !strings.Contains(f.Observation.Message, "./missing") {
 		t.Errorf("%+v", f.Observation)
 	}
-	if _, err := WriteRequest(t.Context(), logging.Discard(), app, filepath.Join(t.TempDir(), "r.json")); err == nil || !strings.Contains(err.Error(), "./missing") {
+	if _, err := requestfile.Write(t.Context(), logging.Discard(), app, filepath.Join(t.TempDir(), "r.json")); err == nil || !strings.Contains(err.Error(), "./missing") {
 		t.Errorf("%v", err)
 	}
 }

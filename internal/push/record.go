@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+
+	"github.com/tale-project/tale-runtime/internal/push/backend"
 )
 
 // A push record is how a later boot knows that the deployment is already what it
@@ -32,7 +34,7 @@ const recordBits = 52
 
 // recordID is the member id for a push of the given request, evaluated with the
 // given variables. 0, the id of ordinary keys, is never returned.
-func recordID(requestSHA256 string, urls canonicalURLs, variables map[string]string) uint64 {
+func recordID(requestSHA256 string, urls backend.CanonicalURLs, variables map[string]string) uint64 {
 	digest := sha256.New()
 	_, _ = fmt.Fprintf(digest, "tale-runtime push record 1\n%s\n%q\n%q\n", requestSHA256, urls.Cloud, urls.Site)
 	for _, name := range slices.Sorted(maps.Keys(variables)) {
@@ -44,12 +46,12 @@ func recordID(requestSHA256 string, urls canonicalURLs, variables map[string]str
 
 // recordKey returns the function that makes the key of finish_push. When no
 // record can be made the ordinary key is used, and the next boot pushes again.
-func recordKey(client *Client, mint func(uint64) (string, error), digest string) func(context.Context, map[string]string) string {
+func recordKey(client *backend.Client, mint func(uint64) (string, error), digest string) func(context.Context, map[string]string) string {
 	if mint == nil {
 		return nil
 	}
 	return func(ctx context.Context, variables map[string]string) string {
-		urls, err := client.canonicalURLs(ctx)
+		urls, err := client.CanonicalURLs(ctx)
 		if err != nil {
 			return client.AdminKey()
 		}
@@ -61,6 +63,6 @@ func recordKey(client *Client, mint func(uint64) (string, error), digest string)
 	}
 }
 
-func recordMatches(member, digest string, urls canonicalURLs, variables map[string]string) bool {
+func recordMatches(member, digest string, urls backend.CanonicalURLs, variables map[string]string) bool {
 	return member == strconv.FormatUint(recordID(digest, urls, variables), 10)
 }

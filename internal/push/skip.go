@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/tale-project/tale-runtime/internal/push/backend"
+	"github.com/tale-project/tale-runtime/internal/push/requestfile"
 )
 
 // readLimit is how long a backend may take to tell what is deployed. One that takes
@@ -15,15 +18,15 @@ const readLimit = 15 * time.Second
 // deployedState is what the backend says about the deployment, all of it read
 // within a few milliseconds and nothing of it changed by reading.
 type deployedState struct {
-	modules   map[string]ModuleHash
+	modules   map[string]backend.ModuleHash
 	pusher    string
 	pushed    bool
-	urls      canonicalURLs
+	urls      backend.CanonicalURLs
 	variables map[string]string
 	pending   string
 }
 
-func readDeployed(ctx context.Context, client *Client) (deployedState, error) {
+func readDeployed(ctx context.Context, client *backend.Client) (deployedState, error) {
 	var s deployedState
 	group, ctx := errgroup.WithContext(ctx)
 	read := func(what string, from func() error) {
@@ -34,11 +37,11 @@ func readDeployed(ctx context.Context, client *Client) (deployedState, error) {
 			return nil
 		})
 	}
-	read("the module hashes", func() (err error) { s.modules, err = client.configHashes(ctx); return })
-	read("the last push", func() (err error) { s.pusher, s.pushed, err = client.lastPusher(ctx); return })
-	read("the deployment's URLs", func() (err error) { s.urls, err = client.canonicalURLs(ctx); return })
+	read("the module hashes", func() (err error) { s.modules, err = client.ConfigHashes(ctx); return })
+	read("the last push", func() (err error) { s.pusher, s.pushed, err = client.LastPusher(ctx); return })
+	read("the deployment's URLs", func() (err error) { s.urls, err = client.CanonicalURLs(ctx); return })
 	read("the variables", func() (err error) { s.variables, err = client.ListEnv(ctx); return })
-	read("the schemas", func() (err error) { s.pending, err = client.pendingSchema(ctx); return })
+	read("the schemas", func() (err error) { s.pending, err = client.PendingSchema(ctx); return })
 	return s, group.Wait()
 }
 
@@ -60,7 +63,7 @@ func readDeployed(ctx context.Context, client *Client) (deployedState, error) {
 // Whatever cannot be read, because the backend is older, newer or something else,
 // is not proven, and then the push is made. It is always safe to push: unchanged
 // modules are not sent, and the backend changes nothing that is the same.
-func nothingToDo(ctx context.Context, client *Client, file *RequestFile) string {
+func nothingToDo(ctx context.Context, client *backend.Client, file *requestfile.File) string {
 	ctx, cancel := context.WithTimeout(ctx, readLimit)
 	defer cancel()
 	s, err := readDeployed(ctx, client)
@@ -84,7 +87,7 @@ func nothingToDo(ctx context.Context, client *Client, file *RequestFile) string 
 
 // moduleDifference compares the app's own modules. Schema and definition are
 // compared when the backend lists them.
-func moduleDifference(index *RequestIndex, deployed map[string]ModuleHash) string {
+func moduleDifference(index *requestfile.Index, deployed map[string]backend.ModuleHash) string {
 	different, known := 0, 0
 	for _, m := range index.Modules {
 		if m.Component != "" {
@@ -94,7 +97,7 @@ func moduleDifference(index *RequestIndex, deployed map[string]ModuleHash) strin
 		if listed {
 			known++
 		}
-		if !listed && m.Role != RoleFunction {
+		if !listed && m.Role != requestfile.RoleFunction {
 			continue
 		}
 		if have.SHA256 != m.SHA256 || have.Environment != m.Environment {

@@ -10,6 +10,9 @@ import (
 	"github.com/tale-project/tale-runtime/internal/adminkey"
 	"github.com/tale-project/tale-runtime/internal/convexsim"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/push/backend"
+	"github.com/tale-project/tale-runtime/internal/push/pushtest"
+	"github.com/tale-project/tale-runtime/internal/push/requestfile"
 )
 
 // withRecord lets the deploy mint keys, as the platform does.
@@ -46,14 +49,14 @@ func (d *testDeploy) skipped(t *testing.T) bool {
 
 func (d *testDeploy) set(t *testing.T, name, value string) {
 	t.Helper()
-	if err := d.client.UpdateEnv(t.Context(), []EnvUpdate{{Name: name, Value: &value}}); err != nil {
+	if err := d.client.UpdateEnv(t.Context(), []backend.EnvUpdate{{Name: name, Value: &value}}); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // other is another release of the app: only its component differs.
-func otherComponent() testRequest {
-	r := newTestRequest()
+func otherComponent() pushtest.Request {
+	r := pushtest.NewRequest()
 	r.Components[0].Functions[0].Source += "// newer"
 	return r
 }
@@ -80,17 +83,17 @@ func TestASecondDeployFindsNothingToDo(t *testing.T) {
 func TestADeployIsNotSkippedWhen(t *testing.T) {
 	for name, meanwhile := range map[string]func(*testing.T, *testDeploy){
 		"another release was pushed": func(t *testing.T, d *testDeploy) {
-			d.pushOther(t, newTestRequest().with(func(r *testRequest) { r.AppDefinition.ChangedModules[0].Source += "//" }))
+			d.pushOther(t, pushtest.NewRequest().With(func(r *pushtest.Request) { r.AppDefinition.ChangedModules[0].Source += "//" }))
 		},
 		"another release with other components was pushed": func(t *testing.T, d *testDeploy) { d.pushOther(t, otherComponent()) },
-		"this release has other components":                func(t *testing.T, d *testDeploy) { d.Request = otherComponent().write(t) },
+		"this release has other components":                func(t *testing.T, d *testDeploy) { d.Request = otherComponent().Write(t) },
 		"this release has another schema": func(t *testing.T, d *testDeploy) {
-			d.Request = newTestRequest().with(func(r *testRequest) { r.AppDefinition.Schema.Source += "//" }).write(t)
+			d.Request = pushtest.NewRequest().With(func(r *pushtest.Request) { r.AppDefinition.Schema.Source += "//" }).Write(t)
 		},
 		"this release has other node dependencies": func(t *testing.T, d *testDeploy) {
-			d.Request = newTestRequest().with(func(r *testRequest) {
+			d.Request = pushtest.NewRequest().With(func(r *pushtest.Request) {
 				r.NodeDependencies = []map[string]any{{"name": "sharp", "version": "0.34.0"}}
-			}).write(t)
+			}).Write(t)
 		},
 		"this release was pushed by the CLI": func(t *testing.T, d *testDeploy) {
 			cli := *d
@@ -101,7 +104,7 @@ func TestADeployIsNotSkippedWhen(t *testing.T) {
 		},
 		"a push of another release stopped after start_push": func(t *testing.T, d *testDeploy) {
 			other := *d
-			other.Request = newTestRequest().with(func(r *testRequest) { r.AppDefinition.Schema.Source += "//" }).write(t)
+			other.Request = pushtest.NewRequest().With(func(r *pushtest.Request) { r.AppDefinition.Schema.Source += "//" }).Write(t)
 			id, err := d.sim.Inject(convexsim.Fault{Stage: convexsim.StageFinishPush, Status: 400, Code: "InvalidModules"})
 			if err != nil {
 				t.Fatal(err)
@@ -145,10 +148,10 @@ func TestADeployIsNotSkippedWhen(t *testing.T) {
 }
 
 // pushOther pushes another request to the same deployment.
-func (d *testDeploy) pushOther(t *testing.T, request testRequest) {
+func (d *testDeploy) pushOther(t *testing.T, request pushtest.Request) {
 	t.Helper()
 	other := *d
-	other.Request = request.write(t)
+	other.Request = request.Write(t)
 	if other.skipped(t) {
 		t.Fatal("the other release was not pushed")
 	}
@@ -160,7 +163,7 @@ func (d *testDeploy) restartWith(t *testing.T, options convexsim.Options) {
 	options.Port, options.SitePort = 0, 0
 	options.Storage = stopped.Options().Storage
 	d.sim = convexsim.Start(t, options)
-	client, err := NewClient(d.sim.URL(), d.sim.AdminKey())
+	client, err := backend.NewClient(d.sim.URL(), d.sim.AdminKey())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,32 +183,38 @@ func TestADeployIsSkippedWhenTheVariablesAreBack(t *testing.T) {
 }
 
 func TestModuleDifference(t *testing.T) {
-	file, err := OpenRequestFile(newTestRequest().write(t))
+	file, err := requestfile.Open(pushtest.NewRequest().Write(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = file.Close() }()
 	index := file.Index
-	deployed := func(change func(map[string]ModuleHash)) map[string]ModuleHash {
-		modules := map[string]ModuleHash{}
+	deployed := func(change func(map[string]backend.ModuleHash)) map[string]backend.ModuleHash {
+		modules := map[string]backend.ModuleHash{}
 		for _, m := range index.Modules {
 			if m.Component == "" {
-				modules[m.Path] = ModuleHash{m.Path, m.SHA256, m.Environment}
+				modules[m.Path] = backend.ModuleHash{Path: m.Path, SHA256: m.SHA256, Environment: m.Environment}
 			}
 		}
 		change(modules)
 		return modules
 	}
 	for name, c := range map[string]struct {
-		change func(map[string]ModuleHash)
+		change func(map[string]backend.ModuleHash)
 		want   string
 	}{
-		"same":                       {func(map[string]ModuleHash) {}, ""},
-		"schema not listed":          {func(m map[string]ModuleHash) { delete(m, "schema.js"); delete(m, "convex.config.js") }, ""},
-		"function missing":           {func(m map[string]ModuleHash) { delete(m, "messages.js") }, "1 modules of the app are new or changed, 0 are removed"},
-		"other hash":                 {func(m map[string]ModuleHash) { m["messages.js"] = ModuleHash{"messages.js", "00", "isolate"} }, "1 modules"},
-		"other schema":               {func(m map[string]ModuleHash) { m["schema.js"] = ModuleHash{"schema.js", "00", "isolate"} }, "1 modules"},
-		"one more in the deployment": {func(m map[string]ModuleHash) { m["old.js"] = ModuleHash{"old.js", "00", "isolate"} }, "1 are removed"},
+		"same":              {func(map[string]backend.ModuleHash) {}, ""},
+		"schema not listed": {func(m map[string]backend.ModuleHash) { delete(m, "schema.js"); delete(m, "convex.config.js") }, ""},
+		"function missing":  {func(m map[string]backend.ModuleHash) { delete(m, "messages.js") }, "1 modules of the app are new or changed, 0 are removed"},
+		"other hash": {func(m map[string]backend.ModuleHash) {
+			m["messages.js"] = backend.ModuleHash{Path: "messages.js", SHA256: "00", Environment: "isolate"}
+		}, "1 modules"},
+		"other schema": {func(m map[string]backend.ModuleHash) {
+			m["schema.js"] = backend.ModuleHash{Path: "schema.js", SHA256: "00", Environment: "isolate"}
+		}, "1 modules"},
+		"one more in the deployment": {func(m map[string]backend.ModuleHash) {
+			m["old.js"] = backend.ModuleHash{Path: "old.js", SHA256: "00", Environment: "isolate"}
+		}, "1 are removed"},
 	} {
 		if got := moduleDifference(index, deployed(c.change)); !strings.Contains(got, c.want) || (got == "") != (c.want == "") {
 			t.Errorf("%s: %q", name, got)
@@ -214,15 +223,15 @@ func TestModuleDifference(t *testing.T) {
 }
 
 func TestRecordIDDependsOnEverything(t *testing.T) {
-	urls := canonicalURLs{"a", "b"}
+	urls := backend.CanonicalURLs{Cloud: "a", Site: "b"}
 	base := recordID("sha", urls, map[string]string{"A": "1", "B": "2"})
 	if base == 0 || base >= 1<<recordBits || base != recordID("sha", urls, map[string]string{"B": "2", "A": "1"}) {
 		t.Errorf("id %d", base)
 	}
 	for name, id := range map[string]uint64{
 		"request":     recordID("sha2", urls, map[string]string{"A": "1", "B": "2"}),
-		"cloud URL":   recordID("sha", canonicalURLs{"x", "b"}, map[string]string{"A": "1", "B": "2"}),
-		"site URL":    recordID("sha", canonicalURLs{"a", "x"}, map[string]string{"A": "1", "B": "2"}),
+		"cloud URL":   recordID("sha", backend.CanonicalURLs{Cloud: "x", Site: "b"}, map[string]string{"A": "1", "B": "2"}),
+		"site URL":    recordID("sha", backend.CanonicalURLs{Cloud: "a", Site: "x"}, map[string]string{"A": "1", "B": "2"}),
 		"value":       recordID("sha", urls, map[string]string{"A": "1", "B": "3"}),
 		"boundary":    recordID("sha", urls, map[string]string{"A": "1\"\n\"B\"=\"2"}),
 		"without one": recordID("sha", urls, map[string]string{"A": "1"}),

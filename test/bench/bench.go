@@ -11,8 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tale-project/tale-runtime/internal/push"
+	"github.com/tale-project/tale-runtime/internal/push/convexcli"
 	"github.com/tale-project/tale-runtime/internal/push/pushtest"
+	"github.com/tale-project/tale-runtime/internal/push/requestfile"
 )
 
 const largeBytes = 35 << 20
@@ -46,14 +47,14 @@ func (b *bench) run(ctx context.Context) error {
 	}
 	defer func() { _ = os.RemoveAll(b.work) }()
 	request, large := filepath.Join(b.work, "app.json"), filepath.Join(b.work, "large.json")
-	summary, err := push.WriteRequest(ctx, slog.New(slog.DiscardHandler), push.CLIOptions{AppDir: b.app, Environ: b.environ()}, request)
+	summary, err := requestfile.Write(ctx, slog.New(slog.DiscardHandler), convexcli.Options{AppDir: b.app, Environ: b.environ()}, request)
 	if err != nil {
 		return err
 	}
 	if err := pushtest.WriteLargeRequest(large, largeBytes); err != nil {
 		return err
 	}
-	if _, err := push.WriteRequestIndex(large); err != nil {
+	if _, err := requestfile.WriteIndex(large); err != nil {
 		return err
 	}
 	_, _ = fmt.Fprintf(b.out, "%s\n%s\n\n", summary, describeMachine())

@@ -1,4 +1,5 @@
-// Package pushtest makes push requests for tests and benchmarks of package push.
+// Package pushtest makes push requests for tests and benchmarks of package push and
+// its parts: small ones in every detail, and large ones.
 package pushtest
 
 import (
@@ -13,9 +14,9 @@ import (
 	"strings"
 )
 
-// LargeModules is how many function files the app has that large requests are
+// largeModules is how many function files the app has that large requests are
 // modelled on.
-const LargeModules = 1141
+const largeModules = 1141
 
 type module struct {
 	Path        string `json:"path"`
@@ -24,7 +25,7 @@ type module struct {
 }
 
 // WriteLargeRequest writes a request of about the given size for an app of
-// LargeModules modules, as convex 1.35.1 writes it. The text is the same each time
+// largeModules modules, as convex 1.35.1 writes it. The text is the same each time
 // and compresses to about a third, a little worse than bundled code.
 func WriteLargeRequest(path string, bytes int) (err error) {
 	file, err := os.Create(path)
@@ -36,11 +37,11 @@ func WriteLargeRequest(path string, bytes int) (err error) {
 	_, _ = io.WriteString(out, `{"adminKey":"nobody|00","dryRun":false,"functions":"convex/","appDefinition":{"definition":null,"dependencies":[],"schema":null,"changedModules":[`)
 	random := rand.New(rand.NewPCG(1, 1))
 	words := vocabulary(random)
-	for i := range LargeModules {
+	for i := range largeModules {
 		if i > 0 {
 			_ = out.WriteByte(',')
 		}
-		m := module{fmt.Sprintf("folder%d/module%d.js", i%40, i), prose(random, words, bytes/LargeModules*9/10), "isolate"}
+		m := module{fmt.Sprintf("folder%d/module%d.js", i%40, i), prose(random, words, bytes/largeModules*9/10), "isolate"}
 		text, err := json.Marshal(m)
 		if err != nil {
 			return err

@@ -1,0 +1,140 @@
+package push
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+
+	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
+	"github.com/tale-project/tale-runtime/internal/push/trace"
+)
+
+// attempts pushes until it worked, a failure is none that passes, or the number
+// of attempts is used up. Each failure is classified anew, and its kind decides
+// how long to wait.
+func (d *deployment) attempts(ctx context.Context, by driver) error {
+	paces := &paces{}
+	operation := func() error {
+		d.attempt++
+		err := d.once(ctx, by)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return backoff.Permanent(context.Cause(ctx))
+		}
+		failure := d.failure(err, d.attempt)
+		failure.Driver, failure.Evidence = by.Name(), by.Evidence()
+		by.Failed(failure.Observation, failure.Diagnosis.Retry)
+		paces.next = failure.Diagnosis.Pace
+		if failure.Diagnosis.Retry == diagnosis.RetryNo || d.attempt >= d.options.Attempts {
+			return backoff.Permanent(failure)
+		}
+		return failure
+	}
+	return backoff.RetryNotifyWithTimer(d.afterResync(ctx, operation), backoff.WithContext(paces, ctx), d.announce, d.options.timer)
+}
+
+// once does one attempt within its limits.
+func (d *deployment) once(ctx context.Context, by driver) error {
+	ctx, limit := newLimit(ctx, d.options.Timeout, d.options.Longest, d.trace.TimedOut)
+	defer limit.stop()
+	d.trace.Attempt(limit.extend)
+	watched, stop := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		trace.WatchBackfill(watched, d.log, d.client, d.trace, min(trace.BackfillPoll, d.options.Timeout/3))
+	})
+	err := by.Push(ctx)
+	stop()
+	watch.Wait()
+	var expired *limitError
+	if err != nil && errors.As(context.Cause(ctx), &expired) {
+		o, _ := d.trace.Observed()
+		o = diagnosis.Observation{Stage: o.Stage, Condition: expired.condition, Limit: expired.limit, Progress: o.Progress}
+		return o.Err()
+	}
+	return err
+}
+
+// failure explains an error of an attempt.
+func (d *deployment) failure(err error, attempt int) *diagnosis.Failure {
+	seen, _ := d.trace.Observed()
+	o := diagnosis.Observe(seen.Stage, err)
+	o.Progress = seen.Progress
+	o.Message, o.Reason = d.redact.Redact(o.Message), d.redact.Redact(o.Reason)
+	return &diagnosis.Failure{
+		Observation: o, Diagnosis: diagnosis.Diagnose(o), Driver: d.options.Driver,
+		Attempt: attempt, Attempts: max(1, d.options.Attempts),
+		Elapsed: time.Since(d.began), Changed: d.trace.Changed(d.options.Variables),
+	}
+}
+
+// announce says why and when the push is tried again.
+func (d *deployment) announce(err error, wait time.Duration) {
+	var failure *diagnosis.Failure
+	if !errors.As(err, &failure) {
+		return
+	}
+	failure.Next = wait
+	d.log.Warn("the push failed and is tried again",
+		slog.String("stage", string(failure.Observation.Stage)), slog.String("reason", failure.Observation.Summary()),
+		slog.String("cause", failure.Diagnosis.Cause), slog.Duration("wait", wait.Round(time.Millisecond)),
+		slog.Int("attempt", failure.Attempt), slog.Int("of", failure.Attempts))
+	if d.options.OnRetry != nil {
+		d.options.OnRetry(failure)
+	}
+}
+
+// raced are the codes that say that somebody else wrote to the deployment.
+var raced = []string{"RaceDetected", "SchemaAlreadyOverwritten", "ConcurrentPush"}
+
+// afterResync compares the variables again before a push that was raced is
+// repeated: what changed may have been a variable of ours.
+func (d *deployment) afterResync(ctx context.Context, operation func() error) func() error {
+	var last error
+	return func() error {
+		var failure *diagnosis.Failure
+		if errors.As(last, &failure) && isRace(failure.Observation) && d.options.Resync != nil {
+			if err := d.options.Resync(ctx); err != nil {
+				return backoff.Permanent(err)
+			}
+		}
+		last = operation()
+		return last
+	}
+}
+
+func isRace(o diagnosis.Observation) bool {
+	return o.Condition == diagnosis.ConditionSchemaRace || slices.Contains(raced, o.Code)
+}
+
+// paces is the back-off: each pace grows by itself, and the last failure decides
+// which one it is.
+type paces struct {
+	next  diagnosis.Pace
+	known map[diagnosis.Pace]*backoff.ExponentialBackOff
+}
+
+// Reset forgets all waits.
+func (p *paces) Reset() { p.known = nil }
+
+// NextBackOff is the wait, with jitter, after the failure that set next.
+func (p *paces) NextBackOff() time.Duration {
+	pace, known := p.known[p.next]
+	if !known {
+		first, longest := p.next.Bounds()
+		pace = backoff.NewExponentialBackOff(backoff.WithInitialInterval(first), backoff.WithMaxInterval(longest),
+			backoff.WithMultiplier(2), backoff.WithRandomizationFactor(0.3), backoff.WithMaxElapsedTime(0))
+		if p.known == nil {
+			p.known = map[diagnosis.Pace]*backoff.ExponentialBackOff{}
+		}
+		p.known[p.next] = pace
+	}
+	return pace.NextBackOff()
+}

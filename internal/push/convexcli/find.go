@@ -1,0 +1,197 @@
+package convexcli
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/supervise"
+)
+
+// defaultCommand is the command of CONVEX_CLI, relative to CONVEX_APP_DIR: the
+// version of the CLI that the app itself depends on.
+const defaultCommand = "node_modules/.bin/convex"
+
+// Options say how the convex CLI is run.
+type Options struct {
+	// Command is the CLI and arguments that go before its own; empty is DefaultCLI.
+	// A script that asks for node is run by bun, or by node where there is no bun.
+	Command []string
+	// AppDir is the app's folder, with package.json and convex/.
+	AppDir string
+	// Environ is the environment of the CLI, "NAME=VALUE" each, from which the
+	// driver takes out what would lead it elsewhere.
+	Environ []string
+}
+
+// CLI is a CLI that was found.
+type CLI struct {
+	options Options
+	argv    []string
+	version Version // zero when it is not known
+	Label   string  // the version as its package says it, "" when not known
+}
+
+// Find resolves the command. The error carries the exit code 126 or 127.
+func Find(o Options) (CLI, error) {
+	words := o.Command
+	if len(words) == 0 {
+		words = []string{defaultCommand}
+	}
+	path, err := lookCommand(words[0], o)
+	if err != nil {
+		return CLI{}, fmt.Errorf("cannot find the convex CLI: %w", err)
+	}
+	runtime, err := runtimeFor(path, o)
+	if err != nil {
+		return CLI{}, err
+	}
+	cli := CLI{options: o, argv: append(append(runtime, path), words[1:]...)}
+	cli.Label = packageVersion(path)
+	if v, err := ParseVersion(cli.Label); err == nil {
+		cli.version = v
+	}
+	return cli, nil
+}
+
+// lookCommand finds a file: one with a slash relative to the app's folder, one
+// without in the PATH that the CLI will have.
+func lookCommand(name string, o Options) (string, error) {
+	if !strings.Contains(name, "/") {
+		return lookPath(name, o.Environ)
+	}
+	if !filepath.IsAbs(name) {
+		absolute, err := filepath.Abs(filepath.Join(o.AppDir, name))
+		if err != nil {
+			return "", err
+		}
+		name = absolute
+	}
+	info, err := os.Stat(name)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return "", exit.Errorf(exit.NotFound, "%s: no such file", name)
+	case err != nil:
+		return "", exit.With(exit.NotExecutable, err)
+	case info.IsDir():
+		return "", exit.Errorf(exit.NotExecutable, "%s: is a folder", name)
+	}
+	return name, nil
+}
+
+func lookPath(name string, environ []string) (string, error) {
+	path := ""
+	for _, variable := range environ {
+		if value, is := strings.CutPrefix(variable, "PATH="); is {
+			path = value
+		}
+	}
+	for _, folder := range filepath.SplitList(path) {
+		if found, err := exec.LookPath(filepath.Join(folder, name)); err == nil && filepath.IsAbs(found) {
+			return found, nil
+		}
+	}
+	return "", exit.Errorf(exit.NotFound, "%s: not found in PATH (%s)", name, path)
+}
+
+// runtimeFor returns what runs the file: nothing for a program, bun or node for
+// a script that asks for node. Such a script need not be executable.
+func runtimeFor(path string, o Options) ([]string, error) {
+	script, err := isNodeScript(path)
+	if err != nil {
+		return nil, exit.Errorf(exit.NotExecutable, "cannot read the convex CLI: %w", err)
+	}
+	if !script {
+		if _, err := exec.LookPath(path); err != nil {
+			return nil, exit.Errorf(exit.NotExecutable, "cannot execute the convex CLI %s: %w", path, errors.Unwrap(err))
+		}
+		return nil, nil
+	}
+	// Bundling takes bun half of node's time, and the requests are the same to the byte.
+	for _, name := range []string{"bun", "node"} {
+		if runtime, err := lookPath(name, o.Environ); err == nil {
+			return []string{runtime}, nil
+		}
+	}
+	return nil, exit.Errorf(exit.NotFound, "cannot run the convex CLI %s: neither bun nor node is in PATH", path)
+}
+
+func isNodeScript(path string) (bool, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = file.Close() }()
+	first, _ := bufio.NewReaderSize(file, 256).ReadString('\n')
+	if strings.HasPrefix(first, "#!") {
+		return strings.Contains(first, "node") || strings.Contains(first, "bun"), nil
+	}
+	switch filepath.Ext(path) {
+	case ".js", ".cjs", ".mjs":
+		return true, nil
+	}
+	return false, nil
+}
+
+// packageVersion reads the version of the npm package that the command, a link
+// in node_modules/.bin, belongs to.
+func packageVersion(path string) string {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return ""
+	}
+	for dir := filepath.Dir(real); dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		data, err := os.ReadFile(filepath.Join(dir, "package.json"))
+		if err != nil {
+			continue
+		}
+		var manifest struct{ Name, Version string }
+		if json.Unmarshal(data, &manifest) == nil && manifest.Name == "convex" {
+			return manifest.Version
+		}
+	}
+	return ""
+}
+
+// stopWait is how long the CLI has after SIGTERM before it is killed. It has
+// nothing to save: a push that is not finished is not applied.
+const stopWait = time.Second
+
+// Process is a run of the CLI with the given arguments, credentials, and secrets
+// to keep from it. What becomes of its output is the caller's to say.
+func (c CLI) Process(url, adminKey string, secrets map[string]string, args ...string) supervise.Process {
+	return supervise.Process{
+		Name: "convex",
+		Argv: slices.Concat(c.argv, args),
+		Dir:  c.options.AppDir,
+		Env:  environ(c.options.Environ, url, adminKey, secrets),
+		Stop: []supervise.StopStep{{Signal: syscall.SIGTERM, Wait: stopWait}},
+	}
+}
+
+// DeployArgs are the arguments of a deploy that asks nobody anything and changes
+// nothing in the app's folder.
+//
+// A CLI that has no terminal ends with an error where it would ask whether an
+// index of a large table may be deleted or built; which flag answers that depends
+// on its version (cli/lib/command.ts and cli/deploy.ts of the packages).
+func (c CLI) DeployArgs() []string {
+	args := []string{"deploy", "--typecheck", "disable", "--codegen", "disable", "-y"}
+	switch {
+	case c.version == Version{}, c.version.Before(Version{1, 30, 0}):
+		return args
+	case c.version.Before(Version{1, 47, 0}):
+		return append(args, "--allow-deleting-large-indexes")
+	default:
+		return append(args, "--skip-large-indexes-check", "--allow-unstaging-schema")
+	}
+}

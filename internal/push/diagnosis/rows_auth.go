@@ -1,0 +1,46 @@
+package diagnosis
+
+import "github.com/tale-project/tale-runtime/internal/exit"
+
+// authRows are the answers to a key that is not accepted (every route).
+func authRows() []row {
+	return []row{
+		{
+			codes: []string{"BadAdminKey"},
+			cause: "The admin key is not valid for this backend: it was made from another INSTANCE_NAME or INSTANCE_SECRET than the backend runs with (the backend does not say which).",
+			fix: []string{
+				"docker compose run --rm platform doctor (name and secret fingerprint on this side)",
+				"docker compose exec convex convex-entrypoint status (the same on the other side; they must be equal)",
+				"docker compose up -d --force-recreate convex platform (after both read the same .env)",
+			},
+			retry: RetryNo, exit: exit.NoPermission,
+		},
+		{
+			codes: []string{"ReadOnlyAdminKey", "OperationNotPermitted"},
+			cause: "The admin key is valid but may only read.",
+			fix:   []string{"remove a CONVEX_SELF_HOSTED_ADMIN_KEY or CONVEX_DEPLOY_KEY of your own; the key is made from INSTANCE_NAME and INSTANCE_SECRET", "docker compose up -d --force-recreate platform"},
+			retry: RetryNo, exit: exit.NoPermission,
+		},
+		{
+			codes: []string{"BadDeployKey", "NoAuthProvider", "InvalidAuthHeader", "AuthorizationMissing"},
+			cause: "No admin key arrived at the backend, or a key that may not deploy (a system key, a token of a user).",
+			fix: []string{
+				"let CONVEX_URL name the backend itself (http://convex:3210): a proxy between may drop the Authorization header",
+				"docker compose run --rm platform doctor",
+			},
+			retry: RetryNo, exit: exit.NoPermission,
+		},
+		{
+			codes: []string{"InvalidHeaderFailure", "HeaderParseFailure"},
+			cause: "The backend cannot read the Authorization header: something between changes it, or the instance name contains a ':' or '|'.",
+			fix:   []string{"let CONVEX_URL name the backend itself (http://convex:3210)", "check INSTANCE_NAME in .env"},
+			retry: RetryNo, exit: exit.NoPermission,
+		},
+		{
+			codes: []string{"ClientVersionUnsupported", "InvalidClientVersion"},
+			cause: "The backend refuses the version of the client that asks; for the CLI this means that it is far too old.",
+			fix:   []string{"update the package convex in the app's package.json and build the image again"},
+			retry: RetryNo, exit: exit.DeployRefused,
+		},
+	}
+}

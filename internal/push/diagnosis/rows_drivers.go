@@ -1,0 +1,63 @@
+package diagnosis
+
+import (
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/push/backend"
+)
+
+// driverRows are what goes wrong on our side of the wire.
+func driverRows() []row {
+	return []row{
+		{
+			conditions: []Condition{ConditionRequestUnusable},
+			seen:       []backend.Stage{backend.StageBundle},
+			cause:      "The push request in the image (CONVEX_PUSH_REQUEST) cannot be used.",
+			fix:        []string{"build it again with the image (make push-request)", "or CONVEX_DEPLOY_DRIVER=cli in .env, then docker compose up -d platform (needs the convex CLI in the image)"},
+			retry:      RetryNo, exit: exit.DeployRefused,
+		},
+		{
+			conditions: []Condition{ConditionCLINotFound},
+			seen:       []backend.Stage{backend.StageBundle},
+			cause:      "There is no convex CLI in the image, or nothing to run it with (bun or node).",
+			fix:        []string{"install the package convex in CONVEX_APP_DIR, or name the command in CONVEX_CLI", "or build the push request into the image (make push-request), which needs no CLI at run time"},
+			retry:      RetryNo, exit: exit.NotFound,
+		},
+		{
+			conditions: []Condition{ConditionCLINotExecutable},
+			seen:       []backend.Stage{backend.StageBundle},
+			cause:      "The convex CLI is there and cannot be executed: its permissions, its first line, or a binary of another architecture.",
+			fix:        []string{"docker compose run --rm platform doctor", "correct CONVEX_CLI in .env"},
+			retry:      RetryNo, exit: exit.NotExecutable,
+		},
+		{
+			conditions: []Condition{ConditionCLIKilled},
+			cause:      "A signal that was not ours ended the convex CLI; mostly this is the kernel, out of memory.",
+			fix:        []string{"docker inspect --format '{{.State.OOMKilled}}' $(docker compose ps -aq platform)", "raise mem_limit of the platform service", "or build the push request into the image (make push-request)"},
+			retry:      RetryRedo, pace: PaceLoad, exit: exit.Temporary,
+		},
+		{
+			conditions: []Condition{ConditionCLIFailed},
+			stages:     []backend.Stage{backend.StageBundle},
+			cause:      "The convex CLI ended before its first request: it could not bundle the functions, or does not accept its settings.",
+			fix:        []string{"its last lines, above, say why", "remove .env, .env.local and CONVEX_DEPLOYMENT from the image", "npx convex deploy --dry-run in the app's folder on a development machine"},
+			retry:      RetryNo, exit: exit.DeployRefused,
+		},
+		{
+			conditions: []Condition{ConditionCLIFailed},
+			stages:     []backend.Stage{backend.StageGetConfigHashes, backend.StageEvaluateSchema, backend.StageEvaluatePush},
+			cause:      "The convex CLI ended although the backend had answered well: it would have asked for a confirmation (an index of 100,000 or more documents is removed or built), or does not understand the answer.",
+			fix: []string{
+				"its last lines, above, say why",
+				"if an index is removed on purpose: CONVEX_MIN_DOCUMENTS_FOR_INDEX_DELETE_WARNING=1000000000 in .env, then docker compose up -d platform",
+				"if it does not understand the answer: use a convex package and a backend image of about the same age",
+			},
+			retry: RetryNo, exit: exit.DeployRefused,
+		},
+		{
+			conditions: []Condition{ConditionCLIFailed},
+			cause:      "The convex CLI ended with an error although no request of it had failed.",
+			fix:        []string{"its last lines, above, say why", "use a convex package and a backend image of about the same age"},
+			retry:      RetryNo, exit: exit.DeployRefused,
+		},
+	}
+}

@@ -1,0 +1,98 @@
+package diagnosis
+
+import (
+	"net/http"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/push/backend"
+)
+
+// oneDeployer is the fix of every race that does not end by itself.
+const oneDeployer = "docker ps --filter name=platform (only one of them may deploy at a time; wait for the other one, or stop it)"
+
+// raceRows are the conflicts with another writer of the deployment.
+func raceRows() []row { return append(pushRaceRows(), commitRows()...) }
+
+func redo(r row) row {
+	r.retry, r.pace, r.exit = RetryRedo, PaceBrief, exit.Temporary
+	return r
+}
+
+// pushRaceRows are races that the backend recognises as such.
+func pushRaceRows() []row {
+	return []row{
+		redo(row{
+			codes: []string{"RaceDetected"},
+			seen:  []backend.Stage{backend.StageFinishPush},
+			cause: "An environment variable of the deployment was changed between start_push and finish_push.",
+			fix:   []string{"change variables in the dashboard when no deploy is running", oneDeployer},
+		}),
+		redo(row{
+			conditions: []Condition{ConditionSchemaRace},
+			seen:       []backend.Stage{backend.StageWaitForSchema},
+			cause:      "Another push, or an import, replaced the schema while this one waited for it.",
+			fix:        []string{oneDeployer},
+		}),
+		redo(row{
+			codes: []string{"SchemaAlreadyOverwritten"},
+			seen:  []backend.Stage{backend.StageFinishPush},
+			cause: "Another push replaced the schema before this one could finish.",
+			fix:   []string{oneDeployer},
+		}),
+		redo(row{
+			codes: []string{"ConcurrentPush"},
+			seen:  []backend.Stage{backend.StageFinishPush},
+			cause: "Another push finished at the same moment.",
+			fix:   []string{oneDeployer},
+		}),
+		{
+			codes: []string{"SchemaAlreadyFailed"},
+			seen:  []backend.Stage{backend.StageFinishPush},
+			cause: "A document that contradicts the new schema was written while the push was under way; the running functions still write such documents.",
+			fix: []string{
+				"make the schema accept what the running functions write (v.optional, v.union), deploy, and tighten it with the next release",
+				"or correct the documents in the dashboard (tab Data), then docker compose restart platform",
+			},
+			retry: RetryNo, exit: exit.DeployRefused,
+		},
+		redo(row{
+			codes: []string{"MissingExistingModule", "MissingExistingModuleMetadata", "ExistingModuleHashConflict", "ExistingModuleEnvConflict"},
+			seen:  []backend.Stage{backend.StageEvaluatePush, backend.StageStartPush},
+			cause: "Modules that were sent as \"unchanged\" are not, or no longer, what the backend holds: another push came between.",
+			fix:   []string{oneDeployer, "CONVEX_FORCE_PUSH=true in .env, then docker compose up -d platform (sends every module)"},
+		}),
+	}
+}
+
+// commitRows are conflicts seen at a commit, and pushes whose parts are gone.
+func commitRows() []row {
+	return []row{
+		redo(row{
+			codes:  []string{"OptimisticConcurrencyControlFailure"},
+			stages: []backend.Stage{backend.StageFinishPush},
+			cause:  "Other writes changed the same system tables while the push was committed, more often than the backend retries.",
+			fix:    []string{oneDeployer, "deploy again when there is less traffic"},
+		}),
+		{
+			codes: []string{"OptimisticConcurrencyControlFailure"},
+			seen:  []backend.Stage{backend.StageStartPush, backend.StageUpdateEnv},
+			cause: "Another write changed the same system tables at the same moment.",
+			fix:   []string{oneDeployer},
+			retry: RetrySame, pace: PaceBrief, exit: exit.Temporary,
+		},
+		redo(row{
+			codes:    []string{"InternalServerError"},
+			statuses: []int{http.StatusInternalServerError},
+			stages:   []backend.Stage{backend.StageWaitForSchema},
+			cause:    "The schema that the push waits for is gone: an older push was cleaned up, or another one replaced it.",
+			fix:      []string{readBackendLog, oneDeployer},
+		}),
+		redo(row{
+			codes:    []string{"InternalServerError"},
+			statuses: []int{http.StatusInternalServerError},
+			stages:   []backend.Stage{backend.StageFinishPush},
+			cause:    "The backend could not finish the push: its schema or an index is not ready any more, a stored package is missing (files under modules/ were deleted), or the backend has trouble of its own.",
+			fix:      []string{readBackendLog, "docker compose exec convex df -h /app/data (a full disk shows here)"},
+		}),
+	}
+}

@@ -1,0 +1,90 @@
+package diagnosis
+
+import (
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/netcause"
+	"github.com/tale-project/tale-runtime/internal/push/backend"
+)
+
+// broken are the ways to lose a connection that was there.
+func broken() []netcause.Kind { return []netcause.Kind{netcause.Closed, netcause.Reset} }
+
+// transportRows are requests without a complete answer, by stage where the stage
+// makes a difference.
+func transportRows() []row {
+	restarted := []string{
+		"docker compose ps convex (did it restart? exit code 0 means a lost database lease, 137 out of memory)",
+		readBackendLog,
+		"docker compose exec convex df -h /app/data (a full disk)",
+	}
+	lost := func(stage backend.Stage, retry Retry, cause string) row {
+		return row{transport: broken(), stages: []backend.Stage{stage}, cause: cause, fix: restarted, retry: retry, pace: PaceRestart, exit: exit.Temporary}
+	}
+	// Not retried: nobody knows whether the function may run twice.
+	lostFunction := lost(backend.StageRunFunction, RetryNo, "The connection broke while the function ran; it may have done its work.")
+	lostFunction.pace = ""
+	return append([]row{
+		lost(backend.StageListEnv, RetrySame, "The connection broke while the variables were read; the backend is probably restarting."),
+		lost(backend.StageUpdateEnv, RetrySame, "The connection broke while the variables were written, so that it is not known whether they were; they are read again before anything is written again."),
+		lost(backend.StageGetConfigHashes, RetryRedo, "The connection broke before the push began; the backend is probably restarting."),
+		lost(backend.StageEvaluateSchema, RetryRedo, "The connection broke while the schema was evaluated; the backend is probably restarting. Nothing was changed."),
+		lost(backend.StageEvaluatePush, RetryRedo, "The connection broke while the functions were evaluated; the backend is probably restarting (a very large push can end it for lack of memory). Nothing was changed."),
+		lost(backend.StageStartPush, RetryRedo, "The connection broke while the functions were analysed; the backend is probably restarting (a very large push can end it for lack of memory). The old functions keep running."),
+		lost(backend.StageWaitForSchema, RetryRedo, "The connection broke while indexes were built; the backend is probably restarting, and goes on building afterwards. The old functions keep running."),
+		lost(backend.StageFinishPush, RetryRedo, "The connection broke during the commit, so that it is not known whether the new functions are live; pushing again is safe and finds out."),
+		lostFunction,
+		{
+			transport: broken(),
+			cause:     "The connection broke before the answer was complete; the backend is probably restarting.",
+			fix:       restarted, retry: RetrySame, pace: PaceRestart, exit: exit.Temporary,
+		},
+	}, unreachableRows(restarted)...)
+}
+
+// unreachableRows are requests that never reached a backend.
+func unreachableRows(restarted []string) []row {
+	const checkURL = "check CONVEX_URL in .env (inside the compose network: http://convex:3210)"
+	return []row{
+		{
+			transport: []netcause.Kind{netcause.Refused},
+			cause:     "Nothing listens at CONVEX_URL: the backend is down, or restarting since the push began.",
+			fix:       restarted, retry: RetryRedo, pace: PaceRestart, exit: exit.Temporary,
+		},
+		{
+			transport: []netcause.Kind{netcause.DNS},
+			cause:     "The host name in CONVEX_URL does not resolve: the container is gone, or not on the same network.",
+			fix:       []string{"docker compose ps convex", "docker compose up -d convex", checkURL},
+			retry:     RetryRedo, pace: PaceRestart, exit: exit.Temporary,
+		},
+		{
+			transport: []netcause.Kind{netcause.Unreachable},
+			cause:     "There is no route to the host in CONVEX_URL.",
+			fix:       []string{checkURL, "docker compose ps convex"},
+			retry:     RetryRedo, pace: PaceRestart, exit: exit.Temporary,
+		},
+		{
+			transport: []netcause.Kind{netcause.Timeout},
+			cause:     "The backend did not answer in time: it is overloaded, its database does not answer, or a firewall swallows the packets.",
+			fix:       []string{"docker stats --no-stream convex db", readBackendLog, checkURL},
+			retry:     RetryRedo, pace: PaceRestart, exit: exit.Temporary,
+		},
+		{
+			transport: []netcause.Kind{netcause.TLS},
+			cause:     "The TLS connection to CONVEX_URL failed: {reason}.",
+			fix:       []string{checkURL},
+			retry:     RetryNo, exit: exit.DeployRefused,
+		},
+		{
+			transport: []netcause.Kind{netcause.Protocol},
+			cause:     "What listens at CONVEX_URL does not speak HTTP.",
+			fix:       []string{checkURL},
+			retry:     RetryNo, exit: exit.DeployRefused,
+		},
+		{
+			transport: []netcause.Kind{netcause.Other},
+			cause:     "The request failed on our side: {reason}.",
+			fix:       []string{checkURL, readBackendLog},
+			retry:     RetryRedo, pace: PaceRestart, exit: exit.Temporary,
+		},
+	}
+}

@@ -1,0 +1,124 @@
+package diagnosis
+
+import (
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/push/backend"
+)
+
+// variableRows are the refusals of the environment-variable routes, and of code
+// that needs variables.
+func variableRows() []row {
+	return append(append(variableNameRows(), variableLimitRows()...), neededVariableRows()...)
+}
+
+// restartPlatform ends every fix that is made in .env.
+const restartPlatform = "docker compose up -d platform (after correcting .env)"
+
+// refused completes a row that is final and, unless it says otherwise, about the
+// write of the variables.
+func refused(r row) row {
+	r = refuse(r)
+	if r.stages == nil && r.seen == nil {
+		r.seen = []backend.Stage{backend.StageUpdateEnv}
+	}
+	return r
+}
+
+func variableNameRows() []row {
+	return []row{
+		refused(row{
+			codes: []string{"EnvironmentVariableNameTooLong"},
+			cause: "The name of a variable is longer than the backend stores (40 bytes in early 2026, 256 in newer releases).",
+			fix:   []string{"take the name out of CONVEX_ENV_SYNC_EXTRA, or shorten it", restartPlatform},
+		}),
+		refused(row{
+			codes: []string{"EnvironmentVariableNameInvalid"},
+			cause: "The name of a variable has characters other than letters, digits and underscores, or begins with a digit.",
+			fix:   []string{"correct CONVEX_ENV_SYNC_EXTRA in .env", restartPlatform},
+		}),
+		refused(row{
+			codes: []string{"EnvVarNameForbidden"},
+			cause: "A variable has the name of one that the backend itself provides (CONVEX_CLOUD_URL, CONVEX_SITE_URL).",
+			fix:   []string{"take it out of CONVEX_ENV_SYNC_EXTRA; its value comes from CONVEX_CLOUD_ORIGIN and CONVEX_SITE_ORIGIN of the convex container", restartPlatform},
+		}),
+		refused(row{
+			codes: []string{"EnvVarNameNotUnique"},
+			cause: "A variable is in the request twice.",
+			fix:   []string{"correct CONVEX_ENV_SYNC_EXTRA in .env", restartPlatform},
+		}),
+	}
+}
+
+func variableLimitRows() []row {
+	return []row{
+		refused(row{
+			codes: []string{"EnvironmentVariableValueTooLarge"},
+			cause: "A variable is longer than the backend stores.",
+			fix:   []string{"shorten the value, or put it into a file on the volume of the convex container and push the path", restartPlatform},
+		}),
+		refused(row{
+			codes: []string{"EnvVarLimitMet", "EnvVarTotalSizeLimitMet"},
+			cause: "The deployment would hold more variables, or longer ones in all, than the backend stores.",
+			fix: []string{
+				"docker compose run --rm platform env (lists all of them with their lengths)",
+				"remove variables in the dashboard (Settings, Environment Variables)",
+				"ENV_VAR_LIMIT or ENV_VAR_TOTAL_SIZE_LIMIT in .env, then docker compose up -d convex (raises the limit)",
+			},
+		}),
+		refused(row{
+			conditions: []Condition{ConditionVariableLimit},
+			cause:      "All changes together are larger than one request to the backend may be; they were not sent, and the old values are live.",
+			fix:        []string{"docker compose run --rm platform env (shows which are the long ones)", "shorten CONVEX_ENV_SYNC_EXTRA or its values", restartPlatform},
+		}),
+	}
+}
+
+// neededVariableRows are about variables that code needs, and who writes them.
+func neededVariableRows() []row {
+	return []row{
+		refused(row{
+			codes:  []string{"AuthConfigMissingEnvironmentVariable"},
+			stages: []backend.Stage{backend.StageUpdateEnv},
+			cause:  "The auth.config that is deployed now reads a variable that this change would leave unset.",
+			fix: []string{
+				"set the variable in .env, then docker compose up -d platform",
+				"if the new release no longer reads it: deploy once with it set, then remove it from .env",
+			},
+		}),
+		refused(row{
+			codes: []string{"AuthConfigMissingEnvironmentVariable"},
+			seen:  []backend.Stage{backend.StageEvaluatePush, backend.StageStartPush},
+			cause: "auth.config of the functions reads an environment variable that the deployment does not have.",
+			fix: []string{
+				"docker compose run --rm platform env (is it in the list?)",
+				"if it is not one of ours: CONVEX_ENV_SYNC_EXTRA=NAME in .env, and the variable itself",
+				restartPlatform,
+			},
+		}),
+		refused(row{
+			codes: []string{"MissingEnvironmentVariables", "RequiredEnvironmentVariable"},
+			seen:  []backend.Stage{backend.StageUpdateEnv, backend.StageFinishPush},
+			cause: "A variable that convex.config.ts declares as required is not set, or would be removed.",
+			fix:   []string{"docker compose run --rm platform env (is it in the list?)", "set it in .env and, if it is not one of ours, name it in CONVEX_ENV_SYNC_EXTRA", restartPlatform},
+		}),
+		refused(row{
+			codes: []string{"InvalidEnvironmentVariable"},
+			seen:  []backend.Stage{backend.StageUpdateEnv, backend.StageFinishPush},
+			cause: "The value of a variable is not what convex.config.ts declares for it.",
+			fix:   []string{"correct the value in .env", restartPlatform},
+		}),
+		refused(row{
+			codes: []string{"InvalidEnvVarDeclaration"},
+			seen:  []backend.Stage{backend.StageStartPush},
+			cause: "convex.config.ts declares an environment variable in a way that the backend does not accept.",
+			fix:   []string{"correct the declaration and build the image again"},
+		}),
+		{
+			conditions: []Condition{ConditionNotConfirmed},
+			seen:       []backend.Stage{backend.StageListEnv},
+			cause:      "The deployment does not hold what was written a moment ago: somebody else writes the same variables.",
+			fix:        []string{oneDeployer, "docker compose run --rm platform env (what differs)", "give all platform containers the same .env"},
+			retry:      RetryNo, exit: exit.Temporary,
+		},
+	}
+}
