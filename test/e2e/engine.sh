@@ -1,56 +1,120 @@
 #!/usr/bin/env bash
-# Brings up what a machine lacks of a Docker engine: the engine, and the two
-# plugins of the command line, which are compiled because the distribution has
-# none. Needs root, apt and Go; does nothing where everything is there.
+# What a machine lacks of a Docker engine: the packages, the engine itself, and
+# the two plugins of the command line, which are compiled because the
+# distribution has none. Each part does nothing where it is there already.
+#
+#   engine.sh packages  from the distribution; needs root and apt
+#   engine.sh plugins   docker compose and docker buildx; needs Go
+#   engine.sh start     the engine, in the background; needs root
+#   engine.sh stop      the engine that start has started
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 
-compose_version=v2.40.3
-buildx_version=v0.29.1
 plugins=${DOCKER_CONFIG:-$HOME/.docker}/cli-plugins
+log=$cache/dockerd.log
+pid_file=$cache/dockerd.pid
 
-install_packages() {
-  local missing=()
-  command -v docker >/dev/null && command -v dockerd >/dev/null || missing+=(docker.io)
-  command -v iptables >/dev/null || missing+=(iptables)
-  command -v debootstrap >/dev/null || missing+=(debootstrap)
-  command -v curl >/dev/null || missing+=(curl)
-  command -v jq >/dev/null || missing+=(jq)
+packages() {
+  local missing=() command
+  type -P docker >/dev/null && type -P dockerd >/dev/null || missing+=(docker.io)
+  for command in iptables debootstrap curl jq; do
+    type -P "$command" >/dev/null || missing+=("$command")
+  done
+  type -P ps >/dev/null || missing+=(procps) # docker top asks the host's
   ((${#missing[@]})) || return 0
   step "packages: ${missing[*]}"
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  [ "$(id -u)" = 0 ] || die "needs root to install ${missing[*]}"
+  command -v apt-get >/dev/null || die "needs ${missing[*]}, and knows only apt-get to install them"
+  persistently apt-get update -qq || die "cannot read the package lists"
+  export DEBIAN_FRONTEND=noninteractive
+  persistently apt-get -o Acquire::Retries=3 -o Dpkg::Lock::Timeout=120 \
+    install -y -qq --no-install-recommends "${missing[@]}" >"$cache/apt.log" 2>&1 ||
+    die "cannot install ${missing[*]}: $(tail -5 "$cache/apt.log")"
 }
 
-start_engine() {
+# The versions are those of tools/docker/go.mod.
+version_of() { go list -C "$root/tools/docker" -m -f '{{.Version}}' "$1"; }
+
+plugins() {
+  if docker compose version >/dev/null 2>&1 && docker buildx version >/dev/null 2>&1; then
+    echo "docker compose $(docker compose version --short), $(docker buildx version)"
+    return
+  fi
+  local compose=github.com/docker/compose/v2 buildx=github.com/docker/buildx out=$cache/plugins
+  persistently go mod download -C "$root/tools/docker" || die "cannot download the modules of docker compose"
+  # One build for both: they are made of the same packages.
+  CGO_ENABLED=0 go build -C "$root/tools/docker" -trimpath -o "$out/" -ldflags "-s -w \
+    -X $compose/internal.Version=$(version_of $compose) -X $buildx/version.Version=$(version_of $buildx)" \
+    $compose/cmd $buildx/cmd/buildx
+  mkdir -p "$plugins"
+  mv "$out/cmd" "$plugins/docker-compose"
+  mv "$out/buildx" "$plugins/docker-buildx"
+  echo "docker compose $(docker compose version --short), $(docker buildx version)"
+}
+
+# iptables_works COMMAND: whether it can reach the kernel's tables. One of the
+# two kinds may not, by the kernel.
+iptables_works() { type -P "$1" >/dev/null && "$1" -w -t nat -S >/dev/null 2>&1; }
+
+# choose_iptables sets what dockerd is started with.
+choose_iptables() {
+  options=()
+  ! iptables_works iptables || return 0
+  if iptables_works iptables-legacy; then
+    mkdir -p "$cache/legacy"
+    ln -sf "$(type -P iptables-legacy)" "$cache/legacy/iptables"
+    ln -sf "$(type -P ip6tables-legacy)" "$cache/legacy/ip6tables"
+    PATH=$cache/legacy:$PATH
+  else
+    # Published ports then go through docker-proxy, and builds have the host's network.
+    echo "no iptables here: the engine runs without"
+    options+=(--iptables=false --ip6tables=false)
+  fi
+}
+
+mount_cgroups() {
+  [ ! -e /sys/fs/cgroup/cgroup.controllers ] && [ ! -e /sys/fs/cgroup/devices ] || return 0
+  mount -t cgroup2 none /sys/fs/cgroup || die "cannot mount cgroup2: containers need control groups"
+}
+
+# Why an engine does not start is most often to be seen here.
+machine() {
+  printf 'kernel %s, root on %s, cgroup %s, %s' "$(uname -r)" "$(stat -f -c %T /)" \
+    "$(stat -f -c %T /sys/fs/cgroup)" "$(iptables --version 2>&1)"
+}
+
+start() {
   ! docker info >/dev/null 2>&1 || return 0
-  step "docker engine (log: $cache/dockerd.log)"
-  setsid dockerd >"$cache/dockerd.log" 2>&1 </dev/null &
-  echo $! >"$cache/dockerd.pid"
-  patiently 60 docker info || die "cannot start dockerd; the end of its log: $(tail -3 "$cache/dockerd.log")"
+  step "docker engine (log: $log)"
+  [ "$(id -u)" = 0 ] || die "needs root to start a Docker engine, or one that is running"
+  mount_cgroups
+  choose_iptables
+  setsid dockerd "${options[@]}" >"$log" 2>&1 </dev/null &
+  echo $! >"$pid_file" # setsid becomes dockerd: a job of a script leads no group
+  patiently 90 engine_answers_or_died $! || true
+  docker info >/dev/null 2>&1 || die "
+########################################################################
+# THIS MACHINE CANNOT RUN A DOCKER ENGINE, so the images are not checked.
+# $(machine)
+########################################################################
+the end of $log:
+$(tail -20 "$log")"
+  docker version --format 'docker engine {{.Server.Version}}, client {{.Client.Version}}'
+  docker info --format 'storage {{.Driver}}, cgroup {{.CgroupDriver}} v{{.CgroupVersion}}'
 }
+engine_answers_or_died() { docker info || ! kill -0 "$1"; }
 
-# plugin NAME PACKAGE@VERSION [GO-FLAG…] builds a command line plugin through a
-# scratch module, with the exact dependencies of its release.
-plugin() {
-  local name=$1 package=${2%@*} version=${2#*@}
-  shift 2
-  ! docker "$name" version >/dev/null 2>&1 || return 0
-  step "docker $name $version (a few minutes, once)"
-  local module=$cache/plugin-$name
-  mkdir -p "$module" "$plugins"
-  (
-    cd "$module"
-    [ -e go.mod ] || go mod init scratch
-    go get -tool "$package@$version"
-    CGO_ENABLED=0 nice go build "$@" -o "$plugins/docker-$name" "$package"
-  ) >"$module/log" 2>&1 || die "cannot build docker $name: $(tail -3 "$module/log")"
+stop() {
+  [ -e "$pid_file" ] || return 0
+  local pid
+  pid=$(cat "$pid_file")
+  kill "$pid" 2>/dev/null || true
+  patiently 30 gone "$pid" || die "dockerd (process $pid) does not end"
+  rm "$pid_file"
 }
+gone() { ! kill -0 "$1"; }
 
-install_packages
-start_engine
-plugin compose "github.com/docker/compose/v2/cmd@$compose_version" \
-  -ldflags "-X github.com/docker/compose/v2/internal.Version=$compose_version"
-plugin buildx "github.com/docker/buildx/cmd/buildx@$buildx_version" \
-  -ldflags "-X github.com/docker/buildx/version.Version=$buildx_version"
-docker version --format 'docker engine {{.Server.Version}}, client {{.Client.Version}}'
+case ${1:-} in
+  packages | plugins | start | stop) "$1" ;;
+  *) die "engine.sh packages | plugins | start | stop" ;;
+esac

@@ -5,8 +5,10 @@
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 
-# size IMAGE: bytes of its compressed layers. A layer's tar is in the archive
-# with a name that ends in layer.tar, or as a blob of the OCI layout.
+with_engine
+docker image inspect tale-e2e/tale-{platform,convex,proxy}:e2e >/dev/null 2>&1 || die 'no images: run "make e2e" first'
+
+# size IMAGE: bytes of its compressed layers.
 size() { docker save "$1" | nice gzip -6 | wc -c; }
 mb() { awk -v bytes="$1" 'BEGIN {printf "%.1f MB", bytes / 1e6}'; }
 

@@ -2,21 +2,49 @@
 # The stack under test: its settings, compose, and how to ask it. Sourced.
 
 export COMPOSE_PROJECT_NAME=tale-e2e
-settings=$cache/env
-project_files=(-f "$root/docker-compose.yml")
-site=https://tale.local:18443
+# The folder of an operator: the compose files and a .env, nothing else.
+project=$cache/project
+settings=$project/.env
+project_files=(-f "$project/docker-compose.yml")
 running=(db convex platform proxy)
+
+# free_port FIRST: the first port from there on that nothing listens on.
+free_port() {
+  local port=$1
+  while (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
+  echo "$port"
+}
+http_port=$(free_port 18080)
+https_port=$(free_port 18443)
+site=https://tale.local:$https_port
+
+# build_arguments: the stand-ins of bases.sh, and the binaries of bin/.
+build_arguments() {
+  cat <<'ARGUMENTS'
+BINARY=prebuilt
+SOPS=none
+GO_IMAGE=tale-e2e/golang
+NODE_IMAGE=tale-e2e/node
+BUN_IMAGE=tale-e2e/bun
+CONVEX_BACKEND_IMAGE=tale-e2e/convex-backend
+CONVEX_DASHBOARD_IMAGE=tale-e2e/convex-dashboard
+DB_BASE_IMAGE=tale-e2e/postgres
+ARGUMENTS
+}
 
 # new_settings writes the stack's .env, with a value for each of the variables
 # that the platform pushes.
 new_settings() {
-  rm -f "$settings"
+  rm -rf "$project"
+  mkdir -p "$project"
+  cp "$root"/docker-compose.yml "$root"/compose.*.yml "$project"
   sh "$root/deploy/make-env.sh" "$settings" >/dev/null
+  build_arguments >>"$settings"
   set_to TALE_REGISTRY tale-e2e
   set_to TALE_VERSION e2e
   set_to SITE_URL "$site"
-  set_to PUBLISH_HTTP 18080
-  set_to PUBLISH_HTTPS 18443
+  set_to PUBLISH_HTTP "$http_port"
+  set_to PUBLISH_HTTPS "$https_port"
   set_to BASE_PATH /
   set_to OPERATOR_URL http://operator:8004
   set_to SEARCH_SERVICE_URL http://search:8080
@@ -38,8 +66,9 @@ setting() { sed -n "s/^$1=//p" "$settings" | tail -1; }
 
 # As an operator at a shell of their own: nothing of ours but PATH and HOME.
 compose() {
-  env -i PATH="$PATH" HOME="$HOME" ${DOCKER_HOST:+DOCKER_HOST="$DOCKER_HOST"} "${overrides[@]}" \
-    docker compose --project-directory "$root" -p "$COMPOSE_PROJECT_NAME" "${project_files[@]}" --env-file "$settings" "$@" 2>&1
+  timeout --kill-after=5 "${docker_limit:-180}" env -i PATH="$PATH" HOME="$HOME" \
+    ${DOCKER_HOST:+DOCKER_HOST="$DOCKER_HOST"} ${DOCKER_CONFIG:+DOCKER_CONFIG="$DOCKER_CONFIG"} "${overrides[@]}" \
+    docker compose --project-directory "$project" -p "$COMPOSE_PROJECT_NAME" "${project_files[@]}" --env-file "$settings" "$@" 2>&1
 }
 overrides=()
 # with NAME=VALUE… -- COMMAND…: the command with other settings.
@@ -66,7 +95,7 @@ root_certificate() {
 get() {
   local path=$1
   shift
-  curl -sS --max-time 10 --resolve tale.local:18443:127.0.0.1 --cacert "$cache/root.crt" "$@" "$site$path"
+  curl -sS --max-time 10 --resolve "tale.local:$https_port:127.0.0.1" --cacert "$cache/root.crt" "$@" "$site$path"
 }
 page_is_there() { [ "$(get / -o /dev/null -w '%{http_code}')" = 200 ]; }
 
@@ -74,7 +103,7 @@ page_is_there() { [ "$(get / -o /dev/null -w '%{http_code}')" = 200 ]; }
 visit() {
   INSTANCE_NAME=tale_platform INSTANCE_SECRET=$(setting INSTANCE_SECRET) SITE_URL=$site \
     METRICS_BEARER_TOKEN=$(setting METRICS_BEARER_TOKEN) \
-    "$root/bin/demo" visit --root "$(root_certificate)" --connect 127.0.0.1:18443
+    "$root/bin/demo" visit --root "$(root_certificate)" --connect "127.0.0.1:$https_port"
 }
 
 # pid_of SERVICE PATTERN: the host's id of a process of the service.

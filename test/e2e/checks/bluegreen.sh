@@ -1,34 +1,48 @@
 # shellcheck shell=bash
 # Two colours behind one alias: traffic moves without a failed request.
 
+# Both find a deployment where nothing was ever pushed, and push.
 colours_boot_at_the_same_moment() {
-  local -a project_files=(-f "$root/docker-compose.yml" -f "$root/compose.bluegreen.yml")
-  compose stop platform
+  local -a project_files=(-f "$project/docker-compose.yml" -f "$project/compose.bluegreen.yml")
+  compose rm -fs platform convex
+  docker volume rm "${COMPOSE_PROJECT_NAME}_convex-data"
   compose up -d --wait --wait-timeout 90 platform-blue platform-green
-  local colour
-  for colour in blue green; do must "$(logs "platform-$colour")" '24 of 24 variables present'; done
+  local colour pushes=0
+  for colour in blue green; do
+    must "$(logs "platform-$colour")" '24 of 24 variables present'
+    must "$(logs "platform-$colour")" 'platform is ready'
+    ! logs "platform-$colour" | grep -q 'push stage done stage=finish_push .*status=200' || pushes=$((pushes + 1))
+  done
+  ((pushes >= 1)) || { echo "no colour pushed"; return 1; }
   compose rm -fs platform-blue platform-green
+  note "$pushes of the two pushed"
 }
 
 switches_without_a_failed_request() {
-  local project_files=(-f "$root/docker-compose.yml" -f "$root/compose.bluegreen.yml") load seen
-  compose stop platform
-  compose rm -f platform
+  local -a project_files=(-f "$project/docker-compose.yml" -f "$project/compose.bluegreen.yml")
+  local load sockets address=127.0.0.1:$https_port seen held
+  compose rm -fs platform
   compose up -d --wait --wait-timeout 90 platform-blue
   patiently 30 page_is_there
-  node "$e2e/load.mjs" "$site" 127.0.0.1:18443 4 "$cache/root.crt" >"$cache/load.json" &
+  root_certificate
+  timeout 150 node "$e2e/load.mjs" "$site" "$address" 4 "$cache/root.crt" >"$cache/load.json" &
   load=$!
+  timeout 150 node "$e2e/sockets.mjs" "$site" "$address" 20 "$cache/root.crt" >"$cache/sockets.json" 2>"$cache/sockets.err" &
+  sockets=$!
+  patiently 15 grep -q open "$cache/sockets.err" || { cat "$cache/sockets.err"; return 1; }
   sleep 2 # load on blue alone
   compose up -d --wait --wait-timeout 90 platform-green
   compose stop platform-blue
   equal "$(inspect platform-blue '{{.State.ExitCode}}')" 0 "blue's exit code"
   sleep 2 # load on green alone
-  kill -TERM "$load"
-  wait "$load"
-  seen=$(cat "$cache/load.json")
-  echo "$seen"
+  kill -TERM "$load" "$sockets"
+  wait "$load" || true
+  wait "$sockets" || true
+  seen=$(cat "$cache/load.json") held=$(cat "$cache/sockets.json")
+  echo "$seen $held"
   [ "$(jq .asked <<<"$seen")" -gt 200 ]
   equal "$(jq .failed <<<"$seen")" 0 "failed requests"
+  equal "$(jq -c '[.opened, (.closed | length)]' <<<"$held")" "[20,0]" "sockets opened and closed"
   compose rm -fs platform-blue platform-green >/dev/null
-  echo "$(jq .asked <<<"$seen") requests, none failed, the slowest took $(jq .slowest_ms <<<"$seen") ms"
+  note "$(jq .asked <<<"$seen") requests, none failed, the slowest took $(jq .slowest_ms <<<"$seen") ms; 20 sockets stayed"
 }

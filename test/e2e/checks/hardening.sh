@@ -12,13 +12,14 @@ processes_run_as_1001() {
         "$service: ids of $(tr '\0' ' ' <"/proc/$pid/cmdline")"
     done
   done
+  for pid in $(processes db); do must_not "$(grep -E '^(Uid|Gid):' "/proc/$pid/status")" '[[:space:]]0([[:space:]]|$)'; done
 }
 
 # Convex keeps the bounding set that it was given for taking over the volume; no
 # process can use it, as none may gain privileges.
 root_is_read_only_and_no_capability_is_left() {
   local service pid
-  for service in convex platform proxy; do
+  for service in "${running[@]}"; do
     equal "$(inspect "$service" '{{.HostConfig.ReadonlyRootfs}}')" true "$service: read-only root"
     for pid in $(processes "$service"); do
       equal "$(awk '/^(CapPrm|CapEff|CapAmb|NoNewPrivs):/ {printf "%s ", $2}' "/proc/$pid/status")" \
@@ -27,18 +28,53 @@ root_is_read_only_and_no_capability_is_left() {
   done
 }
 
+secrets=(DB_PASSWORD INSTANCE_SECRET BETTER_AUTH_SECRET ENCRYPTION_SECRET_HEX METRICS_BEARER_TOKEN)
+
 # The backend takes --instance-secret by argument and has no other channel for
 # it; no other secret may be in a command line, and none in a log.
 no_secret_in_logs_or_command_lines() {
   local name service value
-  for name in DB_PASSWORD INSTANCE_SECRET BETTER_AUTH_SECRET ENCRYPTION_SECRET_HEX METRICS_BEARER_TOKEN; do
+  for name in "${secrets[@]}"; do
     value=$(setting "$name")
     [ -n "$value" ] || { echo "$name is empty"; return 1; }
-    for service in convex platform proxy; do
+    for service in "${running[@]}"; do
       ! logs "$service" | grep -qF -- "$value" || { echo "$name is in the log of $service"; return 1; }
       ! docker top "$(container "$service")" -eo pid,args | grep -v 'convex-local-backend' | grep -qF -- "$value" ||
         { echo "$name is in a command line of $service"; return 1; }
     done
+  done
+}
+
+# Compose has no other place for a container's environment; labels, mounts,
+# health output and the images must not repeat it.
+no_secret_in_inspect() {
+  local name service described
+  for service in "${running[@]}"; do
+    described=$(docker inspect "$(container "$service")" | jq 'del(.[].Config.Env)')$(docker image inspect "tale-e2e/tale-$service:e2e")
+    for name in "${secrets[@]}"; do
+      ! grep -qF -- "$(setting "$name")" <<<"$described" || { echo "$name is in what docker inspect says about $service"; return 1; }
+    done
+  done
+}
+
+proxy_has_only_its_own_secrets() {
+  local name given
+  given=$(inspect proxy '{{json .Config.Env}}')
+  for name in "${secrets[@]}"; do
+    [ "$name" != METRICS_BEARER_TOKEN ] || continue
+    ! grep -qF -- "$(setting "$name")" <<<"$given" || { echo "the proxy has $name"; return 1; }
+  done
+}
+
+images_describe_themselves() {
+  local service described
+  for service in "${running[@]}"; do
+    described=$(docker image inspect "tale-e2e/tale-$service:e2e")
+    jq -e --arg title "tale-$service" --arg version e2e '.[0].Config |
+      .Labels["org.opencontainers.image.title"] == $title and .Labels["org.opencontainers.image.version"] == $version and
+      .Labels["org.opencontainers.image.source"] != null and .Labels["org.opencontainers.image.licenses"] == "MIT" and
+      .Healthcheck.Test[0] == "CMD" and (.StopSignal == "SIGTERM" or .StopSignal == "SIGINT") and (.Entrypoint | length) == 1' <<<"$described" >/dev/null ||
+      { echo "tale-$service: $(jq -c '.[0].Config | {Labels, Healthcheck, StopSignal, Entrypoint}' <<<"$described")"; return 1; }
   done
 }
 

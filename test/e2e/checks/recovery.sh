@@ -40,3 +40,23 @@ convex_restarts_below_the_platform() {
   equal "$(inspect platform '{{.State.Pid}}')" "$before" "the platform's process"
   visit
 }
+
+# Whatever dies while the stack comes up, in whatever order: what ran is started
+# again by its restart policy, and an operator's next up completes the rest. The
+# order is another one in each run; it is shown.
+kills_during_the_boot_heal() {
+  local turn service pid up order=()
+  compose down
+  compose up -d &
+  up=$!
+  for turn in 1 2 3 4 5 6 7 8; do
+    sleep "1.$((RANDOM % 10))"
+    service=${running[RANDOM % ${#running[@]}]}
+    pid=$(inspect "$service" '{{.State.Pid}}' 2>/dev/null || echo 0)
+    ((pid == 0)) || { order+=("$service"); kill -9 "$pid" || true; }
+  done
+  wait "$up" || true
+  boots_cold
+  visit
+  note "killed: ${order[*]}"
+}

@@ -25,13 +25,59 @@ compose_variables_are_in_the_example() {
   equal "$missing" "" "what is missing in .env.example"
 }
 
+# The proxy gets no env_file, so a setting that the compose file does not name
+# would be lost without a word. What is a matter of the container is fixed.
+proxy_settings_are_handed_through() {
+  local name names marks=() given
+  names=$(grep -ohE '`env:"[A-Z0-9_]+' "$root/internal/proxy/settings.go" | cut -d'"' -f2 |
+    grep -vxE 'HTTP_PORT|HTTPS_PORT|PROXY_HEALTH_ADDR|PROXY_DATA_DIR|PROXY_CA_EXPORT_DIR|PLATFORM_HEALTH')
+  for name in $names; do marks+=("$name=mark-$name"); done
+  given=$(with "${marks[@]}" -- compose config --format json | jq -r '.services.proxy.environment | to_entries[] | "\(.key)=\(.value)"')
+  for name in $names; do must "$given" "^$name=mark-$name$"; done
+  note "$(wc -w <<<"$names") settings"
+}
+
 overlays_are_valid() {
   local overlay
   for overlay in bluegreen dev external-db; do
-    local -a project_files=(-f "$root/docker-compose.yml" -f "$root/compose.$overlay.yml")
+    local -a project_files=(-f "$project/docker-compose.yml" -f "$project/compose.$overlay.yml")
     with POSTGRES_URL=postgresql://tale:x@db.example:5432 -- compose config --quiet
   done
-  local -a project_files=(-f "$root/docker-compose.yml" -f "$root/compose.external-db.yml")
+  local -a project_files=(-f "$project/docker-compose.yml" -f "$project/compose.external-db.yml")
   must_not "$(with POSTGRES_URL=postgresql://tale:x@db.example:5432 -- compose config --services)" '^db$'
   must "$(compose config --quiet || true)" 'write it into .env'
+}
+
+# A Postgres that is not of the project, and one of our image only in that it is
+# at hand: the stack's own db does not run.
+external_database_serves() {
+  local name=$COMPOSE_PROJECT_NAME-elsewhere
+  docker rm -fv "$name" 2>/dev/null || true
+  compose rm -fs db convex
+  local -a project_files=(-f "$project/docker-compose.yml" -f "$project/compose.external-db.yml")
+  docker run -d --name "$name" --label "com.docker.compose.project=$COMPOSE_PROJECT_NAME" \
+    --network "${COMPOSE_PROJECT_NAME}_internal" --network-alias elsewhere \
+    -e POSTGRES_USER=outside -e POSTGRES_PASSWORD=outside-e2e tale-e2e/tale-db:e2e
+  patiently 60 state_is "$name" healthy || { docker logs "$name" 2>&1 | tail; return 1; }
+  with 'POSTGRES_URL=postgresql://outside:outside-e2e@elsewhere:5432?sslmode=disable' DB_PASSWORD=not-used -- \
+    compose up -d --wait --wait-timeout 120 convex
+  must "$(logs convex)" 'elsewhere'
+  must_not "$(compose ps --services)" '^db$'
+  docker rm -fv "$name"
+  local -a project_files=(-f "$project/docker-compose.yml")
+  boots_cold
+}
+
+development_overlay_serves() {
+  local -a project_files=(-f "$project/docker-compose.yml" -f "$project/compose.dev.yml")
+  compose up -d --wait --wait-timeout 120 convex
+  must "$(curl -sS --max-time 5 http://127.0.0.1:3210/instance_name)" tale_platform
+  equal "$(curl -sS --max-time 5 -o /dev/null -w '%{http_code}' http://127.0.0.1:6791/convex-dashboard)" 200 "the dashboard's answer"
+  local -a project_files=(-f "$project/docker-compose.yml")
+  boots_cold
+}
+
+python_services_start() {
+  compose --profile python up -d --wait --wait-timeout 60 rag crawler
+  compose --profile python rm -fs rag crawler
 }
