@@ -11,7 +11,7 @@ BINARIES := platform-entrypoint convex-entrypoint proxy convex-sim demo
 APP      ?= examples/guestbook
 ONCE     ?=
 
-.PHONY: help build demo test lint bench clean docs push-request bluegreen browser env up e2e sizes scan
+.PHONY: help build demo test lint bench bench-proxy clean docs push-request bluegreen browser env up e2e sizes scan
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
@@ -49,6 +49,10 @@ browser: build ## Load the app, a switch and the maintenance page in Chromium
 
 env: ## Write .env with fresh secrets; one that is there stays
 	sh deploy/make-env.sh
+
+bench-proxy: build ## Compare stock Caddy, nginx and the proxy (8 minutes; FAST=1: one; SOCKETS=10000)
+	CGO_ENABLED=0 go build -modfile=tools/caddy/go.mod -trimpath -ldflags '-s -w' -o bin/caddy-stock github.com/caddyserver/caddy/v2/cmd/caddy
+	go run -tags $(TAGS) ./test/benchproxy $(if $(FAST),--fast) $(if $(SOCKETS),--sockets $(SOCKETS)) $(BENCH_FLAGS)
 
 up: env ## Build the images, start the stack with Docker Compose, print its URL
 	docker compose up --build --detach --wait

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// postBytes is the size of a posted body.
+const postBytes = 4 << 10
+
+// load is one way to ask.
+type load struct {
+	answer, protocol string
+	connections      int
+}
+
+// result is what a contender made of a load.
+type result struct {
+	rate     float64 // requests per second
+	p50, p99 time.Duration
+	cpu      time.Duration // of the contender, per request
+	memory   int64         // resident afterwards
+}
+
+func (l load) path() string { return "/" + l.answer }
+
+// run puts the load on a contender for a while.
+func (s *stand) run(ctx context.Context, name string, l load) (result, error) {
+	p := s.servers[name]
+	before := p.cpu()
+	generate := s.wrk
+	if l.protocol == "h2" {
+		generate = s.h2load
+	}
+	r, requests, err := generate(ctx, name, l)
+	if err != nil {
+		return result{}, fmt.Errorf("%s, %+v: %w", name, l, err)
+	}
+	r.cpu, r.memory = (p.cpu()-before)/time.Duration(max(requests, 1)), p.memory()
+	return r, nil
+}
+
+// wrk is for HTTP/1.1: the least expensive generator there is.
+func (s *stand) wrk(ctx context.Context, name string, l load) (result, int, error) {
+	argv := []string{"-t1", "-c" + strconv.Itoa(l.connections), "-d" + wrkSeconds(s.o.each), "--latency", "--timeout", "20s"}
+	if l.answer == "post" {
+		script := filepath.Join(s.work, "post.lua")
+		text := fmt.Sprintf("wrk.method = 'POST'\nwrk.headers['Content-Type'] = 'application/json'\nwrk.body = string.rep('x', %d)\n", postBytes)
+		if err := os.WriteFile(script, []byte(text), 0o600); err != nil {
+			return result{}, 0, err
+		}
+		argv = append(argv, "-s", script)
+	}
+	began := time.Now()
+	output, err := exec.CommandContext(ctx, "wrk", append(argv, s.url(name)+l.path())...).CombinedOutput()
+	if err != nil {
+		return result{}, 0, fmt.Errorf("wrk: %w: %s", err, output)
+	}
+	return parseWrk(string(output), time.Since(began))
+}
+
+// wrkSeconds are whole: wrk knows no others. Two short runs are as good as a long one.
+func wrkSeconds(d time.Duration) string {
+	return strconv.Itoa(int(max(d.Round(time.Second), time.Second)/time.Second)) + "s"
+}
+
+var (
+	wrkRequests = regexp.MustCompile(`(\d+) requests in ([\d.]+m?s)`)
+	wrkLatency  = regexp.MustCompile(`(50|99)%\s+([\d.]+(us|ms|s|m))\n`)
+	wrkTrouble  = regexp.MustCompile(`(Non-2xx.*|Socket errors.*)\n`)
+)
+
+func parseWrk(output string, wall time.Duration) (r result, requests int, err error) {
+	if trouble := wrkTrouble.FindString(output); trouble != "" {
+		return r, 0, errors.New(strings.TrimSpace(trouble))
+	}
+	count := wrkRequests.FindStringSubmatch(output)
+	if count == nil {
+		return r, 0, fmt.Errorf("cannot read wrk's output: %s", output)
+	}
+	requests, _ = strconv.Atoi(count[1])
+	if took, err := time.ParseDuration(count[2]); err == nil {
+		wall = took
+	}
+	r.rate = float64(requests) / wall.Seconds()
+	for _, found := range wrkLatency.FindAllStringSubmatch(output, -1) {
+		value, _ := time.ParseDuration(found[2])
+		if found[1] == "50" {
+			r.p50 = value
+		} else {
+			r.p99 = value
+		}
+	}
+	return r, requests, nil
+}
+
+// h2load is for HTTP/2, one request at a time on each connection.
+func (s *stand) h2load(ctx context.Context, name string, l load) (result, int, error) {
+	log := filepath.Join(s.work, "h2load.log")
+	_ = os.Remove(log)
+	argv := []string{"-t1", "-c" + strconv.Itoa(l.connections), "-m1", "-D" + strconv.FormatInt(s.o.each.Milliseconds(), 10) + "ms", "--log-file", log}
+	if l.answer == "post" {
+		body := filepath.Join(s.work, "post.body")
+		if err := os.WriteFile(body, []byte(strings.Repeat("x", postBytes)), 0o600); err != nil {
+			return result{}, 0, err
+		}
+		argv = append(argv, "-d", body, "-H", "content-type: application/json")
+	}
+	output, err := exec.CommandContext(ctx, "h2load", append(argv, s.url(name)+l.path())...).CombinedOutput()
+	if err != nil {
+		return result{}, 0, fmt.Errorf("h2load: %w: %s", err, output)
+	}
+	if trouble := h2Trouble.FindString(string(output)); trouble == "" {
+		return result{}, 0, fmt.Errorf("h2load: requests failed: %s", output)
+	}
+	return parseH2Log(log, s.o.each)
+}
+
+var h2Trouble = regexp.MustCompile(` 0 failed, 0 errored`)
+
+// parseH2Log reads one line per request: start, status, duration in microseconds.
+func parseH2Log(path string, wall time.Duration) (r result, requests int, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return r, 0, err
+	}
+	defer file.Close()
+	var took []int
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		fields := strings.Fields(lines.Text())
+		if len(fields) != 3 || fields[1] != "200" {
+			return r, 0, fmt.Errorf("h2load: a request ended with %q", lines.Text())
+		}
+		micros, _ := strconv.Atoi(fields[2])
+		took = append(took, micros)
+	}
+	if len(took) == 0 {
+		return r, 0, errors.New("h2load: no request was answered")
+	}
+	slices.Sort(took)
+	r.rate = float64(len(took)) / wall.Seconds()
+	r.p50, r.p99 = time.Duration(took[len(took)/2])*time.Microsecond, time.Duration(took[len(took)*99/100])*time.Microsecond
+	return r, len(took), nil
+}
