@@ -136,11 +136,18 @@ func settings(t *testing.T, env config.Environ) *Settings {
 // tests that call it cannot be parallel.
 func start(t *testing.T, overrides config.Environ) *running {
 	t.Helper()
+	return startEdited(t, overrides, func(*caddy.Config) {})
+}
+
+// startEdited is start with a last word on the configuration.
+func startEdited(t *testing.T, overrides config.Environ, edit func(*caddy.Config)) *running {
+	t.Helper()
 	p := &running{T: t, settings: settings(t, environ(t, overrides))}
 	cfg, err := Config(p.settings)
 	if err != nil {
 		t.Fatal(err)
 	}
+	edit(cfg)
 	p.settings.keepSecrets()
 	_, _, _ = caddy.BufferedLog()
 	if err := caddy.Run(cfg); err != nil {

@@ -121,17 +121,6 @@ func TestCompression(t *testing.T) {
 	}
 }
 
-func TestHeaderLimits(t *testing.T) {
-	p := start(t, nil)
-	cookie := func(kib int) http.Header { return http.Header{"Cookie": {strings.Repeat("x", kib<<10)}} }
-	if got := p.get("/", cookie(48)).StatusCode; got != http.StatusOK {
-		t.Errorf("48 KiB of cookies: %d", got)
-	}
-	if got := p.get("/", cookie(128)).StatusCode; got != http.StatusRequestHeaderFieldsTooLarge {
-		t.Errorf("128 KiB of cookies: %d", got)
-	}
-}
-
 func TestBodyLimit(t *testing.T) {
 	p := start(t, config.Environ{"MAX_BODY": "1MB"})
 	for _, target := range []string{"/x", "/api/x", "/api/storage/x"} {

@@ -81,10 +81,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		w.WriteHeader(status)
 		return nil
 	case browser:
-		return h.write(w, r, status, "text/html; charset=utf-8", h.pageFor(w, r, status))
+		write(w, r, status, "text/html; charset=utf-8", h.pageFor(w, r, status))
 	default:
-		return h.write(w, r, status, "application/json", h.document(err, status))
+		write(w, r, status, "application/json", h.document(err, status))
 	}
+	return nil
 }
 
 // errorOf is the error that brought the request here, and its status.
@@ -148,15 +149,15 @@ func (h *Handler) document(err error, status int) string {
 	return string(document) + "\n"
 }
 
-func (h *Handler) write(w http.ResponseWriter, r *http.Request, status int, contentType, body string) error {
+// write sends the answer. That a client has left is not told: nobody is there to
+// answer, and Caddy would log the whole request as an error in handling an error.
+func write(w http.ResponseWriter, r *http.Request, status int, contentType, body string) {
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	if r.Method == http.MethodHead {
-		return nil
+	if r.Method != http.MethodHead {
+		_, _ = w.Write([]byte(body))
 	}
-	_, err := w.Write([]byte(body))
-	return err
 }
 
 // Interface guards
