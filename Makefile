@@ -11,7 +11,7 @@ BINARIES := platform-entrypoint convex-entrypoint proxy convex-sim demo
 APP      ?= examples/guestbook
 ONCE     ?=
 
-.PHONY: help build demo test lint bench bench-proxy clean docs push-request bluegreen browser env up e2e sizes scan
+.PHONY: help build demo test lint bench bench-proxy soak clean docs push-request bluegreen browser env up e2e sizes scan
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
@@ -53,6 +53,12 @@ env: ## Write .env with fresh secrets; one that is there stays
 bench-proxy: build ## Compare stock Caddy, nginx and the proxy (8 minutes; FAST=1: one; SOCKETS=10000)
 	CGO_ENABLED=0 go build -modfile=tools/caddy/go.mod -trimpath -ldflags '-s -w' -o bin/caddy-stock github.com/caddyserver/caddy/v2/cmd/caddy
 	go run -tags $(TAGS) ./test/benchproxy $(if $(FAST),--fast) $(if $(SOCKETS),--sockets $(SOCKETS)) $(BENCH_FLAGS)
+
+DURATION ?= 10m
+RATE     ?= 150
+
+soak: build ## Keep the proxy under mixed traffic for DURATION (10m); fails when it grows
+	go test -tags $(TAGS) -count=1 -timeout 0 -v ./test/soak -proxy $(CURDIR)/bin/proxy -duration $(DURATION) -rate $(RATE) -sockets 100 -streams 10
 
 up: env ## Build the images, start the stack with Docker Compose, print its URL
 	docker compose up --build --detach --wait

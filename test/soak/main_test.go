@@ -1,0 +1,28 @@
+package soak
+
+import (
+	"flag"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/proxy"
+)
+
+var (
+	proxyBinary = flag.String("proxy", "", "`file` of the proxy to check (default: the proxy of this test binary)")
+	duration    = flag.Duration("duration", 6*time.Second, "how long the traffic lasts")
+	rate        = flag.Int("rate", 60, "requests per second")
+	socketCount = flag.Int("sockets", 20, "`number` of WebSockets at a time")
+	streams     = flag.Int("streams", 5, "`number` of event streams at a time")
+)
+
+// roleVariable makes this binary play the proxy.
+const roleVariable = "SOAK_ROLE"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(roleVariable) != "" {
+		os.Exit(proxy.Main(os.Args))
+	}
+	os.Exit(m.Run())
+}
