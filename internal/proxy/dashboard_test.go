@@ -15,6 +15,8 @@ func TestDashboardAllow(t *testing.T) {
 		{"/api/list_environment_variables", admin, Backend, "/api/list_environment_variables", 200, ""},
 		{"/api/1.35.1/sync", "", Backend, "/api/1.35.1/sync", 200, ""},
 		{"/ws_api/api/query", admin, Backend, "/api/query", 200, ""},
+		{"/ws_api/api/query", strings.ToLower(admin), Backend, "/api/query", 200, ""},
+		{"/ws_api/api/query?%61dminKey=x", "Authorization: Bearer x", Backend, "/api/query?%61dminKey=x", 200, ""},
 	}
 	open := []aRequest{
 		{"/", "", Platform, "/", 200, ""},

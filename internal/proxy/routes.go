@@ -14,6 +14,7 @@ type Route struct {
 
 	Query         string   // a query parameter that must be there
 	Authorization string   // what that request header must begin with
+	AdminKey      bool     // an admin key must be presented, in any way the backend takes one
 	Token         bool     // the metrics token must be presented
 	Only          []string // networks of the visitors let through; others get 403
 
@@ -65,7 +66,7 @@ func Table(s *Settings) []Route {
 	rows := []Route{
 		{Row: 1, Paths: []string{healthPath}, To: Target{Health: true}, Bare: true, Note: "never goes upstream; with ?deep, whether upstreams are available"},
 		{Row: 2, Paths: []string{"/ws_api/api/sync", "/ws_api/api/*/sync"}, To: toBackend, Strip: "/ws_api", Socket: true, Note: "sync of the app"},
-		{Row: 2, Paths: clientLibraryPaths(), Authorization: "Convex ", To: toBackend, Strip: "/ws_api", Only: only, Note: "the same with an admin key"},
+		{Row: 2, Paths: clientLibraryPaths(), AdminKey: true, To: toBackend, Strip: "/ws_api", Only: only, Note: "the same, as an admin"},
 		{Row: 2, Paths: clientLibraryPaths(), To: toBackend, Strip: "/ws_api", Note: "requests of the client library"},
 		{Row: 2, Paths: []string{"/ws_api", "/ws_api/*"}, To: answer(http.StatusNotFound), Note: "the rest of the backend stays inside"},
 		{Row: 3, Paths: []string{"/api/*/sync"}, To: toBackend, Socket: true, Only: only, Note: "sync of dashboard and CLI"},
@@ -80,7 +81,7 @@ func Table(s *Settings) []Route {
 		{Row: 11, Paths: []string{"/api/*"}, To: actions, Prefix: actionsPrefix, Note: "HTTP actions"},
 	}
 	if len(only) == 0 { // then admin keys make no difference there
-		rows = slices.DeleteFunc(rows, func(r Route) bool { return r.Row == 2 && r.Authorization != "" })
+		rows = slices.DeleteFunc(rows, func(r Route) bool { return r.AdminKey })
 	}
 	rows = append(rows, metricsRows(s)...)
 	return append(rows, Route{Row: 14, To: Target{Upstream: Platform}, Note: "the web application"})

@@ -68,7 +68,7 @@ type Settings struct {
 	HTTPActions    string        `env:"HTTP_ACTIONS_UPSTREAM" envDefault:"backend" doc:"Port that serves HTTP actions: the backend itself, or the HTTP-action port, which answers four requests at once." accept:"backend, site-port"`
 	MetricsToken   config.Secret `env:"METRICS_BEARER_TOKEN" secret:"true" doc:"Token that opens /metrics/…; without it those paths stay closed." accept:"any text"`
 	TrustedProxies string        `env:"TRUSTED_PROXIES" doc:"Addresses whose X-Forwarded-* headers are believed. Default: private ranges when TLS_MODE is external, none otherwise." accept:"addresses and networks, comma separated; private_ranges; none"`
-	DashboardAllow string        `env:"DASHBOARD_ALLOW" doc:"Visitors who may reach the Convex dashboard and its admin API. Default: everyone." accept:"addresses and networks, comma separated; private_ranges"`
+	DashboardAllow string        `env:"DASHBOARD_ALLOW" doc:"Visitors who may reach the Convex dashboard and its admin API. Default: everyone. An admin key that is sent inside a WebSocket of the app is not seen by the proxy." accept:"addresses and networks, comma separated; private_ranges"`
 	MaxBody        string        `env:"MAX_BODY" doc:"Largest request body. Default: no limit other than the backend's own." accept:"a size such as 200MB; 0 for no limit"`
 	Compression    string        `env:"WEBSOCKET_COMPRESSION" envDefault:"strip" doc:"Whether WebSocket compression may be negotiated through the proxy." accept:"strip, pass"`
 	Grace          time.Duration `env:"SHUTDOWN_GRACE_SECONDS" envDefault:"5" doc:"How long running requests may take to finish after a stop signal." accept:"a duration of at least 1s, such as 5 or 30s"`

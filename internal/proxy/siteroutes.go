@@ -107,6 +107,9 @@ func rowMatch(row Route) match {
 	if row.Authorization != "" {
 		m["header"] = http.Header{"Authorization": {row.Authorization + "*"}}
 	}
+	if row.AdminKey {
+		m["tale_admin_request"] = edge.AdminRequest{}
+	}
 	if row.Token {
 		m["tale_bearer"] = metricsgate.Bearer{Name: metricsToken}
 	}

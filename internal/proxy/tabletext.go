@@ -46,6 +46,8 @@ func (r Route) requests() []string {
 		suffix = " with ?" + r.Query + "="
 	case r.Authorization != "":
 		suffix = " with Authorization: " + r.Authorization + "…"
+	case r.AdminKey:
+		suffix = " with an admin key"
 	case r.Token:
 		suffix = " with the metrics token"
 	}

@@ -1,4 +1,4 @@
-// Package edge holds the small Caddy handlers that stand between the proxy's
+// Package edge holds the small Caddy modules that stand between the proxy's
 // route table and Caddy's reverse proxy, each for one job that Caddy's own
 // handlers cannot do or cannot do safely:
 //
@@ -6,6 +6,7 @@
 //   - Forwarded decides which forwarding headers of a client are believed
 //   - BasePath serves the whole table under a path prefix
 //   - Response sets the headers every answer carries
+//   - AdminRequest recognises requests with an admin key
 //   - AdminKeys keeps an answer that contains admin keys inside
 //   - Health tells whether the proxy is there, and whether it can serve
 //
