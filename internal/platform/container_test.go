@@ -160,14 +160,16 @@ func (c *container) status() status.Document {
 	return document
 }
 
-// noLeftovers reports processes that outlived the entrypoint.
+// noLeftovers reports processes and markers that outlived the entrypoint.
 func (c *container) noLeftovers() {
 	c.t.Helper()
-	if c.get(c.web) != 0 {
-		c.t.Error("the web server is still there")
+	if n := c.processes(); n > 0 {
+		c.t.Errorf("%d processes are still there", n)
 	}
-	if c.ready() {
-		c.t.Error("the ready marker is still there")
+	for _, marker := range []string{"platform-ready", "platform-shutting-down"} {
+		if c.has(marker) {
+			c.t.Errorf("%s is still there", marker)
+		}
 	}
 }
 
