@@ -11,7 +11,14 @@ BINARIES := platform-entrypoint convex-entrypoint proxy convex-sim demo
 APP      ?= examples/guestbook
 ONCE     ?=
 
-.PHONY: help build demo test lint bench bench-proxy soak clean docs push-request bluegreen browser env up e2e sizes scan
+# Programs that some tests drive for real. Root's are where another user can run
+# them, as Postgres must. A test of what is not installed is skipped, unless
+# TALE_TEST_REQUIRE is set.
+TEST_TOOLS ?= $(if $(filter 0,$(shell id -u)),/var/cache,$(or $(XDG_CACHE_HOME),$(HOME)/.cache))/tale-runtime-tools
+export TALE_TEST_CONVEX_CLI   ?= $(wildcard $(TEST_TOOLS)/convex)
+export TALE_TEST_POSTGRES_BIN ?= $(wildcard $(TEST_TOOLS)/postgres-bin)
+
+.PHONY: help build demo test test-tools lint bench bench-proxy soak clean docs push-request bluegreen browser env up e2e sizes scan
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
@@ -24,6 +31,9 @@ demo: build ## Run the whole stack on loopback (ONCE=1: check it and exit)
 
 test: ## Run all Go tests with the race detector
 	go test -race -tags $(TAGS) ./...
+
+test-tools: ## Install what some tests need: three releases of the convex CLI, Postgres
+	test/tools.sh $(TEST_TOOLS)
 
 lint: ## Check formatting, vet, the linters of .golangci.yml, and the workflows
 	go tool -modfile=tools/go.mod golangci-lint run

@@ -14,12 +14,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/testtools"
 )
-
-// binVariable names the folder with initdb and postgres of a real server, for
-// machines that have one: the fake of the other tests is only as right as we
-// know Postgres to be.
-const binVariable = "TALE_TEST_POSTGRES_BIN"
 
 const postgresPassword = "p@ss/w:rd%?#"
 
@@ -62,12 +58,9 @@ func asNobody(bin, name string, args ...string) *exec.Cmd {
 	return command
 }
 
+// The fake of the other tests is only as right as we know Postgres to be.
 func TestRealPostgres(t *testing.T) {
-	bin := os.Getenv(binVariable)
-	if bin == "" {
-		t.Skip(binVariable + " names no Postgres")
-	}
-	login := startRealPostgres(t, bin)
+	login := startRealPostgres(t, testtools.Postgres(t))
 	// Refused, then starting, then there: without the database for as long as
 	// init scripts are given.
 	_, err := waitForPostgres(t.Context(), logging.Discard(), login, time.Minute, nil)

@@ -11,12 +11,9 @@ import (
 	"strings"
 	"testing"
 	"time"
-)
 
-// clientsVariable names a folder with one folder per version of the convex
-// command line client, such as 1.32.0, each with a node_modules that has convex,
-// @convex-dev/rate-limiter 0.3.0 and @convex-dev/migrations 0.3.0.
-const clientsVariable = "TALE_TEST_CONVEX_CLI"
+	"github.com/tale-project/tale-runtime/internal/testtools"
+)
 
 const clientDeadline = 2 * time.Minute
 
@@ -29,14 +26,10 @@ type client struct {
 }
 
 // newClient copies the app beside a link to the client's packages.
-func newClient(t *testing.T, versionFolder string, s *Server) *client {
+func newClient(t *testing.T, version, modules string, s *Server) *client {
 	t.Helper()
 	app := t.TempDir()
 	if err := os.CopyFS(app, os.DirFS(filepath.Join("testdata", "app"))); err != nil {
-		t.Fatal(err)
-	}
-	modules, err := filepath.Abs(filepath.Join(versionFolder, "node_modules"))
-	if err != nil {
 		t.Fatal(err)
 	}
 	// The bundler takes the paths of components from where they are, which must
@@ -44,7 +37,7 @@ func newClient(t *testing.T, versionFolder string, s *Server) *client {
 	if out, err := exec.CommandContext(t.Context(), "cp", "-a", modules, app).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	return &client{filepath.Base(versionFolder), app, filepath.Join(app, "node_modules", "convex", "bin", "main.js"), s}
+	return &client{version, app, filepath.Join(app, "node_modules", "convex", "bin", "main.js"), s}
 }
 
 // run runs the client and returns what it printed and whether it succeeded.
@@ -86,19 +79,11 @@ func deployArgs(more ...string) []string {
 }
 
 func TestTheRealCommandLineClient(t *testing.T) {
-	folder := os.Getenv(clientsVariable)
-	if folder == "" {
-		t.Skip(clientsVariable + " names no folder with versions of the client")
-	}
-	versions, err := filepath.Glob(filepath.Join(folder, "*", "node_modules", "convex", "package.json"))
-	if err != nil || len(versions) == 0 {
-		t.Fatalf("no versions in %s: %v", folder, err)
-	}
-	for _, found := range versions {
-		versionFolder := filepath.Dir(filepath.Dir(filepath.Dir(found)))
-		t.Run(filepath.Base(versionFolder), func(t *testing.T) {
+	for version, modules := range testtools.ConvexCLIs(t) {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
 			s := Start(t, Options{})
-			c := newClient(t, versionFolder, s)
+			c := newClient(t, version, modules, s)
 			t.Run("variables", func(t *testing.T) { clientSetsVariables(t, c) })
 			t.Run("deploy", func(t *testing.T) { clientDeploys(t, c) })
 			t.Run("failures", func(t *testing.T) { clientMeetsFailures(t, c) })

@@ -16,24 +16,13 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/push/pushtest"
 	"github.com/tale-project/tale-runtime/internal/push/requestfile"
+	"github.com/tale-project/tale-runtime/internal/testtools"
 )
 
-// realCLIVariable names a folder with one folder per version of the convex CLI,
-// each with a node_modules for the app in convexsim/testdata/app.
-const realCLIVariable = "TALE_TEST_CONVEX_CLI"
-
 func TestTheRealCLI(t *testing.T) {
-	folder := os.Getenv(realCLIVariable)
-	if folder == "" {
-		t.Skip(realCLIVariable + " names no folder with versions of the CLI")
-	}
-	versions, err := filepath.Glob(filepath.Join(folder, "*", "node_modules", "convex", "package.json"))
-	if err != nil || len(versions) == 0 {
-		t.Fatalf("no versions in %s: %v", folder, err)
-	}
-	for _, found := range versions {
-		modules := filepath.Dir(filepath.Dir(found))
-		t.Run(filepath.Base(filepath.Dir(modules)), func(t *testing.T) {
+	t.Parallel()
+	for version, modules := range testtools.ConvexCLIs(t) {
+		t.Run(version, func(t *testing.T) {
 			app := realApp(t, modules)
 			t.Run("both drivers", func(t *testing.T) { realDriversAgree(t, app) })
 			t.Run("a stray .env", func(t *testing.T) { realCLIIgnoresDotEnv(t, app) })

@@ -1,0 +1,55 @@
+// Package testtools finds the programs that some tests drive for real: releases
+// of the convex command line tool, and Postgres. `make test-tools` installs them
+// and `make test` says where they are. A developer who has not installed them gets
+// a skipped test; with TALE_TEST_REQUIRE set, as in CI, it is a failure.
+package testtools
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// The variables that name folders.
+const (
+	convexVariable   = "TALE_TEST_CONVEX_CLI"
+	postgresVariable = "TALE_TEST_POSTGRES_BIN"
+	requireVariable  = "TALE_TEST_REQUIRE"
+)
+
+// ConvexCLIs returns, by version, the node_modules folder that holds that release
+// of the convex package and the components of convexsim's test app.
+func ConvexCLIs(t *testing.T) map[string]string {
+	t.Helper()
+	folder := folderOf(t, convexVariable)
+	found, err := filepath.Glob(filepath.Join(folder, "*", "node_modules", "convex", "package.json"))
+	if err != nil || len(found) == 0 {
+		t.Fatalf("no releases of convex in %s: %v", folder, err)
+	}
+	releases := map[string]string{}
+	for _, manifest := range found {
+		modules := filepath.Dir(filepath.Dir(manifest))
+		releases[filepath.Base(filepath.Dir(modules))] = modules
+	}
+	return releases
+}
+
+// Postgres returns the folder with initdb and postgres.
+func Postgres(t *testing.T) string {
+	t.Helper()
+	return folderOf(t, postgresVariable)
+}
+
+func folderOf(t *testing.T, variable string) string {
+	t.Helper()
+	folder := os.Getenv(variable)
+	switch {
+	case folder != "":
+		return folder
+	case os.Getenv(requireVariable) != "":
+		t.Fatalf("%s names no folder, and %s is set; make test-tools installs what is missing", variable, requireVariable)
+	default:
+		t.Skipf("%s names no folder; make test-tools installs what is missing", variable)
+	}
+	return ""
+}

