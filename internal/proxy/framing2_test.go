@@ -3,12 +3,10 @@ package proxy
 import (
 	"bytes"
 	"crypto/tls"
-	"errors"
-	"fmt"
+	"encoding/json"
 	"io"
 	"slices"
 	"testing"
-	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -141,20 +139,7 @@ func merged(plain, added []field, prefix string) []field {
 // returns the status, or what became of it instead.
 func (p *running) sendFields(fields []field) (status string) {
 	p.Helper()
-	conn := p.dial(&tls.Config{RootCAs: p.roots, ServerName: siteName, NextProtos: []string{"h2"}})
-	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
-	_, _ = io.WriteString(conn, http2.ClientPreface)
-	framer := http2.NewFramer(conn, conn)
-	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
-	framer.AllowIllegalWrites = true
-	_ = framer.WriteSettings()
-	var block bytes.Buffer
-	encoder := hpack.NewEncoder(&block)
-	for _, f := range fields {
-		_ = encoder.WriteField(hpack.HeaderField{Name: f.name, Value: f.value})
-	}
-	_ = framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndStream: true, EndHeaders: true})
+	framer := p.writeFields(fields)
 	for {
 		frame, err := framer.ReadFrame()
 		switch frame := frame.(type) {
@@ -166,10 +151,41 @@ func (p *running) sendFields(fields []field) (status string) {
 			return "going away: " + frame.ErrCode.String()
 		}
 		if err != nil {
-			if errors.Is(err, io.EOF) {
-				return "closed"
-			}
-			return fmt.Sprint(err)
+			return err.Error()
 		}
 	}
+}
+
+// bodyOf sends one request and returns what the upstream saw of it.
+func (p *running) bodyOf(fields []field) (got seen) {
+	p.Helper()
+	framer := p.writeFields(fields)
+	var body []byte
+	for {
+		frame, err := framer.ReadFrame()
+		if data, ok := frame.(*http2.DataFrame); ok {
+			body = append(body, data.Data()...)
+		}
+		if _, reset := frame.(*http2.RSTStreamFrame); reset || err != nil || frame.Header().Flags.Has(http2.FlagDataEndStream) && frame.Header().StreamID == 1 {
+			_ = json.Unmarshal(body, &got)
+			return got
+		}
+	}
+}
+
+func (p *running) writeFields(fields []field) *http2.Framer {
+	p.Helper()
+	conn := p.dial(&tls.Config{RootCAs: p.roots, ServerName: siteName, NextProtos: []string{"h2"}})
+	_, _ = io.WriteString(conn, http2.ClientPreface)
+	framer := http2.NewFramer(conn, conn)
+	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	framer.AllowIllegalWrites = true
+	_ = framer.WriteSettings()
+	var block bytes.Buffer
+	encoder := hpack.NewEncoder(&block)
+	for _, f := range fields {
+		_ = encoder.WriteField(hpack.HeaderField{Name: f.name, Value: f.value})
+	}
+	_ = framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndStream: true, EndHeaders: true})
+	return framer
 }

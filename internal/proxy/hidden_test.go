@@ -3,6 +3,7 @@ package proxy
 import (
 	"bufio"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"testing"
@@ -49,6 +50,61 @@ func TestBackendMetricsAreUnreachable(t *testing.T) {
 			}
 			p.checkHidden(targets)
 		})
+	}
+}
+
+// Nobody thinks of every spelling, so chance does, too: each letter as itself, in
+// another case or encoded, once or twice; everything that one program or another
+// takes for a separator, or drops.
+func TestBackendMetricsAreUnreachableHoweverTheyAreSpelled(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	chance := rand.New(rand.NewPCG(seed, 0))
+	pick := func(from []string) string { return from[chance.IntN(len(from))] }
+	separators := []string{"/", "/", "/", "//", "/./", "/x/../", "/%2e/", "/x/%2e%2e/", "%2f", "%2F", "/%2f", "\\", "%5c", "/..;/x/../", "/;/", "/.%2f", "%252f", "/%252e%252e/", "/%00/", "/%20/"}
+	prefixes := []string{"", "", "/ws_api", "/http_api", "/api", "/api/storage", "/api/actions", "/convex-dashboard", "/ws_api/api", "/ws_api/api/storage", "/http_api/http", "/api/1.2.3", "/metrics"}
+	ends := []string{"", "", "", "/", ".", "..", "/.", "/..", ";", ";x", "%00", "%20", "%2e", "%2f", "%3f", "%23", "?", "?x=/..", "\\", "~", "+", "%0a"}
+	spell := func(text string) string {
+		var spelled strings.Builder
+		for _, letter := range []byte(text) {
+			switch chance.IntN(12) {
+			case 0:
+				fmt.Fprintf(&spelled, "%%%02x", letter)
+			case 1:
+				fmt.Fprintf(&spelled, "%%25%02X", letter)
+			case 2:
+				spelled.WriteString(strings.ToUpper(string(letter)))
+			default:
+				spelled.WriteByte(letter)
+			}
+		}
+		return spelled.String()
+	}
+	targets := make([]string, 1500)
+	for i := range targets {
+		prefix := pick(prefixes)
+		if chance.IntN(2) == 0 {
+			prefix = spell(prefix)
+		}
+		if prefix != "" {
+			prefix = "/" + strings.TrimLeft(prefix, "/")
+		}
+		name := "metrics"
+		if chance.IntN(2) == 0 {
+			name = spell(name)
+		}
+		targets[i] = prefix + pick(separators) + strings.Repeat(pick(separators), chance.IntN(2)) + name + pick(ends)
+		if targets[i][0] != '/' {
+			targets[i] = "/" + targets[i]
+		}
+	}
+	start(t, config.Environ{"TLS_MODE": TLSExternal}).checkHidden(targets)
+	p := start(t, nil)
+	for _, target := range targets[:30] {
+		fields := []field{{":method", "GET"}, {":scheme", "https"}, {":authority", siteName}, {":path", target}, {"authorization", "Convex x|1"}}
+		if body := p.bodyOf(fields); isBackendMetrics(body) {
+			t.Errorf("%s over HTTP/2 reached %s as %s", target, body.On, body.URI)
+		}
 	}
 }
 
