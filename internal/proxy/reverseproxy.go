@@ -3,6 +3,7 @@ package proxy
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -41,28 +42,34 @@ func (b *builder) namedRoutes() map[string]*caddyhttp.Route {
 	platform := b.probed(idleJavaScript, b.s.Platform, b.s.Health)
 	sockets := tunnel.Handler{UpstreamsRaw: backend.DynamicUpstreamsRaw, Headers: backend.Headers, DialTimeout: caddy.Duration(dialTimeout)}
 	named := map[string]*caddyhttp.Route{
-		string(Backend): proxyRoute(backend),
+		string(Backend): proxyRoute(Backend, backend),
 		socketsOf(Backend): {HandlersRaw: []json.RawMessage{
+			measured(Backend),
 			handler("tale_tunnel", sockets),
 			handler("invoke", caddyhttp.Invoke{Name: string(Backend)}),
 		}},
-		string(Platform): proxyRoute(platform),
-		string(Dashboard): proxyRoute(b.fixed(idleJavaScript, b.s.Dashboard),
+		string(Platform): proxyRoute(Platform, platform),
+		string(Dashboard): proxyRoute(Dashboard, b.fixed(idleJavaScript, b.s.Dashboard),
 			handler("tale_admin_keys", edge.AdminKeys{})),
 	}
 	if b.s.HTTPActions == actionsOnSitePort {
-		named[string(SitePort)] = proxyRoute(b.fixed(idleBackend, b.s.SitePort))
+		named[string(SitePort)] = proxyRoute(SitePort, b.fixed(idleBackend, b.s.SitePort))
 	}
 	if b.s.MetricsToken != "" {
-		named[string(Crawler)] = proxyRoute(b.fixed(idleJavaScript, b.s.Crawler))
-		named[string(RAG)] = proxyRoute(b.fixed(idleJavaScript, b.s.RAG))
-		named[string(Operator)] = proxyRoute(b.fixed(idleJavaScript, b.s.Operator))
+		named[string(Crawler)] = proxyRoute(Crawler, b.fixed(idleJavaScript, b.s.Crawler))
+		named[string(RAG)] = proxyRoute(RAG, b.fixed(idleJavaScript, b.s.RAG))
+		named[string(Operator)] = proxyRoute(Operator, b.fixed(idleJavaScript, b.s.Operator))
 	}
 	return named
 }
 
-func proxyRoute(proxy *reverseproxy.Handler, before ...json.RawMessage) *caddyhttp.Route {
-	return &caddyhttp.Route{HandlersRaw: append(before, handler("reverse_proxy", proxy))}
+func proxyRoute(upstream Upstream, proxy *reverseproxy.Handler, before ...json.RawMessage) *caddyhttp.Route {
+	return &caddyhttp.Route{HandlersRaw: slices.Concat([]json.RawMessage{measured(upstream)}, before, []json.RawMessage{handler("reverse_proxy", proxy)})}
+}
+
+// measured makes the latency histograms know where a request goes.
+func measured(upstream Upstream) json.RawMessage {
+	return handler("tale_upstream", accesslog.Upstream{Name: string(upstream)})
 }
 
 // socketsOf is the named route for the rows on which an upstream takes

@@ -89,9 +89,9 @@ func (v *visitors) ask(ctx context.Context, method, path string, body []byte, wh
 		return
 	}
 	defer response.Body.Close()
-	switch {
-	case response.StatusCode == http.StatusOK:
-	case response.StatusCode == http.StatusServiceUnavailable || response.StatusCode == http.StatusBadGateway:
+	switch response.StatusCode {
+	case http.StatusOK:
+	case http.StatusServiceUnavailable, http.StatusBadGateway:
 		v.maintenance.Add(1)
 	default:
 		v.t.Errorf("%s %s: %s", method, path, response.Status)

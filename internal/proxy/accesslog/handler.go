@@ -37,6 +37,10 @@ func Use(log *slog.Logger) { target.Store(log) }
 // `took`, `upstream` (if the request was sent to one), `client_ip`, and `error`
 // (if the proxy had to answer for the upstream). Its level is warn for answers of
 // 500 and above, else info.
+//
+// Metrics: the histograms `tale_proxy_first_byte_seconds` and
+// `tale_proxy_request_duration_seconds`, by `upstream` (see [Upstream]; `none` for
+// the proxy's own answers) and `code` (`2xx` and so on), without the quiet paths.
 type Handler struct {
 	// Paths of which requests are logged at level debug only: probes.
 	Quiet []string `json:"quiet,omitempty"`
@@ -45,6 +49,7 @@ type Handler struct {
 	Redact []string `json:"redact,omitempty"`
 
 	redactor redactor
+	own      *observers
 	log      *slog.Logger
 }
 
@@ -56,9 +61,14 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision finds the logger.
+// Provision finds the logger and the histograms.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.redactor = newRedactor(h.Redact)
+	l, err := newLatency(ctx.GetMetricsRegistry())
+	if err != nil {
+		return err
+	}
+	h.own = l.of(ownAnswers)
 	if h.log = target.Load(); h.log == nil {
 		h.log = ctx.Slogger()
 	}
@@ -71,6 +81,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.serveError(rec, r, next)
 	}
 	rec := newRecord(w, r)
+	rec.observers = h.own
 	caddyhttp.SetVar(r.Context(), recordVar, rec)
 	caddyhttp.SetVar(r.Context(), IDVar, rec.id)
 	r.Header[IDHeader] = []string{rec.id}
@@ -91,15 +102,23 @@ func (h *Handler) serve(rec *record, r *http.Request, next caddyhttp.Handler, la
 	defer func() {
 		if broken {
 			rec.err = errBroken
-			h.write(rec, r)
+			h.finish(rec, r)
 		}
 	}()
 	err := next.ServeHTTP(rec, r)
 	broken = false
 	if err == nil || last {
-		h.write(rec, r)
+		h.finish(rec, r)
 	}
 	return err
+}
+
+// finish is called once for each request.
+func (h *Handler) finish(rec *record, r *http.Request) {
+	if !slices.Contains(h.Quiet, rec.path) {
+		rec.observers.observe(rec)
+	}
+	h.write(rec, r)
 }
 
 var errBroken = errors.New("the answer was broken off")

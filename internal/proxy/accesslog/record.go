@@ -28,9 +28,11 @@ type record struct {
 	proto    string
 	clientIP string
 
-	status int
-	bytes  int64
-	err    error // why the proxy answered and not the upstream
+	status    int
+	firstByte time.Duration // after began, when the answer's header was sent
+	bytes     int64
+	err       error      // why the proxy answered and not the upstream
+	observers *observers // of the upstream that the request is for
 }
 
 // newRecord is made before other handlers change the request.
@@ -53,7 +55,7 @@ func newRecord(w http.ResponseWriter, r *http.Request) *record {
 // upstream sends back: there must be one, and it is the one in the log.
 func (rec *record) WriteHeader(status int) {
 	if rec.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
-		rec.status = status
+		rec.status, rec.firstByte = status, time.Since(rec.began)
 		rec.setID()
 	}
 	rec.ResponseWriter.WriteHeader(status)
