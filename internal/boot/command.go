@@ -25,17 +25,16 @@ type Entrypoint struct {
 type Process struct {
 	Log     *slog.Logger
 	Environ config.Environ
-	secrets config.SecretFiles // that root has read before
 }
 
 // Load fills a settings struct as config.Load does.
-func (p Process) Load(settings any) error { return p.secrets.Load(settings, p.Environ) }
+func (p Process) Load(settings any) error { return config.Load(settings, p.Environ) }
 
-// Enter makes this process the user that the service runs as. Started as root
-// it does not return, but for an error: see RunAs. The secret files that
-// settings, the service's settings struct, names are read before.
-func (p Process) Enter(ctx context.Context, own Settings, settings any, folders Folders) error {
-	return own.enter(ctx, p.Log, folders, func() config.SecretFiles { return config.ReadSecretFiles(settings, p.Environ) })
+// Enter makes this process the user that the service runs as, with folders that
+// this user can write to, and with HOME in Environ. Load the settings before: a
+// secret file may be for root's eyes only.
+func (p Process) Enter(ctx context.Context, own Settings, folders Folders) error {
+	return own.enter(ctx, p, folders)
 }
 
 // Command makes a command that runs until its work is done or a stop is
@@ -57,11 +56,7 @@ func (e Entrypoint) Command(use, short string, run func(context.Context, Process
 			if err != nil {
 				return err
 			}
-			secrets, err := takeOver(environ)
-			if err != nil {
-				return err
-			}
-			return run(ctx, Process{Log: log, Environ: environ, secrets: secrets})
+			return run(ctx, Process{Log: log, Environ: environ})
 		},
 	}
 }

@@ -47,25 +47,19 @@ type Folders struct {
 	Writable []string
 }
 
-// enter makes this process the user that the service runs as, with folders that
-// this user can write to. Started as root it does not return: the program is
-// executed anew, with the same pid, and finds the secret files' contents, which
-// may be for root's eyes only, in files.
-func (s Settings) enter(ctx context.Context, log *slog.Logger, folders Folders, files func() config.SecretFiles) error {
+func (s Settings) enter(ctx context.Context, process Process, folders Folders) error {
 	uid, gid, err := s.RunAs.ids()
 	if err != nil {
 		return nil // the settings' problems say it, with all others
 	}
-	privileges := supervise.Privileges{UID: uid, GID: gid, Home: s.RunAs.Home, Data: folders.Data, Writable: folders.Writable}
-	if os.Geteuid() == 0 && uid != 0 {
+	privileges := supervise.Privileges{UID: uid, GID: gid, Data: folders.Data, Writable: folders.Writable}
+	if privileges.Needed() {
 		if err := giveRunDir(s.RunDir, uid, gid); err != nil {
 			return exit.With(exit.NoPermission, err)
 		}
-		if privileges.Env, err = handOver(files()); err != nil {
-			return exit.With(exit.NoPermission, err)
-		}
+		process.Environ["HOME"] = s.RunAs.Home
 	}
-	return privileges.Apply(ctx, log)
+	return privileges.Apply(ctx, process.Log)
 }
 
 // giveRunDir makes the run folder and gives it to the user, without its content

@@ -14,11 +14,9 @@ type Validator interface {
 
 // Load fills target, a pointer to a settings struct, from the environment.
 // The error is a Problems with everything that is wrong.
-func Load(target any, environ Environ) error { return load(target, environ, nil) }
-
-func load(target any, environ Environ, files SecretFiles) error {
+func Load(target any, environ Environ) error {
 	variables := Describe(target)
-	values, problems := resolve(variables, environ, files)
+	values, problems := resolve(variables, environ)
 	parsers := &parsers{}
 	err := env.ParseWithOptions(target, env.Options{
 		Environment: values,
@@ -36,7 +34,7 @@ func load(target any, environ Environ, files SecretFiles) error {
 }
 
 // resolve reads NAME_FILE secrets and fills in defaults.
-func resolve(variables []Variable, environ Environ, files SecretFiles) (Environ, Problems) {
+func resolve(variables []Variable, environ Environ) (Environ, Problems) {
 	values := maps.Clone(environ)
 	if values == nil {
 		values = Environ{}
@@ -44,7 +42,7 @@ func resolve(variables []Variable, environ Environ, files SecretFiles) (Environ,
 	var problems Problems
 	for _, v := range variables {
 		if path := environ[v.FileName()]; v.FileName() != "" && path != "" {
-			problems = append(problems, files.readSecret(v, path, values)...)
+			problems = append(problems, readSecret(v, path, values)...)
 		}
 		if value, set := values[v.Name]; !set || (value == "" && !v.keepEmpty) {
 			delete(values, v.Name)

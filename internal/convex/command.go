@@ -42,7 +42,7 @@ func bootService(ctx context.Context, process boot.Process) error {
 	settings := &Settings{}
 	problems := process.Load(settings)
 	// Before anything is written, so that it is written by the right user.
-	entered := process.Enter(ctx, settings.Boot, settings, boot.Folders{
+	entered := process.Enter(ctx, settings.Boot, boot.Folders{
 		Data: []string{settings.Folders.DataDir}, Writable: []string{settings.Folders.BackendDir(), settings.tempDir()},
 	})
 	b := newBoot(settings, process)
@@ -65,7 +65,7 @@ func seedFolder(ctx context.Context, process boot.Process) error {
 	if problems := settings.Boot.Validate(); len(problems) > 0 {
 		return problems
 	}
-	if err := process.Enter(ctx, settings.Boot, settings, boot.Folders{Data: []string{settings.Folders.DataDir}}); err != nil {
+	if err := process.Enter(ctx, settings.Boot, boot.Folders{Data: []string{settings.Folders.DataDir}}); err != nil {
 		return err
 	}
 	result, err := seed(ctx, process.Log, settings.Seed, settings.Folders.DataDir)

@@ -47,7 +47,7 @@ func bootCommand(job string, plan func(*Boot) boot.Plan) func(context.Context, b
 		settings := &Settings{}
 		problems := process.Load(settings)
 		settings.normalize()
-		entered := process.Enter(ctx, settings.Boot, settings, boot.Folders{})
+		entered := process.Enter(ctx, settings.Boot, boot.Folders{})
 		b := newBoot(settings, process, job)
 		b.unusable = errors.Join(problems, entered)
 		return b.Run(ctx, plan(b))

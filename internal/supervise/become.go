@@ -3,8 +3,6 @@ package supervise
 import (
 	"fmt"
 	"os"
-	"runtime"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -18,26 +16,38 @@ const (
 	capSetUID      = capability(unix.CAP_SETUID)
 )
 
-// become gives up root and executes this program anew. Only the calling thread
-// need be stripped of everything: it is the one that survives execve. A new
-// program also owns its /proc folder again, which a process that changed its
-// user does not.
+// become gives up root on all threads of this process. Executing the program
+// anew would do so too, but a stop that PID 1 is asked for in that moment is
+// lost: nobody listens, and the kernel then ignores it.
 func (p Privileges) become() error {
-	runtime.LockOSThread()
 	p.giveOutputs()
 	dropBoundingSet()
 	if err := p.switchUser(); err != nil {
 		return err
 	}
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+	if err := prctlAllThreads(unix.PR_SET_NO_NEW_PRIVS, 1); err != nil {
 		return fmt.Errorf("cannot rule out new privileges: %w", err)
 	}
-	env := withVariable(os.Environ(), "HOME", p.Home)
-	for _, pair := range p.Env {
-		name, value, _ := strings.Cut(pair, "=")
-		env = withVariable(env, name, value)
+	// A process that changes its user loses its own folder in /proc to root,
+	// until it allows its memory to be dumped once more.
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("cannot get our own /proc folder back: %w", err)
 	}
-	return reexec(env)
+	return nil
+}
+
+// prctlAllThreads changes an attribute that each thread has for itself. In a
+// program built with cgo, as tests with the race detector are and nothing that
+// we ship is, Go does not know all threads: there it is this one alone.
+func prctlAllThreads(option, value uintptr) error {
+	_, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, option, value, 0, 0, 0, 0)
+	if errno == unix.ENOTSUP {
+		return unix.Prctl(int(option), value, 0, 0, 0)
+	}
+	if errno != 0 {
+		return errno
+	}
+	return nil
 }
 
 func (p Privileges) switchUser() error {
@@ -57,7 +67,7 @@ func (p Privileges) switchUser() error {
 // CAP_SETPCAP; without it no_new_privs, which has the same effect, must do.
 func dropBoundingSet() {
 	for which := uintptr(0); which <= unix.CAP_LAST_CAP; which++ {
-		if unix.Prctl(unix.PR_CAPBSET_DROP, which, 0, 0, 0) != nil {
+		if prctlAllThreads(unix.PR_CAPBSET_DROP, which) != nil {
 			return
 		}
 	}

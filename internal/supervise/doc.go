@@ -35,8 +35,7 @@
 //
 // # Giving up root
 //
-// Privileges.Apply changes the user of the one thread that then executes the
-// program anew. The alternative, changing all threads of the running program,
-// would leave /proc/self with root and the memory of the privileged start in
-// place. The pid stays the same.
+// Privileges.Apply changes the user of all threads of the running program. It
+// is not executed anew: as PID 1 it would be deaf to signals for the moment
+// that this takes, and a stop in that moment would be lost.
 package supervise

@@ -3,7 +3,6 @@ package supervise_test
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -17,12 +16,7 @@ import (
 // TestSupervisorIsSmallAndQuiet weighs a supervisor while nothing happens.
 func TestSupervisorIsSmallAndQuiet(t *testing.T) {
 	const maxResident, maxCores, period = 20 << 20, 0.002, 2 * time.Second
-	binary := filepath.Join(t.TempDir(), "entrypoint")
-	build := exec.Command("go", "build", "-o", binary, "./testdata/entrypoint")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	binary := buildWithoutCgo(t, "./testdata/entrypoint")
 	p := startCommand(t, "", []string{binary}, nil)
 	eventually(t, "both services are ready", func() bool { return strings.Count(p.out.String(), "ready") == 2 })
 	before := processorTime(t, p.inner())

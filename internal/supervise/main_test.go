@@ -41,6 +41,19 @@ func self(t *testing.T) string {
 	return path
 }
 
+// buildWithoutCgo builds a program as those that we ship are built, which the
+// test binary, with the race detector in it, is not. Every user can execute it.
+func buildWithoutCgo(t *testing.T, folder string) string {
+	t.Helper()
+	binary := filepath.Join(publicDir(t), "program")
+	build := exec.Command("go", "build", "-o", binary, folder)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return binary
+}
+
 func helperEnv(name string) []string {
 	return []string{helperVariable + "=" + name, "PATH=" + os.Getenv("PATH"), "GORACE=halt_on_error=1 atexit_sleep_ms=0"}
 }

@@ -16,11 +16,6 @@ import (
 type Privileges struct {
 	// UID and GID are who the service becomes when it was started as root.
 	UID, GID int
-	// Home is the value of HOME then.
-	Home string
-	// Env are further variables, as NAME=value, of this program when it is
-	// executed anew after root was given up.
-	Env []string
 	// Data are folders of the service. They are made when missing; when started
 	// as root, everything in them is given to UID and GID.
 	Data []string
@@ -30,17 +25,20 @@ type Privileges struct {
 }
 
 // Apply is the first thing a service does. Started as root, it gives the data
-// folders their owner, gives up root for good and executes this program anew,
-// with the same pid, so that nothing of root is left in it; it then returns
-// only if that failed. Started as any other user, it checks that the folders
-// can be written to. Errors carry exit.NoPermission, or exit.Unavailable when a
+// folders their owner and gives up root for good, on all threads. Whoever it is
+// then, it checks that the folders can be written to. Errors carry exit.NoPermission, or exit.Unavailable when a
 // disk is full.
 func (p Privileges) Apply(ctx context.Context, log *slog.Logger) error {
-	if os.Geteuid() == 0 && p.UID != 0 {
-		return exit.With(exit.NoPermission, p.leaveRoot(ctx, log))
+	if p.Needed() {
+		if err := p.leaveRoot(ctx, log); err != nil {
+			return exit.With(exit.NoPermission, err)
+		}
 	}
 	return checkWritable(slices.Concat(p.Data, p.Writable)...)
 }
+
+// Needed reports whether this process is root and should not be.
+func (p Privileges) Needed() bool { return os.Geteuid() == 0 && p.UID != 0 }
 
 func (p Privileges) leaveRoot(ctx context.Context, log *slog.Logger) error {
 	can, err := effectiveCapabilities()

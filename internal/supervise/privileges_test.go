@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/supervise"
@@ -78,7 +79,7 @@ func owner(t *testing.T, path string) string {
 
 func privileges(t *testing.T, data, writable []string) string {
 	t.Helper()
-	text, err := json.Marshal(supervise.Privileges{UID: appUID, GID: appGID, Home: "/home/app", Data: data, Writable: writable})
+	text, err := json.Marshal(supervise.Privileges{UID: appUID, GID: appGID, Data: data, Writable: writable})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,29 +105,52 @@ func identityOf(t *testing.T, p *program) identity {
 	return id
 }
 
-func TestRootIsGivenUpForGood(t *testing.T) {
+const noCapabilities = "0000000000000000"
+
+func TestRootIsGivenUpForGoodOnAllThreads(t *testing.T) {
 	requireRoot(t)
+	noroot := buildWithoutCgo(t, "./testdata/noroot")
 	for name, prefix := range map[string][]string{"process": nil, "PID 1": pid1Prefix(t), "without SETPCAP": {"setpriv", "--bounding-set", "-setpcap"}} {
 		t.Run(name, func(t *testing.T) {
-			p := apply(t, prefix, []string{filepath.Join(publicDir(t), "new", "data")}, []string{os.TempDir()})
-			id := identityOf(t, p)
-			if id.UID != appUID || id.GID != appGID || !slices.Equal(id.Groups, []int{appGID}) || id.Home != "/home/app" {
-				t.Errorf("got %+v", id)
+			data := []string{filepath.Join(publicDir(t), "new", "data")}
+			p := startCommand(t, "", append(slices.Clone(prefix), noroot, privileges(t, data, []string{os.TempDir()})), nil)
+			if code := p.wait(); code != 0 {
+				t.Fatalf("exit code %d", code)
 			}
-			if !id.NoNewPrivs || id.CapEff != "0000000000000000" || !id.OwnProc {
-				t.Errorf("something of root is left: %+v", id)
-			}
-			if empty := id.CapBnd == "0000000000000000"; empty != (name != "without SETPCAP") {
-				t.Errorf("bounding set %s", id.CapBnd)
-			}
-			want := p.cmd.Process.Pid
+			pid := p.cmd.Process.Pid
 			if name == "PID 1" {
-				want = 1
+				pid = 1
 			}
-			if id.PID != want {
-				t.Errorf("pid %d, want %d", id.PID, want)
+			want := []string{
+				fmt.Sprint("pid ", pid), "own /proc folder true", "threads true", "CapAmb: " + noCapabilities, "CapBnd: " + noCapabilities,
+				"CapEff: " + noCapabilities, "CapPrm: " + noCapabilities, "Gid: 1001 1001 1001 1001", "Groups: 1001", "NoNewPrivs: 1", "Uid: 1001 1001 1001 1001",
+			}
+			got := strings.Split(strings.TrimSpace(p.out.String()), "\n")
+			got = got[slices.Index(got, want[0]):]
+			if name == "without SETPCAP" { // without it nobody can empty the set
+				want = slices.Delete(want, 4, 5)
+				got = slices.DeleteFunc(got, func(line string) bool { return strings.HasPrefix(line, "CapBnd:") })
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("got %q, want %q", got, want)
 			}
 		})
+	}
+}
+
+// A stop that is asked for while root is given up must not be lost, whatever
+// the moment.
+func TestStopWhileRootIsGivenUp(t *testing.T) {
+	requireRoot(t)
+	stopping := buildWithoutCgo(t, "./testdata/entrypoint")
+	for i := range 20 {
+		p := startCommand(t, "", append(pid1Prefix(t), stopping, privileges(t, nil, []string{os.TempDir()})), nil)
+		p.expect("listening")
+		time.Sleep(time.Duration(i) * 200 * time.Microsecond)
+		p.signal(syscall.SIGTERM)
+		if code := p.wait(); code != 0 {
+			t.Errorf("exit code %d", code)
+		}
 	}
 }
 
@@ -224,7 +248,7 @@ func TestAnyOtherUserJustRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := identityOf(t, apply(t, asNobody(t), []string{filepath.Join(dir, "data")}, []string{os.TempDir()}))
-	if id.UID != 12345 || id.Home == "/home/app" {
+	if id.UID != 12345 {
 		t.Errorf("got %+v", id)
 	}
 	left, err := filepath.Glob(filepath.Join(dir, "data", ".writable*"))
