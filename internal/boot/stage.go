@@ -16,6 +16,7 @@ type Stage struct {
 
 func (b *Boot) runStage(ctx context.Context, s Stage) error {
 	if err := context.Cause(ctx); err != nil {
+		b.Skip(s.Name, "stopped")
 		return err
 	}
 	began, finish := time.Now(), b.Begin(s.Name)

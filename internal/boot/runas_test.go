@@ -1,0 +1,55 @@
+package boot
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+)
+
+// A secret that only root may read is read before root is given up, and nobody
+// but the service gets to see it.
+func TestSecretOfRootIsHandedOver(t *testing.T) {
+	requireRoot(t)
+	path := writeFile(t, 0o400, "canary-token\n")
+	for name, prefix := range map[string][]string{"process": nil, "PID 1": {"unshare", "--fork", "--pid", "--mount-proc", "--kill-child"}} {
+		t.Run(name, func(t *testing.T) {
+			c := newContainer(t, "TALE_RUN_AS=1001:1001", "TOKEN_FILE="+path).start(prefix, "work")
+			c.until("the stage is over", func() bool { return c.says("stage look done") })
+			if !c.says("token=canary-token uid=1001") {
+				t.Error("the secret did not arrive")
+			}
+			for line := range strings.Lines(c.output.String()) {
+				if strings.Contains(line, "child | ") && (strings.Contains(line, "canary")) {
+					t.Errorf("the child has it too: %s", line)
+				}
+			}
+			if !c.says("child | TOKEN_FILE=" + path) {
+				t.Error("the child's environment is not ours")
+			}
+		})
+	}
+}
+
+func TestUnreadableSecretIsExplained(t *testing.T) {
+	requireRoot(t)
+	path := writeFile(t, 0o400, "canary-token\n")
+	c := newContainer(t, "TOKEN_FILE="+path).start([]string{"setpriv", "--reuid", "1001", "--regid", "1001", "--clear-groups"})
+	if code := c.exit(); code != exit.Config || !c.says("it belongs to uid 0 gid 0 with mode 0400, and this process runs as uid 1001 gid 1001: give the file to that user (chown 1001 "+path+")") {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// A bad configuration is reported by the user that will correct the report.
+func TestReportBelongsToTheServicesUser(t *testing.T) {
+	requireRoot(t)
+	c := newContainer(t, "TALE_RUN_AS=1001:1001", "TALE_LOG_LEVEL=loud", "TOKEN_FILE=/nowhere").start(nil)
+	if code := c.exit(); code != exit.Config || !c.says("TALE_LOG_LEVEL") || !c.says("TOKEN_FILE cannot be read: open /nowhere") {
+		t.Errorf("exit code %d", code)
+	}
+	var st syscall.Stat_t
+	if err := syscall.Stat(c.runDir+"/fake-report.json", &st); err != nil || st.Uid != 1001 {
+		t.Errorf("the report is uid %d's, %v", st.Uid, err)
+	}
+}
