@@ -12,8 +12,11 @@ import (
 )
 
 func TestRunBootsAndStops(t *testing.T) {
-	s := newService(t, "DB_PASSWORD", "canary-password", "RUST_LOG", "").start()
+	s := newService(t, "DB_PASSWORD", "canary-password", "RUST_LOG", "", "APPLICATION_MAX_CONCURRENT_QUERIES", "16").start()
 	s.untilReady()
+	if !s.says("APPLICATION_MAX_CONCURRENT_QUERIES=16") {
+		t.Error("a changed limit is not named in the log")
+	}
 	backend := s.child("--instance-secret")
 	environ := procFile(t, backend, "environ")
 	if !slices.Contains(environ, "TMPDIR="+s.path("data/convex/tmp")) || !slices.ContainsFunc(environ, func(e string) bool { return strings.HasPrefix(e, "RUST_LOG=info,common") }) {

@@ -15,6 +15,9 @@ var errNewTrust = errors.New("the proxy's root certificate is new")
 // serve runs the backend and the dashboard until a stop is requested or the
 // backend has failed for good.
 func (b *Boot) serve(ctx context.Context) error {
+	if knobs := overriddenKnobs(b.environ); len(knobs) > 0 {
+		b.log.Info("the backend is tuned by the environment", "knobs", knobs)
+	}
 	defer b.backend.close()
 	serving, cancel := context.WithCancel(ctx)
 	group, groupCtx := errgroup.WithContext(serving)
