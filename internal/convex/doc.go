@@ -3,7 +3,7 @@
 // convex-local-backend and its dashboard, and says in one sentence why
 // something does not work. It replaces the convex image's shell entrypoint.
 //
-// Run reads like the service's log: config, storage, trust, seed, backend,
+// Boot.everything reads like the service's log: config, storage, trust, seed, backend,
 // dashboard, ready. Each stage is a file of this package.
 //
 // # Secrets
