@@ -18,7 +18,7 @@ TEST_TOOLS ?= $(if $(filter 0,$(shell id -u)),/var/cache,$(or $(XDG_CACHE_HOME),
 export TALE_TEST_CONVEX_CLI   ?= $(wildcard $(TEST_TOOLS)/convex)
 export TALE_TEST_POSTGRES_BIN ?= $(wildcard $(TEST_TOOLS)/postgres-bin)
 
-.PHONY: help build demo test test-tools lint bench bench-proxy soak clean docs push-request bluegreen browser env up e2e sizes scan
+.PHONY: help build demo test test-tools lint bench bench-proxy soak clean docs push-request bluegreen browser acme env up e2e sizes scan
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
@@ -56,6 +56,9 @@ bluegreen: build ## Switch colours 20 times under load and count what visitors l
 browser: build ## Load the app, a switch and the maintenance page in Chromium
 	cd $(APP) && { [ -d node_modules ] || npm ci --no-audit --no-fund; } && { [ -f dist/server/server.js ] || npm run build; }
 	cd test/browser && npm ci --ignore-scripts --no-audit --no-fund && node check.mjs
+
+acme: ## Get certificates from a real ACME authority whose DNS comes late
+	go test -tags $(TAGS) -count=1 -v -run TestCertificateFromAnAuthority ./internal/proxy -args -late-dns 20s
 
 env: ## Write .env with fresh secrets; one that is there stays
 	sh deploy/make-env.sh

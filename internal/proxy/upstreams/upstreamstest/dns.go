@@ -29,19 +29,18 @@ type DNS struct {
 // NewDNS starts a name server that ends with the test.
 func NewDNS(t testing.TB) *DNS {
 	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	conn, listener, err := listenBoth()
 	if err != nil {
 		t.Fatalf("cannot start the name server: %v", err)
 	}
 	d := &DNS{conn: conn, names: make(map[string][]netip.Addr)}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		d.serve(t)
-	}()
+	var serving sync.WaitGroup
+	serving.Go(func() { d.serve(t) })
+	serving.Go(func() { d.serveTCP(listener) })
 	t.Cleanup(func() {
 		_ = conn.Close()
-		<-done
+		_ = listener.Close()
+		serving.Wait()
 	})
 	return d
 }
