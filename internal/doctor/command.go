@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -10,8 +9,16 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// errUnhealthy makes the command end with 1; the findings say why.
-var errUnhealthy = errors.New("a check failed")
+// unhealthy makes the command end with 1; the findings say why.
+func unhealthy(findings []Finding) error {
+	failed := 0
+	for _, f := range findings {
+		if f.Verdict == Fail {
+			failed++
+		}
+	}
+	return fmt.Errorf("%d of %d checks failed", failed, len(findings))
+}
 
 // Command is the doctor command of an entrypoint.
 func Command(checks func() ([]Check, error)) *cobra.Command {
@@ -29,7 +36,7 @@ func Command(checks func() ([]Check, error)) *cobra.Command {
 				return err
 			}
 			if !healthy {
-				return errUnhealthy
+				return unhealthy(findings)
 			}
 			return nil
 		},

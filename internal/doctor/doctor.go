@@ -5,7 +5,7 @@ package doctor
 import (
 	"context"
 	"errors"
-	"sync"
+	"fmt"
 	"time"
 )
 
@@ -20,13 +20,22 @@ const (
 	Skip Verdict = "skip"
 )
 
-// checkLimit bounds each check; all of them run at the same time.
-const checkLimit = 10 * time.Second
+const (
+	// totalLimit bounds the examination, whatever hangs.
+	totalLimit = 14 * time.Second
+	// checkLimit bounds each check. Checks run at the same time, but for those
+	// that need another one first.
+	checkLimit = 6 * time.Second
+)
 
 // Check is one question.
 type Check struct {
 	Name string
-	// Fix is what to do when the answer is bad.
+	// Needs are the names of checks that come before it in the list. When one
+	// of them fails, this one could only repeat it, and is skipped.
+	Needs []string
+	// Fix is what to do when the answer is bad, unless the error knows better
+	// (WithFix).
 	Fix string
 	// Run returns what it saw. An error is a Fail, unless it is made by Warning
 	// or Skipped.
@@ -48,26 +57,79 @@ type verdictError struct {
 
 func (e verdictError) Unwrap() error { return e.error }
 
+type fixError struct {
+	fix string
+	error
+}
+
+func (e fixError) Unwrap() error { return e.error }
+
 // Warning marks an error that is worth knowing and breaks nothing by itself.
 func Warning(err error) error { return verdictError{Warn, err} }
 
 // Skipped marks a check that could not be made here.
 func Skipped(why string) error { return verdictError{Skip, errors.New(why)} }
 
-// Examine runs all checks at the same time and returns the findings in the
-// order of the checks; healthy is false when one failed.
+// WithFix says what to do about this error in particular.
+func WithFix(err error, fix string) error { return fixError{fix, err} }
+
+// answer is a finding that others may wait for.
+type answer struct {
+	Finding
+	cause string        // the failed check because of which this one failed or was skipped
+	done  chan struct{} // closed when the finding is there
+}
+
+// Examine runs all checks and returns the findings in the order of the checks;
+// healthy is false when one failed. It takes 14 seconds at most.
 func Examine(ctx context.Context, checks []Check) (findings []Finding, healthy bool) {
-	findings = make([]Finding, len(checks))
-	var running sync.WaitGroup
-	for i, check := range checks {
-		running.Go(func() { findings[i] = check.examine(ctx) })
+	ctx, cancel := context.WithTimeout(ctx, totalLimit)
+	defer cancel()
+	answers := make([]*answer, 0, len(checks))
+	byName := map[string]*answer{}
+	for _, check := range checks {
+		needed := check.needed(byName)
+		a := &answer{done: make(chan struct{})}
+		answers, byName[check.Name] = append(answers, a), a
+		go func() {
+			defer close(a.done)
+			a.find(ctx, check, needed)
+		}()
 	}
-	running.Wait()
 	healthy = true
-	for _, f := range findings {
-		healthy = healthy && f.Verdict != Fail
+	for _, a := range answers {
+		<-a.done
+		findings = append(findings, a.Finding)
+		healthy = healthy && a.Verdict != Fail
 	}
 	return findings, healthy
+}
+
+// needed are the answers that the check waits for. What comes later in the list
+// cannot be needed, so that nobody waits in a circle.
+func (c Check) needed(before map[string]*answer) (needed []*answer) {
+	for _, name := range c.Needs {
+		a, known := before[name]
+		if !known {
+			panic(fmt.Sprintf("the check %q needs %q, which does not come before it", c.Name, name))
+		}
+		needed = append(needed, a)
+	}
+	return needed
+}
+
+// find makes the check, unless one that it needs has failed.
+func (a *answer) find(ctx context.Context, check Check, needed []*answer) {
+	for _, n := range needed {
+		if <-n.done; n.cause != "" {
+			a.cause = n.cause
+			a.Finding = Finding{Name: check.Name, Verdict: Skip, Detail: "not looked at because of: " + n.cause}
+			return
+		}
+	}
+	if a.Finding = check.examine(ctx); a.Verdict == Fail {
+		a.cause = check.Name
+	}
 }
 
 func (c Check) examine(ctx context.Context) Finding {
@@ -79,9 +141,11 @@ func (c Check) examine(ctx context.Context) Finding {
 		return finding
 	}
 	finding.Verdict, finding.Detail, finding.Fix = Fail, err.Error(), c.Fix
-	var marked verdictError
-	if errors.As(err, &marked) {
+	if marked, ok := errors.AsType[verdictError](err); ok {
 		finding.Verdict = marked.verdict
+	}
+	if better, ok := errors.AsType[fixError](err); ok {
+		finding.Fix = better.fix
 	}
 	if finding.Verdict == Skip {
 		finding.Fix = ""

@@ -27,6 +27,34 @@ func TestExamine(t *testing.T) {
 	}
 }
 
+func TestOneCauseIsOneFailure(t *testing.T) {
+	ran := false
+	findings, healthy := doctor.Examine(t.Context(), []doctor.Check{
+		check("a", errors.New("broken")), check("b", doctor.Warning(errors.New("odd"))), check("c", doctor.Skipped("not here")),
+		{Name: "after a", Needs: []string{"b", "a"}, Run: func(context.Context) (string, error) { ran = true; return "", nil }},
+		{Name: "after that", Needs: []string{"after a"}, Run: func(context.Context) (string, error) { ran = true; return "", nil }},
+		{Name: "after b and c", Needs: []string{"b", "c"}, Run: check("b", nil).Run},
+	})
+	if healthy || ran {
+		t.Errorf("healthy %t, ran %t", healthy, ran)
+	}
+	for _, i := range []int{3, 4} {
+		if f := findings[i]; f.Verdict != doctor.Skip || f.Fix != "" || !strings.HasSuffix(f.Detail, "because of: a") {
+			t.Errorf("%+v", f)
+		}
+	}
+	if findings[5].Verdict != doctor.OK {
+		t.Errorf("warnings and skips keep nothing from being looked at: %+v", findings[5])
+	}
+}
+
+func TestTheErrorKnowsTheFix(t *testing.T) {
+	findings, _ := doctor.Examine(t.Context(), []doctor.Check{check("a", doctor.Warning(doctor.WithFix(errors.New("broken"), "do that")))})
+	if f := findings[0]; f.Verdict != doctor.Warn || f.Fix != "do that" || f.Detail != "broken" {
+		t.Errorf("%+v", f)
+	}
+}
+
 func TestCommand(t *testing.T) {
 	for _, args := range [][]string{nil, {"--json"}} {
 		command := doctor.Command(func() ([]doctor.Check, error) { return []doctor.Check{check("d", errors.New("broken"))}, nil })
@@ -35,7 +63,7 @@ func TestCommand(t *testing.T) {
 		command.SetErr(&out)
 		command.SetArgs(args)
 		command.SilenceUsage = true
-		if err := command.Execute(); err == nil || !strings.Contains(out.String(), "mend d") {
+		if err := command.Execute(); err == nil || !strings.Contains(out.String(), "mend d") || !strings.Contains(err.Error(), "1 of 1") {
 			t.Errorf("%v: %v\n%s", args, err, out.String())
 		}
 	}

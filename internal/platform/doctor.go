@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/adminkey"
 	"github.com/tale-project/tale-runtime/internal/doctor"
+	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/push/envsync"
@@ -34,21 +36,33 @@ func (p *program) doctorCommand() *cobra.Command {
 		if err := b.connect(); err != nil {
 			return nil, err
 		}
-		site := newSiteVisitor(settings.Pushed.SiteURL, settings.Pushed.BasePath)
+		site := newSiteVisitor(settings.Pushed.SiteURL, settings.Pushed.BasePath, environ["TLS_MODE"])
 		return append(append(b.backendChecks(), site.checks()...), hostChecks(settings)...), nil
 	})
 }
+
+// Checks that others need.
+const (
+	backendName    = "name of CONVEX_URL"
+	backendAnswers = "backend answers"
+	backendIsOurs  = "backend instance"
+	keyAccepted    = "admin key"
+)
 
 // backendChecks are about the Convex backend, asked directly.
 func (b *Boot) backendChecks() []doctor.Check {
 	s := b.settings
 	return []doctor.Check{
-		resolves("name of CONVEX_URL", hostOf(s.Backend.ConvexURL), "is the convex service up and on the same network? docker compose ps"),
+		resolves(backendName, hostOf(s.Backend.ConvexURL), "is the convex service up and on the same network? docker compose ps"),
 		b.databaseName(),
-		{Name: "backend instance", Run: b.checkInstance, Fix: "CONVEX_URL and INSTANCE_NAME must be of the same instance in both containers"},
-		{Name: "admin key", Run: b.checkKey, Fix: "INSTANCE_SECRET must be the same in both containers; compare the fingerprints that doctor and status show"},
-		{Name: "variables", Run: b.checkVariables, Fix: "sync them: docker compose restart platform"},
-		{Name: "clock", Run: b.checkClock, Fix: "set the host's clock (NTP); containers share it"},
+		{Name: backendAnswers, Needs: []string{backendName}, Run: b.checkBackend,
+			Fix: "docker compose exec convex convex-entrypoint status says what keeps it down; docker compose ps convex, if that cannot be asked"},
+		{Name: backendIsOurs, Needs: []string{backendAnswers}, Run: b.checkInstance,
+			Fix: "CONVEX_URL and INSTANCE_NAME must be of the same instance in both containers"},
+		{Name: keyAccepted, Needs: []string{backendIsOurs}, Run: b.checkKey,
+			Fix: "INSTANCE_SECRET must be the same in both containers; compare the fingerprint with that of: docker compose exec convex convex-entrypoint status"},
+		{Name: "variables", Needs: []string{keyAccepted}, Run: b.checkVariables, Fix: "sync them: docker compose up -d --force-recreate platform"},
+		{Name: "clock", Needs: []string{backendAnswers}, Run: b.checkClock, Fix: "set the host's clock (NTP); containers share it"},
 	}
 }
 
@@ -63,6 +77,14 @@ func (b *Boot) databaseName() doctor.Check {
 		}}
 	}
 	return resolves("name of the database", host, "check DB_HOST or POSTGRES_URL, and that the db service is up")
+}
+
+func (b *Boot) checkBackend(ctx context.Context) (string, error) {
+	body, err := health.NewProber().Get(ctx, b.settings.Backend.ConvexURL+"/version")
+	if err != nil {
+		return "", fmt.Errorf("no answer from %s: %s", b.settings.Backend.ConvexURL, health.Reason(err))
+	}
+	return fmt.Sprintf("%s, version %s", b.settings.Backend.ConvexURL, strings.TrimSpace(body)), nil
 }
 
 func (b *Boot) checkInstance(ctx context.Context) (string, error) {
@@ -93,8 +115,12 @@ func (b *Boot) checkVariables(ctx context.Context) (string, error) {
 		return "", explain(backend.StageListEnv, err)
 	}
 	plan := envsync.NewPlan(b.goal(), current, b.envMemory())
-	if updates := len(plan.Updates()); updates > 0 {
-		return "", fmt.Errorf("the deployment differs from the settings: %s", plan.Summary())
+	if updates := plan.Updates(); len(updates) > 0 {
+		var names []string
+		for _, update := range updates {
+			names = append(names, update.Name)
+		}
+		return "", fmt.Errorf("the deployment differs from the settings in %s (%s)", strings.Join(names, ", "), plan.Summary())
 	}
 	return plan.Summary(), nil
 }
@@ -115,19 +141,19 @@ func (b *Boot) checkClock(ctx context.Context) (string, error) {
 	return "in step with the backend", nil
 }
 
-// explain adds the catalogue's cause to what a request returned.
+// explain is the catalogue's cause of what a request returned.
 func explain(stage backend.Stage, err error) error {
 	observation := diagnosis.Observe(stage, err)
-	return fmt.Errorf("%s: %s", observation.Summary(), diagnosis.Diagnose(observation).Cause)
+	return fmt.Errorf("%s (%s)", strings.TrimSuffix(diagnosis.Diagnose(observation).Cause, "."), observation.Summary())
 }
 
 func resolves(name, host, fix string) doctor.Check {
 	return doctor.Check{Name: name, Fix: fix, Run: func(ctx context.Context) (string, error) {
 		addresses, err := net.DefaultResolver.LookupHost(ctx, host)
 		if err != nil {
-			return "", fmt.Errorf("cannot resolve %s: %w", host, err)
+			return "", fmt.Errorf("cannot resolve %s: %s", host, health.Reason(err))
 		}
-		return fmt.Sprintf("%s is %v", host, addresses), nil
+		return fmt.Sprintf("%s is %s", host, strings.Join(addresses, ", ")), nil
 	}}
 }
 

@@ -44,7 +44,10 @@ func checkDisk(path string) (string, error) {
 	} else if err != nil {
 		return "", fmt.Errorf("cannot look at %s: %w", path, err)
 	}
-	free := int64(stat.Bavail) * stat.Bsize
+	return judgeDisk(int64(stat.Bavail) * stat.Bsize)
+}
+
+func judgeDisk(free int64) (string, error) {
 	text := fmt.Sprintf("%.1f GiB free", float64(free)/(1<<30))
 	switch {
 	case free < noDisk:

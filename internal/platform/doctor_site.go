@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	siteLimit    = 8 * time.Second
+	siteLimit    = 6 * time.Second
 	uploadBytes  = 1 << 20
 	mostSiteBody = 2 << 20
 )
@@ -30,18 +30,19 @@ const (
 type siteVisitor struct {
 	site    string // SITE_URL with BASE_PATH
 	host    string
+	tlsMode string // of the proxy, if it is known here
 	trusts  *http.Client
 	blind   *http.Client
 	sockets *http.Client
 }
 
-func newSiteVisitor(siteURL, basePath string) *siteVisitor {
+func newSiteVisitor(siteURL, basePath, tlsMode string) *siteVisitor {
 	site := strings.TrimRight(strings.TrimSpace(siteURL), "/")
 	if base := strings.Trim(basePath, "/"); base != "" {
 		site += "/" + base
 	}
 	return &siteVisitor{
-		site: site, host: hostOf(site),
+		site: site, host: hostOf(site), tlsMode: tlsMode,
 		trusts: siteClient(false, true), blind: siteClient(true, true), sockets: siteClient(true, false),
 	}
 }
@@ -60,17 +61,37 @@ func siteClient(blind, http2 bool) *http.Client {
 }
 
 func (v *siteVisitor) checks() []doctor.Check {
-	const routes = "is the proxy up, and does its SITE_URL say the same? docker compose logs proxy"
+	const siteName, proxyHealth = "name of SITE_URL", "proxy health"
+	throughProxy := []string{backendAnswers, proxyHealth}
 	return []doctor.Check{
-		resolves("name of SITE_URL", v.host, "inside the compose network the proxy needs the alias HOST; outside, a DNS record"),
-		{Name: "proxy health", Run: v.proxyHealth, Fix: "the name leads somewhere else than to our proxy; check the alias HOST and DNS"},
-		{Name: "certificate", Run: v.certificate, Fix: "with TLS_MODE=selfsigned mount the proxy's root certificate and set SSL_CERT_FILE; with letsencrypt see docker compose logs proxy"},
-		{Name: "sync socket", Run: v.socket, Fix: "a proxy in front must pass WebSocket upgrades (Upgrade and Connection headers, long read time-outs)"},
-		{Name: "HTTP actions", Run: v.httpActions, Fix: routes},
-		{Name: "storage", Run: v.storage, Fix: "a proxy in front must pass /api/storage and large bodies"},
-		{Name: "auth discovery", Run: v.discovery, Fix: "the backend must reach SITE_URL from inside (AuthProviderDiscoveryFailed); check HOST, TLS and the functions' http.ts"},
+		resolves(siteName, v.host, "inside the compose network the proxy needs the alias HOST; outside, a DNS record"),
+		{Name: proxyHealth, Needs: []string{siteName}, Run: v.proxyHealth,
+			Fix: "is the proxy up, and does its SITE_URL say the same? docker compose ps proxy; docker compose logs proxy"},
+		{Name: "upstreams", Needs: throughProxy, Run: v.upstreams,
+			Fix: "docker compose logs proxy says why its probes do not pass; docker compose ps"},
+		{Name: "certificate", Needs: []string{proxyHealth}, Run: v.certificate,
+			Fix: "docker compose logs proxy tells about certificates; docs/operations.md, TLS"},
+		{Name: "sync socket", Needs: throughProxy, Run: v.socket,
+			Fix: "a proxy in front must pass WebSocket upgrades (Upgrade and Connection headers, long read time-outs)"},
+		{Name: "HTTP actions", Needs: throughProxy, Run: v.httpActions,
+			Fix: "docker compose exec proxy proxy routes: /http_api must lead to this backend"},
+		{Name: "storage", Needs: throughProxy, Run: v.storage,
+			Fix: "a proxy in front must pass /api/storage and bodies of 1 MB (client_max_body_size); MAX_BODY of our proxy too"},
+		{Name: "auth discovery", Needs: throughProxy, Run: v.discovery,
+			Fix: "without it functions cannot verify sessions (AuthProviderDiscoveryFailed): the app's convex/http.ts must serve it"},
 	}
 }
+
+// noAnswer says in plain words why a request of the site has failed.
+type noAnswer struct {
+	url string
+	error
+}
+
+func (e noAnswer) Error() string {
+	return fmt.Sprintf("no answer from %s: %s", e.url, health.Reason(e.error))
+}
+func (e noAnswer) Unwrap() error { return e.error }
 
 func (v *siteVisitor) ask(ctx context.Context, client *http.Client, method, path string, body []byte) (int, []byte, error) {
 	request, err := http.NewRequestWithContext(ctx, method, v.site+path, bytes.NewReader(body))
@@ -79,32 +100,55 @@ func (v *siteVisitor) ask(ctx context.Context, client *http.Client, method, path
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return 0, nil, fmt.Errorf("no answer from %s: %s", v.site+path, health.Reason(err))
+		return 0, nil, noAnswer{v.site + path, err}
 	}
 	defer func() { _ = response.Body.Close() }()
 	answer, err := io.ReadAll(io.LimitReader(response.Body, mostSiteBody))
 	return response.StatusCode, answer, err
 }
 
+// deepHealth asks what only our proxy can answer.
+func (v *siteVisitor) deepHealth(ctx context.Context) (unavailable []string, err error) {
+	status, body, err := v.ask(ctx, v.blind, http.MethodGet, "/health?deep", nil)
+	if err != nil {
+		return nil, err
+	}
+	var answer struct {
+		Available *bool
+		Upstreams []struct {
+			Upstream  string
+			Available bool
+		}
+	}
+	if json.Unmarshal(body, &answer) != nil || answer.Available == nil {
+		return nil, doctor.WithFix(fmt.Errorf("%s/health answered %d, and not as our proxy does", v.site, status),
+			"the name leads somewhere else than to our proxy: check HOST, its network alias and DNS")
+	}
+	for _, upstream := range answer.Upstreams {
+		if !upstream.Available {
+			unavailable = append(unavailable, upstream.Upstream)
+		}
+	}
+	return unavailable, nil
+}
+
 func (v *siteVisitor) proxyHealth(ctx context.Context) (string, error) {
-	status, body, err := v.ask(ctx, v.blind, http.MethodGet, "/health", nil)
+	if _, err := v.deepHealth(ctx); err != nil {
+		return "", err
+	}
+	return v.site + "/health is our proxy", nil
+}
+
+// upstreams is what the proxy found.
+func (v *siteVisitor) upstreams(ctx context.Context) (string, error) {
+	unavailable, err := v.deepHealth(ctx)
 	if err != nil {
 		return "", err
 	}
-	if status != http.StatusOK || !strings.HasPrefix(string(body), "OK") {
-		return "", fmt.Errorf("%s/health answered %d, which is not what our proxy says", v.site, status)
+	if len(unavailable) > 0 {
+		return "", fmt.Errorf("the proxy has no healthy address for %s and answers with its maintenance page", strings.Join(unavailable, ", "))
 	}
-	return v.site + "/health answers", nil
-}
-
-func (v *siteVisitor) certificate(ctx context.Context) (string, error) {
-	if !strings.HasPrefix(v.site, "https://") {
-		return "", doctor.Skipped("SITE_URL is not https")
-	}
-	if _, _, err := v.ask(ctx, v.trusts, http.MethodGet, "/health", nil); err != nil {
-		return "", doctor.Warning(err)
-	}
-	return "trusted by this container", nil
+	return "the proxy reaches all of them", nil
 }
 
 func (v *siteVisitor) socket(ctx context.Context) (string, error) {
@@ -169,7 +213,11 @@ func (v *siteVisitor) discovery(ctx context.Context) (string, error) {
 		if status == http.StatusOK && json.Unmarshal(body, &document) == nil && document.Issuer != "" {
 			return fmt.Sprintf("%s names the issuer %s", path, document.Issuer), nil
 		}
-		seen = append(seen, fmt.Sprintf("%s %d", path, status))
+		if status == http.StatusOK {
+			seen = append(seen, path+" is something else (200)")
+		} else {
+			seen = append(seen, fmt.Sprintf("%s answered %d", path, status))
+		}
 	}
-	return "", doctor.Warning(fmt.Errorf("no discovery document: %s", strings.Join(seen, ", ")))
+	return "", doctor.Warning(fmt.Errorf("no document with an issuer: %s", strings.Join(seen, ", ")))
 }

@@ -1,11 +1,14 @@
 package platform
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -16,22 +19,29 @@ import (
 // looks at.
 func newSite(t *testing.T, backend string) string {
 	t.Helper()
+	return newSiteBehind(t, backend, httptest.NewServer).URL
+}
+
+func newSiteBehind(t *testing.T, backend string, serve func(http.Handler) *httptest.Server) *httptest.Server {
+	t.Helper()
 	target, err := url.Parse(backend)
 	if err != nil {
 		t.Fatal(err)
 	}
 	forward := httputil.NewSingleHostReverseProxy(target)
 	mux := http.NewServeMux()
-	mux.HandleFunc("/health", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("OK")) })
+	mux.HandleFunc("/health", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"available":true,"upstreams":[]}`))
+	})
 	mux.Handle("/ws_api/", http.StripPrefix("/ws_api", forward))
 	mux.Handle("/api/storage/", forward)
 	mux.HandleFunc("/http_api/", func(w http.ResponseWriter, r *http.Request) {
 		r.URL.Path = "/http" + strings.TrimPrefix(r.URL.Path, "/http_api")
 		forward.ServeHTTP(w, r)
 	})
-	server := httptest.NewServer(mux)
+	server := serve(mux)
 	t.Cleanup(server.Close)
-	return server.URL
+	return server
 }
 
 func examine(t *testing.T, environ map[string]string, code int) map[string]doctor.Finding {
@@ -59,22 +69,119 @@ func TestDoctorOfAHealthySite(t *testing.T) {
 		t.Fatalf("push: exit code %d", code)
 	}
 	findings := examine(t, e, 0)
-	for _, name := range []string{"name of CONVEX_URL", "backend instance", "admin key", "variables", "name of SITE_URL", "proxy health", "sync socket", "HTTP actions", "storage", "run folder"} {
+	for _, name := range []string{backendName, backendAnswers, backendIsOurs, keyAccepted, "variables", "clock",
+		"name of SITE_URL", "proxy health", "upstreams", "sync socket", "HTTP actions", "storage", "run folder"} {
 		if f := findings[name]; f.Verdict != doctor.OK {
 			t.Errorf("%s: %+v", name, f)
 		}
 	}
 }
 
+// Each fault is one failure with its own fix; what could only repeat it is
+// skipped.
 func TestDoctorNamesWhatIsBroken(t *testing.T) {
 	sim := newSim(t)
-	findings := examine(t, environ(t, sim.URL(), "SITE_URL=http://"+freeAddr(t), "INSTANCE_SECRET="+strings.Repeat("e", 64)), 1)
-	for _, name := range []string{"admin key", "variables", "proxy health", "sync socket", "HTTP actions", "storage"} {
-		if f := findings[name]; f.Verdict != doctor.Fail || f.Fix == "" {
-			t.Errorf("%s: %+v", name, f)
+	site := newSite(t, sim.URL())
+	elsewhere := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(elsewhere.Close)
+	tests := map[string]struct {
+		backend, site string
+		change        string
+		failed        string
+		detail, fix   string
+		skipped       []string
+	}{
+		"backend down": {backend: "http://" + freeAddr(t), site: site, failed: backendAnswers, detail: "refused", fix: "convex-entrypoint status",
+			skipped: []string{backendIsOurs, keyAccepted, "variables", "clock", "sync socket", "storage"}},
+		"another instance": {backend: sim.URL(), site: site, change: "INSTANCE_NAME=other", failed: backendIsOurs, detail: testInstance, fix: "INSTANCE_NAME",
+			skipped: []string{keyAccepted, "variables"}},
+		"another secret": {backend: sim.URL(), site: site, change: "INSTANCE_SECRET=" + strings.Repeat("e", 64), failed: keyAccepted, detail: "BadAdminKey", fix: "fingerprint",
+			skipped: []string{"variables"}},
+		"not pushed": {backend: sim.URL(), site: site, change: "DEBUG_MODE=1", failed: "variables", detail: "DEBUG_MODE", fix: "sync"},
+		"proxy down": {backend: sim.URL(), site: "http://" + freeAddr(t), failed: "proxy health", detail: "refused", fix: "is the proxy up",
+			skipped: []string{"upstreams", "certificate", "sync socket", "HTTP actions", "storage", "auth discovery"}},
+		"HOST elsewhere": {backend: sim.URL(), site: elsewhere.URL, failed: "proxy health", detail: "answered 404", fix: "somewhere else",
+			skipped: []string{"certificate", "sync socket"}},
+		"no such name": {backend: sim.URL(), site: "https://tale.invalid", failed: "name of SITE_URL", detail: "cannot resolve tale.invalid", fix: "alias HOST",
+			skipped: []string{"proxy health", "certificate", "sync socket"}},
+	}
+	if code := start(t, environ(t, sim.URL(), "SITE_URL="+site), "push").waitExit(); code != 0 {
+		t.Fatalf("push: exit code %d", code)
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			findings := examine(t, environ(t, tt.backend, "SITE_URL="+tt.site, tt.change), 1)
+			if f := findings[tt.failed]; f.Verdict != doctor.Fail || !strings.Contains(f.Detail, tt.detail) || !strings.Contains(f.Fix, tt.fix) {
+				t.Errorf("%+v", f)
+			}
+			for _, name := range tt.skipped {
+				if f := findings[name]; f.Verdict != doctor.Skip || !strings.Contains(f.Detail, tt.failed) {
+					t.Errorf("%s: %+v", name, f)
+				}
+			}
+		})
+	}
+}
+
+func TestDoctorOfUpstreamsAndCertificates(t *testing.T) {
+	server := newSiteBehind(t, "http://127.0.0.1:9", func(_ http.Handler) *httptest.Server {
+		return httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = w.Write([]byte(`{"available":false,"upstreams":[{"upstream":"platform:3000","available":false},{"upstream":"convex:3210","available":true}]}`))
+		}))
+	})
+	otherName := strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
+	tests := map[string]struct {
+		site, mode string
+		verdict    doctor.Verdict
+		detail     string
+	}{
+		"the proxy's own":     {server.URL, "selfsigned", doctor.OK, "own authority"},
+		"nobody knows it":     {server.URL, "letsencrypt", doctor.Warn, "unknown authority"},
+		"mode not known here": {server.URL, "", doctor.Warn, "unknown authority"},
+		"for another name":    {otherName, "selfsigned", doctor.Fail, "localhost"},
+		"plain":               {"http://127.0.0.1", "external", doctor.Skip, "not https"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			v := newSiteVisitor(tt.site, "/", tt.mode)
+			findings, _ := doctor.Examine(t.Context(), []doctor.Check{{Name: "certificate", Run: v.certificate}})
+			if f := findings[0]; f.Verdict != tt.verdict || !strings.Contains(f.Detail, tt.detail) {
+				t.Errorf("%+v", f)
+			}
+		})
+	}
+	v := newSiteVisitor(server.URL, "/", "selfsigned")
+	if _, err := v.proxyHealth(t.Context()); err != nil {
+		t.Errorf("it is our proxy although an upstream is away: %v", err)
+	}
+	if _, err := v.upstreams(t.Context()); err == nil || !strings.Contains(err.Error(), "platform:3000 and") || strings.Contains(err.Error(), "convex") {
+		t.Errorf("upstreams: %v", err)
+	}
+}
+
+func TestDoctorOfTheHost(t *testing.T) {
+	folder := t.TempDir()
+	for name, tt := range map[string]struct {
+		limit   string
+		verdict doctor.Verdict
+	}{"none": {"max", doctor.OK}, "little": {"268435456", doctor.Warn}, "enough": {"4294967296", doctor.OK}} {
+		if err := os.WriteFile(filepath.Join(folder, "memory.max"), []byte(tt.limit+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		findings, _ := doctor.Examine(t.Context(), []doctor.Check{{Name: name, Run: func(context.Context) (string, error) { return checkMemory(folder) }}})
+		if findings[0].Verdict != tt.verdict {
+			t.Errorf("%+v", findings[0])
 		}
 	}
-	if !strings.Contains(findings["proxy health"].Detail, "refused") || !strings.Contains(findings["admin key"].Detail, "BadAdminKey") {
-		t.Errorf("details: %+v", findings)
+	for free, want := range map[int64]doctor.Verdict{100 << 20: doctor.Fail, 1 << 30: doctor.Warn, 5 << 30: doctor.OK} {
+		findings, _ := doctor.Examine(t.Context(), []doctor.Check{{Name: "disk", Run: func(context.Context) (string, error) { return judgeDisk(free) }}})
+		if findings[0].Verdict != want {
+			t.Errorf("%d bytes free: %+v", free, findings[0])
+		}
+	}
+	if _, err := checkDisk(filepath.Join(folder, "none")); err == nil {
+		t.Error("a folder that is not there has free space")
 	}
 }
