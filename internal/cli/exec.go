@@ -27,6 +27,8 @@ func ExecCommand(environ func() (config.Environ, error)) *cobra.Command {
 		Use:   "exec [flags] -- COMMAND [ARGUMENT...]",
 		Short: "Run one command as an init program does: signals, orphans, exit code",
 		Args:  cobra.MinimumNArgs(1),
+		// supervise.ExecCommand passes stop signals on from the first.
+		Annotations: HandlesStop(),
 		RunE: func(command *cobra.Command, args []string) error {
 			signals, err := supervise.ParseSignalMap(rules)
 			if err != nil {

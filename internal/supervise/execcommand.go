@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tale-project/tale-runtime/internal/stopsignal"
 	"github.com/tale-project/tale-runtime/internal/supervise/runtimesignal"
 )
 
@@ -37,7 +38,9 @@ type ExecOptions struct {
 // exit code, or 128+n, is in the Status. Orphans are collected meanwhile. With
 // a group of its own the command has the terminal, and whatever outlives it
 // gets SIGTERM at the end. A command that cannot be started is an error with
-// code 126 or 127. It is for a process that does nothing else.
+// code 126 or 127. It is for a process that does nothing else. What
+// was blocked when this program started, or a SIGSEGV that was ignored, Go has
+// reset before main: the command does not inherit that.
 func ExecCommand(log *slog.Logger, o ExecOptions) (Status, error) {
 	e := &execution{log: log, options: o, received: make(chan os.Signal, 64), terminal: claimTerminal(!o.NoGroup)}
 	return e.run()
@@ -60,6 +63,7 @@ func (e *execution) run() (Status, error) {
 	ignored := ignoredSignals()
 	e.listen(func(sig syscall.Signal) bool { return !ignored[sig] })
 	defer signal.Stop(e.received)
+	stopsignal.Release() // what came before is for the command, too
 	processTable().beAlone()
 	if err := e.start(); err != nil {
 		return Status{}, err

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -144,13 +145,16 @@ func TestStopWhileRootIsGivenUp(t *testing.T) {
 	requireRoot(t)
 	stopping := buildWithoutCgo(t, "./testdata/entrypoint")
 	for i := range 20 {
-		p := startCommand(t, "", append(pid1Prefix(t), stopping, privileges(t, nil, []string{os.TempDir()})), nil)
-		p.expect("listening")
-		time.Sleep(time.Duration(i) * 200 * time.Microsecond)
-		p.signal(syscall.SIGTERM)
-		if code := p.wait(); code != 0 {
-			t.Errorf("exit code %d", code)
-		}
+		t.Run(strconv.Itoa(i), func(t *testing.T) {
+			t.Parallel()
+			p := startCommand(t, "", append(pid1Prefix(t), stopping, privileges(t, nil, []string{os.TempDir()})), nil)
+			p.expect("listening")
+			time.Sleep(time.Duration(i) * 200 * time.Microsecond) // the moment is the test's subject
+			p.signal(syscall.SIGTERM)
+			if code := p.wait(); code != 0 {
+				t.Errorf("exit code %d", code)
+			}
+		})
 	}
 }
 

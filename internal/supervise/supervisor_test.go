@@ -2,16 +2,11 @@ package supervise_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -127,18 +122,6 @@ func TestCriticalServiceEndsTheSupervisorWithItsCode(t *testing.T) {
 	}
 }
 
-func TestCommandThatCannotStartIsNotTriedAgain(t *testing.T) {
-	seen := &states{}
-	service := supervise.Service{Process: shell(""), Critical: true, Restart: quickly(5), OnState: seen.add}
-	service.Argv = []string{"/no/such/program"}
-	if err := runServices(t, service).wait(t); exit.Code(err) != exit.NotFound {
-		t.Errorf("got %v", err)
-	}
-	if got := seen.String(); got != "starting failed" {
-		t.Errorf("states: %s", got)
-	}
-}
-
 func TestOthersAreStoppedWhenACriticalServiceFails(t *testing.T) {
 	other := supervise.Service{Process: helper(t, "signals", "15")}
 	other.Stop = []supervise.StopStep{{syscall.SIGTERM, forever}}
@@ -191,103 +174,6 @@ func TestSupervisorWithNothingLeftEnds(t *testing.T) {
 	}
 }
 
-func TestKilledServiceIsBackSoonWithTheDefaultPause(t *testing.T) {
-	seen := &states{}
-	var ends []string
-	service := supervise.Service{Process: helper(t, "signals", "15"), Critical: true, Restart: supervise.RestartPolicy{Budget: 3},
-		OnState: seen.add, OnExit: func(status supervise.Status) { ends = append(ends, status.String()) }}
-	service.Stop = []supervise.StopStep{{syscall.SIGTERM, forever}}
-	s := runServices(t, service)
-	eventually(t, "it is ready", func() bool { return strings.Contains(s.log.String(), "| ready") })
-	first := s.Snapshot()[0].Pid
-	began := time.Now()
-	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "another process is there", func() bool {
-		snap := s.Snapshot()[0]
-		return snap.State == supervise.StateReady && snap.Pid != first
-	})
-	if took := time.Since(began); took > 2*time.Second {
-		t.Errorf("it was back after %v", took)
-	}
-	s.stop()
-	if err := s.wait(t); err != nil {
-		t.Error(err)
-	}
-	if got := seen.String(); !strings.HasPrefix(got, "starting running ready exited backoff starting running ready") {
-		t.Errorf("states: %s", got)
-	}
-	if snap := s.Snapshot()[0]; snap.Restarts != 1 || len(ends) != 1 || ends[0] != "killed by SIGKILL" {
-		t.Errorf("%d restarts, ends %q", snap.Restarts, ends)
-	}
-}
-
-func TestReadinessFollowsTheProbe(t *testing.T) {
-	seen := &states{}
-	var healthy atomic.Bool
-	service := supervise.Service{Process: shell("sleep 1000"), OnState: seen.add, Ready: func(context.Context) error {
-		if !healthy.Load() {
-			return errors.New("not yet")
-		}
-		return nil
-	}}
-	s := runServices(t, supervise.ProbeQuickly(service))
-	eventually(t, "it runs", func() bool { return seen.String() == "starting running" })
-	healthy.Store(true)
-	eventually(t, "it is ready", func() bool { return seen.String() == "starting running ready" })
-	healthy.Store(false)
-	eventually(t, "it is no longer ready", func() bool { return seen.String() == "starting running ready running" })
-	if !strings.Contains(s.log.String(), `no longer ready process=shell error="not yet"`) {
-		t.Error("the reason was not logged")
-	}
-	healthy.Store(true)
-	eventually(t, "it is ready again", func() bool { return seen.String() == "starting running ready running ready" })
-}
-
-func TestHangingProbeIsGivenUp(t *testing.T) {
-	var calls atomic.Int32
-	service := supervise.Service{Process: shell("sleep 1000"), Ready: func(ctx context.Context) error {
-		if calls.Add(1) == 1 {
-			<-ctx.Done()
-			return ctx.Err()
-		}
-		return nil
-	}}
-	s := runServices(t, supervise.ProbeQuickly(service))
-	eventually(t, "a later probe passes", func() bool { return s.Snapshot() != nil && s.Snapshot()[0].State == supervise.StateReady })
-}
-
-func TestReadinessEndsAtOnceWithTheProcess(t *testing.T) {
-	told := make(chan time.Time, 10)
-	service := supervise.Service{Process: shell(`setsid sh -c 'echo holding; exec sleep 5' & sleep 1000`), OnState: func(state supervise.State) {
-		if state == supervise.StateExited {
-			told <- time.Now()
-		}
-	}}
-	s := runServices(t, service)
-	eventually(t, "a daemon holds its output", func() bool { return strings.Contains(s.log.String(), "holding") })
-	died := time.Now()
-	if err := syscall.Kill(s.Snapshot()[0].Pid, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	if took := (<-told).Sub(died); took > 400*time.Millisecond {
-		t.Errorf("told after %v", took)
-	}
-}
-
-func TestStopDuringBackoffEndsAtOnce(t *testing.T) {
-	seen := &states{}
-	service := supervise.Service{Process: shell("exit 1"), Critical: true, OnState: seen.add,
-		Restart: supervise.RestartPolicy{Budget: 3, Delay: forever, MaxDelay: forever}}
-	s := runServices(t, service)
-	eventually(t, "it waits", func() bool { return strings.HasSuffix(seen.String(), "backoff") })
-	s.stop()
-	if err := s.wait(t); err != nil {
-		t.Errorf("got %v", err)
-	}
-}
-
 func TestHurriedStop(t *testing.T) {
 	service := supervise.Service{Process: helper(t, "signals")}
 	service.Stop = []supervise.StopStep{{syscall.SIGINT, forever}, {syscall.SIGTERM, forever}}
@@ -325,89 +211,5 @@ func TestSignalsArePassedOnToWhoWantsThem(t *testing.T) {
 	}
 	if strings.Contains(s.log.String(), "third | got") {
 		t.Error("one that did not want it got it too")
-	}
-}
-
-func TestProcessesThatLeftTheirGroupEndWithTheSupervisor(t *testing.T) {
-	service := supervise.Service{Process: shell(`setsid sh -c 'trap "" TERM; echo daemon $$; while :; do sleep 0.05; done' & sleep 1000`)}
-	s := runServices(t, service)
-	var pid int
-	eventually(t, "the daemon is there", func() bool {
-		_, after, found := strings.Cut(s.log.String(), "daemon ")
-		line, _, _ := strings.Cut(after, "\n")
-		pid, _ = strconv.Atoi(line)
-		return found && pid > 0
-	})
-	s.stop()
-	if err := s.wait(t); err != nil || alive(pid) {
-		t.Errorf("err %v, daemon alive: %v", err, alive(pid))
-	}
-}
-
-func TestProcessesOfOthersAreLeftAlone(t *testing.T) {
-	cmd := exec.Command("sleep", "1000")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	}()
-	if err := runServices(t, supervise.Service{Process: shell("exit 3"), Critical: true}).wait(t); exit.Code(err) != 3 {
-		t.Errorf("got %v", err)
-	}
-	if !alive(cmd.Process.Pid) {
-		t.Error("it killed a process that was none of its services")
-	}
-}
-
-func TestSnapshot(t *testing.T) {
-	s := runServices(t, supervise.Service{Process: shell("sleep 1000")})
-	eventually(t, "it is ready", func() bool { return len(s.Snapshot()) == 1 && s.Snapshot()[0].State == supervise.StateReady })
-	snap := s.Snapshot()[0]
-	if snap.Name != "shell" || !alive(snap.Pid) || snap.RSS < 100<<10 || time.Since(snap.Started) > time.Minute || time.Since(snap.Since) > time.Minute {
-		t.Errorf("got %+v", snap)
-	}
-	s.stop()
-	if err := s.wait(t); err != nil {
-		t.Fatal(err)
-	}
-	if snap := s.Snapshot()[0]; snap.Pid != 0 || snap.RSS != 0 || snap.State != supervise.StateStopped || snap.LastExit != "killed by SIGKILL" {
-		t.Errorf("got %+v", snap)
-	}
-}
-
-func TestStopBudgetCoversTheLongestStop(t *testing.T) {
-	stubborn := supervise.Service{Process: helper(t, "signals")}
-	stubborn.Stop = []supervise.StopStep{{syscall.SIGINT, 200 * time.Millisecond}, {syscall.SIGTERM, 300 * time.Millisecond}}
-	quick := supervise.Service{Process: shell("sleep 1000")}
-	budget := supervise.StopBudget([]supervise.Service{quick, stubborn})
-	if budget < 500*time.Millisecond || budget > 4*time.Second {
-		t.Errorf("budget %v", budget)
-	}
-	s := runServices(t, quick, stubborn)
-	eventually(t, "both are up", func() bool { return strings.Contains(s.log.String(), "| ready") })
-	if !strings.Contains(s.log.String(), "stop_budget="+budget.String()) {
-		t.Error("the budget is not logged")
-	}
-	began := time.Now()
-	s.stop()
-	_ = s.wait(t)
-	if took := time.Since(began); took > budget {
-		t.Errorf("took %v, the budget is %v", took, budget)
-	}
-}
-
-func TestStateNames(t *testing.T) {
-	var names []string
-	for state := supervise.StateStarting; state <= supervise.StateFailed; state++ {
-		names = append(names, state.String())
-	}
-	if want := []string{"starting", "running", "ready", "exited", "backoff", "stopping", "stopped", "failed"}; !slices.Equal(names, want) {
-		t.Errorf("got %q", names)
-	}
-	if got := supervise.State(99).String(); got != "state(99)" {
-		t.Errorf("got %q", got)
 	}
 }

@@ -8,6 +8,23 @@
 // A few instructions in assembly stand before the runtime's own handler. They
 // look at the origin of the signal: one that a process sent (kill, sigqueue) is
 // written to a pipe, everything else is the runtime's and goes on to it.
+//
+// # Why assembly
+//
+// An init program that passes on all signals but two is one that somebody will
+// find out about: the published tests of init programs send these two as well.
+// Nothing less does it in Go. os/signal reports SIGURG with the runtime's own
+// mixed in, several a second under load, and without its origin, and SIGPROF
+// never. GODEBUG=asyncpreemptoff=1 would end the runtime's use of SIGURG, but
+// is read once, at start, for the whole program, and does nothing for SIGPROF.
+// Both would have to be blocked on every thread for signalfd, and the runtime
+// unblocks SIGPROF on each thread that it makes. A handler in Go cannot run on
+// the signal stack without the runtime's own entry code.
+//
+// The code needs nothing of the runtime's inside: it keeps the flags and the
+// signal stack that are in place and asks the kernel for the handler to go on
+// to. Only ExecCommand uses it. Where it is missing, on other architectures,
+// these two signals are not passed on.
 package runtimesignal
 
 import (

@@ -1,0 +1,67 @@
+package supervise_test
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/supervise"
+)
+
+func TestCommandThatCannotStartIsNotTriedAgain(t *testing.T) {
+	seen := &states{}
+	service := supervise.Service{Process: shell(""), Critical: true, Restart: quickly(5), OnState: seen.add}
+	service.Argv = []string{"/no/such/program"}
+	if err := runServices(t, service).wait(t); exit.Code(err) != exit.NotFound {
+		t.Errorf("got %v", err)
+	}
+	if got := seen.String(); got != "starting failed" {
+		t.Errorf("states: %s", got)
+	}
+}
+
+func TestKilledServiceIsBackSoonWithTheDefaultPause(t *testing.T) {
+	seen := &states{}
+	var ends []string
+	service := supervise.Service{Process: helper(t, "signals", "15"), Critical: true, Restart: supervise.RestartPolicy{Budget: 3},
+		OnState: seen.add, OnExit: func(status supervise.Status) { ends = append(ends, status.String()) }}
+	service.Stop = []supervise.StopStep{{syscall.SIGTERM, forever}}
+	s := runServices(t, service)
+	eventually(t, "it is ready", func() bool { return strings.Contains(s.log.String(), "| ready") })
+	first := s.Snapshot()[0].Pid
+	began := time.Now()
+	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "another process is there", func() bool {
+		snap := s.Snapshot()[0]
+		return snap.State == supervise.StateReady && snap.Pid != first
+	})
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("it was back after %v", took)
+	}
+	s.stop()
+	if err := s.wait(t); err != nil {
+		t.Error(err)
+	}
+	if got := seen.String(); !strings.HasPrefix(got, "starting running ready exited backoff starting running ready") {
+		t.Errorf("states: %s", got)
+	}
+	if snap := s.Snapshot()[0]; snap.Restarts != 1 || len(ends) != 1 || ends[0] != "killed by SIGKILL" {
+		t.Errorf("%d restarts, ends %q", snap.Restarts, ends)
+	}
+}
+
+func TestStopDuringBackoffEndsAtOnce(t *testing.T) {
+	seen := &states{}
+	service := supervise.Service{Process: shell("exit 1"), Critical: true, OnState: seen.add,
+		Restart: supervise.RestartPolicy{Budget: 3, Delay: forever, MaxDelay: forever}}
+	s := runServices(t, service)
+	eventually(t, "it waits", func() bool { return strings.HasSuffix(seen.String(), "backoff") })
+	s.stop()
+	if err := s.wait(t); err != nil {
+		t.Errorf("got %v", err)
+	}
+}
