@@ -43,6 +43,7 @@ func Run(ctx context.Context, log *slog.Logger, s *Settings) error {
 		return exit.With(exit.Unavailable, err)
 	}
 	forgetStart()
+	paceCollector()
 	log.Info("proxy ready", "url", s.site().url(), "tls", s.TLSMode, "http_port", s.HTTPPort, "https_port", s.HTTPSPort, "version", version.String())
 	select {} // Caddy exits the process
 }
