@@ -104,7 +104,7 @@ func unchanged(document report.Document) (string, error) {
 	if env.New+env.Updated+env.Removed != 0 || env.Unchanged != env.Declared {
 		return "", fmt.Errorf("the variables changed: %s", envText(env))
 	}
-	if deploy.Skipped == "" && deploy.Changed != 0 {
+	if deploy.Skipped == "" && deploy.Changed != nil && *deploy.Changed != 0 {
 		return "", fmt.Errorf("functions were sent: %s", deployText(deploy))
 	}
 	return fmt.Sprintf("%d variables unchanged; %s", env.Unchanged, deployText(deploy)), nil

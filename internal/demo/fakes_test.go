@@ -84,7 +84,7 @@ func fakePlatform() int {
 		Service: "platform",
 		Stages:  []report.Stage{{Name: "wait", State: report.Done, DurationMS: 5}, {Name: "deploy", State: report.Done, DurationMS: 34, Detail: "deployed"}},
 		Env:     &report.EnvSync{Declared: 24, Present: 24, New: 24},
-		Deploy:  &report.Deploy{Driver: "native", Functions: 9, Changed: 3, Modules: 3},
+		Deploy:  &report.Deploy{Driver: "native", Functions: 9, Changed: new(3), Modules: 3},
 	}
 	if os.Args[1] == "push" {
 		document.Env = &report.EnvSync{Declared: 24, Present: 24, Unchanged: 24}

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -26,6 +27,8 @@ func (s *stack) invitation() {
 	s.screen.linef("  The certificate comes from the proxy's own authority. Import its root into the browser,")
 	s.screen.linef("  click through the warning, or: curl --cacert %s %s/", folder.join(rootFile), s.environment.id.siteURL())
 	s.screen.linef("  Logs are in %s", folder.join("logs"))
+	s.screen.linef("  Look at it from another terminal, with status, doctor, or convex-entrypoint and %s:", convexName+".env")
+	s.screen.linef("    %s --env-file %s status", filepath.Join(s.environment.options.Bin, "platform-entrypoint"), folder.join(platformName+".env"))
 	s.screen.linef("  Ctrl-C stops everything.")
 }
 
@@ -54,7 +57,7 @@ func deployText(deploy *report.Deploy) string {
 	if deploy.Functions > 0 {
 		parts = append(parts, fmt.Sprintf("%d deployed", deploy.Functions))
 	}
-	parts = append(parts, deploy.Driver+" driver", modulesText(deploy))
+	parts = append(parts, deploy.Driver+" driver", deploy.Sent())
 	if indexes := deploy.Indexes; indexes != nil && indexes.Total > 0 {
 		parts = append(parts, fmt.Sprintf("%d of %d indexes built", indexes.Complete, indexes.Total))
 	}
@@ -68,13 +71,4 @@ func stagesText(deploy *report.Deploy) string {
 		fmt.Fprintf(&text, ", %s %dms", stage.Name, stage.DurationMS)
 	}
 	return text.String()
-}
-
-// modulesText counts the modules. Which of them the convex CLI sent with their
-// source only the CLI knows.
-func modulesText(deploy *report.Deploy) string {
-	if deploy.Driver == driverCLI {
-		return fmt.Sprintf("%d modules", deploy.Modules)
-	}
-	return fmt.Sprintf("%d of %d modules sent", deploy.Changed, deploy.Modules)
 }

@@ -93,7 +93,7 @@ func TestUnchanged(t *testing.T) {
 		"hashes all the same":  {&same, &report.Deploy{Driver: "cli", Modules: 9}, true},
 		"a variable updated":   {&report.EnvSync{Declared: 24, Present: 24, Unchanged: 23, Updated: 1}, &skipped, false},
 		"a variable missing":   {&report.EnvSync{Declared: 24, Present: 23, Unchanged: 23}, &skipped, false},
-		"a module sent":        {&same, &report.Deploy{Driver: "cli", Modules: 9, Changed: 1}, false},
+		"a module sent":        {&same, &report.Deploy{Driver: "cli", Modules: 9, Changed: new(1)}, false},
 		"a report of no push":  {nil, nil, false},
 		"a report of half one": {&same, nil, false},
 	}

@@ -40,10 +40,7 @@ func (b *Boot) deploy(ctx context.Context) (string, error) {
 
 // describe leaves out what the driver cannot know.
 func describe(done report.Deploy) string {
-	text := fmt.Sprintf("driver %s, attempts %d, %d modules", done.Driver, done.Attempts, done.Modules)
-	if done.Changed > 0 {
-		text += fmt.Sprintf(", %d of them changed", done.Changed)
-	}
+	text := fmt.Sprintf("driver %s, attempts %d, %s", done.Driver, done.Attempts, done.Sent())
 	if done.Functions > 0 {
 		text += fmt.Sprintf(", %d functions", done.Functions)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/push/pushtest"
+	"github.com/tale-project/tale-runtime/internal/report"
 )
 
 // testDeploy is a deploy against a simulator, with what it logs.
@@ -28,6 +29,7 @@ type testDeploy struct {
 	sim    *convexsim.Server
 	client *backend.Client
 	log    bytes.Buffer
+	report report.Deploy // of the latest run
 }
 
 func newTestDeploy(t *testing.T, faults ...convexsim.Fault) *testDeploy {
@@ -56,7 +58,8 @@ func (d *testDeploy) byRequest(t *testing.T) *testDeploy {
 }
 
 func (d *testDeploy) run(ctx context.Context) error {
-	_, err := Deploy(ctx, logging.New(&d.log, logging.FormatConsole, slog.LevelDebug), d.client, d.Options)
+	var err error
+	d.report, err = Deploy(ctx, logging.New(&d.log, logging.FormatConsole, slog.LevelDebug), d.client, d.Options)
 	return err
 }
 
@@ -76,6 +79,9 @@ func TestCLIDriverDeploys(t *testing.T) {
 		t.Fatal(err, d.log.String())
 	}
 	state := d.sim.State()
+	if got := d.report.Sent(); got != "3 of 7 modules sent" {
+		t.Errorf("report: %s", got)
+	}
 	if state.Pushes != 1 || len(state.Definitions[""].Modules) == 0 || len(state.Definitions["counter"].Modules) == 0 {
 		t.Errorf("%+v", state)
 	}

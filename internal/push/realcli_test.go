@@ -1,6 +1,7 @@
 package push
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -58,6 +59,13 @@ func realDriversAgree(t *testing.T, app convexcli.Options) {
 	cli := realDeploy(t, app)
 	if err := cli.run(t.Context()); err != nil {
 		t.Fatal(err, cli.log.String())
+	}
+	all := cli.report.Modules
+	if got := cli.report.Changed; all < 10 || got == nil || *got == 0 {
+		t.Errorf("report of the first deploy: %s", cli.report.Sent())
+	}
+	if err := cli.run(t.Context()); err != nil || cli.report.Sent() != fmt.Sprintf("0 of %d modules sent", all) {
+		t.Errorf("%v, report of the second deploy: %s", err, cli.report.Sent())
 	}
 	request := filepath.Join(t.TempDir(), "push-request.json")
 	summary, err := requestfile.Write(t.Context(), logging.Discard(), app, request)

@@ -1,6 +1,9 @@
 package report
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // State is where a boot, or a stage of it, is.
 type State string
@@ -61,10 +64,19 @@ type Deploy struct {
 	Attempts  int            `json:"attempts"`
 	Stages    []PushStage    `json:"stages"`
 	Modules   int            `json:"modules,omitempty"` // modules of the app and its components
-	Changed   int            `json:"changed"`           // of them, sent with source
+	Changed   *int           `json:"changed,omitempty"` // of the app's functions, sent with source; absent where it is not known
 	Functions int            `json:"functions,omitempty"`
 	Indexes   *IndexProgress `json:"indexes,omitempty"`
 	After     *AfterDeploy   `json:"after,omitempty"`
+}
+
+// Sent says how many modules there are and how many of them went with source, as
+// far as it is known.
+func (d Deploy) Sent() string {
+	if d.Changed == nil {
+		return fmt.Sprintf("%d modules", d.Modules)
+	}
+	return fmt.Sprintf("%d of %d modules sent", *d.Changed, d.Modules)
 }
 
 // PushStage is one step of the push protocol.

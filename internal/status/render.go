@@ -93,7 +93,7 @@ func (v *view) deploy(deploy *report.Deploy) {
 		v.linef("deploy     nothing to push: %s", deploy.Skipped)
 		return
 	}
-	v.linef("deploy     driver %s, attempts %d, %d of %d modules sent", deploy.Driver, deploy.Attempts, deploy.Changed, deploy.Modules)
+	v.linef("deploy     driver %s, attempts %d, %s", deploy.Driver, deploy.Attempts, deploy.Sent())
 	var rows [][]string
 	for _, s := range deploy.Stages {
 		rows = append(rows, []string{v.paint.mark(s.State), s.Name, short(time.Duration(s.DurationMS) * time.Millisecond),

@@ -27,7 +27,7 @@ func document() status.Document {
 				{Name: "ready", State: report.Pending},
 			},
 			Env:     &report.EnvSync{Declared: 24, Present: 20, New: 3, Drift: []string{"SITE_URL"}},
-			Deploy:  &report.Deploy{Driver: "native", Attempts: 1, Modules: 12, Changed: 2, Stages: []report.PushStage{{Name: "start_push", State: report.Done, BytesSent: 4096}}, Indexes: &report.IndexProgress{Complete: 1, Total: 4}},
+			Deploy:  &report.Deploy{Driver: "native", Attempts: 1, Modules: 12, Changed: new(2), Stages: []report.PushStage{{Name: "start_push", State: report.Done, BytesSent: 4096}}, Indexes: &report.IndexProgress{Complete: 1, Total: 4}},
 			Failure: &report.Failure{Stage: "start_push", Code: "InvalidModules", Message: "boom", Fix: []string{"mend it"}},
 		},
 		Reason:   "stage deploy",

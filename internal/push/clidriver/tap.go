@@ -108,7 +108,7 @@ func (t *tapTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !watched || r.Method != http.MethodPost {
 		return t.next.RoundTrip(r)
 	}
-	w := newTapWatch(t.tap, stage, r.Method)
+	w := newTapWatch(t.tap, stage, r)
 	if r.Body != nil && r.Body != http.NoBody {
 		r = r.Clone(r.Context())
 		r.Body = &tapBody{ReadCloser: r.Body, saw: w.requestBytes}

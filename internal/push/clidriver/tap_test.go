@@ -18,6 +18,7 @@ import (
 	"testing/iotest"
 	"time"
 
+	"github.com/andybalholm/brotli"
 	"github.com/coder/websocket"
 
 	"github.com/tale-project/tale-runtime/internal/netcause"
@@ -360,5 +361,38 @@ func TestTapTellsOfAMissingRoute(t *testing.T) {
 	do(t, http.MethodPost, p.address+"/api/deploy2/evaluate_push", nil, nil)
 	if e := <-gone; e.Path != "/api/deploy2/evaluate_push" || len(gone) != 0 {
 		t.Errorf("%+v", e)
+	}
+}
+
+func TestTapCountsWhatIsPushed(t *testing.T) {
+	request := `{"adminKey":"k","appDefinition":{"definition":null,"schema":null,"changedModules":[{"path":"a.js","source":"1"}],` +
+		`"unchangedModuleHashes":[{"path":"b.js"},{"path":"c.js"}]},"componentDefinitions":[]}`
+	var packed bytes.Buffer
+	w := brotli.NewWriter(&packed)
+	_, _ = io.WriteString(w, request)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ encoding, body, want string }{
+		{"", request, "1 of 3 modules sent"},
+		{"br", packed.String(), "1 of 3 modules sent"},
+		{"zstd", request, "0 modules"},  // not known
+		{"br", request, "0 modules"},    // not what it says
+		{"", request[:99], "0 modules"}, // not whole
+		{"", `{"odd":true}`, "0 of 0 modules sent"},
+	} {
+		p, seen := tapped(t, func(w http.ResponseWriter, r *http.Request) {
+			got, err := io.ReadAll(r.Body)
+			if err != nil || string(got) != c.body {
+				t.Errorf("%d bytes arrived, %v", len(got), err)
+			}
+			_, _ = io.WriteString(w, `{"schemaChange":{}}`)
+		})
+		seen.Attempt(func() {})
+		do(t, http.MethodPost, p.address+"/api/deploy2/start_push", strings.NewReader(c.body), http.Header{"Content-Encoding": {c.encoding}})
+		deploy := seen.Snapshot()
+		if got := deploy.Sent(); got != c.want {
+			t.Errorf("%q body of %d bytes: %s", c.encoding, len(c.body), got)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
+	"github.com/tale-project/tale-runtime/internal/push/requestfile"
 	"github.com/tale-project/tale-runtime/internal/push/trace"
 )
 
@@ -24,14 +25,26 @@ type tapWatch struct {
 	response *http.Response
 	sent     atomic.Int64 // the transport reads the body on its own goroutine
 	answer   []byte
-	scan     *answerScan
+	// Both of start_push; nil otherwise.
+	pushed  *passingScan[requestfile.Contents]
+	started *passingScan[backend.StartAnswer]
 }
 
-func newTapWatch(p *tap, stage backend.Stage, method string) *tapWatch {
-	return &tapWatch{tap: p, x: p.trace.Begin(stage), method: method, path: stage.Path()}
+func newTapWatch(p *tap, stage backend.Stage, r *http.Request) *tapWatch {
+	w := &tapWatch{tap: p, x: p.trace.Begin(stage), method: r.Method, path: stage.Path()}
+	if stage == backend.StageStartPush {
+		w.pushed = scanPassing(decoded(r.Header.Get("Content-Encoding"), requestfile.ScanContents))
+		w.started = scanPassing(backend.ScanStartAnswer)
+	}
+	return w
 }
 
-func (w *tapWatch) requestBytes(p []byte) { w.sent.Add(int64(len(p))) }
+func (w *tapWatch) requestBytes(p []byte) {
+	w.sent.Add(int64(len(p)))
+	if w.pushed != nil {
+		w.pushed.write(p)
+	}
+}
 
 func (w *tapWatch) answerBytes(p []byte) {
 	w.x.Received += int64(len(p))
@@ -40,11 +53,8 @@ func (w *tapWatch) answerBytes(p []byte) {
 		if room := maxTapAnswer - len(w.answer); room > 0 {
 			w.answer = append(w.answer, p[:min(room, len(p))]...)
 		}
-	case w.x.Stage == backend.StageStartPush:
-		if w.scan == nil {
-			w.scan = newAnswerScan()
-		}
-		w.scan.write(p)
+	case w.started != nil:
+		w.started.write(p)
 	}
 }
 
@@ -56,16 +66,14 @@ func (w *tapWatch) small() bool {
 // lost: there was no answer.
 func (w *tapWatch) lost(err error) {
 	w.x.Sent = w.sent.Load()
+	w.finishScans()
 	w.x.Fail(diagnosis.Observe(w.x.Stage, backend.NewTransportError(w.method, w.path, err)))
 }
 
 // ended: the answer was read to its end, or err says why not.
 func (w *tapWatch) ended(err error) {
 	w.x.Sent = w.sent.Load()
-	var scanned backend.StartAnswer
-	if w.scan != nil {
-		scanned = w.scan.finish()
-	}
+	started := w.finishScans()
 	status := w.response.StatusCode
 	switch {
 	case !errors.Is(err, io.EOF):
@@ -76,10 +84,27 @@ func (w *tapWatch) ended(err error) {
 		w.waited(status)
 	default:
 		if w.x.Stage == backend.StageStartPush {
-			w.tap.trace.Started(scanned)
+			w.tap.trace.Started(started)
 		}
 		w.x.Succeeded(status, false)
 	}
+}
+
+// finishScans tells the trace what was pushed, and returns what came of it. What
+// could not be read counts for the report only: the backend judges the request,
+// and the CLI the answer.
+func (w *tapWatch) finishScans() (started backend.StartAnswer) {
+	if w.pushed == nil {
+		return started
+	}
+	if contents, err := w.pushed.finish(); err == nil {
+		w.tap.trace.Sending(contents.Modules, contents.Changed)
+	}
+	started, err := w.started.finish()
+	if err != nil {
+		return backend.StartAnswer{}
+	}
+	return started
 }
 
 func (w *tapWatch) refused(answer *backend.APIError) {
@@ -96,32 +121,4 @@ func (w *tapWatch) waited(status int) {
 		return
 	}
 	w.x.Succeeded(status, answer.Type == backend.SchemaInProgress)
-}
-
-// answerScan looks through an answer to start_push while it passes, without
-// holding it.
-type answerScan struct {
-	pipe *io.PipeWriter
-	done chan backend.StartAnswer
-}
-
-func newAnswerScan() *answerScan {
-	r, w := io.Pipe()
-	s := &answerScan{pipe: w, done: make(chan backend.StartAnswer, 1)}
-	go func() {
-		answer, err := backend.ScanStartAnswer(r)
-		if err != nil {
-			answer = backend.StartAnswer{} // counts for the log only; the CLI judges the answer
-		}
-		_ = r.CloseWithError(io.ErrClosedPipe) // what follows is not waited for
-		s.done <- answer
-	}()
-	return s
-}
-
-func (s *answerScan) write(p []byte) { _, _ = s.pipe.Write(p) }
-
-func (s *answerScan) finish() backend.StartAnswer {
-	_ = s.pipe.Close()
-	return <-s.done
 }

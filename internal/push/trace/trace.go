@@ -221,7 +221,7 @@ func (t *Trace) endBundle(state report.State) {
 
 // Sending records what start_push will be sent.
 func (t *Trace) Sending(modules, changed int) {
-	t.update(func() { t.deploy.Modules, t.deploy.Changed = modules, changed })
+	t.update(func() { t.deploy.Modules, t.deploy.Changed = modules, &changed })
 }
 
 // ProcessEnded ends the stage without a request, unless a request has ended it.
