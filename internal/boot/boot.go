@@ -61,7 +61,7 @@ func New(log *slog.Logger, o Options) *Boot {
 		run = o.Job // the report of the service that is serving here stays
 	}
 	b.report = report.NewRecorder(log, o.Settings.reportPath(o.Service, run), o.Service, o.version(), StageConfig)
-	b.readiness.init(markers, o.Job == "")
+	b.init(markers, o.Job == "")
 	b.metrics = newMetrics(b)
 	return b
 }

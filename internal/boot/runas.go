@@ -48,9 +48,12 @@ type Folders struct {
 }
 
 func (s Settings) enter(ctx context.Context, process Process, folders Folders) error {
+	if len(s.RunAs.check()) > 0 {
+		return nil // it is told with all other problems of the settings
+	}
 	uid, gid, err := s.RunAs.ids()
 	if err != nil {
-		return nil // the settings' problems say it, with all others
+		return err
 	}
 	privileges := supervise.Privileges{UID: uid, GID: gid, Data: folders.Data, Writable: folders.Writable}
 	if privileges.Needed() {
