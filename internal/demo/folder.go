@@ -2,8 +2,14 @@ package demo
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/tale-project/tale-runtime/internal/atomicfile"
+	"github.com/tale-project/tale-runtime/internal/config"
 )
 
 // folder is where a demo keeps everything: data, run folders, certificates, logs.
@@ -38,6 +44,21 @@ func (f *folder) sub(names ...string) (string, error) {
 func (f *folder) join(names ...string) string {
 	return filepath.Join(append([]string{f.path}, names...)...)
 }
+
+// keep writes a service's environment for commands that look at the service or
+// start it again by hand (--env-file).
+func (f *folder) keep(service string, environ config.Environ) error {
+	var text strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(environ)) {
+		fmt.Fprintf(&text, "%s=%q\n", name, environ[name])
+	}
+	if err := atomicfile.Write(f.environmentOf(service), []byte(text.String()), 0o600); err != nil {
+		return fmt.Errorf("cannot keep the environment of %s: %w", service, err)
+	}
+	return nil
+}
+
+func (f *folder) environmentOf(service string) string { return f.join(service + ".env") }
 
 func (f *folder) describe() string {
 	if f.throwAway {

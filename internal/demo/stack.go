@@ -56,6 +56,9 @@ func (s *stack) launch(name, binary string, environ config.Environ) error {
 	if _, err := s.environment.folder.sub("run", name); err != nil {
 		return err
 	}
+	if err := s.environment.folder.keep(name, environ); err != nil {
+		return err
+	}
 	log, err := openServiceLog(s.environment.folder, name, s.screen.relay(s.environment.options.Verbose, name))
 	if err != nil {
 		return err

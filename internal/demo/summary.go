@@ -27,8 +27,8 @@ func (s *stack) invitation() {
 	s.screen.linef("  The certificate comes from the proxy's own authority. Import its root into the browser,")
 	s.screen.linef("  click through the warning, or: curl --cacert %s %s/", folder.join(rootFile), s.environment.id.siteURL())
 	s.screen.linef("  Logs are in %s", folder.join("logs"))
-	s.screen.linef("  Look at it from another terminal, with status, doctor, or convex-entrypoint and %s:", convexName+".env")
-	s.screen.linef("    %s --env-file %s status", filepath.Join(s.environment.options.Bin, "platform-entrypoint"), folder.join(platformName+".env"))
+	s.screen.linef("  From another terminal (also: doctor, and convex-entrypoint with convex.env):")
+	s.screen.linef("    %s --env-file %s status", filepath.Join(s.environment.options.Bin, "platform-entrypoint"), folder.environmentOf(platformName))
 	s.screen.linef("  Ctrl-C stops everything.")
 }
 
