@@ -54,7 +54,7 @@ have() { docker image inspect "$@" >/dev/null 2>&1; }
 # image NAME CONTEXT: the Dockerfile comes from stdin.
 image() {
   step "stand-in $1"
-  docker_limit=600 docker build --quiet --network host --tag "tale-e2e/$1" --file - "$2" >/dev/null
+  docker_limit=600 docker buildx build --load --quiet --network host --tag "tale-e2e/$1" --file - "$2" >/dev/null
 }
 
 # What the slim image leaves out is left out here, too.
@@ -91,22 +91,28 @@ COPY ca-certificates.crt /etc/ssl/certs/
 RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm && chmod 755 /usr/local/lib/node_modules/npm/bin/npm-cli.js'
 }
 
-# The simulator in the place of the backend's binary, with node beside it. The
-# real image runs as root and has its binaries in /convex, too.
+# The simulator in the place of the backend's binary, with node beside it. As in
+# the real image, the binaries are in /convex and for root alone, and there is a
+# volume that nobody needs.
 base_convex_backend() {
   image convex-backend "$root" <<'DOCKERFILE'
 FROM tale-e2e/node
-RUN mkdir -p /convex && printf '#!/bin/sh\necho "not in the simulator" >&2\nexit 1\n' >/convex/generate_key && chmod 755 /convex/generate_key
+RUN mkdir -p /convex && printf '#!/bin/sh\necho "not in the simulator" >&2\nexit 1\n' >/convex/generate_key && \
+    install -D /dev/null /usr/lib/x86_64-linux-gnu/libclang-18.so.18
 COPY bin/convex-sim /convex/convex-local-backend
+RUN chmod 744 /convex/*
 WORKDIR /convex
+VOLUME /convex/data
+ENTRYPOINT ["./run_backend.sh"]
 DOCKERFILE
 }
 
 # A small server in the shape of a Next.js build.
 base_convex_dashboard() {
   image convex-dashboard "$e2e/bases" <<<'FROM tale-e2e/node
-COPY dashboard.js /app/server.js
-WORKDIR /app'
+COPY --chown=1001:1001 dashboard.js /app/server.js
+WORKDIR /app
+USER 1001'
 }
 
 # Postgres from npm, psql from Debian.

@@ -21,7 +21,7 @@ done
 if [[ $# = 0 || " $* " = *" platform "* ]]; then
   step "image platform WITH_CLI=1"
   mapfile -t arguments < <(build_arguments | sed 's/^/--build-arg=/')
-  docker build --quiet --network host --tag tale-e2e/tale-platform:cli --file "$root/images/platform/Dockerfile" \
+  docker buildx build --load --quiet --tag tale-e2e/tale-platform:cli --file "$root/images/platform/Dockerfile" \
     --secret id=ca,src=/etc/ssl/certs/ca-certificates.crt "${arguments[@]}" --build-arg WITH_CLI=1 "$root" ||
     die "cannot build the image platform with WITH_CLI=1"
 fi

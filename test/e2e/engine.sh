@@ -52,52 +52,48 @@ plugins() {
   echo "docker compose $(docker compose version --short), $(docker buildx version)"
 }
 
+# no_engine WHY: not to be overlooked in a long log.
+no_engine() {
+  die "
+########################################################################
+# THIS MACHINE CANNOT RUN A DOCKER ENGINE, so the images are not checked.
+# kernel $(uname -r), root on $(stat -f -c %T /), cgroup $(stat -f -c %T /sys/fs/cgroup), $(iptables --version 2>&1)
+########################################################################
+$1"
+}
+
 # iptables_works COMMAND: whether it can reach the kernel's tables. One of the
 # two kinds may not, by the kernel.
 iptables_works() { type -P "$1" >/dev/null && "$1" -w -t nat -S >/dev/null 2>&1; }
 
-# choose_iptables sets what dockerd is started with.
-choose_iptables() {
-  options=()
+# prefer_working_iptables puts the kind that works before the other in PATH.
+prefer_working_iptables() {
   ! iptables_works iptables || return 0
-  if iptables_works iptables-legacy; then
-    mkdir -p "$cache/legacy"
-    ln -sf "$(type -P iptables-legacy)" "$cache/legacy/iptables"
-    ln -sf "$(type -P ip6tables-legacy)" "$cache/legacy/ip6tables"
-    PATH=$cache/legacy:$PATH
-  else
-    # Published ports then go through docker-proxy, and builds have the host's network.
-    echo "no iptables here: the engine runs without"
-    options+=(--iptables=false --ip6tables=false)
-  fi
+  iptables_works iptables-legacy || no_engine "cannot reach the kernel's NAT tables: $(iptables -w -t nat -S 2>&1 | head -1)"
+  mkdir -p "$cache/legacy"
+  ln -sf "$(type -P iptables-legacy)" "$cache/legacy/iptables"
+  ln -sf "$(type -P ip6tables-legacy)" "$cache/legacy/ip6tables"
+  PATH=$cache/legacy:$PATH
 }
 
 mount_cgroups() {
   [ ! -e /sys/fs/cgroup/cgroup.controllers ] && [ ! -e /sys/fs/cgroup/devices ] || return 0
-  mount -t cgroup2 none /sys/fs/cgroup || die "cannot mount cgroup2: containers need control groups"
-}
-
-# Why an engine does not start is most often to be seen here.
-machine() {
-  printf 'kernel %s, root on %s, cgroup %s, %s' "$(uname -r)" "$(stat -f -c %T /)" \
-    "$(stat -f -c %T /sys/fs/cgroup)" "$(iptables --version 2>&1)"
+  mount -t cgroup2 none /sys/fs/cgroup || no_engine "cannot mount cgroup2: containers need control groups"
 }
 
 start() {
   ! docker info >/dev/null 2>&1 || return 0
+  # The package may just have started one as a service.
+  ! pgrep -x dockerd >/dev/null || ! patiently 30 docker info || return 0
   step "docker engine (log: $log)"
-  [ "$(id -u)" = 0 ] || die "needs root to start a Docker engine, or one that is running"
+  [ "$(id -u)" = 0 ] || no_engine "needs root to start one, or one that is running"
   mount_cgroups
-  choose_iptables
-  setsid dockerd "${options[@]}" >"$log" 2>&1 </dev/null &
+  prefer_working_iptables
+  setsid dockerd >"$log" 2>&1 </dev/null &
   echo $! >"$pid_file" # setsid becomes dockerd: a job of a script leads no group
+  disown               # it outlives this script
   patiently 90 engine_answers_or_died $! || true
-  docker info >/dev/null 2>&1 || die "
-########################################################################
-# THIS MACHINE CANNOT RUN A DOCKER ENGINE, so the images are not checked.
-# $(machine)
-########################################################################
-the end of $log:
+  docker info >/dev/null 2>&1 || no_engine "the end of $log:
 $(tail -20 "$log")"
   docker version --format 'docker engine {{.Server.Version}}, client {{.Client.Version}}'
   docker info --format 'storage {{.Driver}}, cgroup {{.CgroupDriver}} v{{.CgroupVersion}}'

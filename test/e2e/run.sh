@@ -62,6 +62,7 @@ hardening() {
   check "no secret in docker inspect but in the environment that compose gave" no_secret_in_inspect
   check "the proxy is not given the others' secrets" proxy_has_only_its_own_secrets
   check "the images say what they are, how they stop and when they are healthy" images_describe_themselves
+  check "convex leaves out what it does not use of its base" convex_leaves_out_what_it_does_not_use
   check "the volumes belong to 1001" volumes_belong_to_1001
   check "convex boots as 1001 without any capability" convex_boots_without_root
   check "an old root-owned volume is taken over" old_volume_is_taken_over

@@ -88,7 +88,7 @@ logs() { docker logs "$(container "$1")" 2>&1; }
 
 # root_certificate writes the proxy's root certificate and prints the file's name.
 root_certificate() {
-  docker cp -q "$(container proxy):/ca/root.crt" "$cache/root.crt" && echo "$cache/root.crt"
+  docker cp "$(container proxy):/ca/root.crt" "$cache/root.crt" >/dev/null && echo "$cache/root.crt"
 }
 
 # get PATH [CURL-OPTION…]: the page as a visitor outside sees it.

@@ -58,7 +58,7 @@ platform_restart_leaves_convex_alone() {
 large_request_is_pushed() {
   local said code=0 folder=$cache/large
   mkdir -p "$folder"
-  docker cp -q "$(container platform):/app/push-request.json" - | tar -xO | node "$e2e/large-request.mjs" "$folder/push-request.json" 35
+  docker cp "$(container platform):/app/push-request.json" - | tar -xO | node "$e2e/large-request.mjs" "$folder/push-request.json" 35
   [ "$(stat -c %s "$folder/push-request.json")" -ge 35000000 ]
   said=$(compose run --rm --no-deps -T -v "$folder:/request:ro" -e CONVEX_PUSH_REQUEST=/request/push-request.json platform push) || code=$?
   rm -r "$folder"

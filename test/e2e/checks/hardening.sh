@@ -78,6 +78,12 @@ images_describe_themselves() {
   done
 }
 
+# Of the backend's base, convex leaves out the compiler's libraries and the volume.
+convex_leaves_out_what_it_does_not_use() {
+  equal "$(docker run --rm --entrypoint find tale-e2e/tale-convex:e2e /usr/lib -name 'libclang*')" "" "what is left of the compiler"
+  equal "$(docker image inspect -f '{{json .Config.Volumes}}' tale-e2e/tale-convex:e2e)" '{"/app/data":{}}' "the volumes"
+}
+
 # owner VOLUME [FILE]: who owns it, asked through a container of its own.
 owner() {
   docker run --rm -v "$COMPOSE_PROJECT_NAME"_"$1":/v:ro debian:bookworm-slim stat -c %u:%g "/v/${2:-}"
