@@ -36,7 +36,7 @@ func (p *program) doctorCommand() *cobra.Command {
 		if err := b.connect(); err != nil {
 			return nil, err
 		}
-		site := newSiteVisitor(settings.Pushed.SiteURL, settings.Pushed.BasePath, environ["TLS_MODE"])
+		site := newSiteVisitor(settings.Pushed.SiteURL, settings.Pushed.BasePath, settings.TLSMode)
 		return append(append(b.backendChecks(), site.checks()...), hostChecks(settings)...), nil
 	})
 }

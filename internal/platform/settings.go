@@ -18,6 +18,7 @@ type Settings struct {
 	Deploy  DeploySettings
 	Web     WebSettings
 	Pushed  VariableSettings
+	TLSMode string `env:"TLS_MODE" envDefault:"selfsigned" doc:"How the site gets its certificate. The proxy acts on it; here doctor judges the certificate by it." accept:"selfsigned, letsencrypt, external"`
 	Version string `env:"TALE_VERSION" doc:"Version of the application, for reports."`
 }
 
