@@ -94,8 +94,14 @@ func readCrash(at time.Time, uptime time.Duration, e evidence) Crash {
 		}
 	}
 	crash.Cause, crash.Fix = unexplained(e)
+	if len(e.lines) > 0 {
+		crash.Evidence = "its last line: " + strings.TrimSpace(e.lines[len(e.lines)-1])
+	}
 	return crash
 }
+
+// readLastLines is right in the log, in crash.log and in what status prints.
+const readLastLines = "read its last lines; crash.log on the data volume keeps 80 of them"
 
 func unexplained(e evidence) (cause, fix string) {
 	switch {
@@ -107,9 +113,9 @@ func unexplained(e evidence) (cause, fix string) {
 	case e.signal != 0:
 		return "a signal that nobody here sent ended the backend", "find out who signals processes in this container"
 	case e.code == 0:
-		return "the backend ended by itself without saying why", "read its last lines below"
+		return "the backend ended by itself without saying why", readLastLines
 	}
-	return "not known", "read its last lines below"
+	return "not known", readLastLines
 }
 
 func seenOOMKill(e evidence) string {

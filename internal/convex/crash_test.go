@@ -42,7 +42,7 @@ func TestReadCrash(t *testing.T) {
 		"segfault":     {evidence{signal: syscall.SIGSEGV, code: 139}, "native code", "", "", "report"},
 		"other signal": {evidence{signal: syscall.SIGTERM, code: 143}, "signal that nobody here sent", "", "", ""},
 		"silent zero":  {evidence{code: 0}, "ended by itself without saying why", "", "", ""},
-		"unknown":      {evidence{code: 3, lines: []string{"bye"}}, "not known", "", "", "last lines"},
+		"unknown":      {evidence{code: 3, lines: []string{"hello", "bye"}}, "not known", "its last line: bye", "", "last lines"},
 		"newest line wins": {evidence{code: 1, lines: []string{"disk quota exceeded: a", "disk quota exceeded: b"}},
 			"disk is full", "exceeded: b", "", ""},
 	}

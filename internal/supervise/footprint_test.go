@@ -15,6 +15,7 @@ import (
 
 // TestSupervisorIsSmallAndQuiet weighs a supervisor while nothing happens.
 func TestSupervisorIsSmallAndQuiet(t *testing.T) {
+	t.Parallel()
 	const maxResident, maxCores, period = 20 << 20, 0.002, 2 * time.Second
 	binary := buildWithoutCgo(t, "./testdata/entrypoint")
 	p := startCommand(t, "", []string{binary}, nil)

@@ -35,7 +35,7 @@ func (r *runner) run(ctx context.Context) error {
 			return r.fail(err)
 		}
 		r.log.Warn("restarting after a pause", "process", r.Name, "reason", err.Error(), "pause", wait,
-			"restart", r.restarts.total, "budget", r.restarts.left())
+			"restart", r.restarts.total, "restarts_left", r.restarts.left())
 		r.set(StateBackoff)
 		sleep(ctx, wait)
 	}
@@ -102,7 +102,7 @@ func (r *runner) ready(change readiness) {
 func (r *runner) fail(err error) error {
 	r.set(StateFailed)
 	if r.restarts.total > 0 {
-		err = fmt.Errorf("gave up after %d restarts: %w", r.restarts.total, err)
+		err = fmt.Errorf("gave up after restart %d: %w", r.restarts.total, err)
 	}
 	if r.Critical {
 		return err

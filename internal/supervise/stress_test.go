@@ -45,6 +45,7 @@ var killedEntrypoint = entrypointSpec{Services: []entrypointService{
 // happens, nothing may be left, the exit code must be right, and the stop must
 // keep to its budget.
 func TestRandomKills(t *testing.T) {
+	t.Parallel()
 	rounds := usualRounds
 	if text := os.Getenv(roundsVariable); text != "" {
 		var err error

@@ -109,7 +109,7 @@ func TestCriticalServiceEndsTheSupervisorWithItsCode(t *testing.T) {
 		"own code":            {"exit 3", 0, 3, "shell ended: exit code 3"},
 		"unrequested success": {"exit 0", 0, exit.UnrequestedEnd, "shell ended: exit code 0"},
 		"signal":              {"kill -SEGV $$", 0, 139, "killed by SIGSEGV"},
-		"budget used up":      {"exit 9", 3, 9, "gave up after 3 restarts: shell ended: exit code 9"},
+		"budget used up":      {"exit 9", 3, 9, "gave up after restart 3: shell ended: exit code 9"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -48,6 +48,7 @@ func newChildren() func() []int {
 }
 
 func TestOrphansAreCollected(t *testing.T) {
+	t.Parallel()
 	children := newChildren()
 	script := `for i in 1 2 3 4 5 6 7 8; do (setsid sleep 0.2 &) ; (sleep 0.1 &) ; done`
 	if _, err := supervise.Run(timeout(t), logging.Discard(), shell(script)); err != nil {
@@ -81,6 +82,7 @@ func TestChildOfOtherCodeIsLeftToItsWaiter(t *testing.T) {
 }
 
 func TestPID1CollectsWhatDockerExecLeaves(t *testing.T) {
+	t.Parallel()
 	// A process that enters the namespace has no parent in it; its orphans are ours.
 	p := startPID1(t, "stoppable")
 	p.expect("waiting")
