@@ -7,11 +7,12 @@ colours_boot_at_the_same_moment() {
   compose rm -fs platform convex
   docker volume rm "${COMPOSE_PROJECT_NAME}_convex-data"
   compose up -d --wait --wait-timeout 90 platform-blue platform-green
-  local colour pushes=0
+  local colour said pushes=0
   for colour in blue green; do
-    must "$(logs "platform-$colour")" '24 of 24 variables present'
-    must "$(logs "platform-$colour")" 'platform is ready'
-    ! logs "platform-$colour" | grep -q 'push stage done stage=finish_push .*status=200' || pushes=$((pushes + 1))
+    said=$(logs "platform-$colour")
+    must "$said" '24 of 24 variables present'
+    must "$said" 'platform is ready'
+    ! grep -q 'push stage done stage=finish_push .*status=200' <<<"$said" || pushes=$((pushes + 1))
   done
   ((pushes >= 1)) || { echo "no colour pushed"; return 1; }
   compose rm -fs platform-blue platform-green
