@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/tale-project/tale-runtime/internal/config"
 )
@@ -93,6 +94,9 @@ func (s *Settings) checkLimits() config.Problems {
 	var problems config.Problems
 	if _, err := s.maxBody(); err != nil {
 		problems = append(problems, problem("MAX_BODY", "%q is not a size", "a size such as 200MB; 0 for no limit", s.MaxBody))
+	}
+	if token := s.MetricsToken.Reveal(); !httpguts.ValidHeaderFieldValue(token) || strings.Trim(token, " \t") != token {
+		problems = append(problems, problem("METRICS_BEARER_TOKEN", "has control characters, or spaces at an end, which no client can send in a header", "any other text"))
 	}
 	// Zero would mean "for ever" to Caddy: one open event stream could then
 	// hold the process until it is killed.
