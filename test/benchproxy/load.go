@@ -34,6 +34,15 @@ type result struct {
 
 func (l load) path() string { return "/" + l.answer }
 
+// lasts is longer where hundreds of connections must be opened and then wait for
+// their share of the bandwidth: most would not get one answer in a second or two.
+func (l load) lasts(each time.Duration) time.Duration {
+	if l.answer == "large" && l.connections > 64 {
+		return 3 * each
+	}
+	return each
+}
+
 // run puts the load on a contender for a while.
 func (s *stand) run(ctx context.Context, name string, l load) (result, error) {
 	p := s.servers[name]
@@ -52,7 +61,7 @@ func (s *stand) run(ctx context.Context, name string, l load) (result, error) {
 
 // wrk is for HTTP/1.1: the least expensive generator there is.
 func (s *stand) wrk(ctx context.Context, name string, l load) (result, int, error) {
-	argv := []string{"-t1", "-c" + strconv.Itoa(l.connections), "-d" + wrkSeconds(s.o.each), "--latency", "--timeout", "20s"}
+	argv := []string{"-t1", "-c" + strconv.Itoa(l.connections), "-d" + wrkSeconds(l.lasts(s.o.each)), "--latency", "--timeout", "20s"}
 	if l.answer == "post" {
 		script := filepath.Join(s.work, "post.lua")
 		text := fmt.Sprintf("wrk.method = 'POST'\nwrk.headers['Content-Type'] = 'application/json'\nwrk.body = string.rep('x', %d)\n", postBytes)
@@ -69,7 +78,7 @@ func (s *stand) wrk(ctx context.Context, name string, l load) (result, int, erro
 	return parseWrk(string(output), time.Since(began))
 }
 
-// wrkSeconds are whole: wrk knows no others. Two short runs are as good as a long one.
+// wrkSeconds are whole: wrk knows no others.
 func wrkSeconds(d time.Duration) string {
 	return strconv.Itoa(int(max(d.Round(time.Second), time.Second)/time.Second)) + "s"
 }
@@ -108,7 +117,7 @@ func parseWrk(output string, wall time.Duration) (r result, requests int, err er
 func (s *stand) h2load(ctx context.Context, name string, l load) (result, int, error) {
 	log := filepath.Join(s.work, "h2load.log")
 	_ = os.Remove(log)
-	argv := []string{"-t1", "-c" + strconv.Itoa(l.connections), "-m1", "-D" + strconv.FormatInt(s.o.each.Milliseconds(), 10) + "ms", "--log-file", log}
+	argv := []string{"-t1", "-c" + strconv.Itoa(l.connections), "-m1", "-D" + strconv.FormatInt(l.lasts(s.o.each).Milliseconds(), 10) + "ms", "--log-file", log}
 	if l.answer == "post" {
 		body := filepath.Join(s.work, "post.body")
 		if err := os.WriteFile(body, []byte(strings.Repeat("x", postBytes)), 0o600); err != nil {
@@ -123,7 +132,7 @@ func (s *stand) h2load(ctx context.Context, name string, l load) (result, int, e
 	if trouble := h2Trouble.FindString(string(output)); trouble == "" {
 		return result{}, 0, fmt.Errorf("h2load: requests failed: %s", output)
 	}
-	return parseH2Log(log, s.o.each)
+	return parseH2Log(log, l.lasts(s.o.each))
 }
 
 var h2Trouble = regexp.MustCompile(` 0 failed, 0 errored`)
