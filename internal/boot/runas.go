@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"strconv"
 	"strings"
 
@@ -55,30 +54,11 @@ func (s Settings) enter(ctx context.Context, process Process, folders Folders) e
 	if err != nil {
 		return err
 	}
-	privileges := supervise.Privileges{UID: uid, GID: gid, Data: folders.Data, Writable: folders.Writable}
+	privileges := supervise.Privileges{UID: uid, GID: gid, Data: folders.Data, Own: []string{s.RunDir}, Writable: folders.Writable}
 	if privileges.Needed() {
-		if err := giveRunDir(s.RunDir, uid, gid); err != nil {
-			return exit.With(exit.NoPermission, err)
-		}
 		process.Environ["HOME"] = s.RunAs.Home
 	}
 	return privileges.Apply(ctx, process.Log)
-}
-
-// giveRunDir makes the run folder and gives it to the user, without its content
-// and not where everybody may write anyway, as in /tmp.
-func giveRunDir(folder string, uid, gid int) error {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return fmt.Errorf("cannot make the run folder: %w", err)
-	}
-	info, err := os.Stat(folder)
-	if err == nil && info.Mode().Perm()&0o002 == 0 {
-		err = os.Chown(folder, uid, gid)
-	}
-	if err != nil {
-		return fmt.Errorf("cannot give the run folder to uid %d: %w", uid, err)
-	}
-	return nil
 }
 
 // CheckRunDir proves that the run folder can be written to.

@@ -49,6 +49,21 @@ func (o *owners) fix(ctx context.Context, folders []string) error {
 	return nil
 }
 
+// fixFolder gives one folder its owner, without its content.
+func (o *owners) fixFolder(folder string) error {
+	var st unix.Stat_t
+	err := unix.Stat(folder, &st)
+	if err == nil && o.wrong(&st) && !everybodyWrites(&st) {
+		err = unix.Chown(folder, o.uid, o.gid)
+	}
+	if err != nil {
+		return o.explain("change the owner of", folder, err)
+	}
+	return nil
+}
+
+func everybodyWrites(st *unix.Stat_t) bool { return st.Mode&0o002 != 0 }
+
 func (o *owners) reportProgress(ctx context.Context) {
 	ticker := time.NewTicker(o.progress)
 	defer ticker.Stop()

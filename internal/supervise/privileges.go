@@ -19,6 +19,9 @@ type Privileges struct {
 	// Data are folders of the service. They are made when missing; when started
 	// as root, everything in them is given to UID and GID.
 	Data []string
+	// Own are folders that are made and given to UID and GID like Data, but
+	// without their content, and not where everybody may write, as in /tmp.
+	Own []string
 	// Writable are folders that the service must be able to write to, but whose
 	// content belongs to others too, such as /tmp.
 	Writable []string
@@ -49,12 +52,17 @@ func (p Privileges) leaveRoot(ctx context.Context, log *slog.Logger) error {
 		return fmt.Errorf("cannot become uid %d gid %d: %s", p.UID, p.GID, adviseCapabilities(missing,
 			fmt.Sprintf(`start it as that user (user: "%d:%d")`, p.UID, p.GID)))
 	}
-	for _, folder := range p.Data {
+	for _, folder := range slices.Concat(p.Data, p.Own) {
 		if err := os.MkdirAll(folder, 0o755); err != nil {
-			return fmt.Errorf("cannot make the data folder %s: %w", folder, err)
+			return fmt.Errorf("cannot make the folder %s: %w", folder, err)
 		}
 	}
 	owners := newOwners(log, p.UID, p.GID)
+	for _, folder := range p.Own {
+		if err := owners.fixFolder(folder); err != nil {
+			return err
+		}
+	}
 	if err := owners.fix(ctx, p.Data); err != nil {
 		return err
 	}
@@ -69,9 +77,13 @@ func (p Privileges) leaveRoot(ctx context.Context, log *slog.Logger) error {
 // changing owners is among them when it is plain that some are wrong.
 func (p Privileges) needed() []capability {
 	needed := []capability{capSetUID, capSetGID}
-	for _, folder := range p.Data {
+	for _, folder := range slices.Concat(p.Data, p.Own) {
 		var st unix.Stat_t
-		if unix.Stat(folder, &st) != nil || newOwners(nil, p.UID, p.GID).wrong(&st) {
+		missing := unix.Stat(folder, &st) != nil
+		if everybodys := slices.Contains(p.Own, folder) && everybodyWrites(&st); everybodys {
+			continue
+		}
+		if missing || newOwners(nil, p.UID, p.GID).wrong(&st) {
 			return append(needed, capChown)
 		}
 	}

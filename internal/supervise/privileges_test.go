@@ -235,6 +235,31 @@ func TestUnmappedUserIsExplained(t *testing.T) {
 	}
 }
 
+// The run folder changes its owner, its content does not, and /tmp stays.
+func TestOwnFolderIsGivenWithoutItsContent(t *testing.T) {
+	requireRoot(t)
+	dir := publicDir(t)
+	tree(t, dir, "own/", "own/file", "tmp/")
+	if err := os.Chmod(filepath.Join(dir, "tmp"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	own := []string{filepath.Join(dir, "own"), filepath.Join(dir, "tmp"), filepath.Join(dir, "new")}
+	text, err := json.Marshal(supervise.Privileges{UID: appUID, GID: appGID, Own: own})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := startCommand(t, "apply", []string{"setpriv", "--bounding-set", "-chown", self(t), string(text)}, nil)
+	if code := p.wait(); code != exit.NoPermission || !strings.Contains(p.out.String(), "the capability CAP_CHOWN is missing") {
+		t.Errorf("exit code %d", code)
+	}
+	identityOf(t, startCommand(t, "apply", []string{self(t), string(text)}, nil))
+	for name, want := range map[string]string{"own": "1001:1001", "own/file": "0:0", "tmp": "0:0", "new": "1001:1001"} {
+		if got := owner(t, filepath.Join(dir, name)); got != want {
+			t.Errorf("%s belongs to %s, want %s", name, got, want)
+		}
+	}
+}
+
 // asNobody runs a command as a user without any rights of its own.
 func asNobody(t *testing.T) []string {
 	t.Helper()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -17,8 +18,15 @@ import (
 // start works once there is space.
 func checkWritable(folders ...string) error {
 	var problems []error
+	var failed string // what is below it fails for the same reason
 	for _, folder := range folders {
-		problems = append(problems, unwritable(folder, probe(folder)))
+		if failed != "" && strings.HasPrefix(folder, failed+"/") {
+			continue
+		}
+		if err := probe(folder); err != nil {
+			failed = folder
+			problems = append(problems, unwritable(folder, err))
+		}
 	}
 	err := errors.Join(problems...)
 	if isFull(err) {
@@ -47,9 +55,6 @@ func isFull(err error) bool {
 
 // unwritable says whose folder it is and what to do.
 func unwritable(folder string, err error) error {
-	if err == nil {
-		return nil
-	}
 	if isFull(err) {
 		return fmt.Errorf("cannot write to %s: the disk is full (%w): free some space, or give the volume more", folder, err)
 	}
