@@ -43,7 +43,6 @@ type authority struct {
 
 func startAuthority(t *testing.T, env config.Environ, bound bool) *authority {
 	t.Helper()
-	t.Setenv("PEBBLE_VA_NOSLEEP", "1")
 	port := func(variable string) int {
 		number, err := strconv.Atoi(env[variable])
 		if err != nil {
@@ -77,6 +76,7 @@ func startAuthority(t *testing.T, env config.Environ, bound bool) *authority {
 func TestCertificateFromAnAuthority(t *testing.T) {
 	for name, bound := range map[string]bool{"open to everyone": false, "with accounts of its own": true} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			env := environ(t, nil)
 			a := startAuthority(t, env, bound)
 			for variable, value := range a.env {
@@ -109,6 +109,7 @@ func TestCertificateFromAnAuthority(t *testing.T) {
 }
 
 func TestAWrongAccountKeyIsExplained(t *testing.T) {
+	t.Parallel()
 	env := environ(t, nil)
 	a := startAuthority(t, env, true)
 	a.dns.Set(siteName, "127.0.0.1")

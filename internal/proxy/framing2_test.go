@@ -86,7 +86,7 @@ func TestNothingIsInjectedThroughHTTP2(t *testing.T) {
 		t.Fatalf("a plain request: %s", status)
 	}
 	for name, added := range injections {
-		for _, prefix := range []string{"", "/api", "/ws_api/api/1.2.3/sync"} {
+		for _, prefix := range []string{"", "/ws_api/api/1.2.3/sync"} {
 			strict.take()
 			status := p.sendFields(merged(plain, added, prefix))
 			heads, faults := strict.take()

@@ -56,7 +56,7 @@ func TestHTTP3IsOffUnlessAskedFor(t *testing.T) {
 // Caddy takes a WebSocket over HTTP/3 for a request whose body does not come, and
 // gives it up after a minute; here, after less.
 func TestSilentSocketsOverHTTP3AreNotCut(t *testing.T) {
-	const limit = 200 * time.Millisecond
+	const limit = 100 * time.Millisecond
 	p := startEdited(t, config.Environ{"HTTP3": "on"}, func(cfg *caddy.Config) {
 		cfg.AppsRaw["http"] = []byte(strings.ReplaceAll(string(cfg.AppsRaw["http"]), `"read_header_timeout"`, `"read_idle_timeout":`+strconv.Itoa(int(limit))+`,"read_header_timeout"`))
 	})
