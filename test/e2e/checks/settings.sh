@@ -37,6 +37,18 @@ proxy_settings_are_handed_through() {
   note "$(wc -w <<<"$names") settings"
 }
 
+# Dockerfiles cannot share a stage without a newer frontend than some engines
+# have, so the three copies of the Go build are compared, but for the binary's name.
+go_stages_are_alike() {
+  local stage first=
+  for stage in platform:platform-entrypoint convex:convex-entrypoint proxy:proxy; do
+    stage=$(sed -n '/ AS binary-build$/,/ AS binary$/p' "$root/images/${stage%:*}/Dockerfile" |
+      sed -E "s#(/|cmd/|bin/|out/)${stage#*:}( |\$)#\1BINARY\2#g")
+    must "$stage" 'cmd/BINARY'
+    equal "$stage" "${first:=$stage}" "a Go stage"
+  done
+}
+
 overlays_are_valid() {
   local overlay
   for overlay in bluegreen dev external-db; do
