@@ -6,12 +6,20 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/convex"
+	"github.com/tale-project/tale-runtime/internal/platform"
+	"github.com/tale-project/tale-runtime/internal/proxy"
 )
 
 func TestManifestsAreOfTheAPI(t *testing.T) {
@@ -37,7 +45,7 @@ func TestManifestsAreOfTheAPI(t *testing.T) {
 			checkPod(t, file, object)
 		}
 	}
-	for _, kind := range []string{"StatefulSet", "Deployment", "Job", "Service", "ConfigMap"} {
+	for _, kind := range []string{"StatefulSet", "Deployment", "Job", "Service", "ConfigMap", "PodDisruptionBudget"} {
 		if seen[kind] == 0 {
 			t.Errorf("no %s in the manifests", kind)
 		}
@@ -73,6 +81,8 @@ func objectOf(kind string) any {
 		return &appsv1.Deployment{}
 	case "Job":
 		return &batchv1.Job{}
+	case "PodDisruptionBudget":
+		return &policyv1.PodDisruptionBudget{}
 	}
 	return nil
 }
@@ -94,13 +104,72 @@ func checkPod(t *testing.T, file string, object any) {
 	default:
 		return
 	}
-	if pod.TerminationGracePeriodSeconds == nil || !*pod.SecurityContext.RunAsNonRoot {
-		t.Errorf("%s: no grace period, or may run as root", file)
+	if pod.TerminationGracePeriodSeconds == nil || !*pod.SecurityContext.RunAsNonRoot || pod.SecurityContext.SeccompProfile == nil || *pod.AutomountServiceAccountToken {
+		t.Errorf("%s: no grace period, or more rights than it needs", file)
 	}
 	for _, c := range pod.Containers {
+		checkGrace(t, file, pod, c)
+		checkProbes(t, file, c)
 		s := c.SecurityContext
 		if !*s.ReadOnlyRootFilesystem || *s.AllowPrivilegeEscalation || len(s.Capabilities.Drop) != 1 {
 			t.Errorf("%s: container %s is not locked down", file, c.Name)
+		}
+	}
+}
+
+// stopSettings are what the stop of each container takes, one after the other.
+func stopSettings(container string) (settings any, names []string) {
+	switch container {
+	case "platform":
+		return platform.Settings{}, []string{"SHUTDOWN_DRAIN_SECONDS", "SHUTDOWN_TIMEOUT_SECONDS"}
+	case "convex":
+		return convex.Settings{}, []string{"SHUTDOWN_TIMEOUT_SECONDS", "SHUTDOWN_GRACE_SECONDS"}
+	case "proxy":
+		return proxy.Settings{}, []string{"SHUTDOWN_GRACE_SECONDS"}
+	}
+	return struct{}{}, nil // a push stops at once
+}
+
+// checkGrace compares with what a stop takes at most: a pod that is killed
+// before that loses requests.
+func checkGrace(t *testing.T, file string, pod corev1.PodSpec, c corev1.Container) {
+	t.Helper()
+	var needs int64
+	if c.Lifecycle != nil && c.Lifecycle.PreStop != nil {
+		needs = c.Lifecycle.PreStop.Sleep.Seconds
+	}
+	settings, names := stopSettings(c.Name)
+	for _, v := range config.Describe(settings) {
+		if !slices.Contains(names, v.Name) {
+			continue
+		}
+		seconds, err := strconv.ParseInt(v.Default, 10, 64)
+		if err != nil {
+			t.Fatalf("%s: the default of %s is no number of seconds: %v", c.Name, v.Name, err)
+		}
+		needs += seconds
+	}
+	const room = 5
+	if grace := *pod.TerminationGracePeriodSeconds; grace < needs+room {
+		t.Errorf("%s: %d s to stop, but a stop may take %d s", file, grace, needs)
+	}
+	if len(names) > 0 && needs < 5 {
+		t.Errorf("%s: %s has none of %v", file, c.Name, names)
+	}
+}
+
+// checkProbes sees that probes ask a port that the container has.
+func checkProbes(t *testing.T, file string, c corev1.Container) {
+	t.Helper()
+	for _, probe := range []*corev1.Probe{c.StartupProbe, c.LivenessProbe, c.ReadinessProbe} {
+		if probe == nil {
+			if len(c.Ports) > 0 {
+				t.Errorf("%s: container %s lacks a probe", file, c.Name)
+			}
+			continue
+		}
+		if !slices.ContainsFunc(c.Ports, func(p corev1.ContainerPort) bool { return p.Name == probe.HTTPGet.Port.StrVal }) {
+			t.Errorf("%s: a probe asks the port %s, which %s does not have", file, probe.HTTPGet.Port.StrVal, c.Name)
 		}
 	}
 }
