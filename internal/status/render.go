@@ -36,10 +36,17 @@ func (v *view) linef(format string, args ...any) { fmt.Fprintf(&v.text, format+"
 
 func (v *view) head(d Document) {
 	state := v.paint.state(d.State)
+	if d.Gone {
+		state = v.paint.red("not running") + ", was " + string(d.State)
+	}
 	if d.Reason != "" {
 		state += " (" + d.Reason + ")"
 	}
-	v.linef("%s %s  %s  up since %s (%s)", v.paint.bold(d.Service), d.Version, state,
+	since := "up since"
+	if d.Gone {
+		since = "started"
+	}
+	v.linef("%s %s  %s  %s %s (%s)", v.paint.bold(d.Service), d.Version, state, since,
 		d.Started.UTC().Format("2006-01-02 15:04:05Z"), short(v.now.Sub(d.Started)))
 }
 

@@ -22,6 +22,7 @@ type Document struct {
 	report.Document
 	Ready    bool                 `json:"ready"`
 	Reason   string               `json:"reason,omitempty"` // why it is not ready
+	Gone     bool                 `json:"gone,omitempty"`   // the process has ended; this is its last boot report
 	Children []supervise.Snapshot `json:"children,omitempty"`
 	// Crash is the newest entry of the service's crash log, if it keeps one.
 	Crash string `json:"crash,omitempty"`
@@ -48,7 +49,7 @@ func (s Source) Fetch(ctx context.Context) (Document, error) {
 	if s.ReportPath == "" || readErr != nil {
 		return Document{}, fmt.Errorf("cannot read the status: %w", err)
 	}
-	document = Document{Reason: "nothing answers on the status port; this is the last boot report"}
+	document = Document{Gone: true, Reason: "nothing answers on the status port; this is the last boot report"}
 	if err := json.Unmarshal(data, &document.Document); err != nil {
 		return Document{}, fmt.Errorf("cannot read the boot report %s: %w", s.ReportPath, err)
 	}

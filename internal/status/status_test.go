@@ -81,4 +81,8 @@ func TestFetch(t *testing.T) {
 	if err != nil || got.Service != "platform" || !strings.Contains(got.Reason, "last boot report") {
 		t.Errorf("from the file: %+v, %v", got, err)
 	}
+	var out bytes.Buffer
+	if err := status.Render(&out, got, false); err != nil || !strings.Contains(out.String(), "not running, was running (nothing answers") || strings.Contains(out.String(), "up since") {
+		t.Errorf("a dead process looks alive: %v\n%s", err, out.String())
+	}
 }
