@@ -41,11 +41,10 @@ plugins() {
     return
   fi
   local compose=github.com/docker/compose/v2 buildx=github.com/docker/buildx out=$cache/plugins
-  persistently go mod download -C "$root/tools/docker" || die "cannot download the modules of docker compose"
   # One build for both: they are made of the same packages.
-  CGO_ENABLED=0 go build -C "$root/tools/docker" -trimpath -o "$out/" -ldflags "-s -w \
+  CGO_ENABLED=0 persistently go build -C "$root/tools/docker" -trimpath -o "$out/" -ldflags "-s -w \
     -X $compose/internal.Version=$(version_of $compose) -X $buildx/version.Version=$(version_of $buildx)" \
-    $compose/cmd $buildx/cmd/buildx
+    $compose/cmd $buildx/cmd/buildx || die "cannot build the plugins of the docker command"
   mkdir -p "$plugins"
   mv "$out/cmd" "$plugins/docker-compose"
   mv "$out/buildx" "$plugins/docker-buildx"
