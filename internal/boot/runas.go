@@ -2,11 +2,8 @@ package boot
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
-	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -19,20 +16,8 @@ type RunAs struct {
 	Home string `env:"TALE_RUN_AS_HOME" envDefault:"/home/app" doc:"HOME of that user."`
 }
 
-var errNotUser = errors.New("not UID:GID")
-
-func (r RunAs) ids() (uid, gid int, err error) {
-	user, group, _ := strings.Cut(r.User, ":")
-	uid, userErr := strconv.Atoi(user)
-	gid, groupErr := strconv.Atoi(group)
-	if userErr != nil || groupErr != nil || uid < 0 || gid < 0 {
-		return 0, 0, errNotUser
-	}
-	return uid, gid, nil
-}
-
 func (r RunAs) check() config.Problems {
-	if _, _, err := r.ids(); err != nil {
+	if _, _, err := supervise.ParseUser(r.User); err != nil {
 		return config.Problems{{Variable: "TALE_RUN_AS", Wrong: fmt.Sprintf("%q is not UID:GID", r.User), Accepted: "two numbers such as 1001:1001; 0:0 stays root"}}
 	}
 	return nil
@@ -47,12 +32,9 @@ type Folders struct {
 }
 
 func (s Settings) enter(ctx context.Context, process Process, folders Folders) error {
-	if len(s.RunAs.check()) > 0 {
-		return nil // it is told with all other problems of the settings
-	}
-	uid, gid, err := s.RunAs.ids()
+	uid, gid, err := supervise.ParseUser(s.RunAs.User)
 	if err != nil {
-		return err
+		return nil //nolint:nilerr // it is told with all other problems of the settings
 	}
 	privileges := supervise.Privileges{UID: uid, GID: gid, Data: folders.Data, Own: []string{s.RunDir}, Writable: folders.Writable}
 	if privileges.Needed() {
