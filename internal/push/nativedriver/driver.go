@@ -118,7 +118,7 @@ func (d *Driver) startPush(ctx context.Context, deployed map[string]backend.Modu
 	if err != nil {
 		return err
 	}
-	d.Trace.Sending(len(d.File.Index.Modules), changed)
+	d.Trace.Sending(len(d.File.Index.Functions()), changed)
 	var parts backend.StartAnswer
 	answer, err := d.send(ctx, backend.StageStartPush, body, func(answer []byte) (more bool, err error) {
 		if parts, err = backend.ScanStartAnswer(bytes.NewReader(answer)); err != nil {
@@ -205,8 +205,12 @@ func pushMessage(file *requestfile.File) string {
 
 // send posts a body that may be large, compressed unless the backend refused that.
 func (d *Driver) send(ctx context.Context, stage backend.Stage, body *body, check answerCheck) ([]byte, error) {
-	content, length, encoding := body.open(!d.identity)
-	answer, err := d.post(ctx, stage, backend.Request{Body: content, Length: length, Encoding: encoding}, check)
+	var encoding string
+	answer, err := d.post(ctx, stage, func() (r backend.Request) {
+		r.Body, r.Length, r.Encoding = body.open(!d.identity)
+		encoding = r.Encoding
+		return r
+	}, check)
 	var refused *backend.APIError
 	if encoding != "" && errors.As(err, &refused) && refused.Status == http.StatusUnsupportedMediaType {
 		d.Log.Warn("the backend does not decode brotli; sending the push uncompressed")
@@ -218,16 +222,20 @@ func (d *Driver) send(ctx context.Context, stage backend.Stage, body *body, chec
 
 // postBytes posts a small body.
 func (d *Driver) postBytes(ctx context.Context, stage backend.Stage, body []byte, check answerCheck) ([]byte, error) {
-	return d.post(ctx, stage, backend.Request{Body: bytes.NewReader(body), Length: int64(len(body))}, check)
+	return d.post(ctx, stage, func() backend.Request {
+		return backend.Request{Body: bytes.NewReader(body), Length: int64(len(body))}
+	}, check)
 }
 
 // answerCheck looks at a 2xx answer: it may turn out to be an error, or to leave
 // the stage unfinished.
 type answerCheck func(answer []byte) (more bool, err error)
 
-// post does one request of the push and tells the trace.
-func (d *Driver) post(ctx context.Context, stage backend.Stage, r backend.Request, check answerCheck) ([]byte, error) {
+// post does one request of the push and tells the trace. To make the request is
+// part of the stage: compression takes as long as the rest of it.
+func (d *Driver) post(ctx context.Context, stage backend.Stage, make func() backend.Request, check answerCheck) ([]byte, error) {
 	x := d.Trace.Begin(stage)
+	r := make()
 	r.Method, r.Path = http.MethodPost, stage.Path()
 	sent := &countedBody{Reader: r.Body}
 	if r.Length == 0 {
