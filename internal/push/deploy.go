@@ -147,7 +147,7 @@ func (d *deployment) openRequest() error {
 	}
 	d.file = file
 	d.log.Info("using the prebuilt push request", slog.String("file", summary.Path), slog.Int64("bytes", summary.Bytes),
-		slog.String("convex", summary.CLIVersion), slog.Int("modules", summary.Modules), slog.Int("components", summary.Components))
+		slog.String("convex", summary.CLIVersion), slog.Int("modules", summary.Modules), slog.Int("components", summary.Components), slog.Int("component_modules", summary.ComponentModules))
 	if file.IndexNote != "" {
 		d.log.Debug("the request was looked through", slog.String("reason", file.IndexNote))
 	}
@@ -190,6 +190,6 @@ func (d *deployment) skip(ctx context.Context, chosen driver) bool {
 	}
 	const nothing = "the deployment already has these functions, evaluated with these variables"
 	d.log.Info("nothing to push", slog.String("reason", nothing), slog.Duration("took", time.Since(d.began)))
-	d.trace.Skip(nothing, len(d.file.Index.Modules))
+	d.trace.Skip(nothing, len(d.file.Index.Functions()))
 	return true
 }

@@ -77,14 +77,14 @@ func TestNativeDriverSendsOnlyWhatChanged(t *testing.T) {
 	}
 	before := deployedCode(t, d.sim)
 	done, err := Deploy(t.Context(), logging.Discard(), d.client, d.Options)
-	if err != nil || done.Sent() != "0 of 7 modules sent" {
+	if err != nil || done.Sent() != "0 of 3 modules sent" {
 		t.Fatalf("%+v, %v", done, err)
 	}
 	request := pushtest.NewRequest()
 	request.AppDefinition.ChangedModules[0].Source += "// changed"
 	d.Request = request.Write(t)
 	done, err = Deploy(t.Context(), logging.Discard(), d.client, d.Options)
-	if err != nil || done.Sent() != "1 of 7 modules sent" || deployedCode(t, d.sim) == before {
+	if err != nil || done.Sent() != "1 of 3 modules sent" || deployedCode(t, d.sim) == before {
 		t.Errorf("%+v, %v", done, err)
 	}
 }
@@ -99,7 +99,7 @@ func TestNativeDriverSendsAllWhenTheHashesAreStale(t *testing.T) {
 			t.Fatal(err)
 		}
 		done, err := Deploy(t.Context(), logging.Discard(), d.client, d.Options)
-		if err != nil || done.Attempts != 1 || done.Sent() != "3 of 7 modules sent" {
+		if err != nil || done.Attempts != 1 || done.Sent() != "3 of 3 modules sent" {
 			t.Errorf("%s: %+v, %v", code, done, err)
 		}
 	}

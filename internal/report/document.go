@@ -63,8 +63,8 @@ type Deploy struct {
 	Skipped   string         `json:"skipped,omitempty"` // why nothing was pushed
 	Attempts  int            `json:"attempts"`
 	Stages    []PushStage    `json:"stages"`
-	Modules   int            `json:"modules,omitempty"` // modules of the app and its components
-	Changed   *int           `json:"changed,omitempty"` // of the app's functions, sent with source; absent where it is not known
+	Modules   int            `json:"modules,omitempty"` // of the app's functions; those of components always go with source
+	Changed   *int           `json:"changed,omitempty"` // of the modules, those sent with source; absent where it is not known
 	Functions int            `json:"functions,omitempty"`
 	Indexes   *IndexProgress `json:"indexes,omitempty"`
 	After     *AfterDeploy   `json:"after,omitempty"`

@@ -6,10 +6,11 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/jsonscan"
 )
 
-// Contents counts what is in a push request.
+// Contents counts the modules of the app's own functions in a push request. Those
+// of components always go with their source.
 type Contents struct {
-	Modules int // of the app and its components, those given as hashes included
-	Changed int // of the app's functions, those with source
+	Modules int // those given as hashes included
+	Changed int // those with source
 }
 
 // ScanContents counts what is in a request on its way to a backend, which need
@@ -19,8 +20,6 @@ func ScanContents(r io.Reader) (Contents, error) {
 	if err := scan.document(); err != nil {
 		return Contents{}, err
 	}
-	return Contents{
-		Modules: len(scan.index.Modules) + scan.index.HashedModules,
-		Changed: len(scan.index.Functions()),
-	}, nil
+	changed := len(scan.index.Functions())
+	return Contents{Modules: changed + scan.index.HashedModules, Changed: changed}, nil
 }

@@ -91,11 +91,12 @@ func (p backfillProgress) waiting() bool {
 
 func (p backfillProgress) attributes(now time.Time) []any {
 	waited := now.Sub(p.began)
-	attributes := []any{
-		slog.String("indexes", fmt.Sprintf("%d of %d", p.IndexesComplete, p.IndexesTotal)),
-		slog.Bool("schema_validated", p.SchemaValidated),
-		slog.Duration("waited", waited.Round(time.Second)),
+	var attributes []any
+	if p.Progress != (backend.Progress{}) { // otherwise nothing was told yet
+		attributes = append(attributes, slog.String("indexes", fmt.Sprintf("%d of %d", p.IndexesComplete, p.IndexesTotal)),
+			slog.Bool("schema_validated", p.SchemaValidated))
 	}
+	attributes = append(attributes, slog.Duration("waited", waited.Round(time.Second)))
 	if p.documents > 0 {
 		attributes = append(attributes, slog.String("documents", fmt.Sprintf("%d of %d", p.documents, p.total)))
 	}

@@ -59,4 +59,9 @@ func TestBackfillAttributesTellTheRate(t *testing.T) {
 			t.Errorf("%q lacks %q", got, want)
 		}
 	}
+	// The documents may be counted before the first answer about indexes.
+	p.Progress = backend.Progress{}
+	if got := fmt.Sprint(p.attributes(began)); strings.Contains(got, "indexes") || !strings.Contains(got, "documents=5000 of 9000") {
+		t.Errorf("%q", got)
+	}
 }

@@ -219,7 +219,8 @@ func (t *Trace) endBundle(state report.State) {
 	}
 }
 
-// Sending records what start_push will be sent.
+// Sending records how many of the modules of the app's functions start_push is
+// sent with their source.
 func (t *Trace) Sending(modules, changed int) {
 	t.update(func() { t.deploy.Modules, t.deploy.Changed = modules, &changed })
 }
