@@ -10,7 +10,6 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/boot"
 	"github.com/tale-project/tale-runtime/internal/config"
-	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/status"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
@@ -82,11 +81,11 @@ func (b *Boot) facts() []any {
 	return []any{"instance", b.settings.Instance.Name, "site", b.settings.Network.SiteURL, "storage", b.settings.Database.Storage}
 }
 
-func (b *Boot) config(context.Context) (string, error) {
+func (b *Boot) config(ctx context.Context) (string, error) {
 	if b.unusable != nil {
 		return "", b.unusable
 	}
-	return b.settings.Instance.describe(), exit.With(exit.Config, b.settings.checkPortsFree())
+	return b.settings.Instance.describe(), b.settings.checkPortsFree(ctx)
 }
 
 func (b *Boot) seedData(ctx context.Context) (string, error) {

@@ -210,7 +210,7 @@ func TestRunFailsFastOnATakenPort(t *testing.T) {
 	postgres := startPostgres(t, nil) // anything that listens
 	_, port, _ := strings.Cut(postgres.listener.Addr().String(), ":")
 	s := newService(t, "CONVEX_SITE_PROXY_PORT", port).start()
-	if code := s.exit(10 * time.Second); code != exit.Config || !s.says("cannot use CONVEX_SITE_PROXY_PORT="+port) {
+	if code := s.exit(10 * time.Second); code != exit.Config || !s.says(port+"/tcp (CONVEX_SITE_PROXY_PORT): another process already does") || !s.says("fix      stop that process") {
 		t.Errorf("exit code %d", code)
 	}
 }

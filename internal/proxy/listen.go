@@ -2,16 +2,14 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"strconv"
-	"syscall"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/portcheck"
 )
 
 // ListenNetwork is the name, in Caddy's listen addresses, of TCP ports that
@@ -37,58 +35,15 @@ func listenExclusive(ctx context.Context, _, host, port string, offset uint, con
 // listeners find out, too; this gives all of them at once and a reason to act on.
 func (s *Settings) checkPorts(ctx context.Context) error {
 	b := builder{s: s}
-	wanted := []portCheck{
-		{"HTTP_PORT", "tcp", b.listenAddress(s.HTTPPort)},
-		{"PROXY_HEALTH_ADDR", "tcp", s.HealthAddr},
+	wanted := []portcheck.Port{
+		{Variable: "HTTP_PORT", Network: "tcp", Address: b.listenAddress(s.HTTPPort)},
+		{Variable: "PROXY_HEALTH_ADDR", Network: "tcp", Address: s.HealthAddr},
 	}
 	if s.TLSMode != TLSExternal {
-		wanted = append(wanted, portCheck{"HTTPS_PORT", "tcp", b.listenAddress(s.HTTPSPort)})
+		wanted = append(wanted, portcheck.Port{Variable: "HTTPS_PORT", Network: "tcp", Address: b.listenAddress(s.HTTPSPort)})
 		if s.HTTP3 == on {
-			wanted = append(wanted, portCheck{"HTTPS_PORT", "udp", b.listenAddress(s.HTTPSPort)})
+			wanted = append(wanted, portcheck.Port{Variable: "HTTPS_PORT", Network: "udp", Address: b.listenAddress(s.HTTPSPort)})
 		}
 	}
-	var problems []error
-	code := exit.Unavailable
-	for _, port := range wanted {
-		err := port.try(ctx)
-		if errors.Is(err, syscall.EACCES) {
-			code = exit.NoPermission
-		}
-		problems = append(problems, err)
-	}
-	if err := errors.Join(problems...); err != nil {
-		return exit.With(code, err)
-	}
-	return nil
-}
-
-type portCheck struct{ variable, network, address string }
-
-func (p portCheck) try(ctx context.Context) error {
-	err := open(ctx, p.network, p.address)
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("cannot listen on %s/%s: another process already does; stop it, or set %s to a free port", p.address, p.network, p.variable)
-	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("cannot listen on %s/%s: ports below 1024 need the capability NET_BIND_SERVICE, or set %s to a higher one: %w", p.address, p.network, p.variable, err)
-	}
-	return fmt.Errorf("cannot listen on %s/%s (%s): %w", p.address, p.network, p.variable, err)
-}
-
-func open(ctx context.Context, network, address string) error {
-	var config net.ListenConfig
-	if network == "udp" {
-		conn, err := config.ListenPacket(ctx, network, address)
-		if err != nil {
-			return err
-		}
-		return conn.Close()
-	}
-	listener, err := config.Listen(ctx, network, address)
-	if err != nil {
-		return err
-	}
-	return listener.Close()
+	return portcheck.Free(ctx, wanted...)
 }

@@ -251,7 +251,7 @@ func TestASecondProcessOnTheSamePortsIsRefused(t *testing.T) {
 	env := environ(t, config.Environ{"HTTP3": "on"})
 	spawnReady(t, env)
 	second := spawn(t, env, "run")
-	if code := second.code(20 * time.Second); code != exit.Unavailable {
+	if code := second.code(20 * time.Second); code != exit.Config {
 		t.Errorf("exit code %d", code)
 	}
 	for _, want := range []string{"another process already", "HTTP_PORT", "HTTPS_PORT", "PROXY_HEALTH_ADDR", "/udp"} {
