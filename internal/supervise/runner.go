@@ -30,8 +30,11 @@ func (r *runner) run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			break
 		}
+		if r.permanent(err) {
+			return r.fail(err)
+		}
 		wait, again := r.restarts.next(time.Now(), lived)
-		if !again || permanent(err) {
+		if !again {
 			return r.fail(err)
 		}
 		r.log.Warn("restarting after a pause", "process", r.Name, "reason", err.Error(), "pause", wait,
@@ -46,6 +49,11 @@ func (r *runner) run(ctx context.Context) error {
 // once runs the process to its end and says why it ended and how long it lived.
 func (r *runner) once(ctx context.Context) (time.Duration, error) {
 	r.set(StateStarting)
+	if r.Check != nil {
+		if err := r.Check(ctx); err != nil {
+			return 0, &checkError{r.Name, err}
+		}
+	}
 	c, err := Start(r.log, r.Process)
 	if err != nil {
 		return 0, err
@@ -135,11 +143,24 @@ func (e *endError) ExitCode() int {
 	return exit.UnrequestedEnd
 }
 
+// checkError is a start that Service.Check refused.
+type checkError struct {
+	name string
+	err  error
+}
+
+func (e *checkError) Error() string { return fmt.Sprintf("cannot start %s: %v", e.name, e.err) }
+func (e *checkError) Unwrap() error { return e.err }
+
 // permanent reports whether starting again cannot help.
-func permanent(err error) bool {
+func (r *runner) permanent(err error) bool {
 	var end *endError
 	if errors.As(err, &end) {
 		return false
+	}
+	var refused *checkError
+	if errors.As(err, &refused) {
+		return r.restarts.total == 0
 	}
 	for _, passing := range []error{syscall.EAGAIN, syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE} {
 		if errors.Is(err, passing) {

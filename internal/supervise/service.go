@@ -13,6 +13,10 @@ type Service struct {
 	Restart RestartPolicy
 	// Critical ends the supervisor when the service has failed for good.
 	Critical bool
+	// Check is asked before each start whether the process can be started now;
+	// nil says yes. Its error is final before the first start, when nothing has
+	// worked yet; later it counts as an end of the process.
+	Check func(context.Context) error
 	// Ready is the readiness probe; nil means that running is ready. It is
 	// called again and again while the process lives, also after it passed, and
 	// should give up when its context ends.

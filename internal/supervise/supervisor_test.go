@@ -122,6 +122,47 @@ func TestCriticalServiceEndsTheSupervisorWithItsCode(t *testing.T) {
 	}
 }
 
+// Nothing was started, so nothing was started again.
+func TestProgramThatIsNotThereIsTriedOnce(t *testing.T) {
+	service := supervise.Service{Process: shell("true"), Critical: true, Restart: quickly(3)}
+	service.Argv = []string{"no-such-program"}
+	s := runServices(t, service)
+	err := s.wait(t)
+	if exit.Code(err) != exit.NotFound || !strings.HasPrefix(err.Error(), "cannot start shell: no-such-program: not found") {
+		t.Errorf("code %d, %v", exit.Code(err), err)
+	}
+	if got := s.Snapshot()[0].Restarts; got != 0 || strings.Contains(s.log.String(), "restart") {
+		t.Errorf("%d restarts, log %s", got, s.log.String())
+	}
+}
+
+// A refusal is final before the first start, and uses up the budget afterwards.
+func TestCheckBeforeEachStart(t *testing.T) {
+	refusal := exit.Errorf(exit.Config, "not now")
+	for name, tt := range map[string]struct {
+		passes, budget, asked int
+		text                  string
+	}{
+		"first start": {0, 3, 1, "cannot start shell: not now"},
+		"restart":     {1, 3, 4, "gave up after restart 3: cannot start shell: not now"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := 0
+			service := supervise.Service{Process: shell("exit 9"), Critical: true, Restart: quickly(tt.budget)}
+			service.Check = func(context.Context) error {
+				if asked++; asked > tt.passes {
+					return refusal
+				}
+				return nil
+			}
+			err := runServices(t, service).wait(t)
+			if exit.Code(err) != exit.Config || err.Error() != tt.text || asked != tt.asked {
+				t.Errorf("asked %d times, code %d, %v", asked, exit.Code(err), err)
+			}
+		})
+	}
+}
+
 func TestOthersAreStoppedWhenACriticalServiceFails(t *testing.T) {
 	other := supervise.Service{Process: helper(t, "signals", "15")}
 	other.Stop = []supervise.StopStep{{syscall.SIGTERM, forever}}
