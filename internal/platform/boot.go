@@ -54,7 +54,7 @@ func newBoot(settings *Settings, process boot.Process, job string) *Boot {
 func (b *Boot) everything() boot.Plan {
 	return boot.Plan{
 		Facts:  b.facts(),
-		Config: b.config,
+		Config: b.configAndPort,
 		Stages: []boot.Stage{
 			{Name: stageWait, Run: b.wait},
 			{Name: stageAuth, Run: b.authenticate},
@@ -70,7 +70,7 @@ func (b *Boot) everything() boot.Plan {
 // many replicas serve, perhaps in a container where one of them does.
 func (b *Boot) pushOnly() boot.Plan {
 	plan := b.everything()
-	plan.Serve, plan.Serving = nil, nil
+	plan.Config, plan.Serve, plan.Serving = b.config, nil, nil
 	return plan
 }
 
@@ -86,3 +86,11 @@ func (b *Boot) facts() []any {
 }
 
 func (b *Boot) config(context.Context) (string, error) { return "", b.unusable }
+
+// configAndPort fails before anything is pushed that nobody is going to serve.
+func (b *Boot) configAndPort(ctx context.Context) (string, error) {
+	if b.unusable != nil {
+		return "", b.unusable
+	}
+	return "", b.checkPort(ctx)
+}

@@ -2,6 +2,7 @@ package platform
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/portcheck"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
@@ -69,7 +71,7 @@ func (b *Boot) drain(wasReady bool, hurried <-chan struct{}, ended chan error) {
 
 func (b *Boot) webServer(onState func(supervise.State)) supervise.Service {
 	prober := health.NewProber()
-	url := fmt.Sprintf("http://127.0.0.1:%d%s", b.settings.Web.Port, healthPath)
+	url := "http://" + b.webAddress() + healthPath
 	return supervise.Service{
 		Process: supervise.Process{
 			Name: webName,
@@ -79,6 +81,7 @@ func (b *Boot) webServer(onState func(supervise.State)) supervise.Service {
 			Stop: []supervise.StopStep{{Signal: syscall.SIGTERM, Wait: b.settings.Web.Timeout}},
 		},
 		Restart:  supervise.RestartPolicy{Budget: restartBudget},
+		Check:    b.checkPort,
 		Critical: true,
 		Ready: func(ctx context.Context) error {
 			_, err := prober.Get(ctx, url)
@@ -86,6 +89,21 @@ func (b *Boot) webServer(onState func(supervise.State)) supervise.Service {
 		},
 		OnState: onState,
 	}
+}
+
+// webAddress is where the web server is asked whether it is ready.
+func (b *Boot) webAddress() string { return fmt.Sprintf("127.0.0.1:%d", b.settings.Web.Port) }
+
+// checkPort finds another process on the web server's port: its answers would
+// pass for those of the web server, and where both share the port, as bun does,
+// the web server would not even notice. Only that is for us to judge: the web
+// server may be allowed what we are not.
+func (b *Boot) checkPort(ctx context.Context) error {
+	err := portcheck.Free(ctx, portcheck.Port{Variable: "PORT", Network: "tcp4", Address: b.webAddress()})
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return err
+	}
+	return nil
 }
 
 // webEnviron is our environment without the instance secret, which makes admin
