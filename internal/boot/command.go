@@ -9,7 +9,6 @@ import (
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/logging"
-	"github.com/tale-project/tale-runtime/internal/stopsignal"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
@@ -52,7 +51,6 @@ func (e Entrypoint) Command(use, short string, run func(context.Context, Process
 			log := logger(environ, out)
 			ctx, release := supervise.StopContext(command.Context(), log)
 			defer release()
-			stopsignal.Release()
 			if err != nil {
 				return err
 			}

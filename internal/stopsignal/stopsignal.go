@@ -11,23 +11,47 @@ package stopsignal
 import (
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 )
+
+// capacity is how many signals may wait for a receiver that is busy.
+const capacity = 64
 
 // held is made before main begins: that is the point of this package.
 var held = hold(os.Getpid())
 
-func hold(pid int) chan os.Signal {
-	received := make(chan os.Signal, 4)
-	if pid == 1 {
-		signal.Notify(received, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
+// holder has the signals until somebody takes them over.
+type holder struct {
+	received chan os.Signal
+	over     sync.Once // somebody has taken over
+}
+
+func hold(pid int) *holder {
+	h := &holder{received: make(chan os.Signal, capacity)}
+	for _, sig := range []os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT} {
+		if pid == 1 && !signal.Ignored(sig) {
+			signal.Notify(h.received, sig)
+		}
 	}
+	return h
+}
+
+// Receive returns the channel in which the signals wait that came meanwhile. It
+// goes on to receive them; signal.Notify adds others. With a channel of its own
+// the caller would get a signal of that moment twice, or not at all. A later
+// call, also one after Release, returns a new channel.
+func Receive() chan os.Signal { return held.receive() }
+
+func (h *holder) receive() chan os.Signal {
+	received := make(chan os.Signal, capacity)
+	h.over.Do(func() { received = h.received })
 	return received
 }
 
 // Release sends the signals that came meanwhile once more, to whoever listens
-// now, and holds back no more.
-func Release() { release(held) }
+// now, and holds back no more. It does nothing after Receive.
+func Release() { held.over.Do(func() { release(held.received) }) }
 
 func release(received chan os.Signal) {
 	signal.Stop(received)

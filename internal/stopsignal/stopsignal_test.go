@@ -9,7 +9,7 @@ import (
 )
 
 func TestWhatCameMeanwhileIsSentAgain(t *testing.T) {
-	received := hold(1)
+	received := hold(1).received
 	if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func TestWhatCameMeanwhileIsSentAgain(t *testing.T) {
 }
 
 func TestOtherProcessesAreLeftAlone(t *testing.T) {
-	received := hold(2)
+	received := hold(2).received
 	listener := make(chan os.Signal, 1)
 	signal.Notify(listener, syscall.SIGTERM)
 	defer signal.Stop(listener)
@@ -43,5 +43,31 @@ func TestOtherProcessesAreLeftAlone(t *testing.T) {
 	<-listener
 	if len(received) != 0 {
 		t.Error("the signal was held back")
+	}
+}
+
+// Whoever takes over gets each signal once, whether it came before or after.
+func TestWhoTakesOverGetsEachSignalOnce(t *testing.T) {
+	h := hold(1)
+	send := func() {
+		if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		for deadline, before := time.Now().Add(10*time.Second), len(h.received); len(h.received) == before; {
+			if time.Now().After(deadline) {
+				t.Fatal("the signal got lost")
+			}
+		}
+	}
+	send()
+	received := h.receive()
+	defer signal.Stop(received)
+	signal.Notify(received, syscall.SIGTERM, syscall.SIGHUP)
+	send()
+	if len(received) != 2 {
+		t.Errorf("%d signals arrived, want 2", len(received))
+	}
+	if again := h.receive(); again == received || len(again) != 0 {
+		t.Error("two have taken over")
 	}
 }

@@ -42,7 +42,7 @@ type ExecOptions struct {
 // was blocked when this program started, or a SIGSEGV that was ignored, Go has
 // reset before main: the command does not inherit that.
 func ExecCommand(log *slog.Logger, o ExecOptions) (Status, error) {
-	e := &execution{log: log, options: o, received: make(chan os.Signal, 64), terminal: claimTerminal(!o.NoGroup)}
+	e := &execution{log: log, options: o, received: stopsignal.Receive(), terminal: claimTerminal(!o.NoGroup)}
 	return e.run()
 }
 
@@ -63,7 +63,6 @@ func (e *execution) run() (Status, error) {
 	ignored := ignoredSignals()
 	e.listen(func(sig syscall.Signal) bool { return !ignored[sig] })
 	defer signal.Stop(e.received)
-	stopsignal.Release() // what came before is for the command, too
 	processTable().beAlone()
 	if err := e.start(); err != nil {
 		return Status{}, err

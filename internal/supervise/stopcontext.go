@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tale-project/tale-runtime/internal/stopsignal"
 )
 
 // StopRequested is the cause with which the context of StopContext ends.
@@ -28,7 +30,7 @@ func StopContext(parent context.Context, log *slog.Logger) (ctx context.Context,
 	Adopt()
 	hurried, hurry := WithHurry(parent)
 	ctx, cancel := context.WithCancelCause(hurried)
-	received := make(chan os.Signal, 16)
+	received := stopsignal.Receive()
 	signal.Notify(received, caughtSignals()...)
 	over := make(chan struct{})
 	go func() {
