@@ -14,6 +14,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/report"
 )
 
 func TestPostgresLogin(t *testing.T) {
@@ -156,6 +157,7 @@ func TestWaitForPostgresEndsAtOnce(t *testing.T) {
 	if exit.Code(err) != exit.NoPermission || server.logins.Load() != 1 {
 		t.Errorf("%v after %d logins", err, server.logins.Load())
 	}
+	reports(t, err, "cannot use Postgres at "+server.listener.Addr().String()+`: the login as user "tale" is refused`, "compare POSTGRES_URL")
 }
 
 func TestWaitForPostgresGivesUpAtItsDeadline(t *testing.T) {
@@ -164,6 +166,29 @@ func TestWaitForPostgresGivesUpAtItsDeadline(t *testing.T) {
 	if exit.Code(err) != exit.Unavailable || !strings.Contains(err.Error(), "CONVEX_WAIT_TIMEOUT") || !strings.Contains(err.Error(), "starting up") {
 		t.Errorf("error %v", err)
 	}
+	failure := reports(t, err, "cannot reach Postgres at "+server.listener.Addr().String()+": gave up after ", "look at Postgres' log", "raise CONVEX_WAIT_TIMEOUT (now 150ms)")
+	if !strings.Contains(failure.Cause, "starting up") || !failure.Retryable {
+		t.Errorf("%+v", failure)
+	}
+}
+
+// reports checks that what to do has lines of its own in a boot's report.
+func reports(t *testing.T, err error, message string, fixes ...string) report.Failure {
+	t.Helper()
+	var explained interface{ Report() report.Failure }
+	if !errors.As(err, &explained) {
+		t.Fatalf("%v has no report", err)
+	}
+	failure := explained.Report()
+	if !strings.HasPrefix(failure.Message, message) || len(failure.Fix) != len(fixes) || failure.ExitCode != exit.Code(err) {
+		t.Fatalf("%+v, want %q and the fixes %q", failure, message, fixes)
+	}
+	for i, fix := range fixes {
+		if !strings.HasPrefix(failure.Fix[i], fix) || strings.Contains(failure.Message, failure.Fix[i]) {
+			t.Errorf("fix %d of %+v, want %q", i, failure, fix)
+		}
+	}
+	return failure
 }
 
 func TestWaitForPostgresStops(t *testing.T) {

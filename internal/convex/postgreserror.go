@@ -10,7 +10,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/netcause"
+	"github.com/tale-project/tale-runtime/internal/report"
 )
 
 // postgresClass is why Postgres cannot be used, in the word that logs and the
@@ -72,6 +74,7 @@ func remedyFor(class postgresClass) postgresRemedy {
 // the whole message.
 type postgresError struct {
 	Class   postgresClass
+	Server  string // HOST:PORT
 	Problem string
 	Fix     string
 }
@@ -81,6 +84,32 @@ func (e *postgresError) Error() string { return e.Problem + "; " + e.Fix }
 // ExitCode is the code of a boot that ends with this error.
 func (e *postgresError) ExitCode() int { return remedyFor(e.Class).code }
 
+// Report is what a boot says of the error wherever its reader may look.
+func (e *postgresError) Report() report.Failure {
+	code := e.ExitCode()
+	return report.Failure{
+		Message: "cannot use Postgres at " + e.Server + ": " + e.Problem, Fix: []string{e.Fix},
+		ExitCode: code, Retryable: code == exit.Unavailable,
+	}
+}
+
+// postgresLateError is a Postgres that was not usable within the deadline.
+type postgresLateError struct{ *health.GaveUpError }
+
+// Report is what a boot says of the error wherever its reader may look.
+func (e *postgresLateError) Report() report.Failure {
+	failure := report.Failure{
+		Message: e.What(), Cause: "the last attempt said: " + health.Reason(e.Last), Fix: []string{e.Longer()},
+		ExitCode: exit.Unavailable, Retryable: true,
+	}
+	var last *postgresError
+	if errors.As(e.Last, &last) {
+		failure.Cause = "the last attempt said: " + last.Problem
+		failure.Fix = []string{last.Fix, e.Longer()}
+	}
+	return failure
+}
+
 func (l postgresLogin) verdict(class postgresClass, problem string) *postgresError {
 	fix := remedyFor(class).fix
 	switch class {
@@ -89,7 +118,7 @@ func (l postgresLogin) verdict(class postgresClass, problem string) *postgresErr
 	case pgNoPrivilege:
 		fix = fmt.Sprintf(fix, fmt.Sprintf(`ALTER DATABASE %q OWNER TO %q`, l.database, l.user()))
 	}
-	return &postgresError{Class: class, Problem: problem, Fix: fix}
+	return &postgresError{Class: class, Server: l.server.address(), Problem: problem, Fix: fix}
 }
 
 func (l postgresLogin) classify(err error) *postgresError {

@@ -27,6 +27,10 @@ func waitForPostgres(ctx context.Context, log *slog.Logger, login postgresLogin,
 		facts, err = login.Try(ctx)
 		return patience.judge(err, time.Now())
 	})
+	var late *health.GaveUpError
+	if errors.As(err, &late) {
+		err = &postgresLateError{late}
+	}
 	return facts, err
 }
 

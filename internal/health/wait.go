@@ -9,7 +9,6 @@ import (
 
 	"github.com/cenkalti/backoff/v4"
 
-	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/netcause"
 )
 
@@ -47,8 +46,8 @@ func (p permanent) Unwrap() error { return p.error }
 func Permanent(err error) error { return permanent{err} }
 
 // Until probes until probe returns nil. The error says how long and how often
-// it tried and what the last probe said, and stands for exit code 69, unless
-// the probe attached another code to a Permanent error. A cancelled ctx is
+// it tried and what the last probe said (*GaveUpError, exit code 69), unless the
+// probe ended the wait with a Permanent error, which keeps its exit code. A cancelled ctx is
 // returned as its own error.
 func (w Wait) Until(ctx context.Context, log *slog.Logger, probe func(context.Context) error) error {
 	started := time.Now()
@@ -83,7 +82,7 @@ func (w Wait) Until(ctx context.Context, log *slog.Logger, probe func(context.Co
 			if ctx.Err() != nil {
 				return fmt.Errorf("cannot wait for %s: %w", w.What, context.Cause(ctx))
 			}
-			return w.giveUp(time.Since(started), attempt, last)
+			return &GaveUpError{Wait: w, Elapsed: time.Since(started), Attempts: attempt, Last: last}
 		case <-time.After(pauses.NextBackOff()):
 		}
 	}
@@ -97,11 +96,6 @@ func (w Wait) try(ctx context.Context, probe func(context.Context) error) error 
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	return probe(ctx)
-}
-
-func (w Wait) giveUp(elapsed time.Duration, attempts int, last error) error {
-	return exit.Errorf(exit.Unavailable, "cannot reach %s: gave up after %s and %d attempts, the last said: %s; raise %s (now %s) if it only needs longer",
-		w.What, elapsed.Round(100*time.Millisecond), attempts, Reason(last), w.Variable, w.Timeout)
 }
 
 // Reason explains a probe's error in half a sentence: what kind of silence it

@@ -21,7 +21,7 @@ func (b *Boot) wait(ctx context.Context) (string, error) {
 		version, err = prober.Get(ctx, b.settings.Backend.ConvexURL+"/version")
 		return b.notYet(stageWait, err)
 	})
-	return "backend version " + shorten(version), err
+	return "backend version " + shorten(version), orUnreachable(err)
 }
 
 // shorten keeps a strange answer from filling the log.
@@ -65,7 +65,7 @@ func (b *Boot) authenticate(ctx context.Context) (string, error) {
 		}
 		return b.notYet(stageAuth, err)
 	})
-	return "instance " + b.settings.Backend.InstanceName, err
+	return "instance " + b.settings.Backend.InstanceName, orUnreachable(err)
 }
 
 // connect mints a key for the backend. The key never leaves this process but

@@ -1,0 +1,61 @@
+package platform
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/netcause"
+	"github.com/tale-project/tale-runtime/internal/report"
+)
+
+// unreachableError is a backend that did not answer within the deadline.
+type unreachableError struct{ *health.GaveUpError }
+
+// orUnreachable has a wait for the backend that gave up tell why, and what to do.
+func orUnreachable(err error) error {
+	var gaveUp *health.GaveUpError
+	if !errors.As(err, &gaveUp) {
+		return err
+	}
+	return &unreachableError{gaveUp}
+}
+
+// Report is what a boot says of the error wherever its reader may look.
+func (e *unreachableError) Report() report.Failure {
+	return report.Failure{
+		Message: e.What(),
+		Cause:   "the last attempt said: " + health.Reason(e.Last) + "; " + e.meaning(),
+		Fix: []string{
+			"look whether it is up: docker compose ps convex",
+			"read why it is not: docker compose logs convex",
+			"if it is, compare the address in CONVEX_URL with where it listens",
+			e.Longer(),
+		},
+		Retryable: true,
+		ExitCode:  exit.Unavailable,
+	}
+}
+
+// meaning is what the last attempt says about the convex container.
+func (e *unreachableError) meaning() string {
+	var status *health.StatusError
+	if errors.As(e.Last, &status) {
+		if status.Status >= http.StatusInternalServerError {
+			return "something answers there that is not ready"
+		}
+		return "something answers there that is no Convex backend"
+	}
+	switch kind, _ := netcause.Of(e.Last); kind {
+	case netcause.DNS:
+		return "no container with that name runs in a network of this one"
+	case netcause.Refused:
+		return "the host is there, but the backend has not opened its port"
+	case netcause.Timeout, netcause.Unreachable:
+		return "the host is not there, or something between drops the packets"
+	case netcause.Protocol, netcause.TLS:
+		return "something listens there that is no Convex backend"
+	}
+	return "the backend does not answer as it should"
+}

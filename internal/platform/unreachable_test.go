@@ -1,0 +1,79 @@
+package platform
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/logging"
+)
+
+// The message of a boot whose backend does not come up has all that the
+// operator needs: the address, the time, the last attempt and what to look at.
+func TestBackendThatDoesNotComeUpIsExplained(t *testing.T) {
+	url := "http://" + freeAddr(t)
+	c := start(t, environ(t, url, "CONVEX_WAIT_TIMEOUT=300ms"))
+	if code := c.waitExit(); code != exit.Unavailable {
+		t.Errorf("exit code %d", code)
+	}
+	d := c.status()
+	if d.Failure == nil {
+		t.Fatal("no failure in the report")
+	}
+	if want := "cannot reach convex at CONVEX_URL=" + url + ": gave up after "; !strings.HasPrefix(d.Failure.Message, want) {
+		t.Errorf("message %q, want %q", d.Failure.Message, want)
+	}
+	if !strings.Contains(d.Failure.Cause, "connection refused") || !strings.Contains(d.Failure.Cause, "has not opened its port") || d.Failure.Stage != stageWait {
+		t.Errorf("failure %+v", d.Failure)
+	}
+	for _, want := range []string{"docker compose ps convex", "docker compose logs convex", "CONVEX_URL", "raise CONVEX_WAIT_TIMEOUT (now 300ms)"} {
+		if !slices.ContainsFunc(d.Failure.Fix, func(fix string) bool { return strings.Contains(fix, want) }) {
+			t.Errorf("%q is not among %q", want, d.Failure.Fix)
+		}
+		if !strings.Contains(c.output.String(), want) {
+			t.Errorf("%q is not in the log", want)
+		}
+	}
+}
+
+// What the last attempt saw tells an operator where to look.
+func TestMeaningOfTheLastAttempt(t *testing.T) {
+	answers := func(status int) string {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+		t.Cleanup(server.Close)
+		return server.URL
+	}
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }()
+	for name, tt := range map[string]struct{ url, want string }{
+		"no such host":   {"http://no-such-host.invalid", "no container with that name"},
+		"nobody listens": {"http://" + freeAddr(t), "has not opened its port"},
+		"silence":        {"http://" + silent.Addr().String(), "drops the packets"},
+		"starting":       {answers(http.StatusServiceUnavailable), "is not ready"},
+		"something else": {answers(http.StatusNotFound), "is no Convex backend"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			prober := health.NewProber()
+			err := health.Wait{What: "it", Timeout: 50 * time.Millisecond, Variable: "X"}.Until(ctx, logging.Discard(), func(ctx context.Context) error {
+				_, err := prober.Get(ctx, tt.url)
+				return err
+			})
+			explained, ok := orUnreachable(err).(*unreachableError)
+			if !ok || !strings.Contains(explained.Report().Cause, tt.want) {
+				t.Errorf("%v: %+v, want %q", err, explained, tt.want)
+			}
+		})
+	}
+}
