@@ -19,8 +19,9 @@ var secretNames = []string{
 	"key", "jwt", "otp", "pin", "pwd", "sig", "session", "sessionid", "session_id", "sid", "ticket", "hmac",
 }
 
-// secretParts make a name a secret's wherever they are in it.
-var secretParts = []string{"token", "secret", "passw", "signature", "credential", "apikey", "api_key", "api-key"}
+// secretParts make a name a secret's wherever they are in it. The Convex backend
+// takes adminKey in the place of an Authorization header.
+var secretParts = []string{"token", "secret", "passw", "signature", "credential", "apikey", "api_key", "api-key", "adminkey", "admin_key", "deploykey", "deploy_key"}
 
 // redactor takes secrets out of query strings.
 type redactor struct {

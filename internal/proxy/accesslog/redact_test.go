@@ -11,6 +11,8 @@ func TestQueryRedaction(t *testing.T) {
 		"":                                      "",
 		"page=2&sort=name":                      "page=2&sort=name",
 		"token=abc":                             "token=REDACTED",
+		"adminKey=tale|abc":                     "adminKey=REDACTED",
+		"format=json&%61dminKey=tale%7Cabc":     "format=json&%61dminKey=REDACTED",
 		"page=2&token=abc&sort=name":            "page=2&token=REDACTED&sort=name",
 		"TOKEN=abc":                             "TOKEN=REDACTED",
 		"%74oken=abc":                           "%74oken=REDACTED",
