@@ -1,6 +1,9 @@
 package logging
 
-import "log/slog"
+import (
+	"context"
+	"log/slog"
+)
 
 // Batched returns a logger like log for lines that come by the thousand, such
 // as those of an access log: they are written together with others, at most a
@@ -9,8 +12,12 @@ import "log/slog"
 // loses those of its last tenth of a second.
 //
 // Only a logger on a Writer, without attributes of its own, has batches; others
-// are returned as they are.
+// are returned as they are. So is one that does not log info: it has few lines,
+// and none at the end of a process to bring the batched ones out.
 func Batched(log *slog.Logger) *slog.Logger {
+	if !log.Enabled(context.Background(), slog.LevelInfo) {
+		return log
+	}
 	if h, ok := log.Handler().(interface{ batched() slog.Handler }); ok {
 		return slog.New(h.batched())
 	}

@@ -25,6 +25,16 @@ func TestFullBatchDoesNotWait(t *testing.T) {
 	}
 }
 
+// A process that logs warnings says nothing at its end.
+func TestLoggerOfWarningsHasNoBatches(t *testing.T) {
+	for level, batches := range map[slog.Level]bool{slog.LevelDebug: true, slog.LevelInfo: true, slog.LevelWarn: false} {
+		log := New(NewWriter(writerFunc(func([]byte) {})), FormatConsole, level)
+		if got := Batched(log) != log; got != batches {
+			t.Errorf("%v: batches %v", level, got)
+		}
+	}
+}
+
 type writerFunc func([]byte)
 
 func (f writerFunc) Write(p []byte) (int, error) { f(p); return len(p), nil }

@@ -97,8 +97,7 @@ func (w *Writer) later(lines []byte) {
 		return
 	}
 	w.putNotice()
-	w.pending = append(w.pending, lines...)
-	w.accepted += uint64(len(lines))
+	w.keep(lines)
 	switch {
 	case len(w.pending) >= writerBatch:
 		w.wakeUp()
@@ -152,9 +151,13 @@ func (w *Writer) putNotice() {
 }
 
 func (w *Writer) append(lines []byte) {
+	w.keep(lines)
+	w.wakeUp()
+}
+
+func (w *Writer) keep(lines []byte) {
 	w.pending = append(w.pending, lines...)
 	w.accepted += uint64(len(lines))
-	w.wakeUp()
 }
 
 func (w *Writer) wakeUp() {
