@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,6 +26,9 @@ func (p Privileges) become() error {
 	if err := p.switchUser(); err != nil {
 		return err
 	}
+	if err := clearCapabilities(); err != nil {
+		return fmt.Errorf("cannot give up root's capabilities: %w", err)
+	}
 	if err := prctlAllThreads(unix.PR_SET_NO_NEW_PRIVS, 1); err != nil {
 		return fmt.Errorf("cannot rule out new privileges: %w", err)
 	}
@@ -36,13 +40,27 @@ func (p Privileges) become() error {
 	return nil
 }
 
-// prctlAllThreads changes an attribute that each thread has for itself. In a
+func prctlAllThreads(option, value uintptr) error {
+	return onAllThreads(unix.SYS_PRCTL, option, value)
+}
+
+// clearCapabilities takes away what a change of the user leaves: the inheritable
+// ones, and all of them where the securebits say that root is nothing special.
+func clearCapabilities() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var none [2]unix.CapUserData
+	return onAllThreads(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&none)))
+}
+
+// onAllThreads changes an attribute that each thread has for itself. In a
 // program built with cgo, as tests with the race detector are and nothing that
 // we ship is, Go does not know all threads: there it is this one alone.
-func prctlAllThreads(option, value uintptr) error {
-	_, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, option, value, 0, 0, 0, 0)
+//
+//go:uintptrescapes
+func onAllThreads(call, a, b uintptr) error {
+	_, _, errno := syscall.AllThreadsSyscall6(call, a, b, 0, 0, 0, 0)
 	if errno == unix.ENOTSUP {
-		return unix.Prctl(int(option), value, 0, 0, 0)
+		_, _, errno = unix.RawSyscall6(call, a, b, 0, 0, 0, 0)
 	}
 	if errno != 0 {
 		return errno

@@ -8,8 +8,6 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/tale-project/tale-runtime/internal/exit"
 )
 
 // Privileges say who a service runs as and where it must be able to write.
@@ -29,12 +27,12 @@ type Privileges struct {
 
 // Apply is the first thing a service does. Started as root, it gives the data
 // folders their owner and gives up root for good, on all threads. Whoever it is
-// then, it checks that the folders can be written to. Errors carry exit.NoPermission, or exit.Unavailable when a
-// disk is full.
+// then, it checks that the folders can be written to. Errors carry
+// exit.NoPermission, or exit.Unavailable when a disk is full.
 func (p Privileges) Apply(ctx context.Context, log *slog.Logger) error {
 	if p.Needed() {
 		if err := p.leaveRoot(ctx, log); err != nil {
-			return exit.With(exit.NoPermission, err)
+			return refusal(err)
 		}
 	}
 	return checkWritable(slices.Concat(p.Data, p.Writable)...)

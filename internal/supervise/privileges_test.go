@@ -111,7 +111,10 @@ const noCapabilities = "0000000000000000"
 func TestRootIsGivenUpForGoodOnAllThreads(t *testing.T) {
 	requireRoot(t)
 	noroot := buildWithoutCgo(t, "./testdata/noroot")
-	for name, prefix := range map[string][]string{"process": nil, "PID 1": pid1Prefix(t), "without SETPCAP": {"setpriv", "--bounding-set", "-setpcap"}} {
+	for name, prefix := range map[string][]string{
+		"process": nil, "PID 1": pid1Prefix(t), "without SETPCAP": {"setpriv", "--bounding-set", "-setpcap"},
+		"inheritable": {"setpriv", "--inh-caps", "+chown,+setuid"}, "securebits": {"setpriv", "--securebits", "+no_setuid_fixup"},
+	} {
 		t.Run(name, func(t *testing.T) {
 			data := []string{filepath.Join(publicDir(t), "new", "data")}
 			p := startCommand(t, "", append(slices.Clone(prefix), noroot, privileges(t, data, []string{os.TempDir()})), nil)
@@ -124,7 +127,7 @@ func TestRootIsGivenUpForGoodOnAllThreads(t *testing.T) {
 			}
 			want := []string{
 				fmt.Sprint("pid ", pid), "own /proc folder true", "threads true", "CapAmb: " + noCapabilities, "CapBnd: " + noCapabilities,
-				"CapEff: " + noCapabilities, "CapPrm: " + noCapabilities, "Gid: 1001 1001 1001 1001", "Groups: 1001", "NoNewPrivs: 1", "Uid: 1001 1001 1001 1001",
+				"CapEff: " + noCapabilities, "CapInh: " + noCapabilities, "CapPrm: " + noCapabilities, "Gid: 1001 1001 1001 1001", "Groups: 1001", "NoNewPrivs: 1", "Uid: 1001 1001 1001 1001",
 			}
 			got := strings.Split(strings.TrimSpace(p.out.String()), "\n")
 			got = got[slices.Index(got, want[0]):]
@@ -381,5 +384,16 @@ func TestFullDiskIsNoMatterOfPermissions(t *testing.T) {
 	}
 	if text := "cannot write to " + dir + "/data: the disk is full (write " + dir; !strings.Contains(p.out.String(), text) {
 		t.Errorf("not said: %s", text)
+	}
+}
+
+// Root meets it, too, where it makes a folder.
+func TestFullDiskIsNoMatterOfPermissionsForRoot(t *testing.T) {
+	requireRoot(t)
+	dir := publicDir(t)
+	full := []string{"unshare", "--mount", "sh", "-c", `mount -t tmpfs -o nr_inodes=1 none "$0" && exec "$@"`, dir}
+	p := apply(t, full, []string{filepath.Join(dir, "data")}, nil)
+	if code := p.wait(); code != exit.Unavailable || !strings.Contains(p.out.String(), "cannot make the folder "+dir+"/data") {
+		t.Errorf("exit code %d", code)
 	}
 }

@@ -28,7 +28,11 @@ func checkWritable(folders ...string) error {
 			problems = append(problems, unwritable(folder, err))
 		}
 	}
-	err := errors.Join(problems...)
+	return refusal(errors.Join(problems...))
+}
+
+// refusal gives an error its exit code: a full disk is no matter of permissions.
+func refusal(err error) error {
 	if isFull(err) {
 		return exit.With(exit.Unavailable, err)
 	}

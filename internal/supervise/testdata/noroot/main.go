@@ -66,7 +66,7 @@ func printThreads() error {
 		}
 		for line := range strings.Lines(string(status)) {
 			name, _, _ := strings.Cut(line, ":")
-			if slices.Contains([]string{"Uid", "Gid", "Groups", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs"}, name) {
+			if slices.Contains([]string{"Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs"}, name) {
 				lines = append(lines, strings.Join(strings.Fields(line), " "))
 			}
 		}
