@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"errors"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -9,13 +10,14 @@ import (
 var errNotUser = errors.New("not UID:GID, two numbers such as 1001:1001")
 
 // ParseUser reads a user and a group from "UID:GID". Names are not looked up:
-// an image without a user database has none.
+// an image without a user database has none. The kernel's ids have 32 bits, and
+// the last one means "do not change it", which would leave root what it is.
 func ParseUser(text string) (uid, gid int, err error) {
 	user, group, _ := strings.Cut(text, ":")
-	uid, userErr := strconv.Atoi(user)
-	gid, groupErr := strconv.Atoi(group)
-	if userErr != nil || groupErr != nil || uid < 0 || gid < 0 {
+	u, userErr := strconv.ParseUint(user, 10, 32)
+	g, groupErr := strconv.ParseUint(group, 10, 32)
+	if userErr != nil || groupErr != nil || u == math.MaxUint32 || g == math.MaxUint32 {
 		return 0, 0, errNotUser
 	}
-	return uid, gid, nil
+	return int(u), int(g), nil
 }
