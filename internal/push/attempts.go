@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,6 +27,7 @@ func (d *deployment) attempts(ctx context.Context, by driver) error {
 			return nil
 		}
 		if ctx.Err() != nil {
+			d.stopped(err)
 			return backoff.Permanent(context.Cause(ctx))
 		}
 		failure := d.failure(err, d.attempt)
@@ -73,6 +75,13 @@ func (d *deployment) failure(err error, attempt int) *diagnosis.Failure {
 		Attempt: attempt, Attempts: max(1, d.options.Attempts),
 		Elapsed: time.Since(d.began), Changed: d.trace.Changed(d.options.Variables),
 	}
+}
+
+// stopped says what a push has changed that somebody stopped.
+func (d *deployment) stopped(err error) {
+	failure := d.failure(err, d.attempt)
+	d.log.Warn("the push was stopped", slog.String("stage", string(d.trace.Stage())),
+		slog.String("changed", strings.Join(failure.Report().Changed, "; ")), slog.Duration("elapsed", failure.Elapsed.Round(time.Millisecond)))
 }
 
 // announce says why and when the push is tried again.

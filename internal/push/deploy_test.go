@@ -290,6 +290,26 @@ func TestDeployEndsWithItsContextBetweenAttempts(t *testing.T) {
 	}
 }
 
+// Whoever stops a push wants to know what it has left behind.
+func TestAStoppedDeploySaysWhatItChanged(t *testing.T) {
+	d := newTestDeploy(t, convexsim.Fault{Stage: convexsim.StageFinishPush, Hang: true}).byRequest(t)
+	d.Variables = diagnosis.VariablesSynced
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	d.OnChange = func(now report.Deploy) {
+		if n := len(now.Stages); n > 0 && now.Stages[n-1].Name == string(backend.StageFinishPush) {
+			cancel()
+		}
+	}
+	if err := d.run(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	const want = `stage=finish_push changed="variables: synced; functions: not known, the answer to finish_push is missing"`
+	if !strings.Contains(d.log.String(), want) {
+		t.Errorf("the log lacks %s:\n%s", want, d.log.String())
+	}
+}
+
 func TestDeployWaitsLongerEachTime(t *testing.T) {
 	d := newTestDeploy(t, convexsim.Fault{Stage: convexsim.StageStartPush, Status: 503, Code: "WorkerOverloaded"}).byRequest(t)
 	timer := &instantTimer{}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -70,8 +71,8 @@ func (b *body) reader() io.Reader {
 
 // open returns the body as it goes over the wire, its length where that is known
 // in advance, and its content encoding. A very large body is compressed while it
-// is sent, so that little of it is held.
-func (b *body) open(compress bool) (body io.ReadCloser, length int64, encoding string) {
+// is sent, so that little of it is held. Compression ends early with ctx.
+func (b *body) open(ctx context.Context, compress bool) (body io.ReadCloser, length int64, encoding string) {
 	size := b.size()
 	if !compress || size < compressFrom {
 		return io.NopCloser(b.reader()), size, ""
@@ -79,7 +80,7 @@ func (b *body) open(compress bool) (body io.ReadCloser, length int64, encoding s
 	if size < streamFrom {
 		var whole bytes.Buffer
 		whole.Grow(int(size / expectedRatio))
-		if err := b.compress(&whole); err == nil {
+		if err := b.compress(ctx, &whole); err == nil {
 			return io.NopCloser(bytes.NewReader(whole.Bytes())), int64(whole.Len()), "br"
 		}
 		// Sent as a stream, the error arrives where the request is made.
@@ -88,17 +89,30 @@ func (b *body) open(compress bool) (body io.ReadCloser, length int64, encoding s
 	go func() {
 		// Large writes: each one wakes the sender.
 		buffered := bufio.NewWriterSize(out, bodyBuffer)
-		err := errors.Join(b.compress(buffered), buffered.Flush())
+		err := errors.Join(b.compress(ctx, buffered), buffered.Flush())
 		_ = out.CloseWithError(err) // of the sender's end of the pipe, when that was closed early
 	}()
 	return pipe, 0, "br"
 }
 
-func (b *body) compress(out io.Writer) error {
+func (b *body) compress(ctx context.Context, out io.Writer) error {
 	w := brotli.NewWriterV2(out, compressQuality)
-	// A bare reader: the other has a WriteTo with a small buffer of its own.
-	_, err := io.CopyBuffer(w, struct{ io.Reader }{b.reader()}, make([]byte, bodyBuffer))
+	_, err := io.CopyBuffer(w, untilDone{b.reader(), ctx}, make([]byte, bodyBuffer))
 	return errors.Join(err, w.Close())
+}
+
+// untilDone reads until the context ends. It hides the WriteTo of its reader, too,
+// which would bring a small buffer of its own.
+type untilDone struct {
+	io.Reader
+	ctx context.Context
+}
+
+func (r untilDone) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(p)
 }
 
 // unchangedModule is ModuleHash as start_push wants it.

@@ -1,7 +1,9 @@
 package nativedriver
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"reflect"
 	"strings"
@@ -57,13 +59,25 @@ func TestStartBodyWithNothingChanged(t *testing.T) {
 	}
 }
 
+// A container that is stopped does not compress the rest first.
+func TestCompressionEndsWithTheContext(t *testing.T) {
+	large := &body{}
+	large.literal(make([]byte, 2*compressFrom))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	content, _, _ := large.open(ctx, true)
+	if _, err := io.ReadAll(content); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+}
+
 func decodeBody(t *testing.T, r *requestfile.File, key string, deployed map[string]backend.ModuleHash) (pushtest.Request, int) {
 	t.Helper()
 	body, changed, err := startBody(r, key, deployed)
 	if err != nil {
 		t.Fatal(err)
 	}
-	content, length, encoding := body.open(true)
+	content, length, encoding := body.open(t.Context(), true)
 	sent, err := io.ReadAll(content)
 	if err != nil || encoding != "" || int64(len(sent)) != length {
 		t.Fatalf("encoding %q, %d bytes, announced %d, error %v", encoding, len(sent), length, err)

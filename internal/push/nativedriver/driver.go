@@ -207,7 +207,7 @@ func pushMessage(file *requestfile.File) string {
 func (d *Driver) send(ctx context.Context, stage backend.Stage, body *body, check answerCheck) ([]byte, error) {
 	var encoding string
 	answer, err := d.post(ctx, stage, func() (r backend.Request) {
-		r.Body, r.Length, r.Encoding = body.open(!d.identity)
+		r.Body, r.Length, r.Encoding = body.open(ctx, !d.identity)
 		encoding = r.Encoding
 		return r
 	}, check)
