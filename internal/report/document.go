@@ -81,16 +81,18 @@ func (d Deploy) Sent() string {
 
 // PushStage is one step of the push protocol.
 type PushStage struct {
-	Name          string `json:"name"`
-	State         State  `json:"state"`
-	DurationMS    int64  `json:"duration_ms"`
-	BytesSent     int64  `json:"bytes_sent"`
-	BytesReceived int64  `json:"bytes_received"`
-	Status        int    `json:"status,omitempty"`
-	Requests      int    `json:"requests,omitempty"`
+	Name          string     `json:"name"`
+	State         State      `json:"state"`
+	Started       *time.Time `json:"started,omitempty"`
+	DurationMS    int64      `json:"duration_ms"` // of the requests that were answered
+	BytesSent     int64      `json:"bytes_sent"`
+	BytesReceived int64      `json:"bytes_received"`
+	Status        int        `json:"status,omitempty"`
+	Requests      int        `json:"requests,omitempty"`
 }
 
-// IndexProgress is the newest answer to wait_for_schema.
+// IndexProgress is the newest answer to wait_for_schema; until there is one, the
+// indexes that start_push has added.
 type IndexProgress struct {
 	Complete         int  `json:"complete"`
 	Total            int  `json:"total"`

@@ -103,8 +103,7 @@ func (v *view) deploy(deploy *report.Deploy) {
 	v.linef("deploy     driver %s, attempts %d, %s", deploy.Driver, deploy.Attempts, deploy.Sent())
 	var rows [][]string
 	for _, s := range deploy.Stages {
-		rows = append(rows, []string{v.paint.mark(s.State), s.Name, short(time.Duration(s.DurationMS) * time.Millisecond),
-			size(s.BytesSent) + " sent", size(s.BytesReceived) + " received"})
+		rows = append(rows, v.pushStage(s))
 	}
 	v.table(rows)
 	if i := deploy.Indexes; i != nil && i.Total > 0 {
@@ -113,6 +112,22 @@ func (v *view) deploy(deploy *report.Deploy) {
 	if a := deploy.After; a != nil {
 		v.linef("  after    %s in %s %s", a.Function, short(time.Duration(a.DurationMS)*time.Millisecond), a.Error)
 	}
+}
+
+// pushStage tells of a stage that runs only what is known before its first
+// answer: how long it has been running.
+func (v *view) pushStage(s report.PushStage) []string {
+	took := time.Duration(s.DurationMS) * time.Millisecond
+	sent, received := size(s.BytesSent)+" sent", size(s.BytesReceived)+" received"
+	if s.State == report.Running {
+		if s.Started != nil {
+			took = v.now.Sub(*s.Started)
+		}
+		if s.BytesSent == 0 && s.BytesReceived == 0 {
+			sent, received = "no answer yet", ""
+		}
+	}
+	return []string{v.paint.mark(s.State), s.Name, short(took), sent, received}
 }
 
 func (v *view) children(children []supervise.Snapshot) {

@@ -55,6 +55,27 @@ func TestRender(t *testing.T) {
 	}
 }
 
+// A long wait_for_schema is answered for the first time after a while.
+func TestRenderOfARunningPushStage(t *testing.T) {
+	began := time.Now().Add(-8 * time.Second)
+	d := status.Document{Document: report.Document{Deploy: &report.Deploy{Driver: "native", Attempts: 1, Stages: []report.PushStage{
+		{Name: "start_push", State: report.Done, Started: &began, DurationMS: 120, BytesSent: 10, BytesReceived: 20},
+		{Name: "wait_for_schema", State: report.Running, Started: &began},
+	}, Indexes: &report.IndexProgress{Total: 2}}}}
+	var out bytes.Buffer
+	if err := status.Render(&out, d, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"start_push       120ms  10 B sent", "wait_for_schema  8", "no answer yet", "] 0 of 2"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q not in\n%s", want, out.String())
+		}
+	}
+	if strings.Contains(out.String(), " 0 B") || strings.Contains(out.String(), " 0s") {
+		t.Errorf("a running stage looks idle:\n%s", out.String())
+	}
+}
+
 func TestFetch(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/status" {

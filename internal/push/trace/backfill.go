@@ -34,6 +34,9 @@ func (t *Trace) SchemaAnswered(answer []byte) (backend.SchemaAnswer, error) {
 	}
 	t.backfilled(func(p *backfillProgress) {
 		if a.Type == backend.SchemaComplete {
+			if p.IndexesTotal == 0 { // it was quicker than the first answer on the way
+				p.IndexesTotal = len(t.indexes)
+			}
 			p.IndexesComplete, p.SchemaValidated = p.IndexesTotal, true
 		} else {
 			p.Progress = a.Progress()
@@ -75,7 +78,9 @@ func (t *Trace) backfilled(change func(*backfillProgress)) {
 		if speak = speak || now.Sub(p.logged) >= backfillQuiet; speak {
 			p.logged = now
 		}
-		t.deploy.Indexes = &report.IndexProgress{Complete: p.IndexesComplete, Total: p.IndexesTotal, SchemaValidation: p.SchemaValidated}
+		if p.Progress != (backend.Progress{}) { // otherwise start_push told more
+			t.deploy.Indexes = &report.IndexProgress{Complete: p.IndexesComplete, Total: p.IndexesTotal, SchemaValidation: p.SchemaValidated}
+		}
 		line = *p
 	})
 	advanced()

@@ -131,7 +131,8 @@ func (t *Trace) entry(stage backend.Stage) *report.PushStage {
 			return &t.deploy.Stages[i]
 		}
 	}
-	t.deploy.Stages = append(t.deploy.Stages, report.PushStage{Name: string(stage)})
+	began := time.Now()
+	t.deploy.Stages = append(t.deploy.Stages, report.PushStage{Name: string(stage), Started: &began})
 	return &t.deploy.Stages[len(t.deploy.Stages)-1]
 }
 
@@ -241,6 +242,9 @@ func (t *Trace) IsFinished() bool {
 func (t *Trace) Started(answer backend.StartAnswer) {
 	t.update(func() {
 		t.indexes = answer.Indexes
+		if n := len(t.indexes); n > 0 {
+			t.deploy.Indexes = &report.IndexProgress{Total: n}
+		}
 		t.deploy.Functions = answer.Functions
 		if t.deploy.Modules == 0 {
 			t.deploy.Modules = answer.Modules
