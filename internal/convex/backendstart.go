@@ -18,14 +18,21 @@ func (w *backendWatch) begin() {
 	w.oomKills, _ = w.oom.Count()
 	w.finish = w.boot.Begin(stageBackend)
 	w.boot.Attempt(stageBackend)
+	w.stopDeadline() // of a life that came to nothing: it could not be started
 	w.deadline = time.AfterFunc(w.boot.settings.Backend.WaitTimeout, w.tooLate)
 }
 
 func (w *backendWatch) endDeadline() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.stopDeadline()
+}
+
+// stopDeadline also keeps from acting what the timer has begun already.
+func (w *backendWatch) stopDeadline() {
 	if w.deadline != nil {
 		w.deadline.Stop()
+		w.deadline = nil
 	}
 }
 
@@ -33,6 +40,9 @@ func (w *backendWatch) endDeadline() {
 func (w *backendWatch) tooLate() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.deadline == nil {
+		return // it has answered in this moment
+	}
 	limit := w.boot.settings.Backend.WaitTimeout
 	err := &bootError{
 		code:    exit.Unavailable,
