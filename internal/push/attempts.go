@@ -3,6 +3,7 @@ package push
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -57,11 +58,22 @@ func (d *deployment) once(ctx context.Context, by driver) error {
 	watch.Wait()
 	var expired *limitError
 	if err != nil && errors.As(context.Cause(ctx), &expired) {
-		o, _ := d.trace.Observed()
-		o = diagnosis.Observation{Stage: o.Stage, Condition: expired.condition, Limit: expired.limit, Progress: o.Progress}
-		return o.Err()
+		return d.ranOut(expired).Err()
 	}
 	return err
+}
+
+// ranOut is what was seen when a limit ended the attempt. The limit is that of the
+// attempt, of which the stage under way may have had a small part.
+func (d *deployment) ranOut(expired *limitError) diagnosis.Observation {
+	seen, _ := d.trace.Observed()
+	o := diagnosis.Observation{Stage: seen.Stage, Condition: expired.condition, Limit: expired.limit, Progress: seen.Progress}
+	for _, stage := range d.trace.Snapshot().Stages {
+		if stage.Name == string(seen.Stage) && stage.Started != nil && expired.condition == diagnosis.ConditionStageTimeout {
+			o.Reason = fmt.Sprintf("(nothing; the stage had run for %s of the attempt's %s)", time.Since(*stage.Started).Round(100*time.Millisecond), expired.limit)
+		}
+	}
+	return o
 }
 
 // failure explains an error of an attempt.

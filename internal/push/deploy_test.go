@@ -208,6 +208,9 @@ func TestDeployLimitsTheTimeWithoutProgress(t *testing.T) {
 				if !errors.As(err, &f) || f.Observation.Condition != c.condition || f.ExitCode() != c.exit || f.Observation.Limit == 0 {
 					t.Errorf("%+v", err)
 				}
+				if c.condition == diagnosis.ConditionStageTimeout && !strings.Contains(f.Report().Message, "of the attempt's 2s") {
+					t.Errorf("it says %q", f.Report().Message)
+				}
 			})
 		}
 	}
