@@ -44,9 +44,9 @@ type seeder struct {
 // killed half-way is finished by the next.
 func seed(ctx context.Context, log *slog.Logger, settings Seed, dataDir string) (SeedResult, error) {
 	s := &seeder{log: log, settings: settings, dataDir: dataDir}
-	marker := filepath.Join(dataDir, ".seeded-"+strings.ReplaceAll(settings.Version, "/", "_"))
+	marker := filepath.Join(dataDir, ".seeded-"+strings.ReplaceAll(settings.version(), "/", "_"))
 	if _, err := os.Stat(marker); err == nil && !settings.Force {
-		return SeedResult{Skipped: "version " + settings.Version + " has been seeded before"}, nil
+		return SeedResult{Skipped: "version " + settings.version() + " has been seeded before"}, nil
 	}
 	found := false
 	for _, kind := range seedKinds() {

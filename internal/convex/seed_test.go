@@ -1,13 +1,17 @@
 package convex
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/tale-project/tale-runtime/internal/boot"
+	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/version"
 )
 
 // tree writes files below a folder; their content is their path unless told.
@@ -121,6 +125,31 @@ func TestForceSeedOverwrites(t *testing.T) {
 		if got := content(t, filepath.Join(data, name)); got != want {
 			t.Errorf("%s holds %q, want %q", name, got, want)
 		}
+	}
+}
+
+// A build without a version marks its volumes as dev, but shows what it is: as
+// the platform's status does.
+func TestVersionOfABuildWithoutOne(t *testing.T) {
+	for set, want := range map[string][2]string{"": {"", "dev"}, "1.2.3": {"1.2.3", "1.2.3"}} {
+		s := &Settings{}
+		if err := config.Load(s, environ("TALE_VERSION", set)); err != nil {
+			t.Fatal(err)
+		}
+		if got := [2]string{s.Seed.Version, s.Seed.version()}; got != want {
+			t.Errorf("TALE_VERSION=%s: shown and remembered as %q, want %q", set, got, want)
+		}
+		b := newBoot(s, boot.Process{Log: logging.Discard(), Environ: environ()})
+		if got := b.Report().Version; got != cmp.Or(set, version.String()) {
+			t.Errorf("TALE_VERSION=%s: the report has %q", set, got)
+		}
+	}
+	data := t.TempDir()
+	if _, err := seed(t.Context(), logging.Discard(), Seed{BuiltinDir: builtins(t)}, data); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(data, ".seeded-dev")); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package convex
 
 import (
+	"cmp"
 	"path/filepath"
 	"time"
 
@@ -104,9 +105,12 @@ type Trust struct {
 // Seed is what a fresh volume is filled with.
 type Seed struct {
 	BuiltinDir string `env:"CONVEX_BUILTIN_DIR" envDefault:"/app" doc:"Folder that holds agents-builtin, workflows-builtin, integrations-builtin, providers-builtin, branding-builtin and retention-builtin."`
-	Version    string `env:"TALE_VERSION" envDefault:"dev" doc:"Version of the image: seeding happens once per version, and a lower one is refused."`
+	Version    string `env:"TALE_VERSION" doc:"Version of the image: seeding happens once per version, and a lower one is refused. Without one the volume is one of the version dev."`
 	Force      bool   `env:"FORCE_SEED" doc:"Seed again, over files that are there already."`
 }
+
+// version is how the volume remembers an image.
+func (s Seed) version() string { return cmp.Or(s.Version, "dev") }
 
 // Guards turn refusals that protect a volume into warnings.
 type Guards struct {
