@@ -78,7 +78,7 @@ func (v *siteVisitor) checks() []doctor.Check {
 		{Name: "storage", Needs: throughProxy, Run: v.storage,
 			Fix: "a proxy in front must pass /api/storage and bodies of 1 MB (client_max_body_size); MAX_BODY of our proxy too"},
 		{Name: "auth discovery", Needs: throughProxy, Run: v.discovery,
-			Fix: "without it functions cannot verify sessions (AuthProviderDiscoveryFailed): the app's convex/http.ts must serve it"},
+			Fix: "nothing, unless convex/auth.config.ts names SITE_URL and users log in: then functions cannot verify their sessions (AuthProviderDiscoveryFailed) until convex/http.ts serves the document"},
 	}
 }
 
@@ -200,24 +200,4 @@ func (v *siteVisitor) storage(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("the download answered %d with %d of %d bytes", status, len(body), len(file))
 	}
 	return fmt.Sprintf("%d bytes up and down", len(file)), nil
-}
-
-func (v *siteVisitor) discovery(ctx context.Context) (string, error) {
-	var seen []string
-	for _, path := range []string{"/.well-known/openid-configuration", "/api/auth/convex/.well-known/openid-configuration"} {
-		status, body, err := v.ask(ctx, v.blind, http.MethodGet, path, nil)
-		if err != nil {
-			return "", err
-		}
-		var document struct{ Issuer string }
-		if status == http.StatusOK && json.Unmarshal(body, &document) == nil && document.Issuer != "" {
-			return fmt.Sprintf("%s names the issuer %s", path, document.Issuer), nil
-		}
-		if status == http.StatusOK {
-			seen = append(seen, path+" is something else (200)")
-		} else {
-			seen = append(seen, fmt.Sprintf("%s answered %d", path, status))
-		}
-	}
-	return "", doctor.Warning(fmt.Errorf("no document with an issuer: %s", strings.Join(seen, ", ")))
 }

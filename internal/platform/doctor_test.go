@@ -161,6 +161,34 @@ func TestDoctorOfUpstreamsAndCertificates(t *testing.T) {
 	}
 }
 
+// What an app does not have need not be a fault.
+func TestDoctorOfAuthDiscovery(t *testing.T) {
+	for name, tt := range map[string]struct {
+		status  int
+		body    string
+		verdict doctor.Verdict
+		detail  string
+	}{
+		"served":         {http.StatusOK, `{"issuer":"https://tale.example"}`, doctor.OK, "names the issuer https://tale.example"},
+		"no such route":  {http.StatusNotFound, "", doctor.Warn, "which only an app with its own login needs"},
+		"the app's page": {http.StatusOK, "<html>", doctor.Warn, "which only an app with its own login needs"},
+		"app away":       {http.StatusBadGateway, "", doctor.Warn, "cannot tell"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(tt.status)
+				_, _ = w.Write([]byte(tt.body))
+			}))
+			t.Cleanup(server.Close)
+			v := newSiteVisitor(server.URL, "/", "external")
+			findings, _ := doctor.Examine(t.Context(), []doctor.Check{{Name: "auth discovery", Run: v.discovery}})
+			if f := findings[0]; f.Verdict != tt.verdict || !strings.Contains(f.Detail, tt.detail) {
+				t.Errorf("%+v", f)
+			}
+		})
+	}
+}
+
 func TestDoctorOfTheHost(t *testing.T) {
 	folder := t.TempDir()
 	for name, tt := range map[string]struct {
