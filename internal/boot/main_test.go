@@ -34,7 +34,8 @@ type fakeSettings struct {
 func (s *fakeSettings) Validate() config.Problems { return s.Boot.Validate() }
 
 // entrypoint boots a service that has one stage and one child: it prints its
-// token, its user and its child's environment, and then waits for a stop.
+// token, its user and its child's environment, and then waits for a stop. The
+// child also tries to read the environment of its parent.
 func entrypoint(environ config.Environ) *cobra.Command {
 	root := &cobra.Command{Use: "fake-entrypoint"}
 	e := Entrypoint{Service: "fake", Environ: cli.EnvFile(root, environ)}
@@ -62,7 +63,7 @@ func bootFake(ctx context.Context, p Process, job string) error {
 				return "", exit.Errorf(exit.Unavailable, "cannot look")
 			}
 			p.Log.Info("seen", "token", settings.Token.Reveal(), "uid", os.Getuid())
-			_, err := supervise.Run(ctx, p.Log, supervise.Process{Name: "child", Argv: []string{"sh", "-c", "env; ls -l /proc/$$/fd"}, Env: p.Environ.List()})
+			_, err := supervise.Run(ctx, p.Log, supervise.Process{Name: "child", Argv: []string{"sh", "-c", "env; cat /proc/$PPID/environ"}, Env: p.Environ.List()})
 			return "all of it", err
 		}}},
 		Serve: func(ctx context.Context) error {

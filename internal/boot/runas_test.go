@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,14 +22,33 @@ func TestSecretOfRootIsHandedOver(t *testing.T) {
 				t.Error("the secret did not arrive")
 			}
 			for line := range strings.Lines(c.output.String()) {
-				if strings.Contains(line, "child | ") && (strings.Contains(line, "canary")) {
+				if strings.Contains(line, "child | ") && strings.Contains(line, "canary") {
 					t.Errorf("the child has it too: %s", line)
 				}
 			}
 			if !c.says("child | TOKEN_FILE=" + path) {
 				t.Error("the child's environment is not ours")
 			}
+			requireHidden(t, c)
 		})
+	}
+}
+
+func TestChildrenCannotReadOurEnvironment(t *testing.T) {
+	requireRoot(t)
+	c := newContainer(t, "TALE_RUN_AS=1001:1001")
+	if err := os.Chown(c.runDir, 1001, 1001); err != nil {
+		t.Fatal(err)
+	}
+	c.start([]string{"setpriv", "--reuid", "1001", "--regid", "1001", "--clear-groups"}, "work")
+	c.until("the stage is over", func() bool { return c.says("stage look done") })
+	requireHidden(t, c)
+}
+
+func requireHidden(t *testing.T, c *container) {
+	t.Helper()
+	if !c.says("/environ: Permission denied") {
+		t.Error("the child was not kept from reading our environment")
 	}
 }
 

@@ -32,10 +32,15 @@ func (p Privileges) become() error {
 	if err := prctlAllThreads(unix.PR_SET_NO_NEW_PRIVS, 1); err != nil {
 		return fmt.Errorf("cannot rule out new privileges: %w", err)
 	}
-	// A process that changes its user loses its own folder in /proc to root,
-	// until it allows its memory to be dumped once more.
-	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("cannot get our own /proc folder back: %w", err)
+	return nil
+}
+
+// hideMemory keeps other processes of the same user, which our children are,
+// from reading in /proc the environment and the memory of this one: secrets are
+// there that they are not given. A program that we start does not inherit it.
+func hideMemory() error {
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("cannot keep our memory from other processes: %w", err)
 	}
 	return nil
 }

@@ -27,13 +27,17 @@ type Privileges struct {
 
 // Apply is the first thing a service does. Started as root, it gives the data
 // folders their owner and gives up root for good, on all threads. Whoever it is
-// then, it checks that the folders can be written to. Errors carry
+// then, no process of the same user may look into its memory any more, and it
+// checks that the folders can be written to. Errors carry
 // exit.NoPermission, or exit.Unavailable when a disk is full.
 func (p Privileges) Apply(ctx context.Context, log *slog.Logger) error {
 	if p.Needed() {
 		if err := p.leaveRoot(ctx, log); err != nil {
 			return refusal(err)
 		}
+	}
+	if err := hideMemory(); err != nil {
+		return refusal(err)
 	}
 	return checkWritable(slices.Concat(p.Data, p.Writable)...)
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -35,8 +36,12 @@ func run() error {
 	}
 	moreThreads(4)
 	fmt.Println("pid", os.Getpid())
-	_, err := os.ReadFile("/proc/self/environ")
-	fmt.Println("own /proc folder", err == nil)
+	_, err := os.ReadDir("/proc/self/fd")
+	fmt.Println("own descriptors", err == nil)
+	for _, file := range []string{"/proc/self/environ", "/proc/$PPID/environ", "/proc/$PPID/mem"} {
+		err := exec.Command("sh", "-c", ": <"+file).Run()
+		fmt.Println("a child may read", file, err == nil)
+	}
 	return printThreads()
 }
 
