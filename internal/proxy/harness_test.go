@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -25,6 +24,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/freeport"
 	"github.com/tale-project/tale-runtime/internal/logging"
 )
 
@@ -98,9 +98,9 @@ func environ(t *testing.T, overrides config.Environ) config.Environ {
 	env := config.Environ{
 		"SITE_URL":                 "https://" + siteName,
 		"PROXY_BIND_ADDRESS":       "127.0.0.1",
-		"HTTP_PORT":                freePort(t),
-		"HTTPS_PORT":               freePort(t),
-		"PROXY_HEALTH_ADDR":        "127.0.0.1:" + freePort(t),
+		"HTTP_PORT":                freeport.String(t),
+		"HTTPS_PORT":               freeport.String(t),
+		"PROXY_HEALTH_ADDR":        "127.0.0.1:" + freeport.String(t),
 		"PROXY_DATA_DIR":           t.TempDir(),
 		"PROXY_SITE_DIR":           "",
 		"METRICS_BEARER_TOKEN":     testToken,
@@ -171,6 +171,16 @@ func startEdited(t *testing.T, overrides config.Environ, edit func(*caddy.Config
 	}
 	p.client = p.newClient()
 	return p
+}
+
+// replaceInHTTP edits the text of the HTTP app; what it replaces must be there.
+func replaceInHTTP(t *testing.T, cfg *caddy.Config, was, is string) {
+	t.Helper()
+	text := string(cfg.AppsRaw["http"])
+	if !strings.Contains(text, was) {
+		t.Fatalf("%s is not in the configuration", was)
+	}
+	cfg.AppsRaw["http"] = []byte(strings.ReplaceAll(text, was, is))
 }
 
 // newClient connects to the proxy whatever the URL's host is, follows no redirect
@@ -265,24 +275,6 @@ func (p *running) dial(config *tls.Config) net.Conn {
 		p.Fatal(err)
 	}
 	return secure
-}
-
-// freePort is a port that nobody listens on. It lies below the range from which
-// the kernel gives ports to outgoing connections: one of those, of another test,
-// could take it before the proxy does.
-func freePort(t *testing.T) string {
-	t.Helper()
-	for range 100 {
-		port := strconv.Itoa(10_000 + rand.IntN(20_000))
-		listener, err := net.Listen("tcp", "127.0.0.1:"+port)
-		if err != nil {
-			continue
-		}
-		_ = listener.Close()
-		return port
-	}
-	t.Fatal("no free port")
-	return ""
 }
 
 // text reads the whole body.

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -58,7 +57,7 @@ func TestHTTP3IsOffUnlessAskedFor(t *testing.T) {
 func TestSilentSocketsOverHTTP3AreNotCut(t *testing.T) {
 	const limit = 100 * time.Millisecond
 	p := startEdited(t, config.Environ{"HTTP3": "on"}, func(cfg *caddy.Config) {
-		cfg.AppsRaw["http"] = []byte(strings.ReplaceAll(string(cfg.AppsRaw["http"]), `"read_header_timeout"`, `"read_idle_timeout":`+strconv.Itoa(int(limit))+`,"read_header_timeout"`))
+		replaceInHTTP(t, cfg, `"read_header_timeout"`, `"read_idle_timeout":`+strconv.Itoa(int(limit))+`,"read_header_timeout"`)
 	})
 	for target := range socketRoutes {
 		client := p.overHTTP3()

@@ -29,12 +29,7 @@ func TestSilentConnectionsAreClosed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := startEdited(t, config.Environ{"TLS_MODE": "external"}, func(cfg *caddy.Config) {
-				was, is := fmt.Sprintf(`"%s":%d`, tt.limit, tt.value), fmt.Sprintf(`"%s":%d`, tt.limit, 200*time.Millisecond)
-				edited := strings.ReplaceAll(string(cfg.AppsRaw["http"]), was, is)
-				if edited == string(cfg.AppsRaw["http"]) {
-					t.Fatalf("%s is not in the configuration", was)
-				}
-				cfg.AppsRaw["http"] = []byte(edited)
+				replaceInHTTP(t, cfg, fmt.Sprintf(`"%s":%d`, tt.limit, tt.value), fmt.Sprintf(`"%s":%d`, tt.limit, 200*time.Millisecond))
 			})
 			conn := p.dial(nil)
 			_, _ = io.WriteString(conn, tt.says)
