@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -31,8 +30,8 @@ type stack struct {
 
 func startStack(t *testing.T) *stack {
 	t.Helper()
-	backend, actions, web := port(t), port(t), port(t)
-	convexStatus, platformStatus, site, health := loopback(port(t)), port(t), port(t), loopback(port(t))
+	backend, actions, web := freeport.String(t), freeport.String(t), freeport.String(t)
+	convexStatus, platformStatus, site, health := loopback(freeport.String(t)), freeport.String(t), freeport.String(t), loopback(freeport.String(t))
 	s := &stack{t: t, site: "http://" + loopback(site), metrics: map[string]string{
 		"convex": convexStatus, "platform": loopback(platformStatus), "proxy": health,
 	}}
@@ -51,7 +50,7 @@ func startStack(t *testing.T) *stack {
 		"CONVEX_PUSH_REQUEST": pushtest.NewRequest().Write(t), "WEB_COMMAND": os.Args[0],
 	})
 	s.start("proxy", both, config.Environ{
-		"HOST": "127.0.0.1", "PROXY_BIND_ADDRESS": "127.0.0.1", "HTTP_PORT": site, "HTTPS_PORT": port(t), "PROXY_HEALTH_ADDR": health,
+		"HOST": "127.0.0.1", "PROXY_BIND_ADDRESS": "127.0.0.1", "HTTP_PORT": site, "HTTPS_PORT": freeport.String(t), "PROXY_HEALTH_ADDR": health,
 		"PROXY_DATA_DIR": t.TempDir(), "PROXY_SITE_DIR": "", "CONVEX_UPSTREAM": loopback(backend), "CONVEX_SITE_UPSTREAM": loopback(actions),
 		"PLATFORM_UPSTREAM": loopback(web), "PLATFORM_HEALTH": ":" + platformStatus + "/readyz",
 	})
@@ -136,15 +135,6 @@ func (s *stack) until(what string, met func() bool) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-}
-
-func port(t *testing.T) string {
-	t.Helper()
-	n, err := freeport.Find()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strconv.Itoa(n)
 }
 
 func loopback(port string) string { return "127.0.0.1:" + port }

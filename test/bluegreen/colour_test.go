@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// How a colour is told what it is.
+// How a process is told that it is a colour, and which.
 const (
 	nameVariable    = "COLOUR_NAME"
 	addressVariable = "COLOUR_ADDRESS"
@@ -96,7 +96,7 @@ func startColour(t *testing.T, name, ip, port string, boots time.Duration) *cont
 		t.Fatal(err)
 	}
 	c := &container{ip: ip, process: exec.Command(self), ended: make(chan struct{})}
-	c.process.Env = []string{roleVariable + "=" + colourRole, "HOME=/", nameVariable + "=" + name, addressVariable + "=" + ip + ":" + port, bootVariable + "=" + boots.String()}
+	c.process.Env = []string{"HOME=/", nameVariable + "=" + name, addressVariable + "=" + ip + ":" + port, bootVariable + "=" + boots.String()}
 	c.process.Stderr = os.Stderr
 	if err := c.process.Start(); err != nil {
 		t.Fatal(err)

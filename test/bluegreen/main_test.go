@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/proxy"
+	"github.com/tale-project/tale-runtime/internal/proxy/proxytest"
 )
 
 var (
@@ -20,22 +21,16 @@ var (
 	seed        = flag.Uint64("seed", uint64(time.Now().UnixNano()), "`number` that decides about everything that is left to chance")
 )
 
-// The roles that this binary plays in processes of their own.
-const (
-	roleVariable = "BLUEGREEN_ROLE"
-	colourRole   = "colour"
-	proxyRole    = "proxy"
-)
-
+// This binary also plays the proxy and the colours, in processes of their own.
 func TestMain(m *testing.M) {
-	switch os.Getenv(roleVariable) {
-	case colourRole:
+	switch {
+	case proxytest.IsRole():
+		os.Exit(proxy.Main(os.Args))
+	case os.Getenv(nameVariable) != "":
 		if err := serveColour(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
-	case proxyRole:
-		os.Exit(proxy.Main(os.Args))
 	default:
 		os.Exit(m.Run())
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/proxy"
+	"github.com/tale-project/tale-runtime/internal/proxy/proxytest"
 )
 
 var (
@@ -17,11 +18,8 @@ var (
 	streams     = flag.Int("streams", 5, "`number` of event streams at a time")
 )
 
-// roleVariable makes this binary play the proxy.
-const roleVariable = "SOAK_ROLE"
-
 func TestMain(m *testing.M) {
-	if os.Getenv(roleVariable) != "" {
+	if proxytest.IsRole() {
 		os.Exit(proxy.Main(os.Args))
 	}
 	os.Exit(m.Run())

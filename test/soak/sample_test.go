@@ -68,7 +68,7 @@ func (p *proxyProcess) watch(ctx context.Context, t *testing.T) (samples []sampl
 // sample asks the proxy's own metrics, and the system.
 func (p *proxyProcess) sample(t *testing.T) (s sample) {
 	t.Helper()
-	response, err := http.Get("http://" + p.health + "/metrics")
+	response, err := http.Get("http://" + p.Health + "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,9 +85,9 @@ func (p *proxyProcess) sample(t *testing.T) (s sample) {
 			s.tunnels = number
 		}
 	}
-	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p.command.Process.Pid))
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p.Pid))
 	s.files = float64(len(files))
-	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.command.Process.Pid))
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Pid))
 	for line := range strings.Lines(string(status)) {
 		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "VmRSS:" {
 			kib, _ := strconv.ParseFloat(fields[1], 64)

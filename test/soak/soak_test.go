@@ -14,9 +14,9 @@ const (
 	swapped = 10 * time.Second
 	// outage is how long there is none, every third time.
 	outage = 3 * time.Second
-	// restEvery is how long it may take until nothing is left of the traffic:
+	// restLimit is how long it may take until nothing is left of the traffic:
 	// connections to the backend are kept for a minute.
-	restEvery = 90 * time.Second
+	restLimit = 90 * time.Second
 )
 
 func TestNothingGrows(t *testing.T) {
@@ -66,7 +66,7 @@ func checkGrowth(t *testing.T, samples []sample) {
 
 // checkRest waits until the proxy holds about what it held before.
 func checkRest(t *testing.T, p *proxyProcess, before sample) {
-	patience := min(restEvery, 15*time.Second+*duration)
+	patience := min(restLimit, 15*time.Second+*duration)
 	var now sample
 	for deadline := time.Now().Add(patience); ; {
 		now = p.sample(t)

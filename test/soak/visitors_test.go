@@ -148,7 +148,9 @@ func (v *visitors) watchEvents(ctx context.Context) {
 		watching, cancel := context.WithTimeout(ctx, time.Duration(1+rand.IntN(4000))*time.Millisecond)
 		request, err := http.NewRequestWithContext(watching, http.MethodGet, v.p.url+"/events", nil)
 		if err != nil {
+			cancel()
 			v.t.Error(err)
+			return
 		}
 		if response, err := v.client().Do(request); err == nil {
 			for lines := bufio.NewScanner(response.Body); lines.Scan(); {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/tale-project/tale-runtime/internal/freeport"
 	"github.com/tale-project/tale-runtime/internal/testtools"
 )
 
@@ -31,7 +32,7 @@ func TestNginx(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := startSite(t, tt.base)
-			address := "127.0.0.1:" + port(t)
+			address := "127.0.0.1:" + freeport.String(t)
 			code := fit(t, snippet(t, "Behind nginx", "nginx"), append(tt.also, "listen 443", "listen "+address, "http://tale:80", "http://"+s.proxy,
 				"/etc/nginx/example.com.crt", s.certificate, "/etc/nginx/example.com.key", s.key)...)
 			folder := t.TempDir()

@@ -4,12 +4,10 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"strconv"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/freeport"
 	"github.com/tale-project/tale-runtime/internal/testbuffer"
 )
 
@@ -48,13 +46,4 @@ func run(t *testing.T, address string, environ []string, argv ...string) {
 			t.Fatalf("%s does not listen on %s", argv[0], address)
 		}
 	}
-}
-
-func port(t *testing.T) string {
-	t.Helper()
-	n, err := freeport.Find()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strconv.Itoa(n)
 }
