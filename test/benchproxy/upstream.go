@@ -105,8 +105,11 @@ func openSocket(conn net.Conn, host string) error {
 	}
 	reader := bufio.NewReaderSize(conn, 1<<10)
 	status, err := reader.ReadString('\n')
-	if err != nil || !strings.Contains(status, " 101 ") {
-		return fmt.Errorf("cannot open a WebSocket: got %q: %w", status, err)
+	if err != nil {
+		return fmt.Errorf("cannot open a WebSocket: %w", err)
+	}
+	if !strings.Contains(status, " 101 ") {
+		return fmt.Errorf("cannot open a WebSocket: got %q", status)
 	}
 	for line := status; strings.TrimSpace(line) != ""; {
 		if line, err = reader.ReadString('\n'); err != nil {
@@ -116,10 +119,12 @@ func openSocket(conn net.Conn, host string) error {
 	if _, err := conn.Write([]byte{0x81, 0x82, 0, 0, 0, 0, 'h', 'i'}); err != nil { // a masked text frame
 		return err
 	}
-	if answer := make([]byte, 4); true {
-		if _, err := io.ReadFull(reader, answer); err != nil || string(answer[2:]) != "hi" {
-			return fmt.Errorf("cannot talk over a WebSocket: got %q: %w", answer, err)
-		}
+	answer := make([]byte, 4)
+	if _, err := io.ReadFull(reader, answer); err != nil {
+		return fmt.Errorf("cannot talk over a WebSocket: %w", err)
+	}
+	if string(answer[2:]) != "hi" {
+		return fmt.Errorf("cannot talk over a WebSocket: got %q", answer)
 	}
 	return conn.SetDeadline(time.Time{})
 }

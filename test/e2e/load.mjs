@@ -1,5 +1,5 @@
 // Asks for the page again and again until SIGTERM, then prints what it saw as
-// JSON: load.mjs SITE ADDRESS WORKERS. A new connection for every fourth
+// JSON: load.mjs SITE ADDRESS WORKERS ROOT-FILE. A new connection for every fourth
 // request, so that keep-alive and fresh connections are both under load.
 import https from "node:https";
 import { readFileSync } from "node:fs";

@@ -15,8 +15,8 @@ env_file_is_made_once() {
   rm "$file"
 }
 
-# Every variable that the compose file reads can be found in .env.example, but
-# for those that it sets itself or that only tests need.
+# Every variable that the compose files put in somewhere can be found in
+# .env.example. Those that they only hand through are in docs/environment.md.
 compose_variables_are_in_the_example() {
   local name missing=
   for name in $(grep -ohE '\$\{[A-Z0-9_]+' "$root"/docker-compose.yml "$root"/compose.*.yml | tr -d '{$' | sort -u); do
