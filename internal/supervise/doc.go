@@ -37,5 +37,7 @@
 //
 // Privileges.Apply changes the user of all threads of the running program. It
 // is not executed anew: as PID 1 it would be deaf to signals for the moment
-// that this takes, and a stop in that moment would be lost.
+// that this takes, and a stop in that moment would be lost. Children run as the
+// same user; they cannot read our environment and our memory in /proc, so that a
+// secret that is not in their environment is not theirs.
 package supervise
