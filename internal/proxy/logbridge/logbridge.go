@@ -12,7 +12,10 @@ import (
 	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/tale-project/tale-runtime/internal/proxy/accesslog"
 )
 
 func init() { caddy.RegisterModule(Core{}) }
@@ -90,6 +93,11 @@ func (c *Core) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 func (c *Core) Sync() error { return nil }
 
 func attrs(field zapcore.Field) []slog.Attr {
+	if request, ok := field.Interface.(caddyhttp.LoggableHTTPRequest); ok {
+		// Its query and its headers may hold secrets. The access log has what may
+		// be shown of it, by this id.
+		return []slog.Attr{slog.String(accesslog.IDVar, request.Header.Get(accesslog.IDHeader))}
+	}
 	encoder := zapcore.NewMapObjectEncoder()
 	field.AddTo(encoder)
 	var all []slog.Attr
