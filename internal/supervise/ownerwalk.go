@@ -78,7 +78,7 @@ func (w *ownerWalk) folder(ctx context.Context, folder string, list *listing) er
 			}
 		}
 		w.owners.checked.Add(int64(len(names)))
-		if err == io.EOF || gone(err) {
+		if errors.Is(err, io.EOF) || gone(err) {
 			return nil
 		}
 		if err != nil {
