@@ -83,8 +83,8 @@ func TestJobBesideItsService(t *testing.T) {
 	}
 }
 
-// A stop counts from the program's first moment, as PID 1 too, which Go's
-// runtime would end with code 2.
+// A stop counts from the program's first moment. Without package stopsignal, Go's
+// runtime would end PID 1 with code 2.
 func TestStopBeforeAnythingHasBegun(t *testing.T) {
 	requireRoot(t)
 	c := newContainer(t)

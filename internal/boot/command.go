@@ -24,6 +24,7 @@ type Entrypoint struct {
 type Process struct {
 	Log     *slog.Logger
 	Environ config.Environ
+	service string
 }
 
 // Load fills a settings struct as config.Load does.
@@ -54,7 +55,7 @@ func (e Entrypoint) Command(use, short string, run func(context.Context, Process
 			if err != nil {
 				return err
 			}
-			return run(ctx, Process{Log: log, Environ: environ})
+			return run(ctx, Process{Log: log, Environ: environ, service: e.Service})
 		},
 	}
 }

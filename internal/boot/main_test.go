@@ -35,7 +35,8 @@ func (s *fakeSettings) Validate() config.Problems { return s.Boot.Validate() }
 
 // entrypoint boots a service that has one stage and one child: it prints its
 // token, its user and its child's environment, and then waits for a stop. The
-// child also tries to read the environment of its parent.
+// child also tries to read the environment of its parent, and tells whether it
+// has a descriptor that is not its own.
 func entrypoint(environ config.Environ) *cobra.Command {
 	root := &cobra.Command{Use: "fake-entrypoint"}
 	e := Entrypoint{Service: "fake", Environ: cli.EnvFile(root, environ)}
@@ -63,7 +64,7 @@ func bootFake(ctx context.Context, p Process, job string) error {
 				return "", exit.Errorf(exit.Unavailable, "cannot look")
 			}
 			p.Log.Info("seen", "token", settings.Token.Reveal(), "uid", os.Getuid())
-			_, err := supervise.Run(ctx, p.Log, supervise.Process{Name: "child", Argv: []string{"sh", "-c", "env; cat /proc/$PPID/environ"}, Env: p.Environ.List()})
+			_, err := supervise.Run(ctx, p.Log, supervise.Process{Name: "child", Argv: []string{"sh", "-c", "env; cat /proc/$PPID/environ; [ -e /proc/$$/fd/5 ] && echo descriptor 5; true"}, Env: p.Environ.List()})
 			return "all of it", err
 		}}},
 		Serve: func(ctx context.Context) error {

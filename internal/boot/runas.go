@@ -4,9 +4,15 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
@@ -36,11 +42,35 @@ func (s Settings) enter(ctx context.Context, process Process, folders Folders) e
 	if err != nil {
 		return nil //nolint:nilerr // it is told with all other problems of the settings
 	}
+	keepDescriptors()
 	privileges := supervise.Privileges{UID: uid, GID: gid, Data: folders.Data, Own: []string{s.RunDir}, Writable: folders.Writable}
 	if privileges.Needed() {
 		process.Environ["HOME"] = s.RunAs.Home
+		s.removeReportsOfRoot(process)
 	}
 	return privileges.Apply(ctx, process.Log)
+}
+
+// keepDescriptors keeps what this process was started with, beyond its input and
+// outputs, from its children. A kernel older than 5.11 cannot do that at once;
+// there they have what they always had.
+func keepDescriptors() { _ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) }
+
+// removeReportsOfRoot removes what a boot that failed as root has left: in a
+// folder like /tmp the user whom the service becomes could not replace it, and
+// the old failure would stay. They are not given to that user, because a link
+// of that name may lead to any file of root's.
+func (s Settings) removeReportsOfRoot(process Process) {
+	paths, _ := filepath.Glob(s.reportPath(process.service, "*")) // the only error is a bad pattern
+	for _, path := range append(paths, s.reportPath(process.service, "")) {
+		var st unix.Stat_t
+		if unix.Lstat(path, &st) != nil || st.Uid != 0 {
+			continue
+		}
+		if err := os.Remove(path); err != nil {
+			process.Log.Warn("an old report stays behind", logging.Err(err))
+		}
+	}
 }
 
 // CheckRunDir proves that the run folder can be written to.

@@ -2,6 +2,7 @@ package boot
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -71,5 +72,37 @@ func TestReportBelongsToTheServicesUser(t *testing.T) {
 	var st syscall.Stat_t
 	if err := syscall.Stat(c.runDir+"/fake-report.json", &st); err != nil || st.Uid != 1001 {
 		t.Errorf("the report is uid %d's, %v", st.Uid, err)
+	}
+}
+
+// In a sticky folder the service's user cannot replace what root has left there.
+func TestReportOfRootDoesNotStay(t *testing.T) {
+	requireRoot(t)
+	c := newContainer(t, "TALE_RUN_AS=1001:1001", "TALE_LOG_LEVEL=loud")
+	if err := os.Chmod(c.runDir, 0o777|os.ModeSticky); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"fake-report.json", "fake-work-report.json"} {
+		if err := os.WriteFile(filepath.Join(c.runDir, name), []byte("old"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if code := c.start(nil).exit(); code != exit.Config {
+		t.Errorf("exit code %d", code)
+	}
+	if d := c.report("fake-report.json"); d.Failure == nil || d.Failure.ExitCode != exit.Config {
+		t.Errorf("the report is %+v", d)
+	}
+	if c.has("fake-work-report.json") {
+		t.Error("the job's old report is still there")
+	}
+}
+
+// A child gets its input and outputs, and nothing else that is open.
+func TestChildGetsNoInheritedDescriptors(t *testing.T) {
+	c := newContainer(t).start([]string{"sh", "-c", `exec 5</dev/null "$@"`, "sh"}, "work")
+	c.until("the stage is over", func() bool { return c.says("stage look done") })
+	if c.says("descriptor 5") {
+		t.Error("the child has what its parent was started with")
 	}
 }
