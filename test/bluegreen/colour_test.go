@@ -104,7 +104,9 @@ func startColour(t *testing.T, name, ip, port string, boots time.Duration) *cont
 	go func() {
 		defer close(c.ended)
 		var exit *exec.ExitError
-		if err := c.process.Wait(); err != nil && !(errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signaled()) {
+		err := c.process.Wait()
+		killed := errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signaled()
+		if err != nil && !killed {
 			t.Errorf("%s: %v", name, err)
 		}
 	}()

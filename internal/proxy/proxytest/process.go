@@ -60,7 +60,7 @@ func Start(t *testing.T, file, siteName string, log Log, environ config.Environ)
 		file, all[roleVariable] = os.Args[0], "1"
 	}
 	maps.Copy(all, environ)
-	command := exec.Command(file, "run")
+	command := exec.CommandContext(context.Background(), file, "run") // t.Context ends before the stop below
 	command.Env, command.Stdout, command.Stderr = all.List(), log, log
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
