@@ -22,9 +22,9 @@ func Member(id uint64) Option { return func(m *message) { m.member, m.system = i
 // with 403 BadDeployKey.
 func System() Option { return func(m *message) { m.member, m.system = 0, true } }
 
-// IssuedAt sets the issue time, which is now otherwise. It is informative: keys
+// issuedAt sets the issue time, which is now otherwise. It is informative: keys
 // do not expire.
-func IssuedAt(t time.Time) Option {
+func issuedAt(t time.Time) Option {
 	return func(m *message) { m.issued = uint64(max(t.Unix(), 1)) }
 }
 

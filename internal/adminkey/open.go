@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// ErrInvalid is a key that the instance does not accept. A backend answers 401
+// errInvalid is a key that the instance does not accept. A backend answers 401
 // BadAdminKey to it, and does not say which of the reasons it was.
-var ErrInvalid = errors.New("admin key is invalid for this instance")
+var errInvalid = errors.New("admin key is invalid for this instance")
 
 // ErrActingUser is a valid key followed by an undecodable user to act as. A
 // backend answers 400 HeaderParseFailure to it.
@@ -43,7 +43,7 @@ func Open(instanceName, secretHex, key string) (Key, error) {
 	name, blobHex, actingUser, hasUser := split(key)
 	m, legacy, err := openBlob(secret, blobHex)
 	if err != nil {
-		return Key{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+		return Key{}, fmt.Errorf("%w: %w", errInvalid, err)
 	}
 	if name == "" {
 		name = m.instanceName
@@ -53,7 +53,7 @@ func Open(instanceName, secretHex, key string) (Key, error) {
 		Issued: unixTime(m.issued), Legacy: legacy,
 	}
 	if err := check(m, name, instanceName); err != nil {
-		return Key{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+		return Key{}, fmt.Errorf("%w: %w", errInvalid, err)
 	}
 	if hasUser {
 		if opened.ActingUser, err = decodeUser(actingUser); err != nil {

@@ -66,7 +66,7 @@ func TestMintOpensAgain(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			key, err := Mint("tale_platform", devSecret, append(tt.options, IssuedAt(issued))...)
+			key, err := Mint("tale_platform", devSecret, append(tt.options, issuedAt(issued))...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -142,21 +142,21 @@ func TestOpenRefuses(t *testing.T) {
 		secret, key string
 		want        error
 	}{
-		"another secret":       {otherSecret, vectorKey, ErrInvalid},
-		"another instance":     {devSecret, foreign, ErrInvalid},
-		"renamed":              {devSecret, "other" + strings.TrimPrefix(vectorKey, devInstance), ErrInvalid},
-		"empty":                {devSecret, "", ErrInvalid},
-		"no hexadecimal":       {devSecret, devInstance + "|zz", ErrInvalid},
-		"odd digits":           {devSecret, vectorKey + "0", ErrInvalid},
-		"another version":      {devSecret, strings.Replace(vectorKey, "|01", "|02", 1), ErrInvalid},
-		"altered":              {devSecret, strings.Replace(vectorKey, "dc68", "dc69", 1), ErrInvalid},
-		"too short":            {devSecret, devInstance + "|01", ErrInvalid},
-		"no issue time":        {devSecret, noTime, ErrInvalid},
+		"another secret":       {otherSecret, vectorKey, errInvalid},
+		"another instance":     {devSecret, foreign, errInvalid},
+		"renamed":              {devSecret, "other" + strings.TrimPrefix(vectorKey, devInstance), errInvalid},
+		"empty":                {devSecret, "", errInvalid},
+		"no hexadecimal":       {devSecret, devInstance + "|zz", errInvalid},
+		"odd digits":           {devSecret, vectorKey + "0", errInvalid},
+		"another version":      {devSecret, strings.Replace(vectorKey, "|01", "|02", 1), errInvalid},
+		"altered":              {devSecret, strings.Replace(vectorKey, "dc68", "dc69", 1), errInvalid},
+		"too short":            {devSecret, devInstance + "|01", errInvalid},
+		"no issue time":        {devSecret, noTime, errInvalid},
 		"user is not base64":   {devSecret, vectorKey + ":{}", ErrActingUser},
 		"user is not JSON":     {devSecret, vectorKey + ":QWRh", ErrActingUser},
-		"user of no key":       {devSecret, devInstance + "|:QWRh", ErrInvalid},
-		"old key, other name":  {devSecret, "other|" + devAdminKey, ErrInvalid},
-		"nameless, no name in": {devSecret, strings.TrimPrefix(devSystemKey, devInstance+"|"), ErrInvalid},
+		"user of no key":       {devSecret, devInstance + "|:QWRh", errInvalid},
+		"old key, other name":  {devSecret, "other|" + devAdminKey, errInvalid},
+		"nameless, no name in": {devSecret, strings.TrimPrefix(devSystemKey, devInstance+"|"), errInvalid},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Open(devInstance, tt.secret, tt.key)

@@ -19,7 +19,7 @@ const backendName = "backend"
 // may log it.
 func backendArgv(s *Settings) ([]string, error) {
 	argv := append([]string{}, s.Backend.Command...)
-	if s.Database.Storage == StorageSQLite {
+	if s.Database.Storage == storageSQLite {
 		argv = append(argv, s.Folders.sqlitePath())
 	} else {
 		server, err := s.Database.server()

@@ -27,7 +27,7 @@ func (w *backendWatch) exited(status supervise.Status) {
 	w.boot.sweepTemp()
 }
 
-func (w *backendWatch) lastCrash() *Crash {
+func (w *backendWatch) lastCrash() *crash {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.crash

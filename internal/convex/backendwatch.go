@@ -36,7 +36,7 @@ type backendWatch struct {
 	deadline *time.Timer             // for its first answer
 	lastErr  error                   // of the probe
 	version  string                  // as it says
-	crash    *Crash                  // the newest of this boot
+	crash    *crash                  // the newest of this boot
 	broken   bool                    // writing the file has failed
 	finish   func(string, error)     // ends the stage in the report
 }

@@ -29,7 +29,7 @@ func (e *bootError) Report() report.Failure {
 // crashError is the end of a backend whose last crash could be read.
 type crashError struct {
 	error
-	crash *Crash
+	crash *crash
 }
 
 func (e *crashError) Unwrap() error { return e.error }

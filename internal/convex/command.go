@@ -99,7 +99,7 @@ exactly what it expects.`,
 			if err := config.Load(&settings, environ); err != nil {
 				return err
 			}
-			if err := PatchDashboard(args[0], settings.Dashboard.BasePath); err != nil {
+			if err := patchDashboard(args[0], settings.Dashboard.BasePath); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(command.OutOrStdout(), "the dashboard in %s is served under %s\n", args[0], settings.Dashboard.BasePath)

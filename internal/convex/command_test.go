@@ -13,7 +13,7 @@ import (
 func TestCommandLine(t *testing.T) {
 	fresh := dashboard(t, standaloneScript)
 	patched := dashboard(t, standaloneScript)
-	if err := PatchDashboard(patched, "/convex-dashboard"); err != nil {
+	if err := patchDashboard(patched, "/convex-dashboard"); err != nil {
 		t.Fatal(err)
 	}
 	tests := map[string]struct {

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Crash is one end of the backend that nobody asked for, with what it is taken
+// crash is one end of the backend that nobody asked for, with what it is taken
 // to mean.
-type Crash struct {
+type crash struct {
 	Time     time.Time `json:"time"`
 	Ended    string    `json:"ended"` // exit code or signal, for people
 	ExitCode int       `json:"exit_code"`
@@ -22,7 +22,7 @@ type Crash struct {
 }
 
 // attributes are the crash for a log line.
-func (c Crash) attributes() []any {
+func (c crash) attributes() []any {
 	attributes := []any{"end", c.Ended, "uptime", c.Uptime, "cause", c.Cause}
 	if c.Evidence != "" {
 		attributes = append(attributes, "evidence", c.Evidence)
@@ -82,8 +82,8 @@ func crashCauses() []crashCause {
 }
 
 // readCrash explains the end of a backend.
-func readCrash(at time.Time, uptime time.Duration, e evidence) Crash {
-	crash := Crash{
+func readCrash(at time.Time, uptime time.Duration, e evidence) crash {
+	crash := crash{
 		Time: at.UTC().Truncate(time.Millisecond), Ended: e.ended, ExitCode: e.code,
 		Uptime: uptime.Round(time.Millisecond).String(), Log: e.lines,
 	}

@@ -18,7 +18,7 @@ func (f Folders) crashLogPath() string { return filepath.Join(f.BackendDir(), "c
 
 // Text is the crash as crash.log and the status command show it: one line at
 // the margin, everything else indented.
-func (c Crash) Text() string {
+func (c crash) Text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s backend ended: %s, after %s\n", c.Time.Format(time.RFC3339), c.Ended, c.Uptime)
 	fmt.Fprintf(&b, "  cause     %s\n", c.Cause)
@@ -37,7 +37,7 @@ func (c Crash) Text() string {
 
 // appendCrash adds a crash to the log in the volume, which outlives the
 // container.
-func appendCrash(path string, crash Crash) error {
+func appendCrash(path string, crash crash) error {
 	log, err := openBoundedLog(path, crashLogLimit, crashLogKeep)
 	if err != nil {
 		return err

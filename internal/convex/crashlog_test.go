@@ -36,7 +36,7 @@ func TestCrashLogIsBounded(t *testing.T) {
 		lines[i] = strings.Repeat("x", tailLineMax)
 	}
 	for range 12 {
-		crash := Crash{Time: time.Now(), Ended: "exit code 1", Log: lines}
+		crash := crash{Time: time.Now(), Ended: "exit code 1", Log: lines}
 		if err := appendCrash(path, crash); err != nil {
 			t.Fatal(err)
 		}

@@ -30,7 +30,7 @@ func dashboard(t *testing.T, script string) string {
 
 func TestPatchDashboard(t *testing.T) {
 	dir := dashboard(t, standaloneScript)
-	if err := PatchDashboard(dir, "/convex-dashboard"); err != nil {
+	if err := patchDashboard(dir, "/convex-dashboard"); err != nil {
 		t.Fatal(err)
 	}
 	want := strings.Replace(standaloneScript, `"assetPrefix":""`, `"assetPrefix":"/convex-dashboard"`, 1)
@@ -61,7 +61,7 @@ func TestPatchDashboardFailsOnAnythingUnexpected(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			dir := dashboard(t, tt.script)
-			err := PatchDashboard(dir, tt.basePath)
+			err := patchDashboard(dir, tt.basePath)
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v, want %q", err, tt.want)
 			}
@@ -70,7 +70,7 @@ func TestPatchDashboardFailsOnAnythingUnexpected(t *testing.T) {
 			}
 		})
 	}
-	if err := PatchDashboard(t.TempDir(), "/x"); err == nil || !strings.Contains(err.Error(), "standalone") {
+	if err := patchDashboard(t.TempDir(), "/x"); err == nil || !strings.Contains(err.Error(), "standalone") {
 		t.Errorf("a folder without server.js: %v", err)
 	}
 }

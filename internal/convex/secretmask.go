@@ -10,7 +10,7 @@ type maskedSecret struct{ value, name string }
 
 func newSecretMask(s *Settings) secretMask {
 	candidates := []maskedSecret{{s.Instance.Secret.Reveal(), "[INSTANCE_SECRET]"}}
-	if server, err := s.Database.server(); err == nil && s.Database.Storage == StoragePostgres {
+	if server, err := s.Database.server(); err == nil && s.Database.Storage == storagePostgres {
 		password, _ := server.url.User.Password()
 		candidates = append(candidates, maskedSecret{server.url.String(), "[POSTGRES_URL]"}, maskedSecret{password, "[DB_PASSWORD]"})
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/tale-project/tale-runtime/internal/atomicfile"
 )
 
-// SeedResult counts what seeding did with the built-in files and folders.
-type SeedResult struct {
+// seedResult counts what seeding did with the built-in files and folders.
+type seedResult struct {
 	Added       int // were not there
 	Overwritten int // were there and FORCE_SEED was set
 	Kept        int // were there
@@ -22,7 +22,7 @@ type SeedResult struct {
 	Skipped     string
 }
 
-func (r SeedResult) String() string {
+func (r seedResult) String() string {
 	if r.Skipped != "" {
 		return r.Skipped
 	}
@@ -34,7 +34,7 @@ type seeder struct {
 	log      *slog.Logger
 	settings Seed
 	dataDir  string
-	result   SeedResult
+	result   seedResult
 }
 
 // seed fills the data folder from the built-in folders, once per version. A
@@ -42,11 +42,11 @@ type seeder struct {
 // file, and each integration's folder, appears as a whole or not at all, and
 // the version is marked as seeded only after all of them have: a seed that is
 // killed half-way is finished by the next.
-func seed(ctx context.Context, log *slog.Logger, settings Seed, dataDir string) (SeedResult, error) {
+func seed(ctx context.Context, log *slog.Logger, settings Seed, dataDir string) (seedResult, error) {
 	s := &seeder{log: log, settings: settings, dataDir: dataDir}
 	marker := filepath.Join(dataDir, ".seeded-"+strings.ReplaceAll(settings.version(), "/", "_"))
 	if _, err := os.Stat(marker); err == nil && !settings.Force {
-		return SeedResult{Skipped: "version " + settings.version() + " has been seeded before"}, nil
+		return seedResult{Skipped: "version " + settings.version() + " has been seeded before"}, nil
 	}
 	found := false
 	for _, kind := range seedKinds() {
@@ -60,7 +60,7 @@ func seed(ctx context.Context, log *slog.Logger, settings Seed, dataDir string) 
 		found = found || present
 	}
 	if !found {
-		return SeedResult{Skipped: "there is no built-in configuration in " + settings.BuiltinDir}, nil
+		return seedResult{Skipped: "there is no built-in configuration in " + settings.BuiltinDir}, nil
 	}
 	return s.result, atomicfile.Write(marker, nil, 0o644)
 }

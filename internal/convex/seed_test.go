@@ -100,7 +100,7 @@ func usedVolume(t *testing.T) string {
 func TestSeedNewVersionKeepsWhatTheUserDid(t *testing.T) {
 	data := usedVolume(t)
 	result, err := seed(context.Background(), logging.Discard(), Seed{BuiltinDir: builtins(t), Version: "1.2.3"}, data)
-	if err != nil || result != (SeedResult{Added: 5, Kept: 2, Edited: 2}) {
+	if err != nil || result != (seedResult{Added: 5, Kept: 2, Edited: 2}) {
 		t.Errorf("%+v, %v", result, err)
 	}
 	if got := content(t, filepath.Join(data, "agents/writer.json")); got != "edited" {
@@ -118,7 +118,7 @@ func TestForceSeedOverwrites(t *testing.T) {
 	data := usedVolume(t)
 	tree(t, data, map[string]string{".seeded-1.2.3": "", "integrations/github/own.ts": "mine"})
 	result, err := seed(context.Background(), logging.Discard(), Seed{BuiltinDir: builtins(t), Version: "1.2.3", Force: true}, data)
-	if err != nil || result != (SeedResult{Added: 7, Overwritten: 2}) {
+	if err != nil || result != (seedResult{Added: 7, Overwritten: 2}) {
 		t.Errorf("%+v, %v", result, err)
 	}
 	for name, want := range map[string]string{"agents/writer.json": "new", "agents/deleted.json": "new", "integrations/github/config.json": "new", "integrations/github/own.ts": "mine"} {

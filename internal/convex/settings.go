@@ -50,8 +50,8 @@ func (i Instance) describe() string {
 
 // Kinds of storage (CONVEX_STORAGE).
 const (
-	StoragePostgres = "postgres"
-	StorageSQLite   = "sqlite"
+	storagePostgres = "postgres"
+	storageSQLite   = "sqlite"
 )
 
 // Database is where the backend keeps its documents.

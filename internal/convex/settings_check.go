@@ -28,7 +28,7 @@ func (i Instance) check() config.Problems {
 }
 
 func (d Database) check() config.Problems {
-	if problems := config.CheckOneOf("CONVEX_STORAGE", d.Storage, StoragePostgres, StorageSQLite); len(problems) > 0 || d.Storage == StorageSQLite {
+	if problems := config.CheckOneOf("CONVEX_STORAGE", d.Storage, storagePostgres, storageSQLite); len(problems) > 0 || d.Storage == storageSQLite {
 		return problems
 	}
 	if d.PostgresURL != "" {

@@ -21,7 +21,7 @@ func (b *Boot) prepareStorage(ctx context.Context) (string, error) {
 	b.sweepTemp()
 	b.warnOfLowSpace()
 	b.backend.openLog()
-	if b.settings.Database.Storage == StorageSQLite {
+	if b.settings.Database.Storage == storageSQLite {
 		return "the embedded SQLite file " + b.settings.Folders.sqlitePath() + ", as CONVEX_STORAGE=sqlite asks for", nil
 	}
 	server, err := b.settings.Database.server()

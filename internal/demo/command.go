@@ -17,7 +17,7 @@ Docker and no root. Ctrl-C stops all of it.`
 
 // Command returns the demo's command line.
 func Command(environ config.Environ) *cobra.Command {
-	var o Options
+	var o options
 	root := &cobra.Command{
 		Use:   "demo",
 		Short: "Run the whole stack on this machine",
@@ -29,7 +29,7 @@ func Command(environ config.Environ) *cobra.Command {
 			// The demo tells its story on stdout; the supervisor's log has nothing to add.
 			ctx, release := supervise.StopContext(command.Context(), logging.Discard())
 			defer release()
-			return Run(ctx, command.OutOrStdout(), o, environ)
+			return runDemo(ctx, command.OutOrStdout(), o, environ)
 		},
 	}
 	root.AddCommand(visitCommand(environ))

@@ -14,13 +14,13 @@ import (
 // environment makes the complete environments of the services: nothing of the
 // demo's own environment reaches them but PATH and HOME.
 type environment struct {
-	options Options
+	options options
 	folder  *folder
 	id      *identity
 	base    config.Environ
 }
 
-func newEnvironment(o Options, f *folder, id *identity, own config.Environ) environment {
+func newEnvironment(o options, f *folder, id *identity, own config.Environ) environment {
 	return environment{options: o, folder: f, id: id, base: config.Environ{
 		"PATH": appPath(o.App, own), "HOME": own["HOME"], "LANG": "C.UTF-8",
 		// Whoever runs the demo owns its folder, root included.

@@ -11,7 +11,7 @@ import (
 )
 
 func testEnvironment() environment {
-	o := Options{App: "/srv/the app", Bin: "/srv/it's bin", Driver: "cli"}
+	o := options{App: "/srv/the app", Bin: "/srv/it's bin", Driver: "cli"}
 	id := &identity{Secrets: newSecrets()}
 	id.Ports = ports{HTTP: 1, HTTPS: 2, ProxyHealth: 3, Web: 4, PlatformStatus: 5, Backend: 6, HTTPActions: 7, ConvexStatus: 8, Dashboard: 9}
 	return newEnvironment(o, &folder{path: "/data"}, id, config.Environ{"PATH": "/usr/bin", "HOME": "/home/u", "INSTANCE_SECRET": "of somebody else"})

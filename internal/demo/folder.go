@@ -18,7 +18,7 @@ type folder struct {
 	throwAway bool
 }
 
-func openFolder(o Options) (*folder, error) {
+func openFolder(o options) (*folder, error) {
 	if o.Dir == "" {
 		path, err := os.MkdirTemp("", "tale-demo-")
 		if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 )
 
-// Options say what a demo runs.
-type Options struct {
+// options say what a demo runs.
+type options struct {
 	App     string // folder of the app
 	Bin     string // folder of our binaries
 	Dir     string // folder for data; empty means a throw-away one
@@ -28,7 +28,7 @@ const driverCLI = "cli"
 var binaries = []string{"convex-sim", "convex-entrypoint", "platform-entrypoint", "proxy"}
 
 // complete makes all folders absolute and reports whatever is missing.
-func (o *Options) complete() error {
+func (o *options) complete() error {
 	if !slices.Contains([]string{"auto", "native", driverCLI}, o.Driver) {
 		return exit.Errorf(exit.Usage, "cannot use the driver %q: auto, native and cli are known", o.Driver)
 	}
@@ -52,7 +52,7 @@ func (o *Options) complete() error {
 	return o.check()
 }
 
-func (o *Options) check() error {
+func (o *options) check() error {
 	var problems []error
 	if _, err := os.Stat(filepath.Join(o.App, "package.json")); err != nil {
 		problems = append(problems, fmt.Errorf("cannot use the app: %w; name its folder with --app", err))

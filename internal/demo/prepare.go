@@ -43,7 +43,7 @@ func steps(driver string) []step {
 }
 
 // prepare brings the app up to date.
-func prepare(ctx context.Context, screen *screen, o Options, f *folder, own config.Environ) error {
+func prepare(ctx context.Context, screen *screen, o options, f *folder, own config.Environ) error {
 	for _, command := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(command); err != nil {
 			return exit.Errorf(exit.Unavailable, "cannot find the command %s: install Node.js 20 or newer, which brings it", command)
@@ -57,7 +57,7 @@ func prepare(ctx context.Context, screen *screen, o Options, f *folder, own conf
 	return nil
 }
 
-func (s step) run(ctx context.Context, screen *screen, o Options, f *folder, own config.Environ) error {
+func (s step) run(ctx context.Context, screen *screen, o options, f *folder, own config.Environ) error {
 	now, err := digest(o.App, s.inputs...)
 	if err != nil {
 		return err
@@ -76,7 +76,7 @@ func (s step) run(ctx context.Context, screen *screen, o Options, f *folder, own
 	return last.write(now)
 }
 
-func (s step) execute(ctx context.Context, screen *screen, o Options, f *folder, own config.Environ) error {
+func (s step) execute(ctx context.Context, screen *screen, o options, f *folder, own config.Environ) error {
 	log, err := openServiceLog(f, s.argv[len(s.argv)-1], screen.relay(o.Verbose, "npm"))
 	if err != nil {
 		return err

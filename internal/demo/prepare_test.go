@@ -15,7 +15,7 @@ import (
 // testApp is an app whose npm notes what it is asked for.
 type testApp struct {
 	t       *testing.T
-	options Options
+	options options
 	own     config.Environ
 	folder  *folder
 	out     bytes.Buffer
@@ -29,7 +29,7 @@ func newTestApp(t *testing.T) *testApp {
 	for _, name := range []string{"package.json", "package-lock.json", "src/page.ts", "convex/schema.ts"} {
 		put(t, filepath.Join(app, name), name)
 	}
-	return &testApp{t: t, options: Options{App: app, Driver: "auto"}, own: config.Environ{"PATH": commands}, folder: &folder{path: t.TempDir()}}
+	return &testApp{t: t, options: options{App: app, Driver: "auto"}, own: config.Environ{"PATH": commands}, folder: &folder{path: t.TempDir()}}
 }
 
 // prepare prepares the app and returns what npm was asked for.

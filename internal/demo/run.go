@@ -12,10 +12,10 @@ import (
 	"github.com/tale-project/tale-runtime/internal/version"
 )
 
-// Run prepares the app, boots the stack and keeps it until ctx ends; with
-// Options.Once it checks the stack instead. A requested stop that was clean is
+// runDemo prepares the app, boots the stack and keeps it until ctx ends; with
+// options.Once it checks the stack instead. A requested stop that was clean is
 // no error. The error of a service that ended by itself has its exit code.
-func Run(ctx context.Context, out io.Writer, o Options, own config.Environ) error {
+func runDemo(ctx context.Context, out io.Writer, o options, own config.Environ) error {
 	screen := newScreen(out)
 	folder, err := openFolder(o)
 	if err != nil {
@@ -30,7 +30,7 @@ func Run(ctx context.Context, out io.Writer, o Options, own config.Environ) erro
 	return errors.Join(err, folder.close())
 }
 
-func run(ctx context.Context, screen *screen, o Options, folder *folder, own config.Environ) error {
+func run(ctx context.Context, screen *screen, o options, folder *folder, own config.Environ) error {
 	if err := prepare(ctx, screen, o, folder, own); err != nil {
 		return o.unlessRequested(err)
 	}
@@ -75,7 +75,7 @@ func (s *stack) wait(ctx context.Context) error {
 
 // unlessRequested takes away the error of a requested stop, unless there are
 // checks that it came before.
-func (o Options) unlessRequested(err error) error {
+func (o options) unlessRequested(err error) error {
 	var stop *supervise.StopRequested
 	switch {
 	case !errors.As(err, &stop):

@@ -18,7 +18,7 @@ import (
 // testDemo is a demo of fake services.
 type testDemo struct {
 	t       *testing.T
-	options Options
+	options options
 	own     config.Environ
 	out     syncBuffer
 }
@@ -51,7 +51,7 @@ func newTestDemo(t *testing.T) *testDemo {
 // start runs the demo and returns where its end is told.
 func (d *testDemo) start(ctx context.Context) <-chan error {
 	ended := make(chan error, 1)
-	go func() { ended <- Run(ctx, &d.out, d.options, d.own) }()
+	go func() { ended <- runDemo(ctx, &d.out, d.options, d.own) }()
 	return ended
 }
 

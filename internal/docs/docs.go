@@ -19,7 +19,7 @@ import (
 // Pages are the generated files, by their path in the repository.
 func Pages() map[string]func(io.Writer) error {
 	return map[string]func(io.Writer) error{
-		"docs/environment.md": WriteEnvironment,
+		"docs/environment.md": writeEnvironment,
 		"docs/diagnostics.md": diagnosis.WritePage,
 	}
 }
@@ -55,8 +55,8 @@ empty is a value.
   environment sets already wins.
 `
 
-// WriteEnvironment writes docs/environment.md.
-func WriteEnvironment(w io.Writer) error {
+// writeEnvironment writes docs/environment.md.
+func writeEnvironment(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString(environmentHead)
 	for _, service := range services() {

@@ -68,7 +68,7 @@ func startAuthority(t *testing.T, env config.Environ, bound bool) *authority {
 	if err := os.WriteFile(root, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	a.env = config.Environ{"TLS_MODE": TLSLetsEncrypt, "ACME_DIRECTORY": server.URL + wfe.DirectoryPath, "ACME_CA_ROOT": root}
+	a.env = config.Environ{"TLS_MODE": tlsLetsEncrypt, "ACME_DIRECTORY": server.URL + wfe.DirectoryPath, "ACME_CA_ROOT": root}
 	return a
 }
 

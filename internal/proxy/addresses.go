@@ -22,7 +22,7 @@ func (s *Settings) trustedRanges() ([]string, error) {
 	switch {
 	case s.TrustedProxies == "none":
 		return nil, nil
-	case s.TrustedProxies == "" && s.TLSMode == TLSExternal:
+	case s.TrustedProxies == "" && s.TLSMode == tlsExternal:
 		return privateNetworks(), nil
 	}
 	return parseRanges(s.TrustedProxies)

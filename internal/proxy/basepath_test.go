@@ -14,8 +14,8 @@ func TestBasePathInEveryFormPeopleWriteIt(t *testing.T) {
 			start(t, config.Environ{"BASE_PATH": form, "TLS_MODE": "external"}).check([]aRequest{
 				{"/tale", "", nowhere, "", 308, "/tale/"},
 				{"/tale?x=1", "", nowhere, "", 308, "/tale/?x=1"},
-				{"/tale/", "", Platform, "/", 200, ""},
-				{"/tale/app/x%2Fy?q=1", "", Platform, "/app/x%2Fy?q=1", 200, ""},
+				{"/tale/", "", platformUpstream, "/", 200, ""},
+				{"/tale/app/x%2Fy?q=1", "", platformUpstream, "/app/x%2Fy?q=1", 200, ""},
 				{"/talent", "", nowhere, "", 404, ""},
 				{"/tale.html", "", nowhere, "", 404, ""},
 				{"/other", "", nowhere, "", 404, ""},
@@ -40,8 +40,8 @@ func TestTheTableUnderABasePath(t *testing.T) {
 	p.check(under)
 	p.check([]aRequest{
 		{"/health", "", nowhere, "", 200, ""},
-		{"/api/actions/query", "", Backend, "/api/actions/query", 200, ""},
-		{"/api/storage/upload?token=t", "", Backend, "/api/storage/upload?token=t", 200, ""},
+		{"/api/actions/query", "", backendUpstream, "/api/actions/query", 200, ""},
+		{"/api/storage/upload?token=t", "", backendUpstream, "/api/storage/upload?token=t", 200, ""},
 
 		{"/api/x", "", nowhere, "", 404, ""},
 		{"/api/x", admin, nowhere, "", 404, ""},

@@ -24,7 +24,7 @@ func BenchmarkRequest(b *testing.B) {
 	address := upstream.Listener.Addr().String()
 	s := &Settings{}
 	if err := config.Load(s, config.Environ{
-		"SITE_URL": "http://" + siteName, "TLS_MODE": TLSExternal, "HTTP_PORT": "18999", "PROXY_HEALTH_ADDR": "127.0.0.1:18998",
+		"SITE_URL": "http://" + siteName, "TLS_MODE": tlsExternal, "HTTP_PORT": "18999", "PROXY_HEALTH_ADDR": "127.0.0.1:18998",
 		"PROXY_SITE_DIR": "", "CONVEX_UPSTREAM": address, "PLATFORM_UPSTREAM": address,
 	}); err != nil {
 		b.Fatal(err)
@@ -36,7 +36,7 @@ func BenchmarkRequest(b *testing.B) {
 	defer func() { _ = null.Close() }()
 	accesslog.Use(logging.New(null, logging.FormatConsole, slog.LevelInfo))
 	defer accesslog.Use(nil)
-	cfg, err := Config(s)
+	cfg, err := caddyConfig(s)
 	if err != nil {
 		b.Fatal(err)
 	}

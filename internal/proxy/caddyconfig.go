@@ -8,16 +8,16 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// Config is the whole configuration that Caddy runs for the settings. It holds
+// caddyConfig is the whole configuration that Caddy runs for the settings. It holds
 // no secret: modules that need one have it from the process.
-func Config(s *Settings) (*caddy.Config, error) {
+func caddyConfig(s *Settings) (*caddy.Config, error) {
 	snippets, err := loadSnippets(s.SiteDir)
 	if err != nil {
 		return nil, err
 	}
 	b := builder{s: s, site: s.site(), snippets: snippets}
 	apps := caddy.ModuleMap{"http": toJSON(b.httpApp()), "tls": toJSON(b.tlsApp())}
-	if s.TLSMode != TLSExternal {
+	if s.TLSMode != tlsExternal {
 		apps["pki"] = toJSON(b.pkiApp())
 	}
 	persist := false
@@ -43,7 +43,7 @@ type builder struct {
 
 func (b *builder) httpApp() caddyhttp.App {
 	servers := map[string]*caddyhttp.Server{"health": b.healthServer()}
-	if b.s.TLSMode == TLSExternal {
+	if b.s.TLSMode == tlsExternal {
 		servers["site"] = b.plainServer()
 	} else {
 		servers["site"] = b.tlsServer()

@@ -17,7 +17,7 @@ import (
 // swept: one site leaves nothing behind, and for sweeping Caddy writes a file
 // into the home folder, outside of the data folder.
 func (b *builder) tlsApp() caddytls.TLS {
-	if b.s.TLSMode == TLSExternal {
+	if b.s.TLSMode == tlsExternal {
 		return caddytls.TLS{DisableStorageClean: true}
 	}
 	var policies []*caddytls.AutomationPolicy
@@ -46,14 +46,14 @@ func (s *Settings) acmeNames() []string {
 // localNames are those that our own authority certifies: all of them, or, with
 // a public authority, those that it would refuse for ever.
 func (s *Settings) localNames() []string {
-	if s.TLSMode == TLSExternal {
+	if s.TLSMode == tlsExternal {
 		return nil
 	}
 	return slices.DeleteFunc(s.site().names, s.viaACME)
 }
 
 func (s *Settings) viaACME(name string) bool {
-	return s.TLSMode == TLSLetsEncrypt && (isPublicName(name) || s.privateACME())
+	return s.TLSMode == tlsLetsEncrypt && (isPublicName(name) || s.privateACME())
 }
 
 // pkiApp is the local authority. It is there even when no name is meant for it:

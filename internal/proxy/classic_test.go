@@ -161,17 +161,17 @@ func intended(base, request string, was outcome) outcome {
 			return outcome{status: http.StatusNotFound} // the rest of the backend stays inside
 		}
 	}
-	if was.seen.On == string(SitePort) { // the same server, without its limit of four requests
-		was.seen.On, was.seen.URI = string(Backend), "/http"+was.seen.URI
+	if was.seen.On == string(sitePortUpstream) { // the same server, without its limit of four requests
+		was.seen.On, was.seen.URI = string(backendUpstream), "/http"+was.seen.URI
 	}
 	if was.seen.On != "" {
 		if base != "" { // every upstream learns where the site lives
 			was.seen.Header.Set("X-Forwarded-Prefix", base)
 		}
-		if was.seen.On == string(Dashboard) { // its JSON must be readable, to find admin keys in it
+		if was.seen.On == string(dashboardUpstream) { // its JSON must be readable, to find admin keys in it
 			was.seen.Header.Set("Accept-Encoding", "gzip")
 		}
-		if was.seen.On == string(Platform) { // the port of the site's address is part of it
+		if was.seen.On == string(platformUpstream) { // the port of the site's address is part of it
 			if _, host, _ := strings.Cut(request, "Host: "); host != "" {
 				was.seen.Host, _, _ = strings.Cut(host, "\r\n")
 			}

@@ -75,11 +75,11 @@ func command(name, short string, load func() (*Settings, error), do action) *cob
 }
 
 func runCommand(ctx context.Context, command *cobra.Command, s *Settings) error {
-	return Run(ctx, s.Logger(command.ErrOrStderr()), s)
+	return run(ctx, s.Logger(command.ErrOrStderr()), s)
 }
 
 func configCommand(_ context.Context, command *cobra.Command, s *Settings) error {
-	cfg, err := Config(s)
+	cfg, err := caddyConfig(s)
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func configCommand(_ context.Context, command *cobra.Command, s *Settings) error
 }
 
 func routesCommand(_ context.Context, command *cobra.Command, s *Settings) error {
-	return WriteTable(command.OutOrStdout(), s)
+	return writeTable(command.OutOrStdout(), s)
 }
 
 // validateCommand reads the settings itself, because it goes on when some of
@@ -104,7 +104,7 @@ func validateCommand(environ func() (config.Environ, error)) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := Validate(env); err != nil {
+			if err := validate(env); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintln(command.OutOrStdout(), "the configuration is valid")

@@ -52,7 +52,7 @@ func TestHealthcheckLooksAtTheSiteToo(t *testing.T) {
 	if code, out := commandLine(env, "healthcheck"); code != exit.Failure || !strings.Contains(out, "handshake") {
 		t.Errorf("exit %d, %s", code, out)
 	}
-	env["TLS_MODE"], env["HTTP_PORT"] = TLSExternal, freeport.String(t)
+	env["TLS_MODE"], env["HTTP_PORT"] = tlsExternal, freeport.String(t)
 	if code, out := commandLine(env, "healthcheck"); code != exit.Failure || !strings.Contains(out, "site's port") {
 		t.Errorf("exit %d, %s", code, out)
 	}

@@ -29,7 +29,7 @@ func goldenRun(t *testing.T, env config.Environ) *Settings {
 
 func TestGoldenConfigurations(t *testing.T) {
 	for name, env := range goldenSettings {
-		cfg, err := Config(goldenRun(t, env))
+		cfg, err := caddyConfig(goldenRun(t, env))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -47,7 +47,7 @@ func TestGoldenConfigurations(t *testing.T) {
 func TestGoldenTables(t *testing.T) {
 	for name, env := range goldenSettings {
 		var out bytes.Buffer
-		if err := WriteTable(&out, goldenRun(t, env)); err != nil {
+		if err := writeTable(&out, goldenRun(t, env)); err != nil {
 			t.Fatal(err)
 		}
 		golden(t, "routes-"+name+".txt", out.Bytes())

@@ -112,9 +112,9 @@ func environ(t *testing.T, overrides config.Environ) config.Environ {
 		"METRICS_CRAWLER_UPSTREAM": "", "METRICS_RAG_UPSTREAM": "", "METRICS_OPERATOR_UPSTREAM": "",
 	}
 	maps.Copy(env, overrides)
-	for variable, name := range map[string]Upstream{
-		"CONVEX_UPSTREAM": Backend, "CONVEX_SITE_UPSTREAM": SitePort, "DASHBOARD_UPSTREAM": Dashboard, "PLATFORM_UPSTREAM": Platform,
-		"METRICS_CRAWLER_UPSTREAM": Crawler, "METRICS_RAG_UPSTREAM": RAG, "METRICS_OPERATOR_UPSTREAM": Operator,
+	for variable, name := range map[string]upstreamName{
+		"CONVEX_UPSTREAM": backendUpstream, "CONVEX_SITE_UPSTREAM": sitePortUpstream, "DASHBOARD_UPSTREAM": dashboardUpstream, "PLATFORM_UPSTREAM": platformUpstream,
+		"METRICS_CRAWLER_UPSTREAM": crawlerUpstream, "METRICS_RAG_UPSTREAM": ragUpstream, "METRICS_OPERATOR_UPSTREAM": operatorUpstream,
 	} {
 		if env[variable] == "" {
 			env[variable] = echo(t, string(name), nil)
@@ -143,7 +143,7 @@ func start(t *testing.T, overrides config.Environ) *running {
 func startEdited(t *testing.T, overrides config.Environ, edit func(*caddy.Config)) *running {
 	t.Helper()
 	p := &running{T: t, settings: settings(t, environ(t, overrides))}
-	cfg, err := Config(p.settings)
+	cfg, err := caddyConfig(p.settings)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func startEdited(t *testing.T, overrides config.Environ, edit func(*caddy.Config
 			t.Error(err)
 		}
 	})
-	if p.settings.TLSMode == TLSSelfSigned {
+	if p.settings.TLSMode == tlsSelfSigned {
 		if err := p.settings.settleAuthority(t.Context(), logging.Discard()); err != nil {
 			t.Fatal(err)
 		}
@@ -191,7 +191,7 @@ func (p *running) newClient() *http.Client {
 		DisableCompression: true,
 		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
 			port := p.settings.HTTPSPort
-			if strings.HasSuffix(address, ":80") || p.settings.TLSMode == TLSExternal {
+			if strings.HasSuffix(address, ":80") || p.settings.TLSMode == tlsExternal {
 				port = p.settings.HTTPPort
 			}
 			return (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
@@ -206,7 +206,7 @@ func (p *running) newClient() *http.Client {
 }
 
 func (p *running) base() string {
-	if p.settings.TLSMode == TLSExternal {
+	if p.settings.TLSMode == tlsExternal {
 		return "http://" + siteName
 	}
 	return "https://" + siteName
@@ -255,7 +255,7 @@ func (p *running) raw(request string) *http.Response {
 func (p *running) dial(config *tls.Config) net.Conn {
 	p.Helper()
 	port := p.settings.HTTPPort
-	if p.settings.TLSMode != TLSExternal {
+	if p.settings.TLSMode != tlsExternal {
 		port = p.settings.HTTPSPort
 	}
 	conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
@@ -264,7 +264,7 @@ func (p *running) dial(config *tls.Config) net.Conn {
 	}
 	p.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
-	if p.settings.TLSMode == TLSExternal {
+	if p.settings.TLSMode == tlsExternal {
 		return conn
 	}
 	if config == nil {

@@ -16,7 +16,7 @@ import (
 // it is sent, without decoding or cleaning it.
 func isBackendMetrics(got seen) bool {
 	path, _, _ := strings.Cut(got.URI, "?")
-	onBackend := Upstream(got.On) == Backend || Upstream(got.On) == SitePort
+	onBackend := upstreamName(got.On) == backendUpstream || upstreamName(got.On) == sitePortUpstream
 	return onBackend && strings.EqualFold(strings.Trim(path, "/"), "metrics")
 }
 
@@ -34,7 +34,7 @@ func TestBackendMetricsAreUnreachable(t *testing.T) {
 		"under a path": {"BASE_PATH": "/tale"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			env["TLS_MODE"] = TLSExternal // the same routes, without the cost of TLS
+			env["TLS_MODE"] = tlsExternal // the same routes, without the cost of TLS
 			p := start(t, env)
 			bases := []string{""}
 			if base := p.settings.site().base; base != "" {
@@ -98,12 +98,12 @@ func TestBackendMetricsAreUnreachableHoweverTheyAreSpelled(t *testing.T) {
 			targets[i] = "/" + targets[i]
 		}
 	}
-	start(t, config.Environ{"TLS_MODE": TLSExternal}).checkHidden(targets)
+	start(t, config.Environ{"TLS_MODE": tlsExternal}).checkHidden(targets)
 	p := start(t, nil)
 	overHTTP2 := func(target string) seen {
 		return p.bodyOf([]field{{":method", "GET"}, {":scheme", "https"}, {":authority", siteName}, {":path", target}, {"authorization", "Convex x|1"}})
 	}
-	if got := overHTTP2("/api/query"); Upstream(got.On) != Backend {
+	if got := overHTTP2("/api/query"); upstreamName(got.On) != backendUpstream {
 		t.Fatalf("a request that should reach the backend: %+v", got)
 	}
 	for _, target := range targets[:30] {

@@ -37,7 +37,7 @@ func TestHTTP3(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := echoed(t, response); response.ProtoMajor != 3 || Upstream(got.On) != Platform || got.URI != "/x?y" || got.Header.Get("X-Forwarded-Proto") != "https" {
+	if got := echoed(t, response); response.ProtoMajor != 3 || upstreamName(got.On) != platformUpstream || got.URI != "/x?y" || got.Header.Get("X-Forwarded-Proto") != "https" {
 		t.Errorf("%s: %+v", response.Proto, got)
 	}
 }

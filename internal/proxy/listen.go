@@ -12,15 +12,15 @@ import (
 	"github.com/tale-project/tale-runtime/internal/portcheck"
 )
 
-// ListenNetwork is the name, in Caddy's listen addresses, of TCP ports that
+// listenNetwork is the name, in Caddy's listen addresses, of TCP ports that
 // belong to one process only. Caddy opens its ports so that several processes
 // can share one, for reloads; a process that was left behind then takes half of
 // the visitors, and nobody sees why. The proxy never reloads.
-const ListenNetwork = "exclusive"
+const listenNetwork = "exclusive"
 
 func init() {
-	caddy.RegisterNetwork(ListenNetwork, listenExclusive)
-	caddyhttp.RegisterNetworkHTTP3(ListenNetwork, "udp")
+	caddy.RegisterNetwork(listenNetwork, listenExclusive)
+	caddyhttp.RegisterNetworkHTTP3(listenNetwork, "udp")
 }
 
 func listenExclusive(ctx context.Context, _, host, port string, offset uint, config net.ListenConfig) (any, error) {
@@ -39,7 +39,7 @@ func (s *Settings) checkPorts(ctx context.Context) error {
 		{Variable: "HTTP_PORT", Network: "tcp", Address: b.listenAddress(s.HTTPPort)},
 		{Variable: "PROXY_HEALTH_ADDR", Network: "tcp", Address: s.HealthAddr},
 	}
-	if s.TLSMode != TLSExternal {
+	if s.TLSMode != tlsExternal {
 		wanted = append(wanted, portcheck.Port{Variable: "HTTPS_PORT", Network: "tcp", Address: b.listenAddress(s.HTTPSPort)})
 		if s.HTTP3 == on {
 			wanted = append(wanted, portcheck.Port{Variable: "HTTPS_PORT", Network: "udp", Address: b.listenAddress(s.HTTPSPort)})

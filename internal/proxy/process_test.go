@@ -79,7 +79,7 @@ func spawnReady(t *testing.T, env config.Environ) *process {
 	t.Helper()
 	p := spawn(t, env, "run")
 	p.await("proxy ready")
-	if p.settings.TLSMode == TLSSelfSigned {
+	if p.settings.TLSMode == tlsSelfSigned {
 		root, err := p.settings.readRoot()
 		if err != nil {
 			t.Fatal(err)
@@ -130,7 +130,7 @@ func (p *process) code(limit time.Duration) int {
 func TestNothingIsWrittenOutsideOfTheDataFolder(t *testing.T) {
 	work := t.TempDir()
 	t.Chdir(work) // where Caddy keeps its files when there is no home
-	for _, mode := range []string{TLSSelfSigned, TLSExternal} {
+	for _, mode := range []string{tlsSelfSigned, tlsExternal} {
 		env := environ(t, config.Environ{"TLS_MODE": mode})
 		p := spawnReady(t, env)
 		p.signal(syscall.SIGTERM)
@@ -140,7 +140,7 @@ func TestNothingIsWrittenOutsideOfTheDataFolder(t *testing.T) {
 		if entries, _ := os.ReadDir(work); len(entries) > 0 {
 			t.Errorf("%s left %v", mode, entries)
 		}
-		if entries, _ := os.ReadDir(p.settings.DataDir); mode == TLSExternal && len(entries) > 0 {
+		if entries, _ := os.ReadDir(p.settings.DataDir); mode == tlsExternal && len(entries) > 0 {
 			t.Errorf("%s left %v in the data folder", mode, entries)
 		}
 	}

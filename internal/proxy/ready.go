@@ -55,7 +55,7 @@ func (s *Settings) handshake(ctx context.Context, name string, root []byte) erro
 // siteAddress is where the site can be reached from inside the container.
 func (s *Settings) siteAddress() string {
 	port := s.HTTPSPort
-	if s.TLSMode == TLSExternal {
+	if s.TLSMode == tlsExternal {
 		port = s.HTTPPort
 	}
 	return health.LocalAddr(net.JoinHostPort(s.BindAddress, strconv.Itoa(port)))

@@ -12,17 +12,17 @@ import (
 // but the name server of the setting.
 func TestUpstreamsAreLookedUpWhereTheSettingSays(t *testing.T) {
 	dns := upstreamstest.NewDNS(t)
-	named := func(name string, upstream Upstream) string {
+	named := func(name string, upstream upstreamName) string {
 		_, port, _ := net.SplitHostPort(echo(t, string(upstream), nil))
 		dns.Set(name, "127.0.0.1")
 		return name + ":" + port
 	}
 	p := start(t, config.Environ{
-		"TLS_MODE": TLSExternal, "UPSTREAM_RESOLVER": dns.Addr(),
-		"PLATFORM_UPSTREAM":  named("platform.alias.test", Platform),
-		"DASHBOARD_UPSTREAM": named("dashboard.alias.test", Dashboard),
+		"TLS_MODE": tlsExternal, "UPSTREAM_RESOLVER": dns.Addr(),
+		"PLATFORM_UPSTREAM":  named("platform.alias.test", platformUpstream),
+		"DASHBOARD_UPSTREAM": named("dashboard.alias.test", dashboardUpstream),
 	})
-	for target, want := range map[string]Upstream{"/": Platform, "/convex-dashboard/": Dashboard} {
+	for target, want := range map[string]upstreamName{"/": platformUpstream, "/convex-dashboard/": dashboardUpstream} {
 		if got := echoed(t, p.get(target, nil)).On; got != string(want) {
 			t.Errorf("%s was answered by %q, want %s", target, got, want)
 		}

@@ -26,10 +26,10 @@ func (b *builder) responseHeaders() json.RawMessage {
 		},
 		Drop: []string{"Server", "Via"},
 	}
-	if b.s.TLSMode == TLSLetsEncrypt {
+	if b.s.TLSMode == tlsLetsEncrypt {
 		headers.Missing["Strict-Transport-Security"] = hsts
 	}
-	if b.s.HTTP3 == on && b.s.TLSMode != TLSExternal {
+	if b.s.HTTP3 == on && b.s.TLSMode != tlsExternal {
 		port := b.site.port
 		if port == "" {
 			port = "443"

@@ -42,40 +42,40 @@ func (b *builder) namedRoutes() map[string]*caddyhttp.Route {
 	platform := b.probed(idleJavaScript, b.s.Platform, b.s.Health)
 	sockets := tunnel.Handler{UpstreamsRaw: backend.DynamicUpstreamsRaw, Headers: backend.Headers, DialTimeout: caddy.Duration(dialTimeout)}
 	named := map[string]*caddyhttp.Route{
-		string(Backend): proxyRoute(Backend, backend),
-		socketsOf(Backend): {HandlersRaw: []json.RawMessage{
-			measured(Backend),
+		string(backendUpstream): proxyRoute(backendUpstream, backend),
+		socketsOf(backendUpstream): {HandlersRaw: []json.RawMessage{
+			measured(backendUpstream),
 			handler("tale_tunnel", sockets),
-			handler("invoke", caddyhttp.Invoke{Name: string(Backend)}),
+			handler("invoke", caddyhttp.Invoke{Name: string(backendUpstream)}),
 		}},
-		string(Platform): proxyRoute(Platform, platform),
-		string(Dashboard): proxyRoute(Dashboard, b.fixed(idleJavaScript, b.s.Dashboard),
+		string(platformUpstream): proxyRoute(platformUpstream, platform),
+		string(dashboardUpstream): proxyRoute(dashboardUpstream, b.fixed(idleJavaScript, b.s.Dashboard),
 			handler("tale_admin_keys", edge.AdminKeys{})),
 	}
 	if b.s.HTTPActions == actionsOnSitePort {
-		named[string(SitePort)] = proxyRoute(SitePort, b.fixed(idleBackend, b.s.SitePort))
+		named[string(sitePortUpstream)] = proxyRoute(sitePortUpstream, b.fixed(idleBackend, b.s.SitePort))
 	}
 	if b.s.MetricsToken != "" {
-		named[string(Crawler)] = proxyRoute(Crawler, b.fixed(idleJavaScript, b.s.Crawler))
-		named[string(RAG)] = proxyRoute(RAG, b.fixed(idleJavaScript, b.s.RAG))
-		named[string(Operator)] = proxyRoute(Operator, b.fixed(idleJavaScript, b.s.Operator))
+		named[string(crawlerUpstream)] = proxyRoute(crawlerUpstream, b.fixed(idleJavaScript, b.s.Crawler))
+		named[string(ragUpstream)] = proxyRoute(ragUpstream, b.fixed(idleJavaScript, b.s.RAG))
+		named[string(operatorUpstream)] = proxyRoute(operatorUpstream, b.fixed(idleJavaScript, b.s.Operator))
 	}
 	return named
 }
 
-func proxyRoute(upstream Upstream, proxy *reverseproxy.Handler, before ...json.RawMessage) *caddyhttp.Route {
+func proxyRoute(upstream upstreamName, proxy *reverseproxy.Handler, before ...json.RawMessage) *caddyhttp.Route {
 	return &caddyhttp.Route{HandlersRaw: slices.Concat([]json.RawMessage{measured(upstream)}, before, []json.RawMessage{handler("reverse_proxy", proxy)})}
 }
 
 // measured makes the latency histograms know where a request goes.
-func measured(upstream Upstream) json.RawMessage {
+func measured(upstream upstreamName) json.RawMessage {
 	return handler("tale_upstream", accesslog.Upstream{Name: string(upstream)})
 }
 
 // socketsOf is the named route for the rows on which an upstream takes
 // WebSockets. What is not one, or comes over HTTP/2 or HTTP/3, goes on from there
 // to the upstream's own route.
-func socketsOf(upstream Upstream) string { return string(upstream) + "-sockets" }
+func socketsOf(upstream upstreamName) string { return string(upstream) + "-sockets" }
 
 // probed is a reverse proxy to an upstream of which each address is probed.
 func (b *builder) probed(idle time.Duration, address, health string) *reverseproxy.Handler {

@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// Route is one row of the public route table. Rows are tried in order and the
+// tableRow is one row of the public route table. Rows are tried in order and the
 // first that matches takes the request. Paths match in any letter case, after
 // percent-decoding and cleaning, and may hold * as Caddy's path matcher does.
-type Route struct {
+type tableRow struct {
 	Row   int      // its number in the table of public routes
 	Paths []string // none: every path
 
@@ -18,7 +18,7 @@ type Route struct {
 	Token         bool     // the metrics token must be presented
 	Only          []string // networks of the visitors let through; others get 403
 
-	To     Target
+	To     target
 	Strip  string // prefix taken off the path
 	Prefix string // prefix put before the path that is left
 	Path   string // replaces the path
@@ -29,42 +29,42 @@ type Route struct {
 	Note string
 }
 
-// Target is where a row sends its requests: an upstream, a redirect, or an
+// target is where a row sends its requests: an upstream, a redirect, or an
 // answer of the proxy's own.
-type Target struct {
-	Upstream Upstream
+type target struct {
+	Upstream upstreamName
 	Location string // of a temporary redirect; may hold Caddy placeholders
 	Health   bool   // the proxy's own health
 	Status   int
 	Header   http.Header
 }
 
-// Upstream names one of the servers behind the proxy.
-type Upstream string
+// upstreamName names one of the servers behind the proxy.
+type upstreamName string
 
 // The upstreams; their addresses are in the settings.
 const (
-	Backend   Upstream = "backend"
-	SitePort  Upstream = "site-port"
-	Dashboard Upstream = "dashboard"
-	Platform  Upstream = "platform"
-	Crawler   Upstream = "crawler"
-	RAG       Upstream = "rag"
-	Operator  Upstream = "operator"
+	backendUpstream   upstreamName = "backend"
+	sitePortUpstream  upstreamName = "site-port"
+	dashboardUpstream upstreamName = "dashboard"
+	platformUpstream  upstreamName = "platform"
+	crawlerUpstream   upstreamName = "crawler"
+	ragUpstream       upstreamName = "rag"
+	operatorUpstream  upstreamName = "operator"
 )
 
-// Table is the public route table for the settings. HTTP actions take the
+// routeTable is the public route table for the settings. HTTP actions take the
 // backend's own /http prefix, because the port made for them answers four
 // requests at once and does nothing but forward there.
-func Table(s *Settings) []Route {
+func routeTable(s *Settings) []tableRow {
 	only, _ := parseRanges(s.DashboardAllow)
-	actions, actionsPrefix := Target{Upstream: Backend}, "/http"
+	actions, actionsPrefix := target{Upstream: backendUpstream}, "/http"
 	if s.HTTPActions == actionsOnSitePort {
-		actions, actionsPrefix = Target{Upstream: SitePort}, ""
+		actions, actionsPrefix = target{Upstream: sitePortUpstream}, ""
 	}
-	toBackend, toDashboard := Target{Upstream: Backend}, Target{Upstream: Dashboard}
-	rows := []Route{
-		{Row: 1, Paths: []string{healthPath}, To: Target{Health: true}, Bare: true, Note: "never goes upstream; with ?deep, whether upstreams are available"},
+	toBackend, toDashboard := target{Upstream: backendUpstream}, target{Upstream: dashboardUpstream}
+	rows := []tableRow{
+		{Row: 1, Paths: []string{healthPath}, To: target{Health: true}, Bare: true, Note: "never goes upstream; with ?deep, whether upstreams are available"},
 		{Row: 2, Paths: []string{"/ws_api/api/sync", "/ws_api/api/*/sync"}, To: toBackend, Strip: "/ws_api", Socket: true, Note: "sync of the app"},
 		{Row: 2, Paths: clientLibraryPaths(), AdminKey: true, To: toBackend, Strip: "/ws_api", Only: only, Note: "the same, as an admin"},
 		{Row: 2, Paths: clientLibraryPaths(), To: toBackend, Strip: "/ws_api", Note: "requests of the client library"},
@@ -73,7 +73,7 @@ func Table(s *Settings) []Route {
 		{Row: 4, Paths: []string{"/http_api/metrics", "/http_api/metrics/*"}, To: answer(http.StatusNotFound), Note: "the HTTP-action port would answer with its own metrics"},
 		{Row: 4, Paths: []string{"/http_api/*"}, To: actions, Strip: "/http_api", Prefix: actionsPrefix, Note: "HTTP actions"},
 		{Row: 5, Paths: []string{"/convex-logo-only.svg", "/convex-light.svg", "/apple-touch-icon.png"}, To: toDashboard, Prefix: "/convex-dashboard", Note: "assets that dashboard pages ask for at the root"},
-		{Row: 6, Paths: dashboardTabs(), Query: "component", To: Target{Location: s.site().base + "/convex-dashboard{http.request.uri}"}, Note: "dashboard tabs opened without their prefix"},
+		{Row: 6, Paths: dashboardTabs(), Query: "component", To: target{Location: s.site().base + "/convex-dashboard{http.request.uri}"}, Note: "dashboard tabs opened without their prefix"},
 		{Row: 7, Paths: []string{"/convex-dashboard*"}, To: toDashboard, Only: only},
 		{Row: 8, Paths: []string{"/api/actions/*"}, To: toBackend, Bare: true, Note: "callbacks of node actions"},
 		{Row: 9, Paths: []string{"/api/storage/*"}, To: toBackend, Bare: true, Note: "uploads and downloads"},
@@ -81,28 +81,28 @@ func Table(s *Settings) []Route {
 		{Row: 11, Paths: []string{"/api/*"}, To: actions, Prefix: actionsPrefix, Note: "HTTP actions"},
 	}
 	if len(only) == 0 { // then admin keys make no difference there
-		rows = slices.DeleteFunc(rows, func(r Route) bool { return r.AdminKey })
+		rows = slices.DeleteFunc(rows, func(r tableRow) bool { return r.AdminKey })
 	}
 	rows = append(rows, metricsRows(s)...)
-	return append(rows, Route{Row: 14, To: Target{Upstream: Platform}, Note: "the web application"})
+	return append(rows, tableRow{Row: 14, To: target{Upstream: platformUpstream}, Note: "the web application"})
 }
 
 // metricsRows open the metrics to whoever has the token; without a configured
 // token the paths exist for nobody.
-func metricsRows(s *Settings) []Route {
-	var rows []Route
+func metricsRows(s *Settings) []tableRow {
+	var rows []tableRow
 	if s.MetricsToken != "" {
-		rows = []Route{
-			{Row: 12, Paths: []string{"/metrics/crawler"}, Token: true, To: Target{Upstream: Crawler}, Path: "/metrics"},
-			{Row: 12, Paths: []string{"/metrics/rag"}, Token: true, To: Target{Upstream: RAG}, Path: "/metrics"},
-			{Row: 12, Paths: []string{"/metrics/operator"}, Token: true, To: Target{Upstream: Operator}, Path: "/metrics"},
-			{Row: 12, Paths: []string{"/metrics/platform"}, Token: true, To: Target{Upstream: Platform}, Path: "/metrics"},
-			{Row: 12, Paths: []string{"/metrics/convex"}, Token: true, To: Target{Upstream: Platform}, Path: "/metrics/convex"},
+		rows = []tableRow{
+			{Row: 12, Paths: []string{"/metrics/crawler"}, Token: true, To: target{Upstream: crawlerUpstream}, Path: "/metrics"},
+			{Row: 12, Paths: []string{"/metrics/rag"}, Token: true, To: target{Upstream: ragUpstream}, Path: "/metrics"},
+			{Row: 12, Paths: []string{"/metrics/operator"}, Token: true, To: target{Upstream: operatorUpstream}, Path: "/metrics"},
+			{Row: 12, Paths: []string{"/metrics/platform"}, Token: true, To: target{Upstream: platformUpstream}, Path: "/metrics"},
+			{Row: 12, Paths: []string{"/metrics/convex"}, Token: true, To: target{Upstream: platformUpstream}, Path: "/metrics/convex"},
 		}
 	}
 	closed := answer(http.StatusUnauthorized)
 	closed.Header = http.Header{"WWW-Authenticate": {"Bearer"}}
-	return append(rows, Route{Row: 13, Paths: []string{"/metrics", "/metrics/*"}, To: closed, Note: "also when no token is configured"})
+	return append(rows, tableRow{Row: 13, Paths: []string{"/metrics", "/metrics/*"}, To: closed, Note: "also when no token is configured"})
 }
 
 // clientLibraryPaths are what the convex package's browser and HTTP clients ask
@@ -124,4 +124,4 @@ func dashboardTabs() []string {
 	return paths
 }
 
-func answer(status int) Target { return Target{Status: status} }
+func answer(status int) target { return target{Status: status} }

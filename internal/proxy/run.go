@@ -15,17 +15,17 @@ import (
 	"github.com/tale-project/tale-runtime/internal/version"
 )
 
-// Run serves until the process is told to stop. It returns only when it cannot
+// run serves until the process is told to stop. It returns only when it cannot
 // start: the end belongs to Caddy, which finishes the running requests within
 // the grace period, closes WebSockets and exits the process with 0. (Its Stop
 // function, called from outside, would cut them: only Caddy's own signal
 // handling makes it wait.)
-func Run(ctx context.Context, log *slog.Logger, s *Settings) error {
+func run(ctx context.Context, log *slog.Logger, s *Settings) error {
 	// Until the configuration's log is there, Caddy would write its own to stderr.
 	_, _, _ = caddy.BufferedLog()
 	caddy.OnExit(func(context.Context) { log.Info("proxy stopped") })
 	caddy.TrapSignals()
-	cfg, err := Config(s)
+	cfg, err := caddyConfig(s)
 	if err != nil {
 		return err
 	}

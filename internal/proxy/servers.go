@@ -30,7 +30,7 @@ const (
 // server is what all servers have in common.
 func (b *builder) server(address string, protocols ...string) *caddyhttp.Server {
 	return &caddyhttp.Server{
-		Listen:            []string{ListenNetwork + "/" + address},
+		Listen:            []string{listenNetwork + "/" + address},
 		Protocols:         protocols,
 		ReadHeaderTimeout: caddy.Duration(readHeaderTimeout),
 		IdleTimeout:       caddy.Duration(idleTimeout),

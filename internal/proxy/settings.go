@@ -9,9 +9,9 @@ import (
 
 // Values of TLS_MODE.
 const (
-	TLSSelfSigned  = "selfsigned"
-	TLSLetsEncrypt = "letsencrypt"
-	TLSExternal    = "external"
+	tlsSelfSigned  = "selfsigned"
+	tlsLetsEncrypt = "letsencrypt"
+	tlsExternal    = "external"
 )
 
 // letsEncryptDirectory is the default of ACME_DIRECTORY.

@@ -28,7 +28,7 @@ func (s *Settings) Validate() config.Problems {
 }
 
 func (s *Settings) checkChoices() config.Problems {
-	problems := config.CheckOneOf("TLS_MODE", s.TLSMode, TLSSelfSigned, TLSLetsEncrypt, TLSExternal)
+	problems := config.CheckOneOf("TLS_MODE", s.TLSMode, tlsSelfSigned, tlsLetsEncrypt, tlsExternal)
 	problems = append(problems, config.CheckOneOf("HTTP3", s.HTTP3, on, off)...)
 	problems = append(problems, config.CheckOneOf("HTTP_ACTIONS_UPSTREAM", s.HTTPActions, actionsOnBackend, actionsOnSitePort)...)
 	return append(problems, config.CheckOneOf("WEBSOCKET_COMPRESSION", s.Compression, stripExtensions, passExtensions)...)
@@ -43,7 +43,7 @@ func (s *Settings) checkListeners() config.Problems {
 			problems = append(problems, problem("PROXY_BIND_ADDRESS", "%q is not an IP address", "an IP address, or nothing for all", s.BindAddress))
 		}
 	}
-	if s.HTTPPort == s.HTTPSPort && s.TLSMode != TLSExternal {
+	if s.HTTPPort == s.HTTPSPort && s.TLSMode != tlsExternal {
 		problems = append(problems, problem("HTTPS_PORT", "%d is also HTTP_PORT", "another port", s.HTTPSPort))
 	}
 	return problems
@@ -117,7 +117,7 @@ func (s *Settings) checkACME() config.Problems {
 			problems = append(problems, problem("ACME_CA_ROOT", "cannot be read: %v", "a PEM file", err))
 		}
 	}
-	if name := s.site().host; s.TLSMode == TLSLetsEncrypt && !s.privateACME() && name != "" && !isPublicName(name) {
+	if name := s.site().host; s.TLSMode == tlsLetsEncrypt && !s.privateACME() && name != "" && !isPublicName(name) {
 		problems = append(problems, problem("TLS_MODE", "is letsencrypt, but no public authority certifies %q", "a name in SITE_URL that the internet knows, or another TLS_MODE, or an ACME_DIRECTORY of your own", name))
 	}
 	if (s.ACMEKeyID == "") != (s.ACMEKey == "") {

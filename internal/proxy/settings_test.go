@@ -24,7 +24,7 @@ func TestDefaults(t *testing.T) {
 	}
 	site := s.site()
 	if s.HTTPPort != 80 || s.HTTPSPort != 443 || s.HealthAddr != ":2020" || s.DataDir != "/data" || s.Platform != "platform:3000" ||
-		s.TLSMode != TLSSelfSigned || site.sni != "example.com" || site.url() != "https://example.com/" {
+		s.TLSMode != tlsSelfSigned || site.sni != "example.com" || site.url() != "https://example.com/" {
 		t.Errorf("got %+v, %+v", s, site)
 	}
 }

@@ -107,7 +107,7 @@ func (s *Settings) checkSiteURL() config.Problems {
 		return config.Problems{problem("SITE_URL", "has the path %q", accepted+"; put the path into BASE_PATH", u.Path)}
 	case u.RawQuery != "" || u.Fragment != "":
 		return config.Problems{problem("SITE_URL", "has a query or a fragment", accepted)}
-	case u.Scheme == "http" && s.TLSMode != TLSExternal:
+	case u.Scheme == "http" && s.TLSMode != tlsExternal:
 		return config.Problems{problem("SITE_URL", "begins with http://, but with TLS_MODE=%s the site is served over https", "an https:// address, or TLS_MODE=external behind your own TLS terminator", s.TLSMode)}
 	}
 	return nil

@@ -24,10 +24,10 @@ const socketPatience = 30 * 24 * time.Hour
 // through, the table, and what happens to requests outside of it.
 func (b *builder) siteRoutes() caddyhttp.RouteList {
 	routes := caddyhttp.RouteList{b.passing(b.entryHandlers()...)}
-	if b.s.TLSMode != TLSExternal {
+	if b.s.TLSMode != tlsExternal {
 		routes = append(routes, route(match{"not": []match{{"host": b.site.names}}}, respond(http.StatusMisdirectedRequest)))
 	}
-	table := Table(b.s)
+	table := routeTable(b.s)
 	if b.site.base == "" {
 		return append(routes, b.tableRoutes(table)...)
 	}
@@ -37,8 +37,8 @@ func (b *builder) siteRoutes() caddyhttp.RouteList {
 // underBasePath serves the table under the prefix, and without it only the rows
 // that must answer at the root: health, and callbacks whose addresses the
 // backend makes up itself. (ACME challenges never reach the routes.)
-func (b *builder) underBasePath(table []Route) caddyhttp.RouteList {
-	var bare []Route
+func (b *builder) underBasePath(table []tableRow) caddyhttp.RouteList {
+	var bare []tableRow
 	for _, row := range table {
 		if row.Bare {
 			bare = append(bare, row)
@@ -57,7 +57,7 @@ func (b *builder) underBasePath(table []Route) caddyhttp.RouteList {
 
 // tableRoutes makes Caddy routes of the rows; the operators' own routes go
 // between the named paths and the web application, which takes the rest.
-func (b *builder) tableRoutes(table []Route) caddyhttp.RouteList {
+func (b *builder) tableRoutes(table []tableRow) caddyhttp.RouteList {
 	var routes caddyhttp.RouteList
 	for _, row := range table {
 		if len(row.Paths) == 0 && len(b.snippets) > 0 {
@@ -71,7 +71,7 @@ func (b *builder) tableRoutes(table []Route) caddyhttp.RouteList {
 // entryHandlers are what every request goes through first.
 func (b *builder) entryHandlers() []json.RawMessage {
 	forwarded := edge.Forwarded{}
-	if b.s.TLSMode == TLSExternal {
+	if b.s.TLSMode == tlsExternal {
 		forwarded.Scheme = b.site.scheme
 	}
 	if b.s.Compression == stripExtensions {
@@ -86,7 +86,7 @@ func (b *builder) entryHandlers() []json.RawMessage {
 
 // rowRoutes makes one Caddy route of a row, with one ahead of it that turns
 // visitors away when not everyone is let through.
-func (b *builder) rowRoutes(row Route) caddyhttp.RouteList {
+func (b *builder) rowRoutes(row tableRow) caddyhttp.RouteList {
 	var routes caddyhttp.RouteList
 	if len(row.Only) > 0 {
 		outsiders := rowMatch(row)
@@ -96,7 +96,7 @@ func (b *builder) rowRoutes(row Route) caddyhttp.RouteList {
 	return append(routes, route(rowMatch(row), b.rowHandlers(row)...))
 }
 
-func rowMatch(row Route) match {
+func rowMatch(row tableRow) match {
 	m := match{}
 	if len(row.Paths) > 0 {
 		m["path"] = row.Paths
@@ -116,7 +116,7 @@ func rowMatch(row Route) match {
 	return m
 }
 
-func (b *builder) rowHandlers(row Route) []json.RawMessage {
+func (b *builder) rowHandlers(row tableRow) []json.RawMessage {
 	switch {
 	case row.To.Health:
 		return []json.RawMessage{handler("tale_health", edge.Health{})}

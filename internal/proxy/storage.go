@@ -23,7 +23,7 @@ func (s *Settings) storage() json.RawMessage {
 
 // checkStorage makes the data folder and finds out whether it can be written.
 func (s *Settings) checkStorage() error {
-	if s.TLSMode == TLSExternal {
+	if s.TLSMode == tlsExternal {
 		return nil
 	}
 	root := s.storageRoot()

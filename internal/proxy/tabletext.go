@@ -8,14 +8,14 @@ import (
 	"text/tabwriter"
 )
 
-// WriteTable prints the route table for people: one line per path and row, in
+// writeTable prints the route table for people: one line per path and row, in
 // the order in which they are tried.
-func WriteTable(w io.Writer, s *Settings) error {
+func writeTable(w io.Writer, s *Settings) error {
 	var text strings.Builder
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	b := builder{s: s, site: s.site()}
 	_, _ = fmt.Fprintln(table, "ROW\tREQUEST\tGOES TO\tREWRITE\tNOTES")
-	for _, row := range Table(s) {
+	for _, row := range routeTable(s) {
 		for i, path := range row.requests() {
 			goesTo, rewrite, notes := b.describeTarget(row.To), row.describeRewrite(), b.describeNotes(row)
 			if i > 0 {
@@ -36,7 +36,7 @@ func WriteTable(w io.Writer, s *Settings) error {
 }
 
 // requests are the row's paths with what else must be true of a request.
-func (r Route) requests() []string {
+func (r tableRow) requests() []string {
 	if len(r.Paths) == 0 {
 		return []string{"everything else"}
 	}
@@ -58,7 +58,7 @@ func (r Route) requests() []string {
 	return requests
 }
 
-func (b *builder) describeTarget(to Target) string {
+func (b *builder) describeTarget(to target) string {
 	switch {
 	case to.Health:
 		return "answer 200 OK"
@@ -70,14 +70,14 @@ func (b *builder) describeTarget(to Target) string {
 	return fmt.Sprintf("%s (%s)", to.Upstream, b.address(to.Upstream))
 }
 
-func (b *builder) address(upstream Upstream) string {
-	return map[Upstream]string{
-		Backend: b.s.Backend, SitePort: b.s.SitePort, Dashboard: b.s.Dashboard, Platform: b.s.Platform,
-		Crawler: b.s.Crawler, RAG: b.s.RAG, Operator: b.s.Operator,
+func (b *builder) address(upstream upstreamName) string {
+	return map[upstreamName]string{
+		backendUpstream: b.s.Backend, sitePortUpstream: b.s.SitePort, dashboardUpstream: b.s.Dashboard, platformUpstream: b.s.Platform,
+		crawlerUpstream: b.s.Crawler, ragUpstream: b.s.RAG, operatorUpstream: b.s.Operator,
 	}[upstream]
 }
 
-func (r Route) describeRewrite() string {
+func (r tableRow) describeRewrite() string {
 	switch {
 	case r.Path != "":
 		return "→ " + r.Path
@@ -91,7 +91,7 @@ func (r Route) describeRewrite() string {
 	return ""
 }
 
-func (b *builder) describeNotes(row Route) string {
+func (b *builder) describeNotes(row tableRow) string {
 	var notes []string
 	if row.Note != "" {
 		notes = append(notes, row.Note)

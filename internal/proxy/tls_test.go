@@ -123,7 +123,7 @@ func TestASiteByAddress(t *testing.T) {
 	if _, err := conn.Write([]byte("GET /x HTTP/1.1\r\nHost: 127.0.0.1:8443\r\nConnection: close\r\n\r\n")); err != nil {
 		t.Fatal(err)
 	}
-	if got := echoed(t, readResponse(t, conn)); Upstream(got.On) != Platform || got.Host != "127.0.0.1:8443" {
+	if got := echoed(t, readResponse(t, conn)); upstreamName(got.On) != platformUpstream || got.Host != "127.0.0.1:8443" {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -137,7 +137,7 @@ func TestTheTrustStoreOfTheMachineIsLeftAlone(t *testing.T) {
 		{"SITE_URL": "https://example.com", "TLS_MODE": "letsencrypt", "HOST": "tale.local"},
 		{"SITE_URL": "https://site.lan", "TLS_MODE": "letsencrypt", "ACME_DIRECTORY": "https://ca.lan/acme"},
 	} {
-		cfg, err := Config(goldenRun(t, env))
+		cfg, err := caddyConfig(goldenRun(t, env))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -169,14 +169,14 @@ func TestExternalTakesAnyHost(t *testing.T) {
 	p := start(t, config.Environ{"TLS_MODE": "external"})
 	for _, host := range []string{siteName, "10.1.2.3", "lb.internal:8080"} {
 		got := echoed(t, p.get("/x", http.Header{"Host": {host}}))
-		if got.Host != host || Upstream(got.On) != Platform {
+		if got.Host != host || upstreamName(got.On) != platformUpstream {
 			t.Errorf("%s: the upstream saw %q", host, got.Host)
 		}
 	}
 }
 
 func TestHSTSOnlyWithAPublicCertificate(t *testing.T) {
-	for mode, want := range map[string]string{TLSSelfSigned: "", TLSExternal: "", TLSLetsEncrypt: hsts} {
+	for mode, want := range map[string]string{tlsSelfSigned: "", tlsExternal: "", tlsLetsEncrypt: hsts} {
 		b := builder{s: &Settings{TLSMode: mode}}
 		if got := strings.Contains(string(b.responseHeaders()), hsts); got != (want != "") {
 			t.Errorf("%s: %s", mode, b.responseHeaders())

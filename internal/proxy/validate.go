@@ -11,10 +11,10 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 )
 
-// Validate reports everything that would keep the proxy from starting with the
+// validate reports everything that would keep the proxy from starting with the
 // environment, apart from the state of the machine: all wrong settings and all
 // broken files of the site folder, or what Caddy says to the configuration.
-func Validate(environ config.Environ) error {
+func validate(environ config.Environ) error {
 	s := &Settings{}
 	problems, err := problemsOf(config.Load(s, environ))
 	if err != nil {
@@ -50,7 +50,7 @@ func (s *Settings) provision() error {
 	defer func() { _ = os.RemoveAll(scratch) }()
 	elsewhere := *s
 	elsewhere.DataDir = scratch
-	cfg, err := Config(&elsewhere)
+	cfg, err := caddyConfig(&elsewhere)
 	if err != nil {
 		return err
 	}

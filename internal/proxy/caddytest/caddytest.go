@@ -20,8 +20,8 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/logging"               // the discarding log writer
 )
 
-// GracePeriod is what Stop gives running requests.
-const GracePeriod = 2 * time.Second
+// gracePeriod is what Stop gives running requests.
+const gracePeriod = 2 * time.Second
 
 // Run starts Caddy with one server for plain HTTP and returns its address. It
 // ends with the test, or with Stop.
@@ -57,7 +57,7 @@ func run(t testing.TB, server *caddyhttp.Server, apps caddy.ModuleMap) string {
 	}
 	apps["http"] = caddyconfig.JSON(caddyhttp.App{
 		Servers:     map[string]*caddyhttp.Server{"test": server},
-		GracePeriod: caddy.Duration(GracePeriod),
+		GracePeriod: caddy.Duration(gracePeriod),
 	}, nil)
 	persist := false
 	config := &caddy.Config{

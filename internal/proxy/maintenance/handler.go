@@ -17,8 +17,8 @@ import (
 
 // The defaults of a Handler.
 const (
-	DefaultName       = "This site"
-	DefaultRetryAfter = 5 * time.Second
+	defaultName       = "This site"
+	defaultRetryAfter = 5 * time.Second
 )
 
 func init() { caddy.RegisterModule(Handler{}) }
@@ -57,10 +57,10 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 // Provision puts the page together.
 func (h *Handler) Provision(caddy.Context) error {
 	if h.Name == "" {
-		h.Name = DefaultName
+		h.Name = defaultName
 	}
 	if h.RetryAfter <= 0 {
-		h.RetryAfter = caddy.Duration(DefaultRetryAfter)
+		h.RetryAfter = caddy.Duration(defaultRetryAfter)
 	}
 	h.page = newPage(h.Name)
 	seconds := time.Duration(h.RetryAfter).Round(time.Second) / time.Second

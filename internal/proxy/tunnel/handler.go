@@ -22,10 +22,10 @@ import (
 
 // The defaults of a Handler.
 const (
-	DefaultDialTimeout      = time.Second
-	DefaultHandshakeTimeout = 10 * time.Second
-	DefaultTryDuration      = 2 * time.Second
-	DefaultCloseTimeout     = time.Second
+	defaultDialTimeout      = time.Second
+	defaultHandshakeTimeout = 10 * time.Second
+	defaultTryDuration      = 2 * time.Second
+	defaultCloseTimeout     = time.Second
 )
 
 func init() { caddy.RegisterModule(Handler{}) }
@@ -87,8 +87,8 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 // Provision loads the upstream source.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	for field, value := range map[*caddy.Duration]time.Duration{
-		&h.DialTimeout: DefaultDialTimeout, &h.HandshakeTimeout: DefaultHandshakeTimeout,
-		&h.TryDuration: DefaultTryDuration, &h.CloseTimeout: DefaultCloseTimeout,
+		&h.DialTimeout: defaultDialTimeout, &h.HandshakeTimeout: defaultHandshakeTimeout,
+		&h.TryDuration: defaultTryDuration, &h.CloseTimeout: defaultCloseTimeout,
 	} {
 		if *field <= 0 {
 			*field = caddy.Duration(value)

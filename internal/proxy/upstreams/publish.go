@@ -62,7 +62,7 @@ func (p *prober) describe(old *snapshot, list []serving, all []*address) State {
 		Upstream:  p.settings.upstream,
 		Available: len(list) > 0,
 		Since:     old.state.Since,
-		Addresses: make([]AddressState, len(all)),
+		Addresses: make([]addressState, len(all)),
 	}
 	if state.Available != old.state.Available {
 		state.Since = time.Now()
@@ -72,7 +72,7 @@ func (p *prober) describe(old *snapshot, list []serving, all []*address) State {
 	}
 	for i, a := range all {
 		position := slices.IndexFunc(list, func(s serving) bool { return s.at == a.at })
-		state.Addresses[i] = AddressState{
+		state.Addresses[i] = addressState{
 			Address: a.at.String(),
 			Healthy: a.healthy,
 			Serving: position >= 0,

@@ -28,11 +28,11 @@ type State struct {
 	Available bool           `json:"available"`           // at least one address takes requests
 	Since     time.Time      `json:"since"`               // of Available
 	Resolver  string         `json:"resolver,omitempty"`  // why the name cannot be resolved, if it cannot
-	Addresses []AddressState `json:"addresses,omitempty"` // newest first
+	Addresses []addressState `json:"addresses,omitempty"` // newest first
 }
 
-// AddressState is what is known of one address of an upstream.
-type AddressState struct {
+// addressState is what is known of one address of an upstream.
+type addressState struct {
 	Address string    `json:"address"`          // host:port that requests go to
 	Healthy bool      `json:"healthy"`          // it passed its probes
 	Serving bool      `json:"serving"`          // requests may be sent to it

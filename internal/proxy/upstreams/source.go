@@ -11,12 +11,12 @@ import (
 
 // The defaults of a Source.
 const (
-	DefaultInterval = time.Second
-	DefaultTimeout  = 2 * time.Second
-	DefaultPasses   = 2
-	DefaultTimeouts = 3
-	DefaultHold     = 2 * time.Second
-	DefaultStart    = 2 * time.Second
+	defaultInterval = time.Second
+	defaultTimeout  = 2 * time.Second
+	defaultPasses   = 2
+	defaultTimeouts = 3
+	defaultHold     = 2 * time.Second
+	defaultStart    = 2 * time.Second
 )
 
 // maxTimeout keeps a probe shorter than the patience of a client that waits for
@@ -131,12 +131,12 @@ func (s *Source) Provision(ctx caddy.Context) error {
 }
 
 func (s *Source) setDefaults() {
-	setDefault(&s.Interval, caddy.Duration(DefaultInterval))
-	setDefault(&s.Timeout, caddy.Duration(DefaultTimeout))
-	setDefault(&s.Passes, DefaultPasses)
-	setDefault(&s.Timeouts, DefaultTimeouts)
-	setDefault(&s.Hold, caddy.Duration(DefaultHold))
-	setDefault(&s.Start, caddy.Duration(DefaultStart))
+	setDefault(&s.Interval, caddy.Duration(defaultInterval))
+	setDefault(&s.Timeout, caddy.Duration(defaultTimeout))
+	setDefault(&s.Passes, defaultPasses)
+	setDefault(&s.Timeouts, defaultTimeouts)
+	setDefault(&s.Hold, caddy.Duration(defaultHold))
+	setDefault(&s.Start, caddy.Duration(defaultStart))
 	if host, _, err := splitUpstream(s.Upstream); err == nil && s.Host == "" {
 		s.Host = host
 	}

@@ -33,8 +33,8 @@ type Options struct {
 	Environ []string
 }
 
-// CLI is a CLI that was found.
-type CLI struct {
+// cli is a CLI that was found.
+type cli struct {
 	options Options
 	argv    []string
 	version Version // zero when it is not known
@@ -42,20 +42,20 @@ type CLI struct {
 }
 
 // Find resolves the command. The error carries the exit code 126 or 127.
-func Find(o Options) (CLI, error) {
+func Find(o Options) (cli, error) {
 	words := o.Command
 	if len(words) == 0 {
 		words = []string{defaultCommand}
 	}
 	path, err := lookCommand(words[0], o)
 	if err != nil {
-		return CLI{}, fmt.Errorf("cannot find the convex CLI: %w", err)
+		return cli{}, fmt.Errorf("cannot find the convex CLI: %w", err)
 	}
 	runtime, err := runtimeFor(path, o)
 	if err != nil {
-		return CLI{}, err
+		return cli{}, err
 	}
-	cli := CLI{options: o, argv: append(append(runtime, path), words[1:]...)}
+	cli := cli{options: o, argv: append(append(runtime, path), words[1:]...)}
 	cli.Label = packageVersion(path)
 	if v, err := ParseVersion(cli.Label); err == nil {
 		cli.version = v
@@ -168,7 +168,7 @@ const stopWait = time.Second
 
 // Process is a run of the CLI with the given arguments, credentials, and secrets
 // to keep from it. What becomes of its output is the caller's to say.
-func (c CLI) Process(url, adminKey string, secrets map[string]string, args ...string) supervise.Process {
+func (c cli) Process(url, adminKey string, secrets map[string]string, args ...string) supervise.Process {
 	return supervise.Process{
 		Name: "convex",
 		Argv: slices.Concat(c.argv, args),
@@ -184,7 +184,7 @@ func (c CLI) Process(url, adminKey string, secrets map[string]string, args ...st
 // A CLI that has no terminal ends with an error where it would ask whether an
 // index of a large table may be deleted or built; which flag answers that depends
 // on its version (cli/lib/command.ts and cli/deploy.ts of the packages).
-func (c CLI) DeployArgs() []string {
+func (c cli) DeployArgs() []string {
 	args := []string{"deploy", "--typecheck", "disable", "--codegen", "disable", "-y"}
 	switch {
 	case c.version == Version{}, c.version.Before(Version{1, 30, 0}):
