@@ -45,7 +45,12 @@ func (s *Settings) settleAuthority(ctx context.Context, log *slog.Logger) error 
 	if err := s.exportRoot(root); err != nil {
 		log.Warn("root certificate not readable for other containers", logging.Err(err))
 	}
-	return s.awaitCertificate(ctx, names[0], root)
+	for _, name := range names {
+		if err := s.awaitCertificate(ctx, name, root); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // exportRoot makes the root certificate, and nothing else of the authority,
