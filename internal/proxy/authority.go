@@ -31,7 +31,7 @@ func (s *Settings) authorityDir() string {
 }
 
 // settleAuthority makes the root certificate of our own authority available and
-// waits until a name has its certificate. Where no name is certified by it, there
+// waits until every name has its certificate. Where no name is certified by it, there
 // is nothing to wait for.
 func (s *Settings) settleAuthority(ctx context.Context, log *slog.Logger) error {
 	names := s.localNames()
