@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/pause"
 )
 
 const (
@@ -46,7 +47,7 @@ func (b *trustBundle) Watch(ctx context.Context, changed func()) {
 			poked = time.Now()
 			b.poke(ctx)
 		}
-		if !sleep(ctx, b.pause(waiting)) {
+		if !pause.For(ctx, b.pause(waiting)) {
 			return
 		}
 	}
@@ -80,16 +81,4 @@ func (b *trustBundle) poke(ctx context.Context) {
 		return
 	}
 	_ = response.Body.Close()
-}
-
-// sleep returns false when ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/pause"
 )
 
 func inject(t *testing.T, s *Server, text string) string {
@@ -257,7 +259,7 @@ func eventually(t *testing.T, what string, fact func() bool) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	for !fact() {
-		if !pause(ctx, time.Millisecond) {
+		if !pause.For(ctx, time.Millisecond) {
 			t.Fatal(errors.New("never: " + what))
 		}
 	}

@@ -6,7 +6,8 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"time"
+
+	"github.com/tale-project/tale-runtime/internal/pause"
 )
 
 type faultsKey struct{}
@@ -46,7 +47,7 @@ func (s *Server) readRest(r *http.Request) {
 // over.
 func (s *Server) misbehave(w http.ResponseWriter, r *http.Request, rt route, fault *activeFault) (over bool) {
 	s.flood(fault.Flood)
-	if !pause(r.Context(), fault.Delay) || fault.Hang && !hang(r, fault) {
+	if fault.Delay > 0 && !pause.For(r.Context(), fault.Delay) || fault.Hang && !hang(r, fault) {
 		writeFailure(w, timedOut())
 		return true
 	}
@@ -143,7 +144,7 @@ func (f Fault) death() (Death, bool) {
 // event applies the faults of a moment in the simulator's own life.
 func (s *Server) event(ctx context.Context, stage string) {
 	for _, fault := range s.faults.take(stage) {
-		if !pause(ctx, fault.Delay) {
+		if fault.Delay > 0 && !pause.For(ctx, fault.Delay) {
 			return
 		}
 		s.flood(fault.Flood)
@@ -164,20 +165,5 @@ func (s *Server) event(ctx context.Context, stage string) {
 func (s *Server) flood(lines int) {
 	for line := range lines {
 		s.log.Info("noise that a fault asked for", "line", line+1, "of", lines)
-	}
-}
-
-// pause waits, and returns false when ctx ended first.
-func pause(ctx context.Context, duration time.Duration) bool {
-	if duration <= 0 {
-		return true
-	}
-	timer := time.NewTimer(duration)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

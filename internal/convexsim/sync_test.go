@@ -10,6 +10,8 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/coder/websocket/wsjson"
+
+	"github.com/tale-project/tale-runtime/internal/pause"
 )
 
 // dial opens a sync connection and says what clients say first.
@@ -149,7 +151,7 @@ func TestASyncConnectionHoldsNoPermitAndEndsWithTheSimulator(t *testing.T) {
 	if len(s.apiPermits) != 0 {
 		t.Errorf("%d permits are taken", len(s.apiPermits))
 	}
-	if pause(t.Context(), 100*time.Millisecond); len(s.Requests()) != 0 {
+	if pause.For(t.Context(), 100*time.Millisecond); len(s.Requests()) != 0 {
 		t.Error("the request timeout ended the connection")
 	}
 	s.stop(t)

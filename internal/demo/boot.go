@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/pause"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/status"
 )
@@ -73,8 +74,8 @@ func (s *stack) follow(ctx context.Context, name string, port int) (status.Docum
 				return document, nil
 			}
 		}
-		if err := pause(ctx); err != nil {
-			return document, err
+		if !pause.For(ctx, lookEvery) {
+			return document, context.Cause(ctx)
 		}
 	}
 }
@@ -91,8 +92,8 @@ func (s *stack) awaitProxy(ctx context.Context) error {
 			s.screen.row(proxyName, "ready", time.Since(began), s.environment.id.siteURL())
 			return nil
 		}
-		if err := pause(ctx); err != nil {
-			return err
+		if !pause.For(ctx, lookEvery) {
+			return context.Cause(ctx)
 		}
 	}
 }
@@ -111,19 +112,8 @@ func (s *stack) awaitSite(ctx context.Context) error {
 			s.screen.row("site", "page", time.Since(began), "through the proxy")
 			return nil
 		}
-		if err := pause(ctx); err != nil {
-			return err
+		if !pause.For(ctx, lookEvery) {
+			return context.Cause(ctx)
 		}
-	}
-}
-
-func pause(ctx context.Context) error {
-	timer := time.NewTimer(lookEvery)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
 	}
 }

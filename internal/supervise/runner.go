@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/pause"
 )
 
 // runner takes one service through its states.
@@ -40,7 +41,7 @@ func (r *runner) run(ctx context.Context) error {
 		r.log.Warn("restarting after a pause", "process", r.Name, "reason", err.Error(), "pause", wait,
 			"restart", r.restarts.total, "restarts_left", r.restarts.left())
 		r.set(StateBackoff)
-		sleep(ctx, wait)
+		pause.For(ctx, wait)
 	}
 	r.set(StateStopped)
 	return nil //nolint:nilerr // what ends a process that was asked to stop is no error
@@ -168,16 +169,4 @@ func (r *runner) permanent(err error) bool {
 		}
 	}
 	return true
-}
-
-// sleep reports whether d went by before ctx ended.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
-	}
 }

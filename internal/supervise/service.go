@@ -4,6 +4,8 @@ import (
 	"context"
 	"syscall"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/pause"
 )
 
 // Service is a process that should be running as long as its supervisor.
@@ -70,7 +72,7 @@ func (s Service) watchReady(ctx context.Context, changes chan<- readiness) {
 		timing = *s.probes
 	}
 	ready, failures := false, 0
-	for pause := time.Duration(0); sleep(ctx, pause); pause = timing.pause(ready) {
+	for wait := time.Duration(0); pause.For(ctx, wait); wait = timing.pause(ready) {
 		err := s.probe(ctx, timing.limit)
 		failures++
 		if err == nil {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tale-project/tale-runtime/internal/pause"
 )
 
 // strayMark is the variable by which a descendant that left its group, as a
@@ -34,7 +36,7 @@ func (t *table) endStrays(limit time.Duration) (killed int) {
 	for {
 		n := t.killStrays()
 		killed = max(killed, n)
-		if n == 0 || !sleep(ctx, groupRecheck) {
+		if n == 0 || !pause.For(ctx, groupRecheck) {
 			return killed
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/pause"
 )
 
 // compare runs everything and prints it as it comes.
@@ -44,8 +46,8 @@ func compare(ctx context.Context, o options, out io.Writer) error {
 const settle = 3 * time.Second
 
 func (s *stand) compareIdle(ctx context.Context, out io.Writer) error {
-	if err := pause(ctx, settle); err != nil {
-		return err
+	if !pause.For(ctx, settle) {
+		return ctx.Err()
 	}
 	t := newTable(out, "idle, after one request", "memory", "binary")
 	for _, name := range contenders {
@@ -108,15 +110,4 @@ func median[T any](all []T, f func(T) float64) float64 {
 		return (values[n/2-1] + values[n/2]) / 2
 	}
 	return values[len(values)/2]
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }

@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/tale-project/tale-runtime/internal/pause"
 )
 
 // filesSpare is how many file descriptors a process needs beside its sockets.
@@ -60,8 +62,8 @@ func openFiles() int {
 const dialers = 32
 
 func (s *stand) sockets(ctx context.Context, name string, count int) (without, with int64, err error) {
-	if err := pause(ctx, settle); err != nil {
-		return 0, 0, err
+	if !pause.For(ctx, settle) {
+		return 0, 0, ctx.Err()
 	}
 	without = s.servers[name].memory()
 	conns := make([]net.Conn, count)
@@ -83,8 +85,8 @@ func (s *stand) sockets(ctx context.Context, name string, count int) (without, w
 	if err := group.Wait(); err != nil {
 		return 0, 0, err
 	}
-	if err := pause(ctx, settle); err != nil {
-		return 0, 0, err
+	if !pause.For(ctx, settle) {
+		return 0, 0, ctx.Err()
 	}
 	return without, s.servers[name].memory(), nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/tale-project/tale-runtime/internal/pause"
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams/upstreamstest"
 )
 
@@ -65,31 +66,22 @@ func (s *site) await(p *proxyProcess) {
 // swapColours replaces one colour by the other, as a deployment tool does; every
 // third time, the old one goes before the new one comes.
 func (s *site) swapColours(ctx context.Context) {
-	for turn := 1; pause(ctx, swapped); turn++ {
+	for turn := 1; pause.For(ctx, swapped); turn++ {
 		next, last := turn%2, 1-turn%2
 		if turn%3 == 0 {
 			s.dns.Set(alias)
 			s.colours[last].Stop()
-			pause(ctx, outage)
+			pause.For(ctx, outage)
 			s.colours[next].Start()
 			s.dns.Set(alias, s.ips[next])
 			continue
 		}
 		s.colours[next].Start()
 		s.dns.Set(alias, s.ips[last], s.ips[next])
-		pause(ctx, 3*time.Second)
+		pause.For(ctx, 3*time.Second)
 		s.dns.Set(alias, s.ips[next])
-		pause(ctx, 2*time.Second)
+		pause.For(ctx, 2*time.Second)
 		s.colours[last].Stop()
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
 	}
 }
 
@@ -117,7 +109,7 @@ func events(w http.ResponseWriter, r *http.Request) {
 		if _, err := io.WriteString(w, "data: tick\n\n"); err != nil || http.NewResponseController(w).Flush() != nil {
 			return
 		}
-		if !pause(r.Context(), 50*time.Millisecond) {
+		if !pause.For(r.Context(), 50*time.Millisecond) {
 			return
 		}
 	}

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/tale-project/tale-runtime/internal/pause"
 )
 
 // visitors make the traffic.
@@ -138,7 +140,7 @@ func (v *visitors) talk(ctx context.Context, socket *websocket.Conn) {
 			v.t.Errorf("cannot receive: got %d bytes, %v", len(back), err)
 			return
 		}
-		pause(ctx, time.Duration(rand.IntN(400))*time.Millisecond)
+		pause.For(ctx, time.Duration(rand.IntN(400))*time.Millisecond)
 	}
 }
 
@@ -163,6 +165,6 @@ func (v *visitors) watchEvents(ctx context.Context) {
 			_ = response.Body.Close()
 		}
 		cancel()
-		pause(ctx, 50*time.Millisecond)
+		pause.For(ctx, 50*time.Millisecond)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/pause"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/push/requestfile"
@@ -153,23 +154,9 @@ func (d *Driver) waitForSchema(ctx context.Context) error {
 		if err != nil || !more {
 			return err
 		}
-		if err := pause(ctx, schemaPause-time.Since(began)); err != nil {
-			return err
+		if !pause.For(ctx, schemaPause-time.Since(began)) {
+			return ctx.Err()
 		}
-	}
-}
-
-func pause(ctx context.Context, wait time.Duration) error {
-	if wait <= 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
 	}
 }
 
