@@ -127,7 +127,7 @@ func (b *Boot) prepare(ctx context.Context, config func(context.Context) (string
 	finish := b.Begin(StageConfig)
 	detail, err := config(ctx)
 	if err == nil {
-		err = CheckRunDir(ctx, b.log, b.options.Settings.RunDir)
+		err = CheckRunDir(b.options.Settings.RunDir)
 	}
 	if err == nil {
 		b.clearMarkers()

@@ -3,7 +3,6 @@ package boot
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"math"
 	"os"
 	"path/filepath"
@@ -74,9 +73,8 @@ func (s Settings) removeReportsOfRoot(process Process) {
 }
 
 // CheckRunDir proves that the run folder can be written to.
-func CheckRunDir(ctx context.Context, log *slog.Logger, folder string) error {
-	err := supervise.Privileges{Writable: []string{folder}}.Apply(ctx, log)
-	if err != nil {
+func CheckRunDir(folder string) error {
+	if err := supervise.CheckWritable(folder); err != nil {
 		return exit.Errorf(exit.Config, "TALE_RUN_DIR: %w; or mount a tmpfs there, or name another folder", err)
 	}
 	return nil

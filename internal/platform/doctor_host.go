@@ -13,7 +13,6 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/boot"
 	"github.com/tale-project/tale-runtime/internal/doctor"
-	"github.com/tale-project/tale-runtime/internal/logging"
 )
 
 const (
@@ -32,7 +31,7 @@ func hostChecks(settings *Settings) []doctor.Check {
 			Fix: "free space on the volume convex-data; the backend and Postgres stop working without any"},
 		{Name: "memory limit", Run: func(context.Context) (string, error) { return checkMemory("/sys/fs/cgroup") },
 			Fix: "raise mem_limit of this service in the compose file"},
-		{Name: "run folder", Run: func(ctx context.Context) (string, error) { return checkRunDir(ctx, settings.Boot.RunDir) },
+		{Name: "run folder", Run: func(context.Context) (string, error) { return checkRunDir(settings.Boot.RunDir) },
 			Fix: "TALE_RUN_DIR must be writable: mount a tmpfs there"},
 	}
 }
@@ -88,6 +87,6 @@ func parseLimit(text string) uint64 {
 	return limit
 }
 
-func checkRunDir(ctx context.Context, folder string) (string, error) {
-	return folder + " is writable", boot.CheckRunDir(ctx, logging.Discard(), folder)
+func checkRunDir(folder string) (string, error) {
+	return folder + " is writable", boot.CheckRunDir(folder)
 }

@@ -39,7 +39,7 @@ func (p Privileges) Apply(ctx context.Context, log *slog.Logger) error {
 	if err := hideMemory(); err != nil {
 		return refusal(err)
 	}
-	return checkWritable(slices.Concat(p.Data, p.Writable)...)
+	return CheckWritable(slices.Concat(p.Data, p.Writable)...)
 }
 
 // Needed reports whether this process is root and should not be.
@@ -82,7 +82,7 @@ func (p Privileges) needed() []capability {
 	for _, folder := range slices.Concat(p.Data, p.Own) {
 		var st unix.Stat_t
 		missing := unix.Stat(folder, &st) != nil
-		if everybodys := slices.Contains(p.Own, folder) && everybodyWrites(&st); everybodys {
+		if slices.Contains(p.Own, folder) && everybodyWrites(&st) {
 			continue
 		}
 		if missing || newOwners(nil, p.UID, p.GID).wrong(&st) {

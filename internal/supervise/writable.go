@@ -12,11 +12,11 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 )
 
-// checkWritable proves that folders can be written to, by writing, and makes
+// CheckWritable proves that folders can be written to, by writing, and makes
 // those that are missing. The error names every folder in the way and carries
 // exit.NoPermission, or exit.Unavailable when a disk is full: then the same
 // start works once there is space.
-func checkWritable(folders ...string) error {
+func CheckWritable(folders ...string) error {
 	var problems []error
 	var failed string // what is below it fails for the same reason
 	for _, folder := range folders {
