@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/roottest"
 	"github.com/tale-project/tale-runtime/internal/testbuffer"
 )
 
@@ -29,7 +30,7 @@ type container struct {
 // newContainer prepares a run that stays who it is; changes are NAME=VALUE.
 func newContainer(t *testing.T, changes ...string) *container {
 	t.Helper()
-	c := &container{t: t, runDir: publicDir(t), exited: make(chan struct{})}
+	c := &container{t: t, runDir: roottest.PublicDir(t), exited: make(chan struct{})}
 	c.environ = config.Environ{
 		"PATH": os.Getenv("PATH"), "TALE_RUN_DIR": c.runDir, "STATUS_ADDR": "", "TALE_RUN_AS": "0:0",
 		"GORACE": "atexit_sleep_ms=0", roleVariable: "entrypoint",
@@ -121,32 +122,9 @@ func childrenOf(pid int) (pids []int) {
 	return pids
 }
 
-// publicDir is a folder that every user can get to, unlike t.TempDir.
-func publicDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "boot")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
-// requireRoot fails a test that nobody else can run: a test that is skipped
-// shows nothing.
-func requireRoot(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Fatal("giving up root can only be tested as root")
-	}
-}
-
 func writeFile(t *testing.T, mode os.FileMode, text string) string {
 	t.Helper()
-	path := filepath.Join(publicDir(t), "token")
+	path := filepath.Join(roottest.PublicDir(t), "token")
 	if err := os.WriteFile(path, []byte(text), mode); err != nil {
 		t.Fatal(err)
 	}

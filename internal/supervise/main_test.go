@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/roottest"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 	"github.com/tale-project/tale-runtime/internal/testbuffer"
 )
@@ -45,7 +46,7 @@ func self(t *testing.T) string {
 // test binary, with the race detector in it, is not. Every user can execute it.
 func buildWithoutCgo(t *testing.T, folder string) string {
 	t.Helper()
-	binary := filepath.Join(publicDir(t), "program")
+	binary := filepath.Join(roottest.PublicDir(t), "program")
 	build := exec.Command("go", "build", "-o", binary, folder)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {

@@ -1,7 +1,6 @@
 package supervise
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,29 +11,13 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/testbuffer"
 )
 
-// lockedBuffer is a log that is read while it is written.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
-
-func ownersOf(t *testing.T, uid int) (*owners, *lockedBuffer) {
+func ownersOf(t *testing.T, uid int) (*owners, *testbuffer.Buffer) {
 	t.Helper()
-	log := &lockedBuffer{}
+	log := &testbuffer.Buffer{}
 	return newOwners(slog.New(slog.NewTextHandler(log, nil)), uid, os.Getgid()), log
 }
 
