@@ -83,15 +83,22 @@ func TestExecReadsFromTheTerminalOnlyInTheForeground(t *testing.T) {
 	p.typeKeys(ctrlZ)
 	p.prompts(2)
 	p.typeKeys("bg\n")
+	p.prompts(3)
+	// Until the shell itself has heard of the stop, fg would not continue the job.
+	p.typeKeys("until [ \"$(jobs -s)\" ]; do :; done; echo it stops for want of input\n")
 	eventually(t, "it stops for want of input", func() bool {
-		return strings.Count(p.out.String(), "Stopped") >= 2 || processState(p.jobLeader()) == "T"
+		return strings.Count(p.out.String(), "it stops for want of input") == 2
 	})
+	if state := processState(p.jobLeader()); state != "T" {
+		t.Errorf("the job is in state %s", state)
+	}
+	p.prompts(4)
 	p.typeKeys("fg\n")
 	eventually(t, "cat has the terminal again", func() bool { return p.foreground() == "cat" })
 	p.typeKeys("a line\n")
 	eventually(t, "cat has read and written it", func() bool { return strings.Count(p.out.String(), "a line\n") == 2 })
 	p.typeKeys(ctrlC)
-	p.prompts(4)
+	p.prompts(5)
 	p.typeKeys("exit\n")
 	p.wait()
 }
