@@ -1,18 +1,17 @@
 package demo
 
 import (
-	"bytes"
 	"context"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/supervise"
+	"github.com/tale-project/tale-runtime/internal/testbuffer"
 )
 
 // testDemo is a demo of fake services.
@@ -20,24 +19,7 @@ type testDemo struct {
 	t       *testing.T
 	options options
 	own     config.Environ
-	out     syncBuffer
-}
-
-type syncBuffer struct {
-	mu     sync.Mutex
-	buffer bytes.Buffer
-}
-
-func (b *syncBuffer) Write(data []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.Write(data)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.String()
+	out     testbuffer.Buffer
 }
 
 func newTestDemo(t *testing.T) *testDemo {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -31,11 +30,7 @@ func (s *stand) actions(ctx context.Context, name string) (time.Duration, error)
 	group, ctx := errgroup.WithContext(ctx)
 	for range s.o.slow {
 		group.Go(func() error {
-			request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url(name)+"/api/slow", nil)
-			if err != nil {
-				return err
-			}
-			response, err := client.Do(request)
+			response, err := get(ctx, client, s.url(name)+"/api/slow")
 			if err != nil {
 				return err
 			}

@@ -188,11 +188,7 @@ func (s *stand) awaitAnswer(ctx context.Context, name string) error {
 	client := s.client()
 	defer client.CloseIdleConnections()
 	return await(ctx, name+" does not answer", func(ctx context.Context) error {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url(name)+"/small", nil)
-		if err != nil {
-			return err
-		}
-		response, err := client.Do(request)
+		response, err := get(ctx, client, s.url(name)+"/small")
 		if err != nil {
 			return err
 		}
@@ -202,6 +198,14 @@ func (s *stand) awaitAnswer(ctx context.Context, name string) error {
 		}
 		return nil
 	})
+}
+
+func get(ctx context.Context, client *http.Client, url string) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	return client.Do(request)
 }
 
 func awaitPort(ctx context.Context, address string) error {

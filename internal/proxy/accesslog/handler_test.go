@@ -1,14 +1,12 @@
 package accesslog
 
 import (
-	"bytes"
 	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,28 +17,18 @@ import (
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/proxy/caddytest"
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams/upstreamstest"
+	"github.com/tale-project/tale-runtime/internal/testbuffer"
 )
 
 // book collects the lines of one test.
-type book struct {
-	mu  sync.Mutex
-	out bytes.Buffer
-}
-
-func (b *book) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.out.Write(p)
-}
+type book struct{ testbuffer.Buffer }
 
 // lines waits for n lines and returns them parsed.
 func (b *book) lines(t *testing.T, n int) []map[string]any {
 	t.Helper()
 	var texts []string
 	upstreamstest.Eventually(t, "the lines are written", func() bool {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		texts = strings.Split(strings.TrimSpace(b.out.String()), "\n")
+		texts = strings.Split(strings.TrimSpace(b.String()), "\n")
 		return len(texts) >= n && texts[0] != ""
 	})
 	if len(texts) != n {
