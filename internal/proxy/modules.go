@@ -20,6 +20,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/metrics"                // /metrics on the health listener
 
 	_ "github.com/tale-project/tale-runtime/internal/proxy/accesslog"   // one line per request
+	_ "github.com/tale-project/tale-runtime/internal/proxy/bulk"        // large answers at less cost
 	_ "github.com/tale-project/tale-runtime/internal/proxy/edge"        // paths, upgrades, headers
 	_ "github.com/tale-project/tale-runtime/internal/proxy/issuer"      // ACME with patience
 	_ "github.com/tale-project/tale-runtime/internal/proxy/logbridge"   // Caddy's log in our shape

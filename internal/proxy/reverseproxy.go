@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/tale-project/tale-runtime/internal/proxy/accesslog"
+	"github.com/tale-project/tale-runtime/internal/proxy/bulk"
 	"github.com/tale-project/tale-runtime/internal/proxy/edge"
 	"github.com/tale-project/tale-runtime/internal/proxy/tunnel"
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams"
@@ -64,7 +65,7 @@ func (b *builder) namedRoutes() map[string]*caddyhttp.Route {
 }
 
 func proxyRoute(upstream upstreamName, proxy *reverseproxy.Handler, before ...json.RawMessage) *caddyhttp.Route {
-	return &caddyhttp.Route{HandlersRaw: slices.Concat([]json.RawMessage{measured(upstream)}, before, []json.RawMessage{handler("reverse_proxy", proxy)})}
+	return &caddyhttp.Route{HandlersRaw: slices.Concat([]json.RawMessage{measured(upstream)}, before, []json.RawMessage{handler("tale_bulk", struct{}{}), handler("reverse_proxy", proxy)})}
 }
 
 // measured makes the latency histograms know where a request goes.
@@ -105,18 +106,18 @@ func (b *builder) reverseProxy(idle time.Duration) *reverseproxy.Handler {
 	if b.site.base != "" {
 		request.Set.Set("X-Forwarded-Prefix", b.site.base)
 	}
-	transport := reverseproxy.HTTPTransport{
+	transport := bulk.Transport{HTTPTransport: reverseproxy.HTTPTransport{
 		DialTimeout: caddy.Duration(dialTimeout),
 		KeepAlive: &reverseproxy.KeepAlive{
 			MaxIdleConnsPerHost: idlePerUpstream,
 			IdleConnTimeout:     caddy.Duration(idle),
 		},
-	}
+	}}
 	if b.s.Resolver != "" {
 		transport.Resolver = &reverseproxy.UpstreamResolver{Addresses: []string{b.s.Resolver}}
 	}
 	return &reverseproxy.Handler{
 		Headers:      &headers.Handler{Request: request},
-		TransportRaw: module("protocol", "http", transport),
+		TransportRaw: module("protocol", "tale_bulk", transport),
 	}
 }

@@ -1,0 +1,50 @@
+package bulk
+
+import (
+	"bytes"
+	"io"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// passOn does what the reverse proxy does, and counts the reads of it that
+// brought something.
+func passOn(t *testing.T, p *pool, data []byte) (reads int) {
+	t.Helper()
+	recorded := httptest.NewRecorder()
+	a := &answer{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: recorded}, pieces: p}
+	from, buffer := a.offer(io.NopCloser(bytes.NewReader(data))), make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buffer)
+		if n > 0 {
+			reads++
+			if _, err := a.Write(buffer[:n]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !bytes.Equal(recorded.Body.Bytes(), data) {
+		t.Errorf("%d of %d bytes", recorded.Body.Len(), len(data))
+	}
+	return reads
+}
+
+func TestTheReverseProxyReadsOneBufferOfALargeAnswer(t *testing.T) {
+	if reads := passOn(t, newPool(1), make([]byte, 1<<20)); reads != 1 {
+		t.Errorf("it read %d times", reads)
+	}
+}
+
+func TestWithoutAPieceTheReverseProxyReadsItAll(t *testing.T) {
+	if reads := passOn(t, newPool(0), make([]byte, 1<<20)); reads != 32 {
+		t.Errorf("it read %d times", reads)
+	}
+}

@@ -1,0 +1,44 @@
+package bulk
+
+import (
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+)
+
+func init() { caddy.RegisterModule(new(Transport)) }
+
+// Transport is Caddy's HTTP transport, which also tells the Handler in front of
+// the reverse proxy of large answers.
+type Transport struct {
+	reverseproxy.HTTPTransport
+}
+
+// CaddyModule returns the Caddy module information.
+func (*Transport) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.reverse_proxy.transport.tale_bulk",
+		New: func() caddy.Module { return new(Transport) },
+	}
+}
+
+// RoundTrip sends a request and offers the answer to the Handler.
+func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := t.HTTPTransport.RoundTrip(r)
+	if err != nil || response.ContentLength < threshold || r.Method == http.MethodHead {
+		return response, err
+	}
+	if a, ok := caddyhttp.GetVar(r.Context(), answerVar).(*answer); ok {
+		response.Body = a.offer(response.Body)
+	}
+	return response, nil
+}
+
+var (
+	_ http.RoundTripper         = (*Transport)(nil)
+	_ caddy.Provisioner         = (*Transport)(nil)
+	_ caddy.CleanerUpper        = (*Transport)(nil)
+	_ reverseproxy.TLSTransport = (*Transport)(nil)
+)
