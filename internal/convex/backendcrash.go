@@ -12,7 +12,7 @@ import (
 func (w *backendWatch) exited(status supervise.Status) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	kills, _ := w.oom.Count()
+	kills, _ := w.oom.Kills()
 	crash := readCrash(time.Now(), time.Since(w.began), evidence{
 		ended: status.String(), signal: status.Signal(), code: status.ExitCode(),
 		oomKills: kills - w.oomKills, lines: w.tail.Lines(),

@@ -15,7 +15,7 @@ func (w *backendWatch) begin() {
 	defer w.mu.Unlock()
 	w.tail.Reset()
 	w.began, w.answered, w.lastErr = time.Now(), false, nil
-	w.oomKills, _ = w.oom.Count()
+	w.oomKills, _ = w.oom.Kills()
 	w.finish = w.boot.Begin(stageBackend)
 	w.boot.Attempt(stageBackend)
 	w.stopDeadline() // of a life that came to nothing: it could not be started

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/cgroup"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/logging"
@@ -22,7 +23,7 @@ const (
 type backendWatch struct {
 	boot  *Boot
 	probe backendProbe
-	oom   oomCounter
+	oom   cgroup.Memory
 	mask  secretMask
 	tail  logTail
 	relay func(line []byte)
@@ -45,7 +46,7 @@ func newBackendWatch(b *Boot) *backendWatch {
 	return &backendWatch{
 		boot:   b,
 		probe:  backendProbe{prober: health.NewProber(), network: b.settings.Network, name: b.settings.Instance.Name},
-		oom:    newOOMCounter(),
+		oom:    cgroup.Here(),
 		mask:   newSecretMask(b.settings),
 		relay:  logging.ChildLines(b.log, backendName),
 		finish: func(string, error) {},

@@ -1,8 +1,6 @@
 package convex
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -57,36 +55,6 @@ func TestReadCrash(t *testing.T) {
 			}
 			if crash.Fix == "" || crash.ExitCode != tt.e.code {
 				t.Errorf("%+v", crash)
-			}
-		})
-	}
-}
-
-func TestOOMCounter(t *testing.T) {
-	v2, v1 := "low 0\nhigh 3\nmax 9\noom 4\noom_kill 2\noom_group_kill 0\n", "oom_kill_disable 0\nunder_oom 0\noom_kill 5\n"
-	tests := map[string]struct {
-		files  map[string]string
-		member string
-		want   int
-		found  bool
-	}{
-		"version 2, namespace": {map[string]string{"memory.events": v2}, "0::/\n", 2, true},
-		"version 2, own path":  {map[string]string{"docker/abc/memory.events": v2}, "0::/docker/abc\n", 2, true},
-		"version 1":            {map[string]string{"memory/docker/abc/memory.oom_control": v1}, "5:cpu:/x\n4:memory:/docker/abc\n", 5, true},
-		"version 1, namespace": {map[string]string{"memory/memory.oom_control": v1}, "4:hugetlb,memory:/not/visible\n", 5, true},
-		"no cgroup":            {nil, "", 0, false},
-		"before oom_kill":      {map[string]string{"memory/memory.oom_control": "under_oom 0\n"}, "4:memory:/\n", 0, false},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			root := t.TempDir()
-			tree(t, root, tt.files)
-			member := filepath.Join(t.TempDir(), "cgroup")
-			if err := os.WriteFile(member, []byte(tt.member), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			if got, found := (oomCounter{root: root, member: member}).Count(); got != tt.want || found != tt.found {
-				t.Errorf("got %d, %v", got, found)
 			}
 		})
 	}

@@ -1,6 +1,10 @@
 package convex
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tale-project/tale-runtime/internal/cgroup"
+)
 
 func newCrashCounter() prometheus.Counter {
 	return prometheus.NewCounter(prometheus.CounterOpts{
@@ -22,7 +26,7 @@ func (c oomCollector) Describe(descriptions chan<- *prometheus.Desc) { descripti
 
 // Collect implements prometheus.Collector.
 func (c oomCollector) Collect(metrics chan<- prometheus.Metric) {
-	if kills, known := newOOMCounter().Count(); known {
+	if kills, known := cgroup.Here().Kills(); known {
 		metrics <- prometheus.MustNewConstMetric(c.kills, prometheus.CounterValue, float64(kills))
 	}
 }

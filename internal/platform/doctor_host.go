@@ -5,13 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
-	"os"
-	"strconv"
-	"strings"
 	"syscall"
 
 	"github.com/tale-project/tale-runtime/internal/boot"
+	"github.com/tale-project/tale-runtime/internal/cgroup"
 	"github.com/tale-project/tale-runtime/internal/doctor"
 )
 
@@ -29,7 +26,7 @@ func hostChecks(settings *Settings) []doctor.Check {
 	return []doctor.Check{
 		{Name: "disk of " + convexDataDir, Run: func(context.Context) (string, error) { return checkDisk(convexDataDir) },
 			Fix: "free space on the volume convex-data; the backend and Postgres stop working without any"},
-		{Name: "memory limit", Run: func(context.Context) (string, error) { return checkMemory("/sys/fs/cgroup") },
+		{Name: "memory limit", Run: func(context.Context) (string, error) { return checkMemory(cgroup.Here()) },
 			Fix: "raise mem_limit of this service in the compose file"},
 		{Name: "run folder", Run: func(context.Context) (string, error) { return checkRunDir(settings.Boot.RunDir) },
 			Fix: "TALE_RUN_DIR must be writable: mount a tmpfs there"},
@@ -57,34 +54,18 @@ func judgeDisk(free int64) (string, error) {
 	return text, nil
 }
 
-// checkMemory reads the container's limit (cgroup v2, then v1).
-func checkMemory(cgroup string) (string, error) {
-	for _, file := range []string{cgroup + "/memory.max", cgroup + "/memory/memory.limit_in_bytes"} {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			continue
-		}
-		limit := parseLimit(string(text))
-		if limit > 1<<50 {
-			return "no limit", nil
-		}
-		seen := fmt.Sprintf("%d MiB", limit>>20)
-		if limit < littleMemory {
-			return "", doctor.Warning(errors.New(seen))
-		}
-		return seen, nil
+func checkMemory(memory cgroup.Memory) (string, error) {
+	limit, known := memory.Limit()
+	seen := fmt.Sprintf("%d MiB", limit>>20)
+	switch {
+	case !known:
+		return "", doctor.Skipped("no memory control group is visible here")
+	case limit == cgroup.NoLimit:
+		return "no limit", nil
+	case limit < littleMemory:
+		return "", doctor.Warning(errors.New(seen))
 	}
-	return "", doctor.Skipped("no memory control group is visible here")
-}
-
-// parseLimit reads a number of bytes; "max" and whatever else is no number
-// means that there is no limit.
-func parseLimit(text string) uint64 {
-	limit, err := strconv.ParseUint(strings.TrimSpace(text), 10, 64)
-	if err != nil {
-		return math.MaxUint64
-	}
-	return limit
+	return seen, nil
 }
 
 func checkRunDir(folder string) (string, error) {

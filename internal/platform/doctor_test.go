@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tale-project/tale-runtime/internal/cgroup"
 	"github.com/tale-project/tale-runtime/internal/doctor"
 )
 
@@ -198,7 +199,7 @@ func TestDoctorOfTheHost(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(folder, "memory.max"), []byte(tt.limit+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		findings, _ := doctor.Examine(t.Context(), []doctor.Check{{Name: name, Run: func(context.Context) (string, error) { return checkMemory(folder) }}})
+		findings, _ := doctor.Examine(t.Context(), []doctor.Check{{Name: name, Run: func(context.Context) (string, error) { return checkMemory(cgroup.Memory{Root: folder}) }}})
 		if findings[0].Verdict != tt.verdict {
 			t.Errorf("%+v", findings[0])
 		}

@@ -1,0 +1,95 @@
+// Package cgroup reads what the kernel says about the memory of this container.
+package cgroup
+
+import (
+	"bufio"
+	"bytes"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// NoLimit is the limit where there is none.
+const NoLimit = math.MaxUint64
+
+// endless is more bytes than a machine has; version 1 writes such a number for
+// no limit.
+const endless = 1 << 50
+
+// Memory is the memory of the cgroup that /proc names, or of the root, which is
+// the container's own where it has a cgroup namespace; version 2 or 1.
+type Memory struct {
+	Root   string // where the cgroup file systems are mounted
+	Member string // which cgroup this process is in, as /proc/self/cgroup
+}
+
+// Here is this container's.
+func Here() Memory { return Memory{Root: "/sys/fs/cgroup", Member: "/proc/self/cgroup"} }
+
+// Kills returns how many processes the kernel has killed for want of memory, and
+// false where no cgroup tells.
+func (m Memory) Kills() (int, bool) {
+	for _, data := range m.read("memory.events", "memory.oom_control") {
+		if kills, found := fieldOf(data, "oom_kill"); found {
+			return kills, true
+		}
+	}
+	return 0, false
+}
+
+// Limit returns how many bytes there may be, and false where no cgroup tells.
+func (m Memory) Limit() (uint64, bool) {
+	limits := m.read("memory.max", "memory.limit_in_bytes")
+	if len(limits) == 0 {
+		return 0, false
+	}
+	// "max", and whatever else is no number, means that there is no limit.
+	limit, err := strconv.ParseUint(strings.TrimSpace(string(limits[0])), 10, 64)
+	if err != nil || limit > endless {
+		limit = NoLimit
+	}
+	return limit, true
+}
+
+// read returns the contents of those of the files that are there, nearest first.
+func (m Memory) read(names ...string) (contents [][]byte) {
+	for _, folder := range m.folders() {
+		for _, name := range names {
+			if data, err := os.ReadFile(filepath.Join(folder, name)); err == nil {
+				contents = append(contents, data)
+			}
+		}
+	}
+	return contents
+}
+
+func (m Memory) folders() []string {
+	var own []string
+	membership, _ := os.ReadFile(m.Member)
+	for line := range strings.Lines(string(membership)) {
+		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(parts) != 3 {
+			continue
+		}
+		switch {
+		case parts[0] == "0" && parts[1] == "":
+			own = append(own, filepath.Join(m.Root, parts[2]))
+		case strings.Contains(","+parts[1]+",", ",memory,"):
+			own = append(own, filepath.Join(m.Root, "memory", parts[2]))
+		}
+	}
+	return append(own, m.Root, filepath.Join(m.Root, "memory"))
+}
+
+func fieldOf(data []byte, name string) (int, bool) {
+	scanner := bufio.NewScanner(bytes.NewReader(data))
+	for scanner.Scan() {
+		key, value, _ := strings.Cut(scanner.Text(), " ")
+		if number, err := strconv.Atoi(strings.TrimSpace(value)); key == name && err == nil {
+			return number, true
+		}
+	}
+	return 0, false
+}
