@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tale-project/tale-runtime/internal/boot"
+	"github.com/tale-project/tale-runtime/internal/cgroup"
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/status"
 	"github.com/tale-project/tale-runtime/internal/supervise"
@@ -54,6 +55,7 @@ func newBoot(settings *Settings, process boot.Process) *Boot {
 		Service: serviceName, Version: settings.Seed.Version, Settings: settings.Boot,
 		Describe: func(d *status.Document) {
 			d.Children, d.Crash = b.services.Load().Snapshot(), lastCrash(settings.Folders.crashLogPath())
+			d.Memory = describeMemory(cgroup.Here(), process.Environ)
 		},
 	})
 	b.Register(b.crashes, newOOMCollector())

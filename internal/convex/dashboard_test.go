@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/cgroup"
+	"github.com/tale-project/tale-runtime/internal/status"
 )
 
 func TestDashboardEnvironIsAListOfWhatIsLetThrough(t *testing.T) {
@@ -54,6 +57,11 @@ func TestStatusPort(t *testing.T) {
 		if response.StatusCode != want {
 			t.Errorf("%s: %d", path, response.StatusCode)
 		}
+	}
+	// What this machine cannot tell, the status leaves out.
+	_, known := cgroup.Here().Limit()
+	if document, err := (status.Source{Addr: address}).Fetch(t.Context()); err != nil || (document.Memory != nil) != known {
+		t.Errorf("memory %+v, known %t, %v", document.Memory, known, err)
 	}
 	for _, args := range [][]string{{"status"}, {"status", "--json"}, {"healthcheck"}} {
 		asked := &service{t: t, dir: s.dir, environ: s.environ}

@@ -62,6 +62,7 @@ func (b *Boot) backendChecks() []doctor.Check {
 		{Name: keyAccepted, Needs: []string{backendIsOurs}, Run: b.checkKey,
 			Fix: "INSTANCE_SECRET must be the same in both containers; compare the fingerprint with that of: docker compose exec convex convex-entrypoint status"},
 		{Name: "variables", Needs: []string{keyAccepted}, Run: b.checkVariables, Fix: "sync them: docker compose up -d --force-recreate platform"},
+		b.backendMemory(),
 		{Name: "clock", Needs: []string{backendAnswers}, Run: b.checkClock, Fix: "set the host's clock (NTP); containers share it"},
 	}
 }

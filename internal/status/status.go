@@ -26,6 +26,15 @@ type Document struct {
 	Children []supervise.Snapshot `json:"children,omitempty"`
 	// Crash is the newest entry of the service's crash log, if it keeps one.
 	Crash string `json:"crash,omitempty"`
+	// Memory is what the service's container has, where the service tells.
+	Memory *Memory `json:"memory,omitempty"`
+}
+
+// Memory is a container's limit beside what its settings ask for, in bytes.
+type Memory struct {
+	Limit    uint64 `json:"limit_bytes,omitempty"` // absent without one
+	Function uint64 `json:"function_bytes"`        // the heap that one function may fill
+	Kills    int    `json:"oom_kills"`             // by the kernel, for want of memory
 }
 
 // Source is where the document of a running entrypoint can be had.

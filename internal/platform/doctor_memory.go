@@ -1,0 +1,59 @@
+package platform
+
+import (
+	"context"
+	"fmt"
+	"net"
+
+	"github.com/tale-project/tale-runtime/internal/doctor"
+	"github.com/tale-project/tale-runtime/internal/status"
+)
+
+// idleBackend is what the backend and its dashboard take before any function
+// runs, in bytes. It is a judgement: theirs grows with the tables and indexes.
+const idleBackend = 512 << 20
+
+// backendMemory asks the status port of the convex container, whose limit cannot
+// be seen from this one.
+func (b *Boot) backendMemory() doctor.Check {
+	return doctor.Check{
+		Name: "memory of the backend", Needs: []string{backendName}, Run: b.checkBackendMemory,
+		Fix: "raise mem_limit of the convex service in the compose file, or lower ISOLATE_MAX_USER_HEAP_SIZE and APPLICATION_MAX_CONCURRENT_* in .env",
+	}
+}
+
+// checkBackendMemory takes it that STATUS_ADDR has the same port in both
+// containers, as where it comes from one .env; elsewhere somebody else answers,
+// or nobody.
+func (b *Boot) checkBackendMemory(ctx context.Context) (string, error) {
+	_, port, err := net.SplitHostPort(b.settings.Boot.StatusAddr)
+	if err != nil {
+		return "", doctor.Skipped("STATUS_ADDR names no port, so the one of convex is not known")
+	}
+	address := net.JoinHostPort(hostOf(b.settings.Backend.ConvexURL), port)
+	document, err := status.Source{Addr: address}.Fetch(ctx)
+	switch {
+	case err != nil:
+		return "", doctor.Skipped(err.Error())
+	case document.Service != "convex" || document.Memory == nil:
+		return "", doctor.Skipped(fmt.Sprintf("the status at %s does not tell the memory of convex", address))
+	}
+	return judgeBackendMemory(*document.Memory)
+}
+
+// judgeBackendMemory wants room for one function that fills its heap. All that may
+// run at a time would need more than any machine has, and never fill it together.
+func judgeBackendMemory(m status.Memory) (string, error) {
+	limit := "no limit"
+	if m.Limit > 0 {
+		limit = fmt.Sprintf("%d MiB", m.Limit>>20)
+	}
+	text := fmt.Sprintf("%s; a function may take %d MiB", limit, m.Function>>20)
+	switch {
+	case m.Kills > 0:
+		return "", doctor.Warning(fmt.Errorf("the kernel counts %d out-of-memory kills in convex; it has %s", m.Kills, text))
+	case m.Limit > 0 && m.Limit < idleBackend+m.Function:
+		return "", doctor.Warning(fmt.Errorf("%s, and the backend about %d MiB by itself", text, idleBackend>>20))
+	}
+	return text, nil
+}
