@@ -18,8 +18,9 @@ TEST_TOOLS ?= $(if $(filter 0,$(shell id -u)),/var/cache,$(or $(XDG_CACHE_HOME),
 export TALE_TEST_CONVEX_CLI   ?= $(wildcard $(TEST_TOOLS)/convex)
 export TALE_TEST_POSTGRES_BIN ?= $(wildcard $(TEST_TOOLS)/postgres-bin)
 export TALE_TEST_NGINX        ?= $(wildcard $(TEST_TOOLS)/nginx/usr/sbin/nginx)
+export TALE_TEST_TRAEFIK      ?= $(wildcard $(TEST_TOOLS)/traefik/traefik)
 
-.PHONY: help build demo test test-tools terminators lint bench bench-proxy soak clean docs push-request bluegreen browser acme env up e2e sizes scan
+.PHONY: help build demo test test-tools traefik terminators lint bench bench-proxy soak clean docs push-request bluegreen browser acme env up e2e sizes scan
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
@@ -36,7 +37,10 @@ test: ## Run all Go tests with the race detector
 test-tools: ## Install what some tests need: three releases of the convex CLI, Postgres, nginx
 	test/tools.sh $(TEST_TOOLS)
 
-terminators: ## Try the nginx snippets of docs/operations.md in front of the proxy
+traefik: ## Compile the Traefik that terminators tries as well (5 minutes, 3 GB)
+	test/traefik.sh $(TEST_TOOLS)/traefik
+
+terminators: ## Try the nginx and Traefik snippets of docs/operations.md in front of the proxy
 	go test -tags $(TAGS) -count=1 -v ./test/terminators
 
 lint: ## Check formatting, vet, the linters of .golangci.yml, and the workflows

@@ -1,7 +1,8 @@
 // Package testtools finds the programs that some tests drive for real: releases
 // of the convex command line tool, Postgres, nginx. `make test-tools` installs them
 // and `make test` says where they are. A developer who has not installed them gets
-// a skipped test; with TALE_TEST_REQUIRE set, as in CI, it is a failure.
+// a skipped test; with TALE_TEST_REQUIRE set, as in CI, it is a failure. Traefik is
+// the exception: `make traefik` compiles it for who wants that, and nobody requires it.
 package testtools
 
 import (
@@ -11,11 +12,12 @@ import (
 	"testing"
 )
 
-// The variables that name folders, and one file.
+// The variables that name folders, and two files.
 const (
 	convexVariable   = "TALE_TEST_CONVEX_CLI"
 	postgresVariable = "TALE_TEST_POSTGRES_BIN"
 	nginxVariable    = "TALE_TEST_NGINX"
+	traefikVariable  = "TALE_TEST_TRAEFIK"
 	requireVariable  = "TALE_TEST_REQUIRE"
 )
 
@@ -50,6 +52,17 @@ func Nginx(t *testing.T) string {
 		return program
 	}
 	return folderOf(t, nginxVariable)
+}
+
+// Traefik returns the program traefik of who has one, and skips the test elsewhere:
+// to compile it takes longer than all tests.
+func Traefik(t *testing.T) string {
+	t.Helper()
+	program := os.Getenv(traefikVariable)
+	if program == "" {
+		t.Skipf("%s names no program; make traefik compiles one", traefikVariable)
+	}
+	return program
 }
 
 func folderOf(t *testing.T, variable string) string {
