@@ -1,15 +1,11 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -70,47 +66,16 @@ func (s *stand) wrk(ctx context.Context, name string, l load) (result, int, erro
 		}
 		argv = append(argv, "-s", script)
 	}
-	began := time.Now()
 	output, err := exec.CommandContext(ctx, "wrk", append(argv, s.url(name)+l.path())...).CombinedOutput()
 	if err != nil {
 		return result{}, 0, fmt.Errorf("wrk: %w: %s", err, output)
 	}
-	return parseWrk(string(output), time.Since(began))
+	return parseWrk(string(output))
 }
 
 // wrkSeconds are whole: wrk knows no others.
 func wrkSeconds(d time.Duration) string {
 	return strconv.Itoa(int(max(d.Round(time.Second), time.Second)/time.Second)) + "s"
-}
-
-var (
-	wrkRequests = regexp.MustCompile(`(\d+) requests in ([\d.]+m?s)`)
-	wrkLatency  = regexp.MustCompile(`(50|99)%\s+([\d.]+(us|ms|s|m))\n`)
-	wrkTrouble  = regexp.MustCompile(`(Non-2xx.*|Socket errors.*)\n`)
-)
-
-func parseWrk(output string, wall time.Duration) (r result, requests int, err error) {
-	if trouble := wrkTrouble.FindString(output); trouble != "" {
-		return r, 0, errors.New(strings.TrimSpace(trouble))
-	}
-	count := wrkRequests.FindStringSubmatch(output)
-	if count == nil {
-		return r, 0, fmt.Errorf("cannot read wrk's output: %s", output)
-	}
-	requests, _ = strconv.Atoi(count[1])
-	if took, err := time.ParseDuration(count[2]); err == nil {
-		wall = took
-	}
-	r.rate = float64(requests) / wall.Seconds()
-	for _, found := range wrkLatency.FindAllStringSubmatch(output, -1) {
-		value, _ := time.ParseDuration(found[2])
-		if found[1] == "50" {
-			r.p50 = value
-		} else {
-			r.p99 = value
-		}
-	}
-	return r, requests, nil
 }
 
 // h2load is for HTTP/2, one request at a time on each connection.
@@ -132,30 +97,10 @@ func (s *stand) h2load(ctx context.Context, name string, l load) (result, int, e
 	if !strings.Contains(string(output), " 0 failed, 0 errored") {
 		return result{}, 0, fmt.Errorf("h2load: requests failed: %s", output)
 	}
-	return parseH2Log(log, l.lasts(s.o.each))
-}
-
-// parseH2Log reads one line per request: start, status, duration in microseconds.
-func parseH2Log(path string, wall time.Duration) (r result, requests int, err error) {
-	file, err := os.Open(path)
+	file, err := os.Open(log)
 	if err != nil {
-		return r, 0, err
+		return result{}, 0, err
 	}
 	defer file.Close()
-	var took []int
-	for lines := bufio.NewScanner(file); lines.Scan(); {
-		fields := strings.Fields(lines.Text())
-		if len(fields) != 3 || fields[1] != "200" {
-			return r, 0, fmt.Errorf("h2load: a request ended with %q", lines.Text())
-		}
-		micros, _ := strconv.Atoi(fields[2])
-		took = append(took, micros)
-	}
-	if len(took) == 0 {
-		return r, 0, errors.New("h2load: no request was answered")
-	}
-	slices.Sort(took)
-	r.rate = float64(len(took)) / wall.Seconds()
-	r.p50, r.p99 = time.Duration(took[len(took)/2])*time.Microsecond, time.Duration(took[len(took)*99/100])*time.Microsecond
-	return r, len(took), nil
+	return parseH2Log(file, l.lasts(s.o.each))
 }
