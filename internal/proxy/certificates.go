@@ -27,7 +27,7 @@ func (b *builder) tlsApp() caddytls.TLS {
 	if names := b.s.localNames(); len(names) > 0 {
 		policies = append(policies, &caddytls.AutomationPolicy{
 			SubjectsRaw: names,
-			IssuersRaw:  []json.RawMessage{module("module", "internal", caddytls.InternalIssuer{})},
+			IssuersRaw:  []json.RawMessage{module("module", "tale_local", issuer.Local{})},
 		})
 	}
 	return caddytls.TLS{

@@ -1,6 +1,7 @@
-// Package issuer gets certificates from an ACME authority for a name that may
-// not point here yet. Caddy's own ACME issuer does the protocol; this one decides
-// when to try.
+// Package issuer gets certificates: from an ACME authority for a name that may
+// not point here yet (Issuer), and from the local authority (Local).
+//
+// Caddy's own ACME issuer does the protocol; Issuer decides when to try.
 //
 // Caddy leaves longer and longer pauses between its attempts, hours after a day.
 // That is right for a thousand sites and wrong for one: who sets the DNS record
