@@ -20,13 +20,16 @@ export TALE_TEST_POSTGRES_BIN ?= $(wildcard $(TEST_TOOLS)/postgres-bin)
 export TALE_TEST_NGINX        ?= $(wildcard $(TEST_TOOLS)/nginx/usr/sbin/nginx)
 export TALE_TEST_TRAEFIK      ?= $(wildcard $(TEST_TOOLS)/traefik/traefik)
 
-.PHONY: help build demo test test-tools traefik terminators lint bench bench-proxy soak clean docs push-request bluegreen browser acme env up e2e sizes scan
+.PHONY: help build cross demo test test-tools traefik terminators lint bench bench-proxy soak clean docs push-request bluegreen browser acme env up e2e sizes scan
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
 
 build: ## Build all binaries into bin/
 	CGO_ENABLED=0 go build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o bin/ $(addprefix ./cmd/,$(BINARIES))
+
+cross: ## Compile all binaries for arm64, too, as releases do
+	CGO_ENABLED=0 GOARCH=arm64 go build -trimpath -tags $(TAGS) $(addprefix ./cmd/,$(BINARIES))
 
 demo: build ## Run the whole stack on loopback (ONCE=1: check it and exit)
 	bin/demo --app $(APP) $(if $(ONCE),--once)
