@@ -2,13 +2,14 @@
 # How checks are run and reported. Sourced. A check is a function that returns
 # non-zero, or dies, when the stack does not do what its name says; what it
 # prints is shown when it failed, with the state of the containers.
-failed=0
+# The names of those that did not pass.
+failed=()
 # No run takes longer, whatever the single limits add up to.
 run_limit=${E2E_LIMIT:-1500}
 
 check() {
   local name=$1 began=$EPOCHREALTIME output status
-  ((SECONDS < run_limit)) || die "the run took longer than $run_limit s; before \"$name\" $failed checks had failed"
+  ((SECONDS < run_limit)) || die "the run took longer than $run_limit s; before \"$name\" ${#failed[@]} checks had failed"
   shift
   # Not "|| status=$?": that would switch set -e off inside the check.
   set +e
@@ -22,7 +23,7 @@ check() {
   else
     printf '  FAIL  %-68s %6s s\n%s\n' "$name" "$took" "$(sed 's/^/        /' <<<"$output" | tail -30)"
     state_of_the_stack | sed 's/^/        | /'
-    failed=$((failed + 1))
+    failed+=("$name")
   fi
 }
 

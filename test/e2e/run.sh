@@ -117,7 +117,7 @@ main() {
     step "$group"
     "$group"
   done
-  ((failed == 0)) || die "$failed checks failed"
+  ((${#failed[@]} == 0)) || die "${#failed[@]} failed: $(printf '\n  %s' "${failed[@]}")"
   printf '\nall checks passed in %s s\n' "$SECONDS"
 }
 

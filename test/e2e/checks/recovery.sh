@@ -46,6 +46,7 @@ convex_restarts_below_the_platform() {
 # order is another one in each run; it is shown.
 kills_during_the_boot_heal() {
   local turn service pid up order=()
+  local -A killed=()
   compose down
   compose up -d &
   up=$!
@@ -53,10 +54,23 @@ kills_during_the_boot_heal() {
     sleep "1.$((RANDOM % 10))"
     service=${running[RANDOM % ${#running[@]}]}
     pid=$(inspect "$service" '{{.State.Pid}}' 2>/dev/null || echo 0)
-    ((pid == 0)) || { order+=("$service"); kill -9 "$pid" || true; }
+    ((pid == 0)) || { order+=("$service"); killed[$service]=$pid; kill -9 "$pid" || true; }
   done
   wait "$up" || true
+  echo "killed: ${order[*]}"
+  # The engine waits longer before each restart, and compose gives up on a
+  # container that it finds between two of them.
+  for service in "${!killed[@]}"; do
+    patiently 60 runs_again "$service" "${killed[$service]}"
+  done
   boots_cold
   visit
   note "killed: ${order[*]}"
+}
+
+# runs_again SERVICE PID: another process is its main one by now.
+runs_again() {
+  local status pid
+  read -r status pid <<<"$(inspect "$1" '{{.State.Status}} {{.State.Pid}}')"
+  [ "$status" = running ] && [ "$pid" != "$2" ]
 }
