@@ -28,8 +28,8 @@ help: ## List the targets
 build: ## Build all binaries into bin/
 	CGO_ENABLED=0 go build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o bin/ $(addprefix ./cmd/,$(BINARIES))
 
-cross: ## Compile all binaries for arm64, too, as releases do
-	CGO_ENABLED=0 GOARCH=arm64 go build -trimpath -tags $(TAGS) $(addprefix ./cmd/,$(BINARIES))
+cross: ## Build all binaries for arm64 into bin/arm64/, too, as releases do
+	CGO_ENABLED=0 GOARCH=arm64 go build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o bin/arm64/ $(addprefix ./cmd/,$(BINARIES))
 
 demo: build ## Run the whole stack on loopback (ONCE=1: check it and exit)
 	bin/demo --app $(APP) $(if $(ONCE),--once)
@@ -88,7 +88,7 @@ up: env ## Build the images, start the stack with Docker Compose, print its URL
 	docker compose up --build --detach --wait
 	@sed -n 's/^SITE_URL=/the site: /p' .env
 
-e2e: build ## Check the real images in a real Docker engine (root; makes what is missing)
+e2e: build cross ## Check the real images in a real Docker engine (root; makes what is missing)
 	test/e2e/run.sh
 
 sizes: ## Print the compressed sizes of the images that e2e built

@@ -7,7 +7,7 @@
 #
 #   run.sh             everything
 #   run.sh GROUP…      only these groups of checks (boot comes first in any case):
-#                      settings hardening recovery failures stop bluegreen
+#                      settings hardening recovery failures stop bluegreen architecture
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 source "$e2e/stack.sh"
@@ -105,10 +105,14 @@ bluegreen() {
   check "a switch of colours fails no request and drops no socket" switches_without_a_failed_request
 }
 
+architecture() {
+  check "the images build for arm64, with nothing emulated" images_build_for_arm64
+}
+
 # A function, so that an edit of this file does not reach a run under way.
 main() {
   local group groups=("$@")
-  (($#)) || groups=(settings hardening recovery failures stop bluegreen)
+  (($#)) || groups=(settings hardening recovery failures stop bluegreen architecture)
   prepare
   remove_stack
   new_settings
