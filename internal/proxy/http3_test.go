@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -52,6 +54,55 @@ func TestHTTP3IsOffUnlessAskedFor(t *testing.T) {
 	}
 }
 
+// socketOverHTTP3 opens a WebSocket.
+func (p *running) socketOverHTTP3(target string) *http3.RequestStream {
+	p.Helper()
+	stream, response := p.connectOverHTTP3(target, http.Header{})
+	if response.StatusCode != http.StatusOK {
+		p.Fatalf("%s: %+v", target, response)
+	}
+	return stream
+}
+
+// connectOverHTTP3 asks for a WebSocket as RFC 9220 describes.
+func (p *running) connectOverHTTP3(target string, header http.Header) (*http3.RequestStream, *http.Response) {
+	p.Helper()
+	header["Sec-Websocket-Version"] = []string{"13"}
+	client := p.overHTTP3()
+	stream, err := client.OpenRequestStream(p.Context())
+	if err != nil {
+		p.Fatal(err)
+	}
+	<-client.ReceivedSettings()
+	path, err := url.Parse("https://" + siteName + target)
+	if err != nil {
+		p.Fatal(err)
+	}
+	request := &http.Request{Method: http.MethodConnect, Proto: "websocket", URL: path, Host: siteName, Header: header}
+	if err := stream.SendRequestHeader(request.WithContext(p.Context())); err != nil {
+		p.Fatal(err)
+	}
+	response, err := stream.ReadResponse()
+	if err != nil {
+		p.Fatal(err)
+	}
+	return stream, response
+}
+
+// Over HTTP/3 every success opens a socket; an upstream's page must not.
+func TestSocketsOverHTTP3AreRefusedWithAnError(t *testing.T) {
+	for answer, want := range map[int]int{http.StatusOK: http.StatusBadGateway, http.StatusForbidden: http.StatusForbidden} {
+		t.Run(strconv.Itoa(answer), func(t *testing.T) {
+			backend := echo(t, "backend", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(answer) })
+			p := start(t, config.Environ{"HTTP3": "on", "CONVEX_UPSTREAM": backend})
+			_, response := p.connectOverHTTP3("/api/1.2.3/sync", http.Header{"X-Do": {"1"}})
+			if response.StatusCode != want {
+				t.Errorf("it became %d, want %d", response.StatusCode, want)
+			}
+		})
+	}
+}
+
 // Caddy takes a WebSocket over HTTP/3 for a request whose body does not come, and
 // gives it up after a minute; here, after less.
 func TestSilentSocketsOverHTTP3AreNotCut(t *testing.T) {
@@ -60,24 +111,7 @@ func TestSilentSocketsOverHTTP3AreNotCut(t *testing.T) {
 		replaceInHTTP(t, cfg, `"read_header_timeout"`, `"read_idle_timeout":`+strconv.Itoa(int(limit))+`,"read_header_timeout"`)
 	})
 	for target := range socketRoutes {
-		client := p.overHTTP3()
-		stream, err := client.OpenRequestStream(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		<-client.ReceivedSettings()
-		path, err := url.Parse("https://" + siteName + target)
-		if err != nil {
-			t.Fatal(err)
-		}
-		request := &http.Request{Method: http.MethodConnect, Proto: "websocket", URL: path, Host: siteName, Header: http.Header{"Sec-Websocket-Version": {"13"}}}
-		if err := stream.SendRequestHeader(request.WithContext(t.Context())); err != nil {
-			t.Fatal(err)
-		}
-		response, err := stream.ReadResponse()
-		if err != nil || response.StatusCode != http.StatusOK {
-			t.Fatalf("%s: %v, %+v", target, err, response)
-		}
+		stream := p.socketOverHTTP3(target)
 		for _, message := range []string{"one", "two"} {
 			if _, err := io.WriteString(stream, message); err != nil {
 				t.Fatalf("%s: %q: %v", target, message, err)
@@ -89,9 +123,24 @@ func TestSilentSocketsOverHTTP3AreNotCut(t *testing.T) {
 			}
 			<-time.After(3 * limit) // the silence
 		}
-		// Caddy's closing of such sockets at its end races with what still runs in
-		// them, so that the race detector complains.
-		_ = stream.Close()
-		_, _ = io.Copy(io.Discard, stream)
+	}
+}
+
+func TestSocketsOverHTTP3GetACloseFrameOnStop(t *testing.T) {
+	t.Parallel()
+	p := spawnReady(t, environ(t, config.Environ{"HTTP3": "on"}))
+	var sockets []io.Reader
+	for target := range socketRoutes {
+		sockets = append(sockets, p.socketOverHTTP3(target))
+	}
+	p.signal(syscall.SIGTERM)
+	for _, socket := range sockets {
+		frame := make([]byte, 4)
+		if _, err := io.ReadFull(socket, frame); err != nil || !bytes.Equal(frame, []byte{0x88, 0x02, 0x03, 0xe9}) {
+			t.Errorf("got % x, %v; want a close frame with status 1001", frame, err)
+		}
+	}
+	if code := p.code(10 * time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/requestbody"  // MAX_BODY
 	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy" // the proxy itself
 	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"      // path stripping; operators' snippets
-	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/timeouts"     // sockets over HTTP/2 and HTTP/3 may be idle for long
+	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/timeouts"     // sockets over HTTP/2 may be idle for long
 	_ "github.com/caddyserver/caddy/v2/modules/caddypki"               // the local authority of TLS_MODE=selfsigned
 	_ "github.com/caddyserver/caddy/v2/modules/caddytls"               // certificates and their renewal
 	_ "github.com/caddyserver/caddy/v2/modules/caddytls/standardstek"  // session ticket keys; caddytls loads them by name

@@ -74,8 +74,8 @@ func measured(upstream upstreamName) json.RawMessage {
 }
 
 // socketsOf is the named route for the rows on which an upstream takes
-// WebSockets. What is not one, or comes over HTTP/2 or HTTP/3, goes on from there
-// to the upstream's own route.
+// WebSockets. What is not one, or comes over HTTP/2, goes on from there to the
+// upstream's own route.
 func socketsOf(upstream upstreamName) string { return string(upstream) + "-sockets" }
 
 // probed is a reverse proxy to an upstream of which each address is probed.

@@ -16,8 +16,8 @@ import (
 	"github.com/tale-project/tale-runtime/internal/proxy/metricsgate"
 )
 
-// socketPatience is how long a WebSocket over HTTP/2 or HTTP/3 may be silent.
-// Caddy takes the socket for a request body, which it gives up after a minute.
+// socketPatience is how long a WebSocket over HTTP/2 may be silent. Caddy takes
+// the socket for a request body, which it gives up after a minute.
 const socketPatience = 30 * 24 * time.Hour
 
 // siteRoutes are the routes of the public server: what every request goes

@@ -3,7 +3,6 @@ package tunnel
 import (
 	"errors"
 	"io"
-	"net"
 	"os"
 	"sync"
 	"time"
@@ -23,7 +22,7 @@ var busyBuffers = sync.Pool{New: func() any { return new([busyBuffer]byte) }}
 
 // direction is one way through a tunnel.
 type direction struct {
-	from, to net.Conn
+	from, to side
 	frames   frames
 	goodbye  func() []byte // the close frame for the receiver
 	idle     [idleBuffer]byte

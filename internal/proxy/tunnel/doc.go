@@ -6,14 +6,14 @@
 // chain, whose goroutine waits, with its deep stack and all that hangs on the
 // request, until the socket ends; next to it stand three more goroutines and two
 // large buffers. [Handler] does the handshake in the chain, takes the connection
-// out of the HTTP server and returns. What stays of a socket is one goroutine
-// per direction with a shallow stack and a small buffer.
+// (over HTTP/3: the stream) out of the HTTP server and returns. What stays of a
+// socket is one goroutine per direction with a shallow stack and a small buffer.
 //
 // The bytes are passed on as they are. The tunnel only follows where WebSocket
 // frames begin and end (RFC 6455, section 5.2), so that at the end of the proxy
 // it can tell both sides that it is going away with a close frame that is not
 // written into the middle of another.
 //
-// Sockets over HTTP/2 and HTTP/3, and requests that are no WebSocket handshake,
-// are left to the next handler.
+// Sockets over HTTP/2, which Go's server does not offer, and requests that are no
+// WebSocket handshake, are left to the next handler.
 package tunnel

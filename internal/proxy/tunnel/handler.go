@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
@@ -30,10 +31,10 @@ const (
 
 func init() { caddy.RegisterModule(Handler{}) }
 
-// Handler carries WebSockets of HTTP/1.1 clients to an upstream. It takes
-// handshakes (GET with `Upgrade: websocket`) and passes everything else to the
-// next handler, WebSockets over HTTP/2 and HTTP/3 included; put a reverse proxy
-// to the same upstream behind it.
+// Handler carries WebSockets of HTTP/1.1 and HTTP/3 clients to an upstream. It
+// takes handshakes (GET with `Upgrade: websocket`; the extended CONNECT of HTTP/3)
+// and passes everything else to the next handler, WebSockets over HTTP/2
+// included; put a reverse proxy to the same upstream behind it.
 //
 // The handshake goes upstream with the forwarding headers that Caddy's reverse
 // proxy sets, from the same trust. While no upstream can be reached it is tried
@@ -42,7 +43,8 @@ func init() { caddy.RegisterModule(Handler{}) }
 //
 // A socket that is open is not closed when its upstream leaves the source. When
 // the configuration is unloaded, which happens when the proxy exits, every socket
-// gets a close frame with status 1001 on both sides.
+// gets a close frame with status 1001 on both sides: those over HTTP/3 when the
+// servers begin to shut down, which would wait for them, the others afterwards.
 //
 // The placeholders `{http.reverse_proxy.upstream.hostport}` and
 // `{http.reverse_proxy.retries}` are set as by the reverse proxy. Metrics:
@@ -113,6 +115,27 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.dialer.Timeout = time.Duration(h.DialTimeout)
 	h.tunnels = newRegistry()
 	h.log = ctx.Slogger()
+	return h.subscribe(ctx)
+}
+
+// subscribe makes Handle hear of the end before the servers do.
+func (h *Handler) subscribe(ctx caddy.Context) error {
+	events, err := ctx.App("events")
+	if err != nil {
+		return fmt.Errorf("cannot tunnel WebSockets: %w", err)
+	}
+	if err := events.(*caddyevents.App).On("stopping", h); err != nil { // the name belongs to that app
+		return fmt.Errorf("cannot tunnel WebSockets: %w", err)
+	}
+	return nil
+}
+
+// Handle lets the sockets over HTTP/3 end when the configuration is about to be
+// unloaded. It does not wait for them: the server does.
+func (h *Handler) Handle(context.Context, caddy.Event) error {
+	if streams := h.tunnels.closeStreams(time.Duration(h.CloseTimeout)); streams > 0 {
+		h.log.Info("websockets over HTTP/3 are closing", "sockets", streams)
+	}
 	return nil
 }
 
@@ -131,7 +154,7 @@ func (h *Handler) Cleanup() error {
 
 // isHandshake tells the requests that the tunnel takes.
 func isHandshake(r *http.Request) bool {
-	return r.ProtoMajor == 1 && r.Method == http.MethodGet && r.ContentLength == 0 && len(r.TransferEncoding) == 0 &&
+	return isStream(r) || r.ProtoMajor == 1 && r.Method == http.MethodGet && r.ContentLength == 0 && len(r.TransferEncoding) == 0 &&
 		edge.IsWebSocket(r) && httpguts.HeaderValuesContainsToken(r.Header["Connection"], "upgrade")
 }
 
@@ -147,23 +170,23 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	if !opened.accepted() {
 		h.metrics.refusals.Inc()
-		return relay(w, opened)
+		return relay(w, r, opened)
 	}
 	if err := opened.check(r.Header); err != nil {
 		_ = opened.conn.Close()
 		h.metrics.refusals.Inc()
 		return caddyhttp.Error(http.StatusBadGateway, err)
 	}
-	return h.join(w, opened)
+	return h.join(w, r, opened)
 }
 
-// join takes the client's connection and ties it to the upstream's.
-func (h *Handler) join(w http.ResponseWriter, opened *handshake) error {
+// join takes the client's side and ties it to the upstream's.
+func (h *Handler) join(w http.ResponseWriter, r *http.Request, opened *handshake) error {
 	if !h.tunnels.reserve() {
 		_ = opened.conn.Close()
 		return caddyhttp.Error(http.StatusServiceUnavailable, errors.New("the proxy is going away"))
 	}
-	client, early, err := takeOver(w, opened.response.Header)
+	client, early, err := takeOver(w, r, opened.response.Header)
 	if err != nil {
 		h.tunnels.release()
 		_ = opened.conn.Close()
@@ -190,28 +213,37 @@ func (h *Handler) ended(t *tunnel) {
 	h.log.Debug("websocket ended", "duration", time.Since(t.began), "up", t.up.bytes, "down", t.down.bytes)
 }
 
-// takeOver answers the handshake and takes the connection out of the server.
-// Handlers in between see the status; their writers are left out, because a
-// connection that is wrapped in one keeps it, and the request, for ever.
-func takeOver(w http.ResponseWriter, answer http.Header) (client net.Conn, early []byte, err error) {
+// takeOver answers the handshake and takes the connection, or the stream, out of
+// the server. Handlers in between see the status; their writers are left out,
+// because a connection that is wrapped in one keeps it, and the request, for ever.
+func takeOver(w http.ResponseWriter, r *http.Request, answer http.Header) (client side, early []byte, err error) {
+	if isStream(r) {
+		client, err = takeOverStream(w, answer)
+		return client, nil, err
+	}
 	header := w.Header()
 	dropHopByHop(answer)
-	delete(header, "Server")
-	for name, values := range answer {
-		header[name] = values
-	}
+	copyHeader(header, answer)
 	header["Connection"] = []string{"Upgrade"}
 	header["Upgrade"] = []string{"websocket"}
 	spellSocketHeaders(header)
 	w.WriteHeader(http.StatusSwitchingProtocols)
-	client, buffered, err := http.NewResponseController(innermost(w)).Hijack()
+	conn, buffered, err := http.NewResponseController(innermost(w)).Hijack()
 	if err != nil {
 		return nil, nil, err
 	}
 	if n := buffered.Reader.Buffered(); n > 0 {
 		early, _ = buffered.Peek(n)
 	}
-	return client, early, nil
+	return conn, early, nil
+}
+
+// copyHeader leaves the server's name out, as Caddy's reverse proxy does.
+func copyHeader(header, answer http.Header) {
+	delete(header, "Server")
+	for name, values := range answer {
+		header[name] = values
+	}
 }
 
 func innermost(w http.ResponseWriter) http.ResponseWriter {
@@ -225,15 +257,14 @@ func innermost(w http.ResponseWriter) http.ResponseWriter {
 }
 
 // relay passes on an answer that opens no socket.
-func relay(w http.ResponseWriter, refused *handshake) error {
+func relay(w http.ResponseWriter, r *http.Request, refused *handshake) error {
 	defer refused.conn.Close() //nolint:errcheck // nothing more comes
 	answer := refused.response
-	dropHopByHop(answer.Header)
-	header := w.Header()
-	delete(header, "Server")
-	for name, values := range answer.Header {
-		header[name] = values
+	if isStream(r) && answer.StatusCode < 300 { // there, success opens a socket
+		return caddyhttp.Error(http.StatusBadGateway, errNoSocket)
 	}
+	dropHopByHop(answer.Header)
+	copyHeader(w.Header(), answer.Header)
 	w.WriteHeader(answer.StatusCode)
 	if _, err := io.Copy(w, answer.Body); err != nil && !errors.Is(err, context.Canceled) {
 		panic(http.ErrAbortHandler) // the client must not take it for complete
@@ -246,4 +277,5 @@ var (
 	_ caddy.Provisioner           = (*Handler)(nil)
 	_ caddy.CleanerUpper          = (*Handler)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+	_ caddyevents.Handler         = (*Handler)(nil)
 )

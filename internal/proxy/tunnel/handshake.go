@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -42,6 +44,14 @@ func requestBytes(r *http.Request, header http.Header) []byte {
 	_ = header.Write(&out) // a buffer takes everything
 	out.WriteString("\r\n")
 	return out.Bytes()
+}
+
+// newKey is what a handshake must bring, and one over HTTP/3 does not (RFC 6455,
+// section 4.1).
+func newKey() string {
+	var nonce [16]byte
+	_, _ = rand.Read(nonce[:]) // never fails
+	return base64.StdEncoding.EncodeToString(nonce[:])
 }
 
 // shake sends the handshake and reads the answer within the patience, or until

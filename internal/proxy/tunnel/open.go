@@ -96,6 +96,9 @@ func (h *Handler) request(r *http.Request) []byte {
 	for _, name := range []string{"Connection", "Upgrade", "Host", "Content-Length"} {
 		delete(out.Header, name)
 	}
+	if isStream(r) {
+		out.Header["Sec-Websocket-Key"] = []string{newKey()}
+	}
 	spellSocketHeaders(out.Header)
 	return requestBytes(&out, out.Header)
 }

@@ -11,6 +11,7 @@ type registry struct {
 	open     map[*tunnel]struct{}
 	reserved int           // tunnels about to be added
 	deadline time.Time     // of the open ones, once the registry is closed
+	streams  time.Time     // of those on streams, which are closed earlier
 	empty    chan struct{} // closed when the registry is, and nothing is left
 }
 
@@ -46,8 +47,11 @@ func (r *registry) add(t *tunnel) {
 	defer r.mu.Unlock()
 	r.reserved--
 	r.open[t] = struct{}{}
-	if !r.deadline.IsZero() {
+	switch {
+	case !r.deadline.IsZero():
 		t.leave(r.deadline)
+	case t.onStream && !r.streams.IsZero():
+		t.leave(r.streams)
 	}
 }
 
@@ -84,6 +88,21 @@ func (r *registry) close(patience time.Duration) (all, cut int) {
 	}
 	<-r.empty
 	return len(tunnels), len(left)
+}
+
+// closeStreams makes the tunnels on streams end within patience. It returns at
+// once, and says how many there are.
+func (r *registry) closeStreams(patience time.Duration) (streams int) {
+	r.mu.Lock()
+	r.streams = time.Now().Add(patience)
+	r.mu.Unlock()
+	for _, t := range r.list() {
+		if t.onStream {
+			t.leave(r.streams)
+			streams++
+		}
+	}
+	return streams
 }
 
 // seal lets nothing more in and returns what is there.

@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"sync/atomic"
@@ -16,9 +17,17 @@ const halfOpenPatience = 30 * time.Second
 // past is a deadline that wakes a reader.
 var past = time.Unix(1, 0)
 
-// tunnel is one WebSocket: two connections and a goroutine for each direction.
+// side is one end of a tunnel: a connection, or a client's stream.
+type side interface {
+	io.ReadWriteCloser
+	SetReadDeadline(t time.Time) error
+	SetWriteDeadline(t time.Time) error
+}
+
+// tunnel is one WebSocket: two sides and a goroutine for each direction.
 type tunnel struct {
 	up, down direction // client to upstream, upstream to client
+	onStream bool      // the client's side is a stream
 	began    time.Time
 
 	stop     atomic.Int64 // unix nanoseconds of the deadline; zero: goes on
@@ -29,13 +38,15 @@ type tunnel struct {
 	log   *slog.Logger
 }
 
-func newTunnel(client, upstream net.Conn, log *slog.Logger, ended func(*tunnel)) *tunnel {
+func newTunnel(client, upstream side, log *slog.Logger, ended func(*tunnel)) *tunnel {
+	_, onStream := client.(*stream)
 	t := &tunnel{
-		up:    direction{from: client, to: upstream, goodbye: maskedCloseFrame},
-		down:  direction{from: upstream, to: client, goodbye: closeFrame},
-		began: time.Now(),
-		ended: ended,
-		log:   log,
+		up:       direction{from: client, to: upstream, goodbye: maskedCloseFrame},
+		down:     direction{from: upstream, to: client, goodbye: closeFrame},
+		onStream: onStream,
+		began:    time.Now(),
+		ended:    ended,
+		log:      log,
 	}
 	t.running.Store(2)
 	return t
@@ -98,7 +109,7 @@ func (t *tunnel) end(d *direction) {
 }
 
 // keepHalfOpen renews the time a sender has when the other direction has ended.
-func (t *tunnel) keepHalfOpen(from net.Conn) {
+func (t *tunnel) keepHalfOpen(from side) {
 	if !t.halfOpen.Load() {
 		return
 	}
@@ -116,7 +127,7 @@ func (t *tunnel) leave(deadline time.Time) {
 	}
 	// Reads end now; whoever is in the middle of a frame reads on. Writes have
 	// until the deadline.
-	for _, conn := range []net.Conn{t.up.from, t.down.from} {
+	for _, conn := range []side{t.up.from, t.down.from} {
 		if conn.SetWriteDeadline(deadline) != nil || conn.SetReadDeadline(past) != nil {
 			t.abort()
 		}
