@@ -66,15 +66,17 @@ func (a *answer) copy(from *body, one *piece) error {
 	return nil
 }
 
-func (a *answer) pass(p, collected []byte) error {
-	if a.conn == nil {
-		_, err := a.ResponseWriter.Write(p)
-		return err
+func (a *answer) pass(p, collected []byte) (err error) {
+	if a.conn != nil {
+		a.conn.collect(collected)
+		// Deferred: a connection that kept a buffer after a panic would write into
+		// somebody else's.
+		defer func() {
+			if sent := a.conn.release(); err == nil {
+				err = sent
+			}
+		}()
 	}
-	a.conn.collect(collected)
-	_, err := a.ResponseWriter.Write(p)
-	if sent := a.conn.release(); err == nil {
-		err = sent
-	}
+	_, err = a.ResponseWriter.Write(p)
 	return err
 }

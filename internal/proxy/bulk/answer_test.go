@@ -3,6 +3,7 @@ package bulk
 import (
 	"bytes"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 
@@ -46,5 +47,20 @@ func TestTheReverseProxyReadsOneBufferOfALargeAnswer(t *testing.T) {
 func TestWithoutAPieceTheReverseProxyReadsItAll(t *testing.T) {
 	if reads := passOn(t, newPool(0), make([]byte, 1<<20)); reads != 32 {
 		t.Errorf("it read %d times", reads)
+	}
+}
+
+type panicking struct{ http.ResponseWriter }
+
+func (panicking) Write([]byte) (int, error) { panic(http.ErrAbortHandler) }
+
+func TestAPanicLeavesNoBufferBehind(t *testing.T) {
+	a := &answer{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: panicking{}}, conn: new(conn)}
+	func() {
+		defer func() { _ = recover() }()
+		_ = a.pass(make([]byte, 1), make([]byte, 0, 1))
+	}()
+	if a.conn.collecting || a.conn.held != nil {
+		t.Error("the connection goes on collecting")
 	}
 }
