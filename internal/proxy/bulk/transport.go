@@ -26,14 +26,16 @@ func (*Transport) CaddyModule() caddy.ModuleInfo {
 
 // RoundTrip sends a request and offers the answer to the Handler.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	response, err := t.HTTPTransport.RoundTrip(r)
-	if err != nil || response.ContentLength < threshold || r.Method == http.MethodHead {
-		return response, err
+	a, ok := caddyhttp.GetVar(r.Context(), answerVar).(*answer)
+	if !ok {
+		return t.HTTPTransport.RoundTrip(r)
 	}
-	if a, ok := caddyhttp.GetVar(r.Context(), answerVar).(*answer); ok {
+	a.offered = nil // that of an attempt before this one, which came to nothing
+	response, err := t.HTTPTransport.RoundTrip(r)
+	if err == nil && response.ContentLength >= threshold && r.Method != http.MethodHead {
 		response.Body = a.offer(response.Body)
 	}
-	return response, nil
+	return response, err
 }
 
 var (
