@@ -8,8 +8,9 @@
 //     answer when its first piece is written
 //   - Listener, below TLS, collects the records of a piece into one system call
 //
-// What is read is passed on at once, so nothing is ever held back, and streams,
-// which announce no length, are left alone. It is not a buffer for slow visitors:
+// What is read is passed on at once, so nothing is held back but what net/http
+// keeps of any answer, and streams, whether they announce a length or not, are left
+// alone. It is not a buffer for slow visitors:
 // there are no more pieces than one for each of a few answers, and the others go
 // the usual way.
 package bulk

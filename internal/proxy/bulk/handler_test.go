@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -116,6 +117,36 @@ func TestNothingIsHeldBack(t *testing.T) {
 				t.Errorf("then %d bytes, %v", rest, err)
 			}
 		})
+	}
+}
+
+// A stream is flushed event by event, even one that announces a length.
+func TestEventsOfAnAnnouncedLengthAreNotHeldBack(t *testing.T) {
+	for protocol, http2 := range protocols {
+		for name, value := range map[string]string{"Content-Type": "text/event-stream; charset=utf-8", "Incremental": "?1"} {
+			t.Run(protocol+" "+name, func(t *testing.T) {
+				const first, event = 33 << 10, 100
+				goOn := make(chan struct{})
+				v := newVisitor(t, http2, func(w http.ResponseWriter, _ *http.Request) {
+					announce(w, large)
+					w.Header().Set(name, value)
+					for _, n := range []int{first, event} {
+						_, _ = w.Write(make([]byte, n))
+						_ = http.NewResponseController(w).Flush()
+					}
+					select {
+					case <-goOn:
+					case <-time.After(10 * time.Second):
+					}
+				})
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+				defer cancel()
+				defer close(goOn)
+				if n, err := io.ReadFull(v.get(ctx).Body, make([]byte, first+event)); err != nil {
+					t.Errorf("%d bytes, %v", n, err)
+				}
+			})
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package bulk
 
 import (
+	"mime"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
@@ -32,10 +33,17 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	a.offered = nil // that of an attempt before this one, which came to nothing
 	response, err := t.HTTPTransport.RoundTrip(r)
-	if err == nil && response.ContentLength >= threshold && r.Method != http.MethodHead {
+	if err == nil && response.ContentLength >= threshold && !isStream(response.Header) {
 		response.Body = a.offer(response.Body)
 	}
 	return response, err
+}
+
+// isStream tells the answers that the reverse proxy flushes after each piece of
+// its own.
+func isStream(header http.Header) bool {
+	kind, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
+	return kind == "text/event-stream" || caddyhttp.IsIncremental(header)
 }
 
 var (
