@@ -2,10 +2,12 @@ package bulk
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"testing/iotest"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
@@ -64,3 +66,31 @@ func TestAPanicLeavesNoBufferBehind(t *testing.T) {
 		t.Error("the connection goes on collecting")
 	}
 }
+
+// The reverse proxy must not take an answer that broke off for a whole one.
+func TestTheEndOfTheUpstreamReachesTheReverseProxy(t *testing.T) {
+	a := &answer{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: httptest.NewRecorder()}, pieces: newPool(1)}
+	broken := io.MultiReader(bytes.NewReader(make([]byte, 1<<20)), iotest.ErrReader(io.ErrUnexpectedEOF))
+	from, buffer := a.offer(io.NopCloser(broken)), make([]byte, 1<<10)
+	n, _ := from.Read(buffer)
+	if _, err := a.Write(buffer[:n]); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := from.Read(buffer); n != 0 || !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("it reads %d bytes, %v", n, err)
+	}
+}
+
+func TestAVisitorWhoCannotBeWrittenToIsSeen(t *testing.T) {
+	gone := &conn{Conn: &recorder{err: io.ErrClosedPipe}}
+	a := &answer{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: writerTo{gone}}, conn: gone}
+	if err := a.pass(make([]byte, 8), make([]byte, 0, 8)); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// writerTo is a server's writer without its buffers.
+type writerTo struct{ io.Writer }
+
+func (writerTo) Header() http.Header { return nil }
+func (writerTo) WriteHeader(int)     {}

@@ -1,8 +1,10 @@
 package bulk
 
 import (
+	"context"
 	"errors"
 	"net"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -99,5 +101,18 @@ func TestAConnectionIsFoundByItsLocalAddress(t *testing.T) {
 	address, ok := accepted.LocalAddr().(localAddr)
 	if !ok || address.conn != accepted || address.String() != inner.Addr().String() || address.Network() != "tcp" {
 		t.Errorf("got %#v", accepted.LocalAddr())
+	}
+}
+
+// Over HTTP/2 several answers take turns on a connection, and each waits for the
+// visitor's word that there is room: what is collected would never be sent.
+func TestOnlyConnectionsWithOneAnswerCollect(t *testing.T) {
+	c := &conn{Conn: &recorder{}}
+	for major, want := range map[int]*conn{1: c, 2: nil, 3: nil} {
+		ctx := context.WithValue(t.Context(), http.LocalAddrContextKey, localAddr{conn: c})
+		r := (&http.Request{ProtoMajor: major}).WithContext(ctx)
+		if got := connOf(r); got != want {
+			t.Errorf("HTTP/%d: %v", major, got)
+		}
 	}
 }
