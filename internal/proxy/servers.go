@@ -27,7 +27,7 @@ const (
 	readHeaderTimeout = 10 * time.Second
 	idleTimeout       = 2 * time.Minute
 	// writeIdleTimeout is how long a visitor may take for what is sent at once. A
-	// piece of a large answer is four times what Caddy gives one minute for.
+	// collected piece of a large answer is four times what Caddy gives one minute for.
 	writeIdleTimeout = 4 * time.Minute
 )
 
@@ -38,7 +38,6 @@ func (b *builder) server(address string, protocols ...string) *caddyhttp.Server 
 		Protocols:         protocols,
 		ReadHeaderTimeout: caddy.Duration(readHeaderTimeout),
 		IdleTimeout:       caddy.Duration(idleTimeout),
-		WriteIdleTimeout:  caddy.Duration(writeIdleTimeout),
 		MaxHeaderBytes:    maxHeaderBytes,
 		// Certificates, redirects and connection policies are configured
 		// explicitly, so that nothing depends on guesses about ports.
@@ -59,6 +58,7 @@ func (b *builder) tlsServer() *caddyhttp.Server {
 	server := b.siteServer(b.server(b.listenAddress(b.s.HTTPSPort), protocols...))
 	server.TLSConnPolicies = caddytls.ConnectionPolicies{{DefaultSNI: b.site.sni, FallbackSNI: b.site.sni}}
 	server.ListenerWrappersRaw = []json.RawMessage{module("wrapper", "tale_bulk", bulk.Listener{}), module("wrapper", "tls", struct{}{})}
+	server.WriteIdleTimeout = caddy.Duration(writeIdleTimeout)
 	replay := false
 	server.Allow0RTT = &replay
 	return server
