@@ -39,18 +39,21 @@ func (m Memory) Kills() (int, bool) {
 	return 0, false
 }
 
-// Limit returns how many bytes there may be, and false where no cgroup tells.
+// Limit returns how many bytes there may be, and false where no cgroup tells. The
+// root's limit counts for the cgroups below it, too.
 func (m Memory) Limit() (uint64, bool) {
 	limits := m.read("memory.max", "memory.limit_in_bytes")
 	if len(limits) == 0 {
 		return 0, false
 	}
-	// "max", and whatever else is no number, means that there is no limit.
-	limit, err := strconv.ParseUint(strings.TrimSpace(string(limits[0])), 10, 64)
-	if err != nil || limit > endless {
-		limit = NoLimit
+	least := uint64(NoLimit)
+	for _, text := range limits {
+		// "max", and whatever else is no number, means that there is no limit.
+		if limit, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64); err == nil && limit <= endless {
+			least = min(least, limit)
+		}
 	}
-	return limit, true
+	return least, true
 }
 
 // read returns the contents of those of the files that are there, nearest first.

@@ -62,6 +62,7 @@ func TestLimit(t *testing.T) {
 	}{
 		"version 2, namespace": {map[string]string{"memory.max": "268435456\n"}, "0::/\n", 256 << 20, true},
 		"version 2, own path":  {map[string]string{"a/b/memory.max": "268435456\n"}, "0::/a/b\n", 256 << 20, true},
+		"version 2, above":     {map[string]string{"init/memory.max": "max\n", "memory.max": "268435456\n"}, "0::/init\n", 256 << 20, true},
 		"version 2, no limit":  {map[string]string{"memory.max": "max\n"}, "0::/\n", cgroup.NoLimit, true},
 		"version 1":            {map[string]string{"memory/memory.limit_in_bytes": "268435456\n"}, "4:memory:/not/visible\n", 256 << 20, true},
 		"version 1, no limit":  {map[string]string{"memory/memory.limit_in_bytes": "9223372036854771712\n"}, "4:memory:/\n", cgroup.NoLimit, true},
