@@ -121,7 +121,7 @@ func TestExecSignalsTheWholeGroup(t *testing.T) {
 }
 
 func TestExecNoGroupSignalsTheCommandAlone(t *testing.T) {
-	p := startProgram(t, "exec", "--no-group", "sh", "-c", `sh -c 'trap "echo inner" TERM USR1; echo ready $$; while :; do sleep 0.01; done' & trap "exit 8" TERM; wait`)
+	p := startProgram(t, "exec", "--no-group", "sh", "-c", `trap "exit 8" TERM; sh -c 'trap "echo inner" TERM USR1; echo ready $$; while :; do sleep 0.01; done' & wait`)
 	inner, err := strconv.Atoi(strings.TrimSpace(p.expect("ready ")))
 	if err != nil {
 		t.Fatal(err)
