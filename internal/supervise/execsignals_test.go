@@ -105,7 +105,7 @@ func TestExecChangesAndIgnoresSignals(t *testing.T) {
 }
 
 // pipeline is a shell that waits for a background child of its own.
-const pipeline = `sh -c 'trap "echo inner; exit" TERM; echo ready; while :; do sleep 0.01; done' & trap "echo outer" TERM; wait; wait`
+const pipeline = `trap "echo outer" TERM; sh -c 'trap "echo inner; exit" TERM; echo ready; while :; do sleep 0.01; done' & wait; wait`
 
 func TestExecSignalsTheWholeGroup(t *testing.T) {
 	bothWays(t, func(t *testing.T, start func(args ...string) *program) {
