@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"io"
@@ -9,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"syscall"
 	"testing"
 	"time"
 
@@ -133,14 +131,5 @@ func TestSocketsOverHTTP3GetACloseFrameOnStop(t *testing.T) {
 	for target := range socketRoutes {
 		sockets = append(sockets, p.socketOverHTTP3(target))
 	}
-	p.signal(syscall.SIGTERM)
-	for _, socket := range sockets {
-		frame := make([]byte, 4)
-		if _, err := io.ReadFull(socket, frame); err != nil || !bytes.Equal(frame, []byte{0x88, 0x02, 0x03, 0xe9}) {
-			t.Errorf("got % x, %v; want a close frame with status 1001", frame, err)
-		}
-	}
-	if code := p.code(10 * time.Second); code != 0 {
-		t.Errorf("exit code %d", code)
-	}
+	p.saysGoodbye(sockets)
 }

@@ -234,15 +234,21 @@ func TestSocketsGetACloseFrameOnStop(t *testing.T) {
 		}
 		readers = append(readers, conn)
 	}
+	p.saysGoodbye(readers)
+}
+
+// saysGoodbye stops the proxy, which must tell each of the sockets.
+func (p *process) saysGoodbye(sockets []io.Reader) {
+	p.Helper()
 	p.signal(syscall.SIGTERM)
-	for _, reader := range readers {
+	for _, socket := range sockets {
 		frame := make([]byte, 4)
-		if _, err := io.ReadFull(reader, frame); err != nil || !bytes.Equal(frame, []byte{0x88, 0x02, 0x03, 0xe9}) {
-			t.Errorf("got % x, %v; want a close frame with status 1001", frame, err)
+		if _, err := io.ReadFull(socket, frame); err != nil || !bytes.Equal(frame, []byte{0x88, 0x02, 0x03, 0xe9}) {
+			p.Errorf("got % x, %v; want a close frame with status 1001", frame, err)
 		}
 	}
 	if code := p.code(10 * time.Second); code != 0 {
-		t.Errorf("exit code %d", code)
+		p.Errorf("exit code %d", code)
 	}
 }
 
