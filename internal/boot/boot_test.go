@@ -15,7 +15,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/report"
-	"github.com/tale-project/tale-runtime/internal/roottest"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func (c *container) report(name string) (d report.Document) {
@@ -87,7 +87,7 @@ func TestJobBesideItsService(t *testing.T) {
 // A stop counts from the program's first moment. Without package stopsignal, Go's
 // runtime would end PID 1 with code 2.
 func TestStopBeforeAnythingHasBegun(t *testing.T) {
-	roottest.Require(t)
+	testkit.RequireRoot(t)
 	c := newContainer(t)
 	fifo := filepath.Join(c.runDir, "env")
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {

@@ -11,8 +11,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/config"
-	"github.com/tale-project/tale-runtime/internal/roottest"
-	"github.com/tale-project/tale-runtime/internal/testbuffer"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 const eventually = 20 * time.Second
@@ -23,14 +22,14 @@ type container struct {
 	runDir  string
 	environ config.Environ
 	command *exec.Cmd
-	output  testbuffer.Buffer
+	output  testkit.Buffer
 	exited  chan struct{}
 }
 
 // newContainer prepares a run that stays who it is; changes are NAME=VALUE.
 func newContainer(t *testing.T, changes ...string) *container {
 	t.Helper()
-	c := &container{t: t, runDir: roottest.PublicDir(t), exited: make(chan struct{})}
+	c := &container{t: t, runDir: testkit.PublicDir(t), exited: make(chan struct{})}
 	c.environ = config.Environ{
 		"PATH": os.Getenv("PATH"), "TALE_RUN_DIR": c.runDir, "STATUS_ADDR": "", "TALE_RUN_AS": "0:0",
 		"GORACE": "atexit_sleep_ms=0", roleVariable: "entrypoint",
@@ -124,7 +123,7 @@ func childrenOf(pid int) (pids []int) {
 
 func writeFile(t *testing.T, mode os.FileMode, text string) string {
 	t.Helper()
-	path := filepath.Join(roottest.PublicDir(t), "token")
+	path := filepath.Join(testkit.PublicDir(t), "token")
 	if err := os.WriteFile(path, []byte(text), mode); err != nil {
 		t.Fatal(err)
 	}

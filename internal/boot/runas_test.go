@@ -8,13 +8,13 @@ import (
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/roottest"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // A secret that only root may read is read before root is given up, and nobody
 // but the service gets to see it.
 func TestSecretOfRootIsHandedOver(t *testing.T) {
-	roottest.Require(t)
+	testkit.RequireRoot(t)
 	path := writeFile(t, 0o400, "canary-token\n")
 	for name, prefix := range map[string][]string{"process": nil, "PID 1": {"unshare", "--fork", "--pid", "--mount-proc", "--kill-child"}} {
 		t.Run(name, func(t *testing.T) {
@@ -37,7 +37,7 @@ func TestSecretOfRootIsHandedOver(t *testing.T) {
 }
 
 func TestChildrenCannotReadOurEnvironment(t *testing.T) {
-	roottest.Require(t)
+	testkit.RequireRoot(t)
 	c := newContainer(t, "TALE_RUN_AS=1001:1001")
 	if err := os.Chown(c.runDir, 1001, 1001); err != nil {
 		t.Fatal(err)
@@ -55,7 +55,7 @@ func requireHidden(t *testing.T, c *container) {
 }
 
 func TestUnreadableSecretIsExplained(t *testing.T) {
-	roottest.Require(t)
+	testkit.RequireRoot(t)
 	path := writeFile(t, 0o400, "canary-token\n")
 	c := newContainer(t, "TOKEN_FILE="+path).start([]string{"setpriv", "--reuid", "1001", "--regid", "1001", "--clear-groups"})
 	if code := c.exit(); code != exit.Config || !c.says("it belongs to uid 0 gid 0 with mode 0400, and this process runs as uid 1001 gid 1001: give the file to that user (chown 1001 "+path+")") {
@@ -65,7 +65,7 @@ func TestUnreadableSecretIsExplained(t *testing.T) {
 
 // A bad configuration is reported by the user that will correct the report.
 func TestReportBelongsToTheServicesUser(t *testing.T) {
-	roottest.Require(t)
+	testkit.RequireRoot(t)
 	c := newContainer(t, "TALE_RUN_AS=1001:1001", "TALE_LOG_LEVEL=loud", "TOKEN_FILE=/nowhere").start(nil)
 	if code := c.exit(); code != exit.Config || !c.says("TALE_LOG_LEVEL") || !c.says("TOKEN_FILE cannot be read: open /nowhere") {
 		t.Errorf("exit code %d", code)
@@ -78,7 +78,7 @@ func TestReportBelongsToTheServicesUser(t *testing.T) {
 
 // In a sticky folder the service's user cannot replace what root has left there.
 func TestReportOfRootDoesNotStay(t *testing.T) {
-	roottest.Require(t)
+	testkit.RequireRoot(t)
 	c := newContainer(t, "TALE_RUN_AS=1001:1001", "TALE_LOG_LEVEL=loud")
 	if err := os.Chmod(c.runDir, 0o777|os.ModeSticky); err != nil {
 		t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/roottest"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // roleVariable makes the test binary a program that has the command under test.
@@ -38,7 +38,7 @@ func execution(t *testing.T, uid uint32, environ []string, args ...string) (code
 }
 
 func TestExecGivesUpRootWhenAsked(t *testing.T) {
-	roottest.Require(t)
+	testkit.RequireRoot(t)
 	show := []string{"sh", "-c", `echo "$(id -u):$(id -g):$(id -G) $HOME"; exit 7`}
 	tests := map[string]struct {
 		uid     uint32

@@ -14,7 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/tale-project/tale-runtime/internal/logging"
-	"github.com/tale-project/tale-runtime/internal/testtools"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 const postgresPassword = "p@ss/w:rd%?#"
@@ -60,7 +60,7 @@ func asNobody(bin, name string, args ...string) *exec.Cmd {
 
 // The fake of the other tests is only as right as we know Postgres to be.
 func TestRealPostgres(t *testing.T) {
-	login := startRealPostgres(t, testtools.Postgres(t))
+	login := startRealPostgres(t, testkit.Postgres(t))
 	// Refused, then starting, then there: without the database for as long as
 	// init scripts are given.
 	_, err := waitForPostgres(t.Context(), logging.Discard(), login, time.Minute, nil)

@@ -15,7 +15,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/freeport"
-	"github.com/tale-project/tale-runtime/internal/testbuffer"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // service is convex-entrypoint as a real process.
@@ -24,7 +24,7 @@ type service struct {
 	dir     string
 	environ config.Environ
 	command *exec.Cmd
-	output  testbuffer.Buffer
+	output  testkit.Buffer
 	ended   chan struct{}
 }
 

@@ -15,7 +15,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/logging"
-	"github.com/tale-project/tale-runtime/internal/testbuffer"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func newBundle(t *testing.T, trust Trust) *trustBundle {
@@ -95,7 +95,7 @@ func TestTrustWatchPokesTheProxy(t *testing.T) {
 
 // It goes on without the root, with one warning, and keeps looking.
 func TestTrustWatchWarnsOnce(t *testing.T) {
-	var output testbuffer.Buffer
+	var output testkit.Buffer
 	bundle := newBundle(t, Trust{CACertPath: filepath.Join(t.TempDir(), "root.crt"), Host: "127.0.0.1:1"})
 	bundle.log = logging.New(&output, logging.FormatConsole, slog.LevelInfo)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/testtools"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 const clientDeadline = 2 * time.Minute
@@ -81,7 +81,7 @@ func deployArgs(more ...string) []string {
 // All releases deploy, and the newest does the rest of what the simulator can:
 // each start of a client takes seconds.
 func TestTheRealCommandLineClient(t *testing.T) {
-	packages := testtools.ConvexCLIs(t)
+	packages := testkit.ConvexCLIs(t)
 	newest := slices.Max(slices.Collect(maps.Keys(packages)))
 	for version, modules := range packages {
 		t.Run(version, func(t *testing.T) {

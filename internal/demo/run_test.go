@@ -11,7 +11,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/supervise"
-	"github.com/tale-project/tale-runtime/internal/testbuffer"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // testDemo is a demo of fake services.
@@ -19,7 +19,7 @@ type testDemo struct {
 	t       *testing.T
 	options options
 	own     config.Environ
-	out     testbuffer.Buffer
+	out     testkit.Buffer
 }
 
 func newTestDemo(t *testing.T) *testDemo {

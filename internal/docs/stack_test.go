@@ -15,9 +15,8 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/tale-project/tale-runtime/internal/config"
-	"github.com/tale-project/tale-runtime/internal/freeport"
 	"github.com/tale-project/tale-runtime/internal/push/pushtest"
-	"github.com/tale-project/tale-runtime/internal/testbuffer"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // stack is the three binaries as real processes, with a simulated backend that
@@ -30,8 +29,8 @@ type stack struct {
 
 func startStack(t *testing.T) *stack {
 	t.Helper()
-	backend, actions, web := freeport.String(t), freeport.String(t), freeport.String(t)
-	convexStatus, platformStatus, site, health := loopback(freeport.String(t)), freeport.String(t), freeport.String(t), loopback(freeport.String(t))
+	backend, actions, web := testkit.FreePort(t), testkit.FreePort(t), testkit.FreePort(t)
+	convexStatus, platformStatus, site, health := loopback(testkit.FreePort(t)), testkit.FreePort(t), testkit.FreePort(t), loopback(testkit.FreePort(t))
 	s := &stack{t: t, site: "http://" + loopback(site), metrics: map[string]string{
 		"convex": convexStatus, "platform": loopback(platformStatus), "proxy": health,
 	}}
@@ -50,7 +49,7 @@ func startStack(t *testing.T) *stack {
 		"CONVEX_PUSH_REQUEST": pushtest.NewRequest().Write(t), "WEB_COMMAND": os.Args[0],
 	})
 	s.start("proxy", both, config.Environ{
-		"HOST": "127.0.0.1", "PROXY_BIND_ADDRESS": "127.0.0.1", "HTTP_PORT": site, "HTTPS_PORT": freeport.String(t), "PROXY_HEALTH_ADDR": health,
+		"HOST": "127.0.0.1", "PROXY_BIND_ADDRESS": "127.0.0.1", "HTTP_PORT": site, "HTTPS_PORT": testkit.FreePort(t), "PROXY_HEALTH_ADDR": health,
 		"PROXY_DATA_DIR": t.TempDir(), "PROXY_SITE_DIR": "", "CONVEX_UPSTREAM": loopback(backend), "CONVEX_SITE_UPSTREAM": loopback(actions),
 		"PLATFORM_UPSTREAM": loopback(web), "PLATFORM_HEALTH": ":" + platformStatus + "/readyz",
 	})
@@ -67,7 +66,7 @@ func (s *stack) start(service string, environs ...config.Environ) {
 		maps.Copy(environ, more)
 	}
 	command := exec.Command(os.Args[0], "run")
-	var output testbuffer.Buffer
+	var output testkit.Buffer
 	command.Env, command.Stdout, command.Stderr = environ.List(), &output, &output
 	if err := command.Start(); err != nil {
 		s.t.Fatal(err)

@@ -17,7 +17,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convexsim"
 	"github.com/tale-project/tale-runtime/internal/freeport"
 	"github.com/tale-project/tale-runtime/internal/status"
-	"github.com/tale-project/tale-runtime/internal/testbuffer"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 const (
@@ -30,7 +30,7 @@ const (
 type container struct {
 	t       *testing.T
 	command *exec.Cmd
-	output  testbuffer.Buffer
+	output  testkit.Buffer
 	runDir  string
 	// reportPath is where the report stays when the process is gone.
 	reportPath string

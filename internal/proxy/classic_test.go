@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/config"
-	"github.com/tale-project/tale-runtime/internal/freeport"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // outcome is what became of one request: what an upstream saw of it, or what the
@@ -61,7 +61,7 @@ func (p *running) address() string {
 // its other name.
 func startClassic(t *testing.T, env config.Environ) (address string) {
 	t.Helper()
-	port := freeport.String(t)
+	port := testkit.FreePort(t)
 	classic := maps.Clone(env)
 	classic["CLASSIC_PORT"], classic["CLASSIC_DATA"], classic["CLASSIC_STRIP"] = port, t.TempDir(), ""
 	if base := env["BASE_PATH"]; base != "" {

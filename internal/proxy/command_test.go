@@ -8,7 +8,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/freeport"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func commandLine(env config.Environ, args ...string) (code int, out string) {
@@ -48,11 +48,11 @@ func TestCommands(t *testing.T) {
 func TestHealthcheckLooksAtTheSiteToo(t *testing.T) {
 	env := environ(t, nil)
 	start(t, env)
-	env["HTTPS_PORT"] = freeport.String(t)
+	env["HTTPS_PORT"] = testkit.FreePort(t)
 	if code, out := commandLine(env, "healthcheck"); code != exit.Failure || !strings.Contains(out, "handshake") {
 		t.Errorf("exit %d, %s", code, out)
 	}
-	env["TLS_MODE"], env["HTTP_PORT"] = tlsExternal, freeport.String(t)
+	env["TLS_MODE"], env["HTTP_PORT"] = tlsExternal, testkit.FreePort(t)
 	if code, out := commandLine(env, "healthcheck"); code != exit.Failure || !strings.Contains(out, "site's port") {
 		t.Errorf("exit %d, %s", code, out)
 	}

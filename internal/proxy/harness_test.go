@@ -24,8 +24,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/tale-project/tale-runtime/internal/config"
-	"github.com/tale-project/tale-runtime/internal/freeport"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 const (
@@ -98,9 +98,9 @@ func environ(t *testing.T, overrides config.Environ) config.Environ {
 	env := config.Environ{
 		"SITE_URL":                 "https://" + siteName,
 		"PROXY_BIND_ADDRESS":       "127.0.0.1",
-		"HTTP_PORT":                freeport.String(t),
-		"HTTPS_PORT":               freeport.String(t),
-		"PROXY_HEALTH_ADDR":        "127.0.0.1:" + freeport.String(t),
+		"HTTP_PORT":                testkit.FreePort(t),
+		"HTTPS_PORT":               testkit.FreePort(t),
+		"PROXY_HEALTH_ADDR":        "127.0.0.1:" + testkit.FreePort(t),
 		"PROXY_DATA_DIR":           t.TempDir(),
 		"PROXY_SITE_DIR":           "",
 		"METRICS_BEARER_TOKEN":     testToken,

@@ -10,11 +10,11 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/config"
-	"github.com/tale-project/tale-runtime/internal/freeport"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // nobody is an address on which nothing listens.
-func nobody(t *testing.T) string { return "127.0.0.1:" + freeport.String(t) }
+func nobody(t *testing.T) string { return "127.0.0.1:" + testkit.FreePort(t) }
 
 func (p *running) onHealthPort(target string) *http.Response {
 	p.Helper()

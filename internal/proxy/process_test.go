@@ -17,7 +17,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/testbuffer"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // beTheProxy makes the test binary run the proxy's command line.
@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 type process struct {
 	running
 	command *exec.Cmd
-	log     *testbuffer.Buffer
+	log     *testkit.Buffer
 	ended   chan struct{} // closed when it has
 }
 
@@ -49,7 +49,7 @@ type process struct {
 // that run their proxies only this way can be parallel.
 func spawn(t *testing.T, env config.Environ, args ...string) *process {
 	t.Helper()
-	p := &process{running: running{T: t, settings: settings(t, env)}, log: &testbuffer.Buffer{}, ended: make(chan struct{})}
+	p := &process{running: running{T: t, settings: settings(t, env)}, log: &testkit.Buffer{}, ended: make(chan struct{})}
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

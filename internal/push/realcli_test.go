@@ -17,12 +17,12 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/push/pushtest"
 	"github.com/tale-project/tale-runtime/internal/push/requestfile"
-	"github.com/tale-project/tale-runtime/internal/testtools"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func TestTheRealCLI(t *testing.T) {
 	t.Parallel()
-	apps := testtools.ConvexCLIs(t)
+	apps := testkit.ConvexCLIs(t)
 	for release, version := range slices.Sorted(maps.Keys(apps)) {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()

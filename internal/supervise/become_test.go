@@ -13,20 +13,20 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/roottest"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 const noCapabilities = "0000000000000000"
 
 func TestRootIsGivenUpForGoodOnAllThreads(t *testing.T) {
-	roottest.Require(t)
+	testkit.RequireRoot(t)
 	noroot := buildWithoutCgo(t, "./testdata/noroot")
 	for name, prefix := range map[string][]string{
 		"process": nil, "PID 1": pid1Prefix(t), "without SETPCAP": {"setpriv", "--bounding-set", "-setpcap"},
 		"inheritable": {"setpriv", "--inh-caps", "+chown,+setuid"}, "securebits": {"setpriv", "--securebits", "+no_setuid_fixup"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			data := []string{filepath.Join(roottest.PublicDir(t), "new", "data")}
+			data := []string{filepath.Join(testkit.PublicDir(t), "new", "data")}
 			p := startCommand(t, "", append(slices.Clone(prefix), noroot, privileges(t, data, []string{os.TempDir()})), nil)
 			if code := p.wait(); code != 0 {
 				t.Fatalf("exit code %d", code)
@@ -57,7 +57,7 @@ func TestRootIsGivenUpForGoodOnAllThreads(t *testing.T) {
 // A stop that is asked for while root is given up must not be lost, whatever
 // the moment.
 func TestStopWhileRootIsGivenUp(t *testing.T) {
-	roottest.Require(t)
+	testkit.RequireRoot(t)
 	stopping := buildWithoutCgo(t, "./testdata/entrypoint")
 	for i := range 20 {
 		t.Run(strconv.Itoa(i), func(t *testing.T) {
@@ -81,7 +81,7 @@ func TestUnmappedUserIsExplained(t *testing.T) {
 }
 
 func TestOutputCanBeOpenedByTheNewUser(t *testing.T) {
-	roottest.Require(t)
+	testkit.RequireRoot(t)
 	read, write, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

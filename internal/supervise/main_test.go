@@ -17,9 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tale-project/tale-runtime/internal/logging"
-	"github.com/tale-project/tale-runtime/internal/roottest"
 	"github.com/tale-project/tale-runtime/internal/supervise"
-	"github.com/tale-project/tale-runtime/internal/testbuffer"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // helperVariable makes the test binary be another program: see helpers_test.go.
@@ -46,7 +45,7 @@ func self(t *testing.T) string {
 // test binary, with the race detector in it, is not. Every user can execute it.
 func buildWithoutCgo(t *testing.T, folder string) string {
 	t.Helper()
-	binary := filepath.Join(roottest.PublicDir(t), "program")
+	binary := filepath.Join(testkit.PublicDir(t), "program")
 	build := exec.Command("go", "build", "-o", binary, folder)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -75,8 +74,8 @@ func shell(script string) supervise.Process {
 type program struct {
 	t       *testing.T
 	cmd     *exec.Cmd
-	out     testbuffer.Buffer
-	errs    testbuffer.Buffer
+	out     testkit.Buffer
+	errs    testkit.Buffer
 	ended   chan struct{}
 	waited  error
 	elapsed time.Duration
@@ -215,9 +214,9 @@ func alive(pid int) bool {
 }
 
 // logTo returns a logger and what it has written.
-func logTo(t *testing.T) (*slog.Logger, *testbuffer.Buffer) {
+func logTo(t *testing.T) (*slog.Logger, *testkit.Buffer) {
 	t.Helper()
-	out := &testbuffer.Buffer{}
+	out := &testkit.Buffer{}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("log:\n%s", out.String())

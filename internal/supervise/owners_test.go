@@ -12,12 +12,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/testbuffer"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-func ownersOf(t *testing.T, uid int) (*owners, *testbuffer.Buffer) {
+func ownersOf(t *testing.T, uid int) (*owners, *testkit.Buffer) {
 	t.Helper()
-	log := &testbuffer.Buffer{}
+	log := &testkit.Buffer{}
 	return newOwners(slog.New(slog.NewTextHandler(log, nil)), uid, os.Getgid()), log
 }
 

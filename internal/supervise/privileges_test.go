@@ -11,8 +11,8 @@ import (
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/roottest"
 	"github.com/tale-project/tale-runtime/internal/supervise"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 const appUID, appGID = 1001, 1001
@@ -82,8 +82,8 @@ func identityOf(t *testing.T, p *program) identity {
 }
 
 func TestRootFixesOwnersOfWhatIsWrong(t *testing.T) {
-	roottest.Require(t)
-	dir := roottest.PublicDir(t)
+	testkit.RequireRoot(t)
+	dir := testkit.PublicDir(t)
 	data := filepath.Join(dir, "data")
 	tree(t, dir, "data/", "data/a/", "data/a/b/", "data/a/b/file", "data/right", "data/gid", "outside", "outer/", "outer/file")
 	chown(t, appUID, appGID, data, filepath.Join(data, "right"))
@@ -116,8 +116,8 @@ func TestRootFixesOwnersOfWhatIsWrong(t *testing.T) {
 }
 
 func TestMissingCapabilityIsNamed(t *testing.T) {
-	roottest.Require(t)
-	dir := roottest.PublicDir(t)
+	testkit.RequireRoot(t)
+	dir := testkit.PublicDir(t)
 	tree(t, dir, "wrong/", "inside/", "inside/file", "right/", "closed/", "closed/inner/", "closed/inner/file", "mine/", "mine/inner/", "mine/inner/file", "private/")
 	chown(t, appUID, appGID, filepath.Join(dir, "right"), filepath.Join(dir, "private"), filepath.Join(dir, "inside"))
 	chown(t, 1234, 1234, filepath.Join(dir, "closed/inner"))
@@ -153,8 +153,8 @@ func TestMissingCapabilityIsNamed(t *testing.T) {
 
 // The run folder changes its owner, its content does not, and /tmp stays.
 func TestOwnFolderIsGivenWithoutItsContent(t *testing.T) {
-	roottest.Require(t)
-	dir := roottest.PublicDir(t)
+	testkit.RequireRoot(t)
+	dir := testkit.PublicDir(t)
 	tree(t, dir, "own/", "own/file", "tmp/")
 	if err := os.Chmod(filepath.Join(dir, "tmp"), 0o777); err != nil {
 		t.Fatal(err)
@@ -186,8 +186,8 @@ func asNobody(t *testing.T) []string {
 }
 
 func TestAnyOtherUserJustRuns(t *testing.T) {
-	roottest.Require(t)
-	dir := roottest.PublicDir(t)
+	testkit.RequireRoot(t)
+	dir := testkit.PublicDir(t)
 	tree(t, dir, "data/", "data/file")
 	if err := os.Chmod(filepath.Join(dir, "data"), 0o775); err != nil { // as OpenShift prepares volumes
 		t.Fatal(err)
@@ -203,8 +203,8 @@ func TestAnyOtherUserJustRuns(t *testing.T) {
 }
 
 func TestFolderThatCannotBeWrittenIsExplained(t *testing.T) {
-	roottest.Require(t)
-	dir := roottest.PublicDir(t)
+	testkit.RequireRoot(t)
+	dir := testkit.PublicDir(t)
 	tree(t, dir, "data/", "other/", "readonly/", "file")
 	for _, name := range []string{"data", "other"} {
 		chown(t, 1001, 1002, filepath.Join(dir, name))
@@ -243,8 +243,8 @@ func TestFolderThatCannotBeWrittenIsExplained(t *testing.T) {
 }
 
 func TestReadOnlyRootIsEnough(t *testing.T) {
-	roottest.Require(t)
-	dir := roottest.PublicDir(t)
+	testkit.RequireRoot(t)
+	dir := testkit.PublicDir(t)
 	tree(t, dir, "data/", "data/file")
 	script := `mount --bind "$0" "$0" && mount -o remount,ro,bind / && exec "$@"`
 	id := identityOf(t, apply(t, []string{"unshare", "--mount", "sh", "-c", script, dir}, []string{filepath.Join(dir, "data")}, nil))
@@ -254,8 +254,8 @@ func TestReadOnlyRootIsEnough(t *testing.T) {
 }
 
 func TestReadOnlyMountBelowTheDataIsLeftAlone(t *testing.T) {
-	roottest.Require(t)
-	dir := roottest.PublicDir(t)
+	testkit.RequireRoot(t)
+	dir := testkit.PublicDir(t)
 	tree(t, dir, "data/", "data/readonly/", "data/file")
 	script := `mount -t tmpfs none "$0" && touch "$0/file" && mount -o remount,ro "$0" && exec "$@"`
 	identityOf(t, apply(t, []string{"unshare", "--mount", "sh", "-c", script, filepath.Join(dir, "data/readonly")}, []string{filepath.Join(dir, "data")}, nil))
@@ -265,8 +265,8 @@ func TestReadOnlyMountBelowTheDataIsLeftAlone(t *testing.T) {
 }
 
 func TestFullDiskIsNoMatterOfPermissions(t *testing.T) {
-	roottest.Require(t)
-	dir := roottest.PublicDir(t)
+	testkit.RequireRoot(t)
+	dir := testkit.PublicDir(t)
 	tree(t, dir, "data/")
 	full := []string{"unshare", "--mount", "sh", "-c",
 		`mount -t tmpfs -o size=64k,mode=777 none "$0" && ! head -c 1M /dev/zero >"$0/file" && exec "$@"`, filepath.Join(dir, "data")}
@@ -281,8 +281,8 @@ func TestFullDiskIsNoMatterOfPermissions(t *testing.T) {
 
 // Root meets it, too, where it makes a folder.
 func TestFullDiskIsNoMatterOfPermissionsForRoot(t *testing.T) {
-	roottest.Require(t)
-	dir := roottest.PublicDir(t)
+	testkit.RequireRoot(t)
+	dir := testkit.PublicDir(t)
 	full := []string{"unshare", "--mount", "sh", "-c", `mount -t tmpfs -o nr_inodes=1 none "$0" && exec "$@"`, dir}
 	p := apply(t, full, []string{filepath.Join(dir, "data")}, nil)
 	if code := p.wait(); code != exit.Unavailable || !strings.Contains(p.out.String(), "cannot make the folder "+dir+"/data") {

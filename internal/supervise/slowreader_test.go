@@ -11,7 +11,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/supervise"
-	"github.com/tale-project/tale-runtime/internal/testbuffer"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // The child writes many times what fits into the pipe and the buffer, to a log
@@ -30,7 +30,7 @@ func TestSlowReaderNeverBlocksAChildForGood(t *testing.T) {
 		t.Fatalf("got %v, %v after %v", status, err, took)
 	}
 	// Somebody reads again, and something more is logged then.
-	out := &testbuffer.Buffer{}
+	out := &testkit.Buffer{}
 	go func() { _, _ = io.Copy(out, read) }()
 	log.Info("our own line")
 	eventually(t, "what was dropped is told", func() bool { return strings.Contains(out.String(), "log lines dropped") })

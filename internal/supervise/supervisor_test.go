@@ -13,7 +13,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/supervise"
-	"github.com/tale-project/tale-runtime/internal/testbuffer"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // states records the states of a service.
@@ -39,7 +39,7 @@ type supervised struct {
 	*supervise.Supervisor
 	stop  context.CancelFunc
 	hurry func()
-	log   *testbuffer.Buffer
+	log   *testkit.Buffer
 	err   error
 	ended chan struct{}
 }

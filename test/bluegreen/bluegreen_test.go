@@ -12,7 +12,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/proxy/proxytest"
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams/upstreamstest"
-	"github.com/tale-project/tale-runtime/internal/testbuffer"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 const siteName = "site.test"
@@ -44,7 +44,7 @@ func startProxy(t *testing.T, r *rotation) *proxytest.Process {
 	t.Helper()
 	convex := httptest.NewServer(http.HandlerFunc(backend))
 	t.Cleanup(convex.Close)
-	log := &testbuffer.Buffer{}
+	log := &testkit.Buffer{}
 	t.Cleanup(func() { keepLog(t, log.String()) })
 	return proxytest.Start(t, *proxyBinary, siteName, log, config.Environ{
 		"UPSTREAM_RESOLVER": r.dns.Addr(), "PLATFORM_UPSTREAM": alias + ":" + r.port,

@@ -8,7 +8,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/proxy/proxytest"
-	"github.com/tale-project/tale-runtime/internal/testbuffer"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 const siteName = "site.test"
@@ -22,7 +22,7 @@ type proxyProcess struct {
 
 func startProxy(t *testing.T, s *site) *proxyProcess {
 	t.Helper()
-	var log proxytest.Log = &testbuffer.Buffer{}
+	var log proxytest.Log = &testkit.Buffer{}
 	if *proxyBinary != "" { // for hours: nobody reads all that
 		log = firstLines{log}
 	}

@@ -6,8 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/freeport"
-	"github.com/tale-project/tale-runtime/internal/testtools"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // nginxMain is what nginx.conf has around a site's file.
@@ -21,7 +20,7 @@ http {
 }`
 
 func TestNginx(t *testing.T) {
-	program := testtools.Nginx(t)
+	program := testkit.Nginx(t)
 	for name, tt := range map[string]struct {
 		base string
 		also []string // replacements
@@ -32,7 +31,7 @@ func TestNginx(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := startSite(t, tt.base)
-			address := "127.0.0.1:" + freeport.String(t)
+			address := "127.0.0.1:" + testkit.FreePort(t)
 			code := fit(t, snippet(t, "Behind nginx", "nginx"), append(tt.also, "listen 443", "listen "+address, "http://tale:80", "http://"+s.proxy,
 				"/etc/nginx/example.com.crt", s.certificate, "/etc/nginx/example.com.key", s.key)...)
 			folder := t.TempDir()

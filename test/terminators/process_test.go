@@ -8,14 +8,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/testbuffer"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // run starts a program until the end of the test and returns when it listens.
 func run(t *testing.T, address string, environ []string, argv ...string) {
 	t.Helper()
 	command := exec.Command(argv[0], argv[1:]...)
-	var output testbuffer.Buffer
+	var output testkit.Buffer
 	command.Env, command.Stdout, command.Stderr = append(environ, "PATH="+os.Getenv("PATH"), "HOME="+t.TempDir()), &output, &output
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := command.Start(); err != nil {

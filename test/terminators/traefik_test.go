@@ -7,8 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/freeport"
-	"github.com/tale-project/tale-runtime/internal/testtools"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 const (
@@ -19,7 +18,7 @@ const (
 )
 
 func TestTraefik(t *testing.T) {
-	program := testtools.Traefik(t)
+	program := testkit.Traefik(t)
 	for name, tt := range map[string]struct {
 		base string
 		also []string // replacements
@@ -30,7 +29,7 @@ func TestTraefik(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := startSite(t, tt.base)
-			address := "127.0.0.1:" + freeport.String(t)
+			address := "127.0.0.1:" + testkit.FreePort(t)
 			folder := t.TempDir()
 			code := fit(t, snippet(t, "Behind Traefik", "yaml"), append(tt.also, `":443"`, `"`+address+`"`, "http://tale:80", "http://"+s.proxy,
 				"/etc/traefik/", folder+"/", "certResolver: letsencrypt", "")...)

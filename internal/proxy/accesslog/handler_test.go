@@ -17,11 +17,11 @@ import (
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/proxy/caddytest"
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams/upstreamstest"
-	"github.com/tale-project/tale-runtime/internal/testbuffer"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // book collects the lines of one test.
-type book struct{ testbuffer.Buffer }
+type book struct{ testkit.Buffer }
 
 // lines waits for n lines and returns them parsed.
 func (b *book) lines(t *testing.T, n int) []map[string]any {

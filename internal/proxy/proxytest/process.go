@@ -18,8 +18,8 @@ import (
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/config"
-	"github.com/tale-project/tale-runtime/internal/freeport"
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams/upstreamstest"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // roleVariable makes a test binary play the proxy.
@@ -50,10 +50,10 @@ type Process struct {
 func Start(t *testing.T, file, siteName string, log Log, environ config.Environ) *Process {
 	t.Helper()
 	exported := t.TempDir()
-	https := freeport.String(t)
-	p := &Process{Address: net.JoinHostPort("127.0.0.1", https), Health: net.JoinHostPort("127.0.0.1", freeport.String(t))}
+	https := testkit.FreePort(t)
+	p := &Process{Address: net.JoinHostPort("127.0.0.1", https), Health: net.JoinHostPort("127.0.0.1", testkit.FreePort(t))}
 	all := config.Environ{
-		"HOME": exported, "SITE_URL": "https://" + siteName, "PROXY_BIND_ADDRESS": "127.0.0.1", "HTTPS_PORT": https, "HTTP_PORT": freeport.String(t),
+		"HOME": exported, "SITE_URL": "https://" + siteName, "PROXY_BIND_ADDRESS": "127.0.0.1", "HTTPS_PORT": https, "HTTP_PORT": testkit.FreePort(t),
 		"PROXY_HEALTH_ADDR": p.Health, "PROXY_DATA_DIR": t.TempDir(), "PROXY_CA_EXPORT_DIR": exported, "PROXY_SITE_DIR": "",
 	}
 	if file == "" {

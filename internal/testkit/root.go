@@ -1,21 +1,20 @@
-// Package roottest has what tests of giving up root need. It is for tests only.
-package roottest
+package testkit
 
 import (
 	"os"
 	"testing"
 )
 
-// Require fails a test that nobody but root can run: a test that is skipped
-// shows nothing.
-func Require(t *testing.T) {
+// RequireRoot fails a test that only root can run: a test that is skipped shows
+// nothing.
+func RequireRoot(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Fatal("giving up root can only be tested as root")
 	}
 }
 
-// PublicDir is a folder that every user can get to, unlike t.TempDir.
+// PublicDir returns a folder that every user can enter, unlike t.TempDir.
 func PublicDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "public") //nolint:usetesting // the parent of t.TempDir is its user's alone

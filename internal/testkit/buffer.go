@@ -1,6 +1,4 @@
-// Package testbuffer holds what a process of a test writes while the test reads
-// it. It is for tests only.
-package testbuffer
+package testkit
 
 import (
 	"bytes"

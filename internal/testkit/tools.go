@@ -1,9 +1,4 @@
-// Package testtools finds the programs that some tests drive for real: releases
-// of the convex command line tool, Postgres, nginx. `make test-tools` installs them
-// and `make test` says where they are. A developer who has not installed them gets
-// a skipped test; with TALE_TEST_REQUIRE set, as in CI, it is a failure. Traefik is
-// the exception: `make traefik` compiles it for who wants that, and nobody requires it.
-package testtools
+package testkit
 
 import (
 	"os"
@@ -12,7 +7,10 @@ import (
 	"testing"
 )
 
-// The variables that name folders, and two files.
+// The variables that name the folders, and two files, of the programs that some
+// tests drive for real. `make test-tools` installs them and `make test` says where
+// they are. Without them a test is skipped; with TALE_TEST_REQUIRE set, as in CI,
+// it fails.
 const (
 	convexVariable   = "TALE_TEST_CONVEX_CLI"
 	postgresVariable = "TALE_TEST_POSTGRES_BIN"
@@ -54,8 +52,8 @@ func Nginx(t *testing.T) string {
 	return folderOf(t, nginxVariable)
 }
 
-// Traefik returns the program traefik of who has one, and skips the test elsewhere:
-// to compile it takes longer than all tests.
+// Traefik returns the program traefik where there is one, and skips the test
+// elsewhere, also in CI: `make traefik` takes longer than all tests.
 func Traefik(t *testing.T) string {
 	t.Helper()
 	program := os.Getenv(traefikVariable)

@@ -1,0 +1,19 @@
+package testkit
+
+import (
+	"strconv"
+	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/freeport"
+)
+
+// FreePort returns a loopback port that is free now, for a program that has to be
+// told its port.
+func FreePort(t testing.TB) string {
+	t.Helper()
+	port, err := freeport.Find()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strconv.Itoa(port)
+}
