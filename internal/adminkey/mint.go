@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -33,11 +32,11 @@ func issuedAt(t time.Time) Option {
 // The error, if any, is about the name or the secret and contains no secret.
 func Mint(instanceName, secretHex string, options ...Option) (string, error) {
 	if err := CheckInstanceName(instanceName); err != nil {
-		return "", fmt.Errorf("cannot mint an admin key: %w", err)
+		return "", fmt.Errorf("cannot mint an admin key: the instance name %w", err)
 	}
 	secret, err := ParseSecret(secretHex)
 	if err != nil {
-		return "", fmt.Errorf("cannot mint an admin key: %w", err)
+		return "", fmt.Errorf("cannot mint an admin key: the instance secret %w", err)
 	}
 	m := message{issued: uint64(time.Now().Unix())}
 	for _, option := range options {
@@ -50,18 +49,18 @@ func Mint(instanceName, secretHex string, options ...Option) (string, error) {
 	return instanceName + "|" + hex.EncodeToString(blob), nil
 }
 
-// CheckInstanceName reports why a name cannot be an instance name: ':' and '|'
-// separate the parts of a key, and a key must fit into an HTTP header.
+// CheckInstanceName reports why a name cannot be an instance name, as a
+// predicate of it. ':' and '|' separate the parts of a key, a key has to fit into
+// an HTTP header, and with '-' written as '_' the name has to be the identifier
+// of a database.
 func CheckInstanceName(name string) error {
 	if name == "" {
-		return errors.New("the instance name is empty")
-	}
-	if i := strings.IndexAny(name, ":|"); i >= 0 {
-		return fmt.Errorf("the instance name %q contains %q, which separates the parts of an admin key", name, name[i])
+		return errors.New("is empty")
 	}
 	for _, r := range name {
-		if r <= ' ' || r > '~' {
-			return fmt.Errorf("the instance name %q contains %q, which an HTTP header cannot carry", name, r)
+		letter := (r >= 'a' && r <= 'z') || (r >= 'A' && r <= 'Z')
+		if !letter && (r < '0' || r > '9') && r != '_' && r != '-' {
+			return fmt.Errorf("%q contains %q", name, r)
 		}
 	}
 	return nil

@@ -7,7 +7,7 @@ import (
 )
 
 func TestMintRefusesNames(t *testing.T) {
-	for _, name := range []string{"", "a:b", "a|b", "prod:tale", "two words", "tab\t", "naïve"} {
+	for _, name := range []string{"", "a:b", "a|b", "prod:tale", "two words", "tab\t", "naïve", "a.b", "a/b"} {
 		if key, err := Mint(name, devSecret); err == nil {
 			t.Errorf("Mint(%q) = %q, want an error", name, key)
 		}

@@ -38,7 +38,7 @@ type Key struct {
 func Open(instanceName, secretHex, key string) (Key, error) {
 	secret, err := ParseSecret(secretHex)
 	if err != nil {
-		return Key{}, fmt.Errorf("cannot open an admin key: %w", err)
+		return Key{}, fmt.Errorf("cannot open an admin key: the instance secret %w", err)
 	}
 	name, blobHex, actingUser, hasUser := split(key)
 	m, legacy, err := openBlob(secret, blobHex)

@@ -15,17 +15,16 @@ const secretSize = 32
 type Secret [secretSize]byte
 
 // ParseSecret reads a secret written as exactly 64 hexadecimal digits, in either
-// case, which is the only form a backend starts with. The error never contains
-// the value.
+// case, which is the only form a backend starts with. The error is a predicate of
+// the secret and never contains it.
 func ParseSecret(digits string) (Secret, error) {
 	var secret Secret
 	if len(digits) != 2*secretSize {
-		return secret, fmt.Errorf("the instance secret has %d characters, must be exactly %d hexadecimal digits (openssl rand -hex %d makes one)",
-			len(digits), 2*secretSize, secretSize)
+		return secret, fmt.Errorf("has %d characters, not %d", len(digits), 2*secretSize)
 	}
 	if _, err := hex.Decode(secret[:], []byte(digits)); err != nil {
 		// The error of the hex package quotes the character, a part of the secret.
-		return Secret{}, errors.New("the instance secret contains a character that is not a hexadecimal digit (0-9, a-f)")
+		return Secret{}, errors.New("has characters that are not hex digits")
 	}
 	return secret, nil
 }

@@ -5,10 +5,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tale-project/tale-runtime/internal/adminkey"
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/status"
 )
 
@@ -60,18 +60,14 @@ func (e Entrypoint) statusSource() (status.Source, error) {
 	return status.Source{Addr: settings.StatusAddr, ReportPath: settings.reportPath(e.Service, "")}, err
 }
 
-// AdminKey is the command that prints an admin key. The settings struct is
-// filled from the environment; instance then returns who the backend is.
-func (e Entrypoint) AdminKey(settings any, instance func() (name string, secret config.Secret, problems config.Problems)) *cobra.Command {
+// AdminKey is the command that prints an admin key of the instance.
+func (e Entrypoint) AdminKey() *cobra.Command {
 	return e.print("admin-key", "Print an admin key for the Convex dashboard; it gives full access to all data", func(*cobra.Command) (string, error) {
-		if err := e.load(settings); err != nil {
+		var settings struct{ stack.Instance }
+		if err := e.load(&settings); err != nil {
 			return "", err
 		}
-		name, secret, problems := instance()
-		if len(problems) > 0 {
-			return "", problems
-		}
-		key, err := adminkey.Mint(name, secret.Reveal())
+		key, err := settings.AdminKey()
 		return key, exit.With(exit.Config, err)
 	})
 }

@@ -31,8 +31,6 @@ type fakeSettings struct {
 	Fail  bool          `env:"FAIL"`
 }
 
-func (s *fakeSettings) Validate() config.Problems { return s.Boot.Validate() }
-
 // entrypoint boots a service that has one stage and one child: it prints its
 // token, its user and its child's environment, and then waits for a stop. The
 // child also tries to read the environment of its parent, and tells whether it

@@ -21,7 +21,8 @@ type RunAs struct {
 	Home string `env:"TALE_RUN_AS_HOME" envDefault:"/home/app" doc:"HOME of that user."`
 }
 
-func (r RunAs) check() config.Problems {
+// Validate reports what is not a user.
+func (r RunAs) Validate() config.Problems {
 	if _, _, err := supervise.ParseUser(r.User); err != nil {
 		return config.Problems{{Variable: "TALE_RUN_AS", Wrong: fmt.Sprintf("%q is not UID:GID", r.User), Accepted: "two numbers such as 1001:1001; 0:0 stays root"}}
 	}

@@ -18,8 +18,7 @@ type Settings struct {
 
 // Validate checks what types alone cannot.
 func (s Settings) Validate() config.Problems {
-	problems := append(s.Settings.Validate(), config.CheckListenAddress("STATUS_ADDR", s.StatusAddr)...)
-	return append(problems, s.RunAs.check()...)
+	return config.CheckListenAddress("STATUS_ADDR", s.StatusAddr)
 }
 
 func (s Settings) markers(service string) health.Markers { return health.NewMarkers(s.RunDir, service) }

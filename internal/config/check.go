@@ -59,20 +59,3 @@ func CheckListenAddress(variable, value string) Problems {
 	}
 	return nil
 }
-
-// CheckInstanceSecret reports an instance secret that the Convex backend would
-// refuse at start: it wants exactly 64 hex digits (convex-protocol 3.1).
-func CheckInstanceSecret(variable string, secret Secret) Problems {
-	const accepted = "exactly 64 hex digits; make one with: openssl rand -hex 32"
-	value := secret.Reveal()
-	if value == "" {
-		return Problems{{Variable: variable, Wrong: "is not set", Accepted: accepted}}
-	}
-	if len(value) != 64 {
-		return Problems{{Variable: variable, Wrong: fmt.Sprintf("has %d characters", len(value)), Accepted: accepted}}
-	}
-	if strings.Trim(value, "0123456789abcdefABCDEF") != "" {
-		return Problems{{Variable: variable, Wrong: "has characters that are not hex digits", Accepted: accepted}}
-	}
-	return nil
-}

@@ -7,22 +7,6 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 )
 
-func TestCheckInstanceSecret(t *testing.T) {
-	good := strings.Repeat("0aB9", 16)
-	if problems := config.CheckInstanceSecret("S", config.Secret(good)); len(problems) > 0 {
-		t.Error(problems)
-	}
-	for _, bad := range []string{"", good[1:], good + "0", good[:63] + "g"} {
-		problems := config.CheckInstanceSecret("S", config.Secret(bad))
-		if len(problems) != 1 {
-			t.Errorf("%q: got %v", bad, problems)
-		}
-		if bad != "" && strings.Contains(problems.Error(), bad) {
-			t.Errorf("the secret is shown: %v", problems)
-		}
-	}
-}
-
 func TestCheckHTTPURL(t *testing.T) {
 	for _, good := range []string{"https://example.com", "http://convex:3210", "https://h:8443/x"} {
 		if problems := config.CheckHTTPURL("U", good); len(problems) > 0 {

@@ -3,11 +3,13 @@ package config
 import (
 	"errors"
 	"maps"
+	"reflect"
 
 	"github.com/caarlos0/env/v11"
 )
 
-// Validator is a settings struct that checks its values after parsing.
+// Validator is a settings struct, or a group in one, that checks its values after
+// parsing. Load checks groups first, so a struct need not call theirs.
 type Validator interface {
 	Validate() Problems
 }
@@ -27,10 +29,21 @@ func Load(target any, environ Environ) error {
 		FuncMap:             parsers.table(),
 	})
 	problems = problems.merge(parseProblems(err, variables, values))
-	if v, ok := target.(Validator); ok {
+	return validate(reflect.ValueOf(target), problems).Err()
+}
+
+// validate adds the verdicts of a settings struct and, before it, of the groups
+// in it.
+func validate(target reflect.Value, problems Problems) Problems {
+	for field, value := range target.Elem().Fields() {
+		if field.IsExported() && value.Kind() == reflect.Struct {
+			problems = validate(value.Addr(), problems)
+		}
+	}
+	if v, ok := target.Interface().(Validator); ok {
 		problems = problems.merge(v.Validate())
 	}
-	return problems.Err()
+	return problems
 }
 
 // resolve reads NAME_FILE secrets and fills in defaults.

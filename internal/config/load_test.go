@@ -37,6 +37,9 @@ type other struct {
 	Name string        `env:"NAME" envDefault:"tale"`
 }
 
+// Validate is of a group: nobody but Load calls it.
+func (o other) Validate() config.Problems { return config.CheckOneOf("NAME", o.Name, "tale", "x") }
+
 func (s *settings) Validate() config.Problems { return config.CheckPort("PORT", s.Port) }
 
 func load(t *testing.T, environ config.Environ) (settings, config.Problems) {
@@ -100,7 +103,7 @@ func TestLoadReportsAllProblemsAtOnce(t *testing.T) {
 }
 
 func TestLoadRunsValidate(t *testing.T) {
-	if _, problems := load(t, config.Environ{"PORT": "70000"}); len(problems) != 1 {
+	if _, problems := load(t, config.Environ{"PORT": "70000", "NAME": "y"}); len(problems) != 2 {
 		t.Errorf("got %v", problems)
 	}
 }

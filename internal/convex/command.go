@@ -32,7 +32,7 @@ environment variables; docs/environment.md lists them.`,
 	run := entrypoint.Command("run", "Check, seed and serve until a stop is requested (the default)", bootService)
 	root.RunE, root.Annotations = run.RunE, run.Annotations
 	root.AddCommand(run, entrypoint.Command("seed", "Seed the built-in configuration into the data folder, and exit", seedFolder),
-		adminKeyCommand(entrypoint), p.patchCommand(), cli.ExecCommand(p.environ), cli.VersionCommand())
+		entrypoint.AdminKey(), p.patchCommand(), cli.ExecCommand(p.environ), cli.VersionCommand())
 	root.AddCommand(entrypoint.Inspect()...)
 	return root
 }
@@ -62,9 +62,6 @@ func seedFolder(ctx context.Context, process boot.Process) error {
 	if err := process.Load(settings); err != nil {
 		return err
 	}
-	if problems := settings.Boot.Validate(); len(problems) > 0 {
-		return problems
-	}
 	if err := process.Enter(ctx, settings.Boot, boot.Folders{Data: []string{settings.Folders.DataDir}}); err != nil {
 		return err
 	}
@@ -73,13 +70,6 @@ func seedFolder(ctx context.Context, process boot.Process) error {
 		process.Log.Info("seeded", "result", result.String())
 	}
 	return err
-}
-
-func adminKeyCommand(entrypoint boot.Entrypoint) *cobra.Command {
-	settings := &struct{ Instance Instance }{}
-	return entrypoint.AdminKey(settings, func() (string, config.Secret, config.Problems) {
-		return settings.Instance.Name, settings.Instance.Secret, settings.Instance.check()
-	})
 }
 
 func (p *program) patchCommand() *cobra.Command {

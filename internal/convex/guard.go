@@ -66,8 +66,8 @@ func (g volumeGuard) otherStorage() string {
 		return ""
 	case before != now:
 		return fmt.Sprintf("the data folder %s holds the files of a deployment on %s, and CONVEX_STORAGE is %s: it would start empty beside them", g.settings.Folders.DataDir, before, now)
-	case now == storagePostgres && g.record.Database != "" && g.record.Database != databaseName(g.settings.Instance.Name):
-		return fmt.Sprintf("the data folder %s belongs to the database %q, and INSTANCE_NAME=%s makes it %q", g.settings.Folders.DataDir, g.record.Database, g.settings.Instance.Name, databaseName(g.settings.Instance.Name))
+	case now == storagePostgres && g.record.Database != "" && g.record.Database != g.settings.Instance.DatabaseName():
+		return fmt.Sprintf("the data folder %s belongs to the database %q, and INSTANCE_NAME=%s makes it %q", g.settings.Folders.DataDir, g.record.Database, g.settings.Instance.Name, g.settings.Instance.DatabaseName())
 	}
 	return ""
 }
@@ -121,7 +121,7 @@ func (g volumeGuard) updated(backendVersion string) volumeRecord {
 	record := g.record.withSecret(g.settings.Instance.Secret)
 	record.Storage, record.TaleVersion, record.Database = g.settings.Database.Storage, g.settings.Seed.version(), ""
 	if g.settings.Database.Storage == storagePostgres {
-		record.Database = databaseName(g.settings.Instance.Name)
+		record.Database = g.settings.Instance.DatabaseName()
 	}
 	record.BackendVersion = ""
 	if _, known := parseVersion(backendVersion); known {

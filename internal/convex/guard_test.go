@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 const (
@@ -18,7 +19,7 @@ func guardSettings(t *testing.T) *Settings {
 	t.Helper()
 	s := &Settings{}
 	s.Folders.DataDir, s.Database.Storage, s.Seed.Version = t.TempDir(), storagePostgres, "0.2.34"
-	s.Instance = Instance{Name: "tale-platform", Secret: secretA}
+	s.Instance = stack.Instance{Name: "tale-platform", Secret: secretA}
 	return s
 }
 

@@ -106,10 +106,6 @@ func (s postgresServer) port() string {
 	return "5432"
 }
 
-// databaseName is the database the backend derives from the instance's name
-// (convex-protocol.md 6.1).
-func databaseName(instance string) string { return strings.ReplaceAll(instance, "-", "_") }
-
 // isInternalHost tells a host that is reached over a network of our own, where
 // TLS is not insisted on: a name without dots (a compose service), a name under
 // a private top-level domain, a loopback or private address.

@@ -5,16 +5,16 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/adminkey"
 	"github.com/tale-project/tale-runtime/internal/boot"
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 // Settings are everything `convex-entrypoint run` reads from the environment.
 type Settings struct {
 	Boot      boot.Settings
 	Folders   Folders
-	Instance  Instance
+	Instance  stack.Instance
 	Database  Database
 	Network   Network
 	Backend   Backend
@@ -31,22 +31,6 @@ type Folders struct {
 
 // BackendDir is the backend's own storage folder.
 func (f Folders) BackendDir() string { return filepath.Join(f.DataDir, "convex") }
-
-// Instance is who the backend is.
-type Instance struct {
-	Name   string        `env:"INSTANCE_NAME" envDefault:"tale_platform" doc:"Name of the Convex instance. With Postgres it is also the name of the database, - written as _." accept:"letters, digits, _ and -"`
-	Secret config.Secret `env:"INSTANCE_SECRET,required" secret:"true" doc:"Secret that admin keys and sessions derive from." accept:"exactly 64 hex digits; make one with: openssl rand -hex 32"`
-}
-
-// describe names the instance and its secret's fingerprint, which is to be the
-// same in the platform container.
-func (i Instance) describe() string {
-	secret, err := adminkey.ParseSecret(i.Secret.Reveal())
-	if err != nil {
-		return i.Name // the settings have been checked
-	}
-	return i.Name + ", fingerprint of INSTANCE_SECRET: " + secret.Fingerprint()
-}
 
 // Kinds of storage (CONVEX_STORAGE).
 const (

@@ -12,19 +12,9 @@ import (
 // Validate reports everything that is wrong with the settings at once.
 func (s *Settings) Validate() config.Problems {
 	return slices.Concat(
-		s.Boot.Validate(), s.Instance.check(), s.Database.check(), s.Network.check(),
+		s.Database.check(), s.Network.check(),
 		s.Backend.check(), s.Dashboard.check(), s.Trust.check(), s.checkPorts(),
 	)
-}
-
-func (i Instance) check() config.Problems {
-	problems := config.CheckInstanceSecret("INSTANCE_SECRET", i.Secret)
-	// A colon or a bar would break admin keys (convex-protocol.md 3.1); the rest
-	// keeps the derived database name an identifier.
-	if strings.Trim(i.Name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != "" {
-		problems = append(problems, config.Problem{Variable: "INSTANCE_NAME", Wrong: fmt.Sprintf("%q has other characters", i.Name), Accepted: "letters, digits, _ and -"})
-	}
-	return problems
 }
 
 func (d Database) check() config.Problems {

@@ -28,7 +28,7 @@ func (b *Boot) prepareStorage(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	login := postgresLogin{server: server, database: databaseName(b.settings.Instance.Name), caFile: b.settings.Database.CAFile}
+	login := postgresLogin{server: server, database: b.settings.Instance.DatabaseName(), caFile: b.settings.Database.CAFile}
 	facts, err := waitForPostgres(ctx, b.log, login, b.settings.Backend.WaitTimeout, func(int) { b.Attempt(stageStorage) })
 	if err != nil {
 		return "", err

@@ -93,10 +93,12 @@ func (o Options) validate() error {
 
 func (o Options) checkInstance() error {
 	if err := adminkey.CheckInstanceName(o.InstanceName); err != nil {
-		return err
+		return fmt.Errorf("the instance name %w", err)
 	}
-	_, err := adminkey.ParseSecret(o.InstanceSecret)
-	return err
+	if _, err := adminkey.ParseSecret(o.InstanceSecret); err != nil {
+		return fmt.Errorf("the instance secret %w", err)
+	}
+	return nil
 }
 
 func (o Options) checkAddress() error {

@@ -35,7 +35,7 @@ environment variables; docs/environment.md lists them.`,
 	root.AddCommand(run,
 		entrypoint.Command("push", "Wait, sync the variables, deploy, and exit", bootCommand("push", (*Boot).pushOnly)),
 		entrypoint.Command("serve", "Run the web server only", bootCommand("", (*Boot).serveOnly)),
-		p.envCommand(), adminKeyCommand(entrypoint), p.doctorCommand(), pushIndexCommand(),
+		p.envCommand(), entrypoint.AdminKey(), p.doctorCommand(), pushIndexCommand(),
 		cli.ExecCommand(p.environ), cli.VersionCommand())
 	root.AddCommand(entrypoint.Inspect()...)
 	return root
@@ -52,14 +52,6 @@ func bootCommand(job string, plan func(*Boot) boot.Plan) func(context.Context, b
 		b.unusable = errors.Join(problems, entered)
 		return b.Run(ctx, plan(b))
 	}
-}
-
-func adminKeyCommand(entrypoint boot.Entrypoint) *cobra.Command {
-	settings := &struct{ Backend BackendSettings }{}
-	return entrypoint.AdminKey(settings, func() (string, config.Secret, config.Problems) {
-		s := settings.Backend
-		return s.InstanceName, s.InstanceSecret, config.CheckInstanceSecret("INSTANCE_SECRET", s.InstanceSecret)
-	})
 }
 
 // quiet is the logger of commands that print a result: warnings only, beside it.

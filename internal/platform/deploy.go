@@ -58,7 +58,7 @@ func (b *Boot) deployOptions() push.Options {
 		Attempts: s.Attempts,
 		Force:    s.ForcePush,
 		MintKey: func(member uint64) (string, error) {
-			return adminkey.Mint(b.settings.Backend.InstanceName, b.settings.Backend.InstanceSecret.Reveal(), adminkey.Member(member))
+			return b.settings.Instance.AdminKey(adminkey.Member(member))
 		},
 		Resync: func(ctx context.Context) error {
 			_, err := b.envSync().Run(ctx, b.goal())

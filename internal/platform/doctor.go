@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tale-project/tale-runtime/internal/adminkey"
 	"github.com/tale-project/tale-runtime/internal/doctor"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
@@ -93,21 +92,18 @@ func (b *Boot) checkInstance(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", explain(backend.StageCheckAdminKey, err)
 	}
-	if name != b.settings.Backend.InstanceName {
-		return "", fmt.Errorf("the backend is the instance %q, INSTANCE_NAME here says %q", name, b.settings.Backend.InstanceName)
+	if name != b.settings.Instance.Name {
+		return "", fmt.Errorf("the backend is the instance %q, INSTANCE_NAME here says %q", name, b.settings.Instance.Name)
 	}
 	return name, nil
 }
 
 func (b *Boot) checkKey(ctx context.Context) (string, error) {
-	secret, err := adminkey.ParseSecret(b.settings.Backend.InstanceSecret.Reveal())
-	if err != nil {
-		return "", err
-	}
+	fingerprint := b.settings.Instance.Fingerprint()
 	if err := b.client.CheckAdminKey(ctx); err != nil {
-		return "", fmt.Errorf("%w (fingerprint of INSTANCE_SECRET here: %s)", explain(backend.StageCheckAdminKey, err), secret.Fingerprint())
+		return "", fmt.Errorf("%w (fingerprint of INSTANCE_SECRET here: %s)", explain(backend.StageCheckAdminKey, err), fingerprint)
 	}
-	return "accepted; fingerprint of INSTANCE_SECRET: " + secret.Fingerprint(), nil
+	return "accepted; fingerprint of INSTANCE_SECRET: " + fingerprint, nil
 }
 
 func (b *Boot) checkVariables(ctx context.Context) (string, error) {

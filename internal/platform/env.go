@@ -41,7 +41,7 @@ func (b *Boot) goal() envsync.Goal {
 }
 
 func (b *Boot) envMemory() *envsync.Memory {
-	return envsync.OpenMemory(filepath.Join(b.settings.Boot.RunDir, envMemoryFile), b.settings.Backend.InstanceSecret.Reveal())
+	return envsync.OpenMemory(filepath.Join(b.settings.Boot.RunDir, envMemoryFile), b.settings.Instance.Secret.Reveal())
 }
 
 func envGoal(settings *Settings, environ map[string]string) envsync.Goal {

@@ -9,7 +9,7 @@ func (b *Boot) redactor() *redact.Redactor { return redact.New(b.secrets()) }
 // secrets are all secrets of this boot by name.
 func (b *Boot) secrets() map[string]string {
 	secrets := map[string]string{
-		"INSTANCE_SECRET": b.settings.Backend.InstanceSecret.Reveal(),
+		"INSTANCE_SECRET": b.settings.Instance.Secret.Reveal(),
 		"DB_PASSWORD":     b.settings.Pushed.DBPassword.Reveal(),
 	}
 	if b.client != nil {

@@ -9,25 +9,25 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/boot"
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 // Settings are the variables that the platform container reads.
 type Settings struct {
-	Boot    boot.Settings
-	Backend BackendSettings
-	Deploy  DeploySettings
-	Web     WebSettings
-	Pushed  VariableSettings
-	TLSMode string `env:"TLS_MODE" envDefault:"selfsigned" doc:"How the site gets its certificate. The proxy acts on it; here doctor judges the certificate by it." accept:"selfsigned, letsencrypt, external"`
-	Version string `env:"TALE_VERSION" doc:"Version of the application, for reports."`
+	Boot     boot.Settings
+	Instance stack.Instance
+	Backend  BackendSettings
+	Deploy   DeploySettings
+	Web      WebSettings
+	Pushed   VariableSettings
+	TLSMode  string `env:"TLS_MODE" envDefault:"selfsigned" doc:"How the site gets its certificate. The proxy acts on it; here doctor judges the certificate by it." accept:"selfsigned, letsencrypt, external"`
+	Version  string `env:"TALE_VERSION" doc:"Version of the application, for reports."`
 }
 
-// BackendSettings say which Convex backend to use, and how to prove who we are.
+// BackendSettings say which Convex backend to use.
 type BackendSettings struct {
-	ConvexURL      string        `env:"CONVEX_URL" envDefault:"http://convex:3210" doc:"Where the Convex backend answers." accept:"an absolute URL such as http://convex:3210"`
-	WaitTimeout    time.Duration `env:"CONVEX_WAIT_TIMEOUT" envDefault:"120" doc:"How long a boot waits for the backend."`
-	InstanceName   string        `env:"INSTANCE_NAME" envDefault:"tale_platform" doc:"Name of the Convex instance; the admin key is bound to it." accept:"a name without ':' and '|'"`
-	InstanceSecret config.Secret `env:"INSTANCE_SECRET" secret:"true" doc:"Secret of the Convex instance (required). The same in both containers." accept:"exactly 64 hex digits; make one with: openssl rand -hex 32"`
+	ConvexURL   string        `env:"CONVEX_URL" envDefault:"http://convex:3210" doc:"Where the Convex backend answers." accept:"an absolute URL such as http://convex:3210"`
+	WaitTimeout time.Duration `env:"CONVEX_WAIT_TIMEOUT" envDefault:"120" doc:"How long a boot waits for the backend."`
 }
 
 // DeploySettings say how the functions are pushed.
@@ -70,20 +70,10 @@ func (s *Settings) normalize() {
 
 // Validate checks what types alone cannot.
 func (s *Settings) Validate() config.Problems {
-	problems := s.Boot.Validate()
-	problems = append(problems, config.CheckHTTPURL("CONVEX_URL", strings.TrimSpace(s.Backend.ConvexURL))...)
-	problems = append(problems, config.CheckInstanceSecret("INSTANCE_SECRET", s.Backend.InstanceSecret)...)
-	problems = append(problems, s.Backend.checkInstanceName()...)
+	problems := config.CheckHTTPURL("CONVEX_URL", strings.TrimSpace(s.Backend.ConvexURL))
 	problems = append(problems, s.Deploy.check()...)
 	problems = append(problems, config.CheckPort("PORT", s.Web.Port)...)
 	return append(problems, s.Pushed.check()...)
-}
-
-func (b BackendSettings) checkInstanceName() config.Problems {
-	if b.InstanceName != "" && !strings.ContainsAny(b.InstanceName, ":|") {
-		return nil
-	}
-	return config.Problems{{Variable: "INSTANCE_NAME", Wrong: fmt.Sprintf("%q has a character that admin keys use as a separator", b.InstanceName), Accepted: "a name without ':' and '|'"}}
 }
 
 func (d DeploySettings) check() config.Problems {

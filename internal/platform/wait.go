@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/tale-project/tale-runtime/internal/adminkey"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
@@ -65,13 +64,13 @@ func (b *Boot) authenticate(ctx context.Context) (string, error) {
 		}
 		return b.notYet(stageAuth, err)
 	})
-	return "instance " + b.settings.Backend.InstanceName, orUnreachable(err)
+	return "instance " + b.settings.Instance.Name, orUnreachable(err)
 }
 
 // connect mints a key for the backend. The key never leaves this process but
 // in requests to CONVEX_URL and in the environment of the CLI driver.
 func (b *Boot) connect() error {
-	key, err := adminkey.Mint(b.settings.Backend.InstanceName, b.settings.Backend.InstanceSecret.Reveal())
+	key, err := b.settings.Instance.AdminKey()
 	if err != nil {
 		return exit.With(exit.Config, err)
 	}
@@ -91,8 +90,8 @@ func (b *Boot) refused(ctx context.Context, err error, answer *backend.APIError)
 	if found.Retry != diagnosis.RetryNo {
 		return err
 	}
-	if name, nameErr := b.client.InstanceName(ctx); nameErr == nil && name != b.settings.Backend.InstanceName {
-		found.Cause = fmt.Sprintf("the backend at CONVEX_URL is the instance %q, INSTANCE_NAME here says %q", name, b.settings.Backend.InstanceName)
+	if name, nameErr := b.client.InstanceName(ctx); nameErr == nil && name != b.settings.Instance.Name {
+		found.Cause = fmt.Sprintf("the backend at CONVEX_URL is the instance %q, INSTANCE_NAME here says %q", name, b.settings.Instance.Name)
 	}
 	return health.Permanent(&diagnosis.Failure{Observation: observation, Diagnosis: found, Changed: b.changed})
 }

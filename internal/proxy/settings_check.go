@@ -19,7 +19,7 @@ import (
 func (s *Settings) Validate() config.Problems {
 	var problems config.Problems
 	for _, check := range []func() config.Problems{
-		s.Settings.Validate, s.checkChoices, s.checkSite, s.checkListeners,
+		s.checkChoices, s.checkSite, s.checkListeners,
 		s.checkUpstreams, s.checkAddresses, s.checkLimits, s.checkACME,
 	} {
 		problems = append(problems, check()...)

@@ -1,0 +1,45 @@
+package stack
+
+import (
+	"strings"
+
+	"github.com/tale-project/tale-runtime/internal/adminkey"
+	"github.com/tale-project/tale-runtime/internal/config"
+)
+
+// Instance says who the Convex backend is.
+type Instance struct {
+	Name   string        `env:"INSTANCE_NAME" envDefault:"tale_platform" doc:"Name of the Convex instance; admin keys are bound to it. With Postgres it is also the name of the database, - written as _." accept:"letters, digits, _ and -"`
+	Secret config.Secret `env:"INSTANCE_SECRET,required" secret:"true" doc:"Secret of the Convex instance, from which admin keys and sessions derive. The same in both containers." accept:"exactly 64 hex digits; make one with: openssl rand -hex 32"`
+}
+
+// Validate reports a name or a secret that no admin key can be made of.
+func (i Instance) Validate() config.Problems {
+	var problems config.Problems
+	if err := adminkey.CheckInstanceName(i.Name); err != nil {
+		problems = append(problems, config.Problem{Variable: "INSTANCE_NAME", Wrong: err.Error(), Accepted: "letters, digits, _ and -"})
+	}
+	if _, err := adminkey.ParseSecret(i.Secret.Reveal()); err != nil {
+		problems = append(problems, config.Problem{Variable: "INSTANCE_SECRET", Wrong: err.Error(), Accepted: "exactly 64 hex digits; make one with: openssl rand -hex 32"})
+	}
+	return problems
+}
+
+// AdminKey mints an admin key of the instance.
+func (i Instance) AdminKey(options ...adminkey.Option) (string, error) {
+	return adminkey.Mint(i.Name, i.Secret.Reveal(), options...)
+}
+
+// Fingerprint identifies the secret in logs, equal in both containers when their
+// secrets are. It is "" for a secret that Validate refuses.
+func (i Instance) Fingerprint() string {
+	secret, err := adminkey.ParseSecret(i.Secret.Reveal())
+	if err != nil {
+		return ""
+	}
+	return secret.Fingerprint()
+}
+
+// DatabaseName returns the Postgres database that the backend derives from the
+// instance's name.
+func (i Instance) DatabaseName() string { return strings.ReplaceAll(i.Name, "-", "_") }
