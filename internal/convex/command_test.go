@@ -37,8 +37,8 @@ func TestCommandLine(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			s := newService(t).start(tt.args...)
-			if code := s.exit(10 * time.Second); code != tt.code || !s.says(tt.want) {
-				t.Errorf("exit code %d, want %d; output %q", code, tt.code, s.output.String())
+			if code := s.WaitWithin(10 * time.Second); code != tt.code || !s.Says(tt.want) {
+				t.Errorf("exit code %d, want %d; output %q", code, tt.code, s.Output.String())
 			}
 		})
 	}
@@ -46,13 +46,13 @@ func TestCommandLine(t *testing.T) {
 
 func TestAdminKeyCommand(t *testing.T) {
 	s := newService(t).start("admin-key")
-	if code := s.exit(10 * time.Second); code != 0 {
+	if code := s.WaitWithin(10 * time.Second); code != 0 {
 		t.Fatalf("exit code %d", code)
 	}
-	if _, err := adminkey.Open("tale_platform", secretA.Reveal(), strings.TrimSpace(s.output.String())); err != nil {
+	if _, err := adminkey.Open("tale_platform", secretA.Reveal(), strings.TrimSpace(s.Output.String())); err != nil {
 		t.Errorf("the key does not open: %v", err)
 	}
-	if bad := newService(t, "INSTANCE_SECRET", "short").start("admin-key"); bad.exit(10*time.Second) != exit.Config || bad.says("short") {
+	if bad := newService(t, "INSTANCE_SECRET", "short").start("admin-key"); bad.WaitWithin(10*time.Second) != exit.Config || bad.Says("short") {
 		t.Error("a malformed secret was taken")
 	}
 }
@@ -62,7 +62,7 @@ func TestEnvFile(t *testing.T) {
 	delete(s.environ, "INSTANCE_SECRET")
 	tree(t, s.dir, map[string]string{".env": "INSTANCE_SECRET=" + secretA.Reveal() + "\n"})
 	s.start("admin-key", "--env-file", filepath.Join(s.dir, ".env"))
-	if code := s.exit(10 * time.Second); code != 0 || !s.says("tale_platform|01") {
+	if code := s.WaitWithin(10 * time.Second); code != 0 || !s.Says("tale_platform|01") {
 		t.Errorf("exit code %d", code)
 	}
 }

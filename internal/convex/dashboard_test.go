@@ -9,6 +9,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/cgroup"
 	"github.com/tale-project/tale-runtime/internal/status"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func TestDashboardEnvironIsAListOfWhatIsLetThrough(t *testing.T) {
@@ -26,11 +27,11 @@ func TestDashboardEnvironIsAListOfWhatIsLetThrough(t *testing.T) {
 func TestADyingDashboardDoesNotMatter(t *testing.T) {
 	s := newService(t, "CONVEX_DASHBOARD_COMMAND", "sh -c 'echo Cannot find module next; exit 1'").start()
 	s.untilReady()
-	s.until("it has died twice", 10*time.Second, func() bool { return strings.Count(s.output.String(), "the dashboard ended") >= 2 })
-	if !s.ready() || !s.says("dashboard | Cannot find module next") {
+	s.Until("it has died twice", func() bool { return strings.Count(s.Output.String(), "the dashboard ended") >= 2 })
+	if !s.ready() || !s.Says("dashboard | Cannot find module next") {
 		t.Error("not ready, or its last words are not shown")
 	}
-	if code := s.stop(5 * time.Second); code != 0 {
+	if code := s.Stop(5 * time.Second); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 }
@@ -38,14 +39,14 @@ func TestADyingDashboardDoesNotMatter(t *testing.T) {
 func TestAMissingDashboardDoesNotMatter(t *testing.T) {
 	s := newService(t, "CONVEX_DASHBOARD_COMMAND", "/no/such/node server.js").start()
 	s.untilReady()
-	s.until("it says so", 10*time.Second, func() bool { return s.says("/no/such/node") })
-	if code := s.stop(5 * time.Second); code != 0 {
+	s.Until("it says so", func() bool { return s.Says("/no/such/node") })
+	if code := s.Stop(5 * time.Second); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 }
 
 func TestStatusPort(t *testing.T) {
-	address := "127.0.0.1:" + freePort(t)
+	address := "127.0.0.1:" + testkit.FreePort(t)
 	s := newService(t, "STATUS_ADDR", address).start()
 	s.untilReady()
 	for path, want := range map[string]int{"/livez": 200, "/readyz": 200, "/startupz": 200, "/status": 200, "/metrics": 200, "/other": 404} {
@@ -65,7 +66,7 @@ func TestStatusPort(t *testing.T) {
 	}
 	for _, args := range [][]string{{"status"}, {"status", "--json"}, {"healthcheck"}} {
 		asked := &service{t: t, dir: s.dir, environ: s.environ}
-		if code := asked.start(args...).exit(10 * time.Second); code != 0 || !asked.says("ready") {
+		if code := asked.start(args...).WaitWithin(10 * time.Second); code != 0 || !asked.Says("ready") {
 			t.Errorf("%q: exit code %d", args, code)
 		}
 	}

@@ -7,19 +7,12 @@ import (
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/convexsim"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-// roleVariable makes the test binary one of the programs that the tests run as
-// real processes.
-const roleVariable = "TALE_TEST_ROLE"
-
 func TestMain(m *testing.M) {
-	switch os.Getenv(roleVariable) {
-	case "entrypoint":
-		os.Exit(cli.Main(Command(config.FromOS())))
-	case "backend":
-		os.Exit(cli.Main(convexsim.Command()))
-	default:
-		os.Exit(m.Run())
-	}
+	os.Exit(testkit.Main(m, map[string]func() int{
+		"entrypoint": func() int { return cli.Main(Command(config.FromOS())) },
+		"backend":    func() int { return cli.Main(convexsim.Command()) },
+	}))
 }

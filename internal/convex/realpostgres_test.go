@@ -32,7 +32,7 @@ func startRealPostgres(t *testing.T, bin string) postgresLogin {
 	if err := errors.Join(os.WriteFile(password, []byte(postgresPassword+"\n"), 0o644), os.Chmod(dir, 0o777)); err != nil {
 		t.Fatal(err)
 	}
-	data, port := filepath.Join(dir, "data"), freePort(t)
+	data, port := filepath.Join(dir, "data"), testkit.FreePort(t)
 	if output, err := asNobody(bin, "initdb", "-D", data, "-U", "tale", "--pwfile", password, "-A", "scram-sha-256").CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, output)
 	}

@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func TestRunBootsAndStops(t *testing.T) {
 	s := newService(t, "DB_PASSWORD", "canary-password", "RUST_LOG", "", "APPLICATION_MAX_CONCURRENT_QUERIES", "16").start()
 	s.untilReady()
-	if !s.says("APPLICATION_MAX_CONCURRENT_QUERIES=16") {
+	if !s.Says("APPLICATION_MAX_CONCURRENT_QUERIES=16") {
 		t.Error("a changed limit is not named in the log")
 	}
 	backend := s.child("--instance-secret")
@@ -27,14 +28,14 @@ func TestRunBootsAndStops(t *testing.T) {
 			t.Errorf("%s is in the backend's environment", secret)
 		}
 	}
-	if code := s.stop(5 * time.Second); code != 0 {
+	if code := s.Stop(5 * time.Second); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	if !s.says("Received Ctrl-C signal!") {
+	if !s.Says("Received Ctrl-C signal!") {
 		t.Error("the backend was not stopped with SIGINT")
 	}
 	for _, text := range []string{secretA.Reveal(), "canary-password"} {
-		if s.says(text) {
+		if s.Says(text) {
 			t.Errorf("%s is in the log", text)
 		}
 	}
@@ -61,9 +62,9 @@ func TestRunPassesPostgresByTheCommandLine(t *testing.T) {
 	if i := slices.Index(cmdline, "-d"); i < 0 || !slices.Equal(cmdline[i:i+4], want) {
 		t.Errorf("command line %q", cmdline)
 	}
-	s.stop(5 * time.Second)
+	s.Stop(5 * time.Second)
 	for _, text := range []string{"p@ss word", "p%40ss%20word"} {
-		if s.says(text) {
+		if s.Says(text) {
 			t.Errorf("the log shows %s", text)
 		}
 	}
@@ -77,7 +78,7 @@ func TestRunRestartsAKilledBackend(t *testing.T) {
 	if err := syscall.Kill(killed, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	s.until("the marker is gone", time.Second, func() bool { return !s.ready() })
+	s.Until("the marker is gone", func() bool { return !s.ready() })
 	s.untilReady()
 	if now := s.child("--instance-secret"); now == killed {
 		t.Error("it is ready without a new backend")
@@ -104,17 +105,17 @@ func TestRunEndsWithTheBackendsCode(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			s := newService(t, "CONVEX_RESTART_BUDGET", tt.budget, "CONVEX_BACKEND_COMMAND", "sh -c '"+strings.ReplaceAll("echo started; "+tt.script, "'", `'\''`)+"' backend").start()
-			if code := s.exit(15 * time.Second); code != tt.code {
+			if code := s.WaitWithin(15 * time.Second); code != tt.code {
 				t.Errorf("exit code %d, want %d", code, tt.code)
 			}
-			if starts := strings.Count(s.output.String(), "backend | started"); starts != tt.starts {
+			if starts := strings.Count(s.Output.String(), "backend | started"); starts != tt.starts {
 				t.Errorf("%d starts, want %d", starts, tt.starts)
 			}
 			crashes := content(t, s.path("data/convex/crash.log"))
 			if !strings.Contains(crashes, tt.cause) || strings.Count(crashes, "backend ended") != tt.starts {
 				t.Errorf("crash.log holds\n%s", crashes)
 			}
-			if strings.Contains(crashes, secretA.Reveal()) || s.says(secretA.Reveal()) {
+			if strings.Contains(crashes, secretA.Reveal()) || s.Says(secretA.Reveal()) {
 				t.Error("the secret is shown")
 			}
 			if s.ready() {
@@ -126,11 +127,11 @@ func TestRunEndsWithTheBackendsCode(t *testing.T) {
 
 func TestRunGivesUpOnABackendThatDoesNotAnswer(t *testing.T) {
 	s := newService(t, "CONVEX_WAIT_TIMEOUT", "1", "CONVEX_BACKEND_COMMAND", "sh -c 'echo attempting to acquire lease; trap : INT; exec sleep 60' backend").start()
-	if code := s.exit(15 * time.Second); code != exit.Unavailable {
+	if code := s.WaitWithin(15 * time.Second); code != exit.Unavailable {
 		t.Errorf("exit code %d", code)
 	}
 	for _, want := range []string{"did not answer at http://127.0.0.1:", "within 1s", "connection refused", "waits for the lease", "CONVEX_WAIT_TIMEOUT"} {
-		if !s.says(want) {
+		if !s.Says(want) {
 			t.Errorf("%q is not said", want)
 		}
 	}
@@ -140,24 +141,24 @@ func TestRunGivesUpOnABackendThatDoesNotAnswer(t *testing.T) {
 func TestRunStopsABackendThatIgnoresSignals(t *testing.T) {
 	s := newService(t, "SHUTDOWN_TIMEOUT_SECONDS", "300ms", "SHUTDOWN_GRACE_SECONDS", "300ms",
 		"CONVEX_BACKEND_COMMAND", `sh -c 'trap "echo got INT" INT; trap "" TERM; echo up; while :; do sleep 0.05; done' backend`).start()
-	s.until("the backend is up", 10*time.Second, func() bool { return s.says("backend | up") })
-	s.signal(syscall.SIGTERM)
-	s.until("it says that it is going", 5*time.Second, func() bool {
+	s.Until("the backend is up", func() bool { return s.Says("backend | up") })
+	s.Signal(syscall.SIGTERM)
+	s.Until("it says that it is going", func() bool {
 		_, err := os.Stat(s.path("run", "convex-shutting-down"))
 		return err == nil
 	})
-	if code := s.exit(5 * time.Second); code != 0 {
+	if code := s.WaitWithin(5 * time.Second); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	if got := strings.Count(s.output.String(), "got INT"); got != 2 {
+	if got := strings.Count(s.Output.String(), "got INT"); got != 2 {
 		t.Errorf("it got SIGINT %d times", got)
 	}
 }
 
 func TestRunIsStoppedWhileItWaitsForPostgres(t *testing.T) {
-	s := newService(t, "CONVEX_STORAGE", "postgres", "DB_HOST", "127.0.0.1", "DB_PORT", freePort(t), "DB_PASSWORD", "x").start()
-	s.until("it waits", 10*time.Second, func() bool { return s.says("waiting for Postgres") })
-	if code := s.stop(2 * time.Second); code != 0 {
+	s := newService(t, "CONVEX_STORAGE", "postgres", "DB_HOST", "127.0.0.1", "DB_PORT", testkit.FreePort(t), "DB_PASSWORD", "x").start()
+	s.Until("it waits", func() bool { return s.Says("waiting for Postgres") })
+	if code := s.Stop(2 * time.Second); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 }
@@ -165,43 +166,43 @@ func TestRunIsStoppedWhileItWaitsForPostgres(t *testing.T) {
 func TestRunRefusesAChangedSecret(t *testing.T) {
 	s := newService(t).start()
 	s.untilReady()
-	s.stop(5 * time.Second)
+	s.Stop(5 * time.Second)
 	refused := s.again("INSTANCE_SECRET", secretB.Reveal())
-	if code := refused.exit(10 * time.Second); code != exit.Config || !refused.says("CONVEX_ALLOW_CHANGED_SECRET=true") {
+	if code := refused.WaitWithin(10 * time.Second); code != exit.Config || !refused.Says("CONVEX_ALLOW_CHANGED_SECRET=true") {
 		t.Errorf("exit code %d", code)
 	}
 	allowed := s.again("INSTANCE_SECRET", secretB.Reveal(), "CONVEX_ALLOW_CHANGED_SECRET", "true")
 	allowed.untilReady()
-	allowed.stop(5 * time.Second)
+	allowed.Stop(5 * time.Second)
 	// The new one is what the volume remembers now.
 	again := s.again("INSTANCE_SECRET", secretB.Reveal())
 	again.untilReady()
-	again.stop(5 * time.Second)
+	again.Stop(5 * time.Second)
 }
 
 // A downgrade that only the running backend's version shows.
 func TestRunStopsAnOlderBackend(t *testing.T) {
-	backend := "env CONVEX_RELEASE_VERSION_DEV=%s " + roleVariable + "=backend " + os.Args[0]
+	backend := "env CONVEX_RELEASE_VERSION_DEV=%s " + testkit.RoleVariable + "=backend " + os.Args[0]
 	s := newService(t, "CONVEX_BACKEND_COMMAND", strings.Replace(backend, "%s", "2.0.0", 1)).start()
 	s.untilReady()
-	s.stop(5 * time.Second)
+	s.Stop(5 * time.Second)
 	older := s.again("CONVEX_BACKEND_COMMAND", strings.Replace(backend, "%s", "1.0.0", 1))
-	if code := older.exit(10 * time.Second); code != exit.Config || !older.says("version 2.0.0 has used this volume") {
+	if code := older.WaitWithin(10 * time.Second); code != exit.Config || !older.Says("version 2.0.0 has used this volume") {
 		t.Errorf("exit code %d", code)
 	}
 }
 
 func TestRunListsEveryProblem(t *testing.T) {
 	s := newService(t, "SITE_URL", "", "INSTANCE_SECRET", "canary-secret", "CONVEX_STORAGE", "", "CA_WAIT_TIMEOUT", "soon").start()
-	if code := s.exit(10 * time.Second); code != exit.Config {
+	if code := s.WaitWithin(10 * time.Second); code != exit.Config {
 		t.Errorf("exit code %d", code)
 	}
 	for _, want := range []string{"SITE_URL is not set", "INSTANCE_SECRET has 13 characters", "POSTGRES_URL is not set, and neither is DB_PASSWORD", "CA_WAIT_TIMEOUT"} {
-		if !s.says(want) {
+		if !s.Says(want) {
 			t.Errorf("%q is not said", want)
 		}
 	}
-	if s.says("canary") {
+	if s.Says("canary") {
 		t.Error("the secret is shown")
 	}
 }
@@ -210,7 +211,7 @@ func TestRunFailsFastOnATakenPort(t *testing.T) {
 	postgres := startPostgres(t, nil) // anything that listens
 	_, port, _ := strings.Cut(postgres.listener.Addr().String(), ":")
 	s := newService(t, "CONVEX_SITE_PROXY_PORT", port).start()
-	if code := s.exit(10 * time.Second); code != exit.Config || !s.says(port+"/tcp (CONVEX_SITE_PROXY_PORT): another process already does") || !s.says("fix      stop that process") {
+	if code := s.WaitWithin(10 * time.Second); code != exit.Config || !s.Says(port+"/tcp (CONVEX_SITE_PROXY_PORT): another process already does") || !s.Says("fix      stop that process") {
 		t.Errorf("exit code %d", code)
 	}
 }

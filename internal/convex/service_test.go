@@ -2,7 +2,6 @@ package convex
 
 import (
 	"bytes"
-	"errors"
 	"maps"
 	"os"
 	"os/exec"
@@ -11,21 +10,17 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/tale-project/tale-runtime/internal/config"
-	"github.com/tale-project/tale-runtime/internal/freeport"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // service is convex-entrypoint as a real process.
 type service struct {
+	*testkit.Process
 	t       *testing.T
 	dir     string
 	environ config.Environ
-	command *exec.Cmd
-	output  testkit.Buffer
-	ended   chan struct{}
 }
 
 // newService prepares an entrypoint on free ports with the simulator as its
@@ -34,15 +29,15 @@ func newService(t *testing.T, changes ...string) *service {
 	t.Helper()
 	dir := t.TempDir()
 	s := &service{t: t, dir: dir, environ: config.Environ{
-		"PATH": os.Getenv("PATH"), "HOME": dir, "GORACE": "atexit_sleep_ms=0", roleVariable: "entrypoint",
+		"PATH": os.Getenv("PATH"), "HOME": dir, "GORACE": "atexit_sleep_ms=0", testkit.RoleVariable: "entrypoint",
 		"SITE_URL": "https://tale.example", "INSTANCE_SECRET": secretA.Reveal(),
 		"TALE_CONFIG_DIR": filepath.Join(dir, "data"), "TALE_RUN_DIR": filepath.Join(dir, "run"), "CONVEX_BUILTIN_DIR": dir,
 		"CONVEX_STORAGE": "sqlite", "CONVEX_INTERFACE": "127.0.0.1", "STATUS_ADDR": "", "TALE_RUN_AS": "0:0",
-		"CONVEX_BACKEND_COMMAND": "env " + roleVariable + "=backend " + os.Args[0], "CONVEX_DASHBOARD_COMMAND": "",
+		"CONVEX_BACKEND_COMMAND": "env " + testkit.RoleVariable + "=backend " + os.Args[0], "CONVEX_DASHBOARD_COMMAND": "",
 		"TLS_MODE": "external", "CONVEX_WAIT_TIMEOUT": "20",
 	}}
 	for _, name := range []string{"CONVEX_BACKEND_PORT", "CONVEX_SITE_PROXY_PORT", "CONVEX_DASHBOARD_PORT"} {
-		s.environ[name] = freePort(t)
+		s.environ[name] = testkit.FreePort(t)
 	}
 	for i := 0; i+1 < len(changes); i += 2 {
 		s.environ[changes[i]] = changes[i+1]
@@ -50,36 +45,12 @@ func newService(t *testing.T, changes ...string) *service {
 	return s
 }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	port, err := freeport.Find()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strconv.Itoa(port)
-}
-
 func (s *service) start(args ...string) *service {
 	s.t.Helper()
-	s.command = exec.Command(os.Args[0], args...)
-	s.command.Env = s.environ.List()
-	s.command.Stdout, s.command.Stderr = &s.output, &s.output
-	s.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := s.command.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	s.ended = make(chan struct{})
-	go func() {
-		_ = s.command.Wait()
-		close(s.ended)
-	}()
-	s.t.Cleanup(func() {
-		_ = s.command.Process.Kill()
-		<-s.ended
-		if s.t.Failed() {
-			s.t.Logf("its output:\n%s", s.output.String())
-		}
-	})
+	command := exec.Command(os.Args[0], args...)
+	command.Env = s.environ.List()
+	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	s.Process = testkit.Start(s.t, command)
 	return s
 }
 
@@ -93,30 +64,6 @@ func (s *service) again(changes ...string) *service {
 	return next.start()
 }
 
-// exit waits for the end and returns the exit code.
-func (s *service) exit(within time.Duration) int {
-	s.t.Helper()
-	select {
-	case <-s.ended:
-	case <-time.After(within):
-		s.t.Fatalf("it has not ended within %s", within)
-	}
-	return s.command.ProcessState.ExitCode()
-}
-
-func (s *service) stop(within time.Duration) int {
-	s.t.Helper()
-	s.signal(syscall.SIGTERM)
-	return s.exit(within)
-}
-
-func (s *service) signal(sig syscall.Signal) {
-	s.t.Helper()
-	if err := s.command.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		s.t.Fatal(err)
-	}
-}
-
 func (s *service) path(name ...string) string {
 	return filepath.Join(append([]string{s.dir}, name...)...)
 }
@@ -126,31 +73,10 @@ func (s *service) ready() bool {
 	return err == nil
 }
 
-// until polls for a fact.
-func (s *service) until(what string, within time.Duration, fact func() bool) {
-	s.t.Helper()
-	for deadline := time.Now().Add(within); time.Now().Before(deadline); {
-		if fact() {
-			return
-		}
-		select {
-		case <-s.ended:
-			if fact() {
-				return
-			}
-			s.t.Fatalf("it ended with code %d before %s", s.command.ProcessState.ExitCode(), what)
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-	s.t.Fatalf("not within %s: %s", within, what)
-}
-
 func (s *service) untilReady() {
 	s.t.Helper()
-	s.until("it is ready", 20*time.Second, s.ready)
+	s.Until("it is ready", s.ready)
 }
-
-func (s *service) says(text string) bool { return strings.Contains(s.output.String(), text) }
 
 // children are the process ids of the children whose command line has a text.
 func (s *service) children(text string) []int {
@@ -161,7 +87,7 @@ func (s *service) children(text string) []int {
 		_, rest, _ := bytes.Cut(stat, []byte(") "))
 		fields := strings.Fields(string(rest))
 		cmdline, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "cmdline"))
-		if len(fields) < 2 || fields[1] != strconv.Itoa(s.command.Process.Pid) || !strings.Contains(string(cmdline), text) {
+		if len(fields) < 2 || fields[1] != strconv.Itoa(s.Pid()) || !strings.Contains(string(cmdline), text) {
 			continue
 		}
 		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))

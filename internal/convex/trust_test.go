@@ -127,7 +127,7 @@ func TestRunLearnsALateRoot(t *testing.T) {
 	first := s.child("--instance-secret")
 	bundle := s.path("run", "convex-ca-certificates.crt")
 	tree(t, s.path("caddy"), map[string]string{"root.crt": content(t, root)})
-	s.until("the backend is another", 15*time.Second, func() bool {
+	s.Until("the backend is another", func() bool {
 		now := s.children("--instance-secret")
 		return len(now) == 1 && now[0] != first && s.ready()
 	})
@@ -143,7 +143,7 @@ func TestRunLearnsALateRoot(t *testing.T) {
 	if _, err := os.Stat(s.path("data/convex/crash.log")); err == nil {
 		t.Error("the planned restart counts as a crash")
 	}
-	if code := s.stop(5 * time.Second); code != 0 {
+	if code := s.Stop(5 * time.Second); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 }

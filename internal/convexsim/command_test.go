@@ -15,7 +15,7 @@ func TestFaultsEndTheProcess(t *testing.T) {
 		"stage=running,delay=1ms,exit=0": 0, "stage=running,exit=3": 3, "stage=running,signal=KILL": 137, "stage=start,exit=255": 255,
 		"stage=running,signal=SIGABRT": 134, "stage=running,signal=TERM": 143,
 	} {
-		if status := command(t, nil, "--fault", fault).end(t); status != want {
+		if status := command(t, nil, "--fault", fault).Wait(); status != want {
 			t.Errorf("%s: exit status %d, want %d", fault, status, want)
 		}
 	}
@@ -55,13 +55,9 @@ func TestWhatKeepsItFromStarting(t *testing.T) {
 		"database not there": {[]string{"-d", "postgres-v5", "--connect-database", fmt.Sprintf("postgres://u:canary@127.0.0.1:%d", freePort(t, 0))}, 1, "error connecting to server"},
 	} {
 		p := command(t, nil, c.args...)
-		status := p.end(t)
-		var log strings.Builder
-		for line := range p.lines {
-			log.WriteString(line)
-		}
-		if status != c.status || !strings.Contains(log.String(), c.text) || strings.Contains(log.String(), "canary") {
-			t.Errorf("%s: exit status %d and %q; want %d and %q", name, status, log.String(), c.status, c.text)
+		status := p.Wait()
+		if status != c.status || !p.Says(c.text) || p.Says("canary") {
+			t.Errorf("%s: exit status %d and %q; want %d and %q", name, status, p.Output.String(), c.status, c.text)
 		}
 	}
 }
@@ -71,8 +67,8 @@ func TestTheBackendsFlagsAreAccepted(t *testing.T) {
 	p := command(t, nil, "-d", "postgres-v5", "postgres://u:canary@db:5432", "--do-not-require-ssl", "--disable-beacon", "--redact-logs-to-client",
 		"--instance-name", "tale-platform", "--instance-secret", strings.Repeat("0a", 32), "--local-storage", storage,
 		"--convex-origin", "https://x.example", "--convex-site", "", "--beacon-tag", "t", "--beacon-fields", "{}", "--convex-http-proxy", "http://p")
-	p.expect(t, "database=tale_platform")
-	p.started(t)
+	p.Expect("database=tale_platform")
+	p.started()
 	if name, err := get(t.Context(), p.url+"/instance_name"); err != nil || name != "tale-platform" {
 		t.Errorf("/instance_name: %q, %v", name, err)
 	}
@@ -87,10 +83,10 @@ func TestTheBackendsFlagsAreAccepted(t *testing.T) {
 func TestHelpAndVersionSayWhatItIs(t *testing.T) {
 	for flag, want := range map[string]string{"--help": "does NOT run functions", "-V": "convex-sim unknown"} {
 		p := command(t, nil, flag)
-		p.expect(t, want)
-		if status := p.end(t); status != 0 {
+		p.Expect(want)
+		if status := p.Wait(); status != 0 {
 			t.Errorf("%s: exit status %d", flag, status)
 		}
 	}
-	command(t, nil).expect(t, "runs no functions")
+	command(t, nil).Expect("runs no functions")
 }

@@ -2,9 +2,7 @@ package convexsim
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -13,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/pause"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func inject(t *testing.T, s *Server, text string) string {
@@ -113,7 +111,7 @@ func TestAHungRequestGoesOnWhenTheFaultIsRemoved(t *testing.T) {
 	id := inject(t, s, "stage=env_update,hang")
 	done := make(chan answered, 1)
 	go func() { done <- update(t, s, set("A", "1")) }()
-	eventually(t, "the request hangs", func() bool { return len(s.apiPermits) == 1 })
+	testkit.Eventually(t, "the request hangs", func() bool { return len(s.apiPermits) == 1 })
 	if got := call(t, s, http.MethodDelete, controlPrefix+"faults/"+id, nil); got.status != http.StatusNoContent {
 		t.Fatalf("got %+v", got)
 	}
@@ -250,17 +248,5 @@ func TestFaultsOverTheControlEndpoint(t *testing.T) {
 	call(t, s, http.MethodDelete, controlPrefix+"requests", nil)
 	if got := s.Requests(); len(got) != 0 {
 		t.Errorf("requests %+v", got)
-	}
-}
-
-// eventually polls a fact with a deadline.
-func eventually(t *testing.T, what string, fact func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	for !fact() {
-		if !pause.For(ctx, time.Millisecond) {
-			t.Fatal(errors.New("never: " + what))
-		}
 	}
 }

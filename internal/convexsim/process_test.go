@@ -1,10 +1,7 @@
 package convexsim
 
 import (
-	"bufio"
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -12,127 +9,39 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/tale-project/tale-runtime/internal/cli"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-// commandVariable makes the test binary be convex-sim.
-const commandVariable = "CONVEX_SIM_TEST_COMMAND"
+const commandRole = "convex-sim"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(commandVariable) != "" {
-		os.Exit(cli.Main(Command()))
-	}
-	os.Exit(m.Run())
+	os.Exit(testkit.Main(m, map[string]func() int{commandRole: func() int { return cli.Main(Command()) }}))
 }
 
 // process is convex-sim as a process of its own.
 type process struct {
-	cmd   *exec.Cmd
-	lines chan string // of its log; closed at its end
-	ended chan error
-	url   string
-	site  string
+	*testkit.Process
+	url  string
+	site string
 }
 
 // command runs convex-sim on loopback and free ports, with more arguments.
 func command(t *testing.T, prefix []string, args ...string) *process {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	argv := append(append(prefix, self, "-i", "127.0.0.1", "-p", "0", "--site-proxy-port", "0"), args...)
-	p := &process{cmd: exec.CommandContext(t.Context(), argv[0], argv[1:]...), lines: make(chan string, 1000), ended: make(chan error, 1)}
-	p.cmd.Env = append(os.Environ(), commandVariable+"=1")
-	p.cmd.Dir = t.TempDir()
-	output, input, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.cmd.Stdout, p.cmd.Stderr = input, input
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	_ = input.Close()
-	go p.read(output)
-	t.Cleanup(func() {
-		_ = p.cmd.Process.Kill()
-		for range p.lines {
-		}
-	})
-	return p
-}
-
-func (p *process) read(output *os.File) {
-	defer close(p.lines)
-	defer func() { _ = output.Close() }()
-	for scanner := bufio.NewScanner(output); scanner.Scan(); {
-		p.lines <- scanner.Text()
-	}
-	p.ended <- p.cmd.Wait()
+	argv := append(append(prefix, os.Args[0], "-i", "127.0.0.1", "-p", "0", "--site-proxy-port", "0"), args...)
+	cmd := exec.CommandContext(t.Context(), argv[0], argv[1:]...)
+	cmd.Env = append(os.Environ(), testkit.RoleVariable+"="+commandRole)
+	cmd.Dir = t.TempDir()
+	return &process{Process: testkit.Start(t, cmd)}
 }
 
 // started waits until the ports are open.
-func (p *process) started(t *testing.T) *process {
-	t.Helper()
-	p.expect(t, "api=")
+func (p *process) started() *process {
+	p.url, _, _ = strings.Cut(p.Expect(" api="), " ")
+	p.site, _, _ = strings.Cut(p.Expect(" site="), " ")
 	return p
-}
-
-// expect waits for a log line with the text, and remembers the ports it tells.
-func (p *process) expect(t *testing.T, text string) {
-	t.Helper()
-	deadline := time.After(20 * time.Second)
-	for {
-		select {
-		case line, open := <-p.lines:
-			if !open {
-				t.Fatalf("it ended without a line with %q", text)
-			}
-			for field := range strings.FieldsSeq(line) {
-				if url, ok := strings.CutPrefix(field, "api="); ok {
-					p.url = url
-				}
-				if url, ok := strings.CutPrefix(field, "site="); ok {
-					p.site = url
-				}
-			}
-			if strings.Contains(line, text) {
-				return
-			}
-		case <-deadline:
-			t.Fatalf("no line with %q", text)
-		}
-	}
-}
-
-// end waits for the end and returns the exit status, or 128 plus the signal.
-func (p *process) end(t *testing.T) int {
-	t.Helper()
-	select {
-	case err := <-p.ended:
-		var exited *exec.ExitError
-		if err != nil && !errors.As(err, &exited) {
-			t.Fatal(err)
-		}
-		status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
-		if ok && status.Signaled() {
-			return 128 + int(status.Signal())
-		}
-		return p.cmd.ProcessState.ExitCode()
-	case <-time.After(20 * time.Second):
-		t.Fatal("it does not end")
-		return -1
-	}
-}
-
-func (p *process) signal(t *testing.T, signal os.Signal) {
-	t.Helper()
-	if err := p.cmd.Process.Signal(signal); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // hang makes a request that hangs, and returns its outcome.
@@ -143,7 +52,7 @@ func (p *process) hang(t *testing.T) <-chan error {
 		_, err := get(t.Context(), p.url+"/instance_name")
 		done <- err
 	}()
-	eventually(t, "the request hangs", func() bool {
+	testkit.Eventually(t, "the request hangs", func() bool {
 		text, err := get(t.Context(), p.url+"/metrics")
 		return err == nil && strings.Contains(text, "\nbackend_http_service_concurrent_requests 1\n")
 	})
@@ -165,11 +74,11 @@ func get(ctx context.Context, url string) (string, error) {
 }
 
 func TestTheFirstInterruptLetsRequestsFinish(t *testing.T) {
-	p := command(t, nil, "--fault", "stage=instance_name,delay=2s").started(t)
+	p := command(t, nil, "--fault", "stage=instance_name,delay=2s").started()
 	running := p.hang(t)
-	p.signal(t, os.Interrupt)
-	p.expect(t, "draining existing requests")
-	eventually(t, "new requests are not taken", func() bool {
+	p.Signal(syscall.SIGINT)
+	p.Expect("draining existing requests")
+	testkit.Eventually(t, "new requests are not taken", func() bool {
 		_, err := get(t.Context(), p.url+"/version")
 		return err != nil
 	})
@@ -179,18 +88,18 @@ func TestTheFirstInterruptLetsRequestsFinish(t *testing.T) {
 	if err := <-running; err != nil {
 		t.Errorf("the running request failed: %v", err)
 	}
-	if status := p.end(t); status != 0 {
+	if status := p.Wait(); status != 0 {
 		t.Errorf("exit status %d", status)
 	}
 }
 
 func TestTheSecondInterruptDoesNot(t *testing.T) {
-	p := command(t, nil, "--fault", "stage=instance_name,hang").started(t)
+	p := command(t, nil, "--fault", "stage=instance_name,hang").started()
 	running := p.hang(t)
-	p.signal(t, os.Interrupt)
-	p.expect(t, "draining existing requests")
-	p.signal(t, os.Interrupt)
-	if status := p.end(t); status != 0 {
+	p.Signal(syscall.SIGINT)
+	p.Expect("draining existing requests")
+	p.Signal(syscall.SIGINT)
+	if status := p.Wait(); status != 0 {
 		t.Errorf("exit status %d", status)
 	}
 	if err := <-running; err == nil {
@@ -199,54 +108,37 @@ func TestTheSecondInterruptDoesNot(t *testing.T) {
 }
 
 func TestSIGTERMIsADeathAndNoRequest(t *testing.T) {
-	p := command(t, nil).started(t)
-	p.signal(t, syscall.SIGTERM)
-	if status := p.end(t); status != 128+int(syscall.SIGTERM) {
+	p := command(t, nil).started()
+	p.Signal(syscall.SIGTERM)
+	if status := p.Wait(); status != 128+int(syscall.SIGTERM) {
 		t.Errorf("exit status %d", status)
 	}
 }
 
 func TestAnInterruptBeforeThePortsAreOpenIsADeath(t *testing.T) {
 	p := command(t, nil, "--fault", "stage=start,hang")
-	p.expect(t, "Starting")
-	p.signal(t, os.Interrupt)
-	if status := p.end(t); status != 128+int(syscall.SIGINT) {
+	p.Expect("Starting")
+	p.Signal(syscall.SIGINT)
+	if status := p.Wait(); status != 128+int(syscall.SIGINT) {
 		t.Errorf("exit status %d", status)
 	}
 }
 
 func TestAsPID1SIGTERMIsIgnored(t *testing.T) {
-	prefix := []string{"unshare", "--fork", "--pid", "--kill-child"}
-	if os.Geteuid() != 0 {
-		prefix = append(prefix, "--user", "--map-root-user")
-	}
-	p := command(t, prefix).started(t)
-	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", p.cmd.Process.Pid, p.cmd.Process.Pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var pid int
-	if _, err := fmt.Sscan(string(children), &pid); err != nil {
-		t.Fatalf("no child in %q: %v", children, err)
-	}
-	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP} {
-		if err := syscall.Kill(pid, signal); err != nil {
-			t.Fatal(err)
-		}
-	}
+	p := command(t, testkit.PID1(t)).started()
+	p.Signal(syscall.SIGTERM)
+	p.Signal(syscall.SIGHUP)
 	if text, err := get(t.Context(), p.url+"/version"); err != nil || text != "unknown" {
 		t.Errorf("after SIGTERM: %q, %v", text, err)
 	}
-	if err := syscall.Kill(pid, syscall.SIGINT); err != nil {
-		t.Fatal(err)
-	}
-	if status := p.end(t); status != 0 {
+	p.Signal(syscall.SIGINT)
+	if status := p.Wait(); status != 0 {
 		t.Errorf("exit status %d after SIGINT", status)
 	}
 }
 
 func TestALostLeaseIsInTheLog(t *testing.T) {
 	p := command(t, nil, "--fault", "stage=running,exit=0")
-	p.expect(t, "Received a fatal error. Shutting down immediately")
-	p.expect(t, "Cool down expired")
+	p.Expect("Received a fatal error. Shutting down immediately")
+	p.Expect("Cool down expired")
 }

@@ -3,6 +3,8 @@ package convexsim
 import (
 	"testing"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func TestAPushWaitsForItsIndexes(t *testing.T) {
@@ -52,7 +54,7 @@ func TestTheLongPollEndsWhenAnotherPushComes(t *testing.T) {
 	started := mustStart(t, s, newPush(s))
 	done := make(chan answered, 1)
 	go func() { done <- waitFor(t, s, started, 60_000) }()
-	eventually(t, "the poll waits", func() bool { return len(s.apiPermits) == 1 })
+	testkit.Eventually(t, "the poll waits", func() bool { return len(s.apiPermits) == 1 })
 	mustStart(t, s, change(newPush(s), object{"schema": module("schema.js", "")}))
 	if got := <-done; got.body != `{"type":"raceDetected"}` {
 		t.Errorf("got %s", got.body)

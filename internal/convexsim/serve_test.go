@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func TestProbes(t *testing.T) {
@@ -132,7 +134,7 @@ func TestRequestsOverTheLimitWait(t *testing.T) {
 	for range apiConcurrency {
 		waiting.Go(func() { call(t, s, http.MethodGet, checkKey, nil) })
 	}
-	eventually(t, "all permits are taken", func() bool { return len(s.apiPermits) == apiConcurrency })
+	testkit.Eventually(t, "all permits are taken", func() bool { return len(s.apiPermits) == apiConcurrency })
 	done := make(chan answered, 1)
 	go func() { done <- call(t, s, http.MethodGet, listEnv, nil) }()
 	if got := call(t, s, http.MethodGet, "/version", nil); got.status != http.StatusOK {

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // site makes a request on the site port.
@@ -88,7 +90,7 @@ func TestTheSitePortWorksOnFourRequestsAtATime(t *testing.T) {
 	for range siteConcurrency {
 		waiting.Go(func() { site(t, s, http.MethodGet, "/slow", "") })
 	}
-	eventually(t, "four are forwarded", func() bool { return len(s.apiPermits) == siteConcurrency })
+	testkit.Eventually(t, "four are forwarded", func() bool { return len(s.apiPermits) == siteConcurrency })
 	done := make(chan answered, 1)
 	go func() { done <- site(t, s, http.MethodGet, "/fifth", "") }()
 	select {

@@ -12,32 +12,25 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convexsim"
 	"github.com/tale-project/tale-runtime/internal/platform"
 	"github.com/tale-project/tale-runtime/internal/proxy"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-// roleVariable makes the test binary play one of the programs, so that the
-// documentation is compared with what real processes say.
-const roleVariable = "TALE_TEST_ROLE"
-
+// TestMain lets the test binary play the programs, so that the documentation is
+// compared with what real processes say.
 func TestMain(m *testing.M) {
 	environ := config.FromOS()
-	role := environ[roleVariable]
-	switch role {
-	case "":
-		os.Exit(m.Run())
-	case "convex":
-		os.Exit(cli.Main(convex.Command(environ)))
-	case "platform":
-		environ[roleVariable] = "web"
-		os.Exit(cli.Main(platform.Command(environ)))
-	case "proxy":
-		os.Exit(proxy.Main(append([]string{"proxy"}, os.Args[1:]...)))
-	case "backend":
-		os.Exit(cli.Main(convexsim.Command()))
-	case "web":
-		err := http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	fmt.Fprintf(os.Stderr, "unknown role %q\n", role)
-	os.Exit(1)
+	os.Exit(testkit.Main(m, map[string]func() int{
+		"convex":  func() int { return cli.Main(convex.Command(environ)) },
+		"proxy":   func() int { return proxy.Main(append([]string{"proxy"}, os.Args[1:]...)) },
+		"backend": func() int { return cli.Main(convexsim.Command()) },
+		"platform": func() int {
+			environ[testkit.RoleVariable] = "web"
+			return cli.Main(platform.Command(environ))
+		},
+		"web": func() int {
+			err := http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		},
+	}))
 }

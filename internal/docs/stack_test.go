@@ -41,7 +41,7 @@ func startStack(t *testing.T) *stack {
 	s.start("convex", both, config.Environ{
 		"STATUS_ADDR": convexStatus, "TALE_CONFIG_DIR": t.TempDir(), "CONVEX_BUILTIN_DIR": t.TempDir(),
 		"CONVEX_INTERFACE": "127.0.0.1", "CONVEX_BACKEND_PORT": backend, "CONVEX_SITE_PROXY_PORT": actions,
-		"CONVEX_BACKEND_COMMAND":   "env " + roleVariable + "=backend " + os.Args[0] + " --fault stage=start_push,status=503,code=OptimisticConcurrencyControlFailure,message=busy,times=1 --fault stage=wait_for_schema,indexes=3,index-time=50ms",
+		"CONVEX_BACKEND_COMMAND":   "env " + testkit.RoleVariable + "=backend " + os.Args[0] + " --fault stage=start_push,status=503,code=OptimisticConcurrencyControlFailure,message=busy,times=1 --fault stage=wait_for_schema,indexes=3,index-time=50ms",
 		"CONVEX_DASHBOARD_COMMAND": "",
 	})
 	s.start("platform", both, config.Environ{
@@ -60,32 +60,26 @@ func startStack(t *testing.T) *stack {
 func (s *stack) start(service string, environs ...config.Environ) {
 	s.t.Helper()
 	environ := config.Environ{
-		"PATH": os.Getenv("PATH"), "HOME": s.t.TempDir(), roleVariable: service, "GORACE": "atexit_sleep_ms=0", "TALE_RUN_DIR": s.t.TempDir(),
+		"PATH": os.Getenv("PATH"), "HOME": s.t.TempDir(), testkit.RoleVariable: service, "GORACE": "atexit_sleep_ms=0", "TALE_RUN_DIR": s.t.TempDir(),
 	}
 	for _, more := range environs {
 		maps.Copy(environ, more)
 	}
 	command := exec.Command(os.Args[0], "run")
-	var output testkit.Buffer
-	command.Env, command.Stdout, command.Stderr = environ.List(), &output, &output
-	if err := command.Start(); err != nil {
-		s.t.Fatal(err)
-	}
+	command.Env = environ.List()
+	process := testkit.Start(s.t, command)
 	s.t.Cleanup(func() {
 		// SIGTERM twice: without drain, but with an end of the children.
-		_ = command.Process.Signal(syscall.SIGTERM)
-		_ = command.Process.Signal(syscall.SIGTERM)
-		_ = command.Wait()
-		if s.t.Failed() {
-			s.t.Logf("output of %s:\n%s", service, output.String())
-		}
+		process.Signal(syscall.SIGTERM)
+		process.Signal(syscall.SIGTERM)
+		process.Wait()
 	})
 }
 
 // use visits the site, so that there is something to measure.
 func (s *stack) use() {
 	s.t.Helper()
-	s.until("the page", func() bool {
+	testkit.Eventually(s.t, "the page", func() bool {
 		_, status := s.get(s.site + "/")
 		return status == http.StatusOK
 	})
@@ -123,17 +117,6 @@ func (s *stack) get(url string) (body string, status int) {
 		s.t.Fatal(err)
 	}
 	return string(data), response.StatusCode
-}
-
-func (s *stack) until(what string, met func() bool) {
-	s.t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for !met() {
-		if time.Now().After(deadline) {
-			s.t.Fatalf("not within 30 s: %s", what)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
 }
 
 func loopback(port string) string { return "127.0.0.1:" + port }

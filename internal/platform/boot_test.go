@@ -10,6 +10,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convexsim"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/report"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func TestBootToReadyAndStop(t *testing.T) {
@@ -27,18 +28,18 @@ func TestBootToReadyAndStop(t *testing.T) {
 		t.Errorf("/readyz %d", code)
 	}
 	c.stagesDone(stageConfig, stageWait, stageAuth, stageEnv, stageDeploy, stageServe, stageReady)
-	c.signal(syscall.SIGTERM)
-	c.until("drain", func() bool {
+	c.Signal(syscall.SIGTERM)
+	c.Until("drain", func() bool {
 		return c.has("platform-shutting-down") && c.get(c.web+healthPath) == http.StatusServiceUnavailable
 	})
 	if code := c.get("http://" + c.addr + "/readyz"); code != http.StatusServiceUnavailable || c.ready() {
 		t.Errorf("while draining: /readyz %d, marker %t", code, c.ready())
 	}
-	if code := c.waitExit(); code != 0 {
+	if code := c.Wait(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	c.noLeftovers()
-	if strings.Contains(c.output.String(), "canary") || strings.Contains(c.output.String(), testSecret) {
+	if c.Says("canary") || c.Says(testSecret) {
 		t.Error("a secret is in the log")
 	}
 }
@@ -64,11 +65,11 @@ func (c *container) stagesDone(names ...string) {
 func TestWarmBootWritesNothing(t *testing.T) {
 	sim := newSim(t)
 	e := environ(t, sim.URL(), "BETTER_AUTH_SECRET=x")
-	if code := start(t, e, "push").waitExit(); code != 0 {
+	if code := start(t, e, "push").Wait(); code != 0 {
 		t.Fatalf("first push: exit code %d", code)
 	}
 	before := len(sim.Requests())
-	if code := start(t, e, "push").waitExit(); code != 0 {
+	if code := start(t, e, "push").Wait(); code != 0 {
 		t.Fatalf("second push: exit code %d", code)
 	}
 	for _, r := range sim.Requests()[before:] {
@@ -80,7 +81,7 @@ func TestWarmBootWritesNothing(t *testing.T) {
 }
 
 func TestFailuresHaveTheirExitCodes(t *testing.T) {
-	free := "http://" + freeAddr(t)
+	free := "http://" + testkit.FreeAddress(t)
 	tests := map[string]struct {
 		url    string
 		faults []convexsim.Fault
@@ -106,11 +107,11 @@ func TestFailuresHaveTheirExitCodes(t *testing.T) {
 				url = newSim(t, tt.faults...).URL()
 			}
 			c := start(t, environ(t, url, tt.change...))
-			if code := c.waitExit(); code != tt.code {
+			if code := c.Wait(); code != tt.code {
 				t.Errorf("exit code %d, want %d", code, tt.code)
 			}
-			if !strings.Contains(c.output.String(), tt.log) {
-				t.Errorf("%q not in the log:\n%s", tt.log, c.output.String())
+			if !c.Says(tt.log) {
+				t.Errorf("%q not in the log:\n%s", tt.log, c.Output.String())
 			}
 			if d := c.status(); d.State != report.Failed || d.Failure == nil || d.Failure.ExitCode != tt.code {
 				t.Errorf("report: state %s, failure %+v", d.State, d.Failure)
@@ -122,7 +123,7 @@ func TestFailuresHaveTheirExitCodes(t *testing.T) {
 
 func TestWrongSecretPushesNothing(t *testing.T) {
 	sim := newSim(t)
-	start(t, environ(t, sim.URL(), "INSTANCE_SECRET="+strings.Repeat("f", 64), "DEBUG_MODE=1")).waitExit()
+	start(t, environ(t, sim.URL(), "INSTANCE_SECRET="+strings.Repeat("f", 64), "DEBUG_MODE=1")).Wait()
 	if state := sim.State(); len(state.Environment) > 0 || state.Pushes > 0 {
 		t.Errorf("pushed %+v", state)
 	}
@@ -130,10 +131,10 @@ func TestWrongSecretPushesNothing(t *testing.T) {
 
 // The health check's output is what an operator sees of a boot that waits.
 func TestReadinessTellsWhyABootWaits(t *testing.T) {
-	url := "http://" + freeAddr(t)
+	url := "http://" + testkit.FreeAddress(t)
 	c := start(t, environ(t, url))
 	want := "stage wait: " + url + ": connection refused"
-	c.until(want, func() bool {
+	c.Until(want, func() bool {
 		document, err := c.source().Fetch(t.Context())
 		return err == nil && strings.HasPrefix(document.Reason, want)
 	})
@@ -150,10 +151,10 @@ func TestStopAtEveryStage(t *testing.T) {
 			t.Parallel()
 			sim := newSim(t, convexsim.Fault{Stage: fault, Hang: true})
 			c := start(t, environ(t, sim.URL(), "DEBUG_MODE=1"))
-			c.until("stage "+stage, func() bool { return c.running(stage, fault) })
+			c.Until("stage "+stage, func() bool { return c.running(stage, fault) })
 			began := time.Now()
-			c.signal(syscall.SIGTERM)
-			if code := c.waitExit(); code != 0 {
+			c.Signal(syscall.SIGTERM)
+			if code := c.Wait(); code != 0 {
 				t.Errorf("exit code %d", code)
 			}
 			if took := time.Since(began); took > 2*time.Second {
@@ -168,9 +169,9 @@ func TestStopAtEveryStage(t *testing.T) {
 func TestStoppedPushIsNoSuccess(t *testing.T) {
 	sim := newSim(t, convexsim.Fault{Stage: convexsim.StageStartPush, Hang: true})
 	c := start(t, environ(t, sim.URL()), "push")
-	c.until("start_push", func() bool { return c.running(stageDeploy, convexsim.StageStartPush) })
-	c.signal(syscall.SIGTERM)
-	if code := c.waitExit(); code != exit.SignalBase+int(syscall.SIGTERM) {
+	c.Until("start_push", func() bool { return c.running(stageDeploy, convexsim.StageStartPush) })
+	c.Signal(syscall.SIGTERM)
+	if code := c.Wait(); code != exit.SignalBase+int(syscall.SIGTERM) {
 		t.Errorf("exit code %d", code)
 	}
 }
@@ -181,7 +182,7 @@ func TestPushBesideAServingPlatform(t *testing.T) {
 	e := environ(t, sim.URL())
 	serving := start(t, e)
 	serving.untilReady()
-	if code := start(t, e, "push").waitExit(); code != 0 {
+	if code := start(t, e, "push").Wait(); code != 0 {
 		t.Errorf("push: exit code %d", code)
 	}
 	if document := serving.status(); !serving.ready() || document.State != report.Ready {
@@ -192,10 +193,10 @@ func TestPushBesideAServingPlatform(t *testing.T) {
 func TestUnwritableRunFolderIsFoundFirst(t *testing.T) {
 	sim := newSim(t)
 	c := start(t, environ(t, sim.URL(), "TALE_RUN_DIR=/proc/nowhere"))
-	if code := c.waitExit(); code != exit.Config || len(sim.State().Environment) > 0 {
+	if code := c.Wait(); code != exit.Config || len(sim.State().Environment) > 0 {
 		t.Errorf("exit code %d, pushed %v", code, sim.State().Environment)
 	}
-	if !strings.Contains(c.output.String(), "TALE_RUN_DIR") {
+	if !c.Says("TALE_RUN_DIR") {
 		t.Error("the variable is not named")
 	}
 }
@@ -204,9 +205,9 @@ func TestUnwritableRunFolderIsFoundFirst(t *testing.T) {
 func TestReportOfAStoppedBoot(t *testing.T) {
 	sim := newSim(t, convexsim.Fault{Stage: convexsim.StageEnvList, Hang: true})
 	c := start(t, environ(t, sim.URL()))
-	c.until("stage env", func() bool { return c.running(stageEnv, "") })
-	c.signal(syscall.SIGTERM)
-	c.waitExit()
+	c.Until("stage env", func() bool { return c.running(stageEnv, "") })
+	c.Signal(syscall.SIGTERM)
+	c.Wait()
 	for _, s := range c.status().Stages {
 		if s.Name == stageEnv && s.State != report.Skipped || s.State == report.Failed {
 			t.Errorf("stage %+v", s)
@@ -238,20 +239,20 @@ func (c *container) running(stage, step string) bool {
 }
 
 func TestWebServerIsRestartedAndReadinessFollows(t *testing.T) {
-	c := start(t, environ(t, "http://"+freeAddr(t)), "serve")
+	c := start(t, environ(t, "http://"+testkit.FreeAddress(t)), "serve")
 	c.untilReady()
 	child := c.status().Children[0]
 	if err := syscall.Kill(child.Pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	c.until("not ready", func() bool { return !c.ready() })
-	c.until("ready again", c.ready)
+	c.Until("not ready", func() bool { return !c.ready() })
+	c.Until("ready again", c.ready)
 	if again := c.status().Children[0]; again.Pid == child.Pid || again.Restarts != 1 {
 		t.Errorf("child %+v", again)
 	}
-	c.signal(syscall.SIGINT)
-	c.signal(syscall.SIGINT)
-	if code := c.waitExit(); code != 0 {
+	c.Signal(syscall.SIGINT)
+	c.Signal(syscall.SIGINT)
+	if code := c.Wait(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	c.noLeftovers()

@@ -3,7 +3,6 @@ package platform
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,28 +14,24 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/convexsim"
-	"github.com/tale-project/tale-runtime/internal/freeport"
 	"github.com/tale-project/tale-runtime/internal/status"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 const (
-	eventually   = 15 * time.Second
 	testSecret   = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 	testInstance = "tale_test"
 )
 
 // container is one run of the real entrypoint in a process of its own.
 type container struct {
-	t       *testing.T
-	command *exec.Cmd
-	output  testkit.Buffer
-	runDir  string
+	*testkit.Process
+	t      *testing.T
+	runDir string
 	// reportPath is where the report stays when the process is gone.
 	reportPath string
 	addr       string // of the status port
 	web        string // base URL of the web server
-	exited     chan struct{}
 }
 
 // newSim starts a backend that takes testSecret.
@@ -52,9 +47,9 @@ func environ(t *testing.T, convexURL string, changes ...string) config.Environ {
 	e := config.Environ{
 		"PATH": os.Getenv("PATH"), "CONVEX_URL": convexURL, "INSTANCE_NAME": testInstance, "INSTANCE_SECRET": testSecret,
 		"CONVEX_STORAGE": "sqlite", "SITE_URL": "https://tale.example", "TALE_RUN_DIR": runDir,
-		"STATUS_ADDR": freeAddr(t), "PORT": portOf(t, freeAddr(t)), "CONVEX_APP_DIR": runDir,
+		"STATUS_ADDR": testkit.FreeAddress(t), "PORT": testkit.FreePort(t), "CONVEX_APP_DIR": runDir,
 		"CONVEX_PUSH_REQUEST": writeRequest(t), "WEB_COMMAND": os.Args[0], "SHUTDOWN_DRAIN_SECONDS": "300ms",
-		"TALE_RUN_AS": "0:0", "GORACE": "atexit_sleep_ms=0", roleVariable: "entrypoint",
+		"TALE_RUN_AS": "0:0", "GORACE": "atexit_sleep_ms=0", testkit.RoleVariable: "entrypoint",
 	}
 	for _, change := range changes {
 		name, value, _ := strings.Cut(change, "=")
@@ -66,68 +61,18 @@ func environ(t *testing.T, convexURL string, changes ...string) config.Environ {
 // start runs the entrypoint with the given arguments.
 func start(t *testing.T, e config.Environ, args ...string) *container {
 	t.Helper()
-	c := &container{t: t, runDir: e["TALE_RUN_DIR"], addr: e["STATUS_ADDR"], web: "http://127.0.0.1:" + e["PORT"], exited: make(chan struct{})}
+	c := &container{t: t, runDir: e["TALE_RUN_DIR"], addr: e["STATUS_ADDR"], web: "http://127.0.0.1:" + e["PORT"]}
 	c.reportPath = filepath.Join(c.runDir, "platform-report.json")
-	c.command = exec.Command(os.Args[0], args...)
-	c.command.Env = e.List()
-	c.command.Stdout, c.command.Stderr = &c.output, &c.output
-	c.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := c.command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		defer close(c.exited)
-		_ = c.command.Wait() // the exit code says it all
-	}()
-	t.Cleanup(func() {
-		_ = c.command.Process.Kill()
-		<-c.exited
-		if t.Failed() {
-			t.Logf("output of the entrypoint:\n%s", c.output.String())
-		}
-	})
+	command := exec.Command(os.Args[0], args...)
+	command.Env = e.List()
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	c.Process = testkit.Start(t, command)
 	return c
-}
-
-func (c *container) signal(sig syscall.Signal) {
-	c.t.Helper()
-	if err := c.command.Process.Signal(sig); err != nil {
-		c.t.Fatal(err)
-	}
-}
-
-// waitExit returns the exit code.
-func (c *container) waitExit() int {
-	c.t.Helper()
-	select {
-	case <-c.exited:
-		return c.command.ProcessState.ExitCode()
-	case <-time.After(eventually):
-		c.t.Fatalf("the entrypoint is still there:\n%s", c.output.String())
-		return -1
-	}
-}
-
-// until polls a fact; it fails when the entrypoint ends first.
-func (c *container) until(what string, fact func() bool) {
-	c.t.Helper()
-	deadline := time.After(eventually)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !fact() {
-		select {
-		case <-tick.C:
-		case <-c.exited:
-			c.t.Fatalf("the entrypoint ended before %s:\n%s", what, c.output.String())
-		case <-deadline:
-			c.t.Fatalf("never: %s\n%s", what, c.output.String())
-		}
-	}
 }
 
 func (c *container) untilReady() {
 	c.t.Helper()
-	c.until("the ready marker", c.ready)
+	c.Until("the ready marker", c.ready)
 }
 
 func (c *container) ready() bool { return c.has("platform-ready") }
@@ -171,24 +116,6 @@ func (c *container) noLeftovers() {
 			c.t.Errorf("%s is still there", marker)
 		}
 	}
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	port, err := freeport.Find()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fmt.Sprintf("127.0.0.1:%d", port)
-}
-
-func portOf(t *testing.T, addr string) string {
-	t.Helper()
-	_, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
 }
 
 // writeRequest writes a small push request as the CLI does.

@@ -10,13 +10,14 @@ import (
 	"github.com/tale-project/tale-runtime/internal/doctor"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/status"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func TestDoctorOfTheBackendsMemory(t *testing.T) {
 	const name = "memory of the backend"
 	sim := newSim(t)
 	site := "SITE_URL=" + newSite(t, sim.URL())
-	if code := start(t, environ(t, sim.URL(), site), "push").waitExit(); code != 0 {
+	if code := start(t, environ(t, sim.URL(), site), "push").Wait(); code != 0 {
 		t.Fatalf("push: exit code %d", code)
 	}
 	for of, tt := range map[string]struct {
@@ -44,7 +45,7 @@ func TestDoctorOfTheBackendsMemory(t *testing.T) {
 			}
 		})
 	}
-	for of, address := range map[string]string{"refused": freeAddr(t), "names no port": ""} {
+	for of, address := range map[string]string{"refused": testkit.FreeAddress(t), "names no port": ""} {
 		if f := examine(t, environ(t, sim.URL(), site, "STATUS_ADDR="+address), 0)[name]; f.Verdict != doctor.Skip || !strings.Contains(f.Detail, of) {
 			t.Errorf("%+v", f)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/cgroup"
 	"github.com/tale-project/tale-runtime/internal/doctor"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // newSite is a proxy in front of a simulator, with the routes that the doctor
@@ -48,13 +49,13 @@ func newSiteBehind(t *testing.T, backend string, serve func(http.Handler) *httpt
 func examine(t *testing.T, environ map[string]string, code int) map[string]doctor.Finding {
 	t.Helper()
 	c := start(t, environ, "doctor", "--json")
-	if got := c.waitExit(); got != code {
+	if got := c.Wait(); got != code {
 		t.Errorf("exit code %d, want %d", got, code)
 	}
 	var findings []doctor.Finding
 	// The document comes first; a last line may say that a check failed.
-	if err := json.NewDecoder(strings.NewReader(c.output.String())).Decode(&findings); err != nil {
-		t.Fatalf("%v in\n%s", err, c.output.String())
+	if err := json.NewDecoder(strings.NewReader(c.Output.String())).Decode(&findings); err != nil {
+		t.Fatalf("%v in\n%s", err, c.Output.String())
 	}
 	byName := map[string]doctor.Finding{}
 	for _, f := range findings {
@@ -66,7 +67,7 @@ func examine(t *testing.T, environ map[string]string, code int) map[string]docto
 func TestDoctorOfAHealthySite(t *testing.T) {
 	sim := newSim(t)
 	e := environ(t, sim.URL(), "SITE_URL="+newSite(t, sim.URL()))
-	if code := start(t, e, "push").waitExit(); code != 0 {
+	if code := start(t, e, "push").Wait(); code != 0 {
 		t.Fatalf("push: exit code %d", code)
 	}
 	findings := examine(t, e, 0)
@@ -92,21 +93,21 @@ func TestDoctorNamesWhatIsBroken(t *testing.T) {
 		detail, fix   string
 		skipped       []string
 	}{
-		"backend down": {backend: "http://" + freeAddr(t), site: site, failed: backendAnswers, detail: "refused", fix: "convex-entrypoint status",
+		"backend down": {backend: "http://" + testkit.FreeAddress(t), site: site, failed: backendAnswers, detail: "refused", fix: "convex-entrypoint status",
 			skipped: []string{backendIsOurs, keyAccepted, "variables", "clock", "sync socket", "storage"}},
 		"another instance": {backend: sim.URL(), site: site, change: "INSTANCE_NAME=other", failed: backendIsOurs, detail: testInstance, fix: "INSTANCE_NAME",
 			skipped: []string{keyAccepted, "variables"}},
 		"another secret": {backend: sim.URL(), site: site, change: "INSTANCE_SECRET=" + strings.Repeat("e", 64), failed: keyAccepted, detail: "BadAdminKey", fix: "fingerprint",
 			skipped: []string{"variables"}},
 		"not pushed": {backend: sim.URL(), site: site, change: "DEBUG_MODE=1", failed: "variables", detail: "DEBUG_MODE", fix: "sync"},
-		"proxy down": {backend: sim.URL(), site: "http://" + freeAddr(t), failed: "proxy health", detail: "refused", fix: "is the proxy up",
+		"proxy down": {backend: sim.URL(), site: "http://" + testkit.FreeAddress(t), failed: "proxy health", detail: "refused", fix: "is the proxy up",
 			skipped: []string{"upstreams", "certificate", "sync socket", "HTTP actions", "storage", "auth discovery"}},
 		"HOST elsewhere": {backend: sim.URL(), site: elsewhere.URL, failed: "proxy health", detail: "answered 404", fix: "somewhere else",
 			skipped: []string{"certificate", "sync socket"}},
 		"no such name": {backend: sim.URL(), site: "https://tale.invalid", failed: "name of SITE_URL", detail: "cannot resolve tale.invalid", fix: "alias HOST",
 			skipped: []string{"proxy health", "certificate", "sync socket"}},
 	}
-	if code := start(t, environ(t, sim.URL(), "SITE_URL="+site), "push").waitExit(); code != 0 {
+	if code := start(t, environ(t, sim.URL(), "SITE_URL="+site), "push").Wait(); code != 0 {
 		t.Fatalf("push: exit code %d", code)
 	}
 	for name, tt := range tests {

@@ -11,23 +11,18 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-// roleVariable makes the test binary play one of the programs of a boot, so
-// that the tests use real processes.
-const roleVariable = "TALE_TEST_ROLE"
-
 func TestMain(m *testing.M) {
-	switch os.Getenv(roleVariable) {
-	case "entrypoint":
-		environ := config.FromOS()
-		environ[roleVariable] = "web"
-		os.Exit(cli.Main(Command(environ)))
-	case "web":
-		os.Exit(webRole())
-	default:
-		os.Exit(m.Run())
-	}
+	os.Exit(testkit.Main(m, map[string]func() int{
+		"entrypoint": func() int {
+			environ := config.FromOS()
+			environ[testkit.RoleVariable] = "web"
+			return cli.Main(Command(environ))
+		},
+		"web": webRole,
+	}))
 }
 
 // webRole is a web server as the platform's: a health route that answers 503

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/report"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // Another server on the web server's port answers the health route too, and
@@ -29,10 +31,10 @@ func TestAnotherServerOnThePortIsNotTakenForOurs(t *testing.T) {
 	other := &httptest.Server{Listener: listener, Config: &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})}}
 	other.Start()
 	defer other.Close()
-	port := portOf(t, listener.Addr().String())
+	port := strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
 	sim := newSim(t)
 	c := start(t, environ(t, sim.URL(), "PORT="+port, "DEBUG_MODE=1"))
-	if code := c.waitExit(); code != exit.Config {
+	if code := c.Wait(); code != exit.Config {
 		t.Errorf("exit code %d", code)
 	}
 	if state := sim.State(); len(state.Environment) > 0 || state.Pushes > 0 {
@@ -47,33 +49,33 @@ func TestAnotherServerOnThePortIsNotTakenForOurs(t *testing.T) {
 	}
 	c.noLeftovers()
 	// A job without a web server does not mind.
-	if code := start(t, environ(t, sim.URL(), "PORT="+port), "push").waitExit(); code != 0 {
+	if code := start(t, environ(t, sim.URL(), "PORT="+port), "push").Wait(); code != 0 {
 		t.Errorf("push: exit code %d", code)
 	}
 }
 
 // While a dead web server waits for its restart, its port is anybody's.
 func TestRestartWaitsForThePort(t *testing.T) {
-	c := start(t, environ(t, "http://"+freeAddr(t)), "serve")
+	c := start(t, environ(t, "http://"+testkit.FreeAddress(t)), "serve")
 	c.untilReady()
 	if err := syscall.Kill(c.status().Children[0].Pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	var other net.Listener
-	c.until("the port is free", func() (taken bool) {
+	c.Until("the port is free", func() (taken bool) {
 		var err error
 		other, err = net.Listen("tcp", strings.TrimPrefix(c.web, "http://"))
 		return err == nil
 	})
-	c.until("the restart is refused", func() bool {
-		return strings.Contains(c.output.String(), "cannot start web: cannot listen on")
+	c.Until("the restart is refused", func() bool {
+		return c.Says("cannot start web: cannot listen on")
 	})
 	if err := other.Close(); err != nil {
 		t.Fatal(err)
 	}
-	c.until("ready again", c.ready)
-	c.signal(syscall.SIGTERM)
-	if code := c.waitExit(); code != 0 {
+	c.Until("ready again", c.ready)
+	c.Signal(syscall.SIGTERM)
+	if code := c.Wait(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 }
@@ -81,15 +83,15 @@ func TestRestartWaitsForThePort(t *testing.T) {
 // A web server that is not there is not tried again.
 func TestMissingWebServerIsTriedOnce(t *testing.T) {
 	began := time.Now()
-	c := start(t, environ(t, "http://"+freeAddr(t), "WEB_COMMAND=no-such-web-server"), "serve")
-	if code := c.waitExit(); code != exit.NotFound {
+	c := start(t, environ(t, "http://"+testkit.FreeAddress(t), "WEB_COMMAND=no-such-web-server"), "serve")
+	if code := c.Wait(); code != exit.NotFound {
 		t.Errorf("exit code %d", code)
 	}
 	d := c.status()
 	if d.Failure == nil || !strings.HasPrefix(d.Failure.Message, "cannot start web: no-such-web-server: not found in PATH") {
 		t.Errorf("failure %+v after %s", d.Failure, time.Since(began))
 	}
-	if strings.Contains(c.output.String(), "restart") {
+	if c.Says("restart") {
 		t.Error("it speaks of a restart")
 	}
 }

@@ -21,13 +21,13 @@ func TestStopAtAnyInstant(t *testing.T) {
 		t.Run(after.Round(time.Millisecond).String(), func(t *testing.T) {
 			t.Parallel()
 			c := start(t, environ(t, sim.URL(), "DEBUG_MODE=1", "CONVEX_FORCE_PUSH=true"))
-			c.until("its first line", func() bool { return len(c.output.String()) > 0 })
+			c.Until("its first line", func() bool { return len(c.Output.String()) > 0 })
 			instant := time.NewTimer(after)
 			defer instant.Stop()
 			<-instant.C
 			began := time.Now()
-			c.signal(syscall.SIGTERM)
-			if code := c.waitExit(); code != 0 {
+			c.Signal(syscall.SIGTERM)
+			if code := c.Wait(); code != 0 {
 				t.Errorf("exit code %d", code)
 			}
 			// The drain window of environ, and what a busy machine adds.
@@ -46,8 +46,8 @@ func bootTime(t *testing.T, url string) time.Duration {
 	c := start(t, environ(t, url))
 	c.untilReady()
 	took := time.Since(began)
-	c.signal(syscall.SIGTERM)
-	c.waitExit()
+	c.Signal(syscall.SIGTERM)
+	c.Wait()
 	return took
 }
 

@@ -13,14 +13,15 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // The message of a boot whose backend does not come up has all that the
 // operator needs: the address, the time, the last attempt and what to look at.
 func TestBackendThatDoesNotComeUpIsExplained(t *testing.T) {
-	url := "http://" + freeAddr(t)
+	url := "http://" + testkit.FreeAddress(t)
 	c := start(t, environ(t, url, "CONVEX_WAIT_TIMEOUT=300ms"))
-	if code := c.waitExit(); code != exit.Unavailable {
+	if code := c.Wait(); code != exit.Unavailable {
 		t.Errorf("exit code %d", code)
 	}
 	d := c.status()
@@ -37,7 +38,7 @@ func TestBackendThatDoesNotComeUpIsExplained(t *testing.T) {
 		if !slices.ContainsFunc(d.Failure.Fix, func(fix string) bool { return strings.Contains(fix, want) }) {
 			t.Errorf("%q is not among %q", want, d.Failure.Fix)
 		}
-		if !strings.Contains(c.output.String(), want) {
+		if !c.Says(want) {
 			t.Errorf("%q is not in the log", want)
 		}
 	}
@@ -57,7 +58,7 @@ func TestMeaningOfTheLastAttempt(t *testing.T) {
 	defer func() { _ = silent.Close() }()
 	for name, tt := range map[string]struct{ url, want string }{
 		"no such host":   {"http://no-such-host.invalid", "no container with that name"},
-		"nobody listens": {"http://" + freeAddr(t), "has not opened its port"},
+		"nobody listens": {"http://" + testkit.FreeAddress(t), "has not opened its port"},
 		"silence":        {"http://" + silent.Addr().String(), "drops the packets"},
 		"starting":       {answers(http.StatusServiceUnavailable), "is not ready"},
 		"something else": {answers(http.StatusNotFound), "is no Convex backend"},

@@ -89,9 +89,9 @@ func TestCertificateFromAnAuthority(t *testing.T) {
 				a.dns.Set(siteName, "127.0.0.1")
 			}
 			p := spawn(t, env, "run")
-			p.await("proxy ready")
+			p.Expect("proxy ready")
 			if *lateDNS > 0 {
-				p.await("certificate not issued yet")
+				p.Expect("certificate not issued yet")
 				<-time.After(*lateDNS)
 				a.dns.Set(siteName, "127.0.0.1")
 			}
@@ -101,7 +101,7 @@ func TestCertificateFromAnAuthority(t *testing.T) {
 			if got := certificate.DNSNames; len(got) != 1 || got[0] != siteName {
 				t.Errorf("it is for %v", got)
 			}
-			if strings.Contains(p.log.String(), bindingKey) {
+			if p.Says(bindingKey) {
 				t.Error("the key is in the log")
 			}
 		})
@@ -118,8 +118,8 @@ func TestAWrongAccountKeyIsExplained(t *testing.T) {
 	}
 	env["ACME_EAB_KEY_ID"], env["ACME_EAB_HMAC_KEY"] = bindingID, base64.RawURLEncoding.EncodeToString([]byte("another key, of thirty-two bytes"))
 	p := spawn(t, env, "run")
-	p.await("certificate not issued yet")
-	if said := p.log.String(); !strings.Contains(said, "next_attempt=") || strings.Contains(said, env["ACME_EAB_HMAC_KEY"]) {
+	p.Expect("certificate not issued yet")
+	if said := p.Output.String(); !strings.Contains(said, "next_attempt=") || strings.Contains(said, env["ACME_EAB_HMAC_KEY"]) {
 		t.Errorf("it said:\n%s", said)
 	}
 }

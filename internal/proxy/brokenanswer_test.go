@@ -29,8 +29,8 @@ func TestABrokenAnswerIsLoggedWithoutSecrets(t *testing.T) {
 		_, _ = io.Copy(io.Discard, response.Body)
 		_ = response.Body.Close()
 	}
-	p.await("the answer was broken off")
-	for line := range strings.Lines(p.log.String()) {
+	p.Expect("the answer was broken off")
+	for line := range strings.Lines(p.Output.String()) {
 		if strings.Contains(line, secret) {
 			t.Errorf("it logs a secret: %s", line)
 		}

@@ -68,7 +68,7 @@ func startClassic(t *testing.T, env config.Environ) (address string) {
 		classic["CLASSIC_STRIP"] = "uri strip_prefix " + base
 	}
 	classic["XDG_DATA_HOME"], classic["XDG_CONFIG_HOME"] = classic["CLASSIC_DATA"], classic["CLASSIC_DATA"]
-	classic[byTheNameOfCaddy] = "1"
+	classic[testkit.RoleVariable] = caddyRole
 	spawn(t, classic, "run", "--config", "testdata/classic.caddyfile", "--adapter", "caddyfile")
 	address = "127.0.0.1:" + port
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {

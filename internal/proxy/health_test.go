@@ -139,11 +139,11 @@ func TestRequestsAreLoggedWithoutSecrets(t *testing.T) {
 	response := p.get("/api/storage/upload?token=canary&x=1", http.Header{"Authorization": {"Bearer canary"}, "Cookie": {"s=canary"}})
 	_, _ = io.Copy(io.Discard, response.Body)
 	p.get("/health", nil)
-	p.await(`"path":"/api/storage/upload"`)
-	if log := p.log.String(); strings.Contains(log, "canary") || strings.Contains(log, `"path":"/health"`) {
+	p.Expect(`"path":"/api/storage/upload"`)
+	if log := p.Output.String(); strings.Contains(log, "canary") || strings.Contains(log, `"path":"/health"`) {
 		t.Error("the log has a secret or a probe in it")
 	}
-	for line := range strings.Lines(p.log.String()) {
+	for line := range strings.Lines(p.Output.String()) {
 		var record struct{ Time, Level, Msg string }
 		if err := json.Unmarshal([]byte(line), &record); err != nil || record.Msg == "" || record.Level == "" {
 			t.Errorf("not in the shape of our log: %s", line)

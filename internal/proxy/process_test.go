@@ -10,75 +10,46 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/proxy/proxytest"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-// beTheProxy makes the test binary run the proxy's command line.
-const (
-	beTheProxy       = "PROXY_TEST_MAIN"
-	byTheNameOfCaddy = "PROXY_TEST_CADDY" // makes that command line Caddy's
-)
+// caddyRole is the proxy called by the name of Caddy.
+const caddyRole = "caddy"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(beTheProxy) != "" {
-		name := "proxy"
-		if os.Getenv(byTheNameOfCaddy) != "" {
-			name = "caddy"
-		}
-		os.Exit(Main(append([]string{name}, os.Args[1:]...)))
+	play := func(name string) func() int {
+		return func() int { return Main(append([]string{name}, os.Args[1:]...)) }
 	}
-	os.Exit(m.Run())
+	os.Exit(testkit.Main(m, map[string]func() int{proxytest.Role: play("proxy"), caddyRole: play("caddy")}))
 }
 
 // process is a proxy in a process of its own.
 type process struct {
 	running
-	command *exec.Cmd
-	log     *testkit.Buffer
-	ended   chan struct{} // closed when it has
+	*testkit.Process
 }
 
 // spawn runs a command of the proxy to its end, or until the test's end. Tests
 // that run their proxies only this way can be parallel.
 func spawn(t *testing.T, env config.Environ, args ...string) *process {
 	t.Helper()
-	p := &process{running: running{T: t, settings: settings(t, env)}, log: &testkit.Buffer{}, ended: make(chan struct{})}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.command = exec.CommandContext(t.Context(), self, args...)
-	p.command.Env = append(env.List(), beTheProxy+"=1", "PATH="+os.Getenv("PATH"))
-	p.command.Stdout, p.command.Stderr = p.log, p.log
-	if err := p.command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		_ = p.command.Wait()
-		close(p.ended)
-	}()
-	t.Cleanup(func() {
-		_ = p.command.Process.Kill()
-		<-p.ended
-		if t.Failed() {
-			t.Logf("its log:\n%s", p.log)
-		}
-	})
-	return p
+	command := exec.CommandContext(t.Context(), os.Args[0], args...)
+	command.Env = append([]string{testkit.RoleVariable + "=" + proxytest.Role, "PATH=" + os.Getenv("PATH")}, env.List()...)
+	return &process{running: running{T: t, settings: settings(t, env)}, Process: testkit.Start(t, command)}
 }
 
 // spawnReady runs a proxy and returns when it says that it is ready.
 func spawnReady(t *testing.T, env config.Environ) *process {
 	t.Helper()
 	p := spawn(t, env, "run")
-	p.await("proxy ready")
+	p.Expect("proxy ready")
 	if p.settings.TLSMode == tlsSelfSigned {
 		root, err := p.settings.readRoot()
 		if err != nil {
@@ -91,50 +62,14 @@ func spawnReady(t *testing.T, env config.Environ) *process {
 	return p
 }
 
-func (p *process) await(words string) {
-	p.Helper()
-	deadline := time.After(30 * time.Second)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !strings.Contains(p.log.String(), words) {
-		select {
-		case <-tick.C:
-		case <-p.ended:
-			if !strings.Contains(p.log.String(), words) {
-				p.Fatalf("it ended before it said %q", words)
-			}
-		case <-deadline:
-			p.Fatalf("it did not say %q", words)
-		}
-	}
-}
-
-func (p *process) signal(sig os.Signal) {
-	p.Helper()
-	if err := p.command.Process.Signal(sig); err != nil {
-		p.Fatal(err)
-	}
-}
-
-// code waits for the end, at most for the given time.
-func (p *process) code(limit time.Duration) int {
-	p.Helper()
-	select {
-	case <-p.ended:
-	case <-time.After(limit):
-		p.Fatalf("still there after %v", limit)
-	}
-	return p.command.ProcessState.ExitCode()
-}
-
 func TestNothingIsWrittenOutsideOfTheDataFolder(t *testing.T) {
 	work := t.TempDir()
 	t.Chdir(work) // where Caddy keeps its files when there is no home
 	for _, mode := range []string{tlsSelfSigned, tlsExternal} {
 		env := environ(t, config.Environ{"TLS_MODE": mode})
 		p := spawnReady(t, env)
-		p.signal(syscall.SIGTERM)
-		if code := p.code(10 * time.Second); code != 0 {
+		p.Signal(syscall.SIGTERM)
+		if code := p.WaitWithin(10 * time.Second); code != 0 {
 			t.Errorf("exit code %d", code)
 		}
 		if entries, _ := os.ReadDir(work); len(entries) > 0 {
@@ -187,13 +122,13 @@ func TestRunningRequestsFinishOnStop(t *testing.T) {
 				answer <- string(body)
 			}()
 			<-arrived
-			p.signal(sig)
+			p.Signal(sig)
 			p.awaitClosed()
 			close(release)
 			if got := <-answer; got != "finished" {
 				t.Errorf("the running request got %q", got)
 			}
-			if code := p.code(10 * time.Second); code != 0 {
+			if code := p.WaitWithin(10 * time.Second); code != 0 {
 				t.Errorf("exit code %d", code)
 			}
 		})
@@ -214,8 +149,8 @@ func TestAnOpenEventStreamDoesNotHoldTheStop(t *testing.T) {
 		t.Fatalf("got %q, %v", line, err)
 	}
 	stopped := time.Now()
-	p.signal(syscall.SIGTERM)
-	if code := p.code(10 * time.Second); code != 0 {
+	p.Signal(syscall.SIGTERM)
+	if code := p.WaitWithin(10 * time.Second); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	if took := time.Since(stopped); took < time.Second || took > 5*time.Second {
@@ -240,14 +175,14 @@ func TestSocketsGetACloseFrameOnStop(t *testing.T) {
 // saysGoodbye stops the proxy, which must tell each of the sockets.
 func (p *process) saysGoodbye(sockets []io.Reader) {
 	p.Helper()
-	p.signal(syscall.SIGTERM)
+	p.Signal(syscall.SIGTERM)
 	for _, socket := range sockets {
 		frame := make([]byte, 4)
 		if _, err := io.ReadFull(socket, frame); err != nil || !bytes.Equal(frame, []byte{0x88, 0x02, 0x03, 0xe9}) {
 			p.Errorf("got % x, %v; want a close frame with status 1001", frame, err)
 		}
 	}
-	if code := p.code(10 * time.Second); code != 0 {
+	if code := p.WaitWithin(10 * time.Second); code != 0 {
 		p.Errorf("exit code %d", code)
 	}
 }
@@ -257,12 +192,12 @@ func TestASecondProcessOnTheSamePortsIsRefused(t *testing.T) {
 	env := environ(t, config.Environ{"HTTP3": "on"})
 	spawnReady(t, env)
 	second := spawn(t, env, "run")
-	if code := second.code(20 * time.Second); code != exit.Config {
+	if code := second.WaitWithin(20 * time.Second); code != exit.Config {
 		t.Errorf("exit code %d", code)
 	}
 	for _, want := range []string{"another process already", "HTTP_PORT", "HTTPS_PORT", "PROXY_HEALTH_ADDR", "/udp"} {
-		if !strings.Contains(second.log.String(), want) {
-			t.Errorf("%q not in %s", want, second.log)
+		if !second.Says(want) {
+			t.Errorf("%q not in %s", want, second.Output.String())
 		}
 	}
 }
@@ -288,7 +223,7 @@ func TestAnUnwritableDataFolderIsExplained(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := spawn(t, environ(t, config.Environ{"PROXY_DATA_DIR": file}), "run")
-	if code := p.code(20 * time.Second); code != exit.Config || !strings.Contains(p.log.String(), "PROXY_DATA_DIR") {
-		t.Errorf("exit %d: %s", code, p.log)
+	if code := p.WaitWithin(20 * time.Second); code != exit.Config || !p.Says("PROXY_DATA_DIR") {
+		t.Errorf("exit %d: %s", code, p.Output.String())
 	}
 }

@@ -40,14 +40,14 @@ func TestARunningUploadFinishesOnStop(t *testing.T) {
 	}()
 	_, _ = io.Copy(more, zeros(half))
 	<-arrived
-	p.signal(syscall.SIGTERM)
+	p.Signal(syscall.SIGTERM)
 	p.awaitClosed()
 	_, _ = io.Copy(more, zeros(half))
 	_ = more.Close()
 	if got, want := <-answer, fmt.Sprint(2*half, nil); got != want {
 		t.Errorf("the upload got %q, want %q", got, want)
 	}
-	if code := p.code(10 * time.Second); code != 0 {
+	if code := p.WaitWithin(10 * time.Second); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 }

@@ -17,3 +17,9 @@ func FreePort(t testing.TB) string {
 	}
 	return strconv.Itoa(port)
 }
+
+// FreeAddress returns a loopback address, host:port, that is free now.
+func FreeAddress(t testing.TB) string {
+	t.Helper()
+	return "127.0.0.1:" + FreePort(t)
+}

@@ -64,10 +64,16 @@ func (p *Process) kill() {
 // Wait waits for the end and returns the exit code, 128+n after signal n.
 func (p *Process) Wait() int {
 	p.t.Helper()
+	return p.WaitWithin(patience)
+}
+
+// WaitWithin is Wait for an end that must come soon.
+func (p *Process) WaitWithin(limit time.Duration) int {
+	p.t.Helper()
 	select {
 	case <-p.ended:
-	case <-time.After(patience):
-		p.t.Fatalf("it has not ended within %s", patience)
+	case <-time.After(limit):
+		p.t.Fatalf("it has not ended within %s", limit)
 	}
 	state := p.Cmd.ProcessState.Sys().(syscall.WaitStatus)
 	if state.Signaled() {
@@ -88,11 +94,11 @@ func (p *Process) Signal(sig syscall.Signal) {
 	}
 }
 
-// Stop sends SIGTERM and returns the exit code.
-func (p *Process) Stop() int {
+// Stop sends SIGTERM and returns the exit code; the end must come within the limit.
+func (p *Process) Stop(limit time.Duration) int {
 	p.t.Helper()
 	p.Signal(syscall.SIGTERM)
-	return p.Wait()
+	return p.WaitWithin(limit)
 }
 
 // Pid returns the process id of the program as seen from here: behind unshare

@@ -14,10 +14,13 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // How a process is told that it is a colour, and which.
 const (
+	colourRole      = "colour"
 	nameVariable    = "COLOUR_NAME"
 	addressVariable = "COLOUR_ADDRESS"
 	bootVariable    = "COLOUR_BOOT"
@@ -96,7 +99,7 @@ func startColour(t *testing.T, name, ip, port string, boots time.Duration) *cont
 		t.Fatal(err)
 	}
 	c := &container{ip: ip, process: exec.Command(self), ended: make(chan struct{})}
-	c.process.Env = []string{"HOME=/", nameVariable + "=" + name, addressVariable + "=" + ip + ":" + port, bootVariable + "=" + boots.String()}
+	c.process.Env = []string{"HOME=/", testkit.RoleVariable + "=" + colourRole, nameVariable + "=" + name, addressVariable + "=" + ip + ":" + port, bootVariable + "=" + boots.String()}
 	c.process.Stderr = os.Stderr
 	if err := c.process.Start(); err != nil {
 		t.Fatal(err)

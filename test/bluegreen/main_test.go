@@ -9,6 +9,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/proxy"
 	"github.com/tale-project/tale-runtime/internal/proxy/proxytest"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 var (
@@ -23,15 +24,14 @@ var (
 
 // This binary also plays the proxy and the colours, in processes of their own.
 func TestMain(m *testing.M) {
-	switch {
-	case proxytest.IsRole():
-		os.Exit(proxy.Main(os.Args))
-	case os.Getenv(nameVariable) != "":
-		if err := serveColour(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-	default:
-		os.Exit(m.Run())
-	}
+	os.Exit(testkit.Main(m, map[string]func() int{
+		proxytest.Role: func() int { return proxy.Main(os.Args) },
+		colourRole: func() int {
+			if err := serveColour(); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				return 1
+			}
+			return 0
+		},
+	}))
 }

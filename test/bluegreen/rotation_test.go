@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams/upstreamstest"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 const alias = "platform.bluegreen.test"
@@ -43,7 +44,7 @@ func (r *rotation) next(boots time.Duration) *container {
 // sees it is another matter.
 func (r *rotation) awaitHealthy(c *container) {
 	r.t.Helper()
-	upstreamstest.Eventually(r.t, "the colour is healthy", func() bool {
+	testkit.Eventually(r.t, "the colour is healthy", func() bool {
 		res, err := http.Get("http://" + c.ip + ":" + r.port + "/api/health")
 		if err != nil {
 			return false
@@ -72,7 +73,7 @@ func (r *rotation) swap(visitors *load) (ended syscall.Signal) {
 	r.current.stop(ended)
 	r.dns.Set(alias, next.ip)
 	taken := visitors.answeredBy(fmt.Sprintf("colour %d", r.turn-1))
-	upstreamstest.Eventually(r.t, "visitors get to the next colour", func() bool {
+	testkit.Eventually(r.t, "visitors get to the next colour", func() bool {
 		return visitors.answeredBy(fmt.Sprintf("colour %d", r.turn-1)) > taken
 	})
 	r.current = next

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/proxy"
 	"github.com/tale-project/tale-runtime/internal/proxy/proxytest"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 var (
@@ -19,8 +20,5 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	if proxytest.IsRole() {
-		os.Exit(proxy.Main(os.Args))
-	}
-	os.Exit(m.Run())
+	os.Exit(testkit.Main(m, map[string]func() int{proxytest.Role: func() int { return proxy.Main(os.Args) }}))
 }

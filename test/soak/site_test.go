@@ -14,6 +14,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/pause"
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams/upstreamstest"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 const alias = "platform.soak.test"
@@ -53,7 +54,7 @@ func newSite(t *testing.T) *site {
 }
 
 func (s *site) await(p *proxyProcess) {
-	upstreamstest.Eventually(p.t, "the site is served", func() bool {
+	testkit.Eventually(p.t, "the site is served", func() bool {
 		response, err := p.client(false).Get(p.url + "/small")
 		if err != nil {
 			return false

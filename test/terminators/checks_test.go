@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // large is more than the default limits of the terminators.
@@ -28,18 +30,14 @@ func (s *site) check(terminator string) {
 // untilReady waits for the proxy's probes of what is behind it.
 func (s *site) untilReady(client *http.Client) {
 	s.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	testkit.Eventually(s.t, "the site is ready", func() bool {
 		response, err := client.Get(s.url("/health?deep"))
-		if err == nil {
-			_ = response.Body.Close()
-			if response.StatusCode == http.StatusOK {
-				return
-			}
+		if err != nil {
+			return false
 		}
-		if time.Now().After(deadline) {
-			s.t.Fatalf("the site is not ready: %v %v", response, err)
-		}
-	}
+		_ = response.Body.Close()
+		return response.StatusCode == http.StatusOK
+	})
 }
 
 func (s *site) url(path string) string { return "https://" + siteName + s.base + path }

@@ -5,14 +5,10 @@ import (
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/proxy"
+	"github.com/tale-project/tale-runtime/internal/proxy/proxytest"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-// beTheProxy makes the test binary run the proxy's command line.
-const beTheProxy = "TALE_TEST_PROXY"
-
 func TestMain(m *testing.M) {
-	if os.Getenv(beTheProxy) != "" {
-		os.Exit(proxy.Main(append([]string{"proxy"}, os.Args[1:]...)))
-	}
-	os.Exit(m.Run())
+	os.Exit(testkit.Main(m, map[string]func() int{proxytest.Role: func() int { return proxy.Main(os.Args) }}))
 }

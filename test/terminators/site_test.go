@@ -23,6 +23,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/proxy/proxytest"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -48,11 +49,11 @@ type site struct {
 func startSite(t *testing.T, base string) *site {
 	t.Helper()
 	platform, backend := standIn(t, "platform"), standIn(t, "backend")
-	s := &site{t: t, base: base, proxy: "127.0.0.1:" + testkit.FreePort(t)}
+	s := &site{t: t, base: base, proxy: testkit.FreeAddress(t)}
 	_, httpPort, _ := net.SplitHostPort(s.proxy)
 	environ := config.Environ{
-		beTheProxy: "1", "GORACE": "atexit_sleep_ms=0", "TLS_MODE": "external", "SITE_URL": "https://" + siteName, "BASE_PATH": base,
-		"PROXY_BIND_ADDRESS": "127.0.0.1", "HTTP_PORT": httpPort, "HTTPS_PORT": testkit.FreePort(t), "PROXY_HEALTH_ADDR": "127.0.0.1:" + testkit.FreePort(t),
+		testkit.RoleVariable: proxytest.Role, "GORACE": "atexit_sleep_ms=0", "TLS_MODE": "external", "SITE_URL": "https://" + siteName, "BASE_PATH": base,
+		"PROXY_BIND_ADDRESS": "127.0.0.1", "HTTP_PORT": httpPort, "HTTPS_PORT": testkit.FreePort(t), "PROXY_HEALTH_ADDR": testkit.FreeAddress(t),
 		"PROXY_DATA_DIR": t.TempDir(), "PROXY_SITE_DIR": "", "TRUSTED_PROXIES": terminatorAddress,
 		"PLATFORM_UPSTREAM": platform, "CONVEX_UPSTREAM": backend, "CONVEX_SITE_UPSTREAM": backend, "DASHBOARD_UPSTREAM": backend,
 	}

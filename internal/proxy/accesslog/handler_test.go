@@ -16,7 +16,6 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/proxy/caddytest"
-	"github.com/tale-project/tale-runtime/internal/proxy/upstreams/upstreamstest"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -27,7 +26,7 @@ type book struct{ testkit.Buffer }
 func (b *book) lines(t *testing.T, n int) []map[string]any {
 	t.Helper()
 	var texts []string
-	upstreamstest.Eventually(t, "the lines are written", func() bool {
+	testkit.Eventually(t, "the lines are written", func() bool {
 		texts = strings.Split(strings.TrimSpace(b.String()), "\n")
 		return len(texts) >= n && texts[0] != ""
 	})

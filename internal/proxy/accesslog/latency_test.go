@@ -13,7 +13,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/proxy/caddytest"
-	"github.com/tale-project/tale-runtime/internal/proxy/upstreams/upstreamstest"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func TestLatencyByUpstreamAndClass(t *testing.T) {
@@ -39,7 +39,7 @@ func TestLatencyByUpstreamAndClass(t *testing.T) {
 		get(t, "http://"+addr+path, nil)
 	}
 	const duration, firstByte = "tale_proxy_request_duration_seconds", "tale_proxy_first_byte_seconds"
-	upstreamstest.Eventually(t, "every request is measured", func() bool {
+	testkit.Eventually(t, "every request is measured", func() bool {
 		failed, _ := histogram(t, duration, "app", "5xx")
 		own, _ := histogram(t, duration, ownAnswers, "3xx")
 		return failed == 2 && own == 1

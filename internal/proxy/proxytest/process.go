@@ -18,16 +18,11 @@ import (
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/config"
-	"github.com/tale-project/tale-runtime/internal/proxy/upstreams/upstreamstest"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-// roleVariable makes a test binary play the proxy.
-const roleVariable = "TALE_TEST_PROXY"
-
-// IsRole reports whether this process was started by Start: then TestMain runs
-// the proxy's command line and not the tests.
-func IsRole() bool { return os.Getenv(roleVariable) != "" }
+// Role is what testkit.Main of a test binary that plays the proxy calls it.
+const Role = "proxy"
 
 // Log takes what the proxy says, and shows it.
 type Log interface {
@@ -57,7 +52,7 @@ func Start(t *testing.T, file, siteName string, log Log, environ config.Environ)
 		"PROXY_HEALTH_ADDR": p.Health, "PROXY_DATA_DIR": t.TempDir(), "PROXY_CA_EXPORT_DIR": exported, "PROXY_SITE_DIR": "",
 	}
 	if file == "" {
-		file, all[roleVariable] = os.Args[0], "1"
+		file, all[testkit.RoleVariable] = os.Args[0], Role
 	}
 	maps.Copy(all, environ)
 	command := exec.CommandContext(context.Background(), file, "run") // t.Context ends before the stop below
@@ -72,7 +67,7 @@ func Start(t *testing.T, file, siteName string, log Log, environ config.Environ)
 			t.Errorf("the proxy: %v", err)
 		}
 	})
-	upstreamstest.Eventually(t, "the proxy is ready", func() bool { return strings.Contains(log.String(), "proxy ready") })
+	testkit.Eventually(t, "the proxy is ready", func() bool { return strings.Contains(log.String(), "proxy ready") })
 	p.TLS = &tls.Config{RootCAs: readRoots(t, filepath.Join(exported, "root.crt")), ServerName: siteName}
 	return p
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/proxy/caddytest"
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams"
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams/upstreamstest"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func TestMessagesOfAllSizes(t *testing.T) {
@@ -90,7 +91,7 @@ func TestSocketsOutliveASwitchOfColours(t *testing.T) {
 	old := dial(t, "ws://"+addr, nil)
 	say(t, old, []byte("to blue"))
 	dns.Set("convex.test", "127.0.0.2")
-	upstreamstest.Eventually(t, "green takes over", func() bool {
+	testkit.Eventually(t, "green takes over", func() bool {
 		state := upstreams.States()[0]
 		return len(state.Addresses) == 1 && state.Addresses[0].Address == green.Addr() && state.Available
 	})
@@ -129,7 +130,7 @@ func TestNothingIsLeftOfSocketsThatEnded(t *testing.T) {
 			_ = conn.CloseNow() // without a word
 		}
 	}
-	upstreamstest.Eventually(t, "the goroutines of the sockets have ended", func() bool { return runtime.NumGoroutine() <= before+2 })
+	testkit.Eventually(t, "the goroutines of the sockets have ended", func() bool { return runtime.NumGoroutine() <= before+2 })
 }
 
 func TestHalfOfASocketMayEndFirst(t *testing.T) {

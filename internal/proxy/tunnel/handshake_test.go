@@ -20,6 +20,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/proxy/caddytest"
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams"
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams/upstreamstest"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func TestHandshakeArrivesAsItShould(t *testing.T) {
@@ -199,7 +200,7 @@ func TestHandshakeIsHeldWhileTheUpstreamRestarts(t *testing.T) {
 		}
 		opened <- err
 	}()
-	upstreamstest.Eventually(t, "the upstream is out", func() bool { return !upstreams.States()[0].Available })
+	testkit.Eventually(t, "the upstream is out", func() bool { return !upstreams.States()[0].Available })
 	service.Start()
 	if err := <-opened; err != nil {
 		t.Errorf("not opened after the restart: %v", err)

@@ -15,7 +15,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/tale-project/tale-runtime/internal/proxy/caddytest"
-	"github.com/tale-project/tale-runtime/internal/proxy/upstreams/upstreamstest"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // stop ends Caddy, and with it every socket, and says how long that took.
@@ -61,7 +61,7 @@ func TestBothSidesAreToldThatTheProxyGoes(t *testing.T) {
 			t.Fatalf("an upstream was told %v", got)
 		}
 	}
-	upstreamstest.Eventually(t, "goroutines have ended", func() bool { return runtime.NumGoroutine() <= before+2 })
+	testkit.Eventually(t, "goroutines have ended", func() bool { return runtime.NumGoroutine() <= before+2 })
 }
 
 // halfFrame is an upstream that sends a part of a frame, and the rest when told.

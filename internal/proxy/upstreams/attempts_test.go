@@ -13,7 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/tale-project/tale-runtime/internal/proxy/upstreams/upstreamstest"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // request is one that Caddy would pass to the source.
@@ -106,7 +106,7 @@ func TestRequestIsHeldUntilTheUpstreamIsBack(t *testing.T) {
 	r, _ := request(t.Context())
 	released := make(chan time.Duration)
 	go func() { released <- reset(t, source, r) }()
-	upstreamstest.Eventually(t, "the request is held", func() bool { return source.prober.counters.held.Load() == 1 })
+	testkit.Eventually(t, "the request is held", func() bool { return source.prober.counters.held.Load() == 1 })
 	blue.Start()
 	select {
 	case <-released:
@@ -149,7 +149,7 @@ func TestHeldRequestIsReleasedWhenItsClientLeaves(t *testing.T) {
 		defer close(released)
 		_ = source.ResetCache(r)
 	}()
-	upstreamstest.Eventually(t, "the request is held", func() bool { return source.prober.counters.held.Load() == 1 })
+	testkit.Eventually(t, "the request is held", func() bool { return source.prober.counters.held.Load() == 1 })
 	leave()
 	select {
 	case <-released:
@@ -167,7 +167,7 @@ func TestManyFailuresDoNotBecomeManyProbes(t *testing.T) {
 	provision(t, source)
 	const probes = 5
 	before, began := blue.Probes(), time.Now()
-	upstreamstest.Eventually(t, "some failures lead to a probe", func() bool {
+	testkit.Eventually(t, "some failures lead to a probe", func() bool {
 		for range 10 {
 			if err := source.ResetCache(nil); err != nil {
 				t.Fatal(err)

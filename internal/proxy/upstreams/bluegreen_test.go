@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams/upstreamstest"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // rotation is a deployment tool: it replaces one colour by the other.
@@ -36,15 +37,15 @@ func (r *rotation) swap(t *testing.T, end func(*upstreamstest.Service)) {
 	r.stage.dns.Set(alias, r.ip[r.current], r.ip[r.next])
 	r.next.Start()
 	probes, taken := r.next.Probes(), r.next.Requests()
-	upstreamstest.Eventually(t, "the next colour is probed while it boots", func() bool { return r.next.Probes() > probes+2 })
+	testkit.Eventually(t, "the next colour is probed while it boots", func() bool { return r.next.Probes() > probes+2 })
 	if n := r.next.Requests() - taken; n > 0 {
 		t.Errorf("%s got %d requests while it booted", r.next.Name, n)
 	}
 	r.next.SetHealth(http.StatusOK)
-	upstreamstest.Eventually(t, "the next colour takes requests", func() bool { return r.next.Requests() > taken+10 })
+	testkit.Eventually(t, "the next colour takes requests", func() bool { return r.next.Requests() > taken+10 })
 	end(r.current)
 	r.stage.dns.Set(alias, r.ip[r.next])
-	upstreamstest.Eventually(t, "the old colour is forgotten", func() bool { return len(States()[0].Addresses) == 1 })
+	testkit.Eventually(t, "the old colour is forgotten", func() bool { return len(States()[0].Addresses) == 1 })
 	r.current, r.next = r.next, r.current
 }
 
@@ -60,7 +61,7 @@ func drainAndStop(t *testing.T) func(*upstreamstest.Service) {
 		s.SetHealth(http.StatusServiceUnavailable)
 		quiet := time.Now()
 		last := s.Requests()
-		upstreamstest.Eventually(t, s.Name+" gets no more requests", func() bool {
+		testkit.Eventually(t, s.Name+" gets no more requests", func() bool {
 			if n := s.Requests(); n != last {
 				last, quiet = n, time.Now()
 			}
@@ -105,7 +106,7 @@ func TestKillOfTheNewColourFallsBackToTheOldOne(t *testing.T) {
 		body, _ := io.ReadAll(res.Body)
 		return string(body)
 	}
-	upstreamstest.Eventually(t, "green takes over", func() bool { return get() == "green" })
+	testkit.Eventually(t, "green takes over", func() bool { return get() == "green" })
 	green.Kill()
 	if got := get(); got != "blue" {
 		t.Errorf("right after the kill: %q", got)
@@ -122,9 +123,9 @@ func TestRestartOfTheOnlyAddressIsHeld(t *testing.T) {
 	load := startLoad(t, runProxy(t, source), isUnsafe)
 	for range 3 {
 		taken := only.Requests()
-		upstreamstest.Eventually(t, "requests arrive", func() bool { return only.Requests() > taken+20 })
+		testkit.Eventually(t, "requests arrive", func() bool { return only.Requests() > taken+20 })
 		only.Stop()
-		upstreamstest.Eventually(t, "requests are held", func() bool { return probers()[0].counters.held.Load() > 3 })
+		testkit.Eventually(t, "requests are held", func() bool { return probers()[0].counters.held.Load() > 3 })
 		only.Start()
 	}
 	load.finish()
@@ -149,7 +150,7 @@ func TestPostThatMeetsARestartIsHeldAndSentOnce(t *testing.T) {
 		}
 		answer <- err
 	}()
-	upstreamstest.Eventually(t, "the request is held", func() bool { return probers()[0].counters.held.Load() == 1 })
+	testkit.Eventually(t, "the request is held", func() bool { return probers()[0].counters.held.Load() == 1 })
 	only.Start()
 	if err := <-answer; err != nil {
 		t.Error(err)
@@ -180,7 +181,7 @@ func TestLongRequestThatBreaksIsTriedAgain(t *testing.T) {
 	source.Hold = caddy.Duration(50 * time.Millisecond)
 	url := runProxy(t, source)
 	stage.dns.Set(alias, blueIP, greenIP)
-	upstreamstest.Eventually(t, "green takes over", func() bool {
+	testkit.Eventually(t, "green takes over", func() bool {
 		state := States()[0]
 		return len(state.Addresses) == 2 && state.Addresses[0].Address == green.Addr() && state.Addresses[0].First
 	})
@@ -218,7 +219,7 @@ func TestOutageLongerThanTheBudgetIsAnsweredAtOnce(t *testing.T) {
 		_ = res.Body.Close()
 		return res.StatusCode, time.Since(began)
 	}
-	upstreamstest.Eventually(t, "answers come at once", func() bool {
+	testkit.Eventually(t, "answers come at once", func() bool {
 		_, took := status()
 		return took < 100*time.Millisecond
 	})

@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/tale-project/tale-runtime/internal/proxy/upstreams/upstreamstest"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // scrape returns the series as Prometheus gets them, without timings and probe
@@ -46,7 +46,7 @@ func TestMetricsFollowTheAddresses(t *testing.T) {
 			series[i] = "tale_proxy_upstream_" + names.Replace(series[i])
 		}
 		var got []string
-		upstreamstest.Eventually(t, "metrics are as expected", func() bool {
+		testkit.Eventually(t, "metrics are as expected", func() bool {
 			got = scrape(t, registry)
 			return slices.Equal(got, series)
 		})

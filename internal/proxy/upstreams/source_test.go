@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams/upstreamstest"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 const (
@@ -80,7 +81,7 @@ func waitForOffers(t testing.TB, s *Source, want ...*upstreamstest.Service) {
 	for i, service := range want {
 		dials[i] = service.Addr()
 	}
-	upstreamstest.Eventually(t, fmt.Sprintf("offers %v, still %v", dials, offers(t, s)), func() bool {
+	testkit.Eventually(t, fmt.Sprintf("offers %v, still %v", dials, offers(t, s)), func() bool {
 		return slices.Equal(offers(t, s), dials)
 	})
 }
@@ -122,7 +123,7 @@ func TestSwitchOfColours(t *testing.T) {
 	waitForOffers(t, source, blue)
 
 	stage.dns.Set(alias, blueIP, greenIP)
-	upstreamstest.Eventually(t, "green is probed", func() bool { return green.Probes() >= 3 })
+	testkit.Eventually(t, "green is probed", func() bool { return green.Probes() >= 3 })
 	waitForOffers(t, source, blue) // green says no
 
 	green.SetHealth(http.StatusOK)
@@ -184,7 +185,7 @@ func TestResolverErrorKeepsTheAddresses(t *testing.T) {
 	waitForOffers(t, source, blue)
 	stage.dns.Break(true)
 	asked := stage.dns.Queries()
-	upstreamstest.Eventually(t, "several lookups failed", func() bool {
+	testkit.Eventually(t, "several lookups failed", func() bool {
 		return source.prober.counters.lookupErrors.Load() >= 2 && stage.dns.Queries() > asked
 	})
 	waitForOffers(t, source, blue)
@@ -202,7 +203,7 @@ func TestLastAddressStaysWhileItIsOnlySlow(t *testing.T) {
 	source := provision(t, stage.source())
 	waitForOffers(t, source, blue)
 	blue.SetHealth(0)
-	upstreamstest.Eventually(t, "blue is unhealthy", func() bool {
+	testkit.Eventually(t, "blue is unhealthy", func() bool {
 		return !source.prober.snapshot.Load().state.Addresses[0].Healthy
 	})
 	waitForOffers(t, source, blue)
@@ -311,7 +312,7 @@ func TestSourcesOfOneUpstreamShareTheProber(t *testing.T) {
 	}
 	first.prober = nil // gave it back
 	probes := blue.Probes()
-	upstreamstest.Eventually(t, "the other's prober goes on", func() bool { return blue.Probes() > probes+1 })
+	testkit.Eventually(t, "the other's prober goes on", func() bool { return blue.Probes() > probes+1 })
 }
 
 func TestProvisionRefusesNonsense(t *testing.T) {

@@ -151,19 +151,3 @@ func (s *Service) answer(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Received", strconv.Itoa(len(body)))
 	_, _ = io.WriteString(w, s.Name)
 }
-
-// Eventually waits until the condition holds and fails the test after ten
-// seconds.
-func Eventually(t testing.TB, what string, condition func() bool) {
-	t.Helper()
-	ticker := time.NewTicker(5 * time.Millisecond)
-	defer ticker.Stop()
-	deadline := time.After(10 * time.Second)
-	for !condition() {
-		select {
-		case <-ticker.C:
-		case <-deadline:
-			t.Fatalf("waited in vain: %s", what)
-		}
-	}
-}
