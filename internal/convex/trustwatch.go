@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/httpclient"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/pause"
 )
@@ -66,10 +67,10 @@ func (b *trustBundle) pause(waiting bool) time.Duration {
 func (b *trustBundle) poke(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, pokeEvery)
 	defer cancel()
-	client := http.Client{Transport: &http.Transport{
+	client := httpclient.New(&http.Transport{
 		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // see above
 		DisableKeepAlives: true,
-	}}
+	})
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+b.settings.Host+"/health", nil)
 	if err != nil {
 		b.log.Debug("cannot ask the proxy for its root certificate", logging.Err(err))

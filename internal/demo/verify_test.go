@@ -1,14 +1,31 @@
 package demo
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/tale-project/tale-runtime/internal/httpclient/hostile"
 	"github.com/tale-project/tale-runtime/internal/report"
 )
+
+func TestAVisitEndsWhateverTheSiteAnswers(t *testing.T) {
+	for name, ask := range map[string]func(context.Context, *visitor) error{
+		"page":   func(ctx context.Context, v *visitor) error { _, err := v.ask(ctx, request{url: "/"}); return err },
+		"socket": func(ctx context.Context, v *visitor) error { _, err := v.sync(ctx); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			hostile.Try(t, mostBody, func(ctx context.Context, url string) {
+				v := &visitor{site: url, http: newHTTPClient(nil, "", true), sockets: newHTTPClient(nil, "", false)}
+				defer v.close()
+				_ = ask(ctx, v)
+			})
+		})
+	}
+}
 
 // visit starts a fake site with a fault and returns a visitor of it.
 func visit(t *testing.T, fault string) (*visitor, string) {

@@ -7,13 +7,13 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/adminkey"
+	"github.com/tale-project/tale-runtime/internal/httpclient"
 )
 
 const (
@@ -67,16 +67,13 @@ func newVisitorTo(d destination) (*visitor, error) {
 
 func newHTTPClient(pool *x509.CertPool, connect string, http2 bool) *http.Client {
 	dialer := &net.Dialer{}
-	return &http.Client{
-		Transport: &http.Transport{
-			TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
-			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-				return dialer.DialContext(ctx, network, cmp.Or(connect, address))
-			},
-			ForceAttemptHTTP2: http2,
+	return httpclient.New(&http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			return dialer.DialContext(ctx, network, cmp.Or(connect, address))
 		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+		ForceAttemptHTTP2: http2,
+	})
 }
 
 func (v *visitor) close() {
@@ -119,7 +116,7 @@ func (v *visitor) ask(ctx context.Context, r request) (*answer, error) {
 		return nil, err
 	}
 	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(response.Body, mostBody))
+	body, err := httpclient.ReadAll(response, mostBody)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the answer of %s: %w", r.url, err)
 	}

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/httpclient"
 )
 
 // maxProbeBody bounds how much of an answer a probe reads, in bytes.
@@ -33,13 +35,10 @@ type Prober struct{ client *http.Client }
 // NewProber returns a Prober. It ignores proxy variables: what it asks is on
 // this host or on the container network.
 func NewProber() *Prober {
-	return &Prober{client: &http.Client{
-		Transport: &http.Transport{
-			DialContext:       (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-			DisableKeepAlives: true,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	return &Prober{client: httpclient.New(&http.Transport{
+		DialContext:       (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+		DisableKeepAlives: true,
+	})}
 }
 
 // Get returns the beginning of the body of a 200 answer; any other status is a

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/doctor"
 	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/httpclient"
 )
 
 const (
@@ -48,16 +48,14 @@ func newSiteVisitor(siteURL, basePath, tlsMode string) *siteVisitor {
 }
 
 func siteClient(blind, http2 bool) *http.Client {
-	return &http.Client{
-		Timeout: siteLimit,
-		Transport: &http.Transport{
-			// Only to look past a certificate that its own check complains about.
-			TLSClientConfig:   &tls.Config{InsecureSkipVerify: blind, MinVersion: tls.VersionTLS12},
-			ForceAttemptHTTP2: http2,
-			DisableKeepAlives: true,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	client := httpclient.New(&http.Transport{
+		// Only to look past a certificate that its own check complains about.
+		TLSClientConfig:   &tls.Config{InsecureSkipVerify: blind, MinVersion: tls.VersionTLS12},
+		ForceAttemptHTTP2: http2,
+		DisableKeepAlives: true,
+	})
+	client.Timeout = siteLimit
+	return client
 }
 
 func (v *siteVisitor) checks() []doctor.Check {
@@ -103,7 +101,7 @@ func (v *siteVisitor) ask(ctx context.Context, client *http.Client, method, path
 		return 0, nil, noAnswer{v.site + path, err}
 	}
 	defer func() { _ = response.Body.Close() }()
-	answer, err := io.ReadAll(io.LimitReader(response.Body, mostSiteBody))
+	answer, err := httpclient.ReadAll(response, mostSiteBody)
 	return response.StatusCode, answer, err
 }
 

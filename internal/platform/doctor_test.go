@@ -14,6 +14,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/cgroup"
 	"github.com/tale-project/tale-runtime/internal/doctor"
+	"github.com/tale-project/tale-runtime/internal/httpclient/hostile"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -44,6 +45,19 @@ func newSiteBehind(t *testing.T, backend string, serve func(http.Handler) *httpt
 	server := serve(mux)
 	t.Cleanup(server.Close)
 	return server
+}
+
+func TestChecksOfTheSiteEndWhateverItAnswers(t *testing.T) {
+	for i, check := range newSiteVisitor("http://site.invalid", "", "").checks() {
+		if check.Name == "name of SITE_URL" {
+			continue
+		}
+		t.Run(check.Name, func(t *testing.T) {
+			hostile.Try(t, 3*mostSiteBody, func(ctx context.Context, url string) {
+				_, _ = newSiteVisitor(url, "", "").checks()[i].Run(ctx)
+			})
+		})
+	}
 }
 
 func examine(t *testing.T, environ map[string]string, code int) map[string]doctor.Finding {

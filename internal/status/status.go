@@ -7,12 +7,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/httpclient"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
@@ -45,7 +45,11 @@ type Source struct {
 	ReportPath string
 }
 
-const fetchLimit = 3 * time.Second
+const (
+	fetchLimit = 3 * time.Second
+	// mostStatus is a thousand times a usual document.
+	mostStatus = 16 << 20
+)
 
 // Fetch asks the status port. Where nothing answers it reads the boot report,
 // which outlives its process, and says so in the reason.
@@ -75,13 +79,12 @@ func (s Source) ask(ctx context.Context) (document Document, err error) {
 	if err != nil {
 		return document, err
 	}
-	transport := &http.Transport{DisableKeepAlives: true}
-	response, err := (&http.Client{Transport: transport}).Do(request)
+	response, err := httpclient.New(&http.Transport{DisableKeepAlives: true}).Do(request)
 	if err != nil {
 		return document, fmt.Errorf("the status port %s: %s", s.Addr, health.Reason(err))
 	}
 	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(response.Body)
+	body, err := httpclient.ReadAll(response, mostStatus)
 	if err != nil {
 		return document, err
 	}

@@ -2,6 +2,7 @@ package status_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/httpclient/hostile"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/status"
 	"github.com/tale-project/tale-runtime/internal/supervise"
@@ -33,6 +35,12 @@ func document() status.Document {
 		Reason:   "stage deploy",
 		Children: []supervise.Snapshot{{Name: "web", State: supervise.StateReady, Pid: 42, Started: started, Restarts: 2, RSS: 5 << 20}},
 	}
+}
+
+func TestFetchEndsWhateverThePortAnswers(t *testing.T) {
+	hostile.Try(t, 16<<20, func(ctx context.Context, url string) {
+		_, _ = status.Source{Addr: strings.TrimPrefix(url, "http://")}.Fetch(ctx)
+	})
 }
 
 func TestRender(t *testing.T) {

@@ -12,6 +12,8 @@ import (
 	"net/netip"
 	"net/url"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/httpclient"
 )
 
 // probeBodyLimit caps what is read of a health answer.
@@ -44,7 +46,7 @@ type verdict struct {
 // traffic: a connection of its own for every probe, so that an answer always
 // comes from the address that was asked and from the process that listens now.
 type probeClient struct {
-	http    http.Client
+	http    *http.Client
 	target  target
 	host    string
 	timeout time.Duration
@@ -55,15 +57,12 @@ func newProbeClient(t target, host string, timeout time.Duration) *probeClient {
 		target:  t,
 		host:    host,
 		timeout: timeout,
-		http: http.Client{
-			Transport: &http.Transport{
-				DialContext:            (&net.Dialer{Timeout: timeout, KeepAlive: -1}).DialContext,
-				DisableKeepAlives:      true,
-				DisableCompression:     true,
-				MaxResponseHeaderBytes: probeBodyLimit,
-			},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+		http: httpclient.New(&http.Transport{
+			DialContext:            (&net.Dialer{Timeout: timeout, KeepAlive: -1}).DialContext,
+			DisableKeepAlives:      true,
+			DisableCompression:     true,
+			MaxResponseHeaderBytes: probeBodyLimit,
+		}),
 	}
 }
 

@@ -2,6 +2,7 @@ package upstreams
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -11,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/httpclient/hostile"
 )
 
 func probeOnce(t *testing.T, addr string, path string) verdict {
@@ -56,6 +59,17 @@ func TestVerdicts(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAProbeEndsWhateverTheAddressDoes(t *testing.T) {
+	target, err := parseTarget("/health")
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := newProbeClient(target, "platform", time.Hour)
+	hostile.Try(t, probeBodyLimit, func(ctx context.Context, url string) {
+		client.probe(ctx, netip.MustParseAddrPort(strings.TrimPrefix(url, "http://")))
+	})
 }
 
 func TestVerdictOfNoConnection(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/httpclient"
 	"github.com/tale-project/tale-runtime/internal/version"
 )
 
@@ -20,9 +21,9 @@ const (
 	dialTimeout  = 5 * time.Second
 	probeTimeout = 10 * time.Second // requests that read little
 	writeTimeout = 60 * time.Second // the env write re-evaluates auth.config
-	// maxAnswer limits what is read of an answer: a thousand variables of 8 KiB,
-	// every byte of them escaped, stay below it.
-	maxAnswer = 64 << 20
+	// maxAnswer limits what is read of an answer. The largest is the list of
+	// variables: a thousand of 8 KiB, nearly every byte of them escaped.
+	maxAnswer = 16 << 20
 )
 
 // Client talks to the HTTP API of one backend with one admin key. It may be used
@@ -46,16 +47,15 @@ func NewClient(baseURL, adminKey string) (*Client, error) {
 	return &Client{
 		base: strings.TrimRight(base.String(), "/"),
 		key:  adminKey,
-		http: &http.Client{
-			Transport:     NewTransport(),
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+		http: httpclient.New(newTransport()),
 	}, nil
 }
 
 // NewTransport returns a transport to the backend: never through a proxy of the
 // environment, and byte for byte, without compression of its own.
-func NewTransport() *http.Transport {
+func NewTransport() httpclient.Transport { return httpclient.Transport{Transport: newTransport()} }
+
+func newTransport() *http.Transport {
 	return &http.Transport{
 		Proxy:               nil,
 		DialContext:         (&net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}).DialContext,
@@ -150,11 +150,24 @@ func (c *Client) call(ctx context.Context, limit time.Duration, r Request, in, o
 		return err
 	}
 	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	body, err := ReadAnswer(r, response, maxAnswer)
 	if err != nil {
-		return NewTransportError(r.Method, r.Path, err)
+		return err
 	}
 	return decodeAnswer(r, body, out)
+}
+
+// ReadAnswer reads the body of an answer to r that may have at most the given
+// number of bytes.
+func ReadAnswer(r Request, response *http.Response, most int64) ([]byte, error) {
+	body, err := httpclient.ReadAll(response, most)
+	if tooLarge, is := errors.AsType[*httpclient.TooLargeError](err); is {
+		return nil, &UnexpectedAnswerError{Method: r.Method, Path: r.Path, Problem: tooLarge.Error()}
+	}
+	if err != nil {
+		return nil, NewTransportError(r.Method, r.Path, err)
+	}
+	return body, nil
 }
 
 func decodeAnswer(r Request, body []byte, out any) error {

@@ -27,8 +27,9 @@ const (
 	// schemaPause is waited before the next poll when the backend did not hold the
 	// last one for at least as long.
 	schemaPause = 250 * time.Millisecond
-	// maxStartAnswer limits the answer to start_push, which grows with the app.
-	maxStartAnswer = 256 << 20
+	// maxAnswer limits an answer. That to start_push grows with the app, but holds
+	// none of its code, and the backend takes at most 200 MB of that.
+	maxAnswer = 64 << 20
 )
 
 // Driver pushes a prebuilt request. It does what `convex deploy` does after
@@ -249,14 +250,8 @@ func (d *Driver) exchange(ctx context.Context, r backend.Request) ([]byte, int, 
 		return nil, 0, err
 	}
 	defer func() { _ = response.Body.Close() }()
-	var answer bytes.Buffer
-	if response.ContentLength > 0 && response.ContentLength < maxStartAnswer {
-		answer.Grow(int(response.ContentLength) + bytes.MinRead)
-	}
-	if _, err := answer.ReadFrom(io.LimitReader(response.Body, maxStartAnswer)); err != nil {
-		return nil, response.StatusCode, backend.NewTransportError(r.Method, r.Path, err)
-	}
-	return answer.Bytes(), response.StatusCode, nil
+	answer, err := backend.ReadAnswer(r, response, maxAnswer)
+	return answer, response.StatusCode, err
 }
 
 // countedBody counts what is sent of a body of unknown length. Its count may be read while the

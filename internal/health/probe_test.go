@@ -1,0 +1,14 @@
+package health_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/httpclient/hostile"
+)
+
+func TestAProbeEndsWhateverTheServerDoes(t *testing.T) {
+	prober := health.NewProber()
+	hostile.Try(t, 0, func(ctx context.Context, url string) { _, _ = prober.Get(ctx, url) })
+}

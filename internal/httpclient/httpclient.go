@@ -1,0 +1,76 @@
+// Package httpclient makes the HTTP clients by which the services ask each other,
+// their site and themselves. Such a client ends with its context whatever the
+// server does, follows no redirect, and asks no proxy of the environment. It
+// decides nothing about connections, certificates and time limits: those are the
+// caller's.
+package httpclient
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// ErrSwitched is a server's 101 for a request that asked for no other protocol.
+// The body of such an answer is the connection itself, which no context ends.
+var ErrSwitched = errors.New("the server switched protocols without being asked to")
+
+// New returns a client that uses t.
+func New(t *http.Transport) *http.Client {
+	return &http.Client{
+		Transport:     Transport{t},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// Transport is an http.Transport whose answers all end with the context of their
+// request.
+type Transport struct{ *http.Transport }
+
+// RoundTrip sends one request.
+func (t Transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := t.Transport.RoundTrip(r)
+	if err == nil {
+		err = RefuseSwitch(r, response)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return response, nil
+}
+
+// RefuseSwitch closes an answer that switches protocols, and returns ErrSwitched,
+// unless the request asked for that.
+func RefuseSwitch(r *http.Request, response *http.Response) error {
+	if response.StatusCode != http.StatusSwitchingProtocols || r.Header.Get("Upgrade") != "" {
+		return nil
+	}
+	_ = response.Body.Close()
+	return ErrSwitched
+}
+
+// TooLargeError is an answer of more bytes than are read.
+type TooLargeError struct{ Most int64 }
+
+// Error names the limit.
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("the answer has more than %d bytes", e.Most)
+}
+
+// ReadAll reads a body of at most the given number of bytes. A longer one is a
+// *TooLargeError: its beginning must not pass for the whole.
+func ReadAll(response *http.Response, most int64) ([]byte, error) {
+	var body bytes.Buffer
+	if length := response.ContentLength; length > 0 && length <= most {
+		body.Grow(int(length) + bytes.MinRead)
+	}
+	n, err := body.ReadFrom(io.LimitReader(response.Body, most+1))
+	if err == nil && n > most {
+		return nil, &TooLargeError{Most: most}
+	}
+	return body.Bytes(), err
+}
+
+var _ http.RoundTripper = Transport{}
