@@ -214,7 +214,7 @@ func helperExec(args []string) int {
 			env = append(env, pair)
 		}
 	}
-	status, err := supervise.ExecCommand(logging.New(os.Stderr, logging.FormatConsole, slog.LevelWarn),
+	status, err := supervise.Exec(logging.New(os.Stderr, logging.FormatConsole, slog.LevelWarn),
 		supervise.ExecOptions{Argv: flags.Args(), Env: env, Signals: signals, NoGroup: *noGroup})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -1,4 +1,4 @@
-package cli
+package entrypoint
 
 import (
 	"context"
@@ -9,21 +9,22 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
-// statusError carries the exit code of a command that ran; it is the command's
-// own affair and nothing of ours to print.
+// statusError carries the exit code of a command that ran. The command has said
+// itself what there is to say.
 type statusError struct{ status supervise.Status }
 
 func (e *statusError) Error() string { return e.status.String() }
 func (e *statusError) ExitCode() int { return e.status.ExitCode() }
 
-// ExecCommand is the command that runs any command under our supervision, as a
-// small init program does.
+// ExecCommand runs any command under our supervision, as a small init program
+// does.
 func ExecCommand(environ func() (config.Environ, error)) *cobra.Command {
 	var noGroup bool
 	var rules []string
@@ -32,8 +33,8 @@ func ExecCommand(environ func() (config.Environ, error)) *cobra.Command {
 		Use:   "exec [flags] -- COMMAND [ARGUMENT...]",
 		Short: "Run one command as an init program does: signals, orphans, user, exit code",
 		Args:  cobra.MinimumNArgs(1),
-		// supervise.ExecCommand passes stop signals on from the first.
-		Annotations: HandlesStop(),
+		// supervise.Exec passes stop signals on from the first.
+		Annotations: cli.HandlesStop(),
 		RunE: func(command *cobra.Command, args []string) error {
 			signals, err := supervise.ParseSignalMap(rules)
 			if err != nil {
@@ -47,14 +48,14 @@ func ExecCommand(environ func() (config.Environ, error)) *cobra.Command {
 			if err := become(command.Context(), log, as, environ); err != nil {
 				return err
 			}
-			status, err := supervise.ExecCommand(log, supervise.ExecOptions{
+			status, err := supervise.Exec(log, supervise.ExecOptions{
 				Argv: args, Env: environ.List(), Signals: signals, NoGroup: noGroup,
 			})
 			if err != nil {
 				return err
 			}
 			if !status.Success() {
-				return Logged(&statusError{status})
+				return cli.Logged(&statusError{status})
 			}
 			return nil
 		},
@@ -67,8 +68,8 @@ func ExecCommand(environ func() (config.Environ, error)) *cobra.Command {
 	return command
 }
 
-// become gives up root when that was asked for. Who runs a command as root
-// without a word about it wants it to be root's.
+// become gives up root if --user or TALE_RUN_AS asks for it. Without either, a
+// command that root runs stays root's.
 func become(ctx context.Context, log *slog.Logger, as string, environ config.Environ) error {
 	flagged := as != ""
 	if !flagged {
@@ -91,8 +92,8 @@ func become(ctx context.Context, log *slog.Logger, as string, environ config.Env
 	return privileges.Apply(ctx, log)
 }
 
-// homeOf is the home folder of a user, and / for one that nobody knows, as
-// container runtimes have it.
+// homeOf returns the home folder of a user, or / for a user without an entry, as
+// container runtimes do.
 func homeOf(uid int) string {
 	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
 		return u.HomeDir

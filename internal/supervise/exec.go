@@ -16,12 +16,12 @@ import (
 	"github.com/tale-project/tale-runtime/internal/supervise/runtimesignal"
 )
 
-// leftoverGrace is how long processes that outlive the command of ExecCommand
+// leftoverGrace is how long processes that outlive the command of Exec
 // have to end after SIGTERM. What ignores it is ended by the kernel when we
 // are PID 1, and otherwise left alone.
 const leftoverGrace = time.Second
 
-// ExecOptions describe the command of ExecCommand.
+// ExecOptions describe the command of Exec.
 type ExecOptions struct {
 	Argv []string
 	Dir  string   // empty: ours
@@ -33,7 +33,7 @@ type ExecOptions struct {
 	NoGroup bool
 }
 
-// ExecCommand runs one command as a small init program does: it shares our
+// Exec runs one command as a small init program does: it shares our
 // terminal and our input and output, gets every signal that we get, and its
 // exit code, or 128+n, is in the Status. Orphans are collected meanwhile. With
 // a group of its own the command has the terminal, and whatever outlives it
@@ -41,7 +41,7 @@ type ExecOptions struct {
 // code 126 or 127. It is for a process that does nothing else. What
 // was blocked when this program started, or a SIGSEGV that was ignored, Go has
 // reset before main: the command does not inherit that.
-func ExecCommand(log *slog.Logger, o ExecOptions) (Status, error) {
+func Exec(log *slog.Logger, o ExecOptions) (Status, error) {
 	e := &execution{log: log, options: o, received: stopsignal.Receive(), terminal: claimTerminal(!o.NoGroup)}
 	return e.run()
 }

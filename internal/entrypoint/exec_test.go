@@ -1,4 +1,4 @@
-package cli_test
+package entrypoint_test
 
 import (
 	"os"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
@@ -19,7 +20,7 @@ const roleVariable = "TALE_TEST_ROLE"
 func TestMain(m *testing.M) {
 	if os.Getenv(roleVariable) == "exec" {
 		environ := func() (config.Environ, error) { return config.FromOS(), nil }
-		os.Exit(cli.Main(cli.ExecCommand(environ)))
+		os.Exit(cli.Main(entrypoint.ExecCommand(environ)))
 	}
 	os.Exit(m.Run())
 }
