@@ -1,4 +1,6 @@
-package demo
+// Package sitetest is a stack that a visitor can go to, with faults. It is for
+// tests only.
+package sitetest
 
 import (
 	"bytes"
@@ -10,7 +12,6 @@ import (
 	"encoding/pem"
 	"io"
 	"math/big"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -19,100 +20,129 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/coder/websocket/wsjson"
+
+	"github.com/tale-project/tale-runtime/internal/site"
 )
 
-// fakeSite answers as the proxy and what is behind it do. Its fault breaks one
-// of its answers.
-type fakeSite struct {
-	site      string
-	metrics   string
-	variables []string
-	fault     string
+// action is the path of the app's HTTP action.
+const action = "/api/guestbook"
+
+// Site answers as the proxy and what is behind it do.
+type Site struct {
+	URL       string
+	AdminKey  string   // the only one that it takes; empty: any
+	Metrics   string   // the token that opens the metrics
+	Variables []string // of the deployment, NAME=VALUE
+	Fault     string   // breaks one of its answers
 
 	mu    sync.Mutex
 	files [][]byte
 	asked int // how often for the hashes
 }
 
-func (f *fakeSite) redirect(w http.ResponseWriter, r *http.Request) {
-	target := f.site + r.URL.RequestURI()
-	if f.fault == "redirect" {
+// Redirect is the plain port.
+func (f *Site) Redirect(w http.ResponseWriter, r *http.Request) {
+	target := f.URL + r.URL.RequestURI()
+	if f.Fault == "redirect" {
 		target = "https://elsewhere.example/"
 	}
 	http.Redirect(w, r, target, http.StatusPermanentRedirect)
 }
 
-func (f *fakeSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP is the site.
+func (f *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch path := r.URL.Path; {
 	case path == "/":
 		w.Header().Set("Content-Type", "text/html")
-		if f.fault != "page" {
+		if f.Fault != "page" {
 			_, _ = io.WriteString(w, `<script type="module" src="/assets/index.js"></script>`)
 		}
 	case path == "/assets/index.js":
-		if f.fault == "script" {
+		if f.Fault == "script" {
 			w.WriteHeader(http.StatusNotFound)
 		}
 		_, _ = io.WriteString(w, "hello()")
 	case path == "/health":
-		if f.fault == "health" {
-			w.WriteHeader(http.StatusBadGateway)
-		}
-		_, _ = io.WriteString(w, "OK")
+		f.health(w)
 	case path == "/api/check_admin_key":
-		if !strings.HasPrefix(r.Header.Get("Authorization"), "Convex tale_demo|") && f.fault != "open admin API" || f.fault == "admin API" {
+		if !strings.HasPrefix(r.Header.Get("Authorization"), "Convex "+f.AdminKey) && f.Fault != "open admin API" || f.Fault == "admin API" {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
-		_, _ = io.WriteString(w, `{"success":`+strconv.FormatBool(f.fault != "no success")+`}`)
+		_, _ = io.WriteString(w, `{"success":`+strconv.FormatBool(f.Fault != "no success")+`}`)
 	case path == "/api/get_config_hashes":
 		f.hashes(w)
 	case strings.HasPrefix(path, "/api/storage/"):
 		f.storage(w, r)
-	case path == "/api/guestbook" || path == "/http_api/api/guestbook":
+	case path == action || path == "/http_api"+action:
 		f.httpAction(w)
-	case path == syncPath:
+	case path == "/ws_api/api/"+site.ClientVersion+"/sync":
 		f.sync(w, r)
 	case strings.HasPrefix(strings.ToLower(path), "/metrics"):
 		f.serveMetrics(w, r)
+	case path == "/.well-known/openid-configuration" && f.Fault == "discovery":
+		_, _ = io.WriteString(w, `{"issuer":"https://tale.example"}`)
+	case f.Fault == "app away":
+		w.WriteHeader(http.StatusBadGateway)
 	default:
 		http.NotFound(w, r)
 	}
 }
 
-func (f *fakeSite) serveMetrics(w http.ResponseWriter, r *http.Request) {
-	if r.Header.Get("Authorization") != "Bearer "+f.metrics && f.fault != "open metrics" {
-		if f.fault != "no challenge" {
+func (f *Site) health(w http.ResponseWriter) {
+	switch f.Fault {
+	case "another server":
+		w.WriteHeader(http.StatusNotFound)
+	case "upstream away":
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = io.WriteString(w, `{"available":false,"upstreams":[{"upstream":"platform:3000","available":false},{"upstream":"convex:3210","available":true}]}`)
+	default:
+		_, _ = io.WriteString(w, `{"available":true,"upstreams":[]}`)
+	}
+}
+
+func (f *Site) serveMetrics(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Authorization") != "Bearer "+f.Metrics && f.Fault != "open metrics" {
+		if f.Fault != "no challenge" {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 		}
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
-	if f.fault != "empty metrics" {
+	if f.Fault != "empty metrics" {
 		_, _ = io.WriteString(w, "process_cpu_seconds_total 1\n")
 	}
 }
 
-func (f *fakeSite) storage(w http.ResponseWriter, r *http.Request) {
+func (f *Site) storage(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if r.Method == http.MethodPost {
 		file, _ := io.ReadAll(r.Body)
-		if f.fault == "upload" {
+		switch f.Fault {
+		case "upload":
 			file = file[:100]
+		case "upload refused":
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = io.WriteString(w, `{"code":"StorageTokenInvalid"}`)
+			return
 		}
 		f.files = append(f.files, file)
 		_, _ = io.WriteString(w, `{"storageId":"kg21"}`)
 		return
 	}
-	if len(f.files) == 0 || f.fault == "download" {
+	if len(f.files) == 0 || f.Fault == "download" {
 		w.WriteHeader(http.StatusNotFound)
 		return
 	}
 	_, _ = io.Copy(w, bytes.NewReader(f.files[len(f.files)-1]))
 }
 
-func (f *fakeSite) sync(w http.ResponseWriter, r *http.Request) {
+func (f *Site) sync(w http.ResponseWriter, r *http.Request) {
+	if f.Fault == "no socket" {
+		http.NotFound(w, r)
+		return
+	}
 	connection, err := websocket.Accept(w, r, nil)
 	if err != nil {
 		return
@@ -132,16 +162,16 @@ func (f *fakeSite) sync(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (f *fakeSite) transition() map[string]any {
+func (f *Site) transition() map[string]any {
 	change := map[string]any{"type": "QueryUpdated", "queryId": 0}
-	switch f.fault {
+	switch f.Fault {
 	case "auth error":
 		return map[string]any{"type": "AuthError", "error": "who are you?"}
 	case "query failed":
 		change = map[string]any{"type": "QueryFailed", "queryId": 0, "errorMessage": "no such query"}
 	}
 	var rows []map[string]string
-	for _, variable := range f.variables {
+	for _, variable := range f.Variables {
 		name, value, _ := strings.Cut(variable, "=")
 		rows = append(rows, map[string]string{"name": name, "value": value})
 	}
@@ -149,12 +179,8 @@ func (f *fakeSite) transition() map[string]any {
 	return map[string]any{"type": "Transition", "modifications": []any{change}}
 }
 
-func listenTLS(address string, certificate tls.Certificate) (net.Listener, error) {
-	return tls.Listen("tcp", address, &tls.Config{Certificates: []tls.Certificate{certificate}})
-}
-
-// selfSigned makes a certificate for localhost that is its own root.
-func selfSigned() (certificate tls.Certificate, rootPEM []byte) {
+// Certificate makes a certificate for localhost that is its own root.
+func Certificate() (certificate tls.Certificate, rootPEM []byte) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		panic(err)
@@ -170,20 +196,20 @@ func selfSigned() (certificate tls.Certificate, rootPEM []byte) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
-func (f *fakeSite) httpAction(w http.ResponseWriter) {
-	url := f.site + "/api/guestbook"
-	if f.fault == "HTTP action" {
-		url = "http://127.0.0.1:3210/api/guestbook"
+func (f *Site) httpAction(w http.ResponseWriter) {
+	url := f.URL + action
+	if f.Fault == "HTTP action" {
+		url = "http://127.0.0.1:3210" + action
 	}
 	_, _ = io.WriteString(w, `{"url":"`+url+`"}`)
 }
 
-func (f *fakeSite) hashes(w http.ResponseWriter) {
+func (f *Site) hashes(w http.ResponseWriter) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.asked++
 	hash := "aa"
-	if f.fault == "changing modules" && f.asked > 1 {
+	if f.Fault == "changing modules" && f.asked > 1 {
 		hash = "bb"
 	}
 	_, _ = io.WriteString(w, `{"moduleHashes":[{"path":"entries.js","hash":"`+hash+`"}]}`)

@@ -1,26 +1,30 @@
-package demo
+package site
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/coder/websocket"
 	"github.com/coder/websocket/wsjson"
+	"github.com/google/uuid"
+
+	"github.com/tale-project/tale-runtime/internal/health"
 )
 
 const (
-	// clientVersion is the version of the convex package that the protocol is spoken as.
-	clientVersion = "1.48.0"
-	syncPath      = "/ws_api/api/" + clientVersion + "/sync"
+	// ClientVersion is the version of the convex package that the visitor speaks as.
+	ClientVersion = "1.48.0"
+	syncPath      = "/ws_api/api/" + ClientVersion + "/sync"
 	// syncBase is the first version of a query set and of an identity.
 	syncBase = 0
 )
 
-// transition is the message of the sync protocol that carries query results
-// (fact: the dialogue of `convex env list`).
+// transition is the message of the sync protocol that carries query results, as
+// in the dialogue of `convex env list`.
 type transition struct {
 	Type          string `json:"type"`
 	Modifications []struct {
@@ -31,17 +35,35 @@ type transition struct {
 	Error string `json:"error"`
 }
 
-// sync opens the app's socket, asks as an admin for the variables of the
-// deployment and finds the site's address among them.
-func (v *visitor) sync(ctx context.Context) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, visitLimit)
-	defer cancel()
-	connection, response, err := websocket.Dial(ctx, v.site+syncPath, &websocket.DialOptions{HTTPClient: v.sockets})
+// Socket opens the app's sync socket and closes it again.
+func (v *Visitor) Socket(ctx context.Context) (string, error) {
+	connection, err := v.dial(ctx)
 	if err != nil {
-		return "", fmt.Errorf("cannot open the socket %s: %w", syncPath, err)
+		return "", err
 	}
-	if response.Body != nil {
-		_ = response.Body.Close()
+	return "upgraded at " + syncPath, connection.CloseNow()
+}
+
+func (v *Visitor) dial(ctx context.Context) (*websocket.Conn, error) {
+	connection, response, err := websocket.Dial(ctx, v.url+syncPath, &websocket.DialOptions{HTTPClient: v.sockets}) //nolint:bodyclose // the library closes it, or it is the connection
+	switch {
+	case err == nil:
+		return connection, nil
+	case response != nil:
+		return nil, fmt.Errorf("%s%s answered %d instead of an upgrade", v.url, syncPath, response.StatusCode)
+	default:
+		return nil, fmt.Errorf("cannot open %s%s: %s", v.url, syncPath, health.Reason(errors.Unwrap(err)))
+	}
+}
+
+// Sync asks through the app's socket, as an admin, for the variables of the
+// deployment, and finds the site's address among them.
+func (v *Visitor) Sync(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, v.limit)
+	defer cancel()
+	connection, err := v.dial(ctx)
+	if err != nil {
+		return "", err
 	}
 	defer func() { _ = connection.CloseNow() }()
 	connection.SetReadLimit(mostBody)
@@ -54,19 +76,19 @@ func (v *visitor) sync(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if got := variables["SITE_URL"]; got != v.site {
-		return "", fmt.Errorf("SITE_URL in the deployment is %q instead of %s", got, v.site)
+	if got := variables["SITE_URL"]; got != v.url {
+		return "", fmt.Errorf("SITE_URL in the deployment is %q instead of %s", got, v.url)
 	}
 	if err := connection.Close(websocket.StatusNormalClosure, ""); err != nil {
-		return "", fmt.Errorf("the socket was not closed in peace: %w", err)
+		return "", fmt.Errorf("cannot close the socket: %w", err)
 	}
 	return fmt.Sprintf("%d variables over %s", len(variables), syncPath), nil
 }
 
 // syncMessages are what a client says: hello, who it is, what it wants to know.
-func (v *visitor) syncMessages() []map[string]any {
+func (v *Visitor) syncMessages() []map[string]any {
 	return []map[string]any{
-		{"type": "Connect", "sessionId": newSessionID(), "connectionCount": 0, "lastCloseReason": "InitialConnect", "clientTs": time.Now().UnixMilli()},
+		{"type": "Connect", "sessionId": uuid.NewString(), "connectionCount": 0, "lastCloseReason": "InitialConnect", "clientTs": time.Now().UnixMilli()},
 		{"type": "Authenticate", "baseVersion": syncBase, "tokenType": "Admin", "value": v.adminKey},
 		{"type": "ModifyQuerySet", "baseVersion": syncBase, "newVersion": 1, "modifications": []map[string]any{
 			{"type": "Add", "queryId": 0, "udfPath": "_system/cli/queryEnvironmentVariables:default", "args": []map[string]any{{}}},
@@ -103,10 +125,4 @@ func variablesOf(value json.RawMessage) (map[string]string, error) {
 		variables[row.Name] = row.Value
 	}
 	return variables, nil
-}
-
-// newSessionID makes a random UUID.
-func newSessionID() string {
-	digits := randomHex()
-	return fmt.Sprintf("%s-%s-4%s-8%s-%s", digits[:8], digits[8:12], digits[13:16], digits[17:20], digits[20:32])
 }
