@@ -37,7 +37,7 @@ func checkDisk(path string) (string, error) {
 	} else if err != nil {
 		return "", fmt.Errorf("cannot look at %s: %w", path, err)
 	}
-	return judgeDisk(int64(stat.Bavail) * int64(stat.Bsize))
+	return judgeDisk(int64(stat.Bavail) * int64(stat.Bsize)) //nolint:unconvert // other systems have other types
 }
 
 func judgeDisk(free int64) (string, error) {
