@@ -13,6 +13,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/privilege"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
@@ -78,18 +79,18 @@ func become(ctx context.Context, log *slog.Logger, as string, environ config.Env
 	if as == "" {
 		return nil
 	}
-	uid, gid, err := supervise.ParseUser(as)
+	uid, gid, err := privilege.ParseUser(as)
 	if err != nil {
 		return exit.Errorf(exit.Usage, "cannot become %q: %w", as, err)
 	}
 	if flagged && os.Geteuid() != 0 && (uid != os.Geteuid() || gid != os.Getegid()) {
 		return exit.Errorf(exit.NoPermission, "cannot become %s: this process runs as %d:%d, and only root may change its user", as, os.Geteuid(), os.Getegid())
 	}
-	privileges := supervise.Privileges{UID: uid, GID: gid}
-	if privileges.Needed() {
+	drop := privilege.Drop{UID: uid, GID: gid}
+	if drop.Needed() {
 		environ["HOME"] = homeOf(uid)
 	}
-	return privileges.Apply(ctx, log)
+	return drop.Apply(ctx, log)
 }
 
 // homeOf returns the home folder of a user, or / for a user without an entry, as

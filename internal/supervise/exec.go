@@ -14,6 +14,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/stopsignal"
 	"github.com/tale-project/tale-runtime/internal/supervise/runtimesignal"
+	"github.com/tale-project/tale-runtime/internal/sys/procfs"
 )
 
 // leftoverGrace is how long processes that outlive the command of Exec
@@ -170,19 +171,10 @@ const firstRealtime = 35
 // ignoredSignals are those this process was started with ignored, as far as
 // the Go runtime has left them so. A shell starts background jobs that way.
 func ignoredSignals() map[syscall.Signal]bool {
-	mask, err := signalMask("/proc/self/status", "SigIgn:")
+	mask, err := procfs.StatusMask("/proc/self/status", "SigIgn:")
 	ignored := map[syscall.Signal]bool{}
 	for sig := syscall.Signal(1); err == nil && sig <= lastSignal; sig++ {
 		ignored[sig] = mask&(1<<(uint(sig)-1)) != 0
 	}
 	return ignored
-}
-
-func signalMask(path, field string) (mask uint64, err error) {
-	value, err := statusField(path, field)
-	if err != nil {
-		return 0, err
-	}
-	_, err = fmt.Sscanf(value, "%x", &mask)
-	return mask, err
 }

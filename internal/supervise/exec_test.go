@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/supervise"
+	"github.com/tale-project/tale-runtime/internal/sys/procfs"
 )
 
 // bothWays runs a test with the program as an ordinary process and as PID 1.
@@ -57,7 +57,7 @@ func TestExecCollectsOrphans(t *testing.T) {
 	bothWays(t, func(t *testing.T, start func(args ...string) *program) {
 		p := start("sh", "-c", `for i in 1 2 3 4 5 6 7 8 9; do (sleep 0.01 &) ; (setsid sleep 0.01 &); done; sleep 0.3; exec sleep 1000`)
 		eventually(t, "only the command is left", func() bool {
-			children := supervise.ChildrenOf(p.inner())
+			children := procfs.Children(p.inner())
 			return len(children) == 1 && commandOf(children[0]) == "sleep" && !strings.Contains(commandLine(children[0]), "0.")
 		})
 	})
@@ -67,7 +67,7 @@ func TestExecNoGroupCollectsOrphans(t *testing.T) {
 	p := startPID1(t, "exec", "--no-group", "sh", "-c", `for i in 1 2 3 4; do (sleep 0.01 &) ; done; sleep 0.3; echo forked; exec sleep 1000`)
 	p.expect("forked")
 	began := time.Now()
-	eventually(t, "only the command is left", func() bool { return len(supervise.ChildrenOf(p.inner())) == 1 })
+	eventually(t, "only the command is left", func() bool { return len(procfs.Children(p.inner())) == 1 })
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("they were left for %v, as if they were somebody else's", took)
 	}

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/sys/procfs"
 )
 
 // Snapshot is what is known about a service at one moment.
@@ -52,7 +54,7 @@ func (i *info) snapshot() Snapshot {
 	defer i.mu.Unlock()
 	snap := i.snap
 	if snap.Pid != 0 {
-		snap.RSS = residentBytes(snap.Pid)
+		snap.RSS = procfs.Resident(snap.Pid)
 	}
 	return snap
 }

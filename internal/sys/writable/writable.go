@@ -1,4 +1,6 @@
-package supervise
+// Package writable finds out whether folders can be written to, and says what to
+// do about those that cannot.
+package writable
 
 import (
 	"bytes"
@@ -12,11 +14,11 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 )
 
-// CheckWritable proves that folders can be written to, by writing, and makes
+// Check proves that folders can be written to, by writing, and makes
 // those that are missing. The error names every folder in the way and carries
 // exit.NoPermission, or exit.Unavailable when a disk is full: then the same
 // start works once there is space.
-func CheckWritable(folders ...string) error {
+func Check(folders ...string) error {
 	var problems []error
 	var failed string // what is below it fails for the same reason
 	for _, folder := range folders {
@@ -28,11 +30,12 @@ func CheckWritable(folders ...string) error {
 			problems = append(problems, unwritable(folder, err))
 		}
 	}
-	return refusal(errors.Join(problems...))
+	return WithExitCode(errors.Join(problems...))
 }
 
-// refusal gives an error its exit code: a full disk is no matter of permissions.
-func refusal(err error) error {
+// WithExitCode gives an error its exit code: exit.Unavailable for a full disk,
+// otherwise exit.NoPermission.
+func WithExitCode(err error) error {
 	if isFull(err) {
 		return exit.With(exit.Unavailable, err)
 	}

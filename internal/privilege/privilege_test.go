@@ -1,4 +1,4 @@
-package supervise_test
+package privilege_test
 
 import (
 	"encoding/json"
@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/supervise"
+	"github.com/tale-project/tale-runtime/internal/privilege"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -55,7 +55,7 @@ func owner(t *testing.T, path string) string {
 
 func privileges(t *testing.T, data, writable []string) string {
 	t.Helper()
-	text, err := json.Marshal(supervise.Privileges{UID: appUID, GID: appGID, Data: data, Writable: writable})
+	text, err := json.Marshal(privilege.Drop{UID: appUID, GID: appGID, Data: data, Writable: writable})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,17 +63,17 @@ func privileges(t *testing.T, data, writable []string) string {
 }
 
 // apply runs the helper of that name behind a command such as setpriv.
-func apply(t *testing.T, prefix []string, data, writable []string) *program {
+func apply(t *testing.T, prefix []string, data, writable []string) *testkit.Process {
 	t.Helper()
-	return startCommand(t, "apply", append(slices.Clone(prefix), self(t), privileges(t, data, writable)), nil)
+	return run(t, append(slices.Clone(prefix), os.Args[0], privileges(t, data, writable))...)
 }
 
-func identityOf(t *testing.T, p *program) identity {
+func identityOf(t *testing.T, p *testkit.Process) identity {
 	t.Helper()
-	if code := p.wait(); code != 0 {
+	if code := p.Wait(); code != 0 {
 		t.Fatalf("exit code %d", code)
 	}
-	lines := strings.Split(strings.TrimSpace(p.out.String()), "\n")
+	lines := strings.Split(strings.TrimSpace(p.Output.String()), "\n")
 	var id identity
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &id); err != nil {
 		t.Fatal(err)
@@ -105,12 +105,12 @@ func TestRootFixesOwnersOfWhatIsWrong(t *testing.T) {
 			t.Errorf("%s, behind a link, now belongs to %s", name, got)
 		}
 	}
-	if !strings.Contains(p.out.String(), "changed=6 checked=8") {
+	if !strings.Contains(p.Output.String(), "changed=6 checked=8") {
 		t.Error("what was changed is not logged")
 	}
 	again := apply(t, nil, []string{data}, nil)
 	identityOf(t, again)
-	if strings.Contains(again.out.String(), "corrected") {
+	if strings.Contains(again.Output.String(), "corrected") {
 		t.Error("a second start found something to correct")
 	}
 }
@@ -144,7 +144,7 @@ func TestMissingCapabilityIsNamed(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			p := apply(t, []string{"setpriv", "--bounding-set", tt.without}, []string{filepath.Join(dir, tt.data)}, nil)
-			if code := p.wait(); code != tt.code || !strings.Contains(p.out.String(), tt.text) {
+			if code := p.Wait(); code != tt.code || !strings.Contains(p.Output.String(), tt.text) {
 				t.Errorf("exit code %d", code)
 			}
 		})
@@ -160,15 +160,15 @@ func TestOwnFolderIsGivenWithoutItsContent(t *testing.T) {
 		t.Fatal(err)
 	}
 	own := []string{filepath.Join(dir, "own"), filepath.Join(dir, "tmp"), filepath.Join(dir, "new")}
-	text, err := json.Marshal(supervise.Privileges{UID: appUID, GID: appGID, Own: own})
+	text, err := json.Marshal(privilege.Drop{UID: appUID, GID: appGID, Own: own})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := startCommand(t, "apply", []string{"setpriv", "--bounding-set", "-chown", self(t), string(text)}, nil)
-	if code := p.wait(); code != exit.NoPermission || !strings.Contains(p.out.String(), "the capability CAP_CHOWN is missing") {
+	p := run(t, "setpriv", "--bounding-set", "-chown", os.Args[0], string(text))
+	if code := p.Wait(); code != exit.NoPermission || !strings.Contains(p.Output.String(), "the capability CAP_CHOWN is missing") {
 		t.Errorf("exit code %d", code)
 	}
-	identityOf(t, startCommand(t, "apply", []string{self(t), string(text)}, nil))
+	identityOf(t, run(t, os.Args[0], string(text)))
 	for name, want := range map[string]string{"own": "1001:1001", "own/file": "0:0", "tmp": "0:0", "new": "1001:1001"} {
 		if got := owner(t, filepath.Join(dir, name)); got != want {
 			t.Errorf("%s belongs to %s, want %s", name, got, want)
@@ -230,11 +230,11 @@ func TestFolderThatCannotBeWrittenIsExplained(t *testing.T) {
 				writable = []string{filepath.Join(dir, tt.writable)}
 			}
 			p := apply(t, tt.prefix, []string{filepath.Join(dir, tt.data)}, writable)
-			if code := p.wait(); code != exit.NoPermission {
+			if code := p.Wait(); code != exit.NoPermission {
 				t.Errorf("exit code %d", code)
 			}
 			for _, text := range tt.texts {
-				if !strings.Contains(p.out.String(), text) {
+				if !strings.Contains(p.Output.String(), text) {
 					t.Errorf("not said: %s", text)
 				}
 			}
@@ -271,10 +271,10 @@ func TestFullDiskIsNoMatterOfPermissions(t *testing.T) {
 	full := []string{"unshare", "--mount", "sh", "-c",
 		`mount -t tmpfs -o size=64k,mode=777 none "$0" && ! head -c 1M /dev/zero >"$0/file" && exec "$@"`, filepath.Join(dir, "data")}
 	p := apply(t, append(full, asNobody(t)...), []string{filepath.Join(dir, "data")}, nil)
-	if code := p.wait(); code != exit.Unavailable {
+	if code := p.Wait(); code != exit.Unavailable {
 		t.Errorf("exit code %d", code)
 	}
-	if text := "cannot write to " + dir + "/data: the disk is full (write " + dir; !strings.Contains(p.out.String(), text) {
+	if text := "cannot write to " + dir + "/data: the disk is full (write " + dir; !strings.Contains(p.Output.String(), text) {
 		t.Errorf("not said: %s", text)
 	}
 }
@@ -285,7 +285,7 @@ func TestFullDiskIsNoMatterOfPermissionsForRoot(t *testing.T) {
 	dir := testkit.PublicDir(t)
 	full := []string{"unshare", "--mount", "sh", "-c", `mount -t tmpfs -o nr_inodes=1 none "$0" && exec "$@"`, dir}
 	p := apply(t, full, []string{filepath.Join(dir, "data")}, nil)
-	if code := p.wait(); code != exit.Unavailable || !strings.Contains(p.out.String(), "cannot make the folder "+dir+"/data") {
+	if code := p.Wait(); code != exit.Unavailable || !strings.Contains(p.Output.String(), "cannot make the folder "+dir+"/data") {
 		t.Errorf("exit code %d", code)
 	}
 }

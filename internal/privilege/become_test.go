@@ -1,9 +1,8 @@
-package supervise_test
+package privilege_test
 
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -22,16 +21,16 @@ func TestRootIsGivenUpForGoodOnAllThreads(t *testing.T) {
 	testkit.RequireRoot(t)
 	noroot := buildWithoutCgo(t, "./testdata/noroot")
 	for name, prefix := range map[string][]string{
-		"process": nil, "PID 1": pid1Prefix(t), "without SETPCAP": {"setpriv", "--bounding-set", "-setpcap"},
+		"process": nil, "PID 1": testkit.PID1(t), "without SETPCAP": {"setpriv", "--bounding-set", "-setpcap"},
 		"inheritable": {"setpriv", "--inh-caps", "+chown,+setuid"}, "securebits": {"setpriv", "--securebits", "+no_setuid_fixup"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			data := []string{filepath.Join(testkit.PublicDir(t), "new", "data")}
-			p := startCommand(t, "", append(slices.Clone(prefix), noroot, privileges(t, data, []string{os.TempDir()})), nil)
-			if code := p.wait(); code != 0 {
+			p := run(t, append(slices.Clone(prefix), noroot, privileges(t, data, []string{os.TempDir()}))...)
+			if code := p.Wait(); code != 0 {
 				t.Fatalf("exit code %d", code)
 			}
-			pid := p.cmd.Process.Pid
+			pid := p.Cmd.Process.Pid
 			if name == "PID 1" {
 				pid = 1
 			}
@@ -40,7 +39,7 @@ func TestRootIsGivenUpForGoodOnAllThreads(t *testing.T) {
 				"a child may read /proc/$PPID/environ false", "a child may read /proc/$PPID/mem false", "threads true", "CapAmb: " + noCapabilities, "CapBnd: " + noCapabilities,
 				"CapEff: " + noCapabilities, "CapInh: " + noCapabilities, "CapPrm: " + noCapabilities, "Gid: 1001 1001 1001 1001", "Groups: 1001", "NoNewPrivs: 1", "Uid: 1001 1001 1001 1001",
 			}
-			got := strings.Split(strings.TrimSpace(p.out.String()), "\n")
+			got := strings.Split(strings.TrimSpace(p.Output.String()), "\n")
 			got = got[slices.Index(got, want[0]):]
 			if name == "without SETPCAP" { // without it nobody can empty the set
 				boundingSet := func(line string) bool { return strings.HasPrefix(line, "CapBnd:") }
@@ -58,15 +57,15 @@ func TestRootIsGivenUpForGoodOnAllThreads(t *testing.T) {
 // the moment.
 func TestStopWhileRootIsGivenUp(t *testing.T) {
 	testkit.RequireRoot(t)
-	stopping := buildWithoutCgo(t, "./testdata/entrypoint")
+	stopping := buildWithoutCgo(t, "./testdata/stoppable")
 	for i := range 20 {
 		t.Run(strconv.Itoa(i), func(t *testing.T) {
 			t.Parallel()
-			p := startCommand(t, "", append(pid1Prefix(t), stopping, privileges(t, nil, []string{os.TempDir()})), nil)
-			p.expect("listening")
+			p := run(t, append(testkit.PID1(t), stopping, privileges(t, nil, []string{os.TempDir()}))...)
+			p.Expect("listening")
 			time.Sleep(time.Duration(i) * 200 * time.Microsecond) // the moment is the test's subject
-			p.signal(syscall.SIGTERM)
-			if code := p.wait(); code != 0 {
+			p.Signal(syscall.SIGTERM)
+			if code := p.Wait(); code != 0 {
 				t.Errorf("exit code %d", code)
 			}
 		})
@@ -75,7 +74,7 @@ func TestStopWhileRootIsGivenUp(t *testing.T) {
 
 func TestUnmappedUserIsExplained(t *testing.T) {
 	p := apply(t, []string{"unshare", "--user", "--map-root-user"}, nil, nil)
-	if code := p.wait(); code != exit.NoPermission || !strings.Contains(p.out.String(), "supplementary groups") && !strings.Contains(p.out.String(), "user namespace") {
+	if code := p.Wait(); code != exit.NoPermission || !strings.Contains(p.Output.String(), "supplementary groups") && !strings.Contains(p.Output.String(), "user namespace") {
 		t.Errorf("exit code %d", code)
 	}
 }
@@ -87,7 +86,9 @@ func TestOutputCanBeOpenedByTheNewUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer read.Close()
-	startCommand(t, "apply", []string{self(t), privileges(t, nil, nil)}, func(cmd *exec.Cmd) { cmd.Stdout = write }).wait()
+	c := command(os.Args[0], privileges(t, nil, nil))
+	c.Stdout = write
+	testkit.Start(t, c).Wait()
 	info, err := write.Stat()
 	write.Close()
 	if err != nil {

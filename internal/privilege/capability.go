@@ -1,8 +1,10 @@
-package supervise
+package privilege
 
 import (
 	"fmt"
 	"strings"
+
+	"github.com/tale-project/tale-runtime/internal/sys/procfs"
 )
 
 // capability is one of the kernel's root privileges, by its number.
@@ -17,7 +19,7 @@ type capabilities uint64
 
 // effectiveCapabilities are those this process has.
 func effectiveCapabilities() (capabilities, error) {
-	mask, err := signalMask("/proc/thread-self/status", "CapEff:")
+	mask, err := procfs.StatusMask("/proc/thread-self/status", "CapEff:")
 	if err != nil {
 		return 0, fmt.Errorf("cannot read our capabilities: %w", err)
 	}

@@ -1,4 +1,12 @@
-package supervise
+// Package privilege gives up root: a process that was started as root becomes
+// its service's user, for good and on all threads, after it has given its data
+// folders to that user.
+//
+// The program is not executed anew: as PID 1 it would be deaf to signals for the
+// moment that this takes, and a stop in that moment would be lost. Children run
+// as the same user; they cannot read our environment and our memory in /proc, so
+// that a secret that is not in their environment is not theirs.
+package privilege
 
 import (
 	"context"
@@ -8,10 +16,13 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tale-project/tale-runtime/internal/sys/writable"
 )
 
-// Privileges say who a service runs as and where it must be able to write.
-type Privileges struct {
+// Drop says which user a service becomes and where that user must be able to
+// write.
+type Drop struct {
 	// UID and GID are who the service becomes when it was started as root.
 	UID, GID int
 	// Data are folders of the service. They are made when missing; when started
@@ -30,62 +41,62 @@ type Privileges struct {
 // then, no process of the same user may look into its memory any more, and it
 // checks that the folders can be written to. Errors carry
 // exit.NoPermission, or exit.Unavailable when a disk is full.
-func (p Privileges) Apply(ctx context.Context, log *slog.Logger) error {
-	if p.Needed() {
-		if err := p.leaveRoot(ctx, log); err != nil {
-			return refusal(err)
+func (d Drop) Apply(ctx context.Context, log *slog.Logger) error {
+	if d.Needed() {
+		if err := d.leaveRoot(ctx, log); err != nil {
+			return writable.WithExitCode(err)
 		}
 	}
 	if err := hideMemory(); err != nil {
-		return refusal(err)
+		return writable.WithExitCode(err)
 	}
-	return CheckWritable(slices.Concat(p.Data, p.Writable)...)
+	return writable.Check(slices.Concat(d.Data, d.Writable)...)
 }
 
 // Needed reports whether this process is root and should not be.
-func (p Privileges) Needed() bool { return os.Geteuid() == 0 && p.UID != 0 }
+func (d Drop) Needed() bool { return os.Geteuid() == 0 && d.UID != 0 }
 
-func (p Privileges) leaveRoot(ctx context.Context, log *slog.Logger) error {
+func (d Drop) leaveRoot(ctx context.Context, log *slog.Logger) error {
 	can, err := effectiveCapabilities()
 	if err != nil {
 		return err
 	}
-	if missing := can.missing(p.needed()...); missing != nil {
-		return fmt.Errorf("cannot become uid %d gid %d: %s", p.UID, p.GID, adviseCapabilities(missing,
-			fmt.Sprintf(`start it as that user (user: "%d:%d")`, p.UID, p.GID)))
+	if missing := can.missing(d.needed()...); missing != nil {
+		return fmt.Errorf("cannot become uid %d gid %d: %s", d.UID, d.GID, adviseCapabilities(missing,
+			fmt.Sprintf(`start it as that user (user: "%d:%d")`, d.UID, d.GID)))
 	}
-	for _, folder := range slices.Concat(p.Data, p.Own) {
+	for _, folder := range slices.Concat(d.Data, d.Own) {
 		if err := os.MkdirAll(folder, 0o755); err != nil {
 			return fmt.Errorf("cannot make the folder %s: %w", folder, err)
 		}
 	}
-	owners := newOwners(log, p.UID, p.GID)
-	for _, folder := range p.Own {
+	owners := newOwners(log, d.UID, d.GID)
+	for _, folder := range d.Own {
 		if err := owners.fixFolder(folder); err != nil {
 			return err
 		}
 	}
-	if err := owners.fix(ctx, p.Data); err != nil {
+	if err := owners.fix(ctx, d.Data); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	log.Info("giving up root", "uid", p.UID, "gid", p.GID)
-	return p.become()
+	log.Info("giving up root", "uid", d.UID, "gid", d.GID)
+	return d.become()
 }
 
 // needed are the capabilities without which root cannot be given up. That of
 // changing owners is among them when it is plain that some are wrong.
-func (p Privileges) needed() []capability {
+func (d Drop) needed() []capability {
 	needed := []capability{capSetUID, capSetGID}
-	for _, folder := range slices.Concat(p.Data, p.Own) {
+	for _, folder := range slices.Concat(d.Data, d.Own) {
 		var st unix.Stat_t
 		missing := unix.Stat(folder, &st) != nil
-		if slices.Contains(p.Own, folder) && everybodyWrites(&st) {
+		if slices.Contains(d.Own, folder) && everybodyWrites(&st) {
 			continue
 		}
-		if missing || newOwners(nil, p.UID, p.GID).wrong(&st) {
+		if missing || newOwners(nil, d.UID, d.GID).wrong(&st) {
 			return append(needed, capChown)
 		}
 	}

@@ -1,4 +1,5 @@
-package supervise
+// Package procfs reads what the kernel tells about processes in /proc.
+package procfs
 
 import (
 	"bytes"
@@ -8,8 +9,8 @@ import (
 	"strings"
 )
 
-// childrenOf lists the children of a process, dead ones included.
-func childrenOf(parent int) []int {
+// Children lists the children of a process, dead ones included.
+func Children(parent int) []int {
 	folders, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil
@@ -39,8 +40,9 @@ func parentOf(pid int) int {
 	return ppid
 }
 
-// residentBytes reads the second field of /proc/PID/statm; 0 when it is gone.
-func residentBytes(pid int) int64 {
+// Resident returns the resident memory of a process in bytes, from the second
+// field of /proc/PID/statm; 0 when the process is gone.
+func Resident(pid int) int64 {
 	statm, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
 	if err != nil {
 		return 0
@@ -53,8 +55,8 @@ func residentBytes(pid int) int64 {
 	return pages * int64(os.Getpagesize())
 }
 
-// statusField returns the value of a field such as "CapEff:" of a status file.
-func statusField(path, field string) (string, error) {
+// StatusField returns the value of a field such as "CapEff:" of a status file.
+func StatusField(path, field string) (string, error) {
 	status, err := os.ReadFile(path)
 	if err != nil {
 		return "", err
@@ -65,4 +67,14 @@ func statusField(path, field string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("%s has no field %s", path, field)
+}
+
+// StatusMask returns the hexadecimal bit mask in a field of a status file.
+func StatusMask(path, field string) (mask uint64, err error) {
+	value, err := StatusField(path, field)
+	if err != nil {
+		return 0, err
+	}
+	_, err = fmt.Sscanf(value, "%x", &mask)
+	return mask, err
 }

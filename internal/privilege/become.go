@@ -1,4 +1,4 @@
-package supervise
+package privilege
 
 import (
 	"fmt"
@@ -20,10 +20,10 @@ const (
 // become gives up root on all threads of this process. Executing the program
 // anew would do so too, but a stop that PID 1 is asked for in that moment is
 // lost: nobody listens, and the kernel then ignores it.
-func (p Privileges) become() error {
-	p.giveOutputs()
+func (d Drop) become() error {
+	d.giveOutputs()
 	dropBoundingSet()
-	if err := p.switchUser(); err != nil {
+	if err := d.switchUser(); err != nil {
 		return err
 	}
 	if err := clearCapabilities(); err != nil {
@@ -73,15 +73,15 @@ func onAllThreads(call, a, b uintptr) error {
 	return nil
 }
 
-func (p Privileges) switchUser() error {
-	if err := syscall.Setgroups([]int{p.GID}); err != nil {
+func (d Drop) switchUser() error {
+	if err := syscall.Setgroups([]int{d.GID}); err != nil {
 		return fmt.Errorf("cannot give up root's supplementary groups: %w", err)
 	}
-	if err := syscall.Setresgid(p.GID, p.GID, p.GID); err != nil {
-		return fmt.Errorf("cannot become gid %d (is it mapped in this user namespace?): %w", p.GID, err)
+	if err := syscall.Setresgid(d.GID, d.GID, d.GID); err != nil {
+		return fmt.Errorf("cannot become gid %d (is it mapped in this user namespace?): %w", d.GID, err)
 	}
-	if err := syscall.Setresuid(p.UID, p.UID, p.UID); err != nil {
-		return fmt.Errorf("cannot become uid %d (is it mapped in this user namespace?): %w", p.UID, err)
+	if err := syscall.Setresuid(d.UID, d.UID, d.UID); err != nil {
+		return fmt.Errorf("cannot become uid %d (is it mapped in this user namespace?): %w", d.UID, err)
 	}
 	return nil
 }
@@ -99,7 +99,7 @@ func dropBoundingSet() {
 // giveOutputs lets the new user open /dev/stdout and /dev/stderr, as it could
 // had the container been started as that user. Only a pipe or a terminal is
 // ours to give away.
-func (p Privileges) giveOutputs() {
+func (d Drop) giveOutputs() {
 	for _, file := range []*os.File{os.Stdout, os.Stderr} {
 		info, err := file.Stat()
 		if err != nil {
@@ -107,7 +107,7 @@ func (p Privileges) giveOutputs() {
 		}
 		_, notTerminal := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS)
 		if info.Mode()&os.ModeNamedPipe != 0 || notTerminal == nil {
-			_ = file.Chown(p.UID, p.GID)
+			_ = file.Chown(d.UID, d.GID)
 		}
 	}
 }

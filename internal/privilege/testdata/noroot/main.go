@@ -1,5 +1,5 @@
 // Command noroot gives up root with the data and writable folders of its first
-// argument, a supervise.Privileges in JSON, and prints once each what its
+// argument, a privilege.Drop in JSON, and prints once each what its
 // threads have in their status. It is built without cgo, as what we ship is.
 package main
 
@@ -17,13 +17,14 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/privilege"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
 func main() { os.Exit(exit.Code(run())) }
 
 func run() error {
-	var p supervise.Privileges
+	var p privilege.Drop
 	if err := json.Unmarshal([]byte(os.Args[1]), &p); err != nil {
 		return exit.With(exit.Usage, err)
 	}
