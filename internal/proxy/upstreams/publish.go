@@ -16,6 +16,7 @@ func (p *prober) publish() {
 	s := &snapshot{changed: make(chan struct{})}
 	s.serving, s.lastResort = p.choose(all)
 	s.state = p.describe(old, s.serving, all)
+	s.view = viewOf(old, s)
 	p.snapshot.Store(s)
 	close(old.changed)
 	p.settle(all)
@@ -37,6 +38,28 @@ func (p *prober) choose(all []*address) (list []serving, lastResort bool) {
 		return []serving{serve(last)}, true
 	}
 	return nil, false
+}
+
+// viewOf is what requests see of a snapshot.
+func viewOf(old, now *snapshot) View {
+	v := View{Version: old.view.Version}
+	for _, s := range now.serving {
+		v.Addresses = append(v.Addresses, s.dial)
+	}
+	if was, is := old.first(), now.first(); is.First && (was.Address != is.Address || was.Since != is.Since) {
+		v.Version++
+	}
+	return v
+}
+
+// first is the state of the address that new requests go to, or nothing.
+func (s *snapshot) first() addressState {
+	for _, a := range s.state.Addresses {
+		if a.First {
+			return a
+		}
+	}
+	return addressState{}
 }
 
 func serve(a *address) serving {

@@ -11,6 +11,7 @@ type snapshot struct {
 	serving    []serving // newest first
 	lastResort bool      // serving is one address that is only slow
 	state      State
+	view       View
 	changed    chan struct{}
 }
 

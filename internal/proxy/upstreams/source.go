@@ -202,7 +202,7 @@ func (s *Source) Cleanup() error {
 func (s *Source) GetUpstreams(r *http.Request) ([]*reverseproxy.Upstream, error) {
 	list := s.prober.snapshot.Load().serving
 	if len(list) > 1 && r != nil {
-		list = attemptsOf(r).order(list)
+		list = attemptsOf(r).order(only(r, list))
 	}
 	list = list[:min(len(list), offered)]
 	upstreams := make([]*reverseproxy.Upstream, len(list))
