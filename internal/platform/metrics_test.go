@@ -12,6 +12,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/status"
+	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
 // scrape returns what /metrics says of a boot with everything in its report.
@@ -32,18 +33,18 @@ func scrape(t *testing.T) string {
 func childMetrics(t *testing.T) string {
 	t.Helper()
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(childCollector{status.Child{Name: webName, Pid: 1, RSS: 5, Restarts: 2}})
+	registry.MustRegister(childCollector{supervise.Snapshot{Name: webName, Pid: 1, RSS: 5, Restarts: 2}})
 	recorder := httptest.NewRecorder()
 	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(recorder, httptest.NewRequest("GET", "/metrics", nil))
 	return recorder.Body.String()
 }
 
 // childCollector shows one snapshot.
-type childCollector struct{ child status.Child }
+type childCollector struct{ child supervise.Snapshot }
 
 func (childCollector) Describe(chan<- *prometheus.Desc) {}
 func (c childCollector) Collect(metrics chan<- prometheus.Metric) {
-	status.CollectChildren(metrics, []status.Child{c.child})
+	status.CollectChildren(metrics, []supervise.Snapshot{c.child})
 }
 
 func TestMetrics(t *testing.T) {

@@ -1,11 +1,10 @@
 package proxy
 
 import (
-	"slices"
+	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
-
-	"github.com/tale-project/tale-runtime/internal/proxy/visitor"
 )
 
 // privateRanges stands in lists of addresses for the networks that are not
@@ -18,9 +17,7 @@ func privateNetworks() []string {
 
 // trustedRanges are the peers whose X-Forwarded-* headers count. Behind a TLS
 // terminator somebody must be believed, and it is nearly always a neighbour;
-// in the other modes the visitor is the peer and nobody is. Only a list of proxies
-// that was set is also looked for inside of X-Forwarded-For: a visitor may well
-// have a private address.
+// in the other modes the visitor is the peer and nobody is.
 func (s *Settings) trustedRanges() ([]string, error) {
 	switch {
 	case s.TrustedProxies == "none":
@@ -39,7 +36,7 @@ func parseRanges(list string) ([]string, error) {
 			ranges = append(ranges, privateNetworks()...)
 			continue
 		}
-		network, err := visitor.ParseNetwork(item)
+		network, err := parseRange(item)
 		if err != nil {
 			return nil, err
 		}
@@ -48,10 +45,15 @@ func parseRanges(list string) ([]string, error) {
 	return ranges, nil
 }
 
-// signInHeaders are the headers by which a proxy that is trusted signs users in.
-func (s *Settings) signInHeaders() []string {
-	names := []string{s.EmailHeader, s.NameHeader, s.RoleHeader, s.TeamsHeader}
-	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
+func parseRange(item string) (netip.Prefix, error) {
+	if network, err := netip.ParsePrefix(item); err == nil {
+		return network.Masked(), nil
+	}
+	address, err := netip.ParseAddr(item)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("%q, which is neither an address nor a network", item)
+	}
+	return address.Prefix(address.BitLen())
 }
 
 func isPort(text string) bool {

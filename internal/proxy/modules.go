@@ -20,6 +20,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/metrics"                // /metrics on the health listener
 
 	_ "github.com/tale-project/tale-runtime/internal/proxy/accesslog"   // one line per request
+	_ "github.com/tale-project/tale-runtime/internal/proxy/assets"      // immutable files of the web application
 	_ "github.com/tale-project/tale-runtime/internal/proxy/bulk"        // large answers at less cost
 	_ "github.com/tale-project/tale-runtime/internal/proxy/edge"        // paths, upgrades, headers
 	_ "github.com/tale-project/tale-runtime/internal/proxy/issuer"      // ACME with patience; the local authority
@@ -28,5 +29,4 @@ import (
 	_ "github.com/tale-project/tale-runtime/internal/proxy/metricsgate" // the token that opens /metrics
 	_ "github.com/tale-project/tale-runtime/internal/proxy/tunnel"      // WebSockets at little cost
 	_ "github.com/tale-project/tale-runtime/internal/proxy/upstreams"   // blue/green upstreams
-	_ "github.com/tale-project/tale-runtime/internal/proxy/visitor"     // who asks
 )

@@ -50,7 +50,8 @@ type Settings struct {
 	HealthAddr  string `env:"PROXY_HEALTH_ADDR" envDefault:":2020" doc:"Listen address of the container's own health check and metrics." accept:"host:port or :port"`
 	HTTP3       string `env:"HTTP3" envDefault:"off" doc:"Offer HTTP/3. Turn it on only where the UDP port is published too." accept:"on, off"`
 
-	DataDir     string `env:"PROXY_DATA_DIR" envDefault:"/data" doc:"Folder for certificates and keys." accept:"a writable folder"`
+	DataDir     string `env:"PROXY_DATA_DIR" envDefault:"/data" doc:"Folder for certificates and keys, and for the files that ASSETS_CACHE is about." accept:"a writable folder"`
+	AssetsCache string `env:"ASSETS_CACHE" envDefault:"512MB" doc:"How much of the data folder the kept files of the web application may take: immutable ones (hashed names, or Cache-Control: immutable), compressed once, there for pages of an old version after a switch. 0 turns it off." accept:"a size such as 512MB; 0 for none"`
 	CAExportDir string `env:"PROXY_CA_EXPORT_DIR" doc:"Folder that gets a copy of the root certificate (root.crt) for other containers; no keys." accept:"a writable folder"`
 	SiteDir     string `env:"PROXY_SITE_DIR" envDefault:"/config/site.d" empty:"keep" doc:"Folder with *.caddy files of Caddyfile directives that become routes ahead of the web application; empty turns it off." accept:"a folder"`
 
@@ -67,12 +68,8 @@ type Settings struct {
 
 	HTTPActions    string        `env:"HTTP_ACTIONS_UPSTREAM" envDefault:"backend" doc:"Port that serves HTTP actions: the backend itself, or the HTTP-action port, which answers four requests at once." accept:"backend, site-port"`
 	MetricsToken   config.Secret `env:"METRICS_BEARER_TOKEN" secret:"true" doc:"Token that opens /metrics/…; without it those paths stay closed." accept:"any text"`
-	TrustedProxies string        `env:"TRUSTED_PROXIES" doc:"Proxies in front whose X-Forwarded-* and sign-in headers are believed, the visitor being the last address of X-Forwarded-For that is not in this list. Default: none; when TLS_MODE is external, any private address that connects, the visitor being the last address of X-Forwarded-For, private or not." accept:"addresses and networks, comma separated; private_ranges; none"`
+	TrustedProxies string        `env:"TRUSTED_PROXIES" doc:"Addresses whose X-Forwarded-* headers are believed. Default: private ranges when TLS_MODE is external, none otherwise." accept:"addresses and networks, comma separated; private_ranges; none"`
 	DashboardAllow string        `env:"DASHBOARD_ALLOW" doc:"Visitors who may reach the Convex dashboard and its admin API. Default: everyone. An admin key that is sent inside a WebSocket of the app is not seen by the proxy." accept:"addresses and networks, comma separated; private_ranges"`
-	EmailHeader    string        `env:"TRUSTED_EMAIL_HEADER" doc:"Header with the user's e-mail address. From a peer that is not in TRUSTED_PROXIES it is removed, as are the usual headers of sign-in proxies." accept:"letters, digits and dashes, such as Remote-Email"`
-	NameHeader     string        `env:"TRUSTED_NAME_HEADER" doc:"Header with the user's name; removed likewise." accept:"letters, digits and dashes, such as Remote-Email"`
-	RoleHeader     string        `env:"TRUSTED_ROLE_HEADER" doc:"Header with the user's role; removed likewise." accept:"letters, digits and dashes, such as Remote-Email"`
-	TeamsHeader    string        `env:"TRUSTED_TEAMS_HEADER" doc:"Header with the user's teams; removed likewise." accept:"letters, digits and dashes, such as Remote-Email"`
 	MaxBody        string        `env:"MAX_BODY" doc:"Largest request body. Default: no limit other than the backend's own." accept:"a size such as 200MB; 0 for no limit"`
 	Compression    string        `env:"WEBSOCKET_COMPRESSION" envDefault:"strip" doc:"Whether WebSocket compression may be negotiated through the proxy." accept:"strip, pass"`
 	Grace          time.Duration `env:"SHUTDOWN_GRACE_SECONDS" envDefault:"5" doc:"How long running requests may take to finish after a stop signal." accept:"a duration of at least 1s, such as 5 or 30s"`

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"regexp"
 	"strings"
 	"time"
 
@@ -88,23 +87,16 @@ func (s *Settings) checkAddresses() config.Problems {
 	if _, err := parseRanges(s.DashboardAllow); err != nil {
 		problems = append(problems, problem("DASHBOARD_ALLOW", "has %v", "addresses and networks, comma separated; private_ranges", err))
 	}
-	for _, header := range []struct{ variable, name string }{
-		{"TRUSTED_EMAIL_HEADER", s.EmailHeader}, {"TRUSTED_NAME_HEADER", s.NameHeader}, {"TRUSTED_ROLE_HEADER", s.RoleHeader}, {"TRUSTED_TEAMS_HEADER", s.TeamsHeader},
-	} {
-		// Caddy removes other names: servers read them as if they had dashes.
-		if !headerNameForm.MatchString(header.name) {
-			problems = append(problems, problem(header.variable, "%q is no header name that comes through", "letters, digits and dashes, such as Remote-Email", header.name))
-		}
-	}
 	return problems
 }
 
-var headerNameForm = regexp.MustCompile(`^[A-Za-z0-9-]*$`)
-
 func (s *Settings) checkLimits() config.Problems {
 	var problems config.Problems
-	if _, err := s.maxBody(); err != nil {
+	if _, err := parseSize(s.MaxBody); err != nil {
 		problems = append(problems, problem("MAX_BODY", "%q is not a size", "a size such as 200MB; 0 for no limit", s.MaxBody))
+	}
+	if size, err := parseSize(s.AssetsCache); err != nil || size > 0 && size < leastAssets {
+		problems = append(problems, problem("ASSETS_CACHE", "%q is not a size of at least 1MB", "a size such as 512MB; 0 for none", s.AssetsCache))
 	}
 	if token := s.MetricsToken.Reveal(); !httpguts.ValidHeaderFieldValue(token) || strings.Trim(token, " \t") != token {
 		problems = append(problems, problem("METRICS_BEARER_TOKEN", "has control characters, or spaces at an end, which no client can send in a header", "any other text"))
@@ -137,14 +129,17 @@ func (s *Settings) checkACME() config.Problems {
 	return problems
 }
 
-// maxBody is MAX_BODY in bytes; 0 means no limit.
-func (s *Settings) maxBody() (int64, error) {
-	if s.MaxBody == "" {
+// leastAssets is the least ASSETS_CACHE that holds anything useful, in bytes.
+const leastAssets = 1_000_000
+
+// parseSize reads a size in bytes; an empty one is 0.
+func parseSize(text string) (int64, error) {
+	if text == "" {
 		return 0, nil
 	}
-	size, err := humanize.ParseBytes(s.MaxBody)
+	size, err := humanize.ParseBytes(text)
 	if err != nil || size > 1<<62 {
-		return 0, fmt.Errorf("cannot read the size %q", s.MaxBody)
+		return 0, fmt.Errorf("cannot read the size %q", text)
 	}
 	return int64(size), nil
 }

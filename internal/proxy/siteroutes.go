@@ -3,6 +3,7 @@ package proxy
 import (
 	"encoding/json"
 	"net/http"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -12,9 +13,9 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/requestbody"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/timeouts"
 
+	"github.com/tale-project/tale-runtime/internal/proxy/assets"
 	"github.com/tale-project/tale-runtime/internal/proxy/edge"
 	"github.com/tale-project/tale-runtime/internal/proxy/metricsgate"
-	"github.com/tale-project/tale-runtime/internal/proxy/visitor"
 )
 
 // socketPatience is how long a WebSocket over HTTP/2 may be silent. Caddy takes
@@ -71,15 +72,15 @@ func (b *builder) tableRoutes(table []tableRow) caddyhttp.RouteList {
 
 // entryHandlers are what every request goes through first.
 func (b *builder) entryHandlers() []json.RawMessage {
-	forwarded := edge.Forwarded{Claims: b.s.signInHeaders()}
+	forwarded := edge.Forwarded{}
 	if b.s.TLSMode == tlsExternal {
 		forwarded.Scheme = b.site.scheme
 	}
 	if b.s.Compression == stripExtensions {
 		forwarded.Drop = []string{"Sec-WebSocket-Extensions"}
 	}
-	handlers := []json.RawMessage{b.visitor(), b.accessLog(), b.responseHeaders(), handler("tale_forwarded", forwarded)}
-	if size, _ := b.s.maxBody(); size > 0 {
+	handlers := []json.RawMessage{b.accessLog(), b.responseHeaders(), handler("tale_forwarded", forwarded)}
+	if size, _ := parseSize(b.s.MaxBody); size > 0 {
 		handlers = append(handlers, handler("request_body", requestbody.RequestBody{MaxSize: size}))
 	}
 	return handlers
@@ -91,7 +92,7 @@ func (b *builder) rowRoutes(row tableRow) caddyhttp.RouteList {
 	var routes caddyhttp.RouteList
 	if len(row.Only) > 0 {
 		outsiders := rowMatch(row)
-		outsiders["not"] = []match{{"tale_visitor": visitor.Matcher{Networks: row.Only}}}
+		outsiders["not"] = []match{{"client_ip": caddyhttp.MatchClientIP{Ranges: row.Only}}}
 		routes = append(routes, route(outsiders, respond(http.StatusForbidden)))
 	}
 	return append(routes, route(rowMatch(row), b.rowHandlers(row)...))
@@ -135,7 +136,11 @@ func (b *builder) rowHandlers(row tableRow) []json.RawMessage {
 			handler("invoke", caddyhttp.Invoke{Name: socketsOf(row.To.Upstream)}),
 		}
 	}
-	return []json.RawMessage{compress(), forward, handler("invoke", caddyhttp.Invoke{Name: string(row.To.Upstream)})}
+	invoke := handler("invoke", caddyhttp.Invoke{Name: string(row.To.Upstream)})
+	if len(row.Paths) == 0 { // the web application
+		return []json.RawMessage{compress(), b.assets(), forward, invoke}
+	}
+	return []json.RawMessage{compress(), forward, invoke}
 }
 
 // compress encodes texts. Event streams are left alone: an encoder may hold
@@ -150,6 +155,15 @@ func compress() json.RawMessage {
 		EncodingsRaw: map[string]json.RawMessage{"zstd": []byte("{}"), "gzip": []byte("{}")},
 		Prefer:       []string{"zstd", "gzip"},
 		Matcher:      &caddyhttp.ResponseMatcher{Headers: http.Header{"Content-Type": types}},
+	})
+}
+
+// assets keeps the immutable files of the web application.
+func (b *builder) assets() json.RawMessage {
+	limit, _ := parseSize(b.s.AssetsCache)
+	return handler("tale_assets", assets.Handler{
+		Folder: filepath.Join(b.s.DataDir, "assets"), Limit: limit, Upstream: b.s.Platform,
+		Host: b.site.authority(), Scheme: b.site.scheme, BasePath: b.site.base,
 	})
 }
 

@@ -18,7 +18,6 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/supervise"
-	"github.com/tale-project/tale-runtime/internal/sys/procfs"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -160,7 +159,7 @@ func (p *program) inner() int {
 	}
 	var pid int
 	eventually(p.t, "unshare has a child", func() bool {
-		children := procfs.Children(p.cmd.Process.Pid)
+		children := supervise.ChildrenOf(p.cmd.Process.Pid)
 		if len(children) == 1 {
 			pid = children[0]
 		}
