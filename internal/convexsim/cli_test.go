@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -158,7 +159,7 @@ func clientRehearses(t *testing.T, c *client) {
 // bytesSent counts the bodies of all pushes so far.
 func bytesSent(s *Server) (sum int64) {
 	for _, request := range s.Requests() {
-		if request.Stage == StageStartPush {
+		if request.Stage == fault.StageStartPush {
 			sum += request.Bytes
 		}
 	}

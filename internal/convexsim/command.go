@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/version"
@@ -44,7 +45,7 @@ func Command() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "convex-sim [DB_SPEC]",
 		Short: "Simulate convex-local-backend; functions are not run",
-		Long:  commandHelp + "\nStages:\n  " + strings.Join(stages, " ") + "\nParts of a fault:\n  " + strings.Join(faultKeys(), " "),
+		Long:  commandHelp + "\nStages:\n  " + strings.Join(fault.Stages(), " ") + "\nParts of a fault:\n  " + strings.Join(fault.Keys(), " "),
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
 			if flags.version {
@@ -99,7 +100,7 @@ func (s *Server) live(ctx context.Context) error {
 	case err != nil || death == nil:
 		return err
 	case death.Signal != 0:
-		return death.strike()
+		return death.Strike()
 	case death.Exit == 0:
 		return nil
 	}

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 )
 
 // controlPrefix is where the simulator itself is talked to, on the API port. The
@@ -40,12 +42,12 @@ func (s *Server) serveControl(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) controlFaults(w http.ResponseWriter, _ *http.Request) error {
-	writeJSON(w, http.StatusOK, s.faults.list())
+	writeJSON(w, http.StatusOK, s.faults.List())
 	return nil
 }
 
 func (s *Server) controlAdd(w http.ResponseWriter, r *http.Request) error {
-	var fault Fault
+	var fault fault.Fault
 	if err := json.NewDecoder(r.Body).Decode(&fault); err != nil {
 		return badRequest("BadFault", "%v", err)
 	}

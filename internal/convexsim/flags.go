@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 )
 
 // commandFlags are the backend's flags (crates/local_backend/src/config.rs) and
@@ -79,7 +81,7 @@ func (f *commandFlags) options(command *cobra.Command) (Options, error) {
 		options.Origins = &Origins{Cloud: f.cloudOrigin, Site: f.siteOrigin}
 	}
 	for _, text := range f.faults {
-		fault, wrong := ParseFault(text)
+		fault, wrong := fault.Parse(text)
 		err = errors.Join(err, wrong)
 		options.Faults = append(options.Faults, fault)
 	}

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 )
 
 // System queries of the backend that the command line client uses.
@@ -116,9 +118,9 @@ func (s *Server) answerFunction(w http.ResponseWriter, r *http.Request, run func
 		return missingField("args")
 	}
 	value, failed := run(who, request)
-	for _, fault := range faultsOf(r) {
-		if fault.Stage == StageFunction && fault.Message != "" {
-			failed = functionError(fault.Message)
+	for _, f := range faultsOf(r) {
+		if f.Stage == fault.StageFunction && f.Message != "" {
+			failed = functionError(f.Message)
 		}
 	}
 	writeOutcome(w, value, failed)

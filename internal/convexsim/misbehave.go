@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 
+	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 	"github.com/tale-project/tale-runtime/internal/pause"
 )
 
@@ -14,15 +15,15 @@ type faultsKey struct{}
 
 // faultsOf are the faults that were taken for a request, for handlers whose
 // answer they change.
-func faultsOf(r *http.Request) []*activeFault {
-	faults, _ := r.Context().Value(faultsKey{}).([]*activeFault)
+func faultsOf(r *http.Request) []*fault.Active {
+	faults, _ := r.Context().Value(faultsKey{}).([]*fault.Active)
 	return faults
 }
 
 // answer answers a request by its route, unless the faults in force have it
 // otherwise.
 func (s *Server) answer(rec *recorder, w http.ResponseWriter, r *http.Request, rt route) {
-	faults := s.faults.take(rt.stage)
+	faults := s.faults.Take(rt.stage)
 	r = r.WithContext(context.WithValue(r.Context(), faultsKey{}, faults))
 	for _, fault := range faults {
 		rec.entry.Fault = fault.ID
@@ -45,13 +46,13 @@ func (s *Server) readRest(r *http.Request) {
 
 // misbehave applies one fault to a request. It reports whether the request is
 // over.
-func (s *Server) misbehave(w http.ResponseWriter, r *http.Request, rt route, fault *activeFault) (over bool) {
+func (s *Server) misbehave(w http.ResponseWriter, r *http.Request, rt route, fault *fault.Active) (over bool) {
 	s.flood(fault.Flood)
 	if fault.Delay > 0 && !pause.For(r.Context(), fault.Delay) || fault.Hang && !hang(r, fault) {
 		writeFailure(w, timedOut())
 		return true
 	}
-	if death, ok := fault.death(); ok {
+	if death, ok := fault.Death(); ok {
 		s.die(death)
 		<-s.life.Done()
 		panic(http.ErrAbortHandler)
@@ -59,17 +60,17 @@ func (s *Server) misbehave(w http.ResponseWriter, r *http.Request, rt route, fau
 	if fault.Drop != "" {
 		drop(w, r, rt, fault.Drop)
 	}
-	if !fault.isAnswer() {
+	if !fault.IsAnswer() {
 		return false
 	}
 	_, _ = io.Copy(io.Discard, r.Body)
-	fault.write(w)
+	writeFault(fault, w)
 	return true
 }
 
 // hang waits until the fault is removed. It returns false when the time of the
 // request is over first.
-func hang(r *http.Request, fault *activeFault) bool {
+func hang(r *http.Request, fault *fault.Active) bool {
 	// The client has sent all of it, as it would have to a real backend.
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -77,7 +78,7 @@ func hang(r *http.Request, fault *activeFault) bool {
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	select {
-	case <-fault.removed:
+	case <-fault.Removed:
 		return true
 	case <-r.Context().Done():
 		return false
@@ -86,14 +87,14 @@ func hang(r *http.Request, fault *activeFault) bool {
 
 // drop cuts the connection; it does not return.
 func drop(w http.ResponseWriter, r *http.Request, rt route, place string) {
-	if place == DropRequest {
+	if place == fault.DropRequest {
 		panic(http.ErrAbortHandler)
 	}
 	answer := &keptAnswer{header: http.Header{}, status: http.StatusOK}
 	if err := rt.handle(answer, r); err != nil {
 		writeFailure(answer, err)
 	}
-	if place == DropBody {
+	if place == fault.DropBody {
 		maps.Copy(w.Header(), answer.header)
 		w.WriteHeader(answer.status)
 		_, _ = w.Write(answer.body[:len(answer.body)/2])
@@ -118,7 +119,7 @@ func (a *keptAnswer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (f Fault) write(w http.ResponseWriter) {
+func writeFault(f *fault.Active, w http.ResponseWriter) {
 	status := f.Status
 	if status == 0 {
 		status = http.StatusInternalServerError
@@ -130,32 +131,21 @@ func (f Fault) write(w http.ResponseWriter) {
 	writeFailure(w, &failure{status: status, code: f.Code, message: f.Message})
 }
 
-func (f Fault) death() (Death, bool) {
-	if f.Signal != "" {
-		signal, err := parseSignal(f.Signal)
-		return Death{Signal: signal}, err == nil
-	}
-	if f.Exit != nil {
-		return Death{Exit: *f.Exit}, true
-	}
-	return Death{}, false
-}
-
 // event applies the faults of a moment in the simulator's own life.
 func (s *Server) event(ctx context.Context, stage string) {
-	for _, fault := range s.faults.take(stage) {
+	for _, fault := range s.faults.Take(stage) {
 		if fault.Delay > 0 && !pause.For(ctx, fault.Delay) {
 			return
 		}
 		s.flood(fault.Flood)
 		if fault.Hang {
 			select {
-			case <-fault.removed:
+			case <-fault.Removed:
 			case <-ctx.Done():
 				return
 			}
 		}
-		if death, ok := fault.death(); ok {
+		if death, ok := fault.Death(); ok {
 			s.die(death)
 			return
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/adminkey"
+	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 )
 
 // The instance that the backend runs as when it is given none. The secret is
@@ -50,7 +51,7 @@ type Options struct {
 	// Functions names functions ("migrations:runAll") that /api/function answers
 	// although no pushed module has them.
 	Functions []string
-	Faults    []Fault
+	Faults    []fault.Fault
 
 	EnvLimit       int           // most environment variables; 1000
 	MaxPushBytes   int64         // largest push after decompression; 200,000,000

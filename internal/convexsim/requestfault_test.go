@@ -2,21 +2,20 @@ package convexsim
 
 import (
 	"bytes"
-	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func inject(t *testing.T, s *Server, text string) string {
 	t.Helper()
-	fault, err := ParseFault(text)
+	fault, err := fault.Parse(text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,51 +24,6 @@ func inject(t *testing.T, s *Server, text string) string {
 		t.Fatal(err)
 	}
 	return id
-}
-
-func TestFaultsAreReadFromText(t *testing.T) {
-	status := 3
-	for text, want := range map[string]Fault{
-		"stage=start_push,status=503,code=Busy,message=a b,times=2":  {Stage: StageStartPush, Status: 503, Code: "Busy", Message: "a b", Times: 2},
-		`stage=function,"message=one, two"`:                          {Stage: StageFunction, Message: "one, two"},
-		"stage=any,hang,delay=1.5s,after=1":                          {Stage: StageAny, Hang: true, Delay: 1500 * time.Millisecond, After: 1},
-		"stage=running,exit=3,signal=TERM,flood=9":                   {Stage: StageRunning, Exit: &status, Signal: "TERM", Flood: 9},
-		"stage=wait_for_schema,indexes=3,index-time=2s,race":         {Stage: StageWaitSchema, Indexes: 3, IndexTime: 2 * time.Second, Race: true},
-		"stage=wait_for_schema,schema-error=bad,table=t,component=c": {Stage: StageWaitSchema, SchemaError: "bad", Table: "t", Component: "c"},
-		"stage=version,version=1.2.3,drop=body,body=<html>":          {Stage: StageVersion, Version: "1.2.3", Drop: DropBody, Body: "<html>"},
-	} {
-		got, err := ParseFault(text)
-		if err != nil || !reflect.DeepEqual(got, want) {
-			t.Errorf("%s: got %+v, %v; want %+v", text, got, err, want)
-		}
-		data, err := json.Marshal(want)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var again Fault
-		if err := json.Unmarshal(data, &again); err != nil || !reflect.DeepEqual(again, want) {
-			t.Errorf("%s: came back as %+v, %v", data, again, err)
-		}
-	}
-}
-
-func TestBadFaultsAreExplained(t *testing.T) {
-	for text, want := range map[string]string{
-		"status=503":              "the stages are start",
-		"stage=nonsense":          "the stages are start",
-		"stage=any,colour=red":    "the parts are stage",
-		"stage=any,times=often":   "must be a whole number",
-		"stage=any,delay=soon":    "must be a duration",
-		"stage=any,hang=perhaps":  "must be true or false",
-		"stage=any,exit=256":      "from 0 to 255",
-		"stage=any,drop=nowhere":  "the places are request",
-		"stage=any,status=99":     "not a status",
-		"stage=any,signal=SIGFOO": "not the name of a signal",
-	} {
-		if _, err := ParseFault(text); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: got %v, want %q", text, err, want)
-		}
-	}
 }
 
 func TestAStageFailsAsOftenAsAskedAndThenWorks(t *testing.T) {
@@ -130,7 +84,7 @@ func TestAHungRequestEndsWithTheRequestTimeout(t *testing.T) {
 
 func TestWhereTheConnectionIsCut(t *testing.T) {
 	for place, want := range map[string]struct{ done, head bool }{
-		DropRequest: {}, DropHeaders: {done: true}, DropBody: {done: true, head: true},
+		fault.DropRequest: {}, fault.DropHeaders: {done: true}, fault.DropBody: {done: true, head: true},
 	} {
 		s := Start(t, Options{})
 		started := mustStart(t, s, newPush(s))
@@ -170,25 +124,25 @@ func TestDelayAndFlood(t *testing.T) {
 }
 
 func TestAFaultEndsTheSimulator(t *testing.T) {
-	for text, want := range map[string]Death{
+	for text, want := range map[string]fault.Death{
 		"stage=finish_push,exit=3": {Exit: 3}, "stage=finish_push,signal=KILL": {Signal: 9}, "stage=running,delay=1ms,exit=0": {},
 		"stage=start,exit=7": {Exit: 7},
 	} {
-		fault, err := ParseFault(text)
+		parsed, err := fault.Parse(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := New(Options{Interface: "127.0.0.1", Storage: t.TempDir(), Faults: []Fault{fault}})
+		s, err := New(Options{Interface: "127.0.0.1", Storage: t.TempDir(), Faults: []fault.Fault{parsed}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		type end struct {
-			death *Death
+			death *fault.Death
 			err   error
 		}
 		ended := make(chan end, 1)
 		go func() { death, err := s.Run(t.Context(), nil); ended <- end{death, err} }()
-		if fault.Stage == StageFinishPush {
+		if parsed.Stage == fault.StageFinishPush {
 			<-s.Ready()
 			response, err := http.Post(s.URL()+finishPath, "application/json", strings.NewReader("{}"))
 			if err == nil {
@@ -203,11 +157,11 @@ func TestAFaultEndsTheSimulator(t *testing.T) {
 }
 
 func TestASlowStart(t *testing.T) {
-	fault, err := ParseFault("stage=start,hang")
+	slow, err := fault.Parse("stage=start,hang")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := Start(t, Options{Faults: []Fault{fault}})
+	s := Start(t, Options{Faults: []fault.Fault{slow}})
 	if _, err := http.Get(s.URL() + "/version"); err == nil {
 		t.Error("the port is open already")
 	}
@@ -242,7 +196,7 @@ func TestFaultsOverTheControlEndpoint(t *testing.T) {
 	call(t, s, http.MethodGet, controlPrefix+"state", nil).decode(t, &state)
 	var requests []Request
 	call(t, s, http.MethodGet, controlPrefix+"requests", nil).decode(t, &requests)
-	if state.Environment["A"] != "1" || len(requests) != 2 || requests[1].Stage != StageEnvUpdate {
+	if state.Environment["A"] != "1" || len(requests) != 2 || requests[1].Stage != fault.StageEnvUpdate {
 		t.Errorf("state %+v, requests %+v", state, requests)
 	}
 	call(t, s, http.MethodDelete, controlPrefix+"requests", nil)

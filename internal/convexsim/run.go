@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 )
 
 // Run is the life of a simulator: it opens the ports, serves, and returns when
@@ -16,7 +18,7 @@ import (
 // can end it is the process's own business. Cancelling ctx is an immediate end.
 //
 // A death that a fault asked for is returned, not carried out.
-func (s *Server) Run(ctx context.Context, interrupts <-chan os.Signal) (*Death, error) {
+func (s *Server) Run(ctx context.Context, interrupts <-chan os.Signal) (*fault.Death, error) {
 	defer close(s.finished)
 	defer s.end()
 	if death := s.begin(ctx, interrupts); death != nil || ctx.Err() != nil {
@@ -29,7 +31,7 @@ func (s *Server) Run(ctx context.Context, interrupts <-chan os.Signal) (*Death, 
 	serving, _ := errgroup.WithContext(ctx)
 	serving.Go(func() error { return ignoreClosed(s.api.Serve(s.apiListener)) })
 	serving.Go(func() error { return ignoreClosed(s.site.Serve(s.siteListener)) })
-	serving.Go(func() error { s.event(s.life, StageRunning); return nil })
+	serving.Go(func() error { s.event(s.life, fault.StageRunning); return nil })
 
 	death := s.wait(ctx, interrupts)
 	// Connections first: what a request would still answer when it is told of the
@@ -48,17 +50,17 @@ func ignoreClosed(err error) error {
 
 // begin applies the faults of the start. Until the ports are open, an interrupt
 // has its default action, as in the backend.
-func (s *Server) begin(ctx context.Context, interrupts <-chan os.Signal) *Death {
+func (s *Server) begin(ctx context.Context, interrupts <-chan os.Signal) *fault.Death {
 	begun, done := context.WithCancel(ctx)
 	go func() {
 		defer done()
-		s.event(begun, StageStart)
+		s.event(begun, fault.StageStart)
 	}()
 	select {
 	case <-begun.Done():
 	case <-interrupts:
 		done()
-		return &Death{Signal: syscall.SIGINT}
+		return &fault.Death{Signal: syscall.SIGINT}
 	}
 	select {
 	case death := <-s.deaths:
@@ -70,7 +72,7 @@ func (s *Server) begin(ctx context.Context, interrupts <-chan os.Signal) *Death 
 
 // wait returns when the simulator shall end at once: after a drain, on a second
 // interrupt, on a death, or when ctx is cancelled.
-func (s *Server) wait(ctx context.Context, interrupts <-chan os.Signal) *Death {
+func (s *Server) wait(ctx context.Context, interrupts <-chan os.Signal) *fault.Death {
 	select {
 	case <-ctx.Done():
 		return nil
@@ -100,7 +102,7 @@ func (s *Server) wait(ctx context.Context, interrupts <-chan os.Signal) *Death {
 
 // logDeath writes what the backend's log has before such an end. A lost database
 // lease ends it with status 0.
-func (s *Server) logDeath(death Death) {
+func (s *Server) logDeath(death fault.Death) {
 	s.log.Error("a fault ends the simulator", "death", death.String())
 	if death.Signal == 0 && death.Exit == 0 {
 		s.log.Info("Received a fatal error. Shutting down immediately")
@@ -118,7 +120,7 @@ func (s *Server) drain(ctx context.Context) {
 }
 
 // die asks Run to end with the given death.
-func (s *Server) die(death Death) {
+func (s *Server) die(death fault.Death) {
 	select {
 	case s.deaths <- death:
 	default: // it is dying already

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 )
 
 // defaultSchemaWait is how long wait_for_schema waits when the client does not say.
@@ -173,7 +175,7 @@ func (s *schemaStatus) addComponent(componentPath string, schema Schema, active 
 
 // beginBackfill starts the pretended building of indexes that a fault asks for,
 // once per schema.
-func (s *State) beginBackfill(ids map[string]*string, fault Fault, now time.Time) {
+func (s *State) beginBackfill(ids map[string]*string, fault fault.Fault, now time.Time) {
 	if fault.Indexes == 0 {
 		return
 	}
@@ -188,7 +190,7 @@ func (s *State) beginBackfill(ids map[string]*string, fault Fault, now time.Time
 }
 
 // spoilSchemas fails or overwrites the schemas that a fault means.
-func (s *State) spoilSchemas(ids map[string]*string, fault Fault) {
+func (s *State) spoilSchemas(ids map[string]*string, fault fault.Fault) {
 	id := ids[fault.Component]
 	if id == nil {
 		return

@@ -4,11 +4,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func TestAPushWaitsForItsIndexes(t *testing.T) {
-	for _, stage := range []string{StageStartPush, StageWaitSchema} {
+	for _, stage := range []string{fault.StageStartPush, fault.StageWaitSchema} {
 		s := Start(t, Options{})
 		inject(t, s, "stage="+stage+",indexes=6,index-time=1h,times=1")
 		started := mustStart(t, s, newPush(s))

@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"github.com/tale-project/tale-runtime/internal/adminkey"
+	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 )
 
 // Server is a simulator. Make one with New and let it live with Run, or with
@@ -20,7 +21,7 @@ type Server struct {
 	log         *slog.Logger
 	store       *store
 	metrics     *requestMetrics
-	faults      *faultSet
+	faults      *fault.Set
 	requests    *requestLog
 	apiPermits  permits
 	sitePermits permits
@@ -29,7 +30,7 @@ type Server struct {
 	life     context.Context // ends when the simulator does
 	end      context.CancelFunc
 	ready    chan struct{} // closed when the ports are open
-	deaths   chan Death
+	deaths   chan fault.Death
 	finished chan struct{} // closed when Run returned
 
 	api, site                 *http.Server
@@ -54,9 +55,9 @@ func New(options Options) (*Server, error) {
 	life, end := context.WithCancel(context.Background())
 	s := &Server{
 		options: options, adminKey: key, log: options.Log, store: stored, metrics: &requestMetrics{},
-		faults: &faultSet{}, requests: &requestLog{},
+		faults: &fault.Set{}, requests: &requestLog{},
 		apiPermits: make(permits, apiConcurrency), sitePermits: make(permits, siteConcurrency),
-		life: life, end: end, ready: make(chan struct{}), deaths: make(chan Death, 1), finished: make(chan struct{}),
+		life: life, end: end, ready: make(chan struct{}), deaths: make(chan fault.Death, 1), finished: make(chan struct{}),
 	}
 	s.routes = s.apiRoutes()
 	for _, fault := range options.Faults {
@@ -135,16 +136,16 @@ func (s *Server) Options() Options { return s.options }
 func (s *Server) AdminKey() string { return s.adminKey }
 
 // Inject puts a fault in force and returns its id.
-func (s *Server) Inject(fault Fault) (id string, err error) {
-	if err := fault.validate(); err != nil {
+func (s *Server) Inject(fault fault.Fault) (id string, err error) {
+	if err := fault.Validate(); err != nil {
 		return "", err
 	}
-	return s.faults.add(fault), nil
+	return s.faults.Add(fault), nil
 }
 
 // Remove takes a fault out of force, or with an empty id all of them. Requests
 // that hang on it go on. It reports whether there was one.
-func (s *Server) Remove(id string) bool { return s.faults.remove(id) }
+func (s *Server) Remove(id string) bool { return s.faults.Remove(id) }
 
 // State returns what is stored now.
 func (s *Server) State() State { return s.store.view() }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 	"github.com/tale-project/tale-runtime/internal/freeport"
 )
 
@@ -13,7 +14,7 @@ const startDeadline = 30 * time.Second
 
 // Start runs a simulator on loopback for the length of a test, in a temporary
 // folder unless the options name one. It returns when the ports are open; with a
-// fault of StageStart it returns at once, the ports being known already.
+// fault of fault.StageStart it returns at once, the ports being known already.
 func Start(t testing.TB, options Options) *Server {
 	t.Helper()
 	if options.Interface == "" {
@@ -22,7 +23,7 @@ func Start(t testing.TB, options Options) *Server {
 	if options.Storage == "" {
 		options.Storage = t.TempDir()
 	}
-	late := slices.ContainsFunc(options.Faults, func(f Fault) bool { return f.Stage == StageStart })
+	late := slices.ContainsFunc(options.Faults, func(f fault.Fault) bool { return f.Stage == fault.StageStart })
 	if late {
 		options.Port, options.SitePort = freePort(t, options.Port), freePort(t, options.SitePort)
 	}

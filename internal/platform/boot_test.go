@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/convexsim"
+	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/testkit"
@@ -74,7 +74,7 @@ func TestWarmBootWritesNothing(t *testing.T) {
 	}
 	for _, r := range sim.Requests()[before:] {
 		switch r.Stage {
-		case convexsim.StageEnvUpdate:
+		case fault.StageEnvUpdate:
 			t.Errorf("the second push sent %s", r.Stage)
 		}
 	}
@@ -84,7 +84,7 @@ func TestFailuresHaveTheirExitCodes(t *testing.T) {
 	free := "http://" + testkit.FreeAddress(t)
 	tests := map[string]struct {
 		url    string
-		faults []convexsim.Fault
+		faults []fault.Fault
 		change []string
 		code   int
 		log    string
@@ -94,9 +94,9 @@ func TestFailuresHaveTheirExitCodes(t *testing.T) {
 		"backend away":  {url: free, change: []string{"CONVEX_WAIT_TIMEOUT=200ms"}, code: exit.Unavailable, log: "raise CONVEX_WAIT_TIMEOUT"},
 		"wrong secret":  {change: []string{"INSTANCE_SECRET=" + strings.Repeat("f", 64)}, code: exit.NoPermission, log: "BadAdminKey"},
 		"wrong name":    {change: []string{"INSTANCE_NAME=other"}, code: exit.NoPermission, log: testInstance},
-		"bad code": {faults: []convexsim.Fault{{Stage: convexsim.StageStartPush, Status: 400, Code: "InvalidModules", Message: "Uncaught boom"}},
+		"bad code": {faults: []fault.Fault{{Stage: fault.StageStartPush, Status: 400, Code: "InvalidModules", Message: "Uncaught boom"}},
 			code: exit.DeployRefused, log: "Uncaught boom"},
-		"passing trouble": {faults: []convexsim.Fault{{Stage: convexsim.StageStartPush, Status: 503, Code: "CommitterFullError", Message: "full"}},
+		"passing trouble": {faults: []fault.Fault{{Stage: fault.StageStartPush, Status: 503, Code: "CommitterFullError", Message: "full"}},
 			change: []string{"CONVEX_DEPLOY_ATTEMPTS=1"}, code: exit.Temporary, log: "CommitterFullError"},
 		"web server not there": {change: []string{"WEB_COMMAND=/nowhere/bun"}, code: exit.NotFound, log: "/nowhere/bun"},
 	}
@@ -143,15 +143,15 @@ func TestReadinessTellsWhyABootWaits(t *testing.T) {
 // A stop must be acted on at once, whatever the boot is doing.
 func TestStopAtEveryStage(t *testing.T) {
 	stages := map[string]string{
-		convexsim.StageVersion: stageWait, convexsim.StageCheckKey: stageAuth, convexsim.StageEnvList: stageEnv, convexsim.StageEnvUpdate: stageEnv,
-		convexsim.StageHashes: stageDeploy, convexsim.StageStartPush: stageDeploy, convexsim.StageWaitSchema: stageDeploy, convexsim.StageFinishPush: stageDeploy,
+		fault.StageVersion: stageWait, fault.StageCheckKey: stageAuth, fault.StageEnvList: stageEnv, fault.StageEnvUpdate: stageEnv,
+		fault.StageHashes: stageDeploy, fault.StageStartPush: stageDeploy, fault.StageWaitSchema: stageDeploy, fault.StageFinishPush: stageDeploy,
 	}
-	for fault, stage := range stages {
-		t.Run(fault, func(t *testing.T) {
+	for request, stage := range stages {
+		t.Run(request, func(t *testing.T) {
 			t.Parallel()
-			sim := newSim(t, convexsim.Fault{Stage: fault, Hang: true})
+			sim := newSim(t, fault.Fault{Stage: request, Hang: true})
 			c := start(t, environ(t, sim.URL(), "DEBUG_MODE=1"))
-			c.Until("stage "+stage, func() bool { return c.running(stage, fault) })
+			c.Until("stage "+stage, func() bool { return c.running(stage, request) })
 			began := time.Now()
 			c.Signal(syscall.SIGTERM)
 			if code := c.Wait(); code != 0 {
@@ -167,9 +167,9 @@ func TestStopAtEveryStage(t *testing.T) {
 
 // A push that was stopped has not pushed: a job must not count as done.
 func TestStoppedPushIsNoSuccess(t *testing.T) {
-	sim := newSim(t, convexsim.Fault{Stage: convexsim.StageStartPush, Hang: true})
+	sim := newSim(t, fault.Fault{Stage: fault.StageStartPush, Hang: true})
 	c := start(t, environ(t, sim.URL()), "push")
-	c.Until("start_push", func() bool { return c.running(stageDeploy, convexsim.StageStartPush) })
+	c.Until("start_push", func() bool { return c.running(stageDeploy, fault.StageStartPush) })
 	c.Signal(syscall.SIGTERM)
 	if code := c.Wait(); code != exit.SignalBase+int(syscall.SIGTERM) {
 		t.Errorf("exit code %d", code)
@@ -203,7 +203,7 @@ func TestUnwritableRunFolderIsFoundFirst(t *testing.T) {
 
 // A stopped stage is neither running nor failed in the last report.
 func TestReportOfAStoppedBoot(t *testing.T) {
-	sim := newSim(t, convexsim.Fault{Stage: convexsim.StageEnvList, Hang: true})
+	sim := newSim(t, fault.Fault{Stage: fault.StageEnvList, Hang: true})
 	c := start(t, environ(t, sim.URL()))
 	c.Until("stage env", func() bool { return c.running(stageEnv, "") })
 	c.Signal(syscall.SIGTERM)

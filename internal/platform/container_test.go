@@ -14,6 +14,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/convexsim"
+	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 	"github.com/tale-project/tale-runtime/internal/status"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
@@ -35,7 +36,7 @@ type container struct {
 }
 
 // newSim starts a backend that takes testSecret.
-func newSim(t *testing.T, faults ...convexsim.Fault) *convexsim.Server {
+func newSim(t *testing.T, faults ...fault.Fault) *convexsim.Server {
 	t.Helper()
 	return convexsim.Start(t, convexsim.Options{InstanceName: testInstance, InstanceSecret: testSecret, Faults: faults})
 }

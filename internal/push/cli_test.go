@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/convexsim"
+	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
@@ -32,7 +33,7 @@ type testDeploy struct {
 	report report.Deploy // of the latest run
 }
 
-func newTestDeploy(t *testing.T, faults ...convexsim.Fault) *testDeploy {
+func newTestDeploy(t *testing.T, faults ...fault.Fault) *testDeploy {
 	t.Helper()
 	sim := convexsim.Start(t, convexsim.Options{Faults: faults})
 	client, err := backend.NewClient(sim.URL(), sim.AdminKey())
@@ -223,7 +224,7 @@ func TestCLIDriverExplainsTheEndOfTheCLI(t *testing.T) {
 }
 
 func TestCLIDriverDoesNotWaitForAMissingRoute(t *testing.T) {
-	d := newTestDeploy(t, convexsim.Fault{Stage: convexsim.StageEvalPush, Status: 404}).byCLI(t, "deploy")
+	d := newTestDeploy(t, fault.Fault{Stage: fault.StageEvalPush, Status: 404}).byCLI(t, "deploy")
 	began := time.Now()
 	f := d.failure(t)
 	if took := time.Since(began); took > 4*time.Second {

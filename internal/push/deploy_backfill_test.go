@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/convexsim"
+	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/push/pushtest"
 )
@@ -14,7 +14,7 @@ import (
 // do not, so that only the longest limit ends the wait.
 func TestDocumentsKeepADeployWaiting(t *testing.T) {
 	t.Parallel()
-	d := newTestDeploy(t, convexsim.Fault{Stage: convexsim.StageStartPush, Indexes: 2, IndexTime: time.Minute}).byRequest(t)
+	d := newTestDeploy(t, fault.Fault{Stage: fault.StageStartPush, Indexes: 2, IndexTime: time.Minute}).byRequest(t)
 	request := pushtest.NewRequest()
 	request.AppDefinition.Schema.Source = `import { defineSchema, defineTable } from "convex/server"; import { v } from "convex/values";
 export default defineSchema({ notes: defineTable({ n: v.number() }).index("by_n", ["n"]) });`
@@ -26,7 +26,7 @@ export default defineSchema({ notes: defineTable({ n: v.number() }).index("by_n"
 		t.Error(d.log.String())
 	}
 	// Without the query there is only the count of indexes.
-	if _, err := d.sim.Inject(convexsim.Fault{Stage: convexsim.StageFunction, Message: "Could not find function"}); err != nil {
+	if _, err := d.sim.Inject(fault.Fault{Stage: fault.StageFunction, Message: "Could not find function"}); err != nil {
 		t.Fatal(err)
 	}
 	if f := d.failure(t); f.Observation.Condition != diagnosis.ConditionStalled {

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/convexsim"
+	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/pushtest"
@@ -54,7 +54,7 @@ func TestNativeDriverSendsAllWhenTheHashesAreStale(t *testing.T) {
 		if err := d.run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := d.sim.Inject(convexsim.Fault{Stage: convexsim.StageStartPush, Status: 409, Code: code, Times: 1}); err != nil {
+		if _, err := d.sim.Inject(fault.Fault{Stage: fault.StageStartPush, Status: 409, Code: code, Times: 1}); err != nil {
 			t.Fatal(err)
 		}
 		done, err := Deploy(t.Context(), logging.Discard(), d.client, d.Options)
@@ -68,11 +68,11 @@ func TestNativeDriverCompressesLargeBodiesUnlessRefused(t *testing.T) {
 	request := pushtest.NewRequest()
 	request.AppDefinition.ChangedModules[0].Source += strings.Repeat("// a long comment\n", 20_000)
 	for name, c := range map[string]struct {
-		faults []convexsim.Fault
+		faults []fault.Fault
 		want   []string
 	}{
 		"decoded": {nil, []string{"br"}},
-		"refused": {[]convexsim.Fault{{Stage: convexsim.StageStartPush, Status: 415, Times: 1}}, []string{"br", ""}},
+		"refused": {[]fault.Fault{{Stage: fault.StageStartPush, Status: 415, Times: 1}}, []string{"br", ""}},
 	} {
 		d := newTestDeploy(t, c.faults...).byRequest(t)
 		d.Request = request.Write(t)
@@ -81,7 +81,7 @@ func TestNativeDriverCompressesLargeBodiesUnlessRefused(t *testing.T) {
 		}
 		var got []string
 		for _, r := range d.sim.Requests() {
-			if r.Stage == convexsim.StageStartPush {
+			if r.Stage == fault.StageStartPush {
 				got = append(got, r.Encoding)
 			}
 		}
@@ -93,7 +93,7 @@ func TestNativeDriverCompressesLargeBodiesUnlessRefused(t *testing.T) {
 
 func TestNativeDriverRepeatsOnlyTheStageThatFailed(t *testing.T) {
 	for _, stage := range []backend.Stage{backend.StageWaitForSchema, backend.StageFinishPush} {
-		d := newTestDeploy(t, convexsim.Fault{Stage: string(stage), Status: 503, Code: "CommitterFullError", Times: 2}).byRequest(t)
+		d := newTestDeploy(t, fault.Fault{Stage: string(stage), Status: 503, Code: "CommitterFullError", Times: 2}).byRequest(t)
 		d.Attempts, d.timer = 3, &instantTimer{}
 		if err := d.run(t.Context()); err != nil {
 			t.Fatal(stage, err)

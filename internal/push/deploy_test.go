@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/convexsim"
+	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
@@ -78,11 +79,11 @@ func (i *instantTimer) C() <-chan time.Time { return i.fire }
 
 func TestDeployLimitsTheTimeWithoutProgress(t *testing.T) {
 	t.Parallel()
-	indexes := func(n int, each time.Duration) convexsim.Fault {
-		return convexsim.Fault{Stage: convexsim.StageStartPush, Indexes: n, IndexTime: each}
+	indexes := func(n int, each time.Duration) fault.Fault {
+		return fault.Fault{Stage: fault.StageStartPush, Indexes: n, IndexTime: each}
 	}
 	for name, c := range map[string]struct {
-		fault     convexsim.Fault
+		fault     fault.Fault
 		longest   time.Duration
 		condition diagnosis.Condition
 		exit      int
@@ -90,7 +91,7 @@ func TestDeployLimitsTheTimeWithoutProgress(t *testing.T) {
 		"progress":   {indexes(8, 400*time.Millisecond), time.Minute, "", 0},
 		"stalled":    {indexes(2, time.Minute), time.Minute, diagnosis.ConditionStalled, exit.Temporary},
 		"too long":   {indexes(1000, 100*time.Millisecond), 3 * time.Second, diagnosis.ConditionDeployMax, exit.Temporary},
-		"slow stage": {convexsim.Fault{Stage: convexsim.StageFinishPush, Hang: true}, time.Minute, diagnosis.ConditionStageTimeout, exit.Temporary},
+		"slow stage": {fault.Fault{Stage: fault.StageFinishPush, Hang: true}, time.Minute, diagnosis.ConditionStageTimeout, exit.Temporary},
 	} {
 		for _, driver := range []string{driverNative, driverCLI} {
 			t.Run(name+" "+driver, func(t *testing.T) {
@@ -124,13 +125,13 @@ func TestDeployLimitsTheTimeWithoutProgress(t *testing.T) {
 
 func TestDeployTellsWhatTheFailedPushHasChanged(t *testing.T) {
 	for name, c := range map[string]struct {
-		fault convexsim.Fault
+		fault fault.Fault
 		want  diagnosis.Changed
 	}{
-		"refused":  {convexsim.Fault{Stage: convexsim.StageStartPush, Status: 400, Code: "InvalidModules"}, diagnosis.Changed{Variables: diagnosis.VariablesSynced}},
-		"waiting":  {convexsim.Fault{Stage: convexsim.StageWaitSchema, Status: 500, Code: "InternalServerError"}, diagnosis.Changed{Variables: diagnosis.VariablesSynced, SchemaPending: true}},
-		"declined": {convexsim.Fault{Stage: convexsim.StageFinishPush, Status: 400, Code: "RaceDetected"}, diagnosis.Changed{Variables: diagnosis.VariablesSynced, SchemaPending: true}},
-		"lost":     {convexsim.Fault{Stage: convexsim.StageFinishPush, Drop: convexsim.DropHeaders}, diagnosis.Changed{Variables: diagnosis.VariablesSynced, SchemaPending: true, Finishing: true}},
+		"refused":  {fault.Fault{Stage: fault.StageStartPush, Status: 400, Code: "InvalidModules"}, diagnosis.Changed{Variables: diagnosis.VariablesSynced}},
+		"waiting":  {fault.Fault{Stage: fault.StageWaitSchema, Status: 500, Code: "InternalServerError"}, diagnosis.Changed{Variables: diagnosis.VariablesSynced, SchemaPending: true}},
+		"declined": {fault.Fault{Stage: fault.StageFinishPush, Status: 400, Code: "RaceDetected"}, diagnosis.Changed{Variables: diagnosis.VariablesSynced, SchemaPending: true}},
+		"lost":     {fault.Fault{Stage: fault.StageFinishPush, Drop: fault.DropHeaders}, diagnosis.Changed{Variables: diagnosis.VariablesSynced, SchemaPending: true, Finishing: true}},
 	} {
 		d := newTestDeploy(t, c.fault).byRequest(t)
 		d.Variables = diagnosis.VariablesSynced
@@ -144,8 +145,8 @@ func TestDeployTellsWhatTheFailedPushHasChanged(t *testing.T) {
 // attempt meets.
 func TestALostFinishIsNotForgotten(t *testing.T) {
 	d := newTestDeploy(t,
-		convexsim.Fault{Stage: convexsim.StageFinishPush, Drop: convexsim.DropHeaders, Times: 1},
-		convexsim.Fault{Stage: convexsim.StageStartPush, After: 1, Status: 400, Code: "InvalidModules"}).byRequest(t)
+		fault.Fault{Stage: fault.StageFinishPush, Drop: fault.DropHeaders, Times: 1},
+		fault.Fault{Stage: fault.StageStartPush, After: 1, Status: 400, Code: "InvalidModules"}).byRequest(t)
 	d.Attempts, d.timer = 2, &instantTimer{}
 	if f := d.failure(t); !f.Changed.Finishing || f.Observation.Code != "InvalidModules" {
 		t.Errorf("%+v, %+v", f.Observation, f.Changed)
@@ -153,12 +154,12 @@ func TestALostFinishIsNotForgotten(t *testing.T) {
 }
 
 func TestDeployResyncsAfterARace(t *testing.T) {
-	for _, fault := range []convexsim.Fault{
-		{Stage: convexsim.StageFinishPush, Status: 400, Code: "RaceDetected", Times: 1},
-		{Stage: convexsim.StageFinishPush, Status: 400, Code: "SchemaAlreadyOverwritten", Times: 1},
-		{Stage: convexsim.StageFinishPush, Status: 400, Code: "ConcurrentPush", Times: 1},
-		{Stage: convexsim.StageWaitSchema, Race: true, Times: 1},
-		{Stage: convexsim.StageFinishPush, Status: 503, Code: "CommitterFullError", Times: 1},
+	for _, fault := range []fault.Fault{
+		{Stage: fault.StageFinishPush, Status: 400, Code: "RaceDetected", Times: 1},
+		{Stage: fault.StageFinishPush, Status: 400, Code: "SchemaAlreadyOverwritten", Times: 1},
+		{Stage: fault.StageFinishPush, Status: 400, Code: "ConcurrentPush", Times: 1},
+		{Stage: fault.StageWaitSchema, Race: true, Times: 1},
+		{Stage: fault.StageFinishPush, Status: 503, Code: "CommitterFullError", Times: 1},
 	} {
 		d := newTestDeploy(t, fault).byRequest(t)
 		d.Attempts, d.timer = 2, &instantTimer{}
@@ -174,7 +175,7 @@ func TestDeployResyncsAfterARace(t *testing.T) {
 }
 
 func TestDeployStopsWhenTheResyncFails(t *testing.T) {
-	d := newTestDeploy(t, convexsim.Fault{Stage: convexsim.StageFinishPush, Status: 400, Code: "RaceDetected"}).byRequest(t)
+	d := newTestDeploy(t, fault.Fault{Stage: fault.StageFinishPush, Status: 400, Code: "RaceDetected"}).byRequest(t)
 	d.Attempts, d.timer = 4, &instantTimer{}
 	broken := errors.New("cannot list")
 	d.Resync = func(context.Context) error { return broken }
@@ -184,7 +185,7 @@ func TestDeployStopsWhenTheResyncFails(t *testing.T) {
 }
 
 func TestDeployEndsWithItsContextBetweenAttempts(t *testing.T) {
-	d := newTestDeploy(t, convexsim.Fault{Stage: convexsim.StageStartPush, Status: 503, Code: "WorkerOverloaded"}).byRequest(t)
+	d := newTestDeploy(t, fault.Fault{Stage: fault.StageStartPush, Status: 503, Code: "WorkerOverloaded"}).byRequest(t)
 	d.Attempts = 4
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -201,7 +202,7 @@ func TestDeployEndsWithItsContextBetweenAttempts(t *testing.T) {
 
 // Whoever stops a push wants to know what it has left behind.
 func TestAStoppedDeploySaysWhatItChanged(t *testing.T) {
-	d := newTestDeploy(t, convexsim.Fault{Stage: convexsim.StageFinishPush, Hang: true}).byRequest(t)
+	d := newTestDeploy(t, fault.Fault{Stage: fault.StageFinishPush, Hang: true}).byRequest(t)
 	d.Variables = diagnosis.VariablesSynced
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -220,7 +221,7 @@ func TestAStoppedDeploySaysWhatItChanged(t *testing.T) {
 }
 
 func TestDeployWaitsLongerEachTime(t *testing.T) {
-	d := newTestDeploy(t, convexsim.Fault{Stage: convexsim.StageStartPush, Status: 503, Code: "WorkerOverloaded"}).byRequest(t)
+	d := newTestDeploy(t, fault.Fault{Stage: fault.StageStartPush, Status: 503, Code: "WorkerOverloaded"}).byRequest(t)
 	timer := &instantTimer{}
 	d.Attempts, d.timer = 4, timer
 	f := d.failure(t)
@@ -297,7 +298,7 @@ func TestReportFollowsThePush(t *testing.T) {
 func TestLogsAndFailuresHaveNoSecrets(t *testing.T) {
 	const canary = "canary-1234567"
 	for _, driver := range []string{driverNative, driverCLI} {
-		d := newTestDeploy(t, convexsim.Fault{Stage: convexsim.StageFinishPush, Status: 400, Code: "InvalidModules", Message: "near " + canary + " and " + "tale|01" + strings.Repeat("ab", 40)}).byCLI(t, "deploy")
+		d := newTestDeploy(t, fault.Fault{Stage: fault.StageFinishPush, Status: 400, Code: "InvalidModules", Message: "near " + canary + " and " + "tale|01" + strings.Repeat("ab", 40)}).byCLI(t, "deploy")
 		if driver == driverNative {
 			d.byRequest(t)
 		}

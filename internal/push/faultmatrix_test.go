@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/convexsim"
+	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/netcause"
@@ -24,8 +24,8 @@ var stageLetters = map[rune]backend.Stage{
 // rows follow the backend's source by stage and class of error; the catalogue of
 // package diagnosis is not consulted.
 type matrixRow struct {
-	fault  convexsim.Fault // without its stage
-	codes  string          // of the fault, separated by blanks; "" is none
+	fault  fault.Fault // without its stage
+	codes  string      // of the fault, separated by blanks; "" is none
 	stages string
 	retry  bool
 	exit   int
@@ -38,16 +38,16 @@ func matrix() []matrixRow {
 		temporary = exit.Temporary
 		denied    = exit.NoPermission
 	)
-	status := func(status int) convexsim.Fault { return convexsim.Fault{Status: status} }
+	status := func(status int) fault.Fault { return fault.Fault{Status: status} }
 	return []matrixRow{
 		// Before anything was deployed: a schema that is active cannot fail any more.
-		{convexsim.Fault{SchemaError: "Document does not match the schema", Table: "notes"}, "", "W", false, refused},
+		{fault.Fault{SchemaError: "Document does not match the schema", Table: "notes"}, "", "W", false, refused},
 		// Races and contention.
 		{status(400), "RaceDetected SchemaAlreadyOverwritten ConcurrentPush", "F", true, temporary},
 		{status(400), "SchemaAlreadyFailed", "F", false, refused},
 		{status(409), "MissingExistingModule MissingExistingModuleMetadata ExistingModuleHashConflict ExistingModuleEnvConflict", "ES", true, temporary},
 		{status(503), "OptimisticConcurrencyControlFailure", "SF", true, temporary},
-		{convexsim.Fault{Race: true}, "", "W", true, temporary},
+		{fault.Fault{Race: true}, "", "W", true, temporary},
 		// Capacity and restarts.
 		{status(503), "ExecuteFullError ExpiredInQueue WorkerOverloaded InitialPermitTimeoutError IsolateNotClean SystemTimeoutError", "ES", true, temporary},
 		{status(503), "CommitterFullError", "SF", true, temporary},
@@ -58,8 +58,8 @@ func matrix() []matrixRow {
 		{status(408), "", all, true, temporary},
 		{status(429), "TooManyConcurrentRequests", all, true, temporary},
 		{status(502), "", all, true, temporary},
-		{convexsim.Fault{Drop: convexsim.DropHeaders}, "", all, true, temporary},
-		{convexsim.Fault{Drop: convexsim.DropBody}, "", all, true, temporary},
+		{fault.Fault{Drop: fault.DropHeaders}, "", all, true, temporary},
+		{fault.Fault{Drop: fault.DropBody}, "", all, true, temporary},
 		// A route that is not there.
 		{status(404), "", "ESWF", false, refused},
 		// Who asks.
@@ -77,7 +77,7 @@ func matrix() []matrixRow {
 		{status(400), "InvalidConvexConfig InvalidDefinition CyclicImport TypecheckError InvalidReference InvalidModulePath InvalidExport " +
 			"InvalidFunctionName InvalidCron InvalidEnvVarDeclaration", "S", false, refused},
 		{status(400), "MissingSourcePackage MissingEnvironmentVariables InvalidEnvironmentVariable PushMessageTooLong", "F", false, refused},
-		{convexsim.Fault{Status: 400, Message: "Loading the pushed modules encountered the following error:\nTypeError: x is undefined"}, "InvalidModules", "ES", false, refused},
+		{fault.Fault{Status: 400, Message: "Loading the pushed modules encountered the following error:\nTypeError: x is undefined"}, "InvalidModules", "ES", false, refused},
 		// What nobody has seen yet.
 		{status(400), "SomethingNew", all, false, refused},
 		{status(503), "SomethingNew", all, true, temporary},
@@ -86,7 +86,7 @@ func matrix() []matrixRow {
 
 // matrixCell is one fault at one stage, and what has to come of it.
 type matrixCell struct {
-	fault convexsim.Fault
+	fault fault.Fault
 	row   matrixRow
 }
 
@@ -127,7 +127,7 @@ func TestFaultMatrix(t *testing.T) {
 }
 
 // cell is one fault in one stage: the first attempt meets it, a second does not.
-func (d *testDeploy) cell(t *testing.T, fault convexsim.Fault, row matrixRow) {
+func (d *testDeploy) cell(t *testing.T, fault fault.Fault, row matrixRow) {
 	id, err := d.sim.Inject(fault)
 	if err != nil {
 		t.Fatal(err)
@@ -153,7 +153,7 @@ func (d *testDeploy) cell(t *testing.T, fault convexsim.Fault, row matrixRow) {
 	d.checkCell(t, fault, row, met)
 }
 
-func (d *testDeploy) checkCell(t *testing.T, fault convexsim.Fault, row matrixRow, met *diagnosis.Failure) {
+func (d *testDeploy) checkCell(t *testing.T, fault fault.Fault, row matrixRow, met *diagnosis.Failure) {
 	o := met.Observation
 	if string(o.Stage) != fault.Stage || o.Code != fault.Code || met.ExitCode() != row.exit || met.Driver != d.Driver {
 		t.Errorf("%+v, exit %d, driver %s", o, met.ExitCode(), met.Driver)

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/convexsim"
+	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/convexcli"
@@ -50,7 +50,7 @@ func realApp(t *testing.T, modules string) convexcli.Options {
 	return convexcli.Options{AppDir: app, Environ: os.Environ()}
 }
 
-func realDeploy(t *testing.T, app convexcli.Options, faults ...convexsim.Fault) *testDeploy {
+func realDeploy(t *testing.T, app convexcli.Options, faults ...fault.Fault) *testDeploy {
 	t.Helper()
 	d := newTestDeploy(t, faults...)
 	d.Driver, d.CLI = driverCLI, app
@@ -97,11 +97,11 @@ func strayDotEnv(t *testing.T, app convexcli.Options) (remove func()) {
 
 // realCLIIsStopped: the CLI would ask for the route seven times, for half a minute.
 func realCLIIsStopped(t *testing.T, app convexcli.Options) {
-	d := realDeploy(t, app, convexsim.Fault{Stage: convexsim.StageStartPush, Status: 404})
+	d := realDeploy(t, app, fault.Fault{Stage: fault.StageStartPush, Status: 404})
 	f := d.failure(t)
 	asked := 0
 	for _, r := range d.sim.Requests() {
-		if r.Stage == convexsim.StageStartPush {
+		if r.Stage == fault.StageStartPush {
 			asked++
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/adminkey"
 	"github.com/tale-project/tale-runtime/internal/convexsim"
+	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/pushtest"
@@ -105,7 +106,7 @@ func TestADeployIsNotSkippedWhen(t *testing.T) {
 		"a push of another release stopped after start_push": func(t *testing.T, d *testDeploy) {
 			other := *d
 			other.Request = pushtest.NewRequest().With(func(r *pushtest.Request) { r.AppDefinition.Schema.Source += "//" }).Write(t)
-			id, err := d.sim.Inject(convexsim.Fault{Stage: convexsim.StageFinishPush, Status: 400, Code: "InvalidModules"})
+			id, err := d.sim.Inject(fault.Fault{Stage: fault.StageFinishPush, Status: 400, Code: "InvalidModules"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -120,14 +121,14 @@ func TestADeployIsNotSkippedWhen(t *testing.T) {
 			d.restartWith(t, options)
 		},
 		"the modules were replaced without a push": func(t *testing.T, d *testDeploy) {
-			if _, err := d.sim.Inject(convexsim.Fault{Stage: convexsim.StageHashes, Status: 200, Body: `{"config":{},"moduleHashes":[]}`, Times: 1}); err != nil {
+			if _, err := d.sim.Inject(fault.Fault{Stage: fault.StageHashes, Status: 200, Body: `{"config":{},"moduleHashes":[]}`, Times: 1}); err != nil {
 				t.Fatal(err)
 			}
 		},
 		"a push is forced":     func(_ *testing.T, d *testDeploy) { d.Force = true },
 		"no key can be minted": func(_ *testing.T, d *testDeploy) { d.MintKey = nil },
 		"the queries are unknown": func(t *testing.T, d *testDeploy) {
-			if _, err := d.sim.Inject(convexsim.Fault{Stage: convexsim.StageFunction, Message: "Could not find function"}); err != nil {
+			if _, err := d.sim.Inject(fault.Fault{Stage: fault.StageFunction, Message: "Could not find function"}); err != nil {
 				t.Fatal(err)
 			}
 		},

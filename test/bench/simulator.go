@@ -17,6 +17,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/adminkey"
 	"github.com/tale-project/tale-runtime/internal/convexsim"
+	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 )
 
 // simulator is a convex-sim process with a folder of its own.
@@ -121,7 +122,7 @@ func (s *simulator) requests(ctx context.Context) (writes int) {
 		return -1
 	}
 	for _, r := range log {
-		if r.Stage == convexsim.StageEnvUpdate || r.Stage == convexsim.StageStartPush || r.Stage == convexsim.StageFinishPush {
+		if r.Stage == fault.StageEnvUpdate || r.Stage == fault.StageStartPush || r.Stage == fault.StageFinishPush {
 			writes++
 		}
 	}

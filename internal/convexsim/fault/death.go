@@ -1,4 +1,4 @@
-package convexsim
+package fault
 
 import (
 	"fmt"
@@ -20,6 +20,7 @@ type Death struct {
 // signalTimeout bounds the wait for a signal to ourselves to arrive.
 const signalTimeout = 10 * time.Second
 
+// String names the end.
 func (d Death) String() string {
 	if d.Signal != 0 {
 		return "ended by " + unix.SignalName(d.Signal)
@@ -27,10 +28,10 @@ func (d Death) String() string {
 	return fmt.Sprintf("exit status %d", d.Exit)
 }
 
-// strike ends the process by the death's signal, whose default action it restores:
+// Strike ends the process by the death's signal, whose default action it restores:
 // to some signals the Go runtime would answer with a stack trace and status 2. It
 // returns an error if the process lives on.
-func (d Death) strike() error {
+func (d Death) Strike() error {
 	var defaultAction [64]byte // SIG_DFL, no flags, empty mask: all zero, and longer than any kernel's struct
 	if _, _, errno := syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(d.Signal), uintptr(unsafe.Pointer(&defaultAction)), 0, 8, 0, 0); errno != 0 &&
 		d.Signal != syscall.SIGKILL && d.Signal != syscall.SIGSTOP {
@@ -52,4 +53,16 @@ func parseSignal(name string) (syscall.Signal, error) {
 		return signal, nil
 	}
 	return 0, fmt.Errorf("signal=%s is not the name of a signal", name)
+}
+
+// Death returns the end that the fault asks for, if it does.
+func (f Fault) Death() (Death, bool) {
+	if f.Signal != "" {
+		signal, err := parseSignal(f.Signal)
+		return Death{Signal: signal}, err == nil
+	}
+	if f.Exit != nil {
+		return Death{Exit: *f.Exit}, true
+	}
+	return Death{}, false
 }

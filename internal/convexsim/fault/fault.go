@@ -1,4 +1,6 @@
-package convexsim
+// Package fault says how the simulator misbehaves: which stage, how often, in
+// what way. It does nothing itself: the simulator asks the Set and acts.
+package fault
 
 import (
 	"bytes"
@@ -78,9 +80,9 @@ type Fault struct {
 	Race        bool          // the schema was overwritten by another push
 }
 
-// ParseFault reads the form of the --fault flag: key=value, separated by commas,
+// Parse reads the form of the --fault flag: key=value, separated by commas,
 // a part with a comma in it quoted as in CSV.
-func ParseFault(text string) (Fault, error) {
+func Parse(text string) (Fault, error) {
 	reader := csv.NewReader(strings.NewReader(text))
 	reader.LazyQuotes = true
 	parts, err := reader.Read()
@@ -94,7 +96,7 @@ func ParseFault(text string) (Fault, error) {
 			return Fault{}, fmt.Errorf("cannot read the fault %q: %w", text, err)
 		}
 	}
-	return fault, fault.validate()
+	return fault, fault.Validate()
 }
 
 // UnmarshalJSON reads an object with the keys of the --fault flag.
@@ -117,32 +119,32 @@ func (f *Fault) UnmarshalJSON(data []byte) error {
 // MarshalJSON writes the keys that are set.
 func (f Fault) MarshalJSON() ([]byte, error) {
 	object := map[string]any{}
-	for _, field := range faultFields {
-		value := field.get(&f)
+	for _, part := range fields {
+		value := part.get(&f)
 		switch {
 		case value == "":
-		case field.literal:
-			object[field.key] = json.RawMessage(value)
+		case part.literal:
+			object[part.key] = json.RawMessage(value)
 		default:
-			object[field.key] = value
+			object[part.key] = value
 		}
 	}
 	return json.Marshal(object)
 }
 
 func (f *Fault) set(key, value string) error {
-	for _, field := range faultFields {
-		if field.key == key {
-			if err := field.set(f, value); err != nil {
+	for _, part := range fields {
+		if part.key == key {
+			if err := part.set(f, value); err != nil {
 				return fmt.Errorf("%s=%s: %w", key, value, err)
 			}
 			return nil
 		}
 	}
-	return fmt.Errorf("%q is not a part of a fault; the parts are %s", key, strings.Join(faultKeys(), ", "))
+	return fmt.Errorf("%q is not a part of a fault; the parts are %s", key, strings.Join(Keys(), ", "))
 }
 
-// isAnswer reports whether the fault replaces the answer.
-func (f Fault) isAnswer() bool {
+// IsAnswer reports whether the fault replaces the answer.
+func (f Fault) IsAnswer() bool {
 	return f.Status != 0 || f.Code != "" || f.Body != "" || f.Message != "" && f.Stage != StageFunction
 }

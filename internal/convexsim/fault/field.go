@@ -1,4 +1,4 @@
-package convexsim
+package fault
 
 import (
 	"errors"
@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// faultField is a part of a fault as text.
-type faultField struct {
+// field is a part of a fault as text.
+type field struct {
 	key     string
 	literal bool // a number or true in JSON
 	set     func(*Fault, string) error
 	get     func(*Fault) string // empty when unset
 }
 
-var faultFields = []faultField{
+var fields = []field{
 	textField("id", func(f *Fault) *string { return &f.ID }),
 	textField("stage", func(f *Fault) *string { return &f.Stage }),
 	intField("times", func(f *Fault) *int { return &f.Times }),
@@ -41,13 +41,17 @@ var faultFields = []faultField{
 	boolField("race", func(f *Fault) *bool { return &f.Race }),
 }
 
-func faultKeys() []string {
-	keys := make([]string, 0, len(faultFields))
-	for _, field := range faultFields[1:] {
-		keys = append(keys, field.key)
+// Keys returns the names of the parts of a fault.
+func Keys() []string {
+	keys := make([]string, 0, len(fields))
+	for _, part := range fields[1:] {
+		keys = append(keys, part.key)
 	}
 	return keys
 }
+
+// Stages returns every stage.
+func Stages() []string { return stages }
 
 var stages = []string{
 	StageStart, StageRunning, StageAny, StageVersion, StageName, StageCheckKey, StageEnvList, StageEnvUpdate,
@@ -56,7 +60,8 @@ var stages = []string{
 	StageCanonicalURLs,
 }
 
-func (f Fault) validate() error {
+// Validate explains what the fault lacks, or has too much of.
+func (f Fault) Validate() error {
 	if !slices.Contains(stages, f.Stage) {
 		return fmt.Errorf("a fault needs a stage, got %q; the stages are %s", f.Stage, strings.Join(stages, ", "))
 	}
@@ -74,16 +79,16 @@ func (f Fault) validate() error {
 	return nil
 }
 
-func textField(key string, at func(*Fault) *string) faultField {
-	return faultField{
+func textField(key string, at func(*Fault) *string) field {
+	return field{
 		key: key,
 		set: func(f *Fault, text string) error { *at(f) = text; return nil },
 		get: func(f *Fault) string { return *at(f) },
 	}
 }
 
-func intField(key string, at func(*Fault) *int) faultField {
-	return faultField{
+func intField(key string, at func(*Fault) *int) field {
+	return field{
 		key:     key,
 		literal: true,
 		set: func(f *Fault, text string) (err error) {
@@ -101,8 +106,8 @@ func intField(key string, at func(*Fault) *int) faultField {
 	}
 }
 
-func durationField(key string, at func(*Fault) *time.Duration) faultField {
-	return faultField{
+func durationField(key string, at func(*Fault) *time.Duration) field {
+	return field{
 		key: key,
 		set: func(f *Fault, text string) (err error) {
 			if *at(f), err = time.ParseDuration(text); err != nil || *at(f) < 0 {
@@ -120,8 +125,8 @@ func durationField(key string, at func(*Fault) *time.Duration) faultField {
 }
 
 // boolField also takes the key alone for true.
-func boolField(key string, at func(*Fault) *bool) faultField {
-	return faultField{
+func boolField(key string, at func(*Fault) *bool) field {
+	return field{
 		key:     key,
 		literal: true,
 		set: func(f *Fault, text string) (err error) {
@@ -143,8 +148,8 @@ func boolField(key string, at func(*Fault) *bool) faultField {
 }
 
 // exitField is apart because 0 is a status to exit with.
-func exitField() faultField {
-	return faultField{
+func exitField() field {
+	return field{
 		key:     "exit",
 		literal: true,
 		set: func(f *Fault, text string) error {

@@ -1,4 +1,4 @@
-package convexsim
+package fault
 
 import (
 	"slices"
@@ -6,47 +6,49 @@ import (
 	"sync"
 )
 
-// faultSet holds the faults in force.
-type faultSet struct {
+// Set holds the faults in force. The zero Set is empty and ready.
+type Set struct {
 	mu     sync.Mutex
 	nextID int
-	faults []*activeFault
+	faults []*Active
 }
 
-type activeFault struct {
+// Active is a fault in force.
+type Active struct {
 	Fault
 	seen    int // matching requests so far
 	applied int
-	removed chan struct{}
+	Removed chan struct{} // closed when it is taken out of force
 }
 
-// add puts a fault in force and returns its id.
-func (s *faultSet) add(fault Fault) string {
+// Add puts a fault in force and returns its id.
+func (s *Set) Add(fault Fault) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.nextID++
 	fault.ID = strconv.Itoa(s.nextID)
-	s.faults = append(s.faults, &activeFault{Fault: fault, removed: make(chan struct{})})
+	s.faults = append(s.faults, &Active{Fault: fault, Removed: make(chan struct{})})
 	return fault.ID
 }
 
-// remove takes a fault out of force, all of them for an empty id, and lets hung
+// Remove takes a fault out of force, all of them for an empty id, and lets hung
 // requests go. It reports whether there was one.
-func (s *faultSet) remove(id string) bool {
+func (s *Set) Remove(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before := len(s.faults)
-	s.faults = slices.DeleteFunc(s.faults, func(f *activeFault) bool {
+	s.faults = slices.DeleteFunc(s.faults, func(f *Active) bool {
 		if id != "" && f.ID != id {
 			return false
 		}
-		close(f.removed)
+		close(f.Removed)
 		return true
 	})
 	return len(s.faults) < before
 }
 
-func (s *faultSet) list() []Fault {
+// List returns the faults in force.
+func (s *Set) List() []Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list := make([]Fault, 0, len(s.faults))
@@ -56,12 +58,12 @@ func (s *faultSet) list() []Fault {
 	return list
 }
 
-// take returns the faults that apply to this occurrence of a stage. A fault that
+// Take returns the faults that apply to this occurrence of a stage. A fault that
 // has done its number of times stays listed, but no longer applies.
-func (s *faultSet) take(stage string) []*activeFault {
+func (s *Set) Take(stage string) []*Active {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var taken []*activeFault
+	var taken []*Active
 	for _, f := range s.faults {
 		if f.Stage != stage && (f.Stage != StageAny || stage == StageStart || stage == StageRunning) {
 			continue

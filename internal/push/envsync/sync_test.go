@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/convexsim"
+	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
@@ -44,7 +45,7 @@ func writes(server *convexsim.Server) int {
 	return count
 }
 
-func inject(t *testing.T, server *convexsim.Server, fault convexsim.Fault) {
+func inject(t *testing.T, server *convexsim.Server, fault fault.Fault) {
 	t.Helper()
 	if _, err := server.Inject(fault); err != nil {
 		t.Fatal(err)
@@ -91,7 +92,7 @@ func TestSyncWritesOnceAndOnlyDifferences(t *testing.T) {
 func TestSyncStopsWhenTheListFails(t *testing.T) {
 	server := convexsim.Start(t, convexsim.Options{})
 	sync, _ := syncer(t, server)
-	inject(t, server, convexsim.Fault{Stage: convexsim.StageEnvList, Status: 404})
+	inject(t, server, fault.Fault{Stage: fault.StageEnvList, Status: 404})
 	result, err := sync.Run(t.Context(), Goal{Values: map[string]string{"A": "1"}})
 	var failure *diagnosis.Failure
 	if !errors.As(err, &failure) || failure.Observation.Stage != backend.StageListEnv || exit.Code(err) != exit.DeployRefused {
@@ -104,13 +105,13 @@ func TestSyncStopsWhenTheListFails(t *testing.T) {
 
 func TestSyncRetriesWhatPasses(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]convexsim.Fault{
-		"busy list":           {Stage: convexsim.StageEnvList, Times: 1, Status: 503, Code: "ServiceUnavailable"},
-		"conflicting write":   {Stage: convexsim.StageEnvUpdate, Times: 2, Status: 503, Code: "OptimisticConcurrencyControlFailure"},
-		"lost request":        {Stage: convexsim.StageEnvUpdate, Times: 1, Drop: convexsim.DropRequest},
-		"lost answer":         {Stage: convexsim.StageEnvUpdate, Times: 1, Drop: convexsim.DropHeaders},
-		"broken list":         {Stage: convexsim.StageEnvList, Times: 1, Drop: convexsim.DropBody},
-		"failed confirmation": {Stage: convexsim.StageEnvList, Times: 1, After: 1, Status: 500, Code: "InternalServerError"},
+	for name, fault := range map[string]fault.Fault{
+		"busy list":           {Stage: fault.StageEnvList, Times: 1, Status: 503, Code: "ServiceUnavailable"},
+		"conflicting write":   {Stage: fault.StageEnvUpdate, Times: 2, Status: 503, Code: "OptimisticConcurrencyControlFailure"},
+		"lost request":        {Stage: fault.StageEnvUpdate, Times: 1, Drop: fault.DropRequest},
+		"lost answer":         {Stage: fault.StageEnvUpdate, Times: 1, Drop: fault.DropHeaders},
+		"broken list":         {Stage: fault.StageEnvList, Times: 1, Drop: fault.DropBody},
+		"failed confirmation": {Stage: fault.StageEnvList, Times: 1, After: 1, Status: 500, Code: "InternalServerError"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -193,7 +194,7 @@ func TestSyncExplainsAuthConfig(t *testing.T) {
 	if _, err := sync.Run(t.Context(), Goal{Values: map[string]string{"ENTRA": "1"}}); err != nil {
 		t.Fatal(err)
 	}
-	inject(t, server, convexsim.Fault{Stage: convexsim.StageEnvUpdate, Status: 400, Code: "AuthConfigMissingEnvironmentVariable",
+	inject(t, server, fault.Fault{Stage: fault.StageEnvUpdate, Status: 400, Code: "AuthConfigMissingEnvironmentVariable",
 		Message: "Environment variable ENTRA is used in auth config file but its value was not set"})
 	_, err := sync.Run(t.Context(), Goal{Values: map[string]string{"ENTRA": ""}})
 	var failure *diagnosis.Failure
@@ -230,7 +231,7 @@ func TestSyncRefusesAKeyOfAnotherInstance(t *testing.T) {
 func TestSyncNoticesAnotherWriter(t *testing.T) {
 	server := convexsim.Start(t, convexsim.Options{})
 	sync, _ := syncer(t, server)
-	inject(t, server, convexsim.Fault{Stage: convexsim.StageEnvList, After: 1, Times: 1, Status: http.StatusOK, Body: `{"environmentVariables":{"A":"22","B":"x"}}`})
+	inject(t, server, fault.Fault{Stage: fault.StageEnvList, After: 1, Times: 1, Status: http.StatusOK, Body: `{"environmentVariables":{"A":"22","B":"x"}}`})
 	result, err := sync.Run(t.Context(), Goal{Values: map[string]string{"A": "1", "B": "1", "C": "1"}})
 	var failure *diagnosis.Failure
 	if !errors.As(err, &failure) || failure.Observation.Condition != diagnosis.ConditionNotConfirmed || exit.Code(err) != exit.Temporary {
@@ -247,7 +248,7 @@ func TestSyncNoticesAnotherWriter(t *testing.T) {
 func TestSyncEndsWithItsContext(t *testing.T) {
 	server := convexsim.Start(t, convexsim.Options{})
 	sync, _ := syncer(t, server)
-	inject(t, server, convexsim.Fault{Stage: convexsim.StageEnvList, Hang: true})
+	inject(t, server, fault.Fault{Stage: fault.StageEnvList, Hang: true})
 	ctx, cancel := context.WithCancel(t.Context())
 	stop := time.AfterFunc(50*time.Millisecond, cancel)
 	defer stop.Stop()
