@@ -32,8 +32,8 @@ func Use(log *slog.Logger) { target.Store(log) }
 // header removed by naming it in `Connection`; to be sure, set it in the reverse
 // proxy's header operations from the variable.)
 //
-// A line has `request_id`, `method`, `host`, `path`, `query` (with the values of
-// secret parameters replaced), `proto`, `status`, `bytes` (of the answer's body),
+// A line has `request_id`, `method`, `host`, `path` and `query` (with what
+// looks like a secret replaced), `proto`, `status`, `bytes` (of the answer's body),
 // `took`, `upstream` (if the request was sent to one), `client_ip`, and `error`
 // (if the proxy had to answer for the upstream). Its level is warn for answers of
 // 500 and above, else info.
@@ -133,7 +133,7 @@ func (h *Handler) write(rec *record, r *http.Request) {
 		slog.String(IDVar, rec.id),
 		slog.String("method", rec.method),
 		slog.String("host", rec.host),
-		slog.String("path", shorten(rec.path)),
+		slog.String("path", shorten(h.redactor.path(rec.path))),
 	)
 	if rec.query != "" {
 		attrs = append(attrs, slog.String("query", shorten(h.redactor.query(rec.query))))
@@ -149,7 +149,7 @@ func (h *Handler) write(rec *record, r *http.Request) {
 	}
 	attrs = append(attrs, slog.String("client_ip", rec.clientIP))
 	if rec.err != nil {
-		attrs = append(attrs, slog.String("error", cause(rec.err)))
+		attrs = append(attrs, slog.String("error", h.redactor.text(cause(rec.err))))
 	}
 	h.log.LogAttrs(r.Context(), level, "request", attrs...)
 }

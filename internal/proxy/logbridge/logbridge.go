@@ -79,7 +79,7 @@ func (c *Core) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 	if !handler().Enabled(context.Background(), level) {
 		return nil
 	}
-	record := slog.NewRecord(entry.Time, level, entry.Message, 0)
+	record := slog.NewRecord(entry.Time, level, accesslog.Redact(entry.Message), 0)
 	if entry.LoggerName != "" && !isOurs(entry.LoggerName) {
 		record.AddAttrs(slog.String("logger", entry.LoggerName))
 	}
@@ -98,13 +98,33 @@ func attrs(field zapcore.Field) []slog.Attr {
 		// be shown of it, by this id.
 		return []slog.Attr{slog.String(accesslog.IDVar, request.Header.Get(accesslog.IDHeader))}
 	}
+	if _, ok := field.Interface.(caddyhttp.LoggableHTTPHeader); ok {
+		return nil // Caddy leaves out the headers that it knows for secrets
+	}
 	encoder := zapcore.NewMapObjectEncoder()
 	field.AddTo(encoder)
 	var all []slog.Attr
 	for key, value := range encoder.Fields {
-		all = append(all, slog.Any(key, value))
+		all = append(all, slog.Any(key, redact(value)))
 	}
 	return all
+}
+
+// redact takes the secrets of URLs out of a field, which may be a list or a group.
+func redact(value any) any {
+	switch value := value.(type) {
+	case string:
+		return accesslog.Redact(value)
+	case []any:
+		for i := range value {
+			value[i] = redact(value[i])
+		}
+	case map[string]any:
+		for key := range value {
+			value[key] = redact(value[key])
+		}
+	}
+	return value
 }
 
 func entryLevel(entry zapcore.Entry) slog.Level {

@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/exp/zapslog"
 
@@ -94,4 +97,17 @@ func TestNothingIsWrittenBeforeUse(t *testing.T) {
 		t.Error("enabled without a handler")
 	}
 	zap.New(&Core{}).Error("lost")
+}
+
+func TestFieldsShowNoSecrets(t *testing.T) {
+	header := http.Header{"Location": {"/reset-password/canary"}, "X-Api-Key": {"canary"}}
+	got := line(t, slog.LevelDebug, func(l *zap.Logger) {
+		l.Error("cannot serve /invite/canary",
+			zap.Error(errors.New(`Get "http://h/x?token=canary": EOF`)), zap.String("uri", "/x?next=%2Finvite%2Fcanary"), zap.Strings("referers", []string{"https://h/magic/canary"}),
+			zap.Object("headers", caddyhttp.LoggableHTTPHeader{Header: header}),
+			zap.Object("request", caddyhttp.LoggableHTTPRequest{Request: httptest.NewRequest("GET", "/verify-email/canary", nil)}))
+	})
+	if strings.Contains(got, "canary") || strings.Count(got, "REDACTED") != 4 {
+		t.Errorf("got %s", got)
+	}
 }
