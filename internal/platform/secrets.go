@@ -1,6 +1,6 @@
 package platform
 
-import "github.com/tale-project/tale-runtime/internal/push/redact"
+import "github.com/tale-project/tale-runtime/internal/redact"
 
 // redactor makes relayed text (the CLI's output, the backend's words) fit for
 // the log.

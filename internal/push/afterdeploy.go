@@ -9,7 +9,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/netcause"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
-	"github.com/tale-project/tale-runtime/internal/push/redact"
+	"github.com/tale-project/tale-runtime/internal/redact"
 	"github.com/tale-project/tale-runtime/internal/report"
 )
 

@@ -10,8 +10,8 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/convexcli"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
-	"github.com/tale-project/tale-runtime/internal/push/redact"
 	"github.com/tale-project/tale-runtime/internal/push/trace"
+	"github.com/tale-project/tale-runtime/internal/redact"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 

@@ -3,7 +3,7 @@ package convexcli
 import (
 	"strings"
 
-	"github.com/tale-project/tale-runtime/internal/push/redact"
+	"github.com/tale-project/tale-runtime/internal/redact"
 )
 
 // misleading are the variables that would lead the CLI to another deployment,

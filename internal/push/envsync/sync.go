@@ -13,7 +13,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/netcause"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
-	"github.com/tale-project/tale-runtime/internal/push/redact"
+	"github.com/tale-project/tale-runtime/internal/redact"
 )
 
 // defaultLimit is how long a sync keeps trying against a backend that is busy or
