@@ -47,7 +47,7 @@ func newBackendWatch(b *Boot) *backendWatch {
 		boot:   b,
 		probe:  backendProbe{prober: health.NewProber(), network: b.settings.Network, name: b.settings.Instance.Name},
 		oom:    cgroup.Here(),
-		mask:   newSecretMask(b.settings),
+		mask:   newSecretMask(b.settings, b.environ),
 		relay:  logging.ChildLines(b.log, backendName),
 		finish: func(string, error) {},
 	}
@@ -99,13 +99,10 @@ func (w *backendWatch) service(trust map[string]string, stop context.CancelCause
 }
 
 // line keeps and relays one line of the backend.
-func (w *backendWatch) line(_ supervise.Stream, line []byte) {
-	text := string(line)
-	if masked := w.mask.Replace(text); masked != text {
-		text, line = masked, []byte(masked)
-	}
+func (w *backendWatch) line(stream supervise.Stream, line []byte) {
+	text := w.mask[stream](string(line))
 	w.tail.Add(text)
-	w.relay(line)
+	w.relay([]byte(text))
 	if w.file == nil {
 		return
 	}

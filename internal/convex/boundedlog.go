@@ -48,12 +48,16 @@ func openBoundedLog(path string, limit, keep int64) (*boundedLog, error) {
 }
 
 func (l *boundedLog) open() error {
-	file, err := os.OpenFile(l.path, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o644)
+	file, err := os.OpenFile(l.path, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
 	if err != nil {
 		return fmt.Errorf("cannot open the log: %w", err)
 	}
 	info, err := file.Stat()
 	if err != nil {
+		return errors.Join(fmt.Errorf("cannot open the log: %w", err), file.Close())
+	}
+	// Older versions made it readable for everybody.
+	if err := file.Chmod(0o600); err != nil {
 		return errors.Join(fmt.Errorf("cannot open the log: %w", err), file.Close())
 	}
 	l.file, l.size, l.buffer = file, info.Size(), bufio.NewWriterSize(file, 64<<10)
@@ -123,7 +127,7 @@ func (l *boundedLog) cut() error {
 	if err != nil {
 		return l.startOver(err)
 	}
-	err = errors.Join(copyTail(temp, l.file, l.keep), temp.Chmod(0o644), temp.Close())
+	err = errors.Join(copyTail(temp, l.file, l.keep), temp.Chmod(0o600), temp.Close())
 	if err == nil {
 		err = os.Rename(temp.Name(), l.path)
 	}

@@ -61,6 +61,22 @@ func TestBoundedLogCutsAnOldFileAtStart(t *testing.T) {
 	}
 }
 
+func TestBoundedLogIsOfItsOwnerOnly(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "backend.log")
+	if err := os.WriteFile(path, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	log := newBoundedLog(t, path, 100, 50)
+	for range 2 { // the second line begins a new file
+		if err := log.WriteLine(strings.Repeat("x", 80)); err != nil {
+			t.Fatal(err)
+		}
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%v, %v", info.Mode(), err)
+		}
+	}
+}
+
 func TestBoundedLogCutsOneEndlessLine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "backend.log")
 	log := newBoundedLog(t, path, 10_000, 1_000)

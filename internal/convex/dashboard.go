@@ -29,11 +29,12 @@ type dashboardWatch struct {
 	boot   *Boot
 	tail   logTail
 	relay  func(line []byte)
+	mask   secretMask
 	finish func(string, error)
 }
 
 func newDashboardWatch(b *Boot) *dashboardWatch {
-	return &dashboardWatch{boot: b, relay: logging.ChildLines(b.log, dashboardName), finish: b.Begin(stageDashboard)}
+	return &dashboardWatch{boot: b, mask: newSecretMask(b.settings, b.environ), relay: logging.ChildLines(b.log, dashboardName), finish: b.Begin(stageDashboard)}
 }
 
 func (w *dashboardWatch) service(trust map[string]string) supervise.Service {
@@ -62,10 +63,11 @@ func (w *dashboardWatch) service(trust map[string]string) supervise.Service {
 	}
 }
 
-func (w *dashboardWatch) line(_ supervise.Stream, line []byte) {
-	w.tail.Add(string(line))
+func (w *dashboardWatch) line(stream supervise.Stream, line []byte) {
+	text := w.mask[stream](string(line))
+	w.tail.Add(text)
 	if w.boot.settings.Dashboard.Output {
-		w.relay(line)
+		w.relay([]byte(text))
 	}
 }
 

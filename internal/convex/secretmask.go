@@ -1,32 +1,22 @@
 package convex
 
-import "strings"
+import (
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/redact"
+	"github.com/tale-project/tale-runtime/internal/supervise"
+)
 
-// secretMask takes the secrets on the backend's command line out of what it
-// prints.
-type secretMask []maskedSecret
+// secretMask takes secrets out of what a child prints: those on the backend's
+// command line, and all others of the environment, which functions may print.
+type secretMask map[supervise.Stream]func(string) string
 
-type maskedSecret struct{ value, name string }
-
-func newSecretMask(s *Settings) secretMask {
-	candidates := []maskedSecret{{s.Instance.Secret.Reveal(), "[INSTANCE_SECRET]"}}
+func newSecretMask(s *Settings, environ config.Environ) secretMask {
+	secrets := redact.Secrets(environ)
+	secrets["INSTANCE_SECRET"] = s.Instance.Secret.Reveal()
 	if server, err := s.Database.server(); err == nil && s.Database.Storage == storagePostgres {
-		password, _ := server.url.User.Password()
-		candidates = append(candidates, maskedSecret{server.url.String(), "[POSTGRES_URL]"}, maskedSecret{password, "[DB_PASSWORD]"})
+		secrets["POSTGRES_URL"] = server.url.String()
+		secrets["DB_PASSWORD"], _ = server.url.User.Password()
 	}
-	var mask secretMask
-	for _, candidate := range candidates {
-		if len(candidate.value) >= 6 { // shorter ones are part of every second word
-			mask = append(mask, candidate)
-		}
-	}
-	return mask
-}
-
-// Replace puts names in the place of values.
-func (m secretMask) Replace(line string) string {
-	for _, secret := range m {
-		line = strings.ReplaceAll(line, secret.value, secret.name)
-	}
-	return line
+	r := redact.New(secrets)
+	return secretMask{supervise.Stdout: r.Pieces(supervise.CutLine), supervise.Stderr: r.Pieces(supervise.CutLine)}
 }

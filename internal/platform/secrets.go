@@ -1,10 +1,18 @@
 package platform
 
-import "github.com/tale-project/tale-runtime/internal/redact"
+import (
+	"maps"
 
-// redactor makes relayed text (the CLI's output, the backend's words) fit for
-// the log.
-func (b *Boot) redactor() *redact.Redactor { return redact.New(b.secrets()) }
+	"github.com/tale-project/tale-runtime/internal/redact"
+)
+
+// redactor takes out of others' words what is secret, here and by its name
+// elsewhere in the environment.
+func (b *Boot) redactor() *redact.Redactor {
+	secrets := redact.Secrets(b.environ)
+	maps.Copy(secrets, b.secrets())
+	return redact.New(secrets)
+}
 
 // secrets are all secrets of this boot by name.
 func (b *Boot) secrets() map[string]string {

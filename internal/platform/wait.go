@@ -74,8 +74,11 @@ func (b *Boot) connect() error {
 	if err != nil {
 		return exit.With(exit.Config, err)
 	}
-	b.client, err = backend.NewClient(b.settings.Backend.ConvexURL, key)
-	return exit.With(exit.Config, err)
+	if b.client, err = backend.NewClient(b.settings.Backend.ConvexURL, key); err != nil {
+		return exit.With(exit.Config, err)
+	}
+	b.client.Secrets = b.redactor()
+	return nil
 }
 
 // refused decides on an answer that is no success: a wrong key ends the wait,

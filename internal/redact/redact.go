@@ -2,11 +2,10 @@ package redact
 
 import (
 	"cmp"
-	"encoding/json"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // MinLength is the shortest value that is taken out of a text. Shorter ones
@@ -18,59 +17,148 @@ var (
 	// to act as behind it.
 	adminKeyPattern = regexp.MustCompile(`(?:[\w:.-]+\|)?\b01[0-9a-fA-F]{72,}(?::[A-Za-z0-9+/=]+)?`)
 	// credentialsPattern is the password in a URL.
-	credentialsPattern = regexp.MustCompile(`([a-z][a-z0-9+.-]*://[^\s/:@'"]*:)[^\s/@'"]+@`)
+	credentialsPattern = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://[^\s/:@'"]*:)[^\s/@'"]+@`)
+	// cutPattern is a URL or a key that was cut within what may be secret. A port is not.
+	cutPattern = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://[^\s/:@'"]*:)[^\s/@'"]*[^\s/@'"0-9][^\s/@'"]*$|[\w:.-]+\|01[0-9a-fA-F]{4,}$`)
 	// environmentPattern is a value in what a CLI older than 1.48 prints when it is
 	// verbose: the answer to start_push holds every variable in clear text.
 	environmentPattern = regexp.MustCompile(`("environmentVariables"\s*:\s*)\{(?:[^{}"]|"(?:[^"\\]|\\.)*")*\}`)
 )
 
-// Redactor takes secrets out of text that is not ours: the output of the CLI and
-// the words of the backend. It may be used by several goroutines.
-type Redactor struct{ known *strings.Replacer }
+// Redactor takes secrets out of text that is not ours: what the CLI and the
+// backend print and answer. A nil one knows no values and finds patterns only.
+// It may be used by several goroutines.
+type Redactor struct {
+	starts [256][]*form  // by their first byte, the longest first
+	pairs  [1 << 13]byte // a bit for each two bytes with which a form may begin
+}
 
-// New makes a redactor of known secrets, by name. A value is found as it
-// is, and as it looks inside JSON and inside a URL; of a value of several lines
-// each line is found, because text is relayed line by line.
+// New returns a redactor of secrets by name.
 func New(secrets map[string]string) *Redactor {
-	shown := map[string]string{}
+	r := &Redactor{}
+	var all []*form
 	for name, value := range secrets {
-		for _, form := range forms(value) {
-			shown[form] = "[" + name + "]"
+		all = append(all, forms(name, value)...)
+	}
+	slices.SortFunc(all, func(a, b *form) int {
+		return cmp.Or(cmp.Compare(len(b.elements), len(a.elements)), cmp.Compare(a.shown, b.shown))
+	})
+	for _, f := range all {
+		f.elements[0].pairs(&f.elements[1], f.fold, func(first, second byte) {
+			pair := int(first)<<8 | int(second)
+			r.pairs[pair>>3] |= 1 << (pair & 7)
+			if known := r.starts[first]; len(known) == 0 || known[len(known)-1] != f {
+				r.starts[first] = append(known, f)
+			}
+		})
+	}
+	return r
+}
+
+// Redact replaces every secret by its name in brackets.
+func (r *Redactor) Redact(text string) string { return r.piece("", text, false) }
+
+// Limit redacts a text and then cuts it to a number of bytes.
+func (r *Redactor) Limit(text string, limit int) string {
+	text = r.Redact(text)
+	if len(text) <= limit {
+		return text
+	}
+	for limit > 0 && !utf8.RuneStart(text[limit]) {
+		limit--
+	}
+	return text[:limit] + "…"
+}
+
+// overlap is how much of a piece is looked at again with the next one.
+const overlap = 8 << 10
+
+// Pieces returns a function that redacts the pieces of a stream one after the
+// other. One that is at least as long as the given number of bytes has been cut,
+// and the next continues it: a secret may begin in the one and end in the other.
+func (r *Redactor) Pieces(longest int) func(text string) string {
+	var before string // the end of the piece that this one continues
+	return func(text string) string {
+		cut := len(text) >= longest
+		redacted := r.piece(before, text, cut)
+		before = ""
+		if cut {
+			before = strings.Clone(text[max(0, len(text)-overlap):])
+		}
+		return redacted
+	}
+}
+
+// piece redacts a text that continues another, and may be cut at its end.
+func (r *Redactor) piece(before, text string, cut bool) string {
+	if r != nil {
+		text = r.known(before, text, cut)
+	}
+	if strings.Contains(text, `"environmentVariables"`) {
+		text = environmentPattern.ReplaceAllString(text, "${1}{[redacted]}")
+	}
+	if _, behind, found := strings.Cut(text, "://"); found && strings.IndexByte(behind, '@') >= 0 {
+		text = credentialsPattern.ReplaceAllString(text, "${1}[redacted]@")
+	}
+	if cut {
+		text = cutPattern.ReplaceAllString(text, "${1}[redacted]")
+	}
+	if hasDigits(text, 74) {
+		text = adminKeyPattern.ReplaceAllString(text, "[admin key]")
+	}
+	return text
+}
+
+// hasDigits reports whether a text has so many hex digits in a row. It is much
+// faster than a pattern.
+func hasDigits(text string, least int) bool {
+	run := 0
+	for i := 0; i < len(text) && run < least; i++ {
+		run++
+		if unhex(text[i]) > 15 {
+			run = 0
 		}
 	}
-	longestFirst := make([]string, 0, len(shown))
-	for form := range shown {
-		longestFirst = append(longestFirst, form)
-	}
-	slices.SortFunc(longestFirst, func(a, b string) int {
-		return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b))
-	})
-	var pairs []string
-	for _, form := range longestFirst {
-		pairs = append(pairs, form, shown[form])
-	}
-	return &Redactor{known: strings.NewReplacer(pairs...)}
+	return run >= least
 }
 
-// forms are the spellings of a secret that are looked for.
-func forms(value string) []string {
-	candidates := []string{value, url.QueryEscape(value), url.PathEscape(value), url.UserPassword("", value).String()[1:]}
-	if quoted, err := json.Marshal(value); err == nil {
-		candidates = append(candidates, string(quoted[1:len(quoted)-1]))
+func (r *Redactor) known(before, text string, cut bool) string {
+	whole := before + text
+	var out strings.Builder
+	done := len(before) // what of whole is in out
+	for p := 0; p < len(whole); {
+		end, shown := r.at(whole, p, cut)
+		if end < 0 {
+			p++
+			continue
+		}
+		if end > done {
+			out.WriteString(whole[done:max(p, done)])
+			out.WriteString(shown)
+			done = end
+		}
+		p = end
 	}
-	if strings.ContainsAny(value, "\r\n") {
-		candidates = append(candidates, strings.FieldsFunc(value, func(r rune) bool { return r == '\n' || r == '\r' })...)
+	if done == len(before) {
+		return text
 	}
-	return slices.DeleteFunc(candidates, func(form string) bool { return len(strings.TrimSpace(form)) < MinLength })
+	out.WriteString(whole[done:])
+	return out.String()
 }
 
-// Redact replaces every secret it finds by its name in brackets. A nil redactor
-// still finds admin keys and passwords in URLs.
-func (r *Redactor) Redact(text string) string {
-	if r != nil {
-		text = r.known.Replace(text)
+// at returns the end of the longest secret that begins at p, or -1.
+func (r *Redactor) at(text string, p int, cut bool) (end int, shown string) {
+	end = -1
+	if p+1 < len(text) {
+		pair := int(text[p])<<8 | int(text[p+1])
+		if r.pairs[pair>>3]&(1<<(pair&7)) == 0 {
+			return end, ""
+		}
 	}
-	text = environmentPattern.ReplaceAllString(text, "${1}{[redacted]}")
-	text = credentialsPattern.ReplaceAllString(text, "${1}[redacted]@")
-	return adminKeyPattern.ReplaceAllString(text, "[admin key]")
+	for _, f := range r.starts[text[p]] {
+		if found := f.match(text, p, cut); found > end {
+			end, shown = found, f.shown
+		}
+	}
+	return end, shown
 }

@@ -12,6 +12,9 @@ import (
 // the size at which Docker's log drivers split lines themselves.
 const MaxLine = 16 << 10
 
+// CutLine is the length from which on a piece may not be the end of its line.
+const CutLine = MaxLine - utf8.UTFMax + 1
+
 // lineSplitter cuts a stream of bytes into lines and passes all of it on: a
 // line that is longer than MaxLine in pieces, cut between characters.
 type lineSplitter struct {

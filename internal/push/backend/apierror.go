@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/netcause"
+	"github.com/tale-project/tale-runtime/internal/redact"
 )
 
 // maxErrorBody limits how much of an error's body is read. Real ones are a few
@@ -39,30 +40,27 @@ func StatusLine(status int, code string) string {
 
 // ParseAPIError makes an APIError of a non-2xx answer. The backend tags its errors
 // as {"code","message"}; 404, 405, 408 and 415 have an empty body, and something
-// between us and the backend may answer anything.
-func ParseAPIError(method, path string, status int, body []byte) *APIError {
+// between us and the backend may answer anything, even what it was asked.
+func ParseAPIError(method, path string, status int, body []byte, secrets *redact.Redactor) *APIError {
 	e := &APIError{Method: method, Path: path, Status: status}
 	var tagged struct{ Code, Message string }
 	if err := json.Unmarshal(body, &tagged); err == nil && tagged.Code != "" {
-		e.Code, e.Message = tagged.Code, strings.TrimSpace(tagged.Message)
+		e.Code, e.Message = secrets.Redact(tagged.Code), secrets.Redact(strings.TrimSpace(tagged.Message))
 		return e
 	}
-	e.Message = firstWords(body)
+	e.Message = firstWords(body, secrets)
 	return e
 }
 
 // firstWords keeps what a person can use of an untagged body: the beginning of a
 // text, nothing of a web page.
-func firstWords(body []byte) string {
+func firstWords(body []byte, secrets *redact.Redactor) string {
 	const limit = 300
 	text := strings.TrimSpace(strings.ToValidUTF8(string(body), "?"))
 	if strings.HasPrefix(text, "<") {
 		return "(a web page, not an answer of a Convex backend)"
 	}
-	if len(text) > limit {
-		text = strings.ToValidUTF8(text[:limit], "") + "…"
-	}
-	return text
+	return secrets.Limit(text, limit)
 }
 
 // TransportError is a request that got no complete answer.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/httpclient"
+	"github.com/tale-project/tale-runtime/internal/redact"
 	"github.com/tale-project/tale-runtime/internal/version"
 )
 
@@ -29,6 +30,9 @@ const (
 // Client talks to the HTTP API of one backend with one admin key. It may be used
 // by several goroutines.
 type Client struct {
+	// Secrets is what is taken out of the backend's words; nil for nothing.
+	Secrets *redact.Redactor
+
 	base string
 	key  string
 	http *http.Client
@@ -100,14 +104,14 @@ func (c *Client) Do(ctx context.Context, r Request) (*http.Response, error) {
 	c.setHeaders(request, r)
 	response, err := c.http.Do(request)
 	if err != nil {
-		return nil, NewTransportError(r.Method, r.Path, unwrapURL(err))
+		return nil, c.noAnswer(r, unwrapURL(err))
 	}
 	if response.StatusCode/100 == 2 {
 		return response, nil
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, _ := io.ReadAll(io.LimitReader(response.Body, maxErrorBody)) // the status says enough without it
-	return nil, ParseAPIError(r.Method, r.Path, response.StatusCode, body)
+	return nil, ParseAPIError(r.Method, r.Path, response.StatusCode, body, c.Secrets)
 }
 
 func (c *Client) setHeaders(request *http.Request, r Request) {
@@ -154,7 +158,7 @@ func (c *Client) call(ctx context.Context, limit time.Duration, r Request, in, o
 	if err != nil {
 		return err
 	}
-	return decodeAnswer(r, body, out)
+	return c.decodeAnswer(r, body, out)
 }
 
 // ReadAnswer reads the body of an answer to r that may have at most the given
@@ -170,7 +174,14 @@ func ReadAnswer(r Request, response *http.Response, most int64) ([]byte, error) 
 	return body, nil
 }
 
-func decodeAnswer(r Request, body []byte, out any) error {
+// noAnswer redacts, too: an answer that is not HTTP is part of the error.
+func (c *Client) noAnswer(r Request, err error) error {
+	lost := NewTransportError(r.Method, r.Path, err)
+	lost.Explanation = c.Secrets.Redact(lost.Explanation)
+	return lost
+}
+
+func (c *Client) decodeAnswer(r Request, body []byte, out any) error {
 	switch out := out.(type) {
 	case nil:
 		return nil
@@ -179,7 +190,7 @@ func decodeAnswer(r Request, body []byte, out any) error {
 		return nil
 	}
 	if err := json.Unmarshal(body, out); err != nil {
-		return &UnexpectedAnswerError{Method: r.Method, Path: r.Path, Problem: "it is not the JSON of a Convex backend: " + firstWords(body)}
+		return &UnexpectedAnswerError{Method: r.Method, Path: r.Path, Problem: "it is not the JSON of a Convex backend: " + firstWords(body, c.Secrets)}
 	}
 	return nil
 }

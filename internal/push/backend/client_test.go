@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/netcause"
+	"github.com/tale-project/tale-runtime/internal/redact"
 )
 
 const testKey = "tale_platform|00"
@@ -180,5 +181,26 @@ func TestNewClientRefusesURLs(t *testing.T) {
 		if _, err := NewClient(url, testKey); err == nil {
 			t.Errorf("NewClient(%q) accepted", url)
 		}
+	}
+}
+
+// TestWordsAreRedactedBeforeTheyAreCut lets the answer's limit fall on every
+// character of a secret.
+func TestWordsAreRedactedBeforeTheyAreCut(t *testing.T) {
+	secret := strings.Repeat("0123456789abcdef", 4)
+	secrets := redact.New(map[string]string{"INSTANCE_SECRET": secret})
+	for before := 200; before < 320; before++ {
+		body := strings.Repeat("a ", before/2) + strings.Repeat("a", before%2) + secret + " and more"
+		client, _ := answer(t, http.StatusBadRequest, body)
+		client.Secrets = secrets
+		err := client.CheckAdminKey(t.Context())
+		if err == nil || strings.Contains(err.Error(), secret[:4]) {
+			t.Errorf("%d characters before the secret: %v", before, err)
+		}
+	}
+	client, _ := answer(t, http.StatusBadRequest, `{"code":"Bad","message":"no `+secret+`"}`)
+	client.Secrets = secrets
+	if err := client.CheckAdminKey(t.Context()); err == nil || !strings.HasSuffix(err.Error(), "no [INSTANCE_SECRET]") {
+		t.Errorf("a tagged answer: %v", err)
 	}
 }

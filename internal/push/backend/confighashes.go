@@ -30,8 +30,8 @@ func ParseConfigHashes(body []byte) (map[string]ModuleHash, error) {
 	var answer struct {
 		ModuleHashes []ModuleHash `json:"moduleHashes"`
 	}
-	if err := decodeAnswer(Request{Method: http.MethodPost, Path: StageGetConfigHashes.Path()}, body, &answer); err != nil {
-		return nil, err
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return nil, &UnexpectedAnswerError{Method: http.MethodPost, Path: StageGetConfigHashes.Path(), Problem: "it is not the JSON of a Convex backend"}
 	}
 	modules := make(map[string]ModuleHash, len(answer.ModuleHashes))
 	for _, m := range answer.ModuleHashes {

@@ -31,7 +31,7 @@ const (
 func ParseSchemaAnswer(body []byte) (SchemaAnswer, error) {
 	var a SchemaAnswer
 	if err := json.Unmarshal(body, &a); err != nil {
-		return a, &UnexpectedAnswerError{Method: "POST", Path: StageWaitForSchema.Path(), Problem: "it is not JSON: " + firstWords(body)}
+		return a, &UnexpectedAnswerError{Method: "POST", Path: StageWaitForSchema.Path(), Problem: "it is not the JSON of a Convex backend"}
 	}
 	switch a.Type {
 	case SchemaComplete, SchemaInProgress, SchemaFailed, SchemaRace:

@@ -70,7 +70,7 @@ func (d *Driver) Push(ctx context.Context) error {
 	d.Trace.Begin(backend.StageBundle)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	tap, err := startTap(ctx, d.Log, d.Client.BaseURL(), d.Trace, func(*backend.APIError) { cancel(errRouteGone) })
+	tap, err := startTap(ctx, d.Log, d.Client.BaseURL(), d.Redact, d.Trace, func(*backend.APIError) { cancel(errRouteGone) })
 	if err != nil {
 		return err
 	}

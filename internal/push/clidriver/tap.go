@@ -15,6 +15,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/trace"
+	"github.com/tale-project/tale-runtime/internal/redact"
 )
 
 // tap is a listener on loopback that forwards everything to the backend, byte for
@@ -26,6 +27,7 @@ type tap struct {
 	trace   *trace.Trace
 	gone    func(*backend.APIError) // a route that every push needs does not exist
 	target  *url.URL
+	secrets *redact.Redactor // for the words of answers
 	server  *http.Server
 	address string
 	cancel  context.CancelFunc // of all requests, WebSockets included
@@ -34,7 +36,7 @@ type tap struct {
 }
 
 // startTap listens on a free port of loopback until stop.
-func startTap(ctx context.Context, log *slog.Logger, backendURL string, t *trace.Trace, gone func(*backend.APIError)) (*tap, error) {
+func startTap(ctx context.Context, log *slog.Logger, backendURL string, secrets *redact.Redactor, t *trace.Trace, gone func(*backend.APIError)) (*tap, error) {
 	target, err := url.Parse(backendURL)
 	if err != nil {
 		return nil, err
@@ -43,7 +45,7 @@ func startTap(ctx context.Context, log *slog.Logger, backendURL string, t *trace
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on loopback for the convex CLI: %w", err)
 	}
-	p := &tap{log: log, trace: t, gone: gone, target: target, address: "http://" + listener.Addr().String(), served: make(chan struct{})}
+	p := &tap{log: log, trace: t, gone: gone, target: target, secrets: secrets, address: "http://" + listener.Addr().String(), served: make(chan struct{})}
 	transport := backend.NewTransport()
 	// A request goes on when the CLI is being stopped; the CLI ends it.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))

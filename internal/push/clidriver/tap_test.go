@@ -39,7 +39,7 @@ func tapped(t *testing.T, backend http.HandlerFunc) (*tap, *trace.Trace) {
 func tapTo(t *testing.T, url string) (*tap, *trace.Trace) {
 	t.Helper()
 	seen := trace.New(slog.New(slog.DiscardHandler), nil)
-	p, err := startTap(t.Context(), slog.New(slog.DiscardHandler), url, seen, func(*backend.APIError) {})
+	p, err := startTap(t.Context(), slog.New(slog.DiscardHandler), url, nil, seen, func(*backend.APIError) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -352,7 +352,7 @@ func TestTapTellsOfAMissingRoute(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
 	gone := make(chan *backend.APIError, 4)
-	p, err := startTap(t.Context(), slog.New(slog.DiscardHandler), server.URL, trace.New(slog.New(slog.DiscardHandler), nil), func(e *backend.APIError) { gone <- e })
+	p, err := startTap(t.Context(), slog.New(slog.DiscardHandler), server.URL, nil, trace.New(slog.New(slog.DiscardHandler), nil), func(e *backend.APIError) { gone <- e })
 	if err != nil {
 		t.Fatal(err)
 	}

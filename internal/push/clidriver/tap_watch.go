@@ -79,7 +79,7 @@ func (w *tapWatch) ended(err error) {
 	case !errors.Is(err, io.EOF):
 		w.x.Fail(diagnosis.Observe(w.x.Stage, backend.NewTransportError(w.method, w.path, err)))
 	case status/100 != 2:
-		w.refused(backend.ParseAPIError(w.method, w.path, status, w.answer))
+		w.refused(backend.ParseAPIError(w.method, w.path, status, w.answer, w.tap.secrets))
 	case w.x.Stage == backend.StageWaitForSchema:
 		w.waited(status)
 	default:

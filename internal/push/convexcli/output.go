@@ -29,14 +29,15 @@ type Output struct {
 	stage  func() backend.Stage // the one that runs
 	rename *strings.Replacer    // the tap's address to the backend's
 
-	mu   sync.Mutex
-	last []string
+	mu     sync.Mutex
+	last   []string
+	pieces map[supervise.Stream]func(string) string
 }
 
 // NewOutput relays to log. stage is the one that a line belongs to; rename replaces
 // the address that the CLI was given by the one that people know.
-func NewOutput(log *slog.Logger, redact *redact.Redactor, stage func() backend.Stage, rename *strings.Replacer) *Output {
-	return &Output{log: log.With(slog.String(logging.ChildKey, "convex")), redact: redact, stage: stage, rename: rename}
+func NewOutput(log *slog.Logger, secrets *redact.Redactor, stage func() backend.Stage, rename *strings.Replacer) *Output {
+	return &Output{log: log.With(slog.String(logging.ChildKey, "convex")), redact: secrets, stage: stage, rename: rename, pieces: map[supervise.Stream]func(string) string{}}
 }
 
 // Line relays a line and keeps it.
@@ -47,13 +48,16 @@ func (o *Output) Line(stream supervise.Stream, raw []byte) {
 }
 
 // Keep keeps a line as evidence and returns what is left of it.
-func (o *Output) Keep(_ supervise.Stream, raw []byte) string {
-	text := o.clean(string(raw))
+func (o *Output) Keep(stream supervise.Stream, raw []byte) string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.pieces[stream] == nil {
+		o.pieces[stream] = o.redact.Pieces(supervise.CutLine)
+	}
+	text := o.clean(o.pieces[stream](string(raw)))
 	if text == "" || noise.MatchString(text) {
 		return ""
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	if len(o.last) == maxEvidence {
 		o.last = append(o.last[:0], o.last[1:]...)
 	}
@@ -61,7 +65,8 @@ func (o *Output) Keep(_ supervise.Stream, raw []byte) string {
 	return text
 }
 
-// clean removes what is for terminals, what is secret, and the tap's address.
+// clean removes what is for terminals, what is secret between that, and the tap's
+// address.
 func (o *Output) clean(text string) string {
 	if at := strings.LastIndexByte(strings.TrimRight(text, "\r"), '\r'); at >= 0 {
 		text = text[at+1:] // a terminal would show only what follows
