@@ -8,6 +8,8 @@ TAGS     := nobadger,nomysql,nopgx
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -s -w -X github.com/tale-project/tale-runtime/internal/version.release=$(VERSION)
 BINARIES := platform-entrypoint convex-entrypoint proxy convex-sim demo
+# What also has to run on an operator's machine.
+PORTABLE := cli config doctor exit health logging netcause report status version
 APP      ?= examples/guestbook
 ONCE     ?=
 
@@ -28,8 +30,9 @@ help: ## List the targets
 build: ## Build all binaries into bin/
 	CGO_ENABLED=0 go build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o bin/ $(addprefix ./cmd/,$(BINARIES))
 
-cross: ## Build all binaries for arm64 into bin/arm64/, too, as releases do
+cross: ## Build all binaries for arm64 into bin/arm64/, as releases do; compile what has to run on macOS
 	CGO_ENABLED=0 GOARCH=arm64 go build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o bin/arm64/ $(addprefix ./cmd/,$(BINARIES))
+	for arch in amd64 arm64; do CGO_ENABLED=0 GOOS=darwin GOARCH=$$arch go build $(addprefix ./internal/,$(PORTABLE)); done
 
 demo: build ## Run the whole stack on loopback (ONCE=1: check it and exit)
 	bin/demo --app $(APP) $(if $(ONCE),--once)

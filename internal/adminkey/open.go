@@ -32,7 +32,7 @@ type Key struct {
 }
 
 // Open decrypts a key and checks that it was issued for the instance. It takes
-// what follows "Convex " in an Authorization header. The errors wrap ErrInvalid
+// what follows "Convex " in an Authorization header. The errors wrap errInvalid
 // or ErrActingUser and contain no part of the key; any other error is about the
 // instance secret.
 func Open(instanceName, secretHex, key string) (Key, error) {

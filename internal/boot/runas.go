@@ -12,7 +12,8 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
-	"github.com/tale-project/tale-runtime/internal/supervise"
+	"github.com/tale-project/tale-runtime/internal/privilege"
+	"github.com/tale-project/tale-runtime/internal/sys/writable"
 )
 
 // RunAs is the user that a service becomes when it was started as root.
@@ -23,7 +24,7 @@ type RunAs struct {
 
 // Validate reports what is not a user.
 func (r RunAs) Validate() config.Problems {
-	if _, _, err := supervise.ParseUser(r.User); err != nil {
+	if _, _, err := privilege.ParseUser(r.User); err != nil {
 		return config.Problems{{Variable: "TALE_RUN_AS", Wrong: fmt.Sprintf("%q is not UID:GID", r.User), Accepted: "two numbers such as 1001:1001; 0:0 stays root"}}
 	}
 	return nil
@@ -38,17 +39,17 @@ type Folders struct {
 }
 
 func (s Settings) enter(ctx context.Context, process Process, folders Folders) error {
-	uid, gid, err := supervise.ParseUser(s.RunAs.User)
+	uid, gid, err := privilege.ParseUser(s.RunAs.User)
 	if err != nil {
 		return nil //nolint:nilerr // it is told with all other problems of the settings
 	}
 	keepDescriptors()
-	privileges := supervise.Privileges{UID: uid, GID: gid, Data: folders.Data, Own: []string{s.RunDir}, Writable: folders.Writable}
-	if privileges.Needed() {
+	drop := privilege.Drop{UID: uid, GID: gid, Data: folders.Data, Own: []string{s.RunDir}, Writable: folders.Writable}
+	if drop.Needed() {
 		process.Environ["HOME"] = s.RunAs.Home
 		s.removeReportsOfRoot(process)
 	}
-	return privileges.Apply(ctx, process.Log)
+	return drop.Apply(ctx, process.Log)
 }
 
 // keepDescriptors keeps what this process was started with, beyond its input and
@@ -75,7 +76,7 @@ func (s Settings) removeReportsOfRoot(process Process) {
 
 // CheckRunDir proves that the run folder can be written to.
 func CheckRunDir(folder string) error {
-	if err := supervise.CheckWritable(folder); err != nil {
+	if err := writable.Check(folder); err != nil {
 		return exit.Errorf(exit.Config, "TALE_RUN_DIR: %w; or mount a tmpfs there, or name another folder", err)
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/status"
+	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
 func (b *Boot) openStatusPort() (*health.Server, error) {
@@ -28,4 +29,16 @@ func (b *Boot) status() status.Document {
 		b.options.Describe(&document)
 	}
 	return document
+}
+
+// Children describes a supervisor's services for the status.
+func Children(services []supervise.Snapshot) []status.Child {
+	var children []status.Child
+	for _, s := range services {
+		children = append(children, status.Child{
+			Name: s.Name, State: s.State.String(), Since: s.Since, Pid: s.Pid, Started: s.Started,
+			Restarts: s.Restarts, LastExit: s.LastExit, RSS: s.RSS,
+		})
+	}
+	return children
 }

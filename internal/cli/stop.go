@@ -10,7 +10,7 @@ const handlesStop = "handles-stop"
 
 // HandlesStop are the annotations of a command that acts on stop signals from
 // its first line to its last: what it waits with (supervise.StopContext or
-// ExecCommand) takes over those that came before. All others end by such a
+// supervise.Exec) takes over those that came before. All others end by such a
 // signal.
 func HandlesStop() map[string]string { return map[string]string{handlesStop: "true"} }
 

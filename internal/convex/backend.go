@@ -14,7 +14,7 @@ import (
 
 const backendName = "backend"
 
-// backendArgv is the backend's command line (convex-protocol.md 6.1). It holds
+// backendArgv is the backend's command line, as the backend's --help has it. It holds
 // the instance secret and the database URL: see the package comment. Nothing
 // may log it.
 func backendArgv(s *Settings) ([]string, error) {
@@ -93,7 +93,7 @@ func backendEnviron(environ config.Environ, s *Settings, trust map[string]string
 
 // backendStop is how the backend is stopped: only SIGINT stops it gently, and
 // the first one lets it finish its requests without any limit of its own; the
-// second makes it leave at once (convex-protocol.md 6.3).
+// second makes it leave at once.
 func backendStop(b Backend) []supervise.StopStep {
 	return []supervise.StopStep{
 		{Signal: syscall.SIGINT, Wait: b.StopTimeout},

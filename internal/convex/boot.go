@@ -54,7 +54,8 @@ func newBoot(settings *Settings, process boot.Process) *Boot {
 	b.Boot = boot.New(process.Log, boot.Options{
 		Service: serviceName, Version: settings.Seed.Version, Settings: settings.Boot,
 		Describe: func(d *status.Document) {
-			d.Children, d.Crash = b.services.Load().Snapshot(), lastCrash(settings.Folders.crashLogPath())
+			d.Children = boot.Children(b.services.Load().Snapshot())
+			d.Crash = lastCrash(settings.Folders.crashLogPath())
 			d.Memory = describeMemory(cgroup.Here(), process.Environ)
 		},
 	})

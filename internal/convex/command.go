@@ -10,6 +10,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/boot"
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/entrypoint"
 )
 
 // program is what the commands share: where their environment comes from.
@@ -28,12 +29,12 @@ says why it died. Without a command it does all of that (run). Its settings are
 environment variables; docs/environment.md lists them.`,
 	}
 	p := &program{environ: cli.EnvFile(root, environ)}
-	entrypoint := boot.Entrypoint{Service: serviceName, Environ: p.environ}
-	run := entrypoint.Command("run", "Check, seed and serve until a stop is requested (the default)", bootService)
+	e := boot.Entrypoint{Service: serviceName, Environ: p.environ}
+	run := e.Command("run", "Check, seed and serve until a stop is requested (the default)", bootService)
 	root.RunE, root.Annotations = run.RunE, run.Annotations
-	root.AddCommand(run, entrypoint.Command("seed", "Seed the built-in configuration into the data folder, and exit", seedFolder),
-		entrypoint.AdminKey(), p.patchCommand(), cli.ExecCommand(p.environ), cli.VersionCommand())
-	root.AddCommand(entrypoint.Inspect()...)
+	root.AddCommand(run, e.Command("seed", "Seed the built-in configuration into the data folder, and exit", seedFolder),
+		e.AdminKey(), p.patchCommand(), entrypoint.ExecCommand(p.environ), cli.VersionCommand())
+	root.AddCommand(e.Inspect()...)
 	return root
 }
 

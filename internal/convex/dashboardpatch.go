@@ -26,14 +26,14 @@ func checkBasePath(path string) error {
 }
 
 // patchDashboard sets the base path and the asset prefix of the dashboard in
-// dir, a Next.js standalone server, which is built for the root of a host
-// (convex-protocol.md 7). It is meant for the build of an image: at run time
+// dir, a Next.js standalone server, which is built for the root of a host.
+// It is meant for the build of an image: at run time
 // nothing is changed.
 //
 // The one place that counts is the configuration in server.js, which the
 // standalone server hands to Next.js; the copies in .next/*.json are not read
 // by it (tried with Next.js 15). Links that the build compiled into the pages
-// stay without the prefix; the proxy's routes know them (routes.md 5 and 6).
+// stay without the prefix; the proxy's routes know them.
 //
 // Anything but exactly one empty base path and one empty asset prefix in that
 // configuration is an error, and then nothing is written: a dashboard that only

@@ -9,7 +9,7 @@
 // # Secrets
 //
 // The backend has no channel but its command line for the instance secret and
-// the database URL with its password (convex-protocol.md 6.1), and a command
+// the database URL with its password, and a command
 // line is readable by every process that shares the PID namespace. So these two
 // values are on the command line of that one process and nowhere else: they are
 // removed from the environment of every child, masked in the child lines we

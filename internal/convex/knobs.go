@@ -8,7 +8,7 @@ import (
 
 // defaultKnobs are the values that the backend's tuning variables get when the
 // environment does not set them. The first block is what the image has always
-// set (images.md); it is repeated here so that a run outside that image behaves
+// set; it is repeated here so that a run outside that image behaves
 // the same.
 func defaultKnobs() map[string]string {
 	return map[string]string{
@@ -27,7 +27,7 @@ func defaultKnobs() map[string]string {
 		"RUST_LOG":                                "info,common::errors=off,isolate::client=off,application::scheduled_jobs=off",
 
 		// The backend's own default flips in upstream's compose file; the
-		// platform's /metrics/convex reads this endpoint (user-needs.md 34).
+		// platform's /metrics/convex reads this endpoint.
 		"DISABLE_METRICS_ENDPOINT": "false",
 		// Our log is read by machines and by people without a terminal.
 		"NO_COLOR": "1",
@@ -36,7 +36,7 @@ func defaultKnobs() map[string]string {
 
 // retiredKnobs are variables that newer backends ignore, with what took their
 // place. Their values are passed on under the new names too, so that a setting
-// survives an upgrade (user-needs.md 35).
+// survives an upgrade.
 func retiredKnobs() map[string][]string {
 	return map[string][]string{
 		"ACTIONS_USER_TIMEOUT_SECS": {"V8_ACTION_USER_TIMEOUT_SECS", "NODE_ACTION_USER_TIMEOUT_SECS"},

@@ -11,6 +11,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/pause"
 	"github.com/tale-project/tale-runtime/internal/report"
+	"github.com/tale-project/tale-runtime/internal/site"
 	"github.com/tale-project/tale-runtime/internal/status"
 )
 
@@ -101,13 +102,13 @@ func (s *stack) awaitProxy(ctx context.Context) error {
 // awaitSite asks for the page until the proxy, which probes the platform in its
 // own time, has learned that the platform is up.
 func (s *stack) awaitSite(ctx context.Context) error {
-	visitor, err := newVisitor(s.environment.id, s.environment.folder.join(rootFile))
+	visitor, err := s.visitor()
 	if err != nil {
 		return err
 	}
-	defer visitor.close()
+	defer visitor.Close()
 	for began := time.Now(); ; {
-		page, err := visitor.ask(ctx, request{url: "/", headers: map[string]string{"Accept": "text/html"}})
+		page, err := visitor.Ask(ctx, site.Request{URL: "/", Header: map[string]string{"Accept": "text/html"}})
 		if err == nil && page.StatusCode == http.StatusOK {
 			s.screen.row("site", "page", time.Since(began), "through the proxy")
 			return nil

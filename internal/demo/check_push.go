@@ -13,13 +13,14 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/report"
+	"github.com/tale-project/tale-runtime/internal/site"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
 // pushAgain runs a further push beside the platform; it must find everything
 // as it should be, and leave it so.
-func (s *stack) pushAgain(ctx context.Context, v *visitor) (string, error) {
-	before, err := v.moduleHashes(ctx)
+func (s *stack) pushAgain(ctx context.Context, v *site.Visitor) (string, error) {
+	before, err := moduleHashes(ctx, v)
 	if err != nil {
 		return "", err
 	}
@@ -27,7 +28,7 @@ func (s *stack) pushAgain(ctx context.Context, v *visitor) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	after, err := v.moduleHashes(ctx)
+	after, err := moduleHashes(ctx, v)
 	if err != nil {
 		return "", err
 	}
@@ -62,23 +63,23 @@ func (s *stack) push(ctx context.Context) (document report.Document, err error) 
 }
 
 // moduleHashes asks the backend which modules it has.
-func (v *visitor) moduleHashes(ctx context.Context) (string, error) {
-	body, err := json.Marshal(map[string]string{"version": clientVersion, "adminKey": v.adminKey})
+func moduleHashes(ctx context.Context, v *site.Visitor) (string, error) {
+	header := v.AdminHeader()
+	body, err := json.Marshal(map[string]string{"version": site.ClientVersion, "adminKey": strings.TrimPrefix(header["Authorization"], "Convex ")})
 	if err != nil {
 		return "", err
 	}
-	headers := v.asAdmin()
-	headers["Content-Type"] = "application/json"
-	got, err := v.ask(ctx, request{method: http.MethodPost, url: "/api/get_config_hashes", headers: headers, body: body})
+	header["Content-Type"] = "application/json"
+	got, err := v.Ask(ctx, site.Request{Method: http.MethodPost, URL: "/api/get_config_hashes", Header: header, Body: body})
 	if err != nil {
 		return "", err
 	}
-	if err := got.want(http.StatusOK); err != nil {
+	if err := got.Want(http.StatusOK); err != nil {
 		return "", err
 	}
 	var deployed struct{ ModuleHashes []struct{ Path, Hash string } }
-	if err := json.Unmarshal(got.body, &deployed); err != nil || len(deployed.ModuleHashes) == 0 {
-		return "", fmt.Errorf("the deployment has no modules: %.200q", got.body)
+	if err := json.Unmarshal(got.Body, &deployed); err != nil || len(deployed.ModuleHashes) == 0 {
+		return "", fmt.Errorf("the deployment has no modules: %.200q", got.Body)
 	}
 	slices.SortFunc(deployed.ModuleHashes, func(a, b struct{ Path, Hash string }) int { return strings.Compare(a.Path, b.Path) })
 	return fmt.Sprint(deployed.ModuleHashes), nil

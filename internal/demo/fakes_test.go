@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/report"
+	"github.com/tale-project/tale-runtime/internal/site/sitetest"
 	"github.com/tale-project/tale-runtime/internal/status"
 )
 
@@ -141,7 +143,7 @@ func untilStopped(name string) int {
 }
 
 func fakeProxy() int {
-	certificate, root := selfSigned()
+	certificate, root := sitetest.Certificate()
 	if err := os.WriteFile(filepath.Join(os.Getenv("PROXY_CA_EXPORT_DIR"), "root.crt"), root, 0o600); err != nil {
 		return 1
 	}
@@ -149,11 +151,11 @@ func fakeProxy() int {
 	for _, name := range []string{"SITE_URL", "BASE_PATH"} {
 		variables = append(variables, name+"="+os.Getenv(name))
 	}
-	site := &fakeSite{site: os.Getenv("SITE_URL"), metrics: os.Getenv("METRICS_BEARER_TOKEN"), variables: variables}
+	site := &sitetest.Site{URL: os.Getenv("SITE_URL"), AdminKey: "tale_demo|", Metrics: os.Getenv("METRICS_BEARER_TOKEN"), Variables: variables}
 	if text, err := os.ReadFile(filepath.Join(demoFolder(), "fault")); err == nil {
-		site.fault = strings.TrimSpace(string(text))
+		site.Fault = strings.TrimSpace(string(text))
 	}
-	https, err1 := listenTLS(loopbackOf("HTTPS_PORT"), certificate)
+	https, err1 := tls.Listen("tcp", loopbackOf("HTTPS_PORT"), &tls.Config{Certificates: []tls.Certificate{certificate}})
 	plain, err2 := net.Listen("tcp", loopbackOf("HTTP_PORT"))
 	health, err3 := net.Listen("tcp", os.Getenv("PROXY_HEALTH_ADDR"))
 	if err1 != nil || err2 != nil || err3 != nil {
@@ -161,7 +163,7 @@ func fakeProxy() int {
 		return 1
 	}
 	serve(https, site)
-	serve(plain, http.HandlerFunc(site.redirect))
+	serve(plain, http.HandlerFunc(site.Redirect))
 	serve(health, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	return untilStopped("proxy")
 }

@@ -99,7 +99,7 @@ func TestOnce(t *testing.T) {
 }
 
 func TestOnceFails(t *testing.T) {
-	for fault, check := range map[string]string{"health": "proxy health", "changing modules": "second push changes nothing"} {
+	for fault, check := range map[string]string{"upstream away": "proxy health", "changing modules": "second push changes nothing"} {
 		t.Run(fault, func(t *testing.T) {
 			d := newTestDemo(t)
 			d.options.Once = true

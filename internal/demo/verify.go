@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/site"
 )
 
 // check is one thing that a running stack has to do.
@@ -16,11 +19,11 @@ type check struct {
 
 // verify runs all checks, also after one has failed, and shows each.
 func (s *stack) verify(ctx context.Context) error {
-	visitor, err := newVisitor(s.environment.id, s.environment.folder.join(rootFile))
+	visitor, err := s.visitor()
 	if err != nil {
 		return err
 	}
-	defer visitor.close()
+	defer visitor.Close()
 	return runChecks(ctx, s.screen, s.checks(visitor))
 }
 
@@ -41,25 +44,36 @@ func runChecks(ctx context.Context, screen *screen, checks []check) error {
 	return nil
 }
 
-func (s *stack) checks(v *visitor) []check {
+func (s *stack) checks(v *site.Visitor) []check {
 	plain := fmt.Sprintf("http://localhost:%d", s.environment.id.Ports.HTTP)
 	return slices.Concat(
-		[]check{{"http leads to https", func(ctx context.Context) (string, error) { return v.redirect(ctx, plain) }}},
-		v.checks(s.environment.id.Secrets.Metrics),
+		[]check{{"http leads to https", func(ctx context.Context) (string, error) { return v.Redirect(ctx, plain) }}},
+		visitorChecks(v, s.environment.id.Secrets.Metrics),
 		[]check{{"second push changes nothing", func(ctx context.Context) (string, error) { return s.pushAgain(ctx, v) }}},
 	)
 }
 
-// checks are those that need nothing but the site's public address.
-func (v *visitor) checks(metricsToken string) []check {
+// visitorChecks are those that need nothing but the site's public address.
+func visitorChecks(v *site.Visitor, metricsToken string) []check {
 	return []check{
-		{"page over https", v.page},
-		{"proxy health", v.health},
-		{"backend: admin API", v.adminAPI},
-		{"backend: file upload and download", v.storage},
-		{"backend: HTTP action", v.httpAction},
-		{"backend: sync socket", v.sync},
-		{"metrics are closed", v.metricsClosed},
-		{"metrics open to the token", func(ctx context.Context) (string, error) { return v.metricsOpen(ctx, metricsToken) }},
+		{"page over https", v.Page},
+		{"proxy health", func(ctx context.Context) (string, error) { return proxyHealth(ctx, v) }},
+		{"backend: admin API", v.AdminAPI},
+		{"backend: file upload and download", v.Storage},
+		{"backend: HTTP action", func(ctx context.Context) (string, error) { return v.HTTPAction(ctx, "/api/guestbook") }},
+		{"backend: sync socket", v.Sync},
+		{"metrics are closed", v.MetricsClosed},
+		{"metrics open to the token", func(ctx context.Context) (string, error) { return v.MetricsOpen(ctx, metricsToken) }},
 	}
+}
+
+func proxyHealth(ctx context.Context, v *site.Visitor) (string, error) {
+	health, err := v.Health(ctx)
+	if err != nil {
+		return "", err
+	}
+	if !health.Available {
+		return "", fmt.Errorf("no healthy address for %s", strings.Join(health.Unavailable, ", "))
+	}
+	return "all upstreams are available", nil
 }

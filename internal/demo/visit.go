@@ -27,12 +27,12 @@ func visitCommand(environ config.Environ) *cobra.Command {
 			if d.site == "" || d.instance == "" || d.secret == "" {
 				return exit.With(exit.Config, errors.New("SITE_URL, INSTANCE_NAME and INSTANCE_SECRET must be set as in the stack's .env"))
 			}
-			visitor, err := newVisitorTo(d)
+			visitor, err := d.visitor()
 			if err != nil {
 				return err
 			}
-			defer visitor.close()
-			return runChecks(command.Context(), newScreen(command.OutOrStdout()), visitor.checks(environ["METRICS_BEARER_TOKEN"]))
+			defer visitor.Close()
+			return runChecks(command.Context(), newScreen(command.OutOrStdout()), visitorChecks(visitor, environ["METRICS_BEARER_TOKEN"]))
 		},
 	}
 	visit.Flags().StringVar(&d.root, "root", rootFile, "`FILE` with the proxy's root certificate")

@@ -11,8 +11,7 @@ import (
 )
 
 // Markers are the two empty files of a service that health checks and the web
-// server look at: NAME-ready and NAME-shutting-down (design: files under
-// TALE_RUN_DIR).
+// server look at: NAME-ready and NAME-shutting-down, in TALE_RUN_DIR.
 type Markers struct {
 	ready        string
 	shuttingDown string

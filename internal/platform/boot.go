@@ -43,7 +43,7 @@ func newBoot(settings *Settings, process boot.Process, job string) *Boot {
 	b := &Boot{settings: settings, environ: process.Environ, log: process.Log, services: supervise.New(process.Log)}
 	b.Boot = boot.New(process.Log, boot.Options{
 		Service: serviceName, Version: settings.Version, Settings: settings.Boot, Job: job,
-		Describe: func(d *status.Document) { d.Children = b.services.Snapshot() },
+		Describe: func(d *status.Document) { d.Children = boot.Children(b.services.Snapshot()) },
 	})
 	b.Register(reportCollector{b})
 	return b

@@ -10,6 +10,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/boot"
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/logging"
 )
 
@@ -29,15 +30,15 @@ on a stop. Without a command it does all of that (run). Its settings are
 environment variables; docs/environment.md lists them.`,
 	}
 	p := &program{environ: cli.EnvFile(root, environ)}
-	entrypoint := boot.Entrypoint{Service: serviceName, Environ: p.environ}
-	run := entrypoint.Command("run", "Push, then serve until a stop is requested (the default)", bootCommand("", (*Boot).everything))
+	e := boot.Entrypoint{Service: serviceName, Environ: p.environ}
+	run := e.Command("run", "Push, then serve until a stop is requested (the default)", bootCommand("", (*Boot).everything))
 	root.RunE, root.Annotations = run.RunE, run.Annotations
 	root.AddCommand(run,
-		entrypoint.Command("push", "Wait, sync the variables, deploy, and exit", bootCommand("push", (*Boot).pushOnly)),
-		entrypoint.Command("serve", "Run the web server only", bootCommand("", (*Boot).serveOnly)),
-		p.envCommand(), entrypoint.AdminKey(), p.doctorCommand(), pushIndexCommand(),
-		cli.ExecCommand(p.environ), cli.VersionCommand())
-	root.AddCommand(entrypoint.Inspect()...)
+		e.Command("push", "Wait, sync the variables, deploy, and exit", bootCommand("push", (*Boot).pushOnly)),
+		e.Command("serve", "Run the web server only", bootCommand("", (*Boot).serveOnly)),
+		p.envCommand(), e.AdminKey(), p.doctorCommand(), pushIndexCommand(),
+		entrypoint.ExecCommand(p.environ), cli.VersionCommand())
+	root.AddCommand(e.Inspect()...)
 	return root
 }
 

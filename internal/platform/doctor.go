@@ -3,23 +3,28 @@ package platform
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tale-project/tale-runtime/internal/boot"
 	"github.com/tale-project/tale-runtime/internal/doctor"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/push/envsync"
+	"github.com/tale-project/tale-runtime/internal/site"
 )
 
 // clockTolerance is how far two clocks may differ before tokens and
 // certificates begin to fail.
 const clockTolerance = 5 * time.Second
+
+// siteLimit bounds each request of the site; a check may take no longer.
+const siteLimit = 6 * time.Second
 
 func (p *program) doctorCommand() *cobra.Command {
 	return doctor.Command(func() ([]doctor.Check, error) {
@@ -35,9 +40,29 @@ func (p *program) doctorCommand() *cobra.Command {
 		if err := b.connect(); err != nil {
 			return nil, err
 		}
-		site := newSiteVisitor(settings.Pushed.SiteURL, settings.Pushed.BasePath, settings.TLSMode)
-		return append(append(b.backendChecks(), site.checks()...), hostChecks(settings)...), nil
+		public := doctor.Site{Visitor: visitor(settings), TLSMode: settings.TLSMode, Backend: []string{backendAnswers}}
+		return slices.Concat(b.backendChecks(), public.Checks(), hostChecks(settings)), nil
 	})
+}
+
+// visitor asks the public site from inside the container, as functions do.
+func visitor(s *Settings) *site.Visitor {
+	address := strings.TrimRight(strings.TrimSpace(s.Pushed.SiteURL), "/")
+	if base := strings.Trim(s.Pushed.BasePath, "/"); base != "" {
+		address += "/" + base
+	}
+	return site.New(site.Options{URL: address, Blind: true, Limit: siteLimit})
+}
+
+// hostChecks are about what this container was given.
+func hostChecks(s *Settings) []doctor.Check {
+	return []doctor.Check{
+		doctor.Disk(convexDataDir, "free space on the volume convex-data; the backend and Postgres stop working without any"),
+		doctor.MemoryLimit("raise mem_limit of this service in the compose file"),
+		{Name: "run folder", Fix: "TALE_RUN_DIR must be writable: mount a tmpfs there", Run: func(context.Context) (string, error) {
+			return s.Boot.RunDir + " is writable", boot.CheckRunDir(s.Boot.RunDir)
+		}},
+	}
 }
 
 // Checks that others need.
@@ -52,7 +77,7 @@ const (
 func (b *Boot) backendChecks() []doctor.Check {
 	s := b.settings
 	return []doctor.Check{
-		resolves(backendName, hostOf(s.Backend.ConvexURL), "is the convex service up and on the same network? docker compose ps"),
+		doctor.Resolves(backendName, hostOf(s.Backend.ConvexURL), "is the convex service up and on the same network? docker compose ps"),
 		b.databaseName(),
 		{Name: backendAnswers, Needs: []string{backendName}, Run: b.checkBackend,
 			Fix: "docker compose exec convex convex-entrypoint status says what keeps it down; docker compose ps convex, if that cannot be asked"},
@@ -76,7 +101,7 @@ func (b *Boot) databaseName() doctor.Check {
 			return "", doctor.Skipped("CONVEX_STORAGE=sqlite uses no database server")
 		}}
 	}
-	return resolves("name of the database", host, "check DB_HOST or POSTGRES_URL, and that the db service is up")
+	return doctor.Resolves("name of the database", host, "check DB_HOST or POSTGRES_URL, and that the db service is up")
 }
 
 func (b *Boot) checkBackend(ctx context.Context) (string, error) {
@@ -142,16 +167,6 @@ func (b *Boot) checkClock(ctx context.Context) (string, error) {
 func explain(stage backend.Stage, err error) error {
 	observation := diagnosis.Observe(stage, err)
 	return fmt.Errorf("%s (%s)", strings.TrimSuffix(diagnosis.Diagnose(observation).Cause, "."), observation.Summary())
-}
-
-func resolves(name, host, fix string) doctor.Check {
-	return doctor.Check{Name: name, Fix: fix, Run: func(ctx context.Context) (string, error) {
-		addresses, err := net.DefaultResolver.LookupHost(ctx, host)
-		if err != nil {
-			return "", fmt.Errorf("cannot resolve %s: %s", host, health.Reason(err))
-		}
-		return fmt.Sprintf("%s is %s", host, strings.Join(addresses, ", ")), nil
-	}}
 }
 
 func hostOf(address string) string {

@@ -12,7 +12,6 @@ import (
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/status"
-	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
 // scrape returns what /metrics says of a boot with everything in its report.
@@ -33,18 +32,18 @@ func scrape(t *testing.T) string {
 func childMetrics(t *testing.T) string {
 	t.Helper()
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(childCollector{supervise.Snapshot{Name: webName, Pid: 1, RSS: 5, Restarts: 2}})
+	registry.MustRegister(childCollector{status.Child{Name: webName, Pid: 1, RSS: 5, Restarts: 2}})
 	recorder := httptest.NewRecorder()
 	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(recorder, httptest.NewRequest("GET", "/metrics", nil))
 	return recorder.Body.String()
 }
 
 // childCollector shows one snapshot.
-type childCollector struct{ child supervise.Snapshot }
+type childCollector struct{ child status.Child }
 
 func (childCollector) Describe(chan<- *prometheus.Desc) {}
 func (c childCollector) Collect(metrics chan<- prometheus.Metric) {
-	status.CollectChildren(metrics, []supervise.Snapshot{c.child})
+	status.CollectChildren(metrics, []status.Child{c.child})
 }
 
 func TestMetrics(t *testing.T) {

@@ -1,10 +1,11 @@
 package proxy
 
 import (
-	"fmt"
-	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/tale-project/tale-runtime/internal/proxy/visitor"
 )
 
 // privateRanges stands in lists of addresses for the networks that are not
@@ -17,7 +18,9 @@ func privateNetworks() []string {
 
 // trustedRanges are the peers whose X-Forwarded-* headers count. Behind a TLS
 // terminator somebody must be believed, and it is nearly always a neighbour;
-// in the other modes the visitor is the peer and nobody is.
+// in the other modes the visitor is the peer and nobody is. Only a list of proxies
+// that was set is also looked for inside of X-Forwarded-For: a visitor may well
+// have a private address.
 func (s *Settings) trustedRanges() ([]string, error) {
 	switch {
 	case s.TrustedProxies == "none":
@@ -36,7 +39,7 @@ func parseRanges(list string) ([]string, error) {
 			ranges = append(ranges, privateNetworks()...)
 			continue
 		}
-		network, err := parseRange(item)
+		network, err := visitor.ParseNetwork(item)
 		if err != nil {
 			return nil, err
 		}
@@ -45,15 +48,10 @@ func parseRanges(list string) ([]string, error) {
 	return ranges, nil
 }
 
-func parseRange(item string) (netip.Prefix, error) {
-	if network, err := netip.ParsePrefix(item); err == nil {
-		return network.Masked(), nil
-	}
-	address, err := netip.ParseAddr(item)
-	if err != nil {
-		return netip.Prefix{}, fmt.Errorf("%q, which is neither an address nor a network", item)
-	}
-	return address.Prefix(address.BitLen())
+// signInHeaders are the headers by which a proxy that is trusted signs users in.
+func (s *Settings) signInHeaders() []string {
+	names := []string{s.EmailHeader, s.NameHeader, s.RoleHeader, s.TeamsHeader}
+	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
 }
 
 func isPort(text string) bool {

@@ -46,15 +46,25 @@ func TestDashboardAllow(t *testing.T) {
 }
 
 func TestDashboardAllowGoesByTheVisitor(t *testing.T) {
-	p := start(t, config.Environ{"TLS_MODE": "external", "DASHBOARD_ALLOW": "203.0.113.9"})
-	for from, want := range map[string]int{"203.0.113.9": 200, "203.0.113.10": 403, "203.0.113.9, 203.0.113.10": 403, "": 403} {
-		header := http.Header{}
-		if from != "" {
-			header.Set("X-Forwarded-For", from)
-		}
-		if got := p.get("/convex-dashboard/", header).StatusCode; got != want {
-			t.Errorf("from %q: %d, want %d", from, got, want)
-		}
+	const dashboard, none = "/convex-dashboard/", "(none)"
+	for allow, visits := range map[string]map[string]int{
+		"203.0.113.9":                             {"203.0.113.9": 200, "203.0.113.10": 403, "203.0.113.9, 203.0.113.10": 403, none: 403, "::ffff:203.0.113.9": 200},
+		"127.0.0.0/8":                             {"192.168.1.5": 403, "10.8.0.9": 403, "172.31.1.1": 403, "fd00::5": 403, "garbage": 403, "unknown": 403, "": 403, `"127.0.0.1"`: 403, "127.0.0.1, ": 403, "127.0.0.1": 200, none: 200},
+		"10.99.0.0/16, 0.0.0.0/0, ::/0":           {"10.99.0.1": 200, "garbage": 403, "": 403, "2001:db8::1": 200},
+		"::ffff:10.0.0.0/104, ::ffff:203.0.113.9": {"10.1.2.3": 200, "::ffff:10.1.2.3": 200, "[::ffff:10.1.2.3]:99": 200, "203.0.113.9": 200, "11.1.2.3": 403},
+	} {
+		t.Run(allow, func(t *testing.T) {
+			p := start(t, config.Environ{"TLS_MODE": "external", "DASHBOARD_ALLOW": allow})
+			for from, want := range visits {
+				header := http.Header{"X-Forwarded-For": {from}}
+				if from == none {
+					header = nil
+				}
+				if got := p.get(dashboard, header).StatusCode; got != want {
+					t.Errorf("from %q: %d, want %d", from, got, want)
+				}
+			}
+		})
 	}
 }
 

@@ -29,4 +29,5 @@ import (
 	_ "github.com/tale-project/tale-runtime/internal/proxy/metricsgate" // the token that opens /metrics
 	_ "github.com/tale-project/tale-runtime/internal/proxy/tunnel"      // WebSockets at little cost
 	_ "github.com/tale-project/tale-runtime/internal/proxy/upstreams"   // blue/green upstreams
+	_ "github.com/tale-project/tale-runtime/internal/proxy/visitor"     // who asks
 )

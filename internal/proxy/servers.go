@@ -14,6 +14,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/proxy/accesslog"
 	"github.com/tale-project/tale-runtime/internal/proxy/bulk"
 	"github.com/tale-project/tale-runtime/internal/proxy/edge"
+	"github.com/tale-project/tale-runtime/internal/proxy/visitor"
 )
 
 // healthPath is answered by every server.
@@ -74,10 +75,6 @@ func (b *builder) siteServer(server *caddyhttp.Server) *caddyhttp.Server {
 	server.Routes = b.siteRoutes()
 	server.NamedRoutes = b.namedRoutes()
 	server.Errors = &caddyhttp.HTTPErrorConfig{Routes: b.errorRoutes()}
-	if ranges, _ := b.s.trustedRanges(); len(ranges) > 0 {
-		server.TrustedProxiesRaw = module("source", "static", caddyhttp.StaticIPRange{Ranges: ranges})
-		server.TrustedProxiesStrict = 1
-	}
 	return server
 }
 
@@ -90,7 +87,7 @@ func (b *builder) redirectServer() *caddyhttp.Server {
 		port = ":" + b.site.port
 	}
 	server.Routes = caddyhttp.RouteList{
-		b.passing(b.accessLog(), b.responseHeaders()),
+		b.passing(b.visitor(), b.accessLog(), b.responseHeaders()),
 		route(match{"path": []string{healthPath}}, handler("tale_health", edge.Health{})),
 		route(match{"host": b.site.names}, redirect(http.StatusPermanentRedirect, "https://{http.request.host}"+port+"{http.request.uri}")),
 		// An unknown name is not repeated: the site's own address always works.
@@ -125,6 +122,12 @@ func (b *builder) passing(handlers ...json.RawMessage) caddyhttp.Route {
 	r := route(nil, handlers...)
 	r.Terminal = false
 	return r
+}
+
+// visitor must come before everything that asks who the visitor is.
+func (b *builder) visitor() json.RawMessage {
+	ranges, _ := b.s.trustedRanges()
+	return handler("tale_visitor", visitor.Handler{Trusted: ranges, Chain: b.s.TrustedProxies != "", Quiet: []string{healthPath}})
 }
 
 // accessLog must come first of the handlers of routes and of error routes.

@@ -68,8 +68,12 @@ type Settings struct {
 
 	HTTPActions    string        `env:"HTTP_ACTIONS_UPSTREAM" envDefault:"backend" doc:"Port that serves HTTP actions: the backend itself, or the HTTP-action port, which answers four requests at once." accept:"backend, site-port"`
 	MetricsToken   config.Secret `env:"METRICS_BEARER_TOKEN" secret:"true" doc:"Token that opens /metrics/…; without it those paths stay closed." accept:"any text"`
-	TrustedProxies string        `env:"TRUSTED_PROXIES" doc:"Addresses whose X-Forwarded-* headers are believed. Default: private ranges when TLS_MODE is external, none otherwise." accept:"addresses and networks, comma separated; private_ranges; none"`
+	TrustedProxies string        `env:"TRUSTED_PROXIES" doc:"Proxies in front whose X-Forwarded-* and sign-in headers are believed, the visitor being the last address of X-Forwarded-For that is not in this list. Default: none; when TLS_MODE is external, any private address that connects, the visitor being the last address of X-Forwarded-For, private or not." accept:"addresses and networks, comma separated; private_ranges; none"`
 	DashboardAllow string        `env:"DASHBOARD_ALLOW" doc:"Visitors who may reach the Convex dashboard and its admin API. Default: everyone. An admin key that is sent inside a WebSocket of the app is not seen by the proxy." accept:"addresses and networks, comma separated; private_ranges"`
+	EmailHeader    string        `env:"TRUSTED_EMAIL_HEADER" doc:"Header with the user's e-mail address. From a peer that is not in TRUSTED_PROXIES it is removed, as are the usual headers of sign-in proxies." accept:"letters, digits and dashes, such as Remote-Email"`
+	NameHeader     string        `env:"TRUSTED_NAME_HEADER" doc:"Header with the user's name; removed likewise." accept:"letters, digits and dashes, such as Remote-Email"`
+	RoleHeader     string        `env:"TRUSTED_ROLE_HEADER" doc:"Header with the user's role; removed likewise." accept:"letters, digits and dashes, such as Remote-Email"`
+	TeamsHeader    string        `env:"TRUSTED_TEAMS_HEADER" doc:"Header with the user's teams; removed likewise." accept:"letters, digits and dashes, such as Remote-Email"`
 	MaxBody        string        `env:"MAX_BODY" doc:"Largest request body. Default: no limit other than the backend's own." accept:"a size such as 200MB; 0 for no limit"`
 	Compression    string        `env:"WEBSOCKET_COMPRESSION" envDefault:"strip" doc:"Whether WebSocket compression may be negotiated through the proxy." accept:"strip, pass"`
 	Grace          time.Duration `env:"SHUTDOWN_GRACE_SECONDS" envDefault:"5" doc:"How long running requests may take to finish after a stop signal." accept:"a duration of at least 1s, such as 5 or 30s"`

@@ -75,6 +75,7 @@ func TestOneWrongSetting(t *testing.T) {
 		{"TRUSTED_PROXIES", "10.0.0.0/33", "TRUSTED_PROXIES", "10.0.0.0/33"},
 		{"TRUSTED_PROXIES", "10.0.0.1, proxy", "TRUSTED_PROXIES", `"proxy"`},
 		{"DASHBOARD_ALLOW", "everyone", "DASHBOARD_ALLOW", "everyone"},
+		{"TRUSTED_ROLE_HEADER", "role_of_user", "TRUSTED_ROLE_HEADER", `"role_of_user"`},
 		{"METRICS_BEARER_TOKEN", "a\nb", "METRICS_BEARER_TOKEN", "no client can send"},
 		{"METRICS_BEARER_TOKEN", "ab ", "METRICS_BEARER_TOKEN", "no client can send"},
 		{"MAX_BODY", "lots", "MAX_BODY", "200MB"},

@@ -16,6 +16,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/proxy/assets"
 	"github.com/tale-project/tale-runtime/internal/proxy/edge"
 	"github.com/tale-project/tale-runtime/internal/proxy/metricsgate"
+	"github.com/tale-project/tale-runtime/internal/proxy/visitor"
 )
 
 // socketPatience is how long a WebSocket over HTTP/2 may be silent. Caddy takes
@@ -72,14 +73,14 @@ func (b *builder) tableRoutes(table []tableRow) caddyhttp.RouteList {
 
 // entryHandlers are what every request goes through first.
 func (b *builder) entryHandlers() []json.RawMessage {
-	forwarded := edge.Forwarded{}
+	forwarded := edge.Forwarded{Claims: b.s.signInHeaders()}
 	if b.s.TLSMode == tlsExternal {
 		forwarded.Scheme = b.site.scheme
 	}
 	if b.s.Compression == stripExtensions {
 		forwarded.Drop = []string{"Sec-WebSocket-Extensions"}
 	}
-	handlers := []json.RawMessage{b.accessLog(), b.responseHeaders(), handler("tale_forwarded", forwarded)}
+	handlers := []json.RawMessage{b.visitor(), b.accessLog(), b.responseHeaders(), handler("tale_forwarded", forwarded)}
 	if size, _ := parseSize(b.s.MaxBody); size > 0 {
 		handlers = append(handlers, handler("request_body", requestbody.RequestBody{MaxSize: size}))
 	}
@@ -92,7 +93,7 @@ func (b *builder) rowRoutes(row tableRow) caddyhttp.RouteList {
 	var routes caddyhttp.RouteList
 	if len(row.Only) > 0 {
 		outsiders := rowMatch(row)
-		outsiders["not"] = []match{{"client_ip": caddyhttp.MatchClientIP{Ranges: row.Only}}}
+		outsiders["not"] = []match{{"tale_visitor": visitor.Matcher{Networks: row.Only}}}
 		routes = append(routes, route(outsiders, respond(http.StatusForbidden)))
 	}
 	return append(routes, route(rowMatch(row), b.rowHandlers(row)...))

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/report"
-	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
 const barWidth = 24
@@ -130,7 +129,7 @@ func (v *view) pushStage(s report.PushStage) []string {
 	return []string{v.paint.mark(s.State), s.Name, short(took), sent, received}
 }
 
-func (v *view) children(children []supervise.Snapshot) {
+func (v *view) children(children []Child) {
 	if len(children) == 0 {
 		return
 	}
@@ -140,7 +139,7 @@ func (v *view) children(children []supervise.Snapshot) {
 		if c.Pid != 0 {
 			pid, uptime = fmt.Sprint(c.Pid), short(v.now.Sub(c.Started))
 		}
-		rows = append(rows, []string{c.Name, c.State.String(), pid, uptime, fmt.Sprint(c.Restarts), size(c.RSS), c.LastExit})
+		rows = append(rows, []string{c.Name, c.State, pid, uptime, fmt.Sprint(c.Restarts), size(c.RSS), c.LastExit})
 	}
 	v.table(rows)
 }

@@ -14,20 +14,31 @@ import (
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/httpclient"
 	"github.com/tale-project/tale-runtime/internal/report"
-	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
 // Document is the boot report and the children as they are now.
 type Document struct {
 	report.Document
-	Ready    bool                 `json:"ready"`
-	Reason   string               `json:"reason,omitempty"` // why it is not ready
-	Gone     bool                 `json:"gone,omitempty"`   // the process has ended; this is its last boot report
-	Children []supervise.Snapshot `json:"children,omitempty"`
+	Ready    bool    `json:"ready"`
+	Reason   string  `json:"reason,omitempty"` // why it is not ready
+	Gone     bool    `json:"gone,omitempty"`   // the process has ended; this is its last boot report
+	Children []Child `json:"children,omitempty"`
 	// Crash is the newest entry of the service's crash log, if it keeps one.
 	Crash string `json:"crash,omitempty"`
 	// Memory is what the service's container has, where the service tells.
 	Memory *Memory `json:"memory,omitempty"`
+}
+
+// Child is one process that the entrypoint keeps running.
+type Child struct {
+	Name     string    `json:"name"`
+	State    string    `json:"state"`
+	Since    time.Time `json:"since"`              // of the state
+	Pid      int       `json:"pid,omitempty"`      // 0: no process
+	Started  time.Time `json:"started,omitzero"`   // of the process
+	Restarts int       `json:"restarts"`           // so far
+	LastExit string    `json:"lastExit,omitempty"` // how its last process ended
+	RSS      int64     `json:"rssBytes,omitempty"` // resident memory of the process
 }
 
 // Memory is a container's limit beside what its settings ask for, in bytes.

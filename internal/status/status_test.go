@@ -15,7 +15,6 @@ import (
 	"github.com/tale-project/tale-runtime/internal/httpclient/hostile"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/status"
-	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
 func document() status.Document {
@@ -33,7 +32,7 @@ func document() status.Document {
 			Failure: &report.Failure{Stage: "start_push", Code: "InvalidModules", Message: "boom", Fix: []string{"mend it"}},
 		},
 		Reason:   "stage deploy",
-		Children: []supervise.Snapshot{{Name: "web", State: supervise.StateReady, Pid: 42, Started: started, Restarts: 2, RSS: 5 << 20}},
+		Children: []status.Child{{Name: "web", State: "ready", Pid: 42, Started: started, Restarts: 2, RSS: 5 << 20}},
 	}
 }
 

@@ -1,8 +1,8 @@
 // Package supervise runs processes for a container's entrypoint: it starts
 // children in their own process group, relays their output, stops them step by
-// step, restarts them within a budget, reaps orphans as PID 1 or as child
-// subreaper, and gives up root. It is not a general service manager: services
-// have no dependencies on each other and no configuration of their own.
+// step, restarts them within a budget and reaps orphans as PID 1 or as child
+// subreaper. It is not a general service manager: services have no dependencies
+// on each other and no configuration of their own.
 //
 // # Who collects which child
 //
@@ -32,12 +32,4 @@
 // kernel does that when the thread that forked ends, which is why all forks
 // happen on one thread that lives as long as the process. Descendants of those
 // children are not reached: run in a container, where they are.
-//
-// # Giving up root
-//
-// Privileges.Apply changes the user of all threads of the running program. It
-// is not executed anew: as PID 1 it would be deaf to signals for the moment
-// that this takes, and a stop in that moment would be lost. Children run as the
-// same user; they cannot read our environment and our memory in /proc, so that a
-// secret that is not in their environment is not theirs.
 package supervise

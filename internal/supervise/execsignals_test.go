@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/supervise"
+	"github.com/tale-project/tale-runtime/internal/sys/procfs"
 )
 
 // signalPrinter is a command that prints the signals it gets.
@@ -80,7 +80,7 @@ while True: signal.pause()
 `}
 
 func processState(pid int) string {
-	state, _ := supervise.StatusField(fmt.Sprintf("/proc/%d/status", pid), "State:")
+	state, _ := procfs.StatusField(fmt.Sprintf("/proc/%d/status", pid), "State:")
 	return state[:min(1, len(state))]
 }
 

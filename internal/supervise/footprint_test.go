@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/supervise"
+	"github.com/tale-project/tale-runtime/internal/sys/procfs"
 )
 
 // TestSupervisorIsSmallAndQuiet weighs a supervisor while nothing happens.
@@ -25,7 +25,7 @@ func TestSupervisorIsSmallAndQuiet(t *testing.T) {
 	if cores := (processorTime(t, p.inner()) - before).Seconds() / period.Seconds(); cores > maxCores {
 		t.Errorf("idle, it takes %.4f of a core; the limit is %.4f", cores, maxCores)
 	}
-	if resident := supervise.ResidentBytes(p.inner()); resident > maxResident {
+	if resident := procfs.Resident(p.inner()); resident > maxResident {
 		t.Errorf("it has %d KiB resident; the limit is %d", resident>>10, maxResident>>10)
 	}
 	p.signal(syscall.SIGTERM)

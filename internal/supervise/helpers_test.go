@@ -33,7 +33,6 @@ func init() {
 		"stoppable":  helperStoppable,
 		"entrypoint": helperEntrypoint,
 		"exec":       helperExec,
-		"apply":      helperApply,
 	}
 }
 
@@ -214,30 +213,11 @@ func helperExec(args []string) int {
 			env = append(env, pair)
 		}
 	}
-	status, err := supervise.ExecCommand(logging.New(os.Stderr, logging.FormatConsole, slog.LevelWarn),
+	status, err := supervise.Exec(logging.New(os.Stderr, logging.FormatConsole, slog.LevelWarn),
 		supervise.ExecOptions{Argv: flags.Args(), Env: env, Signals: signals, NoGroup: *noGroup})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return exit.Code(err)
 	}
 	return status.ExitCode()
-}
-
-// identity is who helperApply has become.
-type identity struct{ UID int }
-
-// helperApply gives up root for uid and gid, with the data and writable folders
-// of its arguments, and prints who it is then.
-func helperApply(args []string) int {
-	var p supervise.Privileges
-	if err := json.Unmarshal([]byte(args[0]), &p); err != nil {
-		fmt.Println(err)
-		return exit.Usage
-	}
-	if err := p.Apply(context.Background(), stdoutLogger()); err != nil {
-		fmt.Println(err)
-		return exit.Code(err)
-	}
-	_ = json.NewEncoder(os.Stdout).Encode(identity{UID: os.Getuid()})
-	return 0
 }

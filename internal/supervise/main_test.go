@@ -18,6 +18,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/supervise"
+	"github.com/tale-project/tale-runtime/internal/sys/procfs"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -159,7 +160,7 @@ func (p *program) inner() int {
 	}
 	var pid int
 	eventually(p.t, "unshare has a child", func() bool {
-		children := supervise.ChildrenOf(p.cmd.Process.Pid)
+		children := procfs.Children(p.cmd.Process.Pid)
 		if len(children) == 1 {
 			pid = children[0]
 		}

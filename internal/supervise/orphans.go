@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tale-project/tale-runtime/internal/sys/procfs"
 )
 
 // Some other code of this process, a library that uses os/exec say, may have
@@ -51,7 +53,7 @@ func (t *table) collectHidden(now time.Time) time.Duration {
 	t.scanned = now
 	next := ownGroupGrace
 	seen := map[int]time.Time{}
-	for _, pid := range childrenOf(os.Getpid()) {
+	for _, pid := range procfs.Children(os.Getpid()) {
 		if t.leaders[pid] != nil || !dead(pid) {
 			continue
 		}

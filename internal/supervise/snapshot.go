@@ -6,18 +6,20 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/sys/procfs"
 )
 
 // Snapshot is what is known about a service at one moment.
 type Snapshot struct {
-	Name     string    `json:"name"`
-	State    State     `json:"state"`
-	Since    time.Time `json:"since"`              // of the state
-	Pid      int       `json:"pid,omitempty"`      // 0: no process
-	Started  time.Time `json:"started,omitzero"`   // of the process
-	Restarts int       `json:"restarts"`           // so far
-	LastExit string    `json:"lastExit,omitempty"` // how its last process ended
-	RSS      int64     `json:"rssBytes,omitempty"` // resident memory of the process
+	Name     string
+	State    State
+	Since    time.Time // of the state
+	Pid      int       // 0: no process
+	Started  time.Time // of the process
+	Restarts int       // so far
+	LastExit string    // how its last process ended
+	RSS      int64     // resident memory of the process, in bytes
 }
 
 // Snapshot returns the services in the order they were given to Run.
@@ -52,7 +54,7 @@ func (i *info) snapshot() Snapshot {
 	defer i.mu.Unlock()
 	snap := i.snap
 	if snap.Pid != 0 {
-		snap.RSS = residentBytes(snap.Pid)
+		snap.RSS = procfs.Resident(snap.Pid)
 	}
 	return snap
 }

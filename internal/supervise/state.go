@@ -39,17 +39,3 @@ func (s State) String() string {
 	}
 	return stateNames[s]
 }
-
-// MarshalText writes the state's name.
-func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
-// UnmarshalText reads what MarshalText wrote, for readers of a Snapshot.
-func (s *State) UnmarshalText(text []byte) error {
-	for state, name := range stateNames {
-		if name != "" && name == string(text) {
-			*s = State(state)
-			return nil
-		}
-	}
-	return fmt.Errorf("unknown state %q", text)
-}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tale-project/tale-runtime/internal/pause"
+	"github.com/tale-project/tale-runtime/internal/sys/procfs"
 )
 
 // strayMark is the variable by which a descendant that left its group, as a
@@ -46,7 +47,7 @@ func (t *table) endStrays(limit time.Duration) (killed int) {
 func (t *table) killStrays() (killed int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, pid := range childrenOf(os.Getpid()) {
+	for _, pid := range procfs.Children(os.Getpid()) {
 		if t.leaders[pid] == nil && t.marked(pid) {
 			_ = unix.Kill(pid, unix.SIGKILL)
 			killed++

@@ -19,7 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/supervise"
+	"github.com/tale-project/tale-runtime/internal/sys/procfs"
 )
 
 // roundsVariable asks for more rounds of the kill test than a usual run has.
@@ -145,7 +145,7 @@ func (r *killRound) kill(target string, sig syscall.Signal) {
 func (r *killRound) find(target string) int {
 	supervisor := r.p.cmd.Process.Pid
 	if r.p.isPID1() {
-		children := supervise.ChildrenOf(supervisor)
+		children := procfs.Children(supervisor)
 		if len(children) == 0 {
 			return 0
 		}
@@ -155,7 +155,7 @@ func (r *killRound) find(target string) int {
 		return supervisor
 	}
 	script := killedEntrypoint.Services[slices.IndexFunc(killedEntrypoint.Services, func(s entrypointService) bool { return s.Name == target })].Script
-	for _, child := range supervise.ChildrenOf(supervisor) {
+	for _, child := range procfs.Children(supervisor) {
 		if strings.Contains(commandLine(child), script) {
 			return child
 		}

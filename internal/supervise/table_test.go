@@ -12,6 +12,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/supervise"
+	"github.com/tale-project/tale-runtime/internal/sys/procfs"
 )
 
 func TestStatusesAreNeverStolen(t *testing.T) {
@@ -41,9 +42,9 @@ func TestManyChildrenAtOnceKeepTheirOwnStatus(t *testing.T) {
 // newChildren returns a function that lists the children of this process which
 // it did not have before.
 func newChildren() func() []int {
-	before := supervise.ChildrenOf(os.Getpid())
+	before := procfs.Children(os.Getpid())
 	return func() []int {
-		return slices.DeleteFunc(supervise.ChildrenOf(os.Getpid()), func(pid int) bool { return slices.Contains(before, pid) })
+		return slices.DeleteFunc(procfs.Children(os.Getpid()), func(pid int) bool { return slices.Contains(before, pid) })
 	}
 }
 
@@ -94,5 +95,5 @@ func TestPID1CollectsWhatDockerExecLeaves(t *testing.T) {
 	if out, err := enter.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	eventually(t, "its orphans are collected", func() bool { return len(supervise.ChildrenOf(p.inner())) == 0 })
+	eventually(t, "its orphans are collected", func() bool { return len(procfs.Children(p.inner())) == 0 })
 }

@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tale-project/tale-runtime/internal/supervise"
+	"github.com/tale-project/tale-runtime/internal/sys/procfs"
 )
 
 func TestShellUnderExecHasTheTerminal(t *testing.T) {
@@ -105,7 +105,7 @@ func TestExecReadsFromTheTerminalOnlyInTheForeground(t *testing.T) {
 
 // jobLeader is the helper that the shell has started.
 func (p *terminalProgram) jobLeader() int {
-	children := supervise.ChildrenOf(p.cmd.Process.Pid)
+	children := procfs.Children(p.cmd.Process.Pid)
 	if len(children) != 1 {
 		return 0
 	}

@@ -155,7 +155,7 @@ func PID1(t testing.TB, argv ...string) []string {
 		prefix = append(prefix, "--user", "--map-root-user")
 	}
 	prefix = append(prefix, "--fork", "--pid", "--mount-proc", "--kill-child")
-	if out, err := exec.Command(prefix[0], append(prefix[1:], "true")...).CombinedOutput(); err != nil { //nolint:gosec // our own words
+	if out, err := exec.CommandContext(t.Context(), prefix[0], append(prefix[1:], "true")...).CombinedOutput(); err != nil {
 		t.Fatalf("cannot test as PID 1: %v: %s", err, out)
 	}
 	return append(prefix, argv...)

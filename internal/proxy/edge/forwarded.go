@@ -18,9 +18,10 @@ const ProtoVar = "tale_proto"
 // Forwarded removes what a client says about itself in headers that only a
 // proxy may set, and finds out the scheme the visitor used.
 //
-// Caddy's reverse proxy takes care of X-Forwarded-For, -Proto and -Host. The
-// other spellings in use are passed on by it as they came, and applications
-// believe them; they are kept only from a trusted peer.
+// Caddy's reverse proxy takes care of X-Forwarded-For, -Proto and -Host in their
+// usual spelling. Others are passed on by it as they came, and applications
+// believe them; they are kept only from a trusted peer, and trailers, which some
+// servers make headers of, from nobody.
 //
 // A request whose query cannot be written into a line of HTTP/1.1 is answered
 // 400: HTTP/2 and HTTP/3 deliver spaces as they are, and Caddy's reverse proxy
@@ -32,6 +33,11 @@ type Forwarded struct {
 	Scheme string `json:"scheme,omitempty"`
 	// Drop names more request headers to remove, whoever sends them. Default: none.
 	Drop []string `json:"drop,omitempty"`
+	// Claims names more request headers that only a trusted peer may send.
+	// Default: none but the usual ones.
+	Claims []string `json:"claims,omitempty"`
+
+	claims claims
 }
 
 // CaddyModule returns the Caddy module information.
@@ -42,6 +48,12 @@ func (Forwarded) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
+// Provision prepares the names of headers.
+func (f *Forwarded) Provision(caddy.Context) error {
+	f.claims = newClaims(f.Claims)
+	return nil
+}
+
 // ServeHTTP changes the request's headers and passes it on.
 func (f *Forwarded) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if strings.Contains(r.URL.RawQuery, " ") {
@@ -49,11 +61,8 @@ func (f *Forwarded) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	}
 	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
 	caddyhttp.SetVar(r.Context(), ProtoVar, f.proto(r, trusted))
-	if !trusted {
-		for _, name := range unstandardized {
-			delete(r.Header, name)
-		}
-	}
+	f.claims.remove(r.Header, trusted)
+	r.Trailer = nil
 	delete(r.Header, "X-Forwarded-Prefix")
 	for _, name := range f.Drop {
 		r.Header.Del(name)
@@ -73,12 +82,7 @@ func (f *Forwarded) proto(r *http.Request, trusted bool) string {
 	return "http"
 }
 
-// unstandardized are headers, in canonical form, by which one proxy or another
-// tells the application where a request comes from.
-var unstandardized = []string{
-	"Forwarded", "X-Real-Ip", "X-Client-Ip", "X-Cluster-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "Fastly-Client-Ip",
-	"X-Forwarded", "X-Forwarded-Port", "X-Forwarded-Server", "X-Forwarded-Scheme", "X-Forwarded-Ssl", "X-Forwarded-Protocol",
-	"X-Url-Scheme", "Front-End-Https", "X-Original-Url", "X-Rewrite-Url", "X-Original-Host",
-}
-
-var _ caddyhttp.MiddlewareHandler = (*Forwarded)(nil)
+var (
+	_ caddy.Provisioner           = (*Forwarded)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Forwarded)(nil)
+)

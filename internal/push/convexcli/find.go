@@ -23,7 +23,8 @@ const defaultCommand = "node_modules/.bin/convex"
 
 // Options say how the convex CLI is run.
 type Options struct {
-	// Command is the CLI and arguments that go before its own; empty is DefaultCLI.
+	// Command is the CLI and arguments that go before its own; empty is the app's
+	// own node_modules/.bin/convex.
 	// A script that asks for node is run by bun, or by node where there is no bun.
 	Command []string
 	// AppDir is the app's folder, with package.json and convex/.

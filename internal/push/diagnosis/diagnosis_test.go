@@ -12,7 +12,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 )
 
-// pushStages are those that evaluate and commit code; their errors are alike.
+// The stages that evaluate and commit code; their errors are alike.
 var (
 	evaluating = []backend.Stage{backend.StageEvaluatePush, backend.StageStartPush}
 	committing = []backend.Stage{backend.StageFinishPush}

@@ -23,7 +23,7 @@
 //
 // The code needs nothing of the runtime's inside: it keeps the flags and the
 // signal stack that are in place and asks the kernel for the handler to go on
-// to. Only ExecCommand uses it. Where it is missing, on other architectures,
+// to. Only supervise.Exec uses it. Where it is missing, on other architectures,
 // these two signals are not passed on.
 package runtimesignal
 

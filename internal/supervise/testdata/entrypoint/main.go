@@ -1,11 +1,9 @@
 // Command entrypoint supervises two sleeping services, so that a test can
-// weigh a supervisor without the race detector. With an argument, a
-// supervise.Privileges in JSON, it gives up root before.
+// weigh a supervisor without the race detector.
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"os"
 
@@ -20,16 +18,6 @@ func run() error {
 	log := logging.New(logging.NewWriter(os.Stdout), logging.FormatConsole, slog.LevelInfo)
 	ctx, release := supervise.StopContext(context.Background(), log)
 	defer release()
-	if len(os.Args) > 1 {
-		var p supervise.Privileges
-		if err := json.Unmarshal([]byte(os.Args[1]), &p); err != nil {
-			return exit.With(exit.Usage, err)
-		}
-		log.Info("listening")
-		if err := p.Apply(ctx, log); err != nil && ctx.Err() == nil {
-			return err
-		}
-	}
 	sleeper := supervise.Process{Name: "sleeper", Argv: []string{"sleep", "1000"}, Env: os.Environ()}
 	probed := supervise.Service{Process: sleeper, Critical: true, Ready: func(context.Context) error {
 		_, err := os.Stat("/")

@@ -1,0 +1,134 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+
+	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/site"
+)
+
+// SiteName is the check of the site's name, on which all others of the site rest.
+const SiteName = "name of SITE_URL"
+
+const proxyHealth = "proxy health"
+
+// Site is a running stack as the public sees it.
+type Site struct {
+	Visitor *site.Visitor
+	TLSMode string   // of the proxy, if it is known here
+	Backend []string // checks that must pass before those that go through to the backend
+}
+
+// Checks returns the checks of the site.
+func (s Site) Checks() []Check {
+	throughProxy := append([]string{proxyHealth}, s.Backend...)
+	v := s.Visitor
+	return []Check{
+		Resolves(SiteName, hostOf(v.URL()), "inside the compose network the proxy needs the alias HOST; outside, a DNS record"),
+		{Name: proxyHealth, Needs: []string{SiteName}, Run: s.proxyHealth,
+			Fix: "is the proxy up, and does its SITE_URL say the same? docker compose ps proxy; docker compose logs proxy"},
+		{Name: "upstreams", Needs: throughProxy, Run: s.upstreams,
+			Fix: "docker compose logs proxy says why its probes do not pass; docker compose ps"},
+		{Name: "certificate", Needs: []string{proxyHealth}, Run: s.certificate,
+			Fix: "docker compose logs proxy tells about certificates; docs/operations.md, TLS"},
+		{Name: "sync socket", Needs: throughProxy, Run: v.Socket,
+			Fix: "a proxy in front must pass WebSocket upgrades (Upgrade and Connection headers, long read time-outs)"},
+		{Name: "HTTP actions", Needs: throughProxy, Run: v.HTTPActions,
+			Fix: "docker compose exec proxy proxy routes: /http_api must lead to this backend"},
+		{Name: "storage", Needs: throughProxy, Run: s.storage,
+			Fix: "a proxy in front must pass /api/storage and bodies of 1 MB (client_max_body_size); MAX_BODY of our proxy too"},
+		{Name: "auth discovery", Needs: throughProxy, Run: s.discovery,
+			Fix: "nothing, unless convex/auth.config.ts names SITE_URL and users log in: then functions cannot verify their sessions (AuthProviderDiscoveryFailed) until convex/http.ts serves the document"},
+	}
+}
+
+// Resolves returns a check that a host name has addresses.
+func Resolves(name, host, fix string) Check {
+	return Check{Name: name, Fix: fix, Run: func(ctx context.Context) (string, error) {
+		addresses, err := net.DefaultResolver.LookupHost(ctx, host)
+		if err != nil {
+			return "", fmt.Errorf("cannot resolve %s: %s", host, health.Reason(err))
+		}
+		return fmt.Sprintf("%s is %s", host, strings.Join(addresses, ", ")), nil
+	}}
+}
+
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	return u.Hostname()
+}
+
+func (s Site) health(ctx context.Context) (site.Health, error) {
+	found, err := s.Visitor.Health(ctx)
+	if _, other := errors.AsType[*site.NotOursError](err); other {
+		return found, WithFix(err, "the name leads somewhere else than to our proxy: check HOST, its network alias and DNS")
+	}
+	return found, err
+}
+
+func (s Site) proxyHealth(ctx context.Context) (string, error) {
+	_, err := s.health(ctx)
+	return s.Visitor.URL() + "/health is our proxy", err
+}
+
+// upstreams is what the proxy found.
+func (s Site) upstreams(ctx context.Context) (string, error) {
+	found, err := s.health(ctx)
+	if err != nil {
+		return "", err
+	}
+	if len(found.Unavailable) > 0 {
+		return "", fmt.Errorf("the proxy has no healthy address for %s and answers with its maintenance page", strings.Join(found.Unavailable, ", "))
+	}
+	return "the proxy reaches all of them", nil
+}
+
+// certificate asks as a visitor who trusts the usual authorities. The certificates
+// of TLS_MODE=selfsigned are not of those: that they are in time and for the right
+// name is all that can be asked for.
+func (s Site) certificate(ctx context.Context) (string, error) {
+	err := s.Visitor.Certificate(ctx)
+	switch {
+	case err == nil:
+		return "trusted", nil
+	case errors.Is(err, site.ErrPlain):
+		return "", Skipped("SITE_URL is not https")
+	case !errors.Is(err, site.ErrUnknownAuthority):
+		return "", err
+	case s.TLSMode == "selfsigned":
+		return "of the proxy's own authority (TLS_MODE=selfsigned); visitors trust what docker compose exec proxy proxy ca prints", nil
+	}
+	return "", Warning(WithFix(err, "with TLS_MODE=letsencrypt see docker compose logs proxy; for an authority of your own mount its root and set SSL_CERT_FILE"))
+}
+
+// storage takes a backend that wants an upload URL for a pass: its refusal shows
+// that the route and the size pass.
+func (s Site) storage(ctx context.Context) (string, error) {
+	detail, err := s.Visitor.Storage(ctx)
+	if refused, ok := errors.AsType[*site.RefusedError](err); ok {
+		return refused.Error(), nil
+	}
+	return detail, err
+}
+
+// discovery cannot see from outside whether the app has a login, so it only warns.
+func (s Site) discovery(ctx context.Context) (string, error) {
+	found, err := s.Visitor.Discovery(ctx)
+	switch {
+	case err != nil:
+		return "", err
+	case found.Issuer != "":
+		return fmt.Sprintf("%s names the issuer %s", found.Path, found.Issuer), nil
+	case found.Broken:
+		return "", Warning(fmt.Errorf("cannot tell whether the app serves an OpenID document: %s", found.Seen))
+	}
+	return "", Warning(fmt.Errorf("the app has no route for an OpenID document, which only an app with its own login needs: %s", found.Seen))
+}

@@ -1,0 +1,95 @@
+package doctor_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/doctor"
+	"github.com/tale-project/tale-runtime/internal/site"
+	"github.com/tale-project/tale-runtime/internal/site/sitetest"
+)
+
+// examine returns the findings about the site at the address, by check.
+func examine(t *testing.T, url, tlsMode string) map[string]doctor.Finding {
+	t.Helper()
+	visitor := site.New(site.Options{URL: url, Blind: true})
+	t.Cleanup(visitor.Close)
+	findings, _ := doctor.Examine(t.Context(), doctor.Site{Visitor: visitor, TLSMode: tlsMode}.Checks())
+	byName := map[string]doctor.Finding{}
+	for _, f := range findings {
+		byName[f.Name] = f
+	}
+	return byName
+}
+
+func TestSiteCertificate(t *testing.T) {
+	server := httptest.NewTLSServer(&sitetest.Site{})
+	t.Cleanup(server.Close)
+	plain := httptest.NewServer(&sitetest.Site{})
+	t.Cleanup(plain.Close)
+	otherName := strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
+	for name, tt := range map[string]struct {
+		site, mode string
+		verdict    doctor.Verdict
+		detail     string
+	}{
+		"the proxy's own":     {server.URL, "selfsigned", doctor.OK, "own authority"},
+		"unknown":             {server.URL, "letsencrypt", doctor.Warn, "unknown authority"},
+		"mode not known here": {server.URL, "", doctor.Warn, "unknown authority"},
+		"for another name":    {otherName, "selfsigned", doctor.Fail, "localhost"},
+		"plain":               {plain.URL, "external", doctor.Skip, "not https"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if f := examine(t, tt.site, tt.mode)["certificate"]; f.Verdict != tt.verdict || !strings.Contains(f.Detail, tt.detail) {
+				t.Errorf("%+v", f)
+			}
+		})
+	}
+}
+
+func TestSiteWithFaults(t *testing.T) {
+	for name, tt := range map[string]struct {
+		fault, check string
+		verdict      doctor.Verdict
+		detail       string
+	}{
+		"all there":         {"", "upstreams", doctor.OK, "reaches all"},
+		"an upstream away":  {"upstream away", "upstreams", doctor.Fail, "no healthy address for platform:3000 and"},
+		"it is ours still":  {"upstream away", "proxy health", doctor.OK, "our proxy"},
+		"another server":    {"another server", "proxy health", doctor.Fail, "answered 404"},
+		"behind another":    {"another server", "sync socket", doctor.Skip, "proxy health"},
+		"no upgrade":        {"no socket", "sync socket", doctor.Fail, "instead of an upgrade"},
+		"upload refused":    {"upload refused", "storage", doctor.OK, "StorageTokenInvalid"},
+		"upload cut":        {"upload", "storage", doctor.Fail, "differ"},
+		"download missing":  {"download", "storage", doctor.Fail, "404"},
+		"actions answer":    {"", "HTTP actions", doctor.OK, "404"},
+		"login of the app":  {"discovery", "auth discovery", doctor.OK, "names the issuer https://tale.example"},
+		"no login":          {"", "auth discovery", doctor.Warn, "which only an app with its own login needs"},
+		"login not visible": {"app away", "auth discovery", doctor.Warn, "cannot tell"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(&sitetest.Site{Fault: tt.fault})
+			t.Cleanup(server.Close)
+			if f := examine(t, server.URL, "external")[tt.check]; f.Verdict != tt.verdict || !strings.Contains(f.Detail, tt.detail) {
+				t.Errorf("%+v", f)
+			}
+		})
+	}
+}
+
+// What only rests on something that is broken is not looked at.
+func TestSiteWithoutItsProxy(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	server.Close()
+	findings := examine(t, server.URL, "external")
+	if f := findings["proxy health"]; f.Verdict != doctor.Fail || !strings.Contains(f.Detail, "refused") {
+		t.Errorf("%+v", f)
+	}
+	for _, name := range []string{"upstreams", "certificate", "storage"} {
+		if f := findings[name]; f.Verdict != doctor.Skip {
+			t.Errorf("%+v", f)
+		}
+	}
+}

@@ -1,0 +1,82 @@
+package edge
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// claims are headers, by folded name, by which a proxy tells the application who
+// asks, from where and for what.
+type claims map[string]bool
+
+// claimNames and claimPrefixes are the usual ones: of sign-in proxies (Authelia,
+// Authentik, oauth2-proxy, Pomerium, mod_auth_openidc), of clouds and CDNs, and
+// what frameworks read an address, a host, a URL or a method from.
+var (
+	claimNames = []string{
+		"forwarded", "forwarded-for", "proxy", "front-end-https",
+		"client-ip", "true-client-ip", "proxy-client-ip", "do-connecting-ip", "incap-client-ip", "ali-cdn-real-ip", "cdn-src-ip",
+		"x-proxyuser-ip", "x-originating-ip", "x-nf-client-connection-ip", "x-sucuri-clientip",
+		"x-host", "x-http-host-override", "x-scheme", "x-url-scheme", "x-rewrite-url", "x-http-destinationurl",
+		"x-http-method", "x-http-method-override", "x-method-override",
+		"x-user", "x-email", "x-groups", "x-auth-user", "x-auth-username", "x-auth-email", "x-auth-name", "x-auth-groups", "x-auth-roles", "auth-user",
+	}
+	claimPrefixes = []string{
+		"remote-", "x-remote-", "x-forwarded", "x-original-", "x-real-", "x-client-", "x-cluster-", "x-ssl-", "ssl-client-",
+		"x-auth-request-", "x-authentik-", "x-authelia-", "x-pomerium-", "x-webauth-", "x-vouch-", "x-ms-client-principal", "x-ms-token-",
+		"x-goog-iap-", "x-goog-authenticated-user-", "x-amzn-oidc-", "oidc-claim-", "tailscale-",
+		"cf-", "cloudfront-viewer-", "fastly-", "fly-", "wl-proxy-", "x-arr-", "x-azure-", "x-appengine-", "x-envoy-", "x-vercel-",
+	}
+)
+
+func newClaims(more []string) claims {
+	c := claims{}
+	for _, name := range slices.Concat(claimNames, more) {
+		c[string(fold(nil, name))] = true
+	}
+	return c
+}
+
+// remove deletes the claims. Those of a trusted peer stay, but for spellings that
+// only fold to the name: the peer may have removed the usual one alone.
+func (c claims) remove(header http.Header, trusted bool) {
+	for name := range header {
+		if c.has(name) && (!trusted || strings.Trim(name, nameCharacters) != "") {
+			delete(header, name)
+		}
+	}
+}
+
+// has reports whether the name is a claim's, in any spelling.
+func (c claims) has(name string) bool {
+	var buffer [64]byte
+	folded := fold(buffer[:0], name)
+	if c[string(folded)] {
+		return true
+	}
+	for _, prefix := range claimPrefixes {
+		if len(folded) >= len(prefix) && string(folded[:len(prefix)]) == prefix {
+			return true
+		}
+	}
+	return false
+}
+
+const nameCharacters = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+// fold appends the name as the most lenient server reads it: CGI and its kin make
+// one character of all but letters and digits, and have no case.
+func fold(to []byte, name string) []byte {
+	for i := range len(name) {
+		switch c := name[i]; {
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
+			to = append(to, c)
+		case 'A' <= c && c <= 'Z':
+			to = append(to, c+'a'-'A')
+		default:
+			to = append(to, '-')
+		}
+	}
+	return to
+}

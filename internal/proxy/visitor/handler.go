@@ -1,0 +1,142 @@
+package visitor
+
+import (
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+func init() { caddy.RegisterModule(Handler{}) }
+
+const forwardedFor = "X-Forwarded-For"
+
+// unknown stands in X-Forwarded-For for an address that cannot be read (the word
+// is that of RFC 7239, section 6.2).
+const unknown = "unknown"
+
+// Handler sets the request variables `client_ip` and `trusted_proxy`, which Caddy
+// has set from its own rules: those take a private visitor behind a private
+// terminator, and an address that cannot be read, for the terminator itself. It
+// must come before everything that reads them.
+//
+// The visitor is the peer, unless that is trusted and sends X-Forwarded-For. Then
+// it is the last address there; with `chain`, the last that is not trusted itself,
+// or the first when all are. If that address cannot be read the visitor is nobody:
+// `client_ip` is empty. What stands before the visitor's address is a claim that
+// no trusted proxy has made, and is removed.
+type Handler struct {
+	// Networks of peers whose forwarded headers are believed. Default: none.
+	Trusted []string `json:"trusted,omitempty"`
+	// Look for the visitor behind several trusted proxies. Default: only the peer is one.
+	Chain bool `json:"chain,omitempty"`
+	// Paths of probes, whose senders forward for no visitor. Default: none.
+	Quiet []string `json:"quiet,omitempty"`
+
+	trusted networks
+	log     *slog.Logger
+	notices *notices
+}
+
+// notices are given once each: they are about the configuration.
+type notices struct{ silent, unreadable, several sync.Once }
+
+// CaddyModule returns the Caddy module information.
+func (Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.tale_visitor",
+		New: func() caddy.Module { return new(Handler) },
+	}
+}
+
+// Provision reads the networks.
+func (h *Handler) Provision(ctx caddy.Context) (err error) {
+	h.log, h.notices = ctx.Slogger(), new(notices)
+	h.trusted, err = parseNetworks(h.Trusted)
+	return err
+}
+
+// ServeHTTP sets the variables and passes the request on.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	peer, ok := ParseAddress(r.RemoteAddr)
+	if !ok { // a Unix socket has no address, and is not trusted
+		return next.ServeHTTP(w, r)
+	}
+	address := peer.String()
+	if h.trusted.contain(peer) {
+		address = h.behind(r, peer)
+		caddyhttp.SetVar(r.Context(), caddyhttp.TrustedProxyVarKey, true)
+	}
+	caddyhttp.SetVar(r.Context(), caddyhttp.ClientIPVarKey, address)
+	return next.ServeHTTP(w, r)
+}
+
+// behind returns the visitor behind the trusted peer, and leaves in
+// X-Forwarded-For what handlers further on append the peer to.
+func (h *Handler) behind(r *http.Request, peer netip.Addr) (address string) {
+	keepForwarded(r.Header)
+	said, there := r.Header[forwardedFor]
+	if !there {
+		if !slices.Contains(h.Quiet, r.URL.Path) {
+			h.notices.silent.Do(func() {
+				h.log.Warn("a trusted proxy sent no X-Forwarded-For: if it is a TLS terminator, all its visitors look alike, to DASHBOARD_ALLOW too",
+					"proxy", peer, "fix", "let it set that header; or name the terminators in TRUSTED_PROXIES")
+			})
+		}
+		return peer.String()
+	}
+	address, hops := h.resolve(strings.Split(strings.Join(said, ","), ","))
+	r.Header[forwardedFor] = []string{strings.Join(hops, ", ")}
+	if address == "" {
+		h.notices.unreadable.Do(func() {
+			h.log.Warn("a trusted proxy sent an X-Forwarded-For that cannot be read: such visitors count as nobody", "proxy", peer, "value", strings.Join(said, ", "))
+		})
+	}
+	return address
+}
+
+// resolve returns the visitor among the addresses, "" if it cannot be told, and
+// the hops from there on.
+func (h *Handler) resolve(addresses []string) (visitor string, hops []string) {
+	for i, text := range slices.Backward(addresses) {
+		address, ok := ParseAddress(text)
+		if !ok {
+			return "", append([]string{unknown}, hops...)
+		}
+		hops = append([]string{address.String()}, hops...)
+		trusted := h.trusted.contain(address)
+		if i == 0 || !trusted || !h.Chain {
+			if trusted && i > 0 {
+				h.notices.several.Do(func() {
+					h.log.Info("X-Forwarded-For has several addresses and the last, a private one, is taken for the visitor: if it is a proxy, list all proxies in TRUSTED_PROXIES", "address", address)
+				})
+			}
+			return address.String(), hops
+		}
+	}
+	return "", nil // there is at least one
+}
+
+// keepForwarded takes forwarded headers off the list of those that end here: a
+// terminator may pass a visitor's Connection header on.
+func keepForwarded(header http.Header) {
+	for i, value := range header["Connection"] {
+		if !strings.Contains(strings.ToLower(value), "x-forwarded-") {
+			continue
+		}
+		names := slices.DeleteFunc(strings.Split(value, ","), func(name string) bool {
+			return strings.HasPrefix(strings.ToLower(strings.TrimSpace(name)), "x-forwarded-")
+		})
+		header["Connection"][i] = strings.Join(names, ",")
+	}
+}
+
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)
