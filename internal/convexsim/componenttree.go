@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim/bundle"
 )
 
 // instance is a use of a component by its parent.
@@ -36,15 +38,15 @@ func usesOf(d pushedDefinition, defaultName func(path string) string) []instance
 	source := d.definition.source
 	imported := importedComponents(source)
 	var uses []instance
-	for at := range occurrences(source, useCall) {
+	for at := range bundle.Occurrences(source, useCall) {
 		open := at + len(useCall) - 1
-		end := closing(source, open)
+		end := bundle.Closing(source, open)
 		if end < 0 {
 			continue
 		}
 		arguments := source[open+1 : end-1]
-		if used, ok := imported[first(firstIdentifier, arguments)]; ok {
-			uses = append(uses, instance{cmp.Or(first(nameOption, arguments), defaultName(used)), used})
+		if used, ok := imported[bundle.First(firstIdentifier, arguments)]; ok {
+			uses = append(uses, instance{cmp.Or(bundle.First(nameOption, arguments), defaultName(used)), used})
 		}
 	}
 	return append(uses, unread(d, uses, defaultName)...)
@@ -53,11 +55,11 @@ func usesOf(d pushedDefinition, defaultName func(path string) string) []instance
 // importedComponents maps the names of imported components to definition paths.
 func importedComponents(source string) map[string]string {
 	imported := map[string]string{}
-	for at := range occurrences(source, componentFolder) {
+	for at := range bundle.Occurrences(source, componentFolder) {
 		encoded, _, _ := strings.Cut(source[at+len(componentFolder):], `"`)
 		decoded, err := base64.RawURLEncoding.DecodeString(strings.TrimSuffix(encoded, ".js"))
 		if err == nil {
-			imported[first(importFrom, source[max(0, at-200):at])] = string(decoded)
+			imported[bundle.First(importFrom, source[max(0, at-200):at])] = string(decoded)
 		}
 	}
 	return imported
@@ -80,8 +82,8 @@ func componentName(d pushedDefinition) string {
 		return path.Base(d.path)
 	}
 	source := d.definition.source
-	for _, call := range callsOf(source, localNames(source, "defineComponent")) {
-		if name := first(stringArg, source[call[1]+1:]); name != "" {
+	for _, call := range bundle.CallsOf(source, bundle.LocalNames(source, "defineComponent")) {
+		if name := bundle.First(bundle.StringArg, source[call[1]+1:]); name != "" {
 			return name
 		}
 	}
@@ -89,7 +91,7 @@ func componentName(d pushedDefinition) string {
 }
 
 // componentTree is the tree of components of a push, flat: component paths in
-// their order, parents first.
+// their order, parents First.
 type componentTree struct {
 	definitions map[string]pushedDefinition
 	uses        map[string][]instance // by definition path

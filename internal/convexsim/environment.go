@@ -45,7 +45,7 @@ func (c envChange) check() error {
 }
 
 // compareChanges is the order in which the backend applies changes: deletes
-// first, so that a set wins; then by name and value, so that of several sets the
+// First, so that a set wins; then by name and value, so that of several sets the
 // greatest value stays.
 func compareChanges(a, b envChange) int {
 	switch {

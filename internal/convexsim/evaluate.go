@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim/bundle"
 )
 
 // evaluation is the outcome of evaluate_push and start_push: a push that could
@@ -24,7 +26,7 @@ func evaluate(request *pushRequest, state *State) (*evaluation, error) {
 	if err := e.upload(); err != nil {
 		return nil, err
 	}
-	if module, ok := e.packages[""].Modules[authModule]; ok {
+	if module, ok := e.packages[""].Modules[bundle.AuthModule]; ok {
 		if err := checkAuth(module, state.Environment); err != nil {
 			return nil, err
 		}
@@ -107,7 +109,7 @@ func (s *State) existing(hash moduleHash) (Module, error) {
 // components their ids.
 func (e *evaluation) submitSchemas() {
 	e.change = schemaChange{
-		AllocatedComponentIDs: map[string]string{}, SchemaIDs: map[string]*string{}, IndexDiffs: map[string]indexDiff{},
+		AllocatedComponentIDs: map[string]string{}, SchemaIDs: map[string]*string{}, IndexDiffs: map[string]bundle.IndexDiff{},
 	}
 	e.tree.walk(func(componentPath, definitionPath string) {
 		if _, exists := e.state.Components[componentPath]; !exists {
@@ -121,11 +123,11 @@ func (e *evaluation) submitSchemas() {
 		before := e.state.activeTables(componentPath)
 		id := e.state.submitSchema(componentPath, schema)
 		e.change.SchemaIDs[componentPath] = &id
-		e.change.IndexDiffs[componentPath] = diffIndexes(before, e.state.Schemas[e.state.schemaByID(id)].Tables)
+		e.change.IndexDiffs[componentPath] = bundle.DiffIndexes(before, e.state.Schemas[e.state.schemaByID(id)].Tables)
 	})
 }
 
-func (s *State) activeTables(componentPath string) []Table {
+func (s *State) activeTables(componentPath string) []bundle.Table {
 	if i := s.findSchema(componentPath, SchemaActive); i >= 0 {
 		return s.Schemas[i].Tables
 	}
@@ -137,7 +139,7 @@ func (e *evaluation) answer(now time.Time) startPushAnswer {
 	answer := startPushAnswer{
 		EnvironmentVariables:        notNilMap(e.state.Environment),
 		ComponentDefinitionPackages: map[string]sourcePackage{},
-		AppAuth:                     evaluateProviders(e.packages[""].Modules[authModule].Providers, e.state.Environment),
+		AppAuth:                     bundle.EvaluateProviders(e.packages[""].Modules[bundle.AuthModule].Providers, e.state.Environment),
 		Analysis:                    map[string]evaluatedDefinition{},
 		App:                         e.component("", ""),
 		SchemaChange:                e.change,
@@ -173,7 +175,7 @@ func (e *evaluation) definition(definitionPath string, now time.Time) evaluatedD
 		Definition: metadata, Functions: map[string]analyzedModule{}, UDFConfig: udfConfigAnswer(pushed.version(), now),
 	}
 	if pushed.schema != nil {
-		evaluated.Schema = schemaAnswer(tablesOf(pushed.schema.source))
+		evaluated.Schema = schemaAnswer(bundle.Tables(pushed.schema.source))
 	}
 	for modulePath := range e.packages[definitionPath].Modules {
 		if !isDependency(modulePath) {

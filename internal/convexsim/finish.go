@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim/bundle"
 )
 
 // finishRequest is what finish_push is sent: the whole answer of start_push comes
@@ -14,7 +16,7 @@ type finishRequest struct {
 	StartPush *struct {
 		EnvironmentVariables map[string]string          `json:"environmentVariables"`
 		Packages             map[string]sourcePackage   `json:"componentDefinitionPackages"`
-		AppAuth              []AuthProvider             `json:"appAuth"`
+		AppAuth              []bundle.AuthProvider      `json:"appAuth"`
 		Analysis             map[string]json.RawMessage `json:"analysis"`
 		App                  *checkedComponent          `json:"app"`
 		SchemaChange         *json.RawMessage           `json:"schemaChange"`

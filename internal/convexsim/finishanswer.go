@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim/bundle"
 )
 
 // finishAnswer says what a push changed.
@@ -20,12 +22,12 @@ type addedRemoved struct {
 }
 
 type componentDiff struct {
-	DiffType      diffType       `json:"diffType"`
-	ModuleDiff    addedRemoved   `json:"moduleDiff"`
-	UDFConfigDiff *udfConfigDiff `json:"udfConfigDiff"`
-	CronDiff      cronDiff       `json:"cronDiff"`
-	IndexDiff     indexDiff      `json:"indexDiff"`
-	SchemaDiff    *schemaDiff    `json:"schemaDiff"`
+	DiffType      diffType         `json:"diffType"`
+	ModuleDiff    addedRemoved     `json:"moduleDiff"`
+	UDFConfigDiff *udfConfigDiff   `json:"udfConfigDiff"`
+	CronDiff      cronDiff         `json:"cronDiff"`
+	IndexDiff     bundle.IndexDiff `json:"indexDiff"`
+	SchemaDiff    *schemaDiff      `json:"schemaDiff"`
 }
 
 type diffType struct {
@@ -52,12 +54,12 @@ func newFinishAnswer() finishAnswer {
 	return finishAnswer{addedRemoved{[]string{}, []string{}}, map[string]struct{}{}, map[string]componentDiff{}}
 }
 
-func diffComponent(kind string, before, after Definition, tablesBefore, tablesAfter []Table) componentDiff {
+func diffComponent(kind string, before, after Definition, tablesBefore, tablesAfter []bundle.Table) componentDiff {
 	diff := componentDiff{
 		DiffType:   diffType{kind},
 		ModuleDiff: diffModules(before.Modules, after.Modules),
 		CronDiff:   cronDiff{[]string{}, []string{}, []string{}},
-		IndexDiff:  diffIndexes(tablesBefore, tablesAfter),
+		IndexDiff:  bundle.DiffIndexes(tablesBefore, tablesAfter),
 	}
 	if before.UDFServerVersion != "" && before.UDFServerVersion != after.UDFServerVersion {
 		diff.UDFConfigDiff = &udfConfigDiff{before.UDFServerVersion, after.UDFServerVersion}
@@ -68,7 +70,7 @@ func diffComponent(kind string, before, after Definition, tablesBefore, tablesAf
 	return diff
 }
 
-func schemaText(tables []Table) *string {
+func schemaText(tables []bundle.Table) *string {
 	if tables == nil {
 		return nil
 	}
@@ -96,30 +98,22 @@ func diffModules(before, after map[string]Module) addedRemoved {
 	return diff
 }
 
-func diffAuth(before, after []AuthProvider) addedRemoved {
+func diffAuth(before, after []bundle.AuthProvider) addedRemoved {
 	diff := addedRemoved{[]string{}, []string{}}
 	for _, provider := range after {
 		if !slices.Contains(before, provider) {
-			diff.Added = append(diff.Added, provider.text())
+			diff.Added = append(diff.Added, provider.String())
 		}
 	}
 	for _, provider := range before {
 		if !slices.Contains(after, provider) {
-			diff.Removed = append(diff.Removed, provider.text())
+			diff.Removed = append(diff.Removed, provider.String())
 		}
 	}
 	return diff
 }
 
-func (p AuthProvider) text() string {
-	text, err := json.Marshal(p)
-	if err != nil {
-		return p.Domain
-	}
-	return string(text)
-}
-
 func sortedKeys[V any](m map[string]V) []string {
 	keys := slices.Sorted(maps.Keys(m))
-	return notNil(keys)
+	return bundle.NotNil(keys)
 }

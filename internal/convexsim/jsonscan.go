@@ -160,7 +160,7 @@ func (s *jsonScanner) literal(out []byte) ([]byte, error) {
 		if err != nil {
 			return out, err
 		}
-		if !isIdentifierByte(b) && b != '-' && b != '+' && b != '.' {
+		if !isWordByte(b) && b != '-' && b != '+' && b != '.' {
 			return out, s.reader.UnreadByte()
 		}
 		out = append(out, b)
@@ -237,4 +237,8 @@ func appendQuoted(out []byte, text string) []byte {
 		return append(out, `""`...)
 	}
 	return append(out, quoted...)
+}
+
+func isWordByte(b byte) bool {
+	return '0' <= b && b <= '9' || 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z'
 }

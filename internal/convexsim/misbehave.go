@@ -69,7 +69,7 @@ func (s *Server) misbehave(w http.ResponseWriter, r *http.Request, rt route, fau
 }
 
 // hang waits until the fault is removed. It returns false when the time of the
-// request is over first.
+// request is over First.
 func hang(r *http.Request, fault *fault.Active) bool {
 	// The client has sent all of it, as it would have to a real backend.
 	body, err := io.ReadAll(r.Body)

@@ -8,6 +8,8 @@ import (
 	"io"
 	"path"
 	"strings"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim/bundle"
 )
 
 const (
@@ -87,11 +89,11 @@ func (m moduleJSON) digest() pushedModule {
 		Environment: environmentOf(m.Environment, *m.Path),
 		SHA256:      hex.EncodeToString(sum.Sum(nil)),
 		Bytes:       len(*m.Source) + len(sourceMap),
-		Exports:     exportedNames(*m.Source),
+		Exports:     bundle.ExportedNames(*m.Source),
 	}}
-	if canonical(*m.Path) == authModule {
-		pushed.Variables = environmentReads(*m.Source)
-		pushed.Providers = authProviders(*m.Source)
+	if canonical(*m.Path) == bundle.AuthModule {
+		pushed.Variables = bundle.EnvironmentReads(*m.Source)
+		pushed.Providers = bundle.AuthProviders(*m.Source)
 	}
 	return pushed
 }

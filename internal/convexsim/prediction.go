@@ -1,5 +1,7 @@
 package convexsim
 
+import "github.com/tale-project/tale-runtime/internal/convexsim/bundle"
+
 // schemaPrediction is what evaluate_schema says about one component
 // (src/cli/lib/deployApi/evaluateSchema.ts of the convex package).
 type schemaPrediction struct {
@@ -37,7 +39,7 @@ func (e *evaluation) prediction(before *State) map[string]any {
 	return map[string]any{"componentSchemaEvaluations": evaluations, "newComponentDefinitions": sortedKeys(unknown)}
 }
 
-func predict(definitionPath string, before, after []Table) schemaPrediction {
+func predict(definitionPath string, before, after []bundle.Table) schemaPrediction {
 	prediction := schemaPrediction{
 		DefinitionPath: definitionPath, SchemaValidation: true,
 		Tables: []tablePrediction{}, Indexes: []indexPrediction{}, Discarded: []any{},
@@ -45,14 +47,14 @@ func predict(definitionPath string, before, after []Table) schemaPrediction {
 	for _, table := range after {
 		prediction.Tables = append(prediction.Tables, tablePrediction{Name: table.Name, Outcome: "mustWalk"})
 	}
-	diff := diffIndexes(before, after)
+	diff := bundle.DiffIndexes(before, after)
 	changes := map[string]string{}
-	for change, indexes := range map[string][]Index{"added": diff.Added, "enabled": diff.Enabled, "disabled": diff.Disabled} {
+	for change, indexes := range map[string][]bundle.Index{"added": diff.Added, "enabled": diff.Enabled, "disabled": diff.Disabled} {
 		for _, index := range indexes {
 			changes[index.Name] = change
 		}
 	}
-	for _, index := range allIndexes(after) {
+	for _, index := range bundle.AllIndexes(after) {
 		change, changed := changes[index.Name]
 		if !changed {
 			change = "identical"
@@ -65,8 +67,8 @@ func predict(definitionPath string, before, after []Table) schemaPrediction {
 	return prediction
 }
 
-func predictIndex(index Index, change string) indexPrediction {
-	prediction := indexPrediction(index.fields())
+func predictIndex(index bundle.Index, change string) indexPrediction {
+	prediction := indexPrediction(index.Object())
 	prediction["change"], prediction["numDocs"] = change, 0
 	prediction["needsBackfill"] = change == "added" && !index.Staged
 	return prediction

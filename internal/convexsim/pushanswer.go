@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"strings"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim/bundle"
 )
 
 // The types here are the answers of the push routes, as the schemas in
@@ -15,16 +17,16 @@ type startPushAnswer struct {
 	EnvironmentVariables        map[string]string              `json:"environmentVariables"`
 	ExternalDepsID              *string                        `json:"externalDepsId"`
 	ComponentDefinitionPackages map[string]sourcePackage       `json:"componentDefinitionPackages"`
-	AppAuth                     []AuthProvider                 `json:"appAuth"`
+	AppAuth                     []bundle.AuthProvider          `json:"appAuth"`
 	Analysis                    map[string]evaluatedDefinition `json:"analysis"`
 	App                         *checkedComponent              `json:"app"`
 	SchemaChange                schemaChange                   `json:"schemaChange"`
 }
 
 type schemaChange struct {
-	AllocatedComponentIDs map[string]string    `json:"allocatedComponentIds"`
-	SchemaIDs             map[string]*string   `json:"schemaIds"`
-	IndexDiffs            map[string]indexDiff `json:"indexDiffs"`
+	AllocatedComponentIDs map[string]string           `json:"allocatedComponentIds"`
+	SchemaIDs             map[string]*string          `json:"schemaIds"`
+	IndexDiffs            map[string]bundle.IndexDiff `json:"indexDiffs"`
 }
 
 // sourcePackage points to uploaded code. Numbers and bytes are in the encoding
@@ -152,7 +154,7 @@ func udfConfigAnswer(version string, now time.Time) udfConfig {
 	return udfConfig{version, convexBytes(make([]byte, 32)), convexInteger(now.UnixNano())}
 }
 
-func schemaAnswer(tables []Table) *analyzedSchema {
+func schemaAnswer(tables []bundle.Table) *analyzedSchema {
 	answer := &analyzedSchema{Tables: []analyzedTable{}, SchemaValidation: true}
 	for _, table := range tables {
 		described := analyzedTable{
@@ -167,13 +169,13 @@ func schemaAnswer(tables []Table) *analyzedSchema {
 	return answer
 }
 
-func (t *analyzedTable) add(index Index) {
+func (t *analyzedTable) add(index bundle.Index) {
 	_, name, _ := strings.Cut(index.Name, ".")
 	switch index.Type {
 	case "search":
-		t.SearchIndexes = append(t.SearchIndexes, analyzedIndex{Descriptor: name, SearchField: index.SearchField, FilterFields: notNil(index.FilterFields)})
+		t.SearchIndexes = append(t.SearchIndexes, analyzedIndex{Descriptor: name, SearchField: index.SearchField, FilterFields: bundle.NotNil(index.FilterFields)})
 	case "vector":
-		t.VectorIndexes = append(t.VectorIndexes, analyzedIndex{Descriptor: name, VectorField: index.VectorField, Dimensions: index.Dimensions, FilterFields: notNil(index.FilterFields)})
+		t.VectorIndexes = append(t.VectorIndexes, analyzedIndex{Descriptor: name, VectorField: index.VectorField, Dimensions: index.Dimensions, FilterFields: bundle.NotNil(index.FilterFields)})
 	default:
 		t.Indexes = append(t.Indexes, analyzedIndex{Descriptor: name, Fields: index.Fields})
 	}

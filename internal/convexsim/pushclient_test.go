@@ -3,6 +3,7 @@ package convexsim
 import (
 	"bytes"
 	"crypto/sha256"
+	_ "embed"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -61,19 +62,9 @@ func objectAt(v any, keys ...any) object {
 
 // schemaText is what the bundler makes of a schema with three kinds of index; the
 // library is minified, so that defineTable is O here.
-const schemaSource = `
-function O(e) { return new T(e); }
-n(O, "defineTable");
-var Ho = W({ _storage: O({ sha256: s.string() }) });
-// convex/schema.ts
-var Fs = W({
-  notes: O({ author: s.string(), body: s.string() }).index("by_author", ["author"]).searchIndex("search_body", { searchField: "body", filterFields: ["author"] }).vectorIndex("by_embedding", { vectorField: "embedding", dimensions: 8, filterFields: [] }),
-  users: O({ email: s.string() }).index("by_email", ["email"])
-});
-export {
-  Fs as default
-};
-`
+//
+//go:embed testdata/schema.js
+var schemaSource string
 
 const authSource = `// convex/auth.config.ts
 var e = { providers: [{ domain: process.env.SITE_URL, applicationID: "convex" }] };

@@ -13,7 +13,7 @@ import (
 )
 
 // Run is the life of a simulator: it opens the ports, serves, and returns when
-// it was stopped. As with the backend, the first interrupt lets running requests
+// it was stopped. As with the backend, the First interrupt lets running requests
 // finish, however long that takes, and the second does not; everything else that
 // can end it is the process's own business. Cancelling ctx is an immediate end.
 //

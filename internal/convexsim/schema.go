@@ -3,6 +3,8 @@ package convexsim
 import (
 	"slices"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim/bundle"
 )
 
 // States of a schema, as in the backend's own table.
@@ -14,20 +16,20 @@ const (
 )
 
 // keptSchemas is how many dead schemas stay, for clients that still wait for
-// one; the oldest go first.
+// one; the oldest go First.
 const keptSchemas = 20
 
 // Schema is one version of the schema of the app or of a component. There are no
-// documents here, so it is validated from its first moment.
+// documents here, so it is validated from its First moment.
 type Schema struct {
-	ID        string    `json:"id"`
-	Component string    `json:"component"` // component path
-	SHA256    string    `json:"sha256"`    // of the schema module
-	State     string    `json:"state"`
-	Tables    []Table   `json:"tables,omitempty"`
-	Error     string    `json:"error,omitempty"` // of a failed one
-	Table     string    `json:"table,omitempty"` // of the error
-	Backfill  *Backfill `json:"backfill,omitempty"`
+	ID        string         `json:"id"`
+	Component string         `json:"component"` // component path
+	SHA256    string         `json:"sha256"`    // of the schema module
+	State     string         `json:"state"`
+	Tables    []bundle.Table `json:"tables,omitempty"`
+	Error     string         `json:"error,omitempty"` // of a failed one
+	Table     string         `json:"table,omitempty"` // of the error
+	Backfill  *Backfill      `json:"backfill,omitempty"`
 }
 
 // Backfill is the pretended building of indexes, one after the other.
@@ -51,8 +53,8 @@ func (b *Backfill) left(now time.Time) (indexes int, next time.Duration) {
 }
 
 // indexes lists the schema's indexes that have to be built; staged ones have not.
-func (s Schema) indexes() []Index {
-	var indexes []Index
+func (s Schema) indexes() []bundle.Index {
+	var indexes []bundle.Index
 	for _, table := range s.Tables {
 		for _, index := range table.Indexes {
 			if !index.Staged {
@@ -77,7 +79,7 @@ func (s *State) submitSchema(component string, schema *pushedModule) string {
 		}
 	}
 	s.overwritePending(component)
-	added := Schema{ID: s.newID("schema"), Component: component, SHA256: sha, State: SchemaValidated, Tables: tablesOf(schema.source)}
+	added := Schema{ID: s.newID("schema"), Component: component, SHA256: sha, State: SchemaValidated, Tables: bundle.Tables(schema.source)}
 	s.Schemas = append(s.Schemas, added)
 	s.forgetSchemas()
 	return added.ID

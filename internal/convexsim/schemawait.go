@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/convexsim/bundle"
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 )
 
@@ -158,8 +159,8 @@ func (s *State) schemaStatus(ids map[string]*string, now time.Time) (schemaStatu
 	return status, nil
 }
 
-func (s *schemaStatus) addComponent(componentPath string, schema Schema, active []Table, now time.Time) {
-	total := len(schema.indexes()) + len(diffIndexes(active, schema.Tables).Removed)
+func (s *schemaStatus) addComponent(componentPath string, schema Schema, active []bundle.Table, now time.Time) {
+	total := len(schema.indexes()) + len(bundle.DiffIndexes(active, schema.Tables).Removed)
 	left, next := schema.Backfill.left(now)
 	if schema.Backfill != nil {
 		total = max(total, schema.Backfill.Indexes)

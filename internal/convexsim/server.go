@@ -150,5 +150,5 @@ func (s *Server) Remove(id string) bool { return s.faults.Remove(id) }
 // State returns what is stored now.
 func (s *Server) State() State { return s.store.view() }
 
-// Requests returns the latest requests, oldest first.
+// Requests returns the latest requests, oldest First.
 func (s *Server) Requests() []Request { return s.requests.all() }

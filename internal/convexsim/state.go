@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim/bundle"
 )
 
 // State is what a simulator has stored: what a deployment would consist of.
@@ -27,7 +29,7 @@ type State struct {
 	// NodeVersion is the Node.js version that the latest finished push asked for.
 	NodeVersion string `json:"nodeVersion,omitempty"`
 	// Auth are the providers of the active auth.config.
-	Auth []AuthProvider `json:"auth,omitempty"`
+	Auth []bundle.AuthProvider `json:"auth,omitempty"`
 	// Files are the uploads, by storage id.
 	Files map[string]File `json:"files,omitempty"`
 	// NextID makes ids unique across restarts.
@@ -50,7 +52,7 @@ type Module struct {
 	// Variables are the environment variables that an auth.config reads.
 	Variables []string `json:"variables,omitempty"`
 	// Providers are those of an auth.config, unevaluated.
-	Providers []AuthProvider `json:"providers,omitempty"`
+	Providers []bundle.AuthProvider `json:"providers,omitempty"`
 }
 
 // Component is one instance of a component definition.

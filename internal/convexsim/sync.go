@@ -10,6 +10,8 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/coder/websocket/wsjson"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim/bundle"
 )
 
 const (
@@ -178,7 +180,7 @@ func (c *syncSession) transition(ctx context.Context, next stateVersion, modific
 			modifications = append(modifications, modification)
 		}
 	}
-	message := transition{"Transition", c.version, next, notNil(modifications)}
+	message := transition{"Transition", c.version, next, bundle.NotNil(modifications)}
 	if next.QuerySet == c.version.QuerySet && next.Identity == c.version.Identity && len(modifications) == 0 {
 		return nil // a change of state that no query shows
 	}

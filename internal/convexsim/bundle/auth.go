@@ -1,13 +1,14 @@
-package convexsim
+package bundle
 
 import (
+	"encoding/json"
 	"regexp"
 	"slices"
 	"strings"
 )
 
-// authModule is the path of the module that configures authentication.
-const authModule = "auth.config.js"
+// AuthModule is the path of the module that configures authentication.
+const AuthModule = "auth.config.js"
 
 // AuthProvider is an entry of an auth.config. In a module it is unevaluated: a
 // value is either a string literal or the name of an environment variable after
@@ -15,6 +16,15 @@ const authModule = "auth.config.js"
 type AuthProvider struct {
 	Domain        string `json:"domain"`
 	ApplicationID string `json:"applicationID"`
+}
+
+// String returns the provider in the form that a push answers with.
+func (p AuthProvider) String() string {
+	text, err := json.Marshal(p)
+	if err != nil {
+		return p.Domain
+	}
+	return string(text)
 }
 
 var (
@@ -25,8 +35,8 @@ var (
 
 const envPrefix = "process.env."
 
-// authProviders reads the providers of an auth.config that are written plainly.
-func authProviders(source string) []AuthProvider {
+// AuthProviders reads the providers of an auth.config that are written plainly.
+func AuthProviders(source string) []AuthProvider {
 	var providers []AuthProvider
 	for _, match := range providerPair.FindAllStringSubmatch(source, -1) {
 		providers = append(providers, AuthProvider{Domain: strings.Trim(match[1], `"`), ApplicationID: strings.Trim(match[2], `"`)})
@@ -34,8 +44,8 @@ func authProviders(source string) []AuthProvider {
 	return providers
 }
 
-// evaluateProviders puts the variables' values in.
-func evaluateProviders(providers []AuthProvider, environment map[string]string) []AuthProvider {
+// EvaluateProviders puts the variables' values in.
+func EvaluateProviders(providers []AuthProvider, environment map[string]string) []AuthProvider {
 	evaluated := make([]AuthProvider, 0, len(providers))
 	for _, p := range providers {
 		evaluated = append(evaluated, AuthProvider{
@@ -52,9 +62,9 @@ func evaluateText(text string, environment map[string]string) string {
 	return text
 }
 
-// environmentReads lists the variables that a bundled module's text reads, each
+// EnvironmentReads lists the variables that a bundled module's text reads, each
 // once, in order of appearance.
-func environmentReads(source string) []string {
+func EnvironmentReads(source string) []string {
 	var names []string
 	for _, match := range envRead.FindAllStringSubmatch(commentedLine.ReplaceAllString(source, ""), -1) {
 		name := match[1] + match[2]
@@ -63,26 +73,4 @@ func environmentReads(source string) []string {
 		}
 	}
 	return names
-}
-
-// checkAuth refuses an auth.config that reads a variable which is not set. A
-// default in the source (process.env.X ?? "…") does not help: reading is enough.
-func checkAuth(module Module, environment map[string]string) error {
-	for _, name := range module.Variables {
-		if _, ok := environment[name]; ok || name == cloudURLVariable || name == siteURLVariable {
-			continue
-		}
-		return badRequest("AuthConfigMissingEnvironmentVariable",
-			"Environment variable %s is used in auth config file but its value was not set", name)
-	}
-	return nil
-}
-
-// reevaluateAuth is what the backend does after every change of the environment.
-func reevaluateAuth(state *State) error {
-	module, ok := state.Definitions[""].Modules[authModule]
-	if !ok {
-		return nil
-	}
-	return checkAuth(module, state.Environment)
 }

@@ -1,20 +1,20 @@
-package convexsim
+package bundle
 
 import "slices"
 
-// indexDiff is what a schema changes about the indexes of a component.
-type indexDiff struct {
+// IndexDiff is what a schema changes about the indexes of a component.
+type IndexDiff struct {
 	Added    []Index `json:"added_indexes"`
 	Removed  []Index `json:"removed_indexes"`
 	Enabled  []Index `json:"enabled_indexes"`
 	Disabled []Index `json:"disabled_indexes"`
 }
 
-// diffIndexes compares the tables of two schemas. An index that changed is both
+// DiffIndexes compares the tables of two schemas. An index that changed is both
 // removed and added.
-func diffIndexes(before, after []Table) indexDiff {
-	diff := indexDiff{Added: []Index{}, Removed: []Index{}, Enabled: []Index{}, Disabled: []Index{}}
-	was, is := allIndexes(before), allIndexes(after)
+func DiffIndexes(before, after []Table) IndexDiff {
+	diff := IndexDiff{Added: []Index{}, Removed: []Index{}, Enabled: []Index{}, Disabled: []Index{}}
+	was, is := AllIndexes(before), AllIndexes(after)
 	for _, index := range is {
 		old, existed := findIndex(was, index.Name)
 		switch {
@@ -40,7 +40,8 @@ func (i Index) same(other Index) bool {
 		i.Dimensions == other.Dimensions && slices.Equal(i.Fields, other.Fields) && slices.Equal(i.FilterFields, other.FilterFields)
 }
 
-func allIndexes(tables []Table) []Index {
+// AllIndexes returns the indexes of all tables.
+func AllIndexes(tables []Table) []Index {
 	var all []Index
 	for _, table := range tables {
 		all = append(all, table.Indexes...)

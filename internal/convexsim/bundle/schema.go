@@ -1,4 +1,4 @@
-package convexsim
+package bundle
 
 import (
 	"encoding/json"
@@ -27,17 +27,18 @@ type Index struct {
 }
 
 // MarshalJSON writes the fields that the index's type has, even when empty.
-func (i Index) MarshalJSON() ([]byte, error) { return json.Marshal(i.fields()) }
+func (i Index) MarshalJSON() ([]byte, error) { return json.Marshal(i.Object()) }
 
-func (i Index) fields() map[string]any {
+// Object returns the fields that the index's type has.
+func (i Index) Object() map[string]any {
 	object := map[string]any{"name": i.Name, "type": i.Type}
 	switch i.Type {
 	case "search":
-		object["searchField"], object["filterFields"] = i.SearchField, notNil(i.FilterFields)
+		object["searchField"], object["filterFields"] = i.SearchField, NotNil(i.FilterFields)
 	case "vector":
-		object["vectorField"], object["dimensions"], object["filterFields"] = i.VectorField, i.Dimensions, notNil(i.FilterFields)
+		object["vectorField"], object["dimensions"], object["filterFields"] = i.VectorField, i.Dimensions, NotNil(i.FilterFields)
 	default:
-		object["fields"] = notNil(i.Fields)
+		object["fields"] = NotNil(i.Fields)
 	}
 	if i.Staged {
 		object["staged"] = true
@@ -45,8 +46,8 @@ func (i Index) fields() map[string]any {
 	return object
 }
 
-// notNil makes an empty list of no list: the protocol has no null there.
-func notNil[T any](list []T) []T {
+// NotNil makes an empty list of no list: the protocol has no null there.
+func NotNil[T any](list []T) []T {
 	if list == nil {
 		return []T{}
 	}
@@ -69,10 +70,10 @@ var (
 // not write as a number.
 const unknownDimensions = 1536
 
-// tablesOf reads the tables of a bundled schema module.
-func tablesOf(source string) []Table {
+// Tables reads the tables of a bundled schema module.
+func Tables(source string) []Table {
 	var tables []Table
-	for _, call := range callsOf(source, localNames(source, "defineTable")) {
+	for _, call := range CallsOf(source, LocalNames(source, "defineTable")) {
 		name := tableName(source, call[0])
 		if name == "" || strings.HasPrefix(name, "_") {
 			continue // not a table of a schema, or one of the system's
@@ -80,7 +81,7 @@ func tablesOf(source string) []Table {
 		if slices.ContainsFunc(tables, func(t Table) bool { return t.Name == name }) {
 			continue
 		}
-		tables = append(tables, Table{Name: name, Indexes: indexesOf(source, name, closing(source, call[1]))})
+		tables = append(tables, Table{Name: name, Indexes: indexesOf(source, name, Closing(source, call[1]))})
 	}
 	slices.SortFunc(tables, func(a, b Table) int { return strings.Compare(a.Name, b.Name) })
 	return tables
@@ -117,7 +118,7 @@ func indexesOf(source, table string, at int) []Index {
 			break
 		}
 		method, open := source[at+call[2]:at+call[3]], at+call[1]-1
-		end := closing(source, open)
+		end := Closing(source, open)
 		if end < 0 {
 			break
 		}
@@ -131,21 +132,21 @@ func indexesOf(source, table string, at int) []Index {
 
 func indexOf(table, method, arguments string) (Index, bool) {
 	kind := indexKind(method)
-	name := stringArg.FindStringSubmatch(arguments)
+	name := StringArg.FindStringSubmatch(arguments)
 	if kind == "" || name == nil {
 		return Index{}, false
 	}
 	index := Index{Name: table + "." + name[1], Type: kind, Staged: stagedIndex.MatchString(arguments)}
 	if kind == "database" {
-		index.Fields = quotedStrings(first(stringList, arguments[len(name[0]):]))
+		index.Fields = quotedStrings(First(stringList, arguments[len(name[0]):]))
 		return index, true
 	}
-	index.SearchField = first(searchField, arguments)
-	index.VectorField = first(vectorField, arguments)
-	index.FilterFields = quotedStrings(first(filterFields, arguments))
+	index.SearchField = First(searchField, arguments)
+	index.VectorField = First(vectorField, arguments)
+	index.FilterFields = quotedStrings(First(filterFields, arguments))
 	if kind == "vector" {
 		index.Dimensions = unknownDimensions
-		if size, err := strconv.Atoi(first(dimensions, arguments)); err == nil {
+		if size, err := strconv.Atoi(First(dimensions, arguments)); err == nil {
 			index.Dimensions = size
 		}
 	}
@@ -165,7 +166,8 @@ func indexKind(method string) string {
 	return ""
 }
 
-func first(pattern *regexp.Regexp, text string) string {
+// First returns the first group of the first match, or nothing.
+func First(pattern *regexp.Regexp, text string) string {
 	if match := pattern.FindStringSubmatch(text); match != nil {
 		return match[1]
 	}

@@ -1,7 +1,8 @@
-package convexsim
+package bundle
 
 import (
 	"encoding/json"
+	"os"
 	"testing"
 )
 
@@ -9,8 +10,12 @@ func TestTablesAndIndexesAreReadFromTheBundle(t *testing.T) {
 	const notes = `"notes","indexes":[{"fields":["author"],"name":"notes.by_author","type":"database"},` +
 		`{"filterFields":["author"],"name":"notes.search_body","searchField":"body","type":"search"},` +
 		`{"dimensions":8,"filterFields":[],"name":"notes.by_embedding","type":"vector","vectorField":"embedding"}]`
+	minified, err := os.ReadFile("../testdata/schema.js")
+	if err != nil {
+		t.Fatal(err)
+	}
 	cases := map[string]struct{ source, want string }{
-		"minified library": {schemaSource,
+		"minified library": {string(minified),
 			`[{"name":` + notes + `},{"name":"users","indexes":[{"fields":["email"],"name":"users.by_email","type":"database"}]}]`},
 		"plain, by variable": {`var t = defineTable({ a: v.string() }).index("by_a", ["a", "b"]);
 			var other = defineTable(v.any()); var s = defineSchema({ "my_table": t, other });`,
@@ -33,7 +38,7 @@ func TestTablesAndIndexesAreReadFromTheBundle(t *testing.T) {
 		"other methods": {`x({ a: defineTable({}).index(name, ["a"]).self() })`, `[{"name":"a"}]`},
 	}
 	for name, c := range cases {
-		got, err := json.Marshal(tablesOf(c.source))
+		got, err := json.Marshal(Tables(c.source))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,7 +67,7 @@ func TestIndexDiff(t *testing.T) {
 		"enabled":  {table(staged), table(a), [4]int{0, 0, 1, 0}},
 		"disabled": {table(a), table(staged), [4]int{0, 0, 0, 1}},
 	} {
-		diff := diffIndexes(c.before, c.after)
+		diff := DiffIndexes(c.before, c.after)
 		if got := [4]int{len(diff.Added), len(diff.Removed), len(diff.Enabled), len(diff.Disabled)}; got != c.want {
 			t.Errorf("%s: got %v, want %v", name, got, c.want)
 		}

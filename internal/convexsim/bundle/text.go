@@ -1,4 +1,8 @@
-package convexsim
+// Package bundle reads bundled JavaScript as text: the exports of a module, the
+// tables of a schema, the providers of an auth.config. It understands what the
+// bundler of the convex command line client writes and is tolerant of the rest:
+// what it cannot read does not exist. It runs nothing.
+package bundle
 
 import (
 	"iter"
@@ -7,19 +11,14 @@ import (
 	"strings"
 )
 
-// The functions here read bundled JavaScript as text. They understand what the
-// bundler of the convex command line client writes and are tolerant of the rest:
-// what they cannot read does not exist.
+// StringArg matches the first argument of a call, if it is a string.
+var StringArg = regexp.MustCompile(`^\s*["']([^"']+)["']`)
 
-var (
-	stringArg = regexp.MustCompile(`^\s*["']([^"']+)["']`)
-)
-
-// exportedNames lists what a module exports, from the export statements that the
+// ExportedNames lists what a module exports, from the export statements that the
 // bundler writes: export { local as name };
-func exportedNames(source string) []string {
+func ExportedNames(source string) []string {
 	var names []string
-	for at := range occurrences(source, "export") {
+	for at := range Occurrences(source, "export") {
 		list, ok := strings.CutPrefix(strings.TrimLeft(source[at+len("export"):], " \n"), "{")
 		if !ok {
 			continue
@@ -34,12 +33,12 @@ func exportedNames(source string) []string {
 	return names
 }
 
-// localNames returns the names under which a bundle calls a library function.
+// LocalNames returns the names under which a bundle calls a library function.
 // The library is minified, and its functions are given their names back by a
 // call that has both: n(O, "defineTable").
-func localNames(source, name string) []string {
+func LocalNames(source, name string) []string {
 	names := []string{name}
-	for at := range occurrences(source, `"`+name+`"`) {
+	for at := range Occurrences(source, `"`+name+`"`) {
 		before := strings.TrimRight(source[:at], " \t\n")
 		if before, ok := strings.CutSuffix(before, ","); ok {
 			if local := trailingIdentifier(before); local != "" {
@@ -50,12 +49,12 @@ func localNames(source, name string) []string {
 	return names
 }
 
-// callsOf finds the calls of any of the names, but not a function's own
+// CallsOf finds the calls of any of the names, but not a function's own
 // definition. Each is the offset of the name and that of the parenthesis.
-func callsOf(source string, names []string) [][2]int {
+func CallsOf(source string, names []string) [][2]int {
 	var calls [][2]int
 	for _, name := range names {
-		for at := range occurrences(source, name+"(") {
+		for at := range Occurrences(source, name+"(") {
 			before := source[:at]
 			if trailingIdentifier(before) != "" || strings.HasSuffix(before, ".") ||
 				strings.HasSuffix(strings.TrimRight(before, " \t\n"), "function") {
@@ -68,8 +67,8 @@ func callsOf(source string, names []string) [][2]int {
 	return calls
 }
 
-// occurrences yields the offsets of a word in a text.
-func occurrences(source, word string) iter.Seq[int] {
+// Occurrences yields the offsets of a word in a text.
+func Occurrences(source, word string) iter.Seq[int] {
 	return func(yield func(int) bool) {
 		for from := 0; ; {
 			at := strings.Index(source[from:], word)
@@ -94,8 +93,8 @@ func isIdentifierByte(b byte) bool {
 	return b == '_' || b == '$' || '0' <= b && b <= '9' || 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z'
 }
 
-// closing returns the offset after the bracket that closes the one at open, or -1.
-func closing(source string, open int) int {
+// Closing returns the offset after the bracket that closes the one at open, or -1.
+func Closing(source string, open int) int {
 	depth := 0
 	for i := open; i < len(source); i++ {
 		switch source[i] {
@@ -148,7 +147,7 @@ func endOfComment(source string, start int) int {
 	return start
 }
 
-// skipBlank returns the offset of the first byte from at on that is neither
+// skipBlank returns the offset of the First byte from at on that is neither
 // white space nor comment.
 func skipBlank(source string, at int) int {
 	for at < len(source) {

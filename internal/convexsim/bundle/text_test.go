@@ -1,4 +1,4 @@
-package convexsim
+package bundle
 
 import (
 	"slices"
@@ -12,7 +12,7 @@ func TestExportedNames(t *testing.T) {
 		"var exported = 1;":                                   nil,
 		"export default 1;":                                   nil,
 	} {
-		if got := exportedNames(source); !slices.Equal(got, want) {
+		if got := ExportedNames(source); !slices.Equal(got, want) {
 			t.Errorf("%q exports %q, want %q", source, got, want)
 		}
 	}
@@ -22,7 +22,7 @@ func TestEnvironmentReads(t *testing.T) {
 	source := `
 // process.env.COMMENTED
 var a = process.env.SITE_URL ?? "x", b = process.env["OTHER"], c = process.env.SITE_URL, d = process.env[dynamic];`
-	if got := environmentReads(source); !slices.Equal(got, []string{"SITE_URL", "OTHER"}) {
+	if got := EnvironmentReads(source); !slices.Equal(got, []string{"SITE_URL", "OTHER"}) {
 		t.Errorf("got %q", got)
 	}
 }
