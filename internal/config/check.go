@@ -36,6 +36,9 @@ func CheckHTTPURL(variable, value string) Problems {
 	if (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
 		return Problems{{Variable: variable, Wrong: fmt.Sprintf("%q is not an absolute http or https URL", u.Redacted()), Accepted: accepted}}
 	}
+	if wrong, host := hostFault(u.Hostname()); wrong != "" {
+		return Problems{{Variable: variable, Wrong: wrong, Accepted: accepted + "; here with the host: " + host}}
+	}
 	if port := u.Port(); port != "" {
 		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
 			return Problems{{Variable: variable, Wrong: fmt.Sprintf("%q has no valid port", u.Redacted()), Accepted: accepted}}

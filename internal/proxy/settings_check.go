@@ -77,7 +77,7 @@ func checkUpstream(variable, address string) config.Problems {
 	if err != nil || host == "" || !isPort(port) || strings.ContainsAny(host, "/{} ") {
 		return config.Problems{problem(variable, "%q is not host and port", "host:port, without a scheme", address)}
 	}
-	return nil
+	return config.CheckHost(variable, host)
 }
 
 func (s *Settings) checkAddresses() config.Problems {

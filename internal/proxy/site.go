@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"net"
-	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -65,15 +64,12 @@ func normalBasePath(path string) string {
 	return "/" + path
 }
 
-var (
-	basePathForm = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$`)
-	hostNameForm = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?)*$`)
-)
+var basePathForm = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$`)
 
 func (s *Settings) checkSite() config.Problems {
 	problems := s.checkSiteURL()
-	if s.Host != "" && !isHost(s.Host) {
-		problems = append(problems, problem("HOST", "%q is not a host name", "a host name without scheme and port", s.Host))
+	if s.Host != "" {
+		problems = append(problems, config.CheckHost("HOST", s.Host)...)
 	}
 	base := normalBasePath(s.BasePath)
 	if base == "" {
@@ -99,8 +95,8 @@ func (s *Settings) checkSiteURL() config.Problems {
 	}
 	u, err := url.Parse(strings.TrimSpace(s.SiteURL))
 	switch {
-	case err != nil || !isHost(u.Hostname()):
-		return config.Problems{problem("SITE_URL", "has no valid host name", accepted)}
+	case err != nil:
+		return config.Problems{problem("SITE_URL", "is not a URL", accepted)}
 	case u.User != nil:
 		return config.Problems{problem("SITE_URL", "contains a user name", accepted)}
 	case strings.Trim(u.Path, "/") != "":
@@ -111,13 +107,6 @@ func (s *Settings) checkSiteURL() config.Problems {
 		return config.Problems{problem("SITE_URL", "begins with http://, but with TLS_MODE=%s the site is served over https", "an https:// address, or TLS_MODE=external behind your own TLS terminator", s.TLSMode)}
 	}
 	return nil
-}
-
-func isHost(name string) bool {
-	if _, err := netip.ParseAddr(name); err == nil {
-		return true
-	}
-	return len(name) <= 253 && hostNameForm.MatchString(name)
 }
 
 // url is the address of the site, with its base path.
