@@ -34,6 +34,8 @@ func (s Site) Checks() []Check {
 			Fix: "is the proxy up, and does its SITE_URL say the same? docker compose ps proxy; docker compose logs proxy"},
 		{Name: "upstreams", Needs: throughProxy, Run: s.upstreams,
 			Fix: "docker compose logs proxy says why its probes do not pass; docker compose ps"},
+		{Name: "visitor's address", Needs: []string{proxyHealth}, Run: s.address,
+			Fix: "the TLS terminator must set X-Forwarded-For and be in TRUSTED_PROXIES; docs/operations.md, Behind a TLS terminator"},
 		{Name: "certificate", Needs: []string{proxyHealth}, Run: s.certificate,
 			Fix: "docker compose logs proxy tells about certificates; docs/operations.md, TLS"},
 		{Name: "sync socket", Needs: throughProxy, Run: v.Socket,
@@ -45,6 +47,19 @@ func (s Site) Checks() []Check {
 		{Name: "auth discovery", Needs: throughProxy, Run: s.discovery,
 			Fix: "nothing, unless convex/auth.config.ts names SITE_URL and users log in: then functions cannot verify their sessions (AuthProviderDiscoveryFailed) until convex/http.ts serves the document"},
 	}
+}
+
+// address is how the proxy tells visitors apart: behind a TLS terminator it must
+// be told.
+func (s Site) address(ctx context.Context) (string, error) {
+	found, err := s.health(ctx)
+	if err != nil {
+		return "", err
+	}
+	if s.TLSMode == "external" && (!found.Forwarded || found.Visitor == "") {
+		return "", Warning(fmt.Errorf("this visit came to the proxy from %q, and no trusted proxy said so: visitors through the TLS terminator may all look alike", found.Visitor))
+	}
+	return "the proxy sees this visit come from " + found.Visitor, nil
 }
 
 // Resolves returns a check that a host name has addresses.

@@ -55,19 +55,22 @@ func TestSiteWithFaults(t *testing.T) {
 		verdict      doctor.Verdict
 		detail       string
 	}{
-		"all there":         {"", "upstreams", doctor.OK, "reaches all"},
-		"an upstream away":  {"upstream away", "upstreams", doctor.Fail, "no healthy address for platform:3000 and"},
-		"it is ours still":  {"upstream away", "proxy health", doctor.OK, "our proxy"},
-		"another server":    {"another server", "proxy health", doctor.Fail, "answered 404"},
-		"behind another":    {"another server", "sync socket", doctor.Skip, "proxy health"},
-		"no upgrade":        {"no socket", "sync socket", doctor.Fail, "instead of an upgrade"},
-		"upload refused":    {"upload refused", "storage", doctor.OK, "StorageTokenInvalid"},
-		"upload cut":        {"upload", "storage", doctor.Fail, "differ"},
-		"download missing":  {"download", "storage", doctor.Fail, "404"},
-		"actions answer":    {"", "HTTP actions", doctor.OK, "404"},
-		"login of the app":  {"discovery", "auth discovery", doctor.OK, "names the issuer https://tale.example"},
-		"no login":          {"", "auth discovery", doctor.Warn, "which only an app with its own login needs"},
-		"login not visible": {"app away", "auth discovery", doctor.Warn, "cannot tell"},
+		"all there":           {"", "upstreams", doctor.OK, "reaches all"},
+		"an upstream away":    {"upstream away", "upstreams", doctor.Fail, "no healthy address for platform:3000 and"},
+		"it is ours still":    {"upstream away", "proxy health", doctor.OK, "our proxy"},
+		"told visitors apart": {"", "visitor's address", doctor.OK, "from 192.0.2.1"},
+		"all look alike":      {"silent terminator", "visitor's address", doctor.Warn, "10.0.0.9"},
+		"none is known":       {"unreadable", "visitor's address", doctor.Warn, `from ""`},
+		"another server":      {"another server", "proxy health", doctor.Fail, "answered 404"},
+		"behind another":      {"another server", "sync socket", doctor.Skip, "proxy health"},
+		"no upgrade":          {"no socket", "sync socket", doctor.Fail, "instead of an upgrade"},
+		"upload refused":      {"upload refused", "storage", doctor.OK, "StorageTokenInvalid"},
+		"upload cut":          {"upload", "storage", doctor.Fail, "differ"},
+		"download missing":    {"download", "storage", doctor.Fail, "404"},
+		"actions answer":      {"", "HTTP actions", doctor.OK, "404"},
+		"login of the app":    {"discovery", "auth discovery", doctor.OK, "names the issuer https://tale.example"},
+		"no login":            {"", "auth discovery", doctor.Warn, "which only an app with its own login needs"},
+		"login not visible":   {"app away", "auth discovery", doctor.Warn, "cannot tell"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(&sitetest.Site{Fault: tt.fault})

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,6 +47,26 @@ func parseRanges(list string) ([]string, error) {
 		ranges = append(ranges, network.String())
 	}
 	return ranges, nil
+}
+
+// alike says what in the settings makes visitors look alike, or may.
+func (s *Settings) alike() string {
+	allowed, _ := parseRanges(s.DashboardAllow)
+	proxies, _ := s.trustedRanges()
+	switch {
+	case s.TLSMode != tlsExternal:
+	case len(proxies) == 0:
+		return "TRUSTED_PROXIES believes no proxy: behind a TLS terminator, all visitors look like it"
+	case overlap(allowed, proxies):
+		return "DASHBOARD_ALLOW has addresses of trusted proxies: one that sends no X-Forwarded-For lets all its visitors in"
+	}
+	return ""
+}
+
+func overlap(some, others []string) bool {
+	return slices.ContainsFunc(some, func(a string) bool {
+		return slices.ContainsFunc(others, func(b string) bool { return netip.MustParsePrefix(a).Overlaps(netip.MustParsePrefix(b)) })
+	})
 }
 
 // signInHeaders are the headers by which a proxy that is trusted signs users in.

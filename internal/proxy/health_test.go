@@ -150,3 +150,24 @@ func TestRequestsAreLoggedWithoutSecrets(t *testing.T) {
 		}
 	}
 }
+
+// The public learns its own address there, and how the proxy came to it.
+func TestDeepHealthKnowsTheVisitor(t *testing.T) {
+	p := start(t, config.Environ{"TLS_MODE": "external"})
+	for said, want := range map[string]string{"": "127.0.0.1 false", "192.168.1.5": "192.168.1.5 true", "unknown": " true"} {
+		header := http.Header{}
+		if said != "" {
+			header.Set("X-Forwarded-For", said)
+		}
+		var answer struct {
+			Visitor   string
+			Forwarded bool
+		}
+		if err := json.NewDecoder(p.get("/health?deep", header).Body).Decode(&answer); err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(answer.Visitor, " ", answer.Forwarded); got != want {
+			t.Errorf("%q: %q, want %q", said, got, want)
+		}
+	}
+}

@@ -44,6 +44,9 @@ func run(ctx context.Context, log *slog.Logger, s *Settings) error {
 	}
 	forgetStart()
 	paceCollector()
+	if alike := s.alike(); alike != "" {
+		log.Warn(alike)
+	}
 	log.Info("proxy ready", "url", s.site().url(), "tls", s.TLSMode, "http_port", s.HTTPPort, "https_port", s.HTTPSPort, "version", version.String())
 	select {} // Caddy exits the process
 }

@@ -139,3 +139,15 @@ func TestPublicNames(t *testing.T) {
 		}
 	}
 }
+
+func TestVisitorsThatLookAlike(t *testing.T) {
+	for _, tt := range []struct{ mode, trusted, allow, want string }{
+		{"external", "", "", ""}, {"external", "", "203.0.113.0/24", ""}, {"external", "10.0.0.9", "10.9.0.0/16", ""}, {"selfsigned", "", "private_ranges", ""},
+		{"external", "none", "", "TRUSTED_PROXIES"}, {"external", "", "10.8.0.0/16", "DASHBOARD_ALLOW"}, {"external", "::ffff:10.8.0.9", "10.8.0.0/16", "DASHBOARD_ALLOW"}, {"external", "", "0.0.0.0/0", "DASHBOARD_ALLOW"},
+	} {
+		s := settings(t, config.Environ{"SITE_URL": "https://site.test", "TLS_MODE": tt.mode, "TRUSTED_PROXIES": tt.trusted, "DASHBOARD_ALLOW": tt.allow})
+		if got := s.alike(); (got == "") != (tt.want == "") || !strings.HasPrefix(got, tt.want) {
+			t.Errorf("%+v: %q", tt, got)
+		}
+	}
+}

@@ -10,6 +10,8 @@ import (
 type Health struct {
 	Available   bool
 	Unavailable []string // upstreams without a healthy address
+	Visitor     string   // this visitor's address, "" if the proxy cannot read it
+	Forwarded   bool     // a proxy in front that ours trusts has told it
 }
 
 // NotOursError is an answer to the health route that our proxy does not give.
@@ -35,11 +37,13 @@ func (v *Visitor) Health(ctx context.Context) (Health, error) {
 			Upstream  string
 			Available bool
 		}
+		Visitor   string
+		Forwarded bool
 	}
 	if json.Unmarshal(got.Body, &answer) != nil || answer.Available == nil {
 		return Health{}, &NotOursError{URL: v.url + "/health", Status: got.StatusCode}
 	}
-	found := Health{Available: *answer.Available}
+	found := Health{Available: *answer.Available, Visitor: answer.Visitor, Forwarded: answer.Forwarded}
 	for _, upstream := range answer.Upstreams {
 		if !upstream.Available {
 			found.Unavailable = append(found.Unavailable, upstream.Upstream)

@@ -36,6 +36,9 @@ func (Health) CaddyModule() caddy.ModuleInfo {
 type deepHealth struct {
 	Available bool              `json:"available"`
 	Upstreams []upstreams.State `json:"upstreams"`
+	// For the public: the sender's own address, and whether a trusted proxy said it.
+	Visitor   string `json:"visitor,omitempty"`
+	Forwarded bool   `json:"forwarded,omitempty"`
 }
 
 // ServeHTTP answers every request it gets.
@@ -53,6 +56,11 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.H
 		if !h.Detail {
 			state.Addresses, state.Resolver = nil, ""
 		}
+	}
+	if !h.Detail {
+		trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
+		answer.Visitor, _ = caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+		answer.Forwarded = trusted && r.Header["X-Forwarded-For"] != nil
 	}
 	w.Header().Set("Content-Type", "application/json")
 	if !answer.Available {

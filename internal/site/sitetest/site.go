@@ -96,8 +96,12 @@ func (f *Site) health(w http.ResponseWriter) {
 	case "upstream away":
 		w.WriteHeader(http.StatusServiceUnavailable)
 		_, _ = io.WriteString(w, `{"available":false,"upstreams":[{"upstream":"platform:3000","available":false},{"upstream":"convex:3210","available":true}]}`)
+	case "silent terminator":
+		_, _ = io.WriteString(w, `{"available":true,"upstreams":[],"visitor":"10.0.0.9"}`)
+	case "unreadable":
+		_, _ = io.WriteString(w, `{"available":true,"upstreams":[],"forwarded":true}`)
 	default:
-		_, _ = io.WriteString(w, `{"available":true,"upstreams":[]}`)
+		_, _ = io.WriteString(w, `{"available":true,"upstreams":[],"visitor":"192.0.2.1","forwarded":true}`)
 	}
 }
 
