@@ -1,6 +1,7 @@
 package visitor
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -94,7 +95,7 @@ func (h *Handler) behind(r *http.Request, peer netip.Addr) (address string) {
 	r.Header[forwardedFor] = []string{strings.Join(hops, ", ")}
 	if address == "" {
 		h.notices.unreadable.Do(func() {
-			h.log.Warn("a trusted proxy sent an X-Forwarded-For that cannot be read: such visitors count as nobody", "proxy", peer, "value", strings.Join(said, ", "))
+			h.log.Warn("a trusted proxy sent an X-Forwarded-For that cannot be read: such visitors count as nobody", "proxy", peer, "value", fmt.Sprintf("%.100s", said[len(said)-1]))
 		})
 	}
 	return address
