@@ -16,7 +16,7 @@ func caddyConfig(s *Settings) (*caddy.Config, error) {
 		return nil, err
 	}
 	b := builder{s: s, site: s.site(), snippets: snippets}
-	apps := caddy.ModuleMap{"http": toJSON(b.httpApp()), "tls": toJSON(b.tlsApp())}
+	apps := caddy.ModuleMap{"http": toJSON(b.httpApp()), "tls": toJSON(b.tlsApp()), "tale_limits": toJSON(b.limitsApp())}
 	if s.TLSMode != tlsExternal {
 		apps["pki"] = toJSON(b.pkiApp())
 	}

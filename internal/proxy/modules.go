@@ -24,6 +24,7 @@ import (
 	_ "github.com/tale-project/tale-runtime/internal/proxy/bulk"        // large answers at less cost
 	_ "github.com/tale-project/tale-runtime/internal/proxy/edge"        // paths, upgrades, headers
 	_ "github.com/tale-project/tale-runtime/internal/proxy/issuer"      // ACME with patience; the local authority
+	_ "github.com/tale-project/tale-runtime/internal/proxy/limits"      // what one visitor can hold
 	_ "github.com/tale-project/tale-runtime/internal/proxy/logbridge"   // Caddy's log in our shape
 	_ "github.com/tale-project/tale-runtime/internal/proxy/maintenance" // answers for upstreams that are away
 	_ "github.com/tale-project/tale-runtime/internal/proxy/metricsgate" // the token that opens /metrics

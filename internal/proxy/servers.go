@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/proxy/accesslog"
 	"github.com/tale-project/tale-runtime/internal/proxy/bulk"
 	"github.com/tale-project/tale-runtime/internal/proxy/edge"
+	"github.com/tale-project/tale-runtime/internal/proxy/limits"
 	"github.com/tale-project/tale-runtime/internal/proxy/visitor"
 )
 
@@ -58,7 +60,7 @@ func (b *builder) tlsServer() *caddyhttp.Server {
 	}
 	server := b.siteServer(b.server(b.listenAddress(b.s.HTTPSPort), protocols...))
 	server.TLSConnPolicies = caddytls.ConnectionPolicies{{DefaultSNI: b.site.sni, FallbackSNI: b.site.sni}}
-	server.ListenerWrappersRaw = []json.RawMessage{module("wrapper", "tale_bulk", bulk.Listener{}), module("wrapper", "tls", struct{}{})}
+	server.ListenerWrappersRaw = []json.RawMessage{module("wrapper", "tale_bulk", bulk.Listener{}), counted(), module("wrapper", "tls", struct{}{})}
 	server.WriteIdleTimeout = caddy.Duration(writeIdleTimeout)
 	replay := false
 	server.Allow0RTT = &replay
@@ -68,8 +70,23 @@ func (b *builder) tlsServer() *caddyhttp.Server {
 // plainServer serves the site behind a TLS terminator. HTTP/1 only: over plain
 // text nobody needs HTTP/2, and without it Caddy keeps small buffers for sockets.
 func (b *builder) plainServer() *caddyhttp.Server {
-	return b.siteServer(b.server(b.listenAddress(b.s.HTTPPort), "h1"))
+	server := b.siteServer(b.server(b.listenAddress(b.s.HTTPPort), "h1"))
+	server.ListenerWrappersRaw = []json.RawMessage{counted()}
+	return server
 }
+
+func (b *builder) limitsApp() *limits.App {
+	app := &limits.App{Connections: b.s.Connections, Uploads: b.s.Uploads}
+	app.BodyRate, _ = parseSize(b.s.BodyRate)
+	trusted, _ := b.s.trustedRanges()
+	for _, network := range trusted {
+		app.Trusted = append(app.Trusted, netip.MustParsePrefix(network))
+	}
+	return app
+}
+
+// counted is the wrapper of the listeners that visitors reach.
+func counted() json.RawMessage { return module("wrapper", "tale_limits", limits.Listener{}) }
 
 func (b *builder) siteServer(server *caddyhttp.Server) *caddyhttp.Server {
 	server.Routes = b.siteRoutes()
@@ -82,6 +99,7 @@ func (b *builder) siteServer(server *caddyhttp.Server) *caddyhttp.Server {
 // Caddy before any route.
 func (b *builder) redirectServer() *caddyhttp.Server {
 	server := b.server(b.listenAddress(b.s.HTTPPort), "h1")
+	server.ListenerWrappersRaw = []json.RawMessage{counted()}
 	port := ""
 	if b.site.port != "" {
 		port = ":" + b.site.port

@@ -75,6 +75,9 @@ type Settings struct {
 	RoleHeader     string        `env:"TRUSTED_ROLE_HEADER" doc:"Header with the user's role; removed likewise." accept:"letters, digits and dashes, such as Remote-Email"`
 	TeamsHeader    string        `env:"TRUSTED_TEAMS_HEADER" doc:"Header with the user's teams; removed likewise." accept:"letters, digits and dashes, such as Remote-Email"`
 	MaxBody        string        `env:"MAX_BODY" doc:"Largest request body. Default: no limit other than the backend's own." accept:"a size such as 200MB; 0 for no limit"`
+	Connections    int           `env:"VISITOR_CONNECTIONS" envDefault:"4096" doc:"Most connections of one visitor network (an IPv4 address, an IPv6 /64). Whatever it is, one network gets at most half of what the limits of memory and open files leave room for." accept:"a whole number; 0 for no limit but that half"`
+	Uploads        int           `env:"VISITOR_UPLOADS" envDefault:"200" doc:"Most request bodies of one visitor network that take longer than five seconds, at a time." accept:"a whole number; 0 for no limit but half of what there is room for"`
+	BodyRate       string        `env:"VISITOR_BODY_RATE" envDefault:"500B" doc:"Bytes per second that a request body must bring on average, after 20 seconds; slower ones are ended with 408." accept:"a size such as 2KB; 0 for no least rate"`
 	Compression    string        `env:"WEBSOCKET_COMPRESSION" envDefault:"strip" doc:"Whether WebSocket compression may be negotiated through the proxy." accept:"strip, pass"`
 	Grace          time.Duration `env:"SHUTDOWN_GRACE_SECONDS" envDefault:"5" doc:"How long running requests may take to finish after a stop signal." accept:"a duration of at least 1s, such as 5 or 30s"`
 }

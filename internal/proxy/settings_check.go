@@ -109,6 +109,14 @@ func (s *Settings) checkLimits() config.Problems {
 	if size, err := parseSize(s.AssetsCache); err != nil || size > 0 && size < leastAssets {
 		problems = append(problems, problem("ASSETS_CACHE", "%q is not a size of at least 1MB", "a size such as 512MB; 0 for none", s.AssetsCache))
 	}
+	if _, err := parseSize(s.BodyRate); err != nil {
+		problems = append(problems, problem("VISITOR_BODY_RATE", "%q is not a size", "a size such as 2KB; 0 for no least rate", s.BodyRate))
+	}
+	for variable, value := range map[string]int{"VISITOR_CONNECTIONS": s.Connections, "VISITOR_UPLOADS": s.Uploads} {
+		if value < 0 {
+			problems = append(problems, problem(variable, "%d is less than nothing", "a whole number; 0 for no limit", value))
+		}
+	}
 	if token := s.MetricsToken.Reveal(); !httpguts.ValidHeaderFieldValue(token) || strings.Trim(token, " \t") != token {
 		problems = append(problems, problem("METRICS_BEARER_TOKEN", "has control characters, or spaces at an end, which no client can send in a header", "any other text"))
 	}

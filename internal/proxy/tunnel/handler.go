@@ -19,6 +19,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/tale-project/tale-runtime/internal/proxy/edge"
+	"github.com/tale-project/tale-runtime/internal/proxy/limits"
 )
 
 // The defaults of a Handler.
@@ -193,9 +194,11 @@ func (h *Handler) join(w http.ResponseWriter, r *http.Request, opened *handshake
 		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("cannot take the client's connection over: %w", err))
 	}
 	t := newTunnel(client, opened.conn, h.log, h.ended)
+	t.release = limits.Keep(r.Context())
 	if err := t.prime(early, opened.early, time.Duration(h.HandshakeTimeout)); err != nil {
 		h.tunnels.release()
 		t.abort()
+		t.release()
 		return nil //nolint:nilerr // the answer is sent, and one side is gone
 	}
 	h.metrics.opened.Inc()
@@ -207,6 +210,7 @@ func (h *Handler) join(w http.ResponseWriter, r *http.Request, opened *handshake
 
 func (h *Handler) ended(t *tunnel) {
 	h.tunnels.remove(t)
+	t.release()
 	h.metrics.open.Dec()
 	h.metrics.bytes.WithLabelValues("up").Add(float64(t.up.bytes))
 	h.metrics.bytes.WithLabelValues("down").Add(float64(t.down.bytes))

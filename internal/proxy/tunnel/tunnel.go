@@ -34,8 +34,9 @@ type tunnel struct {
 	halfOpen atomic.Bool  // one direction has ended
 	running  atomic.Int32
 
-	ended func(*tunnel)
-	log   *slog.Logger
+	ended   func(*tunnel)
+	release func() // of what the visitor holds with it
+	log     *slog.Logger
 }
 
 func newTunnel(client, upstream side, log *slog.Logger, ended func(*tunnel)) *tunnel {

@@ -1,0 +1,61 @@
+package limits
+
+import (
+	"container/list"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+)
+
+// conn is a connection that is counted until it is closed.
+type conn struct {
+	net.Conn
+	app     *App
+	network netip.Prefix
+	remote  remoteAddr
+	idle    *list.Element // used by the connection's server only
+	closed  sync.Once
+}
+
+func newConn(accepted net.Conn, app *App, network netip.Prefix) *conn {
+	c := &conn{Conn: accepted, app: app, network: network}
+	c.remote = remoteAddr{accepted.RemoteAddr(), c}
+	return c
+}
+
+func (c *conn) Close() error {
+	c.closed.Do(func() { c.app.connections.give(c.network) })
+	return c.Conn.Close()
+}
+
+// RemoteAddr is how the server's hooks find the connection, which others have
+// wrapped: the address is what all of them hand on.
+func (c *conn) RemoteAddr() net.Addr { return &c.remote }
+
+type remoteAddr struct {
+	net.Addr
+	conn *conn
+}
+
+func connOf(outer net.Conn) *conn {
+	if address, ok := outer.RemoteAddr().(*remoteAddr); ok {
+		return address.conn
+	}
+	return nil
+}
+
+// changed follows a connection of the server. Its states do not overlap.
+func changed(outer net.Conn, state http.ConnState) {
+	c := connOf(outer)
+	if c == nil {
+		return
+	}
+	if c.idle != nil {
+		c.app.connections.wake(c.idle)
+		c.idle = nil
+	}
+	if state == http.StateIdle {
+		c.idle = c.app.connections.rest(c)
+	}
+}

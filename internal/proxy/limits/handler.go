@@ -1,0 +1,163 @@
+package limits
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/tale-project/tale-runtime/internal/proxy/edge"
+)
+
+func init() { caddy.RegisterModule(new(Handler)) }
+
+// retryAfter is what a visitor with too much of something is told, in seconds.
+const retryAfter = "10"
+
+// socketVar is the request variable with the place that a socket takes.
+const socketVar = "tale_limits_socket"
+
+// Handler measures request bodies. A body that comes too slowly is ended with 408,
+// and one that comes slowly beside too many others with 429, after which the
+// connection is closed. It belongs before all handlers that read the body.
+//
+// It also counts WebSockets whose connection does not stand for the visitor: those
+// over HTTP/2 and HTTP/3, which are one stream of it, and those from trusted peers.
+type Handler struct {
+	app *App
+}
+
+// CaddyModule returns the Caddy module information.
+func (*Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.tale_limits",
+		New: func() caddy.Module { return new(Handler) },
+	}
+}
+
+// Provision finds the limits.
+func (h *Handler) Provision(ctx caddy.Context) (err error) {
+	h.app, err = appOf(ctx)
+	return err
+}
+
+// ServeHTTP lets the rest of the chain answer.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if isSharedSocket(r) {
+		s, ok := h.open(r)
+		if !ok {
+			w.Header().Set("Retry-After", retryAfter)
+			return caddyhttp.Error(http.StatusTooManyRequests, errTooManySockets)
+		}
+		defer s.done()
+	}
+	if r.Body == nil || r.ContentLength == 0 || r.Method == http.MethodConnect {
+		return next.ServeHTTP(w, r)
+	}
+	return h.serveBody(w, r, next)
+}
+
+func (h *Handler) serveBody(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	controller := http.NewResponseController(w)
+	b := &body{ReadCloser: r.Body, app: h.app, network: visitorOf(r), now: time.Now}
+	b.interrupt = func() { _ = controller.SetReadDeadline(past) } // fails if the connection is gone
+	defer b.finish()
+	r.Body = b
+	answered := &answer{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, body: b}
+	err := next.ServeHTTP(answered, r)
+	status, why := b.status()
+	if status == 0 || err == nil && !answered.withheld {
+		return err
+	}
+	if r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close")
+	}
+	if status == http.StatusTooManyRequests {
+		w.Header().Set("Retry-After", retryAfter)
+	}
+	return caddyhttp.Error(status, why)
+}
+
+// answer withholds what the reverse proxy says of a body that was ended here. A
+// read that is interrupted also cancels the request, and the reverse proxy takes
+// that, now and then, for a visitor who has left.
+type answer struct {
+	caddyhttp.ResponseWriterWrapper
+	body     *body
+	withheld bool
+}
+
+// statusClientGone is what Caddy answers a client that does not wait.
+const statusClientGone = 499
+
+func (a *answer) WriteHeader(status int) {
+	if ended, _ := a.body.status(); status == statusClientGone && ended != 0 {
+		a.withheld = true
+		return
+	}
+	a.ResponseWriterWrapper.WriteHeader(status)
+}
+
+// isSharedSocket reports whether a request asks for a socket on a connection that
+// is not counted as the visitor's.
+func isSharedSocket(r *http.Request) bool {
+	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
+	return (trusted || r.ProtoMajor > 1) && edge.IsWebSocket(r)
+}
+
+var errTooManySockets = errors.New("too many sockets from one network")
+
+// socket is the place that one takes.
+type socket struct {
+	release func()
+	kept    bool
+}
+
+func (h *Handler) open(r *http.Request) (*socket, bool) {
+	network := visitorOf(r)
+	if !h.app.admit(network) {
+		return nil, false
+	}
+	s := &socket{release: sync.OnceFunc(func() { h.app.connections.give(network) })}
+	caddyhttp.SetVar(r.Context(), socketVar, s)
+	return s, true
+}
+
+// done is called when the handler returns.
+func (s *socket) done() {
+	if !s.kept {
+		s.release()
+	}
+}
+
+// Keep makes a socket count after its handler has returned, until release is
+// called.
+func Keep(ctx context.Context) (release func()) {
+	s, ok := caddyhttp.GetVar(ctx, socketVar).(*socket)
+	if !ok {
+		return func() {}
+	}
+	s.kept = true
+	return s.release
+}
+
+// visitorOf is the network that a request is counted by. Visitors whose address
+// cannot be read are one network.
+func visitorOf(r *http.Request) netip.Prefix {
+	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	address, err := netip.ParseAddr(text)
+	if err != nil {
+		address = netip.IPv6Unspecified()
+	}
+	return networkOf(address)
+}
+
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)

@@ -1,0 +1,84 @@
+package limits
+
+import (
+	"container/list"
+	"net/netip"
+	"sync"
+)
+
+// ledger counts what networks hold of one thing.
+//
+// A network may hold as much as is free, so that one of them can take half of the
+// room, two of them a third each, and n greedy ones always leave 1/(n+1) for the
+// others. What is idle counts as free.
+type ledger struct {
+	most int // that one network may hold; 0: no limit
+	room int // in all; 0: no limit
+
+	mu    sync.Mutex
+	held  map[netip.Prefix]int
+	total int
+	idle  list.List // of what may be given up, the longest idle first
+}
+
+// anybody is the network of those who are not counted by themselves: they only
+// need room.
+var anybody netip.Prefix
+
+// take gives a network one more. The victim, if there is one, must go in exchange.
+func (l *ledger) take(network netip.Prefix) (ok bool, victim any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if network != anybody && !l.allows(network) {
+		return false, nil
+	}
+	if l.room > 0 && l.total >= l.room {
+		if longest := l.idle.Front(); longest != nil {
+			victim = l.idle.Remove(longest)
+		}
+	}
+	if l.held == nil {
+		l.held = map[netip.Prefix]int{}
+	}
+	l.held[network]++
+	l.total++
+	return true, victim
+}
+
+func (l *ledger) allows(network netip.Prefix) bool {
+	own := l.held[network]
+	if l.most > 0 && own >= l.most {
+		return false
+	}
+	return l.room == 0 || own < l.room-l.total+l.idle.Len()
+}
+
+// give takes one back.
+func (l *ledger) give(network netip.Prefix) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.total--
+	if l.held[network]--; l.held[network] <= 0 {
+		delete(l.held, network)
+	}
+}
+
+// rest notes that c is idle; the mark is for wake.
+func (l *ledger) rest(c any) *list.Element {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.idle.PushBack(c)
+}
+
+// wake notes that what has the mark is no longer idle.
+func (l *ledger) wake(mark *list.Element) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.idle.Remove(mark) // does nothing if it was given up
+}
+
+func (l *ledger) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.total
+}
