@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"log/slog"
 	"net"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
@@ -23,7 +24,8 @@ type Issuer struct {
 	// failed attempts. Default: false.
 	Private bool `json:"private,omitempty"`
 
-	log *slog.Logger
+	log      *slog.Logger
+	underway *underway
 }
 
 // CaddyModule returns the Caddy module information.
@@ -37,6 +39,7 @@ func (Issuer) CaddyModule() caddy.ModuleInfo {
 // Provision sets up the ACME client.
 func (i *Issuer) Provision(ctx caddy.Context) error {
 	i.log = ctx.Slogger()
+	i.underway = &underway{names: map[string]Progress{}}
 	i.ExternalAccount = kept()
 	return i.ACMEIssuer.Provision(ctx)
 }
@@ -44,11 +47,18 @@ func (i *Issuer) Provision(ctx caddy.Context) error {
 // Issue returns a certificate, however long it takes. It fails only when ctx
 // ends.
 func (i *Issuer) Issue(ctx context.Context, csr *x509.CertificateRequest) (*certmagic.IssuedCertificate, error) {
+	names := slices.Clone(csr.DNSNames)
+	for _, address := range csr.IPAddresses {
+		names = append(names, address.String())
+	}
+	i.underway.set(names, Progress{})
+	defer i.underway.end(names)
 	w := waiter{
-		log:     i.log.With("name", csr.DNSNames),
+		log:     i.log.With("name", names),
 		names:   csr.DNSNames,
 		pause:   i.pause(),
 		resolve: net.DefaultResolver.LookupHost,
+		note:    func(p Progress) { i.underway.set(names, p) },
 		issue: func(ctx context.Context) (*certmagic.IssuedCertificate, error) {
 			return i.ACMEIssuer.Issue(ctx, csr)
 		},

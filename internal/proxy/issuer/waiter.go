@@ -55,6 +55,7 @@ type waiter struct {
 	pause   pauses
 	resolve func(ctx context.Context, host string) ([]string, error)
 	issue   func(ctx context.Context) (*certmagic.IssuedCertificate, error)
+	note    func(Progress) // called after every failure; nil for none
 
 	early    []time.Time // attempts made ahead of time
 	reported string      // the failure that was logged last
@@ -147,6 +148,9 @@ func (w *waiter) lookup(ctx context.Context) string {
 // report logs a failure when it is news, and every hour.
 func (w *waiter) report(err error, pause time.Duration) {
 	reason := explain(err)
+	if w.note != nil {
+		w.note(Progress{Reason: reason, Next: time.Now().Add(pause)})
+	}
 	if reason == w.reported && time.Since(w.at) < remindEvery {
 		w.log.Debug("certificate not issued yet", "reason", reason, "next_attempt", pause)
 		return
