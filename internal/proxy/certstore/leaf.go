@@ -1,0 +1,99 @@
+package certstore
+
+import (
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddypki"
+	"github.com/caddyserver/certmagic"
+
+	"github.com/tale-project/tale-runtime/internal/atomicfile"
+)
+
+// leaves looks at the certificates of the site's names. Caddy gets those again that
+// are gone; one whose time is over it renews.
+func (h *healer) leaves(root *x509.Certificate) error {
+	issuers, err := filepath.Glob(filepath.Join(h.Root, "certificates", "*"))
+	for _, issuer := range issuers {
+		names := h.Public
+		local := filepath.Base(issuer) == caddypki.DefaultCAID
+		if local {
+			names = h.Local
+		}
+		for _, name := range names {
+			err = errors.Join(err, h.leaf(issuer, name, local, root))
+		}
+	}
+	return err
+}
+
+func (h *healer) leaf(issuer, name string, local bool, root *x509.Certificate) error {
+	safe := certmagic.StorageKeys.Safe(name)
+	base := filepath.Join(issuer, safe, safe)
+	files := pair{base + ".crt", base + ".key"}
+	err := h.certain(files, func() error { return h.checkLeaf(files, name, local, root) })
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case isDamage(err):
+		return h.moveAside(err, files.certificate, files.key, base+".json")
+	case err != nil:
+		return err
+	}
+	return h.metadata(base+".json", name)
+}
+
+func (h *healer) checkLeaf(files pair, name string, local bool, root *x509.Certificate) error {
+	chain, err := files.read()
+	switch {
+	case err != nil:
+		return err
+	case chain[0].VerifyHostname(name) != nil:
+		return &damage{files.certificate, "is not for " + name}
+	case local:
+		return h.strayLeaf(files.certificate, chain, root)
+	case chain[0].NotBefore.After(h.now):
+		// Another authority's clock is right more often than that of a machine.
+		h.log.Warn("a certificate is from the future; is this machine's clock right?", "file", files.certificate, "valid_from", chain[0].NotBefore)
+	}
+	return nil
+}
+
+// strayLeaf returns why a certificate of the local authority is not worth keeping.
+func (h *healer) strayLeaf(path string, chain []*x509.Certificate, root *x509.Certificate) error {
+	switch {
+	case len(chain) < 2 || chain[0].CheckSignatureFrom(chain[1]) != nil || root == nil || chain[1].CheckSignatureFrom(root) != nil:
+		return &damage{path, "was not signed by the local authority"}
+	case chain[0].NotBefore.After(h.now):
+		return &damage{path, "is from the future: valid from " + chain[0].NotBefore.Format(time.RFC3339) + " on"}
+	}
+	return nil
+}
+
+// metadata makes sure that the file which Caddy keeps beside a good certificate can
+// be read: without it the certificate would be got again.
+func (h *healer) metadata(path, name string) error {
+	content, err := read(path)
+	var kept certmagic.CertificateResource
+	if err == nil && json.Unmarshal(content, &kept) != nil {
+		err = &damage{path, "is cut off or overwritten"}
+	}
+	switch {
+	case err == nil:
+		return nil
+	case !isDamage(err) && !errors.Is(err, fs.ErrNotExist):
+		return err
+	case isDamage(err):
+		h.log.Warn("part of the certificate store cannot be used and is made again", "reason", err.Error())
+	}
+	content, err = json.Marshal(certmagic.CertificateResource{SANs: []string{name}})
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.RemoveAll(path), atomicfile.Write(path, content, 0o600))
+}
