@@ -46,7 +46,7 @@ func (s *Settings) settleAuthority(ctx context.Context, log *slog.Logger) error 
 		log.Warn("root certificate not readable for other containers", logging.Err(err))
 	}
 	for _, name := range names {
-		if err := s.awaitCertificate(ctx, name, root); err != nil {
+		if err := s.awaitHandshake(ctx, name, root); err != nil {
 			return err
 		}
 	}

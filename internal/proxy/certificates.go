@@ -52,6 +52,14 @@ func (s *Settings) localNames() []string {
 	return slices.DeleteFunc(s.site().names, s.viaACME)
 }
 
+// certifiedNames are all that need a certificate here.
+func (s *Settings) certifiedNames() []string {
+	if s.TLSMode == tlsExternal {
+		return nil
+	}
+	return s.site().names
+}
+
 func (s *Settings) viaACME(name string) bool {
 	return s.TLSMode == tlsLetsEncrypt && (isPublicName(name) || s.privateACME())
 }

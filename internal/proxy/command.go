@@ -125,9 +125,10 @@ func caCommand(_ context.Context, command *cobra.Command, s *Settings) error {
 func healthcheckCommand(ctx context.Context, command *cobra.Command, s *Settings) error {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
-	if err := s.checkHealth(ctx); err != nil {
+	said, err := s.checkHealth(ctx)
+	if err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(command.OutOrStdout(), "OK")
+	_, err = fmt.Fprintln(command.OutOrStdout(), said)
 	return err
 }

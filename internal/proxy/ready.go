@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/proxy/certstore"
+	"github.com/tale-project/tale-runtime/internal/proxy/logbridge"
 )
 
 const (
@@ -19,21 +21,39 @@ const (
 	handshakePause  = 20 * time.Millisecond
 )
 
-// awaitCertificate returns when a visitor's TLS handshake for the name would
-// succeed. Caddy opens its ports first and issues certificates after that.
-func (s *Settings) awaitCertificate(ctx context.Context, name string, root []byte) error {
+// awaitHandshake returns when a visitor's TLS handshake for the name would succeed.
+// Caddy opens its ports first and issues certificates after that.
+func (s *Settings) awaitHandshake(ctx context.Context, name string, root []byte) error {
+	return eventually(ctx, func(ctx context.Context) error { return s.handshake(ctx, name, root) })
+}
+
+// awaitCertificates returns when every name has a certificate or is being given one.
+func (s *Settings) awaitCertificates(ctx context.Context) error {
+	return eventually(ctx, func(ctx context.Context) error { return lostNames(certstore.States(ctx, s.certifiedNames())).Err() })
+}
+
+// eventually returns when try succeeds, or the reason why it never did: what it met
+// last, and what Caddy met with certificates.
+func eventually(ctx context.Context, try func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, certificateWait)
 	defer cancel()
 	pause := time.NewTicker(handshakePause)
 	defer pause.Stop()
+	var met error
 	for {
-		err := s.handshake(ctx, name, root)
+		err := try(ctx)
 		if err == nil {
 			return nil
 		}
+		if met == nil || ctx.Err() == nil { // the end of the wait is no cause
+			met = err
+		}
 		select {
 		case <-ctx.Done():
-			return err
+			if cause := logbridge.CertificateTrouble(); cause != "" {
+				met = fmt.Errorf("%w; %s", met, cause)
+			}
+			return met
 		case <-pause.C:
 		}
 	}
@@ -62,13 +82,19 @@ func (s *Settings) siteAddress() string {
 }
 
 // checkHealth asks a running proxy, as a container's health check does: its
-// health port must answer and the site's port must be open, with a certificate
-// where that does not depend on others. Upstreams are not looked at.
-func (s *Settings) checkHealth(ctx context.Context) error {
-	url := "http://" + health.LocalAddr(s.HealthAddr) + healthPath
-	if _, err := health.NewProber().Get(ctx, url); err != nil {
-		return fmt.Errorf("cannot confirm that the proxy is healthy: %s: %w", url, err)
+// health port must answer, every name must have a certificate or be given one, and
+// the site's port must be open, with a certificate where that does not depend on
+// others. Upstreams are not looked at. It returns what the health port says.
+func (s *Settings) checkHealth(ctx context.Context) (string, error) {
+	url := "http://" + health.LocalAddr(s.HealthAddr) + healthPath + "?ready"
+	said, err := health.NewProber().Get(ctx, url)
+	if err != nil {
+		return "", fmt.Errorf("cannot confirm that the proxy is healthy: %s: %w", url, err)
 	}
+	return said, s.checkSitePort(ctx)
+}
+
+func (s *Settings) checkSitePort(ctx context.Context) error {
 	if names := s.localNames(); len(names) > 0 {
 		root, err := s.readRoot()
 		if err != nil {

@@ -32,6 +32,9 @@ func run(ctx context.Context, log *slog.Logger, s *Settings) error {
 	if err := errors.Join(s.checkPorts(ctx), s.checkStorage()); err != nil {
 		return err
 	}
+	if err := s.healStorage(ctx, log); err != nil {
+		return err
+	}
 	logbridge.Use(log.Handler())
 	accesslog.Use(logging.Batched(log))
 	s.keepSecrets()
@@ -39,7 +42,7 @@ func run(ctx context.Context, log *slog.Logger, s *Settings) error {
 	if err := caddy.Run(cfg); err != nil {
 		return exit.With(exit.Config, fmt.Errorf("cannot start the proxy: %w", err))
 	}
-	if err := s.settleAuthority(ctx, log); err != nil {
+	if err := errors.Join(s.settleAuthority(ctx, log), s.awaitCertificates(ctx)); err != nil {
 		return exit.With(exit.Unavailable, err)
 	}
 	forgetStart()
@@ -48,5 +51,6 @@ func run(ctx context.Context, log *slog.Logger, s *Settings) error {
 		log.Warn(alike)
 	}
 	log.Info("proxy ready", "url", s.site().url(), "tls", s.TLSMode, "http_port", s.HTTPPort, "https_port", s.HTTPSPort, "version", version.String())
-	select {} // Caddy exits the process
+	s.keepCertificates(log) // until Caddy exits the process
+	return nil
 }

@@ -119,7 +119,7 @@ func (b *builder) redirectServer() *caddyhttp.Server {
 func (b *builder) healthServer() *caddyhttp.Server {
 	server := b.server(b.s.HealthAddr, "h1")
 	server.Routes = caddyhttp.RouteList{
-		route(match{"path": []string{healthPath}}, handler("tale_health", edge.Health{Detail: true})),
+		route(match{"path": []string{healthPath}}, handler("tale_health", edge.Health{Detail: true, Names: b.s.certifiedNames()})),
 		route(match{"path": []string{"/metrics"}}, handler("metrics", struct{}{})),
 		route(nil, respond(http.StatusNotFound)),
 	}

@@ -1,15 +1,19 @@
 package proxy
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/filestorage"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/proxy/certstore"
 )
 
 // storageRoot is where Caddy itself would keep its data if its data folder were
@@ -19,6 +23,18 @@ func (s *Settings) storageRoot() string { return filepath.Join(s.DataDir, "caddy
 
 func (s *Settings) storage() json.RawMessage {
 	return module("module", "file_system", filestorage.FileStorage{Root: s.storageRoot()})
+}
+
+// healStorage makes what Caddy finds there usable.
+func (s *Settings) healStorage(ctx context.Context, log *slog.Logger) error {
+	if s.TLSMode == tlsExternal {
+		return nil
+	}
+	store := certstore.Store{Root: s.storageRoot(), Local: s.localNames(), Public: s.acmeNames()}
+	if s.CAExportDir != "" {
+		store.RootCopy = filepath.Join(s.CAExportDir, rootFile)
+	}
+	return store.Heal(ctx, log, time.Now())
 }
 
 // checkStorage makes the data folder and finds out whether it can be written.

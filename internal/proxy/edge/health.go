@@ -2,23 +2,30 @@ package edge
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/tale-project/tale-runtime/internal/proxy/certstore"
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams"
 )
 
 func init() { caddy.RegisterModule(Health{}) }
 
 // Health answers 200 with OK: this process takes requests. With the query
-// parameter `deep` it tells whether it could serve them, in JSON: 200 when every
-// probed upstream has an address that takes requests, 503 otherwise. A load
-// balancer or a container engine should not ask that: restarting the proxy or
+// parameter `ready` it answers 503 when a name has no certificate and is not being
+// given one, and says which names are waiting for theirs. With `deep` it reports
+// whether it could serve requests, in JSON: 200 when every name has a certificate
+// and every probed upstream has an address that takes requests, 503 otherwise. A
+// load balancer or a container engine should not ask that: restarting the proxy or
 // moving visitors away does not bring an upstream back.
 type Health struct {
+	// Names are those that need a certificate. They are for listeners that can be
+	// reached without one. Default: none.
+	Names []string `json:"names,omitempty"`
 	// Detail adds the addresses behind each upstream and why they are not used.
 	// It is for listeners that the public cannot reach. Default: false.
 	Detail bool `json:"detail,omitempty"`
@@ -34,8 +41,9 @@ func (Health) CaddyModule() caddy.ModuleInfo {
 
 // deepHealth is the answer to /health?deep.
 type deepHealth struct {
-	Available bool              `json:"available"`
-	Upstreams []upstreams.State `json:"upstreams"`
+	Available    bool              `json:"available"`
+	Upstreams    []upstreams.State `json:"upstreams"`
+	Certificates []certstore.State `json:"certificates,omitempty"`
 	// For the public: the sender's own address, and whether a trusted proxy said it.
 	Visitor   string `json:"visitor,omitempty"`
 	Forwarded bool   `json:"forwarded,omitempty"`
@@ -44,12 +52,40 @@ type deepHealth struct {
 // ServeHTTP answers every request it gets.
 func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	w.Header().Set("Cache-Control", "no-store")
-	if !isDeep(r.URL.RawQuery) {
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		_, err := w.Write([]byte("OK"))
-		return err
+	switch {
+	case asks(r.URL.RawQuery, "deep"):
+		return h.serveDeep(w, r)
+	case asks(r.URL.RawQuery, "ready"):
+		return h.serveReady(w, r)
 	}
-	answer := deepHealth{Available: true, Upstreams: upstreams.States()}
+	return serveText(w, http.StatusOK, "OK")
+}
+
+func serveText(w http.ResponseWriter, status int, text string) error {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, err := io.WriteString(w, text)
+	return err
+}
+
+func (h *Health) serveReady(w http.ResponseWriter, r *http.Request) error {
+	status, lines := http.StatusOK, []string{"OK"}
+	for _, state := range certstore.States(r.Context(), h.Names) {
+		if state.Lost() {
+			status, lines[0] = http.StatusServiceUnavailable, "NOT READY"
+		}
+		if !state.Certified {
+			lines = append(lines, state.String())
+		}
+	}
+	return serveText(w, status, strings.Join(lines, "; "))
+}
+
+func (h *Health) serveDeep(w http.ResponseWriter, r *http.Request) error {
+	answer := deepHealth{Available: true, Upstreams: upstreams.States(), Certificates: certstore.States(r.Context(), h.Names)}
+	for _, state := range answer.Certificates {
+		answer.Available = answer.Available && state.Certified
+	}
 	for i := range answer.Upstreams {
 		state := &answer.Upstreams[i]
 		answer.Available = answer.Available && state.Available
@@ -69,9 +105,10 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.H
 	return json.NewEncoder(w).Encode(answer)
 }
 
-func isDeep(query string) bool {
-	for parameter := range strings.SplitSeq(query, "&") {
-		if name, _, _ := strings.Cut(parameter, "="); name == "deep" {
+// asks reports whether the query has the parameter, whatever its value is.
+func asks(query, parameter string) bool {
+	for one := range strings.SplitSeq(query, "&") {
+		if name, _, _ := strings.Cut(one, "="); name == parameter {
 			return true
 		}
 	}

@@ -72,6 +72,7 @@ func (c *Core) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcor
 
 // Write implements zapcore.Core.
 func (c *Core) Write(entry zapcore.Entry, fields []zapcore.Field) error {
+	keepTrouble(entry, fields)
 	level := entryLevel(entry)
 	if slices.ContainsFunc(slices.Concat(c.fields, fields), isCancellation) {
 		level = slog.LevelDebug // somebody asked for it
