@@ -9,6 +9,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
@@ -19,15 +20,15 @@ const backendName = "backend"
 // may log it.
 func backendArgv(s *Settings) ([]string, error) {
 	argv := append([]string{}, s.Backend.Command...)
-	if s.Database.Storage == storageSQLite {
+	if s.Database.Storage == stack.StorageSQLite {
 		argv = append(argv, s.Folders.sqlitePath())
 	} else {
-		server, err := s.Database.server()
+		server, err := s.Database.Server()
 		if err != nil {
 			return nil, err
 		}
-		argv = append(argv, "-d", "postgres-v5", server.url.String())
-		if server.mode != sslRequire {
+		argv = append(argv, "-d", "postgres-v5", server.URL.String())
+		if server.Mode != stack.SSLRequire {
 			argv = append(argv, "--do-not-require-ssl")
 		}
 	}
@@ -96,8 +97,8 @@ func backendEnviron(environ config.Environ, s *Settings, trust map[string]string
 // second makes it leave at once.
 func backendStop(b Backend) []supervise.StopStep {
 	return []supervise.StopStep{
-		{Signal: syscall.SIGINT, Wait: b.StopTimeout},
-		{Signal: syscall.SIGINT, Wait: b.StopGrace},
+		{Signal: syscall.SIGINT, Wait: b.Timeout},
+		{Signal: syscall.SIGINT, Wait: b.Grace},
 	}
 }
 

@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 // fakePostgres speaks as much of Postgres' wire protocol as a login and one
@@ -130,9 +132,9 @@ func (f *fakePostgres) answer(backend *pgproto3.Backend) {
 }
 
 // login is a login to the fake by the given mode.
-func (f *fakePostgres) login(mode sslMode, caFile string) postgresLogin {
+func (f *fakePostgres) login(mode stack.SSLMode, caFile string) postgresLogin {
 	u := &url.URL{Scheme: "postgresql", User: url.UserPassword("tale", "canary-password"), Host: f.listener.Addr().String()}
-	return postgresLogin{server: postgresServer{url: u, mode: mode}, database: "tale_platform", caFile: caFile}
+	return postgresLogin{server: stack.Postgres{URL: u, Mode: mode}, database: "tale_platform", caFile: caFile}
 }
 
 func pgRefusal(code, message string) func(int) *pgproto3.ErrorResponse {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/Masterminds/semver/v3"
+
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 const sqliteName = "convex_local_backend.sqlite3"
@@ -66,7 +68,7 @@ func (g volumeGuard) otherStorage() string {
 		return ""
 	case before != now:
 		return fmt.Sprintf("the data folder %s holds the files of a deployment on %s, and CONVEX_STORAGE is %s: it would start empty beside them", g.settings.Folders.DataDir, before, now)
-	case now == storagePostgres && g.record.Database != "" && g.record.Database != g.settings.Instance.DatabaseName():
+	case now == stack.StoragePostgres && g.record.Database != "" && g.record.Database != g.settings.Instance.DatabaseName():
 		return fmt.Sprintf("the data folder %s belongs to the database %q, and INSTANCE_NAME=%s makes it %q", g.settings.Folders.DataDir, g.record.Database, g.settings.Instance.Name, g.settings.Instance.DatabaseName())
 	}
 	return ""
@@ -74,12 +76,12 @@ func (g volumeGuard) otherStorage() string {
 
 func (g volumeGuard) storageByFiles() string {
 	if info, err := os.Stat(g.settings.Folders.sqlitePath()); err == nil && info.Size() > 0 {
-		return storageSQLite
+		return stack.StorageSQLite
 	}
 	for _, folder := range []string{"modules", "files", "search"} {
 		entries, err := os.ReadDir(filepath.Join(g.settings.Folders.BackendDir(), folder))
 		if err == nil && len(entries) > 0 {
-			return storagePostgres
+			return stack.StoragePostgres
 		}
 	}
 	return ""
@@ -120,7 +122,7 @@ func parseVersion(text string) (*semver.Version, bool) {
 func (g volumeGuard) updated(backendVersion string) volumeRecord {
 	record := g.record.withSecret(g.settings.Instance.Secret)
 	record.Storage, record.TaleVersion, record.Database = g.settings.Database.Storage, g.settings.Seed.version(), ""
-	if g.settings.Database.Storage == storagePostgres {
+	if g.settings.Database.Storage == stack.StoragePostgres {
 		record.Database = g.settings.Instance.DatabaseName()
 	}
 	record.BackendVersion = ""

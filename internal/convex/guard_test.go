@@ -18,7 +18,7 @@ const (
 func guardSettings(t *testing.T) *Settings {
 	t.Helper()
 	s := &Settings{}
-	s.Folders.DataDir, s.Database.Storage, s.Seed.Version = t.TempDir(), storagePostgres, "0.2.34"
+	s.Folders.DataDir, s.Database.Storage, s.Seed.Version = t.TempDir(), stack.StoragePostgres, "0.2.34"
 	s.Instance = stack.Instance{Name: "tale-platform", Secret: secretA}
 	return s
 }
@@ -45,7 +45,7 @@ func TestGuardRefusesWhatWouldHarmTheVolume(t *testing.T) {
 		"other secret":  {func(s *Settings) { s.Instance.Secret = secretB }, func(s *Settings) { s.Guards.ChangedSecret = true }, "INSTANCE_SECRET is not the one"},
 		"older image":   {func(s *Settings) { s.Seed.Version = "v0.2.9" }, func(s *Settings) { s.Guards.Downgrade = true }, "version 0.2.34 has used this volume"},
 		"older backend": {func(s *Settings) { s.Backend.Version = "1.9.9" }, func(s *Settings) { s.Guards.Downgrade = true }, "version 2.0.0 has used this volume"},
-		"sqlite":        {func(s *Settings) { s.Database.Storage = storageSQLite }, func(s *Settings) { s.Guards.StorageSwitch = true }, "a deployment on postgres"},
+		"sqlite":        {func(s *Settings) { s.Database.Storage = stack.StorageSQLite }, func(s *Settings) { s.Guards.StorageSwitch = true }, "a deployment on postgres"},
 		"other name":    {func(s *Settings) { s.Instance.Name = "other" }, func(s *Settings) { s.Guards.StorageSwitch = true }, `database "tale_platform"`},
 	}
 	for name, tt := range tests {
@@ -88,13 +88,13 @@ func TestGuardReadsVolumesWithoutARecord(t *testing.T) {
 		file, storage string
 		refused       bool
 	}{
-		"fresh, postgres":      {"", storagePostgres, false},
-		"fresh, sqlite":        {"", storageSQLite, false},
-		"sqlite, postgres":     {"convex/" + sqliteName, storagePostgres, true},
-		"sqlite, sqlite":       {"convex/" + sqliteName, storageSQLite, false},
-		"postgres, sqlite":     {"convex/modules/abc.blob", storageSQLite, true},
-		"postgres, postgres":   {"convex/files/abc.blob", storagePostgres, false},
-		"only a log, postgres": {"convex/backend.log", storagePostgres, false},
+		"fresh, postgres":      {"", stack.StoragePostgres, false},
+		"fresh, sqlite":        {"", stack.StorageSQLite, false},
+		"sqlite, postgres":     {"convex/" + sqliteName, stack.StoragePostgres, true},
+		"sqlite, sqlite":       {"convex/" + sqliteName, stack.StorageSQLite, false},
+		"postgres, sqlite":     {"convex/modules/abc.blob", stack.StorageSQLite, true},
+		"postgres, postgres":   {"convex/files/abc.blob", stack.StoragePostgres, false},
+		"only a log, postgres": {"convex/backend.log", stack.StoragePostgres, false},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -13,6 +13,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 // oldestPostgres is the oldest server version Tale supports, as Postgres
@@ -32,7 +34,7 @@ const factsQuery = `SELECT current_setting('server_version_num'), current_settin
 
 // postgresLogin is one real login to the backend's database.
 type postgresLogin struct {
-	server   postgresServer
+	server   stack.Postgres
 	database string
 	caFile   string // PEM, added to the system's authorities; may be empty
 }
@@ -85,10 +87,10 @@ func (l postgresLogin) judge(facts postgresFacts, row [][]byte) (postgresFacts, 
 	return facts, nil
 }
 
-func (l postgresLogin) user() string { return l.server.url.User.Username() }
+func (l postgresLogin) user() string { return l.server.URL.User.Username() }
 
 func (l postgresLogin) connectSettings(facts *postgresFacts) (*pgconn.Config, error) {
-	u := *l.server.url
+	u := *l.server.URL
 	u.Path = "/" + l.database
 	// TLS is negotiated by negotiateTLS, which does what the backend does and
 	// can tell a refusal from a bad certificate.
@@ -116,7 +118,7 @@ var (
 // negotiateTLS asks for TLS as the backend's driver does: a server that offers
 // it must have a certificate that verifies, even where TLS is only preferred.
 func (l postgresLogin) negotiateTLS(ctx context.Context, conn net.Conn) (net.Conn, error) {
-	if l.server.mode == sslDisable {
+	if l.server.Mode == stack.SSLDisable {
 		return conn, nil
 	}
 	if deadline, ok := ctx.Deadline(); ok {
@@ -139,7 +141,7 @@ func (l postgresLogin) negotiateTLS(ctx context.Context, conn net.Conn) (net.Con
 	switch {
 	case answer[0] == 'S':
 		return l.secure(ctx, conn)
-	case answer[0] == 'N' && l.server.mode == sslPrefer:
+	case answer[0] == 'N' && l.server.Mode == stack.SSLPrefer:
 		return conn, nil
 	case answer[0] == 'N':
 		return nil, errNoTLS
@@ -159,7 +161,7 @@ func (l postgresLogin) secure(ctx context.Context, conn net.Conn) (net.Conn, err
 			return nil, &caFileError{path: l.caFile, err: err}
 		}
 	}
-	secured := tls.Client(conn, &tls.Config{ServerName: l.server.url.Hostname(), RootCAs: roots, MinVersion: tls.VersionTLS12})
+	secured := tls.Client(conn, &tls.Config{ServerName: l.server.URL.Hostname(), RootCAs: roots, MinVersion: tls.VersionTLS12})
 	if err := secured.HandshakeContext(ctx); err != nil {
 		return nil, err
 	}

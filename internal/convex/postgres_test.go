@@ -15,11 +15,12 @@ import (
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/report"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 func TestPostgresLogin(t *testing.T) {
 	server := startPostgres(t, nil)
-	facts, err := server.login(sslPrefer, "").Try(t.Context())
+	facts, err := server.login(stack.SSLPrefer, "").Try(t.Context())
 	if err != nil || facts != (postgresFacts{Version: "16.4"}) {
 		t.Errorf("%+v, %v", facts, err)
 	}
@@ -41,23 +42,23 @@ func TestPostgresFailures(t *testing.T) {
 	}
 	tests := map[string]struct {
 		server func(*fakePostgres)
-		mode   sslMode
+		mode   stack.SSLMode
 		class  postgresClass
 		code   int
 		want   string
 	}{
-		"wrong password":  {says("28P01", "password authentication failed"), sslPrefer, pgLogin, exit.NoPermission, "DB_PASSWORD"},
-		"not in pg_hba":   {says("28000", "no pg_hba.conf entry"), sslPrefer, pgLogin, exit.NoPermission, "no pg_hba.conf entry"},
-		"no database":     {says("3D000", "does not exist"), sslPrefer, pgNoDatabase, exit.Config, "createdb -h 127.0.0.1 -p "},
-		"starting up":     {says("57P03", "the database system is starting up"), sslPrefer, pgStarting, exit.Unavailable, "starting up"},
-		"full":            {says("53300", "too many clients"), sslPrefer, pgFull, exit.Unavailable, "max_connections"},
-		"going down":      {says("57P01", "terminating"), sslPrefer, pgStarting, exit.Unavailable, "going down"},
-		"something else":  {says("XX000", "strange"), sslPrefer, pgOther, exit.Unavailable, "strange"},
-		"may not connect": {says("42501", "permission denied"), sslPrefer, pgNoPrivilege, exit.NoPermission, `OWNER TO "tale"`},
-		"too old":         {facts(0, "150008"), sslPrefer, pgTooOld, exit.Config, "16 is the oldest"},
-		"standby":         {facts(2, "on"), sslPrefer, pgReadOnly, exit.Unavailable, "read-only"},
-		"may not create":  {facts(4, "f"), sslPrefer, pgNoPrivilege, exit.NoPermission, `schema "public"`},
-		"no TLS":          {nil, sslRequire, pgTLS, exit.Config, "does not offer TLS"},
+		"wrong password":  {says("28P01", "password authentication failed"), stack.SSLPrefer, pgLogin, exit.NoPermission, "DB_PASSWORD"},
+		"not in pg_hba":   {says("28000", "no pg_hba.conf entry"), stack.SSLPrefer, pgLogin, exit.NoPermission, "no pg_hba.conf entry"},
+		"no database":     {says("3D000", "does not exist"), stack.SSLPrefer, pgNoDatabase, exit.Config, "createdb -h 127.0.0.1 -p "},
+		"starting up":     {says("57P03", "the database system is starting up"), stack.SSLPrefer, pgStarting, exit.Unavailable, "starting up"},
+		"full":            {says("53300", "too many clients"), stack.SSLPrefer, pgFull, exit.Unavailable, "max_connections"},
+		"going down":      {says("57P01", "terminating"), stack.SSLPrefer, pgStarting, exit.Unavailable, "going down"},
+		"something else":  {says("XX000", "strange"), stack.SSLPrefer, pgOther, exit.Unavailable, "strange"},
+		"may not connect": {says("42501", "permission denied"), stack.SSLPrefer, pgNoPrivilege, exit.NoPermission, `OWNER TO "tale"`},
+		"too old":         {facts(0, "150008"), stack.SSLPrefer, pgTooOld, exit.Config, "16 is the oldest"},
+		"standby":         {facts(2, "on"), stack.SSLPrefer, pgReadOnly, exit.Unavailable, "read-only"},
+		"may not create":  {facts(4, "f"), stack.SSLPrefer, pgNoPrivilege, exit.NoPermission, `schema "public"`},
+		"no TLS":          {nil, stack.SSLRequire, pgTLS, exit.Config, "does not offer TLS"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -76,7 +77,7 @@ func TestPostgresFailures(t *testing.T) {
 func TestPostgresTLS(t *testing.T) {
 	serverTLS, caFile := certificate(t)
 	server := startPostgres(t, func(f *fakePostgres) { f.tls = serverTLS })
-	for _, mode := range []sslMode{sslPrefer, sslRequire} {
+	for _, mode := range []stack.SSLMode{stack.SSLPrefer, stack.SSLRequire} {
 		if facts, err := server.login(mode, caFile).Try(t.Context()); err != nil || !facts.TLS {
 			t.Errorf("%s with the authority: %+v, %v", mode, facts, err)
 		}
@@ -86,10 +87,10 @@ func TestPostgresTLS(t *testing.T) {
 			t.Errorf("%s without the authority: %v", mode, err)
 		}
 	}
-	if facts, err := server.login(sslDisable, "").Try(t.Context()); err != nil || facts.TLS {
+	if facts, err := server.login(stack.SSLDisable, "").Try(t.Context()); err != nil || facts.TLS {
 		t.Errorf("disabled: %+v, %v", facts, err)
 	}
-	if _, err := server.login(sslRequire, "/missing.pem").Try(t.Context()); err == nil || !strings.Contains(err.Error(), "PG_CA_FILE cannot be read") {
+	if _, err := server.login(stack.SSLRequire, "/missing.pem").Try(t.Context()); err == nil || !strings.Contains(err.Error(), "PG_CA_FILE cannot be read") {
 		t.Errorf("missing authority: %v", err)
 	}
 }
@@ -109,7 +110,7 @@ func TestPostgresNetworkFailures(t *testing.T) {
 		"dns":     {"no-such-host.invalid:5432", pgDNS},
 	}
 	for name, tt := range tests {
-		login := postgresLogin{server: postgresServer{url: &url.URL{Scheme: "postgresql", User: url.User("tale"), Host: tt.host}, mode: sslPrefer}, database: "d"}
+		login := postgresLogin{server: stack.Postgres{URL: &url.URL{Scheme: "postgresql", User: url.User("tale"), Host: tt.host}, Mode: stack.SSLPrefer}, database: "d"}
 		_, err := login.Try(t.Context())
 		if failed := new(postgresError); !errors.As(err, &failed) || failed.Class != tt.class {
 			t.Errorf("%s: %v", name, err)
@@ -129,7 +130,7 @@ func TestPostgresThatIsSomethingElse(t *testing.T) {
 			_ = conn.Close()
 		}
 	}()
-	login := postgresLogin{server: postgresServer{url: &url.URL{Scheme: "postgresql", User: url.User("tale"), Host: listener.Addr().String()}, mode: sslPrefer}, database: "d"}
+	login := postgresLogin{server: stack.Postgres{URL: &url.URL{Scheme: "postgresql", User: url.User("tale"), Host: listener.Addr().String()}, Mode: stack.SSLPrefer}, database: "d"}
 	if _, err := login.Try(t.Context()); err == nil || !strings.Contains(err.Error(), "not a Postgres server") {
 		t.Errorf("error %v", err)
 	}
@@ -145,7 +146,7 @@ func TestWaitForPostgresOutlastsItsStart(t *testing.T) {
 		}
 	})
 	attempts := 0
-	facts, err := waitForPostgres(t.Context(), logging.Discard(), server.login(sslPrefer, ""), time.Minute, func(n int) { attempts = n })
+	facts, err := waitForPostgres(t.Context(), logging.Discard(), server.login(stack.SSLPrefer, ""), time.Minute, func(n int) { attempts = n })
 	if err != nil || facts.Version != "16.4" || attempts != 4 {
 		t.Errorf("%+v, %v after %d attempts", facts, err, attempts)
 	}
@@ -153,7 +154,7 @@ func TestWaitForPostgresOutlastsItsStart(t *testing.T) {
 
 func TestWaitForPostgresEndsAtOnce(t *testing.T) {
 	server := startPostgres(t, func(f *fakePostgres) { f.refuse = pgRefusal("28P01", "password authentication failed") })
-	_, err := waitForPostgres(t.Context(), logging.Discard(), server.login(sslPrefer, ""), time.Minute, nil)
+	_, err := waitForPostgres(t.Context(), logging.Discard(), server.login(stack.SSLPrefer, ""), time.Minute, nil)
 	if exit.Code(err) != exit.NoPermission || server.logins.Load() != 1 {
 		t.Errorf("%v after %d logins", err, server.logins.Load())
 	}
@@ -162,7 +163,7 @@ func TestWaitForPostgresEndsAtOnce(t *testing.T) {
 
 func TestWaitForPostgresGivesUpAtItsDeadline(t *testing.T) {
 	server := startPostgres(t, func(f *fakePostgres) { f.refuse = pgRefusal("57P03", "starting up") })
-	_, err := waitForPostgres(t.Context(), logging.Discard(), server.login(sslPrefer, ""), 150*time.Millisecond, nil)
+	_, err := waitForPostgres(t.Context(), logging.Discard(), server.login(stack.SSLPrefer, ""), 150*time.Millisecond, nil)
 	if exit.Code(err) != exit.Unavailable || !strings.Contains(err.Error(), "CONVEX_WAIT_TIMEOUT") || !strings.Contains(err.Error(), "starting up") {
 		t.Errorf("error %v", err)
 	}
@@ -195,7 +196,7 @@ func TestWaitForPostgresStops(t *testing.T) {
 	server := startPostgres(t, func(f *fakePostgres) { f.refuse = pgRefusal("57P03", "starting up") })
 	ctx, cancel := context.WithCancelCause(t.Context())
 	requested := errors.New("stop requested")
-	_, err := waitForPostgres(ctx, logging.Discard(), server.login(sslPrefer, ""), time.Minute, func(n int) {
+	_, err := waitForPostgres(ctx, logging.Discard(), server.login(stack.SSLPrefer, ""), time.Minute, func(n int) {
 		if n == 2 {
 			cancel(requested)
 		}

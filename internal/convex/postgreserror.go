@@ -114,11 +114,11 @@ func (l postgresLogin) verdict(class postgresClass, problem string) *postgresErr
 	fix := remedyFor(class).fix
 	switch class {
 	case pgNoDatabase:
-		fix = fmt.Sprintf(fix, fmt.Sprintf(`createdb -h %s -p %s -U %s %s`, l.server.url.Hostname(), l.server.port(), l.user(), l.database))
+		fix = fmt.Sprintf(fix, fmt.Sprintf(`createdb -h %s -p %s -U %s %s`, l.server.URL.Hostname(), l.server.Port(), l.user(), l.database))
 	case pgNoPrivilege:
 		fix = fmt.Sprintf(fix, fmt.Sprintf(`ALTER DATABASE %q OWNER TO %q`, l.database, l.user()))
 	}
-	return &postgresError{Class: class, Server: l.server.address(), Problem: problem, Fix: fix}
+	return &postgresError{Class: class, Server: l.server.Address(), Problem: problem, Fix: fix}
 }
 
 func (l postgresLogin) classify(err error) *postgresError {

@@ -15,7 +15,7 @@ import (
 func waitForPostgres(ctx context.Context, log *slog.Logger, login postgresLogin, timeout time.Duration, onAttempt func(int)) (postgresFacts, error) {
 	var facts postgresFacts
 	wait := health.Wait{
-		What:      "Postgres at " + login.server.address(),
+		What:      "Postgres at " + login.server.Address(),
 		Timeout:   timeout,
 		Variable:  "CONVEX_WAIT_TIMEOUT",
 		TryLimit:  loginTimeout,
@@ -61,5 +61,5 @@ func (f postgresFacts) describe(login postgresLogin) string {
 	if f.TLS {
 		security = "with TLS"
 	}
-	return fmt.Sprintf("Postgres %s at %s, database %s, %s", f.Version, login.server.address(), login.database, security)
+	return fmt.Sprintf("Postgres %s at %s, database %s, %s", f.Version, login.server.Address(), login.database, security)
 }

@@ -13,7 +13,9 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -45,7 +47,11 @@ func startRealPostgres(t *testing.T, bin string) postgresLogin {
 		_ = server.Wait()
 	})
 	u := &url.URL{Scheme: "postgresql", User: url.UserPassword("tale", postgresPassword), Host: "127.0.0.1:" + port}
-	return postgresLogin{server: newPostgresServer(u, ""), database: "tale_platform"}
+	made, err := stack.Database{PostgresURL: config.Secret(u.String())}.Server()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return postgresLogin{server: made, database: "tale_platform"}
 }
 
 func asNobody(bin, name string, args ...string) *exec.Cmd {
@@ -73,13 +79,13 @@ func TestRealPostgres(t *testing.T) {
 		t.Errorf("%+v, %v", facts, err)
 	}
 	wrong := login
-	other := *login.server.url
+	other := *login.server.URL
 	other.User = url.UserPassword("tale", "another")
-	wrong.server.url = &other
+	wrong.server.URL = &other
 	if failed := new(postgresError); !errors.As(second(wrong.Try(t.Context())), &failed) || failed.Class != pgLogin {
 		t.Errorf("with a wrong password: %v", failed)
 	}
-	login.server.mode = sslRequire
+	login.server.Mode = stack.SSLRequire
 	if failed := new(postgresError); !errors.As(second(login.Try(t.Context())), &failed) || failed.Class != pgTLS {
 		t.Errorf("with TLS required: %v", failed)
 	}
@@ -87,7 +93,7 @@ func TestRealPostgres(t *testing.T) {
 
 func createDatabase(t *testing.T, login postgresLogin) {
 	t.Helper()
-	u := *login.server.url
+	u := *login.server.URL
 	u.Path = "/postgres"
 	conn, err := pgconn.Connect(t.Context(), u.String())
 	if err != nil {

@@ -139,7 +139,7 @@ func TestRunGivesUpOnABackendThatDoesNotAnswer(t *testing.T) {
 
 // A backend that lingers is reminded, then killed.
 func TestRunStopsABackendThatIgnoresSignals(t *testing.T) {
-	s := newService(t, "SHUTDOWN_TIMEOUT_SECONDS", "300ms", "SHUTDOWN_GRACE_SECONDS", "300ms",
+	s := newService(t, "SHUTDOWN_TIMEOUT_SECONDS", "1s", "SHUTDOWN_GRACE_SECONDS", "1s",
 		"CONVEX_BACKEND_COMMAND", `sh -c 'trap "echo got INT" INT; trap "" TERM; echo up; while :; do sleep 0.05; done' backend`).start()
 	s.Until("the backend is up", func() bool { return s.Says("backend | up") })
 	s.Signal(syscall.SIGTERM)

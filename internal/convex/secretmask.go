@@ -3,6 +3,7 @@ package convex
 import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/redact"
+	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
@@ -13,9 +14,9 @@ type secretMask map[supervise.Stream]func(string) string
 func newSecretMask(s *Settings, environ config.Environ) secretMask {
 	secrets := redact.Secrets(environ)
 	secrets["INSTANCE_SECRET"] = s.Instance.Secret.Reveal()
-	if server, err := s.Database.server(); err == nil && s.Database.Storage == storagePostgres {
-		secrets["POSTGRES_URL"] = server.url.String()
-		secrets["DB_PASSWORD"], _ = server.url.User.Password()
+	if server, err := s.Database.Server(); err == nil && s.Database.Storage == stack.StoragePostgres {
+		secrets["POSTGRES_URL"] = server.URL.String()
+		secrets["DB_PASSWORD"], _ = server.URL.User.Password()
 	}
 	r := redact.New(secrets)
 	return secretMask{supervise.Stdout: r.Pieces(supervise.CutLine), supervise.Stderr: r.Pieces(supervise.CutLine)}

@@ -12,6 +12,8 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/version"
+
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 // tree writes files below a folder; their content is their path unless told.
@@ -58,7 +60,7 @@ func builtins(t *testing.T) string {
 }
 
 func TestSeedFreshVolume(t *testing.T) {
-	data, settings := t.TempDir(), Seed{BuiltinDir: builtins(t), Version: "1.2.3"}
+	data, settings := t.TempDir(), Seed{BuiltinDir: builtins(t), Release: stack.Release{Version: "1.2.3"}}
 	result, err := seed(context.Background(), logging.Discard(), settings, data)
 	if err != nil || result.Added != 9 || result.Kept+result.Edited+result.Overwritten != 0 {
 		t.Fatalf("%+v, %v", result, err)
@@ -99,7 +101,7 @@ func usedVolume(t *testing.T) string {
 
 func TestSeedNewVersionKeepsWhatTheUserDid(t *testing.T) {
 	data := usedVolume(t)
-	result, err := seed(context.Background(), logging.Discard(), Seed{BuiltinDir: builtins(t), Version: "1.2.3"}, data)
+	result, err := seed(context.Background(), logging.Discard(), Seed{BuiltinDir: builtins(t), Release: stack.Release{Version: "1.2.3"}}, data)
 	if err != nil || result != (seedResult{Added: 5, Kept: 2, Edited: 2}) {
 		t.Errorf("%+v, %v", result, err)
 	}
@@ -117,7 +119,7 @@ func TestSeedNewVersionKeepsWhatTheUserDid(t *testing.T) {
 func TestForceSeedOverwrites(t *testing.T) {
 	data := usedVolume(t)
 	tree(t, data, map[string]string{".seeded-1.2.3": "", "integrations/github/own.ts": "mine"})
-	result, err := seed(context.Background(), logging.Discard(), Seed{BuiltinDir: builtins(t), Version: "1.2.3", Force: true}, data)
+	result, err := seed(context.Background(), logging.Discard(), Seed{BuiltinDir: builtins(t), Release: stack.Release{Version: "1.2.3"}, Force: true}, data)
 	if err != nil || result != (seedResult{Added: 7, Overwritten: 2}) {
 		t.Errorf("%+v, %v", result, err)
 	}
@@ -155,7 +157,7 @@ func TestVersionOfABuildWithoutOne(t *testing.T) {
 
 func TestSeedWithoutBuiltins(t *testing.T) {
 	data := t.TempDir()
-	result, err := seed(context.Background(), logging.Discard(), Seed{BuiltinDir: t.TempDir(), Version: "dev"}, data)
+	result, err := seed(context.Background(), logging.Discard(), Seed{BuiltinDir: t.TempDir(), Release: stack.Release{Version: "dev"}}, data)
 	if err != nil || !strings.Contains(result.String(), "no built-in configuration") {
 		t.Errorf("%v, %v", result, err)
 	}
@@ -168,7 +170,7 @@ func TestSeedWithoutBuiltins(t *testing.T) {
 func TestSeedThatFailsIsNotMarked(t *testing.T) {
 	data := t.TempDir()
 	tree(t, data, map[string]string{"workflows/mail": "a file where a folder must be"})
-	if _, err := seed(context.Background(), logging.Discard(), Seed{BuiltinDir: builtins(t), Version: "1"}, data); err == nil {
+	if _, err := seed(context.Background(), logging.Discard(), Seed{BuiltinDir: builtins(t), Release: stack.Release{Version: "1"}}, data); err == nil {
 		t.Fatal("no error")
 	}
 	if _, err := os.Stat(filepath.Join(data, ".seeded-1")); err == nil {
@@ -177,7 +179,7 @@ func TestSeedThatFailsIsNotMarked(t *testing.T) {
 	if err := os.Remove(filepath.Join(data, "workflows/mail")); err != nil {
 		t.Fatal(err)
 	}
-	if result, err := seed(context.Background(), logging.Discard(), Seed{BuiltinDir: builtins(t), Version: "1"}, data); err != nil || result.Kept != 2 {
+	if result, err := seed(context.Background(), logging.Discard(), Seed{BuiltinDir: builtins(t), Release: stack.Release{Version: "1"}}, data); err != nil || result.Kept != 2 {
 		t.Errorf("%+v, %v", result, err)
 	}
 }

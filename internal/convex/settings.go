@@ -32,21 +32,10 @@ type Folders struct {
 // BackendDir is the backend's own storage folder.
 func (f Folders) BackendDir() string { return filepath.Join(f.DataDir, "convex") }
 
-// Kinds of storage (CONVEX_STORAGE).
-const (
-	storagePostgres = "postgres"
-	storageSQLite   = "sqlite"
-)
-
 // Database is where the backend keeps its documents.
 type Database struct {
-	Storage     string        `env:"CONVEX_STORAGE" envDefault:"postgres" doc:"Where documents are kept. sqlite is a file in the data folder, for trying things out; it needs no database settings." accept:"postgres, sqlite"`
-	PostgresURL config.Secret `env:"POSTGRES_URL" secret:"true" doc:"Postgres server, without a database: the backend derives that from INSTANCE_NAME. Wins over DB_*." accept:"postgresql://USER:PASSWORD@HOST:PORT, optionally with ?sslmode=disable, prefer or require"`
-	User        string        `env:"DB_USER" envDefault:"tale" doc:"Postgres user, used when POSTGRES_URL is not set."`
-	Password    config.Secret `env:"DB_PASSWORD" secret:"true" doc:"Postgres password, used when POSTGRES_URL is not set." accept:"any text; it is escaped when the URL is built"`
-	Host        string        `env:"DB_HOST" envDefault:"db" doc:"Postgres host, used when POSTGRES_URL is not set."`
-	Port        int           `env:"DB_PORT" envDefault:"5432" doc:"Postgres port, used when POSTGRES_URL is not set." accept:"a port from 1 to 65535"`
-	CAFile      string        `env:"PG_CA_FILE" doc:"PEM file with the authority that signed the Postgres server's certificate. The backend reads it too."`
+	stack.Database
+	CAFile string `env:"PG_CA_FILE" doc:"PEM file with the authority that signed the Postgres server's certificate. The backend reads it too."`
 }
 
 // Network is the public name of the stack and what listens where.
@@ -61,13 +50,13 @@ type Network struct {
 
 // Backend is how convex-local-backend is run.
 type Backend struct {
-	Command       config.Command `env:"CONVEX_BACKEND_COMMAND" envDefault:"convex-local-backend" doc:"Command that starts the backend; it is split like a shell does, without a shell. Its arguments are added." accept:"a command line"`
-	WaitTimeout   time.Duration  `env:"CONVEX_WAIT_TIMEOUT" envDefault:"120" doc:"How long a boot waits for the database, and how long each start of the backend may take until it answers. Big databases need longer."`
-	RestartBudget int            `env:"CONVEX_RESTART_BUDGET" envDefault:"10" doc:"Restarts of the backend within an hour; when they are used up, the container ends with the backend's last exit code." accept:"0 or more"`
-	StopTimeout   time.Duration  `env:"SHUTDOWN_TIMEOUT_SECONDS" envDefault:"30" doc:"How long a stop waits for the backend to finish its requests after the first SIGINT."`
-	StopGrace     time.Duration  `env:"SHUTDOWN_GRACE_SECONDS" envDefault:"5" doc:"How long a stop waits after the second SIGINT before it kills."`
-	Version       string         `env:"CONVEX_RELEASE_VERSION_DEV" doc:"Version that the backend reports at /version; the published backend images report none. With it a downgrade is refused before it starts."`
-	TempDir       string         `env:"TMPDIR" doc:"The backend's folder for temporary files. Default: convex/tmp in the data folder."`
+	Command config.Command `env:"CONVEX_BACKEND_COMMAND" envDefault:"convex-local-backend" doc:"Command that starts the backend; it is split like a shell does, without a shell. Its arguments are added." accept:"a command line"`
+	stack.Wait
+	RestartBudget int `env:"CONVEX_RESTART_BUDGET" envDefault:"10" doc:"Restarts of the backend within an hour; when they are used up, the container ends with the backend's last exit code." accept:"0 or more"`
+	stack.StopTimeout
+	stack.StopGrace
+	Version string `env:"CONVEX_RELEASE_VERSION_DEV" doc:"Version that the backend reports at /version; the published backend images report none. With it a downgrade is refused before it starts."`
+	TempDir string `env:"TMPDIR" doc:"The backend's folder for temporary files. Default: convex/tmp in the data folder."`
 }
 
 // Dashboard is how the Convex dashboard is run.
@@ -89,8 +78,8 @@ type Trust struct {
 // Seed is what a fresh volume is filled with.
 type Seed struct {
 	BuiltinDir string `env:"CONVEX_BUILTIN_DIR" envDefault:"/app" doc:"Folder that holds agents-builtin, workflows-builtin, integrations-builtin, providers-builtin, branding-builtin and retention-builtin."`
-	Version    string `env:"TALE_VERSION" doc:"Version of the image: seeding happens once per version, and a lower one is refused. Without one the volume is one of the version dev."`
-	Force      bool   `env:"FORCE_SEED" doc:"Seed again, over files that are there already."`
+	stack.Release
+	Force bool `env:"FORCE_SEED" doc:"Seed again, over files that are there already."`
 }
 
 // version is how the volume remembers an image.

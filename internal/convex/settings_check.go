@@ -12,27 +12,9 @@ import (
 // Validate reports everything that is wrong with the settings at once.
 func (s *Settings) Validate() config.Problems {
 	return slices.Concat(
-		s.Database.check(), s.Network.check(),
+		s.Network.check(),
 		s.Backend.check(), s.Dashboard.check(), s.Trust.check(), s.checkPorts(),
 	)
-}
-
-func (d Database) check() config.Problems {
-	if problems := config.CheckOneOf("CONVEX_STORAGE", d.Storage, storagePostgres, storageSQLite); len(problems) > 0 || d.Storage == storageSQLite {
-		return problems
-	}
-	if d.PostgresURL != "" {
-		_, problems := parsePostgresURL(d.PostgresURL.Reveal())
-		return problems
-	}
-	problems := config.CheckPort("DB_PORT", d.Port)
-	if d.Password == "" {
-		problems = append(problems, config.Problem{
-			Variable: "POSTGRES_URL", Wrong: "is not set, and neither is DB_PASSWORD",
-			Accepted: "one of the two; or CONVEX_STORAGE=sqlite for an embedded database",
-		})
-	}
-	return problems
 }
 
 func (n Network) check() config.Problems {
@@ -67,9 +49,6 @@ func (b Backend) check() config.Problems {
 	var problems config.Problems
 	if len(b.Command) == 0 {
 		problems = config.Problems{{Variable: "CONVEX_BACKEND_COMMAND", Wrong: "is empty", Accepted: "a command line"}}
-	}
-	if b.WaitTimeout <= 0 {
-		problems = append(problems, config.Problem{Variable: "CONVEX_WAIT_TIMEOUT", Wrong: "is 0", Accepted: "a duration above 0"})
 	}
 	if b.RestartBudget < 0 {
 		problems = append(problems, config.Problem{Variable: "CONVEX_RESTART_BUDGET", Wrong: fmt.Sprintf("%d is negative", b.RestartBudget), Accepted: "0 or more"})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 // prepareStorage makes sure that the backend can use its database, and that
@@ -21,10 +22,10 @@ func (b *Boot) prepareStorage(ctx context.Context) (string, error) {
 	b.sweepTemp()
 	b.warnOfLowSpace()
 	b.backend.openLog()
-	if b.settings.Database.Storage == storageSQLite {
+	if b.settings.Database.Storage == stack.StorageSQLite {
 		return "the embedded SQLite file " + b.settings.Folders.sqlitePath() + ", as CONVEX_STORAGE=sqlite asks for", nil
 	}
-	server, err := b.settings.Database.server()
+	server, err := b.settings.Database.Server()
 	if err != nil {
 		return "", err
 	}

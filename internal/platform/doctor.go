@@ -17,6 +17,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/push/envsync"
 	"github.com/tale-project/tale-runtime/internal/site"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 // clockTolerance is how far two clocks may differ before tokens and
@@ -92,16 +93,16 @@ func (b *Boot) backendChecks() []doctor.Check {
 }
 
 func (b *Boot) databaseName() doctor.Check {
-	host := b.settings.Pushed.DBHost
-	if u, err := url.Parse(b.settings.Pushed.PostgresURL.Reveal()); err == nil && u.Hostname() != "" {
-		host = u.Hostname()
-	}
-	if b.settings.Pushed.Storage == storageSQLite {
+	if b.settings.Pushed.Database.Storage == stack.StorageSQLite {
 		return doctor.Check{Name: "name of the database", Run: func(context.Context) (string, error) {
 			return "", doctor.Skipped("CONVEX_STORAGE=sqlite uses no database server")
 		}}
 	}
-	return doctor.Resolves("name of the database", host, "check DB_HOST or POSTGRES_URL, and that the db service is up")
+	server, err := b.settings.Pushed.Database.Server()
+	if err != nil {
+		return doctor.Check{Name: "name of the database", Run: func(context.Context) (string, error) { return "", err }}
+	}
+	return doctor.Resolves("name of the database", server.URL.Hostname(), "check DB_HOST or POSTGRES_URL, and that the db service is up")
 }
 
 func (b *Boot) checkBackend(ctx context.Context) (string, error) {

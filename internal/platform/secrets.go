@@ -18,7 +18,7 @@ func (b *Boot) redactor() *redact.Redactor {
 func (b *Boot) secrets() map[string]string {
 	secrets := map[string]string{
 		"INSTANCE_SECRET": b.settings.Instance.Secret.Reveal(),
-		"DB_PASSWORD":     b.settings.Pushed.DBPassword.Reveal(),
+		"DB_PASSWORD":     b.settings.Pushed.Database.Password.Reveal(),
 	}
 	if b.client != nil {
 		secrets["admin key"] = b.client.AdminKey()

@@ -21,13 +21,13 @@ type Settings struct {
 	Web      WebSettings
 	Pushed   VariableSettings
 	TLSMode  string `env:"TLS_MODE" envDefault:"selfsigned" doc:"How the site gets its certificate. The proxy acts on it; here doctor judges the certificate by it." accept:"selfsigned, letsencrypt, external"`
-	Version  string `env:"TALE_VERSION" doc:"Version of the application, for reports."`
+	stack.Release
 }
 
 // BackendSettings say which Convex backend to use.
 type BackendSettings struct {
-	ConvexURL   string        `env:"CONVEX_URL" envDefault:"http://convex:3210" doc:"Where the Convex backend answers." accept:"an absolute URL such as http://convex:3210"`
-	WaitTimeout time.Duration `env:"CONVEX_WAIT_TIMEOUT" envDefault:"120" doc:"How long a boot waits for the backend."`
+	ConvexURL string `env:"CONVEX_URL" envDefault:"http://convex:3210" doc:"Where the Convex backend answers." accept:"an absolute URL such as http://convex:3210"`
+	stack.Wait
 }
 
 // DeploySettings say how the functions are pushed.
@@ -49,7 +49,7 @@ type WebSettings struct {
 	Command config.Command `env:"WEB_COMMAND" envDefault:"bun server.ts" doc:"Command of the web server, run in CONVEX_APP_DIR without a shell."`
 	Port    int            `env:"PORT" envDefault:"3000" doc:"Port the web server listens on." accept:"a port from 1 to 65535"`
 	Drain   time.Duration  `env:"SHUTDOWN_DRAIN_SECONDS" envDefault:"6" doc:"How long the web server keeps serving after a stop was asked for, so that the proxy moves away first."`
-	Timeout time.Duration  `env:"SHUTDOWN_TIMEOUT_SECONDS" envDefault:"30" doc:"How long the web server may take to end after SIGTERM; then it is killed."`
+	stack.StopTimeout
 }
 
 // Load reads the settings; the error lists every problem.

@@ -1,12 +1,11 @@
 package platform
 
 import (
-	"net"
-	"net/url"
-	"strconv"
+	"cmp"
 	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 // Kind is what a pushed variable holds.
@@ -37,7 +36,7 @@ func Variables() []Variable {
 		{"AUTH_MICROSOFT_ENTRA_ID_SECRET", KindSecret, func(s VariableSettings) string { return s.EntraSecret.Reveal() }},
 		{"TRUSTED_HEADERS_INTERNAL_SECRET", KindSecret, func(s VariableSettings) string { return s.TrustedHeadersSecret.Reveal() }},
 		{"SOPS_AGE_KEY", KindSecret, func(s VariableSettings) string { return s.SopsAgeKey.Reveal() }},
-		{"POSTGRES_URL", KindSecret, VariableSettings.postgresURL},
+		{"POSTGRES_URL", KindSecret, func(s VariableSettings) string { return s.Database.URL() }},
 		{"RAG_DATABASE_URL", KindSecret, VariableSettings.ragDatabaseURL},
 		// Functions append paths to it, so it has no trailing slash.
 		{"SITE_URL", KindURL, func(s VariableSettings) string { return strings.TrimRight(strings.TrimSpace(s.SiteURL), "/") }},
@@ -76,12 +75,6 @@ func derivedVariables() map[string]string {
 	}
 }
 
-// Storage kinds of CONVEX_STORAGE.
-const (
-	storagePostgres = "postgres"
-	storageSQLite   = "sqlite"
-)
-
 // VariableSettings are the settings that the pushed variables are made from.
 type VariableSettings struct {
 	SiteURL               string        `env:"SITE_URL,required" doc:"Public URL of the site, as users type it." accept:"an absolute URL such as https://example.com"`
@@ -106,59 +99,15 @@ type VariableSettings struct {
 	OperatorURL           string        `env:"OPERATOR_URL" doc:"Where the operator service answers."`
 	DebugMode             string        `env:"DEBUG_MODE" doc:"Turns the application's debug output on."`
 
-	Storage        string        `env:"CONVEX_STORAGE" envDefault:"postgres" doc:"Where the Convex backend keeps documents; with sqlite no database settings are needed." accept:"postgres, sqlite"`
-	PostgresURL    config.Secret `env:"POSTGRES_URL" secret:"true" doc:"Postgres server for all services, without a database name. Wins over DB_*." accept:"postgresql://USER:PASSWORD@HOST:PORT"`
 	RagDatabaseURL config.Secret `env:"RAG_DATABASE_URL" secret:"true" doc:"Database of the rag service; by default tale_knowledge on the same server."`
-	DBUser         string        `env:"DB_USER" envDefault:"tale" doc:"Postgres user, used when POSTGRES_URL is not set."`
-	DBPassword     config.Secret `env:"DB_PASSWORD" secret:"true" doc:"Postgres password, used when POSTGRES_URL is not set." accept:"any text; it is escaped when the URL is built"`
-	DBHost         string        `env:"DB_HOST" envDefault:"db" doc:"Postgres host, used when POSTGRES_URL is not set."`
-	DBPort         int           `env:"DB_PORT" envDefault:"5432" doc:"Postgres port, used when POSTGRES_URL is not set." accept:"a port from 1 to 65535"`
+	Database       stack.Database
 }
 
 func (s VariableSettings) check() config.Problems {
-	problems := config.CheckOneOf("CONVEX_STORAGE", s.Storage, storagePostgres, storageSQLite)
-	problems = append(problems, config.CheckPort("DB_PORT", s.DBPort)...)
-	problems = append(problems, config.CheckHTTPURL("SITE_URL", strings.TrimSpace(s.SiteURL))...)
-	// A variable is pushed as it is; this one has to be understood only where
-	// another is derived from it.
-	if _, err := url.Parse(s.PostgresURL.Reveal()); err != nil && s.Storage == storagePostgres && s.RagDatabaseURL == "" {
-		problems = append(problems, config.Problem{
-			Variable: "POSTGRES_URL", Wrong: "is not a URL (special characters of a password must be percent-encoded; DB_PASSWORD takes it as it is)",
-			Accepted: "postgresql://USER:PASSWORD@HOST:PORT",
-		})
-	}
-	if s.Storage == storagePostgres && s.PostgresURL == "" && s.DBPassword == "" {
-		problems = append(problems, config.Problem{
-			Variable: "POSTGRES_URL", Wrong: "is not set, and neither is DB_PASSWORD",
-			Accepted: "one of the two, or CONVEX_STORAGE=sqlite for a backend without Postgres",
-		})
-	}
-	return problems
-}
-
-// postgresURL is the base URL of the server; with sqlite only one that was set.
-func (s VariableSettings) postgresURL() string {
-	if s.PostgresURL != "" || s.Storage == storageSQLite {
-		return s.PostgresURL.Reveal()
-	}
-	u := url.URL{
-		Scheme: "postgresql",
-		User:   url.UserPassword(s.DBUser, s.DBPassword.Reveal()),
-		Host:   net.JoinHostPort(s.DBHost, strconv.Itoa(s.DBPort)),
-	}
-	return u.String()
+	return config.CheckHTTPURL("SITE_URL", strings.TrimSpace(s.SiteURL))
 }
 
 // ragDatabaseURL is the knowledge database on the same server, unless one was set.
 func (s VariableSettings) ragDatabaseURL() string {
-	base := s.postgresURL()
-	if s.RagDatabaseURL != "" || s.Storage == storageSQLite || base == "" {
-		return s.RagDatabaseURL.Reveal()
-	}
-	u, err := url.Parse(base)
-	if err != nil {
-		return "" // check has refused it
-	}
-	u.Path = "/tale_knowledge"
-	return u.String()
+	return cmp.Or(s.RagDatabaseURL.Reveal(), s.Database.WithDatabase("tale_knowledge"))
 }

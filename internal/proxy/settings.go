@@ -1,10 +1,9 @@
 package proxy
 
 import (
-	"time"
-
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 // Values of TLS_MODE.
@@ -79,5 +78,5 @@ type Settings struct {
 	Uploads        int           `env:"VISITOR_UPLOADS" envDefault:"200" doc:"Most request bodies of one visitor network that take longer than five seconds, at a time." accept:"a whole number; 0 for no limit but half of what there is room for"`
 	BodyRate       string        `env:"VISITOR_BODY_RATE" envDefault:"500B" doc:"Bytes per second that a request body must bring on average, after 20 seconds; slower ones are ended with 408." accept:"a size such as 2KB; 0 for no least rate"`
 	Compression    string        `env:"WEBSOCKET_COMPRESSION" envDefault:"strip" doc:"Whether WebSocket compression may be negotiated through the proxy." accept:"strip, pass"`
-	Grace          time.Duration `env:"SHUTDOWN_GRACE_SECONDS" envDefault:"5" doc:"How long running requests may take to finish after a stop signal." accept:"a duration of at least 1s, such as 5 or 30s"`
+	stack.StopGrace
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"regexp"
 	"strings"
-	"time"
 
 	"github.com/dustin/go-humanize"
 	"golang.org/x/net/http/httpguts"
@@ -119,11 +118,6 @@ func (s *Settings) checkLimits() config.Problems {
 	}
 	if token := s.MetricsToken.Reveal(); !httpguts.ValidHeaderFieldValue(token) || strings.Trim(token, " \t") != token {
 		problems = append(problems, problem("METRICS_BEARER_TOKEN", "has control characters, or spaces at an end, which no client can send in a header", "any other text"))
-	}
-	// Zero would mean "for ever" to Caddy: one open event stream could then
-	// hold the process until it is killed.
-	if s.Grace < time.Second {
-		problems = append(problems, problem("SHUTDOWN_GRACE_SECONDS", "%v is too short", "a duration of at least 1s", s.Grace))
 	}
 	return problems
 }

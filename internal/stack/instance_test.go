@@ -21,6 +21,15 @@ func problemsOf(t *testing.T, group any, environ config.Environ) config.Problems
 	return problems
 }
 
+// names are the variables that are refused.
+func names(problems config.Problems) string {
+	var names []string
+	for _, p := range problems {
+		names = append(names, p.Variable)
+	}
+	return strings.Join(names, " ")
+}
+
 func TestInstance(t *testing.T) {
 	for _, tt := range []struct{ name, secret, refused string }{
 		{"", secret, ""},
@@ -38,11 +47,7 @@ func TestInstance(t *testing.T) {
 	} {
 		var i stack.Instance
 		problems := problemsOf(t, &i, config.Environ{"INSTANCE_NAME": tt.name, "INSTANCE_SECRET": tt.secret})
-		var refused []string
-		for _, p := range problems {
-			refused = append(refused, p.Variable)
-		}
-		if strings.Join(refused, " ") != tt.refused {
+		if names(problems) != tt.refused {
 			t.Errorf("%q, %d digits: %v", tt.name, len(tt.secret), problems)
 		}
 		if len(problems) > 0 && tt.secret != "" && strings.Contains(problems.Error(), tt.secret[:8]) {

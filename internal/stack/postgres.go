@@ -1,4 +1,4 @@
-package convex
+package stack
 
 import (
 	"fmt"
@@ -12,42 +12,29 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 )
 
-// sslMode is what the connection to Postgres does about TLS. The backend
+// SSLMode is what the connection to Postgres does about TLS. The backend
 // checks the server's certificate whenever it uses TLS.
-type sslMode string
+type SSLMode string
 
+// What a connection does about TLS.
 const (
-	sslDisable sslMode = "disable" // plain text, TLS is not even asked for
-	sslPrefer  sslMode = "prefer"  // TLS when the server offers it
-	sslRequire sslMode = "require" // TLS or nothing
+	SSLDisable SSLMode = "disable" // plain text, TLS is not even asked for
+	SSLPrefer  SSLMode = "prefer"  // TLS when the server offers it
+	SSLRequire SSLMode = "require" // TLS or nothing
 )
 
 const postgresURLAccepted = "postgresql://USER:PASSWORD@HOST:PORT without a database, optionally with ?sslmode=disable, prefer or require"
 
-// postgresServer is the Postgres server the backend is to use.
-type postgresServer struct {
-	url  *url.URL // user, password, host, port and parameters; never a database
-	mode sslMode
+// Postgres is the server that the backend is to use.
+type Postgres struct {
+	URL  *url.URL // user, password, host, port and parameters; never a database
+	Mode SSLMode
 }
 
-// server returns the Postgres server that the settings name. They have been
-// checked before.
-func (d Database) server() (postgresServer, error) {
-	if d.PostgresURL != "" {
-		server, problems := parsePostgresURL(d.PostgresURL.Reveal())
-		return server, problems.Err()
-	}
-	return newPostgresServer(&url.URL{
-		Scheme: "postgresql",
-		User:   url.UserPassword(d.User, d.Password.Reveal()),
-		Host:   net.JoinHostPort(d.Host, strconv.Itoa(d.Port)),
-	}, ""), nil
-}
-
-// parsePostgresURL reads POSTGRES_URL. Its problems never show the value.
-func parsePostgresURL(raw string) (postgresServer, config.Problems) {
-	refuse := func(wrong string) (postgresServer, config.Problems) {
-		return postgresServer{}, config.Problems{{Variable: "POSTGRES_URL", Wrong: wrong, Accepted: postgresURLAccepted}}
+// parsePostgres reads POSTGRES_URL. Its problems never show the value.
+func parsePostgres(raw string) (Postgres, config.Problems) {
+	refuse := func(wrong string) (Postgres, config.Problems) {
+		return Postgres{}, config.Problems{{Variable: "POSTGRES_URL", Wrong: wrong, Accepted: postgresURLAccepted}}
 	}
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -75,32 +62,33 @@ func parsePostgresURL(raw string) (postgresServer, config.Problems) {
 	if _, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" && err != nil {
 		return refuse("has a port out of range")
 	}
-	return newPostgresServer(u, mode), nil
+	return newPostgres(u, mode), nil
 }
 
-func newPostgresServer(u *url.URL, mode string) postgresServer {
-	server := postgresServer{url: u, mode: sslRequire}
+func newPostgres(u *url.URL, mode string) Postgres {
+	server := Postgres{URL: u, Mode: SSLRequire}
 	switch {
 	case mode == "disable":
-		server.mode = sslDisable
+		server.Mode = SSLDisable
 	case mode == "prefer", mode == "" && isInternalHost(u.Hostname()):
-		server.mode = sslPrefer
+		server.Mode = SSLPrefer
 	}
 	u.Path = ""
 	parameters := u.Query()
 	parameters.Del("sslmode")
-	if server.mode == sslDisable {
+	if server.Mode == SSLDisable {
 		parameters.Set("sslmode", "disable")
 	}
 	u.RawQuery = parameters.Encode()
 	return server
 }
 
-// address is the server for messages, without user and password.
-func (s postgresServer) address() string { return net.JoinHostPort(s.url.Hostname(), s.port()) }
+// Address is the server for messages, without user and password.
+func (s Postgres) Address() string { return net.JoinHostPort(s.URL.Hostname(), s.Port()) }
 
-func (s postgresServer) port() string {
-	if port := s.url.Port(); port != "" {
+// Port returns the port, also where the URL names none.
+func (s Postgres) Port() string {
+	if port := s.URL.Port(); port != "" {
 		return port
 	}
 	return "5432"
