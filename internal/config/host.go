@@ -30,7 +30,7 @@ func CheckHost(variable, host string) Problems {
 }
 
 func hostFault(host string) (wrong, accepted string) {
-	const accept = "a host name or an IP address"
+	const accept = "a host name or an IP address, without scheme and port"
 	if address, err := netip.ParseAddr(host); err == nil {
 		short := address.Unmap().WithZone("").String()
 		switch {
