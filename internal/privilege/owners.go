@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
-	"path/filepath"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,8 +20,7 @@ import (
 const progressPause = 5 * time.Second
 
 // owners gives the content of folders to one user. It looks at every entry and
-// changes only what is wrong, and it never follows a symbolic link: each
-// folder is opened step by step from the top one.
+// changes only what is wrong, and it never acts outside of the folders.
 type owners struct {
 	log              *slog.Logger
 	uid, gid         int
@@ -51,10 +52,15 @@ func (o *owners) fix(ctx context.Context, folders []string) error {
 
 // fixFolder gives one folder its owner, without its content.
 func (o *owners) fixFolder(folder string) error {
-	var st unix.Stat_t
-	err := unix.Stat(folder, &st)
-	if err == nil && o.wrong(&st) && !everybodyWrites(&st) {
-		err = unix.Chown(folder, o.uid, o.gid)
+	handle, err := openFolder(folder)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = handle.Close() }()
+	var st syscall.Stat_t
+	err = syscall.Fstat(int(handle.Fd()), &st)
+	if err == nil && o.wrong(st.Uid, st.Gid) && !everybodyWrites(&st) {
+		err = unix.Fchownat(int(handle.Fd()), "", o.uid, o.gid, unix.AT_EMPTY_PATH)
 	}
 	if err != nil {
 		return o.explain("change the owner of", folder, err)
@@ -62,7 +68,7 @@ func (o *owners) fixFolder(folder string) error {
 	return nil
 }
 
-func everybodyWrites(st *unix.Stat_t) bool { return st.Mode&0o002 != 0 }
+func everybodyWrites(st *syscall.Stat_t) bool { return st.Mode&0o002 != 0 }
 
 func (o *owners) reportProgress(ctx context.Context) {
 	ticker := time.NewTicker(o.progress)
@@ -78,12 +84,19 @@ func (o *owners) reportProgress(ctx context.Context) {
 }
 
 func (o *owners) fixTree(ctx context.Context, folder string) error {
-	top, err := unix.Open(folder, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	handle, err := openFolder(folder)
 	if err != nil {
-		return o.closed(unix.AT_FDCWD, folder, folder, err)
+		return err
 	}
-	defer func() { _ = unix.Close(top) }()
-	walk := &ownerWalk{owners: o, name: folder, top: top, queue: newFolderQueue(".")}
+	defer func() { _ = handle.Close() }()
+	opened := fmt.Sprintf("/proc/self/fd/%d", handle.Fd())
+	root, err := os.OpenRoot(opened)
+	if err != nil {
+		info, _ := os.Stat(opened)
+		return o.closed(folder, info, err)
+	}
+	defer func() { _ = root.Close() }()
+	walk := &ownerWalk{owners: o, name: folder, root: root}
 	if err := walk.run(ctx); err != nil {
 		return err
 	}
@@ -91,25 +104,29 @@ func (o *owners) fixTree(ctx context.Context, folder string) error {
 }
 
 // closed deals with a folder that cannot be opened. When it has the right owner
-// and is open to that owner only, root without CAP_DAC_OVERRIDE cannot look,
-// and need not: whoever made it private also made its content.
-func (o *owners) closed(dir int, path, name string, err error) error {
-	var st unix.Stat_t
-	if errors.Is(err, unix.EACCES) && unix.Fstatat(dir, path, &st, 0) == nil && !o.wrong(&st) {
-		o.log.Info("owners below a private folder are not checked: CAP_DAC_OVERRIDE is missing", "folder", name)
+// and is open to that owner only, root without CAP_DAC_OVERRIDE cannot look, and
+// need not: the user who made it private also made its content.
+func (o *owners) closed(folder string, info fs.FileInfo, err error) error {
+	if errors.Is(err, unix.EACCES) && info != nil && !o.wrong(stat(info).Uid, stat(info).Gid) {
+		o.log.Info("owners below a private folder are not checked: CAP_DAC_OVERRIDE is missing", "folder", folder)
 		return nil
 	}
-	return o.explain("look into", name, err)
+	return o.explain("look into", folder, err)
 }
 
 // wrong reports whether an entry must change its owner.
-func (o *owners) wrong(st *unix.Stat_t) bool { return int(st.Uid) != o.uid || int(st.Gid) != o.gid }
+func (o *owners) wrong(uid, gid uint32) bool { return int(uid) != o.uid || int(gid) != o.gid }
+
+func stat(info fs.FileInfo) *syscall.Stat_t { return info.Sys().(*syscall.Stat_t) }
 
 // explain says what failed on what, and which capability would help.
 func (o *owners) explain(what, path string, err error) error {
 	can, capErr := effectiveCapabilities()
 	wanted := map[string]capability{"change the owner of": capChown, "look into": capDACOverride}[what]
 	advice := err.Error()
+	if path := new(fs.PathError); errors.As(err, &path) {
+		advice = path.Err.Error()
+	}
 	switch {
 	case !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EACCES):
 	case capErr == nil && can.missing(wanted) != nil:
@@ -127,9 +144,13 @@ func (o *owners) explain(what, path string, err error) error {
 func (w *ownerWalk) changeFolders() error {
 	slices.SortFunc(w.wrongFolders, func(a, b string) int { return depth(b) - depth(a) })
 	for _, folder := range w.wrongFolders {
-		if err := w.changeFolder(folder); err != nil && !errors.Is(err, unix.EROFS) {
-			return w.owners.explain("change the owner of", filepath.Join(w.name, folder), err)
+		if err := w.root.Lchown(folder, w.owners.uid, w.owners.gid); err != nil {
+			if err := w.passing(err, "change the owner of", folder, ""); err != nil {
+				return err
+			}
+			continue
 		}
+		w.owners.changed.Add(1)
 	}
 	return nil
 }
@@ -139,20 +160,4 @@ func depth(folder string) int {
 		return 0
 	}
 	return 1 + strings.Count(folder, "/")
-}
-
-func (w *ownerWalk) changeFolder(folder string) error {
-	fd, err := openBelow(w.top, folder)
-	if errors.Is(err, unix.ENOENT) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer func() { _ = unix.Close(fd) }()
-	if err := unix.Fchown(fd, w.owners.uid, w.owners.gid); err != nil {
-		return err
-	}
-	w.owners.changed.Add(1)
-	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"path/filepath"
 	"sync"
 
@@ -11,48 +12,56 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ownerWorkers is how many folders are looked at side by side. There are more
-// than processors: on a volume that the kernel has not cached, each waits for
-// the disk.
-const ownerWorkers = 8
+const (
+	// ownerWorkers is how many folders are looked at side by side. There are more
+	// than processors: on a volume that the kernel has not cached, each waits for
+	// the disk.
+	ownerWorkers = 8
+	// batch is how many entries of a folder are in memory at a time.
+	batch = 512
+)
 
-// ownerWalk looks at one tree with several workers. Paths are relative to top.
+// ownerWalk looks at one tree with several workers. Paths are relative to root,
+// which no link leads out of.
 type ownerWalk struct {
 	owners *owners
+	root   *os.Root
 	name   string
-	top    int
-	queue  *folderQueue
+	group  *errgroup.Group
 
 	mu           sync.Mutex
 	wrongFolders []string
 }
 
 func (w *ownerWalk) run(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
-	var st unix.Stat_t
-	if err := unix.Fstat(w.top, &st); err != nil {
+	top, err := w.root.Lstat(".")
+	if err != nil {
 		return w.owners.explain("look into", w.name, err)
 	}
-	w.checkFolder(".", &st)
+	w.checkFolder(".", stat(top).Uid, stat(top).Gid)
 	w.owners.checked.Add(1)
-	for range ownerWorkers {
-		group.Go(func() error {
-			var list listing
-			for folder, ok := w.queue.next(); ok; folder, ok = w.queue.next() {
-				err := w.folder(ctx, folder, &list)
-				w.queue.finished(err)
-				if err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
-	return group.Wait()
+	w.group, ctx = errgroup.WithContext(ctx)
+	w.group.SetLimit(ownerWorkers)
+	w.group.Go(func() error { return w.tree(ctx, ".") })
+	return w.group.Wait()
 }
 
-func (w *ownerWalk) checkFolder(folder string, st *unix.Stat_t) {
-	if !w.owners.wrong(st) {
+// tree looks at a folder and what is below, with the help of idle workers.
+func (w *ownerWalk) tree(ctx context.Context, folder string) error {
+	below, err := w.folder(ctx, folder)
+	for _, next := range below {
+		if err != nil {
+			break
+		}
+		if !w.group.TryGo(func() error { return w.tree(ctx, next) }) {
+			err = w.tree(ctx, next)
+		}
+	}
+	return err
+}
+
+func (w *ownerWalk) checkFolder(folder string, uid, gid uint32) {
+	if !w.owners.wrong(uid, gid) {
 		return
 	}
 	w.mu.Lock()
@@ -60,53 +69,58 @@ func (w *ownerWalk) checkFolder(folder string, st *unix.Stat_t) {
 	w.wrongFolders = append(w.wrongFolders, folder)
 }
 
-// folder looks at the entries of one folder.
-func (w *ownerWalk) folder(ctx context.Context, folder string, list *listing) error {
-	fd, err := openBelow(w.top, folder)
-	if gone(err) {
-		return nil
-	}
+// folder looks at the entries of one folder and returns the folders among them.
+func (w *ownerWalk) folder(ctx context.Context, folder string) (below []string, err error) {
+	dir, err := w.root.OpenFile(folder, os.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
-		return w.owners.closed(w.top, folder, filepath.Join(w.name, folder), err)
+		info, statErr := w.root.Lstat(folder)
+		if gone(statErr) || statErr == nil && !info.IsDir() {
+			return nil, nil
+		}
+		return nil, w.owners.closed(filepath.Join(w.name, folder), info, err)
 	}
-	defer func() { _ = unix.Close(fd) }()
+	defer func() { _ = dir.Close() }()
 	for ctx.Err() == nil {
-		names, err := list.next(fd)
+		names, err := dir.Readdirnames(batch)
 		for _, name := range names {
-			if err := w.entry(fd, folder, name); err != nil {
-				return err
+			isFolder, err := w.entry(int(dir.Fd()), folder, name)
+			if err != nil {
+				return nil, err
+			}
+			if isFolder {
+				below = append(below, filepath.Join(folder, name))
 			}
 		}
 		w.owners.checked.Add(int64(len(names)))
 		if errors.Is(err, io.EOF) || gone(err) {
-			return nil
+			return below, nil
 		}
 		if err != nil {
-			return w.owners.explain("look into", filepath.Join(w.name, folder), err)
+			return nil, w.owners.explain("look into", filepath.Join(w.name, folder), err)
 		}
 	}
-	return context.Cause(ctx)
+	return nil, context.Cause(ctx)
 }
 
-func (w *ownerWalk) entry(dir int, folder, name string) error {
+// entry looks at an entry of an open folder itself: what File.Readdir allocates
+// for each doubles the time.
+func (w *ownerWalk) entry(dir int, folder, name string) (isFolder bool, err error) {
 	var st unix.Stat_t
-	if err := uninterrupted(func() error { return unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW) }); err != nil {
-		return w.passing(err, "look into", folder, name)
+	if err := unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return false, w.passing(err, "look into", folder, name)
 	}
-	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
-		path := filepath.Join(folder, name)
-		w.checkFolder(path, &st)
-		w.queue.add(path)
-		return nil
+	if isFolder = st.Mode&unix.S_IFMT == unix.S_IFDIR; isFolder {
+		w.checkFolder(filepath.Join(folder, name), st.Uid, st.Gid)
+		return true, nil
 	}
-	if !w.owners.wrong(&st) {
-		return nil
+	if !w.owners.wrong(st.Uid, st.Gid) {
+		return false, nil
 	}
 	if err := unix.Fchownat(dir, name, w.owners.uid, w.owners.gid, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-		return w.passing(err, "change the owner of", folder, name)
+		return false, w.passing(err, "change the owner of", folder, name)
 	}
 	w.owners.changed.Add(1)
-	return nil
+	return false, nil
 }
 
 // passing explains an error, unless it is none: the entry has vanished
@@ -118,50 +132,7 @@ func (w *ownerWalk) passing(err error, what, folder, name string) error {
 	return w.owners.explain(what, filepath.Join(w.name, folder, name), err)
 }
 
-// folderQueue hands folders to workers until all are done or one has failed.
-type folderQueue struct {
-	mu      sync.Mutex
-	changed *sync.Cond
-	waiting []string
-	open    int // waiting or being worked on
-	failed  bool
-}
-
-func newFolderQueue(first string) *folderQueue {
-	q := &folderQueue{waiting: []string{first}, open: 1}
-	q.changed = sync.NewCond(&q.mu)
-	return q
-}
-
-func (q *folderQueue) add(folder string) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.waiting = append(q.waiting, folder)
-	q.open++
-	q.changed.Signal()
-}
-
-func (q *folderQueue) next() (string, bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for len(q.waiting) == 0 && q.open > 0 && !q.failed {
-		q.changed.Wait()
-	}
-	if len(q.waiting) == 0 || q.failed {
-		return "", false
-	}
-	last := len(q.waiting) - 1
-	folder := q.waiting[last]
-	q.waiting = q.waiting[:last]
-	return folder, true
-}
-
-func (q *folderQueue) finished(err error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.open--
-	q.failed = q.failed || err != nil
-	if q.open == 0 || q.failed {
-		q.changed.Broadcast()
-	}
+// gone reports whether an entry has vanished, or is something else by now.
+func gone(err error) bool {
+	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP)
 }

@@ -14,8 +14,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"github.com/tale-project/tale-runtime/internal/sys/writable"
 )
@@ -65,11 +64,6 @@ func (d Drop) leaveRoot(ctx context.Context, log *slog.Logger) error {
 		return fmt.Errorf("cannot become uid %d gid %d: %s", d.UID, d.GID, adviseCapabilities(missing,
 			fmt.Sprintf(`start it as that user (user: "%d:%d")`, d.UID, d.GID)))
 	}
-	for _, folder := range slices.Concat(d.Data, d.Own) {
-		if err := os.MkdirAll(folder, 0o755); err != nil {
-			return fmt.Errorf("cannot make the folder %s: %w", folder, err)
-		}
-	}
 	owners := newOwners(log, d.UID, d.GID)
 	for _, folder := range d.Own {
 		if err := owners.fixFolder(folder); err != nil {
@@ -91,12 +85,12 @@ func (d Drop) leaveRoot(ctx context.Context, log *slog.Logger) error {
 func (d Drop) needed() []capability {
 	needed := []capability{capSetUID, capSetGID}
 	for _, folder := range slices.Concat(d.Data, d.Own) {
-		var st unix.Stat_t
-		missing := unix.Stat(folder, &st) != nil
+		var st syscall.Stat_t
+		missing := syscall.Lstat(folder, &st) != nil
 		if slices.Contains(d.Own, folder) && everybodyWrites(&st) {
 			continue
 		}
-		if missing || newOwners(nil, d.UID, d.GID).wrong(&st) {
+		if missing || newOwners(nil, d.UID, d.GID).wrong(st.Uid, st.Gid) {
 			return append(needed, capChown)
 		}
 	}

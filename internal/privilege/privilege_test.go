@@ -176,6 +176,34 @@ func TestOwnFolderIsGivenWithoutItsContent(t *testing.T) {
 	}
 }
 
+// A run folder that another container made a link must not give away what it
+// leads to.
+func TestLinkedFolderIsRefused(t *testing.T) {
+	testkit.RequireRoot(t)
+	dir := testkit.PublicDir(t)
+	tree(t, dir, "victim/", "victim/file")
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(filepath.Join(dir, "victim"), link); err != nil {
+		t.Fatal(err)
+	}
+	for name, drop := range map[string]privilege.Drop{"own": {Own: []string{link}}, "data": {Data: []string{link}}} {
+		drop.UID, drop.GID = appUID, appGID
+		text, err := json.Marshal(drop)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := run(t, os.Args[0], string(text))
+		if code := p.Wait(); code != exit.NoPermission || !p.Says(link+" is a symbolic link") {
+			t.Errorf("%s: exit code %d", name, code)
+		}
+	}
+	for _, name := range []string{"victim", "victim/file"} {
+		if got := owner(t, filepath.Join(dir, name)); got != "0:0" {
+			t.Errorf("%s belongs to %s now", name, got)
+		}
+	}
+}
+
 // asNobody runs a command as a user without any rights of its own.
 func asNobody(t *testing.T) []string {
 	t.Helper()
