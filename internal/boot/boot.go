@@ -5,10 +5,12 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/status"
+	"github.com/tale-project/tale-runtime/internal/sys/writable"
 	"github.com/tale-project/tale-runtime/internal/version"
 )
 
@@ -43,8 +45,8 @@ type Plan struct {
 	Facts []any
 }
 
-// Boot is one boot of a service.
-type Boot struct {
+// Lifecycle is one boot of a service, from its first stage to its end.
+type Lifecycle struct {
 	options Options
 	log     *slog.Logger
 	report  *report.Recorder
@@ -53,14 +55,14 @@ type Boot struct {
 }
 
 // New prepares a boot.
-func New(log *slog.Logger, o Options) *Boot {
-	b := &Boot{options: o, log: log}
-	markers := o.Settings.markers(o.Service)
+func New(log *slog.Logger, o Options) *Lifecycle {
+	b := &Lifecycle{options: o, log: log}
+	markers := o.Settings.Markers(o.Service)
 	run := ""
 	if o.Job != "" && markers.Ready() {
 		run = o.Job // the report of the service that is serving here stays
 	}
-	b.report = report.NewRecorder(log, o.Settings.reportPath(o.Service, run), o.Service, o.version(), StageConfig)
+	b.report = report.NewRecorder(log, o.Settings.ReportPath(o.Service, run), o.Service, o.version(), StageConfig)
 	b.init(markers, o.Job == "")
 	b.metrics = newMetrics(b)
 	return b
@@ -84,7 +86,7 @@ func (o Options) name() string {
 // Run boots and serves, with the status port open from the first moment to the
 // last. It returns nil after a requested stop, and otherwise an error that
 // stands for the exit code and that has been logged.
-func (b *Boot) Run(ctx context.Context, plan Plan) error {
+func (b *Lifecycle) Run(ctx context.Context, plan Plan) error {
 	began := time.Now()
 	b.log.Info(b.options.name()+" starts", append([]any{"version", b.options.version(), "runtime", version.String()}, plan.Facts...)...)
 	b.plan(plan)
@@ -110,7 +112,7 @@ func (b *Boot) Run(ctx context.Context, plan Plan) error {
 }
 
 // plan shows in the report what is to come.
-func (b *Boot) plan(plan Plan) {
+func (b *Lifecycle) plan(plan Plan) {
 	b.Update(func(d *report.Document) {
 		for _, s := range plan.Stages {
 			d.Stages = append(d.Stages, report.Stage{Name: s.Name, State: report.Pending})
@@ -123,7 +125,7 @@ func (b *Boot) plan(plan Plan) {
 
 // prepare checks the settings, forgets what an earlier run left behind, makes
 // sure that readiness can be said at the end, and opens the status port.
-func (b *Boot) prepare(ctx context.Context, config func(context.Context) (string, error)) (port *health.Server, err error) {
+func (b *Lifecycle) prepare(ctx context.Context, config func(context.Context) (string, error)) (port *health.Server, err error) {
 	finish := b.Begin(StageConfig)
 	detail, err := config(ctx)
 	if err == nil {
@@ -139,8 +141,16 @@ func (b *Boot) prepare(ctx context.Context, config func(context.Context) (string
 
 // clearMarkers is done at the start and at the end: who looks at the markers
 // next may do so before the next start.
-func (b *Boot) clearMarkers() {
+func (b *Lifecycle) clearMarkers() {
 	if err := b.clear(); err != nil {
 		b.log.Warn("a marker stays behind", logging.Err(err))
 	}
+}
+
+// CheckRunDir proves that the run folder can be written to.
+func CheckRunDir(folder string) error {
+	if err := writable.Check(folder); err != nil {
+		return exit.Errorf(exit.Config, "TALE_RUN_DIR: %w; or mount a tmpfs there, or name another folder", err)
+	}
+	return nil
 }

@@ -17,7 +17,7 @@ import (
 const terminationLog = "/dev/termination-log"
 
 // end tells a requested stop, which is no failure at any stage, from one.
-func (b *Boot) end(ctx context.Context, stage string, err error) error {
+func (b *Lifecycle) end(ctx context.Context, stage string, err error) error {
 	stop := stopRequested(ctx, err)
 	if stop == nil {
 		return b.fail(stage, err)
@@ -44,7 +44,7 @@ func stopRequested(ctx context.Context, err error) *supervise.StopRequested {
 
 // fail puts a failure everywhere its reader may look: the report, the status
 // port, the termination log, and last the container's log.
-func (b *Boot) fail(stage string, err error) error {
+func (b *Lifecycle) fail(stage string, err error) error {
 	failure := failureOf(stage, err)
 	b.over("failed at " + stage)
 	b.started.Close("failed at " + stage)

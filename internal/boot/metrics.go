@@ -22,7 +22,7 @@ type metrics struct {
 	failures     *prometheus.CounterVec
 }
 
-func newMetrics(b *Boot) *metrics {
+func newMetrics(b *Lifecycle) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		stageSeconds: prometheus.NewGaugeVec(prometheus.GaugeOpts{
@@ -58,18 +58,20 @@ func (m *metrics) stageTook(stage string, took time.Duration) {
 
 // Register adds metrics of the service; their names begin with tale_ and the
 // service's own name. Like prometheus.MustRegister it panics when two are alike.
-func (b *Boot) Register(metrics ...prometheus.Collector) { b.metrics.registry.MustRegister(metrics...) }
+func (b *Lifecycle) Register(metrics ...prometheus.Collector) {
+	b.metrics.registry.MustRegister(metrics...)
+}
 
 // Metrics serves all metrics of the boot and the service.
-func (b *Boot) Metrics() http.Handler { return b.metrics.handler() }
+func (b *Lifecycle) Metrics() http.Handler { return b.metrics.handler() }
 
 // CountFailure counts a failure that may not be the end of the boot.
-func (b *Boot) CountFailure(f report.Failure) {
+func (b *Lifecycle) CountFailure(f report.Failure) {
 	b.metrics.failures.WithLabelValues(f.Stage, f.Code).Inc()
 }
 
 // children are the service's processes as they are now.
-type children struct{ boot *Boot }
+type children struct{ boot *Lifecycle }
 
 // Describe sends nothing: which children there are depends on the settings.
 func (children) Describe(chan<- *prometheus.Desc) {}

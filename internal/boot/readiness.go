@@ -48,7 +48,7 @@ func (r *readiness) clear() error {
 
 // Ready says everywhere that the service takes traffic. The first time it is
 // logged, with the facts. After Drain it does nothing.
-func (b *Boot) Ready(facts ...any) {
+func (b *Lifecycle) Ready(facts ...any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.draining {
@@ -71,7 +71,7 @@ func (b *Boot) Ready(facts ...any) {
 }
 
 // NotReady says everywhere that the service takes no traffic, and why.
-func (b *Boot) NotReady(reason string) {
+func (b *Lifecycle) NotReady(reason string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.draining {
@@ -81,7 +81,7 @@ func (b *Boot) NotReady(reason string) {
 
 // notReady closes the gate before the marker goes: who sees the marker may
 // still ask the gate.
-func (b *Boot) notReady(reason string) {
+func (b *Lifecycle) notReady(reason string) {
 	b.ready.Close(reason)
 	if !b.ours {
 		return
@@ -97,17 +97,17 @@ func (b *Boot) notReady(reason string) {
 }
 
 // over says everywhere that this boot has come to its end.
-func (b *Boot) over(reason string) {
+func (b *Lifecycle) over(reason string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.notReady(reason)
 }
 
 // Waits says why a stage is not over yet.
-func (b *Boot) Waits(stage, reason string) { b.waits("stage " + stage + ": " + reason) }
+func (b *Lifecycle) Waits(stage, reason string) { b.waits("stage " + stage + ": " + reason) }
 
 // Drain says everywhere that the service is about to go, for good.
-func (b *Boot) Drain() {
+func (b *Lifecycle) Drain() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.draining = true

@@ -5,15 +5,12 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/health"
-	"github.com/tale-project/tale-runtime/internal/logging"
 )
 
-// Settings are the variables that every service's entrypoint reads for itself.
+// Settings say where a boot shows how far it is.
 type Settings struct {
-	logging.Settings
 	RunDir     string `env:"TALE_RUN_DIR" envDefault:"/tmp" doc:"Folder of the marker files and the boot report; must be writable."`
 	StatusAddr string `env:"STATUS_ADDR" envDefault:":9180" empty:"keep" doc:"Address of the status port: /livez /readyz /startupz /status /metrics." accept:"host:port or :port; empty turns it off"`
-	RunAs      RunAs
 }
 
 // Validate checks what types alone cannot.
@@ -21,11 +18,12 @@ func (s Settings) Validate() config.Problems {
 	return config.CheckListenAddress("STATUS_ADDR", s.StatusAddr)
 }
 
-func (s Settings) markers(service string) health.Markers { return health.NewMarkers(s.RunDir, service) }
+// Markers returns the marker files of a service.
+func (s Settings) Markers(service string) health.Markers { return health.NewMarkers(s.RunDir, service) }
 
-// reportPath is where the report of a service's boot goes, or of another run
-// of it that has a name of its own.
-func (s Settings) reportPath(service, run string) string {
+// ReportPath returns where the report of a service's boot goes, or of another
+// run of it that has a name of its own.
+func (s Settings) ReportPath(service, run string) string {
 	if run != "" {
 		service += "-" + run
 	}

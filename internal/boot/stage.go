@@ -14,7 +14,7 @@ type Stage struct {
 	Run  func(context.Context) (detail string, err error)
 }
 
-func (b *Boot) runStage(ctx context.Context, s Stage) error {
+func (b *Lifecycle) runStage(ctx context.Context, s Stage) error {
 	if err := context.Cause(ctx); err != nil {
 		b.Skip(s.Name, "stopped")
 		return err
@@ -35,7 +35,7 @@ func (b *Boot) runStage(ctx context.Context, s Stage) error {
 // Begin shows everywhere that a stage is running and returns the function that
 // ends it. The boot does so for the stages of a plan, the service for those
 // that it goes through while it serves.
-func (b *Boot) Begin(stage string) (end func(detail string, err error)) {
+func (b *Lifecycle) Begin(stage string) (end func(detail string, err error)) {
 	b.waits("stage " + stage)
 	began, finish := time.Now(), b.report.Begin(stage)
 	return func(detail string, err error) {
@@ -45,16 +45,16 @@ func (b *Boot) Begin(stage string) (end func(detail string, err error)) {
 }
 
 // Skip marks a stage as not needed.
-func (b *Boot) Skip(stage, why string) { b.report.Skip(stage, why) }
+func (b *Lifecycle) Skip(stage, why string) { b.report.Skip(stage, why) }
 
 // Attempt counts one more try of a stage.
-func (b *Boot) Attempt(stage string) { b.report.Attempt(stage) }
+func (b *Lifecycle) Attempt(stage string) { b.report.Attempt(stage) }
 
 // SetAttempts says how often a stage was tried, where it counts itself.
-func (b *Boot) SetAttempts(stage string, n int) { b.report.SetAttempts(stage, n) }
+func (b *Lifecycle) SetAttempts(stage string, n int) { b.report.SetAttempts(stage, n) }
 
 // Update changes the report.
-func (b *Boot) Update(change func(*report.Document)) { b.report.Update(change) }
+func (b *Lifecycle) Update(change func(*report.Document)) { b.report.Update(change) }
 
 // Report returns a copy of the report as it is now.
-func (b *Boot) Report() report.Document { return b.report.Snapshot() }
+func (b *Lifecycle) Report() report.Document { return b.report.Snapshot() }

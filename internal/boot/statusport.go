@@ -7,7 +7,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
-func (b *Boot) openStatusPort() (*health.Server, error) {
+func (b *Lifecycle) openStatusPort() (*health.Server, error) {
 	address := b.options.Settings.StatusAddr
 	if address == "" {
 		return nil, nil
@@ -22,7 +22,7 @@ func (b *Boot) openStatusPort() (*health.Server, error) {
 	return server, err
 }
 
-func (b *Boot) status() status.Document {
+func (b *Lifecycle) status() status.Document {
 	ready, reason := b.ready.State()
 	document := status.Document{Document: b.Report(), Ready: ready, Reason: reason}
 	if b.options.Describe != nil {

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/boot"
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
@@ -37,7 +37,7 @@ func BenchmarkBackendLine(b *testing.B) {
 	if err := config.Load(s, environ("TALE_RUN_DIR", b.TempDir(), "TALE_CONFIG_DIR", b.TempDir())); err != nil {
 		b.Fatal(err)
 	}
-	service := newBoot(s, boot.Process{Log: logging.New(io.Discard, logging.FormatConsole, slog.LevelInfo), Environ: environ()})
+	service := newBoot(s, entrypoint.Invocation{Log: logging.New(io.Discard, logging.FormatConsole, slog.LevelInfo), Environ: environ()})
 	file, err := openBoundedLog(b.TempDir()+"/backend.log", backendLogLimit, backendLogKeep)
 	if err != nil {
 		b.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/boot"
 	"github.com/tale-project/tale-runtime/internal/cgroup"
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/status"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
@@ -29,7 +30,7 @@ const (
 
 // Boot is one boot of the convex service.
 type Boot struct {
-	*boot.Boot
+	*boot.Lifecycle
 	settings *Settings
 	environ  config.Environ
 	log      *slog.Logger
@@ -45,23 +46,23 @@ type Boot struct {
 }
 
 // newBoot prepares a boot.
-func newBoot(settings *Settings, process boot.Process) *Boot {
+func newBoot(settings *Settings, inv entrypoint.Invocation) *Boot {
 	b := &Boot{
-		settings: settings, environ: process.Environ, log: process.Log, crashes: newCrashCounter(),
-		trust:   newTrustBundle(process.Log, settings.Trust, settings.Boot.RunDir, process.Environ),
+		settings: settings, environ: inv.Environ, log: inv.Log, crashes: newCrashCounter(),
+		trust:   newTrustBundle(inv.Log, settings.Trust, settings.Boot.RunDir, inv.Environ),
 		renewed: make(chan struct{}, 1),
 	}
-	b.Boot = boot.New(process.Log, boot.Options{
+	b.Lifecycle = boot.New(inv.Log, boot.Options{
 		Service: serviceName, Version: settings.Seed.Version, Settings: settings.Boot,
 		Describe: func(d *status.Document) {
 			d.Children = boot.Children(b.services.Load().Snapshot())
 			d.Crash = lastCrash(settings.Folders.crashLogPath())
-			d.Memory = describeMemory(cgroup.Here(), process.Environ)
+			d.Memory = describeMemory(cgroup.Here(), inv.Environ)
 		},
 	})
 	b.Register(b.crashes, newOOMCollector())
 	b.backend = newBackendWatch(b)
-	b.services.Store(supervise.New(process.Log))
+	b.services.Store(supervise.New(inv.Log))
 	return b
 }
 

@@ -2,21 +2,13 @@ package convex
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
-	"github.com/tale-project/tale-runtime/internal/boot"
-	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/entrypoint"
 )
-
-// program is what the commands share: where their environment comes from.
-type program struct {
-	environ func() (config.Environ, error)
-}
 
 // Command returns convex-entrypoint's command line.
 func Command(environ config.Environ) *cobra.Command {
@@ -28,52 +20,46 @@ configuration, runs the Convex backend and its dashboard, restarts what dies and
 says why it died. Without a command it does all of that (run). Its settings are
 environment variables; docs/environment.md lists them.`,
 	}
-	p := &program{environ: cli.EnvFile(root, environ)}
-	e := boot.Entrypoint{Service: serviceName, Environ: p.environ}
+	e := entrypoint.New(serviceName, root, environ)
 	run := e.Command("run", "Check, seed and serve until a stop is requested (the default)", bootService)
-	root.RunE, root.Annotations = run.RunE, run.Annotations
-	root.AddCommand(run, e.Command("seed", "Seed the built-in configuration into the data folder, and exit", seedFolder),
-		e.AdminKey(), p.patchCommand(), entrypoint.ExecCommand(p.environ), cli.VersionCommand())
-	root.AddCommand(e.Inspect()...)
+	e.Add(root, run, e.Command("seed", "Seed the built-in configuration into the data folder, and exit", seedFolder), patchCommand(e))
 	return root
 }
 
 // bootService is the service until a stop is requested.
-func bootService(ctx context.Context, process boot.Process) error {
+func bootService(ctx context.Context, inv entrypoint.Invocation) error {
 	settings := &Settings{}
-	problems := process.Load(settings)
-	// Before anything is written, so that it is written by the right user.
-	entered := process.Enter(ctx, settings.Boot, boot.Folders{
-		Data: []string{settings.Folders.DataDir}, Writable: []string{settings.Folders.BackendDir(), settings.tempDir()},
+	unusable := inv.Prepare(ctx, settings, &settings.Settings, func() entrypoint.Folders {
+		return entrypoint.Folders{
+			Data: []string{settings.Folders.DataDir}, Writable: []string{settings.Folders.BackendDir(), settings.tempDir()},
+		}
 	})
-	b := newBoot(settings, process)
-	b.unusable = errors.Join(problems, entered)
-	if b.unusable == nil {
+	b := newBoot(settings, inv)
+	b.unusable = unusable
+	if unusable == nil {
 		defer b.watchTrust(ctx)()
 	}
 	return b.Run(ctx, b.everything())
 }
 
-func seedFolder(ctx context.Context, process boot.Process) error {
+func seedFolder(ctx context.Context, inv entrypoint.Invocation) error {
 	settings := &struct {
-		Boot    boot.Settings
+		entrypoint.Settings
 		Seed    Seed
 		Folders Folders
 	}{}
-	if err := process.Load(settings); err != nil {
+	folders := func() entrypoint.Folders { return entrypoint.Folders{Data: []string{settings.Folders.DataDir}} }
+	if err := inv.Prepare(ctx, settings, &settings.Settings, folders); err != nil {
 		return err
 	}
-	if err := process.Enter(ctx, settings.Boot, boot.Folders{Data: []string{settings.Folders.DataDir}}); err != nil {
-		return err
-	}
-	result, err := seed(ctx, process.Log, settings.Seed, settings.Folders.DataDir)
+	result, err := seed(ctx, inv.Log, settings.Seed, settings.Folders.DataDir)
 	if err == nil {
-		process.Log.Info("seeded", "result", result.String())
+		inv.Log.Info("seeded", "result", result.String())
 	}
 	return err
 }
 
-func (p *program) patchCommand() *cobra.Command {
+func patchCommand(e entrypoint.Entrypoint) *cobra.Command {
 	return &cobra.Command{
 		Use:   "patch-dashboard DIR",
 		Short: "Set the base path of the dashboard in DIR, at the build of an image",
@@ -83,7 +69,7 @@ exactly what it expects.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
 			settings := struct{ Dashboard Dashboard }{}
-			environ, err := p.environ()
+			environ, err := e.Environ()
 			if err != nil {
 				return err
 			}

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/boot"
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/version"
 
@@ -141,7 +141,7 @@ func TestVersionOfABuildWithoutOne(t *testing.T) {
 		if got := [2]string{s.Seed.Version, s.Seed.version()}; got != want {
 			t.Errorf("TALE_VERSION=%s: shown and remembered as %q, want %q", set, got, want)
 		}
-		b := newBoot(s, boot.Process{Log: logging.Discard(), Environ: environ()})
+		b := newBoot(s, entrypoint.Invocation{Log: logging.Discard(), Environ: environ()})
 		if got := b.Report().Version; got != cmp.Or(set, version.String()) {
 			t.Errorf("TALE_VERSION=%s: the report has %q", set, got)
 		}

@@ -5,14 +5,14 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/boot"
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 // Settings are everything `convex-entrypoint run` reads from the environment.
 type Settings struct {
-	Boot      boot.Settings
+	entrypoint.Settings
 	Folders   Folders
 	Instance  stack.Instance
 	Database  Database

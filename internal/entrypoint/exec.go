@@ -24,9 +24,8 @@ type statusError struct{ status supervise.Status }
 func (e *statusError) Error() string { return e.status.String() }
 func (e *statusError) ExitCode() int { return e.status.ExitCode() }
 
-// ExecCommand runs any command under our supervision, as a small init program
-// does.
-func ExecCommand(environ func() (config.Environ, error)) *cobra.Command {
+// exec runs any command under our supervision, as a small init program does.
+func (e Entrypoint) exec() *cobra.Command {
 	var noGroup bool
 	var rules []string
 	var as string
@@ -41,7 +40,7 @@ func ExecCommand(environ func() (config.Environ, error)) *cobra.Command {
 			if err != nil {
 				return exit.With(exit.Usage, err)
 			}
-			environ, err := environ()
+			environ, err := e.Environ()
 			if err != nil {
 				return err
 			}

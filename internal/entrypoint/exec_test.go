@@ -7,29 +7,15 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/cli"
-	"github.com/tale-project/tale-runtime/internal/config"
-	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-// roleVariable makes the test binary a program that has the command under test.
-const roleVariable = "TALE_TEST_ROLE"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(roleVariable) == "exec" {
-		environ := func() (config.Environ, error) { return config.FromOS(), nil }
-		os.Exit(cli.Main(entrypoint.ExecCommand(environ)))
-	}
-	os.Exit(m.Run())
-}
-
 // execution runs the exec command as a process of the given user.
 func execution(t *testing.T, uid uint32, environ []string, args ...string) (code int, output string) {
 	t.Helper()
-	command := exec.Command("/proc/self/exe", args...) //nolint:gosec // this test binary
-	command.Env = append([]string{roleVariable + "=exec", "PATH=" + os.Getenv("PATH")}, environ...)
+	command := exec.Command("/proc/self/exe", append([]string{"exec"}, args...)...) //nolint:gosec // this test binary
+	command.Env = append([]string{testkit.RoleVariable + "=entrypoint", "PATH=" + os.Getenv("PATH")}, environ...)
 	command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
 	text, err := command.CombinedOutput()
 	if command.ProcessState == nil {

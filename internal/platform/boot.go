@@ -6,6 +6,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/boot"
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/status"
@@ -27,7 +28,7 @@ const (
 
 // Boot is one boot of the platform service.
 type Boot struct {
-	*boot.Boot
+	*boot.Lifecycle
 	settings *Settings
 	environ  config.Environ
 	log      *slog.Logger
@@ -39,9 +40,9 @@ type Boot struct {
 }
 
 // newBoot prepares a boot of the service, or a job beside it.
-func newBoot(settings *Settings, process boot.Process, job string) *Boot {
-	b := &Boot{settings: settings, environ: process.Environ, log: process.Log, services: supervise.New(process.Log)}
-	b.Boot = boot.New(process.Log, boot.Options{
+func newBoot(settings *Settings, inv entrypoint.Invocation, job string) *Boot {
+	b := &Boot{settings: settings, environ: inv.Environ, log: inv.Log, services: supervise.New(inv.Log)}
+	b.Lifecycle = boot.New(inv.Log, boot.Options{
 		Service: serviceName, Version: settings.Version, Settings: settings.Boot, Job: job,
 		Describe: func(d *status.Document) { d.Children = boot.Children(b.services.Snapshot()) },
 	})

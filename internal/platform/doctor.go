@@ -12,6 +12,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/boot"
 	"github.com/tale-project/tale-runtime/internal/doctor"
+	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
@@ -27,9 +28,9 @@ const clockTolerance = 5 * time.Second
 // siteLimit bounds each request of the site; a check may take no longer.
 const siteLimit = 6 * time.Second
 
-func (p *program) doctorCommand() *cobra.Command {
+func doctorCommand(e entrypoint.Entrypoint) *cobra.Command {
 	return doctor.Command(func() ([]doctor.Check, error) {
-		environ, err := p.environ()
+		environ, err := e.Environ()
 		if err != nil {
 			return nil, err
 		}

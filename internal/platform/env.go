@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
@@ -56,13 +57,13 @@ func envGoal(settings *Settings, environ map[string]string) envsync.Goal {
 }
 
 // envCommand prints what a sync would do.
-func (p *program) envCommand() *cobra.Command {
+func envCommand(e entrypoint.Entrypoint) *cobra.Command {
 	var asJSON bool
 	command := &cobra.Command{
 		Use:   "env",
 		Short: "Print what a sync of the variables would change: names, kinds of change, byte lengths",
 		RunE: func(command *cobra.Command, _ []string) error {
-			environ, err := p.environ()
+			environ, err := e.Environ()
 			if err != nil {
 				return err
 			}

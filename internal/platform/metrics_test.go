@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/tale-project/tale-runtime/internal/boot"
+	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/status"
@@ -17,7 +18,7 @@ import (
 // scrape returns what /metrics says of a boot with everything in its report.
 func scrape(t *testing.T) string {
 	t.Helper()
-	b := newBoot(&Settings{Boot: boot.Settings{RunDir: t.TempDir()}}, boot.Process{Log: logging.Discard()}, "")
+	b := newBoot(&Settings{Settings: entrypoint.Settings{Boot: boot.Settings{RunDir: t.TempDir()}}}, entrypoint.Invocation{Log: logging.Discard()}, "")
 	b.Update(func(d *report.Document) { d.Env = &report.EnvSync{New: 3} })
 	b.recordDeploy(report.Deploy{Driver: "native", Attempts: 2, Indexes: &report.IndexProgress{Complete: 1, Total: 4},
 		Stages: []report.PushStage{{Name: "start_push", DurationMS: 1500}}})

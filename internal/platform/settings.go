@@ -7,14 +7,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/boot"
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 // Settings are the variables that the platform container reads.
 type Settings struct {
-	Boot     boot.Settings
+	entrypoint.Settings
 	Instance stack.Instance
 	Backend  BackendSettings
 	Deploy   DeploySettings

@@ -1,4 +1,4 @@
-package boot
+package entrypoint
 
 import (
 	"fmt"
@@ -12,12 +12,8 @@ import (
 	"github.com/tale-project/tale-runtime/internal/status"
 )
 
-// Inspect are the commands that look at a running service.
-func (e Entrypoint) Inspect() []*cobra.Command {
-	return []*cobra.Command{
-		e.print("healthcheck", "Exit 0 when the service is ready, 1 with the stage and the reason when not", e.checkHealth),
-		status.Command(e.statusSource),
-	}
+func (e Entrypoint) healthcheck() *cobra.Command {
+	return e.print("healthcheck", "Exit 0 when the service is ready, 1 with the stage and the reason when not", e.checkHealth)
 }
 
 // print makes a command that prints one line.
@@ -36,8 +32,8 @@ func (e Entrypoint) print(use, short string, line func(*cobra.Command) (string, 
 	}
 }
 
-// load fills the settings that a command needs; problems of others do not
-// concern it.
+// load fills the settings that a command needs, and reports problems of these
+// alone.
 func (e Entrypoint) load(settings any) error {
 	environ, err := e.Environ()
 	if err != nil {
@@ -51,17 +47,17 @@ func (e Entrypoint) checkHealth(command *cobra.Command) (string, error) {
 	if err := e.load(&settings); err != nil {
 		return "", err
 	}
-	return health.Check(command.Context(), settings.StatusAddr, settings.markers(e.Service))
+	return health.Check(command.Context(), settings.Boot.StatusAddr, settings.Boot.Markers(e.service))
 }
 
 func (e Entrypoint) statusSource() (status.Source, error) {
 	var settings Settings
 	err := e.load(&settings)
-	return status.Source{Addr: settings.StatusAddr, ReportPath: settings.reportPath(e.Service, "")}, err
+	return status.Source{Addr: settings.Boot.StatusAddr, ReportPath: settings.Boot.ReportPath(e.service, "")}, err
 }
 
-// AdminKey is the command that prints an admin key of the instance.
-func (e Entrypoint) AdminKey() *cobra.Command {
+// adminKey prints an admin key of the instance.
+func (e Entrypoint) adminKey() *cobra.Command {
 	return e.print("admin-key", "Print an admin key for the Convex dashboard; it gives full access to all data", func(*cobra.Command) (string, error) {
 		var settings struct{ stack.Instance }
 		if err := e.load(&settings); err != nil {

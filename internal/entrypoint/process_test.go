@@ -1,10 +1,9 @@
-package boot
+package entrypoint_test
 
 import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -32,7 +31,7 @@ func newContainer(t *testing.T, changes ...string) *container {
 	c := &container{t: t, runDir: testkit.PublicDir(t), exited: make(chan struct{})}
 	c.environ = config.Environ{
 		"PATH": os.Getenv("PATH"), "TALE_RUN_DIR": c.runDir, "STATUS_ADDR": "", "TALE_RUN_AS": "0:0",
-		"GORACE": "atexit_sleep_ms=0", roleVariable: "entrypoint",
+		"GORACE": "atexit_sleep_ms=0", testkit.RoleVariable: "entrypoint",
 	}
 	for _, change := range changes {
 		name, value, _ := strings.Cut(change, "=")
@@ -57,7 +56,7 @@ func (c *container) start(prefix []string, args ...string) *container {
 	}()
 	c.t.Cleanup(func() {
 		// unshare's --kill-child is forgotten when its child changes its user.
-		for _, pid := range childrenOf(c.command.Process.Pid) {
+		for _, pid := range testkit.ChildrenOf(c.command.Process.Pid) {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 		_ = c.command.Process.Kill()
@@ -107,18 +106,6 @@ func (c *container) says(text string) bool { return strings.Contains(c.output.St
 func (c *container) has(file string) bool {
 	_, err := os.Stat(filepath.Join(c.runDir, file))
 	return err == nil
-}
-
-// childrenOf are the processes that a process has started and that still run.
-func childrenOf(pid int) (pids []int) {
-	id := strconv.Itoa(pid)
-	list, _ := os.ReadFile(filepath.Join("/proc", id, "task", id, "children"))
-	for _, field := range strings.Fields(string(list)) {
-		if pid, err := strconv.Atoi(field); err == nil {
-			pids = append(pids, pid)
-		}
-	}
-	return pids
 }
 
 func writeFile(t *testing.T, mode os.FileMode, text string) string {

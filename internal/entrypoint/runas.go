@@ -1,4 +1,4 @@
-package boot
+package entrypoint
 
 import (
 	"context"
@@ -10,10 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tale-project/tale-runtime/internal/config"
-	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/privilege"
-	"github.com/tale-project/tale-runtime/internal/sys/writable"
 )
 
 // RunAs is the user that a service becomes when it was started as root.
@@ -38,18 +36,18 @@ type Folders struct {
 	Writable []string
 }
 
-func (s Settings) enter(ctx context.Context, process Process, folders Folders) error {
+func (s Settings) enter(ctx context.Context, inv Invocation, folders Folders) error {
 	uid, gid, err := privilege.ParseUser(s.RunAs.User)
 	if err != nil {
-		return nil //nolint:nilerr // it is told with all other problems of the settings
+		return nil //nolint:nilerr // Load reports it with all other problems of the settings
 	}
 	keepDescriptors()
-	drop := privilege.Drop{UID: uid, GID: gid, Data: folders.Data, Own: []string{s.RunDir}, Writable: folders.Writable}
+	drop := privilege.Drop{UID: uid, GID: gid, Data: folders.Data, Own: []string{s.Boot.RunDir}, Writable: folders.Writable}
 	if drop.Needed() {
-		process.Environ["HOME"] = s.RunAs.Home
-		s.removeReportsOfRoot(process)
+		inv.Environ["HOME"] = s.RunAs.Home
+		s.removeReportsOfRoot(inv)
 	}
-	return drop.Apply(ctx, process.Log)
+	return drop.Apply(ctx, inv.Log)
 }
 
 // keepDescriptors keeps what this process was started with, beyond its input and
@@ -61,23 +59,15 @@ func keepDescriptors() { _ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE
 // folder like /tmp the user whom the service becomes could not replace it, and
 // the old failure would stay. They are not given to that user, because a link
 // of that name may lead to any file of root's.
-func (s Settings) removeReportsOfRoot(process Process) {
-	paths, _ := filepath.Glob(s.reportPath(process.service, "*")) // the only error is a bad pattern
-	for _, path := range append(paths, s.reportPath(process.service, "")) {
+func (s Settings) removeReportsOfRoot(inv Invocation) {
+	paths, _ := filepath.Glob(s.Boot.ReportPath(inv.service, "*")) // the only error is a bad pattern
+	for _, path := range append(paths, s.Boot.ReportPath(inv.service, "")) {
 		var st unix.Stat_t
 		if unix.Lstat(path, &st) != nil || st.Uid != 0 {
 			continue
 		}
 		if err := os.Remove(path); err != nil {
-			process.Log.Warn("an old report stays behind", logging.Err(err))
+			inv.Log.Warn("cannot remove the report of an earlier start as root", "file", path, logging.Err(err))
 		}
 	}
-}
-
-// CheckRunDir proves that the run folder can be written to.
-func CheckRunDir(folder string) error {
-	if err := writable.Check(folder); err != nil {
-		return exit.Errorf(exit.Config, "TALE_RUN_DIR: %w; or mount a tmpfs there, or name another folder", err)
-	}
-	return nil
 }

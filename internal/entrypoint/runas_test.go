@@ -1,4 +1,4 @@
-package boot
+package entrypoint_test
 
 import (
 	"os"

@@ -1,0 +1,93 @@
+package entrypoint
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tale-project/tale-runtime/internal/cli"
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/status"
+	"github.com/tale-project/tale-runtime/internal/supervise"
+)
+
+// Entrypoint makes the commands of a service's entrypoint.
+type Entrypoint struct {
+	service string
+	// Environ returns the environment once the flags are parsed.
+	Environ func() (config.Environ, error)
+}
+
+// New prepares the commands below root for a service, whose name is that in
+// boot.Options.
+func New(service string, root *cobra.Command, environ config.Environ) Entrypoint {
+	return Entrypoint{service: service, Environ: cli.EnvFile(root, environ)}
+}
+
+// Add gives root its commands: run, which is the default, those of the service,
+// and those that every entrypoint has.
+func (e Entrypoint) Add(root, run *cobra.Command, commands ...*cobra.Command) {
+	root.RunE, root.Annotations = run.RunE, run.Annotations
+	root.AddCommand(run)
+	root.AddCommand(commands...)
+	root.AddCommand(e.healthcheck(), status.Command(e.statusSource), e.adminKey(), e.exec(), cli.VersionCommand())
+}
+
+// Invocation is what a command that boots is given.
+type Invocation struct {
+	Log     *slog.Logger
+	Environ config.Environ
+	service string
+}
+
+// Load fills a settings struct as config.Load does.
+func (i Invocation) Load(settings any) error { return config.Load(settings, i.Environ) }
+
+// Enter makes this process the user that the service runs as, with folders that
+// this user can write to, and with HOME in Environ. Load the settings before: a
+// secret file may be for root's eyes only.
+func (i Invocation) Enter(ctx context.Context, own Settings, folders Folders) error {
+	return own.enter(ctx, i, folders)
+}
+
+// Prepare loads the settings, of which own are a part, and enters the folders
+// that they then name. Its error is for the boot to report.
+func (i Invocation) Prepare(ctx context.Context, settings any, own *Settings, folders func() Folders) error {
+	problems := i.Load(settings)
+	// Before anything is written, so that it is written by the right user.
+	return errors.Join(problems, i.Enter(ctx, *own, folders()))
+}
+
+// Command makes a command that runs until its work is done or a stop is
+// requested, which ends the context of run.
+func (e Entrypoint) Command(use, short string, run func(context.Context, Invocation) error) *cobra.Command {
+	return &cobra.Command{
+		Use:         use,
+		Short:       short,
+		Annotations: cli.HandlesStop(),
+		RunE: func(command *cobra.Command, _ []string) error {
+			environ, err := e.Environ()
+			// A slow reader of our log must not keep a stop from being acted on.
+			out := logging.NewWriter(command.OutOrStdout())
+			defer func() { _ = out.Close() }()
+			log := logger(environ, out)
+			ctx, release := supervise.StopContext(command.Context(), log)
+			defer release()
+			if err != nil {
+				return err
+			}
+			return run(ctx, Invocation{Log: log, Environ: environ, service: e.service})
+		},
+	}
+}
+
+// logger does without settings that are wrong: that is told with all the other
+// problems, in the log.
+func logger(environ config.Environ, out *logging.Writer) *slog.Logger {
+	var settings logging.Settings
+	_ = config.Load(&settings, environ)
+	return settings.Logger(out)
+}
