@@ -44,13 +44,12 @@ func pushIndexCommand() *cobra.Command {
 // prepareRequest writes what is missing of the request and checks it.
 func prepareRequest(ctx context.Context, app, file string) (requestfile.Summary, error) {
 	if app != "" {
-		return requestfile.Write(ctx, slog.New(slog.DiscardHandler), convexcli.Options{AppDir: app, Environ: buildEnviron(app)}, file)
+		cli := convexcli.Options{AppDir: app, Environ: buildEnviron(app)}
+		if err := convexcli.WriteRequest(ctx, slog.New(slog.DiscardHandler), cli, file); err != nil {
+			return requestfile.Summary{}, err
+		}
 	}
-	summary, err := requestfile.Check(file)
-	if err == nil {
-		_, err = requestfile.WriteIndex(file)
-	}
-	return summary, err
+	return requestfile.Prepare(file)
 }
 
 // buildEnviron is the environment of this process, with the app's own programs

@@ -73,7 +73,10 @@ func realDriversAgree(t *testing.T, app convexcli.Options) {
 		t.Errorf("%v, report of the second deploy: %s", err, cli.report.Sent())
 	}
 	request := filepath.Join(t.TempDir(), "push-request.json")
-	summary, err := requestfile.Write(t.Context(), logging.Discard(), app, request)
+	if err := convexcli.WriteRequest(t.Context(), logging.Discard(), app, request); err != nil {
+		t.Fatal(err)
+	}
+	summary, err := requestfile.Prepare(request)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +121,7 @@ func realCLICannotBundle(t *testing.T, app convexcli.Options) {
 	if f.Observation.Stage != backend.StageBundle || f.Observation.Condition != diagnosis.ConditionCLIFailed || !strings.Contains(f.Observation.Message, "./missing") {
 		t.Errorf("%+v", f.Observation)
 	}
-	if _, err := requestfile.Write(t.Context(), logging.Discard(), app, filepath.Join(t.TempDir(), "r.json")); err == nil || !strings.Contains(err.Error(), "./missing") {
+	if err := convexcli.WriteRequest(t.Context(), logging.Discard(), app, filepath.Join(t.TempDir(), "r.json")); err == nil || !strings.Contains(err.Error(), "./missing") {
 		t.Errorf("%v", err)
 	}
 }

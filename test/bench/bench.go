@@ -47,7 +47,11 @@ func (b *bench) run(ctx context.Context) error {
 	}
 	defer func() { _ = os.RemoveAll(b.work) }()
 	request, large := filepath.Join(b.work, "app.json"), filepath.Join(b.work, "large.json")
-	summary, err := requestfile.Write(ctx, slog.New(slog.DiscardHandler), convexcli.Options{AppDir: b.app, Environ: b.environ()}, request)
+	cli := convexcli.Options{AppDir: b.app, Environ: b.environ()}
+	if err := convexcli.WriteRequest(ctx, slog.New(slog.DiscardHandler), cli, request); err != nil {
+		return err
+	}
+	summary, err := requestfile.Prepare(request)
 	if err != nil {
 		return err
 	}

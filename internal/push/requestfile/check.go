@@ -97,3 +97,12 @@ func doubledModule(modules []Module) string {
 	}
 	return ""
 }
+
+// Prepare checks the file and writes its index beside it, at image build.
+func Prepare(path string) (Summary, error) {
+	summary, err := Check(path)
+	if err == nil {
+		_, err = WriteIndex(path)
+	}
+	return summary, err
+}
