@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/cli"
-	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/report"
@@ -45,7 +44,7 @@ func stopRequested(ctx context.Context, err error) *supervise.StopRequested {
 // fail puts a failure everywhere its reader may look: the report, the status
 // port, the termination log, and last the container's log.
 func (b *Lifecycle) fail(stage string, err error) error {
-	failure := failureOf(stage, err)
+	failure := report.Explain(stage, err)
 	b.over("failed at " + stage)
 	b.started.Close("failed at " + stage)
 	b.Update(func(d *report.Document) { d.State, d.Failure = report.Failed, &failure })
@@ -57,38 +56,4 @@ func (b *Lifecycle) fail(stage string, err error) error {
 		b.log.Error(strings.TrimRight(line, "\n"))
 	}
 	return cli.Logged(err)
-}
-
-// explained is an error that knows its cause and what to do about it.
-type explained interface {
-	error
-	Report() report.Failure
-}
-
-func failureOf(stage string, err error) report.Failure {
-	var own explained
-	if errors.As(err, &own) {
-		failure := own.Report()
-		if failure.Stage == "" {
-			failure.Stage = stage
-		}
-		return failure
-	}
-	failure := report.Failure{Stage: stage, Message: err.Error(), ExitCode: exit.Code(err)}
-	var problems config.Problems
-	if errors.As(err, &problems) {
-		failure.Cause = "the environment of this container is not usable as it is"
-		failure.Fix = []string{"correct the variables in .env or the compose file, then: docker compose up -d"}
-	}
-	failure.Retryable = mayPass(failure.ExitCode)
-	return failure
-}
-
-// mayPass tells whether another start with the same input may succeed.
-func mayPass(code int) bool {
-	switch code {
-	case exit.Usage, exit.DeployRefused, exit.NoPermission, exit.Config, exit.NotExecutable, exit.NotFound:
-		return false
-	}
-	return true
 }

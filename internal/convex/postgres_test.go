@@ -176,7 +176,7 @@ func TestWaitForPostgresGivesUpAtItsDeadline(t *testing.T) {
 // reports checks that what to do has lines of its own in a boot's report.
 func reports(t *testing.T, err error, message string, fixes ...string) report.Failure {
 	t.Helper()
-	var explained interface{ Report() report.Failure }
+	var explained report.Explained
 	if !errors.As(err, &explained) {
 		t.Fatalf("%v has no report", err)
 	}

@@ -49,7 +49,7 @@ func TestTaken(t *testing.T) {
 			if exit.Code(err) != exit.Config || !errors.Is(err, syscall.EADDRINUSE) {
 				t.Fatalf("%v, exit code %d", err, exit.Code(err))
 			}
-			var own interface{ Report() report.Failure }
+			var own report.Explained
 			if !errors.As(err, &own) {
 				t.Fatal("no report")
 			}
