@@ -3,7 +3,7 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/tale-project/tale-runtime/internal/stopsignal"
+	"github.com/tale-project/tale-runtime/internal/sys/stopsignal"
 )
 
 const handlesStop = "handles-stop"

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/cgroup"
 	"github.com/tale-project/tale-runtime/internal/status"
+	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 

@@ -3,9 +3,9 @@ package convex
 import (
 	"strconv"
 
-	"github.com/tale-project/tale-runtime/internal/cgroup"
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/status"
+	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
 )
 
 // describeMemory is for the platform's doctor, who cannot see this container's

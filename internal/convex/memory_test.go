@@ -3,9 +3,9 @@ package convex
 import (
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/cgroup"
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/status"
+	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
 )
 
 func TestDescribeMemory(t *testing.T) {

@@ -3,7 +3,7 @@ package convex
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/tale-project/tale-runtime/internal/cgroup"
+	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
 )
 
 func newCrashCounter() prometheus.Counter {

@@ -5,7 +5,7 @@ import (
 	"net"
 	"strconv"
 
-	"github.com/tale-project/tale-runtime/internal/portcheck"
+	"github.com/tale-project/tale-runtime/internal/sys/portcheck"
 )
 
 // checkPortsFree finds out within a moment what would otherwise end the

@@ -8,7 +8,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/httpclient"
 	"github.com/tale-project/tale-runtime/internal/logging"
-	"github.com/tale-project/tale-runtime/internal/pause"
+	"github.com/tale-project/tale-runtime/internal/sys/pause"
 )
 
 const (

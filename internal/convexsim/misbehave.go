@@ -8,7 +8,7 @@ import (
 	"net/http"
 
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
-	"github.com/tale-project/tale-runtime/internal/pause"
+	"github.com/tale-project/tale-runtime/internal/sys/pause"
 )
 
 type faultsKey struct{}

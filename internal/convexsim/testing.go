@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
-	"github.com/tale-project/tale-runtime/internal/freeport"
+	"github.com/tale-project/tale-runtime/internal/sys/freeport"
 )
 
 // startDeadline bounds how long a simulator may take to open its ports.

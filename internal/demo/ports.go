@@ -5,7 +5,7 @@ import (
 	"net"
 	"strconv"
 
-	"github.com/tale-project/tale-runtime/internal/freeport"
+	"github.com/tale-project/tale-runtime/internal/sys/freeport"
 )
 
 // ports are where the stack listens, all on 127.0.0.1.

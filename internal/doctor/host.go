@@ -7,7 +7,7 @@ import (
 	"io/fs"
 	"syscall"
 
-	"github.com/tale-project/tale-runtime/internal/cgroup"
+	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
 )
 
 const (

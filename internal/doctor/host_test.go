@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/cgroup"
+	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
 )
 
 func TestHostChecks(t *testing.T) {

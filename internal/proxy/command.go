@@ -11,7 +11,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/config"
-	"github.com/tale-project/tale-runtime/internal/stopsignal"
+	"github.com/tale-project/tale-runtime/internal/sys/stopsignal"
 )
 
 // healthTimeout bounds a health check; container engines give it a few seconds.

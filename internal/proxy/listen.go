@@ -9,7 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/tale-project/tale-runtime/internal/portcheck"
+	"github.com/tale-project/tale-runtime/internal/sys/portcheck"
 )
 
 // listenNetwork is the name, in Caddy's listen addresses, of TCP ports that

@@ -12,9 +12,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tale-project/tale-runtime/internal/stopsignal"
 	"github.com/tale-project/tale-runtime/internal/supervise/runtimesignal"
 	"github.com/tale-project/tale-runtime/internal/sys/procfs"
+	"github.com/tale-project/tale-runtime/internal/sys/stopsignal"
 )
 
 // leftoverGrace is how long processes that outlive the command of Exec

@@ -5,7 +5,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/pause"
+	"github.com/tale-project/tale-runtime/internal/sys/pause"
 )
 
 // Service is a process that should be running as long as its supervisor.

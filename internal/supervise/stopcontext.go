@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tale-project/tale-runtime/internal/stopsignal"
+	"github.com/tale-project/tale-runtime/internal/sys/stopsignal"
 )
 
 // StopRequested is the cause with which the context of StopContext ends.

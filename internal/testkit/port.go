@@ -4,7 +4,7 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/freeport"
+	"github.com/tale-project/tale-runtime/internal/sys/freeport"
 )
 
 // FreePort returns a loopback port that is free now, for a program that has to be

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/pause"
+	"github.com/tale-project/tale-runtime/internal/sys/pause"
 )
 
 // compare runs everything and prints it as it comes.

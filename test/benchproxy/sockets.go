@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/tale-project/tale-runtime/internal/pause"
+	"github.com/tale-project/tale-runtime/internal/sys/pause"
 )
 
 // filesSpare is how many file descriptors a process needs beside its sockets.

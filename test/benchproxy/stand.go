@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/freeport"
+	"github.com/tale-project/tale-runtime/internal/sys/freeport"
 )
 
 const (

@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/pause"
+	"github.com/tale-project/tale-runtime/internal/sys/pause"
 )
 
 // writing is more than a process needs to write the files of one certificate.

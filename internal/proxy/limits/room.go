@@ -5,7 +5,7 @@ import (
 	"runtime/debug"
 	"syscall"
 
-	"github.com/tale-project/tale-runtime/internal/cgroup"
+	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
 )
 
 const (

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/pause"
+	"github.com/tale-project/tale-runtime/internal/sys/pause"
 )
 
 func TestFor(t *testing.T) {

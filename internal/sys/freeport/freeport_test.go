@@ -5,7 +5,7 @@ import (
 	"net"
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/freeport"
+	"github.com/tale-project/tale-runtime/internal/sys/freeport"
 )
 
 func TestFind(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/cgroup"
+	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
 )
 
 // at is the memory of a process of the group in a tree of files.
