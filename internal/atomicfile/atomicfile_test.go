@@ -1,6 +1,7 @@
 package atomicfile_test
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -10,8 +11,8 @@ import (
 
 func TestWriteReplaces(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
-	for _, content := range []string{"first, longer", "second"} {
-		if err := atomicfile.Write(path, []byte(content), 0o644); err != nil {
+	for content, write := range map[string]func(string, []byte, fs.FileMode) error{"first, longer": atomicfile.Write, "second": atomicfile.WriteVolatile} {
+		if err := write(path, []byte(content), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		got, err := os.ReadFile(path)

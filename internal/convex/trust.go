@@ -91,7 +91,7 @@ func (b *trustBundle) Refresh() (present, changed bool, err error) {
 	if old, err := os.ReadFile(b.path); err != nil || !bytes.Equal(old, bundle) {
 		changed = true
 		b.revision++
-		if err := atomicfile.Write(b.path, bundle, 0o644); err != nil {
+		if err := atomicfile.WriteVolatile(b.path, bundle, 0o644); err != nil {
 			return false, false, err
 		}
 	}

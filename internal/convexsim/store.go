@@ -84,5 +84,5 @@ func (s *store) write(state State) error {
 	if err != nil {
 		return fmt.Errorf("cannot encode the state: %w", err)
 	}
-	return atomicfile.Write(s.path, data, 0o600)
+	return atomicfile.WriteVolatile(s.path, data, 0o600)
 }

@@ -52,7 +52,7 @@ func (f *folder) keep(service string, environ config.Environ) error {
 	for _, name := range slices.Sorted(maps.Keys(environ)) {
 		fmt.Fprintf(&text, "%s=%q\n", name, environ[name])
 	}
-	if err := atomicfile.Write(f.environmentOf(service), []byte(text.String()), 0o600); err != nil {
+	if err := atomicfile.WriteVolatile(f.environmentOf(service), []byte(text.String()), 0o600); err != nil {
 		return fmt.Errorf("cannot keep the environment of %s: %w", service, err)
 	}
 	return nil

@@ -71,5 +71,5 @@ func (s stamp) write(digest string) error {
 	if err := os.MkdirAll(filepath.Dir(string(s)), 0o755); err != nil {
 		return err
 	}
-	return atomicfile.Write(string(s), []byte(digest), 0o644)
+	return atomicfile.WriteVolatile(string(s), []byte(digest), 0o644)
 }

@@ -36,7 +36,7 @@ func (m Markers) SetReady(ready bool) error {
 	if !ready {
 		return remove(m.ready)
 	}
-	return atomicfile.Write(m.ready, nil, 0o644)
+	return atomicfile.WriteVolatile(m.ready, nil, 0o644)
 }
 
 // Ready tells whether the ready marker is there.
@@ -47,7 +47,7 @@ func (m Markers) Ready() bool {
 
 // ShuttingDown creates the shutting-down marker and removes the ready one.
 func (m Markers) ShuttingDown() error {
-	return errors.Join(atomicfile.Write(m.shuttingDown, nil, 0o644), remove(m.ready))
+	return errors.Join(atomicfile.WriteVolatile(m.shuttingDown, nil, 0o644), remove(m.ready))
 }
 
 func remove(path string) error {

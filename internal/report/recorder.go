@@ -117,7 +117,7 @@ func (r *Recorder) write() {
 	}
 	data, err := json.MarshalIndent(r.doc, "", "  ")
 	if err == nil {
-		err = atomicfile.Write(r.path, append(data, '\n'), 0o600)
+		err = atomicfile.WriteVolatile(r.path, append(data, '\n'), 0o600)
 	}
 	if err != nil {
 		r.broken = true

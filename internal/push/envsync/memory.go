@@ -50,7 +50,7 @@ func (m *Memory) remember(goal Goal) error {
 	if err != nil {
 		return fmt.Errorf("cannot remember the sync: %w", err)
 	}
-	if err := atomicfile.Write(m.path, content, 0o600); err != nil {
+	if err := atomicfile.WriteVolatile(m.path, content, 0o600); err != nil {
 		return fmt.Errorf("cannot remember the sync: %w", err)
 	}
 	return nil
