@@ -41,10 +41,26 @@ func openBoundedLog(path string, limit, keep int64) (*boundedLog, error) {
 	}
 	l.flush = time.AfterFunc(time.Hour, l.Flush)
 	l.flush.Stop()
+	if err := l.endLine(); err != nil {
+		return l, err
+	}
 	if l.size > l.limit {
 		return l, l.cut()
 	}
 	return l, nil
+}
+
+// endLine ends a line that a power cut or a full disk has left half-written, so that
+// the next one stands by itself.
+func (l *boundedLog) endLine() error {
+	last := make([]byte, 1)
+	if l.size == 0 {
+		return nil
+	}
+	if _, err := l.file.ReadAt(last, l.size-1); err != nil || last[0] == '\n' {
+		return err
+	}
+	return l.WriteLine("")
 }
 
 func (l *boundedLog) open() error {
@@ -106,7 +122,7 @@ func (l *boundedLog) flushLocked() {
 	}
 }
 
-// Close flushes and closes the file.
+// Close flushes the file to the disk and closes it.
 func (l *boundedLog) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -116,7 +132,7 @@ func (l *boundedLog) Close() error {
 	l.flush.Stop()
 	l.flushLocked()
 	l.closed = true
-	return l.file.Close()
+	return errors.Join(l.file.Sync(), l.file.Close())
 }
 
 // cut replaces the file by its last part, from the beginning of a line. The
@@ -127,7 +143,7 @@ func (l *boundedLog) cut() error {
 	if err != nil {
 		return l.startOver(err)
 	}
-	err = errors.Join(copyTail(temp, l.file, l.keep), temp.Chmod(0o600), temp.Close())
+	err = errors.Join(copyTail(temp, l.file, l.keep), temp.Chmod(0o600), temp.Sync(), temp.Close())
 	if err == nil {
 		err = os.Rename(temp.Name(), l.path)
 	}

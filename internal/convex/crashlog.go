@@ -66,7 +66,9 @@ func lastCrash(path string) string {
 	if err != nil {
 		return ""
 	}
-	lines := strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
+	// A power cut leaves NUL bytes where text had not reached the disk.
+	text := strings.ReplaceAll(string(data), "\x00", "")
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 	for i := len(lines) - 1; i >= 0; i-- {
 		if lines[i] != "" && lines[i][0] != ' ' {
 			return strings.Join(lines[i:], "\n")

@@ -1,6 +1,7 @@
 package convex
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -46,5 +47,35 @@ func TestCrashLogIsBounded(t *testing.T) {
 	}
 	if got := lastCrash(path); !strings.Contains(got, "backend ended") {
 		t.Errorf("got %.80q", got)
+	}
+}
+
+// A crash log that a power cut left at any length, with zeros behind or without,
+// takes the next crash, and shows it whole.
+func TestATornCrashLogGoesOn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "crash.log")
+	crash := func(place string) crash {
+		return readCrash(time.Now(), time.Second, evidence{ended: "exit code 101", code: 101, lines: []string{"panicked at " + place, ""}})
+	}
+	if err := appendCrash(path, crash("a.rs:1:1")); err != nil {
+		t.Fatal(err)
+	}
+	whole := content(t, path)
+	next := crash("b.rs:2:2")
+	for length := range len(whole) {
+		for _, tail := range []string{"", strings.Repeat("\x00", len(whole)-length)} {
+			if err := os.WriteFile(path, []byte(whole[:length]+tail), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if got := lastCrash(path); strings.Contains(got, "\x00") || len(got) > length {
+				t.Fatalf("%d of %d bytes: it shows %q", length, len(whole), got)
+			}
+			if err := appendCrash(path, next); err != nil {
+				t.Fatal(err)
+			}
+			if got := lastCrash(path); got != strings.TrimSuffix(next.Text(), "\n") {
+				t.Fatalf("%d of %d bytes: the next crash is\n%s", length, len(whole), got)
+			}
+		}
 	}
 }

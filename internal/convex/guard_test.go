@@ -1,12 +1,15 @@
 package convex
 
 import (
+	"bytes"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
@@ -30,7 +33,7 @@ func usedBy(t *testing.T, s *Settings, backend string) volumeGuard {
 	if err := (volumeGuard{settings: s}).updated(backend).write(s.Folders.DataDir); err != nil {
 		t.Fatal(err)
 	}
-	record, err := readRecord(s.Folders.DataDir)
+	record, err := readRecord(logging.Discard(), s.Folders.DataDir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,8 +123,8 @@ func TestRecordKeepsNoSecret(t *testing.T) {
 	}
 	other := guardSettings(t)
 	usedBy(t, other, "unknown")
-	first, _ := readRecord(s.Folders.DataDir)
-	second, _ := readRecord(other.Folders.DataDir)
+	first, _ := readRecord(logging.Discard(), s.Folders.DataDir)
+	second, _ := readRecord(logging.Discard(), other.Folders.DataDir)
 	if first.Fingerprint == second.Fingerprint {
 		t.Error("two volumes have the same fingerprint of one secret")
 	}
@@ -131,10 +134,27 @@ func TestRecordKeepsNoSecret(t *testing.T) {
 	}
 }
 
-func TestBrokenRecordIsAnError(t *testing.T) {
-	dir := t.TempDir()
-	tree(t, dir, map[string]string{recordName: "{half"})
-	if _, err := readRecord(dir); err == nil || !strings.Contains(err.Error(), recordName) {
-		t.Errorf("error %v", err)
+// A record that is cut at any length, or filled with zeros from there, is no record
+// and is named; the guards by files stay.
+func TestATornRecordIsNone(t *testing.T) {
+	s := guardSettings(t)
+	usedBy(t, s, "unknown")
+	path := recordPath(s.Folders.DataDir)
+	whole := []byte(strings.TrimSpace(content(t, path)))
+	for length := range whole {
+		for _, torn := range [][]byte{whole[:length], append(bytes.Clone(whole[:length]), make([]byte, len(whole)-length)...)} {
+			if err := os.WriteFile(path, torn, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var log bytes.Buffer
+			record, err := readRecord(slog.New(slog.NewTextHandler(&log, nil)), s.Folders.DataDir)
+			if err != nil || record != (volumeRecord{}) || !strings.Contains(log.String(), path) {
+				t.Fatalf("%d of %d bytes: %+v, %v, said %q", length, len(whole), record, err, &log)
+			}
+		}
+	}
+	tree(t, s.Folders.DataDir, map[string]string{"convex/" + sqliteName: "data"})
+	if refused, _ := (volumeGuard{settings: s}).Check(); len(refused) != 1 {
+		t.Errorf("the files of another storage: %v", refused)
 	}
 }

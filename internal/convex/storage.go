@@ -39,7 +39,7 @@ func (b *Boot) prepareStorage(ctx context.Context) (string, error) {
 
 // checkVolume refuses a start that would harm what the volume holds.
 func (b *Boot) checkVolume() error {
-	record, err := readRecord(b.settings.Folders.DataDir)
+	record, err := readRecord(b.log, b.settings.Folders.DataDir)
 	if err != nil {
 		return exit.With(exit.Config, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -33,18 +34,22 @@ const recordName = ".tale-runtime.json"
 
 func recordPath(dataDir string) string { return filepath.Join(dataDir, recordName) }
 
-// readRecord returns the zero record for a folder that has none.
-func readRecord(dataDir string) (volumeRecord, error) {
+// readRecord returns the zero record for a folder that has none. One that a power
+// cut or a full disk has torn is none, too: it guards against mistakes and holds no
+// data, and a container that does not start for it cannot even remove it.
+func readRecord(log *slog.Logger, dataDir string) (volumeRecord, error) {
 	var record volumeRecord
 	data, err := os.ReadFile(recordPath(dataDir))
 	if errors.Is(err, fs.ErrNotExist) {
-		return record, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(data, &record)
+		return volumeRecord{}, nil
 	}
 	if err != nil {
-		return record, fmt.Errorf("cannot read what the volume remembers: %w; if it cannot be restored, remove %s", err, recordPath(dataDir))
+		return volumeRecord{}, fmt.Errorf("cannot read what the volume remembers: %w; if it cannot be restored, remove %s", err, recordPath(dataDir))
+	}
+	if err := json.Unmarshal(data, &record); err != nil {
+		log.Warn("what the volume remembers is damaged; this start is not checked against the last one",
+			"file", recordPath(dataDir), "bytes", len(data), "error", err)
+		return volumeRecord{}, nil
 	}
 	return record, nil
 }
