@@ -35,6 +35,11 @@ type seeder struct {
 	settings Seed
 	dataDir  string
 	result   seedResult
+	leftOut  []string // files, each with the reason
+}
+
+func (s *seeder) leaveOut(path, reason string) {
+	s.leftOut = append(s.leftOut, path+" "+reason)
 }
 
 // seed fills the data folder from the built-in folders, once per version. A
@@ -59,8 +64,15 @@ func seed(ctx context.Context, log *slog.Logger, settings Seed, dataDir string) 
 		}
 		found = found || present
 	}
+	if len(s.leftOut) > 0 {
+		s.log.Warn("files of the built-in configuration were left out", "files", s.leftOut)
+	}
 	if !found {
 		return seedResult{Skipped: "there is no built-in configuration in " + settings.BuiltinDir}, nil
+	}
+	// The marker must not survive a power cut that one of the files does not.
+	if err := syncFileSystem(dataDir); err != nil {
+		return s.result, fmt.Errorf("cannot seed: %w", err)
 	}
 	return s.result, atomicfile.Write(marker, nil, 0o644)
 }
@@ -72,7 +84,7 @@ func (s *seeder) source(kind seedKind) string {
 func (s *seeder) target(kind seedKind) string { return filepath.Join(s.dataDir, kind.name) }
 
 func (s *seeder) seedKind(ctx context.Context, kind seedKind) (present bool, err error) {
-	items, err := kind.items(s.source(kind))
+	items, err := kind.items(s.source(kind), s.leaveOut)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -98,6 +110,10 @@ func (s *seeder) seedItem(kind seedKind, item string) error {
 	_, err := os.Lstat(target)
 	exists := err == nil
 	log := s.log.With("kind", kind.name, "item", item)
+	if exists && isTorn(target) {
+		log.Warn("a file was empty or zeroed and is seeded again", "file", target)
+		exists = false
+	}
 	switch {
 	case exists && !s.settings.Force:
 		s.result.Kept++
@@ -113,7 +129,7 @@ func (s *seeder) seedItem(kind seedKind, item string) error {
 		s.result.Added++
 	}
 	log.Debug("seeded", "overwritten", exists)
-	return kind.put(filepath.Join(s.source(kind), item), target, exists)
+	return kind.put(filepath.Join(s.source(kind), item), target, exists, s.leaveOut)
 }
 
 // hasHistory tells whether the user has edited the item: each edit leaves a

@@ -1,11 +1,14 @@
 package convex
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/config"
@@ -181,5 +184,64 @@ func TestSeedThatFailsIsNotMarked(t *testing.T) {
 	}
 	if result, err := seed(context.Background(), logging.Discard(), Seed{BuiltinDir: builtins(t), Release: stack.Release{Version: "1"}}, data); err != nil || result.Kept != 2 {
 		t.Errorf("%+v, %v", result, err)
+	}
+}
+
+// What macOS, editors and mounts put beside the built-in files stops nothing, is not
+// seeded, and is named in one line.
+func TestForeignFilesAreLeftOutAndNamed(t *testing.T) {
+	root, data := builtins(t), t.TempDir()
+	tree(t, root, map[string]string{
+		"agents-builtin/._writer.json":            "\x00\x05\x16\x07Mac OS X",
+		"agents-builtin/empty.json":               "",
+		"agents-builtin/zeros.json":               "\x00\x00\x00",
+		"workflows-builtin/.git/config.json":      "x",
+		"workflows-builtin/mail/.#send.json":      "x",
+		"integrations-builtin/github/.DS_Store":   "x",
+		"integrations-builtin/github/lib/empty.x": "",
+		"integrations-builtin/.trash/config.json": "x",
+		"..data/linked.json":                      "new",
+	})
+	for link, target := range map[string]string{"agents-builtin/linked.json": "../..data/linked.json", "providers-builtin/dangling.json": "nowhere"} {
+		if err := os.Symlink(target, filepath.Join(root, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, pipe := range []string{"agents-builtin/pipe.json", "branding-builtin/pipe", "integrations-builtin/slack/pipe"} {
+		if err := syscall.Mkfifo(filepath.Join(root, pipe), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var log bytes.Buffer
+	result, err := seed(t.Context(), slog.New(slog.NewTextHandler(&log, nil)), Seed{BuiltinDir: root, Release: stack.Release{Version: "1"}}, data)
+	if err != nil || result.Added != 10 {
+		t.Fatalf("%+v, %v", result, err)
+	}
+	if got := content(t, filepath.Join(data, "agents/linked.json")); got != "new" {
+		t.Errorf("the linked file holds %q", got)
+	}
+	content(t, filepath.Join(data, "integrations/github/lib/empty.x"))
+	for _, name := range []string{"._writer.json is hidden", "empty.json is empty", "zeros.json is empty", ".#send.json is hidden", ".DS_Store is hidden", "dangling.json cannot be read", "pipe.json is not a regular file", "branding-builtin/pipe is not", "slack/pipe is not"} {
+		if !strings.Contains(log.String(), name) {
+			t.Errorf("%q is not named in %s", name, &log)
+		}
+	}
+	if got := strings.Count(log.String(), "level=WARN"); got != 1 {
+		t.Errorf("%d warnings", got)
+	}
+}
+
+// A seed that was empty or zeroed by a power cut is not the user's.
+func TestTornSeedsAreSeededAgain(t *testing.T) {
+	data := t.TempDir()
+	tree(t, data, map[string]string{"agents/writer.json": "", "workflows/mail/send.json": "\x00\x00\x00", "retention/default.json": "{"})
+	result, err := seed(t.Context(), logging.Discard(), Seed{BuiltinDir: builtins(t), Release: stack.Release{Version: "1"}}, data)
+	if err != nil || result.Added != 8 || result.Kept != 1 {
+		t.Errorf("%+v, %v", result, err)
+	}
+	for name, want := range map[string]string{"agents/writer.json": "new", "workflows/mail/send.json": "new", "retention/default.json": "{"} {
+		if got := content(t, filepath.Join(data, name)); got != want {
+			t.Errorf("%s holds %q", name, got)
+		}
 	}
 }
