@@ -104,7 +104,11 @@ func validateCommand(environ func() (config.Environ, error)) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := validate(env); err != nil {
+			leftOut, err := validate(env)
+			for _, file := range leftOut {
+				_, _ = fmt.Fprintln(command.OutOrStdout(), "left out:", file)
+			}
+			if err != nil {
 				return err
 			}
 			_, err = fmt.Fprintln(command.OutOrStdout(), "the configuration is valid")

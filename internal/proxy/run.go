@@ -39,8 +39,11 @@ func run(ctx context.Context, log *slog.Logger, s *Settings) error {
 	accesslog.Use(logging.Batched(log))
 	s.keepSecrets()
 	limitMemory(log)
+	if _, leftOut, _ := snippetFiles(s.SiteDir); len(leftOut) > 0 {
+		log.Warn("files of PROXY_SITE_DIR were left out", "files", leftOut)
+	}
 	if err := caddy.Run(cfg); err != nil {
-		return exit.With(exit.Config, fmt.Errorf("cannot start the proxy: %w", err))
+		return exit.With(exit.Config, fmt.Errorf("cannot start the proxy: %w", s.blameSnippet(err)))
 	}
 	if err := errors.Join(s.settleAuthority(ctx, log), s.awaitCertificates(ctx)); err != nil {
 		return exit.With(exit.Unavailable, err)

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,39 +25,101 @@ import (
 // folder that does not exist holds none. The error is a config.Problems with
 // every file that cannot be used.
 func loadSnippets(dir string) (caddyhttp.RouteList, error) {
-	if dir == "" {
-		return nil, nil
-	}
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+	files, _, err := snippetFiles(dir)
 	if err != nil {
-		return nil, config.Problems{problem("PROXY_SITE_DIR", "cannot be read: %v", "a folder with *.caddy files", err)}
-	}
-	if dir, err = filepath.Abs(dir); err != nil { // the adapter's base is not ours
 		return nil, err
 	}
 	var routes caddyhttp.RouteList
 	var problems config.Problems
-	for _, entry := range entries {
-		if entry.IsDir() || filepath.Ext(entry.Name()) != ".caddy" {
-			continue
+	for _, file := range files {
+		adapted, err := snippetConfig(file)
+		if err == nil {
+			var found caddyhttp.RouteList
+			found, err = snippetRoutes(adapted)
+			routes = append(routes, found...)
 		}
-		file := filepath.Join(dir, entry.Name())
-		adapted, err := adaptSnippet(file)
 		if err != nil {
-			problems = append(problems, problem("PROXY_SITE_DIR", "has a file that cannot be used: %v", "", err))
-			continue
+			problems = append(problems, problem("PROXY_SITE_DIR", "has a file that cannot be used: %v", "", naming(file, err)))
 		}
-		routes = append(routes, adapted...)
 	}
 	return routes, problems.Err()
 }
 
-// adaptSnippet has Caddy's own adapter read one file. The file is imported into
+// naming makes sure that an error has the file's name.
+func naming(file string, err error) error {
+	if strings.Contains(err.Error(), file) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", file, err)
+}
+
+// snippetFiles lists the *.caddy files of a folder, and those that are left out,
+// each with the reason: hidden ones, which macOS and editors put beside others, and
+// what holds nothing to read.
+func snippetFiles(dir string) (files, leftOut []string, err error) {
+	if dir == "" {
+		return nil, nil, nil
+	}
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, config.Problems{problem("PROXY_SITE_DIR", "cannot be read: %v", "a folder with *.caddy files", err)}
+	}
+	if dir, err = filepath.Abs(dir); err != nil { // the adapter's base is not ours
+		return nil, nil, err
+	}
+	for _, entry := range entries {
+		file := filepath.Join(dir, entry.Name())
+		if filepath.Ext(file) != ".caddy" {
+			continue
+		}
+		if reason := noSnippet(file); reason != "" {
+			leftOut = append(leftOut, file+" "+reason)
+		} else {
+			files = append(files, file)
+		}
+	}
+	return files, leftOut, nil
+}
+
+// noSnippet returns why a file is left out, "" if it is not. Links are followed:
+// mounted configuration consists of them.
+func noSnippet(file string) string {
+	info, err := os.Stat(file)
+	switch {
+	case strings.HasPrefix(filepath.Base(file), "."):
+		return "is hidden"
+	case errors.Is(err, fs.ErrNotExist):
+		return "is a link to nothing"
+	case err == nil && !info.Mode().IsRegular():
+		return "is not a regular file"
+	}
+	content, err := os.ReadFile(file)
+	if err == nil && len(bytes.Trim(content, "\x00 \t\r\n")) == 0 {
+		return "is empty"
+	}
+	return "" // reading it again says what is wrong
+}
+
+// blameSnippet adds the name of the file, if there is one, that Caddy cannot set up
+// by itself either: its own errors count routes.
+func (s *Settings) blameSnippet(cause error) error {
+	files, _, _ := snippetFiles(s.SiteDir)
+	for _, file := range files {
+		if adapted, err := snippetConfig(file); err == nil {
+			if err := caddy.Validate(adapted); err != nil {
+				return naming(file, err)
+			}
+		}
+	}
+	return cause
+}
+
+// snippetConfig has Caddy's own adapter read one file. The file is imported into
 // a site block, so that the adapter's errors name it and the line.
-func adaptSnippet(file string) (caddyhttp.RouteList, error) {
+func snippetConfig(file string) (*caddy.Config, error) {
 	if strings.ContainsAny(file, "*?[]{}`\"\n") {
 		return nil, fmt.Errorf("%q: its path has characters that mean something in a Caddyfile", file)
 	}
@@ -77,11 +140,7 @@ func adaptSnippet(file string) (caddyhttp.RouteList, error) {
 	if err := json.Unmarshal(result, &adapted); err != nil {
 		return nil, err
 	}
-	routes, err := snippetRoutes(&adapted)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	return routes, nil
+	return &adapted, nil
 }
 
 // checkSnippet finds what the adapter does not see: braces that only the block

@@ -3,9 +3,11 @@ package proxy
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/config"
@@ -94,4 +96,68 @@ func TestASiteDirThatIsNotThereIsEmpty(t *testing.T) {
 	if routes, err := loadSnippets(filepath.Join(t.TempDir(), "none")); err != nil || len(routes) > 0 {
 		t.Errorf("got %v, %v", routes, err)
 	}
+}
+
+// What macOS, editors and mounts put beside the files stops nothing and is named.
+func TestForeignFilesAreLeftOutAndNamed(t *testing.T) {
+	dir := siteDir(t, map[string]string{
+		"10-a.caddy":   "respond /a \"a\" 200\n",
+		"._10-a.caddy": "\x00\x05\x16\x07Mac OS X",
+		"empty.caddy":  "",
+		"blank.caddy":  " \n\t\r\n",
+		"zeros.caddy":  "\x00\x00\x00",
+		"remark.caddy": "# nothing yet\n",
+		"._notes.txt":  "x",
+	})
+	elsewhere := siteDir(t, map[string]string{"linked": "respond /b \"b\" 200\n"})
+	listener, err := net.Listen("unix", filepath.Join(dir, "socket.caddy"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	if err := errors.Join(
+		syscall.Mkfifo(filepath.Join(dir, "pipe.caddy"), 0o600),
+		os.Mkdir(filepath.Join(dir, "folder.caddy"), 0o755),
+		os.Symlink("nowhere", filepath.Join(dir, "dangling.caddy")),
+		os.Symlink("/dev/zero", filepath.Join(dir, "device.caddy")),
+		os.Symlink(filepath.Join(elsewhere, "linked"), filepath.Join(dir, "linked.caddy")),
+	); err != nil {
+		t.Fatal(err)
+	}
+	leftOut, err := validate(config.Environ{"SITE_URL": "https://site.test", "TLS_MODE": "external", "PROXY_SITE_DIR": dir, "CONVEX_UPSTREAM": echo(t, "c", nil), "PLATFORM_UPSTREAM": echo(t, "p", nil)})
+	if err != nil {
+		t.Error(err)
+	}
+	want := []string{"._10-a.caddy is hidden", "blank.caddy is empty", "dangling.caddy is a link to nothing", "device.caddy is not a regular file", "empty.caddy is empty",
+		"folder.caddy is not a regular file", "pipe.caddy is not a regular file", "socket.caddy is not a regular file", "zeros.caddy is empty"}
+	if len(leftOut) != len(want) {
+		t.Errorf("left out: %v", leftOut)
+	}
+	for i := range min(len(want), len(leftOut)) {
+		if leftOut[i] != filepath.Join(dir, want[i]) {
+			t.Errorf("got %s, want %s", leftOut[i], want[i])
+		}
+	}
+	p := start(t, config.Environ{"PROXY_SITE_DIR": dir})
+	for path, want := range map[string]string{"/a": "a", "/b": "b"} {
+		if got := text(t, p.get(path, nil)); got != want {
+			t.Errorf("%s: got %q", path, got)
+		}
+	}
+}
+
+// Whatever is wrong in a file, its name is in the error.
+func FuzzErrorsNameTheFile(f *testing.F) {
+	for _, content := range []string{"nonsense\n", "respond {\n", "\"", "`", "x <<END\n", "}", "import nowhere.caddy\n", "{\n\tdebug\n}\n", "(x) {\n}\n", "@a path\n", "\x00x", "\xff\xfe", "a.test {\n}\n", "tls internal\n", "php_fastcgi x\n", "respond /a 99999\n", "rewrite\n", "log {\n}\n"} {
+		f.Add(content)
+	}
+	f.Fuzz(func(t *testing.T, content string) {
+		if strings.Contains(content, "import") {
+			return // reads other files
+		}
+		dir := siteDir(t, map[string]string{"some.caddy": content})
+		if _, err := loadSnippets(dir); err != nil && !strings.Contains(err.Error(), filepath.Join(dir, "some.caddy")) {
+			t.Errorf("%q: %v", content, err)
+		}
+	})
 }

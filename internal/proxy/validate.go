@@ -13,22 +13,24 @@ import (
 
 // validate reports everything that would keep the proxy from starting with the
 // environment, apart from the state of the machine: all wrong settings and all
-// broken files of the site folder, or what Caddy says to the configuration.
-func validate(environ config.Environ) error {
+// broken files of the site folder, or what Caddy says to the configuration. It
+// returns the files of that folder that are left out.
+func validate(environ config.Environ) (leftOut []string, err error) {
 	s := &Settings{}
 	problems, err := problemsOf(config.Load(s, environ))
 	if err != nil {
-		return err
+		return nil, err
 	}
+	_, leftOut, _ = snippetFiles(s.SiteDir)
 	_, snippetsErr := loadSnippets(s.SiteDir)
 	broken, err := problemsOf(snippetsErr)
 	if err != nil {
-		return err
+		return leftOut, err
 	}
 	if problems = append(problems, broken...); len(problems) > 0 {
-		return problems
+		return leftOut, problems
 	}
-	return s.provision()
+	return leftOut, s.provision()
 }
 
 func problemsOf(err error) (config.Problems, error) {
@@ -57,7 +59,7 @@ func (s *Settings) provision() error {
 	elsewhere.keepSecrets()
 	_, _, _ = caddy.BufferedLog()
 	if err := caddy.Validate(cfg); err != nil {
-		return exit.With(exit.Config, fmt.Errorf("cannot use the configuration: %w", err))
+		return exit.With(exit.Config, fmt.Errorf("cannot use the configuration: %w", s.blameSnippet(err)))
 	}
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 
 func TestValidateReportsSettingsAndSnippetsTogether(t *testing.T) {
 	dir := siteDir(t, map[string]string{"one.caddy": "nonsense\n", "two.caddy": "respond {\n"})
-	err := validate(config.Environ{"SITE_URL": "https://site.test", "TLS_MODE": "letsencypt", "MAX_BODY": "?", "PROXY_SITE_DIR": dir})
+	_, err := validate(config.Environ{"SITE_URL": "https://site.test", "TLS_MODE": "letsencypt", "MAX_BODY": "?", "PROXY_SITE_DIR": dir})
 	if exit.Code(err) != exit.Config {
 		t.Fatalf("got %v", err)
 	}
@@ -34,7 +34,7 @@ func TestValidateProvisionsEveryModuleAndTouchesNothing(t *testing.T) {
 			for _, variable := range []string{"CONVEX_UPSTREAM", "PLATFORM_UPSTREAM"} {
 				complete[variable] = echo(t, variable, nil) // so that nobody waits for a first probe
 			}
-			if err := validate(complete); err != nil {
+			if _, err := validate(complete); err != nil {
 				t.Fatal(err)
 			}
 			if entries, _ := os.ReadDir(dir); len(entries) > 0 {
@@ -50,7 +50,7 @@ func TestValidateProvisionsEveryModuleAndTouchesNothing(t *testing.T) {
 func TestValidateSeesWhatOnlyCaddyKnows(t *testing.T) {
 	dir := siteDir(t, map[string]string{"regexp.caddy": "@x path_regexp ([\nrespond @x 200\n"})
 	env := config.Environ{"SITE_URL": "https://site.test", "PROXY_SITE_DIR": dir, "CONVEX_UPSTREAM": echo(t, "c", nil), "PLATFORM_UPSTREAM": echo(t, "p", nil)}
-	if err := validate(env); exit.Code(err) != exit.Config || !strings.Contains(err.Error(), "parsing regexp") {
+	if _, err := validate(env); exit.Code(err) != exit.Config || !strings.Contains(err.Error(), "parsing regexp") || !strings.Contains(err.Error(), "regexp.caddy") {
 		t.Errorf("got %v", err)
 	}
 }
