@@ -20,6 +20,7 @@ type options struct {
 	answers      []string
 	sockets      int
 	slow         int
+	pages        bool
 }
 
 func command() *cobra.Command {
@@ -44,6 +45,7 @@ func command() *cobra.Command {
 	f.StringSliceVar(&o.answers, "answers", []string{"small", "large", "post"}, "what is asked for")
 	f.IntVar(&o.sockets, "sockets", 2000, "idle WebSockets; 0: do not measure them")
 	f.IntVar(&o.slow, "slow", 64, "slow HTTP actions at once; 0: do not measure them")
+	f.BoolVar(&o.pages, "pages", true, "load the page of a built application")
 	c.PersistentFlags().StringVar(&o.bin, "bin", "bin", "folder of the built binaries")
 	c.PersistentFlags().StringVar(&o.classic, "classic", "internal/proxy/testdata/classic.caddyfile", "the classic configuration")
 	c.AddCommand(upstreamCommand())

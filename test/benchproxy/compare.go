@@ -28,6 +28,11 @@ func compare(ctx context.Context, o options, out io.Writer) error {
 	if err := s.compareIdle(ctx, out); err != nil {
 		return err
 	}
+	if s.o.pages {
+		if err := s.comparePages(ctx, out); err != nil {
+			return err
+		}
+	}
 	if err := s.compareLoads(ctx, out); err != nil {
 		return err
 	}

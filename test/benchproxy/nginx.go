@@ -24,6 +24,9 @@ http {
 	client_max_body_size 0; client_body_temp_path %[1]s; proxy_temp_path %[1]s; fastcgi_temp_path %[1]s; uwsgi_temp_path %[1]s; scgi_temp_path %[1]s;
 	server {
 		listen %[2]s backlog=4096; root %[1]s; default_type application/json;
+		types { text/html html; text/javascript js; }
+		location = /app.html { }
+		location /assets/ { add_header Cache-Control "public, max-age=31536000, immutable"; }
 		location = /large { default_type application/octet-stream; try_files /large.bin =404; }
 		location / { return 200 '{"small":"an answer of about one hundred bytes, as an API gives many of them","number":1234567890}'; }
 	}
@@ -37,7 +40,7 @@ events { worker_connections 4096; }
 http {
 	access_log /dev/stdout combined; keepalive_requests 1000000000; keepalive_timeout 300s; client_max_body_size 0;
 	client_body_temp_path %[1]s; proxy_temp_path %[1]s; fastcgi_temp_path %[1]s; uwsgi_temp_path %[1]s; scgi_temp_path %[1]s;
-	gzip on; gzip_proxied any; gzip_types application/json text/css application/javascript;
+	gzip on; gzip_proxied any; gzip_types application/json text/css text/javascript application/javascript;
 	upstream answers { server %[3]s; keepalive 256; keepalive_requests 1000000000; }
 	server {
 		listen 127.0.0.1:%[2]s ssl http2 backlog=4096; server_name localhost;
@@ -55,6 +58,9 @@ func (s *stand) startAnswers(ctx context.Context, address string) error {
 	large := make([]byte, largeAnswer)
 	_, _ = rand.Read(large)                                                                // never fails
 	if err := os.WriteFile(filepath.Join(s.work, "large.bin"), large, 0o644); err != nil { //nolint:gosec // nginx's workers have another user
+		return err
+	}
+	if err := s.writeApp(); err != nil {
 		return err
 	}
 	if err := os.Chmod(s.work, 0o755); err != nil { //nolint:gosec // likewise

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/sys/freeport"
+	"github.com/tale-project/tale-runtime/test/builtapp"
 )
 
 const (
@@ -36,6 +37,7 @@ type stand struct {
 	others  []*process
 	answers string // address of the upstream that is measured
 	health  string // address of our own metrics
+	app     builtapp.App
 }
 
 // newStand starts the upstreams: nginx with static answers for what is measured
@@ -221,7 +223,11 @@ func awaitPort(ctx context.Context, address string) error {
 
 // await polls a fact for half a minute.
 func await(ctx context.Context, not string, fact func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	return awaitFor(ctx, 30*time.Second, not, fact)
+}
+
+func awaitFor(ctx context.Context, patience time.Duration, not string, fact func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	retry := time.NewTicker(50 * time.Millisecond)
 	defer retry.Stop()

@@ -2,9 +2,13 @@ import { createRouter } from "@tanstack/react-router";
 import { ConvexProvider, ConvexReactClient } from "convex/react";
 import { withoutBasePath } from "../server/base-path";
 import { basePath } from "./lib/base-path";
+import { reloadOnMissingParts } from "./lib/missing-parts";
 import { routeTree } from "./routeTree.gen";
 
 export function getRouter() {
+  if (typeof window !== "undefined") {
+    reloadOnMissingParts(window);
+  }
   const convex = new ConvexReactClient(backendAddress(), {
     skipConvexDeploymentUrlCheck: true,
     unsavedChangesWarning: false,
