@@ -65,7 +65,7 @@ bench: build ## Compare the classic sequence, the CLI driver and the native driv
 	go run -tags $(TAGS) ./test/bench --bin bin --app $(APP)
 
 bluegreen: build ## Switch colours 20 times under load and count what visitors lose
-	go test -tags $(TAGS) -count=1 -v ./test/bluegreen -args -proxy $(CURDIR)/bin/proxy -switches 20 -rate 500 -burst 100 -sockets 200 -boot 3s
+	go test -tags $(TAGS) -count=1 -v ./test/bluegreen -args -proxy $(CURDIR)/bin/proxy -switches 20 -rate 500 -burst 100 -sockets 200 -pages 2000 -boot 3s
 
 browser: build ## Load the app, a switch and the maintenance page in Chromium
 	cd $(APP) && { [ -d node_modules ] || npm ci --no-audit --no-fund; } && { [ -f dist/server/server.js ] || npm run build; }

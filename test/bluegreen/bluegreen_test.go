@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/proxy/proxytest"
@@ -30,10 +31,14 @@ func TestSwitchesCostNoVisitorAnything(t *testing.T) {
 	t.Cleanup(transport.CloseIdleConnections)
 	held := openSockets(t, p.Address, siteName, p.TLS)
 	visitors := startLoad(t, "https://"+siteName+"/page", transport)
+	opened := &pages{t: t, url: "https://" + siteName, client: &http.Client{Transport: transport, Timeout: 20 * time.Second}}
 	count := map[syscall.Signal]int{}
 	for range *switches {
+		finish := opened.begin(*pageLoads / *switches)
 		count[r.swap(visitors)]++
+		finish()
 	}
+	t.Logf("%d pages opened before a switch loaded %d parts after it", opened.loaded.Load(), opened.found.Load())
 	visitors.finish()
 	held.finish()
 	t.Logf("%d switches, the old colour ended with: %v", *switches, count)

@@ -3,6 +3,7 @@ package bluegreen
 import (
 	"context"
 	"errors"
+	"hash/crc32"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -10,12 +11,15 @@ import (
 	"os/exec"
 	"os/signal"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/testkit"
+
+	"github.com/tale-project/tale-runtime/test/builtapp"
 )
 
 // How a process is told that it is a colour, and which.
@@ -35,12 +39,14 @@ const drain = 3 * time.Second
 // it boots, and drains when it is told to stop.
 type colour struct {
 	name     string
+	app      builtapp.App
 	booted   atomic.Bool
 	draining atomic.Bool
 }
 
 func serveColour() error {
 	c := &colour{name: os.Getenv(nameVariable)}
+	c.app = builtapp.Sized(uint64(crc32.ChecksumIEEE([]byte(c.name))), parts, partsBytes)
 	takes, err := time.ParseDuration(os.Getenv(bootVariable))
 	if err != nil {
 		return err
@@ -72,6 +78,11 @@ func (c *colour) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if c.draining.Load() {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
+	case r.URL.Path == "/app":
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = io.WriteString(w, c.app.Page)
+	case strings.HasPrefix(r.URL.Path, "/assets/"):
+		c.servePart(w, r)
 	default:
 		n, err := io.Copy(io.Discard, r.Body)
 		if err != nil {
@@ -82,6 +93,17 @@ func (c *colour) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Received", strconv.FormatInt(n, 10))
 		_, _ = io.WriteString(w, c.name)
 	}
+}
+
+// servePart answers with a part of this colour's own application.
+func (c *colour) servePart(w http.ResponseWriter, r *http.Request) {
+	text, there := c.app.Files[r.URL.Path]
+	if !there {
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", "text/javascript")
+	_, _ = io.WriteString(w, text)
 }
 
 // container is a colour that runs, seen from outside.

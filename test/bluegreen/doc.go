@@ -4,7 +4,8 @@
 // A deployment tool (rotation) starts the next colour, which answers 500 while it
 // boots, and ends the old one with SIGTERM or SIGKILL, in turns of chance, while
 // visitors send GET and POST requests, single and in bursts, over connections
-// that are kept and that are not, and hold WebSockets open. Colours and proxy are
+// that are kept and that are not, hold WebSockets open, and open pages whose parts
+// they load when the colour is gone. Colours and proxy are
 // processes of their own; the colours share a port on two loopback addresses
 // and a name that resolves to those that are there, as containers of one alias
 // do.

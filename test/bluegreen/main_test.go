@@ -18,6 +18,7 @@ var (
 	rate        = flag.Int("rate", 60, "requests per second, a third of them in bursts")
 	burst       = flag.Int("burst", 20, "requests in a burst")
 	socketCount = flag.Int("sockets", 20, "`number` of WebSockets that are held open")
+	pageLoads   = flag.Int("pages", 40, "`number` of pages that are opened before a switch and load their parts after it")
 	boot        = flag.Duration("boot", time.Second, "longest `time` a colour takes to boot")
 	seed        = flag.Uint64("seed", uint64(time.Now().UnixNano()), "`number` that decides about everything that is left to chance")
 )
