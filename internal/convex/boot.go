@@ -49,7 +49,7 @@ type Boot struct {
 func newBoot(settings *Settings, inv entrypoint.Invocation) *Boot {
 	b := &Boot{
 		settings: settings, environ: inv.Environ, log: inv.Log, crashes: newCrashCounter(),
-		trust:   newTrustBundle(inv.Log, settings.Trust, settings.Boot.RunDir, inv.Environ),
+		trust:   newTrustBundle(inv.Log, settings.Trust, settings.Site, settings.Boot.RunDir, inv.Environ),
 		renewed: make(chan struct{}, 1),
 	}
 	b.Lifecycle = boot.New(inv.Log, boot.Options{
@@ -82,7 +82,7 @@ func (b *Boot) everything() boot.Plan {
 }
 
 func (b *Boot) facts() []any {
-	return []any{"instance", b.settings.Instance.Name, "site", b.settings.Network.SiteURL, "storage", b.settings.Database.Storage}
+	return []any{"instance", b.settings.Instance.Name, "site", b.settings.Site.SiteURL, "storage", b.settings.Database.Storage}
 }
 
 func (b *Boot) config(ctx context.Context) (string, error) {

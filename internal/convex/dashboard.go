@@ -110,6 +110,6 @@ func dashboardEnviron(environ config.Environ, s *Settings, trust map[string]stri
 	}
 	complete["PORT"] = strconv.Itoa(s.Dashboard.Port)
 	complete["HOSTNAME"] = s.Network.Interface
-	complete["NEXT_PUBLIC_DEPLOYMENT_URL"] = s.Network.SiteURL
+	complete["NEXT_PUBLIC_DEPLOYMENT_URL"] = s.Site.SiteURL
 	return complete
 }

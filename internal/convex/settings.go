@@ -15,6 +15,7 @@ type Settings struct {
 	entrypoint.Settings
 	Folders   Folders
 	Instance  stack.Instance
+	Site      stack.Site
 	Database  Database
 	Network   Network
 	Backend   Backend
@@ -38,9 +39,8 @@ type Database struct {
 	CAFile string `env:"PG_CA_FILE" doc:"PEM file with the authority that signed the Postgres server's certificate. The backend reads it too."`
 }
 
-// Network is the public name of the stack and what listens where.
+// Network is what listens where, and what functions call it.
 type Network struct {
-	SiteURL     string `env:"SITE_URL,required" doc:"Public URL of the site. The dashboard connects the browser to it." accept:"an absolute URL such as https://example.com"`
 	BackendPort int    `env:"CONVEX_BACKEND_PORT" envDefault:"3210" doc:"Port of the backend API." accept:"a port from 1 to 65535"`
 	SitePort    int    `env:"CONVEX_SITE_PROXY_PORT" envDefault:"3211" doc:"Port of the HTTP actions." accept:"a port from 1 to 65535"`
 	Interface   string `env:"CONVEX_INTERFACE" envDefault:"0.0.0.0" doc:"IPv4 address the backend and the dashboard listen on. The backend calls itself on 127.0.0.1, so another address breaks HTTP actions." accept:"0.0.0.0 or 127.0.0.1"`
@@ -69,8 +69,6 @@ type Dashboard struct {
 
 // Trust is how the children learn to trust the proxy's own authority.
 type Trust struct {
-	TLSMode       string        `env:"TLS_MODE" envDefault:"selfsigned" doc:"Where the public certificate comes from. Only with selfsigned there is an authority to learn." accept:"selfsigned, letsencrypt, external"`
-	Host          string        `env:"HOST" envDefault:"tale.local" doc:"Public host name; asked over https so that the proxy makes its root certificate."`
 	CACertPath    string        `env:"CADDY_CA_CERT_PATH" doc:"The proxy's root certificate, on the volume shared with it. Without it the children trust the system's authorities only."`
 	CAWaitTimeout time.Duration `env:"CA_WAIT_TIMEOUT" envDefault:"60" doc:"How long the missing root certificate is asked for before a warning. The backend does not wait for it."`
 }

@@ -13,16 +13,12 @@ import (
 func (s *Settings) Validate() config.Problems {
 	return slices.Concat(
 		s.Network.check(),
-		s.Backend.check(), s.Dashboard.check(), s.Trust.check(), s.checkPorts(),
+		s.Backend.check(), s.Dashboard.check(), s.checkPorts(),
 	)
 }
 
 func (n Network) check() config.Problems {
-	var problems config.Problems
-	if n.SiteURL != "" {
-		problems = config.CheckHTTPURL("SITE_URL", n.SiteURL)
-	}
-	problems = append(problems, config.CheckPort("CONVEX_BACKEND_PORT", n.BackendPort)...)
+	problems := config.CheckPort("CONVEX_BACKEND_PORT", n.BackendPort)
 	problems = append(problems, config.CheckPort("CONVEX_SITE_PROXY_PORT", n.SitePort)...)
 	problems = append(problems, config.CheckOneOf("CONVEX_INTERFACE", n.Interface, "0.0.0.0", "127.0.0.1")...)
 	problems = append(problems, checkOrigin("CONVEX_CLOUD_ORIGIN", n.CloudOrigin)...)
@@ -65,10 +61,6 @@ func (d Dashboard) check() config.Problems {
 		problems = append(problems, config.Problem{Variable: "DASHBOARD_BASE_PATH", Wrong: err.Error(), Accepted: basePathAccepted})
 	}
 	return problems
-}
-
-func (t Trust) check() config.Problems {
-	return config.CheckOneOf("TLS_MODE", t.TLSMode, "selfsigned", "letsencrypt", "external")
 }
 
 // checkPorts reports two listeners on one port, which would end as a puzzling

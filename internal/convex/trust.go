@@ -15,6 +15,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/atomicfile"
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 // trustBundle is the certificate file that the children trust: the system's
@@ -29,6 +30,7 @@ import (
 type trustBundle struct {
 	log      *slog.Logger
 	settings Trust
+	site     stack.Site
 	path     string
 	system   []byte // the authorities trusted anyway, in PEM
 
@@ -54,8 +56,8 @@ func stateOf(path string) fileState {
 // systemBundles are the places where distributions keep the authorities.
 var systemBundles = []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"}
 
-func newTrustBundle(log *slog.Logger, settings Trust, runDir string, environ config.Environ) *trustBundle {
-	b := &trustBundle{log: log, settings: settings, path: filepath.Join(runDir, "convex-ca-certificates.crt")}
+func newTrustBundle(log *slog.Logger, settings Trust, site stack.Site, runDir string, environ config.Environ) *trustBundle {
+	b := &trustBundle{log: log, settings: settings, site: site, path: filepath.Join(runDir, "convex-ca-certificates.crt")}
 	for _, path := range append([]string{environ["SSL_CERT_FILE"]}, systemBundles...) {
 		if data, err := os.ReadFile(path); err == nil && len(data) > 0 {
 			b.system = data
@@ -71,7 +73,7 @@ func newTrustBundle(log *slog.Logger, settings Trust, runDir string, environ con
 
 // needed tells whether there is a root to learn.
 func (b *trustBundle) needed() bool {
-	return b.settings.TLSMode == "selfsigned" && b.settings.CACertPath != ""
+	return b.site.TLSMode == stack.TLSSelfSigned && b.settings.CACertPath != ""
 }
 
 // Refresh writes the bundle if it is not what it should be. It reports whether

@@ -16,23 +16,25 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/testkit"
+
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
-func newBundle(t *testing.T, trust Trust) *trustBundle {
+func newBundle(t *testing.T, trust Trust, host string) *trustBundle {
 	t.Helper()
 	system := filepath.Join(t.TempDir(), "system.pem")
 	if err := os.WriteFile(system, []byte("-----BEGIN CERTIFICATE-----\nsystem\n-----END CERTIFICATE-----\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	trust.TLSMode = "selfsigned"
-	return newTrustBundle(logging.Discard(), trust, t.TempDir(), config.Environ{"SSL_CERT_FILE": system})
+	site := stack.Site{SiteURL: "https://tale.example", Host: host, TLSMode: stack.TLSSelfSigned}
+	return newTrustBundle(logging.Discard(), trust, site, t.TempDir(), config.Environ{"SSL_CERT_FILE": system})
 }
 
 func TestTrustBundle(t *testing.T) {
 	_, root := certificate(t)
 	rootPEM := content(t, root)
 	path := filepath.Join(t.TempDir(), "pki", "root.crt")
-	bundle := newBundle(t, Trust{CACertPath: path})
+	bundle := newBundle(t, Trust{CACertPath: path}, "")
 	if present, changed, err := bundle.Refresh(); present || !changed || err != nil {
 		t.Errorf("without a root: %v %v %v", present, changed, err)
 	}
@@ -56,7 +58,7 @@ func TestTrustBundle(t *testing.T) {
 }
 
 func TestTrustBundleWithNothingToTrust(t *testing.T) {
-	bundle := newBundle(t, Trust{CACertPath: filepath.Join(t.TempDir(), "root.crt")})
+	bundle := newBundle(t, Trust{CACertPath: filepath.Join(t.TempDir(), "root.crt")}, "")
 	bundle.system = nil
 	if _, _, err := bundle.Refresh(); err != nil {
 		t.Fatal(err)
@@ -78,7 +80,7 @@ func TestTrustWatchPokesTheProxy(t *testing.T) {
 		}
 	}))
 	defer proxy.Close()
-	bundle := newBundle(t, Trust{CACertPath: path, Host: strings.TrimPrefix(proxy.URL, "https://"), CAWaitTimeout: time.Minute})
+	bundle := newBundle(t, Trust{CACertPath: path, CAWaitTimeout: time.Minute}, strings.TrimPrefix(proxy.URL, "https://"))
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	learned := false
@@ -96,7 +98,7 @@ func TestTrustWatchPokesTheProxy(t *testing.T) {
 // It goes on without the root, with one warning, and keeps looking.
 func TestTrustWatchWarnsOnce(t *testing.T) {
 	var output testkit.Buffer
-	bundle := newBundle(t, Trust{CACertPath: filepath.Join(t.TempDir(), "root.crt"), Host: "127.0.0.1:1"})
+	bundle := newBundle(t, Trust{CACertPath: filepath.Join(t.TempDir(), "root.crt")}, "127.0.0.1:1")
 	bundle.log = logging.New(&output, logging.FormatConsole, slog.LevelInfo)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
@@ -120,7 +122,7 @@ func TestTrustWatchWarnsOnce(t *testing.T) {
 // The backend starts without the root, and again once when it has appeared.
 func TestRunLearnsALateRoot(t *testing.T) {
 	_, root := certificate(t)
-	s := newService(t, "TLS_MODE", "selfsigned", "HOST", "127.0.0.1:1")
+	s := newService(t, "TLS_MODE", "selfsigned", "HOST", "127.0.0.1")
 	s.environ["CADDY_CA_CERT_PATH"] = s.path("caddy", "root.crt")
 	s.start()
 	s.untilReady()

@@ -30,7 +30,7 @@ func (b *Boot) watchTrust(ctx context.Context) (stop func()) {
 // prepareTrust brings the bundle up to date for the children's start.
 func (b *Boot) prepareTrust(context.Context) (string, error) {
 	if !b.trust.needed() {
-		b.Skip(stageTrust, "TLS_MODE="+b.settings.Trust.TLSMode)
+		b.Skip(stageTrust, "TLS_MODE="+b.settings.Site.TLSMode)
 		return "the system's authorities", nil
 	}
 	present, _, err := b.trust.Refresh()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/httpclient"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/sys/pause"
 )
 
@@ -71,7 +72,7 @@ func (b *trustBundle) poke(ctx context.Context) {
 		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // see above
 		DisableKeepAlives: true,
 	})
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+b.settings.Host+"/health", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+stack.InURL(b.site.Address().Name)+"/health", nil)
 	if err != nil {
 		b.log.Debug("cannot ask the proxy for its root certificate", logging.Err(err))
 		return

@@ -83,7 +83,7 @@ func (b *Boot) serveOnly() boot.Plan {
 }
 
 func (b *Boot) facts() []any {
-	return []any{"site", b.settings.Pushed.SiteURL, "convex", b.settings.Backend.ConvexURL}
+	return []any{"site", b.settings.Pushed.Site.SiteURL, "convex", b.settings.Backend.ConvexURL}
 }
 
 func (b *Boot) config(context.Context) (string, error) { return "", b.unusable }

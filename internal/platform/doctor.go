@@ -42,18 +42,14 @@ func doctorCommand(e entrypoint.Entrypoint) *cobra.Command {
 		if err := b.connect(); err != nil {
 			return nil, err
 		}
-		public := doctor.Site{Visitor: visitor(settings), TLSMode: settings.TLSMode, Backend: []string{backendAnswers}}
+		public := doctor.Site{Visitor: visitor(settings), TLSMode: settings.Pushed.Site.TLSMode, Backend: []string{backendAnswers}}
 		return slices.Concat(b.backendChecks(), public.Checks(), hostChecks(settings)), nil
 	})
 }
 
 // visitor asks the public site from inside the container, as functions do.
 func visitor(s *Settings) *site.Visitor {
-	address := strings.TrimRight(strings.TrimSpace(s.Pushed.SiteURL), "/")
-	if base := strings.Trim(s.Pushed.BasePath, "/"); base != "" {
-		address += "/" + base
-	}
-	return site.New(site.Options{URL: address, Blind: true, Limit: siteLimit})
+	return site.New(site.Options{URL: strings.TrimRight(s.Pushed.Site.Address().URL(), "/"), Blind: true, Limit: siteLimit})
 }
 
 // hostChecks are about what this container was given.

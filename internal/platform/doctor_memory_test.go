@@ -17,7 +17,7 @@ func TestDoctorOfTheBackendsMemory(t *testing.T) {
 	const name = "memory of the backend"
 	sim := newSim(t)
 	site := "SITE_URL=" + newSite(t, sim.URL())
-	if code := start(t, environ(t, sim.URL(), site), "push").Wait(); code != 0 {
+	if code := start(t, environ(t, sim.URL(), "TLS_MODE=external", site), "push").Wait(); code != 0 {
 		t.Fatalf("push: exit code %d", code)
 	}
 	for of, tt := range map[string]struct {
@@ -39,14 +39,14 @@ func TestDoctorOfTheBackendsMemory(t *testing.T) {
 				_ = json.NewEncoder(w).Encode(status.Document{Document: report.Document{Service: tt.service}, Memory: tt.memory})
 			}))
 			t.Cleanup(convex.Close)
-			f := examine(t, environ(t, sim.URL(), site, "STATUS_ADDR="+convex.Listener.Addr().String()), 0)[name]
+			f := examine(t, environ(t, sim.URL(), "TLS_MODE=external", site, "STATUS_ADDR="+convex.Listener.Addr().String()), 0)[name]
 			if f.Verdict != tt.verdict || !strings.Contains(f.Detail, tt.detail) || (f.Fix != "") != (tt.verdict == doctor.Warn) {
 				t.Errorf("%+v", f)
 			}
 		})
 	}
 	for of, address := range map[string]string{"refused": testkit.FreeAddress(t), "names no port": ""} {
-		if f := examine(t, environ(t, sim.URL(), site, "STATUS_ADDR="+address), 0)[name]; f.Verdict != doctor.Skip || !strings.Contains(f.Detail, of) {
+		if f := examine(t, environ(t, sim.URL(), "TLS_MODE=external", site, "STATUS_ADDR="+address), 0)[name]; f.Verdict != doctor.Skip || !strings.Contains(f.Detail, of) {
 			t.Errorf("%+v", f)
 		}
 	}

@@ -57,7 +57,7 @@ func examine(t *testing.T, environ map[string]string, code int) map[string]docto
 
 func TestDoctorOfAHealthySite(t *testing.T) {
 	sim := newSim(t)
-	e := environ(t, sim.URL(), "SITE_URL="+newSite(t, sim.URL()))
+	e := environ(t, sim.URL(), "SITE_URL="+newSite(t, sim.URL()), "TLS_MODE=external")
 	if code := start(t, e, "push").Wait(); code != 0 {
 		t.Fatalf("push: exit code %d", code)
 	}
@@ -98,13 +98,13 @@ func TestDoctorNamesWhatIsBroken(t *testing.T) {
 		"no such name": {backend: sim.URL(), site: "https://tale.invalid", failed: "name of SITE_URL", detail: "cannot resolve tale.invalid", fix: "alias HOST",
 			skipped: []string{"proxy health", "certificate", "sync socket"}},
 	}
-	if code := start(t, environ(t, sim.URL(), "SITE_URL="+site), "push").Wait(); code != 0 {
+	if code := start(t, environ(t, sim.URL(), "SITE_URL="+site, "TLS_MODE=external"), "push").Wait(); code != 0 {
 		t.Fatalf("push: exit code %d", code)
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			findings := examine(t, environ(t, tt.backend, "SITE_URL="+tt.site, tt.change), 1)
+			findings := examine(t, environ(t, tt.backend, "SITE_URL="+tt.site, "TLS_MODE=external", tt.change), 1)
 			if f := findings[tt.failed]; f.Verdict != doctor.Fail || !strings.Contains(f.Detail, tt.detail) || !strings.Contains(f.Fix, tt.fix) {
 				t.Errorf("%+v", f)
 			}

@@ -56,7 +56,7 @@ func (w *webWatch) observe(state supervise.State) {
 	switch {
 	case w.ready:
 		w.finishStage(nil)
-		b.Ready("url", b.settings.Pushed.SiteURL)
+		b.Ready("url", b.settings.Pushed.Site.SiteURL)
 	case state == supervise.StateRunning:
 		if w.stage == stageServe {
 			w.finishStage(nil)

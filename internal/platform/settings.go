@@ -20,7 +20,6 @@ type Settings struct {
 	Deploy   DeploySettings
 	Web      WebSettings
 	Pushed   VariableSettings
-	TLSMode  string `env:"TLS_MODE" envDefault:"selfsigned" doc:"How the site gets its certificate. The proxy acts on it; here doctor judges the certificate by it." accept:"selfsigned, letsencrypt, external"`
 	stack.Release
 }
 
@@ -72,8 +71,7 @@ func (s *Settings) normalize() {
 func (s *Settings) Validate() config.Problems {
 	problems := config.CheckHTTPURL("CONVEX_URL", strings.TrimSpace(s.Backend.ConvexURL))
 	problems = append(problems, s.Deploy.check()...)
-	problems = append(problems, config.CheckPort("PORT", s.Web.Port)...)
-	return append(problems, s.Pushed.check()...)
+	return append(problems, config.CheckPort("PORT", s.Web.Port)...)
 }
 
 func (d DeploySettings) check() config.Problems {

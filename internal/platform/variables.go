@@ -39,13 +39,13 @@ func Variables() []Variable {
 		{"POSTGRES_URL", KindSecret, func(s VariableSettings) string { return s.Database.URL() }},
 		{"RAG_DATABASE_URL", KindSecret, VariableSettings.ragDatabaseURL},
 		// Functions append paths to it, so it has no trailing slash.
-		{"SITE_URL", KindURL, func(s VariableSettings) string { return strings.TrimRight(strings.TrimSpace(s.SiteURL), "/") }},
+		{"SITE_URL", KindURL, func(s VariableSettings) string { return strings.TrimRight(strings.TrimSpace(s.Site.SiteURL), "/") }},
 		{"CRAWLER_URL", KindURL, func(s VariableSettings) string { return s.CrawlerURL }},
 		{"RAG_URL", KindURL, func(s VariableSettings) string { return s.RagURL }},
 		{"SEARCH_SERVICE_URL", KindURL, func(s VariableSettings) string { return s.SearchServiceURL }},
 		{"OPERATOR_URL", KindURL, func(s VariableSettings) string { return s.OperatorURL }},
 		{"AUTH_MICROSOFT_ENTRA_ID_ISSUER", KindURL, func(s VariableSettings) string { return s.EntraIssuer }},
-		{"BASE_PATH", KindPath, func(s VariableSettings) string { return s.BasePath }},
+		{"BASE_PATH", KindPath, func(s VariableSettings) string { return s.Site.BasePath }},
 		// Whatever the host side says: functions see the convex container's files.
 		{"TALE_CONFIG_DIR", KindPath, func(VariableSettings) string { return convexDataDir }},
 		{"SOPS_AGE_KEY_FILE", KindPath, func(s VariableSettings) string { return s.SopsAgeKeyFile }},
@@ -77,8 +77,7 @@ func derivedVariables() map[string]string {
 
 // VariableSettings are the settings that the pushed variables are made from.
 type VariableSettings struct {
-	SiteURL               string        `env:"SITE_URL,required" doc:"Public URL of the site, as users type it." accept:"an absolute URL such as https://example.com"`
-	BasePath              string        `env:"BASE_PATH" doc:"Sub-path the site lives under, for example /tale." accept:"a path; empty for none"`
+	Site                  stack.Site
 	BetterAuthSecret      config.Secret `env:"BETTER_AUTH_SECRET" secret:"true" doc:"Secret of the application's sessions."`
 	EncryptionSecretHex   config.Secret `env:"ENCRYPTION_SECRET_HEX" secret:"true" doc:"Key that the application encrypts stored credentials with."`
 	EntraSecret           config.Secret `env:"AUTH_MICROSOFT_ENTRA_ID_SECRET" secret:"true" doc:"Client secret of the Microsoft Entra ID sign-in."`
@@ -101,10 +100,6 @@ type VariableSettings struct {
 
 	RagDatabaseURL config.Secret `env:"RAG_DATABASE_URL" secret:"true" doc:"Database of the rag service; by default tale_knowledge on the same server."`
 	Database       stack.Database
-}
-
-func (s VariableSettings) check() config.Problems {
-	return config.CheckHTTPURL("SITE_URL", strings.TrimSpace(s.SiteURL))
 }
 
 // ragDatabaseURL is the knowledge database on the same server, unless one was set.

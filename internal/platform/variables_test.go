@@ -47,8 +47,11 @@ func TestVariablesArriveExactly(t *testing.T) {
 			continue
 		}
 		value := "-x='\"\n=" + v.Name + "=="
-		if v.Name == "SITE_URL" {
-			value = "https://other.example/" + v.Name
+		switch v.Name {
+		case "SITE_URL":
+			value = "https://other.example:8443"
+		case "BASE_PATH":
+			value = "base/path/"
 		}
 		if got := valueOf(t, base(v.Name+"="+value), v.Name); got != value {
 			t.Errorf("%s: %q, want %q", v.Name, got, value)

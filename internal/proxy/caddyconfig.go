@@ -6,6 +6,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 // caddyConfig is the whole configuration that Caddy runs for the settings. It holds
@@ -15,7 +17,7 @@ func caddyConfig(s *Settings) (*caddy.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := builder{s: s, site: s.site(), snippets: snippets}
+	b := builder{s: s, site: s.Address(), snippets: snippets}
 	apps := caddy.ModuleMap{"http": toJSON(b.httpApp()), "tls": toJSON(b.tlsApp()), "tale_limits": toJSON(b.limitsApp())}
 	if s.TLSMode != tlsExternal {
 		apps["pki"] = toJSON(b.pkiApp())
@@ -37,7 +39,7 @@ func caddyConfig(s *Settings) (*caddy.Config, error) {
 // builder makes the parts of the configuration.
 type builder struct {
 	s        *Settings
-	site     site
+	site     stack.Address
 	snippets caddyhttp.RouteList
 }
 

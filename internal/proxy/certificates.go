@@ -31,7 +31,7 @@ func (b *builder) tlsApp() caddytls.TLS {
 		})
 	}
 	return caddytls.TLS{
-		CertificatesRaw: caddy.ModuleMap{"automate": toJSON(b.site.names)},
+		CertificatesRaw: caddy.ModuleMap{"automate": toJSON(b.site.Names)},
 		Automation:      &caddytls.AutomationConfig{Policies: policies},
 
 		DisableStorageClean: true,
@@ -40,7 +40,7 @@ func (b *builder) tlsApp() caddytls.TLS {
 
 // acmeNames are the names that an ACME authority certifies.
 func (s *Settings) acmeNames() []string {
-	return slices.DeleteFunc(s.site().names, func(name string) bool { return !s.viaACME(name) })
+	return slices.DeleteFunc(s.Address().Names, func(name string) bool { return !s.viaACME(name) })
 }
 
 // localNames are those that our own authority certifies: all of them, or, with
@@ -49,7 +49,7 @@ func (s *Settings) localNames() []string {
 	if s.TLSMode == tlsExternal {
 		return nil
 	}
-	return slices.DeleteFunc(s.site().names, s.viaACME)
+	return slices.DeleteFunc(s.Address().Names, s.viaACME)
 }
 
 // certifiedNames are all that need a certificate here.
@@ -57,7 +57,7 @@ func (s *Settings) certifiedNames() []string {
 	if s.TLSMode == tlsExternal {
 		return nil
 	}
-	return s.site().names
+	return s.Address().Names
 }
 
 func (s *Settings) viaACME(name string) bool {

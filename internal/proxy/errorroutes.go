@@ -26,7 +26,7 @@ func (b *builder) errorRoutes() caddyhttp.RouteList {
 		b.passing(b.accessLog(), b.responseHeaders()),
 		route(match{"vars": map[string][]string{"{http.error.status_code}": {strconv.Itoa(http.StatusRequestEntityTooLarge)}}}, handler("static_response", tooLarge)),
 		route(nil,
-			handler("tale_maintenance", maintenance.Handler{BasePath: b.site.base}),
+			handler("tale_maintenance", maintenance.Handler{BasePath: b.site.Base}),
 			handler("static_response", plain)),
 	}
 }

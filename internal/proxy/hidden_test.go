@@ -37,7 +37,7 @@ func TestBackendMetricsAreUnreachable(t *testing.T) {
 			env["TLS_MODE"] = tlsExternal // the same routes, without the cost of TLS
 			p := start(t, env)
 			bases := []string{""}
-			if base := p.settings.site().base; base != "" {
+			if base := p.settings.Address().Base; base != "" {
 				bases = []string{base, base + "/x/.."}
 			}
 			var targets []string

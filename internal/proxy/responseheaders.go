@@ -30,7 +30,7 @@ func (b *builder) responseHeaders() json.RawMessage {
 		headers.Missing["Strict-Transport-Security"] = hsts
 	}
 	if b.s.HTTP3 == on && b.s.TLSMode != tlsExternal {
-		port := b.site.port
+		port := b.site.Port
 		if port == "" {
 			port = "443"
 		}

@@ -103,8 +103,8 @@ func (b *builder) reverseProxy(idle time.Duration) *reverseproxy.Handler {
 		"X-Real-Ip":         {"{http.vars." + caddyhttp.ClientIPVarKey + "}"},
 		"X-Forwarded-Proto": {"{http.vars." + edge.ProtoVar + "}"},
 	}}
-	if b.site.base != "" {
-		request.Set.Set("X-Forwarded-Prefix", b.site.base)
+	if b.site.Base != "" {
+		request.Set.Set("X-Forwarded-Prefix", b.site.Base)
 	}
 	transport := bulk.Transport{HTTPTransport: reverseproxy.HTTPTransport{
 		DialTimeout: caddy.Duration(dialTimeout),

@@ -73,7 +73,7 @@ func routeTable(s *Settings) []tableRow {
 		{Row: 4, Paths: []string{"/http_api/metrics", "/http_api/metrics/*"}, To: answer(http.StatusNotFound), Note: "the HTTP-action port would answer with its own metrics"},
 		{Row: 4, Paths: []string{"/http_api/*"}, To: actions, Strip: "/http_api", Prefix: actionsPrefix, Note: "HTTP actions"},
 		{Row: 5, Paths: []string{"/convex-logo-only.svg", "/convex-light.svg", "/apple-touch-icon.png"}, To: toDashboard, Prefix: "/convex-dashboard", Note: "assets that dashboard pages ask for at the root"},
-		{Row: 6, Paths: dashboardTabs(), Query: "component", To: target{Location: s.site().base + "/convex-dashboard{http.request.uri}"}, Note: "dashboard tabs opened without their prefix"},
+		{Row: 6, Paths: dashboardTabs(), Query: "component", To: target{Location: s.Address().Base + "/convex-dashboard{http.request.uri}"}, Note: "dashboard tabs opened without their prefix"},
 		{Row: 7, Paths: []string{"/convex-dashboard*"}, To: toDashboard, Only: only},
 		{Row: 8, Paths: []string{"/api/actions/*"}, To: toBackend, Bare: true, Note: "callbacks of node actions"},
 		{Row: 9, Paths: []string{"/api/storage/*"}, To: toBackend, Bare: true, Note: "uploads and downloads"},

@@ -53,7 +53,7 @@ func run(ctx context.Context, log *slog.Logger, s *Settings) error {
 	if alike := s.alike(); alike != "" {
 		log.Warn(alike)
 	}
-	log.Info("proxy ready", "url", s.site().url(), "tls", s.TLSMode, "http_port", s.HTTPPort, "https_port", s.HTTPSPort, "version", version.String())
+	log.Info("proxy ready", "url", s.Address().URL(), "tls", s.TLSMode, "http_port", s.HTTPPort, "https_port", s.HTTPSPort, "version", version.String())
 	s.keepCertificates(log) // until Caddy exits the process
 	return nil
 }

@@ -59,7 +59,7 @@ func (b *builder) tlsServer() *caddyhttp.Server {
 		protocols = append(protocols, "h3")
 	}
 	server := b.siteServer(b.server(b.listenAddress(b.s.HTTPSPort), protocols...))
-	server.TLSConnPolicies = caddytls.ConnectionPolicies{{DefaultSNI: b.site.sni, FallbackSNI: b.site.sni}}
+	server.TLSConnPolicies = caddytls.ConnectionPolicies{{DefaultSNI: b.site.Name, FallbackSNI: b.site.Name}}
 	server.ListenerWrappersRaw = []json.RawMessage{module("wrapper", "tale_bulk", bulk.Listener{}), counted(), module("wrapper", "tls", struct{}{})}
 	server.WriteIdleTimeout = caddy.Duration(writeIdleTimeout)
 	replay := false
@@ -101,15 +101,15 @@ func (b *builder) redirectServer() *caddyhttp.Server {
 	server := b.server(b.listenAddress(b.s.HTTPPort), "h1")
 	server.ListenerWrappersRaw = []json.RawMessage{counted()}
 	port := ""
-	if b.site.port != "" {
-		port = ":" + b.site.port
+	if b.site.Port != "" {
+		port = ":" + b.site.Port
 	}
 	server.Routes = caddyhttp.RouteList{
 		b.passing(b.visitor(), b.accessLog(), b.responseHeaders()),
 		route(match{"path": []string{healthPath}}, handler("tale_health", edge.Health{})),
-		route(match{"host": b.site.names}, redirect(http.StatusPermanentRedirect, "https://{http.request.host}"+port+"{http.request.uri}")),
+		route(match{"host": b.site.Names}, redirect(http.StatusPermanentRedirect, "https://{http.request.host}"+port+"{http.request.uri}")),
 		// An unknown name is not repeated: the site's own address always works.
-		route(nil, redirect(http.StatusPermanentRedirect, "https://"+b.site.authority()+"{http.request.uri}")),
+		route(nil, redirect(http.StatusPermanentRedirect, "https://"+b.site.Authority()+"{http.request.uri}")),
 	}
 	return server
 }

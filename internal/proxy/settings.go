@@ -8,9 +8,9 @@ import (
 
 // Values of TLS_MODE.
 const (
-	tlsSelfSigned  = "selfsigned"
-	tlsLetsEncrypt = "letsencrypt"
-	tlsExternal    = "external"
+	tlsSelfSigned  = stack.TLSSelfSigned
+	tlsLetsEncrypt = stack.TLSLetsEncrypt
+	tlsExternal    = stack.TLSExternal
 )
 
 // letsEncryptDirectory is the default of ACME_DIRECTORY.
@@ -32,11 +32,8 @@ const (
 type Settings struct {
 	logging.Settings
 
-	SiteURL  string `env:"SITE_URL,required" doc:"Address that visitors see, with its port if it is not the usual one." accept:"an origin such as https://example.com or https://example.com:8443"`
-	Host     string `env:"HOST" doc:"Host name of the site; also the name other containers use for the proxy. Default: the host of SITE_URL." accept:"a host name without scheme and port"`
-	BasePath string `env:"BASE_PATH" doc:"Path under which the site is served, when it is not at the root of its host." accept:"a path such as /tale"`
+	stack.Site
 
-	TLSMode       string        `env:"TLS_MODE" envDefault:"selfsigned" doc:"Where the certificate comes from: our own authority, ACME, or a TLS terminator in front." accept:"selfsigned, letsencrypt, external"`
 	TLSEmail      string        `env:"TLS_EMAIL" doc:"Contact address for the ACME account; none is made up when it is empty." accept:"an e-mail address"`
 	ACMEDirectory string        `env:"ACME_DIRECTORY" envDefault:"https://acme-v02.api.letsencrypt.org/directory" doc:"Directory URL of the ACME authority." accept:"an https URL"`
 	ACMERootFile  string        `env:"ACME_CA_ROOT" doc:"PEM file with the root certificate of a private ACME authority's own https endpoint." accept:"a file path"`

@@ -19,7 +19,7 @@ import (
 func (s *Settings) Validate() config.Problems {
 	var problems config.Problems
 	for _, check := range []func() config.Problems{
-		s.checkChoices, s.checkSite, s.checkListeners,
+		s.checkChoices, s.checkListeners,
 		s.checkUpstreams, s.checkAddresses, s.checkLimits, s.checkACME,
 	} {
 		problems = append(problems, check()...)
@@ -28,8 +28,7 @@ func (s *Settings) Validate() config.Problems {
 }
 
 func (s *Settings) checkChoices() config.Problems {
-	problems := config.CheckOneOf("TLS_MODE", s.TLSMode, tlsSelfSigned, tlsLetsEncrypt, tlsExternal)
-	problems = append(problems, config.CheckOneOf("HTTP3", s.HTTP3, on, off)...)
+	problems := config.CheckOneOf("HTTP3", s.HTTP3, on, off)
 	problems = append(problems, config.CheckOneOf("HTTP_ACTIONS_UPSTREAM", s.HTTPActions, actionsOnBackend, actionsOnSitePort)...)
 	return append(problems, config.CheckOneOf("WEBSOCKET_COMPRESSION", s.Compression, stripExtensions, passExtensions)...)
 }
@@ -133,7 +132,7 @@ func (s *Settings) checkACME() config.Problems {
 			problems = append(problems, problem("ACME_CA_ROOT", "cannot be read: %v", "a PEM file", err))
 		}
 	}
-	if name := s.site().host; s.TLSMode == tlsLetsEncrypt && !s.privateACME() && name != "" && !isPublicName(name) {
+	if name := s.Address().Host; s.TLSMode == tlsLetsEncrypt && !s.privateACME() && name != "" && !isPublicName(name) {
 		problems = append(problems, problem("TLS_MODE", "is letsencrypt, but no public authority certifies %q", "a name in SITE_URL that the internet knows, or another TLS_MODE, or an ACME_DIRECTORY of your own", name))
 	}
 	if (s.ACMEKeyID == "") != (s.ACMEKey == "") {

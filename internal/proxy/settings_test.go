@@ -22,9 +22,9 @@ func TestDefaults(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	site := s.site()
+	site := s.Address()
 	if s.HTTPPort != 80 || s.HTTPSPort != 443 || s.HealthAddr != ":2020" || s.DataDir != "/data" || s.Platform != "platform:3000" ||
-		s.TLSMode != tlsSelfSigned || site.sni != "example.com" || site.url() != "https://example.com/" {
+		s.TLSMode != tlsSelfSigned || site.Name != "example.com" || site.URL() != "https://example.com/" {
 		t.Errorf("got %+v, %+v", s, site)
 	}
 }
@@ -42,8 +42,8 @@ func TestOneWrongSetting(t *testing.T) {
 		{"SITE_URL", "https://{env.HOME}", "SITE_URL", "URL"},
 		{"SITE_URL", "https://*.example.com", "SITE_URL", "host name"},
 		{"SITE_URL", "https://example.com:99999", "SITE_URL", "port"},
-		{"HOST", "https://example.com", "HOST", "without scheme"},
-		{"HOST", "example.com:8443", "HOST", "without scheme"},
+		{"HOST", "https://example.com", "HOST", "not a host name"},
+		{"HOST", "example.com:8443", "HOST", "not a host name"},
 		{"BASE_PATH", "/tale/../x", "BASE_PATH", "plain path"},
 		{"BASE_PATH", "/ta le", "BASE_PATH", "plain path"},
 		{"BASE_PATH", "/{path}", "BASE_PATH", "plain path"},

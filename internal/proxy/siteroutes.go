@@ -28,10 +28,10 @@ const socketPatience = 30 * 24 * time.Hour
 func (b *builder) siteRoutes() caddyhttp.RouteList {
 	routes := caddyhttp.RouteList{b.passing(b.entryHandlers()...)}
 	if b.s.TLSMode != tlsExternal {
-		routes = append(routes, route(match{"not": []match{{"host": b.site.names}}}, respond(http.StatusMisdirectedRequest)))
+		routes = append(routes, route(match{"not": []match{{"host": b.site.Names}}}, respond(http.StatusMisdirectedRequest)))
 	}
 	table := routeTable(b.s)
-	if b.site.base == "" {
+	if b.site.Base == "" {
 		return append(routes, b.tableRoutes(table)...)
 	}
 	return append(routes, b.underBasePath(table)...)
@@ -47,7 +47,7 @@ func (b *builder) underBasePath(table []tableRow) caddyhttp.RouteList {
 			bare = append(bare, row)
 		}
 	}
-	base := b.site.base
+	base := b.site.Base
 	routes := b.tableRoutes(bare)
 	return append(routes,
 		route(match{"path": []string{base}}, redirect(http.StatusPermanentRedirect, base+"/{http.request.uri.prefixed_query}")),
@@ -75,7 +75,7 @@ func (b *builder) tableRoutes(table []tableRow) caddyhttp.RouteList {
 func (b *builder) entryHandlers() []json.RawMessage {
 	forwarded := edge.Forwarded{Claims: b.s.signInHeaders()}
 	if b.s.TLSMode == tlsExternal {
-		forwarded.Scheme = b.site.scheme
+		forwarded.Scheme = b.site.Scheme
 	}
 	if b.s.Compression == stripExtensions {
 		forwarded.Drop = []string{"Sec-WebSocket-Extensions"}
@@ -164,7 +164,7 @@ func (b *builder) assets() json.RawMessage {
 	limit, _ := parseSize(b.s.AssetsCache)
 	return handler("tale_assets", assets.Handler{
 		Folder: filepath.Join(b.s.DataDir, "assets"), Limit: limit, Upstream: b.s.Platform,
-		Host: b.site.authority(), Scheme: b.site.scheme, BasePath: b.site.base,
+		Host: b.site.Authority(), Scheme: b.site.Scheme, BasePath: b.site.Base,
 	})
 }
 

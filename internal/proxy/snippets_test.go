@@ -38,7 +38,7 @@ func TestSnippetsBecomeRoutesAheadOfTheApplication(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			env["PROXY_SITE_DIR"] = dir
 			p := start(t, env)
-			base := p.settings.site().base
+			base := p.settings.Address().Base
 			p.check([]aRequest{
 				{base + "/docs/a?x=1", "", "docs", "/a?x=1", 200, ""},
 				{base + "/teapot", "", nowhere, "", 418, ""},

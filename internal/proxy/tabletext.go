@@ -13,7 +13,7 @@ import (
 func writeTable(w io.Writer, s *Settings) error {
 	var text strings.Builder
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	b := builder{s: s, site: s.site()}
+	b := builder{s: s, site: s.Address()}
 	_, _ = fmt.Fprintln(table, "ROW\tREQUEST\tGOES TO\tREWRITE\tNOTES")
 	for _, row := range routeTable(s) {
 		for i, path := range row.requests() {
@@ -102,8 +102,8 @@ func (b *builder) describeNotes(row tableRow) string {
 	if len(row.Only) > 0 {
 		notes = append(notes, "only for "+strings.Join(row.Only, " "))
 	}
-	if b.site.base != "" && row.Bare {
-		notes = append(notes, "also without "+b.site.base)
+	if b.site.Base != "" && row.Bare {
+		notes = append(notes, "also without "+b.site.Base)
 	}
 	return strings.Join(notes, "; ")
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 func TestRootCertificateIsExportedAndKeysAreNot(t *testing.T) {
@@ -177,7 +179,7 @@ func TestExternalTakesAnyHost(t *testing.T) {
 
 func TestHSTSOnlyWithAPublicCertificate(t *testing.T) {
 	for mode, want := range map[string]string{tlsSelfSigned: "", tlsExternal: "", tlsLetsEncrypt: hsts} {
-		b := builder{s: &Settings{TLSMode: mode}}
+		b := builder{s: &Settings{Site: stack.Site{TLSMode: mode}}}
 		if got := strings.Contains(string(b.responseHeaders()), hsts); got != (want != "") {
 			t.Errorf("%s: %s", mode, b.responseHeaders())
 		}
