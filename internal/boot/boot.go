@@ -7,7 +7,6 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
-	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/status"
 	"github.com/tale-project/tale-runtime/internal/sys/writable"
@@ -143,7 +142,7 @@ func (b *Lifecycle) prepare(ctx context.Context, config func(context.Context) (s
 // next may do so before the next start.
 func (b *Lifecycle) clearMarkers() {
 	if err := b.clear(); err != nil {
-		b.log.Warn("a marker stays behind", logging.Err(err))
+		b.log.Warn("cannot remove the marker files", "error", err)
 	}
 }
 

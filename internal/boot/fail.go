@@ -7,7 +7,6 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
@@ -50,7 +49,7 @@ func (b *Lifecycle) fail(stage string, err error) error {
 	b.Update(func(d *report.Document) { d.State, d.Failure = report.Failed, &failure })
 	b.CountFailure(failure)
 	if writeErr := report.WriteTerminationLog(terminationLog, failure); writeErr != nil {
-		b.log.Warn("no termination log", logging.Err(writeErr))
+		b.log.Warn("the failure is not in the termination log", "error", writeErr)
 	}
 	for line := range strings.Lines(failure.Text()) {
 		b.log.Error(strings.TrimRight(line, "\n"))

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/health"
-	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/report"
 )
 
@@ -56,7 +55,7 @@ func (b *Lifecycle) Ready(facts ...any) {
 	}
 	if err := b.markers.SetReady(true); err != nil {
 		b.ready.Close("the ready marker cannot be written: " + err.Error())
-		b.log.Error("cannot say that "+b.options.Service+" is ready", logging.Err(err))
+		b.log.Error("cannot say that "+b.options.Service+" is ready", "error", err)
 		return
 	}
 	again, _ := b.started.State()
@@ -87,7 +86,7 @@ func (b *Lifecycle) notReady(reason string) {
 		return
 	}
 	if err := b.markers.SetReady(false); err != nil {
-		b.log.Error("cannot say that "+b.options.Service+" is not ready", logging.Err(err))
+		b.log.Error("cannot say that "+b.options.Service+" is not ready", "error", err)
 	}
 	b.Update(func(d *report.Document) {
 		if d.State == report.Ready {
@@ -113,7 +112,7 @@ func (b *Lifecycle) Drain() {
 	b.draining = true
 	b.notReady("draining")
 	if err := b.markers.ShuttingDown(); err != nil {
-		b.log.Warn("who asks for the shutting-down marker is not told", logging.Err(err))
+		b.log.Warn("cannot write the shutting-down marker", "error", err)
 	}
 	b.Update(func(d *report.Document) { d.State = report.Draining })
 }

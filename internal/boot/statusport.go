@@ -2,7 +2,6 @@ package boot
 
 import (
 	"github.com/tale-project/tale-runtime/internal/health"
-	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/status"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
@@ -16,7 +15,7 @@ func (b *Lifecycle) openStatusPort() (*health.Server, error) {
 		Ready: &b.ready, Started: &b.started, Status: func() any { return b.status() }, Metrics: b.metrics.handler(),
 	})
 	if err != nil && b.options.Job != "" {
-		b.log.Debug("no status port beside the service's own", logging.Err(err))
+		b.log.Debug("no status port beside the service's own", "error", err)
 		return nil, nil
 	}
 	return server, err

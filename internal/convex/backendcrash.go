@@ -4,7 +4,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
@@ -22,7 +21,7 @@ func (w *backendWatch) exited(status supervise.Status) {
 	w.boot.crashes.Inc()
 	w.boot.log.Error("the backend crashed", crash.attributes()...)
 	if err := appendCrash(w.boot.settings.Folders.crashLogPath(), crash); err != nil {
-		w.boot.log.Warn("the crash is not in crash.log", logging.Err(err))
+		w.boot.log.Warn("the crash is not in crash.log", "error", err)
 	}
 	w.boot.sweepTemp()
 }

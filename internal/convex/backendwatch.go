@@ -58,7 +58,7 @@ func (w *backendWatch) openLog() {
 	path := filepath.Join(w.boot.settings.Folders.BackendDir(), "backend.log")
 	file, err := openBoundedLog(path, backendLogLimit, backendLogKeep)
 	if err != nil {
-		w.boot.log.Warn("the backend's output is not kept in the volume", logging.Err(err))
+		w.boot.log.Warn("the backend's output is not kept in the volume", "error", err)
 	}
 	w.file = file
 }
@@ -68,7 +68,7 @@ func (w *backendWatch) close() {
 		return
 	}
 	if err := w.file.Close(); err != nil {
-		w.boot.log.Warn("the end of backend.log may be missing", logging.Err(err))
+		w.boot.log.Warn("the end of backend.log may be missing", "error", err)
 	}
 }
 
@@ -108,7 +108,7 @@ func (w *backendWatch) line(stream supervise.Stream, line []byte) {
 	}
 	err := w.file.WriteLine(text)
 	if err != nil && !w.broken {
-		w.boot.log.Warn("backend.log is incomplete", logging.Err(err))
+		w.boot.log.Warn("backend.log is incomplete", "error", err)
 	}
 	w.broken = err != nil
 }

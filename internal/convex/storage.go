@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
@@ -66,7 +65,7 @@ func (b *Boot) recordVolume(backendVersion string) {
 	}
 	record.Updated = time.Now().UTC().Truncate(time.Second)
 	if err := record.write(b.settings.Folders.DataDir); err != nil {
-		b.log.Warn("the next start cannot tell whether it fits this volume", logging.Err(err))
+		b.log.Warn("cannot record who uses this volume; the next start cannot check it", "error", err)
 		return
 	}
 	b.guard.record = record
@@ -79,7 +78,7 @@ func (b *Boot) sweepTemp() {
 	}
 	result, err := sweepTemp(b.settings.tempDir(), time.Now())
 	if err != nil {
-		b.log.Warn("temporary files stay", logging.Err(err))
+		b.log.Warn("cannot remove old temporary files", "error", err)
 	}
 	if result.Removed > 0 {
 		b.log.Info("swept old temporary files", "removed", result.Removed, "kept", result.Kept)
@@ -93,7 +92,7 @@ const lowSpace = 512 * mebibyte
 func (b *Boot) warnOfLowSpace() {
 	var fs unix.Statfs_t
 	if err := unix.Statfs(b.settings.Folders.DataDir, &fs); err != nil {
-		b.log.Debug("cannot tell how much space is left", logging.Err(err))
+		b.log.Debug("cannot tell how much space is left", "error", err)
 		return
 	}
 	if free := int64(fs.Bavail) * fs.Bsize; free < lowSpace {

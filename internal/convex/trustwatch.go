@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/httpclient"
-	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/sys/pause"
 )
@@ -31,7 +30,7 @@ func (b *trustBundle) Watch(ctx context.Context, changed func()) {
 		present, isNew, err := b.Refresh()
 		switch {
 		case err != nil:
-			b.log.Warn("cannot keep the certificate bundle up to date", logging.Err(err))
+			b.log.Warn("cannot keep the certificate bundle up to date", "error", err)
 		case isNew && present:
 			b.log.Info("the proxy's root certificate is new", "bundle", b.path)
 			changed()
@@ -74,12 +73,12 @@ func (b *trustBundle) poke(ctx context.Context) {
 	})
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+stack.InURL(b.site.Address().Name)+"/health", nil)
 	if err != nil {
-		b.log.Debug("cannot ask the proxy for its root certificate", logging.Err(err))
+		b.log.Debug("cannot ask the proxy for its root certificate", "error", err)
 		return
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		b.log.Debug("the proxy does not answer yet", logging.Err(err))
+		b.log.Debug("the proxy does not answer yet", "error", err)
 		return
 	}
 	_ = response.Body.Close()

@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tale-project/tale-runtime/internal/config"
-	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/privilege"
 )
 
@@ -67,7 +66,7 @@ func (s Settings) removeReportsOfRoot(inv Invocation) {
 			continue
 		}
 		if err := os.Remove(path); err != nil {
-			inv.Log.Warn("cannot remove the report of an earlier start as root", "file", path, logging.Err(err))
+			inv.Log.Warn("cannot remove the report of an earlier start as root", "file", path, "error", err)
 		}
 	}
 }

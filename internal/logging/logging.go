@@ -37,7 +37,7 @@ func (s Settings) Validate() config.Problems {
 
 // Logger returns the logger that the settings ask for. Settings that do not
 // validate give the default shape, so that their problems can be logged. When
-// w is a file, such as os.Stdout, a Writer stands before it: whoever reads it
+// w is a file, such as os.Stdout, a Writer stands before it: the reader of it
 // is another process, and may be slow.
 func (s Settings) Logger(w io.Writer) *slog.Logger {
 	if file, ok := w.(*os.File); ok {
@@ -65,7 +65,7 @@ func New(w io.Writer, format string, level slog.Leveler) *slog.Logger {
 	if writer, ok := w.(*Writer); ok {
 		writer.setNotice(func(dropped int) []byte {
 			var line bytes.Buffer
-			New(&line, format, level).Warn("log lines dropped: whoever reads this log is too slow", "lines", dropped)
+			New(&line, format, level).Warn("log lines dropped: the reader of this log is too slow", "lines", dropped)
 			return line.Bytes()
 		})
 	}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/health"
-	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 	"github.com/tale-project/tale-runtime/internal/sys/portcheck"
 )
@@ -26,7 +25,7 @@ const (
 // serve runs the web server until a stop is requested, then drains. The web
 // server outlives ctx by the drain window: it has a context of its own.
 func (b *Boot) serve(ctx context.Context) error {
-	hurried := supervise.Hurried(ctx)
+	escalated := supervise.Escalated(ctx)
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
 	up := b.watchWeb()
@@ -41,10 +40,10 @@ func (b *Boot) serve(ctx context.Context) error {
 		return err
 	case <-ctx.Done():
 	}
-	b.drain(up.isReady(), hurried, ended)
+	b.drain(up.isReady(), escalated, ended)
 	stopServing()
 	if err := <-ended; err != nil {
-		b.log.Warn("the web server did not end as asked", logging.Err(err))
+		b.log.Warn("the web server failed while it was stopped", "error", err)
 	}
 	up.end(context.Cause(ctx))
 	return nil
@@ -53,7 +52,7 @@ func (b *Boot) serve(ctx context.Context) error {
 // drain keeps serving while whoever sends requests learns to stop: the health
 // route answers 503 and /readyz no. It ends early when the operator asks again
 // or nothing is left to drain; a web server that was not ready has no requests.
-func (b *Boot) drain(wasReady bool, hurried <-chan struct{}, ended chan error) {
+func (b *Boot) drain(wasReady bool, escalated <-chan struct{}, ended chan error) {
 	b.Drain()
 	if !wasReady {
 		return
@@ -63,7 +62,7 @@ func (b *Boot) drain(wasReady bool, hurried <-chan struct{}, ended chan error) {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-hurried:
+	case <-escalated:
 	case err := <-ended:
 		ended <- err
 	}

@@ -106,7 +106,7 @@ func (r *Recorder) Snapshot() Document {
 		err = json.Unmarshal(data, &copied)
 	}
 	if err != nil {
-		r.log.Error("cannot copy the boot report", slog.Any("error", err))
+		r.log.Error("cannot copy the boot report", "error", err)
 	}
 	return copied
 }
@@ -121,6 +121,6 @@ func (r *Recorder) write() {
 	}
 	if err != nil {
 		r.broken = true
-		r.log.Warn("cannot keep the boot report on disk; the status port still has it", slog.Any("error", err))
+		r.log.Warn("cannot keep the boot report on disk; the status port still has it", "error", err)
 	}
 }

@@ -41,7 +41,7 @@ type Child struct {
 	givenUp    chan struct{} // something survived SIGKILL
 	done       chan struct{}
 	stopOnce   sync.Once
-	hurry      hurry
+	escalation escalation
 	output     *output
 }
 

@@ -103,16 +103,16 @@ func helperChurn([]string) int {
 	return min(failures, 1)
 }
 
-// helperStoppable says when it is asked to stop and to hurry.
+// helperStoppable says when it is asked to stop and to escalate.
 func helperStoppable([]string) int {
 	ctx, release := supervise.StopContext(context.Background(), stdoutLogger())
 	defer release()
 	fmt.Println("waiting")
 	<-ctx.Done()
-	hurried := supervise.Hurried(ctx)
+	escalated := supervise.Escalated(ctx)
 	fmt.Println("cause:", context.Cause(ctx))
-	<-hurried
-	fmt.Println("hurried")
+	<-escalated
+	fmt.Println("escalated")
 	return 0
 }
 

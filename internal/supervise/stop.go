@@ -9,7 +9,7 @@ import (
 )
 
 // Stop walks the stop steps until the child is over and returns how its leader
-// ended. When ctx ends, or for each Hurry, the next step follows at once. A
+// ended. When ctx ends, or for each Escalate, the next step follows at once. A
 // second Stop waits for the first. It takes the sum of the waits, killDelay
 // and outputDelay at most.
 func (c *Child) Stop(ctx context.Context) Status {
@@ -18,13 +18,13 @@ func (c *Child) Stop(ctx context.Context) Status {
 	return c.Status()
 }
 
-// Hurry lets a running Stop go to its next step at once.
-func (c *Child) Hurry() { c.hurry.up() }
+// Escalate lets a running Stop go to its next step at once.
+func (c *Child) Escalate() { c.escalation.up() }
 
 func (c *Child) walkStop(ctx context.Context) {
 	c.beginStop()
-	outer := hurryOf(ctx)
-	seen, outerSeen := c.hurry.seen(), outer.seen()
+	outer := escalationOf(ctx)
+	seen, outerSeen := c.escalation.seen(), outer.seen()
 	for _, step := range c.steps {
 		c.stopSignal(step.Signal)
 		timer := time.NewTimer(step.Wait)
@@ -33,7 +33,7 @@ func (c *Child) walkStop(ctx context.Context) {
 		case <-c.groupGone:
 		case <-timer.C:
 		case <-ctx.Done():
-		case <-c.hurry.beyond(seen):
+		case <-c.escalation.beyond(seen):
 			seen++
 		case <-outer.beyond(outerSeen):
 			outerSeen++

@@ -108,17 +108,17 @@ func TestStopWithoutStepsKills(t *testing.T) {
 	}
 }
 
-func TestHurryGoesOneStepFurther(t *testing.T) {
+func TestEscalationGoesOneStepFurther(t *testing.T) {
 	p := helper(t, "signals", "15")
 	p.Stop = []supervise.StopStep{{syscall.SIGINT, forever}, {syscall.SIGQUIT, forever}, {syscall.SIGTERM, forever}}
 	c, r := startRecorded(t, p)
-	ctx, hurry := supervise.WithHurry(timeout(t))
+	ctx, escalate := supervise.WithEscalation(timeout(t))
 	stopped := make(chan supervise.Status)
 	go func() { stopped <- c.Stop(ctx) }()
 	r.expect(t, "got 2")
-	c.Hurry()
+	c.Escalate()
 	r.expect(t, "got 3")
-	hurry()
+	escalate()
 	if status := <-stopped; status.ExitCode() != 42 {
 		t.Errorf("got %v", status)
 	}
@@ -218,7 +218,7 @@ func TestStopContext(t *testing.T) {
 				t.Errorf("got %q", got)
 			}
 			p.signal(sig)
-			p.expect("hurried")
+			p.expect("escalated")
 			if code := p.wait(); code != 0 {
 				t.Errorf("exit code %d", code)
 			}
@@ -236,10 +236,10 @@ func TestStopContextRespectsNohup(t *testing.T) {
 	}
 }
 
-func TestHurriedWithoutAnOperator(t *testing.T) {
+func TestEscalationWithoutAnOperator(t *testing.T) {
 	select {
-	case <-supervise.Hurried(context.Background()):
-		t.Error("hurried by nobody")
+	case <-supervise.Escalated(context.Background()):
+		t.Error("escalated by nobody")
 	default:
 	}
 }

@@ -22,14 +22,14 @@ func (e *StopRequested) Error() string {
 
 // StopContext returns a context that ends when the process is asked to stop:
 // by SIGTERM, SIGINT, SIGQUIT or SIGHUP (unless it was started with SIGHUP
-// ignored, as nohup does). Each further one of them hurries what is stopping
-// (see Hurried). Any other signal that would end the process is ignored: as
+// ignored, as nohup does). Each further one of them escalates what is stopping
+// (see Escalated). Any other signal that would end the process is ignored: as
 // PID 1 of a container it has nobody to restart it. It also begins to adopt
 // orphans. Call release when nothing listens to ctx any more.
 func StopContext(parent context.Context, log *slog.Logger) (ctx context.Context, release func()) {
 	Adopt()
-	hurried, hurry := WithHurry(parent)
-	ctx, cancel := context.WithCancelCause(hurried)
+	escalating, escalate := WithEscalation(parent)
+	ctx, cancel := context.WithCancelCause(escalating)
 	received := stopsignal.Receive()
 	signal.Notify(received, caughtSignals()...)
 	over := make(chan struct{})
@@ -37,7 +37,7 @@ func StopContext(parent context.Context, log *slog.Logger) (ctx context.Context,
 		for {
 			select {
 			case sig := <-received:
-				handleStop(ctx, log, sig.(syscall.Signal), cancel, hurry)
+				handleStop(ctx, log, sig.(syscall.Signal), cancel, escalate)
 			case <-over:
 				return
 			}
@@ -50,15 +50,15 @@ func StopContext(parent context.Context, log *slog.Logger) (ctx context.Context,
 	}
 }
 
-func handleStop(ctx context.Context, log *slog.Logger, sig syscall.Signal, cancel context.CancelCauseFunc, hurry func()) {
+func handleStop(ctx context.Context, log *slog.Logger, sig syscall.Signal, cancel context.CancelCauseFunc, escalate func()) {
 	switch {
 	case !stopsUs(sig):
-		log.Debug("signal not for us", "signal", signalName(sig))
+		log.Debug("signal ignored", "signal", signalName(sig))
 	case ctx.Err() == nil:
 		cancel(&StopRequested{sig})
 		log.Info("stop requested", "signal", signalName(sig))
 	default:
-		hurry()
+		escalate()
 		log.Info("stop requested again, going to the next step", "signal", signalName(sig))
 	}
 }

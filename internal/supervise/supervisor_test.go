@@ -37,19 +37,19 @@ func (s *states) String() string {
 // supervised is a supervisor that runs in the background of a test.
 type supervised struct {
 	*supervise.Supervisor
-	stop  context.CancelFunc
-	hurry func()
-	log   *testkit.Buffer
-	err   error
-	ended chan struct{}
+	stop     context.CancelFunc
+	escalate func()
+	log      *testkit.Buffer
+	err      error
+	ended    chan struct{}
 }
 
 func runServices(t *testing.T, services ...supervise.Service) *supervised {
 	t.Helper()
 	log, out := logTo(t)
-	ctx, hurry := supervise.WithHurry(context.Background())
+	ctx, escalate := supervise.WithEscalation(context.Background())
 	ctx, stop := context.WithCancel(ctx)
-	s := &supervised{Supervisor: supervise.New(log), stop: stop, hurry: hurry, log: out, ended: make(chan struct{})}
+	s := &supervised{Supervisor: supervise.New(log), stop: stop, escalate: escalate, log: out, ended: make(chan struct{})}
 	go func() {
 		defer close(s.ended)
 		s.err = s.Run(ctx, services...)
@@ -57,7 +57,7 @@ func runServices(t *testing.T, services ...supervise.Service) *supervised {
 	t.Cleanup(func() {
 		stop()
 		for range 5 {
-			hurry()
+			escalate()
 		}
 		<-s.ended
 	})
@@ -215,16 +215,16 @@ func TestSupervisorWithNothingLeftEnds(t *testing.T) {
 	}
 }
 
-func TestHurriedStop(t *testing.T) {
+func TestEscalatedStop(t *testing.T) {
 	service := supervise.Service{Process: helper(t, "signals")}
 	service.Stop = []supervise.StopStep{{syscall.SIGINT, forever}, {syscall.SIGTERM, forever}}
 	s := runServices(t, service)
 	eventually(t, "it is up", func() bool { return strings.Contains(s.log.String(), "| ready") })
 	s.stop()
 	eventually(t, "the first signal", func() bool { return strings.Contains(s.log.String(), "| got 2") })
-	s.hurry()
+	s.escalate()
 	eventually(t, "the second signal", func() bool { return strings.Contains(s.log.String(), "| got 15") })
-	s.hurry()
+	s.escalate()
 	if err := s.wait(t); err != nil {
 		t.Error(err)
 	}

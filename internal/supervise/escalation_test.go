@@ -2,8 +2,8 @@ package supervise
 
 import "testing"
 
-func TestHurryIsCountedWhileNobodyWaits(t *testing.T) {
-	var h hurry
+func TestEscalationIsCountedWhileNothingWaits(t *testing.T) {
+	var h escalation
 	seen := h.seen()
 	h.up()
 	select {
