@@ -23,7 +23,7 @@ func (b *Lifecycle) openStatusPort() (*health.Server, error) {
 
 func (b *Lifecycle) status() status.Document {
 	ready, reason := b.ready.State()
-	document := status.Document{Document: b.Report(), Ready: ready, Reason: reason}
+	document := status.Document{Document: b.Report(), Live: status.Live{Ready: ready, Reason: reason}}
 	if b.options.Describe != nil {
 		b.options.Describe(&document)
 	}

@@ -98,7 +98,10 @@ func readReport(path string) (document report.Document, err error) {
 
 // unchanged tells whether a push changed neither variables nor functions.
 func unchanged(document report.Document) (string, error) {
-	env, deploy := document.Env, document.Deploy
+	env, deploy, err := pushOf(document)
+	if err != nil {
+		return "", err
+	}
 	if env == nil || deploy == nil {
 		return "", fmt.Errorf("the boot report says nothing about the push: %+v", document)
 	}

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/push/envsync"
+	"github.com/tale-project/tale-runtime/internal/push/trace"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/site/sitetest"
 	"github.com/tale-project/tale-runtime/internal/status"
@@ -85,12 +87,12 @@ func fakePlatform() int {
 	document := report.Document{
 		Service: "platform",
 		Stages:  []report.Stage{{Name: "wait", State: report.Done, DurationMS: 5}, {Name: "deploy", State: report.Done, DurationMS: 34, Detail: "deployed"}},
-		Env:     &report.EnvSync{Declared: 24, Present: 24, New: 24},
-		Deploy:  &report.Deploy{Driver: "native", Functions: 9, Changed: new(3), Modules: 3},
 	}
+	document.Set(envsync.Section, envsync.Summary{Declared: 24, Present: 24, New: 24})
+	document.Set(trace.Section, trace.Deploy{Driver: "native", Functions: 9, Changed: new(3), Modules: 3})
 	if os.Args[1] == "push" {
-		document.Env = &report.EnvSync{Declared: 24, Present: 24, Unchanged: 24}
-		document.Deploy = &report.Deploy{Driver: "native", Skipped: "the backend has everything"}
+		document.Set(envsync.Section, envsync.Summary{Declared: 24, Present: 24, Unchanged: 24})
+		document.Set(trace.Section, trace.Deploy{Driver: "native", Skipped: "the backend has everything"})
 		data, _ := json.Marshal(document)
 		_ = os.WriteFile(filepath.Join(os.Getenv("TALE_RUN_DIR"), "platform-report.json"), data, 0o600)
 		return 0
@@ -111,7 +113,7 @@ func serveStatus(name string, document report.Document) int {
 		return 1
 	}
 	serve(listener, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_ = json.NewEncoder(w).Encode(status.Document{Document: document, Ready: true})
+		_ = json.NewEncoder(w).Encode(status.Document{Document: document, Live: status.Live{Ready: true}})
 	}))
 	return untilStopped(name)
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/push/envsync"
+	"github.com/tale-project/tale-runtime/internal/push/trace"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/status"
 )
@@ -33,22 +35,36 @@ func (s *stack) invitation() {
 }
 
 func bootLines(platform status.Document) []string {
+	env, deploy, err := pushOf(platform.Document)
+	if err != nil {
+		return []string{err.Error()}
+	}
 	var lines []string
-	if env := platform.Env; env != nil {
+	if env != nil {
 		lines = append(lines, "variables  "+envText(env))
 	}
-	if deploy := platform.Deploy; deploy != nil {
+	if deploy != nil {
 		lines = append(lines, "functions  "+deployText(deploy)+stagesText(deploy))
 	}
 	return lines
 }
 
-func envText(env *report.EnvSync) string {
+// pushOf returns what the platform's report says of its push.
+func pushOf(document report.Document) (*envsync.Summary, *trace.Deploy, error) {
+	env, err := report.Section[envsync.Summary](document, envsync.Section)
+	if err != nil {
+		return nil, nil, err
+	}
+	deploy, err := report.Section[trace.Deploy](document, trace.Section)
+	return env, deploy, err
+}
+
+func envText(env *envsync.Summary) string {
 	return fmt.Sprintf("%d of %d: %d new, %d updated, %d unchanged, %d removed",
 		env.Present, env.Declared, env.New, env.Updated, env.Unchanged, env.Removed)
 }
 
-func deployText(deploy *report.Deploy) string {
+func deployText(deploy *trace.Deploy) string {
 	if deploy.Skipped != "" {
 		return fmt.Sprintf("nothing to push, by the %s driver: %s", deploy.Driver, deploy.Skipped)
 	}
@@ -65,7 +81,7 @@ func deployText(deploy *report.Deploy) string {
 }
 
 // stagesText tells how long each stage of the push took.
-func stagesText(deploy *report.Deploy) string {
+func stagesText(deploy *trace.Deploy) string {
 	var text strings.Builder
 	for _, stage := range deploy.Stages {
 		fmt.Fprintf(&text, ", %s %dms", stage.Name, stage.DurationMS)

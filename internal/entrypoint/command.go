@@ -19,6 +19,8 @@ type Entrypoint struct {
 	service string
 	// Environ returns the environment once the flags are parsed.
 	Environ func() (config.Environ, error)
+	// Sections are how the status command shows the service's sections.
+	Sections status.Sections
 }
 
 // New prepares the commands below root for a service, whose name is that in
@@ -33,7 +35,7 @@ func (e Entrypoint) Add(root, run *cobra.Command, commands ...*cobra.Command) {
 	root.RunE, root.Annotations = run.RunE, run.Annotations
 	root.AddCommand(run)
 	root.AddCommand(commands...)
-	root.AddCommand(e.healthcheck(), status.Command(e.statusSource), e.adminKey(), e.exec(), cli.VersionCommand())
+	root.AddCommand(e.healthcheck(), status.Command(e.statusSource, e.Sections), e.adminKey(), e.exec(), cli.VersionCommand())
 }
 
 // Invocation is what a command that boots is given.

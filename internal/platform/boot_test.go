@@ -9,6 +9,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/push/trace"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
@@ -227,10 +228,11 @@ func (c *container) running(stage, step string) bool {
 			return true
 		}
 	}
-	if document.Deploy == nil {
+	deploy, err := report.Section[trace.Deploy](document.Document, trace.Section)
+	if err != nil || deploy == nil {
 		return false
 	}
-	for _, s := range document.Deploy.Stages {
+	for _, s := range deploy.Stages {
 		if s.Name == step && s.State == report.Running {
 			return true
 		}

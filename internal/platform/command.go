@@ -23,6 +23,7 @@ on a stop. Without a command it does all of that (run). Its settings are
 environment variables; docs/environment.md lists them.`,
 	}
 	e := entrypoint.New(serviceName, root, environ)
+	e.Sections = statusSections()
 	run := e.Command("run", "Push, then serve until a stop is requested (the default)", bootCommand("", (*Boot).everything))
 	e.Add(root, run,
 		e.Command("push", "Wait, sync the variables, deploy, and exit", bootCommand("push", (*Boot).pushOnly)),

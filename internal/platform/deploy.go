@@ -9,6 +9,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push"
 	"github.com/tale-project/tale-runtime/internal/push/convexcli"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
+	"github.com/tale-project/tale-runtime/internal/push/trace"
 	"github.com/tale-project/tale-runtime/internal/report"
 )
 
@@ -39,7 +40,7 @@ func (b *Boot) deploy(ctx context.Context) (string, error) {
 }
 
 // describe leaves out what the driver cannot know.
-func describe(done report.Deploy) string {
+func describe(done trace.Deploy) string {
 	text := fmt.Sprintf("driver %s, attempts %d, %s", done.Driver, done.Attempts, done.Sent())
 	if done.Functions > 0 {
 		text += fmt.Sprintf(", %d functions", done.Functions)
@@ -71,15 +72,16 @@ func (b *Boot) deployOptions() push.Options {
 	}
 }
 
-func (b *Boot) recordDeploy(deploy report.Deploy) {
+func (b *Boot) recordDeploy(deploy trace.Deploy) {
 	b.Update(func(d *report.Document) {
-		if d.Deploy == nil || d.Deploy.Attempts != deploy.Attempts {
+		before, _ := report.Section[trace.Deploy](*d, trace.Section) // we have set it ourselves
+		if before == nil || before.Attempts != deploy.Attempts {
 			b.Waits(stageDeploy, fmt.Sprintf("attempt %d", deploy.Attempts))
 		}
 		if d.Failure != nil {
 			d.Failure.NextAttempt = nil
 		}
-		d.Deploy = &deploy
+		d.Set(trace.Section, deploy)
 	})
 	b.SetAttempts(stageDeploy, deploy.Attempts)
 }

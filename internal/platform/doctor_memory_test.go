@@ -36,7 +36,7 @@ func TestDoctorOfTheBackendsMemory(t *testing.T) {
 		t.Run(of, func(t *testing.T) {
 			t.Parallel()
 			convex := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				_ = json.NewEncoder(w).Encode(status.Document{Document: report.Document{Service: tt.service}, Memory: tt.memory})
+				_ = json.NewEncoder(w).Encode(status.Document{Document: report.Document{Service: tt.service}, Live: status.Live{Memory: tt.memory}})
 			}))
 			t.Cleanup(convex.Close)
 			f := examine(t, environ(t, sim.URL(), "TLS_MODE=external", site, "STATUS_ADDR="+convex.Listener.Addr().String()), 0)[name]

@@ -24,7 +24,7 @@ func (b *Boot) syncEnv(ctx context.Context) (string, error) {
 	result, err := b.envSync().Run(ctx, b.goal())
 	b.changed.Variables = result.State
 	summary := result.Report()
-	b.Update(func(d *report.Document) { d.Env = &summary })
+	b.Update(func(d *report.Document) { d.Set(envsync.Section, summary) })
 	b.SetAttempts(stageEnv, result.Attempts)
 	if err != nil {
 		return "", err

@@ -3,6 +3,8 @@ package platform
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/tale-project/tale-runtime/internal/push/envsync"
+	"github.com/tale-project/tale-runtime/internal/push/trace"
 	"github.com/tale-project/tale-runtime/internal/report"
 )
 
@@ -15,11 +17,14 @@ func (reportCollector) Describe(chan<- *prometheus.Desc) {}
 // Collect implements prometheus.Collector.
 func (c reportCollector) Collect(metrics chan<- prometheus.Metric) {
 	document := c.boot.Report()
-	collectEnv(metrics, document.Env)
-	collectDeploy(metrics, document.Deploy)
+	// What we set ourselves can be read.
+	env, _ := report.Section[envsync.Summary](document, envsync.Section)
+	collectEnv(metrics, env)
+	deploy, _ := report.Section[trace.Deploy](document, trace.Section)
+	collectDeploy(metrics, deploy)
 }
 
-func collectEnv(metrics chan<- prometheus.Metric, env *report.EnvSync) {
+func collectEnv(metrics chan<- prometheus.Metric, env *envsync.Summary) {
 	if env == nil {
 		return
 	}
@@ -29,7 +34,7 @@ func collectEnv(metrics chan<- prometheus.Metric, env *report.EnvSync) {
 	}
 }
 
-func collectDeploy(metrics chan<- prometheus.Metric, deploy *report.Deploy) {
+func collectDeploy(metrics chan<- prometheus.Metric, deploy *trace.Deploy) {
 	if deploy == nil {
 		return
 	}

@@ -11,6 +11,8 @@ import (
 	"github.com/tale-project/tale-runtime/internal/boot"
 	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/push/envsync"
+	"github.com/tale-project/tale-runtime/internal/push/trace"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/status"
 )
@@ -19,9 +21,9 @@ import (
 func scrape(t *testing.T) string {
 	t.Helper()
 	b := newBoot(&Settings{Settings: entrypoint.Settings{Boot: boot.Settings{RunDir: t.TempDir()}}}, entrypoint.Invocation{Log: logging.Discard()}, "")
-	b.Update(func(d *report.Document) { d.Env = &report.EnvSync{New: 3} })
-	b.recordDeploy(report.Deploy{Driver: "native", Attempts: 2, Indexes: &report.IndexProgress{Complete: 1, Total: 4},
-		Stages: []report.PushStage{{Name: "start_push", DurationMS: 1500}}})
+	b.Update(func(d *report.Document) { d.Set(envsync.Section, envsync.Summary{New: 3}) })
+	b.recordDeploy(trace.Deploy{Driver: "native", Attempts: 2, Indexes: &trace.IndexProgress{Complete: 1, Total: 4},
+		Stages: []trace.PushStage{{Name: "start_push", DurationMS: 1500}}})
 	b.Begin(stageWait)("", nil)
 	b.CountFailure(report.Failure{Stage: "start_push", Code: "InvalidModules"})
 	recorder := httptest.NewRecorder()

@@ -9,8 +9,8 @@ import (
 	"github.com/tale-project/tale-runtime/internal/netcause"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
+	"github.com/tale-project/tale-runtime/internal/push/trace"
 	"github.com/tale-project/tale-runtime/internal/redact"
-	"github.com/tale-project/tale-runtime/internal/report"
 )
 
 // afterDeployLimit is how long a function after a deploy may run. The backend
@@ -21,12 +21,12 @@ const afterDeployLimit = 600 * time.Second
 // logs what it printed and what came of it, and returns that for the report. It
 // is never fatal: such a function makes up for old data and can run at the next
 // start.
-func RunAfterDeploy(ctx context.Context, log *slog.Logger, client *backend.Client, redact *redact.Redactor, function string) report.AfterDeploy {
+func RunAfterDeploy(ctx context.Context, log *slog.Logger, client *backend.Client, redact *redact.Redactor, function string) trace.AfterDeploy {
 	log = log.With(slog.String("function", function))
 	log.Info("running a function after the deploy")
 	started := time.Now()
 	result, err := client.Function(ctx, afterDeployLimit, function, nil)
-	done := report.AfterDeploy{Function: function, DurationMS: time.Since(started).Milliseconds()}
+	done := trace.AfterDeploy{Function: function, DurationMS: time.Since(started).Milliseconds()}
 	for _, line := range append(result.LogLines, functionLog(err)...) {
 		log.Info("function log", slog.String("line", redact.Redact(line)))
 	}

@@ -21,7 +21,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/push/pushtest"
-	"github.com/tale-project/tale-runtime/internal/report"
+	"github.com/tale-project/tale-runtime/internal/push/trace"
 )
 
 // testDeploy is a deploy against a simulator, with what it logs.
@@ -30,7 +30,7 @@ type testDeploy struct {
 	sim    *convexsim.Server
 	client *backend.Client
 	log    bytes.Buffer
-	report report.Deploy // of the latest run
+	report trace.Deploy // of the latest run
 }
 
 func newTestDeploy(t *testing.T, faults ...fault.Fault) *testDeploy {

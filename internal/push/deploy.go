@@ -19,7 +19,6 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/requestfile"
 	"github.com/tale-project/tale-runtime/internal/push/trace"
 	"github.com/tale-project/tale-runtime/internal/redact"
-	"github.com/tale-project/tale-runtime/internal/report"
 )
 
 // The drivers, as CONVEX_DEPLOY_DRIVER names them.
@@ -57,7 +56,7 @@ type Options struct {
 	Secrets map[string]string
 	// OnChange gets the report at every change of it, from any goroutine; OnRetry
 	// gets a failure that another attempt follows. May be nil.
-	OnChange func(report.Deploy)
+	OnChange func(trace.Deploy)
 	OnRetry  func(*diagnosis.Failure)
 
 	// For tests: the waits between attempts, and the process of the CLI.
@@ -79,7 +78,7 @@ type driver interface {
 // Deploy brings the deployment's functions to what the app has. The report says
 // what was done, also after an error. The error is a *diagnosis.Failure, or the
 // context's own when that ended.
-func Deploy(ctx context.Context, log *slog.Logger, client *backend.Client, o Options) (report.Deploy, error) {
+func Deploy(ctx context.Context, log *slog.Logger, client *backend.Client, o Options) (trace.Deploy, error) {
 	t := trace.New(log, o.OnChange)
 	d := &deployment{log: log, client: client, options: o, redact: redact.New(o.Secrets), trace: t, began: time.Now()}
 	chosen, err := d.choose()

@@ -20,7 +20,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/convexcli"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/push/pushtest"
-	"github.com/tale-project/tale-runtime/internal/report"
+	"github.com/tale-project/tale-runtime/internal/push/trace"
 )
 
 // stages are the requests of a push that the simulator saw.
@@ -206,7 +206,7 @@ func TestAStoppedDeploySaysWhatItChanged(t *testing.T) {
 	d.Variables = diagnosis.VariablesSynced
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	d.OnChange = func(now report.Deploy) {
+	d.OnChange = func(now trace.Deploy) {
 		if n := len(now.Stages); n > 0 && now.Stages[n-1].Name == string(backend.StageFinishPush) {
 			cancel()
 		}
@@ -277,7 +277,7 @@ func TestDeployChoosesTheDriver(t *testing.T) {
 func TestReportFollowsThePush(t *testing.T) {
 	d := newTestDeploy(t).byRequest(t)
 	var states []string
-	d.OnChange = func(r report.Deploy) {
+	d.OnChange = func(r trace.Deploy) {
 		if n := len(r.Stages); n > 0 {
 			states = append(states, fmt.Sprint(r.Stages[n-1].Name, " ", r.Stages[n-1].State))
 		}

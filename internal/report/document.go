@@ -1,9 +1,6 @@
 package report
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // State is where a boot, or a stage of it, is.
 type State string
@@ -27,9 +24,9 @@ type Document struct {
 	Updated time.Time `json:"updated"`
 	State   State     `json:"state"`
 	Stages  []Stage   `json:"stages"`
-	Env     *EnvSync  `json:"env,omitempty"`
-	Deploy  *Deploy   `json:"deploy,omitempty"`
 	Failure *Failure  `json:"failure,omitempty"`
+
+	sections []section // between the stages and the failure
 }
 
 // Stage is one step of a boot.
@@ -40,70 +37,6 @@ type Stage struct {
 	DurationMS int64      `json:"duration_ms"`
 	Attempts   int        `json:"attempts,omitempty"`
 	Detail     string     `json:"detail,omitempty"` // what came of it, in a few words
-}
-
-// EnvSync is what the env stage found and changed. It has names and counts,
-// never values.
-type EnvSync struct {
-	Declared  int      `json:"declared"` // variables of the table
-	Desired   int      `json:"desired"`  // those that have a value
-	Present   int      `json:"present"`  // those that the deployment holds after the sync
-	New       int      `json:"new"`
-	Updated   int      `json:"updated"`
-	Unchanged int      `json:"unchanged"`
-	Removed   int      `json:"removed"`
-	Foreign   int      `json:"foreign"` // the operator's own, never touched
-	Drift     []string `json:"drift,omitempty"`
-	Warnings  []string `json:"warnings,omitempty"`
-}
-
-// Deploy is the push of the functions.
-type Deploy struct {
-	Driver    string         `json:"driver"`            // native or cli
-	Skipped   string         `json:"skipped,omitempty"` // why nothing was pushed
-	Attempts  int            `json:"attempts"`
-	Stages    []PushStage    `json:"stages"`
-	Modules   int            `json:"modules,omitempty"` // of the app's functions; those of components always go with source
-	Changed   *int           `json:"changed,omitempty"` // of the modules, those sent with source; absent where it is not known
-	Functions int            `json:"functions,omitempty"`
-	Indexes   *IndexProgress `json:"indexes,omitempty"`
-	After     *AfterDeploy   `json:"after,omitempty"`
-}
-
-// Sent says how many modules there are and how many of them went with source, as
-// far as it is known.
-func (d Deploy) Sent() string {
-	if d.Changed == nil {
-		return fmt.Sprintf("%d modules", d.Modules)
-	}
-	return fmt.Sprintf("%d of %d modules sent", *d.Changed, d.Modules)
-}
-
-// PushStage is one step of the push protocol.
-type PushStage struct {
-	Name          string     `json:"name"`
-	State         State      `json:"state"`
-	Started       *time.Time `json:"started,omitempty"`
-	DurationMS    int64      `json:"duration_ms"` // of the requests that were answered
-	BytesSent     int64      `json:"bytes_sent"`
-	BytesReceived int64      `json:"bytes_received"`
-	Status        int        `json:"status,omitempty"`
-	Requests      int        `json:"requests,omitempty"`
-}
-
-// IndexProgress is the newest answer to wait_for_schema; until there is one, the
-// indexes that start_push has added.
-type IndexProgress struct {
-	Complete         int  `json:"complete"`
-	Total            int  `json:"total"`
-	SchemaValidation bool `json:"schema_validated"`
-}
-
-// AfterDeploy is the function that ran after the push.
-type AfterDeploy struct {
-	Function   string `json:"function"`
-	DurationMS int64  `json:"duration_ms"`
-	Error      string `json:"error,omitempty"`
 }
 
 // Failure is why a boot failed, for the reader: what, where, why, what to do.

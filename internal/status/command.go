@@ -17,7 +17,7 @@ import (
 const watchEvery = time.Second
 
 // Command is the status command of an entrypoint; source says where to ask.
-func Command(source func() (Source, error)) *cobra.Command {
+func Command(source func() (Source, error), sections Sections) *cobra.Command {
 	var asJSON, watch bool
 	command := &cobra.Command{
 		Use:   "status",
@@ -32,9 +32,9 @@ func Command(source func() (Source, error)) *cobra.Command {
 			}
 			out := command.OutOrStdout()
 			if watch {
-				return follow(command.Context(), out, from)
+				return follow(command.Context(), out, from, sections)
 			}
-			return show(command.Context(), out, from, asJSON)
+			return show(command.Context(), out, from, asJSON, sections)
 		},
 	}
 	command.Flags().BoolVar(&asJSON, "json", false, "print the JSON document")
@@ -42,7 +42,7 @@ func Command(source func() (Source, error)) *cobra.Command {
 	return command
 }
 
-func show(ctx context.Context, out io.Writer, from Source, asJSON bool) error {
+func show(ctx context.Context, out io.Writer, from Source, asJSON bool, sections Sections) error {
 	document, err := from.Fetch(ctx)
 	if err != nil {
 		return err
@@ -52,10 +52,10 @@ func show(ctx context.Context, out io.Writer, from Source, asJSON bool) error {
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(document)
 	}
-	return Render(out, document, isTerminal(out))
+	return Render(out, document, isTerminal(out), sections)
 }
 
-func follow(ctx context.Context, out io.Writer, from Source) error {
+func follow(ctx context.Context, out io.Writer, from Source, sections Sections) error {
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
 	for {
@@ -63,7 +63,7 @@ func follow(ctx context.Context, out io.Writer, from Source) error {
 		if _, err := fmt.Fprint(out, "\x1b[H\x1b[2J"); err != nil {
 			return err
 		}
-		if err := show(ctx, out, from, false); err != nil {
+		if err := show(ctx, out, from, false, sections); err != nil {
 			if _, err := fmt.Fprintln(out, err); err != nil {
 				return err
 			}

@@ -10,30 +10,39 @@ import (
 	"github.com/tale-project/tale-runtime/internal/report"
 )
 
-const barWidth = 24
+// Sections are how the sections of a service's report look to people, by name.
+type Sections map[string]func(*View, report.Document) error
 
-// Render writes the document for people.
-func Render(w io.Writer, d Document, color bool) error {
-	v := &view{paint: painter(color), now: time.Now()}
+// Render writes the document for people. Sections that it does not know are left
+// out.
+func Render(w io.Writer, d Document, color bool, sections Sections) error {
+	v := &View{paint: painter(color), now: time.Now()}
 	v.head(d)
 	v.stages(d.Stages)
-	v.env(d.Env)
-	v.deploy(d.Deploy)
+	for _, name := range d.Sections() {
+		if write := sections[name]; write != nil {
+			if err := write(v, d.Document); err != nil {
+				return err
+			}
+		}
+	}
 	v.children(d.Children)
 	v.failure(d)
 	_, err := io.WriteString(w, v.text.String())
 	return err
 }
 
-type view struct {
+// View is a text that grows, for a reader at a terminal.
+type View struct {
 	paint painter
 	now   time.Time
 	text  strings.Builder
 }
 
-func (v *view) linef(format string, args ...any) { fmt.Fprintf(&v.text, format+"\n", args...) }
+// Linef adds a line.
+func (v *View) Linef(format string, args ...any) { fmt.Fprintf(&v.text, format+"\n", args...) }
 
-func (v *view) head(d Document) {
+func (v *View) head(d Document) {
 	state := v.paint.state(d.State)
 	if d.Gone {
 		state = v.paint.red("not running") + ", was " + string(d.State)
@@ -45,11 +54,12 @@ func (v *view) head(d Document) {
 	if d.Gone {
 		since = "started"
 	}
-	v.linef("%s %s  %s  %s %s (%s)", v.paint.bold(d.Service), d.Version, state, since,
-		d.Started.UTC().Format("2006-01-02 15:04:05Z"), short(v.now.Sub(d.Started)))
+	v.Linef("%s %s  %s  %s %s (%s)", v.paint.bold(d.Service), d.Version, state, since,
+		d.Started.UTC().Format("2006-01-02 15:04:05Z"), Short(v.now.Sub(d.Started)))
 }
 
-func (v *view) table(rows [][]string) {
+// Table adds rows whose columns are aligned.
+func (v *View) Table(rows [][]string) {
 	table := tabwriter.NewWriter(&v.text, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
 		// Writing to a strings.Builder cannot fail.
@@ -58,12 +68,12 @@ func (v *view) table(rows [][]string) {
 	_ = table.Flush()
 }
 
-func (v *view) stages(stages []report.Stage) {
+func (v *View) stages(stages []report.Stage) {
 	var rows [][]string
 	for _, s := range stages {
-		took := short(time.Duration(s.DurationMS) * time.Millisecond)
+		took := Short(time.Duration(s.DurationMS) * time.Millisecond)
 		if s.State == report.Running && s.Started != nil {
-			took = short(v.now.Sub(*s.Started))
+			took = Short(v.now.Sub(*s.Started))
 		}
 		if s.State == report.Pending || s.State == report.Skipped {
 			took = "-"
@@ -72,64 +82,18 @@ func (v *view) stages(stages []report.Stage) {
 		if s.Attempts > 1 {
 			detail = strings.TrimSpace(fmt.Sprintf("%s [%d attempts]", detail, s.Attempts))
 		}
-		rows = append(rows, []string{v.paint.mark(s.State), s.Name, took, string(s.State), detail})
+		rows = append(rows, []string{v.Mark(s.State), s.Name, took, string(s.State), detail})
 	}
-	v.table(rows)
+	v.Table(rows)
 }
 
-func (v *view) env(env *report.EnvSync) {
-	if env == nil {
-		return
-	}
-	v.linef("variables  %d of %d set: %d new, %d updated, %d unchanged, %d removed; %d of the operator's own",
-		env.Present, env.Declared, env.New, env.Updated, env.Unchanged, env.Removed, env.Foreign)
-	for _, name := range env.Drift {
-		v.linef("  drift    %s was changed in the deployment", name)
-	}
-	for _, warning := range env.Warnings {
-		v.linef("  warning  %s", warning)
-	}
-}
+// Mark returns the sign for a state.
+func (v *View) Mark(state report.State) string { return v.paint.mark(state) }
 
-func (v *view) deploy(deploy *report.Deploy) {
-	if deploy == nil {
-		return
-	}
-	if deploy.Skipped != "" {
-		v.linef("deploy     nothing to push: %s", deploy.Skipped)
-		return
-	}
-	v.linef("deploy     driver %s, attempts %d, %s", deploy.Driver, deploy.Attempts, deploy.Sent())
-	var rows [][]string
-	for _, s := range deploy.Stages {
-		rows = append(rows, v.pushStage(s))
-	}
-	v.table(rows)
-	if i := deploy.Indexes; i != nil && i.Total > 0 {
-		v.linef("  indexes  %s %d of %d", bar(i.Complete, i.Total), i.Complete, i.Total)
-	}
-	if a := deploy.After; a != nil {
-		v.linef("  after    %s in %s %s", a.Function, short(time.Duration(a.DurationMS)*time.Millisecond), a.Error)
-	}
-}
+// Since returns how long ago a moment was.
+func (v *View) Since(moment time.Time) time.Duration { return v.now.Sub(moment) }
 
-// pushStage tells of a stage that runs only what is known before its first
-// answer: how long it has been running.
-func (v *view) pushStage(s report.PushStage) []string {
-	took := time.Duration(s.DurationMS) * time.Millisecond
-	sent, received := size(s.BytesSent)+" sent", size(s.BytesReceived)+" received"
-	if s.State == report.Running {
-		if s.Started != nil {
-			took = v.now.Sub(*s.Started)
-		}
-		if s.BytesSent == 0 && s.BytesReceived == 0 {
-			sent, received = "no answer yet", ""
-		}
-	}
-	return []string{v.paint.mark(s.State), s.Name, short(took), sent, received}
-}
-
-func (v *view) children(children []Child) {
+func (v *View) children(children []Child) {
 	if len(children) == 0 {
 		return
 	}
@@ -137,28 +101,24 @@ func (v *view) children(children []Child) {
 	for _, c := range children {
 		pid, uptime := "-", "-"
 		if c.Pid != 0 {
-			pid, uptime = fmt.Sprint(c.Pid), short(v.now.Sub(c.Started))
+			pid, uptime = fmt.Sprint(c.Pid), Short(v.now.Sub(c.Started))
 		}
-		rows = append(rows, []string{c.Name, c.State, pid, uptime, fmt.Sprint(c.Restarts), size(c.RSS), c.LastExit})
+		rows = append(rows, []string{c.Name, c.State, pid, uptime, fmt.Sprint(c.Restarts), Size(c.RSS), c.LastExit})
 	}
-	v.table(rows)
+	v.Table(rows)
 }
 
-func (v *view) failure(d Document) {
+func (v *View) failure(d Document) {
 	if d.Failure != nil {
-		v.linef("%s", v.paint.red(d.Failure.Text()))
+		v.Linef("%s", v.paint.red(d.Failure.Text()))
 	}
 	if d.Crash != "" {
-		v.linef("last crash\n%s", d.Crash)
+		v.Linef("last crash\n%s", d.Crash)
 	}
 }
 
-func bar(done, total int) string {
-	filled := barWidth * min(max(done, 0), total) / total
-	return "[" + strings.Repeat("█", filled) + strings.Repeat("·", barWidth-filled) + "]"
-}
-
-func short(d time.Duration) string {
+// Short rounds a duration to what a reader needs.
+func Short(d time.Duration) string {
 	switch {
 	case d < time.Second:
 		return d.Round(time.Millisecond).String()
@@ -169,7 +129,8 @@ func short(d time.Duration) string {
 	}
 }
 
-func size(n int64) string {
+// Size returns a number of bytes in the unit that suits it.
+func Size(n int64) string {
 	switch {
 	case n >= 1<<20:
 		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))

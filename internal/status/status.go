@@ -19,6 +19,11 @@ import (
 // Document is the boot report and the children as they are now.
 type Document struct {
 	report.Document
+	Live
+}
+
+// Live is what only the running process knows.
+type Live struct {
 	Ready    bool    `json:"ready"`
 	Reason   string  `json:"reason,omitempty"` // why it is not ready
 	Gone     bool    `json:"gone,omitempty"`   // the process has ended; this is its last boot report
@@ -27,6 +32,18 @@ type Document struct {
 	Crash string `json:"crash,omitempty"`
 	// Memory is what the service's container has, where the service tells.
 	Memory *Memory `json:"memory,omitempty"`
+}
+
+// MarshalJSON writes both parts as one object.
+func (d Document) MarshalJSON() ([]byte, error) { return report.Join(d.Document, d.Live) }
+
+// UnmarshalJSON reads both parts from one object.
+func (d *Document) UnmarshalJSON(data []byte) error {
+	if err := json.Unmarshal(data, &d.Document); err != nil {
+		return err
+	}
+	d.Document.Without(Live{})
+	return json.Unmarshal(data, &d.Live)
 }
 
 // Child is one process that the entrypoint keeps running.
@@ -73,7 +90,7 @@ func (s Source) Fetch(ctx context.Context) (Document, error) {
 	if s.ReportPath == "" || readErr != nil {
 		return Document{}, fmt.Errorf("cannot read the status: %w", err)
 	}
-	document = Document{Gone: true, Reason: "nothing answers on the status port; this is the last boot report"}
+	document = Document{Live: Live{Gone: true, Reason: "nothing answers on the status port; this is the last boot report"}}
 	if err := json.Unmarshal(data, &document.Document); err != nil {
 		return Document{}, fmt.Errorf("cannot read the boot report %s: %w", s.ReportPath, err)
 	}

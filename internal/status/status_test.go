@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +20,7 @@ import (
 
 func document() status.Document {
 	started := time.Now().Add(-3 * time.Second)
-	return status.Document{
+	d := status.Document{
 		Document: report.Document{
 			Service: "platform", Version: "v1", Started: started, State: report.Running,
 			Stages: []report.Stage{
@@ -27,13 +28,26 @@ func document() status.Document {
 				{Name: "deploy", State: report.Running, Started: &started},
 				{Name: "ready", State: report.Pending},
 			},
-			Env:     &report.EnvSync{Declared: 24, Present: 20, New: 3, Drift: []string{"SITE_URL"}},
-			Deploy:  &report.Deploy{Driver: "native", Attempts: 1, Modules: 12, Changed: new(2), Stages: []report.PushStage{{Name: "start_push", State: report.Done, BytesSent: 4096}}, Indexes: &report.IndexProgress{Complete: 1, Total: 4}},
 			Failure: &report.Failure{Stage: "start_push", Code: "InvalidModules", Message: "boom", Fix: []string{"mend it"}},
 		},
-		Reason:   "stage deploy",
-		Children: []status.Child{{Name: "web", State: "ready", Pid: 42, Started: started, Restarts: 2, RSS: 5 << 20}},
+		Live: status.Live{
+			Reason:   "stage deploy",
+			Children: []status.Child{{Name: "web", State: "ready", Pid: 42, Started: started, Restarts: 2, RSS: 5 << 20}},
+		},
 	}
+	d.Set("found", map[string]int{"things": 3})
+	return d
+}
+
+// sections shows the document's only section.
+func sections() status.Sections {
+	return status.Sections{"found": func(v *status.View, d report.Document) error {
+		found, err := report.Section[map[string]int](d, "found")
+		if err == nil {
+			v.Linef("found %d things", (*found)["things"])
+		}
+		return err
+	}}
 }
 
 func TestFetchEndsWhateverThePortAnswers(t *testing.T) {
@@ -44,11 +58,10 @@ func TestFetchEndsWhateverThePortAnswers(t *testing.T) {
 
 func TestRender(t *testing.T) {
 	var out bytes.Buffer
-	if err := status.Render(&out, document(), false); err != nil {
+	if err := status.Render(&out, document(), false, sections()); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"platform v1  running (stage deploy)", "wait", "1.23s", "[3 attempts]", "20 of 24 set", "drift    SITE_URL",
-		"[██████··················] 1 of 4", "4.0 KiB sent", "web", "42", "5.0 MiB", "FAILED at start_push: InvalidModules", "mend it"} {
+	for _, want := range []string{"platform v1  running (stage deploy)", "wait", "1.23s", "[3 attempts]", "found 3 things", "web", "42", "5.0 MiB", "FAILED at start_push: InvalidModules", "mend it"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q not in\n%s", want, out.String())
 		}
@@ -57,29 +70,8 @@ func TestRender(t *testing.T) {
 		t.Error("coloured although it should not be")
 	}
 	out.Reset()
-	if err := status.Render(&out, document(), true); err != nil || !strings.Contains(out.String(), "\x1b[31m") {
+	if err := status.Render(&out, document(), true, sections()); err != nil || !strings.Contains(out.String(), "\x1b[31m") {
 		t.Errorf("not coloured: %v", err)
-	}
-}
-
-// A long wait_for_schema is answered for the first time after a while.
-func TestRenderOfARunningPushStage(t *testing.T) {
-	began := time.Now().Add(-8 * time.Second)
-	d := status.Document{Document: report.Document{Deploy: &report.Deploy{Driver: "native", Attempts: 1, Stages: []report.PushStage{
-		{Name: "start_push", State: report.Done, Started: &began, DurationMS: 120, BytesSent: 10, BytesReceived: 20},
-		{Name: "wait_for_schema", State: report.Running, Started: &began},
-	}, Indexes: &report.IndexProgress{Total: 2}}}}
-	var out bytes.Buffer
-	if err := status.Render(&out, d, false); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"start_push       120ms  10 B sent", "wait_for_schema  8", "no answer yet", "] 0 of 2"} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("%q not in\n%s", want, out.String())
-		}
-	}
-	if strings.Contains(out.String(), " 0 B") || strings.Contains(out.String(), " 0s") {
-		t.Errorf("a running stage looks idle:\n%s", out.String())
 	}
 }
 
@@ -93,7 +85,7 @@ func TestFetch(t *testing.T) {
 	}))
 	addr := server.Listener.Addr().String()
 	got, err := status.Source{Addr: addr}.Fetch(t.Context())
-	if err != nil || got.Children[0].Name != "web" || got.Failure.Code != "InvalidModules" {
+	if err != nil || got.Children[0].Name != "web" || got.Failure.Code != "InvalidModules" || !slices.Equal(got.Sections(), []string{"found"}) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	server.Close()
@@ -110,7 +102,7 @@ func TestFetch(t *testing.T) {
 		t.Errorf("from the file: %+v, %v", got, err)
 	}
 	var out bytes.Buffer
-	if err := status.Render(&out, got, false); err != nil || !strings.Contains(out.String(), "not running, was running (nothing answers") || strings.Contains(out.String(), "up since") {
+	if err := status.Render(&out, got, false, sections()); err != nil || !strings.Contains(out.String(), "not running, was running (nothing answers") || strings.Contains(out.String(), "up since") {
 		t.Errorf("a dead process looks alive: %v\n%s", err, out.String())
 	}
 }

@@ -219,12 +219,12 @@ func TestTapObservesAPush(t *testing.T) {
 		t.Errorf("%d advances, finished %v, changed %+v", advanced, seen.IsFinished(), seen.Changed(""))
 	}
 	deploy := seen.Snapshot()
-	if deploy.Functions != 2 || *deploy.Indexes != (report.IndexProgress{Complete: 4, Total: 4, SchemaValidation: true}) {
+	if deploy.Functions != 2 || *deploy.Indexes != (trace.IndexProgress{Complete: 4, Total: 4, SchemaValidation: true}) {
 		t.Errorf("%+v %+v", deploy, deploy.Indexes)
 	}
 	wait := deploy.Stages[3]
 	wait.DurationMS, wait.Started = 0, nil
-	if want := (report.PushStage{Name: "wait_for_schema", State: report.Done, BytesSent: 15, BytesReceived: wait.BytesReceived, Status: 200, Requests: 3}); wait != want || wait.BytesReceived < 100 {
+	if want := (trace.PushStage{Name: "wait_for_schema", State: report.Done, BytesSent: 15, BytesReceived: wait.BytesReceived, Status: 200, Requests: 3}); wait != want || wait.BytesReceived < 100 {
 		t.Errorf("got %+v, want %+v", wait, want)
 	}
 	if schema := deploy.Stages[1]; schema.State != report.Failed || schema.Status != 404 {

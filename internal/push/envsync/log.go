@@ -6,8 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"text/tabwriter"
-
-	"github.com/tale-project/tale-runtime/internal/report"
 )
 
 func (r *syncRun) warn() {
@@ -68,9 +66,9 @@ func (p Plan) WriteText(w io.Writer) error {
 }
 
 // Report is the result for the boot report.
-func (r Result) Report() report.EnvSync {
+func (r Result) Report() Summary {
 	owned := len(r.Plan.Changes) - r.Plan.Count(Foreign)
-	return report.EnvSync{
+	return Summary{
 		Declared: owned, Desired: r.Wanted, Present: r.Present,
 		New: r.Plan.Count(New), Updated: r.Plan.Count(Updated), Unchanged: r.Plan.Count(Unchanged),
 		Removed: r.Plan.Count(Removed), Foreign: r.Plan.Count(Foreign),

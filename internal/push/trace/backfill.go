@@ -7,7 +7,6 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
-	"github.com/tale-project/tale-runtime/internal/report"
 )
 
 // backfillQuiet is how long a wait without news may stay unmentioned in the log.
@@ -79,7 +78,7 @@ func (t *Trace) backfilled(change func(*backfillProgress)) {
 			p.logged = now
 		}
 		if p.Progress != (backend.Progress{}) { // otherwise start_push told more
-			t.deploy.Indexes = &report.IndexProgress{Complete: p.IndexesComplete, Total: p.IndexesTotal, SchemaValidation: p.SchemaValidated}
+			t.deploy.Indexes = &IndexProgress{Complete: p.IndexesComplete, Total: p.IndexesTotal, SchemaValidation: p.SchemaValidated}
 		}
 		line = *p
 	})

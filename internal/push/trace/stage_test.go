@@ -12,8 +12,8 @@ import (
 // The first answer to wait_for_schema may take ten seconds; what is known before
 // it is in the report at once.
 func TestReportBeforeTheFirstAnswer(t *testing.T) {
-	var last report.Deploy
-	seen := New(slog.New(slog.DiscardHandler), func(d report.Deploy) { last = d })
+	var last Deploy
+	seen := New(slog.New(slog.DiscardHandler), func(d Deploy) { last = d })
 	seen.Attempt(func() {})
 	seen.Begin(backend.StageStartPush).Succeeded(200, false)
 	seen.Started(backend.StartAnswer{Indexes: []backend.AddedIndex{{Name: "notes.by_n"}, {Name: "notes.by_m"}}})
@@ -22,17 +22,17 @@ func TestReportBeforeTheFirstAnswer(t *testing.T) {
 	if stage.State != report.Running || stage.Started == nil || time.Since(*stage.Started) > time.Minute {
 		t.Errorf("%+v", stage)
 	}
-	indexes := func(want report.IndexProgress) {
+	indexes := func(want IndexProgress) {
 		t.Helper()
 		if last.Indexes == nil || *last.Indexes != want {
 			t.Errorf("%+v, want %+v", last.Indexes, want)
 		}
 	}
-	indexes(report.IndexProgress{Total: 2})
+	indexes(IndexProgress{Total: 2})
 	seen.documentsIndexed(10, 100)
-	indexes(report.IndexProgress{Total: 2})
+	indexes(IndexProgress{Total: 2})
 	if _, err := seen.SchemaAnswered([]byte(`{"type":"complete"}`)); err != nil {
 		t.Fatal(err)
 	}
-	indexes(report.IndexProgress{Complete: 2, Total: 2, SchemaValidation: true})
+	indexes(IndexProgress{Complete: 2, Total: 2, SchemaValidation: true})
 }

@@ -16,10 +16,10 @@ import (
 // methods may be called from several goroutines.
 type Trace struct {
 	log      *slog.Logger
-	onChange func(report.Deploy)
+	onChange func(Deploy)
 
 	mu       sync.Mutex
-	deploy   report.Deploy
+	deploy   Deploy
 	current  backend.Stage
 	bundling *Exchange              // the bundle stage, while it runs
 	failed   *diagnosis.Observation // the last request that failed and was not made good since
@@ -32,9 +32,9 @@ type Trace struct {
 
 // New returns the trace of a push. onChange, which may be nil, gets the report at
 // every change of it, from any goroutine.
-func New(log *slog.Logger, onChange func(report.Deploy)) *Trace {
+func New(log *slog.Logger, onChange func(Deploy)) *Trace {
 	if onChange == nil {
-		onChange = func(report.Deploy) {}
+		onChange = func(Deploy) {}
 	}
 	return &Trace{log: log, onChange: onChange, current: backend.StageBundle, advanced: func() {}}
 }
@@ -69,7 +69,7 @@ func (t *Trace) update(change func()) {
 }
 
 // Snapshot returns the report of the push so far.
-func (t *Trace) Snapshot() report.Deploy {
+func (t *Trace) Snapshot() Deploy {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	deploy := t.deploy
@@ -125,14 +125,14 @@ func (t *Trace) Begin(stage backend.Stage) *Exchange {
 }
 
 // entry is the stage's line in the report; t.mu is held.
-func (t *Trace) entry(stage backend.Stage) *report.PushStage {
+func (t *Trace) entry(stage backend.Stage) *PushStage {
 	for i := range t.deploy.Stages {
 		if t.deploy.Stages[i].Name == string(stage) {
 			return &t.deploy.Stages[i]
 		}
 	}
 	began := time.Now()
-	t.deploy.Stages = append(t.deploy.Stages, report.PushStage{Name: string(stage), Started: &began})
+	t.deploy.Stages = append(t.deploy.Stages, PushStage{Name: string(stage), Started: &began})
 	return &t.deploy.Stages[len(t.deploy.Stages)-1]
 }
 
@@ -169,7 +169,7 @@ func (t *Trace) Tolerated(stage backend.Stage) bool { return stage == backend.St
 
 func (x *Exchange) end(status int, state report.State, more bool, then func(*Trace)) {
 	t := x.trace
-	var line report.PushStage
+	var line PushStage
 	t.update(func() {
 		s := t.entry(x.Stage)
 		s.DurationMS += time.Since(x.began).Milliseconds()
@@ -243,7 +243,7 @@ func (t *Trace) Started(answer backend.StartAnswer) {
 	t.update(func() {
 		t.indexes = answer.Indexes
 		if n := len(t.indexes); n > 0 {
-			t.deploy.Indexes = &report.IndexProgress{Total: n}
+			t.deploy.Indexes = &IndexProgress{Total: n}
 		}
 		t.deploy.Functions = answer.Functions
 		if t.deploy.Modules == 0 {
