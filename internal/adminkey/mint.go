@@ -5,32 +5,26 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Option changes what a minted key is for. Without any, it is the key that the
-// backend image's generate_admin_key.sh prints: member 0, read and write.
-type Option func(*message)
+// Field numbers of the protobuf message convex_keys.AdminKey.
+const (
+	fieldIssued = 2
+	fieldMember = 3
+)
 
-// ReadOnly makes a key that may list and query but not write.
-func ReadOnly() Option { return func(m *message) { m.readOnly = true } }
-
-// Member makes the key of a given member.
-func Member(id uint64) Option { return func(m *message) { m.member, m.system = id, false } }
-
-// System makes a system key. Backends of early 2026 refuse it on write routes
-// with 403 BadDeployKey.
-func System() Option { return func(m *message) { m.member, m.system = 0, true } }
-
-// issuedAt sets the issue time, which is now otherwise. It is informative: keys
-// do not expire.
-func issuedAt(t time.Time) Option {
-	return func(m *message) { m.issued = uint64(max(t.Unix(), 1)) }
+// Mint returns the key that the backend image's generate_admin_key.sh prints: of
+// member 0, to read and write.
+func Mint(instanceName, secretHex string) (string, error) {
+	return MintFor(instanceName, secretHex, 0)
 }
 
-// Mint returns a new admin key for an instance, from its name and its secret of
-// 64 hexadecimal digits. Each call returns a different key: the nonce is random.
-// The error, if any, is about the name or the secret and contains no secret.
-func Mint(instanceName, secretHex string, options ...Option) (string, error) {
+// MintFor returns a new admin key of a member, from the instance's name and its
+// secret of 64 hexadecimal digits. Each call returns a different key: the nonce is
+// random. The error, if any, is about the name or the secret and contains no secret.
+func MintFor(instanceName, secretHex string, member uint64) (string, error) {
 	if err := CheckInstanceName(instanceName); err != nil {
 		return "", fmt.Errorf("cannot mint an admin key: the instance name %w", err)
 	}
@@ -38,15 +32,20 @@ func Mint(instanceName, secretHex string, options ...Option) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("cannot mint an admin key: the instance secret %w", err)
 	}
-	m := message{issued: uint64(time.Now().Unix())}
-	for _, option := range options {
-		option(&m)
-	}
-	blob, err := seal(secret, m.encode())
+	blob, err := secret.Seal(message(time.Now(), member))
 	if err != nil {
 		return "", fmt.Errorf("cannot mint an admin key: %w", err)
 	}
 	return instanceName + "|" + hex.EncodeToString(blob), nil
+}
+
+// message writes the member even when it is 0, as the backend's own generator does:
+// a oneof field without a value would mean "no identity".
+func message(issued time.Time, member uint64) []byte {
+	out := protowire.AppendTag(nil, fieldIssued, protowire.VarintType)
+	out = protowire.AppendVarint(out, uint64(issued.Unix()))
+	out = protowire.AppendTag(out, fieldMember, protowire.VarintType)
+	return protowire.AppendVarint(out, member)
 }
 
 // CheckInstanceName reports why a name cannot be an instance name, as a

@@ -1,10 +1,31 @@
 package adminkey
 
 import (
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 )
+
+// The development secret of get-convex/convex-backend (crates/keybroker/dev).
+const devSecret = "4361726e697461732c206c69746572616c6c79206d65616e696e6720226c6974"
+
+// TestTheMessageOfAKey has the plaintext of a key that was made with another
+// implementation (Python's cryptography).
+func TestTheMessageOfAKey(t *testing.T) {
+	if got := hex.EncodeToString(message(time.Unix(1750000000, 0), 0)); got != "1080c3bbc2061800" {
+		t.Errorf("encoded %s", got)
+	}
+}
+
+func TestMintedKeysDiffer(t *testing.T) {
+	first, err1 := Mint("carnitas", devSecret)
+	second, err2 := Mint("carnitas", devSecret)
+	if err1 != nil || err2 != nil || first == second {
+		t.Errorf("two keys are equal (%v, %v): the nonce repeats", err1, err2)
+	}
+}
 
 func TestMintRefusesNames(t *testing.T) {
 	for _, name := range []string{"", "a:b", "a|b", "prod:tale", "two words", "tab\t", "naïve", "a.b", "a/b"} {

@@ -41,7 +41,7 @@ func TestCipherAgainstRFC8452(t *testing.T) {
 }
 
 // TestDerivedKey checks the KBKDF against the value that was computed
-// independently for the vector of TestOpenVector.
+// independently for that key.
 func TestDerivedKey(t *testing.T) {
 	secret, err := ParseSecret(devSecret)
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/adminkey"
+	"github.com/tale-project/tale-runtime/internal/convexsim/keybroker"
 	"github.com/tale-project/tale-runtime/internal/exit"
 )
 
@@ -49,7 +49,7 @@ func TestAdminKeyCommand(t *testing.T) {
 	if code := s.WaitWithin(10 * time.Second); code != 0 {
 		t.Fatalf("exit code %d", code)
 	}
-	if _, err := adminkey.Open("tale_platform", secretA.Reveal(), strings.TrimSpace(s.Output.String())); err != nil {
+	if _, err := keybroker.Open("tale_platform", secretA.Reveal(), strings.TrimSpace(s.Output.String())); err != nil {
 		t.Errorf("the key does not open: %v", err)
 	}
 	if bad := newService(t, "INSTANCE_SECRET", "short").start("admin-key"); bad.WaitWithin(10*time.Second) != exit.Config || bad.Says("short") {

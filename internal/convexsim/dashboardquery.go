@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/adminkey"
+	"github.com/tale-project/tale-runtime/internal/convexsim/keybroker"
 )
 
 // System queries of the backend that its dashboard uses, and that tell a deploy
@@ -25,7 +25,7 @@ type PushEvent struct {
 
 // recordPush remembers who pushed, in the transaction of the push.
 func (s *Server) recordPush(state *State, key string) error {
-	opened, err := adminkey.Open(s.options.InstanceName, s.options.InstanceSecret, key)
+	opened, err := keybroker.Open(s.options.InstanceName, s.options.InstanceSecret, key)
 	if err != nil {
 		return badAdminKey()
 	}

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/adminkey"
+	"github.com/tale-project/tale-runtime/internal/convexsim/keybroker"
 )
 
 func TestTheDashboardsQueries(t *testing.T) {
@@ -22,7 +22,7 @@ func TestTheDashboardsQueries(t *testing.T) {
 		t.Errorf("a push before the first one: %v", event)
 	}
 	push := withComponent(newPush(s), nil)
-	push["adminKey"] = mint(t, DefaultInstanceName, DefaultInstanceSecret, adminkey.Member(42))
+	push["adminKey"] = mint(t, DefaultInstanceSecret, keybroker.Key{Member: 42})
 	started := mustStart(t, s, push)
 	if schemas := ask(schemasQuery, object{}); dig(schemas, "active") != nil || dig(schemas, "inProgress") == nil {
 		t.Errorf("between start and finish the schemas are %v", schemas)

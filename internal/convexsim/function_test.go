@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/adminkey"
+	"github.com/tale-project/tale-runtime/internal/convexsim/keybroker"
 )
 
 func functionCall(path string, args any) object {
@@ -88,7 +88,7 @@ func TestTheSystemQueryForVariables(t *testing.T) {
 	if got := query(envQuery, object{}, noKey); got.status != 200 || !strings.Contains(got.body, `"status":"error"`) {
 		t.Errorf("without a key: %+v", got)
 	}
-	readOnly := mint(t, DefaultInstanceName, DefaultInstanceSecret, adminkey.ReadOnly())
+	readOnly := mint(t, DefaultInstanceSecret, keybroker.Key{ReadOnly: true})
 	if got := query(envQuery, object{}, withKey(readOnly)); !strings.Contains(got.body, `"status":"success"`) {
 		t.Errorf("with a read-only key: %+v", got)
 	}

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/tale-project/tale-runtime/internal/adminkey"
+	"github.com/tale-project/tale-runtime/internal/convexsim/keybroker"
 )
 
 // identity is who a request comes from, as far as the backend tells them apart.
@@ -54,9 +54,9 @@ func (s *Server) bearerFailure(header string) error {
 // keyIdentity opens the key of an Authorization header, which may be followed by
 // a user to act as.
 func (s *Server) keyIdentity(key string) (identity, error) {
-	opened, err := adminkey.Open(s.options.InstanceName, s.options.InstanceSecret, key)
+	opened, err := keybroker.Open(s.options.InstanceName, s.options.InstanceSecret, key)
 	switch {
-	case errors.Is(err, adminkey.ErrActingUser):
+	case errors.Is(err, keybroker.ErrActingUser):
 		return anonymous, badRequest("HeaderParseFailure", "Malformed Authorization header.")
 	case err != nil:
 		return anonymous, badAdminKey()

@@ -1,11 +1,12 @@
 package convexsim
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/adminkey"
+	"github.com/tale-project/tale-runtime/internal/convexsim/keybroker"
 )
 
 const (
@@ -13,22 +14,24 @@ const (
 	checkKey = "/api/check_admin_key"
 )
 
-func mint(t *testing.T, name, secret string, options ...adminkey.Option) string {
+// mint returns a key of the default instance, unless the key names another.
+func mint(t *testing.T, secret string, key keybroker.Key) string {
 	t.Helper()
-	key, err := adminkey.Mint(name, secret, options...)
+	key.Instance = cmp.Or(key.Instance, DefaultInstanceName)
+	minted, err := keybroker.Mint(secret, key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return key
+	return minted
 }
 
 func TestHeaderAuthentication(t *testing.T) {
 	s := Start(t, Options{})
 	good := s.AdminKey()
-	otherSecret := mint(t, DefaultInstanceName, strings.Repeat("0f", 32))
-	otherName := mint(t, "other", DefaultInstanceSecret)
-	readOnly := mint(t, DefaultInstanceName, DefaultInstanceSecret, adminkey.ReadOnly())
-	systemKey := mint(t, DefaultInstanceName, DefaultInstanceSecret, adminkey.System())
+	otherSecret := mint(t, strings.Repeat("0f", 32), keybroker.Key{})
+	otherName := mint(t, DefaultInstanceSecret, keybroker.Key{Instance: "other"})
+	readOnly := mint(t, DefaultInstanceSecret, keybroker.Key{ReadOnly: true})
+	systemKey := mint(t, DefaultInstanceSecret, keybroker.Key{System: true})
 	cases := []struct {
 		name   string
 		path   string
@@ -64,7 +67,7 @@ func TestHeaderAuthentication(t *testing.T) {
 
 func TestAKeyOfAnotherNameIsIndistinguishableFromAWrongOne(t *testing.T) {
 	s := Start(t, Options{})
-	wrongName := call(t, s, http.MethodGet, checkKey, nil, withKey(mint(t, "other", DefaultInstanceSecret)))
+	wrongName := call(t, s, http.MethodGet, checkKey, nil, withKey(mint(t, DefaultInstanceSecret, keybroker.Key{Instance: "other"})))
 	wrongKey := call(t, s, http.MethodGet, checkKey, nil, withKey("carnitas|00"))
 	if wrongName.body != wrongKey.body {
 		t.Errorf("%s differs from %s", wrongName.body, wrongKey.body)

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/adminkey"
+	"github.com/tale-project/tale-runtime/internal/convexsim/keybroker"
 )
 
 func TestConfigHashesListWhatIsActive(t *testing.T) {
@@ -138,9 +138,9 @@ func TestBuiltInVariablesSatisfyAnAuthConfig(t *testing.T) {
 func TestWhoMayPush(t *testing.T) {
 	s := Start(t, Options{})
 	started := mustStart(t, s, newPush(s))
-	readOnly := mint(t, DefaultInstanceName, DefaultInstanceSecret, adminkey.ReadOnly())
-	systemKey := mint(t, DefaultInstanceName, DefaultInstanceSecret, adminkey.System())
-	wrong := mint(t, DefaultInstanceName, strings.Repeat("0f", 32))
+	readOnly := mint(t, DefaultInstanceSecret, keybroker.Key{ReadOnly: true})
+	systemKey := mint(t, DefaultInstanceSecret, keybroker.Key{System: true})
+	wrong := mint(t, strings.Repeat("0f", 32), keybroker.Key{})
 	for _, path := range []string{hashesPath, evaluatePushPath, startPushPath, waitPath, finishPath, reportPath} {
 		with := func(key string) answered {
 			body := newPush(s)

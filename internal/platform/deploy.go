@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/adminkey"
 	"github.com/tale-project/tale-runtime/internal/push"
 	"github.com/tale-project/tale-runtime/internal/push/convexcli"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
@@ -58,9 +57,7 @@ func (b *Boot) deployOptions() push.Options {
 		Longest:  s.Max,
 		Attempts: s.Attempts,
 		Force:    s.ForcePush,
-		MintKey: func(member uint64) (string, error) {
-			return b.settings.Instance.AdminKey(adminkey.Member(member))
-		},
+		MintKey:  b.settings.Instance.AdminKeyFor,
 		Resync: func(ctx context.Context) error {
 			_, err := b.envSync().Run(ctx, b.goal())
 			return err

@@ -19,7 +19,7 @@ import (
 // withRecord lets the deploy mint keys, as the platform does.
 func (d *testDeploy) withRecord() *testDeploy {
 	d.MintKey = func(member uint64) (string, error) {
-		return adminkey.Mint(convexsim.DefaultInstanceName, convexsim.DefaultInstanceSecret, adminkey.Member(member))
+		return adminkey.MintFor(convexsim.DefaultInstanceName, convexsim.DefaultInstanceSecret, member)
 	}
 	return d
 }

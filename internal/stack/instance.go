@@ -25,9 +25,12 @@ func (i Instance) Validate() config.Problems {
 	return problems
 }
 
-// AdminKey mints an admin key of the instance.
-func (i Instance) AdminKey(options ...adminkey.Option) (string, error) {
-	return adminkey.Mint(i.Name, i.Secret.Reveal(), options...)
+// AdminKey mints an admin key of the instance, of member 0.
+func (i Instance) AdminKey() (string, error) { return i.AdminKeyFor(0) }
+
+// AdminKeyFor mints an admin key of a member.
+func (i Instance) AdminKeyFor(member uint64) (string, error) {
+	return adminkey.MintFor(i.Name, i.Secret.Reveal(), member)
 }
 
 // Fingerprint identifies the secret in logs, equal in both containers when their

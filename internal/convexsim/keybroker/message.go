@@ -1,4 +1,4 @@
-package adminkey
+package keybroker
 
 import (
 	"errors"

@@ -1,4 +1,4 @@
-package adminkey
+package keybroker
 
 import (
 	"encoding/base64"
@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/adminkey"
 )
 
 // errInvalid is a key that the instance does not accept. A backend answers 401
@@ -18,7 +20,7 @@ var errInvalid = errors.New("admin key is invalid for this instance")
 // backend answers 400 HeaderParseFailure to it.
 var ErrActingUser = errors.New("the user to act as, after the admin key, is not base64 JSON")
 
-// Key is an opened admin key.
+// Key is what an admin key says.
 type Key struct {
 	Instance string
 	Member   uint64 // meaningless when System
@@ -36,7 +38,7 @@ type Key struct {
 // or ErrActingUser and contain no part of the key; any other error is about the
 // instance secret.
 func Open(instanceName, secretHex, key string) (Key, error) {
-	secret, err := ParseSecret(secretHex)
+	secret, err := adminkey.ParseSecret(secretHex)
 	if err != nil {
 		return Key{}, fmt.Errorf("cannot open an admin key: the instance secret %w", err)
 	}
@@ -77,12 +79,12 @@ func split(key string) (name, blobHex, actingUser string, hasUser bool) {
 	return name, blobHex, actingUser, hasUser
 }
 
-func openBlob(secret Secret, blobHex string) (message, bool, error) {
+func openBlob(secret adminkey.Secret, blobHex string) (message, bool, error) {
 	blob, err := hex.DecodeString(blobHex)
 	if err != nil {
 		return message{}, false, errors.New("not hexadecimal")
 	}
-	plaintext, legacy, err := open(secret, blob)
+	plaintext, legacy, err := decrypt(secret, blob)
 	if err != nil {
 		return message{}, false, err
 	}
