@@ -20,6 +20,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convex"
 	"github.com/tale-project/tale-runtime/internal/platform"
 	"github.com/tale-project/tale-runtime/internal/proxy"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 func TestManifestsAreOfTheAPI(t *testing.T) {
@@ -42,6 +43,7 @@ func TestManifestsAreOfTheAPI(t *testing.T) {
 				t.Errorf("%s: %v", file, err)
 			}
 			seen[kind.Kind]++
+			checkStack(t, file, object)
 			checkPod(t, file, object)
 		}
 	}
@@ -113,6 +115,32 @@ func checkPod(t *testing.T, file string, object any) {
 		s := c.SecurityContext
 		if !*s.ReadOnlyRootFilesystem || *s.AllowPrivilegeEscalation || len(s.Capabilities.Drop) != 1 {
 			t.Errorf("%s: container %s is not locked down", file, c.Name)
+		}
+	}
+}
+
+// checkStack compares names and ports with those by which the services find each
+// other.
+func checkStack(t *testing.T, file string, object any) {
+	t.Helper()
+	switch object := object.(type) {
+	case *corev1.ConfigMap:
+		known := slices.Concat(config.Describe(platform.Settings{}), config.Describe(convex.Settings{}), config.Describe(proxy.Settings{}))
+		for name := range object.Data {
+			if !slices.ContainsFunc(known, func(v config.Variable) bool { return v.Name == name }) {
+				t.Errorf("%s: no service reads %s", file, name)
+			}
+		}
+	case *corev1.Service:
+		i := slices.IndexFunc(stack.Services(), func(s stack.Service) bool { return s.Name == object.Name })
+		if i < 0 {
+			t.Errorf("%s: there is no service %s", file, object.Name)
+			return
+		}
+		for _, port := range object.Spec.Ports {
+			if service := stack.Services()[i]; !slices.Contains(service.Ports, int(port.Port)) && !slices.Contains(service.Publish, strconv.Itoa(int(port.Port))) {
+				t.Errorf("%s: %s has no port %d", file, object.Name, port.Port)
+			}
 		}
 	}
 }

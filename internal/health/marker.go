@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/tale-project/tale-runtime/internal/atomicfile"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 // Markers are the two empty files of a service that health checks and the web
@@ -20,8 +21,8 @@ type Markers struct {
 // NewMarkers returns the markers of a service in the run folder.
 func NewMarkers(runDir, service string) Markers {
 	return Markers{
-		ready:        filepath.Join(runDir, service+"-ready"),
-		shuttingDown: filepath.Join(runDir, service+"-shutting-down"),
+		ready:        filepath.Join(runDir, stack.ReadyMarker(service)),
+		shuttingDown: filepath.Join(runDir, stack.ShuttingDownMarker(service)),
 	}
 }
 

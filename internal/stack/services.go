@@ -1,0 +1,109 @@
+package stack
+
+import "time"
+
+// Names of the services, which are also their host names in the network.
+const (
+	DB       = "db"
+	Convex   = "convex"
+	Platform = "platform"
+	Proxy    = "proxy"
+	RAG      = "rag"
+	Crawler  = "crawler"
+)
+
+// Ports that the services listen on in their containers.
+const (
+	HTTPPort        = 80
+	HTTPSPort       = 443
+	ProxyHealthPort = 2020
+	PlatformPort    = 3000
+	BackendPort     = 3210
+	ActionsPort     = 3211 // HTTP actions
+	DBPort          = 5432
+	DashboardPort   = 6791
+	RAGPort         = 8001
+	CrawlerPort     = 8002
+	StatusPort      = 9180
+)
+
+// Network is the network of the services.
+const Network = "internal"
+
+// Colours of a service that is replaced without a pause.
+const (
+	Blue  = "blue"
+	Green = "green"
+)
+
+// OtherColour returns the colour that a deploy starts beside the given one.
+func OtherColour(colour string) string {
+	if colour == Blue {
+		return Green
+	}
+	return Blue
+}
+
+// Coloured returns the name of a service's colour.
+func Coloured(service, colour string) string { return service + "-" + colour }
+
+// ReadyMarker and ShuttingDownMarker return the names of a service's files in its
+// run folder that say so.
+func ReadyMarker(service string) string        { return service + "-ready" }
+func ShuttingDownMarker(service string) string { return service + "-shutting-down" }
+
+// Service is what the other services and the host may rely on.
+type Service struct {
+	Name    string
+	Ports   []int    // in the container, for the network
+	Publish []string // to visitors, as the image exposes it
+	Mounts  []Mount
+	Needs   []string      // services that are healthy before it starts
+	Stop    time.Duration // from the stop signal to the kill
+	Rotates bool          // a new colour starts beside the old one
+}
+
+// Mount is a volume in a container.
+type Mount struct {
+	Volume, Path string
+	ReadOnly     bool
+}
+
+// Services returns the services in the order in which they start.
+func Services() []Service {
+	return []Service{
+		{
+			Name: DB, Ports: []int{DBPort}, Stop: 60 * time.Second,
+			Mounts: []Mount{{Volume: "db-data", Path: "/var/lib/postgresql/data"}, {Volume: "db-backup", Path: "/var/lib/postgresql/backup"}},
+		},
+		{
+			Name: Convex, Ports: []int{BackendPort, ActionsPort, DashboardPort, StatusPort}, Stop: 45 * time.Second, Needs: []string{DB},
+			Mounts: []Mount{{Volume: "convex-data", Path: "/app/data"}, {Volume: "proxy-ca", Path: "/proxy-ca", ReadOnly: true}},
+		},
+		{
+			Name: Platform, Ports: []int{PlatformPort, StatusPort}, Stop: 45 * time.Second, Needs: []string{Convex}, Rotates: true,
+			Mounts: []Mount{{Volume: "convex-data", Path: "/app/data", ReadOnly: true}},
+		},
+		{
+			Name: Proxy, Ports: []int{ProxyHealthPort}, Publish: []string{"80", "443", "443/udp"}, Stop: 20 * time.Second,
+			Mounts: []Mount{{Volume: "caddy-data", Path: "/data"}, {Volume: "caddy-config", Path: "/config"}, {Volume: "proxy-ca", Path: "/ca"}},
+		},
+		{
+			Name: RAG, Ports: []int{RAGPort}, Stop: 10 * time.Second, Needs: []string{DB, Convex}, Rotates: true,
+			Mounts: []Mount{{Volume: "rag-data", Path: "/app/data"}, {Volume: "convex-data", Path: "/app/platform-config", ReadOnly: true}},
+		},
+		{
+			Name: Crawler, Ports: []int{CrawlerPort}, Stop: 10 * time.Second, Needs: []string{DB, Convex}, Rotates: true,
+			Mounts: []Mount{{Volume: "crawler-data", Path: "/app/data"}, {Volume: "convex-data", Path: "/app/platform-config", ReadOnly: true}},
+		},
+	}
+}
+
+// Aliases returns the names by which the network knows a service, or a colour of
+// it: its own name leads to whichever is there.
+func (s Service) Aliases(colour string) []string {
+	if colour == "" {
+		return []string{s.Name}
+	}
+	return []string{s.Name, Coloured(s.Name, colour)}
+}
