@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/httpclient"
 )
 
 const (
@@ -53,12 +55,8 @@ func newFetcher(s *store, h *Handler, compress func(path string)) *fetcher {
 	if h.BasePath != "" {
 		f.header.Set("X-Forwarded-Prefix", h.BasePath)
 	}
-	f.client = &http.Client{
-		Timeout:       fetchTimeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		// No forward proxy: the application is next door, whatever the environment says.
-		Transport: &http.Transport{DisableCompression: true, MaxResponseHeaderBytes: 4 * largestHeader, IdleConnTimeout: fetchIdle, ResponseHeaderTimeout: fetchTimeout / 2},
-	}
+	f.client = httpclient.New(&http.Transport{DisableCompression: true, MaxResponseHeaderBytes: 4 * largestHeader, IdleConnTimeout: fetchIdle, ResponseHeaderTimeout: fetchTimeout / 2})
+	f.client.Timeout = fetchTimeout
 	return f
 }
 
