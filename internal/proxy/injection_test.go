@@ -173,6 +173,12 @@ func (p *running) bodyOf(fields []field) (got seen) {
 
 func (p *running) writeFields(fields []field) *http2.Framer {
 	p.Helper()
+	return p.openStream(fields, true)
+}
+
+// openStream sends the head of a request over HTTP/2.
+func (p *running) openStream(fields []field, whole bool) *http2.Framer {
+	p.Helper()
 	conn := p.dial(&tls.Config{RootCAs: p.roots, ServerName: siteName, NextProtos: []string{"h2"}})
 	_, _ = io.WriteString(conn, http2.ClientPreface)
 	framer := http2.NewFramer(conn, conn)
@@ -184,6 +190,6 @@ func (p *running) writeFields(fields []field) *http2.Framer {
 	for _, f := range fields {
 		_ = encoder.WriteField(hpack.HeaderField{Name: f.name, Value: f.value})
 	}
-	_ = framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndStream: true, EndHeaders: true})
+	_ = framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndStream: whole, EndHeaders: true})
 	return framer
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/proxy/accesslog"
 	"github.com/tale-project/tale-runtime/internal/proxy/bulk"
 	"github.com/tale-project/tale-runtime/internal/proxy/edge"
+	"github.com/tale-project/tale-runtime/internal/proxy/roundtrip"
 	"github.com/tale-project/tale-runtime/internal/proxy/tunnel"
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams"
 )
@@ -83,6 +84,7 @@ func (b *builder) probed(idle time.Duration, address, health string) *reversepro
 	proxy := b.reverseProxy(idle)
 	proxy.DynamicUpstreamsRaw = module("source", "probed", upstreams.Source{Upstream: address, Probe: health, Resolver: b.s.Resolver})
 	proxy.LoadBalancing = upstreams.LoadBalancing()
+	proxy.LoadBalancing.RetryMatchRaw[0]["tale_whole_body"] = toJSON(edge.WholeBody{})
 	return proxy
 }
 
@@ -106,13 +108,13 @@ func (b *builder) reverseProxy(idle time.Duration) *reverseproxy.Handler {
 	if b.site.Base != "" {
 		request.Set.Set("X-Forwarded-Prefix", b.site.Base)
 	}
-	transport := bulk.Transport{HTTPTransport: reverseproxy.HTTPTransport{
+	transport := bulk.Transport{Transport: roundtrip.Transport{HTTPTransport: reverseproxy.HTTPTransport{
 		DialTimeout: caddy.Duration(dialTimeout),
 		KeepAlive: &reverseproxy.KeepAlive{
 			MaxIdleConnsPerHost: idlePerUpstream,
 			IdleConnTimeout:     caddy.Duration(idle),
 		},
-	}}
+	}}}
 	if b.s.Resolver != "" {
 		transport.Resolver = &reverseproxy.UpstreamResolver{Addresses: []string{b.s.Resolver}}
 	}

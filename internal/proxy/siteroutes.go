@@ -80,7 +80,7 @@ func (b *builder) entryHandlers() []json.RawMessage {
 	if b.s.Compression == stripExtensions {
 		forwarded.Drop = []string{"Sec-WebSocket-Extensions"}
 	}
-	handlers := []json.RawMessage{b.visitor(), b.accessLog(), b.responseHeaders(), handler("tale_forwarded", forwarded), handler("tale_limits", struct{}{})}
+	handlers := []json.RawMessage{b.visitor(), b.accessLog(), b.responseHeaders(), handler("tale_body", edge.Body{}), handler("tale_forwarded", forwarded), handler("tale_limits", struct{}{})}
 	if size, _ := parseSize(b.s.MaxBody); size > 0 {
 		handlers = append(handlers, handler("request_body", requestbody.RequestBody{MaxSize: size}))
 	}

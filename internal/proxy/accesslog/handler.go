@@ -34,8 +34,9 @@ func Use(log *slog.Logger) { target.Store(log) }
 //
 // A line has `request_id`, `method`, `host`, `path` and `query` (with what
 // looks like a secret replaced), `proto`, `status`, `bytes` (of the answer's body),
-// `took`, `upstream` (if the request was sent to one), `client_ip`, and `error`
-// (if the proxy had to answer for the upstream). Its level is warn for answers of
+// `took`, `upstream` (if the request was sent to one, and did not fail for the
+// visitor's fault), `client_ip`, and `error` (if the proxy had to answer for the
+// upstream). Its level is warn for answers of
 // 500 and above, else info.
 //
 // Metrics: the histograms `tale_proxy_first_byte_seconds` and
@@ -92,6 +93,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // serveError goes on with the record of a request that ended in an error.
 func (h *Handler) serveError(rec *record, r *http.Request, next caddyhttp.Handler) error {
 	rec.err, _ = r.Context().Value(caddyhttp.ErrorCtxKey).(error)
+	if status := rec.finalStatus(); status >= 400 && status < 500 {
+		rec.observers, rec.refused = h.own, true
+	}
 	return h.serve(rec, r, next, true)
 }
 
@@ -144,7 +148,7 @@ func (h *Handler) write(rec *record, r *http.Request) {
 		slog.Int64("bytes", rec.bytes),
 		slog.Duration("took", time.Since(rec.began)),
 	)
-	if address := upstream(r); address != "" {
+	if address := upstream(r); address != "" && !rec.refused {
 		attrs = append(attrs, slog.String("upstream", address))
 	}
 	attrs = append(attrs, slog.String("client_ip", rec.clientIP))

@@ -32,6 +32,7 @@ type record struct {
 	firstByte time.Duration // after began, when the answer's header was sent
 	bytes     int64
 	err       error      // why the proxy answered and not the upstream
+	refused   bool       // err is the visitor's fault
 	observers *observers // of the upstream that the request is for
 }
 

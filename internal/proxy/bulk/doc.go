@@ -2,7 +2,7 @@
 // 32 KiB at a time, and TLS makes one system call of each 16 KiB: for an answer
 // of a megabyte, processes are woken up a hundred times. Here it is a dozen.
 //
-//   - Transport is Caddy's HTTP transport; it tells Handler of an answer whose
+//   - Transport is the HTTP transport; it tells Handler of an answer whose
 //     announced length is worth it
 //   - Handler, right in front of the reverse proxy, copies the rest of such an
 //     answer when its first piece is written

@@ -7,14 +7,16 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
+	"github.com/tale-project/tale-runtime/internal/proxy/roundtrip"
 )
 
 func init() { caddy.RegisterModule(new(Transport)) }
 
-// Transport is Caddy's HTTP transport, which also tells the Handler in front of
-// the reverse proxy of large answers.
+// Transport is the HTTP transport, which also tells the Handler in front of the
+// reverse proxy of large answers.
 type Transport struct {
-	reverseproxy.HTTPTransport
+	roundtrip.Transport
 }
 
 // CaddyModule returns the Caddy module information.
@@ -29,10 +31,10 @@ func (*Transport) CaddyModule() caddy.ModuleInfo {
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	a, ok := caddyhttp.GetVar(r.Context(), answerVar).(*answer)
 	if !ok {
-		return t.HTTPTransport.RoundTrip(r)
+		return t.Transport.RoundTrip(r)
 	}
 	a.offered = nil // that of an attempt before this one, which came to nothing
-	response, err := t.HTTPTransport.RoundTrip(r)
+	response, err := t.Transport.RoundTrip(r)
 	if err == nil && response.ContentLength >= threshold && !isStream(response.Header) {
 		response.Body = a.offer(response.Body)
 	}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
+	"github.com/tale-project/tale-runtime/internal/proxy/roundtrip"
 )
 
 func TestOnlyTheLastAttemptIsOffered(t *testing.T) {
@@ -21,7 +23,7 @@ func TestOnlyTheLastAttemptIsOffered(t *testing.T) {
 	defer origin.Close()
 	a := new(answer)
 	vars := map[string]any{answerVar: a}
-	transport := Transport{HTTPTransport: reverseproxy.HTTPTransport{Transport: &http.Transport{DisableKeepAlives: true}}}
+	transport := Transport{roundtrip.Transport{HTTPTransport: reverseproxy.HTTPTransport{Transport: &http.Transport{DisableKeepAlives: true}}}}
 	for path, offered := range map[string]bool{"/large": true, "/small": false} {
 		a.offered = &body{} // an earlier attempt's
 		request, err := http.NewRequestWithContext(context.WithValue(t.Context(), caddyhttp.VarsCtxKey, vars), http.MethodGet, origin.URL+path, nil)

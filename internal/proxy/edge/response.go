@@ -34,21 +34,47 @@ func (Response) CaddyModule() caddy.ModuleInfo {
 // ServeHTTP lets the rest of the chain answer through a writer that adds the
 // headers.
 func (h *Response) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	return next.ServeHTTP(&headerWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, before: h.apply}, r)
+	// Over HTTP/3 a 100 is passed on; before, net/http's server sends one by itself
+	// when the body is first read, which is when the upstream has asked for it.
+	return next.ServeHTTP(&responseWriter{headerWriter{
+		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, before: h.apply,
+	}, h, r.ProtoMajor < 3}, r)
 }
 
 func (h *Response) apply(header http.Header, _ int) {
-	for _, name := range h.Drop {
-		delete(header, name)
-	}
+	h.hide(header)
 	for name, value := range h.Missing {
 		if _, there := header[name]; !there {
 			header[name] = []string{value}
 		}
 	}
+}
+
+// hide is for informational answers, too.
+func (h *Response) hide(header http.Header) {
+	for _, name := range h.Drop {
+		delete(header, name)
+	}
 	if h.AltSvc != "" && header["Alt-Svc"] != nil {
 		header["Alt-Svc"] = []string{h.AltSvc}
 	}
+}
+
+// responseWriter is the outermost, which sees informational answers as they go out.
+type responseWriter struct {
+	headerWriter
+	response      *Response
+	continuesSelf bool
+}
+
+func (w *responseWriter) WriteHeader(status int) {
+	switch {
+	case status == http.StatusContinue && w.continuesSelf:
+		return
+	case status < 200 && status != http.StatusSwitchingProtocols:
+		w.response.hide(w.Header())
+	}
+	w.headerWriter.WriteHeader(status)
 }
 
 // Provision brings header names into the form that header maps have.

@@ -1,0 +1,51 @@
+package roundtrip
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"syscall"
+)
+
+// conn is a connection to an upstream on which a write fails only when there is
+// nothing left to read, or when the connection was closed. A server that answers
+// early and closes refuses the rest of the body, but its answer is there already;
+// net/http takes the failure of the write for that of the request.
+type conn struct {
+	net.Conn
+	once sync.Once
+	end  chan struct{} // closed with the first failure to read
+}
+
+func newConn(inner net.Conn) *conn { return &conn{Conn: inner, end: make(chan struct{})} }
+
+// Read takes a reset for an end, which it is where the server did not read the whole
+// body. An answer that has a length is known to be cut all the same.
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err != nil {
+		c.ended()
+	}
+	if errors.Is(err, syscall.ECONNRESET) {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// Write needs no time limit of its own: a connection that cannot be written to
+// any more has an end to be read, and net/http reads all the time.
+func (c *conn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if err != nil {
+		<-c.end
+	}
+	return n, err
+}
+
+func (c *conn) Close() error {
+	c.ended()
+	return c.Conn.Close()
+}
+
+func (c *conn) ended() { c.once.Do(func() { close(c.end) }) }

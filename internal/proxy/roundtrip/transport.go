@@ -1,0 +1,71 @@
+package roundtrip
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
+	"github.com/tale-project/tale-runtime/internal/httpclient"
+	"github.com/tale-project/tale-runtime/internal/proxy/edge"
+)
+
+// continueTimeout is how long an upstream may consider whether it wants a body.
+// One that does not know of Expect says nothing, and gets the body then.
+const continueTimeout = time.Second
+
+// Transport is Caddy's HTTP transport, but for some things:
+//
+//   - an answer that comes before the upstream has read the body is not lost when
+//     the upstream then closes the connection
+//   - the body of a request with `Expect: 100-continue` is not sent before the
+//     upstream asks for it, or has said nothing for a second
+//   - a body that the visitor fails to send is no failure of the upstream
+//   - an upstream that switches to another protocol unasked has not answered
+type Transport struct {
+	reverseproxy.HTTPTransport
+}
+
+// Provision makes the transport.
+func (t *Transport) Provision(ctx caddy.Context) error {
+	if t.ExpectContinueTimeout == 0 {
+		t.ExpectContinueTimeout = caddy.Duration(continueTimeout)
+	}
+	if err := t.HTTPTransport.Provision(ctx); err != nil {
+		return err
+	}
+	dial := t.Transport.DialContext
+	t.Transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		inner, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return newConn(inner), nil
+	}
+	return nil
+}
+
+// RoundTrip sends a request. One that expects to be asked for its body is the last
+// of its connection: net/http would send the body of any other, wanted or not.
+func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Header["Expect"] != nil {
+		last := *r
+		last.Close = true
+		r = &last
+	}
+	response, err := t.HTTPTransport.RoundTrip(r)
+	if err == nil {
+		err = httpclient.RefuseSwitch(r, response)
+	} else if fault := edge.BodyFault(r); fault != nil {
+		err = fault
+	}
+	if err != nil {
+		return nil, err
+	}
+	return response, nil
+}
+
+var _ http.RoundTripper = (*Transport)(nil)
