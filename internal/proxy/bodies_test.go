@@ -339,3 +339,40 @@ func TestAPausedBodyIsTheVisitorsFault(t *testing.T) {
 	}
 	p.blamesNoUpstream()
 }
+
+func TestConditionalRequestsThroughCompression(t *testing.T) {
+	p := start(t, config.Environ{"PLATFORM_UPSTREAM": serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		const tag = `"v1"`
+		w.Header().Set("Etag", tag)
+		switch {
+		case r.Header.Get("If-Match") != "" && r.Header.Get("If-Match") != tag:
+			w.WriteHeader(http.StatusPreconditionFailed)
+		case r.Method == http.MethodPut:
+			w.WriteHeader(http.StatusNoContent)
+		case r.Header.Get("If-None-Match") == tag:
+			w.WriteHeader(http.StatusNotModified)
+		default:
+			w.Header().Set("Content-Type", "text/html")
+			_, _ = io.WriteString(w, strings.Repeat("x ", 4000))
+		}
+	}))})
+	for _, encoding := range []string{"gzip", "zstd"} {
+		response := p.get("/", http.Header{"Accept-Encoding": {encoding}})
+		tag := response.Header.Get("Etag")
+		if tag != `"v1-`+encoding+`"` {
+			t.Fatalf("%s: tag %s", encoding, tag)
+		}
+		for _, accepts := range []string{"gzip", "zstd", "identity"} {
+			response = p.get("/", http.Header{"Accept-Encoding": {accepts}, "If-None-Match": {tag}})
+			if got := response.Header.Get("Etag"); response.StatusCode != http.StatusNotModified || got != tag {
+				t.Errorf("%s, then %s: %d with %s", encoding, accepts, response.StatusCode, got)
+			}
+		}
+		if got := p.send(http.MethodPut, "/", http.Header{"If-Match": {tag}}, strings.NewReader("x")).StatusCode; got != http.StatusNoContent {
+			t.Errorf("%s: PUT %d", encoding, got)
+		}
+		if got := p.send(http.MethodPut, "/", http.Header{"If-Match": {`"v0-` + encoding + `"`}}, strings.NewReader("x")).StatusCode; got != http.StatusPreconditionFailed {
+			t.Errorf("%s: PUT of another version %d", encoding, got)
+		}
+	}
+}

@@ -138,11 +138,15 @@ func (b *builder) rowHandlers(row tableRow) []json.RawMessage {
 		}
 	}
 	invoke := handler("invoke", caddyhttp.Invoke{Name: string(row.To.Upstream)})
+	validators := handler("tale_validators", edge.Validators{Encodings: encodings})
 	if len(row.Paths) == 0 { // the web application
-		return []json.RawMessage{compress(), b.assets(), forward, invoke}
+		return []json.RawMessage{validators, compress(), b.assets(), forward, invoke}
 	}
-	return []json.RawMessage{compress(), forward, invoke}
+	return []json.RawMessage{validators, compress(), forward, invoke}
 }
+
+// encodings are what texts are compressed with, the preferred one first.
+var encodings = []string{"zstd", "gzip"}
 
 // compress encodes texts. Event streams are left alone: an encoder may hold
 // back an event until the next one comes.
@@ -154,7 +158,7 @@ func compress() json.RawMessage {
 		font/ttf* font/otf* image/svg+xml* image/vnd.microsoft.icon* image/x-icon*`)
 	return handler("encode", encode.Encode{
 		EncodingsRaw: map[string]json.RawMessage{"zstd": []byte("{}"), "gzip": []byte("{}")},
-		Prefer:       []string{"zstd", "gzip"},
+		Prefer:       encodings,
 		Matcher:      &caddyhttp.ResponseMatcher{Headers: http.Header{"Content-Type": types}},
 	})
 }
