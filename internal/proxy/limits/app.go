@@ -3,6 +3,7 @@ package limits
 import (
 	"fmt"
 	"net/netip"
+	"runtime"
 	"slices"
 	"time"
 
@@ -45,6 +46,7 @@ type App struct {
 	connections, uploads ledger
 	refusals             refusals
 	metrics              *metrics
+	pace                 pace
 }
 
 // CaddyModule returns the Caddy module information.
@@ -64,6 +66,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.connections.most, a.connections.room = a.Connections, room
 	// A slow upload holds a connection, its buffers and those of the upstream.
 	a.uploads.most, a.uploads.room = a.Uploads, room/2
+	a.pace = make(pace, runtime.GOMAXPROCS(0))
 	a.refusals.log, a.refusals.quiet = ctx.Slogger(), quietTime
 	a.metrics = newMetrics(&a.connections)
 	if err := a.metrics.register(ctx.GetMetricsRegistry()); err != nil {

@@ -16,6 +16,7 @@ type conn struct {
 	remote  remoteAddr
 	idle    *list.Element // used by the connection's server only
 	closed  sync.Once
+	handshake
 }
 
 func newConn(accepted net.Conn, app *App, network netip.Prefix) *conn {
@@ -24,8 +25,16 @@ func newConn(accepted net.Conn, app *App, network netip.Prefix) *conn {
 	return c
 }
 
+func (c *conn) Read(p []byte) (int, error) {
+	c.done(c.app.pace)
+	n, err := c.Conn.Read(p)
+	c.received(p[:n], c.app.pace)
+	return n, err
+}
+
 func (c *conn) Close() error {
 	c.closed.Do(func() { c.app.connections.give(c.network) })
+	c.done(c.app.pace)
 	return c.Conn.Close()
 }
 

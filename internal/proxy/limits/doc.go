@@ -3,7 +3,8 @@
 // make work and bring nothing.
 //
 //   - App has the limits and the counts, which the modules below share
-//   - Listener, below TLS, counts connections and refuses what is too much
+//   - Listener, below TLS, counts connections and refuses what is too much; it
+//     also lets TLS handshakes take turns
 //   - Handler measures request bodies, and counts the sockets that are not
 //     connections of their own
 //

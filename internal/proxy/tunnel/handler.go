@@ -30,6 +30,10 @@ const (
 	defaultCloseTimeout     = time.Second
 )
 
+// maxOpening is how many handshakes with upstreams are under way at once. All
+// sockets come back when a backend does; it and the proxy have pages to serve, too.
+const maxOpening = 32
+
 func init() { caddy.RegisterModule(Handler{}) }
 
 // Handler carries WebSockets of HTTP/1.1 and HTTP/3 clients to an upstream. It
@@ -74,6 +78,7 @@ type Handler struct {
 
 	upstreams reverseproxy.UpstreamSource
 	dialer    net.Dialer
+	opening   chan struct{} // holds one for each handshake with an upstream
 	tunnels   *registry
 	metrics   *metrics
 	log       *slog.Logger
@@ -114,6 +119,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("cannot tunnel WebSockets: %w", err)
 	}
 	h.dialer.Timeout = time.Duration(h.DialTimeout)
+	h.opening = make(chan struct{}, maxOpening)
 	h.tunnels = newRegistry()
 	h.log = ctx.Slogger()
 	return h.subscribe(ctx)

@@ -3,8 +3,10 @@ package tunnel
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -72,6 +74,10 @@ func (h *Handler) try(r *http.Request, repl *caddy.Replacer) (*handshake, error)
 	address := upstreams[0].Dial
 	repl.Set("http.reverse_proxy.upstream.address", address)
 	repl.Set("http.reverse_proxy.upstream.hostport", address)
+	if err := h.waitForTurn(r.Context()); err != nil {
+		return nil, err
+	}
+	defer func() { <-h.opening }()
 	conn, err := h.dialer.DialContext(r.Context(), "tcp", address)
 	if err != nil {
 		return nil, reverseproxy.NewDialError(err)
@@ -82,6 +88,20 @@ func (h *Handler) try(r *http.Request, repl *caddy.Replacer) (*handshake, error)
 		return nil, err
 	}
 	return opened, nil
+}
+
+// waitForTurn returns when there are few enough handshakes under way.
+func (h *Handler) waitForTurn(ctx context.Context) error {
+	patience := time.NewTimer(time.Duration(h.HandshakeTimeout))
+	defer patience.Stop()
+	select {
+	case h.opening <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-patience.C:
+		return fmt.Errorf("too many handshakes are under way: %w", os.ErrDeadlineExceeded)
+	}
 }
 
 // request is the handshake for the upstream.
