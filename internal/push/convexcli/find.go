@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/push/release"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
@@ -38,8 +39,8 @@ type Options struct {
 type cli struct {
 	options Options
 	argv    []string
-	version Version // zero when it is not known
-	Label   string  // the version as its package says it, "" when not known
+	version release.Version // zero when it is not known
+	Label   string          // the version as its package says it, "" when not known
 }
 
 // Find resolves the command. The error carries the exit code 126 or 127.
@@ -58,7 +59,7 @@ func Find(o Options) (cli, error) {
 	}
 	cli := cli{options: o, argv: append(append(runtime, path), words[1:]...)}
 	cli.Label = packageVersion(path)
-	if v, err := ParseVersion(cli.Label); err == nil {
+	if v, err := release.Parse(cli.Label); err == nil {
 		cli.version = v
 	}
 	return cli, nil
@@ -188,9 +189,9 @@ func (c cli) Process(url, adminKey string, secrets map[string]string, args ...st
 func (c cli) DeployArgs() []string {
 	args := []string{"deploy", "--typecheck", "disable", "--codegen", "disable", "-y"}
 	switch {
-	case c.version == Version{}, c.version.Before(Version{1, 30, 0}):
+	case c.version == release.Version{}, c.version.Before(release.Version{1, 30, 0}):
 		return args
-	case c.version.Before(Version{1, 47, 0}):
+	case c.version.Before(release.Version{1, 47, 0}):
 		return append(args, "--allow-deleting-large-indexes")
 	default:
 		return append(args, "--skip-large-indexes-check", "--allow-unstaging-schema")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/push/pushtest"
+	"github.com/tale-project/tale-runtime/internal/push/release"
 )
 
 // installCLI lays out an app as npm does: a link in node_modules/.bin to the
@@ -50,7 +51,7 @@ func TestFindCLIChoosesARuntime(t *testing.T) {
 			t.Fatal(err)
 		}
 		expected := []string{filepath.Join(o.AppDir, "path", want), filepath.Join(o.AppDir, defaultCommand)}
-		if !slices.Equal(cli.argv, expected) || cli.version != (Version{1, 35, 1}) || cli.Label != "1.35.1" {
+		if !slices.Equal(cli.argv, expected) || cli.version != (release.Version{1, 35, 1}) || cli.Label != "1.35.1" {
 			t.Errorf("with %v: %+v", installed, cli)
 		}
 	}

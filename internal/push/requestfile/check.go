@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/tale-project/tale-runtime/internal/push/convexcli"
+	"github.com/tale-project/tale-runtime/internal/push/release"
 )
 
 // The oldest CLI whose requests are accepted. Before 1.31.6 a request had no place
 // for hashes of unchanged modules, and the backend read it by another name.
-var oldestCLI = convexcli.Version{1, 31, 6}
+var oldestCLI = release.Version{1, 31, 6}
 
 // Summary is what a usable push request holds, for a log line.
 type Summary struct {
@@ -77,7 +77,7 @@ func (x *Index) problems() []error {
 	if doubled := doubledModule(x.Modules); doubled != "" {
 		add("it has the module %s twice", doubled)
 	}
-	switch version, err := convexcli.ParseVersion(x.UDFServerVersion); {
+	switch version, err := release.Parse(x.UDFServerVersion); {
 	case err != nil:
 		add("udfServerVersion: %w", err)
 	case version.Before(oldestCLI):

@@ -1,4 +1,5 @@
-package convexcli
+// Package release compares releases of the convex npm package.
+package release
 
 import (
 	"fmt"
@@ -10,8 +11,8 @@ import (
 // Version is a release of the convex npm package, without a pre-release tag.
 type Version [3]int
 
-// ParseVersion reads a version as package.json has it, "1.35.1" or "1.36.0-alpha.1".
-func ParseVersion(text string) (Version, error) {
+// Parse reads a version as package.json has it, "1.35.1" or "1.36.0-alpha.1".
+func Parse(text string) (Version, error) {
 	release, _, _ := strings.Cut(text, "-")
 	parts := strings.Split(release, ".")
 	var v Version
@@ -28,7 +29,7 @@ func ParseVersion(text string) (Version, error) {
 	return v, nil
 }
 
-// Before tells whether v is older.
+// Before reports whether v is older.
 func (v Version) Before(other Version) bool { return slices.Compare(v[:], other[:]) < 0 }
 
 func (v Version) String() string { return fmt.Sprintf("%d.%d.%d", v[0], v[1], v[2]) }
