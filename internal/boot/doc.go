@@ -1,5 +1,5 @@
 // Package boot is what the boots of our services have in common: it runs their
-// named stages in order and tells everybody who looks how far they are, in the
+// named stages in order and shows how far they are, in the
 // log, the boot report, the status port, the markers, the metrics and, when a
 // boot fails, the termination message and the exit code.
 //

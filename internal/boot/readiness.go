@@ -25,8 +25,8 @@ func (r *readiness) init(markers health.Markers, ours bool) {
 	r.waits("starting")
 }
 
-// waits says why the boot is not further yet. It does not end what is ready or
-// was started once.
+// waits records why the boot is not further yet. It does not take back what was
+// ready or started once.
 func (r *readiness) waits(reason string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -102,7 +102,7 @@ func (b *Lifecycle) over(reason string) {
 	b.notReady(reason)
 }
 
-// Waits says why a stage is not over yet.
+// Waits shows why a stage is not over yet.
 func (b *Lifecycle) Waits(stage, reason string) { b.waits("stage " + stage + ": " + reason) }
 
 // Drain says everywhere that the service is about to go, for good.

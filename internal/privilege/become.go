@@ -19,7 +19,7 @@ const (
 
 // become gives up root on all threads of this process. Executing the program
 // anew would do so too, but a stop that PID 1 is asked for in that moment is
-// lost: nobody listens, and the kernel then ignores it.
+// lost: the kernel ignores a signal to a PID 1 that does not listen.
 func (d Drop) become() error {
 	d.giveOutputs()
 	dropBoundingSet()

@@ -119,7 +119,7 @@ func (o *owners) wrong(uid, gid uint32) bool { return int(uid) != o.uid || int(g
 
 func stat(info fs.FileInfo) *syscall.Stat_t { return info.Sys().(*syscall.Stat_t) }
 
-// explain says what failed on what, and which capability would help.
+// explain returns what failed on what, and which capability would help.
 func (o *owners) explain(what, path string, err error) error {
 	can, capErr := effectiveCapabilities()
 	wanted := map[string]capability{"change the owner of": capChown, "look into": capDACOverride}[what]
@@ -139,7 +139,7 @@ func (o *owners) explain(what, path string, err error) error {
 
 // changeFolders changes the owners of folders, the deepest first and only after
 // their content: root without CAP_DAC_OVERRIDE may not enter a folder any more
-// once it is somebody else's. An interrupted run also leaves the top wrong, and
+// once it is another user's. An interrupted run also leaves the top wrong, and
 // so the next one sees it.
 func (w *ownerWalk) changeFolders() error {
 	slices.SortFunc(w.wrongFolders, func(a, b string) int { return depth(b) - depth(a) })

@@ -28,7 +28,7 @@ type Drop struct {
 	// as root, everything in them is given to UID and GID.
 	Data []string
 	// Own are folders that are made and given to UID and GID like Data, but
-	// without their content, and not where everybody may write, as in /tmp.
+	// without their content, and not where every user may write, as in /tmp.
 	Own []string
 	// Writable are folders that the service must be able to write to, but whose
 	// content belongs to others too, such as /tmp.
@@ -36,8 +36,8 @@ type Drop struct {
 }
 
 // Apply is the first thing a service does. Started as root, it gives the data
-// folders their owner and gives up root for good, on all threads. Whoever it is
-// then, no process of the same user may look into its memory any more, and it
+// folders their owner and gives up root for good, on all threads. Whichever user
+// it is then, no process of the same user may look into its memory any more, and it
 // checks that the folders can be written to. Errors carry
 // exit.NoPermission, or exit.Unavailable when a disk is full.
 func (d Drop) Apply(ctx context.Context, log *slog.Logger) error {

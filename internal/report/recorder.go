@@ -95,7 +95,7 @@ func (r *Recorder) stage(name string, change func(*Stage)) {
 	})
 }
 
-// Snapshot returns a copy of the document that nobody changes any more.
+// Snapshot returns a copy of the document that no longer changes.
 func (r *Recorder) Snapshot() Document {
 	r.mu.Lock()
 	defer r.mu.Unlock()

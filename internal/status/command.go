@@ -16,7 +16,7 @@ import (
 
 const watchEvery = time.Second
 
-// Command is the status command of an entrypoint; source says where to ask.
+// Command returns the status command of an entrypoint, which asks source.
 func Command(source func() (Source, error), sections Sections) *cobra.Command {
 	var asJSON, watch bool
 	command := &cobra.Command{

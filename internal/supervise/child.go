@@ -30,7 +30,7 @@ type Child struct {
 
 	ownGroup    bool                // it leads a process group of its own
 	sparesGroup bool                // what is left of the group when it ends is not killed
-	stopped     chan syscall.Signal // nil: nobody asked
+	stopped     chan syscall.Signal // nil: not asked for
 
 	// Guarded by table.mu until leaderGone is closed.
 	stopping bool
@@ -120,7 +120,7 @@ func (c *Child) finish() {
 		return
 	}
 	if c.isStopping() || c.sparesGroup {
-		// Whoever stops the child goes on until the group is gone.
+		// The stop goes on until the group is gone.
 		select {
 		case <-c.groupGone:
 		case <-c.givenUp:
@@ -171,7 +171,7 @@ func (c *Child) isStopping() bool {
 }
 
 // Signal sends a signal to the child's process group, or os.ErrProcessDone
-// when nobody is left.
+// when no process is left.
 func (c *Child) Signal(sig os.Signal) error {
 	number, ok := sig.(syscall.Signal)
 	if !ok {

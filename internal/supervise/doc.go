@@ -18,7 +18,7 @@
 // # When a child is over
 //
 // A child is over (Done) when its leader was collected, no process is left in
-// its group and its output was read to the end. What a child that nobody stops
+// its group and its output was read to the end. What a child that was not stopped
 // leaves in its group is killed: it would hold the port or the files that the
 // next process needs. When a child is stopped, its group is waited for as long
 // as its leader would be. A process that left the group and holds the output
@@ -28,7 +28,7 @@
 // # When this process is killed
 //
 // As PID 1 it takes everything with it. Otherwise the kernel kills its children
-// (PR_SET_PDEATHSIG), with SIGKILL because nobody would be left to insist. The
+// (PR_SET_PDEATHSIG), with SIGKILL because no process would be left to insist. The
 // kernel does that when the thread that forked ends, which is why all forks
 // happen on one thread that lives as long as the process. Descendants of those
 // children are not reached: run in a container, where they are.

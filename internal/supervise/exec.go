@@ -95,7 +95,7 @@ func (e *execution) start() error {
 }
 
 // leaveDir goes to the root folder, so that we do not keep a file system busy
-// that somebody wants to unmount, and returns where the command should start.
+// that is to be unmounted, and returns where the command should start.
 func leaveDir(dir string) (string, error) {
 	absolute, err := filepath.Abs(dir)
 	if err != nil {
@@ -134,8 +134,8 @@ func (e *execution) forward(received syscall.Signal) {
 }
 
 // suspended acts on a command that the terminal has stopped: it used the
-// terminal after a shell gave that to us, or somebody pressed the suspend key.
-// Then our own shell must see us stop; without a shell (PID 1) nobody would
+// terminal after a shell gave that to us, or the suspend key was pressed.
+// Then our own shell must see us stop; without a shell (PID 1) nothing would
 // ever continue the command.
 func (e *execution) suspended(sig syscall.Signal) {
 	switch {

@@ -22,7 +22,7 @@ const (
 // scanPause is the least time between two looks through /proc.
 const scanPause = 50 * time.Millisecond
 
-// collectOrphans takes dead children that nobody here started. It returns when
+// collectOrphans takes dead children that this package did not start. It returns when
 // to look again, or 0.
 func (t *table) collectOrphans() time.Duration {
 	for {
@@ -77,7 +77,7 @@ func (t *table) grace(pid int) time.Duration {
 	pgid, err := unix.Getpgid(pid)
 	switch {
 	case t.alone || err != nil || t.leaders[pgid] != nil || t.groups[pgid] != nil:
-		return 0 // nobody else's: it was in the group of a child of ours
+		return 0 // not another library's: it was in the group of a child of ours
 	case pgid == unix.Getpgrp():
 		return ownGroupGrace
 	default:

@@ -30,7 +30,7 @@ type Service struct {
 	// OnState gets every change of state, in order and without overlap, before
 	// anything else happens to the service. It should return at once.
 	OnState func(State)
-	// OnExit gets how a process ended that nobody stopped, after its last line
+	// OnExit gets how a process ended that was not stopped, after its last line
 	// of output was passed on.
 	OnExit func(Status)
 

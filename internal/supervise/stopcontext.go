@@ -24,7 +24,7 @@ func (e *StopRequested) Error() string {
 // by SIGTERM, SIGINT, SIGQUIT or SIGHUP (unless it was started with SIGHUP
 // ignored, as nohup does). Each further one of them escalates what is stopping
 // (see Escalated). Any other signal that would end the process is ignored: as
-// PID 1 of a container it has nobody to restart it. It also begins to adopt
+// PID 1 of a container nothing restarts it. It also begins to adopt
 // orphans. Call release when nothing listens to ctx any more.
 func StopContext(parent context.Context, log *slog.Logger) (ctx context.Context, release func()) {
 	Adopt()

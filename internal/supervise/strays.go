@@ -15,7 +15,7 @@ import (
 )
 
 // strayMark is the variable by which a descendant that left its group, as a
-// daemon does, and was adopted by us is told from anybody else's process.
+// daemon does, and was adopted by us is recognised.
 const strayMark = "TALE_SUPERVISED_BY"
 
 // markStrays adds the mark to a child's environment.

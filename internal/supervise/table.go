@@ -115,7 +115,7 @@ func (t *table) collect() time.Duration {
 }
 
 // take collects a dead leader. What is left of the group of a child that
-// nobody stops is killed first: the dead leader keeps the group's number from
+// was not stopped is killed first: the dead leader keeps the group's number from
 // being used again.
 func (t *table) take(c *Child) {
 	if !c.stopping && c.ownGroup && !c.sparesGroup {

@@ -28,7 +28,7 @@ func (t *terminal) ours() bool { return t != nil }
 // continues us in the background keeps the terminal. It reports whether.
 func (t *terminal) lend(pgid int) bool { return t.handOver(unix.Getpgrp(), pgid) }
 
-// takeBack undoes lend, unless somebody else has the terminal by now.
+// takeBack undoes lend, unless another process has the terminal by now.
 func (t *terminal) takeBack(pgid int) bool { return t.handOver(pgid, unix.Getpgrp()) }
 
 func (t *terminal) handOver(from, to int) bool {

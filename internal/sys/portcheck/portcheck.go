@@ -1,7 +1,7 @@
 // Package portcheck finds out, before a service starts, that a port it is going
 // to use belongs to another process. The service would find out, too, but later,
 // one port at a time, and in words of its own; or not at all: a listener that
-// shares its port (SO_REUSEPORT) gets half of the visitors, and nobody sees why.
+// shares its port (SO_REUSEPORT) gets half of the visitors, with no sign of it.
 package portcheck
 
 import (

@@ -1,9 +1,9 @@
 // Package stopsignal keeps the signals that ask PID 1 to stop from getting lost
-// between the start of the program and the moment when somebody listens for
+// between the start of the program and the moment when the program listens for
 // them: the first ten milliseconds or so, in which the libraries set themselves
 // up. The kernel does nothing to a PID 1 that does not listen, but Go's runtime
 // then ends it with exit code 2, which says that it crashed. It is for PID 1
-// only; any other process ends by the signal, and whoever sent it sees that.
+// only; any other process ends by the signal, and its sender sees that.
 //
 // This package depends on next to nothing so that it comes first.
 package stopsignal
@@ -21,10 +21,10 @@ const capacity = 64
 // held is made before main begins: that is the point of this package.
 var held = hold(os.Getpid())
 
-// holder has the signals until somebody takes them over.
+// holder has the signals until a receiver takes them over.
 type holder struct {
 	received chan os.Signal
-	over     sync.Once // somebody has taken over
+	over     sync.Once // a receiver has taken over
 }
 
 func hold(pid int) *holder {
@@ -49,7 +49,7 @@ func (h *holder) receive() chan os.Signal {
 	return received
 }
 
-// Release sends the signals that came meanwhile once more, to whoever listens
+// Release sends the signals that came meanwhile once more, to what listens
 // now, and holds back no more. It does nothing after Receive.
 func Release() { held.over.Do(func() { release(held.received) }) }
 
