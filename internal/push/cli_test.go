@@ -87,7 +87,7 @@ func TestCLIDriverDeploys(t *testing.T) {
 		t.Errorf("%+v", state)
 	}
 	for _, want := range []string{
-		"convex | - Deploying to " + d.sim.URL(), "stage=bundle",
+		"convex | - Deploying to " + d.sim.URL(),
 		"convex | ✔ Deployed Convex functions to " + d.sim.URL(), "stage=start_push",
 	} {
 		if !strings.Contains(d.log.String(), want) {
