@@ -42,7 +42,7 @@ func (d *Document) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &d.Document); err != nil {
 		return err
 	}
-	d.Document.Without(Live{})
+	d.Without(Live{})
 	return json.Unmarshal(data, &d.Live)
 }
 
