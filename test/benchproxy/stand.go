@@ -126,7 +126,7 @@ func (s *stand) startOurs(ctx context.Context, port string) (*process, error) {
 	}
 	env := append(slices.Clone(s.env),
 		"SITE_URL=https://localhost:"+port, "HTTPS_PORT="+port, "HTTP_PORT="+ports[0], "PROXY_BIND_ADDRESS=127.0.0.1",
-		"PROXY_HEALTH_ADDR="+s.health, "PROXY_DATA_DIR="+data, "PROXY_SITE_DIR=")
+		"PROXY_HEALTH_ADDR="+s.health, "PROXY_DATA_DIR="+data, "PROXY_SITE_DIR=", "VISITOR_CONNECTIONS=0")
 	return start(ctx, ours, env, s.o.program("proxy"))
 }
 
