@@ -27,7 +27,7 @@ func startProxy(t *testing.T, s *site) *proxyProcess {
 		log = firstLines{log}
 	}
 	return &proxyProcess{t: t, url: "https://" + siteName, Process: proxytest.Start(t, *proxyBinary, siteName, log, config.Environ{
-		"TALE_LOG_LEVEL": "info", "UPSTREAM_RESOLVER": s.dns.Addr(), "PLATFORM_UPSTREAM": alias + ":" + strconv.Itoa(s.port), "PLATFORM_HEALTH": "/health",
+		"TALE_LOG_LEVEL": "info", "UPSTREAM_RESOLVER": s.dns.Addr(), "PLATFORM_UPSTREAM": alias + ":" + strconv.Itoa(s.port), "PLATFORM_HEALTH": "/health", "ASSETS_CACHE": strconv.Itoa(assetsLimit),
 		"CONVEX_UPSTREAM": s.backend.Listener.Addr().String(), "DASHBOARD_UPSTREAM": s.backend.Listener.Addr().String(),
 	})}
 }

@@ -21,10 +21,11 @@ type sample struct {
 	goroutines float64
 	files      float64
 	tunnels    float64
+	assets     float64 // kept on the disk, MiB
 }
 
 func (s sample) String() string {
-	return fmt.Sprintf("memory %.1f MiB, heap %.1f MiB, %.0f goroutines, %.0f files, %.0f tunnels", s.memory, s.heap, s.goroutines, s.files, s.tunnels)
+	return fmt.Sprintf("memory %.1f MiB, heap %.1f MiB, %.0f goroutines, %.0f files, %.0f tunnels, %.1f MiB of assets", s.memory, s.heap, s.goroutines, s.files, s.tunnels, s.assets)
 }
 
 // measures are what must not grow, with what they vary by anyway.
@@ -83,6 +84,8 @@ func (p *proxyProcess) sample(t *testing.T) (s sample) {
 			s.heap = number / (1 << 20)
 		case "tale_proxy_tunnels_open":
 			s.tunnels = number
+		case "tale_proxy_assets_bytes":
+			s.assets = number / (1 << 20)
 		}
 	}
 	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p.Pid))
@@ -93,6 +96,9 @@ func (p *proxyProcess) sample(t *testing.T) (s sample) {
 			kib, _ := strconv.ParseFloat(fields[1], 64)
 			s.memory = kib / 1024
 		}
+	}
+	if s.assets > assetsLimit>>20 {
+		t.Errorf("more assets are kept than may be: %v", s)
 	}
 	if s.goroutines == 0 || s.heap == 0 || s.memory == 0 || s.files == 0 {
 		t.Fatalf("the proxy cannot be measured: %v", s)

@@ -2,11 +2,13 @@ package soak
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -86,6 +88,23 @@ func (s *site) swapColours(ctx context.Context) {
 	}
 }
 
+const (
+	// assetNumber files, three times what there is room for, are asked for at random.
+	assetNumber = 300
+	assetsLimit = 4 << 20
+)
+
+// asset is a script, whose compressed forms take about as much room as itself.
+func asset(i int) string {
+	var text strings.Builder
+	for chance := rand.New(rand.NewPCG(uint64(i), 0)); text.Len() < 20<<10; {
+		fmt.Fprintf(&text, "export const part%x = %d;\n", chance.Uint32(), chance.Uint32())
+	}
+	return text.String()
+}
+
+func assetName(i int) string { return fmt.Sprintf("/assets/part-%05da9f.js", i) }
+
 var large = make([]byte, 1<<20)
 
 func application(w http.ResponseWriter, r *http.Request) {
@@ -99,6 +118,12 @@ func application(w http.ResponseWriter, r *http.Request) {
 	case "/events":
 		events(w, r)
 	default:
+		var i int
+		if n, _ := fmt.Sscanf(r.URL.Path, "/assets/part-%05da9f.js", &i); n == 1 {
+			w.Header().Set("Content-Type", "text/javascript")
+			_, _ = io.WriteString(w, asset(i))
+			return
+		}
 		_, _ = io.Copy(io.Discard, r.Body)
 		_, _ = io.WriteString(w, `{"small":true}`)
 	}

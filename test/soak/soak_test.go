@@ -43,6 +43,9 @@ func TestNothingGrows(t *testing.T) {
 	if v.answered.Load() == 0 || v.sockets.Load() == 0 || v.events.Load() == 0 {
 		t.Error("some of the traffic did not happen")
 	}
+	if n := len(samples); n > 0 && *duration > time.Minute && samples[n-1].assets < assetsLimit>>20*3/4 {
+		t.Errorf("the store of assets was not filled: %v", samples[n-1])
+	}
 	checkGrowth(t, samples)
 	checkRest(t, p, before)
 }

@@ -66,6 +66,8 @@ func (v *visitors) requestOne(ctx context.Context, i int) {
 		v.ask(ctx, http.MethodGet, "/large", nil, true)
 	case i%7 == 0:
 		v.ask(ctx, http.MethodGet, "/page", nil, true)
+	case i%4 == 1:
+		v.ask(ctx, http.MethodGet, assetName(rand.IntN(assetNumber)), nil, true)
 	case i%3 == 0:
 		v.ask(ctx, http.MethodPost, "/form", bytes.Repeat([]byte("x"), rand.IntN(20<<10)), true)
 	default:
