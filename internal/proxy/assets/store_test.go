@@ -318,6 +318,9 @@ func TestACompressedFormOfReplacedBytesIsDropped(t *testing.T) {
 	if err := sh.keep(name(0), "new"+text); err != nil {
 		t.Fatal(err)
 	}
+	if err := sh.put(before.revised(before.record), before, nil); !errors.Is(err, errStale) {
+		t.Errorf("the old record is back: %v", err)
+	}
 	if err := (&compressor{store: sh.store}).finish(t.Context(), before); err == nil {
 		t.Error("the old bytes are back")
 	}
