@@ -9,8 +9,8 @@ import (
 
 // Settings say where a boot shows how far it is.
 type Settings struct {
-	RunDir     string `env:"TALE_RUN_DIR" envDefault:"/tmp" doc:"Folder of the marker files and the boot report; must be writable."`
-	StatusAddr string `env:"STATUS_ADDR" envDefault:":9180" empty:"keep" doc:"Address of the status port: /livez /readyz /startupz /status /metrics." accept:"host:port or :port; empty turns it off"`
+	RunDir     string `env:"TALE_RUN_DIR" tier:"advanced" envDefault:"/tmp" doc:"Folder of the marker files and the boot report; must be writable."`
+	StatusAddr string `env:"STATUS_ADDR" tier:"advanced" envDefault:":9180" empty:"keep" doc:"Address of the status port: /livez /readyz /startupz /status /metrics." accept:"host:port or :port; empty turns it off"`
 }
 
 // Validate checks what types alone cannot.

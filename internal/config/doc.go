@@ -2,7 +2,7 @@
 //
 // A settings struct names its variables in tags:
 //
-//	Port int `env:"PORT" envDefault:"3000" doc:"Port the web server listens on." accept:"a port from 1 to 65535"`
+//	Port int `env:"PORT" tier:"advanced" envDefault:"3000" doc:"Port the web server listens on." accept:"a port from 1 to 65535"`
 //
 // Load fills it and returns every problem at once, never the first one only.
 // The same tags are the source of docs/environment.md (Describe). An empty

@@ -6,12 +6,19 @@ import (
 	"time"
 )
 
+// Tiers of settings, beside those that concern one subject.
+const (
+	TierOperator = "operator" // what everybody sets, or looks at once
+	TierAdvanced = "advanced" // constants of the containers' network, and for debugging
+)
+
 // Variable describes one setting; its texts come from struct tags.
 type Variable struct {
 	Name    string // of the environment variable
 	Default string
 	Doc     string // what it is for
 	Accept  string // the accepted values, as a noun phrase
+	Tier    string // whom it concerns: TierOperator, TierAdvanced or, as most, those of its subject ("")
 	Secret  bool
 	// Required tells that there is no default and that empty is refused.
 	Required bool
@@ -66,6 +73,7 @@ func newVariable(field reflect.StructField, name string, required bool) Variable
 		Default:   field.Tag.Get("envDefault"),
 		Doc:       field.Tag.Get("doc"),
 		Accept:    accept,
+		Tier:      field.Tag.Get("tier"),
 		Secret:    field.Tag.Get("secret") == "true",
 		Required:  required,
 		keepEmpty: field.Tag.Get("empty") == "keep",

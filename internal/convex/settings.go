@@ -27,7 +27,7 @@ type Settings struct {
 
 // Folders are the places the service writes to.
 type Folders struct {
-	DataDir string `env:"TALE_CONFIG_DIR" envDefault:"/app/data" doc:"Data folder: the configuration files, and the backend's storage in its subfolder convex."`
+	DataDir string `env:"TALE_CONFIG_DIR" tier:"advanced" envDefault:"/app/data" doc:"Data folder: the configuration files, and the backend's storage in its subfolder convex."`
 }
 
 // BackendDir is the backend's own storage folder.
@@ -41,41 +41,41 @@ type Database struct {
 
 // Network is what listens where, and what functions call it.
 type Network struct {
-	BackendPort int    `env:"CONVEX_BACKEND_PORT" envDefault:"3210" doc:"Port of the backend API." accept:"a port from 1 to 65535"`
-	SitePort    int    `env:"CONVEX_SITE_PROXY_PORT" envDefault:"3211" doc:"Port of the HTTP actions." accept:"a port from 1 to 65535"`
-	Interface   string `env:"CONVEX_INTERFACE" envDefault:"0.0.0.0" doc:"IPv4 address the backend and the dashboard listen on. The backend calls itself on 127.0.0.1, so another address breaks HTTP actions." accept:"0.0.0.0 or 127.0.0.1"`
-	CloudOrigin string `env:"CONVEX_CLOUD_ORIGIN" doc:"Origin of the backend as functions see it: CONVEX_CLOUD_URL, storage URLs, callbacks of node actions. Default: the loopback address, which always works from inside; Tale's functions make public URLs from SITE_URL themselves." accept:"an absolute URL without a trailing /"`
-	SiteOrigin  string `env:"CONVEX_SITE_ORIGIN" doc:"Origin of the HTTP actions as functions see it: CONVEX_SITE_URL, the issuer of tokens. Default: the loopback address." accept:"an absolute URL without a trailing /"`
+	BackendPort int    `env:"CONVEX_BACKEND_PORT" tier:"advanced" envDefault:"3210" doc:"Port of the backend API." accept:"a port from 1 to 65535"`
+	SitePort    int    `env:"CONVEX_SITE_PROXY_PORT" tier:"advanced" envDefault:"3211" doc:"Port of the HTTP actions." accept:"a port from 1 to 65535"`
+	Interface   string `env:"CONVEX_INTERFACE" tier:"advanced" envDefault:"0.0.0.0" doc:"IPv4 address the backend and the dashboard listen on. The backend calls itself on 127.0.0.1, so another address breaks HTTP actions." accept:"0.0.0.0 or 127.0.0.1"`
+	CloudOrigin string `env:"CONVEX_CLOUD_ORIGIN" tier:"advanced" doc:"Origin of the backend as functions see it: CONVEX_CLOUD_URL, storage URLs, callbacks of node actions. Default: the loopback address, which always works from inside; Tale's functions make public URLs from SITE_URL themselves." accept:"an absolute URL without a trailing /"`
+	SiteOrigin  string `env:"CONVEX_SITE_ORIGIN" tier:"advanced" doc:"Origin of the HTTP actions as functions see it: CONVEX_SITE_URL, the issuer of tokens. Default: the loopback address." accept:"an absolute URL without a trailing /"`
 }
 
 // Backend is how convex-local-backend is run.
 type Backend struct {
-	Command config.Command `env:"CONVEX_BACKEND_COMMAND" envDefault:"convex-local-backend" doc:"Command that starts the backend; it is split like a shell does, without a shell. Its arguments are added." accept:"a command line"`
+	Command config.Command `env:"CONVEX_BACKEND_COMMAND" tier:"advanced" envDefault:"convex-local-backend" doc:"Command that starts the backend; it is split like a shell does, without a shell. Its arguments are added." accept:"a command line"`
 	stack.Wait
-	RestartBudget int `env:"CONVEX_RESTART_BUDGET" envDefault:"10" doc:"Restarts of the backend within an hour; when they are used up, the container ends with the backend's last exit code." accept:"0 or more"`
+	RestartBudget int `env:"CONVEX_RESTART_BUDGET" tier:"advanced" envDefault:"10" doc:"Restarts of the backend within an hour; when they are used up, the container ends with the backend's last exit code." accept:"0 or more"`
 	stack.StopTimeout
 	stack.StopGrace
-	Version string `env:"CONVEX_RELEASE_VERSION_DEV" doc:"Version that the backend reports at /version; the published backend images report none. With it a downgrade is refused before it starts."`
-	TempDir string `env:"TMPDIR" doc:"The backend's folder for temporary files. Default: convex/tmp in the data folder."`
+	Version string `env:"CONVEX_RELEASE_VERSION_DEV" tier:"advanced" doc:"Version that the backend reports at /version; the published backend images report none. With it a downgrade is refused before it starts."`
+	TempDir string `env:"TMPDIR" tier:"advanced" doc:"The backend's folder for temporary files. Default: convex/tmp in the data folder."`
 }
 
 // Dashboard is how the Convex dashboard is run.
 type Dashboard struct {
-	Command  config.Command `env:"CONVEX_DASHBOARD_COMMAND" envDefault:"node /dashboard/server.js" empty:"keep" doc:"Command that starts the dashboard; it is split like a shell does, without a shell." accept:"a command; empty runs no dashboard"`
-	Port     int            `env:"CONVEX_DASHBOARD_PORT" envDefault:"6791" doc:"Port of the dashboard." accept:"a port from 1 to 65535"`
-	BasePath string         `env:"DASHBOARD_BASE_PATH" envDefault:"/convex-dashboard" doc:"Path the dashboard is served under. It is set at image build by patch-dashboard; at run time it is only where the dashboard is asked whether it answers." accept:"a path that begins with / and does not end with it"`
-	Output   bool           `env:"CONVEX_DASHBOARD_OUTPUT" doc:"Log what the dashboard prints; without it only its last lines are shown when it dies."`
+	Command  config.Command `env:"CONVEX_DASHBOARD_COMMAND" tier:"advanced" envDefault:"node /dashboard/server.js" empty:"keep" doc:"Command that starts the dashboard; it is split like a shell does, without a shell." accept:"a command; empty runs no dashboard"`
+	Port     int            `env:"CONVEX_DASHBOARD_PORT" tier:"advanced" envDefault:"6791" doc:"Port of the dashboard." accept:"a port from 1 to 65535"`
+	BasePath string         `env:"DASHBOARD_BASE_PATH" tier:"advanced" envDefault:"/convex-dashboard" doc:"Path the dashboard is served under. It is set at image build by patch-dashboard; at run time it is only where the dashboard is asked whether it answers." accept:"a path that begins with / and does not end with it"`
+	Output   bool           `env:"CONVEX_DASHBOARD_OUTPUT" tier:"advanced" doc:"Log what the dashboard prints; without it only its last lines are shown when it dies."`
 }
 
 // Trust is how the children learn to trust the proxy's own authority.
 type Trust struct {
-	CACertPath    string        `env:"CADDY_CA_CERT_PATH" doc:"The proxy's root certificate, on the volume shared with it. Without it the children trust the system's authorities only."`
-	CAWaitTimeout time.Duration `env:"CA_WAIT_TIMEOUT" envDefault:"60" doc:"How long the missing root certificate is asked for before a warning. The backend does not wait for it."`
+	CACertPath    string        `env:"CADDY_CA_CERT_PATH" tier:"advanced" doc:"The proxy's root certificate, on the volume shared with it. Without it the children trust the system's authorities only."`
+	CAWaitTimeout time.Duration `env:"CA_WAIT_TIMEOUT" tier:"advanced" envDefault:"60" doc:"How long the missing root certificate is asked for before a warning. The backend does not wait for it."`
 }
 
 // Seed is what a fresh volume is filled with.
 type Seed struct {
-	BuiltinDir string `env:"CONVEX_BUILTIN_DIR" envDefault:"/app" doc:"Folder that holds agents-builtin, workflows-builtin, integrations-builtin, providers-builtin, branding-builtin and retention-builtin."`
+	BuiltinDir string `env:"CONVEX_BUILTIN_DIR" tier:"advanced" envDefault:"/app" doc:"Folder that holds agents-builtin, workflows-builtin, integrations-builtin, providers-builtin, branding-builtin and retention-builtin."`
 	stack.Release
 	Force bool `env:"FORCE_SEED" doc:"Seed again, over files that are there already."`
 }

@@ -55,15 +55,37 @@ empty is a value.
   environment sets already wins.
 `
 
+// environmentTier is a part of the page.
+type environmentTier struct{ heading, text string }
+
+func environmentTiers() []environmentTier {
+	return []environmentTier{
+		{"Every operator", "What a stack is made of. Most have a good default; the required ones and the secrets are written by `make env`."},
+		{"The push and the application", "What platform-entrypoint pushes, and the services that the functions talk to."},
+		{"The backend and its database", "What convex-entrypoint runs the backend with."},
+		{"The proxy", "Certificates and what visitors may do."},
+		{"Advanced", "Constants of the containers' network, and switches for debugging. The images and the compose files set those that they need."},
+	}
+}
+
+// documented is a variable with the services that read it.
+type documented struct {
+	config.Variable
+	readBy []string
+}
+
 // writeEnvironment writes docs/environment.md.
 func writeEnvironment(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString(environmentHead)
-	for _, service := range services() {
-		fmt.Fprintf(&b, "\n## %s\n\n| variable | default | meaning | accepted |\n|---|---|---|---|\n", service.name)
-		variables := config.Describe(service.settings)
-		slices.SortFunc(variables, func(a, b config.Variable) int { return strings.Compare(a.Name, b.Name) })
-		for _, v := range variables {
+	tiers := make([][]documented, len(environmentTiers()))
+	for _, v := range variables() {
+		tier := tierOf(v)
+		tiers[tier] = append(tiers[tier], v)
+	}
+	for i, tier := range environmentTiers() {
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n| variable | default | meaning | accepted | read by |\n|---|---|---|---|---|\n", tier.heading, tier.text)
+		for _, v := range tiers[i] {
 			b.WriteString(row(v))
 		}
 	}
@@ -72,7 +94,39 @@ func writeEnvironment(w io.Writer) error {
 	return err
 }
 
-func row(v config.Variable) string {
+// variables are those of all services, each once and in order.
+func variables() (all []documented) {
+	for _, service := range services() {
+		for _, v := range config.Describe(service.settings) {
+			i := slices.IndexFunc(all, func(d documented) bool { return d.Name == v.Name })
+			if i < 0 {
+				i = len(all)
+				all = append(all, documented{Variable: v})
+			}
+			all[i].readBy = append(all[i].readBy, strings.TrimSuffix(service.name, "-entrypoint"))
+		}
+	}
+	slices.SortFunc(all, func(a, b documented) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+// tierOf returns the part of the page: what is neither for everybody nor advanced
+// is of the service that reads it, of convex where several do.
+func tierOf(v documented) int {
+	switch {
+	case v.Tier == config.TierOperator:
+		return 0
+	case v.Tier == config.TierAdvanced:
+		return 4
+	case slices.Contains(v.readBy, "convex"):
+		return 2
+	case v.readBy[0] == "proxy":
+		return 3
+	}
+	return 1
+}
+
+func row(v documented) string {
 	def := code(v.Default)
 	switch {
 	case v.Required:
@@ -88,7 +142,7 @@ func row(v config.Variable) string {
 		}
 		doc += ".*"
 	}
-	return fmt.Sprintf("| %s | %s | %s | %s |\n", code(v.Name), def, cell(doc), cell(v.Accept))
+	return fmt.Sprintf("| %s | %s | %s | %s | %s |\n", code(v.Name), def, cell(doc), cell(v.Accept), strings.Join(v.readBy, ", "))
 }
 
 func pushedVariables() string {

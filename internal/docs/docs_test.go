@@ -2,6 +2,7 @@ package docs_test
 
 import (
 	"bytes"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -41,5 +42,28 @@ func TestEverySettingIsDocumented(t *testing.T) {
 			}
 			seen[v.Name] = true
 		}
+	}
+}
+
+// TestServicesShareTheirSettings: what several services read has one default, one
+// text and one rule.
+func TestServicesShareTheirSettings(t *testing.T) {
+	known := map[string]config.Variable{}
+	operators := map[string]bool{}
+	for _, settings := range []any{platform.Settings{}, convex.Settings{}, proxy.Settings{}} {
+		for _, v := range config.Describe(settings) {
+			if other, shared := known[v.Name]; shared && other != v {
+				t.Errorf("%s is declared twice:\n%+v\n%+v", v.Name, other, v)
+			}
+			known[v.Name] = v
+			operators[v.Name] = v.Tier == config.TierOperator
+			if v.Tier != "" && v.Tier != config.TierOperator && v.Tier != config.TierAdvanced {
+				t.Errorf("%s has the tier %q", v.Name, v.Tier)
+			}
+		}
+	}
+	maps.DeleteFunc(operators, func(_ string, is bool) bool { return !is })
+	if len(operators) > 25 {
+		t.Errorf("%d settings for every operator: more than anybody reads", len(operators))
 	}
 }

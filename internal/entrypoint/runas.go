@@ -15,8 +15,8 @@ import (
 
 // RunAs is the user that a service becomes when it was started as root.
 type RunAs struct {
-	User string `env:"TALE_RUN_AS" envDefault:"1001:1001" doc:"User and group that the service becomes when it is started as root, after giving its own folders to them." accept:"UID:GID; 0:0 stays root"`
-	Home string `env:"TALE_RUN_AS_HOME" envDefault:"/home/app" doc:"HOME of that user."`
+	User string `env:"TALE_RUN_AS" tier:"advanced" envDefault:"1001:1001" doc:"User and group that the service becomes when it is started as root, after giving its own folders to them." accept:"UID:GID; 0:0 stays root"`
+	Home string `env:"TALE_RUN_AS_HOME" tier:"advanced" envDefault:"/home/app" doc:"HOME of that user."`
 }
 
 // Validate reports what is not a user.

@@ -25,8 +25,8 @@ const ChildKey = "child"
 
 // Settings are the log settings every binary shares; embed them.
 type Settings struct {
-	LogFormat string `env:"TALE_LOG_FORMAT" envDefault:"console" doc:"Shape of log lines." accept:"console, json"`
-	LogLevel  string `env:"TALE_LOG_LEVEL" envDefault:"info" doc:"Least severe level that is logged." accept:"debug, info, warn, error"`
+	LogFormat string `env:"TALE_LOG_FORMAT" tier:"operator" envDefault:"console" doc:"Shape of log lines." accept:"console, json"`
+	LogLevel  string `env:"TALE_LOG_LEVEL" tier:"operator" envDefault:"info" doc:"Least severe level that is logged." accept:"debug, info, warn, error"`
 }
 
 // Validate reports an unknown format or level.

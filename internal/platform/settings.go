@@ -25,29 +25,29 @@ type Settings struct {
 
 // BackendSettings say which Convex backend to use.
 type BackendSettings struct {
-	ConvexURL string `env:"CONVEX_URL" envDefault:"http://convex:3210" doc:"Where the Convex backend answers." accept:"an absolute URL such as http://convex:3210"`
+	ConvexURL string `env:"CONVEX_URL" tier:"advanced" envDefault:"http://convex:3210" doc:"Where the Convex backend answers." accept:"an absolute URL such as http://convex:3210"`
 	stack.Wait
 }
 
 // DeploySettings say how the functions are pushed.
 type DeploySettings struct {
 	Driver         string         `env:"CONVEX_DEPLOY_DRIVER" envDefault:"auto" doc:"What pushes the functions: native (from a prepared request), cli (the app's convex CLI), auto (native where a request exists)." accept:"auto, native, cli"`
-	PushRequest    string         `env:"CONVEX_PUSH_REQUEST" envDefault:"/app/push-request.json" doc:"The push request that the image build prepared."`
-	CLI            config.Command `env:"CONVEX_CLI" doc:"Command of the convex CLI; by default the app's own node_modules/.bin/convex, run by bun or node."`
-	AppDir         string         `env:"CONVEX_APP_DIR" envDefault:"/app" doc:"Folder of the app: package.json, convex/ and the web server."`
+	PushRequest    string         `env:"CONVEX_PUSH_REQUEST" tier:"advanced" envDefault:"/app/push-request.json" doc:"The push request that the image build prepared."`
+	CLI            config.Command `env:"CONVEX_CLI" tier:"advanced" doc:"Command of the convex CLI; by default the app's own node_modules/.bin/convex, run by bun or node."`
+	AppDir         string         `env:"CONVEX_APP_DIR" tier:"advanced" envDefault:"/app" doc:"Folder of the app: package.json, convex/ and the web server."`
 	Timeout        time.Duration  `env:"CONVEX_DEPLOY_TIMEOUT" envDefault:"300" doc:"Limit of one push. While indexes are built it counts the time without progress."`
-	Max            time.Duration  `env:"CONVEX_DEPLOY_MAX" envDefault:"30m" doc:"Hard limit of one push, index building included."`
+	Max            time.Duration  `env:"CONVEX_DEPLOY_MAX" tier:"advanced" envDefault:"30m" doc:"Hard limit of one push, index building included."`
 	Attempts       int            `env:"CONVEX_DEPLOY_ATTEMPTS" envDefault:"4" doc:"How often a push is tried when it fails for a passing reason." accept:"a whole number from 1"`
 	ForcePush      bool           `env:"CONVEX_FORCE_PUSH" envDefault:"false" doc:"Push even when the backend already has everything."`
-	RunAfterDeploy string         `env:"CONVEX_RUN_AFTER_DEPLOY" doc:"Function to run after a deploy, for example migrations:runAll. Its failure is reported and not fatal." accept:"module:function"`
-	EnvSyncExtra   []string       `env:"CONVEX_ENV_SYNC_EXTRA" doc:"Names of further variables to push, comma separated." accept:"variable names, comma separated"`
+	RunAfterDeploy string         `env:"CONVEX_RUN_AFTER_DEPLOY" tier:"operator" doc:"Function to run after a deploy, for example migrations:runAll. Its failure is reported and not fatal." accept:"module:function"`
+	EnvSyncExtra   []string       `env:"CONVEX_ENV_SYNC_EXTRA" tier:"operator" doc:"Names of further variables to push, comma separated." accept:"variable names, comma separated"`
 }
 
 // WebSettings say how the web server runs and stops.
 type WebSettings struct {
-	Command config.Command `env:"WEB_COMMAND" envDefault:"bun server.ts" doc:"Command of the web server, run in CONVEX_APP_DIR without a shell."`
-	Port    int            `env:"PORT" envDefault:"3000" doc:"Port the web server listens on." accept:"a port from 1 to 65535"`
-	Drain   time.Duration  `env:"SHUTDOWN_DRAIN_SECONDS" envDefault:"6" doc:"How long the web server keeps serving after a stop was asked for, so that the proxy moves away first."`
+	Command config.Command `env:"WEB_COMMAND" tier:"advanced" envDefault:"bun server.ts" doc:"Command of the web server, run in CONVEX_APP_DIR without a shell."`
+	Port    int            `env:"PORT" tier:"advanced" envDefault:"3000" doc:"Port the web server listens on." accept:"a port from 1 to 65535"`
+	Drain   time.Duration  `env:"SHUTDOWN_DRAIN_SECONDS" tier:"advanced" envDefault:"6" doc:"How long the web server keeps serving after a stop was asked for, so that the proxy moves away first."`
 	stack.StopTimeout
 }
 

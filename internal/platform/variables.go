@@ -52,10 +52,10 @@ func Variables() []Variable {
 		{"AUTH_MICROSOFT_ENTRA_ID_ID", KindPlain, func(s VariableSettings) string { return s.EntraID }},
 		{"AUTH_MICROSOFT_ENTRA_ID_TENANT_ID", KindPlain, func(s VariableSettings) string { return s.EntraTenantID }},
 		{"TRUSTED_HEADERS_ENABLED", KindPlain, func(s VariableSettings) string { return s.TrustedHeadersEnabled }},
-		{"TRUSTED_EMAIL_HEADER", KindPlain, func(s VariableSettings) string { return s.TrustedEmailHeader }},
-		{"TRUSTED_NAME_HEADER", KindPlain, func(s VariableSettings) string { return s.TrustedNameHeader }},
-		{"TRUSTED_ROLE_HEADER", KindPlain, func(s VariableSettings) string { return s.TrustedRoleHeader }},
-		{"TRUSTED_TEAMS_HEADER", KindPlain, func(s VariableSettings) string { return s.TrustedTeamsHeader }},
+		{"TRUSTED_EMAIL_HEADER", KindPlain, func(s VariableSettings) string { return s.SignIn.EmailHeader }},
+		{"TRUSTED_NAME_HEADER", KindPlain, func(s VariableSettings) string { return s.SignIn.NameHeader }},
+		{"TRUSTED_ROLE_HEADER", KindPlain, func(s VariableSettings) string { return s.SignIn.RoleHeader }},
+		{"TRUSTED_TEAMS_HEADER", KindPlain, func(s VariableSettings) string { return s.SignIn.TeamsHeader }},
 		{"DEBUG_MODE", KindPlain, func(s VariableSettings) string { return s.DebugMode }},
 	}
 }
@@ -78,25 +78,22 @@ func derivedVariables() map[string]string {
 // VariableSettings are the settings that the pushed variables are made from.
 type VariableSettings struct {
 	Site                  stack.Site
-	BetterAuthSecret      config.Secret `env:"BETTER_AUTH_SECRET" secret:"true" doc:"Secret of the application's sessions."`
-	EncryptionSecretHex   config.Secret `env:"ENCRYPTION_SECRET_HEX" secret:"true" doc:"Key that the application encrypts stored credentials with."`
+	BetterAuthSecret      config.Secret `env:"BETTER_AUTH_SECRET" tier:"operator" secret:"true" doc:"Secret of the application's sessions."`
+	EncryptionSecretHex   config.Secret `env:"ENCRYPTION_SECRET_HEX" tier:"operator" secret:"true" doc:"Key that the application encrypts stored credentials with."`
 	EntraSecret           config.Secret `env:"AUTH_MICROSOFT_ENTRA_ID_SECRET" secret:"true" doc:"Client secret of the Microsoft Entra ID sign-in."`
 	EntraID               string        `env:"AUTH_MICROSOFT_ENTRA_ID_ID" doc:"Client id of the Microsoft Entra ID sign-in."`
 	EntraIssuer           string        `env:"AUTH_MICROSOFT_ENTRA_ID_ISSUER" doc:"Issuer of the Microsoft Entra ID sign-in."`
 	EntraTenantID         string        `env:"AUTH_MICROSOFT_ENTRA_ID_TENANT_ID" doc:"Tenant of the Microsoft Entra ID sign-in."`
 	TrustedHeadersEnabled string        `env:"TRUSTED_HEADERS_ENABLED" doc:"Turns sign-in by trusted proxy headers on."`
 	TrustedHeadersSecret  config.Secret `env:"TRUSTED_HEADERS_INTERNAL_SECRET" secret:"true" doc:"Secret that protects sign-in by trusted headers."`
-	TrustedEmailHeader    string        `env:"TRUSTED_EMAIL_HEADER" doc:"Header with the user's e-mail address."`
-	TrustedNameHeader     string        `env:"TRUSTED_NAME_HEADER" doc:"Header with the user's name."`
-	TrustedRoleHeader     string        `env:"TRUSTED_ROLE_HEADER" doc:"Header with the user's role."`
-	TrustedTeamsHeader    string        `env:"TRUSTED_TEAMS_HEADER" doc:"Header with the user's teams."`
-	SopsAgeKey            config.Secret `env:"SOPS_AGE_KEY" secret:"true" file:"false" doc:"age key that decrypts provider secrets. SOPS_AGE_KEY_FILE is a variable of its own and not the file form of this one."`
+	SignIn                stack.SignIn
+	SopsAgeKey            config.Secret `env:"SOPS_AGE_KEY" tier:"operator" secret:"true" file:"false" doc:"age key that decrypts provider secrets. SOPS_AGE_KEY_FILE is a variable of its own and not the file form of this one."`
 	SopsAgeKeyFile        string        `env:"SOPS_AGE_KEY_FILE" doc:"Path of the age key file inside the convex container."`
-	CrawlerURL            string        `env:"CRAWLER_URL" doc:"Where the crawler service answers."`
-	RagURL                string        `env:"RAG_URL" doc:"Where the rag service answers."`
-	SearchServiceURL      string        `env:"SEARCH_SERVICE_URL" doc:"Where the search service answers."`
-	OperatorURL           string        `env:"OPERATOR_URL" doc:"Where the operator service answers."`
-	DebugMode             string        `env:"DEBUG_MODE" doc:"Turns the application's debug output on."`
+	CrawlerURL            string        `env:"CRAWLER_URL" tier:"advanced" doc:"Where the crawler service answers."`
+	RagURL                string        `env:"RAG_URL" tier:"advanced" doc:"Where the rag service answers."`
+	SearchServiceURL      string        `env:"SEARCH_SERVICE_URL" tier:"advanced" doc:"Where the search service answers."`
+	OperatorURL           string        `env:"OPERATOR_URL" tier:"advanced" doc:"Where the operator service answers."`
+	DebugMode             string        `env:"DEBUG_MODE" tier:"advanced" doc:"Turns the application's debug output on."`
 
 	RagDatabaseURL config.Secret `env:"RAG_DATABASE_URL" secret:"true" doc:"Database of the rag service; by default tale_knowledge on the same server."`
 	Database       stack.Database

@@ -50,6 +50,8 @@ func TestVariablesArriveExactly(t *testing.T) {
 		switch v.Name {
 		case "SITE_URL":
 			value = "https://other.example:8443"
+		case "TRUSTED_EMAIL_HEADER", "TRUSTED_NAME_HEADER", "TRUSTED_ROLE_HEADER", "TRUSTED_TEAMS_HEADER":
+			value = strings.ReplaceAll(v.Name, "_", "-")
 		case "BASE_PATH":
 			value = "base/path/"
 		}

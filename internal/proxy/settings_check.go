@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"regexp"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -86,18 +85,8 @@ func (s *Settings) checkAddresses() config.Problems {
 	if _, err := parseRanges(s.DashboardAllow); err != nil {
 		problems = append(problems, problem("DASHBOARD_ALLOW", "has %v", "addresses and networks, comma separated; private_ranges", err))
 	}
-	for _, header := range []struct{ variable, name string }{
-		{"TRUSTED_EMAIL_HEADER", s.EmailHeader}, {"TRUSTED_NAME_HEADER", s.NameHeader}, {"TRUSTED_ROLE_HEADER", s.RoleHeader}, {"TRUSTED_TEAMS_HEADER", s.TeamsHeader},
-	} {
-		// Caddy removes other names: servers read them as if they had dashes.
-		if !headerNameForm.MatchString(header.name) {
-			problems = append(problems, problem(header.variable, "%q is no header name that comes through", "letters, digits and dashes, such as Remote-Email", header.name))
-		}
-	}
 	return problems
 }
-
-var headerNameForm = regexp.MustCompile(`^[A-Za-z0-9-]*$`)
 
 func (s *Settings) checkLimits() config.Problems {
 	var problems config.Problems

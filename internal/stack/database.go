@@ -17,9 +17,9 @@ const (
 // Database says where the backend and the services beside it keep documents.
 type Database struct {
 	Storage     string        `env:"CONVEX_STORAGE" envDefault:"postgres" doc:"Where the backend keeps documents. sqlite is a file in its data folder, for trying things out; it needs no database settings." accept:"postgres, sqlite"`
-	PostgresURL config.Secret `env:"POSTGRES_URL" secret:"true" doc:"Postgres server of all services, without a database: the backend derives that from INSTANCE_NAME. Wins over DB_*." accept:"postgresql://USER:PASSWORD@HOST:PORT, optionally with ?sslmode=disable, prefer or require"`
+	PostgresURL config.Secret `env:"POSTGRES_URL" tier:"operator" secret:"true" doc:"Postgres server of all services, without a database: the backend derives that from INSTANCE_NAME. Wins over DB_*." accept:"postgresql://USER:PASSWORD@HOST:PORT, optionally with ?sslmode=disable, prefer or require"`
 	User        string        `env:"DB_USER" envDefault:"tale" doc:"Postgres user, used when POSTGRES_URL is not set."`
-	Password    config.Secret `env:"DB_PASSWORD" secret:"true" doc:"Postgres password, used when POSTGRES_URL is not set." accept:"any text; it is escaped when the URL is built"`
+	Password    config.Secret `env:"DB_PASSWORD" tier:"operator" secret:"true" doc:"Postgres password, used when POSTGRES_URL is not set." accept:"any text; it is escaped when the URL is built"`
 	Host        string        `env:"DB_HOST" envDefault:"db" doc:"Postgres host, used when POSTGRES_URL is not set."`
 	Port        int           `env:"DB_PORT" envDefault:"5432" doc:"Postgres port, used when POSTGRES_URL is not set." accept:"a port from 1 to 65535"`
 }

@@ -9,7 +9,7 @@ import (
 
 // Release is what a service is a part of.
 type Release struct {
-	Version string `env:"TALE_VERSION" doc:"Version of the application. convex seeds its data folder once per version and refuses a lower one than has used it; without one it is the version dev."`
+	Version string `env:"TALE_VERSION" tier:"operator" doc:"Version of the application. convex seeds its data folder once per version and refuses a lower one than has used it; without one it is the version dev."`
 }
 
 // Wait says how long a boot waits for what it needs.
@@ -27,12 +27,12 @@ func (w Wait) Validate() config.Problems {
 
 // StopTimeout says how long the first step of a stop may take.
 type StopTimeout struct {
-	Timeout time.Duration `env:"SHUTDOWN_TIMEOUT_SECONDS" envDefault:"30" doc:"How long the web server may take to end after SIGTERM before it is killed, and the backend to finish its requests after the first SIGINT before the second."`
+	Timeout time.Duration `env:"SHUTDOWN_TIMEOUT_SECONDS" tier:"advanced" envDefault:"30" doc:"How long the web server may take to end after SIGTERM before it is killed, and the backend to finish its requests after the first SIGINT before the second."`
 }
 
 // StopGrace says how long the last step of a stop may take.
 type StopGrace struct {
-	Grace time.Duration `env:"SHUTDOWN_GRACE_SECONDS" envDefault:"5" doc:"How long the proxy lets running requests finish after a stop signal, and how long the backend may take after the second SIGINT before it is killed." accept:"a duration of at least 1s, such as 5 or 30s"`
+	Grace time.Duration `env:"SHUTDOWN_GRACE_SECONDS" tier:"advanced" envDefault:"5" doc:"How long the proxy lets running requests finish after a stop signal, and how long the backend may take after the second SIGINT before it is killed." accept:"a duration of at least 1s, such as 5 or 30s"`
 }
 
 // Validate refuses less than a second: zero would be "for ever" to Caddy, and one

@@ -21,10 +21,10 @@ const (
 
 // Site is the public name of the stack.
 type Site struct {
-	SiteURL  string `env:"SITE_URL,required" doc:"Address that visitors see, with its port if it is not the usual one. The dashboard connects the browser to it, and functions make links of it." accept:"an origin such as https://example.com or https://example.com:8443; a path goes into BASE_PATH"`
-	Host     string `env:"HOST" doc:"Host name of the site inside the network: the proxy's alias, by which the other containers reach it. Default: the host of SITE_URL." accept:"a host name without scheme and port"`
-	BasePath string `env:"BASE_PATH" doc:"Path under which the site is served, when it is not at the root of its host." accept:"a path such as /tale"`
-	TLSMode  string `env:"TLS_MODE" envDefault:"selfsigned" doc:"Where the certificate comes from: an authority of the proxy's own, which the other containers learn to trust; ACME; or a TLS terminator in front." accept:"selfsigned, letsencrypt, external"`
+	SiteURL  string `env:"SITE_URL,required" tier:"operator" doc:"Address that visitors see, with its port if it is not the usual one. The dashboard connects the browser to it, and functions make links of it." accept:"an origin such as https://example.com or https://example.com:8443; a path goes into BASE_PATH"`
+	Host     string `env:"HOST" tier:"operator" doc:"Host name of the site inside the network: the proxy's alias, by which the other containers reach it. Default: the host of SITE_URL." accept:"a host name without scheme and port"`
+	BasePath string `env:"BASE_PATH" tier:"operator" doc:"Path under which the site is served, when it is not at the root of its host." accept:"a path such as /tale"`
+	TLSMode  string `env:"TLS_MODE" tier:"operator" envDefault:"selfsigned" doc:"Where the certificate comes from: an authority of the proxy's own, which the other containers learn to trust; ACME; or a TLS terminator in front." accept:"selfsigned, letsencrypt, external"`
 }
 
 // Address is a site, taken apart.
