@@ -9,7 +9,7 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 LDFLAGS  := -s -w -X github.com/tale-project/tale-runtime/internal/version.release=$(VERSION)
 BINARIES := platform-entrypoint convex-entrypoint proxy convex-sim demo
 # What also has to run on an operator's machine.
-PORTABLE := cli config doctor exit health logging netcause report status version
+PORTABLE := cli config doctor exit health httpclient logging netcause report site stack status version
 APP      ?= examples/guestbook
 ONCE     ?=
 

@@ -22,8 +22,11 @@ func (s Settings) Validate() config.Problems {
 func (s Settings) Markers(service string) health.Markers { return health.NewMarkers(s.RunDir, service) }
 
 // ReportPath returns where the report of a service's boot goes, or of another
-// run of it that has a name of its own.
+// run of it that has a name of its own; nowhere without a run folder.
 func (s Settings) ReportPath(service, run string) string {
+	if s.RunDir == "" {
+		return ""
+	}
 	if run != "" {
 		service += "-" + run
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/privilege"
 	"github.com/tale-project/tale-runtime/internal/status"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
@@ -60,7 +61,11 @@ func (i Invocation) Enter(ctx context.Context, own Settings, folders Folders) er
 func (i Invocation) Prepare(ctx context.Context, settings any, own *Settings, folders func() Folders) error {
 	problems := i.Load(settings)
 	// Before anything is written, so that it is written by the right user.
-	return errors.Join(problems, i.Enter(ctx, *own, folders()))
+	entered := i.Enter(ctx, *own, folders())
+	if errors.As(entered, new(*privilege.LinkError)) {
+		own.Boot.RunDir = "" // still root, this process must not write there
+	}
+	return errors.Join(problems, entered)
 }
 
 // Command makes a command that runs until its work is done or a stop is

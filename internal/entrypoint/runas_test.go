@@ -107,3 +107,25 @@ func TestChildGetsNoInheritedDescriptors(t *testing.T) {
 		t.Error("the child has what its parent was started with")
 	}
 }
+
+// Another user may have made the run folder a link: root must not write there.
+func TestLinkedRunFolderIsRefusedUntouched(t *testing.T) {
+	testkit.RequireRoot(t)
+	c := newContainer(t, "TALE_RUN_AS=1001:1001")
+	victim := testkit.PublicDir(t)
+	link := filepath.Join(testkit.PublicDir(t), "run")
+	if err := os.Symlink(victim, link); err != nil {
+		t.Fatal(err)
+	}
+	c.environ["TALE_RUN_DIR"] = link
+	if code := c.start(nil).exit(); code != exit.NoPermission || !c.says(link+" is a symbolic link") {
+		t.Errorf("exit code %d", code)
+	}
+	var st syscall.Stat_t
+	if err := syscall.Stat(victim, &st); err != nil || st.Uid != 0 {
+		t.Errorf("the folder behind the link belongs to uid %d, %v", st.Uid, err)
+	}
+	if left, err := os.ReadDir(victim); err != nil || len(left) > 0 {
+		t.Errorf("left behind the link: %v, %v", left, err)
+	}
+}

@@ -13,6 +13,13 @@ import (
 // maxLinks is how many links the kernel follows in one path.
 const maxLinks = 40
 
+// LinkError is a folder that a link stands for, which may lead root anywhere.
+type LinkError struct{ Path string }
+
+func (e *LinkError) Error() string {
+	return e.Path + " is a symbolic link, which root does not follow here: name the folder that it leads to"
+}
+
 // openFolder opens a folder, and makes it and its parents when they are missing.
 // Root must not act where another user leads it: the folder itself must not be a
 // symbolic link, and on the way to it only links that root has made are followed.
@@ -107,7 +114,7 @@ func (d *descent) target(next *os.File) (string, error) {
 		return "", nil
 	case unix.S_IFLNK:
 		if len(d.names) == 0 || st.Uid != 0 || d.links == maxLinks {
-			return "", fmt.Errorf("%s is a symbolic link, which root does not follow here: name the folder that it leads to", next.Name())
+			return "", &LinkError{next.Name()}
 		}
 	default:
 		return "", fmt.Errorf("%s: %w", next.Name(), unix.ENOTDIR)
