@@ -108,12 +108,13 @@ func (w *writer) often(n int) int {
 
 // coined is a name as programmers make them.
 func (w *writer) coined() string {
-	name := words[w.chance.IntN(len(words))]
+	var name strings.Builder
+	name.WriteString(words[w.chance.IntN(len(words))])
 	for range 1 + w.chance.IntN(2) {
 		next := words[w.chance.IntN(len(words))]
-		name += strings.ToUpper(next[:1]) + next[1:]
+		name.WriteString(strings.ToUpper(next[:1]) + next[1:])
 	}
-	return name
+	return name.String()
 }
 
 func (w *writer) local() string {
@@ -187,27 +188,29 @@ func (w *writer) expression(depth int) string {
 func (w *writer) statement(depth int) {
 	switch kind := w.often(8); {
 	case kind == 0:
-		fmt.Fprintf(w, "let %s=%s;", w.local(), w.expression(0))
+		w.printf("let %s=%s;", w.local(), w.expression(0))
 	case kind == 1:
-		fmt.Fprintf(w, "%s.%s=%s;", w.local(), w.property(), w.expression(0))
+		w.printf("%s.%s=%s;", w.local(), w.property(), w.expression(0))
 	case kind == 2 || depth > 2:
-		fmt.Fprintf(w, "%s(%s);", w.local(), w.expression(0))
+		w.printf("%s(%s);", w.local(), w.expression(0))
 	case kind == 3:
-		fmt.Fprintf(w, "if(%s)return %s;", w.expression(0), w.expression(1))
+		w.printf("if(%s)return %s;", w.expression(0), w.expression(1))
 	case kind == 4:
-		fmt.Fprintf(w, "function %s(%s,%s){", w.local(), w.local(), w.local())
+		w.printf("function %s(%s,%s){", w.local(), w.local(), w.local())
 		w.block(depth)
 	case kind == 5:
-		fmt.Fprintf(w, "for(let %s of %s){", w.local(), w.expression(1))
+		w.printf("for(let %s of %s){", w.local(), w.expression(1))
 		w.block(depth)
 	case kind == 6:
-		fmt.Fprintf(w, "try{%s}catch(%s){", w.expression(0), w.local())
+		w.printf("try{%s}catch(%s){", w.expression(0), w.local())
 		w.block(depth)
 	default:
-		fmt.Fprintf(w, "export const %s=(%s)=>{", w.coined(), w.local())
+		w.printf("export const %s=(%s)=>{", w.coined(), w.local())
 		w.block(depth)
 	}
 }
+
+func (w *writer) printf(format string, args ...any) { w.WriteString(fmt.Sprintf(format, args...)) }
 
 func (w *writer) block(depth int) {
 	for range 1 + w.chance.IntN(5) {
