@@ -47,9 +47,12 @@ func OtherColour(colour string) string {
 // Coloured returns the name of a service's colour.
 func Coloured(service, colour string) string { return service + "-" + colour }
 
-// ReadyMarker and ShuttingDownMarker return the names of a service's files in its
-// run folder that say so.
-func ReadyMarker(service string) string        { return service + "-ready" }
+// ReadyMarker returns the name of the file in a service's run folder that is there
+// while the service is ready.
+func ReadyMarker(service string) string { return service + "-ready" }
+
+// ShuttingDownMarker returns the name of the file that is there from a stop request
+// on.
 func ShuttingDownMarker(service string) string { return service + "-shutting-down" }
 
 // Service is what the other services and the host may rely on.
