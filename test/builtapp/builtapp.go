@@ -210,7 +210,7 @@ func (w *writer) statement(depth int) {
 	}
 }
 
-func (w *writer) printf(format string, args ...any) { w.WriteString(fmt.Sprintf(format, args...)) }
+func (w *writer) printf(format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
 
 func (w *writer) block(depth int) {
 	for range 1 + w.chance.IntN(5) {
