@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func newBoundedLog(t *testing.T, path string, limit, keep int64) *boundedLog {
@@ -55,7 +57,7 @@ func TestBoundedLogCutsAnOldFileAtStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	log.Flush()
-	got := content(t, path)
+	got := testkit.ReadFile(t, path)
 	if len(got) > 1_100 || !strings.HasPrefix(got, "an old line\n") || !strings.HasSuffix(got, "the last line\na new line\n") {
 		t.Errorf("%d bytes: %q", len(got), got)
 	}
@@ -86,7 +88,7 @@ func TestBoundedLogCutsOneEndlessLine(t *testing.T) {
 		}
 	}
 	log.Flush()
-	if got := content(t, path); len(got) > 10_000 {
+	if got := testkit.ReadFile(t, path); len(got) > 10_000 {
 		t.Errorf("%d bytes", len(got))
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/convexsim/keybroker"
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func TestCommandLine(t *testing.T) {
@@ -60,7 +61,7 @@ func TestAdminKeyCommand(t *testing.T) {
 func TestEnvFile(t *testing.T) {
 	s := newService(t)
 	delete(s.environ, "INSTANCE_SECRET")
-	tree(t, s.dir, map[string]string{".env": "INSTANCE_SECRET=" + secretA.Reveal() + "\n"})
+	testkit.WriteTree(t, s.dir, map[string]string{".env": "INSTANCE_SECRET=" + secretA.Reveal() + "\n"})
 	s.start("admin-key", "--env-file", filepath.Join(s.dir, ".env"))
 	if code := s.WaitWithin(10 * time.Second); code != 0 || !s.Says("tale_platform|01") {
 		t.Errorf("exit code %d", code)

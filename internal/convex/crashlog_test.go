@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func TestCrashLogShowsTheNewestCrash(t *testing.T) {
@@ -42,7 +44,7 @@ func TestCrashLogIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if size := len(content(t, path)); size > crashLogLimit {
+	if size := len(testkit.ReadFile(t, path)); size > crashLogLimit {
 		t.Errorf("%d bytes", size)
 	}
 	if got := lastCrash(path); !strings.Contains(got, "backend ended") {
@@ -60,7 +62,7 @@ func TestATornCrashLogGoesOn(t *testing.T) {
 	if err := appendCrash(path, crash("a.rs:1:1")); err != nil {
 		t.Fatal(err)
 	}
-	whole := content(t, path)
+	whole := testkit.ReadFile(t, path)
 	next := crash("b.rs:2:2")
 	for length := range len(whole) {
 		for _, tail := range []string{"", strings.Repeat("\x00", len(whole)-length)} {

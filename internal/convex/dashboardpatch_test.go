@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // standaloneScript has the shape of the server.js that Next.js 15 writes for
@@ -35,7 +37,7 @@ func TestPatchDashboard(t *testing.T) {
 	}
 	want := strings.Replace(standaloneScript, `"assetPrefix":""`, `"assetPrefix":"/convex-dashboard"`, 1)
 	want = strings.Replace(want, `"basePath":""`, `"basePath":"/convex-dashboard"`, 1)
-	if got := content(t, filepath.Join(dir, "server.js")); got != want {
+	if got := testkit.ReadFile(t, filepath.Join(dir, "server.js")); got != want {
 		t.Errorf("got\n%s", got)
 	}
 	info, err := os.Stat(filepath.Join(dir, "server.js"))
@@ -65,7 +67,7 @@ func TestPatchDashboardFailsOnAnythingUnexpected(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v, want %q", err, tt.want)
 			}
-			if got := content(t, filepath.Join(dir, "server.js")); got != tt.script {
+			if got := testkit.ReadFile(t, filepath.Join(dir, "server.js")); got != tt.script {
 				t.Errorf("the file was changed")
 			}
 		})

@@ -11,6 +11,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 const (
@@ -104,7 +105,7 @@ func TestGuardReadsVolumesWithoutARecord(t *testing.T) {
 			s := guardSettings(t)
 			s.Database.Storage = tt.storage
 			if tt.file != "" {
-				tree(t, s.Folders.DataDir, map[string]string{tt.file: "data"})
+				testkit.WriteTree(t, s.Folders.DataDir, map[string]string{tt.file: "data"})
 			}
 			refused, _ := volumeGuard{settings: s}.Check()
 			if (len(refused) > 0) != tt.refused {
@@ -117,7 +118,7 @@ func TestGuardReadsVolumesWithoutARecord(t *testing.T) {
 func TestRecordKeepsNoSecret(t *testing.T) {
 	s := guardSettings(t)
 	usedBy(t, s, "unknown")
-	text := content(t, recordPath(s.Folders.DataDir))
+	text := testkit.ReadFile(t, recordPath(s.Folders.DataDir))
 	if strings.Contains(text, "aaaa") || !strings.Contains(text, "secret_fingerprint") {
 		t.Errorf("record %s", text)
 	}
@@ -140,7 +141,7 @@ func TestATornRecordIsNone(t *testing.T) {
 	s := guardSettings(t)
 	usedBy(t, s, "unknown")
 	path := recordPath(s.Folders.DataDir)
-	whole := []byte(strings.TrimSpace(content(t, path)))
+	whole := []byte(strings.TrimSpace(testkit.ReadFile(t, path)))
 	for length := range whole {
 		for _, torn := range [][]byte{whole[:length], append(bytes.Clone(whole[:length]), make([]byte, len(whole)-length)...)} {
 			if err := os.WriteFile(path, torn, 0o600); err != nil {
@@ -153,7 +154,7 @@ func TestATornRecordIsNone(t *testing.T) {
 			}
 		}
 	}
-	tree(t, s.Folders.DataDir, map[string]string{"convex/" + sqliteName: "data"})
+	testkit.WriteTree(t, s.Folders.DataDir, map[string]string{"convex/" + sqliteName: "data"})
 	if refused, _ := (volumeGuard{settings: s}).Check(); len(refused) != 1 {
 		t.Errorf("the files of another storage: %v", refused)
 	}

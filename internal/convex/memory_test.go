@@ -6,6 +6,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/status"
 	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func TestDescribeMemory(t *testing.T) {
@@ -21,7 +22,7 @@ func TestDescribeMemory(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			memory := cgroup.Memory{Root: t.TempDir()}
-			tree(t, memory.Root, tt.files)
+			testkit.WriteTree(t, memory.Root, tt.files)
 			got := describeMemory(memory, tt.environ)
 			if (got == nil) != (tt.want == nil) || got != nil && *got != *tt.want {
 				t.Errorf("got %+v, want %+v", got, tt.want)

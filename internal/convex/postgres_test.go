@@ -16,6 +16,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func TestPostgresLogin(t *testing.T) {
@@ -75,7 +76,7 @@ func TestPostgresFailures(t *testing.T) {
 }
 
 func TestPostgresTLS(t *testing.T) {
-	serverTLS, caFile := certificate(t)
+	serverTLS, caFile := testkit.Certificate(t)
 	server := startPostgres(t, func(f *fakePostgres) { f.tls = serverTLS })
 	for _, mode := range []stack.SSLMode{stack.SSLPrefer, stack.SSLRequire} {
 		if facts, err := server.login(mode, caFile).Try(t.Context()); err != nil || !facts.TLS {

@@ -47,7 +47,7 @@ func TestRunBootsAndStops(t *testing.T) {
 			t.Errorf("%s is still there", marker)
 		}
 	}
-	if got := content(t, s.path("data/convex/backend.log")); !strings.Contains(got, "listening") {
+	if got := testkit.ReadFile(t, s.path("data/convex/backend.log")); !strings.Contains(got, "listening") {
 		t.Errorf("backend.log holds %q", got)
 	}
 }
@@ -83,7 +83,7 @@ func TestRunRestartsAKilledBackend(t *testing.T) {
 	if now := s.child("--instance-secret"); now == killed {
 		t.Error("it is ready without a new backend")
 	}
-	if got := content(t, s.path("data/convex/crash.log")); !strings.Contains(got, "killed by SIGKILL") || !strings.Contains(got, "listening") {
+	if got := testkit.ReadFile(t, s.path("data/convex/crash.log")); !strings.Contains(got, "killed by SIGKILL") || !strings.Contains(got, "listening") {
 		t.Errorf("crash.log holds %q", got)
 	}
 }
@@ -111,7 +111,7 @@ func TestRunEndsWithTheBackendsCode(t *testing.T) {
 			if starts := strings.Count(s.Output.String(), "backend | started"); starts != tt.starts {
 				t.Errorf("%d starts, want %d", starts, tt.starts)
 			}
-			crashes := content(t, s.path("data/convex/crash.log"))
+			crashes := testkit.ReadFile(t, s.path("data/convex/crash.log"))
 			if !strings.Contains(crashes, tt.cause) || strings.Count(crashes, "backend ended") != tt.starts {
 				t.Errorf("crash.log holds\n%s", crashes)
 			}

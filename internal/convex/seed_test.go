@@ -14,38 +14,15 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/logging"
-	"github.com/tale-project/tale-runtime/internal/version"
-
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/testkit"
+	"github.com/tale-project/tale-runtime/internal/version"
 )
-
-// tree writes files below a folder; their content is their path unless told.
-func tree(t *testing.T, root string, files map[string]string) {
-	t.Helper()
-	for name, content := range files {
-		path := filepath.Join(root, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func content(t *testing.T, path string) string {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Errorf("%v", err)
-	}
-	return string(data)
-}
 
 func builtins(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
-	tree(t, root, map[string]string{
+	testkit.WriteTree(t, root, map[string]string{
 		"agents-builtin/writer.json":              "new",
 		"agents-builtin/deleted.json":             "new",
 		"agents-builtin/README.md":                "not configuration",
@@ -69,7 +46,7 @@ func TestSeedFreshVolume(t *testing.T) {
 		t.Fatalf("%+v, %v", result, err)
 	}
 	for _, name := range []string{"agents/writer.json", "workflows/mail/send.json", "integrations/github/lib/x.ts", "providers/openai.json", "branding/images/logo.svg", "retention/default.json"} {
-		if got := content(t, filepath.Join(data, name)); got != "new" {
+		if got := testkit.ReadFile(t, filepath.Join(data, name)); got != "new" {
 			t.Errorf("%s holds %q", name, got)
 		}
 	}
@@ -91,7 +68,7 @@ func TestSeedFreshVolume(t *testing.T) {
 func usedVolume(t *testing.T) string {
 	t.Helper()
 	data := t.TempDir()
-	tree(t, data, map[string]string{
+	testkit.WriteTree(t, data, map[string]string{
 		".seeded-1.0.0":                        "",
 		"agents/writer.json":                   "edited",
 		"agents/.history/deleted/1.json":       "edited once",
@@ -108,7 +85,7 @@ func TestSeedNewVersionKeepsWhatTheUserDid(t *testing.T) {
 	if err != nil || result != (seedResult{Added: 5, Kept: 2, Edited: 2}) {
 		t.Errorf("%+v, %v", result, err)
 	}
-	if got := content(t, filepath.Join(data, "agents/writer.json")); got != "edited" {
+	if got := testkit.ReadFile(t, filepath.Join(data, "agents/writer.json")); got != "edited" {
 		t.Errorf("the edited agent holds %q", got)
 	}
 	for _, gone := range []string{"agents/deleted.json", "workflows/mail/old.json", "integrations/github/lib/x.ts", "integrations/.seeding-slack", "integrations/slack/half.tmp"} {
@@ -116,18 +93,18 @@ func TestSeedNewVersionKeepsWhatTheUserDid(t *testing.T) {
 			t.Errorf("%s is there", gone)
 		}
 	}
-	content(t, filepath.Join(data, "integrations/slack/config.json"))
+	testkit.ReadFile(t, filepath.Join(data, "integrations/slack/config.json"))
 }
 
 func TestForceSeedOverwrites(t *testing.T) {
 	data := usedVolume(t)
-	tree(t, data, map[string]string{".seeded-1.2.3": "", "integrations/github/own.ts": "mine"})
+	testkit.WriteTree(t, data, map[string]string{".seeded-1.2.3": "", "integrations/github/own.ts": "mine"})
 	result, err := seed(context.Background(), logging.Discard(), Seed{BuiltinDir: builtins(t), Release: stack.Release{Version: "1.2.3"}, Force: true}, data)
 	if err != nil || result != (seedResult{Added: 7, Overwritten: 2}) {
 		t.Errorf("%+v, %v", result, err)
 	}
 	for name, want := range map[string]string{"agents/writer.json": "new", "agents/deleted.json": "new", "integrations/github/config.json": "new", "integrations/github/own.ts": "mine"} {
-		if got := content(t, filepath.Join(data, name)); got != want {
+		if got := testkit.ReadFile(t, filepath.Join(data, name)); got != want {
 			t.Errorf("%s holds %q, want %q", name, got, want)
 		}
 	}
@@ -172,7 +149,7 @@ func TestSeedWithoutBuiltins(t *testing.T) {
 // A seed that fails leaves the version unmarked, so that the next one goes on.
 func TestSeedThatFailsIsNotMarked(t *testing.T) {
 	data := t.TempDir()
-	tree(t, data, map[string]string{"workflows/mail": "a file where a folder must be"})
+	testkit.WriteTree(t, data, map[string]string{"workflows/mail": "a file where a folder must be"})
 	if _, err := seed(context.Background(), logging.Discard(), Seed{BuiltinDir: builtins(t), Release: stack.Release{Version: "1"}}, data); err == nil {
 		t.Fatal("no error")
 	}
@@ -191,7 +168,7 @@ func TestSeedThatFailsIsNotMarked(t *testing.T) {
 // seeded, and is named in one line.
 func TestForeignFilesAreLeftOutAndNamed(t *testing.T) {
 	root, data := builtins(t), t.TempDir()
-	tree(t, root, map[string]string{
+	testkit.WriteTree(t, root, map[string]string{
 		"agents-builtin/._writer.json":            "\x00\x05\x16\x07Mac OS X",
 		"agents-builtin/empty.json":               "",
 		"agents-builtin/zeros.json":               "\x00\x00\x00",
@@ -217,10 +194,10 @@ func TestForeignFilesAreLeftOutAndNamed(t *testing.T) {
 	if err != nil || result.Added != 10 {
 		t.Fatalf("%+v, %v", result, err)
 	}
-	if got := content(t, filepath.Join(data, "agents/linked.json")); got != "new" {
+	if got := testkit.ReadFile(t, filepath.Join(data, "agents/linked.json")); got != "new" {
 		t.Errorf("the linked file holds %q", got)
 	}
-	content(t, filepath.Join(data, "integrations/github/lib/empty.x"))
+	testkit.ReadFile(t, filepath.Join(data, "integrations/github/lib/empty.x"))
 	for _, name := range []string{"._writer.json is hidden", "empty.json is empty", "zeros.json is empty", ".#send.json is hidden", ".DS_Store is hidden", "dangling.json cannot be read", "pipe.json is not a regular file", "branding-builtin/pipe is not", "slack/pipe is not"} {
 		if !strings.Contains(log.String(), name) {
 			t.Errorf("%q is not named in %s", name, &log)
@@ -234,13 +211,13 @@ func TestForeignFilesAreLeftOutAndNamed(t *testing.T) {
 // A seed that was empty or zeroed by a power cut is not the user's.
 func TestTornSeedsAreSeededAgain(t *testing.T) {
 	data := t.TempDir()
-	tree(t, data, map[string]string{"agents/writer.json": "", "workflows/mail/send.json": "\x00\x00\x00", "retention/default.json": "{"})
+	testkit.WriteTree(t, data, map[string]string{"agents/writer.json": "", "workflows/mail/send.json": "\x00\x00\x00", "retention/default.json": "{"})
 	result, err := seed(t.Context(), logging.Discard(), Seed{BuiltinDir: builtins(t), Release: stack.Release{Version: "1"}}, data)
 	if err != nil || result.Added != 8 || result.Kept != 1 {
 		t.Errorf("%+v, %v", result, err)
 	}
 	for name, want := range map[string]string{"agents/writer.json": "new", "workflows/mail/send.json": "new", "retention/default.json": "{"} {
-		if got := content(t, filepath.Join(data, name)); got != want {
+		if got := testkit.ReadFile(t, filepath.Join(data, name)); got != want {
 			t.Errorf("%s holds %q", name, got)
 		}
 	}

@@ -6,12 +6,14 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func TestSweepTemp(t *testing.T) {
 	folder, outside := t.TempDir(), t.TempDir()
-	tree(t, outside, map[string]string{"precious": "x"})
-	tree(t, folder, map[string]string{"old": "x", "fresh": "x", "tree/old": "x", "busy/old": "x", "busy/deep/fresh": "x", "foreign": "x"})
+	testkit.WriteTree(t, outside, map[string]string{"precious": "x"})
+	testkit.WriteTree(t, folder, map[string]string{"old": "x", "fresh": "x", "tree/old": "x", "busy/old": "x", "busy/deep/fresh": "x", "foreign": "x"})
 	if err := os.Symlink(outside, filepath.Join(folder, "link")); err != nil {
 		t.Fatal(err)
 	}
@@ -40,8 +42,8 @@ func TestSweepTemp(t *testing.T) {
 	if err != nil || !slices.Equal(left, want) {
 		t.Errorf("left %q, want %q, %v", left, want, err)
 	}
-	content(t, filepath.Join(outside, "precious"))
-	content(t, filepath.Join(folder, "busy/old"))
+	testkit.ReadFile(t, filepath.Join(outside, "precious"))
+	testkit.ReadFile(t, filepath.Join(folder, "busy/old"))
 }
 
 func TestSweepTempWithoutFolder(t *testing.T) {

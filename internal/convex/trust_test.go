@@ -15,9 +15,8 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/logging"
-	"github.com/tale-project/tale-runtime/internal/testkit"
-
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func newBundle(t *testing.T, trust Trust, host string) *trustBundle {
@@ -31,22 +30,22 @@ func newBundle(t *testing.T, trust Trust, host string) *trustBundle {
 }
 
 func TestTrustBundle(t *testing.T) {
-	_, root := certificate(t)
-	rootPEM := content(t, root)
+	_, root := testkit.Certificate(t)
+	rootPEM := testkit.ReadFile(t, root)
 	path := filepath.Join(t.TempDir(), "pki", "root.crt")
 	bundle := newBundle(t, Trust{CACertPath: path}, "")
 	if present, changed, err := bundle.Refresh(); present || !changed || err != nil {
 		t.Errorf("without a root: %v %v %v", present, changed, err)
 	}
-	if got := content(t, bundle.path); !strings.Contains(got, "system") {
+	if got := testkit.ReadFile(t, bundle.path); !strings.Contains(got, "system") {
 		t.Errorf("bundle %q", got)
 	}
 	// A key next to the certificate, or a half-written file, stays outside.
-	tree(t, filepath.Dir(path), map[string]string{"root.crt": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n" + rootPEM + "-----BEGIN CERT"})
+	testkit.WriteTree(t, filepath.Dir(path), map[string]string{"root.crt": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n" + rootPEM + "-----BEGIN CERT"})
 	if present, changed, err := bundle.Refresh(); !present || !changed || err != nil {
 		t.Errorf("with the root: %v %v %v", present, changed, err)
 	}
-	if got := content(t, bundle.path); !strings.Contains(got, "system") || !strings.Contains(got, rootPEM) || strings.Contains(got, "PRIVATE") {
+	if got := testkit.ReadFile(t, bundle.path); !strings.Contains(got, "system") || !strings.Contains(got, rootPEM) || strings.Contains(got, "PRIVATE") {
 		t.Errorf("bundle %q", got)
 	}
 	if _, changed, _ := bundle.Refresh(); changed {
@@ -70,12 +69,12 @@ func TestTrustBundleWithNothingToTrust(t *testing.T) {
 
 // While the root is missing the proxy is asked for it.
 func TestTrustWatchPokesTheProxy(t *testing.T) {
-	_, root := certificate(t)
+	_, root := testkit.Certificate(t)
 	path := filepath.Join(t.TempDir(), "root.crt")
 	var poked atomic.Value
 	proxy := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		poked.Store(r.URL.Path)
-		if err := os.WriteFile(path, []byte(content(t, root)), 0o644); err != nil {
+		if err := os.WriteFile(path, []byte(testkit.ReadFile(t, root)), 0o644); err != nil {
 			t.Error(err)
 		}
 	}))
@@ -121,19 +120,19 @@ func TestTrustWatchWarnsOnce(t *testing.T) {
 
 // The backend starts without the root, and again once when it has appeared.
 func TestRunLearnsALateRoot(t *testing.T) {
-	_, root := certificate(t)
+	_, root := testkit.Certificate(t)
 	s := newService(t, "TLS_MODE", "selfsigned", "HOST", "127.0.0.1")
 	s.environ["CADDY_CA_CERT_PATH"] = s.path("caddy", "root.crt")
 	s.start()
 	s.untilReady()
 	first := s.child("--instance-secret")
 	bundle := s.path("run", "convex-ca-certificates.crt")
-	tree(t, s.path("caddy"), map[string]string{"root.crt": content(t, root)})
+	testkit.WriteTree(t, s.path("caddy"), map[string]string{"root.crt": testkit.ReadFile(t, root)})
 	s.Until("the backend is another", func() bool {
 		now := s.children("--instance-secret")
 		return len(now) == 1 && now[0] != first && s.ready()
 	})
-	if !strings.Contains(content(t, bundle), content(t, root)) {
+	if !strings.Contains(testkit.ReadFile(t, bundle), testkit.ReadFile(t, root)) {
 		t.Error("the root is not in the bundle")
 	}
 	environ := procFile(t, s.child("--instance-secret"), "environ")
