@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/convex/postgres/postgrestest"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
@@ -53,8 +54,8 @@ func TestRunBootsAndStops(t *testing.T) {
 }
 
 func TestRunPassesPostgresByTheCommandLine(t *testing.T) {
-	postgres := startPostgres(t, nil)
-	host, port, _ := strings.Cut(postgres.listener.Addr().String(), ":")
+	server := postgrestest.Start(t, nil)
+	host, port, _ := strings.Cut(server.Addr(), ":")
 	s := newService(t, "CONVEX_STORAGE", "", "DB_HOST", host, "DB_PORT", port, "DB_PASSWORD", "p@ss word").start()
 	s.untilReady()
 	cmdline := procFile(t, s.child("--instance-secret"), "cmdline")
@@ -208,8 +209,8 @@ func TestRunListsEveryProblem(t *testing.T) {
 }
 
 func TestRunFailsFastOnATakenPort(t *testing.T) {
-	postgres := startPostgres(t, nil) // anything that listens
-	_, port, _ := strings.Cut(postgres.listener.Addr().String(), ":")
+	server := postgrestest.Start(t, nil) // anything that listens
+	_, port, _ := strings.Cut(server.Addr(), ":")
 	s := newService(t, "CONVEX_SITE_PROXY_PORT", port).start()
 	if code := s.WaitWithin(10 * time.Second); code != exit.Config || !s.Says(port+"/tcp (CONVEX_SITE_PROXY_PORT): another process already does") || !s.Says("fix      stop that process") {
 		t.Errorf("exit code %d", code)

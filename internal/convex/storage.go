@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tale-project/tale-runtime/internal/convex/postgres"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
@@ -28,12 +29,12 @@ func (b *Boot) prepareStorage(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	login := postgresLogin{server: server, database: b.settings.Instance.DatabaseName(), caFile: b.settings.Database.CAFile}
-	facts, err := waitForPostgres(ctx, b.log, login, b.settings.Backend.WaitTimeout, func(int) { b.Attempt(stageStorage) })
+	login := postgres.Login{Server: server, Database: b.settings.Instance.DatabaseName(), CAFile: b.settings.Database.CAFile}
+	facts, err := login.WaitReady(ctx, b.log, b.settings.Backend.WaitTimeout, func(int) { b.Attempt(stageStorage) })
 	if err != nil {
 		return "", err
 	}
-	return facts.describe(login), nil
+	return facts.Describe(login), nil
 }
 
 // checkVolume refuses a start that would harm what the volume holds.

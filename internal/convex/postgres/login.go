@@ -1,4 +1,4 @@
-package convex
+package postgres
 
 import (
 	"context"
@@ -32,25 +32,25 @@ const factsQuery = `SELECT current_setting('server_version_num'), current_settin
 	current_setting('transaction_read_only'), coalesce(current_schema(), ''),
 	to_regclass('documents') IS NOT NULL OR coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)`
 
-// postgresLogin is one real login to the backend's database.
-type postgresLogin struct {
-	server   stack.Postgres
-	database string
-	caFile   string // PEM, added to the system's authorities; may be empty
+// Login is one real login to the backend's database.
+type Login struct {
+	Server   stack.Postgres
+	Database string
+	CAFile   string // PEM, added to the system's authorities; may be empty
 }
 
-// postgresFacts is what a successful login found.
-type postgresFacts struct {
+// Facts is what a successful login found.
+type Facts struct {
 	Version string // as the server prints it
 	TLS     bool
 }
 
 // Try logs in the way the backend does and checks what the backend needs. Every
 // error is a *postgresError.
-func (l postgresLogin) Try(ctx context.Context) (postgresFacts, error) {
+func (l Login) Try(ctx context.Context) (Facts, error) {
 	ctx, cancel := context.WithTimeout(ctx, loginTimeout)
 	defer cancel()
-	var facts postgresFacts
+	var facts Facts
 	settings, err := l.connectSettings(&facts)
 	if err != nil {
 		return facts, l.classify(err)
@@ -70,7 +70,7 @@ func (l postgresLogin) Try(ctx context.Context) (postgresFacts, error) {
 	return l.judge(facts, results[0].Rows[0])
 }
 
-func (l postgresLogin) judge(facts postgresFacts, row [][]byte) (postgresFacts, error) {
+func (l Login) judge(facts Facts, row [][]byte) (Facts, error) {
 	version, readOnly, schema, canCreate := string(row[0]), string(row[2]), string(row[3]), string(row[4])
 	facts.Version = string(row[1])
 	number, err := strconv.Atoi(version)
@@ -82,16 +82,16 @@ func (l postgresLogin) judge(facts postgresFacts, row [][]byte) (postgresFacts, 
 	case readOnly == "on":
 		return facts, l.verdict(pgReadOnly, "it is read-only (a standby?), and the backend must write")
 	case canCreate != "t":
-		return facts, l.verdict(pgNoPrivilege, fmt.Sprintf("user %q may not create tables in schema %q of database %q", l.user(), schema, l.database))
+		return facts, l.verdict(pgNoPrivilege, fmt.Sprintf("user %q may not create tables in schema %q of database %q", l.user(), schema, l.Database))
 	}
 	return facts, nil
 }
 
-func (l postgresLogin) user() string { return l.server.URL.User.Username() }
+func (l Login) user() string { return l.Server.URL.User.Username() }
 
-func (l postgresLogin) connectSettings(facts *postgresFacts) (*pgconn.Config, error) {
-	u := *l.server.URL
-	u.Path = "/" + l.database
+func (l Login) connectSettings(facts *Facts) (*pgconn.Config, error) {
+	u := *l.Server.URL
+	u.Path = "/" + l.Database
 	// TLS is negotiated by negotiateTLS, which does what the backend does and
 	// can tell a refusal from a bad certificate.
 	u.RawQuery = "sslmode=disable"
@@ -117,8 +117,8 @@ var (
 
 // negotiateTLS asks for TLS as the backend's driver does: a server that offers
 // it must have a certificate that verifies, even where TLS is only preferred.
-func (l postgresLogin) negotiateTLS(ctx context.Context, conn net.Conn) (net.Conn, error) {
-	if l.server.Mode == stack.SSLDisable {
+func (l Login) negotiateTLS(ctx context.Context, conn net.Conn) (net.Conn, error) {
+	if l.Server.Mode == stack.SSLDisable {
 		return conn, nil
 	}
 	if deadline, ok := ctx.Deadline(); ok {
@@ -141,7 +141,7 @@ func (l postgresLogin) negotiateTLS(ctx context.Context, conn net.Conn) (net.Con
 	switch {
 	case answer[0] == 'S':
 		return l.secure(ctx, conn)
-	case answer[0] == 'N' && l.server.Mode == stack.SSLPrefer:
+	case answer[0] == 'N' && l.Server.Mode == stack.SSLPrefer:
 		return conn, nil
 	case answer[0] == 'N':
 		return nil, errNoTLS
@@ -150,18 +150,18 @@ func (l postgresLogin) negotiateTLS(ctx context.Context, conn net.Conn) (net.Con
 	}
 }
 
-func (l postgresLogin) secure(ctx context.Context, conn net.Conn) (net.Conn, error) {
+func (l Login) secure(ctx context.Context, conn net.Conn) (net.Conn, error) {
 	roots, err := x509.SystemCertPool()
 	if err != nil {
 		return nil, err
 	}
-	if l.caFile != "" {
-		pem, err := os.ReadFile(l.caFile)
+	if l.CAFile != "" {
+		pem, err := os.ReadFile(l.CAFile)
 		if err != nil || !roots.AppendCertsFromPEM(pem) {
-			return nil, &caFileError{path: l.caFile, err: err}
+			return nil, &caFileError{path: l.CAFile, err: err}
 		}
 	}
-	secured := tls.Client(conn, &tls.Config{ServerName: l.server.URL.Hostname(), RootCAs: roots, MinVersion: tls.VersionTLS12})
+	secured := tls.Client(conn, &tls.Config{ServerName: l.Server.URL.Hostname(), RootCAs: roots, MinVersion: tls.VersionTLS12})
 	if err := secured.HandshakeContext(ctx); err != nil {
 		return nil, err
 	}

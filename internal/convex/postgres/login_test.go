@@ -1,4 +1,4 @@
-package convex
+package postgres
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
+	"github.com/tale-project/tale-runtime/internal/convex/postgres/postgrestest"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/logging"
@@ -19,30 +20,36 @@ import (
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-func TestPostgresLogin(t *testing.T) {
-	server := startPostgres(t, nil)
-	facts, err := server.login(stack.SSLPrefer, "").Try(t.Context())
-	if err != nil || facts != (postgresFacts{Version: "16.4"}) {
+// loginTo is a login to a server by the given mode.
+func loginTo(server *postgrestest.Server, mode stack.SSLMode, caFile string) Login {
+	u := &url.URL{Scheme: "postgresql", User: url.UserPassword("tale", "canary-password"), Host: server.Addr()}
+	return Login{Server: stack.Postgres{URL: u, Mode: mode}, Database: "tale_platform", CAFile: caFile}
+}
+
+func TestLogin(t *testing.T) {
+	server := postgrestest.Start(t, nil)
+	facts, err := loginTo(server, stack.SSLPrefer, "").Try(t.Context())
+	if err != nil || facts != (Facts{Version: "16.4"}) {
 		t.Errorf("%+v, %v", facts, err)
 	}
-	if got := <-server.users; got != "tale@tale_platform" {
+	if got := <-server.Users; got != "tale@tale_platform" {
 		t.Errorf("logged in as %s", got)
 	}
 }
 
 // What keeps the backend from using Postgres is told apart, whatever it is.
-func TestPostgresFailures(t *testing.T) {
-	facts := func(i int, value string) func(*fakePostgres) {
-		return func(f *fakePostgres) {
-			f.facts = append([]string{}, goodFacts...)
-			f.facts[i] = value
+func TestFailures(t *testing.T) {
+	facts := func(i int, value string) func(*postgrestest.Server) {
+		return func(f *postgrestest.Server) {
+			f.Facts = postgrestest.Facts()
+			f.Facts[i] = value
 		}
 	}
-	says := func(code, message string) func(*fakePostgres) {
-		return func(f *fakePostgres) { f.refuse = pgRefusal(code, message) }
+	says := func(code, message string) func(*postgrestest.Server) {
+		return func(f *postgrestest.Server) { f.Refuse = postgrestest.Refuse(code, message) }
 	}
 	tests := map[string]struct {
-		server func(*fakePostgres)
+		server func(*postgrestest.Server)
 		mode   stack.SSLMode
 		class  postgresClass
 		code   int
@@ -63,7 +70,7 @@ func TestPostgresFailures(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, err := startPostgres(t, tt.server).login(tt.mode, "").Try(t.Context())
+			_, err := loginTo(postgrestest.Start(t, tt.server), tt.mode, "").Try(t.Context())
 			var failed *postgresError
 			if !errors.As(err, &failed) || failed.Class != tt.class || exit.Code(err) != tt.code || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("class and code of %v (%d), want %s (%d)", err, exit.Code(err), tt.class, tt.code)
@@ -75,28 +82,28 @@ func TestPostgresFailures(t *testing.T) {
 	}
 }
 
-func TestPostgresTLS(t *testing.T) {
+func TestTLS(t *testing.T) {
 	serverTLS, caFile := testkit.Certificate(t)
-	server := startPostgres(t, func(f *fakePostgres) { f.tls = serverTLS })
+	server := postgrestest.Start(t, func(f *postgrestest.Server) { f.TLS = serverTLS })
 	for _, mode := range []stack.SSLMode{stack.SSLPrefer, stack.SSLRequire} {
-		if facts, err := server.login(mode, caFile).Try(t.Context()); err != nil || !facts.TLS {
+		if facts, err := loginTo(server, mode, caFile).Try(t.Context()); err != nil || !facts.TLS {
 			t.Errorf("%s with the authority: %+v, %v", mode, facts, err)
 		}
 		// The backend verifies wherever it uses TLS, also where it only prefers it.
-		_, err := server.login(mode, "").Try(t.Context())
+		_, err := loginTo(server, mode, "").Try(t.Context())
 		if failed := new(postgresError); !errors.As(err, &failed) || failed.Class != pgTLS || !strings.Contains(failed.Fix, "PG_CA_FILE") {
 			t.Errorf("%s without the authority: %v", mode, err)
 		}
 	}
-	if facts, err := server.login(stack.SSLDisable, "").Try(t.Context()); err != nil || facts.TLS {
+	if facts, err := loginTo(server, stack.SSLDisable, "").Try(t.Context()); err != nil || facts.TLS {
 		t.Errorf("disabled: %+v, %v", facts, err)
 	}
-	if _, err := server.login(stack.SSLRequire, "/missing.pem").Try(t.Context()); err == nil || !strings.Contains(err.Error(), "PG_CA_FILE cannot be read") {
+	if _, err := loginTo(server, stack.SSLRequire, "/missing.pem").Try(t.Context()); err == nil || !strings.Contains(err.Error(), "PG_CA_FILE cannot be read") {
 		t.Errorf("missing authority: %v", err)
 	}
 }
 
-func TestPostgresNetworkFailures(t *testing.T) {
+func TestNetworkFailures(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +118,7 @@ func TestPostgresNetworkFailures(t *testing.T) {
 		"dns":     {"no-such-host.invalid:5432", pgDNS},
 	}
 	for name, tt := range tests {
-		login := postgresLogin{server: stack.Postgres{URL: &url.URL{Scheme: "postgresql", User: url.User("tale"), Host: tt.host}, Mode: stack.SSLPrefer}, database: "d"}
+		login := Login{Server: stack.Postgres{URL: &url.URL{Scheme: "postgresql", User: url.User("tale"), Host: tt.host}, Mode: stack.SSLPrefer}, Database: "d"}
 		_, err := login.Try(t.Context())
 		if failed := new(postgresError); !errors.As(err, &failed) || failed.Class != tt.class {
 			t.Errorf("%s: %v", name, err)
@@ -119,7 +126,7 @@ func TestPostgresNetworkFailures(t *testing.T) {
 	}
 }
 
-func TestPostgresThatIsSomethingElse(t *testing.T) {
+func TestThatIsSomethingElse(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -131,44 +138,46 @@ func TestPostgresThatIsSomethingElse(t *testing.T) {
 			_ = conn.Close()
 		}
 	}()
-	login := postgresLogin{server: stack.Postgres{URL: &url.URL{Scheme: "postgresql", User: url.User("tale"), Host: listener.Addr().String()}, Mode: stack.SSLPrefer}, database: "d"}
+	login := Login{Server: stack.Postgres{URL: &url.URL{Scheme: "postgresql", User: url.User("tale"), Host: listener.Addr().String()}, Mode: stack.SSLPrefer}, Database: "d"}
 	if _, err := login.Try(t.Context()); err == nil || !strings.Contains(err.Error(), "not a Postgres server") {
 		t.Errorf("error %v", err)
 	}
 }
 
-func TestWaitForPostgresOutlastsItsStart(t *testing.T) {
-	server := startPostgres(t, func(f *fakePostgres) {
-		f.refuse = func(n int) *pgproto3.ErrorResponse {
+func TestWaitReadyOutlastsItsStart(t *testing.T) {
+	server := postgrestest.Start(t, func(f *postgrestest.Server) {
+		f.Refuse = func(n int) *pgproto3.ErrorResponse {
 			if n > 3 {
 				return nil
 			}
-			return pgRefusal("57P03", "the database system is starting up")(n)
+			return postgrestest.Refuse("57P03", "the database system is starting up")(n)
 		}
 	})
 	attempts := 0
-	facts, err := waitForPostgres(t.Context(), logging.Discard(), server.login(stack.SSLPrefer, ""), time.Minute, func(n int) { attempts = n })
+	facts, err := loginTo(server, stack.SSLPrefer, "").WaitReady(t.Context(), logging.Discard(), time.Minute, func(n int) { attempts = n })
 	if err != nil || facts.Version != "16.4" || attempts != 4 {
 		t.Errorf("%+v, %v after %d attempts", facts, err, attempts)
 	}
 }
 
-func TestWaitForPostgresEndsAtOnce(t *testing.T) {
-	server := startPostgres(t, func(f *fakePostgres) { f.refuse = pgRefusal("28P01", "password authentication failed") })
-	_, err := waitForPostgres(t.Context(), logging.Discard(), server.login(stack.SSLPrefer, ""), time.Minute, nil)
-	if exit.Code(err) != exit.NoPermission || server.logins.Load() != 1 {
-		t.Errorf("%v after %d logins", err, server.logins.Load())
+func TestWaitReadyEndsAtOnce(t *testing.T) {
+	server := postgrestest.Start(t, func(f *postgrestest.Server) {
+		f.Refuse = postgrestest.Refuse("28P01", "password authentication failed")
+	})
+	_, err := loginTo(server, stack.SSLPrefer, "").WaitReady(t.Context(), logging.Discard(), time.Minute, nil)
+	if exit.Code(err) != exit.NoPermission || server.Logins() != 1 {
+		t.Errorf("%v after %d logins", err, server.Logins())
 	}
-	reports(t, err, "cannot use Postgres at "+server.listener.Addr().String()+`: the login as user "tale" is refused`, "compare POSTGRES_URL")
+	reports(t, err, "cannot use Postgres at "+server.Addr()+`: the login as user "tale" is refused`, "compare POSTGRES_URL")
 }
 
-func TestWaitForPostgresGivesUpAtItsDeadline(t *testing.T) {
-	server := startPostgres(t, func(f *fakePostgres) { f.refuse = pgRefusal("57P03", "starting up") })
-	_, err := waitForPostgres(t.Context(), logging.Discard(), server.login(stack.SSLPrefer, ""), 150*time.Millisecond, nil)
+func TestWaitReadyGivesUpAtItsDeadline(t *testing.T) {
+	server := postgrestest.Start(t, func(f *postgrestest.Server) { f.Refuse = postgrestest.Refuse("57P03", "starting up") })
+	_, err := loginTo(server, stack.SSLPrefer, "").WaitReady(t.Context(), logging.Discard(), 150*time.Millisecond, nil)
 	if exit.Code(err) != exit.Unavailable || !strings.Contains(err.Error(), "CONVEX_WAIT_TIMEOUT") || !strings.Contains(err.Error(), "starting up") {
 		t.Errorf("error %v", err)
 	}
-	failure := reports(t, err, "cannot reach Postgres at "+server.listener.Addr().String()+": gave up after ", "look at Postgres' log", "raise CONVEX_WAIT_TIMEOUT (now 150ms)")
+	failure := reports(t, err, "cannot reach Postgres at "+server.Addr()+": gave up after ", "look at Postgres' log", "raise CONVEX_WAIT_TIMEOUT (now 150ms)")
 	if !strings.Contains(failure.Cause, "starting up") || !failure.Retryable {
 		t.Errorf("%+v", failure)
 	}
@@ -193,11 +202,11 @@ func reports(t *testing.T, err error, message string, fixes ...string) report.Fa
 	return failure
 }
 
-func TestWaitForPostgresStops(t *testing.T) {
-	server := startPostgres(t, func(f *fakePostgres) { f.refuse = pgRefusal("57P03", "starting up") })
+func TestWaitReadyStops(t *testing.T) {
+	server := postgrestest.Start(t, func(f *postgrestest.Server) { f.Refuse = postgrestest.Refuse("57P03", "starting up") })
 	ctx, cancel := context.WithCancelCause(t.Context())
 	requested := errors.New("stop requested")
-	_, err := waitForPostgres(ctx, logging.Discard(), server.login(stack.SSLPrefer, ""), time.Minute, func(n int) {
+	_, err := loginTo(server, stack.SSLPrefer, "").WaitReady(ctx, logging.Discard(), time.Minute, func(n int) {
 		if n == 2 {
 			cancel(requested)
 		}

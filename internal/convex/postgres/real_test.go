@@ -1,4 +1,4 @@
-package convex
+package postgres
 
 import (
 	"errors"
@@ -23,7 +23,7 @@ const postgresPassword = "p@ss/w:rd%?#"
 
 // startRealPostgres runs a fresh server, as another user where we are root, as
 // Postgres refuses to be.
-func startRealPostgres(t *testing.T, bin string) postgresLogin {
+func startRealPostgres(t *testing.T, bin string) Login {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "postgres") // t.TempDir is closed to the other user
 	if err != nil {
@@ -51,7 +51,7 @@ func startRealPostgres(t *testing.T, bin string) postgresLogin {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return postgresLogin{server: made, database: "tale_platform"}
+	return Login{Server: made, Database: "tale_platform"}
 }
 
 func asNobody(bin, name string, args ...string) *exec.Cmd {
@@ -69,40 +69,40 @@ func TestRealPostgres(t *testing.T) {
 	login := startRealPostgres(t, testkit.Postgres(t))
 	// Refused, then starting, then there: without the database for as long as
 	// init scripts are given.
-	_, err := waitForPostgres(t.Context(), logging.Discard(), login, time.Minute, nil)
+	_, err := login.WaitReady(t.Context(), logging.Discard(), time.Minute, nil)
 	if err == nil || !strings.Contains(err.Error(), `there is no database "tale_platform"`) {
 		t.Fatalf("without the database: %v", err)
 	}
 	createDatabase(t, login)
-	facts, err := waitForPostgres(t.Context(), logging.Discard(), login, time.Minute, nil)
+	facts, err := login.WaitReady(t.Context(), logging.Discard(), time.Minute, nil)
 	if err != nil || facts.TLS || facts.Version == "" {
 		t.Errorf("%+v, %v", facts, err)
 	}
 	wrong := login
-	other := *login.server.URL
+	other := *login.Server.URL
 	other.User = url.UserPassword("tale", "another")
-	wrong.server.URL = &other
+	wrong.Server.URL = &other
 	if failed := new(postgresError); !errors.As(second(wrong.Try(t.Context())), &failed) || failed.Class != pgLogin {
 		t.Errorf("with a wrong password: %v", failed)
 	}
-	login.server.Mode = stack.SSLRequire
+	login.Server.Mode = stack.SSLRequire
 	if failed := new(postgresError); !errors.As(second(login.Try(t.Context())), &failed) || failed.Class != pgTLS {
 		t.Errorf("with TLS required: %v", failed)
 	}
 }
 
-func createDatabase(t *testing.T, login postgresLogin) {
+func createDatabase(t *testing.T, login Login) {
 	t.Helper()
-	u := *login.server.URL
+	u := *login.Server.URL
 	u.Path = "/postgres"
 	conn, err := pgconn.Connect(t.Context(), u.String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = conn.Exec(t.Context(), "CREATE DATABASE "+login.database).ReadAll()
+	_, err = conn.Exec(t.Context(), "CREATE DATABASE "+login.Database).ReadAll()
 	if err := errors.Join(err, conn.Close(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func second(_ postgresFacts, err error) error { return err }
+func second(_ Facts, err error) error { return err }

@@ -1,4 +1,4 @@
-package convex
+package postgres
 
 import (
 	"errors"
@@ -110,22 +110,22 @@ func (e *postgresLateError) Report() report.Failure {
 	return failure
 }
 
-func (l postgresLogin) verdict(class postgresClass, problem string) *postgresError {
+func (l Login) verdict(class postgresClass, problem string) *postgresError {
 	fix := remedyFor(class).fix
 	switch class {
 	case pgNoDatabase:
-		fix = fmt.Sprintf(fix, fmt.Sprintf(`createdb -h %s -p %s -U %s %s`, l.server.URL.Hostname(), l.server.Port(), l.user(), l.database))
+		fix = fmt.Sprintf(fix, fmt.Sprintf(`createdb -h %s -p %s -U %s %s`, l.Server.URL.Hostname(), l.Server.Port(), l.user(), l.Database))
 	case pgNoPrivilege:
-		fix = fmt.Sprintf(fix, fmt.Sprintf(`ALTER DATABASE %q OWNER TO %q`, l.database, l.user()))
+		fix = fmt.Sprintf(fix, fmt.Sprintf(`ALTER DATABASE %q OWNER TO %q`, l.Database, l.user()))
 	}
-	return &postgresError{Class: class, Server: l.server.Address(), Problem: problem, Fix: fix}
+	return &postgresError{Class: class, Server: l.Server.Address(), Problem: problem, Fix: fix}
 }
 
-func (l postgresLogin) classify(err error) *postgresError {
+func (l Login) classify(err error) *postgresError {
 	return l.verdict(l.explain(err))
 }
 
-func (l postgresLogin) explain(err error) (postgresClass, string) {
+func (l Login) explain(err error) (postgresClass, string) {
 	var server *pgconn.PgError
 	var caFile *caFileError
 	switch {
@@ -156,13 +156,13 @@ func (l postgresLogin) explain(err error) (postgresClass, string) {
 }
 
 // explainSQLState reads the codes of Postgres' appendix "Error Codes".
-func (l postgresLogin) explainSQLState(err *pgconn.PgError) (postgresClass, string) {
+func (l Login) explainSQLState(err *pgconn.PgError) (postgresClass, string) {
 	said := err.Message + " (SQLSTATE " + err.Code + ")"
 	switch err.Code {
 	case "28P01", "28000":
 		return pgLogin, "the login as user " + strconv.Quote(l.user()) + " is refused: " + said
 	case "3D000":
-		return pgNoDatabase, "there is no database " + strconv.Quote(l.database) + " (its name comes from INSTANCE_NAME)"
+		return pgNoDatabase, "there is no database " + strconv.Quote(l.Database) + " (its name comes from INSTANCE_NAME)"
 	case "57P03":
 		return pgStarting, "it is not ready: " + said
 	case "53300":

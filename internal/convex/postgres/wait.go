@@ -1,4 +1,4 @@
-package convex
+package postgres
 
 import (
 	"context"
@@ -10,12 +10,12 @@ import (
 	"github.com/tale-project/tale-runtime/internal/health"
 )
 
-// waitForPostgres logs in until it works, the settings' deadline passes, or
+// WaitReady logs in until it works, the settings' deadline passes, or
 // the server says something that waiting does not cure.
-func waitForPostgres(ctx context.Context, log *slog.Logger, login postgresLogin, timeout time.Duration, onAttempt func(int)) (postgresFacts, error) {
-	var facts postgresFacts
+func (l Login) WaitReady(ctx context.Context, log *slog.Logger, timeout time.Duration, onAttempt func(int)) (Facts, error) {
+	var facts Facts
 	wait := health.Wait{
-		What:      "Postgres at " + login.server.Address(),
+		What:      "Postgres at " + l.Server.Address(),
 		Timeout:   timeout,
 		Variable:  "CONVEX_WAIT_TIMEOUT",
 		TryLimit:  loginTimeout,
@@ -24,7 +24,7 @@ func waitForPostgres(ctx context.Context, log *slog.Logger, login postgresLogin,
 	var patience patience
 	err := wait.Until(ctx, log, func(ctx context.Context) error {
 		var err error
-		facts, err = login.Try(ctx)
+		facts, err = l.Try(ctx)
 		return patience.judge(err, time.Now())
 	})
 	var late *health.GaveUpError
@@ -55,11 +55,11 @@ func (p *patience) judge(err error, now time.Time) error {
 	return failed
 }
 
-// describe says in the log what the backend is going to use.
-func (f postgresFacts) describe(login postgresLogin) string {
+// Describe says in the log what the backend is going to use.
+func (f Facts) Describe(login Login) string {
 	security := "without TLS"
 	if f.TLS {
 		security = "with TLS"
 	}
-	return fmt.Sprintf("Postgres %s at %s, database %s, %s", f.Version, login.server.Address(), login.database, security)
+	return fmt.Sprintf("Postgres %s at %s, database %s, %s", f.Version, login.Server.Address(), login.Database, security)
 }

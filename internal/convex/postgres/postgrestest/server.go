@@ -1,43 +1,42 @@
-package convex
+// Package postgrestest is a Postgres server for tests of what logs in to one.
+package postgrestest
 
 import (
 	"context"
 	"crypto/tls"
 	"net"
-	"net/url"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
-
-	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
-// fakePostgres speaks as much of Postgres' wire protocol as a login and one
+// Server speaks as much of Postgres' wire protocol as a login and one
 // query need.
-type fakePostgres struct {
-	t        *testing.T
+type Server struct {
 	listener net.Listener
-	tls      *tls.Config // nil: TLS is not offered
-	facts    []string    // the answer to the query
-	users    chan string
-	// refuse returns the error for the n-th login, from 1; nil lets it in.
-	refuse func(n int) *pgproto3.ErrorResponse
+	TLS      *tls.Config // nil: TLS is not offered
+	Facts    []string    // the answer to the query
+	Users    chan string // USER@DATABASE of each login
+	// Refuse returns the error for the n-th login, from 1; nil lets it in.
+	Refuse func(n int) *pgproto3.ErrorResponse
 	logins atomic.Int32
 	open   sync.WaitGroup
 }
 
-var goodFacts = []string{"160004", "16.4", "off", "public", "t"}
+// Facts are the answer of a server that suits.
+func Facts() []string { return []string{"160004", "16.4", "off", "public", "t"} }
 
-func startPostgres(t *testing.T, change func(*fakePostgres)) *fakePostgres {
+// Start starts a server, which change may alter first; the test ends it.
+func Start(t testing.TB, change func(*Server)) *Server {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fakePostgres{t: t, listener: listener, facts: goodFacts, users: make(chan string, 100)}
+	f := &Server{listener: listener, Facts: Facts(), Users: make(chan string, 100)}
 	if change != nil {
 		change(f)
 	}
@@ -49,7 +48,13 @@ func startPostgres(t *testing.T, change func(*fakePostgres)) *fakePostgres {
 	return f
 }
 
-func (f *fakePostgres) accept() {
+// Addr returns the server's HOST:PORT.
+func (f *Server) Addr() string { return f.listener.Addr().String() }
+
+// Logins returns how many logins there were.
+func (f *Server) Logins() int { return int(f.logins.Load()) }
+
+func (f *Server) accept() {
 	for {
 		conn, err := f.listener.Accept()
 		if err != nil {
@@ -63,15 +68,15 @@ func (f *fakePostgres) accept() {
 	}
 }
 
-func (f *fakePostgres) talk(conn net.Conn) {
+func (f *Server) talk(conn net.Conn) {
 	backend := pgproto3.NewBackend(conn, conn)
 	message, err := backend.ReceiveStartupMessage()
 	if _, asks := message.(*pgproto3.SSLRequest); asks && err == nil {
-		if f.tls == nil {
+		if f.TLS == nil {
 			_, _ = conn.Write([]byte("N"))
 		} else {
 			_, _ = conn.Write([]byte("S"))
-			secured := tls.Server(conn, f.tls)
+			secured := tls.Server(conn, f.TLS)
 			if secured.HandshakeContext(context.Background()) != nil {
 				return
 			}
@@ -83,7 +88,7 @@ func (f *fakePostgres) talk(conn net.Conn) {
 	if err != nil || !ok {
 		return
 	}
-	f.users <- startup.Parameters["user"] + "@" + startup.Parameters["database"]
+	f.Users <- startup.Parameters["user"] + "@" + startup.Parameters["database"]
 	if refusal := f.refusal(); refusal != nil {
 		backend.Send(refusal)
 		_ = backend.Flush()
@@ -96,21 +101,21 @@ func (f *fakePostgres) talk(conn net.Conn) {
 	}
 }
 
-func (f *fakePostgres) refusal() *pgproto3.ErrorResponse {
+func (f *Server) refusal() *pgproto3.ErrorResponse {
 	n := int(f.logins.Add(1))
-	if f.refuse == nil {
+	if f.Refuse == nil {
 		return nil
 	}
-	return f.refuse(n)
+	return f.Refuse(n)
 }
 
-func (f *fakePostgres) answer(backend *pgproto3.Backend) {
+func (f *Server) answer(backend *pgproto3.Backend) {
 	message, err := backend.Receive()
 	if _, query := message.(*pgproto3.Query); !query || err != nil {
 		return
 	}
 	description, row := &pgproto3.RowDescription{}, &pgproto3.DataRow{}
-	for _, value := range f.facts {
+	for _, value := range f.Facts {
 		description.Fields = append(description.Fields, pgproto3.FieldDescription{Name: []byte("x"), DataTypeOID: 25, DataTypeSize: -1, TypeModifier: -1})
 		row.Values = append(row.Values, []byte(value))
 	}
@@ -122,13 +127,8 @@ func (f *fakePostgres) answer(backend *pgproto3.Backend) {
 	_, _ = backend.Receive() // Terminate
 }
 
-// login is a login to the fake by the given mode.
-func (f *fakePostgres) login(mode stack.SSLMode, caFile string) postgresLogin {
-	u := &url.URL{Scheme: "postgresql", User: url.UserPassword("tale", "canary-password"), Host: f.listener.Addr().String()}
-	return postgresLogin{server: stack.Postgres{URL: u, Mode: mode}, database: "tale_platform", caFile: caFile}
-}
-
-func pgRefusal(code, message string) func(int) *pgproto3.ErrorResponse {
+// Refuse returns a Refuse that never lets a login in.
+func Refuse(code, message string) func(int) *pgproto3.ErrorResponse {
 	return func(int) *pgproto3.ErrorResponse {
 		return &pgproto3.ErrorResponse{Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: code, Message: message}
 	}
