@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/convex/postgres"
 	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
@@ -16,7 +17,8 @@ type Settings struct {
 	Folders   Folders
 	Instance  stack.Instance
 	Site      stack.Site
-	Database  Database
+	Database  stack.Database
+	Postgres  postgres.Settings
 	Network   Network
 	Backend   Backend
 	Dashboard Dashboard
@@ -32,12 +34,6 @@ type Folders struct {
 
 // BackendDir is the backend's own storage folder.
 func (f Folders) BackendDir() string { return filepath.Join(f.DataDir, "convex") }
-
-// Database is where the backend keeps its documents.
-type Database struct {
-	stack.Database
-	CAFile string `env:"PG_CA_FILE" doc:"PEM file with the authority that signed the Postgres server's certificate. The backend reads it too."`
-}
 
 // Network is what listens where, and what functions call it.
 type Network struct {

@@ -82,11 +82,11 @@ func TestRealPostgres(t *testing.T) {
 	other := *login.Server.URL
 	other.User = url.UserPassword("tale", "another")
 	wrong.Server.URL = &other
-	if failed := new(postgresError); !errors.As(second(wrong.Try(t.Context())), &failed) || failed.Class != pgLogin {
+	if failed := new(loginError); !errors.As(second(wrong.Try(t.Context())), &failed) || failed.Cause != causeLogin {
 		t.Errorf("with a wrong password: %v", failed)
 	}
 	login.Server.Mode = stack.SSLRequire
-	if failed := new(postgresError); !errors.As(second(login.Try(t.Context())), &failed) || failed.Class != pgTLS {
+	if failed := new(loginError); !errors.As(second(login.Try(t.Context())), &failed) || failed.Cause != causeTLS {
 		t.Errorf("with TLS required: %v", failed)
 	}
 }

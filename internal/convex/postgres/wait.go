@@ -10,8 +10,8 @@ import (
 	"github.com/tale-project/tale-runtime/internal/health"
 )
 
-// WaitReady logs in until it works, the settings' deadline passes, or
-// the server says something that waiting does not cure.
+// WaitReady logs in until it works, the deadline passes, or the server says
+// something that waiting does not cure.
 func (l Login) WaitReady(ctx context.Context, log *slog.Logger, timeout time.Duration, onAttempt func(int)) (Facts, error) {
 	var facts Facts
 	wait := health.Wait{
@@ -29,33 +29,33 @@ func (l Login) WaitReady(ctx context.Context, log *slog.Logger, timeout time.Dur
 	})
 	var late *health.GaveUpError
 	if errors.As(err, &late) {
-		err = &postgresLateError{late}
+		err = &lateError{late}
 	}
 	return facts, err
 }
 
-// patience remembers since when Postgres fails in one way, and ends the wait
-// when that way is not going to pass.
+// patience remembers since when logins fail for one cause, and ends the wait when
+// that cause has lasted too long.
 type patience struct {
-	class postgresClass
+	cause cause
 	since time.Time
 }
 
 func (p *patience) judge(err error, now time.Time) error {
-	var failed *postgresError
+	var failed *loginError
 	if !errors.As(err, &failed) {
 		return err
 	}
-	if failed.Class != p.class {
-		p.class, p.since = failed.Class, now
+	if failed.Cause != p.cause {
+		p.cause, p.since = failed.Cause, now
 	}
-	if now.Sub(p.since) >= remedyFor(failed.Class).patience {
+	if now.Sub(p.since) >= remedyFor(failed.Cause).patience {
 		return health.Permanent(failed)
 	}
 	return failed
 }
 
-// Describe says in the log what the backend is going to use.
+// Describe returns what the backend is going to use, for the log.
 func (f Facts) Describe(login Login) string {
 	security := "without TLS"
 	if f.TLS {

@@ -1,0 +1,87 @@
+package postgres
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/tale-project/tale-runtime/internal/netcause"
+)
+
+func (l Login) verdict(c cause, problem string) *loginError {
+	fix := remedyFor(c).fix
+	switch c {
+	case causeNoDatabase:
+		fix = fmt.Sprintf(fix, fmt.Sprintf(`createdb -h %s -p %s -U %s %s`, l.Server.URL.Hostname(), l.Server.Port(), l.Server.URL.User.Username(), l.Database))
+	case causeNoPrivilege:
+		fix = fmt.Sprintf(fix, fmt.Sprintf(`ALTER DATABASE %q OWNER TO %q`, l.Database, l.Server.URL.User.Username()))
+	}
+	return &loginError{Cause: c, Server: l.Server.Address(), Problem: problem, Fix: fix}
+}
+
+func (l Login) classify(err error) *loginError {
+	return l.verdict(l.explain(err))
+}
+
+func (l Login) explain(err error) (cause, string) {
+	var server *pgconn.PgError
+	var caFile *caFileError
+	switch {
+	case errors.As(err, &server):
+		return l.explainSQLState(server)
+	case errors.As(err, &caFile):
+		return causeTLS, caFile.Error()
+	case errors.Is(err, errNoTLS):
+		return causeTLS, "it does not offer TLS, which its host or the sslmode of POSTGRES_URL requires"
+	case errors.Is(err, errNotPostgres):
+		return causeNetwork, "what answers on that port is not a Postgres server"
+	}
+	kind, explanation := netcause.Of(err)
+	switch kind {
+	case netcause.DNS:
+		return causeDNS, explanation
+	case netcause.Refused:
+		return causeRefused, explanation
+	case netcause.Timeout, netcause.Unreachable:
+		return causeTimeout, explanation
+	case netcause.TLS:
+		return causeTLS, explanation
+	case netcause.Other:
+		return causeOther, "the login failed: " + withoutConnectPrefix(err)
+	default:
+		return causeNetwork, explanation
+	}
+}
+
+// explainSQLState reads the codes of Postgres' appendix "Error Codes".
+func (l Login) explainSQLState(err *pgconn.PgError) (cause, string) {
+	said := err.Message + " (SQLSTATE " + err.Code + ")"
+	switch err.Code {
+	case "28P01", "28000":
+		return causeLogin, "the login as user " + strconv.Quote(l.Server.URL.User.Username()) + " is refused: " + said
+	case "3D000":
+		return causeNoDatabase, "there is no database " + strconv.Quote(l.Database) + " (its name comes from INSTANCE_NAME)"
+	case "57P03":
+		return causeStarting, "it is not ready: " + said
+	case "53300":
+		return causeFull, "it has no connection left: " + said
+	case "42501":
+		return causeNoPrivilege, "user " + strconv.Quote(l.Server.URL.User.Username()) + " lacks a privilege: " + said
+	case "57P01", "57P02":
+		return causeStarting, "it is going down: " + said
+	}
+	return causeOther, "it says: " + said
+}
+
+// withoutConnectPrefix drops the driver's own frame around a cause, which
+// repeats the user and the database.
+func withoutConnectPrefix(err error) string {
+	var connect *pgconn.ConnectError
+	for errors.As(err, &connect) && connect.Unwrap() != nil {
+		err = connect.Unwrap()
+		connect = nil
+	}
+	return err.Error()
+}
