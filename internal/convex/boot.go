@@ -10,6 +10,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/boot"
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/convex/trust"
 	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/status"
 	"github.com/tale-project/tale-runtime/internal/supervise"
@@ -37,7 +38,7 @@ type Boot struct {
 	crashes  prometheus.Counter
 	unusable error // the settings, or the user we run as
 
-	trust    *trustBundle
+	trust    *trust.Bundle
 	renewed  chan struct{} // the bundle may have changed
 	guard    volumeGuard
 	backend  *backendWatch
@@ -49,7 +50,7 @@ type Boot struct {
 func newBoot(settings *Settings, inv entrypoint.Invocation) *Boot {
 	b := &Boot{
 		settings: settings, environ: inv.Environ, log: inv.Log, crashes: newCrashCounter(),
-		trust:   newTrustBundle(inv.Log, settings.Trust, settings.Site, settings.Boot.RunDir, inv.Environ),
+		trust:   trust.New(inv.Log, settings.Trust, settings.Site, settings.Boot.RunDir, inv.Environ),
 		renewed: make(chan struct{}, 1),
 	}
 	b.Lifecycle = boot.New(inv.Log, boot.Options{

@@ -216,3 +216,34 @@ func TestRunFailsFastOnATakenPort(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 }
+
+// The backend starts without the root, and again once when it has appeared.
+func TestRunLearnsALateRoot(t *testing.T) {
+	_, root := testkit.Certificate(t)
+	s := newService(t, "TLS_MODE", "selfsigned", "HOST", "127.0.0.1")
+	s.environ["CADDY_CA_CERT_PATH"] = s.path("caddy", "root.crt")
+	s.start()
+	s.untilReady()
+	first := s.child("--instance-secret")
+	bundle := s.path("run", "convex-ca-certificates.crt")
+	testkit.WriteTree(t, s.path("caddy"), map[string]string{"root.crt": testkit.ReadFile(t, root)})
+	s.Until("the backend is another", func() bool {
+		now := s.children("--instance-secret")
+		return len(now) == 1 && now[0] != first && s.ready()
+	})
+	if !strings.Contains(testkit.ReadFile(t, bundle), testkit.ReadFile(t, root)) {
+		t.Error("the root is not in the bundle")
+	}
+	environ := procFile(t, s.child("--instance-secret"), "environ")
+	for _, want := range []string{"SSL_CERT_FILE=" + bundle, "NODE_EXTRA_CA_CERTS=" + bundle} {
+		if !slices.Contains(environ, want) {
+			t.Errorf("%s is not in the backend's environment", want)
+		}
+	}
+	if _, err := os.Stat(s.path("data/convex/crash.log")); err == nil {
+		t.Error("the planned restart counts as a crash")
+	}
+	if code := s.Stop(5 * time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}

@@ -102,7 +102,7 @@ func (b *Boot) untilNewTrust(ended <-chan error, revision int, cancel context.Ca
 // generation describes the children as they are to be started now.
 func (b *Boot) generation(stop context.CancelCauseFunc) ([]supervise.Service, error) {
 	trust := map[string]string{}
-	if b.trust.needed() {
+	if b.trust.Needed() {
 		trust = b.trust.Env()
 	}
 	backend, err := b.backend.service(trust, stop)

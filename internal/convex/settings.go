@@ -3,10 +3,10 @@ package convex
 import (
 	"cmp"
 	"path/filepath"
-	"time"
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/convex/postgres"
+	"github.com/tale-project/tale-runtime/internal/convex/trust"
 	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
@@ -22,7 +22,7 @@ type Settings struct {
 	Network   Network
 	Backend   Backend
 	Dashboard Dashboard
-	Trust     Trust
+	Trust     trust.Settings
 	Seed      Seed
 	Guards    Guards
 }
@@ -61,12 +61,6 @@ type Dashboard struct {
 	Port     int            `env:"CONVEX_DASHBOARD_PORT" tier:"advanced" envDefault:"6791" doc:"Port of the dashboard." accept:"a port from 1 to 65535"`
 	BasePath string         `env:"DASHBOARD_BASE_PATH" tier:"advanced" envDefault:"/convex-dashboard" doc:"Path the dashboard is served under. It is set at image build by patch-dashboard; at run time it is only where the dashboard is asked whether it answers." accept:"a path that begins with / and does not end with it"`
 	Output   bool           `env:"CONVEX_DASHBOARD_OUTPUT" tier:"advanced" doc:"Log what the dashboard prints; without it only its last lines are shown when it dies."`
-}
-
-// Trust is how the children learn to trust the proxy's own authority.
-type Trust struct {
-	CACertPath    string        `env:"CADDY_CA_CERT_PATH" tier:"advanced" doc:"The proxy's root certificate, on the volume shared with it. Without it the children trust the system's authorities only."`
-	CAWaitTimeout time.Duration `env:"CA_WAIT_TIMEOUT" tier:"advanced" envDefault:"60" doc:"How long the missing root certificate is asked for before a warning. The backend does not wait for it."`
 }
 
 // Seed is what a fresh volume is filled with.

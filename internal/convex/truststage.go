@@ -8,7 +8,7 @@ import (
 // watchTrust begins to look for the proxy's root certificate, so that it may be
 // there before anybody needs it, and returns the function that ends that.
 func (b *Boot) watchTrust(ctx context.Context) (stop func()) {
-	if !b.trust.needed() {
+	if !b.trust.Needed() {
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -29,7 +29,7 @@ func (b *Boot) watchTrust(ctx context.Context) (stop func()) {
 
 // prepareTrust brings the bundle up to date for the children's start.
 func (b *Boot) prepareTrust(context.Context) (string, error) {
-	if !b.trust.needed() {
+	if !b.trust.Needed() {
 		b.Skip(stageTrust, "TLS_MODE="+b.settings.Site.TLSMode)
 		return "the system's authorities", nil
 	}

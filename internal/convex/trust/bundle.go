@@ -1,4 +1,4 @@
-package convex
+package trust
 
 import (
 	"bytes"
@@ -18,7 +18,13 @@ import (
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
-// trustBundle is the certificate file that the children trust: the system's
+// Settings are how the children learn to trust the proxy's own authority.
+type Settings struct {
+	CACertPath    string        `env:"CADDY_CA_CERT_PATH" tier:"advanced" doc:"The proxy's root certificate, on the volume shared with it. Without it the children trust the system's authorities only."`
+	CAWaitTimeout time.Duration `env:"CA_WAIT_TIMEOUT" tier:"advanced" envDefault:"60" doc:"How long the missing root certificate is asked for before a warning. The backend does not wait for it."`
+}
+
+// Bundle is the certificate file that the children trust: the system's
 // authorities and, with TLS_MODE=selfsigned, the proxy's own root.
 //
 // The backend's start does not wait for the root, which may come late (a proxy
@@ -27,9 +33,9 @@ import (
 // first fetch, Node.js at its start. So the file is always at the same path, it
 // is replaced when the root appears or changes, and the children that were
 // started before are then restarted once.
-type trustBundle struct {
+type Bundle struct {
 	log      *slog.Logger
-	settings Trust
+	settings Settings
 	site     stack.Site
 	path     string
 	system   []byte // the authorities trusted anyway, in PEM
@@ -56,8 +62,8 @@ func stateOf(path string) fileState {
 // systemBundles are the places where distributions keep the authorities.
 var systemBundles = []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"}
 
-func newTrustBundle(log *slog.Logger, settings Trust, site stack.Site, runDir string, environ config.Environ) *trustBundle {
-	b := &trustBundle{log: log, settings: settings, site: site, path: filepath.Join(runDir, "convex-ca-certificates.crt")}
+func New(log *slog.Logger, settings Settings, site stack.Site, runDir string, environ config.Environ) *Bundle {
+	b := &Bundle{log: log, settings: settings, site: site, path: filepath.Join(runDir, "convex-ca-certificates.crt")}
 	for _, path := range append([]string{environ["SSL_CERT_FILE"]}, systemBundles...) {
 		if data, err := os.ReadFile(path); err == nil && len(data) > 0 {
 			b.system = data
@@ -71,14 +77,14 @@ func newTrustBundle(log *slog.Logger, settings Trust, site stack.Site, runDir st
 	return b
 }
 
-// needed tells whether there is a root to learn.
-func (b *trustBundle) needed() bool {
+// Needed tells whether there is a root to learn.
+func (b *Bundle) Needed() bool {
 	return b.site.TLSMode == stack.TLSSelfSigned && b.settings.CACertPath != ""
 }
 
 // Refresh writes the bundle if it is not what it should be. It reports whether
 // the proxy's root is in it, and whether the file changed.
-func (b *trustBundle) Refresh() (present, changed bool, err error) {
+func (b *Bundle) Refresh() (present, changed bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.seen[0] != (fileState{}) && b.seen == b.look() {
@@ -104,12 +110,12 @@ func (b *trustBundle) Refresh() (present, changed bool, err error) {
 	return present, changed, nil
 }
 
-func (b *trustBundle) look() [2]fileState {
+func (b *Bundle) look() [2]fileState {
 	return [2]fileState{stateOf(b.settings.CACertPath), stateOf(b.path)}
 }
 
 // Revision tells one state of the bundle from the next.
-func (b *trustBundle) Revision() int {
+func (b *Bundle) Revision() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.revision
@@ -136,7 +142,7 @@ func readRoot(path string) ([]byte, error) {
 }
 
 // Env is what makes the children trust the bundle.
-func (b *trustBundle) Env() map[string]string {
+func (b *Bundle) Env() map[string]string {
 	if info, err := os.Stat(b.path); err != nil || info.Size() < int64(len("-----BEGIN")) {
 		return nil // nothing to trust is worse than the child's own idea
 	}

@@ -1,4 +1,4 @@
-package convex
+package trust
 
 import (
 	"context"
@@ -24,7 +24,7 @@ const (
 // Watch keeps the bundle up to date until ctx ends, and calls changed after
 // each change. While the root is missing it asks the proxy for it, for the
 // settings' time; then it says so and keeps looking quietly.
-func (b *trustBundle) Watch(ctx context.Context, changed func()) {
+func (b *Bundle) Watch(ctx context.Context, changed func()) {
 	waitingSince, warned, poked := time.Now(), false, time.Time{}
 	for {
 		present, isNew, err := b.Refresh()
@@ -54,7 +54,7 @@ func (b *trustBundle) Watch(ctx context.Context, changed func()) {
 	}
 }
 
-func (b *trustBundle) pause(waiting bool) time.Duration {
+func (b *Bundle) pause(waiting bool) time.Duration {
 	if waiting {
 		return lookFast
 	}
@@ -64,7 +64,7 @@ func (b *trustBundle) pause(waiting bool) time.Duration {
 // poke asks the proxy for anything over https: some proxies make their root
 // with the first handshake. The certificate is not checked, as it is the very
 // thing that nobody can check yet; nothing is sent but the request.
-func (b *trustBundle) poke(ctx context.Context) {
+func (b *Bundle) poke(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, pokeEvery)
 	defer cancel()
 	client := httpclient.New(&http.Transport{

@@ -1,4 +1,4 @@
-package convex
+package trust
 
 import (
 	"context"
@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -19,21 +18,21 @@ import (
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-func newBundle(t *testing.T, trust Trust, host string) *trustBundle {
+func newBundle(t *testing.T, trust Settings, host string) *Bundle {
 	t.Helper()
 	system := filepath.Join(t.TempDir(), "system.pem")
 	if err := os.WriteFile(system, []byte("-----BEGIN CERTIFICATE-----\nsystem\n-----END CERTIFICATE-----\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	site := stack.Site{SiteURL: "https://tale.example", Host: host, TLSMode: stack.TLSSelfSigned}
-	return newTrustBundle(logging.Discard(), trust, site, t.TempDir(), config.Environ{"SSL_CERT_FILE": system})
+	return New(logging.Discard(), trust, site, t.TempDir(), config.Environ{"SSL_CERT_FILE": system})
 }
 
 func TestTrustBundle(t *testing.T) {
 	_, root := testkit.Certificate(t)
 	rootPEM := testkit.ReadFile(t, root)
 	path := filepath.Join(t.TempDir(), "pki", "root.crt")
-	bundle := newBundle(t, Trust{CACertPath: path}, "")
+	bundle := newBundle(t, Settings{CACertPath: path}, "")
 	if present, changed, err := bundle.Refresh(); present || !changed || err != nil {
 		t.Errorf("without a root: %v %v %v", present, changed, err)
 	}
@@ -57,7 +56,7 @@ func TestTrustBundle(t *testing.T) {
 }
 
 func TestTrustBundleWithNothingToTrust(t *testing.T) {
-	bundle := newBundle(t, Trust{CACertPath: filepath.Join(t.TempDir(), "root.crt")}, "")
+	bundle := newBundle(t, Settings{CACertPath: filepath.Join(t.TempDir(), "root.crt")}, "")
 	bundle.system = nil
 	if _, _, err := bundle.Refresh(); err != nil {
 		t.Fatal(err)
@@ -79,7 +78,7 @@ func TestTrustWatchPokesTheProxy(t *testing.T) {
 		}
 	}))
 	defer proxy.Close()
-	bundle := newBundle(t, Trust{CACertPath: path, CAWaitTimeout: time.Minute}, strings.TrimPrefix(proxy.URL, "https://"))
+	bundle := newBundle(t, Settings{CACertPath: path, CAWaitTimeout: time.Minute}, strings.TrimPrefix(proxy.URL, "https://"))
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	learned := false
@@ -97,7 +96,7 @@ func TestTrustWatchPokesTheProxy(t *testing.T) {
 // It goes on without the root, with one warning, and keeps looking.
 func TestTrustWatchWarnsOnce(t *testing.T) {
 	var output testkit.Buffer
-	bundle := newBundle(t, Trust{CACertPath: filepath.Join(t.TempDir(), "root.crt")}, "127.0.0.1:1")
+	bundle := newBundle(t, Settings{CACertPath: filepath.Join(t.TempDir(), "root.crt")}, "127.0.0.1:1")
 	bundle.log = logging.New(&output, logging.FormatConsole, slog.LevelInfo)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
@@ -115,36 +114,5 @@ func TestTrustWatchWarnsOnce(t *testing.T) {
 	<-ended
 	if got := strings.Count(output.String(), "\n"); got != 1 {
 		t.Errorf("%d lines: %s", got, output.String())
-	}
-}
-
-// The backend starts without the root, and again once when it has appeared.
-func TestRunLearnsALateRoot(t *testing.T) {
-	_, root := testkit.Certificate(t)
-	s := newService(t, "TLS_MODE", "selfsigned", "HOST", "127.0.0.1")
-	s.environ["CADDY_CA_CERT_PATH"] = s.path("caddy", "root.crt")
-	s.start()
-	s.untilReady()
-	first := s.child("--instance-secret")
-	bundle := s.path("run", "convex-ca-certificates.crt")
-	testkit.WriteTree(t, s.path("caddy"), map[string]string{"root.crt": testkit.ReadFile(t, root)})
-	s.Until("the backend is another", func() bool {
-		now := s.children("--instance-secret")
-		return len(now) == 1 && now[0] != first && s.ready()
-	})
-	if !strings.Contains(testkit.ReadFile(t, bundle), testkit.ReadFile(t, root)) {
-		t.Error("the root is not in the bundle")
-	}
-	environ := procFile(t, s.child("--instance-secret"), "environ")
-	for _, want := range []string{"SSL_CERT_FILE=" + bundle, "NODE_EXTRA_CA_CERTS=" + bundle} {
-		if !slices.Contains(environ, want) {
-			t.Errorf("%s is not in the backend's environment", want)
-		}
-	}
-	if _, err := os.Stat(s.path("data/convex/crash.log")); err == nil {
-		t.Error("the planned restart counts as a crash")
-	}
-	if code := s.Stop(5 * time.Second); code != 0 {
-		t.Errorf("exit code %d", code)
 	}
 }
