@@ -39,7 +39,6 @@ type Boot struct {
 	unusable error // the settings, or the user we run as
 
 	trust    *trust.Bundle
-	renewed  chan struct{} // the bundle may have changed
 	guard    volumeGuard
 	backend  *backendWatch
 	booted   sync.Once // the stage ready is over
@@ -50,8 +49,7 @@ type Boot struct {
 func newBoot(settings *Settings, inv entrypoint.Invocation) *Boot {
 	b := &Boot{
 		settings: settings, environ: inv.Environ, log: inv.Log, crashes: newCrashCounter(),
-		trust:   trust.New(inv.Log, settings.Trust, settings.Site, settings.Boot.RunDir, inv.Environ),
-		renewed: make(chan struct{}, 1),
+		trust: trust.New(inv.Log, settings.Trust, settings.Site, settings.Boot.RunDir, inv.Environ),
 	}
 	b.Lifecycle = boot.New(inv.Log, boot.Options{
 		Service: serviceName, Version: settings.Seed.Version, Settings: settings.Boot,

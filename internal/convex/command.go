@@ -37,7 +37,7 @@ func bootService(ctx context.Context, inv entrypoint.Invocation) error {
 	b := newBoot(settings, inv)
 	b.unusable = unusable
 	if unusable == nil {
-		defer b.watchTrust(ctx)()
+		defer b.trust.Start(ctx)()
 	}
 	return b.Run(ctx, b.everything())
 }

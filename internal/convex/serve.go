@@ -89,7 +89,7 @@ func (b *Boot) untilNewTrust(ended <-chan error, revision int, cancel context.Ca
 		select {
 		case err := <-ended:
 			return err
-		case <-b.renewed:
+		case <-b.trust.Changed():
 			if b.trust.Revision() != revision {
 				b.log.Info("the children start again to trust the proxy's root certificate")
 				cancel(errNewTrust)
@@ -101,10 +101,7 @@ func (b *Boot) untilNewTrust(ended <-chan error, revision int, cancel context.Ca
 
 // generation describes the children as they are to be started now.
 func (b *Boot) generation(stop context.CancelCauseFunc) ([]supervise.Service, error) {
-	trust := map[string]string{}
-	if b.trust.Needed() {
-		trust = b.trust.Env()
-	}
+	trust := b.trust.Env()
 	backend, err := b.backend.service(trust, stop)
 	if err != nil {
 		return nil, err

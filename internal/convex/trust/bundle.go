@@ -18,7 +18,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
-// Settings are how the children learn to trust the proxy's own authority.
+// Settings say how the children learn to trust the proxy's own authority.
 type Settings struct {
 	CACertPath    string        `env:"CADDY_CA_CERT_PATH" tier:"advanced" doc:"The proxy's root certificate, on the volume shared with it. Without it the children trust the system's authorities only."`
 	CAWaitTimeout time.Duration `env:"CA_WAIT_TIMEOUT" tier:"advanced" envDefault:"60" doc:"How long the missing root certificate is asked for before a warning. The backend does not wait for it."`
@@ -29,23 +29,23 @@ type Settings struct {
 //
 // The backend's start does not wait for the root, which may come late (a proxy
 // that itself waits for convex) or never. But a process reads its authorities
-// once: the backend reads the file when it connects to Postgres and before its
-// first fetch, Node.js at its start. So the file is always at the same path, it
-// is replaced when the root appears or changes, and the children that were
-// started before are then restarted once.
+// once: the backend when it connects to Postgres and before its first fetch,
+// Node.js at its start. So the file always has the same path, it is replaced when
+// the root appears or changes, and the children that run then must start again.
 type Bundle struct {
 	log      *slog.Logger
 	settings Settings
 	site     stack.Site
 	path     string
 	system   []byte // the authorities trusted anyway, in PEM
+	changed  chan struct{}
 
 	mu       sync.Mutex
 	seen     [2]fileState // of root and bundle when the bundle was last right
 	revision int          // counts the changes of the bundle
 }
 
-// fileState tells whether a file is still the one that was read.
+// fileState identifies the version of a file that was read.
 type fileState struct {
 	modified time.Time
 	size     int64
@@ -62,8 +62,9 @@ func stateOf(path string) fileState {
 // systemBundles are the places where distributions keep the authorities.
 var systemBundles = []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"}
 
+// New returns the bundle of a service; Refresh writes its file.
 func New(log *slog.Logger, settings Settings, site stack.Site, runDir string, environ config.Environ) *Bundle {
-	b := &Bundle{log: log, settings: settings, site: site, path: filepath.Join(runDir, "convex-ca-certificates.crt")}
+	b := &Bundle{log: log, settings: settings, site: site, path: filepath.Join(runDir, "convex-ca-certificates.crt"), changed: make(chan struct{}, 1)}
 	for _, path := range append([]string{environ["SSL_CERT_FILE"]}, systemBundles...) {
 		if data, err := os.ReadFile(path); err == nil && len(data) > 0 {
 			b.system = data
@@ -77,7 +78,7 @@ func New(log *slog.Logger, settings Settings, site stack.Site, runDir string, en
 	return b
 }
 
-// Needed tells whether there is a root to learn.
+// Needed reports whether the proxy has a root to learn.
 func (b *Bundle) Needed() bool {
 	return b.site.TLSMode == stack.TLSSelfSigned && b.settings.CACertPath != ""
 }
@@ -87,7 +88,7 @@ func (b *Bundle) Needed() bool {
 func (b *Bundle) Refresh() (present, changed bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.seen[0] != (fileState{}) && b.seen == b.look() {
+	if b.seen[0] != (fileState{}) && b.seen == b.states() {
 		return true, false, nil
 	}
 	root, err := readRoot(b.settings.CACertPath)
@@ -105,25 +106,25 @@ func (b *Bundle) Refresh() (present, changed bool, err error) {
 	}
 	b.seen = [2]fileState{}
 	if present {
-		b.seen = b.look()
+		b.seen = b.states()
 	}
 	return present, changed, nil
 }
 
-func (b *Bundle) look() [2]fileState {
+func (b *Bundle) states() [2]fileState {
 	return [2]fileState{stateOf(b.settings.CACertPath), stateOf(b.path)}
 }
 
-// Revision tells one state of the bundle from the next.
+// Revision counts the changes of the bundle.
 func (b *Bundle) Revision() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.revision
 }
 
-// readRoot returns the certificates of the root file, or nothing when it is not
-// there yet. Whatever else is in the file is left out: the backend does not
-// start with a bundle that has anything unreadable in it.
+// readRoot returns the certificates of the root file, or nothing when it is
+// missing. Everything else in the file is left out: the backend does not start
+// with a bundle that it cannot read as a whole.
 func readRoot(path string) ([]byte, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
@@ -141,10 +142,14 @@ func readRoot(path string) ([]byte, error) {
 	return root, nil
 }
 
-// Env is what makes the children trust the bundle.
+// Env returns the variables that make a child trust the bundle, none where it is
+// not needed.
 func (b *Bundle) Env() map[string]string {
+	if !b.Needed() {
+		return nil
+	}
 	if info, err := os.Stat(b.path); err != nil || info.Size() < int64(len("-----BEGIN")) {
-		return nil // nothing to trust is worse than the child's own idea
+		return nil // the child's own default is better than a bundle without certificates
 	}
 	return map[string]string{"SSL_CERT_FILE": b.path, "NODE_EXTRA_CA_CERTS": b.path}
 }

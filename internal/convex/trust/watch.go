@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/httpclient"
@@ -12,60 +13,77 @@ import (
 )
 
 const (
-	// pokeEvery is how often the proxy is asked to make its root certificate.
-	pokeEvery = 2 * time.Second
+	// askEvery is how often the proxy is asked to make its root certificate.
+	askEvery = 2 * time.Second
 	// lookFast and lookSlow are the pauses between two looks at the root
-	// certificate: while it is being waited for, and later. The folder it will
-	// be in need not exist yet, so there is nothing to be notified by.
+	// certificate: while it is waited for, and later. Its folder may not exist
+	// yet, so there is nothing to be notified by.
 	lookFast = 250 * time.Millisecond
 	lookSlow = 5 * time.Second
 )
 
-// Watch keeps the bundle up to date until ctx ends, and calls changed after
-// each change. While the root is missing it asks the proxy for it, for the
-// settings' time; then it says so and keeps looking quietly.
-func (b *Bundle) Watch(ctx context.Context, changed func()) {
-	waitingSince, warned, poked := time.Now(), false, time.Time{}
+// Start watches the proxy's root certificate until the returned function is
+// called or ctx ends. Where no bundle is needed it does nothing.
+func (b *Bundle) Start(ctx context.Context) (stop func()) {
+	if !b.Needed() {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() { b.watch(ctx) })
+	return func() {
+		cancel()
+		watch.Wait()
+	}
+}
+
+// Changed receives when a watched bundle has got another root.
+func (b *Bundle) Changed() <-chan struct{} { return b.changed }
+
+// watch keeps the bundle up to date until ctx ends. While the root is missing it
+// asks the proxy for it, for the settings' time; then it warns once and keeps
+// looking.
+func (b *Bundle) watch(ctx context.Context) {
+	waitingSince, warned, asked := time.Now(), false, time.Time{}
 	for {
-		present, isNew, err := b.Refresh()
+		present, changed, err := b.Refresh()
 		switch {
 		case err != nil:
 			b.log.Warn("cannot keep the certificate bundle up to date", "error", err)
-		case isNew && present:
+		case changed && present:
 			b.log.Info("the proxy's root certificate is new", "bundle", b.path)
-			changed()
+			select {
+			case b.changed <- struct{}{}:
+			default: // the last change has not been received either
+			}
 		}
-		waiting := !present && time.Since(waitingSince) < b.settings.CAWaitTimeout
-		if present {
+		next, waiting := lookSlow, !present && time.Since(waitingSince) < b.settings.CAWaitTimeout
+		switch {
+		case present:
 			waitingSince, warned = time.Now(), false
-		} else if !waiting && !warned {
+		case waiting:
+			next = lookFast
+		case !warned:
 			warned = true
 			b.log.Warn("the proxy's root certificate has not appeared; functions that fetch the public URL fail until it does",
 				"path", b.settings.CACertPath, "waited", b.settings.CAWaitTimeout,
 				"fix", "start the proxy and share its data volume, or set TLS_MODE to what the proxy uses")
 		}
-		if waiting && time.Since(poked) >= pokeEvery {
-			poked = time.Now()
-			b.poke(ctx)
+		if waiting && time.Since(asked) >= askEvery {
+			asked = time.Now()
+			b.askProxy(ctx)
 		}
-		if !pause.For(ctx, b.pause(waiting)) {
+		if !pause.For(ctx, next) {
 			return
 		}
 	}
 }
 
-func (b *Bundle) pause(waiting bool) time.Duration {
-	if waiting {
-		return lookFast
-	}
-	return lookSlow
-}
-
-// poke asks the proxy for anything over https: some proxies make their root
-// with the first handshake. The certificate is not checked, as it is the very
-// thing that nobody can check yet; nothing is sent but the request.
-func (b *Bundle) poke(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, pokeEvery)
+// askProxy sends any request over https: some proxies make their root with the
+// first handshake. The certificate is not verified, as its authority is what is
+// still missing; nothing is sent but the request.
+func (b *Bundle) askProxy(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, askEvery)
 	defer cancel()
 	client := httpclient.New(&http.Transport{
 		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // see above
@@ -78,7 +96,7 @@ func (b *Bundle) poke(ctx context.Context) {
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		b.log.Debug("the proxy does not answer yet", "error", err)
+		b.log.Debug("the proxy does not answer", "error", err)
 		return
 	}
 	_ = response.Body.Close()
