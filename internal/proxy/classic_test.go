@@ -152,6 +152,8 @@ func intended(base, request string, was outcome) outcome {
 	hasBase := strings.HasPrefix(path, base+"/")
 	inner := strings.ToLower(strings.TrimPrefix(path, base))
 	switch {
+	case strings.Contains(inner, "%2f") && strings.Contains(inner, "%2e%2e"):
+		return outcome{status: http.StatusBadRequest} // two servers would read two paths
 	case base != "" && !hasBase && !answersWithoutBase(path):
 		return outcome{status: http.StatusNotFound} // the application lives under the prefix only
 	case strings.HasPrefix(strings.TrimPrefix(inner, "/"), "/ws_api/"), strings.HasPrefix(inner, "/ws_api/"), strings.HasPrefix(inner, "/%77s_api/"):
@@ -164,6 +166,8 @@ func intended(base, request string, was outcome) outcome {
 	if was.seen.On == string(sitePortUpstream) { // the same server, without its limit of four requests
 		was.seen.On, was.seen.URI = string(backendUpstream), "/http"+was.seen.URI
 	}
+	// What was matched is what is sent.
+	was.seen.URI = strings.NewReplacer("/./", "/", "/a/../", "/", "/http_api/../", "/").Replace("/" + strings.TrimLeft(was.seen.URI, "/"))
 	if was.seen.On != "" {
 		if base != "" { // every upstream learns where the site lives
 			was.seen.Header.Set("X-Forwarded-Prefix", base)

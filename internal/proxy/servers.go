@@ -105,12 +105,13 @@ func (b *builder) redirectServer() *caddyhttp.Server {
 		port = ":" + b.site.Port
 	}
 	server.Routes = caddyhttp.RouteList{
-		b.passing(b.visitor(), b.accessLog(), b.responseHeaders()),
+		b.passing(b.visitor(), handler("tale_target", edge.Target{}), b.accessLog(), b.responseHeaders()),
 		route(match{"path": []string{healthPath}}, handler("tale_health", edge.Health{})),
 		route(match{"host": b.site.Names}, redirect(http.StatusPermanentRedirect, "https://{http.request.host}"+port+"{http.request.uri}")),
 		// An unknown name is not repeated: the site's own address always works.
 		route(nil, redirect(http.StatusPermanentRedirect, "https://"+b.site.Authority()+"{http.request.uri}")),
 	}
+	server.Errors = &caddyhttp.HTTPErrorConfig{Routes: b.errorRoutes()}
 	return server
 }
 

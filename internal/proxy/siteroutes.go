@@ -50,6 +50,7 @@ func (b *builder) underBasePath(table []tableRow) caddyhttp.RouteList {
 	base := b.site.Base
 	routes := b.tableRoutes(bare)
 	return append(routes,
+		route(match{"path": twiceUnder(base)}, respond(http.StatusBadRequest)),
 		route(match{"path": []string{base}}, redirect(http.StatusPermanentRedirect, base+"/{http.request.uri.prefixed_query}")),
 		route(match{"path": []string{base + "/*"}},
 			handler("tale_base_path", edge.BasePath{Prefix: base}),
@@ -80,7 +81,7 @@ func (b *builder) entryHandlers() []json.RawMessage {
 	if b.s.Compression == stripExtensions {
 		forwarded.Drop = []string{"Sec-WebSocket-Extensions"}
 	}
-	handlers := []json.RawMessage{b.visitor(), b.accessLog(), b.responseHeaders(), handler("tale_body", edge.Body{}), handler("tale_forwarded", forwarded), handler("tale_limits", struct{}{})}
+	handlers := []json.RawMessage{b.visitor(), handler("tale_target", edge.Target{Rows: b.closedRows()}), b.accessLog(), b.responseHeaders(), handler("tale_body", edge.Body{}), handler("tale_forwarded", forwarded), handler("tale_limits", struct{}{})}
 	if size, _ := parseSize(b.s.MaxBody); size > 0 {
 		handlers = append(handlers, handler("request_body", requestbody.RequestBody{MaxSize: size}))
 	}

@@ -82,6 +82,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.serveError(rec, r, next)
 	}
 	rec := newRecord(w, r)
+	rec.err, _ = r.Context().Value(caddyhttp.ErrorCtxKey).(error) // of a handler in front of this one
 	rec.observers = h.own
 	caddyhttp.SetVar(r.Context(), recordVar, rec)
 	caddyhttp.SetVar(r.Context(), IDVar, rec.id)

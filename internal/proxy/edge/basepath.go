@@ -40,7 +40,11 @@ func (b *BasePath) Validate() error {
 // ServeHTTP removes the prefix and mends the answer.
 func (b *BasePath) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	host := r.Host
-	stripPrefix(r, b.Prefix)
+	raw, err := stripped(rawPath(r.URL), b.Prefix)
+	if err != nil {
+		return err
+	}
+	setPath(r, raw)
 	return next.ServeHTTP(&headerWriter{
 		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
 		before:                func(header http.Header, _ int) { b.mend(header, host) },

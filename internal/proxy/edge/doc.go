@@ -2,6 +2,7 @@
 // route table and Caddy's reverse proxy, each for one job that Caddy's own
 // handlers cannot do or cannot do safely:
 //
+//   - Target gives a request one target, which is decided on and sent
 //   - Forward prepares a request for its upstream: path, upgrade, nothing else
 //   - Forwarded decides which forwarding headers of a client are believed
 //   - BasePath serves the whole table under a path prefix

@@ -1,24 +1,24 @@
 package edge
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
 )
 
 func init() { caddy.RegisterModule(Forward{}) }
 
-// Forward prepares a request for its upstream. The path is changed on its
-// encoded form, so that an upstream sees %2F where the client sent it; Caddy's
-// rewrite handler decodes it when it puts something in front.
+// Forward prepares a request for its upstream. The path is the one that Target
+// made, changed on its encoded form, so that an upstream sees %2F where the client
+// sent it; Caddy's rewrite handler decodes it when it puts something in front.
 //
 // An Upgrade header is removed unless the route takes WebSockets: Caddy's
 // reverse proxy would otherwise open a tunnel for any protocol name on any
-// route. For the same reason CONNECT, which asks for a tunnel by itself, is
-// answered 405 outside of those routes.
+// route. For the same reason an extended CONNECT, which asks for a tunnel by
+// itself, is answered 405 outside of those routes.
 type Forward struct {
 	// Prefix that is removed from the path. Default: none.
 	Strip string `json:"strip,omitempty"`
@@ -43,18 +43,18 @@ func (f *Forward) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if err := f.settleUpgrade(r); err != nil {
 		return err
 	}
+	raw := rawPath(r.URL)
 	if f.Strip != "" {
-		stripPrefix(r, f.Strip)
-	}
-	switch {
-	case f.Path != "":
-		setPath(r, f.Path, "")
-	case f.Prefix != "":
-		rawPath := r.URL.RawPath
-		if rawPath != "" {
-			rawPath = f.Prefix + rawPath
+		var err error
+		if raw, err = stripped(raw, f.Strip); err != nil {
+			return err
 		}
-		setPath(r, f.Prefix+r.URL.Path, rawPath)
+	}
+	if f.Path != "" {
+		raw = f.Path
+	}
+	if f.Strip+f.Path+f.Prefix != "" {
+		setPath(r, f.Prefix+raw)
 	}
 	return next.ServeHTTP(w, r)
 }
@@ -81,16 +81,14 @@ func IsWebSocket(r *http.Request) bool {
 	return len(upgrades) == 1 && strings.EqualFold(upgrades[0], "websocket")
 }
 
-// stripPrefix removes a prefix the way Caddy's strip_path_prefix does: in any
-// letter case and encoding, and with the rest cleaned of dot segments.
-func stripPrefix(r *http.Request, prefix string) {
-	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	rewrite.Rewrite{StripPathPrefix: prefix}.Rewrite(r, repl)
-}
-
-func setPath(r *http.Request, path, rawPath string) {
-	r.URL.Path, r.URL.RawPath = path, rawPath
-	r.RequestURI = r.URL.RequestURI()
+// stripped is a path, in the form that Target gives it, without a prefix. What is
+// left has no empty segments: one at the beginning would begin the name of a host.
+func stripped(raw, prefix string) (string, error) {
+	raw = mergeSlashes(raw)
+	if len(raw) < len(prefix) || !strings.EqualFold(raw[:len(prefix)], prefix) || raw[len(prefix):] != "" && raw[len(prefix)] != '/' {
+		return "", caddyhttp.Error(http.StatusBadRequest, errors.New("the path matches a prefix that it does not have"))
+	}
+	return "/" + strings.TrimPrefix(raw[len(prefix):], "/"), nil
 }
 
 var _ caddyhttp.MiddlewareHandler = (*Forward)(nil)

@@ -1,9 +1,7 @@
 package edge
 
 import (
-	"errors"
 	"net/http"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -22,10 +20,6 @@ const ProtoVar = "tale_proto"
 // usual spelling. Others are passed on by it as they came, and applications
 // believe them; they are kept only from a trusted peer, and trailers, which some
 // servers make headers of, from nobody.
-//
-// A request whose query cannot be written into a line of HTTP/1.1 is answered
-// 400: HTTP/2 and HTTP/3 deliver spaces as they are, and Caddy's reverse proxy
-// would send them on in the middle of the request line.
 type Forwarded struct {
 	// Scheme is assumed when a trusted peer does not send X-Forwarded-Proto,
 	// which operators of TLS terminators forget. Default: that of the
@@ -56,14 +50,10 @@ func (f *Forwarded) Provision(caddy.Context) error {
 
 // ServeHTTP changes the request's headers and passes it on.
 func (f *Forwarded) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if strings.Contains(r.URL.RawQuery, " ") {
-		return caddyhttp.Error(http.StatusBadRequest, errors.New("there is a space in the query"))
-	}
 	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
 	caddyhttp.SetVar(r.Context(), ProtoVar, f.proto(r, trusted))
 	f.claims.remove(r.Header, trusted)
 	r.Trailer = nil
-	delete(r.Header, "X-Forwarded-Prefix")
 	for _, name := range f.Drop {
 		r.Header.Del(name)
 	}

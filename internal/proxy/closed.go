@@ -1,0 +1,92 @@
+package proxy
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"github.com/tale-project/tale-runtime/internal/proxy/edge"
+)
+
+// closedRows are the rows of the public server, in the order in which they are
+// tried, with a word on which must not be reached in another row's name.
+func (b *builder) closedRows() []edge.Row {
+	base := b.site.Base
+	table := routeTable(b.s)
+	var rows []edge.Row
+	for _, row := range table {
+		if row.Bare && base != "" {
+			rows = append(rows, row.forTarget(""))
+		}
+	}
+	if base != "" {
+		rows = append(rows, edge.Row{Paths: twiceUnder(base), Closed: true, Sure: true})
+	}
+	for _, row := range table {
+		if len(row.Paths) > 0 {
+			rows = append(rows, row.forTarget(base))
+		}
+	}
+	if paths := snippetPaths(toJSON(b.snippets), base); len(paths) > 0 {
+		rows = append(rows, edge.Row{Paths: paths, Closed: true})
+	}
+	return rows
+}
+
+// forTarget is the row under a prefix. A redirect is not closed: where it leads,
+// the request comes in again.
+func (r tableRow) forTarget(base string) edge.Row {
+	row := edge.Row{
+		Closed: len(r.Only) > 0 || r.Token || r.To.Status >= http.StatusBadRequest,
+		Sure:   r.Query == "" && r.Authorization == "" && !r.AdminKey && !r.Token,
+	}
+	for _, path := range r.Paths {
+		row.Paths = append(row.Paths, base+path)
+	}
+	return row
+}
+
+// twiceUnder are the paths from which both the proxy and an application that
+// knows the base path could take it off. Some do so without looking where the
+// segment ends, and would find the metrics.
+func twiceUnder(base string) []string {
+	return []string{base + base, base + base + "/*", base + base + "metrics", base + base + "metrics/*"}
+}
+
+// snippetPaths are the path patterns in the operators' own routes, under a prefix.
+// Those with placeholders are not known before the request.
+func snippetPaths(routes json.RawMessage, base string) []string {
+	var tree any
+	if json.Unmarshal(routes, &tree) != nil {
+		return nil
+	}
+	var paths []string
+	walk(tree, func(node map[string]any) {
+		patterns, _ := node["path"].([]any)
+		for _, pattern := range patterns {
+			path, _ := pattern.(string)
+			if strings.HasPrefix(path, "/") && !strings.ContainsAny(path, "{%") {
+				path = base + path
+			}
+			if strings.Trim(path, "*") != "" && !strings.ContainsAny(path, "{%") {
+				paths = append(paths, path)
+			}
+		}
+	})
+	return paths
+}
+
+// walk visits every object of a JSON document.
+func walk(tree any, visit func(map[string]any)) {
+	switch node := tree.(type) {
+	case map[string]any:
+		visit(node)
+		for _, child := range node {
+			walk(child, visit)
+		}
+	case []any:
+		for _, child := range node {
+			walk(child, visit)
+		}
+	}
+}

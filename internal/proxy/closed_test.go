@@ -1,0 +1,295 @@
+package proxy
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+)
+
+// closedPaths are paths that a visitor outside of DASHBOARD_ALLOW and without the
+// metrics token must not get, by what lies there.
+var closedPaths = map[string][]string{
+	"metrics":   {"/metrics", "/metrics/convex", "/metrics/platform", "/http_api/metrics", "/http_api/metrics/x"},
+	"dashboard": {"/convex-dashboard", "/convex-dashboard/settings", "/convex-dashboard/_next/x.js"},
+	"admin API": {"/api/list_environment_variables", "/api/deploy2/start_push", "/ws_api/api/query", "/ws_api/api/deploy2/start_push"},
+	"sync":      {"/api/1.35.1/sync", "/api/x/sync"},
+	"the rest":  {"/ws_api/version", "/ws_api/metrics", "/ws_api/api/shapes2", "/ws_api"},
+}
+
+// spelling is one request and where it came out, if it did.
+type spelling struct {
+	of, target string
+	admin      bool
+	on         upstreamName
+	arrived    string
+}
+
+// recorder keeps the targets of requests as they arrive, by the number in X-Spelling.
+type recorder struct {
+	mu        sync.Mutex
+	spellings []spelling
+}
+
+func (c *recorder) listen(t *testing.T, name upstreamName) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go c.serve(conn, name)
+		}
+	}()
+	return listener.Addr().String()
+}
+
+func (c *recorder) serve(conn net.Conn, name upstreamName) {
+	defer func() { _ = conn.Close() }()
+	reader := bufio.NewReader(conn)
+	for {
+		head, err := readHead(reader)
+		if err != nil {
+			return
+		}
+		if _, number, ok := strings.Cut(head, "\r\nX-Spelling: "); ok {
+			number, _, _ = strings.Cut(number, "\r\n")
+			n, _ := strconv.Atoi(number)
+			line, _, _ := strings.Cut(head, " HTTP/1.1\r\n")
+			_, target, _ := strings.Cut(line, " ")
+			c.mu.Lock()
+			c.spellings[n].on, c.spellings[n].arrived = name, target
+			c.mu.Unlock()
+		}
+		if _, err := io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"); err != nil {
+			return
+		}
+	}
+}
+
+// TestNoSpellingReachesWhatIsClosed sends 100,000 spellings of the closed paths
+// over HTTP/1.1, and a part of them over HTTP/2 and HTTP/3 (fewer with the race
+// detector), and looks at what arrives through the eyes of many servers.
+func TestNoSpellingReachesWhatIsClosed(t *testing.T) {
+	for name, env := range map[string]config.Environ{
+		"at the root":  {},
+		"under a path": {"BASE_PATH": "/tale", "HTTP_ACTIONS_UPSTREAM": "site-port"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := &recorder{}
+			for variable, name := range map[string]upstreamName{
+				"CONVEX_UPSTREAM": backendUpstream, "CONVEX_SITE_UPSTREAM": sitePortUpstream, "DASHBOARD_UPSTREAM": dashboardUpstream, "PLATFORM_UPSTREAM": platformUpstream,
+				"METRICS_CRAWLER_UPSTREAM": crawlerUpstream, "METRICS_RAG_UPSTREAM": ragUpstream, "METRICS_OPERATOR_UPSTREAM": operatorUpstream,
+			} {
+				env[variable] = c.listen(t, name)
+			}
+			maps.Copy(env, config.Environ{"DASHBOARD_ALLOW": "192.0.2.7", "HTTP3": "on"})
+			p := start(t, env)
+			for _, protocol := range []struct {
+				name  string
+				count int
+				send  func(*recorder)
+			}{{"HTTP/1.1", spellingsHTTP1, p.pipeline}, {"HTTP/2", spellingsOther, p.overHTTP2}, {"HTTP/3", spellingsOther, p.overHTTP3s}} {
+				c.spellings = closedSpellings(env["BASE_PATH"], protocol.count, protocol.name == "HTTP/1.1")
+				protocol.send(c)
+				c.judge(t, protocol.name, env["BASE_PATH"])
+			}
+		})
+	}
+}
+
+// closedSpellings are some of each closed path, with and without an admin key.
+func closedSpellings(base string, count int, forms bool) []spelling {
+	s := newSpeller(uint64(count))
+	var paths [][2]string
+	for _, of := range slices.Sorted(maps.Keys(closedPaths)) {
+		for _, path := range closedPaths[of] {
+			paths = append(paths, [2]string{of, base + path})
+			if base != "" {
+				paths = append(paths, [2]string{of, base + base + path}, [2]string{of, base + strings.TrimSuffix(base+path[1:], "/")})
+			}
+		}
+	}
+	all := make([]spelling, 0, count)
+	for len(all) < count {
+		path := paths[len(all)%len(paths)]
+		target := s.spell(path[1])
+		if !forms && target[0] != '/' {
+			continue // HTTP/2 has no others, and HTTP/3 neither
+		}
+		all = append(all, spelling{of: path[0], target: target, admin: path[0] == "admin API" || s.IntN(2) == 0})
+	}
+	return all
+}
+
+// isClosed reports whether a server with this path would run a handler that the
+// visitor must not reach.
+func (s *spelling) isClosed(path string) bool {
+	if path = strings.ToLower(strings.TrimRight(path, "/")); path == "" {
+		return false
+	}
+	under := func(prefix string) bool { return path == prefix || strings.HasPrefix(path, prefix+"/") }
+	switch s.on {
+	case platformUpstream, sitePortUpstream:
+		return under("/metrics")
+	case dashboardUpstream:
+		return !slices.Contains([]string{"/convex-dashboard/convex-logo-only.svg", "/convex-dashboard/convex-light.svg", "/convex-dashboard/apple-touch-icon.png"}, path)
+	case backendUpstream:
+		client := slices.Contains([]string{"/api/query", "/api/query_ts", "/api/query_at_ts", "/api/mutation", "/api/action", "/api/function", "/api/debug_event"}, path)
+		sync := under("/api") && strings.HasSuffix(path, "/sync") && strings.Count(path, "/") <= 3
+		viaApp := strings.Contains(strings.ToLower(percentDecoded(percentDecoded(s.target))), "ws_api") // the sync of the app is open
+		return !(under("/http") || under("/api/storage") || under("/api/actions") || client && !s.admin || sync && viaApp)
+	}
+	return true // the other servers have nothing but metrics
+}
+
+// findings are the decoders by which a target comes out at a closed handler.
+func (s *spelling) findings(target, base string) (found []string) {
+	for name, decode := range decoders {
+		path := decode(target)
+		if s.isClosed(path) {
+			found = append(found, name)
+		}
+		for how, strip := range baseStrippers {
+			if stripped := strip(strings.ToLower(path), base); base != "" && s.on == platformUpstream && s.isClosed(stripped) {
+				found = append(found, name+", base path off "+how)
+			}
+		}
+	}
+	return found
+}
+
+func (c *recorder) judge(t *testing.T, protocol, base string) {
+	t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	const sample = 10 // of the spellings are looked at as if there were no proxy
+	arrived, would, faults := 0, 0, 0
+	for i, s := range c.spellings {
+		if direct := (spelling{on: platformUpstream}); i%sample == 0 && len(direct.findings(strings.TrimPrefix(s.target, base), "")) > 0 {
+			would++
+		}
+		if s.on == "" {
+			continue
+		}
+		arrived++
+		if found := s.findings(s.arrived, base); len(found) > 0 {
+			if faults++; faults <= 20 {
+				t.Errorf("%s, %s: %q arrived at %s as %q, which is closed to %q", protocol, s.of, s.target, s.on, s.arrived, found)
+			}
+		}
+	}
+	t.Logf("%s: %d spellings, %d arrived, %d of them where they must not; of %d looked at, %d would be metrics to some server", protocol, len(c.spellings), arrived, faults, len(c.spellings)/sample, would)
+	if arrived < len(c.spellings)/100 || would < len(c.spellings)/sample/100 {
+		t.Errorf("%s: the spellings say nothing", protocol)
+	}
+}
+
+func (s *spelling) header(number int) http.Header {
+	header := http.Header{"X-Spelling": {strconv.Itoa(number)}}
+	if s.admin {
+		header.Set("Authorization", "Convex x|1")
+	}
+	return header
+}
+
+// pipeline writes requests without waiting for answers.
+func (p *running) pipeline(c *recorder) {
+	for done := 0; done < len(c.spellings); {
+		conn := p.dial(nil)
+		_ = conn.SetDeadline(time.Now().Add(2 * time.Minute))
+		go func(from int) {
+			out := bufio.NewWriterSize(conn, 32<<10)
+			for i, s := range c.spellings[from:] {
+				if _, err := fmt.Fprintf(out, "GET %s HTTP/1.1\r\nHost: site.test\r\n", s.target); err != nil {
+					return
+				}
+				_ = s.header(from + i).Write(out)
+				_, _ = out.WriteString("\r\n")
+			}
+			_ = out.Flush()
+		}(done)
+		answers := bufio.NewReader(conn)
+		before := done
+		for done < len(c.spellings) {
+			response, err := http.ReadResponse(answers, nil)
+			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+				break // refused in a way that ends the connection
+			}
+			if err != nil {
+				p.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, response.Body)
+			done++
+		}
+		_ = conn.Close()
+		if done == before {
+			p.Fatalf("no answer to %q", c.spellings[done].target)
+		}
+	}
+}
+
+// whole is an address whose path and query are as they were, unless its path has
+// bytes that url.URL escapes.
+func whole(u *url.URL) *url.URL {
+	raw, query, _ := strings.Cut(u.Opaque, "?")
+	return &url.URL{Scheme: u.Scheme, Host: u.Host, Path: percentDecoded(raw), RawPath: raw, RawQuery: query}
+}
+
+func (p *running) overHTTP2(c *recorder) {
+	client := p.newClient()
+	transport := client.Transport.(*http.Transport)
+	transport.ForceAttemptHTTP2 = true
+	if _, err := http2.ConfigureTransports(transport); err != nil {
+		p.Fatal(err)
+	}
+	p.concurrently(c, client.Transport)
+}
+
+func (p *running) overHTTP3s(c *recorder) { p.concurrently(c, p.overHTTP3()) }
+
+// concurrently sends the requests in parallel over one connection.
+func (p *running) concurrently(c *recorder, transport http.RoundTripper) {
+	var workers sync.WaitGroup
+	const parallel = 8
+	for worker := range parallel {
+		workers.Go(func() {
+			for i := worker; i < len(c.spellings); i += parallel {
+				request, _ := http.NewRequestWithContext(p.Context(), http.MethodGet, p.base(), nil)
+				request.URL = &url.URL{Scheme: request.URL.Scheme, Host: request.URL.Host, Opaque: c.spellings[i].target}
+				if strings.HasPrefix(request.URL.Opaque, "//") { // which url.URL takes for the name of a host
+					request.URL = whole(request.URL)
+				}
+				request.Header = c.spellings[i].header(i)
+				response, err := transport.RoundTrip(request)
+				if err != nil {
+					p.Errorf("%s: %v", c.spellings[i].target, err)
+					return
+				}
+				_, _ = io.Copy(io.Discard, response.Body)
+				_ = response.Body.Close()
+			}
+		})
+	}
+	workers.Wait()
+}
