@@ -137,10 +137,33 @@ func snippetConfig(file string) (*caddy.Config, error) {
 		}
 	}
 	var adapted caddy.Config
-	if err := json.Unmarshal(result, &adapted); err != nil {
+	if err := json.Unmarshal(dialDirectly(result), &adapted); err != nil {
 		return nil, err
 	}
 	return &adapted, nil
+}
+
+// dialDirectly keeps reverse proxies that name no forward proxy from taking that
+// of the environment, as those of the route table do.
+func dialDirectly(config []byte) []byte {
+	var tree any
+	if json.Unmarshal(config, &tree) != nil {
+		return config
+	}
+	walk(tree, func(node map[string]any) {
+		if node["handler"] != "reverse_proxy" {
+			return
+		}
+		transport, ok := node["transport"].(map[string]any)
+		if !ok {
+			transport = map[string]any{"protocol": "http"}
+		}
+		if transport["protocol"] == "http" && transport["network_proxy"] == nil && transport["forward_proxy_url"] == nil {
+			transport["network_proxy"] = map[string]any{"from": "none"}
+			node["transport"] = transport
+		}
+	})
+	return toJSON(tree)
 }
 
 // checkSnippet finds what the adapter does not see: braces that only the block

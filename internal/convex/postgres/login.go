@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"time"
 
@@ -89,16 +90,27 @@ func (l Login) judge(facts Facts, row [][]byte) (Facts, error) {
 	return facts, nil
 }
 
+// ownSettings stand in the place of what the driver would take from PGPORT,
+// PGOPTIONS and their kin, which the backend does not read. TLS is negotiated by
+// negotiateTLS, which does what the backend does and can tell a refusal from a bad
+// certificate.
+const ownSettings = "sslmode=disable&sslnegotiation=postgres&sslcertmode=allow&sslcert=&sslkey=&sslrootcert=&passfile=&connect_timeout=0" +
+	"&target_session_attrs=any&min_protocol_version=3.0&max_protocol_version=3.0&channel_binding=prefer&require_auth="
+
 func (l Login) connectSettings(facts *Facts) (*pgconn.Config, error) {
 	u := *l.Server.URL
+	u.Host = net.JoinHostPort(u.Hostname(), l.Server.Port())
 	u.Path = "/" + l.Database
-	// TLS is negotiated by negotiateTLS, which does what the backend does and
-	// can tell a refusal from a bad certificate.
-	u.RawQuery = "sslmode=disable"
+	u.RawQuery = ownSettings
 	settings, err := pgconn.ParseConfig(u.String())
+	if err != nil && os.Getenv("PGSERVICE") != "" {
+		return nil, errors.New("PGSERVICE is set, which the backend does not read: unset it")
+	}
 	if err != nil {
 		return nil, errors.New("the connection settings cannot be read") // the error may show the URL
 	}
+	settings.Password, _ = u.User.Password()
+	clear(settings.RuntimeParams)
 	settings.AfterNetConnect = func(ctx context.Context, _ *pgconn.Config, conn net.Conn) (net.Conn, error) {
 		secured, err := l.negotiateTLS(ctx, conn)
 		if err != nil {

@@ -30,6 +30,38 @@ func TestLogin(t *testing.T) {
 	}
 }
 
+// The backend reads none of libpq's variables and files, so the login that stands
+// for its own must be the same whatever they say.
+func TestLoginInheritsNothing(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	for variable, value := range map[string]string{
+		"PGHOST": "192.0.2.1", "PGPORT": "1", "PGDATABASE": "other", "PGUSER": "other", "PGPASSWORD": "other", "PGPASSFILE": home + "/x", "PGAPPNAME": "x", "PGCONNECT_TIMEOUT": "x",
+		"PGSSLMODE": "verify-full", "PGSSLKEY": "/x", "PGSSLCERT": "/x", "PGSSLCERTMODE": "require", "PGSSLSNI": "0", "PGSSLROOTCERT": "/x", "PGSSLPASSWORD": "x", "PGSSLNEGOTIATION": "direct",
+		"PGTARGETSESSIONATTRS": "standby", "PGSERVICEFILE": "/x", "PGTZ": "x", "PGOPTIONS": "-c search_path=other", "PGMINPROTOCOLVERSION": "3.2", "PGMAXPROTOCOLVERSION": "x",
+		"PGCHANNELBINDING": "require", "PGREQUIREAUTH": "gss",
+	} {
+		t.Setenv(variable, value)
+	}
+	server := postgrestest.Start(t, nil)
+	login := loginTo(server, stack.SSLPrefer, "")
+	login.Server.URL.User = url.User("tale") // a password of the environment would be taken
+	if _, err := login.Try(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-server.Users; got != "tale@tale_platform" {
+		t.Errorf("logged in as %s", got)
+	}
+	settings, err := login.connectSettings(&Facts{})
+	if err != nil || settings.Password != "" {
+		t.Errorf("%q, %v", settings.Password, err)
+	}
+	t.Setenv("PGSERVICE", "x") // cannot be overruled
+	if _, err := login.Try(t.Context()); err == nil || !strings.Contains(err.Error(), "PGSERVICE") {
+		t.Error(err)
+	}
+}
+
 // What keeps the backend from using Postgres is told apart, whatever it is.
 func TestFailures(t *testing.T) {
 	facts := func(i int, value string) func(*postgrestest.Server) {

@@ -25,6 +25,8 @@ const continueTimeout = time.Second
 //     upstream asks for it, or has said nothing for a second
 //   - a body that the visitor fails to send is no failure of the upstream
 //   - an upstream that switches to another protocol unasked has not answered
+//   - upstreams are asked directly, and not by way of HTTP_PROXY and its kin, unless
+//     `network_proxy` says so
 type Transport struct {
 	reverseproxy.HTTPTransport
 }
@@ -33,6 +35,9 @@ type Transport struct {
 func (t *Transport) Provision(ctx caddy.Context) error {
 	if t.ExpectContinueTimeout == 0 {
 		t.ExpectContinueTimeout = caddy.Duration(continueTimeout)
+	}
+	if t.NetworkProxyRaw == nil && t.ForwardProxyURL == "" {
+		t.NetworkProxyRaw = []byte(`{"from":"none"}`)
 	}
 	if err := t.HTTPTransport.Provision(ctx); err != nil {
 		return err

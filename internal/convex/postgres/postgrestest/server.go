@@ -19,7 +19,7 @@ type Server struct {
 	listener net.Listener
 	TLS      *tls.Config // nil: TLS is not offered
 	Facts    []string    // the answer to the query
-	Users    chan string // USER@DATABASE of each login
+	Users    chan string // USER@DATABASE of each login, and its other parameters
 	// Refuse returns the error for the n-th login, from 1; nil lets it in.
 	Refuse func(n int) *pgproto3.ErrorResponse
 	logins atomic.Int32
@@ -88,7 +88,13 @@ func (f *Server) talk(conn net.Conn) {
 	if err != nil || !ok {
 		return
 	}
-	f.Users <- startup.Parameters["user"] + "@" + startup.Parameters["database"]
+	user := startup.Parameters["user"] + "@" + startup.Parameters["database"]
+	for name, value := range startup.Parameters {
+		if name != "user" && name != "database" {
+			user += " " + name + "=" + value
+		}
+	}
+	f.Users <- user
 	if refusal := f.refusal(); refusal != nil {
 		backend.Send(refusal)
 		_ = backend.Flush()
