@@ -5,7 +5,7 @@ import (
 	"os"
 
 	"github.com/tale-project/tale-runtime/internal/cli"
-	"github.com/tale-project/tale-runtime/internal/convexsim"
+	"github.com/tale-project/tale-runtime/internal/convexsim/command"
 )
 
-func main() { os.Exit(cli.Main(convexsim.Command())) }
+func main() { os.Exit(cli.Main(command.New())) }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/convexsim"
+	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
 )
@@ -159,7 +160,7 @@ func TestBackendEnviron(t *testing.T) {
 }
 
 func TestBackendProbeTellsAnotherBackend(t *testing.T) {
-	sim := convexsim.Start(t, convexsim.Options{InstanceName: "other", InstanceSecret: secretA.Reveal()})
+	sim := simtest.Start(t, convexsim.Options{InstanceName: "other", InstanceSecret: secretA.Reveal()})
 	probe := backendProbe{prober: health.NewProber(), network: Network{BackendPort: sim.Options().Port}, name: "tale_platform"}
 	if _, err := probe.Identify(t.Context()); err == nil || !strings.Contains(err.Error(), `the instance "other"`) {
 		t.Errorf("error %v", err)

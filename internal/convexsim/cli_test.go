@@ -1,4 +1,4 @@
-package convexsim
+package convexsim_test
 
 import (
 	"context"
@@ -12,7 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/convexsim"
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
+	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -23,11 +25,11 @@ type client struct {
 	version string
 	folder  string // of the app
 	main    string
-	server  *Server
+	server  *convexsim.Server
 }
 
 // newClient copies the app beside a link to the client's packages.
-func newClient(t *testing.T, version, modules string, s *Server) *client {
+func newClient(t *testing.T, version, modules string, s *convexsim.Server) *client {
 	t.Helper()
 	app := t.TempDir()
 	if err := os.CopyFS(app, os.DirFS(filepath.Join("testdata", "app"))); err != nil {
@@ -87,7 +89,7 @@ func TestTheRealCommandLineClient(t *testing.T) {
 	for version, modules := range packages {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
-			s := Start(t, Options{})
+			s := simtest.Start(t, convexsim.Options{})
 			c := newClient(t, version, modules, s)
 			t.Run("deploy", func(t *testing.T) { clientDeploys(t, c) })
 			if version == newest {
@@ -157,7 +159,7 @@ func clientRehearses(t *testing.T, c *client) {
 }
 
 // bytesSent counts the bodies of all pushes so far.
-func bytesSent(s *Server) (sum int64) {
+func bytesSent(s *convexsim.Server) (sum int64) {
 	for _, request := range s.Requests() {
 		if request.Stage == fault.StageStartPush {
 			sum += request.Bytes

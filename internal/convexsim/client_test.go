@@ -1,4 +1,4 @@
-package convexsim
+package convexsim_test
 
 import (
 	"bytes"
@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim"
 )
 
 // answered is an answer read to its end.
@@ -46,7 +48,7 @@ func noKey(r *http.Request) { r.Header.Del("Authorization") }
 
 // call makes a request with the simulator's own admin key and, when there is a
 // body, as JSON.
-func call(t *testing.T, s *Server, method, path string, body any, edits ...edit) answered {
+func call(t *testing.T, s *convexsim.Server, method, path string, body any, edits ...edit) answered {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, s.URL()+path, encode(t, body))
 	if err != nil {

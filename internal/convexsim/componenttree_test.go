@@ -1,8 +1,10 @@
-package convexsim
+package convexsim_test
 
 import (
-	"slices"
 	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim"
+	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
 )
 
 // withComponent adds the component lib/limiter to a push, with some fields of it
@@ -22,7 +24,7 @@ func withComponent(push object, fields object) object {
 }
 
 func TestComponentsAreInstalledByName(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	started := mustStart(t, s, withComponent(newPush(s), nil))
 	children := dig(started, "app", "childComponents")
 	second := dig(children, "second")
@@ -50,7 +52,7 @@ func TestComponentsAreInstalledByName(t *testing.T) {
 }
 
 func TestComponentsAreUnmountedAndMountedAgain(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	with, without := withComponent(newPush(s), nil), newPush(s)
 	kind := func(answer object) any { return dig(answer, "componentDiffs", "second", "diffType", "type") }
 	deploy(t, s, with)
@@ -73,7 +75,7 @@ func TestComponentsAreUnmountedAndMountedAgain(t *testing.T) {
 }
 
 func TestAComponentThatWasNotPushed(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	push := withComponent(newPush(s), nil)
 	push["componentDefinitions"] = []any{}
 	wantFailure(t, "missing component", post(t, s, startPushPath, push), 400, "InvalidConvexConfig")
@@ -82,19 +84,10 @@ func TestAComponentThatWasNotPushed(t *testing.T) {
 }
 
 func TestADependencyWhoseUseCannotBeReadIsMountedUnderItsOwnName(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	push := change(withComponent(newPush(s), nil), object{"definition": module("convex.config.js", "obscure()")})
 	deploy(t, s, push)
 	if _, ok := s.State().Components["rateLimiter"]; !ok {
 		t.Errorf("components %v", s.State().Components)
-	}
-}
-
-func TestNestedComponentsHaveAPath(t *testing.T) {
-	uses := map[string][]instance{"": {{"a", "x"}}, "x": {{"b", "y"}, {"c", "y"}}}
-	var visited []string
-	(&componentTree{uses: uses}).walk(func(componentPath, _ string) { visited = append(visited, componentPath) })
-	if want := []string{"", "a", "a/b", "a/c"}; !slices.Equal(visited, want) {
-		t.Errorf("visited %q, want %q", visited, want)
 	}
 }

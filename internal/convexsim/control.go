@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
+	"github.com/tale-project/tale-runtime/internal/convexsim/protocol"
 )
 
 // controlPrefix is where the simulator itself is talked to, on the API port. The
@@ -37,43 +38,43 @@ func (s *Server) serveControl(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := rt.handle(w, r); err != nil {
-		writeFailure(w, err)
+		protocol.WriteFailure(w, err)
 	}
 }
 
 func (s *Server) controlFaults(w http.ResponseWriter, _ *http.Request) error {
-	writeJSON(w, http.StatusOK, s.faults.List())
+	protocol.WriteJSON(w, http.StatusOK, s.faults.List())
 	return nil
 }
 
 func (s *Server) controlAdd(w http.ResponseWriter, r *http.Request) error {
 	var fault fault.Fault
 	if err := json.NewDecoder(r.Body).Decode(&fault); err != nil {
-		return badRequest("BadFault", "%v", err)
+		return protocol.BadRequest("BadFault", "%v", err)
 	}
 	id, err := s.Inject(fault)
 	if err != nil {
-		return badRequest("BadFault", "%v", err)
+		return protocol.BadRequest("BadFault", "%v", err)
 	}
-	writeJSON(w, http.StatusOK, map[string]string{"id": id})
+	protocol.WriteJSON(w, http.StatusOK, map[string]string{"id": id})
 	return nil
 }
 
 func (s *Server) controlRemove(w http.ResponseWriter, r *http.Request) error {
 	if !s.Remove(strings.TrimSpace(pathVariable(r))) && pathVariable(r) != "" {
-		return &failure{status: http.StatusNotFound}
+		return &protocol.Failure{Status: http.StatusNotFound}
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
 func (s *Server) controlState(w http.ResponseWriter, _ *http.Request) error {
-	writeJSON(w, http.StatusOK, s.State())
+	protocol.WriteJSON(w, http.StatusOK, s.State())
 	return nil
 }
 
 func (s *Server) controlRequests(w http.ResponseWriter, _ *http.Request) error {
-	writeJSON(w, http.StatusOK, s.Requests())
+	protocol.WriteJSON(w, http.StatusOK, s.Requests())
 	return nil
 }
 

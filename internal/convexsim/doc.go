@@ -14,5 +14,10 @@
 // auth.config reads) is read from the bundled source text here, which is good
 // for the output of the convex command line client and for nothing else.
 //
-// Faults (see Fault) make it fail in the ways real backends fail.
+// Faults make it fail in the ways real backends fail.
+//
+// This package is the server: ports, routes, requests, its life. Its parts are
+// packages below: command (the command line), state (what is stored), deploy2 (what
+// a push is and does), protocol (the forms of answers and bodies), keybroker (who
+// asks), bundle (what is read from JavaScript), fault (what is made to fail).
 package convexsim

@@ -1,4 +1,4 @@
-package convexsim
+package convexsim_test
 
 import (
 	"fmt"
@@ -6,32 +6,37 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim"
+	"github.com/tale-project/tale-runtime/internal/convexsim/protocol"
+	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
+	"github.com/tale-project/tale-runtime/internal/convexsim/state"
 )
 
 const envUpdate = "/api/update_environment_variables"
 
-func set(name, value string) envChange { return envChange{Name: name, Value: &value} }
+func set(name, value string) state.EnvChange { return state.EnvChange{Name: name, Value: &value} }
 
-func unset(name string) envChange { return envChange{Name: name} }
+func unset(name string) state.EnvChange { return state.EnvChange{Name: name} }
 
-func update(t *testing.T, s *Server, changes ...envChange) answered {
+func update(t *testing.T, s *convexsim.Server, changes ...state.EnvChange) answered {
 	t.Helper()
 	return call(t, s, http.MethodPost, envUpdate, map[string]any{"changes": changes})
 }
 
 func TestEnvironmentIsStoredByteForByteAndSurvivesARestart(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	want := map[string]string{
 		"PEM": "-----BEGIN KEY-----\nab==\n-----END KEY-----\n", "QUOTED": `"a" 'b' \n`, "EMPTY": "", "UTF8": "grüße 🎉",
 	}
-	var changes []envChange
+	var changes []state.EnvChange
 	for name, value := range want {
 		changes = append(changes, set(name, value))
 	}
 	if got := update(t, s, changes...); got.status != http.StatusOK || got.body != "" {
 		t.Fatalf("update answered %+v", got)
 	}
-	s = Restart(t, s)
+	s = simtest.Restart(t, s)
 	for _, path := range []string{"/api/list_environment_variables", "/api/v1/list_environment_variables"} {
 		var list struct {
 			EnvironmentVariables map[string]string `json:"environmentVariables"`
@@ -44,14 +49,14 @@ func TestEnvironmentIsStoredByteForByteAndSurvivesARestart(t *testing.T) {
 }
 
 func TestAnUpdateIsSortedAndAtomic(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	update(t, s, set("KEPT", "1"), set("GONE", "1"))
 	update(t, s, set("TWICE", "b"), set("TWICE", "a"), set("GONE", "2"), unset("GONE"), unset("NEVER_WAS"))
 	want := map[string]string{"KEPT": "1", "GONE": "2", "TWICE": "b"}
 	if got := s.State().Environment; !maps.Equal(got, want) {
 		t.Errorf("after the update: %q, want %q", got, want)
 	}
-	if got := update(t, s, set("NEW", "1"), unset("KEPT"), set(cloudURLVariable, "x")); got.code(t) != "EnvVarNameForbidden" {
+	if got := update(t, s, set("NEW", "1"), unset("KEPT"), set(state.CloudURLVariable, "x")); got.code(t) != "EnvVarNameForbidden" {
 		t.Errorf("a built-in variable could be set: %+v", got)
 	}
 	if got := s.State().Environment; !maps.Equal(got, want) {
@@ -60,13 +65,13 @@ func TestAnUpdateIsSortedAndAtomic(t *testing.T) {
 }
 
 func TestEnvironmentLimits(t *testing.T) {
-	s := Start(t, Options{EnvLimit: 3})
-	longest := strings.Repeat("N", maxEnvName)
-	largest := strings.Repeat("v", maxEnvValue)
+	s := simtest.Start(t, convexsim.Options{EnvLimit: 3})
+	longest := strings.Repeat("N", state.MaxEnvName)
+	largest := strings.Repeat("v", state.MaxEnvValue)
 	if got := update(t, s, set(longest, largest), set("_leading", "")); got.status != http.StatusOK {
 		t.Errorf("the largest allowed variable was refused: %+v", got)
 	}
-	for want, change := range map[string]envChange{
+	for want, change := range map[string]state.EnvChange{
 		"EnvironmentVariableNameInvalid":   set("has-dash", ""),
 		"EnvironmentVariableNameTooLong":   set(longest+"N", ""),
 		"EnvironmentVariableValueTooLarge": set("NAME", largest+"v"),
@@ -84,8 +89,8 @@ func TestEnvironmentLimits(t *testing.T) {
 }
 
 func TestBodiesOfTheEnvironmentAPI(t *testing.T) {
-	s := Start(t, Options{})
-	large := fmt.Sprintf(`{"changes":[],"padding":%q}`, strings.Repeat("x", defaultBodyLimit))
+	s := simtest.Start(t, convexsim.Options{})
+	large := fmt.Sprintf(`{"changes":[],"padding":%q}`, strings.Repeat("x", protocol.DefaultBodyLimit))
 	for name, got := range map[string]answered{
 		"not JSON":         call(t, s, http.MethodPost, envUpdate, "{"),
 		"wrong shape":      call(t, s, http.MethodPost, envUpdate, `{"changes":3}`),

@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
+	"github.com/tale-project/tale-runtime/internal/convexsim/protocol"
 	"github.com/tale-project/tale-runtime/internal/sys/pause"
 )
 
@@ -34,7 +35,7 @@ func (s *Server) answer(rec *recorder, w http.ResponseWriter, r *http.Request, r
 	if err := rt.handle(w, r); err != nil {
 		s.log.Debug("request refused", "stage", rt.stage, "error", err)
 		s.readRest(r)
-		writeFailure(w, err)
+		protocol.WriteFailure(w, err)
 	}
 }
 
@@ -49,7 +50,7 @@ func (s *Server) readRest(r *http.Request) {
 func (s *Server) misbehave(w http.ResponseWriter, r *http.Request, rt route, fault *fault.Active) (over bool) {
 	s.flood(fault.Flood)
 	if fault.Delay > 0 && !pause.For(r.Context(), fault.Delay) || fault.Hang && !hang(r, fault) {
-		writeFailure(w, timedOut())
+		protocol.WriteFailure(w, protocol.TimedOut())
 		return true
 	}
 	if death, ok := fault.Death(); ok {
@@ -92,7 +93,7 @@ func drop(w http.ResponseWriter, r *http.Request, rt route, place string) {
 	}
 	answer := &keptAnswer{header: http.Header{}, status: http.StatusOK}
 	if err := rt.handle(answer, r); err != nil {
-		writeFailure(answer, err)
+		protocol.WriteFailure(answer, err)
 	}
 	if place == fault.DropBody {
 		maps.Copy(w.Header(), answer.header)
@@ -125,10 +126,10 @@ func writeFault(f *fault.Active, w http.ResponseWriter) {
 		status = http.StatusInternalServerError
 	}
 	if f.Body != "" {
-		writeText(w, status, f.Body)
+		protocol.WriteText(w, status, f.Body)
 		return
 	}
-	writeFailure(w, &failure{status: status, code: f.Code, message: f.Message})
+	protocol.WriteFailure(w, &protocol.Failure{Status: status, Code: f.Code, Message: f.Message})
 }
 
 // event applies the faults of a moment in the simulator's own life.

@@ -1,13 +1,17 @@
-package convexsim
+package convexsim_test
 
 import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim"
+	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
+	"github.com/tale-project/tale-runtime/internal/convexsim/state"
 )
 
 func TestOnlyFinishPushActivates(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	push := newPush(s)
 	success(t, post(t, s, evaluatePushPath, push))
 	if got := s.State(); len(got.Packages) > 0 || len(got.Schemas) > 0 {
@@ -17,21 +21,21 @@ func TestOnlyFinishPushActivates(t *testing.T) {
 	if got := waitFor(t, s, started, 0); got.body != `{"type":"complete"}` {
 		t.Errorf("wait_for_schema answered %s", got.body)
 	}
-	if got := s.State(); len(got.Definitions) > 0 || got.Schemas[0].State != SchemaValidated {
+	if got := s.State(); len(got.Definitions) > 0 || got.Schemas[0].State != state.SchemaValidated {
 		t.Errorf("start_push activated %+v", got)
 	}
 	success(t, finishPush(t, s, started))
-	s = Restart(t, s)
-	state := s.State()
-	if _, ok := state.Definitions[""].Modules["notes.js"]; !ok || state.Pushes != 1 || state.Schemas[0].State != SchemaActive {
-		t.Errorf("after finish_push and a restart: %+v", state)
+	s = simtest.Restart(t, s)
+	stored := s.State()
+	if _, ok := stored.Definitions[""].Modules["notes.js"]; !ok || stored.Pushes != 1 || stored.Schemas[0].State != state.SchemaActive {
+		t.Errorf("after finish_push and a restart: %+v", stored)
 	}
 }
 
 func TestAPushSurvivesARestartBetweenStartAndFinish(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	started := mustStart(t, s, newPush(s))
-	s = Restart(t, s)
+	s = simtest.Restart(t, s)
 	success(t, finishPush(t, s, started))
 	if s.State().Pushes != 1 {
 		t.Errorf("state %+v", s.State())
@@ -39,7 +43,7 @@ func TestAPushSurvivesARestartBetweenStartAndFinish(t *testing.T) {
 }
 
 func TestFinishPushMayBeRepeated(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	started := mustStart(t, s, newPush(s))
 	success(t, finishPush(t, s, started))
 	second := success(t, finishPush(t, s, started))
@@ -50,7 +54,7 @@ func TestFinishPushMayBeRepeated(t *testing.T) {
 }
 
 func TestADryRunOfFinishPushChangesNothing(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	started := mustStart(t, s, newPush(s))
 	body := object{"adminKey": s.AdminKey(), "startPush": started, "dryRun": true}
 	got := post(t, s, finishPath, body)
@@ -60,8 +64,8 @@ func TestADryRunOfFinishPushChangesNothing(t *testing.T) {
 }
 
 func TestVariablesMayNotChangeDuringAPush(t *testing.T) {
-	for name, changes := range map[string][]envChange{"added": {set("B", "1")}, "changed": {set("A", "2")}, "removed": {unset("A")}} {
-		s := Start(t, Options{})
+	for name, changes := range map[string][]state.EnvChange{"added": {set("B", "1")}, "changed": {set("A", "2")}, "removed": {unset("A")}} {
+		s := simtest.Start(t, convexsim.Options{})
 		update(t, s, set("A", "1"))
 		started := mustStart(t, s, newPush(s))
 		update(t, s, changes...)
@@ -74,7 +78,7 @@ func TestVariablesMayNotChangeDuringAPush(t *testing.T) {
 }
 
 func TestOfTwoPushesWithDifferentSchemasTheFirstLoses(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	push := newPush(s)
 	first := mustStart(t, s, push)
 	same := mustStart(t, s, push)
@@ -91,7 +95,7 @@ func TestOfTwoPushesWithDifferentSchemasTheFirstLoses(t *testing.T) {
 }
 
 func TestSubmittingTheActiveSchemaVoidsAPendingOne(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	push := newPush(s)
 	deploy(t, s, push)
 	pending := mustStart(t, s, change(push, object{"schema": module("schema.js", schemaSource+"\n// other")}))
@@ -102,7 +106,7 @@ func TestSubmittingTheActiveSchemaVoidsAPendingOne(t *testing.T) {
 }
 
 func TestAnAppWithoutASchemaIsCompleteAtOnce(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	push := newPush(s)
 	deploy(t, s, push)
 	started := mustStart(t, s, change(push, object{"schema": nil}))
@@ -117,7 +121,7 @@ func TestAnAppWithoutASchemaIsCompleteAtOnce(t *testing.T) {
 }
 
 func TestFinishPushNeedsWhatStartPushAnswered(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	started := mustStart(t, s, newPush(s))
 	for _, field := range []string{"environmentVariables", "componentDefinitionPackages", "appAuth", "analysis", "app", "schemaChange"} {
 		lacking := object{}

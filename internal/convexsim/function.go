@@ -2,23 +2,16 @@ package convexsim
 
 import (
 	"bytes"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"hash/fnv"
 	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
-)
-
-// System queries of the backend that the command line client uses.
-const (
-	envQuery       = "_system/cli/queryEnvironmentVariables:default"
-	envQueryOne    = "_system/cli/queryEnvironmentVariables:get"
-	tableSizeQuery = "_system/cli/tableSize:default"
-	apiSpecQuery   = "_system/cli/modules:apiSpec"
+	"github.com/tale-project/tale-runtime/internal/convexsim/keybroker"
+	"github.com/tale-project/tale-runtime/internal/convexsim/protocol"
+	"github.com/tale-project/tale-runtime/internal/convexsim/state"
 )
 
 // notRun is what stands where a function's result would.
@@ -64,7 +57,7 @@ func functionName(text string) string {
 // handleFunction is POST /api/function and /api/run/…: a function of a pushed
 // module succeeds with null, any other is unknown.
 func (s *Server) handleFunction(w http.ResponseWriter, r *http.Request) error {
-	return s.answerFunction(w, r, func(who identity, request functionRequest) (any, error) {
+	return s.answerFunction(w, r, func(who keybroker.Identity, request functionRequest) (any, error) {
 		name := functionName(*request.Path)
 		if strings.HasPrefix(name, "_system/") {
 			return s.systemQuery(who, name, request.arguments())
@@ -79,12 +72,12 @@ func (s *Server) handleFunction(w http.ResponseWriter, r *http.Request) error {
 // handleQuery is POST /api/query and its relatives for mutations and actions,
 // which are for browsers: nothing but system queries has an answer.
 func (s *Server) handleQuery(w http.ResponseWriter, r *http.Request) error {
-	return s.answerFunction(w, r, func(who identity, request functionRequest) (any, error) {
+	return s.answerFunction(w, r, func(who keybroker.Identity, request functionRequest) (any, error) {
 		return s.runQuery(who, functionName(*request.Path), request.arguments())
 	})
 }
 
-func (s *Server) runQuery(who identity, name string, arguments map[string]any) (any, error) {
+func (s *Server) runQuery(who keybroker.Identity, name string, arguments map[string]any) (any, error) {
 	if strings.HasPrefix(name, "_system/") {
 		return s.systemQuery(who, name, arguments)
 	}
@@ -94,28 +87,28 @@ func (s *Server) runQuery(who identity, name string, arguments map[string]any) (
 	return nil, functionError(notRun)
 }
 
-func (s *Server) answerFunction(w http.ResponseWriter, r *http.Request, run func(identity, functionRequest) (any, error)) error {
-	who, err := s.requestIdentity(r)
+func (s *Server) answerFunction(w http.ResponseWriter, r *http.Request, run func(keybroker.Identity, functionRequest) (any, error)) error {
+	who, err := s.broker.OfRequest(r)
 	if err != nil {
 		return err
 	}
 	var request functionRequest
-	if err := readJSON(r, publicAPIBodyLimit, &request); err != nil {
+	if err := protocol.ReadJSON(r, protocol.PublicAPIBodyLimit, &request); err != nil {
 		return err
 	}
 	if inPath := pathVariable(r); inPath != "" {
 		module, name, ok := cutLast(inPath, "/")
 		if !ok {
-			return badRequest("MissingIdentifier", "Path or function name not provided in path, e.g. /api/run/messages/list")
+			return protocol.BadRequest("MissingIdentifier", "Path or function name not provided in path, e.g. /api/run/messages/list")
 		}
 		joined := module + ":" + name
 		request.Path = &joined
 	}
 	if request.Path == nil {
-		return missingField("path")
+		return protocol.MissingField("path")
 	}
 	if request.Args == nil {
-		return missingField("args")
+		return protocol.MissingField("args")
 	}
 	value, failed := run(who, request)
 	for _, f := range faultsOf(r) {
@@ -131,10 +124,10 @@ func (s *Server) answerFunction(w http.ResponseWriter, r *http.Request, run func
 // the request.
 func writeOutcome(w http.ResponseWriter, value any, failed error) {
 	if failed != nil {
-		writeJSON(w, http.StatusOK, map[string]any{"status": "error", "errorMessage": failed.Error()})
+		protocol.WriteJSON(w, http.StatusOK, map[string]any{"status": "error", "errorMessage": failed.Error()})
 		return
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"status": "success", "value": value})
+	protocol.WriteJSON(w, http.StatusOK, map[string]any{"status": "success", "value": value})
 }
 
 // knowsFunction reports whether a pushed module, or an option, has a function.
@@ -143,78 +136,8 @@ func (s *Server) knowsFunction(name string) bool {
 		return true
 	}
 	module, export, _ := strings.Cut(name, ":")
-	pushed, ok := s.store.view().Definitions[""].Modules[canonical(module)]
+	pushed, ok := s.store.View().Definitions[""].Modules[state.Canonical(module)]
 	return ok && slices.Contains(pushed.Exports, export)
-}
-
-// systemQuery answers the queries that the command line client asks the
-// backend's own code.
-func (s *Server) systemQuery(who identity, name string, arguments map[string]any) (any, error) {
-	if who < readOnlyAdmin {
-		return nil, functionError(fmt.Sprintf("Could not find public function for '%s'. Did you forget to run `npx convex dev` or `npx convex deploy`?", name))
-	}
-	environment := s.store.view().Environment
-	switch name {
-	case envQuery:
-		return environmentDocuments(environment), nil
-	case envQueryOne:
-		wanted, _ := arguments["name"].(string)
-		value, ok := environment[wanted]
-		if builtIn, isBuiltIn := s.builtIn(wanted); isBuiltIn {
-			value, ok = builtIn, true
-		}
-		if !ok {
-			return nil, nil
-		}
-		return map[string]string{"name": wanted, "value": value}, nil
-	case tableSizeQuery:
-		return 0, nil
-	case apiSpecQuery: // asked when a function is not found
-		return []any{}, nil
-	}
-	if value, known := s.dashboardQuery(name, arguments); known {
-		return value, nil
-	}
-	return nil, functionError(fmt.Sprintf("%s is not simulated", name))
-}
-
-// builtIn is the value of a variable that the backend itself provides.
-func (s *Server) builtIn(name string) (value string, ok bool) {
-	switch name {
-	case cloudURLVariable:
-		return s.origins().Cloud, true
-	case siteURLVariable:
-		return s.origins().Site, true
-	}
-	return "", false
-}
-
-func (s *Server) origins() Origins {
-	if s.options.Origins != nil {
-		return *s.options.Origins
-	}
-	return Origins{
-		Cloud: fmt.Sprintf("http://127.0.0.1:%d", s.options.Port),
-		Site:  fmt.Sprintf("http://127.0.0.1:%d", s.options.SitePort),
-	}
-}
-
-// environmentDocument is a variable as the backend's table has it.
-type environmentDocument struct {
-	CreationTime float64 `json:"_creationTime"`
-	ID           string  `json:"_id"`
-	Name         string  `json:"name"`
-	Value        string  `json:"value"`
-}
-
-func environmentDocuments(environment map[string]string) []environmentDocument {
-	documents := []environmentDocument{}
-	for i, name := range sortedKeys(environment) {
-		id := fnv.New128a()
-		_, _ = id.Write([]byte(name))
-		documents = append(documents, environmentDocument{float64(1_700_000_000_000 + i), hex.EncodeToString(id.Sum(nil)), name, environment[name]})
-	}
-	return documents
 }
 
 func cutLast(text, separator string) (before, after string, found bool) {

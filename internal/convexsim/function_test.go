@@ -1,11 +1,14 @@
-package convexsim
+package convexsim_test
 
 import (
 	"net/http"
 	"strings"
 	"testing"
 
+	"github.com/tale-project/tale-runtime/internal/convexsim"
 	"github.com/tale-project/tale-runtime/internal/convexsim/keybroker"
+	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
+	"github.com/tale-project/tale-runtime/internal/convexsim/state"
 )
 
 func functionCall(path string, args any) object {
@@ -13,7 +16,7 @@ func functionCall(path string, args any) object {
 }
 
 func TestAFunctionOfAPushedModuleSucceedsWithNull(t *testing.T) {
-	s := Start(t, Options{Functions: []string{"other:task"}})
+	s := simtest.Start(t, convexsim.Options{Functions: []string{"other:task"}})
 	const success, unknown = `{"status":"success","value":null}`, `Could not find function for 'notes:list'.`
 	if got := call(t, s, http.MethodPost, "/api/function", functionCall("notes:list", object{})); got.status != 200 || !strings.Contains(got.body, unknown) {
 		t.Errorf("before the push: %+v", got)
@@ -37,7 +40,7 @@ func TestAFunctionOfAPushedModuleSucceedsWithNull(t *testing.T) {
 }
 
 func TestAFunctionCanBeMadeToFail(t *testing.T) {
-	s := Start(t, Options{Functions: []string{"migrations:runAll"}})
+	s := simtest.Start(t, convexsim.Options{Functions: []string{"migrations:runAll"}})
 	inject(t, s, "stage=function,message=Uncaught Error: boom,times=1")
 	inject(t, s, "stage=function,after=1,status=429,code=TooManyConcurrentRequests,message=busy")
 	got := call(t, s, http.MethodPost, "/api/function", functionCall("migrations:runAll", object{}))
@@ -49,26 +52,26 @@ func TestAFunctionCanBeMadeToFail(t *testing.T) {
 }
 
 func TestQueriesOfTheAppAreNotRun(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	deploy(t, s, newPush(s))
 	for _, path := range []string{"/api/query", "/api/mutation", "/api/action"} {
-		if got := call(t, s, http.MethodPost, path, functionCall("notes:list", object{})); got.status != 200 || !strings.Contains(got.body, notRun) {
+		if got := call(t, s, http.MethodPost, path, functionCall("notes:list", object{})); got.status != 200 || !strings.Contains(got.body, convexsim.NotRun) {
 			t.Errorf("%s: got %+v", path, got)
 		}
 	}
 }
 
 func TestTheSystemQueryForVariables(t *testing.T) {
-	s := Start(t, Options{Origins: &Origins{Cloud: "https://api.example", Site: ""}})
+	s := simtest.Start(t, convexsim.Options{Origins: &convexsim.Origins{Cloud: "https://api.example", Site: ""}})
 	update(t, s, set("B", "2"), set("A", "1"))
 	query := func(path string, args any, edits ...edit) answered {
 		return call(t, s, http.MethodPost, "/api/query", functionCall(path, args), edits...)
 	}
-	for _, path := range []string{"_system/cli/queryEnvironmentVariables", envQuery} {
+	for _, path := range []string{"_system/cli/queryEnvironmentVariables", convexsim.EnvQuery} {
 		for _, args := range []any{object{}, []any{object{}}} {
 			var got struct {
 				Status string
-				Value  []environmentDocument
+				Value  []state.EnvironmentDocument
 			}
 			query(path, args).decode(t, &got)
 			if got.Status != "success" || len(got.Value) != 2 || got.Value[0].Name != "A" || got.Value[1].Value != "2" || got.Value[0].ID == got.Value[1].ID {
@@ -78,25 +81,25 @@ func TestTheSystemQueryForVariables(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"B": `{"status":"success","value":{"name":"B","value":"2"}}`, "NOPE": `{"status":"success","value":null}`,
-		cloudURLVariable: `{"status":"success","value":{"name":"CONVEX_CLOUD_URL","value":"https://api.example"}}`,
-		siteURLVariable:  `{"status":"success","value":{"name":"CONVEX_SITE_URL","value":""}}`,
+		state.CloudURLVariable: `{"status":"success","value":{"name":"CONVEX_CLOUD_URL","value":"https://api.example"}}`,
+		state.SiteURLVariable:  `{"status":"success","value":{"name":"CONVEX_SITE_URL","value":""}}`,
 	} {
-		if got := query(envQueryOne, object{"name": name}); got.body != want {
+		if got := query(convexsim.EnvQueryOne, object{"name": name}); got.body != want {
 			t.Errorf("%s: got %s", name, got.body)
 		}
 	}
-	if got := query(envQuery, object{}, noKey); got.status != 200 || !strings.Contains(got.body, `"status":"error"`) {
+	if got := query(convexsim.EnvQuery, object{}, noKey); got.status != 200 || !strings.Contains(got.body, `"status":"error"`) {
 		t.Errorf("without a key: %+v", got)
 	}
-	readOnly := mint(t, DefaultInstanceSecret, keybroker.Key{ReadOnly: true})
-	if got := query(envQuery, object{}, withKey(readOnly)); !strings.Contains(got.body, `"status":"success"`) {
+	readOnly := mint(t, convexsim.DefaultInstanceSecret, keybroker.Key{ReadOnly: true})
+	if got := query(convexsim.EnvQuery, object{}, withKey(readOnly)); !strings.Contains(got.body, `"status":"success"`) {
 		t.Errorf("with a read-only key: %+v", got)
 	}
-	wantFailure(t, "with a wrong key", query(envQuery, object{}, withKey("nonsense")), 401, "BadAdminKey")
+	wantFailure(t, "with a wrong key", query(convexsim.EnvQuery, object{}, withKey("nonsense")), 401, "BadAdminKey")
 }
 
 func TestCanonicalURLs(t *testing.T) {
-	s := Start(t, Options{Origins: &Origins{Cloud: "https://api.example", Site: "https://site.example"}})
+	s := simtest.Start(t, convexsim.Options{Origins: &convexsim.Origins{Cloud: "https://api.example", Site: "https://site.example"}})
 	got := call(t, s, http.MethodGet, "/api/v1/get_canonical_urls", nil)
 	if got.body != `{"convexCloudUrl":"https://api.example","convexSiteUrl":"https://site.example"}` {
 		t.Errorf("got %+v", got)

@@ -4,6 +4,9 @@ import (
 	"io"
 	"net/http"
 	"strings"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim/protocol"
+	"github.com/tale-project/tale-runtime/internal/convexsim/state"
 )
 
 const (
@@ -25,16 +28,16 @@ type httpActionAnswer struct {
 // handleHTTPAction answers what would be an HTTP action: 404 until an http.ts is
 // pushed, then 200 for every path, since its routes are not known here.
 func (s *Server) handleHTTPAction(w http.ResponseWriter, r *http.Request) error {
-	if _, ok := s.store.view().Definitions[""].Modules[httpModule]; !ok {
-		writeText(w, http.StatusNotFound, noHTTPActions)
+	if _, ok := s.store.View().Definitions[""].Modules[state.HTTPModule]; !ok {
+		protocol.WriteText(w, http.StatusNotFound, noHTTPActions)
 		return nil
 	}
-	size, err := io.Copy(io.Discard, &limitedReader{reader: r.Body, left: httpActionBodyLimit})
+	size, err := io.Copy(io.Discard, protocol.LimitBody(r.Body, protocol.HTTPActionBodyLimit))
 	if err != nil {
-		return &failure{status: http.StatusRequestEntityTooLarge}
+		return &protocol.Failure{Status: http.StatusRequestEntityTooLarge}
 	}
 	target := strings.TrimPrefix(r.URL.RequestURI(), httpPrefix)
-	writeJSON(w, http.StatusOK, httpActionAnswer{
+	protocol.WriteJSON(w, http.StatusOK, httpActionAnswer{
 		Simulator: notRun, Method: r.Method, Path: strings.TrimPrefix(r.URL.Path, httpPrefix),
 		URL: forwardedScheme(r) + "://" + r.Host + target, BodyBytes: size,
 	})
@@ -58,9 +61,9 @@ func forwardedScheme(r *http.Request) string {
 
 // handleCallback answers /api/actions/…, through which Node.js actions call back.
 func handleCallback(w http.ResponseWriter, r *http.Request) error {
-	if _, err := io.Copy(io.Discard, &limitedReader{reader: r.Body, left: callbackBodyLimit}); err != nil {
-		return bodyFailure(r.Context(), err)
+	if _, err := io.Copy(io.Discard, protocol.LimitBody(r.Body, protocol.CallbackBodyLimit)); err != nil {
+		return protocol.BodyFailure(r.Context(), err)
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"status": "success", "value": nil, "simulator": notRun})
+	protocol.WriteJSON(w, http.StatusOK, map[string]any{"status": "success", "value": nil, "simulator": notRun})
 	return nil
 }

@@ -1,4 +1,4 @@
-package convexsim
+package convexsim_test
 
 import (
 	"cmp"
@@ -6,7 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tale-project/tale-runtime/internal/convexsim"
 	"github.com/tale-project/tale-runtime/internal/convexsim/keybroker"
+	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
 )
 
 const (
@@ -17,7 +19,7 @@ const (
 // mint returns a key of the default instance, unless the key names another.
 func mint(t *testing.T, secret string, key keybroker.Key) string {
 	t.Helper()
-	key.Instance = cmp.Or(key.Instance, DefaultInstanceName)
+	key.Instance = cmp.Or(key.Instance, convexsim.DefaultInstanceName)
 	minted, err := keybroker.Mint(secret, key)
 	if err != nil {
 		t.Fatal(err)
@@ -26,12 +28,12 @@ func mint(t *testing.T, secret string, key keybroker.Key) string {
 }
 
 func TestHeaderAuthentication(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	good := s.AdminKey()
 	otherSecret := mint(t, strings.Repeat("0f", 32), keybroker.Key{})
-	otherName := mint(t, DefaultInstanceSecret, keybroker.Key{Instance: "other"})
-	readOnly := mint(t, DefaultInstanceSecret, keybroker.Key{ReadOnly: true})
-	systemKey := mint(t, DefaultInstanceSecret, keybroker.Key{System: true})
+	otherName := mint(t, convexsim.DefaultInstanceSecret, keybroker.Key{Instance: "other"})
+	readOnly := mint(t, convexsim.DefaultInstanceSecret, keybroker.Key{ReadOnly: true})
+	systemKey := mint(t, convexsim.DefaultInstanceSecret, keybroker.Key{System: true})
 	cases := []struct {
 		name   string
 		path   string
@@ -66,8 +68,8 @@ func TestHeaderAuthentication(t *testing.T) {
 }
 
 func TestAKeyOfAnotherNameIsIndistinguishableFromAWrongOne(t *testing.T) {
-	s := Start(t, Options{})
-	wrongName := call(t, s, http.MethodGet, checkKey, nil, withKey(mint(t, DefaultInstanceSecret, keybroker.Key{Instance: "other"})))
+	s := simtest.Start(t, convexsim.Options{})
+	wrongName := call(t, s, http.MethodGet, checkKey, nil, withKey(mint(t, convexsim.DefaultInstanceSecret, keybroker.Key{Instance: "other"})))
 	wrongKey := call(t, s, http.MethodGet, checkKey, nil, withKey("carnitas|00"))
 	if wrongName.body != wrongKey.body {
 		t.Errorf("%s differs from %s", wrongName.body, wrongKey.body)
@@ -75,7 +77,7 @@ func TestAKeyOfAnotherNameIsIndistinguishableFromAWrongOne(t *testing.T) {
 }
 
 func TestTheKeyMayBeAQueryParameter(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	query := func(r *http.Request) {
 		values := r.URL.Query()
 		values.Set("adminKey", s.AdminKey())

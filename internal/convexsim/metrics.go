@@ -2,12 +2,15 @@ package convexsim
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim/protocol"
 )
 
 // requestMetrics counts requests as the backend does: in VictoriaMetrics
@@ -63,11 +66,9 @@ func (m *requestMetrics) write(text *strings.Builder) {
 	}
 	const name = "http_handle_duration_seconds"
 	fmt.Fprintf(text, "# HELP %s Time to handle an HTTP request\n# TYPE %s vmhistogram\n", name, name)
-	for _, labels := range sortedKeys(m.series) {
+	for _, labels := range slices.Sorted(maps.Keys(m.series)) {
 		series := m.series[labels]
-		ranges := sortedKeys(series.buckets)
-		slices.Sort(ranges)
-		for _, bounds := range ranges {
+		for _, bounds := range slices.Sorted(maps.Keys(series.buckets)) {
 			fmt.Fprintf(text, "%s_bucket{%s,vmrange=%q} %d\n", name, labels, bounds, series.buckets[bounds])
 		}
 		fmt.Fprintf(text, "%s_sum{%s} %g\n%s_count{%s} %d\n", name, labels, series.sum, name, labels, series.count)
@@ -83,6 +84,6 @@ func (s *Server) handleMetrics(w http.ResponseWriter, _ *http.Request) error {
 			name, name, name, len(limit))
 	}
 	s.metrics.write(&text)
-	writeText(w, http.StatusOK, text.String())
+	protocol.WriteText(w, http.StatusOK, text.String())
 	return nil
 }

@@ -26,9 +26,9 @@ const (
 	defaultRequestTimeout = 300 * time.Second
 )
 
-// unknownVersion is what /version answers on an image whose build did not set a
+// UnknownVersion is what /version answers on an image whose build did not set a
 // release, which is every published one.
-const unknownVersion = "unknown"
+const UnknownVersion = "unknown"
 
 // Options say how a simulator starts. The zero value of each field but Storage
 // is what the backend does without the flag.
@@ -71,7 +71,7 @@ func (o Options) withDefaults() Options {
 		o.Interface = "0.0.0.0"
 	}
 	if o.Version == "" || o.Version == "dev" {
-		o.Version = unknownVersion
+		o.Version = UnknownVersion
 	}
 	if o.EnvLimit == 0 {
 		o.EnvLimit = defaultEnvLimit

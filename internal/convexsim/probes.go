@@ -3,6 +3,8 @@ package convexsim
 import (
 	"io"
 	"net/http"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim/protocol"
 )
 
 const greeting = "This Convex deployment is running. See https://docs.convex.dev/."
@@ -14,53 +16,53 @@ func (s *Server) handleVersion(w http.ResponseWriter, r *http.Request) error {
 			version = fault.Version
 		}
 	}
-	writeText(w, http.StatusOK, version)
+	protocol.WriteText(w, http.StatusOK, version)
 	return nil
 }
 
 func (s *Server) handleInstanceName(w http.ResponseWriter, _ *http.Request) error {
-	writeText(w, http.StatusOK, s.options.InstanceName)
+	protocol.WriteText(w, http.StatusOK, s.options.InstanceName)
 	return nil
 }
 
 func handleGreeting(w http.ResponseWriter, _ *http.Request) error {
-	writeText(w, http.StatusOK, greeting)
+	protocol.WriteText(w, http.StatusOK, greeting)
 	return nil
 }
 
 // handleEcho sends the body back as it comes.
 func handleEcho(w http.ResponseWriter, r *http.Request) error {
-	if r.ContentLength > echoBodyLimit {
-		return &failure{status: http.StatusRequestEntityTooLarge}
+	if r.ContentLength > protocol.EchoBodyLimit {
+		return &protocol.Failure{Status: http.StatusRequestEntityTooLarge}
 	}
 	controller := http.NewResponseController(w)
 	_ = controller.EnableFullDuplex()
-	_, _ = io.Copy(w, &limitedReader{reader: r.Body, left: echoBodyLimit})
+	_, _ = io.Copy(w, protocol.LimitBody(r.Body, protocol.EchoBodyLimit))
 	return nil
 }
 
 // handleCheckAdminKey is GET /api/check_admin_key, which the dashboard asks.
 func (s *Server) handleCheckAdminKey(w http.ResponseWriter, r *http.Request) error {
-	who, err := s.requestIdentity(r)
+	who, err := s.broker.OfRequest(r)
 	if err != nil {
 		return err
 	}
-	if err := s.mustBeAdmin(who, true); err != nil {
+	if err := who.MustWrite(); err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, map[string]bool{"success": true})
+	protocol.WriteJSON(w, http.StatusOK, map[string]bool{"success": true})
 	return nil
 }
 
 // handleCanonicalURLs is GET /api/v1/get_canonical_urls.
 func (s *Server) handleCanonicalURLs(w http.ResponseWriter, r *http.Request) error {
-	who, err := s.requestIdentity(r)
+	who, err := s.broker.OfRequest(r)
 	if err != nil {
 		return err
 	}
-	if err := s.mustBeAdmin(who, false); err != nil {
+	if err := who.MustRead(); err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, map[string]string{"convexCloudUrl": s.origins().Cloud, "convexSiteUrl": s.origins().Site})
+	protocol.WriteJSON(w, http.StatusOK, map[string]string{"convexCloudUrl": s.origins().Cloud, "convexSiteUrl": s.origins().Site})
 	return nil
 }

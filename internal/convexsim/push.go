@@ -1,12 +1,15 @@
 package convexsim
 
 import (
-	"cmp"
 	"encoding/json"
 	"maps"
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim/deploy2"
+	"github.com/tale-project/tale-runtime/internal/convexsim/protocol"
+	"github.com/tale-project/tale-runtime/internal/convexsim/state"
 )
 
 // handleHashes is POST /api/get_config_hashes, with which a client finds out what
@@ -15,13 +18,13 @@ func (s *Server) handleHashes(w http.ResponseWriter, r *http.Request) error {
 	var request struct {
 		AdminKey *string `json:"adminKey"`
 	}
-	if err := readJSON(r, defaultBodyLimit, &request); err != nil {
+	if err := protocol.ReadJSON(r, protocol.DefaultBodyLimit, &request); err != nil {
 		return err
 	}
 	if request.AdminKey == nil {
-		return missingField("adminKey")
+		return protocol.MissingField("adminKey")
 	}
-	if _, err := s.bodyIdentity(*request.AdminKey); err != nil {
+	if _, err := s.broker.OfBody(*request.AdminKey); err != nil {
 		return err
 	}
 	type hash struct {
@@ -29,47 +32,40 @@ func (s *Server) handleHashes(w http.ResponseWriter, r *http.Request) error {
 		Hash        string `json:"hash"`
 		Environment string `json:"environment"`
 	}
-	state := s.store.view()
-	active := state.Definitions[""]
+	stored := s.store.View()
+	active := stored.Definitions[""]
 	hashes := []hash{}
 	for _, modulePath := range slices.Sorted(maps.Keys(active.Modules)) {
 		module := active.Modules[modulePath]
 		hashes = append(hashes, hash{modulePath, module.SHA256, module.Environment})
 	}
-	writeJSON(w, http.StatusOK, map[string]any{
+	protocol.WriteJSON(w, http.StatusOK, map[string]any{
 		"config":           map[string]string{"functions": "convex/"},
 		"moduleHashes":     hashes,
-		"udfServerVersion": orNull(active.UDFServerVersion),
-		"nodeVersion":      orNull(state.NodeVersion),
+		"udfServerVersion": protocol.OrNull(active.UDFServerVersion),
+		"nodeVersion":      protocol.OrNull(stored.NodeVersion),
 	})
 	return nil
 }
 
-func orNull(text string) *string {
-	if text == "" {
-		return nil
-	}
-	return &text
-}
-
 // readPush reads a push and checks all that needs no state.
-func (s *Server) readPush(r *http.Request) (*pushRequest, error) {
-	body, err := s.openPush(r)
+func (s *Server) readPush(r *http.Request) (*deploy2.Request, error) {
+	body, err := protocol.OpenPush(r, s.options.MaxPushBytes)
 	if err != nil {
 		return nil, err
 	}
-	request, err := decodePush(r.Context(), body)
+	request, err := deploy2.Decode(r.Context(), body)
 	if err != nil {
 		return nil, err
 	}
-	who, err := s.bodyIdentity(*request.adminKey)
+	who, err := s.broker.OfBody(request.AdminKey())
 	if err != nil {
 		return nil, err
 	}
-	if err := s.mustBeAdmin(who, true); err != nil {
+	if err := who.MustWrite(); err != nil {
 		return nil, err
 	}
-	return request, request.check()
+	return request, request.Check()
 }
 
 // handleStartPush is POST /api/deploy2/start_push: the code is uploaded and the
@@ -80,22 +76,69 @@ func (s *Server) handleStartPush(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	now := time.Now()
-	var answer startPushAnswer
-	err = s.store.update(func(state *State) error {
-		evaluated, err := evaluate(request, state)
+	var answer deploy2.StartPushAnswer
+	err = s.store.Update(func(next *state.State) error {
+		evaluated, err := deploy2.Evaluate(request, next)
 		if err != nil {
 			return err
 		}
 		for _, fault := range faultsOf(r) {
-			state.beginBackfill(evaluated.change.SchemaIDs, fault.Fault, now)
+			deploy2.BeginBackfill(next, evaluated.Change().SchemaIDs, fault.Fault, now)
 		}
-		answer = evaluated.answer(now)
+		answer = evaluated.Answer(now)
 		return nil
 	})
 	if err != nil {
-		return whilePushing(err)
+		return protocol.WhilePushing(err)
 	}
-	writeJSON(w, http.StatusOK, answer)
+	protocol.WriteJSON(w, http.StatusOK, answer)
+	return nil
+}
+
+// handleFinishPush is POST /api/deploy2/finish_push, the only request that makes
+// a push active.
+func (s *Server) handleFinishPush(w http.ResponseWriter, r *http.Request) error {
+	var request deploy2.FinishRequest
+	if err := s.readPushJSON(r, &request); err != nil {
+		return err
+	}
+	if err := request.Complete(); err != nil {
+		return err
+	}
+	change, err := deploy2.DecodeSchemaChange(request.StartPush.SchemaChange)
+	if err != nil {
+		return err
+	}
+	who, err := s.broker.OfBody(*request.AdminKey)
+	if err != nil {
+		return err
+	}
+	if err := who.MustWrite(); err != nil {
+		return err
+	}
+	answer := deploy2.NewFinishAnswer()
+	if !*request.DryRun {
+		err = s.store.Update(func(next *state.State) error {
+			if err := deploy2.Finish(next, &request, change, &answer); err != nil {
+				return err
+			}
+			return s.recordPush(next, *request.AdminKey)
+		})
+	}
+	if err != nil {
+		return protocol.WhilePushing(err)
+	}
+	protocol.WriteJSON(w, http.StatusOK, answer)
+	return nil
+}
+
+// recordPush remembers who pushed, in the transaction of the push.
+func (s *Server) recordPush(next *state.State, key string) error {
+	member, err := s.broker.Member(key)
+	if err != nil {
+		return err
+	}
+	next.LastPush = &state.PushEvent{Time: time.Now(), Member: member}
 	return nil
 }
 
@@ -106,12 +149,12 @@ func (s *Server) handleEvaluatePush(w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		return err
 	}
-	state := s.store.view()
-	evaluated, err := evaluate(request, &state)
+	stored := s.store.View()
+	evaluated, err := deploy2.Evaluate(request, &stored)
 	if err != nil {
-		return whilePushing(err)
+		return protocol.WhilePushing(err)
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"schemaChange": evaluated.change})
+	protocol.WriteJSON(w, http.StatusOK, map[string]any{"schemaChange": evaluated.Change()})
 	return nil
 }
 
@@ -122,13 +165,13 @@ func (s *Server) handleEvaluateSchema(w http.ResponseWriter, r *http.Request) er
 	if err != nil {
 		return err
 	}
-	before := s.store.view()
-	after := before.clone()
-	evaluated, err := evaluate(request, &after)
+	before := s.store.View()
+	after := before.Clone()
+	evaluated, err := deploy2.Evaluate(request, &after)
 	if err != nil {
-		return whilePushing(err)
+		return protocol.WhilePushing(err)
 	}
-	writeJSON(w, http.StatusOK, evaluated.prediction(&before))
+	protocol.WriteJSON(w, http.StatusOK, evaluated.Prediction(&before))
 	return nil
 }
 
@@ -142,25 +185,28 @@ func (s *Server) handleReport(w http.ResponseWriter, r *http.Request) error {
 	if err := s.readPushJSON(r, &request); err != nil {
 		return err
 	}
-	if request.AdminKey == nil || request.Spans == nil {
-		return missingField(cmp.Or(map[bool]string{true: "adminKey"}[request.AdminKey == nil], "spans"))
+	if request.AdminKey == nil {
+		return protocol.MissingField("adminKey")
 	}
-	who, err := s.bodyIdentity(*request.AdminKey)
+	if request.Spans == nil {
+		return protocol.MissingField("spans")
+	}
+	who, err := s.broker.OfBody(*request.AdminKey)
 	if err != nil {
 		return err
 	}
-	if err := s.mustBeAdmin(who, true); err != nil {
+	if err := who.MustWrite(); err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, nil)
+	protocol.WriteJSON(w, http.StatusOK, nil)
 	return nil
 }
 
 // readPushJSON is readJSON with what the push routes allow.
 func (s *Server) readPushJSON(r *http.Request, v any) error {
-	body, err := s.openPush(r)
+	body, err := protocol.OpenPush(r, s.options.MaxPushBytes)
 	if err != nil {
 		return err
 	}
-	return decodeJSON(r.Context(), body, v)
+	return protocol.DecodeJSON(r.Context(), body, v)
 }

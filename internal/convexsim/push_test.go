@@ -1,4 +1,4 @@
-package convexsim
+package convexsim_test
 
 import (
 	"encoding/json"
@@ -7,11 +7,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tale-project/tale-runtime/internal/convexsim"
+	"github.com/tale-project/tale-runtime/internal/convexsim/deploy2"
 	"github.com/tale-project/tale-runtime/internal/convexsim/keybroker"
+	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
 )
 
 func TestConfigHashesListWhatIsActive(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	push := newPush(s)
 	hashes := object{"version": "1.32.0", "adminKey": s.AdminKey()}
 	if got := post(t, s, hashesPath, hashes); got.body != `{"config":{"functions":"convex/"},"moduleHashes":[],"nodeVersion":null,"udfServerVersion":null}` {
@@ -38,7 +41,7 @@ func TestConfigHashesListWhatIsActive(t *testing.T) {
 }
 
 func TestUnchangedModulesAreTakenFromTheActiveCode(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	push := newPush(s)
 	notes := function("notes.js", "list")
 	unchanged := func(hash object) object {
@@ -72,7 +75,7 @@ func TestUnchangedModulesAreTakenFromTheActiveCode(t *testing.T) {
 }
 
 func TestEncodingsOfAPush(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	push := newPush(s)
 	compressed := brotliOf(t, push)
 	success(t, post(t, s, startPushPath, compressed, header("Content-Encoding", "br")))
@@ -91,7 +94,7 @@ func TestEncodingsOfAPush(t *testing.T) {
 }
 
 func TestTheSizeOfAPushCountsDecompressed(t *testing.T) {
-	s := Start(t, Options{MaxPushBytes: 100_000})
+	s := simtest.Start(t, convexsim.Options{MaxPushBytes: 100_000})
 	push := newPush(s)
 	success(t, post(t, s, startPushPath, push))
 	large := change(push, object{"changedModules": []object{module("large.js", strings.Repeat("x", 100_000))}})
@@ -104,7 +107,7 @@ func TestTheSizeOfAPushCountsDecompressed(t *testing.T) {
 }
 
 func TestAuthConfigNeedsItsVariables(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	push := newPush(s)
 	withAuth := change(push, object{"changedModules": []object{module("auth.config.js", authSource)}})
 	for _, path := range []string{evaluatePushPath, startPushPath} {
@@ -130,16 +133,16 @@ func TestAuthConfigNeedsItsVariables(t *testing.T) {
 }
 
 func TestBuiltInVariablesSatisfyAnAuthConfig(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	source := strings.ReplaceAll(authSource, "SITE_URL", "CONVEX_SITE_URL")
 	mustStart(t, s, change(newPush(s), object{"changedModules": []object{module("auth.config.js", source)}}))
 }
 
 func TestWhoMayPush(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	started := mustStart(t, s, newPush(s))
-	readOnly := mint(t, DefaultInstanceSecret, keybroker.Key{ReadOnly: true})
-	systemKey := mint(t, DefaultInstanceSecret, keybroker.Key{System: true})
+	readOnly := mint(t, convexsim.DefaultInstanceSecret, keybroker.Key{ReadOnly: true})
+	systemKey := mint(t, convexsim.DefaultInstanceSecret, keybroker.Key{System: true})
 	wrong := mint(t, strings.Repeat("0f", 32), keybroker.Key{})
 	for _, path := range []string{hashesPath, evaluatePushPath, startPushPath, waitPath, finishPath, reportPath} {
 		with := func(key string) answered {
@@ -160,12 +163,12 @@ func TestWhoMayPush(t *testing.T) {
 }
 
 func TestTheHeaderIsIgnoredByPushRoutes(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	success(t, post(t, s, startPushPath, newPush(s), withKey("nonsense")))
 }
 
 func TestStartPushInsistsOnItsFields(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	for _, field := range []string{"adminKey", "functions", "appDefinition", "componentDefinitions", "nodeDependencies"} {
 		push := newPush(s)
 		delete(push, field)
@@ -185,7 +188,7 @@ func TestStartPushInsistsOnItsFields(t *testing.T) {
 }
 
 func TestOldClientsNameTheModulesFunctions(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	push := newPush(s)
 	app := objectAt(push, "appDefinition")
 	app["functions"] = app["changedModules"]
@@ -198,7 +201,7 @@ func TestOldClientsNameTheModulesFunctions(t *testing.T) {
 }
 
 func TestABadProject(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	push := newPush(s)
 	invalid := func(fields object) answered { return post(t, s, startPushPath, change(push, fields)) }
 	for name, got := range map[string]answered{
@@ -216,7 +219,7 @@ func TestABadProject(t *testing.T) {
 	badNode["nodeVersion"] = "19"
 	wantFailure(t, "node version", post(t, s, startPushPath, badNode), 400, "InvalidConfig")
 	wantFailure(t, "two alike", invalid(object{"changedModules": []object{module("a", ""), module("a.js", "")}}), 400, "CanonicalizationConflict")
-	many := make([]object, maxUserModules+1)
+	many := make([]object, deploy2.MaxUserModules+1)
 	for i := range many {
 		many[i] = module("m"+strings.Repeat("x", i%60)+"/"+string(rune('a'+i/60%26))+string(rune('a'+i/1560))+".js", "")
 	}
@@ -224,7 +227,7 @@ func TestABadProject(t *testing.T) {
 }
 
 func TestReportPushCompletedAnswersNull(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	if got := post(t, s, reportPath, object{"adminKey": s.AdminKey(), "spans": []any{object{}}}); got.status != 200 || got.body != "null" {
 		t.Errorf("got %+v", got)
 	}
@@ -232,11 +235,11 @@ func TestReportPushCompletedAnswersNull(t *testing.T) {
 
 func TestEvaluateSchemaIsThereOnRequestOnly(t *testing.T) {
 	const path = "/api/deploy2/evaluate_schema"
-	old := Start(t, Options{})
+	old := simtest.Start(t, convexsim.Options{})
 	if got := post(t, old, path, newPush(old)); got.status != http.StatusNotFound || got.body != "" {
 		t.Errorf("got %+v, want an empty 404", got)
 	}
-	s := Start(t, Options{EvaluateSchema: true})
+	s := simtest.Start(t, convexsim.Options{EvaluateSchema: true})
 	answer := success(t, post(t, s, path, newPush(s)))
 	evaluation := dig(answer, "componentSchemaEvaluations", "")
 	first := dig(evaluation, "indexes", 0)

@@ -1,4 +1,4 @@
-package convexsim
+package convexsim_test
 
 import (
 	"bytes"
@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/andybalholm/brotli"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim"
 )
 
 const (
@@ -86,7 +88,7 @@ func function(path, name string) object {
 }
 
 // newPush is a push of an app with a schema and two modules.
-func newPush(s *Server) object {
+func newPush(s *convexsim.Server) object {
 	return object{
 		"adminKey": s.AdminKey(), "dryRun": false, "functions": "convex/", "nodeDependencies": []any{},
 		"appDefinition": object{
@@ -114,12 +116,12 @@ func hashOf(m object, environment string) object {
 	return object{"path": m["path"], "environment": environment, "sha256": hex.EncodeToString(sum[:])}
 }
 
-func post(t *testing.T, s *Server, path string, body any, edits ...edit) answered {
+func post(t *testing.T, s *convexsim.Server, path string, body any, edits ...edit) answered {
 	t.Helper()
 	return call(t, s, http.MethodPost, path, body, append([]edit{noKey}, edits...)...)
 }
 
-func mustStart(t *testing.T, s *Server, push object) object {
+func mustStart(t *testing.T, s *convexsim.Server, push object) object {
 	t.Helper()
 	return success(t, post(t, s, startPushPath, push))
 }
@@ -134,18 +136,18 @@ func success(t *testing.T, got answered) object {
 	return answer
 }
 
-func waitFor(t *testing.T, s *Server, started object, timeout int) answered {
+func waitFor(t *testing.T, s *convexsim.Server, started object, timeout int) answered {
 	t.Helper()
 	return post(t, s, waitPath, object{"adminKey": s.AdminKey(), "schemaChange": started["schemaChange"], "timeoutMs": timeout, "dryRun": false})
 }
 
-func finishPush(t *testing.T, s *Server, started object) answered {
+func finishPush(t *testing.T, s *convexsim.Server, started object) answered {
 	t.Helper()
 	return post(t, s, finishPath, object{"adminKey": s.AdminKey(), "startPush": started, "dryRun": false, "message": nil})
 }
 
 // deploy pushes to the end.
-func deploy(t *testing.T, s *Server, push object) object {
+func deploy(t *testing.T, s *convexsim.Server, push object) object {
 	t.Helper()
 	return success(t, finishPush(t, s, mustStart(t, s, push)))
 }

@@ -1,4 +1,4 @@
-package convexsim
+package convexsim_test
 
 import (
 	"bytes"
@@ -9,11 +9,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/convexsim"
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
+	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
+	"github.com/tale-project/tale-runtime/internal/convexsim/state"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-func inject(t *testing.T, s *Server, text string) string {
+func inject(t *testing.T, s *convexsim.Server, text string) string {
 	t.Helper()
 	fault, err := fault.Parse(text)
 	if err != nil {
@@ -27,7 +30,7 @@ func inject(t *testing.T, s *Server, text string) string {
 }
 
 func TestAStageFailsAsOftenAsAskedAndThenWorks(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	inject(t, s, "stage=start_push,status=503,code=CommitterFullError,message=full,after=1,times=2")
 	push := newPush(s)
 	success(t, post(t, s, startPushPath, push))
@@ -45,7 +48,7 @@ func TestAStageFailsAsOftenAsAskedAndThenWorks(t *testing.T) {
 }
 
 func TestAFaultMayBeAnyAnswer(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	inject(t, s, "stage=check_admin_key,status=502,body=<html>Bad Gateway</html>")
 	inject(t, s, "stage=env_list,status=408")
 	inject(t, s, "stage=version,version=2026.1.2-abc")
@@ -61,12 +64,12 @@ func TestAFaultMayBeAnyAnswer(t *testing.T) {
 }
 
 func TestAHungRequestGoesOnWhenTheFaultIsRemoved(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	id := inject(t, s, "stage=env_update,hang")
 	done := make(chan answered, 1)
 	go func() { done <- update(t, s, set("A", "1")) }()
-	testkit.Eventually(t, "the request hangs", func() bool { return len(s.apiPermits) == 1 })
-	if got := call(t, s, http.MethodDelete, controlPrefix+"faults/"+id, nil); got.status != http.StatusNoContent {
+	testkit.Eventually(t, "the request hangs", func() bool { return s.Running() == 1 })
+	if got := call(t, s, http.MethodDelete, convexsim.ControlPrefix+"faults/"+id, nil); got.status != http.StatusNoContent {
 		t.Fatalf("got %+v", got)
 	}
 	if got := <-done; got.status != http.StatusOK || s.State().Environment["A"] != "1" {
@@ -75,7 +78,7 @@ func TestAHungRequestGoesOnWhenTheFaultIsRemoved(t *testing.T) {
 }
 
 func TestAHungRequestEndsWithTheRequestTimeout(t *testing.T) {
-	s := Start(t, Options{RequestTimeout: 50 * time.Millisecond})
+	s := simtest.Start(t, convexsim.Options{RequestTimeout: 50 * time.Millisecond})
 	inject(t, s, "stage=start_push,hang")
 	if got := post(t, s, startPushPath, newPush(s)); got.status != http.StatusRequestTimeout || got.body != "" {
 		t.Errorf("got %+v, want an empty 408", got)
@@ -86,7 +89,7 @@ func TestWhereTheConnectionIsCut(t *testing.T) {
 	for place, want := range map[string]struct{ done, head bool }{
 		fault.DropRequest: {}, fault.DropHeaders: {done: true}, fault.DropBody: {done: true, head: true},
 	} {
-		s := Start(t, Options{})
+		s := simtest.Start(t, convexsim.Options{})
 		started := mustStart(t, s, newPush(s))
 		inject(t, s, "stage=finish_push,times=1,drop="+place)
 		body := mustJSON(t, object{"adminKey": s.AdminKey(), "startPush": started, "dryRun": false})
@@ -111,7 +114,7 @@ func TestWhereTheConnectionIsCut(t *testing.T) {
 
 func TestDelayAndFlood(t *testing.T) {
 	var log bytes.Buffer
-	s := Start(t, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	s := simtest.Start(t, convexsim.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 	inject(t, s, "stage=version,delay=30ms,flood=5")
 	began := time.Now()
 	call(t, s, http.MethodGet, "/version", nil)
@@ -132,7 +135,7 @@ func TestAFaultEndsTheSimulator(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := New(Options{Interface: "127.0.0.1", Storage: t.TempDir(), Faults: []fault.Fault{parsed}})
+		s, err := convexsim.New(convexsim.Options{Interface: "127.0.0.1", Storage: t.TempDir(), Faults: []fault.Fault{parsed}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -161,7 +164,7 @@ func TestASlowStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := Start(t, Options{Faults: []fault.Fault{slow}})
+	s := simtest.Start(t, convexsim.Options{Faults: []fault.Fault{slow}})
 	if _, err := http.Get(s.URL() + "/version"); err == nil {
 		t.Error("the port is open already")
 	}
@@ -171,8 +174,8 @@ func TestASlowStart(t *testing.T) {
 }
 
 func TestFaultsOverTheControlEndpoint(t *testing.T) {
-	s := Start(t, Options{})
-	const faults = controlPrefix + "faults"
+	s := simtest.Start(t, convexsim.Options{})
+	const faults = convexsim.ControlPrefix + "faults"
 	got := call(t, s, http.MethodPost, faults, `{"stage":"version","status":503,"times":1,"delay":"1ms"}`)
 	if got.body != `{"id":"1"}` {
 		t.Fatalf("got %+v", got)
@@ -191,15 +194,15 @@ func TestFaultsOverTheControlEndpoint(t *testing.T) {
 	if got := call(t, s, http.MethodGet, faults, nil); got.body != "[]" {
 		t.Errorf("got %s", got.body)
 	}
-	var state State
+	var stored state.State
 	update(t, s, set("A", "1"))
-	call(t, s, http.MethodGet, controlPrefix+"state", nil).decode(t, &state)
-	var requests []Request
-	call(t, s, http.MethodGet, controlPrefix+"requests", nil).decode(t, &requests)
-	if state.Environment["A"] != "1" || len(requests) != 2 || requests[1].Stage != fault.StageEnvUpdate {
-		t.Errorf("state %+v, requests %+v", state, requests)
+	call(t, s, http.MethodGet, convexsim.ControlPrefix+"state", nil).decode(t, &stored)
+	var requests []convexsim.Request
+	call(t, s, http.MethodGet, convexsim.ControlPrefix+"requests", nil).decode(t, &requests)
+	if stored.Environment["A"] != "1" || len(requests) != 2 || requests[1].Stage != fault.StageEnvUpdate {
+		t.Errorf("state %+v, requests %+v", stored, requests)
 	}
-	call(t, s, http.MethodDelete, controlPrefix+"requests", nil)
+	call(t, s, http.MethodDelete, convexsim.ControlPrefix+"requests", nil)
 	if got := s.Requests(); len(got) != 0 {
 		t.Errorf("requests %+v", got)
 	}

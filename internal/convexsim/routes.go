@@ -9,6 +9,15 @@ import (
 
 const syncPath = "/api/{client_version}/sync"
 
+// socketVersion returns the client version that the path of a sync WebSocket has.
+func socketVersion(r *http.Request) string {
+	version, ok := route{path: syncPath}.match(r.URL.Path)
+	if !ok {
+		return ""
+	}
+	return version
+}
+
 // apiRoutes is the API port, as far as it is simulated (crates/local_backend/src/router.rs).
 func (s *Server) apiRoutes() []route {
 	routes := []route{

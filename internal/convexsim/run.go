@@ -13,14 +13,17 @@ import (
 )
 
 // Run is the life of a simulator: it opens the ports, serves, and returns when
-// it was stopped. As with the backend, the First interrupt lets running requests
+// it was stopped. As with the backend, the first interrupt lets running requests
 // finish, however long that takes, and the second does not; everything else that
 // can end it is the process's own business. Cancelling ctx is an immediate end.
 //
 // A death that a fault asked for is returned, not carried out.
 func (s *Server) Run(ctx context.Context, interrupts <-chan os.Signal) (*fault.Death, error) {
 	defer close(s.finished)
-	defer s.end()
+	defer s.End()
+	ctx, cancel := context.WithCancel(ctx)
+	defer context.AfterFunc(s.life, cancel)()
+	defer cancel()
 	if death := s.begin(ctx, interrupts); death != nil || ctx.Err() != nil {
 		return death, nil
 	}
@@ -37,7 +40,7 @@ func (s *Server) Run(ctx context.Context, interrupts <-chan os.Signal) (*fault.D
 	// Connections first: what a request would still answer when it is told of the
 	// end must not reach its client.
 	closing := errors.Join(s.api.Close(), s.site.Close())
-	s.end()
+	s.End()
 	return death, errors.Join(serving.Wait(), closing)
 }
 
@@ -126,6 +129,9 @@ func (s *Server) die(death fault.Death) {
 	default: // it is dying already
 	}
 }
+
+// End ends the simulator at once, as the loss of power would. Done says when it has.
+func (s *Server) End() { s.end() }
 
 // Done is closed when Run has returned.
 func (s *Server) Done() <-chan struct{} { return s.finished }

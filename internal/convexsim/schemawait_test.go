@@ -1,16 +1,18 @@
-package convexsim
+package convexsim_test
 
 import (
 	"testing"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/convexsim"
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
+	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func TestAPushWaitsForItsIndexes(t *testing.T) {
 	for _, stage := range []string{fault.StageStartPush, fault.StageWaitSchema} {
-		s := Start(t, Options{})
+		s := simtest.Start(t, convexsim.Options{})
 		inject(t, s, "stage="+stage+",indexes=6,index-time=1h,times=1")
 		started := mustStart(t, s, newPush(s))
 		if got := waitFor(t, s, started, 0); got.body != `{"components":{"":{"schemaValidationComplete":true,"indexesComplete":0,"indexesTotal":6}},"type":"inProgress"}` {
@@ -21,7 +23,7 @@ func TestAPushWaitsForItsIndexes(t *testing.T) {
 }
 
 func TestTheLongPollEndsWhenTheIndexesAreBuilt(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	inject(t, s, "stage=wait_for_schema,indexes=2,index-time=30ms,times=1")
 	started := mustStart(t, s, newPush(s))
 	began := time.Now()
@@ -31,31 +33,13 @@ func TestTheLongPollEndsWhenTheIndexesAreBuilt(t *testing.T) {
 	success(t, finishPush(t, s, started))
 }
 
-func TestIndexesAreBuiltOneAfterTheOther(t *testing.T) {
-	now := time.Now()
-	backfill := &Backfill{Started: now, Indexes: 3, Each: time.Second}
-	for after, want := range map[time.Duration]struct {
-		left int
-		next time.Duration
-	}{
-		0: {3, time.Second}, 999 * time.Millisecond: {3, time.Millisecond}, 2500 * time.Millisecond: {1, 500 * time.Millisecond}, 3 * time.Second: {0, 0},
-	} {
-		if left, next := backfill.left(now.Add(after)); left != want.left || next != want.next {
-			t.Errorf("after %v: %d left, next in %v; want %+v", after, left, next, want)
-		}
-	}
-	if left, _ := (*Backfill)(nil).left(now); left != 0 {
-		t.Errorf("without a backfill %d are left", left)
-	}
-}
-
 func TestTheLongPollEndsWhenAnotherPushComes(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	inject(t, s, "stage=start_push,indexes=1,index-time=1h,times=1")
 	started := mustStart(t, s, newPush(s))
 	done := make(chan answered, 1)
 	go func() { done <- waitFor(t, s, started, 60_000) }()
-	testkit.Eventually(t, "the poll waits", func() bool { return len(s.apiPermits) == 1 })
+	testkit.Eventually(t, "the poll waits", func() bool { return s.Running() == 1 })
 	mustStart(t, s, change(newPush(s), object{"schema": module("schema.js", "")}))
 	if got := <-done; got.body != `{"type":"raceDetected"}` {
 		t.Errorf("got %s", got.body)
@@ -63,7 +47,7 @@ func TestTheLongPollEndsWhenAnotherPushComes(t *testing.T) {
 }
 
 func TestASchemaThatDocumentsDoNotMatch(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	inject(t, s, `stage=wait_for_schema,schema-error=Document does not match,table=notes,times=1`)
 	started := mustStart(t, s, newPush(s))
 	const want = `{"componentPath":"","error":"Document does not match","tableName":"notes","type":"failed"}`
@@ -77,7 +61,7 @@ func TestASchemaThatDocumentsDoNotMatch(t *testing.T) {
 }
 
 func TestARaceOnRequest(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	inject(t, s, "stage=wait_for_schema,race,times=1")
 	started := mustStart(t, s, newPush(s))
 	if got := waitFor(t, s, started, 0); got.body != `{"type":"raceDetected"}` {

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim/protocol"
 )
 
 // serveAPI takes a request on the API port through the backend's layers in its
@@ -23,8 +25,8 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 		s.answer(rec, rec, r, rt)
 		return
 	}
-	if err := checkClient(r); err != nil {
-		writeFailure(rec, err)
+	if err := protocol.CheckClient(r, socketVersion(r)); err != nil {
+		protocol.WriteFailure(rec, err)
 		return
 	}
 	s.limited(s.apiPermits, rec, r, func(w http.ResponseWriter, r *http.Request) {

@@ -1,4 +1,4 @@
-package convexsim
+package convexsim_test
 
 import (
 	"fmt"
@@ -10,13 +10,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/convexsim"
+	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func TestProbes(t *testing.T) {
-	s := Start(t, Options{InstanceName: "tale_test", InstanceSecret: strings.Repeat("0a", 32)})
+	s := simtest.Start(t, convexsim.Options{InstanceName: "tale_test", InstanceSecret: strings.Repeat("0a", 32)})
 	for path, want := range map[string]string{
-		"/version": "unknown", "/instance_version": "unknown", "/instance_name": "tale_test", "/": greeting,
+		"/version": "unknown", "/instance_version": "unknown", "/instance_name": "tale_test", "/": convexsim.Greeting,
 	} {
 		got := call(t, s, http.MethodGet, path, nil, noKey)
 		if got.status != http.StatusOK || got.body != want || !strings.HasPrefix(got.header.Get("Content-Type"), "text/plain") {
@@ -33,7 +35,7 @@ func TestProbes(t *testing.T) {
 
 func TestTheVersionIsTheReleaseThatWasSet(t *testing.T) {
 	for set, want := range map[string]string{"": "unknown", "dev": "unknown", "2026.2": "2026.2"} {
-		s := Start(t, Options{Version: set})
+		s := simtest.Start(t, convexsim.Options{Version: set})
 		if got := call(t, s, http.MethodGet, "/version", nil); got.body != want {
 			t.Errorf("%q: got %q", set, got.body)
 		}
@@ -41,7 +43,7 @@ func TestTheVersionIsTheReleaseThatWasSet(t *testing.T) {
 }
 
 func TestUnknownRoutesHaveEmptyAnswers(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	for _, c := range []struct {
 		method, path string
 		status       int
@@ -61,7 +63,7 @@ func TestUnknownRoutesHaveEmptyAnswers(t *testing.T) {
 // A client that reads only when it has sent everything must not find the
 // connection closed.
 func TestARefusedRequestIsReadToItsEnd(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	for head, want := range map[string]string{
 		"POST /api/deploy2/evaluate_schema HTTP/1.1":                                                      "HTTP/1.1 404 ",
 		"POST " + startPushPath + " HTTP/1.1\r\nContent-Type: application/json\r\nContent-Encoding: gzip": "HTTP/1.1 415 ",
@@ -83,7 +85,7 @@ func TestARefusedRequestIsReadToItsEnd(t *testing.T) {
 }
 
 func TestEveryOriginIsAllowed(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	origin := header("Origin", "https://app.example")
 	got := call(t, s, http.MethodGet, listEnv, nil, origin)
 	if got.header.Get("Access-Control-Allow-Origin") != "https://app.example" || got.header.Get("Access-Control-Allow-Credentials") != "true" {
@@ -94,13 +96,13 @@ func TestEveryOriginIsAllowed(t *testing.T) {
 		!strings.Contains(preflight.header.Get("Access-Control-Allow-Methods"), "POST") || preflight.header.Get("Access-Control-Max-Age") != "86400" {
 		t.Errorf("the preflight got %+v", preflight)
 	}
-	if got := call(t, s, http.MethodOptions, "/http/x", nil, origin); got.header.Get("Access-Control-Allow-Origin") != "" || got.body != noHTTPActions {
+	if got := call(t, s, http.MethodOptions, "/http/x", nil, origin); got.header.Get("Access-Control-Allow-Origin") != "" || got.body != convexsim.NoHTTPActions {
 		t.Errorf("HTTP actions answer OPTIONS themselves: %+v", got)
 	}
 }
 
 func TestClientVersions(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	for client, code := range map[string]string{
 		"npm-cli-1.32.0": "", "npm-cli-0.19.2": "", "mytool-1.2.3": "", "my-tool-0.0.0-alpha.1": "", "big_brain-20240412T160958Z-baea": "",
 		"npm-cli-0.19.1": "ClientVersionUnsupported", "npm-0.0.0": "ClientVersionUnsupported", "npm-1.2.3.4": "ClientVersionUnsupported",
@@ -119,7 +121,7 @@ func TestClientVersions(t *testing.T) {
 }
 
 func TestTheVersionOfAWebSocketIsInItsPath(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	wantFailure(t, "too old", call(t, s, http.MethodGet, "/api/0.19.1/sync", nil), 400, "ClientVersionUnsupported")
 	wantFailure(t, "none", call(t, s, http.MethodGet, "/api/latest/sync", nil), 400, "InvalidClientVersion")
 	if got := call(t, s, http.MethodGet, "/api/1.48.0/sync", nil); got.status != http.StatusUpgradeRequired {
@@ -128,13 +130,13 @@ func TestTheVersionOfAWebSocketIsInItsPath(t *testing.T) {
 }
 
 func TestRequestsOverTheLimitWait(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	inject(t, s, "stage=check_admin_key,hang")
 	var waiting sync.WaitGroup
-	for range apiConcurrency {
+	for range convexsim.APIConcurrency {
 		waiting.Go(func() { call(t, s, http.MethodGet, checkKey, nil) })
 	}
-	testkit.Eventually(t, "all permits are taken", func() bool { return len(s.apiPermits) == apiConcurrency })
+	testkit.Eventually(t, "all permits are taken", func() bool { return s.Running() == convexsim.APIConcurrency })
 	done := make(chan answered, 1)
 	go func() { done <- call(t, s, http.MethodGet, listEnv, nil) }()
 	if got := call(t, s, http.MethodGet, "/version", nil); got.status != http.StatusOK {
@@ -142,7 +144,7 @@ func TestRequestsOverTheLimitWait(t *testing.T) {
 	}
 	select {
 	case got := <-done:
-		t.Errorf("request %d was not kept waiting: %+v", apiConcurrency+1, got)
+		t.Errorf("request %d was not kept waiting: %+v", convexsim.APIConcurrency+1, got)
 	case <-time.After(50 * time.Millisecond):
 	}
 	s.Remove("")
@@ -153,7 +155,7 @@ func TestRequestsOverTheLimitWait(t *testing.T) {
 }
 
 func TestASlowBodyEndsWithTheRequestTimeout(t *testing.T) {
-	s := Start(t, Options{RequestTimeout: 100 * time.Millisecond})
+	s := simtest.Start(t, convexsim.Options{RequestTimeout: 100 * time.Millisecond})
 	slow, unended := io.Pipe()
 	defer func() { _ = unended.Close() }()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL()+envUpdate, slow)
@@ -168,7 +170,7 @@ func TestASlowBodyEndsWithTheRequestTimeout(t *testing.T) {
 }
 
 func TestMetricsAreVictoriaMetricsHistograms(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	call(t, s, http.MethodPost, "/api/run/notes/list", `{"args":{}}`)
 	for _, base := range []string{s.URL(), s.SiteURL()} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/metrics", nil)
@@ -181,7 +183,7 @@ func TestMetricsAreVictoriaMetricsHistograms(t *testing.T) {
 			t.Errorf("%s: got %s", base, got.body)
 		}
 	}
-	if got := vmrange(0.0123); got != "1.136e-02...1.292e-02" {
+	if got := convexsim.Vmrange(0.0123); got != "1.136e-02...1.292e-02" {
 		t.Errorf("vmrange %s", got)
 	}
 }

@@ -11,15 +11,18 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/adminkey"
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
+	"github.com/tale-project/tale-runtime/internal/convexsim/keybroker"
+	"github.com/tale-project/tale-runtime/internal/convexsim/state"
 )
 
 // Server is a simulator. Make one with New and let it live with Run, or with
-// Start in a test.
+// package simtest in a test.
 type Server struct {
 	options     Options
 	adminKey    string
 	log         *slog.Logger
-	store       *store
+	store       *state.Store
+	broker      keybroker.Broker
 	metrics     *requestMetrics
 	faults      *fault.Set
 	requests    *requestLog
@@ -44,7 +47,7 @@ func New(options Options) (*Server, error) {
 	if err := options.validate(); err != nil {
 		return nil, fmt.Errorf("cannot start the simulator: %w", err)
 	}
-	stored, err := openStore(options.Storage)
+	stored, err := state.Open(options.Storage)
 	if err != nil {
 		return nil, fmt.Errorf("cannot start the simulator: %w", err)
 	}
@@ -54,8 +57,9 @@ func New(options Options) (*Server, error) {
 	}
 	life, end := context.WithCancel(context.Background())
 	s := &Server{
-		options: options, adminKey: key, log: options.Log, store: stored, metrics: &requestMetrics{},
-		faults: &fault.Set{}, requests: &requestLog{},
+		options: options, adminKey: key, log: options.Log, store: stored, broker: keybroker.Broker{Instance: options.InstanceName, Secret: options.InstanceSecret},
+		metrics: &requestMetrics{},
+		faults:  &fault.Set{}, requests: &requestLog{},
 		apiPermits: make(permits, apiConcurrency), sitePermits: make(permits, siteConcurrency),
 		life: life, end: end, ready: make(chan struct{}), deaths: make(chan fault.Death, 1), finished: make(chan struct{}),
 	}
@@ -148,7 +152,7 @@ func (s *Server) Inject(fault fault.Fault) (id string, err error) {
 func (s *Server) Remove(id string) bool { return s.faults.Remove(id) }
 
 // State returns what is stored now.
-func (s *Server) State() State { return s.store.view() }
+func (s *Server) State() state.State { return s.store.View() }
 
 // Requests returns the latest requests, oldest First.
 func (s *Server) Requests() []Request { return s.requests.all() }

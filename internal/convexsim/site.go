@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim/protocol"
 )
 
 // serveSite takes a request on the site port: everything but two paths is
@@ -16,14 +18,14 @@ func (s *Server) serveSite(w http.ResponseWriter, r *http.Request) {
 	defer s.record(rec)
 	switch r.URL.Path {
 	case "/version":
-		writeText(rec, http.StatusOK, unknownVersion)
+		protocol.WriteText(rec, http.StatusOK, UnknownVersion)
 		return
 	case "/metrics":
 		s.answer(rec, rec, r, route{handle: s.handleMetrics})
 		return
 	}
-	if err := checkClient(r); err != nil {
-		writeFailure(rec, err)
+	if err := protocol.CheckClient(r, socketVersion(r)); err != nil {
+		protocol.WriteFailure(rec, err)
 		return
 	}
 	s.limited(s.sitePermits, rec, r, func(w http.ResponseWriter, r *http.Request) {
@@ -53,7 +55,7 @@ func (s *Server) forwardSite(w http.ResponseWriter, r *http.Request) {
 		FlushInterval: -1,
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			s.log.Warn("cannot forward a request of the site port", "path", r.URL.Path, "error", err)
-			writeFailure(w, internalError())
+			protocol.WriteFailure(w, protocol.InternalError())
 		},
 	}
 	proxy.ServeHTTP(w, r)

@@ -1,4 +1,4 @@
-package convexsim
+package convexsim_test
 
 import (
 	"net/http"
@@ -7,11 +7,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/convexsim"
+	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // site makes a request on the site port.
-func site(t *testing.T, s *Server, method, path string, body string, edits ...edit) answered {
+func site(t *testing.T, s *convexsim.Server, method, path string, body string, edits ...edit) answered {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, s.SiteURL()+path, strings.NewReader(body))
 	if err != nil {
@@ -24,22 +26,22 @@ func site(t *testing.T, s *Server, method, path string, body string, edits ...ed
 }
 
 // withHTTP pushes an app that has an http.ts.
-func withHTTP(t *testing.T, s *Server) {
+func withHTTP(t *testing.T, s *convexsim.Server) {
 	t.Helper()
 	deploy(t, s, change(newPush(s), object{"changedModules": []object{function("http.js", "default")}}))
 }
 
 func TestWithoutHTTPActionsTheSitePortSaysSo(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	for _, path := range []string{"/", "/hello", "/a/b?c=d"} {
-		if got := site(t, s, http.MethodGet, path, ""); got.status != http.StatusNotFound || got.body != noHTTPActions {
+		if got := site(t, s, http.MethodGet, path, ""); got.status != http.StatusNotFound || got.body != convexsim.NoHTTPActions {
 			t.Errorf("%s: got %+v", path, got)
 		}
 	}
 }
 
 func TestTheSitePortForwardsToHTTP(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	withHTTP(t, s)
 	for name, c := range map[string]struct {
 		header [2]string
@@ -57,7 +59,7 @@ func TestTheSitePortForwardsToHTTP(t *testing.T) {
 					r.Header.Del("")
 				}
 			})
-			var answer httpActionAnswer
+			var answer convexsim.HTTPActionAnswer
 			got.decode(t, &answer)
 			if got.status != 200 || answer.URL != c.want || answer.Method != method || answer.Path != "/a b/c" || answer.BodyBytes != 4 {
 				t.Errorf("%s %s: got %+v", name, method, answer)
@@ -73,7 +75,7 @@ func TestTheSitePortForwardsToHTTP(t *testing.T) {
 }
 
 func TestTwoPathsOfTheSitePortAreItsOwn(t *testing.T) {
-	s := Start(t, Options{Version: "2026.2"})
+	s := simtest.Start(t, convexsim.Options{Version: "2026.2"})
 	withHTTP(t, s)
 	if got := site(t, s, http.MethodGet, "/version", ""); got.body != "unknown" {
 		t.Errorf("/version: got %+v", got)
@@ -84,13 +86,13 @@ func TestTwoPathsOfTheSitePortAreItsOwn(t *testing.T) {
 }
 
 func TestTheSitePortWorksOnFourRequestsAtATime(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	inject(t, s, "stage=http_action,hang")
 	var waiting sync.WaitGroup
-	for range siteConcurrency {
+	for range convexsim.SiteConcurrency {
 		waiting.Go(func() { site(t, s, http.MethodGet, "/slow", "") })
 	}
-	testkit.Eventually(t, "four are forwarded", func() bool { return len(s.apiPermits) == siteConcurrency })
+	testkit.Eventually(t, "four are forwarded", func() bool { return s.Running() == convexsim.SiteConcurrency })
 	done := make(chan answered, 1)
 	go func() { done <- site(t, s, http.MethodGet, "/fifth", "") }()
 	select {
@@ -98,8 +100,8 @@ func TestTheSitePortWorksOnFourRequestsAtATime(t *testing.T) {
 		t.Errorf("the fifth was not kept waiting: %+v", got)
 	case <-time.After(50 * time.Millisecond):
 	}
-	if len(s.apiPermits) != siteConcurrency {
-		t.Errorf("%d requests were forwarded", len(s.apiPermits))
+	if s.Running() != convexsim.SiteConcurrency {
+		t.Errorf("%d requests were forwarded", s.Running())
 	}
 	if got := site(t, s, http.MethodGet, "/version", ""); got.status != http.StatusOK {
 		t.Errorf("/version is behind the limit: %+v", got)

@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim/protocol"
+	"github.com/tale-project/tale-runtime/internal/convexsim/state"
 )
 
 // filesFolder is where uploads are, in the storage folder, each under its id.
@@ -21,7 +24,7 @@ const filesFolder = "files"
 // backend's are encrypted by functions.
 func (s *Server) handleUpload(w http.ResponseWriter, r *http.Request) error {
 	if !r.URL.Query().Has("token") {
-		return badRequest("BadQueryArgs", "Failed to deserialize query string: missing field `token`")
+		return protocol.BadRequest("BadQueryArgs", "Failed to deserialize query string: missing field `token`")
 	}
 	id := uuid.NewString()
 	file, err := s.receive(id, r.Body)
@@ -29,51 +32,51 @@ func (s *Server) handleUpload(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	file.ContentType = r.Header.Get("Content-Type")
-	err = s.store.update(func(state *State) error {
-		if state.Files == nil {
-			state.Files = map[string]File{}
+	err = s.store.Update(func(next *state.State) error {
+		if next.Files == nil {
+			next.Files = map[string]state.File{}
 		}
-		state.Files[id] = file
+		next.Files[id] = file
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, map[string]string{"storageId": id})
+	protocol.WriteJSON(w, http.StatusOK, map[string]string{"storageId": id})
 	return nil
 }
 
 // receive streams an upload to its file.
-func (s *Server) receive(id string, body io.Reader) (stored File, err error) {
+func (s *Server) receive(id string, body io.Reader) (stored state.File, err error) {
 	folder := filepath.Join(s.options.Storage, filesFolder)
 	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return File{}, fmt.Errorf("cannot store an upload: %w", err)
+		return state.File{}, fmt.Errorf("cannot store an upload: %w", err)
 	}
 	file, err := os.Create(filepath.Join(folder, id))
 	if err != nil {
-		return File{}, fmt.Errorf("cannot store an upload: %w", err)
+		return state.File{}, fmt.Errorf("cannot store an upload: %w", err)
 	}
 	sum := sha256.New()
 	size, err := io.Copy(io.MultiWriter(file, sum), body)
 	if err := errors.Join(err, file.Close()); err != nil {
 		_ = os.Remove(file.Name())
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return File{}, timedOut()
+			return state.File{}, protocol.TimedOut()
 		}
-		return File{}, fmt.Errorf("cannot store an upload: %w", err)
+		return state.File{}, fmt.Errorf("cannot store an upload: %w", err)
 	}
-	return File{Bytes: size, SHA256: base64.StdEncoding.EncodeToString(sum.Sum(nil))}, nil
+	return state.File{Bytes: size, SHA256: base64.StdEncoding.EncodeToString(sum.Sum(nil))}, nil
 }
 
 // handleDownload is GET /api/storage/{id}; it serves single ranges.
 func (s *Server) handleDownload(w http.ResponseWriter, r *http.Request) error {
 	id := pathVariable(r)
 	if uuid.Validate(id) != nil {
-		return badRequest("InvalidStoragePath", "Invalid storage path: %q. Please use `storage.getUrl(storageId: Id<\"_storage\">)` to generate a valid URL to retrieve files.", id)
+		return protocol.BadRequest("InvalidStoragePath", "Invalid storage path: %q. Please use `storage.getUrl(storageId: Id<\"_storage\">)` to generate a valid URL to retrieve files.", id)
 	}
-	stored, ok := s.store.view().Files[id]
+	stored, ok := s.store.View().Files[id]
 	if !ok {
-		return &failure{status: http.StatusNotFound, code: "FileNotFound", message: fmt.Sprintf("File %s not found", id)}
+		return &protocol.Failure{Status: http.StatusNotFound, Code: "FileNotFound", Message: fmt.Sprintf("File %s not found", id)}
 	}
 	file, err := os.Open(filepath.Join(s.options.Storage, filesFolder, id))
 	if err != nil {

@@ -1,4 +1,4 @@
-package convexsim
+package convexsim_test
 
 import (
 	"bytes"
@@ -6,17 +6,20 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim"
+	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
 )
 
 func TestUploadsAreStoredAndSurviveARestart(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	content := make([]byte, 5<<20)
 	_, _ = rand.Read(content)
 	var uploaded struct {
 		StorageID string `json:"storageId"`
 	}
 	call(t, s, http.MethodPost, "/api/storage/upload?token=t", content, noKey, header("Content-Type", "image/png")).decode(t, &uploaded)
-	s = Restart(t, s)
+	s = simtest.Restart(t, s)
 	path := "/api/storage/" + uploaded.StorageID
 	got := call(t, s, http.MethodGet, path, nil, noKey)
 	if !bytes.Equal([]byte(got.body), content) || got.header.Get("Content-Type") != "image/png" ||
@@ -30,14 +33,14 @@ func TestUploadsAreStoredAndSurviveARestart(t *testing.T) {
 }
 
 func TestStorageFailures(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	wantFailure(t, "no token", call(t, s, http.MethodPost, "/api/storage/upload", "x"), 400, "BadQueryArgs")
 	wantFailure(t, "no id", call(t, s, http.MethodGet, "/api/storage/nonsense", nil), 400, "InvalidStoragePath")
 	wantFailure(t, "unknown id", call(t, s, http.MethodGet, "/api/storage/30eb57c4-c311-43f1-aa36-4a222e76bb9c", nil), 404, "FileNotFound")
 }
 
 func TestActionCallbacksAreAnswered(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	if got := call(t, s, http.MethodPost, "/api/actions/query", `{}`, noKey); got.status != http.StatusOK || !strings.Contains(got.body, `"status":"success"`) {
 		t.Errorf("got %+v", got)
 	}

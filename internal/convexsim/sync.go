@@ -12,6 +12,8 @@ import (
 	"github.com/coder/websocket/wsjson"
 
 	"github.com/tale-project/tale-runtime/internal/convexsim/bundle"
+	"github.com/tale-project/tale-runtime/internal/convexsim/keybroker"
+	"github.com/tale-project/tale-runtime/internal/convexsim/protocol"
 )
 
 const (
@@ -39,8 +41,8 @@ func (s *Server) handleSync(w http.ResponseWriter, r *http.Request) error {
 type syncSession struct {
 	server     *Server
 	connection *websocket.Conn
-	who        identity
-	version    stateVersion
+	who        keybroker.Identity
+	version    protocol.StateVersion
 	queries    map[uint32]*watchedQuery
 }
 
@@ -58,22 +60,22 @@ func (q *watchedQuery) arguments() map[string]any {
 func (c *syncSession) run(life context.Context) {
 	ctx, cancel := context.WithCancel(life)
 	defer cancel() // it also drops the connection, and so must come last
-	messages := make(chan clientMessage)
+	messages := make(chan protocol.ClientMessage)
 	ended := make(chan error, 1)
 	go func() { ended <- c.read(ctx, messages) }()
 	heartbeat := time.NewTicker(syncHeartbeat)
 	defer heartbeat.Stop()
-	_, changed := c.server.store.watch()
+	_, changed := c.server.store.Watch()
 	for {
 		var err error
 		select {
 		case message := <-messages:
 			err = c.handle(ctx, message)
 		case <-changed:
-			_, changed = c.server.store.watch() // before the state is read again
+			_, changed = c.server.store.Watch() // before the state is read again
 			err = c.transition(ctx, c.version, nil)
 		case <-heartbeat.C:
-			err = c.send(ctx, ping{"Ping"})
+			err = c.send(ctx, protocol.Ping{Type: "Ping"})
 		case err = <-ended:
 		case <-ctx.Done():
 			err = ctx.Err()
@@ -85,18 +87,18 @@ func (c *syncSession) run(life context.Context) {
 	}
 }
 
-func (c *syncSession) read(ctx context.Context, messages chan<- clientMessage) error {
+func (c *syncSession) read(ctx context.Context, messages chan<- protocol.ClientMessage) error {
 	for {
 		kind, data, err := c.connection.Read(ctx)
 		if err != nil {
 			return err
 		}
-		var message clientMessage
+		var message protocol.ClientMessage
 		if kind != websocket.MessageText {
-			return badRequest("WSMessageInvalidJson", "Received a binary message on websocket")
+			return protocol.BadRequest("WSMessageInvalidJson", "Received a binary message on websocket")
 		}
 		if err := json.Unmarshal(data, &message); err != nil {
-			return badRequest("WSMessageInvalidJson", "Received Invalid JSON on websocket: %v", err)
+			return protocol.BadRequest("WSMessageInvalidJson", "Received Invalid JSON on websocket: %v", err)
 		}
 		select {
 		case messages <- message:
@@ -106,7 +108,7 @@ func (c *syncSession) read(ctx context.Context, messages chan<- clientMessage) e
 	}
 }
 
-func (c *syncSession) handle(ctx context.Context, message clientMessage) error {
+func (c *syncSession) handle(ctx context.Context, message protocol.ClientMessage) error {
 	switch message.Type {
 	case "Connect", "Event":
 		return nil
@@ -115,26 +117,30 @@ func (c *syncSession) handle(ctx context.Context, message clientMessage) error {
 	case "ModifyQuerySet":
 		return c.modifyQueries(ctx, message)
 	case "Mutation":
-		return c.send(ctx, functionFailed{"MutationResponse", message.RequestID, false, notRun, []string{}})
+		return c.send(ctx, functionNotRun("MutationResponse", message.RequestID))
 	case "Action":
-		return c.send(ctx, functionFailed{"ActionResponse", message.RequestID, false, notRun, []string{}})
+		return c.send(ctx, functionNotRun("ActionResponse", message.RequestID))
 	}
-	return badRequest("WSMessageInvalidJson", "Received Invalid JSON on websocket: unknown type %q", message.Type)
+	return protocol.BadRequest("WSMessageInvalidJson", "Received Invalid JSON on websocket: unknown type %q", message.Type)
 }
 
-func (c *syncSession) authenticate(ctx context.Context, message clientMessage) error {
+func functionNotRun(kind string, request uint32) protocol.FunctionFailed {
+	return protocol.FunctionFailed{Type: kind, RequestID: request, Result: notRun, LogLines: []string{}}
+}
+
+func (c *syncSession) authenticate(ctx context.Context, message protocol.ClientMessage) error {
 	if message.BaseVersion != c.version.Identity {
 		return fmt.Errorf("authenticated for version %d instead of %d", message.BaseVersion, c.version.Identity)
 	}
-	who, err := anonymous, error(nil)
+	who, err := keybroker.Anonymous, error(nil)
 	switch message.TokenType {
 	case "Admin":
-		who, err = c.server.keyIdentity(message.Value)
+		who, err = c.server.broker.OfKey(message.Value)
 	case "User":
-		err = c.server.bearerFailure("Bearer " + message.Value)
+		err = keybroker.BearerFailure("Bearer " + message.Value)
 	}
 	if err != nil {
-		return errors.Join(c.send(ctx, authError{"AuthError", err.Error(), message.BaseVersion, true}), err)
+		return errors.Join(c.send(ctx, protocol.AuthError{Type: "AuthError", Error: err.Error(), BaseVersion: message.BaseVersion, AuthUpdateAttempted: true}), err)
 	}
 	c.who = who
 	for _, query := range c.queries {
@@ -145,9 +151,9 @@ func (c *syncSession) authenticate(ctx context.Context, message clientMessage) e
 	return c.transition(ctx, next, nil)
 }
 
-func (c *syncSession) modifyQueries(ctx context.Context, message clientMessage) error {
+func (c *syncSession) modifyQueries(ctx context.Context, message protocol.ClientMessage) error {
 	if message.BaseVersion != c.version.QuerySet {
-		return badRequest("BaseVersionMismatch", "Base version %d passed up doesn't match the current version %d",
+		return protocol.BadRequest("BaseVersionMismatch", "Base version %d passed up doesn't match the current version %d",
 			message.BaseVersion, c.version.QuerySet)
 	}
 	var removed []any
@@ -157,7 +163,7 @@ func (c *syncSession) modifyQueries(ctx context.Context, message clientMessage) 
 			c.queries[change.QueryID] = &watchedQuery{path: change.UDFPath, args: change.Args}
 		case "Remove":
 			delete(c.queries, change.QueryID)
-			removed = append(removed, queryRemoved{"QueryRemoved", change.QueryID})
+			removed = append(removed, protocol.QueryRemoved{Type: "QueryRemoved", QueryID: change.QueryID})
 		}
 	}
 	next := c.version
@@ -167,8 +173,8 @@ func (c *syncSession) modifyQueries(ctx context.Context, message clientMessage) 
 
 // transition brings the client to the next version, with all results that it has
 // not yet.
-func (c *syncSession) transition(ctx context.Context, next stateVersion, modifications []any) error {
-	next.TS = max(timestamp(time.Now().UnixNano()), c.version.TS+1)
+func (c *syncSession) transition(ctx context.Context, next protocol.StateVersion, modifications []any) error {
+	next.TS = max(protocol.Timestamp(time.Now().UnixNano()), c.version.TS+1)
 	for id, query := range c.queries {
 		modification := c.result(id, query)
 		text, err := json.Marshal(modification)
@@ -180,7 +186,7 @@ func (c *syncSession) transition(ctx context.Context, next stateVersion, modific
 			modifications = append(modifications, modification)
 		}
 	}
-	message := transition{"Transition", c.version, next, bundle.NotNil(modifications)}
+	message := protocol.Transition{Type: "Transition", StartVersion: c.version, EndVersion: next, Modifications: bundle.NotNil(modifications)}
 	if next.QuerySet == c.version.QuerySet && next.Identity == c.version.Identity && len(modifications) == 0 {
 		return nil // a change of state that no query shows
 	}
@@ -191,9 +197,9 @@ func (c *syncSession) transition(ctx context.Context, next stateVersion, modific
 func (c *syncSession) result(id uint32, query *watchedQuery) any {
 	value, err := c.server.runQuery(c.who, functionName(query.path), query.arguments())
 	if err != nil {
-		return queryFailed{"QueryFailed", id, err.Error(), []string{}, nil}
+		return protocol.QueryFailed{Type: "QueryFailed", QueryID: id, ErrorMessage: err.Error(), LogLines: []string{}}
 	}
-	return queryUpdated{"QueryUpdated", id, value, []string{}, nil}
+	return protocol.QueryUpdated{Type: "QueryUpdated", QueryID: id, Value: value, LogLines: []string{}}
 }
 
 func (c *syncSession) send(ctx context.Context, message any) error {
@@ -203,14 +209,14 @@ func (c *syncSession) send(ctx context.Context, message any) error {
 // close ends the connection as the error asks: a client's own fault is told, and
 // not to be tried again.
 func (c *syncSession) close(ctx context.Context, err error) {
-	var fault *failure
-	if errors.As(err, &fault) {
+	var failed *protocol.Failure
+	if errors.As(err, &failed) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
-		if fault.status != http.StatusUnauthorized {
-			_ = c.send(ctx, fatalError{"FatalError", fault.message})
+		if failed.Status != http.StatusUnauthorized {
+			_ = c.send(ctx, protocol.FatalError{Type: "FatalError", Error: failed.Message})
 		}
-		_ = c.connection.Close(websocket.StatusPolicyViolation, fault.code)
+		_ = c.connection.Close(websocket.StatusPolicyViolation, failed.Code)
 		return
 	}
 	_ = c.connection.CloseNow()

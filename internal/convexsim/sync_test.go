@@ -1,4 +1,4 @@
-package convexsim
+package convexsim_test
 
 import (
 	"context"
@@ -11,11 +11,13 @@ import (
 	"github.com/coder/websocket"
 	"github.com/coder/websocket/wsjson"
 
+	"github.com/tale-project/tale-runtime/internal/convexsim"
+	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
 	"github.com/tale-project/tale-runtime/internal/sys/pause"
 )
 
 // dial opens a sync connection and says what clients say first.
-func dial(t *testing.T, s *Server, messages ...object) *websocket.Conn {
+func dial(t *testing.T, s *convexsim.Server, messages ...object) *websocket.Conn {
 	t.Helper()
 	connection, response, err := websocket.Dial(t.Context(), "ws"+strings.TrimPrefix(s.URL(), "http")+"/api/1.48.0/sync",
 		&websocket.DialOptions{CompressionMode: websocket.CompressionContextTakeover})
@@ -70,9 +72,9 @@ func modification(t *testing.T, message object) object {
 }
 
 func TestTheDialogueThatListsVariables(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	update(t, s, set("A", "1"))
-	connection := dial(t, s, authenticate(s.AdminKey()), watch(0, 7, envQuery))
+	connection := dial(t, s, authenticate(s.AdminKey()), watch(0, 7, convexsim.EnvQuery))
 	first, second := hear(t, connection), hear(t, connection)
 	if end := objectAt(first, "endVersion"); end["identity"] != 1.0 || end["querySet"] != 0.0 {
 		t.Errorf("the first transition is %v", first)
@@ -100,16 +102,16 @@ func TestTheDialogueThatListsVariables(t *testing.T) {
 }
 
 func TestABrowserGetsWellFormedAnswers(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	deploy(t, s, newPush(s))
 	connection := dial(t, s, watch(0, 0, "notes:list"))
 	got := modification(t, hear(t, connection))
-	if got["type"] != "QueryFailed" || got["errorMessage"] != notRun || got["logLines"] == nil {
+	if got["type"] != "QueryFailed" || got["errorMessage"] != convexsim.NotRun || got["logLines"] == nil {
 		t.Errorf("got %v", got)
 	}
 	for kind, answer := range map[string]string{"Mutation": "MutationResponse", "Action": "ActionResponse"} {
 		say(t, connection, object{"type": kind, "requestId": 3, "udfPath": "notes:add", "args": []object{{}}})
-		if got := hear(t, connection); got["type"] != answer || got["success"] != false || got["result"] != notRun || got["requestId"] != 3.0 {
+		if got := hear(t, connection); got["type"] != answer || got["success"] != false || got["result"] != convexsim.NotRun || got["requestId"] != 3.0 {
 			t.Errorf("%s got %v", kind, got)
 		}
 	}
@@ -117,7 +119,7 @@ func TestABrowserGetsWellFormedAnswers(t *testing.T) {
 }
 
 func TestBadAuthenticationIsAnAuthError(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	for name, message := range map[string]object{
 		"admin key": authenticate("nonsense"),
 		"token":     {"type": "Authenticate", "baseVersion": 0, "tokenType": "User", "value": "a.b.c"},
@@ -133,9 +135,9 @@ func TestBadAuthenticationIsAnAuthError(t *testing.T) {
 }
 
 func TestWrongMessagesAreFatal(t *testing.T) {
-	s := Start(t, Options{})
+	s := simtest.Start(t, convexsim.Options{})
 	for name, message := range map[string]object{
-		"base version": watch(5, 0, envQuery), "type": {"type": "Nonsense"}, "shape": {"type": 3},
+		"base version": watch(5, 0, convexsim.EnvQuery), "type": {"type": "Nonsense"}, "shape": {"type": 3},
 	} {
 		connection := dial(t, s, message)
 		if got := hear(t, connection); got["type"] != "FatalError" || got["error"] == "" {
@@ -145,16 +147,16 @@ func TestWrongMessagesAreFatal(t *testing.T) {
 }
 
 func TestASyncConnectionHoldsNoPermitAndEndsWithTheSimulator(t *testing.T) {
-	s := Start(t, Options{RequestTimeout: 50 * time.Millisecond})
+	s := simtest.Start(t, convexsim.Options{RequestTimeout: 50 * time.Millisecond})
 	connection := dial(t, s, authenticate(s.AdminKey()))
 	hear(t, connection)
-	if len(s.apiPermits) != 0 {
-		t.Errorf("%d permits are taken", len(s.apiPermits))
+	if s.Running() != 0 {
+		t.Errorf("%d permits are taken", s.Running())
 	}
 	if pause.For(t.Context(), 100*time.Millisecond); len(s.Requests()) != 0 {
 		t.Error("the request timeout ended the connection")
 	}
-	s.stop(t)
+	simtest.Stop(t, s)
 	if _, _, err := connection.Read(t.Context()); err == nil {
 		t.Error("the connection outlived the simulator")
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/convex"
-	"github.com/tale-project/tale-runtime/internal/convexsim"
+	"github.com/tale-project/tale-runtime/internal/convexsim/command"
 	"github.com/tale-project/tale-runtime/internal/platform"
 	"github.com/tale-project/tale-runtime/internal/proxy"
 	"github.com/tale-project/tale-runtime/internal/testkit"
@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 	os.Exit(testkit.Main(m, map[string]func() int{
 		"convex":  func() int { return cli.Main(convex.Command(environ)) },
 		"proxy":   func() int { return proxy.Main(append([]string{"proxy"}, os.Args[1:]...)) },
-		"backend": func() int { return cli.Main(convexsim.Command()) },
+		"backend": func() int { return cli.Main(command.New()) },
 		"platform": func() int {
 			environ[testkit.RoleVariable] = "web"
 			return cli.Main(platform.Command(environ))

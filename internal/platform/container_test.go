@@ -15,6 +15,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/convexsim"
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
+	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
 	"github.com/tale-project/tale-runtime/internal/status"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
@@ -38,7 +39,7 @@ type container struct {
 // newSim starts a backend that takes testSecret.
 func newSim(t *testing.T, faults ...fault.Fault) *convexsim.Server {
 	t.Helper()
-	return convexsim.Start(t, convexsim.Options{InstanceName: testInstance, InstanceSecret: testSecret, Faults: faults})
+	return simtest.Start(t, convexsim.Options{InstanceName: testInstance, InstanceSecret: testSecret, Faults: faults})
 }
 
 // environ is a complete environment of a container against a backend.

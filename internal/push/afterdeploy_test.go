@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/convexsim"
+	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/redact"
 )
@@ -57,7 +58,7 @@ func TestRunAfterDeploy(t *testing.T) {
 }
 
 func TestRunAfterDeployAgainstASimulator(t *testing.T) {
-	server := convexsim.Start(t, convexsim.Options{Functions: []string{"migrations:runAll"}})
+	server := simtest.Start(t, convexsim.Options{Functions: []string{"migrations:runAll"}})
 	client, err := backend.NewClient(server.URL(), server.AdminKey())
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +67,7 @@ func TestRunAfterDeployAgainstASimulator(t *testing.T) {
 	if failed, _ := runAfterDeploy(t, client, nil); failed != "" {
 		t.Errorf("failed with %q", failed)
 	}
-	empty := convexsim.Start(t, convexsim.Options{})
+	empty := simtest.Start(t, convexsim.Options{})
 	if client, err = backend.NewClient(empty.URL(), empty.AdminKey()); err != nil {
 		t.Fatal(err)
 	}

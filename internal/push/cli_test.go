@@ -16,6 +16,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/convexsim"
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
+	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
@@ -35,7 +36,7 @@ type testDeploy struct {
 
 func newTestDeploy(t *testing.T, faults ...fault.Fault) *testDeploy {
 	t.Helper()
-	sim := convexsim.Start(t, convexsim.Options{Faults: faults})
+	sim := simtest.Start(t, convexsim.Options{Faults: faults})
 	client, err := backend.NewClient(sim.URL(), sim.AdminKey())
 	if err != nil {
 		t.Fatal(err)

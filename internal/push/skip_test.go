@@ -10,6 +10,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/adminkey"
 	"github.com/tale-project/tale-runtime/internal/convexsim"
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
+	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/pushtest"
@@ -73,7 +74,7 @@ func TestASecondDeployFindsNothingToDo(t *testing.T) {
 			t.Fatal("pushed again:\n" + d.log.String())
 		}
 	}
-	d.sim = convexsim.Restart(t, d.sim)
+	d.sim = simtest.Restart(t, d.sim)
 	if !d.skipped(t) {
 		t.Error("pushed again after a restart of the backend:\n" + d.log.String())
 	}
@@ -160,10 +161,10 @@ func (d *testDeploy) pushOther(t *testing.T, request pushtest.Request) {
 
 func (d *testDeploy) restartWith(t *testing.T, options convexsim.Options) {
 	t.Helper()
-	stopped := convexsim.Restart(t, d.sim) // ends the first one
+	stopped := simtest.Restart(t, d.sim) // ends the first one
 	options.Port, options.SitePort = 0, 0
 	options.Storage = stopped.Options().Storage
-	d.sim = convexsim.Start(t, options)
+	d.sim = simtest.Start(t, options)
 	client, err := backend.NewClient(d.sim.URL(), d.sim.AdminKey())
 	if err != nil {
 		t.Fatal(err)

@@ -1,4 +1,6 @@
-package convexsim
+// Package command is the command line of the simulator, which takes the flags of
+// convex-local-backend and ends as that does.
+package command
 
 import (
 	"context"
@@ -11,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/convexsim"
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
@@ -38,9 +41,9 @@ A running simulator takes them as JSON: POST /_sim/faults; GET /_sim/state and
 GET /_sim/requests tell what it has and what it was asked.
 `
 
-// Command is the convex-sim command line, which takes the flags of
+// New returns the convex-sim command line, which takes the flags of
 // convex-local-backend.
-func Command() *cobra.Command {
+func New() *cobra.Command {
 	flags := &commandFlags{}
 	command := &cobra.Command{
 		Use:   "convex-sim [DB_SPEC]",
@@ -79,15 +82,15 @@ func (f *commandFlags) run(command *cobra.Command) error {
 	if err := f.database().open(command.Context(), options.InstanceName, log); err != nil {
 		return err
 	}
-	s, err := New(options)
+	s, err := convexsim.New(options)
 	if err != nil {
 		return err
 	}
-	return s.live(command.Context())
+	return live(command.Context(), s)
 }
 
-// live runs the simulator as this process, which may end by a fault.
-func (s *Server) live(ctx context.Context) error {
+// live runs a simulator as this process, which may end by a fault.
+func live(ctx context.Context, s *convexsim.Server) error {
 	interrupts := make(chan os.Signal, 2)
 	signal.Notify(interrupts, os.Interrupt)
 	if os.Getpid() == 1 {
@@ -100,7 +103,7 @@ func (s *Server) live(ctx context.Context) error {
 	case err != nil || death == nil:
 		return err
 	case death.Signal != 0:
-		return death.Strike()
+		return death.Kill()
 	case death.Exit == 0:
 		return nil
 	}

@@ -1,13 +1,14 @@
-package convexsim
+package command
 
 import (
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func TestFaultsEndTheProcess(t *testing.T) {
@@ -27,6 +28,7 @@ func TestWhatKeepsItFromStarting(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = taken.Close() }()
+	_, port, _ := net.SplitHostPort(taken.Addr().String())
 	secret := strings.Repeat("0a", 32)
 	for name, c := range map[string]struct {
 		args   []string
@@ -45,14 +47,14 @@ func TestWhatKeepsItFromStarting(t *testing.T) {
 		"name with a bar":    {[]string{"--instance-name", "a|b", "--instance-secret", secret}, 1, "contains"},
 		"origin's scheme":    {[]string{"--convex-origin", "x", "--convex-site", ""}, 1, "must start with http"},
 		"interface":          {[]string{"-i", "::1"}, 1, "not an IPv4 address"},
-		"port in use":        {[]string{"-p", strconv.Itoa(port(taken))}, 1, "address already in use"},
-		"site port in use":   {[]string{"--site-proxy-port", strconv.Itoa(port(taken))}, 1, "address already in use"},
+		"port in use":        {[]string{"-p", port}, 1, "address already in use"},
+		"site port in use":   {[]string{"--site-proxy-port", port}, 1, "address already in use"},
 		"storage is a file":  {[]string{"--local-storage", "/dev/null"}, 1, "cannot make the storage folder"},
 		"no folder":          {[]string{"/nonexistent/db.sqlite3"}, 1, "unable to open the database file"},
 		"database user":      {[]string{"-d", "postgres-v5", "postgres://h"}, 1, "username must be set"},
 		"database name":      {[]string{"-d", "postgres-v5", "postgres://u:canary@h/db"}, 1, "already contains db name: /db"},
 		"database URL":       {[]string{"-d", "postgres-v5", "u:canary@h"}, 1, "must be given as a server URL"},
-		"database not there": {[]string{"-d", "postgres-v5", "--connect-database", fmt.Sprintf("postgres://u:canary@127.0.0.1:%d", freePort(t, 0))}, 1, "error connecting to server"},
+		"database not there": {[]string{"-d", "postgres-v5", "--connect-database", fmt.Sprintf("postgres://u:canary@127.0.0.1:%s", testkit.FreePort(t))}, 1, "error connecting to server"},
 	} {
 		p := command(t, nil, c.args...)
 		status := p.Wait()
@@ -72,7 +74,7 @@ func TestTheBackendsFlagsAreAccepted(t *testing.T) {
 	if name, err := get(t.Context(), p.url+"/instance_name"); err != nil || name != "tale-platform" {
 		t.Errorf("/instance_name: %q, %v", name, err)
 	}
-	if _, err := os.Stat(filepath.Join(storage, stateFile)); err != nil {
+	if _, err := os.Stat(filepath.Join(storage, "convex-sim.json")); err != nil {
 		t.Error(err)
 	}
 	if text, err := get(t.Context(), p.site+"/version"); err != nil || text != "unknown" {

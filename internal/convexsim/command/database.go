@@ -1,4 +1,4 @@
-package convexsim
+package command
 
 import (
 	"context"
@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim"
 )
 
 const (
@@ -83,7 +85,7 @@ func (d database) url(instanceName string) (*url.URL, error) {
 		return nil, fmt.Errorf("cluster url already contains db name: %s", target.Path)
 	}
 	if instanceName == "" {
-		instanceName = DefaultInstanceName
+		instanceName = convexsim.DefaultInstanceName
 	}
 	target.Path = "/" + strings.ReplaceAll(instanceName, "-", "_")
 	return target, nil

@@ -1,4 +1,4 @@
-package convexsim
+package command
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tale-project/tale-runtime/internal/convexsim"
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 )
 
@@ -17,7 +18,7 @@ type commandFlags struct {
 	databaseSpec    string
 	driver          string
 	doNotRequireSSL bool
-	listen          Options
+	listen          convexsim.Options
 	cloudOrigin     string
 	siteOrigin      string
 	s3              bool
@@ -70,7 +71,7 @@ func (f *commandFlags) register(command *cobra.Command) {
 	set.BoolVar(&f.connectDatabase, "connect-database", false, "prove at start that a Postgres database can be reached, and do not use it")
 }
 
-func (f *commandFlags) options(command *cobra.Command) (Options, error) {
+func (f *commandFlags) options(command *cobra.Command) (convexsim.Options, error) {
 	given := command.Flags().Changed
 	options := f.listen
 	err := errors.Join(
@@ -78,7 +79,7 @@ func (f *commandFlags) options(command *cobra.Command) (Options, error) {
 		f.database().check(), f.checkStorage(given),
 	)
 	if given("convex-origin") {
-		options.Origins = &Origins{Cloud: f.cloudOrigin, Site: f.siteOrigin}
+		options.Origins = &convexsim.Origins{Cloud: f.cloudOrigin, Site: f.siteOrigin}
 	}
 	for _, text := range f.faults {
 		fault, wrong := fault.Parse(text)

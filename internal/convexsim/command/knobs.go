@@ -1,4 +1,4 @@
-package convexsim
+package command
 
 import (
 	"log/slog"
@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/convexsim"
 )
 
 // knobs are the settings that the backend takes from its environment. As there,
@@ -29,7 +30,7 @@ func readKnobs(environ config.Environ, log *slog.Logger) knobs {
 	}
 	version := environ["CONVEX_RELEASE_VERSION_DEV"]
 	if version == "" || version == "dev" {
-		version = unknownVersion
+		version = convexsim.UnknownVersion
 	}
 	return knobs{
 		version:        version,
@@ -39,7 +40,7 @@ func readKnobs(environ config.Environ, log *slog.Logger) knobs {
 	}
 }
 
-func (k knobs) apply(options *Options) {
+func (k knobs) apply(options *convexsim.Options) {
 	options.Version = k.version
 	options.EnvLimit = k.envLimit
 	options.MaxPushBytes = int64(k.maxPushBytes)

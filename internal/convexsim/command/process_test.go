@@ -1,4 +1,4 @@
-package convexsim
+package command
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 const commandRole = "convex-sim"
 
 func TestMain(m *testing.M) {
-	os.Exit(testkit.Main(m, map[string]func() int{commandRole: func() int { return cli.Main(Command()) }}))
+	os.Exit(testkit.Main(m, map[string]func() int{commandRole: func() int { return cli.Main(New()) }}))
 }
 
 // process is convex-sim as a process of its own.

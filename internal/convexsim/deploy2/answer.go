@@ -1,4 +1,4 @@
-package convexsim
+package deploy2
 
 import (
 	"encoding/base64"
@@ -8,22 +8,26 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/convexsim/bundle"
+	"github.com/tale-project/tale-runtime/internal/convexsim/state"
 )
 
 // The types here are the answers of the push routes, as the schemas in
 // src/cli/lib/deployApi of the convex package read them.
 
-type startPushAnswer struct {
+// StartPushAnswer is what start_push answers.
+type StartPushAnswer struct {
 	EnvironmentVariables        map[string]string              `json:"environmentVariables"`
 	ExternalDepsID              *string                        `json:"externalDepsId"`
 	ComponentDefinitionPackages map[string]sourcePackage       `json:"componentDefinitionPackages"`
 	AppAuth                     []bundle.AuthProvider          `json:"appAuth"`
 	Analysis                    map[string]evaluatedDefinition `json:"analysis"`
 	App                         *checkedComponent              `json:"app"`
-	SchemaChange                schemaChange                   `json:"schemaChange"`
+	SchemaChange                SchemaChange                   `json:"schemaChange"`
 }
 
-type schemaChange struct {
+// SchemaChange is the part of a push that wait_for_schema and finish_push are sent
+// again.
+type SchemaChange struct {
 	AllocatedComponentIDs map[string]string           `json:"allocatedComponentIds"`
 	SchemaIDs             map[string]*string          `json:"schemaIds"`
 	IndexDiffs            map[string]bundle.IndexDiff `json:"indexDiffs"`
@@ -135,7 +139,7 @@ func convexInteger(n int64) any {
 	return map[string]string{"$integer": base64.StdEncoding.EncodeToString(binary.LittleEndian.AppendUint64(nil, uint64(n)))}
 }
 
-func packageAnswer(p Package, nodeVersion *string) sourcePackage {
+func packageAnswer(p state.Package, nodeVersion *string) sourcePackage {
 	size := 0
 	sum := []byte{}
 	for _, module := range p.Modules {

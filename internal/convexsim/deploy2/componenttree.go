@@ -1,4 +1,4 @@
-package convexsim
+package deploy2
 
 import (
 	"cmp"
@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/convexsim/bundle"
+	"github.com/tale-project/tale-runtime/internal/convexsim/protocol"
 )
 
 // instance is a use of a component by its parent.
@@ -31,11 +32,11 @@ const (
 
 // usesOf lists the components that a definition uses. The bundler replaces the
 // import of each by one whose file name is the definition path in base64.
-func usesOf(d pushedDefinition, defaultName func(path string) string) []instance {
-	if d.definition == nil {
+func usesOf(d definition, defaultName func(path string) string) []instance {
+	if d.config == nil {
 		return nil
 	}
-	source := d.definition.source
+	source := d.config.source
 	imported := importedComponents(source)
 	var uses []instance
 	for at := range bundle.Occurrences(source, useCall) {
@@ -66,7 +67,7 @@ func importedComponents(source string) map[string]string {
 }
 
 // unread are the dependencies whose use could not be read from the text.
-func unread(d pushedDefinition, uses []instance, defaultName func(string) string) []instance {
+func unread(d definition, uses []instance, defaultName func(string) string) []instance {
 	var missing []instance
 	for _, dependency := range d.dependencies {
 		if !slices.ContainsFunc(uses, func(i instance) bool { return i.path == dependency }) {
@@ -77,11 +78,11 @@ func unread(d pushedDefinition, uses []instance, defaultName func(string) string
 }
 
 // componentName is the name that a component gives itself.
-func componentName(d pushedDefinition) string {
-	if d.definition == nil {
+func componentName(d definition) string {
+	if d.config == nil {
 		return path.Base(d.path)
 	}
-	source := d.definition.source
+	source := d.config.source
 	for _, call := range bundle.CallsOf(source, bundle.LocalNames(source, "defineComponent")) {
 		if name := bundle.First(bundle.StringArg, source[call[1]+1:]); name != "" {
 			return name
@@ -91,22 +92,22 @@ func componentName(d pushedDefinition) string {
 }
 
 // componentTree is the tree of components of a push, flat: component paths in
-// their order, parents First.
+// their order, parents first.
 type componentTree struct {
-	definitions map[string]pushedDefinition
+	definitions map[string]definition
 	uses        map[string][]instance // by definition path
 }
 
-func treeOf(request *pushRequest) (*componentTree, error) {
-	tree := &componentTree{definitions: map[string]pushedDefinition{"": *request.app}, uses: map[string][]instance{}}
+func treeOf(request *Request) (*componentTree, error) {
+	tree := &componentTree{definitions: map[string]definition{"": *request.app}, uses: map[string][]instance{}}
 	for _, component := range request.components {
 		tree.definitions[component.path] = component
 	}
-	for definitionPath, definition := range tree.definitions {
-		uses := usesOf(definition, func(used string) string { return componentName(tree.definitions[used]) })
+	for definitionPath, defined := range tree.definitions {
+		uses := usesOf(defined, func(used string) string { return componentName(tree.definitions[used]) })
 		for _, use := range uses {
 			if _, ok := tree.definitions[use.path]; !ok {
-				return nil, badRequest("InvalidConvexConfig", "%s uses the component %s, which was not pushed", cmp.Or(definitionPath, "the app"), use.path)
+				return nil, protocol.BadRequest("InvalidConvexConfig", "%s uses the component %s, which was not pushed", cmp.Or(definitionPath, "the app"), use.path)
 			}
 		}
 		tree.uses[definitionPath] = uses
@@ -116,7 +117,7 @@ func treeOf(request *pushRequest) (*componentTree, error) {
 
 func (t *componentTree) checkCycles(definitionPath string, above []string) error {
 	if slices.Contains(above, definitionPath) {
-		return badRequest("CyclicImport", "Component definitions import each other: %s", strings.Join(append(above, definitionPath), " -> "))
+		return protocol.BadRequest("CyclicImport", "Component definitions import each other: %s", strings.Join(append(above, definitionPath), " -> "))
 	}
 	for _, use := range t.uses[definitionPath] {
 		if err := t.checkCycles(use.path, append(slices.Clone(above), definitionPath)); err != nil {

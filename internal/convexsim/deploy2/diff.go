@@ -1,16 +1,16 @@
-package convexsim
+package deploy2
 
 import (
-	"cmp"
-	"encoding/json"
 	"maps"
 	"slices"
 
 	"github.com/tale-project/tale-runtime/internal/convexsim/bundle"
+	"github.com/tale-project/tale-runtime/internal/convexsim/protocol"
+	"github.com/tale-project/tale-runtime/internal/convexsim/state"
 )
 
-// finishAnswer says what a push changed.
-type finishAnswer struct {
+// FinishAnswer says what a push changed.
+type FinishAnswer struct {
 	AuthDiff        addedRemoved             `json:"authDiff"`
 	DefinitionDiffs map[string]struct{}      `json:"definitionDiffs"`
 	ComponentDiffs  map[string]componentDiff `json:"componentDiffs"`
@@ -50,11 +50,12 @@ type schemaDiff struct {
 	Next     *string `json:"next_schema"`
 }
 
-func newFinishAnswer() finishAnswer {
-	return finishAnswer{addedRemoved{[]string{}, []string{}}, map[string]struct{}{}, map[string]componentDiff{}}
+// NewFinishAnswer returns the answer of a push that changed nothing.
+func NewFinishAnswer() FinishAnswer {
+	return FinishAnswer{addedRemoved{[]string{}, []string{}}, map[string]struct{}{}, map[string]componentDiff{}}
 }
 
-func diffComponent(kind string, before, after Definition, tablesBefore, tablesAfter []bundle.Table) componentDiff {
+func diffComponent(kind string, before, after state.Definition, tablesBefore, tablesAfter []bundle.Table) componentDiff {
 	diff := componentDiff{
 		DiffType:   diffType{kind},
 		ModuleDiff: diffModules(before.Modules, after.Modules),
@@ -64,34 +65,23 @@ func diffComponent(kind string, before, after Definition, tablesBefore, tablesAf
 	if before.UDFServerVersion != "" && before.UDFServerVersion != after.UDFServerVersion {
 		diff.UDFConfigDiff = &udfConfigDiff{before.UDFServerVersion, after.UDFServerVersion}
 	}
-	if previous, next := schemaText(tablesBefore), schemaText(tablesAfter); cmp.Compare(deref(previous), deref(next)) != 0 {
-		diff.SchemaDiff = &schemaDiff{previous, next}
+	if previous, next := state.SchemaText(tablesBefore), state.SchemaText(tablesAfter); previous != next {
+		diff.SchemaDiff = &schemaDiff{protocol.OrNull(previous), protocol.OrNull(next)}
 	}
 	return diff
 }
 
-func schemaText(tables []bundle.Table) *string {
-	if tables == nil {
-		return nil
-	}
-	text, err := json.Marshal(tables)
-	if err != nil {
-		return nil
-	}
-	return orNull(string(text))
-}
-
 // diffModules lists the modules that are new and those that are gone; changed
 // ones are neither, and bundled dependencies do not count.
-func diffModules(before, after map[string]Module) addedRemoved {
+func diffModules(before, after map[string]state.Module) addedRemoved {
 	diff := addedRemoved{[]string{}, []string{}}
-	for _, modulePath := range sortedKeys(after) {
-		if _, existed := before[modulePath]; !existed && !isDependency(modulePath) {
+	for _, modulePath := range slices.Sorted(maps.Keys(after)) {
+		if _, existed := before[modulePath]; !existed && !state.IsDependency(modulePath) {
 			diff.Added = append(diff.Added, modulePath)
 		}
 	}
-	for _, modulePath := range sortedKeys(before) {
-		if _, exists := after[modulePath]; !exists && !isDependency(modulePath) {
+	for _, modulePath := range slices.Sorted(maps.Keys(before)) {
+		if _, exists := after[modulePath]; !exists && !state.IsDependency(modulePath) {
 			diff.Removed = append(diff.Removed, modulePath)
 		}
 	}
@@ -111,9 +101,4 @@ func diffAuth(before, after []bundle.AuthProvider) addedRemoved {
 		}
 	}
 	return diff
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := slices.Sorted(maps.Keys(m))
-	return bundle.NotNil(keys)
 }

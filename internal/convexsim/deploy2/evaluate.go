@@ -1,4 +1,4 @@
-package convexsim
+package deploy2
 
 import (
 	"crypto/sha256"
@@ -7,27 +7,29 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/convexsim/bundle"
+	"github.com/tale-project/tale-runtime/internal/convexsim/protocol"
+	"github.com/tale-project/tale-runtime/internal/convexsim/state"
 )
 
-// evaluation is the outcome of evaluate_push and start_push: a push that could
+// Evaluation is the outcome of evaluate_push and start_push: a push that could
 // be finished, on a state that may or may not be kept.
-type evaluation struct {
-	request  *pushRequest
+type Evaluation struct {
+	request  *Request
 	tree     *componentTree
-	state    *State
-	packages map[string]Package // by definition path
-	change   schemaChange
+	state    *state.State
+	packages map[string]state.Package // by definition path
+	change   SchemaChange
 }
 
-// evaluate checks a push against the state and changes the state as start_push
+// Evaluate checks a push against the state and changes the state as start_push
 // does: uploaded packages and pending schemas, but nothing that is active.
-func evaluate(request *pushRequest, state *State) (*evaluation, error) {
-	e := &evaluation{request: request, state: state, packages: map[string]Package{}}
+func Evaluate(request *Request, stored *state.State) (*Evaluation, error) {
+	e := &Evaluation{request: request, state: stored, packages: map[string]state.Package{}}
 	if err := e.upload(); err != nil {
 		return nil, err
 	}
 	if module, ok := e.packages[""].Modules[bundle.AuthModule]; ok {
-		if err := checkAuth(module, state.Environment); err != nil {
+		if err := state.CheckAuth(module, stored.Environment); err != nil {
 			return nil, err
 		}
 	}
@@ -40,13 +42,13 @@ func evaluate(request *pushRequest, state *State) (*evaluation, error) {
 }
 
 // upload makes a package of each definition.
-func (e *evaluation) upload() error {
-	for _, definition := range append([]pushedDefinition{*e.request.app}, e.request.components...) {
+func (e *Evaluation) upload() error {
+	for _, definition := range append([]definition{*e.request.app}, e.request.components...) {
 		modules, err := e.modulesOf(definition)
 		if err != nil {
 			return err
 		}
-		e.packages[definition.path] = e.state.addPackage(Package{
+		e.packages[definition.path] = e.state.AddPackage(state.Package{
 			Definition: definition.path, Modules: modules,
 			NodeVersion: deref(e.request.nodeVersion), UDFServerVersion: definition.version(),
 		})
@@ -56,31 +58,31 @@ func (e *evaluation) upload() error {
 
 // modulesOf are all modules of a definition, with those that the client says are
 // unchanged taken from the active code.
-func (e *evaluation) modulesOf(d pushedDefinition) (map[string]Module, error) {
-	modules := map[string]Module{}
+func (e *Evaluation) modulesOf(d definition) (map[string]state.Module, error) {
+	modules := map[string]state.Module{}
 	functions := len(d.modules) + len(d.unchanged)
 	for _, module := range d.all() {
-		if isDependency(module.Path) {
+		if state.IsDependency(module.Path) {
 			functions--
 		}
-		modules[canonical(module.Path)] = module.Module
+		modules[state.Canonical(module.Path)] = module.Module
 	}
 	for _, hash := range d.unchanged {
-		module, err := e.state.existing(hash)
+		module, err := existing(e.state, hash)
 		if err != nil {
 			return nil, err
 		}
-		if isDependency(hash.Path) {
+		if state.IsDependency(hash.Path) {
 			functions--
 		}
-		modules[canonical(hash.Path)] = module
+		modules[state.Canonical(hash.Path)] = module
 	}
-	if functions > maxUserModules {
-		return nil, badRequest("InvalidModules", "Too many function files (%d > maximum %d) in \"convex/\". See our docs "+
-			"(https://docs.convex.dev/using/writing-convex-functions#using-libraries) for more details.", functions, maxUserModules)
+	if functions > MaxUserModules {
+		return nil, protocol.BadRequest("InvalidModules", "Too many function files (%d > maximum %d) in \"convex/\". See our docs "+
+			"(https://docs.convex.dev/using/writing-convex-functions#using-libraries) for more details.", functions, MaxUserModules)
 	}
 	if len(modules) != len(d.all())+len(d.unchanged) {
-		return nil, badRequest("CanonicalizationConflict", "Multiple modules canonicalize to the same name.")
+		return nil, protocol.BadRequest("CanonicalizationConflict", "Multiple modules canonicalize to the same name.")
 	}
 	return modules, nil
 }
@@ -88,55 +90,51 @@ func (e *evaluation) modulesOf(d pushedDefinition) (map[string]Module, error) {
 // existing finds an unchanged module in the active code of the app. A backend to
 // which nothing was pushed yet fails without a code, because it has no package
 // that it could look into.
-func (s *State) existing(hash moduleHash) (Module, error) {
-	active, pushed := s.Definitions[""]
+func existing(stored *state.State, hash moduleHash) (state.Module, error) {
+	active, pushed := stored.Definitions[""]
 	if !pushed {
-		return Module{}, internalError()
+		return state.Module{}, protocol.InternalError()
 	}
-	module, ok := active.Modules[canonical(hash.Path)]
+	module, ok := active.Modules[state.Canonical(hash.Path)]
 	switch {
 	case !ok:
-		return Module{}, conflict("MissingExistingModule", "Could not find existing unchanged module.")
+		return state.Module{}, protocol.Conflict("MissingExistingModule", "Could not find existing unchanged module.")
 	case !strings.EqualFold(module.SHA256, hash.SHA256):
-		return Module{}, conflict("ExistingModuleHashConflict", "Existing module hash does not match.")
+		return state.Module{}, protocol.Conflict("ExistingModuleHashConflict", "Existing module hash does not match.")
 	case module.Environment != environmentOf(hash.Environment, hash.Path):
-		return Module{}, conflict("ExistingModuleEnvConflict", "Existing module environment does not match.")
+		return state.Module{}, protocol.Conflict("ExistingModuleEnvConflict", "Existing module environment does not match.")
 	}
 	return module, nil
 }
 
 // submitSchemas makes the schema of each component the pending one, and gives new
 // components their ids.
-func (e *evaluation) submitSchemas() {
-	e.change = schemaChange{
+func (e *Evaluation) submitSchemas() {
+	e.change = SchemaChange{
 		AllocatedComponentIDs: map[string]string{}, SchemaIDs: map[string]*string{}, IndexDiffs: map[string]bundle.IndexDiff{},
 	}
 	e.tree.walk(func(componentPath, definitionPath string) {
 		if _, exists := e.state.Components[componentPath]; !exists {
-			e.change.AllocatedComponentIDs[componentPath] = e.state.newID("component")
+			e.change.AllocatedComponentIDs[componentPath] = e.state.NewID("component")
 		}
 		e.change.SchemaIDs[componentPath] = nil
 		schema := e.tree.definitions[definitionPath].schema
 		if schema == nil {
 			return
 		}
-		before := e.state.activeTables(componentPath)
-		id := e.state.submitSchema(componentPath, schema)
+		before := e.state.ActiveTables(componentPath)
+		id := e.state.SubmitSchema(componentPath, schema.SHA256, schema.source)
 		e.change.SchemaIDs[componentPath] = &id
-		e.change.IndexDiffs[componentPath] = bundle.DiffIndexes(before, e.state.Schemas[e.state.schemaByID(id)].Tables)
+		e.change.IndexDiffs[componentPath] = bundle.DiffIndexes(before, e.state.SchemaByID(id).Tables)
 	})
 }
 
-func (s *State) activeTables(componentPath string) []bundle.Table {
-	if i := s.findSchema(componentPath, SchemaActive); i >= 0 {
-		return s.Schemas[i].Tables
-	}
-	return nil
-}
+// Change returns what the push does to the schemas.
+func (e *Evaluation) Change() SchemaChange { return e.change }
 
-// answer is the answer of start_push.
-func (e *evaluation) answer(now time.Time) startPushAnswer {
-	answer := startPushAnswer{
+// Answer returns the answer of start_push.
+func (e *Evaluation) Answer(now time.Time) StartPushAnswer {
+	answer := StartPushAnswer{
 		EnvironmentVariables:        notNilMap(e.state.Environment),
 		ComponentDefinitionPackages: map[string]sourcePackage{},
 		AppAuth:                     bundle.EvaluateProviders(e.packages[""].Modules[bundle.AuthModule].Providers, e.state.Environment),
@@ -159,7 +157,7 @@ func (e *evaluation) answer(now time.Time) startPushAnswer {
 	return answer
 }
 
-func (e *evaluation) definition(definitionPath string, now time.Time) evaluatedDefinition {
+func (e *Evaluation) definition(definitionPath string, now time.Time) evaluatedDefinition {
 	pushed := e.tree.definitions[definitionPath]
 	metadata := definitionMetadata{
 		Path: definitionPath, DefinitionType: definitionType{Type: "app"}, ChildComponents: []instantiation{},
@@ -178,19 +176,19 @@ func (e *evaluation) definition(definitionPath string, now time.Time) evaluatedD
 		evaluated.Schema = schemaAnswer(bundle.Tables(pushed.schema.source))
 	}
 	for modulePath := range e.packages[definitionPath].Modules {
-		if !isDependency(modulePath) {
+		if !state.IsDependency(modulePath) {
 			evaluated.Functions[modulePath] = analyzedModule{Functions: []any{}}
 		}
 	}
 	return evaluated
 }
 
-func (e *evaluation) component(componentPath, definitionPath string) *checkedComponent {
+func (e *Evaluation) component(componentPath, definitionPath string) *checkedComponent {
 	checked := &checkedComponent{
 		DefinitionPath: definitionPath, ComponentPath: componentPath, Args: map[string]any{},
 		ChildComponents: map[string]*checkedComponent{}, HTTPRoutes: checkedHTTPRoutes{Mounts: []string{}}, Exports: map[string]any{},
 	}
-	if _, ok := e.packages[definitionPath].Modules[httpModule]; ok {
+	if _, ok := e.packages[definitionPath].Modules[state.HTTPModule]; ok {
 		checked.HTTPRoutes.HTTPModuleRoutes = []any{}
 	}
 	for _, use := range e.tree.uses[definitionPath] {

@@ -1,16 +1,18 @@
-package convexsim
+package deploy2
 
 import (
 	"encoding/json"
 	"maps"
-	"net/http"
+	"slices"
 
 	"github.com/tale-project/tale-runtime/internal/convexsim/bundle"
+	"github.com/tale-project/tale-runtime/internal/convexsim/protocol"
+	"github.com/tale-project/tale-runtime/internal/convexsim/state"
 )
 
-// finishRequest is what finish_push is sent: the whole answer of start_push comes
+// FinishRequest is what finish_push is sent: the whole answer of start_push comes
 // back.
-type finishRequest struct {
+type FinishRequest struct {
 	AdminKey  *string `json:"adminKey"`
 	DryRun    *bool   `json:"dryRun"`
 	StartPush *struct {
@@ -23,108 +25,72 @@ type finishRequest struct {
 	} `json:"startPush"`
 }
 
-func (f *finishRequest) complete() error {
+// Complete reports a field that the backend insists on.
+func (f *FinishRequest) Complete() error {
 	switch {
 	case f.AdminKey == nil:
-		return missingField("adminKey")
+		return protocol.MissingField("adminKey")
 	case f.DryRun == nil:
-		return missingField("dryRun")
+		return protocol.MissingField("dryRun")
 	case f.StartPush == nil:
-		return missingField("startPush")
+		return protocol.MissingField("startPush")
 	case f.StartPush.EnvironmentVariables == nil:
-		return missingField("environmentVariables")
+		return protocol.MissingField("environmentVariables")
 	case f.StartPush.Packages == nil:
-		return missingField("componentDefinitionPackages")
+		return protocol.MissingField("componentDefinitionPackages")
 	case f.StartPush.AppAuth == nil:
-		return missingField("appAuth")
+		return protocol.MissingField("appAuth")
 	case f.StartPush.Analysis == nil:
-		return missingField("analysis")
+		return protocol.MissingField("analysis")
 	case f.StartPush.App == nil:
-		return missingField("app")
+		return protocol.MissingField("app")
 	}
 	return nil
 }
 
-// handleFinishPush is POST /api/deploy2/finish_push, the only request that makes
-// a push active.
-func (s *Server) handleFinishPush(w http.ResponseWriter, r *http.Request) error {
-	var request finishRequest
-	if err := s.readPushJSON(r, &request); err != nil {
-		return err
-	}
-	if err := request.complete(); err != nil {
-		return err
-	}
-	change, err := decodeSchemaChange(request.StartPush.SchemaChange)
-	if err != nil {
-		return err
-	}
-	who, err := s.bodyIdentity(*request.AdminKey)
-	if err != nil {
-		return err
-	}
-	if err := s.mustBeAdmin(who, true); err != nil {
-		return err
-	}
-	answer := newFinishAnswer()
-	if !*request.DryRun {
-		err = s.store.update(func(state *State) error {
-			if err := finish(state, &request, change, &answer); err != nil {
-				return err
-			}
-			return s.recordPush(state, *request.AdminKey)
-		})
-	}
-	if err != nil {
-		return whilePushing(err)
-	}
-	writeJSON(w, http.StatusOK, answer)
-	return nil
-}
-
-// finish activates a push and records in the answer what that changed.
-func finish(state *State, request *finishRequest, change schemaChange, answer *finishAnswer) error {
+// Finish activates a push and records in the answer what that changed.
+func Finish(stored *state.State, request *FinishRequest, change SchemaChange, answer *FinishAnswer) error {
 	pushed := request.StartPush
-	if !maps.Equal(state.Environment, pushed.EnvironmentVariables) {
-		return badRequest("RaceDetected", "Environment variables have changed during push")
+	if !maps.Equal(stored.Environment, pushed.EnvironmentVariables) {
+		return protocol.BadRequest("RaceDetected", "Environment variables have changed during push")
 	}
-	answer.AuthDiff = diffAuth(state.Auth, pushed.AppAuth)
-	state.Auth = pushed.AppAuth
+	answer.AuthDiff = diffAuth(stored.Auth, pushed.AppAuth)
+	stored.Auth = pushed.AppAuth
 
-	definitions := map[string]Definition{}
-	for _, definitionPath := range sortedKeys(pushed.Analysis) {
-		code, ok := pushed.Packages[definitionPath]
+	definitions := map[string]state.Definition{}
+	for _, definitionPath := range slices.Sorted(maps.Keys(pushed.Analysis)) {
+		named, ok := pushed.Packages[definitionPath]
 		if !ok {
-			return badRequest("MissingSourcePackage", "Missing source package for component")
+			return protocol.BadRequest("MissingSourcePackage", "Missing source package for component")
 		}
-		stored, ok := state.packageByKey(code.StorageKey)
+		code, ok := stored.PackageByKey(named.StorageKey)
 		if !ok {
-			return internalError()
+			return protocol.InternalError()
 		}
-		definitions[definitionPath] = Definition{stored.Modules, stored.UDFServerVersion}
+		definitions[definitionPath] = state.Definition{Modules: code.Modules, UDFServerVersion: code.UDFServerVersion}
 		answer.DefinitionDiffs[definitionPath] = struct{}{}
 		if definitionPath == "" {
-			state.NodeVersion = stored.NodeVersion
+			stored.NodeVersion = code.NodeVersion
 		}
 	}
-	for definitionPath := range state.Definitions {
+	for definitionPath := range stored.Definitions {
 		answer.DefinitionDiffs[definitionPath] = struct{}{}
 	}
-	before := state.clone()
-	state.Definitions = definitions
-	state.Pushes++
-	return state.applyTree(&before, pushed.App, change, answer)
+	before := stored.Clone()
+	stored.Definitions = definitions
+	stored.Pushes++
+	return applyTree(stored, &before, pushed.App, change, answer)
 }
 
 // applyTree mounts, changes and unmounts components until they are as pushed.
-func (s *State) applyTree(before *State, app *checkedComponent, change schemaChange, answer *finishAnswer) error {
+func applyTree(s, before *state.State, app *checkedComponent, change SchemaChange, answer *FinishAnswer) error {
 	pushed := map[string]string{}
 	app.collect(pushed)
 	if s.Components == nil {
-		s.Components = map[string]Component{}
+		s.Components = map[string]state.Component{}
 	}
-	for _, componentPath := range sortedKeys(pushed) {
-		diff, err := s.applyComponent(before, componentPath, pushed[componentPath], change)
+	for _, componentPath := range slices.Sorted(maps.Keys(pushed)) {
+		diff, err := applyComponent(s, before, componentPath, pushed[componentPath], change)
 		if err != nil {
 			return err
 		}
@@ -136,7 +102,7 @@ func (s *State) applyTree(before *State, app *checkedComponent, change schemaCha
 		}
 		component.Unmounted = true
 		s.Components[componentPath] = component
-		answer.ComponentDiffs[componentPath] = diffComponent("unmount", before.Definitions[component.Definition], Definition{}, nil, nil)
+		answer.ComponentDiffs[componentPath] = diffComponent("unmount", before.Definitions[component.Definition], state.Definition{}, nil, nil)
 	}
 	return nil
 }
@@ -148,10 +114,10 @@ func (c *checkedComponent) collect(into map[string]string) {
 	}
 }
 
-func (s *State) applyComponent(before *State, componentPath, definitionPath string, change schemaChange) (componentDiff, error) {
+func applyComponent(s, before *state.State, componentPath, definitionPath string, change SchemaChange) (componentDiff, error) {
 	definition, ok := s.Definitions[definitionPath]
 	if !ok {
-		return componentDiff{}, internalError()
+		return componentDiff{}, protocol.InternalError()
 	}
 	kind := "modify"
 	component, exists := s.Components[componentPath]
@@ -159,23 +125,23 @@ func (s *State) applyComponent(before *State, componentPath, definitionPath stri
 	case !exists:
 		kind = "create"
 		if component.ID, ok = change.AllocatedComponentIDs[componentPath]; !ok {
-			return componentDiff{}, internalError()
+			return componentDiff{}, protocol.InternalError()
 		}
 	case component.Unmounted:
 		kind = "remount"
 	}
 	schemaID, ok := change.SchemaIDs[componentPath]
 	if !ok {
-		return componentDiff{}, internalError()
+		return componentDiff{}, protocol.InternalError()
 	}
-	if err := s.activateSchema(componentPath, deref(schemaID)); err != nil {
+	if err := s.ActivateSchema(componentPath, deref(schemaID)); err != nil {
 		return componentDiff{}, err
 	}
 	old := before.Definitions[component.Definition]
 	if !exists {
-		old = Definition{}
+		old = state.Definition{}
 	}
 	component.Definition, component.Unmounted = definitionPath, false
 	s.Components[componentPath] = component
-	return diffComponent(kind, old, definition, before.activeTables(componentPath), s.activeTables(componentPath)), nil
+	return diffComponent(kind, old, definition, before.ActiveTables(componentPath), s.ActiveTables(componentPath)), nil
 }

@@ -1,4 +1,4 @@
-package convexsim
+package deploy2
 
 import (
 	"encoding/json"
@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim/protocol"
 )
 
 // documents are JSON texts that encoding/json and the scanner must agree on.
@@ -49,8 +51,8 @@ func TestTheScannerRefusesLoneSurrogatesAndBadUTF8(t *testing.T) {
 
 func TestTheScannerPassesOnReadErrors(t *testing.T) {
 	for _, document := range []string{``, `{"a":`, `{"a":"tex`, `{"a":12`, `"\u00`} {
-		body := io.MultiReader(strings.NewReader(document), iotest.ErrReader(errBodyTooLarge))
-		if err := newJSONScanner(body).skip(); !errors.Is(err, errBodyTooLarge) && document != `"\u00` {
+		body := io.MultiReader(strings.NewReader(document), iotest.ErrReader(protocol.ErrBodyTooLarge))
+		if err := newJSONScanner(body).skip(); !errors.Is(err, protocol.ErrBodyTooLarge) && document != `"\u00` {
 			t.Errorf("%q: got %v", document, err)
 		}
 	}

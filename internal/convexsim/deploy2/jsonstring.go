@@ -1,4 +1,4 @@
-package convexsim
+package deploy2
 
 import (
 	"io"

@@ -1,4 +1,4 @@
-package convexsim
+package deploy2
 
 import (
 	"crypto/sha256"
@@ -10,13 +10,15 @@ import (
 	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/convexsim/bundle"
+	"github.com/tale-project/tale-runtime/internal/convexsim/protocol"
+	"github.com/tale-project/tale-runtime/internal/convexsim/state"
 )
 
-const (
-	maxPathComponent = 64
-	maxUserModules   = 4096 // knob MAX_USER_MODULES, without _deps
-	httpModule       = "http.js"
-)
+// MaxUserModules is how many modules a definition may have, bundled dependencies not
+// counted: the knob MAX_USER_MODULES.
+const MaxUserModules = 4096
+
+const maxPathComponent = 64
 
 // moduleJSON is a module of a push request.
 type moduleJSON struct {
@@ -48,9 +50,9 @@ func decodeModule(scanner *jsonScanner) (moduleJSON, error) {
 	case err != nil:
 		return module, err
 	case module.Path == nil:
-		return module, missingField("path")
+		return module, protocol.MissingField("path")
 	case module.Source == nil:
-		return module, missingField("source")
+		return module, protocol.MissingField("source")
 	}
 	return module, nil
 }
@@ -67,7 +69,7 @@ func decodeText(scanner *jsonScanner) (*string, error) {
 // pushedModule is a module of a push with what its text told.
 type pushedModule struct {
 	Path string
-	Module
+	state.Module
 	source string // kept for definitions and schemas only
 }
 
@@ -85,13 +87,13 @@ func (m moduleJSON) digest() pushedModule {
 	sourceMap := deref(m.SourceMap)
 	_, _ = io.WriteString(sum, *m.Source)
 	_, _ = io.WriteString(sum, sourceMap)
-	pushed := pushedModule{Path: *m.Path, Module: Module{
+	pushed := pushedModule{Path: *m.Path, Module: state.Module{
 		Environment: environmentOf(m.Environment, *m.Path),
 		SHA256:      hex.EncodeToString(sum.Sum(nil)),
 		Bytes:       len(*m.Source) + len(sourceMap),
 		Exports:     bundle.ExportedNames(*m.Source),
 	}}
-	if canonical(*m.Path) == bundle.AuthModule {
+	if state.Canonical(*m.Path) == bundle.AuthModule {
 		pushed.Variables = bundle.EnvironmentReads(*m.Source)
 		pushed.Providers = bundle.AuthProviders(*m.Source)
 	}
@@ -109,18 +111,6 @@ func environmentOf(environment *string, modulePath string) string {
 	default:
 		return "isolate"
 	}
-}
-
-// canonical is the path a module is stored under.
-func canonical(modulePath string) string {
-	if path.Ext(modulePath) == "" {
-		return modulePath + ".js"
-	}
-	return modulePath
-}
-
-func isDependency(modulePath string) bool {
-	return strings.HasPrefix(modulePath, "_deps/") || strings.HasPrefix(modulePath, "actions/_deps/")
 }
 
 // check applies the rules for paths and environments.
@@ -145,7 +135,7 @@ func checkModulePath(modulePath string) error {
 	if strings.HasPrefix(modulePath, "/") {
 		return fmt.Errorf("Module paths must be relative (%s is absolute).", modulePath) //nolint:staticcheck,revive // sent as it is
 	}
-	for component := range strings.SplitSeq(canonical(modulePath), "/") {
+	for component := range strings.SplitSeq(state.Canonical(modulePath), "/") {
 		if err := checkPathComponent(component); err != nil {
 			return err
 		}

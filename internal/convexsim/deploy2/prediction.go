@@ -1,6 +1,12 @@
-package convexsim
+package deploy2
 
-import "github.com/tale-project/tale-runtime/internal/convexsim/bundle"
+import (
+	"maps"
+	"slices"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim/bundle"
+	"github.com/tale-project/tale-runtime/internal/convexsim/state"
+)
 
 // schemaPrediction is what evaluate_schema says about one component
 // (src/cli/lib/deployApi/evaluateSchema.ts of the convex package).
@@ -22,7 +28,9 @@ type tablePrediction struct {
 // indexPrediction is an index with three more fields.
 type indexPrediction map[string]any
 
-func (e *evaluation) prediction(before *State) map[string]any {
+// Prediction returns the answer of evaluate_schema; before is the state that the push
+// meets.
+func (e *Evaluation) Prediction(before *state.State) map[string]any {
 	evaluations := map[string]schemaPrediction{}
 	unknown := map[string]bool{}
 	e.tree.walk(func(componentPath, definitionPath string) {
@@ -33,10 +41,10 @@ func (e *evaluation) prediction(before *State) map[string]any {
 		if id == nil {
 			return
 		}
-		after := e.state.Schemas[e.state.schemaByID(*id)].Tables
-		evaluations[componentPath] = predict(definitionPath, before.activeTables(componentPath), after)
+		after := e.state.SchemaByID(*id).Tables
+		evaluations[componentPath] = predict(definitionPath, before.ActiveTables(componentPath), after)
 	})
-	return map[string]any{"componentSchemaEvaluations": evaluations, "newComponentDefinitions": sortedKeys(unknown)}
+	return map[string]any{"componentSchemaEvaluations": evaluations, "newComponentDefinitions": bundle.NotNil(slices.Sorted(maps.Keys(unknown)))}
 }
 
 func predict(definitionPath string, before, after []bundle.Table) schemaPrediction {

@@ -1,23 +1,26 @@
-package convexsim
+package deploy2
 
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 
 	"github.com/Masterminds/semver/v3"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim/protocol"
 )
 
-// pushRequest is what start_push and evaluate_push are sent.
-type pushRequest struct {
+// Request is what start_push and evaluate_push are sent.
+type Request struct {
 	adminKey         *string
 	functions        *string
 	nodeVersion      *string
 	nodeDependencies []nodeDependency
-	app              *pushedDefinition
-	components       []pushedDefinition
+	app              *definition
+	components       []definition
 	hasComponents    bool
 	hasDependencies  bool
 }
@@ -27,10 +30,10 @@ type nodeDependency struct {
 	Version string `json:"version"`
 }
 
-// pushedDefinition is the app or a component definition of a push.
-type pushedDefinition struct {
+// definition is the app or a component definition of a push.
+type definition struct {
 	path             string // empty for the app
-	definition       *pushedModule
+	config           *pushedModule
 	schema           *pushedModule
 	modules          []pushedModule
 	unchanged        []moduleHash
@@ -38,21 +41,24 @@ type pushedDefinition struct {
 	udfServerVersion *string
 }
 
-// decodePush reads a push request in one pass.
-func decodePush(ctx context.Context, body io.Reader) (*pushRequest, error) {
+// Decode reads a push request in one pass.
+func Decode(ctx context.Context, body io.Reader) (*Request, error) {
 	scanner := newJSONScanner(body)
-	request := &pushRequest{}
+	request := &Request{}
 	err := scanner.object(func(key string) error { return request.field(scanner, key) })
 	if err == nil {
 		err = scanner.end()
 	}
 	if err != nil {
-		return nil, bodyFailure(ctx, err)
+		if malformed := (*malformedJSON)(nil); errors.As(err, &malformed) {
+			return nil, protocol.ParseFailure(err)
+		}
+		return nil, protocol.BodyFailure(ctx, err)
 	}
 	return request, request.complete()
 }
 
-func (p *pushRequest) field(scanner *jsonScanner, key string) error {
+func (p *Request) field(scanner *jsonScanner, key string) error {
 	switch key {
 	case "adminKey":
 		return scanner.decode(&p.adminKey)
@@ -64,12 +70,12 @@ func (p *pushRequest) field(scanner *jsonScanner, key string) error {
 		p.hasDependencies = true
 		return scanner.decode(&p.nodeDependencies)
 	case "appDefinition":
-		p.app = &pushedDefinition{}
+		p.app = &definition{}
 		return p.app.decode(scanner)
 	case "componentDefinitions":
 		p.hasComponents = true
 		return scanner.array(func() error {
-			var component pushedDefinition
+			var component definition
 			err := component.decode(scanner)
 			p.components = append(p.components, component)
 			return err
@@ -79,13 +85,13 @@ func (p *pushRequest) field(scanner *jsonScanner, key string) error {
 	}
 }
 
-func (d *pushedDefinition) decode(scanner *jsonScanner) error {
+func (d *definition) decode(scanner *jsonScanner) error {
 	return scanner.object(func(key string) (err error) {
 		switch key {
 		case "definitionPath":
 			return scanner.decode(&d.path)
 		case "definition":
-			d.definition, err = decodeKept(scanner)
+			d.config, err = decodeKept(scanner)
 			return err
 		case "schema":
 			d.schema, err = decodeKept(scanner)
@@ -104,7 +110,7 @@ func (d *pushedDefinition) decode(scanner *jsonScanner) error {
 	})
 }
 
-func (d *pushedDefinition) decodeModule(scanner *jsonScanner) error {
+func (d *definition) decodeModule(scanner *jsonScanner) error {
 	module, err := decodeModule(scanner)
 	if err != nil {
 		return err
@@ -127,41 +133,44 @@ func decodeKept(scanner *jsonScanner) (*pushedModule, error) {
 	return &kept, nil
 }
 
+// AdminKey returns the key that came with the request.
+func (p *Request) AdminKey() string { return *p.adminKey }
+
 // complete reports a field that the backend insists on.
-func (p *pushRequest) complete() error {
+func (p *Request) complete() error {
 	switch {
 	case p.adminKey == nil:
-		return missingField("adminKey")
+		return protocol.MissingField("adminKey")
 	case p.functions == nil:
-		return missingField("functions")
+		return protocol.MissingField("functions")
 	case p.app == nil:
-		return missingField("appDefinition")
+		return protocol.MissingField("appDefinition")
 	case p.app.udfServerVersion == nil:
-		return missingField("udfServerVersion")
+		return protocol.MissingField("udfServerVersion")
 	case !p.hasComponents:
-		return missingField("componentDefinitions")
+		return protocol.MissingField("componentDefinitions")
 	case !p.hasDependencies:
-		return missingField("nodeDependencies")
+		return protocol.MissingField("nodeDependencies")
 	}
 	return nil
 }
 
-// check turns the request into a project, as the backend says: everything wrong
+// Check turns the request into a project, as the backend says: everything wrong
 // with it here is InvalidConfig, whatever more telling code the reason has.
-func (p *pushRequest) check() error {
-	definitions := append([]pushedDefinition{*p.app}, p.components...)
+func (p *Request) Check() error {
+	definitions := append([]definition{*p.app}, p.components...)
 	for _, definition := range definitions {
 		if err := definition.check(); err != nil {
-			return badRequest("InvalidConfig", "%v", err)
+			return protocol.BadRequest("InvalidConfig", "%v", err)
 		}
 	}
 	if p.nodeVersion != nil && !slices.Contains([]string{"18", "20", "22", "24"}, *p.nodeVersion) {
-		return badRequest("InvalidConfig", "Invalid node version: %s", *p.nodeVersion)
+		return protocol.BadRequest("InvalidConfig", "Invalid node version: %s", *p.nodeVersion)
 	}
 	return nil
 }
 
-func (d pushedDefinition) check() error {
+func (d definition) check() error {
 	for _, module := range d.all() {
 		if err := module.check(); err != nil {
 			return err
@@ -187,9 +196,9 @@ func (d pushedDefinition) check() error {
 }
 
 // all is every module of a definition, those that are not run included.
-func (d pushedDefinition) all() []pushedModule {
+func (d definition) all() []pushedModule {
 	all := slices.Clone(d.modules)
-	for _, module := range []*pushedModule{d.schema, d.definition} {
+	for _, module := range []*pushedModule{d.schema, d.config} {
 		if module != nil {
 			all = append(all, *module)
 		}
@@ -197,7 +206,7 @@ func (d pushedDefinition) all() []pushedModule {
 	return all
 }
 
-func (d pushedDefinition) version() string {
+func (d definition) version() string {
 	if d.udfServerVersion == nil {
 		return ""
 	}

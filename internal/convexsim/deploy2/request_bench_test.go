@@ -1,4 +1,4 @@
-package convexsim
+package deploy2
 
 import (
 	"bytes"
@@ -12,14 +12,15 @@ import (
 // a large app sends; the simulator must not be what a benchmark measures.
 func BenchmarkDecodePush(b *testing.B) {
 	source := strings.Repeat("  const value = await ctx.db.query(\"notes\").collect();\n", 600)
-	modules := make([]object, 1000)
+	modules := make([]map[string]any, 1000)
 	for i := range modules {
-		modules[i] = function(fmt.Sprintf("dir/file%d.js", i), "list")
-		modules[i]["source"] = source + fmt.Sprint(modules[i]["source"])
+		modules[i] = map[string]any{
+			"path": fmt.Sprintf("dir/file%d.js", i), "source": source + "export {\n  l as list\n};\n", "environment": "isolate",
+		}
 	}
-	body, err := json.Marshal(object{
+	body, err := json.Marshal(map[string]any{
 		"adminKey": "", "functions": "convex/", "nodeDependencies": []any{}, "componentDefinitions": []any{},
-		"appDefinition": object{"changedModules": modules, "udfServerVersion": "1.32.0"},
+		"appDefinition": map[string]any{"changedModules": modules, "udfServerVersion": "1.32.0"},
 	})
 	if err != nil {
 		b.Fatal(err)
@@ -27,7 +28,7 @@ func BenchmarkDecodePush(b *testing.B) {
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := decodePush(b.Context(), bytes.NewReader(body)); err != nil {
+		if _, err := Decode(b.Context(), bytes.NewReader(body)); err != nil {
 			b.Fatal(err)
 		}
 	}

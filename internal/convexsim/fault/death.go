@@ -28,10 +28,10 @@ func (d Death) String() string {
 	return fmt.Sprintf("exit status %d", d.Exit)
 }
 
-// Strike ends the process by the death's signal, whose default action it restores:
+// Kill ends the process by the death's signal, whose default action it restores:
 // to some signals the Go runtime would answer with a stack trace and status 2. It
 // returns an error if the process lives on.
-func (d Death) Strike() error {
+func (d Death) Kill() error {
 	var defaultAction [64]byte // SIG_DFL, no flags, empty mask: all zero, and longer than any kernel's struct
 	if _, _, errno := syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(d.Signal), uintptr(unsafe.Pointer(&defaultAction)), 0, 8, 0, 0); errno != 0 &&
 		d.Signal != syscall.SIGKILL && d.Signal != syscall.SIGSTOP {

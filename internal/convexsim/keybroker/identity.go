@@ -1,97 +1,117 @@
-package convexsim
+package keybroker
 
 import (
 	"errors"
 	"net/http"
 	"strings"
 
-	"github.com/tale-project/tale-runtime/internal/convexsim/keybroker"
+	"github.com/tale-project/tale-runtime/internal/convexsim/protocol"
 )
 
-// identity is who a request comes from, as far as the backend tells them apart.
-type identity int
+// Identity is who a request comes from, as far as the backend tells them apart.
+type Identity int
 
+// The identities, from the least that may be done to the most.
 const (
-	anonymous identity = iota
-	system
-	readOnlyAdmin
-	admin
+	Anonymous Identity = iota
+	System
+	ReadOnlyAdmin
+	Admin
 )
 
 const authPrefix = "convex "
 
-// requestIdentity reads the Authorization header, or without one the query
+// Broker opens the keys of one instance.
+type Broker struct {
+	Instance string
+	Secret   string // 64 hexadecimal digits
+}
+
+// OfRequest reads the Authorization header, or without one the query
 // parameter adminKey.
-func (s *Server) requestIdentity(r *http.Request) (identity, error) {
+func (b Broker) OfRequest(r *http.Request) (Identity, error) {
 	values := r.Header.Values("Authorization")
 	if len(values) == 0 {
 		if key := r.URL.Query().Get("adminKey"); key != "" {
-			return s.keyIdentity(key)
+			return b.OfKey(key)
 		}
-		return anonymous, nil
+		return Anonymous, nil
 	}
 	header := values[0]
 	if len(header) < len(authPrefix) {
-		return anonymous, badRequest("InvalidHeaderFailure", "Invalid authentication header")
+		return Anonymous, protocol.BadRequest("InvalidHeaderFailure", "Invalid authentication header")
 	}
 	if strings.EqualFold(header[:len(authPrefix)], authPrefix) {
-		return s.keyIdentity(header[len(authPrefix):])
+		return b.OfKey(header[len(authPrefix):])
 	}
-	return anonymous, s.bearerFailure(header)
+	return Anonymous, BearerFailure(header)
 }
 
-// bearerFailure is the answer to a token that is not an admin key. Its checking
+// BearerFailure is the answer to a token that is not an admin key. Its checking
 // needs an OpenID provider, so no token is ever accepted here.
-func (s *Server) bearerFailure(header string) error {
+func BearerFailure(header string) error {
 	token, ok := strings.CutPrefix(strings.ToLower(header), "bearer ")
 	if !ok || token == "" {
-		return badRequest("InvalidAdminKey", "Invalid admin key")
+		return protocol.BadRequest("InvalidAdminKey", "Invalid admin key")
 	}
-	return unauthenticated("NoAuthProvider",
+	return protocol.Unauthenticated("NoAuthProvider",
 		"No auth provider found matching the given token (the simulator checks no tokens).")
 }
 
-// keyIdentity opens the key of an Authorization header, which may be followed by
+// OfKey opens the key of an Authorization header, which may be followed by
 // a user to act as.
-func (s *Server) keyIdentity(key string) (identity, error) {
-	opened, err := keybroker.Open(s.options.InstanceName, s.options.InstanceSecret, key)
+func (b Broker) OfKey(key string) (Identity, error) {
+	opened, err := Open(b.Instance, b.Secret, key)
 	switch {
-	case errors.Is(err, keybroker.ErrActingUser):
-		return anonymous, badRequest("HeaderParseFailure", "Malformed Authorization header.")
+	case errors.Is(err, ErrActingUser):
+		return Anonymous, protocol.BadRequest("HeaderParseFailure", "Malformed Authorization header.")
 	case err != nil:
-		return anonymous, badAdminKey()
+		return Anonymous, badAdminKey()
 	case opened.System:
-		return system, nil
+		return System, nil
 	case opened.ReadOnly:
-		return readOnlyAdmin, nil
+		return ReadOnlyAdmin, nil
 	}
-	return admin, nil
+	return Admin, nil
 }
 
-// bodyIdentity opens the adminKey field of a deploy2 request, where no user to
+// OfBody opens the adminKey field of a deploy2 request, where no user to
 // act as may follow.
-func (s *Server) bodyIdentity(key string) (identity, error) {
+func (b Broker) OfBody(key string) (Identity, error) {
 	if _, blob, named := strings.Cut(key, "|"); named && strings.Contains(blob, ":") {
-		return anonymous, badAdminKey()
+		return Anonymous, badAdminKey()
 	}
-	return s.keyIdentity(key)
+	return b.OfKey(key)
 }
 
-// mustBeAdmin refuses everyone who is not an administrator; needWrite also those
-// with a read-only key.
-func (s *Server) mustBeAdmin(who identity, needWrite bool) error {
-	if who < readOnlyAdmin {
-		return forbidden("BadDeployKey", "The provided deploy key was invalid for this deployment. "+
-			"Double check that the environment this key was generated for matches the desired deployment.")
+// Member returns the member of a key that is good.
+func (b Broker) Member(key string) (uint64, error) {
+	opened, err := Open(b.Instance, b.Secret, key)
+	if err != nil {
+		return 0, badAdminKey()
 	}
-	if needWrite && who == readOnlyAdmin {
-		return forbidden("ReadOnlyAdminKey", "You do not have permission to perform this operation.")
+	return opened.Member, nil
+}
+
+// MustRead refuses all but administrators.
+func (i Identity) MustRead() error {
+	if i < ReadOnlyAdmin {
+		return protocol.Forbidden("BadDeployKey", "The provided deploy key was invalid for this deployment. "+
+			"Double check that the environment this key was generated for matches the desired deployment.")
 	}
 	return nil
 }
 
+// MustWrite refuses all but administrators, and those with a read-only key.
+func (i Identity) MustWrite() error {
+	if i == ReadOnlyAdmin {
+		return protocol.Forbidden("ReadOnlyAdminKey", "You do not have permission to perform this operation.")
+	}
+	return i.MustRead()
+}
+
 // badAdminKey has one message for every reason: a client cannot tell a wrong
 // secret from a wrong instance name.
-func badAdminKey() *failure {
-	return unauthenticated("BadAdminKey", "The provided admin key was invalid for this instance")
+func badAdminKey() *protocol.Failure {
+	return protocol.Unauthenticated("BadAdminKey", "The provided admin key was invalid for this instance")
 }

@@ -1,10 +1,9 @@
-package convexsim
+package protocol
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -17,22 +16,23 @@ import (
 // backend's knobs MAX_ECHO_BYTES, MAX_BACKEND_PUBLIC_API_REQUEST_SIZE,
 // MAX_BACKEND_RPC_REQUEST_SIZE and HTTP_ACTION_BODY_LIMIT.
 const (
-	defaultBodyLimit    = 2 << 20
-	echoBodyLimit       = 128 << 20
-	publicAPIBodyLimit  = 16<<20 + 2000
-	callbackBodyLimit   = 32 << 20
-	httpActionBodyLimit = 20 << 20
+	DefaultBodyLimit    = 2 << 20
+	EchoBodyLimit       = 128 << 20
+	PublicAPIBodyLimit  = 16<<20 + 2000
+	CallbackBodyLimit   = 32 << 20
+	HTTPActionBodyLimit = 20 << 20
 )
 
-var errBodyTooLarge = errors.New("length limit exceeded")
+// ErrBodyTooLarge is the error of reading a body beyond its limit.
+var ErrBodyTooLarge = errors.New("length limit exceeded")
 
-// openJSON checks that a request says it carries JSON, as every JSON route
+// OpenJSON checks that a request says it carries JSON, as every JSON route
 // insists on before it reads a byte.
-func openJSON(r *http.Request, limit int64) (io.Reader, error) {
+func OpenJSON(r *http.Request, limit int64) (io.Reader, error) {
 	if !isJSON(r.Header.Get("Content-Type")) {
-		return nil, badRequest("BadJsonBody", "Expected request with `Content-Type: application/json`")
+		return nil, BadRequest("BadJsonBody", "Expected request with `Content-Type: application/json`")
 	}
-	return &limitedReader{reader: r.Body, left: limit}, nil
+	return LimitBody(r.Body, limit), nil
 }
 
 func isJSON(contentType string) bool {
@@ -44,10 +44,10 @@ func isJSON(contentType string) bool {
 	return main == "application" && (sub == "json" || strings.HasSuffix(sub, "+json"))
 }
 
-// openPush is openJSON for the push routes, the only ones that decompress, and
+// OpenPush is OpenJSON for the push routes, the only ones that decompress, and
 // only brotli. The limit counts decompressed bytes.
-func (s *Server) openPush(r *http.Request) (io.Reader, error) {
-	body, err := openJSON(r, s.options.MaxPushBytes)
+func OpenPush(r *http.Request, limit int64) (io.Reader, error) {
+	body, err := OpenJSON(r, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -55,62 +55,70 @@ func (s *Server) openPush(r *http.Request) (io.Reader, error) {
 	case "", "identity":
 		return body, nil
 	case "br":
-		return &limitedReader{reader: brotli.NewReader(r.Body), left: s.options.MaxPushBytes}, nil
+		return LimitBody(brotli.NewReader(r.Body), limit), nil
 	default:
-		f := &failure{status: http.StatusUnsupportedMediaType, header: http.Header{}}
-		f.header.Set("Accept-Encoding", "br")
+		f := &Failure{Status: http.StatusUnsupportedMediaType, Header: http.Header{}}
+		f.Header.Set("Accept-Encoding", "br")
 		return nil, f
 	}
 }
 
-// readJSON decodes a whole small body into v.
-func readJSON(r *http.Request, limit int64, v any) error {
-	body, err := openJSON(r, limit)
+// ReadJSON decodes a whole small body into v.
+func ReadJSON(r *http.Request, limit int64, v any) error {
+	body, err := OpenJSON(r, limit)
 	if err != nil {
 		return err
 	}
-	return decodeJSON(r.Context(), body, v)
+	return DecodeJSON(r.Context(), body, v)
 }
 
-func decodeJSON(ctx context.Context, body io.Reader, v any) error {
+// DecodeJSON decodes what OpenJSON or OpenPush opened into v.
+func DecodeJSON(ctx context.Context, body io.Reader, v any) error {
 	data, err := io.ReadAll(body)
 	if err != nil {
-		return bodyFailure(ctx, err)
+		return BodyFailure(ctx, err)
 	}
 	if err := json.Unmarshal(data, v); err != nil {
-		return bodyFailure(ctx, err)
+		return BodyFailure(ctx, err)
 	}
 	return nil
 }
 
-// bodyFailure tells apart what can be wrong with a JSON body, in the words of
+// BodyFailure tells apart what can be wrong with a JSON body, in the words of
 // the backend's web framework.
-func bodyFailure(ctx context.Context, err error) error {
+func BodyFailure(ctx context.Context, err error) error {
 	var syntax *json.SyntaxError
-	var malformed *malformedJSON
-	var known *failure
+	var known *Failure
 	switch {
 	case errors.As(err, &known):
 		return err
 	case ctx.Err() != nil:
-		return timedOut()
-	case errors.Is(err, errBodyTooLarge):
-		return badRequest("BadJsonBody", "Failed to buffer the request body: %v", err)
-	case errors.As(err, &syntax), errors.As(err, &malformed), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return badRequest("BadJsonBody", "Failed to parse the request body as JSON: %v", err)
+		return TimedOut()
+	case errors.Is(err, ErrBodyTooLarge):
+		return BadRequest("BadJsonBody", "Failed to buffer the request body: %v", err)
+	case errors.As(err, &syntax), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return ParseFailure(err)
 	default:
-		return badRequest("BadJsonBody", "Failed to deserialize the JSON body into the target type: %v", err)
+		return BadRequest("BadJsonBody", "Failed to deserialize the JSON body into the target type: %v", err)
 	}
 }
 
-func missingField(name string) error {
-	return badRequest("BadJsonBody", "Failed to deserialize the JSON body into the target type: missing field `%s`", name)
+// ParseFailure is the answer to a body that is no JSON.
+func ParseFailure(err error) error {
+	return BadRequest("BadJsonBody", "Failed to parse the request body as JSON: %v", err)
 }
 
-func timedOut() error { return &failure{status: http.StatusRequestTimeout} }
+// MissingField is the answer to a body without a field that it must have.
+func MissingField(name string) error {
+	return BadRequest("BadJsonBody", "Failed to deserialize the JSON body into the target type: missing field `%s`", name)
+}
 
-// limitedReader fails once more than left bytes were read, where io.LimitReader
-// would end.
+// LimitBody returns a reader that fails with ErrBodyTooLarge once more than limit
+// bytes were read, where io.LimitReader would end.
+func LimitBody(body io.Reader, limit int64) io.Reader {
+	return &limitedReader{reader: body, left: limit}
+}
+
 type limitedReader struct {
 	reader io.Reader
 	left   int64
@@ -122,7 +130,7 @@ func (l *limitedReader) Read(p []byte) (int, error) {
 	}
 	n, err := l.reader.Read(p)
 	if int64(n) > l.left {
-		return 0, fmt.Errorf("%w", errBodyTooLarge)
+		return 0, ErrBodyTooLarge
 	}
 	l.left -= int64(n)
 	return n, err

@@ -1,4 +1,4 @@
-package convexsim
+package protocol
 
 import (
 	"net/http"
@@ -22,23 +22,22 @@ func lastUnsupported(client string) (version, advice string) {
 	return "", ""
 }
 
-// checkClient applies the rules of the Convex-Client header, "name-version". A
-// WebSocket cannot send it and has its version in the path.
-func checkClient(r *http.Request) error {
+// CheckClient applies the rules of the Convex-Client header, "name-version". A
+// WebSocket cannot send it and has its version in the path: inPath.
+func CheckClient(r *http.Request, inPath string) error {
 	header := r.Header.Get("Convex-Client")
 	if header == "" {
-		version, ok := route{path: syncPath}.match(r.URL.Path)
-		if !ok {
+		if inPath == "" {
 			return nil
 		}
-		if _, err := semver.StrictNewVersion(version); err != nil {
-			return badRequest("InvalidClientVersion", "Failed to parse client version: %v", err)
+		if _, err := semver.StrictNewVersion(inPath); err != nil {
+			return BadRequest("InvalidClientVersion", "Failed to parse client version: %v", err)
 		}
-		header = "npm-" + version
+		header = "npm-" + inPath
 	}
 	parts := strings.Split(header, "-")
 	if len(parts) < 2 {
-		return badRequest("InvalidClientVersion",
+		return BadRequest("InvalidClientVersion",
 			"Failed to parse client version string: '%s'. Expected format is {client_name}-{semver}, e.g. my-esolang-client-0.0.1", header)
 	}
 	client, version := splitClient(parts)
@@ -49,11 +48,11 @@ func checkClient(r *http.Request) error {
 	if parsed, err := semver.StrictNewVersion(version); err == nil && parsed.GreaterThan(semver.MustParse(threshold)) {
 		return nil
 	}
-	f := badRequest("ClientVersionUnsupported",
+	f := BadRequest("ClientVersionUnsupported",
 		"The Convex %s package at version %s is no longer supported. %s", client, version, advice)
-	f.header = http.Header{}
-	f.header.Set("x-convex-deprecation-state", "Unsupported")
-	f.header.Set("x-convex-deprecation-message", f.message)
+	f.Header = http.Header{}
+	f.Header.Set("x-convex-deprecation-state", "Unsupported")
+	f.Header.Set("x-convex-deprecation-message", f.Message)
 	return f
 }
 

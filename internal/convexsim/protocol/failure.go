@@ -1,100 +1,69 @@
-package convexsim
+package protocol
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 )
 
-// failure is an error as the backend answers it: a status, and a JSON body with
+// Failure is an error as the backend answers it: a status, and a JSON body with
 // a code for programs and a message for people. A failure without a code has an
 // empty body (408, 415).
-type failure struct {
-	status  int
-	code    string
-	message string
-	header  http.Header
+type Failure struct {
+	Status  int
+	Code    string
+	Message string
+	Header  http.Header
 }
 
-func (f *failure) Error() string {
-	if f.code == "" {
-		return fmt.Sprintf("%d %s", f.status, http.StatusText(f.status))
+// Error names the status, and what the answer would say.
+func (f *Failure) Error() string {
+	if f.Code == "" {
+		return fmt.Sprintf("%d %s", f.Status, http.StatusText(f.Status))
 	}
-	return fmt.Sprintf("%d %s: %s", f.status, f.code, f.message)
+	return fmt.Sprintf("%d %s: %s", f.Status, f.Code, f.Message)
 }
 
-func badRequest(code, format string, args ...any) *failure {
-	return &failure{status: http.StatusBadRequest, code: code, message: fmt.Sprintf(format, args...)}
+// BadRequest is a failure with status 400.
+func BadRequest(code, format string, args ...any) *Failure {
+	return &Failure{Status: http.StatusBadRequest, Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-func unauthenticated(code, message string) *failure {
-	return &failure{status: http.StatusUnauthorized, code: code, message: message}
+// Unauthenticated is a failure with status 401.
+func Unauthenticated(code, message string) *Failure {
+	return &Failure{Status: http.StatusUnauthorized, Code: code, Message: message}
 }
 
-func forbidden(code, message string) *failure {
-	return &failure{status: http.StatusForbidden, code: code, message: message}
+// Forbidden is a failure with status 403.
+func Forbidden(code, message string) *Failure {
+	return &Failure{Status: http.StatusForbidden, Code: code, Message: message}
 }
 
-func conflict(code, format string, args ...any) *failure {
-	return &failure{status: http.StatusConflict, code: code, message: fmt.Sprintf(format, args...)}
+// Conflict is a failure with status 409.
+func Conflict(code, format string, args ...any) *Failure {
+	return &Failure{Status: http.StatusConflict, Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// internalError is what the backend answers for everything that it did not
+// InternalError is what the backend answers for everything that it did not
 // expect; its log has the reason, its answer does not.
-func internalError() *failure {
-	return &failure{
-		status:  http.StatusInternalServerError,
-		code:    "InternalServerError",
-		message: "Your request couldn't be completed. Try again later.",
+func InternalError() *Failure {
+	return &Failure{
+		Status:  http.StatusInternalServerError,
+		Code:    "InternalServerError",
+		Message: "Your request couldn't be completed. Try again later.",
 	}
 }
 
-// whilePushing prefixes a coded failure as the push routes do.
-func whilePushing(err error) error {
-	var f *failure
-	if !errors.As(err, &f) || f.code == "" || f.status == http.StatusInternalServerError {
+// WhilePushing prefixes a coded failure as the push routes do.
+func WhilePushing(err error) error {
+	var f *Failure
+	if !errors.As(err, &f) || f.Code == "" || f.Status == http.StatusInternalServerError {
 		return err
 	}
 	prefixed := *f
-	prefixed.message = "Hit an error while pushing:\n" + f.message
+	prefixed.Message = "Hit an error while pushing:\n" + f.Message
 	return &prefixed
 }
 
-func writeFailure(w http.ResponseWriter, err error) {
-	var f *failure
-	if !errors.As(err, &f) {
-		f = internalError()
-	}
-	for name, values := range f.header {
-		w.Header()[name] = values
-	}
-	if f.code == "" && f.message == "" {
-		w.Header().Set("Content-Length", "0")
-		w.WriteHeader(f.status)
-		return
-	}
-	writeJSON(w, f.status, struct {
-		Code    string `json:"code"`
-		Message string `json:"message"`
-	}{f.code, f.message})
-}
-
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	body, err := json.Marshal(v)
-	if err != nil {
-		status, body = http.StatusInternalServerError, []byte(`{"code":"InternalServerError","message":"the simulator cannot encode its answer"}`)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(status)
-	_, _ = w.Write(body)
-}
-
-func writeText(w http.ResponseWriter, status int, text string) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
-	w.WriteHeader(status)
-	_, _ = w.Write([]byte(text))
-}
+// TimedOut is the empty answer to a request that took too long.
+func TimedOut() error { return &Failure{Status: http.StatusRequestTimeout} }

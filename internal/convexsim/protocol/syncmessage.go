@@ -1,4 +1,4 @@
-package convexsim
+package protocol
 
 import (
 	"encoding/base64"
@@ -6,48 +6,52 @@ import (
 	"encoding/json"
 )
 
-// clientMessage is a message of a sync client, all types in one
+// ClientMessage is a message of a sync client, all types in one
 // (src/browser/sync/protocol.ts of the convex package).
-type clientMessage struct {
+type ClientMessage struct {
 	Type          string                 `json:"type"`
 	BaseVersion   uint32                 `json:"baseVersion"`
 	NewVersion    uint32                 `json:"newVersion"`
 	TokenType     string                 `json:"tokenType"`
 	Value         string                 `json:"value"`
-	Modifications []querySetModification `json:"modifications"`
+	Modifications []QuerySetModification `json:"modifications"`
 	RequestID     uint32                 `json:"requestId"`
 	UDFPath       string                 `json:"udfPath"`
 }
 
-type querySetModification struct {
+// QuerySetModification is one change of what a client watches.
+type QuerySetModification struct {
 	Type    string          `json:"type"` // "Add" or "Remove"
 	QueryID uint32          `json:"queryId"`
 	UDFPath string          `json:"udfPath"`
 	Args    json.RawMessage `json:"args"`
 }
 
-type transition struct {
+// Transition brings a client from one version to the next.
+type Transition struct {
 	Type          string       `json:"type"`
-	StartVersion  stateVersion `json:"startVersion"`
-	EndVersion    stateVersion `json:"endVersion"`
+	StartVersion  StateVersion `json:"startVersion"`
+	EndVersion    StateVersion `json:"endVersion"`
 	Modifications []any        `json:"modifications"`
 }
 
-type stateVersion struct {
+// StateVersion is what a client has been told of.
+type StateVersion struct {
 	QuerySet uint32    `json:"querySet"`
 	Identity uint32    `json:"identity"`
-	TS       timestamp `json:"ts"`
+	TS       Timestamp `json:"ts"`
 }
 
-// timestamp is a number of nanoseconds, on the wire eight bytes in base64.
-type timestamp uint64
+// Timestamp is a number of nanoseconds, on the wire eight bytes in base64.
+type Timestamp uint64
 
 // MarshalJSON writes the wire form.
-func (t timestamp) MarshalJSON() ([]byte, error) {
+func (t Timestamp) MarshalJSON() ([]byte, error) {
 	return json.Marshal(base64.StdEncoding.EncodeToString(binary.LittleEndian.AppendUint64(nil, uint64(t))))
 }
 
-type queryUpdated struct {
+// QueryUpdated is a modification with a new result.
+type QueryUpdated struct {
 	Type     string   `json:"type"`
 	QueryID  uint32   `json:"queryId"`
 	Value    any      `json:"value"`
@@ -55,7 +59,8 @@ type queryUpdated struct {
 	Journal  *string  `json:"journal"`
 }
 
-type queryFailed struct {
+// QueryFailed is a modification with an error.
+type QueryFailed struct {
 	Type         string   `json:"type"`
 	QueryID      uint32   `json:"queryId"`
 	ErrorMessage string   `json:"errorMessage"`
@@ -63,13 +68,14 @@ type queryFailed struct {
 	Journal      *string  `json:"journal"`
 }
 
-type queryRemoved struct {
+// QueryRemoved confirms that a query is no longer watched.
+type QueryRemoved struct {
 	Type    string `json:"type"`
 	QueryID uint32 `json:"queryId"`
 }
 
-// functionFailed answers a Mutation or an Action.
-type functionFailed struct {
+// FunctionFailed answers a Mutation or an Action.
+type FunctionFailed struct {
 	Type      string   `json:"type"`
 	RequestID uint32   `json:"requestId"`
 	Success   bool     `json:"success"`
@@ -77,18 +83,21 @@ type functionFailed struct {
 	LogLines  []string `json:"logLines"`
 }
 
-type authError struct {
+// AuthError refuses an Authenticate.
+type AuthError struct {
 	Type                string `json:"type"`
 	Error               string `json:"error"`
 	BaseVersion         uint32 `json:"baseVersion"`
 	AuthUpdateAttempted bool   `json:"authUpdateAttempted"`
 }
 
-type fatalError struct {
+// FatalError ends a connection for good.
+type FatalError struct {
 	Type  string `json:"type"`
 	Error string `json:"error"`
 }
 
-type ping struct {
+// Ping is the message of an idle connection.
+type Ping struct {
 	Type string `json:"type"`
 }

@@ -1,25 +1,28 @@
-package convexsim
+// Package simtest starts simulators in tests. It is apart from package convexsim so
+// that no program links package testing.
+package simtest
 
 import (
+	"cmp"
+	"context"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/convexsim"
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 	"github.com/tale-project/tale-runtime/internal/sys/freeport"
 )
 
-// startDeadline bounds how long a simulator may take to open its ports.
-const startDeadline = 30 * time.Second
+// deadline bounds how long a simulator may take to open its ports, and to end.
+const deadline = 30 * time.Second
 
 // Start runs a simulator on loopback for the length of a test, in a temporary
 // folder unless the options name one. It returns when the ports are open; with a
 // fault of fault.StageStart it returns at once, the ports being known already.
-func Start(t testing.TB, options Options) *Server {
+func Start(t testing.TB, options convexsim.Options) *convexsim.Server {
 	t.Helper()
-	if options.Interface == "" {
-		options.Interface = "127.0.0.1"
-	}
+	options.Interface = cmp.Or(options.Interface, "127.0.0.1")
 	if options.Storage == "" {
 		options.Storage = t.TempDir()
 	}
@@ -27,16 +30,16 @@ func Start(t testing.TB, options Options) *Server {
 	if late {
 		options.Port, options.SitePort = freePort(t, options.Port), freePort(t, options.SitePort)
 	}
-	s, err := New(options)
+	s, err := convexsim.New(options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.stop(t) })
 	failed := make(chan error, 1)
 	go func() {
-		_, err := s.Run(s.life, nil)
+		_, err := s.Run(context.WithoutCancel(t.Context()), nil)
 		failed <- err
 	}()
+	t.Cleanup(func() { Stop(t, s) })
 	if late {
 		return s
 	}
@@ -44,7 +47,7 @@ func Start(t testing.TB, options Options) *Server {
 	case <-s.Ready():
 	case err := <-failed:
 		t.Fatalf("the simulator ended at its start: %v", err)
-	case <-time.After(startDeadline):
+	case <-time.After(deadline):
 		t.Fatal("the simulator does not open its ports")
 	}
 	return s
@@ -52,21 +55,21 @@ func Start(t testing.TB, options Options) *Server {
 
 // Restart ends a simulator as a crash would and starts one with the same folder
 // and ports, without the faults.
-func Restart(t testing.TB, s *Server) *Server {
+func Restart(t testing.TB, s *convexsim.Server) *convexsim.Server {
 	t.Helper()
-	s.stop(t)
+	Stop(t, s)
 	options := s.Options()
 	options.Faults = nil
 	return Start(t, options)
 }
 
-// stop ends the simulator at once and waits for it.
-func (s *Server) stop(t testing.TB) {
+// Stop ends a simulator at once and waits for it.
+func Stop(t testing.TB, s *convexsim.Server) {
 	t.Helper()
-	s.end()
+	s.End()
 	select {
 	case <-s.Done():
-	case <-time.After(startDeadline):
+	case <-time.After(deadline):
 		t.Error("the simulator does not end")
 	}
 }

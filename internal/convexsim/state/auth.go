@@ -1,25 +1,28 @@
-package convexsim
+package state
 
-import "github.com/tale-project/tale-runtime/internal/convexsim/bundle"
+import (
+	"github.com/tale-project/tale-runtime/internal/convexsim/bundle"
+	"github.com/tale-project/tale-runtime/internal/convexsim/protocol"
+)
 
-// checkAuth refuses an auth.config that reads a variable which is not set. A
+// CheckAuth refuses an auth.config that reads a variable which is not set. A
 // default in the source (process.env.X ?? "…") does not help: reading is enough.
-func checkAuth(module Module, environment map[string]string) error {
+func CheckAuth(module Module, environment map[string]string) error {
 	for _, name := range module.Variables {
-		if _, ok := environment[name]; ok || name == cloudURLVariable || name == siteURLVariable {
+		if _, ok := environment[name]; ok || name == CloudURLVariable || name == SiteURLVariable {
 			continue
 		}
-		return badRequest("AuthConfigMissingEnvironmentVariable",
+		return protocol.BadRequest("AuthConfigMissingEnvironmentVariable",
 			"Environment variable %s is used in auth config file but its value was not set", name)
 	}
 	return nil
 }
 
 // reevaluateAuth is what the backend does after every change of the environment.
-func reevaluateAuth(state *State) error {
-	module, ok := state.Definitions[""].Modules[bundle.AuthModule]
+func (s *State) reevaluateAuth() error {
+	module, ok := s.Definitions[""].Modules[bundle.AuthModule]
 	if !ok {
 		return nil
 	}
-	return checkAuth(module, state.Environment)
+	return CheckAuth(module, s.Environment)
 }

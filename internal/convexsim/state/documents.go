@@ -1,20 +1,17 @@
-package convexsim
+package state
 
 import (
+	"cmp"
+	"encoding/hex"
+	"encoding/json"
+	"hash/fnv"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/convexsim/keybroker"
-)
-
-// System queries of the backend that its dashboard uses, and that tell a deploy
-// what is there.
-const (
-	lastPushQuery   = "_system/frontend/deploymentEvents:lastPushEvent"
-	componentsQuery = "_system/frontend/components:list"
-	schemasQuery    = "_system/frontend/getSchemas:default"
-	indexesQuery    = "_system/frontend/indexes:default"
+	"github.com/tale-project/tale-runtime/internal/convexsim/bundle"
 )
 
 // PushEvent is the audit log's entry of a finished push, as far as it is kept.
@@ -23,35 +20,8 @@ type PushEvent struct {
 	Member uint64    `json:"member"` // of the admin key that finish_push was called with
 }
 
-// recordPush remembers who pushed, in the transaction of the push.
-func (s *Server) recordPush(state *State, key string) error {
-	opened, err := keybroker.Open(s.options.InstanceName, s.options.InstanceSecret, key)
-	if err != nil {
-		return badAdminKey()
-	}
-	state.LastPush = &PushEvent{Time: time.Now(), Member: opened.Member}
-	return nil
-}
-
-// dashboardQuery answers the dashboard's queries; known is false for others.
-func (s *Server) dashboardQuery(name string, arguments map[string]any) (value any, known bool) {
-	state := s.store.view()
-	switch name {
-	case lastPushQuery:
-		return state.lastPushDocument(), true
-	case componentsQuery:
-		return state.componentDocuments(), true
-	case schemasQuery:
-		return state.schemasOf(state.componentByID(arguments["componentId"])), true
-	case indexesQuery:
-		table, _ := arguments["tableName"].(string)
-		return state.indexDocuments(state.componentByID(arguments["tableNamespace"]), table), true
-	}
-	return nil, false
-}
-
-// lastPushDocument has the member as text, as the JSON format writes integers.
-func (s State) lastPushDocument() any {
+// LastPushDocument has the member as text, as the JSON format writes integers.
+func (s State) LastPushDocument() any {
 	if s.LastPush == nil {
 		return nil
 	}
@@ -63,9 +33,10 @@ func (s State) lastPushDocument() any {
 	}
 }
 
-func (s State) componentDocuments() []map[string]any {
+// ComponentDocuments lists the components, in the order of their paths.
+func (s State) ComponentDocuments() []map[string]any {
 	documents := []map[string]any{}
-	for _, path := range sortedKeys(s.Components) {
+	for _, path := range slices.Sorted(maps.Keys(s.Components)) {
 		state := "active"
 		if s.Components[path].Unmounted {
 			state = "unmounted"
@@ -77,8 +48,8 @@ func (s State) componentDocuments() []map[string]any {
 	return documents
 }
 
-// componentByID returns the path of a component; the app is asked for with null.
-func (s State) componentByID(id any) string {
+// ComponentByID returns the path of a component; the app is asked for with null.
+func (s State) ComponentByID(id any) string {
 	for path, component := range s.Components {
 		if component.ID == id {
 			return path
@@ -87,41 +58,69 @@ func (s State) componentByID(id any) string {
 	return ""
 }
 
-// schemasOf has the active and the pending schema, without those that are not there.
-func (s State) schemasOf(component string) map[string]any {
+// SchemasOf has the active and the pending schema, without those that are not there.
+func (s State) SchemasOf(component string) map[string]any {
 	schemas := map[string]any{}
 	for field, state := range map[string]string{"active": SchemaActive, "inProgress": SchemaValidated} {
-		if i := s.findSchema(component, state); i >= 0 {
-			schemas[field] = `{"tables":[]}`
-			if text := schemaText(s.Schemas[i].Tables); text != nil {
-				schemas[field] = *text
-			}
+		if schema := s.SchemaOf(component, state); schema != nil {
+			schemas[field] = cmp.Or(SchemaText(schema.Tables), `{"tables":[]}`)
 		}
 	}
 	return schemas
 }
 
-// indexDocuments pretends that a backfill reads one document in a millisecond.
-func (s State) indexDocuments(component, table string) []map[string]any {
+// IndexDocuments pretends that a backfill reads one document in a millisecond.
+func (s State) IndexDocuments(component, table string) []map[string]any {
 	documents := []map[string]any{}
-	i := s.findSchema(component, SchemaValidated)
-	if i < 0 {
+	schema := s.SchemaOf(component, SchemaValidated)
+	if schema == nil {
 		return documents
 	}
-	left, _ := s.Schemas[i].Backfill.left(time.Now())
-	for _, index := range s.Schemas[i].indexes() {
+	left, _ := schema.Backfill.Left(time.Now())
+	for _, index := range schema.BuiltIndexes() {
 		name, isOf := strings.CutPrefix(index.Name, table+".")
 		if !isOf {
 			continue
 		}
 		backfill := map[string]any{"state": "done"}
 		if left > 0 {
-			total := s.Schemas[i].Backfill.Each * time.Duration(s.Schemas[i].Backfill.Indexes)
+			total := schema.Backfill.Each * time.Duration(schema.Backfill.Indexes)
 			backfill = map[string]any{"state": "backfilling", "stats": map[string]any{
-				"numDocsIndexed": time.Since(s.Schemas[i].Backfill.Started).Milliseconds(), "totalDocs": total.Milliseconds(),
+				"numDocsIndexed": time.Since(schema.Backfill.Started).Milliseconds(), "totalDocs": total.Milliseconds(),
 			}}
 		}
 		documents = append(documents, map[string]any{"name": name, "staged": index.Staged, "backfill": backfill})
+	}
+	return documents
+}
+
+// SchemaText returns tables as the backend writes a schema, "" for no schema.
+func SchemaText(tables []bundle.Table) string {
+	if tables == nil {
+		return ""
+	}
+	text, err := json.Marshal(tables)
+	if err != nil {
+		return ""
+	}
+	return string(text)
+}
+
+// EnvironmentDocument is a variable as the backend's table has it.
+type EnvironmentDocument struct {
+	CreationTime float64 `json:"_creationTime"`
+	ID           string  `json:"_id"`
+	Name         string  `json:"name"`
+	Value        string  `json:"value"`
+}
+
+// EnvironmentDocuments lists the variables, in the order of their names.
+func (s State) EnvironmentDocuments() []EnvironmentDocument {
+	documents := []EnvironmentDocument{}
+	for i, name := range slices.Sorted(maps.Keys(s.Environment)) {
+		id := fnv.New128a()
+		_, _ = id.Write([]byte(name))
+		documents = append(documents, EnvironmentDocument{float64(1_700_000_000_000 + i), hex.EncodeToString(id.Sum(nil)), name, s.Environment[name]})
 	}
 	return documents
 }

@@ -1,4 +1,4 @@
-package convexsim
+package state
 
 import (
 	"crypto/sha256"
@@ -23,16 +23,16 @@ type Package struct {
 	UDFServerVersion string            `json:"udfServerVersion,omitempty"`
 }
 
-// addPackage stores a package, unless the same one is there already, and returns
+// AddPackage stores a package, unless the same one is there already, and returns
 // it with its key.
-func (s *State) addPackage(added Package) Package {
+func (s *State) AddPackage(added Package) Package {
 	added.SHA256 = added.digest()
 	for i := len(s.Packages) - 1; i >= 0; i-- {
 		if p := s.Packages[i]; p.Definition == added.Definition && p.SHA256 == added.SHA256 {
 			return p
 		}
 	}
-	added.Key = s.newID("package")
+	added.Key = s.NewID("package")
 	s.Packages = append(s.Packages, added)
 	s.forgetPackages(added.Definition)
 	return added
@@ -50,7 +50,8 @@ func (s *State) forgetPackages(definition string) {
 	}
 }
 
-func (s *State) packageByKey(key string) (Package, bool) {
+// PackageByKey returns the package that a finish_push names.
+func (s *State) PackageByKey(key string) (Package, bool) {
 	i := slices.IndexFunc(s.Packages, func(p Package) bool { return p.Key == key })
 	if i < 0 {
 		return Package{}, false

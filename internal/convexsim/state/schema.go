@@ -1,10 +1,11 @@
-package convexsim
+package state
 
 import (
 	"slices"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/convexsim/bundle"
+	"github.com/tale-project/tale-runtime/internal/convexsim/protocol"
 )
 
 // States of a schema, as in the backend's own table.
@@ -16,11 +17,11 @@ const (
 )
 
 // keptSchemas is how many dead schemas stay, for clients that still wait for
-// one; the oldest go First.
+// one; the oldest go first.
 const keptSchemas = 20
 
 // Schema is one version of the schema of the app or of a component. There are no
-// documents here, so it is validated from its First moment.
+// documents here, so it is validated from its first moment.
 type Schema struct {
 	ID        string         `json:"id"`
 	Component string         `json:"component"` // component path
@@ -39,8 +40,8 @@ type Backfill struct {
 	Each    time.Duration `json:"each"`
 }
 
-// left is how many indexes are not ready, and how long until the next one is.
-func (b *Backfill) left(now time.Time) (indexes int, next time.Duration) {
+// Left returns how many indexes are not ready, and how long until the next one is.
+func (b *Backfill) Left(now time.Time) (indexes int, next time.Duration) {
 	if b == nil || b.Each <= 0 {
 		return 0, 0
 	}
@@ -52,8 +53,8 @@ func (b *Backfill) left(now time.Time) (indexes int, next time.Duration) {
 	return b.Indexes - done, b.Each - elapsed%b.Each
 }
 
-// indexes lists the schema's indexes that have to be built; staged ones have not.
-func (s Schema) indexes() []bundle.Index {
+// BuiltIndexes lists the indexes that have to be built; staged ones have not.
+func (s Schema) BuiltIndexes() []bundle.Index {
 	var indexes []bundle.Index
 	for _, table := range s.Tables {
 		for _, index := range table.Indexes {
@@ -65,72 +66,81 @@ func (s Schema) indexes() []bundle.Index {
 	return indexes
 }
 
-// submitSchema makes a schema the pending one of a component and returns its id.
+// SubmitSchema makes a schema the pending one of a component and returns its id.
 // As in the backend, the one that is active or pending already is used again,
 // and one that differs is overwritten.
-func (s *State) submitSchema(component string, schema *pushedModule) string {
-	sha := schema.SHA256
+func (s *State) SubmitSchema(component, sha, source string) string {
 	for _, state := range []string{SchemaActive, SchemaValidated} {
-		if i := s.findSchema(component, state); i >= 0 && s.Schemas[i].SHA256 == sha {
+		if schema := s.SchemaOf(component, state); schema != nil && schema.SHA256 == sha {
 			if state == SchemaActive {
-				s.overwritePending(component)
+				s.overwrite(component, SchemaValidated)
 			}
-			return s.Schemas[i].ID
+			return schema.ID
 		}
 	}
-	s.overwritePending(component)
-	added := Schema{ID: s.newID("schema"), Component: component, SHA256: sha, State: SchemaValidated, Tables: bundle.Tables(schema.source)}
+	s.overwrite(component, SchemaValidated)
+	added := Schema{ID: s.NewID("schema"), Component: component, SHA256: sha, State: SchemaValidated, Tables: bundle.Tables(source)}
 	s.Schemas = append(s.Schemas, added)
 	s.forgetSchemas()
 	return added.ID
 }
 
-func (s *State) overwritePending(component string) {
-	if i := s.findSchema(component, SchemaValidated); i >= 0 {
-		s.Schemas[i].State = SchemaOverwritten
+// overwrite voids the schema that a component has in a state, if it has one.
+func (s *State) overwrite(component, state string) {
+	if schema := s.SchemaOf(component, state); schema != nil {
+		schema.State = SchemaOverwritten
 	}
 }
 
-func (s *State) findSchema(component, state string) int {
-	return slices.IndexFunc(s.Schemas, func(schema Schema) bool {
-		return schema.Component == component && schema.State == state
-	})
+// SchemaOf returns the schema that a component has in a state, or nil.
+func (s *State) SchemaOf(component, state string) *Schema {
+	return s.schema(func(schema Schema) bool { return schema.Component == component && schema.State == state })
 }
 
-func (s *State) schemaByID(id string) int {
-	return slices.IndexFunc(s.Schemas, func(schema Schema) bool { return schema.ID == id })
+// SchemaByID returns a schema, or nil for one that was forgotten.
+func (s *State) SchemaByID(id string) *Schema {
+	return s.schema(func(schema Schema) bool { return schema.ID == id })
 }
 
-// activateSchema is the part of finish_push about one component; an empty id
-// means that it has no schema any more.
-func (s *State) activateSchema(component, id string) error {
-	if id == "" {
-		s.clearActive(component)
-		return nil
-	}
-	i := s.schemaByID(id)
-	if i < 0 {
-		return internalError()
-	}
-	switch schema := s.Schemas[i]; schema.State {
-	case SchemaOverwritten:
-		return badRequest("SchemaAlreadyOverwritten", "Schema has already been overwritten.")
-	case SchemaFailed:
-		return badRequest("SchemaAlreadyFailed", "Schema has already been failed with error: %s", schema.Error)
-	case SchemaValidated:
-		if left, _ := schema.Backfill.left(time.Now()); left > 0 {
-			return internalError()
-		}
-		s.clearActive(component)
-		s.Schemas[i].State = SchemaActive
+func (s *State) schema(wanted func(Schema) bool) *Schema {
+	if i := slices.IndexFunc(s.Schemas, wanted); i >= 0 {
+		return &s.Schemas[i]
 	}
 	return nil
 }
 
-func (s *State) clearActive(component string) {
-	if i := s.findSchema(component, SchemaActive); i >= 0 {
-		s.Schemas[i].State = SchemaOverwritten
+// ActiveTables returns the tables of a component's active schema.
+func (s *State) ActiveTables(component string) []bundle.Table {
+	if schema := s.SchemaOf(component, SchemaActive); schema != nil {
+		return schema.Tables
 	}
+	return nil
+}
+
+// ActivateSchema is the part of finish_push about one component; an empty id
+// means that it has no schema any more.
+func (s *State) ActivateSchema(component, id string) error {
+	if id == "" {
+		s.overwrite(component, SchemaActive)
+		return nil
+	}
+	schema := s.SchemaByID(id)
+	if schema == nil {
+		return protocol.InternalError()
+	}
+	switch schema.State {
+	case SchemaOverwritten:
+		return protocol.BadRequest("SchemaAlreadyOverwritten", "Schema has already been overwritten.")
+	case SchemaFailed:
+		return protocol.BadRequest("SchemaAlreadyFailed", "Schema has already been failed with error: %s", schema.Error)
+	case SchemaValidated:
+		if left, _ := schema.Backfill.Left(time.Now()); left > 0 {
+			return protocol.InternalError()
+		}
+		s.overwrite(component, SchemaActive)
+		schema.State = SchemaActive
+	}
+	return nil
 }
 
 func (s *State) forgetSchemas() {

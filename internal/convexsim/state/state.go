@@ -1,4 +1,4 @@
-package convexsim
+package state
 
 import (
 	"fmt"
@@ -42,19 +42,6 @@ type Definition struct {
 	UDFServerVersion string            `json:"udfServerVersion,omitempty"`
 }
 
-// Module is a pushed module. Its source is not kept.
-type Module struct {
-	Environment string `json:"environment"` // "isolate" or "node"
-	SHA256      string `json:"sha256"`      // over source, then source map
-	Bytes       int    `json:"bytes"`       // of both together
-	// Exports are the names it exports, functions among them.
-	Exports []string `json:"exports,omitempty"`
-	// Variables are the environment variables that an auth.config reads.
-	Variables []string `json:"variables,omitempty"`
-	// Providers are those of an auth.config, unevaluated.
-	Providers []bundle.AuthProvider `json:"providers,omitempty"`
-}
-
 // Component is one instance of a component definition.
 type Component struct {
 	ID         string `json:"id"`
@@ -70,14 +57,14 @@ type File struct {
 	SHA256      string `json:"sha256"` // base64
 }
 
-// newID returns an id that was not given before.
-func (s *State) newID(kind string) string {
+// NewID returns an id that was not given before.
+func (s *State) NewID(kind string) string {
 	s.NextID++
 	return fmt.Sprintf("%s%08d", kind, s.NextID)
 }
 
-// clone copies everything that a handler may change.
-func (s State) clone() State {
+// Clone copies everything that a transaction may change.
+func (s State) Clone() State {
 	s.Environment = maps.Clone(s.Environment)
 	s.Definitions = maps.Clone(s.Definitions)
 	s.Components = maps.Clone(s.Components)

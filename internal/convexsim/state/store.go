@@ -1,4 +1,4 @@
-package convexsim
+package state
 
 import (
 	"encoding/json"
@@ -12,22 +12,23 @@ import (
 	"github.com/tale-project/tale-runtime/internal/atomicfile"
 )
 
-const stateFile = "convex-sim.json"
+const fileName = "convex-sim.json"
 
-// store holds the state and keeps a copy in the storage folder, replaced at
+// Store holds the state and keeps a copy in the storage folder, replaced at
 // every change. It has one transaction at a time.
-type store struct {
+type Store struct {
 	mu      sync.Mutex
 	path    string
 	state   State
 	changed chan struct{} // closed and replaced at every change
 }
 
-func openStore(folder string) (*store, error) {
+// Open returns the store of a storage folder, which it makes if need be.
+func Open(folder string) (*Store, error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, fmt.Errorf("cannot make the storage folder: %w", err)
 	}
-	s := &store{path: filepath.Join(folder, stateFile), changed: make(chan struct{})}
+	s := &Store{path: filepath.Join(folder, fileName), changed: make(chan struct{})}
 	data, err := os.ReadFile(s.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -44,27 +45,27 @@ func openStore(folder string) (*store, error) {
 	return s, nil
 }
 
-// view returns a copy of the state.
-func (s *store) view() State {
+// View returns a copy of the state.
+func (s *Store) View() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.state.clone()
+	return s.state.Clone()
 }
 
-// watch returns a copy of the state and a channel that is closed when it
+// Watch returns a copy of the state and a channel that is closed when it
 // changes.
-func (s *store) watch() (State, <-chan struct{}) {
+func (s *Store) Watch() (State, <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.state.clone(), s.changed
+	return s.state.Clone(), s.changed
 }
 
-// update runs a transaction: change works on a copy, which becomes the state
+// Update runs a transaction: change works on a copy, which becomes the state
 // unless it returns an error.
-func (s *store) update(change func(*State) error) error {
+func (s *Store) Update(change func(*State) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	next := s.state.clone()
+	next := s.state.Clone()
 	if err := change(&next); err != nil {
 		return err
 	}
@@ -79,7 +80,7 @@ func (s *store) update(change func(*State) error) error {
 
 // write replaces the file, which has environment variables in clear text and is
 // therefore the owner's only.
-func (s *store) write(state State) error {
+func (s *Store) write(state State) error {
 	data, err := json.Marshal(state)
 	if err != nil {
 		return fmt.Errorf("cannot encode the state: %w", err)

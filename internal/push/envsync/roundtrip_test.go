@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/convexsim"
+	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 )
@@ -25,7 +26,7 @@ var hard = []string{
 }
 
 func TestVariablesArriveByteForByte(t *testing.T) {
-	server := convexsim.Start(t, convexsim.Options{})
+	server := simtest.Start(t, convexsim.Options{})
 	sync, _ := syncer(t, server)
 	sync.Log = logging.Discard()
 	seed := rand.Uint64()
@@ -78,7 +79,7 @@ func FuzzVariableArrives(f *testing.F) {
 	for _, piece := range hard {
 		f.Add(piece)
 	}
-	server := convexsim.Start(f, convexsim.Options{})
+	server := simtest.Start(f, convexsim.Options{})
 	client, err := backend.NewClient(server.URL(), server.AdminKey())
 	if err != nil {
 		f.Fatal(err)

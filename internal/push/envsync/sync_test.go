@@ -15,6 +15,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/convexsim"
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
+	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
@@ -53,7 +54,7 @@ func inject(t *testing.T, server *convexsim.Server, fault fault.Fault) {
 }
 
 func TestSyncWritesOnceAndOnlyDifferences(t *testing.T) {
-	server := convexsim.Start(t, convexsim.Options{})
+	server := simtest.Start(t, convexsim.Options{})
 	sync, log := syncer(t, server)
 	sync.Memory = OpenMemory(filepath.Join(t.TempDir(), "env.json"), strings.Repeat("ab", 32))
 	theirs := "operator"
@@ -90,7 +91,7 @@ func TestSyncWritesOnceAndOnlyDifferences(t *testing.T) {
 }
 
 func TestSyncStopsWhenTheListFails(t *testing.T) {
-	server := convexsim.Start(t, convexsim.Options{})
+	server := simtest.Start(t, convexsim.Options{})
 	sync, _ := syncer(t, server)
 	inject(t, server, fault.Fault{Stage: fault.StageEnvList, Status: 404})
 	result, err := sync.Run(t.Context(), Goal{Values: map[string]string{"A": "1"}})
@@ -115,7 +116,7 @@ func TestSyncRetriesWhatPasses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := convexsim.Start(t, convexsim.Options{})
+			server := simtest.Start(t, convexsim.Options{})
 			sync, log := syncer(t, server)
 			inject(t, server, fault)
 			result, err := sync.Run(t.Context(), Goal{Values: map[string]string{"A": "1"}})
@@ -149,7 +150,7 @@ func TestSyncNamesTheRefusedVariable(t *testing.T) {
 		"count":    {map[string]string{"A": "1", "B": "1", "C": "1", "D": "1"}, "EnvVarLimitMet", []string{"does not say which of the 4 changes"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			server := convexsim.Start(t, convexsim.Options{EnvLimit: 3})
+			server := simtest.Start(t, convexsim.Options{EnvLimit: 3})
 			sync, log := syncer(t, server)
 			result, err := sync.Run(t.Context(), Goal{Values: tt.values})
 			var failure *diagnosis.Failure
@@ -176,7 +177,7 @@ func TestSyncNamesTheRefusedVariable(t *testing.T) {
 }
 
 func TestSyncRefusesMoreThanOneRequest(t *testing.T) {
-	server := convexsim.Start(t, convexsim.Options{})
+	server := simtest.Start(t, convexsim.Options{})
 	sync, _ := syncer(t, server)
 	goal := Goal{Values: map[string]string{}}
 	for i := range 300 {
@@ -189,7 +190,7 @@ func TestSyncRefusesMoreThanOneRequest(t *testing.T) {
 }
 
 func TestSyncExplainsAuthConfig(t *testing.T) {
-	server := convexsim.Start(t, convexsim.Options{})
+	server := simtest.Start(t, convexsim.Options{})
 	sync, _ := syncer(t, server)
 	if _, err := sync.Run(t.Context(), Goal{Values: map[string]string{"ENTRA": "1"}}); err != nil {
 		t.Fatal(err)
@@ -204,7 +205,7 @@ func TestSyncExplainsAuthConfig(t *testing.T) {
 }
 
 func TestSyncRefusesBytesThatAreNoText(t *testing.T) {
-	server := convexsim.Start(t, convexsim.Options{})
+	server := simtest.Start(t, convexsim.Options{})
 	sync, _ := syncer(t, server)
 	_, err := sync.Run(t.Context(), Goal{Values: map[string]string{"RAW": "a\xff"}})
 	if exit.Code(err) != exit.Config || !strings.Contains(err.Error(), "RAW (2 bytes) is not valid UTF-8") || len(server.Requests()) != 0 {
@@ -213,7 +214,7 @@ func TestSyncRefusesBytesThatAreNoText(t *testing.T) {
 }
 
 func TestSyncRefusesAKeyOfAnotherInstance(t *testing.T) {
-	server := convexsim.Start(t, convexsim.Options{})
+	server := simtest.Start(t, convexsim.Options{})
 	sync, _ := syncer(t, server)
 	stranger, err := backend.NewClient(server.URL(), "tale_platform|00")
 	if err != nil {
@@ -229,7 +230,7 @@ func TestSyncRefusesAKeyOfAnotherInstance(t *testing.T) {
 
 // A second container with other settings must be named, not fought with.
 func TestSyncNoticesAnotherWriter(t *testing.T) {
-	server := convexsim.Start(t, convexsim.Options{})
+	server := simtest.Start(t, convexsim.Options{})
 	sync, _ := syncer(t, server)
 	inject(t, server, fault.Fault{Stage: fault.StageEnvList, After: 1, Times: 1, Status: http.StatusOK, Body: `{"environmentVariables":{"A":"22","B":"x"}}`})
 	result, err := sync.Run(t.Context(), Goal{Values: map[string]string{"A": "1", "B": "1", "C": "1"}})
@@ -246,7 +247,7 @@ func TestSyncNoticesAnotherWriter(t *testing.T) {
 }
 
 func TestSyncEndsWithItsContext(t *testing.T) {
-	server := convexsim.Start(t, convexsim.Options{})
+	server := simtest.Start(t, convexsim.Options{})
 	sync, _ := syncer(t, server)
 	inject(t, server, fault.Fault{Stage: fault.StageEnvList, Hang: true})
 	ctx, cancel := context.WithCancel(t.Context())
