@@ -7,6 +7,7 @@ SHELL       := /bin/bash
 TAGS     := nobadger,nomysql,nopgx
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -s -w -X github.com/tale-project/tale-runtime/internal/version.release=$(VERSION)
+OUT      := bin
 BINARIES := platform-entrypoint convex-entrypoint proxy convex-sim demo
 # What also has to run on an operator's machine.
 PORTABLE := cli config doctor exit health httpclient logging netcause report site stack status version
@@ -27,11 +28,12 @@ export TALE_TEST_TRAEFIK      ?= $(wildcard $(TEST_TOOLS)/traefik/traefik)
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
 
+# The Dockerfiles build with it, too: the flags stand here and nowhere else.
 build: ## Build all binaries into bin/
-	CGO_ENABLED=0 go build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o bin/ $(addprefix ./cmd/,$(BINARIES))
+	CGO_ENABLED=0 go build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o $(OUT)/ $(addprefix ./cmd/,$(BINARIES))
 
 cross: ## Build all binaries for arm64 into bin/arm64/, as releases do; compile what has to run on macOS
-	CGO_ENABLED=0 GOARCH=arm64 go build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o bin/arm64/ $(addprefix ./cmd/,$(BINARIES))
+	GOARCH=arm64 $(MAKE) build OUT=bin/arm64
 	for arch in amd64 arm64; do CGO_ENABLED=0 GOOS=darwin GOARCH=$$arch go build $(addprefix ./internal/,$(PORTABLE)); done
 
 demo: build ## Run the whole stack on loopback (ONCE=1: check it and exit)

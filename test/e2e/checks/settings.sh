@@ -43,8 +43,8 @@ go_stages_are_alike() {
   local stage first=
   for stage in platform:platform-entrypoint convex:convex-entrypoint proxy:proxy; do
     stage=$(sed -n '/ AS binary-build$/,/ AS binary$/p' "$root/images/${stage%:*}/Dockerfile" |
-      sed -E "s#(/|cmd/|bin/|out/)${stage#*:}( |\$)#\1BINARY\2#g")
-    must "$stage" 'cmd/BINARY'
+      sed -E "s#(/|bin/|out/|BINARIES=)${stage#*:}( |\$)#\1BINARY\2#g")
+    must "$stage" 'BINARIES=BINARY'
     equal "$stage" "${first:=$stage}" "a Go stage"
   done
 }
