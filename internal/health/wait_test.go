@@ -3,6 +3,7 @@ package health_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -73,6 +74,22 @@ func TestWaitSaysWhyItGaveUp(t *testing.T) {
 				t.Errorf("%q not in %v", part, err)
 			}
 		}
+	}
+}
+
+func TestDeadlineCutsAProbeShort(t *testing.T) {
+	w := wait(50 * time.Millisecond)
+	w.TryLimit = time.Hour
+	latest := time.Now().Add(time.Minute)
+	err := w.Until(t.Context(), logging.Discard(), func(ctx context.Context) error {
+		if deadline, ok := ctx.Deadline(); !ok || deadline.After(latest) {
+			return health.Permanent(fmt.Errorf("it may take until %s", deadline))
+		}
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	if _, gaveUp := errors.AsType[*health.GaveUpError](err); !gaveUp {
+		t.Errorf("got %v", err)
 	}
 }
 
