@@ -27,9 +27,9 @@ func (c *container) report(name string) (d report.Document) {
 
 func TestBootOfAService(t *testing.T) {
 	c := newContainer(t).start(nil)
-	c.until("ready", func() bool { return c.has("fake-ready") && c.says("fake is ready") })
-	c.signal(c.command.Process.Pid, syscall.SIGTERM)
-	if code := c.exit(); code != 0 || c.has("fake-ready") || c.has("fake-shutting-down") {
+	c.Until("ready", func() bool { return c.has("fake-ready") && c.Says("fake is ready") })
+	c.Signal(syscall.SIGTERM)
+	if code := c.Wait(); code != 0 || c.has("fake-ready") || c.has("fake-shutting-down") {
 		t.Errorf("exit code %d, or a marker is still there", code)
 	}
 	d := c.report("fake-report.json")
@@ -42,8 +42,8 @@ func TestBootOfAService(t *testing.T) {
 	}
 	last := -1
 	for _, text := range []string{"fake starts", "stage look done", "fake is ready", "stop requested", "fake is done"} {
-		at := strings.Index(c.output.String(), text)
-		if at <= last || strings.Count(c.output.String(), text) != 1 {
+		at := strings.Index(c.Output.String(), text)
+		if at <= last || strings.Count(c.Output.String(), text) != 1 {
 			t.Errorf("%q is not said once, or not at its place", text)
 		}
 		last = at
@@ -52,7 +52,7 @@ func TestBootOfAService(t *testing.T) {
 
 func TestFailureOfAStage(t *testing.T) {
 	c := newContainer(t, "FAIL=true").start(nil)
-	if code := c.exit(); code != exit.Unavailable || !c.says("FAILED at look") || strings.Count(c.output.String(), "cannot look") != 1 {
+	if code := c.Wait(); code != exit.Unavailable || !c.Says("FAILED at look") || strings.Count(c.Output.String(), "cannot look") != 1 {
 		t.Errorf("exit code %d", code)
 	}
 	if d := c.report("fake-report.json"); d.State != report.Failed || d.Failure == nil || d.Failure.ExitCode != exit.Unavailable || !d.Failure.Retryable {
@@ -64,11 +64,11 @@ func TestFailureOfAStage(t *testing.T) {
 // beside its service leaves the service's files alone.
 func TestJobBesideItsService(t *testing.T) {
 	service := newContainer(t).start(nil)
-	service.until("ready", func() bool { return service.has("fake-ready") })
+	service.Until("ready", func() bool { return service.has("fake-ready") })
 	job := newContainer(t, "TALE_RUN_DIR="+service.runDir).start(nil, "work")
-	job.until("it works", func() bool { return job.says("stage look done") })
-	job.signal(job.command.Process.Pid, syscall.SIGTERM)
-	if code := job.exit(); code != exit.SignalBase+int(syscall.SIGTERM) || !job.says("fake work was stopped before it was done") {
+	job.Until("it works", func() bool { return job.Says("stage look done") })
+	job.Signal(syscall.SIGTERM)
+	if code := job.Wait(); code != exit.SignalBase+int(syscall.SIGTERM) || !job.Says("fake work was stopped before it was done") {
 		t.Errorf("exit code %d", code)
 	}
 	if d := service.report("fake-report.json"); d.State != report.Ready || !service.has("fake-ready") {
@@ -88,17 +88,17 @@ func TestStopBeforeAnythingHasBegun(t *testing.T) {
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c.start([]string{"unshare", "--fork", "--pid", "--mount-proc", "--kill-child"}, "--env-file", fifo)
+	c.start(testkit.PID1(t), "--env-file", fifo)
 	// Opening returns once the entrypoint has opened the other end.
 	write, err := os.OpenFile(fifo, os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.signal(testkit.ChildrenOf(c.command.Process.Pid)[0], syscall.SIGTERM)
+	c.Signal(syscall.SIGTERM)
 	if err := write.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if code := c.exit(); code != 0 || !c.says("stop requested") || c.says("stage look done") {
+	if code := c.Wait(); code != 0 || !c.Says("stop requested") || c.Says("stage look done") {
 		t.Errorf("exit code %d", code)
 	}
 }

@@ -16,19 +16,19 @@ import (
 func TestSecretOfRootIsHandedOver(t *testing.T) {
 	testkit.RequireRoot(t)
 	path := writeFile(t, 0o400, "canary-token\n")
-	for name, prefix := range map[string][]string{"process": nil, "PID 1": {"unshare", "--fork", "--pid", "--mount-proc", "--kill-child"}} {
+	for name, prefix := range map[string][]string{"process": nil, "PID 1": testkit.PID1(t)} {
 		t.Run(name, func(t *testing.T) {
 			c := newContainer(t, "TALE_RUN_AS=1001:1001", "TOKEN_FILE="+path).start(prefix, "work")
-			c.until("the stage is over", func() bool { return c.says("stage look done") })
-			if !c.says("token=canary-token uid=1001") {
+			c.Until("the stage is over", func() bool { return c.Says("stage look done") })
+			if !c.Says("token=canary-token uid=1001") {
 				t.Error("the secret did not arrive")
 			}
-			for line := range strings.Lines(c.output.String()) {
+			for line := range strings.Lines(c.Output.String()) {
 				if strings.Contains(line, "child | ") && strings.Contains(line, "canary") {
 					t.Errorf("the child has it too: %s", line)
 				}
 			}
-			if !c.says("child | TOKEN_FILE=" + path) {
+			if !c.Says("child | TOKEN_FILE=" + path) {
 				t.Error("the child's environment is not ours")
 			}
 			requireHidden(t, c)
@@ -43,13 +43,13 @@ func TestChildrenCannotReadOurEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.start([]string{"setpriv", "--reuid", "1001", "--regid", "1001", "--clear-groups"}, "work")
-	c.until("the stage is over", func() bool { return c.says("stage look done") })
+	c.Until("the stage is over", func() bool { return c.Says("stage look done") })
 	requireHidden(t, c)
 }
 
 func requireHidden(t *testing.T, c *container) {
 	t.Helper()
-	if !c.says("/environ: Permission denied") {
+	if !c.Says("/environ: Permission denied") {
 		t.Error("the child was not kept from reading our environment")
 	}
 }
@@ -58,7 +58,7 @@ func TestUnreadableSecretIsExplained(t *testing.T) {
 	testkit.RequireRoot(t)
 	path := writeFile(t, 0o400, "canary-token\n")
 	c := newContainer(t, "TOKEN_FILE="+path).start([]string{"setpriv", "--reuid", "1001", "--regid", "1001", "--clear-groups"})
-	if code := c.exit(); code != exit.Config || !c.says("it belongs to uid 0 gid 0 with mode 0400, and this process runs as uid 1001 gid 1001: give the file to that user (chown 1001 "+path+")") {
+	if code := c.Wait(); code != exit.Config || !c.Says("it belongs to uid 0 gid 0 with mode 0400, and this process runs as uid 1001 gid 1001: give the file to that user (chown 1001 "+path+")") {
 		t.Errorf("exit code %d", code)
 	}
 }
@@ -67,7 +67,7 @@ func TestUnreadableSecretIsExplained(t *testing.T) {
 func TestReportBelongsToTheServicesUser(t *testing.T) {
 	testkit.RequireRoot(t)
 	c := newContainer(t, "TALE_RUN_AS=1001:1001", "TALE_LOG_LEVEL=loud", "TOKEN_FILE=/nowhere").start(nil)
-	if code := c.exit(); code != exit.Config || !c.says("TALE_LOG_LEVEL") || !c.says("TOKEN_FILE cannot be read: open /nowhere") {
+	if code := c.Wait(); code != exit.Config || !c.Says("TALE_LOG_LEVEL") || !c.Says("TOKEN_FILE cannot be read: open /nowhere") {
 		t.Errorf("exit code %d", code)
 	}
 	var st syscall.Stat_t
@@ -88,7 +88,7 @@ func TestReportOfRootDoesNotStay(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if code := c.start(nil).exit(); code != exit.Config {
+	if code := c.start(nil).Wait(); code != exit.Config {
 		t.Errorf("exit code %d", code)
 	}
 	if d := c.report("fake-report.json"); d.Failure == nil || d.Failure.ExitCode != exit.Config {
@@ -102,8 +102,8 @@ func TestReportOfRootDoesNotStay(t *testing.T) {
 // A child gets its input and outputs, and nothing else that is open.
 func TestChildGetsNoInheritedDescriptors(t *testing.T) {
 	c := newContainer(t).start([]string{"sh", "-c", `exec 5</dev/null "$@"`, "sh"}, "work")
-	c.until("the stage is over", func() bool { return c.says("stage look done") })
-	if c.says("descriptor 5") {
+	c.Until("the stage is over", func() bool { return c.Says("stage look done") })
+	if c.Says("descriptor 5") {
 		t.Error("the child has what its parent was started with")
 	}
 }
@@ -118,7 +118,7 @@ func TestLinkedRunFolderIsRefusedUntouched(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.environ["TALE_RUN_DIR"] = link
-	if code := c.start(nil).exit(); code != exit.NoPermission || !c.says(link+" is a symbolic link") {
+	if code := c.start(nil).Wait(); code != exit.NoPermission || !c.Says(link+" is a symbolic link") {
 		t.Errorf("exit code %d", code)
 	}
 	var st syscall.Stat_t

@@ -19,7 +19,7 @@ const noCapabilities = "0000000000000000"
 
 func TestRootIsGivenUpForGoodOnAllThreads(t *testing.T) {
 	testkit.RequireRoot(t)
-	noroot := buildWithoutCgo(t, "./testdata/noroot")
+	noroot := testkit.BuildWithoutCgo(t, "./testdata/noroot")
 	for name, prefix := range map[string][]string{
 		"process": nil, "PID 1": testkit.PID1(t), "without SETPCAP": {"setpriv", "--bounding-set", "-setpcap"},
 		"inheritable": {"setpriv", "--inh-caps", "+chown,+setuid"}, "securebits": {"setpriv", "--securebits", "+no_setuid_fixup"},
@@ -57,7 +57,7 @@ func TestRootIsGivenUpForGoodOnAllThreads(t *testing.T) {
 // the moment.
 func TestStopWhileRootIsGivenUp(t *testing.T) {
 	testkit.RequireRoot(t)
-	stopping := buildWithoutCgo(t, "./testdata/stoppable")
+	stopping := testkit.BuildWithoutCgo(t, "./testdata/stoppable")
 	for i := range 20 {
 		t.Run(strconv.Itoa(i), func(t *testing.T) {
 			t.Parallel()

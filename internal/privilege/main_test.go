@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -48,17 +47,4 @@ func command(argv ...string) *exec.Cmd {
 func run(t *testing.T, argv ...string) *testkit.Process {
 	t.Helper()
 	return testkit.Start(t, command(argv...))
-}
-
-// buildWithoutCgo builds a program as those that we ship are built, which the
-// test binary, with the race detector in it, is not. Every user can execute it.
-func buildWithoutCgo(t *testing.T, folder string) string {
-	t.Helper()
-	binary := filepath.Join(testkit.PublicDir(t), "program")
-	build := exec.Command("go", "build", "-o", binary, folder)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	return binary
 }

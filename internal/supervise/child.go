@@ -41,7 +41,6 @@ type Child struct {
 	givenUp    chan struct{} // something survived SIGKILL
 	done       chan struct{}
 	stopOnce   sync.Once
-	escalation escalation
 	output     *output
 }
 

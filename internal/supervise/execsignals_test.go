@@ -12,12 +12,13 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/sys/procfs"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // signalPrinter is a command that prints the signals it gets.
 func signalPrinter(t *testing.T, args ...string) []string {
 	t.Helper()
-	return append([]string{"env", helperVariable + "=signals", self(t)}, args...)
+	return append([]string{"env", testkit.RoleVariable + "=signals", self(t)}, args...)
 }
 
 // uncatchable are the signals that nobody can pass on, or that say something
@@ -31,41 +32,41 @@ func uncatchable(sig syscall.Signal) bool {
 }
 
 func TestExecPassesOnEverySignal(t *testing.T) {
-	bothWays(t, func(t *testing.T, start func(args ...string) *program) {
+	bothWays(t, func(t *testing.T, start func(args ...string) *testkit.Process) {
 		p := start(append([]string{"--signal", "TSTP=TSTP", "--signal", "TTIN=TTIN", "--signal", "TTOU=TTOU", "--"}, pythonPrinter...)...)
-		p.expect("ready")
+		p.Expect("ready")
 		sent := 0
 		for sig := syscall.Signal(1); sig <= 64; sig++ {
 			if uncatchable(sig) {
 				continue
 			}
 			sent++
-			p.signal(sig)
-			p.expect(fmt.Sprintf("got %d", int(sig)))
+			p.Signal(sig)
+			p.Expect(fmt.Sprintf("got %d", int(sig)))
 			if sig == unix.SIGTSTP || sig == unix.SIGTTIN || sig == unix.SIGTTOU {
 				sent++
-				p.wake()
+				wake(t, p)
 			}
 		}
-		p.signal(syscall.SIGCHLD)
-		p.signal(syscall.SIGUSR1)
-		eventually(t, "the last one arrives", func() bool { return strings.Count(p.out.String(), "got 10\n") == 2 })
+		p.Signal(syscall.SIGCHLD)
+		p.Signal(syscall.SIGUSR1)
+		testkit.Eventually(t, "the last one arrives", func() bool { return strings.Count(p.Output.String(), "got 10\n") == 2 })
 		// The one more is that last one.
-		if got := strings.Count(p.out.String(), "got "); got != sent+1 || strings.Contains(p.out.String(), "got 17\n") {
+		if got := strings.Count(p.Output.String(), "got "); got != sent+1 || p.Says("got 17\n") {
 			t.Errorf("%d signals were sent and %d arrived", sent+1, got)
 		}
 	})
 }
 
 // wake continues a program that has suspended itself. PID 1 does not do that.
-func (p *program) wake() {
-	p.t.Helper()
-	if !p.isPID1() {
-		eventually(p.t, "it is suspended", func() bool { return processState(p.inner()) == "T" })
+func wake(t *testing.T, p *testkit.Process) {
+	t.Helper()
+	if p.Pid() == p.Cmd.Process.Pid {
+		testkit.Eventually(t, "it is suspended", func() bool { return processState(p.Pid()) == "T" })
 	}
-	before := strings.Count(p.out.String(), "got 18\n")
-	p.signal(unix.SIGCONT)
-	eventually(p.t, "SIGCONT arrives", func() bool { return strings.Count(p.out.String(), "got 18\n") > before })
+	before := strings.Count(p.Output.String(), "got 18\n")
+	p.Signal(unix.SIGCONT)
+	testkit.Eventually(t, "SIGCONT arrives", func() bool { return strings.Count(p.Output.String(), "got 18\n") > before })
 }
 
 // pythonPrinter prints every signal it gets: a Go program could not tell
@@ -85,21 +86,21 @@ func processState(pid int) string {
 }
 
 func TestExecChangesAndIgnoresSignals(t *testing.T) {
-	bothWays(t, func(t *testing.T, start func(args ...string) *program) {
+	bothWays(t, func(t *testing.T, start func(args ...string) *testkit.Process) {
 		p := start(append([]string{"--signal", "TERM=QUIT", "--signal", "2=0", "--signal", "SIGHUP=SIGUSR1", "--"}, signalPrinter(t, "10")...)...)
-		p.expect("ready")
-		p.signal(syscall.SIGINT)
-		p.signal(syscall.SIGTERM)
-		p.expect("got 3")
-		p.signal(syscall.SIGHUP)
-		if code := p.wait(); code != 42 {
+		p.Expect("ready")
+		p.Signal(syscall.SIGINT)
+		p.Signal(syscall.SIGTERM)
+		p.Expect("got 3")
+		p.Signal(syscall.SIGHUP)
+		if code := p.Wait(); code != 42 {
 			t.Errorf("exit code %d", code)
 		}
-		if out := p.out.String(); strings.Contains(out, "got 2\n") || strings.Contains(out, "got 15\n") || strings.Contains(out, "got 1\n") {
+		if out := p.Output.String(); strings.Contains(out, "got 2\n") || strings.Contains(out, "got 15\n") || strings.Contains(out, "got 1\n") {
 			t.Errorf("got %q", out)
 		}
 	})
-	if code := startProgram(t, "exec", "--signal", "NOPE=1", "true").wait(); code != exit.Usage {
+	if code := startProgram(t, "exec", "--signal", "NOPE=1", "true").Wait(); code != exit.Usage {
 		t.Errorf("a wrong rule: exit code %d", code)
 	}
 }
@@ -108,13 +109,13 @@ func TestExecChangesAndIgnoresSignals(t *testing.T) {
 const pipeline = `trap "echo outer" TERM; sh -c 'trap "echo inner; exit" TERM; echo ready; while :; do sleep 0.01; done' & wait; wait`
 
 func TestExecSignalsTheWholeGroup(t *testing.T) {
-	bothWays(t, func(t *testing.T, start func(args ...string) *program) {
+	bothWays(t, func(t *testing.T, start func(args ...string) *testkit.Process) {
 		p := start("sh", "-c", pipeline)
-		p.expect("ready")
-		p.signal(syscall.SIGTERM)
-		p.expect("inner")
-		p.expect("outer")
-		if code := p.wait(); code != 0 {
+		p.Expect("ready")
+		p.Signal(syscall.SIGTERM)
+		p.Expect("inner")
+		p.Expect("outer")
+		if code := p.Wait(); code != 0 {
 			t.Errorf("exit code %d", code)
 		}
 	})
@@ -122,21 +123,16 @@ func TestExecSignalsTheWholeGroup(t *testing.T) {
 
 func TestExecNoGroupSignalsTheCommandAlone(t *testing.T) {
 	p := startProgram(t, "exec", "--no-group", "sh", "-c", `trap "exit 8" TERM; sh -c 'trap "echo inner" TERM USR1; echo ready $$; while :; do sleep 0.01; done' & wait`)
-	inner, err := strconv.Atoi(strings.TrimSpace(p.expect("ready ")))
+	inner, err := strconv.Atoi(strings.TrimSpace(p.Expect("ready ")))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = syscall.Kill(inner, syscall.SIGKILL) }()
-	p.signal(syscall.SIGTERM)
-	select {
-	case <-p.ended:
-	case <-time.After(10 * time.Second):
-		t.Fatal("the program did not end")
+	p.Signal(syscall.SIGTERM)
+	if code := p.WaitWithin(10 * time.Second); code != 8 || !testkit.Alive(inner) {
+		t.Errorf("exit code %d, inner alive: %v", code, testkit.Alive(inner))
 	}
-	if code := p.wait(); code != 8 || !alive(inner) {
-		t.Errorf("exit code %d, inner alive: %v", code, alive(inner))
-	}
-	if strings.Contains(p.out.String(), "inner") {
+	if p.Says("inner") {
 		t.Error("the command's child got the signal too")
 	}
 }
@@ -146,30 +142,30 @@ func TestExecSuspendsWithTheCommand(t *testing.T) {
 		t.Run(sig.String(), func(t *testing.T) {
 			p := startProgram(t, "exec", append([]string{"--"}, signalPrinter(t)...)...)
 			var command int
-			if _, err := fmt.Sscan(p.expect("ready "), &command); err != nil {
+			if _, err := fmt.Sscan(p.Expect("ready "), &command); err != nil {
 				t.Fatal(err)
 			}
-			p.signal(sig)
-			eventually(t, "both are suspended", func() bool {
-				return processState(command) == "T" && processState(p.inner()) == "T"
+			p.Signal(sig)
+			testkit.Eventually(t, "both are suspended", func() bool {
+				return processState(command) == "T" && processState(p.Pid()) == "T"
 			})
-			p.signal(syscall.SIGCONT)
-			p.expect("got 18")
-			eventually(t, "both go on", func() bool {
-				return processState(command) != "T" && processState(p.inner()) != "T"
+			p.Signal(syscall.SIGCONT)
+			p.Expect("got 18")
+			testkit.Eventually(t, "both go on", func() bool {
+				return processState(command) != "T" && processState(p.Pid()) != "T"
 			})
 		})
 	}
 }
 
 func TestExecKeepsSignalsIgnoredThatWereIgnored(t *testing.T) {
-	p := startCommand(t, "exec", []string{"sh", "-c", `trap '' HUP INT TTOU; exec "$0" grep SigIgn /proc/self/status`, self(t)}, nil)
-	if code := p.wait(); code != 0 {
+	p := testkit.Start(t, command("exec", "sh", "-c", `trap '' HUP INT TTOU; exec "$0" grep SigIgn /proc/self/status`, self(t)))
+	if code := p.Wait(); code != 0 {
 		t.Fatalf("exit code %d", code)
 	}
-	// Others may be ignored by whoever runs the tests.
+	// The runner of the tests may ignore others.
 	const hupIntTtou = 1<<(unix.SIGHUP-1) | 1<<(unix.SIGINT-1) | 1<<(unix.SIGTTOU-1)
-	_, mask, _ := strings.Cut(p.out.String(), "SigIgn:")
+	_, mask, _ := strings.Cut(p.Output.String(), "SigIgn:")
 	got, err := strconv.ParseUint(strings.TrimSpace(mask), 16, 64)
 	if err != nil || got&hupIntTtou != hupIntTtou {
 		t.Errorf("got %x, want %x in it: %v", got, hupIntTtou, err)

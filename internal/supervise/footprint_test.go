@@ -3,6 +3,7 @@ package supervise_test
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -11,25 +12,26 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/sys/procfs"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // TestSupervisorIsSmallAndQuiet weighs a supervisor while nothing happens.
 func TestSupervisorIsSmallAndQuiet(t *testing.T) {
 	t.Parallel()
 	const maxResident, maxCores, period = 20 << 20, 0.002, 2 * time.Second
-	binary := buildWithoutCgo(t, "./testdata/entrypoint")
-	p := startCommand(t, "", []string{binary}, nil)
-	eventually(t, "both services are ready", func() bool { return strings.Count(p.out.String(), "ready") == 2 })
-	before := processorTime(t, p.inner())
+	binary := testkit.BuildWithoutCgo(t, "./testdata/entrypoint")
+	p := testkit.Start(t, exec.Command(binary))
+	testkit.Eventually(t, "both services are ready", func() bool { return strings.Count(p.Output.String(), "ready") == 2 })
+	before := processorTime(t, p.Pid())
 	time.Sleep(period)
-	if cores := (processorTime(t, p.inner()) - before).Seconds() / period.Seconds(); cores > maxCores {
+	if cores := (processorTime(t, p.Pid()) - before).Seconds() / period.Seconds(); cores > maxCores {
 		t.Errorf("idle, it takes %.4f of a core; the limit is %.4f", cores, maxCores)
 	}
-	if resident := procfs.Resident(p.inner()); resident > maxResident {
+	if resident := procfs.Resident(p.Pid()); resident > maxResident {
 		t.Errorf("it has %d KiB resident; the limit is %d", resident>>10, maxResident>>10)
 	}
-	p.signal(syscall.SIGTERM)
-	if code := p.wait(); code != 0 {
+	p.Signal(syscall.SIGTERM)
+	if code := p.Wait(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 }

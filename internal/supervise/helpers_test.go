@@ -1,7 +1,6 @@
 package supervise_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
@@ -10,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,22 +19,8 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/supervise"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
-
-// helpers are the programs that the test binary can be. They get their
-// arguments and return their exit code.
-var helpers map[string]func(args []string) int
-
-func init() {
-	helpers = map[string]func([]string) int{
-		"signals":    helperSignals,
-		"parent":     helperParent,
-		"churn":      helperChurn,
-		"stoppable":  helperStoppable,
-		"entrypoint": helperEntrypoint,
-		"exec":       helperExec,
-	}
-}
 
 func stdoutLogger() *slog.Logger {
 	return logging.New(os.Stdout, logging.FormatConsole, slog.LevelDebug)
@@ -42,7 +28,7 @@ func stdoutLogger() *slog.Logger {
 
 // helperSignals prints the numbers of the signals it gets, and ends with code
 // 42 after the one that its argument names.
-func helperSignals(args []string) int {
+func helperSignals() int {
 	received := make(chan os.Signal, 100)
 	signal.Notify(received)
 	signal.Reset(syscall.SIGURG, syscall.SIGCHLD)
@@ -50,7 +36,7 @@ func helperSignals(args []string) int {
 	for sig := range received {
 		number := strconv.Itoa(int(sig.(syscall.Signal)))
 		fmt.Println("got", number)
-		if len(args) > 0 && args[0] == number {
+		if len(os.Args) > 1 && os.Args[1] == number {
 			return 42
 		}
 	}
@@ -58,7 +44,7 @@ func helperSignals(args []string) int {
 }
 
 // helperParent starts a child and waits to be killed.
-func helperParent([]string) int {
+func helperParent() int {
 	c, err := supervise.Start(stdoutLogger(), supervise.Process{Name: "sleep", Argv: []string{"sleep", "1000"}, Env: os.Environ()})
 	if err != nil {
 		return 1
@@ -70,7 +56,7 @@ func helperParent([]string) int {
 
 // helperChurn starts many children with different codes, some by os/exec,
 // while orphans of theirs die, and checks every status.
-func helperChurn([]string) int {
+func helperChurn() int {
 	supervise.Adopt()
 	var wrong sync.Map
 	var group sync.WaitGroup
@@ -104,7 +90,7 @@ func helperChurn([]string) int {
 }
 
 // helperStoppable says when it is asked to stop and to escalate.
-func helperStoppable([]string) int {
+func helperStoppable() int {
 	ctx, release := supervise.StopContext(context.Background(), stdoutLogger())
 	defer release()
 	fmt.Println("waiting")
@@ -133,9 +119,9 @@ type entrypointService struct {
 
 // helperEntrypoint runs a supervisor as an entrypoint does. Its argument is an
 // entrypointSpec.
-func helperEntrypoint(args []string) int {
+func helperEntrypoint() int {
 	var spec entrypointSpec
-	if err := json.Unmarshal([]byte(args[0]), &spec); err != nil {
+	if err := json.Unmarshal([]byte(os.Args[1]), &spec); err != nil {
 		fmt.Println(err)
 		return exit.Usage
 	}
@@ -196,23 +182,18 @@ func (l *stringList) Set(value string) error {
 }
 
 // helperExec is the exec command of the entrypoints.
-func helperExec(args []string) int {
+func helperExec() int {
 	var rules stringList
 	flags := flag.NewFlagSet("exec", flag.ExitOnError)
 	noGroup := flags.Bool("no-group", false, "")
 	flags.Var(&rules, "signal", "")
-	_ = flags.Parse(args)
+	_ = flags.Parse(os.Args[1:])
 	signals, err := supervise.ParseSignalMap(rules)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return exit.Usage
 	}
-	var env []string
-	for _, pair := range os.Environ() {
-		if !bytes.HasPrefix([]byte(pair), []byte(helperVariable+"=")) {
-			env = append(env, pair)
-		}
-	}
+	env := slices.DeleteFunc(os.Environ(), func(pair string) bool { return strings.HasPrefix(pair, testkit.RoleVariable+"=") })
 	status, err := supervise.Exec(logging.New(os.Stderr, logging.FormatConsole, slog.LevelWarn),
 		supervise.ExecOptions{Argv: flags.Args(), Env: env, Signals: signals, NoGroup: *noGroup})
 	if err != nil {

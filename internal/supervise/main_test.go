@@ -1,38 +1,31 @@
 package supervise_test
 
 import (
-	"bytes"
 	"context"
-	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"strconv"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/supervise"
-	"github.com/tale-project/tale-runtime/internal/sys/procfs"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-// helperVariable makes the test binary be another program: see helpers_test.go.
-const helperVariable = "SUPERVISE_TEST_HELPER"
-
+// TestMain lets the test binary be one of the helpers: see helpers_test.go.
 func TestMain(m *testing.M) {
-	if name := os.Getenv(helperVariable); name != "" {
-		os.Exit(helpers[name](os.Args[1:]))
-	}
-	os.Exit(m.Run())
+	os.Exit(testkit.Main(m, map[string]func() int{
+		"signals":    helperSignals,
+		"parent":     helperParent,
+		"churn":      helperChurn,
+		"stoppable":  helperStoppable,
+		"entrypoint": helperEntrypoint,
+		"exec":       helperExec,
+	}))
 }
 
-// self is the test binary, started as a helper.
+// self returns the path of the test binary, which is started as a helper.
 func self(t *testing.T) string {
 	t.Helper()
 	path, err := os.Executable()
@@ -42,21 +35,8 @@ func self(t *testing.T) string {
 	return path
 }
 
-// buildWithoutCgo builds a program as those that we ship are built, which the
-// test binary, with the race detector in it, is not. Every user can execute it.
-func buildWithoutCgo(t *testing.T, folder string) string {
-	t.Helper()
-	binary := filepath.Join(testkit.PublicDir(t), "program")
-	build := exec.Command("go", "build", "-o", binary, folder)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	return binary
-}
-
 func helperEnv(name string) []string {
-	return []string{helperVariable + "=" + name, "PATH=" + os.Getenv("PATH"), "GORACE=halt_on_error=1 atexit_sleep_ms=0"}
+	return []string{testkit.RoleVariable + "=" + name, "PATH=" + os.Getenv("PATH"), "GORACE=halt_on_error=1 atexit_sleep_ms=0"}
 }
 
 // helper describes a process that runs a helper.
@@ -70,148 +50,24 @@ func shell(script string) supervise.Process {
 	return supervise.Process{Name: "shell", Argv: []string{"sh", "-c", script}, Env: []string{"PATH=" + os.Getenv("PATH")}}
 }
 
-// program is a helper that a test runs from outside, as a container runtime
-// would, to see its output and how it ends.
-type program struct {
-	t       *testing.T
-	cmd     *exec.Cmd
-	out     testkit.Buffer
-	errs    testkit.Buffer
-	ended   chan struct{}
-	waited  error
-	elapsed time.Duration
+// command describes a process in which the test binary, somewhere behind argv,
+// plays a helper.
+func command(name string, argv ...string) *exec.Cmd {
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env = helperEnv(name)
+	return cmd
 }
 
 // startProgram starts a helper as an ordinary process.
-func startProgram(t *testing.T, name string, args ...string) *program {
+func startProgram(t *testing.T, name string, args ...string) *testkit.Process {
 	t.Helper()
-	return startCommand(t, name, append([]string{self(t)}, args...), nil)
+	return testkit.Start(t, command(name, append([]string{self(t)}, args...)...))
 }
 
 // startPID1 starts a helper as PID 1 of a new PID namespace.
-func startPID1(t *testing.T, name string, args ...string) *program {
+func startPID1(t *testing.T, name string, args ...string) *testkit.Process {
 	t.Helper()
-	return startCommand(t, name, append(pid1Prefix(t), append([]string{self(t)}, args...)...), nil)
-}
-
-// pid1Prefix is the command that makes its argument PID 1. Root can make the
-// namespace itself, anybody else needs a user namespace around it.
-func pid1Prefix(t *testing.T) []string {
-	t.Helper()
-	prefix := []string{"unshare", "--fork", "--pid", "--mount-proc", "--kill-child"}
-	if os.Geteuid() != 0 {
-		prefix = []string{"unshare", "--user", "--map-root-user", "--fork", "--pid", "--mount-proc", "--kill-child"}
-	}
-	if out, err := exec.Command(prefix[0], append(prefix[1:], "true")...).CombinedOutput(); err != nil {
-		t.Fatalf("cannot test as PID 1: %v: %s", err, out)
-	}
-	return prefix
-}
-
-func startCommand(t *testing.T, name string, argv []string, change func(*exec.Cmd)) *program {
-	t.Helper()
-	p := &program{t: t, cmd: exec.Command(argv[0], argv[1:]...), ended: make(chan struct{})}
-	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = helperEnv(name), &p.out, &p.errs
-	// A process that escapes must not keep the test waiting for its output.
-	p.cmd.WaitDelay = time.Second
-	if change != nil {
-		change(p.cmd)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	began := time.Now()
-	go func() {
-		defer close(p.ended)
-		p.waited = p.cmd.Wait()
-		p.elapsed = time.Since(began)
-	}()
-	t.Cleanup(func() {
-		_ = p.cmd.Process.Kill()
-		<-p.ended
-		if t.Failed() {
-			t.Logf("%s wrote:\n%s%s", name, p.out.String(), p.errs.String())
-		}
-	})
-	return p
-}
-
-// wait returns the exit code, 128+n after signal n.
-func (p *program) wait() int {
-	p.t.Helper()
-	select {
-	case <-p.ended:
-	case <-time.After(20 * time.Second):
-		p.t.Fatal("the program did not end")
-	}
-	state := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
-	if state.Signaled() {
-		return 128 + int(state.Signal())
-	}
-	return state.ExitStatus()
-}
-
-// inner is the pid, seen from here, of the program itself: behind unshare it
-// is a child.
-func (p *program) inner() int {
-	p.t.Helper()
-	if !p.isPID1() {
-		return p.cmd.Process.Pid
-	}
-	var pid int
-	eventually(p.t, "unshare has a child", func() bool {
-		children := procfs.Children(p.cmd.Process.Pid)
-		if len(children) == 1 {
-			pid = children[0]
-		}
-		return pid != 0
-	})
-	return pid
-}
-
-// isPID1 reports whether the program was started by startPID1.
-func (p *program) isPID1() bool { return filepath.Base(p.cmd.Path) == "unshare" }
-
-func (p *program) signal(sig syscall.Signal) {
-	p.t.Helper()
-	if err := unix.Kill(p.inner(), sig); err != nil {
-		p.t.Fatalf("cannot send %v: %v", sig, err)
-	}
-}
-
-// expect waits for a text in the output and returns the rest of its line.
-func (p *program) expect(text string) string {
-	p.t.Helper()
-	var rest string
-	eventually(p.t, fmt.Sprintf("output %q", text), func() bool {
-		_, after, found := strings.Cut(p.out.String()+p.errs.String(), text)
-		line, _, complete := strings.Cut(after, "\n")
-		rest = line
-		return found && complete
-	})
-	return rest
-}
-
-// eventually polls a fact until it holds.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(15 * time.Second)
-	for !holds() {
-		if time.Now().After(deadline) {
-			t.Fatalf("it never came true: %s", what)
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
-}
-
-// alive reports whether a process runs, that is exists and is no zombie.
-func alive(pid int) bool {
-	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return false
-	}
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	return fields[0] != "Z" && fields[0] != "X"
+	return testkit.Start(t, command(name, testkit.PID1(t, append([]string{self(t)}, args...)...)...))
 }
 
 // logTo returns a logger and what it has written.

@@ -2,9 +2,10 @@ package supervise_test
 
 import (
 	"encoding/json"
-	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // Under docker run --init another init program is PID 1 and we are its child.
@@ -16,10 +17,10 @@ func TestSupervisorUnderAnotherInit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := startPID1(t, "exec", "env", helperVariable+"=entrypoint", self(t), string(spec))
-	p.expect("state main ready")
-	p.signal(syscall.SIGTERM)
-	if code := p.wait(); code != 0 || !strings.Contains(p.out.String(), "main | drained") {
+	p := startPID1(t, "exec", "env", testkit.RoleVariable+"=entrypoint", self(t), string(spec))
+	p.Expect("state main ready")
+	p.Signal(syscall.SIGTERM)
+	if code := p.Wait(); code != 0 || !p.Says("main | drained") {
 		t.Errorf("exit code %d", code)
 	}
 }
@@ -30,7 +31,7 @@ func TestCriticalServiceEndsPID1WithItsCode(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if code := startPID1(t, "entrypoint", string(spec)).wait(); code != want {
+		if code := startPID1(t, "entrypoint", string(spec)).Wait(); code != want {
 			t.Errorf("%s: exit code %d, want %d", script, code, want)
 		}
 	}

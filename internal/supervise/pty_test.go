@@ -3,17 +3,19 @@ package supervise_test
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // terminalProgram is a helper on a terminal of its own, as in docker run -it.
 type terminalProgram struct {
-	*program
+	*testkit.Process
+	t      *testing.T
 	master *os.File
 }
 
@@ -36,25 +38,30 @@ func startOnTerminal(t *testing.T, name string, argv ...string) *terminalProgram
 		t.Fatal(err)
 	}
 	defer slave.Close()
-	p := &terminalProgram{master: master}
-	p.program = startCommand(t, name, argv, func(cmd *exec.Cmd) {
-		cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	})
+	cmd := command(name, argv...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	p := &terminalProgram{Process: testkit.Start(t, cmd), t: t, master: master}
 	go p.copy()
 	return p
 }
 
-// copy ends with an error when nobody has the terminal open any more.
+// copy ends when the last process has closed the terminal.
 func (p *terminalProgram) copy() {
 	buf := make([]byte, 4096)
 	for {
 		n, err := p.master.Read(buf)
-		_, _ = p.out.Write([]byte(strings.ReplaceAll(string(buf[:n]), "\r\n", "\n")))
+		_, _ = p.Output.Write([]byte(strings.ReplaceAll(string(buf[:n]), "\r\n", "\n")))
 		if err != nil {
 			return
 		}
 	}
+}
+
+// says waits for a text, which may come when the program has ended already.
+func (p *terminalProgram) says(text string) {
+	p.t.Helper()
+	testkit.Eventually(p.t, "output "+text, func() bool { return p.Says(text) })
 }
 
 const (
@@ -72,7 +79,7 @@ func (p *terminalProgram) typeKeys(keys string) {
 // prompt waits for as many prompts as there should be by now.
 func (p *terminalProgram) prompts(n int) {
 	p.t.Helper()
-	eventually(p.t, fmt.Sprintf("%d prompts", n), func() bool { return strings.Count(p.out.String(), "PROMPT>") >= n })
+	testkit.Eventually(p.t, fmt.Sprintf("%d prompts", n), func() bool { return strings.Count(p.Output.String(), "PROMPT>") >= n })
 }
 
 // shellOnTerminal is an interactive shell with job control and a known prompt.

@@ -17,6 +17,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/supervise"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func TestRunReportsHowACommandEnded(t *testing.T) {
@@ -183,7 +184,7 @@ func TestWhatADeadLeaderLeavesBehindIsKilled(t *testing.T) {
 	if err != nil || status.ExitCode() != 5 || pid == 0 {
 		t.Fatalf("got %v, %v, pid %d", status, err, pid)
 	}
-	if alive(pid) {
+	if testkit.Alive(pid) {
 		t.Error("a process of the group is still there")
 	}
 }
@@ -197,7 +198,7 @@ func TestProcessOutsideTheGroupThatHoldsTheOutputDoesNotBlock(t *testing.T) {
 	if took := time.Since(began); err != nil || status.ExitCode() != 4 || took > 3*time.Second {
 		t.Errorf("got %v, %v after %v", status, err, took)
 	}
-	if pid == 0 || !alive(pid) {
+	if pid == 0 || !testkit.Alive(pid) {
 		t.Fatalf("the daemon %d is not there: the test shows nothing", pid)
 	}
 	_ = syscall.Kill(pid, syscall.SIGKILL)
@@ -240,13 +241,13 @@ func TestRunAsAnotherUser(t *testing.T) {
 
 func TestChildDiesWithItsSupervisor(t *testing.T) {
 	p := startProgram(t, "parent")
-	pid, err := strconv.Atoi(strings.TrimSpace(p.expect("child ")))
+	pid, err := strconv.Atoi(strings.TrimSpace(p.Expect("child ")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.signal(syscall.SIGKILL)
-	p.wait()
-	eventually(t, "the child is gone", func() bool { return !alive(pid) })
+	p.Signal(syscall.SIGKILL)
+	p.Wait()
+	testkit.Eventually(t, "the child is gone", func() bool { return !testkit.Alive(pid) })
 }
 
 // The parent-death signal comes when the forking thread ends, not when the

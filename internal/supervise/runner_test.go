@@ -8,6 +8,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/supervise"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func TestCommandThatCannotStartIsNotTriedAgain(t *testing.T) {
@@ -29,13 +30,13 @@ func TestKilledServiceIsBackSoonWithTheDefaultPause(t *testing.T) {
 		OnState: seen.add, OnExit: func(status supervise.Status) { ends = append(ends, status.String()) }}
 	service.Stop = []supervise.StopStep{{syscall.SIGTERM, forever}}
 	s := runServices(t, service)
-	eventually(t, "it is ready", func() bool { return strings.Contains(s.log.String(), "| ready") })
+	testkit.Eventually(t, "it is ready", func() bool { return strings.Contains(s.log.String(), "| ready") })
 	first := s.Snapshot()[0].Pid
 	began := time.Now()
 	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "another process is there", func() bool {
+	testkit.Eventually(t, "another process is there", func() bool {
 		snap := s.Snapshot()[0]
 		return snap.State == supervise.StateReady && snap.Pid != first
 	})
@@ -59,7 +60,7 @@ func TestStopDuringBackoffEndsAtOnce(t *testing.T) {
 	service := supervise.Service{Process: shell("exit 1"), Critical: true, OnState: seen.add,
 		Restart: supervise.RestartPolicy{Budget: 3, Delay: forever, MaxDelay: forever}}
 	s := runServices(t, service)
-	eventually(t, "it waits", func() bool { return strings.HasSuffix(seen.String(), "backoff") })
+	testkit.Eventually(t, "it waits", func() bool { return strings.HasSuffix(seen.String(), "backoff") })
 	s.stop()
 	if err := s.wait(t); err != nil {
 		t.Errorf("got %v", err)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/supervise"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func TestReadinessFollowsTheProbe(t *testing.T) {
@@ -22,16 +23,16 @@ func TestReadinessFollowsTheProbe(t *testing.T) {
 		return nil
 	}}
 	s := runServices(t, supervise.ProbeQuickly(service))
-	eventually(t, "it runs", func() bool { return seen.String() == "starting running" })
+	testkit.Eventually(t, "it runs", func() bool { return seen.String() == "starting running" })
 	healthy.Store(true)
-	eventually(t, "it is ready", func() bool { return seen.String() == "starting running ready" })
+	testkit.Eventually(t, "it is ready", func() bool { return seen.String() == "starting running ready" })
 	healthy.Store(false)
-	eventually(t, "it is no longer ready", func() bool { return seen.String() == "starting running ready running" })
+	testkit.Eventually(t, "it is no longer ready", func() bool { return seen.String() == "starting running ready running" })
 	if !strings.Contains(s.log.String(), `no longer ready process=shell error="not yet"`) {
 		t.Error("the reason was not logged")
 	}
 	healthy.Store(true)
-	eventually(t, "it is ready again", func() bool { return seen.String() == "starting running ready running ready" })
+	testkit.Eventually(t, "it is ready again", func() bool { return seen.String() == "starting running ready running ready" })
 }
 
 func TestHangingProbeIsGivenUp(t *testing.T) {
@@ -44,7 +45,7 @@ func TestHangingProbeIsGivenUp(t *testing.T) {
 		return nil
 	}}
 	s := runServices(t, supervise.ProbeQuickly(service))
-	eventually(t, "a later probe passes", func() bool { return s.Snapshot() != nil && s.Snapshot()[0].State == supervise.StateReady })
+	testkit.Eventually(t, "a later probe passes", func() bool { return s.Snapshot() != nil && s.Snapshot()[0].State == supervise.StateReady })
 }
 
 func TestReadinessEndsAtOnceWithTheProcess(t *testing.T) {
@@ -55,7 +56,7 @@ func TestReadinessEndsAtOnceWithTheProcess(t *testing.T) {
 		}
 	}}
 	s := runServices(t, service)
-	eventually(t, "a daemon holds its output", func() bool { return strings.Contains(s.log.String(), "holding") })
+	testkit.Eventually(t, "a daemon holds its output", func() bool { return strings.Contains(s.log.String(), "holding") })
 	died := time.Now()
 	if err := syscall.Kill(s.Snapshot()[0].Pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
@@ -74,7 +75,7 @@ func TestStopBudgetCoversTheLongestStop(t *testing.T) {
 		t.Errorf("budget %v", budget)
 	}
 	s := runServices(t, quick, stubborn)
-	eventually(t, "both are up", func() bool { return strings.Contains(s.log.String(), "| ready") })
+	testkit.Eventually(t, "both are up", func() bool { return strings.Contains(s.log.String(), "| ready") })
 	if !strings.Contains(s.log.String(), "stop_budget="+budget.String()) {
 		t.Error("the budget is not logged")
 	}

@@ -33,7 +33,7 @@ func TestSlowReaderNeverBlocksAChildForGood(t *testing.T) {
 	out := &testkit.Buffer{}
 	go func() { _, _ = io.Copy(out, read) }()
 	log.Info("our own line")
-	eventually(t, "what was dropped is told", func() bool { return strings.Contains(out.String(), "log lines dropped") })
+	testkit.Eventually(t, "what was dropped is told", func() bool { return strings.Contains(out.String(), "log lines dropped") })
 	all := []byte(out.String())
 	if lines := bytes.Count(all, []byte("shell | a line of text\n")); lines < 1000 || !strings.HasPrefix(string(all), "20") {
 		t.Errorf("only %d lines were kept", lines)

@@ -5,13 +5,14 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/supervise"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func TestSnapshot(t *testing.T) {
 	s := runServices(t, supervise.Service{Process: shell("sleep 1000")})
-	eventually(t, "it is ready", func() bool { return len(s.Snapshot()) == 1 && s.Snapshot()[0].State == supervise.StateReady })
+	testkit.Eventually(t, "it is ready", func() bool { return len(s.Snapshot()) == 1 && s.Snapshot()[0].State == supervise.StateReady })
 	snap := s.Snapshot()[0]
-	if snap.Name != "shell" || !alive(snap.Pid) || snap.RSS < 100<<10 || time.Since(snap.Started) > time.Minute || time.Since(snap.Since) > time.Minute {
+	if snap.Name != "shell" || !testkit.Alive(snap.Pid) || snap.RSS < 100<<10 || time.Since(snap.Started) > time.Minute || time.Since(snap.Since) > time.Minute {
 		t.Errorf("got %+v", snap)
 	}
 	s.stop()

@@ -9,8 +9,8 @@ import (
 )
 
 // Stop walks the stop steps until the child is over and returns how its leader
-// ended. When ctx ends, or for each Escalate, the next step follows at once. A
-// second Stop waits for the first. It takes the sum of the waits, killDelay
+// ended. When ctx ends, or when an escalation is asked for (WithEscalation), the next
+// step follows at once. A second Stop waits for the first. It takes the sum of the waits, killDelay
 // and outputDelay at most.
 func (c *Child) Stop(ctx context.Context) Status {
 	c.stopOnce.Do(func() { c.walkStop(ctx) })
@@ -18,13 +18,10 @@ func (c *Child) Stop(ctx context.Context) Status {
 	return c.Status()
 }
 
-// Escalate lets a running Stop go to its next step at once.
-func (c *Child) Escalate() { c.escalation.up() }
-
 func (c *Child) walkStop(ctx context.Context) {
 	c.beginStop()
-	outer := escalationOf(ctx)
-	seen, outerSeen := c.escalation.seen(), outer.seen()
+	escalation := escalationOf(ctx)
+	seen := escalation.seen()
 	for _, step := range c.steps {
 		c.stopSignal(step.Signal)
 		timer := time.NewTimer(step.Wait)
@@ -33,10 +30,8 @@ func (c *Child) walkStop(ctx context.Context) {
 		case <-c.groupGone:
 		case <-timer.C:
 		case <-ctx.Done():
-		case <-c.escalation.beyond(seen):
+		case <-escalation.beyond(seen):
 			seen++
-		case <-outer.beyond(outerSeen):
-			outerSeen++
 		}
 		timer.Stop()
 		if c.gone() {

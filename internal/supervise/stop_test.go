@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -13,10 +12,12 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/supervise"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // recorder collects the lines of a child and lets a test wait for one.
 type recorder struct {
+	log   *testkit.Buffer // of the supervisor
 	mu    sync.Mutex
 	lines []string
 }
@@ -36,7 +37,7 @@ func (r *recorder) all() []string {
 func (r *recorder) expect(t *testing.T, text string) string {
 	t.Helper()
 	var found string
-	eventually(t, "the child writes "+text, func() bool {
+	testkit.Eventually(t, "the child writes "+text, func() bool {
 		for _, line := range r.all() {
 			if strings.HasPrefix(line, text) {
 				found = line
@@ -52,7 +53,8 @@ func startRecorded(t *testing.T, p supervise.Process) (*supervise.Child, *record
 	t.Helper()
 	r := &recorder{}
 	p.Line = r.line
-	log, _ := logTo(t)
+	log, out := logTo(t)
+	r.log = out
 	c, err := supervise.Start(log, p)
 	if err != nil {
 		t.Fatal(err)
@@ -109,17 +111,20 @@ func TestStopWithoutStepsKills(t *testing.T) {
 }
 
 func TestEscalationGoesOneStepFurther(t *testing.T) {
-	p := helper(t, "signals", "15")
+	p := helper(t, "signals")
 	p.Stop = []supervise.StopStep{{syscall.SIGINT, forever}, {syscall.SIGQUIT, forever}, {syscall.SIGTERM, forever}}
 	c, r := startRecorded(t, p)
 	ctx, escalate := supervise.WithEscalation(timeout(t))
 	stopped := make(chan supervise.Status)
 	go func() { stopped <- c.Stop(ctx) }()
-	r.expect(t, "got 2")
-	c.Escalate()
-	r.expect(t, "got 3")
-	escalate()
-	if status := <-stopped; status.ExitCode() != 42 {
+	for step, signal := range []string{"got 2", "got 3", "got 15"} {
+		r.expect(t, signal)
+		if steps := strings.Count(r.log.String(), "stopping "); steps != step+1 {
+			t.Errorf("%d steps after %d escalations", steps, step)
+		}
+		escalate()
+	}
+	if status := <-stopped; status.Signal() != syscall.SIGKILL {
 		t.Errorf("got %v", status)
 	}
 }
@@ -202,24 +207,24 @@ func TestSignalReachesTheWholeGroup(t *testing.T) {
 }
 
 func TestStopContext(t *testing.T) {
-	tests := map[syscall.Signal]func(*testing.T, string, ...string) *program{
+	tests := map[syscall.Signal]func(*testing.T, string, ...string) *testkit.Process{
 		syscall.SIGTERM: startPID1, syscall.SIGINT: startProgram, syscall.SIGQUIT: startPID1, syscall.SIGHUP: startProgram,
 	}
 	for sig, start := range tests {
 		t.Run(sig.String(), func(t *testing.T) {
 			t.Parallel()
 			p := start(t, "stoppable")
-			p.expect("waiting")
+			p.Expect("waiting")
 			for _, other := range []syscall.Signal{syscall.SIGUSR1, syscall.SIGALRM, syscall.SIGPIPE, syscall.SIGABRT, syscall.SIGSEGV} {
-				p.signal(other)
+				p.Signal(other)
 			}
-			p.signal(sig)
-			if got := p.expect("cause: "); !strings.HasPrefix(got, "stop requested by SIG") {
+			p.Signal(sig)
+			if got := p.Expect("cause: "); !strings.HasPrefix(got, "stop requested by SIG") {
 				t.Errorf("got %q", got)
 			}
-			p.signal(sig)
-			p.expect("escalated")
-			if code := p.wait(); code != 0 {
+			p.Signal(sig)
+			p.Expect("escalated")
+			if code := p.Wait(); code != 0 {
 				t.Errorf("exit code %d", code)
 			}
 		})
@@ -227,11 +232,11 @@ func TestStopContext(t *testing.T) {
 }
 
 func TestStopContextRespectsNohup(t *testing.T) {
-	p := startCommand(t, "stoppable", []string{"sh", "-c", "trap '' HUP; exec " + strconv.Quote(self(t))}, nil)
-	p.expect("waiting")
-	p.signal(syscall.SIGHUP)
-	p.signal(syscall.SIGTERM)
-	if got := p.expect("cause: "); got != "stop requested by SIGTERM" {
+	p := testkit.Start(t, command("stoppable", "sh", "-c", `trap '' HUP; exec "$0"`, self(t)))
+	p.Expect("waiting")
+	p.Signal(syscall.SIGHUP)
+	p.Signal(syscall.SIGTERM)
+	if got := p.Expect("cause: "); got != "stop requested by SIGTERM" {
 		t.Errorf("got %q", got)
 	}
 }

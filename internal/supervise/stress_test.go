@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/sys/procfs"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // roundsVariable asks for more rounds of the kill test than a usual run has.
@@ -78,7 +78,7 @@ type killRound struct {
 	t      *testing.T
 	random *rand.Rand
 	log    []string
-	p      *program
+	p      *testkit.Process
 }
 
 func (r *killRound) note(format string, args ...any) {
@@ -91,7 +91,7 @@ func (r *killRound) run(i int) {
 	argv := []string{self(r.t), string(spec)}
 	asPID1 := r.random.IntN(2) == 0
 	if asPID1 {
-		argv = append(pid1Prefix(r.t), argv...)
+		argv = testkit.PID1(r.t, argv...)
 	}
 	r.p = startMarked(r.t, mark, argv)
 	r.pause(250)
@@ -104,7 +104,7 @@ func (r *killRound) run(i int) {
 	r.kill(target, sig)
 	r.pause(100)
 	r.stop()
-	code := r.p.wait()
+	code := r.p.Wait()
 	if !r.allowed(target, sig, asPID1, code) {
 		r.fail("exit code %d", code)
 	}
@@ -114,9 +114,11 @@ func (r *killRound) run(i int) {
 // uncatchableEnd reports whether a signal ends even our supervisor.
 func uncatchableEnd(sig syscall.Signal) bool { return sig == unix.SIGKILL }
 
-func startMarked(t *testing.T, mark string, argv []string) *program {
+func startMarked(t *testing.T, mark string, argv []string) *testkit.Process {
 	t.Helper()
-	return startCommand(t, "entrypoint", argv, func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, mark) })
+	cmd := command("entrypoint", argv...)
+	cmd.Env = append(cmd.Env, mark)
+	return testkit.Start(t, cmd)
 }
 
 func (r *killRound) pause(limit int) {
@@ -132,7 +134,7 @@ func (r *killRound) victim() string {
 func (r *killRound) kill(target string, sig syscall.Signal) {
 	pid := 0
 	select {
-	case <-r.p.ended:
+	case <-r.p.Ended():
 	default:
 		pid = r.find(target)
 	}
@@ -143,8 +145,8 @@ func (r *killRound) kill(target string, sig syscall.Signal) {
 }
 
 func (r *killRound) find(target string) int {
-	supervisor := r.p.cmd.Process.Pid
-	if r.p.isPID1() {
+	supervisor := r.p.Cmd.Process.Pid
+	if r.p.Cmd.Args[0] == "unshare" {
 		children := procfs.Children(supervisor)
 		if len(children) == 0 {
 			return 0
@@ -166,23 +168,23 @@ func (r *killRound) find(target string) int {
 // stop asks for a stop and checks that it keeps to the printed budget.
 func (r *killRound) stop() {
 	// A signal to a PID 1 that does not listen yet is lost, not only ours.
-	eventually(r.t, "it listens or has ended", func() bool {
+	testkit.Eventually(r.t, "it listens or has ended", func() bool {
 		if pid := r.find("supervisor"); pid > 0 {
 			_ = unix.Kill(pid, unix.SIGCONT)
 		}
 		select {
-		case <-r.p.ended:
+		case <-r.p.Ended():
 			return true
 		default:
-			return strings.Contains(r.p.out.String(), "budget ")
+			return r.p.Says("budget ")
 		}
 	})
 	began := time.Now()
 	if pid := r.find("supervisor"); pid > 0 {
 		_ = unix.Kill(pid, unix.SIGTERM)
 	}
-	r.p.wait()
-	_, text, found := strings.Cut(r.p.out.String(), "budget ")
+	r.p.Wait()
+	_, text, found := strings.Cut(r.p.Output.String(), "budget ")
 	line, _, _ := strings.Cut(text, "\n")
 	budget, err := time.ParseDuration(line)
 	if found && err == nil && time.Since(began) > budget {
@@ -192,7 +194,7 @@ func (r *killRound) stop() {
 
 // allowed says which exit codes a round may have.
 func (r *killRound) allowed(target string, sig syscall.Signal, asPID1 bool, code int) bool {
-	early := !strings.Contains(r.p.out.String(), "budget ") // not yet listening
+	early := !r.p.Says("budget ") // not yet listening
 	switch {
 	case code == 0:
 		return true
@@ -236,7 +238,7 @@ func marked(mark string) (commands []string) {
 	for _, folder := range folders {
 		environ, err := os.ReadFile(folder + "/environ")
 		pid, _ := strconv.Atoi(filepath.Base(folder))
-		if err == nil && bytes.Contains(environ, []byte(mark+"\x00")) && alive(pid) {
+		if err == nil && bytes.Contains(environ, []byte(mark+"\x00")) && testkit.Alive(pid) {
 			commands = append(commands, folder+": "+strings.ReplaceAll(commandLine(pid), "\x00", " "))
 		}
 	}

@@ -84,7 +84,7 @@ func TestRequestedStopIsNoFailure(t *testing.T) {
 	service := supervise.Service{Process: helper(t, "signals", "15"), Critical: true, OnState: seen.add}
 	service.Stop = []supervise.StopStep{{syscall.SIGTERM, forever}}
 	s := runServices(t, service)
-	eventually(t, "it is ready", func() bool {
+	testkit.Eventually(t, "it is ready", func() bool {
 		return strings.HasSuffix(seen.String(), "ready") && strings.Contains(s.log.String(), "| ready")
 	})
 	s.stop()
@@ -170,7 +170,7 @@ func TestOthersAreStoppedWhenACriticalServiceFails(t *testing.T) {
 	gate := filepath.Join(t.TempDir(), "go")
 	critical := supervise.Service{Process: shell("until [ -e " + gate + " ]; do sleep 0.01; done; exit 5"), Critical: true}
 	s := runServices(t, other, critical)
-	eventually(t, "the other is up", func() bool { return strings.Contains(s.log.String(), "other | ready") })
+	testkit.Eventually(t, "the other is up", func() bool { return strings.Contains(s.log.String(), "other | ready") })
 	touch(t, gate)
 	if err := s.wait(t); exit.Code(err) != 5 {
 		t.Errorf("got %v", err)
@@ -179,6 +179,24 @@ func TestOthersAreStoppedWhenACriticalServiceFails(t *testing.T) {
 		if snap.Name == "other" && (snap.State != supervise.StateStopped || snap.LastExit != "exit code 42") {
 			t.Errorf("the other was not stopped in its own way: %+v", snap)
 		}
+	}
+}
+
+// The failure is what Run was ended by, also when the operator asks for a stop
+// before the others have stopped.
+func TestAStopRequestDoesNotHideAFailure(t *testing.T) {
+	other := supervise.Service{Process: helper(t, "signals", "15")}
+	other.Stop = []supervise.StopStep{{syscall.SIGINT, forever}, {syscall.SIGTERM, forever}}
+	gate := filepath.Join(t.TempDir(), "go")
+	critical := supervise.Service{Process: shell("until [ -e " + gate + " ]; do sleep 0.01; done; exit 7"), Critical: true}
+	s := runServices(t, other, critical)
+	testkit.Eventually(t, "the other is ready", func() bool { return strings.Contains(s.log.String(), "signals | ready") })
+	touch(t, gate)
+	testkit.Eventually(t, "the other is stopping", func() bool { return strings.Contains(s.log.String(), "signals | got 2") })
+	s.stop()
+	s.escalate()
+	if err := s.wait(t); exit.Code(err) != 7 {
+		t.Errorf("exit code %d, %v", exit.Code(err), err)
 	}
 }
 
@@ -195,11 +213,11 @@ func TestServiceThatIsNotCriticalTakesNobodyDown(t *testing.T) {
 	main.Stop = []supervise.StopStep{{syscall.SIGTERM, forever}}
 	side := supervise.Service{Process: shell("exit 4"), Restart: quickly(2), OnState: seen.add}
 	s := runServices(t, main, side)
-	eventually(t, "it was given up", func() bool { return strings.HasSuffix(seen.String(), "failed") })
+	testkit.Eventually(t, "it was given up", func() bool { return strings.HasSuffix(seen.String(), "failed") })
 	if got := strings.Count(seen.String(), "starting"); got != 3 {
 		t.Errorf("started %d times: %s", got, seen)
 	}
-	if snap := s.Snapshot()[0]; snap.Pid == 0 || !alive(snap.Pid) {
+	if snap := s.Snapshot()[0]; snap.Pid == 0 || !testkit.Alive(snap.Pid) {
 		t.Errorf("the critical one is gone: %+v", snap)
 	}
 	s.stop()
@@ -219,11 +237,11 @@ func TestEscalatedStop(t *testing.T) {
 	service := supervise.Service{Process: helper(t, "signals")}
 	service.Stop = []supervise.StopStep{{syscall.SIGINT, forever}, {syscall.SIGTERM, forever}}
 	s := runServices(t, service)
-	eventually(t, "it is up", func() bool { return strings.Contains(s.log.String(), "| ready") })
+	testkit.Eventually(t, "it is up", func() bool { return strings.Contains(s.log.String(), "| ready") })
 	s.stop()
-	eventually(t, "the first signal", func() bool { return strings.Contains(s.log.String(), "| got 2") })
+	testkit.Eventually(t, "the first signal", func() bool { return strings.Contains(s.log.String(), "| got 2") })
 	s.escalate()
-	eventually(t, "the second signal", func() bool { return strings.Contains(s.log.String(), "| got 15") })
+	testkit.Eventually(t, "the second signal", func() bool { return strings.Contains(s.log.String(), "| got 15") })
 	s.escalate()
 	if err := s.wait(t); err != nil {
 		t.Error(err)
@@ -240,13 +258,13 @@ func TestSignalsArePassedOnToWhoWantsThem(t *testing.T) {
 		services[i].Stop = []supervise.StopStep{{syscall.SIGTERM, forever}}
 	}
 	s := runServices(t, services...)
-	eventually(t, "all are up", func() bool { return strings.Count(s.log.String(), "| ready") == 3 })
+	testkit.Eventually(t, "all are up", func() bool { return strings.Count(s.log.String(), "| ready") == 3 })
 	for _, sig := range wanted {
 		if err := syscall.Kill(os.Getpid(), sig); err != nil {
 			t.Fatal(err)
 		}
 		text := fmt.Sprintf("| got %d", int(sig))
-		eventually(t, "both got it", func() bool {
+		testkit.Eventually(t, "both got it", func() bool {
 			return strings.Contains(s.log.String(), "signals "+text) && strings.Contains(s.log.String(), "second "+text)
 		})
 	}

@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -13,13 +12,14 @@ import (
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 	"github.com/tale-project/tale-runtime/internal/sys/procfs"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func TestStatusesAreNeverStolen(t *testing.T) {
-	for name, start := range map[string]func(*testing.T, string, ...string) *program{"process": startProgram, "PID 1": startPID1} {
+	for name, start := range map[string]func(*testing.T, string, ...string) *testkit.Process{"process": startProgram, "PID 1": startPID1} {
 		t.Run(name, func(t *testing.T) {
 			p := start(t, "churn")
-			if code := p.wait(); code != 0 || !strings.Contains(p.out.String(), "churned") {
+			if code := p.Wait(); code != 0 || !p.Says("churned") {
 				t.Errorf("exit code %d", code)
 			}
 		})
@@ -55,7 +55,7 @@ func TestOrphansAreCollected(t *testing.T) {
 	if _, err := supervise.Run(timeout(t), logging.Discard(), shell(script)); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "all orphans have come and gone", func() bool { return len(children()) == 0 })
+	testkit.Eventually(t, "all orphans have come and gone", func() bool { return len(children()) == 0 })
 }
 
 func TestChildOfOtherCodeIsLeftToItsWaiter(t *testing.T) {
@@ -68,12 +68,12 @@ func TestChildOfOtherCodeIsLeftToItsWaiter(t *testing.T) {
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "it is dead and not collected", func() bool { return len(children()) == 1 && !alive(children()[0]) })
+			testkit.Eventually(t, "it is dead and not collected", func() bool { return len(children()) == 1 && !testkit.Alive(children()[0]) })
 			// It stands first in the kernel's list: those behind it are collected all the same.
 			if _, err := supervise.Run(timeout(t), logging.Discard(), shell("true & (true &); exit 0")); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "orphans behind it are collected", func() bool { return len(children()) == 1 })
+			testkit.Eventually(t, "orphans behind it are collected", func() bool { return len(children()) == 1 })
 			_ = cmd.Wait()
 			if code := cmd.ProcessState.ExitCode(); code != 9 {
 				t.Errorf("its status was stolen: %d", code)
@@ -86,8 +86,8 @@ func TestPID1CollectsWhatDockerExecLeaves(t *testing.T) {
 	t.Parallel()
 	// A process that enters the namespace has no parent in it; its orphans are ours.
 	p := startPID1(t, "stoppable")
-	p.expect("waiting")
-	options := []string{"-t", fmt.Sprint(p.inner()), "-p", "-m"}
+	p.Expect("waiting")
+	options := []string{"-t", fmt.Sprint(p.Pid()), "-p", "-m"}
 	if os.Geteuid() != 0 {
 		options = append(options, "-U", "--preserve-credentials")
 	}
@@ -95,5 +95,5 @@ func TestPID1CollectsWhatDockerExecLeaves(t *testing.T) {
 	if out, err := enter.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	eventually(t, "its orphans are collected", func() bool { return len(procfs.Children(p.inner())) == 0 })
+	testkit.Eventually(t, "its orphans are collected", func() bool { return len(procfs.Children(p.Pid())) == 0 })
 }

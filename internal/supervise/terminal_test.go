@@ -2,35 +2,37 @@ package supervise_test
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/tale-project/tale-runtime/internal/sys/procfs"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func TestShellUnderExecHasTheTerminal(t *testing.T) {
-	for name, prefix := range map[string][]string{"process": nil, "PID 1": pid1Prefix(t)} {
+	for name, prefix := range map[string][]string{"process": nil, "PID 1": testkit.PID1(t)} {
 		t.Run(name, func(t *testing.T) {
-			argv := append(append([]string{}, prefix...), append([]string{self(t), "--"}, shellOnTerminal...)...)
+			argv := slices.Concat(prefix, []string{self(t), "--"}, shellOnTerminal)
 			p := startOnTerminal(t, "exec", argv...)
 			p.prompts(1)
 			p.typeKeys("sleep 1000\n")
-			eventually(t, "sleep has the terminal", func() bool { return p.foreground() == "sleep" })
+			testkit.Eventually(t, "sleep has the terminal", func() bool { return p.foreground() == "sleep" })
 			p.typeKeys(ctrlC)
 			p.prompts(2)
 			p.typeKeys("sleep 1000\n")
-			eventually(t, "sleep has the terminal again", func() bool { return p.foreground() == "sleep" })
+			testkit.Eventually(t, "sleep has the terminal again", func() bool { return p.foreground() == "sleep" })
 			p.typeKeys(ctrlZ)
-			p.expect("Stopped")
+			p.says("Stopped")
 			p.prompts(3)
 			p.typeKeys("fg\n")
-			eventually(t, "sleep is in the foreground", func() bool { return p.foreground() == "sleep" })
+			testkit.Eventually(t, "sleep is in the foreground", func() bool { return p.foreground() == "sleep" })
 			p.typeKeys(ctrlC)
 			p.prompts(4)
 			p.typeKeys("exit 9\n")
-			if code := p.wait(); code != 9 {
+			if code := p.Wait(); code != 9 {
 				t.Errorf("exit code %d", code)
 			}
 		})
@@ -50,62 +52,62 @@ func TestExecIsAJobOfTheShellAroundIt(t *testing.T) {
 	p := startOnTerminal(t, "exec", shellOnTerminal...)
 	p.prompts(1)
 	p.typeKeys(self(t) + " -- sleep 1000\n")
-	eventually(t, "the command has the terminal", func() bool { return p.foreground() == "sleep" })
+	testkit.Eventually(t, "the command has the terminal", func() bool { return p.foreground() == "sleep" })
 	p.typeKeys(ctrlZ)
-	p.expect("Stopped")
+	p.says("Stopped")
 	p.prompts(2)
 	p.typeKeys("fg\n")
-	eventually(t, "the command has the terminal again", func() bool { return p.foreground() == "sleep" })
+	testkit.Eventually(t, "the command has the terminal again", func() bool { return p.foreground() == "sleep" })
 	p.typeKeys(ctrlZ)
 	p.prompts(3)
 	p.typeKeys("bg; echo the shell still has it\n")
-	eventually(t, "the shell still has the terminal", func() bool { return strings.Count(p.out.String(), "the shell still has it") == 2 })
+	testkit.Eventually(t, "the shell still has the terminal", func() bool { return strings.Count(p.Output.String(), "the shell still has it") == 2 })
 	p.prompts(4)
 	p.typeKeys("fg\n")
-	eventually(t, "we have it once more", func() bool { return p.foreground() != "bash" })
+	testkit.Eventually(t, "we have it once more", func() bool { return p.foreground() != "bash" })
 	p.typeKeys(ctrlC)
 	p.prompts(5)
 	p.typeKeys("echo code=$?\n")
-	p.expect("code=130")
+	p.says("code=130")
 	p.typeKeys(self(t) + " --no-group -- sleep 1000; echo code=$?\n")
-	eventually(t, "another command runs", func() bool { return p.foreground() == filepath.Base(self(t))[:min(15, len(filepath.Base(self(t))))] })
+	testkit.Eventually(t, "another command runs", func() bool { return p.foreground() == filepath.Base(self(t))[:min(15, len(filepath.Base(self(t))))] })
 	p.typeKeys(ctrlC)
 	p.prompts(7)
 	p.typeKeys("exit\n")
-	p.wait()
+	p.Wait()
 }
 
 func TestExecReadsFromTheTerminalOnlyInTheForeground(t *testing.T) {
 	p := startOnTerminal(t, "exec", shellOnTerminal...)
 	p.prompts(1)
 	p.typeKeys(self(t) + " -- cat\n")
-	eventually(t, "cat has the terminal", func() bool { return p.foreground() == "cat" })
+	testkit.Eventually(t, "cat has the terminal", func() bool { return p.foreground() == "cat" })
 	p.typeKeys(ctrlZ)
 	p.prompts(2)
 	p.typeKeys("bg\n")
 	p.prompts(3)
 	// Until the shell itself has heard of the stop, fg would not continue the job.
 	p.typeKeys("until [ \"$(jobs -s)\" ]; do :; done; echo it stops for want of input\n")
-	eventually(t, "it stops for want of input", func() bool {
-		return strings.Count(p.out.String(), "it stops for want of input") == 2
+	testkit.Eventually(t, "it stops for want of input", func() bool {
+		return strings.Count(p.Output.String(), "it stops for want of input") == 2
 	})
 	if state := processState(p.jobLeader()); state != "T" {
 		t.Errorf("the job is in state %s", state)
 	}
 	p.prompts(4)
 	p.typeKeys("fg\n")
-	eventually(t, "cat has the terminal again", func() bool { return p.foreground() == "cat" })
+	testkit.Eventually(t, "cat has the terminal again", func() bool { return p.foreground() == "cat" })
 	p.typeKeys("a line\n")
-	eventually(t, "cat has read and written it", func() bool { return strings.Count(p.out.String(), "a line\n") == 2 })
+	testkit.Eventually(t, "cat has read and written it", func() bool { return strings.Count(p.Output.String(), "a line\n") == 2 })
 	p.typeKeys(ctrlC)
 	p.prompts(5)
 	p.typeKeys("exit\n")
-	p.wait()
+	p.Wait()
 }
 
 // jobLeader is the helper that the shell has started.
 func (p *terminalProgram) jobLeader() int {
-	children := procfs.Children(p.cmd.Process.Pid)
+	children := procfs.Children(p.Cmd.Process.Pid)
 	if len(children) != 1 {
 		return 0
 	}
@@ -115,20 +117,20 @@ func (p *terminalProgram) jobLeader() int {
 func TestExecGivesTheTerminalBack(t *testing.T) {
 	// A script has no job control that would take it back.
 	p := startOnTerminal(t, "exec", "sh", "-c", `"$0" -- sh -c 'echo has it; exit 3'; echo code=$?; read line; echo "read $line"`, self(t))
-	p.expect("code=3")
+	p.says("code=3")
 	p.typeKeys("a line\n")
-	p.expect("read a line")
-	if code := p.wait(); code != 0 {
+	p.says("read a line")
+	if code := p.Wait(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 }
 
 func TestSuspendKeyDoesNotHangACommandOfPID1(t *testing.T) {
-	p := startOnTerminal(t, "exec", append(pid1Prefix(t), self(t), "--", "sh", "-c", "echo ready; read line; exit 3")...)
-	p.expect("ready")
+	p := startOnTerminal(t, "exec", testkit.PID1(t, self(t), "--", "sh", "-c", "echo ready; read line; exit 3")...)
+	p.says("ready")
 	p.typeKeys(ctrlZ)
 	p.typeKeys("go on\n")
-	if code := p.wait(); code != 3 {
+	if code := p.Wait(); code != 3 {
 		t.Errorf("exit code %d", code)
 	}
 }

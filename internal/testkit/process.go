@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/sys/procfs"
 )
 
 // Process is a program that a test runs as a process of its own, to see from
@@ -55,7 +57,7 @@ func Start(t testing.TB, command *exec.Cmd) *Process {
 // kill also ends what is behind unshare, whose --kill-child is forgotten when its
 // child changes its user.
 func (p *Process) kill() {
-	for _, pid := range ChildrenOf(p.Cmd.Process.Pid) {
+	for _, pid := range procfs.Children(p.Cmd.Process.Pid) {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 	_ = p.Cmd.Process.Kill()
@@ -107,8 +109,8 @@ func (p *Process) Pid() int {
 	p.t.Helper()
 	pid := p.Cmd.Process.Pid
 	if p.Cmd.Args[0] == unshare {
-		Eventually(p.t, "unshare has a child", func() bool { return len(ChildrenOf(p.Cmd.Process.Pid)) == 1 })
-		pid = ChildrenOf(p.Cmd.Process.Pid)[0]
+		Eventually(p.t, "unshare has a child", func() bool { return len(procfs.Children(p.Cmd.Process.Pid)) == 1 })
+		pid = procfs.Children(p.Cmd.Process.Pid)[0]
 	}
 	return pid
 }
