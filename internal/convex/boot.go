@@ -10,6 +10,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/boot"
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/convex/seed"
 	"github.com/tale-project/tale-runtime/internal/convex/trust"
 	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/status"
@@ -92,6 +93,6 @@ func (b *Boot) config(ctx context.Context) (string, error) {
 }
 
 func (b *Boot) seedData(ctx context.Context) (string, error) {
-	result, err := seed(ctx, b.log, b.settings.Seed, b.settings.Folders.DataDir)
+	result, err := seed.Run(ctx, b.log, b.settings.Seed, b.settings.Folders.DataDir)
 	return result.String(), err
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/convex/seed"
 	"github.com/tale-project/tale-runtime/internal/entrypoint"
 )
 
@@ -45,14 +46,14 @@ func bootService(ctx context.Context, inv entrypoint.Invocation) error {
 func seedFolder(ctx context.Context, inv entrypoint.Invocation) error {
 	settings := &struct {
 		entrypoint.Settings
-		Seed    Seed
+		Seed    seed.Settings
 		Folders Folders
 	}{}
 	folders := func() entrypoint.Folders { return entrypoint.Folders{Data: []string{settings.Folders.DataDir}} }
 	if err := inv.Prepare(ctx, settings, &settings.Settings, folders); err != nil {
 		return err
 	}
-	result, err := seed(ctx, inv.Log, settings.Seed, settings.Folders.DataDir)
+	result, err := seed.Run(ctx, inv.Log, settings.Seed, settings.Folders.DataDir)
 	if err == nil {
 		inv.Log.Info("seeded", "result", result.String())
 	}

@@ -42,7 +42,7 @@ func (g volumeGuard) Check() (refused, allowed []refusal) {
 	}{
 		{g.otherStorage(), g.settings.Guards.StorageSwitch, "CONVEX_ALLOW_STORAGE_SWITCH"},
 		{g.otherSecret(), g.settings.Guards.ChangedSecret, "CONVEX_ALLOW_CHANGED_SECRET"},
-		{g.olderVersion("TALE_VERSION", g.record.TaleVersion, g.settings.Seed.version()), g.settings.Guards.Downgrade, "CONVEX_ALLOW_DOWNGRADE"},
+		{g.olderVersion("TALE_VERSION", g.record.TaleVersion, g.settings.Seed.VolumeVersion()), g.settings.Guards.Downgrade, "CONVEX_ALLOW_DOWNGRADE"},
 		{g.olderBackend(g.settings.Backend.Version), g.settings.Guards.Downgrade, "CONVEX_ALLOW_DOWNGRADE"},
 	} {
 		switch r := (refusal{check.found, check.name}); {
@@ -121,7 +121,7 @@ func parseVersion(text string) (*semver.Version, bool) {
 // updated is the record of a start that went well.
 func (g volumeGuard) updated(backendVersion string) volumeRecord {
 	record := g.record.withSecret(g.settings.Instance.Secret)
-	record.Storage, record.TaleVersion, record.Database = g.settings.Database.Storage, g.settings.Seed.version(), ""
+	record.Storage, record.TaleVersion, record.Database = g.settings.Database.Storage, g.settings.Seed.VolumeVersion(), ""
 	if g.settings.Database.Storage == stack.StoragePostgres {
 		record.Database = g.settings.Instance.DatabaseName()
 	}

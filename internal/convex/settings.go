@@ -1,11 +1,11 @@
 package convex
 
 import (
-	"cmp"
 	"path/filepath"
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/convex/postgres"
+	"github.com/tale-project/tale-runtime/internal/convex/seed"
 	"github.com/tale-project/tale-runtime/internal/convex/trust"
 	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/stack"
@@ -23,7 +23,7 @@ type Settings struct {
 	Backend   Backend
 	Dashboard Dashboard
 	Trust     trust.Settings
-	Seed      Seed
+	Seed      seed.Settings
 	Guards    Guards
 }
 
@@ -62,16 +62,6 @@ type Dashboard struct {
 	BasePath string         `env:"DASHBOARD_BASE_PATH" tier:"advanced" envDefault:"/convex-dashboard" doc:"Path the dashboard is served under. It is set at image build by patch-dashboard; at run time it is only where the dashboard is asked whether it answers." accept:"a path that begins with / and does not end with it"`
 	Output   bool           `env:"CONVEX_DASHBOARD_OUTPUT" tier:"advanced" doc:"Log what the dashboard prints; without it only its last lines are shown when it dies."`
 }
-
-// Seed is what a fresh volume is filled with.
-type Seed struct {
-	BuiltinDir string `env:"CONVEX_BUILTIN_DIR" tier:"advanced" envDefault:"/app" doc:"Folder that holds agents-builtin, workflows-builtin, integrations-builtin, providers-builtin, branding-builtin and retention-builtin."`
-	stack.Release
-	Force bool `env:"FORCE_SEED" doc:"Seed again, over files that are there already."`
-}
-
-// version is how the volume remembers an image.
-func (s Seed) version() string { return cmp.Or(s.Version, "dev") }
 
 // Guards turn refusals that protect a volume into warnings.
 type Guards struct {

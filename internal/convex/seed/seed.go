@@ -1,6 +1,7 @@
-package convex
+package seed
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,10 +12,21 @@ import (
 	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/atomicfile"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
-// seedResult counts what seeding did with the built-in files and folders.
-type seedResult struct {
+// Settings are what a fresh volume is filled with.
+type Settings struct {
+	BuiltinDir string `env:"CONVEX_BUILTIN_DIR" tier:"advanced" envDefault:"/app" doc:"Folder that holds agents-builtin, workflows-builtin, integrations-builtin, providers-builtin, branding-builtin and retention-builtin."`
+	stack.Release
+	Force bool `env:"FORCE_SEED" doc:"Seed again, over files that are there already."`
+}
+
+// VolumeVersion returns the version that a volume remembers.
+func (s Settings) VolumeVersion() string { return cmp.Or(s.Version, "dev") }
+
+// Result counts what seeding did with the built-in files and folders.
+type Result struct {
 	Added       int // were not there
 	Overwritten int // were there and FORCE_SEED was set
 	Kept        int // were there
@@ -22,7 +34,7 @@ type seedResult struct {
 	Skipped     string
 }
 
-func (r seedResult) String() string {
+func (r Result) String() string {
 	if r.Skipped != "" {
 		return r.Skipped
 	}
@@ -32,9 +44,9 @@ func (r seedResult) String() string {
 // seeder copies the built-in configuration into the data folder.
 type seeder struct {
 	log      *slog.Logger
-	settings Seed
+	settings Settings
 	dataDir  string
-	result   seedResult
+	result   Result
 	leftOut  []string // files, each with the reason
 }
 
@@ -42,16 +54,16 @@ func (s *seeder) leaveOut(path, reason string) {
 	s.leftOut = append(s.leftOut, path+" "+reason)
 }
 
-// seed fills the data folder from the built-in folders, once per version. A
+// Run fills the data folder from the built-in folders, once per version. A
 // file that exists is never overwritten unless FORCE_SEED asks for it. Each
 // file, and each integration's folder, appears as a whole or not at all, and
 // the version is marked as seeded only after all of them have: a seed that is
 // killed half-way is finished by the next.
-func seed(ctx context.Context, log *slog.Logger, settings Seed, dataDir string) (seedResult, error) {
+func Run(ctx context.Context, log *slog.Logger, settings Settings, dataDir string) (Result, error) {
 	s := &seeder{log: log, settings: settings, dataDir: dataDir}
-	marker := filepath.Join(dataDir, ".seeded-"+strings.ReplaceAll(settings.version(), "/", "_"))
+	marker := filepath.Join(dataDir, ".seeded-"+strings.ReplaceAll(settings.VolumeVersion(), "/", "_"))
 	if _, err := os.Stat(marker); err == nil && !settings.Force {
-		return seedResult{Skipped: "version " + settings.version() + " has been seeded before"}, nil
+		return Result{Skipped: "version " + settings.VolumeVersion() + " has been seeded before"}, nil
 	}
 	found := false
 	for _, kind := range seedKinds() {
@@ -68,7 +80,7 @@ func seed(ctx context.Context, log *slog.Logger, settings Seed, dataDir string) 
 		s.log.Warn("files of the built-in configuration were left out", "files", s.leftOut)
 	}
 	if !found {
-		return seedResult{Skipped: "there is no built-in configuration in " + settings.BuiltinDir}, nil
+		return Result{Skipped: "there is no built-in configuration in " + settings.BuiltinDir}, nil
 	}
 	// The marker must not survive a power cut that one of the files does not.
 	if err := syncFileSystem(dataDir); err != nil {

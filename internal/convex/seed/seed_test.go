@@ -1,8 +1,7 @@
-package convex
+package seed
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"log/slog"
 	"os"
@@ -12,11 +11,9 @@ import (
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/config"
-	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/testkit"
-	"github.com/tale-project/tale-runtime/internal/version"
 )
 
 func builtins(t *testing.T) string {
@@ -40,8 +37,8 @@ func builtins(t *testing.T) string {
 }
 
 func TestSeedFreshVolume(t *testing.T) {
-	data, settings := t.TempDir(), Seed{BuiltinDir: builtins(t), Release: stack.Release{Version: "1.2.3"}}
-	result, err := seed(context.Background(), logging.Discard(), settings, data)
+	data, settings := t.TempDir(), Settings{BuiltinDir: builtins(t), Release: stack.Release{Version: "1.2.3"}}
+	result, err := Run(context.Background(), logging.Discard(), settings, data)
 	if err != nil || result.Added != 9 || result.Kept+result.Edited+result.Overwritten != 0 {
 		t.Fatalf("%+v, %v", result, err)
 	}
@@ -58,7 +55,7 @@ func TestSeedFreshVolume(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(data, ".seeded-1.2.3")); err != nil {
 		t.Error(err)
 	}
-	again, err := seed(context.Background(), logging.Discard(), settings, data)
+	again, err := Run(context.Background(), logging.Discard(), settings, data)
 	if err != nil || again.Skipped == "" {
 		t.Errorf("the second seed of a version did %v, %v", again, err)
 	}
@@ -81,8 +78,8 @@ func usedVolume(t *testing.T) string {
 
 func TestSeedNewVersionKeepsWhatTheUserDid(t *testing.T) {
 	data := usedVolume(t)
-	result, err := seed(context.Background(), logging.Discard(), Seed{BuiltinDir: builtins(t), Release: stack.Release{Version: "1.2.3"}}, data)
-	if err != nil || result != (seedResult{Added: 5, Kept: 2, Edited: 2}) {
+	result, err := Run(context.Background(), logging.Discard(), Settings{BuiltinDir: builtins(t), Release: stack.Release{Version: "1.2.3"}}, data)
+	if err != nil || result != (Result{Added: 5, Kept: 2, Edited: 2}) {
 		t.Errorf("%+v, %v", result, err)
 	}
 	if got := testkit.ReadFile(t, filepath.Join(data, "agents/writer.json")); got != "edited" {
@@ -99,8 +96,8 @@ func TestSeedNewVersionKeepsWhatTheUserDid(t *testing.T) {
 func TestForceSeedOverwrites(t *testing.T) {
 	data := usedVolume(t)
 	testkit.WriteTree(t, data, map[string]string{".seeded-1.2.3": "", "integrations/github/own.ts": "mine"})
-	result, err := seed(context.Background(), logging.Discard(), Seed{BuiltinDir: builtins(t), Release: stack.Release{Version: "1.2.3"}, Force: true}, data)
-	if err != nil || result != (seedResult{Added: 7, Overwritten: 2}) {
+	result, err := Run(context.Background(), logging.Discard(), Settings{BuiltinDir: builtins(t), Release: stack.Release{Version: "1.2.3"}, Force: true}, data)
+	if err != nil || result != (Result{Added: 7, Overwritten: 2}) {
 		t.Errorf("%+v, %v", result, err)
 	}
 	for name, want := range map[string]string{"agents/writer.json": "new", "agents/deleted.json": "new", "integrations/github/config.json": "new", "integrations/github/own.ts": "mine"} {
@@ -115,19 +112,15 @@ func TestForceSeedOverwrites(t *testing.T) {
 func TestVersionOfABuildWithoutOne(t *testing.T) {
 	for set, want := range map[string][2]string{"": {"", "dev"}, "1.2.3": {"1.2.3", "1.2.3"}} {
 		s := &Settings{}
-		if err := config.Load(s, environ("TALE_VERSION", set)); err != nil {
+		if err := config.Load(s, config.Environ{"TALE_VERSION": set}); err != nil {
 			t.Fatal(err)
 		}
-		if got := [2]string{s.Seed.Version, s.Seed.version()}; got != want {
+		if got := [2]string{s.Version, s.VolumeVersion()}; got != want {
 			t.Errorf("TALE_VERSION=%s: shown and remembered as %q, want %q", set, got, want)
-		}
-		b := newBoot(s, entrypoint.Invocation{Log: logging.Discard(), Environ: environ()})
-		if got := b.Report().Version; got != cmp.Or(set, version.String()) {
-			t.Errorf("TALE_VERSION=%s: the report has %q", set, got)
 		}
 	}
 	data := t.TempDir()
-	if _, err := seed(t.Context(), logging.Discard(), Seed{BuiltinDir: builtins(t)}, data); err != nil {
+	if _, err := Run(t.Context(), logging.Discard(), Settings{BuiltinDir: builtins(t)}, data); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(data, ".seeded-dev")); err != nil {
@@ -137,7 +130,7 @@ func TestVersionOfABuildWithoutOne(t *testing.T) {
 
 func TestSeedWithoutBuiltins(t *testing.T) {
 	data := t.TempDir()
-	result, err := seed(context.Background(), logging.Discard(), Seed{BuiltinDir: t.TempDir(), Release: stack.Release{Version: "dev"}}, data)
+	result, err := Run(context.Background(), logging.Discard(), Settings{BuiltinDir: t.TempDir(), Release: stack.Release{Version: "dev"}}, data)
 	if err != nil || !strings.Contains(result.String(), "no built-in configuration") {
 		t.Errorf("%v, %v", result, err)
 	}
@@ -150,7 +143,7 @@ func TestSeedWithoutBuiltins(t *testing.T) {
 func TestSeedThatFailsIsNotMarked(t *testing.T) {
 	data := t.TempDir()
 	testkit.WriteTree(t, data, map[string]string{"workflows/mail": "a file where a folder must be"})
-	if _, err := seed(context.Background(), logging.Discard(), Seed{BuiltinDir: builtins(t), Release: stack.Release{Version: "1"}}, data); err == nil {
+	if _, err := Run(context.Background(), logging.Discard(), Settings{BuiltinDir: builtins(t), Release: stack.Release{Version: "1"}}, data); err == nil {
 		t.Fatal("no error")
 	}
 	if _, err := os.Stat(filepath.Join(data, ".seeded-1")); err == nil {
@@ -159,7 +152,7 @@ func TestSeedThatFailsIsNotMarked(t *testing.T) {
 	if err := os.Remove(filepath.Join(data, "workflows/mail")); err != nil {
 		t.Fatal(err)
 	}
-	if result, err := seed(context.Background(), logging.Discard(), Seed{BuiltinDir: builtins(t), Release: stack.Release{Version: "1"}}, data); err != nil || result.Kept != 2 {
+	if result, err := Run(context.Background(), logging.Discard(), Settings{BuiltinDir: builtins(t), Release: stack.Release{Version: "1"}}, data); err != nil || result.Kept != 2 {
 		t.Errorf("%+v, %v", result, err)
 	}
 }
@@ -190,7 +183,7 @@ func TestForeignFilesAreLeftOutAndNamed(t *testing.T) {
 		}
 	}
 	var log bytes.Buffer
-	result, err := seed(t.Context(), slog.New(slog.NewTextHandler(&log, nil)), Seed{BuiltinDir: root, Release: stack.Release{Version: "1"}}, data)
+	result, err := Run(t.Context(), slog.New(slog.NewTextHandler(&log, nil)), Settings{BuiltinDir: root, Release: stack.Release{Version: "1"}}, data)
 	if err != nil || result.Added != 10 {
 		t.Fatalf("%+v, %v", result, err)
 	}
@@ -212,7 +205,7 @@ func TestForeignFilesAreLeftOutAndNamed(t *testing.T) {
 func TestTornSeedsAreSeededAgain(t *testing.T) {
 	data := t.TempDir()
 	testkit.WriteTree(t, data, map[string]string{"agents/writer.json": "", "workflows/mail/send.json": "\x00\x00\x00", "retention/default.json": "{"})
-	result, err := seed(t.Context(), logging.Discard(), Seed{BuiltinDir: builtins(t), Release: stack.Release{Version: "1"}}, data)
+	result, err := Run(t.Context(), logging.Discard(), Settings{BuiltinDir: builtins(t), Release: stack.Release{Version: "1"}}, data)
 	if err != nil || result.Added != 8 || result.Kept != 1 {
 		t.Errorf("%+v, %v", result, err)
 	}
