@@ -15,7 +15,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
-// Settings are what a fresh volume is filled with.
+// Settings say what a volume is filled with.
 type Settings struct {
 	BuiltinDir string `env:"CONVEX_BUILTIN_DIR" tier:"advanced" envDefault:"/app" doc:"Folder that holds agents-builtin, workflows-builtin, integrations-builtin, providers-builtin, branding-builtin and retention-builtin."`
 	stack.Release
@@ -27,18 +27,18 @@ func (s Settings) VolumeVersion() string { return cmp.Or(s.Version, "dev") }
 
 // Result counts what seeding did with the built-in files and folders.
 type Result struct {
-	Added       int // were not there
-	Overwritten int // were there and FORCE_SEED was set
-	Kept        int // were there
-	Edited      int // are not there, but the user has a history of them: deleted on purpose
-	Skipped     string
+	Added       int
+	Overwritten int    // existed, and FORCE_SEED was set
+	Kept        int    // existed
+	Deleted     int    // by the user, whose history of them exists
+	Skipped     string // why nothing was seeded; "" otherwise
 }
 
 func (r Result) String() string {
 	if r.Skipped != "" {
 		return r.Skipped
 	}
-	return fmt.Sprintf("%d added, %d overwritten, %d kept, %d left to the user", r.Added, r.Overwritten, r.Kept, r.Edited)
+	return fmt.Sprintf("%d added, %d overwritten, %d kept, %d left to the user", r.Added, r.Overwritten, r.Kept, r.Deleted)
 }
 
 // seeder copies the built-in configuration into the data folder.
@@ -54,11 +54,11 @@ func (s *seeder) leaveOut(path, reason string) {
 	s.leftOut = append(s.leftOut, path+" "+reason)
 }
 
-// Run fills the data folder from the built-in folders, once per version. A
-// file that exists is never overwritten unless FORCE_SEED asks for it. Each
-// file, and each integration's folder, appears as a whole or not at all, and
-// the version is marked as seeded only after all of them have: a seed that is
-// killed half-way is finished by the next.
+// Run fills the data folder from the built-in folders, once per version. A file
+// that exists is never overwritten unless FORCE_SEED asks for it. Each file, and
+// each integration's folder, appears as a whole or not at all, and the version is
+// marked as seeded only after all of them have: the next seed finishes one that
+// was killed half-way.
 func Run(ctx context.Context, log *slog.Logger, settings Settings, dataDir string) (Result, error) {
 	s := &seeder{log: log, settings: settings, dataDir: dataDir}
 	marker := filepath.Join(dataDir, ".seeded-"+strings.ReplaceAll(settings.VolumeVersion(), "/", "_"))
@@ -66,7 +66,7 @@ func Run(ctx context.Context, log *slog.Logger, settings Settings, dataDir strin
 		return Result{Skipped: "version " + settings.VolumeVersion() + " has been seeded before"}, nil
 	}
 	found := false
-	for _, kind := range seedKinds() {
+	for _, kind := range kinds() {
 		if err := os.MkdirAll(s.target(kind), 0o755); err != nil {
 			return s.result, fmt.Errorf("cannot seed %s: %w", kind.name, err)
 		}
@@ -89,13 +89,13 @@ func Run(ctx context.Context, log *slog.Logger, settings Settings, dataDir strin
 	return s.result, atomicfile.Write(marker, nil, 0o644)
 }
 
-func (s *seeder) source(kind seedKind) string {
+func (s *seeder) source(kind kind) string {
 	return filepath.Join(s.settings.BuiltinDir, kind.name+"-builtin")
 }
 
-func (s *seeder) target(kind seedKind) string { return filepath.Join(s.dataDir, kind.name) }
+func (s *seeder) target(kind kind) string { return filepath.Join(s.dataDir, kind.name) }
 
-func (s *seeder) seedKind(ctx context.Context, kind seedKind) (present bool, err error) {
+func (s *seeder) seedKind(ctx context.Context, kind kind) (present bool, err error) {
 	items, err := kind.items(s.source(kind), s.leaveOut)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
@@ -117,7 +117,7 @@ func (s *seeder) seedKind(ctx context.Context, kind seedKind) (present bool, err
 	return true, nil
 }
 
-func (s *seeder) seedItem(kind seedKind, item string) error {
+func (s *seeder) seedItem(kind kind, item string) error {
 	target := filepath.Join(s.target(kind), item)
 	_, err := os.Lstat(target)
 	exists := err == nil
@@ -132,8 +132,8 @@ func (s *seeder) seedItem(kind seedKind, item string) error {
 		log.Debug("kept")
 		return nil
 	case !exists && !s.settings.Force && hasHistory(s.target(kind), item):
-		s.result.Edited++
-		log.Debug("left to the user, who has a history of it")
+		s.result.Deleted++
+		log.Debug("left out: the user has deleted it, as its history shows")
 		return nil
 	case exists:
 		s.result.Overwritten++
@@ -144,8 +144,8 @@ func (s *seeder) seedItem(kind seedKind, item string) error {
 	return kind.put(filepath.Join(s.source(kind), item), target, exists, s.leaveOut)
 }
 
-// hasHistory tells whether the user has edited the item: each edit leaves a
-// copy in .history/SLUG, nested slugs joined with two underscores.
+// hasHistory reports whether the user has edited the item: each edit leaves a copy
+// in .history/SLUG, nested slugs joined with two underscores.
 func hasHistory(folder, item string) bool {
 	slug := strings.ReplaceAll(strings.TrimSuffix(item, ".json"), string(filepath.Separator), "__")
 	entries, err := os.ReadDir(filepath.Join(folder, ".history", slug))

@@ -39,7 +39,7 @@ func builtins(t *testing.T) string {
 func TestSeedFreshVolume(t *testing.T) {
 	data, settings := t.TempDir(), Settings{BuiltinDir: builtins(t), Release: stack.Release{Version: "1.2.3"}}
 	result, err := Run(context.Background(), logging.Discard(), settings, data)
-	if err != nil || result.Added != 9 || result.Kept+result.Edited+result.Overwritten != 0 {
+	if err != nil || result.Added != 9 || result.Kept+result.Deleted+result.Overwritten != 0 {
 		t.Fatalf("%+v, %v", result, err)
 	}
 	for _, name := range []string{"agents/writer.json", "workflows/mail/send.json", "integrations/github/lib/x.ts", "providers/openai.json", "branding/images/logo.svg", "retention/default.json"} {
@@ -79,7 +79,7 @@ func usedVolume(t *testing.T) string {
 func TestSeedNewVersionKeepsWhatTheUserDid(t *testing.T) {
 	data := usedVolume(t)
 	result, err := Run(context.Background(), logging.Discard(), Settings{BuiltinDir: builtins(t), Release: stack.Release{Version: "1.2.3"}}, data)
-	if err != nil || result != (Result{Added: 5, Kept: 2, Edited: 2}) {
+	if err != nil || result != (Result{Added: 5, Kept: 2, Deleted: 2}) {
 		t.Errorf("%+v, %v", result, err)
 	}
 	if got := testkit.ReadFile(t, filepath.Join(data, "agents/writer.json")); got != "edited" {
@@ -198,6 +198,24 @@ func TestForeignFilesAreLeftOutAndNamed(t *testing.T) {
 	}
 	if got := strings.Count(log.String(), "level=WARN"); got != 1 {
 		t.Errorf("%d warnings", got)
+	}
+}
+
+// A link of the user to nowhere, such as into a volume that is not mounted, is the
+// user's file.
+func TestSeedKeepsADanglingLink(t *testing.T) {
+	data := t.TempDir()
+	testkit.WriteTree(t, data, map[string]string{"agents/mine.json": "mine"})
+	link := filepath.Join(data, "agents", "writer.json")
+	if err := os.Symlink("nowhere", link); err != nil {
+		t.Fatal(err)
+	}
+	result, err := Run(t.Context(), logging.Discard(), Settings{BuiltinDir: builtins(t)}, data)
+	if err != nil || result != (Result{Added: 8, Kept: 1}) {
+		t.Errorf("%+v, %v", result, err)
+	}
+	if target, err := os.Readlink(link); err != nil || target != "nowhere" {
+		t.Errorf("the link leads to %q, %v", target, err)
 	}
 }
 
