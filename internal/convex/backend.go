@@ -21,7 +21,7 @@ const backendName = "backend"
 func backendArgv(s *Settings) ([]string, error) {
 	argv := append([]string{}, s.Backend.Command...)
 	if s.Database.Storage == stack.StorageSQLite {
-		argv = append(argv, s.Folders.sqlitePath())
+		argv = append(argv, s.Volume.SQLitePath())
 	} else {
 		server, err := s.Database.Server()
 		if err != nil {
@@ -34,7 +34,7 @@ func backendArgv(s *Settings) ([]string, error) {
 	}
 	cloud, site := s.Network.origins()
 	return append(argv,
-		"--local-storage", s.Folders.BackendDir(),
+		"--local-storage", s.Volume.BackendDir(),
 		"--port", strconv.Itoa(s.Network.BackendPort),
 		"--site-proxy-port", strconv.Itoa(s.Network.SitePort),
 		"--interface", s.Network.Interface,
@@ -70,7 +70,7 @@ func (s *Settings) tempDir() string {
 	if s.Backend.TempDir != "" {
 		return s.Backend.TempDir
 	}
-	return filepath.Join(s.Folders.BackendDir(), "tmp")
+	return filepath.Join(s.Volume.BackendDir(), "tmp")
 }
 
 // privateVariables are what this process reads and no child has any use for in

@@ -20,7 +20,7 @@ func (w *backendWatch) exited(status supervise.Status) {
 	w.finish("", errors.New(crash.Cause))
 	w.boot.crashes.Inc()
 	w.boot.log.Error("the backend crashed", crash.attributes()...)
-	if err := appendCrash(w.boot.settings.Folders.crashLogPath(), crash); err != nil {
+	if err := appendCrash(crashLogPath(w.boot.settings.Volume), crash); err != nil {
 		w.boot.log.Warn("the crash is not in crash.log", "error", err)
 	}
 	w.boot.sweepTemp()

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/convex/volume"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/logging"
@@ -14,8 +15,8 @@ import (
 )
 
 const (
-	backendLogLimit = 50 * mebibyte
-	backendLogKeep  = 10 * mebibyte
+	backendLogLimit = 50 * volume.Mebibyte
+	backendLogKeep  = 10 * volume.Mebibyte
 )
 
 // backendWatch follows the backend through its lives: it keeps its output,
@@ -27,7 +28,7 @@ type backendWatch struct {
 	mask  secretMask
 	tail  logTail
 	relay func(line []byte)
-	file  *boundedLog // nil when it cannot be written
+	file  *volume.Log // nil when it cannot be written
 
 	mu       sync.Mutex
 	stop     context.CancelCauseFunc // of this generation
@@ -55,8 +56,8 @@ func newBackendWatch(b *Boot) *backendWatch {
 
 // openLog opens backend.log. Without it the backend runs all the same.
 func (w *backendWatch) openLog() {
-	path := filepath.Join(w.boot.settings.Folders.BackendDir(), "backend.log")
-	file, err := openBoundedLog(path, backendLogLimit, backendLogKeep)
+	path := filepath.Join(w.boot.settings.Volume.BackendDir(), "backend.log")
+	file, err := volume.OpenLog(path, backendLogLimit, backendLogKeep)
 	if err != nil {
 		w.boot.log.Warn("the backend's output is not kept in the volume", "error", err)
 	}
@@ -162,7 +163,7 @@ func (w *backendWatch) answers() {
 	w.mu.Unlock()
 	if first {
 		w.finish("answers, version "+version, nil)
-		if older := w.boot.guard.olderBackend(version); older != "" && !w.boot.settings.Guards.Downgrade {
+		if older := w.boot.guard.OlderBackend(version); older != "" && !w.boot.settings.Guards.Downgrade {
 			stop(&bootError{exit.Config, "this volume must not be used like this: " + older, "a downgrade", "run the newer version, or set CONVEX_ALLOW_DOWNGRADE=true if that is meant"})
 			return
 		}

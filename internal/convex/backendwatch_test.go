@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/convex/volume"
 	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/supervise"
@@ -38,7 +39,7 @@ func BenchmarkBackendLine(b *testing.B) {
 		b.Fatal(err)
 	}
 	service := newBoot(s, entrypoint.Invocation{Log: logging.New(io.Discard, logging.FormatConsole, slog.LevelInfo), Environ: environ()})
-	file, err := openBoundedLog(b.TempDir()+"/backend.log", backendLogLimit, backendLogKeep)
+	file, err := volume.OpenLog(b.TempDir()+"/backend.log", backendLogLimit, backendLogKeep)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/convex/seed"
 	"github.com/tale-project/tale-runtime/internal/convex/trust"
+	"github.com/tale-project/tale-runtime/internal/convex/volume"
 	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/status"
 	"github.com/tale-project/tale-runtime/internal/supervise"
@@ -40,7 +41,7 @@ type Boot struct {
 	unusable error // the settings, or the user we run as
 
 	trust    *trust.Bundle
-	guard    volumeGuard
+	guard    volume.Guard
 	backend  *backendWatch
 	booted   sync.Once // the stage ready is over
 	services atomic.Pointer[supervise.Supervisor]
@@ -56,7 +57,7 @@ func newBoot(settings *Settings, inv entrypoint.Invocation) *Boot {
 		Service: serviceName, Version: settings.Seed.Version, Settings: settings.Boot,
 		Describe: func(d *status.Document) {
 			d.Children = boot.Children(b.services.Load().Snapshot())
-			d.Crash = lastCrash(settings.Folders.crashLogPath())
+			d.Crash = lastCrash(crashLogPath(settings.Volume))
 			d.Memory = describeMemory(cgroup.Here(), inv.Environ)
 		},
 	})
@@ -93,6 +94,6 @@ func (b *Boot) config(ctx context.Context) (string, error) {
 }
 
 func (b *Boot) seedData(ctx context.Context) (string, error) {
-	result, err := seed.Run(ctx, b.log, b.settings.Seed, b.settings.Folders.DataDir)
+	result, err := seed.Run(ctx, b.log, b.settings.Seed, b.settings.Volume.DataDir)
 	return result.String(), err
 }

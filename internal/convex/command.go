@@ -8,6 +8,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/convex/seed"
+	"github.com/tale-project/tale-runtime/internal/convex/volume"
 	"github.com/tale-project/tale-runtime/internal/entrypoint"
 )
 
@@ -32,7 +33,7 @@ func bootService(ctx context.Context, inv entrypoint.Invocation) error {
 	settings := &Settings{}
 	unusable := inv.Prepare(ctx, settings, &settings.Settings, func() entrypoint.Folders {
 		return entrypoint.Folders{
-			Data: []string{settings.Folders.DataDir}, Writable: []string{settings.Folders.BackendDir(), settings.tempDir()},
+			Data: []string{settings.Volume.DataDir}, Writable: []string{settings.Volume.BackendDir(), settings.tempDir()},
 		}
 	})
 	b := newBoot(settings, inv)
@@ -46,14 +47,14 @@ func bootService(ctx context.Context, inv entrypoint.Invocation) error {
 func seedFolder(ctx context.Context, inv entrypoint.Invocation) error {
 	settings := &struct {
 		entrypoint.Settings
-		Seed    seed.Settings
-		Folders Folders
+		Seed   seed.Settings
+		Volume volume.Settings
 	}{}
-	folders := func() entrypoint.Folders { return entrypoint.Folders{Data: []string{settings.Folders.DataDir}} }
+	folders := func() entrypoint.Folders { return entrypoint.Folders{Data: []string{settings.Volume.DataDir}} }
 	if err := inv.Prepare(ctx, settings, &settings.Settings, folders); err != nil {
 		return err
 	}
-	result, err := seed.Run(ctx, inv.Log, settings.Seed, settings.Folders.DataDir)
+	result, err := seed.Run(ctx, inv.Log, settings.Seed, settings.Volume.DataDir)
 	if err == nil {
 		inv.Log.Info("seeded", "result", result.String())
 	}

@@ -7,14 +7,16 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/convex/volume"
 )
 
 const (
-	crashLogLimit = mebibyte
-	crashLogKeep  = mebibyte / 4
+	crashLogLimit = volume.Mebibyte
+	crashLogKeep  = volume.Mebibyte / 4
 )
 
-func (f Folders) crashLogPath() string { return filepath.Join(f.BackendDir(), "crash.log") }
+func crashLogPath(v volume.Settings) string { return filepath.Join(v.BackendDir(), "crash.log") }
 
 // Text is the crash as crash.log and the status command show it: one line at
 // the margin, everything else indented.
@@ -38,7 +40,7 @@ func (c crash) Text() string {
 // appendCrash adds a crash to the log in the volume, which outlives the
 // container.
 func appendCrash(path string, crash crash) error {
-	log, err := openBoundedLog(path, crashLogLimit, crashLogKeep)
+	log, err := volume.OpenLog(path, crashLogLimit, crashLogKeep)
 	if err != nil {
 		return err
 	}

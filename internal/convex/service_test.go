@@ -15,6 +15,11 @@ import (
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
+const (
+	secretA = config.Secret("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")
+	secretB = config.Secret("bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb")
+)
+
 // service is convex-entrypoint as a real process.
 type service struct {
 	*testkit.Process

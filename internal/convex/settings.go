@@ -1,12 +1,11 @@
 package convex
 
 import (
-	"path/filepath"
-
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/convex/postgres"
 	"github.com/tale-project/tale-runtime/internal/convex/seed"
 	"github.com/tale-project/tale-runtime/internal/convex/trust"
+	"github.com/tale-project/tale-runtime/internal/convex/volume"
 	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
@@ -14,7 +13,7 @@ import (
 // Settings are everything `convex-entrypoint run` reads from the environment.
 type Settings struct {
 	entrypoint.Settings
-	Folders   Folders
+	Volume    volume.Settings
 	Instance  stack.Instance
 	Site      stack.Site
 	Database  stack.Database
@@ -24,16 +23,8 @@ type Settings struct {
 	Dashboard Dashboard
 	Trust     trust.Settings
 	Seed      seed.Settings
-	Guards    Guards
+	Guards    volume.Guards
 }
-
-// Folders are the places the service writes to.
-type Folders struct {
-	DataDir string `env:"TALE_CONFIG_DIR" tier:"advanced" envDefault:"/app/data" doc:"Data folder: the configuration files, and the backend's storage in its subfolder convex."`
-}
-
-// BackendDir is the backend's own storage folder.
-func (f Folders) BackendDir() string { return filepath.Join(f.DataDir, "convex") }
 
 // Network is what listens where, and what functions call it.
 type Network struct {
@@ -61,11 +52,4 @@ type Dashboard struct {
 	Port     int            `env:"CONVEX_DASHBOARD_PORT" tier:"advanced" envDefault:"6791" doc:"Port of the dashboard." accept:"a port from 1 to 65535"`
 	BasePath string         `env:"DASHBOARD_BASE_PATH" tier:"advanced" envDefault:"/convex-dashboard" doc:"Path the dashboard is served under. It is set at image build by patch-dashboard; at run time it is only where the dashboard is asked whether it answers." accept:"a path that begins with / and does not end with it"`
 	Output   bool           `env:"CONVEX_DASHBOARD_OUTPUT" tier:"advanced" doc:"Log what the dashboard prints; without it only its last lines are shown when it dies."`
-}
-
-// Guards turn refusals that protect a volume into warnings.
-type Guards struct {
-	ChangedSecret bool `env:"CONVEX_ALLOW_CHANGED_SECRET" doc:"Start although INSTANCE_SECRET is not the one this volume was used with. Admin keys, sessions and file links made with the old one stop working."`
-	Downgrade     bool `env:"CONVEX_ALLOW_DOWNGRADE" doc:"Start although a newer version has used this volume. Migrations go forward only."`
-	StorageSwitch bool `env:"CONVEX_ALLOW_STORAGE_SWITCH" doc:"Start although this volume belongs to another database. Files and search indexes of that database stay, its documents do not come along."`
 }

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tale-project/tale-runtime/internal/convex/postgres"
+	"github.com/tale-project/tale-runtime/internal/convex/volume"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
@@ -23,7 +24,7 @@ func (b *Boot) prepareStorage(ctx context.Context) (string, error) {
 	b.warnOfLowSpace()
 	b.backend.openLog()
 	if b.settings.Database.Storage == stack.StorageSQLite {
-		return "the embedded SQLite file " + b.settings.Folders.sqlitePath() + ", as CONVEX_STORAGE=sqlite asks for", nil
+		return "the embedded SQLite file " + b.settings.Volume.SQLitePath() + ", as CONVEX_STORAGE=sqlite asks for", nil
 	}
 	server, err := b.settings.Database.Server()
 	if err != nil {
@@ -39,14 +40,20 @@ func (b *Boot) prepareStorage(ctx context.Context) (string, error) {
 
 // checkVolume refuses a start that would harm what the volume holds.
 func (b *Boot) checkVolume() error {
-	record, err := readRecord(b.log, b.settings.Folders.DataDir)
+	record, err := volume.ReadRecord(b.log, b.settings.Volume.DataDir)
 	if err != nil {
 		return exit.With(exit.Config, err)
 	}
-	b.guard = volumeGuard{settings: b.settings, record: record}
+	b.guard = volume.Guard{
+		Settings: b.settings.Volume, Guards: b.settings.Guards, Record: record,
+		Use: volume.Use{
+			Storage: b.settings.Database.Storage, Instance: b.settings.Instance,
+			TaleVersion: b.settings.Seed.VolumeVersion(), BackendVersion: b.settings.Backend.Version,
+		},
+	}
 	refused, allowed := b.guard.Check()
 	for _, r := range allowed {
-		b.log.Warn("allowed by "+r.override, "although", r.what)
+		b.log.Warn("allowed by "+r.Override, "although", r.What)
 	}
 	if len(refused) == 0 {
 		return nil
@@ -60,16 +67,16 @@ func (b *Boot) checkVolume() error {
 
 // recordVolume remembers who uses the volume, once that has worked.
 func (b *Boot) recordVolume(backendVersion string) {
-	record := b.guard.updated(backendVersion)
-	if record.sameAs(b.guard.record) {
+	record := b.guard.Updated(backendVersion)
+	if record.SameAs(b.guard.Record) {
 		return
 	}
 	record.Updated = time.Now().UTC().Truncate(time.Second)
-	if err := record.write(b.settings.Folders.DataDir); err != nil {
+	if err := record.Write(b.settings.Volume.DataDir); err != nil {
 		b.log.Warn("cannot record who uses this volume; the next start cannot check it", "error", err)
 		return
 	}
-	b.guard.record = record
+	b.guard.Record = record
 }
 
 // sweepTemp is only for the folder that is the backend's own.
@@ -77,7 +84,7 @@ func (b *Boot) sweepTemp() {
 	if b.settings.Backend.TempDir != "" {
 		return
 	}
-	result, err := sweepTemp(b.settings.tempDir(), time.Now())
+	result, err := volume.SweepTemp(b.settings.tempDir(), time.Now())
 	if err != nil {
 		b.log.Warn("cannot remove old temporary files", "error", err)
 	}
@@ -88,16 +95,16 @@ func (b *Boot) sweepTemp() {
 
 // lowSpace is the free space below which a volume is about to end the backend,
 // in bytes.
-const lowSpace = 512 * mebibyte
+const lowSpace = 512 * volume.Mebibyte
 
 func (b *Boot) warnOfLowSpace() {
 	var fs unix.Statfs_t
-	if err := unix.Statfs(b.settings.Folders.DataDir, &fs); err != nil {
+	if err := unix.Statfs(b.settings.Volume.DataDir, &fs); err != nil {
 		b.log.Debug("cannot tell how much space is left", "error", err)
 		return
 	}
 	if free := int64(fs.Bavail) * fs.Bsize; free < lowSpace {
 		b.log.Warn("the data folder's file system is nearly full; a backend that cannot write dies",
-			"folder", b.settings.Folders.DataDir, "free_mib", free/mebibyte)
+			"folder", b.settings.Volume.DataDir, "free_mib", free/volume.Mebibyte)
 	}
 }

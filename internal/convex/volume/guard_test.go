@@ -1,4 +1,4 @@
-package convex
+package volume
 
 import (
 	"bytes"
@@ -19,56 +19,54 @@ const (
 	secretB = config.Secret("bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb")
 )
 
-func guardSettings(t *testing.T) *Settings {
+func newGuard(t *testing.T) *Guard {
 	t.Helper()
-	s := &Settings{}
-	s.Folders.DataDir, s.Database.Storage, s.Seed.Version = t.TempDir(), stack.StoragePostgres, "0.2.34"
-	s.Instance = stack.Instance{Name: "tale-platform", Secret: secretA}
-	return s
+	return &Guard{
+		Settings: Settings{DataDir: t.TempDir()},
+		Use:      Use{Storage: stack.StoragePostgres, TaleVersion: "0.2.34", Instance: stack.Instance{Name: "tale-platform", Secret: secretA}},
+	}
 }
 
-// usedBy runs the guard as a start that went well and returns what the next
-// start finds.
-func usedBy(t *testing.T, s *Settings, backend string) volumeGuard {
+// used records a start that went well and lets the guard find that.
+func used(t *testing.T, g *Guard, backend string) {
 	t.Helper()
-	if err := (volumeGuard{settings: s}).updated(backend).write(s.Folders.DataDir); err != nil {
+	if err := g.Updated(backend).Write(g.Settings.DataDir); err != nil {
 		t.Fatal(err)
 	}
-	record, err := readRecord(logging.Discard(), s.Folders.DataDir)
-	if err != nil {
+	var err error
+	if g.Record, err = ReadRecord(logging.Discard(), g.Settings.DataDir); err != nil {
 		t.Fatal(err)
 	}
-	return volumeGuard{settings: s, record: record}
 }
 
 func TestGuardRefusesWhatWouldHarmTheVolume(t *testing.T) {
 	tests := map[string]struct {
-		change, allow func(*Settings)
+		change, allow func(*Guard)
 		want          string
 	}{
-		"other secret":  {func(s *Settings) { s.Instance.Secret = secretB }, func(s *Settings) { s.Guards.ChangedSecret = true }, "INSTANCE_SECRET is not the one"},
-		"older image":   {func(s *Settings) { s.Seed.Version = "v0.2.9" }, func(s *Settings) { s.Guards.Downgrade = true }, "version 0.2.34 has used this volume"},
-		"older backend": {func(s *Settings) { s.Backend.Version = "1.9.9" }, func(s *Settings) { s.Guards.Downgrade = true }, "version 2.0.0 has used this volume"},
-		"sqlite":        {func(s *Settings) { s.Database.Storage = stack.StorageSQLite }, func(s *Settings) { s.Guards.StorageSwitch = true }, "a deployment on postgres"},
-		"other name":    {func(s *Settings) { s.Instance.Name = "other" }, func(s *Settings) { s.Guards.StorageSwitch = true }, `database "tale_platform"`},
+		"other secret":  {func(g *Guard) { g.Use.Instance.Secret = secretB }, func(g *Guard) { g.Guards.ChangedSecret = true }, "INSTANCE_SECRET is not the one"},
+		"older image":   {func(g *Guard) { g.Use.TaleVersion = "v0.2.9" }, func(g *Guard) { g.Guards.Downgrade = true }, "version 0.2.34 has used this volume"},
+		"older backend": {func(g *Guard) { g.Use.BackendVersion = "1.9.9" }, func(g *Guard) { g.Guards.Downgrade = true }, "version 2.0.0 has used this volume"},
+		"sqlite":        {func(g *Guard) { g.Use.Storage = stack.StorageSQLite }, func(g *Guard) { g.Guards.StorageSwitch = true }, "a deployment on postgres"},
+		"other name":    {func(g *Guard) { g.Use.Instance.Name = "other" }, func(g *Guard) { g.Guards.StorageSwitch = true }, `database "tale_platform"`},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			s := guardSettings(t)
-			guard := usedBy(t, s, "2.0.0")
-			if refused, allowed := guard.Check(); len(refused)+len(allowed) != 0 {
+			g := newGuard(t)
+			used(t, g, "2.0.0")
+			if refused, allowed := g.Check(); len(refused)+len(allowed) != 0 {
 				t.Fatalf("the same start again: %v %v", refused, allowed)
 			}
-			tt.change(s)
-			refused, _ := guard.Check()
+			tt.change(g)
+			refused, _ := g.Check()
 			if len(refused) != 1 || !strings.Contains(refused[0].String(), tt.want) {
 				t.Fatalf("refused %v, want %q", refused, tt.want)
 			}
 			if strings.Contains(refused[0].String(), secretB.Reveal()) {
 				t.Error("the secret is shown")
 			}
-			tt.allow(s)
-			if refused, allowed := guard.Check(); len(refused) != 0 || len(allowed) != 1 {
+			tt.allow(g)
+			if refused, allowed := g.Check(); len(refused) != 0 || len(allowed) != 1 {
 				t.Errorf("with the override: refused %v, allowed %v", refused, allowed)
 			}
 		})
@@ -77,10 +75,10 @@ func TestGuardRefusesWhatWouldHarmTheVolume(t *testing.T) {
 
 func TestGuardAllowsUpgradesAndVersionsWithoutOrder(t *testing.T) {
 	for _, version := range []string{"0.2.34", "0.2.35", "0.3.0-rc.1", "dev", "", "5f66740ae8dd"} {
-		s := guardSettings(t)
-		guard := usedBy(t, s, "unknown")
-		s.Seed.Version = version
-		if refused, _ := guard.Check(); len(refused) != 0 {
+		g := newGuard(t)
+		used(t, g, "unknown")
+		g.Use.TaleVersion = version
+		if refused, _ := g.Check(); len(refused) != 0 {
 			t.Errorf("%q: %v", version, refused)
 		}
 	}
@@ -102,12 +100,12 @@ func TestGuardReadsVolumesWithoutARecord(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			s := guardSettings(t)
-			s.Database.Storage = tt.storage
+			g := newGuard(t)
+			g.Use.Storage = tt.storage
 			if tt.file != "" {
-				testkit.WriteTree(t, s.Folders.DataDir, map[string]string{tt.file: "data"})
+				testkit.WriteTree(t, g.Settings.DataDir, map[string]string{tt.file: "data"})
 			}
-			refused, _ := volumeGuard{settings: s}.Check()
+			refused, _ := g.Check()
 			if (len(refused) > 0) != tt.refused {
 				t.Errorf("refused %v", refused)
 			}
@@ -116,20 +114,20 @@ func TestGuardReadsVolumesWithoutARecord(t *testing.T) {
 }
 
 func TestRecordKeepsNoSecret(t *testing.T) {
-	s := guardSettings(t)
-	usedBy(t, s, "unknown")
-	text := testkit.ReadFile(t, recordPath(s.Folders.DataDir))
+	g := newGuard(t)
+	used(t, g, "unknown")
+	text := testkit.ReadFile(t, recordPath(g.Settings.DataDir))
 	if strings.Contains(text, "aaaa") || !strings.Contains(text, "secret_fingerprint") {
 		t.Errorf("record %s", text)
 	}
-	other := guardSettings(t)
-	usedBy(t, other, "unknown")
-	first, _ := readRecord(logging.Discard(), s.Folders.DataDir)
-	second, _ := readRecord(logging.Discard(), other.Folders.DataDir)
+	other := newGuard(t)
+	used(t, other, "unknown")
+	first, _ := ReadRecord(logging.Discard(), g.Settings.DataDir)
+	second, _ := ReadRecord(logging.Discard(), other.Settings.DataDir)
 	if first.Fingerprint == second.Fingerprint {
 		t.Error("two volumes have the same fingerprint of one secret")
 	}
-	info, err := os.Stat(filepath.Join(s.Folders.DataDir, recordName))
+	info, err := os.Stat(filepath.Join(g.Settings.DataDir, recordName))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info.Mode(), err)
 	}
@@ -138,9 +136,9 @@ func TestRecordKeepsNoSecret(t *testing.T) {
 // A record that is cut at any length, or filled with zeros from there, is no record
 // and is named; the guards by files stay.
 func TestATornRecordIsNone(t *testing.T) {
-	s := guardSettings(t)
-	usedBy(t, s, "unknown")
-	path := recordPath(s.Folders.DataDir)
+	g := newGuard(t)
+	used(t, g, "unknown")
+	path := recordPath(g.Settings.DataDir)
 	whole := []byte(strings.TrimSpace(testkit.ReadFile(t, path)))
 	for length := range whole {
 		for _, torn := range [][]byte{whole[:length], append(bytes.Clone(whole[:length]), make([]byte, len(whole)-length)...)} {
@@ -148,14 +146,15 @@ func TestATornRecordIsNone(t *testing.T) {
 				t.Fatal(err)
 			}
 			var log bytes.Buffer
-			record, err := readRecord(slog.New(slog.NewTextHandler(&log, nil)), s.Folders.DataDir)
-			if err != nil || record != (volumeRecord{}) || !strings.Contains(log.String(), path) {
+			record, err := ReadRecord(slog.New(slog.NewTextHandler(&log, nil)), g.Settings.DataDir)
+			if err != nil || record != (Record{}) || !strings.Contains(log.String(), path) {
 				t.Fatalf("%d of %d bytes: %+v, %v, said %q", length, len(whole), record, err, &log)
 			}
 		}
 	}
-	testkit.WriteTree(t, s.Folders.DataDir, map[string]string{"convex/" + sqliteName: "data"})
-	if refused, _ := (volumeGuard{settings: s}).Check(); len(refused) != 1 {
+	testkit.WriteTree(t, g.Settings.DataDir, map[string]string{"convex/" + sqliteName: "data"})
+	g.Record = Record{}
+	if refused, _ := g.Check(); len(refused) != 1 {
 		t.Errorf("the files of another storage: %v", refused)
 	}
 }

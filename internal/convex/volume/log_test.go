@@ -1,20 +1,19 @@
-package convex
+package volume
 
 import (
 	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-func newBoundedLog(t *testing.T, path string, limit, keep int64) *boundedLog {
+func newLog(t *testing.T, path string, limit, keep int64) *Log {
 	t.Helper()
-	log, err := openBoundedLog(path, limit, keep)
+	log, err := OpenLog(path, limit, keep)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,9 +21,9 @@ func newBoundedLog(t *testing.T, path string, limit, keep int64) *boundedLog {
 	return log
 }
 
-func TestBoundedLogIsCutWhileItIsWritten(t *testing.T) {
+func TestLogIsCutWhileItIsWritten(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "backend.log")
-	log := newBoundedLog(t, path, 10_000, 2_000)
+	log := newLog(t, path, 10_000, 2_000)
 	for i := range 5_000 {
 		if err := log.WriteLine(fmt.Sprintf("line %05d", i)); err != nil {
 			t.Fatal(err)
@@ -46,13 +45,13 @@ func TestBoundedLogIsCutWhileItIsWritten(t *testing.T) {
 	}
 }
 
-func TestBoundedLogCutsAnOldFileAtStart(t *testing.T) {
+func TestLogCutsAnOldFileAtStart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "backend.log")
 	old := append(bytes.Repeat([]byte("an old line\n"), 2_000), "the last line\n"...)
 	if err := os.WriteFile(path, old, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	log := newBoundedLog(t, path, 10_000, 1_000)
+	log := newLog(t, path, 10_000, 1_000)
 	if err := log.WriteLine("a new line"); err != nil {
 		t.Fatal(err)
 	}
@@ -63,12 +62,12 @@ func TestBoundedLogCutsAnOldFileAtStart(t *testing.T) {
 	}
 }
 
-func TestBoundedLogIsOfItsOwnerOnly(t *testing.T) {
+func TestLogIsOfItsOwnerOnly(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "backend.log")
 	if err := os.WriteFile(path, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	log := newBoundedLog(t, path, 100, 50)
+	log := newLog(t, path, 100, 50)
 	for range 2 { // the second line begins a new file
 		if err := log.WriteLine(strings.Repeat("x", 80)); err != nil {
 			t.Fatal(err)
@@ -79,9 +78,9 @@ func TestBoundedLogIsOfItsOwnerOnly(t *testing.T) {
 	}
 }
 
-func TestBoundedLogCutsOneEndlessLine(t *testing.T) {
+func TestLogCutsOneEndlessLine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "backend.log")
-	log := newBoundedLog(t, path, 10_000, 1_000)
+	log := newLog(t, path, 10_000, 1_000)
 	for range 10 {
 		if err := log.WriteLine(strings.Repeat("x", 9_000)); err != nil {
 			t.Fatal(err)
@@ -93,28 +92,12 @@ func TestBoundedLogCutsOneEndlessLine(t *testing.T) {
 	}
 }
 
-func TestBoundedLogRefusesLinesAfterClose(t *testing.T) {
-	log := newBoundedLog(t, filepath.Join(t.TempDir(), "x.log"), 100, 10)
+func TestLogRefusesLinesAfterClose(t *testing.T) {
+	log := newLog(t, filepath.Join(t.TempDir(), "x.log"), 100, 10)
 	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if log.WriteLine("late") == nil {
 		t.Error("no error")
-	}
-}
-
-func TestLogTailKeepsTheLastLines(t *testing.T) {
-	var tail logTail
-	for i := range 200 {
-		tail.Add(strconv.Itoa(i))
-	}
-	lines := tail.Lines()
-	if len(lines) != tailLines || lines[0] != "120" || lines[tailLines-1] != "199" {
-		t.Errorf("%d lines from %s to %s", len(lines), lines[0], lines[len(lines)-1])
-	}
-	tail.Reset()
-	tail.Add(strings.Repeat("ü", 2_000))
-	if lines := tail.Lines(); len(lines) != 1 || len(lines[0]) > tailLineMax || strings.ContainsRune(lines[0], '�') {
-		t.Errorf("%d lines, %d bytes", len(lines), len(lines[0]))
 	}
 }

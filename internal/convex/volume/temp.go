@@ -1,4 +1,4 @@
-package convex
+package volume
 
 import (
 	"errors"
@@ -16,13 +16,13 @@ import (
 // just put there.
 const tempAge = 10 * time.Minute
 
-// sweepResult counts what a sweep removed and left.
-type sweepResult struct{ Removed, Kept int }
+// SweepResult counts what a sweep removed and left.
+type SweepResult struct{ Removed, Kept int }
 
-// sweepTemp removes what earlier backends left in their folder for temporary
+// SweepTemp removes what earlier backends left in their folder for temporary
 // files: entries that are entirely ours and old. It never follows a link.
-func sweepTemp(folder string, now time.Time) (sweepResult, error) {
-	var result sweepResult
+func SweepTemp(folder string, now time.Time) (SweepResult, error) {
+	var result SweepResult
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return result, fmt.Errorf("cannot sweep the folder for temporary files: %w", err)

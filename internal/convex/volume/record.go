@@ -1,4 +1,4 @@
-package convex
+package volume
 
 import (
 	"crypto/hmac"
@@ -18,9 +18,9 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 )
 
-// volumeRecord is what the data folder remembers about who used it
+// Record is what the data folder remembers about who used it
 // (.tale-runtime.json), so that a start that would harm it can be refused.
-type volumeRecord struct {
+type Record struct {
 	Storage        string    `json:"storage"`                   // postgres or sqlite
 	Database       string    `json:"database,omitempty"`        // with Postgres
 	TaleVersion    string    `json:"tale_version,omitempty"`    // of the image
@@ -34,27 +34,27 @@ const recordName = ".tale-runtime.json"
 
 func recordPath(dataDir string) string { return filepath.Join(dataDir, recordName) }
 
-// readRecord returns the zero record for a folder that has none. One that a power
+// ReadRecord returns the zero record for a folder that has none. One that a power
 // cut or a full disk has torn is none, too: it guards against mistakes and holds no
 // data, and a container that does not start for it cannot even remove it.
-func readRecord(log *slog.Logger, dataDir string) (volumeRecord, error) {
-	var record volumeRecord
+func ReadRecord(log *slog.Logger, dataDir string) (Record, error) {
+	var record Record
 	data, err := os.ReadFile(recordPath(dataDir))
 	if errors.Is(err, fs.ErrNotExist) {
-		return volumeRecord{}, nil
+		return Record{}, nil
 	}
 	if err != nil {
-		return volumeRecord{}, fmt.Errorf("cannot read what the volume remembers: %w; if it cannot be restored, remove %s", err, recordPath(dataDir))
+		return Record{}, fmt.Errorf("cannot read what the volume remembers: %w; if it cannot be restored, remove %s", err, recordPath(dataDir))
 	}
 	if err := json.Unmarshal(data, &record); err != nil {
 		log.Warn("what the volume remembers is damaged; this start is not checked against the last one",
 			"file", recordPath(dataDir), "bytes", len(data), "error", err)
-		return volumeRecord{}, nil
+		return Record{}, nil
 	}
 	return record, nil
 }
 
-func (r volumeRecord) write(dataDir string) error {
+func (r Record) Write(dataDir string) error {
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return fmt.Errorf("cannot record who uses the volume: %w", err)
@@ -71,7 +71,7 @@ func fingerprint(salt string, secret config.Secret) string {
 }
 
 // withSecret records the secret that is in use now.
-func (r volumeRecord) withSecret(secret config.Secret) volumeRecord {
+func (r Record) withSecret(secret config.Secret) Record {
 	if r.Salt == "" {
 		r.Salt = rand.Text()
 	}

@@ -1,4 +1,4 @@
-package convex
+package volume
 
 import (
 	"bufio"
@@ -12,15 +12,15 @@ import (
 	"time"
 )
 
-const mebibyte = 1 << 20
+const Mebibyte = 1 << 20
 
 // flushAfter is how long a line may wait before it is in the file.
 const flushAfter = 200 * time.Millisecond
 
-// boundedLog is a log file that never grows beyond a size: at that size the
+// Log is a log file that never grows beyond a size: at that size the
 // beginning is cut off while the file is written to, and its last part stays.
 // It is one file that people can follow and copy, not a series.
-type boundedLog struct {
+type Log struct {
 	path  string
 	limit int64 // bytes at which it is cut
 	keep  int64 // bytes that stay
@@ -33,9 +33,9 @@ type boundedLog struct {
 	closed bool
 }
 
-// openBoundedLog opens a log for appending and cuts what is too large already.
-func openBoundedLog(path string, limit, keep int64) (*boundedLog, error) {
-	l := &boundedLog{path: path, limit: limit, keep: keep}
+// OpenLog opens a log for appending and cuts what is too large already.
+func OpenLog(path string, limit, keep int64) (*Log, error) {
+	l := &Log{path: path, limit: limit, keep: keep}
 	if err := l.open(); err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func openBoundedLog(path string, limit, keep int64) (*boundedLog, error) {
 
 // endLine ends a line that a power cut or a full disk has left half-written, so that
 // the next one stands by itself.
-func (l *boundedLog) endLine() error {
+func (l *Log) endLine() error {
 	last := make([]byte, 1)
 	if l.size == 0 {
 		return nil
@@ -63,7 +63,7 @@ func (l *boundedLog) endLine() error {
 	return l.WriteLine("")
 }
 
-func (l *boundedLog) open() error {
+func (l *Log) open() error {
 	file, err := os.OpenFile(l.path, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
 	if err != nil {
 		return fmt.Errorf("cannot open the log: %w", err)
@@ -82,7 +82,7 @@ func (l *boundedLog) open() error {
 
 // WriteLine appends a line. An error leaves the log usable: a disk that was
 // full may have room later.
-func (l *boundedLog) WriteLine(line string) error {
+func (l *Log) WriteLine(line string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
@@ -107,13 +107,13 @@ func (l *boundedLog) WriteLine(line string) error {
 }
 
 // Flush puts the waiting lines into the file.
-func (l *boundedLog) Flush() {
+func (l *Log) Flush() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.flushLocked()
 }
 
-func (l *boundedLog) flushLocked() {
+func (l *Log) flushLocked() {
 	if l.closed {
 		return
 	}
@@ -123,7 +123,7 @@ func (l *boundedLog) flushLocked() {
 }
 
 // Close flushes the file to the disk and closes it.
-func (l *boundedLog) Close() error {
+func (l *Log) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
@@ -137,7 +137,7 @@ func (l *boundedLog) Close() error {
 
 // cut replaces the file by its last part, from the beginning of a line. The
 // new file is complete before it takes the name of the old one.
-func (l *boundedLog) cut() error {
+func (l *Log) cut() error {
 	l.flushLocked()
 	temp, err := os.CreateTemp(filepath.Dir(l.path), "."+filepath.Base(l.path)+".*")
 	if err != nil {
@@ -155,7 +155,7 @@ func (l *boundedLog) cut() error {
 
 // startOver empties the log where its last part cannot be kept: a log that
 // grows for ever fills the disk that the database needs.
-func (l *boundedLog) startOver(cause error) error {
+func (l *Log) startOver(cause error) error {
 	l.size = 0
 	if err := l.file.Truncate(0); err != nil {
 		cause = errors.Join(cause, err)

@@ -1,4 +1,4 @@
-package convex
+package volume
 
 import (
 	"os"
@@ -30,7 +30,7 @@ func TestSweepTemp(t *testing.T) {
 		}
 		want = []string{"busy", "foreign", "fresh"}
 	}
-	result, err := sweepTemp(folder, now)
+	result, err := SweepTemp(folder, now)
 	if err != nil || result.Kept != len(want) || result.Removed != 6-len(want) {
 		t.Errorf("%+v, %v", result, err)
 	}
@@ -47,7 +47,7 @@ func TestSweepTemp(t *testing.T) {
 }
 
 func TestSweepTempWithoutFolder(t *testing.T) {
-	if _, err := sweepTemp(filepath.Join(t.TempDir(), "missing"), time.Now()); err == nil {
+	if _, err := SweepTemp(filepath.Join(t.TempDir(), "missing"), time.Now()); err == nil {
 		t.Error("no error")
 	}
 }
