@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	backendLogLimit = 50 * volume.Mebibyte
-	backendLogKeep  = 10 * volume.Mebibyte
+	backendLogLimit = 50 * mebibyte
+	backendLogKeep  = 10 * mebibyte
 )
 
 // backendWatch follows the backend through its lives: it keeps its output,
@@ -163,11 +163,11 @@ func (w *backendWatch) answers() {
 	w.mu.Unlock()
 	if first {
 		w.finish("answers, version "+version, nil)
-		if older := w.boot.guard.OlderBackend(version); older != "" && !w.boot.settings.Guards.Downgrade {
+		if older := w.boot.guard.RefuseBackend(version); older != "" {
 			stop(&bootError{exit.Config, "this volume must not be used like this: " + older, "a downgrade", "run the newer version, or set CONVEX_ALLOW_DOWNGRADE=true if that is meant"})
 			return
 		}
-		w.boot.recordVolume(version)
+		w.boot.guard.Remember(version)
 	}
 	w.boot.becomeReady()
 }

@@ -41,7 +41,7 @@ type Boot struct {
 	unusable error // the settings, or the user we run as
 
 	trust    *trust.Bundle
-	guard    volume.Guard
+	guard    *volume.Guard
 	backend  *backendWatch
 	booted   sync.Once // the stage ready is over
 	services atomic.Pointer[supervise.Supervisor]

@@ -12,8 +12,10 @@ import (
 )
 
 const (
-	crashLogLimit = volume.Mebibyte
-	crashLogKeep  = volume.Mebibyte / 4
+	mebibyte = 1 << 20
+
+	crashLogLimit = mebibyte
+	crashLogKeep  = mebibyte / 4
 )
 
 func crashLogPath(v volume.Settings) string { return filepath.Join(v.BackendDir(), "crash.log") }

@@ -1,7 +1,9 @@
 package volume
 
 import (
+	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +11,7 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 
+	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
@@ -27,39 +30,58 @@ type Use struct {
 	BackendVersion string // "" where only the running backend knows it
 }
 
-// Refusal is a start that would harm the volume.
-type Refusal struct {
-	What     string // is refused, and why
-	Override string // the variable that allows it
-}
-
-func (r Refusal) String() string {
-	return fmt.Sprintf("%s; set %s=true if that is meant", r.What, r.Override)
+// refusal is why a start would harm the volume.
+type refusal struct {
+	reason   string
+	override string // the variable that allows the start
 }
 
 // Guard compares what the volume remembers with what is about to start.
 type Guard struct {
-	Settings Settings
-	Guards   Guards
-	Use      Use
-	Record   Record
+	log      *slog.Logger
+	settings Settings
+	guards   Guards
+	use      Use
+	record   record
 }
 
-// Check returns the refusals that hold and those that an override turned into
+// Open reads what the volume remembers and refuses, with exit code 78, a start
+// that would harm the volume.
+func Open(log *slog.Logger, settings Settings, guards Guards, use Use) (*Guard, error) {
+	record, err := readRecord(log, settings.DataDir)
+	if err != nil {
+		return nil, exit.With(exit.Config, err)
+	}
+	g := &Guard{log: log, settings: settings, guards: guards, use: use, record: record}
+	refused, allowed := g.check()
+	for _, r := range allowed {
+		log.Warn("allowed by "+r.override, "although", r.reason)
+	}
+	if len(refused) == 0 {
+		return g, nil
+	}
+	reasons := make([]string, 0, len(refused))
+	for _, r := range refused {
+		reasons = append(reasons, fmt.Sprintf("%s; set %s=true if that is meant", r.reason, r.override))
+	}
+	return nil, exit.With(exit.Config, errors.New("this volume must not be used like this: "+strings.Join(reasons, "; also, ")))
+}
+
+// check returns the refusals that hold and those that an override turns into
 // warnings.
-func (g Guard) Check() (refused, allowed []Refusal) {
+func (g *Guard) check() (refused, allowed []refusal) {
 	for _, check := range []struct {
-		found string
-		allow bool
-		name  string
+		reason   string
+		allow    bool
+		override string
 	}{
-		{g.otherStorage(), g.Guards.StorageSwitch, "CONVEX_ALLOW_STORAGE_SWITCH"},
-		{g.otherSecret(), g.Guards.ChangedSecret, "CONVEX_ALLOW_CHANGED_SECRET"},
-		{g.olderVersion("TALE_VERSION", g.Record.TaleVersion, g.Use.TaleVersion), g.Guards.Downgrade, "CONVEX_ALLOW_DOWNGRADE"},
-		{g.OlderBackend(g.Use.BackendVersion), g.Guards.Downgrade, "CONVEX_ALLOW_DOWNGRADE"},
+		{g.otherStorage(), g.guards.StorageSwitch, "CONVEX_ALLOW_STORAGE_SWITCH"},
+		{g.otherSecret(), g.guards.ChangedSecret, "CONVEX_ALLOW_CHANGED_SECRET"},
+		{older("TALE_VERSION", g.record.TaleVersion, g.use.TaleVersion), g.guards.Downgrade, "CONVEX_ALLOW_DOWNGRADE"},
+		{g.olderBackend(g.use.BackendVersion), g.guards.Downgrade, "CONVEX_ALLOW_DOWNGRADE"},
 	} {
-		switch r := (Refusal{check.found, check.name}); {
-		case check.found == "":
+		switch r := (refusal{check.reason, check.override}); {
+		case check.reason == "":
 		case check.allow:
 			allowed = append(allowed, r)
 		default:
@@ -69,10 +91,10 @@ func (g Guard) Check() (refused, allowed []Refusal) {
 	return refused, allowed
 }
 
-// otherStorage finds a volume that belongs to another database: by what it
+// otherStorage returns why the volume belongs to another database: by what it
 // remembers, or, before anything was recorded, by what lies in it.
-func (g Guard) otherStorage() string {
-	now, before := g.Use.Storage, g.Record.Storage
+func (g *Guard) otherStorage() string {
+	now, before := g.use.Storage, g.record.Storage
 	if before == "" {
 		before = g.storageByFiles()
 	}
@@ -80,19 +102,21 @@ func (g Guard) otherStorage() string {
 	case before == "":
 		return ""
 	case before != now:
-		return fmt.Sprintf("the data folder %s holds the files of a deployment on %s, and CONVEX_STORAGE is %s: it would start empty beside them", g.Settings.DataDir, before, now)
-	case now == stack.StoragePostgres && g.Record.Database != "" && g.Record.Database != g.Use.Instance.DatabaseName():
-		return fmt.Sprintf("the data folder %s belongs to the database %q, and INSTANCE_NAME=%s makes it %q", g.Settings.DataDir, g.Record.Database, g.Use.Instance.Name, g.Use.Instance.DatabaseName())
+		return fmt.Sprintf("the data folder %s holds the files of a deployment on %s, and CONVEX_STORAGE is %s: it would start empty beside them", g.settings.DataDir, before, now)
+	case now == stack.StoragePostgres && g.record.Database != "" && g.record.Database != g.use.Instance.DatabaseName():
+		return fmt.Sprintf("the data folder %s belongs to the database %q, and INSTANCE_NAME=%s makes it %q", g.settings.DataDir, g.record.Database, g.use.Instance.Name, g.use.Instance.DatabaseName())
 	}
 	return ""
 }
 
-func (g Guard) storageByFiles() string {
-	if info, err := os.Stat(g.Settings.SQLitePath()); err == nil && info.Size() > 0 {
+// storageByFiles returns the storage that the files of a volume belong to. An empty
+// SQLite file holds no deployment.
+func (g *Guard) storageByFiles() string {
+	if info, err := os.Stat(g.settings.SQLitePath()); err == nil && info.Size() > 0 {
 		return stack.StorageSQLite
 	}
 	for _, folder := range []string{"modules", "files", "search"} {
-		entries, err := os.ReadDir(filepath.Join(g.Settings.BackendDir(), folder))
+		entries, err := os.ReadDir(filepath.Join(g.settings.BackendDir(), folder))
 		if err == nil && len(entries) > 0 {
 			return stack.StoragePostgres
 		}
@@ -100,20 +124,28 @@ func (g Guard) storageByFiles() string {
 	return ""
 }
 
-func (g Guard) otherSecret() string {
-	if g.Record.Fingerprint == "" || fingerprint(g.Record.Salt, g.Use.Instance.Secret) == g.Record.Fingerprint {
+func (g *Guard) otherSecret() string {
+	if g.record.Fingerprint == "" || fingerprint(g.record.Salt, g.use.Instance.Secret) == g.record.Fingerprint {
 		return ""
 	}
-	return fmt.Sprintf("INSTANCE_SECRET is not the one this volume was last used with (%s): every admin key, session and file link made with that one would stop working", g.Record.Updated.Format(time.DateOnly))
+	return fmt.Sprintf("INSTANCE_SECRET is not the one this volume was last used with (%s): every admin key, session and file link made with that one would stop working", g.record.Updated.Format(time.DateOnly))
 }
 
-// OlderBackend compares what the running backend says with what the volume
-// remembers. The published backend images say "unknown", which has no order.
-func (g Guard) OlderBackend(version string) string {
-	return g.olderVersion("the backend", g.Record.BackendVersion, version)
+// RefuseBackend returns why a backend that reports this version must not use the
+// volume, or "". The published backend images report "unknown", which has no order.
+func (g *Guard) RefuseBackend(version string) string {
+	if g.guards.Downgrade {
+		return ""
+	}
+	return g.olderBackend(version)
 }
 
-func (g Guard) olderVersion(name, before, now string) string {
+func (g *Guard) olderBackend(version string) string {
+	return older("the backend", g.record.BackendVersion, version)
+}
+
+// older returns why a version must not follow one that has used the volume, or "".
+func older(name, before, now string) string {
 	old, okOld := parseVersion(before)
 	current, okNow := parseVersion(now)
 	if !okOld || !okNow || !current.LessThan(old) {
@@ -131,22 +163,30 @@ func parseVersion(text string) (*semver.Version, bool) {
 	return version, err == nil
 }
 
-// Updated is the record of a start that went well.
-func (g Guard) Updated(backendVersion string) Record {
-	record := g.Record.withSecret(g.Use.Instance.Secret)
-	record.Storage, record.TaleVersion, record.Database = g.Use.Storage, g.Use.TaleVersion, ""
-	if g.Use.Storage == stack.StoragePostgres {
-		record.Database = g.Use.Instance.DatabaseName()
+// Remember records how the volume is used, once the backend has started with it.
+func (g *Guard) Remember(backendVersion string) {
+	record := g.updated(backendVersion)
+	if record == g.record {
+		return
+	}
+	record.Updated = time.Now().UTC().Truncate(time.Second)
+	if err := record.write(g.settings.DataDir); err != nil {
+		g.log.Warn("cannot record who uses this volume; the next start cannot check it", "error", err)
+		return
+	}
+	g.record = record
+}
+
+// updated returns the record of this start, with the time of the last one.
+func (g *Guard) updated(backendVersion string) record {
+	record := g.record.withSecret(g.use.Instance.Secret)
+	record.Storage, record.TaleVersion, record.Database = g.use.Storage, g.use.TaleVersion, ""
+	if g.use.Storage == stack.StoragePostgres {
+		record.Database = g.use.Instance.DatabaseName()
 	}
 	record.BackendVersion = ""
 	if _, known := parseVersion(backendVersion); known {
 		record.BackendVersion = backendVersion
 	}
 	return record
-}
-
-// SameAs tells whether writing the record would change nothing but its time.
-func (r Record) SameAs(other Record) bool {
-	r.Updated, other.Updated = time.Time{}, time.Time{}
-	return r == other
 }

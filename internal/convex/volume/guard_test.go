@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/testkit"
@@ -22,19 +23,20 @@ const (
 func newGuard(t *testing.T) *Guard {
 	t.Helper()
 	return &Guard{
-		Settings: Settings{DataDir: t.TempDir()},
-		Use:      Use{Storage: stack.StoragePostgres, TaleVersion: "0.2.34", Instance: stack.Instance{Name: "tale-platform", Secret: secretA}},
+		log:      logging.Discard(),
+		settings: Settings{DataDir: t.TempDir()},
+		use:      Use{Storage: stack.StoragePostgres, TaleVersion: "0.2.34", Instance: stack.Instance{Name: "tale-platform", Secret: secretA}},
 	}
 }
 
 // used records a start that went well and lets the guard find that.
 func used(t *testing.T, g *Guard, backend string) {
 	t.Helper()
-	if err := g.Updated(backend).Write(g.Settings.DataDir); err != nil {
+	if err := g.updated(backend).write(g.settings.DataDir); err != nil {
 		t.Fatal(err)
 	}
 	var err error
-	if g.Record, err = ReadRecord(logging.Discard(), g.Settings.DataDir); err != nil {
+	if g.record, err = readRecord(logging.Discard(), g.settings.DataDir); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -44,29 +46,29 @@ func TestGuardRefusesWhatWouldHarmTheVolume(t *testing.T) {
 		change, allow func(*Guard)
 		want          string
 	}{
-		"other secret":  {func(g *Guard) { g.Use.Instance.Secret = secretB }, func(g *Guard) { g.Guards.ChangedSecret = true }, "INSTANCE_SECRET is not the one"},
-		"older image":   {func(g *Guard) { g.Use.TaleVersion = "v0.2.9" }, func(g *Guard) { g.Guards.Downgrade = true }, "version 0.2.34 has used this volume"},
-		"older backend": {func(g *Guard) { g.Use.BackendVersion = "1.9.9" }, func(g *Guard) { g.Guards.Downgrade = true }, "version 2.0.0 has used this volume"},
-		"sqlite":        {func(g *Guard) { g.Use.Storage = stack.StorageSQLite }, func(g *Guard) { g.Guards.StorageSwitch = true }, "a deployment on postgres"},
-		"other name":    {func(g *Guard) { g.Use.Instance.Name = "other" }, func(g *Guard) { g.Guards.StorageSwitch = true }, `database "tale_platform"`},
+		"other secret":  {func(g *Guard) { g.use.Instance.Secret = secretB }, func(g *Guard) { g.guards.ChangedSecret = true }, "INSTANCE_SECRET is not the one"},
+		"older image":   {func(g *Guard) { g.use.TaleVersion = "v0.2.9" }, func(g *Guard) { g.guards.Downgrade = true }, "version 0.2.34 has used this volume"},
+		"older backend": {func(g *Guard) { g.use.BackendVersion = "1.9.9" }, func(g *Guard) { g.guards.Downgrade = true }, "version 2.0.0 has used this volume"},
+		"sqlite":        {func(g *Guard) { g.use.Storage = stack.StorageSQLite }, func(g *Guard) { g.guards.StorageSwitch = true }, "a deployment on postgres"},
+		"other name":    {func(g *Guard) { g.use.Instance.Name = "other" }, func(g *Guard) { g.guards.StorageSwitch = true }, `database "tale_platform"`},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			g := newGuard(t)
 			used(t, g, "2.0.0")
-			if refused, allowed := g.Check(); len(refused)+len(allowed) != 0 {
+			if refused, allowed := g.check(); len(refused)+len(allowed) != 0 {
 				t.Fatalf("the same start again: %v %v", refused, allowed)
 			}
 			tt.change(g)
-			refused, _ := g.Check()
-			if len(refused) != 1 || !strings.Contains(refused[0].String(), tt.want) {
+			refused, _ := g.check()
+			if len(refused) != 1 || !strings.Contains(refused[0].reason, tt.want) {
 				t.Fatalf("refused %v, want %q", refused, tt.want)
 			}
-			if strings.Contains(refused[0].String(), secretB.Reveal()) {
+			if strings.Contains(refused[0].reason, secretB.Reveal()) {
 				t.Error("the secret is shown")
 			}
 			tt.allow(g)
-			if refused, allowed := g.Check(); len(refused) != 0 || len(allowed) != 1 {
+			if refused, allowed := g.check(); len(refused) != 0 || len(allowed) != 1 {
 				t.Errorf("with the override: refused %v, allowed %v", refused, allowed)
 			}
 		})
@@ -77,36 +79,36 @@ func TestGuardAllowsUpgradesAndVersionsWithoutOrder(t *testing.T) {
 	for _, version := range []string{"0.2.34", "0.2.35", "0.3.0-rc.1", "dev", "", "5f66740ae8dd"} {
 		g := newGuard(t)
 		used(t, g, "unknown")
-		g.Use.TaleVersion = version
-		if refused, _ := g.Check(); len(refused) != 0 {
+		g.use.TaleVersion = version
+		if refused, _ := g.check(); len(refused) != 0 {
 			t.Errorf("%q: %v", version, refused)
 		}
 	}
 }
 
-// Volumes from before the record are told apart by what lies in them.
+// A volume without a record, of an older image, belongs to what lies in it.
 func TestGuardReadsVolumesWithoutARecord(t *testing.T) {
 	tests := map[string]struct {
-		file, storage string
-		refused       bool
+		file, content, storage string
+		refused                bool
 	}{
-		"fresh, postgres":      {"", stack.StoragePostgres, false},
-		"fresh, sqlite":        {"", stack.StorageSQLite, false},
-		"sqlite, postgres":     {"convex/" + sqliteName, stack.StoragePostgres, true},
-		"sqlite, sqlite":       {"convex/" + sqliteName, stack.StorageSQLite, false},
-		"postgres, sqlite":     {"convex/modules/abc.blob", stack.StorageSQLite, true},
-		"postgres, postgres":   {"convex/files/abc.blob", stack.StoragePostgres, false},
-		"only a log, postgres": {"convex/backend.log", stack.StoragePostgres, false},
+		"fresh, postgres":        {"", "", stack.StoragePostgres, false},
+		"fresh, sqlite":          {"", "", stack.StorageSQLite, false},
+		"sqlite, postgres":       {"convex/" + sqliteName, "data", stack.StoragePostgres, true},
+		"sqlite, sqlite":         {"convex/" + sqliteName, "data", stack.StorageSQLite, false},
+		"empty sqlite, postgres": {"convex/" + sqliteName, "", stack.StoragePostgres, false},
+		"postgres, sqlite":       {"convex/modules/abc.blob", "data", stack.StorageSQLite, true},
+		"postgres, postgres":     {"convex/files/abc.blob", "data", stack.StoragePostgres, false},
+		"only a log, postgres":   {"convex/backend.log", "data", stack.StoragePostgres, false},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			g := newGuard(t)
-			g.Use.Storage = tt.storage
+			g.use.Storage = tt.storage
 			if tt.file != "" {
-				testkit.WriteTree(t, g.Settings.DataDir, map[string]string{tt.file: "data"})
+				testkit.WriteTree(t, g.settings.DataDir, map[string]string{tt.file: tt.content})
 			}
-			refused, _ := g.Check()
-			if (len(refused) > 0) != tt.refused {
+			if refused, _ := g.check(); (len(refused) > 0) != tt.refused {
 				t.Errorf("refused %v", refused)
 			}
 		})
@@ -116,18 +118,18 @@ func TestGuardReadsVolumesWithoutARecord(t *testing.T) {
 func TestRecordKeepsNoSecret(t *testing.T) {
 	g := newGuard(t)
 	used(t, g, "unknown")
-	text := testkit.ReadFile(t, recordPath(g.Settings.DataDir))
+	text := testkit.ReadFile(t, recordPath(g.settings.DataDir))
 	if strings.Contains(text, "aaaa") || !strings.Contains(text, "secret_fingerprint") {
 		t.Errorf("record %s", text)
 	}
 	other := newGuard(t)
 	used(t, other, "unknown")
-	first, _ := ReadRecord(logging.Discard(), g.Settings.DataDir)
-	second, _ := ReadRecord(logging.Discard(), other.Settings.DataDir)
+	first, _ := readRecord(logging.Discard(), g.settings.DataDir)
+	second, _ := readRecord(logging.Discard(), other.settings.DataDir)
 	if first.Fingerprint == second.Fingerprint {
 		t.Error("two volumes have the same fingerprint of one secret")
 	}
-	info, err := os.Stat(filepath.Join(g.Settings.DataDir, recordName))
+	info, err := os.Stat(filepath.Join(g.settings.DataDir, recordName))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info.Mode(), err)
 	}
@@ -138,7 +140,7 @@ func TestRecordKeepsNoSecret(t *testing.T) {
 func TestATornRecordIsNone(t *testing.T) {
 	g := newGuard(t)
 	used(t, g, "unknown")
-	path := recordPath(g.Settings.DataDir)
+	path := recordPath(g.settings.DataDir)
 	whole := []byte(strings.TrimSpace(testkit.ReadFile(t, path)))
 	for length := range whole {
 		for _, torn := range [][]byte{whole[:length], append(bytes.Clone(whole[:length]), make([]byte, len(whole)-length)...)} {
@@ -146,15 +148,36 @@ func TestATornRecordIsNone(t *testing.T) {
 				t.Fatal(err)
 			}
 			var log bytes.Buffer
-			record, err := ReadRecord(slog.New(slog.NewTextHandler(&log, nil)), g.Settings.DataDir)
-			if err != nil || record != (Record{}) || !strings.Contains(log.String(), path) {
-				t.Fatalf("%d of %d bytes: %+v, %v, said %q", length, len(whole), record, err, &log)
+			read, err := readRecord(slog.New(slog.NewTextHandler(&log, nil)), g.settings.DataDir)
+			if err != nil || read != (record{}) || !strings.Contains(log.String(), path) {
+				t.Fatalf("%d of %d bytes: %+v, %v, said %q", length, len(whole), read, err, &log)
 			}
 		}
 	}
-	testkit.WriteTree(t, g.Settings.DataDir, map[string]string{"convex/" + sqliteName: "data"})
-	g.Record = Record{}
-	if refused, _ := g.Check(); len(refused) != 1 {
-		t.Errorf("the files of another storage: %v", refused)
+	testkit.WriteTree(t, g.settings.DataDir, map[string]string{"convex/" + sqliteName: "data"})
+	if _, err := Open(logging.Discard(), g.settings, g.guards, g.use); exit.Code(err) != exit.Config || !strings.Contains(err.Error(), "CONVEX_ALLOW_STORAGE_SWITCH=true") {
+		t.Errorf("the files of another storage: %v", err)
+	}
+}
+
+// A start that changes nothing is not recorded; an older backend is refused.
+func TestRememberedUse(t *testing.T) {
+	g := newGuard(t)
+	g.Remember("2.0.0")
+	first := testkit.ReadFile(t, recordPath(g.settings.DataDir))
+	next, err := Open(logging.Discard(), g.settings, g.guards, g.use)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next.Remember("2.0.0")
+	if got := testkit.ReadFile(t, recordPath(g.settings.DataDir)); got != first {
+		t.Errorf("the same use was recorded again: %s", got)
+	}
+	if got := next.RefuseBackend("1.9.9"); !strings.Contains(got, "version 2.0.0 has used this volume") {
+		t.Errorf("an older backend: %q", got)
+	}
+	next.guards.Downgrade = true
+	if got := next.RefuseBackend("1.9.9"); got != "" {
+		t.Errorf("an allowed downgrade: %q", got)
 	}
 }

@@ -12,12 +12,10 @@ import (
 	"time"
 )
 
-const Mebibyte = 1 << 20
-
 // flushAfter is how long a line may wait before it is in the file.
 const flushAfter = 200 * time.Millisecond
 
-// Log is a log file that never grows beyond a size: at that size the
+// Log is a log file on the volume that never grows beyond a size: at that size the
 // beginning is cut off while the file is written to, and its last part stays.
 // It is one file that people can follow and copy, not a series.
 type Log struct {
@@ -72,7 +70,7 @@ func (l *Log) open() error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("cannot open the log: %w", err), file.Close())
 	}
-	// Older versions made it readable for everybody.
+	// Older versions made it readable for all users.
 	if err := file.Chmod(0o600); err != nil {
 		return errors.Join(fmt.Errorf("cannot open the log: %w", err), file.Close())
 	}

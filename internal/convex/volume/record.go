@@ -18,9 +18,9 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 )
 
-// Record is what the data folder remembers about who used it
-// (.tale-runtime.json), so that a start that would harm it can be refused.
-type Record struct {
+// record is how the data folder was last used (.tale-runtime.json), so that a start
+// that would harm it can be refused.
+type record struct {
 	Storage        string    `json:"storage"`                   // postgres or sqlite
 	Database       string    `json:"database,omitempty"`        // with Postgres
 	TaleVersion    string    `json:"tale_version,omitempty"`    // of the image
@@ -34,27 +34,27 @@ const recordName = ".tale-runtime.json"
 
 func recordPath(dataDir string) string { return filepath.Join(dataDir, recordName) }
 
-// ReadRecord returns the zero record for a folder that has none. One that a power
-// cut or a full disk has torn is none, too: it guards against mistakes and holds no
-// data, and a container that does not start for it cannot even remove it.
-func ReadRecord(log *slog.Logger, dataDir string) (Record, error) {
-	var record Record
+// readRecord returns the zero record for a folder that has none. A record that a
+// power cut or a full disk has torn counts as none: it guards against mistakes and
+// holds no data, and a container that does not start cannot remove it.
+func readRecord(log *slog.Logger, dataDir string) (record, error) {
+	var r record
 	data, err := os.ReadFile(recordPath(dataDir))
 	if errors.Is(err, fs.ErrNotExist) {
-		return Record{}, nil
+		return record{}, nil
 	}
 	if err != nil {
-		return Record{}, fmt.Errorf("cannot read what the volume remembers: %w; if it cannot be restored, remove %s", err, recordPath(dataDir))
+		return record{}, fmt.Errorf("cannot read what the volume remembers: %w; if it cannot be restored, remove %s", err, recordPath(dataDir))
 	}
-	if err := json.Unmarshal(data, &record); err != nil {
+	if err := json.Unmarshal(data, &r); err != nil {
 		log.Warn("what the volume remembers is damaged; this start is not checked against the last one",
 			"file", recordPath(dataDir), "bytes", len(data), "error", err)
-		return Record{}, nil
+		return record{}, nil
 	}
-	return record, nil
+	return r, nil
 }
 
-func (r Record) Write(dataDir string) error {
+func (r record) write(dataDir string) error {
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return fmt.Errorf("cannot record who uses the volume: %w", err)
@@ -62,16 +62,16 @@ func (r Record) Write(dataDir string) error {
 	return atomicfile.Write(recordPath(dataDir), append(data, '\n'), 0o600)
 }
 
-// fingerprint tells two secrets apart without giving either away: it is keyed
-// with a salt of the volume, so that it cannot even be compared across volumes.
+// fingerprint identifies a secret without giving it away. It is keyed with a salt
+// of the volume, so that fingerprints of two volumes cannot be compared.
 func fingerprint(salt string, secret config.Secret) string {
 	mac := hmac.New(sha256.New, []byte(salt))
 	mac.Write([]byte(secret.Reveal()))
 	return hex.EncodeToString(mac.Sum(nil)[:16])
 }
 
-// withSecret records the secret that is in use now.
-func (r Record) withSecret(secret config.Secret) Record {
+// withSecret returns the record with the secret that is in use now.
+func (r record) withSecret(secret config.Secret) record {
 	if r.Salt == "" {
 		r.Salt = rand.Text()
 	}

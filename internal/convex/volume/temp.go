@@ -2,45 +2,49 @@ package volume
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"syscall"
 	"time"
 )
 
-// tempAge is how long nothing below an entry of the temporary folder must have
-// changed for it to be swept. The sweep runs while no backend does, so that
-// everything in there is a leftover; the age protects what somebody else has
-// just put there.
+// tempAge is how long an entry of the temporary folder must be unchanged, with all
+// that is below it, before it is removed. No backend runs during a sweep, so every
+// entry is a leftover; the age protects what another program has just written.
 const tempAge = 10 * time.Minute
-
-// SweepResult counts what a sweep removed and left.
-type SweepResult struct{ Removed, Kept int }
 
 // SweepTemp removes what earlier backends left in their folder for temporary
 // files: entries that are entirely ours and old. It never follows a link.
-func SweepTemp(folder string, now time.Time) (SweepResult, error) {
-	var result SweepResult
+func SweepTemp(log *slog.Logger, folder string) {
+	removed, kept, err := sweep(folder, time.Now())
+	if err != nil {
+		log.Warn("cannot remove old temporary files", "error", err)
+	}
+	if removed > 0 {
+		log.Info("removed old temporary files", "removed", removed, "kept", kept)
+	}
+}
+
+func sweep(folder string, now time.Time) (removed, kept int, err error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
-		return result, fmt.Errorf("cannot sweep the folder for temporary files: %w", err)
+		return 0, 0, err
 	}
-	var failed error
 	for _, entry := range entries {
 		path := filepath.Join(folder, entry.Name())
 		if !isLeftover(path, now.Add(-tempAge)) {
-			result.Kept++
+			kept++
 			continue
 		}
-		if err := os.RemoveAll(path); err != nil {
-			failed = errors.Join(failed, err)
+		if failed := os.RemoveAll(path); failed != nil {
+			err = errors.Join(err, failed)
 			continue
 		}
-		result.Removed++
+		removed++
 	}
-	return result, failed
+	return removed, kept, err
 }
 
 var errKeep = errors.New("keep")

@@ -30,9 +30,9 @@ func TestSweepTemp(t *testing.T) {
 		}
 		want = []string{"busy", "foreign", "fresh"}
 	}
-	result, err := SweepTemp(folder, now)
-	if err != nil || result.Kept != len(want) || result.Removed != 6-len(want) {
-		t.Errorf("%+v, %v", result, err)
+	removed, kept, err := sweep(folder, now)
+	if err != nil || kept != len(want) || removed != 6-len(want) {
+		t.Errorf("removed %d, kept %d, %v", removed, kept, err)
 	}
 	entries, err := os.ReadDir(folder)
 	var left []string
@@ -47,7 +47,7 @@ func TestSweepTemp(t *testing.T) {
 }
 
 func TestSweepTempWithoutFolder(t *testing.T) {
-	if _, err := SweepTemp(filepath.Join(t.TempDir(), "missing"), time.Now()); err == nil {
+	if _, _, err := sweep(filepath.Join(t.TempDir(), "missing"), time.Now()); err == nil {
 		t.Error("no error")
 	}
 }
