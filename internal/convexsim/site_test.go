@@ -69,6 +69,11 @@ func TestTheSitePortForwardsToHTTP(t *testing.T) {
 	if got := site(t, s, "PURGE", "/", ""); got.status != http.StatusMethodNotAllowed || got.body != "" {
 		t.Errorf("got %+v", got)
 	}
+	for _, path := range []string{"/a//b", "//", "/a/../b", "/a/./b"} {
+		if got := site(t, s, http.MethodGet, path, ""); !strings.Contains(got.body, `"path":"`+path+`"`) {
+			t.Errorf("%s did not arrive as it was sent: %+v", path, got)
+		}
+	}
 	if got := call(t, s, http.MethodGet, "/http/direct", nil); !strings.Contains(got.body, `"path":"/direct"`) {
 		t.Errorf("the API port has the same under /http: %+v", got)
 	}
