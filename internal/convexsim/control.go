@@ -11,7 +11,7 @@ import (
 
 // controlPrefix is where the simulator itself is talked to, on the API port. The
 // backend has no route there. Nothing protects it: the simulator is for
-// machines where nobody else is.
+// machines of one user.
 const controlPrefix = "/_sim/"
 
 // serveControl answers the control routes. They are not in the request log and

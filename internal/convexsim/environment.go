@@ -7,7 +7,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convexsim/state"
 )
 
-// handleEnvUpdate is POST /api/update_environment_variables: all changes or none.
+// handleEnvUpdate serves POST /api/update_environment_variables: all changes or none.
 func (s *Server) handleEnvUpdate(w http.ResponseWriter, r *http.Request) error {
 	who, err := s.broker.OfRequest(r)
 	if err != nil {
@@ -39,7 +39,7 @@ func (s *Server) handleEnvUpdate(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// handleEnvList is GET /api/list_environment_variables.
+// handleEnvList serves GET /api/list_environment_variables.
 func (s *Server) handleEnvList(w http.ResponseWriter, r *http.Request) error {
 	who, err := s.broker.OfRequest(r)
 	if err != nil {

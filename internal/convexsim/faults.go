@@ -14,21 +14,21 @@ import (
 
 type faultsKey struct{}
 
-// faultsOf are the faults that were taken for a request, for handlers whose
+// faultsOf returns the faults that were taken for a request, for handlers whose
 // answer they change.
 func faultsOf(r *http.Request) []*fault.Active {
 	faults, _ := r.Context().Value(faultsKey{}).([]*fault.Active)
 	return faults
 }
 
-// answer answers a request by its route, unless the faults in force have it
-// otherwise.
+// answer answers a request by its route, unless the faults in force replace the
+// answer.
 func (s *Server) answer(rec *recorder, w http.ResponseWriter, r *http.Request, rt route) {
 	faults := s.faults.Take(rt.stage)
 	r = r.WithContext(context.WithValue(r.Context(), faultsKey{}, faults))
 	for _, fault := range faults {
 		rec.entry.Fault = fault.ID
-		if s.misbehave(w, r, rt, fault) {
+		if s.apply(w, r, rt, fault) {
 			return
 		}
 	}
@@ -45,9 +45,9 @@ func (s *Server) readRest(r *http.Request) {
 	_, _ = io.CopyN(io.Discard, r.Body, s.options.MaxPushBytes)
 }
 
-// misbehave applies one fault to a request. It reports whether the request is
+// apply applies one fault to a request. It reports whether the request is
 // over.
-func (s *Server) misbehave(w http.ResponseWriter, r *http.Request, rt route, fault *fault.Active) (over bool) {
+func (s *Server) apply(w http.ResponseWriter, r *http.Request, rt route, fault *fault.Active) (over bool) {
 	s.flood(fault.Flood)
 	if fault.Delay > 0 && !pause.For(r.Context(), fault.Delay) || fault.Hang && !hang(r, fault) {
 		protocol.WriteFailure(w, protocol.TimedOut())
@@ -70,7 +70,7 @@ func (s *Server) misbehave(w http.ResponseWriter, r *http.Request, rt route, fau
 }
 
 // hang waits until the fault is removed. It returns false when the time of the
-// request is over First.
+// request is over first.
 func hang(r *http.Request, fault *fault.Active) bool {
 	// The client has sent all of it, as it would have to a real backend.
 	body, err := io.ReadAll(r.Body)
@@ -104,7 +104,7 @@ func drop(w http.ResponseWriter, r *http.Request, rt route, place string) {
 	panic(http.ErrAbortHandler)
 }
 
-// keptAnswer is an answer that nobody gets, or only a part of.
+// keptAnswer is an answer that is not sent, or only a part of it.
 type keptAnswer struct {
 	header http.Header
 	status int

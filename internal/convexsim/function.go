@@ -44,7 +44,7 @@ func (f functionRequest) arguments() map[string]any {
 	return object
 }
 
-// functionName is a function's path with its default parts spelled out:
+// functionName returns a function's path with its default parts spelled out:
 // "notes.js:list" and "notes:list" are the same.
 func functionName(text string) string {
 	module, name, named := strings.Cut(text, ":")
@@ -54,7 +54,7 @@ func functionName(text string) string {
 	return strings.TrimSuffix(module, ".js") + ":" + name
 }
 
-// handleFunction is POST /api/function and /api/run/…: a function of a pushed
+// handleFunction serves POST /api/function and /api/run/…: a function of a pushed
 // module succeeds with null, any other is unknown.
 func (s *Server) handleFunction(w http.ResponseWriter, r *http.Request) error {
 	return s.answerFunction(w, r, func(who keybroker.Identity, request functionRequest) (any, error) {
@@ -69,7 +69,7 @@ func (s *Server) handleFunction(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// handleQuery is POST /api/query and its relatives for mutations and actions,
+// handleQuery serves POST /api/query and its relatives for mutations and actions,
 // which are for browsers: nothing but system queries has an answer.
 func (s *Server) handleQuery(w http.ResponseWriter, r *http.Request) error {
 	return s.answerFunction(w, r, func(who keybroker.Identity, request functionRequest) (any, error) {

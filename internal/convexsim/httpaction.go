@@ -15,7 +15,7 @@ const (
 	httpActionMethods = "GET POST PUT PATCH DELETE OPTIONS"
 )
 
-// httpActionAnswer stands for the answer of an HTTP action: it tells how the
+// httpActionAnswer stands for the answer of an HTTP action: it says how the
 // request arrived.
 type httpActionAnswer struct {
 	Simulator string `json:"simulator"`
@@ -44,7 +44,7 @@ func (s *Server) handleHTTPAction(w http.ResponseWriter, r *http.Request) error 
 	return nil
 }
 
-// forwardedScheme is what the backend believes about the client's URL.
+// forwardedScheme returns what the backend takes for the scheme of the client's URL.
 func forwardedScheme(r *http.Request) string {
 	if proto := r.Header.Get("X-Forwarded-Proto"); proto != "" {
 		return proto

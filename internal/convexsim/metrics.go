@@ -75,7 +75,7 @@ func (m *requestMetrics) write(text *strings.Builder) {
 	}
 }
 
-// handleMetrics is GET /metrics on both ports: without authentication, always on.
+// handleMetrics serves GET /metrics on both ports: without authentication, always on.
 func (s *Server) handleMetrics(w http.ResponseWriter, _ *http.Request) error {
 	var text strings.Builder
 	for service, limit := range map[string]permits{"backend": s.apiPermits, "backend_http_proxy": s.sitePermits} {

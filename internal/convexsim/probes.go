@@ -41,7 +41,7 @@ func handleEcho(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// handleCheckAdminKey is GET /api/check_admin_key, which the dashboard asks.
+// handleCheckAdminKey serves GET /api/check_admin_key, which the dashboard asks.
 func (s *Server) handleCheckAdminKey(w http.ResponseWriter, r *http.Request) error {
 	who, err := s.broker.OfRequest(r)
 	if err != nil {
@@ -54,7 +54,7 @@ func (s *Server) handleCheckAdminKey(w http.ResponseWriter, r *http.Request) err
 	return nil
 }
 
-// handleCanonicalURLs is GET /api/v1/get_canonical_urls.
+// handleCanonicalURLs serves GET /api/v1/get_canonical_urls.
 func (s *Server) handleCanonicalURLs(w http.ResponseWriter, r *http.Request) error {
 	who, err := s.broker.OfRequest(r)
 	if err != nil {

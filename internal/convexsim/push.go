@@ -12,7 +12,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convexsim/state"
 )
 
-// handleHashes is POST /api/get_config_hashes, with which a client finds out what
+// handleHashes serves POST /api/get_config_hashes, with which a client finds out what
 // it need not send again.
 func (s *Server) handleHashes(w http.ResponseWriter, r *http.Request) error {
 	var request struct {
@@ -68,7 +68,7 @@ func (s *Server) readPush(r *http.Request) (*deploy2.Request, error) {
 	return request, request.Check()
 }
 
-// handleStartPush is POST /api/deploy2/start_push: the code is uploaded and the
+// handleStartPush serves POST /api/deploy2/start_push: the code is uploaded and the
 // schemas are pending, nothing is active. A dry run makes no difference.
 func (s *Server) handleStartPush(w http.ResponseWriter, r *http.Request) error {
 	request, err := s.readPush(r)
@@ -95,7 +95,7 @@ func (s *Server) handleStartPush(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// handleFinishPush is POST /api/deploy2/finish_push, the only request that makes
+// handleFinishPush serves POST /api/deploy2/finish_push, the only request that makes
 // a push active.
 func (s *Server) handleFinishPush(w http.ResponseWriter, r *http.Request) error {
 	var request deploy2.FinishRequest
@@ -142,7 +142,7 @@ func (s *Server) recordPush(next *state.State, key string) error {
 	return nil
 }
 
-// handleEvaluatePush is POST /api/deploy2/evaluate_push: start_push without its
+// handleEvaluatePush serves POST /api/deploy2/evaluate_push: start_push without its
 // effects.
 func (s *Server) handleEvaluatePush(w http.ResponseWriter, r *http.Request) error {
 	request, err := s.readPush(r)
@@ -158,7 +158,7 @@ func (s *Server) handleEvaluatePush(w http.ResponseWriter, r *http.Request) erro
 	return nil
 }
 
-// handleEvaluateSchema is POST /api/deploy2/evaluate_schema of newer backends.
+// handleEvaluateSchema serves POST /api/deploy2/evaluate_schema of newer backends.
 // All tables are empty here, so that nothing takes time.
 func (s *Server) handleEvaluateSchema(w http.ResponseWriter, r *http.Request) error {
 	request, err := s.readPush(r)
@@ -175,7 +175,7 @@ func (s *Server) handleEvaluateSchema(w http.ResponseWriter, r *http.Request) er
 	return nil
 }
 
-// handleReport is POST /api/deploy2/report_push_completed, which only matters to
+// handleReport serves POST /api/deploy2/report_push_completed, which only matters to
 // those who look at traces.
 func (s *Server) handleReport(w http.ResponseWriter, r *http.Request) error {
 	var request struct {

@@ -62,7 +62,7 @@ func objectAt(v any, keys ...any) object {
 	return found
 }
 
-// schemaText is what the bundler makes of a schema with three kinds of index; the
+// schemaSource is what the bundler makes of a schema with three kinds of index; the
 // library is minified, so that defineTable is O here.
 //
 //go:embed testdata/schema.js

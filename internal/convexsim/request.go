@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// maxRequests is how many requests the log keeps; the oldest go First.
+// maxRequests is how many requests the log keeps; the oldest go first.
 const maxRequests = 10_000
 
 // Request is one line of the request log, for tests that ask what a client did.

@@ -18,7 +18,7 @@ func socketVersion(r *http.Request) string {
 	return version
 }
 
-// apiRoutes is the API port, as far as it is simulated (crates/local_backend/src/router.rs).
+// apiRoutes returns the routes of the API port, as far as it is simulated (crates/local_backend/src/router.rs).
 func (s *Server) apiRoutes() []route {
 	routes := []route{
 		{http.MethodGet, "/version", fault.StageVersion, s.handleVersion},

@@ -133,5 +133,5 @@ func (s *Server) die(death fault.Death) {
 // End ends the simulator at once, as the loss of power would. Done says when it has.
 func (s *Server) End() { s.end() }
 
-// Done is closed when Run has returned.
+// Done returns a channel that is closed when Run has returned.
 func (s *Server) Done() <-chan struct{} { return s.finished }

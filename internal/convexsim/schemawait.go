@@ -13,7 +13,7 @@ import (
 // defaultSchemaWait is how long wait_for_schema waits when the client does not say.
 const defaultSchemaWait = 10_000 // milliseconds
 
-// handleWaitForSchema is POST /api/deploy2/wait_for_schema: it answers when the
+// handleWaitForSchema serves POST /api/deploy2/wait_for_schema: it answers when the
 // schemas are complete or failed, or when the client's time is over.
 func (s *Server) handleWaitForSchema(w http.ResponseWriter, r *http.Request) error {
 	var request struct {

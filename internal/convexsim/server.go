@@ -116,10 +116,10 @@ func (s *Server) httpServer(handle http.HandlerFunc) *http.Server {
 	}
 }
 
-// URL is the base URL of the API port. It is known once Ready is closed.
+// URL returns the base URL of the API port. It is known once Ready is closed.
 func (s *Server) URL() string { return s.baseURL(s.options.Port) }
 
-// SiteURL is the base URL of the site port.
+// SiteURL returns the base URL of the site port.
 func (s *Server) SiteURL() string { return s.baseURL(s.options.SitePort) }
 
 func (s *Server) baseURL(port int) string {
@@ -130,7 +130,7 @@ func (s *Server) baseURL(port int) string {
 	return "http://" + net.JoinHostPort(host, strconv.Itoa(port))
 }
 
-// Ready is closed when both ports are open.
+// Ready returns a channel that is closed when both ports are open.
 func (s *Server) Ready() <-chan struct{} { return s.ready }
 
 // Options returns what the simulator runs with, the chosen ports included.
@@ -154,5 +154,5 @@ func (s *Server) Remove(id string) bool { return s.faults.Remove(id) }
 // State returns what is stored now.
 func (s *Server) State() state.State { return s.store.View() }
 
-// Requests returns the latest requests, oldest First.
+// Requests returns the latest requests, oldest first.
 func (s *Server) Requests() []Request { return s.requests.all() }

@@ -20,7 +20,7 @@ import (
 // filesFolder is where uploads are, in the storage folder, each under its id.
 const filesFolder = "files"
 
-// handleUpload is POST /api/storage/upload?token=…. Any token is good here; the
+// handleUpload serves POST /api/storage/upload?token=…. Any token is good here; the
 // backend's are encrypted by functions.
 func (s *Server) handleUpload(w http.ResponseWriter, r *http.Request) error {
 	if !r.URL.Query().Has("token") {
@@ -68,7 +68,7 @@ func (s *Server) receive(id string, body io.Reader) (stored state.File, err erro
 	return state.File{Bytes: size, SHA256: base64.StdEncoding.EncodeToString(sum.Sum(nil))}, nil
 }
 
-// handleDownload is GET /api/storage/{id}; it serves single ranges.
+// handleDownload serves GET /api/storage/{id}; it serves single ranges.
 func (s *Server) handleDownload(w http.ResponseWriter, r *http.Request) error {
 	id := pathVariable(r)
 	if uuid.Validate(id) != nil {

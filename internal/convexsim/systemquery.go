@@ -55,7 +55,7 @@ func (s *Server) systemQuery(who keybroker.Identity, name string, arguments map[
 	return nil, functionError(fmt.Sprintf("%s is not simulated", name))
 }
 
-// builtIn is the value of a variable that the backend itself provides.
+// builtIn returns the value of a variable that the backend itself provides.
 func (s *Server) builtIn(name string) (value string, ok bool) {
 	switch name {
 	case state.CloudURLVariable:

@@ -87,7 +87,7 @@ func Tables(source string) []Table {
 	return tables
 }
 
-// tableName is the key that a table definition stands at, directly or by way of
+// tableName returns the key that a table definition stands at, directly or by way of
 // a variable.
 func tableName(source string, at int) string {
 	match := assignedName.FindStringSubmatch(source[max(0, at-200):at])
@@ -153,7 +153,7 @@ func indexOf(table, method, arguments string) (Index, bool) {
 	return index, true
 }
 
-// indexKind is the type of index that a method of a table definition adds.
+// indexKind returns the type of index that a method of a table definition adds.
 func indexKind(method string) string {
 	switch method {
 	case "index":

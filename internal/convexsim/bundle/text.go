@@ -80,7 +80,7 @@ func Occurrences(source, word string) iter.Seq[int] {
 	}
 }
 
-// trailingIdentifier is the identifier that a text ends with, if it does.
+// trailingIdentifier returns the identifier that a text ends with, if it does.
 func trailingIdentifier(text string) string {
 	start := len(text)
 	for start > 0 && isIdentifierByte(text[start-1]) {
@@ -147,7 +147,7 @@ func endOfComment(source string, start int) int {
 	return start
 }
 
-// skipBlank returns the offset of the First byte from at on that is neither
+// skipBlank returns the offset of the first byte from at on that is neither
 // white space nor comment.
 func skipBlank(source string, at int) int {
 	for at < len(source) {

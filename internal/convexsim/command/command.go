@@ -94,7 +94,7 @@ func live(ctx context.Context, s *convexsim.Server) error {
 	interrupts := make(chan os.Signal, 2)
 	signal.Notify(interrupts, os.Interrupt)
 	if os.Getpid() == 1 {
-		// The kernel drops signals to process 1 that nobody handles, as users of
+		// The kernel drops signals to process 1 that are not handled, as users of
 		// the backend find out; the Go runtime would exit instead.
 		signal.Ignore(syscall.SIGTERM, syscall.SIGHUP)
 	}

@@ -58,7 +58,7 @@ func (d database) open(ctx context.Context, instanceName string, log *slog.Logge
 // openFile creates the SQLite file that was asked for, in a folder that must exist.
 func (d database) openFile(log *slog.Logger) error {
 	if d.spec == defaultDatabase {
-		return nil // nobody asked for it
+		return nil // the default, which was not asked for
 	}
 	file, err := os.OpenFile(d.spec, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
@@ -68,7 +68,7 @@ func (d database) openFile(log *slog.Logger) error {
 	return file.Close()
 }
 
-// url is the address of the database. For postgres-v5, its name comes from the
+// url returns the address of the database. For postgres-v5, its name comes from the
 // instance, so that the address must not have one.
 func (d database) url(instanceName string) (*url.URL, error) {
 	target, err := url.Parse(d.spec)

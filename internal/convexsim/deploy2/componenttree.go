@@ -66,7 +66,7 @@ func importedComponents(source string) map[string]string {
 	return imported
 }
 
-// unread are the dependencies whose use could not be read from the text.
+// unread returns the dependencies whose use could not be read from the text.
 func unread(d definition, uses []instance, defaultName func(string) string) []instance {
 	var missing []instance
 	for _, dependency := range d.dependencies {
@@ -77,7 +77,7 @@ func unread(d definition, uses []instance, defaultName func(string) string) []in
 	return missing
 }
 
-// componentName is the name that a component gives itself.
+// componentName returns the name that a component gives itself.
 func componentName(d definition) string {
 	if d.config == nil {
 		return path.Base(d.path)

@@ -56,7 +56,7 @@ func (e *Evaluation) upload() error {
 	return nil
 }
 
-// modulesOf are all modules of a definition, with those that the client says are
+// modulesOf returns all modules of a definition, with those that the client says are
 // unchanged taken from the active code.
 func (e *Evaluation) modulesOf(d definition) (map[string]state.Module, error) {
 	modules := map[string]state.Module{}

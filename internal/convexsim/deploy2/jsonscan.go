@@ -36,7 +36,7 @@ func (s *jsonScanner) malformed(format string, args ...any) error {
 	return &malformedJSON{fmt.Sprintf(format, args...), s.offset}
 }
 
-// wrongType is a value of another type than the one that is needed.
+// wrongType returns the error about a value of another type than is needed.
 func (s *jsonScanner) wrongType(found byte, wanted string) error {
 	return fmt.Errorf("invalid type: found %q, expected %s at byte %d", found, wanted, s.offset)
 }
@@ -177,7 +177,7 @@ func (s *jsonScanner) decode(v any) error {
 	return json.Unmarshal(raw, v)
 }
 
-// skip reads a value that nobody needs.
+// skip reads a value and drops it.
 func (s *jsonScanner) skip() error {
 	_, err := s.raw(nil)
 	return err

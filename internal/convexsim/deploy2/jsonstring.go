@@ -93,7 +93,7 @@ func unescapeSimple(out, part []byte) (_ []byte, used int, ended bool) {
 	return append(out, part[plain:]...), len(part), false
 }
 
-// simpleEscape is what a backslash and one letter stand for.
+// simpleEscape returns what a backslash and one letter stand for.
 func simpleEscape(letter byte) (byte, bool) {
 	switch letter {
 	case '"', '\\', '/':

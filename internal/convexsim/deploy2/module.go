@@ -66,7 +66,7 @@ func decodeText(scanner *jsonScanner) (*string, error) {
 	return &text, err
 }
 
-// pushedModule is a module of a push with what its text told.
+// pushedModule is a module of a push with what was read from its text.
 type pushedModule struct {
 	Path string
 	state.Module
@@ -100,7 +100,7 @@ func (m moduleJSON) digest() pushedModule {
 	return pushed
 }
 
-// environmentOf is the environment of a module that may not name it: very old
+// environmentOf returns the environment of a module that may not name it: very old
 // clients put node modules into a folder.
 func environmentOf(environment *string, modulePath string) string {
 	switch {

@@ -195,7 +195,7 @@ func (d definition) check() error {
 	return nil
 }
 
-// all is every module of a definition, those that are not run included.
+// all returns every module of a definition, those that are not run included.
 func (d definition) all() []pushedModule {
 	all := slices.Clone(d.modules)
 	for _, module := range []*pushedModule{d.schema, d.config} {

@@ -1,5 +1,5 @@
-// Package fault says how the simulator misbehaves: which stage, how often, in
-// what way. It does nothing itself: the simulator asks the Set and acts.
+// Package fault says how the simulator fails: which stage, how often, in what
+// way. It does nothing itself: the simulator asks the Set and acts.
 package fault
 
 import (
@@ -49,7 +49,7 @@ const (
 	DropBody = "body"
 )
 
-// Fault makes one stage misbehave. Its parts act in this order: Delay, Flood,
+// Fault makes one stage fail. Its parts act in this order: Delay, Flood,
 // Hang, Signal or Exit, Drop or an error answer. The last four fields are not
 // errors of the request but of what it asks about, and act on start_push
 // (Indexes, IndexTime), wait_for_schema and function answers only.

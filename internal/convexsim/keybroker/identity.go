@@ -8,7 +8,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convexsim/protocol"
 )
 
-// Identity is who a request comes from, as far as the backend tells them apart.
+// Identity is who a request comes from, as far as the backend distinguishes them.
 type Identity int
 
 // The identities, from the least that may be done to the most.

@@ -84,7 +84,7 @@ func DecodeJSON(ctx context.Context, body io.Reader, v any) error {
 	return nil
 }
 
-// BodyFailure tells apart what can be wrong with a JSON body, in the words of
+// BodyFailure returns the answer to what is wrong with a JSON body, in the words of
 // the backend's web framework.
 func BodyFailure(ctx context.Context, err error) error {
 	var syntax *json.SyntaxError
@@ -103,12 +103,12 @@ func BodyFailure(ctx context.Context, err error) error {
 	}
 }
 
-// ParseFailure is the answer to a body that is no JSON.
+// ParseFailure returns the answer to a body that is no JSON.
 func ParseFailure(err error) error {
 	return BadRequest("BadJsonBody", "Failed to parse the request body as JSON: %v", err)
 }
 
-// MissingField is the answer to a body without a field that it must have.
+// MissingField returns the answer to a body without a field that it must have.
 func MissingField(name string) error {
 	return BadRequest("BadJsonBody", "Failed to deserialize the JSON body into the target type: missing field `%s`", name)
 }

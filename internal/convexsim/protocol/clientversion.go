@@ -7,7 +7,7 @@ import (
 	"github.com/Masterminds/semver/v3"
 )
 
-// lastUnsupported are the newest releases of each client that the backend
+// lastUnsupported returns the newest release of each client that the backend
 // refuses (crates/common/deprecation.json). Clients it does not know may have
 // any version.
 func lastUnsupported(client string) (version, advice string) {

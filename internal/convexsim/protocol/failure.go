@@ -24,27 +24,27 @@ func (f *Failure) Error() string {
 	return fmt.Sprintf("%d %s: %s", f.Status, f.Code, f.Message)
 }
 
-// BadRequest is a failure with status 400.
+// BadRequest returns a failure with status 400.
 func BadRequest(code, format string, args ...any) *Failure {
 	return &Failure{Status: http.StatusBadRequest, Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// Unauthenticated is a failure with status 401.
+// Unauthenticated returns a failure with status 401.
 func Unauthenticated(code, message string) *Failure {
 	return &Failure{Status: http.StatusUnauthorized, Code: code, Message: message}
 }
 
-// Forbidden is a failure with status 403.
+// Forbidden returns a failure with status 403.
 func Forbidden(code, message string) *Failure {
 	return &Failure{Status: http.StatusForbidden, Code: code, Message: message}
 }
 
-// Conflict is a failure with status 409.
+// Conflict returns a failure with status 409.
 func Conflict(code, format string, args ...any) *Failure {
 	return &Failure{Status: http.StatusConflict, Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// InternalError is what the backend answers for everything that it did not
+// InternalError returns what the backend answers for everything that it did not
 // expect; its log has the reason, its answer does not.
 func InternalError() *Failure {
 	return &Failure{
@@ -65,5 +65,5 @@ func WhilePushing(err error) error {
 	return &prefixed
 }
 
-// TimedOut is the empty answer to a request that took too long.
+// TimedOut returns the empty answer to a request that took too long.
 func TimedOut() error { return &Failure{Status: http.StatusRequestTimeout} }

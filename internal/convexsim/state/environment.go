@@ -45,7 +45,7 @@ func (c EnvChange) Check() error {
 	return nil
 }
 
-// compareChanges is the order in which the backend applies changes: deletes
+// compareChanges orders changes as the backend applies changes: deletes
 // first, so that a set wins; then by name and value, so that of several sets the
 // greatest value stays.
 func compareChanges(a, b EnvChange) int {

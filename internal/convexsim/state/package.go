@@ -59,7 +59,7 @@ func (s *State) PackageByKey(key string) (Package, bool) {
 	return s.Packages[i], true
 }
 
-// digest is a hash over everything in the package.
+// digest returns a hash over everything in the package.
 func (p Package) digest() string {
 	sum := sha256.New()
 	_, _ = fmt.Fprintf(sum, "%s %s\n", p.NodeVersion, p.UDFServerVersion)
