@@ -14,6 +14,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/supervise/runtimesignal"
 	"github.com/tale-project/tale-runtime/internal/sys/procfs"
+	"github.com/tale-project/tale-runtime/internal/sys/signame"
 	"github.com/tale-project/tale-runtime/internal/sys/stopsignal"
 )
 
@@ -154,7 +155,7 @@ func suspendSelf() { _ = unix.Kill(os.Getpid(), unix.SIGSTOP) }
 // listen begins to receive the wanted ones of the signals that can be caught
 // and mean something to the command.
 func (e *execution) listen(wanted func(syscall.Signal) bool) {
-	for sig := syscall.Signal(1); sig <= lastSignal; sig++ {
+	for sig := syscall.Signal(1); sig <= signame.Last; sig++ {
 		switch {
 		case sig == unix.SIGKILL, sig == unix.SIGSTOP, sig == unix.SIGCHLD:
 		case slices.Contains(runtimesignal.Signals, sig):
@@ -173,7 +174,7 @@ const firstRealtime = 35
 func ignoredSignals() map[syscall.Signal]bool {
 	mask, err := procfs.StatusMask("/proc/self/status", "SigIgn:")
 	ignored := map[syscall.Signal]bool{}
-	for sig := syscall.Signal(1); err == nil && sig <= lastSignal; sig++ {
+	for sig := syscall.Signal(1); err == nil && sig <= signame.Last; sig++ {
 		ignored[sig] = mask&(1<<(uint(sig)-1)) != 0
 	}
 	return ignored

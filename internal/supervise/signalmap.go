@@ -2,15 +2,13 @@ package supervise
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
-)
 
-// lastSignal is the highest signal number of Linux.
-const lastSignal = 64
+	"github.com/tale-project/tale-runtime/internal/sys/signame"
+)
 
 // SignalMap says which signal is sent on instead of a received one; 0 means
 // that the signal is ignored.
@@ -24,7 +22,7 @@ func ParseSignalMap(rules []string) (SignalMap, error) {
 		if !found {
 			return nil, fmt.Errorf("signal rule %q is not of the form FROM=TO", rule)
 		}
-		received, err := parseSignal(from)
+		received, err := signame.Parse(from)
 		if err != nil {
 			return nil, fmt.Errorf("signal rule %q: %w", rule, err)
 		}
@@ -32,28 +30,11 @@ func ParseSignalMap(rules []string) (SignalMap, error) {
 			m[received] = 0
 			continue
 		}
-		if m[received], err = parseSignal(to); err != nil {
+		if m[received], err = signame.Parse(to); err != nil {
 			return nil, fmt.Errorf("signal rule %q: %w", rule, err)
 		}
 	}
 	return m, nil
-}
-
-func parseSignal(text string) (syscall.Signal, error) {
-	if number, err := strconv.Atoi(text); err == nil {
-		if number < 1 || number > lastSignal {
-			return 0, fmt.Errorf("a signal number is from 1 to %d, not %d", lastSignal, number)
-		}
-		return syscall.Signal(number), nil
-	}
-	name := strings.ToUpper(text)
-	if !strings.HasPrefix(name, "SIG") {
-		name = "SIG" + name
-	}
-	if sig := unix.SignalNum(name); sig != 0 {
-		return sig, nil
-	}
-	return 0, fmt.Errorf("unknown signal %q; use a name such as TERM or a number", text)
 }
 
 // target is what to send on for a received signal; 0 is nothing. A whole group

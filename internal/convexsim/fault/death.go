@@ -1,14 +1,16 @@
 package fault
 
 import (
+	"cmp"
 	"fmt"
 	"os"
-	"strings"
 	"syscall"
 	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tale-project/tale-runtime/internal/sys/signame"
 )
 
 // Death is an end that a fault asked for.
@@ -23,10 +25,13 @@ const signalTimeout = 10 * time.Second
 // String names the end.
 func (d Death) String() string {
 	if d.Signal != 0 {
-		return "ended by " + unix.SignalName(d.Signal)
+		return "ended by " + d.signalName()
 	}
 	return fmt.Sprintf("exit status %d", d.Exit)
 }
+
+// signalName returns SIGTERM, or "signal 34" for one without a name.
+func (d Death) signalName() string { return cmp.Or(unix.SignalName(d.Signal), d.Signal.String()) }
 
 // Kill ends the process by the death's signal, whose default action it restores:
 // to some signals the Go runtime would answer with a stack trace and status 2. It
@@ -35,30 +40,19 @@ func (d Death) Kill() error {
 	var defaultAction [64]byte // SIG_DFL, no flags, empty mask: all zero, and longer than any kernel's struct
 	if _, _, errno := syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(d.Signal), uintptr(unsafe.Pointer(&defaultAction)), 0, 8, 0, 0); errno != 0 &&
 		d.Signal != syscall.SIGKILL && d.Signal != syscall.SIGSTOP {
-		return fmt.Errorf("cannot restore the default action of %s: %w", unix.SignalName(d.Signal), errno)
+		return fmt.Errorf("cannot restore the default action of %s: %w", d.signalName(), errno)
 	}
 	if err := syscall.Kill(os.Getpid(), d.Signal); err != nil {
-		return fmt.Errorf("cannot send %s to itself: %w", unix.SignalName(d.Signal), err)
+		return fmt.Errorf("cannot send %s to itself: %w", d.signalName(), err)
 	}
 	<-time.After(signalTimeout)
-	return fmt.Errorf("still alive %v after %s", signalTimeout, unix.SignalName(d.Signal))
-}
-
-func parseSignal(name string) (syscall.Signal, error) {
-	full := strings.ToUpper(name)
-	if !strings.HasPrefix(full, "SIG") {
-		full = "SIG" + full
-	}
-	if signal := unix.SignalNum(full); signal != 0 {
-		return signal, nil
-	}
-	return 0, fmt.Errorf("signal=%s is not the name of a signal", name)
+	return fmt.Errorf("still alive %v after %s", signalTimeout, d.signalName())
 }
 
 // Death returns the end that the fault asks for, if it does.
 func (f Fault) Death() (Death, bool) {
 	if f.Signal != "" {
-		signal, err := parseSignal(f.Signal)
+		signal, err := signame.Parse(f.Signal)
 		return Death{Signal: signal}, err == nil
 	}
 	if f.Exit != nil {

@@ -45,7 +45,7 @@ func TestBadFaultsAreExplained(t *testing.T) {
 		"stage=any,exit=256":      "from 0 to 255",
 		"stage=any,drop=nowhere":  "the places are request",
 		"stage=any,status=99":     "not a status",
-		"stage=any,signal=SIGFOO": "not the name of a signal",
+		"stage=any,signal=SIGFOO": "unknown signal",
 	} {
 		if _, err := Parse(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", text, err, want)

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/sys/signame"
 )
 
 // field is a part of a fault as text.
@@ -72,8 +74,8 @@ func (f Fault) Validate() error {
 		return fmt.Errorf("status=%d is not a status of a final answer", f.Status)
 	}
 	if f.Signal != "" {
-		if _, err := parseSignal(f.Signal); err != nil {
-			return err
+		if _, err := signame.Parse(f.Signal); err != nil {
+			return fmt.Errorf("signal=%s: %w", f.Signal, err)
 		}
 	}
 	return nil
