@@ -1,12 +1,10 @@
 package proxy
 
 import (
-	"encoding/json"
-
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/tale-project/tale-runtime/internal/proxy/logbridge"
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
@@ -18,9 +16,9 @@ func caddyConfig(s *Settings) (*caddy.Config, error) {
 		return nil, err
 	}
 	b := builder{s: s, site: s.Address(), snippets: snippets}
-	apps := caddy.ModuleMap{"http": toJSON(b.httpApp()), "tls": toJSON(b.tlsApp()), "tale_limits": toJSON(b.limitsApp())}
+	apps := []caddy.Module{b.httpApp(), b.tlsApp(), b.limitsApp()}
 	if s.TLSMode != tlsExternal {
-		apps["pki"] = toJSON(b.pkiApp())
+		apps = append(apps, b.pkiApp())
 	}
 	persist := false
 	return &caddy.Config{
@@ -28,11 +26,11 @@ func caddyConfig(s *Settings) (*caddy.Config, error) {
 		// reaches it, and could change it.
 		Admin: &caddy.AdminConfig{Disabled: true, Config: &caddy.ConfigSettings{Persist: &persist}},
 		Logging: &caddy.Logging{Logs: map[string]*caddy.CustomLog{"default": {BaseLog: caddy.BaseLog{
-			WriterRaw: toJSON(map[string]string{"output": "discard"}),
-			CoreRaw:   toJSON(map[string]string{"module": "slog"}),
+			WriterRaw: module("output", caddy.DiscardWriter{}),
+			CoreRaw:   module("module", &logbridge.Core{}),
 		}}}},
 		StorageRaw: s.storage(),
-		AppsRaw:    apps,
+		AppsRaw:    modules(apps...),
 	}, nil
 }
 
@@ -58,15 +56,3 @@ func (b *builder) httpApp() caddyhttp.App {
 		Servers:     servers,
 	}
 }
-
-// handler encodes a handler as an element of a route's handler list.
-func handler(name string, value any) json.RawMessage { return module("handler", name, value) }
-
-// module encodes a module together with the key that names it.
-func module(key, name string, value any) json.RawMessage {
-	return caddyconfig.JSONModuleObject(value, key, name, nil)
-}
-
-// toJSON is for values of our own making; Caddy refuses to load what came out
-// wrong, so an error would not pass unnoticed.
-func toJSON(value any) json.RawMessage { return caddyconfig.JSON(value, nil) }

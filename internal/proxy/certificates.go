@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddypki"
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
 
@@ -27,11 +26,11 @@ func (b *builder) tlsApp() caddytls.TLS {
 	if names := b.s.localNames(); len(names) > 0 {
 		policies = append(policies, &caddytls.AutomationPolicy{
 			SubjectsRaw: names,
-			IssuersRaw:  []json.RawMessage{module("module", "tale_local", issuer.Local{})},
+			IssuersRaw:  []json.RawMessage{module("module", issuer.Local{})},
 		})
 	}
 	return caddytls.TLS{
-		CertificatesRaw: caddy.ModuleMap{"automate": toJSON(b.site.Names)},
+		CertificatesRaw: modules(caddytls.AutomateLoader(b.site.Names)),
 		Automation:      &caddytls.AutomationConfig{Policies: policies},
 
 		DisableStorageClean: true,
@@ -85,7 +84,7 @@ func (b *builder) acmeIssuer() json.RawMessage {
 	if b.s.ACMERootFile != "" {
 		client.TrustedRootsPEMFiles = []string{b.s.ACMERootFile}
 	}
-	return module("module", "tale_acme", issuer.Issuer{ACMEIssuer: client, Private: b.s.ACMERootFile != ""})
+	return module("module", issuer.Issuer{ACMEIssuer: client, Private: b.s.ACMERootFile != ""})
 }
 
 // privateACME tells whether the operator has an authority of their own, which

@@ -18,9 +18,9 @@ func (b *builder) errorRoutes() caddyhttp.RouteList {
 		Body:       "{http.error.status_code} {http.error.status_text}\n",
 	}
 	return caddyhttp.RouteList{
-		b.passing(b.accessLog(), b.responseHeaders(), handler("tale_body", edge.Body{})),
+		b.passing(b.accessLog(), b.responseHeaders(), handler(edge.Body{})),
 		route(nil,
-			handler("tale_maintenance", maintenance.Handler{BasePath: b.site.Base}),
-			handler("static_response", plain)),
+			handler(maintenance.Handler{BasePath: b.site.Base}),
+			handler(plain)),
 	}
 }

@@ -36,5 +36,5 @@ func (b *builder) responseHeaders() json.RawMessage {
 		}
 		headers.AltSvc = fmt.Sprintf(`h3=":%s"; ma=%d`, port, altSvcSeconds)
 	}
-	return handler("tale_response", headers)
+	return handler(headers)
 }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -47,12 +48,12 @@ func (b *builder) namedRoutes() map[string]*caddyhttp.Route {
 		string(backendUpstream): proxyRoute(backendUpstream, backend),
 		socketsOf(backendUpstream): {HandlersRaw: []json.RawMessage{
 			measured(backendUpstream),
-			handler("tale_tunnel", sockets),
-			handler("invoke", caddyhttp.Invoke{Name: string(backendUpstream)}),
+			handler(sockets),
+			handler(caddyhttp.Invoke{Name: string(backendUpstream)}),
 		}},
 		string(platformUpstream): proxyRoute(platformUpstream, platform),
 		string(dashboardUpstream): proxyRoute(dashboardUpstream, b.fixed(idleJavaScript, b.s.Dashboard),
-			handler("tale_admin_keys", edge.AdminKeys{})),
+			handler(edge.AdminKeys{})),
 	}
 	if b.s.HTTPActions == actionsOnSitePort {
 		named[string(sitePortUpstream)] = proxyRoute(sitePortUpstream, b.fixed(idleBackend, b.s.SitePort))
@@ -66,12 +67,12 @@ func (b *builder) namedRoutes() map[string]*caddyhttp.Route {
 }
 
 func proxyRoute(upstream upstreamName, proxy *reverseproxy.Handler, before ...json.RawMessage) *caddyhttp.Route {
-	return &caddyhttp.Route{HandlersRaw: slices.Concat([]json.RawMessage{measured(upstream)}, before, []json.RawMessage{handler("tale_bulk", struct{}{}), handler("reverse_proxy", proxy)})}
+	return &caddyhttp.Route{HandlersRaw: slices.Concat([]json.RawMessage{measured(upstream)}, before, []json.RawMessage{handler(&bulk.Handler{}), handler(proxy)})}
 }
 
 // measured makes the latency histograms know where a request goes.
 func measured(upstream upstreamName) json.RawMessage {
-	return handler("tale_upstream", accesslog.Upstream{Name: string(upstream)})
+	return handler(accesslog.Upstream{Name: string(upstream)})
 }
 
 // socketsOf is the named route for the rows on which an upstream takes
@@ -82,9 +83,9 @@ func socketsOf(upstream upstreamName) string { return string(upstream) + "-socke
 // probed is a reverse proxy to an upstream of which each address is probed.
 func (b *builder) probed(idle time.Duration, address, health string) *reverseproxy.Handler {
 	proxy := b.reverseProxy(idle)
-	proxy.DynamicUpstreamsRaw = module("source", "probed", upstreams.Source{Upstream: address, Probe: health, Resolver: b.s.Resolver})
+	proxy.DynamicUpstreamsRaw = module("source", upstreams.Source{Upstream: address, Probe: health, Resolver: b.s.Resolver})
 	proxy.LoadBalancing = upstreams.LoadBalancing()
-	proxy.LoadBalancing.RetryMatchRaw[0]["tale_whole_body"] = toJSON(edge.WholeBody{})
+	maps.Copy(proxy.LoadBalancing.RetryMatchRaw[0], modules(edge.WholeBody{}))
 	return proxy
 }
 
@@ -120,6 +121,6 @@ func (b *builder) reverseProxy(idle time.Duration) *reverseproxy.Handler {
 	}
 	return &reverseproxy.Handler{
 		Headers:      &headers.Handler{Request: request},
-		TransportRaw: module("protocol", "tale_bulk", transport),
+		TransportRaw: module("protocol", &transport),
 	}
 }

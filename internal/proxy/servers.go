@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
+	"github.com/caddyserver/caddy/v2/modules/metrics"
 
 	"github.com/tale-project/tale-runtime/internal/proxy/accesslog"
 	"github.com/tale-project/tale-runtime/internal/proxy/bulk"
@@ -60,7 +61,7 @@ func (b *builder) tlsServer() *caddyhttp.Server {
 	}
 	server := b.siteServer(b.server(b.listenAddress(b.s.HTTPSPort), protocols...))
 	server.TLSConnPolicies = caddytls.ConnectionPolicies{{DefaultSNI: b.site.Name, FallbackSNI: b.site.Name}}
-	server.ListenerWrappersRaw = []json.RawMessage{module("wrapper", "tale_bulk", bulk.Listener{}), counted(), module("wrapper", "tls", struct{}{})}
+	server.ListenerWrappersRaw = []json.RawMessage{module("wrapper", bulk.Listener{}), counted(), tlsWrapper()}
 	server.WriteIdleTimeout = caddy.Duration(writeIdleTimeout)
 	replay := false
 	server.Allow0RTT = &replay
@@ -85,8 +86,11 @@ func (b *builder) limitsApp() *limits.App {
 	return app
 }
 
+// tlsWrapper stands where Caddy ends TLS; its type is not exported.
+func tlsWrapper() json.RawMessage { return json.RawMessage(`{"wrapper":"tls"}`) }
+
 // counted is the wrapper of the listeners that visitors reach.
-func counted() json.RawMessage { return module("wrapper", "tale_limits", limits.Listener{}) }
+func counted() json.RawMessage { return module("wrapper", &limits.Listener{}) }
 
 func (b *builder) siteServer(server *caddyhttp.Server) *caddyhttp.Server {
 	server.Routes = b.siteRoutes()
@@ -105,9 +109,9 @@ func (b *builder) redirectServer() *caddyhttp.Server {
 		port = ":" + b.site.Port
 	}
 	server.Routes = caddyhttp.RouteList{
-		b.passing(b.visitor(), handler("tale_target", edge.Target{}), b.accessLog(), b.responseHeaders()),
-		route(match{"path": []string{healthPath}}, handler("tale_health", edge.Health{})),
-		route(match{"host": b.site.Names}, redirect(http.StatusPermanentRedirect, "https://{http.request.host}"+port+"{http.request.uri}")),
+		b.passing(b.visitor(), handler(edge.Target{}), b.accessLog(), b.responseHeaders()),
+		route(match{caddyhttp.MatchPath{healthPath}}, handler(edge.Health{})),
+		route(match{caddyhttp.MatchHost(b.site.Names)}, redirect(http.StatusPermanentRedirect, "https://{http.request.host}"+port+"{http.request.uri}")),
 		// An unknown name is not repeated: the site's own address always works.
 		route(nil, redirect(http.StatusPermanentRedirect, "https://"+b.site.Authority()+"{http.request.uri}")),
 	}
@@ -120,15 +124,15 @@ func (b *builder) redirectServer() *caddyhttp.Server {
 func (b *builder) healthServer() *caddyhttp.Server {
 	server := b.server(b.s.HealthAddr, "h1")
 	server.Routes = caddyhttp.RouteList{
-		route(match{"path": []string{healthPath}}, handler("tale_health", edge.Health{Detail: true, Names: b.s.certifiedNames()})),
-		route(match{"path": []string{"/metrics"}}, handler("metrics", struct{}{})),
+		route(match{caddyhttp.MatchPath{healthPath}}, handler(edge.Health{Detail: true, Names: b.s.certifiedNames()})),
+		route(match{caddyhttp.MatchPath{"/metrics"}}, handler(metrics.Metrics{})),
 		route(nil, respond(http.StatusNotFound)),
 	}
 	return server
 }
 
 func redirect(code int, location string) json.RawMessage {
-	return handler("static_response", caddyhttp.StaticResponse{
+	return handler(caddyhttp.StaticResponse{
 		StatusCode: status(code),
 		Headers:    http.Header{"Location": {location}},
 	})
@@ -146,26 +150,27 @@ func (b *builder) passing(handlers ...json.RawMessage) caddyhttp.Route {
 // visitor must come before everything that asks who the visitor is.
 func (b *builder) visitor() json.RawMessage {
 	ranges, _ := b.s.trustedRanges()
-	return handler("tale_visitor", visitor.Handler{Trusted: ranges, Chain: b.s.TrustedProxies != "", Quiet: []string{healthPath}})
+	return handler(visitor.Handler{Trusted: ranges, Chain: b.s.TrustedProxies != "", Quiet: []string{healthPath}})
 }
 
 // accessLog must come first of the handlers of routes and of error routes.
 func (b *builder) accessLog() json.RawMessage {
-	return handler("tale_access_log", accesslog.Handler{Quiet: []string{healthPath}})
+	return handler(accesslog.Handler{Quiet: []string{healthPath}})
 }
 
-// match is a set of matchers by name, all of which must match.
-type match map[string]any
+// match is a set of matchers, all of which must match.
+type match []caddy.Module
+
+// except matches what the matchers do not.
+func except(matchers ...caddy.Module) caddy.Module {
+	return caddyhttp.MatchNot{MatcherSetsRaw: []caddy.ModuleMap{modules(matchers...)}}
+}
 
 // route is a terminal route; a nil match takes every request.
 func route(m match, handlers ...json.RawMessage) caddyhttp.Route {
 	r := caddyhttp.Route{HandlersRaw: handlers, Terminal: true}
 	if len(m) > 0 {
-		set := caddy.ModuleMap{}
-		for name, matcher := range m {
-			set[name] = toJSON(matcher)
-		}
-		r.MatcherSetsRaw = caddyhttp.RawMatcherSets{set}
+		r.MatcherSetsRaw = caddyhttp.RawMatcherSets{modules(m...)}
 	}
 	return r
 }

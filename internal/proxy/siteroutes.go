@@ -10,11 +10,14 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/encode"
+	caddygzip "github.com/caddyserver/caddy/v2/modules/caddyhttp/encode/gzip"
+	caddyzstd "github.com/caddyserver/caddy/v2/modules/caddyhttp/encode/zstd"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/requestbody"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/timeouts"
 
 	"github.com/tale-project/tale-runtime/internal/proxy/assets"
 	"github.com/tale-project/tale-runtime/internal/proxy/edge"
+	"github.com/tale-project/tale-runtime/internal/proxy/limits"
 	"github.com/tale-project/tale-runtime/internal/proxy/metricsgate"
 	"github.com/tale-project/tale-runtime/internal/proxy/visitor"
 )
@@ -28,7 +31,7 @@ const socketPatience = 30 * 24 * time.Hour
 func (b *builder) siteRoutes() caddyhttp.RouteList {
 	routes := caddyhttp.RouteList{b.passing(b.entryHandlers()...)}
 	if b.s.TLSMode != tlsExternal {
-		routes = append(routes, route(match{"not": []match{{"host": b.site.Names}}}, respond(http.StatusMisdirectedRequest)))
+		routes = append(routes, route(match{except(caddyhttp.MatchHost(b.site.Names))}, respond(http.StatusMisdirectedRequest)))
 	}
 	table := routeTable(b.s)
 	if b.site.Base == "" {
@@ -50,11 +53,11 @@ func (b *builder) underBasePath(table []tableRow) caddyhttp.RouteList {
 	base := b.site.Base
 	routes := b.tableRoutes(bare)
 	return append(routes,
-		route(match{"path": twiceUnder(base)}, respond(http.StatusBadRequest)),
-		route(match{"path": []string{base}}, redirect(http.StatusPermanentRedirect, base+"/{http.request.uri.prefixed_query}")),
-		route(match{"path": []string{base + "/*"}},
-			handler("tale_base_path", edge.BasePath{Prefix: base}),
-			handler("subroute", caddyhttp.Subroute{Routes: b.tableRoutes(table)})),
+		route(match{caddyhttp.MatchPath(twiceUnder(base))}, respond(http.StatusBadRequest)),
+		route(match{caddyhttp.MatchPath{base}}, redirect(http.StatusPermanentRedirect, base+"/{http.request.uri.prefixed_query}")),
+		route(match{caddyhttp.MatchPath{base + "/*"}},
+			handler(edge.BasePath{Prefix: base}),
+			handler(caddyhttp.Subroute{Routes: b.tableRoutes(table)})),
 		route(nil, respond(http.StatusNotFound)),
 	)
 }
@@ -81,9 +84,9 @@ func (b *builder) entryHandlers() []json.RawMessage {
 	if b.s.Compression == stripExtensions {
 		forwarded.Drop = []string{"Sec-WebSocket-Extensions"}
 	}
-	handlers := []json.RawMessage{b.visitor(), handler("tale_target", edge.Target{Rows: b.closedRows()}), b.accessLog(), b.responseHeaders(), handler("tale_body", edge.Body{}), handler("tale_forwarded", forwarded), handler("tale_limits", struct{}{})}
+	handlers := []json.RawMessage{b.visitor(), handler(edge.Target{Rows: b.closedRows()}), b.accessLog(), b.responseHeaders(), handler(edge.Body{}), handler(forwarded), handler(&limits.Handler{})}
 	if size, _ := parseSize(b.s.MaxBody); size > 0 {
-		handlers = append(handlers, handler("request_body", requestbody.RequestBody{MaxSize: size}))
+		handlers = append(handlers, handler(requestbody.RequestBody{MaxSize: size}))
 	}
 	return handlers
 }
@@ -93,29 +96,27 @@ func (b *builder) entryHandlers() []json.RawMessage {
 func (b *builder) rowRoutes(row tableRow) caddyhttp.RouteList {
 	var routes caddyhttp.RouteList
 	if len(row.Only) > 0 {
-		outsiders := rowMatch(row)
-		outsiders["not"] = []match{{"tale_visitor": visitor.Matcher{Networks: row.Only}}}
+		outsiders := append(rowMatch(row), except(visitor.Matcher{Networks: row.Only}))
 		routes = append(routes, route(outsiders, respond(http.StatusForbidden)))
 	}
 	return append(routes, route(rowMatch(row), b.rowHandlers(row)...))
 }
 
-func rowMatch(row tableRow) match {
-	m := match{}
+func rowMatch(row tableRow) (m match) {
 	if len(row.Paths) > 0 {
-		m["path"] = row.Paths
+		m = append(m, caddyhttp.MatchPath(row.Paths))
 	}
 	if row.Query != "" {
-		m["query"] = map[string][]string{row.Query: {"*"}}
+		m = append(m, caddyhttp.MatchQuery{row.Query: {"*"}})
 	}
 	if row.Authorization != "" {
-		m["header"] = http.Header{"Authorization": {row.Authorization + "*"}}
+		m = append(m, caddyhttp.MatchHeader{"Authorization": {row.Authorization + "*"}})
 	}
 	if row.AdminKey {
-		m["tale_admin_request"] = edge.AdminRequest{}
+		m = append(m, edge.AdminRequest{})
 	}
 	if row.Token {
-		m["tale_bearer"] = metricsgate.Bearer{Name: metricsToken}
+		m = append(m, metricsgate.Bearer{Name: metricsToken})
 	}
 	return m
 }
@@ -123,31 +124,31 @@ func rowMatch(row tableRow) match {
 func (b *builder) rowHandlers(row tableRow) []json.RawMessage {
 	switch {
 	case row.To.Health:
-		return []json.RawMessage{handler("tale_health", edge.Health{})}
+		return []json.RawMessage{handler(edge.Health{})}
 	case row.To.Location != "":
 		return []json.RawMessage{redirect(http.StatusFound, row.To.Location)}
 	case row.To.Status != 0:
-		return []json.RawMessage{handler("static_response", caddyhttp.StaticResponse{
+		return []json.RawMessage{handler(caddyhttp.StaticResponse{
 			StatusCode: status(row.To.Status), Body: inWords(row.To.Status), Headers: row.To.Header,
 		})}
 	}
-	forward := handler("tale_forward", edge.Forward{Strip: row.Strip, Prefix: row.Prefix, Path: row.Path, Socket: row.Socket})
+	forward := handler(edge.Forward{Strip: row.Strip, Prefix: row.Prefix, Path: row.Path, Socket: row.Socket})
 	if row.Socket {
 		return []json.RawMessage{
-			handler("timeouts", timeouts.Timeouts{ReadTimeout: socketPatience}), forward,
-			handler("invoke", caddyhttp.Invoke{Name: socketsOf(row.To.Upstream)}),
+			handler(timeouts.Timeouts{ReadTimeout: socketPatience}), forward,
+			handler(caddyhttp.Invoke{Name: socketsOf(row.To.Upstream)}),
 		}
 	}
-	invoke := handler("invoke", caddyhttp.Invoke{Name: string(row.To.Upstream)})
-	validators := handler("tale_validators", edge.Validators{Encodings: encodings})
+	invoke := handler(caddyhttp.Invoke{Name: string(row.To.Upstream)})
+	validators := handler(edge.Validators{Encodings: encodings()})
 	if len(row.Paths) == 0 { // the web application
 		return []json.RawMessage{validators, compress(), b.assets(), forward, invoke}
 	}
 	return []json.RawMessage{validators, compress(), forward, invoke}
 }
 
-// encodings are what texts are compressed with, the preferred one first.
-var encodings = []string{"zstd", "gzip"}
+// encodings returns what texts are compressed with, the preferred one first.
+func encodings() []string { return []string{nameOf(caddyzstd.Zstd{}), nameOf(caddygzip.Gzip{})} }
 
 // compress encodes texts. Event streams are left alone: an encoder may hold
 // back an event until the next one comes.
@@ -157,9 +158,9 @@ func compress() json.RawMessage {
 		application/rss+xml* application/atom+xml* application/xhtml+xml* application/wasm* application/vnd.ms-fontobject*
 		application/x-javascript* application/graphql+json* application/problem+json* application/geo+json*
 		font/ttf* font/otf* image/svg+xml* image/vnd.microsoft.icon* image/x-icon*`)
-	return handler("encode", encode.Encode{
-		EncodingsRaw: map[string]json.RawMessage{"zstd": []byte("{}"), "gzip": []byte("{}")},
-		Prefer:       encodings,
+	return handler(encode.Encode{
+		EncodingsRaw: modules(caddyzstd.Zstd{}, caddygzip.Gzip{}),
+		Prefer:       encodings(),
 		Matcher:      &caddyhttp.ResponseMatcher{Headers: http.Header{"Content-Type": types}},
 	})
 }
@@ -167,7 +168,7 @@ func compress() json.RawMessage {
 // assets keeps the immutable files of the web application.
 func (b *builder) assets() json.RawMessage {
 	limit, _ := parseSize(b.s.AssetsCache)
-	return handler("tale_assets", assets.Handler{
+	return handler(&assets.Handler{
 		Folder: filepath.Join(b.s.DataDir, "assets"), Limit: limit, Upstream: b.s.Platform,
 		Host: b.site.Authority(), Scheme: b.site.Scheme, BasePath: b.site.Base,
 	})
@@ -175,7 +176,7 @@ func (b *builder) assets() json.RawMessage {
 
 // respond answers with a status, in words for whoever looks at the body.
 func respond(code int) json.RawMessage {
-	return handler("static_response", caddyhttp.StaticResponse{StatusCode: status(code), Body: inWords(code)})
+	return handler(caddyhttp.StaticResponse{StatusCode: status(code), Body: inWords(code)})
 }
 
 func inWords(code int) string { return strconv.Itoa(code) + " " + http.StatusText(code) + "\n" }

@@ -22,7 +22,7 @@ import (
 func (s *Settings) storageRoot() string { return filepath.Join(s.DataDir, "caddy") }
 
 func (s *Settings) storage() json.RawMessage {
-	return module("module", "file_system", filestorage.FileStorage{Root: s.storageRoot()})
+	return module("module", filestorage.FileStorage{Root: s.storageRoot()})
 }
 
 // healStorage makes what Caddy finds there usable.
