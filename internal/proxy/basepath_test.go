@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/proxy/routes"
 )
 
 func TestBasePathInEveryFormPeopleWriteIt(t *testing.T) {
@@ -14,8 +15,8 @@ func TestBasePathInEveryFormPeopleWriteIt(t *testing.T) {
 			start(t, config.Environ{"BASE_PATH": form, "TLS_MODE": "external"}).check([]aRequest{
 				{"/tale", "", nowhere, "", 308, "/tale/"},
 				{"/tale?x=1", "", nowhere, "", 308, "/tale/?x=1"},
-				{"/tale/", "", platformUpstream, "/", 200, ""},
-				{"/tale/app/x%2Fy?q=1", "", platformUpstream, "/app/x%2Fy?q=1", 200, ""},
+				{"/tale/", "", routes.Platform, "/", 200, ""},
+				{"/tale/app/x%2Fy?q=1", "", routes.Platform, "/app/x%2Fy?q=1", 200, ""},
 				{"/talent", "", nowhere, "", 404, ""},
 				{"/tale.html", "", nowhere, "", 404, ""},
 				{"/other", "", nowhere, "", 404, ""},
@@ -40,8 +41,8 @@ func TestTheTableUnderABasePath(t *testing.T) {
 	p.check(under)
 	p.check([]aRequest{
 		{"/health", "", nowhere, "", 200, ""},
-		{"/api/actions/query", "", backendUpstream, "/api/actions/query", 200, ""},
-		{"/api/storage/upload?token=t", "", backendUpstream, "/api/storage/upload?token=t", 200, ""},
+		{"/api/actions/query", "", routes.Backend, "/api/actions/query", 200, ""},
+		{"/api/storage/upload?token=t", "", routes.Backend, "/api/storage/upload?token=t", 200, ""},
 
 		{"/api/x", "", nowhere, "", 404, ""},
 		{"/api/x", admin, nowhere, "", 404, ""},

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/proxy/routes"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -163,8 +164,8 @@ func intended(base, request string, was outcome) outcome {
 			return outcome{status: http.StatusNotFound} // the rest of the backend stays inside
 		}
 	}
-	if was.seen.On == string(sitePortUpstream) { // the same server, without its limit of four requests
-		was.seen.On, was.seen.URI = string(backendUpstream), "/http"+was.seen.URI
+	if was.seen.On == string(routes.SitePort) { // the same server, without its limit of four requests
+		was.seen.On, was.seen.URI = string(routes.Backend), "/http"+was.seen.URI
 	}
 	// What was matched is what is sent.
 	was.seen.URI = strings.NewReplacer("/./", "/", "/a/../", "/", "/http_api/../", "/").Replace("/" + strings.TrimLeft(was.seen.URI, "/"))
@@ -172,10 +173,10 @@ func intended(base, request string, was outcome) outcome {
 		if base != "" { // every upstream learns where the site lives
 			was.seen.Header.Set("X-Forwarded-Prefix", base)
 		}
-		if was.seen.On == string(dashboardUpstream) { // its JSON must be readable, to find admin keys in it
+		if was.seen.On == string(routes.Dashboard) { // its JSON must be readable, to find admin keys in it
 			was.seen.Header.Set("Accept-Encoding", "gzip")
 		}
-		if was.seen.On == string(platformUpstream) { // the port of the site's address is part of it
+		if was.seen.On == string(routes.Platform) { // the port of the site's address is part of it
 			if _, host, _ := strings.Cut(request, "Host: "); host != "" {
 				was.seen.Host, _, _ = strings.Cut(host, "\r\n")
 			}

@@ -6,17 +6,18 @@ import (
 	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/proxy/edge"
+	"github.com/tale-project/tale-runtime/internal/proxy/routes"
 )
 
 // closedRows are the rows of the public server, in the order in which they are
 // tried, with a word on which must not be reached in another row's name.
 func (b *builder) closedRows() []edge.Row {
 	base := b.site.Base
-	table := routeTable(b.s)
+	table := b.s.table().Rows()
 	var rows []edge.Row
 	for _, row := range table {
 		if row.Bare && base != "" {
-			rows = append(rows, row.forTarget(""))
+			rows = append(rows, forTarget(row, ""))
 		}
 	}
 	if base != "" {
@@ -24,7 +25,7 @@ func (b *builder) closedRows() []edge.Row {
 	}
 	for _, row := range table {
 		if len(row.Paths) > 0 {
-			rows = append(rows, row.forTarget(base))
+			rows = append(rows, forTarget(row, base))
 		}
 	}
 	if paths := snippetPaths(toJSON(b.snippets), base); len(paths) > 0 {
@@ -35,7 +36,7 @@ func (b *builder) closedRows() []edge.Row {
 
 // forTarget is the row under a prefix. A redirect is not closed: where it leads,
 // the request comes in again.
-func (r tableRow) forTarget(base string) edge.Row {
+func forTarget(r routes.Row, base string) edge.Row {
 	row := edge.Row{
 		Closed: len(r.Only) > 0 || r.Token || r.To.Status >= http.StatusBadRequest,
 		Sure:   r.Query == "" && r.Authorization == "" && !r.AdminKey && !r.Token,

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/proxy/routes"
 )
 
 // closedPaths are paths that a visitor outside of DASHBOARD_ALLOW and without the
@@ -35,7 +36,7 @@ var closedPaths = map[string][]string{
 type spelling struct {
 	of, target string
 	admin      bool
-	on         upstreamName
+	on         routes.Upstream
 	arrived    string
 }
 
@@ -45,7 +46,7 @@ type recorder struct {
 	spellings []spelling
 }
 
-func (c *recorder) listen(t *testing.T, name upstreamName) (address string) {
+func (c *recorder) listen(t *testing.T, name routes.Upstream) (address string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -64,7 +65,7 @@ func (c *recorder) listen(t *testing.T, name upstreamName) (address string) {
 	return listener.Addr().String()
 }
 
-func (c *recorder) serve(conn net.Conn, name upstreamName) {
+func (c *recorder) serve(conn net.Conn, name routes.Upstream) {
 	defer func() { _ = conn.Close() }()
 	reader := bufio.NewReader(conn)
 	for {
@@ -97,9 +98,9 @@ func TestNoSpellingReachesWhatIsClosed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := &recorder{}
-			for variable, name := range map[string]upstreamName{
-				"CONVEX_UPSTREAM": backendUpstream, "CONVEX_SITE_UPSTREAM": sitePortUpstream, "DASHBOARD_UPSTREAM": dashboardUpstream, "PLATFORM_UPSTREAM": platformUpstream,
-				"METRICS_CRAWLER_UPSTREAM": crawlerUpstream, "METRICS_RAG_UPSTREAM": ragUpstream, "METRICS_OPERATOR_UPSTREAM": operatorUpstream,
+			for variable, name := range map[string]routes.Upstream{
+				"CONVEX_UPSTREAM": routes.Backend, "CONVEX_SITE_UPSTREAM": routes.SitePort, "DASHBOARD_UPSTREAM": routes.Dashboard, "PLATFORM_UPSTREAM": routes.Platform,
+				"METRICS_CRAWLER_UPSTREAM": routes.Crawler, "METRICS_RAG_UPSTREAM": routes.RAG, "METRICS_OPERATOR_UPSTREAM": routes.Operator,
 			} {
 				env[variable] = c.listen(t, name)
 			}
@@ -150,11 +151,11 @@ func (s *spelling) isClosed(path string) bool {
 	}
 	under := func(prefix string) bool { return path == prefix || strings.HasPrefix(path, prefix+"/") }
 	switch s.on {
-	case platformUpstream, sitePortUpstream:
+	case routes.Platform, routes.SitePort:
 		return under("/metrics")
-	case dashboardUpstream:
+	case routes.Dashboard:
 		return !slices.Contains([]string{"/convex-dashboard/convex-logo-only.svg", "/convex-dashboard/convex-light.svg", "/convex-dashboard/apple-touch-icon.png"}, path)
-	case backendUpstream:
+	case routes.Backend:
 		client := slices.Contains([]string{"/api/query", "/api/query_ts", "/api/query_at_ts", "/api/mutation", "/api/action", "/api/function", "/api/debug_event"}, path)
 		sync := under("/api") && strings.HasSuffix(path, "/sync") && strings.Count(path, "/") <= 3
 		viaApp := strings.Contains(strings.ToLower(percentDecoded(percentDecoded(s.target))), "ws_api") // the sync of the app is open
@@ -171,7 +172,7 @@ func (s *spelling) findings(target, base string) (found []string) {
 			found = append(found, name)
 		}
 		for how, strip := range baseStrippers {
-			if stripped := strip(strings.ToLower(path), base); base != "" && s.on == platformUpstream && s.isClosed(stripped) {
+			if stripped := strip(strings.ToLower(path), base); base != "" && s.on == routes.Platform && s.isClosed(stripped) {
 				found = append(found, name+", base path off "+how)
 			}
 		}
@@ -186,7 +187,7 @@ func (c *recorder) judge(t *testing.T, protocol, base string) {
 	const sample = 10 // of the spellings are looked at as if there were no proxy
 	arrived, would, faults := 0, 0, 0
 	for i, s := range c.spellings {
-		if direct := (spelling{on: platformUpstream}); i%sample == 0 && len(direct.findings(strings.TrimPrefix(s.target, base), "")) > 0 {
+		if direct := (spelling{on: routes.Platform}); i%sample == 0 && len(direct.findings(strings.TrimPrefix(s.target, base), "")) > 0 {
 			would++
 		}
 		if s.on == "" {

@@ -90,7 +90,7 @@ func configCommand(_ context.Context, command *cobra.Command, s *Settings) error
 }
 
 func routesCommand(_ context.Context, command *cobra.Command, s *Settings) error {
-	return writeTable(command.OutOrStdout(), s)
+	return s.table().Write(command.OutOrStdout())
 }
 
 // validateCommand reads the settings itself, because it goes on when some of

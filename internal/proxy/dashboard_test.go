@@ -7,24 +7,25 @@ import (
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/proxy/routes"
 )
 
 func TestDashboardAllow(t *testing.T) {
 	protected := []aRequest{
-		{"/convex-dashboard/data", "", dashboardUpstream, "/convex-dashboard/data", 200, ""},
-		{"/api/list_environment_variables", admin, backendUpstream, "/api/list_environment_variables", 200, ""},
-		{"/api/1.35.1/sync", "", backendUpstream, "/api/1.35.1/sync", 200, ""},
-		{"/ws_api/api/query", admin, backendUpstream, "/api/query", 200, ""},
-		{"/ws_api/api/query", strings.ToLower(admin), backendUpstream, "/api/query", 200, ""},
-		{"/ws_api/api/query?%61dminKey=x", "Authorization: Bearer x", backendUpstream, "/api/query?%61dminKey=x", 200, ""},
+		{"/convex-dashboard/data", "", routes.Dashboard, "/convex-dashboard/data", 200, ""},
+		{"/api/list_environment_variables", admin, routes.Backend, "/api/list_environment_variables", 200, ""},
+		{"/api/1.35.1/sync", "", routes.Backend, "/api/1.35.1/sync", 200, ""},
+		{"/ws_api/api/query", admin, routes.Backend, "/api/query", 200, ""},
+		{"/ws_api/api/query", strings.ToLower(admin), routes.Backend, "/api/query", 200, ""},
+		{"/ws_api/api/query?%61dminKey=x", "Authorization: Bearer x", routes.Backend, "/api/query?%61dminKey=x", 200, ""},
 	}
 	open := []aRequest{
-		{"/", "", platformUpstream, "/", 200, ""},
-		{"/api/x", "", backendUpstream, "/http/api/x", 200, ""},
-		{"/ws_api/api/1.35.1/sync", "", backendUpstream, "/api/1.35.1/sync", 200, ""},
-		{"/ws_api/api/query", "Authorization: Bearer x", backendUpstream, "/api/query", 200, ""},
-		{"/api/storage/x", "", backendUpstream, "/api/storage/x", 200, ""},
-		{"/api/actions/x", "", backendUpstream, "/api/actions/x", 200, ""},
+		{"/", "", routes.Platform, "/", 200, ""},
+		{"/api/x", "", routes.Backend, "/http/api/x", 200, ""},
+		{"/ws_api/api/1.35.1/sync", "", routes.Backend, "/api/1.35.1/sync", 200, ""},
+		{"/ws_api/api/query", "Authorization: Bearer x", routes.Backend, "/api/query", 200, ""},
+		{"/api/storage/x", "", routes.Backend, "/api/storage/x", 200, ""},
+		{"/api/actions/x", "", routes.Backend, "/api/actions/x", 200, ""},
 	}
 	refused := make([]aRequest, len(protected))
 	for i, r := range protected {
@@ -95,7 +96,7 @@ func TestAdminKeysAreNeverPassedOn(t *testing.T) {
 func TestOtherJSONOfTheDashboardIsPassedOn(t *testing.T) {
 	p := start(t, nil)
 	response := p.get("/convex-dashboard/_next/data/build/index.json", nil)
-	if got := echoed(t, response); response.StatusCode != http.StatusOK || upstreamName(got.On) != dashboardUpstream {
+	if got := echoed(t, response); response.StatusCode != http.StatusOK || routes.Upstream(got.On) != routes.Dashboard {
 		t.Errorf("%d from %s", response.StatusCode, got.On)
 	}
 }

@@ -47,7 +47,7 @@ func TestGoldenConfigurations(t *testing.T) {
 func TestGoldenTables(t *testing.T) {
 	for name, env := range goldenSettings {
 		var out bytes.Buffer
-		if err := writeTable(&out, goldenRun(t, env)); err != nil {
+		if err := goldenRun(t, env).table().Write(&out); err != nil {
 			t.Fatal(err)
 		}
 		golden(t, "routes-"+name+".txt", out.Bytes())

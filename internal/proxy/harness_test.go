@@ -25,6 +25,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/proxy/routes"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -112,9 +113,9 @@ func environ(t *testing.T, overrides config.Environ) config.Environ {
 		"METRICS_CRAWLER_UPSTREAM": "", "METRICS_RAG_UPSTREAM": "", "METRICS_OPERATOR_UPSTREAM": "",
 	}
 	maps.Copy(env, overrides)
-	for variable, name := range map[string]upstreamName{
-		"CONVEX_UPSTREAM": backendUpstream, "CONVEX_SITE_UPSTREAM": sitePortUpstream, "DASHBOARD_UPSTREAM": dashboardUpstream, "PLATFORM_UPSTREAM": platformUpstream,
-		"METRICS_CRAWLER_UPSTREAM": crawlerUpstream, "METRICS_RAG_UPSTREAM": ragUpstream, "METRICS_OPERATOR_UPSTREAM": operatorUpstream,
+	for variable, name := range map[string]routes.Upstream{
+		"CONVEX_UPSTREAM": routes.Backend, "CONVEX_SITE_UPSTREAM": routes.SitePort, "DASHBOARD_UPSTREAM": routes.Dashboard, "PLATFORM_UPSTREAM": routes.Platform,
+		"METRICS_CRAWLER_UPSTREAM": routes.Crawler, "METRICS_RAG_UPSTREAM": routes.RAG, "METRICS_OPERATOR_UPSTREAM": routes.Operator,
 	} {
 		if env[variable] == "" {
 			env[variable] = echo(t, string(name), nil)

@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/proxy/routes"
 )
 
 // The backend serves its own metrics at exactly /metrics, and matches the path as
 // it is sent, without decoding or cleaning it.
 func isBackendMetrics(got seen) bool {
 	path, _, _ := strings.Cut(got.URI, "?")
-	onBackend := upstreamName(got.On) == backendUpstream || upstreamName(got.On) == sitePortUpstream
+	onBackend := routes.Upstream(got.On) == routes.Backend || routes.Upstream(got.On) == routes.SitePort
 	return onBackend && strings.EqualFold(strings.Trim(path, "/"), "metrics")
 }
 
@@ -103,7 +104,7 @@ func TestBackendMetricsAreUnreachableHoweverTheyAreSpelled(t *testing.T) {
 	overHTTP2 := func(target string) seen {
 		return p.bodyOf([]field{{":method", "GET"}, {":scheme", "https"}, {":authority", siteName}, {":path", target}, {"authorization", "Convex x|1"}})
 	}
-	if got := overHTTP2("/api/query"); upstreamName(got.On) != backendUpstream {
+	if got := overHTTP2("/api/query"); routes.Upstream(got.On) != routes.Backend {
 		t.Fatalf("a request that should reach the backend: %+v", got)
 	}
 	for _, target := range targets[:30] {

@@ -16,6 +16,7 @@ import (
 	"github.com/quic-go/quic-go/http3"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/proxy/routes"
 )
 
 // overHTTP3 is a client that speaks nothing else.
@@ -37,7 +38,7 @@ func TestHTTP3(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := echoed(t, response); response.ProtoMajor != 3 || upstreamName(got.On) != platformUpstream || got.URI != "/x?y" || got.Header.Get("X-Forwarded-Proto") != "https" {
+	if got := echoed(t, response); response.ProtoMajor != 3 || routes.Upstream(got.On) != routes.Platform || got.URI != "/x?y" || got.Header.Get("X-Forwarded-Proto") != "https" {
 		t.Errorf("%s: %+v", response.Proto, got)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/proxy/certstore"
 	"github.com/tale-project/tale-runtime/internal/proxy/logbridge"
+	"github.com/tale-project/tale-runtime/internal/proxy/routes"
 )
 
 const (
@@ -86,7 +87,7 @@ func (s *Settings) siteAddress() string {
 // the site's port must be open, with a certificate where that does not depend on
 // others. Upstreams are not looked at. It returns what the health port says.
 func (s *Settings) checkHealth(ctx context.Context) (string, error) {
-	url := "http://" + health.LocalAddr(s.HealthAddr) + healthPath + "?ready"
+	url := "http://" + health.LocalAddr(s.HealthAddr) + routes.HealthPath + "?ready"
 	said, err := health.NewProber().Get(ctx, url)
 	if err != nil {
 		return "", fmt.Errorf("cannot confirm that the proxy is healthy: %s: %w", url, err)

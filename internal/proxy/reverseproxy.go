@@ -16,6 +16,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/proxy/bulk"
 	"github.com/tale-project/tale-runtime/internal/proxy/edge"
 	"github.com/tale-project/tale-runtime/internal/proxy/roundtrip"
+	"github.com/tale-project/tale-runtime/internal/proxy/routes"
 	"github.com/tale-project/tale-runtime/internal/proxy/tunnel"
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams"
 )
@@ -45,40 +46,40 @@ func (b *builder) namedRoutes() map[string]*caddyhttp.Route {
 	platform := b.probed(idleJavaScript, b.s.Platform, b.s.Health)
 	sockets := tunnel.Handler{UpstreamsRaw: backend.DynamicUpstreamsRaw, Headers: backend.Headers, DialTimeout: caddy.Duration(dialTimeout)}
 	named := map[string]*caddyhttp.Route{
-		string(backendUpstream): proxyRoute(backendUpstream, backend),
-		socketsOf(backendUpstream): {HandlersRaw: []json.RawMessage{
-			measured(backendUpstream),
+		string(routes.Backend): proxyRoute(routes.Backend, backend),
+		socketsOf(routes.Backend): {HandlersRaw: []json.RawMessage{
+			measured(routes.Backend),
 			handler(sockets),
-			handler(caddyhttp.Invoke{Name: string(backendUpstream)}),
+			handler(caddyhttp.Invoke{Name: string(routes.Backend)}),
 		}},
-		string(platformUpstream): proxyRoute(platformUpstream, platform),
-		string(dashboardUpstream): proxyRoute(dashboardUpstream, b.fixed(idleJavaScript, b.s.Dashboard),
+		string(routes.Platform): proxyRoute(routes.Platform, platform),
+		string(routes.Dashboard): proxyRoute(routes.Dashboard, b.fixed(idleJavaScript, b.s.Dashboard),
 			handler(edge.AdminKeys{})),
 	}
 	if b.s.HTTPActions == actionsOnSitePort {
-		named[string(sitePortUpstream)] = proxyRoute(sitePortUpstream, b.fixed(idleBackend, b.s.SitePort))
+		named[string(routes.SitePort)] = proxyRoute(routes.SitePort, b.fixed(idleBackend, b.s.SitePort))
 	}
 	if b.s.MetricsToken != "" {
-		named[string(crawlerUpstream)] = proxyRoute(crawlerUpstream, b.fixed(idleJavaScript, b.s.Crawler))
-		named[string(ragUpstream)] = proxyRoute(ragUpstream, b.fixed(idleJavaScript, b.s.RAG))
-		named[string(operatorUpstream)] = proxyRoute(operatorUpstream, b.fixed(idleJavaScript, b.s.Operator))
+		named[string(routes.Crawler)] = proxyRoute(routes.Crawler, b.fixed(idleJavaScript, b.s.Crawler))
+		named[string(routes.RAG)] = proxyRoute(routes.RAG, b.fixed(idleJavaScript, b.s.RAG))
+		named[string(routes.Operator)] = proxyRoute(routes.Operator, b.fixed(idleJavaScript, b.s.Operator))
 	}
 	return named
 }
 
-func proxyRoute(upstream upstreamName, proxy *reverseproxy.Handler, before ...json.RawMessage) *caddyhttp.Route {
+func proxyRoute(upstream routes.Upstream, proxy *reverseproxy.Handler, before ...json.RawMessage) *caddyhttp.Route {
 	return &caddyhttp.Route{HandlersRaw: slices.Concat([]json.RawMessage{measured(upstream)}, before, []json.RawMessage{handler(&bulk.Handler{}), handler(proxy)})}
 }
 
 // measured makes the latency histograms know where a request goes.
-func measured(upstream upstreamName) json.RawMessage {
+func measured(upstream routes.Upstream) json.RawMessage {
 	return handler(accesslog.Upstream{Name: string(upstream)})
 }
 
 // socketsOf is the named route for the rows on which an upstream takes
 // WebSockets. What is not one, or comes over HTTP/2, goes on from there to the
 // upstream's own route.
-func socketsOf(upstream upstreamName) string { return string(upstream) + "-sockets" }
+func socketsOf(upstream routes.Upstream) string { return string(upstream) + "-sockets" }
 
 // probed is a reverse proxy to an upstream of which each address is probed.
 func (b *builder) probed(idle time.Duration, address, health string) *reverseproxy.Handler {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/proxy/routes"
 )
 
 func readResponse(t *testing.T, conn net.Conn) *http.Response {
@@ -25,7 +26,7 @@ func readResponse(t *testing.T, conn net.Conn) *http.Response {
 type aRequest struct {
 	target string
 	header string // "Name: value", or none
-	on     upstreamName
+	on     routes.Upstream
 	uri    string
 	status int
 	where  string // Location
@@ -34,66 +35,66 @@ type aRequest struct {
 var (
 	admin   = "Authorization: Convex instance|0123"
 	bearer  = "Authorization: Bearer " + testToken
-	nowhere = upstreamName("")
+	nowhere = routes.Upstream("")
 )
 
 var tableRequests = []aRequest{
 	{"/health", "", nowhere, "", 200, ""},
 	{"/health?x=1", "", nowhere, "", 200, ""},
 
-	{"/ws_api/api/1.35.1/sync", "", backendUpstream, "/api/1.35.1/sync", 200, ""},
-	{"/ws_api/api/sync", "", backendUpstream, "/api/sync", 200, ""},
-	{"/ws_api/api/query", "", backendUpstream, "/api/query", 200, ""},
-	{"/ws_api/api/query_at_ts?x=%2F", "", backendUpstream, "/api/query_at_ts?x=%2F", 200, ""},
-	{"/ws_api/api/storage/a%2Fb", "", backendUpstream, "/api/storage/a%2Fb", 200, ""},
+	{"/ws_api/api/1.35.1/sync", "", routes.Backend, "/api/1.35.1/sync", 200, ""},
+	{"/ws_api/api/sync", "", routes.Backend, "/api/sync", 200, ""},
+	{"/ws_api/api/query", "", routes.Backend, "/api/query", 200, ""},
+	{"/ws_api/api/query_at_ts?x=%2F", "", routes.Backend, "/api/query_at_ts?x=%2F", 200, ""},
+	{"/ws_api/api/storage/a%2Fb", "", routes.Backend, "/api/storage/a%2Fb", 200, ""},
 	{"/ws_api", "", nowhere, "", 404, ""},
 	{"/ws_api/", "", nowhere, "", 404, ""},
 	{"/ws_api/version", "", nowhere, "", 404, ""},
 	{"/ws_api/api/deploy2/start_push", admin, nowhere, "", 404, ""},
 	{"/ws_api/api/list_environment_variables", admin, nowhere, "", 404, ""},
 
-	{"/api/1.35.1/sync", "", backendUpstream, "/api/1.35.1/sync", 200, ""},
-	{"/api/a/b/sync", "", backendUpstream, "/http/api/a/b/sync", 200, ""},
+	{"/api/1.35.1/sync", "", routes.Backend, "/api/1.35.1/sync", 200, ""},
+	{"/api/a/b/sync", "", routes.Backend, "/http/api/a/b/sync", 200, ""},
 
-	{"/http_api/", "", backendUpstream, "/http/", 200, ""},
-	{"/http_api/hook?a=b&a=%20c", "", backendUpstream, "/http/hook?a=b&a=%20c", 200, ""},
-	{"/http_api/a%2Fb/%C3%BC", "", backendUpstream, "/http/a%2Fb/%C3%BC", 200, ""},
+	{"/http_api/", "", routes.Backend, "/http/", 200, ""},
+	{"/http_api/hook?a=b&a=%20c", "", routes.Backend, "/http/hook?a=b&a=%20c", 200, ""},
+	{"/http_api/a%2Fb/%C3%BC", "", routes.Backend, "/http/a%2Fb/%C3%BC", 200, ""},
 
-	{"/convex-logo-only.svg", "", dashboardUpstream, "/convex-dashboard/convex-logo-only.svg", 200, ""},
-	{"/convex-light.svg", "", dashboardUpstream, "/convex-dashboard/convex-light.svg", 200, ""},
-	{"/apple-touch-icon.png", "", dashboardUpstream, "/convex-dashboard/apple-touch-icon.png", 200, ""},
+	{"/convex-logo-only.svg", "", routes.Dashboard, "/convex-dashboard/convex-logo-only.svg", 200, ""},
+	{"/convex-light.svg", "", routes.Dashboard, "/convex-dashboard/convex-light.svg", 200, ""},
+	{"/apple-touch-icon.png", "", routes.Dashboard, "/convex-dashboard/apple-touch-icon.png", 200, ""},
 
 	{"/data?component=x", "", nowhere, "", 302, "/convex-dashboard/data?component=x"},
 	{"/schedules/functions?a=1&component=", "", nowhere, "", 302, "/convex-dashboard/schedules/functions?a=1&component="},
-	{"/data", "", platformUpstream, "/data", 200, ""},
-	{"/database?component=x", "", platformUpstream, "/database?component=x", 200, ""},
+	{"/data", "", routes.Platform, "/data", 200, ""},
+	{"/database?component=x", "", routes.Platform, "/database?component=x", 200, ""},
 
-	{"/convex-dashboard", "", dashboardUpstream, "/convex-dashboard", 200, ""},
-	{"/convex-dashboard/_next/x.js?y", "", dashboardUpstream, "/convex-dashboard/_next/x.js?y", 200, ""},
+	{"/convex-dashboard", "", routes.Dashboard, "/convex-dashboard", 200, ""},
+	{"/convex-dashboard/_next/x.js?y", "", routes.Dashboard, "/convex-dashboard/_next/x.js?y", 200, ""},
 
-	{"/api/actions/query", "", backendUpstream, "/api/actions/query", 200, ""},
-	{"/api/storage/upload?token=t", "", backendUpstream, "/api/storage/upload?token=t", 200, ""},
-	{"/api/list_environment_variables", admin, backendUpstream, "/api/list_environment_variables", 200, ""},
-	{"/api/query", "Authorization: Bearer x", backendUpstream, "/http/api/query", 200, ""},
-	{"/api/auth/sign-in?x=1", "", backendUpstream, "/http/api/auth/sign-in?x=1", 200, ""},
-	{"/api/a%2Fb//c", "", backendUpstream, "/http/api/a%2Fb//c", 200, ""},
-	{"/api", "", platformUpstream, "/api", 200, ""},
+	{"/api/actions/query", "", routes.Backend, "/api/actions/query", 200, ""},
+	{"/api/storage/upload?token=t", "", routes.Backend, "/api/storage/upload?token=t", 200, ""},
+	{"/api/list_environment_variables", admin, routes.Backend, "/api/list_environment_variables", 200, ""},
+	{"/api/query", "Authorization: Bearer x", routes.Backend, "/http/api/query", 200, ""},
+	{"/api/auth/sign-in?x=1", "", routes.Backend, "/http/api/auth/sign-in?x=1", 200, ""},
+	{"/api/a%2Fb//c", "", routes.Backend, "/http/api/a%2Fb//c", 200, ""},
+	{"/api", "", routes.Platform, "/api", 200, ""},
 
-	{"/metrics/crawler?x=1", bearer, crawlerUpstream, "/metrics?x=1", 200, ""},
-	{"/metrics/rag", bearer, ragUpstream, "/metrics", 200, ""},
-	{"/metrics/operator", bearer, operatorUpstream, "/metrics", 200, ""},
-	{"/metrics/platform", bearer, platformUpstream, "/metrics", 200, ""},
-	{"/metrics/convex", bearer, platformUpstream, "/metrics/convex", 200, ""},
+	{"/metrics/crawler?x=1", bearer, routes.Crawler, "/metrics?x=1", 200, ""},
+	{"/metrics/rag", bearer, routes.RAG, "/metrics", 200, ""},
+	{"/metrics/operator", bearer, routes.Operator, "/metrics", 200, ""},
+	{"/metrics/platform", bearer, routes.Platform, "/metrics", 200, ""},
+	{"/metrics/convex", bearer, routes.Platform, "/metrics/convex", 200, ""},
 	{"/metrics/crawler", "", nowhere, "", 401, ""},
 	{"/metrics/crawler", "Authorization: Bearer wrong", nowhere, "", 401, ""},
 	{"/metrics/crawler/", bearer, nowhere, "", 401, ""},
 	{"/metrics", bearer, nowhere, "", 401, ""},
 	{"/metrics", "", nowhere, "", 401, ""},
 
-	{"/", "", platformUpstream, "/", 200, ""},
-	{"/app/x%2Fy?q=%7B1%7D", "", platformUpstream, "/app/x%2Fy?q=%7B1%7D", 200, ""},
-	{"/metricsx", "", platformUpstream, "/metricsx", 200, ""},
-	{"/healthz", "", platformUpstream, "/healthz", 200, ""},
+	{"/", "", routes.Platform, "/", 200, ""},
+	{"/app/x%2Fy?q=%7B1%7D", "", routes.Platform, "/app/x%2Fy?q=%7B1%7D", 200, ""},
+	{"/metricsx", "", routes.Platform, "/metricsx", 200, ""},
+	{"/healthz", "", routes.Platform, "/healthz", 200, ""},
 }
 
 func (p *running) check(requests []aRequest) {
@@ -108,7 +109,7 @@ func (p *running) check(requests []aRequest) {
 			p.Errorf("%s %s: status %d, location %q; want %d, %q", r.target, r.header, response.StatusCode, response.Header.Get("Location"), r.status, r.where)
 			continue
 		}
-		if got := echoed(p.T, response); upstreamName(got.On) != r.on || got.URI != r.uri {
+		if got := echoed(p.T, response); routes.Upstream(got.On) != r.on || got.URI != r.uri {
 			p.Errorf("%s %s: %s got %q; want %s, %q", r.target, r.header, got.On, got.URI, r.on, r.uri)
 		}
 	}
@@ -130,9 +131,9 @@ func TestMetricsStayClosedWithoutAToken(t *testing.T) {
 
 func TestHTTPActionsThroughTheSitePort(t *testing.T) {
 	start(t, config.Environ{"HTTP_ACTIONS_UPSTREAM": "site-port"}).check([]aRequest{
-		{"/http_api/a%2Fb?x=1", "", sitePortUpstream, "/a%2Fb?x=1", 200, ""},
-		{"/api/auth/x", "", sitePortUpstream, "/api/auth/x", 200, ""},
-		{"/api/storage/x", "", backendUpstream, "/api/storage/x", 200, ""},
+		{"/http_api/a%2Fb?x=1", "", routes.SitePort, "/a%2Fb?x=1", 200, ""},
+		{"/api/auth/x", "", routes.SitePort, "/api/auth/x", 200, ""},
+		{"/api/storage/x", "", routes.Backend, "/api/storage/x", 200, ""},
 		{"/http_api/metrics", "", nowhere, "", 404, ""},
 	})
 }

@@ -17,11 +17,9 @@ import (
 	"github.com/tale-project/tale-runtime/internal/proxy/bulk"
 	"github.com/tale-project/tale-runtime/internal/proxy/edge"
 	"github.com/tale-project/tale-runtime/internal/proxy/limits"
+	"github.com/tale-project/tale-runtime/internal/proxy/routes"
 	"github.com/tale-project/tale-runtime/internal/proxy/visitor"
 )
-
-// healthPath is answered by every server.
-const healthPath = "/health"
 
 const (
 	// maxHeaderBytes leaves room for the cookies of several single sign-on
@@ -110,7 +108,7 @@ func (b *builder) redirectServer() *caddyhttp.Server {
 	}
 	server.Routes = caddyhttp.RouteList{
 		b.passing(b.visitor(), handler(edge.Target{}), b.accessLog(), b.responseHeaders()),
-		route(match{caddyhttp.MatchPath{healthPath}}, handler(edge.Health{})),
+		route(match{caddyhttp.MatchPath{routes.HealthPath}}, handler(edge.Health{})),
 		route(match{caddyhttp.MatchHost(b.site.Names)}, redirect(http.StatusPermanentRedirect, "https://{http.request.host}"+port+"{http.request.uri}")),
 		// An unknown name is not repeated: the site's own address always works.
 		route(nil, redirect(http.StatusPermanentRedirect, "https://"+b.site.Authority()+"{http.request.uri}")),
@@ -124,7 +122,7 @@ func (b *builder) redirectServer() *caddyhttp.Server {
 func (b *builder) healthServer() *caddyhttp.Server {
 	server := b.server(b.s.HealthAddr, "h1")
 	server.Routes = caddyhttp.RouteList{
-		route(match{caddyhttp.MatchPath{healthPath}}, handler(edge.Health{Detail: true, Names: b.s.certifiedNames()})),
+		route(match{caddyhttp.MatchPath{routes.HealthPath}}, handler(edge.Health{Detail: true, Names: b.s.certifiedNames()})),
 		route(match{caddyhttp.MatchPath{"/metrics"}}, handler(metrics.Metrics{})),
 		route(nil, respond(http.StatusNotFound)),
 	}
@@ -150,12 +148,12 @@ func (b *builder) passing(handlers ...json.RawMessage) caddyhttp.Route {
 // visitor must come before everything that asks who the visitor is.
 func (b *builder) visitor() json.RawMessage {
 	ranges, _ := b.s.trustedRanges()
-	return handler(visitor.Handler{Trusted: ranges, Chain: b.s.TrustedProxies != "", Quiet: []string{healthPath}})
+	return handler(visitor.Handler{Trusted: ranges, Chain: b.s.TrustedProxies != "", Quiet: []string{routes.HealthPath}})
 }
 
 // accessLog must come first of the handlers of routes and of error routes.
 func (b *builder) accessLog() json.RawMessage {
-	return handler(accesslog.Handler{Quiet: []string{healthPath}})
+	return handler(accesslog.Handler{Quiet: []string{routes.HealthPath}})
 }
 
 // match is a set of matchers, all of which must match.

@@ -19,6 +19,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/proxy/edge"
 	"github.com/tale-project/tale-runtime/internal/proxy/limits"
 	"github.com/tale-project/tale-runtime/internal/proxy/metricsgate"
+	"github.com/tale-project/tale-runtime/internal/proxy/routes"
 	"github.com/tale-project/tale-runtime/internal/proxy/visitor"
 )
 
@@ -33,7 +34,7 @@ func (b *builder) siteRoutes() caddyhttp.RouteList {
 	if b.s.TLSMode != tlsExternal {
 		routes = append(routes, route(match{except(caddyhttp.MatchHost(b.site.Names))}, respond(http.StatusMisdirectedRequest)))
 	}
-	table := routeTable(b.s)
+	table := b.s.table().Rows()
 	if b.site.Base == "" {
 		return append(routes, b.tableRoutes(table)...)
 	}
@@ -43,8 +44,8 @@ func (b *builder) siteRoutes() caddyhttp.RouteList {
 // underBasePath serves the table under the prefix, and without it only the rows
 // that must answer at the root: health, and callbacks whose addresses the
 // backend makes up itself. (ACME challenges never reach the routes.)
-func (b *builder) underBasePath(table []tableRow) caddyhttp.RouteList {
-	var bare []tableRow
+func (b *builder) underBasePath(table []routes.Row) caddyhttp.RouteList {
+	var bare []routes.Row
 	for _, row := range table {
 		if row.Bare {
 			bare = append(bare, row)
@@ -64,7 +65,7 @@ func (b *builder) underBasePath(table []tableRow) caddyhttp.RouteList {
 
 // tableRoutes makes Caddy routes of the rows; the operators' own routes go
 // between the named paths and the web application, which takes the rest.
-func (b *builder) tableRoutes(table []tableRow) caddyhttp.RouteList {
+func (b *builder) tableRoutes(table []routes.Row) caddyhttp.RouteList {
 	var routes caddyhttp.RouteList
 	for _, row := range table {
 		if len(row.Paths) == 0 && len(b.snippets) > 0 {
@@ -93,7 +94,7 @@ func (b *builder) entryHandlers() []json.RawMessage {
 
 // rowRoutes makes one Caddy route of a row, with one ahead of it that turns
 // visitors away when not everyone is let through.
-func (b *builder) rowRoutes(row tableRow) caddyhttp.RouteList {
+func (b *builder) rowRoutes(row routes.Row) caddyhttp.RouteList {
 	var routes caddyhttp.RouteList
 	if len(row.Only) > 0 {
 		outsiders := append(rowMatch(row), except(visitor.Matcher{Networks: row.Only}))
@@ -102,7 +103,7 @@ func (b *builder) rowRoutes(row tableRow) caddyhttp.RouteList {
 	return append(routes, route(rowMatch(row), b.rowHandlers(row)...))
 }
 
-func rowMatch(row tableRow) (m match) {
+func rowMatch(row routes.Row) (m match) {
 	if len(row.Paths) > 0 {
 		m = append(m, caddyhttp.MatchPath(row.Paths))
 	}
@@ -121,12 +122,12 @@ func rowMatch(row tableRow) (m match) {
 	return m
 }
 
-func (b *builder) rowHandlers(row tableRow) []json.RawMessage {
+func (b *builder) rowHandlers(row routes.Row) []json.RawMessage {
 	switch {
 	case row.To.Health:
 		return []json.RawMessage{handler(edge.Health{})}
 	case row.To.Location != "":
-		return []json.RawMessage{redirect(http.StatusFound, row.To.Location)}
+		return []json.RawMessage{redirect(http.StatusFound, row.To.Location+"{http.request.uri}")}
 	case row.To.Status != 0:
 		return []json.RawMessage{handler(caddyhttp.StaticResponse{
 			StatusCode: status(row.To.Status), Body: inWords(row.To.Status), Headers: row.To.Header,

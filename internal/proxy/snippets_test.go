@@ -12,6 +12,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/proxy/routes"
 )
 
 // siteDir is a folder with the given files.
@@ -42,8 +43,8 @@ func TestSnippetsBecomeRoutesAheadOfTheApplication(t *testing.T) {
 			p.check([]aRequest{
 				{base + "/docs/a?x=1", "", "docs", "/a?x=1", 200, ""},
 				{base + "/teapot", "", nowhere, "", 418, ""},
-				{base + "/api/x", "", backendUpstream, "/http/api/x", 200, ""},
-				{base + "/app/x", "", platformUpstream, "/app/x", 200, ""},
+				{base + "/api/x", "", routes.Backend, "/http/api/x", 200, ""},
+				{base + "/app/x", "", routes.Platform, "/app/x", 200, ""},
 			})
 			if got := p.get(base+"/app/x", nil).Header.Get("X-From-Snippet"); got != "yes" {
 				t.Errorf("a directive that does not end the request: %q", got)
@@ -59,9 +60,9 @@ func TestSnippetsCannotTakeWhatTheTableNames(t *testing.T) {
 	dir := siteDir(t, map[string]string{"all.caddy": "respond * \"mine\" 200\n"})
 	p := start(t, config.Environ{"PROXY_SITE_DIR": dir})
 	p.check([]aRequest{
-		{"/api/1.2.3/sync", "", backendUpstream, "/api/1.2.3/sync", 200, ""},
+		{"/api/1.2.3/sync", "", routes.Backend, "/api/1.2.3/sync", 200, ""},
 		{"/metrics", "", nowhere, "", 401, ""},
-		{"/convex-dashboard", "", dashboardUpstream, "/convex-dashboard", 200, ""},
+		{"/convex-dashboard", "", routes.Dashboard, "/convex-dashboard", 200, ""},
 	})
 	if got := text(t, p.get("/anything", nil)); got != "mine" {
 		t.Errorf("got %q", got)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/proxy/routes"
 
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
@@ -125,7 +126,7 @@ func TestASiteByAddress(t *testing.T) {
 	if _, err := conn.Write([]byte("GET /x HTTP/1.1\r\nHost: 127.0.0.1:8443\r\nConnection: close\r\n\r\n")); err != nil {
 		t.Fatal(err)
 	}
-	if got := echoed(t, readResponse(t, conn)); upstreamName(got.On) != platformUpstream || got.Host != "127.0.0.1:8443" {
+	if got := echoed(t, readResponse(t, conn)); routes.Upstream(got.On) != routes.Platform || got.Host != "127.0.0.1:8443" {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -171,7 +172,7 @@ func TestExternalTakesAnyHost(t *testing.T) {
 	p := start(t, config.Environ{"TLS_MODE": "external"})
 	for _, host := range []string{siteName, "10.1.2.3", "lb.internal:8080"} {
 		got := echoed(t, p.get("/x", http.Header{"Host": {host}}))
-		if got.Host != host || upstreamName(got.On) != platformUpstream {
+		if got.Host != host || routes.Upstream(got.On) != routes.Platform {
 			t.Errorf("%s: the upstream saw %q", host, got.Host)
 		}
 	}

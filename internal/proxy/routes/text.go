@@ -1,4 +1,4 @@
-package proxy
+package routes
 
 import (
 	"fmt"
@@ -8,16 +8,15 @@ import (
 	"text/tabwriter"
 )
 
-// writeTable prints the route table for people: one line per path and row, in
-// the order in which they are tried.
-func writeTable(w io.Writer, s *Settings) error {
+// Write prints the table for people: one line per path and row, in the order in
+// which they are tried.
+func (t Table) Write(w io.Writer) error {
 	var text strings.Builder
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	b := builder{s: s, site: s.Address()}
 	_, _ = fmt.Fprintln(table, "ROW\tREQUEST\tGOES TO\tREWRITE\tNOTES")
-	for _, row := range routeTable(s) {
+	for _, row := range t.Rows() {
 		for i, path := range row.requests() {
-			goesTo, rewrite, notes := b.describeTarget(row.To), row.describeRewrite(), b.describeNotes(row)
+			goesTo, rewrite, notes := t.describeTarget(row.To), row.describeRewrite(), t.describeNotes(row)
 			if i > 0 {
 				goesTo, rewrite, notes = "〃", "", ""
 			}
@@ -35,8 +34,8 @@ func writeTable(w io.Writer, s *Settings) error {
 	return nil
 }
 
-// requests are the row's paths with what else must be true of a request.
-func (r tableRow) requests() []string {
+// requests returns the row's paths with what else must be true of a request.
+func (r Row) requests() []string {
 	if len(r.Paths) == 0 {
 		return []string{"everything else"}
 	}
@@ -58,26 +57,19 @@ func (r tableRow) requests() []string {
 	return requests
 }
 
-func (b *builder) describeTarget(to target) string {
+func (t Table) describeTarget(to Target) string {
 	switch {
 	case to.Health:
 		return "answer 200 OK"
 	case to.Location != "":
-		return "redirect to " + strings.ReplaceAll(to.Location, "{http.request.uri}", "…")
+		return "redirect to " + to.Location + "…"
 	case to.Status != 0:
 		return "answer " + strconv.Itoa(to.Status)
 	}
-	return fmt.Sprintf("%s (%s)", to.Upstream, b.address(to.Upstream))
+	return fmt.Sprintf("%s (%s)", to.Upstream, t.Addresses[to.Upstream])
 }
 
-func (b *builder) address(upstream upstreamName) string {
-	return map[upstreamName]string{
-		backendUpstream: b.s.Backend, sitePortUpstream: b.s.SitePort, dashboardUpstream: b.s.Dashboard, platformUpstream: b.s.Platform,
-		crawlerUpstream: b.s.Crawler, ragUpstream: b.s.RAG, operatorUpstream: b.s.Operator,
-	}[upstream]
-}
-
-func (r tableRow) describeRewrite() string {
+func (r Row) describeRewrite() string {
 	switch {
 	case r.Path != "":
 		return "→ " + r.Path
@@ -91,7 +83,7 @@ func (r tableRow) describeRewrite() string {
 	return ""
 }
 
-func (b *builder) describeNotes(row tableRow) string {
+func (t Table) describeNotes(row Row) string {
 	var notes []string
 	if row.Note != "" {
 		notes = append(notes, row.Note)
@@ -102,8 +94,8 @@ func (b *builder) describeNotes(row tableRow) string {
 	if len(row.Only) > 0 {
 		notes = append(notes, "only for "+strings.Join(row.Only, " "))
 	}
-	if b.site.Base != "" && row.Bare {
-		notes = append(notes, "also without "+b.site.Base)
+	if t.Base != "" && row.Bare {
+		notes = append(notes, "also without "+t.Base)
 	}
 	return strings.Join(notes, "; ")
 }

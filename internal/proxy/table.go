@@ -1,0 +1,15 @@
+package proxy
+
+import "github.com/tale-project/tale-runtime/internal/proxy/routes"
+
+// table returns the route table for the settings.
+func (s *Settings) table() routes.Table {
+	only, _ := parseRanges(s.DashboardAllow)
+	return routes.Table{
+		Base: s.Address().Base, Only: only, SitePort: s.HTTPActions == actionsOnSitePort, Metrics: s.MetricsToken != "",
+		Addresses: map[routes.Upstream]string{
+			routes.Backend: s.Backend, routes.SitePort: s.SitePort, routes.Dashboard: s.Dashboard, routes.Platform: s.Platform,
+			routes.Crawler: s.Crawler, routes.RAG: s.RAG, routes.Operator: s.Operator,
+		},
+	}
+}
