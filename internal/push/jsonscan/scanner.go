@@ -235,16 +235,23 @@ func (s *Scanner) keep(raw *[]byte, part []byte) {
 // the string's closing quote is the last of them. escaped carries a backslash
 // over the edge of a window.
 func stringEnd(window []byte, escaped *bool) (n int, closed, bad bool) {
-	for i, c := range window {
-		switch {
-		case *escaped:
-			*escaped = false
-		case c == '\\':
-			*escaped = true
+	i := 0
+	if *escaped {
+		*escaped, i = false, 1
+	}
+	for i < len(window) {
+		switch c := window[i]; {
+		case c >= ' ' && c != '"' && c != '\\':
+			i++
 		case c == '"':
 			return i + 1, true, false
-		case c < ' ':
+		case c != '\\':
 			return i, false, true
+		case i+1 == len(window):
+			*escaped = true
+			return len(window), false, false
+		default:
+			i += 2
 		}
 	}
 	return len(window), false, false
