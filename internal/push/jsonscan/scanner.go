@@ -33,6 +33,10 @@ type Scanner struct {
 	base  int64 // offset of buf[0]
 	depth int
 	err   error // of the reader
+	// While keeping, what of the window from keepFrom on is taken away goes to kept.
+	keeping  bool
+	keepFrom int
+	kept     []byte
 }
 
 // NewScanner returns a scanner of the one document that r has.
@@ -47,6 +51,10 @@ func (s *Scanner) Offset() int64 { return s.base + int64(s.pos) }
 func (s *Scanner) fill() error {
 	if s.err != nil {
 		return s.err
+	}
+	if s.keeping {
+		s.kept = append(s.kept, s.buf[s.keepFrom:]...)
+		s.keepFrom = 0
 	}
 	s.base += int64(len(s.buf))
 	s.pos = 0
@@ -90,9 +98,18 @@ func (s *Scanner) Peek() (byte, error) {
 	}
 }
 
-func (s *Scanner) malformed(problem string) error {
-	return fmt.Errorf("malformed JSON at byte %d: %s", s.Offset(), problem)
+// SyntaxError is what is wrong with a document that is not JSON.
+type SyntaxError struct {
+	Offset  int64 // bytes
+	Problem string
 }
+
+// Error says what is wrong, and where.
+func (e *SyntaxError) Error() string {
+	return fmt.Sprintf("malformed JSON at byte %d: %s", e.Offset, e.Problem)
+}
+
+func (s *Scanner) malformed(problem string) error { return &SyntaxError{s.Offset(), problem} }
 
 func (s *Scanner) expect(want byte) error {
 	c, err := s.Peek()
@@ -196,6 +213,18 @@ func (s *Scanner) Skip() (Span, error) {
 	return at, err
 }
 
+// Raw appends the bytes of one value of any kind to out.
+func (s *Scanner) Raw(out []byte) ([]byte, error) {
+	if _, err := s.Peek(); err != nil {
+		return out, err
+	}
+	s.keeping, s.keepFrom, s.kept = true, s.pos, out
+	_, err := s.Skip()
+	out = append(s.kept, s.buf[s.keepFrom:s.pos]...)
+	s.keeping, s.kept = false, nil
+	return out, err
+}
+
 // stringBytes consumes a string and appends its raw bytes, quotes included, to
 // raw unless that is nil.
 func (s *Scanner) stringBytes(raw *[]byte) error {
@@ -206,8 +235,10 @@ func (s *Scanner) stringBytes(raw *[]byte) error {
 	escaped := false
 	for {
 		if s.pos == len(s.buf) {
-			if err := s.fill(); err != nil {
+			if err := s.fill(); errors.Is(err, io.EOF) {
 				return s.malformed("a string does not end")
+			} else if err != nil {
+				return err
 			}
 		}
 		window := s.buf[s.pos:]

@@ -14,6 +14,9 @@ var errBadEscape = errors.New("malformed JSON: a string with a wrong escape")
 // TextDecoder writes the decoded form of JSON strings, of any length, to out. It
 // is reused from string to string because of its buffers.
 type TextDecoder struct {
+	// Strict refuses half of a surrogate pair, as the backend does.
+	Strict bool
+
 	in  []byte
 	out []byte
 }
@@ -24,7 +27,8 @@ func NewTextDecoder() *TextDecoder {
 }
 
 // Decode reads the inside of one JSON string, without its quotes, from src. Half
-// of a surrogate pair becomes U+FFFD, as where the CLI hashes its modules.
+// of a surrogate pair becomes U+FFFD, as where the CLI hashes its modules, unless
+// the decoder is strict.
 func (d *TextDecoder) Decode(out io.Writer, src io.Reader) error {
 	have := 0
 	for {
@@ -132,6 +136,9 @@ func (d *TextDecoder) unicodeEscape(data []byte) (int, error) {
 			d.out = utf8.AppendRune(d.out, pair)
 			return 12, nil
 		}
+	}
+	if d.Strict {
+		return 0, errBadEscape
 	}
 	d.out = utf8.AppendRune(d.out, utf8.RuneError)
 	return 6, nil
