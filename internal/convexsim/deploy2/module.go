@@ -29,20 +29,20 @@ type moduleJSON struct {
 }
 
 // decodeModule reads a module.
-func decodeModule(scanner *jsonScanner) (moduleJSON, error) {
+func decodeModule(body *reader) (moduleJSON, error) {
 	var module moduleJSON
-	err := scanner.object(func(key string) (err error) {
+	err := body.object(func(key string) (err error) {
 		switch key {
 		case "path":
-			module.Path, err = decodeText(scanner)
+			module.Path, err = decodeText(body)
 		case "source":
-			module.Source, err = decodeText(scanner)
+			module.Source, err = decodeText(body)
 		case "sourceMap":
-			module.SourceMap, err = decodeText(scanner)
+			module.SourceMap, err = decodeText(body)
 		case "environment":
-			module.Environment, err = decodeText(scanner)
+			module.Environment, err = decodeText(body)
 		default:
-			err = scanner.skip()
+			err = body.skip()
 		}
 		return err
 	})
@@ -58,11 +58,11 @@ func decodeModule(scanner *jsonScanner) (moduleJSON, error) {
 }
 
 // decodeText reads a string or null.
-func decodeText(scanner *jsonScanner) (*string, error) {
-	if isNull, err := scanner.null(); isNull || err != nil {
+func decodeText(body *reader) (*string, error) {
+	if isNull, err := body.null(); isNull || err != nil {
 		return nil, err
 	}
-	text, err := scanner.text()
+	text, err := body.text()
 	return &text, err
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/Masterminds/semver/v3"
 
 	"github.com/tale-project/tale-runtime/internal/convexsim/protocol"
+	"github.com/tale-project/tale-runtime/internal/push/jsonscan"
 )
 
 // Request is what start_push and evaluate_push are sent.
@@ -43,75 +44,75 @@ type definition struct {
 
 // Decode reads a push request in one pass.
 func Decode(ctx context.Context, body io.Reader) (*Request, error) {
-	scanner := newJSONScanner(body)
+	reader := newReader(body)
 	request := &Request{}
-	err := scanner.object(func(key string) error { return request.field(scanner, key) })
+	err := reader.object(func(key string) error { return request.field(reader, key) })
 	if err == nil {
-		err = scanner.end()
+		err = reader.End()
+	}
+	if malformed := (*jsonscan.SyntaxError)(nil); errors.As(err, &malformed) {
+		return nil, protocol.ParseFailure(err)
 	}
 	if err != nil {
-		if malformed := (*malformedJSON)(nil); errors.As(err, &malformed) {
-			return nil, protocol.ParseFailure(err)
-		}
 		return nil, protocol.BodyFailure(ctx, err)
 	}
 	return request, request.complete()
 }
 
-func (p *Request) field(scanner *jsonScanner, key string) error {
+func (p *Request) field(body *reader, key string) error {
 	switch key {
 	case "adminKey":
-		return scanner.decode(&p.adminKey)
+		return body.decode(&p.adminKey)
 	case "functions":
-		return scanner.decode(&p.functions)
+		return body.decode(&p.functions)
 	case "nodeVersion":
-		return scanner.decode(&p.nodeVersion)
+		return body.decode(&p.nodeVersion)
 	case "nodeDependencies":
 		p.hasDependencies = true
-		return scanner.decode(&p.nodeDependencies)
+		return body.decode(&p.nodeDependencies)
 	case "appDefinition":
 		p.app = &definition{}
-		return p.app.decode(scanner)
+		return p.app.decode(body)
 	case "componentDefinitions":
 		p.hasComponents = true
-		return scanner.array(func() error {
+		return body.array(func() error {
 			var component definition
-			err := component.decode(scanner)
+			err := component.decode(body)
 			p.components = append(p.components, component)
 			return err
 		})
 	default:
-		return scanner.skip()
+		return body.skip()
 	}
 }
 
-func (d *definition) decode(scanner *jsonScanner) error {
-	return scanner.object(func(key string) (err error) {
+func (d *definition) decode(body *reader) error {
+	return body.object(func(key string) (err error) {
 		switch key {
 		case "definitionPath":
-			return scanner.decode(&d.path)
+			return body.decode(&d.path)
 		case "definition":
-			d.config, err = decodeKept(scanner)
+			d.config, err = decodeKept(body)
 			return err
 		case "schema":
-			d.schema, err = decodeKept(scanner)
+			d.schema, err = decodeKept(body)
 			return err
 		case "dependencies":
-			return scanner.decode(&d.dependencies)
+			return body.decode(&d.dependencies)
 		case "changedModules", "functions":
-			return scanner.array(func() error { return d.decodeModule(scanner) })
+			return body.array(func() error { return d.decodeModule(body) })
 		case "unchangedModuleHashes":
-			return scanner.decode(&d.unchanged)
+			return body.decode(&d.unchanged)
 		case "udfServerVersion":
-			return scanner.decode(&d.udfServerVersion)
+			return body.decode(&d.udfServerVersion)
 		default:
-			return scanner.skip()
+			return body.skip()
 		}
 	})
 }
 
-func (d *definition) decodeModule(scanner *jsonScanner) error {
-	module, err := decodeModule(scanner)
+func (d *definition) decodeModule(body *reader) error {
+	module, err := decodeModule(body)
 	if err != nil {
 		return err
 	}
@@ -120,11 +121,11 @@ func (d *definition) decodeModule(scanner *jsonScanner) error {
 }
 
 // decodeKept reads a module or null, and keeps the module's source.
-func decodeKept(scanner *jsonScanner) (*pushedModule, error) {
-	if isNull, err := scanner.null(); isNull || err != nil {
+func decodeKept(body *reader) (*pushedModule, error) {
+	if isNull, err := body.null(); isNull || err != nil {
 		return nil, err
 	}
-	module, err := decodeModule(scanner)
+	module, err := decodeModule(body)
 	if err != nil {
 		return nil, err
 	}
