@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/convex/crash"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
@@ -12,21 +13,21 @@ func (w *backendWatch) exited(status supervise.Status) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	kills, _ := w.oom.Kills()
-	crash := readCrash(time.Now(), time.Since(w.began), evidence{
-		ended: status.String(), signal: status.Signal(), code: status.ExitCode(),
-		oomKills: kills - w.oomKills, lines: w.tail.Lines(),
+	ended := crash.Read(time.Now(), time.Since(w.began), crash.Evidence{
+		Ended: status.String(), Signal: status.Signal(), Code: status.ExitCode(),
+		OOMKills: kills - w.oomKills, Lines: w.tail.Lines(),
 	})
-	w.crash = &crash
-	w.finish("", errors.New(crash.Cause))
+	w.crash = &ended
+	w.finish("", errors.New(ended.Cause))
 	w.boot.crashes.Inc()
-	w.boot.log.Error("the backend crashed", crash.attributes()...)
-	if err := appendCrash(crashLogPath(w.boot.settings.Volume), crash); err != nil {
+	w.boot.log.Error("the backend crashed", ended.Attributes()...)
+	if err := crash.Append(crash.LogPath(w.boot.settings.Volume), ended); err != nil {
 		w.boot.log.Warn("the crash is not in crash.log", "error", err)
 	}
 	w.boot.sweepTemp()
 }
 
-func (w *backendWatch) lastCrash() *crash {
+func (w *backendWatch) lastCrash() *crash.Crash {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.crash

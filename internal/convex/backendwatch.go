@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/convex/crash"
 	"github.com/tale-project/tale-runtime/internal/convex/volume"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
@@ -15,8 +16,8 @@ import (
 )
 
 const (
-	backendLogLimit = 50 * mebibyte
-	backendLogKeep  = 10 * mebibyte
+	backendLogLimit = 50 << 20
+	backendLogKeep  = 10 << 20
 )
 
 // backendWatch follows the backend through its lives: it keeps its output,
@@ -26,7 +27,7 @@ type backendWatch struct {
 	probe backendProbe
 	oom   cgroup.Memory
 	mask  secretMask
-	tail  logTail
+	tail  crash.Tail
 	relay func(line []byte)
 	file  *volume.Log // nil when it cannot be written
 
@@ -38,7 +39,7 @@ type backendWatch struct {
 	deadline *time.Timer             // for its first answer
 	lastErr  error                   // of the probe
 	version  string                  // as it says
-	crash    *crash                  // the newest of this boot
+	crash    *crash.Crash            // the newest of this boot
 	broken   bool                    // writing the file has failed
 	finish   func(string, error)     // ends the stage in the report
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/boot"
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/convex/crash"
 	"github.com/tale-project/tale-runtime/internal/convex/seed"
 	"github.com/tale-project/tale-runtime/internal/convex/trust"
 	"github.com/tale-project/tale-runtime/internal/convex/volume"
@@ -57,7 +58,7 @@ func newBoot(settings *Settings, inv entrypoint.Invocation) *Boot {
 		Service: serviceName, Version: settings.Seed.Version, Settings: settings.Boot,
 		Describe: func(d *status.Document) {
 			d.Children = boot.Children(b.services.Load().Snapshot())
-			d.Crash = lastCrash(crashLogPath(settings.Volume))
+			d.Crash = crash.Last(crash.LogPath(settings.Volume))
 			d.Memory = describeMemory(cgroup.Here(), inv.Environ)
 		},
 	})

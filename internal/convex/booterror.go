@@ -1,6 +1,7 @@
 package convex
 
 import (
+	"github.com/tale-project/tale-runtime/internal/convex/crash"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/report"
 )
@@ -29,7 +30,7 @@ func (e *bootError) Report() report.Failure {
 // crashError is the end of a backend whose last crash could be read.
 type crashError struct {
 	error
-	crash *crash
+	crash *crash.Crash
 }
 
 func (e *crashError) Unwrap() error { return e.error }

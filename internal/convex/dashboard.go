@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/convex/crash"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/supervise"
@@ -27,7 +28,7 @@ const (
 // dashboardWatch follows the dashboard.
 type dashboardWatch struct {
 	boot   *Boot
-	tail   logTail
+	tail   crash.Tail
 	relay  func(line []byte)
 	mask   secretMask
 	finish func(string, error)

@@ -1,4 +1,4 @@
-package convex
+package crash
 
 import (
 	"fmt"
@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// crash is one end of the backend that nobody asked for, with what it is taken
+// Crash is one end of the backend that nobody asked for, with what it is taken
 // to mean.
-type crash struct {
+type Crash struct {
 	Time     time.Time `json:"time"`
 	Ended    string    `json:"ended"` // exit code or signal, for people
 	ExitCode int       `json:"exit_code"`
@@ -21,8 +21,8 @@ type crash struct {
 	Log      []string  `json:"log,omitempty"` // its last lines
 }
 
-// attributes are the crash for a log line.
-func (c crash) attributes() []any {
+// Attributes are the crash for a log line.
+func (c Crash) Attributes() []any {
 	attributes := []any{"end", c.Ended, "uptime", c.Uptime, "cause", c.Cause}
 	if c.Evidence != "" {
 		attributes = append(attributes, "evidence", c.Evidence)
@@ -30,26 +30,26 @@ func (c crash) attributes() []any {
 	return append(attributes, "fix", c.Fix)
 }
 
-// evidence is all there is to read a crash from.
-type evidence struct {
-	ended    string         // for people
-	signal   syscall.Signal // 0 when it ended by itself
-	code     int
-	oomKills int // by the kernel in this container, while the backend ran
-	lines    []string
+// Evidence is all there is to read a crash from.
+type Evidence struct {
+	Ended    string         // for people
+	Signal   syscall.Signal // 0 when it ended by itself
+	Code     int
+	OOMKills int // by the kernel in this container, while the backend ran
+	Lines    []string
 }
 
-// crashCause is one explanation of a crash.
-type crashCause struct {
+// cause is one explanation of a crash.
+type cause struct {
 	cause, fix string
 	// seen returns the proof, or "" when there is none.
-	seen func(evidence) string
+	seen func(Evidence) string
 }
 
-// crashCauses are tried in order: what is a fact before what is read from the
+// causes are tried in order: what is a fact before what is read from the
 // log, the root before what follows from it.
-func crashCauses() []crashCause {
-	return []crashCause{
+func causes() []cause {
+	return []cause{
 		{"out of memory: the kernel killed the backend",
 			"give the container more memory, or lower APPLICATION_MAX_CONCURRENT_* and ISOLATE_MAX_USER_HEAP_SIZE", seenOOMKill},
 		{"the disk is full",
@@ -81,21 +81,21 @@ func crashCauses() []crashCause {
 	}
 }
 
-// readCrash explains the end of a backend.
-func readCrash(at time.Time, uptime time.Duration, e evidence) crash {
-	crash := crash{
-		Time: at.UTC().Truncate(time.Millisecond), Ended: e.ended, ExitCode: e.code,
-		Uptime: uptime.Round(time.Millisecond).String(), Log: e.lines,
+// Read explains the end of a backend.
+func Read(at time.Time, uptime time.Duration, e Evidence) Crash {
+	crash := Crash{
+		Time: at.UTC().Truncate(time.Millisecond), Ended: e.Ended, ExitCode: e.Code,
+		Uptime: uptime.Round(time.Millisecond).String(), Log: e.Lines,
 	}
-	for _, cause := range crashCauses() {
+	for _, cause := range causes() {
 		if proof := cause.seen(e); proof != "" {
 			crash.Cause, crash.Fix, crash.Evidence = cause.cause, cause.fix, proof
 			return crash
 		}
 	}
 	crash.Cause, crash.Fix = unexplained(e)
-	if len(e.lines) > 0 {
-		crash.Evidence = "its last line: " + strings.TrimSpace(e.lines[len(e.lines)-1])
+	if len(e.Lines) > 0 {
+		crash.Evidence = "its last line: " + strings.TrimSpace(e.Lines[len(e.Lines)-1])
 	}
 	return crash
 }
@@ -103,38 +103,38 @@ func readCrash(at time.Time, uptime time.Duration, e evidence) crash {
 // readLastLines is right in the log, in crash.log and in what status prints.
 const readLastLines = "read its last lines; crash.log on the data volume keeps 80 of them"
 
-func unexplained(e evidence) (cause, fix string) {
+func unexplained(e Evidence) (cause, fix string) {
 	switch {
-	case e.signal == syscall.SIGKILL:
+	case e.Signal == syscall.SIGKILL:
 		return "something outside the container killed the backend",
 			"look at the host's kernel log for an out-of-memory kill, and at who may signal processes here"
-	case e.signal == syscall.SIGSEGV, e.signal == syscall.SIGBUS, e.signal == syscall.SIGILL, e.signal == syscall.SIGABRT:
+	case e.Signal == syscall.SIGSEGV, e.Signal == syscall.SIGBUS, e.Signal == syscall.SIGILL, e.Signal == syscall.SIGABRT:
 		return "the backend crashed in native code", "keep crash.log and report it; check that the image fits the machine's processor"
-	case e.signal != 0:
+	case e.Signal != 0:
 		return "a signal that nobody here sent ended the backend", "find out who signals processes in this container"
-	case e.code == 0:
+	case e.Code == 0:
 		return "the backend ended by itself without saying why", readLastLines
 	}
 	return "not known", readLastLines
 }
 
-func seenOOMKill(e evidence) string {
-	if e.signal != syscall.SIGKILL || e.oomKills == 0 {
+func seenOOMKill(e Evidence) string {
+	if e.Signal != syscall.SIGKILL || e.OOMKills == 0 {
 		return ""
 	}
-	return fmt.Sprintf("the cgroup counts %d out-of-memory kills since the backend started", e.oomKills)
+	return fmt.Sprintf("the cgroup counts %d out-of-memory kills since the backend started", e.OOMKills)
 }
 
 // seenPanic returns the panic's place and message: Rust prints the message on
 // the line after the place.
-func seenPanic(e evidence) string {
-	for i := len(e.lines) - 1; i >= 0; i-- {
-		if !strings.Contains(e.lines[i], "panicked at") {
+func seenPanic(e Evidence) string {
+	for i := len(e.Lines) - 1; i >= 0; i-- {
+		if !strings.Contains(e.Lines[i], "panicked at") {
 			continue
 		}
-		message := strings.TrimSpace(e.lines[i])
-		if i+1 < len(e.lines) {
-			message += " " + strings.TrimSpace(e.lines[i+1])
+		message := strings.TrimSpace(e.Lines[i])
+		if i+1 < len(e.Lines) {
+			message += " " + strings.TrimSpace(e.Lines[i+1])
 		}
 		return message
 	}
@@ -146,11 +146,11 @@ func seenPanic(e evidence) string {
 const matchedBytes = 512
 
 // inLog looks for the newest line that matches.
-func inLog(pattern string) func(evidence) string {
+func inLog(pattern string) func(Evidence) string {
 	matcher := regexp.MustCompile(pattern)
-	return func(e evidence) string {
-		for i := len(e.lines) - 1; i >= 0; i-- {
-			if line := e.lines[i]; matcher.MatchString(line[:min(len(line), matchedBytes)]) {
+	return func(e Evidence) string {
+		for i := len(e.Lines) - 1; i >= 0; i-- {
+			if line := e.Lines[i]; matcher.MatchString(line[:min(len(line), matchedBytes)]) {
 				return strings.TrimSpace(line)
 			}
 		}

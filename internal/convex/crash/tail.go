@@ -1,4 +1,4 @@
-package convex
+package crash
 
 import (
 	"strings"
@@ -12,15 +12,15 @@ const tailLines = 80
 // tailLineMax bounds one kept line, in bytes.
 const tailLineMax = 2048
 
-// logTail keeps the last lines of a child.
-type logTail struct {
+// Tail keeps the last lines of a child.
+type Tail struct {
 	mu    sync.Mutex
 	lines [tailLines]string
 	count int
 }
 
 // Add keeps a line and lets go of the oldest.
-func (t *logTail) Add(line string) {
+func (t *Tail) Add(line string) {
 	if len(line) > tailLineMax {
 		cut := tailLineMax
 		for !utf8.RuneStart(line[cut]) && cut > tailLineMax-utf8.UTFMax {
@@ -35,7 +35,7 @@ func (t *logTail) Add(line string) {
 }
 
 // Lines returns the kept lines, the oldest first.
-func (t *logTail) Lines() []string {
+func (t *Tail) Lines() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	kept := min(t.count, tailLines)
@@ -47,7 +47,7 @@ func (t *logTail) Lines() []string {
 }
 
 // Reset forgets all lines, as the next process begins.
-func (t *logTail) Reset() {
+func (t *Tail) Reset() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.count = 0

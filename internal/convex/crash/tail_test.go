@@ -1,4 +1,4 @@
-package convex
+package crash
 
 import (
 	"strconv"
@@ -7,7 +7,7 @@ import (
 )
 
 func TestLogTailKeepsTheLastLines(t *testing.T) {
-	var tail logTail
+	var tail Tail
 	for i := range 200 {
 		tail.Add(strconv.Itoa(i))
 	}

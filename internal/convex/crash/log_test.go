@@ -1,4 +1,4 @@
-package convex
+package crash
 
 import (
 	"os"
@@ -12,16 +12,16 @@ import (
 
 func TestCrashLogShowsTheNewestCrash(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "crash.log")
-	if got := lastCrash(path); got != "" {
+	if got := Last(path); got != "" {
 		t.Errorf("a crash before the first: %q", got)
 	}
 	for _, place := range []string{"a.rs:1:1", "b.rs:2:2"} {
-		crash := readCrash(time.Now(), time.Second, evidence{ended: "exit code 101", code: 101, lines: []string{"panicked at " + place, "", "at the margin"}})
-		if err := appendCrash(path, crash); err != nil {
+		crash := Read(time.Now(), time.Second, Evidence{Ended: "exit code 101", Code: 101, Lines: []string{"panicked at " + place, "", "at the margin"}})
+		if err := Append(path, crash); err != nil {
 			t.Fatal(err)
 		}
 	}
-	got := lastCrash(path)
+	got := Last(path)
 	for _, want := range []string{"backend ended: exit code 101, after 1s", "cause     the backend panicked", "evidence  panicked at b.rs:2:2", "fix       ", "    at the margin"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is not in\n%s", want, got)
@@ -39,15 +39,15 @@ func TestCrashLogIsBounded(t *testing.T) {
 		lines[i] = strings.Repeat("x", tailLineMax)
 	}
 	for range 12 {
-		crash := crash{Time: time.Now(), Ended: "exit code 1", Log: lines}
-		if err := appendCrash(path, crash); err != nil {
+		crash := Crash{Time: time.Now(), Ended: "exit code 1", Log: lines}
+		if err := Append(path, crash); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if size := len(testkit.ReadFile(t, path)); size > crashLogLimit {
 		t.Errorf("%d bytes", size)
 	}
-	if got := lastCrash(path); !strings.Contains(got, "backend ended") {
+	if got := Last(path); !strings.Contains(got, "backend ended") {
 		t.Errorf("got %.80q", got)
 	}
 }
@@ -56,10 +56,10 @@ func TestCrashLogIsBounded(t *testing.T) {
 // takes the next crash, and shows it whole.
 func TestATornCrashLogGoesOn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "crash.log")
-	crash := func(place string) crash {
-		return readCrash(time.Now(), time.Second, evidence{ended: "exit code 101", code: 101, lines: []string{"panicked at " + place, ""}})
+	crash := func(place string) Crash {
+		return Read(time.Now(), time.Second, Evidence{Ended: "exit code 101", Code: 101, Lines: []string{"panicked at " + place, ""}})
 	}
-	if err := appendCrash(path, crash("a.rs:1:1")); err != nil {
+	if err := Append(path, crash("a.rs:1:1")); err != nil {
 		t.Fatal(err)
 	}
 	whole := testkit.ReadFile(t, path)
@@ -69,13 +69,13 @@ func TestATornCrashLogGoesOn(t *testing.T) {
 			if err := os.WriteFile(path, []byte(whole[:length]+tail), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			if got := lastCrash(path); strings.Contains(got, "\x00") || len(got) > length {
+			if got := Last(path); strings.Contains(got, "\x00") || len(got) > length {
 				t.Fatalf("%d of %d bytes: it shows %q", length, len(whole), got)
 			}
-			if err := appendCrash(path, next); err != nil {
+			if err := Append(path, next); err != nil {
 				t.Fatal(err)
 			}
-			if got := lastCrash(path); got != strings.TrimSuffix(next.Text(), "\n") {
+			if got := Last(path); got != strings.TrimSuffix(next.Text(), "\n") {
 				t.Fatalf("%d of %d bytes: the next crash is\n%s", length, len(whole), got)
 			}
 		}

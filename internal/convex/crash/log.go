@@ -1,4 +1,4 @@
-package convex
+package crash
 
 import (
 	"fmt"
@@ -18,11 +18,11 @@ const (
 	crashLogKeep  = mebibyte / 4
 )
 
-func crashLogPath(v volume.Settings) string { return filepath.Join(v.BackendDir(), "crash.log") }
+func LogPath(v volume.Settings) string { return filepath.Join(v.BackendDir(), "crash.log") }
 
 // Text is the crash as crash.log and the status command show it: one line at
 // the margin, everything else indented.
-func (c crash) Text() string {
+func (c Crash) Text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s backend ended: %s, after %s\n", c.Time.Format(time.RFC3339), c.Ended, c.Uptime)
 	fmt.Fprintf(&b, "  cause     %s\n", c.Cause)
@@ -39,9 +39,9 @@ func (c crash) Text() string {
 	return b.String()
 }
 
-// appendCrash adds a crash to the log in the volume, which outlives the
+// Append adds a crash to the log in the volume, which outlives the
 // container.
-func appendCrash(path string, crash crash) error {
+func Append(path string, crash Crash) error {
 	log, err := volume.OpenLog(path, crashLogLimit, crashLogKeep)
 	if err != nil {
 		return err
@@ -53,8 +53,8 @@ func appendCrash(path string, crash crash) error {
 	return log.Close()
 }
 
-// lastCrash returns the newest entry of the crash log, or "" when there is none.
-func lastCrash(path string) string {
+// Last returns the newest entry of the crash log, or "" when there is none.
+func Last(path string) string {
 	file, err := os.Open(path)
 	if err != nil {
 		return ""
