@@ -8,7 +8,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
-// exited reads the end of a backend that nobody stopped.
+// exited explains an unrequested end of the backend.
 func (w *backendWatch) exited(status supervise.Status) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -21,7 +21,7 @@ func (w *backendWatch) exited(status supervise.Status) {
 	w.finish("", errors.New(ended.Cause))
 	w.boot.crashes.Inc()
 	w.boot.log.Error("the backend crashed", ended.Attributes()...)
-	if err := crash.Append(crash.LogPath(w.boot.settings.Volume), ended); err != nil {
+	if err := crash.Append(w.boot.settings.Volume.BackendDir(), ended); err != nil {
 		w.boot.log.Warn("the crash is not in crash.log", "error", err)
 	}
 	w.boot.sweepTemp()

@@ -58,7 +58,7 @@ func newBoot(settings *Settings, inv entrypoint.Invocation) *Boot {
 		Service: serviceName, Version: settings.Seed.Version, Settings: settings.Boot,
 		Describe: func(d *status.Document) {
 			d.Children = boot.Children(b.services.Load().Snapshot())
-			d.Crash = crash.Last(crash.LogPath(settings.Volume))
+			d.Crash = crash.Last(settings.Volume.BackendDir())
 			d.Memory = describeMemory(cgroup.Here(), inv.Environ)
 		},
 	})

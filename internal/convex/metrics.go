@@ -8,12 +8,12 @@ import (
 
 func newCrashCounter() prometheus.Counter {
 	return prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "tale_convex_backend_crashes_total", Help: "Ends of the backend that nobody asked for.",
+		Name: "tale_convex_backend_crashes_total", Help: "Unrequested ends of the backend.",
 	})
 }
 
-// oomCollector shows how often the kernel has killed; where nobody counts that
-// there is no series, because 0 would be a lie.
+// oomCollector shows how often the kernel has killed; where the kernel does not
+// count that there is no series, because 0 would be wrong.
 type oomCollector struct{ kills *prometheus.Desc }
 
 func newOOMCollector() oomCollector {

@@ -12,15 +12,13 @@ import (
 )
 
 const (
-	mebibyte = 1 << 20
-
-	crashLogLimit = mebibyte
-	crashLogKeep  = mebibyte / 4
+	logName = "crash.log"
+	// The log is cut at logLimit, and its last logKeep bytes stay.
+	logLimit = 1 << 20
+	logKeep  = 1 << 18
 )
 
-func LogPath(v volume.Settings) string { return filepath.Join(v.BackendDir(), "crash.log") }
-
-// Text is the crash as crash.log and the status command show it: one line at
+// Text returns the crash as crash.log and the status command show it: one line at
 // the margin, everything else indented.
 func (c Crash) Text() string {
 	var b strings.Builder
@@ -39,10 +37,10 @@ func (c Crash) Text() string {
 	return b.String()
 }
 
-// Append adds a crash to the log in the volume, which outlives the
+// Append adds a crash to the log in a folder of the volume, which outlives the
 // container.
-func Append(path string, crash Crash) error {
-	log, err := volume.OpenLog(path, crashLogLimit, crashLogKeep)
+func Append(folder string, crash Crash) error {
+	log, err := volume.OpenLog(filepath.Join(folder, logName), logLimit, logKeep)
 	if err != nil {
 		return err
 	}
@@ -53,9 +51,9 @@ func Append(path string, crash Crash) error {
 	return log.Close()
 }
 
-// Last returns the newest entry of the crash log, or "" when there is none.
-func Last(path string) string {
-	file, err := os.Open(path)
+// Last returns the newest entry of the log in a folder, or "".
+func Last(folder string) string {
+	file, err := os.Open(filepath.Join(folder, logName))
 	if err != nil {
 		return ""
 	}

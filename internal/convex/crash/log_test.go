@@ -11,17 +11,17 @@ import (
 )
 
 func TestCrashLogShowsTheNewestCrash(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "crash.log")
-	if got := Last(path); got != "" {
+	folder := t.TempDir()
+	if got := Last(folder); got != "" {
 		t.Errorf("a crash before the first: %q", got)
 	}
 	for _, place := range []string{"a.rs:1:1", "b.rs:2:2"} {
 		crash := Read(time.Now(), time.Second, Evidence{Ended: "exit code 101", Code: 101, Lines: []string{"panicked at " + place, "", "at the margin"}})
-		if err := Append(path, crash); err != nil {
+		if err := Append(folder, crash); err != nil {
 			t.Fatal(err)
 		}
 	}
-	got := Last(path)
+	got := Last(folder)
 	for _, want := range []string{"backend ended: exit code 101, after 1s", "cause     the backend panicked", "evidence  panicked at b.rs:2:2", "fix       ", "    at the margin"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is not in\n%s", want, got)
@@ -33,21 +33,22 @@ func TestCrashLogShowsTheNewestCrash(t *testing.T) {
 }
 
 func TestCrashLogIsBounded(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "crash.log")
+	folder := t.TempDir()
+	path := filepath.Join(folder, logName)
 	lines := make([]string, tailLines)
 	for i := range lines {
 		lines[i] = strings.Repeat("x", tailLineMax)
 	}
 	for range 12 {
 		crash := Crash{Time: time.Now(), Ended: "exit code 1", Log: lines}
-		if err := Append(path, crash); err != nil {
+		if err := Append(folder, crash); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if size := len(testkit.ReadFile(t, path)); size > crashLogLimit {
+	if size := len(testkit.ReadFile(t, path)); size > logLimit {
 		t.Errorf("%d bytes", size)
 	}
-	if got := Last(path); !strings.Contains(got, "backend ended") {
+	if got := Last(folder); !strings.Contains(got, "backend ended") {
 		t.Errorf("got %.80q", got)
 	}
 }
@@ -55,11 +56,12 @@ func TestCrashLogIsBounded(t *testing.T) {
 // A crash log that a power cut left at any length, with zeros behind or without,
 // takes the next crash, and shows it whole.
 func TestATornCrashLogGoesOn(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "crash.log")
+	folder := t.TempDir()
+	path := filepath.Join(folder, logName)
 	crash := func(place string) Crash {
 		return Read(time.Now(), time.Second, Evidence{Ended: "exit code 101", Code: 101, Lines: []string{"panicked at " + place, ""}})
 	}
-	if err := Append(path, crash("a.rs:1:1")); err != nil {
+	if err := Append(folder, crash("a.rs:1:1")); err != nil {
 		t.Fatal(err)
 	}
 	whole := testkit.ReadFile(t, path)
@@ -69,13 +71,13 @@ func TestATornCrashLogGoesOn(t *testing.T) {
 			if err := os.WriteFile(path, []byte(whole[:length]+tail), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			if got := Last(path); strings.Contains(got, "\x00") || len(got) > length {
+			if got := Last(folder); strings.Contains(got, "\x00") || len(got) > length {
 				t.Fatalf("%d of %d bytes: it shows %q", length, len(whole), got)
 			}
-			if err := Append(path, next); err != nil {
+			if err := Append(folder, next); err != nil {
 				t.Fatal(err)
 			}
-			if got := Last(path); got != strings.TrimSuffix(next.Text(), "\n") {
+			if got := Last(folder); got != strings.TrimSuffix(next.Text(), "\n") {
 				t.Fatalf("%d of %d bytes: the next crash is\n%s", length, len(whole), got)
 			}
 		}

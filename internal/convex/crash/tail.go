@@ -19,7 +19,7 @@ type Tail struct {
 	count int
 }
 
-// Add keeps a line and lets go of the oldest.
+// Add keeps a line and forgets the oldest.
 func (t *Tail) Add(line string) {
 	if len(line) > tailLineMax {
 		cut := tailLineMax
