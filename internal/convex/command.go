@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/convex/dashboard"
 	"github.com/tale-project/tale-runtime/internal/convex/seed"
 	"github.com/tale-project/tale-runtime/internal/convex/volume"
 	"github.com/tale-project/tale-runtime/internal/entrypoint"
@@ -70,7 +71,7 @@ Next.js standalone server in DIR. It fails, and changes nothing, if that is not
 exactly what it expects.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
-			settings := struct{ Dashboard Dashboard }{}
+			settings := struct{ Dashboard dashboard.Settings }{}
 			environ, err := e.Environ()
 			if err != nil {
 				return err
@@ -78,7 +79,7 @@ exactly what it expects.`,
 			if err := config.Load(&settings, environ); err != nil {
 				return err
 			}
-			if err := patchDashboard(args[0], settings.Dashboard.BasePath); err != nil {
+			if err := dashboard.Patch(args[0], settings.Dashboard.BasePath); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(command.OutOrStdout(), "the dashboard in %s is served under %s\n", args[0], settings.Dashboard.BasePath)

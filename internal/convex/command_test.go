@@ -12,11 +12,9 @@ import (
 )
 
 func TestCommandLine(t *testing.T) {
-	fresh := dashboard(t, standaloneScript)
-	patched := dashboard(t, standaloneScript)
-	if err := patchDashboard(patched, "/convex-dashboard"); err != nil {
-		t.Fatal(err)
-	}
+	fresh, patched := t.TempDir(), t.TempDir()
+	testkit.WriteTree(t, fresh, map[string]string{"server.js": `const nextConfig = {"assetPrefix":"","basePath":""}`})
+	testkit.WriteTree(t, patched, map[string]string{"server.js": `const nextConfig = {"assetPrefix":"","basePath":"/x"}`})
 	tests := map[string]struct {
 		args []string
 		code int

@@ -2,7 +2,6 @@ package convex
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,16 +10,6 @@ import (
 	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
-
-func TestDashboardEnvironIsAListOfWhatIsLetThrough(t *testing.T) {
-	e := environ("NEXT_PUBLIC_ADMIN_KEY", "canary", "SOPS_AGE_KEY", "canary", "TZ", "UTC", "HOSTNAME", "container-id", "PORT", "1")
-	got := dashboardEnviron(e, load(t, e), map[string]string{"NODE_EXTRA_CA_CERTS": "/tmp/ca"})
-	want := []string{"HOSTNAME=0.0.0.0", "NEXT_PUBLIC_DEPLOYMENT_URL=https://tale.example", "NEXT_PUBLIC_LOAD_MONACO_INTERNALLY=true",
-		"NEXT_TELEMETRY_DISABLED=1", "NODE_ENV=production", "NODE_EXTRA_CA_CERTS=/tmp/ca", "PORT=6791", "TZ=UTC"}
-	if list := slices.Sorted(slices.Values(got.List())); !slices.Equal(list, want) {
-		t.Errorf("got %q", list)
-	}
-}
 
 // The dashboard may die as it likes: the backend goes on, and its last words
 // are shown although its output is off.

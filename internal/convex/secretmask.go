@@ -21,3 +21,5 @@ func newSecretMask(s *Settings, environ config.Environ) secretMask {
 	r := redact.New(secrets)
 	return secretMask{supervise.Stdout: r.Pieces(supervise.CutLine), supervise.Stderr: r.Pieces(supervise.CutLine)}
 }
+
+func (m secretMask) line(stream supervise.Stream, text string) string { return m[stream](text) }

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tale-project/tale-runtime/internal/convex/dashboard"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
@@ -111,5 +112,9 @@ func (b *Boot) generation(stop context.CancelCauseFunc) ([]supervise.Service, er
 		b.Skip(stageDashboard, "CONVEX_DASHBOARD_COMMAND is empty")
 		return services, nil
 	}
-	return append(services, newDashboardWatch(b).service(trust)), nil
+	board := &dashboard.Dashboard{
+		Log: b.log, Settings: b.settings.Dashboard, Interface: b.settings.Network.Interface, SiteURL: b.settings.Site.SiteURL,
+		Environ: b.environ, Mask: newSecretMask(b.settings, b.environ).line, Finish: b.Begin(stageDashboard),
+	}
+	return append(services, board.Service(trust)), nil
 }

@@ -2,6 +2,7 @@ package convex
 
 import (
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/convex/dashboard"
 	"github.com/tale-project/tale-runtime/internal/convex/postgres"
 	"github.com/tale-project/tale-runtime/internal/convex/seed"
 	"github.com/tale-project/tale-runtime/internal/convex/trust"
@@ -20,7 +21,7 @@ type Settings struct {
 	Postgres  postgres.Settings
 	Network   Network
 	Backend   Backend
-	Dashboard Dashboard
+	Dashboard dashboard.Settings
 	Trust     trust.Settings
 	Seed      seed.Settings
 	Guards    volume.Guards
@@ -44,12 +45,4 @@ type Backend struct {
 	stack.StopGrace
 	Version string `env:"CONVEX_RELEASE_VERSION_DEV" tier:"advanced" doc:"Version that the backend reports at /version; the published backend images report none. With it a downgrade is refused before it starts."`
 	TempDir string `env:"TMPDIR" tier:"advanced" doc:"The backend's folder for temporary files. Default: convex/tmp in the data folder."`
-}
-
-// Dashboard is how the Convex dashboard is run.
-type Dashboard struct {
-	Command  config.Command `env:"CONVEX_DASHBOARD_COMMAND" tier:"advanced" envDefault:"node /dashboard/server.js" empty:"keep" doc:"Command that starts the dashboard; it is split like a shell does, without a shell." accept:"a command; empty runs no dashboard"`
-	Port     int            `env:"CONVEX_DASHBOARD_PORT" tier:"advanced" envDefault:"6791" doc:"Port of the dashboard." accept:"a port from 1 to 65535"`
-	BasePath string         `env:"DASHBOARD_BASE_PATH" tier:"advanced" envDefault:"/convex-dashboard" doc:"Path the dashboard is served under. It is set at image build by patch-dashboard; at run time it is only where the dashboard is asked whether it answers." accept:"a path that begins with / and does not end with it"`
-	Output   bool           `env:"CONVEX_DASHBOARD_OUTPUT" tier:"advanced" doc:"Log what the dashboard prints; without it only its last lines are shown when it dies."`
 }

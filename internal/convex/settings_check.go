@@ -13,7 +13,7 @@ import (
 func (s *Settings) Validate() config.Problems {
 	return slices.Concat(
 		s.Network.check(),
-		s.Backend.check(), s.Dashboard.check(), s.checkPorts(),
+		s.Backend.check(), s.checkPorts(),
 	)
 }
 
@@ -48,17 +48,6 @@ func (b Backend) check() config.Problems {
 	}
 	if b.RestartBudget < 0 {
 		problems = append(problems, config.Problem{Variable: "CONVEX_RESTART_BUDGET", Wrong: fmt.Sprintf("%d is negative", b.RestartBudget), Accepted: "0 or more"})
-	}
-	return problems
-}
-
-func (d Dashboard) check() config.Problems {
-	if len(d.Command) == 0 {
-		return nil
-	}
-	problems := config.CheckPort("CONVEX_DASHBOARD_PORT", d.Port)
-	if err := checkBasePath(d.BasePath); err != nil {
-		problems = append(problems, config.Problem{Variable: "DASHBOARD_BASE_PATH", Wrong: err.Error(), Accepted: basePathAccepted})
 	}
 	return problems
 }

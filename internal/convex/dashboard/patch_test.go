@@ -1,4 +1,4 @@
-package convex
+package dashboard
 
 import (
 	"os"
@@ -21,7 +21,7 @@ process.env.__NEXT_PRIVATE_STANDALONE_CONFIG = JSON.stringify(nextConfig)
 startServer({ dir, isDev: false, config: nextConfig, port: currentPort })
 `
 
-func dashboard(t *testing.T, script string) string {
+func standalone(t *testing.T, script string) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "server.js"), []byte(script), 0o640); err != nil {
@@ -30,9 +30,9 @@ func dashboard(t *testing.T, script string) string {
 	return dir
 }
 
-func TestPatchDashboard(t *testing.T) {
-	dir := dashboard(t, standaloneScript)
-	if err := patchDashboard(dir, "/convex-dashboard"); err != nil {
+func TestPatch(t *testing.T) {
+	dir := standalone(t, standaloneScript)
+	if err := Patch(dir, "/convex-dashboard"); err != nil {
 		t.Fatal(err)
 	}
 	want := strings.Replace(standaloneScript, `"assetPrefix":""`, `"assetPrefix":"/convex-dashboard"`, 1)
@@ -46,7 +46,7 @@ func TestPatchDashboard(t *testing.T) {
 	}
 }
 
-func TestPatchDashboardFailsOnAnythingUnexpected(t *testing.T) {
+func TestPatchFailsOnAnythingUnexpected(t *testing.T) {
 	replace := func(from, to string) string { return strings.Replace(standaloneScript, from, to, 1) }
 	tests := map[string]struct{ script, basePath, want string }{
 		"no base path":         {replace(`"basePath":"",`, ""), "/x", "found 0"},
@@ -62,8 +62,8 @@ func TestPatchDashboardFailsOnAnythingUnexpected(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			dir := dashboard(t, tt.script)
-			err := patchDashboard(dir, tt.basePath)
+			dir := standalone(t, tt.script)
+			err := Patch(dir, tt.basePath)
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v, want %q", err, tt.want)
 			}
@@ -72,7 +72,7 @@ func TestPatchDashboardFailsOnAnythingUnexpected(t *testing.T) {
 			}
 		})
 	}
-	if err := patchDashboard(t.TempDir(), "/x"); err == nil || !strings.Contains(err.Error(), "standalone") {
+	if err := Patch(t.TempDir(), "/x"); err == nil || !strings.Contains(err.Error(), "standalone") {
 		t.Errorf("a folder without server.js: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package convex
+package dashboard
 
 import (
 	"bytes"
@@ -25,7 +25,7 @@ func checkBasePath(path string) error {
 	return nil
 }
 
-// patchDashboard sets the base path and the asset prefix of the dashboard in
+// Patch sets the base path and the asset prefix of the dashboard in
 // dir, a Next.js standalone server, which is built for the root of a host.
 // It is meant for the build of an image: at run time
 // nothing is changed.
@@ -38,7 +38,7 @@ func checkBasePath(path string) error {
 // Anything but exactly one empty base path and one empty asset prefix in that
 // configuration is an error, and then nothing is written: a dashboard that only
 // half works must fail the build.
-func patchDashboard(dir, basePath string) error {
+func Patch(dir, basePath string) error {
 	file := filepath.Join(dir, "server.js")
 	if err := checkBasePath(basePath); err != nil {
 		return fmt.Errorf("cannot patch %s: the base path %w; accepted: %s", file, err, basePathAccepted)

@@ -1,0 +1,122 @@
+package dashboard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/convex/crash"
+	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/supervise"
+)
+
+const (
+	name = "dashboard"
+	// restartBudget is how often the dashboard is started again within an
+	// hour. Then it stays down, and the backend goes on without it.
+	restartBudget = 10
+	stopWait      = 3 * time.Second
+	// lastWords is how many of its last lines a crash shows.
+	lastWords = 10
+)
+
+// Dashboard is the dashboard as a child of the service.
+type Dashboard struct {
+	Log      *slog.Logger
+	Settings Settings
+	// Interface is the address the dashboard listens on.
+	Interface string
+	// SiteURL is where the dashboard connects the browser to.
+	SiteURL string
+	Environ config.Environ
+	// Mask takes secrets out of a line of one stream.
+	Mask func(supervise.Stream, string) string
+	// Finish ends the stage of the boot.
+	Finish func(detail string, err error)
+
+	tail  crash.Tail
+	relay func(line []byte)
+}
+
+// Service describes the dashboard for the supervisor.
+func (d *Dashboard) Service(trust map[string]string) supervise.Service {
+	d.relay = logging.ChildLines(d.Log, name)
+	prober := health.NewProber()
+	url := fmt.Sprintf("http://127.0.0.1:%d%s", d.Settings.Port, d.Settings.BasePath)
+	return supervise.Service{
+		Process: supervise.Process{
+			Name: name,
+			Argv: d.Settings.Command,
+			Env:  d.environ(trust).List(),
+			Stop: []supervise.StopStep{{Signal: syscall.SIGTERM, Wait: stopWait}},
+			Line: d.line,
+		},
+		Restart: supervise.RestartPolicy{Budget: restartBudget},
+		Ready: func(ctx context.Context) error {
+			_, err := prober.Get(ctx, url)
+			// Any answer of its own will do: a redirect to the login is one.
+			if answer := new(health.StatusError); errors.As(err, &answer) && answer.Status < 500 {
+				return nil
+			}
+			return err
+		},
+		OnState: d.observe,
+		OnExit:  d.exited,
+	}
+}
+
+func (d *Dashboard) line(stream supervise.Stream, line []byte) {
+	text := d.Mask(stream, string(line))
+	d.tail.Add(text)
+	if d.Settings.Output {
+		d.relay([]byte(text))
+	}
+}
+
+func (d *Dashboard) observe(state supervise.State) {
+	switch state {
+	case supervise.StateReady:
+		d.Finish("answers at "+d.Settings.BasePath, nil)
+	case supervise.StateFailed:
+		d.Finish("", errors.New("it stays down"))
+	}
+}
+
+// exited shows the last words of a dashboard whose output is off.
+func (d *Dashboard) exited(status supervise.Status) {
+	lines := d.tail.Lines()
+	d.Log.Warn("the dashboard ended; the backend goes on", "end", status.String())
+	for _, line := range lines[max(0, len(lines)-lastWords):] {
+		d.Log.Warn(line, logging.ChildKey, name)
+	}
+	d.tail.Reset()
+}
+
+// variables are what the dashboard gets of our environment. It is a
+// list of what is let through: the dashboard writes some variables into pages
+// that anybody can load, an admin key among them if it were given one.
+var variables = []string{
+	"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "NODE_ENV", "NODE_OPTIONS", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE",
+	"NEXT_TELEMETRY_DISABLED", "NEXT_PUBLIC_LOAD_MONACO_INTERNALLY", "NEXT_PUBLIC_HIDE_HEADER", "KEEP_ALIVE_TIMEOUT",
+}
+
+func (d *Dashboard) environ(trust map[string]string) config.Environ {
+	complete := config.Environ{"NODE_ENV": "production", "NEXT_PUBLIC_LOAD_MONACO_INTERNALLY": "true", "NEXT_TELEMETRY_DISABLED": "1"}
+	for _, variable := range variables {
+		if value := d.Environ[variable]; value != "" {
+			complete[variable] = value
+		}
+	}
+	maps.Copy(complete, trust)
+	complete["PORT"] = strconv.Itoa(d.Settings.Port)
+	complete["HOSTNAME"] = d.Interface
+	complete["NEXT_PUBLIC_DEPLOYMENT_URL"] = d.SiteURL
+	return complete
+}
