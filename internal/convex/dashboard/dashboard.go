@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -19,8 +17,8 @@ import (
 
 const (
 	name = "dashboard"
-	// restartBudget is how often the dashboard is started again within an
-	// hour. Then it stays down, and the backend goes on without it.
+	// restartBudget is how often the dashboard is started again within an hour.
+	// After that it stays down, and the backend goes on without it.
 	restartBudget = 10
 	stopWait      = 3 * time.Second
 	// lastWords is how many of its last lines a crash shows.
@@ -31,10 +29,11 @@ const (
 type Dashboard struct {
 	Log      *slog.Logger
 	Settings Settings
-	// Interface is the address the dashboard listens on.
+	// Interface is the address that the dashboard listens on.
 	Interface string
-	// SiteURL is where the dashboard connects the browser to.
+	// SiteURL is the address that the dashboard connects browsers to.
 	SiteURL string
+	// Environ is the service's environment.
 	Environ config.Environ
 	// Mask takes secrets out of a line of one stream.
 	Mask func(supervise.Stream, string) string
@@ -61,7 +60,7 @@ func (d *Dashboard) Service(trust map[string]string) supervise.Service {
 		Restart: supervise.RestartPolicy{Budget: restartBudget},
 		Ready: func(ctx context.Context) error {
 			_, err := prober.Get(ctx, url)
-			// Any answer of its own will do: a redirect to the login is one.
+			// Every answer but an error of its own counts: a redirect to the login is one.
 			if answer := new(health.StatusError); errors.As(err, &answer) && answer.Status < 500 {
 				return nil
 			}
@@ -97,26 +96,4 @@ func (d *Dashboard) exited(status supervise.Status) {
 		d.Log.Warn(line, logging.ChildKey, name)
 	}
 	d.tail.Reset()
-}
-
-// variables are what the dashboard gets of our environment. It is a
-// list of what is let through: the dashboard writes some variables into pages
-// that anybody can load, an admin key among them if it were given one.
-var variables = []string{
-	"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "NODE_ENV", "NODE_OPTIONS", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE",
-	"NEXT_TELEMETRY_DISABLED", "NEXT_PUBLIC_LOAD_MONACO_INTERNALLY", "NEXT_PUBLIC_HIDE_HEADER", "KEEP_ALIVE_TIMEOUT",
-}
-
-func (d *Dashboard) environ(trust map[string]string) config.Environ {
-	complete := config.Environ{"NODE_ENV": "production", "NEXT_PUBLIC_LOAD_MONACO_INTERNALLY": "true", "NEXT_TELEMETRY_DISABLED": "1"}
-	for _, variable := range variables {
-		if value := d.Environ[variable]; value != "" {
-			complete[variable] = value
-		}
-	}
-	maps.Copy(complete, trust)
-	complete["PORT"] = strconv.Itoa(d.Settings.Port)
-	complete["HOSTNAME"] = d.Interface
-	complete["NEXT_PUBLIC_DEPLOYMENT_URL"] = d.SiteURL
-	return complete
 }

@@ -14,30 +14,18 @@ import (
 	"github.com/tale-project/tale-runtime/internal/atomicfile"
 )
 
-const basePathAccepted = "a path such as /convex-dashboard: it begins with / and does not end with it"
-
-var basePathForm = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
-
-func checkBasePath(path string) error {
-	if !basePathForm.MatchString(path) {
-		return fmt.Errorf("%q is not such a path", path)
-	}
-	return nil
-}
-
 // Patch sets the base path and the asset prefix of the dashboard in
 // dir, a Next.js standalone server, which is built for the root of a host.
-// It is meant for the build of an image: at run time
-// nothing is changed.
+// It is meant for the build of an image: at run time nothing is changed.
 //
 // The one place that counts is the configuration in server.js, which the
-// standalone server hands to Next.js; the copies in .next/*.json are not read
-// by it (tried with Next.js 15). Links that the build compiled into the pages
-// stay without the prefix; the proxy's routes know them.
+// standalone server hands to Next.js; it does not read the copies in .next/*.json
+// (tried with Next.js 15). Links that the build compiled into the pages stay
+// without the prefix; the proxy's routes know them.
 //
 // Anything but exactly one empty base path and one empty asset prefix in that
-// configuration is an error, and then nothing is written: a dashboard that only
-// half works must fail the build.
+// configuration is an error, and nothing is written: a dashboard that works only in
+// part must fail the build.
 func Patch(dir, basePath string) error {
 	file := filepath.Join(dir, "server.js")
 	if err := checkBasePath(basePath); err != nil {
@@ -80,7 +68,8 @@ func patchServerScript(script []byte, basePath string) ([]byte, error) {
 	return bytes.Join([][]byte{script[:start], changed, script[end:]}, nil), nil
 }
 
-// findNextConfig finds the one JSON object of the script with both settings.
+// findNextConfig returns the one JSON object of the script with both settings, and
+// where it stands.
 func findNextConfig(script []byte) (start, end int, config map[string]any, err error) {
 	found := 0
 	for at := 0; at < len(script); at++ {
@@ -111,8 +100,7 @@ func hasSettings(object map[string]any) bool {
 	return true
 }
 
-// fillIn sets an empty setting. The text around it stays as it is, byte for
-// byte.
+// fillIn sets an empty setting and keeps the text around it byte for byte.
 func fillIn(config []byte, setting, value string) ([]byte, error) {
 	pair := regexp.MustCompile(`("` + setting + `"\s*:\s*)"([^"]*)"`)
 	found := pair.FindAllSubmatch(config, -1)

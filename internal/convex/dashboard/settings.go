@@ -1,6 +1,9 @@
 package dashboard
 
 import (
+	"fmt"
+	"regexp"
+
 	"github.com/tale-project/tale-runtime/internal/config"
 )
 
@@ -23,4 +26,15 @@ func (s Settings) Validate() config.Problems {
 		problems = append(problems, config.Problem{Variable: "DASHBOARD_BASE_PATH", Wrong: err.Error(), Accepted: basePathAccepted})
 	}
 	return problems
+}
+
+const basePathAccepted = "a path such as /convex-dashboard: it begins with / and does not end with it"
+
+var basePathForm = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
+
+func checkBasePath(path string) error {
+	if !basePathForm.MatchString(path) {
+		return fmt.Errorf("%q is not such a path", path)
+	}
+	return nil
 }
