@@ -46,7 +46,7 @@ func (w *backendWatch) tooLate() {
 	limit := w.boot.settings.Backend.WaitTimeout
 	err := &bootError{
 		code:    exit.Unavailable,
-		message: fmt.Sprintf("cannot use the backend: it did not answer at %s within %s; the last try said: %s", w.boot.settings.Network.backendURL(), limit, health.Reason(w.lastErr)),
+		message: fmt.Sprintf("cannot use the backend: it did not answer at %s within %s; the last try said: %s", w.boot.settings.Network.URL(), limit, health.Reason(w.lastErr)),
 		cause:   w.whyLate(),
 		fix:     fmt.Sprintf("raise CONVEX_WAIT_TIMEOUT (now %s) if it only needs longer", limit),
 	}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/convex/backend"
 	"github.com/tale-project/tale-runtime/internal/convex/crash"
 	"github.com/tale-project/tale-runtime/internal/convex/volume"
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -16,6 +17,7 @@ import (
 )
 
 const (
+	backendName     = "backend"
 	backendLogLimit = 50 << 20
 	backendLogKeep  = 10 << 20
 )
@@ -24,7 +26,7 @@ const (
 // bounds its start, keeps readiness in step with it and reads its crashes.
 type backendWatch struct {
 	boot  *Boot
-	probe backendProbe
+	probe backend.Probe
 	oom   cgroup.Memory
 	mask  secretMask
 	tail  crash.Tail
@@ -47,7 +49,7 @@ type backendWatch struct {
 func newBackendWatch(b *Boot) *backendWatch {
 	return &backendWatch{
 		boot:   b,
-		probe:  backendProbe{prober: health.NewProber(), network: b.settings.Network, name: b.settings.Instance.Name},
+		probe:  backend.Probe{Prober: health.NewProber(), Network: b.settings.Network, Name: b.settings.Instance.Name},
 		oom:    cgroup.Here(),
 		mask:   newSecretMask(b.settings, b.environ),
 		relay:  logging.ChildLines(b.log, backendName),
@@ -77,7 +79,7 @@ func (w *backendWatch) close() {
 // service describes the backend for the supervisor.
 func (w *backendWatch) service(trust map[string]string, stop context.CancelCauseFunc) (supervise.Service, error) {
 	s := w.boot.settings
-	argv, err := backendArgv(s)
+	argv, err := s.backend().Argv()
 	if err != nil {
 		return supervise.Service{}, err
 	}
@@ -88,8 +90,8 @@ func (w *backendWatch) service(trust map[string]string, stop context.CancelCause
 		Process: supervise.Process{
 			Name: backendName,
 			Argv: argv,
-			Env:  backendEnviron(w.boot.environ, s, trust).List(),
-			Stop: backendStop(s.Backend),
+			Env:  s.backend().Environ(w.boot.environ, trust).List(),
+			Stop: s.backend().Stop(),
 			Line: w.line,
 		},
 		Restart:  supervise.RestartPolicy{Budget: s.Backend.RestartBudget},

@@ -91,7 +91,7 @@ func (b *Boot) config(ctx context.Context) (string, error) {
 	if b.unusable != nil {
 		return "", b.unusable
 	}
-	return b.settings.Instance.Name + ", fingerprint of INSTANCE_SECRET: " + b.settings.Instance.Fingerprint(), b.settings.checkPortsFree(ctx)
+	return b.settings.Instance.Name + ", fingerprint of INSTANCE_SECRET: " + b.settings.Instance.Fingerprint(), b.settings.Network.CheckPortsFree(ctx)
 }
 
 func (b *Boot) seedData(ctx context.Context) (string, error) {

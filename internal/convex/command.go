@@ -34,7 +34,7 @@ func bootService(ctx context.Context, inv entrypoint.Invocation) error {
 	settings := &Settings{}
 	unusable := inv.Prepare(ctx, settings, &settings.Settings, func() entrypoint.Folders {
 		return entrypoint.Folders{
-			Data: []string{settings.Volume.DataDir}, Writable: []string{settings.Volume.BackendDir(), settings.tempDir()},
+			Data: []string{settings.Volume.DataDir}, Writable: []string{settings.Volume.BackendDir(), settings.backend().TempDir()},
 		}
 	})
 	b := newBoot(settings, inv)

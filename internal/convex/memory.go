@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/convex/backend"
 	"github.com/tale-project/tale-runtime/internal/status"
 	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
 )
@@ -19,7 +20,7 @@ func describeMemory(memory cgroup.Memory, environ config.Environ) *status.Memory
 		limit = 0
 	}
 	kills, _ := memory.Kills()
-	knobs := withKnobs(environ)
+	knobs := backend.WithKnobs(environ)
 	return &status.Memory{
 		Limit: limit, Kills: kills,
 		Function: sizeOf(knobs["ISOLATE_MAX_USER_HEAP_SIZE"]) + sizeOf(knobs["ISOLATE_MAX_HEAP_EXTRA_SIZE"]),

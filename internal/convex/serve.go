@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tale-project/tale-runtime/internal/convex/backend"
 	"github.com/tale-project/tale-runtime/internal/convex/dashboard"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
@@ -16,7 +17,7 @@ var errNewTrust = errors.New("the proxy's root certificate is new")
 // serve runs the backend and the dashboard until a stop is requested or the
 // backend has failed for good.
 func (b *Boot) serve(ctx context.Context) error {
-	if knobs := overriddenKnobs(b.environ); len(knobs) > 0 {
+	if knobs := backend.OverriddenKnobs(b.environ); len(knobs) > 0 {
 		b.log.Info("the backend is tuned by the environment", "knobs", knobs)
 	}
 	defer b.backend.close()
@@ -49,7 +50,7 @@ func (b *Boot) explain(err error) error {
 
 // becomeReady says that the backend answers; the first time that ends the boot.
 func (b *Boot) becomeReady() {
-	b.Ready("backend", b.settings.Network.backendURL())
+	b.Ready("backend", b.settings.Network.URL())
 	b.booted.Do(func() { b.Begin(stageReady)("", nil) })
 }
 
@@ -103,11 +104,11 @@ func (b *Boot) untilNewTrust(ended <-chan error, revision int, cancel context.Ca
 // generation describes the children as they are to be started now.
 func (b *Boot) generation(stop context.CancelCauseFunc) ([]supervise.Service, error) {
 	trust := b.trust.Env()
-	backend, err := b.backend.service(trust, stop)
+	child, err := b.backend.service(trust, stop)
 	if err != nil {
 		return nil, err
 	}
-	services := []supervise.Service{backend}
+	services := []supervise.Service{child}
 	if len(b.settings.Dashboard.Command) == 0 {
 		b.Skip(stageDashboard, "CONVEX_DASHBOARD_COMMAND is empty")
 		return services, nil

@@ -1,7 +1,7 @@
 package convex
 
 import (
-	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/convex/backend"
 	"github.com/tale-project/tale-runtime/internal/convex/dashboard"
 	"github.com/tale-project/tale-runtime/internal/convex/postgres"
 	"github.com/tale-project/tale-runtime/internal/convex/seed"
@@ -19,30 +19,15 @@ type Settings struct {
 	Site      stack.Site
 	Database  stack.Database
 	Postgres  postgres.Settings
-	Network   Network
-	Backend   Backend
+	Network   backend.Network
+	Backend   backend.Settings
 	Dashboard dashboard.Settings
 	Trust     trust.Settings
 	Seed      seed.Settings
 	Guards    volume.Guards
 }
 
-// Network is what listens where, and what functions call it.
-type Network struct {
-	BackendPort int    `env:"CONVEX_BACKEND_PORT" tier:"advanced" envDefault:"3210" doc:"Port of the backend API." accept:"a port from 1 to 65535"`
-	SitePort    int    `env:"CONVEX_SITE_PROXY_PORT" tier:"advanced" envDefault:"3211" doc:"Port of the HTTP actions." accept:"a port from 1 to 65535"`
-	Interface   string `env:"CONVEX_INTERFACE" tier:"advanced" envDefault:"0.0.0.0" doc:"IPv4 address the backend and the dashboard listen on. The backend calls itself on 127.0.0.1, so another address breaks HTTP actions." accept:"0.0.0.0 or 127.0.0.1"`
-	CloudOrigin string `env:"CONVEX_CLOUD_ORIGIN" tier:"advanced" doc:"Origin of the backend as functions see it: CONVEX_CLOUD_URL, storage URLs, callbacks of node actions. Default: the loopback address, which always works from inside; Tale's functions make public URLs from SITE_URL themselves." accept:"an absolute URL without a trailing /"`
-	SiteOrigin  string `env:"CONVEX_SITE_ORIGIN" tier:"advanced" doc:"Origin of the HTTP actions as functions see it: CONVEX_SITE_URL, the issuer of tokens. Default: the loopback address." accept:"an absolute URL without a trailing /"`
-}
-
-// Backend is how convex-local-backend is run.
-type Backend struct {
-	Command config.Command `env:"CONVEX_BACKEND_COMMAND" tier:"advanced" envDefault:"convex-local-backend" doc:"Command that starts the backend; it is split like a shell does, without a shell. Its arguments are added." accept:"a command line"`
-	stack.Wait
-	RestartBudget int `env:"CONVEX_RESTART_BUDGET" tier:"advanced" envDefault:"10" doc:"Restarts of the backend within an hour; when they are used up, the container ends with the backend's last exit code." accept:"0 or more"`
-	stack.StopTimeout
-	stack.StopGrace
-	Version string `env:"CONVEX_RELEASE_VERSION_DEV" tier:"advanced" doc:"Version that the backend reports at /version; the published backend images report none. With it a downgrade is refused before it starts."`
-	TempDir string `env:"TMPDIR" tier:"advanced" doc:"The backend's folder for temporary files. Default: convex/tmp in the data folder."`
+// backend returns what the backend is started with.
+func (s *Settings) backend() backend.Backend {
+	return backend.Backend{Settings: s.Backend, Network: s.Network, Instance: s.Instance, Database: s.Database, Volume: s.Volume}
 }

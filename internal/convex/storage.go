@@ -45,6 +45,6 @@ func (s *Settings) use() volume.Use {
 // sweepTemp removes leftovers from the folder that is the backend's own.
 func (b *Boot) sweepTemp() {
 	if b.settings.Backend.TempDir == "" {
-		volume.SweepTemp(b.log, b.settings.tempDir())
+		volume.SweepTemp(b.log, b.settings.backend().TempDir())
 	}
 }

@@ -1,4 +1,4 @@
-package convex
+package backend
 
 import (
 	"slices"
@@ -43,8 +43,8 @@ func retiredKnobs() map[string][]string {
 	}
 }
 
-// withKnobs completes an environment with the defaults above.
-func withKnobs(environ config.Environ) config.Environ {
+// WithKnobs completes an environment with the defaults above.
+func WithKnobs(environ config.Environ) config.Environ {
 	complete := config.Environ{}
 	for name, value := range defaultKnobs() {
 		complete[name] = value
@@ -65,10 +65,10 @@ func withKnobs(environ config.Environ) config.Environ {
 	return complete
 }
 
-// overriddenKnobs are the tuning variables that the environment sets to
+// OverriddenKnobs are the tuning variables that the environment sets to
 // something else than we would, for the log: a limit that somebody changed is
 // the first thing to look at when actions time out.
-func overriddenKnobs(environ config.Environ) []string {
+func OverriddenKnobs(environ config.Environ) []string {
 	var overridden []string
 	for name, value := range defaultKnobs() {
 		if set := environ[name]; set != "" && set != value {

@@ -1,4 +1,4 @@
-package convex
+package backend
 
 import (
 	"context"
@@ -8,22 +8,30 @@ import (
 	"syscall"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/convex/volume"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
-const backendName = "backend"
+// Backend is the backend of an instance as it is to be started.
+type Backend struct {
+	Settings Settings
+	Network  Network
+	Instance stack.Instance
+	Database stack.Database
+	Volume   volume.Settings
+}
 
-// backendArgv is the backend's command line, as the backend's --help has it. It holds
+// Argv is the backend's command line, as the backend's --help has it. It holds
 // the instance secret and the database URL: see the package comment. Nothing
 // may log it.
-func backendArgv(s *Settings) ([]string, error) {
-	argv := append([]string{}, s.Backend.Command...)
-	if s.Database.Storage == stack.StorageSQLite {
-		argv = append(argv, s.Volume.SQLitePath())
+func (b Backend) Argv() ([]string, error) {
+	argv := append([]string{}, b.Settings.Command...)
+	if b.Database.Storage == stack.StorageSQLite {
+		argv = append(argv, b.Volume.SQLitePath())
 	} else {
-		server, err := s.Database.Server()
+		server, err := b.Database.Server()
 		if err != nil {
 			return nil, err
 		}
@@ -32,16 +40,16 @@ func backendArgv(s *Settings) ([]string, error) {
 			argv = append(argv, "--do-not-require-ssl")
 		}
 	}
-	cloud, site := s.Network.origins()
+	cloud, site := b.Network.origins()
 	return append(argv,
-		"--local-storage", s.Volume.BackendDir(),
-		"--port", strconv.Itoa(s.Network.BackendPort),
-		"--site-proxy-port", strconv.Itoa(s.Network.SitePort),
-		"--interface", s.Network.Interface,
+		"--local-storage", b.Volume.BackendDir(),
+		"--port", strconv.Itoa(b.Network.BackendPort),
+		"--site-proxy-port", strconv.Itoa(b.Network.SitePort),
+		"--interface", b.Network.Interface,
 		"--convex-origin", cloud,
 		"--convex-site", site,
-		"--instance-name", s.Instance.Name,
-		"--instance-secret", s.Instance.Secret.Reveal(),
+		"--instance-name", b.Instance.Name,
+		"--instance-secret", b.Instance.Secret.Reveal(),
 	), nil
 }
 
@@ -62,70 +70,70 @@ func (n Network) origins() (cloud, site string) {
 	return cloud, site
 }
 
-// backendURL is where the backend answers us.
-func (n Network) backendURL() string { return fmt.Sprintf("http://127.0.0.1:%d", n.BackendPort) }
+// URL is where the backend answers us.
+func (n Network) URL() string { return fmt.Sprintf("http://127.0.0.1:%d", n.BackendPort) }
 
-// tempDir is the backend's own folder for temporary files.
-func (s *Settings) tempDir() string {
-	if s.Backend.TempDir != "" {
-		return s.Backend.TempDir
+// TempDir is the backend's own folder for temporary files.
+func (b Backend) TempDir() string {
+	if b.Settings.TempDir != "" {
+		return b.Settings.TempDir
 	}
-	return filepath.Join(s.Volume.BackendDir(), "tmp")
+	return filepath.Join(b.Volume.BackendDir(), "tmp")
 }
 
 // privateVariables are what this process reads and no child has any use for in
 // its environment.
 var privateVariables = []string{"INSTANCE_SECRET", "POSTGRES_URL", "DB_PASSWORD"}
 
-// backendEnviron is our environment without the secrets that the backend gets
+// Environ is our environment without the secrets that the backend gets
 // by its command line, completed by the knobs it is tuned with.
-func backendEnviron(environ config.Environ, s *Settings, trust map[string]string) config.Environ {
-	complete := withKnobs(environ)
+func (b Backend) Environ(environ config.Environ, trust map[string]string) config.Environ {
+	complete := WithKnobs(environ)
 	for _, name := range privateVariables {
 		delete(complete, name)
 		delete(complete, name+"_FILE")
 	}
-	complete["TMPDIR"] = s.tempDir()
+	complete["TMPDIR"] = b.TempDir()
 	for name, value := range trust {
 		complete[name] = value
 	}
 	return complete
 }
 
-// backendStop is how the backend is stopped: only SIGINT stops it gently, and
+// Stop is how the backend is stopped: only SIGINT stops it gently, and
 // the first one lets it finish its requests without any limit of its own; the
 // second makes it leave at once.
-func backendStop(b Backend) []supervise.StopStep {
+func (b Backend) Stop() []supervise.StopStep {
 	return []supervise.StopStep{
-		{Signal: syscall.SIGINT, Wait: b.Timeout},
-		{Signal: syscall.SIGINT, Wait: b.Grace},
+		{Signal: syscall.SIGINT, Wait: b.Settings.Timeout},
+		{Signal: syscall.SIGINT, Wait: b.Settings.Grace},
 	}
 }
 
-// backendProbe asks the backend whether it answers, and whether it is ours.
-type backendProbe struct {
-	prober  *health.Prober
-	network Network
-	name    string
+// Probe asks the backend whether it answers, and whether it is ours.
+type Probe struct {
+	Prober  *health.Prober
+	Network Network
+	Name    string
 }
 
 // Identify returns the backend's version when it answers and says our
 // instance's name.
-func (p backendProbe) Identify(ctx context.Context) (version string, err error) {
+func (p Probe) Identify(ctx context.Context) (version string, err error) {
 	if version, err = p.Version(ctx); err != nil {
 		return "", err
 	}
-	name, err := p.prober.Get(ctx, p.network.backendURL()+"/instance_name")
+	name, err := p.Prober.Get(ctx, p.Network.URL()+"/instance_name")
 	if err != nil {
 		return "", err
 	}
-	if name != p.name {
-		return "", fmt.Errorf("port %d is answered by the instance %q and not by %q: another backend listens there", p.network.BackendPort, name, p.name)
+	if name != p.Name {
+		return "", fmt.Errorf("port %d is answered by the instance %q and not by %q: another backend listens there", p.Network.BackendPort, name, p.Name)
 	}
 	return version, nil
 }
 
 // Version returns what the backend says at /version.
-func (p backendProbe) Version(ctx context.Context) (string, error) {
-	return p.prober.Get(ctx, p.network.backendURL()+"/version")
+func (p Probe) Version(ctx context.Context) (string, error) {
+	return p.Prober.Get(ctx, p.Network.URL()+"/version")
 }
