@@ -1,16 +1,15 @@
 package convex
 
 import (
-	"strconv"
-
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/convex/backend"
 	"github.com/tale-project/tale-runtime/internal/status"
 	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
 )
 
-// describeMemory is for the platform's doctor, who cannot see this container's
-// control group or its settings. It is nil where no control group tells.
+// describeMemory returns what the platform's doctor cannot see from its own
+// container: the limit of this one and what the settings ask for. It is nil where
+// there is no control group.
 func describeMemory(memory cgroup.Memory, environ config.Environ) *status.Memory {
 	limit, known := memory.Limit()
 	if !known {
@@ -20,19 +19,5 @@ func describeMemory(memory cgroup.Memory, environ config.Environ) *status.Memory
 		limit = 0
 	}
 	kills, _ := memory.Kills()
-	knobs := backend.WithKnobs(environ)
-	return &status.Memory{
-		Limit: limit, Kills: kills,
-		Function: sizeOf(knobs["ISOLATE_MAX_USER_HEAP_SIZE"]) + sizeOf(knobs["ISOLATE_MAX_HEAP_EXTRA_SIZE"]),
-	}
-}
-
-// sizeOf is 0 for what is no number: the backend then takes a value of its own,
-// which is not known here.
-func sizeOf(text string) uint64 {
-	size, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		return 0
-	}
-	return size
+	return &status.Memory{Limit: limit, Kills: kills, Function: backend.FunctionMemory(environ)}
 }

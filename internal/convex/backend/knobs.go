@@ -2,14 +2,14 @@ package backend
 
 import (
 	"slices"
+	"strconv"
 
 	"github.com/tale-project/tale-runtime/internal/config"
 )
 
-// defaultKnobs are the values that the backend's tuning variables get when the
-// environment does not set them. The first block is what the image has always
-// set; it is repeated here so that a run outside that image behaves
-// the same.
+// defaultKnobs returns the values of the backend's tuning variables that the
+// environment does not set. The first block is what the image has always set; it is
+// repeated here so that a run outside that image behaves the same.
 func defaultKnobs() map[string]string {
 	return map[string]string{
 		"DATABASE_UDF_USER_TIMEOUT_SECONDS":       "5", // default 1: idle tabs that all reconnect at once need longer
@@ -29,22 +29,21 @@ func defaultKnobs() map[string]string {
 		// The backend's own default flips in upstream's compose file; the
 		// platform's /metrics/convex reads this endpoint.
 		"DISABLE_METRICS_ENDPOINT": "false",
-		// Our log is read by machines and by people without a terminal.
+		// Colours would stand in the log as escape sequences.
 		"NO_COLOR": "1",
 	}
 }
 
-// retiredKnobs are variables that newer backends ignore, with what took their
-// place. Their values are passed on under the new names too, so that a setting
-// survives an upgrade.
+// retiredKnobs returns variables that newer backends ignore, with their successors,
+// which get their values too, so that a setting survives an upgrade.
 func retiredKnobs() map[string][]string {
 	return map[string][]string{
 		"ACTIONS_USER_TIMEOUT_SECS": {"V8_ACTION_USER_TIMEOUT_SECS", "NODE_ACTION_USER_TIMEOUT_SECS"},
 	}
 }
 
-// WithKnobs completes an environment with the defaults above.
-func WithKnobs(environ config.Environ) config.Environ {
+// withKnobs returns an environment completed with the defaults above.
+func withKnobs(environ config.Environ) config.Environ {
 	complete := config.Environ{}
 	for name, value := range defaultKnobs() {
 		complete[name] = value
@@ -65,9 +64,9 @@ func WithKnobs(environ config.Environ) config.Environ {
 	return complete
 }
 
-// OverriddenKnobs are the tuning variables that the environment sets to
-// something else than we would, for the log: a limit that somebody changed is
-// the first thing to look at when actions time out.
+// OverriddenKnobs returns the tuning variables that the environment sets to other
+// values than ours, for the log: a changed limit is the first thing to look at when
+// actions time out.
 func OverriddenKnobs(environ config.Environ) []string {
 	var overridden []string
 	for name, value := range defaultKnobs() {
@@ -77,4 +76,17 @@ func OverriddenKnobs(environ config.Environ) []string {
 	}
 	slices.Sort(overridden)
 	return overridden
+}
+
+// FunctionMemory returns the most memory that one function may take, in bytes. A
+// knob that is no number counts as 0: the backend then uses a default of its own.
+func FunctionMemory(environ config.Environ) uint64 {
+	var most uint64
+	knobs := withKnobs(environ)
+	for _, name := range []string{"ISOLATE_MAX_USER_HEAP_SIZE", "ISOLATE_MAX_HEAP_EXTRA_SIZE"} {
+		if size, err := strconv.ParseUint(knobs[name], 10, 64); err == nil {
+			most += size
+		}
+	}
+	return most
 }

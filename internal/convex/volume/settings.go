@@ -1,8 +1,6 @@
 package volume
 
-import (
-	"path/filepath"
-)
+import "path/filepath"
 
 // Settings say where the volume is.
 type Settings struct {
