@@ -48,7 +48,7 @@ type Boot struct {
 	services atomic.Pointer[supervise.Supervisor]
 }
 
-// newBoot prepares a boot.
+// newBoot returns a boot of the service with these settings.
 func newBoot(settings *Settings, inv entrypoint.Invocation) *Boot {
 	b := &Boot{
 		settings: settings, environ: inv.Environ, log: inv.Log, crashes: newCrashCounter(),
@@ -68,7 +68,7 @@ func newBoot(settings *Settings, inv entrypoint.Invocation) *Boot {
 	return b
 }
 
-// everything is the whole service.
+// everything returns the plan of the whole service.
 func (b *Boot) everything() boot.Plan {
 	return boot.Plan{
 		Facts:  b.facts(),

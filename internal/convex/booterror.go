@@ -6,7 +6,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/report"
 )
 
-// bootError ends a boot, with what the reader can do about it.
+// bootError ends a boot, with a fix for its reader.
 type bootError struct {
 	code    int
 	message string
@@ -16,10 +16,10 @@ type bootError struct {
 
 func (e *bootError) Error() string { return e.message }
 
-// ExitCode is the exit code the error stands for.
+// ExitCode returns the code of a boot that ends with this error.
 func (e *bootError) ExitCode() int { return e.code }
 
-// Report is what a boot says of the error wherever its reader may look.
+// Report explains the error in a boot's report.
 func (e *bootError) Report() report.Failure {
 	return report.Failure{
 		Message: e.message, Cause: e.cause, Fix: []string{e.fix},
@@ -27,7 +27,7 @@ func (e *bootError) Report() report.Failure {
 	}
 }
 
-// crashError is the end of a backend whose last crash could be read.
+// crashError is the end of a backend with the explanation of its last crash.
 type crashError struct {
 	error
 	crash *crash.Crash
@@ -35,7 +35,7 @@ type crashError struct {
 
 func (e *crashError) Unwrap() error { return e.error }
 
-// Report is what a boot says of the error wherever its reader may look.
+// Report explains the error in a boot's report.
 func (e *crashError) Report() report.Failure {
 	return report.Failure{
 		Stage: stageBackend, Message: e.Error(), Cause: e.crash.Cause, Fix: []string{e.crash.Fix},

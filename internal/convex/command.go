@@ -29,7 +29,7 @@ environment variables; docs/environment.md lists them.`,
 	return root
 }
 
-// bootService is the service until a stop is requested.
+// bootService runs the service until a stop is requested.
 func bootService(ctx context.Context, inv entrypoint.Invocation) error {
 	settings := &Settings{}
 	unusable := inv.Prepare(ctx, settings, &settings.Settings, func() entrypoint.Folders {

@@ -7,11 +7,11 @@ import (
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
-// secretMask takes secrets out of what a child prints: those on the backend's
-// command line, and all others of the environment, which functions may print.
-type secretMask map[supervise.Stream]func(string) string
-
-func newSecretMask(s *Settings, environ config.Environ) secretMask {
+// secretMask returns a function that takes secrets out of what a child prints:
+// those on the backend's command line, and all others of the environment, which
+// functions may print. It remembers the end of each stream, so every child needs one
+// of its own.
+func secretMask(s *Settings, environ config.Environ) func(stream supervise.Stream, text string) string {
 	secrets := redact.Secrets(environ)
 	secrets["INSTANCE_SECRET"] = s.Instance.Secret.Reveal()
 	if server, err := s.Database.Server(); err == nil && s.Database.Storage == stack.StoragePostgres {
@@ -19,7 +19,11 @@ func newSecretMask(s *Settings, environ config.Environ) secretMask {
 		secrets["DB_PASSWORD"], _ = server.URL.User.Password()
 	}
 	r := redact.New(secrets)
-	return secretMask{supervise.Stdout: r.Pieces(supervise.CutLine), supervise.Stderr: r.Pieces(supervise.CutLine)}
+	stdout, stderr := r.Pieces(supervise.CutLine), r.Pieces(supervise.CutLine)
+	return func(stream supervise.Stream, text string) string {
+		if stream == supervise.Stderr {
+			return stderr(text)
+		}
+		return stdout(text)
+	}
 }
-
-func (m secretMask) line(stream supervise.Stream, text string) string { return m[stream](text) }

@@ -26,8 +26,8 @@ func (b *Boot) serve(ctx context.Context) error {
 	group.Go(func() error {
 		<-groupCtx.Done()
 		if ctx.Err() != nil {
-			// Nothing waits: nothing else could take the requests over, and the
-			// backend finishes those it has by itself.
+			// Without a pause: no other backend could take requests over, and this
+			// one finishes those it has by itself.
 			b.Drain()
 		}
 		return nil
@@ -39,7 +39,7 @@ func (b *Boot) serve(ctx context.Context) error {
 	return b.explain(group.Wait())
 }
 
-// explain adds what was read from the backend's last crash.
+// explain adds the explanation of the backend's last crash.
 func (b *Boot) explain(err error) error {
 	crash := b.backend.lastCrash()
 	if err == nil || crash == nil || errors.As(err, new(*bootError)) {
@@ -48,14 +48,14 @@ func (b *Boot) explain(err error) error {
 	return &crashError{err, crash}
 }
 
-// becomeReady says that the backend answers; the first time that ends the boot.
+// becomeReady opens readiness; the first time that ends the boot.
 func (b *Boot) becomeReady() {
 	b.Ready("backend", b.settings.Network.URL())
 	b.booted.Do(func() { b.Begin(stageReady)("", nil) })
 }
 
-// keepServing runs generation after generation of children; only new authorities
-// begin another one.
+// keepServing runs the children, and runs them again when they must read a new
+// root.
 func (b *Boot) keepServing(ctx context.Context) error {
 	for ctx.Err() == nil {
 		if err := b.serveGeneration(ctx); !errors.Is(err, errNewTrust) {
@@ -84,8 +84,8 @@ func (b *Boot) serveGeneration(ctx context.Context) error {
 	return err
 }
 
-// untilNewTrust waits for the end of a generation, and brings it about when the
-// bundle is no longer what its children have read.
+// untilNewTrust waits for the end of a generation, and stops it when the bundle is no
+// longer what its children have read.
 func (b *Boot) untilNewTrust(ended <-chan error, revision int, cancel context.CancelCauseFunc) error {
 	for {
 		select {
@@ -115,7 +115,7 @@ func (b *Boot) generation(stop context.CancelCauseFunc) ([]supervise.Service, er
 	}
 	board := &dashboard.Dashboard{
 		Log: b.log, Settings: b.settings.Dashboard, Interface: b.settings.Network.Interface, SiteURL: b.settings.Site.SiteURL,
-		Environ: b.environ, Mask: newSecretMask(b.settings, b.environ).line, Finish: b.Begin(stageDashboard),
+		Environ: b.environ, Mask: secretMask(b.settings, b.environ), Finish: b.Begin(stageDashboard),
 	}
 	return append(services, board.Service(trust)), nil
 }

@@ -1,6 +1,9 @@
 package convex
 
 import (
+	"fmt"
+
+	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/convex/backend"
 	"github.com/tale-project/tale-runtime/internal/convex/dashboard"
 	"github.com/tale-project/tale-runtime/internal/convex/postgres"
@@ -11,7 +14,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
-// Settings are everything `convex-entrypoint run` reads from the environment.
+// Settings are everything that convex-entrypoint run reads from the environment.
 type Settings struct {
 	entrypoint.Settings
 	Volume    volume.Settings
@@ -25,6 +28,25 @@ type Settings struct {
 	Trust     trust.Settings
 	Seed      seed.Settings
 	Guards    volume.Guards
+}
+
+// Validate reports two listeners on one port, which would end as a puzzling
+// "address in use" of the one that starts last. The groups check the rest.
+func (s *Settings) Validate() config.Problems {
+	taken := map[int]string{}
+	var problems config.Problems
+	claim := func(variable string, port int) {
+		if other, double := taken[port]; double {
+			problems = append(problems, config.Problem{Variable: variable, Wrong: fmt.Sprintf("%d is the port of %s too", port, other), Accepted: "a port of its own"})
+		}
+		taken[port] = variable
+	}
+	claim("CONVEX_BACKEND_PORT", s.Network.BackendPort)
+	claim("CONVEX_SITE_PROXY_PORT", s.Network.SitePort)
+	if len(s.Dashboard.Command) > 0 {
+		claim("CONVEX_DASHBOARD_PORT", s.Dashboard.Port)
+	}
+	return problems
 }
 
 // backend returns what the backend is started with.

@@ -8,8 +8,8 @@ import (
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
-// prepareStorage makes sure that the backend can use its database, and that
-// this and its folder are the ones it used before.
+// prepareStorage checks that the backend can use its database and its folder, and
+// that they are the ones it used before.
 func (b *Boot) prepareStorage(ctx context.Context) (string, error) {
 	guard, err := volume.Open(b.log, b.settings.Volume, b.settings.Guards, b.settings.use())
 	if err != nil {

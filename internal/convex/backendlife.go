@@ -1,15 +1,18 @@
 package convex
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/convex/crash"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
-// begin opens a new life of the backend.
+// begin follows the start of another process of the backend.
 func (w *backendWatch) begin() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -18,7 +21,7 @@ func (w *backendWatch) begin() {
 	w.oomKills, _ = w.oom.Kills()
 	w.finish = w.boot.Begin(stageBackend)
 	w.boot.Attempt(stageBackend)
-	w.stopDeadline() // of a life that came to nothing: it could not be started
+	w.stopDeadline() // of a process that could not be started
 	w.deadline = time.AfterFunc(w.boot.settings.Backend.WaitTimeout, w.tooLate)
 }
 
@@ -28,7 +31,7 @@ func (w *backendWatch) endDeadline() {
 	w.stopDeadline()
 }
 
-// stopDeadline also keeps from acting what the timer has begun already.
+// stopDeadline also stops tooLate where the timer has fired already.
 func (w *backendWatch) stopDeadline() {
 	if w.deadline != nil {
 		w.deadline.Stop()
@@ -36,12 +39,12 @@ func (w *backendWatch) stopDeadline() {
 	}
 }
 
-// tooLate ends a boot whose backend lives but does not answer.
+// tooLate ends a boot whose backend runs but does not answer.
 func (w *backendWatch) tooLate() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.deadline == nil {
-		return // it has answered in this moment
+		return // it has just answered
 	}
 	limit := w.boot.settings.Backend.WaitTimeout
 	err := &bootError{
@@ -54,7 +57,7 @@ func (w *backendWatch) tooLate() {
 	w.stop(err)
 }
 
-// whyLate reads from the last lines what the backend is busy with.
+// whyLate returns what the backend's last lines say it is doing.
 func (w *backendWatch) whyLate() string {
 	lines := w.tail.Lines()
 	for i := len(lines) - 1; i >= 0; i-- {
@@ -66,4 +69,30 @@ func (w *backendWatch) whyLate() string {
 		return "the backend has printed nothing"
 	}
 	return "the last thing the backend printed: " + lines[len(lines)-1]
+}
+
+// exited explains an unrequested end of the backend.
+func (w *backendWatch) exited(status supervise.Status) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	kills, _ := w.oom.Kills()
+	ended := crash.Read(time.Now(), time.Since(w.began), crash.Evidence{
+		Ended: status.String(), Signal: status.Signal(), Code: status.ExitCode(),
+		OOMKills: kills - w.oomKills, Lines: w.tail.Lines(),
+	})
+	w.crash = &ended
+	w.finish("", errors.New(ended.Cause))
+	w.boot.crashes.Inc()
+	w.boot.log.Error("the backend crashed", ended.Attributes()...)
+	if err := crash.Append(w.boot.settings.Volume.BackendDir(), ended); err != nil {
+		w.boot.log.Warn("the crash is not in crash.log", "error", err)
+	}
+	w.boot.sweepTemp()
+}
+
+// lastCrash returns the newest crash of this boot, or nil.
+func (w *backendWatch) lastCrash() *crash.Crash {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.crash
 }

@@ -13,25 +13,6 @@ import (
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
-func TestSecretMask(t *testing.T) {
-	mask := newSecretMask(load(t, environ()), config.Environ{"SOPS_AGE_KEY": "AGE-SECRET-KEY-1CANARY", "SOPS_AGE_KEY_FILE": "/run/secrets/age"})[supervise.Stdout]
-	for line, want := range map[string]string{
-		"secret " + secretA.Reveal() + ", password p@ss/w:rd%?#.":        "secret [INSTANCE_SECRET], password [DB_PASSWORD].",
-		"url postgresql://tale:p%40ss%2Fw%3Ard%25%3F%23@db:5432":         "url [POSTGRES_URL]",
-		"url postgres://tale:p%40ss%2fw%3ard%25%3f%23@db:5432/x":         "url postgres://tale:[redacted]@db:5432/x",
-		`{"url":"postgresql:\/\/tale:p%40ss%2Fw%3Ard%25%3F%23@db:5432"}`: `{"url":"[POSTGRES_URL]"}`,
-		"key AGE-SECRET-KEY-1CANARY of /run/secrets/age":                 "key [SOPS_AGE_KEY] of /run/secrets/age",
-	} {
-		if got := mask(line); got != want {
-			t.Errorf("%q\nwant %q", got, want)
-		}
-	}
-	short := newSecretMask(load(t, environ("DB_PASSWORD", "tale")), nil)[supervise.Stdout]
-	if got := short("tale starts"); got != "tale starts" {
-		t.Errorf("a short password makes the log unreadable: %q", got)
-	}
-}
-
 // One line of the backend is relayed, kept in the tail and written to the file.
 func BenchmarkBackendLine(b *testing.B) {
 	s := &Settings{}

@@ -22,13 +22,13 @@ const (
 	backendLogKeep  = 10 << 20
 )
 
-// backendWatch follows the backend through its lives: it keeps its output,
-// bounds its start, keeps readiness in step with it and reads its crashes.
+// backendWatch follows the backend through its restarts: it keeps its output,
+// bounds its start, sets readiness by it and explains its crashes.
 type backendWatch struct {
 	boot  *Boot
 	probe backend.Probe
 	oom   cgroup.Memory
-	mask  secretMask
+	mask  func(supervise.Stream, string) string
 	tail  crash.Tail
 	relay func(line []byte)
 	file  *volume.Log // nil when it cannot be written
@@ -37,10 +37,10 @@ type backendWatch struct {
 	stop     context.CancelCauseFunc // of this generation
 	began    time.Time               // of this process
 	oomKills int                     // when it began
-	answered bool                    // this process did
+	answered bool                    // has this process
 	deadline *time.Timer             // for its first answer
 	lastErr  error                   // of the probe
-	version  string                  // as it says
+	version  string                  // at /version
 	crash    *crash.Crash            // the newest of this boot
 	broken   bool                    // writing the file has failed
 	finish   func(string, error)     // ends the stage in the report
@@ -51,13 +51,13 @@ func newBackendWatch(b *Boot) *backendWatch {
 		boot:   b,
 		probe:  backend.Probe{Prober: health.NewProber(), Network: b.settings.Network, Name: b.settings.Instance.Name},
 		oom:    cgroup.Here(),
-		mask:   newSecretMask(b.settings, b.environ),
+		mask:   secretMask(b.settings, b.environ),
 		relay:  logging.ChildLines(b.log, backendName),
 		finish: func(string, error) {},
 	}
 }
 
-// openLog opens backend.log. Without it the backend runs all the same.
+// openLog opens backend.log. The backend also runs without it.
 func (w *backendWatch) openLog() {
 	path := filepath.Join(w.boot.settings.Volume.BackendDir(), "backend.log")
 	file, err := volume.OpenLog(path, backendLogLimit, backendLogKeep)
@@ -104,7 +104,7 @@ func (w *backendWatch) service(trust map[string]string, stop context.CancelCause
 
 // line keeps and relays one line of the backend.
 func (w *backendWatch) line(stream supervise.Stream, line []byte) {
-	text := w.mask[stream](string(line))
+	text := w.mask(stream, string(line))
 	w.tail.Add(text)
 	w.relay([]byte(text))
 	if w.file == nil {
@@ -117,8 +117,8 @@ func (w *backendWatch) line(stream supervise.Stream, line []byte) {
 	w.broken = err != nil
 }
 
-// ready is the probe of the supervisor. Whose backend it is need be asked of
-// each process once only; the rest of the time the probe is to cost little.
+// ready is the probe of the supervisor. It asks each process once for its
+// instance's name; after that the probe should cost little.
 func (w *backendWatch) ready(ctx context.Context) error {
 	w.mu.Lock()
 	ask := w.probe.Identify
@@ -136,7 +136,7 @@ func (w *backendWatch) ready(ctx context.Context) error {
 	return err
 }
 
-// observe gets every change of the backend's state, in order.
+// observe receives every change of the backend's state, in order.
 func (w *backendWatch) observe(state supervise.State) {
 	switch state {
 	case supervise.StateStarting:
