@@ -23,7 +23,7 @@ export TALE_TEST_POSTGRES_BIN ?= $(wildcard $(TEST_TOOLS)/postgres-bin)
 export TALE_TEST_NGINX        ?= $(wildcard $(TEST_TOOLS)/nginx/usr/sbin/nginx)
 export TALE_TEST_TRAEFIK      ?= $(wildcard $(TEST_TOOLS)/traefik/traefik)
 
-.PHONY: help build cross demo test test-tools traefik terminators lint bench bench-proxy soak clean docs push-request bluegreen browser acme env up e2e sizes scan
+.PHONY: help build cross demo test spellings test-tools traefik terminators lint bench bench-proxy soak clean docs push-request bluegreen browser acme env up e2e sizes scan
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
@@ -41,6 +41,9 @@ demo: build ## Run the whole stack on loopback (ONCE=1: check it and exit)
 
 test: ## Run all Go tests with the race detector
 	go test -race -tags $(TAGS) ./...
+
+spellings: ## Send 100,000 spellings of the closed paths through the proxy (make test: fewer)
+	go test -tags $(TAGS) -count=1 -run TestNoSpellingReachesWhatIsClosed ./internal/proxy
 
 test-tools: ## Install what some tests need: three releases of the convex CLI, Postgres, nginx
 	test/tools.sh $(TEST_TOOLS)
