@@ -266,3 +266,18 @@ func TestWebServerNeverSeesTheInstanceSecret(t *testing.T) {
 		t.Errorf("environment %q", list)
 	}
 }
+
+// Container engines put the forward proxy of the host into every container. The
+// backend is asked at 0.0.0.0, which reaches this machine and, other than 127.0.0.1,
+// would be asked by way of a forward proxy.
+func TestTheBackendIsAskedDirectly(t *testing.T) {
+	sim := newSim(t)
+	var changes []string
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"} {
+		changes = append(changes, name+"=http://127.0.0.1:9")
+	}
+	c := start(t, environ(t, strings.Replace(sim.URL(), "127.0.0.1", "0.0.0.0", 1), changes...), "push")
+	if code := c.Wait(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
