@@ -11,6 +11,7 @@ import (
 const (
 	scanWindow  = 256 << 10
 	maxScanName = 64 << 10 // keys, paths and other strings that are decoded
+	maxNumber   = 64
 	maxDepth    = 1000
 )
 
@@ -20,10 +21,10 @@ type Span struct {
 	End   int64 `json:"end"`
 }
 
-// Length is the number of bytes.
+// Length returns the number of bytes.
 func (s Span) Length() int64 { return s.End - s.Start }
 
-// Scanner reads one JSON document and tells where its parts are. It decodes
+// Scanner reads one JSON document and returns where its parts are. It decodes
 // only what it is asked for and holds one window of the input, so that a document
 // of any size can be looked through.
 type Scanner struct {
@@ -44,7 +45,7 @@ func NewScanner(r io.Reader) *Scanner {
 	return &Scanner{r: r, buf: make([]byte, 0, scanWindow)}
 }
 
-// Offset is where in the document the scanner is, in bytes.
+// Offset returns where in the document the scanner is, in bytes.
 func (s *Scanner) Offset() int64 { return s.base + int64(s.pos) }
 
 // fill replaces the window, all of which was consumed.
@@ -123,7 +124,7 @@ func (s *Scanner) expect(want byte) error {
 	return nil
 }
 
-// End reports whether nothing but white space follows the document.
+// End returns an error unless only white space follows the document.
 func (s *Scanner) End() error {
 	for {
 		c, err := s.next()
@@ -248,10 +249,10 @@ func (s *Scanner) stringBytes(raw *[]byte) error {
 		switch {
 		case bad:
 			return s.malformed("a control character in a string")
-		case closed:
-			return nil
 		case raw != nil && len(*raw) > maxScanName:
 			return s.malformed("a name is too long")
+		case closed:
+			return nil
 		}
 	}
 }
@@ -344,8 +345,8 @@ func (s *Scanner) Scalar() (string, error) {
 			s.pos--
 			break
 		}
-		if word = append(word, c); len(word) > 64 {
-			break
+		if word = append(word, c); len(word) > maxNumber {
+			return "", s.malformed("a number is too long")
 		}
 	}
 	if !json.Valid(word) {
@@ -354,7 +355,7 @@ func (s *Scanner) Scalar() (string, error) {
 	return string(word), nil
 }
 
-// ObjectOrSkip is object where a value of another kind is passed over.
+// ObjectOrSkip is Object, but passes over a value of another kind.
 func (s *Scanner) ObjectOrSkip(member func(key string) error) error {
 	c, err := s.Peek()
 	if err == nil && c != '{' {
@@ -367,7 +368,7 @@ func (s *Scanner) ObjectOrSkip(member func(key string) error) error {
 	return s.Object(member)
 }
 
-// ArrayOrSkip is array where a value of another kind is passed over.
+// ArrayOrSkip is Array, but passes over a value of another kind.
 func (s *Scanner) ArrayOrSkip(element func() error) error {
 	c, err := s.Peek()
 	if err == nil && c != '[' {
