@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +16,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/convexcli"
+	"github.com/tale-project/tale-runtime/internal/push/convexcli/clitest"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/push/pushtest"
 	"github.com/tale-project/tale-runtime/internal/push/trace"
@@ -96,7 +95,7 @@ func TestDeployLimitsTheTimeWithoutProgress(t *testing.T) {
 		for _, driver := range []string{driverNative, driverCLI} {
 			t.Run(name+" "+driver, func(t *testing.T) {
 				t.Parallel()
-				d := newTestDeploy(t, c.fault).byCLI(t, "deploy")
+				d := newTestDeploy(t, c.fault).byCLI(t, clitest.Deploys)
 				if driver == driverNative {
 					d.byRequest(t)
 				}
@@ -119,24 +118,6 @@ func TestDeployLimitsTheTimeWithoutProgress(t *testing.T) {
 					t.Errorf("it says %q", f.Report().Message)
 				}
 			})
-		}
-	}
-}
-
-func TestDeployTellsWhatTheFailedPushHasChanged(t *testing.T) {
-	for name, c := range map[string]struct {
-		fault fault.Fault
-		want  diagnosis.Changed
-	}{
-		"refused":  {fault.Fault{Stage: fault.StageStartPush, Status: 400, Code: "InvalidModules"}, diagnosis.Changed{Variables: diagnosis.VariablesSynced}},
-		"waiting":  {fault.Fault{Stage: fault.StageWaitSchema, Status: 500, Code: "InternalServerError"}, diagnosis.Changed{Variables: diagnosis.VariablesSynced, SchemaPending: true}},
-		"declined": {fault.Fault{Stage: fault.StageFinishPush, Status: 400, Code: "RaceDetected"}, diagnosis.Changed{Variables: diagnosis.VariablesSynced, SchemaPending: true}},
-		"lost":     {fault.Fault{Stage: fault.StageFinishPush, Drop: fault.DropHeaders}, diagnosis.Changed{Variables: diagnosis.VariablesSynced, SchemaPending: true, Finishing: true}},
-	} {
-		d := newTestDeploy(t, c.fault).byRequest(t)
-		d.Variables = diagnosis.VariablesSynced
-		if f := d.failure(t); f.Changed != c.want {
-			t.Errorf("%s: %+v", name, f.Changed)
 		}
 	}
 }
@@ -260,7 +241,7 @@ func TestDeployChoosesTheDriver(t *testing.T) {
 		"native with a bad request":       {driverNative, bad, false, "", diagnosis.ConditionRequestUnusable},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newTestDeploy(t).byCLI(t, "deploy")
+			d := newTestDeploy(t).byCLI(t, clitest.Deploys)
 			d.Driver, d.Request = c.driver, c.request
 			if c.noCLI {
 				d.CLI = none
@@ -274,31 +255,10 @@ func TestDeployChoosesTheDriver(t *testing.T) {
 	}
 }
 
-func TestReportFollowsThePush(t *testing.T) {
-	d := newTestDeploy(t).byRequest(t)
-	var states []string
-	d.OnChange = func(r trace.Deploy) {
-		if n := len(r.Stages); n > 0 {
-			states = append(states, fmt.Sprint(r.Stages[n-1].Name, " ", r.Stages[n-1].State))
-		}
-	}
-	if err := d.run(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	states = slices.Compact(states)
-	want := []string{
-		"get_config_hashes running", "get_config_hashes done", "start_push running", "start_push done",
-		"wait_for_schema running", "wait_for_schema done", "finish_push running", "finish_push done",
-	}
-	if !reflect.DeepEqual(states, want) {
-		t.Errorf("%q", states)
-	}
-}
-
 func TestLogsAndFailuresHaveNoSecrets(t *testing.T) {
 	const canary = "canary-1234567"
 	for _, driver := range []string{driverNative, driverCLI} {
-		d := newTestDeploy(t, fault.Fault{Stage: fault.StageFinishPush, Status: 400, Code: "InvalidModules", Message: "near " + canary + " and " + "tale|01" + strings.Repeat("ab", 40)}).byCLI(t, "deploy")
+		d := newTestDeploy(t, fault.Fault{Stage: fault.StageFinishPush, Status: 400, Code: "InvalidModules", Message: "near " + canary + " and " + "tale|01" + strings.Repeat("ab", 40)}).byCLI(t, clitest.Deploys)
 		if driver == driverNative {
 			d.byRequest(t)
 		}
@@ -316,6 +276,38 @@ func TestLogsAndFailuresHaveNoSecrets(t *testing.T) {
 		}
 		if !strings.Contains(f.Observation.Message, "near [BETTER_AUTH_SECRET] and") {
 			t.Errorf("%s: %q", driver, f.Observation.Message)
+		}
+	}
+}
+
+func TestBothDriversLeaveTheSameDeployment(t *testing.T) {
+	native := newTestDeploy(t).byRequest(t)
+	if err := native.run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	cli := newTestDeploy(t).byCLI(t, clitest.Deploys)
+	if err := cli.run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := deployedCode(t, native.sim), deployedCode(t, cli.sim); got != want || !strings.Contains(got, "messages.js") {
+		t.Errorf("native\n%s\ncli\n%s", got, want)
+	}
+	want := []string{"get_config_hashes", "start_push", "wait_for_schema", "finish_push"}
+	if got := native.stages(); !slices.Equal(got, want) {
+		t.Errorf("requests %v", got)
+	}
+}
+
+func TestDeployRepeatsOnlyTheStageThatFailed(t *testing.T) {
+	for _, stage := range []backend.Stage{backend.StageWaitForSchema, backend.StageFinishPush} {
+		d := newTestDeploy(t, fault.Fault{Stage: string(stage), Status: 503, Code: "CommitterFullError", Times: 2}).byRequest(t)
+		d.Attempts, d.timer = 3, &instantTimer{}
+		if err := d.run(t.Context()); err != nil {
+			t.Fatal(stage, err)
+		}
+		seen := d.stages()
+		if n := count(seen, "start_push"); n != 1 || count(seen, string(stage)) != 3 {
+			t.Errorf("requests %v", seen)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/netcause"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
+	"github.com/tale-project/tale-runtime/internal/push/convexcli/clitest"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 )
 
@@ -109,7 +110,7 @@ func TestFaultMatrix(t *testing.T) {
 	for _, driver := range []string{driverNative, driverCLI} {
 		t.Run(driver, func(t *testing.T) {
 			t.Parallel()
-			d := newTestDeploy(t).byCLI(t, "deploy")
+			d := newTestDeploy(t).byCLI(t, clitest.Deploys)
 			d.Options.run = inProcess
 			if driver == driverNative {
 				d.byRequest(t)

@@ -20,19 +20,20 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/pushtest"
 	"github.com/tale-project/tale-runtime/internal/push/requestfile"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-// pusher makes the test binary a process that only pushes natively.
-const pusher = "PUSH_NATIVE_ONLY"
+// pusher is the test binary as a process that only pushes natively.
+const pusher = "pusher"
 
 // pushNatively is the process that the test measures. It prints the most memory
 // that its heap ever had: what is resident is blurred by the race detector.
-func pushNatively(request string) int {
+func pushNatively() int {
 	client, err := backend.NewClient(os.Getenv("PUSH_URL"), "tale_platform|00")
 	if err != nil {
 		return 2
 	}
-	_, err = Deploy(context.Background(), logging.Discard(), client, Options{Driver: driverNative, Request: request, Timeout: time.Minute, Longest: time.Minute, Attempts: 1})
+	_, err = Deploy(context.Background(), logging.Discard(), client, Options{Driver: driverNative, Request: os.Args[1], Timeout: time.Minute, Longest: time.Minute, Attempts: 1})
 	if err != nil {
 		fmt.Println(err)
 		return 1
@@ -76,8 +77,8 @@ func TestALargeRequestIsPushedInLittleMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := exec.CommandContext(t.Context(), self)
-	command.Env = []string{pusher + "=" + request, "PUSH_URL=" + backend.URL, "GORACE=atexit_sleep_ms=0"}
+	command := exec.CommandContext(t.Context(), self, request)
+	command.Env = []string{testkit.RoleVariable + "=" + pusher, "PUSH_URL=" + backend.URL, "GORACE=atexit_sleep_ms=0"}
 	out, err := command.Output()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)

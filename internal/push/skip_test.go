@@ -13,6 +13,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
+	"github.com/tale-project/tale-runtime/internal/push/convexcli/clitest"
 	"github.com/tale-project/tale-runtime/internal/push/pushtest"
 	"github.com/tale-project/tale-runtime/internal/push/requestfile"
 )
@@ -99,7 +100,7 @@ func TestADeployIsNotSkippedWhen(t *testing.T) {
 		},
 		"this release was pushed by the CLI": func(t *testing.T, d *testDeploy) {
 			cli := *d
-			cli.byCLI(t, "deploy")
+			cli.byCLI(t, clitest.Deploys)
 			if _, err := Deploy(t.Context(), logging.Discard(), d.client, cli.Options); err != nil {
 				t.Fatal(err)
 			}
