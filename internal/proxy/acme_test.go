@@ -24,6 +24,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams/upstreamstest"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 var lateDNS = flag.Duration("late-dns", 0, "`time` after which the site's name begins to resolve for the ACME authority")
@@ -68,7 +69,7 @@ func startAuthority(t *testing.T, env config.Environ, bound bool) *authority {
 	if err := os.WriteFile(root, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	a.env = config.Environ{"TLS_MODE": tlsLetsEncrypt, "ACME_DIRECTORY": server.URL + wfe.DirectoryPath, "ACME_CA_ROOT": root}
+	a.env = config.Environ{"TLS_MODE": stack.TLSLetsEncrypt, "ACME_DIRECTORY": server.URL + wfe.DirectoryPath, "ACME_CA_ROOT": root}
 	return a
 }
 

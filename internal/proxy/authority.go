@@ -22,19 +22,19 @@ const rootFile = "root.crt"
 
 // rootPath is where Caddy keeps the root certificate of the local authority;
 // other containers that mount the data volume look for it there.
-func (s *Settings) rootPath() string {
-	return filepath.Join(s.authorityDir(), rootFile)
+func rootPath(s *Settings) string {
+	return filepath.Join(authorityDir(s), rootFile)
 }
 
-func (s *Settings) authorityDir() string {
-	return filepath.Join(s.storageRoot(), "pki", "authorities", caddypki.DefaultCAID)
+func authorityDir(s *Settings) string {
+	return filepath.Join(s.StorageRoot(), "pki", "authorities", caddypki.DefaultCAID)
 }
 
 // settleAuthority makes the root certificate of our own authority available and
 // waits until every name has its certificate. Where no name is certified by it, there
 // is nothing to wait for.
-func (s *Settings) settleAuthority(ctx context.Context, log *slog.Logger) error {
-	names := s.localNames()
+func settleAuthority(ctx context.Context, s *Settings, log *slog.Logger) error {
+	names := s.LocalNames()
 	if len(names) == 0 {
 		return nil
 	}
@@ -42,11 +42,11 @@ func (s *Settings) settleAuthority(ctx context.Context, log *slog.Logger) error 
 	if err != nil {
 		return fmt.Errorf("cannot find the root certificate: %w", err)
 	}
-	if err := s.exportRoot(root); err != nil {
+	if err := exportRoot(s, root); err != nil {
 		log.Warn("root certificate not readable for other containers", logging.Err(err))
 	}
 	for _, name := range names {
-		if err := s.awaitHandshake(ctx, name, root); err != nil {
+		if err := awaitHandshake(ctx, s, name, root); err != nil {
 			return err
 		}
 	}
@@ -55,17 +55,17 @@ func (s *Settings) settleAuthority(ctx context.Context, log *slog.Logger) error 
 
 // exportRoot makes the root certificate, and nothing else of the authority,
 // readable for other users: as a copy in PROXY_CA_EXPORT_DIR, and in place.
-func (s *Settings) exportRoot(certificate []byte) error {
+func exportRoot(s *Settings, certificate []byte) error {
 	var problems []error
 	if s.CAExportDir != "" {
 		problems = append(problems, atomicfile.Write(filepath.Join(s.CAExportDir, rootFile), certificate, 0o644))
 	}
 	// Caddy makes the folders for its own eyes. Passing through them is enough to
 	// open a known name; the keys inside stay 0600.
-	for dir := s.authorityDir(); len(dir) >= len(s.storageRoot()); dir = filepath.Dir(dir) {
+	for dir := authorityDir(s); len(dir) >= len(s.StorageRoot()); dir = filepath.Dir(dir) {
 		problems = append(problems, os.Chmod(dir, 0o711))
 	}
-	problems = append(problems, os.Chmod(s.rootPath(), 0o644))
+	problems = append(problems, os.Chmod(rootPath(s), 0o644))
 	return errors.Join(problems...)
 }
 
@@ -84,10 +84,10 @@ func runningRoot() ([]byte, error) {
 }
 
 // readRoot returns the root certificate that a proxy with these settings made.
-func (s *Settings) readRoot() ([]byte, error) {
-	certificate, err := os.ReadFile(s.rootPath())
+func readRoot(s *Settings) ([]byte, error) {
+	certificate, err := os.ReadFile(rootPath(s))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("cannot find the root certificate %s: the proxy makes it at its first start with TLS_MODE=selfsigned", s.rootPath())
+		return nil, fmt.Errorf("cannot find the root certificate %s: the proxy makes it at its first start with TLS_MODE=selfsigned", rootPath(s))
 	}
 	return certificate, err
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/proxy/accesslog"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 // BenchmarkRequest is what a request costs from Caddy's server to the upstream
@@ -24,7 +25,7 @@ func BenchmarkRequest(b *testing.B) {
 	address := upstream.Listener.Addr().String()
 	s := &Settings{}
 	if err := config.Load(s, config.Environ{
-		"SITE_URL": "http://" + siteName, "TLS_MODE": tlsExternal, "HTTP_PORT": "18999", "PROXY_HEALTH_ADDR": "127.0.0.1:18998",
+		"SITE_URL": "http://" + siteName, "TLS_MODE": stack.TLSExternal, "HTTP_PORT": "18999", "PROXY_HEALTH_ADDR": "127.0.0.1:18998",
 		"PROXY_SITE_DIR": "", "CONVEX_UPSTREAM": address, "PLATFORM_UPSTREAM": address,
 	}); err != nil {
 		b.Fatal(err)

@@ -17,7 +17,7 @@ func caddyConfig(s *Settings) (*caddy.Config, error) {
 	}
 	b := builder{s: s, site: s.Address(), snippets: snippets}
 	apps := []caddy.Module{b.httpApp(), b.tlsApp(), b.limitsApp()}
-	if s.TLSMode != tlsExternal {
+	if s.TLSMode != stack.TLSExternal {
 		apps = append(apps, b.pkiApp())
 	}
 	persist := false
@@ -29,7 +29,7 @@ func caddyConfig(s *Settings) (*caddy.Config, error) {
 			WriterRaw: module("output", caddy.DiscardWriter{}),
 			CoreRaw:   module("module", &logbridge.Core{}),
 		}}}},
-		StorageRaw: s.storage(),
+		StorageRaw: storage(s),
 		AppsRaw:    modules(apps...),
 	}, nil
 }
@@ -43,7 +43,7 @@ type builder struct {
 
 func (b *builder) httpApp() caddyhttp.App {
 	servers := map[string]*caddyhttp.Server{"health": b.healthServer()}
-	if b.s.TLSMode == tlsExternal {
+	if b.s.TLSMode == stack.TLSExternal {
 		servers["site"] = b.plainServer()
 	} else {
 		servers["site"] = b.tlsServer()

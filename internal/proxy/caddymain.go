@@ -48,10 +48,10 @@ func hasPlace(args []string) bool {
 func withRoot(do func(path string) error) error {
 	s := &Settings{}
 	_ = config.Load(s, config.FromOS()) // only the data folder matters, and it has no wrong values
-	if _, err := s.readRoot(); err != nil {
+	if _, err := readRoot(s); err != nil {
 		return err
 	}
-	if err := do(s.rootPath()); err != nil {
+	if err := do(rootPath(s)); err != nil {
 		return fmt.Errorf("cannot change the trust store of this machine: %w; to trust the site on another one, copy the output of 'proxy ca' there", err)
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 // claimed are headers that only a proxy may set; the last four by configuration.
@@ -137,7 +138,7 @@ func headerOf(names []string) http.Header {
 func TestVisitorsCannotClaim(t *testing.T) {
 	address := dump(t)
 	env := trustedHeaders()
-	env["HTTP3"], env["PLATFORM_UPSTREAM"], env["CONVEX_UPSTREAM"] = on, address, address
+	env["HTTP3"], env["PLATFORM_UPSTREAM"], env["CONVEX_UPSTREAM"] = "on", address, address
 	p := start(t, env)
 	random := rand.New(rand.NewPCG(3, 4))
 	var all []string
@@ -166,7 +167,7 @@ func TestVisitorsCannotClaim(t *testing.T) {
 // what it may have overlooked of a visitor's does not.
 func TestTrustedPeersMayClaim(t *testing.T) {
 	env := trustedHeaders()
-	env["TLS_MODE"], env["PLATFORM_UPSTREAM"] = tlsExternal, dump(t)
+	env["TLS_MODE"], env["PLATFORM_UPSTREAM"] = stack.TLSExternal, dump(t)
 	p := start(t, env)
 	random := rand.New(rand.NewPCG(5, 6))
 	for _, name := range claimed {

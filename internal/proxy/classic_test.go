@@ -55,7 +55,7 @@ func TestTheSameAsTheClassicConfiguration(t *testing.T) {
 }
 
 func (p *running) address() string {
-	return (&builder{s: p.settings}).listenAddress(p.settings.HTTPPort)
+	return p.settings.ListenAddress(p.settings.HTTPPort)
 }
 
 // startClassic runs stock Caddy in a process of its own, which is this binary by

@@ -13,7 +13,7 @@ import (
 // tried, with a word on which must not be reached in another row's name.
 func (b *builder) closedRows() []edge.Row {
 	base := b.site.Base
-	table := b.s.table().Rows()
+	table := b.s.Table().Rows()
 	var rows []edge.Row
 	for _, row := range table {
 		if row.Bare && base != "" {

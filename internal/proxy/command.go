@@ -90,7 +90,7 @@ func configCommand(_ context.Context, command *cobra.Command, s *Settings) error
 }
 
 func routesCommand(_ context.Context, command *cobra.Command, s *Settings) error {
-	return s.table().Write(command.OutOrStdout())
+	return s.Table().Write(command.OutOrStdout())
 }
 
 // validateCommand reads the settings itself, because it goes on when some of
@@ -118,7 +118,7 @@ func validateCommand(environ func() (config.Environ, error)) *cobra.Command {
 }
 
 func caCommand(_ context.Context, command *cobra.Command, s *Settings) error {
-	certificate, err := s.readRoot()
+	certificate, err := readRoot(s)
 	if err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func caCommand(_ context.Context, command *cobra.Command, s *Settings) error {
 func healthcheckCommand(ctx context.Context, command *cobra.Command, s *Settings) error {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
-	said, err := s.checkHealth(ctx)
+	said, err := checkHealth(ctx, s)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -52,7 +53,7 @@ func TestHealthcheckLooksAtTheSiteToo(t *testing.T) {
 	if code, out := commandLine(env, "healthcheck"); code != exit.Failure || !strings.Contains(out, "handshake") {
 		t.Errorf("exit %d, %s", code, out)
 	}
-	env["TLS_MODE"], env["HTTP_PORT"] = tlsExternal, testkit.FreePort(t)
+	env["TLS_MODE"], env["HTTP_PORT"] = stack.TLSExternal, testkit.FreePort(t)
 	if code, out := commandLine(env, "healthcheck"); code != exit.Failure || !strings.Contains(out, "site's port") {
 		t.Errorf("exit %d, %s", code, out)
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/proxy/routes"
+	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -124,7 +125,7 @@ func environ(t *testing.T, overrides config.Environ) config.Environ {
 	return env
 }
 
-func settings(t *testing.T, env config.Environ) *Settings {
+func load(t *testing.T, env config.Environ) *Settings {
 	t.Helper()
 	s := &Settings{}
 	if err := config.Load(s, env); err != nil {
@@ -143,13 +144,13 @@ func start(t *testing.T, overrides config.Environ) *running {
 // startEdited is start with a last word on the configuration.
 func startEdited(t *testing.T, overrides config.Environ, edit func(*caddy.Config)) *running {
 	t.Helper()
-	p := &running{T: t, settings: settings(t, environ(t, overrides))}
+	p := &running{T: t, settings: load(t, environ(t, overrides))}
 	cfg, err := caddyConfig(p.settings)
 	if err != nil {
 		t.Fatal(err)
 	}
 	edit(cfg)
-	p.settings.keepSecrets()
+	keepSecrets(p.settings)
 	_, _, _ = caddy.BufferedLog()
 	if err := caddy.Run(cfg); err != nil {
 		t.Fatal(err)
@@ -159,11 +160,11 @@ func startEdited(t *testing.T, overrides config.Environ, edit func(*caddy.Config
 			t.Error(err)
 		}
 	})
-	if p.settings.TLSMode == tlsSelfSigned {
-		if err := p.settings.settleAuthority(t.Context(), logging.Discard()); err != nil {
+	if p.settings.TLSMode == stack.TLSSelfSigned {
+		if err := settleAuthority(t.Context(), p.settings, logging.Discard()); err != nil {
 			t.Fatal(err)
 		}
-		root, err := p.settings.readRoot()
+		root, err := readRoot(p.settings)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -192,7 +193,7 @@ func (p *running) newClient() *http.Client {
 		DisableCompression: true,
 		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
 			port := p.settings.HTTPSPort
-			if strings.HasSuffix(address, ":80") || p.settings.TLSMode == tlsExternal {
+			if strings.HasSuffix(address, ":80") || p.settings.TLSMode == stack.TLSExternal {
 				port = p.settings.HTTPPort
 			}
 			return (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
@@ -207,7 +208,7 @@ func (p *running) newClient() *http.Client {
 }
 
 func (p *running) base() string {
-	if p.settings.TLSMode == tlsExternal {
+	if p.settings.TLSMode == stack.TLSExternal {
 		return "http://" + siteName
 	}
 	return "https://" + siteName
@@ -256,7 +257,7 @@ func (p *running) raw(request string) *http.Response {
 func (p *running) dial(config *tls.Config) net.Conn {
 	p.Helper()
 	port := p.settings.HTTPPort
-	if p.settings.TLSMode != tlsExternal {
+	if p.settings.TLSMode != stack.TLSExternal {
 		port = p.settings.HTTPSPort
 	}
 	conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
@@ -265,7 +266,7 @@ func (p *running) dial(config *tls.Config) net.Conn {
 	}
 	p.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
-	if p.settings.TLSMode == tlsExternal {
+	if p.settings.TLSMode == stack.TLSExternal {
 		return conn
 	}
 	if config == nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/proxy/routes"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 // The backend serves its own metrics at exactly /metrics, and matches the path as
@@ -35,7 +36,7 @@ func TestBackendMetricsAreUnreachable(t *testing.T) {
 		"under a path": {"BASE_PATH": "/tale"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			env["TLS_MODE"] = tlsExternal // the same routes, without the cost of TLS
+			env["TLS_MODE"] = stack.TLSExternal // the same routes, without the cost of TLS
 			p := start(t, env)
 			bases := []string{""}
 			if base := p.settings.Address().Base; base != "" {
@@ -99,7 +100,7 @@ func TestBackendMetricsAreUnreachableHoweverTheyAreSpelled(t *testing.T) {
 			targets[i] = "/" + targets[i]
 		}
 	}
-	start(t, config.Environ{"TLS_MODE": tlsExternal}).checkHidden(targets)
+	start(t, config.Environ{"TLS_MODE": stack.TLSExternal}).checkHidden(targets)
 	p := start(t, nil)
 	overHTTP2 := func(target string) seen {
 		return p.bodyOf([]field{{":method", "GET"}, {":scheme", "https"}, {":authority", siteName}, {":path", target}, {"authorization", "Convex x|1"}})

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 // Container engines put the forward proxy of the host into every container. The
@@ -28,7 +29,7 @@ func TestUpstreamsAreAskedDirectly(t *testing.T) {
 		t.Fatal(err)
 	}
 	env := environ(t, config.Environ{
-		"TLS_MODE": tlsExternal, "PROXY_SITE_DIR": folder, "NO_COLOR": "1", "CADDY_ADMIN": "127.0.0.1:1", "XDG_DATA_HOME": "/proc/x", "XDG_CONFIG_HOME": "/proc/x", "RES_OPTIONS": "x", "LOCALDOMAIN": "x",
+		"TLS_MODE": stack.TLSExternal, "PROXY_SITE_DIR": folder, "NO_COLOR": "1", "CADDY_ADMIN": "127.0.0.1:1", "XDG_DATA_HOME": "/proc/x", "XDG_CONFIG_HOME": "/proc/x", "RES_OPTIONS": "x", "LOCALDOMAIN": "x",
 		"CONVEX_UPSTREAM": here(echo(t, "backend", nil)), "PLATFORM_UPSTREAM": here(echo(t, "platform", nil)), "DASHBOARD_UPSTREAM": here(echo(t, "dashboard", nil)),
 	})
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"} {

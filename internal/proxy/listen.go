@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/sys/portcheck"
 )
 
@@ -33,16 +34,15 @@ func listenExclusive(ctx context.Context, _, host, port string, offset uint, con
 
 // checkPorts reports every port of the settings that cannot be opened. The real
 // listeners find out, too; this gives all of them at once and a reason to act on.
-func (s *Settings) checkPorts(ctx context.Context) error {
-	b := builder{s: s}
+func checkPorts(ctx context.Context, s *Settings) error {
 	wanted := []portcheck.Port{
-		{Variable: "HTTP_PORT", Network: "tcp", Address: b.listenAddress(s.HTTPPort)},
+		{Variable: "HTTP_PORT", Network: "tcp", Address: s.ListenAddress(s.HTTPPort)},
 		{Variable: "PROXY_HEALTH_ADDR", Network: "tcp", Address: s.HealthAddr},
 	}
-	if s.TLSMode != tlsExternal {
-		wanted = append(wanted, portcheck.Port{Variable: "HTTPS_PORT", Network: "tcp", Address: b.listenAddress(s.HTTPSPort)})
-		if s.HTTP3 == on {
-			wanted = append(wanted, portcheck.Port{Variable: "HTTPS_PORT", Network: "udp", Address: b.listenAddress(s.HTTPSPort)})
+	if s.TLSMode != stack.TLSExternal {
+		wanted = append(wanted, portcheck.Port{Variable: "HTTPS_PORT", Network: "tcp", Address: s.ListenAddress(s.HTTPSPort)})
+		if s.OffersHTTP3() {
+			wanted = append(wanted, portcheck.Port{Variable: "HTTPS_PORT", Network: "udp", Address: s.ListenAddress(s.HTTPSPort)})
 		}
 	}
 	return portcheck.Free(ctx, wanted...)

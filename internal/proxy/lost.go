@@ -17,16 +17,16 @@ const lostPause = time.Minute
 
 // keepCertificates has Caddy begin again with names that it gave up, for as long as
 // the process lives. Caddy itself does that at the next start only.
-func (s *Settings) keepCertificates(log *slog.Logger) {
+func keepCertificates(s *Settings, log *slog.Logger) {
 	tick := time.NewTicker(lostPause)
 	defer tick.Stop()
 	for range tick.C {
-		s.recoverNames(log)
+		recoverNames(s, log)
 	}
 }
 
-func (s *Settings) recoverNames(log *slog.Logger) {
-	lost := lostNames(certstore.States(context.Background(), s.certifiedNames()))
+func recoverNames(s *Settings, log *slog.Logger) {
+	lost := lostNames(certstore.States(context.Background(), s.CertifiedNames()))
 	if len(lost) == 0 {
 		return
 	}

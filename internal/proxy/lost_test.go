@@ -12,6 +12,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -29,7 +30,7 @@ func withoutLocks(t *testing.T, dataDir string) (file string) {
 // fromNowhere has certificates come from an authority that is away.
 func fromNowhere(t *testing.T, dataDir string) config.Environ {
 	t.Helper()
-	return config.Environ{"TLS_MODE": tlsLetsEncrypt, "ACME_DIRECTORY": "https://" + nobody(t) + "/directory", "PROXY_DATA_DIR": dataDir}
+	return config.Environ{"TLS_MODE": stack.TLSLetsEncrypt, "ACME_DIRECTORY": "https://" + nobody(t) + "/directory", "PROXY_DATA_DIR": dataDir}
 }
 
 func TestANameThatIsBeingCertifiedIsHealthyAndSaid(t *testing.T) {
@@ -39,10 +40,10 @@ func TestANameThatIsBeingCertifiedIsHealthyAndSaid(t *testing.T) {
 		body := text(t, response)
 		return response.StatusCode == http.StatusOK && strings.HasPrefix(body, "OK; a certificate for site.test is being got; the last attempt failed") && strings.Contains(body, "refused")
 	})
-	if said, err := p.settings.checkHealth(t.Context()); err != nil || !strings.Contains(said, "site.test") {
+	if said, err := checkHealth(t.Context(), p.settings); err != nil || !strings.Contains(said, "site.test") {
 		t.Errorf("the health check: %q, %v", said, err)
 	}
-	if err := p.settings.awaitCertificates(t.Context()); err != nil {
+	if err := awaitCertificates(t.Context(), p.settings); err != nil {
 		t.Errorf("readiness: %v", err)
 	}
 	if answer := p.onHealthPort("/health?deep"); answer.StatusCode != http.StatusServiceUnavailable || !strings.Contains(text(t, answer), `"certified":false,"underway":true`) {
@@ -58,7 +59,7 @@ func TestANameThatWasGivenUpIsNotHealthyUntilItIsBegunAgain(t *testing.T) {
 		response := p.onHealthPort("/health?ready")
 		return response.StatusCode == http.StatusServiceUnavailable && strings.Contains(text(t, response), "no certificate for site.test and none is being got")
 	})
-	if _, err := p.settings.checkHealth(t.Context()); err == nil || !strings.Contains(err.Error(), "no certificate for site.test") {
+	if _, err := checkHealth(t.Context(), p.settings); err == nil || !strings.Contains(err.Error(), "no certificate for site.test") {
 		t.Errorf("the health check: %v", err)
 	}
 	if body := text(t, p.onHealthPort("/health")); body != "OK" {
@@ -67,14 +68,14 @@ func TestANameThatWasGivenUpIsNotHealthyUntilItIsBegunAgain(t *testing.T) {
 	if err := os.Remove(locks); err != nil {
 		t.Fatal(err)
 	}
-	p.settings.recoverNames(logging.Discard())
-	if err := p.settings.awaitCertificates(t.Context()); err != nil {
+	recoverNames(p.settings, logging.Discard())
+	if err := awaitCertificates(t.Context(), p.settings); err != nil {
 		t.Errorf("after it was begun again: %v", err)
 	}
 }
 
 func TestTheLastLineNamesTheCause(t *testing.T) {
-	for name, mode := range map[string]string{"our own authority": tlsSelfSigned, "another": tlsLetsEncrypt} {
+	for name, mode := range map[string]string{"our own authority": stack.TLSSelfSigned, "another": stack.TLSLetsEncrypt} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			env := environ(t, fromNowhere(t, t.TempDir()))

@@ -17,6 +17,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/proxy/proxytest"
+	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -42,7 +43,7 @@ func spawn(t *testing.T, env config.Environ, args ...string) *process {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), os.Args[0], args...)
 	command.Env = append([]string{testkit.RoleVariable + "=" + proxytest.Role, "PATH=" + os.Getenv("PATH")}, env.List()...)
-	return &process{running: running{T: t, settings: settings(t, env)}, Process: testkit.Start(t, command)}
+	return &process{running: running{T: t, settings: load(t, env)}, Process: testkit.Start(t, command)}
 }
 
 // spawnReady runs a proxy and returns when it says that it is ready.
@@ -50,8 +51,8 @@ func spawnReady(t *testing.T, env config.Environ) *process {
 	t.Helper()
 	p := spawn(t, env, "run")
 	p.Expect("proxy ready")
-	if p.settings.TLSMode == tlsSelfSigned {
-		root, err := p.settings.readRoot()
+	if p.settings.TLSMode == stack.TLSSelfSigned {
+		root, err := readRoot(p.settings)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -65,7 +66,7 @@ func spawnReady(t *testing.T, env config.Environ) *process {
 func TestNothingIsWrittenOutsideOfTheDataFolder(t *testing.T) {
 	work := t.TempDir()
 	t.Chdir(work) // where Caddy keeps its files when there is no home
-	for _, mode := range []string{tlsSelfSigned, tlsExternal} {
+	for _, mode := range []string{stack.TLSSelfSigned, stack.TLSExternal} {
 		env := environ(t, config.Environ{"TLS_MODE": mode})
 		p := spawnReady(t, env)
 		p.Signal(syscall.SIGTERM)
@@ -76,7 +77,7 @@ func TestNothingIsWrittenOutsideOfTheDataFolder(t *testing.T) {
 			t.Errorf("%s left %v", mode, entries)
 		}
 		entries, _ := os.ReadDir(p.settings.DataDir)
-		if mode == tlsExternal && (len(entries) != 1 || entries[0].Name() != "assets") {
+		if mode == stack.TLSExternal && (len(entries) != 1 || entries[0].Name() != "assets") {
 			t.Errorf("%s left %v in the data folder", mode, entries)
 		}
 	}
@@ -85,7 +86,7 @@ func TestNothingIsWrittenOutsideOfTheDataFolder(t *testing.T) {
 // awaitClosed returns when nothing listens on the site's port any more.
 func (p *process) awaitClosed() {
 	p.Helper()
-	address := (&builder{s: p.settings}).listenAddress(p.settings.HTTPSPort)
+	address := p.settings.ListenAddress(p.settings.HTTPSPort)
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
 		conn, err := net.DialTimeout("tcp", address, time.Second)
 		if errors.Is(err, syscall.ECONNREFUSED) {
@@ -209,8 +210,7 @@ func TestListenersDoNotSharePorts(t *testing.T) {
 	sharing := net.ListenConfig{Control: func(_, _ string, conn syscall.RawConn) error {
 		return conn.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, 15 /* SO_REUSEPORT */, 1) })
 	}}
-	b := &builder{s: p.settings}
-	for _, address := range []string{b.listenAddress(p.settings.HTTPPort), b.listenAddress(p.settings.HTTPSPort), p.settings.HealthAddr} {
+	for _, address := range []string{p.settings.ListenAddress(p.settings.HTTPPort), p.settings.ListenAddress(p.settings.HTTPSPort), p.settings.HealthAddr} {
 		if second, err := sharing.Listen(t.Context(), "tcp", address); !errors.Is(err, syscall.EADDRINUSE) {
 			t.Errorf("a process that shares its ports got %s: %v, %v", address, second, err)
 		}

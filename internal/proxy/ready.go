@@ -13,6 +13,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/proxy/certstore"
 	"github.com/tale-project/tale-runtime/internal/proxy/logbridge"
 	"github.com/tale-project/tale-runtime/internal/proxy/routes"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 const (
@@ -24,13 +25,13 @@ const (
 
 // awaitHandshake returns when a visitor's TLS handshake for the name would succeed.
 // Caddy opens its ports first and issues certificates after that.
-func (s *Settings) awaitHandshake(ctx context.Context, name string, root []byte) error {
-	return eventually(ctx, func(ctx context.Context) error { return s.handshake(ctx, name, root) })
+func awaitHandshake(ctx context.Context, s *Settings, name string, root []byte) error {
+	return eventually(ctx, func(ctx context.Context) error { return tlsHandshake(ctx, s, name, root) })
 }
 
 // awaitCertificates returns when every name has a certificate or is being given one.
-func (s *Settings) awaitCertificates(ctx context.Context) error {
-	return eventually(ctx, func(ctx context.Context) error { return lostNames(certstore.States(ctx, s.certifiedNames())).Err() })
+func awaitCertificates(ctx context.Context, s *Settings) error {
+	return eventually(ctx, func(ctx context.Context) error { return lostNames(certstore.States(ctx, s.CertifiedNames())).Err() })
 }
 
 // eventually returns when try succeeds, or the reason why it never did: what it met
@@ -60,12 +61,12 @@ func eventually(ctx context.Context, try func(context.Context) error) error {
 	}
 }
 
-// handshake greets the site as a visitor would who trusts the root.
-func (s *Settings) handshake(ctx context.Context, name string, root []byte) error {
+// tlsHandshake greets the site as a visitor would who trusts the root.
+func tlsHandshake(ctx context.Context, s *Settings, name string, root []byte) error {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(root)
 	dialer := tls.Dialer{Config: &tls.Config{RootCAs: roots, ServerName: name}}
-	address := s.siteAddress()
+	address := siteAddress(s)
 	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return fmt.Errorf("cannot complete a TLS handshake for %s at %s: %w", name, address, err)
@@ -74,9 +75,9 @@ func (s *Settings) handshake(ctx context.Context, name string, root []byte) erro
 }
 
 // siteAddress is where the site can be reached from inside the container.
-func (s *Settings) siteAddress() string {
+func siteAddress(s *Settings) string {
 	port := s.HTTPSPort
-	if s.TLSMode == tlsExternal {
+	if s.TLSMode == stack.TLSExternal {
 		port = s.HTTPPort
 	}
 	return health.LocalAddr(net.JoinHostPort(s.BindAddress, strconv.Itoa(port)))
@@ -86,24 +87,24 @@ func (s *Settings) siteAddress() string {
 // health port must answer, every name must have a certificate or be given one, and
 // the site's port must be open, with a certificate where that does not depend on
 // others. Upstreams are not looked at. It returns what the health port says.
-func (s *Settings) checkHealth(ctx context.Context) (string, error) {
+func checkHealth(ctx context.Context, s *Settings) (string, error) {
 	url := "http://" + health.LocalAddr(s.HealthAddr) + routes.HealthPath + "?ready"
 	said, err := health.NewProber().Get(ctx, url)
 	if err != nil {
 		return "", fmt.Errorf("cannot confirm that the proxy is healthy: %s: %w", url, err)
 	}
-	return said, s.checkSitePort(ctx)
+	return said, checkSitePort(ctx, s)
 }
 
-func (s *Settings) checkSitePort(ctx context.Context) error {
-	if names := s.localNames(); len(names) > 0 {
-		root, err := s.readRoot()
+func checkSitePort(ctx context.Context, s *Settings) error {
+	if names := s.LocalNames(); len(names) > 0 {
+		root, err := readRoot(s)
 		if err != nil {
 			return err
 		}
-		return s.handshake(ctx, names[0], root)
+		return tlsHandshake(ctx, s, names[0], root)
 	}
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", s.siteAddress())
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", siteAddress(s))
 	if err != nil {
 		return fmt.Errorf("cannot connect to the site's port: %w", err)
 	}

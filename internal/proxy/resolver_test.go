@@ -7,6 +7,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/proxy/routes"
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams/upstreamstest"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 // One upstream is probed and the other is not; both names are known to nobody
@@ -19,7 +20,7 @@ func TestUpstreamsAreLookedUpWhereTheSettingSays(t *testing.T) {
 		return name + ":" + port
 	}
 	p := start(t, config.Environ{
-		"TLS_MODE": tlsExternal, "UPSTREAM_RESOLVER": dns.Addr(),
+		"TLS_MODE": stack.TLSExternal, "UPSTREAM_RESOLVER": dns.Addr(),
 		"PLATFORM_UPSTREAM":  named("platform.alias.test", routes.Platform),
 		"DASHBOARD_UPSTREAM": named("dashboard.alias.test", routes.Dashboard),
 	})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/tale-project/tale-runtime/internal/proxy/edge"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 // hsts makes browsers come back over https for a day. Longer, or for
@@ -26,10 +27,10 @@ func (b *builder) responseHeaders() json.RawMessage {
 		},
 		Drop: []string{"Server", "Via"},
 	}
-	if b.s.TLSMode == tlsLetsEncrypt {
+	if b.s.TLSMode == stack.TLSLetsEncrypt {
 		headers.Missing["Strict-Transport-Security"] = hsts
 	}
-	if b.s.HTTP3 == on && b.s.TLSMode != tlsExternal {
+	if b.s.OffersHTTP3() {
 		port := b.site.Port
 		if port == "" {
 			port = "443"

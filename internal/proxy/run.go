@@ -29,31 +29,31 @@ func run(ctx context.Context, log *slog.Logger, s *Settings) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(s.checkPorts(ctx), s.checkStorage()); err != nil {
+	if err := errors.Join(checkPorts(ctx, s), checkStorage(s)); err != nil {
 		return err
 	}
-	if err := s.healStorage(ctx, log); err != nil {
+	if err := healStorage(ctx, s, log); err != nil {
 		return err
 	}
 	logbridge.Use(log.Handler())
 	accesslog.Use(logging.Batched(log))
-	s.keepSecrets()
+	keepSecrets(s)
 	limitMemory(log)
 	if _, leftOut, _ := snippetFiles(s.SiteDir); len(leftOut) > 0 {
 		log.Warn("files of PROXY_SITE_DIR were left out", "files", leftOut)
 	}
 	if err := caddy.Run(cfg); err != nil {
-		return exit.With(exit.Config, fmt.Errorf("cannot start the proxy: %w", s.blameSnippet(err)))
+		return exit.With(exit.Config, fmt.Errorf("cannot start the proxy: %w", blameSnippet(s, err)))
 	}
-	if err := errors.Join(s.settleAuthority(ctx, log), s.awaitCertificates(ctx)); err != nil {
+	if err := errors.Join(settleAuthority(ctx, s, log), awaitCertificates(ctx, s)); err != nil {
 		return exit.With(exit.Unavailable, err)
 	}
 	forgetStart()
 	paceCollector()
-	if alike := s.alike(); alike != "" {
+	if alike := s.Alike(); alike != "" {
 		log.Warn(alike)
 	}
 	log.Info("proxy ready", "url", s.Address().URL(), "tls", s.TLSMode, "http_port", s.HTTPPort, "https_port", s.HTTPSPort, "version", version.String())
-	s.keepCertificates(log) // until Caddy exits the process
+	keepCertificates(s, log) // until Caddy exits the process
 	return nil
 }

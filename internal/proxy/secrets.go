@@ -10,7 +10,7 @@ const metricsToken = "metrics"
 
 // keepSecrets hands secrets to the modules that need them, so that they are not
 // part of the configuration.
-func (s *Settings) keepSecrets() {
+func keepSecrets(s *Settings) {
 	if s.MetricsToken != "" {
 		metricsgate.Keep(metricsToken, s.MetricsToken.Reveal())
 	}

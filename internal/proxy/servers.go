@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"encoding/json"
-	"net"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -18,6 +17,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/proxy/edge"
 	"github.com/tale-project/tale-runtime/internal/proxy/limits"
 	"github.com/tale-project/tale-runtime/internal/proxy/routes"
+	"github.com/tale-project/tale-runtime/internal/proxy/settings"
 	"github.com/tale-project/tale-runtime/internal/proxy/visitor"
 )
 
@@ -47,17 +47,13 @@ func (b *builder) server(address string, protocols ...string) *caddyhttp.Server 
 	}
 }
 
-func (b *builder) listenAddress(port int) string {
-	return net.JoinHostPort(b.s.BindAddress, strconv.Itoa(port))
-}
-
 // tlsServer serves the site over HTTPS.
 func (b *builder) tlsServer() *caddyhttp.Server {
 	protocols := []string{"h1", "h2"}
-	if b.s.HTTP3 == on {
+	if b.s.OffersHTTP3() {
 		protocols = append(protocols, "h3")
 	}
-	server := b.siteServer(b.server(b.listenAddress(b.s.HTTPSPort), protocols...))
+	server := b.siteServer(b.server(b.s.ListenAddress(b.s.HTTPSPort), protocols...))
 	server.TLSConnPolicies = caddytls.ConnectionPolicies{{DefaultSNI: b.site.Name, FallbackSNI: b.site.Name}}
 	server.ListenerWrappersRaw = []json.RawMessage{module("wrapper", bulk.Listener{}), counted(), tlsWrapper()}
 	server.WriteIdleTimeout = caddy.Duration(writeIdleTimeout)
@@ -69,16 +65,15 @@ func (b *builder) tlsServer() *caddyhttp.Server {
 // plainServer serves the site behind a TLS terminator. HTTP/1 only: over plain
 // text nobody needs HTTP/2, and without it Caddy keeps small buffers for sockets.
 func (b *builder) plainServer() *caddyhttp.Server {
-	server := b.siteServer(b.server(b.listenAddress(b.s.HTTPPort), "h1"))
+	server := b.siteServer(b.server(b.s.ListenAddress(b.s.HTTPPort), "h1"))
 	server.ListenerWrappersRaw = []json.RawMessage{counted()}
 	return server
 }
 
 func (b *builder) limitsApp() *limits.App {
 	app := &limits.App{Connections: b.s.Connections, Uploads: b.s.Uploads}
-	app.BodyRate, _ = parseSize(b.s.BodyRate)
-	trusted, _ := b.s.trustedRanges()
-	for _, network := range trusted {
+	app.BodyRate, _ = settings.ParseSize(b.s.BodyRate)
+	for _, network := range b.s.TrustedRanges() {
 		app.Trusted = append(app.Trusted, netip.MustParsePrefix(network))
 	}
 	return app
@@ -100,7 +95,7 @@ func (b *builder) siteServer(server *caddyhttp.Server) *caddyhttp.Server {
 // redirectServer sends plain HTTP to the site. ACME challenges are answered by
 // Caddy before any route.
 func (b *builder) redirectServer() *caddyhttp.Server {
-	server := b.server(b.listenAddress(b.s.HTTPPort), "h1")
+	server := b.server(b.s.ListenAddress(b.s.HTTPPort), "h1")
 	server.ListenerWrappersRaw = []json.RawMessage{counted()}
 	port := ""
 	if b.site.Port != "" {
@@ -122,7 +117,7 @@ func (b *builder) redirectServer() *caddyhttp.Server {
 func (b *builder) healthServer() *caddyhttp.Server {
 	server := b.server(b.s.HealthAddr, "h1")
 	server.Routes = caddyhttp.RouteList{
-		route(match{caddyhttp.MatchPath{routes.HealthPath}}, handler(edge.Health{Detail: true, Names: b.s.certifiedNames()})),
+		route(match{caddyhttp.MatchPath{routes.HealthPath}}, handler(edge.Health{Detail: true, Names: b.s.CertifiedNames()})),
 		route(match{caddyhttp.MatchPath{"/metrics"}}, handler(metrics.Metrics{})),
 		route(nil, respond(http.StatusNotFound)),
 	}
@@ -147,8 +142,7 @@ func (b *builder) passing(handlers ...json.RawMessage) caddyhttp.Route {
 
 // visitor must come before everything that asks who the visitor is.
 func (b *builder) visitor() json.RawMessage {
-	ranges, _ := b.s.trustedRanges()
-	return handler(visitor.Handler{Trusted: ranges, Chain: b.s.TrustedProxies != "", Quiet: []string{routes.HealthPath}})
+	return handler(visitor.Handler{Trusted: b.s.TrustedRanges(), Chain: b.s.TrustedProxies != "", Quiet: []string{routes.HealthPath}})
 }
 
 // accessLog must come first of the handlers of routes and of error routes.

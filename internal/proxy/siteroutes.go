@@ -20,7 +20,9 @@ import (
 	"github.com/tale-project/tale-runtime/internal/proxy/limits"
 	"github.com/tale-project/tale-runtime/internal/proxy/metricsgate"
 	"github.com/tale-project/tale-runtime/internal/proxy/routes"
+	"github.com/tale-project/tale-runtime/internal/proxy/settings"
 	"github.com/tale-project/tale-runtime/internal/proxy/visitor"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 // socketPatience is how long a WebSocket over HTTP/2 may be silent. Caddy takes
@@ -31,10 +33,10 @@ const socketPatience = 30 * 24 * time.Hour
 // through, the table, and what happens to requests outside of it.
 func (b *builder) siteRoutes() caddyhttp.RouteList {
 	routes := caddyhttp.RouteList{b.passing(b.entryHandlers()...)}
-	if b.s.TLSMode != tlsExternal {
+	if b.s.TLSMode != stack.TLSExternal {
 		routes = append(routes, route(match{except(caddyhttp.MatchHost(b.site.Names))}, respond(http.StatusMisdirectedRequest)))
 	}
-	table := b.s.table().Rows()
+	table := b.s.Table().Rows()
 	if b.site.Base == "" {
 		return append(routes, b.tableRoutes(table)...)
 	}
@@ -78,15 +80,15 @@ func (b *builder) tableRoutes(table []routes.Row) caddyhttp.RouteList {
 
 // entryHandlers are what every request goes through first.
 func (b *builder) entryHandlers() []json.RawMessage {
-	forwarded := edge.Forwarded{Claims: b.s.signInHeaders()}
-	if b.s.TLSMode == tlsExternal {
+	forwarded := edge.Forwarded{Claims: b.s.SignInHeaders()}
+	if b.s.TLSMode == stack.TLSExternal {
 		forwarded.Scheme = b.site.Scheme
 	}
-	if b.s.Compression == stripExtensions {
+	if b.s.Compression == settings.StripExtensions {
 		forwarded.Drop = []string{"Sec-WebSocket-Extensions"}
 	}
 	handlers := []json.RawMessage{b.visitor(), handler(edge.Target{Rows: b.closedRows()}), b.accessLog(), b.responseHeaders(), handler(edge.Body{}), handler(forwarded), handler(&limits.Handler{})}
-	if size, _ := parseSize(b.s.MaxBody); size > 0 {
+	if size, _ := settings.ParseSize(b.s.MaxBody); size > 0 {
 		handlers = append(handlers, handler(requestbody.RequestBody{MaxSize: size}))
 	}
 	return handlers
@@ -168,7 +170,7 @@ func compress() json.RawMessage {
 
 // assets keeps the immutable files of the web application.
 func (b *builder) assets() json.RawMessage {
-	limit, _ := parseSize(b.s.AssetsCache)
+	limit, _ := settings.ParseSize(b.s.AssetsCache)
 	return handler(&assets.Handler{
 		Folder: filepath.Join(b.s.DataDir, "assets"), Limit: limit, Upstream: b.s.Platform,
 		Host: b.site.Authority(), Scheme: b.site.Scheme, BasePath: b.site.Base,

@@ -39,7 +39,7 @@ func loadSnippets(dir string) (caddyhttp.RouteList, error) {
 			routes = append(routes, found...)
 		}
 		if err != nil {
-			problems = append(problems, problem("PROXY_SITE_DIR", "has a file that cannot be used: %v", "", naming(file, err)))
+			problems = append(problems, config.Problem{Variable: "PROXY_SITE_DIR", Wrong: "has a file that cannot be used: " + naming(file, err).Error()})
 		}
 	}
 	return routes, problems.Err()
@@ -65,7 +65,7 @@ func snippetFiles(dir string) (files, leftOut []string, err error) {
 		return nil, nil, nil
 	}
 	if err != nil {
-		return nil, nil, config.Problems{problem("PROXY_SITE_DIR", "cannot be read: %v", "a folder with *.caddy files", err)}
+		return nil, nil, config.Problems{{Variable: "PROXY_SITE_DIR", Wrong: "cannot be read: " + err.Error(), Accepted: "a folder with *.caddy files"}}
 	}
 	if dir, err = filepath.Abs(dir); err != nil { // the adapter's base is not ours
 		return nil, nil, err
@@ -105,7 +105,7 @@ func noSnippet(file string) string {
 
 // blameSnippet adds the name of the file, if there is one, that Caddy cannot set up
 // by itself either: its own errors count routes.
-func (s *Settings) blameSnippet(cause error) error {
+func blameSnippet(s *Settings, cause error) error {
 	files, _, _ := snippetFiles(s.SiteDir)
 	for _, file := range files {
 		if adapted, err := snippetConfig(file); err == nil {

@@ -14,23 +14,19 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/proxy/certstore"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
-// storageRoot is where Caddy itself would keep its data if its data folder were
-// DataDir, so that other containers find the root certificate at its usual path
-// and a volume written by stock Caddy goes on being used.
-func (s *Settings) storageRoot() string { return filepath.Join(s.DataDir, "caddy") }
-
-func (s *Settings) storage() json.RawMessage {
-	return module("module", filestorage.FileStorage{Root: s.storageRoot()})
+func storage(s *Settings) json.RawMessage {
+	return module("module", filestorage.FileStorage{Root: s.StorageRoot()})
 }
 
 // healStorage makes what Caddy finds there usable.
-func (s *Settings) healStorage(ctx context.Context, log *slog.Logger) error {
-	if s.TLSMode == tlsExternal {
+func healStorage(ctx context.Context, s *Settings, log *slog.Logger) error {
+	if s.TLSMode == stack.TLSExternal {
 		return nil
 	}
-	store := certstore.Store{Root: s.storageRoot(), Local: s.localNames(), Public: s.acmeNames()}
+	store := certstore.Store{Root: s.StorageRoot(), Local: s.LocalNames(), Public: s.ACMENames()}
 	if s.CAExportDir != "" {
 		store.RootCopy = filepath.Join(s.CAExportDir, rootFile)
 	}
@@ -38,11 +34,11 @@ func (s *Settings) healStorage(ctx context.Context, log *slog.Logger) error {
 }
 
 // checkStorage makes the data folder and finds out whether it can be written.
-func (s *Settings) checkStorage() error {
-	if s.TLSMode == tlsExternal {
+func checkStorage(s *Settings) error {
+	if s.TLSMode == stack.TLSExternal {
 		return nil
 	}
-	root := s.storageRoot()
+	root := s.StorageRoot()
 	err := os.MkdirAll(root, 0o711)
 	if err == nil {
 		var probe *os.File

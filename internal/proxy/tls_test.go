@@ -19,7 +19,7 @@ import (
 func TestRootCertificateIsExportedAndKeysAreNot(t *testing.T) {
 	dir := t.TempDir()
 	p := start(t, config.Environ{"PROXY_CA_EXPORT_DIR": dir})
-	root, err := p.settings.readRoot()
+	root, err := readRoot(p.settings)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestRootCertificateIsExportedAndKeysAreNot(t *testing.T) {
 		}
 		return true
 	}
-	if !others(p.settings.rootPath()) {
+	if !others(rootPath(p.settings)) {
 		t.Error("other users cannot read the root certificate in its place")
 	}
 	_ = filepath.WalkDir(p.settings.DataDir, func(path string, entry fs.DirEntry, err error) error {
@@ -150,18 +150,6 @@ func TestTheTrustStoreOfTheMachineIsLeftAlone(t *testing.T) {
 	}
 }
 
-// With a public authority for the site's name, a name that only the container
-// network knows still needs a certificate, and others need our root for it.
-func TestALocalAliasOfAPublicSite(t *testing.T) {
-	s := settings(t, config.Environ{"SITE_URL": "https://example.com", "HOST": "tale.local", "TLS_MODE": "letsencrypt"})
-	if got := s.acmeNames(); len(got) != 1 || got[0] != "example.com" {
-		t.Errorf("from the public authority: %v", got)
-	}
-	if got := s.localNames(); len(got) != 1 || got[0] != "tale.local" {
-		t.Errorf("from our own: %v", got)
-	}
-}
-
 func TestHTTP3IsNotOfferedUnlessAskedFor(t *testing.T) {
 	if got := start(t, nil).get("/", nil).Header.Get("Alt-Svc"); got != "" {
 		t.Errorf("Alt-Svc %q", got)
@@ -179,7 +167,7 @@ func TestExternalTakesAnyHost(t *testing.T) {
 }
 
 func TestHSTSOnlyWithAPublicCertificate(t *testing.T) {
-	for mode, want := range map[string]string{tlsSelfSigned: "", tlsExternal: "", tlsLetsEncrypt: hsts} {
+	for mode, want := range map[string]string{stack.TLSSelfSigned: "", stack.TLSExternal: "", stack.TLSLetsEncrypt: hsts} {
 		b := builder{s: &Settings{Site: stack.Site{TLSMode: mode}}}
 		if got := strings.Contains(string(b.responseHeaders()), hsts); got != (want != "") {
 			t.Errorf("%s: %s", mode, b.responseHeaders())

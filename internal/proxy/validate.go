@@ -30,7 +30,7 @@ func validate(environ config.Environ) (leftOut []string, err error) {
 	if problems = append(problems, broken...); len(problems) > 0 {
 		return leftOut, problems
 	}
-	return leftOut, s.provision()
+	return leftOut, provision(s)
 }
 
 func problemsOf(err error) (config.Problems, error) {
@@ -44,7 +44,7 @@ func problemsOf(err error) (config.Problems, error) {
 // provision has Caddy set up every module of the configuration, without opening
 // a port. Nothing of the data folder is touched: setting up the local authority
 // would create it.
-func (s *Settings) provision() error {
+func provision(s *Settings) error {
 	scratch, err := os.MkdirTemp("", "proxy-validate-")
 	if err != nil {
 		return fmt.Errorf("cannot validate the configuration: %w", err)
@@ -56,10 +56,10 @@ func (s *Settings) provision() error {
 	if err != nil {
 		return err
 	}
-	elsewhere.keepSecrets()
+	keepSecrets(&elsewhere)
 	_, _, _ = caddy.BufferedLog()
 	if err := caddy.Validate(cfg); err != nil {
-		return exit.With(exit.Config, fmt.Errorf("cannot use the configuration: %w", s.blameSnippet(err)))
+		return exit.With(exit.Config, fmt.Errorf("cannot use the configuration: %w", blameSnippet(s, err)))
 	}
 	return nil
 }

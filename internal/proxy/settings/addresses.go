@@ -1,12 +1,12 @@
-package proxy
+package settings
 
 import (
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/proxy/visitor"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 // privateRanges stands in lists of addresses for the networks that are not
@@ -17,22 +17,27 @@ func privateNetworks() []string {
 	return []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "fd00::/8", "::1/128"}
 }
 
-// trustedRanges are the peers whose X-Forwarded-* headers count. Behind a TLS
-// terminator somebody must be believed, and it is nearly always a neighbour;
-// in the other modes the visitor is the peer and nobody is. Only a list of proxies
-// that was set is also looked for inside of X-Forwarded-For: a visitor may well
-// have a private address.
+// TrustedRanges returns the networks of the peers whose X-Forwarded-* headers count.
+// Behind a TLS terminator the peer must be believed, and it is nearly always a
+// neighbour; in the other modes the visitor is the peer and none is. Only a list of
+// proxies that was set is also looked for inside of X-Forwarded-For: a visitor may
+// well have a private address.
+func (s *Settings) TrustedRanges() []string {
+	ranges, _ := s.trustedRanges() // an error is a problem of the settings
+	return ranges
+}
+
 func (s *Settings) trustedRanges() ([]string, error) {
 	switch {
 	case s.TrustedProxies == "none":
 		return nil, nil
-	case s.TrustedProxies == "" && s.TLSMode == tlsExternal:
+	case s.TrustedProxies == "" && s.TLSMode == stack.TLSExternal:
 		return privateNetworks(), nil
 	}
 	return parseRanges(s.TrustedProxies)
 }
 
-// parseRanges reads addresses and CIDR networks, separated by commas or blanks.
+// parseRanges returns addresses and CIDR networks, separated by commas or blanks.
 func parseRanges(list string) ([]string, error) {
 	var ranges []string
 	for _, item := range strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' }) {
@@ -49,12 +54,13 @@ func parseRanges(list string) ([]string, error) {
 	return ranges, nil
 }
 
-// alike says what in the settings makes visitors look alike, or may.
-func (s *Settings) alike() string {
+// Alike returns what in the settings makes visitors look alike, or may; "" for
+// nothing.
+func (s *Settings) Alike() string {
 	allowed, _ := parseRanges(s.DashboardAllow)
-	proxies, _ := s.trustedRanges()
+	proxies := s.TrustedRanges()
 	switch {
-	case s.TLSMode != tlsExternal:
+	case s.TLSMode != stack.TLSExternal:
 	case len(proxies) == 0:
 		return "TRUSTED_PROXIES believes no proxy: behind a TLS terminator, all visitors look like it"
 	case overlap(allowed, proxies):
@@ -69,13 +75,8 @@ func overlap(some, others []string) bool {
 	})
 }
 
-// signInHeaders are the headers by which a proxy that is trusted signs users in.
-func (s *Settings) signInHeaders() []string {
+// SignInHeaders returns the headers by which a proxy that is trusted signs users in.
+func (s *Settings) SignInHeaders() []string {
 	names := []string{s.EmailHeader, s.NameHeader, s.RoleHeader, s.TeamsHeader}
 	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
-}
-
-func isPort(text string) bool {
-	n, err := strconv.Atoi(text)
-	return err == nil && n >= 1 && n <= 65535
 }

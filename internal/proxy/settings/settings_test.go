@@ -1,4 +1,4 @@
-package proxy
+package settings
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 func load(env config.Environ) (*Settings, config.Problems) {
@@ -24,7 +25,7 @@ func TestDefaults(t *testing.T) {
 	}
 	site := s.Address()
 	if s.HTTPPort != 80 || s.HTTPSPort != 443 || s.HealthAddr != ":2020" || s.DataDir != "/data" || s.Platform != "platform:3000" ||
-		s.TLSMode != tlsSelfSigned || site.Name != "example.com" || site.URL() != "https://example.com/" {
+		s.TLSMode != stack.TLSSelfSigned || site.Name != "example.com" || site.URL() != "https://example.com/" {
 		t.Errorf("got %+v, %+v", s, site)
 	}
 }
@@ -145,9 +146,27 @@ func TestVisitorsThatLookAlike(t *testing.T) {
 		{"external", "", "", ""}, {"external", "", "203.0.113.0/24", ""}, {"external", "10.0.0.9", "10.9.0.0/16", ""}, {"selfsigned", "", "private_ranges", ""},
 		{"external", "none", "", "TRUSTED_PROXIES"}, {"external", "", "10.8.0.0/16", "DASHBOARD_ALLOW"}, {"external", "::ffff:10.8.0.9", "10.8.0.0/16", "DASHBOARD_ALLOW"}, {"external", "", "0.0.0.0/0", "DASHBOARD_ALLOW"},
 	} {
-		s := settings(t, config.Environ{"SITE_URL": "https://site.test", "TLS_MODE": tt.mode, "TRUSTED_PROXIES": tt.trusted, "DASHBOARD_ALLOW": tt.allow})
-		if got := s.alike(); (got == "") != (tt.want == "") || !strings.HasPrefix(got, tt.want) {
+		s, problems := load(config.Environ{"SITE_URL": "https://site.test", "TLS_MODE": tt.mode, "TRUSTED_PROXIES": tt.trusted, "DASHBOARD_ALLOW": tt.allow})
+		if len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		if got := s.Alike(); (got == "") != (tt.want == "") || !strings.HasPrefix(got, tt.want) {
 			t.Errorf("%+v: %q", tt, got)
 		}
+	}
+}
+
+// With a public authority for the site's name, a name that only the container
+// network knows still needs a certificate, and others need our root for it.
+func TestALocalAliasOfAPublicSite(t *testing.T) {
+	s, problems := load(config.Environ{"SITE_URL": "https://example.com", "HOST": "tale.local", "TLS_MODE": "letsencrypt"})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	if got := s.ACMENames(); len(got) != 1 || got[0] != "example.com" {
+		t.Errorf("from the public authority: %v", got)
+	}
+	if got := s.LocalNames(); len(got) != 1 || got[0] != "tale.local" {
+		t.Errorf("from our own: %v", got)
 	}
 }

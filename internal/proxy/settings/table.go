@@ -1,9 +1,9 @@
-package proxy
+package settings
 
 import "github.com/tale-project/tale-runtime/internal/proxy/routes"
 
-// table returns the route table for the settings.
-func (s *Settings) table() routes.Table {
+// Table returns the route table for the settings.
+func (s *Settings) Table() routes.Table {
 	only, _ := parseRanges(s.DashboardAllow)
 	return routes.Table{
 		Base: s.Address().Base, Only: only, SitePort: s.HTTPActions == actionsOnSitePort, Metrics: s.MetricsToken != "",

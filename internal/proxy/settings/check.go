@@ -1,16 +1,18 @@
-package proxy
+package settings
 
 import (
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/dustin/go-humanize"
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 // Validate reports every setting that the proxy could not act on, and
@@ -29,7 +31,7 @@ func (s *Settings) Validate() config.Problems {
 func (s *Settings) checkChoices() config.Problems {
 	problems := config.CheckOneOf("HTTP3", s.HTTP3, on, off)
 	problems = append(problems, config.CheckOneOf("HTTP_ACTIONS_UPSTREAM", s.HTTPActions, actionsOnBackend, actionsOnSitePort)...)
-	return append(problems, config.CheckOneOf("WEBSOCKET_COMPRESSION", s.Compression, stripExtensions, passExtensions)...)
+	return append(problems, config.CheckOneOf("WEBSOCKET_COMPRESSION", s.Compression, StripExtensions, passExtensions)...)
 }
 
 func (s *Settings) checkListeners() config.Problems {
@@ -41,7 +43,7 @@ func (s *Settings) checkListeners() config.Problems {
 			problems = append(problems, problem("PROXY_BIND_ADDRESS", "%q is not an IP address", "an IP address, or nothing for all", s.BindAddress))
 		}
 	}
-	if s.HTTPPort == s.HTTPSPort && s.TLSMode != tlsExternal {
+	if s.HTTPPort == s.HTTPSPort && s.TLSMode != stack.TLSExternal {
 		problems = append(problems, problem("HTTPS_PORT", "%d is also HTTP_PORT", "another port", s.HTTPSPort))
 	}
 	return problems
@@ -90,13 +92,13 @@ func (s *Settings) checkAddresses() config.Problems {
 
 func (s *Settings) checkLimits() config.Problems {
 	var problems config.Problems
-	if _, err := parseSize(s.MaxBody); err != nil {
+	if _, err := ParseSize(s.MaxBody); err != nil {
 		problems = append(problems, problem("MAX_BODY", "%q is not a size", "a size such as 200MB; 0 for no limit", s.MaxBody))
 	}
-	if size, err := parseSize(s.AssetsCache); err != nil || size > 0 && size < leastAssets {
+	if size, err := ParseSize(s.AssetsCache); err != nil || size > 0 && size < leastAssets {
 		problems = append(problems, problem("ASSETS_CACHE", "%q is not a size of at least 1MB", "a size such as 512MB; 0 for none", s.AssetsCache))
 	}
-	if _, err := parseSize(s.BodyRate); err != nil {
+	if _, err := ParseSize(s.BodyRate); err != nil {
 		problems = append(problems, problem("VISITOR_BODY_RATE", "%q is not a size", "a size such as 2KB; 0 for no least rate", s.BodyRate))
 	}
 	for variable, value := range map[string]int{"VISITOR_CONNECTIONS": s.Connections, "VISITOR_UPLOADS": s.Uploads} {
@@ -121,7 +123,7 @@ func (s *Settings) checkACME() config.Problems {
 			problems = append(problems, problem("ACME_CA_ROOT", "cannot be read: %v", "a PEM file", err))
 		}
 	}
-	if name := s.Address().Host; s.TLSMode == tlsLetsEncrypt && !s.privateACME() && name != "" && !isPublicName(name) {
+	if name := s.Address().Host; s.TLSMode == stack.TLSLetsEncrypt && !s.privateACME() && name != "" && !isPublicName(name) {
 		problems = append(problems, problem("TLS_MODE", "is letsencrypt, but no public authority certifies %q", "a name in SITE_URL that the internet knows, or another TLS_MODE, or an ACME_DIRECTORY of your own", name))
 	}
 	if (s.ACMEKeyID == "") != (s.ACMEKey == "") {
@@ -130,11 +132,16 @@ func (s *Settings) checkACME() config.Problems {
 	return problems
 }
 
-// leastAssets is the least ASSETS_CACHE that holds anything useful, in bytes.
+func isPort(text string) bool {
+	n, err := strconv.Atoi(text)
+	return err == nil && n >= 1 && n <= 65535
+}
+
+// leastAssets is the smallest ASSETS_CACHE that holds anything useful, in bytes.
 const leastAssets = 1_000_000
 
-// parseSize reads a size in bytes; an empty one is 0.
-func parseSize(text string) (int64, error) {
+// ParseSize returns a size in bytes; an empty one is 0.
+func ParseSize(text string) (int64, error) {
 	if text == "" {
 		return 0, nil
 	}
@@ -145,7 +152,7 @@ func parseSize(text string) (int64, error) {
 	return int64(size), nil
 }
 
-// splitHealth takes PLATFORM_HEALTH apart; the port is "" for the upstream's own.
+// splitHealth returns the parts of PLATFORM_HEALTH; the port is "" for the upstream's own.
 func splitHealth(value string) (port, path string, err error) {
 	path = value
 	if rest, ok := strings.CutPrefix(value, ":"); ok {
