@@ -5,13 +5,14 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/tale-project/tale-runtime/internal/proxy/logbridge"
+	"github.com/tale-project/tale-runtime/internal/proxy/snippets"
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 // caddyConfig is the whole configuration that Caddy runs for the settings. It holds
 // no secret: modules that need one have it from the process.
 func caddyConfig(s *Settings) (*caddy.Config, error) {
-	snippets, err := loadSnippets(s.SiteDir)
+	snippets, err := snippets.Load(s.SiteDir)
 	if err != nil {
 		return nil, err
 	}

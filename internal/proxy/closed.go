@@ -1,12 +1,11 @@
 package proxy
 
 import (
-	"encoding/json"
 	"net/http"
-	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/proxy/edge"
 	"github.com/tale-project/tale-runtime/internal/proxy/routes"
+	"github.com/tale-project/tale-runtime/internal/proxy/snippets"
 )
 
 // closedRows are the rows of the public server, in the order in which they are
@@ -28,7 +27,7 @@ func (b *builder) closedRows() []edge.Row {
 			rows = append(rows, forTarget(row, base))
 		}
 	}
-	if paths := snippetPaths(toJSON(b.snippets), base); len(paths) > 0 {
+	if paths := snippets.Paths(b.snippets, base); len(paths) > 0 {
 		rows = append(rows, edge.Row{Paths: paths, Closed: true})
 	}
 	return rows
@@ -52,42 +51,4 @@ func forTarget(r routes.Row, base string) edge.Row {
 // segment ends, and would find the metrics.
 func twiceUnder(base string) []string {
 	return []string{base + base, base + base + "/*", base + base + "metrics", base + base + "metrics/*"}
-}
-
-// snippetPaths are the path patterns in the operators' own routes, under a prefix.
-// Those with placeholders are not known before the request.
-func snippetPaths(routes json.RawMessage, base string) []string {
-	var tree any
-	if json.Unmarshal(routes, &tree) != nil {
-		return nil
-	}
-	var paths []string
-	walk(tree, func(node map[string]any) {
-		patterns, _ := node["path"].([]any)
-		for _, pattern := range patterns {
-			path, _ := pattern.(string)
-			if strings.HasPrefix(path, "/") && !strings.ContainsAny(path, "{%") {
-				path = base + path
-			}
-			if strings.Trim(path, "*") != "" && !strings.ContainsAny(path, "{%") {
-				paths = append(paths, path)
-			}
-		}
-	})
-	return paths
-}
-
-// walk visits every object of a JSON document.
-func walk(tree any, visit func(map[string]any)) {
-	switch node := tree.(type) {
-	case map[string]any:
-		visit(node)
-		for _, child := range node {
-			walk(child, visit)
-		}
-	case []any:
-		for _, child := range node {
-			walk(child, visit)
-		}
-	}
 }

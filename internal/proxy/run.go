@@ -12,6 +12,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/proxy/accesslog"
 	"github.com/tale-project/tale-runtime/internal/proxy/logbridge"
+	"github.com/tale-project/tale-runtime/internal/proxy/snippets"
 	"github.com/tale-project/tale-runtime/internal/version"
 )
 
@@ -39,11 +40,11 @@ func run(ctx context.Context, log *slog.Logger, s *Settings) error {
 	accesslog.Use(logging.Batched(log))
 	keepSecrets(s)
 	limitMemory(log)
-	if _, leftOut, _ := snippetFiles(s.SiteDir); len(leftOut) > 0 {
+	if _, leftOut, _ := snippets.List(s.SiteDir); len(leftOut) > 0 {
 		log.Warn("files of PROXY_SITE_DIR were left out", "files", leftOut)
 	}
 	if err := caddy.Run(cfg); err != nil {
-		return exit.With(exit.Config, fmt.Errorf("cannot start the proxy: %w", blameSnippet(s, err)))
+		return exit.With(exit.Config, fmt.Errorf("cannot start the proxy: %w", snippets.Blame(s.SiteDir, err)))
 	}
 	if err := errors.Join(settleAuthority(ctx, s, log), awaitCertificates(ctx, s)); err != nil {
 		return exit.With(exit.Unavailable, err)

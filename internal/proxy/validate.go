@@ -9,6 +9,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/proxy/snippets"
 )
 
 // validate reports everything that would keep the proxy from starting with the
@@ -21,8 +22,8 @@ func validate(environ config.Environ) (leftOut []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	_, leftOut, _ = snippetFiles(s.SiteDir)
-	_, snippetsErr := loadSnippets(s.SiteDir)
+	_, leftOut, _ = snippets.List(s.SiteDir)
+	_, snippetsErr := snippets.Load(s.SiteDir)
 	broken, err := problemsOf(snippetsErr)
 	if err != nil {
 		return leftOut, err
@@ -59,7 +60,7 @@ func provision(s *Settings) error {
 	keepSecrets(&elsewhere)
 	_, _, _ = caddy.BufferedLog()
 	if err := caddy.Validate(cfg); err != nil {
-		return exit.With(exit.Config, fmt.Errorf("cannot use the configuration: %w", blameSnippet(s, err)))
+		return exit.With(exit.Config, fmt.Errorf("cannot use the configuration: %w", snippets.Blame(s.SiteDir, err)))
 	}
 	return nil
 }

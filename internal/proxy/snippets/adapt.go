@@ -1,13 +1,10 @@
-package proxy
+package snippets
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -16,114 +13,15 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	_ "github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile" // the Caddyfile adapter
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
-	"github.com/tale-project/tale-runtime/internal/config"
 )
 
-// loadSnippets makes routes of every *.caddy file in dir, in the order of their
-// names. Each holds Caddyfile directives as they stand inside a site block. A
-// folder that does not exist holds none. The error is a config.Problems with
-// every file that cannot be used.
-func loadSnippets(dir string) (caddyhttp.RouteList, error) {
-	files, _, err := snippetFiles(dir)
-	if err != nil {
-		return nil, err
-	}
-	var routes caddyhttp.RouteList
-	var problems config.Problems
-	for _, file := range files {
-		adapted, err := snippetConfig(file)
-		if err == nil {
-			var found caddyhttp.RouteList
-			found, err = snippetRoutes(adapted)
-			routes = append(routes, found...)
-		}
-		if err != nil {
-			problems = append(problems, config.Problem{Variable: "PROXY_SITE_DIR", Wrong: "has a file that cannot be used: " + naming(file, err).Error()})
-		}
-	}
-	return routes, problems.Err()
-}
-
-// naming makes sure that an error has the file's name.
-func naming(file string, err error) error {
-	if strings.Contains(err.Error(), file) {
-		return err
-	}
-	return fmt.Errorf("%s: %w", file, err)
-}
-
-// snippetFiles lists the *.caddy files of a folder, and those that are left out,
-// each with the reason: hidden ones, which macOS and editors put beside others, and
-// what holds nothing to read.
-func snippetFiles(dir string) (files, leftOut []string, err error) {
-	if dir == "" {
-		return nil, nil, nil
-	}
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, nil
-	}
-	if err != nil {
-		return nil, nil, config.Problems{{Variable: "PROXY_SITE_DIR", Wrong: "cannot be read: " + err.Error(), Accepted: "a folder with *.caddy files"}}
-	}
-	if dir, err = filepath.Abs(dir); err != nil { // the adapter's base is not ours
-		return nil, nil, err
-	}
-	for _, entry := range entries {
-		file := filepath.Join(dir, entry.Name())
-		if filepath.Ext(file) != ".caddy" {
-			continue
-		}
-		if reason := noSnippet(file); reason != "" {
-			leftOut = append(leftOut, file+" "+reason)
-		} else {
-			files = append(files, file)
-		}
-	}
-	return files, leftOut, nil
-}
-
-// noSnippet returns why a file is left out, "" if it is not. Links are followed:
-// mounted configuration consists of them.
-func noSnippet(file string) string {
-	info, err := os.Stat(file)
-	switch {
-	case strings.HasPrefix(filepath.Base(file), "."):
-		return "is hidden"
-	case errors.Is(err, fs.ErrNotExist):
-		return "is a link to nothing"
-	case err == nil && !info.Mode().IsRegular():
-		return "is not a regular file"
-	}
-	content, err := os.ReadFile(file)
-	if err == nil && len(bytes.Trim(content, "\x00 \t\r\n")) == 0 {
-		return "is empty"
-	}
-	return "" // reading it again says what is wrong
-}
-
-// blameSnippet adds the name of the file, if there is one, that Caddy cannot set up
-// by itself either: its own errors count routes.
-func blameSnippet(s *Settings, cause error) error {
-	files, _, _ := snippetFiles(s.SiteDir)
-	for _, file := range files {
-		if adapted, err := snippetConfig(file); err == nil {
-			if err := caddy.Validate(adapted); err != nil {
-				return naming(file, err)
-			}
-		}
-	}
-	return cause
-}
-
-// snippetConfig has Caddy's own adapter read one file. The file is imported into
+// adapt has Caddy's own adapter read one file. The file is imported into
 // a site block, so that the adapter's errors name it and the line.
-func snippetConfig(file string) (*caddy.Config, error) {
+func adapt(file string) (*caddy.Config, error) {
 	if strings.ContainsAny(file, "*?[]{}`\"\n") {
 		return nil, fmt.Errorf("%q: its path has characters that mean something in a Caddyfile", file)
 	}
-	if err := checkSnippet(file); err != nil {
+	if err := check(file); err != nil {
 		return nil, err
 	}
 	wrapper := fmt.Sprintf("http://:1 {\n\timport \"%s\"\n}\n", file)
@@ -163,13 +61,13 @@ func dialDirectly(config []byte) []byte {
 			node["transport"] = transport
 		}
 	})
-	return toJSON(tree)
+	return caddyconfig.JSON(tree, nil)
 }
 
-// checkSnippet finds what the adapter does not see: braces that only the block
+// check finds what the adapter does not see: braces that only the block
 // around the file would close or that close it, and directives that are dropped
 // because they are about a site and not about requests.
-func checkSnippet(file string) error {
+func check(file string) error {
 	content, err := os.ReadFile(file)
 	if err != nil {
 		return err
@@ -198,9 +96,9 @@ func checkSnippet(file string) error {
 	return nil
 }
 
-// snippetRoutes takes the routes out of an adapted file. Whatever else a file
+// routesOf returns the routes of an adapted file. Whatever else a file
 // can configure would be dropped silently, so it is refused.
-func snippetRoutes(adapted *caddy.Config) (caddyhttp.RouteList, error) {
+func routesOf(adapted *caddy.Config) (caddyhttp.RouteList, error) {
 	for app := range adapted.AppsRaw {
 		if app != "http" {
 			return nil, fmt.Errorf("it configures %s; only directives that handle requests are possible here", app)
