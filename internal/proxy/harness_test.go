@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha1"
 	"crypto/tls"
@@ -14,8 +13,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -295,24 +292,6 @@ func echoed(t *testing.T, response *http.Response) seen {
 	var s seen
 	_ = json.Unmarshal([]byte(text(t, response)), &s)
 	return s
-}
-
-// golden compares with a file in testdata; UPDATE_GOLDEN=1 writes it.
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if os.Getenv("UPDATE_GOLDEN") != "" {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("differs from %s; run with UPDATE_GOLDEN=1 and look at the difference\ngot:\n%s", file, got)
-	}
 }
 
 // zeros is a reader of n bytes that needs no memory.

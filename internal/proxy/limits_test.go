@@ -23,9 +23,9 @@ func TestSilentConnectionsAreClosed(t *testing.T) {
 		value       time.Duration
 		answer      string
 	}{
-		"that never begin":      {"", "read_header_timeout", readHeaderTimeout, ""},
-		"in the middle of one":  {"GET / HTTP/1.1\r\nHost: x\r\nX-", "read_header_timeout", readHeaderTimeout, "400 Bad Request"},
-		"that have been served": {"GET /health HTTP/1.1\r\nHost: x\r\n\r\n", "idle_timeout", idleTimeout, "200 OK"},
+		"that never begin":      {"", "read_header_timeout", 10 * time.Second, ""},
+		"in the middle of one":  {"GET / HTTP/1.1\r\nHost: x\r\nX-", "read_header_timeout", 10 * time.Second, "400 Bad Request"},
+		"that have been served": {"GET /health HTTP/1.1\r\nHost: x\r\n\r\n", "idle_timeout", 2 * time.Minute, "200 OK"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := startEdited(t, config.Environ{"TLS_MODE": "external"}, func(cfg *caddy.Config) {

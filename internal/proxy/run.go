@@ -11,6 +11,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/proxy/accesslog"
+	"github.com/tale-project/tale-runtime/internal/proxy/caddyconf"
 	"github.com/tale-project/tale-runtime/internal/proxy/logbridge"
 	"github.com/tale-project/tale-runtime/internal/proxy/snippets"
 	"github.com/tale-project/tale-runtime/internal/version"
@@ -57,4 +58,14 @@ func run(ctx context.Context, log *slog.Logger, s *Settings) error {
 	log.Info("proxy ready", "url", s.Address().URL(), "tls", s.TLSMode, "http_port", s.HTTPPort, "https_port", s.HTTPSPort, "version", version.String())
 	keepCertificates(s, log) // until Caddy exits the process
 	return nil
+}
+
+// caddyConfig returns the configuration for the settings and the files of
+// PROXY_SITE_DIR.
+func caddyConfig(s *Settings) (*caddy.Config, error) {
+	own, err := snippets.Load(s.SiteDir)
+	if err != nil {
+		return nil, err
+	}
+	return caddyconf.New(s, own), nil
 }

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -10,16 +9,10 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/caddyserver/caddy/v2/modules/filestorage"
-
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/proxy/certstore"
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
-
-func storage(s *Settings) json.RawMessage {
-	return module("module", filestorage.FileStorage{Root: s.StorageRoot()})
-}
 
 // healStorage makes what Caddy finds there usable.
 func healStorage(ctx context.Context, s *Settings, log *slog.Logger) error {

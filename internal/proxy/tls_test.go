@@ -12,8 +12,6 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/proxy/routes"
-
-	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 func TestRootCertificateIsExportedAndKeysAreNot(t *testing.T) {
@@ -131,25 +129,6 @@ func TestASiteByAddress(t *testing.T) {
 	}
 }
 
-// Caddy would add the root of its authority to the machine's trust store, and
-// makes an authority whenever a name looks private to it.
-func TestTheTrustStoreOfTheMachineIsLeftAlone(t *testing.T) {
-	for _, env := range []config.Environ{
-		{"SITE_URL": "https://example.com"},
-		{"SITE_URL": "https://example.com", "TLS_MODE": "letsencrypt"},
-		{"SITE_URL": "https://example.com", "TLS_MODE": "letsencrypt", "HOST": "tale.local"},
-		{"SITE_URL": "https://site.lan", "TLS_MODE": "letsencrypt", "ACME_DIRECTORY": "https://ca.lan/acme"},
-	} {
-		cfg, err := caddyConfig(goldenRun(t, env))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := string(cfg.AppsRaw["pki"]); got != `{"certificate_authorities":{"local":{"install_trust":false}}}` {
-			t.Errorf("%v: the authority is %s", env, got)
-		}
-	}
-}
-
 func TestHTTP3IsNotOfferedUnlessAskedFor(t *testing.T) {
 	if got := start(t, nil).get("/", nil).Header.Get("Alt-Svc"); got != "" {
 		t.Errorf("Alt-Svc %q", got)
@@ -162,15 +141,6 @@ func TestExternalTakesAnyHost(t *testing.T) {
 		got := echoed(t, p.get("/x", http.Header{"Host": {host}}))
 		if got.Host != host || routes.Upstream(got.On) != routes.Platform {
 			t.Errorf("%s: the upstream saw %q", host, got.Host)
-		}
-	}
-}
-
-func TestHSTSOnlyWithAPublicCertificate(t *testing.T) {
-	for mode, want := range map[string]string{stack.TLSSelfSigned: "", stack.TLSExternal: "", stack.TLSLetsEncrypt: hsts} {
-		b := builder{s: &Settings{Site: stack.Site{TLSMode: mode}}}
-		if got := strings.Contains(string(b.responseHeaders()), hsts); got != (want != "") {
-			t.Errorf("%s: %s", mode, b.responseHeaders())
 		}
 	}
 }

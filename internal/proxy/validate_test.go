@@ -24,7 +24,11 @@ func TestValidateReportsSettingsAndSnippetsTogether(t *testing.T) {
 }
 
 func TestValidateProvisionsEveryModuleAndTouchesNothing(t *testing.T) {
-	for name, env := range goldenSettings {
+	for name, env := range map[string]config.Environ{
+		"selfsigned":  {"SITE_URL": "https://tale.local", "METRICS_BEARER_TOKEN": "canary"},
+		"letsencrypt": {"SITE_URL": "https://example.com", "TLS_MODE": "letsencrypt", "HTTP3": "on", "ACME_EAB_KEY_ID": "key-1", "ACME_EAB_HMAC_KEY": "canary"},
+		"external":    {"SITE_URL": "https://example.com:8443", "TLS_MODE": "external", "BASE_PATH": "tale", "DASHBOARD_ALLOW": "192.0.2.0/24", "MAX_BODY": "200MB"},
+	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			complete := config.Environ{"PROXY_DATA_DIR": dir, "PROXY_SITE_DIR": ""}

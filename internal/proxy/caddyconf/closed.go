@@ -1,4 +1,4 @@
-package proxy
+package caddyconf
 
 import (
 	"net/http"
@@ -12,7 +12,7 @@ import (
 // tried, with a word on which must not be reached in another row's name.
 func (b *builder) closedRows() []edge.Row {
 	base := b.site.Base
-	table := b.s.Table().Rows()
+	table := b.table.Rows()
 	var rows []edge.Row
 	for _, row := range table {
 		if row.Bare && base != "" {
@@ -27,7 +27,7 @@ func (b *builder) closedRows() []edge.Row {
 			rows = append(rows, forTarget(row, base))
 		}
 	}
-	if paths := snippets.Paths(b.snippets, base); len(paths) > 0 {
+	if paths := snippets.Paths(b.own, base); len(paths) > 0 {
 		rows = append(rows, edge.Row{Paths: paths, Closed: true})
 	}
 	return rows

@@ -1,4 +1,4 @@
-package proxy
+package caddyconf
 
 import (
 	"encoding/json"
@@ -45,7 +45,6 @@ func (b *builder) namedRoutes() map[string]*caddyhttp.Route {
 	backend.StreamBufferSize = socketBuffer
 	platform := b.probed(idleJavaScript, b.s.Platform, b.s.Health)
 	sockets := tunnel.Handler{UpstreamsRaw: backend.DynamicUpstreamsRaw, Headers: backend.Headers, DialTimeout: caddy.Duration(dialTimeout)}
-	table := b.s.Table()
 	named := map[string]*caddyhttp.Route{
 		string(routes.Backend): proxyRoute(routes.Backend, backend),
 		socketsOf(routes.Backend): {HandlersRaw: []json.RawMessage{
@@ -57,10 +56,10 @@ func (b *builder) namedRoutes() map[string]*caddyhttp.Route {
 		string(routes.Dashboard): proxyRoute(routes.Dashboard, b.fixed(idleJavaScript, b.s.Dashboard),
 			handler(edge.AdminKeys{})),
 	}
-	if table.SitePort {
+	if b.table.SitePort {
 		named[string(routes.SitePort)] = proxyRoute(routes.SitePort, b.fixed(idleBackend, b.s.SitePort))
 	}
-	if table.Metrics {
+	if b.table.Metrics {
 		named[string(routes.Crawler)] = proxyRoute(routes.Crawler, b.fixed(idleJavaScript, b.s.Crawler))
 		named[string(routes.RAG)] = proxyRoute(routes.RAG, b.fixed(idleJavaScript, b.s.RAG))
 		named[string(routes.Operator)] = proxyRoute(routes.Operator, b.fixed(idleJavaScript, b.s.Operator))

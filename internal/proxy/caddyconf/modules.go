@@ -1,4 +1,4 @@
-package proxy
+package caddyconf
 
 // The Caddy modules that are linked into the proxy. Importing one registers it;
 // anything not listed here does not exist in the binary, which keeps it some

@@ -1,4 +1,4 @@
-package proxy
+package caddyconf
 
 import (
 	"encoding/json"
@@ -25,6 +25,10 @@ import (
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
+// MetricsToken is the name by which the configuration refers to the token that opens
+// the metrics.
+const MetricsToken = "metrics"
+
 // socketPatience is how long a WebSocket over HTTP/2 may be silent. Caddy takes
 // the socket for a request body, which it gives up after a minute.
 const socketPatience = 30 * 24 * time.Hour
@@ -36,7 +40,7 @@ func (b *builder) siteRoutes() caddyhttp.RouteList {
 	if b.s.TLSMode != stack.TLSExternal {
 		routes = append(routes, route(match{except(caddyhttp.MatchHost(b.site.Names))}, respond(http.StatusMisdirectedRequest)))
 	}
-	table := b.s.Table().Rows()
+	table := b.table.Rows()
 	if b.site.Base == "" {
 		return append(routes, b.tableRoutes(table)...)
 	}
@@ -70,8 +74,8 @@ func (b *builder) underBasePath(table []routes.Row) caddyhttp.RouteList {
 func (b *builder) tableRoutes(table []routes.Row) caddyhttp.RouteList {
 	var routes caddyhttp.RouteList
 	for _, row := range table {
-		if len(row.Paths) == 0 && len(b.snippets) > 0 {
-			routes = append(routes, b.snippets...)
+		if len(row.Paths) == 0 && len(b.own) > 0 {
+			routes = append(routes, b.own...)
 		}
 		routes = append(routes, b.rowRoutes(row)...)
 	}
@@ -119,7 +123,7 @@ func rowMatch(row routes.Row) (m match) {
 		m = append(m, edge.AdminRequest{})
 	}
 	if row.Token {
-		m = append(m, metricsgate.Bearer{Name: metricsToken})
+		m = append(m, metricsgate.Bearer{Name: MetricsToken})
 	}
 	return m
 }

@@ -1,22 +1,21 @@
-package proxy
+package caddyconf
 
 import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/filestorage"
 
 	"github.com/tale-project/tale-runtime/internal/proxy/logbridge"
-	"github.com/tale-project/tale-runtime/internal/proxy/snippets"
+	"github.com/tale-project/tale-runtime/internal/proxy/routes"
+	"github.com/tale-project/tale-runtime/internal/proxy/settings"
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
-// caddyConfig is the whole configuration that Caddy runs for the settings. It holds
-// no secret: modules that need one have it from the process.
-func caddyConfig(s *Settings) (*caddy.Config, error) {
-	snippets, err := snippets.Load(s.SiteDir)
-	if err != nil {
-		return nil, err
-	}
-	b := builder{s: s, site: s.Address(), snippets: snippets}
+// New returns the whole configuration that Caddy runs for the settings and the
+// operator's own routes. It holds no secret: modules that need one have it from the
+// process.
+func New(s *settings.Settings, own caddyhttp.RouteList) *caddy.Config {
+	b := builder{s: s, site: s.Address(), table: s.Table(), own: own}
 	apps := []caddy.Module{b.httpApp(), b.tlsApp(), b.limitsApp()}
 	if s.TLSMode != stack.TLSExternal {
 		apps = append(apps, b.pkiApp())
@@ -30,16 +29,17 @@ func caddyConfig(s *Settings) (*caddy.Config, error) {
 			WriterRaw: module("output", caddy.DiscardWriter{}),
 			CoreRaw:   module("module", &logbridge.Core{}),
 		}}}},
-		StorageRaw: storage(s),
+		StorageRaw: module("module", filestorage.FileStorage{Root: s.StorageRoot()}),
 		AppsRaw:    modules(apps...),
-	}, nil
+	}
 }
 
 // builder makes the parts of the configuration.
 type builder struct {
-	s        *Settings
-	site     stack.Address
-	snippets caddyhttp.RouteList
+	s     *settings.Settings
+	site  stack.Address
+	table routes.Table
+	own   caddyhttp.RouteList // the operator's
 }
 
 func (b *builder) httpApp() caddyhttp.App {

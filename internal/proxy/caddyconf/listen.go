@@ -1,4 +1,4 @@
-package proxy
+package caddyconf
 
 import (
 	"context"
@@ -8,9 +8,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
-	"github.com/tale-project/tale-runtime/internal/stack"
-	"github.com/tale-project/tale-runtime/internal/sys/portcheck"
 )
 
 // listenNetwork is the name, in Caddy's listen addresses, of TCP ports that
@@ -30,20 +27,4 @@ func listenExclusive(ctx context.Context, _, host, port string, offset uint, con
 		return nil, fmt.Errorf("cannot listen on port %q: %w", port, err)
 	}
 	return config.Listen(ctx, "tcp", net.JoinHostPort(host, strconv.FormatUint(first+uint64(offset), 10)))
-}
-
-// checkPorts reports every port of the settings that cannot be opened. The real
-// listeners find out, too; this gives all of them at once and a reason to act on.
-func checkPorts(ctx context.Context, s *Settings) error {
-	wanted := []portcheck.Port{
-		{Variable: "HTTP_PORT", Network: "tcp", Address: s.ListenAddress(s.HTTPPort)},
-		{Variable: "PROXY_HEALTH_ADDR", Network: "tcp", Address: s.HealthAddr},
-	}
-	if s.TLSMode != stack.TLSExternal {
-		wanted = append(wanted, portcheck.Port{Variable: "HTTPS_PORT", Network: "tcp", Address: s.ListenAddress(s.HTTPSPort)})
-		if s.OffersHTTP3() {
-			wanted = append(wanted, portcheck.Port{Variable: "HTTPS_PORT", Network: "udp", Address: s.ListenAddress(s.HTTPSPort)})
-		}
-	}
-	return portcheck.Free(ctx, wanted...)
 }

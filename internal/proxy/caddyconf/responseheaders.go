@@ -1,4 +1,4 @@
-package proxy
+package caddyconf
 
 import (
 	"encoding/json"
