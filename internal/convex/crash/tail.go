@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// tailLines is how many of the backend's last lines a crash is read from.
+// tailLines is how many last lines of a child are kept.
 const tailLines = 80
 
 // tailLineMax bounds one kept line, in bytes.

@@ -19,8 +19,8 @@ import (
 // numbers it (server_version_num).
 const oldestVersion = 160000
 
-// loginTimeout bounds one login, so that a black hole is told apart from a
-// slow start within one wait.
+// loginTimeout bounds one login, so that a wait can tell a host that swallows packets
+// from a slow start.
 const loginTimeout = 5 * time.Second
 
 // factsQuery asks for everything at once. The last two values decide whether the
@@ -90,8 +90,8 @@ func (l Login) judge(facts Facts, row [][]byte) (Facts, error) {
 	return facts, nil
 }
 
-// ownSettings stand in the place of what the driver would take from PGPORT,
-// PGOPTIONS and their kin, which the backend does not read. TLS is negotiated by
+// ownSettings replace what the driver would take from PGPORT, PGOPTIONS and the other
+// variables of libpq, which the backend does not read. TLS is negotiated by
 // negotiateTLS, which does what the backend does and can tell a refusal from a bad
 // certificate.
 const ownSettings = "sslmode=disable&sslnegotiation=postgres&sslcertmode=allow&sslcert=&sslkey=&sslrootcert=&passfile=&connect_timeout=0" +

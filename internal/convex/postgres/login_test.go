@@ -62,7 +62,7 @@ func TestLoginInheritsNothing(t *testing.T) {
 	}
 }
 
-// What keeps the backend from using Postgres is told apart, whatever it is.
+// Every cause has its exit code and its fix.
 func TestFailures(t *testing.T) {
 	facts := func(i int, value string) func(*postgrestest.Server) {
 		return func(f *postgrestest.Server) {

@@ -2,11 +2,6 @@ package trust
 
 import (
 	"bytes"
-	"crypto/x509"
-	"encoding/pem"
-	"errors"
-	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -120,26 +115,6 @@ func (b *Bundle) Revision() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.revision
-}
-
-// readRoot returns the certificates of the root file, or nothing when it is
-// missing. Everything else in the file is left out: the backend does not start
-// with a bundle that it cannot read as a whole.
-func readRoot(path string) ([]byte, error) {
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the proxy's root certificate: %w", err)
-	}
-	var root []byte
-	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
-		if _, err := x509.ParseCertificate(block.Bytes); block.Type == "CERTIFICATE" && err == nil {
-			root = append(root, pem.EncodeToMemory(block)...)
-		}
-	}
-	return root, nil
 }
 
 // Env returns the variables that make a child trust the bundle, none where it is

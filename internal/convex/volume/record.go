@@ -24,7 +24,7 @@ type record struct {
 	Storage        string    `json:"storage"`                   // postgres or sqlite
 	Database       string    `json:"database,omitempty"`        // with Postgres
 	TaleVersion    string    `json:"tale_version,omitempty"`    // of the image
-	BackendVersion string    `json:"backend_version,omitempty"` // as /version says; "unknown" is not recorded
+	BackendVersion string    `json:"backend_version,omitempty"` // as /version reports it; "unknown" is not recorded
 	Salt           string    `json:"salt,omitempty"`
 	Fingerprint    string    `json:"secret_fingerprint,omitempty"`
 	Updated        time.Time `json:"updated,omitzero"`

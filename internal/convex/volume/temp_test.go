@@ -24,7 +24,7 @@ func TestSweepTemp(t *testing.T) {
 		}
 	}
 	want := []string{"busy", "fresh"}
-	if os.Geteuid() == 0 { // only root can make a file that is somebody else's
+	if os.Geteuid() == 0 { // only root can make a file of another user
 		if err := os.Chown(filepath.Join(folder, "foreign"), 4242, 4242); err != nil {
 			t.Fatal(err)
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,8 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 )
 
-// Server speaks as much of Postgres' wire protocol as a login and one
-// query need.
+// Server speaks as much of Postgres' wire protocol as a login and one query need.
 type Server struct {
 	listener net.Listener
 	TLS      *tls.Config // nil: TLS is not offered
@@ -26,7 +26,7 @@ type Server struct {
 	open   sync.WaitGroup
 }
 
-// Facts are the answer of a server that suits.
+// Facts returns the answer of a server that suits the backend.
 func Facts() []string { return []string{"160004", "16.4", "off", "public", "t"} }
 
 // Start starts a server, which change may alter first; the test ends it.
@@ -88,13 +88,13 @@ func (f *Server) talk(conn net.Conn) {
 	if err != nil || !ok {
 		return
 	}
-	user := startup.Parameters["user"] + "@" + startup.Parameters["database"]
+	user := []string{startup.Parameters["user"] + "@" + startup.Parameters["database"]}
 	for name, value := range startup.Parameters {
 		if name != "user" && name != "database" {
-			user += " " + name + "=" + value
+			user = append(user, name+"="+value)
 		}
 	}
-	f.Users <- user
+	f.Users <- strings.Join(user, " ")
 	if refusal := f.refusal(); refusal != nil {
 		backend.Send(refusal)
 		_ = backend.Flush()
@@ -133,7 +133,7 @@ func (f *Server) answer(backend *pgproto3.Backend) {
 	_, _ = backend.Receive() // Terminate
 }
 
-// Refuse returns a Refuse that never lets a login in.
+// Refuse returns a Server.Refuse that refuses every login.
 func Refuse(code, message string) func(int) *pgproto3.ErrorResponse {
 	return func(int) *pgproto3.ErrorResponse {
 		return &pgproto3.ErrorResponse{Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: code, Message: message}
