@@ -54,7 +54,7 @@ func (s *Server) applySchemaFaults(r *http.Request, ids map[string]*string) erro
 	for _, fault := range faultsOf(r) {
 		err := s.store.Update(func(next *state.State) error {
 			deploy2.BeginBackfill(next, ids, fault.Fault, time.Now())
-			deploy2.SpoilSchemas(next, ids, fault.Fault)
+			deploy2.FailSchemas(next, ids, fault.Fault)
 			return nil
 		})
 		if err != nil {

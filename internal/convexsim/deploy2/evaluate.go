@@ -43,14 +43,14 @@ func Evaluate(request *Request, stored *state.State) (*Evaluation, error) {
 
 // upload makes a package of each definition.
 func (e *Evaluation) upload() error {
-	for _, definition := range append([]definition{*e.request.app}, e.request.components...) {
-		modules, err := e.modulesOf(definition)
+	for _, d := range e.request.definitions() {
+		modules, err := e.modulesOf(d)
 		if err != nil {
 			return err
 		}
-		e.packages[definition.path] = e.state.AddPackage(state.Package{
-			Definition: definition.path, Modules: modules,
-			NodeVersion: deref(e.request.nodeVersion), UDFServerVersion: definition.version(),
+		e.packages[d.path] = e.state.AddPackage(state.Package{
+			Definition: d.path, Modules: modules,
+			NodeVersion: deref(e.request.nodeVersion), UDFServerVersion: deref(d.udfServerVersion),
 		})
 	}
 	return nil
@@ -170,7 +170,7 @@ func (e *Evaluation) definition(definitionPath string, now time.Time) evaluatedD
 		metadata.ChildComponents = append(metadata.ChildComponents, instantiation{use.name, use.path, []any{}})
 	}
 	evaluated := evaluatedDefinition{
-		Definition: metadata, Functions: map[string]analyzedModule{}, UDFConfig: udfConfigAnswer(pushed.version(), now),
+		Definition: metadata, Functions: map[string]analyzedModule{}, UDFConfig: udfConfigAnswer(deref(pushed.udfServerVersion), now),
 	}
 	if pushed.schema != nil {
 		evaluated.Schema = schemaAnswer(bundle.Tables(pushed.schema.source))

@@ -137,6 +137,11 @@ func decodeKept(body *reader) (*pushedModule, error) {
 // AdminKey returns the key that came with the request.
 func (p *Request) AdminKey() string { return *p.adminKey }
 
+// definitions returns the app and the component definitions.
+func (p *Request) definitions() []definition {
+	return append([]definition{*p.app}, p.components...)
+}
+
 // complete reports a field that the backend insists on.
 func (p *Request) complete() error {
 	switch {
@@ -159,9 +164,8 @@ func (p *Request) complete() error {
 // Check turns the request into a project, as the backend says: everything wrong
 // with it here is InvalidConfig, whatever more telling code the reason has.
 func (p *Request) Check() error {
-	definitions := append([]definition{*p.app}, p.components...)
-	for _, definition := range definitions {
-		if err := definition.check(); err != nil {
+	for _, d := range p.definitions() {
+		if err := d.check(); err != nil {
 			return protocol.BadRequest("InvalidConfig", "%v", err)
 		}
 	}
@@ -205,11 +209,4 @@ func (d definition) all() []pushedModule {
 		}
 	}
 	return all
-}
-
-func (d definition) version() string {
-	if d.udfServerVersion == nil {
-		return ""
-	}
-	return *d.udfServerVersion
 }

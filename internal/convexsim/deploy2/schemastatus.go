@@ -114,8 +114,9 @@ func BeginBackfill(s *state.State, ids map[string]*string, fault fault.Fault, no
 	}
 }
 
-// SpoilSchemas fails or overwrites the schemas that a fault means.
-func SpoilSchemas(s *state.State, ids map[string]*string, fault fault.Fault) {
+// FailSchemas fails or overwrites the schema that a fault means, as its documents or
+// another push would.
+func FailSchemas(s *state.State, ids map[string]*string, fault fault.Fault) {
 	id := ids[fault.Component]
 	if id == nil {
 		return
