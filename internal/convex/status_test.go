@@ -1,0 +1,38 @@
+package convex
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/status"
+	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
+	"github.com/tale-project/tale-runtime/internal/testkit"
+)
+
+func TestStatusPort(t *testing.T) {
+	address := "127.0.0.1:" + testkit.FreePort(t)
+	s := newService(t, "STATUS_ADDR", address).start()
+	s.untilReady()
+	for path, want := range map[string]int{"/livez": 200, "/readyz": 200, "/startupz": 200, "/status": 200, "/metrics": 200, "/other": 404} {
+		response, err := http.Get("http://" + address + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("%s: %d", path, response.StatusCode)
+		}
+	}
+	// What this machine cannot tell, the status leaves out.
+	_, known := cgroup.Here().Limit()
+	if document, err := (status.Source{Addr: address}).Fetch(t.Context()); err != nil || (document.Memory != nil) != known {
+		t.Errorf("memory %+v, known %t, %v", document.Memory, known, err)
+	}
+	for _, args := range [][]string{{"status"}, {"status", "--json"}, {"healthcheck"}} {
+		asked := &service{t: t, dir: s.dir, environ: s.environ}
+		if code := asked.start(args...).WaitWithin(10 * time.Second); code != 0 || !asked.Says("ready") {
+			t.Errorf("%q: exit code %d", args, code)
+		}
+	}
+}
