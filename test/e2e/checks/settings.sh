@@ -29,7 +29,7 @@ compose_variables_are_in_the_example() {
 # would be lost without a word. What is a matter of the container is fixed.
 proxy_settings_are_handed_through() {
   local name names marks=() given
-  names=$(grep -ohE '`env:"[A-Z0-9_]+' "$root/internal/proxy/settings/settings.go" | cut -d'"' -f2 |
+  names=$(grep -E '\| [a-z, ]*proxy[a-z, ]* \|$' "$root/docs/environment.md" | cut -d'`' -f2 |
     grep -vxE 'HTTP_PORT|HTTPS_PORT|PROXY_HEALTH_ADDR|PROXY_DATA_DIR|PROXY_CA_EXPORT_DIR|PLATFORM_HEALTH')
   for name in $names; do marks+=("$name=mark-$name"); done
   given=$(with "${marks[@]}" -- compose config --format json | jq -r '.services.proxy.environment | to_entries[] | "\(.key)=\(.value)"')
