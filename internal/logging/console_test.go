@@ -34,7 +34,7 @@ func TestConsole(t *testing.T) {
 		"warn":           {func(l *slog.Logger) { l.Warn("slow") }, "WARN  slow"},
 		"quoted":         {func(l *slog.Logger) { l.Info("x", "a", "two words", "b", "") }, `INFO  x a="two words" b=""`},
 		"duration":       {func(l *slog.Logger) { l.Info("x", "took", 1234567*time.Microsecond) }, "INFO  x took=1.23s"},
-		"error":          {func(l *slog.Logger) { l.Info("x", logging.Err(errors.New("no route"))) }, `INFO  x error="no route"`},
+		"error":          {func(l *slog.Logger) { l.Info("x", "error", errors.New("no route")) }, `INFO  x error="no route"`},
 		"child":          {func(l *slog.Logger) { l.With(logging.ChildKey, "web").Info("up") }, "INFO  web | up"},
 		"child on call":  {func(l *slog.Logger) { l.Info("up", logging.ChildKey, "web", "a", 1) }, "INFO  web | up a=1"},
 		"with and group": {func(l *slog.Logger) { l.With("a", 1).WithGroup("g").Info("x", "b", 2) }, "INFO  x a=1 g.b=2"},

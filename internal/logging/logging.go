@@ -78,6 +78,3 @@ func New(w io.Writer, format string, level slog.Leveler) *slog.Logger {
 // Discard returns a logger that writes nowhere, for tests and for commands
 // that print a result instead of a log.
 func Discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
-
-// Err is the attribute for an error, so that it has the same key everywhere.
-func Err(err error) slog.Attr { return slog.Any("error", err) }

@@ -14,7 +14,6 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddypki"
 
 	"github.com/tale-project/tale-runtime/internal/atomicfile"
-	"github.com/tale-project/tale-runtime/internal/logging"
 )
 
 // rootFile is the name of the exported root certificate.
@@ -43,7 +42,7 @@ func settleAuthority(ctx context.Context, s *Settings, log *slog.Logger) error {
 		return fmt.Errorf("cannot find the root certificate: %w", err)
 	}
 	if err := exportRoot(s, root); err != nil {
-		log.Warn("root certificate not readable for other containers", logging.Err(err))
+		log.Warn("root certificate not readable for other containers", "error", err)
 	}
 	for _, name := range names {
 		if err := awaitHandshake(ctx, s, name, root); err != nil {

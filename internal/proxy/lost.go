@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/proxy/certstore"
 	"github.com/tale-project/tale-runtime/internal/proxy/logbridge"
 )
@@ -32,7 +31,7 @@ func recoverNames(s *Settings, log *slog.Logger) {
 	}
 	log.Warn("beginning again with certificates that were given up", "names", lost.names(), "reason", logbridge.CertificateTrouble())
 	if err := certstore.TryAgain(lost.names()); err != nil {
-		log.Error("cannot begin again with certificates", logging.Err(err))
+		log.Error("cannot begin again with certificates", "error", err)
 	}
 }
 

@@ -5,8 +5,6 @@ import (
 	"runtime/debug"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
-
-	"github.com/tale-project/tale-runtime/internal/logging"
 )
 
 // memoryShare is how much of the container's memory the Go runtime may plan
@@ -18,7 +16,7 @@ const memoryShare = 0.9
 func limitMemory(log *slog.Logger) {
 	limit, err := memlimit.Set(memlimit.WithRatio(memoryShare))
 	if err != nil {
-		log.Debug("memory limit unknown", logging.Err(err))
+		log.Debug("memory limit unknown", "error", err)
 		return
 	}
 	log.Debug("memory limit set", "bytes", limit)

@@ -22,20 +22,20 @@ const afterDeployLimit = 600 * time.Second
 // is never fatal: such a function makes up for old data and can run at the next
 // start.
 func RunAfterDeploy(ctx context.Context, log *slog.Logger, client *backend.Client, redact *redact.Redactor, function string) trace.AfterDeploy {
-	log = log.With(slog.String("function", function))
+	log = log.With("function", function)
 	log.Info("running a function after the deploy")
 	started := time.Now()
 	result, err := client.Function(ctx, afterDeployLimit, function, nil)
 	done := trace.AfterDeploy{Function: function, DurationMS: time.Since(started).Milliseconds()}
 	for _, line := range append(result.LogLines, functionLog(err)...) {
-		log.Info("function log", slog.String("line", redact.Redact(line)))
+		log.Info("function log", "line", redact.Redact(line))
 	}
 	if err == nil {
-		log.Info("the function after the deploy is done", slog.Int64("ms", done.DurationMS))
+		log.Info("the function after the deploy is done", "ms", done.DurationMS)
 		return done
 	}
 	done.Error = redact.Redact(explainFunction(err))
-	log.Warn("the function after the deploy failed; the platform goes on", slog.String("error", done.Error), slog.Int64("ms", done.DurationMS))
+	log.Warn("the function after the deploy failed; the platform goes on", "error", done.Error, "ms", done.DurationMS)
 	return done
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -92,8 +91,8 @@ func (d *deployment) failure(err error, attempt int) *diagnosis.Failure {
 // stopped says what a push has changed that somebody stopped.
 func (d *deployment) stopped(err error) {
 	failure := d.failure(err, d.attempt)
-	d.log.Warn("the push was stopped", slog.String("stage", string(d.trace.Stage())),
-		slog.String("changed", strings.Join(failure.Report().Changed, "; ")), slog.Duration("elapsed", failure.Elapsed.Round(time.Millisecond)))
+	d.log.Warn("the push was stopped", "stage", string(d.trace.Stage()),
+		"changed", strings.Join(failure.Report().Changed, "; "), "elapsed", failure.Elapsed.Round(time.Millisecond))
 }
 
 // announce says why and when the push is tried again.
@@ -104,9 +103,9 @@ func (d *deployment) announce(err error, wait time.Duration) {
 	}
 	failure.Next = wait
 	d.log.Warn("the push failed and is tried again",
-		slog.String("stage", string(failure.Observation.Stage)), slog.String("reason", failure.Observation.Summary()),
-		slog.String("cause", failure.Diagnosis.Cause), slog.Duration("wait", wait.Round(time.Millisecond)),
-		slog.Int("attempt", failure.Attempt), slog.Int("of", failure.Attempts))
+		"stage", string(failure.Observation.Stage), "reason", failure.Observation.Summary(),
+		"cause", failure.Diagnosis.Cause, "wait", wait.Round(time.Millisecond),
+		"attempt", failure.Attempt, "of", failure.Attempts)
 	if d.options.OnRetry != nil {
 		d.options.OnRetry(failure)
 	}

@@ -128,7 +128,7 @@ func (d *deployment) choose() (driver, error) {
 	if _, missing := convexcli.Find(d.options.CLI); missing != nil {
 		return nil, unusable
 	}
-	d.log.Warn("the push request is not usable; the convex CLI pushes instead, which takes longer", slog.Any("error", err))
+	d.log.Warn("the push request is not usable; the convex CLI pushes instead, which takes longer", "error", err)
 	return d.cli(), nil
 }
 
@@ -145,10 +145,10 @@ func (d *deployment) openRequest() error {
 		return errors.Join(err, file.Close())
 	}
 	d.file = file
-	d.log.Info("using the prebuilt push request", slog.String("file", summary.Path), slog.Int64("bytes", summary.Bytes),
-		slog.String("convex", summary.CLIVersion), slog.Int("modules", summary.Modules), slog.Int("components", summary.Components), slog.Int("component_modules", summary.ComponentModules))
+	d.log.Info("using the prebuilt push request", "file", summary.Path, "bytes", summary.Bytes,
+		"convex", summary.CLIVersion, "modules", summary.Modules, "components", summary.Components, "component_modules", summary.ComponentModules)
 	if file.IndexNote != "" {
-		d.log.Debug("the request was looked through", slog.String("reason", file.IndexNote))
+		d.log.Debug("the request was looked through", "reason", file.IndexNote)
 	}
 	for _, warning := range summary.Warnings {
 		d.log.Warn(warning)
@@ -184,11 +184,11 @@ func (d *deployment) skip(ctx context.Context, chosen driver) bool {
 	}
 	why := nothingToDo(ctx, d.client, d.file)
 	if why != "" {
-		d.log.Info("a push is needed", slog.String("reason", d.redact.Redact(why)))
+		d.log.Info("a push is needed", "reason", d.redact.Redact(why))
 		return false
 	}
 	const nothing = "the deployment already has these functions, evaluated with these variables"
-	d.log.Info("nothing to push", slog.String("reason", nothing), slog.Duration("took", time.Since(d.began)))
+	d.log.Info("nothing to push", "reason", nothing, "took", time.Since(d.began))
 	d.trace.Skip(nothing, len(d.file.Index.Functions()))
 	return true
 }

@@ -78,7 +78,7 @@ func (d *Driver) Push(ctx context.Context) error {
 	d.output = convexcli.NewOutput(d.Log, d.Redact, d.Trace.Stage, strings.NewReplacer(tap.address, d.Client.BaseURL()))
 	process := cli.Process(tap.address, d.Client.AdminKey(), d.Secrets, cli.DeployArgs()...)
 	process.Line = d.output.Line
-	d.Log.Info("running the convex CLI", slog.String("version", cli.Label), slog.String("command", d.Redact.Redact(strings.Join(process.Argv, " "))))
+	d.Log.Info("running the convex CLI", "version", cli.Label, "command", d.Redact.Redact(strings.Join(process.Argv, " ")))
 	start := d.Run
 	if start == nil {
 		start = run

@@ -92,7 +92,7 @@ func (p *tap) handler(transport http.RoundTripper) http.Handler {
 		defer p.relays.Done()
 		// An answer may begin before the request has ended.
 		if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
-			p.log.Debug("cannot relay both ways at once", slog.Any("error", err))
+			p.log.Debug("cannot relay both ways at once", "error", err)
 		}
 		proxy.ServeHTTP(w, r)
 	})

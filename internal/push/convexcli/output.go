@@ -37,13 +37,13 @@ type Output struct {
 // NewOutput relays to log. stage is the one that a line belongs to; rename replaces
 // the address that the CLI was given by the one that people know.
 func NewOutput(log *slog.Logger, secrets *redact.Redactor, stage func() backend.Stage, rename *strings.Replacer) *Output {
-	return &Output{log: log.With(slog.String(logging.ChildKey, "convex")), redact: secrets, stage: stage, rename: rename, pieces: map[supervise.Stream]func(string) string{}}
+	return &Output{log: log.With(logging.ChildKey, "convex"), redact: secrets, stage: stage, rename: rename, pieces: map[supervise.Stream]func(string) string{}}
 }
 
 // Line relays a line and keeps it.
 func (o *Output) Line(stream supervise.Stream, raw []byte) {
 	if text := o.Keep(stream, raw); text != "" {
-		o.log.Info(text, slog.String("stage", string(o.stage())))
+		o.log.Info(text, "stage", string(o.stage()))
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 func (r *syncRun) warn() {
 	r.result.Warnings = warningsOf(r.goal)
 	for _, warning := range r.result.Warnings {
-		r.Log.Warn("a variable looks broken; it is pushed as it is", slog.String("variable", warning))
+		r.Log.Warn("a variable looks broken; it is pushed as it is", "variable", warning)
 	}
 }
 
@@ -25,9 +25,9 @@ func (r *syncRun) logPlan(ctx context.Context) {
 		case change.Kind == New, change.Kind == Updated, change.Kind == Removed, change.Note != "":
 			level = slog.LevelInfo
 		}
-		attributes := []any{slog.String("name", change.Name), slog.String("change", string(change.Kind)), slog.Int("bytes", change.Bytes)}
+		attributes := []any{"name", change.Name, "change", string(change.Kind), "bytes", change.Bytes}
 		if change.Note != "" {
-			attributes = append(attributes, slog.String("note", change.Note))
+			attributes = append(attributes, "note", change.Note)
 		}
 		r.Log.Log(ctx, level, "variable", attributes...)
 	}
@@ -36,7 +36,7 @@ func (r *syncRun) logPlan(ctx context.Context) {
 func (r *syncRun) remember() {
 	r.result.Attempts++
 	if err := r.Memory.remember(r.goal); err != nil {
-		r.Log.Warn("the next sync cannot tell who changed a variable", slog.Any("error", err))
+		r.Log.Warn("the next sync cannot tell who changed a variable", "error", err)
 	}
 }
 

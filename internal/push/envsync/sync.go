@@ -162,7 +162,7 @@ func (r *syncRun) notify(err error, next time.Duration) {
 		return
 	}
 	failure.Next = next
-	r.Log.Warn("cannot sync the environment variables yet", slog.String("stage", string(failure.Observation.Stage)),
-		slog.String("error", failure.Observation.Summary()), slog.String("cause", failure.Diagnosis.Cause),
-		slog.Duration("next", next.Round(10*time.Millisecond)))
+	r.Log.Warn("cannot sync the environment variables yet", "stage", string(failure.Observation.Stage),
+		"error", failure.Observation.Summary(), "cause", failure.Diagnosis.Cause,
+		"next", next.Round(10*time.Millisecond))
 }

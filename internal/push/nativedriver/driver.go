@@ -88,7 +88,7 @@ func (d *Driver) start(ctx context.Context) error {
 	}
 	err = d.startPush(ctx, deployed)
 	if isHashConflict(err) {
-		d.Log.Warn("the deployment's modules changed since it was asked for them; sending all modules", slog.Any("error", err))
+		d.Log.Warn("the deployment's modules changed since it was asked for them; sending all modules", "error", err)
 		err = d.startPush(ctx, nil)
 	}
 	return err

@@ -2,7 +2,6 @@ package trace
 
 import (
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/push/backend"
@@ -97,15 +96,15 @@ func (p backfillProgress) attributes(now time.Time) []any {
 	waited := now.Sub(p.began)
 	var attributes []any
 	if p.Progress != (backend.Progress{}) { // otherwise nothing was told yet
-		attributes = append(attributes, slog.String("indexes", fmt.Sprintf("%d of %d", p.IndexesComplete, p.IndexesTotal)),
-			slog.Bool("schema_validated", p.SchemaValidated))
+		attributes = append(attributes, "indexes", fmt.Sprintf("%d of %d", p.IndexesComplete, p.IndexesTotal),
+			"schema_validated", p.SchemaValidated)
 	}
-	attributes = append(attributes, slog.Duration("waited", waited.Round(time.Second)))
+	attributes = append(attributes, "waited", waited.Round(time.Second))
 	if p.documents > 0 {
-		attributes = append(attributes, slog.String("documents", fmt.Sprintf("%d of %d", p.documents, p.total)))
+		attributes = append(attributes, "documents", fmt.Sprintf("%d of %d", p.documents, p.total))
 	}
 	if done := p.documents - p.beganDocuments; done > 0 && waited >= time.Second {
-		attributes = append(attributes, slog.String("rate", fmt.Sprintf("%.0f documents/s", float64(done)/waited.Seconds())))
+		attributes = append(attributes, "rate", fmt.Sprintf("%.0f documents/s", float64(done)/waited.Seconds()))
 	}
 	return attributes
 }

@@ -54,14 +54,14 @@ func TestBackfillAttributesTellTheRate(t *testing.T) {
 	began := time.Now()
 	p := backfillProgress{Progress: backend.Progress{IndexesComplete: 1, IndexesTotal: 3, SchemaValidated: true}, documents: 5000, total: 9000, began: began, beganDocuments: 1000}
 	got := fmt.Sprint(p.attributes(began.Add(4 * time.Second)))
-	for _, want := range []string{"indexes=1 of 3", "schema_validated=true", "waited=4s", "documents=5000 of 9000", "rate=1000 documents/s"} {
+	for _, want := range []string{"indexes 1 of 3", "schema_validated true", "waited 4s", "documents 5000 of 9000", "rate 1000 documents/s"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q lacks %q", got, want)
 		}
 	}
 	// The documents may be counted before the first answer about indexes.
 	p.Progress = backend.Progress{}
-	if got := fmt.Sprint(p.attributes(began)); strings.Contains(got, "indexes") || !strings.Contains(got, "documents=5000 of 9000") {
+	if got := fmt.Sprint(p.attributes(began)); strings.Contains(got, "indexes") || !strings.Contains(got, "documents 5000 of 9000") {
 		t.Errorf("%q", got)
 	}
 }

@@ -32,7 +32,7 @@ func WatchBackfill(ctx context.Context, log *slog.Logger, client *backend.Client
 		}
 		documents, total, err := client.CountIndexed(ctx, tables)
 		if err != nil {
-			log.Debug("the backend does not tell how many documents are indexed", slog.Any("error", err))
+			log.Debug("the backend does not tell how many documents are indexed", "error", err)
 			return
 		}
 		t.documentsIndexed(documents, total)

@@ -187,8 +187,8 @@ func (x *Exchange) end(status int, state report.State, more bool, then func(*Tra
 		log = t.log.Debug // the failure has a message of its own
 	}
 	log("push stage "+string(state),
-		slog.String("stage", line.Name), slog.Duration("took", time.Duration(line.DurationMS)*time.Millisecond),
-		slog.Int64("sent", line.BytesSent), slog.Int64("received", line.BytesReceived), slog.Int("status", status))
+		"stage", line.Name, "took", time.Duration(line.DurationMS)*time.Millisecond,
+		"sent", line.BytesSent, "received", line.BytesReceived, "status", status)
 }
 
 // Observed returns the failure that ended the attempt, as far as the wire tells.
@@ -251,6 +251,6 @@ func (t *Trace) Started(answer backend.StartAnswer) {
 		}
 	})
 	if len(answer.Indexes) > 0 {
-		t.log.Info("the push adds indexes", slog.Int("count", len(answer.Indexes)), slog.Any("indexes", answer.Indexes))
+		t.log.Info("the push adds indexes", "count", len(answer.Indexes), "indexes", answer.Indexes)
 	}
 }
