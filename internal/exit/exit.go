@@ -71,8 +71,7 @@ func Code(err error) int {
 	if err == nil {
 		return 0
 	}
-	var c Coder
-	if errors.As(err, &c) {
+	if c, ok := errors.AsType[Coder](err); ok {
 		return c.ExitCode()
 	}
 	return Failure

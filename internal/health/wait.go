@@ -68,8 +68,7 @@ func (w Wait) Until(ctx context.Context, log *slog.Logger, probe func(context.Co
 		if ctx.Err() != nil {
 			return fmt.Errorf("cannot wait for %s: %w", w.What, context.Cause(ctx))
 		}
-		var end permanent
-		if errors.As(err, &end) {
+		if end, ok := errors.AsType[permanent](err); ok {
 			return fmt.Errorf("cannot use %s: %w", w.What, end.error)
 		}
 		// A probe that only the deadline cut short says nothing new.

@@ -40,8 +40,7 @@ func (e *unreachableError) Report() report.Failure {
 
 // meaning is what the last attempt says about the convex container.
 func (e *unreachableError) meaning() string {
-	var status *health.StatusError
-	if errors.As(e.Last, &status) {
+	if status, ok := errors.AsType[*health.StatusError](e.Last); ok {
 		if status.Status >= http.StatusInternalServerError {
 			return "something answers there that is not ready"
 		}

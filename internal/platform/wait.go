@@ -58,8 +58,7 @@ func (b *Boot) authenticate(ctx context.Context) (string, error) {
 	}
 	err := b.backendWait(stageAuth).Until(ctx, b.log, func(ctx context.Context) error {
 		err := b.client.CheckAdminKey(ctx)
-		var answer *backend.APIError
-		if errors.As(err, &answer) {
+		if answer, ok := errors.AsType[*backend.APIError](err); ok {
 			err = b.refused(ctx, err, answer)
 		}
 		return b.notYet(stageAuth, err)

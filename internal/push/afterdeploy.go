@@ -40,8 +40,7 @@ func RunAfterDeploy(ctx context.Context, log *slog.Logger, client *backend.Clien
 }
 
 func functionLog(err error) []string {
-	var failed *backend.FunctionError
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*backend.FunctionError](err); ok {
 		return failed.LogLines
 	}
 	return nil
@@ -50,8 +49,7 @@ func functionLog(err error) []string {
 // explainFunction is the function's own error as it is, or what stood in its way
 // with the catalogue's explanation.
 func explainFunction(err error) string {
-	var failed *backend.FunctionError
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*backend.FunctionError](err); ok {
 		return failed.Message
 	}
 	o := diagnosis.Observe(backend.StageRunFunction, err)

@@ -119,8 +119,7 @@ var raced = []string{"RaceDetected", "SchemaAlreadyOverwritten", "ConcurrentPush
 func (d *deployment) afterResync(ctx context.Context, operation func() error) func() error {
 	var last error
 	return func() error {
-		var failure *diagnosis.Failure
-		if errors.As(last, &failure) && isRace(failure.Observation) && d.options.Resync != nil {
+		if failure, ok := errors.AsType[*diagnosis.Failure](last); ok && isRace(failure.Observation) && d.options.Resync != nil {
 			if err := d.options.Resync(ctx); err != nil {
 				return backoff.Permanent(err)
 			}

@@ -19,8 +19,7 @@ type Explained interface {
 // Explain returns the failure of a stage that ended with err: what the error
 // itself reports, if it or one that it wraps is Explained.
 func Explain(stage string, err error) Failure {
-	var own Explained
-	if errors.As(err, &own) {
+	if own, ok := errors.AsType[Explained](err); ok {
 		failure := own.Report()
 		if failure.Stage == "" {
 			failure.Stage = stage
@@ -28,8 +27,7 @@ func Explain(stage string, err error) Failure {
 		return failure
 	}
 	failure := Failure{Stage: stage, Message: err.Error(), ExitCode: exit.Code(err)}
-	var problems config.Problems
-	if errors.As(err, &problems) {
+	if _, ok := errors.AsType[config.Problems](err); ok {
 		failure.Cause = "the environment of this container is not usable as it is"
 		failure.Fix = []string{"correct the variables in .env or the compose file, then: docker compose up -d"}
 	}

@@ -155,12 +155,10 @@ func (e *checkError) Unwrap() error { return e.err }
 
 // permanent reports whether starting again cannot help.
 func (r *runner) permanent(err error) bool {
-	var end *endError
-	if errors.As(err, &end) {
+	if _, ok := errors.AsType[*endError](err); ok {
 		return false
 	}
-	var refused *checkError
-	if errors.As(err, &refused) {
+	if _, ok := errors.AsType[*checkError](err); ok {
 		return r.restarts.total == 0
 	}
 	for _, passing := range []error{syscall.EAGAIN, syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE} {

@@ -130,8 +130,7 @@ func (c *Client) setHeaders(request *http.Request, r Request) {
 
 // unwrapURL drops the *url.Error, whose text repeats the whole URL.
 func unwrapURL(err error) error {
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		return wrapped.Err
 	}
 	return err

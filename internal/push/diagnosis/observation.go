@@ -68,28 +68,23 @@ type Observation struct {
 // returned: an APIError, a TransportError, anything that net/http returns, or one
 // that is an observation already.
 func Observe(stage backend.Stage, err error) Observation {
-	var observed *Error
-	if errors.As(err, &observed) {
+	if observed, ok := errors.AsType[*Error](err); ok {
 		return observed.Observation
 	}
 	o := Observation{Stage: stage}
-	var answer *backend.APIError
-	if errors.As(err, &answer) {
+	if answer, ok := errors.AsType[*backend.APIError](err); ok {
 		o.Status, o.Code, o.Message = answer.Status, answer.Code, answer.Message
 		return o
 	}
-	var unexpected *backend.UnexpectedAnswerError
-	if errors.As(err, &unexpected) {
+	if unexpected, ok := errors.AsType[*backend.UnexpectedAnswerError](err); ok {
 		o.Condition, o.Message = ConditionUnexpectedAnswer, unexpected.Problem
 		return o
 	}
-	var tooLarge *backend.EnvTooLargeError
-	if errors.As(err, &tooLarge) {
+	if tooLarge, ok := errors.AsType[*backend.EnvTooLargeError](err); ok {
 		o.Condition, o.Message = ConditionVariableLimit, tooLarge.Error()
 		return o
 	}
-	var transport *backend.TransportError
-	if errors.As(err, &transport) {
+	if transport, ok := errors.AsType[*backend.TransportError](err); ok {
 		o.Transport, o.Reason = transport.Kind, transport.Explanation
 		return o
 	}
