@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/proxy/exchange"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
@@ -85,8 +87,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	rec.err, _ = r.Context().Value(caddyhttp.ErrorCtxKey).(error) // of a handler in front of this one
 	rec.observers = h.own
 	caddyhttp.SetVar(r.Context(), recordVar, rec)
-	caddyhttp.SetVar(r.Context(), IDVar, rec.id)
-	r.Header[IDHeader] = []string{rec.id}
+	caddyhttp.SetVar(r.Context(), exchange.IDVar, rec.id)
+	r.Header[exchange.IDHeader] = []string{rec.id}
 	rec.setID()
 	return h.serve(rec, r, next, false)
 }
@@ -135,7 +137,7 @@ func (h *Handler) write(rec *record, r *http.Request) {
 	}
 	attrs := make([]slog.Attr, 0, 12)
 	attrs = append(attrs,
-		slog.String(IDVar, rec.id),
+		slog.String(exchange.IDVar, rec.id),
 		slog.String("method", rec.method),
 		slog.String("host", rec.host),
 		slog.String("path", shorten(h.redactor.path(rec.path))),

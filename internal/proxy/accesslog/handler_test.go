@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/proxy/exchange"
+
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"github.com/coder/websocket"
@@ -99,7 +101,7 @@ func TestLineOfARequest(t *testing.T) {
 	seen := make(chan *http.Request, 1)
 	upstream := startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		seen <- r
-		w.Header().Set(IDHeader, "the upstream's own")
+		w.Header().Set(exchange.IDHeader, "the upstream's own")
 		_, _ = io.WriteString(w, "hello")
 	})
 	url, log := runLogged(t, slog.LevelInfo, upstream, Handler{})
@@ -109,10 +111,10 @@ func TestLineOfARequest(t *testing.T) {
 	if len(id) != 32 || !validID(id) {
 		t.Errorf("id %q", id)
 	}
-	if got := (<-seen).Header[IDHeader]; len(got) != 1 || got[0] != id {
+	if got := (<-seen).Header[exchange.IDHeader]; len(got) != 1 || got[0] != id {
 		t.Errorf("the upstream got id %q", got)
 	}
-	if got := res.Header[IDHeader]; len(got) != 1 || got[0] != id {
+	if got := res.Header[exchange.IDHeader]; len(got) != 1 || got[0] != id {
 		t.Errorf("the client got id %q", got)
 	}
 	expect(t, line, map[string]any{
@@ -143,7 +145,7 @@ func TestIDOfTheRequestIsKeptIfItIsUsable(t *testing.T) {
 	}
 	ids := map[string]bool{}
 	for _, tt := range tests {
-		got := get(t, url, http.Header{IDHeader: tt.sent}).Header.Get(IDHeader)
+		got := get(t, url, http.Header{exchange.IDHeader: tt.sent}).Header.Get(exchange.IDHeader)
 		if kept := got == tt.sent[0]; kept != tt.kept || got == "" || ids[got] {
 			t.Errorf("%q: got %q", tt.sent, got)
 		}
@@ -157,7 +159,7 @@ func TestErrorOfTheProxyIsOneLine(t *testing.T) {
 	res := get(t, url, nil)
 	line := log.lines(t, 1)[0]
 	expect(t, line, map[string]any{
-		"level": "WARN", "status": 502.0, "bytes": 5.0, "upstream": "127.0.0.1:1", "request_id": res.Header.Get(IDHeader),
+		"level": "WARN", "status": 502.0, "bytes": 5.0, "upstream": "127.0.0.1:1", "request_id": res.Header.Get(exchange.IDHeader),
 		"error": "dial tcp 127.0.0.1:1: connect: connection refused",
 	})
 }

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/proxy/exchange"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
@@ -42,7 +44,7 @@ func newRecord(w http.ResponseWriter, r *http.Request) *record {
 	return &record{
 		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
 		began:                 time.Now(),
-		id:                    requestID(r.Header[IDHeader]),
+		id:                    requestID(r.Header[exchange.IDHeader]),
 		method:                r.Method,
 		host:                  r.Host,
 		path:                  r.URL.EscapedPath(),
@@ -62,7 +64,7 @@ func (rec *record) WriteHeader(status int) {
 	rec.ResponseWriter.WriteHeader(status)
 }
 
-func (rec *record) setID() { rec.Header()[IDHeader] = []string{rec.id} }
+func (rec *record) setID() { rec.Header()[exchange.IDHeader] = []string{rec.id} }
 
 // finalStatus is what the client got. A handler that writes nothing answers 200,
 // and the error routes' own error has its own status.

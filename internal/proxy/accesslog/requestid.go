@@ -5,14 +5,6 @@ import (
 	"math/rand/v2"
 )
 
-const (
-	// IDHeader carries the request's id, upstream and back.
-	IDHeader = "X-Request-Id"
-
-	// IDVar is the request variable with the id: {http.vars.request_id}.
-	IDVar = "request_id"
-)
-
 const maxID = 128
 
 // requestID is the id that a request came with, if it came with exactly one that

@@ -3,24 +3,25 @@ package caddyconf
 import (
 	"net/http"
 
-	"github.com/tale-project/tale-runtime/internal/proxy/edge"
+	"github.com/tale-project/tale-runtime/internal/proxy/target"
+
 	"github.com/tale-project/tale-runtime/internal/proxy/routes"
 	"github.com/tale-project/tale-runtime/internal/proxy/snippets"
 )
 
 // closedRows are the rows of the public server, in the order in which they are
 // tried, with a word on which must not be reached in another row's name.
-func (b *builder) closedRows() []edge.Row {
+func (b *builder) closedRows() []target.Row {
 	base := b.site.Base
 	table := b.table.Rows()
-	var rows []edge.Row
+	var rows []target.Row
 	for _, row := range table {
 		if row.Bare && base != "" {
 			rows = append(rows, forTarget(row, ""))
 		}
 	}
 	if base != "" {
-		rows = append(rows, edge.Row{Paths: twiceUnder(base), Closed: true, Sure: true})
+		rows = append(rows, target.Row{Paths: twiceUnder(base), Closed: true, Sure: true})
 	}
 	for _, row := range table {
 		if len(row.Paths) > 0 {
@@ -28,15 +29,15 @@ func (b *builder) closedRows() []edge.Row {
 		}
 	}
 	if paths := snippets.Paths(b.own, base); len(paths) > 0 {
-		rows = append(rows, edge.Row{Paths: paths, Closed: true})
+		rows = append(rows, target.Row{Paths: paths, Closed: true})
 	}
 	return rows
 }
 
 // forTarget is the row under a prefix. A redirect is not closed: where it leads,
 // the request comes in again.
-func forTarget(r routes.Row, base string) edge.Row {
-	row := edge.Row{
+func forTarget(r routes.Row, base string) target.Row {
+	row := target.Row{
 		Closed: len(r.Only) > 0 || r.Token || r.To.Status >= http.StatusBadRequest,
 		Sure:   r.Query == "" && r.Authorization == "" && !r.AdminKey && !r.Token,
 	}

@@ -3,9 +3,10 @@ package caddyconf
 import (
 	"net/http"
 
+	"github.com/tale-project/tale-runtime/internal/proxy/body"
+
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/tale-project/tale-runtime/internal/proxy/edge"
 	"github.com/tale-project/tale-runtime/internal/proxy/maintenance"
 )
 
@@ -18,7 +19,7 @@ func (b *builder) errorRoutes() caddyhttp.RouteList {
 		Body:       "{http.error.status_code} {http.error.status_text}\n",
 	}
 	return caddyhttp.RouteList{
-		b.passing(b.accessLog(), b.responseHeaders(), handler(edge.Body{})),
+		b.passing(b.accessLog(), b.responseHeaders(), handler(body.Handler{})),
 		route(nil,
 			handler(maintenance.Handler{BasePath: b.site.Base}),
 			handler(plain)),

@@ -20,14 +20,18 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/metrics"                // /metrics on the health listener
 
 	_ "github.com/tale-project/tale-runtime/internal/proxy/accesslog"   // one line per request
+	_ "github.com/tale-project/tale-runtime/internal/proxy/adminkeys"   // which must not get out, or in from everywhere
 	_ "github.com/tale-project/tale-runtime/internal/proxy/assets"      // immutable files of the web application
+	_ "github.com/tale-project/tale-runtime/internal/proxy/body"        // faults of a visitor's body
 	_ "github.com/tale-project/tale-runtime/internal/proxy/bulk"        // large answers at less cost
-	_ "github.com/tale-project/tale-runtime/internal/proxy/edge"        // paths, upgrades, headers
+	_ "github.com/tale-project/tale-runtime/internal/proxy/header"      // what is believed, and what every answer carries
+	_ "github.com/tale-project/tale-runtime/internal/proxy/health"      // the proxy's own health
 	_ "github.com/tale-project/tale-runtime/internal/proxy/issuer"      // ACME with patience; the local authority
 	_ "github.com/tale-project/tale-runtime/internal/proxy/limits"      // what one visitor can hold
 	_ "github.com/tale-project/tale-runtime/internal/proxy/logbridge"   // Caddy's log in our shape
 	_ "github.com/tale-project/tale-runtime/internal/proxy/maintenance" // answers for upstreams that are away
 	_ "github.com/tale-project/tale-runtime/internal/proxy/metricsgate" // the token that opens /metrics
+	_ "github.com/tale-project/tale-runtime/internal/proxy/target"      // one form of a target, and paths for upstreams
 	_ "github.com/tale-project/tale-runtime/internal/proxy/tunnel"      // WebSockets at little cost
 	_ "github.com/tale-project/tale-runtime/internal/proxy/upstreams"   // blue/green upstreams
 	_ "github.com/tale-project/tale-runtime/internal/proxy/visitor"     // who asks

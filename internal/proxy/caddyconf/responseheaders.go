@@ -4,7 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/tale-project/tale-runtime/internal/proxy/edge"
+	"github.com/tale-project/tale-runtime/internal/proxy/header"
+
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
@@ -19,7 +20,7 @@ const altSvcSeconds = 86400
 // responseHeaders are on every answer. Security headers belong to the
 // application; these stand in where it, or the backend, sets none.
 func (b *builder) responseHeaders() json.RawMessage {
-	headers := edge.Response{
+	headers := header.Response{
 		Missing: map[string]string{
 			"X-Frame-Options":        "SAMEORIGIN",
 			"X-Content-Type-Options": "nosniff",

@@ -7,6 +7,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/proxy/adminkeys"
+	"github.com/tale-project/tale-runtime/internal/proxy/body"
+	"github.com/tale-project/tale-runtime/internal/proxy/exchange"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
@@ -14,7 +18,6 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/proxy/accesslog"
 	"github.com/tale-project/tale-runtime/internal/proxy/bulk"
-	"github.com/tale-project/tale-runtime/internal/proxy/edge"
 	"github.com/tale-project/tale-runtime/internal/proxy/roundtrip"
 	"github.com/tale-project/tale-runtime/internal/proxy/routes"
 	"github.com/tale-project/tale-runtime/internal/proxy/tunnel"
@@ -54,7 +57,7 @@ func (b *builder) namedRoutes() map[string]*caddyhttp.Route {
 		}},
 		string(routes.Platform): proxyRoute(routes.Platform, platform),
 		string(routes.Dashboard): proxyRoute(routes.Dashboard, b.fixed(idleJavaScript, b.s.Dashboard),
-			handler(edge.AdminKeys{})),
+			handler(adminkeys.Answers{})),
 	}
 	if b.table.SitePort {
 		named[string(routes.SitePort)] = proxyRoute(routes.SitePort, b.fixed(idleBackend, b.s.SitePort))
@@ -86,7 +89,7 @@ func (b *builder) probed(idle time.Duration, address, health string) *reversepro
 	proxy := b.reverseProxy(idle)
 	proxy.DynamicUpstreamsRaw = module("source", upstreams.Source{Upstream: address, Probe: health, Resolver: b.s.Resolver})
 	proxy.LoadBalancing = upstreams.LoadBalancing()
-	maps.Copy(proxy.LoadBalancing.RetryMatchRaw[0], modules(edge.WholeBody{}))
+	maps.Copy(proxy.LoadBalancing.RetryMatchRaw[0], modules(body.Whole{}))
 	return proxy
 }
 
@@ -103,9 +106,9 @@ func (b *builder) fixed(idle time.Duration, address string) *reverseproxy.Handle
 // before it comes to these.
 func (b *builder) reverseProxy(idle time.Duration) *reverseproxy.Handler {
 	request := &headers.HeaderOps{Set: http.Header{
-		accesslog.IDHeader:  {"{http.vars." + accesslog.IDVar + "}"},
+		exchange.IDHeader:   {"{http.vars." + exchange.IDVar + "}"},
 		"X-Real-Ip":         {"{http.vars." + caddyhttp.ClientIPVarKey + "}"},
-		"X-Forwarded-Proto": {"{http.vars." + edge.ProtoVar + "}"},
+		"X-Forwarded-Proto": {"{http.vars." + exchange.ProtoVar + "}"},
 	}}
 	if b.site.Base != "" {
 		request.Set.Set("X-Forwarded-Prefix", b.site.Base)

@@ -7,6 +7,9 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/proxy/health"
+	"github.com/tale-project/tale-runtime/internal/proxy/target"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
@@ -14,7 +17,6 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/proxy/accesslog"
 	"github.com/tale-project/tale-runtime/internal/proxy/bulk"
-	"github.com/tale-project/tale-runtime/internal/proxy/edge"
 	"github.com/tale-project/tale-runtime/internal/proxy/limits"
 	"github.com/tale-project/tale-runtime/internal/proxy/routes"
 	"github.com/tale-project/tale-runtime/internal/proxy/settings"
@@ -102,8 +104,8 @@ func (b *builder) redirectServer() *caddyhttp.Server {
 		port = ":" + b.site.Port
 	}
 	server.Routes = caddyhttp.RouteList{
-		b.passing(b.visitor(), handler(edge.Target{}), b.accessLog(), b.responseHeaders()),
-		route(match{caddyhttp.MatchPath{routes.HealthPath}}, handler(edge.Health{})),
+		b.passing(b.visitor(), handler(target.Handler{}), b.accessLog(), b.responseHeaders()),
+		route(match{caddyhttp.MatchPath{routes.HealthPath}}, handler(health.Handler{})),
 		route(match{caddyhttp.MatchHost(b.site.Names)}, redirect(http.StatusPermanentRedirect, "https://{http.request.host}"+port+"{http.request.uri}")),
 		// An unknown name is not repeated: the site's own address always works.
 		route(nil, redirect(http.StatusPermanentRedirect, "https://"+b.site.Authority()+"{http.request.uri}")),
@@ -117,7 +119,7 @@ func (b *builder) redirectServer() *caddyhttp.Server {
 func (b *builder) healthServer() *caddyhttp.Server {
 	server := b.server(b.s.HealthAddr, "h1")
 	server.Routes = caddyhttp.RouteList{
-		route(match{caddyhttp.MatchPath{routes.HealthPath}}, handler(edge.Health{Detail: true, Names: b.s.CertifiedNames()})),
+		route(match{caddyhttp.MatchPath{routes.HealthPath}}, handler(health.Handler{Detail: true, Names: b.s.CertifiedNames()})),
 		route(match{caddyhttp.MatchPath{"/metrics"}}, handler(metrics.Metrics{})),
 		route(nil, respond(http.StatusNotFound)),
 	}

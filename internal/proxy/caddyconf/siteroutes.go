@@ -8,6 +8,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/proxy/adminkeys"
+	"github.com/tale-project/tale-runtime/internal/proxy/body"
+	"github.com/tale-project/tale-runtime/internal/proxy/header"
+	"github.com/tale-project/tale-runtime/internal/proxy/health"
+	"github.com/tale-project/tale-runtime/internal/proxy/target"
+
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/encode"
 	caddygzip "github.com/caddyserver/caddy/v2/modules/caddyhttp/encode/gzip"
@@ -16,7 +22,6 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/timeouts"
 
 	"github.com/tale-project/tale-runtime/internal/proxy/assets"
-	"github.com/tale-project/tale-runtime/internal/proxy/edge"
 	"github.com/tale-project/tale-runtime/internal/proxy/limits"
 	"github.com/tale-project/tale-runtime/internal/proxy/metricsgate"
 	"github.com/tale-project/tale-runtime/internal/proxy/routes"
@@ -63,7 +68,7 @@ func (b *builder) underBasePath(table []routes.Row) caddyhttp.RouteList {
 		route(match{caddyhttp.MatchPath(twiceUnder(base))}, respond(http.StatusBadRequest)),
 		route(match{caddyhttp.MatchPath{base}}, redirect(http.StatusPermanentRedirect, base+"/{http.request.uri.prefixed_query}")),
 		route(match{caddyhttp.MatchPath{base + "/*"}},
-			handler(edge.BasePath{Prefix: base}),
+			handler(target.BasePath{Prefix: base}),
 			handler(caddyhttp.Subroute{Routes: b.tableRoutes(table)})),
 		route(nil, respond(http.StatusNotFound)),
 	)
@@ -84,14 +89,14 @@ func (b *builder) tableRoutes(table []routes.Row) caddyhttp.RouteList {
 
 // entryHandlers are what every request goes through first.
 func (b *builder) entryHandlers() []json.RawMessage {
-	forwarded := edge.Forwarded{Claims: b.s.SignInHeaders()}
+	forwarded := header.Forwarded{Claims: b.s.SignInHeaders()}
 	if b.s.TLSMode == stack.TLSExternal {
 		forwarded.Scheme = b.site.Scheme
 	}
 	if b.s.Compression == settings.StripExtensions {
 		forwarded.Drop = []string{"Sec-WebSocket-Extensions"}
 	}
-	handlers := []json.RawMessage{b.visitor(), handler(edge.Target{Rows: b.closedRows()}), b.accessLog(), b.responseHeaders(), handler(edge.Body{}), handler(forwarded), handler(&limits.Handler{})}
+	handlers := []json.RawMessage{b.visitor(), handler(target.Handler{Rows: b.closedRows()}), b.accessLog(), b.responseHeaders(), handler(body.Handler{}), handler(forwarded), handler(&limits.Handler{})}
 	if size, _ := settings.ParseSize(b.s.MaxBody); size > 0 {
 		handlers = append(handlers, handler(requestbody.RequestBody{MaxSize: size}))
 	}
@@ -120,7 +125,7 @@ func rowMatch(row routes.Row) (m match) {
 		m = append(m, caddyhttp.MatchHeader{"Authorization": {row.Authorization + "*"}})
 	}
 	if row.AdminKey {
-		m = append(m, edge.AdminRequest{})
+		m = append(m, adminkeys.Request{})
 	}
 	if row.Token {
 		m = append(m, metricsgate.Bearer{Name: MetricsToken})
@@ -131,7 +136,7 @@ func rowMatch(row routes.Row) (m match) {
 func (b *builder) rowHandlers(row routes.Row) []json.RawMessage {
 	switch {
 	case row.To.Health:
-		return []json.RawMessage{handler(edge.Health{})}
+		return []json.RawMessage{handler(health.Handler{})}
 	case row.To.Location != "":
 		return []json.RawMessage{redirect(http.StatusFound, row.To.Location+"{http.request.uri}")}
 	case row.To.Status != 0:
@@ -139,7 +144,7 @@ func (b *builder) rowHandlers(row routes.Row) []json.RawMessage {
 			StatusCode: status(row.To.Status), Body: inWords(row.To.Status), Headers: row.To.Header,
 		})}
 	}
-	forward := handler(edge.Forward{Strip: row.Strip, Prefix: row.Prefix, Path: row.Path, Socket: row.Socket})
+	forward := handler(target.Forward{Strip: row.Strip, Prefix: row.Prefix, Path: row.Path, Socket: row.Socket})
 	if row.Socket {
 		return []json.RawMessage{
 			handler(timeouts.Timeouts{ReadTimeout: socketPatience}), forward,
@@ -147,7 +152,7 @@ func (b *builder) rowHandlers(row routes.Row) []json.RawMessage {
 		}
 	}
 	invoke := handler(caddyhttp.Invoke{Name: string(row.To.Upstream)})
-	validators := handler(edge.Validators{Encodings: encodings()})
+	validators := handler(header.Validators{Encodings: encodings()})
 	if len(row.Paths) == 0 { // the web application
 		return []json.RawMessage{validators, compress(), b.assets(), forward, invoke}
 	}

@@ -8,10 +8,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/proxy/exchange"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
-	"github.com/tale-project/tale-runtime/internal/proxy/edge"
 )
 
 func init() { caddy.RegisterModule(new(Handler)) }
@@ -107,7 +107,7 @@ func (a *answer) WriteHeader(status int) {
 // is not counted as the visitor's.
 func isSharedSocket(r *http.Request) bool {
 	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
-	return (trusted || r.ProtoMajor > 1) && edge.IsWebSocket(r)
+	return (trusted || r.ProtoMajor > 1) && exchange.IsWebSocket(r)
 }
 
 var errTooManySockets = errors.New("too many sockets from one network")

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/tale-project/tale-runtime/internal/proxy/exchange"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap/zapcore"
@@ -97,7 +99,7 @@ func attrs(field zapcore.Field) []slog.Attr {
 	if request, ok := field.Interface.(caddyhttp.LoggableHTTPRequest); ok {
 		// Its query and its headers may hold secrets. The access log has what may
 		// be shown of it, by this id.
-		return []slog.Attr{slog.String(accesslog.IDVar, request.Header.Get(accesslog.IDHeader))}
+		return []slog.Attr{slog.String(exchange.IDVar, request.Header.Get(exchange.IDHeader))}
 	}
 	if _, ok := field.Interface.(caddyhttp.LoggableHTTPHeader); ok {
 		return nil // Caddy leaves out the headers that it knows for secrets

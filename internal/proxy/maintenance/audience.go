@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/tale-project/tale-runtime/internal/proxy/edge"
+	"github.com/tale-project/tale-runtime/internal/proxy/exchange"
 )
 
 // audience is who reads the answer.
@@ -19,7 +19,7 @@ const (
 
 func audienceOf(r *http.Request) audience {
 	switch {
-	case edge.IsWebSocket(r):
+	case exchange.IsWebSocket(r):
 		return socket
 	case navigates(r):
 		return browser

@@ -8,11 +8,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/proxy/exchange"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
-
-	"github.com/tale-project/tale-runtime/internal/proxy/accesslog"
 )
 
 // The defaults of a Handler.
@@ -111,7 +111,7 @@ func (h *Handler) setHeaders(header http.Header) {
 
 func (h *Handler) pageFor(w http.ResponseWriter, r *http.Request, status int) string {
 	w.Header().Set("Content-Security-Policy", h.page.policy)
-	reference, _ := caddyhttp.GetVar(r.Context(), accesslog.IDVar).(string)
+	reference, _ := caddyhttp.GetVar(r.Context(), exchange.IDVar).(string)
 	return h.page.render(visit{
 		method:    r.Method,
 		url:       localURL(r),

@@ -15,11 +15,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/proxy/exchange"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
-	"github.com/tale-project/tale-runtime/internal/proxy/accesslog"
 	"github.com/tale-project/tale-runtime/internal/proxy/caddytest"
 )
 
@@ -35,7 +36,7 @@ func runFailing(t *testing.T, status int, h Handler) string {
 	failure := caddyhttp.StaticError{StatusCode: caddyhttp.WeakString(strconv.Itoa(status))}
 	return "http://" + caddytest.Run(t, &caddyhttp.Server{
 		Routes: caddyhttp.RouteList{caddytest.Handle(
-			caddytest.Handler("vars", caddyhttp.VarsMiddleware{accesslog.IDVar: `a"b<c>`}),
+			caddytest.Handler("vars", caddyhttp.VarsMiddleware{exchange.IDVar: `a"b<c>`}),
 			caddytest.Handler("error", failure),
 		)},
 		Errors: &caddyhttp.HTTPErrorConfig{Routes: caddyhttp.RouteList{caddytest.Handle(caddytest.Handler("tale_maintenance", h))}},

@@ -6,11 +6,12 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/proxy/body"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/tale-project/tale-runtime/internal/httpclient"
-	"github.com/tale-project/tale-runtime/internal/proxy/edge"
 )
 
 // continueTimeout is how long an upstream may consider whether it wants a body.
@@ -64,7 +65,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := t.HTTPTransport.RoundTrip(r)
 	if err == nil {
 		err = httpclient.RefuseSwitch(r, response)
-	} else if fault := edge.BodyFault(r); fault != nil {
+	} else if fault := body.Fault(r); fault != nil {
 		err = fault
 	}
 	if err != nil {

@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/proxy/exchange"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -18,7 +20,6 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"golang.org/x/net/http/httpguts"
 
-	"github.com/tale-project/tale-runtime/internal/proxy/edge"
 	"github.com/tale-project/tale-runtime/internal/proxy/limits"
 )
 
@@ -162,7 +163,7 @@ func (h *Handler) Cleanup() error {
 // isHandshake tells the requests that the tunnel takes.
 func isHandshake(r *http.Request) bool {
 	return isStream(r) || r.ProtoMajor == 1 && r.Method == http.MethodGet && r.ContentLength == 0 && len(r.TransferEncoding) == 0 &&
-		edge.IsWebSocket(r) && httpguts.HeaderValuesContainsToken(r.Header["Connection"], "upgrade")
+		exchange.IsWebSocket(r) && httpguts.HeaderValuesContainsToken(r.Header["Connection"], "upgrade")
 }
 
 // ServeHTTP opens a tunnel and returns; the tunnel goes on by itself.

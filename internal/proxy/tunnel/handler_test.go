@@ -25,18 +25,18 @@ import (
 func TestMessagesOfAllSizes(t *testing.T) {
 	target := upstream(t, echo(t))
 	plain := caddytest.Run(t, behind(Handler{UpstreamsRaw: staticUpstream(target)}))
-	t.Run("plain", func(t *testing.T) { exchange(t, dial(t, "ws://"+plain, nil)) })
+	t.Run("plain", func(t *testing.T) { sayAndHear(t, dial(t, "ws://"+plain, nil)) })
 
 	h1 := behind(Handler{UpstreamsRaw: staticUpstream(target)})
 	h1.Protocols = []string{"h1"}
 	plain = caddytest.Run(t, h1)
-	t.Run("plain without HTTP/2", func(t *testing.T) { exchange(t, dial(t, "ws://"+plain, nil)) })
+	t.Run("plain without HTTP/2", func(t *testing.T) { sayAndHear(t, dial(t, "ws://"+plain, nil)) })
 
 	secure, id := caddytest.RunTLS(t, behind(Handler{UpstreamsRaw: staticUpstream(target)}))
-	t.Run("TLS", func(t *testing.T) { exchange(t, dial(t, "wss://"+secure, overTLS(id))) })
+	t.Run("TLS", func(t *testing.T) { sayAndHear(t, dial(t, "wss://"+secure, overTLS(id))) })
 }
 
-func exchange(t *testing.T, conn *websocket.Conn) {
+func sayAndHear(t *testing.T, conn *websocket.Conn) {
 	t.Helper()
 	for _, size := range []int{0, 1, 125, 126, idleBuffer - 1, idleBuffer, idleBuffer + 1, busyBuffer, 3*busyBuffer + 7, 300_000, 5} {
 		message := make([]byte, size)

@@ -6,15 +6,15 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/proxy/exchange"
+
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
-
-	"github.com/tale-project/tale-runtime/internal/proxy/edge"
 )
 
 // isStream tells the handshakes of HTTP/3 (RFC 9220): the socket is not a
 // connection, but one stream of it.
-func isStream(r *http.Request) bool { return r.ProtoMajor == 3 && edge.IsWebSocket(r) }
+func isStream(r *http.Request) bool { return r.ProtoMajor == 3 && exchange.IsWebSocket(r) }
 
 // stream is the client's side of a tunnel over HTTP/3.
 type stream struct {

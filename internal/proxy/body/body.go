@@ -1,4 +1,4 @@
-package edge
+package body
 
 import (
 	"context"
@@ -13,13 +13,15 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/proxy/exchange"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 func init() {
-	caddy.RegisterModule(Body{})
-	caddy.RegisterModule(WholeBody{})
+	caddy.RegisterModule(Handler{})
+	caddy.RegisterModule(Whole{})
 }
 
 // endTime is how long an answer waits for the end of the body, which lets the
@@ -27,41 +29,41 @@ func init() {
 const endTime = 20 * time.Millisecond
 
 // bodyVar is where a request keeps its body between the routes and the error routes.
-const bodyVar = "tale.edge.body"
+const bodyVar = "tale.body"
 
-// Body tells a fault of the visitor's body from one of the upstream that it is sent
+// Handler tells a fault of the visitor's body from one of the upstream that it is sent
 // to: a body that pauses for too long is 408, one that is malformed or breaks off
 // 400. An answer over HTTP/1 that is sent before the body has come ends the
 // connection: what follows may be the rest of the body, and net/http would read
 // some of it first, beside the upstream that reads it, too.
 //
 // It belongs ahead of whatever reads bodies, and into the error routes, too.
-type Body struct{}
+type Handler struct{}
 
 // CaddyModule returns the Caddy module information.
-func (Body) CaddyModule() caddy.ModuleInfo {
+func (Handler) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
 		ID:  "http.handlers.tale_body",
-		New: func() caddy.Module { return new(Body) },
+		New: func() caddy.Module { return new(Handler) },
 	}
 }
 
 // ServeHTTP watches the body, where there may be one. A tunnel's is no body.
-func (Body) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+func (Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if r.ContentLength == 0 || r.Body == nil || r.Method == http.MethodConnect {
 		return next.ServeHTTP(w, r)
 	}
-	b, _ := caddyhttp.GetVar(r.Context(), bodyVar).(*body)
+	b, _ := caddyhttp.GetVar(r.Context(), bodyVar).(*watched)
 	if b == nil {
-		b = &body{ReadCloser: r.Body, ctx: r.Context(), ended: make(chan struct{})}
+		b = &watched{ReadCloser: r.Body, ctx: r.Context(), ended: make(chan struct{})}
 		caddyhttp.SetVar(r.Context(), bodyVar, b)
 		r.Body = b
 	}
 	if r.ProtoMajor != 1 {
 		return next.ServeHTTP(w, r)
 	}
-	answer := &headerWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
-	answer.before = func(header http.Header, status int) {
+	answer := &exchange.HeaderWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
+	answer.Before = func(header http.Header, status int) {
 		if status != http.StatusSwitchingProtocols && !b.endsSoon() {
 			header["Connection"] = []string{"close"}
 			closeGently(w)
@@ -85,8 +87,8 @@ func closeGently(w http.ResponseWriter) {
 	_, _ = http.MaxBytesReader(w, io.NopCloser(strings.NewReader("x")), 0).Read(make([]byte, 1))
 }
 
-// body is a visitor's. It is read by one goroutine and asked about by another.
-type body struct {
+// watched is a visitor's body. It is read by one goroutine and asked about by another.
+type watched struct {
 	io.ReadCloser
 	ctx   context.Context
 	begun atomic.Bool
@@ -95,7 +97,7 @@ type body struct {
 	ended chan struct{}
 }
 
-func (b *body) Read(p []byte) (int, error) {
+func (b *watched) Read(p []byte) (int, error) {
 	b.begun.Store(true)
 	n, err := b.ReadCloser.Read(p)
 	if errors.Is(err, io.EOF) {
@@ -109,7 +111,7 @@ func (b *body) Read(p []byte) (int, error) {
 
 // endsSoon reports whether the body has been read to its end. An upstream that does
 // not look at bodies may answer while the last of one is on its way to it.
-func (b *body) endsSoon() bool {
+func (b *watched) endsSoon() bool {
 	select {
 	case <-b.ended:
 		return true
@@ -127,7 +129,7 @@ func (b *body) endsSoon() bool {
 
 // visitorsFault is the error of a body with the status that is the answer to it.
 // A visitor that has left gets none.
-func (b *body) visitorsFault(err error) error {
+func (b *watched) visitorsFault(err error) error {
 	status := http.StatusBadRequest
 	timeout, isNet := errors.AsType[net.Error](err)
 	switch {
@@ -139,11 +141,11 @@ func (b *body) visitorsFault(err error) error {
 	return caddyhttp.Error(status, fmt.Errorf("cannot read the visitor's body: %w", err))
 }
 
-// BodyFault returns why the body of a request could not be read, or nil. With a
+// Fault returns why the body of a request could not be read, or nil. With a
 // failure of the connection to a visitor net/http gives up the whole request, too,
 // so that an exchange with an upstream may end in either error.
-func BodyFault(r *http.Request) error {
-	if b, _ := caddyhttp.GetVar(r.Context(), bodyVar).(*body); b != nil {
+func Fault(r *http.Request) error {
+	if b, _ := caddyhttp.GetVar(r.Context(), bodyVar).(*watched); b != nil {
 		if fault := b.fault.Load(); fault != nil {
 			return *fault
 		}
@@ -151,28 +153,28 @@ func BodyFault(r *http.Request) error {
 	return nil
 }
 
-// WholeBody matches a request whose body, if it has one, can still be sent: nothing
+// Whole matches a request whose body, if it has one, can still be sent: nothing
 // of it was read.
-type WholeBody struct{}
+type Whole struct{}
 
 // CaddyModule returns the Caddy module information.
-func (WholeBody) CaddyModule() caddy.ModuleInfo {
+func (Whole) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
 		ID:  "http.matchers.tale_whole_body",
-		New: func() caddy.Module { return new(WholeBody) },
+		New: func() caddy.Module { return new(Whole) },
 	}
 }
 
 // Match reports whether nothing of the body was read.
-func (WholeBody) Match(r *http.Request) bool {
-	b, _ := caddyhttp.GetVar(r.Context(), bodyVar).(*body)
+func (Whole) Match(r *http.Request) bool {
+	b, _ := caddyhttp.GetVar(r.Context(), bodyVar).(*watched)
 	return b == nil || !b.begun.Load()
 }
 
 // MatchWithError is Match; the error is always nil.
-func (m WholeBody) MatchWithError(r *http.Request) (bool, error) { return m.Match(r), nil }
+func (m Whole) MatchWithError(r *http.Request) (bool, error) { return m.Match(r), nil }
 
 var (
-	_ caddyhttp.MiddlewareHandler       = Body{}
-	_ caddyhttp.RequestMatcherWithError = WholeBody{}
+	_ caddyhttp.MiddlewareHandler       = Handler{}
+	_ caddyhttp.RequestMatcherWithError = Whole{}
 )

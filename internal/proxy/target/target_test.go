@@ -1,4 +1,4 @@
-package edge
+package target
 
 import (
 	"context"
@@ -13,8 +13,8 @@ import (
 )
 
 // table closes the metrics, and is open below /api/storage, but not next to it.
-func table(t testing.TB) *Target {
-	target := &Target{Rows: []Row{
+func table(t testing.TB) *Handler {
+	target := &Handler{Rows: []Row{
 		{Paths: []string{"/api/storage/*"}, Sure: true},
 		{Paths: []string{"/api/*"}, Closed: true},
 		{Paths: []string{"/metrics", "/metrics/*"}, Closed: true, Sure: true},
@@ -39,7 +39,7 @@ func received(method, target string) *http.Request {
 }
 
 // sent is the target that a request has behind the handler.
-func sent(t testing.TB, handler *Target, r *http.Request) (target string, status int) {
+func sent(t testing.TB, handler *Handler, r *http.Request) (target string, status int) {
 	t.Helper()
 	err := handler.ServeHTTP(httptest.NewRecorder(), r, caddyhttp.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) error {
 		original := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)

@@ -1,4 +1,4 @@
-package edge
+package header
 
 import (
 	"net/http"

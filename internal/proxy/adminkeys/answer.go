@@ -1,4 +1,4 @@
-package edge
+package adminkeys
 
 import (
 	"bytes"
@@ -11,23 +11,23 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-func init() { caddy.RegisterModule(AdminKeys{}) }
+func init() { caddy.RegisterModule(Answers{}) }
 
-// AdminKeys answers 503 instead of passing on a JSON document that names admin
+// Answers answers 503 instead of passing on a JSON document that names admin
 // keys. While the Convex dashboard starts, its port can be answered by a list of
 // deployments with their keys, meant for the dashboard on the same machine.
-type AdminKeys struct{}
+type Answers struct{}
 
 // CaddyModule returns the Caddy module information.
-func (AdminKeys) CaddyModule() caddy.ModuleInfo {
+func (Answers) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
 		ID:  "http.handlers.tale_admin_keys",
-		New: func() caddy.Module { return new(AdminKeys) },
+		New: func() caddy.Module { return new(Answers) },
 	}
 }
 
 // ServeHTTP holds JSON answers back until they have been looked through.
-func (h AdminKeys) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+func (h Answers) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	// A compressed answer could not be read; our own encoder compresses it later.
 	r.Header.Del("Accept-Encoding")
 	var body bytes.Buffer
@@ -58,4 +58,4 @@ func namesAdminKey(body []byte) bool {
 	return bytes.Contains(folded, []byte(`"adminkey"`)) || bytes.Contains(folded, []byte(`"admin_key"`)) || bytes.Contains(folded, []byte(`"deploykey"`))
 }
 
-var _ caddyhttp.MiddlewareHandler = AdminKeys{}
+var _ caddyhttp.MiddlewareHandler = Answers{}

@@ -1,4 +1,4 @@
-package edge
+package header
 
 import (
 	"net/http"
@@ -28,7 +28,7 @@ func TestAnUpstreamGetsItsOwnTags(t *testing.T) {
 		`v1-gzip`:                `v1-gzip`,
 	} {
 		for _, ranged := range []bool{false, true} {
-			r := request(http.MethodPut, "/")
+			r := httptest.NewRequest(http.MethodPut, "/", nil)
 			r.Header = http.Header{"If-Match": {sent, sent}, "If-None-Match": {sent}, "If-Range": {sent}, "If-Unmodified-Since": {sent}}
 			wanted := http.Header{"If-Match": {want, want}, "If-None-Match": {want}, "If-Range": {sent}, "If-Unmodified-Since": {sent}}
 			if ranged { // of an encoded answer there are no ranges
@@ -59,7 +59,7 @@ func TestTheVisitorKnowsTheTagOfA304(t *testing.T) {
 		{`"v1-gzip"`, `"v1"`, `"v1"`, 412},
 		{`"v1-gzip"`, `"v2"`, `"v2"`, 200},
 	} {
-		r := request(http.MethodGet, "/")
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header = http.Header{"If-None-Match": strings.SplitAfter(tt.sent, ", ")}
 		recorded := httptest.NewRecorder()
 		_ = validators.ServeHTTP(recorded, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {

@@ -1,10 +1,12 @@
-package edge
+package target
 
 import (
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/tale-project/tale-runtime/internal/proxy/exchange"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -45,9 +47,9 @@ func (b *BasePath) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 		return err
 	}
 	setPath(r, raw)
-	return next.ServeHTTP(&headerWriter{
+	return next.ServeHTTP(&exchange.HeaderWriter{
 		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
-		before:                func(header http.Header, _ int) { b.mend(header, host) },
+		Before:                func(header http.Header, _ int) { b.mend(header, host) },
 	}, r)
 }
 

@@ -1,8 +1,9 @@
-package edge
+package header
 
 import (
-	"io"
 	"net/http"
+
+	"github.com/tale-project/tale-runtime/internal/proxy/exchange"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -36,8 +37,8 @@ func (Response) CaddyModule() caddy.ModuleInfo {
 func (h *Response) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	// Over HTTP/3 a 100 is passed on; before, net/http's server sends one by itself
 	// when the body is first read, which is when the upstream has asked for it.
-	return next.ServeHTTP(&responseWriter{headerWriter{
-		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, before: h.apply,
+	return next.ServeHTTP(&responseWriter{exchange.HeaderWriter{
+		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, Before: h.apply,
 	}, h, r.ProtoMajor < 3}, r)
 }
 
@@ -62,7 +63,7 @@ func (h *Response) hide(header http.Header) {
 
 // responseWriter is the outermost, which sees informational answers as they go out.
 type responseWriter struct {
-	headerWriter
+	exchange.HeaderWriter
 	response      *Response
 	continuesSelf bool
 }
@@ -74,7 +75,7 @@ func (w *responseWriter) WriteHeader(status int) {
 	case status < 200 && status != http.StatusSwitchingProtocols:
 		w.response.hide(w.Header())
 	}
-	w.headerWriter.WriteHeader(status)
+	w.HeaderWriter.WriteHeader(status)
 }
 
 // Provision brings header names into the form that header maps have.
@@ -90,50 +91,7 @@ func (h *Response) Provision(caddy.Context) error {
 	return nil
 }
 
-// headerWriter calls before with the header and status of the final answer
-// before they are written.
-type headerWriter struct {
-	caddyhttp.ResponseWriterWrapper
-	before func(header http.Header, status int)
-	wrote  bool
-}
-
-func (w *headerWriter) WriteHeader(status int) {
-	// Informational answers come before the final one and have their own headers;
-	// 101 is final, and a tunnel begins after it.
-	if !w.wrote && (status >= 200 || status == http.StatusSwitchingProtocols) {
-		w.wrote = true
-		w.before(w.Header(), status)
-	}
-	w.ResponseWriter.WriteHeader(status)
-}
-
-func (w *headerWriter) Write(data []byte) (int, error) {
-	if !w.wrote {
-		w.WriteHeader(http.StatusOK)
-	}
-	return w.ResponseWriter.Write(data)
-}
-
-func (w *headerWriter) ReadFrom(r io.Reader) (int64, error) {
-	if !w.wrote {
-		w.WriteHeader(http.StatusOK)
-	}
-	return w.ResponseWriterWrapper.ReadFrom(r)
-}
-
-// Flush exists because a flush sends the headers. Unwrap alone would let the
-// caller reach the writer below, past before.
-func (w *headerWriter) FlushError() error {
-	if !w.wrote {
-		w.WriteHeader(http.StatusOK)
-	}
-	return http.NewResponseController(w.ResponseWriter).Flush()
-}
-
 var (
 	_ caddyhttp.MiddlewareHandler = (*Response)(nil)
 	_ caddy.Provisioner           = (*Response)(nil)
-	_ io.ReaderFrom               = (*headerWriter)(nil)
-	_ http.ResponseWriter         = (*headerWriter)(nil)
 )

@@ -1,9 +1,11 @@
-package edge
+package target
 
 import (
 	"errors"
 	"net/http"
 	"strings"
+
+	"github.com/tale-project/tale-runtime/internal/proxy/exchange"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -11,7 +13,7 @@ import (
 
 func init() { caddy.RegisterModule(Forward{}) }
 
-// Forward prepares a request for its upstream. The path is the one that Target
+// Forward prepares a request for its upstream. The path is the one that Handler
 // made, changed on its encoded form, so that an upstream sees %2F where the client
 // sent it; Caddy's rewrite handler decodes it when it puts something in front.
 //
@@ -60,7 +62,7 @@ func (f *Forward) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 }
 
 func (f *Forward) settleUpgrade(r *http.Request) error {
-	if f.Socket && (IsWebSocket(r) || r.Header.Get("Upgrade") == "" && r.Method != http.MethodConnect) {
+	if f.Socket && (exchange.IsWebSocket(r) || r.Header.Get("Upgrade") == "" && r.Method != http.MethodConnect) {
 		return nil
 	}
 	if r.Method == http.MethodConnect {
@@ -70,18 +72,7 @@ func (f *Forward) settleUpgrade(r *http.Request) error {
 	return nil
 }
 
-// IsWebSocket tells whether a request asks for a WebSocket: by an Upgrade
-// header (RFC 6455), or by an extended CONNECT over HTTP/2 (RFC 8441) or HTTP/3
-// (RFC 9220), which Go's servers mark in two different places.
-func IsWebSocket(r *http.Request) bool {
-	if r.Method == http.MethodConnect {
-		return r.ProtoMajor == 2 && r.Header.Get(":protocol") == "websocket" || r.ProtoMajor == 3 && r.Proto == "websocket"
-	}
-	upgrades := r.Header["Upgrade"]
-	return len(upgrades) == 1 && strings.EqualFold(upgrades[0], "websocket")
-}
-
-// stripped is a path, in the form that Target gives it, without a prefix. What is
+// stripped is a path, in the form that Handler gives it, without a prefix. What is
 // left has no empty segments: one at the beginning would begin the name of a host.
 func stripped(raw, prefix string) (string, error) {
 	raw = mergeSlashes(raw)

@@ -1,4 +1,4 @@
-package edge
+package target
 
 import (
 	"errors"
@@ -7,13 +7,15 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/tale-project/tale-runtime/internal/proxy/exchange"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-func init() { caddy.RegisterModule(Target{}) }
+func init() { caddy.RegisterModule(Handler{}) }
 
-// Target gives a request one target, which everything behind it decides on and
+// Handler gives a request one target, which everything behind it decides on and
 // sends upstream. It must stand ahead of everything that looks at one.
 //
 //   - An escape of an unreserved character becomes the character (RFC 3986,
@@ -29,21 +31,21 @@ func init() { caddy.RegisterModule(Target{}) }
 //     methods that are not in capitals, which some servers change.
 //
 // Headers that make a server read another path are removed.
-type Target struct {
+type Handler struct {
 	// Rows are those of the route table behind it, in their order. Default: none.
 	Rows []Row `json:"rows,omitempty"`
 }
 
 // CaddyModule returns the Caddy module information.
-func (Target) CaddyModule() caddy.ModuleInfo {
+func (Handler) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
 		ID:  "http.handlers.tale_target",
-		New: func() caddy.Module { return new(Target) },
+		New: func() caddy.Module { return new(Handler) },
 	}
 }
 
 // Provision reads the patterns.
-func (t *Target) Provision(caddy.Context) error {
+func (t *Handler) Provision(caddy.Context) error {
 	for i := range t.Rows {
 		row := &t.Rows[i]
 		row.patterns = make([]pattern, len(row.Paths))
@@ -55,11 +57,11 @@ func (t *Target) Provision(caddy.Context) error {
 }
 
 // ServeHTTP changes the request and passes it on.
-func (t *Target) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+func (t *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if !isMethod(r.Method) {
 		return caddyhttp.Error(http.StatusBadRequest, errors.New("the method is not a word in capitals"))
 	}
-	if r.Method == http.MethodConnect && !IsWebSocket(r) {
+	if r.Method == http.MethodConnect && !exchange.IsWebSocket(r) {
 		return caddyhttp.Error(http.StatusMethodNotAllowed, nil)
 	}
 	if err := t.settle(r); err != nil {
@@ -82,7 +84,7 @@ func isMethod(method string) bool {
 
 // settle gives the request its target, and the same to what Caddy keeps of the
 // request for its error routes and for placeholders.
-func (t *Target) settle(r *http.Request) error {
+func (t *Handler) settle(r *http.Request) error {
 	if err := checkForm(r.URL); err != nil {
 		return err
 	}
@@ -131,7 +133,7 @@ func setPath(r *http.Request, raw string) {
 }
 
 // canonical is the one form of a path.
-func (t *Target) canonical(raw, decoded string) (string, error) {
+func (t *Handler) canonical(raw, decoded string) (string, error) {
 	if isPlain(raw) && utf8.ValidString(decoded) {
 		return raw, nil
 	}
@@ -166,6 +168,6 @@ var pathHeaders = []string{
 }
 
 var (
-	_ caddyhttp.MiddlewareHandler = (*Target)(nil)
-	_ caddy.Provisioner           = (*Target)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+	_ caddy.Provisioner           = (*Handler)(nil)
 )

@@ -1,4 +1,4 @@
-package edge
+package health
 
 import (
 	"encoding/json"
@@ -13,16 +13,16 @@ import (
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams"
 )
 
-func init() { caddy.RegisterModule(Health{}) }
+func init() { caddy.RegisterModule(Handler{}) }
 
-// Health answers 200 with OK: this process takes requests. With the query
+// Handler answers 200 with OK: this process takes requests. With the query
 // parameter `ready` it answers 503 when a name has no certificate and is not being
 // given one, and says which names are waiting for theirs. With `deep` it reports
 // whether it could serve requests, in JSON: 200 when every name has a certificate
 // and every probed upstream has an address that takes requests, 503 otherwise. A
 // load balancer or a container engine should not ask that: restarting the proxy or
 // moving visitors away does not bring an upstream back.
-type Health struct {
+type Handler struct {
 	// Names are those that need a certificate. They are for listeners that can be
 	// reached without one. Default: none.
 	Names []string `json:"names,omitempty"`
@@ -32,10 +32,10 @@ type Health struct {
 }
 
 // CaddyModule returns the Caddy module information.
-func (Health) CaddyModule() caddy.ModuleInfo {
+func (Handler) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
 		ID:  "http.handlers.tale_health",
-		New: func() caddy.Module { return new(Health) },
+		New: func() caddy.Module { return new(Handler) },
 	}
 }
 
@@ -50,7 +50,7 @@ type deepHealth struct {
 }
 
 // ServeHTTP answers every request it gets.
-func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	w.Header().Set("Cache-Control", "no-store")
 	switch {
 	case asks(r.URL.RawQuery, "deep"):
@@ -68,7 +68,7 @@ func serveText(w http.ResponseWriter, status int, text string) error {
 	return err
 }
 
-func (h *Health) serveReady(w http.ResponseWriter, r *http.Request) error {
+func (h *Handler) serveReady(w http.ResponseWriter, r *http.Request) error {
 	status, lines := http.StatusOK, []string{"OK"}
 	for _, state := range certstore.States(r.Context(), h.Names) {
 		if state.Lost() {
@@ -81,7 +81,7 @@ func (h *Health) serveReady(w http.ResponseWriter, r *http.Request) error {
 	return serveText(w, status, strings.Join(lines, "; "))
 }
 
-func (h *Health) serveDeep(w http.ResponseWriter, r *http.Request) error {
+func (h *Handler) serveDeep(w http.ResponseWriter, r *http.Request) error {
 	answer := deepHealth{Available: true, Upstreams: upstreams.States(), Certificates: certstore.States(r.Context(), h.Names)}
 	for _, state := range answer.Certificates {
 		answer.Available = answer.Available && state.Certified
@@ -115,4 +115,4 @@ func asks(query, parameter string) bool {
 	return false
 }
 
-var _ caddyhttp.MiddlewareHandler = (*Health)(nil)
+var _ caddyhttp.MiddlewareHandler = (*Handler)(nil)

@@ -1,4 +1,4 @@
-package edge
+package body
 
 import (
 	"context"
@@ -18,8 +18,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-func newBody(ctx context.Context, from io.Reader) *body {
-	return &body{ReadCloser: io.NopCloser(from), ctx: ctx, ended: make(chan struct{})}
+func newBody(ctx context.Context, from io.Reader) *watched {
+	return &watched{ReadCloser: io.NopCloser(from), ctx: ctx, ended: make(chan struct{})}
 }
 
 func TestAnAnswerWaitsALittleForTheEndOfTheBody(t *testing.T) {
@@ -44,7 +44,7 @@ func TestTheConnectionOfAnEarlyAnswerIsNotReset(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = struct{ io.ReadCloser }{r.Body} // as Caddy does, so that net/http does not know it any more
 		r = r.WithContext(context.WithValue(r.Context(), caddyhttp.VarsCtxKey, map[string]any{}))
-		_ = Body{}.ServeHTTP(&caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
+		_ = Handler{}.ServeHTTP(&caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
 			w.WriteHeader(http.StatusRequestEntityTooLarge)
 			return nil
 		}))
@@ -90,12 +90,12 @@ func TestFaultsOfABody(t *testing.T) {
 			if errors.As(err, &answer); answer.StatusCode != tt.status {
 				t.Errorf("%d for %v", answer.StatusCode, err)
 			}
-			r := request(http.MethodPost, "/")
+			r := httptest.NewRequest(http.MethodPost, "/", nil)
 			r = r.WithContext(context.WithValue(r.Context(), caddyhttp.VarsCtxKey, map[string]any{bodyVar: b}))
-			if fault := BodyFault(r); (fault != nil) != (tt.err != io.EOF) {
+			if fault := Fault(r); (fault != nil) != (tt.err != io.EOF) {
 				t.Errorf("remembered: %v", fault)
 			}
-			if (WholeBody{}).Match(r) {
+			if (Whole{}).Match(r) {
 				t.Error("it could be sent again")
 			}
 		})

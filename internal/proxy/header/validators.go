@@ -1,9 +1,11 @@
-package edge
+package header
 
 import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/tale-project/tale-runtime/internal/proxy/exchange"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -38,7 +40,7 @@ func (v *Validators) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 	}
 	if known := r.Header["If-None-Match"]; len(known) > 0 {
 		r.Header["If-None-Match"] = v.plain(known)
-		w = &headerWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, before: func(header http.Header, status int) {
+		w = &exchange.HeaderWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, Before: func(header http.Header, status int) {
 			if tags := header["Etag"]; status == http.StatusNotModified && len(tags) == 1 {
 				header["Etag"] = []string{v.knownAs(tags[0], known)}
 			}

@@ -1,7 +1,8 @@
-package edge
+package adminkeys
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"testing"
 )
 
@@ -26,9 +27,10 @@ func TestAdminRequest(t *testing.T) {
 		{"a=adminKey", nil, false},
 		{"adminKey%=x", nil, false},
 	} {
-		r := request(http.MethodPost, "/api/query?"+tt.query)
+		r := httptest.NewRequest(http.MethodPost, "/api/query", nil)
+		r.URL.RawQuery = tt.query
 		r.Header["Authorization"] = tt.authorization
-		if got := (AdminRequest{}).Match(r); got != tt.want {
+		if got := (Request{}).Match(r); got != tt.want {
 			t.Errorf("%+v: %v", tt, got)
 		}
 	}

@@ -1,17 +1,15 @@
-package edge
+package header
 
 import (
 	"net/http"
+
+	"github.com/tale-project/tale-runtime/internal/proxy/exchange"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 func init() { caddy.RegisterModule(Forwarded{}) }
-
-// ProtoVar is the request variable with the scheme the visitor used, for
-// X-Forwarded-Proto.
-const ProtoVar = "tale_proto"
 
 // Forwarded removes what a client says about itself in headers that only a
 // proxy may set, and finds out the scheme the visitor used.
@@ -51,7 +49,7 @@ func (f *Forwarded) Provision(caddy.Context) error {
 // ServeHTTP changes the request's headers and passes it on.
 func (f *Forwarded) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
-	caddyhttp.SetVar(r.Context(), ProtoVar, f.proto(r, trusted))
+	caddyhttp.SetVar(r.Context(), exchange.ProtoVar, f.proto(r, trusted))
 	f.claims.remove(r.Header, trusted)
 	r.Trailer = nil
 	for _, name := range f.Drop {

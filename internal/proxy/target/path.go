@@ -1,4 +1,4 @@
-package edge
+package target
 
 import (
 	"errors"
@@ -25,7 +25,7 @@ func isPlain(raw string) bool {
 	return raw != "" && raw[0] == '/'
 }
 
-// normalized decides each byte of a path by itself: see Target.
+// normalized decides each byte of a path by itself: see Handler.
 func normalized(raw string) (string, error) {
 	var path strings.Builder
 	for i := 0; i < len(raw); i++ {

@@ -1,4 +1,4 @@
-package edge
+package adminkeys
 
 import (
 	"net/http"

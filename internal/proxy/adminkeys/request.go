@@ -1,4 +1,4 @@
-package edge
+package adminkeys
 
 import (
 	"net/http"
@@ -9,7 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-func init() { caddy.RegisterModule(AdminRequest{}) }
+func init() { caddy.RegisterModule(Request{}) }
 
 // adminScheme and adminParameter are the ways in which the backend takes an
 // admin key (convex-backend, crates/local_backend/src/authentication.rs): the
@@ -20,22 +20,22 @@ const (
 	adminParameter = "adminKey"
 )
 
-// AdminRequest matches requests in which the Convex backend would find an admin
+// Request matches requests in which the Convex backend would find an admin
 // key. Whether the key is right is not looked at. The parameter counts beside an
 // Authorization header, too: a client can have that header removed on the way, by
 // naming it in Connection.
-type AdminRequest struct{}
+type Request struct{}
 
 // CaddyModule returns the Caddy module information.
-func (AdminRequest) CaddyModule() caddy.ModuleInfo {
+func (Request) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
 		ID:  "http.matchers.tale_admin_request",
-		New: func() caddy.Module { return new(AdminRequest) },
+		New: func() caddy.Module { return new(Request) },
 	}
 }
 
 // Match reports whether the request carries an admin key.
-func (AdminRequest) Match(r *http.Request) bool {
+func (Request) Match(r *http.Request) bool {
 	for _, value := range r.Header["Authorization"] {
 		if len(value) >= len(adminScheme) && strings.EqualFold(value[:len(adminScheme)], adminScheme) {
 			return true
@@ -51,6 +51,6 @@ func (AdminRequest) Match(r *http.Request) bool {
 }
 
 // MatchWithError is Match; the error is always nil.
-func (m AdminRequest) MatchWithError(r *http.Request) (bool, error) { return m.Match(r), nil }
+func (m Request) MatchWithError(r *http.Request) (bool, error) { return m.Match(r), nil }
 
-var _ caddyhttp.RequestMatcherWithError = AdminRequest{}
+var _ caddyhttp.RequestMatcherWithError = Request{}
