@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/net/http2"
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/proxy/routes"
@@ -159,7 +158,8 @@ func (s *spelling) isClosed(path string) bool {
 		client := slices.Contains([]string{"/api/query", "/api/query_ts", "/api/query_at_ts", "/api/mutation", "/api/action", "/api/function", "/api/debug_event"}, path)
 		sync := under("/api") && strings.HasSuffix(path, "/sync") && strings.Count(path, "/") <= 3
 		viaApp := strings.Contains(strings.ToLower(percentDecoded(percentDecoded(s.target))), "ws_api") // the sync of the app is open
-		return !(under("/http") || under("/api/storage") || under("/api/actions") || client && !s.admin || sync && viaApp)
+		open := under("/http") || under("/api/storage") || under("/api/actions") || client && !s.admin || sync && viaApp
+		return !open
 	}
 	return true // the other servers have nothing but metrics
 }
@@ -260,10 +260,8 @@ func whole(u *url.URL) *url.URL {
 func (p *running) overHTTP2(c *recorder) {
 	client := p.newClient()
 	transport := client.Transport.(*http.Transport)
-	transport.ForceAttemptHTTP2 = true
-	if _, err := http2.ConfigureTransports(transport); err != nil {
-		p.Fatal(err)
-	}
+	transport.Protocols = new(http.Protocols)
+	transport.Protocols.SetHTTP2(true)
 	p.concurrently(c, client.Transport)
 }
 

@@ -137,13 +137,13 @@ func whatwg(address string) string {
 	segments := strings.Split(strings.ReplaceAll(rest[start+1:], `\`, "/"), "/")
 	for i, segment := range segments {
 		last := i == len(segments)-1
-		switch dots := strings.ReplaceAll(strings.ToLower(segment), "%2e", "."); {
-		case dots == "..":
+		switch strings.ReplaceAll(strings.ToLower(segment), "%2e", ".") {
+		case "..":
 			kept = kept[:max(len(kept)-1, 0)]
 			if last {
 				kept = append(kept, "")
 			}
-		case dots == ".":
+		case ".":
 			if last {
 				kept = append(kept, "")
 			}
