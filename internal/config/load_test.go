@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 )
@@ -57,8 +59,9 @@ func TestLoadDefaults(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	if s.Port != 3000 || s.Wait != 2*time.Minute || s.Level != "debug" || len(s.Web) != 2 || s.Addr != ":9180" || s.Shared.Name != "tale" {
-		t.Errorf("got %+v", s)
+	want := settings{Embedded: Embedded{Level: "debug"}, Shared: other{Name: "tale"}, Port: 3000, Wait: 2 * time.Minute, Web: config.Command{"bun", "server.ts"}, Addr: ":9180"}
+	if diff := cmp.Diff(want, s); diff != "" {
+		t.Error(diff)
 	}
 }
 

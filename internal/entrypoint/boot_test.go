@@ -8,6 +8,9 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/testkit"
@@ -29,8 +32,13 @@ func TestBootOfAService(t *testing.T) {
 	c := newContainer(t).start(nil)
 	c.Until("ready", func() bool { return c.has("fake-ready") && c.Says("fake is ready") })
 	c.Signal(syscall.SIGTERM)
-	if code := c.Wait(); code != 0 || c.has("fake-ready") || c.has("fake-shutting-down") {
-		t.Errorf("exit code %d, or a marker is still there", code)
+	if code := c.Wait(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	for _, marker := range []string{"fake-ready", "fake-shutting-down"} {
+		if c.has(marker) {
+			t.Errorf("%s is still there", marker)
+		}
 	}
 	d := c.report("fake-report.json")
 	var stages []string
@@ -52,11 +60,22 @@ func TestBootOfAService(t *testing.T) {
 
 func TestFailureOfAStage(t *testing.T) {
 	c := newContainer(t, "FAIL=true").start(nil)
-	if code := c.Wait(); code != exit.Unavailable || !c.Says("FAILED at look") || strings.Count(c.Output.String(), "cannot look") != 1 {
+	if code := c.Wait(); code != exit.Unavailable {
 		t.Errorf("exit code %d", code)
 	}
-	if d := c.report("fake-report.json"); d.State != report.Failed || d.Failure == nil || d.Failure.ExitCode != exit.Unavailable || !d.Failure.Retryable {
-		t.Errorf("report %+v", d)
+	if !c.Says("FAILED at look") {
+		t.Error("the log does not name the stage")
+	}
+	if n := strings.Count(c.Output.String(), "cannot look"); n != 1 {
+		t.Errorf("the reason is logged %d times", n)
+	}
+	d := c.report("fake-report.json")
+	if d.State != report.Failed {
+		t.Errorf("state %s", d.State)
+	}
+	want := &report.Failure{Stage: "look", Message: "cannot look", Retryable: true, ExitCode: exit.Unavailable}
+	if diff := cmp.Diff(want, d.Failure, cmpopts.IgnoreFields(report.Failure{}, "ElapsedMS")); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
@@ -23,10 +25,15 @@ func TestDefaults(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
+	type facts struct {
+		HTTPPort, HTTPSPort                                int
+		HealthAddr, DataDir, Platform, TLSMode, Name, Site string
+	}
+	want := facts{80, 443, ":2020", "/data", "platform:3000", stack.TLSSelfSigned, "example.com", "https://example.com/"}
 	site := s.Address()
-	if s.HTTPPort != 80 || s.HTTPSPort != 443 || s.HealthAddr != ":2020" || s.DataDir != "/data" || s.Platform != "platform:3000" ||
-		s.TLSMode != stack.TLSSelfSigned || site.Name != "example.com" || site.URL() != "https://example.com/" {
-		t.Errorf("got %+v, %+v", s, site)
+	got := facts{s.HTTPPort, s.HTTPSPort, s.HealthAddr, s.DataDir, s.Platform, s.TLSMode, site.Name, site.URL()}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
 

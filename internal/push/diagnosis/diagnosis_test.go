@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/netcause"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
@@ -138,11 +141,18 @@ func TestDiagnoseConditions(t *testing.T) {
 	} {
 		d := Diagnose(Observation{Stage: want.stage, Status: 200, Condition: condition, Table: "messages", Component: "chat",
 			Limit: 5 * time.Minute, Progress: backend.Progress{IndexesComplete: 1, IndexesTotal: 3}})
-		if !d.Known || d.Retry != want.retry || d.Exit != want.exit || !strings.Contains(d.Cause, want.says) {
-			t.Errorf("%s: %+v", condition, d)
+		if diff := cmp.Diff(Diagnosis{Known: true, Retry: want.retry, Exit: want.exit}, d, verdict); diff != "" {
+			t.Errorf("%s: %s", condition, diff)
+		}
+		if !strings.Contains(d.Cause, want.says) {
+			t.Errorf("%s: %q is not in %q", condition, want.says, d.Cause)
 		}
 	}
 }
+
+// verdict compares what a process does about a failure, without the words and the
+// pace.
+var verdict = cmpopts.IgnoreFields(Diagnosis{}, "Cause", "Fix", "Pace")
 
 // Every stage has its own words for a timeout and for a lost connection.
 func TestDiagnoseByStage(t *testing.T) {
@@ -150,8 +160,14 @@ func TestDiagnoseByStage(t *testing.T) {
 	for _, stage := range []backend.Stage{backend.StageGetConfigHashes, backend.StageEvaluateSchema, backend.StageEvaluatePush, backend.StageStartPush, backend.StageWaitForSchema, backend.StageFinishPush} {
 		timeout := Diagnose(Observation{Stage: stage, Condition: ConditionStageTimeout, Limit: time.Minute})
 		lost := Diagnose(Observation{Stage: stage, Transport: netcause.Reset})
-		if timeout.Retry != RetryRedo || lost.Retry != RetryRedo || lost.Pace != PaceRestart || lost.Exit != exit.Temporary {
-			t.Errorf("%s: timeout %+v, lost %+v", stage, timeout, lost)
+		want := Diagnosis{Known: true, Retry: RetryRedo, Exit: exit.Temporary}
+		for what, d := range map[string]Diagnosis{"timeout": timeout, "lost": lost} {
+			if diff := cmp.Diff(want, d, verdict); diff != "" {
+				t.Errorf("%s, %s: %s", stage, what, diff)
+			}
+		}
+		if lost.Pace != PaceRestart {
+			t.Errorf("%s, lost: pace %v", stage, lost.Pace)
 		}
 		if other, same := timeouts[timeout.Cause]; same && stage != backend.StageStartPush {
 			t.Errorf("%s and %s time out with the same words", stage, other)
@@ -186,8 +202,11 @@ func TestDiagnoseUnknown(t *testing.T) {
 		429: {RetrySame, exit.Temporary}, 500: {RetrySame, exit.Temporary}, 503: {RetrySame, exit.Temporary},
 	} {
 		d := Diagnose(Observation{Stage: backend.StageStartPush, Status: status, Code: "FromTheFuture", Message: "words"})
-		if d.Known || d.Retry != want.retry || d.Exit != want.exit || !slices.Contains(d.Fix, readBackendLog) {
-			t.Errorf("%d: %+v", status, d)
+		if diff := cmp.Diff(Diagnosis{Retry: want.retry, Exit: want.exit}, d, verdict); diff != "" {
+			t.Errorf("%d: %s", status, diff)
+		}
+		if !slices.Contains(d.Fix, readBackendLog) {
+			t.Errorf("%d: fix %q", status, d.Fix)
 		}
 	}
 }

@@ -8,9 +8,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/netcause"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
+	"github.com/tale-project/tale-runtime/internal/report"
 )
 
 func TestFailureLines(t *testing.T) {
@@ -85,8 +89,9 @@ func TestFailureReport(t *testing.T) {
 	o.Transport, o.Reason = netcause.Reset, "the server broke the connection"
 	f := &Failure{Observation: o, Diagnosis: Diagnose(o), Next: 5 * time.Second, Changed: Changed{Finishing: true}}
 	r := f.Report()
-	if r.Code != "reset" || r.Message != "the server broke the connection" || !r.Retryable || r.NextAttempt == nil || r.ExitCode != exit.Temporary {
-		t.Errorf("report %+v", r)
+	want := report.Failure{Stage: "finish_push", Code: "reset", Message: "the server broke the connection", Retryable: true, ExitCode: exit.Temporary}
+	if diff := cmp.Diff(want, r, cmpopts.IgnoreFields(report.Failure{}, "Cause", "Fix", "Changed", "NextAttempt")); diff != "" {
+		t.Error(diff)
 	}
 	if wait := time.Until(*r.NextAttempt); wait < 4*time.Second || wait > 5*time.Second {
 		t.Errorf("next attempt in %v", wait)

@@ -13,6 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"github.com/tale-project/tale-runtime/internal/convexsim"
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
@@ -53,6 +56,9 @@ func inject(t *testing.T, server *convexsim.Server, fault fault.Fault) {
 	}
 }
 
+// withoutPlan compares results but for what TestPlanEnv compares.
+var withoutPlan = cmpopts.IgnoreFields(Result{}, "Plan", "Warnings")
+
 func TestSyncWritesOnceAndOnlyDifferences(t *testing.T) {
 	server := simtest.Start(t, convexsim.Options{})
 	sync, log := syncer(t, server)
@@ -66,8 +72,9 @@ func TestSyncWritesOnceAndOnlyDifferences(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if result.State != diagnosis.VariablesSynced || result.Wanted != 2 || result.Present != 2 || result.Attempts != 1 {
-		t.Errorf("result %+v", result)
+	want := Result{State: diagnosis.VariablesSynced, Wanted: 2, Present: 2, Attempts: 1}
+	if diff := cmp.Diff(want, result, withoutPlan); diff != "" {
+		t.Error(diff)
 	}
 	if got := server.State().Environment; !maps.Equal(got, map[string]string{"A": "canary=a==", "B": "canary\nb", "THEIRS": "operator"}) {
 		t.Errorf("deployment %q", got)
@@ -120,8 +127,17 @@ func TestSyncRetriesWhatPasses(t *testing.T) {
 			sync, log := syncer(t, server)
 			inject(t, server, fault)
 			result, err := sync.Run(t.Context(), Goal{Values: map[string]string{"A": "1"}})
-			if err != nil || result.State != diagnosis.VariablesSynced || result.Attempts < 2 || result.Plan.Count(New) != 1 {
-				t.Fatalf("result %+v, %v", result, err)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if result.State != diagnosis.VariablesSynced {
+				t.Errorf("state %s", result.State)
+			}
+			if result.Attempts < 2 {
+				t.Errorf("%d attempts", result.Attempts)
+			}
+			if n := result.Plan.Count(New); n != 1 {
+				t.Errorf("%d new variables", n)
 			}
 			if server.State().Environment["A"] != "1" {
 				t.Error("the variable is not there")
@@ -169,8 +185,15 @@ func TestSyncNamesTheRefusedVariable(t *testing.T) {
 			if strings.Contains(text+log.String(), "canary") {
 				t.Errorf("a value is shown:\n%s", text)
 			}
-			if len(server.State().Environment) != 0 || writes(server) != 1 || result.State != diagnosis.VariablesUntouched || result.Wanted != len(tt.values) || result.Present != 0 {
-				t.Errorf("applied in part: %q after %d writes, %+v", server.State().Environment, writes(server), result.State)
+			if got := server.State().Environment; len(got) != 0 {
+				t.Errorf("applied in part: %q", got)
+			}
+			if n := writes(server); n != 1 {
+				t.Errorf("%d writes", n)
+			}
+			want := Result{State: diagnosis.VariablesUntouched, Wanted: len(tt.values)}
+			if diff := cmp.Diff(want, result, withoutPlan); diff != "" {
+				t.Error(diff)
 			}
 		})
 	}
