@@ -40,7 +40,7 @@ func (m Markers) SetReady(ready bool) error {
 	return atomicfile.WriteVolatile(m.ready, nil, 0o644)
 }
 
-// Ready tells whether the ready marker is there.
+// Ready reports whether the ready marker is there.
 func (m Markers) Ready() bool {
 	_, err := os.Stat(m.ready)
 	return err == nil

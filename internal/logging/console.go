@@ -74,7 +74,7 @@ func appendLevel(buf []byte, level slog.Level) []byte {
 	}
 }
 
-// childOf is the child that a line is of, or "".
+// childOf returns the child that a line is from, or "".
 func (h *consoleHandler) childOf(r slog.Record) string {
 	child := h.child
 	if h.groups == "" {
@@ -156,7 +156,7 @@ func needsQuotes(text string) bool {
 	return text == ""
 }
 
-// roundDuration keeps about three digits: nobody reads nanoseconds in a log.
+// roundDuration keeps about three digits: nanoseconds in a log are noise.
 func roundDuration(d time.Duration) time.Duration {
 	for _, unit := range []time.Duration{time.Second, time.Millisecond, time.Microsecond} {
 		if d >= unit {

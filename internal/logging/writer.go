@@ -25,8 +25,8 @@ const (
 	writerBatch = 32 << 10
 )
 
-// Writer stands between a log and whoever reads it (a container runtime, a
-// pipe), so that a slow reader slows children down but holds up nobody for
+// Writer stands between a log and its reader (a container runtime, a
+// pipe), so that a slow reader slows children down but blocks no process for
 // good: when it has taken nothing for writerPatience, lines are dropped. How
 // many is said in the log as soon as it is read again.
 //
@@ -43,7 +43,7 @@ type Writer struct {
 	written  uint64        // bytes given to the sink so far
 	dropped  int           // lines since the last notice
 	stalled  bool          // the reader has taken nothing for writerPatience
-	progress chan struct{} // closed when the reader takes something; nil: nobody waits
+	progress chan struct{} // closed when the reader takes something; nil: nothing waits
 	silent   time.Time     // since when progress is waited for
 	wake     chan struct{}
 	batch    *time.Timer // wakes the writer when a batched line has waited
@@ -89,7 +89,7 @@ func (w *Writer) relay(lines []byte) {
 	}
 }
 
-// later is relay for lines that need not be written at once.
+// later relays lines that need not be written at once.
 func (w *Writer) later(lines []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

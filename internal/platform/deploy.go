@@ -20,7 +20,7 @@ func (b *Boot) deploy(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// What a retry has made good is no failure any more.
+	// A retry that succeeds clears the failure.
 	b.Update(func(d *report.Document) { d.Failure = nil })
 	// It runs at every boot: whether it succeeded the last time is not known, and
 	// what makes up for old data has to bear being run again.

@@ -13,7 +13,7 @@ import (
 // unreachableError is a backend that did not answer within the deadline.
 type unreachableError struct{ *health.GaveUpError }
 
-// orUnreachable has a wait for the backend that gave up tell why, and what to do.
+// orUnreachable adds the reason, and what to do, to a wait for the backend that gave up.
 func orUnreachable(err error) error {
 	var gaveUp *health.GaveUpError
 	if !errors.As(err, &gaveUp) {

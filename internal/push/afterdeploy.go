@@ -46,8 +46,8 @@ func functionLog(err error) []string {
 	return nil
 }
 
-// explainFunction is the function's own error as it is, or what stood in its way
-// with the catalogue's explanation.
+// explainFunction returns the function's own error as it is, or what kept it from
+// running, with the catalogue's explanation.
 func explainFunction(err error) string {
 	if failed, ok := errors.AsType[*backend.FunctionError](err); ok {
 		return failed.Message

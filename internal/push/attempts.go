@@ -15,8 +15,8 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/trace"
 )
 
-// attempts pushes until it worked, a failure is none that passes, or the number
-// of attempts is used up. Each failure is classified anew, and its kind decides
+// attempts pushes until a push succeeds, a failure is permanent, or the number of
+// attempts is used up. Each failure is classified anew, and its kind decides
 // how long to wait.
 func (d *deployment) attempts(ctx context.Context, by driver) error {
 	paces := &paces{}
@@ -62,7 +62,7 @@ func (d *deployment) once(ctx context.Context, by driver) error {
 	return err
 }
 
-// ranOut is what was seen when a limit ended the attempt. The limit is that of the
+// ranOut returns what was seen when a limit ended the attempt. The limit is that of the
 // attempt, of which the stage under way may have had a small part.
 func (d *deployment) ranOut(expired *limitError) diagnosis.Observation {
 	seen, _ := d.trace.Observed()
@@ -88,14 +88,14 @@ func (d *deployment) failure(err error, attempt int) *diagnosis.Failure {
 	}
 }
 
-// stopped says what a push has changed that somebody stopped.
+// stopped logs what a stopped push has changed.
 func (d *deployment) stopped(err error) {
 	failure := d.failure(err, d.attempt)
 	d.log.Warn("the push was stopped", "stage", string(d.trace.Stage()),
 		"changed", strings.Join(failure.Report().Changed, "; "), "elapsed", failure.Elapsed.Round(time.Millisecond))
 }
 
-// announce says why and when the push is tried again.
+// announce logs why and when the push is tried again.
 func (d *deployment) announce(err error, wait time.Duration) {
 	var failure *diagnosis.Failure
 	if !errors.As(err, &failure) {
@@ -111,7 +111,7 @@ func (d *deployment) announce(err error, wait time.Duration) {
 	}
 }
 
-// raced are the codes that say that somebody else wrote to the deployment.
+// raced are the codes for a write of another client to the deployment.
 var raced = []string{"RaceDetected", "SchemaAlreadyOverwritten", "ConcurrentPush"}
 
 // afterResync compares the variables again before a push that was raced is
@@ -143,7 +143,7 @@ type paces struct {
 // Reset forgets all waits.
 func (p *paces) Reset() { p.known = nil }
 
-// NextBackOff is the wait, with jitter, after the failure that set next.
+// NextBackOff returns the wait, with jitter, after the failure that set next.
 func (p *paces) NextBackOff() time.Duration {
 	pace, known := p.known[p.next]
 	if !known {

@@ -69,9 +69,9 @@ type Options struct {
 type driver interface {
 	Name() string
 	Push(ctx context.Context) error
-	// Failed tells the driver what became of the attempt, before the next one.
+	// Failed reports the failed attempt to the driver, before the next one.
 	Failed(o diagnosis.Observation, retry diagnosis.Retry)
-	// Evidence is what a process said, redacted.
+	// Evidence returns what a process printed, redacted.
 	Evidence() []string
 }
 

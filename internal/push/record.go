@@ -18,7 +18,7 @@ import (
 // member of the admin key that finish_push was called with. Admin keys are minted
 // here, for any member id, and the id used for finish_push is a digest of
 // everything that the push depended on. So the last entry of the log tells what
-// the deployment consists of, whoever pushed last and whatever was lost since.
+// the deployment consists of, whichever client pushed last and whatever was lost since.
 //
 // Module hashes cannot tell it: backends report those of the app and not of its
 // components, and neither node dependencies nor what the code saw of the
@@ -32,7 +32,7 @@ import (
 // recordBits keeps the id exact where numbers are floating point, and positive.
 const recordBits = 52
 
-// recordID is the member id for a push of the given request, evaluated with the
+// recordID returns the member id for a push of the given request, evaluated with the
 // given variables. 0, the id of ordinary keys, is never returned.
 func recordID(requestSHA256 string, urls backend.CanonicalURLs, variables map[string]string) uint64 {
 	digest := sha256.New()

@@ -50,15 +50,15 @@ func readDeployed(ctx context.Context, client *backend.Client) (deployedState, e
 //
 // The rule. A push is skipped if and only if the backend itself says all of this:
 //
-//  1. the last push that anybody finished was of this very request file, and its
+//  1. the last finished push was of this very request file, and its
 //     code was evaluated with exactly the variables and URLs that the deployment
 //     has now (the push record): covers functions, components, schemas, node
 //     dependencies, auth config, crons, another version or another tool pushing
-//     in between, and a variable changed by whomever, whenever;
+//     in between, and a variable changed by any client at any time;
 //  2. the app's modules are those of the file, by hash: covers a deployment whose
 //     code was replaced without a push, by a restored backup for instance;
 //  3. neither the app nor a component has a schema pending: covers a push that
-//     stopped after start_push, which left indexes behind for nobody.
+//     stopped after start_push, which left unused indexes behind.
 //
 // Whatever cannot be read, because the backend is older, newer or something else,
 // is not proven, and then the push is made. It is always safe to push: unchanged
@@ -69,7 +69,7 @@ func nothingToDo(ctx context.Context, client *backend.Client, file *requestfile.
 	s, err := readDeployed(ctx, client)
 	switch {
 	case err != nil:
-		return "the backend does not tell what is deployed: " + err.Error()
+		return "cannot read what is deployed:  " + err.Error()
 	case !s.pushed:
 		return "nothing was ever pushed"
 	}

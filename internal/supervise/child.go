@@ -143,20 +143,20 @@ func (c *Child) awaitGroup(limit time.Duration) bool {
 	}
 }
 
-// Pid is the process id of the leader, also after it ended.
+// Pid returns the process id of the leader, also after it ended.
 func (c *Child) Pid() int { return c.pid }
 
-// Started is when the child was started.
+// Started returns when the child was started.
 func (c *Child) Started() time.Time { return c.began }
 
-// Exited is closed as soon as the leader has ended.
+// Exited returns a channel that is closed as soon as the leader has ended.
 func (c *Child) Exited() <-chan struct{} { return c.leaderGone }
 
-// Done is closed when the child is over: leader and group are gone and the
-// output was read.
+// Done returns a channel that is closed when the child is over: leader and group
+// are gone and the output was read.
 func (c *Child) Done() <-chan struct{} { return c.done }
 
-// Status is how the leader ended; call it after Exited or Done was closed.
+// Status returns how the leader ended; call it after Exited or Done was closed.
 func (c *Child) Status() Status {
 	c.table.mu.Lock()
 	defer c.table.mu.Unlock()

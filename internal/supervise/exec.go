@@ -169,7 +169,7 @@ func (e *execution) listen(wanted func(syscall.Signal) bool) {
 // firstRealtime is the first real-time signal that C libraries leave free.
 const firstRealtime = 35
 
-// ignoredSignals are those this process was started with ignored, as far as
+// ignoredSignals returns those this process was started with ignored, as far as
 // the Go runtime has left them so. A shell starts background jobs that way.
 func ignoredSignals() map[syscall.Signal]bool {
 	mask, err := procfs.StatusMask("/proc/self/status", "SigIgn:")

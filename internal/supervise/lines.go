@@ -27,7 +27,7 @@ func newLineSplitter(emit func([]byte)) *lineSplitter {
 	return &lineSplitter{emit: emit, buf: make([]byte, 4*MaxLine)}
 }
 
-// space is where the next bytes go; it is never empty.
+// space returns where the next bytes go; it is never empty.
 func (s *lineSplitter) space() []byte { return s.buf[s.used:] }
 
 // filled passes on what is complete after n bytes were put into space.
@@ -70,7 +70,7 @@ func (s *lineSplitter) flush() {
 	}
 }
 
-// cutPoint is MaxLine, or a little less so that no character is cut in two.
+// cutPoint returns MaxLine, or a little less so that no character is cut in two.
 func cutPoint(line []byte) int {
 	for cut := MaxLine; cut > MaxLine-utf8.UTFMax; cut-- {
 		if utf8.RuneStart(line[cut]) {

@@ -45,7 +45,7 @@ func (t *table) collectOrphans() time.Duration {
 	}
 }
 
-// collectHidden is collectOrphans by way of /proc.
+// collectHidden does what collectOrphans does, by way of /proc.
 func (t *table) collectHidden(now time.Time) time.Duration {
 	if since := now.Sub(t.scanned); since < scanPause {
 		return scanPause - since

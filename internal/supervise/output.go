@@ -142,7 +142,7 @@ func (f *childFiles) fds() []uintptr {
 	return fds
 }
 
-// rawFd is Fd without its side effect of making the file blocking.
+// rawFd returns the descriptor without Fd's side effect of making the file blocking.
 func rawFd(file *os.File) uintptr {
 	var raw uintptr
 	conn, err := file.SyscallConn()

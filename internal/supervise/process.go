@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Stream tells which output of a child a line was written to.
+// Stream is the output of a child that a line was written to.
 type Stream int
 
 // The two outputs of a child.

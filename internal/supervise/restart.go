@@ -50,9 +50,8 @@ func newRestarts(policy RestartPolicy) *restarts {
 		backoff.WithMultiplier(2), backoff.WithRandomizationFactor(0.1), backoff.WithMaxElapsedTime(0))}
 }
 
-// next says how long to wait before the process that ended now, after having
-// lived for the given time, is started again. It is false when the budget is
-// used up.
+// next returns how long to wait before the process that ended now, after having
+// lived for the given time, is started again, and whether the budget allows it.
 func (r *restarts) next(now time.Time, lived time.Duration) (time.Duration, bool) {
 	for len(r.recent) > 0 && now.Sub(r.recent[0]) >= r.policy.Window {
 		r.recent = r.recent[1:]
@@ -68,5 +67,5 @@ func (r *restarts) next(now time.Time, lived time.Duration) (time.Duration, bool
 	return r.backoff.NextBackOff(), true
 }
 
-// left is how many restarts the budget still allows in this window.
+// left returns how many restarts the budget still allows in this window.
 func (r *restarts) left() int { return r.policy.Budget - len(r.recent) }

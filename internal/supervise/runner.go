@@ -47,7 +47,7 @@ func (r *runner) run(ctx context.Context) error {
 	return nil //nolint:nilerr // what ends a process that was asked to stop is no error
 }
 
-// once runs the process to its end and says why it ended and how long it lived.
+// once runs the process to its end and returns how long it lived and why it ended.
 func (r *runner) once(ctx context.Context) (time.Duration, error) {
 	r.set(StateStarting)
 	if r.Check != nil {
@@ -136,7 +136,7 @@ type endError struct {
 
 func (e *endError) Error() string { return fmt.Sprintf("%s ended: %s", e.name, e.status) }
 
-// ExitCode is the child's own, or exit.UnrequestedEnd for 0.
+// ExitCode returns the child's own, or exit.UnrequestedEnd for 0.
 func (e *endError) ExitCode() int {
 	if code := e.status.ExitCode(); code != 0 {
 		return code

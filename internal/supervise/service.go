@@ -16,7 +16,7 @@ type Service struct {
 	// Critical ends the supervisor when the service has failed for good.
 	Critical bool
 	// Check is asked before each start whether the process can be started now;
-	// nil says yes. Its error is final before the first start, when nothing has
+	// nil means yes. Its error is final before the first start, when nothing has
 	// worked yet; later it counts as an end of the process.
 	Check func(context.Context) error
 	// Ready is the readiness probe; nil means that running is ready. It is
@@ -99,7 +99,7 @@ func (s Service) probe(ctx context.Context, limit time.Duration) error {
 	return s.Ready(ctx)
 }
 
-// StopBudget is the longest that stopping these services can take: they are
+// StopBudget returns the longest that stopping these services can take: they are
 // stopped at the same time, each within the sum of its waits and what a killed
 // process needs to disappear. A container's grace period must be larger.
 func StopBudget(services []Service) time.Duration {

@@ -37,7 +37,7 @@ func ParseSignalMap(rules []string) (SignalMap, error) {
 	return m, nil
 }
 
-// target is what to send on for a received signal; 0 is nothing. A whole group
+// target returns what to send on for a received signal; 0 is nothing. A whole group
 // gets SIGSTOP for the terminal's stop signals: SIGTSTP, SIGTTIN and SIGTTOU
 // have no effect on a group that no shell looks after.
 func (m SignalMap) target(received syscall.Signal, group bool) syscall.Signal {

@@ -17,7 +17,7 @@ type Status struct {
 	maxRSS int64
 }
 
-// ExitCode is the child's own code, or 128+n when signal n ended it. It is
+// ExitCode returns the child's own code, or 128+n when signal n ended it. It is
 // 128+9 for a child that did not even end after SIGKILL.
 func (s Status) ExitCode() int {
 	switch {
@@ -30,7 +30,7 @@ func (s Status) ExitCode() int {
 	}
 }
 
-// Signal is the signal that ended the child, or 0 when it ended by itself.
+// Signal returns the signal that ended the child, or 0 when it ended by itself.
 func (s Status) Signal() syscall.Signal {
 	if s.known && s.wait.Signaled() {
 		return s.wait.Signal()
@@ -44,7 +44,7 @@ func (s Status) Success() bool { return s.known && s.wait.Exited() && s.wait.Exi
 // CoreDumped reports whether the kernel wrote a core file.
 func (s Status) CoreDumped() bool { return s.known && s.wait.CoreDump() }
 
-// MaxRSS is the most memory the child ever had resident, in bytes.
+// MaxRSS returns the most memory the child ever had resident, in bytes.
 func (s Status) MaxRSS() int64 { return s.maxRSS }
 
 // String describes the end for a log line: "exit code 3", "killed by SIGSEGV".

@@ -72,7 +72,7 @@ func (c *Child) kill() {
 	}
 	_ = c.Signal(unix.SIGKILL)
 	if !c.awaitGroup(killDelay) {
-		c.log.Error("a process is still there after SIGKILL", "process", c.name, "pid", c.pid)
+		c.log.Error("a process survived SIGKILL", "process", c.name, "pid", c.pid)
 		close(c.givenUp)
 	}
 }

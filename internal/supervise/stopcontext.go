@@ -71,7 +71,7 @@ func stopsUs(sig syscall.Signal) bool {
 	return false
 }
 
-// caughtSignals are all that can be caught, without those that the runtime
+// caughtSignals returns all that can be caught, without those that the runtime
 // itself or the shell's job control needs.
 func caughtSignals() []os.Signal {
 	var list []os.Signal

@@ -23,7 +23,7 @@ func (t *table) markStrays(env []string) []string {
 	return append(append(make([]string, 0, len(env)+1), env...), t.mark)
 }
 
-// newMark tells apart processes that had the same pid.
+// newMark returns a mark that differs from that of an earlier process with the same pid.
 func newMark() string {
 	return fmt.Sprintf("%s=%d.%d", strayMark, os.Getpid(), time.Now().UnixNano())
 }

@@ -27,7 +27,7 @@ type table struct {
 	starter *starter
 	died    chan os.Signal
 	mark    string
-	// alone says that no other code of this process starts children.
+	// alone: no other code of this process starts children.
 	alone bool
 }
 
@@ -69,7 +69,7 @@ func (t *table) watch() {
 	}
 }
 
-// beAlone says that no other code of this process will start children.
+// beAlone declares that no other code of this process will start children.
 func (t *table) beAlone() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -32,7 +32,7 @@ func (e *APIError) Error() string {
 	return text
 }
 
-// StatusLine is an HTTP status with its text, and the backend's code behind it
+// StatusLine returns an HTTP status with its text, and the backend's code behind it
 // unless that is "".
 func StatusLine(status int, code string) string {
 	return strings.TrimSpace(fmt.Sprintf("%d %s", status, http.StatusText(status)) + " " + code)
@@ -87,7 +87,7 @@ func (e *TransportError) Error() string {
 // Unwrap returns the error of net/http.
 func (e *TransportError) Unwrap() error { return e.err }
 
-// FirstLine is the first line of a text that has words.
+// FirstLine returns the first line of a text that has words.
 func FirstLine(text string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
 	return strings.TrimSpace(line)

@@ -74,10 +74,10 @@ func newTransport() *http.Transport {
 // Close closes the connections that are idle.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// BaseURL is the backend's URL without a trailing slash.
+// BaseURL returns the backend's URL without a trailing slash.
 func (c *Client) BaseURL() string { return c.base }
 
-// AdminKey is the key that the client sends.
+// AdminKey returns the key that the client sends.
 func (c *Client) AdminKey() string { return c.key }
 
 // Request is one request to the backend.
@@ -194,8 +194,8 @@ func (c *Client) decodeAnswer(r Request, body []byte, out any) error {
 	return nil
 }
 
-// encodeJSON is json.Marshal without the escapes for HTML, which would only make
-// the body larger.
+// encodeJSON marshals without the escapes for HTML, which would only make the body
+// larger.
 func encodeJSON(in any) ([]byte, error) {
 	var body bytes.Buffer
 	encoder := json.NewEncoder(&body)

@@ -4,5 +4,5 @@
 // any proxy, and follows no redirect.
 //
 // It retries nothing and judges nothing: what an error means is for package
-// diagnosis, and when to try again for whoever asks.
+// diagnosis, and when to try again is the caller's decision.
 package backend

@@ -49,7 +49,7 @@ func (c *Client) CanonicalURLs(ctx context.Context) (CanonicalURLs, error) {
 	return urls, err
 }
 
-// LastPusher is the member id in the audit log's entry of the last finished push;
+// LastPusher returns the member id in the audit log's entry of the last finished push;
 // found is false when nothing was pushed yet.
 func (c *Client) LastPusher(ctx context.Context) (member string, found bool, err error) {
 	var event *struct {
@@ -64,7 +64,7 @@ func (c *Client) LastPusher(ctx context.Context) (member string, found bool, err
 	return fmt.Sprint(event.Member), true, nil
 }
 
-// componentIDs are the deployment's components by path; the app itself, "", has
+// componentIDs returns the deployment's components by path; the app itself, "", has
 // no id where queries ask for one.
 func (c *Client) componentIDs(ctx context.Context) (map[string]any, error) {
 	var components []struct {
@@ -81,7 +81,7 @@ func (c *Client) componentIDs(ctx context.Context) (map[string]any, error) {
 	return ids, err
 }
 
-// PendingSchema names a component with a schema that a push started and did not
+// PendingSchema returns the name of a component with a schema that a push started and did not
 // finish: "the app", a component's path, or "" when there is none.
 func (c *Client) PendingSchema(ctx context.Context) (string, error) {
 	ids, err := c.componentIDs(ctx)

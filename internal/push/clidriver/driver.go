@@ -43,13 +43,13 @@ func run(ctx context.Context, log *slog.Logger, p supervise.Process) (End, error
 	return End{status.Success(), status.Signal() != 0, status.String()}, err
 }
 
-// Name is what CONVEX_DEPLOY_DRIVER calls the driver.
+// Name returns what CONVEX_DEPLOY_DRIVER calls the driver.
 func (d *Driver) Name() string { return "cli" }
 
-// Failed has nothing to keep: the CLI can only start again.
+// Failed does nothing: the CLI can only start again.
 func (d *Driver) Failed(diagnosis.Observation, diagnosis.Retry) {}
 
-// Evidence is what the CLI printed last, redacted.
+// Evidence returns what the CLI printed last, redacted.
 func (d *Driver) Evidence() []string {
 	if d.output == nil {
 		return nil
@@ -88,7 +88,7 @@ func (d *Driver) Push(ctx context.Context) error {
 	return d.verdict(ctx, end, err)
 }
 
-// startFailure is the failure to start the CLI at all.
+// startFailure returns the failure to start the CLI at all.
 func startFailure(err error) error {
 	condition := diagnosis.ConditionCLINotExecutable
 	if exit.Code(err) == exit.NotFound {
@@ -97,7 +97,7 @@ func startFailure(err error) error {
 	return diagnosis.Observation{Stage: backend.StageBundle, Condition: condition, Message: err.Error()}.Err()
 }
 
-// verdict says how the attempt ended, from the end of the process and from what
+// verdict returns how the attempt ended, from the end of the process and from what
 // was seen on the wire.
 func (d *Driver) verdict(ctx context.Context, end End, err error) error {
 	observed, failed := d.Trace.Observed()
@@ -113,7 +113,7 @@ func (d *Driver) verdict(ctx context.Context, end End, err error) error {
 	case failed:
 		return observed.Err()
 	case end.Success:
-		observed.Condition, observed.Message = diagnosis.ConditionCLIFailed, "it ended as if all were well, but sent no finish_push: it deployed nothing, or elsewhere"
+		observed.Condition, observed.Message = diagnosis.ConditionCLIFailed, "it ended with exit code 0 but sent no finish_push: it deployed nothing, or to another backend"
 	case end.Killed:
 		observed.Condition, observed.Message = diagnosis.ConditionCLIKilled, "the convex CLI was "+end.Words
 	default:
@@ -122,7 +122,7 @@ func (d *Driver) verdict(ctx context.Context, end End, err error) error {
 	return observed.Err()
 }
 
-// lastWords is what the CLI said before it gave up by itself.
+// lastWords returns what the CLI printed before it gave up by itself.
 func (d *Driver) lastWords(end End) string {
 	lines := d.Evidence()
 	if len(lines) == 0 {

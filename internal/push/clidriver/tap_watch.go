@@ -58,7 +58,7 @@ func (w *tapWatch) answerBytes(p []byte) {
 	}
 }
 
-// small tells answers that are kept from those that are not.
+// small reports whether an answer is kept.
 func (w *tapWatch) small() bool {
 	return w.response.StatusCode/100 != 2 || w.x.Stage == backend.StageWaitForSchema
 }
@@ -70,7 +70,7 @@ func (w *tapWatch) lost(err error) {
 	w.x.Fail(diagnosis.Observe(w.x.Stage, backend.NewTransportError(w.method, w.path, err)))
 }
 
-// ended: the answer was read to its end, or err says why not.
+// ended is called when the answer was read to its end, or could not be: err.
 func (w *tapWatch) ended(err error) {
 	w.x.Sent = w.sent.Load()
 	started := w.finishScans()
@@ -90,7 +90,7 @@ func (w *tapWatch) ended(err error) {
 	}
 }
 
-// finishScans tells the trace what was pushed, and returns what came of it. What
+// finishScans records in the trace what was pushed, and returns the result. What
 // could not be read counts for the report only: the backend judges the request,
 // and the CLI the answer.
 func (w *tapWatch) finishScans() (started backend.StartAnswer) {

@@ -7,7 +7,7 @@ import (
 )
 
 // misleading are the variables that would lead the CLI to another deployment,
-// through a proxy, to a log that shows values, or home to its makers. They are
+// through a proxy, to a log that shows values, or to its makers. They are
 // set to "" and not left out: the CLI (and bun) also reads .env and .env.local of
 // the app's folder, and those only fill in what is not set.
 var misleading = []string{
@@ -17,7 +17,7 @@ var misleading = []string{
 	"VERCEL", "SENTRY_DSN",
 }
 
-// environ is the environment of the CLI: credentials go in here, never into
+// environ returns the environment of the CLI: credentials go in here, never into
 // its arguments, which every process of the machine can read. Variables whose
 // value is a secret of ours are left out: the CLI needs none of them.
 func environ(base []string, url, adminKey string, secrets map[string]string) []string {

@@ -168,8 +168,8 @@ func packageVersion(path string) string {
 // nothing to save: a push that is not finished is not applied.
 const stopWait = time.Second
 
-// Process is a run of the CLI with the given arguments, credentials, and secrets
-// to keep from it. What becomes of its output is the caller's to say.
+// Process returns a run of the CLI with the given arguments, credentials, and
+// secrets to keep from it. The caller decides about its output.
 func (c cli) Process(url, adminKey string, secrets map[string]string, args ...string) supervise.Process {
 	return supervise.Process{
 		Name: "convex",
@@ -180,7 +180,7 @@ func (c cli) Process(url, adminKey string, secrets map[string]string, args ...st
 	}
 }
 
-// DeployArgs are the arguments of a deploy that asks nobody anything and changes
+// DeployArgs returns the arguments of a deploy that asks no question and changes
 // nothing in the app's folder.
 //
 // A CLI that has no terminal ends with an error where it would ask whether an

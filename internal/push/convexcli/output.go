@@ -17,7 +17,7 @@ const maxEvidence = 12
 
 var (
 	ansi = regexp.MustCompile(`\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\-_]`)
-	// noise is what the CLI's error reporting writes when it reaches nobody.
+	// noise is what the CLI's error reporting writes when its server is unreachable.
 	noise = regexp.MustCompile(`(?i)sentry`)
 )
 

@@ -8,9 +8,9 @@ import (
 	"github.com/tale-project/tale-runtime/internal/netcause"
 )
 
-// Diagnose says what an observation means, why it happens and what to do. It
+// Diagnose returns what an observation means, why it happens and what to do. It
 // looks it up in the catalogue; what is not in there is judged by its HTTP status
-// alone, and says how to learn more.
+// alone, with advice on how to learn more.
 func Diagnose(o Observation) Diagnosis {
 	for _, section := range catalogue() {
 		for _, row := range section.rows {
@@ -28,12 +28,12 @@ type section struct {
 	rows         []row
 }
 
-// catalogue is everything that is known to go wrong. Special cases stand before
+// catalogue returns everything that is known to go wrong. Special cases stand before
 // general ones, also across sections.
 func catalogue() []section {
 	return []section{
 		{"Admin key", "Nothing was changed: every route checks the key first.", authRows()},
-		{"Races", "Somebody else writes to the same deployment. The whole push is done again.", raceRows()},
+		{"Races", "Another client writes to the same deployment. The whole push is done again.", raceRows()},
 		{"Environment variables", "A write of variables is one transaction: when it is refused, nothing of it was applied and the old values are live.", variableRows()},
 		{"Your code, schema or configuration", "The same input fails in the same way; restarting does not help. The deployment keeps running the functions it had.", refusalRows()},
 		{"Schema, indexes and time limits", "", append(conditionRows(), timeoutRows()...)},
@@ -65,7 +65,7 @@ func diagnoseUnknown(o Observation) Diagnosis {
 	return d
 }
 
-// passing tells whether a status by itself promises that trying again may help.
+// passing reports whether a status by itself promises that trying again may help.
 func passing(o Observation) bool {
 	return o.Transport != netcause.None || o.Status >= 500 ||
 		slices.Contains([]int{http.StatusRequestTimeout, http.StatusTooManyRequests}, o.Status)

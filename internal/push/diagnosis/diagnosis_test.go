@@ -137,7 +137,7 @@ func TestDiagnoseConditions(t *testing.T) {
 		ConditionCLIFailed:        {backend.StageEvaluatePush, RetryNo, exit.DeployRefused, "confirmation"},
 		ConditionCLIKilled:        {backend.StageStartPush, RetryRedo, exit.Temporary, "out of memory"},
 		ConditionVariableLimit:    {backend.StageUpdateEnv, RetryNo, exit.DeployRefused, "larger than one request"},
-		ConditionNotConfirmed:     {backend.StageListEnv, RetryNo, exit.Temporary, "somebody else"},
+		ConditionNotConfirmed:     {backend.StageListEnv, RetryNo, exit.Temporary, "another client"},
 	} {
 		d := Diagnose(Observation{Stage: want.stage, Status: 200, Condition: condition, Table: "messages", Component: "chat",
 			Limit: 5 * time.Minute, Progress: backend.Progress{IndexesComplete: 1, IndexesTotal: 3}})

@@ -43,15 +43,15 @@ const (
 	VariablesUnknown   VariableState = "unknown"   // written, and not known whether they are what was written
 )
 
-// Error is the failure in one line: stage, status, code and the server's words.
+// Error returns the failure in one line: stage, status, code and the server's words.
 func (f *Failure) Error() string {
 	return fmt.Sprintf("%s failed: %s", f.Observation.Stage, f.Observation.Summary())
 }
 
-// ExitCode is the code the process ends with when nothing is retried any more.
+// ExitCode returns the code of the process when no retry is left.
 func (f *Failure) ExitCode() int { return f.Diagnosis.Exit }
 
-// Report is the failure as the log, the boot report and the status command show
+// Report returns the failure as the log, the boot report and the status command show
 // it.
 func (f *Failure) Report() report.Failure {
 	out := report.Failure{
@@ -77,16 +77,16 @@ func (f *Failure) Report() report.Failure {
 	return out
 }
 
-// Lines is the message at the end of the log, at most 25 lines.
+// Lines returns the message at the end of the log, at most 25 lines.
 func (f *Failure) Lines() []string { return strings.Split(f.Report().Text(), "\n") }
 
-// retryable tells whether another start may succeed with the same input, which
+// retryable reports whether another start may succeed with the same input, which
 // includes failures that this process does not retry.
 func (f *Failure) retryable() bool {
 	return f.Diagnosis.Retry != RetryNo || f.Diagnosis.Exit == exit.Temporary
 }
 
-// evidence is what the CLI printed, where the backend said nothing itself: the
+// evidence returns what the CLI printed, where the backend sent no words itself: the
 // CLI repeats the backend's words.
 func (f *Failure) evidence() []string {
 	switch f.Observation.Condition {

@@ -92,7 +92,7 @@ func Observe(stage backend.Stage, err error) Observation {
 	return o
 }
 
-// ObserveSchema is the failure that an answer to wait_for_schema reports, if it
+// ObserveSchema returns the failure that an answer to wait_for_schema reports, if it
 // does.
 func ObserveSchema(a backend.SchemaAnswer) (o Observation, failed bool) {
 	o = Observation{Stage: backend.StageWaitForSchema, Status: 200, Message: a.Error, Component: a.ComponentPath, Table: a.TableName}
@@ -107,22 +107,22 @@ func ObserveSchema(a backend.SchemaAnswer) (o Observation, failed bool) {
 	return o, false
 }
 
-// Err is the observation as an error, from which Observe takes it back.
+// Err returns the observation as an error, from which Observe takes it back.
 func (o Observation) Err() error { return &Error{o} }
 
 // Error is a failure that its finder has already put into words of ours.
 type Error struct{ Observation }
 
-// Error is the observation in one line.
+// Error returns the observation in one line.
 func (e *Error) Error() string { return string(e.Stage) + ": " + e.Summary() }
 
-// Label is what the failure is called: the server's code, our condition, or the
+// Label returns the name of the failure: the server's code, our condition, or the
 // kind of transport failure.
 func (o Observation) Label() string {
 	return cmp.Or(o.Code, string(o.Condition), string(o.Transport))
 }
 
-// Summary is what was seen, in one line without the stage.
+// Summary returns what was seen, in one line without the stage.
 func (o Observation) Summary() string {
 	var parts []string
 	if o.Status != 0 {

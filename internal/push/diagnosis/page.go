@@ -83,7 +83,7 @@ func (r row) writeDoc(doc *strings.Builder) {
 	}
 }
 
-// subject is the heading: codes, conditions, kinds or statuses.
+// subject returns the heading: codes, conditions, kinds or statuses.
 func (r row) subject() string {
 	var names []string
 	for _, code := range r.codes {

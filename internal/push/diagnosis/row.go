@@ -87,7 +87,7 @@ func placeholders(o Observation) *strings.Replacer {
 	)
 }
 
-// shortDuration is a limit as people write it: 5m, not 5m0s.
+// shortDuration formats a limit as people write it: 5m, not 5m0s.
 func shortDuration(d time.Duration) string {
 	text := d.String()
 	if strings.HasSuffix(text, "m0s") {

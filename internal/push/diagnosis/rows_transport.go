@@ -20,7 +20,7 @@ func transportRows() []row {
 	lost := func(stage backend.Stage, retry Retry, cause string) row {
 		return row{transport: broken(), stages: []backend.Stage{stage}, cause: cause, fix: restarted, retry: retry, pace: PaceRestart, exit: exit.Temporary}
 	}
-	// Not retried: nobody knows whether the function may run twice.
+	// Not retried: the function may not be safe to run twice.
 	lostFunction := lost(backend.StageRunFunction, RetryNo, "The connection broke while the function ran; it may have done its work.")
 	lostFunction.pace = ""
 	return append([]row{

@@ -116,7 +116,7 @@ func neededVariableRows() []row {
 		{
 			conditions: []Condition{ConditionNotConfirmed},
 			seen:       []backend.Stage{backend.StageListEnv},
-			cause:      "The deployment does not hold what was written a moment ago: somebody else writes the same variables.",
+			cause:      "The deployment does not hold what was written a moment ago: another client writes the same variables.",
 			fix:        []string{oneDeployer, "docker compose run --rm platform env (what differs)", "give all platform containers the same .env"},
 			retry:      RetryNo, exit: exit.Temporary,
 		},

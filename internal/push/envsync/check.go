@@ -12,7 +12,7 @@ import (
 // placeholderPattern is what compose or a shell would have replaced.
 var placeholderPattern = regexp.MustCompile(`\$\{[A-Za-z_][A-Za-z0-9_]*(:?[-?+][^}]*)?\}`)
 
-// warningsOf are remarks about values that look as if something before us had
+// warningsOf returns remarks about values that look as if something before us had
 // broken them. Nothing is changed: they may be meant. No value is quoted.
 func warningsOf(goal Goal) []string {
 	var warnings []string

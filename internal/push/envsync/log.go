@@ -36,11 +36,11 @@ func (r *syncRun) logPlan(ctx context.Context) {
 func (r *syncRun) remember() {
 	r.result.Attempts++
 	if err := r.Memory.remember(r.goal); err != nil {
-		r.Log.Warn("the next sync cannot tell who changed a variable", "error", err)
+		r.Log.Warn("cannot store the fingerprints of the variables: the next sync will not see which of them were changed in the deployment", "error", err)
 	}
 }
 
-// Summary is the plan in one line: how many variables of each kind.
+// Summary returns the plan in one line: how many variables of each kind.
 func (p Plan) Summary() string {
 	text := fmt.Sprintf("%d new, %d updated, %d unchanged, %d removed",
 		p.Count(New), p.Count(Updated), p.Count(Unchanged), p.Count(Removed))
@@ -65,7 +65,7 @@ func (p Plan) WriteText(w io.Writer) error {
 	return err
 }
 
-// Report is the result for the boot report.
+// Report returns the result for the boot report.
 func (r Result) Report() Summary {
 	owned := len(r.Plan.Changes) - r.Plan.Count(Foreign)
 	return Summary{

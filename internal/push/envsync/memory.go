@@ -22,7 +22,7 @@ type Memory struct {
 }
 
 // OpenMemory reads the memory kept at path, keyed with the instance secret so
-// that the file tells nothing about a value. A file that is missing, damaged or
+// that the file reveals nothing about a value. A file that is missing, damaged or
 // of another instance is an empty memory.
 func OpenMemory(path, secretHex string) *Memory {
 	memory := &Memory{path: path, key: secretHex}

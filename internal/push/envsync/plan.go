@@ -104,19 +104,19 @@ func (p *Plan) addOther(name, have string, legacy map[string]string) {
 	p.Changes = append(p.Changes, change)
 }
 
-// Updates are what has to be written, deletions included; empty when the goal is
+// Updates returns what has to be written, deletions included; empty when the goal is
 // reached already.
 func (p Plan) Updates() []backend.EnvUpdate { return p.updates }
 
-// Count is the number of changes of one kind.
+// Count returns the number of changes of one kind.
 func (p Plan) Count(kind ChangeKind) int { return len(p.namesOf(kind)) }
 
-// namesOf are the variables with one kind of change.
+// namesOf returns the variables with one kind of change.
 func (p Plan) namesOf(kind ChangeKind) []string {
 	return p.names(func(c Change) bool { return c.Kind == kind })
 }
 
-// Drift are the variables of ours that were changed in the deployment.
+// Drift returns the variables of ours that were changed in the deployment.
 func (p Plan) Drift() []string {
 	return p.names(func(c Change) bool { return c.Drift })
 }
@@ -131,7 +131,7 @@ func (p Plan) names(want func(Change) bool) []string {
 	return names
 }
 
-// differences are the names of a goal that a deployment does not hold as wanted.
+// differences returns the names of a goal that a deployment does not hold as wanted.
 func (g Goal) differences(current map[string]string) []string {
 	var names []string
 	for _, name := range slices.Sorted(maps.Keys(g.Values)) {

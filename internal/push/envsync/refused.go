@@ -35,7 +35,7 @@ func explainRefusal(cause string, o diagnosis.Observation, updates []backend.Env
 }
 
 // findCulprits describes the variables a refusal is about. The server's message
-// names it for some codes and only tells a size for others; the batch is never
+// names it for some codes and only gives a size for others; the batch is never
 // sent in parts to find out, because a good part would be applied.
 func findCulprits(o diagnosis.Observation, updates []backend.EnvUpdate) []string {
 	var found []string
@@ -77,7 +77,7 @@ func describeUpdate(o diagnosis.Observation, update backend.EnvUpdate) string {
 	return fmt.Sprintf("%s (%d bytes)", update.Name, len(*update.Value))
 }
 
-// valueLimit is the limit that the server states, or the one that is known.
+// valueLimit returns the limit that the server states, or the one that is known.
 func valueLimit(message string) int {
 	if found := maxSizePattern.FindStringSubmatch(message); found != nil {
 		if limit, err := strconv.Atoi(found[1]); err == nil {
@@ -103,7 +103,7 @@ func missingName(message string) string {
 	return ""
 }
 
-// describeDifferences says how the deployment differs from what was written,
+// describeDifferences returns how the deployment differs from what was written,
 // without a value.
 func describeDifferences(names []string, want, have map[string]string) string {
 	var parts []string

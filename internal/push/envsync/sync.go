@@ -93,7 +93,7 @@ func (r *syncRun) attempt(ctx context.Context) error {
 	return r.confirm(current)
 }
 
-// confirm checks what was read back. A difference means that somebody else writes
+// confirm checks what was read back. A difference means that another client writes
 // the same variables; writing again would only start a fight.
 func (r *syncRun) confirm(current map[string]string) error {
 	r.result.Wanted, r.result.Present = r.goal.presence(current)
@@ -124,8 +124,8 @@ func (r *syncRun) fail(stage backend.Stage, err error, updates []backend.EnvUpda
 	return failure
 }
 
-// mayHaveArrived tells a write whose answer is missing from one that was never
-// sent or was refused.
+// mayHaveArrived reports whether a write has no answer, rather than never being
+// sent or being refused.
 func mayHaveArrived(o diagnosis.Observation) bool {
 	switch o.Transport {
 	case netcause.None, netcause.DNS, netcause.Refused, netcause.Unreachable:

@@ -105,7 +105,7 @@ type SyntaxError struct {
 	Problem string
 }
 
-// Error says what is wrong, and where.
+// Error returns what is wrong, and where.
 func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("malformed JSON at byte %d: %s", e.Offset, e.Problem)
 }

@@ -122,7 +122,7 @@ type unchangedModule struct {
 	SHA256      string `json:"sha256"`
 }
 
-// startBody is the request of start_push: the file with the key put in and the
+// startBody returns the request of start_push: the file with the key put in and the
 // app's modules that deployed has already replaced by their hashes. The modules
 // of components always go as source, because backends take hashes of the app's
 // own modules only.
@@ -155,7 +155,7 @@ func startBody(r *requestfile.File, key string, deployed map[string]backend.Modu
 	return splice(r, replaced), len(fresh), nil
 }
 
-// list is a JSON array of parts of the file.
+// list returns a JSON array of parts of the file.
 func list(elements []jsonscan.Span) []bodyPart {
 	parts := []bodyPart{{literal: []byte("[")}}
 	for i, at := range elements {
@@ -167,7 +167,7 @@ func list(elements []jsonscan.Span) []bodyPart {
 	return append(parts, bodyPart{literal: []byte("]")})
 }
 
-// splice is the file with some of its parts replaced.
+// splice returns the file with some of its parts replaced.
 func splice(r *requestfile.File, replaced map[jsonscan.Span][]bodyPart) *body {
 	body := &body{file: r}
 	at := int64(0)

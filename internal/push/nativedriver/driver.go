@@ -53,7 +53,7 @@ type Driver struct {
 	parts  backend.StartAnswer
 }
 
-// Name is what CONVEX_DEPLOY_DRIVER calls the driver.
+// Name returns what CONVEX_DEPLOY_DRIVER calls the driver.
 func (d *Driver) Name() string { return "native" }
 
 // Push does one attempt.
@@ -78,7 +78,7 @@ func (d *Driver) Failed(o diagnosis.Observation, retry diagnosis.Retry) {
 	}
 }
 
-// Evidence is empty: there is no process.
+// Evidence returns nothing: there is no process.
 func (d *Driver) Evidence() []string { return nil }
 
 func (d *Driver) start(ctx context.Context) error {
@@ -185,7 +185,7 @@ func (d *Driver) finish(ctx context.Context) error {
 	return err
 }
 
-// pushMessage is what a backend that keeps messages (since 2026-04) shows in its
+// pushMessage returns what a backend that keeps messages (since 2026-04) shows in its
 // audit log.
 func pushMessage(file *requestfile.File) string {
 	return fmt.Sprintf("tale-runtime %s, request %.12s", version.String(), file.Digest())
@@ -219,8 +219,8 @@ func (d *Driver) postBytes(ctx context.Context, stage backend.Stage, body []byte
 // the stage unfinished.
 type answerCheck func(answer []byte) (more bool, err error)
 
-// post does one request of the push and tells the trace. To make the request is
-// part of the stage: compression takes as long as the rest of it.
+// post does one request of the push and records it in the trace. Making the request
+// is part of the stage: compression takes as long as the rest of it.
 func (d *Driver) post(ctx context.Context, stage backend.Stage, make func() backend.Request, check answerCheck) ([]byte, error) {
 	x := d.Trace.Begin(stage)
 	r := make()

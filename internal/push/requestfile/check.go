@@ -23,13 +23,13 @@ type Summary struct {
 	Warnings         []string
 }
 
-// String is one line for people.
+// String returns one line for people.
 func (s Summary) String() string {
 	return fmt.Sprintf("%s: %d bytes, written by convex %s, %d modules of the app, %d modules of %d components",
 		s.Path, s.Bytes, s.CLIVersion, s.Modules, s.ComponentModules, s.Components)
 }
 
-// Check says whether the native driver can push the file: at image build,
+// Check reports why the native driver cannot push the file, if so: at image build,
 // so that a bad one does not become a bad image, and at boot.
 func Check(path string) (Summary, error) {
 	r, err := Open(path)
@@ -40,8 +40,7 @@ func Check(path string) (Summary, error) {
 	return r.Check()
 }
 
-// Check says whether the native driver can push the file, naming every reason
-// why not.
+// Check returns every reason why the native driver cannot push the file.
 func (r *File) Check() (Summary, error) {
 	x := r.Index
 	summary := Summary{Path: r.Path, Bytes: x.Size, CLIVersion: x.UDFServerVersion, Components: x.Components}
@@ -53,7 +52,7 @@ func (r *File) Check() (Summary, error) {
 		}
 	}
 	if x.KeyIsReal {
-		summary.Warnings = append(summary.Warnings, "the file holds what looks like a real admin key: whoever has the image has the key. "+
+		summary.Warnings = append(summary.Warnings, "the file holds what looks like a real admin key: everybody who has the image has the key. "+
 			"Write the file with a placeholder key, and change INSTANCE_SECRET")
 	}
 	if problems := x.problems(); len(problems) > 0 {

@@ -60,7 +60,7 @@ func rescan(file *os.File) (*Index, error) {
 	return scanRequest(file)
 }
 
-// IndexPath is where the index of a request file is kept.
+// IndexPath returns where the index of a request file is kept.
 func IndexPath(request string) string { return request + ".index.json" }
 
 // WriteIndex makes the index of a request file and writes it beside the

@@ -78,7 +78,7 @@ func (r *requestScan) adminKey() error {
 	return err
 }
 
-// looksReal tells a key that a backend issued from a placeholder: behind the
+// looksReal reports whether a backend issued the key: behind the
 // instance name it has at least 74 hexadecimal digits.
 func looksReal(key string) bool {
 	_, blob, found := strings.Cut(key, "|")

@@ -16,7 +16,7 @@ const BackfillPoll = 5 * time.Second
 
 // WatchBackfill counts documents while the backend builds indexes, every so often
 // until ctx ends. It needs a system query of the dashboard; a backend that has none just
-// leaves us with the count of indexes.
+// leaves the count of indexes.
 func WatchBackfill(ctx context.Context, log *slog.Logger, client *backend.Client, t *Trace, every time.Duration) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
@@ -32,14 +32,14 @@ func WatchBackfill(ctx context.Context, log *slog.Logger, client *backend.Client
 		}
 		documents, total, err := client.CountIndexed(ctx, tables)
 		if err != nil {
-			log.Debug("the backend does not tell how many documents are indexed", "error", err)
+			log.Debug("cannot count the indexed documents; only whole indexes are progress now", "error", err)
 			return
 		}
 		t.documentsIndexed(documents, total)
 	}
 }
 
-// tablesBeingIndexed are the tables to which the push adds indexes, while the
+// tablesBeingIndexed returns the tables to which the push adds indexes, while the
 // backend has not finished them.
 func (t *Trace) tablesBeingIndexed() []backend.Table {
 	t.mu.Lock()

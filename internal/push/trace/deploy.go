@@ -23,7 +23,7 @@ type Deploy struct {
 	After     *AfterDeploy   `json:"after,omitempty"`
 }
 
-// Sent says how many modules there are and how many of them went with source, as
+// Sent returns how many modules there are and how many of them went with source, as
 // far as it is known.
 func (d Deploy) Sent() string {
 	if d.Changed == nil {

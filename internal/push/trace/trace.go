@@ -22,7 +22,7 @@ type Trace struct {
 	deploy   Deploy
 	current  backend.Stage
 	bundling *Exchange              // the bundle stage, while it runs
-	failed   *diagnosis.Observation // the last request that failed and was not made good since
+	failed   *diagnosis.Observation // the last request that failed, unless a later one succeeded
 	progress backfillProgress
 	indexes  []backend.AddedIndex // that the push adds
 	// What the deployment has seen of this attempt.
@@ -77,14 +77,14 @@ func (t *Trace) Snapshot() Deploy {
 	return deploy
 }
 
-// Stage is the one that runs or ran last.
+// Stage returns the one that runs or ran last.
 func (t *Trace) Stage() backend.Stage {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.current
 }
 
-// TimedOut names what it means that the time for the present stage ran out.
+// TimedOut returns the condition of an attempt whose time ran out in this stage.
 func (t *Trace) TimedOut() diagnosis.Condition {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -103,7 +103,7 @@ type Exchange struct {
 	began time.Time
 }
 
-// Begin says that a stage's request begins.
+// Begin records that a stage's request begins.
 func (t *Trace) Begin(stage backend.Stage) *Exchange {
 	x := &Exchange{trace: t, Stage: stage, began: time.Now()}
 	t.update(func() {
@@ -124,7 +124,7 @@ func (t *Trace) Begin(stage backend.Stage) *Exchange {
 	return x
 }
 
-// entry is the stage's line in the report; t.mu is held.
+// entry returns the stage's line in the report; t.mu is held.
 func (t *Trace) entry(stage backend.Stage) *PushStage {
 	for i := range t.deploy.Stages {
 		if t.deploy.Stages[i].Name == string(stage) {
@@ -136,7 +136,7 @@ func (t *Trace) entry(stage backend.Stage) *PushStage {
 	return &t.deploy.Stages[len(t.deploy.Stages)-1]
 }
 
-// Succeeded says that the request was answered well. more: the stage is not over.
+// Succeeded records that the request succeeded. more: the stage is not over.
 func (x *Exchange) Succeeded(status int, more bool) {
 	x.end(status, report.Done, more, func(t *Trace) {
 		t.failed = nil
@@ -149,7 +149,7 @@ func (x *Exchange) Succeeded(status int, more bool) {
 	})
 }
 
-// Fail says that the request failed, as observed.
+// Fail records that the request failed, as observed.
 func (x *Exchange) Fail(o diagnosis.Observation) {
 	o.Stage = x.Stage
 	x.end(o.Status, report.Failed, false, func(t *Trace) {
@@ -163,7 +163,7 @@ func (x *Exchange) Fail(o diagnosis.Observation) {
 	})
 }
 
-// Tolerated reports stages whose failure the CLI gets over by another request:
+// Tolerated reports whether the CLI recovers from a failure of the stage by another request:
 // most backends do not know evaluate_schema.
 func (t *Trace) Tolerated(stage backend.Stage) bool { return stage == backend.StageEvaluateSchema }
 
@@ -191,7 +191,7 @@ func (x *Exchange) end(status int, state report.State, more bool, then func(*Tra
 		"sent", line.BytesSent, "received", line.BytesReceived, "status", status)
 }
 
-// Observed returns the failure that ended the attempt, as far as the wire tells.
+// Observed returns the failure that ended the attempt, as seen on the wire.
 func (t *Trace) Observed() (diagnosis.Observation, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -203,7 +203,7 @@ func (t *Trace) Observed() (diagnosis.Observation, bool) {
 	return o, true
 }
 
-// Changed says what the push has done to the deployment.
+// Changed returns what the push has done to the deployment.
 func (t *Trace) Changed(variables diagnosis.VariableState) diagnosis.Changed {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -231,14 +231,14 @@ func (t *Trace) ProcessEnded() {
 	t.update(func() { t.endBundle(report.Failed) })
 }
 
-// IsFinished tells whether finish_push was answered well in this attempt.
+// IsFinished reports whether finish_push succeeded in this attempt.
 func (t *Trace) IsFinished() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.finished
 }
 
-// Started records what the answer to start_push tells.
+// Started records the answer to start_push.
 func (t *Trace) Started(answer backend.StartAnswer) {
 	t.update(func() {
 		t.indexes = answer.Indexes

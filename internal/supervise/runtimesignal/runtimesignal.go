@@ -1,6 +1,6 @@
 //go:build amd64 || arm64
 
-// Package runtimesignal tells when somebody sends this process SIGURG or
+// Package runtimesignal reports when another process sends this one SIGURG or
 // SIGPROF. The Go runtime keeps these two for itself, to preempt goroutines and
 // to profile, and os/signal either mixes both up or reports nothing. An init
 // program has to pass them on. It is not for any other signal.
@@ -11,7 +11,7 @@
 //
 // # Why assembly
 //
-// An init program that passes on all signals but two is one that somebody will
+// An init program that passes on all signals but two is one that some operator will
 // find out about: the published tests of init programs send these two as well.
 // Nothing less does it in Go. os/signal reports SIGURG with the runtime's own
 // mixed in, several a second under load, and without its origin, and SIGPROF
@@ -83,7 +83,7 @@ func relay(pipe *os.File, received chan<- os.Signal) {
 	for {
 		n, err := pipe.Read(numbers)
 		if err != nil {
-			return // nobody closes it
+			return // it is never closed
 		}
 		for _, number := range numbers[:n] {
 			received <- syscall.Signal(number)
