@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -40,16 +39,14 @@ func (d *testDemo) start(ctx context.Context) <-chan error {
 // await waits until the demo has printed a text.
 func (d *testDemo) await(text string, ended <-chan error) {
 	d.t.Helper()
-	deadline := time.After(20 * time.Second)
-	for !strings.Contains(d.out.String(), text) {
+	testkit.Eventually(d.t, text, func() bool {
 		select {
 		case err := <-ended:
 			d.t.Fatalf("ended before %q: %v\n%s", text, err, d.out.String())
-		case <-deadline:
-			d.t.Fatalf("no %q in\n%s", text, d.out.String())
-		case <-time.After(5 * time.Millisecond):
+		default:
 		}
-	}
+		return strings.Contains(d.out.String(), text)
+	})
 }
 
 func (d *testDemo) stops() string {
