@@ -1,11 +1,8 @@
 package roundtrip
 
 import (
-	"errors"
-	"io"
 	"net"
 	"sync"
-	"syscall"
 )
 
 // conn is a connection to an upstream on which a write fails only when there is
@@ -20,15 +17,10 @@ type conn struct {
 
 func newConn(inner net.Conn) *conn { return &conn{Conn: inner, end: make(chan struct{})} }
 
-// Read takes a reset for an end, which it is where the server did not read the whole
-// body. An answer that has a length is known to be cut all the same.
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if err != nil {
 		c.ended()
-	}
-	if errors.Is(err, syscall.ECONNRESET) {
-		err = io.EOF
 	}
 	return n, err
 }

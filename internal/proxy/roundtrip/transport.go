@@ -71,6 +71,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	acceptReset(r, response)
 	return response, nil
 }
 

@@ -1,0 +1,92 @@
+package roundtrip
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+func newTransport(t *testing.T) *Transport {
+	t.Helper()
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
+	t.Cleanup(cancel)
+	transport := new(Transport)
+	if err := transport.Provision(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return transport
+}
+
+// impatient answers every request before it has read the body, and closes.
+func impatient(t *testing.T, answer string) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer func() { _ = conn.Close() }()
+				_, _ = bufio.NewReaderSize(conn, 16).ReadString('\n') // the rest is left unread, which resets
+				_, _ = io.WriteString(conn, answer)
+			}()
+		}
+	}()
+	return listener.Addr().String()
+}
+
+func TestAnEarlyAnswerSurvivesTheFailureOfTheBody(t *testing.T) {
+	const said = "too big, and here is why"
+	address := impatient(t, "HTTP/1.1 413 Too Large\r\nConnection: close\r\n\r\n"+said)
+	transport := newTransport(t)
+	for range 100 {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+address, strings.NewReader(strings.Repeat("x", 3<<20)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := transport.RoundTrip(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		if response.StatusCode != http.StatusRequestEntityTooLarge || string(got) != said || err != nil {
+			t.Fatalf("%d %q, %v", response.StatusCode, got, err)
+		}
+	}
+}
+
+// Only where a body was to be sent can a reset be the end of an answer.
+func TestAnAnswerThatAResetEndsIsCut(t *testing.T) {
+	const half = "half of it"
+	address := impatient(t, "HTTP/1.1 200 OK\r\n\r\n"+half)
+	transport := newTransport(t)
+	for _, method := range []string{http.MethodGet, http.MethodDelete} {
+		request, err := http.NewRequestWithContext(t.Context(), method, "http://"+address, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := transport.RoundTrip(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		if string(got) != half || !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("%s: %q, %v", method, got, err)
+		}
+	}
+}
