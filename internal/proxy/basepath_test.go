@@ -1,9 +1,11 @@
 package proxy
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/proxy/routes"
@@ -89,5 +91,26 @@ func TestApplicationLearnsTheBasePath(t *testing.T) {
 	got := echoed(t, p.get("/tale/x", http.Header{"X-Forwarded-Prefix": {"/evil"}}))
 	if got.Header.Get("X-Forwarded-Prefix") != "/tale" {
 		t.Errorf("X-Forwarded-Prefix: %q", got.Header["X-Forwarded-Prefix"])
+	}
+}
+
+func TestFilesAreKeptUnderABasePath(t *testing.T) {
+	const file = "/assets/index-BxYz12_a.js"
+	platform := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/javascript")
+		_, _ = io.WriteString(w, r.Method+" "+r.URL.Path)
+	}))
+	p := start(t, config.Environ{"BASE_PATH": "/tale", "PLATFORM_UPSTREAM": platform})
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		response := p.get("/tale"+file, nil)
+		if got := text(t, response); got != "GET "+file {
+			t.Fatalf("got %q", got)
+		}
+		if response.Header.Get("Etag") != "" { // the application gives none
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the file is not kept")
+		}
 	}
 }

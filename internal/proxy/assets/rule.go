@@ -3,6 +3,7 @@ package assets
 import (
 	"mime"
 	"net/http"
+	"net/url"
 	"path"
 	"regexp"
 	"slices"
@@ -192,8 +193,14 @@ func eligible(r *http.Request) bool {
 
 // pathOf is the path of a file that a request is for, with what its name says.
 func pathOf(r *http.Request) (string, kind) {
-	if r.URL.RawPath != "" || r.URL.RawQuery != "" || r.URL.ForceQuery || r.URL.Opaque != "" {
+	if !spelledOneWay(r.URL) || r.URL.RawQuery != "" || r.URL.ForceQuery || r.URL.Opaque != "" {
 		return "", never
 	}
 	return r.URL.Path, kindOf(r.URL.Path)
+}
+
+// spelledOneWay reports whether a path came without escapes, or with those that it
+// is asked of the application with.
+func spelledOneWay(u *url.URL) bool {
+	return u.RawPath == "" || u.RawPath == u.Path || u.RawPath == (&url.URL{Path: u.Path}).EscapedPath()
 }

@@ -201,6 +201,12 @@ func TestWhichRequestsAreForFiles(t *testing.T) {
 			t.Error("a request that could be for something else is for a file")
 		}
 	}
+	const page = "/_next/static/chunks/app/[id]/page-3f2a9c81d4e5.js"
+	for _, raw := range []string{"", page, "/_next/static/chunks/app/%5Bid%5D/page-3f2a9c81d4e5.js"} {
+		if p, k := pathOf(request(func(r *http.Request) { r.URL.Path, r.URL.RawPath = page, raw })); p != page || k != named {
+			t.Errorf("%q is not taken for a file", raw)
+		}
+	}
 }
 
 func TestReferencesAreFoundWhereverAPieceEnds(t *testing.T) {
