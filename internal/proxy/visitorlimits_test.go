@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 
 	"github.com/tale-project/tale-runtime/internal/config"
 )
@@ -117,6 +118,61 @@ func TestSocketsBehindATerminatorAreCountedByTheVisitor(t *testing.T) {
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("a socket that has ended is still counted: %d", status)
+		}
+	}
+}
+
+// stalled is a connection of HTTP/2 whose visitor takes the headers of answers and
+// no bodies, until it is let.
+type stalled struct {
+	t      *testing.T
+	framer *http2.Framer
+	next   uint32
+}
+
+func (p *running) stall() *stalled {
+	p.Helper()
+	conn := p.dial(&tls.Config{RootCAs: p.roots, ServerName: siteName, NextProtos: []string{"h2"}})
+	_, _ = io.WriteString(conn, http2.ClientPreface)
+	s := &stalled{p.T, http2.NewFramer(conn, conn), 1}
+	s.framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	_ = s.framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+	return s
+}
+
+// get returns the status of the answer.
+func (s *stalled) get() (status string) {
+	s.t.Helper()
+	head := append([]byte{0x82, 0x87, 0x84, 0x41, byte(len(siteName))}, siteName...) // GET / over https
+	_ = s.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: s.next, BlockFragment: head, EndStream: true, EndHeaders: true})
+	s.next += 2
+	for {
+		frame, err := s.framer.ReadFrame()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if headers, ok := frame.(*http2.MetaHeadersFrame); ok {
+			return headers.PseudoValue("status")
+		}
+	}
+}
+
+// One connection of HTTP/2 has hundreds of requests, each with a connection to an
+// upstream: also when the application has answered and only the visitor has not.
+func TestRequestsUnderWayOfOneVisitorAreLimited(t *testing.T) {
+	platform := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 64<<10)) }))
+	p := start(t, config.Environ{"VISITOR_CONNECTIONS": "3", "PLATFORM_UPSTREAM": platform})
+	s := p.stall()
+	for i, want := range []string{"200", "200", "200", "429", "429"} {
+		if got := s.get(); got != want {
+			t.Errorf("request %d of one visitor with room for three: %s, want %s", i+1, got, want)
+		}
+	}
+	_ = s.framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 20})
+	_ = s.framer.WriteWindowUpdate(0, 1<<28)
+	for deadline := time.Now().Add(10 * time.Second); s.get() != "200"; {
+		if time.Now().After(deadline) {
+			t.Fatal("requests that have ended are still counted")
 		}
 	}
 }

@@ -25,8 +25,8 @@ const appName = "tale_limits"
 // Metrics: `tale_proxy_connections`, `tale_proxy_connections_room`,
 // `tale_proxy_connections_shed_total` and `tale_proxy_visitor_refusals_total`.
 type App struct {
-	// How many connections one visitor network may have. Default: no limit but half
-	// of what there is room for.
+	// How many connections one visitor network may have, and how many requests under
+	// way. Default: no limit but half of what there is room for.
 	Connections int `json:"connections,omitempty"`
 	// How many slow request bodies one visitor network may send at a time.
 	// Default: no limit but half of what there is room for.
@@ -43,10 +43,10 @@ type App struct {
 	// counted by themselves. Default: none.
 	Trusted []netip.Prefix `json:"trusted,omitempty"`
 
-	connections, uploads ledger
-	refusals             refusals
-	metrics              *metrics
-	pace                 pace
+	connections, requests, uploads ledger
+	refusals                       refusals
+	metrics                        *metrics
+	pace                           pace
 }
 
 // CaddyModule returns the Caddy module information.
@@ -64,6 +64,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	room := roomFor(files(), memory())
 	a.connections.most, a.connections.room = a.Connections, room
+	a.requests.most, a.requests.room = a.Connections, room
 	// A slow upload holds a connection, its buffers and those of the upstream.
 	a.uploads.most, a.uploads.room = a.Uploads, room/2
 	a.pace = make(pace, runtime.GOMAXPROCS(0))

@@ -54,6 +54,9 @@ func connOf(outer net.Conn) *conn {
 	return nil
 }
 
+// connKey is where requests have the connection that they came on.
+type connKey struct{}
+
 // changed follows a connection of the server. Its states do not overlap.
 func changed(outer net.Conn, state http.ConnState) {
 	c := connOf(outer)

@@ -1,16 +1,17 @@
 // Package limits bounds what one visitor can hold, so that there is something
-// left for the others: connections, slow request bodies, and frames of HTTP/2 that
-// make work and bring nothing.
+// left for the others: connections, requests under way, slow request bodies, and
+// frames of HTTP/2 that make work and bring nothing.
 //
 //   - App has the limits and the counts, which the modules below share
 //   - Listener, below TLS, counts connections and refuses what is too much; it
 //     also lets TLS handshakes take turns
-//   - Handler measures request bodies, and counts the sockets that are not
-//     connections of their own
+//   - Handler counts requests, measures their bodies, and counts the sockets that
+//     are not connections of their own
 //
 // A visitor is a network: the /32 of an IPv4 address, the /64 of an IPv6 address.
 // How much there is in all follows from the limits of the process; near it, the
 // connection that has been idle the longest makes room.
 //
-// It is not a limit of requests: who asks often and takes the answers is served.
+// It is not a limit of the rate of requests: who asks often and takes the answers
+// is served.
 package limits

@@ -21,7 +21,7 @@ type frameGuard struct {
 
 // install is called for every connection before it is served, since there is no
 // earlier hook that is given the server.
-func (g *frameGuard) install(ctx context.Context, _ net.Conn) context.Context {
+func (g *frameGuard) install(ctx context.Context, c net.Conn) context.Context {
 	g.once.Do(func() {
 		server, ok := ctx.Value(http.ServerContextKey).(*http.Server)
 		if !ok || server.TLSNextProto[http2.NextProtoTLS] == nil {
@@ -36,7 +36,7 @@ func (g *frameGuard) install(ctx context.Context, _ net.Conn) context.Context {
 			own.ServeConn(newFrameConn(c, g.app), &http2.ServeConnOpts{Context: baseContext(h), BaseConfig: server, Handler: h}) //nolint:staticcheck // see above
 		}
 	})
-	return ctx
+	return context.WithValue(ctx, connKey{}, connOf(c))
 }
 
 // baseContext is that of the connection, which net/http hands over with the handler.

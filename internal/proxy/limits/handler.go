@@ -19,15 +19,21 @@ func init() { caddy.RegisterModule(new(Handler)) }
 // retryAfter is what a visitor with too much of something is told, in seconds.
 const retryAfter = "10"
 
-// socketVar is the request variable with the place that a socket takes.
+// refusalPatience is how long a visitor may take for the answer to a request that was
+// one too many.
+const refusalPatience = time.Second
+
+// socketVar is the request variable with what a socket holds.
 const socketVar = "tale_limits_socket"
 
 // Handler measures request bodies. A body that comes too slowly is ended with 408,
 // and one that comes slowly beside too many others with 429, after which the
 // connection is closed. It belongs before all handlers that read the body.
 //
-// It also counts WebSockets whose connection does not stand for the visitor: those
-// over HTTP/2 and HTTP/3, which are one stream of it, and those from trusted peers.
+// It also counts requests under way, each of which may hold a connection to an
+// upstream while a connection of HTTP/2 carries hundreds of them, and as connections
+// those WebSockets whose own does not stand for the visitor: the ones over HTTP/2 and
+// HTTP/3, and those from trusted peers.
 type Handler struct {
 	app *App
 }
@@ -48,14 +54,40 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 
 // ServeHTTP lets the rest of the chain answer.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if isSharedSocket(r) {
-		s, ok := h.open(r)
-		if !ok {
-			w.Header().Set("Retry-After", retryAfter)
-			return caddyhttp.Error(http.StatusTooManyRequests, errTooManySockets)
-		}
-		defer s.done()
+	network := visitorOf(r)
+	if ok, _ := h.app.requests.take(network); !ok {
+		h.app.refuse(network, tooManyRequests)
+		turnAway(w, r)
+		return nil
 	}
+	if !exchange.IsWebSocket(r) {
+		defer h.app.requests.give(network)
+		return h.serve(w, r, next)
+	}
+	s := &socket{app: h.app, network: network}
+	defer s.done()
+	if s.shared = isShared(r) && h.app.admit(network); isShared(r) && !s.shared {
+		w.Header().Set("Retry-After", retryAfter)
+		return caddyhttp.Error(http.StatusTooManyRequests, errTooManySockets)
+	}
+	caddyhttp.SetVar(r.Context(), socketVar, s)
+	return h.serve(w, r, next)
+}
+
+// turnAway answers a request that is one too many, without a body: over HTTP/2 that
+// would wait for the visitor to want it. One who does not even take the header in
+// time loses the connection.
+func turnAway(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Retry-After", retryAfter)
+	w.Header().Set("Content-Length", "0")
+	w.WriteHeader(http.StatusTooManyRequests)
+	if c, ok := r.Context().Value(connKey{}).(*conn); ok && r.ProtoMajor > 1 && c.network != anybody {
+		defer time.AfterFunc(refusalPatience, func() { _ = c.Close() }).Stop() // its server finds out
+		_ = http.NewResponseController(w).Flush()
+	}
+}
+
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if r.Body == nil || r.ContentLength == 0 || r.Method == http.MethodConnect {
 		return next.ServeHTTP(w, r)
 	}
@@ -103,29 +135,30 @@ func (a *answer) WriteHeader(status int) {
 	a.ResponseWriterWrapper.WriteHeader(status)
 }
 
-// isSharedSocket reports whether a request asks for a socket on a connection that
-// is not counted as the visitor's.
-func isSharedSocket(r *http.Request) bool {
+// isShared reports whether the connection of a request is not counted as the
+// visitor's, or carries other requests, too.
+func isShared(r *http.Request) bool {
 	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
-	return (trusted || r.ProtoMajor > 1) && exchange.IsWebSocket(r)
+	return trusted || r.ProtoMajor > 1
 }
 
 var errTooManySockets = errors.New("too many sockets from one network")
 
-// socket is the place that one takes.
+// socket is what a WebSocket holds: a request, and a connection if it is shared.
 type socket struct {
-	release func()
-	kept    bool
+	app          *App
+	network      netip.Prefix
+	shared, kept bool
+	once         sync.Once
 }
 
-func (h *Handler) open(r *http.Request) (*socket, bool) {
-	network := visitorOf(r)
-	if !h.app.admit(network) {
-		return nil, false
-	}
-	s := &socket{release: sync.OnceFunc(func() { h.app.connections.give(network) })}
-	caddyhttp.SetVar(r.Context(), socketVar, s)
-	return s, true
+func (s *socket) release() {
+	s.once.Do(func() {
+		s.app.requests.give(s.network)
+		if s.shared {
+			s.app.connections.give(s.network)
+		}
+	})
 }
 
 // done is called when the handler returns.

@@ -19,6 +19,7 @@ type reason string
 
 const (
 	tooManyConnections reason = "connections"
+	tooManyRequests    reason = "requests"
 	tooManyUploads     reason = "uploads"
 	tooSlow            reason = "body_rate"
 	tooManyFrames      reason = "frames"
