@@ -81,7 +81,10 @@ func (s *store) readIndex() error {
 		if err != nil {
 			continue
 		}
-		r, err := readRecord(name)
+		r, err := record{}, errDamaged
+		if info.Mode().IsRegular() { // a pipe would be waited for
+			r, err = readRecord(name)
+		}
 		if err == nil {
 			err = s.whole(r)
 		}
@@ -101,7 +104,7 @@ func (s *store) readIndex() error {
 // out when they are first used.
 func (s *store) whole(r record) error {
 	for _, f := range r.Forms {
-		if info, err := os.Stat(s.blob(f.Sum)); err != nil || info.Size() != f.Size {
+		if info, err := os.Lstat(s.blob(f.Sum)); err != nil || !info.Mode().IsRegular() || info.Size() != f.Size {
 			return fmt.Errorf("blob %s is not whole", f.Sum)
 		}
 	}
