@@ -138,8 +138,8 @@ func (h *Handler) write(rec *record, r *http.Request) {
 	attrs := make([]slog.Attr, 0, 12)
 	attrs = append(attrs,
 		slog.String(exchange.IDVar, rec.id),
-		slog.String("method", rec.method),
-		slog.String("host", rec.host),
+		slog.String("method", shorten(rec.method)),
+		slog.String("host", shorten(rec.host)),
 		slog.String("path", shorten(h.redactor.path(rec.path))),
 	)
 	if rec.query != "" {

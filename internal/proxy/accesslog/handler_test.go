@@ -246,11 +246,20 @@ func TestStreamsAreStillFlushed(t *testing.T) {
 	}
 }
 
-func TestLongPathsAreShortened(t *testing.T) {
+func TestWhatVisitorsSendIsShortened(t *testing.T) {
 	url, log := runLogged(t, slog.LevelInfo, startUpstream(t, func(http.ResponseWriter, *http.Request) {}), Handler{})
-	get(t, url+"/"+strings.Repeat("p", 3000)+"?"+strings.Repeat("q", 3000), nil)
+	request, err := http.NewRequestWithContext(t.Context(), strings.Repeat("M", 3000), url+"/"+strings.Repeat("p", 3000)+"?"+strings.Repeat("q", 3000), http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Host = strings.Repeat("h", 3000)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
 	line := log.lines(t, 1)[0]
-	for _, name := range []string{"path", "query"} {
+	for _, name := range []string{"method", "host", "path", "query"} {
 		if text := line[name].(string); len(text) != maxLogged+3 || !strings.HasSuffix(text, "...") {
 			t.Errorf("%s has %d bytes", name, len(text))
 		}
