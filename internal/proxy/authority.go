@@ -19,7 +19,7 @@ import (
 // rootFile is the name of the exported root certificate.
 const rootFile = "root.crt"
 
-// rootPath is where Caddy keeps the root certificate of the local authority;
+// rootPath returns where Caddy keeps the root certificate of the local authority;
 // other containers that mount the data volume look for it there.
 func rootPath(s *Settings) string {
 	return filepath.Join(authorityDir(s), rootFile)
@@ -29,10 +29,10 @@ func authorityDir(s *Settings) string {
 	return filepath.Join(s.StorageRoot(), "pki", "authorities", caddypki.DefaultCAID)
 }
 
-// settleAuthority makes the root certificate of our own authority available and
+// awaitAuthority makes the root certificate of our own authority available and
 // waits until every name has its certificate. Where no name is certified by it, there
 // is nothing to wait for.
-func settleAuthority(ctx context.Context, s *Settings, log *slog.Logger) error {
+func awaitAuthority(ctx context.Context, s *Settings, log *slog.Logger) error {
 	names := s.LocalNames()
 	if len(names) == 0 {
 		return nil
@@ -68,7 +68,7 @@ func exportRoot(s *Settings, certificate []byte) error {
 	return errors.Join(problems...)
 }
 
-// runningRoot is the root certificate of the running configuration's local
+// runningRoot returns the root certificate of the running configuration's local
 // authority, in PEM.
 func runningRoot() ([]byte, error) {
 	app, err := caddy.ActiveContext().AppIfConfigured("pki")

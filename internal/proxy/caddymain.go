@@ -36,7 +36,7 @@ func caddyMain(args []string) int {
 	return 0
 }
 
-// hasPlace tells whether the arguments ask for help or say where a certificate is.
+// hasPlace reports whether the arguments ask for help or say where a certificate is.
 func hasPlace(args []string) bool {
 	flags := []string{"--ca", "--address", "--config", "-c", "--cert", "-p", "--help", "-h"}
 	return slices.ContainsFunc(args, func(arg string) bool {

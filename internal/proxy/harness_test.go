@@ -158,7 +158,7 @@ func startEdited(t *testing.T, overrides config.Environ, edit func(*caddy.Config
 		}
 	})
 	if p.settings.TLSMode == stack.TLSSelfSigned {
-		if err := settleAuthority(t.Context(), p.settings, logging.Discard()); err != nil {
+		if err := awaitAuthority(t.Context(), p.settings, logging.Discard()); err != nil {
 			t.Fatal(err)
 		}
 		root, err := readRoot(p.settings)

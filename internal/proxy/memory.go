@@ -11,8 +11,8 @@ import (
 // with; the rest is for what it does not count, such as the program's text.
 const memoryShare = 0.9
 
-// limitMemory tells the garbage collector about the container's memory limit,
-// if there is one. GOMEMLIMIT, where an operator sets it, wins.
+// limitMemory sets the garbage collector's limit to that of the container, if there
+// is one. GOMEMLIMIT, where an operator sets it, wins.
 func limitMemory(log *slog.Logger) {
 	limit, err := memlimit.Set(memlimit.WithRatio(memoryShare))
 	if err != nil {
@@ -22,7 +22,7 @@ func limitMemory(log *slog.Logger) {
 	log.Debug("memory limit set", "bytes", limit)
 }
 
-// forgetStart gives back what only the start needed: three megabytes of
+// freeStartMemory gives back what only the start needed: three megabytes of
 // configuration and module tables, which an idle process would keep for as long as
 // nothing makes it collect.
-func forgetStart() { debug.FreeOSMemory() }
+func freeStartMemory() { debug.FreeOSMemory() }

@@ -47,10 +47,10 @@ func run(ctx context.Context, log *slog.Logger, s *Settings) error {
 	if err := caddy.Run(cfg); err != nil {
 		return exit.With(exit.Config, fmt.Errorf("cannot start the proxy: %w", snippets.Blame(s.SiteDir, err)))
 	}
-	if err := errors.Join(settleAuthority(ctx, s, log), awaitCertificates(ctx, s)); err != nil {
+	if err := errors.Join(awaitAuthority(ctx, s, log), awaitCertificates(ctx, s)); err != nil {
 		return exit.With(exit.Unavailable, err)
 	}
-	forgetStart()
+	freeStartMemory()
 	paceCollector()
 	if alike := s.Alike(); alike != "" {
 		log.Warn(alike)

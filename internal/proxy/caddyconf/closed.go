@@ -9,7 +9,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/proxy/snippets"
 )
 
-// closedRows are the rows of the public server, in the order in which they are
+// closedRows returns the rows of the public server, in the order in which they are
 // tried, with a word on which must not be reached in another row's name.
 func (b *builder) closedRows() []target.Row {
 	base := b.site.Base
@@ -34,7 +34,7 @@ func (b *builder) closedRows() []target.Row {
 	return rows
 }
 
-// forTarget is the row under a prefix. A redirect is not closed: where it leads,
+// forTarget returns the row under a prefix. A redirect is not closed: where it leads,
 // the request comes in again.
 func forTarget(r routes.Row, base string) target.Row {
 	row := target.Row{
@@ -47,7 +47,7 @@ func forTarget(r routes.Row, base string) target.Row {
 	return row
 }
 
-// twiceUnder are the paths from which both the proxy and an application that
+// twiceUnder returns the paths from which both the proxy and an application that
 // knows the base path could take it off. Some do so without looking where the
 // segment ends, and would find the metrics.
 func twiceUnder(base string) []string {

@@ -13,7 +13,7 @@ import (
 // listenNetwork is the name, in Caddy's listen addresses, of TCP ports that
 // belong to one process only. Caddy opens its ports so that several processes
 // can share one, for reloads; a process that was left behind then takes half of
-// the visitors, and nobody sees why. The proxy never reloads.
+// the visitors, and nothing shows why. The proxy never reloads.
 const listenNetwork = "exclusive"
 
 func init() {

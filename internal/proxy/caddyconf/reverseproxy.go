@@ -41,7 +41,7 @@ const (
 	idleBackend    = time.Minute
 )
 
-// namedRoutes hold one reverse proxy per upstream, which the rows of the table
+// namedRoutes returns one reverse proxy per upstream, which the rows of the table
 // share: one pool of connections and one prober each.
 func (b *builder) namedRoutes() map[string]*caddyhttp.Route {
 	backend := b.probed(idleBackend, b.s.Backend, "/version")
@@ -79,12 +79,12 @@ func measured(upstream routes.Upstream) json.RawMessage {
 	return handler(accesslog.Upstream{Name: string(upstream)})
 }
 
-// socketsOf is the named route for the rows on which an upstream takes
+// socketsOf names the route for the rows on which an upstream takes
 // WebSockets. What is not one, or comes over HTTP/2, goes on from there to the
 // upstream's own route.
 func socketsOf(upstream routes.Upstream) string { return string(upstream) + "-sockets" }
 
-// probed is a reverse proxy to an upstream of which each address is probed.
+// probed returns a reverse proxy to an upstream of which each address is probed.
 func (b *builder) probed(idle time.Duration, address, health string) *reverseproxy.Handler {
 	proxy := b.reverseProxy(idle)
 	proxy.DynamicUpstreamsRaw = module("source", upstreams.Source{Upstream: address, Probe: health, Resolver: b.s.Resolver})
@@ -93,14 +93,14 @@ func (b *builder) probed(idle time.Duration, address, health string) *reversepro
 	return proxy
 }
 
-// fixed is a reverse proxy to an upstream that exists once and is not probed.
+// fixed returns a reverse proxy to an upstream that exists once and is not probed.
 func (b *builder) fixed(idle time.Duration, address string) *reverseproxy.Handler {
 	proxy := b.reverseProxy(idle)
 	proxy.Upstreams = reverseproxy.UpstreamPool{{Dial: address}}
 	return proxy
 }
 
-// reverseProxy is what all upstreams have in common. What the application is
+// reverseProxy returns what all upstreams have in common. What the application is
 // told about the visitor is set here and not by a handler further ahead: a
 // client can name any header in Connection, and the reverse proxy removes those
 // before it comes to these.

@@ -35,7 +35,7 @@ const (
 	writeIdleTimeout = 4 * time.Minute
 )
 
-// server is what all servers have in common.
+// server returns what all servers have in common.
 func (b *builder) server(address string, protocols ...string) *caddyhttp.Server {
 	return &caddyhttp.Server{
 		Listen:            []string{listenNetwork + "/" + address},
@@ -65,7 +65,7 @@ func (b *builder) tlsServer() *caddyhttp.Server {
 }
 
 // plainServer serves the site behind a TLS terminator. HTTP/1 only: over plain
-// text nobody needs HTTP/2, and without it Caddy keeps small buffers for sockets.
+// text no client needs HTTP/2, and without it Caddy keeps small buffers for sockets.
 func (b *builder) plainServer() *caddyhttp.Server {
 	server := b.siteServer(b.server(b.s.ListenAddress(b.s.HTTPPort), "h1"))
 	server.ListenerWrappersRaw = []json.RawMessage{counted()}
@@ -84,7 +84,7 @@ func (b *builder) limitsApp() *limits.App {
 // tlsWrapper stands where Caddy ends TLS; its type is not exported.
 func tlsWrapper() json.RawMessage { return json.RawMessage(`{"wrapper":"tls"}`) }
 
-// counted is the wrapper of the listeners that visitors reach.
+// counted returns the wrapper of the listeners that visitors reach.
 func counted() json.RawMessage { return module("wrapper", &limits.Listener{}) }
 
 func (b *builder) siteServer(server *caddyhttp.Server) *caddyhttp.Server {
@@ -135,7 +135,7 @@ func redirect(code int, location string) json.RawMessage {
 
 func status(code int) caddyhttp.WeakString { return caddyhttp.WeakString(strconv.Itoa(code)) }
 
-// passing is a route that every request goes through and on from.
+// passing returns a route that every request goes through and on from.
 func (b *builder) passing(handlers ...json.RawMessage) caddyhttp.Route {
 	r := route(nil, handlers...)
 	r.Terminal = false
@@ -160,7 +160,7 @@ func except(matchers ...caddy.Module) caddy.Module {
 	return caddyhttp.MatchNot{MatcherSetsRaw: []caddy.ModuleMap{modules(matchers...)}}
 }
 
-// route is a terminal route; a nil match takes every request.
+// route returns a terminal route; a nil match takes every request.
 func route(m match, handlers ...json.RawMessage) caddyhttp.Route {
 	r := caddyhttp.Route{HandlersRaw: handlers, Terminal: true}
 	if len(m) > 0 {

@@ -38,7 +38,7 @@ const MetricsToken = "metrics"
 // the socket for a request body, which it gives up after a minute.
 const socketPatience = 30 * 24 * time.Hour
 
-// siteRoutes are the routes of the public server: what every request goes
+// siteRoutes returns the routes of the public server: what every request goes
 // through, the table, and what happens to requests outside of it.
 func (b *builder) siteRoutes() caddyhttp.RouteList {
 	routes := caddyhttp.RouteList{b.passing(b.entryHandlers()...)}
@@ -87,7 +87,7 @@ func (b *builder) tableRoutes(table []routes.Row) caddyhttp.RouteList {
 	return routes
 }
 
-// entryHandlers are what every request goes through first.
+// entryHandlers returns what every request goes through first.
 func (b *builder) entryHandlers() []json.RawMessage {
 	forwarded := header.Forwarded{Claims: b.s.SignInHeaders()}
 	if b.s.TLSMode == stack.TLSExternal {
@@ -186,7 +186,7 @@ func (b *builder) assets() json.RawMessage {
 	})
 }
 
-// respond answers with a status, in words for whoever looks at the body.
+// respond answers with a status, in words for people who look at the body.
 func respond(code int) json.RawMessage {
 	return handler(caddyhttp.StaticResponse{StatusCode: status(code), Body: inWords(code)})
 }

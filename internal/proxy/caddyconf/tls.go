@@ -10,7 +10,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
-// tlsApp says which certificates there are and who issues them. Storage is not
+// tlsApp returns which certificates there are and who issues them. Storage is not
 // swept: one site leaves nothing behind, and for sweeping Caddy writes a file
 // into the home folder, outside of the data folder.
 func (b *builder) tlsApp() caddytls.TLS {
@@ -35,7 +35,7 @@ func (b *builder) tlsApp() caddytls.TLS {
 	}
 }
 
-// pkiApp is the local authority. It is there even when no name is meant for it:
+// pkiApp returns the local authority. It is there even when no name is meant for it:
 // Caddy makes one by itself for every name that it takes for a private one, and
 // puts that one's root into the trust store of the machine it runs on.
 func (b *builder) pkiApp() caddypki.PKI {

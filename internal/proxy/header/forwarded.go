@@ -17,13 +17,13 @@ func init() { caddy.RegisterModule(Forwarded{}) }
 // Caddy's reverse proxy takes care of X-Forwarded-For, -Proto and -Host in their
 // usual spelling. Others are passed on by it as they came, and applications
 // believe them; they are kept only from a trusted peer, and trailers, which some
-// servers make headers of, from nobody.
+// servers make headers of, from no peer.
 type Forwarded struct {
 	// Scheme is assumed when a trusted peer does not send X-Forwarded-Proto,
 	// which operators of TLS terminators forget. Default: that of the
 	// connection.
 	Scheme string `json:"scheme,omitempty"`
-	// Drop names more request headers to remove, whoever sends them. Default: none.
+	// Drop names more request headers to remove, from any peer. Default: none.
 	Drop []string `json:"drop,omitempty"`
 	// Claims names more request headers that only a trusted peer may send.
 	// Default: none but the usual ones.

@@ -11,7 +11,7 @@ import (
 
 func init() { caddy.RegisterModule(Response{}) }
 
-// Response sets the headers that every answer carries, whoever makes it, at
+// Response sets the headers that every answer carries, from any source, at
 // the last moment: when the status is written.
 type Response struct {
 	// Missing are set only where the answer does not have them: security

@@ -68,7 +68,7 @@ func (w *waiter) run(ctx context.Context) (*certmagic.IssuedCertificate, error) 
 		seen := w.lookup(ctx)
 		certificate, err := w.issue(context.WithValue(ctx, certmagic.AttemptsCtxKey, &attempt))
 		if err == nil {
-			w.celebrate(started, attempt)
+			w.logIssued(started, attempt)
 			return certificate, nil
 		}
 		if ctx.Err() != nil {
@@ -82,8 +82,8 @@ func (w *waiter) run(ctx context.Context) (*certmagic.IssuedCertificate, error) 
 	}
 }
 
-// celebrate logs a certificate that was waited for; of others certmagic tells.
-func (w *waiter) celebrate(started time.Time, failed int) {
+// logIssued logs a certificate that was waited for; of others certmagic tells.
+func (w *waiter) logIssued(started time.Time, failed int) {
 	if failed > 0 {
 		w.log.Info("certificate issued after all", "waited", time.Since(started), "attempts", failed+1)
 	}

@@ -77,7 +77,7 @@ func (c *Core) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 	keepTrouble(entry, fields)
 	level := entryLevel(entry)
 	if slices.ContainsFunc(slices.Concat(c.fields, fields), isCancellation) {
-		level = slog.LevelDebug // somebody asked for it
+		level = slog.LevelDebug // it was asked for
 	}
 	if !handler().Enabled(context.Background(), level) {
 		return nil
@@ -158,13 +158,13 @@ func isCancellation(field zapcore.Field) bool {
 	return ok && errors.Is(err, context.Canceled)
 }
 
-// isNews tells whether something happened to a certificate, as opposed to being
+// isNews reports whether something happened to a certificate, as opposed to being
 // attempted.
 func isNews(entry zapcore.Entry) bool {
 	return strings.HasPrefix(entry.LoggerName, "tls.") && strings.HasPrefix(entry.Message, "certificate ")
 }
 
-// isOurs tells whether a module of this program writes; its levels are right.
+// isOurs reports whether a module of this program writes; its levels are right.
 func isOurs(logger string) bool {
 	return logger == "http.reverse_proxy.upstreams.probed" || strings.HasPrefix(logger, "http.") && strings.Contains(logger, ".tale_")
 }

@@ -112,7 +112,7 @@ func (b *BasePath) cookie(cookie string) string {
 	return strings.Join(parts, ";")
 }
 
-// holds tells whether a path is the prefix or lies under it.
+// holds reports whether a path is the prefix or lies under it.
 func (b *BasePath) holds(path string) bool {
 	rest, ok := strings.CutPrefix(path, b.Prefix)
 	return ok && (rest == "" || strings.ContainsAny(rest[:1], "/?#"))

@@ -28,7 +28,7 @@ type Forward struct {
 	Prefix string `json:"prefix,omitempty"`
 	// Path that replaces the request's; the query stays. Default: none.
 	Path string `json:"path,omitempty"`
-	// Socket tells that WebSockets may be opened on the route. Default: false.
+	// Socket means that WebSockets may be opened on the route. Default: false.
 	Socket bool `json:"socket,omitempty"`
 }
 
@@ -42,7 +42,7 @@ func (Forward) CaddyModule() caddy.ModuleInfo {
 
 // ServeHTTP changes the request and passes it on.
 func (f *Forward) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if err := f.settleUpgrade(r); err != nil {
+	if err := f.checkUpgrade(r); err != nil {
 		return err
 	}
 	raw := rawPath(r.URL)
@@ -61,7 +61,7 @@ func (f *Forward) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return next.ServeHTTP(w, r)
 }
 
-func (f *Forward) settleUpgrade(r *http.Request) error {
+func (f *Forward) checkUpgrade(r *http.Request) error {
 	if f.Socket && (exchange.IsWebSocket(r) || r.Header.Get("Upgrade") == "" && r.Method != http.MethodConnect) {
 		return nil
 	}
@@ -72,7 +72,7 @@ func (f *Forward) settleUpgrade(r *http.Request) error {
 	return nil
 }
 
-// stripped is a path, in the form that Handler gives it, without a prefix. What is
+// stripped returns a path, in the form that Handler gives it, without a prefix. What is
 // left has no empty segments: one at the beginning would begin the name of a host.
 func stripped(raw, prefix string) (string, error) {
 	raw = mergeSlashes(raw)

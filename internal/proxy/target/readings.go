@@ -15,7 +15,7 @@ var readers = []func(string) string{
 	unparameter,   // servlet containers
 	mergeSlashes,  // Caddy, nginx, Next.js
 	dropAuthority, // URL parsers that are given the path alone, such as new URL(path, base)
-	cutQuery,      // whoever decodes first and parses then
+	cutQuery,      // of servers that decode first and parse then
 	dropBlanks,    // URL parsers drop tabs and line ends, and spaces at the ends
 }
 

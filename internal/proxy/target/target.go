@@ -64,7 +64,7 @@ func (t *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if r.Method == http.MethodConnect && !exchange.IsWebSocket(r) {
 		return caddyhttp.Error(http.StatusMethodNotAllowed, nil)
 	}
-	if err := t.settle(r); err != nil {
+	if err := t.canonicalize(r); err != nil {
 		return caddyhttp.Error(http.StatusBadRequest, err)
 	}
 	for _, name := range pathHeaders {
@@ -82,9 +82,9 @@ func isMethod(method string) bool {
 	return method != ""
 }
 
-// settle gives the request its target, and the same to what Caddy keeps of the
+// canonicalize gives the request its target, and the same to what Caddy keeps of the
 // request for its error routes and for placeholders.
-func (t *Handler) settle(r *http.Request) error {
+func (t *Handler) canonicalize(r *http.Request) error {
 	if err := checkForm(r.URL); err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func checkForm(u *url.URL) error {
 	return nil
 }
 
-// rawPath is the path as it was sent. (EscapedPath is not: of a path with a byte
+// rawPath returns the path as it was sent. (EscapedPath is not: of a path with a byte
 // that should be an escape it makes a new one, in which %2F is a slash.)
 func rawPath(u *url.URL) string {
 	if u.RawPath != "" {
@@ -132,7 +132,7 @@ func setPath(r *http.Request, raw string) {
 	r.RequestURI = r.URL.RequestURI()
 }
 
-// canonical is the one form of a path.
+// canonical returns the one form of a path.
 func (t *Handler) canonical(raw, decoded string) (string, error) {
 	if isPlain(raw) && utf8.ValidString(decoded) {
 		return raw, nil
@@ -159,7 +159,7 @@ func (t *Handler) canonical(raw, decoded string) (string, error) {
 // for the path of a request: those of IIS and its imitators, of Envoy, Traefik and
 // ingress controllers, of frameworks and gunicorn that are told their own prefix,
 // and of Next.js for its own use. A terminator in front passes on what a visitor
-// sends, so they are removed whoever the peer is.
+// sends, so they are removed from any peer.
 var pathHeaders = []string{
 	"X-Original-Url", "X-Rewrite-Url", "X-Original-Uri", "X-Waws-Unencoded-Url",
 	"X-Envoy-Original-Path", "X-Replaced-Path", "X-Forwarded-Uri", "X-Forwarded-Path",
