@@ -8,12 +8,13 @@ import (
 	"os"
 	"testing"
 
+	"github.com/tale-project/tale-runtime/internal/proxy/host"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/logging"
-	"github.com/tale-project/tale-runtime/internal/proxy/accesslog"
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
@@ -35,8 +36,8 @@ func BenchmarkRequest(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer func() { _ = null.Close() }()
-	accesslog.Use(logging.New(null, logging.FormatConsole, slog.LevelInfo))
-	defer accesslog.Use(nil)
+	host.Provide(host.Process{Access: logging.New(null, logging.FormatConsole, slog.LevelInfo)})
+	defer host.Provide(host.Process{})
 	cfg, err := caddyConfig(s)
 	if err != nil {
 		b.Fatal(err)

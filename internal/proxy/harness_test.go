@@ -147,7 +147,7 @@ func startEdited(t *testing.T, overrides config.Environ, edit func(*caddy.Config
 		t.Fatal(err)
 	}
 	edit(cfg)
-	keepSecrets(p.settings)
+	handOver(p.settings, nil)
 	_, _, _ = caddy.BufferedLog()
 	if err := caddy.Run(cfg); err != nil {
 		t.Fatal(err)

@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/proxy/host"
+
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
-	"github.com/tale-project/tale-runtime/internal/proxy/accesslog"
 	"github.com/tale-project/tale-runtime/internal/proxy/caddyconf"
-	"github.com/tale-project/tale-runtime/internal/proxy/logbridge"
 	"github.com/tale-project/tale-runtime/internal/proxy/snippets"
 	"github.com/tale-project/tale-runtime/internal/version"
 )
@@ -37,9 +38,7 @@ func run(ctx context.Context, log *slog.Logger, s *Settings) error {
 	if err := healStorage(ctx, s, log); err != nil {
 		return err
 	}
-	logbridge.Use(log.Handler())
-	accesslog.Use(logging.Batched(log))
-	keepSecrets(s)
+	handOver(s, log)
 	limitMemory(log)
 	if _, leftOut, _ := snippets.List(s.SiteDir); len(leftOut) > 0 {
 		log.Warn("files of PROXY_SITE_DIR were left out", "files", leftOut)
@@ -58,6 +57,18 @@ func run(ctx context.Context, log *slog.Logger, s *Settings) error {
 	log.Info("proxy ready", "url", s.Address().URL(), "tls", s.TLSMode, "http_port", s.HTTPPort, "https_port", s.HTTPSPort, "version", version.String())
 	keepCertificates(s, log) // until Caddy exits the process
 	return nil
+}
+
+// handOver gives Caddy's modules what is not part of the configuration; log may be nil.
+func handOver(s *Settings, log *slog.Logger) {
+	process := host.Process{ACMEKeyID: s.ACMEKeyID, ACMEKey: s.ACMEKey}
+	if log != nil {
+		process.Log, process.Access = log.Handler(), logging.Batched(log)
+	}
+	if s.MetricsToken != "" {
+		process.Tokens = map[string]config.Secret{caddyconf.MetricsToken: s.MetricsToken}
+	}
+	host.Provide(process)
 }
 
 // caddyConfig returns the configuration for the settings and the files of

@@ -57,7 +57,7 @@ func provision(s *Settings) error {
 	if err != nil {
 		return err
 	}
-	keepSecrets(&elsewhere)
+	handOver(&elsewhere, nil)
 	_, _, _ = caddy.BufferedLog()
 	if err := caddy.Validate(cfg); err != nil {
 		return exit.With(exit.Config, fmt.Errorf("cannot use the configuration: %w", snippets.Blame(s.SiteDir, err)))

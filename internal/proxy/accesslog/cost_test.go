@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/proxy/host"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -34,8 +36,8 @@ func BenchmarkRequest(b *testing.B) {
 			b.Fatal(err)
 		}
 		defer file.Close()
-		Use(logging.New(file, logging.FormatJSON, slog.LevelInfo))
-		defer target.Store(nil)
+		host.Provide(host.Process{Access: logging.New(file, logging.FormatJSON, slog.LevelInfo)})
+		defer host.Provide(host.Process{})
 		measure(b, &caddyhttp.Server{Routes: caddyhttp.RouteList{caddytest.Handle(caddytest.Handler("tale_access_log", Handler{})), answer}})
 	})
 	b.Run("Caddy's log", func(b *testing.B) {

@@ -5,8 +5,9 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"sync/atomic"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/proxy/host"
 
 	"github.com/tale-project/tale-runtime/internal/proxy/exchange"
 
@@ -15,14 +16,6 @@ import (
 )
 
 func init() { caddy.RegisterModule(Handler{}) }
-
-// target is where the lines go. Caddy makes modules from JSON, which cannot carry
-// a logger; so it is process state, set by Use.
-var target atomic.Pointer[slog.Logger]
-
-// Use makes handlers that are provisioned from now on write to log. Without it
-// they write to Caddy's own log.
-func Use(log *slog.Logger) { target.Store(log) }
 
 // Handler logs requests when they are answered, and gives each an id. It must be
 // the first handler of the server's routes **and** of its `errors` routes: an
@@ -72,7 +65,11 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.own = l.of(ownAnswers)
-	if h.log = target.Load(); h.log == nil {
+	process, err := host.Of(ctx)
+	if err != nil {
+		return err
+	}
+	if h.log = process.Access; h.log == nil {
 		h.log = ctx.Slogger()
 	}
 	return nil

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/proxy/host"
+
 	"github.com/tale-project/tale-runtime/internal/proxy/exchange"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -49,8 +51,8 @@ func (b *book) lines(t *testing.T, n int) []map[string]any {
 func runLogged(t *testing.T, level slog.Level, upstream string, h Handler) (url string, log *book) {
 	t.Helper()
 	log = &book{}
-	Use(logging.New(log, logging.FormatJSON, level))
-	t.Cleanup(func() { target.Store(nil) })
+	host.Provide(host.Process{Access: logging.New(log, logging.FormatJSON, level)})
+	t.Cleanup(func() { host.Provide(host.Process{}) })
 	logged := caddytest.Handle(caddytest.Handler("tale_access_log", h))
 	addr := caddytest.Run(t, &caddyhttp.Server{
 		Routes: caddyhttp.RouteList{logged, caddytest.Handle(caddytest.Handler("reverse_proxy", reverseproxy.Handler{

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/proxy/host"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
@@ -27,8 +29,8 @@ func TestLatencyByUpstreamAndClass(t *testing.T) {
 		<-time.After(200 * time.Millisecond) // which is measured
 		_, _ = io.WriteString(w, "b")
 	})
-	Use(logging.New(&book{}, logging.FormatJSON, slog.LevelError)) // measured, but not logged
-	t.Cleanup(func() { target.Store(nil) })
+	host.Provide(host.Process{Access: logging.New(&book{}, logging.FormatJSON, slog.LevelError)}) // measured, but not logged
+	t.Cleanup(func() { host.Provide(host.Process{}) })
 	addr := caddytest.Run(t, &caddyhttp.Server{Routes: caddyhttp.RouteList{
 		caddytest.Handle(caddytest.Handler("tale_access_log", Handler{Quiet: []string{"/quiet"}})),
 		{MatcherSetsRaw: caddyhttp.RawMatcherSets{{"path": []byte(`["/own","/quiet"]`)}}, HandlersRaw: caddytest.Handle(caddytest.Handler("static_response", caddyhttp.StaticResponse{StatusCode: "302"})).HandlersRaw, Terminal: true},

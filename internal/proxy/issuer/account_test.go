@@ -5,20 +5,24 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tale-project/tale-runtime/internal/proxy/host"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
 )
 
 func TestTheAccountBindingIsUsedAndNotPartOfTheConfiguration(t *testing.T) {
-	Keep("key-1", "canary")
-	defer account.Store(nil)
+	host.Provide(host.Process{ACMEKeyID: "key-1", ACMEKey: "canary"})
+	defer host.Provide(host.Process{})
 	issuer := &Issuer{ACMEIssuer: caddytls.ACMEIssuer{CA: "https://ca.test/directory"}, Private: true}
 	text, err := json.Marshal(issuer)
 	if err != nil || strings.Contains(string(text), "canary") {
 		t.Errorf("the configuration is %s, %v", text, err)
 	}
-	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
-	defer cancel()
+	ctx, err := caddy.ProvisionContext(new(caddy.Config))
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := issuer.Provision(ctx); err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,10 @@ import (
 	"net"
 	"slices"
 
+	"github.com/mholt/acmez/v3/acme"
+
+	"github.com/tale-project/tale-runtime/internal/proxy/host"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
 	"github.com/caddyserver/certmagic"
@@ -16,7 +20,7 @@ func init() { caddy.RegisterModule(Issuer{}) }
 
 // Issuer is Caddy's ACME issuer, with all of its settings, that goes on trying
 // until there is a certificate. The external account binding is not part of the
-// settings but given to Keep.
+// settings: the process has it.
 type Issuer struct {
 	caddytls.ACMEIssuer
 
@@ -40,7 +44,13 @@ func (Issuer) CaddyModule() caddy.ModuleInfo {
 func (i *Issuer) Provision(ctx caddy.Context) error {
 	i.log = ctx.Slogger()
 	i.underway = &underway{names: map[string]Progress{}}
-	i.ExternalAccount = kept()
+	process, err := host.Of(ctx)
+	if err != nil {
+		return err
+	}
+	if process.ACMEKeyID != "" {
+		i.ExternalAccount = &acme.EAB{KeyID: process.ACMEKeyID, MACKey: process.ACMEKey.Reveal()}
+	}
 	return i.ACMEIssuer.Provision(ctx)
 }
 

@@ -9,7 +9,8 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"sync/atomic"
+
+	"github.com/tale-project/tale-runtime/internal/proxy/host"
 
 	"github.com/tale-project/tale-runtime/internal/proxy/exchange"
 
@@ -22,15 +23,9 @@ import (
 
 func init() { caddy.RegisterModule(Core{}) }
 
-// target is where the cores write to. Caddy makes modules from configuration
-// text, which cannot carry a handler; so it is process state, set once by Use.
-var target atomic.Pointer[slog.Handler]
-
-// Use makes every core write to h from now on.
-func Use(h slog.Handler) { target.Store(&h) }
-
-// Core is a zap core that writes to the handler given to Use, and nowhere
-// before that.
+// Core is a zap core that writes to the handler of the process (host.Process), and
+// nowhere where there is none. Caddy sets its log up before apps exist, so that Core
+// takes what is current and does not ask the app.
 //
 // Caddy says at level info what an operator of many sites wants to know, such
 // as every server that starts. Here that is the same list each time, so it
@@ -48,8 +43,8 @@ func (Core) CaddyModule() caddy.ModuleInfo {
 }
 
 func handler() slog.Handler {
-	if h := target.Load(); h != nil {
-		return *h
+	if h := host.Current().Log; h != nil {
+		return h
 	}
 	return slog.DiscardHandler
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tale-project/tale-runtime/internal/proxy/host"
+
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/exp/zapslog"
@@ -22,8 +24,8 @@ import (
 func line(t *testing.T, level slog.Level, log func(*zap.Logger)) string {
 	t.Helper()
 	var out bytes.Buffer
-	Use(logging.New(&out, logging.FormatConsole, level).Handler())
-	t.Cleanup(func() { target.Store(nil) })
+	host.Provide(host.Process{Log: logging.New(&out, logging.FormatConsole, level).Handler()})
+	t.Cleanup(func() { host.Provide(host.Process{}) })
 	log(zap.New(&Core{}))
 	_, rest, _ := strings.Cut(strings.TrimSuffix(out.String(), "\n"), " ")
 	return rest
@@ -91,8 +93,8 @@ func TestModulesThatLogWithSlog(t *testing.T) {
 	}
 }
 
-func TestNothingIsWrittenBeforeUse(t *testing.T) {
-	target.Store(nil)
+func TestNothingIsWrittenWithoutAHandler(t *testing.T) {
+	host.Provide(host.Process{})
 	if (&Core{}).Enabled(zap.ErrorLevel) {
 		t.Error("enabled without a handler")
 	}

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/tale-project/tale-runtime/internal/proxy/host"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -21,7 +23,7 @@ func init() { caddy.RegisterModule(Bearer{}) }
 // token is compared byte by byte as it is, in constant time, without wildcards
 // or placeholders.
 type Bearer struct {
-	// The name of the token, as given to Keep by the program. Required. The
+	// The name of the token, as the process has it. Required. The
 	// token itself is never part of the configuration.
 	Name string `json:"name,omitempty"`
 
@@ -37,15 +39,19 @@ func (Bearer) CaddyModule() caddy.ModuleInfo {
 }
 
 // Provision finds the token.
-func (b *Bearer) Provision(caddy.Context) error {
+func (b *Bearer) Provision(ctx caddy.Context) error {
 	if b.Name == "" {
 		return errors.New("cannot match a bearer token: its name is missing")
 	}
-	want, ok := kept(b.Name)
+	process, err := host.Of(ctx)
+	if err != nil {
+		return err
+	}
+	token, ok := process.Tokens[b.Name]
 	if !ok {
 		return fmt.Errorf("cannot match bearer token %q: the program was not given a token of that name", b.Name)
 	}
-	b.want = want
+	b.want = digestOf([]byte(token.Reveal()))
 	return nil
 }
 
