@@ -26,6 +26,13 @@ const (
 // price of some megabytes, and only there: an idle proxy stays as small as it is,
 // and with ten thousand sockets the heap is so large that nothing changes. GOGC,
 // where an operator sets it, wins. It returns at once and goes on for good.
+//
+// Measured with 20,000 requests for 2 kB on 32 connections, collections and the most
+// anonymous memory: 23 and 35 MiB with it, 83 and 17 MiB with GOGC=100, 38 and 23 MiB
+// with GOGC=200, 18 and 36 MiB with GOGC=400; 7 MiB idle in all of them. CPU time per
+// request was not told apart by medians of nine runs on a machine with other work. A
+// fixed GOGC=400 collects as seldom, but lets a heap that lives, such as that of ten
+// thousand sockets, grow to five times its size instead of two.
 func paceCollector() {
 	if _, set := os.LookupEnv("GOGC"); !set {
 		(&collector{percent: usualPercent, live: liveHeap, set: func(percent int) { debug.SetGCPercent(percent) }}).watch()
@@ -41,7 +48,7 @@ type collector struct {
 }
 
 // watch has adjust called after every collection: by the finalizer of an object
-// that nobody holds on to, which makes the next such object.
+// without references, which makes the next such object.
 func (c *collector) watch() {
 	runtime.SetFinalizer(&mark{c}, func(m *mark) {
 		m.collector.adjust(time.Now(), m.collector.live())
