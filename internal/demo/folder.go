@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/tale-project/tale-runtime/internal/atomicfile"
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
 )
 
 // folder is where a demo keeps everything: data, run folders, certificates, logs.

@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/tale-project/tale-runtime/internal/atomicfile"
+	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
 )
 
 // notSources are the folders of an app that its tools write.

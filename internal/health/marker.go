@@ -7,8 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/tale-project/tale-runtime/internal/atomicfile"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
 )
 
 // Markers are the two empty files of a service that health checks and the web

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/atomicfile"
+	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
 )
 
 // Recorder keeps the report of one boot and writes it at every change. Its

@@ -11,8 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/tale-project/tale-runtime/internal/atomicfile"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
 )
 
 // Settings say what a volume is filled with.

@@ -8,9 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/atomicfile"
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
 )
 
 // Settings say how the children learn to trust the proxy's own authority.

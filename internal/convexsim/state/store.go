@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"sync"
 
-	"github.com/tale-project/tale-runtime/internal/atomicfile"
+	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
 )
 
 const fileName = "convex-sim.json"

@@ -11,8 +11,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddypki"
 
-	"github.com/tale-project/tale-runtime/internal/atomicfile"
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
 )
 
 // intermediateLifetime is Caddy's own; it refuses a root that ends before.

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/tale-project/tale-runtime/internal/atomicfile"
+	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
 )
 
 // Memory remembers what the last sync left behind, as keyed fingerprints, and

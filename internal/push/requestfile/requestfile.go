@@ -10,7 +10,7 @@ import (
 	"io/fs"
 	"os"
 
-	"github.com/tale-project/tale-runtime/internal/atomicfile"
+	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
 )
 
 // File is a push request that the convex CLI wrote at image build, with
