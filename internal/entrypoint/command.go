@@ -10,9 +10,9 @@ import (
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/logging"
-	"github.com/tale-project/tale-runtime/internal/privilege"
 	"github.com/tale-project/tale-runtime/internal/status"
 	"github.com/tale-project/tale-runtime/internal/supervise"
+	"github.com/tale-project/tale-runtime/internal/sys/privilege"
 )
 
 // Entrypoint makes the commands of a service's entrypoint.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
-	"github.com/tale-project/tale-runtime/internal/privilege"
+	"github.com/tale-project/tale-runtime/internal/sys/privilege"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
