@@ -9,7 +9,7 @@ import (
 
 	"github.com/cenkalti/backoff/v4"
 
-	"github.com/tale-project/tale-runtime/internal/netcause"
+	"github.com/tale-project/tale-runtime/internal/net/netcause"
 )
 
 const (

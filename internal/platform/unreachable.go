@@ -6,7 +6,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
-	"github.com/tale-project/tale-runtime/internal/netcause"
+	"github.com/tale-project/tale-runtime/internal/net/netcause"
 	"github.com/tale-project/tale-runtime/internal/report"
 )
 

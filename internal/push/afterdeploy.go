@@ -6,7 +6,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/netcause"
+	"github.com/tale-project/tale-runtime/internal/net/netcause"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/push/trace"

@@ -9,7 +9,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
-	"github.com/tale-project/tale-runtime/internal/netcause"
+	"github.com/tale-project/tale-runtime/internal/net/netcause"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/convexcli/clitest"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/netcause"
+	"github.com/tale-project/tale-runtime/internal/net/netcause"
 	"github.com/tale-project/tale-runtime/internal/redact"
 )
 

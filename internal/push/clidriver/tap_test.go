@@ -22,7 +22,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/tale-project/tale-runtime/internal/netcause"
+	"github.com/tale-project/tale-runtime/internal/net/netcause"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/push/trace"

@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/netcause"
+	"github.com/tale-project/tale-runtime/internal/net/netcause"
 )
 
 // Diagnose returns what an observation means, why it happens and what to do. It

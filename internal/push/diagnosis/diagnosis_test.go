@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/netcause"
+	"github.com/tale-project/tale-runtime/internal/net/netcause"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 )
 

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/netcause"
+	"github.com/tale-project/tale-runtime/internal/net/netcause"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 )
 

@@ -2,7 +2,7 @@ package diagnosis
 
 import (
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/netcause"
+	"github.com/tale-project/tale-runtime/internal/net/netcause"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 )
 

@@ -10,7 +10,7 @@ import (
 	"github.com/cenkalti/backoff/v4"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/netcause"
+	"github.com/tale-project/tale-runtime/internal/net/netcause"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/redact"

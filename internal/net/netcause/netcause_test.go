@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/netcause"
+	"github.com/tale-project/tale-runtime/internal/net/netcause"
 )
 
 // TestOfRealFailures makes each failure happen on loopback and classifies the
