@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/httpclient"
+	"github.com/tale-project/tale-runtime/internal/net/httpclient"
 )
 
 // maxProbeBody bounds how much of an answer a probe reads, in bytes.

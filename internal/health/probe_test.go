@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/health"
-	"github.com/tale-project/tale-runtime/internal/httpclient/hostile"
+	"github.com/tale-project/tale-runtime/internal/net/httpclient/hostile"
 )
 
 func TestAProbeEndsWhateverTheServerDoes(t *testing.T) {

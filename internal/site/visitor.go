@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/health"
-	"github.com/tale-project/tale-runtime/internal/httpclient"
+	"github.com/tale-project/tale-runtime/internal/net/httpclient"
 )
 
 // mostBody is more than any answer that a check reads, in bytes.

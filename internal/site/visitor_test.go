@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/httpclient/hostile"
+	"github.com/tale-project/tale-runtime/internal/net/httpclient/hostile"
 	"github.com/tale-project/tale-runtime/internal/site"
 	"github.com/tale-project/tale-runtime/internal/site/sitetest"
 )

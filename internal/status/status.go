@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/health"
-	"github.com/tale-project/tale-runtime/internal/httpclient"
+	"github.com/tale-project/tale-runtime/internal/net/httpclient"
 	"github.com/tale-project/tale-runtime/internal/report"
 )
 

@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/tale-project/tale-runtime/internal/httpclient/hostile"
+	"github.com/tale-project/tale-runtime/internal/net/httpclient/hostile"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/status"
 )

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/httpclient"
+	"github.com/tale-project/tale-runtime/internal/net/httpclient"
 )
 
 const (

@@ -13,7 +13,7 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/httpclient"
+	"github.com/tale-project/tale-runtime/internal/net/httpclient"
 )
 
 // probeBodyLimit caps what is read of a health answer.

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/httpclient/hostile"
+	"github.com/tale-project/tale-runtime/internal/net/httpclient/hostile"
 )
 
 func probeOnce(t *testing.T, addr string, path string) verdict {

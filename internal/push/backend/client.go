@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/httpclient"
+	"github.com/tale-project/tale-runtime/internal/net/httpclient"
 	"github.com/tale-project/tale-runtime/internal/redact"
 	"github.com/tale-project/tale-runtime/internal/version"
 )

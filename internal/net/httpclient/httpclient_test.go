@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/httpclient"
-	"github.com/tale-project/tale-runtime/internal/httpclient/hostile"
+	"github.com/tale-project/tale-runtime/internal/net/httpclient"
+	"github.com/tale-project/tale-runtime/internal/net/httpclient/hostile"
 )
 
 const most = 1 << 20
