@@ -6,7 +6,7 @@ SHELL       := /bin/bash
 # Caddy's own release tags: certificate stores we do not use stay out of the binary.
 TAGS     := nobadger,nomysql,nopgx
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS  := -s -w -X github.com/tale-project/tale-runtime/internal/version.release=$(VERSION)
+LDFLAGS  := -s -w -X github.com/tale-project/tale-runtime/internal/cli/version.release=$(VERSION)
 OUT      := bin
 BINARIES := platform-entrypoint convex-entrypoint proxy convex-sim demo
 # What also has to run on an operator's machine.

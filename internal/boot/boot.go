@@ -5,12 +5,12 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/cli/version"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/status"
 	"github.com/tale-project/tale-runtime/internal/sys/writable"
-	"github.com/tale-project/tale-runtime/internal/version"
 )
 
 // StageConfig is the first stage of every boot: settings, run folder, status port.

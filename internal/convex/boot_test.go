@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"testing"
 
+	"github.com/tale-project/tale-runtime/internal/cli/version"
 	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/logging"
-	"github.com/tale-project/tale-runtime/internal/version"
 )
 
 // A build without a version shows what it is: as the platform's status does.

@@ -7,9 +7,9 @@ import (
 	"io"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/cli/version"
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/supervise"
-	"github.com/tale-project/tale-runtime/internal/version"
 )
 
 // runDemo prepares the app, boots the stack and keeps it until ctx ends; with

@@ -11,11 +11,11 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/tale-project/tale-runtime/internal/cli/version"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/proxy/caddyconf"
 	"github.com/tale-project/tale-runtime/internal/proxy/snippets"
-	"github.com/tale-project/tale-runtime/internal/version"
 )
 
 // run serves until the process is told to stop. It returns only when it cannot

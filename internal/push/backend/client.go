@@ -13,9 +13,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/cli/version"
 	"github.com/tale-project/tale-runtime/internal/net/httpclient"
 	"github.com/tale-project/tale-runtime/internal/redact"
-	"github.com/tale-project/tale-runtime/internal/version"
 )
 
 const (
