@@ -3,7 +3,7 @@ package platform
 import (
 	"maps"
 
-	"github.com/tale-project/tale-runtime/internal/redact"
+	"github.com/tale-project/tale-runtime/internal/logging/redact"
 )
 
 // redactor takes out of others' words what is secret, here and by its name

@@ -6,11 +6,11 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/logging/redact"
 	"github.com/tale-project/tale-runtime/internal/net/netcause"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/push/trace"
-	"github.com/tale-project/tale-runtime/internal/redact"
 )
 
 // afterDeployLimit is how long a function after a deploy may run. The backend

@@ -11,8 +11,8 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/convexsim"
 	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
+	"github.com/tale-project/tale-runtime/internal/logging/redact"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
-	"github.com/tale-project/tale-runtime/internal/redact"
 )
 
 func runAfterDeploy(t *testing.T, client *backend.Client, secrets map[string]string) (report, log string) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cenkalti/backoff/v4"
 
+	"github.com/tale-project/tale-runtime/internal/logging/redact"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/clidriver"
 	"github.com/tale-project/tale-runtime/internal/push/convexcli"
@@ -18,7 +19,6 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/nativedriver"
 	"github.com/tale-project/tale-runtime/internal/push/requestfile"
 	"github.com/tale-project/tale-runtime/internal/push/trace"
-	"github.com/tale-project/tale-runtime/internal/redact"
 )
 
 // The drivers, as CONVEX_DEPLOY_DRIVER names them.

@@ -6,8 +6,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/tale-project/tale-runtime/internal/logging/redact"
 	"github.com/tale-project/tale-runtime/internal/net/netcause"
-	"github.com/tale-project/tale-runtime/internal/redact"
 )
 
 // maxErrorBody limits how much of an error's body is read. Real ones are a few

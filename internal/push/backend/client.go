@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/cli/version"
+	"github.com/tale-project/tale-runtime/internal/logging/redact"
 	"github.com/tale-project/tale-runtime/internal/net/httpclient"
-	"github.com/tale-project/tale-runtime/internal/redact"
 )
 
 const (

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tale-project/tale-runtime/internal/logging/redact"
 	"github.com/tale-project/tale-runtime/internal/net/netcause"
-	"github.com/tale-project/tale-runtime/internal/redact"
 )
 
 const testKey = "tale_platform|00"

@@ -7,11 +7,11 @@ import (
 	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/logging/redact"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/convexcli"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/push/trace"
-	"github.com/tale-project/tale-runtime/internal/redact"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 

@@ -18,12 +18,12 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/logging/redact"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/convexcli/clitest"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/push/pushtest"
 	"github.com/tale-project/tale-runtime/internal/push/trace"
-	"github.com/tale-project/tale-runtime/internal/redact"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 

@@ -13,9 +13,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/logging/redact"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/trace"
-	"github.com/tale-project/tale-runtime/internal/redact"
 )
 
 // tap is a listener on loopback that forwards everything to the backend, byte for

@@ -3,7 +3,7 @@ package convexcli
 import (
 	"strings"
 
-	"github.com/tale-project/tale-runtime/internal/redact"
+	"github.com/tale-project/tale-runtime/internal/logging/redact"
 )
 
 // misleading are the variables that would lead the CLI to another deployment,

@@ -7,8 +7,8 @@ import (
 	"sync"
 
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/logging/redact"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
-	"github.com/tale-project/tale-runtime/internal/redact"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tale-project/tale-runtime/internal/logging/redact"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
-	"github.com/tale-project/tale-runtime/internal/redact"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 

@@ -10,10 +10,10 @@ import (
 	"github.com/cenkalti/backoff/v4"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/logging/redact"
 	"github.com/tale-project/tale-runtime/internal/net/netcause"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
-	"github.com/tale-project/tale-runtime/internal/redact"
 )
 
 // defaultLimit is how long a sync keeps trying against a backend that is busy or
