@@ -15,7 +15,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convex/trust"
 	"github.com/tale-project/tale-runtime/internal/convex/volume"
 	"github.com/tale-project/tale-runtime/internal/entrypoint"
-	"github.com/tale-project/tale-runtime/internal/status"
+	"github.com/tale-project/tale-runtime/internal/report/status"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
 )

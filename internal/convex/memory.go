@@ -3,7 +3,7 @@ package convex
 import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/convex/backend"
-	"github.com/tale-project/tale-runtime/internal/status"
+	"github.com/tale-project/tale-runtime/internal/report/status"
 	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
 )
 

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/config"
-	"github.com/tale-project/tale-runtime/internal/status"
+	"github.com/tale-project/tale-runtime/internal/report/status"
 	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )

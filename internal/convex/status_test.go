@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/status"
+	"github.com/tale-project/tale-runtime/internal/report/status"
 	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )

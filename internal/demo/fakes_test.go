@@ -17,8 +17,8 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/envsync"
 	"github.com/tale-project/tale-runtime/internal/push/trace"
 	"github.com/tale-project/tale-runtime/internal/report"
+	"github.com/tale-project/tale-runtime/internal/report/status"
 	"github.com/tale-project/tale-runtime/internal/site/sitetest"
-	"github.com/tale-project/tale-runtime/internal/status"
 )
 
 // TestMain lets the test binary stand for the programs that a demo starts: the

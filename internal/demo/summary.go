@@ -9,7 +9,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/envsync"
 	"github.com/tale-project/tale-runtime/internal/push/trace"
 	"github.com/tale-project/tale-runtime/internal/report"
-	"github.com/tale-project/tale-runtime/internal/status"
+	"github.com/tale-project/tale-runtime/internal/report/status"
 )
 
 // summary tells what came of the boot.

@@ -8,8 +8,8 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/report/status"
 	"github.com/tale-project/tale-runtime/internal/stack"
-	"github.com/tale-project/tale-runtime/internal/status"
 )
 
 func (e Entrypoint) healthcheck() *cobra.Command {

@@ -16,7 +16,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convexsim"
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
-	"github.com/tale-project/tale-runtime/internal/status"
+	"github.com/tale-project/tale-runtime/internal/report/status"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 

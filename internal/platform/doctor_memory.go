@@ -6,7 +6,7 @@ import (
 	"net"
 
 	"github.com/tale-project/tale-runtime/internal/doctor"
-	"github.com/tale-project/tale-runtime/internal/status"
+	"github.com/tale-project/tale-runtime/internal/report/status"
 )
 
 // idleBackend is what the backend and its dashboard take before any function

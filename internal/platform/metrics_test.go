@@ -14,7 +14,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/envsync"
 	"github.com/tale-project/tale-runtime/internal/push/trace"
 	"github.com/tale-project/tale-runtime/internal/report"
-	"github.com/tale-project/tale-runtime/internal/status"
+	"github.com/tale-project/tale-runtime/internal/report/status"
 )
 
 // scrape returns what /metrics says of a boot with everything in its report.

@@ -17,7 +17,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/net/httpclient/hostile"
 	"github.com/tale-project/tale-runtime/internal/report"
-	"github.com/tale-project/tale-runtime/internal/status"
+	"github.com/tale-project/tale-runtime/internal/report/status"
 )
 
 func document() status.Document {
