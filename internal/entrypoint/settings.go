@@ -1,7 +1,7 @@
 package entrypoint
 
 import (
-	"github.com/tale-project/tale-runtime/internal/boot"
+	"github.com/tale-project/tale-runtime/internal/entrypoint/boot"
 	"github.com/tale-project/tale-runtime/internal/logging"
 )
 
