@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/adminkey"
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
+	"github.com/tale-project/tale-runtime/internal/stack/adminkey"
 )
 
 // The instance that the backend runs as when it is given none. The secret is

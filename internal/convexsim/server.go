@@ -9,10 +9,10 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/tale-project/tale-runtime/internal/adminkey"
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 	"github.com/tale-project/tale-runtime/internal/convexsim/keybroker"
 	"github.com/tale-project/tale-runtime/internal/convexsim/state"
+	"github.com/tale-project/tale-runtime/internal/stack/adminkey"
 )
 
 // Server is a simulator. Make one with New and let it live with Run, or with

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/tale-project/tale-runtime/internal/adminkey"
 	"github.com/tale-project/tale-runtime/internal/site"
+	"github.com/tale-project/tale-runtime/internal/stack/adminkey"
 )
 
 // rootFile is the root certificate, where PROXY_CA_EXPORT_DIR has the proxy put it.

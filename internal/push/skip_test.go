@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/adminkey"
 	"github.com/tale-project/tale-runtime/internal/convexsim"
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
@@ -16,6 +15,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/convexcli/clitest"
 	"github.com/tale-project/tale-runtime/internal/push/pushtest"
 	"github.com/tale-project/tale-runtime/internal/push/requestfile"
+	"github.com/tale-project/tale-runtime/internal/stack/adminkey"
 )
 
 // withRecord lets the deploy mint keys, as the platform does.

@@ -3,8 +3,8 @@ package stack
 import (
 	"strings"
 
-	"github.com/tale-project/tale-runtime/internal/adminkey"
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/stack/adminkey"
 )
 
 // Instance says who the Convex backend is.

@@ -15,9 +15,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/adminkey"
 	"github.com/tale-project/tale-runtime/internal/convexsim"
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
+	"github.com/tale-project/tale-runtime/internal/stack/adminkey"
 )
 
 // simulator is a convex-sim process with a folder of its own.

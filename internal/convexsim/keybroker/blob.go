@@ -5,7 +5,7 @@ import (
 
 	"golang.org/x/crypto/nacl/secretbox"
 
-	"github.com/tale-project/tale-runtime/internal/adminkey"
+	"github.com/tale-project/tale-runtime/internal/stack/adminkey"
 )
 
 const legacyNonceSize = 24

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/adminkey"
+	"github.com/tale-project/tale-runtime/internal/stack/adminkey"
 )
 
 // Mint returns an admin key in the current scheme, of the kind that Open would

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/adminkey"
+	"github.com/tale-project/tale-runtime/internal/stack/adminkey"
 )
 
 // errInvalid is a key that the instance does not accept. A backend answers 401

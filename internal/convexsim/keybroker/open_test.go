@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/crypto/nacl/secretbox"
 
-	"github.com/tale-project/tale-runtime/internal/adminkey"
+	"github.com/tale-project/tale-runtime/internal/stack/adminkey"
 )
 
 // The instance and the secret that get-convex/convex-backend publishes for

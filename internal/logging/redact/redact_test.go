@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/adminkey"
+	"github.com/tale-project/tale-runtime/internal/stack/adminkey"
 )
 
 func TestRedact(t *testing.T) {
