@@ -59,7 +59,7 @@ lint: ## Check formatting, vet, the linters of .golangci.yml, and the workflows
 	go tool -modfile=tools/actionlint/go.mod actionlint
 
 docs: ## Generate the documentation that is made from code
-	go run -tags $(TAGS) ./internal/docs/generate
+	go run -tags $(TAGS) ./test/docs/generate
 
 push-request: build ## Write and check the push request of APP for the native driver
 	cd $(APP) && { [ -d node_modules ] || npm ci --no-audit --no-fund; } && mkdir -p dist

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/tale-project/tale-runtime/internal/docs"
+	"github.com/tale-project/tale-runtime/test/docs"
 )
 
 func main() {

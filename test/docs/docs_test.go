@@ -9,9 +9,9 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/convex"
-	"github.com/tale-project/tale-runtime/internal/docs"
 	"github.com/tale-project/tale-runtime/internal/platform"
 	"github.com/tale-project/tale-runtime/internal/proxy"
+	"github.com/tale-project/tale-runtime/test/docs"
 )
 
 func TestGeneratedPagesAreFresh(t *testing.T) {
