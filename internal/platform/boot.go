@@ -4,10 +4,8 @@ import (
 	"context"
 	"log/slog"
 
-	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/entrypoint/boot"
-	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/report/status"
 	"github.com/tale-project/tale-runtime/internal/supervise"
@@ -29,19 +27,17 @@ const (
 // Boot is one boot of the platform service.
 type Boot struct {
 	*boot.Lifecycle
-	settings *Settings
-	environ  config.Environ
+	session
 	log      *slog.Logger
 	services *supervise.Supervisor
 	unusable error // the settings, or the user we run as
 
-	client  *backend.Client
 	changed diagnosis.Changed // by this boot, for the message of a failure
 }
 
 // newBoot prepares a boot of the service, or a job beside it.
 func newBoot(settings *Settings, inv entrypoint.Invocation, job string) *Boot {
-	b := &Boot{settings: settings, environ: inv.Environ, log: inv.Log, services: supervise.New(inv.Log)}
+	b := &Boot{session: session{settings: settings, environ: inv.Environ}, log: inv.Log, services: supervise.New(inv.Log)}
 	b.Lifecycle = boot.New(inv.Log, boot.Options{
 		Service: serviceName, Version: settings.Version, Settings: settings.Boot, Job: job,
 		Describe: func(d *status.Document) { d.Children = boot.Children(b.services.Snapshot()) },

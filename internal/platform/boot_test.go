@@ -261,7 +261,7 @@ func TestWebServerIsRestartedAndReadinessFollows(t *testing.T) {
 }
 
 func TestWebServerNeverSeesTheInstanceSecret(t *testing.T) {
-	b := &Boot{settings: &Settings{}, environ: map[string]string{"INSTANCE_SECRET": testSecret, "OTHER": "x"}}
+	b := &Boot{session: session{settings: &Settings{}, environ: map[string]string{"INSTANCE_SECRET": testSecret, "OTHER": "x"}}}
 	if list := strings.Join(b.webEnviron(), "\n"); strings.Contains(list, testSecret) || !strings.Contains(list, "OTHER=x") {
 		t.Errorf("environment %q", list)
 	}

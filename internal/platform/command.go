@@ -2,14 +2,12 @@ package platform
 
 import (
 	"context"
-	"log/slog"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/entrypoint/boot"
-	"github.com/tale-project/tale-runtime/internal/logging"
 )
 
 // Command returns platform-entrypoint's command line.
@@ -42,9 +40,4 @@ func bootCommand(job string, plan func(*Boot) boot.Plan) func(context.Context, e
 		b.unusable = unusable
 		return b.Run(ctx, plan(b))
 	}
-}
-
-// quiet is the logger of commands that print a result: warnings only, beside it.
-func quiet(command *cobra.Command) *slog.Logger {
-	return logging.New(command.ErrOrStderr(), logging.FormatConsole, slog.LevelWarn)
 }

@@ -34,16 +34,13 @@ func doctorCommand(e entrypoint.Entrypoint) *cobra.Command {
 		if err != nil {
 			return nil, err
 		}
-		settings, err := Load(environ)
+		s, err := openSession(environ)
 		if err != nil {
 			return nil, err
 		}
-		b := &Boot{settings: settings, environ: environ}
-		if err := b.connect(); err != nil {
-			return nil, err
-		}
+		settings := s.settings
 		public := doctor.Site{Visitor: visitor(settings), TLSMode: settings.Pushed.Site.TLSMode, Backend: []string{backendAnswers}}
-		return slices.Concat(b.backendChecks(), public.Checks(), hostChecks(settings)), nil
+		return slices.Concat(s.backendChecks(), public.Checks(), hostChecks(settings)), nil
 	})
 }
 
@@ -72,69 +69,68 @@ const (
 )
 
 // backendChecks are about the Convex backend, asked directly.
-func (b *Boot) backendChecks() []doctor.Check {
-	s := b.settings
+func (s *session) backendChecks() []doctor.Check {
 	return []doctor.Check{
-		doctor.Resolves(backendName, hostOf(s.Backend.ConvexURL), "is the convex service up and on the same network? docker compose ps"),
-		b.databaseName(),
-		{Name: backendAnswers, Needs: []string{backendName}, Run: b.checkBackend,
+		doctor.Resolves(backendName, hostOf(s.settings.Backend.ConvexURL), "is the convex service up and on the same network? docker compose ps"),
+		s.databaseName(),
+		{Name: backendAnswers, Needs: []string{backendName}, Run: s.checkBackend,
 			Fix: "docker compose exec convex convex-entrypoint status says what keeps it down; docker compose ps convex, if that cannot be asked"},
-		{Name: backendIsOurs, Needs: []string{backendAnswers}, Run: b.checkInstance,
+		{Name: backendIsOurs, Needs: []string{backendAnswers}, Run: s.checkInstance,
 			Fix: "CONVEX_URL and INSTANCE_NAME must be of the same instance in both containers"},
-		{Name: keyAccepted, Needs: []string{backendIsOurs}, Run: b.checkKey,
+		{Name: keyAccepted, Needs: []string{backendIsOurs}, Run: s.checkKey,
 			Fix: "INSTANCE_SECRET must be the same in both containers; compare the fingerprint with that of: docker compose exec convex convex-entrypoint status"},
-		{Name: "variables", Needs: []string{keyAccepted}, Run: b.checkVariables, Fix: "sync them: docker compose up -d --force-recreate platform"},
-		b.backendMemory(),
-		{Name: "clock", Needs: []string{backendAnswers}, Run: b.checkClock, Fix: "set the host's clock (NTP); containers share it"},
+		{Name: "variables", Needs: []string{keyAccepted}, Run: s.checkVariables, Fix: "sync them: docker compose up -d --force-recreate platform"},
+		s.backendMemory(),
+		{Name: "clock", Needs: []string{backendAnswers}, Run: s.checkClock, Fix: "set the host's clock (NTP); containers share it"},
 	}
 }
 
-func (b *Boot) databaseName() doctor.Check {
-	if b.settings.Pushed.Database.Storage == stack.StorageSQLite {
+func (s *session) databaseName() doctor.Check {
+	if s.settings.Pushed.Database.Storage == stack.StorageSQLite {
 		return doctor.Check{Name: "name of the database", Run: func(context.Context) (string, error) {
 			return "", doctor.Skipped("CONVEX_STORAGE=sqlite uses no database server")
 		}}
 	}
-	server, err := b.settings.Pushed.Database.Server()
+	server, err := s.settings.Pushed.Database.Server()
 	if err != nil {
 		return doctor.Check{Name: "name of the database", Run: func(context.Context) (string, error) { return "", err }}
 	}
 	return doctor.Resolves("name of the database", server.URL.Hostname(), "check DB_HOST or POSTGRES_URL, and that the db service is up")
 }
 
-func (b *Boot) checkBackend(ctx context.Context) (string, error) {
-	body, err := health.NewProber().Get(ctx, b.settings.Backend.ConvexURL+"/version")
+func (s *session) checkBackend(ctx context.Context) (string, error) {
+	body, err := health.NewProber().Get(ctx, s.settings.Backend.ConvexURL+"/version")
 	if err != nil {
-		return "", fmt.Errorf("no answer from %s: %s", b.settings.Backend.ConvexURL, health.Reason(err))
+		return "", fmt.Errorf("no answer from %s: %s", s.settings.Backend.ConvexURL, health.Reason(err))
 	}
-	return fmt.Sprintf("%s, version %s", b.settings.Backend.ConvexURL, strings.TrimSpace(body)), nil
+	return fmt.Sprintf("%s, version %s", s.settings.Backend.ConvexURL, strings.TrimSpace(body)), nil
 }
 
-func (b *Boot) checkInstance(ctx context.Context) (string, error) {
-	name, err := b.client.InstanceName(ctx)
+func (s *session) checkInstance(ctx context.Context) (string, error) {
+	name, err := s.client.InstanceName(ctx)
 	if err != nil {
 		return "", explain(backend.StageCheckAdminKey, err)
 	}
-	if name != b.settings.Instance.Name {
-		return "", fmt.Errorf("the backend is the instance %q, INSTANCE_NAME here says %q", name, b.settings.Instance.Name)
+	if name != s.settings.Instance.Name {
+		return "", fmt.Errorf("the backend is the instance %q, INSTANCE_NAME here says %q", name, s.settings.Instance.Name)
 	}
 	return name, nil
 }
 
-func (b *Boot) checkKey(ctx context.Context) (string, error) {
-	fingerprint := b.settings.Instance.Fingerprint()
-	if err := b.client.CheckAdminKey(ctx); err != nil {
+func (s *session) checkKey(ctx context.Context) (string, error) {
+	fingerprint := s.settings.Instance.Fingerprint()
+	if err := s.client.CheckAdminKey(ctx); err != nil {
 		return "", fmt.Errorf("%w (fingerprint of INSTANCE_SECRET here: %s)", explain(backend.StageCheckAdminKey, err), fingerprint)
 	}
 	return "accepted; fingerprint of INSTANCE_SECRET: " + fingerprint, nil
 }
 
-func (b *Boot) checkVariables(ctx context.Context) (string, error) {
-	current, err := b.client.ListEnv(ctx)
+func (s *session) checkVariables(ctx context.Context) (string, error) {
+	current, err := s.client.ListEnv(ctx)
 	if err != nil {
 		return "", explain(backend.StageListEnv, err)
 	}
-	plan := envsync.NewPlan(b.goal(), current, b.envMemory())
+	plan := envsync.NewPlan(s.goal(), current, s.envMemory())
 	if updates := plan.Updates(); len(updates) > 0 {
 		var names []string
 		for _, update := range updates {
@@ -145,8 +141,8 @@ func (b *Boot) checkVariables(ctx context.Context) (string, error) {
 	return plan.Summary(), nil
 }
 
-func (b *Boot) checkClock(ctx context.Context) (string, error) {
-	response, err := b.client.Do(ctx, backend.Request{Method: "GET", Path: "/version", Anonymous: true})
+func (s *session) checkClock(ctx context.Context) (string, error) {
+	response, err := s.client.Do(ctx, backend.Request{Method: "GET", Path: "/version", Anonymous: true})
 	if err != nil {
 		return "", explain(backend.StageCheckAdminKey, err)
 	}

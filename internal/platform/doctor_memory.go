@@ -15,9 +15,9 @@ const idleBackend = 512 << 20
 
 // backendMemory asks the status port of the convex container, whose limit cannot
 // be seen from this one.
-func (b *Boot) backendMemory() doctor.Check {
+func (s *session) backendMemory() doctor.Check {
 	return doctor.Check{
-		Name: "memory of the backend", Needs: []string{backendName}, Run: b.checkBackendMemory,
+		Name: "memory of the backend", Needs: []string{backendName}, Run: s.checkBackendMemory,
 		Fix: "raise mem_limit of the convex service in the compose file, or lower ISOLATE_MAX_USER_HEAP_SIZE and APPLICATION_MAX_CONCURRENT_* in .env",
 	}
 }
@@ -25,12 +25,12 @@ func (b *Boot) backendMemory() doctor.Check {
 // checkBackendMemory takes it that STATUS_ADDR has the same port in both
 // containers, as where it comes from one .env; elsewhere somebody else answers,
 // or nobody.
-func (b *Boot) checkBackendMemory(ctx context.Context) (string, error) {
-	_, port, err := net.SplitHostPort(b.settings.Boot.StatusAddr)
+func (s *session) checkBackendMemory(ctx context.Context) (string, error) {
+	_, port, err := net.SplitHostPort(s.settings.Boot.StatusAddr)
 	if err != nil {
 		return "", doctor.Skipped("STATUS_ADDR names no port, so the one of convex is not known")
 	}
-	address := net.JoinHostPort(hostOf(b.settings.Backend.ConvexURL), port)
+	address := net.JoinHostPort(hostOf(s.settings.Backend.ConvexURL), port)
 	document, err := status.Source{Addr: address}.Fetch(ctx)
 	switch {
 	case err != nil:

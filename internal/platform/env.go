@@ -37,12 +37,12 @@ func (b *Boot) envSync() envsync.Sync {
 }
 
 // goal is what the deployment's variables shall be.
-func (b *Boot) goal() envsync.Goal {
-	return envGoal(b.settings, b.environ)
+func (s *session) goal() envsync.Goal {
+	return envGoal(s.settings, s.environ)
 }
 
-func (b *Boot) envMemory() *envsync.Memory {
-	return envsync.OpenMemory(filepath.Join(b.settings.Boot.RunDir, envMemoryFile), b.settings.Instance.Secret.Reveal())
+func (s *session) envMemory() *envsync.Memory {
+	return envsync.OpenMemory(filepath.Join(s.settings.Boot.RunDir, envMemoryFile), s.settings.Instance.Secret.Reveal())
 }
 
 func envGoal(settings *Settings, environ map[string]string) envsync.Goal {
@@ -67,12 +67,11 @@ func envCommand(e entrypoint.Entrypoint) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			settings, err := Load(environ)
+			s, err := openSession(environ)
 			if err != nil {
 				return err
 			}
-			b := &Boot{settings: settings, environ: environ, log: quiet(command)}
-			plan, err := b.envPlan(command.Context())
+			plan, err := s.envPlan(command.Context())
 			if err != nil {
 				return err
 			}
@@ -88,14 +87,11 @@ func envCommand(e entrypoint.Entrypoint) *cobra.Command {
 	return command
 }
 
-func (b *Boot) envPlan(ctx context.Context) (envsync.Plan, error) {
-	if err := b.connect(); err != nil {
-		return envsync.Plan{}, err
-	}
-	current, err := b.client.ListEnv(ctx)
+func (s *session) envPlan(ctx context.Context) (envsync.Plan, error) {
+	current, err := s.client.ListEnv(ctx)
 	if err != nil {
 		found := diagnosis.Diagnose(diagnosis.Observe(backend.StageListEnv, err))
 		return envsync.Plan{}, exit.Errorf(found.Exit, "cannot read the deployment's variables: %w; %s", err, found.Cause)
 	}
-	return envsync.NewPlan(b.goal(), current, b.envMemory()), nil
+	return envsync.NewPlan(s.goal(), current, s.envMemory()), nil
 }

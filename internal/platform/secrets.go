@@ -8,29 +8,29 @@ import (
 
 // redactor takes out of others' words what is secret, here and by its name
 // elsewhere in the environment.
-func (b *Boot) redactor() *redact.Redactor {
-	secrets := redact.Secrets(b.environ)
-	maps.Copy(secrets, b.secrets())
+func (s *session) redactor() *redact.Redactor {
+	secrets := redact.Secrets(s.environ)
+	maps.Copy(secrets, s.secrets())
 	return redact.New(secrets)
 }
 
-// secrets are all secrets of this boot by name.
-func (b *Boot) secrets() map[string]string {
+// secrets are all secrets of this process by name.
+func (s *session) secrets() map[string]string {
 	secrets := map[string]string{
-		"INSTANCE_SECRET": b.settings.Instance.Secret.Reveal(),
-		"DB_PASSWORD":     b.settings.Pushed.Database.Password.Reveal(),
+		"INSTANCE_SECRET": s.settings.Instance.Secret.Reveal(),
+		"DB_PASSWORD":     s.settings.Pushed.Database.Password.Reveal(),
 	}
-	if b.client != nil {
-		secrets["admin key"] = b.client.AdminKey()
+	if s.client != nil {
+		secrets["admin key"] = s.client.AdminKey()
 	}
 	for _, v := range Variables() {
 		if v.Kind == KindSecret {
-			secrets[v.Name] = v.Value(b.settings.Pushed)
+			secrets[v.Name] = v.Value(s.settings.Pushed)
 		}
 	}
-	for _, name := range b.settings.Deploy.EnvSyncExtra {
-		secrets[name] = b.environ[name]
+	for _, name := range s.settings.Deploy.EnvSyncExtra {
+		secrets[name] = s.environ[name]
 	}
-	secrets["CRAWLER_DATABASE_URL"] = b.environ["CRAWLER_DATABASE_URL"]
+	secrets["CRAWLER_DATABASE_URL"] = s.environ["CRAWLER_DATABASE_URL"]
 	return secrets
 }

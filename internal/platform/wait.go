@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
@@ -64,20 +63,6 @@ func (b *Boot) authenticate(ctx context.Context) (string, error) {
 		return b.notYet(stageAuth, err)
 	})
 	return "instance " + b.settings.Instance.Name, orUnreachable(err)
-}
-
-// connect mints a key for the backend. The key never leaves this process but
-// in requests to CONVEX_URL and in the environment of the CLI driver.
-func (b *Boot) connect() error {
-	key, err := b.settings.Instance.AdminKey()
-	if err != nil {
-		return exit.With(exit.Config, err)
-	}
-	if b.client, err = backend.NewClient(b.settings.Backend.ConvexURL, key); err != nil {
-		return exit.With(exit.Config, err)
-	}
-	b.client.Secrets = b.redactor()
-	return nil
 }
 
 // refused decides on an answer that is no success: a wrong key ends the wait,
