@@ -54,7 +54,7 @@ new_settings() {
   local name
   for name in AUTH_MICROSOFT_ENTRA_ID_{ID,SECRET,TENANT_ID} TRUSTED_HEADERS_INTERNAL_SECRET SOPS_AGE_KEY{,_FILE} \
     TRUSTED_{EMAIL,NAME,ROLE,TEAMS}_HEADER; do
-    set_to "$name" "e2e-$name"
+    set_to "$name" "e2e-${name//_/-}"
   done
 }
 
