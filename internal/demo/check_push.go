@@ -96,7 +96,8 @@ func readReport(path string) (document report.Document, err error) {
 	return document, nil
 }
 
-// unchanged tells whether a push changed neither variables nor functions.
+// unchanged returns what a push left as it was, or an error if it changed variables
+// or functions.
 func unchanged(document report.Document) (string, error) {
 	env, deploy, err := pushOf(document)
 	if err != nil {

@@ -18,39 +18,25 @@ import (
 	"golang.org/x/net/http2"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // byHand starts an upstream of which each connection is served by a function, from
 // the head of its first request on. Probes are answered for it.
 func byHand(t *testing.T, serve func(conn net.Conn, reader *bufio.Reader, head string)) (address string) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = listener.Close() })
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer func() { _ = conn.Close() }()
-				reader := bufio.NewReader(conn)
-				head, err := readHead(reader)
-				if err != nil {
-					return
-				}
-				if strings.HasPrefix(head, "GET /api/health ") {
-					_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-					return
-				}
-				serve(conn, reader, head)
-			}()
+	return testkit.Listen(t, func(conn net.Conn) {
+		reader := bufio.NewReader(conn)
+		head, err := readHead(reader)
+		if err != nil {
+			return
 		}
-	}()
-	return listener.Addr().String()
+		if strings.HasPrefix(head, "GET /api/health ") {
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+			return
+		}
+		serve(conn, reader, head)
+	})
 }
 
 // visit sends an upload over a protocol and returns the answer, which is read.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/net/netcause"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // TestOfRealFailures makes each failure happen on loopback and classifies the
@@ -20,10 +21,10 @@ import (
 func TestOfRealFailures(t *testing.T) {
 	for kind, url := range map[netcause.Kind]string{
 		netcause.Refused:  "http://" + freedAddress(t),
-		netcause.Closed:   "http://" + rawServer(t, func(c net.Conn) { readSome(c) }),
-		netcause.Reset:    "http://" + rawServer(t, reset),
-		netcause.Protocol: "http://" + rawServer(t, func(c net.Conn) { readSome(c); write(c, "\x15\x03\x01\x00\x02\x02\x16") }),
-		netcause.Timeout:  "http://" + rawServer(t, silent),
+		netcause.Closed:   "http://" + testkit.Listen(t, func(c net.Conn) { readSome(c) }),
+		netcause.Reset:    "http://" + testkit.Listen(t, reset),
+		netcause.Protocol: "http://" + testkit.Listen(t, func(c net.Conn) { readSome(c); write(c, "\x15\x03\x01\x00\x02\x02\x16") }),
+		netcause.Timeout:  "http://" + testkit.Listen(t, silent),
 	} {
 		t.Run(string(kind), func(t *testing.T) {
 			expect(t, get(t, http.DefaultTransport, url), kind)
@@ -32,7 +33,7 @@ func TestOfRealFailures(t *testing.T) {
 }
 
 func TestOfTruncatedBody(t *testing.T) {
-	address := rawServer(t, func(c net.Conn) {
+	address := testkit.Listen(t, func(c net.Conn) {
 		readSome(c)
 		write(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
 	})
@@ -113,29 +114,6 @@ func freedAddress(t *testing.T) string {
 		t.Fatal(err)
 	}
 	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
-}
-
-// rawServer handles each connection with serve and then closes it.
-func rawServer(t *testing.T, serve func(net.Conn)) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = listener.Close() })
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer func() { _ = conn.Close() }()
-				serve(conn)
-			}()
-		}
-	}()
 	return listener.Addr().String()
 }
 

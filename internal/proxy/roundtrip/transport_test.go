@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func newTransport(t *testing.T) *Transport {
@@ -27,25 +29,10 @@ func newTransport(t *testing.T) *Transport {
 // impatient answers every request before it has read the body, and closes.
 func impatient(t *testing.T, answer string) (address string) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = listener.Close() })
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer func() { _ = conn.Close() }()
-				_, _ = bufio.NewReaderSize(conn, 16).ReadString('\n') // the rest is left unread, which resets
-				_, _ = io.WriteString(conn, answer)
-			}()
-		}
-	}()
-	return listener.Addr().String()
+	return testkit.Listen(t, func(conn net.Conn) {
+		_, _ = bufio.NewReaderSize(conn, 16).ReadString('\n') // the rest is left unread, which resets
+		_, _ = io.WriteString(conn, answer)
+	})
 }
 
 func TestAnEarlyAnswerSurvivesTheFailureOfTheBody(t *testing.T) {
