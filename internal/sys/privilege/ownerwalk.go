@@ -73,10 +73,10 @@ func (w *ownerWalk) checkFolder(folder string, uid, gid uint32) {
 func (w *ownerWalk) folder(ctx context.Context, folder string) (below []string, err error) {
 	dir, err := w.root.OpenFile(folder, os.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
-		info, statErr := w.root.Lstat(folder)
-		if gone(statErr) || statErr == nil && !info.IsDir() {
+		if gone(err) {
 			return nil, nil
 		}
+		info, _ := w.root.Lstat(folder)
 		return nil, w.owners.closed(filepath.Join(w.name, folder), info, err)
 	}
 	defer func() { _ = dir.Close() }()
@@ -132,7 +132,10 @@ func (w *ownerWalk) passing(err error, what, folder, name string) error {
 	return w.owners.explain(what, filepath.Join(w.name, folder, name), err)
 }
 
-// gone reports whether an entry has vanished, or is something else by now.
+// gone reports whether an entry has vanished, or is something else by now: also
+// a link out of the root, which os.Root refuses without asking the kernel.
 func gone(err error) bool {
-	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP)
+	errno := unix.Errno(0)
+	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) ||
+		err != nil && !errors.As(err, &errno)
 }

@@ -50,10 +50,11 @@ func TestOtherProcessesAreLeftAlone(t *testing.T) {
 func TestWhoTakesOverGetsEachSignalOnce(t *testing.T) {
 	h := hold(1)
 	send := func() {
+		before := len(h.received)
 		if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
-		for deadline, before := time.Now().Add(10*time.Second), len(h.received); len(h.received) == before; {
+		for deadline := time.Now().Add(10 * time.Second); len(h.received) == before; {
 			if time.Now().After(deadline) {
 				t.Fatal("the signal got lost")
 			}
