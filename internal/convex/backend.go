@@ -105,6 +105,9 @@ func (w *backendWatch) service(trust map[string]string, stop context.CancelCause
 // line keeps and relays one line of the backend.
 func (w *backendWatch) line(stream supervise.Stream, line []byte) {
 	text := w.mask(stream, string(line))
+	if backend.SaysNothing(text) {
+		return
+	}
 	w.tail.Add(text)
 	w.relay([]byte(text))
 	if w.file == nil {

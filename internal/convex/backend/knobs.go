@@ -8,8 +8,8 @@ import (
 )
 
 // defaultKnobs returns the values of the backend's tuning variables that the
-// environment does not set. The first block is what the image has always set; it is
-// repeated here so that a run outside that image behaves the same.
+// environment does not set. The first block is what the image has always set, but for
+// RUST_LOG; it is repeated here so that a run outside that image behaves the same.
 func defaultKnobs() map[string]string {
 	return map[string]string{
 		"DATABASE_UDF_USER_TIMEOUT_SECONDS":       "5", // default 1: idle tabs that all reconnect at once need longer
@@ -22,9 +22,17 @@ func defaultKnobs() map[string]string {
 		"APPLICATION_MAX_CONCURRENT_MUTATIONS":    "32",
 		"APPLICATION_MAX_CONCURRENT_V8_ACTIONS":   "32",
 		"APPLICATION_MAX_CONCURRENT_NODE_ACTIONS": "32",
-		"DO_NOT_TRACK":                            "1",
 		"NODE_ENV":                                "production",
-		"RUST_LOG":                                "info,common::errors=off,isolate::client=off,application::scheduled_jobs=off",
+		// common::errors prints the cause of every 5xx and of every fatal error, at
+		// error; what users cause is at warn there.
+		"RUST_LOG": "info,common::errors=error,isolate::client=off,application::scheduled_jobs=off",
+
+		// As the compose file of official self-hosting. The backend's own default is
+		// 30 days of old revisions (14 in newer releases), which fills disks.
+		"DOCUMENT_RETENTION_DELAY": "172800",
+		// The backend reports to api.convex.dev otherwise. It refuses to start with
+		// an empty value, which withKnobs drops.
+		"DISABLE_BEACON": "true",
 
 		// The backend's own default flips in upstream's compose file; the
 		// platform's /metrics/convex reads this endpoint.

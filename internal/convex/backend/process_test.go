@@ -2,9 +2,11 @@ package backend
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 const secretA = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -87,10 +89,12 @@ func TestPostgresTLSPolicy(t *testing.T) {
 }
 
 func TestEnviron(t *testing.T) {
-	e := environ("POSTGRES_URL", "", "POSTGRES_URL_FILE", "/run/secrets/pg", "RUST_LOG", "", "ACTIONS_USER_TIMEOUT_SECS", "60", "CUSTOM", "kept")
+	e := environ("POSTGRES_URL", "", "POSTGRES_URL_FILE", "/run/secrets/pg", "RUST_LOG", "", "DISABLE_BEACON", "", "ACTIONS_USER_TIMEOUT_SECS", "60", "CUSTOM", "kept")
 	got := load(t, environ()).Environ(e, map[string]string{"SSL_CERT_FILE": "/tmp/ca"})
 	for name, want := range map[string]string{
-		"RUST_LOG":                           "info,common::errors=off,isolate::client=off,application::scheduled_jobs=off",
+		"RUST_LOG":                           "info,common::errors=error,isolate::client=off,application::scheduled_jobs=off",
+		"DISABLE_BEACON":                     "true",
+		"DOCUMENT_RETENTION_DELAY":           "172800",
 		"TMPDIR":                             "/app/data/convex/tmp",
 		"APPLICATION_MAX_CONCURRENT_QUERIES": "32",
 		"ACTIONS_USER_TIMEOUT_SECS":          "60",
@@ -103,9 +107,21 @@ func TestEnviron(t *testing.T) {
 			t.Errorf("%s is %q, want %q", name, got[name], want)
 		}
 	}
-	for _, name := range []string{"INSTANCE_SECRET", "DB_PASSWORD", "POSTGRES_URL", "POSTGRES_URL_FILE"} {
+	for _, name := range []string{"INSTANCE_SECRET", "DB_PASSWORD", "POSTGRES_URL", "POSTGRES_URL_FILE", "DO_NOT_TRACK"} {
 		if _, there := got[name]; there {
 			t.Errorf("%s is in the backend's environment", name)
 		}
+	}
+}
+
+func TestEveryDefaultIsDocumented(t *testing.T) {
+	page := testkit.ReadFile(t, "../../../docs/convex.md")
+	for name, value := range defaultKnobs() {
+		if row := "| `" + name + "` | `" + value + "` |"; !strings.Contains(page, row) {
+			t.Errorf("docs/convex.md has no row %s", row)
+		}
+	}
+	if documented := strings.Count(page, "` | `"); documented != len(defaultKnobs()) {
+		t.Errorf("docs/convex.md has %d rows of variables with a default, the backend gets %d", documented, len(defaultKnobs()))
 	}
 }
