@@ -26,6 +26,8 @@ const (
 	causeFull        cause = "too-many-connections"
 	causeReadOnly    cause = "read-only"
 	causeTooOld      cause = "too-old"
+	causeLease       cause = "lease-locked"
+	causeClock       cause = "clock-behind"
 	causeOther       cause = "other"
 )
 
@@ -43,6 +45,10 @@ const untilDeadline = time.Duration(math.MaxInt64)
 // moment after the server has begun to listen.
 const initPatience = 5 * time.Second
 
+// clockPatience is the patience with a lease of the future: it passes by itself after a
+// move to a machine whose clock is a little behind.
+const clockPatience = time.Minute
+
 func remedyFor(c cause) remedy {
 	remedies := map[cause]remedy{
 		causeDNS:         {untilDeadline, exit.Unavailable, "check the host in POSTGRES_URL or DB_HOST, and that both containers are on one network"},
@@ -52,7 +58,9 @@ func remedyFor(c cause) remedy {
 		causeStarting:    {untilDeadline, exit.Unavailable, "look at Postgres' log: recovery after a crash takes a while"},
 		causeFull:        {untilDeadline, exit.Unavailable, "raise max_connections of Postgres or stop other clients"},
 		causeReadOnly:    {untilDeadline, exit.Unavailable, "name the primary server in POSTGRES_URL or DB_HOST"},
+		causeLease:       {untilDeadline, exit.Unavailable, "look for it in pg_stat_activity and end it: SELECT pg_terminate_backend(PID)"},
 		causeOther:       {untilDeadline, exit.Unavailable, "look at Postgres' log"},
+		causeClock:       {clockPatience, exit.Config, "set this machine's clock; if it is right (the other one was ahead, or the machine was restored), make sure that no backend runs and say UPDATE leases SET ts = 0"},
 		causeNoDatabase:  {initPatience, exit.Config, "create it: %s"},
 		causeTLS:         {0, exit.Config, "name the signing authority's certificate in PG_CA_FILE, or add ?sslmode=disable to POSTGRES_URL if the network is trusted"},
 		causeLogin:       {0, exit.NoPermission, "compare POSTGRES_URL or DB_USER and DB_PASSWORD with the server; a Postgres volume keeps the password it was first made with"},

@@ -70,7 +70,10 @@ func (l Login) Try(ctx context.Context) (Facts, error) {
 	if len(results) != 1 || len(results[0].Rows) != 1 || len(results[0].Rows[0]) != 5 {
 		return facts, l.classify(errors.New("the server's answer to a simple query has another shape"))
 	}
-	return l.judge(facts, results[0].Rows[0])
+	if facts, err = l.judge(facts, results[0].Rows[0]); err != nil {
+		return facts, err
+	}
+	return facts, l.checkLease(ctx, conn, time.Now())
 }
 
 func (l Login) judge(facts Facts, row [][]byte) (Facts, error) {

@@ -38,7 +38,7 @@ func startRealPostgres(t *testing.T, bin string) Login {
 	if output, err := asNobody(bin, "initdb", "-D", data, "-U", "tale", "--pwfile", password, "-A", "scram-sha-256").CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, output)
 	}
-	server := asNobody(bin, "postgres", "-D", data, "-p", port, "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="+dir, "-c", "fsync=off")
+	server := asNobody(bin, "postgres", "-D", data, "-p", port, "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="+dir, "-c", "fsync=off", "-c", "max_prepared_transactions=1")
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}

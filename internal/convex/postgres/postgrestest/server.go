@@ -14,11 +14,11 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 )
 
-// Server speaks as much of Postgres' wire protocol as a login and one query need.
+// Server speaks as much of Postgres' wire protocol as a login and its queries need.
 type Server struct {
 	listener net.Listener
 	TLS      *tls.Config // nil: TLS is not offered
-	Facts    []string    // the answer to the query
+	Facts    []string    // the answer to the first query
 	Users    chan string // USER@DATABASE of each login, and its other parameters
 	// Refuse returns the error for the n-th login, from 1; nil lets it in.
 	Refuse func(n int) *pgproto3.ErrorResponse
@@ -116,8 +116,7 @@ func (f *Server) refusal() *pgproto3.ErrorResponse {
 }
 
 func (f *Server) answer(backend *pgproto3.Backend) {
-	message, err := backend.Receive()
-	if _, query := message.(*pgproto3.Query); !query || err != nil {
+	if message, err := backend.Receive(); err != nil || !isQuery(message) {
 		return
 	}
 	description, row := &pgproto3.RowDescription{}, &pgproto3.DataRow{}
@@ -129,8 +128,19 @@ func (f *Server) answer(backend *pgproto3.Backend) {
 	backend.Send(row)
 	backend.Send(&pgproto3.CommandComplete{CommandTag: []byte("SELECT 1")})
 	backend.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
-	_ = backend.Flush()
-	_, _ = backend.Receive() // Terminate
+	// Whatever else is asked has no rows.
+	for backend.Flush() == nil {
+		if message, err := backend.Receive(); err != nil || !isQuery(message) {
+			return
+		}
+		backend.Send(&pgproto3.CommandComplete{CommandTag: []byte("SELECT 0")})
+		backend.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
+	}
+}
+
+func isQuery(message pgproto3.FrontendMessage) bool {
+	_, query := message.(*pgproto3.Query)
+	return query
 }
 
 // Refuse returns a Server.Refuse that refuses every login.
