@@ -99,7 +99,7 @@ func TestRunEndsWithTheBackendsCode(t *testing.T) {
 	}{
 		"own code":        {"exit 3", "2", 3, 3, "not known"},
 		"signal":          {"kill -SEGV $$", "0", 139, 1, "native code"},
-		"zero":            {"echo 'Lease Lost'; exit 0", "1", exit.UnrequestedEnd, 2, "lease was lost"},
+		"zero":            {"echo 'T ERROR common::errors: Caught operational error: Lease Lost'; echo 'T INFO convex_local_backend: Received a fatal error. Shutting down immediately'; exit 0", "1", exit.UnrequestedEnd, 2, "lease was lost"},
 		"panic":           {"echo \"thread 'main' panicked at x.rs:1:1:\" >&2; echo boom >&2; exit 101", "0", 101, 1, "x.rs:1:1: boom"},
 		"no Sentry":       {"echo 2026-08-22T10:00:00.123456Z ERROR common::errors: Not reporting above error: Sentry is not configured; exit 5", "0", 5, 1, "its last line: started"},
 		"secret in a log": {"echo \"$*\"; exit 4", "0", 4, 1, "[INSTANCE_SECRET]"},

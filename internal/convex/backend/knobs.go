@@ -22,7 +22,7 @@ func defaultKnobs() map[string]string {
 		"APPLICATION_MAX_CONCURRENT_MUTATIONS":    "32",
 		"APPLICATION_MAX_CONCURRENT_V8_ACTIONS":   "32",
 		"APPLICATION_MAX_CONCURRENT_NODE_ACTIONS": "32",
-		"NODE_ENV":                                "production",
+		"NODE_ENV": "production",
 		// common::errors prints the cause of every 5xx and of every fatal error, at
 		// error; what users cause is at warn there.
 		"RUST_LOG": "info,common::errors=error,isolate::client=off,application::scheduled_jobs=off",

@@ -3,6 +3,7 @@ package crash
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -10,42 +11,94 @@ import (
 // cause is one explanation of a crash.
 type cause struct {
 	cause, fix string
-	// seen returns the proof, or "" when there is none.
-	seen func(Evidence) string
+	words      []string              // patterns of lines that prove it
+	seen       func(Evidence) string // the proof where no single line is one, or ""
 }
 
+func (c cause) proof(e Evidence) string {
+	if c.seen != nil {
+		return c.seen(e)
+	}
+	return inLog(strings.Join(c.words, "|"))(e)
+}
+
+const moreMemory = "give the container more memory, or lower APPLICATION_MAX_CONCURRENT_* and ISOLATE_MAX_USER_HEAP_SIZE"
+
 // causes returns the explanations in the order they are tried: facts before what is
-// read from the log, a root before what follows from it.
+// read from the log, a root before what follows from it. Every pattern stands for
+// words of the backend, of its libraries or of Postgres; testdata/last-lines.txt has
+// them as they are printed.
 func causes() []cause {
+	return slices.Concat(
+		[]cause{{"out of memory: the kernel killed the backend", moreMemory, nil, seenOOMKill}},
+		machineCauses(), leaseCauses(), databaseCauses(), settingCauses(),
+		[]cause{
+			{"the backend panicked", "keep crash.log and report it with the lines before; a restart usually helps", nil, seenPanic},
+			{"a fatal error, which its log names; the backend ends with code 0 then",
+				"look at Postgres' log of that moment, and at the lines before", nil, seenFatal},
+			{"an error ended the backend", readLastLines, []string{`common::errors: Caught`, `^Error: `}, nil},
+		})
+}
+
+// machineCauses are limits of the machine and of the container.
+func machineCauses() []cause {
 	return []cause{
-		{"out of memory: the kernel killed the backend",
-			"give the container more memory, or lower APPLICATION_MAX_CONCURRENT_* and ISOLATE_MAX_USER_HEAP_SIZE", seenOOMKill},
-		{"the disk is full",
-			"make room on the data volume (and on the database's); never delete convex/modules or convex/search",
-			inLog(`(?i)no space left on device|os error 28\b|disk quota exceeded|database or disk is full`)},
-		{"a port is in use",
-			"stop what listens there, or set CONVEX_BACKEND_PORT and CONVEX_SITE_PROXY_PORT",
-			inLog(`(?i)address already in use|AddrInUse|os error 98\b`)},
-		{"out of memory: the backend could not allocate",
-			"give the container more memory, or lower APPLICATION_MAX_CONCURRENT_* and ISOLATE_MAX_USER_HEAP_SIZE",
-			inLog(`(?i)memory allocation of \d+ bytes failed|fatal process out of memory|heap out of memory|cannot allocate memory|os error 12\b`)},
-		{"the database lease was lost: another backend took over the same database, or the database was away for too long",
-			"run one backend per database only, and look at Postgres' log of that moment; the backend takes the lease again when it starts",
-			inLog(`(?i)lease lost|failed to acquire lease`)},
-		{"the connection to the database was lost",
-			"look at Postgres' log of that moment: a restart, an out-of-memory kill or a full disk there",
-			inLog(`(?i)error connecting to server|(postgres|database|db).*(connection (refused|closed|reset)|timeout|terminat)|connection closed.*postgres|the database system is (shutting down|starting up|in recovery)|terminating connection`)},
-		{"a fatal error of the database connection; the backend ends with code 0 then",
-			"look at Postgres' log of that moment; the lines before say what the backend met",
-			inLog(`Received a fatal error\. Shutting down|Cool down expired`)},
-		{"a file of a search index or of the functions' source is missing in the data folder, to which the database still refers",
-			"restore convex/search and convex/modules of the same moment as the database, or deploy again with all modules; deleting more makes it worse",
-			inLog(`(?i)segment.*not found|storage key not found|(search|modules)/\S*.*no such file or directory`)},
-		{"the backend panicked",
-			"keep crash.log and report it with the lines before; a restart usually helps", seenPanic},
-		{"the backend refused its configuration",
-			"compare INSTANCE_NAME, INSTANCE_SECRET and POSTGRES_URL with the line quoted here",
-			inLog(`(?i)couldn't hexdecode key|was \d+ bytes, not 32|cluster url|^error: .*(unexpected argument|required arguments|invalid value)`)},
+		{"the disk is full", "make room on the data volume (and on the database's); never delete convex/modules or convex/search",
+			[]string{`No space left on device`, `Disk quota exceeded`, `database or disk is full`}, nil},
+		{"a port is in use", "stop what listens there, or set CONVEX_BACKEND_PORT and CONVEX_SITE_PROXY_PORT",
+			[]string{`Address already in use`}, nil},
+		{"out of memory: the backend could not allocate", moreMemory,
+			[]string{`memory allocation of \d+ bytes failed`, `Fatal (process|JavaScript) out of memory`}, nil},
+		{"the limit of processes and threads is reached", "raise the container's pids limit (pids_limit in compose), or stop what else runs in it",
+			[]string{`[Ff]ailed to (spawn|start) thread`, `OS can't spawn worker thread`}, nil},
+		{"the limit of open files is reached", "raise the container's limit of open files (ulimits, nofile in compose)",
+			[]string{`Too many open files`}, nil},
+	}
+}
+
+// leaseCauses are about the one row that says which backend writes the database.
+func leaseCauses() []cause {
+	return []cause{
+		{"the database lease was taken at a later time than this machine's clock shows: another backend starts on the same database, or the clock went back (a restored machine)",
+			"run one backend per database only and set the machine's clock; if it is right, say UPDATE leases SET ts = 0 while no backend runs",
+			[]string{`failed to acquire lease: Already acquired with higher timestamp`}, nil},
+		{"another session has locked the database lease, mostly one that a killed backend has left behind",
+			"find it in pg_locks (relation leases) and end it: SELECT pg_terminate_backend(PID)", nil, seenLockedLease},
+		{"the database lease was lost: another backend took over the same database",
+			"run one backend per database only; the backend takes the lease again when it starts", []string{`Lease Lost`}, nil},
+	}
+}
+
+// databaseCauses are what Postgres, its driver and SQLite say.
+func databaseCauses() []cause {
+	return []cause{
+		{"the database refuses the login", "compare POSTGRES_URL or DB_USER and DB_PASSWORD with the server, and INSTANCE_NAME with its databases",
+			[]string{`password authentication failed`, `no pg_hba\.conf entry`, `FATAL: (role|database) ".*" does not exist`}, nil},
+		{"the database has no connection left", "raise max_connections of Postgres or stop other clients",
+			[]string{`too many clients already`, `remaining connection slots are reserved`}, nil},
+		{"the TLS connection to the database failed", "name the authority of its certificate in PG_CA_FILE, or add ?sslmode=disable to POSTGRES_URL if the network is trusted",
+			[]string{`error performing TLS handshake`, `Failed to (read|parse) CA file`, `failed to load native certs`}, nil},
+		{"the database takes no writes: it is a standby, or made read-only", "name the primary server in POSTGRES_URL or DB_HOST; the table read_only must be empty",
+			[]string{`in a read-only transaction`, `database does not allow writes`, `persistence is read-only`}, nil},
+		{"the connection to the database was lost, or could not be made", "look at Postgres' log of that moment: a restart, an out-of-memory kill or a full disk there",
+			[]string{`error connecting to server`, `error communicating with the server`, `connection closed`, `Database Timeout`, `terminating connection`, `the database system is`}, nil},
+		{"the SQLite file is in use by another process", "stop the other backend on this data folder", []string{`database is locked`}, nil},
+		{"the SQLite file is damaged", "restore the data folder from a backup", []string{`database disk image is malformed`, `file is not a database`}, nil},
+		{"the database belongs to a backend with another kind of file storage", "go back to the storage that the line quoted here names first",
+			[]string{`Database was initialized with .* but backend started up with`, `Cannot use s3 storage path`}, nil},
+		{"the database is from a release that this backend cannot migrate any more", "start a backend of a release between the two first, until its log says \"Migration complete\"",
+			[]string{`Transition too old!`}, nil},
+	}
+}
+
+// settingCauses are what the backend refuses of its command line, environment and
+// folders.
+func settingCauses() []cause {
+	return []cause{
+		{"the backend refused its configuration", "compare INSTANCE_NAME, INSTANCE_SECRET, POSTGRES_URL and the variable that the line quoted here is about",
+			[]string{`Couldn't hexdecode key`, `Hex-decoded key was \d+ bytes`, `cluster url (username|already)`, `invalid postgres connection url`, `^error: (unexpected argument|invalid value)`}, nil},
+		{"the backend may not use one of its folders or files", "give the data folder to the user that the container runs as (1001)",
+			[]string{`Permission denied \(os error 13\)`, `unable to open database file`}, nil},
 	}
 }
 
@@ -72,19 +125,52 @@ func seenPanic(e Evidence) string {
 	return ""
 }
 
-// matchedBytes is how much of a line is matched: an error stands at the beginning,
-// and the rest may be a user's data.
-const matchedBytes = 512
+// seenLockedLease finds a start that ended in the wait for the lease: the backend
+// gives up after POSTGRES_TIMEOUT_SECONDS.
+func seenLockedLease(e Evidence) string {
+	waits := newest(e.Lines, regexp.MustCompile(`attempting to acquire lease`))
+	if waits < 0 || newest(e.Lines[waits:], regexp.MustCompile(`lease acquired with ts`)) >= 0 {
+		return ""
+	}
+	return inLog(`Database Timeout`)(Evidence{Lines: e.Lines[waits:]})
+}
+
+// seenFatal finds the error of a process that said that it ends for a fatal one.
+func seenFatal(e Evidence) string {
+	if newest(e.Lines, regexp.MustCompile(`Received a fatal error`)) < 0 {
+		return ""
+	}
+	return inLog(`common::errors: Caught|Received a fatal error`)(e)
+}
 
 // inLog returns a search for the newest line that matches.
 func inLog(pattern string) func(Evidence) string {
 	matcher := regexp.MustCompile(pattern)
 	return func(e Evidence) string {
-		for i := len(e.Lines) - 1; i >= 0; i-- {
-			if line := e.Lines[i]; matcher.MatchString(line[:min(len(line), matchedBytes)]) {
-				return strings.TrimSpace(line)
-			}
+		if i := newest(e.Lines, matcher); i >= 0 {
+			return said(e.Lines[i])
 		}
 		return ""
 	}
+}
+
+// matchedBytes is how much of a line is matched: an error stands at the beginning,
+// and the rest may be a user's data.
+const matchedBytes = 512
+
+func newest(lines []string, matcher *regexp.Regexp) int {
+	for i := len(lines) - 1; i >= 0; i-- {
+		if line := lines[i]; matcher.MatchString(line[:min(len(line), matchedBytes)]) {
+			return i
+		}
+	}
+	return -1
+}
+
+// said returns a line without what the backend puts before each error.
+func said(line string) string {
+	if _, words, found := strings.Cut(line, "=debug for full trace): "); found {
+		line = words
+	}
+	return strings.TrimSpace(line)
 }

@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -41,8 +42,10 @@ func Read(at time.Time, uptime time.Duration, e Evidence) Crash {
 		Time: at.UTC().Truncate(time.Millisecond), Ended: e.Ended,
 		Uptime: uptime.Round(time.Millisecond).String(), Log: e.Lines,
 	}
+	last := e
+	last.Lines = lastWords(e)
 	for _, cause := range causes() {
-		if proof := cause.seen(e); proof != "" {
+		if proof := cause.proof(last); proof != "" {
 			crash.Cause, crash.Fix, crash.Evidence = cause.cause, cause.fix, proof
 			return crash
 		}
@@ -54,6 +57,30 @@ func Read(at time.Time, uptime time.Duration, e Evidence) Crash {
 	return crash
 }
 
+// endings begin what the backend prints when it ends by itself: the error of main, of
+// its command line, of a panic, of the allocators, and a fatal error of the database.
+var endings = regexp.MustCompile(`^Error: |^error: |panicked at|memory allocation of \d+ bytes failed|^# Fatal |Received a fatal error`)
+
+// before is how many lines may stand between a cause and the end that it led to, from
+// other tasks and from the other stream.
+const before = 20
+
+// lastWords returns the lines in which an end explains itself: the errors of requests
+// that failed before are in the log, too, and a signal from outside has nothing to do
+// with either.
+func lastWords(e Evidence) []string {
+	switch e.Signal {
+	case 0, syscall.SIGABRT, syscall.SIGILL, syscall.SIGTRAP, syscall.SIGSEGV, syscall.SIGBUS:
+	default:
+		return nil
+	}
+	i := newest(e.Lines, endings)
+	if i < 0 {
+		return nil
+	}
+	return e.Lines[max(0, i-before):]
+}
+
 // readLastLines suits the log, crash.log and the status command alike.
 const readLastLines = "read its last lines; crash.log on the data volume keeps 80 of them"
 
@@ -62,7 +89,7 @@ func unexplained(e Evidence) (cause, fix string) {
 	case e.Signal == syscall.SIGKILL:
 		return "something outside the container killed the backend",
 			"look at the host's kernel log for an out-of-memory kill, and for processes that may send signals here"
-	case e.Signal == syscall.SIGSEGV, e.Signal == syscall.SIGBUS, e.Signal == syscall.SIGILL, e.Signal == syscall.SIGABRT:
+	case e.Signal == syscall.SIGSEGV, e.Signal == syscall.SIGBUS, e.Signal == syscall.SIGILL, e.Signal == syscall.SIGTRAP, e.Signal == syscall.SIGABRT:
 		return "the backend crashed in native code", "keep crash.log and report it; check that the image fits the machine's processor"
 	case e.Signal != 0:
 		return "a signal of another process ended the backend", "find out which process sends signals in this container"

@@ -1,19 +1,17 @@
 package crash
 
 import (
+	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func TestRead(t *testing.T) {
-	panicLines := []string{
-		"2026-01-31T10:00:00Z  INFO convex: fine",
-		"thread 'tokio-runtime-worker' panicked at crates/database/src/committer.rs:212:9:",
-		"Committer died: index out of bounds",
-		"note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace",
-	}
 	tests := map[string]struct {
 		e        Evidence
 		cause    string
@@ -24,25 +22,14 @@ func TestRead(t *testing.T) {
 		"oom kill":            {Evidence{Signal: syscall.SIGKILL, Code: 137, OOMKills: 2}, "out of memory", "2 out-of-memory kills", "", "more memory"},
 		"kill from elsewhere": {Evidence{Signal: syscall.SIGKILL, Code: 137}, "outside the container killed", "", "out of memory", "kernel log"},
 		"oom of another":      {Evidence{Code: 1, OOMKills: 1, Lines: []string{"bye"}}, "not known", "", "memory", ""},
-		"allocation":          {Evidence{Signal: syscall.SIGABRT, Code: 134, Lines: []string{"memory allocation of 1073741824 bytes failed"}}, "out of memory", "1073741824", "", "more memory"},
-		"panic":               {Evidence{Code: 101, Lines: panicLines}, "panicked", "committer.rs:212:9: Committer died: index out of bounds", "", "report"},
-		"port": {Evidence{Code: 1, Lines: []string{"Error: Address already in use (os error 98)"}},
-			"port is in use", "Address already in use", "", "CONVEX_BACKEND_PORT"},
-		"port with panic": {Evidence{Code: 101, Lines: []string{"thread 'main' panicked at src/main.rs:1:1:", `called unwrap on Err(Os { code: 98, kind: AddrInUse, message: "Address already in use" })`}},
-			"port is in use", "AddrInUse", "panicked", ""},
-		"disk":         {Evidence{Code: 1, Lines: []string{"Error: could not write: No space left on device (os error 28)"}}, "disk is full", "os error 28", "", "make room"},
-		"lease lost":   {Evidence{Code: 0, Lines: []string{"Lease Lost", "Received a fatal error. Shutting down immediately", "Cool down expired. Shutting down"}}, "lease was lost", "Lease Lost", "", "one backend per database"},
-		"fatal db":     {Evidence{Code: 0, Lines: []string{"Received a fatal error. Shutting down immediately", "Cool down expired. Shutting down"}}, "ends with code 0", "Cool down expired", "", "Postgres' log"},
-		"db refused":   {Evidence{Code: 1, Lines: []string{"Error: error connecting to server: Connection refused (os error 111)"}}, "connection to the database", "os error 111", "", "Postgres' log"},
-		"segment":      {Evidence{Code: 101, Lines: []string{"thread 'search' panicked at x.rs:1:1:", "Segment key not found"}}, "missing in the data folder", "Segment key not found", "panicked", "restore"},
-		"package":      {Evidence{Code: 1, Lines: []string{`Src Pkg storage key not found?? ObjectKey("x")`}}, "missing in the data folder", "Src Pkg", "", ""},
-		"bad secret":   {Evidence{Code: 1, Lines: []string{"Error: Couldn't hexdecode key"}}, "refused its configuration", "hexdecode", "", "INSTANCE_SECRET"},
-		"segfault":     {Evidence{Signal: syscall.SIGSEGV, Code: 139}, "native code", "", "", "report"},
-		"other signal": {Evidence{Signal: syscall.SIGTERM, Code: 143}, "signal of another process", "", "", ""},
-		"silent zero":  {Evidence{Code: 0}, "ended by itself without saying why", "", "", ""},
-		"unknown":      {Evidence{Code: 3, Lines: []string{"hello", "bye"}}, "not known", "its last line: bye", "", "last lines"},
-		"newest line wins": {Evidence{Code: 1, Lines: []string{"disk quota exceeded: a", "disk quota exceeded: b"}},
-			"disk is full", "exceeded: b", "", ""},
+		"panic":               {Evidence{Signal: syscall.SIGABRT, Code: 134, Lines: []string{"thread 'x' panicked at a.rs:212:9:", "Committer died"}}, "panicked", "a.rs:212:9: Committer died", "", "report"},
+		"without our prefix":  {Evidence{Code: 0, Lines: []string{"T ERROR common::errors: Caught operational error (RUST_BACKTRACE=1 RUST_LOG=info,common::errors=debug for full trace): Try again later.: Lease Lost", "Received a fatal error. Shutting down immediately"}}, "lease was lost", "Try again later.: Lease Lost", "", "one backend per database"},
+		"segfault":            {Evidence{Signal: syscall.SIGSEGV, Code: 139}, "native code", "", "", "report"},
+		"other signal":        {Evidence{Signal: syscall.SIGTERM, Code: 143}, "signal of another process", "", "", ""},
+		"silent zero":         {Evidence{Code: 0, Lines: []string{"T ERROR common::errors: Caught error error: connection closed"}}, "ended by itself without saying why", "", "", ""},
+		"unknown":             {Evidence{Code: 3, Lines: []string{"hello", "bye"}}, "not known", "its last line: bye", "", "last lines"},
+		"an older error":      {Evidence{Code: 1, Lines: append(append([]string{"Address already in use"}, make([]string, before)...), "Error: other")}, "an error ended", "Error: other", "", ""},
+		"newest line wins":    {Evidence{Code: 1, Lines: []string{"Disk quota exceeded: a", "Error: Disk quota exceeded: b"}}, "disk is full", "exceeded: b", "", ""},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -58,4 +45,56 @@ func TestRead(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The last lines of real backends, each with its cause. There is no cause, and no words
+// of one, that none of them shows.
+func TestReadLastLines(t *testing.T) {
+	text := testkit.ReadFile(t, "testdata/last-lines.txt")
+	reached := map[string]bool{}
+	blocks := strings.Split(text, "\n@ ")[1:]
+	for _, block := range blocks {
+		source, rest, _ := strings.Cut(block, "\n")
+		end, rest, _ := strings.Cut(rest, "\n")
+		end, want, _ := strings.Cut(end, ": ")
+		got := Read(time.Now(), time.Minute, ended(t, end, rest))
+		if !strings.Contains(got.Cause, want) {
+			t.Errorf("%s: %q, want %q; evidence %q", source, got.Cause, want, got.Evidence)
+		}
+		reached[got.Cause] = true
+	}
+	if len(blocks) < 40 {
+		t.Errorf("only %d ends", len(blocks))
+	}
+	printed := strings.ReplaceAll(text, "\n| ", "\n")
+	for _, cause := range causes()[1:] { // the first is in no line
+		if !reached[cause.cause] {
+			t.Errorf("no line shows %q", cause.cause)
+		}
+		for _, words := range cause.words {
+			if !regexp.MustCompile("(?m)" + words).MatchString(printed) {
+				t.Errorf("%q: no line says %q", cause.cause, words)
+			}
+		}
+	}
+}
+
+// ended reads one block: how the backend ended, and what it printed.
+func ended(t *testing.T, end, text string) Evidence {
+	t.Helper()
+	how, number, _ := strings.Cut(end, " ")
+	n, err := strconv.Atoi(number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := Evidence{Ended: end, Code: n}
+	if how == "signal" {
+		e.Signal, e.Code = syscall.Signal(n), 128+n
+	}
+	for line := range strings.Lines(text) {
+		if line, printed := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "| "); printed {
+			e.Lines = append(e.Lines, line)
+		}
+	}
+	return e
 }
