@@ -9,7 +9,7 @@ import (
 // as those of an access log: they are written together with others, at most a
 // tenth of a second late. The order of lines stays, so whatever log itself
 // writes has all batched lines before it written, too. A process that is killed
-// loses those of its last tenth of a second.
+// loses those of its last tenth of a second. They are not shortened.
 //
 // Only a logger on a Writer, without attributes of its own, has batches; others
 // are returned as they are. So is one that does not log info: it has few lines,
@@ -34,8 +34,15 @@ func (s batchedSink) Write(lines []byte) (int, error) {
 
 func (h *consoleHandler) batched() slog.Handler {
 	next := *h
-	next.out = batchedSink{h.out}
+	next.out, next.whole = batchedSink{h.out}, true
 	return &next
 }
 
-func (h *jsonHandler) batched() slog.Handler { return newJSONHandler(batchedSink{h.out}, h.level) }
+func (h *jsonHandler) batched() slog.Handler {
+	if !h.plain {
+		return h
+	}
+	next := newJSONHandler(batchedSink{h.gate.out}, h.gate.level)
+	next.gate.whole = true
+	return next
+}

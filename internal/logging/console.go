@@ -1,6 +1,7 @@
 package logging
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -24,6 +25,7 @@ type consoleHandler struct {
 	attrs  string // rendered already, each with a leading blank
 	child  string
 	groups string
+	whole  bool // lines of any length
 }
 
 func newConsoleHandler(out sink, level slog.Leveler) *consoleHandler {
@@ -36,9 +38,26 @@ func (h *consoleHandler) Enabled(_ context.Context, level slog.Level) bool {
 
 func (h *consoleHandler) Handle(_ context.Context, r slog.Record) error {
 	buffer, _ := lineBuffers.Get().(*[]byte)
-	buf := r.Time.UTC().AppendFormat((*buffer)[:0], consoleTime)
+	child := h.childOf(r)
+	buf := h.appendLine((*buffer)[:0], r, child)
+	for range shortenings {
+		if len(buf) > longestLine && child == "" && !h.whole && h.level.Level() > slog.LevelDebug {
+			r = shorten(r, len(buf))
+			buf = h.appendLine(buf[:0], r, child)
+		}
+	}
+	_, err := h.out.Write(buf)
+	if cap(buf) <= maxPooledLine {
+		*buffer = buf
+		lineBuffers.Put(buffer)
+	}
+	return err
+}
+
+func (h *consoleHandler) appendLine(buf []byte, r slog.Record, child string) []byte {
+	buf = r.Time.UTC().AppendFormat(buf, consoleTime)
 	buf = appendLevel(buf, r.Level)
-	if child := h.childOf(r); child != "" {
+	if child != "" {
 		buf = append(append(buf, child...), " | "...)
 	}
 	buf = appendPrintable(buf, []byte(r.Message))
@@ -49,13 +68,7 @@ func (h *consoleHandler) Handle(_ context.Context, r slog.Record) error {
 		}
 		return true
 	})
-	buf = append(buf, '\n')
-	_, err := h.out.Write(buf)
-	if cap(buf) <= maxPooledLine {
-		*buffer = buf
-		lineBuffers.Put(buffer)
-	}
-	return err
+	return append(buf, '\n')
 }
 
 // lineBuffers are shared by all handlers: a proxy logs every request.
@@ -76,15 +89,19 @@ func appendLevel(buf []byte, level slog.Level) []byte {
 
 // childOf returns the child that a line is from, or "".
 func (h *consoleHandler) childOf(r slog.Record) string {
-	child := h.child
-	if h.groups == "" {
-		r.Attrs(func(a slog.Attr) bool {
-			if a.Key == ChildKey {
-				child = a.Value.String()
-			}
-			return true
-		})
+	if h.groups != "" {
+		return h.child
 	}
+	return cmp.Or(childOf(r), h.child)
+}
+
+func childOf(r slog.Record) (child string) {
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == ChildKey {
+			child = a.Value.String()
+		}
+		return true
+	})
 	return child
 }
 

@@ -1,30 +1,75 @@
 package logging
 
 import (
+	"context"
 	"encoding/json"
 	"log/slog"
+	"slices"
+	"sync"
 	"time"
 	"unicode/utf8"
 )
 
-// jsonHandler is slog's, with a fast way for lines of children.
+// jsonHandler is slog's, with a fast way for lines of children, and a limit for
+// others.
 type jsonHandler struct {
-	slog.Handler
-	out   sink
-	level slog.Leveler
+	slog.Handler // writes to the gate
+	gate         *jsonGate
+	plain        bool // without attributes and groups
+	child        bool // its lines are those of a child
 }
 
 func newJSONHandler(out sink, level slog.Leveler) *jsonHandler {
-	return &jsonHandler{slog.NewJSONHandler(out, &slog.HandlerOptions{Level: level}), out, level}
+	gate := &jsonGate{out: out, level: level}
+	return &jsonHandler{Handler: slog.NewJSONHandler(gate, &slog.HandlerOptions{Level: level}), gate: gate, plain: true}
 }
 
-func (h *jsonHandler) WithAttrs(attrs []slog.Attr) slog.Handler { return h.Handler.WithAttrs(attrs) }
+// jsonGate is between slog's handler and the log: only there it is known how long a
+// line is.
+type jsonGate struct {
+	out   sink
+	level slog.Leveler
+	whole bool // lines of any length
 
-func (h *jsonHandler) WithGroup(name string) slog.Handler { return h.Handler.WithGroup(name) }
+	mu      sync.Mutex
+	open    bool // for the line that is being written
+	tooLong int  // bytes of that line, if it was not let through
+}
+
+func (g *jsonGate) Write(line []byte) (int, error) {
+	g.tooLong = 0
+	if len(line) > longestLine && !g.open {
+		g.tooLong = len(line)
+		return len(line), nil
+	}
+	return g.out.Write(line)
+}
+
+func (h *jsonHandler) Handle(ctx context.Context, r slog.Record) error {
+	g := h.gate
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.open = g.whole || h.child || childOf(r) != "" || g.level.Level() <= slog.LevelDebug
+	err := h.Handler.Handle(ctx, r)
+	for try := 1; g.tooLong > 0; try++ {
+		r, g.open = shorten(r, g.tooLong), try == shortenings
+		err = h.Handler.Handle(ctx, r)
+	}
+	return err
+}
+
+func (h *jsonHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	child := h.child || slices.ContainsFunc(attrs, func(a slog.Attr) bool { return a.Key == ChildKey })
+	return &jsonHandler{Handler: h.Handler.WithAttrs(attrs), gate: h.gate, child: child}
+}
+
+func (h *jsonHandler) WithGroup(name string) slog.Handler {
+	return &jsonHandler{Handler: h.Handler.WithGroup(name), gate: h.gate, child: h.child}
+}
 
 func (h *jsonHandler) childFormat(name string) (childFormat, sink) {
 	quoted, err := json.Marshal(name)
-	if err != nil {
+	if err != nil || !h.plain {
 		return nil, nil
 	}
 	tail := append(append([]byte(`,"`+ChildKey+`":`), quoted...), '}', '\n')
@@ -34,7 +79,7 @@ func (h *jsonHandler) childFormat(name string) (childFormat, sink) {
 		buf = append(buf, `","level":"INFO","msg":"`...)
 		buf = appendJSON(buf, line)
 		return append(append(buf, '"'), tail...)
-	}, h.out
+	}, h.gate.out
 }
 
 const hexDigits = "0123456789abcdef"

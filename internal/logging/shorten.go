@@ -1,0 +1,48 @@
+package logging
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+)
+
+const (
+	// longestLine is how long a line of our own may be, in bytes. Whoever follows a
+	// log reads lines, and some that collect logs cut them where they like. A log of
+	// debug level has them whole.
+	longestLine = 400
+	// lineFrame is about what is in a line besides the texts.
+	lineFrame = 80
+	// shortText is how long a text is that stays as it is.
+	shortText = 24
+	// shortenings is how often a line is tried: how much quoting and the frame add is
+	// not known before.
+	shortenings = 5
+	ellipsis    = " … "
+)
+
+// shorten takes so much out of the longer texts of a record that its line, of the
+// given length, is about as long as it may be. It comes out of their middle: an error
+// says at its beginning what failed, and at its end why.
+func shorten(r slog.Record, line int) slog.Record {
+	cut := func(text string) string {
+		keep := max(len(text)*(longestLine-lineFrame)/line, shortText) - len(ellipsis)
+		if len(text) <= shortText {
+			return text
+		}
+		head := keep * 2 / 3
+		return strings.ToValidUTF8(text[:head], "") + ellipsis + strings.ToValidUTF8(text[len(text)-keep+head:], "")
+	}
+	shorter := slog.NewRecord(r.Time, r.Level, cut(r.Message), r.PC)
+	r.Attrs(func(a slog.Attr) bool {
+		a.Value = a.Value.Resolve()
+		if kind := a.Value.Kind(); kind == slog.KindString || kind == slog.KindAny {
+			if text := fmt.Sprint(a.Value.Any()); len(text) > shortText {
+				a.Value = slog.StringValue(cut(text))
+			}
+		}
+		shorter.AddAttrs(a)
+		return true
+	})
+	return shorter
+}
