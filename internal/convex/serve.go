@@ -8,6 +8,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/convex/backend"
 	"github.com/tale-project/tale-runtime/internal/convex/dashboard"
+	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
@@ -18,7 +19,7 @@ var errNewTrust = errors.New("the proxy's root certificate is new")
 // backend has failed for good.
 func (b *Boot) serve(ctx context.Context) error {
 	if knobs := backend.OverriddenKnobs(b.environ); len(knobs) > 0 {
-		b.log.Info("the backend is tuned by the environment", "knobs", knobs)
+		b.log.Info("the backend is tuned by the environment", "count", len(knobs), "knobs", logging.Few(knobs))
 	}
 	defer b.backend.close()
 	serving, cancel := context.WithCancel(ctx)

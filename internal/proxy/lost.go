@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/proxy/certstore"
 	"github.com/tale-project/tale-runtime/internal/proxy/logbridge"
 )
@@ -29,7 +30,7 @@ func recoverNames(s *Settings, log *slog.Logger) {
 	if len(lost) == 0 {
 		return
 	}
-	log.Warn("beginning again with certificates that were given up", "names", lost.names(), "reason", logbridge.CertificateTrouble())
+	log.Warn("beginning again with certificates that were given up", "names", logging.Few(lost.names()), "reason", logbridge.CertificateTrouble())
 	if err := certstore.TryAgain(lost.names()); err != nil {
 		log.Error("cannot begin again with certificates", "error", err)
 	}

@@ -41,7 +41,7 @@ func run(ctx context.Context, log *slog.Logger, s *Settings) error {
 	handOver(s, log)
 	limitMemory(log)
 	if _, leftOut, _ := snippets.List(s.SiteDir); len(leftOut) > 0 {
-		log.Warn("files of PROXY_SITE_DIR were left out", "files", leftOut)
+		log.Warn("files of PROXY_SITE_DIR were left out", "count", len(leftOut), "files", logging.Few(leftOut))
 	}
 	if err := caddy.Run(cfg); err != nil {
 		return exit.With(exit.Config, fmt.Errorf("cannot start the proxy: %w", snippets.Blame(s.SiteDir, err)))

@@ -103,3 +103,18 @@ func TestTerminationLog(t *testing.T) {
 		t.Errorf("%d bytes, %v", len(data), err)
 	}
 }
+
+func TestFailureTextHasShortLines(t *testing.T) {
+	for _, unit := range []string{"word ", "ü", "\xff\xffy", "x"} {
+		f := report.Failure{Stage: "wait", Message: "begins " + strings.Repeat(unit, 5000), Cause: strings.Repeat(unit, 400/len(unit)), Fix: []string{"mend it"}}
+		text := f.Text()
+		for line := range strings.Lines(text) {
+			if len(line) > 365 {
+				t.Errorf("%q: a line of %d bytes", unit, len(line))
+			}
+		}
+		if len(text) < 700 || !strings.Contains(text, "…") || !strings.Contains(text, "fix      mend it") || strings.Count(text, "\n") > 8 {
+			t.Errorf("%q:\n%s", unit, text)
+		}
+	}
+}

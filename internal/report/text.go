@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 )
@@ -12,8 +13,9 @@ import (
 // terminationLogLimit is what Kubernetes keeps of a termination message, in bytes.
 const terminationLogLimit = 4096
 
-// longestLine keeps one endless line from hiding cause and fix, in bytes.
-const longestLine = 500
+// longestLine is where a line goes on in the next one, in bytes, so that the log has
+// no line above 400.
+const longestLine = 340
 
 // Text is the failure for people, at most 25 lines: what was said, why, what the
 // child printed last, what to do, what has changed, and whether it is retried.
@@ -91,7 +93,10 @@ func writeLines(b *strings.Builder, label, text string, most int) {
 	if text = strings.TrimSpace(text); text == "" {
 		return
 	}
-	lines := strings.Split(text, "\n")
+	var lines []string
+	for line := range strings.SplitSeq(text, "\n") {
+		lines = append(lines, wrap(line)...)
+	}
 	if len(lines) > most {
 		lines = append(lines[:most-1], fmt.Sprintf("… %d more lines in the boot report", len(lines)-most+1))
 	}
@@ -99,11 +104,27 @@ func writeLines(b *strings.Builder, label, text string, most int) {
 		if i > 0 {
 			label = ""
 		}
-		if len(line) > longestLine {
-			line = strings.ToValidUTF8(line[:longestLine], "") + "…"
-		}
 		fmt.Fprintf(b, "  %-8s %s\n", label, line)
 	}
+}
+
+// wrap returns a line as one or two, parted at a blank where there is one. What is
+// longer than two is cut off: an endless line must not hide cause and fix.
+func wrap(line string) (lines []string) {
+	for len(line) > longestLine {
+		if len(lines) > 0 {
+			return append(lines, strings.ToValidUTF8(line[:longestLine], "")+"…")
+		}
+		end := strings.LastIndexByte(line[:longestLine], ' ')
+		if end < longestLine/2 {
+			end = longestLine
+			for end > longestLine-utf8.UTFMax && !utf8.RuneStart(line[end]) {
+				end--
+			}
+		}
+		lines, line = append(lines, line[:end]), "  "+strings.TrimPrefix(line[end:], " ")
+	}
+	return append(lines, line)
 }
 
 // WriteTerminationLog puts the failure where an orchestrator looks for the

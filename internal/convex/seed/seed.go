@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
 )
@@ -77,7 +78,8 @@ func Run(ctx context.Context, log *slog.Logger, settings Settings, dataDir strin
 		found = found || present
 	}
 	if len(s.leftOut) > 0 {
-		s.log.Warn("files of the built-in configuration were left out", "files", s.leftOut)
+		s.log.Warn("files of the built-in configuration were left out", "count", len(s.leftOut), "files", logging.Few(s.leftOut))
+		s.log.Debug("all of them", "files", s.leftOut)
 	}
 	if !found {
 		return Result{Skipped: "there is no built-in configuration in " + settings.BuiltinDir}, nil

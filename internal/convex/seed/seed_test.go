@@ -183,7 +183,7 @@ func TestForeignFilesAreLeftOutAndNamed(t *testing.T) {
 		}
 	}
 	var log bytes.Buffer
-	result, err := Run(t.Context(), slog.New(slog.NewTextHandler(&log, nil)), Settings{BuiltinDir: root, Release: stack.Release{Version: "1"}}, data)
+	result, err := Run(t.Context(), slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})), Settings{BuiltinDir: root, Release: stack.Release{Version: "1"}}, data)
 	if err != nil || result.Added != 10 {
 		t.Fatalf("%+v, %v", result, err)
 	}

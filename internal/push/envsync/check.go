@@ -67,5 +67,5 @@ func checkSendable(goal Goal) error {
 	if len(bad) == 0 {
 		return nil
 	}
-	return fmt.Errorf("cannot push the environment variables: %s; the backend stores text only, encode binary values (base64)", strings.Join(bad, ", "))
+	return fmt.Errorf("cannot push %d environment variables; the backend stores text only, encode binary values (base64):\n%s", len(bad), strings.Join(bad, "\n"))
 }

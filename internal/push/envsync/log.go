@@ -6,6 +6,8 @@ import (
 	"io"
 	"log/slog"
 	"text/tabwriter"
+
+	"github.com/tale-project/tale-runtime/internal/logging"
 )
 
 func (r *syncRun) warn() {
@@ -15,22 +17,23 @@ func (r *syncRun) warn() {
 	}
 }
 
-// logPlan logs what changes, each variable once, by name and length.
+// logPlan logs what changes: at debug each variable by itself, with its length.
 func (r *syncRun) logPlan(ctx context.Context) {
-	for _, change := range r.result.Plan.Changes {
-		level := slog.LevelDebug
-		switch {
-		case change.Drift:
-			level = slog.LevelWarn
-		case change.Kind == New, change.Kind == Updated, change.Kind == Removed, change.Note != "":
-			level = slog.LevelInfo
-		}
-		attributes := []any{"name", change.Name, "change", string(change.Kind), "bytes", change.Bytes}
-		if change.Note != "" {
-			attributes = append(attributes, "note", change.Note)
-		}
-		r.Log.Log(ctx, level, "variable", attributes...)
+	plan := r.result.Plan
+	for _, change := range plan.Changes {
+		r.Log.Debug("variable", "name", change.Name, "change", string(change.Kind), "bytes", change.Bytes, "note", change.Note)
 	}
+	say := func(level slog.Level, what string, names []string) {
+		if len(names) > 0 {
+			r.Log.Log(ctx, level, what, "count", len(names), "names", logging.Few(names))
+		}
+	}
+	for _, kind := range []ChangeKind{New, Updated, Removed} {
+		say(slog.LevelInfo, "variables "+string(kind), plan.namesOf(kind))
+	}
+	say(slog.LevelWarn, "variables "+noteDrift, plan.Drift())
+	say(slog.LevelInfo, "variables "+noteDerived, plan.names(func(c Change) bool { return c.Note == noteDerived }))
+	say(slog.LevelInfo, "variables "+noteOperators, plan.names(func(c Change) bool { return c.Note == noteOperators }))
 }
 
 func (r *syncRun) remember() {

@@ -43,6 +43,13 @@ type Change struct {
 	Note   string     `json:"note,omitempty"`
 }
 
+// What is to be known about a change besides its kind.
+const (
+	noteDrift     = "changed in the deployment since the last sync"
+	noteDerived   = "pushed by an older version; functions derive it from TALE_CONFIG_DIR"
+	noteOperators = "pushed by an older version and changed by an operator since; left alone"
+)
+
 // Plan is how a deployment gets from its current variables to a goal.
 type Plan struct {
 	Changes []Change `json:"changes"` // sorted by name
@@ -86,7 +93,7 @@ func (p *Plan) addOwned(name, want string, current map[string]string, memory *Me
 		change.Kind = Unchanged
 	}
 	if want != have && memory.driftedTo(name, have) {
-		change.Drift, change.Note = true, "changed in the deployment since the last sync"
+		change.Drift, change.Note = true, noteDrift
 	}
 	p.Changes = append(p.Changes, change)
 }
@@ -96,10 +103,10 @@ func (p *Plan) addOther(name, have string, legacy map[string]string) {
 	derived, known := legacy[name]
 	switch {
 	case known && have == derived:
-		change.Kind, change.Bytes, change.Note = Removed, 0, "pushed by an older version; functions derive it from TALE_CONFIG_DIR"
+		change.Kind, change.Bytes, change.Note = Removed, 0, noteDerived
 		p.updates = append(p.updates, backend.EnvUpdate{Name: name})
 	case known:
-		change.Note = "pushed by an older version and changed by an operator since; left alone"
+		change.Note = noteOperators
 	}
 	p.Changes = append(p.Changes, change)
 }

@@ -20,6 +20,7 @@ type Deploy struct {
 	Changed   *int           `json:"changed,omitempty"` // of the modules, those sent with source; absent where it is not known
 	Functions int            `json:"functions,omitempty"`
 	Indexes   *IndexProgress `json:"indexes,omitempty"`
+	Added     []string       `json:"added_indexes,omitempty"` // their names
 	After     *AfterDeploy   `json:"after,omitempty"`
 }
 

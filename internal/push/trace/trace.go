@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/report"
@@ -53,7 +54,7 @@ func (t *Trace) Skip(reason string, modules int) {
 func (t *Trace) Attempt(advanced func()) {
 	t.update(func() {
 		t.deploy.Attempts++
-		t.deploy.Stages, t.deploy.Indexes = nil, nil
+		t.deploy.Stages, t.deploy.Indexes, t.deploy.Added = nil, nil, nil
 		t.current, t.failed, t.progress = backend.StageBundle, nil, backfillProgress{}
 		t.finished, t.advanced = false, advanced
 	})
@@ -244,6 +245,7 @@ func (t *Trace) Started(answer backend.StartAnswer) {
 		t.indexes = answer.Indexes
 		if n := len(t.indexes); n > 0 {
 			t.deploy.Indexes = &IndexProgress{Total: n}
+			t.deploy.Added = addedNames(t.indexes)
 		}
 		t.deploy.Functions = answer.Functions
 		if t.deploy.Modules == 0 {
@@ -251,6 +253,15 @@ func (t *Trace) Started(answer backend.StartAnswer) {
 		}
 	})
 	if len(answer.Indexes) > 0 {
-		t.log.Info("the push adds indexes", "count", len(answer.Indexes), "indexes", answer.Indexes)
+		t.log.Info("the push adds indexes", "count", len(answer.Indexes), "indexes", logging.Few(answer.Indexes))
+		t.log.Debug("all of them", "indexes", answer.Indexes)
 	}
+}
+
+func addedNames(indexes []backend.AddedIndex) []string {
+	names := make([]string, len(indexes))
+	for i, index := range indexes {
+		names[i] = index.String()
+	}
+	return names
 }
