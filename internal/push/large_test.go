@@ -48,7 +48,7 @@ func pushNatively() int {
 // compressed form, the answer to start_push, and what the collector has not freed.
 func TestALargeRequestIsPushedInLittleMemory(t *testing.T) {
 	request := filepath.Join(t.TempDir(), "push-request.json")
-	if err := pushtest.WriteLargeRequest(request, largeBytes); err != nil {
+	if err := pushtest.WriteLargeRequest(request, pushtest.Size{Modules: 1141, Bytes: largeBytes}); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(request)

@@ -16,8 +16,6 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/requestfile"
 )
 
-const largeBytes = 35 << 20
-
 // bench is one run of all contenders.
 type bench struct {
 	bin, app string // folders
@@ -55,7 +53,7 @@ func (b *bench) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := pushtest.WriteLargeRequest(large, largeBytes); err != nil {
+	if err := pushtest.WriteLargeRequest(large, pushtest.RealApp()); err != nil {
 		return err
 	}
 	if _, err := requestfile.WriteIndex(large); err != nil {
