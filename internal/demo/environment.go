@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/sys/nodemodules"
 )
 
 // environment makes the complete environments of the services: nothing of the
@@ -22,15 +23,10 @@ type environment struct {
 
 func newEnvironment(o options, f *folder, id *identity, own config.Environ) environment {
 	return environment{options: o, folder: f, id: id, base: config.Environ{
-		"PATH": appPath(o.App, own), "HOME": own["HOME"], "LANG": "C.UTF-8",
+		"PATH": nodemodules.Path(o.App, own["PATH"]), "HOME": own["HOME"], "LANG": "C.UTF-8",
 		// Whoever runs the demo owns its folder, root included.
 		"TALE_RUN_AS": fmt.Sprintf("%d:%d", os.Getuid(), os.Getgid()),
 	}}
-}
-
-// appPath is PATH with the commands that the app's packages bring.
-func appPath(app string, own config.Environ) string {
-	return strings.Join([]string{filepath.Join(app, "node_modules", ".bin"), own["PATH"]}, ":")
 }
 
 func (e environment) convex() config.Environ {

@@ -26,7 +26,7 @@ environment variables; docs/environment.md lists them.`,
 	e.Add(root, run,
 		e.Command("push", "Wait, sync the variables, deploy, and exit", bootCommand("push", (*Boot).pushOnly)),
 		e.Command("serve", "Run the web server only", bootCommand("", (*Boot).serveOnly)),
-		envCommand(e), doctorCommand(e), pushIndexCommand())
+		envCommand(e), doctorCommand(e), pushIndexCommand(environ))
 	return root
 }
 

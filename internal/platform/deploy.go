@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/push"
-	"github.com/tale-project/tale-runtime/internal/push/convexcli"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/push/trace"
 	"github.com/tale-project/tale-runtime/internal/report"
@@ -52,7 +51,7 @@ func (b *Boot) deployOptions() push.Options {
 	return push.Options{
 		Driver:   s.Driver,
 		Request:  s.PushRequest,
-		CLI:      convexcli.Options{Command: s.CLI, AppDir: s.AppDir, Environ: b.environ.List()},
+		CLI:      b.cli(),
 		Timeout:  s.Timeout,
 		Longest:  s.Max,
 		Attempts: s.Attempts,

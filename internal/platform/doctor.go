@@ -40,7 +40,7 @@ func doctorCommand(e entrypoint.Entrypoint) *cobra.Command {
 		}
 		settings := s.settings
 		public := doctor.Site{Visitor: visitor(settings), TLSMode: settings.Pushed.Site.TLSMode, Backend: []string{backendAnswers}}
-		return slices.Concat(s.backendChecks(), public.Checks(), hostChecks(settings)), nil
+		return slices.Concat(s.backendChecks(), public.Checks(), hostChecks(settings), []doctor.Check{s.convexCLI()}), nil
 	})
 }
 

@@ -4,8 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
+	"maps"
 
 	"github.com/spf13/cobra"
 
@@ -13,20 +12,21 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/push/convexcli"
 	"github.com/tale-project/tale-runtime/internal/push/requestfile"
+	"github.com/tale-project/tale-runtime/internal/sys/nodemodules"
 )
 
 // pushIndexCommand is part of an image build: it checks the push request that
 // the convex CLI wrote, so that a bad one does not become a bad image, and
 // writes the module hashes beside it, so that no boot has to compute them. It
 // can let the CLI write the request, too, for any app.
-func pushIndexCommand() *cobra.Command {
+func pushIndexCommand(environ config.Environ) *cobra.Command {
 	var app string
 	command := &cobra.Command{
 		Use:   "push-index FILE",
 		Short: "Check a prepared push request and write its module index (at image build)",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
-			summary, err := prepareRequest(command.Context(), app, args[0])
+			summary, err := prepareRequest(command.Context(), environ, app, args[0])
 			if err != nil {
 				return exit.With(exit.Config, err)
 			}
@@ -37,25 +37,23 @@ func pushIndexCommand() *cobra.Command {
 			return err
 		},
 	}
-	command.Flags().StringVar(&app, "app", "", "let the convex CLI of the app in this folder write FILE first; nothing is contacted")
+	command.Flags().StringVar(&app, "app", "", "let the convex CLI of the app in this folder, or CONVEX_CLI, write FILE first; nothing is contacted")
 	return command
 }
 
 // prepareRequest writes what is missing of the request and checks it.
-func prepareRequest(ctx context.Context, app, file string) (requestfile.Summary, error) {
+func prepareRequest(ctx context.Context, environ config.Environ, app, file string) (requestfile.Summary, error) {
 	if app != "" {
-		cli := convexcli.Options{AppDir: app, Environ: buildEnviron(app)}
+		var settings struct{ CLISettings }
+		if err := config.Load(&settings, environ); err != nil {
+			return requestfile.Summary{}, err
+		}
+		environ = maps.Clone(environ)
+		environ["PATH"] = nodemodules.Path(app, environ["PATH"])
+		cli := convexcli.Options{Command: settings.CLI, AppDir: app, Environ: environ.List()}
 		if err := convexcli.WriteRequest(ctx, slog.New(slog.DiscardHandler), cli, file); err != nil {
 			return requestfile.Summary{}, err
 		}
 	}
 	return requestfile.Prepare(file)
-}
-
-// buildEnviron is the environment of this process, with the app's own programs
-// found first.
-func buildEnviron(app string) []string {
-	environ := config.FromOS()
-	environ["PATH"] = filepath.Join(app, "node_modules", ".bin") + string(os.PathListSeparator) + environ["PATH"]
-	return environ.List()
 }

@@ -31,16 +31,22 @@ type BackendSettings struct {
 
 // DeploySettings say how the functions are pushed.
 type DeploySettings struct {
-	Driver         string         `env:"CONVEX_DEPLOY_DRIVER" envDefault:"auto" doc:"What pushes the functions: native (from a prepared request), cli (the app's convex CLI), auto (native where a request exists)." accept:"auto, native, cli"`
-	PushRequest    string         `env:"CONVEX_PUSH_REQUEST" tier:"advanced" envDefault:"/app/push-request.json" doc:"The push request that the image build prepared."`
-	CLI            config.Command `env:"CONVEX_CLI" tier:"advanced" doc:"Command of the convex CLI; by default the app's own node_modules/.bin/convex, run by bun or node."`
-	AppDir         string         `env:"CONVEX_APP_DIR" tier:"advanced" envDefault:"/app" doc:"Folder of the app: package.json, convex/ and the web server."`
-	Timeout        time.Duration  `env:"CONVEX_DEPLOY_TIMEOUT" envDefault:"300" doc:"Limit of one push. While indexes are built it counts the time without progress."`
-	Max            time.Duration  `env:"CONVEX_DEPLOY_MAX" tier:"advanced" envDefault:"30m" doc:"Hard limit of one push, index building included."`
-	Attempts       int            `env:"CONVEX_DEPLOY_ATTEMPTS" envDefault:"4" doc:"How often a push is tried when it fails for a passing reason." accept:"a whole number from 1"`
-	ForcePush      bool           `env:"CONVEX_FORCE_PUSH" envDefault:"false" doc:"Push even when the backend already has everything."`
-	RunAfterDeploy string         `env:"CONVEX_RUN_AFTER_DEPLOY" tier:"operator" doc:"Function to run after a deploy, for example migrations:runAll. Its failure is reported and not fatal." accept:"module:function"`
-	EnvSyncExtra   []string       `env:"CONVEX_ENV_SYNC_EXTRA" tier:"operator" doc:"Names of further variables to push, comma separated." accept:"variable names, comma separated"`
+	Driver      string `env:"CONVEX_DEPLOY_DRIVER" envDefault:"auto" doc:"What pushes the functions: native (from a prepared request), cli (the app's convex CLI), auto (native where a request exists)." accept:"auto, native, cli"`
+	PushRequest string `env:"CONVEX_PUSH_REQUEST" tier:"advanced" envDefault:"/app/push-request.json" doc:"The push request that the image build prepared."`
+	CLISettings
+	AppDir         string        `env:"CONVEX_APP_DIR" tier:"advanced" envDefault:"/app" doc:"Folder of the app: package.json, convex/ and the web server."`
+	Timeout        time.Duration `env:"CONVEX_DEPLOY_TIMEOUT" envDefault:"300" doc:"Limit of one push. While indexes are built it counts the time without progress."`
+	Max            time.Duration `env:"CONVEX_DEPLOY_MAX" tier:"advanced" envDefault:"30m" doc:"Hard limit of one push, index building included."`
+	Attempts       int           `env:"CONVEX_DEPLOY_ATTEMPTS" envDefault:"4" doc:"How often a push is tried when it fails for a passing reason." accept:"a whole number from 1"`
+	ForcePush      bool          `env:"CONVEX_FORCE_PUSH" envDefault:"false" doc:"Push even when the backend already has everything."`
+	RunAfterDeploy string        `env:"CONVEX_RUN_AFTER_DEPLOY" tier:"operator" doc:"Function to run after a deploy, for example migrations:runAll. Its failure is reported and not fatal." accept:"module:function"`
+	EnvSyncExtra   []string      `env:"CONVEX_ENV_SYNC_EXTRA" tier:"operator" doc:"Names of further variables to push, comma separated." accept:"variable names, comma separated"`
+}
+
+// CLISettings say which convex CLI bundles the functions: at boot, for the CLI
+// driver, or when the image is built.
+type CLISettings struct {
+	CLI config.Command `env:"CONVEX_CLI" tier:"advanced" doc:"Command of the convex CLI; by default that of the package convex which the app gets (node_modules of its folder or of one above it), run by bun or node."`
 }
 
 // WebSettings say how the web server runs and stops.

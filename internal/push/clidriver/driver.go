@@ -64,6 +64,12 @@ var errRouteGone = errors.New("the backend does not know a route of the push")
 // Push runs the CLI once.
 func (d *Driver) Push(ctx context.Context) error {
 	cli, err := convexcli.Find(d.Options)
+	if err == nil {
+		err = cli.Check(ctx)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if err != nil {
 		return startFailure(err)
 	}

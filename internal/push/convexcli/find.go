@@ -1,7 +1,6 @@
 package convexcli
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,16 +15,13 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/push/release"
 	"github.com/tale-project/tale-runtime/internal/supervise"
+	"github.com/tale-project/tale-runtime/internal/sys/nodemodules"
 )
-
-// defaultCommand is the command of CONVEX_CLI, relative to CONVEX_APP_DIR: the
-// version of the CLI that the app itself depends on.
-const defaultCommand = "node_modules/.bin/convex"
 
 // Options say how the convex CLI is run.
 type Options struct {
-	// Command is the CLI and arguments that go before its own; empty is the app's
-	// own node_modules/.bin/convex.
+	// Command is the CLI and arguments that go before its own; empty is the CLI of
+	// the release that the app itself depends on.
 	// A script that asks for node is run by bun, or by node where there is no bun.
 	Command []string
 	// AppDir is the app's folder, with package.json and convex/.
@@ -39,30 +35,45 @@ type Options struct {
 type cli struct {
 	options Options
 	argv    []string
+	runtime string          // what runs the script, "" for a program
+	node    string          // what its package demands of Node.js, such as ">=22.0.0"
 	version release.Version // zero when it is not known
 	Label   string          // the version as its package says it, "" when not known
 }
 
 // Find resolves the command. The error carries the exit code 126 or 127.
 func Find(o Options) (cli, error) {
-	words := o.Command
-	if len(words) == 0 {
-		words = []string{defaultCommand}
-	}
-	path, err := lookCommand(words[0], o)
+	path, err := locate(o)
 	if err != nil {
 		return cli{}, fmt.Errorf("cannot find the convex CLI: %w", err)
 	}
-	runtime, err := runtimeFor(path, o)
-	if err != nil {
-		return cli{}, err
+	cli := cli{options: o, argv: []string{path}}
+	if cli.runtime, err = runtimeFor(path, o); err != nil {
+		return cli, err
 	}
-	cli := cli{options: o, argv: append(append(runtime, path), words[1:]...)}
-	cli.Label = packageVersion(path)
+	if cli.runtime != "" {
+		cli.argv = []string{cli.runtime, path}
+	}
+	if len(o.Command) > 0 {
+		cli.argv = append(cli.argv, o.Command[1:]...)
+	}
+	cli.Label, cli.node = packageOf(path)
 	if v, err := release.Parse(cli.Label); err == nil {
 		cli.version = v
 	}
 	return cli, nil
+}
+
+func locate(o Options) (string, error) {
+	if len(o.Command) > 0 {
+		return lookCommand(o.Command[0], o)
+	}
+	// The package before the command: what pnpm writes to .bin is a shell script,
+	// which neither says its release nor runs where there is no shell.
+	if path := nodemodules.Find(o.AppDir, "convex/bin/main.js", ".bin/convex"); path != "" {
+		return path, nil
+	}
+	return "", exit.Errorf(exit.NotFound, "no node_modules of %s or of a folder above it has the package convex", o.AppDir)
 }
 
 // lookCommand finds a file: one with a slash relative to the app's folder, one
@@ -105,63 +116,27 @@ func lookPath(name string, environ []string) (string, error) {
 	return "", exit.Errorf(exit.NotFound, "%s: not found in PATH (%s)", name, path)
 }
 
-// runtimeFor returns what runs the file: nothing for a program, bun or node for
-// a script that asks for node. Such a script need not be executable.
-func runtimeFor(path string, o Options) ([]string, error) {
-	script, err := isNodeScript(path)
-	if err != nil {
-		return nil, exit.Errorf(exit.NotExecutable, "cannot read the convex CLI: %w", err)
-	}
-	if !script {
-		if _, err := exec.LookPath(path); err != nil {
-			return nil, exit.Errorf(exit.NotExecutable, "cannot execute the convex CLI %s: %w", path, errors.Unwrap(err))
-		}
-		return nil, nil
-	}
-	// Bundling takes bun half of node's time, and the requests are the same to the byte.
-	for _, name := range []string{"bun", "node"} {
-		if runtime, err := lookPath(name, o.Environ); err == nil {
-			return []string{runtime}, nil
-		}
-	}
-	return nil, exit.Errorf(exit.NotFound, "cannot run the convex CLI %s: neither bun nor node is in PATH", path)
-}
-
-func isNodeScript(path string) (bool, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return false, err
-	}
-	defer func() { _ = file.Close() }()
-	first, _ := bufio.NewReaderSize(file, 256).ReadString('\n')
-	if strings.HasPrefix(first, "#!") {
-		return strings.Contains(first, "node") || strings.Contains(first, "bun"), nil
-	}
-	switch filepath.Ext(path) {
-	case ".js", ".cjs", ".mjs":
-		return true, nil
-	}
-	return false, nil
-}
-
-// packageVersion reads the version of the npm package that the command, a link
-// in node_modules/.bin, belongs to.
-func packageVersion(path string) string {
+// packageOf returns the version of the npm package that the command, which may be
+// a link, belongs to, and what it demands of Node.js.
+func packageOf(path string) (version, node string) {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		return ""
+		return "", ""
 	}
 	for dir := filepath.Dir(real); dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
 		data, err := os.ReadFile(filepath.Join(dir, "package.json"))
 		if err != nil {
 			continue
 		}
-		var manifest struct{ Name, Version string }
+		var manifest struct {
+			Name, Version string
+			Engines       struct{ Node string }
+		}
 		if json.Unmarshal(data, &manifest) == nil && manifest.Name == "convex" {
-			return manifest.Version
+			return manifest.Version, manifest.Engines.Node
 		}
 	}
-	return ""
+	return "", ""
 }
 
 // stopWait is how long the CLI has after SIGTERM before it is killed. It has

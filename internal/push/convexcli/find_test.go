@@ -13,23 +13,36 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/release"
 )
 
-// installCLI lays out an app as npm does: a link in node_modules/.bin to the
-// package's script.
-func installCLI(t *testing.T, version string) Options {
+// layOut makes an app with the package convex at modules, relative to the app.
+func layOut(t *testing.T, modules, version string) Options {
 	t.Helper()
-	app := t.TempDir()
-	pkg := filepath.Join(app, "node_modules", "convex")
-	for _, dir := range []string{filepath.Join(pkg, "bin"), filepath.Join(app, "node_modules", ".bin"), filepath.Join(app, "path")} {
+	app := filepath.Join(t.TempDir(), "services", "web")
+	pkg := filepath.Join(app, modules, "convex")
+	for _, dir := range []string{filepath.Join(pkg, "bin"), filepath.Join(app, modules, ".bin"), filepath.Join(app, "path")} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	pushtest.WriteFile(t, filepath.Join(pkg, "package.json"), fmt.Sprintf(`{"name":"convex","version":%q}`, version))
+	pushtest.WriteFile(t, filepath.Join(pkg, "package.json"), fmt.Sprintf(`{"name":"convex","version":%q,"engines":{"npm":">=7.0.0","node":">=22.0.0"}}`, version))
 	pushtest.WriteFile(t, filepath.Join(pkg, "bin", "main.js"), "#!/usr/bin/env node\nimport(\"../dist/cli.js\");\n")
-	if err := os.Symlink("../convex/bin/main.js", filepath.Join(app, "node_modules", ".bin", "convex")); err != nil {
+	return Options{AppDir: app, Environ: []string{"PATH=" + filepath.Join(app, "path")}}
+}
+
+func installCLI(t *testing.T, version string) Options {
+	t.Helper()
+	return layOut(t, "node_modules", version)
+}
+
+// link makes a link in the app and the folders above it.
+func (o Options) link(t *testing.T, target, name string) {
+	t.Helper()
+	path := filepath.Join(o.AppDir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	return Options{AppDir: app, Environ: []string{"PATH=" + filepath.Join(app, "path")}}
+	if err := os.Symlink(target, path); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // install puts programs into the PATH of the app.
@@ -50,13 +63,61 @@ func TestFindCLIChoosesARuntime(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		expected := []string{filepath.Join(o.AppDir, "path", want), filepath.Join(o.AppDir, defaultCommand)}
+		expected := []string{filepath.Join(o.AppDir, "path", want), filepath.Join(o.AppDir, "node_modules/convex/bin/main.js")}
 		if !slices.Equal(cli.argv, expected) || cli.version != (release.Version{1, 35, 1}) || cli.Label != "1.35.1" {
 			t.Errorf("with %v: %+v", installed, cli)
 		}
 	}
 	if _, err := Find(installCLI(t, "1.35.1")); exit.Code(err) != exit.NotFound || !strings.Contains(err.Error(), "neither bun nor node") {
 		t.Errorf("without a runtime: %v", err)
+	}
+}
+
+func TestFindCLIWherePackageManagersPutIt(t *testing.T) {
+	hoisted := func(*testing.T, Options) {}
+	for name, layout := range map[string]struct {
+		modules string // where the package is, from the app
+		link    func(*testing.T, Options)
+	}{
+		"in the app":                   {"node_modules", hoisted},
+		"hoisted by npm or bun":        {"../../node_modules", hoisted},
+		"hoisted above the repository": {"../../../node_modules", hoisted},
+		"pnpm, whose command is a shell script": {"../../node_modules/.pnpm/convex@1.35.1/node_modules", func(t *testing.T, o Options) {
+			o.link(t, "../../../node_modules/.pnpm/convex@1.35.1/node_modules/convex", "node_modules/convex")
+			if err := os.Mkdir(filepath.Join(o.AppDir, "node_modules", ".bin"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			pushtest.WriteFile(t, filepath.Join(o.AppDir, "node_modules", ".bin", "convex"), "#!/bin/sh\nexec node \"$basedir/../convex/bin/main.js\"")
+		}},
+		"bun, isolated": {"../../node_modules/.bun/convex@1.35.1+8a1/node_modules", func(t *testing.T, o Options) {
+			o.link(t, "../../../node_modules/.bun/convex@1.35.1+8a1/node_modules/convex", "node_modules/convex")
+			o.link(t, "../convex/bin/main.js", "node_modules/.bin/convex")
+		}},
+		"only the command": {"../../elsewhere/node_modules", func(t *testing.T, o Options) {
+			o.link(t, "../../elsewhere/node_modules/convex/bin/main.js", "../../node_modules/.bin/convex")
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := layOut(t, layout.modules, "1.35.1")
+			o.install(t, "node")
+			layout.link(t, o)
+			cli, err := Find(o)
+			if err != nil || cli.Label != "1.35.1" || cli.argv[0] != filepath.Join(o.AppDir, "path", "node") {
+				t.Fatalf("%+v, %v", cli, err)
+			}
+			script, err := filepath.EvalSymlinks(cli.argv[1])
+			if want := filepath.Join(o.AppDir, layout.modules, "convex/bin/main.js"); err != nil || script != want {
+				t.Errorf("%s, want %s (%v)", script, want, err)
+			}
+		})
+	}
+}
+
+func TestFindCLISaysWhereItLooked(t *testing.T) {
+	app := t.TempDir()
+	_, err := Find(Options{AppDir: app})
+	if exit.Code(err) != exit.NotFound || !strings.Contains(err.Error(), "of "+app+" or of a folder above it") {
+		t.Errorf("%v", err)
 	}
 }
 

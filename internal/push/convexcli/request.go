@@ -27,6 +27,9 @@ func WriteRequest(ctx context.Context, log *slog.Logger, o Options, path string)
 	if err != nil {
 		return err
 	}
+	if err := cli.Check(ctx); err != nil {
+		return err
+	}
 	path, err = filepath.Abs(path)
 	if err != nil {
 		return err

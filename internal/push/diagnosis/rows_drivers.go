@@ -25,8 +25,8 @@ func driverRows() []row {
 		{
 			conditions: []Condition{ConditionCLINotExecutable},
 			seen:       []backend.Stage{backend.StageBundle},
-			cause:      "The convex CLI is there and cannot be executed: its permissions, its first line, or a binary of another architecture.",
-			fix:        []string{"docker compose run --rm platform doctor", "correct CONVEX_CLI in .env"},
+			cause:      "The convex CLI is there and cannot be executed: its permissions, its first line, a binary of another architecture, or a Node.js that is too old for it.",
+			fix:        []string{"docker compose run --rm platform doctor", "correct CONVEX_CLI in .env", "if Node.js is too old: put bun or a newer one into the image"},
 			retry:      RetryNo, exit: exit.NotExecutable,
 		},
 		{
