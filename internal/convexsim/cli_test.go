@@ -24,7 +24,7 @@ const clientDeadline = 2 * time.Minute
 type client struct {
 	version string
 	folder  string // of the app
-	main    string
+	path    string // with its Node.js
 	server  *convexsim.Server
 }
 
@@ -40,7 +40,7 @@ func newClient(t *testing.T, version, modules string, s *convexsim.Server) *clie
 	if out, err := exec.CommandContext(t.Context(), "cp", "-a", modules, app).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	return &client{version, app, filepath.Join(app, "node_modules", "convex", "bin", "main.js"), s}
+	return &client{version, app, testkit.NodePath(t), s}
 }
 
 // run runs the client and returns what it printed and whether it succeeded.
@@ -48,10 +48,10 @@ func (c *client) run(t *testing.T, args ...string) (string, bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), clientDeadline)
 	defer cancel()
-	command := exec.CommandContext(ctx, "node", append([]string{c.main}, args...)...)
+	command := exec.CommandContext(ctx, filepath.Join(c.folder, "node_modules", ".bin", "convex"), args...)
 	command.Dir = c.folder
 	command.Env = []string{
-		"CI=1", "PATH=" + os.Getenv("PATH"), "HOME=" + c.folder,
+		"CI=1", "PATH=" + c.path, "HOME=" + c.folder,
 		"CONVEX_SELF_HOSTED_URL=" + c.server.URL(), "CONVEX_SELF_HOSTED_ADMIN_KEY=" + c.server.AdminKey(),
 	}
 	output, err := command.CombinedOutput()

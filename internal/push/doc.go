@@ -22,5 +22,5 @@
 //
 // What it knows about the backend was read from get-convex/convex-backend at
 // commit 5f66740a (2026-02-21) and its main branch of 2026-08, and observed on
-// the npm packages convex 1.32.0, 1.35.1 and 1.48.0.
+// the npm packages convex 1.32.0, 1.35.1, 1.48.0 and 1.49.0.
 package push

@@ -47,7 +47,7 @@ func realApp(t *testing.T, modules string) convexcli.Options {
 	if out, err := exec.CommandContext(t.Context(), "cp", "-a", modules, app).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	return convexcli.Options{AppDir: app, Environ: os.Environ()}
+	return convexcli.Options{AppDir: app, Environ: append(os.Environ(), "PATH="+testkit.NodePath(t))}
 }
 
 func realDeploy(t *testing.T, app convexcli.Options, faults ...fault.Fault) *testDeploy {

@@ -13,6 +13,7 @@ import (
 // it fails.
 const (
 	convexVariable   = "TALE_TEST_CONVEX_CLI"
+	nodeVariable     = "TALE_TEST_NODE_BIN"
 	postgresVariable = "TALE_TEST_POSTGRES_BIN"
 	nginxVariable    = "TALE_TEST_NGINX"
 	traefikVariable  = "TALE_TEST_TRAEFIK"
@@ -34,6 +35,13 @@ func ConvexCLIs(t *testing.T) map[string]string {
 		releases[filepath.Base(filepath.Dir(modules))] = modules
 	}
 	return releases
+}
+
+// NodePath returns a PATH in which the Node.js comes first that all releases of the
+// convex package run on.
+func NodePath(t *testing.T) string {
+	t.Helper()
+	return folderOf(t, nodeVariable) + string(os.PathListSeparator) + os.Getenv("PATH")
 }
 
 // Postgres returns the folder with initdb and postgres.
