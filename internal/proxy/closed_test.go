@@ -26,6 +26,7 @@ var closedPaths = map[string][]string{
 	"metrics":   {"/metrics", "/metrics/convex", "/metrics/platform", "/http_api/metrics", "/http_api/metrics/x"},
 	"dashboard": {"/convex-dashboard", "/convex-dashboard/settings", "/convex-dashboard/_next/x.js"},
 	"admin API": {"/api/list_environment_variables", "/api/deploy2/start_push", "/ws_api/api/query", "/ws_api/api/deploy2/start_push"},
+	"in a body": {"/api/run_test_function"},
 	"sync":      {"/api/1.35.1/sync", "/api/x/sync"},
 	"the rest":  {"/ws_api/version", "/ws_api/metrics", "/ws_api/api/shapes2", "/ws_api"},
 }

@@ -89,6 +89,7 @@ func (t Table) Rows() []Row {
 		{Row: 8, Paths: []string{"/api/actions/*"}, To: toBackend, Bare: true, Note: "callbacks of node actions"},
 		{Row: 9, Paths: []string{"/api/storage/*"}, To: toBackend, Bare: true, Note: "uploads and downloads"},
 		{Row: 10, Paths: []string{"/api/*"}, Authorization: "Convex ", To: toBackend, Only: t.Only, Note: "admin API of dashboard and CLI"},
+		{Row: 10, Paths: []string{"/api/run_test_function"}, To: toBackend, Only: t.Only, Note: "the dashboard's custom query, whose admin key is in the body"},
 		{Row: 11, Paths: []string{"/api/*"}, To: actions, Prefix: actionsPrefix, Note: "HTTP actions"},
 	}
 	if len(t.Only) == 0 { // then admin keys make no difference there
