@@ -46,6 +46,7 @@ func (s *Server) apiRoutes() []route {
 		{http.MethodPost, "/api/query", fault.StageFunction, s.handleQuery},
 		{http.MethodPost, "/api/mutation", fault.StageFunction, s.handleQuery},
 		{http.MethodPost, "/api/action", fault.StageFunction, s.handleQuery},
+		{http.MethodPost, "/api/run_test_function", fault.StageTestFunction, s.handleTestFunction},
 		{http.MethodGet, "/api/sync", fault.StageSync, s.handleSync},
 		{http.MethodGet, syncPath, fault.StageSync, s.handleSync},
 		{http.MethodGet, "/api/v1/get_canonical_urls", fault.StageCanonicalURLs, s.handleCanonicalURLs},

@@ -20,11 +20,15 @@ import (
 // filesFolder is where uploads are, in the storage folder, each under its id.
 const filesFolder = "files"
 
-// handleUpload serves POST /api/storage/upload?token=…. Any token is good here; the
-// backend's are encrypted by functions.
+// handleUpload serves POST /api/storage/upload?token=…, which answers with the id of
+// a document, from which only a function can make the address of the file.
 func (s *Server) handleUpload(w http.ResponseWriter, r *http.Request) error {
-	if !r.URL.Query().Has("token") {
+	query := r.URL.Query()
+	if !query.Has("token") {
 		return protocol.BadRequest("BadQueryArgs", "Failed to deserialize query string: missing field `token`")
+	}
+	if err := s.broker.CheckUploadToken(query.Get("token"), time.Now()); err != nil {
+		return err
 	}
 	id := uuid.NewString()
 	file, err := s.receive(id, r.Body)
@@ -36,13 +40,37 @@ func (s *Server) handleUpload(w http.ResponseWriter, r *http.Request) error {
 		if next.Files == nil {
 			next.Files = map[string]state.File{}
 		}
+		file.ID = next.NewID("file")
 		next.Files[id] = file
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	protocol.WriteJSON(w, http.StatusOK, map[string]string{"storageId": id})
+	protocol.WriteJSON(w, http.StatusOK, map[string]string{"storageId": file.ID})
+	return nil
+}
+
+// UploadURL returns an address that takes one upload, as the backend gives it to
+// functions.
+func (s *Server) UploadURL() (string, error) {
+	token, err := s.broker.UploadToken(time.Now())
+	if err != nil {
+		return "", err
+	}
+	return s.origins().Cloud + "/api/storage/upload?token=" + token, nil
+}
+
+// fileDocument is what functions see of a file; nil for none with the id.
+func (s *Server) fileDocument(id any) any {
+	for uuid, file := range s.store.View().Files {
+		if file.ID == id {
+			return map[string]any{
+				"_id": file.ID, "sha256": file.SHA256, "size": file.Bytes, "contentType": file.ContentType,
+				"url": s.origins().Cloud + "/api/storage/" + uuid,
+			}
+		}
+	}
 	return nil
 }
 

@@ -14,27 +14,28 @@ import (
 // Stages are the names under which faults know what the simulator does: the
 // requests of a deploy, and its own life.
 const (
-	StageStart      = "start"   // before the ports open
-	StageRunning    = "running" // once, when the ports are open
-	StageAny        = "any"     // every request
-	StageVersion    = "version"
-	StageName       = "instance_name"
-	StageCheckKey   = "check_admin_key"
-	StageEnvList    = "env_list"
-	StageEnvUpdate  = "env_update"
-	StageFunction   = "function"
-	StageSync       = "sync"
-	StageHashes     = "get_config_hashes"
-	StageEvalSchema = "evaluate_schema"
-	StageEvalPush   = "evaluate_push"
-	StageStartPush  = "start_push"
-	StageWaitSchema = "wait_for_schema"
-	StageFinishPush = "finish_push"
-	StageReport     = "report_push_completed"
-	StageUpload     = "storage_upload"
-	StageDownload   = "storage_get"
-	StageHTTPAction = "http_action"
-	StageCallback   = "action_callback"
+	StageStart        = "start"   // before the ports open
+	StageRunning      = "running" // once, when the ports are open
+	StageAny          = "any"     // every request
+	StageVersion      = "version"
+	StageName         = "instance_name"
+	StageCheckKey     = "check_admin_key"
+	StageEnvList      = "env_list"
+	StageEnvUpdate    = "env_update"
+	StageFunction     = "function"
+	StageSync         = "sync"
+	StageHashes       = "get_config_hashes"
+	StageEvalSchema   = "evaluate_schema"
+	StageEvalPush     = "evaluate_push"
+	StageStartPush    = "start_push"
+	StageWaitSchema   = "wait_for_schema"
+	StageFinishPush   = "finish_push"
+	StageReport       = "report_push_completed"
+	StageUpload       = "storage_upload"
+	StageDownload     = "storage_get"
+	StageTestFunction = "run_test_function"
+	StageHTTPAction   = "http_action"
+	StageCallback     = "action_callback"
 
 	StageCanonicalURLs = "get_canonical_urls"
 )

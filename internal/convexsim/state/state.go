@@ -52,6 +52,7 @@ type Component struct {
 
 // File is an upload to file storage; its content is a file beside the state.
 type File struct {
+	ID          string `json:"id"` // the document's; the file is known by its UUID
 	ContentType string `json:"contentType,omitempty"`
 	Bytes       int64  `json:"bytes"`
 	SHA256      string `json:"sha256"` // base64

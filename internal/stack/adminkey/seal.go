@@ -13,10 +13,14 @@ const (
 	cipherKeySize = 16
 )
 
-// Cipher returns the AES-128-GCM-SIV of admin keys, whose output begins with its
-// 12-byte random nonce.
-func (s Secret) Cipher() (*subtle.AESGCMSIV, error) {
-	return subtle.NewAESGCMSIV(s.derive(keyPurpose, cipherKeySize))
+// Cipher returns the cipher of admin keys.
+func (s Secret) Cipher() (*subtle.AESGCMSIV, error) { return s.CipherFor(keyPurpose) }
+
+// CipherFor returns the AES-128-GCM-SIV of one purpose, whose output begins with its
+// 12-byte random nonce. The backend has others than admin keys
+// (crates/keybroker/src/encryptor.rs).
+func (s Secret) CipherFor(purpose string) (*subtle.AESGCMSIV, error) {
+	return subtle.NewAESGCMSIV(s.derive(purpose, cipherKeySize))
 }
 
 // Seal returns the blob of a message: version || nonce || ciphertext.
