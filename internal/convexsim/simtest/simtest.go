@@ -5,6 +5,7 @@ package simtest
 import (
 	"cmp"
 	"context"
+	"net/http"
 	"slices"
 	"testing"
 	"time"
@@ -54,10 +55,12 @@ func Start(t testing.TB, options convexsim.Options) *convexsim.Server {
 }
 
 // Restart ends a simulator as a crash would and starts one with the same folder
-// and ports, without the faults.
+// and ports, without the faults. A POST that goes out on a connection of the one that
+// ended would not be tried again.
 func Restart(t testing.TB, s *convexsim.Server) *convexsim.Server {
 	t.Helper()
 	Stop(t, s)
+	http.DefaultClient.CloseIdleConnections()
 	options := s.Options()
 	options.Faults = nil
 	return Start(t, options)
