@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -17,13 +18,13 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/proxy/routes"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // overHTTP3 is a client that speaks nothing else.
 func (p *running) overHTTP3() *http3.ClientConn {
 	p.Helper()
-	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(p.settings.HTTPSPort))
-	conn, err := quic.DialAddr(p.Context(), address, &tls.Config{RootCAs: p.roots, ServerName: siteName, NextProtos: []string{http3.NextProtoH3}}, nil)
+	conn, err := p.dialHTTP3()
 	if err != nil {
 		p.Fatal(err)
 	}
@@ -133,4 +134,32 @@ func TestSocketsOverHTTP3GetACloseFrameOnStop(t *testing.T) {
 		sockets = append(sockets, p.socketOverHTTP3(target))
 	}
 	p.saysGoodbye(sockets)
+}
+
+// dialHTTP3 opens a connection and leaves it idle.
+func (p *running) dialHTTP3() (*quic.Conn, error) {
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(p.settings.HTTPSPort))
+	return quic.DialAddr(p.Context(), address, &tls.Config{RootCAs: p.roots, ServerName: siteName, NextProtos: []string{http3.NextProtoH3}}, nil)
+}
+
+func TestConnectionsOverHTTP3AreCounted(t *testing.T) {
+	p := start(t, config.Environ{"HTTP3": "on", "VISITOR_CONNECTIONS": "2"})
+	first, err := p.dialHTTP3()
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := p.dial(&tls.Config{RootCAs: p.roots, ServerName: siteName})
+	refused := new(quic.TransportError)
+	if _, err := p.dialHTTP3(); !errors.As(err, &refused) || refused.ErrorCode != quic.ConnectionRefused {
+		t.Errorf("a third connection of one visitor with room for two: %v", err)
+	}
+	_ = second.Close()
+	p.eventuallyDials()
+	_ = first.CloseWithError(0, "")
+	p.eventuallyDials()
+}
+
+func (p *running) eventuallyDials() {
+	p.Helper()
+	testkit.Eventually(p, "there is room again", func() bool { _, err := p.dialHTTP3(); return err == nil })
 }

@@ -5,6 +5,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/filestorage"
 
+	"github.com/tale-project/tale-runtime/internal/proxy/h3"
 	"github.com/tale-project/tale-runtime/internal/proxy/logbridge"
 	"github.com/tale-project/tale-runtime/internal/proxy/routes"
 	"github.com/tale-project/tale-runtime/internal/proxy/settings"
@@ -19,6 +20,9 @@ func New(s *settings.Settings, own caddyhttp.RouteList) *caddy.Config {
 	apps := []caddy.Module{b.httpApp(), b.tlsApp(), b.limitsApp()}
 	if s.TLSMode != stack.TLSExternal {
 		apps = append(apps, b.pkiApp())
+	}
+	if s.OffersHTTP3() {
+		apps = append(apps, &h3.App{Server: siteServerName, Listen: s.ListenAddress(s.HTTPSPort)})
 	}
 	persist := false
 	return &caddy.Config{
@@ -42,12 +46,15 @@ type builder struct {
 	own   caddyhttp.RouteList // the operator's
 }
 
+// siteServerName names the server that visitors reach.
+const siteServerName = "site"
+
 func (b *builder) httpApp() caddyhttp.App {
 	servers := map[string]*caddyhttp.Server{"health": b.healthServer()}
 	if b.s.TLSMode == stack.TLSExternal {
-		servers["site"] = b.plainServer()
+		servers[siteServerName] = b.plainServer()
 	} else {
-		servers["site"] = b.tlsServer()
+		servers[siteServerName] = b.tlsServer()
 		servers["redirect"] = b.redirectServer()
 	}
 	return caddyhttp.App{

@@ -7,7 +7,6 @@ import (
 	"strconv"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 // listenNetwork is the name, in Caddy's listen addresses, of TCP ports that
@@ -16,10 +15,7 @@ import (
 // the visitors, and nothing shows why. The proxy never reloads.
 const listenNetwork = "exclusive"
 
-func init() {
-	caddy.RegisterNetwork(listenNetwork, listenExclusive)
-	caddyhttp.RegisterNetworkHTTP3(listenNetwork, "udp")
-}
+func init() { caddy.RegisterNetwork(listenNetwork, listenExclusive) }
 
 func listenExclusive(ctx context.Context, _, host, port string, offset uint, config net.ListenConfig) (any, error) {
 	first, err := strconv.ParseUint(port, 10, 16)

@@ -24,6 +24,7 @@ import (
 	_ "github.com/tale-project/tale-runtime/internal/proxy/assets"      // immutable files of the web application
 	_ "github.com/tale-project/tale-runtime/internal/proxy/body"        // faults of a visitor's body
 	_ "github.com/tale-project/tale-runtime/internal/proxy/bulk"        // large answers at less cost
+	_ "github.com/tale-project/tale-runtime/internal/proxy/h3"          // HTTP/3, its connections counted
 	_ "github.com/tale-project/tale-runtime/internal/proxy/header"      // what is believed, and what every answer carries
 	_ "github.com/tale-project/tale-runtime/internal/proxy/health"      // the proxy's own health
 	_ "github.com/tale-project/tale-runtime/internal/proxy/issuer"      // ACME with patience; the local authority

@@ -51,16 +51,10 @@ func (b *builder) server(address string, protocols ...string) *caddyhttp.Server 
 
 // tlsServer serves the site over HTTPS.
 func (b *builder) tlsServer() *caddyhttp.Server {
-	protocols := []string{"h1", "h2"}
-	if b.s.OffersHTTP3() {
-		protocols = append(protocols, "h3")
-	}
-	server := b.siteServer(b.server(b.s.ListenAddress(b.s.HTTPSPort), protocols...))
+	server := b.siteServer(b.server(b.s.ListenAddress(b.s.HTTPSPort), "h1", "h2"))
 	server.TLSConnPolicies = caddytls.ConnectionPolicies{{DefaultSNI: b.site.Name, FallbackSNI: b.site.Name}}
 	server.ListenerWrappersRaw = []json.RawMessage{module("wrapper", bulk.Listener{}), counted(), tlsWrapper()}
 	server.WriteIdleTimeout = caddy.Duration(writeIdleTimeout)
-	replay := false
-	server.Allow0RTT = &replay
 	return server
 }
 

@@ -2,6 +2,7 @@ package limits
 
 import (
 	"fmt"
+	"io"
 	"net/netip"
 	"runtime"
 	"slices"
@@ -83,7 +84,8 @@ func (*App) Start() error { return nil }
 // Stop does nothing.
 func (*App) Stop() error { return nil }
 
-func appOf(ctx caddy.Context) (*App, error) {
+// Of returns the app of a configuration.
+func Of(ctx caddy.Context) (*App, error) {
 	app, err := ctx.App(appName)
 	if err != nil {
 		return nil, fmt.Errorf("cannot count visitors: %w", err)
@@ -94,6 +96,14 @@ func appOf(ctx caddy.Context) (*App, error) {
 func (a *App) trusts(address netip.Addr) bool {
 	address = address.Unmap()
 	return slices.ContainsFunc(a.Trusted, func(p netip.Prefix) bool { return p.Contains(address) })
+}
+
+// networkOf is the network that the connections of a peer are counted by.
+func (a *App) networkOf(address netip.Addr) netip.Prefix {
+	if a.trusts(address) {
+		return anybody
+	}
+	return networkOf(address)
 }
 
 func (a *App) refuse(network netip.Prefix, why reason) {
@@ -109,7 +119,7 @@ func (a *App) admit(network netip.Prefix) bool {
 	}
 	if victim != nil {
 		a.metrics.shed.Inc()
-		_ = victim.(*conn).Close() // its server finds out
+		_ = victim.(io.Closer).Close() // its server finds out
 	}
 	return ok
 }

@@ -5,6 +5,7 @@
 //   - App has the limits and the counts, which the modules below share
 //   - Listener, below TLS, counts connections and refuses what is too much; it
 //     also lets TLS handshakes take turns
+//   - QUICConn is a connection of HTTP/3, which the package h3 accepts
 //   - Handler counts requests, measures their bodies, and counts the sockets that
 //     are not connections of their own
 //

@@ -48,7 +48,7 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 
 // Provision finds the limits.
 func (h *Handler) Provision(ctx caddy.Context) (err error) {
-	h.app, err = appOf(ctx)
+	h.app, err = Of(ctx)
 	return err
 }
 
@@ -149,6 +149,7 @@ type socket struct {
 	app          *App
 	network      netip.Prefix
 	shared, kept bool
+	rest         func() // of the connection of QUIC that it is on
 	once         sync.Once
 }
 
@@ -157,6 +158,9 @@ func (s *socket) release() {
 		s.app.requests.give(s.network)
 		if s.shared {
 			s.app.connections.give(s.network)
+		}
+		if s.kept {
+			s.rest()
 		}
 	})
 }
@@ -175,7 +179,7 @@ func Keep(ctx context.Context) (release func()) {
 	if !ok {
 		return func() {}
 	}
-	s.kept = true
+	s.kept, s.rest = true, QUICOf(ctx).Busy()
 	return s.release
 }
 

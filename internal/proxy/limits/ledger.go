@@ -77,6 +77,13 @@ func (l *ledger) wake(mark *list.Element) {
 	l.idle.Remove(mark) // does nothing if it was given up
 }
 
+// of returns how many a network holds.
+func (l *ledger) of(network netip.Prefix) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.held[network]
+}
+
 func (l *ledger) count() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()

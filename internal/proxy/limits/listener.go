@@ -32,7 +32,7 @@ func (l *Listener) Provision(ctx caddy.Context) error {
 		return errors.New("cannot count connections outside of an HTTP server")
 	}
 	var err error
-	if l.app, err = appOf(ctx); err != nil {
+	if l.app, err = Of(ctx); err != nil {
 		return fmt.Errorf("cannot count connections: %w", err)
 	}
 	server.RegisterConnState(changed)
@@ -55,11 +55,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		address := addressOf(accepted.RemoteAddr())
-		network := anybody
-		if !l.app.trusts(address) {
-			network = networkOf(address)
-		}
+		network := l.app.networkOf(addressOf(accepted.RemoteAddr()))
 		if l.app.admit(network) {
 			return newConn(accepted, l.app, network), nil
 		}

@@ -24,8 +24,8 @@ func networkOf(address netip.Addr) netip.Prefix {
 
 // addressOf is the IP address of a peer; the zero value where there is none.
 func addressOf(peer net.Addr) netip.Addr {
-	if tcp, ok := peer.(*net.TCPAddr); ok {
-		return tcp.AddrPort().Addr()
+	if with, ok := peer.(interface{ AddrPort() netip.AddrPort }); ok {
+		return with.AddrPort().Addr()
 	}
 	port, _ := netip.ParseAddrPort(peer.String())
 	return port.Addr()
