@@ -19,7 +19,7 @@ func run(t *testing.T, runErr error, args ...string) (code int, out string) {
 	var buf bytes.Buffer
 	root.SetOut(&buf)
 	root.SetErr(&buf)
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...)) // never nil, for which cobra takes those of the test
 	return cli.Main(root), buf.String()
 }
 
