@@ -12,6 +12,9 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 )
 
+// VersionHeader is where the status port says the version of the application.
+const VersionHeader = "Tale-Version"
+
 // Endpoints are what the status port answers from.
 type Endpoints struct {
 	// Ready answers /readyz: the service takes traffic.
@@ -20,6 +23,9 @@ type Endpoints struct {
 	Started *Gate
 	// Status answers /status with a JSON document.
 	Status func() any
+	// Version is that of the application. Every answer of the gates has it in
+	// VersionHeader, so that the proxy can say which version serves.
+	Version string
 	// Metrics answers /metrics.
 	Metrics http.Handler
 }
@@ -76,8 +82,8 @@ func (s *Server) Close() {
 func (e Endpoints) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { answer(w, true, "") })
-	mux.HandleFunc("GET /readyz", gateHandler(e.Ready))
-	mux.HandleFunc("GET /startupz", gateHandler(e.Started))
+	mux.HandleFunc("GET /readyz", e.gate(e.Ready))
+	mux.HandleFunc("GET /startupz", e.gate(e.Started))
 	mux.HandleFunc("GET /status", e.serveStatus)
 	if e.Metrics != nil {
 		mux.Handle("GET /metrics", e.Metrics)
@@ -93,8 +99,9 @@ func (e Endpoints) serveStatus(w http.ResponseWriter, _ *http.Request) {
 	_ = encoder.Encode(e.Status())
 }
 
-func gateHandler(g *Gate) http.HandlerFunc {
+func (e Endpoints) gate(g *Gate) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set(VersionHeader, e.Version)
 		open, reason := g.State()
 		answer(w, open, reason)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/push/trace"
 	"github.com/tale-project/tale-runtime/internal/report"
+	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -31,7 +32,7 @@ func TestBootToReadyAndStop(t *testing.T) {
 	c.stagesDone(stageConfig, stageWait, stageAuth, stageEnv, stageDeploy, stageServe, stageReady)
 	c.Signal(syscall.SIGTERM)
 	c.Until("drain", func() bool {
-		return c.has("platform-shutting-down") && c.get(c.web+healthPath) == http.StatusServiceUnavailable
+		return c.has("platform-shutting-down") && c.get(c.web+stack.PlatformHealth) == http.StatusServiceUnavailable
 	})
 	if code := c.get("http://" + c.addr + "/readyz"); code != http.StatusServiceUnavailable || c.ready() {
 		t.Errorf("while draining: /readyz %d, marker %t", code, c.ready())

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 
+	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
@@ -62,7 +63,7 @@ func (w *webWatch) observe(state supervise.State) {
 			w.finishStage(nil)
 			w.stage, w.finish = stageReady, b.Begin(stageReady)
 		}
-		b.NotReady("the web server does not answer " + healthPath)
+		b.NotReady("the web server does not answer " + stack.PlatformHealth)
 	default:
 		b.NotReady("the web server is " + state.String())
 	}

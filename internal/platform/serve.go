@@ -10,13 +10,13 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 	"github.com/tale-project/tale-runtime/internal/sys/portcheck"
 )
 
 const (
-	webName    = "web"
-	healthPath = "/api/health"
+	webName = "web"
 	// restartBudget is how often the web server is started again within an hour
 	// before the container's own restart policy takes over.
 	restartBudget = 10
@@ -70,7 +70,7 @@ func (b *Boot) drain(wasReady bool, escalated <-chan struct{}, ended chan error)
 
 func (b *Boot) webServer(onState func(supervise.State)) supervise.Service {
 	prober := health.NewProber()
-	url := "http://" + b.webAddress() + healthPath
+	url := "http://" + b.webAddress() + stack.PlatformHealth
 	return supervise.Service{
 		Process: supervise.Process{
 			Name: webName,

@@ -52,6 +52,7 @@ func newCommand(process config.Environ) *cobra.Command {
 		command("routes", "Print the route table", load, routesCommand),
 		validateCommand(environ),
 		command("ca", "Print the root certificate of TLS_MODE=selfsigned", load, caCommand),
+		statusCommand(load),
 		command("healthcheck", "Ask the running proxy for its health; exit 0 or 1", load, healthcheckCommand),
 		cli.VersionCommand(),
 	)

@@ -35,7 +35,8 @@ func TestCommands(t *testing.T) {
 		{"config", 0, `"apps"`},
 		{"validate", 0, "valid"},
 		{"version", 0, "dev"},
-		{"nonsense", exit.Usage, "the commands are: ca, config, healthcheck, routes, run, validate, version"},
+		{"status", 0, "available for"},
+		{"nonsense", exit.Usage, "the commands are: ca, config, healthcheck, routes, run, status, validate, version"},
 		{"run --nonsense", exit.Usage, "unknown flag"},
 		{"--help", 0, "healthcheck"},
 		{"ca --help", 0, "root certificate"},
@@ -63,6 +64,9 @@ func TestCommandsOfAProxyThatDoesNotRun(t *testing.T) {
 	env := environ(t, nil)
 	if code, out := commandLine(env, "healthcheck"); code != exit.Failure || !strings.Contains(out, "refused") {
 		t.Errorf("healthcheck: exit %d, %s", code, out)
+	}
+	if code, out := commandLine(env, "status"); code != exit.Unavailable || !strings.Contains(out, "is it running") {
+		t.Errorf("status: exit %d, %s", code, out)
 	}
 	if code, out := commandLine(env, "ca"); code == 0 || !strings.Contains(out, "first start") {
 		t.Errorf("ca: exit %d, %s", code, out)

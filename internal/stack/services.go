@@ -27,6 +27,10 @@ const (
 	StatusPort      = 9180
 )
 
+// PlatformHealth is the path at which the web application answers 200 when it is well,
+// in images of every make.
+const PlatformHealth = "/api/health"
+
 // Network is the network of the services.
 const Network = "internal"
 

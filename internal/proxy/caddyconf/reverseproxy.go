@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/proxy/adminkeys"
@@ -20,8 +21,10 @@ import (
 	"github.com/tale-project/tale-runtime/internal/proxy/bulk"
 	"github.com/tale-project/tale-runtime/internal/proxy/roundtrip"
 	"github.com/tale-project/tale-runtime/internal/proxy/routes"
+	"github.com/tale-project/tale-runtime/internal/proxy/settings"
 	"github.com/tale-project/tale-runtime/internal/proxy/tunnel"
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 const (
@@ -44,9 +47,9 @@ const (
 // namedRoutes returns one reverse proxy per upstream, which the rows of the table
 // share: one pool of connections and one prober each.
 func (b *builder) namedRoutes() map[string]*caddyhttp.Route {
-	backend := b.probed(idleBackend, b.s.Backend, "/version")
+	backend := b.probed(idleBackend, upstreams.Source{Upstream: b.s.Backend, Probe: "/version"})
 	backend.StreamBufferSize = socketBuffer
-	platform := b.probed(idleJavaScript, b.s.Platform, b.s.Health)
+	platform := b.probed(idleJavaScript, platformSource(b.s))
 	sockets := tunnel.Handler{UpstreamsRaw: backend.DynamicUpstreamsRaw, Headers: backend.Headers, DialTimeout: caddy.Duration(dialTimeout)}
 	named := map[string]*caddyhttp.Route{
 		string(routes.Backend): proxyRoute(routes.Backend, backend),
@@ -85,12 +88,23 @@ func measured(upstream routes.Upstream) json.RawMessage {
 func socketsOf(upstream routes.Upstream) string { return string(upstream) + "-sockets" }
 
 // probed returns a reverse proxy to an upstream of which each address is probed.
-func (b *builder) probed(idle time.Duration, address, health string) *reverseproxy.Handler {
+func (b *builder) probed(idle time.Duration, source upstreams.Source) *reverseproxy.Handler {
 	proxy := b.reverseProxy(idle)
-	proxy.DynamicUpstreamsRaw = module("source", upstreams.Source{Upstream: address, Probe: health, Resolver: b.s.Resolver})
+	source.Resolver = b.s.Resolver
+	proxy.DynamicUpstreamsRaw = module("source", source)
 	proxy.LoadBalancing = upstreams.LoadBalancing()
 	maps.Copy(proxy.LoadBalancing.RetryMatchRaw[0], modules(body.Whole{}))
 	return proxy
+}
+
+// platformSource returns the web application as it is probed. Where that is asked of a
+// status port, containers of images without one are asked as the images before were.
+func platformSource(s *settings.Settings) upstreams.Source {
+	source := upstreams.Source{Upstream: s.Platform, Probe: s.Health}
+	if strings.HasPrefix(s.Health, ":") {
+		source.Fallback = stack.PlatformHealth
+	}
+	return source
 }
 
 // fixed returns a reverse proxy to an upstream that exists once and is not probed.

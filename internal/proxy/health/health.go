@@ -39,8 +39,8 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// deepHealth is the answer to /health?deep.
-type deepHealth struct {
+// Document is the answer to /health?deep.
+type Document struct {
 	Available    bool              `json:"available"`
 	Upstreams    []upstreams.State `json:"upstreams"`
 	Certificates []certstore.State `json:"certificates,omitempty"`
@@ -82,7 +82,7 @@ func (h *Handler) serveReady(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handler) serveDeep(w http.ResponseWriter, r *http.Request) error {
-	answer := deepHealth{Available: true, Upstreams: upstreams.States(), Certificates: certstore.States(r.Context(), h.Names)}
+	answer := Document{Available: true, Upstreams: upstreams.States(), Certificates: certstore.States(r.Context(), h.Names)}
 	for _, state := range answer.Certificates {
 		answer.Available = answer.Available && state.Certified
 	}

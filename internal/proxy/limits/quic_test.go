@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"testing"
-
 )
 
 // crowdedRoom is an App with room for so many connections, and a way to take one.
@@ -77,4 +76,3 @@ func TestWhatIsNoQUICIsCountedElsewhere(t *testing.T) {
 		t.Error("there is a connection")
 	}
 }
-

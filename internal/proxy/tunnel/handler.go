@@ -21,6 +21,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/tale-project/tale-runtime/internal/proxy/limits"
+	"github.com/tale-project/tale-runtime/internal/proxy/upstreams"
 )
 
 // The defaults of a Handler.
@@ -201,7 +202,8 @@ func (h *Handler) join(w http.ResponseWriter, r *http.Request, opened *handshake
 		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("cannot take the client's connection over: %w", err))
 	}
 	t := newTunnel(client, opened.conn, h.log, h.ended)
-	t.release = limits.Keep(r.Context())
+	uncount, leave := limits.Keep(r.Context()), upstreams.Keep(r)
+	t.release = func() { uncount(); leave() }
 	if err := t.prime(early, opened.early, time.Duration(h.HandshakeTimeout)); err != nil {
 		h.tunnels.release()
 		t.abort()

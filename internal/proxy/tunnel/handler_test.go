@@ -93,8 +93,11 @@ func TestSocketsOutliveASwitchOfColours(t *testing.T) {
 	dns.Set("convex.test", "127.0.0.2")
 	testkit.Eventually(t, "green takes over", func() bool {
 		state := upstreams.States()[0]
-		return len(state.Addresses) == 1 && state.Addresses[0].Address == green.Addr() && state.Available
+		return len(state.Addresses) > 0 && state.Addresses[0].Address == green.Addr() && state.Available
 	})
+	if left := upstreams.States()[0].Addresses[1:]; len(left) != 1 || !left[0].Gone || left[0].Sockets != 1 {
+		t.Errorf("of blue is known: %+v", left)
+	}
 	taken := green.Requests()
 	say(t, dial(t, "ws://"+addr, nil), []byte("to green"))
 	if green.Requests() != taken+1 || blue.Requests() != 1 {

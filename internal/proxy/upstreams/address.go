@@ -19,8 +19,10 @@ type address struct {
 	timeouts int  // in a row
 
 	since    time.Time // of the present state
+	version  string    // what it said last
 	lastPass time.Time
 	last     verdict
+	use      *use
 }
 
 // thresholds are the numbers of probes in a row that change an address's state.
@@ -38,6 +40,9 @@ type thresholds struct {
 func (a *address) observe(v verdict, limit thresholds) (changed bool) {
 	was := a.healthy
 	a.last = v
+	if v.version != "" {
+		a.version = v.version
+	}
 	switch v.outcome {
 	case passed:
 		a.timeouts = 0

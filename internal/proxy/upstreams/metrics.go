@@ -76,6 +76,9 @@ func (p *prober) collect(out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), append([]string{alias}, labels...)...)
 	}
 	for _, a := range state.Addresses {
+		if a.Gone {
+			continue
+		}
 		gauge(healthyDesc, truth(a.Healthy), a.Address)
 		gauge(servingDesc, truth(a.Serving), a.Address)
 		gauge(firstDesc, truth(a.First), a.Address)

@@ -17,7 +17,7 @@ var pool = caddy.NewUsagePool()
 func States() []State {
 	var states []State
 	for _, p := range probers() {
-		states = append(states, p.snapshot.Load().state)
+		states = append(states, p.snapshot.Load().state.now())
 	}
 	return states
 }

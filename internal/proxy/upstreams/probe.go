@@ -11,8 +11,10 @@ import (
 	"net/http/httptrace"
 	"net/netip"
 	"net/url"
+	"syscall"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/net/httpclient"
 )
 
@@ -40,6 +42,8 @@ type verdict struct {
 	started   time.Time // when the probe began
 	took      time.Duration
 	boot      time.Time // when the service started, if its answer says so
+	version   string    // of the service, if its answer says so
+	refused   bool      // nothing listens there
 }
 
 // probeClient asks addresses for their health. It shares nothing with the
@@ -74,8 +78,9 @@ func (c *probeClient) probe(ctx context.Context, at netip.AddrPort) verdict {
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { v.connected = true },
 	})
-	body, err := c.get(ctx, at)
+	body, header, err := c.get(ctx, at)
 	v.took = time.Since(v.started)
+	v.version = header.Get(health.VersionHeader)
 	switch {
 	case err == nil:
 		v.boot = bootTime(body, v.started)
@@ -85,27 +90,28 @@ func (c *probeClient) probe(ctx context.Context, at netip.AddrPort) verdict {
 	default:
 		v.outcome = failed
 		v.reason = reasonOf(err)
+		v.refused = errors.Is(err, syscall.ECONNREFUSED)
 	}
 	return v
 }
 
-func (c *probeClient) get(ctx context.Context, at netip.AddrPort) ([]byte, error) {
+func (c *probeClient) get(ctx context.Context, at netip.AddrPort) ([]byte, http.Header, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.target.url(at), nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	req.Host = c.host
 	req.Header.Set("User-Agent", "tale-proxy-probe")
 	res, err := c.http.Do(req)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer res.Body.Close() //nolint:errcheck // the connection is not used again
 	body, err := io.ReadAll(io.LimitReader(res.Body, probeBodyLimit))
 	if res.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("status %d", res.StatusCode)
+		return nil, res.Header, fmt.Errorf("status %d", res.StatusCode)
 	}
-	return body, err
+	return body, res.Header, err
 }
 
 func isTimeout(err error) bool {
@@ -136,15 +142,15 @@ func reasonOf(err error) string {
 // "started" (RFC 3339) or "uptime" (seconds). It decides between addresses that
 // were all there when the proxy started, and nothing else.
 func bootTime(body []byte, now time.Time) time.Time {
-	var health struct {
+	var said struct {
 		Started time.Time `json:"started"`
 		Uptime  float64   `json:"uptime"`
 	}
-	if len(body) == 0 || body[0] != '{' || json.Unmarshal(body, &health) != nil {
+	if len(body) == 0 || body[0] != '{' || json.Unmarshal(body, &said) != nil {
 		return time.Time{}
 	}
-	if health.Started.IsZero() && health.Uptime > 0 {
-		return now.Add(-time.Duration(health.Uptime * float64(time.Second)))
+	if said.Started.IsZero() && said.Uptime > 0 {
+		return now.Add(-time.Duration(said.Uptime * float64(time.Second)))
 	}
-	return health.Started
+	return said.Started
 }

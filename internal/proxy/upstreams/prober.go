@@ -23,6 +23,7 @@ const probeSpacing = 50 * time.Millisecond
 type settings struct {
 	upstream string
 	probe    string
+	fallback string
 	host     string
 	resolver string
 	interval time.Duration
@@ -37,6 +38,7 @@ type prober struct {
 	log      *slog.Logger
 	resolver *resolver
 	client   *probeClient
+	fallback *probeClient // nil: none
 	counters counters
 
 	snapshot atomic.Pointer[snapshot]
@@ -51,6 +53,7 @@ type prober struct {
 
 	// Owned by the goroutine of run.
 	watched    map[netip.AddrPort]*watch
+	departed   []*address // that are still in use, the last first
 	generation int
 	resolveErr error
 }
@@ -95,6 +98,13 @@ func newProber(s settings, log *slog.Logger) (*prober, error) {
 		kicks:    make(chan struct{}, 1),
 		wake:     make(chan struct{}, 1),
 		watched:  make(map[netip.AddrPort]*watch),
+	}
+	if s.fallback != "" {
+		t, err := parseTarget(s.fallback)
+		if err != nil {
+			return nil, err
+		}
+		p.fallback = newProbeClient(t, s.host, s.timeout)
 	}
 	p.snapshot.Store(&snapshot{
 		state:   State{Upstream: s.upstream, Since: time.Now()},
@@ -164,12 +174,32 @@ func (p *prober) resolve(ctx context.Context) {
 
 // probe asks one address for its health until ctx ends.
 func (p *prober) probe(ctx context.Context, at netip.AddrPort, wake <-chan struct{}) {
+	ask := p.asker(at)
 	for ctx.Err() == nil {
-		v := p.client.probe(ctx, at)
+		v := ask(ctx)
 		if !send(ctx, p.results, result{at, v}) {
 			return
 		}
 		p.pause(ctx, v.started, wake)
+	}
+}
+
+// asker returns a probe of one address. It asks the fallback for as long as nothing
+// has ever listened on the probe's own port; a service that had it and lost it is on
+// its way out.
+func (p *prober) asker(at netip.AddrPort) func(context.Context) verdict {
+	listened, said := p.fallback == nil, false
+	return func(ctx context.Context) verdict {
+		v := p.client.probe(ctx, at)
+		if listened = listened || !v.refused; listened {
+			return v
+		}
+		if v = p.fallback.probe(ctx, at); v.outcome == passed && !said {
+			said = true
+			p.log.Info("nothing listens on the probe's port; another answer counts", "address", at.String(),
+				"probe", p.client.target.url(at), "instead", p.fallback.target.url(at))
+		}
+		return v
 	}
 }
 
@@ -223,7 +253,7 @@ func (p *prober) resolved(ctx context.Context, l lookup) {
 func (p *prober) join(ctx context.Context, at netip.AddrPort) {
 	ctx, cancel := context.WithCancel(ctx)
 	w := &watch{
-		address: address{at: at, joined: p.generation, first: !p.isSettled(), since: time.Now()},
+		address: address{at: at, joined: p.generation, first: !p.isSettled(), since: time.Now(), use: p.useOf(at)},
 		wake:    make(chan struct{}, 1),
 		cancel:  cancel,
 	}
@@ -235,7 +265,20 @@ func (p *prober) join(ctx context.Context, at netip.AddrPort) {
 func (p *prober) leave(w *watch) {
 	w.cancel()
 	delete(p.watched, w.at)
+	w.since = time.Now()
+	p.departed = slices.Insert(p.departed, 0, &w.address)
 	p.log.Info("upstream address gone", "address", w.at.String(), "reason", "the name does not list it any more")
+}
+
+// useOf is what is under way at an address, also from before it left.
+func (p *prober) useOf(at netip.AddrPort) *use {
+	i := slices.IndexFunc(p.departed, func(a *address) bool { return a.at == at })
+	if i < 0 {
+		return new(use)
+	}
+	back := p.departed[i]
+	p.departed = slices.Delete(p.departed, i, i+1)
+	return back.use
 }
 
 // probed takes the verdict on an address, unless that address left meanwhile.

@@ -12,6 +12,7 @@ func (p *prober) publish() {
 		all = append(all, &w.address)
 	}
 	slices.SortFunc(all, newer)
+	p.departed = slices.DeleteFunc(p.departed, func(a *address) bool { return a.use.none() })
 	old := p.snapshot.Load()
 	s := &snapshot{changed: make(chan struct{})}
 	s.serving, s.lastResort = p.choose(all)
@@ -53,17 +54,17 @@ func viewOf(old, now *snapshot) View {
 }
 
 // first is the state of the address that new requests go to, or nothing.
-func (s *snapshot) first() addressState {
+func (s *snapshot) first() AddressState {
 	for _, a := range s.state.Addresses {
 		if a.First {
 			return a
 		}
 	}
-	return addressState{}
+	return AddressState{}
 }
 
 func serve(a *address) serving {
-	return serving{at: a.at, dial: a.at.String(), passed: a.lastPass}
+	return serving{at: a.at, dial: a.at.String(), passed: a.lastPass, use: a.use}
 }
 
 // lastResort is the address that answered most recently among those that left
@@ -85,7 +86,6 @@ func (p *prober) describe(old *snapshot, list []serving, all []*address) State {
 		Upstream:  p.settings.upstream,
 		Available: len(list) > 0,
 		Since:     old.state.Since,
-		Addresses: make([]addressState, len(all)),
 	}
 	if state.Available != old.state.Available {
 		state.Since = time.Now()
@@ -93,20 +93,25 @@ func (p *prober) describe(old *snapshot, list []serving, all []*address) State {
 	if p.resolveErr != nil {
 		state.Resolver = p.resolveErr.Error()
 	}
-	for i, a := range all {
+	for _, a := range all {
+		one := a.describe()
 		position := slices.IndexFunc(list, func(s serving) bool { return s.at == a.at })
-		state.Addresses[i] = addressState{
-			Address: a.at.String(),
-			Healthy: a.healthy,
-			Serving: position >= 0,
-			First:   position == 0,
-			Since:   a.since,
-			Probed:  a.last.started,
-			Took:    a.last.took.Seconds(),
-			Reason:  a.last.reason,
-		}
+		one.Serving, one.First = position >= 0, position == 0
+		state.Addresses = append(state.Addresses, one)
+	}
+	for _, a := range p.departed {
+		one := a.describe()
+		one.Healthy, one.Gone = false, true
+		state.Addresses = append(state.Addresses, one)
 	}
 	return state
+}
+
+func (a *address) describe() AddressState {
+	return AddressState{
+		Address: a.at.String(), Healthy: a.healthy, Since: a.since, Version: a.version,
+		Probed: a.last.started, Took: a.last.took.Seconds(), Reason: a.last.reason, use: a.use,
+	}
 }
 
 // settle ends the first round: every address of the first lookup was probed, or

@@ -20,6 +20,7 @@ type serving struct {
 	at     netip.AddrPort
 	dial   string
 	passed time.Time // when the last probe that it passed began
+	use    *use
 }
 
 // State is what is known of an upstream at one moment, for people and programs:
@@ -29,19 +30,26 @@ type State struct {
 	Available bool           `json:"available"`           // at least one address takes requests
 	Since     time.Time      `json:"since"`               // of Available
 	Resolver  string         `json:"resolver,omitempty"`  // why the name cannot be resolved, if it cannot
-	Addresses []addressState `json:"addresses,omitempty"` // newest first
+	Addresses []AddressState `json:"addresses,omitempty"` // newest first
 }
 
-// addressState is what is known of one address of an upstream.
-type addressState struct {
-	Address string    `json:"address"`          // host:port that requests go to
-	Healthy bool      `json:"healthy"`          // it passed its probes
-	Serving bool      `json:"serving"`          // requests may be sent to it
-	First   bool      `json:"first"`            // new requests are sent to it
-	Since   time.Time `json:"since"`            // of Healthy
-	Probed  time.Time `json:"probed,omitzero"`  // when its last probe began
-	Took    float64   `json:"took_seconds"`     // how long that probe took
-	Reason  string    `json:"reason,omitempty"` // why that probe did not pass
+// AddressState is what is known of one address of an upstream.
+type AddressState struct {
+	Address string    `json:"address"`           // host:port that requests go to
+	Healthy bool      `json:"healthy"`           // it passed its probes
+	Serving bool      `json:"serving"`           // requests may be sent to it
+	First   bool      `json:"first"`             // new requests are sent to it
+	Gone    bool      `json:"gone,omitempty"`    // the name does not list it any more
+	Version string    `json:"version,omitempty"` // of the service, if it says so
+	Since   time.Time `json:"since"`             // of Healthy
+	Probed  time.Time `json:"probed,omitzero"`   // when its last probe began
+	Took    float64   `json:"took_seconds"`      // how long that probe took
+	Reason  string    `json:"reason,omitempty"`  // why that probe did not pass
+
+	// What is under way: requests, and sockets that are open.
+	Requests int64 `json:"requests"`
+	Sockets  int64 `json:"sockets"`
+	use      *use
 }
 
 // firstAddress is where new requests go, or invalid if there is no such place.
@@ -50,4 +58,19 @@ func (s *snapshot) firstAddress() netip.AddrPort {
 		return netip.AddrPort{}
 	}
 	return s.serving[0].at
+}
+
+// Role is what the address is for, in one word.
+func (a AddressState) Role() string {
+	switch {
+	case a.First:
+		return "first"
+	case a.Serving:
+		return "fallback"
+	case a.Gone:
+		return "draining"
+	case a.Healthy:
+		return "healthy"
+	}
+	return "unhealthy"
 }

@@ -67,6 +67,10 @@ type Source struct {
 	// another port and a path (`:9180/readyz`). Required.
 	Probe string `json:"probe,omitempty"`
 
+	// What is asked, like `probe`, of an address where nothing has ever listened on the
+	// port of `probe`: containers of another make have no such port. Default: nothing.
+	Fallback string `json:"fallback,omitempty"`
+
 	// The Host header of a probe. Default: the host of `upstream`.
 	Host string `json:"host,omitempty"`
 
@@ -156,6 +160,11 @@ func (s *Source) check() error {
 	if _, err := parseTarget(s.Probe); err != nil {
 		return err
 	}
+	if s.Fallback != "" {
+		if _, err := parseTarget(s.Fallback); err != nil {
+			return err
+		}
+	}
 	if s.Interval < 0 || s.Timeout < 0 || time.Duration(s.Timeout) > maxTimeout || s.Passes < 0 || s.Timeouts < 0 {
 		return fmt.Errorf("cannot use upstream %s: interval, passes and timeouts must be positive, and timeout at most %v", s.Upstream, maxTimeout)
 	}
@@ -166,6 +175,7 @@ func (s *Source) settings() settings {
 	return settings{
 		upstream: s.Upstream,
 		probe:    s.Probe,
+		fallback: s.Fallback,
 		host:     s.Host,
 		resolver: s.Resolver,
 		interval: time.Duration(s.Interval),
@@ -205,6 +215,9 @@ func (s *Source) GetUpstreams(r *http.Request) ([]*reverseproxy.Upstream, error)
 		list = attemptsOf(r).order(only(r, list))
 	}
 	list = list[:min(len(list), offered)]
+	if len(list) > 0 && r != nil {
+		usingOf(r).move(list[0].use)
+	}
 	upstreams := make([]*reverseproxy.Upstream, len(list))
 	for i, one := range list {
 		upstreams[i] = &reverseproxy.Upstream{Dial: one.dial}
