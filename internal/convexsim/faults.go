@@ -33,6 +33,9 @@ func (s *Server) answer(rec *recorder, w http.ResponseWriter, r *http.Request, r
 		}
 	}
 	if err := rt.handle(w, r); err != nil {
+		if protocol.IsInternal(err) {
+			s.logError("error", err.Error())
+		}
 		s.log.Debug("request refused", "stage", rt.stage, "error", err)
 		s.readRest(r)
 		protocol.WriteFailure(w, err)
@@ -65,6 +68,9 @@ func (s *Server) apply(w http.ResponseWriter, r *http.Request, rt route, fault *
 		return false
 	}
 	_, _ = io.Copy(io.Discard, r.Body)
+	if fault.Status == 0 || fault.Status >= http.StatusInternalServerError {
+		s.logError("error", "a fault asked for "+fault.Code+": "+fault.Message)
+	}
 	writeFault(fault, w)
 	return true
 }

@@ -26,6 +26,10 @@ const (
 	defaultRequestTimeout = 300 * time.Second
 )
 
+// DatabaseVersion is the version of the database that the simulated backend makes and
+// migrates to (crates/migrations_model at 5f66740a).
+const DatabaseVersion = 124
+
 // UnknownVersion is what /version answers on an image whose build did not set a
 // release, which is every published one.
 const UnknownVersion = "unknown"
@@ -52,6 +56,8 @@ type Options struct {
 	// although no pushed module has them.
 	Functions []string
 	Faults    []fault.Fault
+	// DatabaseVersion is the version of the database that is found; 0 is the own one.
+	DatabaseVersion int
 
 	EnvLimit       int           // most environment variables; 1000
 	MaxPushBytes   int64         // largest push after decompression; 200,000,000
@@ -78,6 +84,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxPushBytes == 0 {
 		o.MaxPushBytes = defaultMaxPushBytes
+	}
+	if o.DatabaseVersion == 0 {
+		o.DatabaseVersion = DatabaseVersion
 	}
 	if o.RequestTimeout == 0 {
 		o.RequestTimeout = defaultRequestTimeout

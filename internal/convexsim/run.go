@@ -34,6 +34,7 @@ func (s *Server) Run(ctx context.Context, interrupts <-chan os.Signal) (*fault.D
 	serving, _ := errgroup.WithContext(ctx)
 	serving.Go(func() error { return ignoreClosed(s.api.Serve(s.apiListener)) })
 	serving.Go(func() error { return ignoreClosed(s.site.Serve(s.siteListener)) })
+	serving.Go(func() error { s.migrate(s.life); return nil })
 	serving.Go(func() error { s.event(s.life, fault.StageRunning); return nil })
 
 	death := s.wait(ctx, interrupts)
@@ -108,9 +109,18 @@ func (s *Server) wait(ctx context.Context, interrupts <-chan os.Signal) *fault.D
 func (s *Server) logDeath(death fault.Death) {
 	s.log.Error("a fault ends the simulator", "death", death.String())
 	if death.Signal == 0 && death.Exit == 0 {
+		s.logError("operational", "Your request couldn't be completed. Try again later.: Lease Lost")
 		s.log.Info("Received a fatal error. Shutting down immediately")
 		s.log.Info("Cool down expired. Shutting down")
 	}
+}
+
+// logError writes what the backend's log has for each error that it reports: the second
+// line says that Sentry does not get it.
+func (s *Server) logError(label, words string) {
+	log := s.log.With("target", "common::errors")
+	log.Error("Caught " + label + " error (RUST_BACKTRACE=1 RUST_LOG=info,common::errors=debug for full trace): " + words)
+	log.Error("Not reporting above error: Sentry is not configured")
 }
 
 func (s *Server) drain(ctx context.Context) {

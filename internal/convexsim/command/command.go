@@ -5,6 +5,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
@@ -37,6 +38,7 @@ Faults make it fail. A fault is a list of key=value, separated by commas:
   stage=finish_push,drop=headers                     done, but the answer is lost
   stage=running,delay=5s,exit=0                      the database lease is lost
   stage=start,delay=10s                              slow start
+  stage=migration,delay=2s                           each step of --database-version
 A running simulator takes them as JSON: POST /_sim/faults; GET /_sim/state and
 GET /_sim/requests tell what it has and what it was asked.
 `
@@ -71,7 +73,11 @@ func (f *commandFlags) run(command *cobra.Command) error {
 	if err := config.Load(&settings, config.FromOS()); err != nil {
 		return err
 	}
-	log := settings.Logger(command.OutOrStdout())
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(settings.LogLevel)); err != nil {
+		return err
+	}
+	log := newTracingLog(command.OutOrStdout(), level)
 	options, err := f.options(command)
 	if err != nil {
 		return exit.With(exit.Usage, err)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -137,8 +138,37 @@ func TestAsPID1SIGTERMIsIgnored(t *testing.T) {
 	}
 }
 
-func TestALostLeaseIsInTheLog(t *testing.T) {
-	p := command(t, nil, "--fault", "stage=running,exit=0")
-	p.Expect("Received a fatal error. Shutting down immediately")
-	p.Expect("Cool down expired")
+// The log has the backend's shape and words, which other programs read.
+func TestTheLogReadsLikeTheBackends(t *testing.T) {
+	for name, c := range map[string]struct {
+		args []string
+		want []string // one after the other
+	}{
+		"own database": {nil, []string{` INFO model::migrations: Attempting migration`, ` INFO model::migrations: db metadata version up to date at 124`}},
+		"older database": {[]string{"--database-version", "123"}, []string{
+			` INFO model::migrations: Migrating to 124`, ` WARN migrations_model: Executing Migration 124/124. Wait for log line 'Migrated 124'`, ` INFO model::migrations: Migrated 124`,
+		}},
+		"newer database": {[]string{"--database-version", "128"}, []string{` WARN model::migrations: persisted db metadata version is ahead at 128, this binary is at 124`}},
+		"lost lease": {[]string{"--fault", "stage=running,exit=0"}, []string{
+			`ERROR common::errors: Caught operational error (RUST_BACKTRACE=1 RUST_LOG=info,common::errors=debug for full trace): Your request couldn't be completed. Try again later.: Lease Lost`,
+			`ERROR common::errors: Not reporting above error: Sentry is not configured`, ` INFO convex_sim: Received a fatal error. Shutting down immediately`, ` INFO convex_sim: Cool down expired. Shutting down`,
+		}},
+	} {
+		p := command(t, nil, c.args...)
+		var lines []string
+		for _, line := range c.want {
+			lines = append(lines, `(?m:^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z `+regexp.QuoteMeta(line)+`$)`)
+		}
+		matcher := regexp.MustCompile(`(?s)` + strings.Join(lines, `.*`))
+		testkit.Eventually(t, name, func() bool { return matcher.MatchString(p.Output.String()) })
+	}
+}
+
+func TestAnInternalErrorIsInTheLogOnly(t *testing.T) {
+	p := command(t, nil, "--fault", "stage=instance_name,status=500,code=InternalServerError,message=words").started()
+	text, err := get(t.Context(), p.url+"/instance_name")
+	if err != nil || !strings.Contains(text, "InternalServerError") {
+		t.Errorf("%q, %v", text, err)
+	}
+	p.Expect("ERROR common::errors: Caught error error")
 }

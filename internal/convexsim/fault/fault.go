@@ -14,9 +14,10 @@ import (
 // Stages are the names under which faults know what the simulator does: the
 // requests of a deploy, and its own life.
 const (
-	StageStart        = "start"   // before the ports open
-	StageRunning      = "running" // once, when the ports are open
-	StageAny          = "any"     // every request
+	StageStart        = "start"     // before the ports open
+	StageRunning      = "running"   // once, when the ports are open
+	StageMigration    = "migration" // each step of a migration of the database
+	StageAny          = "any"       // every request
 	StageVersion      = "version"
 	StageName         = "instance_name"
 	StageCheckKey     = "check_admin_key"

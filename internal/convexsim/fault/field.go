@@ -56,7 +56,7 @@ func Keys() []string {
 func Stages() []string { return stages }
 
 var stages = []string{
-	StageStart, StageRunning, StageAny, StageVersion, StageName, StageCheckKey, StageEnvList, StageEnvUpdate,
+	StageStart, StageRunning, StageMigration, StageAny, StageVersion, StageName, StageCheckKey, StageEnvList, StageEnvUpdate,
 	StageFunction, StageSync, StageHashes, StageEvalSchema, StageEvalPush, StageStartPush, StageWaitSchema,
 	StageFinishPush, StageReport, StageUpload, StageDownload, StageHTTPAction, StageCallback,
 	StageCanonicalURLs,

@@ -65,7 +65,7 @@ func (s *Set) Take(stage string) []*Active {
 	defer s.mu.Unlock()
 	var taken []*Active
 	for _, f := range s.faults {
-		if f.Stage != stage && (f.Stage != StageAny || stage == StageStart || stage == StageRunning) {
+		if f.Stage != stage && (f.Stage != StageAny || slices.Contains([]string{StageStart, StageRunning, StageMigration}, stage)) {
 			continue
 		}
 		f.seen++

@@ -54,6 +54,12 @@ func InternalError() *Failure {
 	}
 }
 
+// IsInternal reports whether a failure is one whose reason only the log has.
+func IsInternal(err error) bool {
+	var f *Failure
+	return !errors.As(err, &f) || f.Status == http.StatusInternalServerError
+}
+
 // WhilePushing prefixes a coded failure as the push routes do.
 func WhilePushing(err error) error {
 	var f *Failure
