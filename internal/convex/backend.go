@@ -33,17 +33,20 @@ type backendWatch struct {
 	relay func(line []byte)
 	file  *volume.Log // nil when it cannot be written
 
-	mu       sync.Mutex
-	stop     context.CancelCauseFunc // of this generation
-	began    time.Time               // of this process
-	oomKills int                     // when it began
-	answered bool                    // has this process
-	deadline *time.Timer             // for its first answer
-	lastErr  error                   // of the probe
-	version  string                  // at /version
-	crash    *crash.Crash            // the newest of this boot
-	broken   bool                    // writing the file has failed
-	finish   func(string, error)     // ends the stage in the report
+	mu           sync.Mutex
+	stop         context.CancelCauseFunc // of this generation
+	began        time.Time               // of this process
+	oomKills     int                     // when it began
+	answered     bool                    // has this process
+	deadline     *time.Timer             // for its first answer
+	due          time.Time               // the same
+	database     backend.Database        // as this process has found it
+	answersSince time.Time               // but is not ready yet
+	lastErr      error                   // of the probe
+	version      string                  // at /version
+	crash        *crash.Crash            // the newest of this boot
+	broken       bool                    // writing the file has failed
+	finish       func(string, error)     // ends the stage in the report
 }
 
 func newBackendWatch(b *Boot) *backendWatch {
@@ -110,6 +113,7 @@ func (w *backendWatch) line(stream supervise.Stream, line []byte) {
 	}
 	w.tail.Add(text)
 	w.relay([]byte(text))
+	w.follow(text)
 	if w.file == nil {
 		return
 	}
@@ -132,10 +136,13 @@ func (w *backendWatch) ready(ctx context.Context) error {
 	version, err := ask(ctx)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.lastErr = err
 	if err == nil {
 		w.version = version
 	}
+	if err == nil && !w.answered {
+		err = w.usesDatabase(time.Now())
+	}
+	w.lastErr = err
 	return err
 }
 
@@ -170,7 +177,7 @@ func (w *backendWatch) answers() {
 	if first {
 		w.finish("answers, version "+version, nil)
 		if older := w.boot.guard.RefuseBackend(version); older != "" {
-			stop(&bootError{exit.Config, "this volume must not be used like this: " + older, "a downgrade", "run the newer version, or set CONVEX_ALLOW_DOWNGRADE=true if that is meant"})
+			stop(&bootError{exit.Config, "this volume must not be used like this: " + older, "a downgrade", []string{"run the newer version, or set CONVEX_ALLOW_DOWNGRADE=true if that is meant"}})
 			return
 		}
 		w.boot.guard.Remember(version)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/convex/backend"
 	"github.com/tale-project/tale-runtime/internal/convex/crash"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
@@ -18,11 +19,13 @@ func (w *backendWatch) begin() {
 	defer w.mu.Unlock()
 	w.tail.Reset()
 	w.began, w.answered, w.lastErr = time.Now(), false, nil
+	w.database, w.answersSince = backend.Database{}, time.Time{}
 	w.oomKills, _ = w.oom.Kills()
 	w.finish = w.boot.Begin(stageBackend)
 	w.boot.Attempt(stageBackend)
 	w.stopDeadline() // of a process that could not be started
-	w.deadline = time.AfterFunc(w.boot.settings.Backend.WaitTimeout, w.tooLate)
+	limit := w.boot.settings.Backend.WaitTimeout
+	w.due, w.deadline = time.Now().Add(limit), time.AfterFunc(limit, w.tooLate)
 }
 
 func (w *backendWatch) endDeadline() {
@@ -43,15 +46,15 @@ func (w *backendWatch) stopDeadline() {
 func (w *backendWatch) tooLate() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.deadline == nil {
-		return // it has just answered
+	if w.deadline == nil || time.Now().Before(w.due) {
+		return // it has just answered, or got on
 	}
 	limit := w.boot.settings.Backend.WaitTimeout
 	err := &bootError{
 		code:    exit.Unavailable,
 		message: fmt.Sprintf("cannot use the backend: it did not answer at %s within %s; the last try said: %s", w.boot.settings.Network.URL(), limit, health.Reason(w.lastErr)),
 		cause:   w.whyLate(),
-		fix:     fmt.Sprintf("raise CONVEX_WAIT_TIMEOUT (now %s) if it only needs longer", limit),
+		fix:     []string{fmt.Sprintf("raise CONVEX_WAIT_TIMEOUT (now %s) if it only needs longer", limit)},
 	}
 	w.finish("", err)
 	w.stop(err)

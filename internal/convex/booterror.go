@@ -11,7 +11,7 @@ type bootError struct {
 	code    int
 	message string
 	cause   string
-	fix     string
+	fix     []string
 }
 
 func (e *bootError) Error() string { return e.message }
@@ -22,7 +22,7 @@ func (e *bootError) ExitCode() int { return e.code }
 // Report explains the error in a boot's report.
 func (e *bootError) Report() report.Failure {
 	return report.Failure{
-		Message: e.message, Cause: e.cause, Fix: []string{e.fix},
+		Message: e.message, Cause: e.cause, Fix: e.fix,
 		ExitCode: e.code, Retryable: e.code == exit.Unavailable,
 	}
 }

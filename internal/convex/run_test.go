@@ -194,6 +194,61 @@ func TestRunStopsAnOlderBackend(t *testing.T) {
 	}
 }
 
+// The backend only warns of a database that a newer one has migrated, and after it has
+// opened its ports.
+func TestRunStopsBesideANewerDatabase(t *testing.T) {
+	s := newService(t)
+	s.environ["CONVEX_BACKEND_COMMAND"] += " --database-version 128"
+	s.start()
+	if code := s.WaitWithin(15 * time.Second); code != exit.Config {
+		t.Errorf("exit code %d", code)
+	}
+	for _, want := range []string{"version 128, and this backend knows versions up to 124", "a newer backend has migrated it", "CONVEX_ALLOW_DOWNGRADE=true"} {
+		if !s.Says(want) {
+			t.Errorf("%q is not said", want)
+		}
+	}
+	if s.Says("convex is ready") || s.ready() {
+		t.Error("it was ready")
+	}
+	if _, err := os.Stat(s.path("data/convex/crash.log")); err == nil {
+		t.Error("that is a crash")
+	}
+	allowed := s.again("CONVEX_ALLOW_DOWNGRADE", "true")
+	allowed.untilReady()
+	if !allowed.Says("allowed by CONVEX_ALLOW_DOWNGRADE") {
+		t.Error("the override is not said")
+	}
+	allowed.Stop(5 * time.Second)
+}
+
+// A migration takes as long as it takes while it gets on, and readiness waits for it.
+func TestRunWaitsForMigrations(t *testing.T) {
+	s := newService(t, "CONVEX_WAIT_TIMEOUT", "5")
+	s.environ["CONVEX_BACKEND_COMMAND"] += " --database-version 121 --fault stage=migration,delay=2s"
+	s.start()
+	s.Expect("Migrating to 124")
+	if s.ready() {
+		t.Error("it is ready in the middle of it")
+	}
+	s.untilReady()
+	for _, want := range []string{"the backend migrates its database version=122 of=124", "version=124 of=124"} {
+		if !s.Says(want) {
+			t.Errorf("%q is not said", want)
+		}
+	}
+	s.Stop(5 * time.Second)
+}
+
+func TestRunGivesUpOnAMigrationThatDoesNotGetOn(t *testing.T) {
+	s := newService(t, "CONVEX_WAIT_TIMEOUT", "3")
+	s.environ["CONVEX_BACKEND_COMMAND"] += " --database-version 123 --fault stage=migration,hang"
+	s.start()
+	if code := s.WaitWithin(20 * time.Second); code != exit.Unavailable || !s.Says("the backend migrates its database to version 124") {
+		t.Errorf("exit code %d", code)
+	}
+}
+
 func TestRunListsEveryProblem(t *testing.T) {
 	s := newService(t, "SITE_URL", "", "INSTANCE_SECRET", "canary-secret", "CONVEX_STORAGE", "", "CA_WAIT_TIMEOUT", "soon").start()
 	if code := s.WaitWithin(10 * time.Second); code != exit.Config {

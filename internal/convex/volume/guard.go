@@ -18,7 +18,7 @@ import (
 // Guards turn refusals that protect a volume into warnings.
 type Guards struct {
 	ChangedSecret bool `env:"CONVEX_ALLOW_CHANGED_SECRET" doc:"Start although INSTANCE_SECRET is not the one this volume was used with. Admin keys, sessions and file links made with the old one stop working."`
-	Downgrade     bool `env:"CONVEX_ALLOW_DOWNGRADE" doc:"Start although a newer version has used this volume. Migrations go forward only."`
+	Downgrade     bool `env:"CONVEX_ALLOW_DOWNGRADE" doc:"Start although a newer version has used this volume or a newer backend has migrated the database. Migrations go forward only; functions may fail."`
 	StorageSwitch bool `env:"CONVEX_ALLOW_STORAGE_SWITCH" doc:"Start although this volume belongs to another database. Files and search indexes of that database stay, its documents do not come along."`
 }
 
