@@ -3,6 +3,7 @@ package convexsim
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -37,6 +38,10 @@ func (s *Server) answer(rec *recorder, w http.ResponseWriter, r *http.Request, r
 			s.logError("error", err.Error())
 		}
 		s.log.Debug("request refused", "stage", rt.stage, "error", err)
+		if refused, ok := errors.AsType[*protocol.Failure](err); ok && refused.Logged != "" {
+			// The words of crates/common/src/errors.rs.
+			s.log.Error("Caught error error (RUST_BACKTRACE=1 RUST_LOG=info,common::errors=debug for full trace): " + refused.Logged)
+		}
 		s.readRest(r)
 		protocol.WriteFailure(w, err)
 	}

@@ -3,6 +3,7 @@ package convexsim
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -62,10 +63,7 @@ func (s *Server) handleFunction(w http.ResponseWriter, r *http.Request) error {
 		if strings.HasPrefix(name, "_system/") {
 			return s.systemQuery(who, name, request.arguments())
 		}
-		if !s.knowsFunction(name) {
-			return nil, functionError(fmt.Sprintf("Could not find function for '%s'. Did you forget to run `npx convex dev` or `npx convex deploy`?", name))
-		}
-		return nil, nil
+		return nil, s.runnable(name, "function")
 	})
 }
 
@@ -81,10 +79,26 @@ func (s *Server) runQuery(who keybroker.Identity, name string, arguments map[str
 	if strings.HasPrefix(name, "_system/") {
 		return s.systemQuery(who, name, arguments)
 	}
-	if !s.knowsFunction(name) {
-		return nil, functionError(fmt.Sprintf("Could not find public function for '%s'. Did you forget to run `npx convex dev` or `npx convex deploy`?", name))
+	if err := s.runnable(name, "public function"); err != nil {
+		return nil, err
 	}
 	return nil, functionError(notRun)
+}
+
+// paused is what a function answers then (crates/udf/src/validation.rs).
+const paused = "Cannot run functions while this deployment is paused. Resume the deployment in the dashboard settings to allow functions to run."
+
+// runnable reports what keeps a function of the app from running; kind is how the
+// route calls one that it does not find.
+func (s *Server) runnable(name, kind string) error {
+	stored := s.store.View()
+	switch {
+	case stored.Paused:
+		return functionError(paused)
+	case !s.knowsFunction(name):
+		return functionError(fmt.Sprintf("Could not find %s for '%s'. Did you forget to run `npx convex dev` or `npx convex deploy`?", kind, name))
+	}
+	return stored.CheckDeployed("")
 }
 
 func (s *Server) answerFunction(w http.ResponseWriter, r *http.Request, run func(keybroker.Identity, functionRequest) (any, error)) error {
@@ -111,6 +125,9 @@ func (s *Server) answerFunction(w http.ResponseWriter, r *http.Request, run func
 		return protocol.MissingField("args")
 	}
 	value, failed := run(who, request)
+	if failure, is := errors.AsType[*protocol.Failure](failed); is && failure.Status == http.StatusInternalServerError {
+		return failure
+	}
 	for _, f := range faultsOf(r) {
 		if f.Stage == fault.StageFunction && f.Message != "" {
 			failed = functionError(f.Message)

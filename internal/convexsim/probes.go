@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/tale-project/tale-runtime/internal/convexsim/protocol"
+	"github.com/tale-project/tale-runtime/internal/convexsim/state"
 )
 
 const greeting = "This Convex deployment is running. See https://docs.convex.dev/."
@@ -52,6 +53,21 @@ func (s *Server) handleCheckAdminKey(w http.ResponseWriter, r *http.Request) err
 	}
 	protocol.WriteJSON(w, http.StatusOK, map[string]bool{"success": true})
 	return nil
+}
+
+// handlePause serves POST /api/v1/pause_deployment and unpause_deployment.
+func (s *Server) handlePause(pause bool) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		who, err := s.broker.OfRequest(r)
+		if err != nil {
+			return err
+		}
+		if err := who.MustWrite(); err != nil {
+			return err
+		}
+		w.Header().Set("Content-Length", "0")
+		return s.store.Update(func(next *state.State) error { next.Paused = pause; return nil })
+	}
 }
 
 // handleCanonicalURLs serves GET /api/v1/get_canonical_urls.

@@ -34,6 +34,9 @@ func (s *Server) apiRoutes() []route {
 		{http.MethodGet, "/api/list_environment_variables", fault.StageEnvList, s.handleEnvList},
 		{http.MethodGet, "/api/v1/list_environment_variables", fault.StageEnvList, s.handleEnvList},
 
+		{http.MethodPost, "/api/v1/pause_deployment", "", s.handlePause(true)},
+		{http.MethodPost, "/api/v1/unpause_deployment", "", s.handlePause(false)},
+
 		{http.MethodPost, "/api/get_config_hashes", fault.StageHashes, s.handleHashes},
 		{http.MethodPost, "/api/deploy2/evaluate_push", fault.StageEvalPush, s.handleEvaluatePush},
 		{http.MethodPost, "/api/deploy2/start_push", fault.StageStartPush, s.handleStartPush},

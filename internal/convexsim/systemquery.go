@@ -22,6 +22,7 @@ const (
 	componentsQuery = "_system/frontend/components:list"
 	schemasQuery    = "_system/frontend/getSchemas:default"
 	indexesQuery    = "_system/frontend/indexes:default"
+	stateQuery      = "_system/frontend/deploymentState:deploymentState"
 )
 
 // Functions of the backend behind the dashboard's Files tab (npm-packages/system-udfs).
@@ -59,8 +60,8 @@ func (s *Server) systemQuery(who keybroker.Identity, name string, arguments map[
 		return s.UploadURL()
 	case fileFunction:
 		return s.fileDocument(arguments["storageId"]), nil
-	case apiSpecQuery: // asked when a function is not found
-		return []any{}, nil
+	case apiSpecQuery:
+		return stored.FunctionDocuments(), nil
 	}
 	if value, known := s.dashboardQuery(name, arguments); known {
 		return value, nil
@@ -95,6 +96,8 @@ func (s *Server) dashboardQuery(name string, arguments map[string]any) (value an
 	switch name {
 	case lastPushQuery:
 		return stored.LastPushDocument(), true
+	case stateQuery:
+		return stored.BackendStateDocument(), true
 	case componentsQuery:
 		return stored.ComponentDocuments(), true
 	case schemasQuery:

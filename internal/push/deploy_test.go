@@ -37,7 +37,7 @@ func (d *testDeploy) stages() []string {
 func deployedCode(t *testing.T, sim *convexsim.Server) string {
 	t.Helper()
 	state := sim.State()
-	state.LastPush, state.Packages, state.NextID, state.Pushes = nil, nil, 0, 0
+	state.LastPush, state.Packages, state.Deployed, state.NextID, state.Pushes = nil, nil, nil, 0, 0
 	for path, c := range state.Components {
 		c.ID = ""
 		state.Components[path] = c

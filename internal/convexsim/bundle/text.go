@@ -14,12 +14,20 @@ import (
 // StringArg matches the first argument of a call, if it is a string.
 var StringArg = regexp.MustCompile(`^\s*["']([^"']+)["']`)
 
+var declared = regexp.MustCompile(`^\s+(?:const|let|var|function)\s+([\w$]+)`)
+
 // ExportedNames lists what a module exports, from the export statements that the
-// bundler writes: export { local as name };
+// bundler writes, export { local as name }, and from export const name.
 func ExportedNames(source string) []string {
 	var names []string
 	for at := range Occurrences(source, "export") {
-		list, ok := strings.CutPrefix(strings.TrimLeft(source[at+len("export"):], " \n"), "{")
+		rest := source[at+len("export"):]
+		lineStart := at == 0 || source[at-1] == '\n' // and no example in a comment
+		if name := First(declared, rest); name != "" && lineStart {
+			names = append(names, name)
+			continue
+		}
+		list, ok := strings.CutPrefix(strings.TrimLeft(rest, " \n"), "{")
 		if !ok {
 			continue
 		}

@@ -48,10 +48,13 @@ func (e *Evaluation) upload() error {
 		if err != nil {
 			return err
 		}
-		e.packages[d.path] = e.state.AddPackage(state.Package{
+		e.packages[d.path], err = e.state.AddPackage(state.Package{
 			Definition: d.path, Modules: modules,
 			NodeVersion: deref(e.request.nodeVersion), UDFServerVersion: deref(d.udfServerVersion),
 		})
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -66,6 +69,11 @@ func (e *Evaluation) modulesOf(d definition) (map[string]state.Module, error) {
 			functions--
 		}
 		modules[state.Canonical(module.Path)] = module.Module
+	}
+	if len(d.unchanged) > 0 {
+		if err := e.state.CheckDeployed(""); err != nil {
+			return nil, err
+		}
 	}
 	for _, hash := range d.unchanged {
 		module, err := existing(e.state, hash)

@@ -58,6 +58,7 @@ func Finish(stored *state.State, request *FinishRequest, change SchemaChange, an
 	stored.Auth = pushed.AppAuth
 
 	definitions := map[string]state.Definition{}
+	stored.Deployed = map[string]string{}
 	for _, definitionPath := range slices.Sorted(maps.Keys(pushed.Analysis)) {
 		named, ok := pushed.Packages[definitionPath]
 		if !ok {
@@ -68,6 +69,7 @@ func Finish(stored *state.State, request *FinishRequest, change SchemaChange, an
 			return protocol.InternalError()
 		}
 		definitions[definitionPath] = state.Definition{Modules: code.Modules, UDFServerVersion: code.UDFServerVersion}
+		stored.Deployed[definitionPath] = code.Key
 		answer.DefinitionDiffs[definitionPath] = struct{}{}
 		if definitionPath == "" {
 			stored.NodeVersion = code.NodeVersion

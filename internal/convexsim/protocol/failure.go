@@ -14,6 +14,7 @@ type Failure struct {
 	Code    string
 	Message string
 	Header  http.Header
+	Logged  string // the reason, of which only the backend's log speaks
 }
 
 // Error names the status, and what the answer would say.

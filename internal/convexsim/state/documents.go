@@ -33,6 +33,34 @@ func (s State) LastPushDocument() any {
 	}
 }
 
+// BackendStateDocument is the one row of _backend_state.
+func (s State) BackendStateDocument() any {
+	state := "running"
+	if s.Paused {
+		state = "paused"
+	}
+	return map[string]any{"state": state}
+}
+
+// FunctionDocuments lists the app's functions. What kind a function is and what
+// arguments it takes is not known here: each is said to be a query without any.
+func (s State) FunctionDocuments() []map[string]any {
+	documents := []map[string]any{}
+	modules := s.Definitions[""].Modules
+	for _, path := range slices.Sorted(maps.Keys(modules)) {
+		for _, name := range modules[path].Exports {
+			if name == "default" || modules[path].Environment == "node" {
+				continue
+			}
+			documents = append(documents, map[string]any{
+				"identifier": path + ":" + name, "functionType": "Query", "visibility": map[string]any{"kind": "public"},
+				"args": map[string]any{"type": "object", "value": map[string]any{}}, "returns": map[string]any{"type": "any"},
+			})
+		}
+	}
+	return documents
+}
+
 // ComponentDocuments lists the components, in the order of their paths.
 func (s State) ComponentDocuments() []map[string]any {
 	documents := []map[string]any{}

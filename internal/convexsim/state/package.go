@@ -3,9 +3,16 @@ package state
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
+
+	"github.com/tale-project/tale-runtime/internal/convexsim/protocol"
+	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
 )
 
 // keptPackages is how many packages of each definition stay for a finish_push
@@ -24,18 +31,45 @@ type Package struct {
 }
 
 // AddPackage stores a package, unless the same one is there already, and returns
-// it with its key.
-func (s *State) AddPackage(added Package) Package {
+// it with its key. The backend has packages as files beside its database, and so
+// there is a file of each here, with nothing in it: whoever deletes it has lost
+// the package.
+func (s *State) AddPackage(added Package) (Package, error) {
 	added.SHA256 = added.digest()
 	for i := len(s.Packages) - 1; i >= 0; i-- {
-		if p := s.Packages[i]; p.Definition == added.Definition && p.SHA256 == added.SHA256 {
-			return p
+		if p := s.Packages[i]; p.Definition == added.Definition && p.SHA256 == added.SHA256 && !s.lost(p.Key) {
+			return p, nil
 		}
 	}
 	added.Key = s.NewID("package")
 	s.Packages = append(s.Packages, added)
 	s.forgetPackages(added.Definition)
-	return added
+	if err := os.MkdirAll(s.packageFolder, 0o755); err != nil {
+		return Package{}, fmt.Errorf("cannot store a package: %w", err)
+	}
+	return added, atomicfile.WriteVolatile(s.packageFile(added.Key), nil, 0o600)
+}
+
+func (s *State) packageFile(key string) string {
+	return filepath.Join(s.packageFolder, key+".blob")
+}
+
+func (s *State) lost(key string) bool {
+	_, err := os.Stat(s.packageFile(key))
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// CheckDeployed fails as the backend does when it has lost the active package of a
+// definition: to its log alone it says which
+// (crates/model/src/source_packages/upload_download.rs).
+func (s *State) CheckDeployed(definition string) error {
+	key, deployed := s.Deployed[definition]
+	if !deployed || !s.lost(key) {
+		return nil
+	}
+	failure := protocol.InternalError()
+	failure.Logged = fmt.Sprintf("Src Pkg storage key not found?? ObjectKey(%q)", key)
+	return failure
 }
 
 func (s *State) forgetPackages(definition string) {
@@ -53,7 +87,7 @@ func (s *State) forgetPackages(definition string) {
 // PackageByKey returns the package that a finish_push names.
 func (s *State) PackageByKey(key string) (Package, bool) {
 	i := slices.IndexFunc(s.Packages, func(p Package) bool { return p.Key == key })
-	if i < 0 {
+	if i < 0 || s.lost(key) {
 		return Package{}, false
 	}
 	return s.Packages[i], true

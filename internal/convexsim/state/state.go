@@ -22,6 +22,10 @@ type State struct {
 	Schemas []Schema `json:"schemas,omitempty"`
 	// Packages are uploaded code that a finish_push may activate.
 	Packages []Package `json:"packages,omitempty"`
+	// Deployed has the key of the active package of each definition.
+	Deployed map[string]string `json:"deployed,omitempty"`
+	// Paused is set by an operator; no function runs then.
+	Paused bool `json:"paused,omitempty"`
 	// Pushes counts the pushes that were finished.
 	Pushes int `json:"pushes"`
 	// LastPush is the audit log's entry of the latest finished push.
@@ -34,6 +38,8 @@ type State struct {
 	Files map[string]File `json:"files,omitempty"`
 	// NextID makes ids unique across restarts.
 	NextID int `json:"nextId"`
+
+	packageFolder string
 }
 
 // Definition is the code of the app or of one component definition.
@@ -71,6 +77,7 @@ func (s State) Clone() State {
 	s.Components = maps.Clone(s.Components)
 	s.Schemas = slices.Clone(s.Schemas)
 	s.Packages = slices.Clone(s.Packages)
+	s.Deployed = maps.Clone(s.Deployed)
 	s.Auth = slices.Clone(s.Auth)
 	s.Files = maps.Clone(s.Files)
 	return s

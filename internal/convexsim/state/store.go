@@ -39,6 +39,7 @@ func Open(folder string) (*Store, error) {
 			return nil, fmt.Errorf("cannot read the stored state %s: %w", s.path, err)
 		}
 	}
+	s.state.packageFolder = filepath.Join(folder, "modules")
 	if err := s.write(s.state); err != nil {
 		return nil, err
 	}
