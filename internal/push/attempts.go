@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/cenkalti/backoff/v4"
 
+	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/push/trace"
 )
@@ -33,6 +35,7 @@ func (d *deployment) attempts(ctx context.Context, by driver) error {
 		failure := d.failure(err, d.attempt)
 		failure.Driver, failure.Evidence = by.Name(), by.Evidence()
 		by.Failed(failure.Observation, failure.Diagnosis.Retry)
+		d.doubt(failure.Observation, by)
 		paces.next = failure.Diagnosis.Pace
 		if failure.Diagnosis.Retry == diagnosis.RetryNo || d.attempt >= d.options.Attempts {
 			return backoff.Permanent(failure)
@@ -40,6 +43,18 @@ func (d *deployment) attempts(ctx context.Context, by driver) error {
 		return failure
 	}
 	return backoff.RetryNotifyWithTimer(d.afterResync(ctx, operation), backoff.WithContext(paces, ctx), d.announce, d.options.timer)
+}
+
+// doubt has the retry of a push that the backend failed to start send every module: it
+// may have lost the package that has those it was given the hashes of, and tells
+// its log only. When that fails in the same way the reason was another.
+func (d *deployment) doubt(o diagnosis.Observation, by driver) {
+	starting := o.Stage == backend.StageEvaluatePush || o.Stage == backend.StageStartPush
+	if d.options.Force || !starting || o.Status < http.StatusInternalServerError {
+		return
+	}
+	by.SendAll(!d.doubted)
+	d.doubted = true
 }
 
 // once does one attempt within its limits.

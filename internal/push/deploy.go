@@ -41,7 +41,8 @@ type Options struct {
 	Timeout, Longest time.Duration
 	// Attempts is how often a push is tried in all; 1 when it is smaller.
 	Attempts int
-	// Force pushes even when the deployment already is what would be pushed.
+	// Force pushes even when the deployment already is what would be pushed, and
+	// sends every module with its source.
 	Force bool
 	// MintKey makes an admin key of the given member; with it a later boot can
 	// prove that it has nothing to do (see record.go). May be nil.
@@ -69,6 +70,8 @@ type Options struct {
 type driver interface {
 	Name() string
 	Push(ctx context.Context) error
+	// SendAll has the next attempts send every module with its source, or no more so.
+	SendAll(all bool)
 	// Failed reports the failed attempt to the driver, before the next one.
 	Failed(o diagnosis.Observation, retry diagnosis.Retry)
 	// Evidence returns what a process printed, redacted.
@@ -106,6 +109,7 @@ type deployment struct {
 	file    *requestfile.File // of the native driver
 	began   time.Time
 	attempt int
+	doubted bool // a retry has sent every module
 }
 
 // choose returns the driver. With auto, a request that exists and cannot be used
@@ -174,15 +178,15 @@ func (d *deployment) cli() driver {
 // know before it pushes: the CLI would have to bundle first.
 func (d *deployment) skip(ctx context.Context, chosen driver) bool {
 	switch {
-	case d.file == nil || chosen.Name() != driverNative:
-		return false
 	case d.options.Force:
-		d.log.Info("pushing in any case, as CONVEX_FORCE_PUSH asks for")
+		d.log.Info("pushing every module in any case, as CONVEX_FORCE_PUSH asks for")
+		chosen.SendAll(true)
 		return false
-	case d.options.MintKey == nil:
+	case d.file == nil || chosen.Name() != driverNative || d.options.MintKey == nil:
 		return false
 	}
-	why := nothingToDo(ctx, d.client, d.file)
+	why, lost := d.nothingToDo(ctx)
+	chosen.SendAll(lost)
 	if why != "" {
 		d.log.Info("a push is needed", "reason", d.redact.Redact(why))
 		return false

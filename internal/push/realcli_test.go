@@ -28,6 +28,7 @@ func TestTheRealCLI(t *testing.T) {
 			t.Parallel()
 			app := realApp(t, apps[version])
 			t.Run("both drivers", func(t *testing.T) { realDriversAgree(t, app) })
+			t.Run("lost packages", func(t *testing.T) { realCLIMakesUpForLostPackages(t, app) })
 			t.Run("faults", func(t *testing.T) { realCLIMeetsFaults(t, app, release, len(apps)) })
 			t.Run("a missing route", func(t *testing.T) { realCLIIsStopped(t, app) })
 			if release == len(apps)-1 { // all of them bundle with esbuild, before they ask anything

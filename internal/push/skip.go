@@ -2,7 +2,9 @@ package push
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -24,6 +26,7 @@ type deployedState struct {
 	urls      backend.CanonicalURLs
 	variables map[string]string
 	pending   string
+	canary    string
 }
 
 func readDeployed(ctx context.Context, client *backend.Client) (deployedState, error) {
@@ -42,6 +45,7 @@ func readDeployed(ctx context.Context, client *backend.Client) (deployedState, e
 	read("the deployment's URLs", func() (err error) { s.urls, err = client.CanonicalURLs(ctx); return })
 	read("the variables", func() (err error) { s.variables, err = client.ListEnv(ctx); return })
 	read("the schemas", func() (err error) { s.pending, err = client.PendingSchema(ctx); return })
+	read("the functions", func() (err error) { s.canary, err = client.ArgumentlessQuery(ctx); return })
 	return s, group.Wait()
 }
 
@@ -58,31 +62,40 @@ func readDeployed(ctx context.Context, client *backend.Client) (deployedState, e
 //  2. the app's modules are those of the file, by hash: covers a deployment whose
 //     code was replaced without a push, by a restored backup for instance;
 //  3. neither the app nor a component has a schema pending: covers a push that
-//     stopped after start_push, which left unused indexes behind.
+//     stopped after start_push, which left unused indexes behind;
+//  4. it runs a function, the canary: covers a database that came without the
+//     packages which its rows name, restored alone or beside another volume. All
+//     of the above is rows. The backend that cannot load a package answers 500;
+//     then the push must not give hashes of modules that are in it, and lost is
+//     true. A function that fails has run, and so is good enough.
 //
 // Whatever cannot be read, because the backend is older, newer or something else,
 // is not proven, and then the push is made. It is always safe to push: unchanged
 // modules are not sent, and the backend changes nothing that is the same.
-func nothingToDo(ctx context.Context, client *backend.Client, file *requestfile.File) string {
+func (d *deployment) nothingToDo(ctx context.Context) (why string, lost bool) {
 	ctx, cancel := context.WithTimeout(ctx, readLimit)
 	defer cancel()
-	s, err := readDeployed(ctx, client)
+	s, err := readDeployed(ctx, d.client)
 	switch {
 	case err != nil:
-		return "cannot read what is deployed:  " + err.Error()
+		return "cannot read what is deployed: " + err.Error(), false
 	case !s.pushed:
-		return "nothing was ever pushed"
+		return "nothing was ever pushed", false
 	}
-	if why := moduleDifference(file.Index, s.modules); why != "" {
-		return why
+	if why := moduleDifference(d.file.Index, s.modules); why != "" {
+		return why, false
 	}
 	switch {
-	case !recordMatches(s.pusher, file.Digest(), s.urls, s.variables):
-		return "the last push was not of this request with these variables"
+	case !recordMatches(s.pusher, d.file.Digest(), s.urls, s.variables):
+		return "the last push was not of this request with these variables", false
 	case s.pending != "":
-		return "an unfinished push left a schema pending in " + s.pending
+		return "an unfinished push left a schema pending in " + s.pending, false
 	}
-	return ""
+	if err := tryCanary(ctx, d.client, s.canary); err != nil {
+		failed, answered := errors.AsType[*backend.APIError](err)
+		return "the deployment cannot run " + s.canary + ": " + err.Error(), answered && failed.Status >= http.StatusInternalServerError
+	}
+	return "", false
 }
 
 // moduleDifference compares the app's own modules. Schema and definition are

@@ -32,6 +32,7 @@ func (d *testDeploy) skipped(t *testing.T) bool {
 	t.Helper()
 	before, pushes := len(d.sim.Requests()), d.sim.State().Pushes
 	done, err := Deploy(t.Context(), logging.New(&d.log, logging.FormatConsole, slog.LevelDebug), d.client, d.Options)
+	d.report = done
 	if err != nil {
 		t.Fatal(err, d.log.String())
 	}
@@ -122,6 +123,7 @@ func TestADeployIsNotSkippedWhen(t *testing.T) {
 			options.Origins = &convexsim.Origins{Cloud: "https://b.example/ws_api", Site: "https://b.example/http_api"}
 			d.restartWith(t, options)
 		},
+		"the packages were lost": func(_ *testing.T, d *testDeploy) { d.losePackages() },
 		"the modules were replaced without a push": func(t *testing.T, d *testDeploy) {
 			if _, err := d.sim.Inject(fault.Fault{Stage: fault.StageHashes, Status: 200, Body: `{"config":{},"moduleHashes":[]}`, Times: 1}); err != nil {
 				t.Fatal(err)

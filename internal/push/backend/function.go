@@ -31,6 +31,16 @@ func (e *FunctionError) Error() string {
 // mutation or action, as "module:name", and returns its result within the limit.
 // The error is a *FunctionError when the function itself failed.
 func (c *Client) Function(ctx context.Context, limit time.Duration, function string, args any) (FunctionResult, error) {
+	return c.run(ctx, limit, StageRunFunction.Path(), function, args)
+}
+
+// Query is Function for a query without arguments. What is no query is refused: it
+// cannot change anything.
+func (c *Client) Query(ctx context.Context, function string) (FunctionResult, error) {
+	return c.run(ctx, probeTimeout, queryPath, function, nil)
+}
+
+func (c *Client) run(ctx context.Context, limit time.Duration, route, function string, args any) (FunctionResult, error) {
 	if args == nil {
 		args = struct{}{}
 	}
@@ -45,7 +55,7 @@ func (c *Client) Function(ctx context.Context, limit time.Duration, function str
 		ErrorMessage string
 		LogLines     []json.RawMessage
 	}
-	r := Request{Method: http.MethodPost, Path: StageRunFunction.Path()}
+	r := Request{Method: http.MethodPost, Path: route}
 	if err := c.call(ctx, limit, r, in, &answer); err != nil {
 		return FunctionResult{}, err
 	}

@@ -8,6 +8,9 @@ import (
 	"net/http"
 )
 
+// queryPath runs queries and nothing else: a mutation or an action is refused there.
+const queryPath = "/api/query"
+
 // systemQuery runs one of the backend's own queries ("_system/..."), which need
 // an admin key, and decodes its value into out.
 func (c *Client) systemQuery(ctx context.Context, path string, args, out any) error {
@@ -21,7 +24,7 @@ func (c *Client) systemQuery(ctx context.Context, path string, args, out any) er
 		Value        json.RawMessage `json:"value"`
 		ErrorMessage string          `json:"errorMessage"`
 	}
-	r := Request{Method: http.MethodPost, Path: "/api/query"}
+	r := Request{Method: http.MethodPost, Path: queryPath}
 	if err := c.call(ctx, probeTimeout, r, in, &answer); err != nil {
 		return err
 	}

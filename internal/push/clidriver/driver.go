@@ -25,6 +25,7 @@ type Driver struct {
 	Trace   *trace.Trace
 	Run     Runner // nil is supervise.Run
 
+	all    bool              // send every module
 	output *convexcli.Output // of the latest attempt
 }
 
@@ -48,6 +49,9 @@ func (d *Driver) Name() string { return "cli" }
 
 // Failed does nothing: the CLI can only start again.
 func (d *Driver) Failed(diagnosis.Observation, diagnosis.Retry) {}
+
+// SendAll has the next attempts send every module with its source, or no more so.
+func (d *Driver) SendAll(all bool) { d.all = all }
 
 // Evidence returns what the CLI printed last, redacted.
 func (d *Driver) Evidence() []string {
@@ -82,7 +86,7 @@ func (d *Driver) Push(ctx context.Context) error {
 	}
 	defer tap.stop()
 	d.output = convexcli.NewOutput(d.Log, d.Redact, d.Trace.Stage, strings.NewReplacer(tap.address, d.Client.BaseURL()))
-	process := cli.Process(tap.address, d.Client.AdminKey(), d.Secrets, cli.DeployArgs()...)
+	process := cli.Process(tap.address, d.Client.AdminKey(), d.Secrets, cli.DeployArgs(d.all)...)
 	process.Line = d.output.Line
 	d.Log.Info("running the convex CLI", "version", cli.Label, "command", d.Redact.Redact(strings.Join(process.Argv, " ")))
 	start := d.Run

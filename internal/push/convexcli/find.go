@@ -161,8 +161,14 @@ func (c cli) Process(url, adminKey string, secrets map[string]string, args ...st
 // A CLI that has no terminal ends with an error where it would ask whether an
 // index of a large table may be deleted or built; which flag answers that depends
 // on its version (cli/lib/command.ts and cli/deploy.ts of the packages).
-func (c cli) DeployArgs() []string {
+//
+// all has it send every module with its source. Before 1.31.7 the CLI did nothing
+// else; one of unknown version is not asked to.
+func (c cli) DeployArgs(all bool) []string {
 	args := []string{"deploy", "--typecheck", "disable", "--codegen", "disable", "-y"}
+	if all && c.version != (release.Version{}) && !c.version.Before(release.Version{1, 31, 7}) {
+		args = append(args, "--push-all-modules")
+	}
 	switch {
 	case c.version == release.Version{}, c.version.Before(release.Version{1, 30, 0}):
 		return args

@@ -136,6 +136,7 @@ func TestFindCLITakesACommandAsItIs(t *testing.T) {
 }
 
 func TestDeployArgsFitTheVersion(t *testing.T) {
+	const all = "--push-all-modules"
 	for version, want := range map[string]string{
 		"1.32.0":       "--allow-deleting-large-indexes",
 		"1.46.2":       "--allow-deleting-large-indexes",
@@ -143,14 +144,20 @@ func TestDeployArgsFitTheVersion(t *testing.T) {
 		"2.0.0-beta.1": "--skip-large-indexes-check --allow-unstaging-schema",
 		"1.20.0":       "",
 		"unknown":      "",
+
+		"1.31.6 " + all:  "--allow-deleting-large-indexes",
+		"1.31.7 " + all:  all + " --allow-deleting-large-indexes",
+		"1.48.0 " + all:  all + " --skip-large-indexes-check --allow-unstaging-schema",
+		"unknown " + all: "",
 	} {
+		version, everything := strings.CutSuffix(version, " "+all)
 		o := installCLI(t, version)
 		o.install(t, "node")
 		cli, err := Find(o)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Join(cli.DeployArgs()[6:], " "); got != want {
+		if got := strings.Join(cli.DeployArgs(everything)[6:], " "); got != want {
 			t.Errorf("%s: %q, want %q", version, got, want)
 		}
 	}

@@ -43,6 +43,9 @@ const (
 	// ConditionVariableLimit: a variable exceeds a limit of the backend and was not
 	// sent.
 	ConditionVariableLimit Condition = "variable_limit"
+	// ConditionNotRunning: the deployment's state keeps functions from running; the
+	// message is the state.
+	ConditionNotRunning Condition = "not_running"
 	// ConditionNotConfirmed: the variables read back differ from those written.
 	ConditionNotConfirmed Condition = "not_confirmed"
 )

@@ -5,7 +5,11 @@ import (
 	"slices"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/push/backend"
 )
+
+// forcePush is the fix of lost or doubtful modules.
+const forcePush = "CONVEX_FORCE_PUSH=true in .env, then docker compose up -d platform (sends every module)"
 
 // capacityRows are answers of a backend that is busy, starting or in trouble.
 func capacityRows() []row {
@@ -21,6 +25,12 @@ func capacityRows() []row {
 	slow := busy(PaceLoad, "The request took so long that the data it had read from was retired.", load, "InternalServerError")
 	slow.statuses = []int{http.StatusServiceUnavailable}
 	internal := busy(PaceRestart, "The backend has trouble of its own, which it tells its log only: shutting down, no disk space, no database, a missing file of its storage.", trouble, "InternalServerError")
+	start := busy(PaceRestart, "The backend cannot start the push, and tells its log only why: shutting down, no disk space, no database, or the packages of the functions are lost (a database that was restored without convex/modules). The retry sends every module, which makes up for lost packages.",
+		append(slices.Clone(trouble), forcePush), "InternalServerError")
+	start.statuses, start.stages = []int{http.StatusInternalServerError}, []backend.Stage{backend.StageEvaluatePush, backend.StageStartPush}
+	run := busy(PaceRestart, "The backend cannot run functions, and tells its log only why: their packages are lost (a database that was restored without convex/modules), a newer backend has migrated the database, or it has trouble of its own.",
+		append(slices.Clone(trouble), forcePush, "docker compose logs convex | grep 'metadata version is ahead' (a newer backend was here: use its image again; there is no way back)"), "InternalServerError")
+	run.statuses, run.stages = start.statuses, []backend.Stage{backend.StageRunFunction}
 	return []row{
 		busy(PaceLoad, "All workers that evaluate functions are busy.", append(slices.Clone(load), "APPLICATION_MAX_CONCURRENT_QUERIES and its likes in .env, then docker compose up -d convex (more workers)"),
 			"ExecuteFullError", "ExpiredInQueue", "WorkerOverloaded", "InitialPermitTimeoutError", "IsolateNotClean"),
@@ -34,12 +44,16 @@ func capacityRows() []row {
 		busy(PaceLoad, "Too many writes, or too many at once.", load, "TooManyWritesInTimePeriod", "TooManyWrites"),
 		busy(PaceLoad, "Too many functions run at once.", load, "TooManyConcurrentRequests"),
 		{
-			codes: []string{"BackendIsNotRunning"},
-			cause: "The deployment is paused, so functions do not run.",
-			fix:   []string{"resume it in the dashboard (Settings, Pause Deployment)"},
-			retry: RetryNo, exit: exit.DeployRefused,
+			codes:      []string{"BackendIsNotRunning"},
+			conditions: []Condition{ConditionNotRunning},
+			seen:       []backend.Stage{backend.StageRunFunction},
+			cause:      "The deployment is paused, so functions do not run.",
+			fix:        []string{"resume it in the dashboard (Settings, Pause Deployment)"},
+			retry:      RetryNo, exit: exit.DeployRefused,
 		},
 		slow,
+		start,
+		run,
 		internal,
 		busy(PaceRestart, "The backend cannot do it now.", trouble, "ServiceUnavailable"),
 	}

@@ -59,7 +59,7 @@ func pushRaceRows() []row {
 			codes: []string{"MissingExistingModule", "MissingExistingModuleMetadata", "ExistingModuleHashConflict", "ExistingModuleEnvConflict"},
 			seen:  []backend.Stage{backend.StageEvaluatePush, backend.StageStartPush},
 			cause: "Modules that were sent as \"unchanged\" are not, or no longer, what the backend holds: another push came between.",
-			fix:   []string{oneDeployer, "CONVEX_FORCE_PUSH=true in .env, then docker compose up -d platform (sends every module)"},
+			fix:   []string{oneDeployer, forcePush},
 		}),
 	}
 }
@@ -91,7 +91,7 @@ func commitRows() []row {
 			codes:    []string{"InternalServerError"},
 			statuses: []int{http.StatusInternalServerError},
 			stages:   []backend.Stage{backend.StageFinishPush},
-			cause:    "The backend could not finish the push: its schema or an index is not ready any more, a stored package is missing (files under modules/ were deleted), or the backend has trouble of its own.",
+			cause:    "The backend could not finish the push: its schema or an index is not ready any more, a package that start_push stored is gone (files under convex/modules were deleted), or the backend has trouble of its own.",
 			fix:      []string{readBackendLog, "docker compose exec convex df -h /app/data (a full disk shows here)"},
 		}),
 	}

@@ -48,6 +48,7 @@ type Driver struct {
 	RecordKey func(ctx context.Context, variables map[string]string) string
 
 	identity bool // the backend refused brotli
+	all      bool // send every module
 	// What start_push answered, kept so that a later stage can be repeated alone.
 	answer []byte
 	parts  backend.StartAnswer
@@ -78,10 +79,17 @@ func (d *Driver) Failed(o diagnosis.Observation, retry diagnosis.Retry) {
 	}
 }
 
+// SendAll has the next attempts send every module with its source, or no more so:
+// they do not even ask which ones the deployment has.
+func (d *Driver) SendAll(all bool) { d.all = all }
+
 // Evidence returns nothing: there is no process.
 func (d *Driver) Evidence() []string { return nil }
 
 func (d *Driver) start(ctx context.Context) error {
+	if d.all {
+		return d.startPush(ctx, nil)
+	}
 	deployed, err := d.hashes(ctx)
 	if err != nil {
 		return err
