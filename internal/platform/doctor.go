@@ -66,6 +66,7 @@ const (
 	backendAnswers = "backend answers"
 	backendIsOurs  = "backend instance"
 	keyAccepted    = "admin key"
+	functionsRun   = "functions"
 )
 
 // backendChecks are about the Convex backend, asked directly.
@@ -80,6 +81,7 @@ func (s *session) backendChecks() []doctor.Check {
 		{Name: keyAccepted, Needs: []string{backendIsOurs}, Run: s.checkKey,
 			Fix: "INSTANCE_SECRET must be the same in both containers; compare the fingerprint with that of: docker compose exec convex convex-entrypoint status"},
 		{Name: "variables", Needs: []string{keyAccepted}, Run: s.checkVariables, Fix: "sync them: docker compose up -d --force-recreate platform"},
+		{Name: functionsRun, Needs: []string{keyAccepted}, Run: s.checkRunning},
 		s.backendMemory(),
 		{Name: "clock", Needs: []string{backendAnswers}, Run: s.checkClock, Fix: "set the host's clock (NTP); containers share it"},
 	}

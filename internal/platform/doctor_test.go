@@ -62,7 +62,7 @@ func TestDoctorOfAHealthySite(t *testing.T) {
 		t.Fatalf("push: exit code %d", code)
 	}
 	findings := examine(t, e, 0)
-	for _, name := range []string{backendName, backendAnswers, backendIsOurs, keyAccepted, "variables", "clock",
+	for _, name := range []string{backendName, backendAnswers, backendIsOurs, keyAccepted, "variables", functionsRun, "clock",
 		"name of SITE_URL", "proxy health", "upstreams", "sync socket", "HTTP actions", "storage", "run folder"} {
 		if f := findings[name]; f.Verdict != doctor.OK {
 			t.Errorf("%s: %+v", name, f)

@@ -11,7 +11,8 @@ import (
 // webWatch follows the web server's state and keeps readiness in step with it.
 // The stages serve (its process runs) and ready (it answers) are ended once.
 type webWatch struct {
-	boot *Boot
+	boot     *Boot
+	wasReady chan struct{} // closed when the web server is ready for the first time
 
 	mu     sync.Mutex
 	finish func(string, error) // ends the stage that is running in the report; nil when both are over
@@ -20,7 +21,7 @@ type webWatch struct {
 }
 
 func (b *Boot) watchWeb() *webWatch {
-	return &webWatch{boot: b, stage: stageServe, finish: b.Begin(stageServe)}
+	return &webWatch{boot: b, wasReady: make(chan struct{}), stage: stageServe, finish: b.Begin(stageServe)}
 }
 
 func (w *webWatch) isReady() bool {
@@ -56,6 +57,9 @@ func (w *webWatch) observe(state supervise.State) {
 	w.ready = state == supervise.StateReady
 	switch {
 	case w.ready:
+		if w.finish != nil {
+			close(w.wasReady)
+		}
 		w.finishStage(nil)
 		b.Ready("url", b.settings.Pushed.Site.SiteURL)
 	case state == supervise.StateRunning:

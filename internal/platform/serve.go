@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -29,6 +30,17 @@ func (b *Boot) serve(ctx context.Context) error {
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
 	up := b.watchWeb()
+	var running sync.WaitGroup
+	defer running.Wait()
+	looking, stopLooking := context.WithCancel(ctx)
+	defer stopLooking()
+	running.Go(func() {
+		select {
+		case <-up.wasReady:
+			b.warnUnlessRunning(looking)
+		case <-looking.Done():
+		}
+	})
 	web := b.webServer(up.observe)
 	b.log.Info("a stop takes this long at most", "budget", b.settings.Web.Drain+supervise.StopBudget([]supervise.Service{web}))
 	ended := make(chan error, 1)
