@@ -47,7 +47,7 @@ func catalogue() []section {
 func diagnoseUnknown(o Observation) Diagnosis {
 	d := Diagnosis{
 		Cause: "This answer is not in the catalogue; its words above are all that is known.",
-		Fix:   []string{readBackendLog, "RUST_LOG=debug in .env, then docker compose up -d convex (makes the backend say more)"},
+		Fix:   []string{"RUST_LOG=info in .env, then docker compose up -d convex and deploy again (makes the backend log what it refuses)", readBackendLog},
 		Retry: RetryNo,
 		Exit:  exit.DeployRefused,
 	}
@@ -61,6 +61,7 @@ func diagnoseUnknown(o Observation) Diagnosis {
 		d.Retry, d.Pace, d.Exit = RetryRedo, PaceBrief, exit.Temporary
 	case passing(o):
 		d.Retry, d.Pace, d.Exit = RetrySame, PaceLoad, exit.Temporary
+		d.Fix = []string{readBackendLog, "RUST_LOG=debug in .env, then docker compose up -d convex (makes the backend say more)"}
 	}
 	return d
 }
@@ -71,5 +72,7 @@ func passing(o Observation) bool {
 		slices.Contains([]int{http.StatusRequestTimeout, http.StatusTooManyRequests}, o.Status)
 }
 
-// readBackendLog is the step that nearly every fix begins with.
+// readBackendLog is the step that nearly every fix begins with, where the log can have
+// more than the answer: with our RUST_LOG it has the cause of what is the backend's
+// fault, and not what it refuses.
 const readBackendLog = "docker compose logs --tail 200 convex"

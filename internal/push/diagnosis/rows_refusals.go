@@ -36,7 +36,7 @@ func analysisRows() []row {
 			codes:    []string{"InvalidModules"},
 			seen:     []backend.Stage{backend.StageEvaluatePush, backend.StageStartPush},
 			contains: "maximum duration",
-			cause:    "Loading a module took longer than the backend allows for the analysis of a push (2 s unless set otherwise); on a machine under load this passes.",
+			cause:    "Loading a module took longer than the backend allows for the analysis of a push (the seconds are in its message); on a machine under load this passes.",
 			fix: []string{
 				"ISOLATE_ANALYZE_USER_TIMEOUT_SECONDS=10 in .env, then docker compose up -d convex (ACTIONS_USER_TIMEOUT_SECS has no effect here)",
 				"move heavy work out of the top level of the module that the backend names",
@@ -66,7 +66,7 @@ func analysisRows() []row {
 			forCodes("InvalidConvexConfig", "InvalidDefinition", "CyclicImport", "TypecheckError", "InvalidReference", "InvalidModulePath", "InvalidExport"),
 		refusedFor("A function's name or a cron job is not valid.", "the backend's words say what and where", rebuild).forCodes("InvalidFunctionName", "InvalidCron"),
 		refusedFor("finish_push lacks a package that start_push stored; something changed the request between.",
-			"let CONVEX_URL name the backend itself (http://convex:3210)", readBackendLog).forCodes("MissingSourcePackage").at(backend.StageFinishPush),
+			"let CONVEX_URL name the backend itself (http://convex:3210)").forCodes("MissingSourcePackage").at(backend.StageFinishPush),
 		refusedFor("The push reads more documents of the system tables than one transaction may; a known fault of backends before April 2026 with many function handles.",
 			"update the backend image").forCodes("TooManyReads").at(backend.StageStartPush, backend.StageFinishPush),
 	}
@@ -105,7 +105,7 @@ func schemaRows() []row {
 
 func sizeRows() []row {
 	return []row{
-		refusedFor("The functions are larger than the backend takes: 45 MB compressed or 230 MB unpacked, external packages included.",
+		refusedFor("The functions are larger than the backend takes, compressed or unpacked, external packages included (both sizes are in its message).",
 			"take large dependencies out of the functions, or move them into \"use node\" actions with node.externalPackages in convex.json").forCodes("ModulesTooLarge"),
 		refusedFor("The message of the deploy is too long for the backend's audit log.", "shorten it").forCodes("PushMessageTooLong").at(backend.StageFinishPush),
 	}

@@ -46,13 +46,13 @@ func routeRows() []row {
 		{
 			statuses: []int{http.StatusRequestTimeout},
 			stages:   []backend.Stage{backend.StageEvaluatePush, backend.StageStartPush},
-			cause:    "The backend gave up on the request after its own limit (HTTP_SERVER_TIMEOUT_SECONDS, 300 s); mostly it was installing the external packages of \"use node\" functions.",
+			cause:    "The backend gave up on the request after its own limit (HTTP_SERVER_TIMEOUT_SECONDS, 300 s; newer backends log such a request with status 499); mostly it was installing the external packages of \"use node\" functions.",
 			fix:      []string{"docker compose logs convex | grep -i npm", "HTTP_SERVER_TIMEOUT_SECONDS=900 in .env, then docker compose up -d convex; and a CONVEX_DEPLOY_TIMEOUT above it"},
 			retry:    RetryRedo, pace: PaceLoad, exit: exit.Temporary,
 		},
 		{
 			statuses: []int{http.StatusRequestTimeout},
-			cause:    "The backend gave up on the request after its own limit (HTTP_SERVER_TIMEOUT_SECONDS, 300 s).",
+			cause:    "The backend gave up on the request after its own limit (HTTP_SERVER_TIMEOUT_SECONDS, 300 s; newer backends log such a request with status 499).",
 			fix:      []string{readBackendLog, "docker stats --no-stream convex db", "HTTP_SERVER_TIMEOUT_SECONDS=900 in .env, then docker compose up -d convex"},
 			retry:    RetryRedo, pace: PaceLoad, exit: exit.Temporary,
 		},

@@ -28,7 +28,7 @@ func variableNameRows() []row {
 	return []row{
 		refused(row{
 			codes: []string{"EnvironmentVariableNameTooLong"},
-			cause: "The name of a variable is longer than the backend stores (40 bytes in early 2026, 256 in newer releases).",
+			cause: "The name of a variable is longer than the backend stores (the limit is in its message).",
 			fix:   []string{"take the name out of CONVEX_ENV_SYNC_EXTRA, or shorten it", restartPlatform},
 		}),
 		refused(row{
