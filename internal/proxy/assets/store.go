@@ -17,9 +17,9 @@ import (
 const (
 	// day is how long pages of an old version must find their parts.
 	day = 24 * time.Hour
-	// settled is how long a file stays, however many others come: where more is in
+	// keptAtLeast is how long a file stays, however many others come: where more is in
 	// use than there is room for, it is better to keep some files than to go round.
-	settled = 10 * time.Minute
+	keptAtLeast = 10 * time.Minute
 	// pauseAfterFailure is how long nothing is written after a write has failed.
 	pauseAfterFailure = time.Minute
 )
@@ -362,7 +362,7 @@ func (s *store) plan(f *file) (needs int64, victims []*file) {
 	if needs <= 0 {
 		return 0, nil
 	}
-	latest := s.now().Add(-settled).Unix()
+	latest := s.now().Add(-keptAtLeast).Unix()
 	all := make([]*file, 0, len(s.files))
 	for _, one := range s.files {
 		if one.Path != f.Path && one.used.Load() <= latest {

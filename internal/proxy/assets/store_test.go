@@ -218,7 +218,7 @@ func TestTheStoreStaysWithinItsLimit(t *testing.T) {
 	const limit = 20 * (block + block + 2*block) // a record and a text of 8200 bytes
 	sh := newShelf(t, limit)
 	for i := range 100 {
-		sh.at = sh.at.Add(settled)
+		sh.at = sh.at.Add(keptAtLeast)
 		if err := sh.keep(name(i), fmt.Sprint(i, text)); err != nil {
 			t.Fatal(i, err)
 		}
@@ -266,7 +266,7 @@ func TestWhatOnlySaysThatItIsImmutableGoesFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 100 {
-		sh.at = sh.at.Add(settled)
+		sh.at = sh.at.Add(keptAtLeast)
 		if err := sh.keepKind(fmt.Sprintf("/picture/%d", i), fmt.Sprint(i, text), false); err != nil {
 			t.Fatal(err)
 		}

@@ -77,7 +77,7 @@ func TestFailedRequestWaitsForTheVerdictOnTheOnlyAddress(t *testing.T) {
 	blue := stage.service(t, "blue", blueIP)
 	stage.dns.Set(alias, blueIP)
 	source := stage.source()
-	source.Interval = caddy.Duration(time.Minute) // only a kick can bring news
+	source.Interval = caddy.Duration(time.Minute) // only a refresh can bring news
 	provision(t, source)
 	r, repl := request(t.Context())
 	repl.Set(triedPlaceholder, blue.Addr())

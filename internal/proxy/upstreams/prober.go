@@ -41,15 +41,15 @@ type prober struct {
 	fallback *probeClient // nil: none
 	counters counters
 
-	snapshot atomic.Pointer[snapshot]
-	settled  chan struct{} // closed when the first round is over
+	snapshot   atomic.Pointer[snapshot]
+	firstRound chan struct{} // closed when the first round is over
 
-	stop    context.CancelFunc
-	running sync.WaitGroup
-	lookups chan lookup
-	results chan result
-	kicks   chan struct{} // somebody asks for news
-	wake    chan struct{} // asks for a lookup now
+	stop      context.CancelFunc
+	running   sync.WaitGroup
+	lookups   chan lookup
+	results   chan result
+	refreshes chan struct{} // asks for probes and a lookup now
+	wake      chan struct{} // asks for a lookup now
 
 	// Owned by the goroutine of run.
 	watched    map[netip.AddrPort]*watch
@@ -87,17 +87,17 @@ func newProber(s settings, log *slog.Logger) (*prober, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &prober{
-		settings: s,
-		log:      log.With("upstream", s.upstream),
-		resolver: newResolver(host, port, s.resolver),
-		client:   newProbeClient(t, s.host, s.timeout),
-		settled:  make(chan struct{}),
-		stop:     cancel,
-		lookups:  make(chan lookup),
-		results:  make(chan result),
-		kicks:    make(chan struct{}, 1),
-		wake:     make(chan struct{}, 1),
-		watched:  make(map[netip.AddrPort]*watch),
+		settings:   s,
+		log:        log.With("upstream", s.upstream),
+		resolver:   newResolver(host, port, s.resolver),
+		client:     newProbeClient(t, s.host, s.timeout),
+		firstRound: make(chan struct{}),
+		stop:       cancel,
+		lookups:    make(chan lookup),
+		results:    make(chan result),
+		refreshes:  make(chan struct{}, 1),
+		wake:       make(chan struct{}, 1),
+		watched:    make(map[netip.AddrPort]*watch),
 	}
 	if s.fallback != "" {
 		t, err := parseTarget(s.fallback)
@@ -123,11 +123,11 @@ func (p *prober) Destruct() error {
 	return nil
 }
 
-// kick asks for a probe of every address and for a lookup, now. It never blocks;
+// refresh asks for a probe of every address and for a lookup, now. It never blocks;
 // asking again before that happened changes nothing.
-func (p *prober) kick() { poke(p.kicks) }
+func (p *prober) refresh() { notify(p.refreshes) }
 
-func poke(c chan struct{}) {
+func notify(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:
@@ -222,7 +222,7 @@ func (p *prober) run(ctx context.Context) {
 			p.resolved(ctx, l)
 		case r := <-p.results:
 			p.probed(r)
-		case <-p.kicks:
+		case <-p.refreshes:
 			p.hurry()
 		}
 	}
@@ -253,7 +253,7 @@ func (p *prober) resolved(ctx context.Context, l lookup) {
 func (p *prober) join(ctx context.Context, at netip.AddrPort) {
 	ctx, cancel := context.WithCancel(ctx)
 	w := &watch{
-		address: address{at: at, joined: p.generation, first: !p.isSettled(), since: time.Now(), use: p.useOf(at)},
+		address: address{at: at, joined: p.generation, first: !p.firstRoundOver(), since: time.Now(), use: p.useOf(at)},
 		wake:    make(chan struct{}, 1),
 		cancel:  cancel,
 	}

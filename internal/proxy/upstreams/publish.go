@@ -20,7 +20,7 @@ func (p *prober) publish() {
 	s.view = viewOf(old, s)
 	p.snapshot.Store(s)
 	close(old.changed)
-	p.settle(all)
+	p.endFirstRound(all)
 	p.announce(old, s)
 }
 
@@ -114,10 +114,10 @@ func (a *address) describe() AddressState {
 	}
 }
 
-// settle ends the first round: every address of the first lookup was probed, or
+// endFirstRound ends the first round: every address of the first lookup was probed, or
 // there is none.
-func (p *prober) settle(all []*address) {
-	if p.isSettled() {
+func (p *prober) endFirstRound(all []*address) {
+	if p.firstRoundOver() {
 		return
 	}
 	for _, a := range all {
@@ -125,7 +125,7 @@ func (p *prober) settle(all []*address) {
 			return
 		}
 	}
-	close(p.settled)
+	close(p.firstRound)
 	if len(p.snapshot.Load().serving) == 0 {
 		p.log.Warn("upstream not available yet", "addresses", len(all), "reason", p.firstReason(all))
 	}
@@ -142,9 +142,9 @@ func (p *prober) firstReason(all []*address) string {
 	}
 }
 
-func (p *prober) isSettled() bool {
+func (p *prober) firstRoundOver() bool {
 	select {
-	case <-p.settled:
+	case <-p.firstRound:
 		return true
 	default:
 		return false
@@ -173,9 +173,9 @@ func (p *prober) announce(old, now *snapshot) {
 
 // hurry wakes every goroutine that sleeps at the slow pace.
 func (p *prober) hurry() {
-	poke(p.wake)
+	notify(p.wake)
 	for _, w := range p.watched {
-		poke(w.wake)
+		notify(w.wake)
 	}
 }
 

@@ -191,7 +191,7 @@ func (s *Source) awaitFirstRound(ctx caddy.Context) {
 	timer := time.NewTimer(time.Duration(s.Start))
 	defer timer.Stop()
 	select {
-	case <-s.prober.settled:
+	case <-s.prober.firstRound:
 	case <-timer.C:
 	case <-ctx.Done():
 	}
@@ -228,7 +228,7 @@ func (s *Source) GetUpstreams(r *http.Request) ([]*reverseproxy.Upstream, error)
 // ResetCache is what the proxy calls before it tries a request again. It has the
 // upstream probed at once, and returns when there is something to try.
 func (s *Source) ResetCache(r *http.Request) error {
-	s.prober.kick()
+	s.prober.refresh()
 	if r == nil {
 		return nil
 	}
