@@ -1,7 +1,6 @@
 package assets
 
 import (
-	"mime"
 	"net/http"
 	"net/url"
 	"path"
@@ -162,9 +161,11 @@ func directives(values []string) []string {
 	return names
 }
 
+// mediaType returns the type of an answer without its parameters, which every answer
+// is asked for: reading those as well costs as much as all else here.
 func mediaType(header http.Header) string {
-	kind, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
-	return kind
+	kind, _, _ := strings.Cut(header.Get("Content-Type"), ";")
+	return strings.ToLower(strings.TrimSpace(kind))
 }
 
 // isPage reports whether an answer is a page. Applications answer with one where
