@@ -18,12 +18,5 @@ func secretMask(s *Settings, environ config.Environ) func(stream supervise.Strea
 		secrets["POSTGRES_URL"] = server.URL.String()
 		secrets["DB_PASSWORD"], _ = server.URL.User.Password()
 	}
-	r := redact.New(secrets)
-	stdout, stderr := r.Pieces(supervise.CutLine), r.Pieces(supervise.CutLine)
-	return func(stream supervise.Stream, text string) string {
-		if stream == supervise.Stderr {
-			return stderr(text)
-		}
-		return stdout(text)
-	}
+	return redact.Pieces[supervise.Stream](redact.New(secrets), supervise.CutLine)
 }

@@ -1,7 +1,9 @@
 package platform
 
 import (
+	"crypto/rand"
 	"net/http"
+	"net/url"
 	"strings"
 	"syscall"
 	"testing"
@@ -12,6 +14,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/trace"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/supervise"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -265,6 +268,19 @@ func TestWebServerNeverSeesTheInstanceSecret(t *testing.T) {
 	b := &Boot{session: session{settings: &Settings{}, environ: map[string]string{"INSTANCE_SECRET": testSecret, "OTHER": "x"}}}
 	if list := strings.Join(b.webEnviron(), "\n"); strings.Contains(list, testSecret) || !strings.Contains(list, "OTHER=x") {
 		t.Errorf("environment %q", list)
+	}
+}
+
+// Libraries of the web server show URLs and configuration in their errors. A line
+// of it may be longer than a piece of the log.
+func TestSecretsOfTheWebServerAreNotLogged(t *testing.T) {
+	secret := "can/ary+" + rand.Text()
+	says := `{"s":"` + strings.ReplaceAll(secret, "/", `\/`) + `"}` + "\n" + "at " + url.QueryEscape(secret) + "\n" + strings.Repeat(".", supervise.MaxLine-12) + secret + "\n"
+	c := start(t, environ(t, "http://"+testkit.FreeAddress(t), "BETTER_AUTH_SECRET="+secret, "WEB_SAYS="+says), "serve")
+	c.untilReady()
+	c.Stop(10 * time.Second)
+	if got := c.Output.String(); strings.Count(got, "[BETTER_AUTH_SECRET]") != 4 || strings.Contains(got, "ary+") || strings.Contains(got, secret[8:16]) {
+		t.Error(got)
 	}
 }
 

@@ -24,7 +24,7 @@ func (b *Boot) deploy(ctx context.Context) (string, error) {
 	// It runs at every boot: whether it succeeded the last time is not known, and
 	// what makes up for old data has to bear being run again.
 	if function := b.settings.Deploy.RunAfterDeploy; function != "" {
-		after := push.RunAfterDeploy(ctx, b.log, b.client, b.redactor(), function)
+		after := push.RunAfterDeploy(ctx, b.log, b.client, b.client.Secrets, function)
 		done.After = &after
 		b.recordDeploy(done)
 	}

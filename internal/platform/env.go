@@ -33,7 +33,7 @@ func (b *Boot) syncEnv(ctx context.Context) (string, error) {
 }
 
 func (b *Boot) envSync() envsync.Sync {
-	return envsync.Sync{Client: b.client, Log: b.log, Redact: b.redactor(), Memory: b.envMemory()}
+	return envsync.Sync{Client: b.client, Log: b.log, Redact: b.client.Secrets, Memory: b.envMemory()}
 }
 
 // goal is what the deployment's variables shall be.

@@ -25,12 +25,14 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// webRole is a web server as the platform's: a health route that answers 503
-// while the shutting-down marker is there, and a gentle end on SIGTERM.
+// webRole is a web server as the platform's: it prints WEB_SAYS, and has a health
+// route that answers 503 while the shutting-down marker is there, and a gentle end
+// on SIGTERM.
 func webRole() int {
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM)
 	failed := make(chan error, 1)
+	fmt.Print(os.Getenv("WEB_SAYS"))
 	marker := filepath.Join(os.Getenv("TALE_RUN_DIR"), "platform-shutting-down")
 	go func() {
 		failed <- http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

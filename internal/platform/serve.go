@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/logging/redact"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 	"github.com/tale-project/tale-runtime/internal/sys/portcheck"
@@ -90,6 +92,7 @@ func (b *Boot) webServer(onState func(supervise.State)) supervise.Service {
 			Dir:  b.settings.Deploy.AppDir,
 			Env:  b.webEnviron(),
 			Stop: []supervise.StopStep{{Signal: syscall.SIGTERM, Wait: b.settings.Web.Timeout}},
+			Line: b.webLines(),
 		},
 		Restart:  supervise.RestartPolicy{Budget: restartBudget},
 		Check:    b.checkPort,
@@ -100,6 +103,13 @@ func (b *Boot) webServer(onState func(supervise.State)) supervise.Service {
 		},
 		OnState: onState,
 	}
+}
+
+// webLines relays what the web server prints. It has most of our secrets in its
+// environment, and errors of its libraries like to show URLs.
+func (b *Boot) webLines() func(supervise.Stream, []byte) {
+	mask, relay := redact.Pieces[supervise.Stream](b.redactor(), supervise.CutLine), logging.ChildLines(b.log, webName)
+	return func(stream supervise.Stream, line []byte) { relay([]byte(mask(stream, string(line)))) }
 }
 
 // webAddress is where the web server is asked whether it is ready.

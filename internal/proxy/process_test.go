@@ -3,13 +3,16 @@ package proxy
 import (
 	"bufio"
 	"bytes"
+	"crypto/rand"
 	"crypto/x509"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -226,5 +229,46 @@ func TestAnUnwritableDataFolderIsExplained(t *testing.T) {
 	p := spawn(t, environ(t, config.Environ{"PROXY_DATA_DIR": file}), "run")
 	if code := p.WaitWithin(20 * time.Second); code != exit.Config || !p.Says("PROXY_DATA_DIR") {
 		t.Errorf("exit %d: %s", code, p.Output.String())
+	}
+}
+
+// TestSecretsOfTheProcessAreNotLogged sends secrets where visitors and upstreams may
+// put them, beside the places by which the access log knows secrets.
+func TestSecretsOfTheProcessAreNotLogged(t *testing.T) {
+	t.Parallel()
+	token, other := "to/ken+"+rand.Text(), "sec/ret+"+rand.Text()
+	broken := testkit.Listen(t, func(conn net.Conn) {
+		_, _ = http.ReadRequest(bufio.NewReader(conn))
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\n"+other+"\r\n\r\n")
+	})
+	p := spawnReady(t, environ(t, config.Environ{
+		"METRICS_BEARER_TOKEN": token, "SOME_SECRET": other, "TALE_LOG_FORMAT": "json", "METRICS_RAG_UPSTREAM": broken,
+	}))
+	for _, target := range []string{
+		"/a/" + strings.ToLower(url.QueryEscape(token[:8])) + token[8:] + "/b",
+		"/a?b=" + url.QueryEscape(other),
+		"/" + strings.Repeat("x", 2<<10-10) + "/" + url.PathEscape(token), // where the log cuts
+		"/metrics/rag",
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), "GET", p.base()+target, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer "+token)
+		response, err := p.client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+	}
+	p.Stop(10 * time.Second)
+	log := p.Output.String()
+	for _, secret := range []string{token, other} {
+		if strings.Contains(log, secret[8:14]) {
+			t.Errorf("%q is shown in\n%s", secret, log)
+		}
+	}
+	if strings.Count(log, "[METRICS_BEARER_TOKEN]") != 1 || strings.Count(log, "[SOME_SECRET]") < 2 {
+		t.Errorf("got\n%s", log)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/cli/version"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/logging/redact"
 	"github.com/tale-project/tale-runtime/internal/proxy/caddyconf"
 	"github.com/tale-project/tale-runtime/internal/proxy/snippets"
 )
@@ -61,7 +62,7 @@ func run(ctx context.Context, log *slog.Logger, s *Settings) error {
 
 // handOver gives Caddy's modules what is not part of the configuration; log may be nil.
 func handOver(s *Settings, log *slog.Logger) {
-	process := host.Process{ACMEKeyID: s.ACMEKeyID, ACMEKey: s.ACMEKey}
+	process := host.Process{ACMEKeyID: s.ACMEKeyID, ACMEKey: s.ACMEKey, Redactor: redactor(s)}
 	if log != nil {
 		process.Log, process.Access = log.Handler(), logging.Batched(log)
 	}
@@ -69,6 +70,14 @@ func handOver(s *Settings, log *slog.Logger) {
 		process.Tokens = map[string]config.Secret{caddyconf.MetricsToken: s.MetricsToken}
 	}
 	host.Provide(process)
+}
+
+// redactor knows the secrets of the settings and those of the environment, to which
+// snippets may refer as {env.NAME}.
+func redactor(s *Settings) *redact.Redactor {
+	secrets := redact.Secrets(config.FromOS())
+	secrets["METRICS_BEARER_TOKEN"], secrets["ACME_EAB_HMAC_KEY"] = s.MetricsToken.Reveal(), s.ACMEKey.Reveal()
+	return redact.New(secrets)
 }
 
 // caddyConfig returns the configuration for the settings and the files of

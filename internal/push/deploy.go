@@ -1,6 +1,7 @@
 package push
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,7 +54,8 @@ type Options struct {
 	// Variables is what the sync before the push has done, for the message of a
 	// failure.
 	Variables diagnosis.VariableState
-	// Secrets, by name, are kept from the CLI's environment and from every text.
+	// Secrets, by name, are kept from the CLI's environment, and from every text where
+	// the client has none of its own.
 	Secrets map[string]string
 	// OnChange gets the report at every change of it, from any goroutine; OnRetry
 	// gets a failure that another attempt follows. May be nil.
@@ -83,7 +85,7 @@ type driver interface {
 // context's own when that ended.
 func Deploy(ctx context.Context, log *slog.Logger, client *backend.Client, o Options) (trace.Deploy, error) {
 	t := trace.New(log, o.OnChange)
-	d := &deployment{log: log, client: client, options: o, redact: redact.New(o.Secrets), trace: t, began: time.Now()}
+	d := &deployment{log: log, client: client, options: o, redact: cmp.Or(client.Secrets, redact.New(o.Secrets)), trace: t, began: time.Now()}
 	chosen, err := d.choose()
 	if err != nil {
 		return t.Snapshot(), d.failure(err, 1)

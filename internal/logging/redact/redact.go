@@ -73,17 +73,18 @@ func (r *Redactor) Limit(text string, limit int) string {
 // overlap is how much of a piece is looked at again with the next one.
 const overlap = 8 << 10
 
-// Pieces returns a function that redacts the pieces of a stream one after the
-// other. One that is at least as long as the given number of bytes has been cut,
-// and the next continues it: a secret may begin in the one and end in the other.
-func (r *Redactor) Pieces(longest int) func(text string) string {
-	var before string // the end of the piece that this one continues
-	return func(text string) string {
+// Pieces returns a function that redacts the pieces of a child's streams one after
+// the other. One that is at least as long as the given number of bytes has been cut,
+// and the next of its stream continues it: a secret may begin in the one and end in
+// the other. The function must not be called concurrently.
+func Pieces[Stream comparable](r *Redactor, longest int) func(stream Stream, text string) string {
+	before := map[Stream]string{} // the ends of the pieces that the next ones continue
+	return func(stream Stream, text string) string {
 		cut := len(text) >= longest
-		redacted := r.piece(before, text, cut)
-		before = ""
+		redacted := r.piece(before[stream], text, cut)
+		delete(before, stream)
 		if cut {
-			before = strings.Clone(text[max(0, len(text)-overlap):])
+			before[stream] = strings.Clone(text[max(0, len(text)-overlap):])
 		}
 		return redacted
 	}
@@ -109,17 +110,20 @@ func (r *Redactor) piece(before, text string, cut bool) string {
 	return text
 }
 
-// hasDigits reports whether a text has so many hex digits in a row. It is much
-// faster than a pattern.
+// hasDigits reports whether a text has so many hex digits in a row. It looks at each
+// run from its end, and so at a small part of most texts.
 func hasDigits(text string, least int) bool {
-	run := 0
-	for i := 0; i < len(text) && run < least; i++ {
-		run++
-		if unhex(text[i]) > 15 {
-			run = 0
+	for begin := 0; begin+least <= len(text); {
+		last := begin + least - 1
+		for last >= begin && unhex(text[last]) <= 15 {
+			last--
 		}
+		if last < begin {
+			return true
+		}
+		begin = last + 1
 	}
-	return run >= least
+	return false
 }
 
 func (r *Redactor) known(before, text string, cut bool) string {
@@ -127,6 +131,10 @@ func (r *Redactor) known(before, text string, cut bool) string {
 	var out strings.Builder
 	done := len(before) // what of whole is in out
 	for p := 0; p < len(whole); {
+		if p+1 < len(whole) && !r.mayBegin(whole[p], whole[p+1]) {
+			p++
+			continue
+		}
 		end, shown := r.at(whole, p, cut)
 		if end < 0 {
 			p++
@@ -146,15 +154,15 @@ func (r *Redactor) known(before, text string, cut bool) string {
 	return out.String()
 }
 
+// mayBegin reports whether a form begins with two bytes.
+func (r *Redactor) mayBegin(first, second byte) bool {
+	pair := uint(first)<<8 | uint(second)
+	return r.pairs[pair>>3]&(1<<(pair&7)) != 0
+}
+
 // at returns the end of the longest secret that begins at p, or -1.
 func (r *Redactor) at(text string, p int, cut bool) (end int, shown string) {
 	end = -1
-	if p+1 < len(text) {
-		pair := int(text[p])<<8 | int(text[p+1])
-		if r.pairs[pair>>3]&(1<<(pair&7)) == 0 {
-			return end, ""
-		}
-	}
 	for _, f := range r.starts[text[p]] {
 		if found := f.match(text, p, cut); found > end {
 			end, shown = found, f.shown

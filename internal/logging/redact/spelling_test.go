@@ -224,8 +224,12 @@ func TestEveryCutIsCovered(t *testing.T) {
 			spelled := spell(value)
 			text := before + spelled + after
 			for cut := len(before); cut <= len(before)+len(spelled); cut++ {
-				pieces := r.Pieces(cut)
-				got := [2]string{pieces(text[:cut]), pieces(text[cut:])}
+				pieces := Pieces[string](r, cut)
+				got := [2]string{pieces("out", text[:cut]), ""}
+				if between := "a whole line"; pieces("err", between) != between {
+					t.Fatal("the other stream continues this one")
+				}
+				got[1] = pieces("out", text[cut:])
 				left := strings.TrimPrefix(got[0], before)
 				right := strings.TrimSuffix(got[1], after)
 				if most := edgeOf(spell, spelling, value); !strings.Contains(left, "[") && len(left) > most || !strings.Contains(right, "[") && len(right) > most {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/logging/redact"
 	"github.com/tale-project/tale-runtime/internal/proxy/host"
 
 	"github.com/tale-project/tale-runtime/internal/proxy/exchange"
@@ -45,6 +46,7 @@ type Handler struct {
 	Redact []string `json:"redact,omitempty"`
 
 	redactor redactor
+	secrets  *redact.Redactor
 	own      *observers
 	log      *slog.Logger
 }
@@ -69,6 +71,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
+	h.secrets = process.Redactor
 	if h.log = process.Access; h.log == nil {
 		h.log = ctx.Slogger()
 	}
@@ -135,12 +138,12 @@ func (h *Handler) write(rec *record, r *http.Request) {
 	attrs := make([]slog.Attr, 0, 12)
 	attrs = append(attrs,
 		slog.String(exchange.IDVar, rec.id),
-		slog.String("method", shorten(rec.method)),
-		slog.String("host", shorten(rec.host)),
-		slog.String("path", shorten(h.redactor.path(rec.path))),
+		slog.String("method", h.shown(rec.method)),
+		slog.String("host", h.shown(rec.host)),
+		slog.String("path", h.shown(h.redactor.path(rec.path))),
 	)
 	if rec.query != "" {
-		attrs = append(attrs, slog.String("query", shorten(h.redactor.query(rec.query))))
+		attrs = append(attrs, slog.String("query", h.shown(h.redactor.query(rec.query))))
 	}
 	attrs = append(attrs,
 		slog.String("proto", rec.proto),
@@ -153,10 +156,14 @@ func (h *Handler) write(rec *record, r *http.Request) {
 	}
 	attrs = append(attrs, slog.String("client_ip", rec.clientIP))
 	if rec.err != nil {
-		attrs = append(attrs, slog.String("error", h.redactor.text(cause(rec.err))))
+		attrs = append(attrs, slog.String("error", h.secrets.Redact(h.redactor.text(cause(rec.err)))))
 	}
 	h.log.LogAttrs(r.Context(), level, "request", attrs...)
 }
+
+// shown takes the process's own secrets out before it shortens: what is cut off
+// can no longer be recognised.
+func (h *Handler) shown(text string) string { return shorten(h.secrets.Redact(text)) }
 
 func (h *Handler) level(rec *record) slog.Level {
 	switch {

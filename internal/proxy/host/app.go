@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/logging/redact"
 )
 
 func init() { caddy.RegisterModule(new(App)) }
@@ -24,6 +25,10 @@ type Process struct {
 	Log    slog.Handler             // gets Caddy's log; nil drops it
 	Access *slog.Logger             // gets the access log; nil leaves it in Caddy's log
 	Tokens map[string]config.Secret // bearer tokens, by the names that the configuration has for them
+
+	// Redactor takes what is secret to this process out of what others wrote: a
+	// visitor's target, an upstream's answer.
+	Redactor *redact.Redactor
 
 	// The external account binding of the ACME account (RFC 8555, section 7.3.4).
 	ACMEKeyID string

@@ -77,7 +77,7 @@ func (c *Core) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 	if !handler().Enabled(context.Background(), level) {
 		return nil
 	}
-	record := slog.NewRecord(entry.Time, level, accesslog.Redact(entry.Message), 0)
+	record := slog.NewRecord(entry.Time, level, shown(entry.Message), 0)
 	if entry.LoggerName != "" && !isOurs(entry.LoggerName) {
 		record.AddAttrs(slog.String("logger", entry.LoggerName))
 	}
@@ -103,26 +103,32 @@ func attrs(field zapcore.Field) []slog.Attr {
 	field.AddTo(encoder)
 	var all []slog.Attr
 	for key, value := range encoder.Fields {
-		all = append(all, slog.Any(key, redact(value)))
+		all = append(all, slog.Any(key, redacted(value)))
 	}
 	return all
 }
 
-// redact takes the secrets of URLs out of a field, which may be a list or a group.
-func redact(value any) any {
+// redacted takes secrets out of a field, which may be a list or a group.
+func redacted(value any) any {
 	switch value := value.(type) {
 	case string:
-		return accesslog.Redact(value)
+		return shown(value)
 	case []any:
 		for i := range value {
-			value[i] = redact(value[i])
+			value[i] = redacted(value[i])
 		}
 	case map[string]any:
 		for key := range value {
-			value[key] = redact(value[key])
+			value[key] = redacted(value[key])
 		}
 	}
 	return value
+}
+
+// shown takes out of a text the secrets of URLs, which are known by where they
+// stand, and those of this process.
+func shown(text string) string {
+	return host.Current().Redactor.Redact(accesslog.Redact(text))
 }
 
 func entryLevel(entry zapcore.Entry) slog.Level {

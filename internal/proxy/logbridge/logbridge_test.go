@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap/exp/zapslog"
 
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/logging/redact"
 )
 
 // line is what one call writes, without its time.
@@ -99,6 +100,19 @@ func TestNothingIsWrittenWithoutAHandler(t *testing.T) {
 		t.Error("enabled without a handler")
 	}
 	zap.New(&Core{}).Error("lost")
+}
+
+func TestSecretsOfTheProcessAreNotShown(t *testing.T) {
+	var out bytes.Buffer
+	host.Provide(host.Process{
+		Log:      logging.New(&out, logging.FormatJSON, slog.LevelInfo).Handler(),
+		Redactor: redact.New(map[string]string{"METRICS_BEARER_TOKEN": "can/ary+1"}),
+	})
+	t.Cleanup(func() { host.Provide(host.Process{}) })
+	zap.New(&Core{}).Error(`header "Bearer can\/ary+1" is malformed`, zap.Error(errors.New("at can%2fary%2B1")), zap.Strings("values", []string{"Y2FuL2FyeSsx"}))
+	if got := out.String(); strings.Count(got, "[METRICS_BEARER_TOKEN]") != 3 {
+		t.Errorf("got %s", got)
+	}
 }
 
 func TestFieldsShowNoSecrets(t *testing.T) {

@@ -31,13 +31,13 @@ type Output struct {
 
 	mu     sync.Mutex
 	last   []string
-	pieces map[supervise.Stream]func(string) string
+	pieces func(supervise.Stream, string) string
 }
 
 // NewOutput relays to log. stage is the one that a line belongs to; rename replaces
 // the address that the CLI was given by the one that people know.
 func NewOutput(log *slog.Logger, secrets *redact.Redactor, stage func() backend.Stage, rename *strings.Replacer) *Output {
-	return &Output{log: log.With(logging.ChildKey, "convex"), redact: secrets, stage: stage, rename: rename, pieces: map[supervise.Stream]func(string) string{}}
+	return &Output{log: log.With(logging.ChildKey, "convex"), redact: secrets, stage: stage, rename: rename, pieces: redact.Pieces[supervise.Stream](secrets, supervise.CutLine)}
 }
 
 // Line relays a line and keeps it.
@@ -51,10 +51,7 @@ func (o *Output) Line(stream supervise.Stream, raw []byte) {
 func (o *Output) Keep(stream supervise.Stream, raw []byte) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.pieces[stream] == nil {
-		o.pieces[stream] = o.redact.Pieces(supervise.CutLine)
-	}
-	text := o.clean(o.pieces[stream](string(raw)))
+	text := o.clean(o.pieces(stream, string(raw)))
 	if text == "" || noise.MatchString(text) {
 		return ""
 	}
