@@ -17,7 +17,7 @@ const (
 // Database says where the backend and the services beside it keep documents.
 type Database struct {
 	Storage     string        `env:"CONVEX_STORAGE" envDefault:"postgres" doc:"Where the backend keeps documents. sqlite is a file in its data folder, for trying things out; it needs no database settings." accept:"postgres, sqlite"`
-	PostgresURL config.Secret `env:"POSTGRES_URL" tier:"operator" secret:"true" doc:"Postgres server of all services, without a database: the backend derives that from INSTANCE_NAME. Wins over DB_*." accept:"postgresql://USER:PASSWORD@HOST:PORT, optionally with ?sslmode=disable, prefer or require"`
+	PostgresURL config.Secret `env:"POSTGRES_URL" tier:"operator" secret:"true" doc:"Postgres server of all services, without a database: the backend derives that from INSTANCE_NAME. Wins over DB_*." accept:"postgresql://USER:PASSWORD@HOST:PORT, optionally with ?sslmode=disable, prefer or require, &search_path=SCHEMA, &options=… and what else the backend's driver takes"`
 	User        string        `env:"DB_USER" envDefault:"tale" doc:"Postgres user, used when POSTGRES_URL is not set."`
 	Password    config.Secret `env:"DB_PASSWORD" tier:"operator" secret:"true" doc:"Postgres password, used when POSTGRES_URL is not set." accept:"any text; it is escaped when the URL is built"`
 	Host        string        `env:"DB_HOST" envDefault:"db" doc:"Postgres host, used when POSTGRES_URL is not set."`
@@ -73,7 +73,7 @@ func (d Database) WithDatabase(name string) string {
 // Server returns the Postgres server. The settings must have passed Validate.
 func (d Database) Server() (Postgres, error) {
 	if d.PostgresURL == "" {
-		return newPostgres(d.made(), ""), nil
+		return newPostgres(d.made()), nil
 	}
 	server, problems := parsePostgres(d.PostgresURL.Reveal())
 	return server, problems.Err()

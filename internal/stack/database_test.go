@@ -20,6 +20,10 @@ func TestDatabaseRules(t *testing.T) {
 		{"POSTGRES_URL=mysql://u:canary@h", "POSTGRES_URL"},
 		{"POSTGRES_URL=postgresql://u:can%ary@h", "POSTGRES_URL"},
 		{"POSTGRES_URL=postgresql://u:canary@h?sslmode=allow", "POSTGRES_URL"},
+		{"POSTGRES_URL=postgresql://u:canary@h?application_name=a&channel_binding=require&keepalives=1&connect_timeout=5&target_session_attrs=read-write", ""},
+		{"POSTGRES_URL=postgresql://u:canary@h?connect_timeout=soon", "POSTGRES_URL"},
+		{"POSTGRES_URL=postgresql://u:canary@h?options=a&options=b", "POSTGRES_URL"},
+		{"POSTGRES_URL=postgresql://u:canary@h?options=%zz", "POSTGRES_URL"},
 	} {
 		environ := config.Environ{}
 		for variable := range strings.FieldsSeq(tt.variables) {
@@ -29,6 +33,56 @@ func TestDatabaseRules(t *testing.T) {
 		problems := problemsOf(t, &stack.Database{}, environ)
 		if got := names(problems); got != tt.refused || strings.Contains(problems.Error(), "canary") {
 			t.Errorf("%q: %v", tt.variables, problems)
+		}
+	}
+}
+
+// Whatever is no form of URL that the backend takes is refused in words of its own.
+func TestWhatIsWrongWithAPostgresURL(t *testing.T) {
+	for raw, want := range map[string]string{
+		"postgresql://u:canary@h?sslrootcert=/ca.pem":     "PG_CA_FILE",
+		"postgresql://u:canary@h?sslcert=/a&sslkey=/b":    "client certificates",
+		"postgresql://u:canary@h?pgbouncer=true":          "Prisma",
+		"postgresql://u:canary@h?connection_limit=5":      "POSTGRES_MAX_CONNECTIONS",
+		"postgresql://u:canary@h?schema=convex":           "search_path",
+		"postgresql://u:canary@h?sslnegotiation=direct":   `the sslnegotiation "direct"`,
+		"postgresql://u:canary@h?uselibpqcompat=true":     `"uselibpqcompat", which the backend refuses`,
+		"postgresql://u:canary@h?dbname=x":                "INSTANCE_NAME",
+		"postgresql://u:canary@h?a=1&b=2":                 `"a", which the backend refuses; remove it; and has the parameter "b"`,
+		"postgresql://u:canary@%2Fvar%2Frun%2Fpostgresql": "Unix socket",
+		"postgresql://u:canary@/var/run/postgresql":       "Unix socket",
+		"postgresql://u:canary@?host=/var/run/postgresql": "Unix socket",
+		"postgresql:///?host=%2Fvar%2Frun&user=u":         "Unix socket",
+		"postgresql://u:canary@a:5432,b:5432":             "several hosts",
+		"postgresql://u:canary@a,b":                       "several hosts",
+		"postgresql://u:canary@::1:5432":                  "brackets",
+		"postgresql+asyncpg://u:canary@h":                 "does not begin",
+		`"postgresql://u:canary@h"`:                       "does not begin",
+		"host=h user=u password=canary":                   "does not begin",
+		"postgresql://u:can?ary@h":                        "percent-encoded",
+		"postgresql://u:can#ary@h":                        "percent-encoded",
+		"postgresql://u:canary@h:port":                    "percent-encoded",
+		"postgresql://u:canary@h:70000":                   "port out of range",
+	} {
+		err := stack.Database{Storage: stack.StoragePostgres, PostgresURL: config.Secret(raw)}.Validate().Err()
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "canary") || strings.Contains(err.Error(), "ary@") {
+			t.Errorf("%s: %v", raw, err)
+		}
+	}
+}
+
+// The backend drops search_path and makes plus signs of blanks.
+func TestParametersArriveAsTheyWereMeant(t *testing.T) {
+	for set, want := range map[string]string{
+		"": "", "sslmode=require": "", "sslmode=disable": "sslmode=disable",
+		"search_path=convex":                               "options=-csearch_path%3Dconvex",
+		"search_path=a,+b":                                 "options=-csearch_path%3Da%2C%5C%09b",
+		"options=-c%20search_path%3Dconvex%20-c+a%3Db":     "options=-c%09search_path%3Dconvex%09-c%09a%3Db",
+		"options=-cb%3Dc&search_path=a&application_name=x": "application_name=x&options=-cb%3Dc%09-csearch_path%3Da",
+	} {
+		server, err := stack.Database{PostgresURL: config.Secret("postgresql://u:p@h.example?" + set)}.Server()
+		if err != nil || server.URL.RawQuery != want {
+			t.Errorf("%s: %s, %v", set, server.URL.RawQuery, err)
 		}
 	}
 }

@@ -23,7 +23,7 @@ const (
 	SSLRequire SSLMode = "require" // TLS or nothing
 )
 
-const postgresURLAccepted = "postgresql://USER:PASSWORD@HOST:PORT without a database, optionally with ?sslmode=disable, prefer or require"
+const postgresURLAccepted = "postgresql://USER:PASSWORD@HOST:PORT without a database, optionally with ?sslmode=disable, prefer or require, &search_path=SCHEMA and others that tokio-postgres takes"
 
 // Postgres is the server that the backend is to use.
 type Postgres struct {
@@ -36,45 +36,46 @@ func parsePostgres(raw string) (Postgres, config.Problems) {
 	refuse := func(wrong string) (Postgres, config.Problems) {
 		return Postgres{}, config.Problems{{Variable: "POSTGRES_URL", Wrong: wrong, Accepted: postgresURLAccepted}}
 	}
+	if wrong := checkPostgresForm(raw); wrong != "" {
+		return refuse(wrong)
+	}
 	u, err := url.Parse(raw)
 	if err != nil {
 		return refuse("is not a URL (a password with special characters must be percent-encoded; DB_PASSWORD takes it as it is)")
 	}
 	password, _ := u.User.Password()
-	parameters := u.Query()
-	mode := parameters.Get("sslmode")
+	parameters, err := url.ParseQuery(u.RawQuery)
 	switch {
-	case u.Scheme != "postgres" && u.Scheme != "postgresql":
-		return refuse("does not begin with postgresql://")
 	case u.User.Username() == "":
 		return refuse("has no user name")
 	case u.Hostname() == "":
 		return refuse("has no host")
 	case u.Path != "" && u.Path != "/":
 		return refuse(fmt.Sprintf("names the database %q; the backend derives the database from INSTANCE_NAME", strings.TrimPrefix(u.Path, "/")))
-	case parameters.Has("dbname"):
-		return refuse("names a database in its parameter dbname; the backend derives the database from INSTANCE_NAME")
+	case err != nil:
+		return refuse("has parameters that cannot be read (special characters must be percent-encoded)")
 	case u.Fragment != "" || strings.Contains(password, "\x00"):
 		return refuse("has characters behind the host that are not part of such a URL")
-	case !slices.Contains([]string{"", "disable", "prefer", "require", "verify-ca", "verify-full"}, mode):
-		return refuse(fmt.Sprintf("has the sslmode %q, which the backend does not know", mode))
+	}
+	if wrong := checkPostgresParameters(parameters); wrong != "" {
+		return refuse(wrong)
 	}
 	if _, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" && err != nil {
 		return refuse("has a port out of range")
 	}
-	return newPostgres(u, mode), nil
+	return newPostgres(u), nil
 }
 
-func newPostgres(u *url.URL, mode string) Postgres {
+func newPostgres(u *url.URL) Postgres {
 	server := Postgres{URL: u, Mode: SSLRequire}
-	switch {
+	parameters := backendParameters(u.Query())
+	switch mode := parameters.Get("sslmode"); {
 	case mode == "disable":
 		server.Mode = SSLDisable
 	case mode == "prefer", mode == "" && isInternalHost(u.Hostname()):
 		server.Mode = SSLPrefer
 	}
 	u.Path = ""
-	parameters := u.Query()
 	parameters.Del("sslmode")
 	if server.Mode == SSLDisable {
 		parameters.Set("sslmode", "disable")

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/tale-project/tale-runtime/internal/net/netcause"
 )
@@ -14,11 +15,21 @@ func (l Login) verdict(c cause, problem string) *loginError {
 	fix := remedyFor(c).fix
 	switch c {
 	case causeNoDatabase:
-		fix = fmt.Sprintf(fix, fmt.Sprintf(`createdb -h %s -p %s -U %s %s`, l.Server.URL.Hostname(), l.Server.Port(), l.Server.URL.User.Username(), l.Database))
+		fix = fmt.Sprintf(fix, fmt.Sprintf(`createdb -h %s -p %s -U %s %s`, l.Server.URL.Hostname(), l.Server.Port(), l.user(), l.Database))
 	case causeNoPrivilege:
-		fix = fmt.Sprintf(fix, fmt.Sprintf(`ALTER DATABASE %q OWNER TO %q`, l.Database, l.Server.URL.User.Username()))
+		fix = fmt.Sprintf(fix, fmt.Sprintf(`ALTER DATABASE %q OWNER TO %q`, l.Database, l.user()))
 	}
 	return &loginError{Cause: c, Server: l.Server.Address(), Problem: problem, Fix: fix}
+}
+
+// schemaVerdict is about a schema in which the backend cannot write its tables. That
+// named public belongs to the owner of the database.
+func (l Login) schemaVerdict(schema string) *loginError {
+	verdict := l.verdict(causeNoPrivilege, fmt.Sprintf("user %q may not create or write the backend's tables in schema %q of database %q", l.user(), schema, l.Database))
+	if schema != "public" {
+		verdict.Fix = fmt.Sprintf(`let the user own the schema and what is in it: ALTER SCHEMA %q OWNER TO %q`, schema, l.user())
+	}
+	return verdict
 }
 
 func (l Login) classify(err error) *loginError {
@@ -28,6 +39,7 @@ func (l Login) classify(err error) *loginError {
 func (l Login) explain(err error) (cause, string) {
 	var server *pgconn.PgError
 	var caFile *caFileError
+	var tooLong *pgproto3.ExceededMaxBodyLenErr
 	switch {
 	case errors.As(err, &server):
 		return l.explainSQLState(server)
@@ -35,6 +47,8 @@ func (l Login) explain(err error) (cause, string) {
 		return causeTLS, caFile.Error()
 	case errors.Is(err, errNoTLS):
 		return causeTLS, "it does not offer TLS, which its host or the sslmode of POSTGRES_URL requires"
+	case errors.Is(err, errTooMuch) || errors.As(err, &tooLong):
+		return causeNetwork, fmt.Sprintf("what answers on that port sends more than %d KiB for a login, as no Postgres server does", mostOfALogin>>10)
 	case errors.Is(err, errNotPostgres):
 		return causeNetwork, "what answers on that port is not a Postgres server"
 	}
@@ -60,7 +74,7 @@ func (l Login) explainSQLState(err *pgconn.PgError) (cause, string) {
 	said := err.Message + " (SQLSTATE " + err.Code + ")"
 	switch err.Code {
 	case "28P01", "28000":
-		return causeLogin, "the login as user " + strconv.Quote(l.Server.URL.User.Username()) + " is refused: " + said
+		return causeLogin, "the login as user " + strconv.Quote(l.user()) + " is refused: " + said
 	case "3D000":
 		return causeNoDatabase, "there is no database " + strconv.Quote(l.Database) + " (its name comes from INSTANCE_NAME)"
 	case "57P03":
@@ -68,7 +82,7 @@ func (l Login) explainSQLState(err *pgconn.PgError) (cause, string) {
 	case "53300":
 		return causeFull, "it has no connection left: " + said
 	case "42501":
-		return causeNoPrivilege, "user " + strconv.Quote(l.Server.URL.User.Username()) + " lacks a privilege: " + said
+		return causeNoPrivilege, "user " + strconv.Quote(l.user()) + " lacks a privilege: " + said
 	case "57P01", "57P02":
 		return causeStarting, "it is going down: " + said
 	}

@@ -28,6 +28,8 @@ const (
 	causeTooOld      cause = "too-old"
 	causeLease       cause = "lease-locked"
 	causeClock       cause = "clock-behind"
+	causeNoSchema    cause = "no-schema"
+	causeElsewhere   cause = "other-schema"
 	causeOther       cause = "other"
 )
 
@@ -65,6 +67,8 @@ func remedyFor(c cause) remedy {
 		causeTLS:         {0, exit.Config, "name the signing authority's certificate in PG_CA_FILE, or add ?sslmode=disable to POSTGRES_URL if the network is trusted"},
 		causeLogin:       {0, exit.NoPermission, "compare POSTGRES_URL or DB_USER and DB_PASSWORD with the server; a Postgres volume keeps the password it was first made with"},
 		causeNoPrivilege: {0, exit.NoPermission, "let the user own the database: %s"},
+		causeNoSchema:    {initPatience, exit.Config, "create it: CREATE SCHEMA, or correct search_path or options in POSTGRES_URL"},
+		causeElsewhere:   {0, exit.Config, "leave search_path and options out of POSTGRES_URL (the backend by itself ignores a search_path there), or move the tables: ALTER TABLE … SET SCHEMA"},
 		causeTooOld:      {0, exit.Config, "move the data to a newer Postgres (dump and restore, or pg_upgrade)"},
 	}
 	return remedies[c]

@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"golang.org/x/sys/unix"
 
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
@@ -23,11 +26,16 @@ const oldestVersion = 160000
 // from a slow start.
 const loginTimeout = 5 * time.Second
 
-// factsQuery asks for everything at once. The last two values decide whether the
-// backend can make its tables: it needs the privilege only while they are missing.
+// factsQuery asks for everything at once: of the schema that the backend takes (the
+// first that is there and may be used), whether it may write its tables or, while
+// they are missing, make them, and whether they are in the usual schema instead.
 const factsQuery = `SELECT current_setting('server_version_num'), current_setting('server_version'),
 	current_setting('transaction_read_only'), coalesce(current_schema(), ''),
-	to_regclass('documents') IS NOT NULL OR coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)`
+	coalesce(has_table_privilege(own.documents, 'INSERT'), has_schema_privilege(current_schema(), 'CREATE'), false),
+	own.documents IS NULL AND current_schema() <> 'public' AND EXISTS (
+		SELECT FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = 'public' AND relname = 'persistence_globals'),
+	current_setting('search_path')
+	FROM (SELECT to_regclass(quote_ident(current_schema()) || '.documents') AS documents) AS own`
 
 // Settings are what the login adds to the database's settings, which all services
 // share.
@@ -67,7 +75,7 @@ func (l Login) Try(ctx context.Context) (Facts, error) {
 	if err != nil {
 		return facts, l.classify(err)
 	}
-	if len(results) != 1 || len(results[0].Rows) != 1 || len(results[0].Rows[0]) != 5 {
+	if len(results) != 1 || len(results[0].Rows) != 1 || len(results[0].Rows[0]) != 7 {
 		return facts, l.classify(errors.New("the server's answer to a simple query has another shape"))
 	}
 	if facts, err = l.judge(facts, results[0].Rows[0]); err != nil {
@@ -77,7 +85,7 @@ func (l Login) Try(ctx context.Context) (Facts, error) {
 }
 
 func (l Login) judge(facts Facts, row [][]byte) (Facts, error) {
-	version, readOnly, schema, canCreate := string(row[0]), string(row[2]), string(row[3]), string(row[4])
+	version, readOnly, schema, canWrite, elsewhere, path := string(row[0]), string(row[2]), string(row[3]), string(row[4]), string(row[5]), string(row[6])
 	facts.Version = string(row[1])
 	number, err := strconv.Atoi(version)
 	switch {
@@ -87,33 +95,49 @@ func (l Login) judge(facts Facts, row [][]byte) (Facts, error) {
 		return facts, l.verdict(causeTooOld, fmt.Sprintf("it is Postgres %s, and 16 is the oldest version that works", facts.Version))
 	case readOnly == "on":
 		return facts, l.verdict(causeReadOnly, "it is read-only (a standby?), and the backend must write")
-	case canCreate != "t":
-		return facts, l.verdict(causeNoPrivilege, fmt.Sprintf("user %q may not create tables in schema %q of database %q", l.Server.URL.User.Username(), schema, l.Database))
+	case schema == "":
+		return facts, l.verdict(causeNoSchema, fmt.Sprintf("database %q has none of the schemas %s that user %q may use", l.Database, path, l.user()))
+	case canWrite != "t":
+		return facts, l.schemaVerdict(schema)
+	case elsewhere == "t":
+		return facts, l.verdict(causeElsewhere, fmt.Sprintf("schema %q of database %q is empty, and the backend's tables are in schema \"public\"", schema, l.Database))
 	}
 	return facts, nil
 }
+
+func (l Login) user() string { return l.Server.URL.User.Username() }
 
 // ownSettings replace what the driver would take from PGPORT, PGOPTIONS and the other
 // variables of libpq, which the backend does not read. TLS is negotiated by
 // negotiateTLS, which does what the backend does and can tell a refusal from a bad
 // certificate.
 const ownSettings = "sslmode=disable&sslnegotiation=postgres&sslcertmode=allow&sslcert=&sslkey=&sslrootcert=&passfile=&connect_timeout=0" +
-	"&target_session_attrs=any&min_protocol_version=3.0&max_protocol_version=3.0&channel_binding=prefer&require_auth="
+	"&target_session_attrs=any&min_protocol_version=3.0&max_protocol_version=3.0&require_auth=&service=none&servicefile="
 
 func (l Login) connectSettings(facts *Facts) (*pgconn.Config, error) {
-	u := *l.Server.URL
+	services, err := emptyService()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = services.Close() }()
+	u, parameters := *l.Server.URL, l.Server.URL.Query()
 	u.Host = net.JoinHostPort(u.Hostname(), l.Server.Port())
 	u.Path = "/" + l.Database
-	u.RawQuery = ownSettings
+	u.RawQuery = ownSettings + url.QueryEscape(services.Name()) + "&channel_binding=" + parameters.Get("channel_binding")
 	settings, err := pgconn.ParseConfig(u.String())
-	if err != nil && os.Getenv("PGSERVICE") != "" {
-		return nil, errors.New("PGSERVICE is set, which the backend does not read: unset it")
-	}
 	if err != nil {
 		return nil, errors.New("the connection settings cannot be read") // the error may show the URL
 	}
 	settings.Password, _ = u.User.Password()
-	clear(settings.RuntimeParams)
+	settings.RuntimeParams = map[string]string{}
+	for _, name := range []string{"options", "application_name"} {
+		if parameters.Has(name) {
+			// The backend writes the parameters anew as a form, in which a blank is a plus
+			// sign, and its driver takes that for one.
+			settings.RuntimeParams[name] = strings.ReplaceAll(parameters.Get(name), " ", "+")
+		}
+	}
+	limit(settings)
 	settings.AfterNetConnect = func(ctx context.Context, _ *pgconn.Config, conn net.Conn) (net.Conn, error) {
 		secured, err := l.negotiateTLS(ctx, conn)
 		if err != nil {
@@ -123,4 +147,18 @@ func (l Login) connectSettings(facts *Facts) (*pgconn.Config, error) {
 		return secured, nil
 	}
 	return settings, nil
+}
+
+// emptyService returns a service file in memory with a service that sets nothing. It
+// takes the place of that of PGSERVICE, which could not be overruled otherwise.
+func emptyService() (*os.File, error) {
+	fd, err := unix.MemfdCreate("pg_service.conf", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("cannot prepare a login that inherits nothing: %w", err)
+	}
+	file := os.NewFile(uintptr(fd), fmt.Sprintf("/proc/self/fd/%d", fd))
+	if _, err := file.WriteString("[none]\n"); err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot prepare a login that inherits nothing: %w", err), file.Close())
+	}
+	return file, nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/convex/postgres/postgrestest"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
@@ -30,20 +31,44 @@ func TestLogin(t *testing.T) {
 	}
 }
 
+// What the backend sends of the URL, the login sends, and nothing else.
+func TestLoginHasTheParametersOfTheURL(t *testing.T) {
+	server := postgrestest.Start(t, nil)
+	for parameters, want := range map[string]string{
+		"":                   "tale@tale_platform",
+		"search_path=convex": "tale@tale_platform options=-csearch_path=convex",
+		"options=-c%20a%3Db&application_name=my+app&keepalives=1": "tale@tale_platform application_name=my+app options=-c\ta=b",
+	} {
+		made, err := stack.Database{PostgresURL: config.Secret("postgresql://tale:x@" + server.Addr() + "?" + parameters)}.Server()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := (Login{Server: made, Database: "tale_platform"}).Try(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-server.Users; got != want {
+			t.Errorf("%s: logged in as %q", parameters, got)
+		}
+	}
+}
+
 // The backend reads none of libpq's variables and files, so the login that stands
 // for its own must be the same whatever they say.
 func TestLoginInheritsNothing(t *testing.T) {
 	home := t.TempDir()
 	t.Setenv("HOME", home)
+	server := postgrestest.Start(t, nil)
+	testkit.WriteTree(t, home, map[string]string{
+		".pgpass": "*:*:*:*:other\n", ".pg_service.conf": "[x]\nhost=192.0.2.1\nport=1\noptions=-c a=b\n", ".postgresql/root.crt": "x",
+	})
 	for variable, value := range map[string]string{
 		"PGHOST": "192.0.2.1", "PGPORT": "1", "PGDATABASE": "other", "PGUSER": "other", "PGPASSWORD": "other", "PGPASSFILE": home + "/x", "PGAPPNAME": "x", "PGCONNECT_TIMEOUT": "x",
 		"PGSSLMODE": "verify-full", "PGSSLKEY": "/x", "PGSSLCERT": "/x", "PGSSLCERTMODE": "require", "PGSSLSNI": "0", "PGSSLROOTCERT": "/x", "PGSSLPASSWORD": "x", "PGSSLNEGOTIATION": "direct",
 		"PGTARGETSESSIONATTRS": "standby", "PGSERVICEFILE": "/x", "PGTZ": "x", "PGOPTIONS": "-c search_path=other", "PGMINPROTOCOLVERSION": "3.2", "PGMAXPROTOCOLVERSION": "x",
-		"PGCHANNELBINDING": "require", "PGREQUIREAUTH": "gss",
+		"PGCHANNELBINDING": "require", "PGREQUIREAUTH": "gss", "PGSERVICE": "x",
 	} {
 		t.Setenv(variable, value)
 	}
-	server := postgrestest.Start(t, nil)
 	login := loginTo(server, stack.SSLPrefer, "")
 	login.Server.URL.User = url.User("tale") // a password of the environment would be taken
 	if _, err := login.Try(t.Context()); err != nil {
@@ -56,9 +81,8 @@ func TestLoginInheritsNothing(t *testing.T) {
 	if err != nil || settings.Password != "" {
 		t.Errorf("%q, %v", settings.Password, err)
 	}
-	t.Setenv("PGSERVICE", "x") // cannot be overruled
-	if _, err := login.Try(t.Context()); err == nil || !strings.Contains(err.Error(), "PGSERVICE") {
-		t.Error(err)
+	if len(settings.RuntimeParams) > 0 {
+		t.Errorf("parameters %v", settings.RuntimeParams)
 	}
 }
 
@@ -91,6 +115,8 @@ func TestFailures(t *testing.T) {
 		"too old":         {facts(0, "150008"), stack.SSLPrefer, causeTooOld, exit.Config, "16 is the oldest"},
 		"standby":         {facts(2, "on"), stack.SSLPrefer, causeReadOnly, exit.Unavailable, "read-only"},
 		"may not create":  {facts(4, "f"), stack.SSLPrefer, causeNoPrivilege, exit.NoPermission, `schema "public"`},
+		"no schema":       {facts(3, ""), stack.SSLPrefer, causeNoSchema, exit.Config, `"$user", public`},
+		"other schema":    {facts(5, "t"), stack.SSLPrefer, causeElsewhere, exit.Config, "SET SCHEMA"},
 		"no TLS":          {nil, stack.SSLRequire, causeTLS, exit.Config, "does not offer TLS"},
 	}
 	for name, tt := range tests {

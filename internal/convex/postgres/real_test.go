@@ -89,17 +89,70 @@ func TestRealPostgres(t *testing.T) {
 	if failed := new(loginError); !errors.As(second(login.Try(t.Context())), &failed) || failed.Cause != causeTLS {
 		t.Errorf("with TLS required: %v", failed)
 	}
+	login.Server.Mode = stack.SSLPrefer
+	trySchemas(t, login)
+}
+
+// trySchemas logs in as a role that has nothing in public, as managed servers give
+// it out, and compares each verdict with what the role can do when it tries.
+func trySchemas(t *testing.T, owner Login) {
+	t.Helper()
+	execute(t, owner.Server.URL, owner.Database, `CREATE ROLE app LOGIN PASSWORD 'x'; CREATE ROLE other;
+		CREATE SCHEMA convex AUTHORIZATION app; CREATE SCHEMA "Odd,name" AUTHORIZATION app; CREATE SCHEMA foreign_;
+		CREATE SCHEMA used; GRANT USAGE ON SCHEMA used TO app; CREATE TABLE used.documents (); GRANT INSERT ON used.documents TO app;
+		CREATE SCHEMA seen; GRANT USAGE ON SCHEMA seen TO app; CREATE TABLE seen.documents ();
+		CREATE TABLE public.documents ()`)
+	for parameters, want := range map[string]cause{
+		"":                               causeNoPrivilege,
+		"search_path=convex":             "",
+		"search_path=convex,+public":     "",
+		"search_path=public,convex":      causeNoPrivilege,
+		"options=-csearch_path%3Dconvex": "",
+		"options=-c%20search_path%3Dconvex%20-c%20statement_timeout%3D9s": "",
+		"options=--search_path%3Dconvex":                                  "",
+		`search_path="Odd,name"`:                                          "",
+		"search_path=missing":                                             causeNoSchema,
+		"search_path=missing,convex":                                      "",
+		"search_path=foreign_":                                            causeNoSchema,
+		"search_path=used":                                                "",
+		"search_path=seen":                                                causeNoPrivilege,
+		"options=-cnonsense%3D1":                                          causeOther,
+		"application_name=x&search_path=convex&target_session_attrs=read-only&keepalives=0": "",
+	} {
+		made, err := stack.Database{PostgresURL: config.Secret("postgresql://app:x@" + owner.Server.Address() + "?" + parameters)}.Server()
+		if err != nil {
+			t.Fatal(err)
+		}
+		failed := new(loginError)
+		if _, err := (Login{Server: made, Database: owner.Database}).Try(t.Context()); errors.As(err, &failed) != (want != "") || failed.Cause != want {
+			t.Errorf("%s: %v, want %q", parameters, err, want)
+		}
+	}
+	execute(t, owner.Server.URL, owner.Database, `CREATE TABLE public.persistence_globals ()`)
+	owner.Server.URL.RawQuery = "options=-csearch_path%3Dconvex"
+	if failed := new(loginError); !errors.As(second(owner.Try(t.Context())), &failed) || failed.Cause != causeElsewhere {
+		t.Errorf("with tables in public: %v", failed)
+	}
+	execute(t, owner.Server.URL, owner.Database, `CREATE TABLE convex.documents ()`)
+	if _, err := owner.Try(t.Context()); err != nil {
+		t.Errorf("with tables in both: %v", err)
+	}
 }
 
 func createDatabase(t *testing.T, login Login) {
 	t.Helper()
-	u := *login.Server.URL
-	u.Path = "/postgres"
+	execute(t, login.Server.URL, "postgres", "CREATE DATABASE "+login.Database)
+}
+
+func execute(t *testing.T, server *url.URL, database, statements string) {
+	t.Helper()
+	u := *server
+	u.Path = "/" + database
 	conn, err := pgconn.Connect(t.Context(), u.String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = conn.Exec(t.Context(), "CREATE DATABASE "+login.Database).ReadAll()
+	_, err = conn.Exec(t.Context(), statements).ReadAll()
 	if err := errors.Join(err, conn.Close(t.Context())); err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,7 +28,9 @@ type Server struct {
 }
 
 // Facts returns the answer of a server that suits the backend.
-func Facts() []string { return []string{"160004", "16.4", "off", "public", "t"} }
+func Facts() []string {
+	return []string{"160004", "16.4", "off", "public", "t", "f", `"$user", public`}
+}
 
 // Start starts a server, which change may alter first; the test ends it.
 func Start(t testing.TB, change func(*Server)) *Server {
@@ -94,6 +97,7 @@ func (f *Server) talk(conn net.Conn) {
 			user = append(user, name+"="+value)
 		}
 	}
+	slices.Sort(user[1:])
 	f.Users <- strings.Join(user, " ")
 	if refusal := f.refusal(); refusal != nil {
 		backend.Send(refusal)
