@@ -33,7 +33,7 @@ func TestSettingsListsEveryProblem(t *testing.T) {
 	}{
 		"nothing set":          {[]string{"SITE_URL", "", "INSTANCE_SECRET", "", "DB_PASSWORD", ""}, []string{"SITE_URL is not set", "INSTANCE_SECRET is not set", "POSTGRES_URL is not set, and neither is DB_PASSWORD", "CONVEX_STORAGE=sqlite"}},
 		"database in URL":      {[]string{"POSTGRES_URL", "postgresql://u:canary@db/tale"}, []string{`POSTGRES_URL names the database "tale"`}},
-		"database parameter":   {[]string{"POSTGRES_URL", "postgresql://u:canary@db?dbname=tale"}, []string{"POSTGRES_URL names a database in its parameter"}},
+		"database parameter":   {[]string{"POSTGRES_URL", "postgresql://u:canary@db?dbname=tale"}, []string{"the backend derives the database from INSTANCE_NAME"}},
 		"no user":              {[]string{"POSTGRES_URL", "postgresql://db:5432"}, []string{"POSTGRES_URL has no user name"}},
 		"other scheme":         {[]string{"POSTGRES_URL", "mysql://u:canary@db"}, []string{"POSTGRES_URL does not begin with postgresql://"}},
 		"unescaped password":   {[]string{"POSTGRES_URL", "postgresql://u:canary%zz@db"}, []string{"POSTGRES_URL is not a URL"}},

@@ -46,11 +46,11 @@ func TestWaitReadyEndsAtOnce(t *testing.T) {
 
 func TestWaitReadyGivesUpAtItsDeadline(t *testing.T) {
 	server := postgrestest.Start(t, func(f *postgrestest.Server) { f.Refuse = postgrestest.Refuse("57P03", "starting up") })
-	_, err := loginTo(server, stack.SSLPrefer, "").WaitReady(t.Context(), logging.Discard(), 150*time.Millisecond, nil)
+	_, err := loginTo(server, stack.SSLPrefer, "").WaitReady(t.Context(), logging.Discard(), 2*time.Second, nil)
 	if exit.Code(err) != exit.Unavailable || !strings.Contains(err.Error(), "CONVEX_WAIT_TIMEOUT") || !strings.Contains(err.Error(), "starting up") {
 		t.Errorf("error %v", err)
 	}
-	failure := reports(t, err, "cannot reach Postgres at "+server.Addr()+": gave up after ", "look at Postgres' log", "raise CONVEX_WAIT_TIMEOUT (now 150ms)")
+	failure := reports(t, err, "cannot reach Postgres at "+server.Addr()+": gave up after ", "look at Postgres' log", "raise CONVEX_WAIT_TIMEOUT (now 2s)")
 	if !strings.Contains(failure.Cause, "starting up") || !failure.Retryable {
 		t.Errorf("%+v", failure)
 	}
