@@ -5,8 +5,6 @@ import (
 	"maps"
 	"os"
 	"strings"
-
-	"github.com/hashicorp/go-envparse"
 )
 
 // Environ is an environment: variable names and their exact values.
@@ -23,17 +21,19 @@ func FromOS() Environ {
 	return environ
 }
 
-// WithFile returns the environment completed from a dotenv file. What the
-// environment already sets wins, as it does with docker compose.
+// WithFile returns the environment completed from a dotenv file, which means what it
+// means to docker compose. What the environment already sets wins, as it does there.
 func (e Environ) WithFile(path string) (Environ, error) {
-	file, err := os.Open(path)
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, Problems{{Variable: "--env-file", Wrong: fmt.Sprintf("cannot be read: %v", err), Accepted: "a dotenv file"}}
 	}
-	defer func() { _ = file.Close() }()
-	values, err := envparse.Parse(file)
+	values, err := parseDotenv(string(text), func(name string) (string, bool) {
+		value, set := e[name]
+		return value, set
+	})
 	if err != nil {
-		return nil, Problems{{Variable: "--env-file", Wrong: fmt.Sprintf("%s is not a dotenv file: %v", path, err), Accepted: "lines of NAME=value"}}
+		return nil, Problems{{Variable: "--env-file", Wrong: fmt.Sprintf("%s cannot be used: %v", path, err), Accepted: "lines of NAME=value, as docker compose takes them"}}
 	}
 	complete := Environ(values)
 	maps.Copy(complete, e)
