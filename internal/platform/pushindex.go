@@ -17,13 +17,13 @@ import (
 
 // pushIndexCommand is part of an image build: it checks the push request that
 // the convex CLI wrote, so that a bad one does not become a bad image, and
-// writes the module hashes beside it, so that no boot has to compute them. It
-// can let the CLI write the request, too, for any app.
+// writes module hashes and compressed pieces beside it, so that no boot has to make
+// them. It can let the CLI write the request, too, for any app.
 func pushIndexCommand(environ config.Environ) *cobra.Command {
 	var app string
 	command := &cobra.Command{
 		Use:   "push-index FILE",
-		Short: "Check a prepared push request and write its module index (at image build)",
+		Short: "Check a prepared push request, write its module index, compress it (at image build)",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
 			summary, err := prepareRequest(command.Context(), environ, app, args[0])
@@ -33,7 +33,7 @@ func pushIndexCommand(environ config.Environ) *cobra.Command {
 			for _, warning := range summary.Warnings {
 				command.PrintErrln("warning:", warning)
 			}
-			_, err = fmt.Fprintf(command.OutOrStdout(), "%s\nindex: %s\n", summary, requestfile.IndexPath(args[0]))
+			_, err = fmt.Fprintf(command.OutOrStdout(), "%s\nindex: %s\npieces: %s\n", summary, requestfile.IndexPath(args[0]), requestfile.PiecesPath(args[0]))
 			return err
 		},
 	}

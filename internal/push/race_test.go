@@ -3,4 +3,4 @@
 package push
 
 // largeBytes is smaller with the race detector, which compresses ten times slower.
-const largeBytes = 4 << 20
+const largeBytes = 2 << 20

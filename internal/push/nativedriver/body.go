@@ -40,10 +40,11 @@ type bodyPart struct {
 	at      jsonscan.Span
 }
 
-// body is a request body put together from pieces, most of them in a file.
+// body is a request body put together from parts, most of them in a file.
 type body struct {
-	file  io.ReaderAt
-	parts []bodyPart
+	file   io.ReaderAt
+	pieces *requestfile.Pieces // of the file, compressed at image build; may be nil
+	parts  []bodyPart
 }
 
 func (b *body) literal(p []byte)           { b.parts = append(b.parts, bodyPart{literal: p}) }
@@ -69,6 +70,33 @@ func (b *body) reader() io.Reader {
 	return io.MultiReader(readers...)
 }
 
+// compressed returns the body as a brotli stream of the file's compressed pieces and
+// of what goes between them, and its length; nil when a part is not one of them.
+func (b *body) compressed() (r io.Reader, length int64) {
+	if b.pieces == nil {
+		return nil, 0
+	}
+	var readers []io.Reader
+	add := func(r io.Reader, size int64) {
+		readers, length = append(readers, r), length+size
+	}
+	stored := func(text []byte) { add(bytes.NewReader(text), int64(len(text))) }
+	stored(b.pieces.Head())
+	for _, p := range b.parts {
+		if p.literal != nil {
+			stored(requestfile.Stored(p.literal))
+			continue
+		}
+		section := b.pieces.Section(p.at)
+		if section == nil {
+			return nil, 0
+		}
+		add(section, section.Size())
+	}
+	stored(b.pieces.End())
+	return io.MultiReader(readers...), length
+}
+
 // open returns the body as it goes over the wire, its length where that is known
 // in advance, and its content encoding. A very large body is compressed while it
 // is sent, so that little of it is held. Compression ends early with ctx.
@@ -76,6 +104,9 @@ func (b *body) open(ctx context.Context, compress bool) (body io.ReadCloser, len
 	size := b.size()
 	if !compress || size < compressFrom {
 		return io.NopCloser(b.reader()), size, ""
+	}
+	if r, length := b.compressed(); r != nil {
+		return io.NopCloser(r), length, "br"
 	}
 	if size < streamFrom {
 		var whole bytes.Buffer
@@ -129,15 +160,22 @@ type unchangedModule struct {
 func startBody(r *requestfile.File, key string, deployed map[string]backend.ModuleHash) (body *body, changed int, err error) {
 	var (
 		unchanged []unchangedModule
-		fresh     []jsonscan.Span
+		fresh     []jsonscan.Span // runs of modules that follow each other in the file
+		next      int             // the module after the last run
 	)
-	for _, m := range r.Index.Functions() {
+	for i, m := range r.Index.Functions() {
 		have, known := deployed[m.Path]
 		if known && have.SHA256 == m.SHA256 && have.Environment == m.Environment && r.Index.UnchangedHashes.Length() > 0 {
 			unchanged = append(unchanged, unchangedModule{m.Path, m.Environment, m.SHA256})
+			continue
+		}
+		changed++
+		if i == next && len(fresh) > 0 {
+			fresh[len(fresh)-1].End = m.At.End
 		} else {
 			fresh = append(fresh, m.At)
 		}
+		next = i + 1
 	}
 	quoted, err := json.Marshal(key)
 	if err != nil {
@@ -152,7 +190,7 @@ func startBody(r *requestfile.File, key string, deployed map[string]backend.Modu
 		replaced[r.Index.UnchangedHashes] = []bodyPart{{literal: hashes}}
 		replaced[r.Index.ChangedModules] = list(fresh)
 	}
-	return splice(r, replaced), len(fresh), nil
+	return splice(r, replaced), changed, nil
 }
 
 // list returns a JSON array of parts of the file.

@@ -128,6 +128,9 @@ func (d *Driver) startPush(ctx context.Context, deployed map[string]backend.Modu
 	if err != nil {
 		return err
 	}
+	if body.pieces, err = d.File.Pieces(); err != nil {
+		d.Log.Debug("the push is compressed now", "reason", err)
+	}
 	d.Trace.Sending(len(d.File.Index.Functions()), changed)
 	var parts backend.StartAnswer
 	answer, err := d.send(ctx, backend.StageStartPush, body, func(answer []byte) (more bool, err error) {

@@ -1,9 +1,18 @@
 package requestfile
 
-import "github.com/tale-project/tale-runtime/internal/push/jsonscan"
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/tale-project/tale-runtime/internal/push/jsonscan"
+)
 
 // indexFormat changes when an index of an older program cannot be used any more.
-const indexFormat = 1
+const indexFormat = 2
 
 // Role says what a module of a push request is for.
 type Role string
@@ -28,7 +37,6 @@ type Module struct {
 // Index is what a push needs to know of a request file without reading
 // the sources in it. It is made once at image build and kept beside the file.
 type Index struct {
-	Format           int      `json:"format"`
 	Size             int64    `json:"size"`   // of the request file, bytes
 	SHA256           string   `json:"sha256"` // of the request file, hex
 	UDFServerVersion string   `json:"udf_server_version"`
@@ -46,6 +54,36 @@ type Index struct {
 	KeyIsReal       bool          `json:"key_is_real,omitempty"`
 	ChangedModules  jsonscan.Span `json:"changed_modules"`
 	UnchangedHashes jsonscan.Span `json:"unchanged_hashes"` // empty when the file has no such field
+
+	// The compressed pieces: the length of each, bytes, and the SHA-256 of their file, hex.
+	Pieces       []int64 `json:"pieces,omitempty"`
+	PiecesSHA256 string  `json:"pieces_sha256,omitempty"`
+}
+
+// encode returns the index as it is kept: a JSON object that begins with its format
+// and with the SHA-256 of what follows, so that one that is torn is none.
+func (x *Index) encode() ([]byte, error) {
+	object, err := json.Marshal(x)
+	if err != nil {
+		return nil, err
+	}
+	fields := append(object[1:], '\n')
+	return append(indexHead(fields), fields...), nil
+}
+
+func indexHead(fields []byte) []byte {
+	sum := sha256.Sum256(fields)
+	return fmt.Appendf(nil, `{"format":%d,"check":"%s",`, indexFormat, hex.EncodeToString(sum[:]))
+}
+
+func decodeIndex(data []byte) (*Index, error) {
+	head := len(indexHead(nil))
+	if len(data) < head || !bytes.HasPrefix(data, indexHead(data[head:])) {
+		return nil, errors.New("its index is damaged, or not of this program's format")
+	}
+	var index Index
+	data[head-1] = '{' // in place of the comma
+	return &index, json.Unmarshal(data[head-1:], &index)
 }
 
 // Functions returns the app's own runtime modules, the only ones that a backend

@@ -3,7 +3,6 @@ package requestfile
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -23,7 +22,8 @@ type File struct {
 	// IndexNote says why the index beside the file was not used; "" when it was.
 	IndexNote string
 
-	file *os.File
+	file   *os.File
+	pieces *Pieces // nil until they are asked for
 }
 
 // Open opens a push request. The index beside it is used when it fits
@@ -45,7 +45,12 @@ func Open(path string) (*File, error) {
 }
 
 // Close closes the file.
-func (r *File) Close() error { return r.file.Close() }
+func (r *File) Close() error {
+	if r.pieces != nil {
+		return errors.Join(r.file.Close(), r.pieces.file.Close())
+	}
+	return r.file.Close()
+}
 
 // ReadAt reads from the file.
 func (r *File) ReadAt(p []byte, offset int64) (int, error) { return r.file.ReadAt(p, offset) }
@@ -63,9 +68,9 @@ func rescan(file *os.File) (*Index, error) {
 // IndexPath returns where the index of a request file is kept.
 func IndexPath(request string) string { return request + ".index.json" }
 
-// WriteIndex makes the index of a request file and writes it beside the
-// file. It is for the image build; a boot works without it, some 0.2 s slower
-// for a request of 35 MB.
+// WriteIndex makes the index of a request file and its compressed pieces, and writes
+// them beside the file. It is for the image build, and takes seconds for a request of
+// 35 MB; a boot works without, and takes some 0.4 s longer.
 func WriteIndex(request string) (*Index, error) {
 	file, err := os.Open(request)
 	if err != nil {
@@ -76,11 +81,14 @@ func WriteIndex(request string) (*Index, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot use the push request %s: %w", request, err)
 	}
-	data, err := json.Marshal(index)
+	if err := writePieces(request, file, index); err != nil {
+		return nil, fmt.Errorf("cannot compress the push request: %w", err)
+	}
+	data, err := index.encode()
 	if err != nil {
 		return nil, err
 	}
-	if err := atomicfile.Write(IndexPath(request), append(data, '\n'), 0o644); err != nil {
+	if err := atomicfile.Write(IndexPath(request), data, 0o644); err != nil {
 		return nil, fmt.Errorf("cannot write the index of the push request: %w", err)
 	}
 	return index, nil
@@ -95,9 +103,9 @@ func readIndex(request string, file *os.File) (*Index, error) {
 	if err != nil {
 		return nil, err
 	}
-	var index Index
-	if err := json.Unmarshal(data, &index); err != nil || index.Format != indexFormat {
-		return nil, errors.New("its index is not of this program's format")
+	index, err := decodeIndex(data)
+	if err != nil {
+		return nil, err
 	}
 	digest := sha256.New()
 	size, err := io.CopyBuffer(digest, onlyReader{file}, make([]byte, 256<<10))
@@ -107,7 +115,7 @@ func readIndex(request string, file *os.File) (*Index, error) {
 	if size != index.Size || hex.EncodeToString(digest.Sum(nil)) != index.SHA256 {
 		return nil, errors.New("its index is stale: the file has changed since")
 	}
-	return &index, nil
+	return index, nil
 }
 
 // onlyReader hides WriteTo, which would bring its own buffer.

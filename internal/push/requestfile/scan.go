@@ -35,7 +35,6 @@ func scanRequest(file *os.File) (*Index, error) {
 	if err := scan.document(); err != nil {
 		return nil, err
 	}
-	scan.index.Format = indexFormat
 	scan.index.Size = scan.s.Offset()
 	scan.index.SHA256 = hex.EncodeToString(digest.Sum(nil))
 	if err := scan.complete(); err != nil {
@@ -239,6 +238,9 @@ func (r *requestScan) quoted() (jsonscan.Span, error) {
 func (r *requestScan) complete() error {
 	if !r.seen["appDefinition.changedModules"] && !r.seen["appDefinition.functions"] {
 		return errors.New("it is not a push request of the convex CLI: appDefinition.changedModules is missing")
+	}
+	if r.seen["appDefinition.changedModules"] && r.seen["appDefinition.functions"] {
+		return errors.New("it is not a push request of the convex CLI: appDefinition has both changedModules and functions")
 	}
 	for _, key := range []string{"adminKey", "functions", "componentDefinitions", "nodeDependencies", "appDefinition.udfServerVersion"} {
 		if !r.seen[key] {
