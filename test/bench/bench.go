@@ -16,6 +16,9 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/requestfile"
 )
 
+// changedModules is how many modules of the large app its second release has anew.
+const changedModules = 1246
+
 // bench is one run of all contenders.
 type bench struct {
 	bin, app string // folders
@@ -44,7 +47,7 @@ func (b *bench) run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(b.work) }()
-	request, large := filepath.Join(b.work, "app.json"), filepath.Join(b.work, "large.json")
+	request, large := filepath.Join(b.work, "app.json"), filepath.Join(b.work, "large")
 	cli := convexcli.Options{AppDir: b.app, Environ: b.environ()}
 	if err := convexcli.WriteRequest(ctx, slog.New(slog.DiscardHandler), cli, request); err != nil {
 		return err
@@ -53,10 +56,7 @@ func (b *bench) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := pushtest.WriteLargeRequest(large, pushtest.RealApp()); err != nil {
-		return err
-	}
-	if _, err := requestfile.WriteIndex(large); err != nil {
+	if err := writeLarge(large); err != nil {
 		return err
 	}
 	_, _ = fmt.Fprintf(b.out, "%s\n%s\n\n", summary, describeMachine())
@@ -68,6 +68,37 @@ func (b *bench) run(ctx context.Context) error {
 	}
 	results.write(b.out)
 	return nil
+}
+
+// writeLarge writes two releases of a large app into a folder, and both again without
+// the compressed pieces, as an older push-index left them.
+func writeLarge(folder string) error {
+	for _, pieces := range []bool{true, false} {
+		for release, changed := range []int{0, changedModules} {
+			path := largeRequest(folder, pieces, release)
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				return err
+			}
+			size := pushtest.RealApp()
+			size.Changed = changed
+			if err := pushtest.WriteLargeRequest(path, size); err != nil {
+				return err
+			}
+			if _, err := requestfile.WriteIndex(path); err != nil {
+				return err
+			}
+			if !pieces {
+				if err := os.Remove(requestfile.PiecesPath(path)); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func largeRequest(folder string, pieces bool, release int) string {
+	return filepath.Join(folder, fmt.Sprintf("pieces-%t", pieces), fmt.Sprintf("release%d.json", release))
 }
 
 func (b *bench) prepare() error {

@@ -37,12 +37,19 @@ func (b *bench) contenders(request, large string) []contender {
 			{"warm", b.entrypoint("native", request)},
 			{"forced", b.entrypoint("native", request, "CONVEX_FORCE_PUSH=true")},
 		}},
-		{"native, 35 MB", []step{
-			{"cold", b.entrypoint("native", large)},
-			{"warm", b.entrypoint("native", large)},
-			{"forced", b.entrypoint("native", large, "CONVEX_FORCE_PUSH=true")},
-		}},
+		b.large("35 MB, compressed at boot", large, false),
+		b.large("35 MB, compressed at build", large, true),
 	}
+}
+
+func (b *bench) large(name, folder string, pieces bool) contender {
+	first, second := largeRequest(folder, pieces, 0), largeRequest(folder, pieces, 1)
+	return contender{name, []step{
+		{"cold", b.entrypoint("native", first)},
+		{"warm", b.entrypoint("native", first)},
+		{"upgrade", b.entrypoint("native", second)},
+		{"forced", b.entrypoint("native", second, "CONVEX_FORCE_PUSH=true")},
+	}}
 }
 
 // variables are the 24 that platform-entrypoint pushes, all of them set.
