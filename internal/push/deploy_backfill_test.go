@@ -22,7 +22,7 @@ export default defineSchema({ notes: defineTable({ n: v.number() }).index("by_n"
 	if f := d.failure(t); f.Observation.Condition != diagnosis.ConditionDeployMax {
 		t.Errorf("%+v\n%s", f.Observation, d.log.String())
 	}
-	if !strings.Contains(d.log.String(), "the push adds indexes count=1 indexes=[notes.by_n]") {
+	if !strings.Contains(d.log.String(), "the push adds indexes count=1 indexes=notes.by_n") {
 		t.Error(d.log.String())
 	}
 	// Without the query there is only the count of indexes.
