@@ -14,6 +14,7 @@ import (
 func secretMask(s *Settings, environ config.Environ) func(stream supervise.Stream, text string) string {
 	secrets := redact.Secrets(environ)
 	secrets["INSTANCE_SECRET"] = s.Instance.Secret.Reveal()
+	secrets["AWS_SECRET_ACCESS_KEY"], secrets["AWS_SESSION_TOKEN"] = s.S3.Key.Reveal(), s.S3.Token.Reveal()
 	if server, err := s.Database.Server(); err == nil && s.Database.Storage == stack.StoragePostgres {
 		secrets["POSTGRES_URL"] = server.URL.String()
 		secrets["DB_PASSWORD"], _ = server.URL.User.Password()

@@ -24,10 +24,14 @@ type Settings struct {
 	Postgres  postgres.Settings
 	Network   backend.Network
 	Backend   backend.Settings
+	S3        backend.S3
 	Dashboard dashboard.Settings
 	Trust     trust.Settings
 	Seed      seed.Settings
 	Guards    volume.Guards
+
+	MySQL    config.Secret `env:"MYSQL_URL" secret:"true" doc:"Not supported: refused where POSTGRES_URL is not set, because official self-hosting would keep its documents there."`
+	OtherURL config.Secret `env:"DATABASE_URL" secret:"true" doc:"Not read. Official self-hosting takes it for POSTGRES_URL where that is not set; here there is a warning."`
 }
 
 // Validate reports two listeners on one port, which would end as a puzzling
@@ -46,10 +50,16 @@ func (s *Settings) Validate() config.Problems {
 	if len(s.Dashboard.Command) > 0 {
 		claim("CONVEX_DASHBOARD_PORT", s.Dashboard.Port)
 	}
+	if s.MySQL != "" && s.Database.PostgresURL == "" {
+		problems = append(problems, config.Problem{
+			Variable: "MYSQL_URL", Wrong: "is set and POSTGRES_URL is not: a deployment on MySQL cannot be taken over, and would start empty here",
+			Accepted: "nothing, after its data was exported and imported with the convex command line",
+		})
+	}
 	return problems
 }
 
 // backend returns what the backend is started with.
 func (s *Settings) backend() backend.Backend {
-	return backend.Backend{Settings: s.Backend, Network: s.Network, Instance: s.Instance, Database: s.Database, Volume: s.Volume}
+	return backend.Backend{Settings: s.Backend, Network: s.Network, Instance: s.Instance, Database: s.Database, Volume: s.Volume, S3: s.S3}
 }

@@ -47,6 +47,9 @@ func TestSettingsListsEveryProblem(t *testing.T) {
 		"instance name":        {[]string{"INSTANCE_NAME", "a:b"}, []string{`INSTANCE_NAME "a:b"`}},
 		"budget and durations": {[]string{"CONVEX_RESTART_BUDGET", "-1", "CONVEX_WAIT_TIMEOUT", "soon", "CA_WAIT_TIMEOUT", "-3"}, []string{"CONVEX_RESTART_BUDGET -1", "CONVEX_WAIT_TIMEOUT", "CA_WAIT_TIMEOUT"}},
 		"base path":            {[]string{"DASHBOARD_BASE_PATH", "dash/"}, []string{"DASHBOARD_BASE_PATH"}},
+		"MySQL":                {[]string{"MYSQL_URL", "mysql://u:canary@db"}, []string{"MYSQL_URL is set and POSTGRES_URL is not"}},
+		"a part of S3":         {[]string{"S3_STORAGE_FILES_BUCKET", "f", "S3_STORAGE_MODULES_BUCKET", "m", "S3_STORAGE_SEARCH_BUCKET", "s"}, []string{"S3_STORAGE_EXPORTS_BUCKET is not set", "S3_STORAGE_SNAPSHOT_IMPORTS_BUCKET is not set", "AWS_REGION is not set"}},
+		"redaction":            {[]string{"REDACT_LOGS_TO_CLIENT", "yes please"}, []string{"REDACT_LOGS_TO_CLIENT"}},
 		"tls mode":             {[]string{"TLS_MODE", "none"}, []string{`TLS_MODE "none"`}},
 	}
 	for name, tt := range tests {

@@ -11,6 +11,9 @@ import (
 // prepareStorage checks that the backend can use its database and its folder, and
 // that they are the ones it used before.
 func (b *Boot) prepareStorage(ctx context.Context) (string, error) {
+	if b.settings.OtherURL != "" && b.settings.Database.PostgresURL == "" {
+		b.log.Warn("DATABASE_URL is set and not read: if it is the database of official self-hosting, set POSTGRES_URL to it", "see", "docs/from-official.md")
+	}
 	guard, err := volume.Open(b.log, b.settings.Volume, b.settings.Guards, b.settings.use())
 	if err != nil {
 		return "", err
@@ -37,7 +40,7 @@ func (b *Boot) prepareStorage(ctx context.Context) (string, error) {
 // use returns how the settings use the volume.
 func (s *Settings) use() volume.Use {
 	return volume.Use{
-		Storage: s.Database.Storage, Instance: s.Instance,
+		Storage: s.Database.Storage, Instance: s.Instance, Buckets: s.S3.Place(),
 		TaleVersion: s.Seed.VolumeVersion(), BackendVersion: s.Backend.Version,
 	}
 }

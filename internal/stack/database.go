@@ -16,12 +16,13 @@ const (
 
 // Database says where the backend and the services beside it keep documents.
 type Database struct {
-	Storage     string        `env:"CONVEX_STORAGE" envDefault:"postgres" doc:"Where the backend keeps documents. sqlite is a file in its data folder, for trying things out; it needs no database settings." accept:"postgres, sqlite"`
-	PostgresURL config.Secret `env:"POSTGRES_URL" tier:"operator" secret:"true" doc:"Postgres server of all services, without a database: the backend derives that from INSTANCE_NAME. Wins over DB_*." accept:"postgresql://USER:PASSWORD@HOST:PORT, optionally with ?sslmode=disable, prefer or require, &search_path=SCHEMA, &options=… and what else the backend's driver takes"`
-	User        string        `env:"DB_USER" envDefault:"tale" doc:"Postgres user, used when POSTGRES_URL is not set."`
-	Password    config.Secret `env:"DB_PASSWORD" tier:"operator" secret:"true" doc:"Postgres password, used when POSTGRES_URL is not set." accept:"any text; it is escaped when the URL is built"`
-	Host        string        `env:"DB_HOST" envDefault:"db" doc:"Postgres host, used when POSTGRES_URL is not set."`
-	Port        int           `env:"DB_PORT" envDefault:"5432" doc:"Postgres port, used when POSTGRES_URL is not set." accept:"a port from 1 to 65535"`
+	Storage       string        `env:"CONVEX_STORAGE" envDefault:"postgres" doc:"Where the backend keeps documents. sqlite is a file in its data folder, for trying things out; it needs no database settings." accept:"postgres, sqlite"`
+	PostgresURL   config.Secret `env:"POSTGRES_URL" tier:"operator" secret:"true" doc:"Postgres server of all services, without a database: the backend derives that from INSTANCE_NAME. Wins over DB_*." accept:"postgresql://USER:PASSWORD@HOST:PORT, optionally with ?sslmode=disable, prefer or require, &search_path=SCHEMA, &options=… and what else the backend's driver takes"`
+	PlainIfNeeded bool          `env:"DO_NOT_REQUIRE_SSL" doc:"Talk to Postgres without TLS where the server offers none, also to a public host. Decides only where POSTGRES_URL has no sslmode; hosts of a private network need it not." accept:"true, false"`
+	User          string        `env:"DB_USER" envDefault:"tale" doc:"Postgres user, used when POSTGRES_URL is not set."`
+	Password      config.Secret `env:"DB_PASSWORD" tier:"operator" secret:"true" doc:"Postgres password, used when POSTGRES_URL is not set." accept:"any text; it is escaped when the URL is built"`
+	Host          string        `env:"DB_HOST" envDefault:"db" doc:"Postgres host, used when POSTGRES_URL is not set."`
+	Port          int           `env:"DB_PORT" envDefault:"5432" doc:"Postgres port, used when POSTGRES_URL is not set." accept:"a port from 1 to 65535"`
 }
 
 // Validate reports what no server can be reached by.
@@ -72,6 +73,14 @@ func (d Database) WithDatabase(name string) string {
 
 // Server returns the Postgres server. The settings must have passed Validate.
 func (d Database) Server() (Postgres, error) {
+	server, err := d.server()
+	if u, _ := url.Parse(d.PostgresURL.Reveal()); d.PlainIfNeeded && u != nil && u.Query().Get("sslmode") == "" {
+		server.Mode = SSLPrefer
+	}
+	return server, err
+}
+
+func (d Database) server() (Postgres, error) {
 	if d.PostgresURL == "" {
 		return newPostgres(d.made()), nil
 	}

@@ -10,7 +10,7 @@ import (
 // Instance says who the Convex backend is.
 type Instance struct {
 	Name   string        `env:"INSTANCE_NAME" envDefault:"tale_platform" doc:"Name of the Convex instance; admin keys are bound to it. With Postgres it is also the name of the database, - written as _." accept:"letters, digits, _ and -"`
-	Secret config.Secret `env:"INSTANCE_SECRET,required" tier:"operator" secret:"true" doc:"Secret of the Convex instance, from which admin keys and sessions derive. The same in both containers." accept:"exactly 64 hex digits; make one with: openssl rand -hex 32"`
+	Secret config.Secret `env:"INSTANCE_SECRET,required" tier:"operator" secret:"true" doc:"Secret of the Convex instance, from which admin keys and sessions derive. The same in both containers." accept:"exactly 64 hex digits; make one with: openssl rand -hex 32. Official self-hosting has its own in credentials/instance_secret of its volume"`
 }
 
 // Validate reports a name or a secret that no admin key can be made of.
@@ -20,7 +20,7 @@ func (i Instance) Validate() config.Problems {
 		problems = append(problems, config.Problem{Variable: "INSTANCE_NAME", Wrong: err.Error(), Accepted: "letters, digits, _ and -"})
 	}
 	if _, err := adminkey.ParseSecret(i.Secret.Reveal()); err != nil {
-		problems = append(problems, config.Problem{Variable: "INSTANCE_SECRET", Wrong: err.Error(), Accepted: "exactly 64 hex digits; make one with: openssl rand -hex 32"})
+		problems = append(problems, config.Problem{Variable: "INSTANCE_SECRET", Wrong: err.Error(), Accepted: "exactly 64 hex digits; make one with: openssl rand -hex 32. Official self-hosting has its own in credentials/instance_secret of its volume"})
 	}
 	return problems
 }

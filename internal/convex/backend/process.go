@@ -3,6 +3,7 @@ package backend
 import (
 	"maps"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 
@@ -19,6 +20,7 @@ type Backend struct {
 	Instance stack.Instance
 	Database stack.Database
 	Volume   volume.Settings
+	S3       S3
 }
 
 // Argv returns the backend's command line, as the backend's --help has it. It holds
@@ -39,8 +41,15 @@ func (b Backend) Argv() ([]string, error) {
 		}
 	}
 	cloud, site := b.Network.origins()
+	if redact := "--redact-logs-to-client"; b.Settings.RedactLogs && !slices.Contains(argv, redact) {
+		argv = append(argv, redact)
+	}
+	if b.S3.Used() {
+		argv = append(argv, "--s3-storage")
+	} else {
+		argv = append(argv, "--local-storage", b.Volume.BackendDir())
+	}
 	return append(argv,
-		"--local-storage", b.Volume.BackendDir(),
 		"--port", strconv.Itoa(b.Network.BackendPort),
 		"--site-proxy-port", strconv.Itoa(b.Network.SitePort),
 		"--interface", b.Network.Interface,
@@ -72,6 +81,7 @@ func (b Backend) Environ(environ config.Environ, trust map[string]string) config
 		delete(complete, name+"_FILE")
 	}
 	complete["TMPDIR"] = b.TempDir()
+	b.S3.export(complete)
 	maps.Copy(complete, trust)
 	return complete
 }

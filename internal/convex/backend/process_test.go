@@ -49,6 +49,20 @@ func TestArgv(t *testing.T) {
 	}
 }
 
+func TestLogsAreRedactedWhenAsked(t *testing.T) {
+	const flag = "--redact-logs-to-client"
+	for value, want := range map[string]int{"": 0, "false": 0, "true": 1, "1": 1} {
+		got := argv(t, environ("REDACT_LOGS_TO_CLIENT", value, "CONVEX_BACKEND_COMMAND", "convex-local-backend"))
+		if n := len(slices.DeleteFunc(got, func(a string) bool { return a != flag })); n != want {
+			t.Errorf("%q: the flag stands there %d times", value, n)
+		}
+	}
+	got := argv(t, environ("REDACT_LOGS_TO_CLIENT", "true", "CONVEX_BACKEND_COMMAND", "convex-local-backend "+flag))
+	if n := len(slices.DeleteFunc(got, func(a string) bool { return a != flag })); n != 1 { // the backend refuses a second
+		t.Errorf("the flag stands there %d times", n)
+	}
+}
+
 func TestArgvSQLite(t *testing.T) {
 	got := argv(t, environ("DB_PASSWORD", "", "CONVEX_STORAGE", "sqlite", "TALE_CONFIG_DIR", "/data dir", "CONVEX_BACKEND_COMMAND", `"/opt/my backend" --redact-logs-to-client`,
 		"CONVEX_CLOUD_ORIGIN", "https://tale.example", "CONVEX_SITE_ORIGIN", "https://tale.example/http_api"))
@@ -85,6 +99,23 @@ func TestPostgresTLSPolicy(t *testing.T) {
 				t.Errorf("got %q", got[:6])
 			}
 		})
+	}
+}
+
+// DO_NOT_REQUIRE_SSL decides where the URL does not.
+func TestPostgresWithoutTLSOnRequest(t *testing.T) {
+	for url, required := range map[string]bool{
+		"postgresql://u:p@pg.example.com":                     false,
+		"postgresql://u:p@pg.example.com?sslmode=require":     true,
+		"postgresql://u:p@pg.example.com?sslmode=verify-full": true,
+	} {
+		got := argv(t, environ("POSTGRES_URL", url, "DO_NOT_REQUIRE_SSL", "1"))
+		if slices.Contains(got, "--do-not-require-ssl") == required {
+			t.Errorf("%s: got %q", url, got[:6])
+		}
+	}
+	if got := argv(t, environ("DB_HOST", "pg.example.com", "DO_NOT_REQUIRE_SSL", "true")); !slices.Contains(got, "--do-not-require-ssl") {
+		t.Errorf("got %q", got[:6])
 	}
 }
 

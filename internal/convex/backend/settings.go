@@ -14,8 +14,9 @@ type Settings struct {
 	RestartBudget int `env:"CONVEX_RESTART_BUDGET" tier:"advanced" envDefault:"10" doc:"Restarts of the backend within an hour; when they are used up, the container ends with the backend's last exit code." accept:"0 or more"`
 	stack.StopTimeout
 	stack.StopGrace
-	Version string `env:"CONVEX_RELEASE_VERSION_DEV" tier:"advanced" doc:"Version that the backend reports at /version; the published backend images report none. With it a downgrade is refused before it starts."`
-	TempDir string `env:"TMPDIR" tier:"advanced" doc:"The backend's folder for temporary files. Default: convex/tmp in the data folder."`
+	Version    string `env:"CONVEX_RELEASE_VERSION_DEV" tier:"advanced" doc:"Version that the backend reports at /version; the published backend images report none. With it a downgrade is refused before it starts."`
+	RedactLogs bool   `env:"REDACT_LOGS_TO_CLIENT" tier:"operator" doc:"Keep the messages and logs of functions from clients: they see Server Error and a request id, the details are in the dashboard and the backend's log." accept:"true, false"`
+	TempDir    string `env:"TMPDIR" tier:"advanced" doc:"The backend's folder for temporary files. Default: convex/tmp in the data folder."`
 }
 
 // Validate reports a backend that cannot be run.

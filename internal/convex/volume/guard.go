@@ -1,6 +1,7 @@
 package volume
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -28,6 +29,7 @@ type Use struct {
 	Instance       stack.Instance
 	TaleVersion    string
 	BackendVersion string // "" where only the running backend knows it
+	Buckets        string // that have the backend's files; "" for the volume
 }
 
 // refusal is why a start would harm the volume.
@@ -76,6 +78,8 @@ func (g *Guard) check() (refused, allowed []refusal) {
 		override string
 	}{
 		{g.otherStorage(), g.guards.StorageSwitch, "CONVEX_ALLOW_STORAGE_SWITCH"},
+		{g.otherFiles(), g.guards.StorageSwitch, "CONVEX_ALLOW_STORAGE_SWITCH"},
+		{g.officialLayout(), g.guards.StorageSwitch, "CONVEX_ALLOW_STORAGE_SWITCH"},
 		{g.otherSecret(), g.guards.ChangedSecret, "CONVEX_ALLOW_CHANGED_SECRET"},
 		{older("TALE_VERSION", g.record.TaleVersion, g.use.TaleVersion), g.guards.Downgrade, "CONVEX_ALLOW_DOWNGRADE"},
 		{g.olderBackend(g.use.BackendVersion), g.guards.Downgrade, "CONVEX_ALLOW_DOWNGRADE"},
@@ -98,7 +102,10 @@ func (g *Guard) otherStorage() string {
 	if before == "" {
 		before = g.storageByFiles()
 	}
+	official := g.official("instance_name")
 	switch {
+	case g.record.Storage == "" && official != "" && official != g.use.Instance.Name:
+		return fmt.Sprintf("INSTANCE_NAME is %s, and %s, which official self-hosting wrote, says %s: admin keys and the name of the Postgres database depend on it", g.use.Instance.Name, g.officialPath("instance_name"), official)
 	case before == "":
 		return ""
 	case before != now:
@@ -115,16 +122,42 @@ func (g *Guard) storageByFiles() string {
 	if info, err := os.Stat(g.settings.SQLitePath()); err == nil && info.Size() > 0 {
 		return stack.StorageSQLite
 	}
+	if hasFiles(g.settings.BackendDir()) {
+		return stack.StoragePostgres
+	}
+	return ""
+}
+
+// hasFiles reports whether a deployment keeps its files in a storage folder.
+func hasFiles(storage string) bool {
 	for _, folder := range []string{"modules", "files", "search"} {
-		entries, err := os.ReadDir(filepath.Join(g.settings.BackendDir(), folder))
+		entries, err := os.ReadDir(filepath.Join(storage, folder))
 		if err == nil && len(entries) > 0 {
-			return stack.StoragePostgres
+			return true
 		}
+	}
+	return false
+}
+
+// otherFiles returns why the files that the database refers to are not where this
+// start looks for them.
+func (g *Guard) otherFiles() string {
+	before, now := g.record.Buckets, g.use.Buckets
+	switch {
+	case before == now && before == "":
+		return ""
+	case before == "" && hasFiles(g.settings.BackendDir()):
+		return fmt.Sprintf("the files of this deployment are in %s, and S3_STORAGE_* name buckets (%s): its functions and uploads would be missing", g.settings.BackendDir(), now)
+	case before != "" && before != now:
+		return fmt.Sprintf("the files of this deployment are in the buckets %s, and S3_STORAGE_* name %s: its functions and uploads would be missing", before, cmp.Or(now, "none"))
 	}
 	return ""
 }
 
 func (g *Guard) otherSecret() string {
+	if official := g.official("instance_secret"); g.record.Fingerprint == "" && official != "" && !strings.EqualFold(official, g.use.Instance.Secret.Reveal()) {
+		return fmt.Sprintf("INSTANCE_SECRET is not the one in %s, which official self-hosting used: every admin key, session and file link made with that one would stop working", g.officialPath("instance_secret"))
+	}
 	if g.record.Fingerprint == "" || fingerprint(g.record.Salt, g.use.Instance.Secret) == g.record.Fingerprint {
 		return ""
 	}
@@ -180,7 +213,7 @@ func (g *Guard) Remember(backendVersion string) {
 // updated returns the record of this start, with the time of the last one.
 func (g *Guard) updated(backendVersion string) record {
 	record := g.record.withSecret(g.use.Instance.Secret)
-	record.Storage, record.TaleVersion, record.Database = g.use.Storage, g.use.TaleVersion, ""
+	record.Storage, record.TaleVersion, record.Database, record.Buckets = g.use.Storage, g.use.TaleVersion, "", g.use.Buckets
 	if g.use.Storage == stack.StoragePostgres {
 		record.Database = g.use.Instance.DatabaseName()
 	}

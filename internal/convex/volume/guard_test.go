@@ -50,11 +50,13 @@ func TestGuardRefusesWhatWouldHarmTheVolume(t *testing.T) {
 		"older image":   {func(g *Guard) { g.use.TaleVersion = "v0.2.9" }, func(g *Guard) { g.guards.Downgrade = true }, "version 0.2.34 has used this volume"},
 		"older backend": {func(g *Guard) { g.use.BackendVersion = "1.9.9" }, func(g *Guard) { g.guards.Downgrade = true }, "version 2.0.0 has used this volume"},
 		"sqlite":        {func(g *Guard) { g.use.Storage = stack.StorageSQLite }, func(g *Guard) { g.guards.StorageSwitch = true }, "a deployment on postgres"},
+		"buckets":       {func(g *Guard) { g.use.Buckets = "a, b, c, d, e" }, func(g *Guard) { g.guards.StorageSwitch = true }, "S3_STORAGE_* name buckets (a, b, c, d, e)"},
 		"other name":    {func(g *Guard) { g.use.Instance.Name = "other" }, func(g *Guard) { g.guards.StorageSwitch = true }, `database "tale_platform"`},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			g := newGuard(t)
+			testkit.WriteTree(t, g.settings.DataDir, map[string]string{"convex/modules/abc.blob": "data"})
 			used(t, g, "2.0.0")
 			if refused, allowed := g.check(); len(refused)+len(allowed) != 0 {
 				t.Fatalf("the same start again: %v %v", refused, allowed)

@@ -23,6 +23,7 @@ import (
 type record struct {
 	Storage        string    `json:"storage"`                   // postgres or sqlite
 	Database       string    `json:"database,omitempty"`        // with Postgres
+	Buckets        string    `json:"buckets,omitempty"`         // that have the backend's files
 	TaleVersion    string    `json:"tale_version,omitempty"`    // of the image
 	BackendVersion string    `json:"backend_version,omitempty"` // as /version reports it; "unknown" is not recorded
 	Salt           string    `json:"salt,omitempty"`
