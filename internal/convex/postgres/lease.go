@@ -22,7 +22,7 @@ const (
 	// leaseHolderQuery finds the oldest transaction that has locked rows of the table,
 	// or the table itself.
 	leaseHolderQuery = `ROLLBACK; SELECT l.pid, coalesce(a.state, 'unknown'), coalesce(a.client_addr::text, 'the server itself'),
-	coalesce(extract(epoch FROM clock_timestamp() - a.xact_start)::bigint, 0)
+	coalesce(to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), 'not known')
 FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
 WHERE l.relation = to_regclass('leases') AND l.granted AND l.mode <> 'AccessShareLock' AND l.pid <> pg_backend_pid()
 ORDER BY a.xact_start LIMIT 1`
@@ -55,9 +55,10 @@ func (l Login) checkLease(ctx context.Context, conn *pgconn.PgConn, now time.Tim
 	if err != nil {
 		return l.classify(fmt.Errorf("the time of the lease, %q, is not a number", lease[0]))
 	}
-	if ahead := time.Unix(0, taken).Sub(now); ahead >= 0 {
-		return l.verdict(causeClock, fmt.Sprintf("the lease on database %q was last taken %s in the future (%s): this machine's clock is behind the one that took it",
-			l.Database, ahead.Round(time.Millisecond), time.Unix(0, taken).UTC().Format(time.RFC3339)))
+	// What is said does not change from one try to the next, or each would be logged.
+	if at := time.Unix(0, taken); !at.Before(now) {
+		return l.verdict(causeClock, fmt.Sprintf("the lease on database %q was last taken at %s, which is in the future: this machine's clock is behind the one that took it",
+			l.Database, at.UTC().Format(time.RFC3339)))
 	}
 	return nil
 }
@@ -67,7 +68,7 @@ func (l Login) leaseHeld(ctx context.Context, conn *pgconn.PgConn) error {
 	if err != nil || len(holder) != 4 || holder[0] == "" {
 		return l.verdict(causeLease, "another transaction has locked the lease on database "+strconv.Quote(l.Database)+", perhaps a prepared one (pg_prepared_xacts)")
 	}
-	failed := l.verdict(causeLease, fmt.Sprintf("the session with pid %s (%s, from %s, its transaction %s s old) has locked the lease on database %q",
+	failed := l.verdict(causeLease, fmt.Sprintf("the session with pid %s (%s, from %s, in a transaction since %s) has locked the lease on database %q",
 		holder[0], holder[1], holder[2], holder[3], l.Database))
 	failed.Fix = "if that is no running backend but what one has left behind, end it: SELECT pg_terminate_backend(" + holder[0] + ")"
 	return failed
