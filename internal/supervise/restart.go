@@ -53,10 +53,7 @@ func newRestarts(policy RestartPolicy) *restarts {
 // next returns how long to wait before the process that ended now, after having
 // lived for the given time, is started again, and whether the budget allows it.
 func (r *restarts) next(now time.Time, lived time.Duration) (time.Duration, bool) {
-	for len(r.recent) > 0 && now.Sub(r.recent[0]) >= r.policy.Window {
-		r.recent = r.recent[1:]
-	}
-	if len(r.recent) >= r.policy.Budget {
+	if !r.allowed(now) {
 		return 0, false
 	}
 	if lived >= r.policy.StableAfter {
@@ -65,6 +62,14 @@ func (r *restarts) next(now time.Time, lived time.Duration) (time.Duration, bool
 	r.recent = append(r.recent, now)
 	r.total++
 	return r.backoff.NextBackOff(), true
+}
+
+// allowed reports whether the budget allows a restart now.
+func (r *restarts) allowed(now time.Time) bool {
+	for len(r.recent) > 0 && now.Sub(r.recent[0]) >= r.policy.Window {
+		r.recent = r.recent[1:]
+	}
+	return r.left() > 0
 }
 
 // left returns how many restarts the budget still allows in this window.

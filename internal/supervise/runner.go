@@ -62,12 +62,12 @@ func (r *runner) once(ctx context.Context) (time.Duration, error) {
 	r.info.started(c, r.restarts.total)
 	r.log.Info("started", "process", r.Name, "pid", c.Pid())
 	r.set(StateRunning)
-	if !r.watch(ctx, c) {
+	if reason := r.watch(ctx, c); reason != nil {
 		r.set(StateStopping)
 		status := c.Stop(context.WithoutCancel(ctx))
 		r.info.ended(status)
 		r.log.Info("stopped", "process", r.Name, "end", status.String())
-		return 0, nil
+		return time.Since(c.Started()), &replacedError{r.Name, reason}
 	}
 	r.set(StateExited)
 	<-c.Done()
@@ -79,9 +79,9 @@ func (r *runner) once(ctx context.Context) (time.Duration, error) {
 	return time.Since(c.Started()), &endError{r.Name, status}
 }
 
-// watch follows the readiness of a process until it ends, or ctx does: then it
-// returns false.
-func (r *runner) watch(ctx context.Context, c *Child) bool {
+// watch follows the readiness of a process until it ends, or has to be stopped: then
+// it returns why.
+func (r *runner) watch(ctx context.Context, c *Child) error {
 	probing, cancel := context.WithCancel(ctx)
 	defer cancel()
 	changes := make(chan readiness)
@@ -89,9 +89,14 @@ func (r *runner) watch(ctx context.Context, c *Child) bool {
 	for {
 		select {
 		case <-c.Exited():
-			return true
+			return nil
 		case <-ctx.Done():
-			return false
+			return context.Cause(ctx)
+		case reason := <-r.Replace:
+			if r.restarts.allowed(time.Now()) {
+				return reason
+			}
+			r.log.Warn("not restarted: the budget is used up", "process", r.Name, "reason", reason.Error())
 		case change := <-changes:
 			r.ready(change)
 		}
@@ -144,6 +149,15 @@ func (e *endError) ExitCode() int {
 	return exit.UnrequestedEnd
 }
 
+// replacedError is a process that was stopped to be started again.
+type replacedError struct {
+	name   string
+	reason error
+}
+
+func (e *replacedError) Error() string { return fmt.Sprintf("%s was stopped: %v", e.name, e.reason) }
+func (e *replacedError) Unwrap() error { return e.reason }
+
 // checkError is a start that Service.Check refused.
 type checkError struct {
 	name string
@@ -156,6 +170,9 @@ func (e *checkError) Unwrap() error { return e.err }
 // permanent reports whether starting again cannot help.
 func (r *runner) permanent(err error) bool {
 	if _, ok := errors.AsType[*endError](err); ok {
+		return false
+	}
+	if _, ok := errors.AsType[*replacedError](err); ok {
 		return false
 	}
 	if _, ok := errors.AsType[*checkError](err); ok {

@@ -1,6 +1,7 @@
 package supervise_test
 
 import (
+	"errors"
 	"strings"
 	"syscall"
 	"testing"
@@ -64,5 +65,38 @@ func TestStopDuringBackoffEndsAtOnce(t *testing.T) {
 	s.stop()
 	if err := s.wait(t); err != nil {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A process that has to be replaced is stopped like any other, which counts against the
+// budget; without one left it goes on.
+func TestReplacedServiceIsStoppedGently(t *testing.T) {
+	seen, replace := &states{}, make(chan error)
+	service := supervise.Service{Process: helper(t, "signals", "2"), Critical: true, Restart: quickly(1), OnState: seen.add, Replace: replace,
+		OnExit: func(supervise.Status) { t.Error("it counts as a crash") }}
+	service.Stop = []supervise.StopStep{{syscall.SIGINT, forever}}
+	s := runServices(t, service)
+	testkit.Eventually(t, "it is ready", func() bool { return strings.Contains(s.log.String(), "| ready") })
+	first := s.Snapshot()[0].Pid
+	replace <- errors.New("it is ill")
+	testkit.Eventually(t, "another process is there", func() bool {
+		snap := s.Snapshot()[0]
+		return snap.State == supervise.StateReady && snap.Pid != first && strings.Count(s.log.String(), "| ready") == 2
+	})
+	if log := s.log.String(); !strings.Contains(log, "| got 2") || !strings.Contains(log, "was stopped: it is ill") {
+		t.Error(log)
+	}
+	second := s.Snapshot()[0].Pid
+	replace <- errors.New("it is ill again")
+	testkit.Eventually(t, "the refusal is said", func() bool { return strings.Contains(s.log.String(), "not restarted: the budget is used up") })
+	if snap := s.Snapshot()[0]; snap.Pid != second || snap.State != supervise.StateReady {
+		t.Errorf("%+v", snap)
+	}
+	s.stop()
+	if err := s.wait(t); err != nil {
+		t.Error(err)
+	}
+	if got := seen.String(); !strings.HasPrefix(got, "starting running ready stopping backoff starting running ready") {
+		t.Errorf("states: %s", got)
 	}
 }

@@ -23,6 +23,9 @@ type Service struct {
 	// called again and again while the process lives, also after it passed, and
 	// should give up when its context ends.
 	Ready func(context.Context) error
+	// Replace sends why the process has to be stopped and started again; that counts
+	// as an end of the process, and is not done when the budget is used up.
+	Replace <-chan error
 	// PassOn lists the signals that are sent on to the process group when we get
 	// them, such as SIGUSR2. There are none by default: a program that does not
 	// expect a signal is ended by it.

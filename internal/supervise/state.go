@@ -8,7 +8,7 @@ import "fmt"
 //	   ▼                                   │ restart allowed
 //	starting ─► running ◄─► ready ─► exited ┤
 //	               │          │            └─► failed (given up)
-//	               └─► stopping ─► stopped
+//	               └─► stopping ─► stopped (or backoff, of one that is replaced)
 //
 // A service is starting until its process was made, running until its probe
 // passed, ready as long as the process lives and the probe passes, and exited
