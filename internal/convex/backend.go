@@ -25,13 +25,14 @@ const (
 // backendWatch follows the backend through its restarts: it keeps its output,
 // bounds its start, sets readiness by it and explains its crashes.
 type backendWatch struct {
-	boot  *Boot
-	probe backend.Probe
-	oom   cgroup.Memory
-	mask  func(supervise.Stream, string) string
-	tail  crash.Tail
-	relay func(line []byte)
-	file  *volume.Log // nil when it cannot be written
+	boot    *Boot
+	probe   backend.Probe
+	oom     cgroup.Memory
+	mask    func(supervise.Stream, string) string
+	tail    crash.Tail
+	relay   func(line []byte)
+	replace chan error  // why the process must be another
+	file    *volume.Log // nil when it cannot be written
 
 	mu           sync.Mutex
 	stop         context.CancelCauseFunc // of this generation
@@ -44,6 +45,8 @@ type backendWatch struct {
 	answersSince time.Time               // but is not ready yet
 	lastErr      error                   // of the probe
 	version      string                  // at /version
+	healed       time.Time               // when it was last started again for a lost module
+	incurable    bool                    // that did not help, which has been said
 	crash        *crash.Crash            // the newest of this boot
 	broken       bool                    // writing the file has failed
 	finish       func(string, error)     // ends the stage in the report
@@ -51,12 +54,13 @@ type backendWatch struct {
 
 func newBackendWatch(b *Boot) *backendWatch {
 	return &backendWatch{
-		boot:   b,
-		probe:  backend.Probe{Prober: health.NewProber(), Network: b.settings.Network, Name: b.settings.Instance.Name},
-		oom:    cgroup.Here(),
-		mask:   secretMask(b.settings, b.environ),
-		relay:  logging.ChildLines(b.log, backendName),
-		finish: func(string, error) {},
+		boot:    b,
+		probe:   backend.Probe{Prober: health.NewProber(), Network: b.settings.Network, Name: b.settings.Instance.Name},
+		oom:     cgroup.Here(),
+		mask:    secretMask(b.settings, b.environ),
+		relay:   logging.ChildLines(b.log, backendName),
+		replace: make(chan error, 1),
+		finish:  func(string, error) {},
 	}
 }
 
@@ -98,6 +102,7 @@ func (w *backendWatch) service(trust map[string]string, stop context.CancelCause
 			Line: w.line,
 		},
 		Restart:  supervise.RestartPolicy{Budget: s.Backend.RestartBudget},
+		Replace:  w.replace,
 		Critical: true,
 		Ready:    w.ready,
 		OnState:  w.observe,
@@ -114,6 +119,7 @@ func (w *backendWatch) line(stream supervise.Stream, line []byte) {
 	w.tail.Add(text)
 	w.relay([]byte(text))
 	w.follow(text)
+	w.heal(text)
 	if w.file == nil {
 		return
 	}

@@ -20,6 +20,11 @@ func (w *backendWatch) begin() {
 	w.tail.Reset()
 	w.began, w.answered, w.lastErr = time.Now(), false, nil
 	w.database, w.answersSince = backend.Database{}, time.Time{}
+	select {
+	case reason := <-w.replace:
+		w.boot.log.Debug("the process that was to be replaced is gone already", "reason", reason)
+	default:
+	}
 	w.oomKills, _ = w.oom.Kills()
 	w.finish = w.boot.Begin(stageBackend)
 	w.boot.Attempt(stageBackend)

@@ -249,6 +249,26 @@ func TestRunGivesUpOnAMigrationThatDoesNotGetOn(t *testing.T) {
 	}
 }
 
+// An executor that has lost a module gets another backend, once: where that does not
+// help, more of it would only cost the budget.
+func TestRunReplacesABackendThatHasLostAModule(t *testing.T) {
+	s := newService(t)
+	testkit.WriteTree(t, s.dir, map[string]string{"backend.sh": "#!/bin/sh\necho begun\n" +
+		`for i in 1 2; do echo "Error: Cannot find module '/app/data/convex/tmp/.tmpQ3yYlm/source/4b1f/modules/email.js' imported from /x/local.cjs"; done; exec "$@"`})
+	s.environ["CONVEX_BACKEND_COMMAND"] = "sh " + s.path("backend.sh") + " " + s.environ["CONVEX_BACKEND_COMMAND"]
+	s.start()
+	s.Until("the second process has lost it, too", func() bool { return s.Says("a restart did not give the backend its module back") })
+	s.untilReady()
+	for text, want := range map[string]int{
+		"does not find the module email.js any more": 1, "backend | begun": 2, "a restart did not give": 1, "restarts_left=9": 1, "crashed": 0,
+	} {
+		if got := strings.Count(s.Output.String(), text); got != want {
+			t.Errorf("%q is said %d times, want %d", text, got, want)
+		}
+	}
+	s.Stop(5 * time.Second)
+}
+
 func TestRunListsEveryProblem(t *testing.T) {
 	s := newService(t, "SITE_URL", "", "INSTANCE_SECRET", "canary-secret", "CONVEX_STORAGE", "", "CA_WAIT_TIMEOUT", "soon").start()
 	if code := s.WaitWithin(10 * time.Second); code != exit.Config {

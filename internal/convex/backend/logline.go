@@ -80,3 +80,19 @@ func ReadDatabase(line string) (Database, bool) {
 	}
 	return Database{}, false
 }
+
+// lostModule is how Node.js says that a module which the backend has unpacked for its
+// executor is gone (npm-packages/node-executor/src/source_package.ts).
+var lostModule = regexp.MustCompile(`Cannot find module '[^']*/source/[^/']+/modules/([^']+\.js)'`)
+
+// LostModule returns the module of "use node" functions that a line says the executor
+// does not find, or "". It looks in the same folder until the backend is started again.
+func LostModule(line string) string {
+	if !strings.Contains(line, "Cannot find module") {
+		return ""
+	}
+	if found := lostModule.FindStringSubmatch(line); found != nil {
+		return found[1]
+	}
+	return ""
+}

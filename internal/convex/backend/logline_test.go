@@ -36,3 +36,16 @@ func TestSaysNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestLostModule(t *testing.T) {
+	for line, want := range map[string]string{
+		"Error [ERR_MODULE_NOT_FOUND]: Cannot find module '/app/data/convex/tmp/.tmpQ3/source/4b1f/modules/actions/mail.js' imported from /app/data/convex/tmp/.tmpQ3/local.cjs": "actions/mail.js",
+		`{"type":"error","message":"Cannot find module '/t/source/4b1f/modules/a.js' imported from /t/local.cjs","name":"unhandledRejection"}`:                                   "a.js",
+		"Cannot find module 'sharp'": "",
+		"Error: Cannot find module '/t/source/4b1f/node_modules/sharp/lib.js'": "",
+	} {
+		if got := LostModule(line); got != want {
+			t.Errorf("%s: %q, want %q", line, got, want)
+		}
+	}
+}
