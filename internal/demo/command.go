@@ -10,7 +10,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
-const commandHelp = `demo builds the example app and runs the whole stack on loopback: convex-sim
+const commandHelp = `demo builds an app with its scripts build and start, and runs the whole stack on loopback: convex-sim
 under convex-entrypoint, the app under platform-entrypoint, and the proxy with a
 certificate of its own. It needs Go's binaries beside itself, Node.js and npm; no
 Docker and no root. Ctrl-C stops all of it.`

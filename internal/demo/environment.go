@@ -52,10 +52,10 @@ func (e environment) platform() config.Environ {
 		"CONVEX_URL":    "http://" + loopback(e.id.Ports.Backend),
 		"INSTANCE_NAME": instanceName, "INSTANCE_SECRET": e.id.Secrets.Instance,
 		"CONVEX_STORAGE": "sqlite", "CONVEX_APP_DIR": e.options.App,
-		"CONVEX_PUSH_REQUEST":   filepath.Join(e.options.App, pushRequest),
+		"CONVEX_PUSH_REQUEST":   pushRequest(e.options.App),
 		"CONVEX_DEPLOY_DRIVER":  e.options.Driver,
 		"CONVEX_DEPLOY_TIMEOUT": "60", "CONVEX_WAIT_TIMEOUT": "30",
-		"WEB_COMMAND": "bun server.ts", "HOSTNAME": "127.0.0.1", "PORT": strconv.Itoa(e.id.Ports.Web), "NODE_ENV": "production",
+		"WEB_COMMAND": webCommand(e.options.App), "HOSTNAME": "127.0.0.1", "PORT": strconv.Itoa(e.id.Ports.Web), "NODE_ENV": "production",
 		"STATUS_ADDR": loopback(e.id.Ports.PlatformStatus),
 		// There is no second colour that traffic could move to meanwhile.
 		"SHUTDOWN_DRAIN_SECONDS": "0", "SHUTDOWN_TIMEOUT_SECONDS": "5",

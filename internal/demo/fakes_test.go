@@ -25,7 +25,7 @@ import (
 // tests link it under their names, and each is a real process.
 func TestMain(m *testing.M) {
 	fakes := map[string]func() int{
-		"npm": fakeNPM, "node": func() int { return 0 }, "convex-sim": func() int { return 0 },
+		"npm": fakeCommand, "npx": fakeCommand, "bun": fakeCommand, "pnpm": fakeCommand, "node": func() int { return 0 }, "convex-sim": func() int { return 0 },
 		"convex-entrypoint": fakeConvex, "platform-entrypoint": fakePlatform, "proxy": fakeProxy,
 	}
 	if fake, ok := fakes[filepath.Base(os.Args[0])]; ok {
@@ -63,19 +63,29 @@ func note(path, line string) {
 	_, _ = fmt.Fprintln(file, line)
 }
 
-// fakeNPM makes what the real commands make and notes what it was asked for.
-func fakeNPM() int {
-	command := os.Args[len(os.Args)-1]
-	note(".npm.calls", command)
-	if text, err := os.ReadFile(".npm.fails"); err == nil && string(text) == command {
+// callsVariable names the file in which commands note what they are asked for.
+const callsVariable = "DEMO_TEST_CALLS"
+
+// fakeCommand makes what the real commands make.
+func fakeCommand() int {
+	call := strings.Join(append([]string{filepath.Base(os.Args[0])}, os.Args[1:]...), " ")
+	note(os.Getenv(callsVariable), call)
+	if text, err := os.ReadFile(".fails"); err == nil && string(text) == call {
 		fmt.Println("the build of the app is broken")
 		return 7
 	}
-	made := map[string]string{"ci": "node_modules/.bin/bun", "build": "dist/server/server.js", "push-request": pushRequest}[command]
-	if err := os.MkdirAll(filepath.Dir(made), 0o755); err != nil {
+	made := "node_modules/x/package.json"
+	if strings.HasSuffix(call, " build") {
+		made = "dist/server/server.js"
+	}
+	return makeFile(made)
+}
+
+func makeFile(path string) int {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return 1
 	}
-	note(made, "made")
+	note(path, "made")
 	return 0
 }
 
@@ -84,6 +94,10 @@ func fakeConvex() int {
 }
 
 func fakePlatform() int {
+	if os.Args[1] == "push-index" {
+		note(os.Getenv(callsVariable), "push-index")
+		return makeFile(os.Args[len(os.Args)-1])
+	}
 	document := report.Document{
 		Service: "platform",
 		Stages:  []report.Stage{{Name: "wait", State: report.Done, DurationMS: 5}, {Name: "deploy", State: report.Done, DurationMS: 34, Detail: "deployed"}},

@@ -15,31 +15,33 @@ import (
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
-// pushRequest is where the app's script puts the request of the native driver.
-const pushRequest = "dist/push-request.json"
-
 // stopPatience is how long a step or a service may take to end before it is
 // killed. The services' own limits, which the environments set, are shorter.
 const stopPatience = 15 * time.Second
 
-// step is one npm command of the app. It runs only when its inputs differ from
-// those of its last success, or when what it makes is not there.
+// step is one command for the app. It runs only when its inputs differ from those
+// of its last success, or when what it makes is not there.
 type step struct {
 	name   string
-	inputs []string
+	dir    string
+	inputs []string // below the workspace
 	makes  string
 	argv   []string
 }
 
 // steps are what turns a fresh checkout of the app into something to run.
-func steps(driver string) []step {
-	install := step{"packages", []string{"package.json", "package-lock.json", ".npmrc"}, "node_modules/.bin/bun", []string{"npm", "ci"}}
-	build := step{"build", []string{".", "package-lock.json"}, "dist/server/server.js", []string{"npm", "run", "build"}}
-	request := step{"push request", []string{"convex", "scripts", "package.json", "package-lock.json"}, pushRequest, []string{"npm", "run", "push-request"}}
-	if driver == driverCLI {
-		return []step{install, build}
+func steps(o options, root string, packages installer) []step {
+	sources := []string{".", ".npmrc"}
+	all := []step{
+		{"packages", root, []string{packages.lock, "package.json", ".npmrc"}, filepath.Join(root, "node_modules"), packages.argv},
+		// An app that builds into another folder is built at each start.
+		{"build", o.App, sources, filepath.Join(o.App, "dist"), []string{"npm", "run", "build"}},
+		{"request", o.App, sources, pushRequest(o.App), []string{filepath.Join(o.Bin, "platform-entrypoint"), "push-index", "--app", o.App, pushRequest(o.App)}},
 	}
-	return []step{install, build, request}
+	if o.Driver == driverCLI {
+		return all[:2]
+	}
+	return all
 }
 
 // prepare brings the app up to date.
@@ -49,21 +51,25 @@ func prepare(ctx context.Context, screen *screen, o options, f *folder, own conf
 			return exit.Errorf(exit.Unavailable, "cannot find the command %s: install Node.js 20 or newer, which brings it", command)
 		}
 	}
-	for _, step := range steps(o.Driver) {
-		if err := step.run(ctx, screen, o, f, own); err != nil {
+	root, packages, err := workspace(o.App)
+	if err != nil {
+		return err
+	}
+	for _, step := range steps(o, root, packages) {
+		if err := step.run(ctx, screen, o, f, own, root); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s step) run(ctx context.Context, screen *screen, o options, f *folder, own config.Environ) error {
-	now, err := digest(o.App, s.inputs...)
+func (s step) run(ctx context.Context, screen *screen, o options, f *folder, own config.Environ, root string) error {
+	now, err := digest(root, s.inputs...)
 	if err != nil {
 		return err
 	}
-	last := stamp(filepath.Join(o.App, "node_modules", ".cache", "tale-demo", s.argv[len(s.argv)-1]))
-	if _, err := os.Stat(filepath.Join(o.App, s.makes)); err == nil && last.matches(now) {
+	last := stamp(kept(o.App, s.name))
+	if _, err := os.Stat(s.makes); err == nil && last.matches(now) {
 		screen.row("app", s.name, 0, "up to date")
 		return nil
 	}
@@ -77,13 +83,13 @@ func (s step) run(ctx context.Context, screen *screen, o options, f *folder, own
 }
 
 func (s step) execute(ctx context.Context, screen *screen, o options, f *folder, own config.Environ) error {
-	log, err := openServiceLog(f, s.argv[len(s.argv)-1], screen.relay(o.Verbose, "npm"))
+	log, err := openServiceLog(f, s.name, screen.relay(o.Verbose, s.name))
 	if err != nil {
 		return err
 	}
 	defer log.close()
 	status, err := supervise.Run(ctx, logging.Discard(), supervise.Process{
-		Name: "npm", Argv: s.argv, Dir: o.App, Env: npmEnvironment(own).List(), Line: log.line,
+		Name: s.name, Argv: s.argv, Dir: s.dir, Env: npmEnvironment(own).List(), Line: log.line,
 		Stop: []supervise.StopStep{{Signal: syscall.SIGTERM, Wait: stopPatience}},
 	})
 	if err != nil {

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -12,7 +13,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 )
 
-// testApp is an app whose npm notes what it is asked for.
+// testApp is an app whose commands note what they are asked for.
 type testApp struct {
 	t       *testing.T
 	options options
@@ -23,27 +24,35 @@ type testApp struct {
 
 func newTestApp(t *testing.T) *testApp {
 	commands := t.TempDir()
-	linkFakes(t, commands, "npm", "node")
+	linkFakes(t, commands, "npm", "npx", "node")
 	t.Setenv("PATH", commands)
 	app := t.TempDir()
 	for _, name := range []string{"package.json", "package-lock.json", "src/page.ts", "convex/schema.ts"} {
 		put(t, filepath.Join(app, name), name)
 	}
-	return &testApp{t: t, options: options{App: app, Driver: "auto"}, own: config.Environ{"PATH": commands}, folder: &folder{path: t.TempDir()}}
+	bin := t.TempDir()
+	linkFakes(t, bin, "platform-entrypoint")
+	own := config.Environ{"PATH": commands, callsVariable: filepath.Join(t.TempDir(), "calls")}
+	return &testApp{t: t, options: options{App: app, Bin: bin, Driver: "auto"}, own: own, folder: &folder{path: t.TempDir()}}
 }
 
-// prepare prepares the app and returns what npm was asked for.
+// prepare prepares the app and returns the commands that ran.
 func (a *testApp) prepare() (calls string, err error) {
 	a.t.Helper()
 	err = prepare(a.t.Context(), newScreen(&a.out), a.options, a.folder, a.own)
-	path := filepath.Join(a.options.App, ".npm.calls")
+	path := a.own[callsVariable]
 	text, readErr := os.ReadFile(path)
 	if readErr != nil && !errors.Is(readErr, os.ErrNotExist) {
 		a.t.Fatal(readErr)
 	}
 	_ = os.Remove(path)
-	return strings.Join(strings.Fields(string(text)), " "), err
+	return strings.ReplaceAll(strings.TrimSpace(string(text)), "\n", ", "), err
 }
+
+const (
+	again = "npm run build, push-index"
+	all   = "npm ci, " + again
+)
 
 func TestPrepareRunsOnlyWhatIsNeeded(t *testing.T) {
 	app := newTestApp(t)
@@ -53,13 +62,13 @@ func TestPrepareRunsOnlyWhatIsNeeded(t *testing.T) {
 		remove string
 		want   string
 	}{
-		{"a fresh checkout", "", "", "ci build push-request"},
+		{"a fresh checkout", "", "", all},
 		{"nothing changed", "", "", ""},
-		{"a page changed", "src/page.ts", "", "build"},
-		{"a function changed", "convex/schema.ts", "", "build push-request"},
-		{"a package changed", "package-lock.json", "", "ci build push-request"},
-		{"the output was removed", "", "dist", "build push-request"},
-		{"the packages were removed", "", "node_modules", "ci build push-request"},
+		{"a page changed", "src/page.ts", "", again},
+		{"a function changed", "convex/schema.ts", "", again},
+		{"a package changed", "package-lock.json", "", all},
+		{"the output was removed", "", "dist", "npm run build"},
+		{"the packages were removed", "", "node_modules", all},
 	}
 	for _, tt := range steps {
 		if tt.change != "" {
@@ -71,7 +80,79 @@ func TestPrepareRunsOnlyWhatIsNeeded(t *testing.T) {
 			}
 		}
 		if got, err := app.prepare(); err != nil || got != tt.want {
-			t.Errorf("%s: npm ran %q, want %q (%v)", tt.name, got, tt.want, err)
+			t.Errorf("%s: ran %q, want %q (%v)", tt.name, got, tt.want, err)
+		}
+	}
+}
+
+func TestPrepareAMemberOfAWorkspace(t *testing.T) {
+	for lock, c := range map[string]struct {
+		there string // the package manager that is installed
+		want  string
+	}{
+		"bun.lock":          {"bun", "bun install --frozen-lockfile"},
+		"pnpm-lock.yaml":    {"", "npx --yes pnpm install --frozen-lockfile"},
+		"package-lock.json": {"", "npm ci"},
+	} {
+		t.Run(lock, func(t *testing.T) {
+			app := newTestApp(t)
+			if c.there != "" {
+				linkFakes(t, app.own["PATH"], c.there)
+			}
+			root := app.options.App
+			if err := os.Remove(filepath.Join(root, "package-lock.json")); err != nil {
+				t.Fatal(err)
+			}
+			app.options.App = filepath.Join(root, "services", "web")
+			put(t, filepath.Join(root, lock), "")
+			put(t, filepath.Join(app.options.App, "package.json"), "{}")
+			for _, step := range []struct{ change, want string }{
+				{"", c.want + ", " + again},
+				{"", ""},
+				{"packages/shared/index.ts", again},
+				{lock, c.want + ", " + again},
+			} {
+				if step.change != "" {
+					put(t, filepath.Join(root, step.change), "changed")
+				}
+				if got, err := app.prepare(); err != nil || got != step.want {
+					t.Errorf("after a change of %q: %q, want %q (%v)", step.change, got, step.want, err)
+				}
+			}
+			if _, err := os.Stat(filepath.Join(root, "node_modules", "x")); err != nil {
+				t.Errorf("not installed in the workspace: %v", err)
+			}
+		})
+	}
+}
+
+func TestPrepareWithoutALockFile(t *testing.T) {
+	app := newTestApp(t)
+	if err := os.Remove(filepath.Join(app.options.App, "package-lock.json")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := app.prepare(); exit.Code(err) != exit.Usage || !strings.Contains(err.Error(), "no bun.lock, pnpm-lock.yaml or package-lock.json") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestWebCommandIsTheStartScript(t *testing.T) {
+	for start, want := range map[string]string{
+		"":                                 "bun server.ts",
+		"node .output/server.mjs":          "node .output/server.mjs",
+		"tsx 'my server.ts'":               "tsx 'my server.ts'",
+		"NODE_ENV=production node main.js": "npm run start",
+		"node a.js && node b.js":           "npm run start",
+		"serve -p $PORT":                   "npm run start",
+	} {
+		app := t.TempDir()
+		text, err := json.Marshal(map[string]any{"scripts": map[string]string{"start": start}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		put(t, filepath.Join(app, "package.json"), string(text))
+		if got := webCommand(app); got != want {
+			t.Errorf("%q: %q, want %q", start, got, want)
 		}
 	}
 }
@@ -79,23 +160,23 @@ func TestPrepareRunsOnlyWhatIsNeeded(t *testing.T) {
 func TestPrepareForTheCLIDriverMakesNoRequest(t *testing.T) {
 	app := newTestApp(t)
 	app.options.Driver = "cli"
-	if got, err := app.prepare(); err != nil || got != "ci build" {
-		t.Errorf("npm ran %q, %v", got, err)
+	if got, err := app.prepare(); err != nil || got != "npm ci, npm run build" {
+		t.Errorf("ran %q, %v", got, err)
 	}
 }
 
 func TestPrepareTellsWhatFailed(t *testing.T) {
 	app := newTestApp(t)
-	put(t, filepath.Join(app.options.App, ".npm.fails"), "build")
+	put(t, filepath.Join(app.options.App, ".fails"), "npm run build")
 	_, err := app.prepare()
 	if exit.Code(err) != 7 || !strings.Contains(err.Error(), "[npm run build] ended with exit code 7") || !strings.Contains(err.Error(), "the build of the app is broken") {
 		t.Errorf("exit %d: %v", exit.Code(err), err)
 	}
-	if err := os.Remove(filepath.Join(app.options.App, ".npm.fails")); err != nil {
+	if err := os.Remove(filepath.Join(app.options.App, ".fails")); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := app.prepare(); err != nil || got != "build push-request" {
-		t.Errorf("after it was mended npm ran %q, %v", got, err)
+	if got, err := app.prepare(); err != nil || got != again {
+		t.Errorf("after it was mended ran %q, %v", got, err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,8 +25,8 @@ type testDemo struct {
 func newTestDemo(t *testing.T) *testDemo {
 	app := newTestApp(t)
 	o := app.options
-	o.Bin, o.Dir = t.TempDir(), filepath.Join(t.TempDir(), "data")
-	linkFakes(t, o.Bin, binaries...)
+	o.Dir = filepath.Join(t.TempDir(), "data")
+	linkFakes(t, o.Bin, slices.DeleteFunc(slices.Clone(binaries), func(name string) bool { return name == "platform-entrypoint" })...)
 	return &testDemo{t: t, options: o, own: app.own}
 }
 

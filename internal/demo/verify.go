@@ -48,19 +48,23 @@ func (s *stack) checks(v *site.Visitor) []check {
 	plain := fmt.Sprintf("http://localhost:%d", s.environment.id.Ports.HTTP)
 	return slices.Concat(
 		[]check{{"http leads to https", func(ctx context.Context) (string, error) { return v.Redirect(ctx, plain) }}},
-		visitorChecks(v, s.environment.id.Secrets.Metrics),
+		visitorChecks(v, s.environment.id.Secrets.Metrics, hasHTTPActions(s.environment.options.App)),
 		[]check{{"second push changes nothing", func(ctx context.Context) (string, error) { return s.pushAgain(ctx, v) }}},
 	)
 }
 
 // visitorChecks are those that need nothing but the site's public address.
-func visitorChecks(v *site.Visitor, metricsToken string) []check {
+func visitorChecks(v *site.Visitor, metricsToken string, httpActions bool) []check {
+	action := v.HTTPActions
+	if httpActions {
+		action = func(ctx context.Context) (string, error) { return v.HTTPAction(ctx, "/api/guestbook") }
+	}
 	return []check{
 		{"page over https", v.Page},
 		{"proxy health", func(ctx context.Context) (string, error) { return proxyHealth(ctx, v) }},
 		{"backend: admin API", v.AdminAPI},
 		{"backend: file upload and download", v.Storage},
-		{"backend: HTTP action", func(ctx context.Context) (string, error) { return v.HTTPAction(ctx, "/api/guestbook") }},
+		{"backend: HTTP action", action},
 		{"backend: sync socket", v.Sync},
 		{"metrics are closed", v.MetricsClosed},
 		{"metrics open to the token", func(ctx context.Context) (string, error) { return v.MetricsOpen(ctx, metricsToken) }},

@@ -9,7 +9,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 )
 
-const visitHelp = `visit checks a running stack of the guestbook from outside, through its proxy. It
+const visitHelp = `visit checks a running stack from outside, through its proxy. It
 takes SITE_URL, INSTANCE_NAME, INSTANCE_SECRET and METRICS_BEARER_TOKEN, as they
 are in the stack's .env, from the environment.`
 
@@ -17,6 +17,7 @@ are in the stack's .env, from the environment.`
 // such as Docker Compose.
 func visitCommand(environ config.Environ) *cobra.Command {
 	var d destination
+	var httpActions bool
 	visit := &cobra.Command{
 		Use:   "visit",
 		Short: "Check a stack that is running already",
@@ -32,10 +33,11 @@ func visitCommand(environ config.Environ) *cobra.Command {
 				return err
 			}
 			defer visitor.Close()
-			return runChecks(command.Context(), newScreen(command.OutOrStdout()), visitorChecks(visitor, environ["METRICS_BEARER_TOKEN"]))
+			return runChecks(command.Context(), newScreen(command.OutOrStdout()), visitorChecks(visitor, environ["METRICS_BEARER_TOKEN"], httpActions))
 		},
 	}
 	visit.Flags().StringVar(&d.root, "root", rootFile, "`FILE` with the proxy's root certificate")
 	visit.Flags().StringVar(&d.connect, "connect", "", "`HOST:PORT` to connect to instead of the site's own address")
+	visit.Flags().BoolVar(&httpActions, "http-actions", true, "the app has the guestbook's HTTP action")
 	return visit
 }
