@@ -63,7 +63,7 @@ docs: ## Generate the documentation that is made from code
 	go run -tags $(TAGS) ./test/docs/generate
 
 push-request: build ## Write and check the push request of APP for the native driver
-	cd $(APP) && { [ -d node_modules ] || npm ci --no-audit --no-fund; } && mkdir -p dist
+	cd $(APP) && { [ -d node_modules ] || [ ! -e package-lock.json ] || npm ci --no-audit --no-fund; } && mkdir -p dist
 	bin/platform-entrypoint push-index --app $(APP) $(APP)/dist/push-request.json
 
 bench: build ## Compare the classic sequence, the CLI driver and the native driver

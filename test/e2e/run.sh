@@ -7,7 +7,7 @@
 #
 #   run.sh             everything
 #   run.sh GROUP…      only these groups of checks (boot comes first in any case):
-#                      settings hardening recovery failures stop bluegreen architecture
+#                      settings workspace hardening recovery failures stop bluegreen architecture
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 source "$e2e/stack.sh"
@@ -54,6 +54,13 @@ settings() {
   check "the external database's overlay runs without db" external_database_serves
   check "the development overlay publishes convex on loopback" development_overlay_serves
   check "the Python services' profile waits for convex" python_services_start
+}
+
+workspace() {
+  check "a member of a bun workspace is built and boots" builds_and_boots bun bun.lock
+  check "a member of an npm workspace is built and boots" builds_and_boots npm package-lock.json
+  check "a member of a pnpm workspace is built and boots" builds_and_boots pnpm pnpm-lock.yaml
+  check "the guestbook takes over again" guestbook_comes_back
 }
 
 hardening() {
@@ -112,7 +119,7 @@ architecture() {
 # A function, so that an edit of this file does not reach a run under way.
 main() {
   local group groups=("$@")
-  (($#)) || groups=(settings hardening recovery failures stop bluegreen architecture)
+  (($#)) || groups=(settings workspace hardening recovery failures stop bluegreen architecture)
   prepare
   remove_stack
   new_settings
