@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/config"
@@ -50,7 +51,8 @@ func (f *folder) join(names ...string) string {
 func (f *folder) keep(service string, environ config.Environ) error {
 	var text strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(environ)) {
-		fmt.Fprintf(&text, "%s=%q\n", name, environ[name])
+		// As docker compose reads it, a dollar sign begins a reference.
+		fmt.Fprintf(&text, "%s=%s\n", name, strings.ReplaceAll(strconv.Quote(environ[name]), "$", "$$"))
 	}
 	if err := atomicfile.WriteVolatile(f.environmentOf(service), []byte(text.String()), 0o600); err != nil {
 		return fmt.Errorf("cannot keep the environment of %s: %w", service, err)
