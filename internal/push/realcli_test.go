@@ -26,7 +26,8 @@ func TestTheRealCLI(t *testing.T) {
 	for release, version := range slices.Sorted(maps.Keys(apps)) {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
-			app := realApp(t, apps[version])
+			// Half of them find their packages above the app, as in a workspace.
+			app := realApp(t, apps[version], []string{".", "services/web"}[release%2])
 			t.Run("both drivers", func(t *testing.T) { realDriversAgree(t, app) })
 			t.Run("lost packages", func(t *testing.T) { realCLIMakesUpForLostPackages(t, app) })
 			t.Run("faults", func(t *testing.T) { realCLIMeetsFaults(t, app, release, len(apps)) })
@@ -38,14 +39,16 @@ func TestTheRealCLI(t *testing.T) {
 	}
 }
 
-// realApp copies the app together with the packages of one version.
-func realApp(t *testing.T, modules string) convexcli.Options {
+// realApp copies the app into a folder below another one, which has the packages of
+// one version.
+func realApp(t *testing.T, modules, folder string) convexcli.Options {
 	t.Helper()
-	app := t.TempDir()
+	root := t.TempDir()
+	app := filepath.Join(root, folder)
 	if err := os.CopyFS(app, os.DirFS(filepath.Join("..", "convexsim", "testdata", "app"))); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.CommandContext(t.Context(), "cp", "-a", modules, app).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "cp", "-a", modules, root).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	return convexcli.Options{AppDir: app, Environ: append(os.Environ(), "PATH="+testkit.NodePath(t))}
