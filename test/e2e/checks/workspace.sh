@@ -17,6 +17,7 @@ workspace_of() {
   git -C "$root" ls-files -z examples/workspace | (cd "$root" && xargs -0 cp --parents -t "$context")
   mkdir "$example/packages/unused"
   echo '{"name":"@workspace/unused","private":true,"dependencies":{"ms":"2.1.3"}}' >"$example/packages/unused/package.json"
+  date +%N >"$example/packages/unused/now" # nothing is cached, so that the build says what it does
   cd "$example"
   case $1 in
     bun) "$cache/bun/node_modules/bun/bin/bun.exe" install --silent --lockfile-only ;;
