@@ -54,6 +54,7 @@ type Request struct {
 	Components       []Component      `json:"componentDefinitions"`
 	NodeDependencies []map[string]any `json:"nodeDependencies"`
 	ForCodegen       bool             `json:"forCodegen"`
+	NodeVersion      string           `json:"nodeVersion,omitempty"`
 }
 
 // Awkward has what a scanner of JSON strings may trip over.

@@ -70,6 +70,12 @@ func (x *Index) problems() []error {
 	if x.DryRun {
 		add("it was written with --dry-run")
 	}
+	if x.ForCodegen {
+		add("it was written for the code generation of one component, of which a backend stores nothing")
+	}
+	if x.NodeVersion == "18" {
+		add("it asks for Node.js 18, which newer backends refuse (NodeVersionNotSupported); set node.nodeVersion in convex.json")
+	}
 	if len(x.Functions()) == 0 {
 		add("it has no functions; is the convex folder of the app empty?")
 	}

@@ -42,6 +42,7 @@ type Index struct {
 	UDFServerVersion string   `json:"udf_server_version"`
 	NodeVersion      string   `json:"node_version,omitempty"`
 	DryRun           bool     `json:"dry_run,omitempty"`
+	ForCodegen       bool     `json:"for_codegen,omitempty"`
 	Modules          []Module `json:"modules"`
 	Components       int      `json:"components"` // component definitions
 	// HashedModules counts the modules of which the file has only the hash: those

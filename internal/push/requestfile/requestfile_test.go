@@ -152,6 +152,8 @@ func TestCheckRequest(t *testing.T) {
 			r.AppDefinition.ChangedModules = []pushtest.Module{}
 		}), "no functions"},
 		"dry run":            {change(func(r *pushtest.Request) { r.DryRun = true }), "--dry-run"},
+		"for codegen":        {change(func(r *pushtest.Request) { r.ForCodegen = true }), "code generation"},
+		"Node.js 18":         {change(func(r *pushtest.Request) { r.NodeVersion = "18" }), "Node.js 18"},
 		"hashes":             {change(func(r *pushtest.Request) { r.AppDefinition.Unchanged = []map[string]any{{"path": "x.js"}} }), "--push-all-modules"},
 		"old CLI":            {change(func(r *pushtest.Request) { r.AppDefinition.UDFServerVersion = "1.29.3" }), "the oldest that works is 1.31.6"},
 		"no version":         {change(func(r *pushtest.Request) { r.AppDefinition.UDFServerVersion = "new" }), `"new" is not a version`},

@@ -53,6 +53,10 @@ func (r *requestScan) document() error {
 			word, err := r.s.Scalar()
 			r.index.DryRun = word == "true"
 			return err
+		case "forCodegen":
+			word, err := r.s.Scalar()
+			r.index.ForCodegen = word == "true"
+			return err
 		case "nodeVersion":
 			version, err := r.s.TextOrNull()
 			r.index.NodeVersion = version
