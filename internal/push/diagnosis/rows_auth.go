@@ -17,7 +17,7 @@ func authRows() []row {
 		},
 		{
 			codes: []string{"ReadOnlyAdminKey", "OperationNotPermitted"},
-			cause: "The admin key is valid but may only read.",
+			cause: "The admin key is valid but may not do what a push does.",
 			fix:   []string{"remove a CONVEX_SELF_HOSTED_ADMIN_KEY or CONVEX_DEPLOY_KEY of your own; the key is made from INSTANCE_NAME and INSTANCE_SECRET", "docker compose up -d --force-recreate platform"},
 			retry: RetryNo, exit: exit.NoPermission,
 		},
