@@ -187,6 +187,36 @@ func TestADeployIsSkippedWhenTheVariablesAreBack(t *testing.T) {
 	}
 }
 
+// A schema that a push left pending in a component that a later release does not use
+// stays for ever, and keeps nobody waiting.
+func TestAComponentThatIsGoneKeepsNothingPending(t *testing.T) {
+	t.Parallel()
+	d := newTestDeploy(t).byRequest(t).withRecord()
+	d.Request = pushtest.NewRequest().With(func(r *pushtest.Request) {
+		r.AppDefinition.Dependencies, r.Components = []string{}, []pushtest.Component{}
+	}).Write(t)
+	withSchema := func(source string) pushtest.Request {
+		return pushtest.NewRequest().With(func(r *pushtest.Request) {
+			r.Components[0].Schema = &pushtest.Module{Path: "schema.js", Source: source, Environment: "isolate"}
+		})
+	}
+	d.pushOther(t, withSchema("export default defineSchema({});"))
+	id, err := d.sim.Inject(fault.Fault{Stage: fault.StageFinishPush, Status: 400, Code: "InvalidModules"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := *d
+	other.Request = withSchema(`export default defineSchema({ n: defineTable({}) });`).Write(t)
+	_ = other.failure(t)
+	d.sim.Remove(id)
+	if d.skipped(t) || !d.skipped(t) {
+		t.Error(d.log.String())
+	}
+	if pending, left := d.sim.State().SchemasOf("counter")["inProgress"]; !left {
+		t.Errorf("nothing is pending in the component: %v", pending)
+	}
+}
+
 func TestModuleDifference(t *testing.T) {
 	file, err := requestfile.Open(pushtest.NewRequest().Write(t))
 	if err != nil {

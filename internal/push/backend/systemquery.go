@@ -67,17 +67,20 @@ func (c *Client) LastPusher(ctx context.Context) (member string, found bool, err
 	return fmt.Sprint(event.Member), true, nil
 }
 
-// componentIDs returns the deployment's components by path; the app itself, "", has
-// no id where queries ask for one.
+// componentIDs returns the deployment's mounted components by path; the app itself,
+// "", has no id where queries ask for one. One that was unmounted keeps its tables
+// and its schemas, a pending one as well, for ever
+// (crates/model/src/components/config.rs).
 func (c *Client) componentIDs(ctx context.Context) (map[string]any, error) {
 	var components []struct {
-		ID   string `json:"id"`
-		Path string `json:"path"`
+		ID    string `json:"id"`
+		Path  string `json:"path"`
+		State string `json:"state"`
 	}
 	err := c.systemQuery(ctx, "_system/frontend/components:list", struct{}{}, &components)
 	ids := map[string]any{"": nil}
 	for _, component := range components {
-		if component.Path != "" {
+		if component.Path != "" && component.State == "active" {
 			ids[component.Path] = component.ID
 		}
 	}
