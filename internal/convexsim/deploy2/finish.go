@@ -54,6 +54,11 @@ func Finish(stored *state.State, request *FinishRequest, change SchemaChange, an
 	if !maps.Equal(stored.Environment, pushed.EnvironmentVariables) {
 		return protocol.BadRequest("RaceDetected", "Environment variables have changed during push")
 	}
+	if code, known := stored.PackageByKey(pushed.Packages[""].StorageKey); known {
+		if err := state.CheckPushed(code.Modules, stored.Environment); err != nil {
+			return err
+		}
+	}
 	answer.AuthDiff = diffAuth(stored.Auth, pushed.AppAuth)
 	stored.Auth = pushed.AppAuth
 

@@ -93,7 +93,10 @@ func (m moduleJSON) digest() pushedModule {
 		Bytes:       len(*m.Source) + len(sourceMap),
 		Exports:     bundle.ExportedNames(*m.Source),
 	}}
-	if state.Canonical(*m.Path) == bundle.AuthModule {
+	switch state.Canonical(*m.Path) {
+	case bundle.ConfigModule:
+		pushed.Declares = bundle.EnvDeclarations(*m.Source)
+	case bundle.AuthModule:
 		pushed.Variables = bundle.EnvironmentReads(*m.Source)
 		pushed.Providers = bundle.AuthProviders(*m.Source)
 	}

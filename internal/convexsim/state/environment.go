@@ -66,6 +66,9 @@ func (s *State) ChangeEnvironment(changes []EnvChange, limit int) error {
 	if s.Environment == nil {
 		s.Environment = map[string]string{}
 	}
+	if err := s.checkDeclared(changes); err != nil {
+		return err
+	}
 	for _, change := range slices.SortedFunc(slices.Values(changes), compareChanges) {
 		if change.Value == nil {
 			delete(s.Environment, change.Name)

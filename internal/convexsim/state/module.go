@@ -19,6 +19,8 @@ type Module struct {
 	Exports []string `json:"exports,omitempty"`
 	// Variables are the environment variables that an auth.config reads.
 	Variables []string `json:"variables,omitempty"`
+	// Declares are the environment variables that a convex.config declares.
+	Declares []bundle.EnvDeclaration `json:"declares,omitempty"`
 	// Providers are those of an auth.config, unevaluated.
 	Providers []bundle.AuthProvider `json:"providers,omitempty"`
 }
