@@ -7,6 +7,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/entrypoint/boot"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
+	"github.com/tale-project/tale-runtime/internal/push/envsync"
 	"github.com/tale-project/tale-runtime/internal/report/status"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
@@ -33,6 +34,7 @@ type Boot struct {
 	unusable error // the settings, or the user we run as
 
 	changed diagnosis.Changed // by this boot, for the message of a failure
+	waiting envsync.Waiting   // changes of variables that follow the push
 }
 
 // newBoot prepares a boot of the service, or a job beside it.

@@ -2,6 +2,7 @@ package platform
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,6 +17,12 @@ import (
 func (b *Boot) deploy(ctx context.Context) (string, error) {
 	done, err := push.Deploy(ctx, b.log, b.client, b.deployOptions())
 	b.recordDeploy(done)
+	if failure, ok := errors.AsType[*diagnosis.Failure](err); ok {
+		b.waiting.Explain(failure)
+	}
+	if err == nil {
+		err = b.syncWaiting(ctx)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -58,7 +65,7 @@ func (b *Boot) deployOptions() push.Options {
 		Force:    s.ForcePush,
 		MintKey:  b.settings.Instance.AdminKeyFor,
 		Resync: func(ctx context.Context) error {
-			_, err := b.envSync().Run(ctx, b.goal())
+			_, err := b.runSync(ctx, b.envSync())
 			return err
 		},
 		Variables: b.changed.Variables,

@@ -21,15 +21,36 @@ const envMemoryFile = "platform-env.json"
 
 // syncEnv brings the deployment's variables to what the settings say.
 func (b *Boot) syncEnv(ctx context.Context) (string, error) {
-	result, err := b.envSync().Run(ctx, b.goal())
-	b.changed.Variables = result.State
-	summary := result.Report()
-	b.Update(func(d *report.Document) { d.Set(envsync.Section, summary) })
+	result, err := b.runSync(ctx, b.envSync())
 	b.SetAttempts(stageEnv, result.Attempts)
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%d of %d variables present: %s", result.Present, result.Wanted, result.Plan.Summary()), nil
+	text := fmt.Sprintf("%d of %d variables present: %s", result.Present, result.Wanted, result.Plan.Summary())
+	if n := len(b.waiting); n > 0 {
+		text += fmt.Sprintf("; %d of these changes after the push", n)
+	}
+	return text, nil
+}
+
+func (b *Boot) runSync(ctx context.Context, sync envsync.Sync) (envsync.Result, error) {
+	result, err := sync.Run(ctx, b.goal())
+	b.changed.Variables, b.waiting = result.State, result.Waiting
+	summary := result.Report()
+	b.Update(func(d *report.Document) { d.Set(envsync.Section, summary) })
+	return result, err
+}
+
+// syncWaiting makes the changes that had to wait for the push. The next boot finds
+// that the code was evaluated with other variables, and pushes again.
+func (b *Boot) syncWaiting(ctx context.Context) error {
+	if len(b.waiting) == 0 {
+		return nil
+	}
+	sync := b.envSync()
+	sync.Pushed = true
+	_, err := b.runSync(ctx, sync)
+	return err
 }
 
 func (b *Boot) envSync() envsync.Sync {

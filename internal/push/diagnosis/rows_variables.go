@@ -79,11 +79,8 @@ func neededVariableRows() []row {
 		refused(row{
 			codes:  []string{"AuthConfigMissingEnvironmentVariable"},
 			stages: []backend.Stage{backend.StageUpdateEnv},
-			cause:  "The auth.config that is deployed now reads a variable that this change would leave unset.",
-			fix: []string{
-				"set the variable in .env, then docker compose up -d platform",
-				"if the new release no longer reads it: deploy once with it set, then remove it from .env",
-			},
+			cause:  "auth.config of the release reads a variable that this change would leave unset.",
+			fix:    []string{"set the variable in .env, then docker compose up -d platform"},
 		}),
 		refused(row{
 			codes: []string{"AuthConfigMissingEnvironmentVariable"},
@@ -98,13 +95,13 @@ func neededVariableRows() []row {
 		refused(row{
 			codes: []string{"MissingEnvironmentVariables", "RequiredEnvironmentVariable"},
 			seen:  []backend.Stage{backend.StageUpdateEnv, backend.StageFinishPush},
-			cause: "A variable that convex.config.ts declares as required is not set, or would be removed.",
+			cause: "A variable that convex.config.ts of the release declares as required is not set, or would be removed.",
 			fix:   []string{"docker compose run --rm platform env (is it in the list?)", "set it in .env and, if it is not one of ours, name it in CONVEX_ENV_SYNC_EXTRA", restartPlatform},
 		}),
 		refused(row{
 			codes: []string{"InvalidEnvironmentVariable"},
 			seen:  []backend.Stage{backend.StageUpdateEnv, backend.StageFinishPush},
-			cause: "The value of a variable is not what convex.config.ts declares for it.",
+			cause: "The value of a variable is not what convex.config.ts of the release declares for it.",
 			fix:   []string{"correct the value in .env", restartPlatform},
 		}),
 		refused(row{

@@ -38,6 +38,9 @@ func (r *syncRun) logPlan(ctx context.Context) {
 
 func (r *syncRun) remember() {
 	r.result.Attempts++
+	if len(r.result.Waiting) > 0 {
+		return // the sync after the push remembers
+	}
 	if err := r.Memory.remember(r.goal); err != nil {
 		r.Log.Warn("cannot store the fingerprints of the variables: the next sync will not see which of them were changed in the deployment", "error", err)
 	}

@@ -45,7 +45,7 @@ func findCulprits(o diagnosis.Observation, updates []backend.EnvUpdate) []string
 		}
 	}
 	if len(found) == 0 && o.Code == "AuthConfigMissingEnvironmentVariable" {
-		if name := missingName(o.Message); name != "" {
+		if name := namedVariable(o.Message); name != "" {
 			found = append(found, name+" is not set in the deployment and not among the changes")
 		}
 	}
@@ -91,9 +91,9 @@ func mentions(message, name string) bool {
 	return slices.Contains(wordPattern.FindAllString(message, -1), name)
 }
 
-// missingName takes the name out of "Environment variable X is used in auth
-// config file but its value was not set".
-func missingName(message string) string {
+// namedVariable takes the name out of "Environment variable X is used in auth config
+// file but its value was not set", and its likes.
+func namedVariable(message string) string {
 	words := wordPattern.FindAllString(message, -1)
 	for i, word := range words {
 		if word == "variable" && i+1 < len(words) {

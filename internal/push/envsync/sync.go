@@ -29,6 +29,9 @@ type Sync struct {
 	Redact *redact.Redactor // for the backend's words; may be nil
 	Memory *Memory          // may be nil
 	Limit  time.Duration    // for all attempts; 0 means a minute
+	// Pushed says that the release is deployed that the goal is of: no refused change
+	// waits for it any more.
+	Pushed bool
 }
 
 // Result is what a sync found and did. It has no values.
@@ -39,6 +42,7 @@ type Result struct {
 	State    diagnosis.VariableState
 	Attempts int
 	Warnings []string
+	Waiting  Waiting // changes that can only follow the push
 }
 
 // Run syncs. The error is a *Failure, one with exit code 78 for a value that
@@ -81,9 +85,12 @@ func (r *syncRun) attempt(ctx context.Context) error {
 		r.result.Plan = plan
 		r.logPlan(ctx)
 	}
-	if len(plan.Updates()) > 0 {
-		if err := r.Client.UpdateEnv(ctx, plan.Updates()); err != nil {
-			return r.fail(backend.StageUpdateEnv, err, plan.Updates())
+	if updates := r.result.Waiting.without(plan.Updates()); len(updates) > 0 {
+		if err := r.Client.UpdateEnv(ctx, updates); err != nil {
+			if r.postpone(err, updates) {
+				return r.attempt(ctx)
+			}
+			return r.fail(backend.StageUpdateEnv, err, updates)
 		}
 		r.result.State = diagnosis.VariablesSynced
 		if current, err = r.Client.ListEnv(ctx); err != nil {
@@ -97,13 +104,12 @@ func (r *syncRun) attempt(ctx context.Context) error {
 // the same variables; writing again would only start a fight.
 func (r *syncRun) confirm(current map[string]string) error {
 	r.result.Wanted, r.result.Present = r.goal.presence(current)
-	if names := r.goal.differences(current); len(names) > 0 {
+	if names := r.result.Waiting.others(r.goal.differences(current)); len(names) > 0 {
 		r.result.State = diagnosis.VariablesUnknown
 		o := diagnosis.Observation{Stage: backend.StageListEnv, Condition: diagnosis.ConditionNotConfirmed, Message: describeDifferences(names, r.goal.Values, current)}
 		return backoff.Permanent(r.failure(o))
 	}
-	r.result.State = diagnosis.VariablesUnchanged
-	if len(r.result.Plan.Updates()) > 0 {
+	if r.result.State = diagnosis.VariablesUnchanged; len(r.result.Waiting.without(r.result.Plan.Updates())) > 0 {
 		r.result.State = diagnosis.VariablesSynced
 	}
 	return nil

@@ -220,6 +220,7 @@ func TestSyncExplainsAuthConfig(t *testing.T) {
 	}
 	inject(t, server, fault.Fault{Stage: fault.StageEnvUpdate, Status: 400, Code: "AuthConfigMissingEnvironmentVariable",
 		Message: "Environment variable ENTRA is used in auth config file but its value was not set"})
+	sync.Pushed = true // nothing is left to wait for
 	_, err := sync.Run(t.Context(), Goal{Values: map[string]string{"ENTRA": ""}})
 	var failure *diagnosis.Failure
 	if !errors.As(err, &failure) || !strings.Contains(failure.Diagnosis.Cause, "ENTRA is to be removed") {
