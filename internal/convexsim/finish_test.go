@@ -77,15 +77,17 @@ func TestVariablesMayNotChangeDuringAPush(t *testing.T) {
 	}
 }
 
+func otherSchema() string { return strings.ReplaceAll(schemaSource, "by_author", "by_writer") }
+
 func TestOfTwoPushesWithDifferentSchemasTheFirstLoses(t *testing.T) {
 	s := simtest.Start(t, convexsim.Options{})
 	push := newPush(s)
 	first := mustStart(t, s, push)
-	same := mustStart(t, s, push)
+	same := mustStart(t, s, change(push, object{"schema": module("schema.js", schemaSource+"\n// a comment makes no other schema")}))
 	if got := waitFor(t, s, first, 0); got.body != `{"type":"complete"}` {
 		t.Errorf("the same schema again disturbed the first push: %s", got.body)
 	}
-	other := change(push, object{"schema": module("schema.js", schemaSource+"\n// other")})
+	other := change(push, object{"schema": module("schema.js", otherSchema())})
 	second := mustStart(t, s, other)
 	if got := waitFor(t, s, first, 0); got.body != `{"type":"raceDetected"}` {
 		t.Errorf("wait_for_schema of the first answered %s", got.body)
@@ -98,7 +100,7 @@ func TestSubmittingTheActiveSchemaVoidsAPendingOne(t *testing.T) {
 	s := simtest.Start(t, convexsim.Options{})
 	push := newPush(s)
 	deploy(t, s, push)
-	pending := mustStart(t, s, change(push, object{"schema": module("schema.js", schemaSource+"\n// other")}))
+	pending := mustStart(t, s, change(push, object{"schema": module("schema.js", otherSchema())}))
 	mustStart(t, s, push)
 	if got := waitFor(t, s, pending, 0); got.body != `{"type":"raceDetected"}` {
 		t.Errorf("got %s", got.body)

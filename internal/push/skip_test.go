@@ -58,6 +58,8 @@ func (d *testDeploy) set(t *testing.T, name, value string) {
 	}
 }
 
+const otherSchema = `import { defineSchema } from "convex/server"; export default defineSchema({ other: defineTable({}) });`
+
 // other is another release of the app: only its component differs.
 func otherComponent() pushtest.Request {
 	r := pushtest.NewRequest()
@@ -93,7 +95,7 @@ func TestADeployIsNotSkippedWhen(t *testing.T) {
 		"another release with other components was pushed": func(t *testing.T, d *testDeploy) { d.pushOther(t, otherComponent()) },
 		"this release has other components":                func(t *testing.T, d *testDeploy) { d.Request = otherComponent().Write(t) },
 		"this release has another schema": func(t *testing.T, d *testDeploy) {
-			d.Request = pushtest.NewRequest().With(func(r *pushtest.Request) { r.AppDefinition.Schema.Source += "//" }).Write(t)
+			d.Request = pushtest.NewRequest().With(func(r *pushtest.Request) { r.AppDefinition.Schema.Source = otherSchema }).Write(t)
 		},
 		"this release has other node dependencies": func(t *testing.T, d *testDeploy) {
 			d.Request = pushtest.NewRequest().With(func(r *pushtest.Request) {
@@ -109,7 +111,7 @@ func TestADeployIsNotSkippedWhen(t *testing.T) {
 		},
 		"a push of another release stopped after start_push": func(t *testing.T, d *testDeploy) {
 			other := *d
-			other.Request = pushtest.NewRequest().With(func(r *pushtest.Request) { r.AppDefinition.Schema.Source += "//" }).Write(t)
+			other.Request = pushtest.NewRequest().With(func(r *pushtest.Request) { r.AppDefinition.Schema.Source = otherSchema }).Write(t)
 			id, err := d.sim.Inject(fault.Fault{Stage: fault.StageFinishPush, Status: 400, Code: "InvalidModules"})
 			if err != nil {
 				t.Fatal(err)

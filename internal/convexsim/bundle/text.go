@@ -155,6 +155,28 @@ func endOfComment(source string, start int) int {
 	return start
 }
 
+// WithoutComments returns a text with every comment and every run of white space as one
+// blank, those in strings aside: texts that are the same then mean the same.
+func WithoutComments(source string) string {
+	var out strings.Builder
+	for at := 0; at < len(source); {
+		if next := skipBlank(source, at); next > at {
+			out.WriteByte(' ')
+			at = next
+			continue
+		}
+		end := at
+		if strings.IndexByte("\"'`", source[at]) >= 0 {
+			if end = endOfString(source, at); end < 0 {
+				end = len(source) - 1
+			}
+		}
+		out.WriteString(source[at : end+1])
+		at = end + 1
+	}
+	return strings.TrimSpace(out.String())
+}
+
 // skipBlank returns the offset of the first byte from at on that is neither
 // white space nor comment.
 func skipBlank(source string, at int) int {

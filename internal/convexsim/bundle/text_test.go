@@ -26,3 +26,17 @@ var a = process.env.SITE_URL ?? "x", b = process.env["OTHER"], c = process.env.S
 		t.Errorf("got %q", got)
 	}
 }
+
+func TestWithoutComments(t *testing.T) {
+	const want = `export default f({ a: "// b /* c */", d: 'e \' //' }); g`
+	for _, source := range []string{
+		want, "// x\nexport  default f({\n a: \"// b /* c */\", /* y */ d: 'e \\' //' });\ng\n// z", "/**/" + want + " //",
+	} {
+		if got := WithoutComments(source); got != want {
+			t.Errorf("%s\nfrom %s", got, source)
+		}
+	}
+	for _, cut := range []string{`"`, `"a`, "/", "/*", "//", "`x", ""} {
+		_ = WithoutComments(cut)
+	}
+}

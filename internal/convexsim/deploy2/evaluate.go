@@ -131,7 +131,7 @@ func (e *Evaluation) submitSchemas() {
 			return
 		}
 		before := e.state.ActiveTables(componentPath)
-		id := e.state.SubmitSchema(componentPath, schema.SHA256, schema.source)
+		id := e.state.SubmitSchema(componentPath, schema.source)
 		e.change.SchemaIDs[componentPath] = &id
 		e.change.IndexDiffs[componentPath] = bundle.DiffIndexes(before, e.state.SchemaByID(id).Tables)
 	})

@@ -1,6 +1,8 @@
 package state
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 	"time"
 
@@ -25,7 +27,7 @@ const keptSchemas = 20
 type Schema struct {
 	ID        string         `json:"id"`
 	Component string         `json:"component"` // component path
-	SHA256    string         `json:"sha256"`    // of the schema module
+	SHA256    string         `json:"sha256"`    // of the schema module, comments aside
 	State     string         `json:"state"`
 	Tables    []bundle.Table `json:"tables,omitempty"`
 	Error     string         `json:"error,omitempty"` // of a failed one
@@ -68,8 +70,12 @@ func (s Schema) BuiltIndexes() []bundle.Index {
 
 // SubmitSchema makes a schema the pending one of a component and returns its id.
 // As in the backend, the one that is active or pending already is used again,
-// and one that differs is overwritten.
-func (s *State) SubmitSchema(component, sha, source string) string {
+// and one that differs is overwritten. The backend compares what the modules
+// evaluate to (crates/database/src/bootstrap_model/schema/mod.rs), so that neither
+// comments nor line breaks make another schema.
+func (s *State) SubmitSchema(component, source string) string {
+	sum := sha256.Sum256([]byte(bundle.WithoutComments(source)))
+	sha := hex.EncodeToString(sum[:])
 	for _, state := range []string{SchemaActive, SchemaValidated} {
 		if schema := s.SchemaOf(component, state); schema != nil && schema.SHA256 == sha {
 			if state == SchemaActive {
