@@ -80,7 +80,7 @@ func (c *Client) componentIDs(ctx context.Context) (map[string]any, error) {
 	err := c.systemQuery(ctx, "_system/frontend/components:list", struct{}{}, &components)
 	ids := map[string]any{"": nil}
 	for _, component := range components {
-		if component.Path != "" && component.State == "active" {
+		if component.Path != "" && cmp.Or(component.State, "active") == "active" {
 			ids[component.Path] = component.ID
 		}
 	}

@@ -29,7 +29,7 @@ func capacityRows() []row {
 		append(slices.Clone(trouble), forcePush), "InternalServerError")
 	start.statuses, start.stages = []int{http.StatusInternalServerError}, []backend.Stage{backend.StageEvaluatePush, backend.StageStartPush}
 	run := busy(PaceRestart, "The backend cannot run functions, and tells its log only why: their packages are lost (a database that was restored without convex/modules), a newer backend has migrated the database, or it has trouble of its own.",
-		append(slices.Clone(trouble), forcePush, "docker compose logs convex | grep 'metadata version is ahead' (a newer backend was here: use its image again; there is no way back)"), "InternalServerError")
+		append(slices.Clone(trouble), forcePush, "docker compose logs convex | grep -iE 'Src|ahead' (lost packages; or a newer backend was here: use its image again, there is no way back)"), "InternalServerError")
 	run.statuses, run.stages = start.statuses, []backend.Stage{backend.StageRunFunction}
 	return []row{
 		busy(PaceLoad, "All workers that evaluate functions are busy.", append(slices.Clone(load), "APPLICATION_MAX_CONCURRENT_QUERIES and its likes in .env, then docker compose up -d convex (more workers)"),
