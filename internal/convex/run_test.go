@@ -200,7 +200,7 @@ func TestRunStopsBesideANewerDatabase(t *testing.T) {
 	s := newService(t)
 	s.environ["CONVEX_BACKEND_COMMAND"] += " --database-version 128"
 	s.start()
-	if code := s.WaitWithin(15 * time.Second); code != exit.Config {
+	if code := s.WaitWithin(30 * time.Second); code != exit.Config {
 		t.Errorf("exit code %d", code)
 	}
 	for _, want := range []string{"version 128, and this backend knows versions up to 124", "a newer backend has migrated it", "CONVEX_ALLOW_DOWNGRADE=true"} {
@@ -224,15 +224,15 @@ func TestRunStopsBesideANewerDatabase(t *testing.T) {
 
 // A migration takes as long as it takes while it gets on, and readiness waits for it.
 func TestRunWaitsForMigrations(t *testing.T) {
-	s := newService(t, "CONVEX_WAIT_TIMEOUT", "5")
-	s.environ["CONVEX_BACKEND_COMMAND"] += " --database-version 121 --fault stage=migration,delay=2s"
+	s := newService(t, "CONVEX_WAIT_TIMEOUT", "10")
+	s.environ["CONVEX_BACKEND_COMMAND"] += " --database-version 120 --fault stage=migration,delay=3s"
 	s.start()
 	s.Expect("Migrating to 124")
 	if s.ready() {
 		t.Error("it is ready in the middle of it")
 	}
 	s.untilReady()
-	for _, want := range []string{"the backend migrates its database version=122 of=124", "version=124 of=124"} {
+	for _, want := range []string{"the backend migrates its database version=121 of=124", "version=124 of=124"} {
 		if !s.Says(want) {
 			t.Errorf("%q is not said", want)
 		}
@@ -241,10 +241,10 @@ func TestRunWaitsForMigrations(t *testing.T) {
 }
 
 func TestRunGivesUpOnAMigrationThatDoesNotGetOn(t *testing.T) {
-	s := newService(t, "CONVEX_WAIT_TIMEOUT", "3")
+	s := newService(t, "CONVEX_WAIT_TIMEOUT", "6")
 	s.environ["CONVEX_BACKEND_COMMAND"] += " --database-version 123 --fault stage=migration,hang"
 	s.start()
-	if code := s.WaitWithin(20 * time.Second); code != exit.Unavailable || !s.Says("the backend migrates its database to version 124") {
+	if code := s.WaitWithin(30 * time.Second); code != exit.Unavailable || !s.Says("the backend migrates its database to version 124") {
 		t.Errorf("exit code %d", code)
 	}
 }
