@@ -109,6 +109,9 @@ func checkPod(t *testing.T, file string, object any) {
 	if pod.TerminationGracePeriodSeconds == nil || !*pod.SecurityContext.RunAsNonRoot || pod.SecurityContext.SeccompProfile == nil || *pod.AutomountServiceAccountToken {
 		t.Errorf("%s: no grace period, or more rights than it needs", file)
 	}
+	if pod.EnableServiceLinks == nil || *pod.EnableServiceLinks {
+		t.Errorf("%s: a Service named db sets DB_PORT", file)
+	}
 	for _, c := range pod.Containers {
 		checkGrace(t, file, pod, c)
 		checkProbes(t, file, c)

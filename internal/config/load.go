@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"reflect"
+	"strings"
 
 	"github.com/caarlos0/env/v11"
 )
@@ -90,12 +91,20 @@ func parseProblem(err error, variables []Variable, values Environ) Problem {
 	switch {
 	case errors.As(err, &parse) && errors.As(parse.Err, &value):
 		v := find(variables, value.variable)
-		return Problem{Variable: v.Name, Wrong: v.shown(values[v.Name]) + " is not " + value.kind, Accepted: v.Accept}
+		problem := Problem{Variable: v.Name, Wrong: v.shown(values[v.Name]) + " is not " + value.kind, Accepted: v.Accept}
+		if strings.HasSuffix(v.Name, "_PORT") && isServiceLink(values[v.Name]) {
+			problem.Wrong += ": Kubernetes sets it for a Service of that name (enableServiceLinks: false in the pod turns that off), and so do Docker's links"
+		}
+		return problem
 	case errors.As(err, &unset):
 		return Problem{Variable: unset.Key, Wrong: "is not set", Accepted: find(variables, unset.Key).Accept}
 	default:
 		return Problem{Variable: "settings", Wrong: err.Error()}
 	}
+}
+
+func isServiceLink(value string) bool {
+	return strings.HasPrefix(value, "tcp://") || strings.HasPrefix(value, "udp://") || strings.HasPrefix(value, "sctp://")
 }
 
 func find(variables []Variable, name string) Variable {

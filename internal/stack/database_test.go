@@ -87,6 +87,16 @@ func TestParametersArriveAsTheyWereMeant(t *testing.T) {
 	}
 }
 
+func TestPortOfAServiceLinkIsNamed(t *testing.T) {
+	problems := problemsOf(t, &stack.Database{}, config.Environ{"DB_PASSWORD": "x", "DB_PORT": "tcp://10.96.0.12:5432"})
+	if names(problems) != "DB_PORT" || !strings.Contains(problems.Error(), "enableServiceLinks: false") {
+		t.Error(problems)
+	}
+	if problems := problemsOf(t, &stack.Database{}, config.Environ{"DB_PASSWORD": "x", "DB_PORT": "x"}); strings.Contains(problems.Error(), "Kubernetes") {
+		t.Error(problems)
+	}
+}
+
 func TestDatabaseURL(t *testing.T) {
 	made := stack.Database{Storage: stack.StoragePostgres, User: "tale", Password: "p@ss/w:rd", Host: "::1", Port: 5432}
 	set := stack.Database{Storage: stack.StoragePostgres, PostgresURL: "postgresql://u:p%2f@h:1?sslmode=disable"}

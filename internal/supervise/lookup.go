@@ -74,8 +74,15 @@ func executable(path string) error {
 	return nil
 }
 
-// startError attaches 126 or 127 to what execve said.
+// startError attaches 126 or 127 to what execve said, and 69 to what the machine had
+// no room for.
 func startError(path string, err error) error {
+	if errors.Is(err, syscall.EAGAIN) {
+		return exit.Errorf(exit.Unavailable, "%s: the limit of processes is reached: the container's (pids_limit) or the user's (ulimit -u): %w", path, err)
+	}
+	if errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		return exit.Errorf(exit.Unavailable, "%s: the machine or the container has no room for another process: %w", path, err)
+	}
 	if !errors.Is(err, os.ErrNotExist) {
 		return exit.Errorf(exit.NotExecutable, "%s: %w", path, err)
 	}

@@ -39,8 +39,8 @@ func (m Memory) Kills() (int, bool) {
 	return 0, false
 }
 
-// Limit returns how many bytes there may be, and false where no cgroup tells. The
-// root's limit counts for the cgroups below it, too.
+// Limit returns how many bytes there may be, and false where no cgroup tells. A limit
+// counts for the cgroups below it, too.
 func (m Memory) Limit() (uint64, bool) {
 	limits := m.read("memory.max", "memory.limit_in_bytes")
 	if len(limits) == 0 {
@@ -51,6 +51,11 @@ func (m Memory) Limit() (uint64, bool) {
 		// "max", and whatever else is no number, means that there is no limit.
 		if limit, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64); err == nil && limit <= endless {
 			least = min(least, limit)
+		}
+	}
+	for _, data := range m.read("memory.stat") { // version 1 knows it, also beyond what is mounted
+		if limit, found := fieldOf(data, "hierarchical_memory_limit"); found && limit <= endless {
+			least = min(least, uint64(limit))
 		}
 	}
 	return least, true
@@ -68,22 +73,25 @@ func (m Memory) read(names ...string) (contents [][]byte) {
 	return contents
 }
 
+// folders are those of the cgroup and of all above it.
 func (m Memory) folders() []string {
-	var own []string
+	var found []string
 	membership, _ := os.ReadFile(m.Member)
 	for line := range strings.Lines(string(membership)) {
 		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
 		if len(parts) != 3 {
 			continue
 		}
-		switch {
-		case parts[0] == "0" && parts[1] == "":
-			own = append(own, filepath.Join(m.Root, parts[2]))
-		case strings.Contains(","+parts[1]+",", ",memory,"):
-			own = append(own, filepath.Join(m.Root, "memory", parts[2]))
+		for path := filepath.Join("/", parts[2]); path != "/"; path = filepath.Dir(path) {
+			switch {
+			case parts[0] == "0" && parts[1] == "":
+				found = append(found, filepath.Join(m.Root, path))
+			case strings.Contains(","+parts[1]+",", ",memory,"):
+				found = append(found, filepath.Join(m.Root, "memory", path))
+			}
 		}
 	}
-	return append(own, m.Root, filepath.Join(m.Root, "memory"))
+	return append(found, m.Root, filepath.Join(m.Root, "memory"))
 }
 
 func fieldOf(data []byte, name string) (int, bool) {
