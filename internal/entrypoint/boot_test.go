@@ -79,6 +79,16 @@ func TestFailureOfAStage(t *testing.T) {
 	}
 }
 
+// A disk that is full now may have room at the next start.
+func TestFullRunFolder(t *testing.T) {
+	testkit.RequireRoot(t)
+	c := newContainer(t)
+	c.start([]string{"unshare", "--mount", "sh", "-c", `mount -t tmpfs -o size=64k,mode=777 none "$0" && ! head -c 1M /dev/zero >"$0/file" && exec "$@"`, c.runDir})
+	if code := c.Wait(); code != exit.Unavailable || !c.Says("TALE_RUN_DIR: cannot write to "+c.runDir+": the disk is full") || c.Says("fails the same way") {
+		t.Errorf("exit code %d", code)
+	}
+}
+
 // A job that is stopped early has not done what it was asked for, and one
 // beside its service leaves the service's files alone.
 func TestJobBesideItsService(t *testing.T) {

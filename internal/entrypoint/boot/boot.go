@@ -146,9 +146,12 @@ func (b *Lifecycle) clearMarkers() {
 	}
 }
 
-// CheckRunDir proves that the run folder can be written to.
+// CheckRunDir proves that the run folder can be written to. A full disk may have
+// room again at the next start; for the rest the folder is the wrong one.
 func CheckRunDir(folder string) error {
-	if err := writable.Check(folder); err != nil {
+	if err := writable.Check(folder); exit.Code(err) == exit.Unavailable {
+		return exit.Errorf(exit.Unavailable, "TALE_RUN_DIR: %w", err)
+	} else if err != nil {
 		return exit.Errorf(exit.Config, "TALE_RUN_DIR: %w; or mount a tmpfs there, or name another folder", err)
 	}
 	return nil
