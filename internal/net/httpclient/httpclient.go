@@ -60,17 +60,42 @@ func (e *TooLargeError) Error() string {
 }
 
 // ReadAll reads a body of at most the given number of bytes. A longer one is a
-// *TooLargeError: its beginning must not pass for the whole.
+// *TooLargeError: its beginning must not pass for the whole. It takes the room of
+// what was read and once more that of a whole body; a buffer that grows would take
+// several times as much.
 func ReadAll(response *http.Response, most int64) ([]byte, error) {
-	var body bytes.Buffer
-	if length := response.ContentLength; length > 0 && length <= most {
-		body.Grow(int(length) + bytes.MinRead)
+	body := io.LimitReader(response.Body, most+1)
+	var pieces [][]byte
+	var read int64
+	size := min(max(response.ContentLength, 0), most, maxPiece-1) + 1
+	for {
+		piece, err := readPiece(body, size)
+		pieces, read = append(pieces, piece), read+int64(len(piece))
+		switch {
+		case err == nil:
+			size = min(max(2*size, 4<<10), maxPiece)
+		case read > most:
+			return nil, &TooLargeError{Most: most}
+		case err == io.EOF: //nolint:errorlint // a wrapped one is not the end
+			return bytes.Join(pieces, nil), nil
+		default:
+			return bytes.Join(pieces, nil), err
+		}
 	}
-	n, err := body.ReadFrom(io.LimitReader(response.Body, most+1))
-	if err == nil && n > most {
-		return nil, &TooLargeError{Most: most}
+}
+
+const maxPiece = 1 << 20
+
+// readPiece reads until the piece is full, which is no error, or an error.
+func readPiece(from io.Reader, size int64) ([]byte, error) {
+	piece, filled := make([]byte, size), 0
+	var err error
+	for filled < len(piece) && err == nil {
+		var n int
+		n, err = from.Read(piece[filled:])
+		filled += n
 	}
-	return body.Bytes(), err
+	return piece[:filled], err
 }
 
 var _ http.RoundTripper = Transport{}

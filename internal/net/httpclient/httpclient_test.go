@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/tale-project/tale-runtime/internal/net/httpclient"
 	"github.com/tale-project/tale-runtime/internal/net/httpclient/hostile"
@@ -48,3 +50,26 @@ func TestReadAllTakesTheWholeOrNothing(t *testing.T) {
 		}
 	}
 }
+
+// An answer without an end takes no more than its limit, and one that breaks off is
+// not taken for whole.
+func TestReadAllIsBounded(t *testing.T) {
+	const most = 16 << 20
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := httpclient.ReadAll(&http.Response{ContentLength: -1, Body: io.NopCloser(iotest.HalfReader(endless{}))}, most)
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; !errors.As(err, new(*httpclient.TooLargeError)) || took > most+most/4 {
+		t.Errorf("%v, %d bytes", err, took)
+	}
+	for _, broken := range []error{io.ErrUnexpectedEOF, errors.New("reset")} {
+		body := io.MultiReader(strings.NewReader("begin"), iotest.ErrReader(broken))
+		if got, err := httpclient.ReadAll(&http.Response{ContentLength: 10, Body: io.NopCloser(body)}, most); !errors.Is(err, broken) || string(got) != "begin" {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+}
+
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
