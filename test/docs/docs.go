@@ -52,7 +52,9 @@ empty is a value.
 * A secret also accepts ` + "`NAME_FILE`" + `, the path of a file that holds the value; one
   line break at its end is dropped. Both set is an error.
 * ` + "`--env-file FILE`" + ` reads a dotenv file for runs outside a container; what the
-  environment sets already wins.
+  environment sets already wins. It means what it means to docker compose, but what
+  compose cuts short or leaves out with a warning at most (a variable in a value that
+  is not set, text behind a closing quote, a line without =) is an error here.
 `
 
 // environmentTier is a part of the page.
