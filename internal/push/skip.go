@@ -93,7 +93,7 @@ func (d *deployment) nothingToDo(ctx context.Context) (why string, lost bool) {
 	}
 	if err := tryCanary(ctx, d.client, s.canary); err != nil {
 		failed, answered := errors.AsType[*backend.APIError](err)
-		return "the deployment cannot run " + s.canary + ": " + err.Error(), answered && failed.Status >= http.StatusInternalServerError
+		return "the deployment does not run functions: " + err.Error(), answered && failed.Status >= http.StatusInternalServerError
 	}
 	return "", false
 }

@@ -48,8 +48,11 @@ func (s State) FunctionDocuments() []map[string]any {
 	documents := []map[string]any{}
 	modules := s.Definitions[""].Modules
 	for _, path := range slices.Sorted(maps.Keys(modules)) {
+		if IsDependency(path) || modules[path].Environment == "node" {
+			continue
+		}
 		for _, name := range modules[path].Exports {
-			if name == "default" || modules[path].Environment == "node" {
+			if name == "default" {
 				continue
 			}
 			documents = append(documents, map[string]any{

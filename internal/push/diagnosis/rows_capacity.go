@@ -9,7 +9,7 @@ import (
 )
 
 // forcePush is the fix of lost or doubtful modules.
-const forcePush = "CONVEX_FORCE_PUSH=true in .env, then docker compose up -d platform (sends every module)"
+const forcePush = "CONVEX_FORCE_PUSH=true in .env, then docker compose up -d platform (sends every module, as after a database was restored without convex/modules)"
 
 // capacityRows are answers of a backend that is busy, starting or in trouble.
 func capacityRows() []row {
@@ -25,10 +25,10 @@ func capacityRows() []row {
 	slow := busy(PaceLoad, "The request took so long that the data it had read from was retired.", load, "InternalServerError")
 	slow.statuses = []int{http.StatusServiceUnavailable}
 	internal := busy(PaceRestart, "The backend has trouble of its own, which it tells its log only: shutting down, no disk space, no database, a missing file of its storage.", trouble, "InternalServerError")
-	start := busy(PaceRestart, "The backend cannot start the push, and tells its log only why: shutting down, no disk space, no database, or the packages of the functions are lost (a database that was restored without convex/modules). The retry sends every module, which makes up for lost packages.",
+	start := busy(PaceRestart, "Only the backend's log says why: no disk space, no database, or lost packages of functions (the retry sends every module).",
 		append(slices.Clone(trouble), forcePush), "InternalServerError")
 	start.statuses, start.stages = []int{http.StatusInternalServerError}, []backend.Stage{backend.StageEvaluatePush, backend.StageStartPush}
-	run := busy(PaceRestart, "The backend cannot run functions, and tells its log only why: their packages are lost (a database that was restored without convex/modules), a newer backend has migrated the database, or it has trouble of its own.",
+	run := busy(PaceRestart, "Functions do not run, and only the backend's log says why: their packages are lost, a newer backend has migrated the database, or it has trouble of its own.",
 		append(slices.Clone(trouble), forcePush, "docker compose logs convex | grep -iE 'Src|ahead' (lost packages; or a newer backend was here: use its image again, there is no way back)"), "InternalServerError")
 	run.statuses, run.stages = start.statuses, []backend.Stage{backend.StageRunFunction}
 	return []row{
