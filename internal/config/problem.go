@@ -16,11 +16,16 @@ type Problem struct {
 	Accepted string // what would be right
 }
 
+// longestWrong is how much is shown of what is wrong, which may quote a value of any
+// length, in bytes.
+const longestWrong = 280
+
 func (p Problem) String() string {
+	wrong := Excerpt(p.Wrong, longestWrong)
 	if p.Accepted == "" {
-		return p.Variable + " " + p.Wrong
+		return p.Variable + " " + wrong
 	}
-	return fmt.Sprintf("%s %s; accepted: %s", p.Variable, p.Wrong, p.Accepted)
+	return fmt.Sprintf("%s %s; accepted: %s", p.Variable, wrong, p.Accepted)
 }
 
 // Problems are all the things wrong with the settings. As an error they stand

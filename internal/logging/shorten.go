@@ -3,7 +3,8 @@ package logging
 import (
 	"fmt"
 	"log/slog"
-	"strings"
+
+	"github.com/tale-project/tale-runtime/internal/config"
 )
 
 const (
@@ -18,20 +19,13 @@ const (
 	// shortenings is how often a line is tried: how much quoting and the frame add is
 	// not known before.
 	shortenings = 5
-	ellipsis    = " … "
 )
 
 // shorten takes so much out of the longer texts of a record that its line, of the
-// given length, is about as long as it may be. It comes out of their middle: an error
-// says at its beginning what failed, and at its end why.
+// given length, is about as long as it may be.
 func shorten(r slog.Record, line int) slog.Record {
 	cut := func(text string) string {
-		keep := max(len(text)*(longestLine-lineFrame)/line, shortText) - len(ellipsis)
-		if len(text) <= shortText {
-			return text
-		}
-		head := keep * 2 / 3
-		return strings.ToValidUTF8(text[:head], "") + ellipsis + strings.ToValidUTF8(text[len(text)-keep+head:], "")
+		return config.Excerpt(text, max(len(text)*(longestLine-lineFrame)/line, shortText))
 	}
 	shorter := slog.NewRecord(r.Time, r.Level, cut(r.Message), r.PC)
 	r.Attrs(func(a slog.Attr) bool {
