@@ -40,13 +40,26 @@ func doctorCommand(e entrypoint.Entrypoint) *cobra.Command {
 		}
 		settings := s.settings
 		public := doctor.Site{Visitor: visitor(settings), TLSMode: settings.Pushed.Site.TLSMode, Backend: []string{backendAnswers}}
-		return slices.Concat(s.backendChecks(), public.Checks(), hostChecks(settings), []doctor.Check{s.convexCLI()}), nil
+		return slices.Concat(s.backendChecks(), public.Checks(), extraSiteChecks(settings), hostChecks(settings), []doctor.Check{s.convexCLI()}), nil
 	})
 }
 
 // visitor asks the public site from inside the container, as functions do.
-func visitor(s *Settings) *site.Visitor {
-	return site.New(site.Options{URL: strings.TrimRight(s.Pushed.Site.Address().URL(), "/"), Blind: true, Limit: siteLimit})
+func visitor(s *Settings) *site.Visitor { return visitorOf(s.Pushed.Site.Address().URL()) }
+
+func visitorOf(address string) *site.Visitor {
+	return site.New(site.Options{URL: strings.TrimRight(address, "/"), Blind: true, Limit: siteLimit})
+}
+
+func extraSiteChecks(s *Settings) (checks []doctor.Check) {
+	for _, extra := range s.Extra.Sites() {
+		address := s.Pushed.Site.Address()
+		address.Host, address.Base = extra.Host, ""
+		checks = append(checks, doctor.ExtraSite{
+			Host: extra.Host, Service: extra.Upstream, TLSMode: s.Pushed.Site.TLSMode, Visitor: visitorOf(address.URL()),
+		}.Checks()...)
+	}
+	return checks
 }
 
 // hostChecks are about what this container was given.

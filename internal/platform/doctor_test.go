@@ -116,3 +116,23 @@ func TestDoctorNamesWhatIsBroken(t *testing.T) {
 		})
 	}
 }
+
+// The site of the test's proxy is reached by two names, with the port of SITE_URL.
+func TestDoctorLooksAtExtraSites(t *testing.T) {
+	sim := newSim(t)
+	site := newSite(t, sim.URL())
+	well := environ(t, sim.URL(), "SITE_URL="+site, "TLS_MODE=external", "EXTRA_SITES=localhost=docs:3002")
+	if code := start(t, well, "push").Wait(); code != 0 {
+		t.Fatalf("push: exit code %d", code)
+	}
+	findings := examine(t, well, 0)
+	for name, verdict := range map[string]doctor.Verdict{"name of localhost": doctor.OK, "localhost": doctor.OK, "certificate of localhost": doctor.Skip} {
+		if f := findings[name]; f.Verdict != verdict {
+			t.Errorf("%s: %+v", name, f)
+		}
+	}
+	broken := environ(t, sim.URL(), "SITE_URL="+site, "TLS_MODE=external", "EXTRA_SITES=docs.invalid=docs:3002")
+	if f := examine(t, broken, 1)["name of docs.invalid"]; f.Verdict != doctor.Fail || !strings.Contains(f.Fix, "alias") {
+		t.Errorf("%+v", f)
+	}
+}

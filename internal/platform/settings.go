@@ -20,6 +20,7 @@ type Settings struct {
 	Deploy   DeploySettings
 	Web      WebSettings
 	Pushed   VariableSettings
+	Extra    stack.ExtraSites
 	stack.Release
 }
 

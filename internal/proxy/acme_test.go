@@ -128,11 +128,16 @@ func TestAWrongAccountKeyIsExplained(t *testing.T) {
 // awaitCertificate greets the site until its certificate is one of the roots'.
 func (p *process) awaitCertificate(roots *x509.CertPool, limit time.Duration) *x509.Certificate {
 	p.Helper()
+	return p.awaitCertificateFor(siteName, roots, limit)
+}
+
+func (p *process) awaitCertificateFor(name string, roots *x509.CertPool, limit time.Duration) *x509.Certificate {
+	p.Helper()
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(p.settings.HTTPSPort))
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.Now().Add(limit); ; <-tick.C {
-		conn, err := tls.Dial("tcp", address, &tls.Config{RootCAs: roots, ServerName: siteName})
+		conn, err := tls.Dial("tcp", address, &tls.Config{RootCAs: roots, ServerName: name})
 		if err == nil {
 			defer func() { _ = conn.Close() }()
 			return conn.ConnectionState().PeerCertificates[0]

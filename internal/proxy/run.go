@@ -55,7 +55,7 @@ func run(ctx context.Context, log *slog.Logger, s *Settings) error {
 	if alike := s.Alike(); alike != "" {
 		log.Warn(alike)
 	}
-	log.Info("proxy ready", "url", s.Address().URL(), "tls", s.TLSMode, "http_port", s.HTTPPort, "https_port", s.HTTPSPort, "version", version.String())
+	log.Info("proxy ready", "url", s.Address().URL(), "extra_sites", s.Hosts(), "tls", s.TLSMode, "http_port", s.HTTPPort, "https_port", s.HTTPSPort, "version", version.String())
 	keepCertificates(s, log) // until Caddy exits the process
 	return nil
 }

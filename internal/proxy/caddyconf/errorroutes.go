@@ -18,10 +18,7 @@ func (b *builder) errorRoutes() caddyhttp.RouteList {
 		Headers:    http.Header{"Cache-Control": {"no-store"}},
 		Body:       "{http.error.status_code} {http.error.status_text}\n",
 	}
-	return caddyhttp.RouteList{
-		b.passing(b.accessLog(), b.responseHeaders(), handler(body.Handler{})),
-		route(nil,
-			handler(maintenance.Handler{BasePath: b.site.Base}),
-			handler(plain)),
-	}
+	routes := caddyhttp.RouteList{b.passing(b.accessLog(), b.responseHeaders(), handler(body.Handler{}))}
+	routes = append(routes, b.extraMaintenance()...)
+	return append(routes, route(nil, handler(maintenance.Handler{BasePath: b.site.Base}), handler(plain)))
 }

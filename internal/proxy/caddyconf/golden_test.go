@@ -16,8 +16,8 @@ import (
 // reviewer should see.
 var goldenSettings = map[string]config.Environ{
 	"selfsigned":  {"SITE_URL": "https://tale.local", "METRICS_BEARER_TOKEN": "canary"},
-	"letsencrypt": {"SITE_URL": "https://example.com", "HOST": "tale.internal", "TLS_MODE": "letsencrypt", "HTTP3": "on", "ACME_EAB_KEY_ID": "key-1", "ACME_EAB_HMAC_KEY": "canary"},
-	"external":    {"SITE_URL": "https://example.com:8443", "TLS_MODE": "external", "BASE_PATH": "tale", "DASHBOARD_ALLOW": "192.0.2.0/24", "MAX_BODY": "200MB"},
+	"letsencrypt": {"SITE_URL": "https://example.com", "HOST": "tale.internal", "TLS_MODE": "letsencrypt", "HTTP3": "on", "EXTRA_SITES": "docs.example.com=docs:3002, status.example.com=status:8080/ok", "ACME_EAB_KEY_ID": "key-1", "ACME_EAB_HMAC_KEY": "canary"},
+	"external":    {"SITE_URL": "https://example.com:8443", "TLS_MODE": "external", "BASE_PATH": "tale", "DASHBOARD_ALLOW": "192.0.2.0/24", "MAX_BODY": "200MB", "EXTRA_SITES": "docs.example.com=docs:3002"},
 }
 
 func load(t *testing.T, env config.Environ) *settings.Settings {

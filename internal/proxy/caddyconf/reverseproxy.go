@@ -62,6 +62,11 @@ func (b *builder) namedRoutes() map[string]*caddyhttp.Route {
 		string(routes.Dashboard): proxyRoute(routes.Dashboard, b.fixed(idleJavaScript, b.s.Dashboard),
 			handler(adminkeys.Answers{})),
 	}
+	for _, site := range b.table.Sites {
+		extra := b.probed(idleJavaScript, upstreams.Source{Upstream: site.Address, Probe: site.Health})
+		extra.Headers.Request.Set.Del("X-Forwarded-Prefix") // the main site's
+		named[string(site.Upstream())] = proxyRoute(site.Upstream(), extra)
+	}
 	if b.table.SitePort {
 		named[string(routes.SitePort)] = proxyRoute(routes.SitePort, b.fixed(idleBackend, b.s.SitePort))
 	}

@@ -100,7 +100,7 @@ func (b *builder) redirectServer() *caddyhttp.Server {
 	server.Routes = caddyhttp.RouteList{
 		b.passing(b.visitor(), handler(target.Handler{}), b.accessLog(), b.responseHeaders()),
 		route(match{caddyhttp.MatchPath{routes.HealthPath}}, handler(health.Handler{})),
-		route(match{caddyhttp.MatchHost(b.site.Names)}, redirect(http.StatusPermanentRedirect, "https://{http.request.host}"+port+"{http.request.uri}")),
+		route(match{caddyhttp.MatchHost(b.s.Names())}, redirect(http.StatusPermanentRedirect, "https://{http.request.host}"+port+"{http.request.uri}")),
 		// An unknown name is not repeated: the site's own address always works.
 		route(nil, redirect(http.StatusPermanentRedirect, "https://"+b.site.Authority()+"{http.request.uri}")),
 	}

@@ -41,7 +41,7 @@ const socketPatience = 30 * 24 * time.Hour
 // siteRoutes returns the routes of the public server: what every request goes
 // through, the table, and what happens to requests outside of it.
 func (b *builder) siteRoutes() caddyhttp.RouteList {
-	routes := caddyhttp.RouteList{b.passing(b.entryHandlers()...)}
+	routes := append(b.extraSites(), b.passing(b.entryHandlers(b.closedRows())...))
 	if b.s.TLSMode != stack.TLSExternal {
 		routes = append(routes, route(match{except(caddyhttp.MatchHost(b.site.Names))}, respond(http.StatusMisdirectedRequest)))
 	}
@@ -87,8 +87,8 @@ func (b *builder) tableRoutes(table []routes.Row) caddyhttp.RouteList {
 	return routes
 }
 
-// entryHandlers returns what every request goes through first.
-func (b *builder) entryHandlers() []json.RawMessage {
+// entryHandlers returns what every request of a site with these rows goes through first.
+func (b *builder) entryHandlers(rows []target.Row) []json.RawMessage {
 	forwarded := header.Forwarded{Claims: b.s.SignInHeaders()}
 	if b.s.TLSMode == stack.TLSExternal {
 		forwarded.Scheme = b.site.Scheme
@@ -96,7 +96,7 @@ func (b *builder) entryHandlers() []json.RawMessage {
 	if b.s.Compression == settings.StripExtensions {
 		forwarded.Drop = []string{"Sec-WebSocket-Extensions"}
 	}
-	handlers := []json.RawMessage{b.visitor(), handler(target.Handler{Rows: b.closedRows()}), b.accessLog(), b.responseHeaders(), handler(body.Handler{}), handler(forwarded), handler(&limits.Handler{})}
+	handlers := []json.RawMessage{b.visitor(), handler(target.Handler{Rows: rows}), b.accessLog(), b.responseHeaders(), handler(body.Handler{}), handler(forwarded), handler(&limits.Handler{})}
 	if size, _ := settings.ParseSize(b.s.MaxBody); size > 0 {
 		handlers = append(handlers, handler(requestbody.RequestBody{MaxSize: size}))
 	}

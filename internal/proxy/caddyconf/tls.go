@@ -28,7 +28,7 @@ func (b *builder) tlsApp() caddytls.TLS {
 		})
 	}
 	return caddytls.TLS{
-		CertificatesRaw: modules(caddytls.AutomateLoader(b.site.Names)),
+		CertificatesRaw: modules(caddytls.AutomateLoader(b.s.Names())),
 		Automation:      &caddytls.AutomationConfig{Policies: policies},
 
 		DisableStorageClean: true,

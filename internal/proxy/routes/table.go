@@ -15,7 +15,15 @@ type Table struct {
 	SitePort  bool                // HTTP actions go to the port made for them
 	Metrics   bool                // there is a token that opens the metrics
 	Addresses map[Upstream]string // where the upstreams are, for the text
+	Sites     []Site              // on host names of their own, which the rows are not for
 }
+
+// Site is a site beside the main one. All of it but HealthPath goes to one upstream,
+// which is called as the site.
+type Site struct{ Host, Address, Health string }
+
+// Upstream returns where the site's requests go.
+func (s Site) Upstream() Upstream { return Upstream(s.Host) }
 
 // Row is one row of a Table. Rows are tried in order and the
 // first that matches takes the request. Paths match in any letter case, after
@@ -64,6 +72,11 @@ const (
 	RAG       Upstream = "rag"
 	Operator  Upstream = "operator"
 )
+
+// IsUpstream reports whether one of the main site's upstreams has the name.
+func IsUpstream(name string) bool {
+	return slices.Contains([]Upstream{Backend, SitePort, Dashboard, Platform, Crawler, RAG, Operator, "none"}, Upstream(name))
+}
 
 // Rows returns the rows in the order in which they are tried. HTTP actions take the
 // backend's own /http prefix, because the port made for them answers four

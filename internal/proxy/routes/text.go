@@ -23,6 +23,9 @@ func (t Table) Write(w io.Writer) error {
 			_, _ = fmt.Fprintln(table, strings.Join([]string{strconv.Itoa(row.Row), path, goesTo, rewrite, notes}, "\t"))
 		}
 	}
+	for _, site := range t.Sites {
+		_, _ = fmt.Fprintf(table, "–\t%s/*\t%s (%s)\t\ta site of its own, probed at %s; %s is answered here\n", site.Host, site.Host, site.Address, site.Health, HealthPath)
+	}
 	if err := table.Flush(); err != nil { // reports what any of the writes above met
 		return err
 	}

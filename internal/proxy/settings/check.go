@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/proxy/routes"
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
@@ -21,7 +23,7 @@ func (s *Settings) Validate() config.Problems {
 	var problems config.Problems
 	for _, check := range []func() config.Problems{
 		s.checkChoices, s.checkListeners,
-		s.checkUpstreams, s.checkAddresses, s.checkLimits, s.checkACME,
+		s.checkUpstreams, s.checkAddresses, s.checkLimits, s.checkACME, s.checkExtraSites,
 	} {
 		problems = append(problems, check()...)
 	}
@@ -128,6 +130,22 @@ func (s *Settings) checkACME() config.Problems {
 	}
 	if (s.ACMEKeyID == "") != (s.ACMEKey == "") {
 		problems = append(problems, problem("ACME_EAB_KEY_ID", "and ACME_EAB_HMAC_KEY are not both set", "both, or neither"))
+	}
+	return problems
+}
+
+// checkExtraSites reports names that are taken, or that nobody would certify.
+func (s *Settings) checkExtraSites() config.Problems {
+	var problems config.Problems
+	for _, host := range s.Hosts() {
+		switch {
+		case slices.Contains(s.Address().Names, host):
+			problems = append(problems, problem("EXTRA_SITES", "has %s, which is the main site (SITE_URL, HOST)", "a name of its own for each site", host))
+		case routes.IsUpstream(host):
+			problems = append(problems, problem("EXTRA_SITES", "has %q, which the proxy's metrics and log call a part of the main site", "another name", host))
+		case s.TLSMode == stack.TLSLetsEncrypt && !s.viaACME(host):
+			problems = append(problems, problem("EXTRA_SITES", "has %q, which no public authority certifies, and TLS_MODE is letsencrypt", "a name that the internet knows, or another TLS_MODE, or an ACME_DIRECTORY of your own", host))
+		}
 	}
 	return problems
 }

@@ -8,9 +8,12 @@ import (
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
+// Names returns every host name that is served: those of the main site first.
+func (s *Settings) Names() []string { return append(s.Address().Names, s.Hosts()...) }
+
 // ACMENames returns the names that an ACME authority certifies.
 func (s *Settings) ACMENames() []string {
-	return slices.DeleteFunc(s.Address().Names, func(name string) bool { return !s.viaACME(name) })
+	return slices.DeleteFunc(s.Names(), func(name string) bool { return !s.viaACME(name) })
 }
 
 // LocalNames returns those that our own authority certifies: all of them, or, with
@@ -19,7 +22,7 @@ func (s *Settings) LocalNames() []string {
 	if s.TLSMode == stack.TLSExternal {
 		return nil
 	}
-	return slices.DeleteFunc(s.Address().Names, s.viaACME)
+	return slices.DeleteFunc(s.Names(), s.viaACME)
 }
 
 // CertifiedNames returns all that need a certificate here.
@@ -27,7 +30,7 @@ func (s *Settings) CertifiedNames() []string {
 	if s.TLSMode == stack.TLSExternal {
 		return nil
 	}
-	return s.Address().Names
+	return s.Names()
 }
 
 func (s *Settings) viaACME(name string) bool {

@@ -30,6 +30,7 @@ type Settings struct {
 	logging.Settings
 
 	stack.Site
+	stack.ExtraSites
 
 	TLSEmail      string        `env:"TLS_EMAIL" tier:"operator" doc:"Contact address for the ACME account; none is made up when it is empty." accept:"an e-mail address"`
 	ACMEDirectory string        `env:"ACME_DIRECTORY" envDefault:"https://acme-v02.api.letsencrypt.org/directory" doc:"Directory URL of the ACME authority." accept:"an https URL"`
