@@ -3,6 +3,7 @@ package platform
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -95,6 +96,7 @@ func (s *session) backendChecks() []doctor.Check {
 			Fix: "INSTANCE_SECRET must be the same in both containers; compare the fingerprint with that of: docker compose exec convex convex-entrypoint status"},
 		{Name: "variables", Needs: []string{keyAccepted}, Run: s.checkVariables, Fix: "sync them: docker compose up -d --force-recreate platform"},
 		{Name: functionsRun, Needs: []string{keyAccepted}, Run: s.checkRunning},
+		{Name: "origin of files", Needs: []string{keyAccepted}, Run: s.checkOrigin, Fix: "docs/convex.md, Origins"},
 		s.backendMemory(),
 		{Name: "clock", Needs: []string{backendAnswers}, Run: s.checkClock, Fix: "set the host's clock (NTP); containers share it"},
 	}
@@ -170,6 +172,26 @@ func (s *session) checkClock(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("the backend's clock differs by %s", skew.Round(time.Second))
 	}
 	return "in step with the backend", nil
+}
+
+// checkOrigin says where links to files lead. Loopback is the default and right for
+// Tale's functions, which make public links themselves, so it is no fault.
+func (s *session) checkOrigin(ctx context.Context) (string, error) {
+	urls, err := s.client.CanonicalURLs(ctx)
+	if err != nil {
+		return "", doctor.Skipped("the backend does not tell its origins")
+	}
+	origin, site := hostOf(urls.Cloud), s.settings.Pushed.Site.Address()
+	if !isLoopback(origin) || isLoopback(site.Host) {
+		return "CONVEX_CLOUD_URL is " + urls.Cloud, nil
+	}
+	return fmt.Sprintf("CONVEX_CLOUD_URL is %s, which other machines do not reach: for the dashboard's Files tab, and for apps that hand out storage URLs as they are, set CONVEX_CLOUD_ORIGIN=%s and CONVEX_SITE_ORIGIN=%s/http_api in the convex container",
+		urls.Cloud, strings.TrimRight(site.URL(), "/"), strings.TrimRight(site.URL(), "/")), nil
+}
+
+func isLoopback(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && address.IsLoopback()
 }
 
 // explain is the catalogue's cause of what a request returned.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tale-project/tale-runtime/internal/convexsim"
+	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
 	"github.com/tale-project/tale-runtime/internal/doctor"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
@@ -134,5 +136,31 @@ func TestDoctorLooksAtExtraSites(t *testing.T) {
 	broken := environ(t, sim.URL(), "SITE_URL="+site, "TLS_MODE=external", "EXTRA_SITES=docs.invalid=docs:3002")
 	if f := examine(t, broken, 1)["name of docs.invalid"]; f.Verdict != doctor.Fail || !strings.Contains(f.Fix, "alias") {
 		t.Errorf("%+v", f)
+	}
+}
+
+// Files are at the backend's own origin, which others may not reach.
+func TestDoctorSaysWhereFilesAre(t *testing.T) {
+	const hint = "set CONVEX_CLOUD_ORIGIN="
+	for name, tt := range map[string]struct {
+		origins *convexsim.Origins
+		site    string
+		hints   bool
+	}{
+		"default, public site": {nil, "https://tale.example", true},
+		"default, local site":  {nil, "https://localhost", false},
+		"public, public site":  {&convexsim.Origins{Cloud: "https://tale.example", Site: "https://tale.example/http_api"}, "https://tale.example", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sim := simtest.Start(t, convexsim.Options{InstanceName: testInstance, InstanceSecret: testSecret, Origins: tt.origins})
+			s, err := openSession(environ(t, sim.URL(), "SITE_URL="+tt.site))
+			if err != nil {
+				t.Fatal(err)
+			}
+			detail, err := s.checkOrigin(t.Context())
+			if err != nil || strings.Contains(detail, hint) != tt.hints || tt.origins == nil && !strings.Contains(detail, sim.URL()) {
+				t.Errorf("%q, %v", detail, err)
+			}
+		})
 	}
 }

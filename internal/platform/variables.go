@@ -89,9 +89,9 @@ type VariableSettings struct {
 	SignIn                stack.SignIn
 	SopsAgeKey            config.Secret `env:"SOPS_AGE_KEY" tier:"operator" secret:"true" file:"false" doc:"age key that decrypts provider secrets. SOPS_AGE_KEY_FILE is a variable of its own and not the file form of this one."`
 	SopsAgeKeyFile        string        `env:"SOPS_AGE_KEY_FILE" doc:"Path of the age key file inside the convex container."`
-	CrawlerURL            string        `env:"CRAWLER_URL" tier:"advanced" doc:"Where the crawler service answers."`
-	RagURL                string        `env:"RAG_URL" tier:"advanced" doc:"Where the rag service answers."`
-	SearchServiceURL      string        `env:"SEARCH_SERVICE_URL" tier:"advanced" doc:"Where the search service answers."`
+	CrawlerURL            string        `env:"CRAWLER_URL" tier:"advanced" envDefault:"http://crawler:8002" doc:"Where the crawler service answers."`
+	RagURL                string        `env:"RAG_URL" tier:"advanced" envDefault:"http://rag:8001" doc:"Where the rag service answers."`
+	SearchServiceURL      string        `env:"SEARCH_SERVICE_URL" tier:"advanced" envDefault:"http://search:8080" doc:"Where the search service answers."`
 	OperatorURL           string        `env:"OPERATOR_URL" tier:"advanced" doc:"Where the operator service answers."`
 	DebugMode             string        `env:"DEBUG_MODE" tier:"advanced" doc:"Turns the application's debug output on."`
 
