@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -296,5 +297,35 @@ func TestTheBackendIsAskedDirectly(t *testing.T) {
 	c := start(t, environ(t, strings.Replace(sim.URL(), "127.0.0.1", "0.0.0.0", 1), changes...), "push")
 	if code := c.Wait(); code != 0 {
 		t.Errorf("exit code %d", code)
+	}
+}
+
+// An app with migrations has them run, unless the settings say something else.
+func TestMigrationsRunAfterTheDeploy(t *testing.T) {
+	const notice, ran = "the app has data migrations", "the function after the deploy is done"
+	for name, tt := range map[string]struct {
+		export, set string
+		notice, ran bool
+	}{
+		"has them":       {"runAll", "", true, true},
+		"turned off":     {"runAll", "off", false, false},
+		"another is set": {"runAll", "messages:list", false, true},
+		"has none":       {"runOne", "", false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sim := newSim(t)
+			request := writeRequest(t, "var "+tt.export+" = 1;\nexport { "+tt.export+" };")
+			text := strings.Replace(testkit.ReadFile(t, request), "extra0.js", "migrations.js", 1)
+			if err := os.WriteFile(request, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			c := start(t, environ(t, sim.URL(), "CONVEX_PUSH_REQUEST="+request, "CONVEX_RUN_AFTER_DEPLOY="+tt.set), "push")
+			if code := c.Wait(); code != 0 {
+				t.Fatalf("exit code %d", code)
+			}
+			if c.Says(notice) != tt.notice || c.Says(ran) != tt.ran {
+				t.Errorf("said: %v, ran: %v", c.Says(notice), c.Says(ran))
+			}
+		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/push"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
+	"github.com/tale-project/tale-runtime/internal/push/requestfile"
 	"github.com/tale-project/tale-runtime/internal/push/trace"
 	"github.com/tale-project/tale-runtime/internal/report"
 )
@@ -15,7 +16,14 @@ import (
 // deploy brings the deployment's functions to what the app has, then runs the
 // function that the settings name, if any.
 func (b *Boot) deploy(ctx context.Context) (string, error) {
-	done, err := push.Deploy(ctx, b.log, b.client, b.deployOptions())
+	options, function := b.deployOptions(), b.settings.Deploy.RunAfterDeploy
+	options.OnRequest = func(request *requestfile.File) {
+		if function == "" && hasMigrations(request) {
+			function = migrations
+			b.log.Info("the app has data migrations, which run after the deploy; CONVEX_RUN_AFTER_DEPLOY=off turns that off", "function", function)
+		}
+	}
+	done, err := push.Deploy(ctx, b.log, b.client, options)
 	b.recordDeploy(done)
 	if failure, ok := errors.AsType[*diagnosis.Failure](err); ok {
 		b.waiting.Explain(failure)
@@ -30,7 +38,7 @@ func (b *Boot) deploy(ctx context.Context) (string, error) {
 	b.Update(func(d *report.Document) { d.Failure = nil })
 	// It runs at every boot: whether it succeeded the last time is not known, and
 	// what makes up for old data has to bear being run again.
-	if function := b.settings.Deploy.RunAfterDeploy; function != "" {
+	if function != "" && function != runNothing {
 		after := push.RunAfterDeploy(ctx, b.log, b.client, b.client.Secrets, function)
 		done.After = &after
 		b.recordDeploy(done)
@@ -42,6 +50,19 @@ func (b *Boot) deploy(ctx context.Context) (string, error) {
 		return "nothing to push: " + done.Skipped, nil
 	}
 	return describe(done), nil
+}
+
+const (
+	// runNothing is the value of CONVEX_RUN_AFTER_DEPLOY that turns the default off.
+	runNothing = "off"
+	// migrations runs after the deploy of an app that has it, unless something is set.
+	migrations = "migrations:runAll"
+)
+
+// hasMigrations leaves a request that cannot be read to the push, which says why.
+func hasMigrations(request *requestfile.File) bool {
+	found, err := request.Exports("migrations.js", "runAll")
+	return found && err == nil
 }
 
 // describe leaves out what the driver cannot know.

@@ -40,7 +40,7 @@ type DeploySettings struct {
 	Max            time.Duration `env:"CONVEX_DEPLOY_MAX" tier:"advanced" envDefault:"30m" doc:"Hard limit of one push, index building included."`
 	Attempts       int           `env:"CONVEX_DEPLOY_ATTEMPTS" envDefault:"4" doc:"How often a push is tried when it fails for a passing reason." accept:"a whole number from 1"`
 	ForcePush      bool          `env:"CONVEX_FORCE_PUSH" envDefault:"false" doc:"Push even when the backend already has everything, and send every module with its source: it makes up for packages that the backend has lost."`
-	RunAfterDeploy string        `env:"CONVEX_RUN_AFTER_DEPLOY" tier:"operator" doc:"Function to run after a deploy, for example migrations:runAll. Its failure is reported and not fatal." accept:"module:function"`
+	RunAfterDeploy string        `env:"CONVEX_RUN_AFTER_DEPLOY" tier:"operator" doc:"Function to run after a deploy. Default: migrations:runAll where the push request has it, which the log says; off for none. Its failure is reported and not fatal." accept:"module:function; off"`
 	EnvSyncExtra   []string      `env:"CONVEX_ENV_SYNC_EXTRA" tier:"operator" doc:"Names of further variables to push, comma separated." accept:"variable names, comma separated"`
 }
 

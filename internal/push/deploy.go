@@ -57,6 +57,8 @@ type Options struct {
 	// Secrets, by name, are kept from the CLI's environment, and from every text where
 	// the client has none of its own.
 	Secrets map[string]string
+	// OnRequest gets the prebuilt request, if one is pushed, while it is open. May be nil.
+	OnRequest func(*requestfile.File)
 	// OnChange gets the report at every change of it, from any goroutine; OnRetry
 	// gets a failure that another attempt follows. May be nil.
 	OnChange func(trace.Deploy)
@@ -92,6 +94,9 @@ func Deploy(ctx context.Context, log *slog.Logger, client *backend.Client, o Opt
 	}
 	if d.file != nil {
 		defer func() { _ = d.file.Close() }()
+		if o.OnRequest != nil {
+			o.OnRequest(d.file)
+		}
 	}
 	t.Choose(chosen.Name())
 	if done := d.skip(ctx, chosen); done {
