@@ -42,7 +42,7 @@ func (s Site) Checks() []Check {
 			Fix: "a proxy in front must pass WebSocket upgrades (Upgrade and Connection headers, long read time-outs)"},
 		{Name: "HTTP actions", Needs: throughProxy, Run: v.HTTPActions,
 			Fix: "docker compose exec proxy proxy routes: /http_api must lead to this backend"},
-		{Name: "storage", Needs: throughProxy, Run: s.storage,
+		{Name: "storage", Needs: throughProxy, Run: v.Storage,
 			Fix: "a proxy in front must pass /api/storage and bodies of 1 MB (client_max_body_size); MAX_BODY of our proxy too"},
 		{Name: "auth discovery", Needs: throughProxy, Run: s.discovery,
 			Fix: "nothing, unless convex/auth.config.ts names SITE_URL and users log in: then functions cannot verify their sessions (AuthProviderDiscoveryFailed) until convex/http.ts serves the document"},
@@ -122,16 +122,6 @@ func (s Site) certificate(ctx context.Context) (string, error) {
 		return "of the proxy's own authority (TLS_MODE=selfsigned); visitors trust what docker compose exec proxy proxy ca prints", nil
 	}
 	return "", Warning(WithFix(err, "with TLS_MODE=letsencrypt see docker compose logs proxy; for an authority of your own mount its root and set SSL_CERT_FILE"))
-}
-
-// storage takes a backend that wants an upload URL for a pass: its refusal shows
-// that the route and the size pass.
-func (s Site) storage(ctx context.Context) (string, error) {
-	detail, err := s.Visitor.Storage(ctx)
-	if refused, ok := errors.AsType[*site.RefusedError](err); ok {
-		return refused.Error(), nil
-	}
-	return detail, err
 }
 
 // discovery cannot see from outside whether the app has a login, so it only warns.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 )
@@ -13,23 +14,26 @@ import (
 // usual proxies in front.
 const uploadSize = 1 << 20
 
-// RefusedError is a backend that got a whole upload and wants the upload URL of a
+// refusedError is a backend that got a whole upload and wants the upload URL of a
 // function for it: only a function can make one.
-type RefusedError struct {
-	Bytes int
-	Code  string // the backend's
+type refusedError struct {
+	bytes int
+	code  string // the backend's
 }
 
-func (e *RefusedError) Error() string {
-	return fmt.Sprintf("%d bytes reached the backend, which wants an upload URL of a function (%s)", e.Bytes, e.Code)
+func (e *refusedError) Error() string {
+	return fmt.Sprintf("%d bytes reached the backend, which wants an upload URL of a function (%s)", e.bytes, e.code)
 }
 
-// Storage uploads a file of 1 MiB and downloads it again. A *RefusedError shows
-// that the route and the size pass.
+// Storage uploads a file of 1 MiB and downloads it again. A backend that wants an
+// upload URL passes: its refusal shows that the route and the size do.
 func (v *Visitor) Storage(ctx context.Context) (string, error) {
 	file := make([]byte, uploadSize)
 	_, _ = rand.Read(file) // never fails, says its documentation
 	id, err := v.upload(ctx, file)
+	if refused, ok := errors.AsType[*refusedError](err); ok {
+		return refused.Error(), nil
+	}
 	if err != nil {
 		return "", err
 	}
@@ -57,7 +61,7 @@ func (v *Visitor) upload(ctx context.Context, file []byte) (id string, err error
 	var answer struct{ StorageID, Code string }
 	readable := json.Unmarshal(sent.Body, &answer) == nil
 	if sent.StatusCode != http.StatusOK && sent.StatusCode < http.StatusInternalServerError && readable && answer.Code != "" {
-		return "", &RefusedError{Bytes: len(file), Code: answer.Code}
+		return "", &refusedError{len(file), answer.Code}
 	}
 	if err := sent.Want(http.StatusOK); err != nil {
 		return "", err
