@@ -148,7 +148,7 @@ func checkStack(t *testing.T, file string, object any) {
 	}
 }
 
-// stopSettings are what the stop of each container takes, one after the other.
+// stopSettings returns what the stop of each container takes, one after the other.
 func stopSettings(container string) (settings any, names []string) {
 	switch container {
 	case "platform":

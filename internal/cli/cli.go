@@ -82,7 +82,7 @@ func Logged(err error) error {
 	return &loggedError{err}
 }
 
-// VersionCommand is the command that prints the build's version.
+// VersionCommand returns the command that prints the build's version.
 func VersionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",

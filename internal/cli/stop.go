@@ -8,7 +8,7 @@ import (
 
 const handlesStop = "handles-stop"
 
-// HandlesStop are the annotations of a command that acts on stop signals from
+// HandlesStop returns the annotations of a command that acts on stop signals from
 // its first line to its last: what it waits with (supervise.StopContext or
 // supervise.Exec) takes over those that came before. All others end by such a
 // signal.

@@ -16,7 +16,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 )
 
-// surroundings is the environment of the tests.
+// surroundings returns the environment of the tests.
 func surroundings() config.Environ { return config.Environ{"SET": "s/e=t", "EMPTY": "", "A": "outer"} }
 
 func read(t testing.TB, path, text string) (config.Environ, error) {
@@ -115,7 +115,7 @@ func TestEnvFileMeansWhatItMeansToCompose(t *testing.T) {
 	}
 }
 
-// arbitrary is a text of pieces in any order.
+// arbitrary returns a text of pieces in any order.
 func arbitrary(random *rand.Rand, pieces []string) string {
 	var text strings.Builder
 	for range random.IntN(14) {
@@ -124,7 +124,7 @@ func arbitrary(random *rand.Rand, pieces []string) string {
 	return text.String()
 }
 
-// orderly is lines of names and values, some in quotes.
+// orderly returns lines of names and values, some in quotes.
 func orderly(random *rand.Rand, pieces []string) string {
 	var text strings.Builder
 	for range 1 + random.IntN(3) {

@@ -43,7 +43,7 @@ func (p Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// ExitCode is exit.Config.
+// ExitCode returns exit.Config.
 func (p Problems) ExitCode() int { return exit.Config }
 
 // Err returns the problems as an error, nil when there are none.

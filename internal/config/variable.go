@@ -27,7 +27,7 @@ type Variable struct {
 	noFile    bool
 }
 
-// FileName is the variable that may name a file with the value, or "" where
+// FileName returns the variable that may name a file with the value, or "" where
 // there is none.
 func (v Variable) FileName() string {
 	if !v.Secret || v.noFile {

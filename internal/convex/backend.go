@@ -130,7 +130,7 @@ func (w *backendWatch) line(stream supervise.Stream, line []byte) {
 	w.broken = err != nil
 }
 
-// ready is the probe of the supervisor. It asks each process once for its
+// ready probes for the supervisor. It asks each process once for its
 // instance's name; after that the probe should cost little.
 func (w *backendWatch) ready(ctx context.Context) error {
 	w.mu.Lock()

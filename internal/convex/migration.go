@@ -35,7 +35,7 @@ func (w *backendWatch) follow(line string) {
 	}
 }
 
-// newerDatabase is the end of a boot that the backend itself would go on with: it warns
+// newerDatabase returns the end of a boot that the backend itself would go on with: it warns
 // of such a database only.
 func newerDatabase(database backend.Database) *bootError {
 	return &bootError{

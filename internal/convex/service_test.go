@@ -83,7 +83,7 @@ func (s *service) untilReady() {
 	s.Until("it is ready", s.ready)
 }
 
-// children are the process ids of the children whose command line has a text.
+// children returns the process ids of the children whose command line has a text.
 func (s *service) children(text string) []int {
 	var found []int
 	all, _ := filepath.Glob("/proc/[0-9]*/stat")

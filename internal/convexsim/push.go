@@ -202,7 +202,7 @@ func (s *Server) handleReport(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// readPushJSON is readJSON with what the push routes allow.
+// readPushJSON reads as readJSON does, with what the push routes allow.
 func (s *Server) readPushJSON(r *http.Request, v any) error {
 	body, err := protocol.OpenPush(r, s.options.MaxPushBytes)
 	if err != nil {

@@ -45,7 +45,7 @@ func dig(v any, keys ...any) any {
 	return v
 }
 
-// size is how many elements or fields there are.
+// size returns how many elements or fields there are.
 func size(v any, keys ...any) int {
 	switch v := dig(v, keys...).(type) {
 	case []any:
@@ -56,7 +56,7 @@ func size(v any, keys ...any) int {
 	return -1
 }
 
-// objectAt is an object inside of decoded JSON, to be changed.
+// objectAt returns an object inside of decoded JSON, to be changed.
 func objectAt(v any, keys ...any) object {
 	found, _ := dig(v, keys...).(object)
 	return found
@@ -82,12 +82,12 @@ func module(path, source string) object {
 	return object{"path": path, "source": source, "environment": "isolate"}
 }
 
-// function is a module with one exported function.
+// function returns a module with one exported function.
 func function(path, name string) object {
 	return module(path, fmt.Sprintf("var l = o({ handler: t });\nexport {\n  l as %s\n};\n", name))
 }
 
-// newPush is a push of an app with a schema and two modules.
+// newPush returns a push of an app with a schema and two modules.
 func newPush(s *convexsim.Server) object {
 	return object{
 		"adminKey": s.AdminKey(), "dryRun": false, "functions": "convex/", "nodeDependencies": []any{},

@@ -12,7 +12,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 )
 
-// Run is the life of a simulator: it opens the ports, serves, and returns when
+// Run returns the life of a simulator: it opens the ports, serves, and returns when
 // it was stopped. As with the backend, the first interrupt lets running requests
 // finish, however long that takes, and the second does not; everything else that
 // can end it is the process's own business. Cancelling ctx is an immediate end.

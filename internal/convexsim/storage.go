@@ -61,7 +61,7 @@ func (s *Server) UploadURL() (string, error) {
 	return s.origins().Cloud + "/api/storage/upload?token=" + token, nil
 }
 
-// fileDocument is what functions see of a file; nil for none with the id.
+// fileDocument returns what functions see of a file; nil for none with the id.
 func (s *Server) fileDocument(id any) any {
 	for uuid, file := range s.store.View().Files {
 		if file.ID == id {

@@ -23,7 +23,7 @@ const (
 	maxSyncMessage = 64 << 20
 )
 
-// handleSync is the WebSocket over which clients watch queries. System queries
+// handleSync serves the WebSocket over which clients watch queries. System queries
 // have answers, others fail with a message that says why.
 func (s *Server) handleSync(w http.ResponseWriter, r *http.Request) error {
 	connection, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})

@@ -11,12 +11,12 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 )
 
-// kept is where the demo keeps a file between two starts with an app.
+// kept returns where the demo keeps a file between two starts with an app.
 func kept(app, name string) string {
 	return filepath.Join(app, "node_modules", ".cache", "tale-demo", name)
 }
 
-// pushRequest is the request of the native driver.
+// pushRequest returns the request of the native driver.
 func pushRequest(app string) string { return kept(app, "push-request.json") }
 
 // installer is a package manager.

@@ -84,7 +84,7 @@ func (e environment) pushed() config.Environ {
 	}
 }
 
-// pushAgain is the environment of a further push beside the running platform.
+// pushAgain returns the environment of a further push beside the running platform.
 func (e environment) pushAgain() config.Environ {
 	environ := e.platform()
 	environ["STATUS_ADDR"] = ""

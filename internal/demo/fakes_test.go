@@ -49,7 +49,7 @@ func linkFakes(t *testing.T, folder string, names ...string) {
 	}
 }
 
-// demoFolder is the demo's folder, as its children find it.
+// demoFolder returns the demo's folder, as its children find it.
 func demoFolder() string { return filepath.Dir(filepath.Dir(os.Getenv("TALE_RUN_DIR"))) }
 
 // note appends a line to a file that the test reads.
@@ -114,7 +114,7 @@ func fakePlatform() int {
 	return serveStatus("platform", document)
 }
 
-// serveStatus is a service with a status port: ready at once, gone after
+// serveStatus returns a service with a status port: ready at once, gone after
 // SIGTERM, or dead as soon as the test asks for it.
 func serveStatus(name string, document report.Document) int {
 	if _, err := os.Stat(filepath.Join(demoFolder(), "stillborn-"+name)); err == nil {

@@ -74,5 +74,5 @@ func randomHex() string {
 	return hex.EncodeToString(value)
 }
 
-// siteURL is the address that visitors type.
+// siteURL returns the address that visitors type.
 func (i *identity) siteURL() string { return fmt.Sprintf("https://localhost:%d", i.Ports.HTTPS) }

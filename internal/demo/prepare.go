@@ -29,7 +29,7 @@ type step struct {
 	argv   []string
 }
 
-// steps are what turns a fresh checkout of the app into something to run.
+// steps returns what turns a fresh checkout of the app into something to run.
 func steps(o options, root string, packages installer) []step {
 	sources := []string{".", ".npmrc"}
 	all := []step{
@@ -101,7 +101,7 @@ func (s step) execute(ctx context.Context, screen *screen, o options, f *folder,
 	return nil
 }
 
-// npmEnvironment is the demo's own, for npm's configuration of registries and
+// npmEnvironment returns the demo's own, for npm's configuration of registries and
 // caches, without what would make its tools talk to anybody else.
 func npmEnvironment(own config.Environ) config.Environ {
 	environ := config.Environ{}

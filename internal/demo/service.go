@@ -31,7 +31,7 @@ func startService(name string, argv []string, environ config.Environ, log *servi
 	return &service{name: name, log: log, child: child}, nil
 }
 
-// death is the error for a service that ended although nobody asked it to; its
+// death returns the error for a service that ended although nobody asked it to; its
 // exit code is the service's own.
 func (s *service) death() error {
 	s.dead.Store(true)

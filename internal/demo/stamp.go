@@ -17,7 +17,7 @@ import (
 // notSources are the folders of an app that its tools write.
 var notSources = map[string]bool{"node_modules": true, "dist": true}
 
-// digest is a fingerprint of the contents of files and folders below root.
+// digest returns a fingerprint of the contents of files and folders below root.
 // Hidden files count only when they are named; what is missing counts as such.
 func digest(root string, inputs ...string) (string, error) {
 	sum := sha256.New()

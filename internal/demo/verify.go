@@ -53,7 +53,7 @@ func (s *stack) checks(v *site.Visitor) []check {
 	)
 }
 
-// visitorChecks are those that need nothing but the site's public address.
+// visitorChecks returns those that need nothing but the site's public address.
 func visitorChecks(v *site.Visitor, metricsToken string, httpActions bool) []check {
 	action := v.HTTPActions
 	if httpActions {

@@ -20,7 +20,7 @@ func unhealthy(findings []Finding) error {
 	return fmt.Errorf("%d of %d checks failed", failed, len(findings))
 }
 
-// Command is the doctor command of an entrypoint.
+// Command returns the doctor command of an entrypoint.
 func Command(checks func() ([]Check, error)) *cobra.Command {
 	var asJSON bool
 	command := &cobra.Command{

@@ -105,7 +105,7 @@ func Examine(ctx context.Context, checks []Check) (findings []Finding, healthy b
 	return findings, healthy
 }
 
-// needed are the answers that the check waits for. What comes later in the list
+// needed returns the answers that the check waits for. What comes later in the list
 // cannot be needed, so that nobody waits in a circle.
 func (c Check) needed(before map[string]*answer) (needed []*answer) {
 	for _, name := range c.Needs {

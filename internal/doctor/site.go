@@ -49,7 +49,7 @@ func (s Site) Checks() []Check {
 	}
 }
 
-// address is how the proxy tells visitors apart: behind a TLS terminator it must
+// address returns how the proxy tells visitors apart: behind a TLS terminator it must
 // be told.
 func (s Site) address(ctx context.Context) (string, error) {
 	found, err := s.health(ctx)
@@ -94,7 +94,7 @@ func (s Site) proxyHealth(ctx context.Context) (string, error) {
 	return s.Visitor.URL() + "/health is our proxy", err
 }
 
-// upstreams is what the proxy found.
+// upstreams returns what the proxy found.
 func (s Site) upstreams(ctx context.Context) (string, error) {
 	found, err := s.health(ctx)
 	if err != nil {

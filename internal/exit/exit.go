@@ -60,7 +60,7 @@ func With(code int, err error) error {
 	return &coded{code: code, err: err}
 }
 
-// Errorf is With for a new error made as fmt.Errorf does.
+// Errorf returns With of a new error that is made as fmt.Errorf does.
 func Errorf(code int, format string, args ...any) error {
 	return With(code, fmt.Errorf(format, args...))
 }

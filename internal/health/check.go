@@ -11,7 +11,7 @@ import (
 // checkLimit bounds a whole health check; engines give it a few seconds.
 const checkLimit = 3 * time.Second
 
-// Check is the healthcheck command: it asks the status port of this container
+// Check returns the healthcheck command: it asks the status port of this container
 // and returns one line for people, or an error with the stage and the reason.
 // Where the port is off it looks at the ready marker.
 func Check(ctx context.Context, statusAddr string, markers Markers) (string, error) {

@@ -19,7 +19,7 @@ func (e *GaveUpError) Error() string {
 	return fmt.Sprintf("%s, the last said: %s; %s", e.What(), Reason(e.Last), e.Longer())
 }
 
-// ExitCode is the exit code the error stands for.
+// ExitCode returns the exit code the error stands for.
 func (e *GaveUpError) ExitCode() int { return exit.Unavailable }
 
 // What says what could not be reached, and how long and how often it was tried.

@@ -56,7 +56,7 @@ func Listen(log *slog.Logger, address string, endpoints Endpoints) (*Server, err
 	return s, nil
 }
 
-// Addr is the address the port really has, also when :0 was asked for.
+// Addr returns the address the port really has, also when :0 was asked for.
 func (s *Server) Addr() string { return s.addr.String() }
 
 func (s *Server) serve(listener net.Listener) {

@@ -48,7 +48,7 @@ func newBoot(settings *Settings, inv entrypoint.Invocation, job string) *Boot {
 	return b
 }
 
-// everything is the whole service: all up to the web server, and that until a
+// everything returns the whole service: all up to the web server, and that until a
 // stop is requested.
 func (b *Boot) everything() boot.Plan {
 	return boot.Plan{

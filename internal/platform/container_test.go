@@ -42,7 +42,7 @@ func newSim(t *testing.T, faults ...fault.Fault) *convexsim.Server {
 	return simtest.Start(t, convexsim.Options{InstanceName: testInstance, InstanceSecret: testSecret, Faults: faults})
 }
 
-// environ is a complete environment of a container against a backend.
+// environ returns a complete environment of a container against a backend.
 func environ(t *testing.T, convexURL string, changes ...string) config.Environ {
 	t.Helper()
 	runDir := t.TempDir()

@@ -63,7 +63,7 @@ func extraSiteChecks(s *Settings) (checks []doctor.Check) {
 	return checks
 }
 
-// hostChecks are about what this container was given.
+// hostChecks returns the checks of what this container was given.
 func hostChecks(s *Settings) []doctor.Check {
 	return []doctor.Check{
 		doctor.Disk(convexDataDir, "free space on the volume convex-data; the backend and Postgres stop working without any"),
@@ -83,7 +83,7 @@ const (
 	functionsRun   = "functions"
 )
 
-// backendChecks are about the Convex backend, asked directly.
+// backendChecks returns those of the Convex backend, asked directly.
 func (s *session) backendChecks() []doctor.Check {
 	return []doctor.Check{
 		doctor.Resolves(backendName, hostOf(s.settings.Backend.ConvexURL), "is the convex service up and on the same network? docker compose ps"),
@@ -194,7 +194,7 @@ func isLoopback(host string) bool {
 	return host == "localhost" || err == nil && address.IsLoopback()
 }
 
-// explain is the catalogue's cause of what a request returned.
+// explain returns the catalogue's cause of what a request returned.
 func explain(stage backend.Stage, err error) error {
 	observation := diagnosis.Observe(stage, err)
 	return fmt.Errorf("%s (%s)", strings.TrimSuffix(diagnosis.Diagnose(observation).Cause, "."), observation.Summary())

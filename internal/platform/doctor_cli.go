@@ -8,12 +8,12 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/convexcli"
 )
 
-// cli is how the settings run the convex CLI.
+// cli returns how the settings run the convex CLI.
 func (s *session) cli() convexcli.Options {
 	return convexcli.Options{Command: s.settings.Deploy.CLI, AppDir: s.settings.Deploy.AppDir, Environ: s.environ.List()}
 }
 
-// convexCLI is about the CLI driver, where it is the one that would push.
+// convexCLI returns the check of the CLI driver, where it is the one that would push.
 func (s *session) convexCLI() doctor.Check {
 	return doctor.Check{
 		Name: "convex CLI",

@@ -15,7 +15,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-// newSite is a proxy in front of a simulator, with the routes that the doctor
+// newSite returns a proxy in front of a simulator, with the routes that the doctor
 // looks at.
 func newSite(t *testing.T, backend string) string {
 	t.Helper()

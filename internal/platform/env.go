@@ -57,7 +57,7 @@ func (b *Boot) envSync() envsync.Sync {
 	return envsync.Sync{Client: b.client, Log: b.log, Redact: b.client.Secrets, Memory: b.envMemory()}
 }
 
-// goal is what the deployment's variables shall be.
+// goal returns what the deployment's variables shall be.
 func (s *session) goal() envsync.Goal {
 	return envGoal(s.settings, s.environ)
 }

@@ -36,7 +36,7 @@ func (c *container) ownLines() (own []string) {
 	return own
 }
 
-// manyIndexes is a request of an app with as many indexes and components as a real one.
+// manyIndexes returns a request of an app with as many indexes and components as a real one.
 func manyIndexes(t *testing.T) string {
 	t.Helper()
 	size := pushtest.RealApp()

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// webRole is a web server as the platform's: it prints WEB_SAYS, and has a health
+// webRole returns a web server as the platform's: it prints WEB_SAYS, and has a health
 // route that answers 503 while the shutting-down marker is there, and a gentle end
 // on SIGTERM.
 func webRole() int {

@@ -31,7 +31,7 @@ func scrape(t *testing.T) string {
 	return recorder.Body.String() + childMetrics(t)
 }
 
-// childMetrics are the series of one child; the boot above has none.
+// childMetrics returns the series of one child; the boot above has none.
 func childMetrics(t *testing.T) string {
 	t.Helper()
 	registry := prometheus.NewRegistry()

@@ -15,7 +15,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/sys/nodemodules"
 )
 
-// pushIndexCommand is part of an image build: it checks the push request that
+// pushIndexCommand returns the command of an image build that checks the push request that
 // the convex CLI wrote, so that a bad one does not become a bad image, and
 // writes module hashes and compressed pieces beside it, so that no boot has to make
 // them. It can let the CLI write the request, too, for any app.

@@ -49,7 +49,7 @@ func (b *Boot) warnUnlessRunning(ctx context.Context) {
 	}
 }
 
-// checkRunning is the same for the doctor.
+// checkRunning returns the same for the doctor.
 func (s *session) checkRunning(ctx context.Context) (string, error) {
 	said, err := push.CheckRunning(ctx, s.client)
 	if err == nil {

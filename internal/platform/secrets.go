@@ -14,7 +14,7 @@ func (s *session) redactor() *redact.Redactor {
 	return redact.New(secrets)
 }
 
-// secrets are all secrets of this process by name.
+// secrets returns all secrets of this process by name.
 func (s *session) secrets() map[string]string {
 	secrets := map[string]string{
 		"INSTANCE_SECRET": s.settings.Instance.Secret.Reveal(),

@@ -112,7 +112,7 @@ func (b *Boot) webLines() func(supervise.Stream, []byte) {
 	return func(stream supervise.Stream, line []byte) { relay([]byte(mask(stream, string(line)))) }
 }
 
-// webAddress is where the web server is asked whether it is ready.
+// webAddress returns where the web server is asked whether it is ready.
 func (b *Boot) webAddress() string { return fmt.Sprintf("127.0.0.1:%d", b.settings.Web.Port) }
 
 // checkPort finds another process on the web server's port: its answers would
@@ -127,7 +127,7 @@ func (b *Boot) checkPort(ctx context.Context) error {
 	return nil
 }
 
-// webEnviron is our environment without the instance secret, which makes admin
+// webEnviron returns our environment without the instance secret, which makes admin
 // keys and which the web server has no use for.
 func (b *Boot) webEnviron() []string {
 	environ := maps.Clone(b.environ)

@@ -12,7 +12,7 @@ import (
 
 const barWidth = 24
 
-// statusSections are how the sections of our boot report look to people.
+// statusSections returns how the sections of our boot report look to people.
 func statusSections() status.Sections {
 	return status.Sections{envsync.Section: renderEnv, trace.Section: renderDeploy}
 }
@@ -57,7 +57,7 @@ func renderDeploy(v *status.View, d report.Document) error {
 	return nil
 }
 
-// pushStage is the row of one stage. Of a stage that runs and has no answer yet
+// pushStage returns the row of one stage. Of a stage that runs and has no answer yet
 // only the time is known.
 func pushStage(v *status.View, s trace.PushStage) []string {
 	took := time.Duration(s.DurationMS) * time.Millisecond

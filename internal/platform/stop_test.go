@@ -39,7 +39,7 @@ func TestStopAtAnyInstant(t *testing.T) {
 	}
 }
 
-// bootTime is how long a boot takes until it is ready.
+// bootTime returns how long a boot takes until it is ready.
 func bootTime(t *testing.T, url string) time.Duration {
 	t.Helper()
 	began := time.Now()

@@ -9,7 +9,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/pushtest"
 )
 
-// declaring is the path of a request whose app declares its variables.
+// declaring returns the path of a request whose app declares its variables.
 func declaring(t *testing.T, env string) string {
 	t.Helper()
 	return pushtest.NewRequest().With(func(r *pushtest.Request) {

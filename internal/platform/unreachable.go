@@ -22,7 +22,7 @@ func orUnreachable(err error) error {
 	return &unreachableError{gaveUp}
 }
 
-// Report is what a boot says of the error wherever its reader may look.
+// Report returns what a boot says of the error wherever its reader may look.
 func (e *unreachableError) Report() report.Failure {
 	return report.Failure{
 		Message: e.What(),
@@ -38,7 +38,7 @@ func (e *unreachableError) Report() report.Failure {
 	}
 }
 
-// meaning is what the last attempt says about the convex container.
+// meaning returns what the last attempt says about the convex container.
 func (e *unreachableError) meaning() string {
 	if status, ok := errors.AsType[*health.StatusError](e.Last); ok {
 		if status.Status >= http.StatusInternalServerError {

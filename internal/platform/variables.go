@@ -27,7 +27,7 @@ type Variable struct {
 	Value func(VariableSettings) string
 }
 
-// Variables is the table of everything that is pushed. Values are sacred bytes:
+// Variables returns the table of everything that is pushed. Values are sacred bytes:
 // what the environment holds arrives exactly, unless the row says otherwise.
 func Variables() []Variable {
 	return []Variable{
@@ -63,7 +63,7 @@ func Variables() []Variable {
 // convexDataDir is the data folder inside the convex container.
 const convexDataDir = "/app/data"
 
-// derivedVariables are what older versions pushed, with the value they derived.
+// derivedVariables returns what older versions pushed, with the value they derived.
 // Such a variable is removed while it holds that value; with any other, an
 // operator has taken it over.
 func derivedVariables() map[string]string {
@@ -99,7 +99,7 @@ type VariableSettings struct {
 	Database       stack.Database
 }
 
-// ragDatabaseURL is the knowledge database on the same server, unless one was set.
+// ragDatabaseURL returns the knowledge database on the same server, unless one was set.
 func (s VariableSettings) ragDatabaseURL() string {
 	return cmp.Or(s.RagDatabaseURL.Reveal(), s.Database.WithDatabase("tale_knowledge"))
 }

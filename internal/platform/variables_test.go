@@ -8,7 +8,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 )
 
-// base is a complete environment that a test changes.
+// base returns a complete environment that a test changes.
 func base(changes ...string) config.Environ {
 	environ := config.Environ{
 		"SITE_URL": "https://tale.example", "INSTANCE_SECRET": strings.Repeat("0", 64), "CONVEX_STORAGE": "sqlite",

@@ -201,7 +201,7 @@ func TestAnUpstreamThatSwitchesUnaskedHasNotAnswered(t *testing.T) {
 	}
 }
 
-// malformed is a chunked body that no two servers need to read the same way. Some
+// malformed returns a chunked body that no two servers need to read the same way. Some
 // good chunks come before.
 func malformed(random *rand.Rand) string {
 	size := func(n int) string { return strconv.FormatInt(int64(n), 16) }

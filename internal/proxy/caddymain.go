@@ -13,7 +13,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 )
 
-// caddyMain is the command line by the name of caddy: Caddy's own, which reads
+// caddyMain returns the command line by the name of caddy: Caddy's own, which reads
 // os.Args and exits the process by itself. Its trust commands ask the admin
 // endpoint for the certificate, which the proxy does not have; ours take it from
 // the data folder unless they are told another place.

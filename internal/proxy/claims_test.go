@@ -30,7 +30,7 @@ func trustedHeaders() config.Environ {
 	return config.Environ{"TRUSTED_EMAIL_HEADER": "X-Tale-Email", "TRUSTED_NAME_HEADER": "x-tale-name", "TRUSTED_ROLE_HEADER": "Role-of-User", "TRUSTED_TEAMS_HEADER": "TaleTeams"}
 }
 
-// spellings are names that some server reads as one: in any case, and with
+// spellings returns names that some server reads as one: in any case, and with
 // anything between the words.
 func spellings(name string, random *rand.Rand) []string {
 	between := strings.Split("-_!#$%&'*+.^`|~", "")

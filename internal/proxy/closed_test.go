@@ -118,7 +118,7 @@ func TestNoSpellingReachesWhatIsClosed(t *testing.T) {
 	}
 }
 
-// closedSpellings are some of each closed path, with and without an admin key.
+// closedSpellings returns some of each closed path, with and without an admin key.
 func closedSpellings(base string, count int, forms bool) []spelling {
 	s := newSpeller(uint64(count))
 	var paths [][2]string
@@ -164,7 +164,7 @@ func (s *spelling) isClosed(path string) bool {
 	return true // the other servers have nothing but metrics
 }
 
-// findings are the decoders by which a target comes out at a closed handler.
+// findings returns the decoders by which a target comes out at a closed handler.
 func (s *spelling) findings(target, base string) (found []string) {
 	for name, decode := range decoders {
 		path := decode(target)
@@ -250,7 +250,7 @@ func (p *running) pipeline(c *recorder) {
 	}
 }
 
-// whole is an address whose path and query are as they were, unless its path has
+// whole returns an address whose path and query are as they were, unless its path has
 // bytes that url.URL escapes.
 func whole(u *url.URL) *url.URL {
 	raw, query, _ := strings.Cut(u.Opaque, "?")

@@ -67,7 +67,7 @@ func (c *collector) adjust(now time.Time, live uint64) {
 	}
 }
 
-// percentFor is in steps, so that it is seldom set.
+// percentFor returns steps, so that it is seldom set.
 func percentFor(live uint64, busy bool) int {
 	const step = 50
 	if !busy || live == 0 || live >= busyHeap/2 {
@@ -77,7 +77,7 @@ func percentFor(live uint64, busy bool) int {
 	return min(percent/step*step, mostPercent)
 }
 
-// liveHeap is what the last collection found in use, in bytes.
+// liveHeap returns what the last collection found in use, in bytes.
 func liveHeap() uint64 {
 	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(sample)

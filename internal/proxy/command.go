@@ -27,7 +27,7 @@ func Main(args []string) int {
 	return cli.Main(Command())
 }
 
-// Command is the proxy's command line, for the environment of this process.
+// Command returns the proxy's command line, for the environment of this process.
 func Command() *cobra.Command { return newCommand(config.FromOS()) }
 
 func newCommand(process config.Environ) *cobra.Command {

@@ -93,7 +93,7 @@ func oneSlash(path string) string { return slashes.ReplaceAllString(path, "/") }
 
 var slashes = regexp.MustCompile(`[/\\]+`)
 
-// urlParse is pathname of Node's url.parse: trimmed, backslashes turned before a
+// urlParse returns the pathname of Node's url.parse: trimmed, backslashes turned before a
 // query, an address taken apart.
 func urlParse(target string) string {
 	target = strings.ReplaceAll(beforeQuery(strings.TrimSpace(target)), `\`, "/")
@@ -123,7 +123,7 @@ func dropTabs(text string) string { return tabs.Replace(text) }
 
 var tabs = strings.NewReplacer("\t", "", "\n", "", "\r", "")
 
-// whatwg is pathname of an address with a special scheme: a backslash is a slash,
+// whatwg returns the pathname of an address with a special scheme: a backslash is a slash,
 // %2e is a dot, dot segments are resolved, empty segments and other escapes stay.
 func whatwg(address string) string {
 	address = dropTabs(beforeQuery(strings.TrimSpace(address)))

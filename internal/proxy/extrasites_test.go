@@ -17,7 +17,7 @@ const docsName = "docs.site.test"
 
 const docs = routes.Upstream(docsName)
 
-// docsService is a documentation site: its health where it is probed, and an echo.
+// docsService returns a documentation site: its health where it is probed, and an echo.
 func docsService(t *testing.T) (address string) {
 	t.Helper()
 	return echo(t, docsName, func(w http.ResponseWriter, _ *http.Request) {
@@ -134,7 +134,7 @@ func TestEachNameHasItsOwnCertificate(t *testing.T) {
 	}
 }
 
-// raw80 is raw on the port for plain HTTP.
+// raw80 sends as raw does, on the port for plain HTTP.
 func (p *running) raw80(request string) *http.Response {
 	p.Helper()
 	plain := *p

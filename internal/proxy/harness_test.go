@@ -91,7 +91,7 @@ type running struct {
 	client   *http.Client
 }
 
-// environ is a complete environment: free ports, and an echo for each upstream.
+// environ returns a complete environment: free ports, and an echo for each upstream.
 func environ(t *testing.T, overrides config.Environ) config.Environ {
 	t.Helper()
 	env := config.Environ{
@@ -138,7 +138,7 @@ func start(t *testing.T, overrides config.Environ) *running {
 	return startEdited(t, overrides, func(*caddy.Config) {})
 }
 
-// startEdited is start with a last word on the configuration.
+// startEdited starts with a last word on the configuration.
 func startEdited(t *testing.T, overrides config.Environ, edit func(*caddy.Config)) *running {
 	t.Helper()
 	p := &running{T: t, settings: load(t, environ(t, overrides))}
@@ -294,7 +294,7 @@ func echoed(t *testing.T, response *http.Response) seen {
 	return s
 }
 
-// zeros is a reader of n bytes that needs no memory.
+// zeros returns a reader of n bytes that needs no memory.
 func zeros(n int64) io.Reader { return io.LimitReader(zeroReader{}, n) }
 
 type zeroReader struct{}

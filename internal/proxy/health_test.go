@@ -13,7 +13,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-// nobody is an address on which nothing listens.
+// nobody returns an address on which nothing listens.
 func nobody(t *testing.T) string { return "127.0.0.1:" + testkit.FreePort(t) }
 
 func (p *running) onHealthPort(target string) *http.Response {

@@ -21,7 +21,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-// overHTTP3 is a client that speaks nothing else.
+// overHTTP3 returns a client that speaks nothing else.
 func (p *running) overHTTP3() *http3.ClientConn {
 	p.Helper()
 	conn, err := p.dialHTTP3()

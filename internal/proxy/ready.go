@@ -74,7 +74,7 @@ func tlsHandshake(ctx context.Context, s *Settings, name string, root []byte) er
 	return conn.Close()
 }
 
-// siteAddress is where the site can be reached from inside the container.
+// siteAddress returns where the site can be reached from inside the container.
 func siteAddress(s *Settings) string {
 	port := s.HTTPSPort
 	if s.TLSMode == stack.TLSExternal {

@@ -14,7 +14,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-// siteDir is a folder with the given files.
+// siteDir returns a folder with the given files.
 func siteDir(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()

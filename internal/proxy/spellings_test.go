@@ -107,7 +107,7 @@ func (s *speller) spell(path string) string {
 	}
 }
 
-// form is the kind of target.
+// form returns the kind of target.
 func (s *speller) form(path string) string {
 	if path[0] != '/' && s.IntN(4) > 0 {
 		path = "/" + path

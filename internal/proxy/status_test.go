@@ -14,7 +14,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-// first is the address that requests to an upstream go to.
+// first returns the address that requests to an upstream go to.
 func first(t *testing.T, env config.Environ, upstream string) (a upstreams.AddressState) {
 	t.Helper()
 	code, out := commandLine(env, "status", "--json")

@@ -27,7 +27,7 @@ func startImpatient(t *testing.T, overrides config.Environ) *running {
 	})
 }
 
-// drip is a body of which a byte has come, and the rest does when it is let go.
+// drip returns a body of which a byte has come, and the rest does when it is let go.
 func drip(t *testing.T) (body io.Reader, finish func()) {
 	t.Helper()
 	rest, more := io.Pipe()

@@ -25,7 +25,7 @@ func runAfterDeploy(t *testing.T, client *backend.Client, secrets map[string]str
 	return done.Error, buffer.String()
 }
 
-// answering is the client of a backend that answers a call of a function, and
+// answering returns the client of a backend that answers a call of a function, and
 // nothing else.
 func answering(t *testing.T, status int, body string) *backend.Client {
 	t.Helper()

@@ -22,7 +22,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/trace"
 )
 
-// stages are the requests of a push that the simulator saw.
+// stages returns the requests of a push that the simulator saw.
 func (d *testDeploy) stages() []string {
 	var seen []string
 	for _, r := range d.sim.Requests() {
@@ -33,7 +33,7 @@ func (d *testDeploy) stages() []string {
 	return seen
 }
 
-// deployedCode is what a push leaves behind, without what differs from push to push.
+// deployedCode returns what a push leaves behind, without what differs from push to push.
 func deployedCode(t *testing.T, sim *convexsim.Server) string {
 	t.Helper()
 	state := sim.State()

@@ -26,7 +26,7 @@ import (
 // pusher is the test binary as a process that only pushes natively.
 const pusher = "pusher"
 
-// pushNatively is the process that the test measures. It prints the most memory
+// pushNatively returns the process that the test measures. It prints the most memory
 // that its heap ever had: what is resident is blurred by the race detector.
 func pushNatively() int {
 	client, err := backend.NewClient(os.Getenv("PUSH_URL"), "tale_platform|00")

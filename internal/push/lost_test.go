@@ -23,7 +23,7 @@ func (d *testDeploy) losePackages() {
 	_ = os.RemoveAll(filepath.Join(d.sim.Options().Storage, "modules"))
 }
 
-// releaseOf is another release of the app: one module of its own differs.
+// releaseOf returns another release of the app: one module of its own differs.
 func releaseOf(n int) pushtest.Request {
 	return pushtest.NewRequest().With(func(r *pushtest.Request) {
 		r.AppDefinition.ChangedModules[1].Source += fmt.Sprintf("// %d", n)

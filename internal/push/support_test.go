@@ -64,7 +64,7 @@ func (d *testDeploy) run(ctx context.Context) error {
 	return err
 }
 
-// failure is run where a *Failure must come of it.
+// failure runs it where a *Failure must come of it.
 func (d *testDeploy) failure(t *testing.T) *diagnosis.Failure {
 	t.Helper()
 	var failure *diagnosis.Failure

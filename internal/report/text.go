@@ -17,7 +17,7 @@ const terminationLogLimit = 4096
 // no line above 400.
 const longestLine = 340
 
-// Text is the failure for people, at most 25 lines: what was said, why, what the
+// Text returns the failure for people, at most 25 lines: what was said, why, what the
 // child printed last, what to do, what has changed, and whether it is retried.
 func (f Failure) Text() string {
 	var b strings.Builder
@@ -45,7 +45,7 @@ func lastLines(lines []string, most int) []string {
 	return lines[max(0, len(lines)-most):]
 }
 
-// messageLines is how many lines of the message are shown. A configuration is
+// messageLines returns how many lines of the message are shown. A configuration is
 // corrected in one go only by who sees all its problems.
 func (f Failure) messageLines() int {
 	if f.ExitCode == exit.Config {

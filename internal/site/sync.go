@@ -85,7 +85,7 @@ func (v *Visitor) Sync(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%d variables over %s", len(variables), syncPath), nil
 }
 
-// syncMessages are what a client says: hello, who it is, what it wants to know.
+// syncMessages returns what a client says: hello, who it is, what it wants to know.
 func (v *Visitor) syncMessages() []map[string]any {
 	return []map[string]any{
 		{"type": "Connect", "sessionId": uuid.NewString(), "connectionCount": 0, "lastCloseReason": "InitialConnect", "clientTs": time.Now().UnixMilli()},

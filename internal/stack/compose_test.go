@@ -57,7 +57,7 @@ func compose(t *testing.T, path string) composeFile {
 	return file
 }
 
-// settings are those of each service of ours.
+// settings returns those of each service of ours.
 func settings() map[string][]config.Variable {
 	return map[string][]config.Variable{
 		stack.Platform: config.Describe(platform.Settings{}),
@@ -131,7 +131,7 @@ func serviceNames() (names []string) {
 	return slices.Sorted(slices.Values(names))
 }
 
-// keys are the names in a list or a map of compose.
+// keys returns the names in a list or a map of compose.
 func keys(value any) (names []string) {
 	switch value := value.(type) {
 	case []any:

@@ -21,7 +21,7 @@ func problemsOf(t *testing.T, group any, environ config.Environ) config.Problems
 	return problems
 }
 
-// names are the variables that are refused.
+// names returns the variables that are refused.
 func names(problems config.Problems) string {
 	var names []string
 	for _, p := range problems {

@@ -84,7 +84,7 @@ func newPostgres(u *url.URL) Postgres {
 	return server
 }
 
-// Address is the server for messages, without user and password.
+// Address returns the server for messages, without user and password.
 func (s Postgres) Address() string { return net.JoinHostPort(s.URL.Hostname(), s.Port()) }
 
 // Port returns the port, also where the URL names none.

@@ -69,7 +69,7 @@ func normalBasePath(path string) string {
 	return "/" + path
 }
 
-// Authority is the host of SITE_URL with its port, as it stands in a URL.
+// Authority returns the host of SITE_URL with its port, as it stands in a URL.
 func (a Address) Authority() string {
 	if a.Port != "" {
 		return net.JoinHostPort(a.Host, a.Port)
@@ -85,7 +85,7 @@ func InURL(host string) string {
 	return host
 }
 
-// URL is the address of the site, with its base path and a slash.
+// URL returns the address of the site, with its base path and a slash.
 func (a Address) URL() string { return a.Scheme + "://" + a.Authority() + a.Base + "/" }
 
 var basePathForm = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$`)

@@ -15,13 +15,13 @@ import (
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-// signalPrinter is a command that prints the signals it gets.
+// signalPrinter returns a command that prints the signals it gets.
 func signalPrinter(t *testing.T, args ...string) []string {
 	t.Helper()
 	return append([]string{"env", testkit.RoleVariable + "=signals", self(t)}, args...)
 }
 
-// uncatchable are the signals that nobody can pass on, or that say something
+// uncatchable reports whether it is one of the signals that nobody can pass on, or that say something
 // to their receiver alone.
 func uncatchable(sig syscall.Signal) bool {
 	switch sig {

@@ -181,7 +181,7 @@ func (l *stringList) Set(value string) error {
 	return nil
 }
 
-// helperExec is the exec command of the entrypoints.
+// helperExec returns the exec command of the entrypoints.
 func helperExec() int {
 	var rules stringList
 	flags := flag.NewFlagSet("exec", flag.ExitOnError)

@@ -72,7 +72,7 @@ func (t *table) collectHidden(now time.Time) time.Duration {
 	return max(next, scanPause)
 }
 
-// grace is how long a dead child that we did not start is left alone.
+// grace returns how long a dead child that we did not start is left alone.
 func (t *table) grace(pid int) time.Duration {
 	pgid, err := unix.Getpgid(pid)
 	switch {

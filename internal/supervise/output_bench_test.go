@@ -47,7 +47,7 @@ func BenchmarkChildOutput(b *testing.B) {
 	}
 }
 
-// cpuTime is the processor time of this process alone.
+// cpuTime returns the processor time of this process alone.
 func cpuTime() time.Duration {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {

@@ -213,7 +213,7 @@ func (r *killRound) allowed(target string, sig syscall.Signal, asPID1 bool, code
 	}
 }
 
-// endsEarly is what a Go program that does not listen yet makes of SIGTERM: PID
+// endsEarly reports whether that is what a Go program that does not listen yet makes of SIGTERM: PID
 // 1 cannot be ended by a signal and exits with 2.
 func endsEarly(asPID1 bool, code int) bool { return asPID1 && code == 2 || code == 143 }
 

@@ -39,7 +39,7 @@ func TestShellUnderExecHasTheTerminal(t *testing.T) {
 	}
 }
 
-// foreground is the name of the process that leads the foreground group.
+// foreground returns the name of the process that leads the foreground group.
 func (p *terminalProgram) foreground() string {
 	pgid, err := unix.IoctlGetInt(int(p.master.Fd()), unix.TIOCGPGRP)
 	if err != nil {
@@ -105,7 +105,7 @@ func TestExecReadsFromTheTerminalOnlyInTheForeground(t *testing.T) {
 	p.Wait()
 }
 
-// jobLeader is the helper that the shell has started.
+// jobLeader returns the helper that the shell has started.
 func (p *terminalProgram) jobLeader() int {
 	children := procfs.Children(p.Cmd.Process.Pid)
 	if len(children) != 1 {

@@ -69,7 +69,7 @@ func (p *Process) Wait() int {
 	return p.WaitWithin(patience)
 }
 
-// WaitWithin is Wait for an end that must come soon.
+// WaitWithin waits as Wait does, for an end that must come soon.
 func (p *Process) WaitWithin(limit time.Duration) int {
 	p.t.Helper()
 	select {

@@ -12,7 +12,7 @@ import (
 // processes: see Main.
 const RoleVariable = "TALE_TEST_ROLE"
 
-// Main is for TestMain. It runs the program that RoleVariable names, or the
+// Main belongs into TestMain. It runs the program that RoleVariable names, or the
 // tests, and returns the exit code. Processes that the tests start do not ignore
 // SIGHUP, also where nohup runs the tests: what a process ignores it hands down,
 // what it catches it does not.

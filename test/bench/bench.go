@@ -133,7 +133,7 @@ func (b *bench) prepare() error {
 	return err
 }
 
-// environ is what every contender gets: enough to run, and the app's own bun
+// environ returns what every contender gets: enough to run, and the app's own bun
 // before any other.
 func (b *bench) environ() []string {
 	return []string{

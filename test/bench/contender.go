@@ -52,7 +52,7 @@ func (b *bench) large(name, folder string, pieces bool) contender {
 	}}
 }
 
-// variables are the 24 that platform-entrypoint pushes, all of them set.
+// variables returns the 24 that platform-entrypoint pushes, all of them set.
 func variables() map[string]string {
 	return map[string]string{
 		"BETTER_AUTH_SECRET": "bench-better-auth-secret=", "ENCRYPTION_SECRET_HEX": strings.Repeat("0123456789abcdef", 4),
@@ -76,7 +76,7 @@ func (b *bench) setEach(s *simulator) []process {
 	return all
 }
 
-// cli is one start of the app's convex CLI, by the runtime that the CLI driver
+// cli returns one start of the app's convex CLI, by the runtime that the CLI driver
 // would choose.
 func (b *bench) cli(s *simulator, args ...string) process {
 	argv := append([]string{filepath.Join(b.app, "node_modules", ".bin", "convex")}, args...)
@@ -89,7 +89,7 @@ func (b *bench) cli(s *simulator, args ...string) process {
 	return process{argv: argv, dir: b.app, env: append(b.environ(), "CONVEX_SELF_HOSTED_URL="+s.url, "CONVEX_SELF_HOSTED_ADMIN_KEY="+s.adminKey)}
 }
 
-// entrypoint is `platform-entrypoint push`: wait, variables, functions.
+// entrypoint returns `platform-entrypoint push`: wait, variables, functions.
 func (b *bench) entrypoint(driver, request string, more ...string) func(*simulator) []process {
 	return func(s *simulator) []process {
 		env := append(b.environ(), more...)

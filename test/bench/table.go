@@ -45,7 +45,7 @@ func (t *table) times(r row) string {
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
 
-// describeMachine is what the numbers depend on.
+// describeMachine returns what the numbers depend on.
 func describeMachine() string {
 	load, err := os.ReadFile("/proc/loadavg")
 	if err != nil {

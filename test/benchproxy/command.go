@@ -85,7 +85,7 @@ func (o *options) find(programs ...string) error {
 	return nil
 }
 
-// program is where a program of ours or of the distribution is.
+// program returns where a program of ours or of the distribution is.
 func (o *options) program(name string) string {
 	if name == "proxy" || name == "caddy-stock" {
 		return filepath.Join(o.bin, name)

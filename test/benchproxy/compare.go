@@ -104,7 +104,7 @@ func (s *stand) rounds(ctx context.Context, l load) (map[string][]result, error)
 	return results, nil
 }
 
-// median is the value in the middle of what f gives for each.
+// median returns the value in the middle of what f gives for each.
 func median[T any](all []T, f func(T) float64) float64 {
 	values := make([]float64, len(all))
 	for i, one := range all {

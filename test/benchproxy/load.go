@@ -30,7 +30,7 @@ type result struct {
 
 func (l load) path() string { return "/" + l.answer }
 
-// lasts is longer where hundreds of connections must be opened and then wait for
+// lasts returns a longer time where hundreds of connections must be opened and then wait for
 // their share of the bandwidth: most would not get one answer in a second or two.
 func (l load) lasts(each time.Duration) time.Duration {
 	if l.answer == "large" && l.connections > 64 {
@@ -55,7 +55,7 @@ func (s *stand) run(ctx context.Context, name string, l load) (result, error) {
 	return r, nil
 }
 
-// wrk is for HTTP/1.1: the least expensive generator there is.
+// wrk measures HTTP/1.1 with the least expensive generator there is.
 func (s *stand) wrk(ctx context.Context, name string, l load) (result, int, error) {
 	argv := []string{"-t1", "-c" + strconv.Itoa(l.connections), "-d" + wrkSeconds(l.lasts(s.o.each)), "--latency", "--timeout", "20s"}
 	if l.answer == "post" {
@@ -73,12 +73,12 @@ func (s *stand) wrk(ctx context.Context, name string, l load) (result, int, erro
 	return parseWrk(string(output))
 }
 
-// wrkSeconds are whole: wrk knows no others.
+// wrkSeconds returns whole seconds: wrk knows no others.
 func wrkSeconds(d time.Duration) string {
 	return strconv.Itoa(int(max(d.Round(time.Second), time.Second)/time.Second)) + "s"
 }
 
-// h2load is for HTTP/2, one request at a time on each connection.
+// h2load measures HTTP/2, one request at a time on each connection.
 func (s *stand) h2load(ctx context.Context, name string, l load) (result, int, error) {
 	log := filepath.Join(s.work, "h2load.log")
 	_ = os.Remove(log)

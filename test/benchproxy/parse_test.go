@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// wrkOutput is what wrk 4.1.0 prints, with these in place of what it says of the
+// wrkOutput returns what wrk 4.1.0 prints, with these in place of what it says of the
 // latencies, the requests and the troubles.
 func wrkOutput(p50, p99, requests, trouble string) string {
 	return `Running 1s test @ https://localhost:9001/large

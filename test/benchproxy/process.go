@@ -64,7 +64,7 @@ func (p *process) stop() {
 	_ = p.command.Wait() // it was ended by us
 }
 
-// pids are the process and its children: nginx serves from those.
+// pids returns the process and its children: nginx serves from those.
 func (p *process) pids() []int {
 	pid := p.command.Process.Pid
 	all := []int{pid}
@@ -77,7 +77,7 @@ func (p *process) pids() []int {
 	return all
 }
 
-// cpu is the CPU time used so far.
+// cpu returns the CPU time used so far.
 func (p *process) cpu() time.Duration {
 	var ticks int
 	for _, pid := range p.pids() {
@@ -94,7 +94,7 @@ func (p *process) cpu() time.Duration {
 	return time.Duration(ticks) * time.Second / ticksPerSecond
 }
 
-// memory is the resident memory, in bytes.
+// memory returns the resident memory, in bytes.
 func (p *process) memory() int64 {
 	var all int64
 	for _, pid := range p.pids() {

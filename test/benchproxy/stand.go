@@ -109,7 +109,7 @@ func (s *stand) startContender(ctx context.Context, name string) error {
 	return nil
 }
 
-// url is where a contender serves. The name is that of every certificate.
+// url returns where a contender serves. The name is that of every certificate.
 func (s *stand) url(name string) string { return "https://" + s.host(name) }
 
 func (s *stand) host(name string) string { return "localhost:" + s.ports[name] }
@@ -166,7 +166,7 @@ func (s *stand) close() {
 	_ = os.RemoveAll(s.work)
 }
 
-// client is a visitor who trusts every certificate.
+// client returns a visitor who trusts every certificate.
 func (s *stand) client() *http.Client {
 	transport := &http.Transport{
 		TLSClientConfig:     &tls.Config{InsecureSkipVerify: true, ServerName: "localhost"}, //nolint:gosec // a server of our own, on loopback

@@ -88,7 +88,7 @@ func short(nanoseconds float64) string {
 
 func mebibytes(bytes int64) string { return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20)) }
 
-// describeMachine is what the numbers depend on.
+// describeMachine returns what the numbers depend on.
 func describeMachine() string {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {

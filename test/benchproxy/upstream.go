@@ -22,7 +22,7 @@ const (
 	siteSlots = 4
 )
 
-// upstreamCommand is the stand-in for what is behind the proxy, as a process of
+// upstreamCommand returns the stand-in for what is behind the proxy, as a process of
 // its own: the backend, and the HTTP-action port with its limit.
 func upstreamCommand() *cobra.Command {
 	var backend, site string

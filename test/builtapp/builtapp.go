@@ -62,7 +62,7 @@ func Sized(seed uint64, parts, bytes int) App {
 	return app
 }
 
-// sizes are uneven, as in reality: a few large chunks and many small ones.
+// sizes returns uneven ones, as in reality: a few large chunks and many small ones.
 func sizes(parts, bytes int) []int {
 	weights, sum := make([]float64, parts), 0.0
 	for i := range weights {
@@ -106,7 +106,7 @@ func (w *writer) often(n int) int {
 	return min(int(math.Exp(w.chance.Float64()*math.Log(float64(n+1)))-1), n-1)
 }
 
-// coined is a name as programmers make them.
+// coined returns a name as programmers make them.
 func (w *writer) coined() string {
 	var name strings.Builder
 	name.WriteString(words[w.chance.IntN(len(words))])

@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -57,6 +58,23 @@ func TestCommentsNameWhatExists(t *testing.T) {
 		}
 		if match := elsewhere.FindString(text); match != "" {
 			t.Errorf("%s refers to a document outside of the tree: %s", where, match)
+		}
+	})
+}
+
+// TestCommentsOfFunctionsSayWhatTheyReturn holds comments to Go's own form: a function
+// with a result returns, reports or does something, and is nothing.
+func TestCommentsOfFunctionsSayWhatTheyReturn(t *testing.T) {
+	eachGoFile(t, func(set *token.FileSet, file *ast.File) {
+		for _, declaration := range file.Decls {
+			f, ok := declaration.(*ast.FuncDecl)
+			if !ok || f.Doc == nil || f.Type.Results == nil || len(f.Type.Results.List) == 0 {
+				continue
+			}
+			words := strings.Fields(f.Doc.Text())
+			if len(words) > 1 && words[0] == f.Name.Name && slices.Contains([]string{"is", "are"}, words[1]) {
+				t.Errorf("%s: the comment says what %s %s, not what it returns", set.Position(f.Pos()), words[0], words[1])
+			}
 		}
 	})
 }

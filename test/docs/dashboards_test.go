@@ -88,7 +88,7 @@ func TestDashboardAndAlertsUseMetricsThatExist(t *testing.T) {
 	}
 }
 
-// names are the labels and the metrics of the expression.
+// names returns the labels and the metrics of the expression.
 func (q query) names() (labels, metrics []string) {
 	labels = slices.Clone(q.labels)
 	expr := grouping.ReplaceAllStringFunc(q.expr, func(clause string) string {
@@ -119,7 +119,7 @@ func ownersOf(metric string) []string {
 	return nil
 }
 
-// series are the names in the text of a scrape with the labels of each.
+// series returns the names in the text of a scrape with the labels of each.
 func series(text string) map[string][]string {
 	found := map[string][]string{}
 	for line := range strings.Lines(text) {

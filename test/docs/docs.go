@@ -16,7 +16,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 )
 
-// Pages are the generated files, by their path in the repository.
+// Pages returns the generated files, by their path in the repository.
 func Pages() map[string]func(io.Writer) error {
 	return map[string]func(io.Writer) error{
 		"docs/environment.md": writeEnvironment,
@@ -24,7 +24,7 @@ func Pages() map[string]func(io.Writer) error {
 	}
 }
 
-// services are the binaries in the order of the documentation.
+// services returns the binaries in the order of the documentation.
 func services() []struct {
 	name     string
 	settings any
@@ -96,7 +96,7 @@ func writeEnvironment(w io.Writer) error {
 	return err
 }
 
-// variables are those of all services, each once and in order.
+// variables returns those of all services, each once and in order.
 func variables() (all []documented) {
 	for _, service := range services() {
 		for _, v := range config.Describe(service.settings) {

@@ -42,7 +42,7 @@ func (f firstLines) Write(p []byte) (int, error) {
 	return f.Log.Write(p)
 }
 
-// client is a visitor's browser.
+// client returns a visitor's browser.
 func (p *proxyProcess) client(http2 bool) *http.Client {
 	transport := &http.Transport{TLSClientConfig: p.TLS.Clone(), MaxIdleConnsPerHost: 64, ForceAttemptHTTP2: http2, DialContext: p.Dial}
 	p.t.Cleanup(transport.CloseIdleConnections)

@@ -94,7 +94,7 @@ const (
 	assetsLimit = 4 << 20
 )
 
-// asset is a script, whose compressed forms take about as much room as itself.
+// asset returns a script, whose compressed forms take about as much room as itself.
 func asset(i int) string {
 	var text strings.Builder
 	for chance := rand.New(rand.NewPCG(uint64(i), 0)); text.Len() < 20<<10; {

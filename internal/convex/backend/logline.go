@@ -56,7 +56,7 @@ func (d Database) String() string {
 	}
 }
 
-// databaseLines are the lines of model/src/migrations.rs and of migrations_model/src/lib.rs.
+// databaseLines returns the lines of model/src/migrations.rs and of migrations_model/src/lib.rs.
 func databaseLines() map[Phase]*regexp.Regexp {
 	return map[Phase]*regexp.Regexp{
 		PhaseMigrating: regexp.MustCompile(`Attempting migration|Migration worker failed|(?:Migrating to|Migrated|Executing Migration) (\d+)(?:/(\d+))?`),

@@ -40,7 +40,7 @@ func causes() []cause {
 		})
 }
 
-// machineCauses are limits of the machine and of the container.
+// machineCauses returns the limits of the machine and of the container.
 func machineCauses() []cause {
 	return []cause{
 		{"the disk is full", "make room on the data volume (and on the database's); never delete convex/modules or convex/search",
@@ -56,7 +56,7 @@ func machineCauses() []cause {
 	}
 }
 
-// leaseCauses are about the one row that says which backend writes the database.
+// leaseCauses returns those about the one row that says which backend writes the database.
 func leaseCauses() []cause {
 	return []cause{
 		{"the database lease was taken at a later time than this machine's clock shows: another backend starts on the same database, or the clock went back (a restored machine)",
@@ -69,7 +69,7 @@ func leaseCauses() []cause {
 	}
 }
 
-// databaseCauses are what Postgres, its driver and SQLite say.
+// databaseCauses returns what Postgres, its driver and SQLite say.
 func databaseCauses() []cause {
 	return []cause{
 		{"the database refuses the login", "compare POSTGRES_URL or DB_USER and DB_PASSWORD with the server, and INSTANCE_NAME with its databases",
@@ -91,7 +91,7 @@ func databaseCauses() []cause {
 	}
 }
 
-// settingCauses are what the backend refuses of its command line, environment and
+// settingCauses returns what the backend refuses of its command line, environment and
 // folders.
 func settingCauses() []cause {
 	return []cause{

@@ -22,7 +22,7 @@ func (l Login) verdict(c cause, problem string) *loginError {
 	return &loginError{Cause: c, Server: l.Server.Address(), Problem: problem, Fix: fix}
 }
 
-// schemaVerdict is about a schema in which the backend cannot write its tables. That
+// schemaVerdict returns the verdict on a schema in which the backend cannot write its tables. That
 // named public belongs to the owner of the database.
 func (l Login) schemaVerdict(schema string) *loginError {
 	verdict := l.verdict(causeNoPrivilege, fmt.Sprintf("user %q may not create or write the backend's tables in schema %q of database %q", l.user(), schema, l.Database))

@@ -14,7 +14,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-// loginTo is a login to a server by the given mode.
+// loginTo returns a login to a server by the given mode.
 func loginTo(server *postgrestest.Server, mode stack.SSLMode, caFile string) Login {
 	u := &url.URL{Scheme: "postgresql", User: url.UserPassword("tale", "canary-password"), Host: server.Addr()}
 	return Login{Server: stack.Postgres{URL: u, Mode: mode}, Database: "tale_platform", CAFile: caFile}

@@ -61,7 +61,7 @@ func TestSeedFreshVolume(t *testing.T) {
 	}
 }
 
-// usedVolume is a volume whose user has edited, deleted and added things.
+// usedVolume returns a volume whose user has edited, deleted and added things.
 func usedVolume(t *testing.T) string {
 	t.Helper()
 	data := t.TempDir()

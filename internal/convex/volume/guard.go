@@ -187,7 +187,7 @@ func older(name, before, now string) string {
 	return fmt.Sprintf("%s is %s, but version %s has used this volume, and its migrations cannot be undone", name, now, before)
 }
 
-// parseVersion is false for what has no order: "dev", "unknown", a commit.
+// parseVersion reports false for what has no order: "dev", "unknown", a commit.
 func parseVersion(text string) (*semver.Version, bool) {
 	if !strings.Contains(text, ".") {
 		return nil, false

@@ -10,7 +10,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-// officialVolume is what official self-hosting leaves behind.
+// officialVolume returns what official self-hosting leaves behind.
 func officialVolume() map[string]string {
 	return map[string]string{
 		"db.sqlite3": "data", "storage/modules/abc.blob": "data", "storage/files/def.blob": "data", "tmp/x": "",

@@ -149,7 +149,7 @@ func boolField(key string, at func(*Fault) *bool) field {
 	}
 }
 
-// exitField is apart because 0 is a status to exit with.
+// exitField returns a field of its own because 0 is a status to exit with.
 func exitField() field {
 	return field{
 		key:     "exit",

@@ -47,7 +47,7 @@ func (b Broker) OfRequest(r *http.Request) (Identity, error) {
 	return Anonymous, BearerFailure(header)
 }
 
-// BearerFailure is the answer to a token that is not an admin key. Its checking
+// BearerFailure returns the answer to a token that is not an admin key. Its checking
 // needs an OpenID provider, so no token is ever accepted here.
 func BearerFailure(header string) error {
 	token, ok := strings.CutPrefix(strings.ToLower(header), "bearer ")

@@ -44,7 +44,7 @@ func isJSON(contentType string) bool {
 	return main == "application" && (sub == "json" || strings.HasSuffix(sub, "+json"))
 }
 
-// OpenPush is OpenJSON for the push routes, the only ones that decompress, and
+// OpenPush opens a body as OpenJSON does, for the push routes, the only ones that decompress, and
 // only brotli. The limit counts decompressed bytes.
 func OpenPush(r *http.Request, limit int64) (io.Reader, error) {
 	body, err := OpenJSON(r, limit)

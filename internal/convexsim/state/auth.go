@@ -18,7 +18,7 @@ func CheckAuth(module Module, environment map[string]string) error {
 	return nil
 }
 
-// reevaluateAuth is what the backend does after every change of the environment.
+// reevaluateAuth does what the backend does after every change of the environment.
 func (s *State) reevaluateAuth() error {
 	module, ok := s.Definitions[""].Modules[bundle.AuthModule]
 	if !ok {

@@ -33,7 +33,7 @@ func (s State) LastPushDocument() any {
 	}
 }
 
-// BackendStateDocument is the one row of _backend_state.
+// BackendStateDocument returns the one row of _backend_state.
 func (s State) BackendStateDocument() any {
 	state := "running"
 	if s.Paused {

@@ -123,7 +123,7 @@ func (s *State) ActiveTables(component string) []bundle.Table {
 	return nil
 }
 
-// ActivateSchema is the part of finish_push about one component; an empty id
+// ActivateSchema does the part of finish_push about one component; an empty id
 // means that it has no schema any more.
 func (s *State) ActivateSchema(component, id string) error {
 	if id == "" {

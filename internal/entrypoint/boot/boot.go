@@ -74,7 +74,7 @@ func (o Options) version() string {
 	return version.String()
 }
 
-// name is the service, or its job, in the log.
+// name returns the service, or its job, in the log.
 func (o Options) name() string {
 	if o.Job != "" {
 		return o.Service + " " + o.Job

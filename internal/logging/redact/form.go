@@ -31,7 +31,7 @@ func newForm(value, shown string) *form {
 	return f
 }
 
-// forms are the value itself, each line of one that has several, because text is
+// forms returns the value itself, each line of one that has several, because text is
 // relayed line by line, and its encodings as a whole.
 func forms(name, value string) []*form {
 	shown := "[" + name + "]"
@@ -48,7 +48,7 @@ func forms(name, value string) []*form {
 	return found
 }
 
-// encodings are the value in hex, and in base64 at each of the three places that
+// encodings returns the value in hex, and in base64 at each of the three places that
 // it may have in a longer text, such as the user and password of a header.
 func encodings(value string) []string {
 	if len(value) < MinLength {

@@ -70,7 +70,7 @@ func (e *element) pairs(next *element, fold bool, yield func(first, second byte)
 	}
 }
 
-// begins are the bytes with which a spelling of the element may begin.
+// begins returns the bytes with which a spelling of the element may begin.
 func (e *element) begins(fold bool) []byte {
 	begins := []byte{e.text[0]}
 	if e.plain && fold {

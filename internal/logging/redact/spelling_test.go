@@ -144,7 +144,7 @@ func ascii(v string) string {
 	return b.String()
 }
 
-// canaries are secrets as people have them, and some that only a machine makes.
+// canaries returns secrets as people have them, and some that only a machine makes.
 func canaries() map[string]string {
 	made := map[string]string{
 		"HEX":      "0123456789abcdeffedcba98765432100123456789abcdeffedcba9876543210",
@@ -190,7 +190,7 @@ func TestEverySpellingIsFound(t *testing.T) {
 	}
 }
 
-// leftOf is what may be left: around base64 there are characters with bits of
+// leftOf returns what may be left: around base64 there are characters with bits of
 // something else, the user's name among them.
 func leftOf(spelling string) int {
 	if strings.HasPrefix(spelling, "base64") {
@@ -243,7 +243,7 @@ func TestEveryCutIsCovered(t *testing.T) {
 	}
 }
 
-// edgeOf is the longest spelling of as many characters as an edge may have.
+// edgeOf returns the longest spelling of as many characters as an edge may have.
 func edgeOf(spell func(string) string, spelling, value string) int {
 	if strings.HasPrefix(spelling, "base64") || strings.HasPrefix(spelling, "hex") {
 		return 2 * 3 * edge

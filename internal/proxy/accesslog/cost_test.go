@@ -81,7 +81,7 @@ func measure(b *testing.B, server *caddyhttp.Server) {
 	b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N), "cpu-ns/op")
 }
 
-// cpuTime is what this process has used: unlike the clock, it does not count what
+// cpuTime returns what this process has used: unlike the clock, it does not count what
 // other processes do meanwhile.
 func cpuTime(b *testing.B) time.Duration {
 	var usage unix.Rusage

@@ -176,7 +176,7 @@ func (h *Handler) level(rec *record) slog.Level {
 	}
 }
 
-// cause is the error without what Caddy puts around it: an id of its own and the
+// cause returns the error without what Caddy puts around it: an id of its own and the
 // place in its source.
 func cause(err error) string {
 	if handlerErr, ok := errors.AsType[caddyhttp.HandlerError](err); ok {

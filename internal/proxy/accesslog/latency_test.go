@@ -56,7 +56,7 @@ func TestLatencyByUpstreamAndClass(t *testing.T) {
 	}
 }
 
-// histogram is how often and with which sum of seconds a series of Caddy's own
+// histogram returns how often and with which sum of seconds a series of Caddy's own
 // registry was observed; -1 times, if there is no such series.
 func histogram(t *testing.T, name, upstream, code string) (count int, seconds float64) {
 	t.Helper()

@@ -38,7 +38,7 @@ type record struct {
 	observers *observers // of the upstream that the request is for
 }
 
-// newRecord is made before other handlers change the request.
+// newRecord must be called before other handlers change the request.
 func newRecord(w http.ResponseWriter, r *http.Request) *record {
 	clientIP, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
 	return &record{
@@ -66,7 +66,7 @@ func (rec *record) WriteHeader(status int) {
 
 func (rec *record) setID() { rec.Header()[exchange.IDHeader] = []string{rec.id} }
 
-// finalStatus is what the client got. A handler that writes nothing answers 200,
+// finalStatus returns what the client got. A handler that writes nothing answers 200,
 // and the error routes' own error has its own status.
 func (rec *record) finalStatus() int {
 	if rec.status != 0 {
@@ -100,7 +100,7 @@ func (rec *record) implicitOK() {
 	}
 }
 
-// upstream is the address the request was sent to last, if it was sent anywhere.
+// upstream returns the address the request was sent to last, if it was sent anywhere.
 func upstream(r *http.Request) string {
 	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	if !ok {

@@ -70,7 +70,7 @@ func (r redactor) text(text string) string {
 	return out.String()
 }
 
-// url is a URL, or a part of one, with secrets replaced.
+// url returns a URL, or a part of one, with secrets replaced.
 func (r redactor) url(url string) string {
 	end := strings.IndexAny(url, "?#")
 	if end < 0 {
@@ -79,7 +79,7 @@ func (r redactor) url(url string) string {
 	return r.path(url[:end]) + url[end:end+1] + r.query(url[end+1:])
 }
 
-// path is the path with secrets replaced: what stands after a word such as
+// path returns the path with secrets replaced: what stands after a word such as
 // "invite", and the values of parameters in it.
 func (r redactor) path(raw string) string {
 	var out strings.Builder // stays empty while there is nothing to replace
@@ -105,7 +105,7 @@ func (r redactor) path(raw string) string {
 	return out.String()
 }
 
-// segment is one part of a path, which may come after a secret's word.
+// segment returns one part of a path, which may come after a secret's word.
 func (r redactor) segment(raw string, after bool) string {
 	if strings.ContainsAny(raw, "=:%;,&") {
 		if clean := r.query(raw); clean != raw || !after {
@@ -118,7 +118,7 @@ func (r redactor) segment(raw string, after bool) string {
 	return raw
 }
 
-// query is the query string with the values of secrets replaced. Everything else
+// query returns the query string with the values of secrets replaced. Everything else
 // stays as it was sent.
 func (r redactor) query(raw string) string {
 	if raw == "" {
@@ -169,7 +169,7 @@ func (r redactor) isName(name string) bool {
 	return r.names[folded] || slices.ContainsFunc(secretParts, func(part string) bool { return strings.Contains(folded, part) })
 }
 
-// lastPart is the name without what it is in, and without what closes it.
+// lastPart returns the name without what it is in, and without what closes it.
 func lastPart(name string) string {
 	isPart := func(c byte) bool {
 		return isLetter(c) || '0' <= c && c <= '9' || c == '-' || c == '_' || c >= 0x80 || c < ' '
@@ -290,7 +290,7 @@ func startsSecret(word string) bool {
 
 func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 
-// fold is a name without case and without what people put between its words.
+// fold returns a name without case and without what people put between its words.
 func fold(name string) string {
 	return strings.Map(func(c rune) rune {
 		switch {

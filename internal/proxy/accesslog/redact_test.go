@@ -81,7 +81,7 @@ func TestTextRedaction(t *testing.T) {
 	}
 }
 
-// encodings are how a part of a URL may be written: percent-encoded wholly, in
+// encodings returns how a part of a URL may be written: percent-encoded wholly, in
 // part, and more than once.
 func encodings(random *rand.Rand) []func(string) string {
 	all := func(format string) func(string) string {

@@ -7,7 +7,7 @@ import (
 
 const maxID = 128
 
-// requestID is the id that a request came with, if it came with exactly one that
+// requestID returns the id that a request came with, if it came with exactly one that
 // can be printed without harm, or a new one.
 func requestID(sent []string) string {
 	if len(sent) == 1 && validID(sent[0]) {
@@ -31,7 +31,7 @@ func validID(id string) bool {
 	return true
 }
 
-// newID is 16 random bytes in hexadecimal, the form of a W3C trace id. It only
+// newID returns 16 random bytes in hexadecimal, the form of a W3C trace id. It only
 // has to be different from all others.
 func newID() string {
 	var bytes [16]byte

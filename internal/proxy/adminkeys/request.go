@@ -50,7 +50,7 @@ func (Request) Match(r *http.Request) bool {
 	return false
 }
 
-// MatchWithError is Match; the error is always nil.
+// MatchWithError returns Match; the error is always nil.
 func (m Request) MatchWithError(r *http.Request) (bool, error) { return m.Match(r), nil }
 
 var _ caddyhttp.RequestMatcherWithError = Request{}

@@ -76,7 +76,7 @@ func (f *file) describe(header http.Header, encoding string) {
 	header["Etag"] = []string{`"` + f.tag() + suffix + `"`}
 }
 
-// tag is the part of the ETag that all forms have.
+// tag returns the part of the ETag that all forms have.
 func (f *file) tag() string { return f.Forms[identity].Sum[:tagLength] }
 
 const tagLength = 32
@@ -105,7 +105,7 @@ func (f *file) known(header http.Header) bool {
 	return false
 }
 
-// withoutConditions is the request without the conditions that were looked at.
+// withoutConditions returns the request without the conditions that were looked at.
 func withoutConditions(r *http.Request) *http.Request {
 	if r.Header["If-None-Match"] == nil && r.Header["If-Modified-Since"] == nil {
 		return r

@@ -16,7 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// keptVisit is a visit to a compressed file, with a date and an ETag.
+// keptVisit returns a visit to a compressed file, with a date and an ETag.
 func keptVisit(t *testing.T) (*shelf, *visit) {
 	t.Helper()
 	sh := newShelf(t, 64<<20)

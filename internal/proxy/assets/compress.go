@@ -68,7 +68,7 @@ var encoders = []encoder{
 	}},
 }
 
-// width is the size of a window that holds everything, as a power of two. Larger
+// width returns the size of a window that holds everything, as a power of two. Larger
 // ones cost memory and find nothing more.
 func width(size int64) int { return bits.Len64(uint64(max(size+16, 1))) } //nolint:gosec // sizes are positive
 

@@ -60,7 +60,7 @@ func newFile(r record, used time.Time) *file {
 	return f
 }
 
-// revised is the file with another record.
+// revised returns the file with another record.
 func (f *file) revised(r record) *file {
 	return &file{record: r, modified: f.modified, state: f.state}
 }
@@ -72,7 +72,7 @@ func onDisk(size int64) int64 { return (size + block - 1) / block * block }
 
 var sumForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// nameOf is the file name of a record.
+// nameOf returns the file name of a record.
 func nameOf(path string) string {
 	sum := sha256.Sum256([]byte(path))
 	return hex.EncodeToString(sum[:])
@@ -99,7 +99,7 @@ func readRecord(name string) (record, error) {
 	return r, nil
 }
 
-// kept is the part of an answer's header that goes to visitors with the file.
+// kept returns the part of an answer's header that goes to visitors with the file.
 func kept(header http.Header) http.Header {
 	header = header.Clone()
 	for _, name := range []string{

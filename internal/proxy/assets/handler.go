@@ -198,7 +198,7 @@ func (v *visit) learn(status int, header http.Header) *references {
 	return nil
 }
 
-// addressOf is where the reverse proxy sent a request.
+// addressOf returns where the reverse proxy sent a request.
 func addressOf(r *http.Request) string {
 	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	if !ok {

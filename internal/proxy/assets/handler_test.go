@@ -32,7 +32,7 @@ import (
 
 const alias = "platform.assets.test"
 
-// script is a text of a size that is worth compressing.
+// script returns a text of a size that is worth compressing.
 func script(about string) string {
 	return "/* " + about + " */\n" + strings.Repeat("export const message = 'the same again and again';\n", 100)
 }

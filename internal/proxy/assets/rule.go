@@ -40,7 +40,7 @@ var (
 	pages       = []string{".html", ".htm", ".xhtml"}
 )
 
-// kindOf is what the name of a file says.
+// kindOf returns what the name of a file says.
 func kindOf(p string) kind {
 	name, extension := path.Base(p), strings.ToLower(path.Ext(p))
 	within := func(folder string) bool { return strings.Contains(p, folder) }
@@ -144,7 +144,7 @@ func keepable(k kind, status int, header http.Header) bool {
 	return (len(encodings) == 0 || slices.Equal(encodings, []string{"identity"})) && !isPage(header) && mediaType(header) != ""
 }
 
-// directives are the names in the values of a header that is a list, in lower case,
+// directives returns the names in the values of a header that is a list, in lower case,
 // without what is behind `=` or `;`.
 func directives(values []string) []string {
 	var names []string
@@ -192,7 +192,7 @@ func eligible(r *http.Request) bool {
 		r.Header["Service-Worker"] == nil && r.Header["Upgrade"] == nil
 }
 
-// pathOf is the path of a file that a request is for, with what its name says.
+// pathOf returns the path of a file that a request is for, with what its name says.
 func pathOf(r *http.Request) (string, kind) {
 	if !spelledOneWay(r.URL) || r.URL.RawQuery != "" || r.URL.ForceQuery || r.URL.Opaque != "" {
 		return "", never

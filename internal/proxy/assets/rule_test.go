@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// chance is a source of names and answers that is the same in every run.
+// chance returns a source of names and answers that is the same in every run.
 func chance() *rand.Rand { return rand.New(rand.NewPCG(12, 3)) }
 
 func bytesOf(r *rand.Rand, n int) []byte {
@@ -108,7 +108,7 @@ func compiled(pattern string) *regexp.Regexp {
 	return patterns[pattern]
 }
 
-// statement is the rule in other words, read from the text of an answer.
+// statement reports the rule in other words, read from the text of an answer.
 func statement(path, answer string) bool {
 	has := func(pattern string) bool { return compiled(`(?im)` + pattern).MatchString(answer) }
 	hashed := strings.Contains(path, "BxYz12_a") || strings.Contains(path, "/_next/static/")

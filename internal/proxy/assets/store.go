@@ -134,7 +134,7 @@ func (s *store) find(path string) *file {
 	return s.files[path]
 }
 
-// unfinished are the files that are still to be compressed.
+// unfinished returns the files that are still to be compressed.
 func (s *store) unfinished() (paths []string) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -220,7 +220,7 @@ func (s *store) write(f *file, temporary map[string]*os.File) error {
 	return nil
 }
 
-// unknown are the blobs of a file that was not written that nothing else uses.
+// unknown returns the blobs of a file that was not written that nothing else uses.
 func (s *store) unknown(f *file) (sums []string) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -232,7 +232,7 @@ func (s *store) unknown(f *file) (sums []string) {
 	return sums
 }
 
-// temporary is a file that commit can put into its place.
+// temporary returns a file that commit can put into its place.
 func (s *store) temporary() (*os.File, error) { return os.CreateTemp(s.blob(""), ".new-*") }
 
 func commit(temp *os.File, name string) error {
@@ -388,7 +388,7 @@ func (s *store) plan(f *file) (needs int64, victims []*file) {
 	return needs, victims
 }
 
-// frees is how much room a file takes that no other has a part in.
+// frees returns how much room a file takes that no other has a part in.
 func (s *store) frees(f *file) int64 {
 	n := int64(block)
 	for _, one := range f.Forms {

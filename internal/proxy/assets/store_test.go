@@ -91,7 +91,7 @@ func (sh *shelf) read(path string) (map[string]string, error) {
 	return forms, nil
 }
 
-// onDiskNow is what the folder takes, rounded as the store counts.
+// onDiskNow returns what the folder takes, rounded as the store counts.
 func (sh *shelf) onDiskNow() (n int64) {
 	_ = filepath.WalkDir(sh.dir, func(_ string, entry fs.DirEntry, err error) error {
 		if err == nil && entry.Type().IsRegular() {

@@ -82,7 +82,7 @@ func (w *watcher) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// ReadFrom is for answers that are not looked through.
+// ReadFrom copies answers that are not looked through.
 func (w *watcher) ReadFrom(from io.Reader) (int64, error) {
 	if !w.decided && !w.missing {
 		w.WriteHeader(http.StatusOK)

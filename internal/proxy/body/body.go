@@ -127,7 +127,7 @@ func (b *watched) endsSoon() bool {
 	}
 }
 
-// visitorsFault is the error of a body with the status that is the answer to it.
+// visitorsFault returns the error of a body with the status that is the answer to it.
 // A visitor that has left gets none.
 func (b *watched) visitorsFault(err error) error {
 	status := http.StatusBadRequest
@@ -171,7 +171,7 @@ func (Whole) Match(r *http.Request) bool {
 	return b == nil || !b.begun.Load()
 }
 
-// MatchWithError is Match; the error is always nil.
+// MatchWithError returns Match; the error is always nil.
 func (m Whole) MatchWithError(r *http.Request) (bool, error) { return m.Match(r), nil }
 
 var (

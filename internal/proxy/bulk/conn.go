@@ -65,7 +65,7 @@ func (c *conn) send() error {
 	return c.err
 }
 
-// LocalAddr is how a handler finds the connection of its request: the local
+// LocalAddr returns how a handler finds the connection of its request: the local
 // address is the one thing of it that net/http hands on.
 func (c *conn) LocalAddr() net.Addr { return localAddr{c.Conn.LocalAddr(), c} }
 
@@ -74,7 +74,7 @@ type localAddr struct {
 	conn *conn
 }
 
-// connOf is the connection that carries the answer to a request and nothing
+// connOf returns the connection that carries the answer to a request and nothing
 // else: not one of HTTP/2, where answers to several take turns. It is nil where
 // there is none.
 func connOf(r *http.Request) *conn {

@@ -27,6 +27,6 @@ func modules(values ...caddy.Module) caddy.ModuleMap {
 
 func nameOf(value caddy.Module) string { return value.CaddyModule().ID.Name() }
 
-// toJSON is for values of our own making; Caddy refuses to load what came out
+// toJSON encodes values of our own making; Caddy refuses to load what came out
 // wrong, so an error would not pass unnoticed.
 func toJSON(value any) json.RawMessage { return caddyconfig.JSON(value, nil) }

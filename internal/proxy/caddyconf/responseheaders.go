@@ -17,7 +17,7 @@ const hsts = "max-age=86400"
 // altSvcSeconds is how long browsers remember that HTTP/3 is offered.
 const altSvcSeconds = 86400
 
-// responseHeaders are on every answer. Security headers belong to the
+// responseHeaders returns those of every answer. Security headers belong to the
 // application; these stand in where it, or the backend, sets none.
 func (b *builder) responseHeaders() json.RawMessage {
 	headers := header.Response{

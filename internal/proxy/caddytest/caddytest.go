@@ -101,12 +101,12 @@ func listen(t testing.TB) (addr string, descriptor int) {
 	return listener.Addr().String(), descriptor
 }
 
-// Handle is a route that always matches, with these handlers in order.
+// Handle returns a route that always matches, with these handlers in order.
 func Handle(handlers ...json.RawMessage) caddyhttp.Route {
 	return caddyhttp.Route{HandlersRaw: handlers}
 }
 
-// Handler is a handler by name with its settings.
+// Handler returns a handler by name with its settings.
 func Handler(name string, settings any) json.RawMessage {
 	return caddyconfig.JSONModuleObject(settings, "handler", name, nil)
 }

@@ -19,12 +19,12 @@ type Identity struct {
 	roots     *x509.CertPool
 }
 
-// ClientConfig is for clients of the server.
+// ClientConfig returns the configuration for clients of the server.
 func (id *Identity) ClientConfig() *tls.Config {
 	return &tls.Config{RootCAs: id.roots, ServerName: "localhost"}
 }
 
-// PEM is the certificate, for a client in another process.
+// PEM returns the certificate, for a client in another process.
 func (id *Identity) PEM() string { return id.cert }
 
 func newIdentity(t testing.TB) *Identity {

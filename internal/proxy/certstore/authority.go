@@ -18,7 +18,7 @@ import (
 // intermediateLifetime is Caddy's own; it refuses a root that ends before.
 const intermediateLifetime = 7 * 24 * time.Hour
 
-// Authority is the folder of the local authority.
+// Authority returns the folder of the local authority.
 func (s Store) Authority() string {
 	return filepath.Join(s.Root, "pki", "authorities", caddypki.DefaultCAID)
 }
@@ -102,7 +102,7 @@ func (h *healer) restoreRoot(files pair) *x509.Certificate {
 	return nil
 }
 
-// checkDates is for an authority that names depend on.
+// checkDates serves an authority that names depend on.
 func (h *healer) checkDates(files pair, root *x509.Certificate) error {
 	switch {
 	case len(h.Local) == 0:

@@ -71,7 +71,7 @@ func newStore(t *testing.T) *aStore {
 	return s
 }
 
-// memory is a folder in memory where there is one: thousands of stores are made
+// memory returns a folder in memory where there is one: thousands of stores are made
 // here, and Caddy waits for the disk with each file.
 func memory(t *testing.T) string {
 	t.Helper()
@@ -83,7 +83,7 @@ func memory(t *testing.T) string {
 	return folder
 }
 
-// authority is Caddy's own, which reads the store or fills it.
+// authority returns Caddy's own, which reads the store or fills it.
 func (s *aStore) authority() *caddypki.CA {
 	s.Helper()
 	ca, err := s.tryAuthority()
@@ -183,7 +183,7 @@ func (s *aStore) files() map[string][]byte {
 	return contents
 }
 
-// names are those of the files, sorted.
+// names returns those of the files, sorted.
 func (s *aStore) names() (names []string) {
 	for name := range s.contents {
 		names = append(names, name)

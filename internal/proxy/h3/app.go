@@ -134,7 +134,7 @@ func (a *App) count(ctx context.Context, visitor *quic.ClientInfo) (context.Cont
 	return conn.In(ctx), nil
 }
 
-// accepted is called when the handshake is over.
+// accepted must be called when the handshake is over.
 func accepted(ctx context.Context, c *quic.Conn) context.Context {
 	limits.QUICOf(ctx).Accepted(func() { _ = c.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "") })
 	return ctx

@@ -49,7 +49,7 @@ func (v *Validators) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 	return next.ServeHTTP(w, r)
 }
 
-// plain is a list of tags without the names of encodings.
+// plain returns a list of tags without the names of encodings.
 func (v *Validators) plain(values []string) []string {
 	values = slices.Clone(values)
 	for i := range values {
@@ -60,7 +60,7 @@ func (v *Validators) plain(values []string) []string {
 	return values
 }
 
-// knownAs is the tag as the visitor has it.
+// knownAs returns the tag as the visitor has it.
 func (v *Validators) knownAs(tag string, known []string) string {
 	list := strings.Join(known, ",")
 	if strings.HasPrefix(tag, "W/") || strings.Contains(list, tag) {

@@ -76,7 +76,7 @@ func (i *Issuer) Issue(ctx context.Context, csr *x509.CertificateRequest) (*cert
 	return w.run(ctx)
 }
 
-// pause is the usual time between two attempts. Let's Encrypt allows five failed
+// pause returns the usual time between two attempts. Let's Encrypt allows five failed
 // validations of a name in an hour, and 200 at its staging directory, where the
 // client makes every attempt but the first until one succeeds there. Of other
 // public authorities nothing is known.

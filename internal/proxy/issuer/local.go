@@ -49,7 +49,7 @@ func (l *Local) Provision(ctx caddy.Context) error {
 	return err
 }
 
-// IssuerKey is where the certificates are kept: with those of Caddy's own issuer.
+// IssuerKey returns where the certificates are kept: with those of Caddy's own issuer.
 func (l *Local) IssuerKey() string { return l.ca.ID }
 
 // Issue signs with the authority's current intermediate certificate.

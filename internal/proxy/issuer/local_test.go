@@ -18,7 +18,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/filestorage" // where the authority is kept
 )
 
-// newLocal is the issuer with an authority of its own.
+// newLocal returns the issuer with an authority of its own.
 func newLocal(t *testing.T) *Local {
 	t.Helper()
 	install := false

@@ -89,7 +89,7 @@ func (w *waiter) logIssued(started time.Time, failed int) {
 	}
 }
 
-// attemptsBefore is the number of failed attempts that the caller knows of; the
+// attemptsBefore returns the number of failed attempts that the caller knows of; the
 // ACME client moves on to a staging directory after the first.
 func attemptsBefore(ctx context.Context) int {
 	if n, ok := ctx.Value(certmagic.AttemptsCtxKey).(*int); ok {

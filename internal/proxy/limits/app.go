@@ -98,7 +98,7 @@ func (a *App) trusts(address netip.Addr) bool {
 	return slices.ContainsFunc(a.Trusted, func(p netip.Prefix) bool { return p.Contains(address) })
 }
 
-// networkOf is the network that the connections of a peer are counted by.
+// networkOf returns the network that the connections of a peer are counted by.
 func (a *App) networkOf(address netip.Addr) netip.Prefix {
 	if a.trusts(address) {
 		return anybody

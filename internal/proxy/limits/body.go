@@ -105,7 +105,7 @@ func (b *body) end() {
 	}
 }
 
-// status is what the visitor is told of a body that was ended, or 0.
+// status returns what the visitor is told of a body that was ended, or 0.
 func (b *body) status() (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

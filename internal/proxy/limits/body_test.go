@@ -38,7 +38,7 @@ func testApp() *App {
 	return a
 }
 
-// coming is a body of which a byte comes every wait.
+// coming returns a body of which a byte comes every wait.
 func coming(a *App, network netip.Prefix, wait time.Duration) (b *body, c *clock, interrupted *bool) {
 	c, interrupted = &clock{time.Now()}, new(bool)
 	b = &body{ReadCloser: &source{strings.NewReader(strings.Repeat("x", 10_000)), c, wait}, app: a, network: network, now: c.now}

@@ -38,7 +38,7 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// RemoteAddr is how the server's hooks find the connection, which others have
+// RemoteAddr returns how the server's hooks find the connection, which others have
 // wrapped: the address is what all of them hand on.
 func (c *conn) RemoteAddr() net.Addr { return &c.remote }
 

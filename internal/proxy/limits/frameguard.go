@@ -19,7 +19,7 @@ type frameGuard struct {
 	once sync.Once
 }
 
-// install is called for every connection before it is served, since there is no
+// install must be called for every connection before it is served, since there is no
 // earlier hook that is given the server.
 func (g *frameGuard) install(ctx context.Context, c net.Conn) context.Context {
 	g.once.Do(func() {
@@ -39,7 +39,7 @@ func (g *frameGuard) install(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, connOf(c))
 }
 
-// baseContext is that of the connection, which net/http hands over with the handler.
+// baseContext returns that of the connection, which net/http hands over with the handler.
 func baseContext(h http.Handler) context.Context {
 	if with, ok := h.(interface{ BaseContext() context.Context }); ok {
 		return with.BaseContext()

@@ -47,7 +47,7 @@ func (b *budget) spend(cost int64, earned func() int64) bool {
 	return b.saved >= 0
 }
 
-// earned is for the time that has passed and the bytes that were sent.
+// earned returns what is granted for the time that has passed and the bytes that were sent.
 func (b *budget) earned(now time.Time, sent int64) int64 {
 	passed := now.Sub(b.at)
 	b.at = now

@@ -47,7 +47,7 @@ func TestFramesAreFollowedInWhateverPiecesTheyCome(t *testing.T) {
 	}
 }
 
-// paid is how many of the frames a connection can pay for at once.
+// paid returns how many of the frames a connection can pay for at once.
 func paid(most int, frame func(n int) seenFrame) int {
 	b := newBudget(time.Now())
 	for n := range most {

@@ -183,7 +183,7 @@ func Keep(ctx context.Context) (release func()) {
 	return s.release
 }
 
-// visitorOf is the network that a request is counted by. Visitors whose address
+// visitorOf returns the network that a request is counted by. Visitors whose address
 // cannot be read are one network.
 func visitorOf(r *http.Request) netip.Prefix {
 	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)

@@ -41,7 +41,7 @@ func get(t *testing.T, c net.Conn, path string) bool {
 	return response.Body.Close() == nil
 }
 
-// served is a server whose connections are counted. It holds answers to /hold
+// served returns a server whose connections are counted. It holds answers to /hold
 // until its end.
 func served(t *testing.T, a *App) net.Addr {
 	t.Helper()

@@ -10,7 +10,7 @@ const (
 	networkBits6 = 64 // what a provider gives to one household or server
 )
 
-// networkOf is the network that an address is counted by. IPv4 in IPv6 form is
+// networkOf returns the network that an address is counted by. IPv4 in IPv6 form is
 // the IPv4.
 func networkOf(address netip.Addr) netip.Prefix {
 	address = address.Unmap().WithZone("")
@@ -22,7 +22,7 @@ func networkOf(address netip.Addr) netip.Prefix {
 	return network
 }
 
-// addressOf is the IP address of a peer; the zero value where there is none.
+// addressOf returns the IP address of a peer; the zero value where there is none.
 func addressOf(peer net.Addr) netip.Addr {
 	if with, ok := peer.(interface{ AddrPort() netip.AddrPort }); ok {
 		return with.AddrPort().Addr()

@@ -13,7 +13,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-// greeting is what a client of TLS says first.
+// greeting returns what a client of TLS says first.
 func greeting(t *testing.T) []byte {
 	t.Helper()
 	near, far := net.Pipe()

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// crowdedRoom is an App with room for so many connections, and a way to take one.
+// crowdedRoom returns an App with room for so many connections, and a way to take one.
 func crowdedRoom(room int) (app *App, take func(address string) *QUICConn) {
 	app = &App{connections: ledger{room: room}}
 	app.metrics = newMetrics(&app.connections)

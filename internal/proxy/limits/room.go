@@ -25,7 +25,7 @@ const (
 	leastRoom = 32
 )
 
-// roomFor is how many connections fit.
+// roomFor returns how many connections fit.
 func roomFor(files, memory uint64) int {
 	room := uint64(math.MaxInt32)
 	room = min(room, (max(files, spareFiles)-spareFiles)/filesPerConnection)
@@ -33,7 +33,7 @@ func roomFor(files, memory uint64) int {
 	return int(max(room, leastRoom)) //nolint:gosec // at most MaxInt32
 }
 
-// files is how many descriptors the process may have. Go has raised the soft limit
+// files returns how many descriptors the process may have. Go has raised the soft limit
 // to the hard one by then.
 func files() uint64 {
 	var limit syscall.Rlimit
@@ -43,7 +43,7 @@ func files() uint64 {
 	return limit.Cur
 }
 
-// memory is how many bytes there may be: the container's limit, or GOMEMLIMIT
+// memory returns how many bytes there may be: the container's limit, or GOMEMLIMIT
 // where that is less.
 func memory() uint64 {
 	limit := uint64(max(debug.SetMemoryLimit(-1), 0)) //nolint:gosec // not negative

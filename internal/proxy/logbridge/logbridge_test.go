@@ -21,7 +21,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/logging/redact"
 )
 
-// line is what one call writes, without its time.
+// line returns what one call writes, without its time.
 func line(t *testing.T, level slog.Level, log func(*zap.Logger)) string {
 	t.Helper()
 	var out bytes.Buffer

@@ -38,7 +38,7 @@ func navigates(r *http.Request) bool {
 	return html > 0 && html >= quality(r.Header["Accept"], "application/json")
 }
 
-// quality is the weight that an Accept header gives a media type by name; zero if
+// quality returns the weight that an Accept header gives a media type by name; zero if
 // it does not name it. Wildcards do not count: scripts send them.
 func quality(accept []string, mediaType string) float64 {
 	for _, value := range accept {

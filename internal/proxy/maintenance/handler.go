@@ -88,7 +88,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return nil
 }
 
-// errorOf is the error that brought the request here, and its status.
+// errorOf returns the error that brought the request here, and its status.
 func errorOf(r *http.Request) (status int, err error) {
 	err, _ = r.Context().Value(caddyhttp.ErrorCtxKey).(error)
 	if handlerErr, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
@@ -121,13 +121,13 @@ func (h *Handler) pageFor(w http.ResponseWriter, r *http.Request, status int) st
 	})
 }
 
-// localURL is the request's own path and query. A path that begins with two
+// localURL returns the request's own path and query. A path that begins with two
 // slashes would be read as another host.
 func localURL(r *http.Request) string {
 	return "/" + strings.TrimLeft(r.URL.RequestURI(), "/\\")
 }
 
-// document is the answer for programs. What they need to know is whether the
+// document returns the answer for programs. What they need to know is whether the
 // request can have had an effect: not if no connection was made.
 func (h *Handler) document(err error, status int) string {
 	message := "The service is restarting or being updated."

@@ -79,7 +79,7 @@ func (b *Bearer) Match(r *http.Request) bool {
 	return digestOf([]byte(strings.TrimLeft(token, " "))).equal(b.want)
 }
 
-// MatchWithError is Match; the error is always nil.
+// MatchWithError returns Match; the error is always nil.
 func (b *Bearer) MatchWithError(r *http.Request) (bool, error) { return b.Match(r), nil }
 
 // Interface guards

@@ -40,7 +40,7 @@ func provisioned(t *testing.T, token string) *Bearer {
 	return b
 }
 
-// emptyContext is that of a configuration with nothing in it.
+// emptyContext returns that of a configuration with nothing in it.
 func emptyContext(t *testing.T) caddy.Context {
 	t.Helper()
 	ctx, err := caddy.ProvisionContext(new(caddy.Config))

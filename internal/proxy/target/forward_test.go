@@ -10,7 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// request is a request as Caddy's server passes it to handlers.
+// request returns a request as Caddy's server passes it to handlers.
 func request(method, target string) *http.Request {
 	r := httptest.NewRequest(method, "/", nil)
 	r.RequestURI = target

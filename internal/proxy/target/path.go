@@ -61,7 +61,7 @@ func isUnreserved(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '_' || c == '~'
 }
 
-// unescaped is the byte of the escape at i, if there is one.
+// unescaped returns the byte of the escape at i, if there is one.
 func unescaped(s string, i int) (byte, bool) {
 	if i+2 >= len(s) || s[i] != '%' {
 		return 0, false
@@ -80,7 +80,7 @@ func unhex(c byte) int {
 	return -1
 }
 
-// decoded is a path without its escapes; what is none stays.
+// decoded returns a path without its escapes; what is none stays.
 func decoded(path string) string {
 	if !strings.Contains(path, "%") {
 		return path
@@ -107,7 +107,7 @@ func hasDots(path string) bool {
 	return false
 }
 
-// resolved is a path without its dot segments (RFC 3986, section 5.2.4).
+// resolved returns a path without its dot segments (RFC 3986, section 5.2.4).
 func resolved(path string) string {
 	segments := strings.Split(path, "/")[1:]
 	kept := segments[:0]

@@ -55,7 +55,7 @@ func check(canonical string, rows []Row) error {
 	return nil
 }
 
-// closedRows are the closed ones among the rows that may take a path.
+// closedRows returns the closed ones among the rows that may take a path.
 func closedRows(rows []Row, path string) (closed []int) {
 	path = strings.ToLower(path)
 	for i, row := range rows {

@@ -26,7 +26,7 @@ func table(t testing.TB) *Handler {
 	return target
 }
 
-// received is a request as Go's server makes it of a target; nil if it refuses it.
+// received returns a request as Go's server makes it of a target; nil if it refuses it.
 func received(method, target string) *http.Request {
 	u, err := url.ParseRequestURI(target)
 	if err != nil {
@@ -38,7 +38,7 @@ func received(method, target string) *http.Request {
 	return r.WithContext(context.WithValue(r.Context(), caddyhttp.OriginalRequestCtxKey, http.Request{URL: &original}))
 }
 
-// sent is the target that a request has behind the handler.
+// sent returns the target that a request has behind the handler.
 func sent(t testing.TB, handler *Handler, r *http.Request) (target string, status int) {
 	t.Helper()
 	err := handler.ServeHTTP(httptest.NewRecorder(), r, caddyhttp.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) error {

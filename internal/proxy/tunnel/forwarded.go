@@ -69,7 +69,7 @@ func joined(before, peer string) string {
 	return before + ", " + peer
 }
 
-// last is the value nearest to us of those said, or the one we know.
+// last returns the value nearest to us of those said, or the one we know.
 func last(said, known string) string {
 	if said == "" {
 		return known

@@ -64,7 +64,7 @@ func (f *frames) step(p []byte) int {
 	return 1
 }
 
-// headerLength is known once the first two bytes are there.
+// headerLength returns what is known once the first two bytes are there.
 func (f *frames) headerLength() int {
 	length := 2
 	switch f.header[1] & lengthBits {

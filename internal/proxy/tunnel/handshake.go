@@ -36,7 +36,7 @@ type handshake struct {
 // accepted reports whether the upstream opened the socket.
 func (h *handshake) accepted() bool { return h.response.StatusCode == http.StatusSwitchingProtocols }
 
-// requestBytes is the handshake as it goes to the upstream: the path and query
+// requestBytes returns the handshake as it goes to the upstream: the path and query
 // as they are now, with the given headers.
 func requestBytes(r *http.Request, header http.Header) []byte {
 	var out bytes.Buffer
@@ -46,7 +46,7 @@ func requestBytes(r *http.Request, header http.Header) []byte {
 	return out.Bytes()
 }
 
-// newKey is what a handshake must bring, and one over HTTP/3 does not (RFC 6455,
+// newKey returns what a handshake must bring, and one over HTTP/3 does not (RFC 6455,
 // section 4.1).
 func newKey() string {
 	var nonce [16]byte

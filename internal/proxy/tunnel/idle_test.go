@@ -52,7 +52,7 @@ func TestProxyProcess(t *testing.T) {
 	}
 }
 
-// liveMemory is what this process needs at the least: live objects and stacks.
+// liveMemory returns what this process needs at the least: live objects and stacks.
 func liveMemory() uint64 {
 	runtime.GC()
 	runtime.GC() // the first one only finds what the second one frees
@@ -115,7 +115,7 @@ func startProxy(t testing.TB, kind, target string) *proxy {
 	}
 }
 
-// live is liveMemory of the proxy.
+// live returns liveMemory of the proxy.
 func (p *proxy) live(t testing.TB) int {
 	t.Helper()
 	if _, err := io.WriteString(p.stdin, "memory\n"); err != nil {
@@ -132,7 +132,7 @@ func (p *proxy) live(t testing.TB) int {
 	return n
 }
 
-// rss is the resident memory of the proxy in bytes.
+// rss returns the resident memory of the proxy in bytes.
 func (p *proxy) rss(t testing.TB) int {
 	t.Helper()
 	status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.pid), "status"))
@@ -247,7 +247,7 @@ func (p *proxy) handshake() (net.Conn, error) {
 	return conn, nil
 }
 
-// perSocket is what n idle TLS sockets cost the proxy by a measure, each.
+// perSocket returns what n idle TLS sockets cost the proxy by a measure, each.
 func perSocket(t testing.TB, kind string, n int, measure func(*proxy, testing.TB) int) int {
 	t.Helper()
 	p := startProxy(t, kind, silentUpstream(t))

@@ -104,7 +104,7 @@ func (h *Handler) waitForTurn(ctx context.Context) error {
 	}
 }
 
-// request is the handshake for the upstream.
+// request returns the handshake for the upstream.
 func (h *Handler) request(r *http.Request) []byte {
 	out := *r
 	out.Header = r.Header.Clone()

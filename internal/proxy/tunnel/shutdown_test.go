@@ -64,7 +64,7 @@ func TestBothSidesAreToldThatTheProxyGoes(t *testing.T) {
 	testkit.Eventually(t, "goroutines have ended", func() bool { return runtime.NumGoroutine() <= before+2 })
 }
 
-// halfFrame is an upstream that sends a part of a frame, and the rest when told.
+// halfFrame returns an upstream that sends a part of a frame, and the rest when told.
 func halfFrame(t *testing.T, whole []byte, first int) (addr string, goOn chan struct{}, heard chan []byte) {
 	goOn, heard = make(chan struct{}), make(chan []byte, 1)
 	addr = rawUpstream(t, func(conn net.Conn) {

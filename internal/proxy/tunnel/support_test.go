@@ -77,7 +77,7 @@ func upstream(t testing.TB, handler http.Handler) string {
 	return server.Listener.Addr().String()
 }
 
-// behind is a server whose requests go through the tunnel, and end with status
+// behind returns a server whose requests go through the tunnel, and end with status
 // 418 if the tunnel does not take them.
 func behind(h Handler) *caddyhttp.Server {
 	return &caddyhttp.Server{Routes: caddyhttp.RouteList{caddytest.Handle(
@@ -147,7 +147,7 @@ func rawUpstream(t testing.TB, serve func(net.Conn)) string {
 
 const accepted = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 
-// probed is a handler with the source that the proxy uses.
+// probed returns a handler with the source that the proxy uses.
 func probed(dns *upstreamstest.DNS, port int) Handler {
 	return Handler{
 		TryDuration: caddy.Duration(5 * time.Second),
@@ -158,7 +158,7 @@ func probed(dns *upstreamstest.DNS, port int) Handler {
 	}
 }
 
-// closeStatus is how a socket was closed; zero if it just broke.
+// closeStatus returns how a socket was closed; zero if it just broke.
 func closeStatus(err error) websocket.StatusCode {
 	if closed, ok := errors.AsType[websocket.CloseError](err); ok {
 		return closed.Code

@@ -135,7 +135,7 @@ func (t *tunnel) leave(deadline time.Time) {
 	}
 }
 
-// stopping is the deadline by which the tunnel must end, or zero.
+// stopping returns the deadline by which the tunnel must end, or zero.
 func (t *tunnel) stopping() time.Time {
 	if nanos := t.stop.Load(); nanos != 0 {
 		return time.Unix(0, nanos)

@@ -69,7 +69,7 @@ func (a *address) observe(v verdict, limit thresholds) (changed bool) {
 	return a.healthy != was
 }
 
-// passesToEnter is one for an address that was there when the proxy started: it
+// passesToEnter returns one for an address that was there when the proxy started: it
 // has been serving, and nobody saw it boot.
 func (a *address) passesToEnter(limit thresholds) int {
 	if a.first {

@@ -16,7 +16,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-// request is one that Caddy would pass to the source.
+// request returns one that Caddy would pass to the source.
 func request(ctx context.Context) (*http.Request, *caddy.Replacer) {
 	repl := caddy.NewReplacer()
 	ctx = context.WithValue(ctx, caddy.ReplacerCtxKey, repl)

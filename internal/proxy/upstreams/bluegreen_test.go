@@ -53,7 +53,7 @@ func (r *rotation) swap(t *testing.T, end func(*upstreamstest.Service)) {
 // breaks, so that nobody but the client may send them again.
 func isUnsafe(method string) bool { return method == http.MethodPost || method == http.MethodPut }
 
-// drainAndStop is TERM, with the drain that the platform's entrypoint does: the
+// drainAndStop sends TERM, with the drain that the platform's entrypoint does: the
 // health route says 503 while the service goes on, until nothing comes any more.
 func drainAndStop(t *testing.T) func(*upstreamstest.Service) {
 	return func(s *upstreamstest.Service) {

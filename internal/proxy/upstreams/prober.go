@@ -134,7 +134,7 @@ func notify(c chan struct{}) {
 	}
 }
 
-// pace is the time between two looks at the upstream.
+// pace returns the time between two looks at the upstream.
 func (p *prober) pace() time.Duration {
 	if len(p.snapshot.Load().serving) == 0 {
 		return max(p.settings.interval/hasteDivisor, probeSpacing)
@@ -270,7 +270,7 @@ func (p *prober) leave(w *watch) {
 	p.log.Info("upstream address gone", "address", w.at.String(), "reason", "the name does not list it any more")
 }
 
-// useOf is what is under way at an address, also from before it left.
+// useOf returns what is under way at an address, also from before it left.
 func (p *prober) useOf(at netip.AddrPort) *use {
 	i := slices.IndexFunc(p.departed, func(a *address) bool { return a.at == at })
 	if i < 0 {

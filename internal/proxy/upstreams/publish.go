@@ -41,7 +41,7 @@ func (p *prober) choose(all []*address) (list []serving, lastResort bool) {
 	return nil, false
 }
 
-// viewOf is what requests see of a snapshot.
+// viewOf returns what requests see of a snapshot.
 func viewOf(old, now *snapshot) View {
 	v := View{Version: old.view.Version}
 	for _, s := range now.serving {
@@ -53,7 +53,7 @@ func viewOf(old, now *snapshot) View {
 	return v
 }
 
-// first is the state of the address that new requests go to, or nothing.
+// first returns the state of the address that new requests go to, or nothing.
 func (s *snapshot) first() AddressState {
 	for _, a := range s.state.Addresses {
 		if a.First {
@@ -67,7 +67,7 @@ func serve(a *address) serving {
 	return serving{at: a.at, dial: a.at.String(), passed: a.lastPass, use: a.use}
 }
 
-// lastResort is the address that answered most recently among those that left
+// lastResort returns the address that answered most recently among those that left
 // only because they are slow. Something must still say that it is there: the
 // name lists it, or it takes connections.
 func (p *prober) lastResort(all []*address) *address {

@@ -52,7 +52,7 @@ type AddressState struct {
 	use      *use
 }
 
-// firstAddress is where new requests go, or invalid if there is no such place.
+// firstAddress returns where new requests go, or invalid if there is no such place.
 func (s *snapshot) firstAddress() netip.AddrPort {
 	if len(s.serving) == 0 {
 		return netip.AddrPort{}
@@ -60,7 +60,7 @@ func (s *snapshot) firstAddress() netip.AddrPort {
 	return s.serving[0].at
 }
 
-// Role is what the address is for, in one word.
+// Role returns what the address is for, in one word.
 func (a AddressState) Role() string {
 	switch {
 	case a.First:

@@ -225,7 +225,7 @@ func (s *Source) GetUpstreams(r *http.Request) ([]*reverseproxy.Upstream, error)
 	return upstreams, nil
 }
 
-// ResetCache is what the proxy calls before it tries a request again. It has the
+// ResetCache does what the proxy asks for before it tries a request again. It has the
 // upstream probed at once, and returns when there is something to try.
 func (s *Source) ResetCache(r *http.Request) error {
 	s.prober.refresh()

@@ -35,7 +35,7 @@ func (s *stage) service(t testing.TB, name, ip string) *upstreamstest.Service {
 	return upstreamstest.NewService(t, name, ip, s.port, nil)
 }
 
-// source is a quick one: a test has no second to wait for each look.
+// source returns a quick one: a test has no second to wait for each look.
 func (s *stage) source() *Source {
 	return &Source{
 		Upstream: alias + ":" + strconv.Itoa(s.port),

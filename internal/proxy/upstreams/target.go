@@ -43,7 +43,7 @@ func targetError(s string) error {
 	return fmt.Errorf("cannot use probe %q: want a path like /api/health, or another port and a path like :9180/readyz", s)
 }
 
-// url is the probe's address at one address of the upstream.
+// url returns the probe's address at one address of the upstream.
 func (t target) url(at netip.AddrPort) string {
 	if t.port != 0 {
 		at = netip.AddrPortFrom(at.Addr(), t.port)

@@ -11,7 +11,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-// ask is a request of a visitor who leaves when leave is called.
+// ask returns a request of a visitor who leaves when leave is called.
 func ask(t *testing.T, header http.Header) (r *http.Request, leave func()) {
 	t.Helper()
 	ctx, leave := context.WithCancel(context.WithValue(t.Context(), caddyhttp.VarsCtxKey, map[string]any{}))

@@ -23,7 +23,7 @@ func ParseAddress(text string) (address netip.Addr, ok bool) {
 	return plain(address), err == nil
 }
 
-// plain is the one form that an address is compared and shown in: ::ffff:192.0.2.1
+// plain returns the one form that an address is compared and shown in: ::ffff:192.0.2.1
 // is how a socket of both families shows 192.0.2.1.
 func plain(address netip.Addr) netip.Addr { return address.Unmap().WithZone("") }
 

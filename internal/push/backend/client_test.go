@@ -120,7 +120,7 @@ func TestClientRefusesOtherAnswers(t *testing.T) {
 	}
 }
 
-// transportKind is why a request got no answer.
+// transportKind returns why a request got no answer.
 func transportKind(err error) netcause.Kind {
 	var lost *TransportError
 	if !errors.As(err, &lost) {

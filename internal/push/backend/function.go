@@ -34,7 +34,7 @@ func (c *Client) Function(ctx context.Context, limit time.Duration, function str
 	return c.run(ctx, limit, StageRunFunction.Path(), function, args)
 }
 
-// Query is Function for a query without arguments. What is no query is refused: it
+// Query calls as Function does, for a query without arguments. What is no query is refused: it
 // cannot change anything.
 func (c *Client) Query(ctx context.Context, function string) (FunctionResult, error) {
 	return c.run(ctx, probeTimeout, queryPath, function, nil)

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// dashboard is a backend that answers the queries about indexes.
+// dashboard returns a backend that answers the queries about indexes.
 func dashboard(t *testing.T, asked *[]string) *Client {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -39,7 +39,7 @@ func (s *passingScan[T]) finish() (T, error) {
 	return result.found, result.err
 }
 
-// decoded is scan for a body of a content encoding.
+// decoded returns scan for a body of a content encoding.
 func decoded[T any](encoding string, scan func(io.Reader) (T, error)) func(io.Reader) (T, error) {
 	return func(r io.Reader) (found T, err error) {
 		switch encoding {

@@ -225,7 +225,7 @@ func TestEveryRowIsReachable(t *testing.T) {
 	}
 }
 
-// examples are observations that a row claims: its first stage, every subject.
+// examples returns observations that a row claims: its first stage, every subject.
 func examples(r row) []Observation {
 	o := Observation{Stage: backend.StageCheckAdminKey, Message: r.contains}
 	if r.stages != nil {

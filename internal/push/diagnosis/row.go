@@ -65,7 +65,7 @@ func (r row) diagnose(o Observation) Diagnosis {
 	return d
 }
 
-// placeholders are the facts that a row's texts may contain, in braces.
+// placeholders returns the facts that a row's texts may contain, in braces.
 func placeholders(o Observation) *strings.Replacer {
 	table := o.Table
 	if table == "" {

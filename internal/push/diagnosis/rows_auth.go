@@ -2,7 +2,7 @@ package diagnosis
 
 import "github.com/tale-project/tale-runtime/internal/exit"
 
-// authRows are the answers to a key that is not accepted (every route).
+// authRows returns the answers to a key that is not accepted (every route).
 func authRows() []row {
 	return []row{
 		{

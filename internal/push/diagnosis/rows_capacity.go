@@ -11,7 +11,7 @@ import (
 // forcePush is the fix of lost or doubtful modules.
 const forcePush = "CONVEX_FORCE_PUSH=true in .env, then docker compose up -d platform (sends every module, as after a database was restored without convex/modules)"
 
-// capacityRows are answers of a backend that is busy, starting or in trouble.
+// capacityRows returns the answers of a backend that is busy, starting or in trouble.
 func capacityRows() []row {
 	busy := func(pace Pace, cause string, fix []string, codes ...string) row {
 		return row{codes: codes, cause: cause, fix: fix, retry: RetrySame, pace: pace, exit: exit.Temporary}

@@ -5,7 +5,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 )
 
-// conditionRows are the results that come with status 200, and the limit of all.
+// conditionRows returns the results that come with status 200, and the limit of all.
 func conditionRows() []row {
 	return []row{
 		{

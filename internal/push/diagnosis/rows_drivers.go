@@ -5,7 +5,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 )
 
-// driverRows are what goes wrong on our side of the wire.
+// driverRows returns what goes wrong on our side of the wire.
 func driverRows() []row {
 	return []row{
 		{

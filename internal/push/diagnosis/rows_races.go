@@ -10,7 +10,7 @@ import (
 // oneDeployer is the fix of every race that does not end by itself.
 const oneDeployer = "docker ps --filter name=platform (only one of them may deploy at a time; wait for the other one, or stop it)"
 
-// raceRows are the conflicts with another writer of the deployment.
+// raceRows returns the conflicts with another writer of the deployment.
 func raceRows() []row { return append(pushRaceRows(), commitRows()...) }
 
 func redo(r row) row {
@@ -18,7 +18,7 @@ func redo(r row) row {
 	return r
 }
 
-// pushRaceRows are races that the backend recognises as such.
+// pushRaceRows returns the races that the backend recognises as such.
 func pushRaceRows() []row {
 	return []row{
 		redo(row{
@@ -64,7 +64,7 @@ func pushRaceRows() []row {
 	}
 }
 
-// commitRows are conflicts seen at a commit, and pushes whose parts are gone.
+// commitRows returns the conflicts seen at a commit, and pushes whose parts are gone.
 func commitRows() []row {
 	return []row{
 		redo(row{

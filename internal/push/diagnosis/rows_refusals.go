@@ -9,7 +9,7 @@ import (
 
 const rebuild = "correct the code and build the image again"
 
-// refusalRows are the errors of evaluate_push, start_push and finish_push that
+// refusalRows returns the errors of evaluate_push, start_push and finish_push that
 // the same input repeats.
 func refusalRows() []row {
 	return append(analysisRows(), append(authConfigRows(), append(schemaRows(), sizeRows()...)...)...)
@@ -29,7 +29,7 @@ func (r row) at(stages ...backend.Stage) row {
 	return r
 }
 
-// analysisRows are about loading and reading the modules.
+// analysisRows returns those about loading and reading the modules.
 func analysisRows() []row {
 	return []row{
 		{
@@ -79,7 +79,7 @@ func authConfigRows() []row {
 	}
 }
 
-// schemaRows are about schema.ts itself; documents that contradict it are
+// schemaRows returns those about schema.ts itself; documents that contradict it are
 // ConditionSchemaFailed.
 func schemaRows() []row {
 	forbidden := refusedFor("schema.ts uses something that is not there while a schema is evaluated (random numbers, environment variables, imports at run time, …).",

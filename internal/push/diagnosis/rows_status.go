@@ -11,7 +11,7 @@ func deployStages() []backend.Stage {
 	return []backend.Stage{backend.StageEvaluateSchema, backend.StageEvaluatePush, backend.StageStartPush, backend.StageWaitForSchema, backend.StageFinishPush}
 }
 
-// statusRows are answers without a code: the backend's own for unknown routes and
+// statusRows returns the answers without a code: the backend's own for unknown routes and
 // its time limit, and those of whatever stands between.
 func statusRows() []row { return append(routeRows(), betweenRows()...) }
 
@@ -23,7 +23,7 @@ func refuse(r row) row {
 	return r
 }
 
-// routeRows are the backend's own answers without a code.
+// routeRows returns the backend's own answers without a code.
 func routeRows() []row {
 	return []row{
 		refuse(row{
@@ -59,7 +59,7 @@ func routeRows() []row {
 	}
 }
 
-// betweenRows are the answers of a proxy or of another server.
+// betweenRows returns the answers of a proxy or of another server.
 func betweenRows() []row {
 	return []row{
 		refuse(row{

@@ -5,7 +5,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 )
 
-// timeoutRows are the ends of our time limits, stage by stage.
+// timeoutRows returns the ends of our time limits, stage by stage.
 func timeoutRows() []row {
 	timeout := func(stages []backend.Stage, cause string, fix ...string) row {
 		return row{

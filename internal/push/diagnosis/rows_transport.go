@@ -6,10 +6,10 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 )
 
-// broken are the ways to lose a connection that was there.
+// broken returns the ways to lose a connection that was there.
 func broken() []netcause.Kind { return []netcause.Kind{netcause.Closed, netcause.Reset} }
 
-// transportRows are requests without a complete answer, by stage where the stage
+// transportRows returns the requests without a complete answer, by stage where the stage
 // makes a difference.
 func transportRows() []row {
 	restarted := []string{
@@ -41,7 +41,7 @@ func transportRows() []row {
 	}, unreachableRows(restarted)...)
 }
 
-// unreachableRows are requests that never reached a backend.
+// unreachableRows returns the requests that never reached a backend.
 func unreachableRows(restarted []string) []row {
 	const checkURL = "check CONVEX_URL in .env (inside the compose network: http://convex:3210)"
 	return []row{

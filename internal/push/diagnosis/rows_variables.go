@@ -5,7 +5,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 )
 
-// variableRows are the refusals of the environment-variable routes, and of code
+// variableRows returns the refusals of the environment-variable routes, and of code
 // that needs variables.
 func variableRows() []row {
 	return append(append(variableNameRows(), variableLimitRows()...), neededVariableRows()...)
@@ -73,7 +73,7 @@ func variableLimitRows() []row {
 	}
 }
 
-// neededVariableRows are about variables that code needs, and who writes them.
+// neededVariableRows returns those about variables that code needs, and who writes them.
 func neededVariableRows() []row {
 	return []row{
 		refused(row{

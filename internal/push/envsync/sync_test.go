@@ -24,7 +24,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 )
 
-// syncer is an EnvSync against a simulator, with its log.
+// syncer returns an EnvSync against a simulator, with its log.
 func syncer(t *testing.T, server *convexsim.Server) (Sync, *bytes.Buffer) {
 	t.Helper()
 	client, err := backend.NewClient(server.URL(), server.AdminKey())

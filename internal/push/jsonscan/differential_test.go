@@ -67,7 +67,7 @@ func standard(doc string) (v any, err error) {
 	return v, err
 }
 
-// refused is what the scanner does not read although it is JSON.
+// refused reports whether the scanner does not read it although it is JSON.
 func refused(doc string) bool {
 	return longNumber.MatchString(doc) || strings.Count(doc, "[")+strings.Count(doc, "{") > maxDepth || len(doc) > maxScanName || !utf8.ValidString(doc)
 }

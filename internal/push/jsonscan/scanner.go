@@ -355,7 +355,7 @@ func (s *Scanner) Scalar() (string, error) {
 	return string(word), nil
 }
 
-// ObjectOrSkip is Object, but passes over a value of another kind.
+// ObjectOrSkip reads as Object does, but passes over a value of another kind.
 func (s *Scanner) ObjectOrSkip(member func(key string) error) error {
 	c, err := s.Peek()
 	if err == nil && c != '{' {
@@ -368,7 +368,7 @@ func (s *Scanner) ObjectOrSkip(member func(key string) error) error {
 	return s.Object(member)
 }
 
-// ArrayOrSkip is Array, but passes over a value of another kind.
+// ArrayOrSkip reads as Array does, but passes over a value of another kind.
 func (s *Scanner) ArrayOrSkip(element func() error) error {
 	c, err := s.Peek()
 	if err == nil && c != '[' {

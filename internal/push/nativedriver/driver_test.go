@@ -35,7 +35,7 @@ func newTestDriver(t *testing.T, request pushtest.Request, faults ...fault.Fault
 	}}
 }
 
-// again is another push, of a request that may be another one, to the same
+// again returns another push, of a request that may be another one, to the same
 // deployment.
 func (d testDriver) again(t *testing.T, request pushtest.Request) testDriver {
 	t.Helper()

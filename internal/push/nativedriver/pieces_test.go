@@ -21,7 +21,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/requestfile"
 )
 
-// randomRequest is an app of any size, with texts of all kinds.
+// randomRequest returns an app of any size, with texts of all kinds.
 func randomRequest(random *rand.Rand) pushtest.Request {
 	request := pushtest.NewRequest()
 	common := strings.Repeat(`import { query } from "./_generated/server";`+pushtest.Awkward, 40)
@@ -45,7 +45,7 @@ func randomRequest(random *rand.Rand) pushtest.Request {
 	return request
 }
 
-// deployedPart is a deployment that has some of the modules already.
+// deployedPart returns a deployment that has some of the modules already.
 func deployedPart(random *rand.Rand, r *requestfile.File) map[string]backend.ModuleHash {
 	deployed, part := map[string]backend.ModuleHash{}, random.IntN(5)
 	for _, m := range r.Index.Functions() {

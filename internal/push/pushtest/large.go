@@ -24,7 +24,7 @@ type Size struct {
 	Changed int
 }
 
-// RealApp is as large as a real application.
+// RealApp returns what is as large as a real application.
 func RealApp() Size { return Size{Modules: 1677, Bytes: 35 << 20, Components: 7, Indexes: 279} }
 
 const componentModules = 10

@@ -18,7 +18,7 @@ type Module struct {
 	SourceMap   string `json:"sourceMap,omitempty"`
 }
 
-// SHA256 is the hash of the module as backends report it.
+// SHA256 returns the hash of the module as backends report it.
 func (m Module) SHA256() string {
 	sum := sha256.Sum256([]byte(m.Source + m.SourceMap))
 	return hex.EncodeToString(sum[:])
@@ -60,7 +60,7 @@ type Request struct {
 // Awkward has what a scanner of JSON strings may trip over.
 const Awkward = "a \"quoted\" \\ back\\\\slash\u2028 é 😀 \t\n\r\x01 </script> {\"adminKey\":\"x\"} [,]"
 
-// NewRequest is a small app with a schema, a node module, an auth config and
+// NewRequest returns a small app with a schema, a node module, an auth config and
 // one component.
 func NewRequest() Request {
 	return Request{
@@ -110,7 +110,7 @@ func WriteFile(t testing.TB, path, content string) {
 	}
 }
 
-// With is the request after a change; slices in it are shared.
+// With returns the request after a change; slices in it are shared.
 func (r Request) With(change func(*Request)) Request {
 	change(&r)
 	return r

@@ -13,7 +13,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/pushtest"
 )
 
-// someText is anything between noise and one word over and over.
+// someText returns anything between noise and one word over and over.
 func someText(random *rand.Rand) []byte {
 	words := []string{"export const ", "function", "return ", "\\n", "the quick brown fox", "Content-Type: text/html", pushtest.Awkward}
 	var text bytes.Buffer

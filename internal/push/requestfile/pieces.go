@@ -88,7 +88,7 @@ func (p *Pieces) check(want string) error {
 // Head and End are what a stream of pieces begins and ends with.
 func (p *Pieces) Head() []byte { return streamHead }
 
-// End is what a stream ends with.
+// End returns what a stream ends with.
 func (p *Pieces) End() []byte { return streamEnd }
 
 // Section returns a part of the request file in its compressed form; nil when the

@@ -39,10 +39,10 @@ func (s Secret) Fingerprint() string {
 // String returns the fingerprint, so that a secret printed by accident stays one.
 func (s Secret) String() string { return "secret " + s.Fingerprint() }
 
-// GoString is String for %#v.
+// GoString returns String for %#v.
 func (s Secret) GoString() string { return s.String() }
 
-// derive is the KBKDF in counter mode that the backend uses: the first size
+// derive returns the KBKDF in counter mode that the backend uses: the first size
 // bytes (at most 32) of HMAC-SHA256(secret, counter 1 || purpose), the counter a
 // 32-bit big-endian number, without label, separator or length field.
 func (s Secret) derive(purpose string, size int) []byte {

@@ -46,7 +46,7 @@ var (
 	pipe      uintptr //nolint:unused // read by the assembly
 )
 
-// handler is what the kernel calls; see handler_GOARCH.s.
+// handler returns what the kernel calls; see handler_GOARCH.s.
 func handler() //nolint:unused // its address is taken by the assembly
 
 // handlerAddress returns where handler begins.

@@ -12,7 +12,7 @@ import (
 // Signals is empty: no signal is reported.
 var Signals []syscall.Signal
 
-// Received is an error.
+// Received returns an error.
 func Received() (<-chan os.Signal, error) {
 	return nil, errors.New("SIGURG and SIGPROF cannot be told apart on this architecture")
 }

@@ -22,7 +22,7 @@ func spin(stop *atomic.Bool) (n int) {
 	return n
 }
 
-// processorTime is what this process has used so far.
+// processorTime returns what this process has used so far.
 func processorTime(t *testing.T) time.Duration {
 	t.Helper()
 	var usage syscall.Rusage

@@ -18,7 +18,7 @@ func Write(path string, data []byte, perm fs.FileMode) error {
 	return write(path, data, perm, func(file *os.File) error { return file.Sync() }, SyncFolder)
 }
 
-// WriteVolatile is Write without waiting for the disk. It is for files that matter
+// WriteVolatile writes as Write does, without waiting for the disk. It is for files that matter
 // to running processes only, such as those of the run folder.
 func WriteVolatile(path string, data []byte, perm fs.FileMode) error {
 	return write(path, data, perm, func(*os.File) error { return nil }, func(string) error { return nil })

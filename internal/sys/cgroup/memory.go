@@ -25,7 +25,7 @@ type Memory struct {
 	Member string // which cgroup this process is in, as /proc/self/cgroup
 }
 
-// Here is this container's.
+// Here returns this container's.
 func Here() Memory { return Memory{Root: "/sys/fs/cgroup", Member: "/proc/self/cgroup"} }
 
 // Kills returns how many processes the kernel has killed for want of memory, and
@@ -73,7 +73,7 @@ func (m Memory) read(names ...string) (contents [][]byte) {
 	return contents
 }
 
-// folders are those of the cgroup and of all above it.
+// folders returns those of the cgroup and of all above it.
 func (m Memory) folders() []string {
 	var found []string
 	membership, _ := os.ReadFile(m.Member)

@@ -8,7 +8,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
 )
 
-// at is the memory of a process of the group in a tree of files.
+// at returns the memory of a process of the group in a tree of files.
 func at(t *testing.T, member string, files map[string]string) cgroup.Memory {
 	t.Helper()
 	memory := cgroup.Memory{Root: t.TempDir(), Member: filepath.Join(t.TempDir(), "cgroup")}

@@ -76,7 +76,7 @@ func (e *Error) Unwrap() []error {
 	return all
 }
 
-// ExitCode is the exit code the error stands for.
+// ExitCode returns the exit code the error stands for.
 func (e *Error) ExitCode() int {
 	if errors.Is(e, syscall.EACCES) {
 		return exit.NoPermission
@@ -84,7 +84,7 @@ func (e *Error) ExitCode() int {
 	return exit.Config
 }
 
-// Report is what a boot says of the error wherever its reader may look.
+// Report returns what a boot says of the error wherever its reader may look.
 func (e *Error) Report() report.Failure {
 	failure := report.Failure{ExitCode: e.ExitCode()}
 	var lines []string

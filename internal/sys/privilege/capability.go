@@ -17,7 +17,7 @@ var capabilityNames = map[capability]string{
 // capabilities is a set of them, as a bit mask.
 type capabilities uint64
 
-// effectiveCapabilities are those this process has.
+// effectiveCapabilities returns those this process has.
 func effectiveCapabilities() (capabilities, error) {
 	mask, err := procfs.StatusMask("/proc/thread-self/status", "CapEff:")
 	if err != nil {

@@ -35,7 +35,7 @@ type Drop struct {
 	Writable []string
 }
 
-// Apply is the first thing a service does. Started as root, it gives the data
+// Apply must be the first thing a service does. Started as root, it gives the data
 // folders their owner and gives up root for good, on all threads. Whichever user
 // it is then, no process of the same user may look into its memory any more, and it
 // checks that the folders can be written to. Errors carry
@@ -80,7 +80,7 @@ func (d Drop) leaveRoot(ctx context.Context, log *slog.Logger) error {
 	return d.become()
 }
 
-// needed are the capabilities without which root cannot be given up. That of
+// needed returns the capabilities without which root cannot be given up. That of
 // changing owners is among them when it is plain that some are wrong.
 func (d Drop) needed() []capability {
 	needed := []capability{capSetUID, capSetGID}

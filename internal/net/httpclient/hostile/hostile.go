@@ -53,7 +53,7 @@ var answers = map[string]answer{
 	"body of a 204":         {once: "HTTP/1.1 204 No Content\r\n\r\nx"},
 }
 
-// zeros is a whole gzip member of a megabyte.
+// zeros returns a whole gzip member of a megabyte.
 func zeros() string {
 	var out bytes.Buffer
 	w := gzip.NewWriter(&out)

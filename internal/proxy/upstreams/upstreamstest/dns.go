@@ -45,7 +45,7 @@ func NewDNS(t testing.TB) *DNS {
 	return d
 }
 
-// Addr is the server's address, host:port.
+// Addr returns the server's address, host:port.
 func (d *DNS) Addr() string { return d.conn.LocalAddr().String() }
 
 // Set makes name resolve to these addresses; with none, the name is unknown.
@@ -66,7 +66,7 @@ func (d *DNS) Break(broken bool) {
 	d.broken = broken
 }
 
-// Queries is how many questions were asked.
+// Queries returns how many questions were asked.
 func (d *DNS) Queries() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -72,7 +72,7 @@ func NewService(t testing.TB, name, ip string, port int, handler http.Handler) *
 	return s
 }
 
-// Addr is where the service listens, host:port.
+// Addr returns where the service listens, host:port.
 func (s *Service) Addr() string { return s.addr }
 
 // SetHealth sets the status that /health answers. With zero it never answers.
@@ -81,10 +81,10 @@ func (s *Service) SetHealth(status int) { s.health.Store(int64(status)) }
 // SetHealthBody sets what /health says.
 func (s *Service) SetHealthBody(body string) { s.body.Store(body) }
 
-// Requests is how many requests other than probes were answered.
+// Requests returns how many requests other than probes were answered.
 func (s *Service) Requests() int { return int(s.requests.Load()) }
 
-// Probes is how many probes came.
+// Probes returns how many probes came.
 func (s *Service) Probes() int { return int(s.probes.Load()) }
 
 // Start listens again after Stop or Kill.

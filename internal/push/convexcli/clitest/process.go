@@ -28,7 +28,7 @@ const (
 	sleeps      = "cli sleeps"
 )
 
-// Programs are for testkit.Main: the ways to behave.
+// Programs returns what testkit.Main runs: the ways to behave.
 func Programs() map[string]func() int {
 	return map[string]func() int{
 		Deploys: described(deploys), GivesUp: described(givesUp), IsKilled: described(isKilled), Lingers: described(lingers),
@@ -51,11 +51,11 @@ func Options(t testing.TB, way string, environ ...string) convexcli.Options {
 	}
 }
 
-// Requesting is the variable by which a CLI that deploys knows the push request
+// Requesting returns the variable by which a CLI that deploys knows the push request
 // that it bundles, so to speak.
 func Requesting(request string) string { return requestVariable + "=" + request }
 
-// Describing is the variable by which the CLI knows where to write its
+// Describing returns the variable by which the CLI knows where to write its
 // Description.
 func Describing(path string) string { return outputVariable + "=" + path }
 
