@@ -51,7 +51,7 @@ func (b *book) lines(t *testing.T, n int) []map[string]any {
 func runLogged(t *testing.T, level slog.Level, upstream string, h Handler) (url string, log *book) {
 	t.Helper()
 	log = &book{}
-	host.Provide(host.Process{Access: logging.New(log, logging.FormatJSON, level)})
+	host.Provide(host.Process{Access: logging.Batched(logging.New(log, logging.FormatJSON, level))})
 	t.Cleanup(func() { host.Provide(host.Process{}) })
 	logged := caddytest.Handle(caddytest.Handler("tale_access_log", h))
 	addr := caddytest.Run(t, &caddyhttp.Server{

@@ -19,8 +19,8 @@ type Response struct {
 	Missing map[string]string `json:"missing,omitempty"`
 	// Drop names headers that no answer keeps. Default: none.
 	Drop []string `json:"drop,omitempty"`
-	// AltSvc replaces the Alt-Svc header, whose port Caddy takes from the
-	// listener and not from the public address. Default: no change.
+	// AltSvc says over TLS where HTTP/3 is offered, instead of what an upstream says.
+	// Default: no change.
 	AltSvc string `json:"alt_svc,omitempty"`
 }
 
@@ -35,6 +35,9 @@ func (Response) CaddyModule() caddy.ModuleInfo {
 // ServeHTTP lets the rest of the chain answer through a writer that adds the
 // headers.
 func (h *Response) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if h.AltSvc != "" && r.TLS != nil && r.ProtoMajor < 3 {
+		w.Header()["Alt-Svc"] = []string{h.AltSvc}
+	}
 	// Over HTTP/3 a 100 is passed on; before, net/http's server sends one by itself
 	// when the body is first read, which is when the upstream has asked for it.
 	return next.ServeHTTP(&responseWriter{exchange.HeaderWriter{
