@@ -1,7 +1,6 @@
 package demo
 
 import (
-	"fmt"
 	"net"
 	"strconv"
 
@@ -31,38 +30,23 @@ func (p *ports) all() []*int {
 // choose keeps each port that is set and free, and replaces the others. The
 // URL of a folder that is used again stays the same this way, and with it the
 // variables that are pushed.
-func (p *ports) choose() error {
-	var held []net.Listener
-	defer func() {
-		for _, listener := range held {
-			_ = listener.Close()
-		}
-	}()
+func (p *ports) choose() (err error) {
+	var others []*int
 	for _, port := range p.all() {
-		listener, err := listenNear(*port)
-		if err != nil {
-			return fmt.Errorf("cannot find a free port: %w", err)
+		listener, err := net.Listen("tcp", loopback(*port))
+		if *port == 0 || err != nil {
+			others = append(others, port)
 		}
-		// Held until all are chosen, so that none is given twice.
-		held = append(held, listener)
-		address, err := net.ResolveTCPAddr("tcp", listener.Addr().String())
-		if err != nil {
-			return fmt.Errorf("cannot find a free port: %w", err)
+		if err == nil {
+			defer func() { _ = listener.Close() }() // when all are chosen, so that none is given twice
 		}
-		*port = address.Port
+	}
+	for _, port := range others {
+		if *port, err = freeport.Find(); err != nil {
+			return err
+		}
 	}
 	return nil
-}
-
-func listenNear(port int) (net.Listener, error) {
-	if port == 0 {
-		return freeport.Listen()
-	}
-	listener, err := net.Listen("tcp", loopback(port))
-	if err != nil {
-		return freeport.Listen()
-	}
-	return listener, nil
 }
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

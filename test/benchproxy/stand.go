@@ -247,13 +247,11 @@ func awaitFor(ctx context.Context, patience time.Duration, not string, fact func
 func freePorts(n int) ([]string, error) {
 	var ports []string
 	for range n {
-		listener, err := freeport.Listen()
+		port, err := freeport.Find()
 		if err != nil {
 			return nil, err
 		}
-		defer func() { _ = listener.Close() }()
-		_, port, _ := net.SplitHostPort(listener.Addr().String())
-		ports = append(ports, port)
+		ports = append(ports, strconv.Itoa(port))
 	}
 	return ports, nil
 }

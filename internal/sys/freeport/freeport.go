@@ -3,9 +3,12 @@
 package freeport
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"strconv"
+	"sync"
 )
 
 // The ports that are tried. They lie below those that the kernel gives to
@@ -17,26 +20,42 @@ const (
 	tries = 200
 )
 
-// Listen opens a free TCP port on 127.0.0.1. Close it, and the port is free for
-// the program that is told about it.
-func Listen() (net.Listener, error) {
+// reserved has a mark for each port that was found: an abstract socket with its number,
+// so that nobody is told the same port before it is used, in another process either.
+// It is process state because the marks must live as long as the process.
+var reserved sync.Map
+
+// Find returns a TCP port that is free now on all of the addresses, 127.0.0.1 if there
+// are none. It is not found again as long as this process lives.
+func Find(hosts ...string) (int, error) {
+	if len(hosts) == 0 {
+		hosts = []string{"127.0.0.1"}
+	}
 	var err error
 	for range tries {
-		var listener net.Listener
-		listener, err = net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", first+rand.IntN(count)))
-		if err == nil {
-			return listener, nil
+		port := first + rand.IntN(count)
+		if err = take(port, hosts); err == nil {
+			return port, nil
 		}
 	}
-	return nil, fmt.Errorf("cannot find a free port: %w", err)
+	return 0, fmt.Errorf("cannot find a free port: %w", err)
 }
 
-// Find returns a port that is free now.
-func Find() (int, error) {
-	listener, err := Listen()
+// take returns nil if the port is free on all of the addresses, and was not found before.
+func take(port int, hosts []string) error {
+	mark, err := net.Listen("unix", fmt.Sprintf("@tale-runtime-port-%d", port))
 	if err != nil {
-		return 0, err
+		return err
 	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().(*net.TCPAddr).Port, nil
+	for _, host := range hosts {
+		listener, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+		if err != nil {
+			return errors.Join(err, mark.Close())
+		}
+		if err := listener.Close(); err != nil {
+			return errors.Join(err, mark.Close())
+		}
+	}
+	reserved.Store(port, mark)
+	return nil
 }

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/sys/freeport"
 )
 
 // Service is an HTTP service at one loopback address: the application of one
@@ -32,29 +34,11 @@ type Service struct {
 // FreePort finds a port that is free on every one of the addresses.
 func FreePort(t testing.TB, ips ...string) int {
 	t.Helper()
-	for range 50 {
-		if port, ok := tryPort(t, ips); ok {
-			return port
-		}
+	port, err := freeport.Find(ips...)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatalf("cannot find a port that is free on all of %v", ips)
-	return 0
-}
-
-func tryPort(t testing.TB, ips []string) (int, bool) {
-	t.Helper()
-	port := 0
-	for _, ip := range ips {
-		l, err := net.Listen("tcp", net.JoinHostPort(ip, strconv.Itoa(port)))
-		if err != nil {
-			return 0, false
-		}
-		defer l.Close() //nolint:errcheck // only its port is wanted
-		if addr, ok := l.Addr().(*net.TCPAddr); ok {
-			port = addr.Port
-		}
-	}
-	return port, true
+	return port
 }
 
 // NewService starts a healthy service at ip:port that ends with the test. With a
