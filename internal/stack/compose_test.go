@@ -233,6 +233,8 @@ func TestDefaultsNameTheServices(t *testing.T) {
 	}
 }
 
+var composeFiles = []string{"docker-compose.yml", "compose.bluegreen.yml", "compose.dev.yml", "compose.external-db.yml"}
+
 // interpolation is a variable with its default in a compose file.
 var interpolation = regexp.MustCompile(`\$\{(\w+):?-([^}]*)\}`)
 
@@ -259,7 +261,7 @@ func TestComposeHasTheDefaults(t *testing.T) {
 			t.Errorf("%s: %s is %q, and by default %q", where, name, value, def)
 		}
 	}
-	for _, path := range []string{"docker-compose.yml", "compose.bluegreen.yml", "compose.dev.yml", "compose.external-db.yml"} {
+	for _, path := range composeFiles {
 		for _, match := range interpolation.FindAllStringSubmatch(readFile(t, path), -1) {
 			if match[1] != "TALE_VERSION" || match[2] != "latest" { // of an image
 				check(path, match[1], match[2])
@@ -269,6 +271,19 @@ func TestComposeHasTheDefaults(t *testing.T) {
 	for line := range strings.Lines(readFile(t, ".env.example")) {
 		if name, value, set := strings.Cut(strings.TrimSpace(line), "="); set && !strings.HasPrefix(name, "#") {
 			check(".env.example", name, value)
+		}
+	}
+}
+
+// TestTheExampleHasWhatComposeReads: every variable that the compose files put in stands
+// in .env.example, maybe as a comment.
+func TestTheExampleHasWhatComposeReads(t *testing.T) {
+	example := readFile(t, ".env.example")
+	for _, path := range composeFiles {
+		for _, match := range regexp.MustCompile(`\$\{([A-Z0-9_]+)`).FindAllStringSubmatch(readFile(t, path), -1) {
+			if !regexp.MustCompile(`(?m)^#? ?` + match[1] + `=`).MatchString(example) {
+				t.Errorf("%s reads %s, which .env.example does not have", path, match[1])
+			}
 		}
 	}
 }

@@ -47,7 +47,6 @@ boot() {
 
 settings() {
   check "make env writes a file once, for its owner alone" env_file_is_made_once
-  check "every variable that the compose files put in is in .env.example" compose_variables_are_in_the_example
   check "every setting of the proxy is handed through" proxy_settings_are_handed_through
   check "the Dockerfiles build their binaries alike" go_stages_are_alike
   check "every overlay is valid" overlays_are_valid

@@ -15,16 +15,6 @@ env_file_is_made_once() {
   rm "$file"
 }
 
-# Every variable that the compose files put in somewhere can be found in
-# .env.example. Those that they only hand through are in docs/environment.md.
-compose_variables_are_in_the_example() {
-  local name missing=
-  for name in $(grep -ohE '\$\{[A-Z0-9_]+' "$root"/docker-compose.yml "$root"/compose.*.yml | tr -d '{$' | sort -u); do
-    grep -q "^#\? \?$name=" "$root/.env.example" || missing+=" $name"
-  done
-  equal "$missing" "" "what is missing in .env.example"
-}
-
 # The proxy gets no env_file, so a setting that the compose file does not name
 # would be lost without a word. What is a matter of the container is fixed.
 proxy_settings_are_handed_through() {
