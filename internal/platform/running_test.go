@@ -8,6 +8,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/doctor"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
+	"github.com/tale-project/tale-runtime/internal/push/backend/backendtest"
 )
 
 // What keeps functions from running is said by a boot that is ready all the same,
@@ -30,11 +31,7 @@ func TestADeploymentThatRunsNoFunctions(t *testing.T) {
 				t.Fatalf("push: exit code %d", code)
 			}
 			if tt.path != "" {
-				client, err := backend.NewClient(sim.URL(), sim.AdminKey())
-				if err != nil {
-					t.Fatal(err)
-				}
-				t.Cleanup(client.Close)
+				client := backendtest.Client(t, sim)
 				if _, err := client.Do(t.Context(), backend.Request{Method: "POST", Path: tt.path}); err != nil {
 					t.Fatal(err)
 				}

@@ -13,6 +13,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
 	"github.com/tale-project/tale-runtime/internal/logging/redact"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
+	"github.com/tale-project/tale-runtime/internal/push/backend/backendtest"
 )
 
 func runAfterDeploy(t *testing.T, client *backend.Client, secrets map[string]string) (report, log string) {
@@ -59,19 +60,12 @@ func TestRunAfterDeploy(t *testing.T) {
 
 func TestRunAfterDeployAgainstASimulator(t *testing.T) {
 	server := simtest.Start(t, convexsim.Options{Functions: []string{"migrations:runAll"}})
-	client, err := backend.NewClient(server.URL(), server.AdminKey())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
+	client := backendtest.Client(t, server)
 	if failed, _ := runAfterDeploy(t, client, nil); failed != "" {
 		t.Errorf("failed with %q", failed)
 	}
 	empty := simtest.Start(t, convexsim.Options{})
-	if client, err = backend.NewClient(empty.URL(), empty.AdminKey()); err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
+	client = backendtest.Client(t, empty)
 	if failed, _ := runAfterDeploy(t, client, nil); !strings.Contains(failed, "migrations:runAll") {
 		t.Errorf("a function that does not exist: %q", failed)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
+	"github.com/tale-project/tale-runtime/internal/push/backend/backendtest"
 	"github.com/tale-project/tale-runtime/internal/push/convexcli/clitest"
 	"github.com/tale-project/tale-runtime/internal/push/pushtest"
 	"github.com/tale-project/tale-runtime/internal/push/requestfile"
@@ -171,12 +172,7 @@ func (d *testDeploy) restartWith(t *testing.T, options convexsim.Options) {
 	options.Port, options.SitePort = 0, 0
 	options.Storage = stopped.Options().Storage
 	d.sim = simtest.Start(t, options)
-	client, err := backend.NewClient(d.sim.URL(), d.sim.AdminKey())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
-	d.client = client
+	d.client = backendtest.Client(t, d.sim)
 }
 
 func TestADeployIsSkippedWhenTheVariablesAreBack(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/push"
-	"github.com/tale-project/tale-runtime/internal/push/backend"
+	"github.com/tale-project/tale-runtime/internal/push/backend/backendtest"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/push/pushtest"
 )
@@ -107,11 +107,7 @@ func declare(t *testing.T, server *convexsim.Server, env string) {
 
 func deploy(t *testing.T, server *convexsim.Server, request pushtest.Request) {
 	t.Helper()
-	client, err := backend.NewClient(server.URL(), server.AdminKey())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
+	client := backendtest.Client(t, server)
 	if _, err := push.Deploy(t.Context(), logging.Discard(), client, push.Options{Driver: "native", Request: request.Write(t), Timeout: time.Minute, Longest: time.Minute}); err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
+	"github.com/tale-project/tale-runtime/internal/push/backend/backendtest"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/push/pushtest"
 	"github.com/tale-project/tale-runtime/internal/push/trace"
@@ -25,11 +26,7 @@ type testDriver struct {
 func newTestDriver(t *testing.T, request pushtest.Request, faults ...fault.Fault) testDriver {
 	t.Helper()
 	sim := simtest.Start(t, convexsim.Options{Faults: faults})
-	client, err := backend.NewClient(sim.URL(), sim.AdminKey())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
+	client := backendtest.Client(t, sim)
 	return testDriver{sim: sim, Driver: &Driver{
 		Log: logging.Discard(), Client: client, File: openRequest(t, request), Trace: trace.New(logging.Discard(), nil), Timeout: time.Minute,
 	}}
