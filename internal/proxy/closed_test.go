@@ -18,6 +18,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/proxy/routes"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // closedPaths are paths that a visitor outside of DASHBOARD_ALLOW and without the
@@ -47,25 +48,10 @@ type recorder struct {
 
 func (c *recorder) listen(t *testing.T, name routes.Upstream) (address string) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = listener.Close() })
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go c.serve(conn, name)
-		}
-	}()
-	return listener.Addr().String()
+	return testkit.Listen(t, func(conn net.Conn) { c.serve(conn, name) })
 }
 
 func (c *recorder) serve(conn net.Conn, name routes.Upstream) {
-	defer func() { _ = conn.Close() }()
 	reader := bufio.NewReader(conn)
 	for {
 		head, err := readHead(reader)

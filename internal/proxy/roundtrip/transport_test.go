@@ -35,22 +35,29 @@ func impatient(t *testing.T, answer string) (address string) {
 	})
 }
 
+// exchange sends one request and returns the answer, and its body as far as it came.
+func exchange(t *testing.T, transport *Transport, method, address string, body io.Reader) (response *http.Response, got string, end error) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, "http://"+address, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err = transport.RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, end := io.ReadAll(response.Body)
+	_ = response.Body.Close()
+	return response, string(text), end
+}
+
 func TestAnEarlyAnswerSurvivesTheFailureOfTheBody(t *testing.T) {
 	const said = "too big, and here is why"
 	address := impatient(t, "HTTP/1.1 413 Too Large\r\nConnection: close\r\n\r\n"+said)
 	transport := newTransport(t)
 	for range 100 {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+address, strings.NewReader(strings.Repeat("x", 3<<20)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		response, err := transport.RoundTrip(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := io.ReadAll(response.Body)
-		_ = response.Body.Close()
-		if response.StatusCode != http.StatusRequestEntityTooLarge || string(got) != said || err != nil {
+		response, got, err := exchange(t, transport, http.MethodPost, address, strings.NewReader(strings.Repeat("x", 3<<20)))
+		if response.StatusCode != http.StatusRequestEntityTooLarge || got != said || err != nil {
 			t.Fatalf("%d %q, %v", response.StatusCode, got, err)
 		}
 	}
@@ -62,17 +69,8 @@ func TestAnAnswerThatAResetEndsIsCut(t *testing.T) {
 	address := impatient(t, "HTTP/1.1 200 OK\r\n\r\n"+half)
 	transport := newTransport(t)
 	for _, method := range []string{http.MethodGet, http.MethodDelete} {
-		request, err := http.NewRequestWithContext(t.Context(), method, "http://"+address, http.NoBody)
-		if err != nil {
-			t.Fatal(err)
-		}
-		response, err := transport.RoundTrip(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := io.ReadAll(response.Body)
-		_ = response.Body.Close()
-		if string(got) != half || !errors.Is(err, syscall.ECONNRESET) {
+		_, got, err := exchange(t, transport, method, address, http.NoBody)
+		if got != half || !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("%s: %q, %v", method, got, err)
 		}
 	}
