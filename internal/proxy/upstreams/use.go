@@ -32,7 +32,7 @@ func (s State) now() State {
 
 // using counts one request, or one socket, at the address that it was offered last.
 type using struct {
-	count func(*use) *atomic.Int64
+	socket bool
 
 	mu    sync.Mutex
 	at    *use
@@ -44,10 +44,7 @@ type using struct {
 func usingOf(r *http.Request) *using {
 	u, ok := caddyhttp.GetVar(r.Context(), usingVar).(*using)
 	if !ok {
-		u = &using{count: func(at *use) *atomic.Int64 { return &at.requests }}
-		if exchange.IsWebSocket(r) {
-			u.count = func(at *use) *atomic.Int64 { return &at.sockets }
-		}
+		u = &using{socket: exchange.IsWebSocket(r)}
 		caddyhttp.SetVar(r.Context(), usingVar, u)
 		context.AfterFunc(r.Context(), u.requestEnded)
 	}
@@ -58,31 +55,40 @@ func usingOf(r *http.Request) *using {
 func (u *using) move(to *use) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.ended || u.at == to {
-		return
+	if !u.ended && u.at != to {
+		u.add(-1)
+		u.at = to
+		u.add(1)
 	}
-	if u.at != nil {
-		u.count(u.at).Add(-1)
-	}
-	if u.at = to; to != nil {
-		u.count(to).Add(1)
+}
+
+func (u *using) add(n int64) {
+	switch {
+	case u.at == nil:
+	case u.socket:
+		u.at.sockets.Add(n)
+	default:
+		u.at.requests.Add(n)
 	}
 }
 
 func (u *using) requestEnded() {
 	u.mu.Lock()
-	kept := u.kept
-	u.mu.Unlock()
-	if !kept {
-		u.end()
+	defer u.mu.Unlock()
+	if !u.kept {
+		u.leave()
 	}
 }
 
 func (u *using) end() {
-	u.move(nil)
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.ended = true
+	u.leave()
+}
+
+func (u *using) leave() {
+	u.add(-1)
+	u.at, u.ended = nil, true
 }
 
 // Keep makes a socket count after its handler has returned, until release is called.
