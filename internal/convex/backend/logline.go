@@ -56,13 +56,11 @@ func (d Database) String() string {
 	}
 }
 
-// databaseLines returns the lines of model/src/migrations.rs and of migrations_model/src/lib.rs.
-func databaseLines() map[Phase]*regexp.Regexp {
-	return map[Phase]*regexp.Regexp{
-		PhaseMigrating: regexp.MustCompile(`Attempting migration|Migration worker failed|(?:Migrating to|Migrated|Executing Migration) (\d+)(?:/(\d+))?`),
-		PhaseCurrent:   regexp.MustCompile(`db metadata version up to date at ((\d+))`),
-		PhaseNewer:     regexp.MustCompile(`persisted db metadata version is ahead at (\d+), this binary is at (\d+)`),
-	}
+// databaseLines are the lines of model/src/migrations.rs and of migrations_model/src/lib.rs.
+var databaseLines = map[Phase]*regexp.Regexp{
+	PhaseMigrating: regexp.MustCompile(`Attempting migration|Migration worker failed|(?:Migrating to|Migrated|Executing Migration) (\d+)(?:/(\d+))?`),
+	PhaseCurrent:   regexp.MustCompile(`db metadata version up to date at ((\d+))`),
+	PhaseNewer:     regexp.MustCompile(`persisted db metadata version is ahead at (\d+), this binary is at (\d+)`),
 }
 
 // ReadDatabase returns what a line of the backend says about the version of its
@@ -71,7 +69,7 @@ func ReadDatabase(line string) (Database, bool) {
 	if !strings.Contains(line, "migrations") || !strings.Contains(line, "model::migrations") && !strings.Contains(line, "migrations_model") {
 		return Database{}, false
 	}
-	for phase, words := range databaseLines() {
+	for phase, words := range databaseLines {
 		if found := words.FindStringSubmatch(line); found != nil {
 			version, _ := strconv.Atoi(found[1])
 			newest, _ := strconv.Atoi(found[2])
