@@ -10,9 +10,6 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 )
 
-// extraSiteHealth is probed where a site names no path.
-const extraSiteHealth = "/api/health"
-
 const extraSiteAccepted = "HOST=SERVICE:PORT, comma separated, each optionally with the path to probe (docs.example.com=docs:3002/api/health)"
 
 // ExtraSites are sites beside the stack's own, each with a host name of its own.
@@ -24,7 +21,7 @@ type ExtraSites struct {
 type ExtraSite struct {
 	Host     string // lower case
 	Upstream string // host:port
-	Health   string // path that is probed
+	Health   string // path that is probed, PlatformHealth where none is named
 }
 
 // Sites returns the sites, in the order in which they were set. The settings must have
@@ -70,7 +67,7 @@ func parseExtraSite(text string) (site ExtraSite, wrong string) {
 		return site, fmt.Sprintf("has %q without =", text)
 	}
 	upstream, path, hasPath := strings.Cut(target, "/")
-	site = ExtraSite{Host: strings.ToLower(host), Upstream: upstream, Health: extraSiteHealth}
+	site = ExtraSite{Host: strings.ToLower(host), Upstream: upstream, Health: PlatformHealth}
 	if hasPath {
 		site.Health = "/" + path
 	}
