@@ -39,7 +39,7 @@ type other struct {
 	Name string        `env:"NAME" envDefault:"tale"`
 }
 
-// Validate belongs to a group: nobody but Load calls it.
+// Validate belongs to a group: only Load calls it.
 func (o other) Validate() config.Problems { return config.CheckOneOf("NAME", o.Name, "tale", "x") }
 
 func (s *settings) Validate() config.Problems { return config.CheckPort("PORT", s.Port) }

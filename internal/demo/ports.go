@@ -17,7 +17,7 @@ type ports struct {
 	Backend        int `json:"backend"`
 	HTTPActions    int `json:"http_actions"`
 	ConvexStatus   int `json:"convex_status"`
-	Dashboard      int `json:"dashboard"` // nobody listens: the demo has no dashboard
+	Dashboard      int `json:"dashboard"` // without a listener: the demo has no dashboard
 }
 
 func (p *ports) all() []*int {

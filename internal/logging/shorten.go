@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// longestLine is how long a line of our own may be, in bytes. Whoever follows a
-	// log reads lines, and some that collect logs cut them where they like. A log of
+	// longestLine is how long a line of our own may be, in bytes. People who
+	// follow a log read lines, and some collectors cut longer ones anywhere. A log of
 	// debug level has them whole.
 	longestLine = 400
 	// lineFrame is about what is in a line besides the texts.

@@ -80,8 +80,8 @@ func (b *Bundle) watch(ctx context.Context) {
 }
 
 // askProxy sends any request over https: some proxies make their root with the
-// first handshake. The certificate is not verified, as its authority is what is
-// still missing; nothing is sent but the request.
+// first handshake. The certificate is not verified, because its authority is
+// still missing; only the request is sent.
 func (b *Bundle) askProxy(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, askEvery)
 	defer cancel()

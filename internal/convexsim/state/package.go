@@ -32,8 +32,8 @@ type Package struct {
 
 // AddPackage stores a package, unless the same one is there already, and returns
 // it with its key. The backend has packages as files beside its database, and so
-// there is a file of each here, with nothing in it: whoever deletes it has lost
-// the package.
+// there is a file of each here, with nothing in it: who deletes it loses the
+// package.
 func (s *State) AddPackage(added Package) (Package, error) {
 	added.SHA256 = added.digest()
 	for i := len(s.Packages) - 1; i >= 0; i-- {

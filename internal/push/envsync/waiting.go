@@ -12,9 +12,9 @@ import (
 // Waiting are changes that the deployed release refuses because of what its
 // convex.config.ts declares, that a variable is required or what values it has, or
 // because its auth.config reads one that would be removed. The release that is
-// about to be pushed may be different, and so they wait for it. A backend checks both a change of variables, against what is
-// deployed, and the end of a push, against what is pushed
-// (crates/application/src/lib.rs and deploy_config.rs, commit 94a42c3d).
+// about to be pushed may be different, and so they wait for it. A backend checks a
+// change of variables against what is deployed, and the end of a push against what is
+// pushed (crates/application/src/lib.rs and deploy_config.rs, commit 94a42c3d).
 type Waiting []waitingChange
 
 type waitingChange struct {
