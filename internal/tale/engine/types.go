@@ -1,0 +1,132 @@
+package engine
+
+import "time"
+
+// Labels of the containers, volumes and networks that tale makes. The compose plugin
+// adds its own (LabelComposeProject).
+const (
+	LabelProject = "dev.tale.project"
+	LabelService = "dev.tale.service"
+	LabelColour  = "dev.tale.colour"  // not there for a service that does not rotate
+	LabelVersion = "dev.tale.version" // of the release
+	LabelHash    = "dev.tale.hash"    // compose.Service.Hash
+
+	LabelComposeProject = "com.docker.compose.project"
+	LabelComposeService = "com.docker.compose.service"
+	// LabelImageVersion is an image's own word for its version.
+	LabelImageVersion = "org.opencontainers.image.version"
+)
+
+// Info is what an engine says of itself.
+type Info struct {
+	ID       string // of the installation, the same for every client
+	Name     string // of its host
+	Version  string
+	API      string // negotiated
+	OS, Arch string // as in GOOS and GOARCH
+	Memory   int64  // bytes
+	CPUs     int
+	Root     string // its data folder on its own host
+	Rootless bool
+	Local    bool // reached by a Unix socket
+}
+
+// Container is one container of a project, running or not.
+type Container struct {
+	ID, Name       string
+	ComposeProject string
+	Service        string // as in stack, "" if it is none of ours
+	Colour         string
+	Version        string // label, or the image's own word, or the image's tag
+	Image          string // reference it was created with
+	ImageID        string // sha256:…
+	Hash           string // label, "" for containers that tale has not made
+	Labels         map[string]string
+	Environment    map[string]string
+	Addresses      map[string]string // by network
+	Aliases        map[string][]string
+	Mounts         []Mount
+	Ports          []Port // published
+	Created        time.Time
+	State          State
+	StopTimeout    time.Duration // 0: the engine's own, 10 s
+	Restarts       int
+}
+
+// Mount is a volume or a folder in a container.
+type Mount struct {
+	Volume   string // name, or the host's path of a bind mount
+	Path     string
+	ReadOnly bool
+}
+
+// Port is a published port.
+type Port struct {
+	Host      string // address, "" is all
+	Public    int
+	Container int
+	Protocol  string // tcp, udp
+}
+
+// State is how a container is.
+type State struct {
+	Status     string // created, running, paused, restarting, removing, exited, dead
+	Running    bool
+	Restarting bool
+	Health     string   // "" without a health check, else starting, healthy, unhealthy
+	HealthLog  []string // last outputs of the health check, newest last, at most 400 bytes each
+	ExitCode   int
+	OOMKilled  bool
+	Error      string // the engine's, of a container that could not start
+	Started    time.Time
+	Finished   time.Time
+}
+
+// Image is an image that the engine has.
+type Image struct {
+	ID      string
+	Tags    []string // repository:tag
+	Digests []string // repository@sha256:…
+	Size    int64
+	OS      string
+	Arch    string
+	Created time.Time
+	Labels  map[string]string
+}
+
+// Volume is a volume.
+type Volume struct {
+	Name, Driver string
+	Labels       map[string]string
+}
+
+// Network is a network.
+type Network struct {
+	ID, Name   string
+	Labels     map[string]string
+	Containers int
+}
+
+// Event is something that happened to a container.
+type Event struct {
+	Container string // id
+	Name      string
+	Action    string // start, die, oom, kill, stop, destroy, "health_status: healthy", …
+	ExitCode  int    // of die
+	Time      time.Time
+}
+
+// Remote is what a registry says of an image.
+type Remote struct {
+	Digest    string
+	Platforms []string // linux/amd64, …
+}
+
+// Progress is where a pull is.
+type Progress struct {
+	Image         string
+	Current       int64 // bytes downloaded
+	Total         int64 // known so far
+	Layers, Ready int
+	Status        string // the last word of the engine
+}
