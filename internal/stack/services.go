@@ -61,13 +61,15 @@ func ShuttingDownMarker(service string) string { return service + "-shutting-dow
 
 // Service is what the other services and the host may rely on.
 type Service struct {
-	Name    string
-	Ports   []int    // in the container, for the network
-	Publish []string // to visitors, as the image exposes it
-	Mounts  []Mount
-	Needs   []string      // services that are healthy before it starts
-	Stop    time.Duration // from the stop signal to the kill
-	Rotates bool          // a new colour starts beside the old one
+	Name        string
+	Ports       []int    // in the container, for the network
+	Publish     []string // to visitors, as the image exposes it
+	Mounts      []Mount
+	Needs       []string      // services that are healthy before it starts
+	Stop        time.Duration // from the stop signal to the kill
+	Rotates     bool          // a new colour starts beside the old one
+	EnvFile     bool          // it gets all of .env, and Environment besides
+	Environment []Given
 }
 
 // Mount is a volume in a container.
@@ -80,27 +82,29 @@ type Mount struct {
 func Services() []Service {
 	return []Service{
 		{
-			Name: DB, Ports: []int{DBPort}, Stop: 60 * time.Second,
+			Name: DB, Ports: []int{DBPort}, Stop: 60 * time.Second, Environment: dbGiven(),
 			Mounts: []Mount{{Volume: "db-data", Path: "/var/lib/postgresql/data"}, {Volume: "db-backup", Path: "/var/lib/postgresql/backup"}},
 		},
 		{
 			Name: Convex, Ports: []int{BackendPort, ActionsPort, DashboardPort, StatusPort}, Stop: 45 * time.Second, Needs: []string{DB},
+			EnvFile: true, Environment: convexGiven(),
 			Mounts: []Mount{{Volume: "convex-data", Path: "/app/data"}, {Volume: "proxy-ca", Path: "/proxy-ca", ReadOnly: true}},
 		},
 		{
 			Name: Platform, Ports: []int{PlatformPort, StatusPort}, Stop: 45 * time.Second, Needs: []string{Convex}, Rotates: true,
+			EnvFile: true, Environment: platformGiven(),
 			Mounts: []Mount{{Volume: "convex-data", Path: "/app/data", ReadOnly: true}},
 		},
 		{
-			Name: Proxy, Ports: []int{ProxyHealthPort}, Publish: []string{"80", "443", "443/udp"}, Stop: 20 * time.Second,
+			Name: Proxy, Ports: []int{ProxyHealthPort}, Publish: []string{"80", "443", "443/udp"}, Stop: 20 * time.Second, Environment: proxyGiven(),
 			Mounts: []Mount{{Volume: "caddy-data", Path: "/data"}, {Volume: "caddy-config", Path: "/config"}, {Volume: "proxy-ca", Path: "/ca"}},
 		},
 		{
-			Name: RAG, Ports: []int{RAGPort}, Stop: 10 * time.Second, Needs: []string{DB, Convex}, Rotates: true,
+			Name: RAG, Ports: []int{RAGPort}, Stop: 10 * time.Second, Needs: []string{DB, Convex}, Rotates: true, EnvFile: true,
 			Mounts: []Mount{{Volume: "rag-data", Path: "/app/data"}, {Volume: "convex-data", Path: "/app/platform-config", ReadOnly: true}},
 		},
 		{
-			Name: Crawler, Ports: []int{CrawlerPort}, Stop: 10 * time.Second, Needs: []string{DB, Convex}, Rotates: true,
+			Name: Crawler, Ports: []int{CrawlerPort}, Stop: 10 * time.Second, Needs: []string{DB, Convex}, Rotates: true, EnvFile: true,
 			Mounts: []Mount{{Volume: "crawler-data", Path: "/app/data"}, {Volume: "convex-data", Path: "/app/platform-config", ReadOnly: true}},
 		},
 	}
