@@ -18,9 +18,6 @@ import (
 // Main runs the command line of the process and returns its exit code.
 func Main(root *cobra.Command) int {
 	prepare(root)
-	for _, command := range root.Commands() {
-		prepare(command)
-	}
 	err := root.ExecuteContext(context.Background())
 	var logged *loggedError
 	if err != nil && !errors.As(err, &logged) {
@@ -41,6 +38,9 @@ func prepare(command *cobra.Command) {
 	command.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return exit.Errorf(exit.Usage, "%w; see '%s --help'", err, c.CommandPath())
 	})
+	for _, sub := range command.Commands() {
+		prepare(sub)
+	}
 }
 
 func noArgs(command *cobra.Command, args []string) error {
