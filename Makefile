@@ -8,9 +8,9 @@ TAGS     := nobadger,nomysql,nopgx
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -s -w -X github.com/tale-project/tale-runtime/internal/cli/version.release=$(VERSION)
 OUT      := bin
-BINARIES := platform-entrypoint convex-entrypoint proxy convex-sim demo
+BINARIES := platform-entrypoint convex-entrypoint proxy convex-sim demo tale
 # What also has to run on an operator's machine.
-PORTABLE := cli cli/version config doctor exit health logging logging/redact net/httpclient net/netcause report report/status site stack stack/adminkey
+PORTABLE := cli cli/version config doctor exit health logging logging/redact net/httpclient net/netcause report report/status site stack stack/adminkey tale/...
 APP      ?= examples/guestbook
 ONCE     ?=
 
@@ -35,7 +35,7 @@ build: ## Build all binaries into bin/
 
 cross: ## Build all binaries for arm64 into bin/arm64/, as releases do; compile what has to run on macOS
 	GOARCH=arm64 $(MAKE) build OUT=bin/arm64
-	for arch in amd64 arm64; do CGO_ENABLED=0 GOOS=darwin GOARCH=$$arch go build $(addprefix ./internal/,$(PORTABLE)); done
+	for arch in amd64 arm64; do CGO_ENABLED=0 GOOS=darwin GOARCH=$$arch go build ./cmd/tale $(addprefix ./internal/,$(PORTABLE)); done
 
 demo: build ## Run the whole stack on loopback (ONCE=1: check it and exit)
 	bin/demo --app $(APP) $(if $(ONCE),--once)

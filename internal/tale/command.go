@@ -1,0 +1,82 @@
+// Package tale is the tale command: it makes a project, deploys its stack to a Docker
+// engine and looks after it. It is the command line and nothing else: a file a command,
+// each of which asks the packages below (project, compose, engine, rollout) and says
+// what came of it.
+package tale
+
+import (
+	"encoding/json"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tale-project/tale-runtime/internal/cli/version"
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/tale/project"
+)
+
+const exitCodes = `
+Exit codes: 0 done, or nothing to do; 1 failed, nothing changed or rolled back;
+2 declined; 3 degraded; 4 down; 10 a dry run with changes; 11 failed and not fully
+rolled back; 64 usage, or a question without a terminal; 65 release refused; 69 engine
+or registry unreachable; 75 locked; 77 login or permission; 78 configuration;
+130 interrupted.`
+
+// app is what all commands share: the environment and the global flags.
+type app struct {
+	environ config.Environ
+	folder  string // --project
+	json    bool
+	yes     bool
+	noColor bool
+}
+
+// Command returns the command line.
+func Command(environ config.Environ) *cobra.Command {
+	a := &app{environ: environ}
+	root := &cobra.Command{
+		Use:   "tale",
+		Short: "Deploy a stack and look after it",
+		Long:  "Deploy a stack of a web application and its Convex backend to a Docker engine, without\ndowntime, and look after it. A new one: tale init, then tale deploy.\n" + exitCodes,
+		RunE:  help,
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.folder, "project", "", "folder `DIR` of the project; default: the nearest one with a tale.json, from here upwards")
+	flags.BoolVar(&a.json, "json", false, "print JSON to stdout")
+	flags.BoolVarP(&a.yes, "yes", "y", false, "answer yes to what would be asked")
+	flags.BoolVar(&a.noColor, "no-color", false, "print no colours, as with NO_COLOR")
+	root.Flags().BoolP("version", "V", false, "print the version")
+	root.Version = version.String()
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.AddCommand(
+		group("config", "The project's folder", a.configShowCommand()),
+		completionCommand(),
+		a.versionCommand(),
+	)
+	return root
+}
+
+// group returns a command that only has others.
+func group(name, short string, commands ...*cobra.Command) *cobra.Command {
+	command := &cobra.Command{Use: name, Short: short, RunE: help}
+	command.AddCommand(commands...)
+	return command
+}
+
+func help(command *cobra.Command, _ []string) error { return command.Help() }
+
+// open returns the project that the command is about.
+func (a *app) open() (*project.Project, error) {
+	if a.folder != "" {
+		return project.Find(a.folder)
+	}
+	return project.Find(".")
+}
+
+// printJSON prints a document.
+func printJSON(out io.Writer, document any) error {
+	encoder := json.NewEncoder(out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(document)
+}

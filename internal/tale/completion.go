@@ -1,0 +1,29 @@
+package tale
+
+import (
+	"github.com/spf13/cobra"
+)
+
+func completionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "completion bash|zsh|fish",
+		Short: "Print a shell's script that completes commands, flags and names",
+		Example: `  source <(tale completion bash)
+  tale completion bash > /etc/bash_completion.d/tale
+  tale completion zsh > "${fpath[1]}/_tale"
+  tale completion fish > ~/.config/fish/completions/tale.fish`,
+		ValidArgs: []string{"bash", "zsh", "fish"},
+		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+		RunE: func(command *cobra.Command, args []string) error {
+			root, out := command.Root(), command.OutOrStdout()
+			switch args[0] {
+			case "bash":
+				return root.GenBashCompletionV2(out, true)
+			case "zsh":
+				return root.GenZshCompletion(out)
+			default:
+				return root.GenFishCompletion(out, true)
+			}
+		},
+	}
+}
