@@ -1,0 +1,65 @@
+package compose
+
+import (
+	"unicode/utf8"
+
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/project"
+)
+
+func value(text, fallback string) string {
+	if text == "" {
+		return fallback
+	}
+	return text
+}
+
+// environment returns what a service is given.
+func (b *builder) environment(service stack.Service) types.MappingWithEquals {
+	environment := types.MappingWithEquals{}
+	set := func(name, text string) { environment[name] = &text }
+	if service.EnvFile {
+		for name, value := range b.Settings {
+			if value.From == project.FromFile {
+				set(name, value.Text)
+			}
+		}
+	}
+	for _, given := range service.Environment {
+		from := b.Settings[given.Source()]
+		isSet := from.From != "" && from.From != project.FromDefault
+		switch {
+		case given.Rule == stack.Always:
+			set(given.Name, given.Default)
+		case given.Rule == stack.IfSet && !isSet:
+		case given.Rule == stack.IfSet:
+			set(given.Name, from.Text)
+		default:
+			b.require(service, given, from.Text)
+			set(given.Name, value(from.Text, given.Default))
+		}
+	}
+	if version := b.Versions[service.Name]; version != "" && (service.EnvFile || environment[stack.Version] != nil) {
+		set(stack.Version, version)
+	}
+	b.checkText(service, environment)
+	return environment
+}
+
+func (b *builder) require(service stack.Service, given stack.Given, text string) {
+	needless := given.Source() == "DB_PASSWORD" && b.noDatabase()
+	if given.Rule == stack.Required && text == "" && !needless && b.wanted(service.Name) {
+		b.refuse(given.Source(), "is not set", "a value in .env; tale init writes fresh secrets there")
+	}
+}
+
+// checkText refuses what no YAML file can hold.
+func (b *builder) checkText(service stack.Service, environment types.MappingWithEquals) {
+	for name, text := range environment {
+		if !utf8.ValidString(*text) && b.wanted(service.Name) {
+			b.refuse(name, "is not UTF-8", "text in UTF-8, or base64")
+		}
+	}
+}

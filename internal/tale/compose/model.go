@@ -1,0 +1,335 @@
+package compose
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+	"github.com/tale-project/tale-runtime/internal/tale/project"
+)
+
+// Options say what a model is for.
+type Options struct {
+	Project  *project.Project
+	Settings project.Settings
+	Images   map[string]string // full references by service
+	Versions map[string]string // of the release, by service
+	// Foreign names the services whose image is none of those in images/: it gets the
+	// rights that it asks for instead of ours, and a health check made with curl. An
+	// image of the rag or the crawler that has a health check of its own is not foreign.
+	Foreign map[string]bool
+	Host    string // instead of HOST
+	// Fresh makes convex write its built-in configuration anew. It is not part of
+	// Service.Hash, so that the next deploy does not replace convex to take it back.
+	Fresh bool
+	Port  int // of the development stack on the host; 0 is 443
+}
+
+// Model is all the containers that a project can have.
+type Model struct {
+	Warnings []string // about the override file, ready to be shown
+
+	project  *project.Project
+	network  string
+	volumes  []string
+	services []Service
+	files    map[string]*types.Project // by compose project
+}
+
+// Service is one container.
+type Service struct {
+	Name    string // as in stack
+	Colour  string // "" for one that does not rotate, and in development
+	Project string // of compose
+	// Container is the name of the container.
+	Container string
+	Image     string
+	// Hash is "1:" and a hash of all that the container is made of, but for its image
+	// and what says the release. It is the same for both colours.
+	Hash        string
+	Environment map[string]string
+	Needs       []string // services that are healthy before it starts
+	Stop        time.Duration
+	Ports       []engine.Port
+	Overridden  []Override
+}
+
+// Override is what compose.override.yml changes. The values of environment variables
+// are left out.
+type Override struct {
+	Key            string // such as environment.DEBUG_MODE
+	Base, Override string // "" where there is nothing
+}
+
+// Production returns the model of a stack that serves: what stays, and both colours of
+// what rotates.
+func Production(o Options) (*Model, error) { return build(o, false) }
+
+// Development returns the model of the stack for developing, where nothing rotates.
+func Development(o Options) (*Model, error) { return build(o, true) }
+
+// Variables returns the name of every variable that the stack reads, sorted.
+func Variables() []string { return stack.Variables() }
+
+// Service returns a container by the service's name and colour.
+func (m *Model) Service(name, colour string) (Service, bool) {
+	i := slices.IndexFunc(m.services, func(s Service) bool { return s.Name == name && s.Colour == colour })
+	if i < 0 {
+		return Service{}, false
+	}
+	return m.services[i], true
+}
+
+// Services returns those of a colour, or for "" those that do not rotate, in the order
+// in which they start.
+func (m *Model) Services(colour string) (services []Service) {
+	for _, service := range m.services {
+		if service.Colour == colour {
+			services = append(services, service)
+		}
+	}
+	return services
+}
+
+// Network returns the network that has to be there before anything starts.
+func (m *Model) Network() string { return m.network }
+
+// Volumes returns the volumes that have to be there before anything starts, sorted.
+func (m *Model) Volumes() []string {
+	return slices.Clone(m.volumes)
+}
+
+// builder makes a model.
+type builder struct {
+	Options
+	development bool
+	name        string // the beginning of the names of containers, volumes and the network
+	problems    config.Problems
+	warnings    []string
+}
+
+func build(o Options, development bool) (*Model, error) {
+	b := &builder{Options: o, development: development, name: o.Project.File.ID}
+	if development {
+		b.name += "-dev"
+	}
+	b.Settings = maps.Clone(o.Settings)
+	if b.Settings == nil {
+		b.Settings = project.Settings{}
+	}
+	if o.Host != "" {
+		b.Settings["HOST"] = project.Value{Text: o.Host, From: project.FromShell}
+	}
+	model := &Model{project: o.Project, files: map[string]*types.Project{}}
+	plain, merged := b.load()
+	if merged == nil {
+		return nil, b.problems
+	}
+	model.network = merged.Networks[stack.Network].Name
+	own := b.ownVolumes(merged)
+	b.split(model, plain, merged)
+	for name, file := range model.files {
+		file = file.WithoutUnnecessaryResources()
+		model.files[name] = file
+		for key, volume := range file.Volumes {
+			if own[key] {
+				model.volumes = append(model.volumes, volume.Name)
+			}
+		}
+	}
+	slices.Sort(model.volumes)
+	model.volumes = slices.Compact(model.volumes)
+	b.validate(model)
+	model.Warnings = b.warnings
+	return model, b.problems.Err()
+}
+
+// refuse reports a problem, once.
+func (b *builder) refuse(variable, wrong, accepted string) {
+	problem := config.Problem{Variable: variable, Wrong: wrong, Accepted: accepted}
+	if !slices.Contains(b.problems, problem) {
+		b.problems = append(b.problems, problem)
+	}
+}
+
+// wanted reports whether the project has a service: an external or an embedded database
+// needs none of ours.
+func (b *builder) wanted(name string) bool {
+	if name == stack.DB && b.noDatabase() {
+		return false
+	}
+	return b.Project.Has(name)
+}
+
+func (b *builder) noDatabase() bool {
+	return b.Settings.Get("POSTGRES_URL") != "" || b.Settings.Get("CONVEX_STORAGE") == stack.StorageSQLite
+}
+
+// ownVolumes returns those that are the project's by their keys. Compose would give each
+// colour the volumes that an override adds: they are one for all.
+func (b *builder) ownVolumes(merged *types.Project) map[string]bool {
+	own, ofStack := map[string]bool{}, map[string]bool{}
+	for _, service := range stack.Services() {
+		for _, mount := range service.Mounts {
+			ofStack[mount.Volume] = true
+		}
+	}
+	for key, volume := range merged.Volumes {
+		standard := volume.Name == b.name+"_"+key
+		if plain := volume.Driver == "" && len(volume.DriverOpts) == 0; !bool(volume.External) && plain {
+			merged.Volumes[key] = types.VolumeConfig{Name: volume.Name, External: true}
+			own[key] = true
+		} else if bool(volume.External) && standard && ofStack[key] {
+			own[key] = true
+		}
+	}
+	return own
+}
+
+// split gives each container to its compose project.
+func (b *builder) split(model *Model, plain, merged *types.Project) {
+	var present []stack.Service
+	for _, service := range stack.Services() {
+		if _, enabled := merged.Services[service.Name]; enabled && b.wanted(service.Name) {
+			present = append(present, service)
+		}
+	}
+	for _, colour := range []string{"", stack.Blue, stack.Green} {
+		for _, service := range present {
+			if rotates := service.Rotates && !b.development; rotates == (colour != "") {
+				b.add(model, container{service, colour, plain.Services[service.Name], merged.Services[service.Name], present}, merged)
+			}
+		}
+	}
+}
+
+// container is a service of which one container is made.
+type container struct {
+	stack.Service
+	colour        string
+	plain, merged types.ServiceConfig
+	present       []stack.Service
+}
+
+// add puts a container into the file of its compose project.
+func (b *builder) add(model *Model, c container, merged *types.Project) {
+	name := b.name
+	if c.colour != "" {
+		name = stack.Coloured(b.name, c.colour)
+	}
+	file, ok := model.files[name]
+	if !ok {
+		file = &types.Project{Name: name, Services: types.Services{}, Networks: merged.Networks, Volumes: merged.Volumes, Configs: merged.Configs, Secrets: merged.Secrets}
+		model.files[name] = file
+	}
+	service := Service{
+		Name: c.Name, Colour: c.colour, Project: name, Container: b.name + "-" + c.Name, Image: c.merged.Image,
+		Hash: hash(c.merged, merged), Stop: time.Duration(*cmp.Or(c.merged.StopGracePeriod, new(types.Duration))),
+		Overridden: overridden(c.plain, c.merged),
+	}
+	if c.colour != "" {
+		service.Container = stack.Coloured(service.Container, c.colour)
+	}
+	made := b.made(c, &service)
+	file.Services[made.Name] = made
+	service.Environment = map[string]string{}
+	for name, value := range made.Environment {
+		if value != nil {
+			service.Environment[name] = *value
+		}
+	}
+	for _, port := range made.Ports {
+		public, _ := strconv.Atoi(port.Published)
+		service.Ports = append(service.Ports, engine.Port{Host: port.HostIP, Public: public, Container: int(port.Target), Protocol: port.Protocol})
+	}
+	model.services = append(model.services, service)
+}
+
+// made returns the container as it stands in the file.
+func (b *builder) made(c container, service *Service) types.ServiceConfig {
+	made := c.merged
+	made.Name, made.ContainerName, made.Profiles, made.PullPolicy = inFile(*service), service.Container, nil, types.PullPolicyNever
+	made.DependsOn = types.DependsOnConfig{}
+	for name, condition := range c.merged.DependsOn {
+		i := slices.IndexFunc(c.present, func(s stack.Service) bool { return s.Name == name })
+		if i < 0 {
+			continue
+		}
+		service.Needs = append(service.Needs, name)
+		switch {
+		case c.colour == "" && (b.development || !c.present[i].Rotates):
+			made.DependsOn[name] = condition
+		case c.colour != "" && c.present[i].Rotates:
+			made.DependsOn[stack.Coloured(name, c.colour)] = condition
+		}
+	}
+	slices.Sort(service.Needs)
+	made.Networks = b.networks(c)
+	made.Labels = maps.Clone(c.merged.Labels)
+	if made.Labels == nil {
+		made.Labels = types.Labels{}
+	}
+	maps.Copy(made.Labels, map[string]string{engine.LabelProject: b.Project.File.ID, engine.LabelService: c.Name, engine.LabelHash: service.Hash})
+	if c.colour != "" {
+		made.Labels[engine.LabelColour] = c.colour
+	}
+	if version := b.Versions[c.Name]; version != "" {
+		made.Labels[engine.LabelVersion] = version
+	}
+	made.Environment = maps.Clone(c.merged.Environment)
+	if b.Fresh && c.Name == stack.Convex {
+		fresh := "true"
+		made.Environment["FORCE_SEED"] = &fresh
+	}
+	return made
+}
+
+// inFile returns the name of a container in its compose file.
+func inFile(s Service) string {
+	if s.Colour == "" {
+		return s.Name
+	}
+	return stack.Coloured(s.Name, s.Colour)
+}
+
+// networks returns those of a container, with the names by which the others know it.
+// Compose adds the name of the service itself.
+func (b *builder) networks(c container) map[string]*types.ServiceNetworkConfig {
+	networks := maps.Clone(c.merged.Networks)
+	if !c.Rotates {
+		return networks
+	}
+	inside := types.ServiceNetworkConfig{}
+	if set := networks[stack.Network]; set != nil {
+		inside = *set
+	}
+	inside.Aliases = append(c.Aliases(cmp.Or(c.colour, stack.Blue)), inside.Aliases...)
+	slices.Sort(inside.Aliases)
+	inside.Aliases = slices.Compact(inside.Aliases)
+	networks[stack.Network] = &inside
+	return networks
+}
+
+// validate reads every file as the plugin will.
+func (b *builder) validate(model *Model) {
+	if len(b.problems) > 0 {
+		return
+	}
+	for name, file := range model.files {
+		text, err := text(file)
+		if err == nil {
+			_, err = parse(name, b.Project.Dir, nil, []types.ConfigFile{{Filename: name + ".yml", Content: text}})
+		}
+		if err != nil {
+			b.refuse("compose project "+name, fmt.Sprintf("is not valid: %v", err), "a stack that compose takes; look into "+overrideName)
+		}
+	}
+}

@@ -1,0 +1,200 @@
+package compose
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/loader"
+	"github.com/compose-spec/compose-go/v2/template"
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/tale-project/tale-runtime/internal/stack"
+)
+
+const overrideName = "compose.override.yml"
+
+// load returns the stack without and with the operator's override; nil if it cannot be
+// read.
+func (b *builder) load() (plain, merged *types.Project) {
+	base := b.base()
+	stackFile := types.ConfigFile{Filename: "the stack"}
+	var err error
+	if stackFile.Content, err = text(base); err == nil {
+		plain, err = b.parse(stackFile)
+	}
+	if err != nil {
+		b.refuse("the stack", err.Error(), "")
+		return nil, nil
+	}
+	file, found := b.overrideFile()
+	if !found {
+		return plain, plain
+	}
+	merged, err = b.parse(stackFile, file)
+	if err != nil {
+		b.refuse(filepath.Base(file.Filename), fmt.Sprintf("cannot be used: %v", err), "a compose file; only what it changes need stand there")
+		return nil, nil
+	}
+	b.checkOverride(filepath.Base(file.Filename), plain, merged)
+	return plain, merged
+}
+
+// overrideFile returns the file with what the operator changes.
+func (b *builder) overrideFile() (file types.ConfigFile, found bool) {
+	for _, name := range []string{overrideName, "compose.override.yaml"} {
+		path := filepath.Join(b.Project.Dir, name)
+		content, err := os.ReadFile(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) || err == nil && len(bytes.TrimSpace(content)) == 0:
+		case err != nil:
+			b.refuse(name, fmt.Sprintf("cannot be read: %v", err), "")
+		case found:
+			b.warnings = append(b.warnings, name+" is not read, because there is "+overrideName)
+		default:
+			file, found = types.ConfigFile{Filename: path, Content: content}, true
+		}
+	}
+	return file, found
+}
+
+// parse merges compose files as compose does, but for variables: they come from the
+// project's settings alone.
+func (b *builder) parse(files ...types.ConfigFile) (*types.Project, error) {
+	environment := types.Mapping{}
+	for name, value := range b.Settings {
+		environment[name] = value.Text
+	}
+	return parse(b.name, b.Project.Dir, environment, files, func(o *loader.Options) {
+		o.SkipConsistencyCheck = true // services may still lack what they depend on
+		o.Profiles = strings.FieldsFunc(b.Settings.Get("COMPOSE_PROFILES"), func(r rune) bool { return r == ',' })
+		o.Interpolate.Substitute = b.substitute
+	})
+}
+
+func parse(name, dir string, environment types.Mapping, files []types.ConfigFile, options ...func(*loader.Options)) (*types.Project, error) {
+	options = append(options, loader.WithDiscardEnvFiles, func(o *loader.Options) { o.SetProjectName(name, true) })
+	return loader.LoadWithContext(context.Background(), types.ConfigDetails{WorkingDir: dir, ConfigFiles: files, Environment: environment}, options...)
+}
+
+// substitute puts values into a text. Compose puts nothing where a variable is not set;
+// what is missing then is worth a word before it is deployed.
+func (b *builder) substitute(text string, values template.Mapping) (string, error) {
+	return template.SubstituteWithOptions(text, values, template.WithoutLogging, template.WithReplacementFunction(
+		func(reference string, values template.Mapping, c *template.Config) (string, error) {
+			value, applied, err := template.DefaultReplacementAppliedFunc(reference, values, c)
+			if warning := overrideName + ": " + reference + " is not set in .env; nothing is put there"; err == nil && !applied && !slices.Contains(b.warnings, warning) {
+				b.warnings = append(b.warnings, warning)
+			}
+			return value, err
+		}))
+}
+
+// checkOverride refuses what no container of ours can be made of.
+func (b *builder) checkOverride(file string, plain, merged *types.Project) {
+	for name, service := range merged.AllServices() {
+		if _, known := plain.Services[name]; !known {
+			b.refuse(file, "has the service "+name+", which is not part of the stack", "one of "+strings.Join(slices.Sorted(maps.Keys(plain.Services)), ", ")+"; what runs beside it belongs into a compose file of its own with the network "+plain.Networks[stack.Network].Name)
+			continue
+		}
+		for key, accepted := range refused(service) {
+			b.refuse(file, "sets services."+name+"."+key, accepted)
+		}
+	}
+	if len(merged.AllJobs()) > 0 {
+		b.refuse(file, "has jobs", "services of the stack")
+	}
+	for name, secret := range merged.Secrets {
+		if secret.Environment != "" {
+			b.refuse(file, "sets secrets."+name+".environment", "a file")
+		}
+	}
+	for name, network := range merged.Networks {
+		if name != stack.Network && !bool(network.External) {
+			b.refuse(file, "has the network "+name+", which would be one for each colour", "external: true, and docker network create")
+		}
+	}
+}
+
+const (
+	ofTale   = "nothing there: tale decides it"
+	ofColour = "nothing there: two colours of it run beside each other"
+)
+
+// refused returns the keys that a service of the stack cannot have, and why.
+func refused(s types.ServiceConfig) map[string]string {
+	keys := map[string]string{}
+	for key, is := range map[string]bool{
+		"container_name": s.ContainerName != "", "build": s.Build != nil, "network_mode": s.NetworkMode != "", "provider": s.Provider != nil,
+		"scale": s.GetScale() != 1, "links": len(s.Links) > 0, "volumes_from": len(s.VolumesFrom) > 0, "pre_start": len(s.PreStart) > 0,
+	} {
+		if is {
+			keys[key] = ofTale
+		}
+	}
+	if s.Build != nil {
+		keys["build"] = "image, of an image that is built already"
+	}
+	internal, inside := s.Networks[stack.Network]
+	if !inside {
+		keys["networks"] = "the network " + stack.Network + " among them: the services find each other there"
+	}
+	if !rotates(s.Name) {
+		return keys
+	}
+	if internal != nil && (internal.Ipv4Address != "" || internal.Ipv6Address != "" || internal.MacAddress != "") || s.MacAddress != "" {
+		keys["networks."+stack.Network] = ofColour
+	}
+	if slices.ContainsFunc(s.Ports, func(port types.ServicePortConfig) bool { return port.Published != "" && port.Published != "0" }) {
+		keys["ports"] = ofColour
+	}
+	return keys
+}
+
+func rotates(name string) bool {
+	return slices.ContainsFunc(stack.Services(), func(s stack.Service) bool { return s.Name == name && s.Rotates })
+}
+
+// overridden compares a service with what it was.
+func overridden(plain, merged types.ServiceConfig) (changes []Override) {
+	before, after := map[string]string{}, map[string]string{}
+	flatten(before, "", plain)
+	flatten(after, "", merged)
+	all := maps.Clone(before)
+	maps.Copy(all, after)
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		if before[key] == after[key] {
+			continue
+		}
+		change := Override{Key: key, Base: before[key], Override: after[key]}
+		if strings.HasPrefix(key, "environment.") {
+			change.Base, change.Override = "", ""
+		}
+		changes = append(changes, change)
+	}
+	return changes
+}
+
+// flatten gives each value of a document the path to it; a list is one value.
+func flatten(into map[string]string, path string, document any) {
+	text, err := json.Marshal(document)
+	if err != nil {
+		return // of plain types
+	}
+	var members map[string]json.RawMessage
+	if json.Unmarshal(text, &members) != nil || members == nil {
+		into[path] = strings.Trim(string(text), `"`)
+		return
+	}
+	for name, member := range members {
+		flatten(into, strings.TrimPrefix(path+"."+name, "."), member)
+	}
+}
