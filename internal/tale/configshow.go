@@ -2,6 +2,7 @@ package tale
 
 import (
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -24,20 +25,29 @@ func (a *app) configShowCommand() *cobra.Command {
 					"folder": p.Dir, "id": p.File.ID, "name": p.File.Name, "services": names(p), "images": p.File.Images, "createdWith": p.File.CLIVersion,
 				})
 			}
-			out := command.OutOrStdout()
-			fmt.Fprintf(out, "folder    %s\nid        %s\n", p.Dir, p.File.ID)
-			if p.File.Name != "" {
-				fmt.Fprintf(out, "name      %s\n", p.File.Name)
-			}
-			fmt.Fprintf(out, "services  %s\n", strings.Join(names(p), ", "))
-			for _, service := range p.Services() {
-				if image := p.File.Images[service.Name]; image != "" {
-					fmt.Fprintf(out, "image     %s for %s\n", image, service.Name)
-				}
-			}
-			return nil
+			_, err = io.WriteString(command.OutOrStdout(), describe(p))
+			return err
 		},
 	}
+}
+
+func describe(p *project.Project) string {
+	var text strings.Builder
+	row := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(&text, "%-9s %s\n", name, value)
+		}
+	}
+	row("folder", p.Dir)
+	row("id", p.File.ID)
+	row("name", p.File.Name)
+	row("services", strings.Join(names(p), ", "))
+	for _, service := range p.Services() {
+		if image := p.File.Images[service.Name]; image != "" {
+			row("image", image+" for "+service.Name)
+		}
+	}
+	return text.String()
 }
 
 func names(p *project.Project) []string {

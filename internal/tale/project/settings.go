@@ -1,9 +1,17 @@
 package project
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 // Source is where a value comes from.
@@ -47,4 +55,112 @@ func (s Settings) FromShell() []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// Settings reads .env, which wins over the shell. Of the shell it takes only what the
+// stack reads and the file does not name. All problems are reported at once, with the
+// lines of the file and never with what stands there.
+func (p *Project) Settings(shell config.Environ) (Settings, error) {
+	settings, text, err := p.read(shell)
+	if err != nil {
+		return nil, err
+	}
+	return settings, p.check(settings, func(name string) string {
+		switch {
+		case settings[name].From == FromShell:
+			return " (from the shell)"
+		case text.lineOf(name) > 0:
+			return fmt.Sprintf(" (%s, line %d)", EnvName, text.lineOf(name))
+		default:
+			return ""
+		}
+	}).Err()
+}
+
+func (p *Project) envPath() string { return filepath.Join(p.Dir, EnvName) }
+
+func (p *Project) read(shell config.Environ) (Settings, envText, error) {
+	content, err := os.ReadFile(p.envPath())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, envText{}, exit.Errorf(exit.Config, "there is no %s: make one with fresh secrets with: tale init", p.envPath())
+	case err != nil:
+		return nil, envText{}, exit.Errorf(exit.NoPermission, "cannot read the settings: %w", err)
+	}
+	values, text := parseEnv(string(content), shell)
+	if err := text.problems.Err(); err != nil {
+		return nil, text, err
+	}
+	settings := Settings{}
+	for name, value := range values {
+		settings[name] = Value{value, FromFile}
+		if _, assigned := text.last(name); !assigned {
+			settings[name] = Value{value, FromShell}
+		}
+	}
+	for _, name := range stack.Variables() {
+		if _, set := settings[name]; !set && shell[name] != "" {
+			settings[name] = Value{shell[name], FromShell}
+		}
+	}
+	return settings, text, nil
+}
+
+const madeByInit = "what tale init makes: it fills in what is missing and changes nothing else"
+
+// check returns what the services of the project would not start with. where says
+// where a variable is set.
+func (p *Project) check(settings Settings, where func(name string) string) config.Problems {
+	environ := config.Environ{}
+	for name, value := range settings {
+		if !strings.HasSuffix(name, "_FILE") { // a path in a container
+			environ[name] = value.Text
+		}
+	}
+	var problems config.Problems
+	for _, service := range p.Services() {
+		for _, given := range service.Environment {
+			name := given.Source()
+			switch {
+			case environ[name] != "":
+			case given.Rule == stack.OrDefault:
+				environ[name] = given.Default
+			case given.Rule == stack.Required && name != "DB_PASSWORD" && !slices.ContainsFunc(problems, func(p config.Problem) bool { return p.Variable == name }):
+				problems = append(problems, config.Problem{Variable: name, Wrong: "is not set", Accepted: madeByInit})
+			}
+		}
+	}
+	problems = append(problems, p.checkGroups(environ)...)
+	for i := range problems {
+		problems[i].Variable += where(problems[i].Variable)
+	}
+	return problems
+}
+
+// checkGroups applies the rules that the services themselves apply.
+func (p *Project) checkGroups(environ config.Environ) (problems config.Problems) {
+	check := func(group any) {
+		var wrong config.Problems
+		if errors.As(config.Load(group, environ), &wrong) {
+			problems = append(problems, wrong...)
+		}
+	}
+	if p.Has(stack.Proxy) || p.Has(stack.Platform) {
+		check(&stack.Site{})
+		check(&stack.ExtraSites{})
+	}
+	if p.Has(stack.Convex) {
+		if environ["INSTANCE_SECRET"] != "" {
+			check(&stack.Instance{})
+		}
+		check(&stack.Database{})
+	}
+	if email := environ["TLS_EMAIL"]; email != "" && !strings.Contains(email, "@") {
+		problems = append(problems, config.Problem{Variable: "TLS_EMAIL", Wrong: fmt.Sprintf("%q is not an e-mail address", email), Accepted: "an e-mail address, or nothing"})
+	}
+	external := environ["POSTGRES_URL"] != "" || environ["CONVEX_STORAGE"] == stack.StorageSQLite
+	if p.Has(stack.Convex) && !p.Has(stack.DB) && !external && environ["DB_HOST"] == stack.DB {
+		problems = append(problems, config.Problem{Variable: "POSTGRES_URL", Wrong: "is not set, and the project has no db", Accepted: "a Postgres server, or db among the services of " + FileName})
+	}
+	return problems
 }

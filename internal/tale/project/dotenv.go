@@ -1,0 +1,250 @@
+package project
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"strings"
+	"unicode"
+
+	"github.com/compose-spec/compose-go/v2/dotenv"
+	"github.com/compose-spec/compose-go/v2/template"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+)
+
+// envText is a .env file. What its values are, compose's own parser says; taking it
+// apart is for what that one does not say: where something is wrong, without what
+// stands there, and where a value may be put.
+type envText struct {
+	text       string
+	statements []statement
+	problems   config.Problems // of its form
+}
+
+// statement is NAME=value, or a NAME whose value is the shell's.
+type statement struct {
+	name       string
+	inherited  bool
+	line       int // on which it begins, from 1
+	begin, end int // in the text
+	value      int // behind the =, if it is not inherited
+}
+
+// parseEnv reads a file as compose does, but that variables of the file win over those
+// of the shell of the same name, also where others refer to them.
+func parseEnv(text string, shell config.Environ) (map[string]string, envText) {
+	t := envText{text: strings.TrimPrefix(text, "\ufeff")}
+	t.split()
+	assigned := map[string]bool{}
+	for _, s := range t.statements {
+		assigned[s.name] = assigned[s.name] || !s.inherited
+	}
+	lookup := func(name string) (string, bool) {
+		value, set := shell[name]
+		return value, set && !assigned[name]
+	}
+	values, err := dotenv.UnmarshalWithLookup(t.text, lookup)
+	if err == nil {
+		t.problems = nil
+	} else if t.findProblems(lookup); len(t.problems) == 0 {
+		t.problem(1, "or another one cannot be read as docker compose reads it")
+	}
+	for name, value := range values {
+		if strings.ContainsRune(value, 0) {
+			t.problem(t.lineOf(name), name+" has a zero byte, which no environment can hold")
+		}
+	}
+	delete(values, "") // of a file that ends in a name, without a line break
+	return values, t
+}
+
+func (t *envText) problem(line int, wrong string) {
+	t.problems = append(t.problems, config.Problem{Variable: fmt.Sprintf("%s, line %d,", EnvName, line), Wrong: wrong})
+}
+
+// lineOf returns the line that gives a variable its value, 0 if none does.
+func (t *envText) lineOf(name string) int {
+	s, _ := t.last(name)
+	return s.line
+}
+
+// split finds the statements by the rules of compose's parser, and goes on behind what
+// is wrong.
+func (t *envText) split() {
+	quoteFrom, quoteTo := 0, 0 // lines of the last value in quotes
+	for pos := t.skip(0); pos < len(t.text); pos = t.skip(pos) {
+		s := statement{begin: pos, line: t.lineAt(pos)}
+		nameEnd, wrong := t.name(&s)
+		if wrong != "" {
+			if quoteTo == s.line && quoteFrom < quoteTo {
+				wrong = fmt.Sprintf("has text behind a closing quote, whose value began on line %d: is a quote missing there?", quoteFrom)
+			}
+			t.problem(s.line, wrong)
+			pos = t.lineEnd(pos)
+			continue
+		}
+		s.end = nameEnd
+		if !s.inherited {
+			s.value = nameEnd
+			quoted, closed := t.valueEnd(&s)
+			if !closed {
+				t.problem(s.line, "has a quote that is not closed")
+				pos = t.lineEnd(pos)
+				continue
+			}
+			if quoted {
+				quoteFrom, quoteTo = s.line, t.lineAt(s.end)
+			}
+		}
+		t.statements = append(t.statements, s)
+		pos = s.end
+	}
+}
+
+func (t *envText) lineAt(pos int) int { return 1 + strings.Count(t.text[:pos], "\n") }
+
+func (t *envText) lineEnd(pos int) int {
+	if n := strings.IndexByte(t.text[pos:], '\n'); n >= 0 {
+		return pos + n
+	}
+	return len(t.text)
+}
+
+// skip returns where the next statement begins, behind blank lines and comments.
+func (t *envText) skip(pos int) int {
+	for {
+		rest := strings.TrimLeftFunc(t.text[pos:], unicode.IsSpace)
+		pos = len(t.text) - len(rest)
+		if !strings.HasPrefix(rest, "#") {
+			return pos
+		}
+		pos = t.lineEnd(pos)
+	}
+}
+
+func isBlank(r rune) bool { return r != '\n' && r <= 0xa0 && unicode.IsSpace(r) }
+
+var exportPrefix = regexp.MustCompile(`^export\s+`)
+
+// name reads the name of a statement and returns what is behind it and the = or :.
+func (t *envText) name(s *statement) (end int, wrong string) {
+	begin := s.begin
+	if exportPrefix.MatchString(t.text[begin:]) {
+		rest := strings.TrimLeftFunc(strings.TrimPrefix(t.text[begin:], "export"), isBlank)
+		begin = len(t.text) - len(rest)
+	}
+	end = len(t.text)
+	s.inherited = true
+	for i, r := range t.text[begin:] {
+		if r == '=' || r == ':' || r == '\n' {
+			s.inherited = r == '\n'
+			end = begin + i + 1
+			break
+		}
+		if !isBlank(r) && !strings.ContainsRune("_.-[]", r) && !unicode.IsLetter(r) && !unicode.IsNumber(r) {
+			return 0, "is not NAME=value: before the = there is more than a name; a value of several lines must be in quotes"
+		}
+	}
+	s.name = strings.TrimRightFunc(strings.TrimRight(t.text[begin:end], "=:\n"), unicode.IsSpace)
+	if strings.Contains(s.name, " ") {
+		return 0, "is not NAME=value: there is a blank in the name; a value of several lines must be in quotes"
+	}
+	return end, ""
+}
+
+// valueEnd finds the end of a value.
+func (t *envText) valueEnd(s *statement) (quoted, closed bool) {
+	rest := strings.TrimLeftFunc(t.text[s.value:], isBlank)
+	begin := len(t.text) - len(rest)
+	if !strings.HasPrefix(rest, `"`) && !strings.HasPrefix(rest, "'") {
+		s.end = t.lineEnd(begin)
+		return false, true
+	}
+	escaped := false
+	for i := 1; i < len(rest); i++ {
+		if rest[i] == rest[0] && !escaped {
+			s.end = begin + i + 1
+			return true, true
+		}
+		escaped = rest[i] == '\\' && !escaped
+	}
+	return true, false
+}
+
+// findProblems has compose's parser read each statement by itself.
+func (t *envText) findProblems(lookup dotenv.LookupFn) {
+	values := map[string]string{}
+	for _, s := range t.statements {
+		one, err := dotenv.UnmarshalWithLookup(t.text[s.begin:s.end], func(name string) (string, bool) {
+			if value, set := lookup(name); set {
+				return value, true
+			}
+			value, set := values[name]
+			return value, set
+		})
+		maps.Copy(values, one)
+		var missing *template.MissingRequiredError
+		switch {
+		case errors.As(err, &missing):
+			t.problem(s.line, fmt.Sprintf("refers to %s, which is not set", missing.Variable))
+		case err != nil:
+			t.problem(s.line, "has a ${…} that is none: write $$ for a dollar sign, or put the value in single quotes")
+		}
+	}
+}
+
+// variable is one that is to be set.
+type variable struct{ name, value, comment string }
+
+// with returns the text with variables set: where the file sets them already, and at
+// its end otherwise.
+func (t *envText) with(variables []variable) string {
+	text, added := t.text, ""
+	for _, v := range variables {
+		now := envText{text: text}
+		now.split()
+		s, found := now.last(v.name)
+		if !found {
+			if v.comment != "" {
+				added += "# " + v.comment + "\n"
+			}
+			added += v.name + "=" + quote(v.value) + "\n"
+			continue
+		}
+		old, comment := strings.TrimLeftFunc(text[s.value:s.end], isBlank), ""
+		if at := strings.Index(old, " #"); at >= 0 && old[0] != '"' && old[0] != '\'' {
+			comment = old[at:]
+		}
+		text = text[:s.value] + quote(v.value) + comment + text[s.end:]
+	}
+	if text != "" && added != "" && !strings.HasSuffix(text, "\n") {
+		text += "\n"
+	}
+	return text + added
+}
+
+// last returns the statement that gives a variable its value.
+func (t *envText) last(name string) (statement, bool) {
+	for i := len(t.statements) - 1; i >= 0; i-- {
+		if s := t.statements[i]; s.name == name && !s.inherited {
+			return s, true
+		}
+	}
+	return statement{}, false
+}
+
+var plainValue = regexp.MustCompile(`^[A-Za-z0-9_./:@%+=,?&~-]*$`)
+
+// quote returns a value as it is written into the file.
+func quote(value string) string {
+	switch {
+	case plainValue.MatchString(value):
+		return value
+	case !strings.ContainsAny(value, `'\`):
+		return "'" + value + "'"
+	default:
+		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `$`, `\$`).Replace(value) + `"`
+	}
+}

@@ -1,0 +1,113 @@
+package project
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// Results of what was done.
+const (
+	Done        = "done"
+	Failed      = "failed"
+	RolledBack  = "rolled back"
+	Declined    = "declined"
+	Interrupted = "interrupted"
+)
+
+// Entry is something that was done with the project.
+type Entry struct {
+	Time    time.Time        `json:"time"` // of its beginning
+	User    string           `json:"user"`
+	Host    string           `json:"host"`
+	Command string           `json:"command"`
+	Release string           `json:"version,omitempty"` // that was to serve
+	From    string           `json:"from,omitempty"`    // that served before
+	Colour  string           `json:"colour,omitempty"`
+	Images  map[string]Image `json:"images,omitempty"` // by service
+	Result  string           `json:"result"`
+	Code    int              `json:"exitCode"`
+	Seconds float64          `json:"seconds"`
+	Why     string           `json:"why,omitempty"`
+}
+
+// Image is what a service ran.
+type Image struct {
+	Reference string `json:"reference"`
+	ID        string `json:"id"`
+	Digest    string `json:"digest,omitempty"` // in its registry
+}
+
+const historyName = "history.jsonl"
+
+// Record appends an entry to the history. That it cannot, as on a full disk, undoes
+// nothing of what was done: the caller warns.
+func (p *Project) Record(entry Entry) error {
+	line, err := json.Marshal(entry)
+	if err != nil {
+		return fmt.Errorf("cannot write the history: %w", err)
+	}
+	if err := p.makeFolder(); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(p.Path(historyName), os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("cannot write the history: %w", err)
+	}
+	line = append(line, '\n')
+	if torn(file) {
+		line = append([]byte{'\n'}, line...)
+	}
+	_, err = file.Write(line)
+	return errors.Join(err, file.Close(), p.give(p.Path(historyName)))
+}
+
+// torn reports whether the last line has no end: its writer was killed, or the disk
+// was full.
+func torn(file *os.File) bool {
+	info, err := file.Stat()
+	if err != nil || info.Size() == 0 {
+		return false
+	}
+	last := []byte{'\n'}
+	_, err = file.ReadAt(last, info.Size()-1)
+	return err == nil && last[0] != '\n'
+}
+
+// History returns what was done, the oldest first. It leaves out lines that are torn.
+func (p *Project) History() ([]Entry, error) {
+	text, err := os.ReadFile(p.Path(historyName))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("cannot read the history: %w", err)
+	}
+	var entries []Entry
+	for line := range bytes.Lines(text) {
+		var entry Entry
+		if json.Unmarshal(line, &entry) == nil && entry.Command != "" {
+			entries = append(entries, entry)
+		}
+	}
+	return entries, nil
+}
+
+// LastGood returns the newest release that came to serve and that matches, and whether
+// there is one.
+func (p *Project) LastGood(matches func(Entry) bool) (Entry, bool, error) {
+	entries, err := p.History()
+	for i := len(entries) - 1; i >= 0; i-- {
+		if e := entries[i]; e.Result == Done && e.Code == 0 && len(e.Images) > 0 && matches(e) {
+			return e, true, err
+		}
+	}
+	return Entry{}, false, err
+}
+
+// Switched notes for older tools what serves now and what did before. Nothing here
+// reads it.
+func (p *Project) Switched(colour, previous string) error {
+	return errors.Join(p.Write([]byte(colour), "deployment-color"), p.Write([]byte(previous), "deployment-previous-version"))
+}
