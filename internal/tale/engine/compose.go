@@ -1,0 +1,164 @@
+package engine
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+)
+
+const (
+	// oldestCompose understands all that our files say.
+	oldestCompose = "2.20"
+	// upLimit includes the grace periods of containers that are replaced.
+	upLimit = 10 * time.Minute
+	// interruptGrace is how long compose may take to leave its containers whole.
+	interruptGrace = 5 * time.Second
+	// mostWords is how many of compose's last lines an error has.
+	mostWords = 12
+)
+
+// UpOptions say what is to be created, and from what.
+type UpOptions struct {
+	Project  string // compose project
+	File     string
+	Services []string
+	// Recreate replaces containers that are as the file says; without it, only those
+	// that differ.
+	Recreate bool
+	// Keep leaves containers that are there as they are, also if they differ.
+	Keep bool
+}
+
+// Up creates and starts containers with the compose plugin. It waits for none to be
+// healthy. Nothing is built or pulled, and no variable of the shell reaches the file.
+func (e *Engine) Up(ctx context.Context, o UpOptions, say func(line string)) error {
+	args := []string{"compose", "--ansi", "never", "--progress", "plain", "--env-file", os.DevNull, "-p", o.Project, "-f", o.File,
+		"up", "--detach", "--no-deps", "--no-build", "--pull", "never"}
+	switch {
+	case o.Recreate:
+		args = append(args, "--force-recreate")
+	case o.Keep:
+		args = append(args, "--no-recreate")
+	}
+	ctx, cancel := context.WithTimeout(ctx, upLimit)
+	defer cancel()
+	words, err := e.docker(ctx, append(args, o.Services...), say)
+	what := fmt.Sprintf("create %s", strings.Join(o.Services, ", "))
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("cannot %s: %w", what, context.Cause(ctx))
+	case words == "":
+		return fmt.Errorf("cannot %s: docker compose: %w", what, err)
+	}
+	return fmt.Errorf("cannot %s: docker compose says: %s", what, words)
+}
+
+// ComposeVersion returns the version of the compose plugin, or how to install one.
+func (e *Engine) ComposeVersion(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	command := e.command(ctx, "compose", "version", "--short")
+	out, err := command.Output()
+	switch {
+	case errors.Is(err, exec.ErrNotFound), errors.Is(err, os.ErrNotExist):
+		return "", exit.Errorf(exit.Unavailable, "the docker command is not installed here: %s", install("docker-ce-cli docker-compose-plugin"))
+	case ctx.Err() != nil:
+		return "", e.failed(ctx, "ask the compose plugin for its version", ctx.Err())
+	case err != nil:
+		return "", exit.Errorf(exit.Unavailable, "the docker command has no compose plugin: %s", install("docker-compose-plugin"))
+	}
+	version := strings.TrimPrefix(strings.TrimSpace(string(out)), "v")
+	if older(version, oldestCompose) {
+		return version, exit.Errorf(exit.Config, "the compose plugin is %s, and tale needs %s or newer: %s", version, oldestCompose, install("docker-compose-plugin"))
+	}
+	return version, nil
+}
+
+// command runs the docker command against this engine. Of the shell's variables it gets
+// those that the engine's address, the login and ssh need.
+func (e *Engine) command(ctx context.Context, args ...string) *exec.Cmd {
+	command := exec.CommandContext(ctx, cmp.Or(e.options.Docker, "docker"), args...)
+	command.Env = []string{}
+	for name, value := range e.options.Environ {
+		switch {
+		case name == "DOCKER_HOST" || name == "DOCKER_CONTEXT" && e.options.Host != "":
+		case strings.HasPrefix(name, "DOCKER_"), name == "PATH", name == "HOME", name == "USER", name == "TMPDIR", name == "XDG_RUNTIME_DIR", name == "SSH_AUTH_SOCK":
+			command.Env = append(command.Env, name+"="+value)
+		}
+	}
+	if host := cmp.Or(e.options.Host, e.options.Environ["DOCKER_HOST"]); host != "" {
+		command.Env = append(command.Env, "DOCKER_HOST="+host)
+	}
+	ownGroup(command)
+	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGTERM) }
+	command.WaitDelay = interruptGrace
+	return command
+}
+
+// docker runs it to its end, and returns its last words without the news of progress.
+func (e *Engine) docker(ctx context.Context, args []string, say func(string)) (words string, err error) {
+	command := e.command(ctx, args...)
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		return "", err
+	}
+	defer reader.Close()
+	command.Stdout, command.Stderr = writer, writer
+	err = command.Start()
+	_ = writer.Close()
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = syscall.Kill(-command.Process.Pid, syscall.SIGKILL) }()
+	last := make(chan string, 1)
+	go func() { last <- lastWords(reader, say) }()
+	err = command.Wait()
+	_ = reader.SetReadDeadline(time.Now().Add(interruptGrace)) // a grandchild may hold the pipe
+	return <-last, err
+}
+
+// news is what compose says of each step that goes well.
+var news = regexp.MustCompile(`^ *(Container|Network|Volume|Image|Service) \S+ +(Creating|Created|Starting|Started|Recreate|Recreated|Running|Waiting|Healthy|Stopping|Stopped|Removing|Removed) *$`)
+
+func lastWords(from io.Reader, say func(string)) string {
+	var last []string
+	lines := bufio.NewScanner(from)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		line := strings.TrimRight(lines.Text(), " \r")
+		if line == "" {
+			continue
+		}
+		if say != nil {
+			say(strings.TrimSpace(line))
+		}
+		if !news.MatchString(line) {
+			last = append(last, line)
+			last = last[max(0, len(last)-mostWords):]
+		}
+	}
+	return strings.Join(last, "\n")
+}
+
+// install returns the command that installs Docker's packages on this host.
+func install(packages string) string {
+	for manager, command := range map[string]string{"apt-get": "sudo apt-get install %s", "dnf": "sudo dnf install %s"} {
+		if _, err := exec.LookPath(manager); err == nil {
+			return fmt.Sprintf("`"+command+"` (from https://docs.docker.com/engine/install)", packages)
+		}
+	}
+	return "see https://docs.docker.com/compose/install"
+}

@@ -1,0 +1,206 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/docker/cli/cli/config"
+	"github.com/docker/cli/cli/config/configfile"
+	"github.com/docker/cli/cli/connhelper"
+	"github.com/docker/cli/cli/context/docker"
+	"github.com/docker/cli/cli/context/store"
+	"github.com/moby/moby/client"
+
+	environ "github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/exit"
+)
+
+const (
+	// patience is how long the engine may take for an answer that it has in memory.
+	patience = 20 * time.Second
+	// changing is the same for what makes it act: start, remove, connect.
+	changing = 2 * time.Minute
+	// oldest is the API of Docker 20.10.
+	oldest = "1.41"
+)
+
+// Options say which engine, and what stands in for parts of the machine.
+type Options struct {
+	Host    string          // as DOCKER_HOST; "": that of Environ, of the docker context, the default
+	Environ environ.Environ // nil: the process's
+	Docker  string          // the docker command; "": the one in PATH
+	Self    string          // a static binary of tale, for the helper; "": this one
+}
+
+// Engine is a connection to one Docker engine.
+type Engine struct {
+	api     *client.Client
+	host    string // as a user would write it
+	origin  string // what named the host: "DOCKER_HOST", `context "x"`, …
+	local   bool
+	options Options
+	logins  *configfile.ConfigFile
+}
+
+// Connect finds the engine that the docker command would use and agrees with it on a
+// version of the API.
+func Connect(ctx context.Context, options Options) (*Engine, error) {
+	if options.Environ == nil {
+		options.Environ = environ.FromOS()
+	}
+	e := &Engine{options: options}
+	settings, err := e.find()
+	if err != nil {
+		return nil, exit.Errorf(exit.Config, "cannot find the Docker engine: %w", err)
+	}
+	e.local = strings.HasPrefix(e.host, "unix://")
+	if e.api, err = client.New(settings...); err != nil {
+		return nil, exit.Errorf(exit.Config, "cannot use the Docker engine at %s (%s): %w", e.host, e.origin, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	answer, err := e.api.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true})
+	if older(answer.APIVersion, oldest) {
+		return nil, exit.Errorf(exit.Unavailable, "the Docker engine at %s is too old: it speaks API %s, and tale needs %s (Docker 20.10) or newer; update it", e.host, answer.APIVersion, oldest)
+	}
+	if err != nil {
+		return nil, e.failed(ctx, "reach the engine", err)
+	}
+	return e, nil
+}
+
+// Close ends the idle connections.
+func (e *Engine) Close() error { return e.api.Close() }
+
+// Host returns the engine's address and what named it, for messages.
+func (e *Engine) Host() (address, origin string) { return e.host, e.origin }
+
+// find reads what the docker command reads, in its order.
+func (e *Engine) find() ([]client.Opt, error) {
+	env := e.options.Environ
+	folder := cmp.Or(env["DOCKER_CONFIG"], filepath.Join(env["HOME"], ".docker"))
+	logins, err := config.Load(folder)
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be read: %w", filepath.Join(folder, config.ConfigFileName), err)
+	}
+	e.logins = logins
+	name := cmp.Or(env["DOCKER_CONTEXT"], logins.CurrentContext, "default")
+	e.host, e.origin = e.options.Host, "as asked"
+	if e.host == "" {
+		e.host, e.origin = env["DOCKER_HOST"], "DOCKER_HOST"
+	}
+	if e.host == "" && name != "default" {
+		return e.fromContext(filepath.Join(folder, "contexts"), name)
+	}
+	if e.host == "" {
+		e.host, e.origin = client.DefaultDockerHost, "the default"
+	}
+	if strings.HasPrefix(e.host, "ssh://") {
+		return e.overSSH()
+	}
+	settings := []client.Opt{client.WithAPIVersion(env["DOCKER_API_VERSION"])}
+	if verify := env["DOCKER_TLS_VERIFY"] != ""; strings.HasPrefix(e.host, "tcp://") && (verify || env["DOCKER_TLS"] != "") {
+		keys := cmp.Or(env["DOCKER_CERT_PATH"], folder)
+		settings = append(settings, client.WithTLSClientConfig(filepath.Join(keys, "ca.pem"), filepath.Join(keys, "cert.pem"), filepath.Join(keys, "key.pem")))
+	}
+	return append(settings, client.WithHost(e.host)), nil
+}
+
+func (e *Engine) fromContext(folder, name string) ([]client.Opt, error) {
+	endpoints := store.EndpointTypeGetter(docker.DockerEndpoint, func() any { return &docker.EndpointMeta{} })
+	contexts := store.New(folder, store.NewConfig(func() any { return &map[string]any{} }, endpoints))
+	metadata, err := contexts.GetMetadata(name)
+	if err != nil {
+		return nil, fmt.Errorf("%w; `docker context ls` lists those that there are", err)
+	}
+	meta, err := docker.EndpointFromContext(metadata)
+	if err != nil {
+		return nil, fmt.Errorf("context %q: %w", name, err)
+	}
+	endpoint, err := docker.WithTLSData(contexts, name, meta)
+	if err != nil {
+		return nil, fmt.Errorf("context %q: %w", name, err)
+	}
+	e.host, e.origin = meta.Host, fmt.Sprintf("context %q", name)
+	if strings.HasPrefix(e.host, "ssh://") {
+		return e.overSSH()
+	}
+	return endpoint.ClientOpts()
+}
+
+// overSSH shares one connection to the host among all that the client opens: each is a
+// process of ssh, and sshd admits only ten that are logging in.
+func (e *Engine) overSSH() ([]client.Opt, error) {
+	socket := filepath.Join(cmp.Or(e.options.Environ["XDG_RUNTIME_DIR"], filepath.Join(e.options.Environ["HOME"], ".ssh")), "tale-%C")
+	helper, err := connhelper.GetConnectionHelperWithSSHOpts(e.host, []string{
+		"-o", "ControlMaster=auto", "-o", "ControlPersist=10", "-o", "ControlPath=" + socket,
+		"-o", "ServerAliveInterval=10", "-o", "ServerAliveCountMax=3", "-o", "ConnectTimeout=15",
+	})
+	if err != nil {
+		return nil, err
+	}
+	transport := &http.Transport{DialContext: helper.Dialer, MaxIdleConns: 4, IdleConnTimeout: time.Minute}
+	return []client.Opt{
+		client.WithHTTPClient(&http.Client{Transport: transport}),
+		client.WithHost(helper.Host), client.WithDialContext(helper.Dialer),
+		client.WithAPIVersion(e.options.Environ["DOCKER_API_VERSION"]),
+	}, nil
+}
+
+// Info asks the engine what it is.
+func (e *Engine) Info(ctx context.Context) (Info, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	answer, err := e.api.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return Info{}, e.failed(ctx, "ask the engine what it is", err)
+	}
+	info := answer.Info
+	return Info{
+		ID: info.ID, Name: info.Name, Version: info.ServerVersion, API: e.api.ClientVersion(),
+		OS: info.OSType, Arch: goArch(info.Architecture), Memory: info.MemTotal, CPUs: info.NCPU,
+		Root: info.DockerRootDir, Rootless: strings.Contains(strings.Join(info.SecurityOptions, " "), "name=rootless"),
+		Local: e.local,
+	}, nil
+}
+
+// onThisHost reports whether the engine's files are this machine's: its socket may have
+// been forwarded, or lead into a virtual machine.
+func (i Info) onThisHost() bool {
+	name, err := os.Hostname()
+	return err == nil && i.Local && i.Name == name
+}
+
+// goArch translates what uname says.
+func goArch(machine string) string {
+	switch machine {
+	case "x86_64":
+		return "amd64"
+	case "aarch64":
+		return "arm64"
+	}
+	return machine
+}
+
+// older compares versions like 1.41.
+func older(version, than string) bool {
+	if version == "" {
+		return false
+	}
+	a, b := strings.Split(version, "."), strings.Split(than, ".")
+	for i := range min(len(a), len(b)) {
+		x, _ := strconv.Atoi(a[i])
+		y, _ := strconv.Atoi(b[i])
+		if x != y {
+			return x < y
+		}
+	}
+	return len(a) < len(b)
+}

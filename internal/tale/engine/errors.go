@@ -1,0 +1,103 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/containerd/errdefs"
+	"github.com/distribution/reference"
+	"github.com/moby/moby/client"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+)
+
+// IsNotFound reports whether an error says that what was named is not there.
+func IsNotFound(err error) bool { return errdefs.IsNotFound(err) }
+
+// IsConflict reports whether an error says that a name is taken, or that the thing is
+// in use.
+func IsConflict(err error) bool { return errdefs.IsConflict(err) }
+
+// failed says what could not be done, why, and what mends it. The context is the call's
+// own, so that its deadline and an interrupt are told apart from the engine's words.
+func (e *Engine) failed(ctx context.Context, what string, err error) error {
+	var said string
+	if err != nil {
+		said = strings.TrimPrefix(err.Error(), "Error response from daemon: ")
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(ctx.Err(), context.Canceled):
+		return fmt.Errorf("cannot %s: %w", what, context.Cause(ctx))
+	case errors.Is(err, context.DeadlineExceeded), ctx.Err() != nil:
+		return exit.Errorf(exit.Unavailable, "cannot %s: the Docker engine at %s did not answer in time: %w", what, e.host, context.DeadlineExceeded)
+	case client.IsErrConnectionFailed(err) && (strings.Contains(said, "permission denied") || errors.Is(err, os.ErrPermission)):
+		return exit.Errorf(exit.NoPermission, "cannot %s: this user may not use %s (%s); `sudo usermod -aG docker $USER` and log in again, or use sudo", what, e.host, e.origin)
+	case client.IsErrConnectionFailed(err), isBroken(err):
+		return exit.Errorf(exit.Unavailable, "cannot %s: no Docker engine answers at %s (%s): %s; is it running? `systemctl status docker` says", what, e.host, e.origin, said)
+	case strings.Contains(said, "no space left on device"):
+		return fmt.Errorf("cannot %s: the disk of the Docker engine at %s is full; `tale cleanup` removes what is not needed: %w", what, e.host, plain{said, err})
+	}
+	return fmt.Errorf("cannot %s: %w", what, plain{said, err})
+}
+
+// plain is an error in the engine's words without those of the client.
+type plain struct {
+	text  string
+	cause error
+}
+
+func (p plain) Error() string { return p.text }
+func (p plain) Unwrap() error { return p.cause }
+
+// isBroken reports whether a connection ended in the middle.
+func isBroken(err error) bool {
+	return err != nil && hasAny(err.Error(), "unexpected EOF", "connection reset", "broken pipe", "use of closed network connection") || fmt.Sprint(err) == "EOF"
+}
+
+func hasAny(text string, parts ...string) bool {
+	for _, part := range parts {
+		if strings.Contains(text, part) {
+			return true
+		}
+	}
+	return false
+}
+
+// refused tells apart what a registry can mean. Engines pass its words on, with a status
+// of their own that differs from version to version, so the words decide.
+func (e *Engine) refused(ctx context.Context, image string, err error) error {
+	if err == nil || ctx.Err() != nil || client.IsErrConnectionFailed(err) || isBroken(err) {
+		return e.failed(ctx, "ask for the image "+image, err)
+	}
+	said := strings.TrimPrefix(err.Error(), "Error response from daemon: ")
+	registry := registryOf(image)
+	words := strings.ToLower(said)
+	switch {
+	case hasAny(words, "no space left on device"):
+		return e.failed(ctx, "pull "+image, err)
+	case hasAny(words, "toomanyrequests", "too many requests", "rate limit"):
+		return exit.Errorf(exit.Unavailable, "%s does not hand out %s now, too many requests (429): wait, or `docker login %s`: %s", registry, image, registry, said)
+	case hasAny(words, "no matching manifest", "does not match the specified platform"):
+		return exit.Errorf(exit.Config, "%s is not made for the engine's platform: %s; name a version that is", image, said)
+	case hasAny(words, "manifest unknown", "manifest for", "name unknown", "no such image") || errdefs.IsNotFound(err) && !hasAny(words, "denied", "login"):
+		return exit.Errorf(exit.Config, "%s has no %s (404): check the version, or wait until its images are published: %w", registry, image, plain{said, err})
+	case hasAny(words, "unauthorized", "authentication required", "no basic auth", "incorrect username", "401"):
+		return exit.Errorf(exit.NoPermission, "%s wants a valid login for %s (401): `docker login %s`: %s", registry, image, registry, said)
+	case hasAny(words, "denied", "forbidden", "insufficient_scope", "403"):
+		return exit.Errorf(exit.NoPermission, "%s does not let this login read %s, or it does not exist (403): `docker login %s` as one who may: %s", registry, image, registry, said)
+	}
+	return exit.Errorf(exit.Unavailable, "the engine cannot get %s from %s: %w; can its host reach %s?", image, registry, plain{said, err}, registry)
+}
+
+func registryOf(image string) string {
+	named, err := reference.ParseNormalizedNamed(image)
+	if err != nil {
+		return image
+	}
+	return reference.Domain(named)
+}

@@ -1,0 +1,98 @@
+package engine
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/moby/moby/client"
+)
+
+const (
+	// mostOutput is what is kept of each stream of a command in a container.
+	mostOutput = 1 << 20
+	// execLimit is how long such a command may take.
+	execLimit = 2 * time.Minute
+	// mostFile is the largest file that ReadFile returns.
+	mostFile = 16 << 20
+)
+
+// Exec runs a command in a running container, without a terminal, and returns what it
+// wrote, of each stream the first MiB, and its exit code.
+func (e *Engine) Exec(ctx context.Context, id string, command []string, stdin io.Reader) (stdout, stderr string, code int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, execLimit)
+	defer cancel()
+	what := fmt.Sprintf("run %s in the container %s", command[0], id)
+	made, err := e.api.ExecCreate(ctx, id, client.ExecCreateOptions{Cmd: command, AttachStdin: stdin != nil, AttachStdout: true, AttachStderr: true})
+	if err != nil {
+		return "", "", 0, e.failed(ctx, what, err)
+	}
+	attached, err := e.api.ExecAttach(ctx, made.ID, client.ExecAttachOptions{})
+	if err != nil {
+		return "", "", 0, e.failed(ctx, what, err)
+	}
+	defer attached.Close()
+	defer context.AfterFunc(ctx, attached.Close)()
+	feeding := make(chan struct{})
+	go func() {
+		defer close(feeding)
+		if stdin != nil {
+			// A command that does not read to the end is none of our errors.
+			_, _ = io.Copy(attached.Conn, stdin)
+			_ = attached.CloseWrite()
+		}
+	}()
+	out, errs, err := demultiplex(attached.Reader)
+	if err != nil {
+		return out, errs, 0, e.failed(ctx, what, err)
+	}
+	ended, err := e.api.ExecInspect(ctx, made.ID, client.ExecInspectOptions{})
+	if err != nil {
+		return out, errs, 0, e.failed(ctx, what, err)
+	}
+	return out, errs, ended.ExitCode, nil
+}
+
+// demultiplex reads frames to the end and keeps the beginning of both streams.
+func demultiplex(from io.Reader) (stdout, stderr string, err error) {
+	var streams [4]bytes.Buffer
+	for {
+		kind, frame, err := readFrame(from)
+		if errors.Is(err, io.EOF) {
+			return streams[1].String(), streams[2].String(), nil
+		}
+		if err != nil {
+			return streams[1].String(), streams[2].String(), err
+		}
+		into := &streams[kind]
+		into.Write(frame[:min(len(frame), mostOutput-into.Len())])
+	}
+}
+
+// ReadFile returns a file of a container, which need not run.
+func (e *Engine) ReadFile(ctx context.Context, id, path string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	what := fmt.Sprintf("read %s in the container %s", path, id)
+	answer, err := e.api.CopyFromContainer(ctx, id, client.CopyFromContainerOptions{SourcePath: path})
+	if err != nil {
+		return nil, e.failed(ctx, what, err)
+	}
+	defer func() { _ = answer.Content.Close() }()
+	archive := tar.NewReader(answer.Content)
+	header, err := archive.Next()
+	switch {
+	case err != nil:
+		return nil, e.failed(ctx, what, err)
+	case header.Typeflag != tar.TypeReg:
+		return nil, fmt.Errorf("cannot %s: it is no regular file", what)
+	case header.Size > mostFile:
+		return nil, fmt.Errorf("cannot %s: it has %d bytes, more than %d", what, header.Size, mostFile)
+	}
+	content, err := io.ReadAll(archive)
+	return content, e.failed(ctx, what, err)
+}

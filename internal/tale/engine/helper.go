@@ -1,0 +1,242 @@
+package engine
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
+	"github.com/moby/moby/client"
+	"golang.org/x/sys/unix"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+)
+
+const (
+	helperRepository = "tale-helper"
+	// importLimit is how long the upload of the helper may take, 20 MB over a slow line.
+	importLimit = 5 * time.Minute
+)
+
+// HelperOptions say what a helper container does: `tale helper ARGS…` beside the engine.
+type HelperOptions struct {
+	Args   []string
+	Mounts []Mount // a Volume with a slash is a folder of the engine's host
+	Labels map[string]string
+}
+
+// ImportHelper makes an image of the running binary, if the engine does not have it yet,
+// so that nothing needs to be pulled where something must run beside the engine.
+func (e *Engine) ImportHelper(ctx context.Context) (string, error) {
+	info, err := e.Info(ctx)
+	if err != nil {
+		return "", err
+	}
+	binary, err := e.self(info)
+	if err != nil {
+		return "", err
+	}
+	hash := sha256.Sum256(binary)
+	image := helperRepository + ":" + hex.EncodeToString(hash[:6])
+	if _, found, err := e.Image(ctx, image); found || err != nil {
+		return image, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, importLimit)
+	defer cancel()
+	archive, err := helperArchive(binary)
+	if err != nil {
+		return "", fmt.Errorf("cannot make the image %s: %w", image, err)
+	}
+	answer, err := e.api.ImageImport(ctx, client.ImageImportSource{Source: archive, SourceName: "-"}, image, client.ImageImportOptions{Changes: []string{`ENTRYPOINT ["/tale","helper"]`}})
+	if err != nil {
+		return "", e.failed(ctx, "make the image "+image, err)
+	}
+	defer func() { _ = answer.Close() }()
+	if _, err := io.Copy(io.Discard, answer); err != nil {
+		return "", e.failed(ctx, "make the image "+image, err)
+	}
+	return image, nil
+}
+
+// self reads the binary that is to run on the engine's host.
+func (e *Engine) self(info Info) ([]byte, error) {
+	path := e.options.Self
+	if path == "" {
+		if runtime.GOOS != info.OS || runtime.GOARCH != info.Arch {
+			return nil, exit.Errorf(exit.Config, "this tale is for %s/%s and cannot run beside the Docker engine at %s, which is %s/%s: run tale on that host", runtime.GOOS, runtime.GOARCH, e.host, info.OS, info.Arch)
+		}
+		var err error
+		if path, err = os.Executable(); err != nil {
+			return nil, fmt.Errorf("cannot find the binary of tale: %w", err)
+		}
+	}
+	binary, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the binary of tale: %w", err)
+	}
+	return binary, nil
+}
+
+func helperArchive(binary []byte) (io.Reader, error) {
+	var archive bytes.Buffer
+	out := tar.NewWriter(&archive)
+	err := out.WriteHeader(&tar.Header{Name: "tale", Mode: 0o755, Size: int64(len(binary))})
+	if err == nil {
+		_, err = out.Write(binary)
+	}
+	return &archive, errors.Join(err, out.Close())
+}
+
+// RunHelper runs a helper to its end, passing on what it says line by line, and removes
+// it. The helper ends with the context.
+func (e *Engine) RunHelper(ctx context.Context, o HelperOptions, say func(Line)) error {
+	image, err := e.ImportHelper(ctx)
+	if err != nil {
+		return err
+	}
+	id, err := e.createHelper(ctx, "", image, false, o)
+	if err != nil {
+		return err
+	}
+	defer e.discard(ctx, id)
+	if err := e.Start(ctx, id); err != nil {
+		return err
+	}
+	var last string
+	for line, err := range e.Logs(ctx, id, LogOptions{Follow: true}) {
+		if err != nil {
+			return err
+		}
+		if line.Stderr {
+			last = line.Text
+		}
+		say(line)
+	}
+	ended, err := e.Inspect(ctx, id)
+	if err == nil && ended.State.ExitCode != 0 {
+		err = exit.Errorf(ended.State.ExitCode, "the helper %s failed with exit code %d: %s", strings.Join(o.Args, " "), ended.State.ExitCode, last)
+	}
+	return err
+}
+
+func (e *Engine) createHelper(ctx context.Context, name, image string, held bool, o HelperOptions) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, changing)
+	defer cancel()
+	mounts := make([]mount.Mount, 0, len(o.Mounts))
+	for _, m := range o.Mounts {
+		kind := mount.TypeVolume
+		if filepath.IsAbs(m.Volume) {
+			kind = mount.TypeBind
+		}
+		mounts = append(mounts, mount.Mount{Type: kind, Source: m.Volume, Target: m.Path, ReadOnly: m.ReadOnly})
+	}
+	made, err := e.api.ContainerCreate(ctx, client.ContainerCreateOptions{
+		Name: name,
+		Config: &container.Config{
+			Image: image, Cmd: o.Args, Labels: o.Labels,
+			OpenStdin: held, StdinOnce: held, AttachStdin: held, AttachStdout: held,
+		},
+		HostConfig: &container.HostConfig{AutoRemove: held, NetworkMode: "none", Mounts: mounts},
+	})
+	return made.ID, e.failed(ctx, "create a helper container", err)
+}
+
+// discard removes a helper, running or not, also after an interrupt.
+func (e *Engine) discard(ctx context.Context, id string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	// What stays is without effect: the next prune of helpers finds it.
+	_, _ = e.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true})
+}
+
+// PruneHelpers removes the images of helpers of other versions that no container uses.
+func (e *Engine) PruneHelpers(ctx context.Context, keep string) error {
+	images, err := e.Images(ctx)
+	if err != nil {
+		return err
+	}
+	var problems []error
+	for _, image := range images {
+		for _, tag := range image.Tags {
+			if strings.HasPrefix(tag, helperRepository+":") && tag != keep {
+				if err := e.RemoveImage(ctx, tag); err != nil && !IsConflict(err) {
+					problems = append(problems, err)
+				}
+			}
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// DiskFree returns how many bytes are free where the engine keeps its images and volumes,
+// and how many that disk has. Where that is no folder of this machine, a helper looks.
+func (e *Engine) DiskFree(ctx context.Context) (free, total int64, err error) {
+	info, err := e.Info(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	if info.onThisHost() {
+		if free, total, err = freeBelow(info.Root); err == nil {
+			return free, total, nil
+		}
+	}
+	const inside = "/root-of-the-engine"
+	err = e.RunHelper(ctx, HelperOptions{
+		Args:   []string{"free", inside},
+		Mounts: []Mount{{Volume: filepath.Clean(info.Root), Path: inside, ReadOnly: true}},
+	}, func(line Line) {
+		if !line.Stderr {
+			_, err = fmt.Sscan(line.Text, &free, &total)
+		}
+	})
+	if err == nil && total == 0 {
+		err = fmt.Errorf("cannot measure the disk of the Docker engine at %s: its helper said nothing", e.host)
+	}
+	return free, total, err
+}
+
+// freeBelow counts what an ordinary user may fill.
+func freeBelow(folder string) (free, total int64, err error) {
+	var disk unix.Statfs_t
+	if err := unix.Statfs(folder, &disk); err != nil {
+		return 0, 0, fmt.Errorf("cannot measure the disk of %s: %w", folder, err)
+	}
+	//nolint:unconvert // the types differ between Linux and macOS
+	size := int64(disk.Bsize)
+	return int64(disk.Bavail) * size, int64(disk.Blocks) * size, nil
+}
+
+// Memory returns how many bytes a running container uses, without what the kernel can
+// drop, and its limit; a limit of 0 is none.
+func (e *Engine) Memory(ctx context.Context, id string) (used, limit int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	what := "ask for the memory of the container " + id
+	answer, err := e.api.ContainerStats(ctx, id, client.ContainerStatsOptions{})
+	if err != nil {
+		return 0, 0, e.failed(ctx, what, err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	var stats container.StatsResponse
+	if err := json.NewDecoder(answer.Body).Decode(&stats); err != nil {
+		return 0, 0, e.failed(ctx, what, err)
+	}
+	memory := stats.MemoryStats
+	cache := memory.Stats["total_inactive_file"]
+	if cache == 0 {
+		cache = memory.Stats["inactive_file"] // cgroup v2
+	}
+	return int64(memory.Usage - min(cache, memory.Usage)), int64(memory.Limit), nil
+}

@@ -1,0 +1,229 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/distribution/reference"
+	"github.com/moby/moby/api/pkg/authconfig"
+	"github.com/moby/moby/api/types/jsonstream"
+	"github.com/moby/moby/api/types/registry"
+	"github.com/moby/moby/client"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+)
+
+// Images returns all images of the engine that have a name. Their platform is known to
+// Image alone.
+func (e *Engine) Images(ctx context.Context) ([]Image, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	list, err := e.api.ImageList(ctx, client.ImageListOptions{})
+	if err != nil {
+		return nil, e.failed(ctx, "list images", err)
+	}
+	images := make([]Image, 0, len(list.Items))
+	for _, i := range list.Items {
+		images = append(images, Image{ID: i.ID, Tags: named(i.RepoTags), Digests: named(i.RepoDigests), Size: i.Size, Created: time.Unix(i.Created, 0), Labels: i.Labels})
+	}
+	return images, nil
+}
+
+// Image looks into an image by reference, digest or id; ok is false if the engine does
+// not have it.
+func (e *Engine) Image(ctx context.Context, ref string) (image Image, ok bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	i, err := e.api.ImageInspect(ctx, ref)
+	if IsNotFound(err) {
+		return Image{}, false, nil
+	}
+	if err != nil {
+		return Image{}, false, e.failed(ctx, "look into the image "+ref, err)
+	}
+	image = Image{ID: i.ID, Tags: named(i.RepoTags), Digests: named(i.RepoDigests), Size: i.Size, OS: i.Os, Arch: i.Architecture, Created: instant(i.Created)}
+	if i.Config != nil {
+		image.Labels = i.Config.Labels
+	}
+	return image, true, nil
+}
+
+// Remote asks the image's registry, through the engine and with the login that the
+// docker command would use.
+func (e *Engine) Remote(ctx context.Context, ref string) (Remote, error) {
+	login, err := e.login(ref)
+	if err != nil {
+		return Remote{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	answer, err := e.api.DistributionInspect(ctx, ref, client.DistributionInspectOptions{EncodedRegistryAuth: login})
+	if err != nil {
+		return Remote{}, e.refused(ctx, ref, err)
+	}
+	remote := Remote{Digest: answer.Descriptor.Digest.String()}
+	for _, p := range answer.Platforms {
+		if p.OS != "" && p.OS != "unknown" {
+			remote.Platforms = append(remote.Platforms, p.OS+"/"+p.Architecture)
+		}
+	}
+	return remote, nil
+}
+
+// RemoveImage removes a reference, and the image with its last one, unless a container
+// uses it. One that is gone is no error.
+func (e *Engine) RemoveImage(ctx context.Context, ref string) error {
+	ctx, cancel := context.WithTimeout(ctx, changing)
+	defer cancel()
+	_, err := e.api.ImageRemove(ctx, ref, client.ImageRemoveOptions{PruneChildren: true})
+	if IsNotFound(err) {
+		return nil
+	}
+	return e.failed(ctx, "remove the image "+ref, err)
+}
+
+// login finds the credentials for an image's registry, where the docker command keeps
+// them; none are "".
+func (e *Engine) login(image string) (string, error) {
+	parsed, err := reference.ParseNormalizedNamed(image)
+	if err != nil {
+		return "", exit.Errorf(exit.Config, "%q is no reference of an image: %w", image, err)
+	}
+	host := reference.Domain(parsed)
+	if host == "docker.io" {
+		host = "https://index.docker.io/v1/" // as docker login stores it
+	}
+	found, err := e.logins.GetAuthConfig(host)
+	if err != nil {
+		return "", exit.Errorf(exit.NoPermission, "cannot read the login for %s: %w; `docker login %s` makes a new one", registryOf(image), err, registryOf(image))
+	}
+	if found.Username == "" && found.IdentityToken == "" && found.RegistryToken == "" && found.Auth == "" {
+		return "", nil
+	}
+	encoded, err := authconfig.Encode(registry.AuthConfig{
+		Username: found.Username, Password: found.Password, Auth: found.Auth, ServerAddress: found.ServerAddress,
+		IdentityToken: found.IdentityToken, RegistryToken: found.RegistryToken,
+	})
+	if err != nil {
+		return "", fmt.Errorf("cannot use the login for %s: %w", registryOf(image), err)
+	}
+	return encoded, nil
+}
+
+// named leaves out what the engine writes for no name.
+func named(references []string) []string {
+	return slices.DeleteFunc(references, func(r string) bool { return hasAny(r, "<none>") })
+}
+
+const (
+	// pullAttempts with 1, 2, 4 and 8 s between them outlast a restart of the engine,
+	// which keeps the layers that are complete.
+	pullAttempts = 5
+	// stalled is how long a pull may say nothing: unpacking a layer of gigabytes on a
+	// slow disk is silent.
+	stalled = 5 * time.Minute
+)
+
+// Pull gets an image, telling say how far it is after each word of the engine. A stream
+// that breaks is taken up again.
+func (e *Engine) Pull(ctx context.Context, ref string, say func(Progress)) error {
+	login, err := e.login(ref)
+	if err != nil {
+		return err
+	}
+	for attempt := 1; ; attempt++ {
+		err := e.pull(ctx, ref, login, say)
+		if err == nil || !errors.Is(err, errBroken) {
+			return err
+		}
+		if attempt == pullAttempts {
+			return exit.Errorf(exit.Unavailable, "cannot pull %s: it broke off %d times: %w", ref, attempt, err)
+		}
+		select {
+		case <-time.After(time.Second << (attempt - 1)):
+		case <-ctx.Done():
+			return fmt.Errorf("cannot pull %s: %w", ref, context.Cause(ctx))
+		}
+	}
+}
+
+// errBroken is about the way between us and the engine or the registry; it may pass.
+var errBroken = errors.New("the connection broke")
+
+func (e *Engine) pull(ctx context.Context, ref, login string, say func(Progress)) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	watchdog := time.AfterFunc(stalled, func() { cancel(fmt.Errorf("%w: no word for %s", errBroken, stalled)) })
+	defer watchdog.Stop()
+	stream, err := e.api.ImagePull(ctx, ref, client.ImagePullOptions{RegistryAuth: login})
+	if err != nil {
+		return e.pullFailed(ctx, ref, err)
+	}
+	defer func() { _ = stream.Close() }()
+	layers := layers{}
+	for message, err := range stream.JSONMessages(ctx) {
+		if err == nil && message.Error != nil {
+			err = message.Error
+		}
+		if err != nil {
+			return e.pullFailed(ctx, ref, err)
+		}
+		watchdog.Reset(stalled)
+		if say != nil {
+			say(layers.add(ref, message))
+		}
+	}
+	return nil
+}
+
+func (e *Engine) pullFailed(ctx context.Context, ref string, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return fmt.Errorf("cannot pull %s: %w", ref, cause)
+	}
+	if client.IsErrConnectionFailed(err) || isBroken(err) || hasAny(err.Error(), "TLS handshake timeout", "i/o timeout", "INTERNAL_ERROR", "502 Bad Gateway", "503 Service", "504 Gateway") {
+		return fmt.Errorf("%w: %w", errBroken, err)
+	}
+	return e.refused(ctx, ref, err)
+}
+
+// layers is what a pull's stream has said of each layer.
+type layers map[string]*struct {
+	current, total int64
+	ready          bool
+}
+
+func (l layers) add(ref string, message jsonstream.Message) Progress {
+	layer := l[message.ID]
+	if layer == nil {
+		layer = new(struct {
+			current, total int64
+			ready          bool
+		})
+	}
+	switch message.Status {
+	case "Pulling fs layer", "Waiting":
+		l[message.ID] = layer
+	case "Downloading":
+		l[message.ID] = layer
+		if message.Progress != nil {
+			layer.current, layer.total = message.Progress.Current, max(layer.total, message.Progress.Total)
+		}
+	case "Download complete", "Verifying Checksum", "Extracting":
+		layer.current = layer.total
+	case "Pull complete", "Already exists":
+		l[message.ID] = layer
+		layer.current, layer.ready = layer.total, true
+	}
+	progress := Progress{Image: ref, Layers: len(l), Status: message.Status}
+	for _, layer := range l {
+		progress.Current += layer.current
+		progress.Total += layer.total
+		if layer.ready {
+			progress.Ready++
+		}
+	}
+	return progress
+}

@@ -1,0 +1,201 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/moby/moby/client"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+)
+
+const (
+	// A lock's holder says every beat that it is there. Its container ends when nothing
+	// has come for silence, because a line that is cut without a word never says so.
+	beat    = 3 * time.Second
+	silence = 20 * time.Second
+	// starting is how old a container may be that is not running yet.
+	starting = 15 * time.Second
+	// lockAttempts bounds a race with containers that are being removed.
+	lockAttempts = 25
+	lockPause    = 200 * time.Millisecond
+)
+
+// HeldError says that a lock is taken, and by whom.
+type HeldError struct {
+	Container string
+	Since     time.Time
+	Labels    map[string]string // those that the holder gave
+}
+
+func (h *HeldError) Error() string {
+	return fmt.Sprintf("the lock %s is held since %s", h.Container, h.Since.Format(time.RFC3339))
+}
+
+// ExitCode makes it an error of exit code 75.
+func (h *HeldError) ExitCode() int { return exit.Temporary }
+
+// Hold is a lock on the engine. It ends with this process and with its connection.
+type Hold struct {
+	end  func()
+	done chan struct{}
+}
+
+// Done is closed when the lock is lost, or released.
+func (h *Hold) Done() <-chan struct{} { return h.done }
+
+// Release frees the lock and returns when the engine knows.
+func (h *Hold) Release() {
+	h.end()
+	<-h.done
+}
+
+// HoldLock takes the lock of a project among all that use this engine, from any host. It
+// is a helper container, whose name the engine gives only once and whose input is a
+// connection of this process. A lock that is taken is a *HeldError.
+func (e *Engine) HoldLock(ctx context.Context, project string, holder map[string]string) (*Hold, error) {
+	image, err := e.ImportHelper(ctx)
+	if err != nil {
+		return nil, err
+	}
+	name := project + "-tale-lock"
+	labels := maps.Clone(holder)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels[LabelProject] = project
+	for range lockAttempts {
+		id, err := e.createHelper(ctx, name, image, true, HelperOptions{Args: []string{"hold"}, Labels: labels})
+		if err == nil {
+			return e.hold(ctx, id)
+		}
+		if !IsConflict(err) {
+			return nil, err
+		}
+		if err := e.lookAtHolder(ctx, name); err != nil {
+			return nil, err
+		}
+		select {
+		case <-time.After(lockPause):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("cannot lock %s: %w", project, context.Cause(ctx))
+		}
+	}
+	return nil, exit.Errorf(exit.Temporary, "cannot lock %s: the container %s neither runs nor goes; `docker rm -f %s` removes it", project, name, name)
+}
+
+// lookAtHolder returns a *HeldError if the lock is held. A container that is only left
+// over is removed.
+func (e *Engine) lookAtHolder(ctx context.Context, name string) error {
+	c, err := e.Inspect(ctx, name)
+	switch {
+	case IsNotFound(err):
+		return nil
+	case err != nil:
+		return err
+	case c.State.Running, c.State.Status == "created" && time.Since(c.Created) < starting:
+		return &HeldError{Container: name, Since: c.Created, Labels: c.Labels}
+	case c.State.Status != "removing":
+		e.discard(ctx, c.ID)
+	}
+	return nil
+}
+
+func (e *Engine) hold(ctx context.Context, id string) (_ *Hold, err error) {
+	defer func() {
+		if err != nil {
+			e.discard(ctx, id)
+		}
+	}()
+	// The connection outlives the call.
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	attached, err := e.api.ContainerAttach(life, id, client.ContainerAttachOptions{Stream: true, Stdin: true, Stdout: true})
+	if err == nil {
+		if err = e.Start(ctx, id); err != nil {
+			attached.Close()
+		}
+	}
+	if err != nil {
+		end()
+		return nil, e.failed(ctx, "hold a lock", err)
+	}
+	h := &Hold{done: make(chan struct{})}
+	h.end = sync.OnceFunc(func() {
+		end()
+		attached.Close()
+	})
+	go keepAlive(life, attached.Conn)
+	go func() {
+		defer close(h.done)
+		// Nothing is written there: the end of the container or of the connection ends it.
+		_, _ = io.Copy(io.Discard, attached.Reader)
+		h.end()
+		e.discard(life, id)
+	}()
+	return h, nil
+}
+
+func keepAlive(ctx context.Context, to io.Writer) {
+	tick := time.NewTicker(beat)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if _, err := to.Write([]byte{'\n'}); err != nil {
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Helper is the body of the command `tale helper`, which runs in helper containers:
+// hold reads until its input ends or falls silent; free prints the bytes that are free,
+// and all bytes, of the disk below a folder.
+func Helper(args []string, in io.Reader, out io.Writer) error {
+	switch {
+	case len(args) == 1 && args[0] == "hold":
+		return listen(in, silence)
+	case len(args) == 2 && args[0] == "free":
+		free, total, err := freeBelow(args[1])
+		if err == nil {
+			_, err = fmt.Fprintln(out, free, total)
+		}
+		return err
+	}
+	return exit.Errorf(exit.Usage, "tale helper is for tale itself: hold, or free FOLDER, not %q", args)
+}
+
+func listen(in io.Reader, limit time.Duration) error {
+	heard, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		var some [64]byte
+		for {
+			if _, err := in.Read(some[:]); err != nil {
+				ended <- err
+				return
+			}
+			heard <- struct{}{}
+		}
+	}()
+	quiet := time.NewTimer(limit)
+	for {
+		select {
+		case <-heard:
+			quiet.Reset(limit)
+		case err := <-ended:
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		case <-quiet.C:
+			return exit.Errorf(exit.Unavailable, "the holder of the lock has said nothing for %s", limit)
+		}
+	}
+}
