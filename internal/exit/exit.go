@@ -10,10 +10,21 @@ import (
 )
 
 // Codes a process of ours ends with, apart from 0 (a requested stop, finished)
-// and a child's own code. The numbers from 64 to 78 are those of sysexits.h.
+// and a child's own code. The numbers from 64 to 78 are those of sysexits.h; 2, 3, 4, 10, 11
+// and 130 are of the tale command alone.
 const (
 	// Failure is for an error nobody classified; seeing it is a defect.
 	Failure = 1
+	// Declined is a question that the operator answered with no; nothing is changed.
+	Declined = 2
+	// Degraded is a stack of which something does not work.
+	Degraded = 3
+	// Down is a stack that does not serve.
+	Down = 4
+	// Pending is a dry run that found changes to make.
+	Pending = 10
+	// Stuck is a failure that could not be taken back as a whole.
+	Stuck = 11
 	// Usage is an unknown command, flag or argument.
 	Usage = 64
 	// DeployRefused is a deploy that restarting will not help: code, schema, config.
@@ -32,6 +43,9 @@ const (
 	NotExecutable = 126
 	// NotFound is a child command that does not exist.
 	NotFound = 127
+	// Interrupted is a command that was stopped by its operator and took back what it
+	// had begun.
+	Interrupted = 130
 	// SignalBase is added to a signal's number when a signal ended a child.
 	SignalBase = 128
 )

@@ -52,6 +52,8 @@ func Command(environ config.Environ) *cobra.Command {
 		group("config", "The project's folder", a.configShowCommand()),
 		completionCommand(),
 		a.versionCommand(),
+		a.deployCommand(),
+		a.rollbackCommand(),
 	)
 	return root
 }

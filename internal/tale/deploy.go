@@ -1,0 +1,457 @@
+package tale
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/compose"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+	"github.com/tale-project/tale-runtime/internal/tale/project"
+	"github.com/tale-project/tale-runtime/internal/tale/rollout"
+)
+
+// deployOptions are the flags of deploy and rollback.
+type deployOptions struct {
+	version  string
+	all      bool
+	services []string
+	dryRun   bool
+	host     string
+	fresh    bool
+	quiet    bool
+	keep     int
+	timeout  time.Duration
+	wait     time.Duration
+	migrate  bool
+	rollback bool
+}
+
+func (a *app) deployCommand() *cobra.Command {
+	o := deployOptions{}
+	command := &cobra.Command{
+		Use:   "deploy",
+		Short: "Bring the stack to a release, without downtime",
+		Long: `Start the new release beside the one that serves, wait until it is ready and the
+proxy offers it, ask the site through its public port, and only then let the old one
+drain and stop. Whatever fails or is interrupted before that is taken back: what
+served goes on serving. Another run finishes what a killed one has left.
+
+The release is --version, or else TALE_VERSION of .env, or that of this command.
+` + exitCodes,
+		Example: `  tale deploy
+  tale deploy --dry-run
+  tale deploy --version 1.4.2 --wait
+  tale deploy --services rag,crawler
+  tale deploy --all --yes          # also the database, convex and the proxy`,
+		RunE: func(command *cobra.Command, _ []string) error { return a.deploy(command, o) },
+	}
+	flags := command.Flags()
+	flags.BoolVarP(&o.all, "all", "a", false, "also bring db, convex and proxy to the release")
+	flags.StringSliceVarP(&o.services, "services", "s", nil, "only these services, `A,B`, of those that rotate")
+	flags.StringVar(&o.version, "version", "", "release `X` to deploy")
+	flags.StringVar(&o.host, "host", "", "host `NAME` of the site inside the network, instead of HOST")
+	flags.BoolVar(&o.fresh, "fresh", false, "have convex write its built-in configuration anew")
+	flags.BoolVar(&o.migrate, "migrate-volumes", false, "old name of --yes")
+	a.rolloutFlags(command, &o)
+	_ = flags.MarkDeprecated("migrate-volumes", "use --yes")
+	return command
+}
+
+func (a *app) rollbackCommand() *cobra.Command {
+	o := deployOptions{rollback: true}
+	command := &cobra.Command{
+		Use:   "rollback",
+		Short: "Bring back the release that served before",
+		Long: `Deploy the last release that served successfully before the present one, by the
+very images that it ran, without asking a registry. Services that do not rotate and
+the data stay as they are: a rollback takes back code, not what it did to the data.
+` + exitCodes,
+		Example: "  tale rollback\n  tale rollback --version 1.4.1 --dry-run",
+		RunE:    func(command *cobra.Command, _ []string) error { return a.deploy(command, o) },
+	}
+	command.Flags().StringVarP(&o.version, "version", "v", "", "release `X` to go back to")
+	a.rolloutFlags(command, &o)
+	return command
+}
+
+func (a *app) rolloutFlags(command *cobra.Command, o *deployOptions) {
+	flags := command.Flags()
+	flags.BoolVar(&o.dryRun, "dry-run", false, "print the plan and change nothing; exit 10 if there is something to do")
+	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print the result and errors only")
+	flags.IntVar(&o.keep, "keep", 1, "releases before the present one whose images stay")
+	flags.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long a service may take to become ready; a boot that moves gets more")
+	flags.DurationVar(&o.wait, "wait", 0, "how long to wait for another command to finish")
+	flags.Lookup("wait").NoOptDefVal = "5m"
+}
+
+// interruptible returns a context that the first stop signal ends; the second ends the
+// process.
+func interruptible(parent context.Context, say func()) (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(parent, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	context.AfterFunc(ctx, func() {
+		if parent.Err() == nil {
+			stop()
+			say()
+		}
+	})
+	return ctx, stop
+}
+
+// deploy plans, asks, carries out and records.
+func (a *app) deploy(command *cobra.Command, o deployOptions) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	a.yes = a.yes || o.migrate
+	out := a.progress(command, o.quiet)
+	ctx, stop := interruptible(command.Context(), func() {
+		out.say("interrupted: taking back what has begun; another Ctrl-C leaves it as it is, and `tale deploy` mends it")
+	})
+	defer stop()
+	s, err := a.session(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	if !o.dryRun {
+		lock, err := project.Acquire(ctx, s.info.ID, s.project.File.ID, project.Self(commandLine(command)), o.wait, func(holder project.Holder) {
+			out.say("waiting for " + holder.String())
+		})
+		if err != nil {
+			return err
+		}
+		defer func() { _ = lock.Release() }()
+	}
+	d := &deployment{app: a, session: s, options: o, out: out, command: command, began: time.Now()}
+	if err := d.prepare(ctx); err != nil {
+		return err
+	}
+	switch {
+	case o.dryRun:
+		return d.preview(ctx)
+	case d.plan.Empty():
+		return d.nothing()
+	}
+	return d.carryOut(ctx)
+}
+
+func (o deployOptions) check() error {
+	if o.all && len(o.services) > 0 {
+		return exit.Errorf(exit.Usage, "--all and --services exclude each other")
+	}
+	var rotating []string
+	for _, service := range stack.Services() {
+		if service.Rotates {
+			rotating = append(rotating, service.Name)
+		}
+	}
+	for _, service := range o.services {
+		if slices.Contains([]string{stack.DB, stack.Convex, stack.Proxy}, service) {
+			return exit.Errorf(exit.Usage, "--services cannot name %s, of which there is only one: `tale deploy --all` replaces it in place", service)
+		}
+		if !slices.Contains(rotating, service) {
+			return exit.Errorf(exit.Usage, "--services names %q, which is no service; those are %s", service, strings.Join(rotating, ", "))
+		}
+	}
+	return nil
+}
+
+func commandLine(command *cobra.Command) string {
+	return strings.Join(append([]string{command.CommandPath()}, os.Args[min(len(os.Args), strings.Count(command.CommandPath(), " ")+1):]...), " ")
+}
+
+// deployment is one run of deploy or rollback.
+type deployment struct {
+	*app
+	*session
+	options deployOptions
+	out     *progress
+	command *cobra.Command
+	began   time.Time
+
+	release release
+	model   *compose.Model
+	state   rollout.State
+	target  rollout.Target
+	plan    rollout.Plan
+}
+
+// prepare finds out what is to be done. It changes nothing.
+func (d *deployment) prepare(ctx context.Context) (err error) {
+	if d.state, err = d.observed(ctx); err != nil {
+		return err
+	}
+	d.release = d.session.release(d.options.version)
+	scope := rollout.Scope{All: d.options.all, Only: d.options.services, Rollback: d.options.rollback}
+	pinned := map[string]string{}
+	if d.options.rollback {
+		if pinned, err = d.goBack(); err != nil {
+			return err
+		}
+	}
+	if d.model, err = d.session.model(d.release, d.options.host, d.options.fresh, d.state.Images); err != nil {
+		return err
+	}
+	if err := d.state.AskForeign(ctx, d.engine, d.model); err != nil {
+		return err
+	}
+	d.target = d.state.Target(d.project.File.ID, d.release.version, d.model, d.release.versions, scope)
+	for i, wanted := range d.target.Services {
+		if id, ok := pinned[wanted.Service]; ok {
+			d.target.Services[i].ImageID, d.target.Services[i].Pull = id, false
+		}
+	}
+	if !d.options.rollback {
+		d.moving(ctx)
+	}
+	d.plan = rollout.NewPlan(d.state, d.target)
+	if shell := d.settings.FromShell(); len(shell) > 0 {
+		d.plan.Notes = append(d.plan.Notes, "taken from the shell, since .env does not have them: "+strings.Join(shell, ", "))
+	}
+	d.plan.Notes = append(d.plan.Notes, d.model.Warnings...)
+	return nil
+}
+
+// moving asks the registry about tags that may name another image today. Without an
+// answer the image that is there is taken.
+func (d *deployment) moving(ctx context.Context) {
+	for i, wanted := range d.target.Services {
+		if wanted.Pull || !rollout.Moves(wanted.Image) {
+			continue
+		}
+		remote, err := d.engine.Remote(ctx, wanted.Image)
+		if err != nil {
+			d.plan.Notes = append(d.plan.Notes, fmt.Sprintf("%s may have moved; the registry cannot be asked: %v", wanted.Image, err))
+			continue
+		}
+		here := slices.ContainsFunc(d.state.Images, func(image engine.Image) bool {
+			return image.ID == wanted.ImageID && slices.Contains(image.Digests, rollout.Repository(wanted.Image)+"@"+remote.Digest)
+		})
+		if !here {
+			d.target.Services[i].Pull, d.target.Services[i].ImageID = true, ""
+		}
+	}
+}
+
+// goBack makes the release an earlier one, and returns the ids of its images.
+func (d *deployment) goBack() (map[string]string, error) {
+	current, _ := d.state.Current(stack.Platform)
+	named := strings.TrimPrefix(d.options.version, "v")
+	earlier, found, err := d.project.LastGood(func(e project.Entry) bool {
+		return cmp.Or(named, e.Release) == e.Release && e.Images[stack.Platform].ID != current.ImageID
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case !found && named == "":
+		return nil, exit.Errorf(exit.Failure, "there is no earlier release to go back to: `tale history` shows none that served before the present one")
+	case !found:
+		return map[string]string{}, nil // by its tag, as any deploy
+	}
+	ids := map[string]string{}
+	d.release = d.session.release(earlier.Release)
+	for service, image := range earlier.Images {
+		if _, there := d.release.images[service]; !there {
+			continue
+		}
+		if !slices.ContainsFunc(d.state.Images, func(have engine.Image) bool { return have.ID == image.ID }) {
+			continue // it was removed since: by its reference
+		}
+		ids[service], d.release.images[service] = image.ID, image.Reference
+	}
+	return ids, nil
+}
+
+// preview prints the plan of a dry run.
+func (d *deployment) preview(ctx context.Context) error {
+	notes, unfit := rollout.Preflight(ctx, d.engine, d.model, d.state, d.plan)
+	d.plan.Notes = append(d.plan.Notes, notes...)
+	if err := d.print(); err != nil {
+		return err
+	}
+	switch {
+	case unfit != nil:
+		return unfit
+	case d.plan.Empty():
+		return nil
+	}
+	return exit.With(exit.Pending, errChanges)
+}
+
+var errChanges = errors.New("a dry run: nothing was changed")
+
+func (d *deployment) print() error {
+	if d.json {
+		return printJSON(d.command.OutOrStdout(), d.plan)
+	}
+	return writePlan(d.command.OutOrStdout(), d.plan)
+}
+
+// nothing says that all is as wanted.
+func (d *deployment) nothing() error {
+	for _, note := range d.plan.Notes {
+		d.out.say(note)
+	}
+	return d.out.result(fmt.Sprintf("nothing to do: version %s serves, as the files ask for", d.plan.Version), nil)
+}
+
+// carryOut does what the plan says.
+func (d *deployment) carryOut(ctx context.Context) error {
+	notes, err := rollout.Preflight(ctx, d.engine, d.model, d.state, d.plan)
+	d.plan.Notes = append(d.plan.Notes, notes...)
+	if err != nil {
+		return err
+	}
+	if !d.options.quiet && !d.json {
+		if err := writePlan(d.command.ErrOrStderr(), d.plan); err != nil {
+			return err
+		}
+	}
+	if len(d.plan.Consent) > 0 {
+		if err := d.agree(d.command, d.plan.Consent); err != nil {
+			d.record(err)
+			return err
+		}
+	}
+	d.makeRoom(ctx)
+	err = d.run(ctx)
+	d.record(err)
+	var left *rollout.LeftError
+	if err != nil && !errors.As(err, &left) {
+		return d.out.failed(err)
+	}
+	return d.out.result(fmt.Sprintf("version %s serves since %s, after %s: %s\nnext: tale status, or back with: tale rollback", d.plan.Version,
+		time.Now().Format(time.TimeOnly), time.Since(d.began).Round(100*time.Millisecond), d.settings.Get("SITE_URL")), left)
+}
+
+func (d *deployment) run(ctx context.Context) error {
+	run := rollout.Rollout{
+		Engine: d.engine, Project: d.project, Model: d.model, Timeout: d.options.timeout, Say: d.out.event, Site: d.visitor,
+	}
+	return run.Run(ctx, d.plan)
+}
+
+// makeRoom removes images of earlier releases before new ones are pulled. That it
+// cannot costs disk space and nothing else.
+func (d *deployment) makeRoom(ctx context.Context) {
+	if len(d.plan.Pull) == 0 {
+		return
+	}
+	var freed int64
+	for _, image := range d.unused(d.state, d.release, d.options.keep) {
+		if err := d.engine.RemoveImage(ctx, image.ID); err != nil {
+			d.out.say(fmt.Sprintf("an old image stays: %v", err))
+			continue
+		}
+		freed += image.Size
+	}
+	if freed > 0 {
+		d.out.say(humanize.Bytes(uint64(freed)) + " of earlier releases' images were freed")
+	}
+}
+
+// record writes what was done into the history.
+func (d *deployment) record(failure error) {
+	current, there := d.state.Current(stack.Platform)
+	self := project.Self(commandLine(d.command))
+	entry := project.Entry{
+		Time: d.began.UTC(), User: self.User, Host: self.Host, Command: self.Command, Release: d.plan.Version, Seconds: time.Since(d.began).Seconds(),
+		Result: project.Done, Images: map[string]project.Image{},
+	}
+	if there {
+		entry.From = current.Version
+	}
+	var left *rollout.LeftError
+	if failure != nil && !errors.As(failure, &left) {
+		entry.Result, entry.Code, entry.Why = resultOf(failure), exit.Code(failure), firstLine(failure.Error())
+	} else {
+		d.fillImages(&entry)
+	}
+	err := d.project.Record(entry)
+	if change, ok := d.plan.Of(stack.Platform); ok && entry.Result == project.Done && change.Action != rollout.Keep {
+		err = errors.Join(err, d.project.Switched(change.Colour, entry.From))
+	}
+	if err != nil {
+		d.out.say(fmt.Sprintf("the history could not be written, nothing else is lost: %v", err))
+	}
+}
+
+// fillImages notes what runs now, as the engine says.
+func (d *deployment) fillImages(entry *project.Entry) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	state, err := d.observed(ctx)
+	if err != nil {
+		return
+	}
+	for _, wanted := range d.target.Services {
+		c, there := state.Current(wanted.Service)
+		if !there {
+			continue
+		}
+		image := project.Image{Reference: c.Image, ID: c.ImageID}
+		if strings.HasPrefix(image.Reference, "sha256:") {
+			image.Reference = d.release.images[wanted.Service]
+		}
+		if c.Service == stack.Platform {
+			entry.Colour = c.Colour
+		}
+		entry.Images[wanted.Service] = image
+	}
+}
+
+func resultOf(err error) string {
+	switch exit.Code(err) {
+	case exit.Declined:
+		return project.Declined
+	case exit.Interrupted:
+		return project.Interrupted
+	case exit.Stuck:
+		return project.Failed
+	}
+	return project.RolledBack
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}
+
+// unused returns the images of ours that may go.
+func (s *session) unused(state rollout.State, r release, keep int) []engine.Image {
+	var kept, used []string
+	for _, c := range state.Containers {
+		used = append(used, c.ImageID)
+	}
+	entries, err := s.project.History()
+	if err != nil {
+		return nil // it cannot be known what to keep
+	}
+	releases := map[string]bool{}
+	for _, entry := range slices.Backward(entries) {
+		if entry.Result != project.Done || len(entry.Images) == 0 {
+			continue
+		}
+		if !releases[entry.Release] && len(releases) > keep {
+			continue
+		}
+		releases[entry.Release] = true
+		for _, image := range entry.Images {
+			kept = append(kept, image.ID)
+		}
+	}
+	return rollout.Unused(state.Images, used, repositories(r), kept)
+}

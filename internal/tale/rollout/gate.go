@@ -1,0 +1,212 @@
+package rollout
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/report"
+	"github.com/tale-project/tale-runtime/internal/report/status"
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+)
+
+const (
+	lookEvery = 300 * time.Millisecond
+	askEvery  = time.Second // for the boot report
+	// mostDeaths end a wait: what dies three times at its start goes on dying.
+	mostDeaths = 3
+	// proofWithoutProbe is how long a container has to stay up that has no health check.
+	proofWithoutProbe = 10 * time.Second
+	// mostExtensions bounds how often a boot that moves may move its deadline.
+	mostExtensions = 12
+)
+
+// deployStage is the stage of the web application's boot in which its functions are put
+// into the backend.
+const deployStage = "deploy"
+
+// entrypoints are the programs of our images that tell where a boot is.
+var entrypoints = map[string]string{stack.Platform: "platform-entrypoint", stack.Convex: "convex-entrypoint"}
+
+// gate waits until a container is ready, or until it is clear that it will not be.
+type gate struct {
+	engine  *engine.Engine
+	watch   *watch
+	remind  *reminder
+	service string
+	id      string
+	timeout time.Duration
+
+	deadline time.Time
+	extended int
+	asked    time.Time
+	mute     bool // the image has no command that tells where a boot is
+	report   status.Document
+	moved    string // the report, in short, when it last moved
+}
+
+// wait returns nil when the container is ready, or a *NotReadyError.
+func (g *gate) wait(ctx context.Context) error {
+	began := time.Now()
+	g.deadline = began.Add(g.timeout)
+	for {
+		container, err := g.engine.Inspect(ctx, g.id)
+		if err != nil {
+			return fmt.Errorf("cannot look at %s: %w", g.service, err)
+		}
+		ready, verdict := g.judge(ctx, container)
+		if ready {
+			return nil
+		}
+		if verdict != nil {
+			verdict.Service, verdict.After, verdict.container, verdict.report = g.service, time.Since(began), container, g.report
+			return verdict
+		}
+		if err := g.sleep(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func (g *gate) sleep(ctx context.Context) error {
+	timer := time.NewTimer(lookEvery)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-g.watch.woken:
+	case <-timer.C:
+	}
+	return nil
+}
+
+// judge looks once.
+func (g *gate) judge(ctx context.Context, c engine.Container) (ready bool, verdict *NotReadyError) {
+	deaths, times := g.watch.of(c)
+	if verdict := terminal(deaths, times); verdict != nil {
+		return false, verdict
+	}
+	if c.State.Status == "created" && c.State.Error != "" {
+		return false, &NotReadyError{Cause: c.State.Error}
+	}
+	g.ask(ctx, c)
+	switch {
+	case !c.State.Running || c.State.Restarting:
+	case !g.mute && g.report.Ready:
+		return true, nil
+	case c.State.Health == "healthy":
+		return true, nil
+	case c.State.Health == "" && g.mute && time.Since(c.State.Started) > proofWithoutProbe:
+		return true, nil
+	case c.State.Health == "unhealthy" && g.mute:
+		return false, &NotReadyError{Cause: "its health check fails", Health: lastOf(c.State.HealthLog)}
+	}
+	g.remind.progress(g.standing(c, times))
+	if time.Now().After(g.deadline) {
+		return false, &NotReadyError{Cause: fmt.Sprintf("it is not ready after %s", g.timeout), Fix: []string{"allow more with --timeout"}, Health: lastOf(c.State.HealthLog)}
+	}
+	return false, nil
+}
+
+// terminal returns why a container that has died will not come up. 65, 77 and 78 are
+// its own word that another start ends the same way.
+func terminal(deaths []death, times int) *NotReadyError {
+	final := []int{exit.DeployRefused, exit.NoPermission, exit.Config}
+	i := slices.IndexFunc(deaths, func(d death) bool { return slices.Contains(final, d.code) })
+	switch {
+	case i >= 0:
+		return &NotReadyError{Cause: fmt.Sprintf("it ended with exit code %d, which another start would not mend", deaths[i].code), ExitCode: deaths[i].code, Deaths: times}
+	case times < mostDeaths:
+		return nil
+	}
+	verdict := &NotReadyError{Cause: fmt.Sprintf("it has ended %d times", times), Deaths: times}
+	if len(deaths) > 0 {
+		last := deaths[len(deaths)-1]
+		verdict.ExitCode, verdict.OOM = last.code, last.oom
+		verdict.Cause = fmt.Sprintf("it has ended %d times, last with exit code %d", times, last.code)
+	}
+	if verdict.OOM {
+		verdict.Cause += ", out of memory"
+		verdict.Fix = []string{"give the host or the container more memory"}
+	}
+	return verdict
+}
+
+// ask gets the boot report, now and then. A boot that moves moves its deadline.
+func (g *gate) ask(ctx context.Context, c engine.Container) {
+	program, known := entrypoints[c.Service]
+	if !known {
+		g.mute = true
+	}
+	if g.mute || !c.State.Running || time.Since(g.asked) < askEvery {
+		return
+	}
+	g.asked = time.Now()
+	out, _, code, err := g.engine.Exec(ctx, g.id, []string{program, "status", "--json"}, nil)
+	if code == exit.NotExecutable || code == exit.NotFound {
+		g.mute = true
+	}
+	document := status.Document{}
+	if err != nil || code != 0 || json.Unmarshal([]byte(out), &document) != nil {
+		return // it is only beginning, or just ending
+	}
+	g.report = document
+	if now := boot(document); now != g.moved {
+		g.moved = now
+		if g.extended < mostExtensions {
+			g.extended++
+			g.deadline = time.Now().Add(g.timeout)
+		}
+	}
+}
+
+// standing says in a line where the boot is.
+func (g *gate) standing(c engine.Container, deaths int) string {
+	text := c.State.Status
+	switch {
+	case g.moved != "" && c.State.Running:
+		text = g.moved
+	case c.State.Health != "":
+		text = c.State.Health
+	}
+	if deaths > 0 {
+		text += fmt.Sprintf(", ended %d times so far", deaths)
+	}
+	return text
+}
+
+// boot says where a boot report is: the stage under way and what it found.
+func boot(d status.Document) string {
+	for i, stage := range d.Stages {
+		if stage.State == report.Running {
+			text := fmt.Sprintf("%s (stage %d of %d)", stage.Name, i+1, len(d.Stages))
+			if stage.Detail != "" {
+				text += ": " + stage.Detail
+			}
+			if stage.Attempts > 1 {
+				text += fmt.Sprintf(", attempt %d", stage.Attempts)
+			}
+			return text
+		}
+	}
+	if d.Reason != "" {
+		return d.Reason
+	}
+	return string(d.State)
+}
+
+func lastOf(lines []string) string {
+	if len(lines) == 0 {
+		return ""
+	}
+	return lines[len(lines)-1]
+}
+
+// finished reports whether a stage of the boot has come to its end.
+func (g *gate) finished(stage string) bool {
+	return slices.ContainsFunc(g.report.Stages, func(s report.Stage) bool { return s.Name == stage && s.State == report.Done })
+}

@@ -1,0 +1,138 @@
+package rollout
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/Masterminds/semver/v3"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/compose"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+)
+
+// Projects returns the compose projects that a production stack consists of.
+func Projects(id string) []string {
+	return []string{id, id + "-" + stack.Blue, id + "-" + stack.Green}
+}
+
+// Observe gathers what the engine has of a project. It changes nothing.
+func Observe(ctx context.Context, docker *engine.Engine, id string) (State, error) {
+	var state State
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		state.Containers, err = docker.Containers(ctx, Projects(id)...)
+		return err
+	})
+	group.Go(func() (err error) {
+		state.Images, err = docker.Images(ctx)
+		return err
+	})
+	group.Go(func() error {
+		volumes, err := docker.Volumes(ctx)
+		for _, volume := range volumes {
+			state.Volumes = append(state.Volumes, volume.Name)
+		}
+		return err
+	})
+	group.Go(func() error {
+		networks, err := docker.Networks(ctx)
+		for _, network := range networks {
+			state.Networks = append(state.Networks, network.Name)
+		}
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		return state, err
+	}
+	return state, nil
+}
+
+// AskServing fills in what the proxy of the project says.
+func (s *State) AskServing(ctx context.Context, docker *engine.Engine) {
+	i := slices.IndexFunc(s.Containers, func(c engine.Container) bool { return c.Service == stack.Proxy && c.State.Running })
+	if i < 0 {
+		s.Serving.Why = "the proxy does not run"
+		return
+	}
+	serving, err := AskProxy(ctx, docker, s.Containers[i])
+	if err != nil {
+		serving.Why = err.Error()
+	}
+	s.Serving = serving
+}
+
+// AskForeign fills in the containers of others that have a name of the model's.
+func (s *State) AskForeign(ctx context.Context, docker *engine.Engine, model *compose.Model) error {
+	everything, err := docker.Everything(ctx)
+	for _, c := range everything {
+		if isOfModel(model, c.Name) && !slices.ContainsFunc(s.Containers, func(own engine.Container) bool { return own.ID == c.ID }) {
+			s.Foreign = append(s.Foreign, c)
+		}
+	}
+	return err
+}
+
+func isOfModel(model *compose.Model, container string) bool {
+	for _, colour := range []string{"", stack.Blue, stack.Green} {
+		if slices.ContainsFunc(model.Services(colour), func(s compose.Service) bool { return s.Container == container }) {
+			return true
+		}
+	}
+	return false
+}
+
+// Target returns what the files ask for, with the images as the engine has them.
+func (s State) Target(id, version string, model *compose.Model, versions map[string]string, scope Scope) Target {
+	target := Target{Project: id, Version: version, Scope: scope, Volumes: model.Volumes(), Network: model.Network()}
+	for _, service := range stack.Services() {
+		wanted := Wanted{Service: service.Name, Rotates: service.Rotates, Made: map[string]compose.Service{}}
+		colours := []string{""}
+		if service.Rotates {
+			colours = []string{stack.Blue, stack.Green}
+		}
+		for _, colour := range colours {
+			if made, ok := model.Service(service.Name, colour); ok {
+				wanted.Made[colour] = made
+				wanted.Image, wanted.Version, wanted.Needs = made.Image, versions[service.Name], made.Needs
+				wanted.Pinned = slices.ContainsFunc(made.Overridden, func(o compose.Override) bool { return o.Key == "image" })
+			}
+		}
+		if len(wanted.Made) == 0 {
+			continue
+		}
+		if image, there := s.image(wanted.Image); there {
+			wanted.ImageID = image.ID
+		} else {
+			wanted.Pull = true
+		}
+		wanted.Needed = s.follows(wanted)
+		target.Services = append(target.Services, wanted)
+	}
+	return target
+}
+
+// follows returns why the backend has to follow the release: it does at every minor
+// version, since functions and built-in data of a release are made for the backend of
+// the same one, and not for a patch.
+func (s State) follows(wanted Wanted) string {
+	current, there := s.Current(wanted.Service)
+	if wanted.Service != stack.Convex || !there {
+		return ""
+	}
+	from, err := semver.NewVersion(current.Version)
+	to, wrong := semver.NewVersion(wanted.Version)
+	if err != nil || wrong != nil || to.LessThan(from) || from.Major() == to.Major() && from.Minor() == to.Minor() {
+		return ""
+	}
+	return "releases of another minor version need the backend of theirs"
+}
+
+// Moves reports whether a reference may name another image tomorrow.
+func Moves(reference string) bool {
+	name := reference[strings.LastIndex(reference, "/")+1:]
+	_, tag, tagged := strings.Cut(name, ":")
+	return !strings.Contains(name, "@") && (!tagged || tag == "latest")
+}

@@ -1,0 +1,294 @@
+package rollout
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+)
+
+// planSchema is the version of a plan's JSON; docs/plan.schema.json describes it.
+const planSchema = 1
+
+// Plan is what a deploy or a rollback does.
+type Plan struct {
+	Schema   int      `json:"schema"`
+	Project  string   `json:"project"`
+	Version  string   `json:"version"`
+	Changes  []Change `json:"changes"`
+	Pull     []string `json:"pull"`
+	Volumes  []string `json:"volumes"` // to be made
+	Network  string   `json:"network,omitempty"`
+	Remove   []Remove `json:"remove"`
+	Notes    []string `json:"notes"`
+	Consent  []string `json:"consent"` // what the operator has to agree to
+	Previous string   `json:"previous,omitempty"`
+}
+
+// Action is what is done to a service.
+type Action string
+
+// Actions, in the order of what they cost.
+const (
+	Keep     Action = "keep"
+	Finish   Action = "finish"   // the colour serves already; the other is retired
+	Rotate   Action = "rotate"   // the other colour is started beside it
+	Create   Action = "create"   // there is none
+	Start    Action = "start"    // it is there and does not run
+	Recreate Action = "recreate" // replaced in place
+)
+
+// Change is what is done to one service.
+type Change struct {
+	Service string   `json:"service"`
+	Action  Action   `json:"action"`
+	Colour  string   `json:"colour,omitempty"` // that serves afterwards
+	Why     []string `json:"why,omitempty"`
+	From    *Release `json:"from,omitempty"`
+	To      Release  `json:"to"`
+	Cost    string   `json:"cost,omitempty"`   // what visitors notice
+	Retire  string   `json:"retire,omitempty"` // container that is stopped at the end
+	Resume  bool     `json:"resume,omitempty"` // the new colour is there from an earlier run
+	Needs   []string `json:"needs,omitempty"`
+}
+
+// Release is an image of a service.
+type Release struct {
+	Version string `json:"version"`
+	Image   string `json:"image"`
+	ImageID string `json:"imageId,omitempty"`
+}
+
+// Remove is a container that is in the way, or of a service that is not asked for.
+type Remove struct {
+	Container string `json:"container"` // id
+	Name      string `json:"name"`
+	Why       string `json:"why"`
+	After     bool   `json:"after,omitempty"` // when all is done: it may still serve
+}
+
+// Empty reports whether there is nothing to do.
+func (p Plan) Empty() bool {
+	return len(p.Remove)+len(p.Volumes) == 0 && p.Network == "" &&
+		!slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Action != Keep })
+}
+
+// Of returns the change of a service.
+func (p Plan) Of(service string) (Change, bool) {
+	i := slices.IndexFunc(p.Changes, func(c Change) bool { return c.Service == service })
+	if i < 0 {
+		return Change{}, false
+	}
+	return p.Changes[i], true
+}
+
+// NewPlan compares what runs with what is asked for. It decides everything that a deploy
+// does, and touches nothing.
+func NewPlan(state State, target Target) Plan {
+	p := Plan{Schema: planSchema, Project: target.Project, Version: target.Version}
+	for _, wanted := range target.Services {
+		if wanted.Rotates {
+			p.rotating(state, target.Scope, wanted)
+		} else {
+			p.stateful(state, target.Scope, wanted)
+		}
+	}
+	p.pull(target)
+	p.leftovers(state, target)
+	p.ground(state, target)
+	p.notes(state, target)
+	return p
+}
+
+func (p *Plan) add(c Change, wanted Wanted) {
+	c.Service, c.To, c.Needs = wanted.Service, Release{wanted.Version, wanted.Image, wanted.ImageID}, wanted.Needs
+	p.Changes = append(p.Changes, c)
+}
+
+func release(c engine.Container) *Release { return &Release{c.Version, c.Image, c.ImageID} }
+
+// rotating decides for a service that has colours.
+func (p *Plan) rotating(state State, scope Scope, wanted Wanted) {
+	current, there := state.Current(wanted.Service)
+	switch {
+	case !scope.names(wanted.Service):
+		if there {
+			p.add(Change{Action: Keep, Colour: current.Colour, From: release(current)}, wanted)
+		}
+		return
+	case !there:
+		p.add(Change{Action: Create, Colour: stack.Blue, Why: []string{"there is none"}}, wanted)
+		return
+	}
+	change := Change{Colour: current.Colour, From: release(current), Why: differences(current, wanted)}
+	switch {
+	case len(change.Why) > 0:
+		change.Action, change.Colour, change.Retire = Rotate, stack.OtherColour(current.Colour), current.ID
+		change.Resume = p.resumes(state, wanted, change.Colour)
+	case !current.State.Running:
+		change.Action, change.Why = Start, []string{"it does not run"}
+	case !well(current):
+		change.Action, change.Colour, change.Retire = Rotate, stack.OtherColour(current.Colour), current.ID
+		change.Why = []string{"the present one is " + condition(current)}
+	default:
+		change.Action = Keep
+		for _, other := range state.Others(wanted.Service) {
+			if other.State.Running {
+				change.Action, change.Retire, change.Why = Finish, other.ID, []string{other.Name + " is still there from an earlier run"}
+			}
+		}
+	}
+	p.add(change, wanted)
+}
+
+// resumes reports whether the new colour runs already as it is wanted.
+func (p *Plan) resumes(state State, wanted Wanted, colour string) bool {
+	return slices.ContainsFunc(state.Others(wanted.Service), func(c engine.Container) bool {
+		return c.Colour == colour && well(c) && len(differences(c, wanted)) == 0
+	})
+}
+
+func condition(c engine.Container) string { return cmp.Or(c.State.Health, c.State.Status) }
+
+// stateful decides for a service of which there is one. Its files are followed; its
+// version is brought to the release's when that is asked for or the release needs it.
+func (p *Plan) stateful(state State, scope Scope, wanted Wanted) {
+	current, there := state.Current(wanted.Service)
+	switch {
+	case !there && len(scope.Only) > 0:
+		return
+	case !there:
+		p.add(Change{Action: Create, Why: []string{"there is none"}}, wanted)
+		return
+	}
+	change := Change{Action: Keep, From: release(current)}
+	newer := current.ImageID != wanted.ImageID
+	follows := scope.All || wanted.Pinned || wanted.Needed != ""
+	if scope.Rollback || len(scope.Only) > 0 {
+		follows = false
+	}
+	if newer && !follows {
+		wanted.Image, wanted.ImageID, wanted.Version, newer = current.Image, current.ImageID, current.Version, false
+	}
+	if !scope.Rollback && len(scope.Only) == 0 && (current.Hash != "" || scope.All) {
+		change.Why = differences(current, wanted)
+	} else if newer {
+		change.Why = []string{versions(current.Version, wanted.Version)}
+	}
+	switch {
+	case len(change.Why) > 0:
+		change.Action, change.Cost = Recreate, costs[wanted.Service]
+		if newer && wanted.Needed != "" {
+			change.Why = append(change.Why, wanted.Needed)
+		}
+		if !scope.All {
+			p.Consent = append(p.Consent, fmt.Sprintf("%s is replaced: %s", wanted.Service, change.Cost))
+		}
+	case !current.State.Running:
+		change.Action, change.Why = Start, []string{"it does not run"}
+	}
+	p.add(change, wanted)
+}
+
+// costs is what visitors notice of a service's replacement.
+var costs = map[string]string{
+	stack.DB:     "pages and functions stand still until the database is back",
+	stack.Convex: "sockets reconnect; functions stand still for seconds",
+	stack.Proxy:  "the site's ports are closed for a moment, sockets drop",
+}
+
+// differences returns why a container is not what is wanted, for people.
+func differences(c engine.Container, wanted Wanted) (why []string) {
+	made, known := wanted.Made[c.Colour]
+	if c.ImageID != wanted.ImageID {
+		why = append(why, versions(c.Version, wanted.Version))
+	}
+	switch {
+	case c.Hash == "":
+		return append(why, "another tool has made it")
+	case !known || c.Hash == made.Hash:
+		return why
+	}
+	var changed []string
+	for _, name := range slices.Sorted(maps.Keys(made.Environment)) {
+		if value, set := c.Environment[name]; !set || value != made.Environment[name] {
+			changed = append(changed, name)
+		}
+	}
+	if len(changed) > 0 {
+		return append(why, "settings: "+strings.Join(changed, ", "))
+	}
+	return append(why, "the definition in its compose file")
+}
+
+func versions(from, to string) string {
+	if from == to {
+		return "another image of version " + to
+	}
+	return fmt.Sprintf("version %s → %s", cmp.Or(from, "unknown"), to)
+}
+
+// pull lists the images of what is made anew that the engine does not have.
+func (p *Plan) pull(target Target) {
+	for _, wanted := range target.Services {
+		change, there := p.Of(wanted.Service)
+		anew := there && change.Action != Keep && change.Action != Finish && change.Action != Start
+		if wanted.Pull && anew && change.To.Image == wanted.Image && !slices.Contains(p.Pull, wanted.Image) {
+			p.Pull = append(p.Pull, wanted.Image)
+		}
+	}
+}
+
+// leftovers lists what is in the way of the new colours, and what is not asked for any
+// more.
+func (p *Plan) leftovers(state State, target Target) {
+	asked := map[string]bool{}
+	for _, wanted := range target.Services {
+		asked[wanted.Service] = true
+		change, there := p.Of(wanted.Service)
+		if !there || change.Resume || change.Action != Rotate {
+			continue
+		}
+		for _, other := range state.Others(wanted.Service) {
+			p.Remove = append(p.Remove, Remove{Container: other.ID, Name: other.Name, Why: "left by an earlier deploy, " + other.State.Status})
+		}
+	}
+	if len(target.Scope.Only) > 0 || target.Scope.Rollback {
+		return
+	}
+	for _, c := range state.Containers {
+		if c.Service != "" && !asked[c.Service] {
+			p.Remove = append(p.Remove, Remove{Container: c.ID, Name: c.Name, Why: "the files do not ask for " + c.Service, After: true})
+			if c.Service == stack.DB {
+				p.Consent = append(p.Consent, "the bundled database is stopped; its volumes stay")
+			}
+		}
+	}
+}
+
+// ground lists the network and the volumes that are not there.
+func (p *Plan) ground(state State, target Target) {
+	if !slices.Contains(state.Networks, target.Network) {
+		p.Network = target.Network
+	}
+	for _, volume := range target.Volumes {
+		if !slices.Contains(state.Volumes, volume) {
+			p.Volumes = append(p.Volumes, volume)
+		}
+	}
+}
+
+// notes says what stays behind the release.
+func (p *Plan) notes(state State, target Target) {
+	for _, wanted := range target.Services {
+		current, there := state.Current(wanted.Service)
+		change, _ := p.Of(wanted.Service)
+		if there && !wanted.Rotates && change.Action == Keep && current.Version != wanted.Version && !target.Scope.Rollback {
+			p.Notes = append(p.Notes, fmt.Sprintf("%s stays at %s; `tale deploy --all` brings it to %s", wanted.Service, cmp.Or(current.Version, "an unknown version"), wanted.Version))
+		}
+	}
+}

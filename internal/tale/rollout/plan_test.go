@@ -1,0 +1,198 @@
+package rollout_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/compose"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+	"github.com/tale-project/tale-runtime/internal/tale/rollout"
+)
+
+var morning = time.Date(2026, 1, 2, 8, 0, 0, 0, time.UTC)
+
+// wanted is a service of version 2, whose image the engine has.
+func wanted(service string) rollout.Wanted {
+	w := rollout.Wanted{Service: service, Version: "2.0.0", Image: "r/tale-" + service + ":2.0.0", ImageID: "sha256:" + service + "2", Made: map[string]compose.Service{}}
+	colours := []string{""}
+	if service == stack.Platform || service == stack.RAG {
+		w.Rotates, colours = true, []string{stack.Blue, stack.Green}
+	}
+	for _, colour := range colours {
+		w.Made[colour] = compose.Service{Hash: "1:" + service + colour, Environment: map[string]string{"SITE_URL": "https://a.example"}}
+	}
+	return w
+}
+
+// runs is a container of version 1 that is well, changed by what is given.
+func runs(service, colour string, changes ...func(*engine.Container)) engine.Container {
+	c := engine.Container{
+		ID: service + colour, Name: "p-" + service + colour, Service: service, Colour: colour, Version: "1.0.0",
+		Image: "r/tale-" + service + ":1.0.0", ImageID: "sha256:" + service + "1", Hash: "1:" + service + colour,
+		Environment: map[string]string{"SITE_URL": "https://a.example"}, Created: morning,
+		Addresses: map[string]string{"p_internal": "10.0.0." + service + colour},
+		State:     engine.State{Status: "running", Running: true, Health: "healthy"},
+	}
+	for _, change := range changes {
+		change(&c)
+	}
+	return c
+}
+
+func upToDate(c *engine.Container) {
+	c.Version, c.Image, c.ImageID = "2.0.0", "r/tale-"+c.Service+":2.0.0", "sha256:"+c.Service+"2"
+}
+
+func later(c *engine.Container)   { c.Created = morning.Add(time.Hour) }
+func stopped(c *engine.Container) { c.State = engine.State{Status: "exited", Finished: morning} }
+func sick(c *engine.Container)    { c.State.Health = "unhealthy" }
+func foreign(c *engine.Container) { c.Hash = "" }
+func other(c *engine.Container) {
+	c.Hash = "1:before"
+	c.Environment = map[string]string{"SITE_URL": "https://b.example"}
+}
+
+// offered is what a proxy says that sends requests to a container.
+func offered(containers ...engine.Container) rollout.Serving {
+	upstream := rollout.Upstream{Upstream: "platform:3000", Available: true}
+	for i, c := range containers {
+		upstream.Addresses = append(upstream.Addresses, rollout.Address{Address: c.Addresses["p_internal"] + ":3000", Healthy: true, Serving: true, First: i == 0})
+	}
+	return rollout.Serving{Known: true, Upstreams: []rollout.Upstream{upstream}}
+}
+
+// brief returns a plan in few words.
+func brief(p rollout.Plan) string {
+	var words []string
+	for _, c := range p.Changes {
+		text := c.Service + " " + string(c.Action)
+		if c.Colour != "" {
+			text += " " + c.Colour
+		}
+		if c.Resume {
+			text += " resumed"
+		}
+		if c.Retire != "" {
+			text += " for " + c.Retire
+		}
+		words = append(words, text)
+	}
+	for _, r := range p.Remove {
+		words = append(words, "remove "+r.Container)
+	}
+	if len(p.Pull) > 0 {
+		words = append(words, "pull "+strings.Join(p.Pull, " "))
+	}
+	return strings.Join(words, ", ")
+}
+
+func target(scope rollout.Scope, services ...rollout.Wanted) rollout.Target {
+	return rollout.Target{Project: "p", Version: "2.0.0", Scope: scope, Services: services, Network: "p_internal", Volumes: []string{"p_db-data"}}
+}
+
+func state(serving rollout.Serving, containers ...engine.Container) rollout.State {
+	return rollout.State{Containers: containers, Serving: serving, Networks: []string{"p_internal"}, Volumes: []string{"p_db-data"}}
+}
+
+func TestPlan(t *testing.T) {
+	platform, db, convex, rag := wanted(stack.Platform), wanted(stack.DB), wanted(stack.Convex), wanted(stack.RAG)
+	blue := runs(stack.Platform, stack.Blue)
+	green := runs(stack.Platform, stack.Green, upToDate, later)
+	nobody := rollout.Serving{}
+	absent := platform
+	absent.ImageID, absent.Pull = "", true
+	needed := convex
+	needed.Needed = "it needs it"
+	pinned := db
+	pinned.Pinned = true
+	only := rollout.Scope{Only: []string{stack.RAG}}
+	for _, tt := range []struct {
+		name  string
+		state rollout.State
+		scope rollout.Scope
+		want  []rollout.Wanted
+		plan  string
+	}{
+		{"nothing runs", state(nobody), rollout.Scope{}, []rollout.Wanted{db, convex, platform}, "db create, convex create, platform create blue"},
+		{"all is as wanted", state(nobody, runs(stack.DB, "", upToDate), runs(stack.Platform, stack.Blue, upToDate)), rollout.Scope{}, []rollout.Wanted{db, platform}, "db keep, platform keep blue"},
+		{"a new version", state(offered(blue), blue), rollout.Scope{}, []rollout.Wanted{platform}, "platform rotate green for platformblue"},
+		{"a new version that the engine does not have", state(offered(blue), blue), rollout.Scope{}, []rollout.Wanted{absent}, "platform rotate green for platformblue, pull r/tale-platform:2.0.0"},
+		{"the database stays at its version", state(nobody, runs(stack.DB, "")), rollout.Scope{}, []rollout.Wanted{db}, "db keep"},
+		{"unless all is asked for", state(nobody, runs(stack.DB, "")), rollout.Scope{All: true}, []rollout.Wanted{db}, "db recreate"},
+		{"or its image is named", state(nobody, runs(stack.DB, "")), rollout.Scope{}, []rollout.Wanted{pinned}, "db recreate"},
+		{"the database's settings are followed", state(nobody, runs(stack.DB, "", upToDate, other)), rollout.Scope{}, []rollout.Wanted{db}, "db recreate"},
+		{"but not in a roll back", state(nobody, runs(stack.DB, "", other)), rollout.Scope{Rollback: true}, []rollout.Wanted{db}, "db keep"},
+		{"a backend that the release needs", state(nobody, runs(stack.Convex, "")), rollout.Scope{}, []rollout.Wanted{needed}, "convex recreate"},
+		{"not in a roll back", state(nobody, runs(stack.Convex, "")), rollout.Scope{Rollback: true}, []rollout.Wanted{needed}, "convex keep"},
+		{"a database that is stopped", state(nobody, runs(stack.DB, "", stopped)), rollout.Scope{}, []rollout.Wanted{db}, "db start"},
+		{"a database of another tool", state(nobody, runs(stack.DB, "", foreign)), rollout.Scope{}, []rollout.Wanted{db}, "db keep"},
+		{"an application of another tool", state(nobody, runs(stack.Platform, stack.Green, foreign, upToDate)), rollout.Scope{}, []rollout.Wanted{platform}, "platform rotate blue for platformgreen"},
+		{"settings have changed", state(nobody, runs(stack.Platform, stack.Blue, upToDate, other)), rollout.Scope{}, []rollout.Wanted{platform}, "platform rotate green for platformblue"},
+		{"the present one is sick", state(nobody, runs(stack.Platform, stack.Blue, upToDate, sick)), rollout.Scope{}, []rollout.Wanted{platform}, "platform rotate green for platformblue"},
+		{"the present one was stopped", state(nobody, runs(stack.Platform, stack.Blue, upToDate, stopped)), rollout.Scope{}, []rollout.Wanted{platform}, "platform start blue"},
+		{"killed before the switch", state(offered(blue), blue, green), rollout.Scope{}, []rollout.Wanted{platform}, "platform rotate green resumed for platformblue"},
+		{"killed after the switch", state(offered(green, blue), blue, green), rollout.Scope{}, []rollout.Wanted{platform}, "platform finish green for platformblue"},
+		{"killed before green was well", state(offered(blue), blue, runs(stack.Platform, stack.Green, upToDate, later, sick)), rollout.Scope{}, []rollout.Wanted{platform}, "platform rotate green for platformblue, remove platformgreen"},
+		{"a failed green is kept and then in the way", state(offered(blue), blue, runs(stack.Platform, stack.Green, later, stopped)), rollout.Scope{}, []rollout.Wanted{platform}, "platform rotate green for platformblue, remove platformgreen"},
+		{"a stopped predecessor stays", state(offered(green), runs(stack.Platform, stack.Blue, stopped), green), rollout.Scope{}, []rollout.Wanted{platform}, "platform keep green"},
+		{"one service of two", state(offered(blue), blue, runs(stack.RAG, stack.Green)), only, []rollout.Wanted{platform, rag}, "platform keep blue, rag rotate blue for raggreen"},
+		{"a service that is not asked for", state(offered(green), green, runs(stack.Crawler, stack.Blue)), rollout.Scope{}, []rollout.Wanted{platform}, "platform keep green, remove crawlerblue"},
+		{"which a part leaves alone", state(nobody, runs(stack.RAG, stack.Blue, upToDate), runs(stack.Crawler, stack.Blue)), only, []rollout.Wanted{rag}, "rag keep blue"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			plan := rollout.NewPlan(tt.state, target(tt.scope, tt.want...))
+			if got := brief(plan); got != tt.plan {
+				t.Errorf("the plan is %q, want %q", got, tt.plan)
+			}
+			nothing := !slices.ContainsFunc([]string{"create", "rotate", "recreate", "start", "finish", "remove"}, func(word string) bool { return strings.Contains(tt.plan, word) })
+			if plan.Empty() != nothing {
+				t.Errorf("empty: %v", plan.Empty())
+			}
+		})
+	}
+}
+
+func TestPlanSaysWhy(t *testing.T) {
+	for _, tt := range []struct {
+		have engine.Container
+		want rollout.Wanted
+		why  string
+	}{
+		{runs(stack.Platform, stack.Blue), wanted(stack.Platform), "version 1.0.0 → 2.0.0"},
+		{runs(stack.Platform, stack.Blue, upToDate, other), wanted(stack.Platform), "settings: SITE_URL"},
+		{runs(stack.Platform, stack.Blue, upToDate, func(c *engine.Container) { c.Hash = "1:x" }), wanted(stack.Platform), "the definition in its compose file"},
+		{runs(stack.Platform, stack.Blue, upToDate, func(c *engine.Container) { c.ImageID = "sha256:x" }), wanted(stack.Platform), "another image of version 2.0.0"},
+		{runs(stack.Platform, stack.Blue, upToDate, foreign), wanted(stack.Platform), "another tool has made it"},
+		{runs(stack.Platform, stack.Blue, upToDate, sick), wanted(stack.Platform), "the present one is unhealthy"},
+	} {
+		plan := rollout.NewPlan(state(rollout.Serving{}, tt.have), target(rollout.Scope{}, tt.want))
+		if got := strings.Join(plan.Changes[0].Why, "; "); got != tt.why {
+			t.Errorf("why: %q, want %q", got, tt.why)
+		}
+	}
+}
+
+// TestPlanAsksBeforeAnOutage: what makes visitors wait and was not asked for needs a yes.
+func TestPlanAsksBeforeAnOutage(t *testing.T) {
+	settings := state(rollout.Serving{}, runs(stack.Proxy, "", upToDate, other))
+	if plan := rollout.NewPlan(settings, target(rollout.Scope{}, wanted(stack.Proxy))); len(plan.Consent) != 1 || plan.Changes[0].Cost == "" {
+		t.Errorf("consent: %q", plan.Consent)
+	}
+	if plan := rollout.NewPlan(settings, target(rollout.Scope{All: true}, wanted(stack.Proxy))); len(plan.Consent) != 0 {
+		t.Errorf("--all asks for it, and it is asked once more: %q", plan.Consent)
+	}
+	external := state(rollout.Serving{}, runs(stack.DB, "", upToDate))
+	if plan := rollout.NewPlan(external, target(rollout.Scope{})); len(plan.Consent) != 1 || len(plan.Remove) != 1 {
+		t.Errorf("consent: %q, removed: %v", plan.Consent, plan.Remove)
+	}
+}
+
+func TestPlanMakesTheGround(t *testing.T) {
+	plan := rollout.NewPlan(rollout.State{}, target(rollout.Scope{}))
+	if plan.Network != "p_internal" || len(plan.Volumes) != 1 {
+		t.Errorf("network %q, volumes %q", plan.Network, plan.Volumes)
+	}
+}

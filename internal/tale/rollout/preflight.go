@@ -1,0 +1,204 @@
+package rollout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/compose"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+)
+
+const (
+	preflightLimit = 3 * time.Second
+	// roomOfImages is asked for where a registry does not tell how large an image is, in
+	// bytes and for each.
+	roomOfImages = 500 << 20
+)
+
+// Unfit are the reasons for which a plan cannot be carried out on this host.
+type Unfit []error
+
+func (u Unfit) Error() string {
+	var lines []string
+	for _, problem := range u {
+		lines = append(lines, "  "+problem.Error())
+	}
+	return "cannot deploy on this host:\n" + strings.Join(lines, "\n")
+}
+
+// ExitCode returns that of the gravest reason: what the operator has to correct, then
+// what is not permitted, then what is not there.
+func (u Unfit) ExitCode() int {
+	code := exit.Unavailable
+	for _, problem := range u {
+		code = max(code, exit.Code(problem))
+	}
+	return code
+}
+
+// Preflight looks for everything that would stop the plan, at once, and changes nothing.
+func Preflight(ctx context.Context, docker *engine.Engine, model *compose.Model, state State, plan Plan) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, preflightLimit)
+	defer cancel()
+	p := &preflight{engine: docker, model: model, state: state, plan: plan}
+	info, err := docker.Info(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.info = info
+	checks := []func(context.Context){p.plugin, p.foreign, p.disk, p.memory, p.ports}
+	for _, image := range plan.Pull {
+		checks = append(checks, func(ctx context.Context) { p.image(ctx, image) })
+	}
+	var group sync.WaitGroup
+	for _, check := range checks {
+		group.Go(func() { check(ctx) })
+	}
+	group.Wait()
+	if len(p.problems) > 0 {
+		slices.SortFunc(p.problems, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+		return p.notes, p.problems
+	}
+	return p.notes, nil
+}
+
+type preflight struct {
+	engine *engine.Engine
+	model  *compose.Model
+	info   engine.Info
+	state  State
+	plan   Plan
+
+	mu       sync.Mutex
+	problems Unfit
+	notes    []string
+}
+
+func (p *preflight) refuse(code int, format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.problems = append(p.problems, exit.Errorf(code, format, args...))
+}
+
+func (p *preflight) note(format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.notes = append(p.notes, fmt.Sprintf(format, args...))
+}
+
+func (p *preflight) plugin(ctx context.Context) {
+	if _, err := p.engine.ComposeVersion(ctx); err != nil {
+		p.refuse(exit.Code(err), "%w", err)
+	}
+}
+
+// foreign refuses to take names that somebody else's containers have.
+func (p *preflight) foreign(context.Context) {
+	for _, c := range p.state.Foreign {
+		p.refuse(exit.Config, "the container %s is there and not of this project (its compose project is %q): rename or remove it", c.Name, c.ComposeProject)
+	}
+}
+
+// image asks the registry whether an image can be pulled here.
+func (p *preflight) image(ctx context.Context, image string) {
+	remote, err := p.engine.Remote(ctx, image)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		p.note("the registry has not told in time whether it has %s", image)
+	case err != nil:
+		p.refuse(exit.Code(err), "%w", err)
+	case len(remote.Platforms) > 0 && !slices.Contains(remote.Platforms, p.info.OS+"/"+p.info.Arch):
+		p.refuse(exit.Config, "%s is not there for %s/%s, only for %s", image, p.info.OS, p.info.Arch, strings.Join(remote.Platforms, ", "))
+	}
+}
+
+func (p *preflight) disk(ctx context.Context) {
+	if len(p.plan.Pull) == 0 {
+		return
+	}
+	free, _, err := p.engine.DiskFree(ctx)
+	if err != nil {
+		p.note("how much the disk has free cannot be seen: %v", err)
+		return
+	}
+	var need int64
+	for _, image := range p.plan.Pull {
+		need += p.sizeOf(image)
+	}
+	need += need / 10
+	if free < need {
+		p.refuse(exit.Unavailable, "%s has %s free, and the new images need some %s: free some, `tale cleanup --dry-run` shows what it can",
+			p.info.Root, humanize.Bytes(uint64(free)), humanize.Bytes(uint64(need)))
+	}
+}
+
+// sizeOf guesses what an image takes: as much as the one that it replaces.
+func (p *preflight) sizeOf(image string) int64 {
+	for _, c := range p.plan.Changes {
+		if c.To.Image == image && c.From != nil {
+			if old, ok := p.state.image(c.From.ImageID); ok {
+				return old.Size
+			}
+		}
+	}
+	return roomOfImages
+}
+
+// memory says when two colours may not fit beside each other.
+func (p *preflight) memory(context.Context) {
+	const little = 512 << 20
+	rotates := slices.ContainsFunc(p.plan.Changes, func(c Change) bool { return c.Action == Rotate })
+	if free, known := availableMemory(); rotates && known && p.info.Local && free < little {
+		p.note("%s of memory are free: two colours may not fit beside each other", humanize.Bytes(uint64(free)))
+	}
+}
+
+// availableMemory returns what Linux says can still be taken, in bytes.
+func availableMemory() (free int64, known bool) {
+	text, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0, false // another system, whose engine is in a virtual machine anyway
+	}
+	_, line, found := strings.Cut(string(text), "MemAvailable:")
+	if _, err := fmt.Sscan(line, &free); err != nil || !found {
+		return 0, false
+	}
+	return free << 10, true
+}
+
+// ports refuses ports that something else than this project's proxy holds.
+func (p *preflight) ports(ctx context.Context) {
+	change, there := p.plan.Of(stack.Proxy)
+	if !there || change.Action != Create && change.Action != Start || !p.info.Local {
+		return
+	}
+	service, _ := p.model.Service(stack.Proxy, "")
+	for _, port := range service.Ports {
+		if port.Protocol == "udp" {
+			continue
+		}
+		host := port.Host
+		if address := net.ParseIP(host); host == "" || address != nil && address.IsUnspecified() {
+			host = "127.0.0.1"
+		}
+		at := net.JoinHostPort(host, strconv.Itoa(port.Public))
+		connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", at)
+		if err != nil {
+			continue
+		}
+		_ = connection.Close()
+		p.refuse(exit.Config, "port %d, which the proxy publishes, is taken by another program (ss -ltnp 'sport = :%d' names it): stop it, or set PUBLISH_HTTP and PUBLISH_HTTPS", port.Public, port.Public)
+	}
+}

@@ -1,0 +1,301 @@
+package rollout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tale-project/tale-runtime/internal/site"
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/compose"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+	"github.com/tale-project/tale-runtime/internal/tale/project"
+)
+
+// Rollout carries out a plan.
+type Rollout struct {
+	Engine  *engine.Engine
+	Project *project.Project
+	Model   *compose.Model
+	Site    func(ctx context.Context, proxy engine.Container) (*site.Visitor, error)
+	Timeout time.Duration // for each service to become ready, longer while its boot moves
+	Say     func(Event)
+}
+
+// rollout is one run of a Rollout.
+type rollout struct {
+	Rollout
+	*teller
+	plan   Plan
+	images map[string]string // that containers are made of: reference, or id where that names another image
+	watch  *watch
+	// What this run has changed, for taking it back: new colours, and services that were
+	// replaced in place with the compose file of before.
+	started  []Change
+	replaced []replaced
+	before   string // why the site did not answer before the switch, "" if it did
+	passed   bool   // the point of no return
+	pushed   bool   // the new release's functions are in the backend
+}
+
+// replaced is a service that was replaced in place.
+type replaced struct {
+	change Change
+	file   []byte // its compose file of before, nil if there was none
+}
+
+// Run carries out the plan. What fails before the point of no return is taken back; the
+// error then says so. A cancelled context counts as a failure.
+func (r Rollout) Run(ctx context.Context, plan Plan) error {
+	run := &rollout{Rollout: r, teller: &teller{say: r.Say}, plan: plan, watch: newWatch(), images: map[string]string{}}
+	listening, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var group errgroup.Group
+	group.Go(func() error { return run.watch.listen(listening, r.Engine, Projects(plan.Project)) })
+	err := run.everything(ctx)
+	if err != nil && !run.passed {
+		err = run.takeBack(context.WithoutCancel(ctx), err)
+	}
+	stop()
+	return errors.Join(err, group.Wait())
+}
+
+func (r *rollout) everything(ctx context.Context) error {
+	for _, stage := range []func(context.Context) error{
+		r.pull, r.ground, r.clear, r.infrastructure, r.helpers, r.platform, r.switchOver, r.visit,
+	} {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := stage(ctx); err != nil {
+			return err
+		}
+	}
+	r.passed = true
+	return r.retire(context.WithoutCancel(ctx))
+}
+
+// ground makes the network and the volumes that are missing.
+func (r *rollout) ground(ctx context.Context) error {
+	labels := map[string]string{engine.LabelProject: r.plan.Project, "project": r.plan.Project}
+	if r.plan.Network != "" {
+		if err := r.Engine.CreateNetwork(ctx, r.plan.Network, labels); err != nil {
+			return err
+		}
+	}
+	for _, volume := range r.plan.Volumes {
+		if err := r.Engine.CreateVolume(ctx, volume, labels); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clear removes what earlier runs have left under the names of the new colours.
+func (r *rollout) clear(ctx context.Context) error {
+	return r.remove(ctx, false)
+}
+
+func (r *rollout) remove(ctx context.Context, after bool) error {
+	for _, left := range r.plan.Remove {
+		if left.After != after {
+			continue
+		}
+		r.note(left.Name, "is removed: "+left.Why)
+		if err := r.dispose(ctx, left.Container); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dispose stops and removes a container that serves nothing.
+func (r *rollout) dispose(ctx context.Context, id string) error {
+	if err := r.Engine.Stop(ctx, id, 0); err != nil {
+		return err
+	}
+	return r.Engine.Remove(ctx, id)
+}
+
+// infrastructure brings the services that do not rotate up, in their order.
+func (r *rollout) infrastructure(ctx context.Context) error {
+	return r.stage(ctx, "infrastructure", func(c Change) bool { return c.Colour == "" })
+}
+
+// helpers brings up the new colours of what the web application calls, before its own
+// boot changes anything in the backend.
+func (r *rollout) helpers(ctx context.Context) error {
+	return r.stage(ctx, "services", func(c Change) bool { return c.Colour != "" && c.Service != stack.Platform })
+}
+
+func (r *rollout) platform(ctx context.Context) error {
+	r.look(ctx)
+	return r.stage(ctx, "platform", func(c Change) bool { return c.Service == stack.Platform })
+}
+
+// stage starts what a part of the plan makes and waits until it is ready. Services that
+// need each other come one after the other, the rest at once.
+func (r *rollout) stage(ctx context.Context, name string, mine func(Change) bool) error {
+	var changes []Change
+	for _, c := range r.plan.Changes {
+		if mine(c) && c.Action != Keep && c.Action != Finish {
+			changes = append(changes, c)
+		}
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	r.begin(name)
+	for len(changes) > 0 {
+		// Those that need nothing that is still to come.
+		var now, later []Change
+		for _, c := range changes {
+			if slices.ContainsFunc(changes, func(other Change) bool { return slices.Contains(c.Needs, other.Service) }) {
+				later = append(later, c)
+			} else {
+				now = append(now, c)
+			}
+		}
+		if err := r.bring(ctx, now); err != nil {
+			return err
+		}
+		changes = later
+	}
+	r.end("")
+	return nil
+}
+
+// bring starts services and waits for all of them.
+func (r *rollout) bring(ctx context.Context, changes []Change) error {
+	for _, c := range changes {
+		if err := r.up(ctx, c); err != nil {
+			return err
+		}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, c := range changes {
+		group.Go(func() error { return r.await(ctx, c) })
+	}
+	return group.Wait()
+}
+
+// up starts one service by its compose file.
+func (r *rollout) up(ctx context.Context, c Change) error {
+	service, ok := r.Model.Service(c.Service, c.Colour)
+	if !ok {
+		return fmt.Errorf("cannot start %s: no compose file has it", c.Service)
+	}
+	switch {
+	case c.Colour == "" && c.Action != Create:
+		file, _ := os.ReadFile(r.Project.Path("compose", service.Project+".yml")) // none: another tool has made it
+		r.replaced = append(r.replaced, replaced{c, file})
+	case c.Colour != "":
+		r.started = append(r.started, c)
+	}
+	path, err := r.Model.Write(service.Project, r.pinned(service.Project))
+	if err != nil {
+		return err
+	}
+	return r.Engine.Up(ctx, engine.UpOptions{File: path, Project: service.Project, Services: []string{named(c.Service, c.Colour)}, Recreate: c.Action == Recreate}, nil)
+}
+
+// pinned returns the images of a compose project's services: what stays keeps its own.
+func (r *rollout) pinned(project string) map[string]string {
+	images := map[string]string{}
+	for _, c := range r.plan.Changes {
+		if service, ok := r.Model.Service(c.Service, c.Colour); ok && service.Project == project {
+			images[c.Service] = r.imageOf(c)
+		}
+	}
+	return images
+}
+
+// imageOf returns what a change makes its container of: the reference, or the id where
+// that names another image by now.
+func (r *rollout) imageOf(c Change) string {
+	if image, ok := r.images[c.Service]; ok {
+		return image
+	}
+	return c.To.Image
+}
+
+// named returns how a service is called in messages and in compose files.
+func named(service, colour string) string {
+	if colour == "" {
+		return service
+	}
+	return stack.Coloured(service, colour)
+}
+
+// await waits until a service is ready.
+func (r *rollout) await(ctx context.Context, c Change) error {
+	service, _ := r.Model.Service(c.Service, c.Colour)
+	container, err := r.Engine.Inspect(ctx, service.Container)
+	if err != nil {
+		return fmt.Errorf("cannot look at %s: %w", service.Container, err)
+	}
+	name := named(c.Service, c.Colour)
+	g := &gate{engine: r.Engine, watch: r.watch, remind: r.reminder(name), service: name, id: container.ID, timeout: r.Timeout}
+	err = g.wait(ctx)
+	if c.Service == stack.Platform {
+		r.pushed = g.finished(deployStage)
+	}
+	if err != nil {
+		return err
+	}
+	r.note(name, fmt.Sprintf("is ready after %s", time.Since(g.remind.began).Round(100*time.Millisecond)))
+	return nil
+}
+
+// retire stops what the new colours have replaced, with the grace that each container
+// has, and what is not asked for any more. It goes on whatever fails: the site is served.
+func (r *rollout) retire(ctx context.Context) error {
+	var retired []Change
+	for _, c := range r.plan.Changes {
+		if c.Retire != "" {
+			retired = append(retired, c)
+		}
+	}
+	if len(retired) > 0 {
+		r.begin("drain")
+	}
+	var mu sync.Mutex
+	var group errgroup.Group
+	var failed []error
+	for _, c := range retired {
+		group.Go(func() error {
+			began := time.Now()
+			err := r.Engine.Stop(ctx, c.Retire, 0)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				failed = append(failed, fmt.Errorf("%w; stop it by hand: docker stop %s", err, c.Retire[:min(12, len(c.Retire))]))
+				return nil
+			}
+			r.note(named(c.Service, stack.OtherColour(c.Colour)), fmt.Sprintf("has drained and stopped in %s", time.Since(began).Round(100*time.Millisecond)))
+			return nil
+		})
+	}
+	_ = group.Wait() // it collects its errors
+	if err := r.remove(ctx, true); err != nil {
+		failed = append(failed, err)
+	}
+	if len(retired) > 0 {
+		r.end("")
+	}
+	if len(failed) > 0 {
+		return &LeftError{errors.Join(failed...)}
+	}
+	return nil
+}
+
+// LeftError is what could not be cleared away after a switch that is done.
+type LeftError struct{ error }
+
+func (e *LeftError) Unwrap() error { return e.error }

@@ -1,0 +1,94 @@
+package rollout
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+)
+
+// State is what an engine has of a project.
+type State struct {
+	Containers []engine.Container // of the project's compose projects, running or not
+	Foreign    []engine.Container // of others, under names of ours
+	Serving    Serving
+	Images     []engine.Image
+	Volumes    []string
+	Networks   []string
+}
+
+// Current returns the container of a service that serves, or that did so last. Of two
+// colours that run it is the one that the proxy sends new requests to; without such a
+// word, the older healthy one, since the other is what an unfinished deploy has left.
+func (s State) Current(service string) (engine.Container, bool) {
+	candidates := s.of(service)
+	if len(candidates) == 0 {
+		return engine.Container{}, false
+	}
+	slices.SortStableFunc(candidates, func(a, b engine.Container) int {
+		return cmp.Or(
+			ahead(s.Serving.Offers(a), s.Serving.Offers(b)),
+			ahead(a.State.Running, b.State.Running),
+			ahead(well(a), well(b)),
+			byAge(a, b),
+		)
+	})
+	return candidates[0], true
+}
+
+// Others returns the containers of a service beside the current one.
+func (s State) Others(service string) []engine.Container {
+	current, _ := s.Current(service)
+	return slices.DeleteFunc(s.of(service), func(c engine.Container) bool { return c.ID == current.ID })
+}
+
+func (s State) of(service string) (found []engine.Container) {
+	for _, container := range s.Containers {
+		if container.Service == service {
+			found = append(found, container)
+		}
+	}
+	return found
+}
+
+// ahead orders what a is true of before what b is true of.
+func ahead(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	default:
+		return 1
+	}
+}
+
+func well(c engine.Container) bool {
+	return c.State.Running && !c.State.Restarting && (c.State.Health == "" || c.State.Health == "healthy")
+}
+
+// byAge puts the older of two running containers first, and of two that ended the one
+// that ran longer: a colour that was retired ended before the one that took over.
+func byAge(a, b engine.Container) int {
+	if a.State.Running {
+		return a.Created.Compare(b.Created)
+	}
+	return b.State.Finished.Compare(a.State.Finished)
+}
+
+// has reports whether the engine has an image, and returns it.
+func (s State) image(reference string) (engine.Image, bool) {
+	i := slices.IndexFunc(s.Images, func(image engine.Image) bool {
+		return image.ID == reference || slices.Contains(image.Tags, reference) || slices.Contains(image.Digests, reference)
+	})
+	if i < 0 {
+		return engine.Image{}, false
+	}
+	return s.Images[i], true
+}
+
+// Empty reports whether the project runs nothing and never has.
+func (s State) Empty() bool {
+	return !slices.ContainsFunc(s.Containers, func(c engine.Container) bool { return c.Service == stack.Platform })
+}

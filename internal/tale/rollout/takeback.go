@@ -1,0 +1,197 @@
+package rollout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+)
+
+// FailedError is a deploy that did not reach its end.
+type FailedError struct {
+	Stage string
+	Cause error
+	Notes []string // what was not touched, what stays, what to do
+	Stuck []string // what could not be taken back
+}
+
+func (e *FailedError) Error() string {
+	text := fmt.Sprintf("failed at %s: %v", e.Stage, e.Cause)
+	if len(e.Stuck) > 0 {
+		text += "; and not all could be taken back: " + strings.Join(e.Stuck, "; ")
+	}
+	return text
+}
+
+func (e *FailedError) Unwrap() error { return e.Cause }
+
+// ExitCode returns the code of the command.
+func (e *FailedError) ExitCode() int {
+	var notReady *NotReadyError
+	switch {
+	case len(e.Stuck) > 0:
+		return exit.Stuck
+	case errors.Is(e.Cause, context.Canceled):
+		return exit.Interrupted
+	case errors.As(e.Cause, &notReady):
+		return notReady.code()
+	}
+	return exit.Code(e.Cause)
+}
+
+// Text returns the failure for people.
+func (e *FailedError) Text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "FAILED at %s\n", e.Stage)
+	var notReady *NotReadyError
+	if errors.As(e.Cause, &notReady) {
+		fmt.Fprintf(&b, "  %s\n", notReady.Text())
+	} else if errors.Is(e.Cause, context.Canceled) {
+		fmt.Fprintf(&b, "  interrupted\n")
+	} else {
+		fmt.Fprintf(&b, "  %v\n", e.Cause)
+	}
+	for _, note := range e.Notes {
+		fmt.Fprintf(&b, "  %s\n", note)
+	}
+	for _, stuck := range e.Stuck {
+		fmt.Fprintf(&b, "  NOT TAKEN BACK  %s\n", stuck)
+	}
+	return strings.TrimRight(b.String(), "\n")
+}
+
+// takeBack makes the engine serve as before. The evidence is kept first.
+func (r *rollout) takeBack(ctx context.Context, cause error) error {
+	failed := &FailedError{Stage: r.teller.stage, Cause: cause}
+	r.tell(Event{Kind: Failed, Text: firstLine(cause.Error())})
+	r.keepEvidence(ctx, cause)
+	if len(r.started)+len(r.replaced) == 0 {
+		failed.Notes = append(failed.Notes, "nothing was changed")
+		return failed
+	}
+	r.begin("take back")
+	for _, c := range r.started {
+		if err := r.withdraw(ctx, c, errors.Is(cause, context.Canceled)); err != nil {
+			failed.Stuck = append(failed.Stuck, err.Error())
+		}
+	}
+	for i := len(r.replaced) - 1; i >= 0; i-- {
+		if err := r.putBack(ctx, r.replaced[i]); err != nil {
+			failed.Stuck = append(failed.Stuck, err.Error())
+		}
+	}
+	failed.Notes = append(failed.Notes, r.account()...)
+	r.end("")
+	return failed
+}
+
+// withdraw takes a new colour out of service and stops it. One that is ready may have
+// requests under way and drains; one that is not must not get any later, so that its
+// names go first.
+func (r *rollout) withdraw(ctx context.Context, c Change, remove bool) error {
+	service, _ := r.Model.Service(c.Service, c.Colour)
+	container, err := r.Engine.Inspect(ctx, service.Container)
+	if engine.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !r.isOffered(ctx, container) {
+		if err := r.Engine.Disconnect(ctx, r.Model.Network(), container.ID); err != nil {
+			return err
+		}
+	}
+	if err := r.Engine.Stop(ctx, container.ID, 0); err != nil {
+		return err
+	}
+	name := named(c.Service, c.Colour)
+	if remove {
+		r.note(name, "is stopped and removed")
+		return r.Engine.Remove(ctx, container.ID)
+	}
+	r.note(name, "is stopped, and kept to be looked into: docker logs "+container.Name)
+	return nil
+}
+
+func (r *rollout) isOffered(ctx context.Context, container engine.Container) bool {
+	proxy, there, err := r.proxy(ctx)
+	if !there || err != nil {
+		return false
+	}
+	serving, err := AskProxy(ctx, r.Engine, proxy)
+	address, _ := serving.Of(container)
+	return err == nil && address.Serving
+}
+
+// putBack makes a service again as it was before it was replaced in place.
+func (r *rollout) putBack(ctx context.Context, old replaced) error {
+	service, _ := r.Model.Service(old.change.Service, "")
+	container, err := r.Engine.Inspect(ctx, service.Container)
+	if err == nil && old.change.From != nil && container.ImageID == old.change.From.ImageID && old.change.Action == Start {
+		return nil
+	}
+	path := r.Project.Path("compose", service.Project+".yml")
+	if old.file == nil {
+		if old.change.From == nil {
+			return nil
+		}
+		path, err = r.Model.Write(service.Project, map[string]string{service.Name: old.change.From.ImageID})
+	} else {
+		err = atomicfile.Write(path, old.file, 0o600)
+	}
+	if err != nil {
+		return err
+	}
+	if err := r.Engine.Up(ctx, engine.UpOptions{File: path, Project: service.Project, Services: []string{service.Name}, Recreate: true}, nil); err != nil {
+		return fmt.Errorf("%s could not be put back: %w", service.Name, err)
+	}
+	if err := r.await(ctx, Change{Service: old.change.Service}); err != nil {
+		return fmt.Errorf("%s was put back and is not ready: %w", service.Name, err)
+	}
+	r.note(service.Name, "is as before")
+	return nil
+}
+
+// account says what serves now, and which functions are live.
+func (r *rollout) account() (notes []string) {
+	change, there := r.plan.Of(stack.Platform)
+	if !there || change.From == nil {
+		return []string{"there was no earlier release: nothing serves; correct the cause and run it again"}
+	}
+	colour := change.Colour
+	if change.Retire != "" {
+		colour = stack.OtherColour(colour)
+	}
+	name := named(stack.Platform, colour)
+	notes = append(notes, fmt.Sprintf("%s, version %s, was not touched", name, change.From.Version))
+	if r.pushed {
+		service, _ := r.Model.Service(stack.Platform, colour)
+		notes = append(notes, fmt.Sprintf("the functions of version %s are live; to bring those of %s back: docker exec %s platform-entrypoint push", change.To.Version, change.From.Version, service.Container))
+	}
+	return notes
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}
+
+// keepEvidence writes what is known of the containers of this run into a folder.
+func (r *rollout) keepEvidence(ctx context.Context, cause error) {
+	var notReady *NotReadyError
+	if !errors.As(cause, &notReady) {
+		return
+	}
+	folder, err := r.evidence(ctx, notReady)
+	if err != nil {
+		r.note("", fmt.Sprintf("the evidence could not be kept: %v", err))
+		return
+	}
+	notReady.Folder = folder
+}

@@ -1,0 +1,177 @@
+package rollout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/site"
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+)
+
+const (
+	// offerLimit is how long the proxy may take to offer a colour that is ready: its
+	// probes come every second, and two have to pass.
+	offerLimit = 30 * time.Second
+	visitLimit = 30 * time.Second
+	visitEvery = 500 * time.Millisecond
+)
+
+// NotOfferedError is a new colour that is ready and to which the proxy sends nothing.
+type NotOfferedError struct{ Service, Why string }
+
+func (e *NotOfferedError) Error() string {
+	return fmt.Sprintf("the proxy does not send requests to %s: %s", e.Service, e.Why)
+}
+
+// NotVisibleError is a site that does not answer through the new colour.
+type NotVisibleError struct {
+	URL string
+	Why error
+}
+
+func (e *NotVisibleError) Error() string {
+	return fmt.Sprintf("%s does not answer as it should: %v", e.URL, e.Why)
+}
+
+func (e *NotVisibleError) Unwrap() error { return e.Why }
+
+// turnsOver returns the change of the web application, if it makes visitors meet another
+// container than before.
+func (r *rollout) turnsOver() (Change, bool) {
+	change, there := r.plan.Of(stack.Platform)
+	return change, there && change.Action != Keep
+}
+
+// switchOver waits until the proxy sends new requests to the new colour.
+func (r *rollout) switchOver(ctx context.Context) error {
+	change, there := r.turnsOver()
+	proxy, hasProxy, err := r.proxy(ctx)
+	if !there || !hasProxy || err != nil {
+		return err
+	}
+	service, _ := r.Model.Service(change.Service, change.Colour)
+	container, err := r.Engine.Inspect(ctx, service.Container)
+	if err != nil {
+		return err
+	}
+	name := named(change.Service, change.Colour)
+	r.begin("switch")
+	remind := r.reminder(name)
+	deadline := time.Now().Add(offerLimit)
+	for {
+		var why string
+		serving, err := AskProxy(ctx, r.Engine, proxy)
+		switch {
+		case errors.Is(err, errNoStatus):
+			r.end("the proxy cannot be asked; " + name + " is ready")
+			return nil
+		case err != nil:
+			why = err.Error()
+		case serving.Offers(container):
+			r.end("the proxy sends new requests to " + name)
+			return nil
+		default:
+			why = notOffered(serving, container)
+		}
+		remind.progress("waiting for the proxy: " + why)
+		if time.Now().After(deadline) {
+			return &NotOfferedError{Service: name, Why: why}
+		}
+		if !pause(ctx, lookEvery) {
+			return ctx.Err()
+		}
+	}
+}
+
+func notOffered(serving Serving, container engine.Container) string {
+	address, known := serving.Of(container)
+	switch {
+	case !known:
+		return "it does not know the address yet"
+	case address.Reason != "":
+		return "its probe says " + address.Reason
+	case !address.Healthy:
+		return "it has not passed its probes yet"
+	default:
+		return "it prefers another address"
+	}
+}
+
+// proxy returns the container of the proxy, if the project has one that runs.
+func (r *rollout) proxy(ctx context.Context) (engine.Container, bool, error) {
+	service, asked := r.Model.Service(stack.Proxy, "")
+	if !asked {
+		return engine.Container{}, false, nil
+	}
+	container, err := r.Engine.Inspect(ctx, service.Container)
+	if err != nil {
+		return container, false, fmt.Errorf("cannot look at the proxy: %w", err)
+	}
+	return container, true, nil
+}
+
+// look remembers whether the site answered before anything was switched: what is wrong
+// then is not the new release's fault.
+func (r *rollout) look(ctx context.Context) {
+	change, there := r.turnsOver()
+	if !there || change.Action == Create {
+		return
+	}
+	if err := r.visitOnce(ctx); err != nil {
+		r.before = err.Error()
+	}
+}
+
+// visit asks for the site as a visitor does, through the proxy's public port.
+func (r *rollout) visit(ctx context.Context) error {
+	if _, there := r.turnsOver(); !there {
+		return nil
+	}
+	r.begin("visit")
+	remind := r.reminder("")
+	deadline := time.Now().Add(visitLimit)
+	for {
+		err := r.visitOnce(ctx)
+		if err == nil {
+			r.end("the site answers")
+			return nil
+		}
+		if err.Error() == r.before {
+			r.note("", "the site did not answer before either: "+r.before)
+			r.end("")
+			return nil
+		}
+		remind.progress("waiting for the site: " + err.Error())
+		if time.Now().After(deadline) {
+			return err
+		}
+		if !pause(ctx, visitEvery) {
+			return ctx.Err()
+		}
+	}
+}
+
+// visitOnce asks the site for its page.
+func (r *rollout) visitOnce(ctx context.Context) error {
+	proxy, there, err := r.proxy(ctx)
+	if !there || err != nil {
+		return err
+	}
+	visitor, err := r.Site(ctx, proxy)
+	if err != nil || visitor == nil {
+		return err
+	}
+	defer visitor.Close()
+	answer, err := visitor.Ask(ctx, site.Request{URL: "/", Header: map[string]string{"Accept": "text/html"}})
+	if err != nil {
+		return &NotVisibleError{visitor.URL(), err}
+	}
+	if answer.StatusCode >= http.StatusInternalServerError {
+		return &NotVisibleError{visitor.URL(), fmt.Errorf("it answers %s", answer.Status)}
+	}
+	return nil
+}
