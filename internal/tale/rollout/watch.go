@@ -2,7 +2,6 @@ package rollout
 
 import (
 	"context"
-	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -40,10 +39,8 @@ func (w *watch) listen(ctx context.Context, docker *engine.Engine, projects []st
 			since = event.Time
 			w.hear(event)
 		}
-		if err := <-failed; err != nil && ctx.Err() == nil {
-			slog.Debug("the engine's events broke off", "error", err)
-		}
-		if !pause(ctx, time.Second) {
+		// Why it broke off is of no use: the next call tells, or the context has ended.
+		if err := <-failed; err != nil && !pause(ctx, time.Second) {
 			return nil
 		}
 	}
