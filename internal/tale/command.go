@@ -49,7 +49,10 @@ func Command(environ config.Environ) *cobra.Command {
 	root.Version = version.String()
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(
+		a.initCommand(),
+		group("env", "The project's settings", a.envCheckCommand()),
 		group("config", "The project's folder", a.configShowCommand()),
+		a.historyCommand(),
 		completionCommand(),
 		a.versionCommand(),
 		a.deployCommand(),

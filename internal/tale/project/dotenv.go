@@ -201,16 +201,17 @@ type variable struct{ name, value, comment string }
 // with returns the text with variables set: where the file sets them already, and at
 // its end otherwise.
 func (t *envText) with(variables []variable) string {
-	text, added := t.text, ""
+	text := t.text
+	var added strings.Builder
 	for _, v := range variables {
 		now := envText{text: text}
 		now.split()
 		s, found := now.last(v.name)
 		if !found {
 			if v.comment != "" {
-				added += "# " + v.comment + "\n"
+				added.WriteString("# " + v.comment + "\n")
 			}
-			added += v.name + "=" + quote(v.value) + "\n"
+			added.WriteString(v.name + "=" + quote(v.value) + "\n")
 			continue
 		}
 		old, comment := strings.TrimLeftFunc(text[s.value:s.end], isBlank), ""
@@ -219,10 +220,10 @@ func (t *envText) with(variables []variable) string {
 		}
 		text = text[:s.value] + quote(v.value) + comment + text[s.end:]
 	}
-	if text != "" && added != "" && !strings.HasSuffix(text, "\n") {
+	if text != "" && added.Len() > 0 && !strings.HasSuffix(text, "\n") {
 		text += "\n"
 	}
-	return text + added
+	return text + added.String()
 }
 
 // last returns the statement that gives a variable its value.

@@ -3,7 +3,6 @@ package project
 import (
 	"bytes"
 	"cmp"
-	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -51,9 +50,7 @@ func newID(name string) string {
 	if len(base) > maxBase {
 		base = strings.TrimRight(base[:maxBase], "-")
 	}
-	random := make([]byte, 3)
-	_, _ = rand.Read(random) // it never fails
-	return cmp.Or(base, "tale") + "-" + hex.EncodeToString(random)
+	return cmp.Or(base, "tale") + "-" + hex.EncodeToString(random(3))
 }
 
 func readFile(path string) (File, error) {

@@ -157,22 +157,10 @@ func openLock(path string) (*os.File, error) {
 		if !errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("%w: remove the file if no tale runs", err)
 		}
-		if err := makeLock(path); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := createFile(path, nil, 0o666); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, err
 		}
 	}
-}
-
-func makeLock(path string) error {
-	temp, err := os.CreateTemp(filepath.Dir(path), ".tale-lock-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temp.Name()) //nolint:errcheck // nothing depends on it
-	if err := errors.Join(temp.Chmod(0o666), temp.Close()); err != nil {
-		return err
-	}
-	return os.Link(temp.Name(), path)
 }
 
 // write says who holds the lock, as far as the disk has room for it.

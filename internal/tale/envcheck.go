@@ -1,0 +1,163 @@
+package tale
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/compose"
+	"github.com/tale-project/tale-runtime/internal/tale/project"
+)
+
+func (a *app) envCheckCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check [SERVICE…]",
+		Short: "Check the settings and print what each service gets of them",
+		Long: `Check .env as tale deploy does, and print what each service gets: the variables, their
+values, and where each comes from: .env, the shell, a default or compose.override.yml.
+Secrets are not shown, nor is any value that the stack does not know.
+` + exitCodes,
+		Example:           "  tale env check\n  tale env check platform\n  tale env check --json | jq .services.convex.SITE_URL",
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: a.completeServices,
+		RunE: func(command *cobra.Command, args []string) error {
+			p, err := a.open()
+			if err != nil {
+				return err
+			}
+			settings, err := p.Settings(a.environ)
+			if err != nil {
+				return err
+			}
+			model, err := compose.Production(compose.Options{Project: p, Settings: settings, Images: anyImages()})
+			if err != nil {
+				return err
+			}
+			given, err := environments(model, settings, args)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return printJSON(command.OutOrStdout(), map[string]any{"services": given, "fromShell": append([]string{}, settings.FromShell()...), "warnings": append([]string{}, model.Warnings...)})
+			}
+			for _, warning := range model.Warnings {
+				if _, err := fmt.Fprintln(command.ErrOrStderr(), "warning:", warning); err != nil {
+					return err
+				}
+			}
+			return printEnvironments(command.OutOrStdout(), names(p), given)
+		},
+	}
+}
+
+// anyImages are for a model that is asked for its environment only.
+func anyImages() map[string]string {
+	images := map[string]string{}
+	for _, service := range stack.Services() {
+		images[service.Name] = "tale-" + service.Name
+	}
+	return images
+}
+
+func (a *app) completeServices(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	p, err := a.open()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return names(p), cobra.ShellCompDirectiveNoFileComp
+}
+
+// givenValue is what a service gets of a variable, fit to be shown.
+type givenValue struct {
+	Value  string `json:"value"`
+	Source string `json:"source"`
+}
+
+func environments(model *compose.Model, settings project.Settings, only []string) (map[string]map[string]givenValue, error) {
+	given := map[string]map[string]givenValue{}
+	for _, service := range append(model.Services(""), model.Services(stack.Blue)...) {
+		if len(only) > 0 && !slices.Contains(only, service.Name) {
+			continue
+		}
+		given[service.Name] = map[string]givenValue{}
+		for name, text := range service.Environment {
+			given[service.Name][name] = givenValue{shown(name, text), source(service, name, settings)}
+		}
+	}
+	for _, name := range only {
+		if given[name] == nil {
+			return nil, exit.Errorf(exit.Usage, "the project has no service %q", name)
+		}
+	}
+	return given, nil
+}
+
+func source(service compose.Service, name string, settings project.Settings) string {
+	if slices.ContainsFunc(service.Overridden, func(o compose.Override) bool { return o.Key == "environment."+name }) {
+		return "override"
+	}
+	for _, s := range stack.Services() {
+		for _, given := range s.Environment {
+			if s.Name != service.Name || given.Name != name {
+				continue
+			}
+			if value := settings[given.Source()]; given.Rule != stack.Always && value.Text != "" {
+				return string(value.From)
+			}
+			return string(project.FromDefault)
+		}
+	}
+	if from := settings[name].From; from != "" {
+		return string(from)
+	}
+	return string(project.FromDefault)
+}
+
+var secretName = regexp.MustCompile(`SECRET|PASSWORD|TOKEN|KEY|HMAC|DSN`)
+
+// shown returns what may be seen of a value: what the stack knows to be no secret.
+func shown(name, text string) string {
+	known := slices.ContainsFunc(stack.Services(), func(s stack.Service) bool {
+		return slices.ContainsFunc(s.Environment, func(g stack.Given) bool { return g.Name == name })
+	})
+	switch {
+	case text == "":
+		return "(empty)"
+	case !known || secretName.MatchString(name):
+		return fmt.Sprintf("(not shown, %d characters)", len([]rune(text)))
+	}
+	if u, err := url.Parse(text); err == nil && u.User != nil {
+		return u.Redacted()
+	}
+	if strings.HasSuffix(name, "_URL") && strings.Contains(text, "@") {
+		return "(not shown: a URL that cannot be read)"
+	}
+	return fmt.Sprintf("%q", text)
+}
+
+func printEnvironments(out io.Writer, order []string, given map[string]map[string]givenValue) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, service := range order {
+		values, there := given[service]
+		if !there {
+			continue
+		}
+		lines := []string{service}
+		for _, name := range slices.Sorted(maps.Keys(values)) {
+			lines = append(lines, fmt.Sprintf("  %s\t%s\t%s", name, values[name].Source, values[name].Value))
+		}
+		if _, err := fmt.Fprintln(table, strings.Join(lines, "\n")); err != nil {
+			return err
+		}
+	}
+	return table.Flush()
+}

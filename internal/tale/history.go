@@ -1,0 +1,68 @@
+package tale
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tale-project/tale-runtime/internal/tale/project"
+)
+
+func (a *app) historyCommand() *cobra.Command {
+	command := &cobra.Command{
+		Use:     "history",
+		Short:   "Print what was done with the project, the newest last",
+		Long:    "Print what was done with the project, the newest last: who, when, with which command,\nfrom which release to which, and what came of it. It is read from .tale/history.jsonl.\n" + exitCodes,
+		Example: "  tale history\n  tale history -n 3\n  tale history --json | jq '.[-1].images'",
+	}
+	last := command.Flags().IntP("last", "n", 20, "print the last `N` entries; 0: all")
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		p, err := a.open()
+		if err != nil {
+			return err
+		}
+		entries, err := p.History()
+		if err != nil {
+			return err
+		}
+		if *last > 0 && len(entries) > *last {
+			entries = entries[len(entries)-*last:]
+		}
+		if a.json {
+			return printJSON(command.OutOrStdout(), append([]project.Entry{}, entries...))
+		}
+		if len(entries) == 0 {
+			_, err := fmt.Fprintln(command.ErrOrStderr(), "nothing has been done with this project yet")
+			return err
+		}
+		table := tabwriter.NewWriter(command.OutOrStdout(), 0, 0, 2, ' ', 0)
+		for _, e := range append([]project.Entry{{}}, entries...) {
+			if _, err := fmt.Fprintln(table, strings.Join(historyRow(e), "\t")); err != nil {
+				return err
+			}
+		}
+		return table.Flush()
+	}
+	return command
+}
+
+// historyRow returns the columns of an entry, of none the headings.
+func historyRow(e project.Entry) []string {
+	if e.Command == "" {
+		return []string{"WHEN", "WHO", "WHAT", "RELEASE", "RESULT", "TOOK", "WHY"}
+	}
+	release := e.Release
+	if e.From != "" && e.From != e.Release {
+		release = e.From + " → " + e.Release
+	}
+	result := e.Result
+	if e.Code != 0 {
+		result = fmt.Sprintf("%s (exit %d)", result, e.Code)
+	}
+	took := time.Duration(e.Seconds * float64(time.Second)).Round(time.Second / 10)
+	return []string{e.Time.Local().Format("2006-01-02 15:04:05"), e.User + "@" + e.Host, e.Command, cmp.Or(release, "-"), result, took.String(), firstLine(e.Why)}
+}
