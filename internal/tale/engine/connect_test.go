@@ -1,0 +1,170 @@
+package engine_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
+	"github.com/tale-project/tale-runtime/internal/testkit"
+)
+
+func TestConnectFindsTheEngineAsTheDockerCommandDoes(t *testing.T) {
+	server := enginetest.New(t)
+	home := t.TempDir()
+	meta := must[[]byte](t)(json.Marshal(map[string]any{"Name": "there", "Endpoints": map[string]any{"docker": map[string]any{"Host": server.Host()}}}))
+	hash := sha256.Sum256([]byte("there"))
+	write(t, filepath.Join(home, "contexts", "meta", hex.EncodeToString(hash[:]), "meta.json"), string(meta))
+	write(t, filepath.Join(home, "current", "config.json"), `{"currentContext":"there"}`)
+	if err := os.Symlink(filepath.Join(home, "contexts"), filepath.Join(home, "current", "contexts")); err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]struct {
+		options engine.Options
+		origin  string
+	}{
+		"asked for":           {engine.Options{Host: server.Host(), Environ: config.Environ{"DOCKER_HOST": "unix:///nowhere"}}, "as asked"},
+		"DOCKER_HOST":         {engine.Options{Environ: config.Environ{"DOCKER_HOST": server.Host(), "DOCKER_CONTEXT": "no such"}}, "DOCKER_HOST"},
+		"DOCKER_CONTEXT":      {engine.Options{Environ: config.Environ{"DOCKER_CONFIG": home, "DOCKER_CONTEXT": "there"}}, `context "there"`},
+		"the current context": {engine.Options{Environ: config.Environ{"DOCKER_CONFIG": filepath.Join(home, "current")}}, `context "there"`},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			e := connect(t, tt.options)
+			if host, origin := e.Host(); host != server.Host() || origin != tt.origin {
+				t.Errorf("%s, %s", host, origin)
+			}
+		})
+	}
+}
+
+func TestConnectSaysWhatToDo(t *testing.T) {
+	folder := t.TempDir()
+	refusing := filepath.Join(folder, "refusing")
+	listener, err := net.Listen("unix", refusing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener.(*net.UnixListener).SetUnlinkOnClose(false)
+	_ = listener.Close()
+	old, tooOld := enginetest.New(t), enginetest.New(t)
+	old.API, tooOld.API = "1.40", "1.30"
+	broken := write(t, filepath.Join(folder, "broken", "config.json"), "{")
+	tests := map[string]struct {
+		env   config.Environ
+		code  int
+		words []string
+	}{
+		"not running":    {config.Environ{"DOCKER_HOST": "unix://" + refusing}, exit.Unavailable, []string{refusing, "DOCKER_HOST", "is it running?"}},
+		"no socket":      {config.Environ{"DOCKER_HOST": "unix://" + folder + "/none"}, exit.Unavailable, []string{folder + "/none", "is it running?"}},
+		"no such name":   {config.Environ{"DOCKER_HOST": "tcp://engine.invalid:2375"}, exit.Unavailable, []string{"engine.invalid"}},
+		"no such scheme": {config.Environ{"DOCKER_HOST": "nonsense"}, exit.Config, []string{"nonsense", "DOCKER_HOST"}},
+		"old":            {config.Environ{"DOCKER_HOST": old.Host()}, exit.Unavailable, []string{"1.40", "1.41"}},
+		"too old":        {config.Environ{"DOCKER_HOST": tooOld.Host()}, exit.Unavailable, []string{"1.30", "1.41"}},
+		"no context":     {config.Environ{"DOCKER_CONTEXT": "none", "HOME": folder}, exit.Config, []string{"none", "docker context ls"}},
+		"broken config":  {config.Environ{"DOCKER_CONFIG": filepath.Dir(broken)}, exit.Config, []string{broken}},
+		"no ssh host":    {config.Environ{"DOCKER_HOST": "ssh://"}, exit.Config, []string{"ssh"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, err := engine.Connect(t.Context(), engine.Options{Environ: tt.env})
+			wantError(t, err, tt.code, tt.words...)
+		})
+	}
+}
+
+func TestSocketOfOthers(t *testing.T) {
+	server := enginetest.New(t)
+	socket := strings.TrimPrefix(server.Host(), "unix://")
+	for path, mode := range map[string]os.FileMode{socket: 0, filepath.Dir(socket): 0o755} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	command := exec.Command(os.Args[0])
+	command.Env = []string{testkit.RoleVariable + "=stranger", "DOCKER_HOST=" + server.Host(), "HOME=/none"}
+	out, _ := command.CombinedOutput()
+	if code := command.ProcessState.ExitCode(); code != exit.NoPermission {
+		t.Errorf("exit code %d", code)
+	}
+	for _, word := range []string{socket, "DOCKER_HOST", "usermod -aG docker"} {
+		if !strings.Contains(string(out), word) {
+			t.Errorf("nothing says %q in: %s", word, out)
+		}
+	}
+}
+
+// stranger connects as a user who is in no group; root may use every socket.
+func stranger() int {
+	if os.Getuid() == 0 {
+		if err := errors.Join(syscall.Setgroups(nil), syscall.Setgid(1001), syscall.Setuid(1001)); err != nil {
+			fmt.Println(err)
+			return 1
+		}
+	}
+	_, err := engine.Connect(context.Background(), engine.Options{})
+	fmt.Println(err)
+	return exit.Code(err)
+}
+
+func TestConnectOverTCP(t *testing.T) {
+	server := enginetest.New(t)
+	proxy := newProxy(t, strings.TrimPrefix(server.Host(), "unix://"))
+	e := connect(t, engine.Options{Environ: config.Environ{"DOCKER_HOST": "tcp://" + proxy.Addr().String()}})
+	info, err := e.Info(t.Context())
+	if err != nil || info.Local || info.ID != server.Info.ID {
+		t.Errorf("%+v, %v", info, err)
+	}
+}
+
+// TestConnectOverSSH stands in for ssh: what matters is how it is called, and that the
+// API goes through it.
+func TestConnectOverSSH(t *testing.T) {
+	server := enginetest.New(t)
+	bin := t.TempDir()
+	write(t, filepath.Join(bin, "ssh"), "#!/bin/sh\necho \"$@\" >> "+bin+"/args\nexec "+must[string](t)(os.Executable())+" dial "+strings.TrimPrefix(server.Host(), "unix://")+"\n")
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	t.Setenv("TALE_TEST_ROLE", "dial")
+	e := connect(t, engine.Options{Environ: config.Environ{"DOCKER_HOST": "ssh://shop@there.example", "HOME": bin}})
+	must[engine.Info](t)(e.Info(t.Context()))
+	args := string(must[[]byte](t)(os.ReadFile(filepath.Join(bin, "args"))))
+	for _, word := range []string{"ControlMaster=auto", "ControlPath=" + bin + "/.ssh/tale-", "-l shop", "there.example", "docker system dial-stdio"} {
+		if !strings.Contains(args, word) {
+			t.Errorf("ssh is not called with %q: %s", word, args)
+		}
+	}
+}
+
+func TestInfo(t *testing.T) {
+	server, e := fake(t, func(s *enginetest.Server) {
+		s.Info.Architecture, s.Info.SecurityOptions = "aarch64", []string{"name=seccomp,profile=default", "name=rootless"}
+	})
+	info := must[engine.Info](t)(e.Info(t.Context()))
+	want := engine.Info{ID: server.Info.ID, Name: server.Info.Name, Version: "20.10.24", API: "1.41", OS: "linux", Arch: "arm64", Memory: 16 << 30, CPUs: 4, Root: server.Info.DockerRootDir, Rootless: true, Local: true}
+	if info != want {
+		t.Errorf("%+v", info)
+	}
+}
+
+func TestNewerEngineIsAskedInItsOwnVersion(t *testing.T) {
+	for _, version := range []string{"1.43", "1.52", "1.57", "1.99"} {
+		_, e := fake(t, func(s *enginetest.Server) { s.API = version })
+		info := must[engine.Info](t)(e.Info(t.Context()))
+		if want := min(version, "1.57"); info.API != want {
+			t.Errorf("engine %s is asked in %s", version, info.API)
+		}
+	}
+}

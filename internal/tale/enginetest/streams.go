@@ -1,0 +1,313 @@
+package enginetest
+
+import (
+	"archive/tar"
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/events"
+)
+
+type event struct {
+	events.Message
+	lost bool
+}
+
+// process is a command in a container.
+type process struct {
+	container string
+	command   []string
+	stdin     bool
+	code      int
+}
+
+// SetExec says what commands in containers do.
+func (s *Server) SetExec(run func(container string, command []string, stdin string) (stdout, stderr string, code int)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.exec = run
+}
+
+// SetFile puts a file into a container, by name.
+func (s *Server) SetFile(container, path, content string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.files[container+":"+path] = content
+}
+
+// emit tells what has happened to a container. The lock is held.
+func (s *Server) emit(b *box, action string, more map[string]string) {
+	attributes := map[string]string{"name": b.Name[1:], "image": b.Config.Image}
+	for _, from := range []map[string]string{b.Config.Labels, more} {
+		for name, value := range from {
+			attributes[name] = value
+		}
+	}
+	now := time.Now()
+	lost := s.lose[action] > 0
+	if lost {
+		s.lose[action]--
+	}
+	s.events = append(s.events, event{events.Message{
+		Type: "container", Action: events.Action(action), Actor: events.Actor{ID: b.ID, Attributes: attributes}, Time: now.Unix(), TimeNano: now.UnixNano(),
+	}, lost})
+	s.notify()
+}
+
+func (s *Server) serveStreams(mux *http.ServeMux) {
+	mux.HandleFunc("GET /events", s.sendEvents)
+	mux.HandleFunc("GET /containers/{id}/logs", s.sendLog)
+	mux.HandleFunc("GET /containers/{id}/archive", s.sendFile)
+	mux.HandleFunc("POST /containers/{id}/attach", s.attach)
+	mux.HandleFunc("POST /exec/{exec}/start", s.run)
+	mux.HandleFunc("POST /containers/{id}/exec", s.answer(func(r *http.Request) (any, error) {
+		b, err := s.find(r.PathValue("id"))
+		if err != nil {
+			return nil, err
+		}
+		if !b.State.Running {
+			return nil, problem{http.StatusConflict, "Container " + b.ID + " is not running"}
+		}
+		request, err := read[container.ExecCreateRequest](r)
+		id := s.id()
+		s.execs[id] = &process{container: b.Name[1:], command: request.Cmd, stdin: request.AttachStdin}
+		return container.ExecCreateResponse{ID: id}, err
+	}))
+	mux.HandleFunc("GET /exec/{exec}/json", s.answer(func(r *http.Request) (any, error) {
+		p := s.execs[r.PathValue("exec")]
+		if p == nil {
+			return nil, missing("exec instance", r.PathValue("exec"))
+		}
+		return container.ExecInspectResponse{ID: r.PathValue("exec"), ExitCode: &p.code}, nil
+	}))
+}
+
+func (s *Server) sendEvents(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = http.NewResponseController(w).Flush()
+	since, live := moment(r.URL.Query().Get("since"))
+	s.mu.Lock()
+	next := len(s.events)
+	if live {
+		next = 0
+	}
+	for {
+		var messages []events.Message
+		for _, e := range s.events[next:] {
+			if !e.lost && matches(r, e.Actor.Attributes) && wanted(r, string(e.Action)) && e.TimeNano >= since.UnixNano() {
+				messages = append(messages, e.Message)
+			}
+		}
+		next = len(s.events)
+		changed := s.changed
+		s.mu.Unlock()
+		for _, message := range messages {
+			_ = json.NewEncoder(w).Encode(message)
+		}
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case <-changed:
+		case <-r.Context().Done():
+			return
+		}
+		s.mu.Lock()
+	}
+}
+
+// wanted applies the filter of events; health_status stands for all of its kind.
+func wanted(r *http.Request, action string) bool {
+	var filters map[string]map[string]bool
+	_ = json.Unmarshal([]byte(r.URL.Query().Get("filters")), &filters)
+	kind, _, _ := strings.Cut(action, ":")
+	return len(filters["event"]) == 0 || filters["event"][action] || filters["event"][kind]
+}
+
+// moment reads seconds.nanoseconds.
+func moment(text string) (time.Time, bool) {
+	if text == "" {
+		return time.Unix(0, 0), false
+	}
+	whole, part, _ := strings.Cut(text, ".")
+	seconds, _ := strconv.ParseInt(whole, 10, 64)
+	nanos, _ := strconv.ParseInt(part, 10, 64)
+	return time.Unix(seconds, nanos), true
+}
+
+func (s *Server) sendLog(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	s.mu.Lock()
+	b, err := s.find(r.PathValue("id"))
+	if err != nil {
+		s.mu.Unlock()
+		fail(w, err)
+		return
+	}
+	since, _ := moment(query.Get("since"))
+	from := 0
+	if tail, err := strconv.Atoi(query.Get("tail")); err == nil {
+		from = max(0, len(b.log)-tail)
+	}
+	for {
+		lines := slices.Clone(b.log[from:])
+		from = len(b.log)
+		changed, running := s.changed, b.State.Running && slices.Contains(s.containers, b)
+		s.mu.Unlock()
+		for _, line := range lines {
+			if !line.at.Before(since) {
+				sendLine(w, line, b.Config.Tty)
+			}
+		}
+		_ = http.NewResponseController(w).Flush()
+		if query.Get("follow") == "" || !running {
+			return
+		}
+		select {
+		case <-changed:
+		case <-r.Context().Done():
+			return
+		}
+		s.mu.Lock()
+	}
+}
+
+// longestMessage is where the engine cuts a line into several messages.
+const longestMessage = 16 << 10
+
+func sendLine(w io.Writer, line logged, terminal bool) {
+	text := []byte(line.text + "\n")
+	for len(text) > 0 {
+		part := text[:min(len(text), longestMessage)]
+		text = text[len(part):]
+		message := append([]byte(line.at.Format("2006-01-02T15:04:05.000000000Z07:00")+" "), part...)
+		if terminal {
+			_, _ = w.Write(message)
+			continue
+		}
+		kind := byte(1)
+		if line.stderr {
+			kind = 2
+		}
+		_, _ = w.Write(frame(kind, message))
+	}
+}
+
+func frame(kind byte, content []byte) []byte {
+	header := [8]byte{kind}
+	binary.BigEndian.PutUint32(header[4:], uint32(len(content)))
+	return append(header[:], content...)
+}
+
+func (s *Server) sendFile(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	b, err := s.find(r.PathValue("id"))
+	name := r.URL.Query().Get("path")
+	content, there := "", false
+	if err == nil {
+		content, there = s.files[b.Name[1:]+":"+name]
+	}
+	s.mu.Unlock()
+	if !there {
+		fail(w, problem{http.StatusNotFound, "Could not find the file " + name + " in container " + r.PathValue("id")})
+		return
+	}
+	stat, _ := json.Marshal(container.PathStat{Name: path.Base(name), Size: int64(len(content)), Mode: 0o644})
+	w.Header().Set("X-Docker-Container-Path-Stat", base64.StdEncoding.EncodeToString(stat))
+	archive := tar.NewWriter(w)
+	_ = archive.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: path.Base(name), Size: int64(len(content)), Mode: 0o644})
+	_, _ = archive.Write([]byte(content))
+	_ = archive.Close()
+}
+
+// upgrade turns a request into a bare connection.
+func upgrade(w http.ResponseWriter) (net.Conn, io.Reader, error) {
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	_, err = fmt.Fprint(conn, "HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
+	return conn, buffered, err
+}
+
+func closed(conn net.Conn) { _ = conn.Close() }
+
+// attach ends a container that reads its input once with the connection.
+func (s *Server) attach(w http.ResponseWriter, r *http.Request) {
+	conn, input, err := upgrade(w)
+	if err != nil {
+		return
+	}
+	defer closed(conn)
+	s.mu.Lock()
+	b, err := s.find(r.PathValue("id"))
+	s.mu.Unlock()
+	if err != nil {
+		return
+	}
+	ended := make(chan struct{})
+	go func() { // the other way round: the container's end closes the connection
+		defer closed(conn)
+		for {
+			s.mu.Lock()
+			changed, there := s.changed, slices.Contains(s.containers, b)
+			s.mu.Unlock()
+			if !there {
+				return
+			}
+			select {
+			case <-changed:
+			case <-ended:
+				return
+			}
+		}
+	}()
+	_, _ = io.Copy(io.Discard, input)
+	close(ended)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b.Config.StdinOnce && b.State.Running {
+		s.die(b, 0, false)
+	}
+}
+
+func (s *Server) run(w http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	s.mu.Lock()
+	p, run := s.execs[r.PathValue("exec")], s.exec
+	s.mu.Unlock()
+	if p == nil || run == nil {
+		fail(w, missing("exec instance", r.PathValue("exec")))
+		return
+	}
+	conn, input, err := upgrade(w)
+	if err != nil {
+		return
+	}
+	defer closed(conn)
+	var stdin bytes.Buffer
+	if p.stdin {
+		_, _ = stdin.ReadFrom(input)
+	}
+	stdout, stderr, code := run(p.container, p.command, stdin.String())
+	s.mu.Lock()
+	p.code = code
+	s.mu.Unlock()
+	for kind, text := range []string{1: stdout, 2: stderr} {
+		for content := []byte(text); len(content) > 0; {
+			part := content[:min(len(content), 32<<10)]
+			content = content[len(part):]
+			_, _ = conn.Write(frame(byte(kind), part))
+		}
+	}
+}
