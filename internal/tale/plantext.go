@@ -59,6 +59,8 @@ func doing(c rollout.Change) string {
 		return strings.TrimSpace(present + " stays")
 	case rollout.Create:
 		return strings.TrimSpace(present + " is created")
+	case rollout.Await:
+		return strings.TrimSpace(present + " is waited for")
 	case rollout.Start:
 		return strings.TrimSpace(present + " is started")
 	default:

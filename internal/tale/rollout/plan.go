@@ -38,6 +38,7 @@ const (
 	Finish   Action = "finish"   // the colour serves already; the other is retired
 	Rotate   Action = "rotate"   // the other colour is started beside it
 	Create   Action = "create"   // there is none
+	Await    Action = "await"    // it runs and is not ready yet
 	Start    Action = "start"    // it is there and does not run
 	Recreate Action = "recreate" // replaced in place
 )
@@ -131,9 +132,11 @@ func (p *Plan) rotating(state State, scope Scope, wanted Wanted) {
 		change.Resume = p.resumes(state, wanted, change.Colour)
 	case !current.State.Running:
 		change.Action, change.Why = Start, []string{"it does not run"}
-	case !well(current):
+	case !well(current) && !starting(current):
 		change.Action, change.Colour, change.Retire = Rotate, stack.OtherColour(current.Colour), current.ID
 		change.Why = []string{"the present one is " + condition(current)}
+	case starting(current) && !state.Serving.Offers(current):
+		change.Action, change.Why = Await, []string{"it is starting"}
 	default:
 		change.Action = Keep
 		for _, other := range state.Others(wanted.Service) {
@@ -148,11 +151,16 @@ func (p *Plan) rotating(state State, scope Scope, wanted Wanted) {
 // resumes reports whether the new colour runs already as it is wanted.
 func (p *Plan) resumes(state State, wanted Wanted, colour string) bool {
 	return slices.ContainsFunc(state.Others(wanted.Service), func(c engine.Container) bool {
-		return c.Colour == colour && well(c) && len(differences(c, wanted)) == 0
+		return c.Colour == colour && (well(c) || starting(c)) && len(differences(c, wanted)) == 0
 	})
 }
 
-func condition(c engine.Container) string { return cmp.Or(c.State.Health, c.State.Status) }
+func condition(c engine.Container) string {
+	if c.State.Restarting {
+		return c.State.Status
+	}
+	return cmp.Or(c.State.Health, c.State.Status)
+}
 
 // stateful decides for a service of which there is one. Its files are followed; its
 // version is brought to the release's when that is asked for or the release needs it.
@@ -190,6 +198,8 @@ func (p *Plan) stateful(state State, scope Scope, wanted Wanted) {
 		}
 	case !current.State.Running:
 		change.Action, change.Why = Start, []string{"it does not run"}
+	case current.State.Restarting || starting(current):
+		change.Action, change.Why = Await, []string{"it is " + condition(current)}
 	}
 	p.add(change, wanted)
 }
@@ -236,7 +246,7 @@ func versions(from, to string) string {
 func (p *Plan) pull(target Target) {
 	for _, wanted := range target.Services {
 		change, there := p.Of(wanted.Service)
-		anew := there && change.Action != Keep && change.Action != Finish && change.Action != Start
+		anew := there && slices.Contains([]Action{Create, Rotate, Recreate}, change.Action)
 		if wanted.Pull && anew && change.To.Image == wanted.Image && !slices.Contains(p.Pull, wanted.Image) {
 			p.Pull = append(p.Pull, wanted.Image)
 		}

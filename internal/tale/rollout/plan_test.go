@@ -49,6 +49,10 @@ func upToDate(c *engine.Container) {
 func later(c *engine.Container)   { c.Created = morning.Add(time.Hour) }
 func stopped(c *engine.Container) { c.State = engine.State{Status: "exited", Finished: morning} }
 func sick(c *engine.Container)    { c.State.Health = "unhealthy" }
+func crashing(c *engine.Container) {
+	c.State.Restarting, c.State.Status, c.State.Health = true, "restarting", "starting"
+}
+func boots(c *engine.Container)   { c.State.Health = "starting" }
 func foreign(c *engine.Container) { c.Hash = "" }
 func other(c *engine.Container) {
 	c.Hash = "1:before"
@@ -133,6 +137,11 @@ func TestPlan(t *testing.T) {
 		{"settings have changed", state(nobody, runs(stack.Platform, stack.Blue, upToDate, other)), rollout.Scope{}, []rollout.Wanted{platform}, "platform rotate green for platformblue"},
 		{"the present one is sick", state(nobody, runs(stack.Platform, stack.Blue, upToDate, sick)), rollout.Scope{}, []rollout.Wanted{platform}, "platform rotate green for platformblue"},
 		{"the present one was stopped", state(nobody, runs(stack.Platform, stack.Blue, upToDate, stopped)), rollout.Scope{}, []rollout.Wanted{platform}, "platform start blue"},
+		{"the present one serves, before its next health check", state(offered(green), runs(stack.Platform, stack.Green, upToDate, boots)), rollout.Scope{}, []rollout.Wanted{platform}, "platform keep green"},
+		{"the present one is still starting", state(nobody, runs(stack.Platform, stack.Blue, upToDate, boots)), rollout.Scope{}, []rollout.Wanted{platform}, "platform await blue"},
+		{"so is the backend", state(nobody, runs(stack.Convex, "", upToDate, boots)), rollout.Scope{}, []rollout.Wanted{convex}, "convex await"},
+		{"or it is restarted again and again", state(nobody, runs(stack.Convex, "", upToDate, crashing)), rollout.Scope{}, []rollout.Wanted{convex}, "convex await"},
+		{"killed while green was starting", state(offered(blue), blue, runs(stack.Platform, stack.Green, upToDate, later, boots)), rollout.Scope{}, []rollout.Wanted{platform}, "platform rotate green resumed for platformblue"},
 		{"killed before the switch", state(offered(blue), blue, green), rollout.Scope{}, []rollout.Wanted{platform}, "platform rotate green resumed for platformblue"},
 		{"killed after the switch", state(offered(green, blue), blue, green), rollout.Scope{}, []rollout.Wanted{platform}, "platform finish green for platformblue"},
 		{"killed before green was well", state(offered(blue), blue, runs(stack.Platform, stack.Green, upToDate, later, sick)), rollout.Scope{}, []rollout.Wanted{platform}, "platform rotate green for platformblue, remove platformgreen"},
@@ -147,7 +156,7 @@ func TestPlan(t *testing.T) {
 			if got := brief(plan); got != tt.plan {
 				t.Errorf("the plan is %q, want %q", got, tt.plan)
 			}
-			nothing := !slices.ContainsFunc([]string{"create", "rotate", "recreate", "start", "finish", "remove"}, func(word string) bool { return strings.Contains(tt.plan, word) })
+			nothing := !slices.ContainsFunc([]string{"create", "rotate", "recreate", "start", "await", "finish", "remove"}, func(word string) bool { return strings.Contains(tt.plan, word) })
 			if plan.Empty() != nothing {
 				t.Errorf("empty: %v", plan.Empty())
 			}

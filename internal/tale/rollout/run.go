@@ -174,6 +174,9 @@ func (r *rollout) stage(ctx context.Context, name string, mine func(Change) bool
 // bring starts services and waits for all of them.
 func (r *rollout) bring(ctx context.Context, changes []Change) error {
 	for _, c := range changes {
+		if c.Action == Await {
+			continue
+		}
 		if err := r.up(ctx, c); err != nil {
 			return err
 		}

@@ -68,6 +68,12 @@ func well(c engine.Container) bool {
 	return c.State.Running && !c.State.Restarting && (c.State.Health == "" || c.State.Health == "healthy")
 }
 
+// starting reports whether a container's health check has not passed yet, nor failed
+// for good. One that has just become ready is so for seconds: until its next check.
+func starting(c engine.Container) bool {
+	return c.State.Running && !c.State.Restarting && c.State.Health == "starting"
+}
+
 // byAge puts the older of two running containers first, and of two that ended the one
 // that ran longer: a colour that was retired ended before the one that took over.
 func byAge(a, b engine.Container) int {
