@@ -100,14 +100,20 @@ func (a *app) rolloutFlags(command *cobra.Command, o *deployOptions) {
 // interruptible returns a context that the first stop signal ends; the second ends the
 // process.
 func interruptible(parent context.Context, say func()) (context.Context, context.CancelFunc) {
-	ctx, stop := signal.NotifyContext(parent, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	context.AfterFunc(ctx, func() {
-		if parent.Err() == nil {
-			stop()
+	ctx, cancel := context.WithCancel(parent)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		select {
+		case <-signals:
+			signal.Stop(signals)
 			say()
+			cancel()
+		case <-ctx.Done():
+			signal.Stop(signals)
 		}
-	})
-	return ctx, stop
+	}()
+	return ctx, cancel
 }
 
 // deploy plans, asks, carries out and records.

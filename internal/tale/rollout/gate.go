@@ -41,6 +41,7 @@ type gate struct {
 	id      string
 	timeout time.Duration
 
+	began    time.Time
 	deadline time.Time
 	extended int
 	asked    time.Time
@@ -51,8 +52,8 @@ type gate struct {
 
 // wait returns nil when the container is ready, or a *NotReadyError.
 func (g *gate) wait(ctx context.Context) error {
-	began := time.Now()
-	g.deadline = began.Add(g.timeout)
+	g.began = time.Now()
+	g.deadline = g.began.Add(g.timeout)
 	for {
 		container, err := g.engine.Inspect(ctx, g.id)
 		if err != nil {
@@ -63,7 +64,7 @@ func (g *gate) wait(ctx context.Context) error {
 			return nil
 		}
 		if verdict != nil {
-			verdict.Service, verdict.After, verdict.container, verdict.report = g.service, time.Since(began), container, g.report
+			verdict.Service, verdict.After, verdict.container, verdict.report = g.service, time.Since(g.began), container, g.report
 			return verdict
 		}
 		if err := g.sleep(ctx); err != nil {
@@ -107,7 +108,7 @@ func (g *gate) judge(ctx context.Context, c engine.Container) (ready bool, verdi
 	}
 	g.remind.progress(g.standing(c, times))
 	if time.Now().After(g.deadline) {
-		return false, &NotReadyError{Cause: fmt.Sprintf("it is not ready after %s", g.timeout), Fix: []string{"allow more with --timeout"}, Health: lastOf(c.State.HealthLog)}
+		return false, &NotReadyError{Cause: fmt.Sprintf("after %s it is still not ready", time.Since(g.began).Round(time.Second)), Fix: []string{"allow more with --timeout"}, Health: lastOf(c.State.HealthLog)}
 	}
 	return false, nil
 }

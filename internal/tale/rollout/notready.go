@@ -2,7 +2,9 @@ package rollout
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -49,7 +51,7 @@ func (e *NotReadyError) code() int {
 // Text returns the account for people.
 func (e *NotReadyError) Text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, after %s\n", e.Error(), e.After.Round(100*time.Millisecond))
+	fmt.Fprintln(&b, e.Error())
 	if e.Health != "" {
 		fmt.Fprintf(&b, "  health   %s\n", e.Health)
 	}
@@ -57,7 +59,9 @@ func (e *NotReadyError) Text() string {
 	if len(lines) == 0 {
 		lines = e.Lines
 		if len(lines) > 0 {
-			fmt.Fprintf(&b, "  its log ends with\n")
+			fmt.Fprintln(&b, "  its log ends with")
+		} else {
+			fmt.Fprintln(&b, "  it has written no log")
 		}
 	}
 	for _, line := range lines {
@@ -72,27 +76,42 @@ func (e *NotReadyError) Text() string {
 	return strings.TrimRight(b.String(), "\n")
 }
 
+// loggedLine is what stands in front of a line of an entrypoint's log.
+var loggedLine = regexp.MustCompile(`^\S+Z (ERROR|WARN |INFO |DEBUG) `)
+
 // account returns the block with which an entrypoint of ours says why its boot failed,
 // the last one of a log.
-func account(lines []string) []string {
-	begin := -1
-	for i, line := range lines {
-		if strings.Contains(line, "FAILED at ") {
-			begin = i
+func account(log []string) (block []string) {
+	open := false
+	for _, line := range log {
+		line = logged(line)
+		switch {
+		case strings.HasPrefix(line, "FAILED at "):
+			block, open = []string{line}, true
+		case open && strings.HasPrefix(line, "  "):
+			block = append(block, byTale.Replace(line))
+		default:
+			open = false
 		}
-	}
-	if begin < 0 {
-		return nil
-	}
-	block := []string{lines[begin][strings.Index(lines[begin], "FAILED at "):]}
-	for _, line := range lines[begin+1:] {
-		if !strings.HasPrefix(line, "  ") {
-			break
-		}
-		block = append(block, line)
 	}
 	return block
 }
+
+// logged returns a line without its time and level, in either format of the log. Blanks
+// in front of the text are the block's.
+func logged(line string) string {
+	var entry struct{ Msg string }
+	if strings.HasPrefix(line, "{") && json.Unmarshal([]byte(line), &entry) == nil && entry.Msg != "" {
+		return entry.Msg
+	}
+	return loggedLine.ReplaceAllString(line, "")
+}
+
+// byTale replaces what an operator does by hand with compose.
+var byTale = strings.NewReplacer(
+	"docker compose up -d --force-recreate platform", "tale deploy", "docker compose up -d platform", "tale deploy",
+	"docker compose up -d convex", "tale deploy", "docker compose up -d", "tale deploy", "docker compose logs", "tale logs",
+)
 
 // last returns the last lines of a log, without what is empty.
 func last(lines []string, most int) []string {
