@@ -256,12 +256,19 @@ func (d *deployment) moving(ctx context.Context) {
 func (d *deployment) goBack() (map[string]string, error) {
 	current, _ := d.state.Current(stack.Platform)
 	named := strings.TrimPrefix(d.options.version, "v")
-	earlier, found, err := d.project.LastGood(func(e project.Entry) bool {
-		return cmp.Or(named, e.Release) == e.Release && e.Images[stack.Platform].ID != current.ImageID
-	})
-	switch {
-	case err != nil:
+	releases, err := d.project.Releases()
+	if err != nil {
 		return nil, err
+	}
+	var earlier project.Entry
+	found := false
+	for _, e := range slices.Backward(releases) {
+		if found = cmp.Or(named, e.Release) == e.Release && e.Images[stack.Platform].ID != current.ImageID; found {
+			earlier = e
+			break
+		}
+	}
+	switch {
 	case !found && named == "":
 		return nil, exit.Errorf(exit.Failure, "there is no earlier release to go back to: `tale history` shows none that served before the present one")
 	case !found:
@@ -375,7 +382,7 @@ func (d *deployment) record(failure error) {
 	self := project.Self(commandLine(d.command))
 	entry := project.Entry{
 		Time: d.began.UTC(), User: self.User, Host: self.Host, Command: self.Command, Release: d.plan.Version, Seconds: time.Since(d.began).Seconds(),
-		Result: project.Done, Images: map[string]project.Image{},
+		Result: project.Done, Images: map[string]project.Image{}, Rollback: d.options.rollback,
 	}
 	if there {
 		entry.From = current.Version

@@ -281,7 +281,7 @@ func (b *builder) made(c container, service *Service) types.ServiceConfig {
 	if c.colour != "" {
 		made.Labels[engine.LabelColour] = c.colour
 	}
-	if version := b.Versions[c.Name]; version != "" {
+	if version := b.Versions[c.Name]; version != "" && c.merged.Image == c.plain.Image {
 		made.Labels[engine.LabelVersion] = version
 	}
 	made.Environment = maps.Clone(c.merged.Environment)

@@ -184,10 +184,11 @@ func (c *Container) identify(labels map[string]string) {
 	if slices.ContainsFunc(stack.Services(), func(s stack.Service) bool { return s.Name == name }) {
 		c.Service = name
 	}
-	c.Version = cmp.Or(labels[LabelVersion], labels[LabelImageVersion], tagOf(c.Image))
+	c.Version = cmp.Or(labels[LabelVersion], labels[LabelImageVersion], Tag(c.Image))
 }
 
-func tagOf(image string) string {
+// Tag returns the tag of a reference, "" if it has none.
+func Tag(image string) string {
 	if named, err := reference.ParseNormalizedNamed(image); err == nil {
 		if tagged, ok := named.(reference.Tagged); ok {
 			return tagged.Tag()

@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 // Results of what was done.
@@ -29,10 +32,12 @@ type Entry struct {
 	From    string           `json:"from,omitempty"`    // that served before
 	Colour  string           `json:"colour,omitempty"`
 	Images  map[string]Image `json:"images,omitempty"` // by service
-	Result  string           `json:"result"`
-	Code    int              `json:"exitCode"`
-	Seconds float64          `json:"seconds"`
-	Why     string           `json:"why,omitempty"`
+	// Rollback is true where an earlier release was brought back.
+	Rollback bool    `json:"rollback,omitempty"`
+	Result   string  `json:"result"`
+	Code     int     `json:"exitCode"`
+	Seconds  float64 `json:"seconds"`
+	Why      string  `json:"why,omitempty"`
 }
 
 // Image is what a service ran.
@@ -94,16 +99,23 @@ func (p *Project) History() ([]Entry, error) {
 	return entries, nil
 }
 
-// LastGood returns the newest release that came to serve and that matches, and whether
-// there is one.
-func (p *Project) LastGood(matches func(Entry) bool) (Entry, bool, error) {
+// Releases returns the releases that came to serve, the oldest first, without those that
+// a rollback has taken back: the last one serves, and the one before it is what another
+// rollback leads to.
+func (p *Project) Releases() ([]Entry, error) {
 	entries, err := p.History()
-	for i := len(entries) - 1; i >= 0; i-- {
-		if e := entries[i]; e.Result == Done && e.Code == 0 && len(e.Images) > 0 && matches(e) {
-			return e, true, err
+	var releases []Entry
+	for _, e := range entries {
+		if e.Result != Done || e.Code != 0 || len(e.Images) == 0 {
+			continue
 		}
+		same := func(other Entry) bool { return other.Images[stack.Platform].ID == e.Images[stack.Platform].ID }
+		if i := slices.IndexFunc(releases, same); i >= 0 && (e.Rollback || i == len(releases)-1) {
+			releases = releases[:i]
+		}
+		releases = append(releases, e)
 	}
-	return Entry{}, false, err
+	return releases, err
 }
 
 // Switched notes for older tools what serves now and what did before. Nothing here

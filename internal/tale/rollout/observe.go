@@ -103,6 +103,9 @@ func (s State) Target(id, version string, model *compose.Model, versions map[str
 		if len(wanted.Made) == 0 {
 			continue
 		}
+		if wanted.Pinned {
+			wanted.Version = engine.Tag(wanted.Image)
+		}
 		if image, there := s.image(wanted.Image); there {
 			wanted.ImageID = image.ID
 		} else {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/Masterminds/semver/v3"
+
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
@@ -264,7 +266,7 @@ func (p *Plan) leftovers(state State, target Target) {
 			continue
 		}
 		for _, other := range state.Others(wanted.Service) {
-			p.Remove = append(p.Remove, Remove{Container: other.ID, Name: other.Name, Why: "left by an earlier deploy, " + other.State.Status})
+			p.Remove = append(p.Remove, Remove{Container: other.ID, Name: other.Name, Why: "the place of " + named(other.Service, other.Colour) + " is needed, and it is " + other.State.Status})
 		}
 	}
 	if len(target.Scope.Only) > 0 || target.Scope.Rollback {
@@ -294,11 +296,28 @@ func (p *Plan) ground(state State, target Target) {
 
 // notes says what stays behind the release.
 func (p *Plan) notes(state State, target Target) {
+	if target.Scope.Rollback {
+		return
+	}
+	behind := map[string][]string{} // services by their version
 	for _, wanted := range target.Services {
 		current, there := state.Current(wanted.Service)
 		change, _ := p.Of(wanted.Service)
-		if there && !wanted.Rotates && change.Action == Keep && current.Version != wanted.Version && !target.Scope.Rollback {
-			p.Notes = append(p.Notes, fmt.Sprintf("%s stays at %s; `tale deploy --all` brings it to %s", wanted.Service, cmp.Or(current.Version, "an unknown version"), wanted.Version))
+		if there && !wanted.Rotates && change.Action == Keep && older(current.Version, wanted.Version) {
+			behind[current.Version] = append(behind[current.Version], wanted.Service)
 		}
 	}
+	for _, version := range slices.Sorted(maps.Keys(behind)) {
+		p.Notes = append(p.Notes, fmt.Sprintf("%s stay at %s; `tale deploy --all` brings them to the release's", strings.Join(behind[version], ", "), cmp.Or(version, "an unknown version")))
+	}
+}
+
+// older reports whether a version is before another one, or may be.
+func older(version, than string) bool {
+	a, err := semver.NewVersion(version)
+	b, wrong := semver.NewVersion(than)
+	if err != nil || wrong != nil {
+		return version != than
+	}
+	return a.LessThan(b)
 }

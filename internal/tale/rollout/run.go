@@ -107,7 +107,7 @@ func (r *rollout) remove(ctx context.Context, after bool) error {
 		if left.After != after {
 			continue
 		}
-		r.note(left.Name, "is removed: "+left.Why)
+		r.tell(Event{Kind: Progress, Service: left.Name, Text: "is removed: " + left.Why})
 		if err := r.dispose(ctx, left.Container); err != nil {
 			return err
 		}
@@ -117,10 +117,27 @@ func (r *rollout) remove(ctx context.Context, after bool) error {
 
 // dispose stops and removes a container that serves nothing.
 func (r *rollout) dispose(ctx context.Context, id string) error {
-	if err := r.Engine.Stop(ctx, id, 0); err != nil {
+	if err := r.stop(ctx, "", id); err != nil {
 		return err
 	}
 	return r.Engine.Remove(ctx, id)
+}
+
+// stop stops a container with its own grace, and says that it goes on.
+func (r *rollout) stop(ctx context.Context, service, id string) error {
+	done := make(chan error, 1)
+	go func() { done <- r.Engine.Stop(ctx, id, 0) }()
+	remind := r.reminder(service)
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case <-ticker.C:
+			remind.progress("stopping; what it has under way may take its grace")
+		}
+	}
 }
 
 // infrastructure brings the services that do not rotate up, in their order.
@@ -274,7 +291,7 @@ func (r *rollout) retire(ctx context.Context) error {
 	for _, c := range retired {
 		group.Go(func() error {
 			began := time.Now()
-			err := r.Engine.Stop(ctx, c.Retire, 0)
+			err := r.stop(ctx, named(c.Service, stack.OtherColour(c.Colour)), c.Retire)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {

@@ -107,10 +107,10 @@ func (r *rollout) withdraw(ctx context.Context, c Change, remove bool) error {
 			return err
 		}
 	}
-	if err := r.Engine.Stop(ctx, container.ID, 0); err != nil {
+	name := named(c.Service, c.Colour)
+	if err := r.stop(ctx, name, container.ID); err != nil {
 		return err
 	}
-	name := named(c.Service, c.Colour)
 	if remove {
 		r.note(name, "is stopped and removed")
 		return r.Engine.Remove(ctx, container.ID)
