@@ -108,8 +108,8 @@ func platformGiven() []Given {
 		[]Given{or("RAG_URL", "http://rag:8001"), or("CRAWLER_URL", "http://crawler:8002"), or("SEARCH_SERVICE_URL", "http://search:8080")})
 }
 
-// proxyGiven is all that the proxy gets: what faces the internet does not get the
-// secrets of the others.
+// What faces the internet does not get the secrets of the others: this is all that the
+// proxy gets.
 func proxyGiven() []Given {
 	return slices.Concat(siteGiven(),
 		each(OrDefault, "TLS_EMAIL", "ACME_DIRECTORY", "METRICS_BEARER_TOKEN", "TRUSTED_PROXIES", "DASHBOARD_ALLOW", "EXTRA_SITES",
