@@ -84,3 +84,21 @@ func folderOf(t *testing.T, variable string) string {
 	}
 	return ""
 }
+
+// Compose returns the docker command, which has the compose plugin. Neither needs an
+// engine to read files.
+func Compose(t *testing.T) string {
+	t.Helper()
+	program, err := exec.LookPath("docker")
+	if err == nil {
+		err = exec.CommandContext(t.Context(), program, "compose", "version").Run()
+	}
+	switch {
+	case err == nil:
+	case os.Getenv(requireVariable) != "":
+		t.Fatalf("there is no docker with the plugin compose, and %s is set: %v", requireVariable, err)
+	default:
+		t.Skipf("there is no docker with the plugin compose: %v", err)
+	}
+	return program
+}

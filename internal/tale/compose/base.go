@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -29,16 +30,13 @@ func (b *builder) base() *types.Project {
 	return base
 }
 
+// noImage stands for an image that is not known. No reference has capital letters.
+const noImage = "NONE"
+
 func (b *builder) service(service stack.Service) types.ServiceConfig {
 	stop := types.Duration(service.Stop)
 	c := types.ServiceConfig{Name: service.Name, Restart: types.RestartPolicyUnlessStopped}
-	c.Image = b.Images[service.Name]
-	if c.Image == "" {
-		c.Image = service.Name // it is not asked for, or refused
-		if b.wanted(service.Name) {
-			b.refuse("the image of "+service.Name, "is not known", "a reference")
-		}
-	}
+	c.Image = cmp.Or(b.Images[service.Name], noImage)
 	c.StopGracePeriod = &stop
 	c.Environment = b.environment(service)
 	c.Logging = &types.LoggingConfig{Driver: "json-file", Options: types.Options{"max-size": "10m", "max-file": "3"}}
@@ -56,16 +54,16 @@ func (b *builder) service(service stack.Service) types.ServiceConfig {
 	c.Ports = b.ports(service)
 	special(&c)
 	if b.Foreign[service.Name] {
-		foreign(&c)
+		b.foreign(&c)
 	} else {
 		harden(&c)
 	}
 	if b.development {
-		b.folders(&c)
+		b.develop(&c)
 	}
-	if host := b.Settings.Get("HOST"); service.Name == stack.Proxy {
+	if service.Name == stack.Proxy {
 		// Containers reach the public name from inside.
-		c.Networks[stack.Network].Aliases = []string{value(host, "tale.local")}
+		c.Networks[stack.Network].Aliases = []string{*c.Environment["HOST"]}
 	}
 	return c
 }
@@ -105,9 +103,12 @@ func harden(c *types.ServiceConfig) {
 
 // foreign gives a container what images made for the first deploy tool expect of it.
 // Their database has a health check of its own that knows when its first start is over.
-func foreign(c *types.ServiceConfig) {
+func (b *builder) foreign(c *types.ServiceConfig) {
 	switch c.Name {
 	case stack.Convex:
+		if b.Foreign[stack.Proxy] {
+			delete(c.Environment, "CADDY_CA_CERT_PATH") // the image knows where that proxy keeps its root
+		}
 		c.Volumes = append(c.Volumes, types.ServiceVolumeConfig{Type: types.VolumeTypeVolume, Source: "caddy-data", Target: "/caddy-data", ReadOnly: true})
 		c.HealthCheck = check("curl -sf http://127.0.0.1:3210/version && test -f /tmp/convex-ready", 5, 3, 3, 120)
 	case stack.Platform:
@@ -121,14 +122,13 @@ func foreign(c *types.ServiceConfig) {
 	}
 }
 
-func check(command string, interval, timeout, retries uint64, start time.Duration) *types.HealthCheckConfig {
-	seconds := func(n time.Duration) *types.Duration {
-		d := types.Duration(n * time.Second)
+func check(command string, interval, timeout, retries, start uint64) *types.HealthCheckConfig {
+	seconds := func(n uint64) *types.Duration {
+		d := types.Duration(time.Duration(n) * time.Second) //nolint:gosec // minutes at most
 		return &d
 	}
 	return &types.HealthCheckConfig{
-		Test: types.HealthCheckTest{"CMD-SHELL", command}, Interval: seconds(time.Duration(interval)), Timeout: seconds(time.Duration(timeout)),
-		Retries: &retries, StartPeriod: seconds(start),
+		Test: types.HealthCheckTest{"CMD-SHELL", command}, Interval: seconds(interval), Timeout: seconds(timeout), Retries: &retries, StartPeriod: seconds(start),
 	}
 }
 
@@ -149,7 +149,7 @@ func (b *builder) ports(service stack.Service) (ports []types.ServicePortConfig)
 			}
 		}
 		container, _, _ := strings.Cut(published, "/")
-		parsed, err := types.ParsePortConfig(value(at, container) + ":" + published)
+		parsed, err := types.ParsePortConfig(cmp.Or(at, container) + ":" + published)
 		if err != nil {
 			b.refuse(setting, fmt.Sprintf("%q is no port of the host", at), "a port such as 8443, or an address with one such as 127.0.0.1:8443")
 			continue
@@ -159,20 +159,24 @@ func (b *builder) ports(service stack.Service) (ports []types.ServicePortConfig)
 	return ports
 }
 
-// folders mounts those of the project that developers edit.
-func (b *builder) folders(c *types.ServiceConfig) {
-	mount := func(folder, parent string, readOnly bool) {
+// develop mounts the folders of the project that developers edit.
+func (b *builder) develop(c *types.ServiceConfig) {
+	mount := func(folder, parent string) {
 		source := filepath.Join(b.Project.Dir, folder)
 		if info, err := os.Stat(source); err == nil && info.IsDir() {
-			c.Volumes = append(c.Volumes, types.ServiceVolumeConfig{Type: types.VolumeTypeBind, Source: source, Target: parent + folder, ReadOnly: readOnly})
+			c.Volumes = append(c.Volumes, types.ServiceVolumeConfig{Type: types.VolumeTypeBind, Source: source, Target: parent + folder, ReadOnly: c.Name != stack.Convex})
 		}
 	}
 	switch c.Name {
 	case stack.Convex, stack.Platform:
 		for _, folder := range []string{"agents", "workflows", "integrations", "branding", "providers"} {
-			mount(folder, "/app/data/", c.Name == stack.Platform)
+			mount(folder, "/app/data/")
 		}
 	case stack.RAG, stack.Crawler:
-		mount("providers", "/app/platform-config/", true)
+		mount("providers", "/app/platform-config/")
+	}
+	if c.Name == stack.Platform {
+		folder, watch := "/app/data", "true"
+		c.Environment["TALE_CONFIG_DIR"], c.Environment["TALE_FILE_EVENTS"] = &folder, &watch
 	}
 }

@@ -1,6 +1,10 @@
 package compose
 
 import (
+	"cmp"
+	"maps"
+	"net"
+	"strconv"
 	"unicode/utf8"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -9,11 +13,26 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 )
 
-func value(text, fallback string) string {
-	if text == "" {
-		return fallback
+// prepare changes the settings as the options say. A stack for developing is where it was
+// asked to be, and has a certificate of its own.
+func (b *builder) prepare() {
+	b.Settings = maps.Clone(b.Settings)
+	if b.Settings == nil {
+		b.Settings = project.Settings{}
 	}
-	return text
+	set := func(name, text string) {
+		b.Settings[name] = project.Value{Text: text, From: cmp.Or(b.Settings[name].From, project.FromShell)}
+	}
+	if b.Host != "" {
+		set("HOST", b.Host)
+	}
+	if !b.development || b.Settings.Get("TLS_MODE") == stack.TLSExternal {
+		return
+	}
+	set("TLS_MODE", stack.TLSSelfSigned)
+	if host := b.Settings.Get("HOST"); host != "" && (b.Host != "" || b.Port != 0) {
+		set("SITE_URL", "https://"+net.JoinHostPort(host, strconv.Itoa(cmp.Or(b.Port, stack.HTTPSPort))))
+	}
 }
 
 // environment returns what a service is given.
@@ -38,7 +57,7 @@ func (b *builder) environment(service stack.Service) types.MappingWithEquals {
 			set(given.Name, from.Text)
 		default:
 			b.require(service, given, from.Text)
-			set(given.Name, value(from.Text, given.Default))
+			set(given.Name, cmp.Or(from.Text, given.Default))
 		}
 	}
 	if version := b.Versions[service.Name]; version != "" && (service.EnvFile || environment[stack.Version] != nil) {

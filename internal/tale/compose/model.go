@@ -11,6 +11,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/logging/redact"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
@@ -112,6 +113,7 @@ type builder struct {
 	Options
 	development bool
 	name        string // the beginning of the names of containers, volumes and the network
+	secrets     *redact.Redactor
 	problems    config.Problems
 	warnings    []string
 }
@@ -121,13 +123,8 @@ func build(o Options, development bool) (*Model, error) {
 	if development {
 		b.name += "-dev"
 	}
-	b.Settings = maps.Clone(o.Settings)
-	if b.Settings == nil {
-		b.Settings = project.Settings{}
-	}
-	if o.Host != "" {
-		b.Settings["HOST"] = project.Value{Text: o.Host, From: project.FromShell}
-	}
+	b.prepare()
+	b.secrets = redact.New(redact.Secrets(b.Settings.Environ()))
 	model := &Model{project: o.Project, files: map[string]*types.Project{}}
 	plain, merged := b.load()
 	if merged == nil {
@@ -152,9 +149,9 @@ func build(o Options, development bool) (*Model, error) {
 	return model, b.problems.Err()
 }
 
-// refuse reports a problem, once.
+// refuse reports a problem, once. What compose says may quote what was put into a file.
 func (b *builder) refuse(variable, wrong, accepted string) {
-	problem := config.Problem{Variable: variable, Wrong: wrong, Accepted: accepted}
+	problem := config.Problem{Variable: variable, Wrong: b.secrets.Redact(wrong), Accepted: accepted}
 	if !slices.Contains(b.problems, problem) {
 		b.problems = append(b.problems, problem)
 	}
@@ -200,6 +197,9 @@ func (b *builder) split(model *Model, plain, merged *types.Project) {
 	for _, service := range stack.Services() {
 		if _, enabled := merged.Services[service.Name]; enabled && b.wanted(service.Name) {
 			present = append(present, service)
+			if merged.Services[service.Name].Image == noImage {
+				b.refuse("the image of "+service.Name, "is not known", "a reference")
+			}
 		}
 	}
 	for _, colour := range []string{"", stack.Blue, stack.Green} {
@@ -233,7 +233,7 @@ func (b *builder) add(model *Model, c container, merged *types.Project) {
 	service := Service{
 		Name: c.Name, Colour: c.colour, Project: name, Container: b.name + "-" + c.Name, Image: c.merged.Image,
 		Hash: hash(c.merged, merged), Stop: time.Duration(*cmp.Or(c.merged.StopGracePeriod, new(types.Duration))),
-		Overridden: overridden(c.plain, c.merged),
+		Overridden: b.overridden(c.plain, c.merged),
 	}
 	if c.colour != "" {
 		service.Container = stack.Coloured(service.Container, c.colour)
@@ -318,13 +318,20 @@ func (b *builder) networks(c container) map[string]*types.ServiceNetworkConfig {
 	return networks
 }
 
-// validate reads every file as the plugin will.
+// validate reads every file as the plugin will. Environments are left out: any text may
+// stand there, and they are most of what there is to read.
 func (b *builder) validate(model *Model) {
 	if len(b.problems) > 0 {
 		return
 	}
 	for name, file := range model.files {
-		text, err := text(file)
+		bare := *file
+		bare.Services = types.Services{}
+		for name, service := range file.Services {
+			service.Environment = nil
+			bare.Services[name] = service
+		}
+		text, err := text(&bare)
 		if err == nil {
 			_, err = parse(name, b.Project.Dir, nil, []types.ConfigFile{{Filename: name + ".yml", Content: text}})
 		}

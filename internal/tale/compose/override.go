@@ -1,7 +1,6 @@
 package compose
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,6 +15,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/template"
 	"github.com/compose-spec/compose-go/v2/types"
+	"go.yaml.in/yaml/v4"
 
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
@@ -23,25 +23,20 @@ import (
 const overrideName = "compose.override.yml"
 
 // load returns the stack without and with the operator's override; nil if it cannot be
-// read.
+// read. The stack itself is in the form into which compose brings what it reads.
 func (b *builder) load() (plain, merged *types.Project) {
-	base := b.base()
-	stackFile := types.ConfigFile{Filename: "the stack"}
-	var err error
-	if stackFile.Content, err = text(base); err == nil {
-		plain, err = b.parse(stackFile)
-	}
-	if err != nil {
-		b.refuse("the stack", err.Error(), "")
-		return nil, nil
-	}
+	plain = b.base()
 	file, found := b.overrideFile()
 	if !found {
 		return plain, plain
 	}
-	merged, err = b.parse(stackFile, file)
+	text, err := text(plain)
+	if err == nil {
+		merged, err = b.parse(types.ConfigFile{Filename: "the stack", Content: text}, file)
+	}
 	if err != nil {
-		b.refuse(filepath.Base(file.Filename), fmt.Sprintf("cannot be used: %v", err), "a compose file; only what it changes need stand there")
+		said := strings.NewReplacer("validating "+file.Filename+": ", "", "failed to parse "+file.Filename+": ", "", "false schema", "is no key of a compose file").Replace(err.Error())
+		b.refuse(filepath.Base(file.Filename), "cannot be used: "+said, "a compose file; only what it changes need stand there")
 		return nil, nil
 	}
 	b.checkOverride(filepath.Base(file.Filename), plain, merged)
@@ -54,7 +49,7 @@ func (b *builder) overrideFile() (file types.ConfigFile, found bool) {
 		path := filepath.Join(b.Project.Dir, name)
 		content, err := os.ReadFile(path)
 		switch {
-		case errors.Is(err, fs.ErrNotExist) || err == nil && len(bytes.TrimSpace(content)) == 0:
+		case errors.Is(err, fs.ErrNotExist) || err == nil && isBlank(content):
 		case err != nil:
 			b.refuse(name, fmt.Sprintf("cannot be read: %v", err), "")
 		case found:
@@ -64,6 +59,12 @@ func (b *builder) overrideFile() (file types.ConfigFile, found bool) {
 		}
 	}
 	return file, found
+}
+
+// isBlank reports whether a file has nothing but comments.
+func isBlank(content []byte) bool {
+	var document any
+	return yaml.Unmarshal(content, &document) == nil && document == nil
 }
 
 // parse merges compose files as compose does, but for variables: they come from the
@@ -100,13 +101,21 @@ func (b *builder) substitute(text string, values template.Mapping) (string, erro
 
 // checkOverride refuses what no container of ours can be made of.
 func (b *builder) checkOverride(file string, plain, merged *types.Project) {
-	for name, service := range merged.AllServices() {
+	for _, name := range slices.Sorted(maps.Keys(merged.AllServices())) {
+		service := merged.AllServices()[name]
 		if _, known := plain.Services[name]; !known {
 			b.refuse(file, "has the service "+name+", which is not part of the stack", "one of "+strings.Join(slices.Sorted(maps.Keys(plain.Services)), ", ")+"; what runs beside it belongs into a compose file of its own with the network "+plain.Networks[stack.Network].Name)
 			continue
 		}
-		for key, accepted := range refused(service) {
-			b.refuse(file, "sets services."+name+"."+key, accepted)
+		if !b.wanted(name) {
+			continue
+		}
+		keys := refused(service)
+		if rotates(name) && !b.development {
+			maps.Copy(keys, refusedInColours(service))
+		}
+		for _, key := range slices.Sorted(maps.Keys(keys)) {
+			b.refuse(file, "sets services."+name+"."+key, keys[key])
 		}
 	}
 	if len(merged.AllJobs()) > 0 {
@@ -118,8 +127,8 @@ func (b *builder) checkOverride(file string, plain, merged *types.Project) {
 		}
 	}
 	for name, network := range merged.Networks {
-		if name != stack.Network && !bool(network.External) {
-			b.refuse(file, "has the network "+name+", which would be one for each colour", "external: true, and docker network create")
+		if !bool(network.External) {
+			b.refuse(file, "has the network "+name+", which would be another one for each colour", "external: true, after docker network create "+network.Name)
 		}
 	}
 }
@@ -143,14 +152,16 @@ func refused(s types.ServiceConfig) map[string]string {
 	if s.Build != nil {
 		keys["build"] = "image, of an image that is built already"
 	}
-	internal, inside := s.Networks[stack.Network]
-	if !inside {
+	if _, inside := s.Networks[stack.Network]; !inside && s.NetworkMode == "" {
 		keys["networks"] = "the network " + stack.Network + " among them: the services find each other there"
 	}
-	if !rotates(s.Name) {
-		return keys
-	}
-	if internal != nil && (internal.Ipv4Address != "" || internal.Ipv6Address != "" || internal.MacAddress != "") || s.MacAddress != "" {
+	return keys
+}
+
+// refusedInColours returns those that only one container can have.
+func refusedInColours(s types.ServiceConfig) map[string]string {
+	keys := map[string]string{}
+	if internal := s.Networks[stack.Network]; internal != nil && (internal.Ipv4Address != "" || internal.Ipv6Address != "" || internal.MacAddress != "") || s.MacAddress != "" {
 		keys["networks."+stack.Network] = ofColour
 	}
 	if slices.ContainsFunc(s.Ports, func(port types.ServicePortConfig) bool { return port.Published != "" && port.Published != "0" }) {
@@ -164,7 +175,7 @@ func rotates(name string) bool {
 }
 
 // overridden compares a service with what it was.
-func overridden(plain, merged types.ServiceConfig) (changes []Override) {
+func (b *builder) overridden(plain, merged types.ServiceConfig) (changes []Override) {
 	before, after := map[string]string{}, map[string]string{}
 	flatten(before, "", plain)
 	flatten(after, "", merged)
@@ -174,7 +185,7 @@ func overridden(plain, merged types.ServiceConfig) (changes []Override) {
 		if before[key] == after[key] {
 			continue
 		}
-		change := Override{Key: key, Base: before[key], Override: after[key]}
+		change := Override{Key: key, Base: b.secrets.Redact(before[key]), Override: b.secrets.Redact(after[key])}
 		if strings.HasPrefix(key, "environment.") {
 			change.Base, change.Override = "", ""
 		}
@@ -190,11 +201,15 @@ func flatten(into map[string]string, path string, document any) {
 		return // of plain types
 	}
 	var members map[string]json.RawMessage
-	if json.Unmarshal(text, &members) != nil || members == nil {
-		into[path] = strings.Trim(string(text), `"`)
-		return
-	}
-	for name, member := range members {
-		flatten(into, strings.TrimPrefix(path+"."+name, "."), member)
+	var word string
+	switch {
+	case json.Unmarshal(text, &members) == nil && members != nil:
+		for name, member := range members {
+			flatten(into, strings.TrimPrefix(path+"."+name, "."), member)
+		}
+	case json.Unmarshal(text, &word) == nil:
+		into[path] = word // null is nothing
+	default:
+		into[path] = string(text)
 	}
 }

@@ -2,7 +2,11 @@ package compose
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"maps"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -42,30 +46,58 @@ func (m *Model) Write(project string, images map[string]string) (path string, er
 
 // text returns a project as a compose file that has nothing to replace in it.
 func text(file *types.Project) ([]byte, error) {
-	plain, err := file.MarshalYAML()
+	plain, err := file.MarshalJSON()
 	if err != nil {
 		return nil, err
 	}
-	var document yaml.Node
-	if err := yaml.Unmarshal(plain, &document); err != nil {
+	decoder := json.NewDecoder(bytes.NewReader(plain))
+	decoder.UseNumber()
+	var document map[string]any
+	if err := decoder.Decode(&document); err != nil {
 		return nil, err
 	}
-	escape(&document)
 	var text bytes.Buffer
 	encoder := yaml.NewEncoder(&text)
 	encoder.SetIndent(2)
-	err = encoder.Encode(&document)
+	err = encoder.Encode(node(document))
 	return text.Bytes(), err
 }
 
-// escape doubles the dollar signs of all values; keys are taken as they are.
-func escape(node *yaml.Node) {
-	if node.Kind == yaml.ScalarNode {
-		node.Value = strings.ReplaceAll(node.Value, "$", "$$")
-	}
-	for i, child := range node.Content {
-		if isKey := node.Kind == yaml.MappingNode && i%2 == 0; !isKey {
-			escape(child)
+// plainText is what YAML's encoder writes as it is. What it would write in blocks does
+// not always come back: they lose blanks behind leading line breaks.
+var plainText = regexp.MustCompile(`^[!-~]([ -~]*[!-~])?$`)
+
+// node returns a value as YAML. Dollar signs are doubled in values; keys are taken as
+// they are.
+func node(value any) *yaml.Node {
+	switch value := value.(type) {
+	case map[string]any:
+		mapping := &yaml.Node{Kind: yaml.MappingNode}
+		for _, key := range slices.Sorted(maps.Keys(value)) {
+			ipam, _ := value[key].(map[string]any)
+			empty := key == "ipam" && len(ipam) == 0 // a network that is there already has its own
+			if value[key] != nil && !empty {
+				mapping.Content = append(mapping.Content, scalar(key), node(value[key]))
+			}
 		}
+		return mapping
+	case []any:
+		sequence := &yaml.Node{Kind: yaml.SequenceNode}
+		for _, element := range value {
+			sequence.Content = append(sequence.Content, node(element))
+		}
+		return sequence
+	case string:
+		return scalar(strings.ReplaceAll(value, "$", "$$"))
+	default:
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: fmt.Sprint(value)} // a number, true or false
 	}
+}
+
+func scalar(text string) *yaml.Node {
+	scalar := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text}
+	if !plainText.MatchString(text) {
+		scalar.Style = yaml.DoubleQuotedStyle
+	}
+	return scalar
 }

@@ -1,0 +1,165 @@
+package compose_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/compose"
+)
+
+// TestRefusedOverrides: each gets one message that names the key, and the exit code of
+// the configuration.
+func TestRefusedOverrides(t *testing.T) {
+	for override, want := range map[string]string{
+		"services: {search: {image: x}}":                                                           "has the service search, which is not part of the stack; accepted: one of convex, crawler, db",
+		"services: {platform: {container_name: shop}}":                                             "services.platform.container_name",
+		"services: {db: {container_name: shop}}":                                                   "services.db.container_name",
+		"services: {platform: {ports: ['3000:3000']}}":                                             "services.platform.ports; accepted: nothing there: two colours",
+		"services: {rag: {ports: ['127.0.0.1:8001:8001']}}":                                        "services.rag.ports",
+		"services: {crawler: {deploy: {replicas: 2}}}":                                             "services.crawler.scale",
+		"services: {platform: {scale: 2}}":                                                         "services.platform.scale",
+		"services: {convex: {build: .}}":                                                           "services.convex.build; accepted: image",
+		"services: {convex: {network_mode: host, networks: !reset null}}":                          "services.convex.network_mode",
+		"services: {platform: {networks: !override [other]}}\nnetworks: {other: {external: true}}": "services.platform.networks; accepted: the network internal",
+		"services: {platform: {networks: {internal: {ipv4_address: 10.0.0.9}}}}":                   "services.platform.networks.internal",
+		"services: {platform: {mac_address: '02:42:ac:11:00:09'}}":                                 "services.platform.networks.internal",
+		"services: {proxy: {networks: [internal, other]}}\nnetworks: {other: {}}":                  "has the network other",
+		"networks: {internal: !override {enable_ipv6: true}}":                                      "has the network internal",
+		"services: {rag: {links: [db]}}":                                                           "services.rag.links",
+		"services: {rag: {volumes_from: [convex]}}":                                                "services.rag.volumes_from",
+		"services: {rag: {secrets: [s]}}\nsecrets: {s: {environment: S}}":                          "secrets.s.environment",
+		"services: {rag: {secrets: [s]}}":                                                          "refers to undefined secret s",
+		"services: {rag: {volumes: ['nowhere:/x']}}":                                               "refers to undefined volume nowhere",
+		"services: {platform: {depends_on: {rag: {condition: service_healthy}}}, rag: {depends_on: {platform: {condition: service_healthy}}}}": "cycle",
+		"services: {platform: {environments: {A: b}}}":    "services.platform.environments is no key of a compose file",
+		"services: [platform]":                            "cannot be used",
+		"services: {platform: {image: '${TAG:?set it}'}}": "required variable TAG is missing a value: set it",
+		"services: {platform: {image: '${TAG'}}":          "cannot be used",
+		"a: b: c":                                         "cannot be used",
+		"services: {platform: {env_file: [missing.env]}}": "missing.env",
+		"jobs: {j: {image: x, triggers: {manual: true}}}": "has jobs",
+	} {
+		t.Run(override, func(t *testing.T) {
+			_, err := compose.Production(options(t, nil, override))
+			if err == nil || exit.Code(err) != exit.Config || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "compose.override.yml") {
+				t.Errorf("want %q: %v", want, err)
+			}
+		})
+	}
+}
+
+// TestOverridesThatSayNothing: a file of comments is none, and what compose reads and
+// writes again is the same to the letter.
+func TestOverridesThatSayNothing(t *testing.T) {
+	for _, override := range []string{"\n", "# nothing yet\n", "services: {}\n", "---\n# services:\n#   db:\n", "x-own: 1\n", "services: {db: {}, platform: {environment: {}}}"} {
+		for _, foreign := range []bool{false, true} {
+			o := options(t, map[string]string{"ODD": "\n $x"}, "")
+			o.Foreign = map[string]bool{}
+			for _, service := range stack.Services() {
+				o.Foreign[service.Name] = foreign
+			}
+			want := allFiles(t, o)
+			write(t, filepath.Join(o.Project.Dir, "compose.override.yml"), override)
+			if diff := cmp.Diff(want, allFiles(t, o)); diff != "" {
+				t.Errorf("%q changes something:\n%s", override, diff)
+			}
+		}
+	}
+}
+
+func allFiles(t *testing.T, o compose.Options) string {
+	t.Helper()
+	development, err := compose.Development(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := files(t, production(t, o), o.Project.Dir, id, id+"-blue", id+"-green")
+	return string(append(all, files(t, development, o.Project.Dir, id+"-dev")...))
+}
+
+func TestWarnings(t *testing.T) {
+	o := options(t, nil, "services: {rag: {image: 'x:${TAG}', labels: {a: '${TAG} ${HOST:-there}'}}}")
+	write(t, filepath.Join(o.Project.Dir, "compose.override.yaml"), "services: {nonsense: {}}")
+	got := strings.Join(production(t, o).Warnings, "\n")
+	if want := "compose.override.yaml is not read, because there is compose.override.yml\ncompose.override.yml: ${TAG} is not set in .env; nothing is put there"; got != want {
+		t.Errorf("got %s", got)
+	}
+}
+
+// TestTheSecondName: the longer name is read where it is the only one.
+func TestTheSecondName(t *testing.T) {
+	o := options(t, nil, "")
+	write(t, filepath.Join(o.Project.Dir, "compose.override.yaml"), "services: {rag: {image: x}}")
+	if model := production(t, o); len(model.Warnings) > 0 || service(t, model, stack.RAG, stack.Blue).Image != "x" {
+		t.Error("not read")
+	}
+}
+
+// TestOverridden: every change is listed by its key, values of the environment are not,
+// and neither is a secret that found its way elsewhere.
+func TestOverridden(t *testing.T) {
+	const override = `
+services:
+  platform:
+    image: x:${TAG}
+    environment: {DEBUG_MODE: "true", OWN: "${BETTER_AUTH_SECRET}"}
+    command: [run, "--key=${BETTER_AUTH_SECRET}"]
+    deploy: {resources: {limits: {memory: 1g}}}
+    tmpfs: !reset []
+`
+	model := production(t, options(t, map[string]string{"TAG": "7"}, override))
+	var got []string
+	for _, change := range service(t, model, stack.Platform, stack.Green).Overridden {
+		got = append(got, change.Key+": "+change.Base+" -> "+change.Override)
+	}
+	want := []string{
+		`command:  -> ["run","--key=[BETTER_AUTH_SECRET]"]`,
+		`deploy.resources.limits.memory:  -> 1073741824`,
+		`environment.DEBUG_MODE:  -> `,
+		`environment.OWN:  -> `,
+		`image: registry.example/tale/tale-platform:1.2.3 -> x:7`,
+		`tmpfs: ["/tmp:mode=1777"] -> `,
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got:\n%s", strings.Join(got, "\n"))
+	}
+	if changes := service(t, model, stack.RAG, stack.Green).Overridden; len(changes) > 0 {
+		t.Errorf("%+v", changes)
+	}
+}
+
+// TestBothColoursAreOverridden: one name in the file means both containers, and what one
+// of them needs of its own colour is of that colour.
+func TestBothColoursAreOverridden(t *testing.T) {
+	o := options(t, nil, "services: {platform: {labels: {own: label, dev.tale.service: mine}, depends_on: {rag: {condition: service_healthy}}, networks: {internal: {aliases: [app]}}}}")
+	model := production(t, o)
+	for _, colour := range []string{stack.Blue, stack.Green} {
+		file := string(files(t, model, o.Project.Dir, id+"-"+colour))
+		for _, want := range []string{"own: label", "dev.tale.service: platform", "      rag-" + colour + ":\n        condition: service_healthy", "- app\n", "- platform\n", "- platform-" + colour + "\n"} {
+			if !strings.Contains(file, want) {
+				t.Errorf("%s: no %q in\n%s", colour, want, file)
+			}
+		}
+	}
+}
+
+func TestFilesOfTheOverrideAreOfTheProject(t *testing.T) {
+	o := options(t, nil, "services: {rag: {env_file: [more.env], volumes: ['./models:/models'], configs: [c]}}\nconfigs: {c: {content: 'a${HOST}b$$c'}}")
+	o.Host = "shop.example"
+	write(t, filepath.Join(o.Project.Dir, "more.env"), "MORE='$1'")
+	model := production(t, o)
+	if got := service(t, model, stack.RAG, stack.Blue).Environment["MORE"]; got != "$1" {
+		t.Errorf("MORE=%s", got)
+	}
+	file := string(files(t, model, o.Project.Dir, id+"-blue"))
+	for _, want := range []string{"MORE: $$1\n", "source: /srv/shop/models\n", "content: ashop.exampleb$$c\n"} {
+		if !strings.Contains(file, want) {
+			t.Errorf("no %q in\n%s", want, file)
+		}
+	}
+}
