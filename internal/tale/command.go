@@ -57,6 +57,7 @@ func Command(environ config.Environ) *cobra.Command {
 		a.versionCommand(),
 		a.deployCommand(),
 		a.rollbackCommand(),
+		a.statusCommand(),
 	)
 	return root
 }

@@ -34,14 +34,24 @@ func (a *app) session(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.File.ID == "" {
-		return nil, exit.Errorf(exit.Config, "%s has no id yet: `tale deploy` gives it one", p.Dir)
-	}
 	settings, err := p.Settings(a.environ)
 	if err != nil {
 		return nil, err
 	}
-	docker, err := engine.Connect(ctx, engine.Options{})
+	s, err := a.connect(ctx, p)
+	if err == nil {
+		s.settings = settings
+	}
+	return s, err
+}
+
+// connect opens the engine of a project and leaves the settings alone. The caller closes
+// it.
+func (a *app) connect(ctx context.Context, p *project.Project) (*session, error) {
+	if p.File.ID == "" {
+		return nil, exit.Errorf(exit.Config, "%s has no id yet: `tale deploy` gives it one", p.Dir)
+	}
+	docker, err := engine.Connect(ctx, engine.Options{Environ: a.environ})
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +60,7 @@ func (a *app) session(ctx context.Context) (*session, error) {
 		_ = docker.Close()
 		return nil, err
 	}
-	return &session{p, settings, docker, info}, nil
+	return &session{project: p, engine: docker, info: info}, nil
 }
 
 func (s *session) close() { _ = s.engine.Close() }

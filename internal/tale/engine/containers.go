@@ -3,7 +3,9 @@ package engine
 import (
 	"cmp"
 	"context"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -51,7 +53,7 @@ func (e *Engine) Containers(ctx context.Context, projects ...string) ([]Containe
 }
 
 // Everything returns all containers of the engine as its list has them: without
-// environment, addresses, health and dates of their state.
+// environment, restarts, the outputs of health checks and the dates of their state.
 func (e *Engine) Everything(ctx context.Context) ([]Container, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -70,7 +72,10 @@ func (e *Engine) Everything(ctx context.Context) ([]Container, error) {
 				c.Ports = append(c.Ports, Port{Host: hostOf(port.IP), Public: int(port.PublicPort), Container: int(port.PrivatePort), Protocol: port.Type})
 			}
 		}
-		c.State.Status, c.State.Running = string(item.State), item.State == container.StateRunning
+		c.State = listedState(item)
+		if item.NetworkSettings != nil {
+			c.Addresses = addressesOf(item.NetworkSettings.Networks)
+		}
 		c.identify(item.Labels)
 		found = append(found, c)
 	}
@@ -93,7 +98,7 @@ func containerOf(from container.InspectResponse) Container {
 	c := Container{
 		ID: from.ID, Name: strings.TrimPrefix(from.Name, "/"), ImageID: from.Image, Restarts: from.RestartCount,
 		Created: instant(from.Created), Mounts: mountsOf(from.Mounts), State: stateOf(from.State),
-		Environment: map[string]string{}, Addresses: map[string]string{}, Aliases: map[string][]string{},
+		Environment: map[string]string{}, Aliases: map[string][]string{},
 	}
 	if from.Config != nil {
 		c.Image = from.Config.Image
@@ -109,17 +114,38 @@ func containerOf(from container.InspectResponse) Container {
 	if from.NetworkSettings == nil {
 		return c
 	}
+	c.Addresses = addressesOf(from.NetworkSettings.Networks)
 	for name, endpoint := range from.NetworkSettings.Networks {
-		if endpoint == nil {
-			continue
-		}
-		c.Aliases[name] = endpoint.Aliases
-		if endpoint.IPAddress.IsValid() {
-			c.Addresses[name] = endpoint.IPAddress.String()
+		if endpoint != nil {
+			c.Aliases[name] = endpoint.Aliases
 		}
 	}
 	c.Ports = portsOf(from)
 	return c
+}
+
+func addressesOf(networks map[string]*network.EndpointSettings) map[string]string {
+	addresses := map[string]string{}
+	for name, endpoint := range networks {
+		if endpoint != nil && endpoint.IPAddress.IsValid() {
+			addresses[name] = endpoint.IPAddress.String()
+		}
+	}
+	return addresses
+}
+
+var listedStatus = regexp.MustCompile(`^(?:Exited|Restarting) \((\d+)\)|\((healthy|unhealthy|health: starting)\)`)
+
+// listedState reads what the list says for people, such as "Up 2 hours (healthy)" and
+// "Exited (137) 3 days ago": engines before API 1.52 have no other word for it.
+func listedState(item container.Summary) State {
+	s := State{Status: string(item.State), Restarting: item.State == container.StateRestarting}
+	s.Running = item.State == container.StateRunning || s.Restarting || item.State == container.StatePaused
+	if found := listedStatus.FindStringSubmatch(item.Status); found != nil {
+		s.ExitCode, _ = strconv.Atoi(found[1])
+		s.Health = strings.TrimPrefix(found[2], "health: ")
+	}
+	return s
 }
 
 // portsOf returns those published now or, of a container that does not run, those that

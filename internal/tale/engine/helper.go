@@ -187,10 +187,8 @@ func (e *Engine) DiskFree(ctx context.Context) (free, total int64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	if info.onThisHost() {
-		if free, total, err = freeBelow(info.Root); err == nil {
-			return free, total, nil
-		}
+	if free, total, known := info.DiskFree(); known {
+		return free, total, nil
 	}
 	const inside = "/root-of-the-engine"
 	err = e.RunHelper(ctx, HelperOptions{
@@ -205,6 +203,15 @@ func (e *Engine) DiskFree(ctx context.Context) (free, total int64, err error) {
 		err = fmt.Errorf("cannot measure the disk of the Docker engine at %s: its helper said nothing", e.host)
 	}
 	return free, total, err
+}
+
+// DiskFree returns the same without a helper, if the engine's disk is one of this machine.
+func (i Info) DiskFree() (free, total int64, known bool) {
+	if !i.onThisHost() {
+		return 0, 0, false
+	}
+	free, total, err := freeBelow(i.Root)
+	return free, total, err == nil
 }
 
 // freeBelow counts what an ordinary user may fill.

@@ -113,6 +113,23 @@ func (s *Server) AddContainer(c Container) string {
 	return b.ID
 }
 
+// summary says how a container is, as a list of containers does.
+func (b *box) summary() string {
+	switch state := b.State; {
+	case state.Status == container.StateExited:
+		return fmt.Sprintf("Exited (%d) 2 minutes ago", state.ExitCode)
+	case state.Status == container.StateRestarting:
+		return fmt.Sprintf("Restarting (%d) 2 seconds ago", state.ExitCode)
+	case state.Running && state.Health != nil && state.Health.Status == container.Starting:
+		return "Up 2 minutes (health: starting)"
+	case state.Running && state.Health != nil:
+		return fmt.Sprintf("Up 2 minutes (%s)", state.Health.Status)
+	case state.Running:
+		return "Up 2 minutes"
+	}
+	return "Created"
+}
+
 // SetLife says how containers of a name, or else of an image, live from their next start
 // on, also those that do not exist yet.
 func (s *Server) SetLife(nameOrImage string, life Life) {
@@ -357,7 +374,10 @@ func (s *Server) serveContainers(mux *http.ServeMux) {
 		for _, b := range s.containers {
 			if matches(r, b.Config.Labels) && (r.URL.Query().Get("all") != "" || b.State.Running) {
 				created, _ := time.Parse(time.RFC3339Nano, b.Created)
-				list = append(list, container.Summary{ID: b.ID, Names: []string{b.Name}, Image: b.Config.Image, ImageID: b.Image, Created: created.Unix(), Labels: b.Config.Labels, State: b.State.Status, Mounts: b.Mounts})
+				list = append(list, container.Summary{
+					ID: b.ID, Names: []string{b.Name}, Image: b.Config.Image, ImageID: b.Image, Created: created.Unix(), Labels: b.Config.Labels,
+					State: b.State.Status, Status: b.summary(), Mounts: b.Mounts, NetworkSettings: &container.NetworkSettingsSummary{Networks: b.NetworkSettings.Networks},
+				})
 			}
 		}
 		return list, nil

@@ -71,6 +71,34 @@ func Acquire(ctx context.Context, engineID, project string, self Holder, wait ti
 	return acquire(ctx, lockPath(lockFolder, engineID, project), self, wait, say)
 }
 
+// Held returns who holds the lock of a project, if it is held on this host. It does not
+// take the lock, not even for a moment.
+func Held(engineID, project string) (Holder, bool) {
+	return heldAt(lockPath(lockFolder, engineID, project))
+}
+
+func heldAt(path string) (Holder, bool) {
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return Holder{}, false
+	}
+	defer func() { _ = file.Close() }()
+	held := readHolder(file)
+	return held, held != (Holder{}) && !isFree(file)
+}
+
+// isFree reports whether the kernel tells what is locked, and this is not: who was killed
+// could not take its name away, and another process may have its number by now.
+func isFree(file *os.File) bool {
+	list, err := os.ReadFile("/proc/locks")
+	info, wrong := file.Stat()
+	if err != nil || wrong != nil {
+		return false
+	}
+	status, ok := info.Sys().(*syscall.Stat_t)
+	return ok && !bytes.Contains(list, fmt.Appendf(nil, ":%d ", status.Ino))
+}
+
 var notInFileName = regexp.MustCompile(`[^A-Za-z0-9]+`)
 
 func lockPath(folder, engineID, project string) string {

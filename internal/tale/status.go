@@ -1,0 +1,151 @@
+package tale
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/tale-project/tale-runtime/internal/cli"
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/tale/rollout"
+	"github.com/tale-project/tale-runtime/internal/tale/status"
+)
+
+// watchEvery is how often status --watch looks.
+const watchEvery = 2 * time.Second
+
+func (a *app) statusCommand() *cobra.Command {
+	var watch, memory bool
+	command := &cobra.Command{
+		Use:   "status",
+		Short: "Print what serves, how each service is, and what differs from the files",
+		Long: `Print what serves according to the proxy, how each service of the project is and why,
+what a deploy would change because the files differ, what is left of earlier
+releases, who holds the lock, and the last deploys. It changes nothing and waits for
+no lock.
+
+Exit codes: 0 all is well; 3 it serves and something does not work; 4 it does not
+serve; 69 the engine is unreachable; 77 permission; 78 configuration.`,
+		Example: `  tale status
+  tale status --watch
+  tale status --json | jq -r .serving.version
+  tale status >/dev/null || echo "look at it"`,
+	}
+	command.Flags().BoolVarP(&watch, "watch", "w", false, "look again every 2 s until Ctrl-C; with --json a document a line")
+	command.Flags().BoolVar(&memory, "memory", false, "also print what each service uses")
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		out := command.OutOrStdout()
+		if watch && !a.json && !isTerminal(out) {
+			return exit.Errorf(exit.Usage, "--watch draws on a terminal, and stdout is none: use --watch --json, or leave it out")
+		}
+		return a.status(command.Context(), out, watch, memory)
+	}
+	return command
+}
+
+func (a *app) status(ctx context.Context, out io.Writer, watch, memory bool) error {
+	if !watch {
+		document, err := a.lookOnce(ctx, memory)
+		if err == nil {
+			err = a.printStatus(out, document)
+		}
+		if err == nil && document.ExitCode() != 0 {
+			err = cli.Logged(exit.With(document.ExitCode(), errors.New("the stack is "+string(document.Condition))))
+		}
+		return err
+	}
+	ctx, stop := interruptible(ctx, func() {})
+	defer stop()
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		document, err := a.lookOnce(ctx, memory)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return err
+		case a.json:
+			err = json.NewEncoder(out).Encode(document)
+		default:
+			if _, err = io.WriteString(out, "\x1b[H\x1b[2J"); err == nil {
+				err = a.printStatus(out, document)
+			}
+		}
+		if err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (a *app) printStatus(out io.Writer, document status.Document) error {
+	if a.json {
+		return printJSON(out, document)
+	}
+	return document.Write(out, a.paints(out))
+}
+
+// lookOnce looks at the stack. Settings that cannot be read are no reason not to.
+func (a *app) lookOnce(ctx context.Context, memory bool) (status.Document, error) {
+	p, err := a.open()
+	if err != nil {
+		return status.Document{}, err
+	}
+	s, err := a.connect(ctx, p)
+	if err != nil {
+		return status.Document{}, err
+	}
+	defer s.close()
+	settings, unreadable := p.Settings(a.environ)
+	s.settings = settings
+	facts, err := status.Look(ctx, status.Source{
+		Engine: s.engine, Info: s.info, Project: p, Memory: memory, URL: settings.Get("SITE_URL"),
+		Target: func(state rollout.State) (rollout.Target, error) {
+			if unreadable != nil {
+				return rollout.Target{}, unreadable
+			}
+			return s.target(state)
+		},
+	})
+	if err != nil {
+		return status.Document{}, err
+	}
+	return facts.Document(), nil
+}
+
+// target returns what a deploy without options would aim at.
+func (s *session) target(state rollout.State) (rollout.Target, error) {
+	r := s.release("")
+	model, err := s.model(r, "", false, state.Images)
+	if err != nil {
+		return rollout.Target{}, err
+	}
+	return state.Target(s.project.File.ID, r.version, model, r.versions, rollout.Scope{}), nil
+}
+
+func isTerminal(out io.Writer) bool {
+	file, isFile := out.(*os.File)
+	return isFile && term.IsTerminal(int(file.Fd()))
+}
+
+// paints reports whether to print colours.
+func (a *app) paints(out io.Writer) bool {
+	switch {
+	case a.noColor || a.environ["NO_COLOR"] != "":
+		return false
+	case a.environ["CLICOLOR_FORCE"] != "" && a.environ["CLICOLOR_FORCE"] != "0":
+		return true
+	}
+	return isTerminal(out) && a.environ["TERM"] != "dumb"
+}

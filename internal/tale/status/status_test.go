@@ -1,0 +1,246 @@
+package status_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
+	"github.com/tale-project/tale-runtime/internal/tale/project"
+	"github.com/tale-project/tale-runtime/internal/tale/rollout"
+	"github.com/tale-project/tale-runtime/internal/tale/status"
+	"github.com/tale-project/tale-runtime/internal/testkit"
+)
+
+const id = "shop-0a1b2c"
+
+// A whole stack, and what an earlier deploy has left, is looked at with a dozen calls.
+func TestLookTakesADozenCalls(t *testing.T) {
+	server, source := running(t)
+	before := len(server.Calls())
+	facts, err := status.Look(t.Context(), source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const connecting = 2 // the version is agreed on, and the engine says what it is
+	calls := server.Calls()[before:]
+	if len(calls)+connecting > 12 || len(server.Changes()) != 0 && slices.ContainsFunc(server.Changes(), func(c string) bool { return !strings.Contains(c, "/exec") }) {
+		t.Errorf("%d calls: %q; changes: %q", len(calls), calls, server.Changes())
+	}
+	d := facts.Document()
+	if d.Condition != status.Up || len(d.Services) != len(stack.Services()) || d.Serving.Version != "1.1.0" || d.Serving.Colour != stack.Green {
+		t.Errorf("%+v", d)
+	}
+	if len(d.Leftovers) != 1 || d.Leftovers[0].State != "exited (7)" || len(d.Development) != 1 || d.Development[0].State != "healthy" {
+		t.Errorf("left %+v, development %+v", d.Leftovers, d.Development)
+	}
+}
+
+// What is wrong with one part decides how the whole is.
+func TestConditions(t *testing.T) {
+	for name, tt := range map[string]struct {
+		wrong  func(*enginetest.Server)
+		want   status.Condition
+		reason string
+		why    string // of the service
+	}{
+		"crawler ended": {func(s *enginetest.Server) { s.Die(id+"-crawler-green", 137, true) }, status.Degraded, "crawler is exited", "out of memory, exit code 137"},
+		"no platform": {func(s *enginetest.Server) {
+			s.Die(id+"-platform-green", 0, false)
+			answerOf(s, `{"available": false, "upstreams": []}`)
+		}, status.Down, "platform is exited", ""},
+		"proxy ended":    {func(s *enginetest.Server) { s.Die(id+"-proxy", 1, false) }, status.Down, "proxy is exited", "exit code 1"},
+		"nobody offered": {func(s *enginetest.Server) { answerOf(s, `{"available": false, "upstreams": []}`) }, status.Down, "the proxy has no web application to send visitors to", ""},
+		"proxy is mute":  {func(s *enginetest.Server) { answerOf(s, "no JSON") }, status.Up, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, source := running(t)
+			tt.wrong(server)
+			facts, err := status.Look(t.Context(), source)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := facts.Document()
+			if d.Condition != tt.want || tt.reason != "" && !slices.Contains(d.Reasons, tt.reason) {
+				t.Errorf("%s because of %q; want %s because of %s", d.Condition, d.Reasons, tt.want, tt.reason)
+			}
+			if tt.why != "" && !slices.ContainsFunc(d.Services, func(s status.Service) bool { return s.Reason == tt.why }) {
+				t.Errorf("no service is so because of %q: %+v", tt.why, d.Services)
+			}
+			code := map[status.Condition]int{status.Up: 0, status.Degraded: exit.Degraded, status.Down: exit.Down}[tt.want]
+			if d.ExitCode() != code {
+				t.Errorf("exit code %d, want %d", d.ExitCode(), code)
+			}
+		})
+	}
+}
+
+func TestNothingIsThere(t *testing.T) {
+	server := enginetest.New(t)
+	facts, err := status.Look(t.Context(), source(t, server))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := facts.Document()
+	if d.Condition != status.Down || !strings.Contains(strings.Join(d.Reasons, ""), "tale deploy") {
+		t.Errorf("%+v", d)
+	}
+}
+
+// What is wrong with the files is no reason not to say how the stack is.
+func TestFilesThatCannotBeCompared(t *testing.T) {
+	_, source := running(t)
+	source.Target = func(rollout.State) (rollout.Target, error) {
+		return rollout.Target{}, errors.New(".env, line 3, is not NAME=value")
+	}
+	facts, err := status.Look(t.Context(), source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := facts.Document(); d.Condition != status.Up || !strings.Contains(d.Drift, "line 3") || len(d.Services) == 0 {
+		t.Errorf("%+v", d)
+	}
+}
+
+func TestGoldenDocument(t *testing.T) {
+	began := time.Date(2026, 5, 1, 10, 0, 0, 0, time.UTC)
+	at := func(n time.Duration) time.Time { return began.Add(n) }
+	container := func(service, colour, status string, more func(*engine.Container)) engine.Container {
+		c := engine.Container{
+			ID: service + colour, Name: id + "-" + service, Service: service, Colour: colour, Version: "1.1.0", Image: "x/tale-" + service + ":1.1.0",
+			ImageID: "sha256:0123456789abcdef", Created: began, State: engine.State{Status: status, Running: status == "running", Health: "healthy", Started: began},
+		}
+		more(&c)
+		return c
+	}
+	same := func(*engine.Container) {}
+	platform := container(stack.Platform, stack.Blue, "running", func(c *engine.Container) { c.Addresses = map[string]string{"x": "10.0.0.5"} })
+	convex := container(stack.Convex, "", "running", func(c *engine.Container) {
+		c.State.Health, c.State.HealthLog, c.Restarts = "unhealthy", []string{"not ready: database: cannot connect\nmore"}, 4
+	})
+	old := container(stack.Platform, stack.Green, "exited", func(c *engine.Container) { c.Name, c.State.ExitCode = c.Name+"-green", 78 })
+	facts := status.Facts{
+		Project: &project.Project{Dir: "/srv/shop", File: project.File{ID: id, Services: []string{"db", "convex", "platform", "proxy"}}},
+		State: rollout.State{
+			Containers: []engine.Container{convex, old, platform, container(stack.Proxy, "", "running", same)},
+			Serving: rollout.Serving{Known: true, Upstreams: []rollout.Upstream{{
+				Upstream: "platform:3000", Addresses: []rollout.Address{{Address: "10.0.0.5:3000", Healthy: true, Serving: true, First: true, Since: at(time.Minute)}},
+			}}},
+		},
+		Current: map[string]engine.Container{stack.Convex: convex, stack.Platform: platform, stack.Proxy: container(stack.Proxy, "", "running", same)},
+		Plan: rollout.Plan{Changes: []rollout.Change{
+			{Service: stack.DB, Action: rollout.Create},
+			{Service: stack.Platform, Action: rollout.Rotate, Why: []string{"settings: DEBUG_MODE"}},
+		}},
+		Lock: &project.Holder{User: "ann", Host: "one", PID: 7, Command: "tale deploy", Since: began}, Disk: &status.Disk{Free: 3 << 30, Total: 20 << 30},
+		History: []project.Entry{{Time: began, User: "ann", Command: "tale deploy", Release: "1.1.0", Result: project.Done}, {Time: began, Command: "tale stop", Result: project.Done}},
+		Memory:  map[string]int64{"platformblue": 100 << 20}, URL: "https://shop.example", Engine: "27.0", Now: at(90 * time.Minute),
+	}
+	text, err := json.MarshalIndent(facts.Document(), "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "status.json", append(text, '\n'))
+	var out bytes.Buffer
+	d := facts.Document()
+	d.Lock, d.Deploys, d.Serving.Since = nil, nil, nil // they are told in the time of here and now
+	if err := d.Write(&out, false); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "status.txt", out.Bytes())
+	if strings.Contains(out.String(), "\x1b") {
+		t.Error("it has colours")
+	}
+	if out.Reset(); d.Write(&out, true) != nil || !strings.Contains(out.String(), "\x1b[31munhealthy\x1b[0m") {
+		t.Errorf("it has no colours: %s", out.String())
+	}
+}
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if os.Getenv("UPDATE_GOLDEN") != "" {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := testkit.ReadFile(t, path); want != string(got) {
+		t.Errorf("differs from %s; run with UPDATE_GOLDEN=1 and look at the difference\n%s", path, got)
+	}
+}
+
+// running is an engine with a whole stack that serves green, a stopped blue web
+// application, and a container of the development stack.
+func running(t *testing.T) (*enginetest.Server, status.Source) {
+	server := enginetest.New(t)
+	add := func(service, colour, project string, runs bool) {
+		name := service
+		if colour != "" {
+			name = stack.Coloured(service, colour)
+		}
+		server.AddContainer(enginetest.Container{
+			Name: id + "-" + name, Image: "registry.example/tale-" + service + ":1.1.0", Project: project, Service: name, HealthCheck: true, Running: true,
+			Labels:   map[string]string{engine.LabelVersion: "1.1.0", engine.LabelService: service, engine.LabelColour: colour},
+			Networks: map[string][]string{id + "_internal": {name}},
+		})
+		if !runs {
+			server.Die(id+"-"+name, 7, false)
+		}
+	}
+	add(stack.Platform, stack.Blue, id+"-blue", false)
+	for _, service := range stack.Services() {
+		if service.Rotates {
+			add(service.Name, stack.Green, id+"-green", true)
+		} else {
+			add(service.Name, "", id, true)
+		}
+	}
+	server.AddContainer(enginetest.Container{Name: id + "-dev-db", Image: "x", Project: id + "-dev", Service: "db", Running: true, HealthCheck: true})
+	s := source(t, server)
+	green, err := s.Engine.Inspect(t.Context(), id+"-platform-green")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answerOf(server, fmt.Sprintf(`{"available": true, "upstreams": [{"upstream": "platform:3000", "available": true,
+		"addresses": [{"address": "%s:3000", "healthy": true, "serving": true, "first": true, "version": "1.1.0", "since": "2026-05-01T10:00:00Z"}]}]}`, green.Addresses[id+"_internal"]))
+	return server, s
+}
+
+func answerOf(server *enginetest.Server, document string) {
+	server.SetExec(func(string, []string, string) (string, string, int) { return document, "", 0 })
+}
+
+func source(t *testing.T, server *enginetest.Server) status.Source {
+	docker, err := engine.Connect(t.Context(), engine.Options{Host: server.Host()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = docker.Close() })
+	info, err := docker.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	testkit.WriteTree(t, folder, map[string]string{"tale.json": `{"version": 1, "id": "` + id + `"}`})
+	p, err := project.Find(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return status.Source{Engine: docker, Info: info, Project: p, Target: func(rollout.State) (rollout.Target, error) {
+		target := rollout.Target{Project: id}
+		for _, service := range stack.Services() {
+			target.Services = append(target.Services, rollout.Wanted{Service: service.Name, Rotates: service.Rotates})
+		}
+		return target, nil
+	}}
+}
