@@ -24,7 +24,7 @@ export TALE_TEST_POSTGRES_BIN ?= $(wildcard $(TEST_TOOLS)/postgres-bin)
 export TALE_TEST_NGINX        ?= $(wildcard $(TEST_TOOLS)/nginx/usr/sbin/nginx)
 export TALE_TEST_TRAEFIK      ?= $(wildcard $(TEST_TOOLS)/traefik/traefik)
 
-.PHONY: help build cross demo test spellings test-tools traefik terminators lint bench bench-proxy soak clean docs push-request bluegreen browser acme env up e2e sizes scan
+.PHONY: help build cross demo test spellings test-tools traefik terminators lint bench bench-proxy soak clean docs push-request bluegreen browser acme env up dotenv e2e sizes scan
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
@@ -96,6 +96,9 @@ soak: build ## Keep the proxy under mixed traffic for DURATION (10m); fails when
 up: env ## Build the images, start the stack with Docker Compose, print its URL
 	docker compose up --build --detach --wait
 	@sed -n 's/^SITE_URL=/the site: /p' .env
+
+dotenv: ## Have docker compose read 10,000 random .env files and compare
+	go test -tags $(TAGS) -count=1 -v -run TestReadingIsThatOfCompose ./internal/tale/project -args -compose
 
 e2e: build cross ## Check the real images in a real Docker engine (root; makes what is missing)
 	test/e2e/run.sh

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"io"
 
+	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/cli/version"
@@ -33,6 +34,8 @@ type app struct {
 
 // Command returns the command line.
 func Command(environ config.Environ) *cobra.Command {
+	// The reader of compose files logs what it thinks of a value, and the value.
+	logrus.SetOutput(io.Discard)
 	a := &app{environ: environ}
 	root := &cobra.Command{
 		Use:   "tale",

@@ -42,14 +42,15 @@ Secrets are not shown, nor is any value that the stack does not know.
 			if err != nil {
 				return err
 			}
+			warnings := append(append([]string{}, p.Warnings...), model.Warnings...)
 			given, err := environments(model, settings, args)
 			if err != nil {
 				return err
 			}
 			if a.json {
-				return printJSON(command.OutOrStdout(), map[string]any{"services": given, "fromShell": append([]string{}, settings.FromShell()...), "warnings": append([]string{}, model.Warnings...)})
+				return printJSON(command.OutOrStdout(), map[string]any{"services": given, "fromShell": append([]string{}, settings.FromShell()...), "warnings": warnings})
 			}
-			for _, warning := range model.Warnings {
+			for _, warning := range warnings {
 				if _, err := fmt.Fprintln(command.ErrOrStderr(), "warning:", warning); err != nil {
 					return err
 				}

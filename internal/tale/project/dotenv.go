@@ -21,6 +21,7 @@ type envText struct {
 	text       string
 	statements []statement
 	problems   config.Problems // of its form
+	warnings   []string
 }
 
 // statement is NAME=value, or a NAME whose value is the shell's.
@@ -53,9 +54,10 @@ func parseEnv(text string, shell config.Environ) (map[string]string, envText) {
 	}
 	for name, value := range values {
 		if strings.ContainsRune(value, 0) {
-			t.problem(t.lineOf(name), name+" has a zero byte, which no environment can hold")
+			t.problem(t.lineOf(name), "gives "+name+" a zero byte, which no environment can hold")
 		}
 	}
+	t.warn(values, lookup)
 	delete(values, "") // of a file that ends in a name, without a line break
 	return values, t
 }
@@ -73,9 +75,12 @@ func (t *envText) lineOf(name string) int {
 // split finds the statements by the rules of compose's parser, and goes on behind what
 // is wrong.
 func (t *envText) split() {
+	line, counted := 1, 0
 	quoteFrom, quoteTo := 0, 0 // lines of the last value in quotes
 	for pos := t.skip(0); pos < len(t.text); pos = t.skip(pos) {
-		s := statement{begin: pos, line: t.lineAt(pos)}
+		line += strings.Count(t.text[counted:pos], "\n")
+		counted = pos
+		s := statement{begin: pos, line: line}
 		nameEnd, wrong := t.name(&s)
 		if wrong != "" {
 			if quoteTo == s.line && quoteFrom < quoteTo {
@@ -95,15 +100,13 @@ func (t *envText) split() {
 				continue
 			}
 			if quoted {
-				quoteFrom, quoteTo = s.line, t.lineAt(s.end)
+				quoteFrom, quoteTo = line, line+strings.Count(t.text[pos:s.end], "\n")
 			}
 		}
 		t.statements = append(t.statements, s)
 		pos = s.end
 	}
 }
-
-func (t *envText) lineAt(pos int) int { return 1 + strings.Count(t.text[:pos], "\n") }
 
 func (t *envText) lineEnd(pos int) int {
 	if n := strings.IndexByte(t.text[pos:], '\n'); n >= 0 {
@@ -195,6 +198,30 @@ func (t *envText) findProblems(lookup dotenv.LookupFn) {
 	}
 }
 
+var (
+	escapedDollar = regexp.MustCompile(`\$\$|\\\$`)
+	plainName     = regexp.MustCompile(`\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})`)
+)
+
+// warn names the lines whose values lose something, because a $ in them is taken for a
+// reference. What follows the $ may be a part of a secret.
+func (t *envText) warn(values map[string]string, lookup dotenv.LookupFn) {
+	for _, s := range t.statements {
+		if s.inherited || strings.HasPrefix(strings.TrimLeftFunc(t.text[s.value:s.end], isBlank), "'") {
+			continue
+		}
+		text := strings.TrimSuffix(t.text[s.value:s.end], behind(t.text[s.value:s.end]))
+		for _, found := range plainName.FindAllStringSubmatch(escapedDollar.ReplaceAllString(text, ""), -1) {
+			name := found[1] + found[2]
+			_, inFile := values[name]
+			if _, set := lookup(name); !set && !inFile {
+				t.warnings = append(t.warnings, fmt.Sprintf("%s, line %d: %s refers to a variable that is not set, and gets nothing in its place; for a dollar sign write $$, or put the value in single quotes", EnvName, s.line, s.name))
+				break
+			}
+		}
+	}
+}
+
 // variable is one that is to be set.
 type variable struct{ name, value, comment string }
 
@@ -214,16 +241,22 @@ func (t *envText) with(variables []variable) string {
 			added.WriteString(v.name + "=" + quote(v.value) + "\n")
 			continue
 		}
-		old, comment := strings.TrimLeftFunc(text[s.value:s.end], isBlank), ""
-		if at := strings.Index(old, " #"); at >= 0 && old[0] != '"' && old[0] != '\'' {
-			comment = old[at:]
-		}
-		text = text[:s.value] + quote(v.value) + comment + text[s.end:]
+		text = text[:s.value] + quote(v.value) + behind(text[s.value:s.end]) + text[s.end:]
 	}
 	if text != "" && added.Len() > 0 && !strings.HasSuffix(text, "\n") {
 		text += "\n"
 	}
 	return text + added.String()
+}
+
+// behind returns what follows a value on its line and stays: a comment, or half of a
+// line break.
+func behind(value string) string {
+	plain := strings.TrimLeft(strings.TrimLeftFunc(value, isBlank), `"'`) == strings.TrimLeftFunc(value, isBlank)
+	if at := strings.Index(value, " #"); at >= 0 && plain {
+		return value[at:]
+	}
+	return value[len(strings.TrimSuffix(value, "\r")):]
 }
 
 // last returns the statement that gives a variable its value.
@@ -236,7 +269,7 @@ func (t *envText) last(name string) (statement, bool) {
 	return statement{}, false
 }
 
-var plainValue = regexp.MustCompile(`^[A-Za-z0-9_./:@%+=,?&~-]*$`)
+var plainValue = regexp.MustCompile(`^[A-Za-z0-9_./:@%+=,?&~-]+$`)
 
 // quote returns a value as it is written into the file.
 func quote(value string) string {

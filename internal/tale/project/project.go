@@ -29,8 +29,9 @@ const (
 
 // Project is a folder with a tale.json.
 type Project struct {
-	Dir  string // absolute
-	File File
+	Dir      string // absolute
+	File     File
+	Warnings []string // about .env, since Settings has read it
 }
 
 // Find returns the project that a folder belongs to: its own, or the nearest above.

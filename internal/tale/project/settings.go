@@ -65,6 +65,7 @@ func (p *Project) Settings(shell config.Environ) (Settings, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.Warnings = text.warnings
 	return settings, p.check(settings, func(name string) string {
 		switch {
 		case settings[name].From == FromShell:
