@@ -50,6 +50,13 @@ var (
 // before it writes anything, and writes tale.json last, so that after a kill another
 // Init goes on.
 func Init(o Options) (Result, error) {
+	if _, err := os.Stat(o.Dir); err == nil {
+		unlock, err := lockDir(o.Dir)
+		if err != nil {
+			return Result{}, err
+		}
+		defer unlock()
+	}
 	p, fresh, err := o.project()
 	if err != nil {
 		return Result{}, err

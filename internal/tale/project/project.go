@@ -69,15 +69,11 @@ func (p *Project) EnsureID() (made bool, err error) {
 	if p.File.ID != "" {
 		return false, nil
 	}
-	// Two processes must not give it two ids.
-	dir, err := os.Open(p.Dir)
+	unlock, err := lockDir(p.Dir)
 	if err != nil {
-		return false, fmt.Errorf("cannot give the project an id: %w", err)
+		return false, err
 	}
-	defer dir.Close()
-	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX); err != nil {
-		return false, fmt.Errorf("cannot give the project an id: cannot lock %s: %w", p.Dir, err)
-	}
+	defer unlock()
 	current, err := open(p.Dir)
 	if err != nil {
 		return false, err
@@ -88,6 +84,19 @@ func (p *Project) EnsureID() (made bool, err error) {
 	}
 	p.File.ID = newID(filepath.Base(p.Dir))
 	return true, p.save()
+}
+
+// lockDir keeps other processes from writing the files of a project that are read before
+// they are written: two of them must not give it two ids.
+func lockDir(path string) (unlock func(), err error) {
+	dir, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot lock the project's folder: %w", err)
+	}
+	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX); err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot lock %s: %w", path, err), dir.Close())
+	}
+	return func() { _ = dir.Close() }, nil
 }
 
 func (p *Project) save() error {
