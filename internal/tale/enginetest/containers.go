@@ -193,6 +193,9 @@ func (s *Server) create(name string, request container.CreateRequest) (*box, err
 		}
 	}
 	request.Labels = labels
+	if request.Healthcheck == nil && image.HealthCheck {
+		request.Healthcheck = &container.HealthConfig{Test: []string{"CMD", "probe"}}
+	}
 	b := &box{InspectResponse: container.InspectResponse{
 		ID: id, Name: "/" + name, Image: image.ID, Created: time.Now().UTC().Format(time.RFC3339Nano),
 		Config: request.Config, HostConfig: request.HostConfig, State: &container.State{Status: container.StateCreated},

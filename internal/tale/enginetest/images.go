@@ -28,6 +28,8 @@ type Image struct {
 	OS     string
 	Arch   string
 	Labels map[string]string
+	// HealthCheck is whether its containers have one that the image brings.
+	HealthCheck bool
 }
 
 // AddImage puts an image into the engine.

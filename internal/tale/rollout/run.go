@@ -35,19 +35,14 @@ type rollout struct {
 	plan   Plan
 	images map[string]string // that containers are made of: reference, or id where that names another image
 	watch  *watch
-	// What this run has changed, for taking it back: new colours, and services that were
-	// replaced in place with the compose file of before.
+	// What this run has changed, for taking it back: new colours, services that were
+	// replaced in place, and what their compose file said before.
 	started  []Change
-	replaced []replaced
+	replaced []Change
+	earlier  []byte // nil: there was none, another tool has made them
 	before   string // why the site did not answer before the switch, "" if it did
 	passed   bool   // the point of no return
 	pushed   bool   // the new release's functions are in the backend
-}
-
-// replaced is a service that was replaced in place.
-type replaced struct {
-	change Change
-	file   []byte // its compose file of before, nil if there was none
 }
 
 // Run carries out the plan. What fails before the point of no return is taken back; the
@@ -213,8 +208,10 @@ func (r *rollout) up(ctx context.Context, c Change) error {
 	}
 	switch {
 	case c.Colour == "" && c.Action != Create:
-		file, _ := os.ReadFile(r.Project.Path("compose", service.Project+".yml")) // none: another tool has made it
-		r.replaced = append(r.replaced, replaced{c, file})
+		if len(r.replaced) == 0 {
+			r.earlier, _ = os.ReadFile(r.Project.Path("compose", service.Project+".yml"))
+		}
+		r.replaced = append(r.replaced, c)
 	case c.Colour != "":
 		r.started = append(r.started, c)
 	}

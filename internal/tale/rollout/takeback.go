@@ -130,20 +130,16 @@ func (r *rollout) isOffered(ctx context.Context, container engine.Container) boo
 }
 
 // putBack makes a service again as it was before it was replaced in place.
-func (r *rollout) putBack(ctx context.Context, old replaced) error {
-	service, _ := r.Model.Service(old.change.Service, "")
-	container, err := r.Engine.Inspect(ctx, service.Container)
-	if err == nil && old.change.From != nil && container.ImageID == old.change.From.ImageID && old.change.Action == Start {
-		return nil
+func (r *rollout) putBack(ctx context.Context, c Change) (err error) {
+	if c.Action == Start {
+		return nil // it did not run before
 	}
+	service, _ := r.Model.Service(c.Service, "")
 	path := r.Project.Path("compose", service.Project+".yml")
-	if old.file == nil {
-		if old.change.From == nil {
-			return nil
-		}
-		path, err = r.Model.Write(service.Project, map[string]string{service.Name: old.change.From.ImageID})
+	if r.earlier != nil {
+		err = atomicfile.Write(path, r.earlier, 0o600)
 	} else {
-		err = atomicfile.Write(path, old.file, 0o600)
+		path, err = r.Model.Write(service.Project, map[string]string{service.Name: c.From.ImageID})
 	}
 	if err != nil {
 		return err
@@ -151,7 +147,7 @@ func (r *rollout) putBack(ctx context.Context, old replaced) error {
 	if err := r.Engine.Up(ctx, engine.UpOptions{File: path, Project: service.Project, Services: []string{service.Name}, Recreate: true}, nil); err != nil {
 		return fmt.Errorf("%s could not be put back: %w", service.Name, err)
 	}
-	if err := r.await(ctx, Change{Service: old.change.Service}); err != nil {
+	if err := r.await(ctx, c); err != nil {
 		return fmt.Errorf("%s was put back and is not ready: %w", service.Name, err)
 	}
 	r.note(service.Name, "is as before")

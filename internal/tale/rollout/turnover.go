@@ -61,7 +61,7 @@ func (r *rollout) switchOver(ctx context.Context) error {
 	name := named(change.Service, change.Colour)
 	r.begin("switch")
 	remind := r.reminder(name)
-	deadline := time.Now().Add(offerLimit)
+	deadline := time.Now().Add(min(offerLimit, r.Timeout))
 	for {
 		var why string
 		serving, err := AskProxy(ctx, r.Engine, proxy)
@@ -133,7 +133,7 @@ func (r *rollout) visit(ctx context.Context) error {
 	}
 	r.begin("visit")
 	remind := r.reminder("")
-	deadline := time.Now().Add(visitLimit)
+	deadline := time.Now().Add(min(visitLimit, r.Timeout))
 	for {
 		err := r.visitOnce(ctx)
 		if err == nil {

@@ -1,0 +1,219 @@
+package rollout_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
+	"github.com/tale-project/tale-runtime/internal/tale/rollout"
+)
+
+const all = "convex db platform-blue proxy"
+
+// wantServing compares what serves, and what runs.
+func (h *host) want(serving, running string) {
+	h.t.Helper()
+	if got := h.serving(); got != serving {
+		h.t.Errorf("serves: %s, want %s", got, serving)
+	}
+	if got := h.running(); got != running {
+		h.t.Errorf("runs: %s, want %s", got, running)
+	}
+}
+
+func TestDeployUpgradeAndBack(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.mustDeploy("1.0.0")
+	h.want("platform-blue 1.0.0", all)
+	h.mustDeploy("1.0.1")
+	h.want("platform-green 1.0.1", strings.Replace(all, "blue", "green", 1))
+	if err := h.deploy(t.Context(), "1.0.0", rollout.Scope{Rollback: true}); err != nil {
+		t.Fatal(err)
+	}
+	h.want("platform-blue 1.0.0", all)
+	if plan, _ := h.plan("1.0.0", rollout.Scope{}); !plan.Empty() {
+		t.Errorf("a second run has something to do: %+v", plan)
+	}
+}
+
+func TestServicesStartInTheirOrder(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.mustDeploy("1.0.0")
+	containers, err := h.engine.Containers(t.Context(), rollout.Projects("p")...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	started := map[string]time.Time{}
+	for _, c := range containers {
+		started[c.Service] = c.State.Started
+	}
+	if started["convex"].Before(started["db"]) || started["platform"].Before(started["convex"]) {
+		t.Errorf("started: %v", started)
+	}
+}
+
+// TestGreensThatFail: whatever becomes of the new colour, the old one serves, the new one
+// is out of the network before it is stopped, and the evidence is kept without a secret.
+func TestGreensThatFail(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		life  enginetest.Life
+		code  int
+		wants []string
+	}{
+		{"refused", enginetest.Life{Dies: 1, Code: exit.DeployRefused, Log: []string{"FAILED at deploy: SchemaNotOk", "  said     no"}}, exit.DeployRefused, []string{"exit code 65", "SchemaNotOk"}},
+		{"badly configured", enginetest.Life{Dies: 1, Code: exit.Config}, exit.Failure, []string{"exit code 78"}},
+		{"no permission", enginetest.Life{Dies: 1, Code: exit.NoPermission}, exit.Failure, []string{"exit code 77"}},
+		{"dies again and again", enginetest.Life{Dies: 1, Code: 3, Log: []string{"boom"}}, exit.Failure, []string{" times, last with exit code 3", "boom"}},
+		{"out of memory", enginetest.Life{Dies: 1, Code: 137, OOM: true}, exit.Failure, []string{"out of memory"}},
+		{"unhealthy", enginetest.Life{Healthy: -1, Unhealthy: 3, Says: "no route"}, exit.Failure, []string{"health check fails", "no route"}},
+		{"hangs", enginetest.Life{Healthy: -1, Says: "not yet"}, exit.Failure, []string{"still not ready", "not yet", "--timeout"}},
+		{"cannot start", enginetest.Life{Fails: "exec: no such file"}, exit.Failure, []string{"no such file"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			h.mustDeploy("1.0.0")
+			h.SetLife("r/tale-platform:1.0.1", tt.life)
+			h.timeout = 2 * time.Second
+			err := h.deploy(t.Context(), "1.0.1", rollout.Scope{})
+			var failed *rollout.FailedError
+			if !errors.As(err, &failed) || exit.Code(err) != tt.code || len(failed.Stuck) > 0 {
+				t.Fatalf("exit code %d, %v", exit.Code(err), err)
+			}
+			for _, want := range append(tt.wants, "platform-blue, version 1.0.0, was not touched") {
+				if !strings.Contains(failed.Text(), want) {
+					t.Errorf("%q is not said: %s", want, failed.Text())
+				}
+			}
+			h.want("platform-blue 1.0.0", all)
+			h.wantEvidence()
+			h.mustDeploy("1.0.2") // what failed is not in the way
+			h.want("platform-green 1.0.2", strings.Replace(all, "blue", "green", 1))
+		})
+	}
+}
+
+func (h *host) wantEvidence() {
+	h.t.Helper()
+	files, err := filepath.Glob(h.project.Path("failed", "*", "*"))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		if strings.Contains(string(text), "value-of-") {
+			h.t.Errorf("%s has the value of a setting", file)
+		}
+	}
+}
+
+// TestALostEventIsMadeUpFor: how often a container died is known all the same.
+func TestALostEventIsMadeUpFor(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.mustDeploy("1.0.0")
+	h.SetLife("r/tale-platform:1.0.1", enginetest.Life{Dies: 1, Code: 3})
+	h.LoseEvents("die", 1000)
+	if err := h.deploy(t.Context(), "1.0.1", rollout.Scope{}); err == nil || !strings.Contains(err.Error(), "times") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestAColourThatTheProxyDoesNotOffer is stopped with its grace: it may have been asked.
+func TestAColourThatTheProxyDoesNotOffer(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.mustDeploy("1.0.0")
+	h.blind, h.timeout = true, 3*time.Second
+	err := h.deploy(t.Context(), "1.0.1", rollout.Scope{})
+	var notOffered *rollout.NotOfferedError
+	if !errors.As(err, &notOffered) || exit.Code(err) != exit.Failure {
+		t.Fatalf("%v", err)
+	}
+	h.blind = false
+	h.want("platform-blue 1.0.0", all)
+}
+
+func TestAnInterruptTakesBack(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.mustDeploy("1.0.0")
+	h.SetLife("r/tale-platform:1.0.1", enginetest.Life{Healthy: -1})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		for !strings.Contains(h.running(), "green") {
+			time.Sleep(10 * time.Millisecond)
+		}
+		cancel()
+	}()
+	if err := h.deploy(ctx, "1.0.1", rollout.Scope{}); exit.Code(err) != exit.Interrupted {
+		t.Errorf("exit code %d: %v", exit.Code(err), err)
+	}
+	h.want("platform-blue 1.0.0", all)
+	containers, err := h.engine.Containers(t.Context(), "p-green")
+	if err != nil || len(containers) != 0 {
+		t.Errorf("%d containers of the new colour are left: %v", len(containers), err)
+	}
+}
+
+// TestWhatIsReplacedInPlaceIsPutBack: the old image, as it was.
+func TestWhatIsReplacedInPlaceIsPutBack(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.mustDeploy("1.0.0")
+	h.SetLife("r/tale-convex:1.0.1", enginetest.Life{Dies: 1, Code: 1})
+	err := h.deploy(t.Context(), "1.0.1", rollout.Scope{All: true})
+	if exit.Code(err) != exit.Failure {
+		t.Fatalf("exit code %d: %v", exit.Code(err), err)
+	}
+	h.want("platform-blue 1.0.0", all)
+	containers, err := h.engine.Containers(t.Context(), "p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range containers {
+		if !strings.HasSuffix(c.Image, ":1.0.0") || c.Version != "1.0.0" {
+			t.Errorf("%s is %s of %s", c.Name, c.Version, c.Image)
+		}
+	}
+}
+
+// TestWhatCannotBePutBackIsSaid with a code of its own.
+func TestWhatCannotBePutBackIsSaid(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.mustDeploy("1.0.0")
+	h.SetLife("p-convex", enginetest.Life{Dies: 1, Code: 1})
+	err := h.deploy(t.Context(), "1.0.1", rollout.Scope{All: true})
+	if exit.Code(err) != exit.Stuck || !strings.Contains(err.Error(), "convex") {
+		t.Errorf("exit code %d: %v", exit.Code(err), err)
+	}
+}
+
+// TestAStopThatFailsAfterTheSwitch undoes nothing.
+func TestAStopThatFailsAfterTheSwitch(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.mustDeploy("1.0.0")
+	h.Fault(http.MethodPost, "/containers/*/stop", enginetest.Fault{Status: http.StatusInternalServerError, Message: "no"}, -1)
+	err := h.deploy(t.Context(), "1.0.1", rollout.Scope{})
+	var left *rollout.LeftError
+	if !errors.As(err, &left) || !strings.Contains(err.Error(), "docker stop") {
+		t.Errorf("%v", err)
+	}
+	h.want("platform-green 1.0.1", "convex db platform-blue platform-green proxy")
+}
