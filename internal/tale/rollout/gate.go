@@ -21,6 +21,8 @@ const (
 	mostDeaths = 3
 	// proofWithoutProbe is how long a container has to stay up that has no health check.
 	proofWithoutProbe = 10 * time.Second
+	// engineAway is how long the engine may be away, as while it is restarted.
+	engineAway = 30 * time.Second
 	// mostExtensions bounds how often a boot that moves may move its deadline.
 	mostExtensions = 12
 )
@@ -54,10 +56,20 @@ type gate struct {
 func (g *gate) wait(ctx context.Context) error {
 	g.began = time.Now()
 	g.deadline = g.began.Add(g.timeout)
+	seen := g.began
 	for {
 		container, err := g.engine.Inspect(ctx, g.id)
-		if err != nil {
+		switch {
+		case err == nil:
+			seen = time.Now()
+		case engine.IsNotFound(err) || time.Since(seen) > engineAway || ctx.Err() != nil:
 			return fmt.Errorf("cannot look at %s: %w", g.service, err)
+		default:
+			g.remind.progress("the engine does not answer")
+			if err := g.sleep(ctx); err != nil {
+				return err
+			}
+			continue
 		}
 		ready, verdict := g.judge(ctx, container)
 		if ready {

@@ -112,6 +112,10 @@ func (h *host) plan(version string, scope rollout.Scope) (rollout.Plan, *compose
 func (h *host) deploy(ctx context.Context, version string, scope rollout.Scope) error {
 	h.t.Helper()
 	plan, model := h.plan(version, scope)
+	return h.run(ctx, plan, model)
+}
+
+func (h *host) run(ctx context.Context, plan rollout.Plan, model *compose.Model) error {
 	return rollout.Rollout{Engine: h.engine, Project: h.project, Model: model, Site: h.visible, Timeout: h.timeout, Say: h.say}.Run(ctx, plan)
 }
 

@@ -217,3 +217,54 @@ func TestAStopThatFailsAfterTheSwitch(t *testing.T) {
 	}
 	h.want("platform-green 1.0.1", "convex db platform-blue platform-green proxy")
 }
+
+// TestAnyRequestMayFail: whatever the engine does not do once, what served goes on
+// serving or the new colour does, and another run reaches the goal.
+func TestAnyRequestMayFail(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.timeout = 5 * time.Second
+	h.mustDeploy("1.0.0")
+	requests := map[string]bool{}
+	plan, model := h.plan("1.0.1", rollout.Scope{})
+	before := len(h.Calls())
+	if err := h.run(t.Context(), plan, model); err != nil {
+		t.Fatal(err)
+	}
+	for _, call := range h.Calls()[before:] {
+		method, path, _ := strings.Cut(call, " ")
+		requests[method+" "+pattern(path)] = true
+	}
+	next := map[string]string{"platform-green 1.0.1": "1.0.0", "platform-blue 1.0.0": "1.0.1", "platform-blue 1.0.1": "1.0.0", "platform-green 1.0.0": "1.0.1"}
+	for request := range requests {
+		for _, fault := range []enginetest.Fault{{Status: http.StatusInternalServerError, Message: "no"}, {Drop: true}} {
+			serves := h.serving()
+			version := next[serves]
+			method, path, _ := strings.Cut(request, " ")
+			plan, model := h.plan(version, rollout.Scope{})
+			h.Fault(method, path, fault, 1)
+			err := h.run(t.Context(), plan, model)
+			if now := h.serving(); now != serves && !strings.HasSuffix(now, " "+version) {
+				t.Errorf("%s fails with %+v: %s served, and then %s: %v", request, fault, serves, now, err)
+			}
+			h.mustDeploy(version)
+			if now := h.serving(); !strings.HasSuffix(now, " "+version) {
+				t.Errorf("%s fails with %+v: the next run leads to %s, not to %s", request, fault, now, version)
+			}
+			if running := strings.Fields(h.running()); len(running) != 4 {
+				t.Errorf("%s fails with %+v: after the next run there are %q", request, fault, running)
+			}
+		}
+	}
+}
+
+// pattern returns a path with a star for what is a name or an id.
+func pattern(path string) string {
+	parts := strings.Split(path, "/")
+	for i := 2; i < len(parts); i += 2 {
+		if parts[i] != "json" && parts[i] != "create" {
+			parts[i] = "*"
+		}
+	}
+	return strings.Join(parts, "/")
+}
