@@ -18,20 +18,20 @@ func TestShellUnderExecHasTheTerminal(t *testing.T) {
 			argv := slices.Concat(prefix, []string{self(t), "--"}, shellOnTerminal)
 			p := startOnTerminal(t, "exec", argv...)
 			p.prompts(1)
-			p.typeKeys("sleep 1000\n")
+			p.Type("sleep 1000\n")
 			testkit.Eventually(t, "sleep has the terminal", func() bool { return p.foreground() == "sleep" })
-			p.typeKeys(ctrlC)
+			p.Type(ctrlC)
 			p.prompts(2)
-			p.typeKeys("sleep 1000\n")
+			p.Type("sleep 1000\n")
 			testkit.Eventually(t, "sleep has the terminal again", func() bool { return p.foreground() == "sleep" })
-			p.typeKeys(ctrlZ)
+			p.Type(ctrlZ)
 			p.says("Stopped")
 			p.prompts(3)
-			p.typeKeys("fg\n")
+			p.Type("fg\n")
 			testkit.Eventually(t, "sleep is in the foreground", func() bool { return p.foreground() == "sleep" })
-			p.typeKeys(ctrlC)
+			p.Type(ctrlC)
 			p.prompts(4)
-			p.typeKeys("exit 9\n")
+			p.Type("exit 9\n")
 			if code := p.Wait(); code != 9 {
 				t.Errorf("exit code %d", code)
 			}
@@ -41,7 +41,7 @@ func TestShellUnderExecHasTheTerminal(t *testing.T) {
 
 // foreground returns the name of the process that leads the foreground group.
 func (p *terminalProgram) foreground() string {
-	pgid, err := unix.IoctlGetInt(int(p.master.Fd()), unix.TIOCGPGRP)
+	pgid, err := unix.IoctlGetInt(int(p.Master.Fd()), unix.TIOCGPGRP)
 	if err != nil {
 		return ""
 	}
@@ -51,43 +51,43 @@ func (p *terminalProgram) foreground() string {
 func TestExecIsAJobOfTheShellAroundIt(t *testing.T) {
 	p := startOnTerminal(t, "exec", shellOnTerminal...)
 	p.prompts(1)
-	p.typeKeys(self(t) + " -- sleep 1000\n")
+	p.Type(self(t) + " -- sleep 1000\n")
 	testkit.Eventually(t, "the command has the terminal", func() bool { return p.foreground() == "sleep" })
-	p.typeKeys(ctrlZ)
+	p.Type(ctrlZ)
 	p.says("Stopped")
 	p.prompts(2)
-	p.typeKeys("fg\n")
+	p.Type("fg\n")
 	testkit.Eventually(t, "the command has the terminal again", func() bool { return p.foreground() == "sleep" })
-	p.typeKeys(ctrlZ)
+	p.Type(ctrlZ)
 	p.prompts(3)
-	p.typeKeys("bg; echo the shell still has it\n")
+	p.Type("bg; echo the shell still has it\n")
 	testkit.Eventually(t, "the shell still has the terminal", func() bool { return strings.Count(p.Output.String(), "the shell still has it") == 2 })
 	p.prompts(4)
-	p.typeKeys("fg\n")
+	p.Type("fg\n")
 	testkit.Eventually(t, "we have it once more", func() bool { return p.foreground() != "bash" })
-	p.typeKeys(ctrlC)
+	p.Type(ctrlC)
 	p.prompts(5)
-	p.typeKeys("echo code=$?\n")
+	p.Type("echo code=$?\n")
 	p.says("code=130")
-	p.typeKeys(self(t) + " --no-group -- sleep 1000; echo code=$?\n")
+	p.Type(self(t) + " --no-group -- sleep 1000; echo code=$?\n")
 	testkit.Eventually(t, "another command runs", func() bool { return p.foreground() == filepath.Base(self(t))[:min(15, len(filepath.Base(self(t))))] })
-	p.typeKeys(ctrlC)
+	p.Type(ctrlC)
 	p.prompts(7)
-	p.typeKeys("exit\n")
+	p.Type("exit\n")
 	p.Wait()
 }
 
 func TestExecReadsFromTheTerminalOnlyInTheForeground(t *testing.T) {
 	p := startOnTerminal(t, "exec", shellOnTerminal...)
 	p.prompts(1)
-	p.typeKeys(self(t) + " -- cat\n")
+	p.Type(self(t) + " -- cat\n")
 	testkit.Eventually(t, "cat has the terminal", func() bool { return p.foreground() == "cat" })
-	p.typeKeys(ctrlZ)
+	p.Type(ctrlZ)
 	p.prompts(2)
-	p.typeKeys("bg\n")
+	p.Type("bg\n")
 	p.prompts(3)
 	// Until the shell itself has heard of the stop, fg would not continue the job.
-	p.typeKeys("until [ \"$(jobs -s)\" ]; do :; done; echo it stops for want of input\n")
+	p.Type("until [ \"$(jobs -s)\" ]; do :; done; echo it stops for want of input\n")
 	testkit.Eventually(t, "it stops for want of input", func() bool {
 		return strings.Count(p.Output.String(), "it stops for want of input") == 2
 	})
@@ -95,13 +95,13 @@ func TestExecReadsFromTheTerminalOnlyInTheForeground(t *testing.T) {
 		t.Errorf("the job is in state %s", state)
 	}
 	p.prompts(4)
-	p.typeKeys("fg\n")
+	p.Type("fg\n")
 	testkit.Eventually(t, "cat has the terminal again", func() bool { return p.foreground() == "cat" })
-	p.typeKeys("a line\n")
+	p.Type("a line\n")
 	testkit.Eventually(t, "cat has read and written it", func() bool { return strings.Count(p.Output.String(), "a line\n") == 2 })
-	p.typeKeys(ctrlC)
+	p.Type(ctrlC)
 	p.prompts(5)
-	p.typeKeys("exit\n")
+	p.Type("exit\n")
 	p.Wait()
 }
 
@@ -118,7 +118,7 @@ func TestExecGivesTheTerminalBack(t *testing.T) {
 	// A script has no job control that would take it back.
 	p := startOnTerminal(t, "exec", "sh", "-c", `"$0" -- sh -c 'echo has it; exit 3'; echo code=$?; read line; echo "read $line"`, self(t))
 	p.says("code=3")
-	p.typeKeys("a line\n")
+	p.Type("a line\n")
 	p.says("read a line")
 	if code := p.Wait(); code != 0 {
 		t.Errorf("exit code %d", code)
@@ -128,8 +128,8 @@ func TestExecGivesTheTerminalBack(t *testing.T) {
 func TestSuspendKeyDoesNotHangACommandOfPID1(t *testing.T) {
 	p := startOnTerminal(t, "exec", testkit.PID1(t, self(t), "--", "sh", "-c", "echo ready; read line; exit 3")...)
 	p.says("ready")
-	p.typeKeys(ctrlZ)
-	p.typeKeys("go on\n")
+	p.Type(ctrlZ)
+	p.Type("go on\n")
 	if code := p.Wait(); code != 3 {
 		t.Errorf("exit code %d", code)
 	}
