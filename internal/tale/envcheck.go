@@ -137,9 +137,8 @@ func shown(name, text string) string {
 		return fmt.Sprintf("(not shown, %d characters)", len([]rune(text)))
 	}
 	if u, err := url.Parse(text); err == nil && u.User != nil {
-		return u.Redacted()
-	}
-	if strings.HasSuffix(name, "_URL") && strings.Contains(text, "@") {
+		text = u.Redacted()
+	} else if strings.HasSuffix(name, "_URL") && strings.Contains(text, "@") {
 		return "(not shown: a URL that cannot be read)"
 	}
 	return fmt.Sprintf("%q", text)

@@ -86,11 +86,11 @@ func (p *prompter) secret(ctx context.Context, question string) (string, error) 
 	if err != nil {
 		return "", err
 	}
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	if _, err := io.WriteString(p.out, question+" (not shown): "); err != nil {
 		return "", err
 	}
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	type answer struct {
 		text []byte
 		err  error

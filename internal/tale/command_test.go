@@ -1,0 +1,308 @@
+package tale_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/tale-project/tale-runtime/internal/cli"
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/tale"
+	"github.com/tale-project/tale-runtime/internal/tale/project"
+	"github.com/tale-project/tale-runtime/internal/testkit"
+)
+
+// result is what a command line has come to.
+type result struct {
+	code     int
+	out, err string
+}
+
+// run runs a command line without a terminal.
+func run(t *testing.T, environ config.Environ, in string, args ...string) result {
+	t.Helper()
+	root := tale.Command(environ)
+	var out, err bytes.Buffer
+	root.SetIn(strings.NewReader(in))
+	root.SetOut(&out)
+	root.SetErr(&err)
+	root.SetArgs(append([]string{}, args...)) // never nil, for which cobra takes those of the test
+	return result{cli.Main(root), out.String(), err.String()}
+}
+
+func (r result) expect(t *testing.T, code int, out, err string) {
+	t.Helper()
+	if r.code != code || !strings.Contains(r.out, out) || !strings.Contains(r.err, err) {
+		t.Errorf("exit %d, stdout %q, stderr %q; want %d, %q, %q", r.code, r.out, r.err, code, out, err)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	for _, args := range [][]string{{"--version"}, {"-V"}, {"version"}} {
+		if r := run(t, nil, "", args...); r.code != 0 || !regexp.MustCompile(`^[^\s]+\n$`).MatchString(r.out) || r.err != "" {
+			t.Errorf("%v: %+v", args, r)
+		}
+	}
+	run(t, nil, "", "version", "--json").expect(t, 0, `"arch": "`, "")
+}
+
+// Every command says what it does, how it is called, and that its arguments are wrong.
+func TestEveryCommandHasHelp(t *testing.T) {
+	var walk func(command *cobra.Command)
+	walk = func(command *cobra.Command) {
+		path := strings.Fields(command.CommandPath())[1:]
+		help := run(t, nil, "", append(path, "--help")...)
+		switch {
+		case help.code != 0 || help.err != "" || !strings.Contains(help.out, "Usage:") || !strings.Contains(help.out, "--project"):
+			t.Errorf("%v: %+v", path, help)
+		case !command.HasSubCommands() && !strings.Contains(help.out, "Examples:"):
+			t.Errorf("%v has no example", path)
+		}
+		for line := range strings.Lines(help.out) {
+			if strings.HasPrefix(line, "  -") || strings.HasPrefix(line, "      --") {
+				continue // pflag puts a flag and its text on one line
+			}
+			if len([]rune(line)) > 101 {
+				t.Errorf("%v: a line of %d characters: %s", path, len([]rune(line)), line)
+			}
+		}
+		run(t, nil, "", append(slices.Clone(path), "--nope")...).expect(t, exit.Usage, "", "--help")
+		for _, sub := range command.Commands() {
+			if !sub.Hidden && sub.Name() != "help" {
+				walk(sub)
+			}
+		}
+	}
+	walk(tale.Command(nil))
+	for _, args := range [][]string{{"nope"}, {"config", "nope"}, {"env", "nope"}, {"history", "x"}, {"version", "x"}, {"init", "a", "b"}, {"completion"}, {"completion", "tcsh"}} {
+		run(t, nil, "", args...).expect(t, exit.Usage, "", "tale: ")
+	}
+}
+
+func TestCommandsThatNeedAProject(t *testing.T) {
+	empty := t.TempDir()
+	for _, args := range [][]string{{"config", "show"}, {"history"}, {"env", "check"}} {
+		run(t, nil, "", append(args, "--project", empty)...).expect(t, exit.Config, "", "make a project with: tale init")
+	}
+}
+
+func TestFromInitToCheck(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "shop")
+	run(t, nil, "", "init", dir, "--host", "shop.example.com", "--tls", "letsencrypt", "--tls-email", "a@b.example").expect(t, 0, "", "tale deploy")
+	secret := regexp.MustCompile(`(?m)^INSTANCE_SECRET=(.*)$`).FindStringSubmatch(read(t, filepath.Join(dir, ".env")))[1]
+	appendTo(t, filepath.Join(dir, ".env"), "OWN_THING=hunter2\nSENTRY_DSN=https://hunter2@sentry.example/1\nCRAWLER_DATABASE_URL=postgresql://u:hunter2@db\nDOLLAR=$hunter2\nEXPORTED\n")
+	if err := os.WriteFile(filepath.Join(dir, "compose.override.yml"), []byte("services: {platform: {environment: {DEBUG_MODE: '1'}}}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := run(t, config.Environ{"EXPORTED": "hunter2", "TALE_LOG_LEVEL": "debug", "HOST": "shell.example"}, "", "env", "check", "--project", dir)
+	r.expect(t, 0, "", ": DOLLAR refers")
+	for _, row := range []string{
+		`  HOST +file +"shop.example.com"`, `  TALE_LOG_LEVEL +shell +"debug"`, `  TLS_EMAIL +file +"a@b.example"`, `  DEBUG_MODE +override +"1"`,
+		`  INSTANCE_SECRET +file +\(not shown, 64 characters\)`, `  OWN_THING +file +\(not shown, 7 characters\)`, `  CONVEX_URL +default +"http://convex:3210"`,
+		`  CRAWLER_DATABASE_URL +file +"postgresql://u:xxxxx@db`, `  POSTGRES_PASSWORD +file +\(not shown`, `  SENTRY_DSN +file +\(not`,
+	} {
+		if !regexp.MustCompile("(?m)^" + row).MatchString(r.out) {
+			t.Errorf("no row %s in\n%s", row, r.out)
+		}
+	}
+	for _, services := range []string{"db\n", "convex\n", "platform\n", "proxy\n", "rag\n", "crawler\n"} {
+		if !strings.Contains("\n"+r.out, "\n"+services) {
+			t.Errorf("no %s", services)
+		}
+	}
+	check := run(t, nil, "", "env", "check", "proxy", "--json", "--project", dir)
+	var document struct {
+		Services map[string]map[string]struct{ Value, Source string }
+	}
+	if err := json.Unmarshal([]byte(check.out), &document); err != nil || len(document.Services) != 1 || document.Services["proxy"]["TLS_MODE"].Source != "file" {
+		t.Errorf("%v: %+v", err, document)
+	}
+	if all := r.out + r.err + check.out; strings.Contains(all, "hunter2") || strings.Contains(all, secret) {
+		t.Errorf("a secret is shown: %s", all)
+	}
+	run(t, nil, "", "env", "check", "web", "--project", dir).expect(t, exit.Usage, "", `no service "web"`)
+	run(t, nil, "", "config", "show", "--project", dir).expect(t, 0, "folder    "+dir+"\n", "")
+	run(t, nil, "", "config", "show", "--json", "--project", dir).expect(t, 0, `"id": "shop-`, "")
+	appendTo(t, filepath.Join(dir, ".env"), "TLS_MODE=nope\nA B\n")
+	run(t, nil, "", "env", "check", "--project", dir).expect(t, exit.Config, "", "is not NAME=value")
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func appendTo(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(read(t, path)+text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestInitWithoutATerminal(t *testing.T) {
+	dir := t.TempDir()
+	r := run(t, nil, "postgresql://u:hunter2@db.example\n", "init", dir, "--database-url", "-", "--json", "--services", "convex,platform,proxy")
+	r.expect(t, 0, `"made": [`, "")
+	var made project.Result
+	if err := json.Unmarshal([]byte(r.out), &made); err != nil || made.ID == "" || !slices.Contains(made.Added, "POSTGRES_URL") {
+		t.Errorf("%v: %+v", err, made)
+	}
+	if env := read(t, filepath.Join(dir, ".env")); !strings.Contains(env, "POSTGRES_URL=postgresql://u:hunter2@db.example\n") || strings.Contains(env, "DB_PASSWORD=") {
+		t.Error(env)
+	}
+	run(t, nil, "", "init", t.TempDir(), "--database-url", "-").expect(t, exit.Usage, "", "no answer")
+	run(t, nil, "", "init", t.TempDir(), "--tls", "letsencrypt").expect(t, exit.Usage, "", "--host")
+	run(t, nil, "", "init", dir, "--project", dir).expect(t, exit.Usage, "", "twice")
+	run(t, nil, "", "init", dir).expect(t, 0, "", "nothing was changed")
+}
+
+func TestInitInsideAProject(t *testing.T) {
+	dir := t.TempDir()
+	run(t, nil, "", "init", dir).expect(t, 0, "", "")
+	t.Chdir(filepath.Join(dir, "agents"))
+	run(t, nil, "", "init").expect(t, exit.Usage, "", "tale init "+dir)
+	run(t, nil, "", "init", ".", "--no-env").expect(t, 0, "", "made")
+}
+
+func TestHistory(t *testing.T) {
+	dir := t.TempDir()
+	run(t, nil, "", "init", dir).expect(t, 0, "", "")
+	run(t, nil, "", "history", "--project", dir).expect(t, 0, "", "nothing has been done")
+	run(t, nil, "", "history", "--project", dir, "--json").expect(t, 0, "[]\n", "")
+	p, err := project.Find(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, release := range []string{"1.0", "1.1", "1.2"} {
+		entry := project.Entry{Time: time.Now(), User: "ann", Host: "box", Command: "tale deploy", Release: release, From: "0.9", Result: project.Done, Seconds: 61.24}
+		if i == 2 {
+			entry.Result, entry.Code, entry.Why = project.RolledBack, 1, "it did not start\nin time"
+		}
+		if err := p.Record(entry); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := run(t, nil, "", "history", "-n", "2", "--project", dir)
+	r.expect(t, 0, "0.9 → 1.1", "")
+	if strings.Contains(r.out, "1.0") || !regexp.MustCompile(`ann@box +tale deploy +0.9 → 1.2 +rolled back \(exit 1\) +1m1.2s +it did not start\n$`).MatchString(r.out) {
+		t.Error(r.out)
+	}
+	run(t, nil, "", "history", "-n", "1", "--json", "--project", dir).expect(t, 0, `"exitCode": 1`, "")
+}
+
+func TestCompletion(t *testing.T) {
+	for shell, text := range map[string]string{"bash": "__start_tale", "zsh": "#compdef tale", "fish": "complete -c tale"} {
+		run(t, nil, "", "completion", shell).expect(t, 0, text, "")
+	}
+	dir := t.TempDir()
+	run(t, nil, "", "init", dir, "--services", "db,convex,proxy").expect(t, 0, "", "")
+	run(t, nil, "", "__complete", "--project", dir, "env", "check", "").expect(t, 0, "db\nconvex\nproxy\n:4\n", "")
+	run(t, nil, "", "__complete", "completion", "").expect(t, 0, "bash\nzsh\nfish\n", "")
+}
+
+func onTerminal(t *testing.T, dir string, args ...string) *testkit.Terminal {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), "/proc/self/exe", args...)
+	command.Dir = dir
+	command.Env = append(os.Environ(), testkit.RoleVariable+"=tale")
+	return testkit.StartOnTerminal(t, command)
+}
+
+func (p *answering) answer(question, keys string) {
+	p.t.Helper()
+	p.Until("question "+question, func() bool {
+		_, after, found := strings.Cut(p.Output.String()[p.seen:], question)
+		return found && strings.HasSuffix(after, ": ")
+	})
+	p.seen = len(p.Output.String())
+	p.Type(keys)
+}
+
+// answering is a command that asks.
+type answering struct {
+	*testkit.Terminal
+	t    *testing.T
+	seen int
+}
+
+func TestInitAsks(t *testing.T) {
+	dir := t.TempDir()
+	p := &answering{onTerminal(t, dir, "init"), t, 0}
+	p.answer("Host name of the site [localhost]", "https://a b\n")
+	p.answer("not a host name", "shop.example.com\n")
+	p.answer("Where the certificate comes from: selfsigned, external, letsencrypt [letsencrypt]", "\n")
+	p.answer("E-mail address", "me\n")
+	p.answer("not an e-mail address", "me@shop.example.com\n")
+	if code := p.Wait(); code != 0 {
+		t.Fatalf("exit %d", code)
+	}
+	env := read(t, filepath.Join(dir, ".env"))
+	for _, line := range []string{"HOST=shop.example.com\n", "SITE_URL=https://shop.example.com\n", "TLS_MODE=letsencrypt\n", "TLS_EMAIL=me@shop.example.com\n"} {
+		if !strings.Contains(env, line) {
+			t.Errorf("no %s in\n%s", line, env)
+		}
+	}
+	again := onTerminal(t, dir, "init")
+	if code := again.Wait(); code != 0 || !again.Says("nothing was changed") {
+		t.Errorf("exit %d: it asks again", code)
+	}
+	for _, args := range [][]string{{"init", "--yes"}, {"init", "--host", "a.example", "--tls", "external"}} {
+		if p := onTerminal(t, t.TempDir(), args...); p.Wait() != 0 || p.Says("Host name") {
+			t.Errorf("%v asks", args)
+		}
+	}
+}
+
+func echoes(t *testing.T, p *testkit.Terminal) bool {
+	t.Helper()
+	state, err := unix.IoctlGetTermios(int(p.Master.Fd()), unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return state.Lflag&unix.ECHO != 0
+}
+
+func TestSecretsAreNotShown(t *testing.T) {
+	dir := t.TempDir()
+	p := &answering{onTerminal(t, dir, "init", "--yes", "--database-url", "-"), t, 0}
+	p.Until("no echo", func() bool { return !echoes(t, p.Terminal) })
+	p.answer("URL of the Postgres server (not shown)", "postgresql://u:hunter2@db.example\n")
+	if code := p.Wait(); code != 0 || p.Says("hunter2") {
+		t.Errorf("exit %d", code)
+	}
+	if env := read(t, filepath.Join(dir, ".env")); !strings.Contains(env, "hunter2") {
+		t.Error(env)
+	}
+}
+
+// A terminal that went on showing nothing would be of no use.
+func TestCtrlCLeavesTheTerminalAsItWas(t *testing.T) {
+	dir := t.TempDir()
+	p := &answering{onTerminal(t, dir, "init", "--yes", "--database-url", "-"), t, 0}
+	p.Until("no echo", func() bool { return !echoes(t, p.Terminal) })
+	p.answer("(not shown)", "\x03")
+	if code := p.Wait(); code != exit.Interrupted {
+		t.Errorf("exit %d", code)
+	}
+	if !echoes(t, p.Terminal) {
+		t.Error("no echo")
+	}
+	if entries, _ := os.ReadDir(dir); len(entries) != 0 {
+		t.Errorf("%v was written", entries)
+	}
+}

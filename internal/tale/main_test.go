@@ -1,0 +1,17 @@
+package tale_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/cli"
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/tale"
+	"github.com/tale-project/tale-runtime/internal/testkit"
+)
+
+func TestMain(m *testing.M) {
+	os.Exit(testkit.Main(m, map[string]func() int{
+		"tale": func() int { return cli.Main(tale.Command(config.FromOS())) },
+	}))
+}
