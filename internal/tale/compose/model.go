@@ -60,7 +60,11 @@ type Service struct {
 	Needs       []string // services that are healthy before it starts
 	Stop        time.Duration
 	Ports       []engine.Port
-	Overridden  []Override
+	// Joins are the names under which a colour joins the network once it is ready: the
+	// service's own would lead requests to one that is not. The proxy knows which colour
+	// of the web application is ready, so that this has all its names from the start.
+	Joins      []string
+	Overridden []Override
 }
 
 // Override is what compose.override.yml changes. The values of environment variables
@@ -272,7 +276,7 @@ func (b *builder) made(c container, service *Service) types.ServiceConfig {
 		}
 	}
 	slices.Sort(service.Needs)
-	made.Networks = b.networks(c)
+	made.Networks = b.networks(c, service)
 	made.Labels = maps.Clone(c.merged.Labels)
 	if made.Labels == nil {
 		made.Labels = types.Labels{}
@@ -302,7 +306,7 @@ func inFile(s Service) string {
 
 // networks returns those of a container, with the names by which the others know it.
 // Compose adds the name of the service itself.
-func (b *builder) networks(c container) map[string]*types.ServiceNetworkConfig {
+func (b *builder) networks(c container, service *Service) map[string]*types.ServiceNetworkConfig {
 	networks := maps.Clone(c.merged.Networks)
 	if !c.Rotates {
 		return networks
@@ -314,6 +318,10 @@ func (b *builder) networks(c container) map[string]*types.ServiceNetworkConfig {
 	inside.Aliases = append(c.Aliases(cmp.Or(c.colour, stack.Blue)), inside.Aliases...)
 	slices.Sort(inside.Aliases)
 	inside.Aliases = slices.Compact(inside.Aliases)
+	if c.colour != "" && c.Name != stack.Platform {
+		service.Joins = slices.Clone(inside.Aliases)
+		inside.Aliases = slices.DeleteFunc(inside.Aliases, func(alias string) bool { return alias == c.Name })
+	}
 	networks[stack.Network] = &inside
 	return networks
 }

@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(enginetest.Main(m)) }
 
-// host is an engine, and a project of four services on it.
+// host is an engine, and a project of four services on it, and more.
 type host struct {
 	*enginetest.Server
 	t       *testing.T
@@ -36,7 +36,7 @@ type host struct {
 }
 
 // newHost returns one with the images of three versions.
-func newHost(t *testing.T) *host {
+func newHost(t *testing.T, more ...string) *host {
 	t.Helper()
 	h := &host{Server: enginetest.New(t), t: t, timeout: 20 * time.Second}
 	h.visible = func(context.Context, engine.Container) (*site.Visitor, error) { return nil, nil }
@@ -46,7 +46,8 @@ func newHost(t *testing.T) *host {
 	}
 	t.Cleanup(func() { _ = docker.Close() })
 	h.engine = docker
-	h.project = &project.Project{Dir: t.TempDir(), File: project.File{ID: "p", Services: []string{stack.DB, stack.Convex, stack.Platform, stack.Proxy}}}
+	services := append([]string{stack.DB, stack.Convex, stack.Platform, stack.Proxy}, more...)
+	h.project = &project.Project{Dir: t.TempDir(), File: project.File{ID: "p", Services: services}}
 	for _, service := range h.project.Services() {
 		for _, version := range []string{"1.0.0", "1.0.1", "1.0.2"} {
 			h.AddImage(enginetest.Image{Tags: []string{"r/tale-" + service.Name + ":" + version}, HealthCheck: true,

@@ -10,6 +10,7 @@ import (
 	"github.com/Masterminds/semver/v3"
 
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 
@@ -137,6 +138,8 @@ func (p *Plan) rotating(state State, scope Scope, wanted Wanted) {
 	case !well(current) && !starting(current):
 		change.Action, change.Colour, change.Retire = Rotate, stack.OtherColour(current.Colour), current.ID
 		change.Why = []string{"the present one is " + condition(current)}
+	case !joined(current, wanted.Made[current.Colour]):
+		change.Action, change.Why = Await, []string{"the others do not find it by its name yet"}
 	case starting(current) && !state.Serving.Offers(current):
 		change.Action, change.Why = Await, []string{"it is starting"}
 	default:
@@ -235,6 +238,14 @@ func differences(c engine.Container, wanted Wanted) (why []string) {
 		return append(why, "settings: "+strings.Join(changed, ", "))
 	}
 	return append(why, "the definition in its compose file")
+}
+
+// joined reports whether a container has all its names in the network. One that was left
+// before it was ready does not.
+func joined(c engine.Container, made compose.Service) bool {
+	return !c.State.Running || !slices.ContainsFunc(made.Joins, func(name string) bool {
+		return !slices.ContainsFunc(slices.Collect(maps.Values(c.Aliases)), func(names []string) bool { return slices.Contains(names, name) })
+	})
 }
 
 func versions(from, to string) string {

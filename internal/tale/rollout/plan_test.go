@@ -22,7 +22,11 @@ func wanted(service string) rollout.Wanted {
 		w.Rotates, colours = true, []string{stack.Blue, stack.Green}
 	}
 	for _, colour := range colours {
-		w.Made[colour] = compose.Service{Hash: "1:" + service + colour, Environment: map[string]string{"SITE_URL": "https://a.example"}}
+		joins := []string{}
+		if service == stack.RAG {
+			joins = []string{service, stack.Coloured(service, colour)}
+		}
+		w.Made[colour] = compose.Service{Joins: joins, Hash: "1:" + service + colour, Environment: map[string]string{"SITE_URL": "https://a.example"}}
 	}
 	return w
 }
@@ -33,6 +37,7 @@ func runs(service, colour string, changes ...func(*engine.Container)) engine.Con
 		ID: service + colour, Name: "p-" + service + colour, Service: service, Colour: colour, Version: "1.0.0",
 		Image: "r/tale-" + service + ":1.0.0", ImageID: "sha256:" + service + "1", Hash: "1:" + service + colour,
 		Environment: map[string]string{"SITE_URL": "https://a.example"}, Created: morning,
+		Aliases:   map[string][]string{"p_internal": {service, stack.Coloured(service, colour)}},
 		Addresses: map[string]string{"p_internal": "10.0.0." + service + colour},
 		State:     engine.State{Status: "running", Running: true, Health: "healthy"},
 	}
@@ -46,7 +51,10 @@ func upToDate(c *engine.Container) {
 	c.Version, c.Image, c.ImageID = "2.0.0", "r/tale-"+c.Service+":2.0.0", "sha256:"+c.Service+"2"
 }
 
-func later(c *engine.Container)   { c.Created = morning.Add(time.Hour) }
+func later(c *engine.Container) { c.Created = morning.Add(time.Hour) }
+func unjoined(c *engine.Container) {
+	c.Aliases = map[string][]string{"p_internal": {stack.Coloured(c.Service, c.Colour)}}
+}
 func stopped(c *engine.Container) { c.State = engine.State{Status: "exited", Finished: morning} }
 func sick(c *engine.Container)    { c.State.Health = "unhealthy" }
 func crashing(c *engine.Container) {
@@ -149,6 +157,8 @@ func TestPlan(t *testing.T) {
 		{"a stopped predecessor stays", state(offered(green), runs(stack.Platform, stack.Blue, stopped), green), rollout.Scope{}, []rollout.Wanted{platform}, "platform keep green"},
 		{"one service of two", state(offered(blue), blue, runs(stack.RAG, stack.Green)), only, []rollout.Wanted{platform, rag}, "platform keep blue, rag rotate blue for raggreen"},
 		{"a service that is not asked for", state(offered(green), green, runs(stack.Crawler, stack.Blue)), rollout.Scope{}, []rollout.Wanted{platform}, "platform keep green, remove crawlerblue"},
+		{"killed before a service had its name", state(nobody, runs(stack.RAG, stack.Blue, upToDate, unjoined)), rollout.Scope{}, []rollout.Wanted{rag}, "rag await blue"},
+		{"killed before its new colour had", state(nobody, runs(stack.RAG, stack.Blue), runs(stack.RAG, stack.Green, upToDate, later, unjoined)), rollout.Scope{}, []rollout.Wanted{rag}, "rag rotate green resumed for ragblue"},
 		{"which a part leaves alone", state(nobody, runs(stack.RAG, stack.Blue, upToDate), runs(stack.Crawler, stack.Blue)), only, []rollout.Wanted{rag}, "rag keep blue"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

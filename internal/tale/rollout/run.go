@@ -266,8 +266,24 @@ func (r *rollout) await(ctx context.Context, c Change) error {
 	if err != nil {
 		return err
 	}
+	if err := r.join(ctx, service, container); err != nil {
+		return err
+	}
 	r.note(name, fmt.Sprintf("is ready after %s", time.Since(g.remind.began).Round(100*time.Millisecond)))
 	return nil
+}
+
+// join gives a colour that is ready the name by which the others ask for its service. An
+// engine takes a name only together with a new connection to the network, which cuts
+// nothing: the colour has not been asked for anything.
+func (r *rollout) join(ctx context.Context, service compose.Service, c engine.Container) error {
+	if joined(c, service) {
+		return nil
+	}
+	if err := r.Engine.Disconnect(ctx, r.Model.Network(), c.ID); err != nil {
+		return err
+	}
+	return r.Engine.Join(ctx, r.Model.Network(), c.ID, append(service.Joins, named(service.Name, service.Colour))...)
 }
 
 // retire stops what the new colours have replaced, with the grace that each container

@@ -6,11 +6,13 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 )
@@ -267,4 +269,38 @@ func pattern(path string) string {
 		}
 	}
 	return strings.Join(parts, "/")
+}
+
+// TestAColourHasItsServicesNameOnceItIsReady: until then nothing is sent to it.
+func TestAColourHasItsServicesNameOnceItIsReady(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, stack.RAG)
+	h.mustDeploy("1.0.0")
+	h.SetLife("r/tale-rag:1.0.1", enginetest.Life{Healthy: -1})
+	h.timeout = 2 * time.Second
+	if err := h.deploy(t.Context(), "1.0.1", rollout.Scope{}); err == nil {
+		t.Fatal("it is never ready, and was taken")
+	}
+	h.wantNamed("rag", "p-rag-blue")
+	h.timeout = 20 * time.Second
+	h.mustDeploy("1.0.2")
+	h.wantNamed("rag", "p-rag-green")
+}
+
+// wantNamed compares who answers to a name in the network.
+func (h *host) wantNamed(name, want string) {
+	h.t.Helper()
+	containers, err := h.engine.Containers(h.t.Context(), rollout.Projects("p")...)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var found []string
+	for _, c := range containers {
+		if c.State.Running && slices.Contains(c.Aliases["p_internal"], name) {
+			found = append(found, c.Name)
+		}
+	}
+	if got := strings.Join(found, " "); got != want {
+		h.t.Errorf("%s is %q, want %q", name, got, want)
+	}
 }
