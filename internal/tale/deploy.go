@@ -133,13 +133,11 @@ func (a *app) deploy(command *cobra.Command, o deployOptions) error {
 	}
 	defer s.close()
 	if !o.dryRun {
-		lock, err := project.Acquire(ctx, s.info.ID, s.project.File.ID, project.Self(commandLine(command)), o.wait, func(holder project.Holder) {
-			out.say("waiting for " + holder.String())
-		})
+		release, err := s.lock(ctx, commandLine(command), o.wait, out.say)
 		if err != nil {
 			return err
 		}
-		defer func() { _ = lock.Release() }()
+		defer release()
 	}
 	d := &deployment{app: a, session: s, options: o, out: out, command: command, began: time.Now()}
 	if err := d.prepare(ctx); err != nil {
@@ -149,6 +147,18 @@ func (a *app) deploy(command *cobra.Command, o deployOptions) error {
 	case o.dryRun:
 		return d.preview(ctx)
 	case d.plan.Empty():
+		return d.nothing()
+	}
+	// Planned anew: what another host did before the engine's lock was taken counts.
+	release, err := s.lockEngine(ctx, commandLine(command), o.wait, out.say)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := d.prepare(ctx); err != nil {
+		return err
+	}
+	if d.plan.Empty() {
 		return d.nothing()
 	}
 	return d.carryOut(ctx)
@@ -220,10 +230,12 @@ func (d *deployment) prepare(ctx context.Context) (err error) {
 			d.target.Services[i].ImageID, d.target.Services[i].Pull = id, false
 		}
 	}
+	var notes []string
 	if !d.options.rollback {
-		d.moving(ctx)
+		notes = d.moving(ctx)
 	}
 	d.plan = rollout.NewPlan(d.state, d.target)
+	d.plan.Notes = append(d.plan.Notes, notes...)
 	if shell := d.settings.FromShell(); len(shell) > 0 {
 		d.plan.Notes = append(d.plan.Notes, "taken from the shell, since .env does not have them: "+strings.Join(shell, ", "))
 	}
@@ -233,14 +245,14 @@ func (d *deployment) prepare(ctx context.Context) (err error) {
 
 // moving asks the registry about tags that may name another image today. Without an
 // answer the image that is there is taken.
-func (d *deployment) moving(ctx context.Context) {
+func (d *deployment) moving(ctx context.Context) (notes []string) {
 	for i, wanted := range d.target.Services {
 		if wanted.Pull || !rollout.Moves(wanted.Image) {
 			continue
 		}
 		remote, err := d.engine.Remote(ctx, wanted.Image)
 		if err != nil {
-			d.plan.Notes = append(d.plan.Notes, fmt.Sprintf("%s may have moved; the registry cannot be asked: %v", wanted.Image, err))
+			notes = append(notes, fmt.Sprintf("%s may have moved; the registry cannot be asked: %v", wanted.Image, err))
 			continue
 		}
 		here := slices.ContainsFunc(d.state.Images, func(image engine.Image) bool {
@@ -250,6 +262,7 @@ func (d *deployment) moving(ctx context.Context) {
 			d.target.Services[i].Pull, d.target.Services[i].ImageID = true, ""
 		}
 	}
+	return notes
 }
 
 // goBack makes the release an earlier one, and returns the ids of its images.

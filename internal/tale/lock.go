@@ -1,0 +1,64 @@
+package tale
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+	"github.com/tale-project/tale-runtime/internal/tale/project"
+)
+
+// labelHolder says on the container of an engine's lock who holds it.
+const labelHolder = "dev.tale.holder"
+
+// lock takes the project's lock among the processes of this host, which costs nothing
+// and is enough to look.
+func (s *session) lock(ctx context.Context, command string, wait time.Duration, say func(string)) (release func(), err error) {
+	lock, err := project.Acquire(ctx, s.info.ID, s.project.File.ID, project.Self(command), wait, func(holder project.Holder) {
+		say("waiting for " + holder.String())
+	})
+	if err != nil {
+		return nil, err
+	}
+	return func() { _ = lock.Release() }, nil // the kernel frees what this cannot
+}
+
+// lockEngine takes the project's lock among all hosts that use the engine, before
+// anything is changed. A command that is not a Linux program has no helper to hold it
+// with, so that of another system relies on the lock of its host.
+func (s *session) lockEngine(ctx context.Context, command string, wait time.Duration, say func(string)) (release func(), err error) {
+	if runtime.GOOS != "linux" {
+		if !s.info.Local {
+			say("note: other hosts are not kept from changing the same project: only tale for Linux can lock a remote engine")
+		}
+		return func() {}, nil
+	}
+	self := map[string]string{labelHolder: project.Self(command).String()}
+	deadline := time.Now().Add(wait)
+	var said time.Time
+	for {
+		hold, err := s.engine.HoldLock(ctx, s.project.File.ID, self)
+		var held *engine.HeldError
+		switch {
+		case err == nil:
+			return hold.Release, nil
+		case !errors.As(err, &held):
+			return nil, err
+		case time.Now().After(deadline):
+			return nil, exit.With(exit.Temporary, fmt.Errorf("the project is locked by %s; wait for it with --wait", held.Labels[labelHolder]))
+		}
+		if time.Since(said) > 10*time.Second {
+			said = time.Now()
+			say("waiting for " + held.Labels[labelHolder])
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+}
