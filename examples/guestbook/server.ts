@@ -14,7 +14,8 @@ interface PageRenderer {
 // Longer than a reverse proxy keeps idle connections, so that it is never this side that closes one just as a request
 // is sent on it; 255 s is the most that bun allows.
 const IDLE_TIMEOUT_SECONDS = 255;
-const STOP_DEADLINE_MS = 10_000;
+// Less than the 30 s after which the entrypoint kills this server (SHUTDOWN_TIMEOUT_SECONDS): long downloads end well.
+const STOP_DEADLINE_MS = 25_000;
 
 const dist = join(import.meta.dir, "dist");
 const settings = readSettings(process.env);
