@@ -7,11 +7,12 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tale-project/tale-runtime/test/visitors"
 )
 
 // killShadow is how long after a SIGKILL a POST may still be sent into a
@@ -28,10 +29,11 @@ type load struct {
 	stop    chan struct{}
 	pending sync.WaitGroup
 
+	times visitors.Times
+
 	mu       sync.Mutex
 	sent     map[string]int // by method and kind of connection
 	answers  map[string]int // by colour
-	took     []time.Duration
 	killed   time.Time
 	excused  int // lost with a colour that was killed
 	failures []string
@@ -81,7 +83,7 @@ func (l *load) send() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sent[method+", "+kind]++
-	l.took = append(l.took, ended.Sub(began))
+	l.times.Add(began, ended.Sub(began))
 	switch {
 	case err == nil:
 		l.answers[colour]++
@@ -137,12 +139,9 @@ func (l *load) finish() {
 	l.t.Helper()
 	close(l.stop)
 	l.pending.Wait()
-	slices.Sort(l.took)
-	at := func(share float64) time.Duration {
-		return l.took[int(share*float64(len(l.took)-1))].Round(time.Millisecond)
-	}
-	l.t.Logf("%d requests %v: %d failed, %d more were POSTs that ran in a colour when it was killed", len(l.took), l.sent, len(l.failures), l.excused)
-	l.t.Logf("answers after p50 %v, p99 %v, p99.9 %v, at most %v", at(.5), at(.99), at(.999), at(1))
+	took := l.times.Of(func(time.Time) bool { return true })
+	l.t.Logf("%d requests %v: %d failed, %d more were POSTs that ran in a colour when it was killed", len(took), l.sent, len(l.failures), l.excused)
+	l.t.Logf("answers after p50 %v, p99 %v, p99.9 %v, at most %v", took.At(.5), took.At(.99), took.At(.999), took.At(1))
 	if n := len(l.failures); n > 0 {
 		l.t.Errorf("%d requests failed, for example:\n%s", n, strings.Join(l.failures[:min(n, 20)], "\n"))
 	}

@@ -1,19 +1,13 @@
 package bluegreen
 
 import (
-	"bufio"
 	"crypto/tls"
-	"fmt"
 	"io"
 	"net/http"
-	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
-)
 
-const socketHandshake = "GET /ws_api/api/1.2.3/sync HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
-	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+	"github.com/tale-project/tale-runtime/test/visitors"
+)
 
 // backend is a stand-in for the Convex backend: healthy, and what comes over its
 // sockets goes back.
@@ -34,59 +28,21 @@ func backend(w http.ResponseWriter, r *http.Request) {
 // sockets are WebSockets that visitors hold open and use now and then.
 type sockets struct {
 	t    *testing.T
-	open sync.WaitGroup
-	stop chan struct{}
-	said atomic.Int64
-	lost atomic.Int64
+	open *visitors.Sockets
 }
 
-func openSockets(t *testing.T, address, host string, config *tls.Config) *sockets {
-	s := &sockets{t: t, stop: make(chan struct{})}
-	for range *socketCount {
-		conn, err := tls.Dial("tcp", address, config)
-		if err != nil {
-			t.Fatal(err)
-		}
-		reader := bufio.NewReader(conn)
-		_, _ = fmt.Fprintf(conn, socketHandshake, host)
-		response, err := http.ReadResponse(reader, nil)
-		if err != nil || response.StatusCode != http.StatusSwitchingProtocols {
-			t.Fatalf("cannot open a WebSocket: %v, %+v", err, response)
-		}
-		s.open.Go(func() { s.use(conn, reader) })
+func openSockets(t *testing.T, address, host string, config *tls.Config) sockets {
+	open, err := visitors.OpenSockets(*socketCount, visitors.Socket{Address: address, Host: host, TLS: config, Path: "/ws_api/api/1.2.3/sync", Echo: true})
+	if err != nil {
+		t.Fatal(err)
 	}
-	return s
+	return sockets{t, open}
 }
 
-// use sends a message every second and expects it back.
-func (s *sockets) use(conn *tls.Conn, reader *bufio.Reader) {
-	defer conn.Close()
-	message := []byte{0x82, 0x84, 0, 0, 0, 0, 'p', 'i', 'n', 'g'} // a masked binary frame
-	back := make([]byte, len(message))
-	ticker := time.NewTicker(time.Second)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-s.stop:
-			return
-		case <-ticker.C:
-		}
-		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
-		_, err := conn.Write(message)
-		if err == nil {
-			_, err = io.ReadFull(reader, back)
-		}
-		if err != nil || string(back) != string(message) {
-			s.lost.Add(1)
-			s.t.Errorf("a socket was lost: %v, % x", err, back)
-			return
-		}
-		s.said.Add(1)
+func (s sockets) finish() {
+	said, lost := s.open.Close()
+	s.t.Logf("%d sockets, %d messages there and back: %d lost", *socketCount, said, len(lost))
+	for _, why := range lost {
+		s.t.Errorf("a socket was lost: %s", why)
 	}
-}
-
-func (s *sockets) finish() {
-	close(s.stop)
-	s.open.Wait()
-	s.t.Logf("%d sockets, %d messages there and back: %d lost", *socketCount, s.said.Load(), s.lost.Load())
 }
