@@ -24,7 +24,7 @@ export TALE_TEST_POSTGRES_BIN ?= $(wildcard $(TEST_TOOLS)/postgres-bin)
 export TALE_TEST_NGINX        ?= $(wildcard $(TEST_TOOLS)/nginx/usr/sbin/nginx)
 export TALE_TEST_TRAEFIK      ?= $(wildcard $(TEST_TOOLS)/traefik/traefik)
 
-.PHONY: help build cross demo test spellings test-tools traefik terminators lint bench bench-proxy soak clean docs push-request bluegreen browser acme env up dotenv e2e sizes scan
+.PHONY: help build cross demo test spellings test-tools traefik terminators lint bench bench-proxy soak tale-soak clean docs push-request bluegreen browser acme env up dotenv e2e sizes scan
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
@@ -92,6 +92,9 @@ RATE     ?= 150
 
 soak: build ## Keep the proxy under mixed traffic for DURATION (10m); fails when it grows
 	go test -tags $(TAGS) -count=1 -timeout 0 -v ./test/soak -proxy $(CURDIR)/bin/proxy -duration $(DURATION) -rate $(RATE) -sockets 100 -streams 10
+
+tale-soak: build ## Hold tale to its numbers in a Docker engine, with what e2e built (1 hour; SOAK_FLAGS=--help)
+	go run -tags $(TAGS) ./test/talesoak --tale bin/tale $(SOAK_FLAGS)
 
 up: env ## Build the images, start the stack with Docker Compose, print its URL
 	docker compose up --build --detach --wait
