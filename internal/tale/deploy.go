@@ -124,7 +124,7 @@ func (a *app) deploy(command *cobra.Command, o deployOptions) error {
 	a.yes = a.yes || o.migrate
 	out := a.progress(command, o.quiet)
 	ctx, stop := interruptible(command.Context(), func() {
-		out.say("interrupted: taking back what has begun; another Ctrl-C leaves it as it is, and `tale deploy` mends it")
+		out.say("interrupted: what has begun is taken back, or finished if the new release serves; another Ctrl-C leaves it as it is, and `tale deploy` mends it")
 	})
 	defer stop()
 	s, err := a.session(ctx)
@@ -403,7 +403,8 @@ func (d *deployment) record(failure error) {
 	var left *rollout.LeftError
 	if failure != nil && !errors.As(failure, &left) {
 		entry.Result, entry.Code, entry.Why = resultOf(failure), exit.Code(failure), firstLine(failure.Error())
-	} else {
+	}
+	if entry.Result == project.Done {
 		d.fillImages(&entry)
 	}
 	err := d.project.Record(entry)
@@ -447,6 +448,8 @@ func resultOf(err error) string {
 		return project.Interrupted
 	case exit.Stuck:
 		return project.Failed
+	case exit.Degraded:
+		return project.Done
 	}
 	return project.RolledBack
 }

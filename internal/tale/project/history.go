@@ -106,7 +106,7 @@ func (p *Project) Releases() ([]Entry, error) {
 	entries, err := p.History()
 	var releases []Entry
 	for _, e := range entries {
-		if e.Result != Done || e.Code != 0 || len(e.Images) == 0 {
+		if e.Result != Done || len(e.Images) == 0 {
 			continue
 		}
 		same := func(other Entry) bool { return other.Images[stack.Platform].ID == e.Images[stack.Platform].ID }

@@ -44,6 +44,7 @@ type gate struct {
 	timeout time.Duration
 
 	began    time.Time
+	before   int // restarts that are another story
 	deadline time.Time
 	extended int
 	asked    time.Time
@@ -57,6 +58,9 @@ func (g *gate) wait(ctx context.Context) error {
 	g.began = time.Now()
 	g.deadline = g.began.Add(g.timeout)
 	seen := g.began
+	if first, err := g.engine.Inspect(ctx, g.id); err == nil && !first.State.Restarting {
+		g.before = first.Restarts
+	}
 	for {
 		container, err := g.engine.Inspect(ctx, g.id)
 		switch {
@@ -99,7 +103,7 @@ func (g *gate) sleep(ctx context.Context) error {
 
 // judge looks once.
 func (g *gate) judge(ctx context.Context, c engine.Container) (ready bool, verdict *NotReadyError) {
-	deaths, times := g.watch.of(c)
+	deaths, times := g.watch.of(c, g.before)
 	if verdict := terminal(deaths, times); verdict != nil {
 		return false, verdict
 	}

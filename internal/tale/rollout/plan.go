@@ -156,7 +156,7 @@ func (p *Plan) rotating(state State, scope Scope, wanted Wanted) {
 // resumes reports whether the new colour runs already as it is wanted.
 func (p *Plan) resumes(state State, wanted Wanted, colour string) bool {
 	return slices.ContainsFunc(state.Others(wanted.Service), func(c engine.Container) bool {
-		return c.Colour == colour && (well(c) || starting(c)) && len(differences(c, wanted)) == 0
+		return c.Colour == colour && (well(c) || starting(c)) && connected(c) && len(differences(c, wanted)) == 0
 	})
 }
 

@@ -55,6 +55,7 @@ func later(c *engine.Container) { c.Created = morning.Add(time.Hour) }
 func unjoined(c *engine.Container) {
 	c.Aliases = map[string][]string{"p_internal": {stack.Coloured(c.Service, c.Colour)}}
 }
+func cut(c *engine.Container)     { c.Aliases = nil }
 func stopped(c *engine.Container) { c.State = engine.State{Status: "exited", Finished: morning} }
 func sick(c *engine.Container)    { c.State.Health = "unhealthy" }
 func crashing(c *engine.Container) {
@@ -157,6 +158,7 @@ func TestPlan(t *testing.T) {
 		{"a stopped predecessor stays", state(offered(green), runs(stack.Platform, stack.Blue, stopped), green), rollout.Scope{}, []rollout.Wanted{platform}, "platform keep green"},
 		{"one service of two", state(offered(blue), blue, runs(stack.RAG, stack.Green)), only, []rollout.Wanted{platform, rag}, "platform keep blue, rag rotate blue for raggreen"},
 		{"a service that is not asked for", state(offered(green), green, runs(stack.Crawler, stack.Blue)), rollout.Scope{}, []rollout.Wanted{platform}, "platform keep green, remove crawlerblue"},
+		{"killed while green was taken back", state(offered(blue), blue, runs(stack.Platform, stack.Green, upToDate, later, cut)), rollout.Scope{}, []rollout.Wanted{platform}, "platform rotate green for platformblue, remove platformgreen"},
 		{"killed before a service had its name", state(nobody, runs(stack.RAG, stack.Blue, upToDate, unjoined)), rollout.Scope{}, []rollout.Wanted{rag}, "rag await blue"},
 		{"killed before its new colour had", state(nobody, runs(stack.RAG, stack.Blue), runs(stack.RAG, stack.Green, upToDate, later, unjoined)), rollout.Scope{}, []rollout.Wanted{rag}, "rag rotate green resumed for ragblue"},
 		{"which a part leaves alone", state(nobody, runs(stack.RAG, stack.Blue, upToDate), runs(stack.Crawler, stack.Blue)), only, []rollout.Wanted{rag}, "rag keep blue"},

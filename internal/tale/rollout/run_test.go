@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,7 +13,9 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/site"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 )
@@ -303,4 +306,37 @@ func (h *host) wantNamed(name, want string) {
 	if got := strings.Join(found, " "); got != want {
 		h.t.Errorf("%s is %q, want %q", name, got, want)
 	}
+}
+
+// TestASiteThatDoesNotAnswer: a release that made it so is taken back, a first one stays,
+// and what was so before is not its fault.
+func TestASiteThatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }))
+	t.Cleanup(broken.Close)
+	whole := httptest.NewServer(http.NotFoundHandler()) // an application may have no page at its root
+	t.Cleanup(whole.Close)
+	h := newHost(t)
+	h.timeout = 3 * time.Second
+	asked := broken.URL
+	h.visible = func(context.Context, engine.Container) (*site.Visitor, error) {
+		return site.New(site.Options{URL: asked}), nil
+	}
+	if err := h.deploy(t.Context(), "1.0.0", rollout.Scope{}); exit.Code(err) != exit.Degraded || !strings.Contains(err.Error(), "502") {
+		t.Errorf("first release: exit code %d: %v", exit.Code(err), err)
+	}
+	h.want("platform-blue 1.0.0", all)
+	h.mustDeploy("1.0.1")
+	h.want("platform-green 1.0.1", strings.Replace(all, "blue", "green", 1))
+	asked = whole.URL
+	h.visible = func(_ context.Context, proxy engine.Container) (*site.Visitor, error) {
+		if strings.HasSuffix(h.serving(), " 1.0.2") {
+			return site.New(site.Options{URL: broken.URL}), nil
+		}
+		return site.New(site.Options{URL: whole.URL}), nil
+	}
+	if err := h.deploy(t.Context(), "1.0.2", rollout.Scope{}); exit.Code(err) != exit.Failure || !strings.Contains(err.Error(), "502") {
+		t.Errorf("a release that breaks the site: exit code %d: %v", exit.Code(err), err)
+	}
+	h.want("platform-green 1.0.1", strings.Replace(all, "blue", "green", 1))
 }

@@ -74,6 +74,10 @@ func starting(c engine.Container) bool {
 	return c.State.Running && !c.State.Restarting && c.State.Health == "starting"
 }
 
+// connected reports whether a container is in a network. One that was taken out of
+// service and not stopped is not.
+func connected(c engine.Container) bool { return len(c.Aliases) > 0 }
+
 // byAge puts the older of two running containers first, and of two that ended the one
 // that ran longer: a colour that was retired ended before the one that took over.
 func byAge(a, b engine.Container) int {

@@ -102,7 +102,7 @@ func (r *rollout) withdraw(ctx context.Context, c Change, remove bool) error {
 	if err != nil {
 		return err
 	}
-	if !r.isOffered(ctx, container) {
+	if c.Action == Rotate && !r.isOffered(ctx, container) {
 		if err := r.Engine.Disconnect(ctx, r.Model.Network(), container.ID); err != nil {
 			return err
 		}

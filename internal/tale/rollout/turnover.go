@@ -2,11 +2,13 @@ package rollout
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/site"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
@@ -29,12 +31,28 @@ func (e *NotOfferedError) Error() string {
 
 // NotVisibleError is a site that does not answer through the new colour.
 type NotVisibleError struct {
-	URL string
-	Why error
+	URL   string
+	Why   error
+	First bool // there is no earlier release to go back to: the new one is left running
 }
 
 func (e *NotVisibleError) Error() string {
-	return fmt.Sprintf("%s does not answer as it should: %v", e.URL, e.Why)
+	text := fmt.Sprintf("%s does not answer as it should: %v", e.URL, e.Why)
+	if unknown := new(tls.CertificateVerificationError); errors.As(e.Why, &unknown) {
+		text += "; a certificate of ACME comes once the name leads to this host and port 80 or 443 is open: `tale logs proxy` shows the attempts"
+	}
+	if e.First {
+		text += "; all services are up and stay so"
+	}
+	return text
+}
+
+// ExitCode tells a first release, which stays, from one that is taken back.
+func (e *NotVisibleError) ExitCode() int {
+	if e.First {
+		return exit.Degraded
+	}
+	return exit.Failure
 }
 
 func (e *NotVisibleError) Unwrap() error { return e.Why }
@@ -128,7 +146,8 @@ func (r *rollout) look(ctx context.Context) {
 
 // visit asks for the site as a visitor does, through the proxy's public port.
 func (r *rollout) visit(ctx context.Context) error {
-	if _, there := r.turnsOver(); !there {
+	change, there := r.turnsOver()
+	if !there {
 		return nil
 	}
 	r.begin("visit")
@@ -146,7 +165,11 @@ func (r *rollout) visit(ctx context.Context) error {
 			return nil
 		}
 		remind.progress("waiting for the site: " + err.Error())
+		var invisible *NotVisibleError
 		if time.Now().After(deadline) {
+			if change.Action == Create && errors.As(err, &invisible) {
+				r.passed, invisible.First = true, true
+			}
 			return err
 		}
 		if !pause(ctx, visitEvery) {
@@ -168,10 +191,10 @@ func (r *rollout) visitOnce(ctx context.Context) error {
 	defer visitor.Close()
 	answer, err := visitor.Ask(ctx, site.Request{URL: "/", Header: map[string]string{"Accept": "text/html"}})
 	if err != nil {
-		return &NotVisibleError{visitor.URL(), err}
+		return &NotVisibleError{URL: visitor.URL(), Why: err}
 	}
 	if answer.StatusCode >= http.StatusInternalServerError {
-		return &NotVisibleError{visitor.URL(), fmt.Errorf("it answers %s", answer.Status)}
+		return &NotVisibleError{URL: visitor.URL(), Why: fmt.Errorf("it answers %s", answer.Status)}
 	}
 	return nil
 }

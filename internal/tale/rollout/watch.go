@@ -69,13 +69,13 @@ func (w *watch) hear(event engine.Event) {
 	}
 }
 
-// of returns how a container has died, and how often: more often than is known in
-// particular where events were lost.
-func (w *watch) of(c engine.Container) (known []death, times int) {
+// of returns how a container has died since it had been restarted before times, and how
+// often: more often than is known in particular where events were lost.
+func (w *watch) of(c engine.Container, before int) (known []death, times int) {
 	w.mu.Lock()
 	known = append(known, w.deaths[c.ID]...)
 	w.mu.Unlock()
-	times = c.Restarts
+	times = c.Restarts - before
 	ended := c.State.Status == "exited" || c.State.Status == "dead"
 	if ended {
 		times++
