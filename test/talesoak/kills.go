@@ -61,7 +61,7 @@ func (s *stack) attacked(ctx context.Context) (*attack, error) {
 	return &attack{stack: s, load: l, chance: rand.New(rand.NewPCG(s.seed, 0))}, nil
 }
 
-// turn is the command of a round, the version that it brings, and when it is hit at the
+// turn returns the command of a round, the version that it brings, and when it is hit at the
 // latest.
 func (a *attack) turn(ctx context.Context, round int) (args []string, target string, latest time.Duration, err error) {
 	c, err := a.serving(ctx)

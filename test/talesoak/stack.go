@@ -155,7 +155,8 @@ func guard() (release func(), err error) {
 	}, nil
 }
 
-// cleanAtEnd is the guardian: nothing on stdin means that the other was killed.
+// cleanAtEnd waits for the end of the process that guard was called in: where stdin ends
+// without a word, that was killed, and what it made is removed.
 func cleanAtEnd(stdin io.Reader) error {
 	if said, err := io.ReadAll(stdin); err != nil || len(said) > 0 {
 		return err
