@@ -273,10 +273,17 @@ func (d *deployment) goBack() (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	fits := func(e project.Entry) bool {
+		return cmp.Or(named, e.Release) == e.Release && e.Images[stack.Platform].ID != current.ImageID
+	}
+	if killed, there := d.project.Unfinished(); there && killed.Rollback && named == "" {
+		// It may have come to where it was going, which is not yet a step further back.
+		fits = func(e project.Entry) bool { return e.Images[stack.Platform].ID == killed.Images[stack.Platform].ID }
+	}
 	var earlier project.Entry
 	found := false
 	for _, e := range slices.Backward(releases) {
-		if found = cmp.Or(named, e.Release) == e.Release && e.Images[stack.Platform].ID != current.ImageID; found {
+		if found = fits(e); found {
 			earlier = e
 			break
 		}
@@ -331,6 +338,9 @@ func (d *deployment) nothing() error {
 	for _, note := range d.plan.Notes {
 		d.out.say(note)
 	}
+	if _, killed := d.project.Unfinished(); killed {
+		d.record(nil) // all was done but this
+	}
 	return d.out.result(fmt.Sprintf("nothing to do: version %s serves, as the files ask for", d.plan.Version), nil)
 }
 
@@ -353,6 +363,9 @@ func (d *deployment) carryOut(ctx context.Context) error {
 		}
 	}
 	d.makeRoom(ctx)
+	if err := d.project.Begin(d.entry()); err != nil {
+		d.out.say(fmt.Sprintf("what is under way cannot be noted; another run may not know if this one is killed: %v", err))
+	}
 	err = d.run(ctx)
 	d.record(err)
 	var left *rollout.LeftError
@@ -389,17 +402,26 @@ func (d *deployment) makeRoom(ctx context.Context) {
 	}
 }
 
-// record writes what was done into the history.
-func (d *deployment) record(failure error) {
-	current, there := d.state.Current(stack.Platform)
+// entry returns this run as the history has it, with the images that it is to bring.
+func (d *deployment) entry() project.Entry {
 	self := project.Self(commandLine(d.command))
 	entry := project.Entry{
 		Time: d.began.UTC(), User: self.User, Host: self.Host, Command: self.Command, Release: d.plan.Version, Seconds: time.Since(d.began).Seconds(),
 		Result: project.Done, Images: map[string]project.Image{}, Rollback: d.options.rollback,
 	}
-	if there {
+	if current, there := d.state.Current(stack.Platform); there {
 		entry.From = current.Version
 	}
+	for _, wanted := range d.target.Services {
+		entry.Images[wanted.Service] = project.Image{Reference: wanted.Image, ID: wanted.ImageID}
+	}
+	return entry
+}
+
+// record writes what was done into the history.
+func (d *deployment) record(failure error) {
+	entry := d.entry()
+	entry.Images = map[string]project.Image{}
 	var left *rollout.LeftError
 	if failure != nil && !errors.As(failure, &left) {
 		entry.Result, entry.Code, entry.Why = resultOf(failure), exit.Code(failure), firstLine(failure.Error())

@@ -47,7 +47,11 @@ type Image struct {
 	Digest    string `json:"digest,omitempty"` // in its registry
 }
 
-const historyName = "history.jsonl"
+const (
+	historyName = "history.jsonl"
+	// unfinishedName is there while a run is under way, and stays of one that is killed.
+	unfinishedName = "unfinished.json"
+)
 
 // Record appends an entry to the history. That it cannot, as on a full disk, undoes
 // nothing of what was done: the caller warns.
@@ -68,7 +72,30 @@ func (p *Project) Record(entry Entry) error {
 		line = append([]byte{'\n'}, line...)
 	}
 	_, err = file.Write(line)
-	return errors.Join(err, file.Close(), p.give(p.Path(historyName)))
+	if err = errors.Join(err, file.Close(), p.give(p.Path(historyName))); err != nil {
+		return err
+	}
+	if err := os.Remove(p.Path(unfinishedName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// Begin notes what a run is about to do. Until Record, Unfinished returns it: to another
+// run, if this one is killed.
+func (p *Project) Begin(e Entry) error {
+	text, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	return p.Write(append(text, '\n'), unfinishedName)
+}
+
+// Unfinished returns what a run was about to do that was killed, and whether there is one.
+func (p *Project) Unfinished() (Entry, bool) {
+	text, err := os.ReadFile(p.Path(unfinishedName))
+	var entry Entry
+	return entry, err == nil && json.Unmarshal(text, &entry) == nil
 }
 
 // torn reports whether the last line has no end: its writer was killed, or the disk

@@ -1,0 +1,56 @@
+package tale
+
+import (
+	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+	"github.com/tale-project/tale-runtime/internal/tale/project"
+	"github.com/tale-project/tale-runtime/internal/tale/rollout"
+)
+
+// ofRelease is an entry of the history for a release whose image has its name.
+func ofRelease(name string, rollback bool) project.Entry {
+	return project.Entry{Command: "tale", Result: project.Done, Release: name, Rollback: rollback, Images: map[string]project.Image{stack.Platform: {ID: name}}}
+}
+
+// TestAKilledRollbackGoesOn: a rollback from 3 to 2 that was killed ends at 2, whether or
+// not 2 serves already; the next one goes a step further back.
+func TestAKilledRollbackGoesOn(t *testing.T) {
+	for _, tt := range []struct {
+		name, serves, asked, want string
+		killed                    bool
+	}{
+		{"before the switch", "3", "", "2", true},
+		{"after the switch", "2", "", "2", true},
+		{"named", "2", "1", "1", true},
+		{"none was killed", "3", "", "2", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := &project.Project{Dir: t.TempDir()}
+			for _, release := range []string{"1", "2", "3"} {
+				if err := p.Record(ofRelease(release, false)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if tt.killed {
+				if err := p.Begin(ofRelease("2", true)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			serves := engine.Container{Service: stack.Platform, ImageID: tt.serves, State: engine.State{Running: true}}
+			d := &deployment{session: &session{project: p}, options: deployOptions{rollback: true, version: tt.asked}, state: rollout.State{
+				Containers: []engine.Container{serves}, Images: []engine.Image{{ID: "1"}, {ID: "2"}, {ID: "3"}},
+			}}
+			if pinned, err := d.goBack(); err != nil || pinned[stack.Platform] != tt.want {
+				t.Errorf("it goes back to %q, %v, want %q", pinned[stack.Platform], err, tt.want)
+			}
+			if err := p.Record(ofRelease("2", true)); err != nil {
+				t.Fatal(err)
+			}
+			if left, there := p.Unfinished(); there {
+				t.Errorf("still unfinished: %+v", left)
+			}
+		})
+	}
+}
