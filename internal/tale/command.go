@@ -61,7 +61,6 @@ func Command(environ config.Environ) *cobra.Command {
 		a.deployCommand(),
 		a.rollbackCommand(),
 		a.statusCommand(),
-		a.logsCommand(),
 	)
 	return root
 }

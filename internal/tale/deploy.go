@@ -310,7 +310,7 @@ func (d *deployment) goBack() (map[string]string, error) {
 
 // preview prints the plan of a dry run.
 func (d *deployment) preview(ctx context.Context) error {
-	notes, unfit := rollout.Preflight(ctx, d.engine, d.model, d.state, d.plan)
+	notes, unfit := rollout.Preflight(ctx, d.engine, d.model, d.state, d.plan, true)
 	d.plan.Notes = append(d.plan.Notes, notes...)
 	if err := d.print(); err != nil {
 		return err
@@ -346,7 +346,7 @@ func (d *deployment) nothing() error {
 
 // carryOut does what the plan says.
 func (d *deployment) carryOut(ctx context.Context) error {
-	notes, err := rollout.Preflight(ctx, d.engine, d.model, d.state, d.plan)
+	notes, err := rollout.Preflight(ctx, d.engine, d.model, d.state, d.plan, false)
 	d.plan.Notes = append(d.plan.Notes, notes...)
 	if err != nil {
 		return err

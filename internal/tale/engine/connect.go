@@ -156,9 +156,11 @@ func (e *Engine) overSSH() ([]client.Opt, error) {
 
 // Info asks the engine what it is.
 func (e *Engine) Info(ctx context.Context) (Info, error) {
-	answer, err := ask(ctx, e, patience, "ask the engine what it is", e.api.Info, client.InfoOptions{})
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	answer, err := e.api.Info(ctx, client.InfoOptions{})
 	if err != nil {
-		return Info{}, err
+		return Info{}, e.failed(ctx, "ask the engine what it is", err)
 	}
 	info := answer.Info
 	return Info{

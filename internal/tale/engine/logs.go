@@ -35,10 +35,9 @@ type Line struct {
 // Logs yields the lines that a container has written, and an error if they break off.
 func (e *Engine) Logs(ctx context.Context, id string, options LogOptions) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
-		ctx, opened, cancel := opening(ctx)
-		defer cancel(nil)
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
 		stream, terminal, err := e.logStream(ctx, id, options)
-		opened()
 		if err != nil {
 			yield(Line{}, err)
 			return
@@ -56,10 +55,12 @@ func (e *Engine) Logs(ctx context.Context, id string, options LogOptions) iter.S
 }
 
 func (e *Engine) logStream(ctx context.Context, id string, options LogOptions) (stream io.ReadCloser, terminal bool, err error) {
+	short, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	// Engines before API 1.42 do not say which of the two formats they send.
-	inspected, err := about(ctx, e, patience, "look into the container", e.api.ContainerInspect, id, client.ContainerInspectOptions{})
+	inspected, err := e.api.ContainerInspect(short, id, client.ContainerInspectOptions{})
 	if err != nil {
-		return nil, false, err
+		return nil, false, e.failed(short, "look into the container "+id, err)
 	}
 	asked := client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Timestamps: true, Follow: options.Follow}
 	if options.Tail != 0 {

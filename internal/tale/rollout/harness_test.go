@@ -24,12 +24,13 @@ func TestMain(m *testing.M) { os.Exit(enginetest.Main(m)) }
 // host is an engine, and a project of four services on it, and more.
 type host struct {
 	*enginetest.Server
-	t       *testing.T
-	engine  *engine.Engine
-	project *project.Project
-	timeout time.Duration
-	blind   bool // the proxy offers nothing
-	visible func(context.Context, engine.Container) (*site.Visitor, error)
+	t        *testing.T
+	engine   *engine.Engine
+	project  *project.Project
+	timeout  time.Duration
+	settings map[string]string
+	blind    bool // the proxy offers nothing
+	visible  func(context.Context, engine.Container) (*site.Visitor, error)
 
 	mu     sync.Mutex
 	events []rollout.Event
@@ -38,14 +39,14 @@ type host struct {
 // newHost returns one with the images of three versions.
 func newHost(t *testing.T, more ...string) *host {
 	t.Helper()
+	return newHostWith(t, func(*host) {}, more...)
+}
+
+// newHostWith returns one that is prepared before it is first asked.
+func newHostWith(t *testing.T, prepare func(*host), more ...string) *host {
+	t.Helper()
 	h := &host{Server: enginetest.New(t), t: t, timeout: 20 * time.Second}
 	h.visible = func(context.Context, engine.Container) (*site.Visitor, error) { return nil, nil }
-	docker, err := engine.Connect(t.Context(), engine.Options{Host: h.Host(), Docker: h.Docker(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = docker.Close() })
-	h.engine = docker
 	services := append([]string{stack.DB, stack.Convex, stack.Platform, stack.Proxy}, more...)
 	h.project = &project.Project{Dir: t.TempDir(), File: project.File{ID: "p", Services: services}}
 	for _, service := range h.project.Services() {
@@ -54,6 +55,13 @@ func newHost(t *testing.T, more ...string) *host {
 				Labels: map[string]string{engine.LabelImageVersion: version}})
 		}
 	}
+	prepare(h)
+	docker, err := engine.Connect(t.Context(), engine.Options{Host: h.Host(), Docker: h.Docker(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = docker.Close() })
+	h.engine = docker
 	h.SetExec(h.exec)
 	return h
 }
@@ -94,6 +102,9 @@ func (h *host) plan(version string, scope rollout.Scope) (rollout.Plan, *compose
 		images[service.Name], versions[service.Name] = "r/tale-"+service.Name+":"+version, version
 	}
 	settings := project.Settings{}
+	for name, value := range h.settings {
+		settings[name] = project.Value{Text: value}
+	}
 	for _, name := range []string{"DB_PASSWORD", "INSTANCE_SECRET", "BETTER_AUTH_SECRET", "ENCRYPTION_SECRET_HEX"} {
 		settings[name] = project.Value{Text: "value-of-" + name}
 	}

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -32,8 +33,12 @@ func Observe(ctx context.Context, docker *engine.Engine, id string) (State, erro
 	})
 	group.Go(func() error {
 		volumes, err := docker.Volumes(ctx)
+		state.Owners = map[string]string{}
 		for _, volume := range volumes {
 			state.Volumes = append(state.Volumes, volume.Name)
+			if owner := owner(volume.Labels); owner != "" && !slices.Contains(Projects(id), owner) {
+				state.Owners[volume.Name] = owner
+			}
 		}
 		return err
 	})
@@ -48,6 +53,12 @@ func Observe(ctx context.Context, docker *engine.Engine, id string) (State, erro
 		return state, err
 	}
 	return state, nil
+}
+
+// owner returns whose a volume is, "" if nothing says so. The command before this one
+// labelled its volumes with project alone.
+func owner(labels map[string]string) string {
+	return cmp.Or(labels[engine.LabelProject], labels[engine.LabelComposeProject], labels["project"])
 }
 
 // AskServing fills in what the proxy of the project says.

@@ -48,11 +48,12 @@ func (u Unfit) ExitCode() int {
 	return code
 }
 
-// Preflight looks for everything that would stop the plan, at once, and changes nothing.
-func Preflight(ctx context.Context, docker *engine.Engine, model *compose.Model, state State, plan Plan) ([]string, error) {
+// Preflight looks for everything that would stop the plan, at once, and changes nothing. A dry one
+// does not even make a helper to look with.
+func Preflight(ctx context.Context, docker *engine.Engine, model *compose.Model, state State, plan Plan, dry bool) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, preflightLimit)
 	defer cancel()
-	p := &preflight{engine: docker, model: model, state: state, plan: plan}
+	p := &preflight{engine: docker, model: model, state: state, plan: plan, dry: dry}
 	info, err := docker.Info(ctx)
 	if err != nil {
 		return nil, err
@@ -80,6 +81,7 @@ type preflight struct {
 	info   engine.Info
 	state  State
 	plan   Plan
+	dry    bool
 
 	mu       sync.Mutex
 	problems Unfit
@@ -104,8 +106,13 @@ func (p *preflight) plugin(ctx context.Context) {
 	}
 }
 
-// foreign refuses to take names that somebody else's containers have.
+// foreign refuses to take names that somebody else's containers and volumes have.
 func (p *preflight) foreign(context.Context) {
+	for _, volume := range p.model.Volumes() {
+		if owner := p.state.Owners[volume]; owner != "" {
+			p.refuse(exit.Config, "the volume %s is there and of the project %q (docker volume inspect %s): nothing of this project is put into it; rename it, or give this project another id in tale.json", volume, owner, volume)
+		}
+	}
 	for _, c := range p.state.Foreign {
 		p.refuse(exit.Config, "the container %s is there and not of this project (its compose project is %q): rename or remove it", c.Name, c.ComposeProject)
 	}
@@ -128,9 +135,15 @@ func (p *preflight) disk(ctx context.Context) {
 	if len(p.plan.Pull) == 0 {
 		return
 	}
-	free, _, err := p.engine.DiskFree(ctx)
-	if err != nil {
-		p.note("how much the disk has free cannot be seen: %v", err)
+	free, _, known := p.info.DiskFree()
+	if !known && !p.dry {
+		var err error
+		if free, _, err = p.engine.DiskFree(ctx); err != nil {
+			p.note("how much the disk has free cannot be seen: %v", err)
+		}
+		known = err == nil
+	}
+	if !known {
 		return
 	}
 	var need int64

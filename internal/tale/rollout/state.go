@@ -15,6 +15,7 @@ type State struct {
 	Serving    Serving
 	Images     []engine.Image
 	Volumes    []string
+	Owners     map[string]string // of volumes that are of another project, by name
 	Networks   []string
 }
 

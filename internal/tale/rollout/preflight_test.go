@@ -1,0 +1,116 @@
+package rollout_test
+
+import (
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
+	"github.com/tale-project/tale-runtime/internal/tale/rollout"
+)
+
+// unfit returns what stands in the way of a first deploy.
+func (h *host) unfit(version string) error {
+	h.t.Helper()
+	state, err := rollout.Observe(h.t.Context(), h.engine, "p")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	plan, model := h.plan(version, rollout.Scope{})
+	if err := state.AskForeign(h.t.Context(), h.engine, model); err != nil {
+		h.t.Fatal(err)
+	}
+	before := len(h.Changes())
+	_, dry := rollout.Preflight(h.t.Context(), h.engine, model, state, plan, true)
+	if changes := h.Changes()[before:]; len(changes) > 0 {
+		h.t.Errorf("a dry look changed something: %q", changes)
+	}
+	_, err = rollout.Preflight(h.t.Context(), h.engine, model, state, plan, false)
+	if exit.Code(dry) > exit.Code(err) {
+		h.t.Errorf("a dry look finds more: %v", dry)
+	}
+	return err
+}
+
+func TestPreflight(t *testing.T) {
+	t.Parallel()
+	const absent = "9.9.9"
+	for _, tt := range []struct {
+		name    string
+		version string
+		prepare func(*host)
+		code    int
+		want    string
+	}{
+		{"all is well", "1.0.0", func(*host) {}, 0, ""},
+		{"no compose plugin", "1.0.0", func(h *host) { h.Compose = "" }, exit.Unavailable, "compose plugin"},
+		{"an old compose plugin", "1.0.0", func(h *host) { h.Compose = "2.19.1" }, exit.Config, "2.20"},
+		{"a foreign container", "1.0.0", func(h *host) {
+			h.AddContainer(enginetest.Container{Name: "p-db", Image: "r/tale-db:1.0.0", Project: "other"})
+		}, exit.Config, `p-db is there and not of this project (its compose project is "other")`},
+		{"a foreign volume", "1.0.0", func(h *host) {
+			h.AddVolume("p_db-data", map[string]string{"com.docker.compose.project": "other"})
+		}, exit.Config, `the volume p_db-data is there and of the project "other"`},
+		{"a volume of the command before", "1.0.0", func(h *host) { h.AddVolume("p_db-data", map[string]string{"project": "p"}) }, 0, ""},
+		{"an image that nobody has", absent, func(*host) {}, exit.Config, "tale-platform:" + absent},
+		{"an image for another machine", absent, func(h *host) {
+			for _, service := range h.project.Services() {
+				h.AddRemote(enginetest.Image{Tags: []string{"r/tale-" + service.Name + ":" + absent}, Arch: "riscv64"})
+			}
+		}, exit.Config, "only for linux/riscv64"},
+		{"a registry that wants a login", absent, func(h *host) {
+			h.Fault(http.MethodGet, "/distribution/*/json", enginetest.Fault{Status: http.StatusUnauthorized, Message: "unauthorized: authentication required"}, -1)
+		}, exit.NoPermission, "docker login"},
+		{"a full disk", absent, func(h *host) {
+			for _, service := range h.project.Services() {
+				h.AddRemote(enginetest.Image{Tags: []string{"r/tale-" + service.Name + ":" + absent}})
+			}
+			h.Info.Name, h.Disk = "elsewhere", "1000 100000"
+		}, exit.Unavailable, "cleanup"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := newHostWith(t, tt.prepare)
+			err := h.unfit(tt.version)
+			if exit.Code(err) != tt.code {
+				t.Errorf("exit code %d, want %d: %v", exit.Code(err), tt.code, err)
+			}
+			if tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+				t.Errorf("%v does not say %q", err, tt.want)
+			}
+		})
+	}
+}
+
+// TestAllThatStandsInTheWayIsSaidAtOnce and the gravest decides the exit code.
+func TestAllThatStandsInTheWayIsSaidAtOnce(t *testing.T) {
+	t.Parallel()
+	h := newHostWith(t, func(h *host) {
+		h.Compose = ""
+		h.AddVolume("p_db-data", map[string]string{"com.docker.compose.project": "other"})
+		h.AddContainer(enginetest.Container{Name: "p-" + stack.Convex, Image: "r/tale-convex:1.0.0"})
+	})
+	err := h.unfit("1.0.0")
+	if exit.Code(err) != exit.Config || strings.Count(err.Error(), "\n") != 3 {
+		t.Errorf("exit code %d: %v", exit.Code(err), err)
+	}
+}
+
+// TestAPortThatIsTaken: of the address that is published, not of another one.
+func TestAPortThatIsTaken(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	h := newHost(t)
+	h.settings = map[string]string{"PUBLISH_HTTPS": port, "PUBLISH_HTTP": "1"}
+	if err := h.unfit("1.0.0"); exit.Code(err) != exit.Config || !strings.Contains(err.Error(), "port "+port) {
+		t.Errorf("exit code %d: %v", exit.Code(err), err)
+	}
+}
