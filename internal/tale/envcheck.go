@@ -60,7 +60,7 @@ Secrets are not shown, nor is any value that the stack does not know.
 	}
 }
 
-// anyImages are for a model that is asked for its environment only.
+// anyImages returns images for a model that is asked for its environment only.
 func anyImages() map[string]string {
 	images := map[string]string{}
 	for _, service := range stack.Services() {

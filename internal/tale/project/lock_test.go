@@ -21,7 +21,7 @@ import (
 // nobody is a user that is not root, in every Linux.
 const nobody = 65534
 
-// holdLock is the program that locks what its environment names until it is killed.
+// holdLock locks what its environment names until it is killed, as a program.
 func holdLock() int {
 	l, err := acquire(context.Background(), os.Getenv("LOCK"), Self("hold"), 30*time.Second, func(h Holder) { fmt.Println("waits for", h) })
 	if err != nil {
@@ -59,7 +59,7 @@ func hold(t *testing.T, path string, uid uint32) *testkit.Process {
 	return testkit.Start(t, command)
 }
 
-// stickyFolder is one as /tmp is.
+// stickyFolder returns a folder as /tmp is one.
 func stickyFolder(t *testing.T) string {
 	t.Helper()
 	dir := testkit.PublicDir(t)
