@@ -171,6 +171,22 @@ func TestWhatIsInTheLockFileDoesNotMatter(t *testing.T) {
 	}
 }
 
+// What a killed holder has left names nobody while the next one has not said who it is.
+func TestDeadHolderIsNotNamed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.lock")
+	l, err := take(t, path, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead := Self("deploy")
+	dead.PID = 1 << 30
+	l.write(dead)
+	if _, err := take(t, path, 0); !strings.Contains(err.Error(), "another process") {
+		t.Error(err)
+	}
+	_ = l.Release()
+}
+
 func TestLockFileThatIsTakenAway(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.lock")
 	file, _, err := tryLock(path)
