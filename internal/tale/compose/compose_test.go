@@ -281,6 +281,33 @@ func TestHost(t *testing.T) {
 	}
 }
 
+// TestWhereADevelopmentStackIs: where the options say, with a certificate of its own; a
+// TLS terminator in front stays.
+func TestWhereADevelopmentStackIs(t *testing.T) {
+	for _, tt := range []struct {
+		mode, host     string
+		port           int
+		site, wantMode string
+	}{
+		{"letsencrypt", "", 0, "https://shop.example", "selfsigned"},
+		{"letsencrypt", "localhost", 0, "https://localhost", "selfsigned"},
+		{"", "", 8443, "https://shop.example:8443", "selfsigned"},
+		{"external", "localhost", 8443, "https://shop.example", "external"},
+	} {
+		o := options(t, map[string]string{"HOST": "shop.example", "SITE_URL": "https://shop.example", "TLS_MODE": tt.mode}, "")
+		o.Host, o.Port = tt.host, tt.port
+		model, err := compose.Development(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{stack.Proxy, stack.Platform, stack.Convex} {
+			if got := service(t, model, name, "").Environment; got["SITE_URL"] != tt.site || got["TLS_MODE"] != tt.wantMode {
+				t.Errorf("%+v: %s has %s, %s", tt, name, got["SITE_URL"], got["TLS_MODE"])
+			}
+		}
+	}
+}
+
 // TestWhereValuesComeFrom: all of .env reaches those that get all of it; of the shell, and
 // of the defaults, only what is asked for.
 func TestWhereValuesComeFrom(t *testing.T) {

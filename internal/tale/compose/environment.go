@@ -3,7 +3,6 @@ package compose
 import (
 	"cmp"
 	"maps"
-	"net"
 	"strconv"
 	"unicode/utf8"
 
@@ -31,7 +30,11 @@ func (b *builder) prepare() {
 	}
 	set("TLS_MODE", stack.TLSSelfSigned)
 	if host := b.Settings.Get("HOST"); host != "" && (b.Host != "" || b.Port != 0) {
-		set("SITE_URL", "https://"+net.JoinHostPort(host, strconv.Itoa(cmp.Or(b.Port, stack.HTTPSPort))))
+		site := "https://" + stack.InURL(host)
+		if b.Port != 0 && b.Port != stack.HTTPSPort {
+			site += ":" + strconv.Itoa(b.Port)
+		}
+		set("SITE_URL", site)
 	}
 }
 
