@@ -50,6 +50,7 @@ settings() {
   check "every setting of the proxy is handed through" proxy_settings_are_handed_through
   check "the Dockerfiles build their binaries alike" go_stages_are_alike
   check "every overlay is valid" overlays_are_valid
+  check "compose reads the files of tale as they are meant" compose_reads_the_files_of_tale
   check "the external database's overlay runs without db" external_database_serves
   check "the development overlay publishes convex on loopback" development_overlay_serves
   check "the Python services' profile waits for convex" python_services_start
