@@ -61,6 +61,7 @@ func Command(environ config.Environ) *cobra.Command {
 		a.deployCommand(),
 		a.rollbackCommand(),
 		a.statusCommand(),
+		a.logsCommand(),
 	)
 	return root
 }

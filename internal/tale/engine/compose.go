@@ -60,6 +60,8 @@ func (e *Engine) Up(ctx context.Context, o UpOptions, say func(line string)) err
 		return nil
 	case ctx.Err() != nil:
 		return fmt.Errorf("cannot %s: %w", what, context.Cause(ctx))
+	case hasAny(words, "Cannot connect to the Docker daemon", "error during connect"):
+		return exit.Errorf(exit.Unavailable, "cannot %s: docker compose says: %s", what, words)
 	case words == "":
 		return fmt.Errorf("cannot %s: docker compose: %w", what, err)
 	}
@@ -155,10 +157,10 @@ func lastWords(from io.Reader, say func(string)) string {
 
 // install returns the command that installs Docker's packages on this host.
 func install(packages string) string {
-	for manager, command := range map[string]string{"apt-get": "sudo apt-get install %s", "dnf": "sudo dnf install %s"} {
+	for _, manager := range []string{"apt-get", "dnf"} {
 		if _, err := exec.LookPath(manager); err == nil {
-			return fmt.Sprintf("`"+command+"` (from https://docs.docker.com/engine/install)", packages)
+			return fmt.Sprintf("`sudo %s install %s` (Docker's own packages: https://docs.docker.com/engine/install)", manager, packages)
 		}
 	}
-	return "see https://docs.docker.com/compose/install"
+	return "https://docs.docker.com/compose/install says how"
 }

@@ -156,11 +156,9 @@ func (e *Engine) overSSH() ([]client.Opt, error) {
 
 // Info asks the engine what it is.
 func (e *Engine) Info(ctx context.Context) (Info, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	answer, err := e.api.Info(ctx, client.InfoOptions{})
+	answer, err := ask(ctx, e, patience, "ask the engine what it is", e.api.Info, client.InfoOptions{})
 	if err != nil {
-		return Info{}, e.failed(ctx, "ask the engine what it is", err)
+		return Info{}, err
 	}
 	info := answer.Info
 	return Info{

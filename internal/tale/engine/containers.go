@@ -25,11 +25,9 @@ const healthOutput = 400
 // Containers returns the containers of some compose projects, sorted by name: one list,
 // then all of them looked into at once.
 func (e *Engine) Containers(ctx context.Context, projects ...string) ([]Container, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	list, err := e.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", LabelComposeProject)})
+	list, err := ask(ctx, e, patience, "list containers", e.api.ContainerList, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", LabelComposeProject)})
 	if err != nil {
-		return nil, e.failed(ctx, "list containers", err)
+		return nil, err
 	}
 	items := slices.DeleteFunc(list.Items, func(c container.Summary) bool { return !slices.Contains(projects, c.Labels[LabelComposeProject]) })
 	found := make([]Container, len(items))
@@ -55,12 +53,7 @@ func (e *Engine) Containers(ctx context.Context, projects ...string) ([]Containe
 // Everything returns all containers of the engine as its list has them: without
 // environment, restarts, the outputs of health checks and the dates of their state.
 func (e *Engine) Everything(ctx context.Context) ([]Container, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	list, err := e.api.ContainerList(ctx, client.ContainerListOptions{All: true})
-	if err != nil {
-		return nil, e.failed(ctx, "list containers", err)
-	}
+	list, err := ask(ctx, e, patience, "list containers", e.api.ContainerList, client.ContainerListOptions{All: true})
 	found := make([]Container, 0, len(list.Items))
 	for _, item := range list.Items {
 		c := Container{ID: item.ID, Image: item.Image, ImageID: item.ImageID, Created: time.Unix(item.Created, 0), Mounts: mountsOf(item.Mounts)}
@@ -79,16 +72,14 @@ func (e *Engine) Everything(ctx context.Context) ([]Container, error) {
 		c.identify(item.Labels)
 		found = append(found, c)
 	}
-	return found, nil
+	return found, err
 }
 
 // Inspect looks into one container, by id or name.
 func (e *Engine) Inspect(ctx context.Context, id string) (Container, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	answer, err := e.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	answer, err := about(ctx, e, patience, "look into the container", e.api.ContainerInspect, id, client.ContainerInspectOptions{})
 	if err != nil {
-		return Container{}, e.failed(ctx, "look into the container "+id, err)
+		return Container{}, err
 	}
 	return containerOf(answer.Container), nil
 }
@@ -215,7 +206,8 @@ func (c *Container) identify(labels map[string]string) {
 
 // Tag returns the tag of a reference, "" if it has none.
 func Tag(image string) string {
-	if named, err := reference.ParseNormalizedNamed(image); err == nil {
+	named, err := reference.ParseNormalizedNamed(image)
+	if err == nil && !strings.HasPrefix(image, "sha256:") { // an id, not a name with a tag
 		if tagged, ok := named.(reference.Tagged); ok {
 			return tagged.Tag()
 		}

@@ -37,7 +37,7 @@ func fake(t *testing.T, change ...func(*enginetest.Server)) (*enginetest.Server,
 	for _, c := range change {
 		c(server)
 	}
-	return server, connect(t, engine.Options{Host: server.Host(), Docker: server.Docker(t), Self: "/proc/self/exe", Environ: environ(t)})
+	return server, connect(t, engine.Options{Host: server.Host(), Docker: server.Docker(t), Self: write(t, filepath.Join(t.TempDir(), "tale"), "binary"), Environ: environ(t)})
 }
 
 func environ(t *testing.T) config.Environ {

@@ -4,15 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
+	"github.com/moby/moby/api/types/jsonstream"
 	"github.com/moby/moby/client"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 )
+
+// engineSays is how the client begins what the engine has answered.
+const engineSays = "Error response from daemon: "
 
 // IsNotFound reports whether an error says that what was named is not there.
 func IsNotFound(err error) bool { return errdefs.IsNotFound(err) }
@@ -21,19 +27,38 @@ func IsNotFound(err error) bool { return errdefs.IsNotFound(err) }
 // in use.
 func IsConflict(err error) bool { return errdefs.IsConflict(err) }
 
+// ask puts one question to the engine: bounded in time, its failure in our words.
+func ask[O, R any](ctx context.Context, e *Engine, limit time.Duration, what string, question func(context.Context, O) (R, error), options O) (R, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	answer, err := question(ctx, options)
+	return answer, e.failed(ctx, what, err)
+}
+
+// about is ask for questions about something that has a name.
+func about[O, R any](ctx context.Context, e *Engine, limit time.Duration, what string, question func(context.Context, string, O) (R, error), name string, options O) (R, error) {
+	return ask(ctx, e, limit, what+" "+name, func(ctx context.Context, options O) (R, error) { return question(ctx, name, options) }, options)
+}
+
+// opening bounds how long a stream may take to begin, not how long it lasts: opened ends
+// the bound.
+func opening(ctx context.Context) (stream context.Context, opened func() bool, cancel context.CancelCauseFunc) {
+	stream, cancel = context.WithCancelCause(ctx)
+	return stream, time.AfterFunc(patience, func() { cancel(context.DeadlineExceeded) }).Stop, cancel
+}
+
 // failed says what could not be done, why, and what mends it. The context is the call's
 // own, so that its deadline and an interrupt are told apart from the engine's words.
 func (e *Engine) failed(ctx context.Context, what string, err error) error {
-	var said string
-	if err != nil {
-		said = strings.TrimPrefix(err.Error(), "Error response from daemon: ")
-	}
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case errors.Is(ctx.Err(), context.Canceled):
-		return fmt.Errorf("cannot %s: %w", what, context.Cause(ctx))
-	case errors.Is(err, context.DeadlineExceeded), ctx.Err() != nil:
+	}
+	said := strings.TrimPrefix(err.Error(), engineSays)
+	cause := context.Cause(ctx)
+	switch {
+	case cause != nil && !errors.Is(cause, context.DeadlineExceeded):
+		return fmt.Errorf("cannot %s: %w", what, cause)
+	case cause != nil, errors.Is(err, context.DeadlineExceeded):
 		return exit.Errorf(exit.Unavailable, "cannot %s: the Docker engine at %s did not answer in time: %w", what, e.host, context.DeadlineExceeded)
 	case client.IsErrConnectionFailed(err) && (strings.Contains(said, "permission denied") || errors.Is(err, os.ErrPermission)):
 		return exit.Errorf(exit.NoPermission, "cannot %s: this user may not use %s (%s); `sudo usermod -aG docker $USER` and log in again, or use sudo", what, e.host, e.origin)
@@ -54,9 +79,13 @@ type plain struct {
 func (p plain) Error() string { return p.text }
 func (p plain) Unwrap() error { return p.cause }
 
-// isBroken reports whether a connection ended in the middle.
+// isBroken reports whether the connection to the engine ended in the middle; what the
+// engine says of its own connections is no such thing.
 func isBroken(err error) bool {
-	return err != nil && hasAny(err.Error(), "unexpected EOF", "connection reset", "broken pipe", "use of closed network connection") || fmt.Sprint(err) == "EOF"
+	if _, said := errors.AsType[*jsonstream.Error](err); err == nil || said || strings.HasPrefix(err.Error(), engineSays) {
+		return false
+	}
+	return errors.Is(err, io.EOF) || hasAny(err.Error(), "unexpected EOF", "connection reset", "broken pipe", "use of closed network connection")
 }
 
 func hasAny(text string, parts ...string) bool {
@@ -74,9 +103,10 @@ func (e *Engine) refused(ctx context.Context, image string, err error) error {
 	if err == nil || ctx.Err() != nil || client.IsErrConnectionFailed(err) || isBroken(err) {
 		return e.failed(ctx, "ask for the image "+image, err)
 	}
-	said := strings.TrimPrefix(err.Error(), "Error response from daemon: ")
+	said := strings.TrimPrefix(err.Error(), engineSays)
+	// A name is no reason, whatever it says.
+	words := strings.ToLower(strings.ReplaceAll(strings.ReplaceAll(said, image, ""), familiar(image), ""))
 	registry := registryOf(image)
-	words := strings.ToLower(said)
 	switch {
 	case hasAny(words, "no space left on device"):
 		return e.failed(ctx, "pull "+image, err)
@@ -84,12 +114,12 @@ func (e *Engine) refused(ctx context.Context, image string, err error) error {
 		return exit.Errorf(exit.Unavailable, "%s does not hand out %s now, too many requests (429): wait, or `docker login %s`: %s", registry, image, registry, said)
 	case hasAny(words, "no matching manifest", "does not match the specified platform"):
 		return exit.Errorf(exit.Config, "%s is not made for the engine's platform: %s; name a version that is", image, said)
-	case hasAny(words, "manifest unknown", "manifest for", "name unknown", "no such image") || errdefs.IsNotFound(err) && !hasAny(words, "denied", "login"):
-		return exit.Errorf(exit.Config, "%s has no %s (404): check the version, or wait until its images are published: %w", registry, image, plain{said, err})
-	case hasAny(words, "unauthorized", "authentication required", "no basic auth", "incorrect username", "401"):
+	case hasAny(words, "unauthorized", "authentication required", "no basic auth", "incorrect username"):
 		return exit.Errorf(exit.NoPermission, "%s wants a valid login for %s (401): `docker login %s`: %s", registry, image, registry, said)
-	case hasAny(words, "denied", "forbidden", "insufficient_scope", "403"):
+	case hasAny(words, "denied", "forbidden", "insufficient_scope"):
 		return exit.Errorf(exit.NoPermission, "%s does not let this login read %s, or it does not exist (403): `docker login %s` as one who may: %s", registry, image, registry, said)
+	case hasAny(words, "manifest unknown", "manifest for", "name unknown", ": not found") || errdefs.IsNotFound(err):
+		return exit.Errorf(exit.Config, "%s has no %s (404): check the version, or wait until its images are published: %s", registry, image, said)
 	}
 	return exit.Errorf(exit.Unavailable, "the engine cannot get %s from %s: %w; can its host reach %s?", image, registry, plain{said, err}, registry)
 }
@@ -100,4 +130,13 @@ func registryOf(image string) string {
 		return image
 	}
 	return reference.Domain(named)
+}
+
+// familiar is how engines write a name, without the tag.
+func familiar(image string) string {
+	named, err := reference.ParseNormalizedNamed(image)
+	if err != nil {
+		return image
+	}
+	return reference.FamiliarName(named)
 }

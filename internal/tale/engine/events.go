@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,8 +11,6 @@ import (
 
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
-
-	"github.com/tale-project/tale-runtime/internal/exit"
 )
 
 // Events reports what happens to the containers of some compose projects from now on, or
@@ -20,14 +20,27 @@ import (
 func (e *Engine) Events(ctx context.Context, since time.Time, projects ...string) (<-chan Event, <-chan error) {
 	options := client.EventsListOptions{Filters: client.Filters{}.Add("type", "container").Add("label", LabelComposeProject).
 		Add("event", "start", "die", "oom", "kill", "stop", "destroy", "pause", "unpause", "health_status")}
-	if !since.IsZero() {
-		options.Since = seconds(since)
-	}
-	stream := e.api.Events(ctx, options)
 	out, errs := make(chan Event, 64), make(chan error, 1)
+	if since.IsZero() {
+		// Engines answer before they subscribe; what happens in between is in their
+		// memory, which since asks for, by their clock.
+		info, err := ask(ctx, e, patience, "ask the engine for its time", e.api.Info, client.InfoOptions{})
+		if err != nil {
+			errs <- err
+			close(errs)
+			close(out)
+			return out, errs
+		}
+		since = instant(info.Info.SystemTime)
+	}
+	options.Since = seconds(since)
+	ctx, opened, cancel := opening(ctx)
+	stream := e.api.Events(ctx, options)
+	opened()
 	go func() {
 		defer close(errs)
 		defer close(out)
+		defer cancel(nil)
 		errs <- e.forward(ctx, stream, out, projects)
 	}()
 	return out, errs
@@ -46,10 +59,10 @@ func (e *Engine) forward(ctx context.Context, stream client.EventsResult, out ch
 			case <-ctx.Done():
 			}
 		case err := <-stream.Err:
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
+			if errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF // a stream of events has no end of its own
 			}
-			return exit.Errorf(exit.Unavailable, "the events of the Docker engine at %s ended: %w", e.host, err)
+			return e.failed(ctx, "follow the events", err)
 		}
 	}
 }

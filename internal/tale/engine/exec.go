@@ -37,24 +37,33 @@ func (e *Engine) Exec(ctx context.Context, id string, command []string, stdin io
 	}
 	defer attached.Close()
 	defer context.AfterFunc(ctx, attached.Close)()
-	feeding := make(chan struct{})
-	go func() {
-		defer close(feeding)
-		if stdin != nil {
-			// A command that does not read to the end is none of our errors.
+	if stdin != nil {
+		go func() { // a command need not read to the end
 			_, _ = io.Copy(attached.Conn, stdin)
 			_ = attached.CloseWrite()
-		}
-	}()
+		}()
+	}
 	out, errs, err := demultiplex(attached.Reader)
 	if err != nil {
 		return out, errs, 0, e.failed(ctx, what, err)
 	}
-	ended, err := e.api.ExecInspect(ctx, made.ID, client.ExecInspectOptions{})
-	if err != nil {
-		return out, errs, 0, e.failed(ctx, what, err)
+	code, err = e.exitCode(ctx, made.ID)
+	return out, errs, code, e.failed(ctx, what, err)
+}
+
+// exitCode waits for the engine to notice an end that the streams have shown already.
+func (e *Engine) exitCode(ctx context.Context, exec string) (int, error) {
+	for {
+		ended, err := e.api.ExecInspect(ctx, exec, client.ExecInspectOptions{})
+		if err != nil || !ended.Running {
+			return ended.ExitCode, err
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
 	}
-	return out, errs, ended.ExitCode, nil
 }
 
 // demultiplex reads frames to the end and keeps the beginning of both streams.

@@ -122,7 +122,9 @@ func (e *Engine) RunHelper(ctx context.Context, o HelperOptions, say func(Line))
 		if line.Stderr {
 			last = line.Text
 		}
-		say(line)
+		if say != nil {
+			say(line)
+		}
 	}
 	ended, err := e.Inspect(ctx, id)
 	if err == nil && ended.State.ExitCode != 0 {
@@ -228,22 +230,19 @@ func freeBelow(folder string) (free, total int64, err error) {
 // Memory returns how many bytes a running container uses, without what the kernel can
 // drop, and its limit; a limit of 0 is none.
 func (e *Engine) Memory(ctx context.Context, id string) (used, limit int64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	what := "ask for the memory of the container " + id
-	answer, err := e.api.ContainerStats(ctx, id, client.ContainerStatsOptions{})
-	if err != nil {
-		return 0, 0, e.failed(ctx, what, err)
-	}
-	defer func() { _ = answer.Body.Close() }()
 	var stats container.StatsResponse
-	if err := json.NewDecoder(answer.Body).Decode(&stats); err != nil {
-		return 0, 0, e.failed(ctx, what, err)
-	}
+	_, err = ask(ctx, e, patience, "ask for the memory of the container "+id, func(ctx context.Context, id string) (none struct{}, err error) {
+		answer, err := e.api.ContainerStats(ctx, id, client.ContainerStatsOptions{})
+		if err != nil {
+			return none, err
+		}
+		defer func() { _ = answer.Body.Close() }()
+		return none, json.NewDecoder(answer.Body).Decode(&stats)
+	}, id)
 	memory := stats.MemoryStats
 	cache := memory.Stats["total_inactive_file"]
 	if cache == 0 {
 		cache = memory.Stats["inactive_file"] // cgroup v2
 	}
-	return int64(memory.Usage - min(cache, memory.Usage)), int64(memory.Limit), nil
+	return int64(memory.Usage - min(cache, memory.Usage)), int64(memory.Limit), err
 }

@@ -19,30 +19,22 @@ import (
 // Images returns all images of the engine that have a name. Their platform is known to
 // Image alone.
 func (e *Engine) Images(ctx context.Context) ([]Image, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	list, err := e.api.ImageList(ctx, client.ImageListOptions{})
-	if err != nil {
-		return nil, e.failed(ctx, "list images", err)
-	}
+	list, err := ask(ctx, e, patience, "list images", e.api.ImageList, client.ImageListOptions{})
 	images := make([]Image, 0, len(list.Items))
 	for _, i := range list.Items {
 		images = append(images, Image{ID: i.ID, Tags: named(i.RepoTags), Digests: named(i.RepoDigests), Size: i.Size, Created: time.Unix(i.Created, 0), Labels: i.Labels})
 	}
-	return images, nil
+	return images, err
 }
 
 // Image looks into an image by reference, digest or id; ok is false if the engine does
 // not have it.
 func (e *Engine) Image(ctx context.Context, ref string) (image Image, ok bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	i, err := e.api.ImageInspect(ctx, ref)
-	if IsNotFound(err) {
-		return Image{}, false, nil
-	}
+	i, err := ask(ctx, e, patience, "look into the image "+ref, func(ctx context.Context, ref string) (client.ImageInspectResult, error) {
+		return e.api.ImageInspect(ctx, ref)
+	}, ref)
 	if err != nil {
-		return Image{}, false, e.failed(ctx, "look into the image "+ref, err)
+		return Image{}, false, unlessGone(err)
 	}
 	image = Image{ID: i.ID, Tags: named(i.RepoTags), Digests: named(i.RepoDigests), Size: i.Size, OS: i.Os, Arch: i.Architecture, Created: instant(i.Created)}
 	if i.Config != nil {
@@ -76,13 +68,8 @@ func (e *Engine) Remote(ctx context.Context, ref string) (Remote, error) {
 // RemoveImage removes a reference, and the image with its last one, unless a container
 // uses it. One that is gone is no error.
 func (e *Engine) RemoveImage(ctx context.Context, ref string) error {
-	ctx, cancel := context.WithTimeout(ctx, changing)
-	defer cancel()
-	_, err := e.api.ImageRemove(ctx, ref, client.ImageRemoveOptions{PruneChildren: true})
-	if IsNotFound(err) {
-		return nil
-	}
-	return e.failed(ctx, "remove the image "+ref, err)
+	_, err := about(ctx, e, changing, "remove the image", e.api.ImageRemove, ref, client.ImageRemoveOptions{PruneChildren: true})
+	return unlessGone(err)
 }
 
 // login finds the credentials for an image's registry, where the docker command keeps
@@ -179,11 +166,14 @@ func (e *Engine) pull(ctx context.Context, ref, login string, say func(Progress)
 	return nil
 }
 
+// passing are words for what a registry or the way to it recovers from.
+var passing = []string{"unexpected EOF", "connection reset", "TLS handshake timeout", "i/o timeout", "INTERNAL_ERROR", "502 Bad Gateway", "503 Service", "504 Gateway"}
+
 func (e *Engine) pullFailed(ctx context.Context, ref string, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return fmt.Errorf("cannot pull %s: %w", ref, cause)
 	}
-	if client.IsErrConnectionFailed(err) || isBroken(err) || hasAny(err.Error(), "TLS handshake timeout", "i/o timeout", "INTERNAL_ERROR", "502 Bad Gateway", "503 Service", "504 Gateway") {
+	if client.IsErrConnectionFailed(err) || isBroken(err) || hasAny(err.Error(), passing...) {
 		return fmt.Errorf("%w: %w", errBroken, err)
 	}
 	return e.refused(ctx, ref, err)

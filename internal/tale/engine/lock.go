@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,9 +20,8 @@ const (
 	// has come for silence, because a line that is cut without a word never says so.
 	beat    = 3 * time.Second
 	silence = 20 * time.Second
-	// starting is how old a container may be that is not running yet.
-	starting = 15 * time.Second
-	// lockAttempts bounds a race with containers that are being removed.
+	// A container of that name that is there and does not run is on its way up or down,
+	// or was left over, which lockAttempts tell apart.
 	lockAttempts = 25
 	lockPause    = 200 * time.Millisecond
 )
@@ -69,7 +69,7 @@ func (e *Engine) HoldLock(ctx context.Context, project string, holder map[string
 		labels = map[string]string{}
 	}
 	labels[LabelProject] = project
-	for range lockAttempts {
+	for attempt := range lockAttempts {
 		id, err := e.createHelper(ctx, name, image, true, HelperOptions{Args: []string{"hold"}, Labels: labels})
 		if err == nil {
 			return e.hold(ctx, id)
@@ -77,7 +77,7 @@ func (e *Engine) HoldLock(ctx context.Context, project string, holder map[string
 		if !IsConflict(err) {
 			return nil, err
 		}
-		if err := e.lookAtHolder(ctx, name); err != nil {
+		if err := e.lookAtHolder(ctx, name, attempt >= lockAttempts/2); err != nil {
 			return nil, err
 		}
 		select {
@@ -89,50 +89,52 @@ func (e *Engine) HoldLock(ctx context.Context, project string, holder map[string
 	return nil, exit.Errorf(exit.Temporary, "cannot lock %s: the container %s neither runs nor goes; `docker rm -f %s` removes it", project, name, name)
 }
 
-// lookAtHolder returns a *HeldError if the lock is held. A container that is only left
-// over is removed.
-func (e *Engine) lookAtHolder(ctx context.Context, name string) error {
+// lookAtHolder returns a *HeldError if the lock is held. A container that has ended, or
+// does not start for long, is removed.
+func (e *Engine) lookAtHolder(ctx context.Context, name string, long bool) error {
 	c, err := e.Inspect(ctx, name)
 	switch {
 	case IsNotFound(err):
 		return nil
 	case err != nil:
 		return err
-	case c.State.Running, c.State.Status == "created" && time.Since(c.Created) < starting:
+	case c.State.Running:
 		return &HeldError{Container: name, Since: c.Created, Labels: c.Labels}
-	case c.State.Status != "removing":
+	case c.State.Status != "removing" && c.State.Status != "created", long:
 		e.discard(ctx, c.ID)
 	}
 	return nil
 }
 
-func (e *Engine) hold(ctx context.Context, id string) (_ *Hold, err error) {
-	defer func() {
-		if err != nil {
-			e.discard(ctx, id)
-		}
-	}()
-	// The connection outlives the call.
-	life, end := context.WithCancel(context.WithoutCancel(ctx))
+// hold starts the container and waits until it says that it holds.
+func (e *Engine) hold(ctx context.Context, id string) (*Hold, error) {
+	// The connection outlives the call, but not the time for its beginning.
+	life, opened, end := opening(context.WithoutCancel(ctx))
+	interrupted := context.AfterFunc(ctx, func() { end(context.Cause(ctx)) })
 	attached, err := e.api.ContainerAttach(life, id, client.ContainerAttachOptions{Stream: true, Stdin: true, Stdout: true})
 	if err == nil {
-		if err = e.Start(ctx, id); err != nil {
-			attached.Close()
+		defer context.AfterFunc(life, attached.Close)()
+		if err = e.Start(life, id); err == nil {
+			_, _, err = readFrame(attached.Reader)
 		}
 	}
-	if err != nil {
-		end()
-		return nil, e.failed(ctx, "hold a lock", err)
+	if inTime := interrupted() && opened(); err == nil && !inTime {
+		err = cmp.Or(context.Cause(ctx), context.DeadlineExceeded)
 	}
-	h := &Hold{done: make(chan struct{})}
-	h.end = sync.OnceFunc(func() {
-		end()
+	if err != nil {
+		defer end(nil)
+		e.discard(ctx, id)
+		return nil, e.failed(life, "hold a lock", err)
+	}
+	h := &Hold{done: make(chan struct{}), end: sync.OnceFunc(func() {
+		end(nil)
 		attached.Close()
-	})
+	})}
 	go keepAlive(life, attached.Conn)
 	go func() {
 		defer close(h.done)
-		// Nothing is written there: the end of the container or of the connection ends it.
+		// Nothing more is written there: the end of the container, or of the connection,
+		// ends it.
 		_, _ = io.Copy(io.Discard, attached.Reader)
 		h.end()
 		e.discard(life, id)
@@ -156,11 +158,14 @@ func keepAlive(ctx context.Context, to io.Writer) {
 }
 
 // Helper is the body of the command `tale helper`, which runs in helper containers:
-// hold reads until its input ends or falls silent; free prints the bytes that are free,
+// hold says so, and reads until its input ends or falls silent; free prints the bytes that are free,
 // and all bytes, of the disk below a folder.
 func Helper(args []string, in io.Reader, out io.Writer) error {
 	switch {
 	case len(args) == 1 && args[0] == "hold":
+		if _, err := fmt.Fprintln(out, "held"); err != nil {
+			return err
+		}
 		return listen(in, silence)
 	case len(args) == 2 && args[0] == "free":
 		free, total, err := freeBelow(args[1])

@@ -35,9 +35,10 @@ type Line struct {
 // Logs yields the lines that a container has written, and an error if they break off.
 func (e *Engine) Logs(ctx context.Context, id string, options LogOptions) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
+		ctx, opened, cancel := opening(ctx)
+		defer cancel(nil)
 		stream, terminal, err := e.logStream(ctx, id, options)
+		opened()
 		if err != nil {
 			yield(Line{}, err)
 			return
@@ -55,12 +56,10 @@ func (e *Engine) Logs(ctx context.Context, id string, options LogOptions) iter.S
 }
 
 func (e *Engine) logStream(ctx context.Context, id string, options LogOptions) (stream io.ReadCloser, terminal bool, err error) {
-	short, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
 	// Engines before API 1.42 do not say which of the two formats they send.
-	inspected, err := e.api.ContainerInspect(short, id, client.ContainerInspectOptions{})
+	inspected, err := about(ctx, e, patience, "look into the container", e.api.ContainerInspect, id, client.ContainerInspectOptions{})
 	if err != nil {
-		return nil, false, e.failed(short, "look into the container "+id, err)
+		return nil, false, err
 	}
 	asked := client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Timestamps: true, Follow: options.Follow}
 	if options.Tail != 0 {

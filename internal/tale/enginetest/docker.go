@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -26,7 +27,6 @@ import (
 
 const (
 	dockerRole      = "docker"
-	composeVariable = "TALE_TEST_COMPOSE"
 	labelConfigHash = "com.docker.compose.config-hash"
 )
 
@@ -45,7 +45,11 @@ func Main(m *testing.M, programs ...map[string]func() int) int {
 func (s *Server) Docker(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "docker")
-	script := fmt.Sprintf("#!/bin/sh\n%s=%s %s=%s exec '%s' \"$@\"\n", testkit.RoleVariable, dockerRole, composeVariable, s.Compose, os.Args[0])
+	version := "echo " + s.Compose
+	if s.Compose == "" {
+		version = "echo \"docker: 'compose' is not a docker command.\" >&2; exit 1"
+	}
+	script := fmt.Sprintf("#!/bin/sh\n[ \"$2\" != version ] || { %s; exit; }\n%s=%s exec '%s' \"$@\"\n", version, testkit.RoleVariable, dockerRole, os.Args[0])
 	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -53,15 +57,6 @@ func (s *Server) Docker(t testing.TB) string {
 }
 
 func docker() int {
-	version := os.Getenv(composeVariable)
-	switch {
-	case version == "":
-		fmt.Fprintln(os.Stderr, "docker: 'compose' is not a docker command.\nSee 'docker --help'")
-		return 1
-	case slices.Contains(os.Args, "version"):
-		fmt.Println(version)
-		return 0
-	}
 	if err := up(context.Background(), os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, strings.TrimSpace(err.Error()))
 		return 1
@@ -116,11 +111,11 @@ func upService(ctx context.Context, api *client.Client, project *types.Project, 
 	if name == "" {
 		name = project.Name + "-" + service + "-1"
 	}
-	encoded, err := config.MarshalYAML()
+	encoded, err := json.Marshal(config)
 	if err != nil {
 		return err
 	}
-	hash := digest.FromString(fmt.Sprint(encoded)).Encoded()
+	hash := digest.FromBytes(encoded).Encoded()
 	is, err := api.ContainerInspect(ctx, name, client.ContainerInspectOptions{})
 	there := err == nil
 	if err != nil && !errdefs.IsNotFound(err) {

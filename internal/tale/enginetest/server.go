@@ -179,7 +179,11 @@ var version = regexp.MustCompile(`^/v1\.\d+/`)
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/_ping", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("OK")) })
-	mux.HandleFunc("GET /info", s.answer(func(*http.Request) (any, error) { return s.Info, nil }))
+	mux.HandleFunc("GET /info", s.answer(func(*http.Request) (any, error) {
+		info := s.Info
+		info.SystemTime = time.Now().UTC().Format(time.RFC3339Nano)
+		return info, nil
+	}))
 	s.serveContainers(mux)
 	s.serveStreams(mux)
 	s.serveImages(mux)

@@ -96,7 +96,7 @@ func (s *Server) serveStreams(mux *http.ServeMux) {
 
 func (s *Server) sendEvents(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = http.NewResponseController(w).Flush()
+	_ = http.NewResponseController(w).Flush() // before it subscribes, as the engine does
 	since, live := moment(r.URL.Query().Get("since"))
 	s.mu.Lock()
 	next := len(s.events)
@@ -258,12 +258,16 @@ func (s *Server) attach(w http.ResponseWriter, r *http.Request) {
 	ended := make(chan struct{})
 	go func() { // the other way round: the container's end closes the connection
 		defer closed(conn)
-		for {
+		for held := false; ; {
 			s.mu.Lock()
-			changed, there := s.changed, slices.Contains(s.containers, b)
+			changed, there, running := s.changed, slices.Contains(s.containers, b), b.State.Running
 			s.mu.Unlock()
 			if !there {
 				return
+			}
+			if running && !held {
+				held = true
+				_, _ = conn.Write(frame(1, []byte("held\n")))
 			}
 			select {
 			case <-changed:

@@ -1,0 +1,172 @@
+package tale
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/logs"
+	"github.com/tale-project/tale-runtime/internal/tale/project"
+	"github.com/tale-project/tale-runtime/internal/tale/rollout"
+)
+
+type logsOptions struct {
+	logs.Options
+	since string
+	dev   bool
+}
+
+func (a *app) logsCommand() *cobra.Command {
+	o := logsOptions{}
+	command := &cobra.Command{
+		Use:   "logs [SERVICE…]",
+		Short: "Print what services have written, merged by time, and follow it",
+		Long: `Print what the containers of services have written, in both colours and also of
+stopped ones, merged by time. With --follow it goes on with what they write, over
+restarts and over the switch of a service to its other colour, each line once, until
+Ctrl-C.
+
+Exit codes: 0 done; 1 a log cannot be read; 4 there is no container; 64 usage; 69 the
+engine is unreachable; 77 permission; 78 configuration.`,
+		Example: `  tale logs -f platform
+  tale logs --since 10m -n 200
+  tale logs platform --color green        # the one that failed, say
+  tale logs --json convex | jq -r 'select(.stream == "stderr") | .text'`,
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: a.completeServices,
+	}
+	flags := command.Flags()
+	flags.BoolVarP(&o.Follow, "follow", "f", false, "go on with what is written, until Ctrl-C")
+	flags.StringVar(&o.since, "since", "", "only lines since `WHEN`: 10m, 2h30m, 2026-05-01T10:00:00Z, 2026-05-01")
+	flags.IntVarP(&o.Last, "tail", "n", -1, "only the last `N` lines of what was written until now")
+	flags.StringVarP(&o.Colour, "color", "c", "", "only the containers of a `COLOUR`, blue or green")
+	flags.BoolVar(&o.dev, "dev", false, "those of the development stack")
+	_ = command.RegisterFlagCompletionFunc("color", cobra.FixedCompletions([]string{stack.Blue, stack.Green}, cobra.ShellCompDirectiveNoFileComp))
+	command.RunE = func(command *cobra.Command, args []string) error {
+		o.Services = args
+		return a.logs(command, o)
+	}
+	return command
+}
+
+func (a *app) logs(command *cobra.Command, o logsOptions) error {
+	p, err := a.open()
+	if err != nil {
+		return err
+	}
+	if err := o.check(p, time.Now()); err != nil {
+		return err
+	}
+	ctx, stop := interruptible(command.Context(), func() {})
+	defer stop()
+	s, err := a.connect(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	o.Projects = rollout.Projects(p.File.ID)
+	if o.dev {
+		o.Projects = []string{developmentID(p)}
+	}
+	o.Warn = func(err error) { command.PrintErrf("%v; trying again until Ctrl-C\n", err) }
+	err = logs.Read(ctx, s.engine, o.Options, a.logPrinter(command.OutOrStdout(), o))
+	switch {
+	case o.Follow && ctx.Err() != nil:
+		return nil
+	case errors.Is(err, logs.NoneError{}):
+		return exit.Errorf(exit.Down, "%w: `tale status` shows what is; `tale deploy` starts the stack, `tale start` that for development", err)
+	}
+	return err
+}
+
+// check reports what is asked for in vain.
+func (o *logsOptions) check(p *project.Project, now time.Time) (err error) {
+	for _, service := range o.Services {
+		i := slices.IndexFunc(p.Services(), func(s stack.Service) bool { return s.Name == service })
+		switch {
+		case i < 0:
+			return exit.Errorf(exit.Usage, "there is no service %q; those of the project are %s", service, strings.Join(names(p), ", "))
+		case o.Colour != "" && !p.Services()[i].Rotates:
+			return exit.Errorf(exit.Usage, "%s has no colours: leave out --color", service)
+		}
+	}
+	if o.Colour != "" && o.Colour != stack.Blue && o.Colour != stack.Green {
+		return exit.Errorf(exit.Usage, "--color is %q; the colours are %s and %s", o.Colour, stack.Blue, stack.Green)
+	}
+	if o.Last < -1 {
+		return exit.Errorf(exit.Usage, "--tail is %d; it is a number of lines", o.Last)
+	}
+	o.Since, err = instant(o.since, now)
+	return err
+}
+
+// instant reads a date, or how long ago it was.
+func instant(text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
+		return now.Add(-ago), nil
+	}
+	for _, form := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", time.DateOnly} {
+		if at, err := time.ParseInLocation(form, text, now.Location()); err == nil {
+			return at, nil
+		}
+	}
+	return time.Time{}, exit.Errorf(exit.Usage, "--since is %q, which is neither how long ago, such as 10m, nor a date, such as %s", text, now.Format(time.RFC3339))
+}
+
+// logPrinter returns what shows lines: JSON, or with the service before each.
+func (a *app) logPrinter(out io.Writer, o logsOptions) func(logs.Line) error {
+	if a.json {
+		encoder := json.NewEncoder(out)
+		encoder.SetEscapeHTML(false)
+		return func(line logs.Line) error { return encoder.Encode(line) }
+	}
+	width, paint := 0, a.paints(out)
+	for _, service := range stack.Services() {
+		if len(o.Services) > 0 && !slices.Contains(o.Services, service.Name) {
+			continue
+		}
+		name := service.Name
+		if service.Rotates && !o.dev {
+			name = stack.Coloured(name, stack.Green)
+		}
+		width = max(width, len(name))
+	}
+	return func(line logs.Line) error {
+		name := line.Service
+		if line.Colour != "" {
+			name = stack.Coloured(name, line.Colour)
+		}
+		name = fmt.Sprintf("%-*s |", width, name)
+		if paint {
+			name = "\x1b[" + logPaint(line) + "m" + name + "\x1b[0m"
+		}
+		_, err := fmt.Fprintf(out, "%s %s\n", name, line.Text)
+		return err
+	}
+}
+
+// logPaint is the colour of a colour, or one of the service's own.
+func logPaint(line logs.Line) string {
+	switch line.Colour {
+	case stack.Blue:
+		return "34"
+	case stack.Green:
+		return "32"
+	}
+	i := slices.IndexFunc(stack.Services(), func(s stack.Service) bool { return s.Name == line.Service })
+	return []string{"33", "35", "36", "31", "93", "95"}[max(0, i)%6]
+}
+
+// developmentID returns the compose project of the development stack.
+func developmentID(p *project.Project) string { return p.File.ID + "-dev" }
