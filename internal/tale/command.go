@@ -57,6 +57,7 @@ func Command(environ config.Environ) *cobra.Command {
 		group("config", "The project's folder", a.configShowCommand()),
 		a.historyCommand(),
 		completionCommand(),
+		helperCommand(),
 		a.versionCommand(),
 		a.deployCommand(),
 		a.rollbackCommand(),

@@ -1,0 +1,20 @@
+package tale
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+)
+
+// helperCommand is what helper containers beside the engine run.
+func helperCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    "helper",
+		Short:  "For tale itself, in containers beside the engine",
+		Hidden: true,
+		Args:   cobra.ArbitraryArgs,
+		RunE: func(command *cobra.Command, args []string) error {
+			return engine.Helper(args, command.InOrStdin(), command.OutOrStdout())
+		},
+	}
+}
