@@ -2,7 +2,6 @@ package tale
 
 import (
 	"bufio"
-	"fmt"
 	"os"
 	"strings"
 
@@ -27,7 +26,7 @@ func (a *app) agree(command *cobra.Command, reasons []string) error {
 	command.PrintErr("Go on? [y/N] ")
 	answer, err := bufio.NewReader(stdin).ReadString('\n')
 	if answer = strings.ToLower(strings.TrimSpace(answer)); err != nil || answer != "y" && answer != "yes" {
-		return exit.With(exit.Declined, fmt.Errorf("declined: nothing was changed"))
+		return exit.With(exit.Declined, errDeclined)
 	}
 	return nil
 }

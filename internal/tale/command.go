@@ -63,6 +63,9 @@ func Command(environ config.Environ) *cobra.Command {
 		a.rollbackCommand(),
 		a.statusCommand(),
 		a.logsCommand(),
+		a.cleanupCommand(),
+		a.resetCommand(),
+		a.stopCommand(),
 	)
 	return root
 }

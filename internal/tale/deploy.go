@@ -390,7 +390,11 @@ func (d *deployment) makeRoom(ctx context.Context) {
 		return
 	}
 	var freed int64
-	for _, image := range d.unused(d.state, d.release, d.options.keep) {
+	var used []string
+	for _, c := range d.state.Containers {
+		used = append(used, c.ImageID)
+	}
+	for _, image := range d.unused(d.state, used, d.release, d.options.keep) {
 		if err := d.engine.RemoveImage(ctx, image.ID); err != nil {
 			d.out.say(fmt.Sprintf("an old image stays: %v", err))
 			continue
@@ -481,12 +485,9 @@ func firstLine(text string) string {
 	return line
 }
 
-// unused returns the images of ours that may go.
-func (s *session) unused(state rollout.State, r release, keep int) []engine.Image {
-	var kept, used []string
-	for _, c := range state.Containers {
-		used = append(used, c.ImageID)
-	}
+// unused returns the images of ours that may go, and that are not used.
+func (s *session) unused(state rollout.State, used []string, r release, keep int) []engine.Image {
+	var kept []string
 	entries, err := s.project.History()
 	if err != nil {
 		return nil // it cannot be known what to keep

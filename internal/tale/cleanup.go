@@ -1,0 +1,65 @@
+package tale
+
+import (
+	"context"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+	"github.com/tale-project/tale-runtime/internal/tale/tidy"
+)
+
+func (a *app) cleanupCommand() *cobra.Command {
+	t := tidying{done: "done; `tale status` shows what is there"}
+	var keep int
+	command := &cobra.Command{
+		Use:   "cleanup",
+		Short: "Remove containers that were replaced, and images that are not needed",
+		Long: `Remove the containers of this project that have stopped and been replaced (colours
+that are retired, and those that failed and were kept to be looked into), and images
+that come from where the project's come from, if no container uses them and they are
+of none of the last releases. Nothing else is touched: no volume, no running
+container, nothing of another project.
+
+Exit codes: 0 done, or nothing to do; 1 something could not be removed; 10 a dry run
+with something to do; 64 usage; 69 the engine is unreachable; 75 locked; 77
+permission; 78 configuration; 130 interrupted.`,
+		Example: "  tale cleanup --dry-run\n  tale cleanup --keep 3",
+	}
+	tidyFlags(command, &t)
+	command.Flags().IntVar(&keep, "keep", 1, "releases before the present one whose images stay")
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		ctx, stop := interruptible(command.Context(), func() {})
+		defer stop()
+		s, err := a.session(ctx)
+		if err != nil {
+			return err
+		}
+		defer s.close()
+		t.plan = func(ctx context.Context) (tidy.Plan, error) { return s.cleanup(ctx, keep) }
+		return a.tidy(ctx, command, s, t)
+	}
+	return command
+}
+
+// cleanup plans what may go.
+func (s *session) cleanup(ctx context.Context, keep int) (tidy.Plan, error) {
+	state, err := s.observed(ctx)
+	if err != nil {
+		return tidy.Plan{}, err
+	}
+	everything, err := s.engine.Everything(ctx)
+	if err != nil {
+		return tidy.Plan{}, err
+	}
+	return tidy.Cleanup(s.project.File.ID, state, func(gone []string) []engine.Image {
+		var used []string // by whomever
+		for _, c := range everything {
+			if !slices.Contains(gone, c.ID) {
+				used = append(used, c.ImageID)
+			}
+		}
+		return s.unused(state, used, s.release(""), keep)
+	}), nil
+}
