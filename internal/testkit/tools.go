@@ -17,6 +17,7 @@ const (
 	postgresVariable = "TALE_TEST_POSTGRES_BIN"
 	nginxVariable    = "TALE_TEST_NGINX"
 	traefikVariable  = "TALE_TEST_TRAEFIK"
+	engineVariable   = "TALE_TEST_ENGINE_IMAGE"
 	requireVariable  = "TALE_TEST_REQUIRE"
 )
 
@@ -101,4 +102,15 @@ func Compose(t *testing.T) string {
 		t.Skipf("there is no docker with the plugin compose: %v", err)
 	}
 	return program
+}
+
+// EngineImage returns an image with a shell that the machine's Docker engine has, and
+// skips the test where test/e2e has not named one: only it may use the engine.
+func EngineImage(t *testing.T) string {
+	t.Helper()
+	image := os.Getenv(engineVariable)
+	if image == "" {
+		t.Skipf("%s names no image; make e2e tries a real engine", engineVariable)
+	}
+	return image
 }

@@ -7,7 +7,7 @@
 #
 #   run.sh             everything
 #   run.sh GROUP…      only these groups of checks (boot comes first in any case):
-#                      settings workspace hardening recovery failures stop bluegreen architecture
+#                      settings workspace hardening recovery failures stop bluegreen architecture tale
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 source "$e2e/stack.sh"
@@ -116,10 +116,14 @@ architecture() {
   check "the images build for arm64, with nothing emulated" images_build_for_arm64
 }
 
+tale() {
+  check "package engine against this engine and a registry that fails" engine_tests_pass
+}
+
 # A function, so that an edit of this file does not reach a run under way.
 main() {
   local group groups=("$@")
-  (($#)) || groups=(settings workspace hardening recovery failures stop bluegreen architecture)
+  (($#)) || groups=(settings workspace hardening recovery failures stop bluegreen architecture tale)
   prepare
   remove_stack
   new_settings

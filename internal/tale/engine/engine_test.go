@@ -16,7 +16,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(enginetest.Main(m, map[string]func() int{"dial": dial, "stranger": stranger}))
+	os.Exit(enginetest.Main(m, map[string]func() int{"dial": dial, "stranger": stranger, "holder": holder}))
 }
 
 // dial stands in for `ssh … docker system dial-stdio`.
