@@ -180,7 +180,7 @@ func TestGoldenFiles(t *testing.T) {
 
 func TestFilesAreTheirOwnersAlone(t *testing.T) {
 	model := production(t, options(t, nil, ""))
-	path, err := model.Write(id, map[string]string{stack.Proxy: "sha256:0123", stack.Platform: "sha256:4567"})
+	path, err := model.Write(id, map[string]compose.Pin{stack.Proxy: {Image: "sha256:0123"}, stack.Platform: {Image: "sha256:4567"}, stack.Convex: {Version: "1.2.0"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +190,8 @@ func TestFilesAreTheirOwnersAlone(t *testing.T) {
 		}
 	}
 	text, err := os.ReadFile(path)
-	if err != nil || !bytes.Contains(text, []byte("image: sha256:0123\n")) || !bytes.Contains(text, []byte("tale-convex:1.2.3\n")) || bytes.Contains(text, []byte("4567")) {
+	if err != nil || !bytes.Contains(text, []byte("image: sha256:0123\n")) || !bytes.Contains(text, []byte("tale-convex:1.2.3\n")) || bytes.Contains(text, []byte("4567")) ||
+		bytes.Count(text, []byte("TALE_VERSION: 1.2.0\n"))+bytes.Count(text, []byte(engine.LabelVersion+": 1.2.0\n")) != 2 {
 		t.Errorf("%v\n%s", err, text)
 	}
 	if _, err := model.Write("other", nil); err == nil {

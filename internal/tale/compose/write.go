@@ -2,6 +2,7 @@ package compose
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -11,14 +12,22 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/types"
 	"go.yaml.in/yaml/v4"
+
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 
 const header = "# Written by tale, anew at each deploy: changes belong into compose.override.yml.\n"
 
-// Write puts the file of a compose project below .tale and returns its path. The images,
-// by service, take the place of those of the model. Nothing is left in the file that the
-// plugin would replace, pull or look for.
-func (m *Model) Write(project string, images map[string]string) (path string, err error) {
+// Pin is what a container is of, in the place of what the model says.
+type Pin struct {
+	Image   string // reference or id
+	Version string // of the release that the image is of
+}
+
+// Write puts the file of a compose project below .tale and returns its path, with pins by
+// service. Nothing is left in the file that the plugin would replace, pull or look for.
+func (m *Model) Write(project string, pins map[string]Pin) (path string, err error) {
 	file, ok := m.files[project]
 	if !ok {
 		return "", fmt.Errorf("cannot write the compose file of %s: the stack has no such compose project", project)
@@ -31,8 +40,8 @@ func (m *Model) Write(project string, images map[string]string) (path string, er
 		}
 		name := inFile(service)
 		made := file.Services[name]
-		if image := images[service.Name]; image != "" {
-			made.Image = image
+		if pin, ok := pins[service.Name]; ok {
+			made = m.pinned(made, pin)
 		}
 		pinned.Services[name] = made
 	}
@@ -42,6 +51,21 @@ func (m *Model) Write(project string, images map[string]string) (path string, er
 	}
 	name := []string{"compose", project + ".yml"}
 	return m.project.Path(name...), m.project.Write(append([]byte(header), text...), name...)
+}
+
+// pinned returns a container of another image. What stays at its version is not told that
+// it is of the release: convex refuses to be of an older one than it was.
+func (m *Model) pinned(made types.ServiceConfig, pin Pin) types.ServiceConfig {
+	made.Image = cmp.Or(pin.Image, made.Image)
+	if _, labelled := made.Labels[engine.LabelVersion]; labelled && pin.Version != "" {
+		made.Labels = maps.Clone(made.Labels)
+		made.Labels[engine.LabelVersion] = pin.Version
+	}
+	if release := made.Environment[stack.Version]; release != nil && pin.Version != "" {
+		made.Environment = maps.Clone(made.Environment)
+		made.Environment[stack.Version] = &pin.Version
+	}
+	return made
 }
 
 // text returns a project as a compose file that has nothing to replace in it.

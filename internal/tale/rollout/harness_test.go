@@ -103,7 +103,7 @@ func (h *host) plan(version string, scope rollout.Scope) (rollout.Plan, *compose
 	}
 	settings := project.Settings{}
 	for name, value := range h.settings {
-		settings[name] = project.Value{Text: value}
+		settings[name] = project.Value{Text: value, From: project.FromFile}
 	}
 	for _, name := range []string{"DB_PASSWORD", "INSTANCE_SECRET", "BETTER_AUTH_SECRET", "ENCRYPTION_SECRET_HEX"} {
 		settings[name] = project.Value{Text: "value-of-" + name}

@@ -133,7 +133,7 @@ func (p *Plan) rotating(state State, scope Scope, wanted Wanted) {
 	case len(change.Why) > 0:
 		change.Action, change.Colour, change.Retire = Rotate, stack.OtherColour(current.Colour), current.ID
 		change.Resume = p.resumes(state, wanted, change.Colour)
-	case !current.State.Running:
+	case !current.State.Running && connected(current):
 		change.Action, change.Why = Start, []string{"it does not run"}
 	case !well(current) && !starting(current):
 		change.Action, change.Colour, change.Retire = Rotate, stack.OtherColour(current.Colour), current.ID
@@ -230,7 +230,7 @@ func differences(c engine.Container, wanted Wanted) (why []string) {
 	}
 	var changed []string
 	for _, name := range slices.Sorted(maps.Keys(made.Environment)) {
-		if value, set := c.Environment[name]; !set || value != made.Environment[name] {
+		if value, set := c.Environment[name]; name != stack.Version && (!set || value != made.Environment[name]) {
 			changed = append(changed, name)
 		}
 	}

@@ -206,8 +206,11 @@ func (r *rollout) up(ctx context.Context, c Change) error {
 	if !ok {
 		return fmt.Errorf("cannot start %s: no compose file has it", c.Service)
 	}
+	if c.Action == Start {
+		return r.Engine.Start(ctx, service.Container) // as it is: compose might make it anew
+	}
 	switch {
-	case c.Colour == "" && c.Action != Create:
+	case c.Action == Recreate:
 		if len(r.replaced) == 0 {
 			r.earlier, _ = os.ReadFile(r.Project.Path("compose", service.Project+".yml"))
 		}
@@ -223,14 +226,14 @@ func (r *rollout) up(ctx context.Context, c Change) error {
 }
 
 // pinned returns the images of a compose project's services: what stays keeps its own.
-func (r *rollout) pinned(project string) map[string]string {
-	images := map[string]string{}
+func (r *rollout) pinned(project string) map[string]compose.Pin {
+	pins := map[string]compose.Pin{}
 	for _, c := range r.plan.Changes {
 		if service, ok := r.Model.Service(c.Service, c.Colour); ok && service.Project == project {
-			images[c.Service] = r.imageOf(c)
+			pins[c.Service] = compose.Pin{Image: r.imageOf(c), Version: c.To.Version}
 		}
 	}
-	return images
+	return pins
 }
 
 // imageOf returns what a change makes its container of: the reference, or the id where

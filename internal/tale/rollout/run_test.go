@@ -340,3 +340,35 @@ func TestASiteThatDoesNotAnswer(t *testing.T) {
 	}
 	h.want("platform-green 1.0.1", strings.Replace(all, "blue", "green", 1))
 }
+
+// TestWhatStaysIsNotOfTheRelease: whatever is done to a service that stays at its version,
+// it is told the version of its image.
+func TestWhatStaysIsNotOfTheRelease(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.mustDeploy("1.0.1")
+	h.Die("p-convex", 0, false)
+	if err := h.engine.Stop(t.Context(), "p-convex", 0); err != nil {
+		t.Fatal(err)
+	}
+	h.mustDeploy("1.0.0")
+	h.wantVersion("p-convex", "1.0.1")
+	h.settings = map[string]string{"RUST_LOG": "debug"}
+	h.mustDeploy("1.0.0")
+	h.wantVersion("p-convex", "1.0.1")
+	if c, err := h.engine.Inspect(t.Context(), "p-convex"); err != nil || c.Environment["RUST_LOG"] != "debug" {
+		t.Errorf("%q: %v", c.Environment, err)
+	}
+}
+
+// wantVersion compares what a container is told, and labelled.
+func (h *host) wantVersion(container, want string) {
+	h.t.Helper()
+	c, err := h.engine.Inspect(h.t.Context(), container)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if c.Version != want || c.Environment[stack.Version] != want || engine.Tag(c.Image) != want {
+		h.t.Errorf("%s is of version %s, and told %s, of the image %s", container, c.Version, c.Environment[stack.Version], c.Image)
+	}
+}

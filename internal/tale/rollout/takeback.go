@@ -9,6 +9,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
+	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 
@@ -131,15 +132,12 @@ func (r *rollout) isOffered(ctx context.Context, container engine.Container) boo
 
 // putBack makes a service again as it was before it was replaced in place.
 func (r *rollout) putBack(ctx context.Context, c Change) (err error) {
-	if c.Action == Start {
-		return nil // it did not run before
-	}
 	service, _ := r.Model.Service(c.Service, "")
 	path := r.Project.Path("compose", service.Project+".yml")
 	if r.earlier != nil {
 		err = atomicfile.Write(path, r.earlier, 0o600)
 	} else {
-		path, err = r.Model.Write(service.Project, map[string]string{service.Name: c.From.ImageID})
+		path, err = r.Model.Write(service.Project, map[string]compose.Pin{service.Name: {Image: c.From.ImageID, Version: c.From.Version}})
 	}
 	if err != nil {
 		return err
