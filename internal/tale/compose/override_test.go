@@ -2,6 +2,7 @@ package compose_test
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -149,15 +150,20 @@ func TestBothColoursAreOverridden(t *testing.T) {
 }
 
 func TestFilesOfTheOverrideAreOfTheProject(t *testing.T) {
-	o := options(t, nil, "services: {rag: {env_file: [more.env], volumes: ['./models:/models'], configs: [c]}}\nconfigs: {c: {content: 'a${HOST}b$$c'}}")
+	o := options(t, nil, "services: {rag: {env_file: [more.env], extra_hosts: ['six=fd00::1', 'four:1.2.3.4'], volumes: ['./models:/models'], configs: [c]}}\nconfigs: {c: {content: 'a${HOST}b$$c'}}")
 	o.Host = "shop.example"
 	write(t, filepath.Join(o.Project.Dir, "more.env"), "MORE='$1'")
 	model := production(t, o)
 	if got := service(t, model, stack.RAG, stack.Blue).Environment["MORE"]; got != "$1" {
 		t.Errorf("MORE=%s", got)
 	}
+	hosts := written(t, model)[stack.RAG].ExtraHosts.AsList("=")
+	slices.Sort(hosts)
+	if want := []string{"four=1.2.3.4", "host.docker.internal=host-gateway", "six=fd00::1"}; !slices.Equal(hosts, want) {
+		t.Errorf("%q", hosts)
+	}
 	file := string(files(t, model, o.Project.Dir, id+"-blue"))
-	for _, want := range []string{"MORE: $$1\n", "source: /srv/shop/models\n", "content: ashop.exampleb$$c\n"} {
+	for _, want := range []string{"- six:fd00::1\n", "create_host_path: true\n", "MORE: $$1\n", "source: /srv/shop/models\n", "content: ashop.exampleb$$c\n"} {
 		if !strings.Contains(file, want) {
 			t.Errorf("no %q in\n%s", want, file)
 		}

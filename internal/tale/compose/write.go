@@ -96,11 +96,10 @@ var plainText = regexp.MustCompile(`^[!-~]([ -~]*[!-~])?$`)
 func node(value any) *yaml.Node {
 	switch value := value.(type) {
 	case map[string]any:
+		forOldPlugins(value)
 		mapping := &yaml.Node{Kind: yaml.MappingNode}
 		for _, key := range slices.Sorted(maps.Keys(value)) {
-			ipam, _ := value[key].(map[string]any)
-			empty := key == "ipam" && len(ipam) == 0 // a network that is there already has its own
-			if value[key] != nil && !empty {
+			if value[key] != nil {
 				mapping.Content = append(mapping.Content, scalar(key), node(value[key]))
 			}
 		}
@@ -115,6 +114,22 @@ func node(value any) *yaml.Node {
 		return scalar(strings.ReplaceAll(value, "$", "$$"))
 	default:
 		return &yaml.Node{Kind: yaml.ScalarNode, Value: fmt.Sprint(value)} // a number, true or false
+	}
+}
+
+// forOldPlugins writes out what the oldest plugins that are taken would misread: 2.20, with
+// compose-go 1.16.
+func forOldPlugins(element map[string]any) {
+	if hosts, ok := element["extra_hosts"].([]any); ok {
+		for i, host := range hosts {
+			hosts[i] = strings.Replace(fmt.Sprint(host), "=", ":", 1)
+		}
+	}
+	if bind, ok := element["bind"].(map[string]any); ok && element["type"] == types.VolumeTypeBind && bind["create_host_path"] == nil {
+		bind["create_host_path"] = true
+	}
+	if ipam, ok := element["ipam"].(map[string]any); ok && len(ipam) == 0 {
+		delete(element, "ipam") // a network that is there already has its own
 	}
 }
 
