@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/signal"
 	"slices"
@@ -502,6 +503,11 @@ func (s *session) unused(state rollout.State, used []string, r release, keep int
 		}
 		releases[entry.Release] = true
 		for _, image := range entry.Images {
+			kept = append(kept, image.ID)
+		}
+	}
+	for _, image := range state.Images { // what the next deploy would pull again, or cannot
+		if slices.ContainsFunc(slices.Collect(maps.Values(r.images)), func(wanted string) bool { return slices.Contains(image.Tags, wanted) }) {
 			kept = append(kept, image.ID)
 		}
 	}
