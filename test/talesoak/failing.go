@@ -30,7 +30,7 @@ func (s *stack) failures(ctx context.Context) error {
 		l.finish()
 		s.want(len(l.failures) == 0, "failed requests beside releases that fail", 0, fmt.Sprint(len(l.failures), " of ", l.asked))
 	}()
-	for version, dies := range map[string]struct{ code, want int }{"2.0.1": {1, exit.Failure}, "2.0.65": {exit.DeployRefused, exit.DeployRefused}, "2.0.78": {exit.Config, exit.Failure}} {
+	for version, dies := range map[string]struct{ code, want int }{"1.0.101": {1, exit.Failure}, "1.0.165": {exit.DeployRefused, exit.DeployRefused}, "1.0.178": {exit.Config, exit.Failure}} {
 		if err := image(ctx, "platform", version, fmt.Sprintf(`ENTRYPOINT ["/bin/sh", "-c", "sleep 0.3; exit %d"]`, dies.code)); err != nil {
 			return err
 		}
@@ -78,7 +78,7 @@ func (s *stack) dying(ctx context.Context, version string, want int) error {
 // late deploys a release whose boot begins only about when the wait for it ends: whatever
 // the verdict, a green that was refused must not have been asked for anything.
 func (s *stack) late(ctx context.Context, begins time.Duration) error {
-	version := fmt.Sprintf("3.0.%d", begins.Milliseconds())
+	version := fmt.Sprintf("1.0.%d", begins.Milliseconds())
 	more := fmt.Sprintf("ENV SOAK_LOG=1\nENTRYPOINT [\"/bin/sh\", \"-c\", \"sleep %.1f; exec platform-entrypoint\"]", begins.Seconds())
 	if err := image(ctx, "platform", version, more); err != nil {
 		return err

@@ -103,9 +103,23 @@ func TestGreensThatFail(t *testing.T) {
 			}
 			h.want("platform-blue 1.0.0", all)
 			h.wantEvidence()
+			h.wantHiddenFirst()
 			h.mustDeploy("1.0.2") // what failed is not in the way
 			h.want("platform-green 1.0.2", strings.Replace(all, "blue", "green", 1))
 		})
+	}
+}
+
+// wantHiddenFirst: nothing, such as the reading of a long log, delays that a colour which
+// failed can no longer be found.
+func (h *host) wantHiddenFirst() {
+	h.t.Helper()
+	calls := h.Calls()
+	index := func(part string) int {
+		return slices.IndexFunc(calls, func(call string) bool { return strings.Contains(call, part) })
+	}
+	if hidden, read := index("/disconnect"), index("/logs"); hidden < 0 || read >= 0 && hidden > read {
+		h.t.Errorf("it is hidden by call %d, its log read by %d", hidden, read)
 	}
 }
 

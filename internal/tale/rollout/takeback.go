@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -66,18 +67,29 @@ func (e *FailedError) Text() string {
 	return strings.TrimRight(b.String(), "\n")
 }
 
-// takeBack makes the engine serve as before. The evidence is kept first.
+// takeBack makes the engine serve as before: what failed is hidden from the others at
+// once, then its evidence is kept, then it is stopped.
 func (r *rollout) takeBack(ctx context.Context, cause error) error {
 	failed := &FailedError{Stage: r.teller.stage, Cause: cause}
 	r.tell(Event{Kind: Failed, Text: firstLine(cause.Error())})
+	var hidden []engine.Container
+	for _, c := range slices.Backward(r.started) {
+		container, err := r.hide(ctx, c)
+		switch {
+		case err != nil:
+			failed.Stuck = append(failed.Stuck, err.Error())
+		case container.ID != "":
+			hidden = append(hidden, container)
+		}
+	}
 	r.keepEvidence(ctx, cause)
 	if len(r.started)+len(r.replaced) == 0 {
 		failed.Notes = append(failed.Notes, "nothing was changed")
 		return failed
 	}
 	r.begin("take back")
-	for _, c := range r.started {
-		if err := r.withdraw(ctx, c, errors.Is(cause, context.Canceled)); err != nil {
+	for _, container := range hidden {
+		if err := r.withdraw(ctx, container, errors.Is(cause, context.Canceled)); err != nil {
 			failed.Stuck = append(failed.Stuck, err.Error())
 		}
 	}
@@ -91,24 +103,24 @@ func (r *rollout) takeBack(ctx context.Context, cause error) error {
 	return failed
 }
 
-// withdraw takes a new colour out of service and stops it. One that is ready may have
-// requests under way and drains; one that is not must not get any later, so that its
-// names go first.
-func (r *rollout) withdraw(ctx context.Context, c Change, remove bool) error {
+// hide takes a new colour's names away, and returns its container, if there is one. One
+// that is offered may have requests under way and drains; any other must not get any
+// later.
+func (r *rollout) hide(ctx context.Context, c Change) (engine.Container, error) {
 	service, _ := r.Model.Service(c.Service, c.Colour)
 	container, err := r.Engine.Inspect(ctx, service.Container)
 	if engine.IsNotFound(err) {
-		return nil
+		return engine.Container{}, nil
 	}
-	if err != nil {
-		return err
+	if err == nil && c.Action == Rotate && !(container.State.Running && r.isOffered(ctx, container)) {
+		err = r.Engine.Disconnect(ctx, r.Model.Network(), container.ID)
 	}
-	if c.Action == Rotate && !r.isOffered(ctx, container) {
-		if err := r.Engine.Disconnect(ctx, r.Model.Network(), container.ID); err != nil {
-			return err
-		}
-	}
-	name := named(c.Service, c.Colour)
+	return container, err
+}
+
+// withdraw stops a new colour.
+func (r *rollout) withdraw(ctx context.Context, container engine.Container, remove bool) error {
+	name := named(container.Service, container.Colour)
 	if err := r.stop(ctx, name, container.ID); err != nil {
 		return err
 	}
