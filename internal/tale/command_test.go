@@ -54,6 +54,10 @@ func TestVersion(t *testing.T) {
 			t.Errorf("%v: %+v", args, r)
 		}
 	}
+	// The version of a release is not asked for with the flag of the program's.
+	for _, args := range [][]string{{"rollback", "--version", "1.2"}, {"rollback", "--version=1.2"}, {"rollback", "-v", "1.2"}, {"deploy", "--version", "1.2"}} {
+		run(t, nil, "", append(args, "--project", t.TempDir())...).expect(t, exit.Config, "", "tale init")
+	}
 	run(t, nil, "", "version", "--json").expect(t, 0, `"arch": "`, "")
 }
 
@@ -110,7 +114,7 @@ func TestFromInitToCheck(t *testing.T) {
 	for _, row := range []string{
 		`  HOST +file +"shop.example.com"`, `  TALE_LOG_LEVEL +shell +"debug"`, `  TLS_EMAIL +file +"a@b.example"`, `  DEBUG_MODE +override +"1"`,
 		`  INSTANCE_SECRET +file +\(not shown, 64 characters\)`, `  OWN_THING +file +\(not shown, 7 characters\)`, `  CONVEX_URL +default +"http://convex:3210"`,
-		`  CRAWLER_DATABASE_URL +file +"postgresql://u:xxxxx@db`, `  POSTGRES_PASSWORD +file +\(not shown`, `  SENTRY_DSN +file +\(not`,
+		`  CRAWLER_DATABASE_URL +file +"postgresql://u:xxxxx@db`, `  POSTGRES_PASSWORD +file +\(not shown`, `  SENTRY_DSN +file +\(not`, `  EXPORTED +shell, named in .env +\(not shown, 7`,
 	} {
 		if !regexp.MustCompile("(?m)^" + row).MatchString(r.out) {
 			t.Errorf("no row %s in\n%s", row, r.out)

@@ -44,7 +44,7 @@ func (b *builder) environment(service stack.Service) types.MappingWithEquals {
 	set := func(name, text string) { environment[name] = &text }
 	if service.EnvFile {
 		for name, value := range b.Settings {
-			if value.From == project.FromFile {
+			if value.From == project.FromFile || value.From == project.Inherited {
 				set(name, value.Text)
 			}
 		}

@@ -21,6 +21,7 @@ type Source string
 const (
 	FromFile    Source = "file" // .env
 	FromShell   Source = "shell"
+	Inherited   Source = "shell, named in .env" // by a line without a value
 	FromDefault Source = "default"
 )
 
@@ -45,11 +46,11 @@ func (s Settings) Environ() config.Environ {
 	return environ
 }
 
-// FromShell returns the names of the variables that only the shell sets, sorted.
+// FromShell returns the names of the variables whose values are the shell's, sorted.
 func (s Settings) FromShell() []string {
 	var names []string
 	for name, value := range s {
-		if value.From == FromShell {
+		if value.From == FromShell || value.From == Inherited {
 			names = append(names, name)
 		}
 	}
@@ -68,7 +69,7 @@ func (p *Project) Settings(shell config.Environ) (Settings, error) {
 	p.Warnings = text.warnings
 	return settings, p.check(settings, func(name string) string {
 		switch {
-		case settings[name].From == FromShell:
+		case settings[name].From == FromShell || settings[name].From == Inherited:
 			return " (from the shell)"
 		case text.lineOf(name) > 0:
 			return fmt.Sprintf(" (%s, line %d)", EnvName, text.lineOf(name))
@@ -96,7 +97,7 @@ func (p *Project) read(shell config.Environ) (Settings, envText, error) {
 	for name, value := range values {
 		settings[name] = Value{value, FromFile}
 		if _, assigned := text.last(name); !assigned {
-			settings[name] = Value{value, FromShell}
+			settings[name] = Value{value, Inherited}
 		}
 	}
 	for _, name := range stack.Variables() {

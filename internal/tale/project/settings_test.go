@@ -42,7 +42,7 @@ func TestWhatComesFromTheShell(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 	for name, want := range map[string]Value{
-		"HOST": {"example.com", FromFile}, "BASE_PATH": {"", FromFile}, "OWN": {"1", FromFile}, "EXPORTED": {"1", FromShell},
+		"HOST": {"example.com", FromFile}, "BASE_PATH": {"", FromFile}, "OWN": {"1", FromFile}, "EXPORTED": {"1", Inherited},
 		"GHCR_REGISTRY": {"r.example/x", FromShell}, "PATH": {}, "MY_APP": {}, "SENTRY_DSN": {},
 	} {
 		if s[name] != want {
