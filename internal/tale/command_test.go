@@ -158,6 +158,27 @@ func appendTo(t *testing.T, path, text string) {
 	}
 }
 
+func TestLegacyProjectGetsAnID(t *testing.T) {
+	dir := t.TempDir()
+	run(t, nil, "", "init", dir).expect(t, 0, "", "")
+	legacy := func() {
+		if err := os.WriteFile(filepath.Join(dir, project.FileName), []byte(`{"version":1}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	nowhere := config.Environ{"DOCKER_HOST": "unix://" + filepath.Join(dir, "no.sock")}
+	legacy()
+	run(t, nowhere, "", "deploy", "--dry-run", "--project", dir).expect(t, exit.Config, "", "has no id yet")
+	run(t, nowhere, "", "status", "--project", dir).expect(t, exit.Config, "", "has no id yet")
+	if text := read(t, filepath.Join(dir, project.FileName)); text != `{"version":1}` {
+		t.Errorf("a dry run wrote %s", text)
+	}
+	run(t, nowhere, "", "deploy", "--project", dir).expect(t, exit.Unavailable, "", "from now on")
+	if p, err := project.Find(dir); err != nil || p.File.ID == "" {
+		t.Error(err)
+	}
+}
+
 func TestInitWithoutATerminal(t *testing.T) {
 	dir := t.TempDir()
 	r := run(t, nil, "postgresql://u:hunter2@db.example\n", "init", dir, "--database-url", "-", "--json", "--services", "convex,platform,proxy")

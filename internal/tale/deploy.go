@@ -128,6 +128,11 @@ func (a *app) deploy(command *cobra.Command, o deployOptions) error {
 		out.say("interrupted: what has begun is taken back, or finished if the new release serves; another Ctrl-C leaves it as it is, and `tale deploy` mends it")
 	})
 	defer stop()
+	if !o.dryRun && !o.rollback {
+		if err := a.giveID(out); err != nil {
+			return err
+		}
+	}
 	s, err := a.session(ctx)
 	if err != nil {
 		return err
@@ -163,6 +168,19 @@ func (a *app) deploy(command *cobra.Command, o deployOptions) error {
 		return d.nothing()
 	}
 	return d.carryOut(ctx)
+}
+
+// giveID gives a project of the oldest tools its id.
+func (a *app) giveID(out *progress) error {
+	p, err := a.open()
+	if err != nil {
+		return err
+	}
+	made, err := p.EnsureID()
+	if made {
+		out.say("the project had no id; it is " + p.File.ID + " from now on, which names its containers and volumes")
+	}
+	return err
 }
 
 func (o deployOptions) check() error {
