@@ -9,7 +9,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 )
 
-// ofRelease is an entry of the history for a release whose image has its name.
+// ofRelease returns an entry of the history for a release whose image has its name.
 func ofRelease(name string, rollback bool) project.Entry {
 	return project.Entry{Command: "tale", Result: project.Done, Release: name, Rollback: rollback, Images: map[string]project.Image{stack.Platform: {ID: name}}}
 }

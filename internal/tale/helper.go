@@ -6,7 +6,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 
-// helperCommand is what helper containers beside the engine run.
+// helperCommand returns what helper containers beside the engine run.
 func helperCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:    "helper",

@@ -156,7 +156,7 @@ func (a *app) logPrinter(out io.Writer, o logsOptions) func(logs.Line) error {
 	}
 }
 
-// logPaint is the colour of a colour, or one of the service's own.
+// logPaint returns the colour of a colour, or one of the service's own.
 func logPaint(line logs.Line) string {
 	switch line.Colour {
 	case stack.Blue:

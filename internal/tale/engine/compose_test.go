@@ -83,7 +83,7 @@ func TestUpFailsInComposesWords(t *testing.T) {
 	wantError(t, err, exit.Unavailable, "cannot create platform-blue")
 }
 
-// stub is a docker command that does as a script says.
+// stub returns an engine with a docker command that does as a script says.
 func stub(t *testing.T, script string, env config.Environ) *engine.Engine {
 	t.Helper()
 	server := enginetest.New(t)

@@ -160,7 +160,7 @@ func TestChangesReachTheEngine(t *testing.T) {
 	}
 }
 
-// TestStopWaitsForTheGraceThatItGives: the deadline of the call is not the client's own.
+// TestStopIsGivenTheGrace: the deadline of the call is not the client's own.
 func TestStopIsGivenTheGrace(t *testing.T) {
 	server, e := fake(t)
 	server.AddContainer(enginetest.Container{Name: "web", Image: "x:1", Running: true})

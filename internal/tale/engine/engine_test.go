@@ -91,7 +91,7 @@ func must[T any](t *testing.T) func(T, error) T {
 	}
 }
 
-// calls are the methods that ask one question each, for what is true of all of them.
+// calls returns the methods that ask one question each, for what is true of all of them.
 func calls(e *engine.Engine) map[string]func(context.Context) error {
 	return map[string]func(context.Context) error{
 		"Info":          func(ctx context.Context) error { _, err := e.Info(ctx); return err },

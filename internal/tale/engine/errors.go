@@ -35,7 +35,7 @@ func ask[O, R any](ctx context.Context, e *Engine, limit time.Duration, what str
 	return answer, e.failed(ctx, what, err)
 }
 
-// about is ask for questions about something that has a name.
+// about asks as ask does, for questions about something that has a name.
 func about[O, R any](ctx context.Context, e *Engine, limit time.Duration, what string, question func(context.Context, string, O) (R, error), name string, options O) (R, error) {
 	return ask(ctx, e, limit, what+" "+name, func(ctx context.Context, options O) (R, error) { return question(ctx, name, options) }, options)
 }
@@ -132,7 +132,7 @@ func registryOf(image string) string {
 	return reference.Domain(named)
 }
 
-// familiar is how engines write a name, without the tag.
+// familiar returns a name as engines write it, without the tag.
 func familiar(image string) string {
 	named, err := reference.ParseNormalizedNamed(image)
 	if err != nil {

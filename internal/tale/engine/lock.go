@@ -46,7 +46,7 @@ type Hold struct {
 	done chan struct{}
 }
 
-// Done is closed when the lock is lost, or released.
+// Done returns a channel that is closed when the lock is lost, or released.
 func (h *Hold) Done() <-chan struct{} { return h.done }
 
 // Release frees the lock and returns when the engine knows.
@@ -157,7 +157,7 @@ func keepAlive(ctx context.Context, to io.Writer) {
 	}
 }
 
-// Helper is the body of the command `tale helper`, which runs in helper containers:
+// Helper does the work of the command `tale helper`, which runs in helper containers:
 // hold says so, and reads until its input ends or falls silent; free prints the bytes that are free,
 // and all bytes, of the disk below a folder.
 func Helper(args []string, in io.Reader, out io.Writer) error {

@@ -66,7 +66,7 @@ func newHostWith(t *testing.T, prepare func(*host), more ...string) *host {
 	return h
 }
 
-// exec is what the programs in the containers say: the proxy sends requests to the newest
+// exec answers as the programs in the containers: the proxy sends requests to the newest
 // platform that is healthy and in the network.
 func (h *host) exec(container string, command []string, _ string) (stdout, stderr string, code int) {
 	if command[0] != "proxy" {

@@ -14,7 +14,7 @@ import (
 
 var morning = time.Date(2026, 1, 2, 8, 0, 0, 0, time.UTC)
 
-// wanted is a service of version 2, whose image the engine has.
+// wanted returns a service of version 2, whose image the engine has.
 func wanted(service string) rollout.Wanted {
 	w := rollout.Wanted{Service: service, Version: "2.0.0", Image: "r/tale-" + service + ":2.0.0", ImageID: "sha256:" + service + "2", Made: map[string]compose.Service{}}
 	colours := []string{""}
@@ -31,7 +31,7 @@ func wanted(service string) rollout.Wanted {
 	return w
 }
 
-// runs is a container of version 1 that is well, changed by what is given.
+// runs returns a container of version 1 that is well, changed by what is given.
 func runs(service, colour string, changes ...func(*engine.Container)) engine.Container {
 	c := engine.Container{
 		ID: service + colour, Name: "p-" + service + colour, Service: service, Colour: colour, Version: "1.0.0",
@@ -68,7 +68,7 @@ func other(c *engine.Container) {
 	c.Environment = map[string]string{"SITE_URL": "https://b.example"}
 }
 
-// offered is what a proxy says that sends requests to a container.
+// offered returns what a proxy says that sends requests to a container.
 func offered(containers ...engine.Container) rollout.Serving {
 	upstream := rollout.Upstream{Upstream: "platform:3000", Available: true}
 	for i, c := range containers {

@@ -22,7 +22,7 @@ import (
 
 const all = "convex db platform-blue proxy"
 
-// wantServing compares what serves, and what runs.
+// want compares what serves, and what runs.
 func (h *host) want(serving, running string) {
 	h.t.Helper()
 	if got := h.serving(); got != serving {

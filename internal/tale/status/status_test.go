@@ -179,7 +179,7 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 }
 
-// running is an engine with a whole stack that serves green, a stopped blue web
+// running returns an engine with a whole stack that serves green, a stopped blue web
 // application, and a container of the development stack.
 func running(t *testing.T) (*enginetest.Server, status.Source) {
 	server := enginetest.New(t)
