@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -170,4 +172,36 @@ func TestUpIsEndedAsAGroup(t *testing.T) {
 func gone(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err != nil || strings.Contains(string(stat), ") Z ") || syscall.Kill(pid, 0) != nil
+}
+
+// TestUpEndsWithUs kills a process that runs compose.
+func TestUpEndsWithUs(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		return // elsewhere the kernel does not tell
+	}
+	server := enginetest.New(t)
+	pid := filepath.Join(t.TempDir(), "pid")
+	docker := write(t, filepath.Join(t.TempDir(), "docker"), "#!/bin/sh\necho $$ >"+pid+".new; mv "+pid+".new "+pid+"; sleep 1000")
+	us := exec.Command(os.Args[0], docker)
+	us.Env = append(os.Environ(), testkit.RoleVariable+"=upper", "DOCKER_HOST="+server.Host())
+	if err := us.Start(); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, "compose runs", func() bool { _, err := os.Stat(pid); return err == nil })
+	_ = us.Process.Kill()
+	_ = us.Wait()
+	var compose int
+	if _, err := fmt.Sscan(string(must[[]byte](t)(os.ReadFile(pid))), &compose); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Kill(-compose, syscall.SIGKILL) })
+	testkit.Eventually(t, "compose ends", func() bool { return gone(compose) })
+}
+
+func upper() int {
+	e, err := engine.Connect(context.Background(), engine.Options{Docker: os.Args[1]})
+	if err == nil {
+		err = e.Up(context.Background(), engine.UpOptions{}, nil)
+	}
+	return exit.Code(err)
 }

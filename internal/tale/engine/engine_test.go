@@ -16,7 +16,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(enginetest.Main(m, map[string]func() int{"dial": dial, "stranger": stranger, "holder": holder}))
+	os.Exit(enginetest.Main(m, map[string]func() int{"dial": dial, "stranger": stranger, "holder": holder, "upper": upper}))
 }
 
 // dial stands in for `ssh … docker system dial-stdio`.
@@ -176,6 +176,19 @@ func TestEngineThatRefusesIsQuoted(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 		})
+	}
+}
+
+// TestBreaksOfTheEnginesOwnConnections are not ours to it.
+func TestBreaksOfTheEnginesOwnConnections(t *testing.T) {
+	server, e := fake(t)
+	for _, words := range []string{"read tcp 10.0.0.1:443: connection reset by peer", "unexpected EOF", "write: broken pipe"} {
+		server.Fault("", "*", enginetest.Fault{Status: 500, Message: words}, 2)
+		if err := e.Start(t.Context(), "web"); exit.Code(err) != exit.Failure || !strings.Contains(err.Error(), words) {
+			t.Error(err)
+		}
+		_, err := e.Remote(t.Context(), "r.example/shop:1")
+		wantError(t, err, exit.Unavailable, words, "can its host reach r.example")
 	}
 }
 

@@ -2,8 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -59,9 +57,6 @@ func (e *Engine) forward(ctx context.Context, stream client.EventsResult, out ch
 			case <-ctx.Done():
 			}
 		case err := <-stream.Err:
-			if errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF // a stream of events has no end of its own
-			}
 			return e.failed(ctx, "follow the events", err)
 		}
 	}

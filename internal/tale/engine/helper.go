@@ -67,7 +67,35 @@ func (e *Engine) ImportHelper(ctx context.Context) (string, error) {
 	if _, err := io.Copy(io.Discard, answer); err != nil {
 		return "", e.failed(ctx, "make the image "+image, err)
 	}
-	return image, nil
+	return image, e.pruneHelpers(ctx, image)
+}
+
+// pruneHelpers removes the helpers of other versions that no container uses. One that is
+// younger than an hour may be about to be used by a tale on another host.
+func (e *Engine) pruneHelpers(ctx context.Context, current string) error {
+	images, err := e.Images(ctx)
+	if err != nil {
+		return err
+	}
+	var made time.Time
+	old := map[string]time.Time{}
+	for _, image := range images {
+		for _, tag := range image.Tags {
+			if tag == current {
+				made = image.Created
+			} else if strings.HasPrefix(tag, helperRepository+":") {
+				old[tag] = image.Created
+			}
+		}
+	}
+	for tag, created := range old {
+		if made.Sub(created) > time.Hour {
+			if err := e.RemoveImage(ctx, tag); err != nil && !IsConflict(err) {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // self reads the binary that is to run on the engine's host.
@@ -161,25 +189,6 @@ func (e *Engine) discard(ctx context.Context, id string) {
 	defer cancel()
 	// What stays is without effect: the next prune of helpers finds it.
 	_, _ = e.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true})
-}
-
-// PruneHelpers removes the images of helpers of other versions that no container uses.
-func (e *Engine) PruneHelpers(ctx context.Context, keep string) error {
-	images, err := e.Images(ctx)
-	if err != nil {
-		return err
-	}
-	var problems []error
-	for _, image := range images {
-		for _, tag := range image.Tags {
-			if strings.HasPrefix(tag, helperRepository+":") && tag != keep {
-				if err := e.RemoveImage(ctx, tag); err != nil && !IsConflict(err) {
-					problems = append(problems, err)
-				}
-			}
-		}
-	}
-	return errors.Join(problems...)
 }
 
 // DiskFree returns how many bytes are free where the engine keeps its images and volumes,

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
@@ -141,23 +142,20 @@ func TestHelperOfAnotherPlatform(t *testing.T) {
 	wantError(t, err, exit.Config, "linux/riscv64", "run tale on that host")
 }
 
-func TestHelpersOfOtherVersionsAreRemoved(t *testing.T) {
+func TestOldHelpersOfOtherVersionsAreRemoved(t *testing.T) {
 	server, e := fake(t)
 	ctx := t.Context()
-	for _, tag := range []string{"tale-helper:old", "tale-helper:used", "tale-helpers:1", "x:1"} {
-		server.AddImage(enginetest.Image{Tags: []string{tag}})
+	for tag, age := range map[string]time.Duration{"tale-helper:old": 2 * time.Hour, "tale-helper:used": 2 * time.Hour, "tale-helper:young": time.Minute, "tale-helpers:1": 2 * time.Hour, "x:1": 2 * time.Hour} {
+		server.AddImage(enginetest.Image{Tags: []string{tag}, Created: time.Now().Add(-age)})
 	}
 	server.AddContainer(enginetest.Container{Name: "running", Image: "tale-helper:used", Running: true})
 	current := must[string](t)(e.ImportHelper(ctx))
-	if err := e.PruneHelpers(ctx, current); err != nil {
-		t.Fatal(err)
-	}
 	var tags []string
 	for _, i := range must[[]engine.Image](t)(e.Images(ctx)) {
 		tags = append(tags, i.Tags...)
 	}
 	slices.Sort(tags)
-	if want := fmt.Sprint([]string{current, "tale-helper:used", "tale-helpers:1", "x:1"}); fmt.Sprint(tags) != want {
+	if want := fmt.Sprint([]string{current, "tale-helper:used", "tale-helper:young", "tale-helpers:1", "x:1"}); fmt.Sprint(tags) != want {
 		t.Errorf("%v instead of %v", tags, want)
 	}
 }

@@ -132,6 +132,9 @@ func TestLogIsReadAsItWasWritten(t *testing.T) {
 				part := rest[:min(len(rest), 16<<10)]
 				rest = rest[len(part):]
 				message := at.Format(time.RFC3339Nano) + " " + part
+				if !terminal {
+					at = at.Add(time.Microsecond) // each part has its own
+				}
 				if terminal {
 					stream.WriteString(message)
 				} else {

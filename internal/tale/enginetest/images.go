@@ -21,13 +21,14 @@ import (
 
 // Image is an image of the engine, or of a registry. What is left out is made up.
 type Image struct {
-	ID     string
-	Tags   []string // full: repository:tag
-	Digest string   // sha256:…
-	Size   int64
-	OS     string
-	Arch   string
-	Labels map[string]string
+	ID      string
+	Tags    []string // full: repository:tag
+	Digest  string   // sha256:…
+	Size    int64
+	OS      string
+	Arch    string
+	Labels  map[string]string
+	Created time.Time
 	// HealthCheck is whether its containers have one that the image brings.
 	HealthCheck bool
 }
@@ -68,6 +69,9 @@ func (i Image) complete() Image {
 	if i.Arch == "" {
 		i.Arch = "amd64"
 	}
+	if i.Created.IsZero() {
+		i.Created = time.Now()
+	}
 	if i.Size == 0 {
 		i.Size = 100 << 20
 	}
@@ -104,7 +108,7 @@ func (s *Server) serveImages(mux *http.ServeMux) {
 	mux.HandleFunc("GET /images/json", s.answer(func(*http.Request) (any, error) {
 		list := []image.Summary{}
 		for _, i := range s.images {
-			list = append(list, image.Summary{ID: i.ID, RepoTags: i.Tags, RepoDigests: i.digests(), Size: i.Size, Labels: i.Labels, Created: time.Now().Unix()})
+			list = append(list, image.Summary{ID: i.ID, RepoTags: i.Tags, RepoDigests: i.digests(), Size: i.Size, Labels: i.Labels, Created: i.Created.Unix()})
 		}
 		return list, nil
 	}))
