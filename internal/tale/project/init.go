@@ -56,6 +56,7 @@ func Init(o Options) (Result, error) {
 			return Result{}, err
 		}
 		defer unlock()
+		removeTemporary(o.Dir)
 	}
 	p, fresh, err := o.project()
 	if err != nil {
@@ -83,6 +84,20 @@ func Init(o Options) (Result, error) {
 	}
 	return r, nil
 }
+
+// removeTemporary removes what an Init that was killed has left, which may hold secrets.
+// The folder is locked, so no process is writing these.
+func removeTemporary(dir string) {
+	for _, pattern := range []string{temporary, "." + EnvName + ".[0-9]*", "..gitignore.[0-9]*", "." + FileName + ".[0-9]*"} {
+		left, _ := filepath.Glob(filepath.Join(dir, pattern)) // the patterns are well formed
+		for _, path := range left {
+			_ = os.Remove(path)
+		}
+	}
+}
+
+// temporary is the name of a file that is not whole yet.
+const temporary = ".tale-new-*"
 
 // project returns the folder's project as it will be, and whether it has none yet.
 func (o Options) project() (p *Project, fresh bool, err error) {
@@ -195,7 +210,7 @@ func (p *Project) create(path string, data []byte, perm fs.FileMode) error {
 // createFile fails where the file is there already. The file has its mode and content
 // before it has its name.
 func createFile(path string, data []byte, perm fs.FileMode) error {
-	temp, err := os.CreateTemp(filepath.Dir(path), ".tale-*")
+	temp, err := os.CreateTemp(filepath.Dir(path), temporary)
 	if err != nil {
 		return err
 	}

@@ -328,6 +328,22 @@ func TestEnvThatIsALink(t *testing.T) {
 	}
 }
 
+// A killed Init leaves no copies of secrets for ever.
+func TestInitRemovesWhatAKilledOneHasLeft(t *testing.T) {
+	own := []string{".tale-deploy-compose-1.yml", ".env.local", "..env.mine"}
+	files := map[string]string{".tale-new-123": "x", "..env.456": "x", ".tale.json.7": "x", "..gitignore.8": "x"}
+	for _, name := range own {
+		files[name] = "x"
+	}
+	dir := folder(t, files)
+	made(t, Options{Dir: dir})
+	for name := range files {
+		if _, err := os.Stat(filepath.Join(dir, name)); (err == nil) != slices.Contains(own, name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestTwoInitsMakeOneProject(t *testing.T) {
 	dir := folder(t, nil)
 	var wg sync.WaitGroup
