@@ -149,9 +149,11 @@ func TestComposeVersion(t *testing.T) {
 	wantError(t, err, exit.Unavailable, "the docker command is not installed", "install")
 }
 
+// TestUpIsEndedAsAGroup: compose is asked first, so that it leaves its containers whole.
 func TestUpIsEndedAsAGroup(t *testing.T) {
 	pid := filepath.Join(t.TempDir(), "pid")
-	e := stub(t, "sleep 1000 & echo $! >"+pid+".new; mv "+pid+".new "+pid+"; wait", config.Environ{"PATH": os.Getenv("PATH")})
+	whole := pid + ".whole"
+	e := stub(t, "trap 'touch "+whole+"; exit' TERM; sleep 1000 & echo $! >"+pid+".new; mv "+pid+".new "+pid+"; wait", config.Environ{"PATH": os.Getenv("PATH")})
 	ctx, cancel := context.WithCancelCause(t.Context())
 	interrupt := errors.New("interrupted by the user")
 	ended := make(chan error, 1)
@@ -164,6 +166,9 @@ func TestUpIsEndedAsAGroup(t *testing.T) {
 	var grandchild int
 	if _, err := fmt.Sscan(string(must[[]byte](t)(os.ReadFile(pid))), &grandchild); err != nil {
 		t.Fatal(err)
+	}
+	if _, err := os.Stat(whole); err != nil {
+		t.Errorf("it was killed at once: %v", err)
 	}
 	testkit.Eventually(t, "its child ends", func() bool { return gone(grandchild) })
 }

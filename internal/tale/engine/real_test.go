@@ -338,6 +338,22 @@ func TestRealLockEndsWithItsHolder(t *testing.T) {
 	}
 }
 
+// TestRealLockIsKept holds one for longer than a holder may be silent.
+func TestRealLockIsKept(t *testing.T) {
+	testkit.EngineImage(t)
+	e, _, name := real(t, engine.Options{Self: testkit.BuildWithoutCgo(t, "./testdata/helper")})
+	held := must[*engine.Hold](t)(e.HoldLock(t.Context(), name, nil))
+	select {
+	case <-held.Done():
+		t.Error("lost")
+	case <-time.After(25 * time.Second):
+	}
+	held.Release()
+	if err := e.RemoveImage(t.Context(), must[string](t)(e.ImportHelper(t.Context()))); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestRealDiskByHelper(t *testing.T) {
 	testkit.EngineImage(t)
 	self := testkit.BuildWithoutCgo(t, "./testdata/helper")
