@@ -106,7 +106,7 @@ func (e *Engine) find() ([]client.Opt, error) {
 		return e.overSSH()
 	}
 	settings := []client.Opt{client.WithAPIVersion(env["DOCKER_API_VERSION"])}
-	if verify := env["DOCKER_TLS_VERIFY"] != ""; strings.HasPrefix(e.host, "tcp://") && (verify || env["DOCKER_TLS"] != "") {
+	if strings.HasPrefix(e.host, "tcp://") && env["DOCKER_TLS_VERIFY"] != "" {
 		keys := cmp.Or(env["DOCKER_CERT_PATH"], folder)
 		settings = append(settings, client.WithTLSClientConfig(filepath.Join(keys, "ca.pem"), filepath.Join(keys, "cert.pem"), filepath.Join(keys, "key.pem")))
 	}

@@ -3,8 +3,11 @@ package engine_test
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
@@ -128,6 +131,25 @@ func TestConnectOverTCP(t *testing.T) {
 	if err != nil || info.Local || info.ID != server.Info.ID {
 		t.Errorf("%+v, %v", info, err)
 	}
+}
+
+func TestConnectOverTLS(t *testing.T) {
+	server := enginetest.New(t)
+	server.AddContainer(enginetest.Container{Name: "web", Image: "x:1", Running: true})
+	server.SetExec(func(string, []string, string) (string, string, int) { return "out", "", 0 })
+	secure, ca := testkit.Certificate(t)
+	secure.ClientAuth = tls.RequireAnyClientCert
+	pair := secure.Certificates[0]
+	key := must[[]byte](t)(x509.MarshalPKCS8PrivateKey(pair.PrivateKey))
+	write(t, filepath.Join(filepath.Dir(ca), "cert.pem"), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]})))
+	write(t, filepath.Join(filepath.Dir(ca), "key.pem"), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})))
+	host := "tcp://" + newProxy(t, strings.TrimPrefix(server.Host(), "unix://"), secure).Addr().String()
+	e := connect(t, engine.Options{Environ: config.Environ{"DOCKER_HOST": host, "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": filepath.Dir(ca)}})
+	if stdout, _, _, err := e.Exec(t.Context(), "web", []string{"x"}, strings.NewReader("input")); stdout != "out" || err != nil {
+		t.Errorf("%q %v", stdout, err)
+	}
+	_, err := engine.Connect(t.Context(), engine.Options{Environ: config.Environ{"DOCKER_HOST": host}})
+	wantError(t, err, exit.Unavailable, host)
 }
 
 // TestConnectOverSSH stands in for ssh: what matters is how it is called, and that the

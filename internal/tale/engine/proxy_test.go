@@ -1,6 +1,8 @@
 package engine_test
 
 import (
+	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -15,11 +17,14 @@ type proxy struct {
 	mute  bool
 }
 
-func newProxy(t *testing.T, socket string) *proxy {
+func newProxy(t *testing.T, socket string, secure ...*tls.Config) *proxy {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, config := range secure {
+		listener = tls.NewListener(listener, config)
 	}
 	p := &proxy{Listener: listener}
 	t.Cleanup(func() { _ = listener.Close(); p.Cut() })
@@ -47,9 +52,14 @@ func newProxy(t *testing.T, socket string) *proxy {
 // copy passes bytes on, and the end of one direction as such.
 func (p *proxy) copy(to, from net.Conn) {
 	_, err := io.Copy(writer{p, to}, from)
-	if half, ok := to.(interface{ CloseWrite() error }); ok && err == nil && !p.silent() {
-		_ = half.CloseWrite()
+	if p.silent() {
+		return
 	}
+	if half, ok := to.(interface{ CloseWrite() error }); ok && err == nil {
+		_ = half.CloseWrite()
+		return
+	}
+	_ = errors.Join(to.Close(), from.Close())
 }
 
 type writer struct {
