@@ -29,8 +29,8 @@ func (s *stack) foreign(ctx context.Context) error {
 		return err
 	}
 	for _, args := range [][]string{
-		{"deploy", "--version", newer}, {"deploy", "--all", "--yes", "--version", newer}, {"rollback"}, {"cleanup", "--yes", "--keep", "0"},
-		{"reset", "--force", "--yes", "--all", "--volumes", "--project-name", s.id},
+		{"deploy", "--version", newer}, {"deploy", "--all", "--yes", "--version", newer}, {"rollback"}, {"cleanup", "--keep", "0"},
+		{"reset", "--force", "--all", "--volumes", "--project-name", s.id},
 	} {
 		if _, err := s.must(ctx, args...); err != nil {
 			return err

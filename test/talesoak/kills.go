@@ -37,19 +37,20 @@ type attack struct {
 
 type window struct{ from, to time.Time }
 
-// attacked prepares the project for many quick switches, and starts the prober.
+// attacked prepares the project for many quick switches, also back to an older backend,
+// and starts the prober.
 func (s *stack) attacked(ctx context.Context) (*attack, error) {
 	settings, err := os.ReadFile(filepath.Join(s.dir, ".env"))
 	if err != nil {
 		return nil, err
 	}
-	if quick := "SHUTDOWN_DRAIN_SECONDS=2\n"; !strings.Contains(string(settings), quick) {
+	if quick := "SHUTDOWN_DRAIN_SECONDS=2\nCONVEX_ALLOW_DOWNGRADE=true\n"; !strings.Contains(string(settings), quick) {
 		if err := os.WriteFile(filepath.Join(s.dir, ".env"), append(settings, quick...), 0o600); err != nil {
 			return nil, err
 		}
 	}
 	for _, version := range []string{newer, older} {
-		if _, err := s.must(ctx, "deploy", "--yes", "--version", version); err != nil {
+		if _, err := s.must(ctx, "deploy", "--all", "--yes", "--version", version); err != nil {
 			return nil, err
 		}
 	}

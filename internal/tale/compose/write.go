@@ -53,6 +53,21 @@ func (m *Model) Write(project string, pins map[string]Pin) (path string, err err
 	return m.project.Path(name...), m.project.Write(append([]byte(header), text...), name...)
 }
 
+// Says reports whether a file that Write has made says what a container was made of.
+func Says(file []byte, c engine.Container) bool {
+	var document struct {
+		Services map[string]struct {
+			Image  string
+			Labels map[string]string
+		}
+	}
+	if yaml.Unmarshal(file, &document) != nil {
+		return false
+	}
+	made, there := document.Services[c.Service]
+	return there && made.Image == c.Image && made.Labels[engine.LabelHash] == c.Hash
+}
+
 // pinned returns a container of another image. What stays at its version is not told that
 // it is of the release: convex refuses to be of an older one than it was.
 func (m *Model) pinned(made types.ServiceConfig, pin Pin) types.ServiceConfig {

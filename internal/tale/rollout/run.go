@@ -39,16 +39,17 @@ type rollout struct {
 	// replaced in place, and what their compose file said before.
 	started  []Change
 	replaced []Change
-	earlier  []byte // nil: there was none, another tool has made them
-	before   string // why the site did not answer before the switch, "" if it did
-	passed   bool   // the point of no return
-	pushed   bool   // the new release's functions are in the backend
+	earlier  []byte            // nil: there was none, another tool has made them
+	files    map[string][]byte // by service that was replaced: earlier, where it says what ran
+	before   string            // why the site did not answer before the switch, "" if it did
+	passed   bool              // the point of no return
+	pushed   bool              // the new release's functions are in the backend
 }
 
 // Run carries out the plan. What fails before the point of no return is taken back; the
 // error then says so. A cancelled context counts as a failure.
 func (r Rollout) Run(ctx context.Context, plan Plan) error {
-	run := &rollout{Rollout: r, teller: &teller{say: r.Say}, plan: plan, watch: newWatch(), images: map[string]string{}}
+	run := &rollout{Rollout: r, teller: &teller{say: r.Say}, plan: plan, watch: newWatch(), images: map[string]string{}, files: map[string][]byte{}}
 	listening, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var group errgroup.Group
@@ -211,10 +212,9 @@ func (r *rollout) up(ctx context.Context, c Change) error {
 	}
 	switch {
 	case c.Action == Recreate:
-		if len(r.replaced) == 0 {
-			r.earlier, _ = os.ReadFile(r.Project.Path("compose", service.Project+".yml"))
+		if err := r.remember(ctx, c, service); err != nil {
+			return err
 		}
-		r.replaced = append(r.replaced, c)
 	case c.Colour != "":
 		r.started = append(r.started, c)
 	}
@@ -223,6 +223,24 @@ func (r *rollout) up(ctx context.Context, c Change) error {
 		return err
 	}
 	return r.Engine.Up(ctx, engine.UpOptions{File: path, Project: service.Project, Services: []string{named(c.Service, c.Colour)}, Recreate: c.Action == Recreate}, nil)
+}
+
+// remember notes a service that is about to be replaced. Its compose file is of use for
+// putting it back only if the container was made of it: a run that was killed may have
+// left one of what it was about to make.
+func (r *rollout) remember(ctx context.Context, c Change, service compose.Service) error {
+	if len(r.replaced) == 0 {
+		r.earlier, _ = os.ReadFile(r.Project.Path("compose", service.Project+".yml"))
+	}
+	container, err := r.Engine.Inspect(ctx, service.Container)
+	if err != nil {
+		return fmt.Errorf("cannot look at %s: %w", service.Container, err)
+	}
+	if compose.Says(r.earlier, container) {
+		r.files[c.Service] = r.earlier
+	}
+	r.replaced = append(r.replaced, c)
+	return nil
 }
 
 // pinned returns the images of a compose project's services: what stays keeps its own.

@@ -211,6 +211,30 @@ func TestWhatIsReplacedInPlaceIsPutBack(t *testing.T) {
 	}
 }
 
+// TestPutBackAfterAKill: a run that was killed has left the compose file of what it was
+// about to make, which is not what ran.
+func TestPutBackAfterAKill(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.mustDeploy("1.0.0")
+	path := h.project.Path("compose", "p.yml")
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(strings.ReplaceAll(string(file), "1.0.0", "1.0.1")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.SetLife("r/tale-convex:1.0.1", enginetest.Life{Dies: 1, Code: 1})
+	if err := h.deploy(t.Context(), "1.0.1", rollout.Scope{All: true}); exit.Code(err) != exit.Failure {
+		t.Fatalf("exit code %d: %v", exit.Code(err), err)
+	}
+	h.want("platform-blue 1.0.0", all)
+	if convex, err := h.engine.Inspect(t.Context(), "p-convex"); err != nil || convex.Version != "1.0.0" {
+		t.Errorf("convex is %s, %v", convex.Version, err)
+	}
+}
+
 // TestWhatCannotBePutBackIsSaid with a code of its own.
 func TestWhatCannotBePutBackIsSaid(t *testing.T) {
 	t.Parallel()

@@ -146,8 +146,8 @@ func (r *rollout) isOffered(ctx context.Context, container engine.Container) boo
 func (r *rollout) putBack(ctx context.Context, c Change) (err error) {
 	service, _ := r.Model.Service(c.Service, "")
 	path := r.Project.Path("compose", service.Project+".yml")
-	if r.earlier != nil {
-		err = atomicfile.Write(path, r.earlier, 0o600)
+	if file, known := r.files[c.Service]; known {
+		err = atomicfile.Write(path, file, 0o600)
 	} else {
 		path, err = r.Model.Write(service.Project, map[string]compose.Pin{service.Name: {Image: c.From.ImageID, Version: c.From.Version}})
 	}
