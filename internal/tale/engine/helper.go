@@ -3,6 +3,7 @@ package engine
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -44,18 +45,26 @@ func (e *Engine) ImportHelper(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	binary, err := e.self(info)
-	if err != nil {
-		return "", err
+	if e.options.Self == "" && (runtime.GOOS != info.OS || runtime.GOARCH != info.Arch) {
+		return "", exit.Errorf(exit.Config, "this tale is for %s/%s and cannot run beside the Docker engine at %s, which is %s/%s: run tale on that host", runtime.GOOS, runtime.GOARCH, e.host, info.OS, info.Arch)
 	}
-	hash := sha256.Sum256(binary)
-	image := helperRepository + ":" + hex.EncodeToString(hash[:6])
+	binary, err := os.Open(cmp.Or(e.options.Self, "/proc/self/exe")) // also after an upgrade, this one
+	if err != nil {
+		return "", fmt.Errorf("cannot read the binary of tale: %w", err)
+	}
+	defer binary.Close()
+	hash := sha256.New()
+	size, err := io.Copy(hash, binary)
+	if err != nil {
+		return "", fmt.Errorf("cannot read the binary of tale: %w", err)
+	}
+	image := helperRepository + ":" + hex.EncodeToString(hash.Sum(nil)[:6])
 	if _, found, err := e.Image(ctx, image); found || err != nil {
 		return image, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, importLimit)
 	defer cancel()
-	archive, err := helperArchive(binary)
+	archive, err := helperArchive(binary, size)
 	if err != nil {
 		return "", fmt.Errorf("cannot make the image %s: %w", image, err)
 	}
@@ -98,33 +107,14 @@ func (e *Engine) pruneHelpers(ctx context.Context, current string) error {
 	return nil
 }
 
-// self reads the binary that is to run on the engine's host.
-func (e *Engine) self(info Info) ([]byte, error) {
-	path := e.options.Self
-	if path == "" {
-		if runtime.GOOS != info.OS || runtime.GOARCH != info.Arch {
-			return nil, exit.Errorf(exit.Config, "this tale is for %s/%s and cannot run beside the Docker engine at %s, which is %s/%s: run tale on that host", runtime.GOOS, runtime.GOARCH, e.host, info.OS, info.Arch)
-		}
-		var err error
-		if path, err = os.Executable(); err != nil {
-			return nil, fmt.Errorf("cannot find the binary of tale: %w", err)
-		}
-	}
-	binary, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the binary of tale: %w", err)
-	}
-	return binary, nil
-}
-
-func helperArchive(binary []byte) (io.Reader, error) {
-	var archive bytes.Buffer
-	out := tar.NewWriter(&archive)
-	err := out.WriteHeader(&tar.Header{Name: "tale", Mode: 0o755, Size: int64(len(binary))})
-	if err == nil {
-		_, err = out.Write(binary)
-	}
-	return &archive, errors.Join(err, out.Close())
+// helperArchive wraps a binary without holding it in memory.
+func helperArchive(binary io.ReadSeeker, size int64) (io.Reader, error) {
+	var header bytes.Buffer
+	err := tar.NewWriter(&header).WriteHeader(&tar.Header{Name: "tale", Mode: 0o755, Size: size})
+	_, seeking := binary.Seek(0, io.SeekStart)
+	const block = 512 // two empty ones are the end
+	end := make([]byte, (block-size%block)%block+2*block)
+	return io.MultiReader(&header, io.LimitReader(binary, size), bytes.NewReader(end)), errors.Join(err, seeking)
 }
 
 // RunHelper runs a helper to its end, passing on what it says line by line, and removes

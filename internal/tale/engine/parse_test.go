@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"archive/tar"
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
@@ -243,5 +244,25 @@ func TestListenEndsWithSilence(t *testing.T) {
 	}()
 	if err := listen(ending, time.Minute); err != nil {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestHelperArchiveIsWhole(t *testing.T) {
+	for _, size := range []int{0, 1, 511, 512, 513, 100_000} {
+		binary := bytes.Repeat([]byte("x"), size)
+		archive, err := helperArchive(bytes.NewReader(binary), int64(size))
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole, _ := io.ReadAll(archive)
+		reader := tar.NewReader(bytes.NewReader(whole))
+		header, err := reader.Next()
+		if err != nil || header.Name != "tale" || header.Mode != 0o755 {
+			t.Fatalf("%+v %v", header, err)
+		}
+		content, err := io.ReadAll(reader)
+		if _, end := reader.Next(); !bytes.Equal(content, binary) || err != nil || !errors.Is(end, io.EOF) || len(whole)%512 != 0 {
+			t.Errorf("%d bytes: %d, %v, %v", size, len(content), err, end)
+		}
 	}
 }
