@@ -114,13 +114,10 @@ func (s State) Target(id, version string, model *compose.Model, versions map[str
 		if len(wanted.Made) == 0 {
 			continue
 		}
+		image, there := s.image(wanted.Image)
+		wanted.ImageID, wanted.Pull = image.ID, !there
 		if wanted.Pinned {
-			wanted.Version = engine.Tag(wanted.Image)
-		}
-		if image, there := s.image(wanted.Image); there {
-			wanted.ImageID = image.ID
-		} else {
-			wanted.Pull = true
+			wanted.Version = cmp.Or(image.Labels[engine.LabelImageVersion], engine.Tag(wanted.Image))
 		}
 		wanted.Needed = s.follows(wanted)
 		target.Services = append(target.Services, wanted)

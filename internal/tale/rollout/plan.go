@@ -179,7 +179,7 @@ func (p *Plan) stateful(state State, scope Scope, wanted Wanted) {
 		return
 	}
 	change := Change{Action: Keep, From: release(current)}
-	newer := current.ImageID != wanted.ImageID
+	newer := current.ImageID != wanted.ImageID || current.Version != wanted.Version
 	follows := scope.All || wanted.Pinned || wanted.Needed != ""
 	if scope.Rollback || len(scope.Only) > 0 {
 		follows = false
@@ -219,7 +219,7 @@ var costs = map[string]string{
 // differences returns why a container is not what is wanted, for people.
 func differences(c engine.Container, wanted Wanted) (why []string) {
 	made, known := wanted.Made[c.Colour]
-	if c.ImageID != wanted.ImageID {
+	if c.ImageID != wanted.ImageID || c.Version != wanted.Version {
 		why = append(why, versions(c.Version, wanted.Version))
 	}
 	switch {

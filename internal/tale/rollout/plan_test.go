@@ -143,6 +143,7 @@ func TestPlan(t *testing.T) {
 		{"a database that is stopped", state(nobody, runs(stack.DB, "", stopped)), rollout.Scope{}, []rollout.Wanted{db}, "db start"},
 		{"a database of another tool", state(nobody, runs(stack.DB, "", foreign)), rollout.Scope{}, []rollout.Wanted{db}, "db keep"},
 		{"an application of another tool", state(nobody, runs(stack.Platform, stack.Green, foreign, upToDate)), rollout.Scope{}, []rollout.Wanted{platform}, "platform rotate blue for platformgreen"},
+		{"another version of the same image", state(offered(blue), runs(stack.Platform, stack.Blue, func(c *engine.Container) { c.ImageID = platform.ImageID })), rollout.Scope{}, []rollout.Wanted{platform}, "platform rotate green for platformblue"},
 		{"settings have changed", state(nobody, runs(stack.Platform, stack.Blue, upToDate, other)), rollout.Scope{}, []rollout.Wanted{platform}, "platform rotate green for platformblue"},
 		{"the present one is sick", state(nobody, runs(stack.Platform, stack.Blue, upToDate, sick)), rollout.Scope{}, []rollout.Wanted{platform}, "platform rotate green for platformblue"},
 		{"the present one was stopped", state(nobody, runs(stack.Platform, stack.Blue, upToDate, stopped)), rollout.Scope{}, []rollout.Wanted{platform}, "platform start blue"},
