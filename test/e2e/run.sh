@@ -118,6 +118,19 @@ architecture() {
 
 tale() {
   check "package engine against this engine and a registry that fails" engine_tests_pass
+  at_end+=(remove_tale)
+  check "tale: a first deploy" tale_first_deploy
+  check "tale: nothing to do touches nothing" tale_noop
+  check "tale: an upgrade" tale_upgrade
+  check "tale: a roll back" tale_rollback
+  check "tale: a release that its own code refuses" tale_refused
+  check "tale: a release that is badly configured" tale_misconfigured
+  check "tale: a release that crashes again and again" tale_crashes
+  check "tale: a release that runs out of memory" tale_out_of_memory
+  check "tale: a release that never becomes ready" tale_hangs
+  check "tale: an interrupt takes back" tale_interrupted
+  check "tale: an override names another image" tale_override
+  check "tale: another database takes the place of the bundled one" tale_external_database
 }
 
 # A function, so that an edit of this file does not reach a run under way.
