@@ -319,11 +319,13 @@ func (d *deployment) goBack() (map[string]string, error) {
 		if _, there := d.release.images[service]; !there {
 			continue
 		}
-		if !slices.ContainsFunc(d.state.Images, func(have engine.Image) bool { return have.ID == image.ID }) {
-			continue // it was removed since: by its reference
+		// As it was then, whatever tale.json names today.
+		d.release.images[service], d.release.versions[service] = image.Reference, tagOf(image.Reference)
+		if slices.ContainsFunc(d.state.Images, func(have engine.Image) bool { return have.ID == image.ID }) {
+			ids[service] = image.ID // else it was removed since: by its reference
 		}
-		ids[service], d.release.images[service] = image.ID, image.Reference
 	}
+	d.release.version = earlier.Release
 	return ids, nil
 }
 

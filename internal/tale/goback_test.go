@@ -54,3 +54,33 @@ func TestAKilledRollbackGoesOn(t *testing.T) {
 		})
 	}
 }
+
+// TestARollbackIsToTheImageOfThen: tale.json names the newer image by its tag, and the
+// engine may have lost the older one.
+func TestARollbackIsToTheImageOfThen(t *testing.T) {
+	for _, kept := range []bool{true, false} {
+		p := &project.Project{Dir: t.TempDir(), File: project.File{
+			Services: []string{stack.Platform}, Images: map[string]string{stack.Platform: "r.example:5000/shop:2"},
+		}}
+		for _, release := range []string{"1", "2"} {
+			entry := ofRelease(release, false)
+			entry.Images[stack.Platform] = project.Image{ID: release, Reference: "r.example:5000/shop:" + release}
+			if err := p.Record(entry); err != nil {
+				t.Fatal(err)
+			}
+		}
+		state := rollout.State{Containers: []engine.Container{{Service: stack.Platform, ImageID: "2", State: engine.State{Running: true}}}}
+		wantID := ""
+		if kept {
+			state.Images, wantID = []engine.Image{{ID: "1"}}, "1"
+		}
+		d := &deployment{session: &session{project: p}, options: deployOptions{rollback: true}, state: state}
+		pinned, err := d.goBack()
+		if err != nil || pinned[stack.Platform] != wantID {
+			t.Errorf("it is pinned to %q, %v, want %q", pinned[stack.Platform], err, wantID)
+		}
+		if r := d.release; r.version != "1" || r.images[stack.Platform] != "r.example:5000/shop:1" || r.versions[stack.Platform] != "1" {
+			t.Errorf("the release is %+v", r)
+		}
+	}
+}

@@ -94,7 +94,7 @@ func (s *session) release(named string) release {
 		case rollout.Repository(image) == image:
 			image, tag = image+":"+named, named
 		default:
-			tag = strings.TrimLeft(strings.TrimPrefix(image, rollout.Repository(image)), ":@")
+			tag = tagOf(image)
 		}
 		r.images[service.Name], r.versions[service.Name] = image, tag
 		if service.Name == stack.Platform {
@@ -102,6 +102,11 @@ func (s *session) release(named string) release {
 		}
 	}
 	return r
+}
+
+// tagOf returns what a reference names beside its repository.
+func tagOf(image string) string {
+	return strings.TrimLeft(strings.TrimPrefix(image, rollout.Repository(image)), ":@")
 }
 
 // model returns the compose files of a release.
