@@ -258,7 +258,7 @@ func (d *deployment) prepare(ctx context.Context) (err error) {
 	if shell := d.settings.FromShell(); len(shell) > 0 {
 		d.plan.Notes = append(d.plan.Notes, "taken from the shell, since .env does not have them: "+strings.Join(shell, ", "))
 	}
-	d.plan.Notes = slices.Concat(d.plan.Notes, d.project.Warnings, d.model.Warnings)
+	d.plan.Notes = append(d.plan.Notes, slices.Concat(d.project.Warnings, d.model.Warnings)...)
 	return nil
 }
 

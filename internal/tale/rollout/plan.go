@@ -19,17 +19,16 @@ const planSchema = 1
 
 // Plan is what a deploy or a rollback does.
 type Plan struct {
-	Schema   int      `json:"schema"`
-	Project  string   `json:"project"`
-	Version  string   `json:"version"`
-	Changes  []Change `json:"changes"`
-	Pull     []string `json:"pull"`
-	Volumes  []string `json:"volumes"` // to be made
-	Network  string   `json:"network,omitempty"`
-	Remove   []Remove `json:"remove"`
-	Notes    []string `json:"notes"`
-	Consent  []string `json:"consent"` // what the operator has to agree to
-	Previous string   `json:"previous,omitempty"`
+	Schema  int      `json:"schema"`
+	Project string   `json:"project"`
+	Version string   `json:"version"`
+	Changes []Change `json:"changes"`
+	Pull    []string `json:"pull"`
+	Volumes []string `json:"volumes"` // to be made
+	Network string   `json:"network,omitempty"`
+	Remove  []Remove `json:"remove"`
+	Notes   []string `json:"notes"`
+	Consent []string `json:"consent"` // what the operator has to agree to
 }
 
 // Action is what is done to a service.
@@ -93,7 +92,10 @@ func (p Plan) Of(service string) (Change, bool) {
 // NewPlan compares what runs with what is asked for. It decides everything that a deploy
 // does, and touches nothing.
 func NewPlan(state State, target Target) Plan {
-	p := Plan{Schema: planSchema, Project: target.Project, Version: target.Version}
+	p := Plan{
+		Schema: planSchema, Project: target.Project, Version: target.Version,
+		Changes: []Change{}, Pull: []string{}, Volumes: []string{}, Remove: []Remove{}, Notes: []string{}, Consent: []string{}, // empty in JSON, not null
+	}
 	for _, wanted := range target.Services {
 		if wanted.Rotates {
 			p.rotating(state, target.Scope, wanted)
