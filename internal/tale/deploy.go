@@ -128,6 +128,15 @@ func (a *app) deploy(command *cobra.Command, o deployOptions) error {
 		out.say("interrupted: what has begun is taken back, or finished if the new release serves; another Ctrl-C leaves it as it is, and `tale deploy` mends it")
 	})
 	defer stop()
+	err := a.deployWith(ctx, stop, command, o, out)
+	var failed *rollout.FailedError
+	if err != nil && ctx.Err() != nil && !errors.As(err, &failed) {
+		return exit.Errorf(exit.Interrupted, "interrupted: nothing was changed")
+	}
+	return err
+}
+
+func (a *app) deployWith(ctx context.Context, stop func(), command *cobra.Command, o deployOptions, out *progress) error {
 	if !o.dryRun && !o.rollback {
 		if err := a.giveID(out); err != nil {
 			return err
@@ -156,7 +165,7 @@ func (a *app) deploy(command *cobra.Command, o deployOptions) error {
 		return d.nothing()
 	}
 	// Planned anew: what another host did before the engine's lock was taken counts.
-	release, err := s.lockEngine(ctx, commandLine(command), o.wait, out.say)
+	release, err := s.lockEngine(ctx, commandLine(command), o.wait, out.say, stop)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -29,8 +30,9 @@ func (s *session) lock(ctx context.Context, command string, wait time.Duration, 
 
 // lockEngine takes the project's lock among all hosts that use the engine, before
 // anything is changed. A command that is not a Linux program has no helper to hold it
-// with, so that of another system relies on the lock of its host.
-func (s *session) lockEngine(ctx context.Context, command string, wait time.Duration, say func(string)) (release func(), err error) {
+// with, so that of another system relies on the lock of its host. Lost is called when the
+// lock ends by itself, as with a connection that was cut.
+func (s *session) lockEngine(ctx context.Context, command string, wait time.Duration, say func(string), lost func()) (release func(), err error) {
 	if runtime.GOOS != "linux" {
 		if !s.info.Local {
 			say("note: other hosts are not kept from changing the same project: only tale for Linux can lock a remote engine")
@@ -45,7 +47,7 @@ func (s *session) lockEngine(ctx context.Context, command string, wait time.Dura
 		var held *engine.HeldError
 		switch {
 		case err == nil:
-			return hold.Release, nil
+			return guarded(hold, say, lost), nil
 		case !errors.As(err, &held):
 			return nil, err
 		case time.Now().After(deadline):
@@ -60,5 +62,21 @@ func (s *session) lockEngine(ctx context.Context, command string, wait time.Dura
 			return nil, ctx.Err()
 		case <-time.After(time.Second):
 		}
+	}
+}
+
+// guarded returns what releases a lock, and calls lost when it ends before.
+func guarded(hold *engine.Hold, say func(string), lost func()) (release func()) {
+	var released atomic.Bool
+	go func() {
+		<-hold.Done()
+		if !released.Load() {
+			say("the lock on the engine is lost, so that others may change the project now")
+			lost()
+		}
+	}()
+	return func() {
+		released.Store(true)
+		hold.Release()
 	}
 }

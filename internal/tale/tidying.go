@@ -34,13 +34,15 @@ func tidyFlags(command *cobra.Command, t *tidying) {
 func (a *app) tidy(ctx context.Context, command *cobra.Command, s *session, t tidying) error {
 	out := a.progress(command, false)
 	began := time.Now()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	if !t.dryRun {
 		release, err := s.lock(ctx, commandLine(command), t.wait, out.say)
 		if err != nil {
 			return err
 		}
 		defer release()
-		if release, err = s.lockEngine(ctx, commandLine(command), t.wait, out.say); err != nil {
+		if release, err = s.lockEngine(ctx, commandLine(command), t.wait, out.say, stop); err != nil {
 			return err
 		}
 		defer release()
