@@ -90,14 +90,13 @@ func (s *stack) killing(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for round := range s.kills {
-		if err := a.kill(ctx, round); err != nil {
-			return err
-		}
+	done := 0
+	for ; done < s.kills && err == nil; done++ {
+		err = a.kill(ctx, done)
 	}
-	a.conclude(fmt.Sprintf("%d kills", s.kills))
+	a.conclude(fmt.Sprintf("%d kills", done))
 	s.within("the lock is free after a kill, at most", a.lock, lockLimit)
-	return nil
+	return err
 }
 
 func (a *attack) kill(ctx context.Context, round int) error {

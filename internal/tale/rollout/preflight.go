@@ -101,7 +101,11 @@ func (p *preflight) note(format string, args ...any) {
 }
 
 func (p *preflight) plugin(ctx context.Context) {
-	if _, err := p.engine.ComposeVersion(ctx); err != nil {
+	_, err := p.engine.ComposeVersion(ctx)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		p.note("the compose plugin has not told its version in time: the host may be busy")
+	case err != nil:
 		p.refuse(exit.Code(err), "%w", err)
 	}
 }

@@ -3,11 +3,14 @@ package rollout_test
 import (
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 )
@@ -82,6 +85,26 @@ func TestPreflight(t *testing.T) {
 				t.Errorf("%v does not say %q", err, tt.want)
 			}
 		})
+	}
+}
+
+// TestABusyHostIsNoReasonToRefuse: what cannot be known in time stands in the notes.
+func TestABusyHostIsNoReasonToRefuse(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	slow := filepath.Join(t.TempDir(), "docker")
+	if err := os.WriteFile(slow, []byte("#!/bin/sh\nexec sleep 60\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	docker, err := engine.Connect(t.Context(), engine.Options{Host: h.Host(), Docker: slow})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = docker.Close() })
+	plan, model := h.plan("1.0.0", rollout.Scope{})
+	notes, err := rollout.Preflight(t.Context(), docker, model, rollout.State{}, plan, true)
+	if err != nil || !strings.Contains(strings.Join(notes, " "), "compose plugin has not told") {
+		t.Errorf("notes %q, error %v", notes, err)
 	}
 }
 
