@@ -66,6 +66,7 @@ func Command(environ config.Environ) *cobra.Command {
 		a.cleanupCommand(),
 		a.resetCommand(),
 		a.stopCommand(),
+		a.startCommand(),
 	)
 	return root
 }

@@ -36,7 +36,7 @@ func Observe(ctx context.Context, docker *engine.Engine, id string) (State, erro
 		state.Owners = map[string]string{}
 		for _, volume := range volumes {
 			state.Volumes = append(state.Volumes, volume.Name)
-			if owner := owner(volume.Labels); owner != "" && !slices.Contains(Projects(id), owner) {
+			if owner := owner(volume.Labels); owner != "" && !slices.Contains(Projects(id), owner) && owner+"-dev" != id {
 				state.Owners[volume.Name] = owner
 			}
 		}
@@ -99,14 +99,10 @@ func isOfModel(model *compose.Model, container string) bool {
 func (s State) Target(id, version string, model *compose.Model, versions map[string]string, scope Scope) Target {
 	target := Target{Project: id, Version: version, Scope: scope, Volumes: model.Volumes(), Network: model.Network()}
 	for _, service := range stack.Services() {
-		wanted := Wanted{Service: service.Name, Rotates: service.Rotates, Made: map[string]compose.Service{}}
-		colours := []string{""}
-		if service.Rotates {
-			colours = []string{stack.Blue, stack.Green}
-		}
-		for _, colour := range colours {
+		wanted := Wanted{Service: service.Name, Made: map[string]compose.Service{}}
+		for _, colour := range []string{"", stack.Blue, stack.Green} { // in development nothing has colours
 			if made, ok := model.Service(service.Name, colour); ok {
-				wanted.Made[colour] = made
+				wanted.Made[colour], wanted.Rotates = made, colour != ""
 				wanted.Image, wanted.Version, wanted.Needs = made.Image, versions[service.Name], made.Needs
 				wanted.Pinned = slices.ContainsFunc(made.Overridden, func(o compose.Override) bool { return o.Key == "image" })
 			}

@@ -218,3 +218,34 @@ func TestPlanMakesTheGround(t *testing.T) {
 		t.Errorf("network %q, volumes %q", plan.Network, plan.Volumes)
 	}
 }
+
+// In development nothing has a colour: what rotates in production is replaced in place.
+func TestDevelopmentHasNoColours(t *testing.T) {
+	h := newHost(t)
+	images, versions := map[string]string{}, map[string]string{}
+	settings := project.Settings{}
+	for _, service := range h.project.Services() {
+		images[service.Name], versions[service.Name] = "r/tale-"+service.Name+":1.0.0", "1.0.0"
+	}
+	for _, name := range []string{"DB_PASSWORD", "INSTANCE_SECRET", "BETTER_AUTH_SECRET", "ENCRYPTION_SECRET_HEX"} {
+		settings[name] = project.Value{Text: "value-of-" + name}
+	}
+	model, err := compose.Development(compose.Options{Project: h.project, Settings: settings, Images: images, Versions: versions})
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := rollout.State{}.Target("p-dev", "1.0.0", model, versions, rollout.Scope{All: true})
+	if len(target.Services) != len(h.project.Services()) {
+		t.Fatalf("%d services", len(target.Services))
+	}
+	for _, wanted := range target.Services {
+		if wanted.Rotates {
+			t.Errorf("%s rotates", wanted.Service)
+		}
+	}
+	for _, change := range rollout.NewPlan(rollout.State{}, target).Changes {
+		if change.Action != rollout.Create || change.Colour != "" {
+			t.Errorf("%+v", change)
+		}
+	}
+}

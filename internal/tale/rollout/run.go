@@ -149,7 +149,7 @@ func (r *rollout) helpers(ctx context.Context) error {
 
 func (r *rollout) platform(ctx context.Context) error {
 	r.look(ctx)
-	return r.stage(ctx, "platform", func(c Change) bool { return c.Service == stack.Platform })
+	return r.stage(ctx, "platform", func(c Change) bool { return c.Colour != "" && c.Service == stack.Platform })
 }
 
 // stage starts what a part of the plan makes and waits until it is ready. Services that

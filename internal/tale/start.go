@@ -1,0 +1,144 @@
+package tale
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/compose"
+	"github.com/tale-project/tale-runtime/internal/tale/logs"
+	"github.com/tale-project/tale-runtime/internal/tale/project"
+	"github.com/tale-project/tale-runtime/internal/tale/rollout"
+	"github.com/tale-project/tale-runtime/internal/tale/tidy"
+)
+
+type startOptions struct {
+	detach, fresh bool
+	port          int
+	host          string
+	timeout       time.Duration
+}
+
+func (a *app) startCommand() *cobra.Command {
+	o := startOptions{}
+	command := &cobra.Command{
+		Use:   "start",
+		Short: "Start the stack for development, and follow its logs",
+		Long: `Start the development stack, beside that of production and apart from it: containers,
+volumes and network of its own (ID-dev), nothing rotates, and the folders of the
+project that the app reads (agents, workflows, integrations, branding, providers) are
+mounted. It waits until the site answers through the proxy, says where, and prints
+what the services write until Ctrl-C, which stops them. With --detach they stay.
+
+Exit codes: 0 done; 1 it did not start; 64 usage; 69 the engine or a registry is
+unreachable; 75 locked; 77 login or permission; 78 configuration; 130 interrupted
+before it was ready.`,
+		Example: "  tale start\n  tale start -d -p 8443\n  tale stop --dev",
+		Args:    cobra.NoArgs,
+		RunE:    func(command *cobra.Command, _ []string) error { return a.start(command, o) },
+	}
+	flags := command.Flags()
+	flags.BoolVarP(&o.detach, "detach", "d", false, "return when the site answers")
+	flags.IntVarP(&o.port, "port", "p", stack.HTTPSPort, "`PORT` of this host for the site")
+	flags.StringVar(&o.host, "host", "", "host `NAME` of the site, instead of HOST")
+	flags.BoolVar(&o.fresh, "fresh", false, "have convex write its built-in configuration anew")
+	flags.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long a service may take to become ready; a boot that moves gets more")
+	return command
+}
+
+func (a *app) start(command *cobra.Command, o startOptions) error {
+	if o.port < 1 || o.port > 65535 {
+		return exit.Errorf(exit.Usage, "--port is %d; a port is 1 to 65535", o.port)
+	}
+	out := a.progress(command, false)
+	ctx, stop := interruptible(command.Context(), func() { out.say("stopping; another Ctrl-C leaves the containers as they are") })
+	defer stop()
+	s, err := a.session(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	release, err := s.lock(ctx, commandLine(command), 0, out.say)
+	if err != nil {
+		return err
+	}
+	url, err := a.bringUp(ctx, s, o, out)
+	release()
+	if ctx.Err() == nil {
+		if err != nil {
+			return out.failed(err)
+		}
+		if err := out.result(url+" answers; `tale stop --dev` stops it", nil); err != nil || o.detach {
+			return err
+		}
+		follow := logsOptions{dev: true, Options: logs.Options{Projects: []string{developmentID(s.project)}, Follow: true, Last: 0, Warn: func(err error) { out.say(err.Error()) }}}
+		err = logs.Read(ctx, s.engine, follow.Options, a.logPrinter(command.OutOrStdout(), follow))
+		if ctx.Err() == nil {
+			return err // nobody reads any more: it goes on as with --detach
+		}
+	} else {
+		err = exit.With(exit.Interrupted, errors.New("interrupted before the stack was ready"))
+	}
+	return errors.Join(err, s.stopDevelopment(out))
+}
+
+// stopDevelopment stops what was started, though the command was interrupted.
+func (s *session) stopDevelopment(out *progress) error {
+	ctx := context.Background()
+	containers, err := s.engine.Containers(ctx, developmentID(s.project))
+	if err != nil {
+		return err
+	}
+	return tidy.Stop(developmentID(s.project), containers).Run(ctx, s.engine, out.say)
+}
+
+// bringUp makes the stack be as the files say, and returns where it answers.
+func (a *app) bringUp(ctx context.Context, s *session, o startOptions, out *progress) (string, error) {
+	id := developmentID(s.project)
+	state, err := rollout.Observe(ctx, s.engine, id)
+	if err != nil {
+		return "", err
+	}
+	r := s.release("")
+	model, err := compose.Development(compose.Options{
+		Project: s.project, Settings: s.settings, Images: r.images, Versions: r.versions, Host: o.host, Fresh: o.fresh, Port: o.port,
+		Foreign: foreign(r.images, state.Images),
+	})
+	if err != nil {
+		return "", err
+	}
+	for _, warning := range model.Warnings {
+		out.say(warning)
+	}
+	if err := state.AskForeign(ctx, s.engine, model); err != nil {
+		return "", err
+	}
+	plan := rollout.NewPlan(state, state.Target(id, r.version, model, r.versions, rollout.Scope{All: true}))
+	notes, err := rollout.Preflight(ctx, s.engine, model, state, plan, false)
+	for _, note := range notes {
+		out.say(note)
+	}
+	if err != nil {
+		return "", err
+	}
+	s.settings = developmentSettings(s.settings, model)
+	run := rollout.Rollout{Engine: s.engine, Project: s.project, Model: model, Timeout: o.timeout, Say: out.event, Site: s.visitor}
+	return s.settings.Get("SITE_URL"), run.Run(ctx, plan)
+}
+
+// developmentSettings returns the settings with the site as the model has it.
+func developmentSettings(settings project.Settings, model *compose.Model) project.Settings {
+	own := maps.Clone(settings)
+	proxy, there := model.Service(stack.Proxy, "")
+	for _, name := range []string{"HOST", "SITE_URL", "TLS_MODE"} {
+		if text := proxy.Environment[name]; there && text != "" {
+			own[name] = project.Value{Text: text, From: project.FromFile}
+		}
+	}
+	return own
+}
