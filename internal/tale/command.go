@@ -67,6 +67,9 @@ func Command(environ config.Environ) *cobra.Command {
 		a.resetCommand(),
 		a.stopCommand(),
 		a.startCommand(),
+		a.adminKeyCommand("admin-key"),
+		group("convex", "The Convex backend", a.adminKeyCommand("admin")),
+		group("auth", "The accounts of the app", a.resetOwnerCommand()),
 	)
 	return root
 }

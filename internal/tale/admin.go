@@ -1,0 +1,246 @@
+package tale
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+	"github.com/tale-project/tale-runtime/internal/tale/rollout"
+)
+
+const adminCodes = `
+
+Exit codes: 0 done; 1 failed; 4 no web application runs; 64 usage, or a question
+without a terminal; 69 the engine or the backend is unreachable; 77 permission; 78
+configuration.`
+
+func (a *app) adminKeyCommand(use string) *cobra.Command {
+	return &cobra.Command{
+		Use:     use,
+		Short:   "Print an admin key for the Convex dashboard; it gives full access to all data",
+		Long:    "Print an admin key for the Convex dashboard, made in the web application that serves,\nor in that of the development stack if production does not run. It gives full access\nto all data: keep it as a password." + adminCodes,
+		Example: "  tale admin-key\n  tale admin-key --json | jq -r .adminKey",
+		RunE: func(command *cobra.Command, _ []string) error {
+			ctx, stop := interruptible(command.Context(), func() {})
+			defer stop()
+			s, platform, err := a.platform(ctx)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			key, err := s.adminKey(ctx, platform)
+			switch {
+			case err != nil:
+				return err
+			case a.json:
+				return printJSON(command.OutOrStdout(), map[string]string{"adminKey": key, "container": platform.Name})
+			}
+			_, err = fmt.Fprintln(command.OutOrStdout(), key)
+			return err
+		},
+	}
+}
+
+// platform opens the project's engine, and returns the web application that serves, or
+// else that of the development stack. The caller closes the session.
+func (a *app) platform(ctx context.Context) (*session, engine.Container, error) {
+	p, err := a.open()
+	if err != nil {
+		return nil, engine.Container{}, err
+	}
+	s, err := a.connect(ctx, p)
+	if err != nil {
+		return nil, engine.Container{}, err
+	}
+	for _, projects := range [][]string{rollout.Projects(p.File.ID), {developmentID(p)}} {
+		var state rollout.State
+		if state.Containers, err = s.engine.Containers(ctx, projects...); err != nil {
+			break
+		}
+		state.AskServing(ctx, s.engine)
+		if current, there := state.Current(stack.Platform); there && current.State.Running {
+			return s, current, nil
+		}
+	}
+	s.close()
+	if err == nil {
+		err = exit.Errorf(exit.Down, "no web application of %s runs, in which this could be done: `tale deploy` starts it, or `tale start` that for development", p.File.ID)
+	}
+	return nil, engine.Container{}, err
+}
+
+// adminKey makes a key in a container: with our entrypoint, or the script of other images.
+func (s *session) adminKey(ctx context.Context, platform engine.Container) (string, error) {
+	for _, command := range []string{"platform-entrypoint admin-key", "./generate-admin-key.sh"} {
+		out, said, code, err := s.engine.Exec(ctx, platform.ID, strings.Fields(command), nil)
+		switch {
+		case code == exit.NotExecutable || code == exit.NotFound || noCommand(out+said):
+			continue
+		case err != nil:
+			return "", err
+		case code != 0:
+			return "", exit.Errorf(code, "cannot make an admin key in %s: %s", platform.Name, cmp.Or(strings.TrimSpace(said), strings.TrimSpace(out)))
+		}
+		// The script prints what to do with it as well.
+		words := strings.Fields(out)
+		if i := slices.IndexFunc(words, func(word string) bool { return strings.Contains(word, "|") }); i >= 0 {
+			return words[i], nil
+		}
+		return strings.TrimSpace(out), nil
+	}
+	return "", exit.Errorf(exit.Config, "the image of %s has neither platform-entrypoint nor generate-admin-key.sh: an admin key cannot be made in it", platform.Name)
+}
+
+// noCommand reports whether an engine says that there is no such command: those before
+// 23 say so on the command's own output.
+func noCommand(said string) bool {
+	return strings.Contains(said, "executable file not found") || strings.Contains(said, "no such file or directory") && strings.Contains(said, "exec")
+}
+
+func (a *app) resetOwnerCommand() *cobra.Command {
+	var email string
+	var fromStdin bool
+	command := &cobra.Command{
+		Use:   "reset-owner",
+		Short: "Give the owner of the app a new password, and end all sessions of theirs",
+		Long: `Give the owner of the app a new password, and a new e-mail address with --email, by the
+app's own function users/internal_mutations:resetOwner. The password is asked for
+twice, or read from stdin; it is never an argument.` + adminCodes,
+		Example: "  tale auth reset-owner\n  pass show owner | tale auth reset-owner --email ann@example.com --password-stdin",
+	}
+	command.Flags().StringVarP(&email, "email", "e", "", "the owner's new e-mail `ADDRESS`; default: it stays")
+	command.Flags().BoolVar(&fromStdin, "password-stdin", false, "read the password from the first line of stdin")
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		ctx, stop := interruptible(command.Context(), func() {})
+		defer stop()
+		password, err := a.newPassword(ctx, command, fromStdin)
+		if err != nil {
+			return err
+		}
+		s, platform, err := a.platform(ctx)
+		if err != nil {
+			return err
+		}
+		defer s.close()
+		value, err := s.resetOwner(ctx, platform, email, password)
+		switch {
+		case err != nil:
+			return err
+		case a.json:
+			return printJSON(command.OutOrStdout(), value)
+		}
+		return inWords(command, value)
+	}
+	return command
+}
+
+func (a *app) newPassword(ctx context.Context, command *cobra.Command, fromStdin bool) (string, error) {
+	p := a.prompter(command)
+	if !fromStdin && !p.terminal() {
+		return "", exit.Errorf(exit.Usage, "there is no terminal to ask for the password on: give it on stdin with --password-stdin")
+	}
+	if fromStdin {
+		password, err := p.line("")
+		if err == nil && password == "" {
+			err = exit.Errorf(exit.Usage, "stdin has no password on its first line")
+		}
+		return password, err
+	}
+	password, err := p.secret(ctx, "New password")
+	if err != nil {
+		return "", err
+	}
+	again, err := p.secret(ctx, "Once more")
+	switch {
+	case err != nil:
+		return "", err
+	case password == "" || again != password:
+		return "", exit.Errorf(exit.Usage, "the passwords are empty or differ: nothing was changed")
+	}
+	return password, nil
+}
+
+// callBackend calls a function of the app as an administrator. What it needs comes on
+// stdin, so that no list of processes shows it.
+const callBackend = `let text="";process.stdin.on("data",d=>text+=d).on("end",async()=>{const {key,...call}=JSON.parse(text);
+try{const r=await fetch((process.env.CONVEX_URL||"http://convex:3210")+"/api/function",{method:"POST",headers:{"Content-Type":"application/json",Authorization:"Convex "+key},body:JSON.stringify(call)});
+process.stdout.write(await r.text())}catch(e){console.error(String(e.cause||e));process.exit(69)}})`
+
+const resetOwnerFunction = "users/internal_mutations:resetOwner"
+
+// resetOwner returns what the app's function returns.
+func (s *session) resetOwner(ctx context.Context, platform engine.Container, email, password string) (any, error) {
+	key, err := s.adminKey(ctx, platform)
+	if err != nil {
+		return nil, err
+	}
+	args := map[string]string{"password": password}
+	if email != "" {
+		args["email"] = email
+	}
+	call, err := json.Marshal(map[string]any{"key": key, "path": resetOwnerFunction, "args": args, "format": "json"})
+	if err != nil {
+		return nil, err
+	}
+	out, err := s.script(ctx, platform, callBackend, call)
+	if err != nil {
+		return nil, err
+	}
+	var answer struct {
+		Status, ErrorMessage, Code, Message string
+		Value                               any
+	}
+	if err := json.Unmarshal([]byte(out), &answer); err != nil {
+		return nil, fmt.Errorf("cannot reset the owner: the backend does not answer as it should: %.200q", out)
+	}
+	why := cmp.Or(answer.ErrorMessage, answer.Message, answer.Code)
+	switch {
+	case answer.Status == "success":
+		return answer.Value, nil
+	case strings.Contains(why, "Could not find"):
+		return nil, exit.Errorf(exit.Config, "this app has no function %s, so its owner cannot be reset from here; nothing was changed", resetOwnerFunction)
+	}
+	return nil, fmt.Errorf("cannot reset the owner: %s; nothing was changed", strings.ReplaceAll(why, password, "…"))
+}
+
+// script runs JavaScript in a container, with what it has for that.
+func (s *session) script(ctx context.Context, c engine.Container, script string, stdin []byte) (string, error) {
+	for _, program := range []string{"node", "bun"} {
+		out, said, code, err := s.engine.Exec(ctx, c.ID, []string{program, "-e", script}, bytes.NewReader(stdin))
+		switch {
+		case code == exit.NotExecutable || code == exit.NotFound || noCommand(out+said):
+			continue
+		case err != nil:
+			return "", err
+		case code != 0:
+			return "", exit.Errorf(exit.Unavailable, "the backend cannot be reached from %s: %s; `tale status` shows how convex is", c.Name, strings.TrimSpace(said))
+		}
+		return out, nil
+	}
+	return "", exit.Errorf(exit.Config, "the image of %s has neither node nor bun, with which the backend is called", c.Name)
+}
+
+// inWords prints what a function has returned, a member a line.
+func inWords(command *cobra.Command, value any) error {
+	var text strings.Builder
+	text.WriteString("the owner has a new password, and all sessions have ended\n")
+	if members, ok := value.(map[string]any); ok {
+		var lines []string
+		for name, member := range members {
+			lines = append(lines, fmt.Sprintf("  %s: %v\n", name, member))
+		}
+		slices.Sort(lines)
+		text.WriteString(strings.Join(lines, ""))
+	}
+	_, err := fmt.Fprint(command.OutOrStdout(), text.String())
+	return err
+}
