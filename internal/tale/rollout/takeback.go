@@ -112,7 +112,7 @@ func (r *rollout) hide(ctx context.Context, c Change) (engine.Container, error) 
 	if engine.IsNotFound(err) {
 		return engine.Container{}, nil
 	}
-	if err == nil && c.Action == Rotate && !(container.State.Running && r.isOffered(ctx, container)) {
+	if err == nil && c.Action == Rotate && (!container.State.Running || !r.isOffered(ctx, container)) {
 		err = r.Engine.Disconnect(ctx, r.Model.Network(), container.ID)
 	}
 	return container, err
