@@ -61,15 +61,16 @@ func TestHashChangesWithWhatTheContainerIsMadeOf(t *testing.T) {
 		{override("services: {rag: {configs: [c]}}\nconfigs: {c: {content: x}}"), "rag"},
 		{override("services: {rag: {secrets: [c]}}\nsecrets: {c: {file: x}}"), "rag"},
 	}
-	for _, key := range []string{
+	keys := []string{
 		"environment: {A: b}", "command: [x]", "entrypoint: [x]", "user: '7'", "read_only: true", "cap_add: [NET_ADMIN]", "cap_drop: [CHOWN]",
 		"tmpfs: [/x]", "volumes: [/x]", "volumes: ['/a:/b']", "ports: ['7']", "expose: ['7']", "labels: {a: b}", "logging: {options: {max-size: 1m}}", "restart: always",
 		"stop_grace_period: 7s", "stop_signal: SIGQUIT", "shm_size: 7m", "sysctls: {a.b: 1}", "extra_hosts: ['a:1.2.3.4']", "dns: 1.2.3.4", "hostname: x",
 		"networks: {internal: {aliases: [x]}}", "healthcheck: {disable: true}", "mem_limit: 1g", "cpus: 1", "deploy: {resources: {limits: {memory: 1g}}}",
 		"security_opt: [a=b]", "init: true", "privileged: true", "ulimits: {nofile: 7}", "devices: ['/dev/null']", "group_add: ['7']", "pids_limit: 7", "working_dir: /x",
 		"tty: true", "ipc: host", "pid: host", "platform: linux/arm64", "runtime: x", "oom_score_adj: 7", "gpus: all",
-	} {
-		all = append(all, tests{{override("services: {rag: {" + key + "}}"), "rag"}}...)
+	}
+	for i := range len(keys) / 2 { // one for each of two services that are alike
+		all = append(all, tests{{override("services: {rag: {" + keys[2*i] + "}, crawler: {" + keys[2*i+1] + "}}"), "rag crawler"}}...)
 	}
 	before := hashes(t, options(t, nil, ""))
 	for i, tt := range all {

