@@ -257,6 +257,9 @@ func (d *deployment) prepare(ctx context.Context) (err error) {
 		if id, ok := pinned[wanted.Service]; ok {
 			d.target.Services[i].ImageID, d.target.Services[i].Pull = id, false
 		}
+		if wanted.Service == stack.Convex && d.options.fresh {
+			d.target.Services[i].Anew = "--fresh: it writes its built-in configuration anew"
+		}
 	}
 	var notes []string
 	if !d.options.rollback {

@@ -194,13 +194,17 @@ func (p *Plan) stateful(state State, scope Scope, wanted Wanted) {
 	} else if newer {
 		change.Why = []string{versions(current.Version, wanted.Version)}
 	}
+	asked := scope.All
+	if wanted.Anew != "" {
+		change.Why, asked = append(change.Why, wanted.Anew), true
+	}
 	switch {
 	case len(change.Why) > 0:
 		change.Action, change.Cost = Recreate, costs[wanted.Service]
 		if newer && wanted.Needed != "" {
 			change.Why = append(change.Why, wanted.Needed)
 		}
-		if !scope.All {
+		if !asked {
 			p.Consent = append(p.Consent, fmt.Sprintf("%s is replaced: %s", wanted.Service, change.Cost))
 		}
 	case !current.State.Running:

@@ -120,6 +120,8 @@ func TestPlan(t *testing.T) {
 	absent.ImageID, absent.Pull = "", true
 	needed := convex
 	needed.Needed = "it needs it"
+	anew := convex
+	anew.Anew = "--fresh"
 	pinned := db
 	pinned.Pinned = true
 	only := rollout.Scope{Only: []string{stack.RAG}}
@@ -139,6 +141,7 @@ func TestPlan(t *testing.T) {
 		{"or its image is named", state(nobody, runs(stack.DB, "")), rollout.Scope{}, []rollout.Wanted{pinned}, "db recreate"},
 		{"the database's settings are followed", state(nobody, runs(stack.DB, "", upToDate, other)), rollout.Scope{}, []rollout.Wanted{db}, "db recreate"},
 		{"but not in a roll back", state(nobody, runs(stack.DB, "", other)), rollout.Scope{Rollback: true}, []rollout.Wanted{db}, "db keep"},
+		{"a backend that is to be made anew", state(nobody, runs(stack.Convex, "", upToDate)), rollout.Scope{}, []rollout.Wanted{anew}, "convex recreate"},
 		{"a backend that the release needs", state(nobody, runs(stack.Convex, "")), rollout.Scope{}, []rollout.Wanted{needed}, "convex recreate"},
 		{"not in a roll back", state(nobody, runs(stack.Convex, "")), rollout.Scope{Rollback: true}, []rollout.Wanted{needed}, "convex keep"},
 		{"a database that is stopped", state(nobody, runs(stack.DB, "", stopped)), rollout.Scope{}, []rollout.Wanted{db}, "db start"},

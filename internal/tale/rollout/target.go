@@ -37,6 +37,7 @@ type Wanted struct {
 	Pull    bool   // the registry decides: the engine has none, or the tag moves
 	Pinned  bool   // tale.json or the override names the image
 	Needed  string // why a service that does not rotate has to follow the release, "" if it need not
+	Anew    string // why it is replaced though nothing differs, "" if it is not
 	Needs   []string
 	Made    map[string]compose.Service // by colour; "" for what does not rotate
 }
