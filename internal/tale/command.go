@@ -67,6 +67,7 @@ func Command(environ config.Environ) *cobra.Command {
 		a.resetCommand(),
 		a.stopCommand(),
 		a.startCommand(),
+		a.doctorCommand(),
 		a.adminKeyCommand("admin-key"),
 		group("convex", "The Convex backend", a.adminKeyCommand("admin")),
 		group("auth", "The accounts of the app", a.resetOwnerCommand()),

@@ -1,0 +1,229 @@
+package tale
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/tale-project/tale-runtime/internal/cli"
+	"github.com/tale-project/tale-runtime/internal/doctor"
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/compose"
+	"github.com/tale-project/tale-runtime/internal/tale/project"
+	"github.com/tale-project/tale-runtime/internal/tale/rollout"
+)
+
+const (
+	littleDisk   = 5 << 30 // bytes, for two releases of images
+	littleMemory = 2 << 30 // bytes of the host
+)
+
+func (a *app) doctorCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor",
+		Short: "Check the host, the files and the running stack, with a fix for each fault",
+		Long: `Check what a stack needs of the host (engine, compose plugin, disk, memory, ports, the
+site's name), of the project's files (.env, override, images, volumes), and then let
+the web application that serves check the stack from inside. It changes nothing.
+
+Exit codes: 0 nothing has failed; 1 something has; 69 the engine is unreachable; 77
+permission; 78 there is no project.`,
+		Example: "  tale doctor\n  tale doctor --json | jq '.[] | select(.verdict == \"fail\")'",
+		RunE:    a.doctor,
+	}
+}
+
+func (a *app) doctor(command *cobra.Command, _ []string) error {
+	ctx, stop := interruptible(command.Context(), func() {})
+	defer stop()
+	p, err := a.open()
+	if err != nil {
+		return err
+	}
+	s, err := a.connect(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	e := &examination{session: s}
+	settings, wrong := p.Settings(a.environ)
+	if s.settings = settings; settings == nil {
+		s.settings = project.Settings{}
+	}
+	state, err := s.observed(ctx)
+	if err != nil {
+		return err
+	}
+	e.state = state
+	r := s.release("")
+	var unmade error
+	if wrong == nil {
+		e.images = r.images
+		e.model, unmade = s.model(r, "", false, state.Images)
+	}
+	findings, healthy := doctor.Examine(ctx, e.checks(wrong, unmade))
+	inside, well := e.inside(ctx)
+	if findings = append(findings, inside...); !well {
+		healthy = false
+	}
+	if a.json {
+		err = printJSON(command.OutOrStdout(), findings)
+	} else {
+		err = writeFindings(command, findings)
+	}
+	if err == nil && !healthy {
+		err = cli.Logged(exit.With(exit.Failure, errors.New("a check has failed")))
+	}
+	return err
+}
+
+func writeFindings(command *cobra.Command, findings []doctor.Finding) error {
+	table := tabwriter.NewWriter(command.OutOrStdout(), 0, 0, 2, ' ', 0)
+	for _, f := range findings {
+		// The table keeps what it is given until Flush, which reports errors.
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", f.Verdict, f.Name, strings.ReplaceAll(f.Detail, "\n", "; "))
+		if f.Fix != "" {
+			_, _ = fmt.Fprintf(table, "\t\t→ %s\n", f.Fix)
+		}
+	}
+	return table.Flush()
+}
+
+// examination is what the checks look at.
+type examination struct {
+	*session
+	state  rollout.State
+	model  *compose.Model // nil if the files make none
+	images map[string]string
+}
+
+func (e *examination) checks(wrong, unmade error) []doctor.Check {
+	said := func(err error, detail string) func(context.Context) (string, error) {
+		return func(context.Context) (string, error) { return detail, err }
+	}
+	checks := []doctor.Check{
+		{Name: "engine", Run: said(nil, fmt.Sprintf("Docker %s, API %s, %s/%s", e.info.Version, e.info.API, e.info.OS, e.info.Arch))},
+		{Name: "compose plugin", Fix: "install docker-compose-plugin 2.20 or newer", Run: e.engine.ComposeVersion},
+		{Name: "disk", Fix: "`tale cleanup --dry-run` shows what may go", Run: e.disk},
+		{Name: "memory", Fix: "two colours and a database run side by side during a deploy: give the host more", Run: e.memory},
+		{Name: ".env", Fix: "`tale init` fills in what is missing; `tale env check` shows what each service gets", Run: said(wrong, "is complete")},
+		{Name: "stack of the files", Needs: []string{".env"}, Fix: "look into tale.json and compose.override.yml", Run: said(unmade, "is valid")},
+		{Name: "images", Needs: []string{"stack of the files"}, Fix: "build or pull them for the engine's architecture", Run: e.architecture},
+		{Name: "ports", Needs: []string{"stack of the files"}, Fix: "stop what holds it (ss -ltnp), or set PUBLISH_HTTP and PUBLISH_HTTPS", Run: e.ports},
+		{Name: "volumes", Needs: []string{"stack of the files"}, Fix: "rename them, or give this project another id", Run: e.volumes},
+	}
+	if host := e.settings.Get("HOST"); host != "" {
+		check := doctor.Resolves("name "+host, host, "a DNS record, or a line in /etc/hosts of those who visit the site")
+		look := check.Run
+		check.Run = func(ctx context.Context) (string, error) {
+			detail, err := look(ctx)
+			if err != nil { // visitors may know it
+				err = doctor.Warning(err)
+			}
+			return detail, err
+		}
+		checks = append(checks, check)
+	}
+	return checks
+}
+
+func (e *examination) disk(context.Context) (string, error) {
+	free, total, known := e.info.DiskFree()
+	text := fmt.Sprintf("%s free of %s at %s", humanize.IBytes(uint64(free)), humanize.IBytes(uint64(total)), e.info.Root)
+	switch {
+	case !known:
+		return "", doctor.Skipped("the engine's disk is none of this machine")
+	case free < littleDisk:
+		return "", doctor.Warning(errors.New(text))
+	}
+	return text, nil
+}
+
+func (e *examination) memory(context.Context) (string, error) {
+	text := fmt.Sprintf("the engine's host has %s, and %d processors", humanize.IBytes(uint64(e.info.Memory)), e.info.CPUs)
+	if e.info.Memory < littleMemory {
+		return "", doctor.Warning(errors.New(text))
+	}
+	return text, nil
+}
+
+func (e *examination) architecture(ctx context.Context) (string, error) {
+	here := 0
+	for service, reference := range e.images {
+		image, there, err := e.engine.Image(ctx, reference)
+		switch {
+		case err != nil:
+			return "", err
+		case there && image.Arch != e.info.Arch:
+			return "", fmt.Errorf("%s, of %s, is for %s, and the engine for %s", reference, service, image.Arch, e.info.Arch)
+		case there:
+			here++
+		}
+	}
+	return fmt.Sprintf("%d of %d are here, for %s; a deploy pulls the others", here, len(e.images), e.info.Arch), nil
+}
+
+// ports reports one that something else than the project's proxy holds.
+func (e *examination) ports(ctx context.Context) (string, error) {
+	if proxy, there := e.state.Current(stack.Proxy); there && proxy.State.Running {
+		return "are the project's proxy's", nil
+	}
+	service, there := e.model.Service(stack.Proxy, "")
+	if !there || !e.info.Local {
+		return "", doctor.Skipped("the proxy publishes none on this machine")
+	}
+	for _, port := range service.Ports {
+		connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(cmp.Or(port.Host, "127.0.0.1"), strconv.Itoa(port.Public)))
+		if err == nil && port.Protocol != "udp" {
+			return "", errors.Join(fmt.Errorf("port %d is taken by another program", port.Public), connection.Close())
+		}
+	}
+	return "are free", nil
+}
+
+func (e *examination) volumes(context.Context) (string, error) {
+	for _, volume := range e.model.Volumes() {
+		if owner := e.state.Owners[volume]; owner != "" {
+			return "", fmt.Errorf("%s is of the project %q", volume, owner)
+		}
+	}
+	for _, volume := range e.state.Volumes {
+		if strings.HasPrefix(volume, "tale_") || strings.HasPrefix(volume, "tale-dev_") {
+			return "", doctor.WithFix(doctor.Warning(fmt.Errorf("%s has a name of the oldest deployments", volume)), "it may hold data of an earlier deployment of yours; nothing here touches it")
+		}
+	}
+	return "are this project's", nil
+}
+
+// inside lets the web application that serves look at its stack.
+func (e *examination) inside(ctx context.Context) (findings []doctor.Finding, well bool) {
+	const name = "stack"
+	platform, there := e.state.Current(stack.Platform)
+	if !there || !platform.State.Running {
+		return []doctor.Finding{{Name: name, Verdict: doctor.Skip, Detail: "no web application runs: `tale deploy` starts it"}}, true
+	}
+	out, said, code, err := e.engine.Exec(ctx, platform.ID, []string{"platform-entrypoint", "doctor", "--json"}, nil)
+	switch {
+	case code == exit.NotExecutable || code == exit.NotFound || noCommand(out+said):
+		return []doctor.Finding{{Name: name, Verdict: doctor.Skip, Detail: "the image of " + platform.Name + " has no doctor"}}, true
+	case err == nil:
+		err = json.Unmarshal([]byte(out), &findings)
+	}
+	if err != nil {
+		return []doctor.Finding{{Name: name, Verdict: doctor.Fail, Detail: fmt.Sprintf("%s cannot be asked: %v", platform.Name, err), Fix: "tale logs platform"}}, false
+	}
+	for i := range findings {
+		findings[i].Name = name + ": " + findings[i].Name
+	}
+	return findings, code == 0
+}
