@@ -72,6 +72,8 @@ func TestEveryCommandHasHelp(t *testing.T) {
 			t.Errorf("%v: %+v", path, help)
 		case !command.HasSubCommands() && !strings.Contains(help.out, "Examples:"):
 			t.Errorf("%v has no example", path)
+		case !command.HasSubCommands() && !strings.Contains(help.out, "Exit codes:"):
+			t.Errorf("%v does not say how it ends", path)
 		}
 		for line := range strings.Lines(help.out) {
 			if strings.HasPrefix(line, "  -") || strings.HasPrefix(line, "      --") {

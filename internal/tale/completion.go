@@ -8,6 +8,7 @@ func completionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion bash|zsh|fish",
 		Short: "Print a shell's script that completes commands, flags and names",
+		Long:  "Print the script with which a shell completes commands, flags and the project's services.\n\nExit codes: 0 done; 64 usage.",
 		Example: `  source <(tale completion bash)
   tale completion bash > /etc/bash_completion.d/tale
   tale completion zsh > "${fpath[1]}/_tale"

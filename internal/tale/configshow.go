@@ -14,6 +14,7 @@ func (a *app) configShowCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "show",
 		Short:   "Print the project's folder, id, services and images",
+		Long:    "Print the project's folder, id, services, and the images that tale.json names. The\nsettings are printed by tale env check.\n\nExit codes: 0 done; 64 usage; 78 there is no project, or its tale.json is broken.",
 		Example: "  tale config show\n  tale config show --json | jq -r .folder",
 		RunE: func(command *cobra.Command, _ []string) error {
 			p, err := a.open()

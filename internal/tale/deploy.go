@@ -50,10 +50,15 @@ proxy offers it, ask the site through its public port, and only then let the old
 drain and stop. Whatever fails or is interrupted before that is taken back: what
 served goes on serving. Another run finishes what a killed one has left.
 
-The release is --version, or else TALE_VERSION of .env, or that of this command.
+The release is --version, or else TALE_VERSION of .env, or that of this command. Of an
+image that tale.json names with a tag, it is that tag.
+
+db and proxy are replaced in place when their settings differ, convex also when the
+release has another minor version: after a question, unless --yes or --all is given.
+A first release that is up and cannot be seen from here yet ends with 3.
 ` + exitCodes,
 		Example: `  tale deploy
-  tale deploy --dry-run
+  tale deploy --dry-run           # with --json: docs/plan.schema.json
   tale deploy --version 1.4.2 --wait
   tale deploy --services rag,crawler
   tale deploy --all --yes          # also the database, convex and the proxy`,
@@ -92,9 +97,9 @@ func (a *app) rolloutFlags(command *cobra.Command, o *deployOptions) {
 	flags := command.Flags()
 	flags.BoolVar(&o.dryRun, "dry-run", false, "print the plan and change nothing; exit 10 if there is something to do")
 	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print the result and errors only")
-	flags.IntVar(&o.keep, "keep", 1, "releases before the present one whose images stay")
-	flags.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long a service may take to become ready; a boot that moves gets more")
-	flags.DurationVar(&o.wait, "wait", 0, "how long to wait for another command to finish")
+	flags.IntVar(&o.keep, "keep", 1, "how many releases (`N`) before the present one keep their images")
+	flags.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long (`TIME`) a service may take to become ready; a boot that gets on has more")
+	flags.DurationVar(&o.wait, "wait", 0, "wait this long (`TIME`) for another command to end")
 	flags.Lookup("wait").NoOptDefVal = "5m"
 }
 

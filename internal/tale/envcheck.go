@@ -24,8 +24,10 @@ func (a *app) envCheckCommand() *cobra.Command {
 		Short: "Check the settings and print what each service gets of them",
 		Long: `Check .env as tale deploy does, and print what each service gets: the variables, their
 values, and where each comes from: .env, the shell, a default or compose.override.yml.
-Secrets are not shown, nor is any value that the stack does not know.
-` + exitCodes,
+Secrets are not shown, nor is any value that the stack does not know. No engine is asked.
+
+Exit codes: 0 all is well; 64 usage, or no such service; 78 what is wrong with .env,
+tale.json or compose.override.yml, all of it.`,
 		Example:           "  tale env check\n  tale env check platform\n  tale env check --json | jq .services.convex.SITE_URL",
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: a.completeServices,

@@ -16,7 +16,7 @@ func (a *app) historyCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:     "history",
 		Short:   "Print what was done with the project, the newest last",
-		Long:    "Print what was done with the project, the newest last: who, when, with which command,\nfrom which release to which, and what came of it. It is read from .tale/history.jsonl.\n" + exitCodes,
+		Long:    "Print what was done with the project, the newest last: who, when, with which command,\nfrom which release to which, and what came of it. It is read from .tale/history.jsonl.\n\nExit codes: 0 done; 1 it cannot be read; 64 usage; 78 there is no project.",
 		Example: "  tale history\n  tale history -n 3\n  tale history --json | jq '.[-1].images'",
 	}
 	last := command.Flags().IntP("last", "n", 20, "print the last `N` entries; 0: all")

@@ -28,8 +28,11 @@ func (a *app) initCommand() *cobra.Command {
 secrets. In a folder that has one, fill in what is missing. What is there stays: no
 secret is ever replaced, and another setting only with --force.
 
-On a terminal, init asks for what no flag says; --yes takes the defaults.
-` + exitCodes,
+On a terminal, init asks for what no flag says; --yes takes the defaults. Images are
+REGISTRY/tale-SERVICE:VERSION.
+
+Exit codes: 0 done, or complete already; 1 a file cannot be written; 64 usage, or a
+folder within another project; 78 a value that the stack refuses, or a broken file.`,
 		Example: `  tale init --host example.com --tls letsencrypt --tls-email admin@example.com
   tale init shop --services db,convex,platform,proxy
   echo "$URL" | tale init --database-url -

@@ -26,7 +26,7 @@ type tidying struct {
 func tidyFlags(command *cobra.Command, t *tidying) {
 	flags := command.Flags()
 	flags.BoolVar(&t.dryRun, "dry-run", false, "print what would be done and change nothing; exit 10 if there is something to do")
-	flags.DurationVar(&t.wait, "wait", 0, "how long to wait for another command to finish")
+	flags.DurationVar(&t.wait, "wait", 0, "wait this long (`TIME`) for another command to end")
 	flags.Lookup("wait").NoOptDefVal = "5m"
 }
 

@@ -13,6 +13,7 @@ func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
 		Short:   "Print the version of this command, which tale deploy deploys",
+		Long:    "Print the version of this command. It is the release that tale deploy deploys where\nneither --version nor TALE_VERSION names one.\n\nExit codes: 0 done; 64 usage.",
 		Example: "  tale version\n  tale version --json",
 		RunE: func(command *cobra.Command, _ []string) error {
 			if a.json {
