@@ -11,7 +11,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-// inPlatform is an engine with a web application in which commands are run, and returns
+// inPlatform makes an engine with a web application in which commands are run, and returns
 // the folder of its project and what runs.
 func inPlatform(t *testing.T, name, composeProject string, exec func(command []string, stdin string) (string, string, int)) (environ config.Environ, folder string, ran func() string) {
 	server := enginetest.New(t)
