@@ -1,0 +1,41 @@
+package tale
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"testing"
+)
+
+// TestResultIsAsDocumented: the manual has each member of the last line of --json.
+func TestResultIsAsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/tale.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, part, _ := strings.Cut(string(text), "\n### Result\n")
+	part, _, _ = strings.Cut(part, "\n## ")
+	var out bytes.Buffer
+	p := &progress{data: &out, talk: io.Discard, json: true}
+	if err := p.result("done", nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.failed(errors.New("refused")); err == nil {
+		t.Error("the failure is lost")
+	}
+	decoder := json.NewDecoder(&out)
+	for _, ok := range []bool{true, false} {
+		var line map[string]any
+		if err := decoder.Decode(&line); err != nil || line["ok"] != ok || line["kind"] != "result" {
+			t.Fatalf("%v, %v", line, err)
+		}
+		for member := range line {
+			if !strings.Contains(part, "`"+member+"`") && !strings.Contains(part, `"`+member+`":`) {
+				t.Errorf("%s is not documented", member)
+			}
+		}
+	}
+}
