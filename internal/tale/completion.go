@@ -1,6 +1,8 @@
 package tale
 
 import (
+	"slices"
+
 	"github.com/spf13/cobra"
 )
 
@@ -27,4 +29,19 @@ func completionCommand() *cobra.Command {
 			}
 		},
 	}
+}
+
+// completeVersions completes the releases of the history, the newest first. What goes
+// wrong is not told: the user is typing.
+func (a *app) completeVersions(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	var versions []string
+	if p, err := a.open(); err == nil {
+		entries, _ := p.History()
+		for _, entry := range slices.Backward(entries) {
+			if entry.Release != "" && !slices.Contains(versions, entry.Release) {
+				versions = append(versions, entry.Release)
+			}
+		}
+	}
+	return versions, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 }

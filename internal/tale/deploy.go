@@ -73,6 +73,7 @@ A first release that is up and cannot be seen from here yet ends with 3.
 	flags.BoolVar(&o.migrate, "migrate-volumes", false, "old name of --yes")
 	a.rolloutFlags(command, &o)
 	_ = flags.MarkDeprecated("migrate-volumes", "use --yes")
+	_ = command.RegisterFlagCompletionFunc("services", a.completeServices)
 	return command
 }
 
@@ -101,6 +102,7 @@ func (a *app) rolloutFlags(command *cobra.Command, o *deployOptions) {
 	flags.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long (`TIME`) a service may take to become ready; a boot that gets on has more")
 	flags.DurationVar(&o.wait, "wait", 0, "wait this long (`TIME`) for another command to end")
 	flags.Lookup("wait").NoOptDefVal = "5m"
+	_ = command.RegisterFlagCompletionFunc("version", a.completeVersions) // both have the flag
 }
 
 // interruptible returns a context that the first stop signal ends; the second ends the
