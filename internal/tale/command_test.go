@@ -285,9 +285,11 @@ func TestInitAsks(t *testing.T) {
 		}
 	}
 	again := onTerminal(t, dir, "init")
-	if code := again.Wait(); code != 0 || !again.Says("nothing was changed") {
-		t.Errorf("exit %d: it asks again", code)
+	if code := again.Wait(); code != 0 {
+		t.Errorf("exit %d", code)
 	}
+	// The terminal may hold the last words longer than the process lives.
+	testkit.Eventually(t, "it says that nothing was changed", func() bool { return again.Says("nothing was changed") })
 	for _, args := range [][]string{{"init", "--yes"}, {"init", "--host", "a.example", "--tls", "external"}} {
 		if p := onTerminal(t, t.TempDir(), args...); p.Wait() != 0 || p.Says("Host name") {
 			t.Errorf("%v asks", args)
