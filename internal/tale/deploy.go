@@ -246,6 +246,9 @@ func (d *deployment) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	d.release = d.session.release(d.options.version)
+	if image := d.project.File.Images[stack.Platform]; d.options.version != "" && !d.options.rollback && engine.Tag(image) != "" {
+		return exit.Errorf(exit.Usage, "--version cannot change the image %s, which tale.json names with its tag: change it there, or leave the tag out there", image)
+	}
 	scope := rollout.Scope{All: d.options.all, Only: d.options.services, Rollback: d.options.rollback}
 	pinned := map[string]string{}
 	if d.options.rollback {
@@ -274,6 +277,9 @@ func (d *deployment) prepare(ctx context.Context) (err error) {
 	}
 	d.plan = rollout.NewPlan(d.state, d.target)
 	d.plan.Notes = append(d.plan.Notes, notes...)
+	if usual := d.session.release("").version; !d.options.rollback && d.options.version != "" && usual != d.release.version {
+		d.plan.Notes = append(d.plan.Notes, fmt.Sprintf("a later `tale deploy` without --version brings %s; TALE_VERSION=%s in .env keeps this one", usual, d.release.version))
+	}
 	if shell := d.settings.FromShell(); len(shell) > 0 {
 		d.plan.Notes = append(d.plan.Notes, "taken from the shell, since .env does not have them: "+strings.Join(shell, ", "))
 	}
