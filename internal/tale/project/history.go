@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -84,6 +85,11 @@ func (p *Project) Record(entry Entry) error {
 // Begin notes what a run is about to do. Until Record, Unfinished returns it: to another
 // run, if this one is killed.
 func (p *Project) Begin(e Entry) error {
+	// A killed run may have left files that are not whole, with secrets in them.
+	left, _ := filepath.Glob(p.Path("compose", ".*.yml.[0-9]*")) // the pattern is well formed
+	for _, path := range left {
+		_ = os.Remove(path)
+	}
 	text, err := json.Marshal(e)
 	if err != nil {
 		return err

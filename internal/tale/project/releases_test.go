@@ -1,6 +1,7 @@
 package project_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -50,5 +51,22 @@ func TestReleases(t *testing.T) {
 		if strings.Join(got, " ") != want {
 			t.Errorf("after %q: %q, want %q", steps, got, want)
 		}
+	}
+}
+
+// TestBeginRemovesWhatAKilledRunHasLeft: half a compose file holds secrets.
+func TestBeginRemovesWhatAKilledRunHasLeft(t *testing.T) {
+	p := &project.Project{Dir: t.TempDir()}
+	for _, name := range []string{".p-green.yml.4205667010", "p-green.yml"} {
+		if err := p.Write([]byte("x"), "compose", name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Begin(project.Entry{Command: "tale"}); err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadDir(p.Path("compose"))
+	if err != nil || len(left) != 1 || left[0].Name() != "p-green.yml" {
+		t.Errorf("left: %v, %v", left, err)
 	}
 }
