@@ -183,8 +183,12 @@ func (p *Plan) stateful(state State, scope Scope, wanted Wanted) {
 	change := Change{Action: Keep, From: release(current)}
 	newer := current.ImageID != wanted.ImageID || current.Version != wanted.Version
 	follows := scope.All || wanted.Pinned || wanted.Needed != ""
-	if scope.Rollback || len(scope.Only) > 0 {
+	switch {
+	case scope.Rollback || len(scope.Only) > 0:
 		follows = false
+	case wanted.Service == stack.Convex && follows && isBefore(wanted.Version, current.Version):
+		follows = false
+		p.Notes = append(p.Notes, fmt.Sprintf("convex stays at %s: what it did to its data cannot be undone", current.Version))
 	}
 	if newer && !follows {
 		wanted.Image, wanted.ImageID, wanted.Version, newer = current.Image, current.ImageID, current.Version, false
@@ -331,10 +335,20 @@ func (p *Plan) notes(state State, target Target) {
 
 // older reports whether a version is before another one, or may be.
 func older(version, than string) bool {
-	a, err := semver.NewVersion(version)
-	b, wrong := semver.NewVersion(than)
-	if err != nil || wrong != nil {
+	if !isVersion(version) || !isVersion(than) {
 		return version != than
 	}
-	return a.LessThan(b)
+	return isBefore(version, than)
+}
+
+func isVersion(text string) bool {
+	_, err := semver.NewVersion(text)
+	return err == nil
+}
+
+// isBefore reports whether a version is known to be before another one.
+func isBefore(version, than string) bool {
+	a, err := semver.NewVersion(version)
+	b, wrong := semver.NewVersion(than)
+	return err == nil && wrong == nil && a.LessThan(b)
 }

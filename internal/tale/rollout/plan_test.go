@@ -141,6 +141,7 @@ func TestPlan(t *testing.T) {
 		{"or its image is named", state(nobody, runs(stack.DB, "")), rollout.Scope{}, []rollout.Wanted{pinned}, "db recreate"},
 		{"the database's settings are followed", state(nobody, runs(stack.DB, "", upToDate, other)), rollout.Scope{}, []rollout.Wanted{db}, "db recreate"},
 		{"but not in a roll back", state(nobody, runs(stack.DB, "", other)), rollout.Scope{Rollback: true}, []rollout.Wanted{db}, "db keep"},
+		{"a backend does not go back", state(nobody, runs(stack.Convex, "", func(c *engine.Container) { c.Version = "2.1.0" })), rollout.Scope{All: true}, []rollout.Wanted{convex}, "convex keep"},
 		{"a backend that is to be made anew", state(nobody, runs(stack.Convex, "", upToDate)), rollout.Scope{}, []rollout.Wanted{anew}, "convex recreate"},
 		{"a backend that the release needs", state(nobody, runs(stack.Convex, "")), rollout.Scope{}, []rollout.Wanted{needed}, "convex recreate"},
 		{"not in a roll back", state(nobody, runs(stack.Convex, "")), rollout.Scope{Rollback: true}, []rollout.Wanted{needed}, "convex keep"},

@@ -56,6 +56,9 @@ func (r Rollout) Run(ctx context.Context, plan Plan) error {
 	group.Go(func() error { return run.watch.listen(listening, r.Engine, Projects(plan.Project)) })
 	err := run.everything(ctx)
 	if err != nil && !run.passed {
+		if ctx.Err() != nil {
+			err = ctx.Err() // whatever it was that noticed
+		}
 		err = run.takeBack(context.WithoutCancel(ctx), err)
 	}
 	stop()
