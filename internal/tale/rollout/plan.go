@@ -213,7 +213,7 @@ func (p *Plan) stateful(state State, scope Scope, wanted Wanted) {
 		}
 	case !current.State.Running:
 		change.Action, change.Why = Start, []string{"it does not run"}
-	case current.State.Restarting || starting(current):
+	case current.State.Restarting || starting(current) && !state.Serving.Offers(current):
 		change.Action, change.Why = Await, []string{"it is " + condition(current)}
 	}
 	p.add(change, wanted)

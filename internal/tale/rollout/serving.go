@@ -6,12 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 
@@ -69,25 +66,15 @@ func AskProxy(ctx context.Context, docker *engine.Engine, proxy engine.Container
 	return serving, nil
 }
 
-// platform returns the upstream that requests for pages go to.
-func (s Serving) platform() (Upstream, bool) {
-	i := slices.IndexFunc(s.Upstreams, func(u Upstream) bool {
-		return u.Upstream == net.JoinHostPort(stack.Platform, strconv.Itoa(stack.PlatformPort))
-	})
-	if i < 0 {
-		return Upstream{}, false
-	}
-	return s.Upstreams[i], true
-}
-
-// Of returns what the proxy knows of a container.
+// Of returns what the proxy knows of a container, in whichever upstream it is.
 func (s Serving) Of(container engine.Container) (Address, bool) {
-	upstream, _ := s.platform()
-	for _, address := range upstream.Addresses {
-		host, _, _ := net.SplitHostPort(address.Address)
-		for _, own := range container.Addresses {
-			if own != "" && own == host {
-				return address, true
+	for _, upstream := range s.Upstreams {
+		for _, address := range upstream.Addresses {
+			host, _, _ := net.SplitHostPort(address.Address)
+			for _, own := range container.Addresses {
+				if own != "" && own == host {
+					return address, true
+				}
 			}
 		}
 	}

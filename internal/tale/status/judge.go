@@ -84,6 +84,15 @@ func state(c engine.Container) string {
 	return c.State.Status
 }
 
+// state says how a container is. The proxy knows sooner than the engine, which asks a
+// new container again only after seconds.
+func (f Facts) state(c engine.Container) string {
+	if address, known := f.State.Serving.Of(c); known && address.Healthy && c.State.Health == "starting" {
+		return "healthy"
+	}
+	return state(c)
+}
+
 func (f Facts) service(name string) Service {
 	c, there := f.Current[name]
 	if !there {
@@ -91,7 +100,7 @@ func (f Facts) service(name string) Service {
 	}
 	s := Service{
 		Service: name, Colour: c.Colour, Container: c.Name, Version: c.Version, Image: c.Image, ImageID: c.ImageID,
-		State: state(c), Reason: f.reason(c), Restarts: c.Restarts, Memory: f.Memory[c.ID],
+		State: f.state(c), Reason: f.reason(c), Restarts: c.Restarts, Memory: f.Memory[c.ID],
 	}
 	if c.State.Running && !c.State.Started.IsZero() {
 		s.Started = &c.State.Started
@@ -170,6 +179,6 @@ func (d *Document) judge(f Facts) {
 func (f Facts) reachable() bool {
 	return slices.ContainsFunc(f.State.Containers, func(c engine.Container) bool {
 		address, known := f.State.Serving.Of(c)
-		return known && address.Serving
+		return c.Service == stack.Platform && known && address.Serving
 	})
 }

@@ -244,3 +244,23 @@ func source(t *testing.T, server *enginetest.Server) status.Source {
 		return target, nil
 	}}
 }
+
+// The engine asks a new container again only after seconds; the proxy knows before.
+func TestTheProxyKnowsSooner(t *testing.T) {
+	c := engine.Container{
+		Name: "convex", Service: stack.Convex, Addresses: map[string]string{"internal": "10.0.0.9"},
+		State: engine.State{Status: "running", Running: true, Health: "starting"},
+	}
+	for _, healthy := range []bool{true, false} {
+		facts := status.Facts{Current: map[string]engine.Container{stack.Convex: c}, Project: &project.Project{}}
+		facts.State = rollout.State{Containers: []engine.Container{c}, Serving: rollout.Serving{Known: true, Upstreams: []rollout.Upstream{
+			{Upstream: "platform:3000"}, {Upstream: "convex:3210", Addresses: []rollout.Address{{Address: "10.0.0.9:3210", Healthy: healthy}}},
+		}}}
+		want := map[bool]string{true: "healthy", false: "starting"}[healthy]
+		for _, service := range facts.Document().Services {
+			if service.Container == "convex" && service.State != want {
+				t.Errorf("convex is %s, want %s", service.State, want)
+			}
+		}
+	}
+}
