@@ -87,7 +87,8 @@ func folderOf(t *testing.T, variable string) string {
 }
 
 // Compose returns the docker command, which has the compose plugin. Neither needs an
-// engine to read files.
+// engine to read files. A test is skipped where they are not, unless test/e2e runs it,
+// which installs them.
 func Compose(t *testing.T) string {
 	t.Helper()
 	program, err := exec.LookPath("docker")
@@ -96,8 +97,8 @@ func Compose(t *testing.T) string {
 	}
 	switch {
 	case err == nil:
-	case os.Getenv(requireVariable) != "":
-		t.Fatalf("there is no docker with the plugin compose, and %s is set: %v", requireVariable, err)
+	case os.Getenv(engineVariable) != "":
+		t.Fatalf("there is no docker with the plugin compose, and %s is set: %v", engineVariable, err)
 	default:
 		t.Skipf("there is no docker with the plugin compose: %v", err)
 	}

@@ -42,7 +42,7 @@ go_stages_are_alike() {
 # Any text of .env reaches the containers to the letter.
 compose_reads_the_files_of_tale() {
   local said
-  said=$(cd "$root" && TALE_TEST_REQUIRE=1 go test -count=1 -v -run TestThePluginReadsWhatIsMeant ./internal/tale/compose -args -environments 20) ||
+  said=$(cd "$root" && TALE_TEST_ENGINE_IMAGE=tale-e2e/slim go test -count=1 -v -run TestThePluginReadsWhatIsMeant ./internal/tale/compose -args -environments 20) ||
     { echo "$said"; return 1; }
   must "$said" '^--- PASS: TestThePluginReadsWhatIsMeant'
 }
