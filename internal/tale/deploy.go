@@ -476,10 +476,12 @@ func (d *deployment) record(failure error) {
 	if failure != nil && !errors.As(failure, &left) {
 		entry.Result, entry.Code, entry.Why = resultOf(failure), exit.Code(failure), firstLine(failure.Error())
 	}
+	var err error
 	if entry.Result == project.Done {
 		d.fillImages(&entry)
+		err = d.recordPredecessor()
 	}
-	err := d.project.Record(entry)
+	err = errors.Join(err, d.project.Record(entry))
 	if change, ok := d.plan.Of(stack.Platform); ok && entry.Result == project.Done && change.Action != rollout.Keep {
 		err = errors.Join(err, d.project.Switched(change.Colour, entry.From))
 	}
@@ -488,14 +490,32 @@ func (d *deployment) record(failure error) {
 	}
 }
 
+// recordPredecessor notes what served before the first entry of the history, which
+// another tool has made or whose history was removed: a rollback leads to it.
+func (d *deployment) recordPredecessor() error {
+	releases, err := d.project.Releases()
+	current, there := d.state.Current(stack.Platform)
+	if err != nil || len(releases) > 0 || !there {
+		return err
+	}
+	entry := project.Entry{Time: current.Created.UTC(), Command: "before the history", Release: current.Version, Result: project.Done}
+	d.images(&entry, d.state)
+	return d.project.Record(entry)
+}
+
 // fillImages notes what runs now, as the engine says.
 func (d *deployment) fillImages(entry *project.Entry) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	state, err := d.observed(ctx)
-	if err != nil {
-		return
+	if err == nil {
+		d.images(entry, state)
 	}
+}
+
+// images notes what runs.
+func (d *deployment) images(entry *project.Entry, state rollout.State) {
+	entry.Images = map[string]project.Image{}
 	for _, wanted := range d.target.Services {
 		c, there := state.Current(wanted.Service)
 		if !there {

@@ -84,3 +84,26 @@ func TestARollbackIsToTheImageOfThen(t *testing.T) {
 		}
 	}
 }
+
+// TestARollbackLeadsToWhatWasTakenOver: another tool made it, and kept no history of ours.
+func TestARollbackLeadsToWhatWasTakenOver(t *testing.T) {
+	p := &project.Project{Dir: t.TempDir()}
+	blue := engine.Container{ID: "b", Service: stack.Platform, Version: "0", Image: "r/shop:0", ImageID: "0", State: engine.State{Running: true}}
+	d := &deployment{session: &session{project: p}, state: rollout.State{Containers: []engine.Container{blue}}, target: rollout.Target{Services: []rollout.Wanted{{Service: stack.Platform}}}}
+	for range 2 { // only the first deploy has no history
+		if err := d.recordPredecessor(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Record(ofRelease("1", false)); err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := p.History(); err != nil || len(entries) != 2 {
+		t.Errorf("%+v, %v", entries, err)
+	}
+	green := engine.Container{ID: "g", Service: stack.Platform, ImageID: "1", State: engine.State{Running: true}}
+	d = &deployment{session: &session{project: p}, options: deployOptions{rollback: true}, state: rollout.State{Containers: []engine.Container{green}, Images: []engine.Image{{ID: "0"}}}}
+	if pinned, err := d.goBack(); err != nil || pinned[stack.Platform] != "0" || d.release.version != "0" {
+		t.Errorf("it goes back to %q of %q, %v", pinned[stack.Platform], d.release.version, err)
+	}
+}
