@@ -300,7 +300,7 @@ func (d *deployment) moving(ctx context.Context) (notes []string) {
 			continue
 		}
 		here := slices.ContainsFunc(d.state.Images, func(image engine.Image) bool {
-			return image.ID == wanted.ImageID && slices.Contains(image.Digests, rollout.Repository(wanted.Image)+"@"+remote.Digest)
+			return image.ID == wanted.ImageID && slices.Contains(image.Digests, engine.Repository(wanted.Image)+"@"+remote.Digest)
 		})
 		if !here {
 			d.target.Services[i].Pull, d.target.Services[i].ImageID = true, ""
@@ -345,7 +345,7 @@ func (d *deployment) goBack() (map[string]string, error) {
 			continue
 		}
 		// As it was then, whatever tale.json names today.
-		d.release.images[service], d.release.versions[service] = image.Reference, tagOf(image.Reference)
+		d.release.images[service], d.release.versions[service] = image.Reference, engine.Tag(image.Reference)
 		if slices.ContainsFunc(d.state.Images, func(have engine.Image) bool { return have.ID == image.ID }) {
 			ids[service] = image.ID // else it was removed since: by its reference
 		}
@@ -572,7 +572,7 @@ func (s *session) unused(state rollout.State, used []string, r release, keep int
 		}
 	}
 	for _, image := range state.Images { // what the next deploy would pull again, or cannot
-		if slices.ContainsFunc(slices.Collect(maps.Values(r.images)), func(wanted string) bool { return slices.Contains(image.Tags, wanted) }) {
+		if slices.ContainsFunc(slices.Collect(maps.Values(r.images)), image.Is) {
 			kept = append(kept, image.ID)
 		}
 	}

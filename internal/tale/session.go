@@ -91,10 +91,10 @@ func (s *session) release(named string) release {
 		switch {
 		case image == "":
 			image = fmt.Sprintf("%s/tale-%s:%s", registry, service.Name, own)
-		case rollout.Repository(image) == image:
+		case engine.Tag(image) == "":
 			image, tag = image+":"+named, named
 		default:
-			tag = tagOf(image)
+			tag = engine.Tag(image)
 		}
 		r.images[service.Name], r.versions[service.Name] = image, tag
 		if service.Name == stack.Platform {
@@ -102,11 +102,6 @@ func (s *session) release(named string) release {
 		}
 	}
 	return r
-}
-
-// tagOf returns what a reference names beside its repository.
-func tagOf(image string) string {
-	return strings.TrimLeft(strings.TrimPrefix(image, rollout.Repository(image)), ":@")
 }
 
 // model returns the compose files of a release.
@@ -122,9 +117,7 @@ func (s *session) model(r release, host string, fresh bool, images []engine.Imag
 func foreign(references map[string]string, images []engine.Image) map[string]bool {
 	others := map[string]bool{stack.RAG: true, stack.Crawler: true}
 	for service, reference := range references {
-		i := slices.IndexFunc(images, func(image engine.Image) bool {
-			return image.ID == reference || slices.Contains(image.Tags, reference)
-		})
+		i := slices.IndexFunc(images, func(image engine.Image) bool { return image.Is(reference) })
 		if i >= 0 && !others[service] && !strings.HasSuffix(images[i].Labels["org.opencontainers.image.source"], "/tale-runtime") {
 			others[service] = true
 		}
@@ -146,7 +139,7 @@ func (s *session) observed(ctx context.Context) (rollout.State, error) {
 func repositories(r release) []string {
 	var names []string
 	for _, image := range slices.Sorted(maps.Values(r.images)) {
-		names = append(names, rollout.Repository(image))
+		names = append(names, engine.Repository(image))
 	}
 	return slices.Compact(names)
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/distribution/reference"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
@@ -202,17 +201,6 @@ func (c *Container) identify(labels map[string]string) {
 		c.Service = name
 	}
 	c.Version = cmp.Or(labels[LabelVersion], labels[LabelImageVersion], Tag(c.Image))
-}
-
-// Tag returns the tag of a reference, "" if it has none.
-func Tag(image string) string {
-	named, err := reference.ParseNormalizedNamed(image)
-	if err == nil && !strings.HasPrefix(image, "sha256:") { // an id, not a name with a tag
-		if tagged, ok := named.(reference.Tagged); ok {
-			return tagged.Tag()
-		}
-	}
-	return ""
 }
 
 // instant reads the engine's dates; the year 1 stands for never.

@@ -105,7 +105,7 @@ func (e *Engine) refused(ctx context.Context, image string, err error) error {
 	}
 	said := strings.TrimPrefix(err.Error(), engineSays)
 	// A name is no reason, whatever it says.
-	words := strings.ToLower(strings.ReplaceAll(strings.ReplaceAll(said, image, ""), familiar(image), ""))
+	words := strings.ToLower(strings.ReplaceAll(strings.ReplaceAll(said, image, ""), Repository(image), ""))
 	registry := registryOf(image)
 	switch {
 	case hasAny(words, "no space left on device"):
@@ -130,13 +130,4 @@ func registryOf(image string) string {
 		return image
 	}
 	return reference.Domain(named)
-}
-
-// familiar returns a name as engines write it, without the tag.
-func familiar(image string) string {
-	named, err := reference.ParseNormalizedNamed(image)
-	if err != nil {
-		return image
-	}
-	return reference.FamiliarName(named)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/distribution/reference"
@@ -216,4 +217,38 @@ func (l layers) add(ref string, message jsonstream.Message) Progress {
 		}
 	}
 	return progress
+}
+
+// Tag returns what a reference names of its repository: a tag, or else a digest. It is ""
+// for neither, and for the id of an image.
+func Tag(image string) string {
+	named, err := reference.ParseNormalizedNamed(image)
+	if err != nil || strings.HasPrefix(image, "sha256:") {
+		return ""
+	}
+	if tagged, ok := named.(reference.Tagged); ok {
+		return tagged.Tag()
+	}
+	if digested, ok := named.(reference.Digested); ok {
+		return digested.Digest().String()
+	}
+	return ""
+}
+
+// Repository returns a reference without its tag and digest, as engines write it: for
+// docker.io/acme/shop:1 that is acme/shop.
+func Repository(image string) string {
+	named, err := reference.ParseNormalizedNamed(image)
+	if err != nil {
+		return image
+	}
+	return reference.FamiliarName(named)
+}
+
+// Is reports whether a reference, or an id, means an image.
+func (i Image) Is(ref string) bool {
+	if named, err := reference.ParseNormalizedNamed(ref); err == nil {
+		ref = reference.FamiliarString(named)
+	}
+	return i.ID == ref || slices.Contains(i.Tags, ref) || slices.Contains(i.Digests, ref)
 }

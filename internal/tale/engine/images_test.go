@@ -227,3 +227,41 @@ func TestErrorsHaveNoSecret(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestReferences(t *testing.T) {
+	digest := "sha256:" + strings.Repeat("0a", 32)
+	for ref, want := range map[string]struct{ repository, tag string }{
+		"acme/shop":                      {"acme/shop", ""},
+		"acme/shop:1.4":                  {"acme/shop", "1.4"},
+		"docker.io/acme/shop:1.4":        {"acme/shop", "1.4"},
+		"r.example:5000/acme/shop":       {"r.example:5000/acme/shop", ""},
+		"r.example:5000/acme/shop:1.4":   {"r.example:5000/acme/shop", "1.4"},
+		"acme/shop@" + digest:            {"acme/shop", digest},
+		"acme/shop:1.4@" + digest:        {"acme/shop", "1.4"},
+		"docker.io/library/postgres:16":  {"postgres", "16"},
+		"r.example/acme/shop@" + digest:  {"r.example/acme/shop", digest},
+		"Not A Reference:1":              {"Not A Reference:1", ""},
+		"index.docker.io/acme/shop:beta": {"acme/shop", "beta"},
+	} {
+		if repository, tag := engine.Repository(ref), engine.Tag(ref); repository != want.repository || tag != want.tag {
+			t.Errorf("%s is %q of %q, want %q of %q", ref, tag, repository, want.tag, want.repository)
+		}
+	}
+	if tag := engine.Tag(digest); tag != "" {
+		t.Errorf("an id has the tag %q", tag)
+	}
+}
+
+// TestAnImageHasMoreThanOneName: engines leave out what everybody knows.
+func TestAnImageHasMoreThanOneName(t *testing.T) {
+	digest := "sha256:" + strings.Repeat("0a", 32)
+	image := engine.Image{ID: "sha256:" + strings.Repeat("1b", 32), Tags: []string{"acme/shop:1.4"}, Digests: []string{"acme/shop@" + digest}}
+	for ref, want := range map[string]bool{
+		image.ID: true, "acme/shop:1.4": true, "docker.io/acme/shop:1.4": true, "acme/shop@" + digest: true, "docker.io/acme/shop@" + digest: true,
+		"acme/shop": false, "acme/shop:1.5": false, "r.example/acme/shop:1.4": false, digest: false, "": false,
+	} {
+		if image.Is(ref) != want {
+			t.Errorf("%s: %v, want %v", ref, !want, want)
+		}
+	}
+}

@@ -139,7 +139,6 @@ func (s State) follows(wanted Wanted) string {
 
 // Moves reports whether a reference may name another image tomorrow.
 func Moves(reference string) bool {
-	name := reference[strings.LastIndex(reference, "/")+1:]
-	_, tag, tagged := strings.Cut(name, ":")
-	return !strings.Contains(name, "@") && (!tagged || tag == "latest")
+	tag := engine.Tag(reference)
+	return !strings.Contains(reference, "@") && (tag == "" || tag == "latest")
 }

@@ -2,7 +2,6 @@ package rollout
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
@@ -25,16 +24,6 @@ func Unused(images []engine.Image, used []string, repositories []string, keep []
 func fromAny(image engine.Image, repositories []string) bool {
 	names := append(slices.Clone(image.Tags), image.Digests...)
 	return len(names) > 0 && !slices.ContainsFunc(names, func(name string) bool {
-		return !slices.Contains(repositories, Repository(name))
+		return !slices.Contains(repositories, engine.Repository(name))
 	})
-}
-
-// Repository returns a reference without its tag and digest.
-func Repository(reference string) string {
-	reference, _, _ = strings.Cut(reference, "@")
-	slash := strings.LastIndex(reference, "/")
-	if colon := strings.LastIndex(reference, ":"); colon > slash {
-		return reference[:colon]
-	}
-	return reference
 }

@@ -88,11 +88,9 @@ func byAge(a, b engine.Container) int {
 	return b.State.Finished.Compare(a.State.Finished)
 }
 
-// has reports whether the engine has an image, and returns it.
-func (s State) image(reference string) (engine.Image, bool) {
-	i := slices.IndexFunc(s.Images, func(image engine.Image) bool {
-		return image.ID == reference || slices.Contains(image.Tags, reference) || slices.Contains(image.Digests, reference)
-	})
+// image returns an image that the engine has, and whether it has it.
+func (s State) image(ref string) (engine.Image, bool) {
+	i := slices.IndexFunc(s.Images, func(image engine.Image) bool { return image.Is(ref) })
 	if i < 0 {
 		return engine.Image{}, false
 	}
