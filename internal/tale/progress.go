@@ -35,10 +35,9 @@ const redrawEvery = 100 * time.Millisecond
 
 func (a *app) progress(command *cobra.Command, quiet bool) *progress {
 	talk := command.ErrOrStderr()
-	file, isFile := talk.(interface{ Fd() uintptr })
 	return &progress{
 		data: command.OutOrStdout(), talk: talk, json: a.json, quiet: quiet,
-		terminal: isFile && term.IsTerminal(int(file.Fd())) && a.environ["TERM"] != "dumb",
+		terminal: isTerminal(talk) && a.environ["TERM"] != "dumb",
 	}
 }
 
@@ -81,9 +80,12 @@ func (p *progress) draw(text string) {
 }
 
 func (p *progress) line(text string) {
-	if p.quiet {
-		return
+	if !p.quiet {
+		p.print(text)
 	}
+}
+
+func (p *progress) print(text string) {
 	if p.live {
 		_, _ = io.WriteString(p.talk, "\r\x1b[K")
 		p.live = false
@@ -102,10 +104,7 @@ func (p *progress) result(text string, left *rollout.LeftError) error {
 	if p.json {
 		return json.NewEncoder(p.data).Encode(map[string]any{"time": time.Now(), "kind": "result", "ok": true, "text": text, "left": warning})
 	}
-	quiet := p.quiet
-	p.quiet = false
-	p.line(text)
-	p.quiet = quiet
+	p.print(text)
 	if left != nil {
 		_, _ = fmt.Fprintf(p.talk, "but this stays to be done: %s\n", warning)
 	}
@@ -124,7 +123,6 @@ func (p *progress) failed(err error) error {
 		_ = json.NewEncoder(p.data).Encode(map[string]any{"time": time.Now(), "kind": "result", "ok": false, "text": text, "exitCode": exit.Code(err)})
 		return cli.Logged(err)
 	}
-	p.quiet = false
-	p.line(text)
+	p.print(text)
 	return cli.Logged(err)
 }

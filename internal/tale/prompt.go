@@ -29,10 +29,8 @@ type prompter struct {
 func (a *app) prompter(command *cobra.Command) *prompter {
 	p := &prompter{in: command.InOrStdin(), out: command.ErrOrStderr(), fd: -1}
 	p.lines = bufio.NewReader(p.in)
-	in, isFile := p.in.(*os.File)
-	out, alsoFile := p.out.(*os.File)
-	if isFile && alsoFile && term.IsTerminal(int(in.Fd())) && term.IsTerminal(int(out.Fd())) {
-		p.fd = int(in.Fd())
+	if isTerminal(p.in) && isTerminal(p.out) {
+		p.fd = int(p.in.(*os.File).Fd())
 	}
 	return p
 }
@@ -108,4 +106,23 @@ func (p *prompter) secret(ctx context.Context, question string) (string, error) 
 		_, err := io.WriteString(p.out, "\n")
 		return "", exit.With(exit.Interrupted, errors.Join(errors.New("interrupted"), err, term.Restore(p.fd, before)))
 	}
+}
+
+// agree asks whether to go on, for the reasons given. No is the answer by default.
+func (a *app) agree(command *cobra.Command, reasons []string) error {
+	if a.yes {
+		return nil
+	}
+	p := a.prompter(command)
+	if !p.terminal() {
+		return exit.Errorf(exit.Usage, "there is no terminal to ask on whether to go on although %s: say so with --yes", strings.Join(reasons, "; "))
+	}
+	for _, reason := range reasons {
+		command.PrintErrf("  %s\n", reason)
+	}
+	answer, err := p.line("Go on? [y/N] ")
+	if answer = strings.ToLower(answer); err != nil || answer != "y" && answer != "yes" {
+		return exit.With(exit.Declined, errDeclined)
+	}
+	return nil
 }

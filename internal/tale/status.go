@@ -134,8 +134,9 @@ func (s *session) target(state rollout.State) (rollout.Target, error) {
 	return state.Target(s.project.File.ID, r.version, model, r.versions, rollout.Scope{}), nil
 }
 
-func isTerminal(out io.Writer) bool {
-	file, isFile := out.(*os.File)
+// isTerminal reports whether a stream of a command is a terminal.
+func isTerminal(stream any) bool {
+	file, isFile := stream.(*os.File)
 	return isFile && term.IsTerminal(int(file.Fd()))
 }
 
