@@ -1,13 +1,10 @@
 package tale
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -182,11 +179,8 @@ func (e *examination) ports(ctx context.Context) (string, error) {
 	if !there || !e.info.Local {
 		return "", doctor.Skipped("the proxy publishes none on this machine")
 	}
-	for _, port := range service.Ports {
-		connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(cmp.Or(port.Host, "127.0.0.1"), strconv.Itoa(port.Public)))
-		if err == nil && port.Protocol != "udp" {
-			return "", errors.Join(fmt.Errorf("port %d is taken by another program", port.Public), connection.Close())
-		}
+	if taken := rollout.TakenPorts(ctx, service.Ports); len(taken) > 0 {
+		return "", fmt.Errorf("port %d is taken by another program", taken[0])
 	}
 	return "are free", nil
 }

@@ -44,11 +44,7 @@ func publishedAt(c engine.Container, port int) string {
 		if published.Container != port || published.Protocol == "udp" {
 			continue
 		}
-		host := published.Host
-		if address := net.ParseIP(host); host == "" || address != nil && address.IsUnspecified() {
-			host = "127.0.0.1"
-		}
-		return net.JoinHostPort(host, strconv.Itoa(published.Public))
+		return published.Address()
 	}
 	for _, address := range c.Addresses {
 		if address != "" {

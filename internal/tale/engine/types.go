@@ -6,7 +6,13 @@
 // a plan of package rollout.
 package engine
 
-import "time"
+import (
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/health"
+)
 
 // Labels of the containers, volumes and networks that tale makes. The compose plugin
 // adds its own (LabelComposeProject).
@@ -72,6 +78,11 @@ type Port struct {
 	Public    int
 	Container int
 	Protocol  string // tcp, udp
+}
+
+// Address returns where a port can be reached from the engine's host.
+func (p Port) Address() string {
+	return health.LocalAddr(net.JoinHostPort(p.Host, strconv.Itoa(p.Public)))
 }
 
 // State is how a container is.

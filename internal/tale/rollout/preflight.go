@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -202,20 +201,21 @@ func (p *preflight) ports(ctx context.Context) {
 		return
 	}
 	service, _ := p.model.Service(stack.Proxy, "")
-	for _, port := range service.Ports {
+	for _, port := range TakenPorts(ctx, service.Ports) {
+		p.refuse(exit.Config, "port %d, which the proxy publishes, is taken by another program (ss -ltnp 'sport = :%d' names it): stop it, or set PUBLISH_HTTP and PUBLISH_HTTPS", port, port)
+	}
+}
+
+// TakenPorts returns those at which something of this host answers already.
+func TakenPorts(ctx context.Context, ports []engine.Port) (taken []int) {
+	for _, port := range ports {
 		if port.Protocol == "udp" {
 			continue
 		}
-		host := port.Host
-		if address := net.ParseIP(host); host == "" || address != nil && address.IsUnspecified() {
-			host = "127.0.0.1"
+		if connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", port.Address()); err == nil {
+			_ = connection.Close()
+			taken = append(taken, port.Public)
 		}
-		at := net.JoinHostPort(host, strconv.Itoa(port.Public))
-		connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", at)
-		if err != nil {
-			continue
-		}
-		_ = connection.Close()
-		p.refuse(exit.Config, "port %d, which the proxy publishes, is taken by another program (ss -ltnp 'sport = :%d' names it): stop it, or set PUBLISH_HTTP and PUBLISH_HTTPS", port.Public, port.Public)
 	}
+	return taken
 }
