@@ -13,6 +13,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 )
@@ -61,7 +62,7 @@ func (a *app) platform(ctx context.Context) (*session, engine.Container, error) 
 	if err != nil {
 		return nil, engine.Container{}, err
 	}
-	for _, projects := range [][]string{rollout.Projects(p.File.ID), {developmentID(p)}} {
+	for _, projects := range [][]string{rollout.Projects(p.File.ID), {compose.DevelopmentID(p.File.ID)}} {
 		var state rollout.State
 		if state.Containers, err = s.engine.Containers(ctx, projects...); err != nil {
 			break

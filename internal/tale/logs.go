@@ -13,6 +13,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/logs"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
@@ -74,7 +75,7 @@ func (a *app) logs(command *cobra.Command, o logsOptions) error {
 	defer s.close()
 	o.Projects = rollout.Projects(p.File.ID)
 	if o.dev {
-		o.Projects = []string{developmentID(p)}
+		o.Projects = []string{compose.DevelopmentID(p.File.ID)}
 	}
 	o.Warn = func(err error) { command.PrintErrf("%v; trying again until Ctrl-C\n", err) }
 	err = logs.Read(ctx, s.engine, o.Options, a.logPrinter(command.OutOrStdout(), o))
@@ -167,6 +168,3 @@ func logPaint(line logs.Line) string {
 	i := slices.IndexFunc(stack.Services(), func(s stack.Service) bool { return s.Name == line.Service })
 	return []string{"33", "35", "36", "31", "93", "95"}[max(0, i)%6]
 }
-
-// developmentID returns the compose project of the development stack.
-func developmentID(p *project.Project) string { return p.File.ID + "-dev" }

@@ -76,7 +76,7 @@ func (a *app) start(command *cobra.Command, o startOptions) error {
 		if err := out.result(url+" answers; `tale stop --dev` stops it", nil); err != nil || o.detach {
 			return err
 		}
-		follow := logsOptions{dev: true, Options: logs.Options{Projects: []string{developmentID(s.project)}, Follow: true, Last: 0, Warn: func(err error) { out.say(err.Error()) }}}
+		follow := logsOptions{dev: true, Options: logs.Options{Projects: []string{compose.DevelopmentID(s.project.File.ID)}, Follow: true, Last: 0, Warn: func(err error) { out.say(err.Error()) }}}
 		err = logs.Read(ctx, s.engine, follow.Options, a.logPrinter(command.OutOrStdout(), follow))
 		if ctx.Err() == nil {
 			return err // nobody reads any more: it goes on as with --detach
@@ -90,16 +90,16 @@ func (a *app) start(command *cobra.Command, o startOptions) error {
 // stopDevelopment stops what was started, though the command was interrupted.
 func (s *session) stopDevelopment(out *progress) error {
 	ctx := context.Background()
-	containers, err := s.engine.Containers(ctx, developmentID(s.project))
+	containers, err := s.engine.Containers(ctx, compose.DevelopmentID(s.project.File.ID))
 	if err != nil {
 		return err
 	}
-	return tidy.Stop(developmentID(s.project), containers).Run(ctx, s.engine, out.say)
+	return tidy.Stop(compose.DevelopmentID(s.project.File.ID), containers).Run(ctx, s.engine, out.say)
 }
 
 // bringUp makes the stack be as the files say, and returns where it answers.
 func (a *app) bringUp(ctx context.Context, s *session, o startOptions, out *progress) (string, error) {
-	id := developmentID(s.project)
+	id := compose.DevelopmentID(s.project.File.ID)
 	state, err := rollout.Observe(ctx, s.engine, id)
 	if err != nil {
 		return "", err

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 	"github.com/tale-project/tale-runtime/internal/tale/tidy"
 )
@@ -45,7 +46,7 @@ permission; 78 configuration; 130 interrupted.`,
 			projects = rollout.Projects(p.File.ID)
 		}
 		if all || development {
-			projects = append(projects, developmentID(p))
+			projects = append(projects, compose.DevelopmentID(p.File.ID))
 		}
 		t.plan = func(ctx context.Context) (tidy.Plan, error) {
 			containers, err := s.engine.Containers(ctx, projects...)

@@ -78,11 +78,11 @@ type Override struct {
 // what rotates.
 func Production(o Options) (*Model, error) { return build(o, false) }
 
+// DevelopmentID returns what the names of a project's development stack begin with.
+func DevelopmentID(id string) string { return id + "-dev" }
+
 // Development returns the model of the stack for developing, where nothing rotates.
 func Development(o Options) (*Model, error) { return build(o, true) }
-
-// Variables returns the name of every variable that the stack reads, sorted.
-func Variables() []string { return stack.Variables() }
 
 // Service returns a container by the service's name and colour.
 func (m *Model) Service(name, colour string) (Service, bool) {
@@ -125,7 +125,7 @@ type builder struct {
 func build(o Options, development bool) (*Model, error) {
 	b := &builder{Options: o, development: development, name: o.Project.File.ID}
 	if development {
-		b.name += "-dev"
+		b.name = DevelopmentID(b.name)
 	}
 	b.prepare()
 	b.secrets = redact.New(redact.Secrets(b.Settings.Environ()))

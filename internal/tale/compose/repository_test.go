@@ -80,7 +80,7 @@ func comparable(t *testing.T, s types.ServiceConfig) map[string]any {
 // starts it or docker compose with the file at the root.
 func TestTheRepositorysFileIsTheSame(t *testing.T) {
 	all := map[string]string{}
-	for i, name := range compose.Variables() {
+	for i, name := range stack.Variables() {
 		all[name] = "value " + string(rune('a'+i%26))
 	}
 	all[stack.PublishHTTP], all[stack.PublishHTTPS], all["HOST"], all["POSTGRES_URL"] = "127.0.0.1:8080", "8443", "shop.example", ""

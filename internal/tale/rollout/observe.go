@@ -16,7 +16,7 @@ import (
 
 // Projects returns the compose projects that a production stack consists of.
 func Projects(id string) []string {
-	return []string{id, id + "-" + stack.Blue, id + "-" + stack.Green}
+	return []string{id, stack.Coloured(id, stack.Blue), stack.Coloured(id, stack.Green)}
 }
 
 // Observe gathers what the engine has of a project. It changes nothing.
@@ -36,7 +36,7 @@ func Observe(ctx context.Context, docker *engine.Engine, id string) (State, erro
 		state.Owners = map[string]string{}
 		for _, volume := range volumes {
 			state.Volumes = append(state.Volumes, volume.Name)
-			if owner := owner(volume.Labels); owner != "" && !slices.Contains(Projects(id), owner) && owner+"-dev" != id {
+			if owner := owner(volume.Labels); owner != "" && !slices.Contains(Projects(id), owner) && compose.DevelopmentID(owner) != id {
 				state.Owners[volume.Name] = owner
 			}
 		}

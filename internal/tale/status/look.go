@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
@@ -96,7 +97,7 @@ func (f *Facts) list(ctx context.Context, s Source) error {
 			f.State.Images = append(f.State.Images, engine.Image{ID: c.ImageID, Tags: []string{c.Image}, Labels: c.Labels})
 			_, hex, _ := strings.Cut(c.ImageID, ":")
 			renamed = renamed || c.Image == c.ImageID || strings.HasPrefix(hex, c.Image)
-		case c.ComposeProject == id+"-dev":
+		case c.ComposeProject == compose.DevelopmentID(id):
 			f.Development = append(f.Development, c)
 		}
 	}
