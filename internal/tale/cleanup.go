@@ -54,12 +54,7 @@ func (s *session) cleanup(ctx context.Context, keep int) (tidy.Plan, error) {
 		return tidy.Plan{}, err
 	}
 	return tidy.Cleanup(s.project.File.ID, state, func(gone []string) []engine.Image {
-		var used []string // by whomever
-		for _, c := range everything {
-			if !slices.Contains(gone, c.ID) {
-				used = append(used, c.ImageID)
-			}
-		}
-		return s.unused(state, used, s.release(""), keep)
+		left := slices.DeleteFunc(everything, func(c engine.Container) bool { return slices.Contains(gone, c.ID) })
+		return s.unused(state, left, s.release(""), keep)
 	}), nil
 }

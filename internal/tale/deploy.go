@@ -435,12 +435,13 @@ func (d *deployment) makeRoom(ctx context.Context) {
 	if len(d.plan.Pull) == 0 {
 		return
 	}
-	var freed int64
-	var used []string
-	for _, c := range d.state.Containers {
-		used = append(used, c.ImageID)
+	everything, err := d.engine.Everything(ctx)
+	if err != nil {
+		d.out.say(fmt.Sprintf("old images stay: %v", err))
+		return
 	}
-	for _, image := range d.unused(d.state, used, d.release, d.options.keep) {
+	var freed int64
+	for _, image := range d.unused(d.state, everything, d.release, d.options.keep) {
 		if err := d.engine.RemoveImage(ctx, image.ID); err != nil {
 			d.out.say(fmt.Sprintf("an old image stays: %v", err))
 			continue
@@ -551,9 +552,13 @@ func firstLine(text string) string {
 	return line
 }
 
-// unused returns the images of ours that may go, and that are not used.
-func (s *session) unused(state rollout.State, used []string, r release, keep int) []engine.Image {
-	var kept []string
+// unused returns the images of ours that may go: that are of none of the releases to keep
+// and of none of these containers, whoever's they are.
+func (s *session) unused(state rollout.State, containers []engine.Container, r release, keep int) []engine.Image {
+	var used, kept []string
+	for _, c := range containers {
+		used = append(used, c.ImageID)
+	}
 	entries, err := s.project.History()
 	if err != nil {
 		return nil // it cannot be known what to keep
