@@ -33,6 +33,20 @@ func ReadFile(t testing.TB, path string) string {
 	return string(data)
 }
 
+// Golden compares what was made with a file in testdata; UPDATE_GOLDEN=1 writes it.
+func Golden(t testing.TB, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if os.Getenv("UPDATE_GOLDEN") != "" {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := ReadFile(t, path); want != string(got) {
+		t.Errorf("differs from %s; run with UPDATE_GOLDEN=1 and look at the difference\ngot:\n%s", path, got)
+	}
+}
+
 // Certificate returns a server's certificate for 127.0.0.1, which is its own
 // authority, and the PEM file that trusts it.
 func Certificate(t testing.TB) (*tls.Config, string) {

@@ -3,13 +3,12 @@ package caddyconf
 import (
 	"bytes"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/proxy/settings"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // The files show what the settings mean: a change of either is a change that a
@@ -38,7 +37,7 @@ func TestGoldenConfigurations(t *testing.T) {
 		if strings.Contains(string(text), "canary") {
 			t.Errorf("%s: a secret is part of the configuration", name)
 		}
-		golden(t, "config-"+name+".json", append(text, '\n'))
+		testkit.Golden(t, "config-"+name+".json", append(text, '\n'))
 	}
 }
 
@@ -48,24 +47,6 @@ func TestGoldenTables(t *testing.T) {
 		if err := load(t, env).Table().Write(&out); err != nil {
 			t.Fatal(err)
 		}
-		golden(t, "routes-"+name+".txt", out.Bytes())
-	}
-}
-
-// golden compares with a file in testdata; UPDATE_GOLDEN=1 writes it.
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if os.Getenv("UPDATE_GOLDEN") != "" {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("differs from %s; run with UPDATE_GOLDEN=1 and look at the difference\ngot:\n%s", file, got)
+		testkit.Golden(t, "routes-"+name+".txt", out.Bytes())
 	}
 }

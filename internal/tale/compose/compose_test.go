@@ -15,6 +15,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 const id = "shop-1a2b3c"
@@ -97,24 +98,6 @@ func files(t *testing.T, model *compose.Model, dir string, projects ...string) [
 	return all
 }
 
-// golden compares with a file in testdata; UPDATE_GOLDEN=1 writes it.
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if os.Getenv("UPDATE_GOLDEN") != "" {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("differs from %s; run with UPDATE_GOLDEN=1 and look at the difference\ngot:\n%s", file, got)
-	}
-}
-
 func TestGoldenFiles(t *testing.T) {
 	site := map[string]string{"HOST": "shop.example", "SITE_URL": "https://shop.example"}
 	with := func(more ...string) map[string]string {
@@ -157,7 +140,7 @@ func TestGoldenFiles(t *testing.T) {
 			if tt.change != nil {
 				tt.change(&o)
 			}
-			golden(t, name+".yml", files(t, production(t, o), o.Project.Dir, tt.files...))
+			testkit.Golden(t, name+".yml", files(t, production(t, o), o.Project.Dir, tt.files...))
 		})
 	}
 	t.Run("development", func(t *testing.T) {
@@ -174,7 +157,7 @@ func TestGoldenFiles(t *testing.T) {
 		}
 		// The hash is over the folder of the test, too.
 		text := regexp.MustCompile("1:[0-9a-f]{64}").ReplaceAll(files(t, model, o.Project.Dir, id+"-dev"), []byte("HASH"))
-		golden(t, "development.yml", text)
+		testkit.Golden(t, "development.yml", text)
 	})
 }
 

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -150,32 +148,19 @@ func TestGoldenDocument(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "status.json", append(text, '\n'))
+	testkit.Golden(t, "status.json", append(text, '\n'))
 	var out bytes.Buffer
 	d := facts.Document()
 	d.Lock, d.Deploys, d.Serving.Since = nil, nil, nil // they are told in the time of here and now
 	if err := d.Write(&out, false); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "status.txt", out.Bytes())
+	testkit.Golden(t, "status.txt", out.Bytes())
 	if strings.Contains(out.String(), "\x1b") {
 		t.Error("it has colours")
 	}
 	if out.Reset(); d.Write(&out, true) != nil || !strings.Contains(out.String(), "\x1b[31munhealthy\x1b[0m") {
 		t.Errorf("it has no colours: %s", out.String())
-	}
-}
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if os.Getenv("UPDATE_GOLDEN") != "" {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if want := testkit.ReadFile(t, path); want != string(got) {
-		t.Errorf("differs from %s; run with UPDATE_GOLDEN=1 and look at the difference\n%s", path, got)
 	}
 }
 
