@@ -58,9 +58,6 @@ func (g *gate) wait(ctx context.Context) error {
 	g.began = time.Now()
 	g.deadline = g.began.Add(g.timeout)
 	seen := g.began
-	if first, err := g.engine.Inspect(ctx, g.id); err == nil && !first.State.Restarting {
-		g.before = first.Restarts
-	}
 	for {
 		container, err := g.engine.Inspect(ctx, g.id)
 		switch {

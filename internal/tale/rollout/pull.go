@@ -3,6 +3,7 @@ package rollout
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -33,7 +34,7 @@ func (r *rollout) pull(ctx context.Context) error {
 		switch {
 		case err != nil:
 			return err
-		case there && (c.To.ImageID == "" || image.ID == c.To.ImageID || r.pulled(c.To.Image)):
+		case there && (c.To.ImageID == "" || image.ID == c.To.ImageID || slices.Contains(r.plan.Pull, c.To.Image)):
 			r.images[c.Service] = c.To.Image
 		case c.To.ImageID != "":
 			r.images[c.Service] = c.To.ImageID
@@ -42,15 +43,6 @@ func (r *rollout) pull(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-func (r *rollout) pulled(image string) bool {
-	for _, pulled := range r.plan.Pull {
-		if pulled == image {
-			return true
-		}
-	}
-	return false
 }
 
 func (r *rollout) pullAll(ctx context.Context) error {

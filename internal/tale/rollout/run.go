@@ -283,6 +283,9 @@ func (r *rollout) await(ctx context.Context, c Change) error {
 	}
 	name := named(c.Service, c.Colour)
 	g := &gate{engine: r.Engine, watch: r.watch, remind: r.reminder(name), service: name, id: container.ID, timeout: r.Timeout}
+	if !container.State.Restarting {
+		g.before = container.Restarts
+	}
 	err = g.wait(ctx)
 	if c.Service == stack.Platform {
 		r.pushed = g.finished(deployStage)

@@ -71,7 +71,8 @@ func (e *FailedError) Text() string {
 // once, then its evidence is kept, then it is stopped.
 func (r *rollout) takeBack(ctx context.Context, cause error) error {
 	failed := &FailedError{Stage: r.teller.stage, Cause: cause}
-	r.tell(Event{Kind: Failed, Text: firstLine(cause.Error())})
+	said, _, _ := strings.Cut(cause.Error(), "\n")
+	r.tell(Event{Kind: Failed, Text: said})
 	var hidden []engine.Container
 	for _, c := range slices.Backward(r.started) {
 		container, err := r.hide(ctx, c)
@@ -93,8 +94,8 @@ func (r *rollout) takeBack(ctx context.Context, cause error) error {
 			failed.Stuck = append(failed.Stuck, err.Error())
 		}
 	}
-	for i := len(r.replaced) - 1; i >= 0; i-- {
-		if err := r.putBack(ctx, r.replaced[i]); err != nil {
+	for _, c := range slices.Backward(r.replaced) {
+		if err := r.putBack(ctx, c); err != nil {
 			failed.Stuck = append(failed.Stuck, err.Error())
 		}
 	}
@@ -181,11 +182,6 @@ func (r *rollout) account() (notes []string) {
 		notes = append(notes, fmt.Sprintf("the functions of version %s are live; to bring those of %s back: docker exec %s platform-entrypoint push", change.To.Version, change.From.Version, service.Container))
 	}
 	return notes
-}
-
-func firstLine(text string) string {
-	line, _, _ := strings.Cut(text, "\n")
-	return line
 }
 
 // keepEvidence writes what is known of the containers of this run into a folder.
