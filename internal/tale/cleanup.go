@@ -28,7 +28,7 @@ permission; 78 configuration; 130 interrupted.`,
 		Example: "  tale cleanup --dry-run\n  tale cleanup --keep 3",
 	}
 	tidyFlags(command, &t)
-	command.Flags().IntVar(&keep, "keep", 1, "how many releases (`N`) before the present one keep their images")
+	keepFlag(command, &keep)
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		ctx, stop := interruptible(command.Context(), func() {})
 		defer stop()

@@ -1,11 +1,9 @@
 package tale
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"os/signal"
 	"slices"
@@ -13,14 +11,12 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
-	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 )
 
@@ -98,11 +94,19 @@ func (a *app) rolloutFlags(command *cobra.Command, o *deployOptions) {
 	flags := command.Flags()
 	flags.BoolVar(&o.dryRun, "dry-run", false, "print the plan and change nothing; exit 10 if there is something to do")
 	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print the result and errors only")
-	flags.IntVar(&o.keep, "keep", 1, "how many releases (`N`) before the present one keep their images")
+	keepFlag(command, &o.keep)
 	flags.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long (`TIME`) a service may take to become ready; a boot that gets on has more")
-	flags.DurationVar(&o.wait, "wait", 0, "wait this long (`TIME`) for another command to end")
-	flags.Lookup("wait").NoOptDefVal = "5m"
+	waitFlag(command, &o.wait)
 	_ = command.RegisterFlagCompletionFunc("version", a.completeVersions) // both have the flag
+}
+
+func keepFlag(command *cobra.Command, keep *int) {
+	command.Flags().IntVar(keep, "keep", 1, "how many releases (`N`) before the present one keep their images")
+}
+
+func waitFlag(command *cobra.Command, wait *time.Duration) {
+	command.Flags().DurationVar(wait, "wait", 0, "wait this long (`TIME`) for another command to end")
+	command.Flags().Lookup("wait").NoOptDefVal = "5m"
 }
 
 // interruptible returns a context that the first stop signal ends; the second ends the
@@ -210,10 +214,11 @@ func (o deployOptions) check() error {
 		}
 	}
 	for _, service := range o.services {
-		if slices.Contains([]string{stack.DB, stack.Convex, stack.Proxy}, service) {
+		known := slices.ContainsFunc(stack.Services(), func(s stack.Service) bool { return s.Name == service })
+		if known && !slices.Contains(rotating, service) {
 			return exit.Errorf(exit.Usage, "--services cannot name %s, of which there is only one: `tale deploy --all` replaces it in place", service)
 		}
-		if !slices.Contains(rotating, service) {
+		if !known {
 			return exit.Errorf(exit.Usage, "--services names %q, which is no service; those are %s", service, strings.Join(rotating, ", "))
 		}
 	}
@@ -309,51 +314,6 @@ func (d *deployment) moving(ctx context.Context) (notes []string) {
 	return notes
 }
 
-// goBack makes the release an earlier one, and returns the ids of its images.
-func (d *deployment) goBack() (map[string]string, error) {
-	current, _ := d.state.Current(stack.Platform)
-	named := strings.TrimPrefix(d.options.version, "v")
-	releases, err := d.project.Releases()
-	if err != nil {
-		return nil, err
-	}
-	fits := func(e project.Entry) bool {
-		return cmp.Or(named, e.Release) == e.Release && e.Images[stack.Platform].ID != current.ImageID
-	}
-	if killed, there := d.project.Unfinished(); there && killed.Rollback && named == "" {
-		// It may have come to where it was going, which is not yet a step further back.
-		fits = func(e project.Entry) bool { return e.Images[stack.Platform].ID == killed.Images[stack.Platform].ID }
-	}
-	var earlier project.Entry
-	found := false
-	for _, e := range slices.Backward(releases) {
-		if found = fits(e); found {
-			earlier = e
-			break
-		}
-	}
-	switch {
-	case !found && named == "":
-		return nil, exit.Errorf(exit.Failure, "there is no earlier release to go back to: `tale history` shows none that served before the present one")
-	case !found:
-		return map[string]string{}, nil // by its tag, as any deploy
-	}
-	ids := map[string]string{}
-	d.release = d.session.release(earlier.Release)
-	for service, image := range earlier.Images {
-		if _, there := d.release.images[service]; !there {
-			continue
-		}
-		// As it was then, whatever tale.json names today.
-		d.release.images[service], d.release.versions[service] = image.Reference, engine.Tag(image.Reference)
-		if slices.ContainsFunc(d.state.Images, func(have engine.Image) bool { return have.ID == image.ID }) {
-			ids[service] = image.ID // else it was removed since: by its reference
-		}
-	}
-	d.release.version = earlier.Release
-	return ids, nil
-}
-
 // preview prints the plan of a dry run.
 func (d *deployment) preview(ctx context.Context) error {
 	notes, unfit := rollout.Preflight(ctx, d.engine, d.model, d.state, d.plan, true)
@@ -376,7 +336,7 @@ func (d *deployment) print() error {
 	if d.json {
 		return printJSON(d.command.OutOrStdout(), d.plan)
 	}
-	return writePlan(d.command.OutOrStdout(), d.plan)
+	return d.plan.Write(d.command.OutOrStdout())
 }
 
 // nothing says that all is as wanted.
@@ -398,7 +358,7 @@ func (d *deployment) carryOut(ctx context.Context) error {
 		return err
 	}
 	if !d.options.quiet && !d.json {
-		if err := writePlan(d.command.ErrOrStderr(), d.plan); err != nil {
+		if err := d.plan.Write(d.command.ErrOrStderr()); err != nil {
 			return err
 		}
 	}
@@ -427,159 +387,4 @@ func (d *deployment) run(ctx context.Context) error {
 		Engine: d.engine, Project: d.project, Model: d.model, Timeout: d.options.timeout, Say: d.out.event, Site: d.visitor,
 	}
 	return run.Run(ctx, d.plan)
-}
-
-// makeRoom removes images of earlier releases before new ones are pulled. That it
-// cannot costs disk space and nothing else.
-func (d *deployment) makeRoom(ctx context.Context) {
-	if len(d.plan.Pull) == 0 {
-		return
-	}
-	everything, err := d.engine.Everything(ctx)
-	if err != nil {
-		d.out.say(fmt.Sprintf("old images stay: %v", err))
-		return
-	}
-	var freed int64
-	for _, image := range d.unused(d.state, everything, d.release, d.options.keep) {
-		if err := d.engine.RemoveImage(ctx, image.ID); err != nil {
-			d.out.say(fmt.Sprintf("an old image stays: %v", err))
-			continue
-		}
-		freed += image.Size
-	}
-	if freed > 0 {
-		d.out.say(humanize.Bytes(uint64(freed)) + " of earlier releases' images were freed")
-	}
-}
-
-// entry returns this run as the history has it, with the images that it is to bring.
-func (d *deployment) entry() project.Entry {
-	self := project.Self(commandLine(d.command))
-	entry := project.Entry{
-		Time: d.began.UTC(), User: self.User, Host: self.Host, Command: self.Command, Release: d.plan.Version, Seconds: time.Since(d.began).Seconds(),
-		Result: project.Done, Images: map[string]project.Image{}, Rollback: d.options.rollback,
-	}
-	if current, there := d.state.Current(stack.Platform); there {
-		entry.From = current.Version
-	}
-	for _, wanted := range d.target.Services {
-		entry.Images[wanted.Service] = project.Image{Reference: wanted.Image, ID: wanted.ImageID}
-	}
-	return entry
-}
-
-// record writes what was done into the history.
-func (d *deployment) record(failure error) {
-	entry := d.entry()
-	entry.Images = map[string]project.Image{}
-	var left *rollout.LeftError
-	if failure != nil && !errors.As(failure, &left) {
-		entry.Result, entry.Code, entry.Why = resultOf(failure), exit.Code(failure), firstLine(failure.Error())
-	}
-	var err error
-	if entry.Result == project.Done {
-		d.fillImages(&entry)
-		err = d.recordPredecessor()
-	}
-	err = errors.Join(err, d.project.Record(entry))
-	if change, ok := d.plan.Of(stack.Platform); ok && entry.Result == project.Done && change.Action != rollout.Keep {
-		err = errors.Join(err, d.project.Switched(change.Colour, entry.From))
-	}
-	if err != nil {
-		d.out.say(fmt.Sprintf("the history could not be written, nothing else is lost: %v", err))
-	}
-}
-
-// recordPredecessor notes what served before the first entry of the history, which
-// another tool has made or whose history was removed: a rollback leads to it.
-func (d *deployment) recordPredecessor() error {
-	releases, err := d.project.Releases()
-	current, there := d.state.Current(stack.Platform)
-	if err != nil || len(releases) > 0 || !there {
-		return err
-	}
-	entry := project.Entry{Time: current.Created.UTC(), Command: "before the history", Release: current.Version, Result: project.Done}
-	d.images(&entry, d.state)
-	return d.project.Record(entry)
-}
-
-// fillImages notes what runs now, as the engine says.
-func (d *deployment) fillImages(entry *project.Entry) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	state, err := d.observed(ctx)
-	if err == nil {
-		d.images(entry, state)
-	}
-}
-
-// images notes what runs.
-func (d *deployment) images(entry *project.Entry, state rollout.State) {
-	entry.Images = map[string]project.Image{}
-	for _, wanted := range d.target.Services {
-		c, there := state.Current(wanted.Service)
-		if !there {
-			continue
-		}
-		image := project.Image{Reference: c.Image, ID: c.ImageID}
-		if strings.HasPrefix(image.Reference, "sha256:") {
-			image.Reference = d.release.images[wanted.Service]
-		}
-		if c.Service == stack.Platform {
-			entry.Colour = c.Colour
-		}
-		entry.Images[wanted.Service] = image
-	}
-}
-
-func resultOf(err error) string {
-	switch exit.Code(err) {
-	case exit.Declined:
-		return project.Declined
-	case exit.Interrupted:
-		return project.Interrupted
-	case exit.Stuck:
-		return project.Failed
-	case exit.Degraded:
-		return project.Done
-	}
-	return project.RolledBack
-}
-
-func firstLine(text string) string {
-	line, _, _ := strings.Cut(text, "\n")
-	return line
-}
-
-// unused returns the images of ours that may go: that are of none of the releases to keep
-// and of none of these containers, whoever's they are.
-func (s *session) unused(state rollout.State, containers []engine.Container, r release, keep int) []engine.Image {
-	var used, kept []string
-	for _, c := range containers {
-		used = append(used, c.ImageID)
-	}
-	entries, err := s.project.History()
-	if err != nil {
-		return nil // it cannot be known what to keep
-	}
-	releases := map[string]bool{}
-	for _, entry := range slices.Backward(entries) {
-		if entry.Result != project.Done || len(entry.Images) == 0 {
-			continue
-		}
-		if !releases[entry.Release] && len(releases) > keep {
-			continue
-		}
-		releases[entry.Release] = true
-		for _, image := range entry.Images {
-			kept = append(kept, image.ID)
-		}
-	}
-	for _, image := range state.Images { // what the next deploy would pull again, or cannot
-		if slices.ContainsFunc(slices.Collect(maps.Values(r.images)), image.Is) {
-			kept = append(kept, image.ID)
-		}
-	}
-	return rollout.Unused(state.Images, used, repositories(r), kept)
 }

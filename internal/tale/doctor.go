@@ -41,19 +41,16 @@ permission; 78 there is no project.`,
 }
 
 func (a *app) doctor(command *cobra.Command, _ []string) error {
-	ctx, stop := interruptible(command.Context(), func() {})
-	defer stop()
 	p, err := a.open()
 	if err != nil {
 		return err
 	}
-	s, err := a.connect(ctx, p)
-	if err != nil {
-		return err
-	}
-	defer s.close()
+	return a.onEngine(command, p, func(ctx context.Context, s *session) error { return a.examine(ctx, command, s) })
+}
+
+func (a *app) examine(ctx context.Context, command *cobra.Command, s *session) error {
 	e := &examination{session: s}
-	settings, wrong := p.Settings(a.environ)
+	settings, wrong := s.project.Settings(a.environ)
 	if s.settings = settings; settings == nil {
 		s.settings = project.Settings{}
 	}

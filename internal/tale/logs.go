@@ -1,6 +1,7 @@
 package tale
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -66,26 +67,21 @@ func (a *app) logs(command *cobra.Command, o logsOptions) error {
 	if err := o.check(p, time.Now()); err != nil {
 		return err
 	}
-	ctx, stop := interruptible(command.Context(), func() {})
-	defer stop()
-	s, err := a.connect(ctx, p)
-	if err != nil {
-		return err
-	}
-	defer s.close()
 	o.Projects = rollout.Projects(p.File.ID)
 	if o.dev {
 		o.Projects = []string{compose.DevelopmentID(p.File.ID)}
 	}
 	o.Warn = func(err error) { command.PrintErrf("%v; trying again until Ctrl-C\n", err) }
-	err = logs.Read(ctx, s.engine, o.Options, a.logPrinter(command.OutOrStdout(), o))
-	switch {
-	case o.Follow && ctx.Err() != nil:
-		return nil
-	case errors.Is(err, logs.NoneError{}):
-		return exit.Errorf(exit.Down, "%w: `tale status` shows what is; `tale deploy` starts the stack, `tale start` that for development", err)
-	}
-	return err
+	return a.onEngine(command, p, func(ctx context.Context, s *session) error {
+		err := logs.Read(ctx, s.engine, o.Options, a.logPrinter(command.OutOrStdout(), o))
+		switch {
+		case o.Follow && ctx.Err() != nil:
+			err = nil // Ctrl-C is how it ends
+		case errors.Is(err, logs.NoneError{}):
+			err = exit.Errorf(exit.Down, "%w: `tale status` shows what is; `tale deploy` starts the stack, `tale start` that for development", err)
+		}
+		return err
+	})
 }
 
 // check reports what is asked for in vain.

@@ -66,14 +66,6 @@ func (a *app) reset(command *cobra.Command, o resetOptions) error {
 	case o.volumes && !o.dryRun && o.name == "" && !a.prompter(command).terminal():
 		return exit.Errorf(exit.Usage, "there is no terminal to type the project's id on, which --volumes asks for: give it with --project-name %s", id)
 	}
-	ctx, stop := interruptible(command.Context(), func() {})
-	defer stop()
-	s, err := a.connect(ctx, p)
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	o.plan = func(ctx context.Context) (tidy.Plan, error) { return s.reset(ctx, o) }
 	o.agree = func(plan tidy.Plan) error { return a.agreeToReset(command, o, plan) }
 	o.after = func() error {
 		// Older tools believe what they say.
@@ -85,7 +77,10 @@ func (a *app) reset(command *cobra.Command, o resetOptions) error {
 		}
 		return errors.Join(failed...)
 	}
-	return a.tidy(ctx, command, s, o.tidying)
+	return a.onEngine(command, p, func(ctx context.Context, s *session) error {
+		o.plan = func(ctx context.Context) (tidy.Plan, error) { return s.reset(ctx, o) }
+		return a.tidy(ctx, command, s, o.tidying)
+	})
 }
 
 // reset plans what goes.

@@ -1,24 +1,19 @@
 package tale
 
 import (
-	"cmp"
 	"context"
-	"fmt"
-	"maps"
-	"slices"
-	"strings"
+	"crypto/x509"
 
-	"github.com/tale-project/tale-runtime/internal/cli/version"
+	"github.com/spf13/cobra"
+
+	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/site"
 	"github.com/tale-project/tale-runtime/internal/stack"
-	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 )
-
-// officialRegistry is where Tale's images are.
-const officialRegistry = "ghcr.io/tale-project/tale"
 
 // session is a project and the engine that it runs on.
 type session struct {
@@ -63,67 +58,19 @@ func (a *app) connect(ctx context.Context, p *project.Project) (*session, error)
 	return &session{project: p, engine: docker, info: info}, nil
 }
 
+// onEngine does something with the engine of a project, until it is done or interrupted.
+func (a *app) onEngine(command *cobra.Command, p *project.Project, do func(context.Context, *session) error) error {
+	ctx, stop := interruptible(command.Context(), func() {})
+	defer stop()
+	s, err := a.connect(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	return do(ctx, s)
+}
+
 func (s *session) close() { _ = s.engine.Close() }
-
-// release is which images a stack is to be made of.
-type release struct {
-	version  string
-	versions map[string]string // by service
-	images   map[string]string // reference by service
-}
-
-// release returns what is asked for: Tale's own images in the version that is named, or
-// else that of the settings, or that of this command. An image that tale.json names has
-// its own tag; without one it is the version that is named.
-func (s *session) release(named string) release {
-	own := strings.TrimPrefix(cmp.Or(s.settings.Get("TALE_VERSION"), version.String()), "v")
-	if strings.HasPrefix(own, "dev") {
-		own = "latest"
-	}
-	named = cmp.Or(strings.TrimPrefix(named, "v"), own)
-	if len(s.project.File.Images) == 0 {
-		own = named
-	}
-	registry := strings.TrimSuffix(cmp.Or(s.settings.Get("TALE_REGISTRY"), s.settings.Get("GHCR_REGISTRY"), officialRegistry), "/")
-	r := release{version: named, versions: map[string]string{}, images: map[string]string{}}
-	for _, service := range s.project.Services() {
-		image, tag := s.project.File.Images[service.Name], own
-		switch {
-		case image == "":
-			image = fmt.Sprintf("%s/tale-%s:%s", registry, service.Name, own)
-		case engine.Tag(image) == "":
-			image, tag = image+":"+named, named
-		default:
-			tag = engine.Tag(image)
-		}
-		r.images[service.Name], r.versions[service.Name] = image, tag
-		if service.Name == stack.Platform {
-			r.version = tag
-		}
-	}
-	return r
-}
-
-// model returns the compose files of a release.
-func (s *session) model(r release, host string, fresh bool, images []engine.Image) (*compose.Model, error) {
-	return compose.Production(compose.Options{
-		Project: s.project, Settings: s.settings, Images: r.images, Versions: r.versions, Host: host, Fresh: fresh,
-		Foreign: foreign(r.images, images),
-	})
-}
-
-// foreign returns the services whose image is of another make than those of images/: of
-// an image that the engine has not yet, ours is assumed, but for the Python services.
-func foreign(references map[string]string, images []engine.Image) map[string]bool {
-	others := map[string]bool{stack.RAG: true, stack.Crawler: true}
-	for service, reference := range references {
-		i := slices.IndexFunc(images, func(image engine.Image) bool { return image.Is(reference) })
-		if i >= 0 && !others[service] && !strings.HasSuffix(images[i].Labels["org.opencontainers.image.source"], "/tale-runtime") {
-			others[service] = true
-		}
-	}
-	return others
-}
 
 // observed returns what runs, and what the proxy says of it.
 func (s *session) observed(ctx context.Context) (rollout.State, error) {
@@ -135,11 +82,28 @@ func (s *session) observed(ctx context.Context) (rollout.State, error) {
 	return state, nil
 }
 
-// repositories returns where the images of the project come from.
-func repositories(r release) []string {
-	var names []string
-	for _, image := range slices.Sorted(maps.Values(r.images)) {
-		names = append(names, engine.Repository(image))
+// visitor returns who asks for the site as the public does, at the port that the proxy
+// publishes, or at the container itself where it publishes none.
+func (s *session) visitor(ctx context.Context, proxy engine.Container) (*site.Visitor, error) {
+	settings := stack.Site{}
+	if err := config.Load(&settings, s.settings.Environ()); err != nil {
+		return nil, err
 	}
-	return slices.Compact(names)
+	address := settings.Address()
+	options := site.Options{URL: address.URL()}
+	port := stack.HTTPSPort
+	if settings.TLSMode == stack.TLSExternal {
+		// The terminator in front is not asked: it may not be up to this release.
+		port, options.URL = stack.HTTPPort, "http://"+address.Authority()+address.Base
+	}
+	options.Connect = proxy.ReachedAt(port)
+	if settings.TLSMode == stack.TLSSelfSigned {
+		root, err := s.engine.ReadFile(ctx, proxy.ID, "/ca/root.crt")
+		if err != nil {
+			options.Blind = true // another make of proxy, which does not show its authority
+		}
+		options.Roots = x509.NewCertPool()
+		options.Roots.AppendCertsFromPEM(root)
+	}
+	return site.New(options), nil
 }

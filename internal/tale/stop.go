@@ -34,13 +34,6 @@ permission; 78 configuration; 130 interrupted.`,
 		if err != nil {
 			return err
 		}
-		ctx, stop := interruptible(command.Context(), func() {})
-		defer stop()
-		s, err := a.connect(ctx, p)
-		if err != nil {
-			return err
-		}
-		defer s.close()
 		var projects []string
 		if all || !development {
 			projects = rollout.Projects(p.File.ID)
@@ -48,11 +41,13 @@ permission; 78 configuration; 130 interrupted.`,
 		if all || development {
 			projects = append(projects, compose.DevelopmentID(p.File.ID))
 		}
-		t.plan = func(ctx context.Context) (tidy.Plan, error) {
-			containers, err := s.engine.Containers(ctx, projects...)
-			return tidy.Stop(p.File.ID, containers), err
-		}
-		return a.tidy(ctx, command, s, t)
+		return a.onEngine(command, p, func(ctx context.Context, s *session) error {
+			t.plan = func(ctx context.Context) (tidy.Plan, error) {
+				containers, err := s.engine.Containers(ctx, projects...)
+				return tidy.Stop(p.File.ID, containers), err
+			}
+			return a.tidy(ctx, command, s, t)
+		})
 	}
 	return command
 }

@@ -24,10 +24,8 @@ type tidying struct {
 
 // tidyFlags adds the flags of such a command.
 func tidyFlags(command *cobra.Command, t *tidying) {
-	flags := command.Flags()
-	flags.BoolVar(&t.dryRun, "dry-run", false, "print what would be done and change nothing; exit 10 if there is something to do")
-	flags.DurationVar(&t.wait, "wait", 0, "wait this long (`TIME`) for another command to end")
-	flags.Lookup("wait").NoOptDefVal = "5m"
+	command.Flags().BoolVar(&t.dryRun, "dry-run", false, "print what would be done and change nothing; exit 10 if there is something to do")
+	waitFlag(command, &t.wait)
 }
 
 // tidy plans under the lock, asks, does it and records it.
@@ -76,10 +74,9 @@ func (a *app) tidy(ctx context.Context, command *cobra.Command, s *session, t ti
 	if ctx.Err() != nil {
 		err = exit.Errorf(exit.Interrupted, "interrupted: what was done is done; run it again for the rest")
 	}
-	self := project.Self(commandLine(command))
-	entry := project.Entry{Time: began.UTC(), User: self.User, Host: self.Host, Command: self.Command, Result: project.Done, Seconds: time.Since(began).Seconds()}
+	entry := newEntry(command, began)
 	if err != nil {
-		entry.Result, entry.Code, entry.Why = project.Failed, exit.Code(err), firstLine(err.Error())
+		fail(&entry, project.Failed, err)
 	}
 	if wrong := s.project.Record(entry); wrong != nil {
 		out.say(wrong.Error())

@@ -65,6 +65,23 @@ type Container struct {
 	Restarts       int
 }
 
+// ReachedAt returns where a TCP port of the container can be reached from the engine's
+// host: as it is published, or else at the container itself.
+func (c Container) ReachedAt(port int) string {
+	for _, published := range c.Ports {
+		if published.Container != port || published.Protocol == "udp" {
+			continue
+		}
+		return published.Address()
+	}
+	for _, address := range c.Addresses {
+		if address != "" {
+			return net.JoinHostPort(address, strconv.Itoa(port))
+		}
+	}
+	return ""
+}
+
 // Mount is a volume or a folder in a container.
 type Mount struct {
 	Volume   string // name, or the host's path of a bind mount

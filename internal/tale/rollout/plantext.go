@@ -1,17 +1,14 @@
-package tale
+package rollout
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
-
-	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 )
 
-// writePlan prints a plan for people.
-func writePlan(out io.Writer, p rollout.Plan) error {
+// Write prints the plan for people.
+func (p Plan) Write(out io.Writer) error {
 	var b strings.Builder
 	if p.Empty() {
 		fmt.Fprintf(&b, "%s is at version %s: nothing to do\n", p.Project, p.Version)
@@ -45,25 +42,17 @@ func writePlan(out io.Writer, p rollout.Plan) error {
 }
 
 // doing says what is done to a service, in its colours.
-func doing(c rollout.Change) string {
-	present := cmp.Or(c.Colour, "")
-	switch c.Action {
-	case rollout.Rotate:
-		if c.Resume {
-			return "goes on to " + present
-		}
-		return "rotates to " + present
-	case rollout.Finish:
-		return present + " serves, the other stops"
-	case rollout.Keep:
-		return strings.TrimSpace(present + " stays")
-	case rollout.Create:
-		return strings.TrimSpace(present + " is created")
-	case rollout.Await:
-		return strings.TrimSpace(present + " is waited for")
-	case rollout.Start:
-		return strings.TrimSpace(present + " is started")
-	default:
-		return "is replaced in place"
+func doing(c Change) string {
+	if c.Action == Rotate && c.Resume {
+		return "goes on to " + c.Colour
 	}
+	return strings.TrimSpace(map[Action]string{
+		Rotate:   "rotates to " + c.Colour,
+		Finish:   c.Colour + " serves, the other stops",
+		Keep:     c.Colour + " stays",
+		Create:   c.Colour + " is created",
+		Await:    c.Colour + " is waited for",
+		Start:    c.Colour + " is started",
+		Recreate: "is replaced in place",
+	}[c.Action])
 }

@@ -1,0 +1,147 @@
+package tale
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/tale-project/tale-runtime/internal/cli/version"
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/compose"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+	"github.com/tale-project/tale-runtime/internal/tale/project"
+	"github.com/tale-project/tale-runtime/internal/tale/rollout"
+)
+
+// officialRegistry is where Tale's images are.
+const officialRegistry = "ghcr.io/tale-project/tale"
+
+// release is which images a stack is to be made of.
+type release struct {
+	version  string
+	versions map[string]string // by service
+	images   map[string]string // reference by service
+}
+
+// release returns what is asked for: Tale's own images in the version that is named, or
+// else that of the settings, or that of this command. An image that tale.json names has
+// its own tag; without one it is the version that is named.
+func (s *session) release(named string) release {
+	own := strings.TrimPrefix(cmp.Or(s.settings.Get("TALE_VERSION"), version.String()), "v")
+	if strings.HasPrefix(own, "dev") {
+		own = "latest"
+	}
+	named = cmp.Or(strings.TrimPrefix(named, "v"), own)
+	if len(s.project.File.Images) == 0 {
+		own = named
+	}
+	registry := strings.TrimSuffix(cmp.Or(s.settings.Get("TALE_REGISTRY"), s.settings.Get("GHCR_REGISTRY"), officialRegistry), "/")
+	r := release{version: named, versions: map[string]string{}, images: map[string]string{}}
+	for _, service := range s.project.Services() {
+		image, tag := s.project.File.Images[service.Name], own
+		switch {
+		case image == "":
+			image = fmt.Sprintf("%s/tale-%s:%s", registry, service.Name, own)
+		case engine.Tag(image) == "":
+			image, tag = image+":"+named, named
+		default:
+			tag = engine.Tag(image)
+		}
+		r.images[service.Name], r.versions[service.Name] = image, tag
+		if service.Name == stack.Platform {
+			r.version = tag
+		}
+	}
+	return r
+}
+
+// model returns the compose files of a release.
+func (s *session) model(r release, host string, fresh bool, images []engine.Image) (*compose.Model, error) {
+	return compose.Production(compose.Options{
+		Project: s.project, Settings: s.settings, Images: r.images, Versions: r.versions, Host: host, Fresh: fresh,
+		Foreign: foreign(r.images, images),
+	})
+}
+
+// foreign returns the services whose image is of another make than those of images/: of
+// an image that the engine has not yet, ours is assumed, but for the Python services.
+func foreign(references map[string]string, images []engine.Image) map[string]bool {
+	others := map[string]bool{stack.RAG: true, stack.Crawler: true}
+	for service, reference := range references {
+		i := slices.IndexFunc(images, func(image engine.Image) bool { return image.Is(reference) })
+		if i >= 0 && !strings.HasSuffix(images[i].Labels["org.opencontainers.image.source"], "/tale-runtime") {
+			others[service] = true
+		}
+	}
+	return others
+}
+
+// makeRoom removes images of earlier releases before new ones are pulled. That it
+// cannot costs disk space and nothing else.
+func (d *deployment) makeRoom(ctx context.Context) {
+	if len(d.plan.Pull) == 0 {
+		return
+	}
+	everything, err := d.engine.Everything(ctx)
+	if err != nil {
+		d.out.say(fmt.Sprintf("old images stay: %v", err))
+		return
+	}
+	var freed int64
+	for _, image := range d.unused(d.state, everything, d.release, d.options.keep) {
+		if err := d.engine.RemoveImage(ctx, image.ID); err != nil {
+			d.out.say(fmt.Sprintf("an old image stays: %v", err))
+			continue
+		}
+		freed += image.Size
+	}
+	if freed > 0 {
+		d.out.say(humanize.Bytes(uint64(freed)) + " of earlier releases' images were freed")
+	}
+}
+
+// unused returns the images of ours that may go: that are of none of the releases to keep
+// and of none of these containers, whoever's they are.
+func (s *session) unused(state rollout.State, containers []engine.Container, r release, keep int) []engine.Image {
+	var used, kept []string
+	for _, c := range containers {
+		used = append(used, c.ImageID)
+	}
+	entries, err := s.project.History()
+	if err != nil {
+		return nil // it cannot be known what to keep
+	}
+	releases := map[string]bool{}
+	for _, entry := range slices.Backward(entries) {
+		if entry.Result != project.Done || len(entry.Images) == 0 {
+			continue
+		}
+		if !releases[entry.Release] && len(releases) > keep {
+			continue
+		}
+		releases[entry.Release] = true
+		for _, image := range entry.Images {
+			kept = append(kept, image.ID)
+		}
+	}
+	for _, image := range state.Images { // what the next deploy would pull again, or cannot
+		if slices.ContainsFunc(slices.Collect(maps.Values(r.images)), image.Is) {
+			kept = append(kept, image.ID)
+		}
+	}
+	return rollout.Unused(state.Images, used, repositories(r), kept)
+}
+
+// repositories returns where the images of the project come from.
+func repositories(r release) []string {
+	var names []string
+	for _, image := range slices.Sorted(maps.Values(r.images)) {
+		names = append(names, engine.Repository(image))
+	}
+	return slices.Compact(names)
+}
