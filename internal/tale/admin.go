@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -79,32 +80,38 @@ func (a *app) platform(ctx context.Context) (*session, engine.Container, error) 
 	return nil, engine.Container{}, err
 }
 
-// adminKey makes a key in a container: with our entrypoint, or the script of other images.
-func (s *session) adminKey(ctx context.Context, platform engine.Container) (string, error) {
-	for _, command := range []string{"platform-entrypoint admin-key", "./generate-admin-key.sh"} {
-		out, said, code, err := s.engine.Exec(ctx, platform.ID, strings.Fields(command), nil)
-		switch {
-		case code == exit.NotExecutable || code == exit.NotFound || noCommand(out+said):
-			continue
-		case err != nil:
-			return "", err
-		case code != 0:
-			return "", exit.Errorf(code, "cannot make an admin key in %s: %s", platform.Name, cmp.Or(strings.TrimSpace(said), strings.TrimSpace(out)))
+// execFirst runs the first of some commands that a container has; found is false where it
+// has none.
+func (s *session) execFirst(ctx context.Context, c engine.Container, stdin []byte, commands ...[]string) (out, said string, code int, found bool, err error) {
+	for _, command := range commands {
+		var input io.Reader
+		if stdin != nil {
+			input = bytes.NewReader(stdin)
 		}
-		// The script prints what to do with it as well.
-		words := strings.Fields(out)
-		if i := slices.IndexFunc(words, func(word string) bool { return strings.Contains(word, "|") }); i >= 0 {
-			return words[i], nil
+		if out, said, code, err = s.engine.Exec(ctx, c.ID, command, input); code != exit.NotFound {
+			return out, said, code, true, err
 		}
-		return strings.TrimSpace(out), nil
 	}
-	return "", exit.Errorf(exit.Config, "the image of %s has neither platform-entrypoint nor generate-admin-key.sh: an admin key cannot be made in it", platform.Name)
+	return "", "", 0, false, nil
 }
 
-// noCommand reports whether an engine says that there is no such command: those before
-// 23 say so on the command's own output.
-func noCommand(said string) bool {
-	return strings.Contains(said, "executable file not found") || strings.Contains(said, "no such file or directory") && strings.Contains(said, "exec")
+// adminKey makes a key in a container: with our entrypoint, or the script of other images.
+func (s *session) adminKey(ctx context.Context, platform engine.Container) (string, error) {
+	out, said, code, found, err := s.execFirst(ctx, platform, nil, []string{"platform-entrypoint", "admin-key"}, []string{"./generate-admin-key.sh"})
+	switch {
+	case err != nil:
+		return "", err
+	case !found:
+		return "", exit.Errorf(exit.Config, "the image of %s has neither platform-entrypoint nor generate-admin-key.sh: an admin key cannot be made in it", platform.Name)
+	case code != 0:
+		return "", exit.Errorf(code, "cannot make an admin key in %s: %s", platform.Name, cmp.Or(strings.TrimSpace(said), strings.TrimSpace(out)))
+	}
+	// The script prints what to do with it as well.
+	words := strings.Fields(out)
+	if i := slices.IndexFunc(words, func(word string) bool { return strings.Contains(word, "|") }); i >= 0 {
+		return words[i], nil
+	}
+	return strings.TrimSpace(out), nil
 }
 
 func (a *app) resetOwnerCommand() *cobra.Command {
@@ -215,19 +222,16 @@ func (s *session) resetOwner(ctx context.Context, platform engine.Container, ema
 
 // script runs JavaScript in a container, with what it has for that.
 func (s *session) script(ctx context.Context, c engine.Container, script string, stdin []byte) (string, error) {
-	for _, program := range []string{"node", "bun"} {
-		out, said, code, err := s.engine.Exec(ctx, c.ID, []string{program, "-e", script}, bytes.NewReader(stdin))
-		switch {
-		case code == exit.NotExecutable || code == exit.NotFound || noCommand(out+said):
-			continue
-		case err != nil:
-			return "", err
-		case code != 0:
-			return "", exit.Errorf(exit.Unavailable, "the backend cannot be reached from %s: %s; `tale status` shows how convex is", c.Name, strings.TrimSpace(said))
-		}
-		return out, nil
+	out, said, code, found, err := s.execFirst(ctx, c, stdin, []string{"node", "-e", script}, []string{"bun", "-e", script})
+	switch {
+	case err != nil:
+		return "", err
+	case !found:
+		return "", exit.Errorf(exit.Config, "the image of %s has neither node nor bun, with which the backend is called", c.Name)
+	case code != 0:
+		return "", exit.Errorf(exit.Unavailable, "the backend cannot be reached from %s: %s; `tale status` shows how convex is", c.Name, strings.TrimSpace(said))
 	}
-	return "", exit.Errorf(exit.Config, "the image of %s has neither node nor bun, with which the backend is called", c.Name)
+	return out, nil
 }
 
 // inWords prints what a function has returned, a member a line.

@@ -203,9 +203,9 @@ func (e *examination) inside(ctx context.Context) (findings []doctor.Finding, we
 	if !there || !platform.State.Running {
 		return []doctor.Finding{{Name: name, Verdict: doctor.Skip, Detail: "no web application runs: `tale deploy` starts it"}}, true
 	}
-	out, said, code, err := e.engine.Exec(ctx, platform.ID, []string{"platform-entrypoint", "doctor", "--json"}, nil)
+	out, _, code, err := e.engine.Exec(ctx, platform.ID, []string{"platform-entrypoint", "doctor", "--json"}, nil)
 	switch {
-	case code == exit.NotExecutable || code == exit.NotFound || noCommand(out+said):
+	case code == exit.NotFound:
 		return []doctor.Finding{{Name: name, Verdict: doctor.Skip, Detail: "the image of " + platform.Name + " has no doctor"}}, true
 	case err == nil:
 		err = json.Unmarshal([]byte(out), &findings)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/moby/moby/client"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
 )
 
 const (
@@ -22,7 +24,9 @@ const (
 )
 
 // Exec runs a command in a running container, without a terminal, and returns what it
-// wrote, of each stream the first MiB, and its exit code.
+// wrote, of each stream the first MiB, and its exit code. That is exit.NotFound for a
+// command that the container cannot run: engines end an exec of one with 126 or 127,
+// whichever it is that is wrong (seen with 20.10; the words go to the command's output).
 func (e *Engine) Exec(ctx context.Context, id string, command []string, stdin io.Reader) (stdout, stderr string, code int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, execLimit)
 	defer cancel()
@@ -48,6 +52,9 @@ func (e *Engine) Exec(ctx context.Context, id string, command []string, stdin io
 		return out, errs, 0, e.failed(ctx, what, err)
 	}
 	code, err = e.exitCode(ctx, made.ID)
+	if code == exit.NotExecutable {
+		code = exit.NotFound
+	}
 	return out, errs, code, e.failed(ctx, what, err)
 }
 

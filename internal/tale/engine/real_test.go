@@ -163,8 +163,10 @@ func execReal(t *testing.T, e *engine.Engine, id string) {
 	if stdout, _, code, err = e.Exec(t.Context(), id, []string{"head", "-c", "3000000", "/dev/zero"}, nil); len(stdout) != 1<<20 || code != 0 || err != nil {
 		t.Errorf("%d bytes %d %v", len(stdout), code, err)
 	}
-	if _, _, code, err = e.Exec(t.Context(), id, []string{"/none"}, nil); code == 0 && err == nil {
-		t.Error("a command that is not there")
+	for _, absent := range []string{"/none", "none", "./none.sh", "/etc/passwd"} {
+		if _, _, code, err = e.Exec(t.Context(), id, []string{absent}, nil); code != exit.NotFound || err != nil {
+			t.Errorf("%s: exit code %d, %v", absent, code, err)
+		}
 	}
 	content, err := e.ReadFile(t.Context(), id, "/tmp/file")
 	if string(content) != "content\n" || err != nil {

@@ -161,7 +161,7 @@ func (g *gate) ask(ctx context.Context, c engine.Container) {
 	}
 	g.asked = time.Now()
 	out, _, code, err := g.engine.Exec(ctx, g.id, []string{program, "status", "--json"}, nil)
-	if code == exit.NotExecutable || code == exit.NotFound {
+	if code == exit.NotFound {
 		g.mute = true
 	}
 	document := status.Document{}

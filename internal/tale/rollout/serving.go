@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 
@@ -52,10 +53,10 @@ func AskProxy(ctx context.Context, docker *engine.Engine, proxy engine.Container
 	defer cancel()
 	out, said, code, err := docker.Exec(ctx, proxy.ID, []string{"proxy", "status", "--json"}, nil)
 	switch {
-	case err != nil && code != 126 && code != 127:
-		return Serving{}, fmt.Errorf("cannot ask the proxy: %w", err)
-	case code == 126 || code == 127:
+	case code == exit.NotFound:
 		return Serving{}, errNoStatus
+	case err != nil:
+		return Serving{}, fmt.Errorf("cannot ask the proxy: %w", err)
 	case code != 0:
 		return Serving{}, fmt.Errorf("cannot ask the proxy: %s", strings.TrimSpace(said))
 	}
