@@ -146,11 +146,14 @@ func (p *Plan) rotating(state State, scope Scope, wanted Wanted) {
 		change.Action, change.Why = Await, []string{"it is starting"}
 	default:
 		change.Action = Keep
-		for _, other := range state.Others(wanted.Service) {
-			if other.State.Running {
-				change.Action, change.Retire, change.Why = Finish, other.ID, []string{other.Name + " is still there from an earlier run"}
-			}
+	}
+	for _, other := range state.Others(wanted.Service) {
+		if change.Retire == "" && other.State.Running {
+			change.Retire, change.Why = other.ID, append(change.Why, other.Name+" is still there from an earlier run")
 		}
+	}
+	if change.Action == Keep && change.Retire != "" {
+		change.Action = Finish
 	}
 	p.add(change, wanted)
 }
