@@ -1,6 +1,7 @@
 package stack_test
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -110,6 +111,26 @@ func TestDatabaseURL(t *testing.T) {
 	} {
 		if tt.got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, tt.got, tt.want)
+		}
+	}
+}
+
+// TestNoPieceOfAPasswordIsShown: what stands in a URL without being escaped looks like
+// something else.
+func TestNoPieceOfAPasswordIsShown(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 5))
+	const special = "/?#@:&=%+, "
+	for range 5000 {
+		var password strings.Builder
+		password.WriteString("SeCrEt")
+		for range 1 + random.IntN(3) {
+			password.WriteByte(special[random.IntN(len(special))])
+			password.WriteString([]string{"SeCrEt", ""}[random.IntN(2)])
+		}
+		raw := "postgresql://tale:" + password.String() + "@db.example:5432" + []string{"", "/", "?sslmode=require"}[random.IntN(3)]
+		problems := problemsOf(t, &stack.Database{}, config.Environ{"POSTGRES_URL": raw})
+		if len(problems) > 0 && strings.Contains(problems.Error(), "SeCrEt") {
+			t.Fatalf("%s: %v", raw, problems)
 		}
 	}
 }

@@ -33,7 +33,13 @@ type Postgres struct {
 
 // parsePostgres reads POSTGRES_URL. Its problems never show the value.
 func parsePostgres(raw string) (Postgres, config.Problems) {
+	_, rest, _ := strings.Cut(raw, "://")
+	special := strings.IndexAny(rest, "/?#")
 	refuse := func(wrong string) (Postgres, config.Problems) {
+		if special >= 0 && strings.Contains(rest[special:], "@") {
+			// What looks like a path or a parameter may be the rest of a password.
+			wrong = "is not of that form; if the password has a /, ? or #, that must be percent-encoded"
+		}
 		return Postgres{}, config.Problems{{Variable: "POSTGRES_URL", Wrong: wrong, Accepted: postgresURLAccepted}}
 	}
 	if wrong := checkPostgresForm(raw); wrong != "" {
