@@ -3,7 +3,6 @@ package tale
 import (
 	"cmp"
 	"slices"
-	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
@@ -14,7 +13,7 @@ import (
 // goBack makes the release an earlier one, and returns the ids of its images.
 func (d *deployment) goBack() (map[string]string, error) {
 	current, _ := d.state.Current(stack.Platform)
-	named := strings.TrimPrefix(d.options.version, "v")
+	named := withoutV(d.options.version)
 	releases, err := d.project.Releases()
 	if err != nil {
 		return nil, err

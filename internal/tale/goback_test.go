@@ -107,3 +107,24 @@ func TestARollbackLeadsToWhatWasTakenOver(t *testing.T) {
 		t.Errorf("it goes back to %q of %q, %v", pinned[stack.Platform], d.release.version, err)
 	}
 }
+
+// TestVersionsOfARelease: a build of no release has the moving images; a version that is
+// asked for is taken as it is, but for the v of v1.2.3.
+func TestVersionsOfARelease(t *testing.T) {
+	for _, tt := range []struct{ setting, named, want string }{
+		{"", "", "latest"}, // of the test's own binary
+		{"1.2.3", "", "1.2.3"},
+		{"v1.2.3", "", "1.2.3"},
+		{"1.2.3", "v2.0.0", "2.0.0"},
+		{"dev-2026", "", "dev-2026"},
+		{"develop", "", "develop"},
+		{"vnext", "", "vnext"},
+		{"v", "", "v"},
+		{"", "v1", "1"},
+	} {
+		s := &session{project: &project.Project{}, settings: project.Settings{"TALE_VERSION": {Text: tt.setting}}}
+		if r := s.release(tt.named); r.version != tt.want || r.images[stack.DB] != officialRegistry+"/tale-db:"+tt.want {
+			t.Errorf("TALE_VERSION=%q, --version %q: %s, %s", tt.setting, tt.named, r.version, r.images[stack.DB])
+		}
+	}
+}

@@ -32,11 +32,12 @@ type release struct {
 // else that of the settings, or that of this command. An image that tale.json names has
 // its own tag; without one it is the version that is named.
 func (s *session) release(named string) release {
-	own := strings.TrimPrefix(cmp.Or(s.settings.Get("TALE_VERSION"), version.String()), "v")
+	own := version.String()
 	if strings.HasPrefix(own, "dev") {
-		own = "latest"
+		own = "latest" // a build that is of no release
 	}
-	named = cmp.Or(strings.TrimPrefix(named, "v"), own)
+	own = withoutV(cmp.Or(s.settings.Get("TALE_VERSION"), own))
+	named = cmp.Or(withoutV(named), own)
 	if len(s.project.File.Images) == 0 {
 		own = named
 	}
@@ -58,6 +59,14 @@ func (s *session) release(named string) release {
 		}
 	}
 	return r
+}
+
+// withoutV returns a version as images are tagged: v1.2.3 is 1.2.3.
+func withoutV(version string) string {
+	if len(version) > 1 && version[0] == 'v' && version[1] >= '0' && version[1] <= '9' {
+		return version[1:]
+	}
+	return version
 }
 
 // model returns the compose files of a release.

@@ -3,6 +3,7 @@ package compose
 import (
 	"cmp"
 	"maps"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -79,8 +80,8 @@ func (b *builder) require(service stack.Service, given stack.Given, text string)
 
 // checkText refuses what no YAML file can hold.
 func (b *builder) checkText(service stack.Service, environment types.MappingWithEquals) {
-	for name, text := range environment {
-		if !utf8.ValidString(*text) && b.wanted(service.Name) {
+	for _, name := range slices.Sorted(maps.Keys(environment)) {
+		if !utf8.ValidString(*environment[name]) && b.wanted(service.Name) {
 			b.refuse(name, "is not UTF-8", "text in UTF-8, or base64")
 		}
 	}

@@ -332,7 +332,8 @@ func (b *builder) validate(model *Model) {
 	if len(b.problems) > 0 {
 		return
 	}
-	for name, file := range model.files {
+	for _, name := range slices.Sorted(maps.Keys(model.files)) {
+		file := model.files[name]
 		bare := *file
 		bare.Services = types.Services{}
 		for name, service := range file.Services {

@@ -121,13 +121,13 @@ func (b *builder) checkOverride(file string, plain, merged *types.Project) {
 	if len(merged.AllJobs()) > 0 {
 		b.refuse(file, "has jobs", "services of the stack")
 	}
-	for name, secret := range merged.Secrets {
-		if secret.Environment != "" {
+	for _, name := range slices.Sorted(maps.Keys(merged.Secrets)) {
+		if secret := merged.Secrets[name]; secret.Environment != "" {
 			b.refuse(file, "sets secrets."+name+".environment", "a file")
 		}
 	}
-	for name, network := range merged.Networks {
-		if !bool(network.External) {
+	for _, name := range slices.Sorted(maps.Keys(merged.Networks)) {
+		if network := merged.Networks[name]; !bool(network.External) {
 			b.refuse(file, "has the network "+name+", which would be another one for each colour", "external: true, after docker network create "+network.Name)
 		}
 	}

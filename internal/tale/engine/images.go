@@ -247,8 +247,15 @@ func Repository(image string) string {
 
 // Is reports whether a reference, or an id, means an image.
 func (i Image) Is(ref string) bool {
-	if named, err := reference.ParseNormalizedNamed(ref); err == nil {
-		ref = reference.FamiliarString(named)
+	if named, err := reference.ParseNormalizedNamed(ref); err == nil && !strings.HasPrefix(ref, "sha256:") {
+		named = reference.TagNameOnly(named) // latest
+		if digested, ok := named.(reference.Digested); ok {
+			// A tag beside it is only what it was called.
+			named, err = reference.WithDigest(reference.TrimNamed(named), digested.Digest())
+		}
+		if err == nil {
+			ref = reference.FamiliarString(named)
+		}
 	}
 	return i.ID == ref || slices.Contains(i.Tags, ref) || slices.Contains(i.Digests, ref)
 }

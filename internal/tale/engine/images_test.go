@@ -255,10 +255,11 @@ func TestReferences(t *testing.T) {
 // TestAnImageHasMoreThanOneName: engines leave out what everybody knows.
 func TestAnImageHasMoreThanOneName(t *testing.T) {
 	digest := "sha256:" + strings.Repeat("0a", 32)
-	image := engine.Image{ID: "sha256:" + strings.Repeat("1b", 32), Tags: []string{"acme/shop:1.4"}, Digests: []string{"acme/shop@" + digest}}
+	image := engine.Image{ID: "sha256:" + strings.Repeat("1b", 32), Tags: []string{"acme/shop:1.4", "acme/cart:latest"}, Digests: []string{"acme/shop@" + digest}}
 	for ref, want := range map[string]bool{
 		image.ID: true, "acme/shop:1.4": true, "docker.io/acme/shop:1.4": true, "acme/shop@" + digest: true, "docker.io/acme/shop@" + digest: true,
-		"acme/shop": false, "acme/shop:1.5": false, "r.example/acme/shop:1.4": false, digest: false, "": false,
+		"acme/cart": true, "docker.io/acme/cart": true, "acme/shop:1.4@" + digest: true, "acme/shop:other@" + digest: true,
+		"acme/shop": false, "acme/shop:1.5": false, "acme/cart@" + digest: false, "r.example/acme/shop:1.4": false, digest: false, "": false,
 	} {
 		if image.Is(ref) != want {
 			t.Errorf("%s: %v, want %v", ref, !want, want)

@@ -7,7 +7,9 @@
 package engine
 
 import (
+	"maps"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 
@@ -69,13 +71,12 @@ type Container struct {
 // host: as it is published, or else at the container itself.
 func (c Container) ReachedAt(port int) string {
 	for _, published := range c.Ports {
-		if published.Container != port || published.Protocol == "udp" {
-			continue
+		if published.Container == port && published.Public != 0 && published.Protocol != "udp" {
+			return published.Address()
 		}
-		return published.Address()
 	}
-	for _, address := range c.Addresses {
-		if address != "" {
+	for _, network := range slices.Sorted(maps.Keys(c.Addresses)) {
+		if address := c.Addresses[network]; address != "" {
 			return net.JoinHostPort(address, strconv.Itoa(port))
 		}
 	}

@@ -133,6 +133,8 @@ func (f *File) validate() (problems config.Problems) {
 	for _, name := range slices.Sorted(maps.Keys(f.Images)) {
 		if !slices.Contains(known, name) {
 			add("images", strings.Join(known, ", "), "name %q, which is unknown", name)
+		} else if strings.HasPrefix(f.Images[name], "sha256:") {
+			add("images", "an image such as registry.example.com/shop:1.4", "has an id for %s, which no registry knows", name)
 		} else if _, err := reference.ParseNormalizedNamed(f.Images[name]); err != nil {
 			add("images", "an image such as registry.example.com/shop:1.4", "has %q for %s: %v", f.Images[name], name, err)
 		}

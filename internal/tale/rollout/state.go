@@ -33,6 +33,7 @@ func (s State) Current(service string) (engine.Container, bool) {
 			ahead(a.State.Running, b.State.Running),
 			ahead(well(a), well(b)),
 			byAge(a, b),
+			cmp.Compare(a.Name, b.Name),
 		)
 	})
 	return candidates[0], true
