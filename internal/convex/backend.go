@@ -12,6 +12,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
 )
@@ -181,7 +182,7 @@ func (w *backendWatch) answers() {
 	w.answered = true
 	w.mu.Unlock()
 	if first {
-		w.finish("answers, version "+version, nil)
+		w.finish(stack.BackendAnswers(version), nil)
 		if older := w.boot.guard.RefuseBackend(version); older != "" {
 			stop(&bootError{exit.Config, "this volume must not be used like this: " + older, "a downgrade", []string{"run the newer version, or set CONVEX_ALLOW_DOWNGRADE=true if that is meant"}})
 			return

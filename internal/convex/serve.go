@@ -111,7 +111,7 @@ func (b *Boot) generation(stop context.CancelCauseFunc) ([]supervise.Service, er
 	}
 	services := []supervise.Service{child}
 	if len(b.settings.Dashboard.Command) == 0 {
-		b.Skip(stageDashboard, "CONVEX_DASHBOARD_COMMAND is empty")
+		b.Skip(stageDashboard, "switched off: CONVEX_DASHBOARD_COMMAND is empty")
 		return services, nil
 	}
 	board := &dashboard.Dashboard{

@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/report/status"
@@ -31,18 +29,15 @@ func (s *stack) await(ctx context.Context) (status.Document, error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	go s.watch(ctx, fail)
-	var platform status.Document
-	group, following := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		_, err := s.follow(following, convexName, s.environment.id.Ports.ConvexStatus)
-		return err
-	})
-	group.Go(func() (err error) {
-		platform, err = s.follow(following, platformName, s.environment.id.Ports.PlatformStatus)
-		return err
-	})
-	group.Go(func() error { return s.awaitProxy(following) })
-	if err := group.Wait(); err != nil {
+	// They boot at the same time, and are shown one after the other.
+	if _, err := s.follow(ctx, convexName, s.environment.id.Ports.ConvexStatus); err != nil {
+		return status.Document{}, err
+	}
+	platform, err := s.follow(ctx, platformName, s.environment.id.Ports.PlatformStatus)
+	if err != nil {
+		return platform, err
+	}
+	if err := s.awaitProxy(ctx); err != nil {
 		return platform, err
 	}
 	return platform, s.awaitSite(ctx)
@@ -57,19 +52,17 @@ func (s *stack) watch(ctx context.Context, fail context.CancelCauseFunc) {
 	}
 }
 
-// follow asks a status port until the service is ready, and shows its stages
-// as they end.
+// follow asks a status port until the service is ready, and shows its stages in
+// their order, each when those before it are over as well.
 func (s *stack) follow(ctx context.Context, name string, port int) (status.Document, error) {
 	source := status.Source{Addr: loopback(port)}
-	told := map[string]bool{}
-	for {
+	for shown := 0; ; {
 		document, err := source.Fetch(ctx)
 		if err == nil {
-			for _, stage := range document.Stages {
-				if over(stage.State) && !told[stage.Name] {
-					told[stage.Name] = true
-					s.screen.row(name, stage.Name, time.Duration(stage.DurationMS)*time.Millisecond, stage.Detail)
-				}
+			for shown < len(document.Stages) && (document.Ready || over(document.Stages[shown].State)) {
+				stage := document.Stages[shown]
+				s.screen.row(name, stage.Name, time.Duration(stage.DurationMS)*time.Millisecond, stage.Detail)
+				shown++
 			}
 			if document.Ready {
 				return document, nil
@@ -87,10 +80,10 @@ func over(state report.State) bool {
 
 // awaitProxy asks the proxy's own health port.
 func (s *stack) awaitProxy(ctx context.Context) error {
-	prober, began := health.NewProber(), time.Now()
+	prober := health.NewProber()
 	for {
 		if _, err := prober.Get(ctx, "http://"+loopback(s.environment.id.Ports.ProxyHealth)+"/health"); err == nil {
-			s.screen.row(proxyName, "ready", time.Since(began), s.environment.id.siteURL())
+			s.screen.row(proxyName, "ready", 0, s.environment.id.siteURL())
 			return nil
 		}
 		if !pause.For(ctx, lookEvery) {

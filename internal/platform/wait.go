@@ -9,6 +9,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 // wait waits until the backend answers /version.
@@ -19,7 +20,7 @@ func (b *Boot) wait(ctx context.Context) (string, error) {
 		version, err = prober.Get(ctx, b.settings.Backend.ConvexURL+"/version")
 		return b.notYet(stageWait, err)
 	})
-	return "backend version " + shorten(version), orUnreachable(err)
+	return stack.BackendAnswers(shorten(version)), orUnreachable(err)
 }
 
 // shorten keeps a strange answer from filling the log.

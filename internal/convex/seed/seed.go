@@ -82,7 +82,7 @@ func Run(ctx context.Context, log *slog.Logger, settings Settings, dataDir strin
 		s.log.Debug("all of them", "files", s.leftOut)
 	}
 	if !found {
-		return Result{Skipped: "there is no built-in configuration in " + settings.BuiltinDir}, nil
+		return Result{Skipped: "nothing to seed: " + settings.BuiltinDir + " has no built-in configuration"}, nil
 	}
 	// The marker must not survive a power cut that one of the files does not.
 	if err := syncFileSystem(dataDir); err != nil {
