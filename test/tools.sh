@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs the programs that some tests drive for real, outside of the tree: four
-# releases of the convex command line tool with the Node.js that they run on, and
-# Postgres, from npm; nginx from Debian. What is
-# there already stays. `make test` finds them in the folder; see the Makefile.
+# releases of the convex command line tool with the Node.js that they run on, the
+# packages that convex-sim runs functions with, and Postgres, from npm; nginx from
+# Debian. What is there already stays. `make test` finds them in the folder; see the Makefile.
 set -euo pipefail
 
 # The only place that says which releases are tested: the one that fits the oldest
@@ -29,6 +29,16 @@ install() {
 for version in "${convex[@]}"; do
 	install "$folder/convex/$version" "convex@$version" @convex-dev/rate-limiter@0.3.0 @convex-dev/migrations@0.3.0
 done
+
+host=$(dirname "$0")/../internal/convexsim/runner/host
+if ! cmp -s "$host/package-lock.json" "$folder/runner/complete"; then
+	printf 'installing what functions run with\n'
+	rm -rf "$folder/runner"
+	mkdir -p "$folder/runner"
+	cp "$host/package.json" "$host/package-lock.json" "$folder/runner"
+	npm ci --prefix "$folder/runner" --ignore-scripts --omit=optional --no-audit --no-fund --loglevel=error
+	cp "$host/package-lock.json" "$folder/runner/complete"
+fi
 
 case $(uname -m) in
 aarch64) arch=arm64 ;;

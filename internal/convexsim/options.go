@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
+	"github.com/tale-project/tale-runtime/internal/convexsim/runner"
 	"github.com/tale-project/tale-runtime/internal/stack/adminkey"
 )
 
@@ -55,7 +56,10 @@ type Options struct {
 	// Functions names functions ("migrations:runAll") that /api/function answers
 	// although no pushed module has them.
 	Functions []string
-	Faults    []fault.Fault
+	// Runner is the folder with the packages that functions are run with (package
+	// runner). Empty means that none is run.
+	Runner string
+	Faults []fault.Fault
 	// DatabaseVersion is the version of the database that is found; 0 is the own one.
 	DatabaseVersion int
 
@@ -98,7 +102,14 @@ func (o Options) withDefaults() Options {
 }
 
 func (o Options) validate() error {
-	return errors.Join(o.checkInstance(), o.checkAddress(), o.checkOrigins())
+	return errors.Join(o.checkInstance(), o.checkAddress(), o.checkOrigins(), o.checkRunner())
+}
+
+func (o Options) checkRunner() error {
+	if o.Runner == "" {
+		return nil
+	}
+	return runner.CheckInstalled(o.Runner)
 }
 
 func (o Options) checkInstance() error {

@@ -19,6 +19,9 @@ func kept(app, name string) string {
 // pushRequest returns the request of the native driver.
 func pushRequest(app string) string { return kept(app, "push-request.json") }
 
+// functionRunner returns the folder of the packages that run the app's functions.
+func functionRunner(app string) string { return kept(app, "functions") }
+
 // installer is a package manager.
 type installer struct {
 	lock string

@@ -34,7 +34,7 @@ func (e environment) convex() config.Environ {
 		"SITE_URL": e.id.siteURL(), "HOST": "localhost",
 		"INSTANCE_NAME": instanceName, "INSTANCE_SECRET": e.id.Secrets.Instance,
 		"CONVEX_STORAGE":           "sqlite",
-		"CONVEX_BACKEND_COMMAND":   shellQuote(filepath.Join(e.options.Bin, "convex-sim")),
+		"CONVEX_BACKEND_COMMAND":   shellQuote(filepath.Join(e.options.Bin, "convex-sim")) + " --runner " + shellQuote(functionRunner(e.options.App)),
 		"CONVEX_DASHBOARD_COMMAND": "",
 		"CONVEX_INTERFACE":         "127.0.0.1",
 		"CONVEX_BACKEND_PORT":      strconv.Itoa(e.id.Ports.Backend),

@@ -47,10 +47,10 @@ func TestEnvironmentsAreTheirOwn(t *testing.T) {
 	}
 }
 
-func TestTheBackendCommandIsOneWord(t *testing.T) {
+func TestTheBackendCommandKeepsItsWords(t *testing.T) {
 	e := testEnvironment()
 	argv, err := config.ParseCommand(e.convex()["CONVEX_BACKEND_COMMAND"])
-	want := []string{filepath.Join(e.options.Bin, "convex-sim")}
+	want := []string{filepath.Join(e.options.Bin, "convex-sim"), "--runner", functionRunner(e.options.App)}
 	if err != nil || !slices.Equal(argv, want) {
 		t.Errorf("%q, %v; want %q", argv, err, want)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/convexsim/runner"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/supervise"
@@ -19,12 +20,16 @@ import (
 // killed. The services' own limits, which the environments set, are shorter.
 const stopPatience = 15 * time.Second
 
+// runnerStep installs what the simulator runs functions with.
+const runnerStep = "runner"
+
 // step is one command for the app. It runs only when its inputs differ from those
 // of its last success, or when what it makes is not there.
 type step struct {
 	name   string
 	dir    string
-	inputs []string // below the workspace
+	root   string   // of the inputs
+	inputs []string // below root
 	makes  string
 	argv   []string
 }
@@ -32,14 +37,16 @@ type step struct {
 // steps returns what turns a fresh checkout of the app into something to run.
 func steps(o options, root string, packages installer) []step {
 	sources := []string{".", ".npmrc"}
+	runs := functionRunner(o.App)
 	all := []step{
-		{"packages", root, []string{packages.lock, "package.json", ".npmrc"}, filepath.Join(root, "node_modules"), packages.argv},
+		{"packages", root, root, []string{packages.lock, "package.json", ".npmrc"}, filepath.Join(root, "node_modules"), packages.argv},
+		{runnerStep, runs, runs, runner.Manifest(), filepath.Join(runs, "node_modules"), runner.InstallCommand()},
 		// An app that builds into another folder is built at each start.
-		{"build", o.App, sources, filepath.Join(o.App, "dist"), []string{"npm", "run", "build"}},
-		{"request", o.App, sources, pushRequest(o.App), []string{filepath.Join(o.Bin, "platform-entrypoint"), "push-index", "--app", o.App, pushRequest(o.App)}},
+		{"build", o.App, root, sources, filepath.Join(o.App, "dist"), []string{"npm", "run", "build"}},
+		{"request", o.App, root, sources, pushRequest(o.App), []string{filepath.Join(o.Bin, "platform-entrypoint"), "push-index", "--app", o.App, pushRequest(o.App)}},
 	}
 	if o.Driver == driverCLI {
-		return all[:2]
+		return all[:3]
 	}
 	return all
 }
@@ -56,15 +63,20 @@ func prepare(ctx context.Context, screen *screen, o options, f *folder, own conf
 		return err
 	}
 	for _, step := range steps(o, root, packages) {
-		if err := step.run(ctx, screen, o, f, own, root); err != nil {
+		if step.name == runnerStep {
+			if err := runner.WriteManifest(step.dir); err != nil {
+				return err
+			}
+		}
+		if err := step.run(ctx, screen, o, f, own); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s step) run(ctx context.Context, screen *screen, o options, f *folder, own config.Environ, root string) error {
-	now, err := digest(root, s.inputs...)
+func (s step) run(ctx context.Context, screen *screen, o options, f *folder, own config.Environ) error {
+	now, err := digest(s.root, s.inputs...)
 	if err != nil {
 		return err
 	}

@@ -51,7 +51,8 @@ func (a *testApp) prepare() (calls string, err error) {
 
 const (
 	again = "npm run build, push-index"
-	all   = "npm ci, " + again
+	runs  = "npm ci --ignore-scripts --omit=optional --no-audit --no-fund"
+	all   = "npm ci, " + runs + ", " + again
 )
 
 func TestPrepareRunsOnlyWhatIsNeeded(t *testing.T) {
@@ -66,7 +67,8 @@ func TestPrepareRunsOnlyWhatIsNeeded(t *testing.T) {
 		{"nothing changed", "", "", ""},
 		{"a page changed", "src/page.ts", "", again},
 		{"a function changed", "convex/schema.ts", "", again},
-		{"a package changed", "package-lock.json", "", all},
+		{"a package changed", "package-lock.json", "", "npm ci, " + again},
+		{"the packages of the runner were removed", "", "node_modules/.cache/tale-demo/functions/node_modules", runs},
 		{"the output was removed", "", "dist", "npm run build"},
 		{"the packages were removed", "", "node_modules", all},
 	}
@@ -107,7 +109,7 @@ func TestPrepareAMemberOfAWorkspace(t *testing.T) {
 			put(t, filepath.Join(root, lock), "")
 			put(t, filepath.Join(app.options.App, "package.json"), "{}")
 			for _, step := range []struct{ change, want string }{
-				{"", c.want + ", " + again},
+				{"", c.want + ", " + runs + ", " + again},
 				{"", ""},
 				{"packages/shared/index.ts", again},
 				{lock, c.want + ", " + again},
@@ -160,7 +162,7 @@ func TestWebCommandIsTheStartScript(t *testing.T) {
 func TestPrepareForTheCLIDriverMakesNoRequest(t *testing.T) {
 	app := newTestApp(t)
 	app.options.Driver = "cli"
-	if got, err := app.prepare(); err != nil || got != "npm ci, npm run build" {
+	if got, err := app.prepare(); err != nil || got != "npm ci, "+runs+", npm run build" {
 		t.Errorf("ran %q, %v", got, err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 const (
 	convexVariable   = "TALE_TEST_CONVEX_CLI"
 	nodeVariable     = "TALE_TEST_NODE_BIN"
+	runnerVariable   = "TALE_TEST_RUNNER"
 	postgresVariable = "TALE_TEST_POSTGRES_BIN"
 	nginxVariable    = "TALE_TEST_NGINX"
 	traefikVariable  = "TALE_TEST_TRAEFIK"
@@ -43,6 +44,13 @@ func ConvexCLIs(t *testing.T) map[string]string {
 func NodePath(t *testing.T) string {
 	t.Helper()
 	return folderOf(t, nodeVariable) + string(os.PathListSeparator) + os.Getenv("PATH")
+}
+
+// FunctionRunner returns the folder of the packages that convex-sim runs functions
+// with.
+func FunctionRunner(t *testing.T) string {
+	t.Helper()
+	return folderOf(t, runnerVariable)
 }
 
 // Postgres returns the folder with initdb and postgres.

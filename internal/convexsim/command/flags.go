@@ -67,6 +67,7 @@ func (f *commandFlags) register(command *cobra.Command) {
 
 	set.StringArrayVar(&f.faults, "fault", nil, "`FAULT` to begin with; may be repeated")
 	set.StringArrayVar(&f.listen.Functions, "function", nil, "`module:name` of a function that /api/function knows without a push; may be repeated")
+	set.StringVar(&f.listen.Runner, "runner", "", "`FOLDER` with the npm packages that run functions; without it none is run")
 	set.BoolVar(&f.listen.EvaluateSchema, "evaluate-schema", false, "have the route deploy2/evaluate_schema of newer backends")
 	set.IntVar(&f.listen.DatabaseVersion, "database-version", 0, fmt.Sprintf("`VERSION` of the database that it finds: an older one than %d is migrated, a newer one is warned about, as the backend does", convexsim.DatabaseVersion))
 	set.BoolVar(&f.connectDatabase, "connect-database", false, "prove at start that a Postgres database can be reached, and do not use it")
