@@ -9,6 +9,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/proxy/body"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/tale-project/tale-runtime/internal/net/httpclient"
@@ -26,8 +27,9 @@ const continueTimeout = time.Second
 //     upstream asks for it, or has said nothing for a second
 //   - a body that the visitor fails to send is no failure of the upstream
 //   - an upstream that switches to another protocol unasked has not answered
-//   - upstreams are asked directly, and not by way of HTTP_PROXY and its kin, unless
-//     `network_proxy` says so
+//   - upstreams are asked directly, and not by way of HTTP_PROXY and its kin
+//   - a dial does not look at the variables of its request: it goes on when the request
+//     has got another connection, and then the request's own goroutine writes to them
 type Transport struct {
 	reverseproxy.HTTPTransport
 }
@@ -37,15 +39,13 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 	if t.ExpectContinueTimeout == 0 {
 		t.ExpectContinueTimeout = caddy.Duration(continueTimeout)
 	}
-	if t.NetworkProxyRaw == nil && t.ForwardProxyURL == "" {
-		t.NetworkProxyRaw = []byte(`{"from":"none"}`)
-	}
+	t.NetworkProxyRaw = []byte(`{"from":"none"}`)
 	if err := t.HTTPTransport.Provision(ctx); err != nil {
 		return err
 	}
 	dial := t.Transport.DialContext
 	t.Transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		inner, err := dial(ctx, network, address)
+		inner, err := dial(context.WithValue(ctx, caddyhttp.VarsCtxKey, map[string]any(nil)), network, address)
 		if err != nil {
 			return nil, err
 		}

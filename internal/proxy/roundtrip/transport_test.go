@@ -2,6 +2,7 @@ package roundtrip
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -11,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
@@ -73,5 +76,26 @@ func TestAnAnswerThatAResetEndsIsCut(t *testing.T) {
 		if got != half || !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("%s: %q, %v", method, got, err)
 		}
+	}
+}
+
+// A dial outlives the need for it, and its request goes on meanwhile. The race detector
+// is what fails here.
+func TestADialDoesNotReadTheVariablesOfItsRequest(t *testing.T) {
+	address := impatient(t, "")
+	transport := newTransport(t)
+	ctx := context.WithValue(t.Context(), caddyhttp.VarsCtxKey, map[string]any{})
+	ctx = context.WithValue(ctx, caddy.CtxKey("reverse_proxy.dial_info"), reverseproxy.DialInfo{Network: "tcp", Address: address})
+	dialled := make(chan error)
+	go func() {
+		conn, err := transport.Transport.DialContext(ctx, "tcp", address)
+		if err == nil {
+			err = conn.Close()
+		}
+		dialled <- err
+	}()
+	caddyhttp.SetVar(ctx, "a", "variable")
+	if err := <-dialled; err != nil {
+		t.Fatal(err)
 	}
 }
