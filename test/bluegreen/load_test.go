@@ -15,7 +15,7 @@ import (
 	"github.com/tale-project/tale-runtime/test/visitors"
 )
 
-// killShadow is how long after a SIGKILL a POST may still be sent into a
+// killShadow is how long after the death of a killed colour a POST may still be sent into a
 // connection of which nobody knows yet that it is dead.
 const killShadow = 50 * time.Millisecond
 
@@ -34,7 +34,8 @@ type load struct {
 	mu       sync.Mutex
 	sent     map[string]int // by method and kind of connection
 	answers  map[string]int // by colour
-	killed   time.Time
+	killed   time.Time // when the last kill began
+	dead     time.Time // when it had been carried out
 	excused  int // lost with a colour that was killed
 	failures []string
 }
@@ -87,7 +88,7 @@ func (l *load) send() {
 	switch {
 	case err == nil:
 		l.answers[colour]++
-	case method == http.MethodPost && began.Before(l.killed.Add(killShadow)) && ended.After(l.killed):
+	case method == http.MethodPost && ended.After(l.killed) && l.mayHaveRun(began):
 		l.excused++
 	default:
 		l.failures = append(l.failures, fmt.Sprintf("%s %s over a %s, %v after it was sent, %v after the last kill: %v", began.Format("05.000"), method, kind, ended.Sub(began), ended.Sub(l.killed), err))
@@ -120,11 +121,22 @@ func (l *load) try(client *http.Client, method string) (colour string, err error
 	return colour, nil
 }
 
-// expectKill is called right before a colour is killed.
-func (l *load) expectKill() {
+// mayHaveRun reports whether a request that was sent then can have reached the colour that
+// was killed last.
+func (l *load) mayHaveRun(sent time.Time) bool {
+	return l.dead.Before(l.killed) || sent.Before(l.dead.Add(killShadow))
+}
+
+// expectKill is called right before a colour is killed, and what it returns when it is dead.
+func (l *load) expectKill() (dead func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.killed = time.Now()
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.dead = time.Now()
+	}
 }
 
 func (l *load) answeredBy(colour string) int {

@@ -58,19 +58,19 @@ func (r *rotation) awaitHealthy(c *container) {
 // both from the moment the next one exists, which is before it has booted, and
 // the old one until it is gone. When that is, relative to what the proxy knows,
 // is left to chance.
-func (r *rotation) swap(visitors *load) (ended syscall.Signal) {
+func (r *rotation) swap(visitors *load) syscall.Signal {
 	r.t.Helper()
 	boots := time.Duration(r.chance.Int64N(int64(*boot)))
 	next := r.next(boots)
 	r.dns.Set(alias, r.current.ip, next.ip)
 	r.awaitHealthy(next)
 	<-time.After(time.Duration(r.chance.Int64N(int64(3 * time.Second))))
-	ended = syscall.SIGTERM
+	ended, dead := syscall.SIGTERM, func() {}
 	if r.chance.IntN(2) == 0 {
-		ended = syscall.SIGKILL
-		visitors.expectKill()
+		ended, dead = syscall.SIGKILL, visitors.expectKill()
 	}
 	r.current.stop(ended)
+	dead()
 	r.dns.Set(alias, next.ip)
 	taken := visitors.answeredBy(fmt.Sprintf("colour %d", r.turn-1))
 	testkit.Eventually(r.t, "visitors get to the next colour", func() bool {
