@@ -232,6 +232,12 @@ func TestHistory(t *testing.T) {
 	run(t, nil, "", "history", "-n", "1", "--json", "--project", dir).expect(t, 0, `"exitCode": 1`, "")
 }
 
+func TestAServiceThatTheProjectDoesWithout(t *testing.T) {
+	dir := t.TempDir()
+	run(t, nil, "", "init", dir, "--services", "db,convex,proxy").expect(t, 0, "", "")
+	run(t, nil, "", "deploy", "--services", "rag", "--project", dir).expect(t, exit.Usage, "", "without: tale.json lists db, convex, proxy")
+}
+
 func TestCompletion(t *testing.T) {
 	for shell, text := range map[string]string{"bash": "__start_tale", "zsh": "#compdef tale", "fish": "complete -c tale"} {
 		run(t, nil, "", "completion", shell).expect(t, 0, text, "")

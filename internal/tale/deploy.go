@@ -17,6 +17,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
+	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 )
 
@@ -153,6 +154,13 @@ func (a *app) deployWith(ctx context.Context, stop func(), command *cobra.Comman
 			return err
 		}
 	}
+	p, err := a.open()
+	if err == nil {
+		err = o.fits(p)
+	}
+	if err != nil {
+		return err
+	}
 	s, err := a.session(ctx)
 	if err != nil {
 		return err
@@ -220,6 +228,20 @@ func (o deployOptions) check() error {
 		}
 		if !known {
 			return exit.Errorf(exit.Usage, "--services names %q, which is no service; those are %s", service, strings.Join(rotating, ", "))
+		}
+	}
+	return nil
+}
+
+// fits refuses services that the project does without.
+func (o deployOptions) fits(p *project.Project) error {
+	var names []string
+	for _, service := range p.Services() {
+		names = append(names, service.Name)
+	}
+	for _, service := range o.services {
+		if !slices.Contains(names, service) {
+			return exit.Errorf(exit.Usage, "--services names %s, which this project does without: tale.json lists %s", service, strings.Join(names, ", "))
 		}
 	}
 	return nil
@@ -347,7 +369,11 @@ func (d *deployment) nothing() error {
 	if _, killed := d.project.Unfinished(); killed {
 		d.record(nil) // all was done but this
 	}
-	return d.out.result(fmt.Sprintf("nothing to do: version %s serves, as the files ask for", d.plan.Version), nil)
+	what := fmt.Sprintf("version %s serves", d.plan.Version)
+	if only := d.options.services; len(only) > 0 {
+		what = fmt.Sprintf("%s of version %s run", strings.Join(only, ", "), d.plan.Version)
+	}
+	return d.out.result("nothing to do: "+what+", as the files ask for", nil)
 }
 
 // carryOut does what the plan says.

@@ -134,23 +134,29 @@ ENTRYPOINT ["docker-entrypoint.sh"]
 DOCKERFILE
 }
 
-# A Python service as far as Compose can tell: a health route, and the file it
-# reads from convex's volume.
-base_python_service() {
-  ! have tale-e2e/tale-rag:e2e tale-e2e/tale-crawler:e2e || return 0
-  image tale-rag:e2e "$e2e/bases" <<'DOCKERFILE'
-FROM tale-e2e/node
-COPY python-service.js /app/server.js
+# The services that are made elsewhere, and the web application of the shell
+# entrypoints, as far as an engine, the proxy and tale can tell.
+base_standins() {
+  CGO_ENABLED=0 go build -C "$root" -trimpath -ldflags '-s -w' -o "$cache/standin/" ./test/e2e/standin || return 1
+  standin tale-rag:e2e rag 'HEALTHCHECK --interval=2s --retries=10 CMD ["curl", "-sf", "http://127.0.0.1:8001/health"]'
+  standin tale-crawler:e2e crawler 'HEALTHCHECK --interval=2s --retries=10 CMD ["curl", "-sf", "http://127.0.0.1:8002/health"]'
+  standin tale-platform:shell platform
+}
+# standin NAME SERVICE [LINES]
+standin() {
+  image "$1" "$cache/standin" <<DOCKERFILE
+FROM tale-e2e/slim
+COPY standin /usr/local/bin/
+RUN ln -s standin /usr/local/bin/curl
 USER 1001:1001
-HEALTHCHECK --interval=2s --retries=10 CMD ["node", "-e", "fetch('http://127.0.0.1:8001/health').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "/app/server.js"]
+ENTRYPOINT ["standin", "$2"]
+${3:-}
 DOCKERFILE
-  docker tag tale-e2e/tale-rag:e2e tale-e2e/tale-crawler:e2e
 }
 
 build() {
   local name
-  for name in debian golang bun node convex_backend convex_dashboard postgres python_service; do
+  for name in debian golang bun node convex_backend convex_dashboard postgres standins; do
     persistently "base_$name" || die "cannot build the stand-in $name"
   done
 }

@@ -1,10 +1,10 @@
 // Asks for the page again and again until SIGTERM, then prints what it saw as
-// JSON: load.mjs SITE ADDRESS WORKERS ROOT-FILE. A new connection for every fourth
+// JSON: load.mjs SITE ADDRESS WORKERS ROOT-FILE [PATH]. A new connection for every fourth
 // request, so that keep-alive and fresh connections are both under load.
 import https from "node:https";
 import { readFileSync } from "node:fs";
 
-const [site, address, workers, rootFile] = process.argv.slice(2);
+const [site, address, workers, rootFile, path = "/api/health"] = process.argv.slice(2);
 const [host, port] = address.split(":");
 const ca = readFileSync(rootFile);
 const { host: hostHeader, hostname } = new URL(site);
@@ -20,7 +20,7 @@ const ask = (agent) =>
   new Promise((resolve) => {
     const began = Date.now();
     const request = https.get(
-      { host, port, servername: hostname, ca, agent, path: "/api/health", headers: { Host: hostHeader }, timeout: 15000 },
+      { host, port, servername: hostname, ca, agent, path, headers: { Host: hostHeader }, timeout: 15000 },
       (response) => {
         response.on("error", (error) => resolve(fail(String(error))));
         response.resume().on("end", () => {

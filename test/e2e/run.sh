@@ -131,6 +131,11 @@ tale() {
   check "tale: an interrupt takes back" tale_interrupted
   check "tale: an override names another image" tale_override
   check "tale: another database takes the place of the bundled one" tale_external_database
+  at_end+=("in_stack few remove_tale" "in_stack older remove_tale")
+  check "tale: fewer services, with a database elsewhere" in_stack few tale_fewer_services
+  check "tale: a stack of the older tool is taken over beside visitors" in_stack older tale_takes_over
+  check "tale: and goes back to the images of the older tool" in_stack older tale_goes_back
+  check "tale: the Python services rotate alone, and are taken back" in_stack older tale_rotates_python_services
 }
 
 # A function, so that an edit of this file does not reach a run under way.

@@ -123,7 +123,10 @@ func (e *Engine) hold(ctx context.Context, id string) (*Hold, error) {
 	}
 	if err != nil {
 		defer end(nil)
-		e.discard(ctx, id)
+		defer e.discard(ctx, id)
+		if c, gone := e.Inspect(ctx, id); errors.Is(err, io.EOF) && (IsNotFound(gone) || gone == nil && !c.State.Running) {
+			return nil, errors.New("cannot hold a lock: this program does not run in a container of the engine, which `make build` makes it for, without cgo and for the engine's platform")
+		}
 		return nil, e.failed(life, "hold a lock", err)
 	}
 	h := &Hold{done: make(chan struct{}), end: sync.OnceFunc(func() {

@@ -377,3 +377,16 @@ func TestRealDiskByHelper(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A program that the kernel cannot run in a container, as one that is linked with
+// libraries: the engine is well, and is not said to be away.
+func TestRealLockOfAProgramThatDoesNotRun(t *testing.T) {
+	e, _, name := real(t, engine.Options{Self: write(t, filepath.Join(t.TempDir(), "tale"), "#!/nowhere\n")})
+	if _, err := e.HoldLock(t.Context(), name, nil); err == nil || !strings.Contains(err.Error(), "without cgo") {
+		t.Error(err)
+	}
+	testkit.Eventually(t, "the engine has removed the helper", func() bool {
+		_, err := e.Inspect(t.Context(), name+"-tale-lock")
+		return engine.IsNotFound(err)
+	})
+}

@@ -39,11 +39,13 @@ running_ids() { docker ps -q --no-trunc --filter "label=dev.tale.project=$tale_i
 release() {
   local service
   for service in db convex proxy platform; do
-    {
-      printf 'FROM tale-e2e/tale-%s:e2e\nENV TALE_VERSION=%s\nLABEL org.opencontainers.image.version=%s\n' "$service" "$1" "$1"
-      [ "$service" != platform ] || printf '%s\n' "${2:-}"
-    } | docker build -q -t "$tale_registry/tale-$service:$1" - >/dev/null
+    release_of "$service" "$1" "tale-e2e/tale-$service:e2e" "$([ "$service" != platform ] || printf '%s\n' "${2:-}")"
   done
+}
+# release_of SERVICE VERSION BASE [LINES]: one of them.
+release_of() {
+  printf 'FROM %s\nENV TALE_VERSION=%s\nLABEL org.opencontainers.image.version=%s\n%s\n' "$3" "$2" "$2" "${4:-}" |
+    docker build -q -t "$tale_registry/tale-$1:$2" - >/dev/null
 }
 
 remove_tale() {
@@ -54,16 +56,22 @@ remove_tale() {
   for image in $(docker images --format '{{.Repository}}:{{.Tag}}' | grep "^$tale_registry/" || true); do docker rmi -f "$image" >/dev/null; done
 }
 
-tale_first_deploy() {
+# new_project SERVICE…: a project with these services, in its folder, without a trace of
+# an earlier one.
+new_project() {
   remove_tale
   rm -rf "$tale_dir"
   mkdir -p "$tale_dir"
-  release 1.0.0
-  release 1.0.1
-  cat >"$tale_dir/tale.json" <<<"{\"version\": 1, \"id\": \"$tale_id\", \"services\": [\"db\", \"convex\", \"platform\", \"proxy\"]}"
+  jq -n '{version: 1, id: $id, services: $ARGS.positional}' --arg id "$tale_id" --args "$@" >"$tale_dir/tale.json"
   sh "$root/deploy/make-env.sh" "$tale_dir/.env" >/dev/null
   sed -i -e "s|^SITE_URL=.*|SITE_URL=https://tale.local:$tale_port|" -e "s|^PUBLISH_HTTPS=.*|PUBLISH_HTTPS=$tale_port|" \
     -e "s|^PUBLISH_HTTP=.*|PUBLISH_HTTP=$tale_http|" -e "s|^TALE_REGISTRY=.*|TALE_REGISTRY=$tale_registry|" -e 's|^TALE_VERSION=.*|TALE_VERSION=1.0.0|' "$tale_dir/.env"
+  release 1.0.0
+  release 1.0.1
+}
+
+tale_first_deploy() {
+  new_project db convex platform proxy
   tale_must 0 deploy --yes
   serves 1.0.0
 }
