@@ -18,6 +18,11 @@ import (
 // Main runs the command line of the process and returns its exit code.
 func Main(root *cobra.Command) int {
 	prepare(root)
+	usual := root.HelpFunc()
+	root.SetHelpFunc(func(command *cobra.Command, args []string) {
+		usual(command, args)
+		writeManual(command.OutOrStdout(), command)
+	})
 	err := root.ExecuteContext(context.Background())
 	var logged *loggedError
 	if err != nil && !errors.As(err, &logged) {
@@ -28,7 +33,7 @@ func Main(root *cobra.Command) int {
 
 func prepare(command *cobra.Command) {
 	command.SilenceErrors, command.SilenceUsage = true, true
-	command.CompletionOptions.HiddenDefaultCmd = true
+	command.CompletionOptions.DisableDefaultCmd = true
 	if command.Args == nil {
 		command.Args = noArgs
 	} else {
@@ -82,11 +87,14 @@ func Logged(err error) error {
 	return &loggedError{err}
 }
 
-// VersionCommand returns the command that prints the build's version.
-func VersionCommand() *cobra.Command {
+// VersionCommand returns the command that prints the build's version, for the program
+// of that name.
+func VersionCommand(program string) *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version",
+		Use:     "version",
+		Short:   "Print the version",
+		Long:    "Print the release that this build is of, or the commit." + Ends("0 done"),
+		Example: "  " + program + " version",
 		RunE: func(command *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(command.OutOrStdout(), version.String())
 			return err

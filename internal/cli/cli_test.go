@@ -15,7 +15,7 @@ import (
 func run(t *testing.T, runErr error, args ...string) (code int, out string) {
 	t.Helper()
 	root := &cobra.Command{Use: "tool", RunE: func(*cobra.Command, []string) error { return runErr }}
-	root.AddCommand(cli.VersionCommand(), &cobra.Command{Use: "one", Args: cobra.ExactArgs(1), RunE: root.RunE})
+	root.AddCommand(cli.VersionCommand("tool"), &cobra.Command{Use: "one", Args: cobra.ExactArgs(1), RunE: root.RunE})
 	var buf bytes.Buffer
 	root.SetOut(&buf)
 	root.SetErr(&buf)

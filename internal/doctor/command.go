@@ -7,6 +7,9 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tale-project/tale-runtime/internal/cli"
+	"github.com/tale-project/tale-runtime/internal/exit"
 )
 
 // unhealthy makes the command end with 1; the findings say why.
@@ -26,6 +29,8 @@ func Command(checks func() ([]Check, error)) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check from inside the container what a working site needs, with a fix for each fault",
+		Long: "Check from inside the container what a working site needs: each check with ok, fail and its\nfix, or skip with the reason." +
+			cli.Ends("0 nothing has failed; 1 something has", exit.Config),
 		RunE: func(command *cobra.Command, _ []string) error {
 			list, err := checks()
 			if err != nil {

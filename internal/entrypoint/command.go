@@ -4,20 +4,29 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/report/status"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 	"github.com/tale-project/tale-runtime/internal/sys/privilege"
 )
 
+// Ends returns the exit codes of a boot, for the help of its command.
+func Ends() string {
+	return cli.Ends("0 "+exit.Meaning(0), exit.DeployRefused, exit.Unavailable, exit.UnrequestedEnd, exit.Temporary, exit.NoPermission,
+		exit.Config, exit.NotExecutable, exit.NotFound) + "\nAny other: a critical child's own code, or 128 + the signal that ended it."
+}
+
 // Entrypoint makes the commands of a service's entrypoint.
 type Entrypoint struct {
 	service string
+	program string
 	// Environ returns the environment once the flags are parsed.
 	Environ func() (config.Environ, error)
 	// Sections are how the status command shows the service's sections.
@@ -27,16 +36,17 @@ type Entrypoint struct {
 // New prepares the commands below root for a service, whose name is that in
 // boot.Options.
 func New(service string, root *cobra.Command, environ config.Environ) Entrypoint {
-	return Entrypoint{service: service, Environ: cli.EnvFile(root, environ)}
+	return Entrypoint{service: service, program: root.Name(), Environ: cli.EnvFile(root, environ)}
 }
 
 // Add gives root its commands: run, which is the default, those of the service,
 // and those that every entrypoint has.
 func (e Entrypoint) Add(root, run *cobra.Command, commands ...*cobra.Command) {
-	root.RunE, root.Annotations = run.RunE, run.Annotations
+	root.RunE, root.Annotations, root.Example = run.RunE, maps.Clone(run.Annotations), run.Example
+	root.Long += Ends()
 	root.AddCommand(run)
 	root.AddCommand(commands...)
-	root.AddCommand(e.healthcheck(), status.Command(e.statusSource, e.Sections), e.adminKey(), e.exec(), cli.VersionCommand())
+	root.AddCommand(e.healthcheck(), e.status(), e.adminKey(), e.exec(), cli.CompletionCommand(e.program), cli.VersionCommand(e.program))
 }
 
 // Invocation is what a command that boots is given.
@@ -68,27 +78,24 @@ func (i Invocation) Prepare(ctx context.Context, settings any, own *Settings, fo
 	return errors.Join(problems, entered)
 }
 
-// Command makes a command that runs until its work is done or a stop is
-// requested, which ends the context of run.
-func (e Entrypoint) Command(use, short string, run func(context.Context, Invocation) error) *cobra.Command {
-	return &cobra.Command{
-		Use:         use,
-		Short:       short,
-		Annotations: cli.HandlesStop(),
-		RunE: func(command *cobra.Command, _ []string) error {
-			environ, err := e.Environ()
-			// A slow reader of our log must not keep a stop from being acted on.
-			out := logging.NewWriter(command.OutOrStdout())
-			defer func() { _ = out.Close() }()
-			log := logger(environ, out)
-			ctx, release := supervise.StopContext(command.Context(), log)
-			defer release()
-			if err != nil {
-				return err
-			}
-			return run(ctx, Invocation{Log: log, Environ: environ, service: e.service})
-		},
+// Booting makes a command, of which the texts are given, one that reads settings and
+// runs until its work is done or a stop is requested, which ends the context of run.
+func (e Entrypoint) Booting(command *cobra.Command, settings any, run func(context.Context, Invocation) error) *cobra.Command {
+	command.Annotations = cli.HandlesStop()
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		environ, err := e.Environ()
+		// A slow reader of our log must not keep a stop from being acted on.
+		out := logging.NewWriter(command.OutOrStdout())
+		defer func() { _ = out.Close() }()
+		log := logger(environ, out)
+		ctx, release := supervise.StopContext(command.Context(), log)
+		defer release()
+		if err != nil {
+			return err
+		}
+		return run(ctx, Invocation{Log: log, Environ: environ, service: e.service})
 	}
+	return cli.Manual{Reads: config.Describe(settings)}.For(command)
 }
 
 // logger does without settings that are wrong: that is told with all the other

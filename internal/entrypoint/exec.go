@@ -2,6 +2,7 @@ package entrypoint
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/user"
@@ -32,7 +33,10 @@ func (e Entrypoint) exec() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "exec [flags] -- COMMAND [ARGUMENT...]",
 		Short: "Run one command as an init program does: signals, orphans, user, exit code",
-		Args:  cobra.MinimumNArgs(1),
+		Long: "Run one command as an init program does: it passes signals on, takes care of orphans, and\ncan give up root first." +
+			cli.Ends("the command's own, or 128 + the signal that ended it", exit.NoPermission, exit.NotExecutable, exit.NotFound),
+		Example: fmt.Sprintf("  %[1]s exec --user 1001:1001 -- ./server --port 3000\n  %[1]s exec --signal TERM=INT -- ./server", e.program),
+		Args:    cobra.MinimumNArgs(1),
 		// supervise.Exec passes stop signals on from the first.
 		Annotations: cli.HandlesStop(),
 		RunE: func(command *cobra.Command, args []string) error {
@@ -65,7 +69,7 @@ func (e Entrypoint) exec() *cobra.Command {
 	command.Flags().BoolVar(&noGroup, "no-group", false, "send signals to the command alone and not to its process group")
 	command.Flags().StringArrayVar(&rules, "signal", nil, "send another signal instead: `FROM=TO`, names or numbers, 0 ignores it (repeatable)")
 	command.Flags().StringVar(&as, "user", "", "give up root first and become `UID:GID` (default: TALE_RUN_AS where that is set)")
-	return command
+	return cli.Manual{Reads: config.Describe(RunAs{})}.For(command)
 }
 
 // become gives up root if --user or TALE_RUN_AS asks for it. Without either, a

@@ -39,7 +39,8 @@ func fakeEntrypoint(environ config.Environ) *cobra.Command {
 	root := &cobra.Command{Use: "fake-entrypoint"}
 	e := entrypoint.New("fake", root, environ)
 	command := func(use, job string) *cobra.Command {
-		return e.Command(use, "Boot", func(ctx context.Context, inv entrypoint.Invocation) error { return bootFake(ctx, inv, job) })
+		run := func(ctx context.Context, inv entrypoint.Invocation) error { return bootFake(ctx, inv, job) }
+		return e.Booting(&cobra.Command{Use: use, Short: "Boot"}, fakeSettings{}, run)
 	}
 	e.Add(root, command("run", ""), command("work", "work"))
 	return root

@@ -50,6 +50,22 @@ const (
 	SignalBase = 128
 )
 
+// Meaning returns what a code says of a service, "" for one that says nothing of services.
+func Meaning(code int) string {
+	return map[int]string{
+		0:              "a requested stop, finished",
+		Usage:          "wrong usage",
+		DeployRefused:  "deploy refused for good: code, schema or configuration of the functions",
+		Unavailable:    "a dependency did not come up within its deadline",
+		UnrequestedEnd: "a critical child ended by itself with status 0",
+		Temporary:      "deploy failed for a passing reason after all retries",
+		NoPermission:   "admin key or permission refused",
+		Config:         "bad configuration, a port that is taken included",
+		NotExecutable:  "child not executable",
+		NotFound:       "child not found",
+	}[code]
+}
+
 // Coder is an error that knows the exit code it stands for.
 type Coder interface {
 	error

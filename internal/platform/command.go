@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/entrypoint/boot"
@@ -17,17 +18,33 @@ func Command(environ config.Environ) *cobra.Command {
 		Short: "Boot and run Tale's platform container",
 		Long: `platform-entrypoint waits for the Convex backend, syncs the deployment's
 environment variables, deploys the functions, runs the web server and drains it
-on a stop. Without a command it does all of that (run). Its settings are
-environment variables; docs/environment.md lists them.`,
+on a stop. Without a command it does all of that (run). Its settings are variables
+of the environment.`,
 	}
 	e := entrypoint.New(serviceName, root, environ)
 	e.Sections = statusSections()
-	run := e.Command("run", "Push, then serve until a stop is requested (the default)", bootCommand("", (*Boot).everything))
-	e.Add(root, run,
-		e.Command("push", "Wait, sync the variables, deploy, and exit", bootCommand("push", (*Boot).pushOnly)),
-		e.Command("serve", "Run the web server only", bootCommand("", (*Boot).serveOnly)),
+	run := e.Booting(&cobra.Command{
+		Use:     "run",
+		Short:   "Push, then serve until a stop is requested (the default)",
+		Long:    "Wait for the Convex backend, sync the variables, deploy the functions, and serve until a\nstop is requested. A failed push ends it, with cause and fix at the end of the log." + entrypoint.Ends(),
+		Example: "  platform-entrypoint --env-file .env run",
+	}, Settings{}, bootCommand("", (*Boot).everything))
+	push := e.Booting(&cobra.Command{
+		Use:     "push",
+		Short:   "Wait, sync the variables, deploy, and exit",
+		Long:    "Do what a boot does before it serves, and exit: for a pipeline, or beside a service." + entrypoint.Ends(),
+		Example: "  docker compose exec platform platform-entrypoint push",
+	}, Settings{}, bootCommand("push", (*Boot).pushOnly))
+	cli.Manual{Page: "docs/deploy.md"}.For(push)
+	serve := e.Booting(&cobra.Command{
+		Use:     "serve",
+		Short:   "Run the web server only",
+		Long:    "Run the web server and push nothing: where a pipeline has pushed." + entrypoint.Ends(),
+		Example: "  platform-entrypoint --env-file .env serve",
+	}, Settings{}, bootCommand("", (*Boot).serveOnly))
+	e.Add(root, run, push, serve,
 		envCommand(e), doctorCommand(e), pushIndexCommand(environ))
-	return root
+	return cli.Manual{Page: "docs/operations.md, docs/environment.md"}.For(root)
 }
 
 // bootCommand boots as planned; job is empty for what serves.

@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tale-project/tale-runtime/internal/cli"
+	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/doctor"
 	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/entrypoint/boot"
@@ -30,7 +32,7 @@ const clockTolerance = 5 * time.Second
 const siteLimit = 6 * time.Second
 
 func doctorCommand(e entrypoint.Entrypoint) *cobra.Command {
-	return doctor.Command(func() ([]doctor.Check, error) {
+	command := doctor.Command(func() ([]doctor.Check, error) {
 		environ, err := e.Environ()
 		if err != nil {
 			return nil, err
@@ -43,6 +45,8 @@ func doctorCommand(e entrypoint.Entrypoint) *cobra.Command {
 		public := doctor.Site{Visitor: visitor(settings), TLSMode: settings.Pushed.Site.TLSMode, Backend: []string{backendAnswers}}
 		return slices.Concat(s.backendChecks(), public.Checks(), extraSiteChecks(settings), hostChecks(settings), []doctor.Check{s.convexCLI()}), nil
 	})
+	command.Example = "  docker compose exec platform platform-entrypoint doctor"
+	return cli.Manual{Reads: config.Describe(Settings{})}.For(command)
 }
 
 // visitor asks the public site from inside the container, as functions do.

@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tale-project/tale-runtime/internal/cli"
+	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
@@ -83,6 +85,9 @@ func envCommand(e entrypoint.Entrypoint) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "env",
 		Short: "Print what a sync of the variables would change: names, kinds of change, byte lengths",
+		Long: "Print what a sync of the deployment's variables would change, without any value: names, kinds of\nchange, lengths in bytes." +
+			cli.Ends("0 done", exit.Unavailable, exit.NoPermission, exit.Config),
+		Example: "  docker compose exec platform platform-entrypoint env",
 		RunE: func(command *cobra.Command, _ []string) error {
 			environ, err := e.Environ()
 			if err != nil {
@@ -105,7 +110,7 @@ func envCommand(e entrypoint.Entrypoint) *cobra.Command {
 		},
 	}
 	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return command
+	return cli.Manual{Reads: config.Describe(Settings{}), Page: "docs/variables.md"}.For(command)
 }
 
 func (s *session) envPlan(ctx context.Context) (envsync.Plan, error) {

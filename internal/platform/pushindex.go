@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/push/convexcli"
@@ -24,7 +25,10 @@ func pushIndexCommand(environ config.Environ) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "push-index FILE",
 		Short: "Check a prepared push request, write its module index, compress it (at image build)",
-		Args:  cobra.ExactArgs(1),
+		Long: "Check the push request that the convex CLI wrote, and write module hashes and compressed\npieces beside it. Dockerfiles run it, so that a bad request does not become a bad image." +
+			cli.Ends("0 done", exit.Config),
+		Example: "  platform-entrypoint push-index /app/push-request.json\n  platform-entrypoint push-index --app /app /app/push-request.json",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
 			summary, err := prepareRequest(command.Context(), environ, app, args[0])
 			if err != nil {
@@ -38,7 +42,7 @@ func pushIndexCommand(environ config.Environ) *cobra.Command {
 		},
 	}
 	command.Flags().StringVar(&app, "app", "", "let the convex CLI of the app in this folder, or CONVEX_CLI, write FILE first; nothing is contacted")
-	return command
+	return cli.Manual{Reads: config.Describe(CLISettings{}), Page: "docs/deploy.md"}.For(command)
 }
 
 // prepareRequest writes what is missing of the request and checks it.
@@ -50,8 +54,8 @@ func prepareRequest(ctx context.Context, environ config.Environ, app, file strin
 		}
 		environ = maps.Clone(environ)
 		environ["PATH"] = nodemodules.Path(app, environ["PATH"])
-		cli := convexcli.Options{Command: settings.CLI, AppDir: app, Environ: environ.List()}
-		if err := convexcli.WriteRequest(ctx, slog.New(slog.DiscardHandler), cli, file); err != nil {
+		options := convexcli.Options{Command: settings.CLI, AppDir: app, Environ: environ.List()}
+		if err := convexcli.WriteRequest(ctx, slog.New(slog.DiscardHandler), options, file); err != nil {
 			return requestfile.Summary{}, err
 		}
 	}

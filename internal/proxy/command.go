@@ -11,6 +11,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/sys/stopsignal"
 )
 
@@ -31,9 +32,14 @@ func Main(args []string) int {
 func Command() *cobra.Command { return newCommand(config.FromOS()) }
 
 func newCommand(process config.Environ) *cobra.Command {
+	ends := cli.Ends("0 "+exit.Meaning(0), exit.Unavailable, exit.NoPermission, exit.Config)
 	root := &cobra.Command{
 		Use:   "proxy",
 		Short: "The public entry of the stack: TLS, routing, blue/green upstreams",
+		Long: `proxy is the public entry of the stack: TLS, the routes of app and backend, upstreams
+that take turns, and a page for the time in which nothing answers. Without a command
+it serves (run). Its settings are variables of the environment.` + ends,
+		Example: "  proxy --env-file .env",
 	}
 	environ := cli.EnvFile(root, process)
 	load := func() (*Settings, error) {
@@ -44,35 +50,48 @@ func newCommand(process config.Environ) *cobra.Command {
 		s := &Settings{}
 		return s, config.Load(s, env)
 	}
-	run := command("run", "Serve until told to stop (the default)", load, runCommand)
+	run := command(&cobra.Command{Use: "run", Short: "Serve until told to stop (the default)", Long: "Serve until told to stop." + ends}, load, runCommand)
 	root.RunE = run.RunE
 	root.AddCommand(
 		run,
-		command("config", "Print the Caddy configuration that would run, as JSON", load, configCommand),
-		command("routes", "Print the route table", load, routesCommand),
+		command(&cobra.Command{Use: "config", Short: "Print the Caddy configuration that would run, as JSON"}, load, configCommand),
+		command(&cobra.Command{Use: "routes", Short: "Print the route table"}, load, routesCommand),
 		validateCommand(environ),
-		command("ca", "Print the root certificate of TLS_MODE=selfsigned", load, caCommand),
+		command(&cobra.Command{Use: "ca", Short: "Print the root certificate of TLS_MODE=selfsigned"}, load, caCommand),
 		statusCommand(load),
-		command("healthcheck", "Ask the running proxy for its health; exit 0 or 1", load, healthcheckCommand),
-		cli.VersionCommand(),
+		command(&cobra.Command{
+			Use: "healthcheck", Short: "Ask the running proxy for its health; exit 0 or 1",
+			Long: "Ask the running proxy for its health." + cli.Ends("0 it serves; 1 it does not, and why", exit.Config),
+		}, load, healthcheckCommand),
+		cli.CompletionCommand("proxy"),
+		cli.VersionCommand("proxy"),
 	)
-	return root
+	return cli.Manual{Reads: config.Describe(Settings{}), Page: "docs/operations.md, docs/environment.md"}.For(root)
 }
 
 type action func(ctx context.Context, command *cobra.Command, s *Settings) error
 
-func command(name, short string, load func() (*Settings, error), do action) *cobra.Command {
-	return &cobra.Command{
-		Use:   name,
-		Short: short,
-		RunE: func(command *cobra.Command, _ []string) error {
-			s, err := load()
-			if err != nil {
-				return err
-			}
-			return do(command.Context(), command, s)
-		},
+// command makes a command that reads the settings, of which the texts are given.
+func command(c *cobra.Command, load func() (*Settings, error), do action) *cobra.Command {
+	c.RunE = func(command *cobra.Command, _ []string) error {
+		s, err := load()
+		if err != nil {
+			return err
+		}
+		return do(command.Context(), command, s)
 	}
+	return described(c)
+}
+
+// described fills in what the help of a command does not say by itself.
+func described(c *cobra.Command) *cobra.Command {
+	if c.Long == "" {
+		c.Long = c.Short + "." + cli.Ends("0 done; 1 failed", exit.Config)
+	}
+	if c.Example == "" {
+		c.Example = "  docker compose exec proxy proxy " + c.Name()
+	}
+	return cli.Manual{Reads: config.Describe(Settings{})}.For(c)
 }
 
 func runCommand(ctx context.Context, command *cobra.Command, s *Settings) error {
@@ -97,7 +116,7 @@ func routesCommand(_ context.Context, command *cobra.Command, s *Settings) error
 // validateCommand reads the settings itself, because it goes on when some of
 // them are wrong.
 func validateCommand(environ func() (config.Environ, error)) *cobra.Command {
-	return &cobra.Command{
+	return described(&cobra.Command{
 		Use:   "validate",
 		Short: "Check the settings and PROXY_SITE_DIR, and report every problem",
 		RunE: func(command *cobra.Command, _ []string) error {
@@ -115,7 +134,7 @@ func validateCommand(environ func() (config.Environ, error)) *cobra.Command {
 			_, err = fmt.Fprintln(command.OutOrStdout(), "the configuration is valid")
 			return err
 		},
-	}
+	})
 }
 
 func caCommand(_ context.Context, command *cobra.Command, s *Settings) error {

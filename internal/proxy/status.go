@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/net/httpclient"
@@ -25,7 +26,10 @@ const statusLimit = 1 << 20
 
 func statusCommand(load func() (*Settings, error)) *cobra.Command {
 	var asJSON bool
-	status := command("status", "Show where requests go, and what is under way", load, func(ctx context.Context, command *cobra.Command, s *Settings) error {
+	status := command(&cobra.Command{
+		Use: "status", Short: "Show where requests go, and what is under way",
+		Long: "Show where requests go, and what is under way." + cli.Ends("0 done", exit.Unavailable, exit.Config),
+	}, load, func(ctx context.Context, command *cobra.Command, s *Settings) error {
 		document, err := fetchStatus(ctx, s)
 		if err != nil {
 			return err

@@ -7,12 +7,15 @@ package tale
 import (
 	"encoding/json"
 	"io"
+	"slices"
 
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
+	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/cli/version"
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 )
 
@@ -52,27 +55,27 @@ func Command(environ config.Environ) *cobra.Command {
 	root.Version = version.String()
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(
-		a.initCommand(),
-		group("env", "The project's settings", a.envCheckCommand()),
+		reading(a.initCommand()),
+		group("env", "The project's settings", reading(a.envCheckCommand())),
 		group("config", "The project's folder", a.configShowCommand()),
 		a.historyCommand(),
-		completionCommand(),
+		cli.CompletionCommand("tale"),
 		helperCommand(),
 		a.versionCommand(),
-		a.deployCommand(),
-		a.rollbackCommand(),
+		reading(a.deployCommand()),
+		reading(a.rollbackCommand()),
 		a.statusCommand(),
 		a.logsCommand(),
 		a.cleanupCommand(),
 		a.resetCommand(),
 		a.stopCommand(),
-		a.startCommand(),
+		reading(a.startCommand()),
 		a.doctorCommand(),
 		a.adminKeyCommand("admin-key"),
 		group("convex", "The Convex backend", a.adminKeyCommand("admin")),
 		group("auth", "The accounts of the app", a.resetOwnerCommand()),
 	)
-	return root
+	return cli.Manual{Page: "docs/tale.md, docs/environment.md"}.For(root)
 }
 
 // group returns a command that only has others.
@@ -83,6 +86,43 @@ func group(name, short string, commands ...*cobra.Command) *cobra.Command {
 }
 
 func help(command *cobra.Command, _ []string) error { return command.Help() }
+
+// settings returns what the commands read that start a stack. What a container needs
+// stands first with them, too: they do not start one without.
+func settings() []config.Variable {
+	variables := config.Describe(struct {
+		stack.Start
+		stack.Release
+		stack.Site
+		stack.Instance
+		stack.Database
+		stack.ExtraSites
+	}{})
+	find := func(name string) int {
+		return slices.IndexFunc(variables, func(v config.Variable) bool { return v.Name == name })
+	}
+	for _, name := range stack.Variables() {
+		if find(name) < 0 {
+			variables = append(variables, config.Variable{Name: name})
+		}
+	}
+	for i := range variables {
+		variables[i].Required = false
+	}
+	for _, service := range stack.Services() {
+		for _, given := range service.Environment {
+			if given.Rule == stack.Required {
+				variables[find(given.Source())].Required = true
+			}
+		}
+	}
+	return variables
+}
+
+// reading gives the help of a command that starts a stack its settings.
+func reading(command *cobra.Command) *cobra.Command {
+	return cli.Manual{Reads: settings()}.For(command)
+}
 
 // open returns the project that the command is about.
 func (a *app) open() (*project.Project, error) {

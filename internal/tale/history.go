@@ -3,6 +3,7 @@ package tale
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -65,4 +66,19 @@ func historyRow(e project.Entry) []string {
 	}
 	took := time.Duration(e.Seconds * float64(time.Second)).Round(time.Second / 10)
 	return []string{e.Time.Local().Format("2006-01-02 15:04:05"), e.User + "@" + e.Host, e.Command, cmp.Or(release, "-"), result, took.String(), firstLine(e.Why)}
+}
+
+// completeVersions completes the releases of the history, the newest first. What goes
+// wrong is not told: the user is typing.
+func (a *app) completeVersions(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	var versions []string
+	if p, err := a.open(); err == nil {
+		entries, _ := p.History()
+		for _, entry := range slices.Backward(entries) {
+			if entry.Release != "" && !slices.Contains(versions, entry.Release) {
+				versions = append(versions, entry.Release)
+			}
+		}
+	}
+	return versions, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 }

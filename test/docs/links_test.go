@@ -1,11 +1,13 @@
 package docs_test
 
 import (
+	"cmp"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -18,6 +20,8 @@ var (
 	inRepository = regexp.MustCompile("`((?:\\.ci|cmd|deploy|docs|examples|images|internal|test|tools)/[^`\\s:]*)`")
 	goFile       = regexp.MustCompile(`\b\w+\.go\b`)
 	makeTarget   = regexp.MustCompile("`make ([a-z0-9-]+)|(?m)^make ([a-z0-9-]+)")
+	headings     = regexp.MustCompile(`(?m)^#+ (.+)$`)
+	notInAnchors = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 	targetOf     = regexp.MustCompile(`(?m)^([a-z0-9-]+):`)
 )
 
@@ -25,20 +29,17 @@ var (
 // that README.md and docs/ name.
 func TestDocumentsNameWhatExists(t *testing.T) {
 	files, targets := goFiles(t), makeTargets(t)
-	pages, err := filepath.Glob(root + "/docs/*.md")
-	if err != nil || len(pages) < 10 {
-		t.Fatalf("%d pages, %v", len(pages), err)
-	}
-	for _, page := range append(pages, root+"/README.md") {
-		data, err := os.ReadFile(page)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text := string(data)
+	for _, page := range pages(t) {
+		text := read(t, page)
+		page = root + "/" + page
 		for _, match := range link.FindAllStringSubmatch(text, -1) {
-			target, _, _ := strings.Cut(match[1], "#")
-			if target != "" && !strings.Contains(target, "://") && !exists(path.Join(path.Dir(page), target)) {
+			target, anchor, _ := strings.Cut(match[1], "#")
+			switch {
+			case strings.Contains(target, "://"):
+			case target != "" && !exists(path.Join(path.Dir(page), target)):
 				t.Errorf("%s links to %s, which does not exist", page, match[1])
+			case anchor != "" && !slices.Contains(anchors(t, path.Join(path.Dir(page), cmp.Or(target, path.Base(page)))), anchor):
+				t.Errorf("%s links to %s, and the page has no such heading", page, match[1])
 			}
 		}
 		for _, match := range inRepository.FindAllStringSubmatch(text, -1) {
@@ -57,6 +58,33 @@ func TestDocumentsNameWhatExists(t *testing.T) {
 			}
 		}
 	}
+}
+
+// pages returns the documents, by their path in the repository.
+func pages(t *testing.T) []string {
+	t.Helper()
+	found, err := filepath.Glob(root + "/docs/*.md")
+	if err != nil || len(found) < 10 {
+		t.Fatalf("%d pages, %v", len(found), err)
+	}
+	for i, page := range found {
+		found[i] = "docs/" + path.Base(page)
+	}
+	return append(found, "README.md")
+}
+
+// anchors returns what links to the headings of a page end with.
+func anchors(t *testing.T, page string) (names []string) {
+	t.Helper()
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, heading := range headings.FindAllStringSubmatch(string(text), -1) {
+		name := notInAnchors.ReplaceAllString(strings.ToLower(heading[1]), "")
+		names = append(names, strings.ReplaceAll(name, " ", "-"))
+	}
+	return names
 }
 
 // exists takes patterns such as internal/push/diagnosis/rows_*.go, too.

@@ -8,11 +8,13 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/cli/version"
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/convexsim"
@@ -39,7 +41,11 @@ Faults make it fail. A fault is a list of key=value, separated by commas:
   stage=running,delay=5s,exit=0                      the database lease is lost
   stage=start,delay=10s                              slow start
   stage=migration,delay=2s                           each step of --database-version
-A running simulator takes them as JSON: POST /_sim/faults; GET /_sim/state and
+A part with a comma in it is quoted: "message=one, two". A running simulator takes a
+fault as a JSON object with the same parts as keys, and numbers, true and texts as
+values; durations are texts:
+  curl -d '{"stage": "start_push", "status": 503, "delay": "2s"}' localhost:3210/_sim/faults
+GET /_sim/faults lists them, DELETE /_sim/faults removes all. GET /_sim/state and
 GET /_sim/requests tell what it has and what it was asked.
 `
 
@@ -50,11 +56,14 @@ func New() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "convex-sim [DB_SPEC]",
 		Short: "Simulate convex-local-backend; functions are not run",
-		Long:  commandHelp + "\nStages:\n  " + strings.Join(fault.Stages(), " ") + "\nParts of a fault:\n  " + strings.Join(fault.Keys(), " "),
-		Args:  cobra.MaximumNArgs(1),
+		Long: commandHelp + "\nParts of a fault:\n" + fault.Help() + "Stages:\n" + stages() +
+			cli.Ends("0 a requested stop, finished, or what a fault asked for; 1 failed", exit.Config),
+		Example: `  convex-sim --local-storage /tmp/sim --port 3210 --site-proxy-port 3211
+  convex-sim --fault stage=start_push,status=503,code=Overloaded,times=2`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
 			if flags.version {
-				command.Printf("convex-sim %s (%s)\n", readKnobs(config.FromOS(), logging.Discard()).version, version.String())
+				command.Printf("convex-sim %s (%s)\n", readKnobs(config.FromOS(), logging.Discard()).Version, version.String())
 				return nil
 			}
 			if len(args) > 0 {
@@ -65,8 +74,23 @@ func New() *cobra.Command {
 	}
 	command.SetOut(os.Stdout)
 	flags.register(command)
-	return command
+	reads := config.Describe(struct {
+		knobs
+		logging.Settings
+	}{})
+	return cli.Manual{Reads: reads, Page: "docs/developing.md"}.For(command)
 }
+
+// stages lists the stages of faults, some a line.
+func stages() string {
+	var text strings.Builder
+	for some := range slices.Chunk(fault.Stages(), stagesInLine) {
+		text.WriteString("  " + strings.Join(some, " ") + "\n")
+	}
+	return strings.TrimRight(text.String(), "\n")
+}
+
+const stagesInLine = 6
 
 func (f *commandFlags) run(command *cobra.Command) error {
 	var settings logging.Settings

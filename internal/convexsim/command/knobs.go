@@ -2,6 +2,7 @@ package command
 
 import (
 	"log/slog"
+	"maps"
 	"strconv"
 	"time"
 
@@ -10,39 +11,32 @@ import (
 )
 
 // knobs are the settings that the backend takes from its environment. As there,
-// a value that cannot be read is warned about and not used.
+// a number that cannot be read is warned about and not used.
 type knobs struct {
-	version        string
-	envLimit       int
-	maxPushBytes   int
-	timeoutSeconds int
+	Version        string `env:"CONVEX_RELEASE_VERSION_DEV" tier:"operator" doc:"What /version answers."`
+	EnvLimit       int    `env:"ENV_VAR_LIMIT" tier:"operator" envDefault:"1000" doc:"Most variables that a deployment may have."`
+	MaxPushBytes   int    `env:"MAX_PUSH_BYTES" tier:"operator" envDefault:"200000000" doc:"Largest push, unpacked."`
+	TimeoutSeconds int    `env:"HTTP_SERVER_TIMEOUT_SECONDS" tier:"operator" envDefault:"300" doc:"Limit of a request."`
 }
 
-func readKnobs(environ config.Environ, log *slog.Logger) knobs {
-	number := func(name string) int {
-		text := environ[name]
-		value, err := strconv.Atoi(text)
-		if text != "" && (err != nil || value <= 0) {
-			log.Warn("a knob is not used, as it is not a positive number", "name", name)
-			return 0
+func readKnobs(environ config.Environ, log *slog.Logger) (k knobs) {
+	readable := maps.Clone(environ)
+	for _, v := range config.Describe(k)[1:] {
+		if value, err := strconv.Atoi(environ[v.Name]); environ[v.Name] != "" && (err != nil || value <= 0) {
+			log.Warn("a knob is not used, as it is not a positive number", "name", v.Name)
+			delete(readable, v.Name)
 		}
-		return value
 	}
-	version := environ["CONVEX_RELEASE_VERSION_DEV"]
-	if version == "" || version == "dev" {
-		version = convexsim.UnknownVersion
+	_ = config.Load(&k, readable) // what could be wrong is left out
+	if k.Version == "" || k.Version == "dev" {
+		k.Version = convexsim.UnknownVersion
 	}
-	return knobs{
-		version:        version,
-		envLimit:       number("ENV_VAR_LIMIT"),
-		maxPushBytes:   number("MAX_PUSH_BYTES"),
-		timeoutSeconds: number("HTTP_SERVER_TIMEOUT_SECONDS"),
-	}
+	return k
 }
 
 func (k knobs) apply(options *convexsim.Options) {
-	options.Version = k.version
-	options.EnvLimit = k.envLimit
-	options.MaxPushBytes = int64(k.maxPushBytes)
-	options.RequestTimeout = time.Duration(k.timeoutSeconds) * time.Second
+	options.Version = k.Version
+	options.EnvLimit = k.EnvLimit
+	options.MaxPushBytes = int64(k.MaxPushBytes)
+	options.RequestTimeout = time.Duration(k.TimeoutSeconds) * time.Second
 }

@@ -14,33 +14,34 @@ import (
 // field is a part of a fault as text.
 type field struct {
 	key     string
+	about   string
 	literal bool // a number or true in JSON
 	set     func(*Fault, string) error
 	get     func(*Fault) string // empty when unset
 }
 
 var fields = []field{
-	textField("id", func(f *Fault) *string { return &f.ID }),
-	textField("stage", func(f *Fault) *string { return &f.Stage }),
-	intField("times", func(f *Fault) *int { return &f.Times }),
-	intField("after", func(f *Fault) *int { return &f.After }),
-	durationField("delay", func(f *Fault) *time.Duration { return &f.Delay }),
-	intField("flood", func(f *Fault) *int { return &f.Flood }),
-	boolField("hang", func(f *Fault) *bool { return &f.Hang }),
-	exitField(),
-	textField("signal", func(f *Fault) *string { return &f.Signal }),
-	textField("drop", func(f *Fault) *string { return &f.Drop }),
-	intField("status", func(f *Fault) *int { return &f.Status }),
-	textField("code", func(f *Fault) *string { return &f.Code }),
-	textField("message", func(f *Fault) *string { return &f.Message }),
-	textField("body", func(f *Fault) *string { return &f.Body }),
-	textField("version", func(f *Fault) *string { return &f.Version }),
-	intField("indexes", func(f *Fault) *int { return &f.Indexes }),
-	durationField("index-time", func(f *Fault) *time.Duration { return &f.IndexTime }),
-	textField("schema-error", func(f *Fault) *string { return &f.SchemaError }),
-	textField("table", func(f *Fault) *string { return &f.Table }),
-	textField("component", func(f *Fault) *string { return &f.Component }),
-	boolField("race", func(f *Fault) *bool { return &f.Race }),
+	textField("id", "", func(f *Fault) *string { return &f.ID }),
+	textField("stage", "where it strikes, one of the stages", func(f *Fault) *string { return &f.Stage }),
+	intField("times", "how often, a number; 0 or nothing: for ever", func(f *Fault) *int { return &f.Times }),
+	intField("after", "how many requests pass before it, a number", func(f *Fault) *int { return &f.After }),
+	durationField("delay", "wait first, a duration: 1.5s, 2m", func(f *Fault) *time.Duration { return &f.Delay }),
+	intField("flood", "lines of noise in the log, a number", func(f *Fault) *int { return &f.Flood }),
+	boolField("hang", "no answer until the client leaves: true", func(f *Fault) *bool { return &f.Hang }),
+	exitField("end the process with this status, 0 to 255"),
+	textField("signal", "end it by a signal: KILL, TERM", func(f *Fault) *string { return &f.Signal }),
+	textField("drop", "cut the connection: request (nothing is done), headers (done, no answer), body (half an answer)", func(f *Fault) *string { return &f.Drop }),
+	intField("status", "answer with this HTTP status, a number", func(f *Fault) *int { return &f.Status }),
+	textField("code", "the backend's code in that answer: InternalServerError", func(f *Fault) *string { return &f.Code }),
+	textField("message", "its words; on function, the function's own error", func(f *Fault) *string { return &f.Message }),
+	textField("body", "the answer as a text instead of JSON", func(f *Fault) *string { return &f.Body }),
+	textField("version", "what /version answers", func(f *Fault) *string { return &f.Version }),
+	intField("indexes", "how many indexes the push builds, a number", func(f *Fault) *int { return &f.Indexes }),
+	durationField("index-time", "how long each takes, a duration", func(f *Fault) *time.Duration { return &f.IndexTime }),
+	textField("schema-error", "documents do not match the schema, in these words", func(f *Fault) *string { return &f.SchemaError }),
+	textField("table", "the table of schema-error", func(f *Fault) *string { return &f.Table }),
+	textField("component", "the component of schema-error", func(f *Fault) *string { return &f.Component }),
+	boolField("race", "another push overwrote the schema: true", func(f *Fault) *bool { return &f.Race }),
 }
 
 // Keys returns the names of the parts of a fault.
@@ -50,6 +51,15 @@ func Keys() []string {
 		keys = append(keys, part.key)
 	}
 	return keys
+}
+
+// Help lists the parts with what each is for, a line each.
+func Help() string {
+	var text strings.Builder
+	for _, part := range fields[1:] {
+		fmt.Fprintf(&text, "  %-13s %s\n", part.key, part.about)
+	}
+	return text.String()
 }
 
 // Stages returns every stage.
@@ -81,17 +91,19 @@ func (f Fault) Validate() error {
 	return nil
 }
 
-func textField(key string, at func(*Fault) *string) field {
+func textField(key, about string, at func(*Fault) *string) field {
 	return field{
-		key: key,
-		set: func(f *Fault, text string) error { *at(f) = text; return nil },
-		get: func(f *Fault) string { return *at(f) },
+		key:   key,
+		about: about,
+		set:   func(f *Fault, text string) error { *at(f) = text; return nil },
+		get:   func(f *Fault) string { return *at(f) },
 	}
 }
 
-func intField(key string, at func(*Fault) *int) field {
+func intField(key, about string, at func(*Fault) *int) field {
 	return field{
 		key:     key,
+		about:   about,
 		literal: true,
 		set: func(f *Fault, text string) (err error) {
 			if *at(f), err = strconv.Atoi(text); err != nil || *at(f) < 0 {
@@ -108,9 +120,10 @@ func intField(key string, at func(*Fault) *int) field {
 	}
 }
 
-func durationField(key string, at func(*Fault) *time.Duration) field {
+func durationField(key, about string, at func(*Fault) *time.Duration) field {
 	return field{
-		key: key,
+		key:   key,
+		about: about,
 		set: func(f *Fault, text string) (err error) {
 			if *at(f), err = time.ParseDuration(text); err != nil || *at(f) < 0 {
 				return errors.New("must be a duration such as 1.5s")
@@ -127,9 +140,10 @@ func durationField(key string, at func(*Fault) *time.Duration) field {
 }
 
 // boolField also takes the key alone for true.
-func boolField(key string, at func(*Fault) *bool) field {
+func boolField(key, about string, at func(*Fault) *bool) field {
 	return field{
 		key:     key,
+		about:   about,
 		literal: true,
 		set: func(f *Fault, text string) (err error) {
 			if text == "" {
@@ -150,9 +164,10 @@ func boolField(key string, at func(*Fault) *bool) field {
 }
 
 // exitField returns a field of its own because 0 is a status to exit with.
-func exitField() field {
+func exitField(about string) field {
 	return field{
 		key:     "exit",
+		about:   about,
 		literal: true,
 		set: func(f *Fault, text string) error {
 			status, err := strconv.ParseUint(text, 10, 8)

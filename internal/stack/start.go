@@ -1,0 +1,10 @@
+package stack
+
+// Start are the settings of those who start the stack, tale and docker compose; no
+// service reads them.
+type Start struct {
+	PublishHTTP  string `env:"PUBLISH_HTTP" tier:"operator" envDefault:"80" doc:"Port of the host for http." accept:"a port, with an address of the host before it where it is to be there alone: 8080, 127.0.0.1:8080"`
+	PublishHTTPS string `env:"PUBLISH_HTTPS" tier:"operator" envDefault:"443" doc:"Port of the host for https. Another one than 443 belongs into SITE_URL, too." accept:"a port, with an address of the host before it where it is to be there alone: 8443, 127.0.0.1:8443"`
+	Registry     string `env:"TALE_REGISTRY" tier:"operator" doc:"Where tale finds the images of the services: REGISTRY/tale-SERVICE:VERSION." accept:"a registry, with a path"`
+	OldRegistry  string `env:"GHCR_REGISTRY" tier:"advanced" doc:"Older name of TALE_REGISTRY, which wins over it." accept:"a registry, with a path"`
+}
