@@ -13,6 +13,7 @@ BINARIES := platform-entrypoint convex-entrypoint proxy convex-sim demo tale
 PORTABLE := cli cli/version config doctor exit health logging logging/redact net/httpclient net/netcause report report/status site stack stack/adminkey tale/...
 APP      ?= examples/guestbook
 ONCE     ?=
+BACKEND  ?=
 
 # Programs that some tests drive for real. Root's are where another user can run
 # them, as Postgres must. A test of what is not installed is skipped, unless
@@ -38,8 +39,8 @@ cross: ## Build all binaries for arm64 into bin/arm64/, as releases do; compile 
 	GOARCH=arm64 $(MAKE) build OUT=bin/arm64
 	for arch in amd64 arm64; do CGO_ENABLED=0 GOOS=darwin GOARCH=$$arch go build ./cmd/tale $(addprefix ./internal/,$(PORTABLE)); done
 
-demo: build ## Run the whole stack on loopback (ONCE=1: check it and exit)
-	bin/demo --app $(APP) $(if $(ONCE),--once)
+demo: build ## Run the whole stack on loopback (ONCE=1: check it and exit; BACKEND=real or a file: the official backend)
+	bin/demo --app $(APP) $(if $(BACKEND),--backend $(BACKEND)) $(if $(ONCE),--once)
 
 test: ## Run all Go tests with the race detector
 	go test -race -tags $(TAGS) ./...

@@ -12,8 +12,8 @@ import (
 )
 
 const commandHelp = `demo builds an app with its scripts build and start, and runs the whole stack on loopback: convex-sim
-under convex-entrypoint, the app under platform-entrypoint, and the proxy with a
-certificate of its own. It needs Go's binaries beside itself, Node.js and npm; no
+or the official backend under convex-entrypoint, the app under platform-entrypoint,
+and the proxy with a certificate of its own. It needs Go's binaries beside itself, Node.js and npm; no
 Docker and no root. Ctrl-C stops all of it.`
 
 const demoExamples = `  bin/demo
@@ -41,6 +41,7 @@ func Command(environ config.Environ) *cobra.Command {
 	root.AddCommand(visitCommand(environ), cli.CompletionCommand("demo"))
 	flags := root.Flags()
 	flags.StringVar(&o.App, "app", filepath.Join("examples", "guestbook"), "`FOLDER` of the app")
+	flags.StringVar(&o.Backend, "backend", "", "`FILE` of the official backend to run instead of the simulator, or real: one that the convex client has downloaded, else the pinned release")
 	flags.StringVar(&o.Bin, "bin", "", "`FOLDER` of the other binaries (default: where this one is)")
 	flags.StringVar(&o.Dir, "dir", "", "`FOLDER` for the data; it is kept, and a second boot in it is warm (default: a throw-away one)")
 	flags.StringVar(&o.Driver, "driver", "auto", "what deploys the functions: auto, native or cli")

@@ -15,6 +15,8 @@ func TestCommandRefusesWhatItCannotRun(t *testing.T) {
 	app, bin := t.TempDir(), t.TempDir()
 	put(t, filepath.Join(app, "package.json"), "{}")
 	linkFakes(t, bin, "proxy")
+	whole := t.TempDir()
+	linkFakes(t, whole, binaries...)
 	tests := map[string]struct {
 		args []string
 		want string
@@ -22,6 +24,7 @@ func TestCommandRefusesWhatItCannotRun(t *testing.T) {
 		"unknown driver":   {[]string{"--driver", "magic"}, `cannot use the driver "magic"`},
 		"no app":           {[]string{"--app", filepath.Join(app, "nowhere"), "--bin", bin}, "name its folder with --app"},
 		"missing binaries": {[]string{"--app", app, "--bin", bin}, "build them with: make build"},
+		"no backend":       {[]string{"--app", app, "--bin", whole, "--backend", filepath.Join(app, "package.json")}, "package.json is not an executable file"},
 		"unknown flag":     {[]string{"--nope"}, "unknown flag: --nope"},
 	}
 	for name, tt := range tests {

@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"strconv"
-	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/sys/nodemodules"
@@ -16,13 +14,14 @@ import (
 // demo's own environment reaches them but PATH and HOME.
 type environment struct {
 	options options
+	backend backend
 	folder  *folder
 	id      *identity
 	base    config.Environ
 }
 
-func newEnvironment(o options, f *folder, id *identity, own config.Environ) environment {
-	return environment{options: o, folder: f, id: id, base: config.Environ{
+func newEnvironment(o options, b backend, f *folder, id *identity, own config.Environ) environment {
+	return environment{options: o, backend: b, folder: f, id: id, base: config.Environ{
 		"PATH": nodemodules.Path(o.App, own["PATH"]), "HOME": own["HOME"], "LANG": "C.UTF-8",
 		// Whoever runs the demo owns its folder, root included.
 		"TALE_RUN_AS": fmt.Sprintf("%d:%d", os.Getuid(), os.Getgid()),
@@ -34,8 +33,9 @@ func (e environment) convex() config.Environ {
 		"SITE_URL": e.id.siteURL(), "HOST": "localhost",
 		"INSTANCE_NAME": instanceName, "INSTANCE_SECRET": e.id.Secrets.Instance,
 		"CONVEX_STORAGE":           "sqlite",
-		"CONVEX_BACKEND_COMMAND":   shellQuote(filepath.Join(e.options.Bin, "convex-sim")) + " --runner " + shellQuote(functionRunner(e.options.App)),
+		"CONVEX_BACKEND_COMMAND":   e.backend.command(),
 		"CONVEX_DASHBOARD_COMMAND": "",
+		"DISABLE_BEACON":           "true", // the official backend reports its use otherwise
 		"CONVEX_INTERFACE":         "127.0.0.1",
 		"CONVEX_BACKEND_PORT":      strconv.Itoa(e.id.Ports.Backend),
 		"CONVEX_SITE_PROXY_PORT":   strconv.Itoa(e.id.Ports.HTTPActions),
@@ -113,6 +113,3 @@ func (e environment) service(name string, settings config.Environ) config.Enviro
 	environ["TALE_RUN_DIR"] = e.folder.join("run", name)
 	return environ
 }
-
-// shellQuote writes a path as one word of a command line.
-func shellQuote(path string) string { return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'" }

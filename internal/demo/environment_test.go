@@ -1,7 +1,6 @@
 package demo
 
 import (
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,7 +13,7 @@ func testEnvironment() environment {
 	o := options{App: "/srv/the app", Bin: "/srv/it's bin", Driver: "cli"}
 	id := &identity{Secrets: newSecrets()}
 	id.Ports = ports{HTTP: 1, HTTPS: 2, ProxyHealth: 3, Web: 4, PlatformStatus: 5, Backend: 6, HTTPActions: 7, ConvexStatus: 8, Dashboard: 9}
-	return newEnvironment(o, &folder{path: "/data"}, id, config.Environ{"PATH": "/usr/bin", "HOME": "/home/u", "INSTANCE_SECRET": "of somebody else"})
+	return newEnvironment(o, backend{argv: []string{"/srv/it's bin/convex-sim", "--runner", "/srv/a folder"}}, &folder{path: "/data"}, id, config.Environ{"PATH": "/usr/bin", "HOME": "/home/u", "INSTANCE_SECRET": "of somebody else"})
 }
 
 func TestThePlatformAcceptsItsEnvironment(t *testing.T) {
@@ -50,8 +49,7 @@ func TestEnvironmentsAreTheirOwn(t *testing.T) {
 func TestTheBackendCommandKeepsItsWords(t *testing.T) {
 	e := testEnvironment()
 	argv, err := config.ParseCommand(e.convex()["CONVEX_BACKEND_COMMAND"])
-	want := []string{filepath.Join(e.options.Bin, "convex-sim"), "--runner", functionRunner(e.options.App)}
-	if err != nil || !slices.Equal(argv, want) {
-		t.Errorf("%q, %v; want %q", argv, err, want)
+	if err != nil || !slices.Equal(argv, e.backend.argv) {
+		t.Errorf("%q, %v; want %q", argv, err, e.backend.argv)
 	}
 }

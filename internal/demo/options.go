@@ -14,6 +14,7 @@ import (
 type options struct {
 	App     string // folder of the app
 	Bin     string // folder of our binaries
+	Backend string // the official backend's file, "real", or "" for the simulator
 	Dir     string // folder for data; empty means a throw-away one
 	Driver  string // auto, native or cli
 	Keep    bool   // keep a throw-away folder

@@ -20,9 +20,6 @@ import (
 // killed. The services' own limits, which the environments set, are shorter.
 const stopPatience = 15 * time.Second
 
-// runnerStep installs what the simulator runs functions with.
-const runnerStep = "runner"
-
 // step is one command for the app. It runs only when its inputs differ from those
 // of its last success, or when what it makes is not there.
 type step struct {
@@ -37,42 +34,55 @@ type step struct {
 // steps returns what turns a fresh checkout of the app into something to run.
 func steps(o options, root string, packages installer) []step {
 	sources := []string{".", ".npmrc"}
-	runs := functionRunner(o.App)
 	all := []step{
 		{"packages", root, root, []string{packages.lock, "package.json", ".npmrc"}, filepath.Join(root, "node_modules"), packages.argv},
-		{runnerStep, runs, runs, runner.Manifest(), filepath.Join(runs, "node_modules"), runner.InstallCommand()},
 		// An app that builds into another folder is built at each start.
 		{"build", o.App, root, sources, filepath.Join(o.App, "dist"), []string{"npm", "run", "build"}},
 		{"request", o.App, root, sources, pushRequest(o.App), []string{filepath.Join(o.Bin, "platform-entrypoint"), "push-index", "--app", o.App, pushRequest(o.App)}},
 	}
 	if o.Driver == driverCLI {
-		return all[:3]
+		return all[:2]
 	}
 	return all
 }
 
-// prepare brings the app up to date.
-func prepare(ctx context.Context, screen *screen, o options, f *folder, own config.Environ) error {
+// prepare brings the app up to date, and reports whether there is what the
+// simulator runs its functions with.
+func prepare(ctx context.Context, screen *screen, o options, f *folder, own config.Environ) (runs bool, err error) {
 	for _, command := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(command); err != nil {
-			return exit.Errorf(exit.Unavailable, "cannot find the command %s: install Node.js 20 or newer, which brings it", command)
+			return false, exit.Errorf(exit.Unavailable, "cannot find the command %s: install Node.js 20 or newer, which brings it", command)
 		}
 	}
 	root, packages, err := workspace(o.App)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, step := range steps(o, root, packages) {
-		if step.name == runnerStep {
-			if err := runner.WriteManifest(step.dir); err != nil {
-				return err
-			}
-		}
 		if err := step.run(ctx, screen, o, f, own); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	if o.Backend != "" {
+		return false, nil
+	}
+	return installRunner(ctx, screen, o, f, own)
+}
+
+// installRunner installs what the simulator runs functions with. A demo without it
+// is half a one, and better than none.
+func installRunner(ctx context.Context, screen *screen, o options, f *folder, own config.Environ) (runs bool, err error) {
+	dir := functionRunner(o.App)
+	if err := runner.WriteManifest(dir); err != nil {
+		return false, err
+	}
+	install := step{"runner", dir, dir, runner.Manifest(), filepath.Join(dir, "node_modules"), runner.InstallCommand()}
+	err = install.run(ctx, screen, o, f, own)
+	if err == nil || ctx.Err() != nil {
+		return err == nil, err
+	}
+	screen.row("app", install.name, 0, "functions are NOT RUN in this demo: npm could not install what the simulator runs them with; see "+f.join("logs", install.name+".log"))
+	return false, nil
 }
 
 func (s step) run(ctx context.Context, screen *screen, o options, f *folder, own config.Environ) error {

@@ -20,6 +20,7 @@ type testApp struct {
 	own     config.Environ
 	folder  *folder
 	out     bytes.Buffer
+	runs    bool // functions
 }
 
 func newTestApp(t *testing.T) *testApp {
@@ -39,7 +40,7 @@ func newTestApp(t *testing.T) *testApp {
 // prepare prepares the app and returns the commands that ran.
 func (a *testApp) prepare() (calls string, err error) {
 	a.t.Helper()
-	err = prepare(a.t.Context(), newScreen(&a.out), a.options, a.folder, a.own)
+	a.runs, err = prepare(a.t.Context(), newScreen(&a.out), a.options, a.folder, a.own)
 	path := a.own[callsVariable]
 	text, readErr := os.ReadFile(path)
 	if readErr != nil && !errors.Is(readErr, os.ErrNotExist) {
@@ -52,7 +53,7 @@ func (a *testApp) prepare() (calls string, err error) {
 const (
 	again = "npm run build, push-index"
 	runs  = "npm ci --ignore-scripts --omit=optional --no-audit --no-fund"
-	all   = "npm ci, " + runs + ", " + again
+	all   = "npm ci, " + again + ", " + runs
 )
 
 func TestPrepareRunsOnlyWhatIsNeeded(t *testing.T) {
@@ -109,7 +110,7 @@ func TestPrepareAMemberOfAWorkspace(t *testing.T) {
 			put(t, filepath.Join(root, lock), "")
 			put(t, filepath.Join(app.options.App, "package.json"), "{}")
 			for _, step := range []struct{ change, want string }{
-				{"", c.want + ", " + runs + ", " + again},
+				{"", c.want + ", " + again + ", " + runs},
 				{"", ""},
 				{"packages/shared/index.ts", again},
 				{lock, c.want + ", " + again},
@@ -162,7 +163,29 @@ func TestWebCommandIsTheStartScript(t *testing.T) {
 func TestPrepareForTheCLIDriverMakesNoRequest(t *testing.T) {
 	app := newTestApp(t)
 	app.options.Driver = "cli"
-	if got, err := app.prepare(); err != nil || got != "npm ci, "+runs+", npm run build" {
+	if got, err := app.prepare(); err != nil || got != "npm ci, npm run build, "+runs {
+		t.Errorf("ran %q, %v", got, err)
+	}
+}
+
+func TestADemoWithoutARegistryRunsNoFunctions(t *testing.T) {
+	app := newTestApp(t)
+	put(t, filepath.Join(functionRunner(app.options.App), ".fails"), runs)
+	if got, err := app.prepare(); err != nil || got != all || app.runs || !strings.Contains(app.out.String(), "NOT RUN in this demo: npm could not install") {
+		t.Errorf("ran %q, %v, functions: %v\n%s", got, err, app.runs, app.out.String())
+	}
+	if err := os.Remove(filepath.Join(functionRunner(app.options.App), ".fails")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := app.prepare(); err != nil || got != runs || !app.runs {
+		t.Errorf("the next time: %q, %v, functions: %v", got, err, app.runs)
+	}
+}
+
+func TestTheOfficialBackendNeedsNoRunner(t *testing.T) {
+	app := newTestApp(t)
+	app.options.Backend = "real"
+	if got, err := app.prepare(); err != nil || got != "npm ci, "+again {
 		t.Errorf("ran %q, %v", got, err)
 	}
 }

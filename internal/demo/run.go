@@ -31,14 +31,22 @@ func runDemo(ctx context.Context, out io.Writer, o options, own config.Environ) 
 }
 
 func run(ctx context.Context, screen *screen, o options, folder *folder, own config.Environ) error {
-	if err := prepare(ctx, screen, o, folder, own); err != nil {
+	backend, err := findBackend(ctx, screen, o, own)
+	if err != nil {
 		return o.unlessRequested(err)
+	}
+	runs, err := prepare(ctx, screen, o, folder, own)
+	if err != nil {
+		return o.unlessRequested(err)
+	}
+	if runs {
+		backend = backend.running(functionRunner(o.App))
 	}
 	id, err := loadIdentity(folder)
 	if err != nil {
 		return err
 	}
-	stack := newStack(newEnvironment(o, folder, id, own), screen)
+	stack := newStack(newEnvironment(o, backend, folder, id, own), screen)
 	err = stack.serve(ctx)
 	return errors.Join(o.unlessRequested(err), stack.end(ctx))
 }
