@@ -4,5 +4,5 @@
 // each stage took, and with --once checks the running stack through its proxy.
 //
 // It is not a way to run Tale: secrets are made up, everything listens on
-// 127.0.0.1, and the simulator runs no functions.
+// 127.0.0.1, and a simulator is no backend.
 package demo

@@ -200,7 +200,7 @@ func TestPrepareTellsWhatFailed(t *testing.T) {
 	if err := os.Remove(filepath.Join(app.options.App, ".fails")); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := app.prepare(); err != nil || got != again {
+	if got, err := app.prepare(); err != nil || got != again+", "+runs {
 		t.Errorf("after it was mended ran %q, %v", got, err)
 	}
 }
