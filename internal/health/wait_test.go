@@ -56,7 +56,7 @@ func TestWaitSaysWhyItGaveUp(t *testing.T) {
 	for url, want := range map[string]string{
 		refused:                       "(refused)",
 		"http://no-such-host.invalid": "(dns)",
-		silent.URL:                    "(timeout)",
+		silent.URL:                    "it accepts connections but does not answer (silent)",
 		wrong.URL:                     "HTTP status 404",
 	} {
 		w := wait(300 * time.Millisecond)

@@ -53,7 +53,7 @@ func explainFunction(err error) string {
 		return failed.Message
 	}
 	o := diagnosis.Observe(backend.StageRunFunction, err)
-	if o.Transport == netcause.Timeout {
+	if o.Transport == netcause.Timeout || o.Transport == netcause.Silent {
 		o.Condition, o.Limit = diagnosis.ConditionStageTimeout, afterDeployLimit
 	}
 	return o.Summary() + ": " + diagnosis.Diagnose(o).Cause

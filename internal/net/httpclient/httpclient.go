@@ -11,6 +11,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
+
+	"github.com/tale-project/tale-runtime/internal/net/netcause"
 )
 
 // ErrSwitched is a server's 101 for a request that asked for no other protocol.
@@ -29,9 +33,14 @@ func New(t *http.Transport) *http.Client {
 // request.
 type Transport struct{ *http.Transport }
 
-// RoundTrip sends one request.
+// RoundTrip sends one request. Its error tells whether there was a connection.
 func (t Transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	response, err := t.Transport.RoundTrip(r)
+	var connected atomic.Bool
+	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }}
+	response, err := t.Transport.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
+	if err != nil && connected.Load() {
+		err = netcause.Connected(err)
+	}
 	if err == nil {
 		err = RefuseSwitch(r, response)
 	}

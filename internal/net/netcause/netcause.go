@@ -24,13 +24,23 @@ const (
 	DNS         Kind = "dns"         // the host name does not resolve
 	Refused     Kind = "refused"     // nothing listens on the port
 	Unreachable Kind = "unreachable" // no route to the host or network
-	Timeout     Kind = "timeout"     // no answer in time
+	Timeout     Kind = "timeout"     // no answer in time, perhaps not even a connection
+	Silent      Kind = "silent"      // a connection, and no answer in time
 	Reset       Kind = "reset"       // the peer broke the connection
 	Closed      Kind = "closed"      // the peer closed it before the answer was complete
 	TLS         Kind = "tls"         // certificate or handshake
 	Protocol    Kind = "protocol"    // the peer does not speak HTTP on this port
 	Other       Kind = "other"
 )
+
+// connected is an error of a request that had got its connection.
+type connected struct{ error }
+
+func (c connected) Unwrap() error { return c.error }
+
+// Connected marks an error of a request that had got its connection, so that silence
+// is told from packets that do not arrive.
+func Connected(err error) error { return connected{err} }
 
 // Of classifies err, which may be any error of net, net/http or crypto/tls, and
 // explains it in half a sentence. A nil error is None without explanation. The
@@ -105,6 +115,9 @@ func connection(err error) (Kind, string) {
 		return Reset, "the server broke the connection"
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT),
 		errors.As(err, &timeout) && timeout.Timeout():
+		if errors.As(err, new(connected)) {
+			return Silent, "it accepts connections but does not answer"
+		}
 		return Timeout, "no answer in time"
 	}
 	return None, ""

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/net/httpclient"
 	"github.com/tale-project/tale-runtime/internal/net/netcause"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
@@ -24,10 +25,10 @@ func TestOfRealFailures(t *testing.T) {
 		netcause.Closed:   "http://" + testkit.Listen(t, func(c net.Conn) { readSome(c) }),
 		netcause.Reset:    "http://" + testkit.Listen(t, reset),
 		netcause.Protocol: "http://" + testkit.Listen(t, func(c net.Conn) { readSome(c); write(c, "\x15\x03\x01\x00\x02\x02\x16") }),
-		netcause.Timeout:  "http://" + testkit.Listen(t, silent),
+		netcause.Silent:   "http://" + testkit.Listen(t, silent),
 	} {
 		t.Run(string(kind), func(t *testing.T) {
-			expect(t, get(t, http.DefaultTransport, url), kind)
+			expect(t, get(t, httpclient.Transport{Transport: &http.Transport{}}, url), kind)
 		})
 	}
 }
@@ -63,6 +64,7 @@ func TestOfWrapped(t *testing.T) {
 		"broken pipe":    {syscall.EPIPE, netcause.Reset},
 		"canceled":       {context.Canceled, netcause.Canceled},
 		"deadline":       {context.DeadlineExceeded, netcause.Timeout},
+		"silence":        {netcause.Connected(context.DeadlineExceeded), netcause.Silent},
 		"unknown":        {errors.New("moon phase"), netcause.Other},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -181,7 +181,7 @@ func TestDiagnoseByStage(t *testing.T) {
 
 func TestDiagnoseTransport(t *testing.T) {
 	for kind, want := range map[netcause.Kind]Retry{
-		netcause.DNS: RetryRedo, netcause.Refused: RetryRedo, netcause.Unreachable: RetryRedo, netcause.Timeout: RetryRedo,
+		netcause.DNS: RetryRedo, netcause.Refused: RetryRedo, netcause.Unreachable: RetryRedo, netcause.Timeout: RetryRedo, netcause.Silent: RetryRedo,
 		netcause.Closed: RetryRedo, netcause.Reset: RetryRedo, netcause.Other: RetryRedo,
 		netcause.TLS: RetryNo, netcause.Protocol: RetryNo, netcause.Canceled: RetryNo,
 	} {

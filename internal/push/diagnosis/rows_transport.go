@@ -9,6 +9,9 @@ import (
 // broken returns the ways to lose a connection that was there.
 func broken() []netcause.Kind { return []netcause.Kind{netcause.Closed, netcause.Reset} }
 
+// restartSilent is the last step where the backend may hang.
+const restartSilent = "docker compose restart convex, if it stays silent"
+
 // transportRows returns the requests without a complete answer, by stage where the stage
 // makes a difference.
 func transportRows() []row {
@@ -63,8 +66,14 @@ func unreachableRows(restarted []string) []row {
 			retry:     RetryRedo, pace: PaceRestart, exit: exit.Temporary,
 		},
 		{
+			transport: []netcause.Kind{netcause.Silent},
+			cause:     "The backend accepts connections but does not answer: it hangs, is overloaded, or its database does not answer.",
+			fix:       []string{"docker compose exec convex convex-entrypoint status", "docker stats --no-stream convex db", readBackendLog, restartSilent},
+			retry:     RetryRedo, pace: PaceRestart, exit: exit.Temporary,
+		},
+		{
 			transport: []netcause.Kind{netcause.Timeout},
-			cause:     "The backend did not answer in time: it is overloaded, its database does not answer, or a firewall swallows the packets.",
+			cause:     "No connection to the backend came about in time: its machine is down or overloaded, or a firewall swallows the packets.",
 			fix:       []string{"docker stats --no-stream convex db", readBackendLog, checkURL},
 			retry:     RetryRedo, pace: PaceRestart, exit: exit.Temporary,
 		},
