@@ -34,6 +34,8 @@ type Child struct {
 
 	// Guarded by table.mu until leaderGone is closed.
 	stopping bool
+	killed   bool // by us
+	oomKills int  // in this container before it was started
 	status   Status
 
 	leaderGone chan struct{} // the leader was collected
@@ -190,6 +192,7 @@ func (c *Child) signalLocked(sig syscall.Signal) error {
 	if !leader && (!group || !c.ownGroup) {
 		return os.ErrProcessDone
 	}
+	c.killed = c.killed || sig == unix.SIGKILL
 	if err := unix.Kill(target, sig); err == unix.ESRCH {
 		return os.ErrProcessDone
 	} else if err != nil {

@@ -22,6 +22,7 @@ func TestMain(m *testing.M) {
 		"stoppable":  helperStoppable,
 		"entrypoint": helperEntrypoint,
 		"exec":       helperExec,
+		"ends":       helperEnds,
 	}))
 }
 

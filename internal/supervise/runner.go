@@ -133,6 +133,15 @@ func (r *runner) set(state State) {
 	}
 }
 
+// Ended returns how the process ended whose end err is about, if it is about one.
+func Ended(err error) (Status, bool) {
+	end, ok := errors.AsType[*endError](err)
+	if !ok {
+		return Status{}, false
+	}
+	return end.status, true
+}
+
 // endError is a process that ended by itself.
 type endError struct {
 	name   string

@@ -15,6 +15,9 @@ type Status struct {
 	wait   syscall.WaitStatus
 	known  bool
 	maxRSS int64
+	killer string // who sent a SIGKILL that was not ours
+
+	outOfMemory bool
 }
 
 // ExitCode returns the child's own code, or 128+n when signal n ended it. It is
@@ -44,11 +47,25 @@ func (s Status) Success() bool { return s.known && s.wait.Exited() && s.wait.Exi
 // CoreDumped reports whether the kernel wrote a core file.
 func (s Status) CoreDumped() bool { return s.known && s.wait.CoreDump() }
 
+// OutOfMemory reports whether the kernel killed the child for want of memory.
+func (s Status) OutOfMemory() bool { return s.outOfMemory }
+
+// Killer returns who killed the child, as far as that is known; "" when it ended in
+// another way, or by us.
+func (s Status) Killer() string { return s.killer }
+
 // MaxRSS returns the most memory the child ever had resident, in bytes.
 func (s Status) MaxRSS() int64 { return s.maxRSS }
 
 // String describes the end for a log line: "exit code 3", "killed by SIGSEGV".
 func (s Status) String() string {
+	if s.killer != "" {
+		return s.plain() + " (" + s.killer + ")"
+	}
+	return s.plain()
+}
+
+func (s Status) plain() string {
 	switch {
 	case !s.known:
 		return "still there after SIGKILL"
@@ -66,4 +83,27 @@ func signalName(sig syscall.Signal) string {
 		return name
 	}
 	return fmt.Sprintf("signal %d", int(sig))
+}
+
+// killer returns who killed a child that we did not kill, as far as the control group
+// tells; "" for an end of another kind. A shell reports the kill of its command as its
+// own exit code.
+func (t *table) killer(c *Child) (text string, outOfMemory bool) {
+	byItself := c.status.Signal() == 0
+	if c.status.ExitCode() != exit.SignalBase+int(syscall.SIGKILL) || c.stopping || c.killed {
+		return "", false
+	}
+	kills, known := t.memory.Kills()
+	// Each kill explains one end: other children of this container die of them, too.
+	if before := max(c.oomKills, t.oomSeen); known && kills > before {
+		t.oomSeen = before + 1
+		return "out of memory: " + t.memory.Shortage() + ", so the kernel killed it", true
+	}
+	switch {
+	case byItself:
+		return "", false
+	case known:
+		return "something outside killed it, not the kernel for want of memory", false
+	}
+	return "the kernel, for want of memory, or something outside killed it", false
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
 )
 
 // groupRecheck is how often a group that outlived its leader is looked at.
@@ -27,6 +29,8 @@ type table struct {
 	starter *starter
 	died    chan os.Signal
 	mark    string
+	memory  cgroup.Memory
+	oomSeen int // kills for want of memory that have explained an end
 	// alone: no other code of this process starts children.
 	alone bool
 }
@@ -41,6 +45,7 @@ func newTable() *table {
 		starter: newStarter(),
 		died:    make(chan os.Signal, 1),
 		mark:    newMark(),
+		memory:  cgroup.Here(),
 	}
 	// Orphaned descendants come to us even when we are not PID 1, so that a
 	// group's end is an event. It cannot fail on a kernel that runs Go.
@@ -81,6 +86,7 @@ func (t *table) start(c *Child, fork func() (int, error)) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var err error
+	c.oomKills, _ = t.memory.Kills()
 	t.starter.do(func() { c.pid, err = fork() })
 	if err != nil {
 		return err
@@ -125,6 +131,7 @@ func (t *table) take(c *Child) {
 	var usage unix.Rusage
 	if _, err := wait4(c.pid, &ws, &usage); err == nil {
 		c.status = Status{wait: syscall.WaitStatus(ws), known: true, maxRSS: usage.Maxrss * 1024}
+		c.status.killer, c.status.outOfMemory = t.killer(c)
 	}
 	delete(t.leaders, c.pid)
 	if c.ownGroup {

@@ -1,11 +1,11 @@
 package crash
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
+
+	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
 )
 
 // cause is one explanation of a crash.
@@ -22,7 +22,7 @@ func (c cause) proof(e Evidence) string {
 	return inLog(strings.Join(c.words, "|"))(e)
 }
 
-const moreMemory = "give the container more memory, or lower APPLICATION_MAX_CONCURRENT_* and ISOLATE_MAX_USER_HEAP_SIZE"
+const moreMemory = cgroup.Raise + ", or lower APPLICATION_MAX_CONCURRENT_* and ISOLATE_MAX_USER_HEAP_SIZE"
 
 // causes returns the explanations in the order they are tried: facts before what is
 // read from the log, a root before what follows from it. Every pattern stands for
@@ -103,10 +103,10 @@ func settingCauses() []cause {
 }
 
 func seenOOMKill(e Evidence) string {
-	if e.Signal != syscall.SIGKILL || e.OOMKills == 0 {
+	if !e.OutOfMemory {
 		return ""
 	}
-	return fmt.Sprintf("the cgroup counts %d out-of-memory kills since the backend started", e.OOMKills)
+	return e.Killer
 }
 
 // seenPanic returns the panic's place and message: Rust prints the message on

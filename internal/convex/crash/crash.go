@@ -29,11 +29,12 @@ func (c Crash) Attributes() []any {
 
 // Evidence is what a crash is read from.
 type Evidence struct {
-	Ended    string         // exit code or signal, as text
-	Signal   syscall.Signal // 0 when it ended by itself
-	Code     int
-	OOMKills int // by the kernel in this container, while the backend ran
-	Lines    []string
+	Ended       string         // exit code or signal, as text
+	Signal      syscall.Signal // 0 when it ended by itself
+	Code        int
+	OutOfMemory bool   // the kernel killed it for want of memory
+	Killer      string // who killed it, as far as that is known
+	Lines       []string
 }
 
 // Read explains the end of a backend.
@@ -88,7 +89,7 @@ func unexplained(e Evidence) (cause, fix string) {
 	switch {
 	case e.Signal == syscall.SIGKILL:
 		return "something outside the container killed the backend",
-			"look at the host's kernel log for an out-of-memory kill, and for processes that may send signals here"
+			"find what on the host sends signals here (docker kill, kill, a watchdog, a security tool): dmesg, journalctl and docker events of that moment"
 	case e.Signal == syscall.SIGSEGV, e.Signal == syscall.SIGBUS, e.Signal == syscall.SIGILL, e.Signal == syscall.SIGTRAP, e.Signal == syscall.SIGABRT:
 		return "the backend crashed in native code", "keep crash.log and report it; check that the image fits the machine's processor"
 	case e.Signal != 0:

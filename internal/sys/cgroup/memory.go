@@ -4,6 +4,7 @@ package cgroup
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -13,6 +14,9 @@ import (
 
 // NoLimit is the limit where there is none.
 const NoLimit = math.MaxUint64
+
+// Raise is how an operator gives a container more memory.
+const Raise = "raise the container's memory limit (mem_limit or deploy.resources.limits.memory in the compose file, resources.limits.memory in Kubernetes)"
 
 // endless is more bytes than a machine has; version 1 writes such a number for
 // no limit.
@@ -59,6 +63,26 @@ func (m Memory) Limit() (uint64, bool) {
 		}
 	}
 	return least, true
+}
+
+// Shortage returns whose memory was used up when the kernel had to kill a process.
+func (m Memory) Shortage() string {
+	limit, known := m.Limit()
+	hit := false
+	for _, data := range m.read("memory.events") {
+		times, found := fieldOf(data, "oom")
+		hit = hit || found && times > 0
+	}
+	for _, data := range m.read("memory.failcnt") {
+		hit = hit || strings.TrimSpace(string(data)) != "0"
+	}
+	switch {
+	case hit && known && limit != NoLimit:
+		return fmt.Sprintf("the container's memory limit of %.0f MiB was reached", float64(limit)/(1<<20))
+	case known && limit != NoLimit:
+		return fmt.Sprintf("the machine had no memory left (the container's limit of %.0f MiB was not reached)", float64(limit)/(1<<20))
+	}
+	return "the machine had no memory left (the container has no limit of its own)"
 }
 
 // read returns the contents of those of the files that are there, nearest first.
