@@ -9,12 +9,10 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convex/backend"
 	"github.com/tale-project/tale-runtime/internal/convex/crash"
 	"github.com/tale-project/tale-runtime/internal/convex/volume"
-	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/supervise"
-	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
 )
 
 const (
@@ -28,7 +26,6 @@ const (
 type backendWatch struct {
 	boot    *Boot
 	probe   backend.Probe
-	oom     cgroup.Memory
 	mask    func(supervise.Stream, string) string
 	tail    crash.Tail
 	relay   func(line []byte)
@@ -38,7 +35,6 @@ type backendWatch struct {
 	mu           sync.Mutex
 	stop         context.CancelCauseFunc // of this generation
 	began        time.Time               // of this process
-	oomKills     int                     // when it began
 	answered     bool                    // has this process
 	deadline     *time.Timer             // for its first answer
 	due          time.Time               // the same
@@ -57,7 +53,6 @@ func newBackendWatch(b *Boot) *backendWatch {
 	return &backendWatch{
 		boot:    b,
 		probe:   backend.Probe{Prober: health.NewProber(), Network: b.settings.Network, Name: b.settings.Instance.Name},
-		oom:     cgroup.Here(),
 		mask:    secretMask(b.settings, b.environ),
 		relay:   logging.ChildLines(b.log, backendName),
 		replace: make(chan error, 1),
@@ -183,8 +178,8 @@ func (w *backendWatch) answers() {
 	w.mu.Unlock()
 	if first {
 		w.finish(stack.BackendAnswers(version), nil)
-		if older := w.boot.guard.RefuseBackend(version); older != "" {
-			stop(&bootError{exit.Config, "this volume must not be used like this: " + older, "a downgrade", []string{"run the newer version, or set CONVEX_ALLOW_DOWNGRADE=true if that is meant"}})
+		if older := w.boot.guard.RefuseBackend(version); older != nil {
+			stop(older)
 			return
 		}
 		w.boot.guard.Remember(version)

@@ -10,6 +10,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convex/crash"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
@@ -25,7 +26,6 @@ func (w *backendWatch) begin() {
 		w.boot.log.Debug("the process that was to be replaced is gone already", "reason", reason)
 	default:
 	}
-	w.oomKills, _ = w.oom.Kills()
 	w.finish = w.boot.Begin(stageBackend)
 	w.boot.Attempt(stageBackend)
 	w.stopDeadline() // of a process that could not be started
@@ -55,12 +55,10 @@ func (w *backendWatch) tooLate() {
 		return // it has just answered, or got on
 	}
 	limit := w.boot.settings.Backend.WaitTimeout
-	err := &bootError{
-		code:    exit.Unavailable,
-		message: fmt.Sprintf("cannot use the backend: it did not answer at %s within %s; the last try said: %s", w.boot.settings.Network.URL(), limit, health.Reason(w.lastErr)),
-		cause:   w.whyLate(),
-		fix:     []string{fmt.Sprintf("raise CONVEX_WAIT_TIMEOUT (now %s) if it only needs longer", limit)},
-	}
+	err := report.New(exit.Unavailable,
+		fmt.Sprintf("cannot use the backend: it did not answer at %s within %s; the last try said: %s", w.boot.settings.Network.URL(), limit, health.Reason(w.lastErr)),
+		w.whyLate(), "read what it printed: docker compose logs --tail 200 convex",
+		fmt.Sprintf("raise CONVEX_WAIT_TIMEOUT (now %s) if it only needs longer", limit)).Err(nil)
 	w.finish("", err)
 	w.stop(err)
 }
@@ -83,10 +81,9 @@ func (w *backendWatch) whyLate() string {
 func (w *backendWatch) exited(status supervise.Status) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	kills, _ := w.oom.Kills()
 	ended := crash.Read(time.Now(), time.Since(w.began), crash.Evidence{
 		Ended: status.String(), Signal: status.Signal(), Code: status.ExitCode(),
-		OOMKills: kills - w.oomKills, Lines: w.tail.Lines(),
+		OutOfMemory: status.OutOfMemory(), Killer: status.Killer(), Lines: w.tail.Lines(),
 	})
 	w.crash = &ended
 	w.finish("", errors.New(ended.Cause))

@@ -15,9 +15,12 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convex/volume"
 	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/entrypoint/boot"
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/report/status"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
+	"github.com/tale-project/tale-runtime/internal/sys/writable"
 )
 
 const serviceName = "convex"
@@ -76,7 +79,7 @@ func (b *Boot) everything() boot.Plan {
 		Stages: []boot.Stage{
 			{Name: stageStorage, Run: b.prepareStorage},
 			{Name: stageTrust, Run: b.prepareTrust},
-			{Name: stageSeed, Run: b.seedData},
+			{Name: stageSeed, Run: b.seedData, Changes: true},
 		},
 		Serve:   b.serve,
 		Serving: []string{stageBackend, stageDashboard, stageReady},
@@ -96,5 +99,11 @@ func (b *Boot) config(ctx context.Context) (string, error) {
 
 func (b *Boot) seedData(ctx context.Context) (string, error) {
 	result, err := seed.Run(ctx, b.log, b.settings.Seed, b.settings.Volume.DataDir)
+	if err != nil && ctx.Err() == nil {
+		err = report.New(exit.Code(writable.WithExitCode(err)), err.Error(),
+			"a file of the data folder belongs to another user, its disk is full, or what the image brings cannot be read",
+			"look at the path named above; chown -R 1001:1001 and df -h /app/data on the data volume",
+			"seeding goes on where it stopped: docker compose restart convex").Err(err)
+	}
 	return result.String(), err
 }

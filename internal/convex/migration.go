@@ -6,6 +6,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/convex/backend"
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/report"
 )
 
 // databasePatience is how long a backend that answers may say nothing about its
@@ -37,17 +38,13 @@ func (w *backendWatch) follow(line string) {
 
 // newerDatabase returns the end of a boot that the backend itself would go on with: it warns
 // of such a database only.
-func newerDatabase(database backend.Database) *bootError {
-	return &bootError{
-		code:    exit.Config,
-		message: "cannot use the database with this backend: " + database.String(),
-		cause:   "a newer backend has migrated it, and migrations cannot be undone; this one would answer, and fail in every function",
-		fix: []string{
-			"run the backend image that used the database last, or a newer one",
-			"the way back is a backup of the database and the volume of one moment, or an export of the newer backend (npx convex export) imported into an empty deployment",
-			"CONVEX_ALLOW_DOWNGRADE=true starts all the same",
-		},
-	}
+func newerDatabase(database backend.Database) error {
+	return report.New(exit.Config, "cannot use the database with this backend: "+database.String(),
+		"a newer backend has migrated it, and migrations cannot be undone; this one would answer, and fail in every function",
+		"run the backend image that used the database last, or a newer one",
+		"the way back is a backup of the database and the volume of one moment, or an export of the newer backend (npx convex export) imported into an empty deployment",
+		"CONVEX_ALLOW_DOWNGRADE=true starts all the same",
+	).Err(nil)
 }
 
 // usesDatabase returns why a backend that answers is not ready: it opens its ports

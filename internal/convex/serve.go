@@ -3,12 +3,15 @@ package convex
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tale-project/tale-runtime/internal/convex/backend"
 	"github.com/tale-project/tale-runtime/internal/convex/dashboard"
+	"github.com/tale-project/tale-runtime/internal/entrypoint/boot"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
@@ -42,11 +45,12 @@ func (b *Boot) serve(ctx context.Context) error {
 
 // explain adds the explanation of the backend's last crash.
 func (b *Boot) explain(err error) error {
-	crash := b.backend.lastCrash()
-	if err == nil || crash == nil || errors.As(err, new(*bootError)) {
-		return err
+	if _, ended := supervise.Ended(err); ended && b.backend.lastCrash() != nil {
+		return &crashError{err, b.backend.lastCrash()}
 	}
-	return &crashError{err, crash}
+	return boot.Child{
+		Name: backendName, Service: serviceName, Setting: "CONVEX_BACKEND_COMMAND", Command: strings.Join(b.settings.Backend.Command, " "),
+	}.Explain(err)
 }
 
 // becomeReady opens readiness; the first time that ends the boot.
@@ -79,7 +83,7 @@ func (b *Boot) serveGeneration(ctx context.Context) error {
 	ended := make(chan error, 1)
 	go func() { ended <- supervisor.Run(ctx, services...) }()
 	err = b.untilNewTrust(ended, revision, cancel)
-	if cause := context.Cause(ctx); err == nil && (errors.Is(cause, errNewTrust) || errors.As(cause, new(*bootError))) {
+	if cause := context.Cause(ctx); err == nil && (errors.Is(cause, errNewTrust) || errors.As(cause, new(*report.Error))) {
 		return cause
 	}
 	return err

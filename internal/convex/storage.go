@@ -29,7 +29,7 @@ func (b *Boot) prepareStorage(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	login := postgres.Login{Server: server, Database: b.settings.Instance.DatabaseName(), CAFile: b.settings.Postgres.CAFile}
+	login := postgres.Login{Server: server, Database: b.settings.Instance.DatabaseName(), CAFile: b.settings.Postgres.CAFile, Used: guard.HasUsed(stack.StoragePostgres)}
 	facts, err := login.WaitReady(ctx, b.log, b.settings.Backend.WaitTimeout, func(int) { b.Attempt(stageStorage) })
 	if err != nil {
 		return "", err

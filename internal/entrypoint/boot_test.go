@@ -73,8 +73,9 @@ func TestFailureOfAStage(t *testing.T) {
 	if d.State != report.Failed {
 		t.Errorf("state %s", d.State)
 	}
-	want := &report.Failure{Stage: "look", Message: "cannot look", Retryable: true, ExitCode: exit.Unavailable}
-	if diff := cmp.Diff(want, d.Failure, cmpopts.IgnoreFields(report.Failure{}, "ElapsedMS")); diff != "" {
+	want := report.New(exit.Unavailable, "cannot look", "it is dark", "light a lamp")
+	want.Stage, want.Changed = "look", []string{"nothing"}
+	if diff := cmp.Diff(&want, d.Failure, cmpopts.IgnoreFields(report.Failure{}, "ElapsedMS")); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/entrypoint/boot"
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
@@ -54,7 +55,7 @@ func bootFake(ctx context.Context, inv entrypoint.Invocation, job string) error 
 		Config: func(context.Context) (string, error) { return "", unusable },
 		Stages: []boot.Stage{{Name: "look", Run: func(ctx context.Context) (string, error) {
 			if settings.Fail {
-				return "", exit.Errorf(exit.Unavailable, "cannot look")
+				return "", report.New(exit.Unavailable, "cannot look", "it is dark", "light a lamp").Err(nil)
 			}
 			inv.Log.Info("seen", "token", settings.Token.Reveal(), "uid", os.Getuid())
 			_, err := supervise.Run(ctx, inv.Log, supervise.Process{Name: "child", Argv: []string{"sh", "-c", "env; cat /proc/$PPID/environ; [ -e /proc/$$/fd/5 ] && echo descriptor 5; true"}, Env: inv.Environ.List()})

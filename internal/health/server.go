@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/report"
 )
 
 // VersionHeader is where the status port says the version of the application.
@@ -43,7 +44,9 @@ type Server struct {
 func Listen(log *slog.Logger, address string, endpoints Endpoints) (*Server, error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, exit.Errorf(exit.Config, "cannot open the status port STATUS_ADDR=%s: %w; choose a free address, or set it empty to turn the port off", address, err)
+		return nil, report.New(exit.Config, fmt.Sprintf("cannot open the status port STATUS_ADDR=%s: %v", address, err),
+			"another process of this container, or of this host with network_mode: host, has that port, or the address is none of this container's",
+			"choose a free address in STATUS_ADDR, or set it empty to turn the port off").Err(err)
 	}
 	s := &Server{log: log, done: make(chan struct{}), addr: listener.Addr()}
 	s.http = &http.Server{

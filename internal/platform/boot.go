@@ -57,8 +57,8 @@ func (b *Boot) everything() boot.Plan {
 		Stages: []boot.Stage{
 			{Name: stageWait, Run: b.wait},
 			{Name: stageAuth, Run: b.authenticate},
-			{Name: stageEnv, Run: b.syncEnv},
-			{Name: stageDeploy, Run: b.deploy},
+			{Name: stageEnv, Run: b.syncEnv, Changes: true},
+			{Name: stageDeploy, Run: b.deploy, Changes: true},
 		},
 		Serve:   b.serve,
 		Serving: []string{stageServe, stageReady},

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"maps"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/entrypoint/boot"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/logging/redact"
@@ -51,7 +53,7 @@ func (b *Boot) serve(ctx context.Context) error {
 	case err := <-ended:
 		b.NotReady("the web server has ended")
 		up.end(err)
-		return err
+		return b.webChild().Explain(err)
 	case <-ctx.Done():
 	}
 	b.drain(up.isReady(), escalated, ended)
@@ -61,6 +63,10 @@ func (b *Boot) serve(ctx context.Context) error {
 	}
 	up.end(context.Cause(ctx))
 	return nil
+}
+
+func (b *Boot) webChild() boot.Child {
+	return boot.Child{Name: webName, Service: serviceName, Setting: "WEB_COMMAND", Command: b.redactor().Redact(strings.Join(b.settings.Web.Command, " "))}
 }
 
 // drain keeps serving while whoever sends requests learns to stop: the health

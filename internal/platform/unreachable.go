@@ -24,18 +24,15 @@ func orUnreachable(err error) error {
 
 // Report returns what a boot says of the error wherever its reader may look.
 func (e *unreachableError) Report() report.Failure {
-	return report.Failure{
-		Message: e.What(),
-		Cause:   "the last attempt said: " + health.Reason(e.Last) + "; " + e.meaning(),
-		Fix: []string{
-			"look whether it is up: docker compose ps convex",
-			"read why it is not: docker compose logs convex",
-			"if it is, compare the address in CONVEX_URL with where it listens",
-			e.Longer(),
-		},
-		Retryable: true,
-		ExitCode:  exit.Unavailable,
+	failure := report.New(exit.Unavailable, e.What(), "the last attempt said: "+health.Reason(e.Last)+"; "+e.meaning(),
+		"look whether it is up: docker compose ps convex",
+		"ask it what it does: docker compose exec convex convex-entrypoint status; docker compose logs convex",
+		"if it is up, compare the address in CONVEX_URL with where it listens",
+		e.Longer())
+	if kind, _ := netcause.Of(e.Last); kind == netcause.Silent {
+		failure.Fix[2] = "if it hangs: docker compose restart convex, after a look at its database (docker compose ps db) and at docker stats"
 	}
+	return failure
 }
 
 // meaning returns what the last attempt says about the convex container.
@@ -51,6 +48,8 @@ func (e *unreachableError) meaning() string {
 		return "no container with that name runs in a network of this one"
 	case netcause.Refused:
 		return "the host is there, but the backend has not opened its port"
+	case netcause.Silent:
+		return "convex is up and silent: it hangs, is overloaded, or waits for its database"
 	case netcause.Timeout, netcause.Unreachable:
 		return "the host is not there, or something between drops the packets"
 	case netcause.Protocol, netcause.TLS:

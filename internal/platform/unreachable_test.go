@@ -59,7 +59,7 @@ func TestMeaningOfTheLastAttempt(t *testing.T) {
 	for name, tt := range map[string]struct{ url, want string }{
 		"no such host":   {"http://no-such-host.invalid", "no container with that name"},
 		"nobody listens": {"http://" + testkit.FreeAddress(t), "has not opened its port"},
-		"silence":        {"http://" + silent.Addr().String(), "drops the packets"},
+		"silence":        {"http://" + silent.Addr().String(), "it accepts connections but does not answer (silent); convex is up and silent"},
 		"starting":       {answers(http.StatusServiceUnavailable), "is not ready"},
 		"something else": {answers(http.StatusNotFound), "is no Convex backend"},
 	} {

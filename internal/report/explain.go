@@ -2,10 +2,38 @@ package report
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 )
+
+// New returns a failure with what every reader of one needs: what was said, why,
+// and what to do. A boot adds the stage and what it had changed; what else is known
+// may be set. No other package makes a Failure by itself.
+func New(code int, said, cause, fix string, more ...string) Failure {
+	return Failure{ExitCode: code, Message: said, Cause: cause, Fix: append([]string{fix}, more...), Retryable: mayPass(code)}
+}
+
+// Error is a failure that is explained where it is found.
+type Error struct {
+	failure Failure
+	err     error
+}
+
+// Err returns the failure as an error, which wraps err unless that is nil.
+func (f Failure) Err(err error) error { return &Error{f, err} }
+
+func (e *Error) Error() string { return e.failure.Message + "; " + strings.Join(e.failure.Fix, "; ") }
+func (e *Error) Unwrap() error { return e.err }
+
+// ExitCode returns the exit code the error stands for.
+func (e *Error) ExitCode() int { return e.failure.ExitCode }
+
+// Report returns the failure.
+func (e *Error) Report() Failure { return e.failure }
 
 // Explained is what an error offers to be explained wherever the reader of a
 // failed boot may look: its cause and what to do about it.
@@ -17,22 +45,42 @@ type Explained interface {
 }
 
 // Explain returns the failure of a stage that ended with err: what the error
-// itself reports, if it or one that it wraps is Explained.
+// itself reports, if it or one that it wraps is Explained. Whatever it is, it has a
+// cause and a fix.
 func Explain(stage string, err error) Failure {
+	var failure Failure
 	if own, ok := errors.AsType[Explained](err); ok {
-		failure := own.Report()
-		if failure.Stage == "" {
-			failure.Stage = stage
-		}
-		return failure
+		failure = own.Report()
+	} else if problems, ok := errors.AsType[config.Problems](err); ok {
+		failure = New(exit.Config, err.Error(), wrongSettings(problems), "correct the variables in .env or the compose file, then: docker compose up -d")
+	} else {
+		failure = unexplained(err)
 	}
-	failure := Failure{Stage: stage, Message: err.Error(), ExitCode: exit.Code(err)}
-	if _, ok := errors.AsType[config.Problems](err); ok {
-		failure.Cause = "the environment of this container is not usable as it is"
-		failure.Fix = []string{"correct the variables in .env or the compose file, then: docker compose up -d"}
+	if failure.Stage == "" {
+		failure.Stage = stage
 	}
-	failure.Retryable = mayPass(failure.ExitCode)
 	return failure
+}
+
+func wrongSettings(problems config.Problems) string {
+	if len(problems) == 1 {
+		return "the environment of this container sets " + problems[0].Variable + " to what is not accepted, or not at all"
+	}
+	return fmt.Sprintf("%d settings in the environment of this container are not usable as they are", len(problems))
+}
+
+// unexplained returns what the exit code alone says of an error.
+func unexplained(err error) Failure {
+	code, said := exit.Code(err), err.Error()
+	switch code {
+	case exit.Unavailable:
+		return New(code, said, "something that this container needs is missing, or has not come up in time", "docker compose ps (what else is down?), and the log of what is named above")
+	case exit.NoPermission:
+		return New(code, said, fmt.Sprintf("this process runs as %s and may not do that", whoami()), "give that user the right to what is named above, then: docker compose up -d")
+	case exit.Config:
+		return New(code, said, "a setting, or what a setting names, is not usable as it is", "correct what is named above in .env or the compose file, then: docker compose up -d")
+	}
+	return New(code, said, "not known: this error has no explanation of its own, which is a defect of the entrypoint", "report it with the whole log: docker compose logs")
 }
 
 // mayPass reports whether another start with the same input may succeed.
@@ -43,3 +91,5 @@ func mayPass(code int) bool {
 	}
 	return true
 }
+
+func whoami() string { return fmt.Sprintf("uid %d gid %d", os.Geteuid(), os.Getegid()) }

@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 )
 
@@ -39,6 +40,23 @@ func (f Failure) Text() string {
 	writeLines(&b, "changed", strings.Join(f.Changed, "\n"), 4)
 	writeLines(&b, "retry", f.retryText(), 1)
 	return strings.TrimRight(b.String(), "\n")
+}
+
+// longestPart is how long each half of Line gets, in bytes: what shows a health check
+// cuts off what is longer.
+const longestPart = 220
+
+// Line returns the failure in one line: where, what was said, the first thing to do.
+func (f Failure) Line() string {
+	said := strings.Join(strings.Fields(f.Message), " ")
+	if f.Code != "" {
+		said = f.Code + ": " + said
+	}
+	line := "FAILED at " + f.Stage + ": " + config.Excerpt(said, longestPart)
+	if len(f.Fix) > 0 {
+		line += "; fix: " + config.Excerpt(f.Fix[0], longestPart)
+	}
+	return line
 }
 
 func lastLines(lines []string, most int) []string {

@@ -25,7 +25,8 @@ type Process struct {
 }
 
 // Start runs the command until the end of the test; there it is killed, and its
-// output is shown if the test has failed.
+// output is shown if the test has failed. What it says of a boot that failed has to be
+// complete (CheckFailures).
 func Start(t testing.TB, command *exec.Cmd) *Process {
 	t.Helper()
 	p := &Process{Cmd: command, t: t, ended: make(chan struct{})}
@@ -47,6 +48,7 @@ func Start(t testing.TB, command *exec.Cmd) *Process {
 	t.Cleanup(func() {
 		p.kill()
 		<-p.ended
+		CheckFailures(t, p.Output.String())
 		if t.Failed() {
 			t.Logf("output of %s:\n%s", strings.Join(command.Args, " "), p.Output.String())
 		}

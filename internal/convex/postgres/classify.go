@@ -12,14 +12,25 @@ import (
 )
 
 func (l Login) verdict(c cause, problem string) *loginError {
-	fix := remedyFor(c).fix
-	switch c {
-	case causeNoDatabase:
-		fix = fmt.Sprintf(fix, fmt.Sprintf(`createdb -h %s -p %s -U %s %s`, l.Server.URL.Hostname(), l.Server.Port(), l.user(), l.Database))
-	case causeNoPrivilege:
-		fix = fmt.Sprintf(fix, fmt.Sprintf(`ALTER DATABASE %q OWNER TO %q`, l.Database, l.user()))
+	remedy := remedyFor(c)
+	failed := &loginError{Cause: c, Server: l.Server.Address(), Problem: problem, Why: remedy.why, Fix: remedy.fix}
+	switch {
+	case c == causeNoDatabase && l.Used:
+		failed.Problem += ", and this volume has used it"
+		failed.Why = "the database was dropped, or this is another server or a new volume of the server's: what was in it is not there"
+		failed.Fix = "bring back the server or the volume that has it, or restore a backup of the database; the folder convex of the data volume belongs to it"
+		failed.More = []string{"only if the data may be lost: " + l.createDatabase()}
+	case c == causeNoDatabase:
+		failed.Fix = "create it: " + l.createDatabase()
+	case c == causeNoPrivilege:
+		failed.Fix = fmt.Sprintf("let the user own the database: ALTER DATABASE %q OWNER TO %q", l.Database, l.user())
 	}
-	return &loginError{Cause: c, Server: l.Server.Address(), Problem: problem, Fix: fix}
+	return failed
+}
+
+// createDatabase returns commands for compose and for a server elsewhere.
+func (l Login) createDatabase() string {
+	return fmt.Sprintf("docker compose exec db createdb -U %s %s (elsewhere: createdb -h %s -p %s -U %[1]s %[2]s)", l.user(), l.Database, l.Server.URL.Hostname(), l.Server.Port())
 }
 
 // schemaVerdict returns the verdict on a schema in which the backend cannot write its tables. That
@@ -58,6 +69,8 @@ func (l Login) explain(err error) (cause, string) {
 		return causeDNS, explanation
 	case netcause.Refused:
 		return causeRefused, explanation
+	case netcause.Silent:
+		return causeSilent, explanation
 	case netcause.Timeout, netcause.Unreachable:
 		return causeTimeout, explanation
 	case netcause.TLS:

@@ -3,6 +3,7 @@ package postgres
 import (
 	"errors"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -17,6 +18,7 @@ const (
 	causeDNS         cause = "dns"
 	causeRefused     cause = "refused"
 	causeTimeout     cause = "timeout"
+	causeSilent      cause = "silent"
 	causeNetwork     cause = "network"
 	causeTLS         cause = "tls"
 	causeLogin       cause = "login"
@@ -37,6 +39,7 @@ const (
 type remedy struct {
 	patience time.Duration // how long the cause may last; 0 ends the wait at once
 	code     int           // exit code when it ends the boot
+	why      string
 	fix      string
 }
 
@@ -53,23 +56,33 @@ const clockPatience = time.Minute
 
 func remedyFor(c cause) remedy {
 	remedies := map[cause]remedy{
-		causeDNS:         {untilDeadline, exit.Unavailable, "check the host in POSTGRES_URL or DB_HOST, and that both containers are on one network"},
-		causeRefused:     {untilDeadline, exit.Unavailable, "check that Postgres runs there and listens on that port (POSTGRES_URL or DB_HOST, DB_PORT)"},
-		causeTimeout:     {untilDeadline, exit.Unavailable, "a firewall may drop the packets; check the host and port in POSTGRES_URL or DB_HOST, DB_PORT"},
-		causeNetwork:     {untilDeadline, exit.Unavailable, "check the host and port in POSTGRES_URL or DB_HOST, DB_PORT, and Postgres' own log"},
-		causeStarting:    {untilDeadline, exit.Unavailable, "look at Postgres' log: recovery after a crash takes a while"},
-		causeFull:        {untilDeadline, exit.Unavailable, "raise max_connections of Postgres or stop other clients"},
-		causeReadOnly:    {untilDeadline, exit.Unavailable, "name the primary server in POSTGRES_URL or DB_HOST"},
-		causeLease:       {untilDeadline, exit.Unavailable, "look for it in pg_stat_activity and end it: SELECT pg_terminate_backend(PID)"},
-		causeOther:       {untilDeadline, exit.Unavailable, "look at Postgres' log"},
-		causeClock:       {clockPatience, exit.Config, "set this machine's clock; if it is right (the other one was ahead, or the machine was restored), make sure that no backend runs and say UPDATE leases SET ts = 0"},
-		causeNoDatabase:  {initPatience, exit.Config, "create it: %s"},
-		causeTLS:         {0, exit.Config, "name the signing authority's certificate in PG_CA_FILE, or add ?sslmode=disable to POSTGRES_URL if the network is trusted"},
-		causeLogin:       {0, exit.NoPermission, "compare POSTGRES_URL or DB_USER and DB_PASSWORD with the server; a Postgres volume keeps the password it was first made with"},
-		causeNoPrivilege: {0, exit.NoPermission, "let the user own the database: %s"},
-		causeNoSchema:    {initPatience, exit.Config, "create it: CREATE SCHEMA, or correct search_path or options in POSTGRES_URL"},
-		causeElsewhere:   {0, exit.Config, "leave search_path and options out of POSTGRES_URL (the backend by itself ignores a search_path there), or move the tables: ALTER TABLE … SET SCHEMA"},
-		causeTooOld:      {0, exit.Config, "move the data to a newer Postgres (dump and restore, or pg_upgrade)"},
+		causeDNS: {untilDeadline, exit.Unavailable, "the name in POSTGRES_URL or DB_HOST is wrong, no network has both containers, or the server's container is stopped: a stopped container has no name",
+			"docker compose ps db (is it up? docker compose up -d db); if it is, check the host in POSTGRES_URL or DB_HOST"},
+		causeRefused: {untilDeadline, exit.Unavailable, "the host is there, and no Postgres listens on that port of it",
+			"check that Postgres runs there (docker compose ps db) and listens on that port (POSTGRES_URL or DB_HOST, DB_PORT)"},
+		causeTimeout: {untilDeadline, exit.Unavailable, "the host is not there, or something between drops the packets",
+			"a firewall may drop the packets; check the host and port in POSTGRES_URL or DB_HOST, DB_PORT"},
+		causeSilent: {untilDeadline, exit.Unavailable, "Postgres accepts connections but does not answer: it is stopped in the middle (docker pause, a frozen host), out of memory or I/O, or no Postgres",
+			"docker compose logs --tail 50 db; docker stats --no-stream db; docker compose restart db, if it stays silent"},
+		causeNetwork: {untilDeadline, exit.Unavailable, "what answers there is no Postgres, or breaks off",
+			"check the host and port in POSTGRES_URL or DB_HOST, DB_PORT, and Postgres' own log"},
+		causeStarting: {untilDeadline, exit.Unavailable, "Postgres starts, stops or recovers", "look at Postgres' log: recovery after a crash takes a while"},
+		causeFull:     {untilDeadline, exit.Unavailable, "other clients hold all its connections", "raise max_connections of Postgres or stop other clients"},
+		causeReadOnly: {untilDeadline, exit.Unavailable, "the server is a standby, or was made read-only", "name the primary server in POSTGRES_URL or DB_HOST"},
+		causeLease: {untilDeadline, exit.Unavailable, "a backend that is killed leaves its transaction open until Postgres notices; or another backend runs on this database",
+			"look for it in pg_stat_activity and end it: SELECT pg_terminate_backend(PID)"},
+		causeOther: {untilDeadline, exit.Unavailable, "its own words above say why", "look at Postgres' log: docker compose logs --tail 50 db"},
+		causeClock: {clockPatience, exit.Config, "the backend takes its lease with the time of its clock, and only over an older one",
+			"set this machine's clock; if it is right (the other one was ahead, or the machine was restored), make sure that no backend runs and say UPDATE leases SET ts = 0"},
+		causeNoDatabase: {initPatience, exit.Config, "INSTANCE_NAME was changed, the database was dropped, or this is another server or a new volume of it", ""},
+		causeTLS: {0, exit.Config, "the server and this side do not agree on TLS, or its certificate is not signed by an authority that is known here",
+			"name the signing authority's certificate in PG_CA_FILE, or add ?sslmode=disable to POSTGRES_URL if the network is trusted"},
+		causeLogin: {0, exit.NoPermission, "user and password are not those of the server; a Postgres volume keeps the password it was first made with",
+			"compare POSTGRES_URL or DB_USER and DB_PASSWORD with the server; a Postgres volume keeps the password it was first made with: put that back, or say ALTER USER … PASSWORD there"},
+		causeNoPrivilege: {0, exit.NoPermission, "the database or its tables belong to another user, as after a restore", ""},
+		causeNoSchema:    {initPatience, exit.Config, "the search_path of this login leads nowhere", "create it: CREATE SCHEMA, or correct search_path or options in POSTGRES_URL"},
+		causeElsewhere:   {0, exit.Config, "the search_path of this login leads past the backend's tables", "leave search_path and options out of POSTGRES_URL (the backend by itself ignores a search_path there), or move the tables: ALTER TABLE … SET SCHEMA"},
+		causeTooOld:      {0, exit.Config, "the backend uses what older servers do not have", "move the data to a newer Postgres (dump and restore, or pg_upgrade)"},
 	}
 	return remedies[c]
 }
@@ -80,7 +93,9 @@ type loginError struct {
 	Cause   cause
 	Server  string // HOST:PORT
 	Problem string
+	Why     string
 	Fix     string
+	More    []string // other things to do
 }
 
 func (e *loginError) Error() string { return e.Problem + "; " + e.Fix }
@@ -90,11 +105,7 @@ func (e *loginError) ExitCode() int { return remedyFor(e.Cause).code }
 
 // Report explains the error in a boot's report.
 func (e *loginError) Report() report.Failure {
-	code := e.ExitCode()
-	return report.Failure{
-		Message: "cannot use Postgres at " + e.Server + ": " + e.Problem, Fix: []string{e.Fix},
-		ExitCode: code, Retryable: code == exit.Unavailable,
-	}
+	return report.New(e.ExitCode(), "cannot use Postgres at "+e.Server+": "+e.Problem, e.Why, e.Fix, e.More...)
 }
 
 // lateError is a Postgres that was not usable within the deadline.
@@ -102,14 +113,11 @@ type lateError struct{ *health.GaveUpError }
 
 // Report explains the error in a boot's report.
 func (e *lateError) Report() report.Failure {
-	failure := report.Failure{
-		Message: e.What(), Cause: "the last attempt said: " + health.Reason(e.Last), Fix: []string{e.Longer()},
-		ExitCode: exit.Unavailable, Retryable: true,
-	}
+	cause, fix := "the last attempt said: "+health.Reason(e.Last), []string{e.Longer()}
 	var last *loginError
 	if errors.As(e.Last, &last) {
-		failure.Cause = "the last attempt said: " + last.Problem
-		failure.Fix = []string{last.Fix, e.Longer()}
+		cause = "the last attempt said: " + last.Problem + "; " + last.Why
+		fix = slices.Concat([]string{last.Fix}, last.More, fix)
 	}
-	return failure
+	return report.New(exit.Unavailable, e.What(), cause, fix[0], fix[1:]...)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -16,13 +17,16 @@ const mostOfALogin = 1 << 20
 
 var errTooMuch = errors.New("the server sends without end")
 
-// limit bounds what a login reads, and so the memory that it takes.
-func limit(settings *pgconn.Config) {
+// limit bounds what a login reads, and so the memory that it takes. The function that
+// it returns reports whether a connection came about.
+func limit(settings *pgconn.Config) (connected func() bool) {
+	var dialled atomic.Bool
 	settings.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := new(net.Dialer).DialContext(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}
+		dialled.Store(true)
 		return &limitedConn{Conn: conn, left: mostOfALogin}, nil
 	}
 	settings.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
@@ -30,6 +34,7 @@ func limit(settings *pgconn.Config) {
 		frontend.SetMaxBodyLen(mostOfALogin) // room for a message is made before it is read
 		return frontend
 	}
+	return dialled.Load
 }
 
 // limitedConn is a connection that has been read enough after so many bytes.

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/sys/unix"
 
+	"github.com/tale-project/tale-runtime/internal/net/netcause"
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
@@ -48,6 +49,7 @@ type Login struct {
 	Server   stack.Postgres
 	Database string
 	CAFile   string // PEM, added to the system's authorities; may be empty
+	Used     bool   // a backend has used the database before
 }
 
 // Facts are what a successful login found.
@@ -66,14 +68,18 @@ func (l Login) Try(ctx context.Context) (Facts, error) {
 	if err != nil {
 		return facts, l.classify(err)
 	}
+	connected := limit(settings)
 	conn, err := pgconn.ConnectConfig(ctx, settings)
+	if err != nil && connected() {
+		err = netcause.Connected(err)
+	}
 	if err != nil {
 		return facts, l.classify(err)
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	results, err := conn.Exec(ctx, factsQuery).ReadAll()
 	if err != nil {
-		return facts, l.classify(err)
+		return facts, l.classify(netcause.Connected(err))
 	}
 	if len(results) != 1 || len(results[0].Rows) != 1 || len(results[0].Rows[0]) != 7 {
 		return facts, l.classify(errors.New("the server's answer to a simple query has another shape"))
@@ -137,7 +143,6 @@ func (l Login) connectSettings(facts *Facts) (*pgconn.Config, error) {
 			settings.RuntimeParams[name] = strings.ReplaceAll(parameters.Get(name), " ", "+")
 		}
 	}
-	limit(settings)
 	settings.AfterNetConnect = func(ctx context.Context, _ *pgconn.Config, conn net.Conn) (net.Conn, error) {
 		secured, err := l.negotiateTLS(ctx, conn)
 		if err != nil {

@@ -2,17 +2,18 @@ package volume
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/Masterminds/semver/v3"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
@@ -32,9 +33,10 @@ type Use struct {
 	Buckets        string // that have the backend's files; "" for the volume
 }
 
-// refusal is why a start would harm the volume.
+// refusal is why a start would harm the volume; without a reason there is none.
 type refusal struct {
 	reason   string
+	back     string // how the start is as the last one was
 	override string // the variable that allows the start
 }
 
@@ -52,7 +54,9 @@ type Guard struct {
 func Open(log *slog.Logger, settings Settings, guards Guards, use Use) (*Guard, error) {
 	record, err := readRecord(log, settings.DataDir)
 	if err != nil {
-		return nil, exit.With(exit.Config, err)
+		return nil, report.New(exit.Config, "cannot read what the volume remembers: "+err.Error(),
+			"the file that says how the volume was used last belongs to another user, or is no file",
+			"give it to the user that this container runs as, or restore it", "if neither can be done, remove "+recordPath(settings.DataDir)+" (this start is then not compared with the last one)").Err(err)
 	}
 	g := &Guard{log: log, settings: settings, guards: guards, use: use, record: record}
 	refused, allowed := g.check()
@@ -62,18 +66,29 @@ func Open(log *slog.Logger, settings Settings, guards Guards, use Use) (*Guard, 
 	if len(refused) == 0 {
 		return g, nil
 	}
-	reasons := make([]string, 0, len(refused))
+	return nil, refuse(refused)
+}
+
+// refuse returns the error of a start that would harm the volume: the way back stands
+// before the overrides.
+func refuse(refused []refusal) error {
+	var reasons, back, overrides []string
 	for _, r := range refused {
-		reasons = append(reasons, fmt.Sprintf("%s; set %s=true if that is meant", r.reason, r.override))
+		reasons, back = append(reasons, r.reason), append(back, r.back)
+		overrides = append(overrides, "or, if that is meant: "+r.override+"=true in .env, then docker compose up -d convex (docs/environment.md says what is lost)")
 	}
-	return nil, exit.With(exit.Config, errors.New("this volume must not be used like this: "+strings.Join(reasons, "; also, ")))
+	slices.Sort(overrides)
+	fix := append(back, slices.Compact(overrides)...)
+	return report.New(exit.Config, "this volume must not be used like this: "+strings.Join(reasons, "; also, "),
+		"a setting was changed, an older image is started, or this is the volume of another deployment; the volume remembers how it was used last",
+		fix[0], fix[1:]...).Err(nil)
 }
 
 // check returns the refusals that hold and those that an override turns into
 // warnings.
 func (g *Guard) check() (refused, allowed []refusal) {
 	for _, check := range []struct {
-		reason   string
+		refusal
 		allow    bool
 		override string
 	}{
@@ -81,23 +96,26 @@ func (g *Guard) check() (refused, allowed []refusal) {
 		{g.otherFiles(), g.guards.StorageSwitch, "CONVEX_ALLOW_STORAGE_SWITCH"},
 		{g.officialLayout(), g.guards.StorageSwitch, "CONVEX_ALLOW_STORAGE_SWITCH"},
 		{g.otherSecret(), g.guards.ChangedSecret, "CONVEX_ALLOW_CHANGED_SECRET"},
-		{older("TALE_VERSION", g.record.TaleVersion, g.use.TaleVersion), g.guards.Downgrade, "CONVEX_ALLOW_DOWNGRADE"},
-		{g.olderBackend(g.use.BackendVersion), g.guards.Downgrade, "CONVEX_ALLOW_DOWNGRADE"},
+		{older("TALE_VERSION", g.record.TaleVersion, g.use.TaleVersion), g.guards.Downgrade, allowDowngrade},
+		{g.olderBackend(g.use.BackendVersion), g.guards.Downgrade, allowDowngrade},
 	} {
-		switch r := (refusal{check.reason, check.override}); {
+		check.refusal.override = check.override
+		switch {
 		case check.reason == "":
 		case check.allow:
-			allowed = append(allowed, r)
+			allowed = append(allowed, check.refusal)
 		default:
-			refused = append(refused, r)
+			refused = append(refused, check.refusal)
 		}
 	}
 	return refused, allowed
 }
 
+const allowDowngrade = "CONVEX_ALLOW_DOWNGRADE"
+
 // otherStorage returns why the volume belongs to another database: by what it
 // remembers, or, before anything was recorded, by what lies in it.
-func (g *Guard) otherStorage() string {
+func (g *Guard) otherStorage() refusal {
 	now, before := g.use.Storage, g.record.Storage
 	if before == "" {
 		before = g.storageByFiles()
@@ -105,15 +123,29 @@ func (g *Guard) otherStorage() string {
 	official := g.official("instance_name")
 	switch {
 	case g.record.Storage == "" && official != "" && official != g.use.Instance.Name:
-		return fmt.Sprintf("INSTANCE_NAME is %s, and %s, which official self-hosting wrote, says %s: admin keys and the name of the Postgres database depend on it", g.use.Instance.Name, g.officialPath("instance_name"), official)
+		return refusal{
+			reason: fmt.Sprintf("INSTANCE_NAME is %s, and %s, which official self-hosting wrote, says %s: admin keys and the name of the Postgres database depend on it", g.use.Instance.Name, g.officialPath("instance_name"), official),
+			back:   again("INSTANCE_NAME", official),
+		}
 	case before == "":
-		return ""
+		return refusal{}
 	case before != now:
-		return fmt.Sprintf("the data folder %s holds the files of a deployment on %s, and CONVEX_STORAGE is %s: it would start empty beside them", g.settings.DataDir, before, now)
+		return refusal{
+			reason: fmt.Sprintf("the data folder %s holds the files of a deployment on %s, and CONVEX_STORAGE is %s: it would start empty beside them", g.settings.DataDir, before, now),
+			back:   again("CONVEX_STORAGE", before),
+		}
 	case now == stack.StoragePostgres && g.record.Database != "" && g.record.Database != g.use.Instance.DatabaseName():
-		return fmt.Sprintf("the data folder %s belongs to the database %q, and INSTANCE_NAME=%s makes it %q", g.settings.DataDir, g.record.Database, g.use.Instance.Name, g.use.Instance.DatabaseName())
+		return refusal{
+			reason: fmt.Sprintf("the data folder %s belongs to the database %q, and INSTANCE_NAME=%s makes it %q", g.settings.DataDir, g.record.Database, g.use.Instance.Name, g.use.Instance.DatabaseName()),
+			back:   again("INSTANCE_NAME", cmp.Or(g.record.Instance, g.record.Database)),
+		}
 	}
-	return ""
+	return refusal{}
+}
+
+// again returns the step that brings a setting back to what it was.
+func again(variable, value string) string {
+	return fmt.Sprintf("%s=%s again in .env, then: docker compose up -d", variable, value)
 }
 
 // storageByFiles returns the storage that the files of a volume belong to. An empty
@@ -141,50 +173,76 @@ func hasFiles(storage string) bool {
 
 // otherFiles returns why the files that the database refers to are not where this
 // start looks for them.
-func (g *Guard) otherFiles() string {
+func (g *Guard) otherFiles() refusal {
 	before, now := g.record.Buckets, g.use.Buckets
 	switch {
 	case before == now && before == "":
-		return ""
 	case before == "" && hasFiles(g.settings.BackendDir()):
-		return fmt.Sprintf("the files of this deployment are in %s, and S3_STORAGE_* name buckets (%s): its functions and uploads would be missing", g.settings.BackendDir(), now)
+		return refusal{
+			reason: fmt.Sprintf("the files of this deployment are in %s, and S3_STORAGE_* name buckets (%s): its functions and uploads would be missing", g.settings.BackendDir(), now),
+			back:   "take S3_STORAGE_* out of .env, then: docker compose up -d",
+		}
 	case before != "" && before != now:
-		return fmt.Sprintf("the files of this deployment are in the buckets %s, and S3_STORAGE_* name %s: its functions and uploads would be missing", before, cmp.Or(now, "none"))
+		return refusal{
+			reason: fmt.Sprintf("the files of this deployment are in the buckets %s, and S3_STORAGE_* name %s: its functions and uploads would be missing", before, cmp.Or(now, "none")),
+			back:   "let S3_STORAGE_* in .env name the buckets " + before + " again, then: docker compose up -d",
+		}
 	}
-	return ""
+	return refusal{}
 }
 
-func (g *Guard) otherSecret() string {
-	if official := g.official("instance_secret"); g.record.Fingerprint == "" && official != "" && !strings.EqualFold(official, g.use.Instance.Secret.Reveal()) {
-		return fmt.Sprintf("INSTANCE_SECRET is not the one in %s, which official self-hosting used: every admin key, session and file link made with that one would stop working", g.officialPath("instance_secret"))
+func (g *Guard) otherSecret() refusal {
+	official := g.official("instance_secret")
+	switch {
+	case g.record.Fingerprint == "" && official != "" && !strings.EqualFold(official, g.use.Instance.Secret.Reveal()):
+		return refusal{
+			reason: fmt.Sprintf("INSTANCE_SECRET is not the one in %s, which official self-hosting used: every admin key, session and file link made with that one would stop working", g.officialPath("instance_secret")),
+			back:   "set INSTANCE_SECRET to what that file holds, then: docker compose up -d",
+		}
+	case g.record.Fingerprint == "" || fingerprint(g.record.Salt, g.use.Instance.Secret) == g.record.Fingerprint:
+		return refusal{}
 	}
-	if g.record.Fingerprint == "" || fingerprint(g.record.Salt, g.use.Instance.Secret) == g.record.Fingerprint {
-		return ""
+	back := "put the former INSTANCE_SECRET back into .env (from a copy or a backup of it), then: docker compose up -d"
+	if g.record.Shown != "" {
+		back += fmt.Sprintf("; its fingerprint, which logs and the status command show, is %s, and that of this one is %s", g.record.Shown, g.use.Instance.Fingerprint())
 	}
-	return fmt.Sprintf("INSTANCE_SECRET is not the one this volume was last used with (%s): every admin key, session and file link made with that one would stop working", g.record.Updated.Format(time.DateOnly))
+	return refusal{
+		reason: fmt.Sprintf("INSTANCE_SECRET is not the one this volume was last used with (%s): every admin key, session and file link made with that one would stop working", g.record.Updated.Format(time.DateOnly)),
+		back:   back,
+	}
+}
+
+// HasUsed reports whether the volume was used with this storage before.
+func (g *Guard) HasUsed(storage string) bool {
+	return cmp.Or(g.record.Storage, g.storageByFiles()) == storage
 }
 
 // RefuseBackend returns why a backend that reports this version must not use the
-// volume, or "". The published backend images report "unknown", which has no order.
-func (g *Guard) RefuseBackend(version string) string {
-	if g.guards.Downgrade {
-		return ""
+// volume, or nil. The published backend images report "unknown", which has no order.
+func (g *Guard) RefuseBackend(version string) error {
+	refused := g.olderBackend(version)
+	if refused.reason == "" || g.guards.Downgrade {
+		return nil
 	}
-	return g.olderBackend(version)
+	refused.override = allowDowngrade
+	return refuse([]refusal{refused})
 }
 
-func (g *Guard) olderBackend(version string) string {
+func (g *Guard) olderBackend(version string) refusal {
 	return older("the backend", g.record.BackendVersion, version)
 }
 
-// older returns why a version must not follow one that has used the volume, or "".
-func older(name, before, now string) string {
+// older returns why a version must not follow one that has used the volume.
+func older(name, before, now string) refusal {
 	old, okOld := parseVersion(before)
 	current, okNow := parseVersion(now)
 	if !okOld || !okNow || !current.LessThan(old) {
-		return ""
+		return refusal{}
 	}
-	return fmt.Sprintf("%s is %s, but version %s has used this volume, and its migrations cannot be undone", name, now, before)
+	return refusal{
+		reason: fmt.Sprintf("%s is %s, but version %s has used this volume, and its migrations cannot be undone", name, now, before),
+		back:   "run the image of version " + before + " or a newer one (TALE_VERSION in .env), then: docker compose up -d",
+	}
 }
 
 // parseVersion reports false for what has no order: "dev", "unknown", a commit.
@@ -214,6 +272,7 @@ func (g *Guard) Remember(backendVersion string) {
 func (g *Guard) updated(backendVersion string) record {
 	record := g.record.withSecret(g.use.Instance.Secret)
 	record.Storage, record.TaleVersion, record.Database, record.Buckets = g.use.Storage, g.use.TaleVersion, "", g.use.Buckets
+	record.Instance, record.Shown = g.use.Instance.Name, g.use.Instance.Fingerprint()
 	if g.use.Storage == stack.StoragePostgres {
 		record.Database = g.use.Instance.DatabaseName()
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
@@ -157,7 +158,7 @@ func TestATornRecordIsNone(t *testing.T) {
 		}
 	}
 	testkit.WriteTree(t, g.settings.DataDir, map[string]string{"convex/" + sqliteName: "data"})
-	if _, err := Open(logging.Discard(), g.settings, g.guards, g.use); exit.Code(err) != exit.Config || !strings.Contains(err.Error(), "CONVEX_ALLOW_STORAGE_SWITCH=true") {
+	if _, err := Open(logging.Discard(), g.settings, g.guards, g.use); exit.Code(err) != exit.Config || !strings.Contains(report.Explain("", err).Text(), "CONVEX_ALLOW_STORAGE_SWITCH=true") {
 		t.Errorf("the files of another storage: %v", err)
 	}
 }
@@ -175,11 +176,48 @@ func TestRememberedUse(t *testing.T) {
 	if got := testkit.ReadFile(t, recordPath(g.settings.DataDir)); got != first {
 		t.Errorf("the same use was recorded again: %s", got)
 	}
-	if got := next.RefuseBackend("1.9.9"); !strings.Contains(got, "version 2.0.0 has used this volume") {
-		t.Errorf("an older backend: %q", got)
+	if got := next.RefuseBackend("1.9.9"); got == nil || !strings.Contains(got.Error(), "version 2.0.0 has used this volume") {
+		t.Errorf("an older backend: %v", got)
 	}
 	next.guards.Downgrade = true
-	if got := next.RefuseBackend("1.9.9"); got != "" {
-		t.Errorf("an allowed downgrade: %q", got)
+	if got := next.RefuseBackend("1.9.9"); got != nil {
+		t.Errorf("an allowed downgrade: %v", got)
+	}
+}
+
+// The way back stands first, with what tells the old secret and name from the new ones;
+// the override stands last.
+func TestRefusalsSayTheWayBack(t *testing.T) {
+	g := newGuard(t)
+	used(t, g, "unknown")
+	before := g.use.Instance.Fingerprint()
+	for name, tt := range map[string]struct {
+		change func(*Use)
+		want   []string // in the fixes, in this order
+	}{
+		"secret":  {func(u *Use) { u.Instance.Secret = secretB }, []string{"put the former INSTANCE_SECRET back", "CONVEX_ALLOW_CHANGED_SECRET=true"}},
+		"name":    {func(u *Use) { u.Instance.Name = "other" }, []string{"INSTANCE_NAME=tale-platform again", "CONVEX_ALLOW_STORAGE_SWITCH=true"}},
+		"storage": {func(u *Use) { u.Storage = stack.StorageSQLite }, []string{"CONVEX_STORAGE=postgres again", "CONVEX_ALLOW_STORAGE_SWITCH=true"}},
+		"version": {func(u *Use) { u.TaleVersion = "0.1.0" }, []string{"run the image of version 0.2.34", "CONVEX_ALLOW_DOWNGRADE=true"}},
+		"all four": {func(u *Use) {
+			*u = Use{Storage: stack.StorageSQLite, Instance: stack.Instance{Name: "x", Secret: secretB}, TaleVersion: "0.1.0"}
+		}, []string{"CONVEX_STORAGE=postgres again", "put the former", "run the image", "CONVEX_ALLOW_CHANGED_SECRET=true", "CONVEX_ALLOW_DOWNGRADE=true", "CONVEX_ALLOW_STORAGE_SWITCH=true"}},
+	} {
+		use := g.use
+		tt.change(&use)
+		_, err := Open(logging.Discard(), g.settings, Guards{}, use)
+		f := report.Explain("storage", err)
+		if f.ExitCode != exit.Config || len(f.Fix) != len(tt.want) {
+			t.Fatalf("%s: %+v", name, f)
+		}
+		for i, want := range tt.want {
+			if !strings.Contains(f.Fix[i], want) {
+				t.Errorf("%s: fix %d is %q, want %q", name, i, f.Fix[i], want)
+			}
+		}
+		text := strings.Join(f.Fix, "\n")
+		if strings.Contains(text, "former INSTANCE_SECRET") && (!strings.Contains(text, before) || !strings.Contains(text, use.Instance.Fingerprint())) {
+			t.Errorf("%s: the fingerprints are missing: %s", name, text)
+		}
 	}
 }

@@ -18,18 +18,21 @@ const (
 
 // officialLayout returns why a volume of official self-hosting cannot be used as it
 // is: the backend would start empty beside what is in it.
-func (g *Guard) officialLayout() string {
+func (g *Guard) officialLayout() refusal {
 	storage, database := filepath.Join(g.settings.DataDir, officialStorage), filepath.Join(g.settings.DataDir, officialSQLite)
 	info, err := os.Stat(database)
 	hasDatabase := err == nil && info.Size() > 0
 	if !hasDatabase && !hasFiles(storage) || g.record.Storage != "" || g.storageByFiles() != "" {
-		return ""
+		return refusal{}
 	}
 	moves := []string{fmt.Sprintf("%s becomes %s", storage, g.settings.BackendDir())}
 	if hasDatabase {
 		moves = append(moves, fmt.Sprintf("%s becomes %s", database, g.settings.SQLitePath()))
 	}
-	return fmt.Sprintf("the data folder %s has the layout of official self-hosting (docs/from-official.md: %s)", g.settings.DataDir, strings.Join(moves, ", and "))
+	return refusal{
+		reason: fmt.Sprintf("the data folder %s has the layout of official self-hosting: the backend would start empty beside it", g.settings.DataDir),
+		back:   fmt.Sprintf("move what is in it as docs/from-official.md says: %s", strings.Join(moves, ", and ")),
+	}
 }
 
 // official returns one of the credentials that official self-hosting keeps in its

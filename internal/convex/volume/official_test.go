@@ -56,7 +56,7 @@ func TestAVolumeOfOfficialSelfHosting(t *testing.T) {
 				moved(t, g.settings.DataDir)
 			}
 			refused, _ := g.check()
-			if tt.want == "" && len(refused) != 0 || tt.want != "" && (len(refused) != 1 || !strings.Contains(refused[0].reason, tt.want)) {
+			if tt.want == "" && len(refused) != 0 || tt.want != "" && (len(refused) != 1 || !strings.Contains(refused[0].reason+refused[0].back, tt.want)) {
 				t.Fatalf("refused %v, want %q", refused, tt.want)
 			}
 			if len(refused) > 0 && strings.Contains(refused[0].reason, secretA.Reveal()) {
@@ -99,7 +99,7 @@ func TestFilesStayWhereTheyWere(t *testing.T) {
 			used(t, g, "")
 			g.use.Buckets = tt.now
 			refused, _ := g.check()
-			if tt.want == "" && len(refused) != 0 || tt.want != "" && (len(refused) != 1 || !strings.Contains(refused[0].reason, tt.want)) {
+			if tt.want == "" && len(refused) != 0 || tt.want != "" && (len(refused) != 1 || !strings.Contains(refused[0].reason+refused[0].back, tt.want)) {
 				t.Errorf("refused %v, want %q", refused, tt.want)
 			}
 		})

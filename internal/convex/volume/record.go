@@ -22,12 +22,14 @@ import (
 // that would harm it can be refused.
 type record struct {
 	Storage        string    `json:"storage"`                   // postgres or sqlite
+	Instance       string    `json:"instance,omitempty"`        // its name
 	Database       string    `json:"database,omitempty"`        // with Postgres
 	Buckets        string    `json:"buckets,omitempty"`         // that have the backend's files
 	TaleVersion    string    `json:"tale_version,omitempty"`    // of the image
 	BackendVersion string    `json:"backend_version,omitempty"` // as /version reports it; "unknown" is not recorded
 	Salt           string    `json:"salt,omitempty"`
 	Fingerprint    string    `json:"secret_fingerprint,omitempty"`
+	Shown          string    `json:"secret_shown,omitempty"` // the fingerprint that logs show, which has no salt
 	Updated        time.Time `json:"updated,omitzero"`
 }
 
@@ -45,7 +47,7 @@ func readRecord(log *slog.Logger, dataDir string) (record, error) {
 		return record{}, nil
 	}
 	if err != nil {
-		return record{}, fmt.Errorf("cannot read what the volume remembers: %w; if it cannot be restored, remove %s", err, recordPath(dataDir))
+		return record{}, err
 	}
 	if err := json.Unmarshal(data, &r); err != nil {
 		log.Warn("what the volume remembers is damaged; this start is not checked against the last one",

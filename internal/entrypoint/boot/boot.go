@@ -50,6 +50,7 @@ type Lifecycle struct {
 	log     *slog.Logger
 	report  *report.Recorder
 	metrics *metrics
+	changes map[string]bool // by the name of the stage
 	readiness
 }
 
@@ -112,6 +113,10 @@ func (b *Lifecycle) Run(ctx context.Context, plan Plan) error {
 
 // plan shows in the report what is to come.
 func (b *Lifecycle) plan(plan Plan) {
+	b.changes = map[string]bool{}
+	for _, s := range plan.Stages {
+		b.changes[s.Name] = s.Changes
+	}
 	b.Update(func(d *report.Document) {
 		for _, s := range plan.Stages {
 			d.Stages = append(d.Stages, report.Stage{Name: s.Name, State: report.Pending})
@@ -149,10 +154,15 @@ func (b *Lifecycle) clearMarkers() {
 // CheckRunDir proves that the run folder can be written to. A full disk may have
 // room again at the next start; for the rest the folder is the wrong one.
 func CheckRunDir(folder string) error {
-	if err := writable.Check(folder); exit.Code(err) == exit.Unavailable {
-		return exit.Errorf(exit.Unavailable, "TALE_RUN_DIR: %w", err)
-	} else if err != nil {
-		return exit.Errorf(exit.Config, "TALE_RUN_DIR: %w; or mount a tmpfs there, or name another folder", err)
+	err := writable.Check(folder)
+	if err == nil {
+		return nil
 	}
-	return nil
+	failure := report.Explain("", err)
+	if failure.ExitCode != exit.Unavailable {
+		failure.ExitCode = exit.Config
+	}
+	failure.Message = "TALE_RUN_DIR: " + failure.Message
+	failure.Fix = append(failure.Fix, "or name another folder in TALE_RUN_DIR")
+	return failure.Err(err)
 }

@@ -40,12 +40,32 @@ func stopRequested(ctx context.Context, err error) *supervise.StopRequested {
 	return nil
 }
 
+// changed returns what the stages so far have changed that outlives the container.
+func (b *Lifecycle) changed() (changes []string) {
+	for _, stage := range b.Report().Stages {
+		switch {
+		case !b.changes[stage.Name]:
+		case stage.State == report.Done:
+			changes = append(changes, stage.Name+": "+stage.Detail)
+		case stage.State == report.Failed:
+			changes = append(changes, stage.Name+": begun, and not brought to its end")
+		}
+	}
+	if changes == nil {
+		return []string{"nothing"}
+	}
+	return changes
+}
+
 // fail puts a failure everywhere its reader may look: the report, the status
 // port, the termination log, and last the container's log.
 func (b *Lifecycle) fail(stage string, err error) error {
 	failure := report.Explain(stage, err)
-	b.over("failed at " + stage)
-	b.started.Close("failed at " + stage)
+	if failure.Changed == nil {
+		failure.Changed = b.changed()
+	}
+	b.over(failure.Line())
+	b.started.Close(failure.Line())
 	b.Update(func(d *report.Document) { d.State, d.Failure = report.Failed, &failure })
 	b.CountFailure(failure)
 	if writeErr := report.WriteTerminationLog(terminationLog, failure); writeErr != nil {

@@ -12,6 +12,8 @@ import (
 type Stage struct {
 	Name string
 	Run  func(context.Context) (detail string, err error)
+	// Changes says that it changes what outlives the container.
+	Changes bool
 }
 
 func (b *Lifecycle) runStage(ctx context.Context, s Stage) error {

@@ -53,7 +53,7 @@ func diagnoseUnknown(o Observation) Diagnosis {
 	}
 	switch {
 	case o.Transport == netcause.Canceled:
-		d.Cause, d.Fix = "The request was ended from our side.", nil
+		d.Cause, d.Fix = "The request was ended from our side.", []string{"none is needed; another start does it again"}
 		d.Exit = exit.Temporary
 	case o.Status == http.StatusUnauthorized, o.Status == http.StatusForbidden:
 		d.Exit = exit.NoPermission

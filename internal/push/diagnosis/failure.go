@@ -54,22 +54,12 @@ func (f *Failure) ExitCode() int { return f.Diagnosis.Exit }
 // Report returns the failure as the log, the boot report and the status command show
 // it.
 func (f *Failure) Report() report.Failure {
-	out := report.Failure{
-		Stage:       string(f.Observation.Stage),
-		Code:        f.Observation.Label(),
-		Status:      f.Observation.Status,
-		Message:     cmp.Or(f.Observation.Message, f.Observation.Reason, "(nothing)"),
-		Cause:       f.Diagnosis.Cause,
-		Fix:         f.Diagnosis.Fix,
-		Retryable:   f.retryable(),
-		Attempts:    f.Attempt,
-		MaxAttempts: f.Attempts,
-		ElapsedMS:   f.Elapsed.Milliseconds(),
-		Driver:      f.Driver,
-		Evidence:    f.evidence(),
-		Changed:     f.changes(),
-		ExitCode:    f.Diagnosis.Exit,
-	}
+	d := f.Diagnosis
+	out := report.New(d.Exit, cmp.Or(f.Observation.Message, f.Observation.Reason, "(nothing)"), d.Cause, d.Fix[0], d.Fix[1:]...)
+	out.Stage, out.Code, out.Status = string(f.Observation.Stage), f.Observation.Label(), f.Observation.Status
+	out.Retryable, out.Attempts, out.MaxAttempts = f.retryable(), f.Attempt, f.Attempts
+	out.ElapsedMS, out.Driver = f.Elapsed.Milliseconds(), f.Driver
+	out.Evidence, out.Changed = f.evidence(), f.changes()
 	if f.Next > 0 {
 		at := time.Now().Add(f.Next)
 		out.NextAttempt = &at

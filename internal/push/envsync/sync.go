@@ -14,6 +14,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/net/netcause"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
+	"github.com/tale-project/tale-runtime/internal/report"
 )
 
 // defaultLimit is how long a sync keeps trying against a backend that is busy or
@@ -51,7 +52,8 @@ func (s Sync) Run(ctx context.Context, goal Goal) (Result, error) {
 	run := &syncRun{Sync: s, goal: goal, started: time.Now()}
 	run.warn()
 	if err := checkSendable(goal); err != nil {
-		return run.result, exit.With(exit.Config, err)
+		return run.result, report.New(exit.Config, err.Error(), "a variable has a value that no request can carry as it is",
+			"correct it in .env, then: docker compose up -d platform").Err(err)
 	}
 	err := backoff.RetryNotify(func() error { return run.attempt(ctx) }, run.schedule(ctx), run.notify)
 	if err == nil {

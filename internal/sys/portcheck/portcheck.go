@@ -86,17 +86,18 @@ func (e *Error) ExitCode() int {
 
 // Report returns what a boot says of the error wherever its reader may look.
 func (e *Error) Report() report.Failure {
-	failure := report.Failure{ExitCode: e.ExitCode()}
-	var lines []string
+	var said, fixes []string
 	for _, p := range e.problems {
-		lines = append(lines, p.what())
-		failure.Fix = append(failure.Fix, p.fix())
+		said, fixes = append(said, p.what()), append(fixes, p.fix())
 	}
-	failure.Message = strings.Join(lines, "\n")
-	if errors.Is(e, syscall.EADDRINUSE) {
-		failure.Cause = "a port belongs to one process; as root, ss -lntup shows to which"
+	cause := "the address is none of this container's, or the kernel refuses it"
+	switch {
+	case errors.Is(e, syscall.EADDRINUSE):
+		cause = "a port belongs to one process; as root, ss -lntup shows to which"
+	case errors.Is(e, syscall.EACCES):
+		cause = "this user may not listen on ports that low"
 	}
-	return failure
+	return report.New(e.ExitCode(), strings.Join(said, "\n"), cause, fixes[0], fixes[1:]...)
 }
 
 type problem struct {

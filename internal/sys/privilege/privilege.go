@@ -16,6 +16,8 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/sys/writable"
 )
 
@@ -43,13 +45,20 @@ type Drop struct {
 func (d Drop) Apply(ctx context.Context, log *slog.Logger) error {
 	if d.Needed() {
 		if err := d.leaveRoot(ctx, log); err != nil {
-			return writable.WithExitCode(err)
+			return d.explain(err)
 		}
 	}
 	if err := hideMemory(); err != nil {
 		return writable.WithExitCode(err)
 	}
 	return writable.Check(slices.Concat(d.Data, d.Writable)...)
+}
+
+func (d Drop) explain(err error) error {
+	return report.New(exit.Code(writable.WithExitCode(err)), err.Error(),
+		fmt.Sprintf("started as root, the service first gives its folders to uid %d gid %d and becomes that user; that did not succeed", d.UID, d.GID),
+		"do what is said above",
+		fmt.Sprintf("or start it as that user at once (user: \"%d:%d\" in the compose file), with folders that belong to it", d.UID, d.GID)).Err(err)
 }
 
 // Needed reports whether this process is root and should not be.

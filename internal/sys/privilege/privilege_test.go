@@ -244,7 +244,8 @@ func TestFolderThatCannotBeWrittenIsExplained(t *testing.T) {
 		texts          []string
 	}{
 		"all at once": {asNobody(t), "data", "other", []string{
-			"cannot write to " + dir + "/data: it belongs to uid 1001 gid 1002 with mode 0755, and this process runs as uid 12345 gid 0: give the folder to that user (chown -R 12345:0)",
+			"cannot write to " + dir + "/data: it belongs to uid 1001 gid 1002 with mode 0755, and this process runs as uid 12345 gid 0",
+			"give the folder to that user (chown -R 12345:0 " + dir + "/data)",
 			"cannot write to " + dir + "/other: ",
 		}},
 		"missing":   {asNobody(t), "data/new/folder", "", []string{dir + "/data belongs to uid 1001 gid 1002"}},

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/report"
 )
 
 // Check proves that folders can be written to, by writing, and makes
@@ -19,18 +20,33 @@ import (
 // exit.NoPermission, or exit.Unavailable when a disk is full: then the same
 // start works once there is space.
 func Check(folders ...string) error {
+	var said []string
+	var found report.Failure
 	var problems []error
 	var failed string // what is below it fails for the same reason
 	for _, folder := range folders {
 		if failed != "" && strings.HasPrefix(folder, failed+"/") {
 			continue
 		}
-		if err := probe(folder); err != nil {
-			failed = folder
-			problems = append(problems, unwritable(folder, err))
+		err := probe(folder)
+		if err == nil {
+			continue
 		}
+		failed = folder
+		one := unwritable(folder, err)
+		if len(problems) == 0 || one.Retryable {
+			one.Fix = append(found.Fix, one.Fix...)
+			found = one
+		} else {
+			found.Fix = append(found.Fix, one.Fix...)
+		}
+		said, problems = append(said, one.Message), append(problems, err)
 	}
-	return WithExitCode(errors.Join(problems...))
+	if len(problems) == 0 {
+		return nil
+	}
+	found.Message = strings.Join(said, "\n")
+	return found.Err(errors.Join(problems...))
 }
 
 // WithExitCode gives an error its exit code: exit.Unavailable for a full disk,
@@ -61,18 +77,22 @@ func isFull(err error) bool {
 }
 
 // unwritable says whose folder it is and what to do.
-func unwritable(folder string, err error) error {
-	if isFull(err) {
-		return fmt.Errorf("cannot write to %s: the disk is full (%w): free some space, or give the volume more", folder, err)
+func unwritable(folder string, err error) report.Failure {
+	said := "cannot write to " + folder + ": "
+	switch {
+	case isFull(err):
+		return report.New(exit.Unavailable, said+"the disk is full ("+err.Error()+")",
+			"the disk, or the size that the volume or the tmpfs may have, is used up", "free some space, or give the volume more (df -h "+folder+" in the container, docker system df on the host)")
+	case errors.Is(err, syscall.EROFS):
+		return report.New(exit.NoPermission, said+"it is on a read-only file system",
+			"the volume is mounted with :ro, or nothing is mounted there and the container has read_only", "mount a volume or a tmpfs at "+folder+", or mount it without :ro")
+	case !errors.Is(err, os.ErrPermission):
+		return report.New(exit.NoPermission, said+err.Error(),
+			"what is at that path is no folder that can be used, or its file system is broken", "correct the setting that names "+folder+", or what is mounted there")
 	}
-	if errors.Is(err, syscall.EROFS) {
-		return fmt.Errorf("cannot write to %s: it is on a read-only file system: mount a volume or a tmpfs there, or mount it without :ro", folder)
-	}
-	if !errors.Is(err, os.ErrPermission) {
-		return fmt.Errorf("cannot write to %s: %w", folder, err)
-	}
-	return fmt.Errorf("cannot write to %s: %s, and this process runs as uid %d gid %d: give the folder to that user "+
-		"(chown -R %[3]d:%[4]d), or start the container once as root", folder, describeOwner(folder), os.Geteuid(), os.Getegid())
+	return report.New(exit.NoPermission, fmt.Sprintf("%s%s, and this process runs as uid %d gid %d", said, describeOwner(folder), os.Geteuid(), os.Getegid()),
+		"the folder belongs to another user, as one that was made by hand, restored, or written as root does",
+		fmt.Sprintf("give the folder to that user (chown -R %d:%d %s), or start the container once as root", os.Geteuid(), os.Getegid(), folder))
 }
 
 // describeOwner says whose an existing folder is, or else its nearest parent.
