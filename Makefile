@@ -26,7 +26,7 @@ export TALE_TEST_POSTGRES_BIN ?= $(wildcard $(TEST_TOOLS)/postgres-bin)
 export TALE_TEST_NGINX        ?= $(wildcard $(TEST_TOOLS)/nginx/usr/sbin/nginx)
 export TALE_TEST_TRAEFIK      ?= $(wildcard $(TEST_TOOLS)/traefik/traefik)
 
-.PHONY: help build cross demo test spellings test-tools traefik terminators lint bench bench-proxy soak tale-soak clean docs push-request bluegreen browser acme env up dotenv e2e sizes scan
+.PHONY: help build cross demo test spellings test-tools traefik terminators lint bench bench-proxy soak tale-soak clean docs push-request parity bluegreen browser acme env up dotenv e2e sizes scan
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
@@ -91,6 +91,9 @@ bench-proxy: build ## Compare stock Caddy, nginx and the proxy (8 minutes; FAST=
 
 DURATION ?= 10m
 RATE     ?= 150
+
+parity: build push-request ## Send 360 requests to the simulator and to BACKEND (default: real) and compare
+	go run -tags $(TAGS) ./test/parity -b $(or $(BACKEND),real) --push $(APP)/dist/push-request.json $(PARITY_FLAGS)
 
 soak: build ## Keep the proxy under mixed traffic for DURATION (10m); fails when it grows
 	go test -tags $(TAGS) -count=1 -timeout 0 -v ./test/soak -proxy $(CURDIR)/bin/proxy -duration $(DURATION) -rate $(RATE) -sockets 100 -streams 10

@@ -14,7 +14,7 @@ type release struct {
 
 type archive struct{ target, sha256 string }
 
-// pinned is the release that is downloaded. To change it, copy the tag and the
+// pinned returns the release that is downloaded. To change it, copy the tag and the
 // four digests from the page of the new one.
 func pinned() release {
 	return release{"precompiled-2026-08-25-7cce8fb", map[string]archive{
