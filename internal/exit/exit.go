@@ -1,5 +1,5 @@
 // Package exit names the exit codes that operators and container runtimes rely
-// on (README.md lists them) and carries them through error values, so that only
+// on (docs/operations.md lists them) and carries them through error values, so that only
 // main calls os.Exit. It is not for deciding what an error means: the package
 // that knows attaches the code with With.
 package exit

@@ -22,6 +22,7 @@ func Pages() map[string]func(io.Writer) error {
 	return map[string]func(io.Writer) error{
 		"docs/environment.md": writeEnvironment,
 		"docs/diagnostics.md": diagnosis.WritePage,
+		"docs/versions.md":    writeVersions,
 	}
 }
 

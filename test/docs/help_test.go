@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"path"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convex"
 	simulator "github.com/tale-project/tale-runtime/internal/convexsim/command"
 	"github.com/tale-project/tale-runtime/internal/demo"
+	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/platform"
 	"github.com/tale-project/tale-runtime/internal/proxy"
 	"github.com/tale-project/tale-runtime/internal/tale"
@@ -146,4 +148,17 @@ func parses(root *cobra.Command, args []string) error {
 		return err
 	}
 	return command.ValidateArgs(command.Flags().Args())
+}
+
+// TestExitCodesOfThePage holds the table of docs/operations.md to package exit.
+func TestExitCodesOfThePage(t *testing.T) {
+	rows := regexp.MustCompile(`(?m)^\| (\d+) \| (.+) \|$`).FindAllStringSubmatch(read(t, "docs/operations.md"), -1)
+	if len(rows) < 10 {
+		t.Fatalf("%d exit codes", len(rows))
+	}
+	for _, row := range rows {
+		if code, err := strconv.Atoi(row[1]); err != nil || exit.Meaning(code) != row[2] {
+			t.Errorf("%s is %q, and the page says %q", row[1], exit.Meaning(code), row[2])
+		}
+	}
 }
