@@ -28,11 +28,11 @@ type client struct {
 	server  *convexsim.Server
 }
 
-// newClient copies the app beside a link to the client's packages.
-func newClient(t *testing.T, version, modules string, s *convexsim.Server) *client {
+// newClient copies an app of testdata beside the client's packages.
+func newClient(t *testing.T, name, version, modules string, s *convexsim.Server) *client {
 	t.Helper()
 	app := t.TempDir()
-	if err := os.CopyFS(app, os.DirFS(filepath.Join("testdata", "app"))); err != nil {
+	if err := os.CopyFS(app, os.DirFS(filepath.Join("testdata", name))); err != nil {
 		t.Fatal(err)
 	}
 	// The bundler takes the paths of components from where they are, which must
@@ -90,7 +90,7 @@ func TestTheRealCommandLineClient(t *testing.T) {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
 			s := simtest.Start(t, convexsim.Options{})
-			c := newClient(t, version, modules, s)
+			c := newClient(t, "app", version, modules, s)
 			t.Run("deploy", func(t *testing.T) { clientDeploys(t, c) })
 			if version == newest {
 				t.Run("variables", func(t *testing.T) { clientSetsVariables(t, c) })

@@ -44,7 +44,7 @@ func TestAFunctionCanBeMadeToFail(t *testing.T) {
 	inject(t, s, "stage=function,message=Uncaught Error: boom,times=1")
 	inject(t, s, "stage=function,after=1,status=429,code=TooManyConcurrentRequests,message=busy")
 	got := call(t, s, http.MethodPost, "/api/function", functionCall("migrations:runAll", object{}))
-	if got.status != 200 || got.body != `{"errorMessage":"Uncaught Error: boom","status":"error"}` {
+	if got.status != 200 || got.body != `{"status":"error","errorMessage":"Uncaught Error: boom"}` {
 		t.Errorf("got %+v", got)
 	}
 	got = call(t, s, http.MethodPost, "/api/function", functionCall("migrations:runAll", object{}))

@@ -6,12 +6,14 @@ import (
 	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/convexsim/protocol"
+	"github.com/tale-project/tale-runtime/internal/convexsim/runner"
 	"github.com/tale-project/tale-runtime/internal/convexsim/state"
 )
 
 const (
 	httpPrefix        = "/http"
 	noHTTPActions     = "This Convex deployment does not have HTTP actions enabled."
+	noRoute           = "No matching routes found"
 	httpActionMethods = "GET POST PUT PATCH DELETE OPTIONS"
 )
 
@@ -25,12 +27,15 @@ type httpActionAnswer struct {
 	BodyBytes int64  `json:"bodyBytes"`
 }
 
-// handleHTTPAction answers what would be an HTTP action: 404 until an http.ts is
-// pushed, then 200 for every path, since its routes are not known here.
+// handleHTTPAction answers an HTTP action: 404 until an http.ts is pushed. Where no
+// functions are run that is 200 for every path, since the routes are not known then.
 func (s *Server) handleHTTPAction(w http.ResponseWriter, r *http.Request) error {
 	if _, ok := s.store.View().Definitions[""].Modules[state.HTTPModule]; !ok {
 		protocol.WriteText(w, http.StatusNotFound, noHTTPActions)
 		return nil
+	}
+	if s.functions != nil {
+		return s.runHTTPAction(w, r)
 	}
 	size, err := io.Copy(io.Discard, protocol.LimitBody(r.Body, protocol.HTTPActionBodyLimit))
 	if err != nil {
@@ -41,6 +46,35 @@ func (s *Server) handleHTTPAction(w http.ResponseWriter, r *http.Request) error 
 		Simulator: notRun, Method: r.Method, Path: strings.TrimPrefix(r.URL.Path, httpPrefix),
 		URL: forwardedScheme(r) + "://" + r.Host + target, BodyBytes: size,
 	})
+	return nil
+}
+
+// runHTTPAction has the app's http.ts answer.
+func (s *Server) runHTTPAction(w http.ResponseWriter, r *http.Request) error {
+	body, err := io.ReadAll(protocol.LimitBody(r.Body, protocol.HTTPActionBodyLimit))
+	if err != nil {
+		return &protocol.Failure{Status: http.StatusRequestEntityTooLarge}
+	}
+	stored := s.store.View()
+	if err := stored.CheckDeployed(""); err != nil {
+		return err
+	}
+	answer, err := s.functions.HTTP(r.Context(), runner.Request{
+		Method: r.Method, URL: forwardedScheme(r) + "://" + r.Host + strings.TrimPrefix(r.URL.RequestURI(), httpPrefix),
+		Headers: runner.HeaderPairs(r.Header), Body: body,
+	})
+	switch {
+	case err != nil:
+		return err
+	case answer == nil:
+		protocol.WriteText(w, http.StatusNotFound, noRoute)
+		return nil
+	}
+	for _, pair := range answer.Headers {
+		w.Header().Add(pair[0], pair[1])
+	}
+	w.WriteHeader(answer.Status)
+	_, _ = w.Write(answer.Body) // the client has left
 	return nil
 }
 

@@ -54,7 +54,7 @@ func (s *Server) readPush(r *http.Request) (*deploy2.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	request, err := deploy2.Decode(r.Context(), body)
+	request, err := deploy2.Decode(r.Context(), body, s.functions != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +74,11 @@ func (s *Server) handleStartPush(w http.ResponseWriter, r *http.Request) error {
 	request, err := s.readPush(r)
 	if err != nil {
 		return err
+	}
+	if s.functions != nil {
+		if err := request.Sources(s.functions.Keep); err != nil {
+			return err
+		}
 	}
 	now := time.Now()
 	var answer deploy2.StartPushAnswer

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
+	"github.com/tale-project/tale-runtime/internal/convexsim/runner"
 )
 
 const syncPath = "/api/{client_version}/sync"
@@ -46,9 +47,9 @@ func (s *Server) apiRoutes() []route {
 
 		{http.MethodPost, "/api/function", fault.StageFunction, s.handleFunction},
 		{http.MethodPost, "/api/run/{*function}", fault.StageFunction, s.handleFunction},
-		{http.MethodPost, "/api/query", fault.StageFunction, s.handleQuery},
-		{http.MethodPost, "/api/mutation", fault.StageFunction, s.handleQuery},
-		{http.MethodPost, "/api/action", fault.StageFunction, s.handleQuery},
+		{http.MethodPost, "/api/query", fault.StageFunction, s.handleKind(runner.Query)},
+		{http.MethodPost, "/api/mutation", fault.StageFunction, s.handleKind(runner.Mutation)},
+		{http.MethodPost, "/api/action", fault.StageFunction, s.handleKind(runner.Action)},
 		{http.MethodPost, "/api/run_test_function", fault.StageTestFunction, s.handleTestFunction},
 		{http.MethodGet, "/api/sync", fault.StageSync, s.handleSync},
 		{http.MethodGet, syncPath, fault.StageSync, s.handleSync},

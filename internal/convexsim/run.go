@@ -35,6 +35,9 @@ func (s *Server) Run(ctx context.Context, interrupts <-chan os.Signal) (*fault.D
 	serving.Go(func() error { return ignoreClosed(s.api.Serve(s.apiListener)) })
 	serving.Go(func() error { return ignoreClosed(s.site.Serve(s.siteListener)) })
 	serving.Go(func() error { s.migrate(s.life); return nil })
+	if s.functions != nil {
+		serving.Go(func() error { s.functions.Run(s.life); return nil })
+	}
 	serving.Go(func() error { s.event(s.life, fault.StageRunning); return nil })
 
 	death := s.wait(ctx, interrupts)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 	"github.com/tale-project/tale-runtime/internal/convexsim/keybroker"
+	"github.com/tale-project/tale-runtime/internal/convexsim/runner"
 	"github.com/tale-project/tale-runtime/internal/convexsim/state"
 	"github.com/tale-project/tale-runtime/internal/stack/adminkey"
 )
@@ -23,6 +24,7 @@ type Server struct {
 	log         *slog.Logger
 	store       *state.Store
 	broker      keybroker.Broker
+	functions   *runner.Runner // nil when functions are not run
 	metrics     *requestMetrics
 	faults      *fault.Set
 	requests    *requestLog
@@ -64,6 +66,10 @@ func New(options Options) (*Server, error) {
 		life: life, end: end, ready: make(chan struct{}), deaths: make(chan fault.Death, 1), finished: make(chan struct{}),
 	}
 	s.routes = s.apiRoutes()
+	if err := s.openRunner(); err != nil {
+		end()
+		return nil, fmt.Errorf("cannot start the simulator: %w", err)
+	}
 	for _, fault := range options.Faults {
 		if _, err := s.Inject(fault); err != nil {
 			end()

@@ -1,6 +1,7 @@
 package convexsim
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tale-project/tale-runtime/internal/convexsim/protocol"
+	"github.com/tale-project/tale-runtime/internal/convexsim/runner"
 	"github.com/tale-project/tale-runtime/internal/convexsim/state"
 )
 
@@ -36,6 +38,14 @@ func (s *Server) handleUpload(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	file.ContentType = r.Header.Get("Content-Type")
+	if s.functions != nil {
+		stored := runner.File{Name: id, Size: file.Bytes, SHA256: file.SHA256, ContentType: file.ContentType}
+		if file.ID, err = s.functions.Stored(r.Context(), stored); err != nil {
+			return err
+		}
+		protocol.WriteJSON(w, http.StatusOK, map[string]string{"storageId": file.ID})
+		return nil
+	}
 	err = s.store.Update(func(next *state.State) error {
 		if next.Files == nil {
 			next.Files = map[string]state.File{}
@@ -61,17 +71,37 @@ func (s *Server) UploadURL() (string, error) {
 	return s.origins().Cloud + "/api/storage/upload?token=" + token, nil
 }
 
+// file returns a file by its name.
+func (s *Server) file(ctx context.Context, name string) (state.File, bool, error) {
+	if stored, ok := s.store.View().Files[name]; ok || s.functions == nil {
+		return stored, ok, nil
+	}
+	found, err := s.functions.File(ctx, runner.File{Name: name})
+	if err != nil || found == nil {
+		return state.File{}, false, err
+	}
+	return state.File{ID: found.ID, ContentType: found.ContentType, Bytes: found.Size, SHA256: found.SHA256}, true, nil
+}
+
 // fileDocument returns what functions see of a file; nil for none with the id.
-func (s *Server) fileDocument(id any) any {
-	for uuid, file := range s.store.View().Files {
+func (s *Server) fileDocument(ctx context.Context, id any) (any, error) {
+	files := s.store.View().Files
+	if text, ok := id.(string); ok && s.functions != nil {
+		found, err := s.functions.File(ctx, runner.File{ID: text})
+		if err != nil || found == nil {
+			return nil, err
+		}
+		files = map[string]state.File{found.Name: {ID: found.ID, ContentType: found.ContentType, Bytes: found.Size, SHA256: found.SHA256}}
+	}
+	for uuid, file := range files {
 		if file.ID == id {
 			return map[string]any{
 				"_id": file.ID, "sha256": file.SHA256, "size": file.Bytes, "contentType": file.ContentType,
 				"url": s.origins().Cloud + "/api/storage/" + uuid,
-			}
+			}, nil
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 // receive streams an upload to its file.
@@ -102,7 +132,10 @@ func (s *Server) handleDownload(w http.ResponseWriter, r *http.Request) error {
 	if uuid.Validate(id) != nil {
 		return protocol.BadRequest("InvalidStoragePath", "Invalid storage path: %q. Please use `storage.getUrl(storageId: Id<\"_storage\">)` to generate a valid URL to retrieve files.", id)
 	}
-	stored, ok := s.store.View().Files[id]
+	stored, ok, err := s.file(r.Context(), id)
+	if err != nil {
+		return err
+	}
 	if !ok {
 		return &protocol.Failure{Status: http.StatusNotFound, Code: "FileNotFound", Message: fmt.Sprintf("File %s not found", id)}
 	}

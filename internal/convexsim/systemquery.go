@@ -1,9 +1,11 @@
 package convexsim
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/tale-project/tale-runtime/internal/convexsim/keybroker"
+	"github.com/tale-project/tale-runtime/internal/convexsim/runner"
 	"github.com/tale-project/tale-runtime/internal/convexsim/state"
 )
 
@@ -33,7 +35,8 @@ const (
 
 // systemQuery answers the queries that the command line client asks the
 // backend's own code.
-func (s *Server) systemQuery(who keybroker.Identity, name string, arguments map[string]any) (any, error) {
+func (s *Server) systemQuery(ctx context.Context, who keybroker.Identity, call runner.Call) (any, error) {
+	name, arguments := call.Path, functionRequest{Args: call.Args}.arguments()
 	if who < keybroker.ReadOnlyAdmin {
 		return nil, functionError(fmt.Sprintf("Could not find public function for '%s'. Did you forget to run `npx convex dev` or `npx convex deploy`?", name))
 	}
@@ -59,7 +62,7 @@ func (s *Server) systemQuery(who keybroker.Identity, name string, arguments map[
 		}
 		return s.UploadURL()
 	case fileFunction:
-		return s.fileDocument(arguments["storageId"]), nil
+		return s.fileDocument(ctx, arguments["storageId"])
 	case apiSpecQuery:
 		return stored.FunctionDocuments(), nil
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/tale-project/tale-runtime/internal/convexsim/protocol"
+	"github.com/tale-project/tale-runtime/internal/convexsim/runner"
 )
 
 // handleTestFunction serves POST /api/run_test_function, the custom query of the
@@ -45,6 +46,6 @@ func (s *Server) handleTestFunction(w http.ResponseWriter, r *http.Request) erro
 	if _, err := s.broker.OfBody(*request.AdminKey); err != nil {
 		return err
 	}
-	writeOutcome(w, nil, functionError(notRun))
+	writeOutcome(w, runner.Answer{}, functionError(notRun))
 	return nil
 }

@@ -26,8 +26,9 @@ import (
 const commandHelp = `convex-sim takes the place of convex-local-backend in tests and demonstrations.
 
 It speaks the backend's HTTP protocol: environment variables, pushes of functions,
-admin keys, file storage, the sync WebSocket as far as the convex command line
-client needs it. It does NOT run functions and has no database: a function answers
+admin keys, file storage, the sync WebSocket. It is NOT a backend. With --runner it
+runs the pushed functions in Node.js or Bun, without isolation or limits, with all
+documents in memory and in a file of the storage folder. Without, a function answers
 null or an error that says so.
 
 It takes the backend's flags and a few of its own. Like the backend it stops gently
@@ -55,7 +56,7 @@ func New() *cobra.Command {
 	flags := &commandFlags{}
 	command := &cobra.Command{
 		Use:   "convex-sim [DB_SPEC]",
-		Short: "Simulate convex-local-backend; functions are not run",
+		Short: "Simulate convex-local-backend for tests and demonstrations",
 		Long: commandHelp + "\nParts of a fault:\n" + fault.Help() + "Stages:\n" + stages() +
 			cli.Ends("0 a requested stop, finished, or what a fault asked for; 1 failed", exit.Config),
 		Example: `  convex-sim --local-storage /tmp/sim --port 3210 --site-proxy-port 3211
@@ -108,7 +109,7 @@ func (f *commandFlags) run(command *cobra.Command) error {
 	}
 	options.Log = log
 	readKnobs(config.FromOS(), log).apply(&options)
-	log.Info("Starting a Convex backend simulator: it stores what is pushed and runs no functions", "simulator", version.String())
+	log.Info("Starting a Convex backend simulator, which is for tests and demonstrations", "runs_functions", options.Runner != "", "simulator", version.String())
 	if err := f.database().open(command.Context(), options.InstanceName, log); err != nil {
 		return err
 	}

@@ -83,12 +83,12 @@ func TestTheBackendsFlagsAreAccepted(t *testing.T) {
 }
 
 func TestHelpAndVersionSayWhatItIs(t *testing.T) {
-	for flag, want := range map[string]string{"--help": "does NOT run functions", "-V": "convex-sim unknown"} {
+	for flag, want := range map[string]string{"--help": "It is NOT a backend", "-V": "convex-sim unknown"} {
 		p := command(t, nil, flag)
 		p.Expect(want)
 		if status := p.Wait(); status != 0 {
 			t.Errorf("%s: exit status %d", flag, status)
 		}
 	}
-	command(t, nil).Expect("runs no functions")
+	command(t, nil).Expect("runs_functions=false")
 }

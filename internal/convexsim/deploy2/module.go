@@ -70,7 +70,7 @@ func decodeText(body *reader) (*string, error) {
 type pushedModule struct {
 	Path string
 	state.Module
-	source string // kept for definitions and schemas only
+	source, sourceMap string // kept for definitions and schemas, or for all
 }
 
 // moduleHash is a module that the client has not sent because the server should

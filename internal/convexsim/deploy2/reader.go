@@ -18,6 +18,8 @@ type reader struct {
 	decoder *jsonscan.TextDecoder
 	raw     []byte       // the value being read
 	decoded bytes.Buffer // the string being read
+
+	keepSources bool // of all modules
 }
 
 func newReader(body io.Reader) *reader {

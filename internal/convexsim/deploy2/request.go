@@ -42,9 +42,11 @@ type definition struct {
 	udfServerVersion *string
 }
 
-// Decode reads a push request in one pass.
-func Decode(ctx context.Context, body io.Reader) (*Request, error) {
+// Decode reads a push request in one pass. Sources are dropped unless keepSources is
+// set.
+func Decode(ctx context.Context, body io.Reader, keepSources bool) (*Request, error) {
 	reader := newReader(body)
+	reader.keepSources = keepSources
 	request := &Request{}
 	err := reader.object(func(key string) error { return request.field(reader, key) })
 	if err == nil {
@@ -116,7 +118,11 @@ func (d *definition) decodeModule(body *reader) error {
 	if err != nil {
 		return err
 	}
-	d.modules = append(d.modules, module.digest())
+	pushed := module.digest()
+	if body.keepSources {
+		pushed.source, pushed.sourceMap = *module.Source, deref(module.SourceMap)
+	}
+	d.modules = append(d.modules, pushed)
 	return nil
 }
 
@@ -130,12 +136,24 @@ func decodeKept(body *reader) (*pushedModule, error) {
 		return nil, err
 	}
 	kept := module.digest()
-	kept.source = *module.Source
+	kept.source, kept.sourceMap = *module.Source, deref(module.SourceMap)
 	return &kept, nil
 }
 
 // AdminKey returns the key that came with the request.
 func (p *Request) AdminKey() string { return *p.adminKey }
+
+// Sources calls back with each module that came with its source.
+func (p *Request) Sources(each func(sha256, source, sourceMap string) error) error {
+	for _, d := range p.definitions() {
+		for _, module := range d.all() {
+			if err := each(module.SHA256, module.source, module.sourceMap); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
 
 // definitions returns the app and the component definitions.
 func (p *Request) definitions() []definition {

@@ -28,7 +28,7 @@ func BenchmarkDecodePush(b *testing.B) {
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Decode(b.Context(), bytes.NewReader(body)); err != nil {
+		if _, err := Decode(b.Context(), bytes.NewReader(body), false); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -17,14 +17,18 @@ type ClientMessage struct {
 	Modifications []QuerySetModification `json:"modifications"`
 	RequestID     uint32                 `json:"requestId"`
 	UDFPath       string                 `json:"udfPath"`
+	ComponentPath string                 `json:"componentPath"`
+	Args          json.RawMessage        `json:"args"`
 }
 
 // QuerySetModification is one change of what a client watches.
 type QuerySetModification struct {
-	Type    string          `json:"type"` // "Add" or "Remove"
-	QueryID uint32          `json:"queryId"`
-	UDFPath string          `json:"udfPath"`
-	Args    json.RawMessage `json:"args"`
+	Type          string          `json:"type"` // "Add" or "Remove"
+	QueryID       uint32          `json:"queryId"`
+	UDFPath       string          `json:"udfPath"`
+	ComponentPath string          `json:"componentPath"`
+	Args          json.RawMessage `json:"args"`
+	Journal       *string         `json:"journal"`
 }
 
 // Transition brings a client from one version to the next.
@@ -61,11 +65,12 @@ type QueryUpdated struct {
 
 // QueryFailed is a modification with an error.
 type QueryFailed struct {
-	Type         string   `json:"type"`
-	QueryID      uint32   `json:"queryId"`
-	ErrorMessage string   `json:"errorMessage"`
-	LogLines     []string `json:"logLines"`
-	Journal      *string  `json:"journal"`
+	Type         string          `json:"type"`
+	QueryID      uint32          `json:"queryId"`
+	ErrorMessage string          `json:"errorMessage"`
+	ErrorData    json.RawMessage `json:"errorData,omitempty"`
+	LogLines     []string        `json:"logLines"`
+	Journal      *string         `json:"journal"`
 }
 
 // QueryRemoved confirms that a query is no longer watched.
@@ -74,13 +79,16 @@ type QueryRemoved struct {
 	QueryID uint32 `json:"queryId"`
 }
 
-// FunctionFailed answers a Mutation or an Action.
-type FunctionFailed struct {
-	Type      string   `json:"type"`
-	RequestID uint32   `json:"requestId"`
-	Success   bool     `json:"success"`
-	Result    string   `json:"result"`
-	LogLines  []string `json:"logLines"`
+// FunctionRan answers a Mutation or an Action. The result of one that failed is its
+// message.
+type FunctionRan struct {
+	Type      string          `json:"type"`
+	RequestID uint32          `json:"requestId"`
+	Success   bool            `json:"success"`
+	Result    any             `json:"result"`
+	ErrorData json.RawMessage `json:"errorData,omitempty"`
+	TS        *Timestamp      `json:"ts,omitempty"` // of a mutation that succeeded
+	LogLines  []string        `json:"logLines"`
 }
 
 // AuthError refuses an Authenticate.

@@ -4,6 +4,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -39,6 +40,28 @@ func WriteManifest(folder string) error {
 		}
 	}
 	return nil
+}
+
+// writeProgram writes the program of the child into a folder, where it finds the
+// packages that are installed elsewhere.
+func writeProgram(folder, packages string) error {
+	packages, err := filepath.Abs(filepath.Join(packages, "node_modules"))
+	if err != nil {
+		return err
+	}
+	if err := os.CopyFS(folder, programFiles()); err != nil {
+		return fmt.Errorf("cannot write the function runner: %w", err)
+	}
+	return os.Symlink(packages, filepath.Join(folder, "node_modules"))
+}
+
+// programFiles returns the files of the child's program.
+func programFiles() fs.FS {
+	files, err := fs.Sub(host, hostFolder)
+	if err != nil {
+		panic(err) // the folder is embedded
+	}
+	return files
 }
 
 // CheckInstalled reports what keeps a folder from serving as --runner.
