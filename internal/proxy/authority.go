@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"encoding/pem"
 	"errors"
@@ -42,7 +43,8 @@ func awaitAuthority(ctx context.Context, s *Settings, log *slog.Logger) error {
 		return fmt.Errorf("cannot find the root certificate: %w", err)
 	}
 	if err := exportRoot(s, root); err != nil {
-		log.Warn("root certificate not readable for other containers", "error", err)
+		log.Warn("functions will not trust the site: its root certificate cannot be handed out", "error", err,
+			"fix", fmt.Sprintf("chown %d:%d of the volume at %s", os.Getuid(), os.Getgid(), cmp.Or(s.CAExportDir, s.DataDir)))
 	}
 	for _, name := range names {
 		if err := awaitHandshake(ctx, s, name, root); err != nil {

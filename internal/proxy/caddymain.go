@@ -24,11 +24,11 @@ func caddyMain(args []string) int {
 	}
 	switch args[0] {
 	case "trust":
-		return report(withRoot(func(path string) error {
+		return complain(withRoot(func(path string) error {
 			return truststore.InstallFile(path, truststore.WithFirefox(), truststore.WithJava())
 		}))
 	case "untrust":
-		return report(withRoot(func(path string) error {
+		return complain(withRoot(func(path string) error {
 			return truststore.UninstallFile(path, truststore.WithFirefox(), truststore.WithJava())
 		}))
 	}
@@ -57,7 +57,7 @@ func withRoot(do func(path string) error) error {
 	return nil
 }
 
-func report(err error) int {
+func complain(err error) int {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "caddy:", err)
 	}

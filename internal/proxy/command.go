@@ -12,6 +12,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/sys/stopsignal"
 )
 
@@ -50,7 +51,7 @@ it serves (run). Its settings are variables of the environment.` + ends,
 		s := &Settings{}
 		return s, config.Load(s, env)
 	}
-	run := command(&cobra.Command{Use: "run", Short: "Serve until told to stop (the default)", Long: "Serve until told to stop." + ends}, load, runCommand)
+	run := described(runCommand(environ, ends))
 	root.RunE = run.RunE
 	root.AddCommand(
 		run,
@@ -94,8 +95,30 @@ func described(c *cobra.Command) *cobra.Command {
 	return cli.Manual{Reads: config.Describe(Settings{})}.For(c)
 }
 
-func runCommand(ctx context.Context, command *cobra.Command, s *Settings) error {
-	return run(ctx, s.Logger(command.ErrOrStderr()), s)
+// runCommand reads the settings itself, because its failures belong in the log.
+func runCommand(environ func() (config.Environ, error), ends string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "run",
+		Short: "Serve until told to stop (the default)",
+		Long:  "Serve until told to stop." + ends,
+		RunE: func(command *cobra.Command, _ []string) error {
+			s, stage := &Settings{}, stageConfig
+			env, err := environ()
+			if err == nil {
+				err = config.Load(s, env)
+			}
+			log := s.Logger(command.ErrOrStderr()) // in the default form where its settings are wrong
+			if err == nil {
+				stage, err = run(command.Context(), log, s)
+			}
+			if err != nil {
+				failure := report.Explain(stage, err)
+				failure.Changed = []string{"nothing"} // what is made in the data folder is made once
+				failure.Log(log)
+			}
+			return cli.Logged(err)
+		},
+	}
 }
 
 func configCommand(_ context.Context, command *cobra.Command, s *Settings) error {

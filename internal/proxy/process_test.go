@@ -44,9 +44,17 @@ type process struct {
 // that run their proxies only this way can be parallel.
 func spawn(t *testing.T, env config.Environ, args ...string) *process {
 	t.Helper()
+	p := spawnUnchecked(t, env, args...)
+	p.settings = load(t, env)
+	return p
+}
+
+// spawnUnchecked takes settings that need not be right.
+func spawnUnchecked(t *testing.T, env config.Environ, args ...string) *process {
+	t.Helper()
 	command := exec.CommandContext(t.Context(), os.Args[0], args...)
 	command.Env = append([]string{testkit.RoleVariable + "=" + proxytest.Role, "PATH=" + os.Getenv("PATH")}, env.List()...)
-	return &process{running: running{T: t, settings: load(t, env)}, Process: testkit.Start(t, command)}
+	return &process{running: running{T: t}, Process: testkit.Start(t, command)}
 }
 
 // spawnReady runs a proxy and returns when it says that it is ready.

@@ -5,6 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"strings"
+	"syscall"
+	"time"
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/proxy/host"
@@ -17,27 +21,37 @@ import (
 	"github.com/tale-project/tale-runtime/internal/logging/redact"
 	"github.com/tale-project/tale-runtime/internal/proxy/caddyconf"
 	"github.com/tale-project/tale-runtime/internal/proxy/snippets"
+	"github.com/tale-project/tale-runtime/internal/report"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
+// The stages of a start, as its failure names them.
+const (
+	stageConfig       = "config"
+	stageStorage      = "storage"
+	stageServe        = "serve"
+	stageCertificates = "certificates"
+)
+
+// nameLimit bounds the look for the site's own name.
+const nameLimit = 2 * time.Second
+
 // run serves until the process is told to stop. It returns only when it cannot
-// start: the end belongs to Caddy, which finishes the running requests within
-// the grace period, closes WebSockets and exits the process with 0. (Its Stop
-// function, called from outside, would cut them: only Caddy's own signal
-// handling makes it wait.)
-func run(ctx context.Context, log *slog.Logger, s *Settings) error {
+// start, with the stage at which that was: the end belongs to Caddy, which finishes
+// the running requests within the grace period, closes WebSockets and exits the
+// process with 0. (Its Stop function, called from outside, would cut them: only
+// Caddy's own signal handling makes it wait.)
+func run(ctx context.Context, log *slog.Logger, s *Settings) (stage string, err error) {
 	// Until the configuration's log is there, Caddy would write its own to stderr.
 	_, _, _ = caddy.BufferedLog()
 	caddy.OnExit(func(context.Context) { log.Info("proxy stopped") })
 	caddy.TrapSignals()
 	cfg, err := caddyConfig(s)
-	if err != nil {
-		return err
+	if err := errors.Join(err, checkPorts(ctx, s)); err != nil {
+		return stageConfig, err
 	}
-	if err := errors.Join(checkPorts(ctx, s), checkStorage(s)); err != nil {
-		return err
-	}
-	if err := healStorage(ctx, s, log); err != nil {
-		return err
+	if err := openStorage(ctx, s, log); err != nil {
+		return stageStorage, err
 	}
 	handOver(s, log)
 	limitMemory(log)
@@ -45,19 +59,67 @@ func run(ctx context.Context, log *slog.Logger, s *Settings) error {
 		log.Warn("files of PROXY_SITE_DIR were left out", "count", len(leftOut), "files", logging.Few(leftOut))
 	}
 	if err := caddy.Run(cfg); err != nil {
-		return exit.With(exit.Config, fmt.Errorf("cannot start the proxy: %w", snippets.Blame(s.SiteDir, err)))
+		return stageServe, refused(s, err)
 	}
 	if err := errors.Join(awaitAuthority(ctx, s, log), awaitCertificates(ctx, s)); err != nil {
-		return exit.With(exit.Unavailable, err)
+		return stageCertificates, uncertified(s, err)
 	}
 	freeStartMemory()
 	paceCollector()
 	if alike := s.Alike(); alike != "" {
 		log.Warn(alike)
 	}
+	if err := unknownInside(ctx, s.Address()); err != nil {
+		log.Warn("containers cannot reach the site by SITE_URL", "error", err, "fix", "make HOST that of SITE_URL: "+s.Address().Host+"; or have a name server know it")
+	}
 	log.Info("proxy ready", "url", s.Address().URL(), "extra_sites", s.Hosts(), "tls", s.TLSMode, "http_port", s.HTTPPort, "https_port", s.HTTPSPort, "version", version.String())
 	keepCertificates(s, log) // until Caddy exits the process
+	return "", nil
+}
+
+// refused explains why Caddy does not start.
+func refused(s *Settings, err error) error {
+	switch {
+	case says(err, syscall.ENOSPC):
+		return report.Because(exit.With(exit.Unavailable, fmt.Errorf("cannot start the proxy: %w", err)),
+			"the disk below "+s.StorageRoot()+" is full, and there are no certificates yet", "free some space, or give the volume more: df -h, docker system df")
+	case says(err, syscall.EMFILE):
+		return report.Because(exit.With(exit.Config, fmt.Errorf("cannot start the proxy: %w", err)),
+			"the limit of open files is used up before the first visitor comes", "raise it: ulimits: { nofile: 65536 } of the service proxy in the compose file")
+	}
+	return report.Because(exit.With(exit.Config, fmt.Errorf("cannot start the proxy: %w", snippets.Blame(s.SiteDir, err))),
+		"Caddy does not take the configuration that the settings and the files of PROXY_SITE_DIR make",
+		"docker compose run --rm proxy validate says which of them, without starting",
+		"a file that is named above: correct it, or take it out of "+s.SiteDir)
+}
+
+// says reports whether an error is of this kind. Caddy keeps the words of most errors
+// and not the errors.
+func says(err error, kind syscall.Errno) bool {
+	return errors.Is(err, kind) || strings.Contains(err.Error(), kind.Error())
+}
+
+// unknownInside returns an error when the proxy's alias is another name than that of
+// SITE_URL, and nothing in the network knows that one.
+func unknownInside(ctx context.Context, site stack.Address) error {
+	if site.Name == site.Host {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, nameLimit)
+	defer cancel()
+	var unknown *net.DNSError
+	if _, err := net.DefaultResolver.LookupHost(ctx, site.Host); errors.As(err, &unknown) && unknown.IsNotFound {
+		return fmt.Errorf("HOST is %s, but SITE_URL has %s, which does not resolve here", site.Name, site.Host)
+	}
 	return nil
+}
+
+// uncertified explains a site that opened its ports and cannot greet visitors.
+func uncertified(s *Settings, err error) error {
+	return report.Because(exit.With(exit.Unavailable, err),
+		fmt.Sprintf("no certificate came within %s, so that every visit would end at the TLS handshake", certificateWait),
+		"is there space and the right to write below "+s.StorageRoot()+"? df -h, ls -ln; and is the clock of the host right? date",
+		"the certificates that are there: docker compose run --rm proxy doctor")
 }
 
 // handOver gives Caddy's modules what is not part of the configuration; log may be nil.

@@ -2,8 +2,6 @@ package proxy
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -11,13 +9,19 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/proxy/certstore"
+	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/sys/writable"
 )
 
-// healStorage makes what Caddy finds there usable.
-func healStorage(ctx context.Context, s *Settings, log *slog.Logger) error {
+// openStorage makes sure that certificates can be kept, and makes what Caddy finds
+// there usable.
+func openStorage(ctx context.Context, s *Settings, log *slog.Logger) error {
 	if s.TLSMode == stack.TLSExternal {
 		return nil
+	}
+	if err := checkStorage(s, log); err != nil {
+		return err
 	}
 	store := certstore.Store{Root: s.StorageRoot(), Local: s.LocalNames(), Public: s.ACMENames()}
 	if s.CAExportDir != "" {
@@ -26,25 +30,20 @@ func healStorage(ctx context.Context, s *Settings, log *slog.Logger) error {
 	return store.Heal(ctx, log, time.Now())
 }
 
-// checkStorage makes the data folder and finds out whether it can be written.
-func checkStorage(s *Settings) error {
-	if s.TLSMode == stack.TLSExternal {
-		return nil
-	}
+// checkStorage makes the data folder and finds out whether it can be written. With a
+// full disk the proxy serves what it has.
+func checkStorage(s *Settings, log *slog.Logger) error {
 	root := s.StorageRoot()
-	err := os.MkdirAll(root, 0o711)
-	if err == nil {
-		var probe *os.File
-		if probe, err = os.CreateTemp(root, ".write-test-*"); err == nil {
-			err = errors.Join(probe.Close(), os.Remove(probe.Name()))
-		}
+	_ = os.MkdirAll(root, 0o711) // the check says why it cannot be made
+	err := writable.Check(root)
+	if exit.Code(err) == exit.Unavailable {
+		log.Warn("no certificate can be made or renewed until there is space", "error", err)
+		return nil
 	}
 	if err == nil {
 		return nil
 	}
-	code := exit.Config
-	if errors.Is(err, fs.ErrPermission) {
-		code = exit.NoPermission
-	}
-	return exit.Errorf(code, "cannot keep certificates in %s as uid %d: %w; mount a volume there that this uid can write, or set PROXY_DATA_DIR", root, os.Getuid(), err)
+	failure := report.Explain("", err)
+	failure.Fix = append(failure.Fix, "or name another folder in PROXY_DATA_DIR")
+	return failure.Err(err)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/config"
@@ -25,6 +26,14 @@ type Error struct {
 
 // Err returns the failure as an error, which wraps err unless that is nil.
 func (f Failure) Err(err error) error { return &Error{f, err} }
+
+// Because returns err, with its exit code, as an Error; nil for nil.
+func Because(err error, cause, fix string, more ...string) error {
+	if err == nil {
+		return nil
+	}
+	return New(exit.Code(err), err.Error(), cause, fix, more...).Err(err)
+}
 
 func (e *Error) Error() string { return e.failure.Message + "; " + strings.Join(e.failure.Fix, "; ") }
 func (e *Error) Unwrap() error { return e.err }
@@ -49,7 +58,9 @@ type Explained interface {
 // cause and a fix.
 func Explain(stage string, err error) Failure {
 	var failure Failure
-	if own, ok := errors.AsType[Explained](err); ok {
+	if isJoined(err) {
+		failure = together(stage, err)
+	} else if own, ok := errors.AsType[Explained](err); ok {
 		failure = own.Report()
 	} else if problems, ok := errors.AsType[config.Problems](err); ok {
 		failure = New(exit.Config, err.Error(), wrongSettings(problems), "correct the variables in .env or the compose file, then: docker compose up -d")
@@ -81,6 +92,26 @@ func unexplained(err error) Failure {
 		return New(code, said, "a setting, or what a setting names, is not usable as it is", "correct what is named above in .env or the compose file, then: docker compose up -d")
 	}
 	return New(code, said, "not known: this error has no explanation of its own, which is a defect of the entrypoint", "report it with the whole log: docker compose logs")
+}
+
+// isJoined reports whether err is several, of which none speaks for the others.
+func isJoined(err error) bool {
+	_, several := err.(interface{ Unwrap() []error }) //nolint:errorlint // what it wraps does not matter
+	_, own := err.(Explained)                         //nolint:errorlint // likewise
+	return several && !own
+}
+
+// together returns one failure of several errors.
+func together(stage string, err error) Failure {
+	var said, causes, fixes []string
+	for _, one := range err.(interface{ Unwrap() []error }).Unwrap() { //nolint:errorlint // isJoined has looked
+		failure := Explain(stage, one)
+		said, fixes = append(said, failure.Message), append(fixes, failure.Fix...)
+		if failure.Cause != "" && !slices.Contains(causes, failure.Cause) {
+			causes = append(causes, failure.Cause)
+		}
+	}
+	return New(exit.Code(err), strings.Join(said, "\n"), strings.Join(causes, "\n"), fixes[0], fixes[1:]...)
 }
 
 // mayPass reports whether another start with the same input may succeed.

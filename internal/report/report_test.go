@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/report"
 )
@@ -80,6 +81,23 @@ func TestFailureTextShowsEveryConfigurationProblem(t *testing.T) {
 	f := report.Failure{Stage: "config", Message: strings.Repeat("problem\n", 20), ExitCode: 78}
 	if n := strings.Count(f.Text(), "problem"); n != 20 {
 		t.Errorf("%d of 20 problems shown", n)
+	}
+}
+
+// Several errors are one failure that hides none of them.
+func TestSeveralErrorsAreExplainedTogether(t *testing.T) {
+	err := errors.Join(
+		report.Because(exit.Errorf(exit.NoPermission, "cannot write"), "the folder is of root", "chown it"),
+		report.New(exit.Config, "cannot listen", "the port is taken", "free it").Err(nil),
+		report.Because(errors.New("cannot read"), "the folder is of root", "chown that"),
+		report.Because(nil, "nothing", "nothing"),
+	)
+	f := report.Explain("config", err)
+	if f.Message != "cannot write\ncannot listen\ncannot read" || f.Cause != "the folder is of root\nthe port is taken" || strings.Join(f.Fix, ", ") != "chown it, free it, chown that" {
+		t.Errorf("%+v", f)
+	}
+	if f.Stage != "config" || f.ExitCode != exit.NoPermission || f.Retryable {
+		t.Errorf("%+v", f)
 	}
 }
 

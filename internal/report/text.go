@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -10,6 +11,9 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 )
+
+// terminationLog is where Kubernetes reads why a container has ended.
+const terminationLog = "/dev/termination-log"
 
 // terminationLogLimit is what Kubernetes keeps of a termination message, in bytes.
 const terminationLogLimit = 4096
@@ -143,6 +147,17 @@ func wrap(line string) (lines []string) {
 		lines, line = append(lines, line[:end]), "  "+strings.TrimPrefix(line[end:], " ")
 	}
 	return append(lines, line)
+}
+
+// Log writes the failure where the reader of a container that has ended looks: the
+// termination log and, last, its log.
+func (f Failure) Log(log *slog.Logger) {
+	if err := WriteTerminationLog(terminationLog, f); err != nil {
+		log.Warn("the failure is not in the termination log", "error", err)
+	}
+	for line := range strings.Lines(f.Text()) {
+		log.Error(strings.TrimRight(line, "\n"))
+	}
 }
 
 // WriteTerminationLog puts the failure where an orchestrator looks for the

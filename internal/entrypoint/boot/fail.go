@@ -3,16 +3,12 @@ package boot
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
-
-// terminationLog is where Kubernetes reads why a container has ended.
-const terminationLog = "/dev/termination-log"
 
 // end tells a requested stop, which is no failure at any stage, from one.
 func (b *Lifecycle) end(ctx context.Context, stage string, err error) error {
@@ -68,11 +64,6 @@ func (b *Lifecycle) fail(stage string, err error) error {
 	b.started.Close(failure.Line())
 	b.Update(func(d *report.Document) { d.State, d.Failure = report.Failed, &failure })
 	b.CountFailure(failure)
-	if writeErr := report.WriteTerminationLog(terminationLog, failure); writeErr != nil {
-		b.log.Warn("the failure is not in the termination log", "error", writeErr)
-	}
-	for line := range strings.Lines(failure.Text()) {
-		b.log.Error(strings.TrimRight(line, "\n"))
-	}
+	failure.Log(b.log)
 	return cli.Logged(err)
 }

@@ -47,7 +47,7 @@ const (
 // namedRoutes returns one reverse proxy per upstream, which the rows of the table
 // share: one pool of connections and one prober each.
 func (b *builder) namedRoutes() map[string]*caddyhttp.Route {
-	backend := b.probed(idleBackend, upstreams.Source{Upstream: b.s.Backend, Probe: "/version"})
+	backend := b.probed(idleBackend, upstreams.Source{Upstream: b.s.Backend, Probe: "/version", Setting: "CONVEX_UPSTREAM"})
 	backend.StreamBufferSize = socketBuffer
 	platform := b.probed(idleJavaScript, platformSource(b.s))
 	sockets := tunnel.Handler{UpstreamsRaw: backend.DynamicUpstreamsRaw, Headers: backend.Headers, DialTimeout: caddy.Duration(dialTimeout)}
@@ -63,7 +63,7 @@ func (b *builder) namedRoutes() map[string]*caddyhttp.Route {
 			handler(adminkeys.Answers{})),
 	}
 	for _, site := range b.table.Sites {
-		extra := b.probed(idleJavaScript, upstreams.Source{Upstream: site.Address, Probe: site.Health})
+		extra := b.probed(idleJavaScript, upstreams.Source{Upstream: site.Address, Probe: site.Health, Setting: "EXTRA_SITES"})
 		extra.Headers.Request.Set.Del("X-Forwarded-Prefix") // the main site's
 		named[string(site.Upstream())] = proxyRoute(site.Upstream(), extra)
 	}
@@ -105,7 +105,7 @@ func (b *builder) probed(idle time.Duration, source upstreams.Source) *reversepr
 // platformSource returns the web application as it is probed. Where that is asked of a
 // status port, containers of images without one are asked as the images before were.
 func platformSource(s *settings.Settings) upstreams.Source {
-	source := upstreams.Source{Upstream: s.Platform, Probe: s.Health}
+	source := upstreams.Source{Upstream: s.Platform, Probe: s.Health, Setting: "PLATFORM_UPSTREAM"}
 	if strings.HasPrefix(s.Health, ":") {
 		source.Fallback = stack.PlatformHealth
 	}

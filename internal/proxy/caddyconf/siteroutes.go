@@ -43,7 +43,7 @@ const socketPatience = 30 * 24 * time.Hour
 func (b *builder) siteRoutes() caddyhttp.RouteList {
 	routes := append(b.extraSites(), b.passing(b.entryHandlers(b.closedRows())...))
 	if b.s.TLSMode != stack.TLSExternal {
-		routes = append(routes, route(match{except(caddyhttp.MatchHost(b.site.Names))}, respond(http.StatusMisdirectedRequest)))
+		routes = append(routes, route(match{except(caddyhttp.MatchHost(b.site.Names))}, refuse(http.StatusMisdirectedRequest, "this name is not served: SITE_URL, HOST and EXTRA_SITES name "+strings.Join(b.s.Names(), ", "))))
 	}
 	table := b.table.Rows()
 	if b.site.Base == "" {
@@ -70,7 +70,7 @@ func (b *builder) underBasePath(table []routes.Row) caddyhttp.RouteList {
 		route(match{caddyhttp.MatchPath{base + "/*"}},
 			handler(target.BasePath{Prefix: base}),
 			handler(caddyhttp.Subroute{Routes: b.tableRoutes(table)})),
-		route(nil, respond(http.StatusNotFound)),
+		route(nil, refuse(http.StatusNotFound, "the site is served below "+base+"/ only (BASE_PATH)")),
 	)
 }
 
@@ -189,6 +189,11 @@ func (b *builder) assets() json.RawMessage {
 // respond answers with a status, in words for people who look at the body.
 func respond(code int) json.RawMessage {
 	return handler(caddyhttp.StaticResponse{StatusCode: status(code), Body: inWords(code)})
+}
+
+// refuse answers as respond does; why is for the log.
+func refuse(code int, why string) json.RawMessage {
+	return handler(caddyhttp.StaticError{Error: why, StatusCode: status(code)})
 }
 
 func inWords(code int) string { return strconv.Itoa(code) + " " + http.StatusText(code) + "\n" }

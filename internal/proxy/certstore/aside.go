@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/report"
 )
 
 const (
@@ -29,7 +30,8 @@ func (h *healer) moveAside(err error, files ...string) error {
 	h.moved++
 	for _, file := range files {
 		if err := h.moveFile(file, to); err != nil {
-			return exit.Errorf(exit.Config, "cannot move a damaged file of the certificate store aside: %w; remove %s", err, file)
+			return report.Because(exit.Errorf(exit.Config, "cannot move a damaged file of the certificate store aside: %w", err),
+				"it is in the way of a new one", "remove "+file)
 		}
 	}
 	return nil

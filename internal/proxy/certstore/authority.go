@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddypki"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
 )
 
@@ -59,8 +61,10 @@ func (h *healer) root() (*x509.Certificate, error) {
 	if len(h.Local) == 0 || h.neverUsed() {
 		return nil, h.moveAside(err, files.certificate, files.key)
 	}
-	return nil, exit.Errorf(exit.Config, "cannot use the local authority: %w; visitors trust this authority, so no other is made in its place: restore %s and %s from a backup, or remove both and have visitors trust the new root certificate",
-		err, files.certificate, files.key)
+	return nil, report.Because(exit.Errorf(exit.Config, "cannot use the local authority: %w", err),
+		"visitors trust this authority, so no other is made in its place",
+		fmt.Sprintf("restore %s and %s from a backup", files.certificate, files.key),
+		"or remove both and have visitors trust the new root certificate")
 }
 
 // neverUsed reports whether the authority was being made when that ended: Caddy
@@ -108,11 +112,14 @@ func (h *healer) checkDates(files pair, root *x509.Certificate) error {
 	case len(h.Local) == 0:
 		return nil
 	case root.NotBefore.After(h.now):
-		return exit.Errorf(exit.Unavailable, "cannot use %s: it is valid from %s on, and by this machine's clock it is %s; set the clock",
-			files.certificate, root.NotBefore.Format(time.RFC3339), h.now.UTC().Format(time.RFC3339))
+		return report.Because(exit.Errorf(exit.Unavailable, "cannot use %s: it is valid from %s on, and by this machine's clock it is %s",
+			files.certificate, root.NotBefore.Format(time.RFC3339), h.now.UTC().Format(time.RFC3339)),
+			"the clock of this machine is behind, or was ahead when the authority was made", "set the clock of the host (timedatectl; NTP)")
 	case root.NotAfter.Before(h.now.Add(intermediateLifetime)):
-		return exit.Errorf(exit.Config, "cannot use %s: it ends on %s; if this machine's clock is right, remove it and %s and have visitors trust the new root certificate",
-			files.certificate, root.NotAfter.Format(time.DateOnly), files.key)
+		return report.Because(exit.Errorf(exit.Config, "cannot use %s: it ends on %s, and by this machine's clock it is %s",
+			files.certificate, root.NotAfter.Format(time.DateOnly), h.now.UTC().Format(time.RFC3339)),
+			"an authority cannot certify beyond its own end; or the clock of this machine is ahead",
+			"if the clock is right, remove it and "+files.key+" and have visitors trust the new root certificate", "else set the clock of the host (timedatectl; NTP)")
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/certmagic"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/report"
 )
 
 // maxFile is far more than any file of a store has, in bytes.
@@ -48,7 +49,9 @@ func read(path string) ([]byte, error) {
 	}
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return nil, exit.Errorf(exit.NoPermission, "cannot read the certificate store as uid %d: %w; give the folder and all in it to that uid", os.Getuid(), err)
+		return nil, report.Because(exit.Errorf(exit.NoPermission, "cannot read the certificate store as uid %d: %w", os.Getuid(), err),
+			"part of the data folder belongs to another user: a restored backup, or a proxy that ran as root",
+			fmt.Sprintf("give it and all in it to this user: chown -R %d:%d of the volume that is mounted there", os.Getuid(), os.Getgid()))
 	case err != nil:
 		return nil, &damage{path, "cannot be read: " + err.Error()}
 	case len(content) == 0:

@@ -30,6 +30,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/report"
 )
 
 const (
@@ -211,7 +212,7 @@ func (s *aStore) heal(log *slog.Logger, now time.Time) error {
 	s.Helper()
 	err := s.Heal(context.Background(), log, now)
 	if err != nil {
-		if code := exit.Code(err); code != exit.Config && code != exit.Unavailable || !strings.Contains(err.Error(), s.path("pki/authorities/local/root.crt")) {
+		if code := exit.Code(err); code != exit.Config && code != exit.Unavailable || !strings.Contains(report.Explain("", err).Text(), s.path("pki/authorities/local/root.crt")) {
 			s.Errorf("exit code %d, %v", code, err)
 		}
 		return err

@@ -17,7 +17,8 @@ func init() { caddy.RegisterModule(Handler{}) }
 
 // Handler answers 200 with OK: this process takes requests. With the query
 // parameter `ready` it answers 503 when a name has no certificate and is not being
-// given one, and says which names are waiting for theirs. With `deep` it reports
+// given one, and says which names are waiting for theirs: after a failed attempt it
+// calls itself DEGRADED, as a restart would not help. With `deep` it reports
 // whether it could serve requests, in JSON: 200 when every name has a certificate
 // and every probed upstream has an address that takes requests, 503 otherwise. A
 // load balancer or a container engine should not ask that: restarting the proxy or
@@ -73,6 +74,9 @@ func (h *Handler) serveReady(w http.ResponseWriter, r *http.Request) error {
 	for _, state := range certstore.States(r.Context(), h.Names) {
 		if state.Lost() {
 			status, lines[0] = http.StatusServiceUnavailable, "NOT READY"
+		}
+		if !state.Certified && !state.Lost() && state.Reason != "" && lines[0] == "OK" {
+			lines[0] = "DEGRADED"
 		}
 		if !state.Certified {
 			lines = append(lines, state.String())

@@ -65,7 +65,9 @@ func (i *Issuer) Issue(ctx context.Context, csr *x509.CertificateRequest) (*cert
 	defer i.underway.end(names)
 	w := waiter{
 		log:     i.log.With("name", names),
+		from:    i.CA,
 		names:   csr.DNSNames,
+		inUse:   inUse,
 		pause:   i.pause(),
 		resolve: net.DefaultResolver.LookupHost,
 		note:    func(p Progress) { i.underway.set(names, p) },

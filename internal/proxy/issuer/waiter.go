@@ -8,8 +8,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddyserver/caddy/v2/modules/caddytls"
 	"github.com/caddyserver/certmagic"
 	"github.com/mholt/acmez/v3/acme"
+
+	"github.com/tale-project/tale-runtime/internal/net/netcause"
 )
 
 const (
@@ -51,7 +54,9 @@ func (p pauses) after(err error) time.Duration {
 // waiter makes attempts until one succeeds.
 type waiter struct {
 	log     *slog.Logger
+	from    string // the authority's directory
 	names   []string
+	inUse   func(name string) (until time.Time) // zero: the name has no certificate
 	pause   pauses
 	resolve func(ctx context.Context, host string) ([]string, error)
 	issue   func(ctx context.Context) (*certmagic.IssuedCertificate, error)
@@ -156,7 +161,30 @@ func (w *waiter) report(err error, pause time.Duration) {
 		return
 	}
 	w.reported, w.at = reason, time.Now()
-	w.log.Warn("certificate not issued yet", "reason", reason, "next_attempt", pause)
+	w.log.Warn("certificate not issued yet: "+w.consequence(), "reason", reason, "next_attempt", pause, "authority", w.from)
+}
+
+// consequence returns what visitors notice.
+func (w *waiter) consequence() string {
+	for _, name := range w.names {
+		if w.inUse == nil {
+			break
+		}
+		if until := w.inUse(name); !until.IsZero() {
+			return "the one in use ends on " + until.UTC().Format(time.DateOnly)
+		}
+	}
+	return "until it is, no visitor can connect"
+}
+
+// inUse returns when the name's present certificate ends, if it has one.
+func inUse(name string) (until time.Time) {
+	for _, certificate := range caddytls.AllMatchingCertificates(name) {
+		if !certificate.Expired() && certificate.Leaf.NotAfter.After(until) {
+			until = certificate.Leaf.NotAfter
+		}
+	}
+	return until
 }
 
 // explain gives the authority's own words without the URLs of one attempt, which
@@ -164,6 +192,9 @@ func (w *waiter) report(err error, pause time.Duration) {
 func explain(err error) string {
 	var problem acme.Problem
 	if !errors.As(err, &problem) {
+		if kind, why := netcause.Of(err); kind != netcause.Other {
+			return "the authority cannot be reached: " + why + "; check ACME_DIRECTORY, and that this container may connect to it"
+		}
 		return err.Error()
 	}
 	details := []string{problem.Detail}

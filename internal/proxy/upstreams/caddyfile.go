@@ -20,6 +20,7 @@ import (
 //		hold     <duration>
 //		start    <duration>
 //		resolver <host:port>
+//		setting  <name>
 //	}
 func (s *Source) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume the name of the source
@@ -44,7 +45,7 @@ func (s *Source) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 }
 
 func (s *Source) option(d *caddyfile.Dispenser, option, value string) error {
-	texts := map[string]*string{"probe": &s.Probe, "fallback": &s.Fallback, "host": &s.Host, "resolver": &s.Resolver}
+	texts := map[string]*string{"probe": &s.Probe, "fallback": &s.Fallback, "host": &s.Host, "resolver": &s.Resolver, "setting": &s.Setting}
 	durations := map[string]*caddy.Duration{"interval": &s.Interval, "timeout": &s.Timeout, "hold": &s.Hold, "start": &s.Start}
 	numbers := map[string]*int{"passes": &s.Passes, "timeouts": &s.Timeouts}
 	if field := texts[option]; field != nil {

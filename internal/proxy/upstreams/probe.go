@@ -95,6 +95,23 @@ func (c *probeClient) probe(ctx context.Context, at netip.AddrPort) verdict {
 	return v
 }
 
+// reach returns the verdict of a probe that was passed on another port than requests
+// go to, or that nothing takes requests there. It is asked once: what listened on
+// both belongs together.
+func (c *probeClient) reach(ctx context.Context, at netip.AddrPort, v verdict) verdict {
+	if c.target.port == 0 || c.target.port == at.Port() {
+		return v
+	}
+	dialer := net.Dialer{Timeout: c.timeout}
+	conn, err := dialer.DialContext(ctx, "tcp", at.String())
+	if err != nil {
+		v.outcome, v.reason = failed, fmt.Sprintf("%s passed, and port %d: %s", c.target.url(at), at.Port(), reasonOf(err))
+		return v
+	}
+	_ = conn.Close()
+	return v
+}
+
 func (c *probeClient) get(ctx context.Context, at netip.AddrPort) ([]byte, http.Header, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.target.url(at), nil)
 	if err != nil {

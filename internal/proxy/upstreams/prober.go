@@ -18,6 +18,9 @@ const hasteDivisor = 4
 // address, and of two lookups of one name, however many requests ask for them.
 const probeSpacing = 50 * time.Millisecond
 
+// remindEvery is how often an upstream that stays away is told of again.
+const remindEvery = 3 * time.Minute
+
 // settings is everything that makes two probers the same one. It is the key of
 // the pool, so it must stay comparable.
 type settings struct {
@@ -28,6 +31,8 @@ type settings struct {
 	resolver string
 	interval time.Duration
 	timeout  time.Duration
+	setting  string
+	remind   time.Duration
 	limit    thresholds
 }
 
@@ -188,9 +193,13 @@ func (p *prober) probe(ctx context.Context, at netip.AddrPort, wake <-chan struc
 // has ever listened on the probe's own port; a service that had it and lost it is on
 // its way out.
 func (p *prober) asker(at netip.AddrPort) func(context.Context) verdict {
-	listened, said := p.fallback == nil, false
+	listened, said, reached := p.fallback == nil, false, false
 	return func(ctx context.Context) verdict {
 		v := p.client.probe(ctx, at)
+		if v.outcome == passed && !reached {
+			v = p.client.reach(ctx, at, v)
+			reached = v.outcome == passed
+		}
 		if listened = listened || !v.refused; listened {
 			return v
 		}
@@ -214,10 +223,14 @@ func send[T any](ctx context.Context, c chan<- T, v T) bool {
 
 // run owns the state: it takes what the others learn and publishes it.
 func (p *prober) run(ctx context.Context) {
+	reminder := time.NewTicker(p.settings.remind)
+	defer reminder.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-reminder.C:
+			p.remind()
 		case l := <-p.lookups:
 			p.resolved(ctx, l)
 		case r := <-p.results:

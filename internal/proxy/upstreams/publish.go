@@ -127,18 +127,31 @@ func (p *prober) endFirstRound(all []*address) {
 	}
 	close(p.firstRound)
 	if len(p.snapshot.Load().serving) == 0 {
-		p.log.Warn("upstream not available yet", "addresses", len(all), "reason", p.firstReason(all))
+		p.log.Warn("upstream not available yet", p.trouble("addresses", len(all))...)
 	}
 }
 
-func (p *prober) firstReason(all []*address) string {
-	switch {
-	case p.resolveErr != nil:
-		return p.resolveErr.Error()
-	case len(all) == 0:
-		return "the name has no address"
-	default:
-		return all[0].last.reason
+// trouble returns attributes for the log with why nothing serves, and the setting that
+// may be wrong.
+func (p *prober) trouble(attrs ...any) []any {
+	reason := "no container of this network has that name"
+	if p.resolveErr != nil {
+		reason = p.resolveErr.Error()
+	}
+	for _, w := range p.watched {
+		reason = w.last.reason
+	}
+	attrs = append(attrs, "reason", reason)
+	if p.settings.setting != "" {
+		attrs = append(attrs, "check", p.settings.setting)
+	}
+	return attrs
+}
+
+// remind tells of an upstream that is still away.
+func (p *prober) remind() {
+	if now := p.snapshot.Load(); len(now.serving) == 0 {
+		p.log.Warn("upstream still unavailable", p.trouble("since", now.state.Since.UTC().Format(time.TimeOnly)+" UTC")...)
 	}
 }
 

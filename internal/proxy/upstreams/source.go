@@ -100,6 +100,9 @@ type Source struct {
 	// The name server to ask, as `host:port`. Default: the system's.
 	Resolver string `json:"resolver,omitempty"`
 
+	// What the operator sets to say where the upstream is, for the log. Default: nothing.
+	Setting string `json:"setting,omitempty"`
+
 	key    settings
 	prober *prober
 }
@@ -180,6 +183,8 @@ func (s *Source) settings() settings {
 		resolver: s.Resolver,
 		interval: time.Duration(s.Interval),
 		timeout:  time.Duration(s.Timeout),
+		setting:  s.Setting,
+		remind:   remindEvery,
 		limit:    thresholds{passes: s.Passes, timeouts: s.Timeouts},
 	}
 }

@@ -1,6 +1,7 @@
 package visitor
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -45,7 +46,7 @@ type Handler struct {
 }
 
 // notices are given once each: they are about the configuration.
-type notices struct{ silent, unreadable, several sync.Once }
+type notices struct{ silent, unreadable, several, ignored, foreign sync.Once }
 
 // CaddyModule returns the Caddy module information.
 func (Handler) CaddyModule() caddy.ModuleInfo {
@@ -72,9 +73,24 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if h.trusted.contain(peer) {
 		address = h.behind(r, peer)
 		caddyhttp.SetVar(r.Context(), caddyhttp.TrustedProxyVarKey, true)
+	} else if r.Header[forwardedFor] != nil && !slices.Contains(h.Quiet, r.URL.Path) {
+		h.ignored(peer)
 	}
 	caddyhttp.SetVar(r.Context(), caddyhttp.ClientIPVarKey, address)
 	return next.ServeHTTP(w, r)
+}
+
+// ignored tells of a proxy in front that is not trusted. Any client of the internet can
+// send the header; one of a private network is likely to be a proxy.
+func (h *Handler) ignored(peer netip.Addr) {
+	notice, level := &h.notices.foreign, slog.LevelInfo
+	if peer.IsPrivate() || peer.IsLoopback() || peer.IsLinkLocalUnicast() {
+		notice, level = &h.notices.ignored, slog.LevelWarn
+	}
+	notice.Do(func() {
+		h.log.Log(context.Background(), level, "X-Forwarded-For ignored: its sender is no trusted proxy, and all its visitors count as one",
+			"proxy", peer, "fix", fmt.Sprintf("if that is a proxy of yours: TRUSTED_PROXIES=%s", peer))
+	})
 }
 
 // behind returns the visitor behind the trusted peer, and leaves in

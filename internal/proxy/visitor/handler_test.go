@@ -152,3 +152,19 @@ func TestWarnsOnceOfVisitorsThatLookAlike(t *testing.T) {
 		t.Errorf("%d lines:\n%s", lines, out.String())
 	}
 }
+
+// A proxy in front that nobody named is told of once; a client of the internet, which
+// may write anything, keeps nobody from seeing that.
+func TestWarnsOnceOfAProxyThatIsNotTrusted(t *testing.T) {
+	var out bytes.Buffer
+	h := &Handler{log: slog.New(slog.NewTextHandler(&out, nil))}
+	for range 3 {
+		ask(t, h, "8.8.8.8:1", http.Header{forwardedFor: {"6.6.6.6"}})
+		ask(t, h, "172.22.0.1:1", http.Header{forwardedFor: {"6.6.6.6"}})
+		ask(t, h, "172.22.0.1:1", http.Header{})
+	}
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if len(lines) != 2 || !strings.Contains(lines[0], "level=INFO") || !strings.Contains(lines[1], "level=WARN") || !strings.Contains(lines[1], "TRUSTED_PROXIES=172.22.0.1") {
+		t.Errorf("it said:\n%s", out.String())
+	}
+}

@@ -1,0 +1,84 @@
+package proxy
+
+import (
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/testkit"
+)
+
+// What makes a healthy proxy of no use to its visitors is in its log, with the setting
+// that may be wrong.
+func TestWhatAnOperatorReadsInTheLog(t *testing.T) {
+	for name, tt := range map[string]struct {
+		env  config.Environ
+		make func(p *process)
+		want []string
+	}{
+		"a terminator that is not trusted": {
+			make: func(p *process) { p.get("/", http.Header{"X-Forwarded-For": {"198.51.100.7"}}) },
+			want: []string{"WARN  X-Forwarded-For ignored", "proxy=127.0.0.1", "TRUSTED_PROXIES=127.0.0.1"},
+		},
+		"a path outside of the base path": {
+			env:  config.Environ{"BASE_PATH": "/wrong"},
+			make: func(p *process) { p.get("/", nil) },
+			want: []string{"status=404", "the site is served below /wrong/ only (BASE_PATH)"},
+		},
+		"an unknown name": {
+			env:  config.Environ{"HOST": "alias.test"},
+			make: func(p *process) { p.get("/", http.Header{"Host": {"other.test"}}) },
+			want: []string{"status=421", "host=other.test", "SITE_URL, HOST and EXTRA_SITES name site.test, alias.test"},
+		},
+		"an upstream without an address": {
+			env:  config.Environ{"PLATFORM_UPSTREAM": "nowhere.invalid:3000"},
+			want: []string{"WARN  upstream not available yet", "no container of this network has that name", "check=PLATFORM_UPSTREAM"},
+		},
+		"an upstream where nothing listens": {
+			env:  config.Environ{"CONVEX_UPSTREAM": testkit.FreeAddress(t)},
+			want: []string{"WARN  upstream not available yet", "refused", "check=CONVEX_UPSTREAM"},
+		},
+		"HOST apart from SITE_URL": {
+			env:  config.Environ{"HOST": "localhost", "SITE_URL": "https://site.invalid"},
+			want: []string{"WARN  containers cannot reach the site by SITE_URL", "HOST is localhost, but SITE_URL has site.invalid", "make HOST that of SITE_URL: site.invalid"},
+		},
+		"an authority that is away": {
+			env:  config.Environ{"TLS_MODE": stack.TLSLetsEncrypt, "ACME_DIRECTORY": "https://" + testkit.FreeAddress(t) + "/directory"},
+			want: []string{"WARN  certificate not issued yet: until it is, no visitor can connect", "cannot be reached: connection refused", "check ACME_DIRECTORY", "next_attempt=", "authority=https://127.0.0.1:"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := spawnReady(t, environ(t, tt.env))
+			if tt.make != nil {
+				tt.make(p)
+			}
+			for _, want := range tt.want {
+				testkit.Eventually(t, want, func() bool { return p.Says(want) })
+			}
+			if strings.Contains(tt.want[0], "WARN") && strings.Count(p.Output.String(), tt.want[0]) != 1 {
+				t.Errorf("more than once:\n%s", p.Output.String())
+			}
+		})
+	}
+}
+
+// The folder for the root certificate belongs to somebody else: the site works, and
+// functions do not trust it.
+func TestARootCertificateThatIsNotHandedOut(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir() + "/file"
+	if err := os.WriteFile(folder, nil, 0o600); err != nil { // root may write into any folder
+		t.Fatal(err)
+	}
+	p := spawnReady(t, environ(t, config.Environ{"PROXY_CA_EXPORT_DIR": folder}))
+	p.Expect("WARN  functions will not trust the site")
+	p.Expect("chown 0:0")
+	if code := p.Stop(20 * time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
