@@ -20,5 +20,13 @@ func (b *builder) errorRoutes() caddyhttp.RouteList {
 	}
 	routes := caddyhttp.RouteList{b.passing(b.accessLog(), b.responseHeaders(), handler(body.Handler{}))}
 	routes = append(routes, b.extraMaintenance()...)
-	return append(routes, route(nil, handler(maintenance.Handler{BasePath: b.site.Base}), handler(plain)))
+	return append(routes, route(nil, handler(b.maintenance(b.site.Base, b.s.Platform)), handler(plain)))
+}
+
+// maintenance returns the page of the site that starts at the base path and whose
+// pages the upstream has.
+func (b *builder) maintenance(base, upstream string) maintenance.Handler {
+	page := maintenance.Handler{Name: b.s.Maintenance.Name, Link: b.s.Maintenance.Link, BasePath: base, Upstream: upstream}
+	page.Logo, _ = b.s.Maintenance.LogoURI() // an error is a problem of the settings
+	return page
 }

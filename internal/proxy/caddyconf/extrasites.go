@@ -5,7 +5,6 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/proxy/header"
 	"github.com/tale-project/tale-runtime/internal/proxy/health"
-	"github.com/tale-project/tale-runtime/internal/proxy/maintenance"
 	"github.com/tale-project/tale-runtime/internal/proxy/routes"
 	"github.com/tale-project/tale-runtime/internal/proxy/target"
 )
@@ -28,13 +27,13 @@ func (b *builder) extraSites() caddyhttp.RouteList {
 }
 
 // extraMaintenance answers for extra sites that are away: their start is the root,
-// whatever that of the main site is.
+// whatever that of the main site is, and nothing is known of their updates.
 func (b *builder) extraMaintenance() caddyhttp.RouteList {
 	hosts := caddyhttp.MatchHost(b.s.Hosts())
-	if len(hosts) == 0 || b.site.Base == "" {
+	if len(hosts) == 0 {
 		return nil
 	}
-	away := route(match{hosts}, handler(maintenance.Handler{}))
+	away := route(match{hosts}, handler(b.maintenance("", "")))
 	away.Terminal = false // other errors go on
 	return caddyhttp.RouteList{away}
 }

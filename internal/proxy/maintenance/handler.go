@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/proxy/exchange"
+	"github.com/tale-project/tale-runtime/internal/proxy/upstreams"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -16,9 +17,13 @@ import (
 )
 
 // The defaults of a Handler.
+const defaultRetryAfter = 5 * time.Second
+
+// updateHeader says to an open page that the last update has failed, for as long as it
+// is so.
 const (
-	defaultName       = "This site"
-	defaultRetryAfter = 5 * time.Second
+	updateHeader = "Tale-Update"
+	updateFailed = "failed"
 )
 
 func init() { caddy.RegisterModule(Handler{}) }
@@ -29,11 +34,21 @@ func init() { caddy.RegisterModule(Handler{}) }
 //
 // A browser that navigates gets a page, everything else JSON
 // (`{"code":"ServiceUnavailable","message":"..."}`), a WebSocket handshake no
-// body. The status stays. Every answer has `Retry-After` and
-// `Cache-Control: no-store`.
+// body. The status stays. Every answer has `Retry-After`, `Cache-Control: no-store`
+// and `Vary`; the page is in the language that the visitor's Accept-Language prefers.
 type Handler struct {
-	// What the page calls the site. Default: `This site`.
+	// What the page calls the site. Default: `This site`, in the visitor's language.
 	Name string `json:"name,omitempty"`
+
+	// The image at the top of the page, as a `data:` URI. Default: a drawing.
+	Logo string `json:"logo,omitempty"`
+
+	// Where visitors learn more, as a URL. Default: nowhere.
+	Link string `json:"link,omitempty"`
+
+	// The probed upstream of which the page says that its last start has failed, when
+	// its probe is answered so. Default: none.
+	Upstream string `json:"upstream,omitempty"`
 
 	// The path under which the site is served, without a slash at the end, if it
 	// is not the root.
@@ -56,13 +71,10 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 
 // Provision puts the page together.
 func (h *Handler) Provision(caddy.Context) error {
-	if h.Name == "" {
-		h.Name = defaultName
-	}
 	if h.RetryAfter <= 0 {
 		h.RetryAfter = caddy.Duration(defaultRetryAfter)
 	}
-	h.page = newPage(h.Name)
+	h.page = newPage(look{h.Name, h.Logo, h.Link})
 	seconds := time.Duration(h.RetryAfter).Round(time.Second) / time.Second
 	h.retryAfter = strconv.Itoa(max(int(seconds), 1))
 	return nil
@@ -104,13 +116,19 @@ func (h *Handler) setHeaders(header http.Header) {
 	}
 	header.Set("Retry-After", h.retryAfter)
 	header.Set("Cache-Control", "no-store")
+	header["Vary"] = append(header["Vary"], "Accept, Accept-Language, Sec-Fetch-Mode")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "strict-origin-when-cross-origin")
 	header.Set("X-Frame-Options", "SAMEORIGIN")
 }
 
 func (h *Handler) pageFor(w http.ResponseWriter, r *http.Request, status int) string {
+	language, failed := preferred(r.Header["Accept-Language"]), h.Upstream != "" && upstreams.Failed(h.Upstream)
 	w.Header().Set("Content-Security-Policy", h.page.policy)
+	w.Header().Set("Content-Language", wordings[language].language)
+	if failed {
+		w.Header().Set(updateHeader, updateFailed)
+	}
 	reference, _ := caddyhttp.GetVar(r.Context(), exchange.IDVar).(string)
 	return h.page.render(visit{
 		method:    r.Method,
@@ -118,6 +136,9 @@ func (h *Handler) pageFor(w http.ResponseWriter, r *http.Request, status int) st
 		home:      h.BasePath + "/",
 		status:    status,
 		reference: reference,
+		language:  language,
+		failed:    failed,
+		name:      h.Name,
 	})
 }
 

@@ -1,6 +1,7 @@
 package maintenance
 
 import (
+	"cmp"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
@@ -20,32 +21,64 @@ var (
 	pageCSS string
 	//go:embed page.js
 	pageJS string
+	//go:embed mark.svg
+	pageMark string
 )
 
 // page is the page for browsers.
 type page struct {
-	html   string // with placeholders
-	policy string // its content security policy
+	htmls  []string // with placeholders, by wording
+	policy string   // its content security policy
 }
 
-func newPage(name string) page {
-	return page{
-		html: strings.NewReplacer(
+// look is what the operator makes of the page; all of it may be empty.
+type look struct{ name, logo, link string }
+
+func newPage(l look) page {
+	p := page{policy: strings.Join([]string{
+		"default-src 'none'",
+		"style-src '" + sourceHash(pageCSS) + "'",
+		"script-src '" + sourceHash(pageJS) + "'",
+		"connect-src 'self'",
+		"img-src data:",
+		"base-uri 'none'",
+		"form-action 'none'",
+		"frame-ancestors 'self'",
+	}, "; ")}
+	for _, w := range wordings {
+		p.htmls = append(p.htmls, strings.NewReplacer(
 			"{{style}}", pageCSS,
 			"{{script}}", pageJS,
-			"{{name}}", html.EscapeString(name),
-		).Replace(pageHTML),
-		policy: strings.Join([]string{
-			"default-src 'none'",
-			"style-src '" + sourceHash(pageCSS) + "'",
-			"script-src '" + sourceHash(pageJS) + "'",
-			"connect-src 'self'",
-			"img-src data:",
-			"base-uri 'none'",
-			"form-action 'none'",
-			"frame-ancestors 'self'",
-		}, "; "),
+			"{{language}}", w.language,
+			"{{name}}", html.EscapeString(cmp.Or(l.name, w.site)),
+			"{{mark}}", l.mark(),
+			"{{link}}", l.anchor(w),
+			"{{error}}", w.failure,
+			"{{reloads}}", w.reloads, "{{checking}}", w.checking, "{{one}}", w.one, "{{many}}", w.many,
+			"{{back}}", w.back, "{{loading}}", w.loading,
+		).Replace(pageHTML))
 	}
+	return p
+}
+
+// mark returns the logo, or a drawing of ours in its place.
+func (l look) mark() string {
+	if l.logo == "" {
+		return pageMark
+	}
+	return `<img class="logo" alt="" src="` + html.EscapeString(l.logo) + `">`
+}
+
+// anchor returns the link; an address of e-mail speaks for itself.
+func (l look) anchor(w wording) string {
+	if l.link == "" {
+		return ""
+	}
+	text := w.link
+	if address, ok := strings.CutPrefix(l.link, "mailto:"); ok {
+		text, _, _ = strings.Cut(address, "?")
+	}
+	return `<a class="more" href="` + html.EscapeString(l.link) + `">` + html.EscapeString(text) + `</a>`
 }
 
 // sourceHash names inline content in a content security policy (CSP level 3,
@@ -62,27 +95,37 @@ type visit struct {
 	home      string // of the site, below its base path
 	status    int
 	reference string // the request's id, if it has one
+	language  int    // of the wordings
+	failed    bool   // the last update did not go through
+	name      string // of the site, "" for none
 }
 
 func (p page) render(v visit) string {
-	method, note, againURL, againText, refresh := http.MethodGet, "", v.url, "Try now",
+	w := wordings[v.language]
+	title, lead, state := w.title, w.lead, ""
+	if v.failed {
+		title, lead, state = w.failedTitle, w.failedLead, updateFailed
+	}
+	method, note, againURL, againText, refresh := http.MethodGet, "", v.url, w.again,
 		`<noscript><meta http-equiv="refresh" content="10"></noscript>`+"\n"
 	if v.method != http.MethodGet && v.method != http.MethodHead {
-		method, refresh = http.MethodPost, ""
-		note = "What you sent may not have arrived: go back and send it again when the site is back."
-		againURL, againText = v.home, "Start page"
+		method, refresh, note = http.MethodPost, "", w.note
+		againURL, againText = v.home, w.home
 	}
 	reference := ""
 	if v.reference != "" {
-		reference = "<span>Reference <code>" + html.EscapeString(v.reference) + "</code></span>"
+		reference = "<span>" + w.reference + " <code>" + html.EscapeString(v.reference) + "</code></span>"
 	}
 	return strings.NewReplacer(
 		"{{method}}", method,
+		"{{state}}", state,
+		"{{title}}", title,
+		"{{lead}}", strings.Replace(lead, "NAME", html.EscapeString(cmp.Or(v.name, w.site)), 1),
 		"{{refresh}}", refresh,
 		"{{note}}", note,
 		"{{again}}", html.EscapeString(againURL),
 		"{{againText}}", againText,
 		"{{status}}", strconv.Itoa(v.status),
 		"{{reference}}", reference,
-	).Replace(p.html)
+	).Replace(p.htmls[v.language])
 }

@@ -12,6 +12,10 @@
 	// A page that was sent (a form) is not asked for again: that would send it twice.
 	const url = resend ? again.href : location.href;
 
+	// What the page says is of one of two states: an update, or one that has failed.
+	const here = root.dataset.update;
+	let there = here;
+
 	const answered = async () => {
 		try {
 			const response = await fetch(url, {
@@ -21,6 +25,7 @@
 				headers: { Accept: "text/html" },
 				signal: AbortSignal.timeout(patience),
 			});
+			there = response.headers.get("Tale-Update") || "";
 			return !away.has(response.status);
 		} catch {
 			return false;
@@ -31,15 +36,16 @@
 		clearInterval(ticker);
 		root.classList.add("back");
 		countdown.textContent = "";
-		news.textContent = resend ? "The site is back." : "The site is back. Loading…";
+		news.textContent = resend ? news.dataset.back : news.dataset.loading;
 		if (!resend) location.reload();
 	};
 
 	const check = async () => {
 		if (busy) return;
 		busy = true;
-		countdown.textContent = "Checking…";
+		countdown.textContent = countdown.dataset.checking;
 		if (await answered()) return back();
+		if (there !== here && !resend) return location.reload();
 		busy = false;
 		due = Date.now() + delay * (0.8 + 0.4 * Math.random());
 		delay = Math.min(delay * growth, most);
@@ -50,7 +56,7 @@
 		if (busy || document.hidden) return;
 		const left = Math.ceil((due - Date.now()) / 1000);
 		if (left <= 0) return void check();
-		countdown.textContent = `Checking again in ${left} second${left === 1 ? "" : "s"}`;
+		countdown.textContent = countdown.dataset[left === 1 ? "one" : "many"].replace("#", left);
 	};
 
 	const soon = () => {

@@ -70,5 +70,6 @@ type Settings struct {
 	Uploads     int    `env:"VISITOR_UPLOADS" envDefault:"200" doc:"Most request bodies of one visitor network that take longer than five seconds, at a time." accept:"a whole number; 0 for no limit but half of what there is room for"`
 	BodyRate    string `env:"VISITOR_BODY_RATE" envDefault:"500B" doc:"Bytes per second that a request body must bring on average, after 20 seconds; slower ones are ended with 408." accept:"a size such as 2KB; 0 for no least rate"`
 	Compression string `env:"WEBSOCKET_COMPRESSION" tier:"advanced" envDefault:"strip" doc:"Whether WebSocket compression may be negotiated through the proxy." accept:"strip, pass"`
+	Maintenance Maintenance
 	stack.StopGrace
 }

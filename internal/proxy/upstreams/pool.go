@@ -3,6 +3,7 @@ package upstreams
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 )
@@ -20,6 +21,19 @@ func States() []State {
 		states = append(states, p.snapshot.Load().state.now())
 	}
 	return states
+}
+
+// failedFor is how long an upstream is said to have failed after it was last said so:
+// longer than a container takes that is restarted and fails again.
+const failedFor = time.Minute
+
+// Failed reports whether the upstream does not serve because its last start has failed,
+// by its own words.
+func Failed(upstream string) bool {
+	return slices.ContainsFunc(probers(), func(p *prober) bool {
+		now := p.snapshot.Load()
+		return p.settings.upstream == upstream && len(now.serving) == 0 && time.Since(now.failed) < failedFor
+	})
 }
 
 func probers() []*prober {

@@ -11,9 +11,11 @@ import (
 	"net/http/httptrace"
 	"net/netip"
 	"net/url"
+	"strings"
 	"syscall"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/net/httpclient"
 )
@@ -44,6 +46,8 @@ type verdict struct {
 	boot      time.Time // when the service started, if its answer says so
 	version   string    // of the service, if its answer says so
 	refused   bool      // nothing listens there
+
+	bootFailed bool // the service says that its start has failed
 }
 
 // probeClient asks addresses for their health. It shares nothing with the
@@ -91,6 +95,7 @@ func (c *probeClient) probe(ctx context.Context, at netip.AddrPort) verdict {
 		v.outcome = failed
 		v.reason = reasonOf(err)
 		v.refused = errors.Is(err, syscall.ECONNREFUSED)
+		v.bootFailed = strings.HasPrefix(string(body), notReady+"failed ")
 	}
 	return v
 }
@@ -126,10 +131,25 @@ func (c *probeClient) get(ctx context.Context, at netip.AddrPort) ([]byte, http.
 	defer res.Body.Close() //nolint:errcheck // the connection is not used again
 	body, err := io.ReadAll(io.LimitReader(res.Body, probeBodyLimit))
 	if res.StatusCode != http.StatusOK {
-		return nil, res.Header, fmt.Errorf("status %d", res.StatusCode)
+		return body, res.Header, fmt.Errorf("status %d%s", res.StatusCode, whyNot(body))
 	}
 	return body, res.Header, err
 }
+
+// notReady is how a status port begins that says why it is not ready.
+const notReady = "no: "
+
+// whyNot returns the reason of a status port for the log, "" for another answer.
+func whyNot(body []byte) string {
+	line, _, _ := strings.Cut(string(body), "\n")
+	if !strings.HasPrefix(line, notReady) {
+		return ""
+	}
+	return config.Excerpt(": "+line, longestWhy)
+}
+
+// longestWhy is how much of a reason is kept, in bytes.
+const longestWhy = 200
 
 func isTimeout(err error) bool {
 	netErr, ok := errors.AsType[net.Error](err)

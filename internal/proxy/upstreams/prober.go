@@ -61,6 +61,7 @@ type prober struct {
 	departed   []*address // that are still in use, the last first
 	generation int
 	resolveErr error
+	failed     time.Time // when the service last said that its start has failed
 }
 
 // watch is an address and the goroutine that probes it.
@@ -301,6 +302,9 @@ func (p *prober) probed(r result) {
 		return
 	}
 	p.counters.probed(r.verdict.outcome)
+	if r.verdict.bootFailed {
+		p.failed = r.verdict.started
+	}
 	p.log.Debug("upstream probed", "address", r.at.String(), "result", r.verdict.outcome.String(),
 		"duration", r.verdict.took, "reason", r.verdict.reason)
 	if w.observe(r.verdict, p.settings.limit) {

@@ -18,6 +18,7 @@ func (p *prober) publish() {
 	s.serving, s.lastResort = p.choose(all)
 	s.state = p.describe(old, s.serving, all)
 	s.view = viewOf(old, s)
+	s.failed = p.failed
 	p.snapshot.Store(s)
 	close(old.changed)
 	p.endFirstRound(all)

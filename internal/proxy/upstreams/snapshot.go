@@ -12,6 +12,7 @@ type snapshot struct {
 	lastResort bool      // serving is one address that is only slow
 	state      State
 	view       View
+	failed     time.Time // when the service last said that its start has failed
 	changed    chan struct{}
 }
 
