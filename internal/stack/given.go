@@ -62,10 +62,10 @@ func each(rule Rule, names ...string) (given []Given) {
 	return given
 }
 
-// A stack to try out needs no settings but the secrets.
+// Where a stack is tried out, tale init or make env writes its address beside the secrets.
 func siteGiven() []Given {
 	return []Given{
-		or("HOST", "tale.local"), or("SITE_URL", "https://tale.local"), or("BASE_PATH", ""), or("TLS_MODE", TLSSelfSigned),
+		or("HOST", "tale.local"), {Name: "SITE_URL", Rule: Required}, or("BASE_PATH", ""), or("TLS_MODE", TLSSelfSigned),
 		or(Version, "dev"), or("TALE_LOG_FORMAT", "console"), or("TALE_LOG_LEVEL", "info"),
 	}
 }

@@ -30,7 +30,7 @@ func options(t testing.TB, env map[string]string, override string, services ...s
 	t.Helper()
 	o := compose.Options{
 		Project:  &project.Project{Dir: t.TempDir(), File: project.File{ID: id, Services: services}},
-		Settings: project.Settings{}, Images: map[string]string{}, Versions: map[string]string{},
+		Settings: project.Settings{"SITE_URL": {Text: "https://tale.local", From: project.FromFile}}, Images: map[string]string{}, Versions: map[string]string{},
 	}
 	for _, values := range []map[string]string{secrets, env} {
 		for name, text := range values {

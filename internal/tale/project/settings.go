@@ -120,6 +120,9 @@ func (p *Project) check(settings Settings, where func(name string) string) confi
 		}
 	}
 	var problems config.Problems
+	known := func(name string) bool {
+		return slices.ContainsFunc(problems, func(p config.Problem) bool { return p.Variable == name })
+	}
 	for _, service := range p.Services() {
 		for _, given := range service.Environment {
 			name := given.Source()
@@ -127,12 +130,16 @@ func (p *Project) check(settings Settings, where func(name string) string) confi
 			case environ[name] != "":
 			case given.Rule == stack.OrDefault:
 				environ[name] = given.Default
-			case given.Rule == stack.Required && name != "DB_PASSWORD" && !slices.ContainsFunc(problems, func(p config.Problem) bool { return p.Variable == name }):
+			case given.Rule == stack.Required && name != "DB_PASSWORD" && !known(name):
 				problems = append(problems, config.Problem{Variable: name, Wrong: "is not set", Accepted: madeByInit})
 			}
 		}
 	}
-	problems = append(problems, p.checkGroups(environ)...)
+	for _, problem := range p.checkGroups(environ) {
+		if !known(problem.Variable) {
+			problems = append(problems, problem)
+		}
+	}
 	for i := range problems {
 		problems[i].Variable += where(problems[i].Variable)
 	}

@@ -65,6 +65,7 @@ func TestSettingsThatAreRefused(t *testing.T) {
 		{all, goodEnv + "TLS_MODE=nope\nINSTANCE_SECRET=hunter2\n", []string{"TLS_MODE (.env, line 8)", "INSTANCE_SECRET (.env, line 9)"}},
 		{all, goodEnv + "POSTGRES_URL=postgresql://u:hunter2@db.example/name\n", []string{"POSTGRES_URL (.env, line 8) names the database"}},
 		{all, goodEnv + "TLS_EMAIL=me\nBASE_PATH=/api\nHOST=a b\n", []string{"TLS_EMAIL", "BASE_PATH", "HOST (.env, line 10)"}},
+		{all, strings.Replace(goodEnv, "SITE_URL=https://example.com\n", "SITE_URL=\n", 1), []string{"SITE_URL (.env, line 2) is not set", "tale init"}},
 		{noDB, goodEnv, []string{"POSTGRES_URL is not set, and the project has no db"}},
 		{all, goodEnv + "A='hunter2\nB", []string{".env, line 8, has a quote that is not closed"}},
 	} {
@@ -86,7 +87,6 @@ func TestSettingsThatAreRefused(t *testing.T) {
 		{noDB, goodEnv + "POSTGRES_URL=postgresql://u:p@db.example\nDB_PASSWORD=\n"},
 		{noDB, goodEnv + "DB_HOST=10.0.0.1\n"},
 		{noDB, goodEnv + "CONVEX_STORAGE=sqlite\nDB_PASSWORD=\n"},
-		{all, strings.Replace(goodEnv, "SITE_URL=https://example.com\n", "", 1)},
 		{all, goodEnv + "SOPS_AGE_KEY_FILE=/nowhere/x\nINSTANCE_SECRET_FILE=/nowhere/y\n"},
 	} {
 		if _, err := settingsOf(t, tt.file, tt.env, nil); err != nil {

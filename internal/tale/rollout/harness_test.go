@@ -101,7 +101,7 @@ func (h *host) plan(version string, scope rollout.Scope) (rollout.Plan, *compose
 	for _, service := range h.project.Services() {
 		images[service.Name], versions[service.Name] = "r/tale-"+service.Name+":"+version, version
 	}
-	settings := project.Settings{}
+	settings := project.Settings{"SITE_URL": {Text: "https://tale.local"}}
 	for name, value := range h.settings {
 		settings[name] = project.Value{Text: value, From: project.FromFile}
 	}

@@ -228,7 +228,7 @@ func TestPlanMakesTheGround(t *testing.T) {
 func TestDevelopmentHasNoColours(t *testing.T) {
 	h := newHost(t)
 	images, versions := map[string]string{}, map[string]string{}
-	settings := project.Settings{}
+	settings := project.Settings{"SITE_URL": {Text: "https://tale.local"}}
 	for _, service := range h.project.Services() {
 		images[service.Name], versions[service.Name] = "r/tale-"+service.Name+":1.0.0", "1.0.0"
 	}
