@@ -98,6 +98,11 @@ failures() {
   check "a full disk" full_disk_is_named
   check "a volume of another uid" foreign_volume_is_named
   check "a missing capability" missing_capability_is_named
+  check "the database: a wrong volume" wrong_volume_is_named
+  check "the database: a volume of another version" another_version_is_named
+  check "the database: a folder too high" another_folder_is_named
+  check "the database: two servers on one volume" second_server_is_refused
+  check "the database: a volume that keeps its password" kept_password_is_named
   check "the health tells what a boot waits for" health_tells_what_a_boot_waits_for
 }
 

@@ -1,0 +1,84 @@
+#!/bin/sh
+# Looks at the volume before Postgres does, and says what is wrong with it as the other
+# services of the stack do: what, why, and what to do. Then it is the base image's
+# entrypoint.
+set -u
+data=${PGDATA:-/var/lib/postgresql/data}
+
+# failed CODE SAID CAUSE FIX…
+failed() {
+  code=$1 said=$2 cause=$3
+  shift 3
+  line "FAILED at storage"
+  line "  said     $said"
+  line "  cause    $cause"
+  label='fix     '
+  for fix; do
+    line "  $label $fix"
+    label='        '
+  done
+  line "  changed  nothing"
+  case $code in
+  69) line "  retry    no more in this run; it may pass when the container starts again (exit code 69)" ;;
+  *) line "  retry    no, the same input fails the same way (exit code $code)" ;;
+  esac
+  exit "$code"
+}
+line() { echo "$(date -u +%Y-%m-%dT%H:%M:%S.000Z) ERROR $1" >&2; }
+
+# server_major: that of the server in this image, nothing if it does not tell.
+server_major() {
+  for postgres in postgres "/usr/lib/postgresql/${PG_MAJOR:-none}/bin/postgres" /usr/local/postgres/bin/postgres; do
+    command -v "$postgres" >/dev/null 2>&1 || continue
+    "$postgres" --version | sed -n 's/^[^0-9]*\([0-9][0-9]*\).*/\1/p'
+    return
+  done
+}
+
+mkdir -p "$data" 2>/dev/null
+[ -d "$data" ] || failed 78 "$data is no folder" "Postgres keeps its database there" "mount the volume db-data at $data"
+[ -r "$data" ] || failed 77 "uid $(id -u) cannot read $data" "the volume belongs to another user" "start the container as root once (no user: in the compose file), or chown it to $(id -u)"
+
+# Two servers on one volume destroy it, and in two containers they do not see each
+# other: both are process 1 of their own. The lock is inherited by the server.
+exec 9<"$data"
+status=0
+flock --nonblock --conflict-exit-code 75 9 2>/dev/null || status=$?
+[ "$status" != 75 ] || failed 69 "another container has $data open" \
+  "two servers on one volume would destroy the database" \
+  "docker ps --filter volume=NAME shows which (docker inspect of this container names the volume): stop one of them"
+
+here=$(cat "$data/PG_VERSION" 2>/dev/null)
+there=$(server_major)
+if [ -n "$here" ] && [ -n "$there" ] && [ "$here" != "$there" ]; then
+  failed 78 "the volume at $data is of Postgres $here, and this image has Postgres $there" \
+    "a server does not read the files of another major version" \
+    "run the image with Postgres $here again (DB_BASE_IMAGE, TALE_VERSION)" \
+    "or move on: with that image pg_dumpall, then a new volume, then psql with the dump (docs/operations.md, Backup)"
+fi
+# The image's own start sees to a volume that belongs to somebody else; what it leaves
+# behind that it could not write is what this is about.
+probe=$data/.tale-write-test
+if [ -n "$here" ] || [ "$(id -u)" = 0 ]; then
+  said=$(dd if=/dev/zero of="$probe" bs=64k count=16 2>&1) || {
+    free=$(df -Ph "$data" | awk 'NR == 2 { print $4 " of " $2 " free" }')
+    rm -f "$probe"
+    case $said in
+    *"No space left"* | *"quota exceeded"*)
+      failed 69 "the disk below $data is full: $free" \
+        "Postgres writes before it answers, and stops where it cannot" "free space on the host: df -h, docker system df; or give the volume more" ;;
+    *Read-only*) failed 77 "$data is read-only" "a database is written to" "mount the volume without :ro; if it is not mounted so, the host's disk has failed: dmesg" ;;
+    *) failed 77 "uid $(id -u) cannot write to $data: $(echo "$said" | head -n 1)" "the volume belongs to another user" "start the container as root once (no user: in the compose file), or chown it to $(id -u)" ;;
+    esac
+  }
+  rm -f "$probe"
+fi
+if [ -z "$here" ]; then
+  inside=$(find "$data" -mindepth 2 -maxdepth 4 -name PG_VERSION -not -path '*/base/*' 2>/dev/null | head -n 1)
+  [ -z "$inside" ] || failed 78 "there is no database in $data, and one in ${inside%/PG_VERSION}" \
+    "the volume is mounted one level too high, or PGDATA was another folder" "set PGDATA=${inside%/PG_VERSION} in the service db, or mount that folder"
+  others=$(find "$data" -mindepth 1 -maxdepth 1 -not -name lost+found | head -n 3)
+  [ -z "$others" ] || failed 78 "$data holds something that is no database: $(echo "$others" | tr '\n' ' ')" \
+    "a wrong folder or volume is mounted, and a new database is made in an empty one only" "mount the volume db-data at $data, or empty it if nothing in it is needed"
+fi
+exec docker-entrypoint.sh "$@"
