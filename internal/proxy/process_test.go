@@ -235,7 +235,7 @@ func TestAnUnwritableDataFolderIsExplained(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := spawn(t, environ(t, config.Environ{"PROXY_DATA_DIR": file}), "run")
-	if code := p.WaitWithin(20 * time.Second); code != exit.Config || !p.Says("PROXY_DATA_DIR") {
+	if code := p.WaitWithin(20 * time.Second); code != exit.NoPermission || !p.Says("PROXY_DATA_DIR") {
 		t.Errorf("exit %d: %s", code, p.Output.String())
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -47,7 +48,8 @@ func eventually(ctx context.Context, try func(context.Context) error) error {
 		if err == nil {
 			return nil
 		}
-		if met == nil || ctx.Err() == nil { // the end of the wait is no cause
+		var cut net.Error
+		if met == nil || ctx.Err() == nil && (!errors.As(err, &cut) || !cut.Timeout()) { // the end of the wait is no cause
 			met = err
 		}
 		select {

@@ -18,9 +18,9 @@ import (
 
 // Maintenance is how the page looks that visitors get while the site is away.
 type Maintenance struct {
-	Name string `env:"MAINTENANCE_NAME" tier:"operator" doc:"What the maintenance page calls the site. Default: \"This site\", in the visitor's language." accept:"a short text"`
-	Logo string `env:"MAINTENANCE_LOGO" tier:"operator" doc:"Image at the top of the maintenance page, which is part of the page." accept:"a file of at most 32 KiB (SVG, PNG, JPEG, WebP, GIF), or the same as a data: URI"`
-	Link string `env:"MAINTENANCE_LINK" tier:"operator" doc:"Where the maintenance page sends visitors who want to know more." accept:"an http, https or mailto URL"`
+	Name string `env:"MAINTENANCE_NAME" doc:"What the maintenance page calls the site. Default: \"This site\", in the visitor's language." accept:"a short text"`
+	Logo string `env:"MAINTENANCE_LOGO" doc:"Image at the top of the maintenance page, which is part of the page." accept:"a file of at most 32 KiB (SVG, PNG, JPEG, WebP, GIF), or the same as a data: URI"`
+	Link string `env:"MAINTENANCE_LINK" doc:"Where the maintenance page sends visitors who want to know more." accept:"an http, https or mailto URL"`
 }
 
 // longestName is for a heading, in bytes.
