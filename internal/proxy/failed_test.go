@@ -82,7 +82,7 @@ func TestAStartThatFails(t *testing.T) {
 				t.Helper()
 				_ = os.WriteFile(filepath.Join(folder, "full"), make([]byte, 1<<20), 0o600) // as much as there is room for
 			}), code: exit.Unavailable,
-			lines: []string{"WARN  no certificate can be made or renewed", "no space left", "FAILED at serve", "cause    the disk below", "fix      free some space"},
+			lines: []string{"WARN  no certificate can be made or renewed until there is space full=", "no space left", "FAILED at serve", "cause    the disk below", "fix      free some space"},
 		},
 		"a wrong file of the operator": {
 			inject: func(t *testing.T, env config.Environ) {

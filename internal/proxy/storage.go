@@ -37,7 +37,7 @@ func checkStorage(s *Settings, log *slog.Logger) error {
 	_ = os.MkdirAll(root, 0o711) // the check says why it cannot be made
 	err := writable.Check(root)
 	if exit.Code(err) == exit.Unavailable {
-		log.Warn("no certificate can be made or renewed until there is space", "error", err)
+		log.Warn("no certificate can be made or renewed until there is space", "full", root, "fix", "df -h; docker system df")
 		return nil
 	}
 	if err == nil {
