@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -113,4 +114,62 @@ func answerOf(answer runner.Answer, err error) runner.Answer {
 		return runner.Answer{Error: &runner.Failure{Message: failure.Message, Simulator: true}}
 	}
 	return runner.Answer{Error: &runner.Failure{Message: err.Error(), Simulator: true}}
+}
+
+// logPatience is how long a request for logs waits for one
+// (crates/local_backend/src/logs.rs).
+const logPatience = time.Minute
+
+// execution is an entry of the function logs.
+type execution struct {
+	Kind          string           `json:"kind"`
+	UDFType       string           `json:"udfType"`
+	ComponentPath *string          `json:"componentPath"`
+	Identifier    string           `json:"identifier"`
+	Timestamp     float64          `json:"timestamp"`     // seconds
+	ExecutionTime float64          `json:"executionTime"` // seconds
+	LogLines      []runner.LogLine `json:"logLines"`
+	Error         *string          `json:"error"`
+}
+
+// handleFunctionLogs serves GET /api/stream_function_logs?cursor=…, a long poll.
+func (s *Server) handleFunctionLogs(w http.ResponseWriter, r *http.Request) error {
+	who, err := s.broker.OfRequest(r)
+	if err != nil {
+		return err
+	}
+	if err := who.MustRead(); err != nil {
+		return err
+	}
+	cursor, err := strconv.ParseFloat(r.URL.Query().Get("cursor"), 64)
+	if err != nil {
+		return protocol.BadRequest("BadQueryArgs", "Failed to deserialize query string: cursor: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), logPatience)
+	defer cancel()
+	entries := []execution{}
+	if s.functions == nil {
+		<-ctx.Done()
+	} else {
+		for _, one := range s.functions.Executions(ctx, int64(cursor)) {
+			cursor = float64(one.Cursor)
+			entries = append(entries, entryOf(one))
+		}
+	}
+	protocol.WriteJSON(w, http.StatusOK, map[string]any{"entries": entries, "newCursor": cursor})
+	return nil
+}
+
+func entryOf(one runner.Execution) execution {
+	entry := execution{
+		Kind: "Completion", UDFType: strings.ToUpper(one.Kind[:1]) + one.Kind[1:], Identifier: one.Path, LogLines: one.Lines,
+		Timestamp: (float64(one.Began) + one.Took) / 1000, ExecutionTime: one.Took / 1000,
+	}
+	if one.Component != "" {
+		entry.ComponentPath = &one.Component
+	}
+	if one.Error != "" {
+		entry.Error = &one.Error
+	}
+	return entry
 }

@@ -51,6 +51,7 @@ func (s *Server) apiRoutes() []route {
 		{http.MethodPost, "/api/mutation", fault.StageFunction, s.handleKind(runner.Mutation)},
 		{http.MethodPost, "/api/action", fault.StageFunction, s.handleKind(runner.Action)},
 		{http.MethodPost, "/api/run_test_function", fault.StageTestFunction, s.handleTestFunction},
+		{http.MethodGet, "/api/stream_function_logs", "", s.handleFunctionLogs},
 		{http.MethodGet, "/api/sync", fault.StageSync, s.handleSync},
 		{http.MethodGet, syncPath, fault.StageSync, s.handleSync},
 		{http.MethodGet, "/api/v1/get_canonical_urls", fault.StageCanonicalURLs, s.handleCanonicalURLs},

@@ -3,6 +3,7 @@ package convexsim
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/tale-project/tale-runtime/internal/convexsim/keybroker"
 	"github.com/tale-project/tale-runtime/internal/convexsim/runner"
@@ -15,6 +16,8 @@ const (
 	envQueryOne    = "_system/cli/queryEnvironmentVariables:get"
 	tableSizeQuery = "_system/cli/tableSize:default"
 	apiSpecQuery   = "_system/cli/modules:apiSpec"
+	tablesQuery    = "_system/cli/tables:default"
+	tableDataQuery = "_system/cli/tableData:default"
 )
 
 // System queries of the backend that its dashboard uses, and that tell a deploy
@@ -39,6 +42,9 @@ func (s *Server) systemQuery(ctx context.Context, who keybroker.Identity, call r
 	name, arguments := call.Path, functionRequest{Args: call.Args}.arguments()
 	if who < keybroker.ReadOnlyAdmin {
 		return nil, functionError(fmt.Sprintf("Could not find public function for '%s'. Did you forget to run `npx convex dev` or `npx convex deploy`?", name))
+	}
+	if s.functions != nil && slices.Contains([]string{tableSizeQuery, apiSpecQuery, tablesQuery, tableDataQuery}, name) {
+		return s.functions.System(ctx, name, call.Component, call.Args)
 	}
 	stored := s.store.View()
 	switch name {

@@ -52,10 +52,10 @@ type session struct {
 	who        keybroker.Identity
 	version    protocol.StateVersion
 	queries    map[uint32]*watchedQuery
+	owed       bool // the client waits for a transition, whether results differ or not
 
 	mutations []protocol.ClientMessage  // that wait for the one that runs
 	ran       chan protocol.FunctionRan // what mutations and actions answered
-	mutated   protocol.Timestamp        // of the latest mutation, which a transition must reach
 }
 
 type watchedQuery struct {
@@ -82,10 +82,10 @@ func (c *session) run(life context.Context) {
 			err = c.answer(ctx, answer)
 		case <-stored:
 			stored, documents = c.functions.Changed() // before the results are read again
-			err = c.transition(ctx, c.version, nil)
+			err = c.update(ctx)
 		case <-documents:
 			stored, documents = c.functions.Changed()
-			err = c.transition(ctx, c.version, nil)
+			err = c.update(ctx)
 		case <-idle.C:
 			err = c.send(ctx, protocol.Ping{Type: "Ping"})
 		case err = <-ended:
@@ -174,13 +174,26 @@ func (c *session) answer(ctx context.Context, ran protocol.FunctionRan) error {
 	if err := c.send(ctx, ran); err != nil {
 		return err
 	}
-	if ran.TS != nil {
-		c.mutated = max(c.mutated, *ran.TS)
+	if ran.Type != "MutationResponse" {
+		return nil
 	}
-	if ran.Type == "MutationResponse" {
-		if c.mutations = c.mutations[1:]; len(c.mutations) > 0 {
-			c.start(ctx, c.mutations[0])
-		}
+	// The client takes a mutation for done with the first transition that comes after
+	// the answer and is not earlier.
+	c.owed = ran.Success
+	if err := c.transition(ctx, c.version, nil); err != nil {
+		return err
+	}
+	if c.mutations = c.mutations[1:]; len(c.mutations) > 0 {
+		c.start(ctx, c.mutations[0])
+	}
+	return nil
+}
+
+// update sends what has changed, but not while a mutation runs: the client would see
+// what it does beside what the client expects it to do.
+func (c *session) update(ctx context.Context) error {
+	if len(c.mutations) > 0 {
+		return nil // there is a transition when it has run
 	}
 	return c.transition(ctx, c.version, nil)
 }
@@ -248,10 +261,10 @@ func (c *session) transition(ctx context.Context, next protocol.StateVersion, mo
 		}
 	}
 	next.TS = max(protocol.Timestamp(ts), c.version.TS)
-	unreached := c.mutated > c.version.TS && next.TS > c.version.TS
-	if next.QuerySet == c.version.QuerySet && next.Identity == c.version.Identity && len(modifications) == 0 && !unreached {
+	if next.QuerySet == c.version.QuerySet && next.Identity == c.version.Identity && len(modifications) == 0 && !c.owed {
 		return nil // a change that no query shows
 	}
+	c.owed = false
 	message := protocol.Transition{Type: "Transition", StartVersion: c.version, EndVersion: next, Modifications: bundle.NotNil(modifications)}
 	c.version = next
 	return c.send(ctx, message)

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"time"
 )
 
 // Kinds of functions that a call names; Any takes each.
@@ -135,6 +134,13 @@ func (r *Runner) File(ctx context.Context, wanted File) (*File, error) {
 	return found, err
 }
 
+// System answers a query of the backend's own code about documents or functions.
+func (r *Runner) System(ctx context.Context, name, component string, args json.RawMessage) (value json.RawMessage, err error) {
+	request := map[string]any{"name": name, "component": component, "args": args}
+	err = r.ask(ctx, transactionPatience, "system", request, &value)
+	return value, err
+}
+
 // Execution is one execution of a function, for the log that clients watch.
 type Execution struct {
 	Path      string    `json:"path"`
@@ -144,8 +150,7 @@ type Execution struct {
 	Took      float64   `json:"took"`  // milliseconds
 	Error     string    `json:"error"`
 	Lines     []LogLine `json:"lines"`
-	Number    int       `json:"-"` // counts executions
-	Ended     time.Time `json:"-"`
+	Cursor    int64     `json:"-"` // later ones have greater ones, also after a restart
 }
 
 // LogLine is a line that a function has logged.

@@ -10,13 +10,15 @@ import (
 type executions struct {
 	mu    sync.Mutex
 	all   []Execution
+	last  int64         // cursor
 	added chan struct{} // closed at the next one
 }
 
 func (e *executions) add(one Execution) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	one.Ended = time.Now()
+	e.last = max(e.last+1, time.Now().UnixMilli())
+	one.Cursor = e.last
 	e.all = append(e.all, one)
 	if len(e.all) > keptExecutions {
 		e.all = e.all[len(e.all)-keptExecutions:]
@@ -27,12 +29,12 @@ func (e *executions) add(one Execution) {
 	}
 }
 
-func (e *executions) after(moment time.Time) ([]Execution, <-chan struct{}) {
+func (e *executions) after(cursor int64) ([]Execution, <-chan struct{}) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var found []Execution
 	for _, one := range e.all {
-		if one.Ended.After(moment) {
+		if one.Cursor > cursor {
 			found = append(found, one)
 		}
 	}
@@ -42,11 +44,11 @@ func (e *executions) after(moment time.Time) ([]Execution, <-chan struct{}) {
 	return found, e.added
 }
 
-// Executions returns the executions that ended after a moment. When there are none
-// it waits for one until ctx ends.
-func (r *Runner) Executions(ctx context.Context, after time.Time) []Execution {
+// Executions returns the executions after a cursor, which is that of an earlier one
+// or 0. When there are none it waits for one until ctx ends.
+func (r *Runner) Executions(ctx context.Context, cursor int64) []Execution {
 	for {
-		found, added := r.executions.after(after)
+		found, added := r.executions.after(cursor)
 		if len(found) > 0 {
 			return found
 		}

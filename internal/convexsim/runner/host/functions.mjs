@@ -7,6 +7,9 @@ const advice = "Did you forget to run `npx convex dev` or `npx convex deploy`?";
 const missing = (kind, path) => new BackendError(`Could not find ${kind} for '${path}'. ${advice}`);
 const kinds = { query: "isQuery", mutation: "isMutation", action: "isAction" };
 
+/** Returns what kind of a function something is that a module exports, undefined for no function. */
+export const kindOf = (exported) => Object.keys(kinds).find((kind) => exported?.[kinds[kind]]);
+
 export class Functions {
   constructor(runtime) {
     this.runtime = runtime;
@@ -21,7 +24,7 @@ export class Functions {
       throw missing(word, path);
     }
     const found = (await module.modules(modulePath))[name];
-    const own = Object.keys(kinds).find((each) => found?.[kinds[each]]);
+    const own = kindOf(found);
     if (!own || !(found.isPublic || admin || internal)) {
       throw missing(word, path);
     }

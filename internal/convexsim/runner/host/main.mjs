@@ -9,17 +9,23 @@ const send = (message) => write(JSON.stringify(message) + "\n");
 
 hearConsole();
 const { Runtime } = await import("./runtime.mjs"); // it takes the console as it finds it
-const runtime = new Runtime({ folder: process.argv[2], emit: send });
+const runtime = open();
+runtime.catch((error) => console.error(error.message));
 process.on("uncaughtException", (error) => console.error("a function left an error behind:", error));
 process.on("unhandledRejection", (error) => console.error("a function left a rejected promise behind:", error));
+
+// What is wrong with the documents is told to everybody who asks for anything.
+async function open() {
+  return new Runtime({ folder: process.argv[2], emit: send });
+}
 
 createInterface({ input: process.stdin, crlfDelay: Infinity })
   .on("line", async (line) => {
     const { id, op, request } = JSON.parse(line);
     try {
-      send({ id, result: (await runtime[op](request)) ?? null });
+      send({ id, result: (await (await runtime)[op](request)) ?? null });
     } catch (error) {
-      send({ id, error: error?.stack ?? String(error) });
+      send({ id, error: error?.message ?? String(error) });
     }
   })
   .on("close", () => process.exit());

@@ -12,6 +12,7 @@ import { Files } from "./files.mjs";
 import { Functions } from "./functions.mjs";
 import { answer } from "./http.mjs";
 import { Scheduler } from "./scheduler.mjs";
+import { system } from "./system.mjs";
 import { inFormat } from "./values.mjs";
 
 export class Runtime {
@@ -117,6 +118,10 @@ export class Runtime {
     const call = { lines: [] };
     const router = this.state.components[""].known?.has("http.js") ? (await this.state.components[""].modules("http")).default : null;
     return router && calls.run(call, () => answer(this, router, { method, url, headers, body }));
+  }
+
+  system(query) {
+    return system(this, query);
   }
 
   stored(file) {
