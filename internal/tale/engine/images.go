@@ -78,7 +78,7 @@ func (e *Engine) RemoveImage(ctx context.Context, ref string) error {
 func (e *Engine) login(image string) (string, error) {
 	parsed, err := reference.ParseNormalizedNamed(image)
 	if err != nil {
-		return "", exit.Errorf(exit.Config, "%q is no reference of an image: %w", image, err)
+		return "", exit.Errorf(exit.Config, "%q is no reference of an image: %w; --version, TALE_REGISTRY, tale.json or compose.override.yml names it", image, err)
 	}
 	host := reference.Domain(parsed)
 	if host == "docker.io" {

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -50,7 +51,8 @@ type gate struct {
 	asked    time.Time
 	mute     bool // the image has no command that tells where a boot is
 	report   status.Document
-	moved    string // the report, in short, when it last moved
+	stage    string // where the boot was when it last moved
+	moved    string // the report, in short
 }
 
 // wait returns nil when the container is ready, or a *NotReadyError.
@@ -121,23 +123,33 @@ func (g *gate) judge(ctx context.Context, c engine.Container) (ready bool, verdi
 	}
 	g.remind.progress(g.standing(c, times))
 	if time.Now().After(g.deadline) {
-		return false, &NotReadyError{Cause: fmt.Sprintf("after %s it is still not ready", time.Since(g.began).Round(time.Second)), Fix: []string{"allow more with --timeout"}, Health: lastOf(c.State.HealthLog)}
+		cause := fmt.Sprintf("after %s it is still not ready", time.Since(g.began).Round(time.Second))
+		if g.moved != "" {
+			cause += ": its boot is at " + g.moved
+		}
+		return false, &NotReadyError{Cause: cause, Fix: []string{"allow more with --timeout"}, Health: lastOf(c.State.HealthLog)}
 	}
 	return false, nil
 }
 
-// terminal returns why a container that has died will not come up. 65, 77 and 78 are
-// its own word that another start ends the same way.
+// finalFix is what mends an end with a code that the next start would end with as well.
+var finalFix = map[int]string{
+	exit.DeployRefused: "the release's code or schema does not go with what is in the backend: deploy another --version",
+	exit.NoPermission:  "give it what it may not read or write, as its log says",
+	exit.Config:        "correct its settings in .env or compose.override.yml: `tale env check` shows what it gets",
+}
+
+// terminal returns why a container that has died will not come up.
 func terminal(deaths []death, times int) *NotReadyError {
-	final := []int{exit.DeployRefused, exit.NoPermission, exit.Config}
-	i := slices.IndexFunc(deaths, func(d death) bool { return slices.Contains(final, d.code) })
+	i := slices.IndexFunc(deaths, func(d death) bool { return finalFix[d.code] != "" })
 	switch {
 	case i >= 0:
-		return &NotReadyError{Cause: fmt.Sprintf("it ended with exit code %d, which another start would not mend", deaths[i].code), ExitCode: deaths[i].code, Deaths: times}
+		code := deaths[i].code
+		return &NotReadyError{Cause: fmt.Sprintf("it ended with exit code %d, which another start would not mend", code), Fix: []string{finalFix[code]}, ExitCode: code, Deaths: times}
 	case times < mostDeaths:
 		return nil
 	}
-	verdict := &NotReadyError{Cause: fmt.Sprintf("it has ended %d times", times), Deaths: times}
+	verdict := &NotReadyError{Cause: fmt.Sprintf("it has ended %d times", times), Fix: []string{"correct what its log says, or deploy another --version"}, Deaths: times}
 	if len(deaths) > 0 {
 		last := deaths[len(deaths)-1]
 		verdict.ExitCode, verdict.OOM = last.code, last.oom
@@ -169,13 +181,12 @@ func (g *gate) ask(ctx context.Context, c engine.Container) {
 		return // it is only beginning, or just ending
 	}
 	g.report = document
-	if now := boot(document); now != g.moved {
-		g.moved = now
-		if g.extended < mostExtensions {
-			g.extended++
-			g.deadline = time.Now().Add(g.timeout)
-		}
+	stage, more := boot(document)
+	if stage != g.stage && g.extended < mostExtensions {
+		g.extended++
+		g.deadline = time.Now().Add(g.timeout)
 	}
+	g.stage, g.moved = stage, stage+more
 }
 
 // standing says in a line where the boot is.
@@ -193,24 +204,22 @@ func (g *gate) standing(c engine.Container, deaths int) string {
 	return text
 }
 
-// boot says where a boot report is: the stage under way and what it found.
-func boot(d status.Document) string {
-	for i, stage := range d.Stages {
-		if stage.State == report.Running {
-			text := fmt.Sprintf("%s (stage %d of %d)", stage.Name, i+1, len(d.Stages))
-			if stage.Detail != "" {
-				text += ": " + stage.Detail
+// boot says where a boot report is: the stage under way with what it found, and which
+// attempt at it that is, which is no progress.
+func boot(d status.Document) (stage, more string) {
+	for i, s := range d.Stages {
+		if s.State == report.Running {
+			stage = fmt.Sprintf("%s (stage %d of %d)", s.Name, i+1, len(d.Stages))
+			if s.Detail != "" {
+				stage += ": " + s.Detail
 			}
-			if stage.Attempts > 1 {
-				text += fmt.Sprintf(", attempt %d", stage.Attempts)
+			if s.Attempts > 1 {
+				more = fmt.Sprintf(", attempt %d", s.Attempts)
 			}
-			return text
+			return stage, more
 		}
 	}
-	if d.Reason != "" {
-		return d.Reason
-	}
-	return string(d.State)
+	return cmp.Or(d.Reason, string(d.State)), ""
 }
 
 func lastOf(lines []string) string {

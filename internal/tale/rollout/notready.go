@@ -67,8 +67,10 @@ func (e *NotReadyError) Text() string {
 	for _, line := range lines {
 		fmt.Fprintf(&b, "    %s\n", line)
 	}
-	for _, fix := range e.Fix {
-		fmt.Fprintf(&b, "  fix      %s\n", fix)
+	if len(e.Failed) == 0 { // the container's own account knows better
+		for _, fix := range e.Fix {
+			fmt.Fprintf(&b, "  fix      %s\n", fix)
+		}
 	}
 	if e.Folder != "" {
 		fmt.Fprintf(&b, "  evidence %s\n", e.Folder)

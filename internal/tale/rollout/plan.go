@@ -97,6 +97,9 @@ func NewPlan(state State, target Target) Plan {
 		Changes: []Change{}, Pull: []string{}, Volumes: []string{}, Remove: []Remove{}, Notes: []string{}, Consent: []string{}, // empty in JSON, not null
 	}
 	for _, wanted := range target.Services {
+		if current, there := state.Current(wanted.Service); there && wanted.Anew == "" {
+			wanted.Anew = cutOff(state, target, current)
+		}
 		if wanted.Rotates {
 			p.rotating(state, target.Scope, wanted)
 		} else {
@@ -131,6 +134,9 @@ func (p *Plan) rotating(state State, scope Scope, wanted Wanted) {
 		return
 	}
 	change := Change{Colour: current.Colour, From: release(current), Why: differences(current, wanted)}
+	if wanted.Anew != "" {
+		change.Why = append(change.Why, wanted.Anew)
+	}
 	switch {
 	case len(change.Why) > 0:
 		change.Action, change.Colour, change.Retire = Rotate, stack.OtherColour(current.Colour), current.ID
@@ -251,6 +257,18 @@ func differences(c engine.Container, wanted Wanted) (why []string) {
 		return append(why, "settings: "+strings.Join(changed, ", "))
 	}
 	return append(why, "the definition in its compose file")
+}
+
+// cutOff returns why no other container can reach one, "" if they can: a network that was
+// removed by hand takes nobody back when it is made again.
+func cutOff(state State, target Target, c engine.Container) string {
+	switch {
+	case !slices.Contains(state.Networks, target.Network):
+		return "the network " + target.Network + " is gone"
+	case c.State.Running && !connected(c):
+		return "it is in no network"
+	}
+	return ""
 }
 
 // joined reports whether a container has all its names in the network. One that was left

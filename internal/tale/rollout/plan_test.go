@@ -111,6 +111,13 @@ func state(serving rollout.Serving, containers ...engine.Container) rollout.Stat
 	return rollout.State{Containers: containers, Serving: serving, Networks: []string{"p_internal"}, Volumes: []string{"p_db-data"}}
 }
 
+// without is a state whose network was removed.
+func without(containers ...engine.Container) rollout.State {
+	s := state(rollout.Serving{}, containers...)
+	s.Networks = nil
+	return s
+}
+
 func TestPlan(t *testing.T) {
 	platform, db, convex, rag := wanted(stack.Platform), wanted(stack.DB), wanted(stack.Convex), wanted(stack.RAG)
 	blue := runs(stack.Platform, stack.Blue)
@@ -146,6 +153,8 @@ func TestPlan(t *testing.T) {
 		{"a backend that the release needs", state(nobody, runs(stack.Convex, "")), rollout.Scope{}, []rollout.Wanted{needed}, "convex recreate"},
 		{"not in a roll back", state(nobody, runs(stack.Convex, "")), rollout.Scope{Rollback: true}, []rollout.Wanted{needed}, "convex keep"},
 		{"a database that is stopped", state(nobody, runs(stack.DB, "", stopped)), rollout.Scope{}, []rollout.Wanted{db}, "db start"},
+		{"a network that is gone", without(runs(stack.DB, "", upToDate), runs(stack.Platform, stack.Blue, upToDate)), rollout.Scope{}, []rollout.Wanted{db, platform}, "db recreate, platform rotate green for platformblue"},
+		{"what is in no network", state(nobody, runs(stack.DB, "", upToDate, cut), runs(stack.Platform, stack.Blue, upToDate, cut)), rollout.Scope{}, []rollout.Wanted{db, platform}, "db recreate, platform rotate green for platformblue"},
 		{"a database of another tool", state(nobody, runs(stack.DB, "", foreign)), rollout.Scope{}, []rollout.Wanted{db}, "db keep"},
 		{"an application of another tool", state(nobody, runs(stack.Platform, stack.Green, foreign, upToDate)), rollout.Scope{}, []rollout.Wanted{platform}, "platform rotate blue for platformgreen"},
 		{"another version of the same image", state(offered(blue), runs(stack.Platform, stack.Blue, func(c *engine.Container) { c.ImageID = platform.ImageID })), rollout.Scope{}, []rollout.Wanted{platform}, "platform rotate green for platformblue"},

@@ -62,6 +62,11 @@ func Preflight(ctx context.Context, docker *engine.Engine, model *compose.Model,
 	for _, image := range plan.Pull {
 		checks = append(checks, func(ctx context.Context) { p.image(ctx, image) })
 	}
+	for _, c := range plan.Changes {
+		if c.Action != Keep && !slices.Contains(plan.Pull, c.To.Image) {
+			checks = append(checks, func(ctx context.Context) { p.here(ctx, c.To.Image) })
+		}
+	}
 	var group sync.WaitGroup
 	for _, check := range checks {
 		group.Go(func() { check(ctx) })
@@ -131,6 +136,15 @@ func (p *preflight) image(ctx context.Context, image string) {
 		p.refuse(exit.Code(err), "%w", err)
 	case len(remote.Platforms) > 0 && !slices.Contains(remote.Platforms, p.info.OS+"/"+p.info.Arch):
 		p.refuse(exit.Config, "%s is not there for %s/%s, only for %s", image, p.info.OS, p.info.Arch, strings.Join(remote.Platforms, ", "))
+	}
+}
+
+// here says when an image that the engine has is made for another platform. Some engines
+// run those as well.
+func (p *preflight) here(ctx context.Context, name string) {
+	image, there, err := p.engine.Image(ctx, name)
+	if err == nil && there && image.OS+"/"+image.Arch != p.info.OS+"/"+p.info.Arch {
+		p.note("%s is made for %s/%s and the engine is %s/%s, which ends with \"exec format error\" unless it emulates the other: docker pull --platform %[4]s/%[5]s %[1]s", name, image.OS, image.Arch, p.info.OS, p.info.Arch)
 	}
 }
 

@@ -88,6 +88,18 @@ func TestPreflight(t *testing.T) {
 	}
 }
 
+// TestAnImageOfAnotherPlatform: it is here, so somebody has meant it.
+func TestAnImageOfAnotherPlatform(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.AddImage(enginetest.Image{Tags: []string{"r/tale-platform:2.0.0"}, Arch: "riscv64"})
+	plan, model := h.plan("2.0.0", rollout.Scope{Only: []string{stack.Platform}})
+	notes, err := rollout.Preflight(t.Context(), h.engine, model, rollout.State{}, plan, true)
+	if err != nil || !strings.Contains(strings.Join(notes, " "), "is made for linux/riscv64 and the engine is linux/amd64") {
+		t.Errorf("notes %q, error %v", notes, err)
+	}
+}
+
 // TestABusyHostIsNoReasonToRefuse: what cannot be known in time stands in the notes.
 func TestABusyHostIsNoReasonToRefuse(t *testing.T) {
 	t.Parallel()

@@ -2,13 +2,16 @@ package rollout_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -377,6 +380,43 @@ func TestASiteThatDoesNotAnswer(t *testing.T) {
 		t.Errorf("a release that breaks the site: exit code %d: %v", exit.Code(err), err)
 	}
 	h.want("platform-green 1.0.1", strings.Replace(all, "blue", "green", 1))
+	bare := httptest.NewUnstartedServer(http.NotFoundHandler())
+	bare.TLS = &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, errors.New("there is none yet") }}
+	bare.StartTLS()
+	t.Cleanup(bare.Close)
+	h = newHost(t)
+	h.timeout = time.Second
+	h.visible = func(context.Context, engine.Container) (*site.Visitor, error) {
+		return site.New(site.Options{URL: strings.Replace(bare.URL, "127.0.0.1", "localhost", 1), Connect: bare.Listener.Addr().String()}), nil
+	}
+	if err := h.deploy(t.Context(), "1.0.0", rollout.Scope{}); exit.Code(err) != exit.Degraded || !strings.Contains(err.Error(), "the proxy has no certificate") {
+		t.Errorf("a proxy without a certificate: exit code %d: %v", exit.Code(err), err)
+	}
+}
+
+// TestAnAttemptIsNoProgress: a boot that tries the same thing again has not got on, and
+// gets no more time.
+func TestAnAttemptIsNoProgress(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.mustDeploy("1.0.0")
+	h.SetLife("r/tale-platform:1.0.1", enginetest.Life{Healthy: -1})
+	var attempts atomic.Int64
+	h.SetExec(func(container string, command []string, in string) (string, string, int) {
+		if command[0] != "platform-entrypoint" {
+			return h.exec(container, command, in)
+		}
+		return fmt.Sprintf(`{"stages": [{"name": "config", "state": "done"}, {"name": "wait", "state": "running", "attempts": %d}]}`, attempts.Add(1)), "", 0
+	})
+	h.timeout = 3 * time.Second
+	err := h.deploy(t.Context(), "1.0.1", rollout.Scope{})
+	var notReady *rollout.NotReadyError
+	if !errors.As(err, &notReady) || attempts.Load() < 2 || !strings.Contains(err.Error(), "its boot is at wait (stage 2 of 2), attempt ") {
+		t.Fatalf("after %d attempts: %v", attempts.Load(), err)
+	}
+	if notReady.After > 3*h.timeout {
+		t.Errorf("it was waited for %s", notReady.After)
+	}
 }
 
 // TestWhatStaysIsNotOfTheRelease: whatever is done to a service that stays at its version,

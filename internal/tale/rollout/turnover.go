@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -38,8 +39,9 @@ type NotVisibleError struct {
 
 func (e *NotVisibleError) Error() string {
 	text := fmt.Sprintf("%s does not answer as it should: %v", e.URL, e.Why)
-	if unknown := new(tls.CertificateVerificationError); errors.As(e.Why, &unknown) {
-		text += "; a certificate of ACME comes once the name leads to this host and port 80 or 443 is open: `tale logs proxy` shows the attempts"
+	// A proxy ends the handshake with this alert where it has no certificate at all.
+	if unknown := new(tls.CertificateVerificationError); errors.As(e.Why, &unknown) || strings.Contains(e.Why.Error(), "tls: internal error") {
+		text += "; the proxy has no certificate for it: one of ACME comes once the name leads to this host and port 80 or 443 is open: `tale logs proxy` shows the attempts"
 	}
 	if e.First {
 		text += "; all services are up and stay so"
