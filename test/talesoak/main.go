@@ -30,6 +30,8 @@ type options struct {
 	kills    int
 	stops    int
 	seed     uint64
+	mishap   string
+	talk     bool
 }
 
 func main() { os.Exit(cli.Main(command())) }
@@ -43,13 +45,15 @@ func command() *cobra.Command {
 	}
 	flags := root.Flags()
 	flags.StringVar(&o.tale, "tale", "bin/tale", "the command, a `file`")
-	flags.StringSliceVar(&o.only, "only", nil, "only these parts: numbers, failures, foreign, switches, kills, stops, locks")
+	flags.StringSliceVar(&o.only, "only", nil, "only these parts: numbers, failures, mishaps, foreign, switches, kills, stops, locks")
 	flags.IntVar(&o.switches, "switches", 20, "deploys and rollbacks under load")
 	flags.IntVar(&o.rate, "rate", 200, "requests per second")
 	flags.IntVar(&o.sockets, "sockets", 200, "WebSockets that are held open")
 	flags.IntVar(&o.kills, "kills", 200, "kills at random moments")
 	flags.IntVar(&o.stops, "stops", 40, "interrupts at random moments")
 	flags.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "`number` that decides about what is left to chance")
+	flags.StringVar(&o.mishap, "mishap", "", "only the mishaps whose names have this `text`")
+	flags.BoolVar(&o.talk, "talk", false, "show what tale says of each mishap")
 	remains := &cobra.Command{
 		Use: "clean", Hidden: true, Short: "Remove everything when stdin ends",
 		RunE: func(command *cobra.Command, _ []string) error { return cleanAtEnd(command.InOrStdin()) },
@@ -78,7 +82,7 @@ func soak(ctx context.Context, o options) error {
 		name string
 		run  func(context.Context) error
 	}{
-		{"numbers", s.numbers}, {"failures", s.failures}, {"foreign", s.foreign}, {"switches", s.underLoad},
+		{"numbers", s.numbers}, {"failures", s.failures}, {"mishaps", s.mishaps}, {"foreign", s.foreign}, {"switches", s.underLoad},
 		{"kills", s.killing}, {"stops", s.interrupting}, {"locks", s.two},
 	} {
 		if len(o.only) > 0 && !slices.Contains(o.only, part.name) {

@@ -74,9 +74,7 @@ func (s *stack) ofTheBinary(ctx context.Context) error {
 
 // withoutNetwork runs it in a network of its own, which has not even a loopback.
 func (s *stack) withoutNetwork(ctx context.Context, args ...string) (*run, int) {
-	inner := *s
-	inner.tale = "/usr/bin/unshare"
-	return inner.do(ctx, append([]string{"--net", s.tale}, args...)...)
+	return s.by([]string{"/usr/bin/unshare", "--net"}, nil).do(ctx, args...)
 }
 
 // touchesNothing runs what has nothing to change.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -33,8 +34,9 @@ func (s *stack) start(ctx context.Context, args ...string) (*run, error) {
 }
 
 func (s *stack) startIn(ctx context.Context, dir string, args ...string) (*run, error) {
-	r := &run{command: exec.CommandContext(ctx, s.tale, args...), ended: make(chan struct{})}
-	r.command.Dir, r.command.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}
+	line := slices.Concat(s.through, []string{s.tale}, args)
+	r := &run{command: exec.CommandContext(ctx, line[0], line[1:]...), ended: make(chan struct{})}
+	r.command.Dir, r.command.Env = dir, append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, s.shell...)
 	r.command.Stdout, r.command.Stderr = &r.out, &r.said
 	r.command.WaitDelay = time.Second
 	r.began = time.Now()

@@ -23,9 +23,11 @@ import (
 
 const (
 	// prefix begins the name of everything that this program makes.
-	prefix   = "talesoak"
-	project  = prefix + "-000001"
-	hostname = "tale.local"
+	prefix  = "talesoak"
+	project = prefix + "-000001"
+	// otherProject runs nothing most of the time.
+	otherProject = prefix + "-000002"
+	hostname     = "tale.local"
 	// base are the images of the end-to-end test.
 	base = "tale-e2e/tale-%s:e2e"
 	// older and newer are the releases that are switched between.
@@ -49,6 +51,8 @@ type stack struct {
 	options
 	id, dir, site string
 	https         int
+	through       []string // the command that runs tale
+	shell         []string // NAME=VALUE, beside PATH and HOME
 }
 
 // newStack makes the images and the project's files.
@@ -65,6 +69,11 @@ func newStack(ctx context.Context, o options) (*stack, error) {
 			}
 		}
 	}
+	return (&stack{options: o}).another(project)
+}
+
+// another makes a project beside this one, with the same images.
+func (s *stack) another(id string) (*stack, error) {
 	dir, err := os.MkdirTemp("", prefix+"-")
 	if err != nil {
 		return nil, err
@@ -74,10 +83,10 @@ func newStack(ctx context.Context, o options) (*stack, error) {
 	if err = errors.Join(err, wrong); err != nil {
 		return nil, err
 	}
-	s := &stack{options: o, id: project, dir: dir, https: https, site: "https://" + net.JoinHostPort(hostname, strconv.Itoa(https))}
-	return s, errors.Join(
-		os.WriteFile(filepath.Join(dir, "tale.json"), []byte(fmt.Sprintf(`{"version": 1, "id": %q, "services": ["%s"]}`, s.id, strings.Join(services, `","`))), 0o600),
-		os.WriteFile(filepath.Join(dir, ".env"), []byte(s.settings(http)), 0o600),
+	p := &stack{options: s.options, id: id, dir: dir, https: https, site: "https://" + net.JoinHostPort(hostname, strconv.Itoa(https))}
+	return p, errors.Join(
+		os.WriteFile(filepath.Join(dir, "tale.json"), []byte(fmt.Sprintf(`{"version": 1, "id": %q, "services": ["%s"]}`, p.id, strings.Join(services, `","`))), 0o600),
+		os.WriteFile(filepath.Join(dir, ".env"), []byte(p.settings(http)), 0o600),
 	)
 }
 
@@ -120,7 +129,9 @@ func (s *stack) remove() {
 }
 
 // clean removes from the engine everything that begins with the prefix.
-func clean(ctx context.Context) {
+func clean(ctx context.Context) { cleanOf(ctx, prefix) }
+
+func cleanOf(ctx context.Context, prefix string) {
 	for _, kind := range []struct{ list, remove []string }{
 		{[]string{"ps", "-a", "--format", "{{.Names}}"}, []string{"rm", "-fv"}},
 		{[]string{"volume", "ls", "--format", "{{.Name}}"}, []string{"volume", "rm"}},
