@@ -121,7 +121,7 @@ var (
 	requestID  = regexp.MustCompile(`\[Request ID: [0-9a-f]+\]`)
 	instant    = regexp.MustCompile(`\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}[\d.]*(Z|[+-]\d{2}:\d{2})`)
 	timestamp  = regexp.MustCompile(`^[A-Za-z0-9+/]{11}=$`)
-	identifier = regexp.MustCompile(`\b(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-hjkmnp-tv-z]{31,37})\b`)
+	identifier = regexp.MustCompile(`\b(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-z]{31,37})\b`)
 	token      = regexp.MustCompile(`token=[^&"\s]+`)
 )
 

@@ -5,9 +5,9 @@ export function BackendNotice({ error }: { error: Error }) {
     <aside className="notice" role="status">
       <h3>Connected, and quiet</h3>
       <p>
-        The backend is the simulator. It took the push of this app's functions and keeps their settings, but it does
-        not run functions, so there is nothing to read here. With a real convex backend the entries appear in this
-        place, live.
+        The backend is the simulator, here without the packages that it runs functions with. It took the push of this
+        app's functions and keeps their settings, and there is nothing to read. With those packages, or a real convex
+        backend, the entries appear in this place, live.
       </p>
     </aside>
   ) : (

@@ -1,6 +1,5 @@
-import { type RequestForQueries, useQueries } from "convex/react";
-import { useDeferredValue, useMemo, useState } from "react";
-import { api } from "../../convex/_generated/api";
+import { useDeferredValue, useState } from "react";
+import { useEntries } from "../lib/entries";
 import { BackendNotice } from "./BackendNotice";
 import { EntryCard, type Entry } from "./EntryCard";
 
@@ -60,16 +59,4 @@ function BlankPage() {
       ))}
     </ol>
   );
-}
-
-// useQueries hands a failed query back as an Error, where useQuery would throw it through the whole page.
-function useEntries(words: string): Entry[] | Error | undefined {
-  const queries = useMemo(
-    (): RequestForQueries => ({
-      entries:
-        words === "" ? { query: api.entries.list, args: {} } : { query: api.entries.search, args: { words } },
-    }),
-    [words],
-  );
-  return useQueries(queries).entries;
 }
