@@ -24,11 +24,8 @@ const (
 // await follows the boot until all three services are ready and returns what
 // the platform says about itself then. It ends early when a service does.
 func (s *stack) await(ctx context.Context) (status.Document, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, bootLimit, fmt.Errorf("cannot boot the stack: not ready after %s", bootLimit))
+	ctx, cancel := s.booting(ctx)
 	defer cancel()
-	ctx, fail := context.WithCancelCause(ctx)
-	defer fail(nil)
-	go s.watch(ctx, fail)
 	// They boot at the same time, and are shown one after the other.
 	if _, err := s.follow(ctx, convexName, s.environment.id.Ports.ConvexStatus); err != nil {
 		return status.Document{}, err
@@ -41,6 +38,27 @@ func (s *stack) await(ctx context.Context) (status.Document, error) {
 		return platform, err
 	}
 	return platform, s.awaitSite(ctx)
+}
+
+// booting returns a context that ends when a boot takes too long, or a service ends.
+func (s *stack) booting(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithTimeoutCause(ctx, bootLimit, fmt.Errorf("cannot boot the stack: not ready after %s", bootLimit))
+	ctx, fail := context.WithCancelCause(ctx)
+	go s.watch(ctx, fail)
+	return ctx, func() { fail(nil); cancel() }
+}
+
+// awaitReady waits until a status port says that its service is ready.
+func (s *stack) awaitReady(ctx context.Context, port int) error {
+	source := status.Source{Addr: loopback(port)}
+	for {
+		if document, err := source.Fetch(ctx); err == nil && document.Ready {
+			return nil
+		}
+		if !pause.For(ctx, lookEvery) {
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // watch ends a boot whose service has ended.

@@ -103,7 +103,7 @@ func fakePlatform() int {
 		Stages:  []report.Stage{{Name: "wait", State: report.Done, DurationMS: 5}, {Name: "deploy", State: report.Done, DurationMS: 34, Detail: "deployed"}},
 	}
 	document.Set(envsync.Section, envsync.Summary{Declared: 24, Present: 24, New: 24})
-	document.Set(trace.Section, trace.Deploy{Driver: "native", Functions: 9, Changed: new(3), Modules: 3})
+	document.Set(trace.Section, trace.Deploy{Driver: "native", Functions: 9, Changed: new(3), Modules: 3, After: &trace.AfterDeploy{Function: "migrations:runAll", DurationMS: 7}})
 	if os.Args[1] == "push" {
 		document.Set(envsync.Section, envsync.Summary{Declared: 24, Present: 24, Unchanged: 24})
 		document.Set(trace.Section, trace.Deploy{Driver: "native", Skipped: "the backend has everything"})

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"path/filepath"
@@ -93,6 +94,54 @@ func TestOnce(t *testing.T) {
 	}
 	if got := d.stops(); got != "platform proxy convex" {
 		t.Errorf("stopped in the order %s", got)
+	}
+}
+
+// The example's functions are called.
+func TestOnceSignsTheGuestbook(t *testing.T) {
+	for fault, failed := range map[string][]string{
+		"":             nil,
+		"sign refused": {"signed and seen live", "search finds it", "a restart keeps entries"},
+		"no functions": {"signed and seen live", "search finds it", "a restart keeps entries"},
+	} {
+		t.Run(cmp.Or(fault, "none"), func(t *testing.T) {
+			d := newTestDemo(t)
+			d.options.Once = true
+			for _, name := range []string{"entries.ts", "http.ts"} {
+				put(t, filepath.Join(d.options.App, "convex", name), "")
+			}
+			put(t, filepath.Join(d.options.Dir, "fault"), fault)
+			err := <-d.start(t.Context())
+			out := d.out.String()
+			if (err != nil) != (fault != "") || !strings.Contains(out, "migrations:runAll, 7 ms") {
+				t.Errorf("%v\n%s", err, out)
+			}
+			for _, name := range failed {
+				if !strings.Contains(out, "FAIL  functions: "+name) {
+					t.Errorf("%s did not fail:\n%s", name, out)
+				}
+			}
+			// The restart of convex is one of its stops.
+			want := "platform proxy convex"
+			if fault == "" {
+				want = "convex " + want
+			}
+			if got := d.stops(); got != want {
+				t.Errorf("stopped in the order %s", got)
+			}
+		})
+	}
+}
+
+func TestOnceWithoutFunctionsFails(t *testing.T) {
+	d := newTestDemo(t)
+	d.options.Once = true
+	for _, name := range []string{"entries.ts", "http.ts"} {
+		put(t, filepath.Join(d.options.App, "convex", name), "")
+	}
+	put(t, filepath.Join(functionRunner(d.options.App), ".fails"), runs)
+	if err := <-d.start(t.Context()); exit.Code(err) != exit.Failure || !strings.Contains(d.out.String(), "FAIL  functions run") {
+		t.Errorf("%v\n%s", err, d.out.String())
 	}
 }
 

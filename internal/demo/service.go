@@ -18,6 +18,7 @@ type service struct {
 	log   *serviceLog
 	child *supervise.Child
 	dead  atomic.Bool // reported as ended by itself
+	asked atomic.Bool // to end, for a restart
 }
 
 func startService(name string, argv []string, environ config.Environ, log *serviceLog) (*service, error) {

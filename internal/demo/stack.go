@@ -71,12 +71,35 @@ func (s *stack) launch(name, binary string, environ config.Environ) error {
 	s.services = append(s.services, service)
 	go func() {
 		<-service.child.Done()
+		if service.asked.Load() {
+			return
+		}
 		s.once.Do(func() {
 			s.first = service
 			close(s.died)
 		})
 	}()
 	return nil
+}
+
+// restartConvex stops convex as an operator does, starts it again and waits until
+// it is ready.
+func (s *stack) restartConvex(ctx context.Context) error {
+	at := slices.IndexFunc(s.services, func(service *service) bool { return service.name == convexName })
+	convex := s.services[at]
+	s.services = slices.Delete(s.services, at, at+1)
+	convex.asked.Store(true)
+	err := convex.stop(ctx, true)
+	convex.log.close()
+	if err != nil {
+		return err
+	}
+	if err := s.launch(convexName, "convex-entrypoint", s.environment.convex()); err != nil { //nolint:contextcheck // as in start
+		return err
+	}
+	ctx, cancel := s.booting(ctx)
+	defer cancel()
+	return s.awaitReady(ctx, s.environment.id.Ports.ConvexStatus)
 }
 
 // stop ends the services that still run: first the platform, which drains, then

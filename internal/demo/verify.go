@@ -50,7 +50,22 @@ func (s *stack) checks(v *site.Visitor) []check {
 		[]check{{"http leads to https", func(ctx context.Context) (string, error) { return v.Redirect(ctx, plain) }}},
 		visitorChecks(v, s.environment.id.Secrets.Metrics, hasHTTPActions(s.environment.options.App)),
 		[]check{{"second push changes nothing", func(ctx context.Context) (string, error) { return s.pushAgain(ctx, v) }}},
+		s.functionChecks(v),
 	)
+}
+
+// functionChecks returns those of functions that run. A simulator without what it
+// runs them with fails them: then the demo does not show what it is for.
+func (s *stack) functionChecks(v *site.Visitor) []check {
+	switch {
+	case !isGuestbook(s.environment.options.App):
+		return nil
+	case !s.environment.backend.runs:
+		return []check{{"functions run", func(context.Context) (string, error) {
+			return "", errors.New("they do not: npm could not install what the simulator runs them with")
+		}}}
+	}
+	return s.guestbookChecks(v)
 }
 
 // visitorChecks returns those that need nothing but the site's public address.

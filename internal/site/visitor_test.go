@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tale-project/tale-runtime/internal/net/httpclient/hostile"
 	"github.com/tale-project/tale-runtime/internal/site"
@@ -37,7 +39,11 @@ func visit(t *testing.T, fault string) (*site.Visitor, string) {
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(root)
-	v := site.New(site.Options{URL: stack.URL, Roots: roots, AdminKey: stack.AdminKey})
+	limit := time.Duration(0)
+	if fault == "not live" || fault == "entries are lost" {
+		limit = time.Second // what does not come is waited for
+	}
+	v := site.New(site.Options{URL: stack.URL, Roots: roots, AdminKey: stack.AdminKey, Limit: limit})
 	t.Cleanup(v.Close)
 	return v, plain.URL
 }
@@ -46,6 +52,25 @@ func TestChecksNoticeFaults(t *testing.T) {
 	health := func(ctx context.Context, v *site.Visitor) (string, error) {
 		_, err := v.Health(ctx)
 		return "ours", err
+	}
+	live := func(ctx context.Context, v *site.Visitor) (string, error) {
+		writer, err := v.Watch(ctx, "entries:list", struct{}{})
+		if err != nil {
+			return "", err
+		}
+		defer writer.Close()
+		reader, err := v.Watch(ctx, "entries:list", struct{}{})
+		if err != nil {
+			return "", err
+		}
+		defer reader.Close()
+		if err := reader.Until(ctx, func(json.RawMessage) bool { return true }); err != nil {
+			return "", err
+		}
+		if err := writer.Mutate(ctx, "entries:sign", map[string]string{"message": "hello"}); err != nil {
+			return "", err
+		}
+		return "seen", reader.Until(ctx, func(result json.RawMessage) bool { return strings.Contains(string(result), "hello") })
 	}
 	tests := map[string]struct {
 		run   func(context.Context, *site.Visitor) (string, error)
@@ -58,6 +83,7 @@ func TestChecksNoticeFaults(t *testing.T) {
 		"HTTP action":    {func(ctx context.Context, v *site.Visitor) (string, error) { return v.HTTPAction(ctx, "/api/guestbook") }, []string{"HTTP action"}},
 		"sync":           {func(ctx context.Context, v *site.Visitor) (string, error) { return v.Sync(ctx) }, []string{"auth error", "query failed", "wrong variable", "another root"}},
 		"socket":         {func(ctx context.Context, v *site.Visitor) (string, error) { return v.Socket(ctx) }, []string{"another root", "no socket"}},
+		"watch":          {live, []string{"another root", "no functions", "sign refused", "not live", "entries are lost"}},
 		"metrics closed": {func(ctx context.Context, v *site.Visitor) (string, error) { return v.MetricsClosed(ctx) }, []string{"open metrics", "no challenge"}},
 		"metrics open":   {func(ctx context.Context, v *site.Visitor) (string, error) { return v.MetricsOpen(ctx, "token") }, []string{"empty metrics"}},
 	}

@@ -38,6 +38,7 @@ type Site struct {
 	mu    sync.Mutex
 	files [][]byte
 	asked int // how often for the hashes
+	book  guestbook
 }
 
 // Redirect is the plain port.
@@ -153,15 +154,20 @@ func (f *Site) sync(w http.ResponseWriter, r *http.Request) {
 	}
 	defer func() { _ = connection.CloseNow() }()
 	for {
-		var message struct{ Type string }
+		var message clientMessage
 		if wsjson.Read(r.Context(), connection, &message) != nil {
 			return
 		}
-		if message.Type != "ModifyQuerySet" {
-			continue
-		}
-		if wsjson.Write(r.Context(), connection, f.transition()) != nil {
-			return
+		switch {
+		case message.Type == "Mutation":
+			f.sign(r.Context(), connection, message)
+		case message.Type != "ModifyQuerySet":
+		case strings.HasPrefix(message.query(), "entries:"):
+			defer f.watch(r.Context(), connection, message)()
+		default:
+			if wsjson.Write(r.Context(), connection, f.transition()) != nil {
+				return
+			}
 		}
 	}
 }
