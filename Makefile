@@ -26,7 +26,7 @@ export TALE_TEST_POSTGRES_BIN ?= $(wildcard $(TEST_TOOLS)/postgres-bin)
 export TALE_TEST_NGINX        ?= $(wildcard $(TEST_TOOLS)/nginx/usr/sbin/nginx)
 export TALE_TEST_TRAEFIK      ?= $(wildcard $(TEST_TOOLS)/traefik/traefik)
 
-.PHONY: help build cross demo test spellings test-tools traefik terminators lint bench bench-proxy soak tale-soak clean docs push-request parity bluegreen browser acme env up dotenv e2e sizes scan
+.PHONY: help pictures build cross demo test spellings test-tools traefik terminators lint bench bench-proxy soak tale-soak clean docs push-request parity bluegreen browser acme env up dotenv e2e sizes scan
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
@@ -63,6 +63,9 @@ lint: ## Check formatting, vet, the linters of .golangci.yml, and the workflows
 
 docs: ## Generate the documentation that is made from code
 	go run -tags $(TAGS) ./test/docs/generate
+
+pictures: build ## Draw the pictures of docs/tour.md from what the programs print
+	go test -tags $(TAGS) -count=1 -v -run TestDraw ./test/pictures -args -write $(CURDIR)/bin
 
 push-request: build ## Write and check the push request of APP for the native driver
 	cd $(APP) && { [ -d node_modules ] || [ ! -e package-lock.json ] || npm ci --no-audit --no-fund; } && mkdir -p dist

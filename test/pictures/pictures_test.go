@@ -1,0 +1,186 @@
+package pictures
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"flag"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/testkit"
+)
+
+var write = flag.String("write", "", "run the programs in this `FOLDER` of binaries, and write the pictures to docs/images")
+
+const (
+	root   = "../.."
+	images = root + "/docs/images"
+	// most is the size of a picture, in bytes.
+	most = 60_000
+)
+
+func TestMain(m *testing.M) { os.Exit(testkit.Main(m, nil)) }
+
+func TestALineIsDrawnAsATerminalShowsIt(t *testing.T) {
+	long := strings.Repeat("x", columns)
+	picture := draw("tool <a>", "gone\r\x1b[K\x1b[1;32mnew\x1b[0m & plain\n"+long+"y\n\x1b[1m"+long+"y\n")
+	for _, want := range []string{"tool &lt;a&gt;", `<tspan font-weight="bold" fill="#7ee787">new</tspan> &amp; plain<`, ">" + long + "<", ">y<", long[1:] + "…<"} {
+		if !strings.Contains(picture, want) {
+			t.Errorf("no %q in %s", want, picture)
+		}
+	}
+	if strings.Contains(picture, "gone") {
+		t.Error("a line that was written anew shows what stood there")
+	}
+}
+
+// TestPicturesAreSmallAndUsed looks at those that are in the tree.
+func TestPicturesAreSmallAndUsed(t *testing.T) {
+	tour, err := os.ReadFile(root + "/docs/tour.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := filepath.Glob(images + "/*.svg")
+	if err != nil || len(found) < 4 {
+		t.Fatalf("%d pictures, %v", len(found), err)
+	}
+	for _, name := range found {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(content) > most {
+			t.Errorf("%s has %d bytes; %d are the most", name, len(content), most)
+		}
+		decoder := xml.NewDecoder(bytes.NewReader(content))
+		for err = nil; err == nil; {
+			_, err = decoder.Token()
+		}
+		if !errors.Is(err, io.EOF) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if !strings.Contains(string(tour), "images/"+filepath.Base(name)) {
+			t.Errorf("docs/tour.md does not show %s", name)
+		}
+	}
+}
+
+// TestDraw runs the programs and draws what they print.
+func TestDraw(t *testing.T) {
+	if *write == "" {
+		return // the pictures in the tree stay
+	}
+	a := &artist{t: t, folder: t.TempDir()}
+	demo := a.start("demo", "--app", filepath.Join(root, "examples/guestbook"), "--dir", a.folder)
+	for len(demo.Ended()) == 0 && !demo.Says("Ctrl-C stops everything") {
+		time.Sleep(time.Second) // npm may install and build for minutes
+	}
+	a.save("demo.svg", "make demo", demo.Output.String())
+	a.save("doctor.svg", "platform-entrypoint doctor", a.print("doctor"))
+
+	a.fault(`{"stage": "start_push", "delay": "25s"}`)
+	push := a.start("platform-entrypoint", a.args("push")...)
+	var status string
+	testkit.Eventually(t, "the push waits for an answer", func() bool {
+		status = a.print("status")
+		return strings.Contains(status, "no answer yet")
+	})
+	a.save("push-running.svg", "platform-entrypoint status", status)
+	push.Stop(time.Minute)
+
+	a.fault(`{"stage": "start_push", "status": 400, "code": "InvalidModules", "message": "Loading the pushed modules encountered the following error: Failed to analyze entries.js: Uncaught ReferenceError: limiter is not defined at entries.ts:12:3"}`)
+	failed := a.start("platform-entrypoint", a.args("push")...)
+	if status := failed.WaitWithin(time.Minute); status != exit.DeployRefused {
+		t.Errorf("the push ends with %d", status)
+	}
+	a.save("push-failed.svg", "platform-entrypoint push", failed.Output.String())
+}
+
+// artist runs the programs beside the demo's stack.
+type artist struct {
+	t      *testing.T
+	folder string // of the demo
+	status string // address of the pushes' status port
+}
+
+func (a *artist) jobAddress() string {
+	if a.status == "" {
+		a.status = testkit.FreeAddress(a.t)
+	}
+	return a.status
+}
+
+// args are those of a command that looks at the demo's platform, or pushes as it does.
+func (a *artist) args(command string) []string {
+	return []string{"--env-file", filepath.Join(a.folder, "platform.env"), command}
+}
+
+func (a *artist) start(program string, args ...string) *testkit.Terminal {
+	a.t.Helper()
+	command := exec.CommandContext(a.t.Context(), filepath.Join(*write, program), args...)
+	command.Env = append(os.Environ(), "TERM=xterm-256color", "CONVEX_FORCE_PUSH=true")
+	if args[len(args)-1] == "push" {
+		command.Env = append(command.Env, "STATUS_ADDR="+a.jobAddress(), "TALE_RUN_DIR="+a.t.TempDir())
+	}
+	return testkit.StartOnTerminal(a.t, command)
+}
+
+// print returns what a command about the demo's platform prints; status is that of a
+// push that runs beside it.
+func (a *artist) print(command string) string {
+	a.t.Helper()
+	args := a.args(command)
+	run := exec.CommandContext(a.t.Context(), filepath.Join(*write, "platform-entrypoint"), args...)
+	run.Env = append(os.Environ(), "TERM=xterm-256color")
+	if command == "status" {
+		run.Env = append(run.Env, "STATUS_ADDR="+a.jobAddress())
+	}
+	p := testkit.StartOnTerminal(a.t, run)
+	p.WaitWithin(time.Minute)
+	return p.Output.String()
+}
+
+// fault takes the simulator's faults away, and gives it another.
+func (a *artist) fault(object string) {
+	a.t.Helper()
+	text, err := os.ReadFile(filepath.Join(a.folder, "platform.env"))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	url := string(convexURL.FindSubmatch(text)[1]) + "/_sim/faults"
+	for _, method := range []string{http.MethodDelete, http.MethodPost} {
+		request, err := http.NewRequestWithContext(a.t.Context(), method, url, strings.NewReader(object))
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil || response.StatusCode >= 300 {
+			a.t.Fatalf("%s %s: %v, %v", method, url, response, err)
+		}
+		_ = response.Body.Close()
+	}
+}
+
+var convexURL = regexp.MustCompile(`(?m)^CONVEX_URL="([^"]+)"$`)
+
+// save draws a picture that shows nothing of this machine.
+func (a *artist) save(name, command, output string) {
+	a.t.Helper()
+	here, err := filepath.Abs(root)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	output = strings.NewReplacer(a.folder, "/tmp/demo", here+"/", "", root+"/", "").Replace(output)
+	if err := os.WriteFile(filepath.Join(images, name), []byte(draw(command, output)), 0o644); err != nil {
+		a.t.Fatal(err)
+	}
+}
