@@ -92,6 +92,9 @@ func (s *stack) killing(ctx context.Context) error {
 	}
 	done := 0
 	for ; done < s.kills && err == nil; done++ {
+		if done%20 == 0 {
+			fmt.Printf("    %s, %d of %d\n", time.Now().Format(time.TimeOnly), done, s.kills)
+		}
 		err = a.kill(ctx, done)
 	}
 	a.conclude(fmt.Sprintf("%d kills", done))
@@ -121,6 +124,9 @@ func (a *attack) kill(ctx context.Context, round int) error {
 	healing, code := a.do(ctx, args...)
 	for code == exit.Temporary && time.Since(killed) < 10*time.Second {
 		healing, code = a.do(ctx, args...)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err() // it was interrupted with this
 	}
 	a.lock = max(a.lock, healing.began.Sub(killed))
 	if code != 0 {
