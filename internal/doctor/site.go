@@ -32,6 +32,8 @@ func (s Site) Checks() []Check {
 		Resolves(SiteName, hostOf(v.URL()), "inside the compose network the proxy needs the alias HOST; outside, a DNS record"),
 		{Name: proxyHealth, Needs: []string{SiteName}, Run: s.proxyHealth,
 			Fix: "is the proxy up, and does its SITE_URL say the same? docker compose ps proxy; docker compose logs proxy"},
+		{Name: "port of SITE_URL", Needs: []string{proxyHealth}, Run: s.port,
+			Fix: "nothing, unless functions call SITE_URL: then publish the usual port, or let the proxy listen on this one inside, too (HTTPS_PORT, HTTP_PORT)"},
 		{Name: "upstreams", Needs: throughProxy, Run: s.upstreams,
 			Fix: "docker compose logs proxy says why its probes do not pass; docker compose ps"},
 		{Name: "visitor's address", Needs: []string{proxyHealth}, Run: s.address,
@@ -92,6 +94,29 @@ func (s Site) health(ctx context.Context) (site.Health, error) {
 func (s Site) proxyHealth(ctx context.Context) (string, error) {
 	_, err := s.health(ctx)
 	return s.Visitor.URL() + "/health is our proxy", err
+}
+
+// port returns where the proxy was asked: a port that only the host publishes is refused
+// inside the network.
+func (s Site) port(ctx context.Context) (string, error) {
+	if _, err := s.health(ctx); err != nil {
+		return "", err
+	}
+	u, err := url.Parse(s.Visitor.URL())
+	if err != nil || !s.Visitor.WentInside() {
+		return "is open inside the network, too", err
+	}
+	return "", Warning(fmt.Errorf("SITE_URL has the published port %s; inside the network the proxy listens on %s: asked there", u.Port(), InsidePort(u)))
+}
+
+// InsidePort returns the port on which the proxy is likely to listen inside the network
+// for a site with this URL, whose own port is another one; "" if it is not.
+func InsidePort(u *url.URL) string {
+	usual := map[string]string{"https": "443", "http": "80"}[u.Scheme]
+	if u.Port() == "" || u.Port() == usual {
+		return ""
+	}
+	return usual
 }
 
 // upstreams returns what the proxy found.

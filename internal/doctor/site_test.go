@@ -1,14 +1,17 @@
 package doctor_test
 
 import (
+	"net"
 	"net/http"
 	"net/http/httptest"
+	neturl "net/url"
 	"strings"
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/doctor"
 	"github.com/tale-project/tale-runtime/internal/site"
 	"github.com/tale-project/tale-runtime/internal/site/sitetest"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // examine returns the findings about the site at the address, by check.
@@ -79,6 +82,30 @@ func TestSiteWithFaults(t *testing.T) {
 				t.Errorf("%+v", f)
 			}
 		})
+	}
+}
+
+// A port that only the host publishes is refused inside: the proxy is asked on its own.
+func TestSiteWithAPublishedPort(t *testing.T) {
+	server := httptest.NewServer(&sitetest.Site{})
+	t.Cleanup(server.Close)
+	_, inside, _ := net.SplitHostPort(server.Listener.Addr().String())
+	_, published, _ := net.SplitHostPort(testkit.FreeAddress(t))
+	visitor := site.New(site.Options{URL: "http://127.0.0.1:" + published, Inside: inside})
+	t.Cleanup(visitor.Close)
+	findings, healthy := doctor.Examine(t.Context(), doctor.Site{Visitor: visitor, TLSMode: "external"}.Checks())
+	if !healthy {
+		t.Errorf("%+v", findings)
+	}
+	for _, f := range findings {
+		if f.Name == "port of SITE_URL" && (f.Verdict != doctor.Warn || !strings.Contains(f.Detail, "has the published port "+published) || f.Fix == "") {
+			t.Errorf("%+v", f)
+		}
+	}
+	for url, want := range map[string]string{"https://a": "", "https://a:443": "", "https://a:28443": "443", "http://a:8080": "80", "http://a:80": ""} {
+		if u, _ := neturl.Parse(url); doctor.InsidePort(u) != want {
+			t.Errorf("%s: %s", url, doctor.InsidePort(u))
+		}
 	}
 }
 

@@ -53,7 +53,11 @@ func doctorCommand(e entrypoint.Entrypoint) *cobra.Command {
 func visitor(s *Settings) *site.Visitor { return visitorOf(s.Pushed.Site.Address().URL()) }
 
 func visitorOf(address string) *site.Visitor {
-	return site.New(site.Options{URL: strings.TrimRight(address, "/"), Blind: true, Limit: siteLimit})
+	options := site.Options{URL: strings.TrimRight(address, "/"), Blind: true, Limit: siteLimit}
+	if u, err := url.Parse(address); err == nil {
+		options.Inside = doctor.InsidePort(u)
+	}
+	return site.New(options)
 }
 
 func extraSiteChecks(s *Settings) (checks []doctor.Check) {

@@ -6,10 +6,13 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/health"
@@ -30,10 +33,15 @@ type Options struct {
 	Blind bool
 	// Connect is the host:port to connect to instead of the site's own; may be empty.
 	Connect string
+	// Inside is the port of the proxy inside the network, for a site whose own port only
+	// the host has: it is tried where that refuses the connection. Empty: none.
+	Inside string
 	// AdminKey opens the backend's admin API; may be empty.
 	AdminKey string
 	// Limit bounds every request; 0 is 10 s.
 	Limit time.Duration
+
+	inside *atomic.Bool
 }
 
 // Visitor visits one stack. It follows no redirect and uses no forward proxy.
@@ -43,13 +51,16 @@ type Visitor struct {
 	limit    time.Duration
 	http     *http.Client
 	trusting *http.Client
+	inside   *atomic.Bool // a connection was made to Options.Inside
 	sockets  *http.Client // speaks HTTP/1.1 only, as a WebSocket handshake has to
 }
 
 // New returns a visitor; Close releases its connections.
 func New(o Options) *Visitor {
+	o.inside = new(atomic.Bool)
 	return &Visitor{
-		url: strings.TrimRight(o.URL, "/"), adminKey: o.AdminKey, limit: cmp.Or(o.Limit, 10*time.Second),
+		inside: o.inside,
+		url:    strings.TrimRight(o.URL, "/"), adminKey: o.AdminKey, limit: cmp.Or(o.Limit, 10*time.Second),
 		http: o.client(o.Blind, true), trusting: o.client(false, true), sockets: o.client(o.Blind, false),
 	}
 }
@@ -60,11 +71,35 @@ func (o Options) client(blind, http2 bool) *http.Client {
 		// Only to look past a certificate that its own check complains about.
 		TLSClientConfig: &tls.Config{RootCAs: o.Roots, InsecureSkipVerify: blind, MinVersion: tls.VersionTLS12},
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			return dialer.DialContext(ctx, network, cmp.Or(o.Connect, address))
+			conn, err := dialer.DialContext(ctx, network, cmp.Or(o.Connect, address))
+			if o.Inside != "" && errors.Is(err, syscall.ECONNREFUSED) {
+				return o.dialInside(ctx, address, err)
+			}
+			return conn, err
 		},
 		ForceAttemptHTTP2: http2,
 	})
 }
+
+// dialInside connects to the proxy's port inside the network, or returns why its
+// public one could not be connected to.
+func (o Options) dialInside(ctx context.Context, address string, refused error) (net.Conn, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, refused
+	}
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(host, o.Inside))
+	if err != nil {
+		return nil, refused
+	}
+	o.inside.Store(true)
+	return conn, nil
+}
+
+// WentInside reports whether the site's own port refused connections and that inside
+// the network did not.
+func (v *Visitor) WentInside() bool { return v.inside.Load() }
 
 // Close closes the visitor's idle connections.
 func (v *Visitor) Close() {
