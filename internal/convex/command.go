@@ -38,7 +38,7 @@ variables of the environment.`,
 		Long:    "Copy the built-in configuration into the data folder, and exit. Files that are there stay\nas they are, unless FORCE_SEED is set." + cli.Ends("0 done", exit.NoPermission, exit.Config),
 		Example: "  docker compose exec convex convex-entrypoint seed",
 	}, seedSettings{}, seedFolder)
-	e.Add(root, run, seedCommand, patchCommand(e))
+	e.Add(root, run, seedCommand, doctorCommand(e), patchCommand(e))
 	return cli.Manual{Page: "docs/convex.md, docs/environment.md"}.For(root)
 }
 

@@ -60,6 +60,7 @@ it serves (run). Its settings are variables of the environment.` + ends,
 		validateCommand(environ),
 		command(&cobra.Command{Use: "ca", Short: "Print the root certificate of TLS_MODE=selfsigned"}, load, caCommand),
 		statusCommand(load),
+		doctorCommand(load),
 		command(&cobra.Command{
 			Use: "healthcheck", Short: "Ask the running proxy for its health; exit 0 or 1",
 			Long: "Ask the running proxy for its health." + cli.Ends("0 it serves; 1 it does not, and why", exit.Config),
