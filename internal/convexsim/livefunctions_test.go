@@ -307,3 +307,46 @@ func TestTheCommandLineClientSeesFunctionsAndData(t *testing.T) {
 	}
 	wantFailure(t, "logs without a key", call(t, s, http.MethodGet, "/api/stream_function_logs?cursor=0", nil, noKey), 403, "BadDeployKey")
 }
+
+func TestAMutationThatIsSentAgainIsNotRunAgain(t *testing.T) {
+	s := live(t)
+	sign := object{"type": "Mutation", "requestId": 3, "udfPath": "entries:sign", "args": []object{{"author": "a", "text": "once"}}}
+	answer := func() object {
+		connection := dial(t, s, sign) // all connections of dial are of one session
+		return hear(t, connection)
+	}
+	first := answer()
+	if first["success"] != true || first["ts"] == nil {
+		t.Fatalf("got %v", first)
+	}
+	again := answer()
+	s = simtest.Restart(t, s)
+	for when, got := range map[string]object{"at once": again, "after a restart": answer()} {
+		if got["result"] != first["result"] || got["ts"] != first["ts"] {
+			t.Errorf("%s the mutation answered %v, and %v before", when, got, first)
+		}
+	}
+	if got := ask(t, s, "/api/query", "entries:list", object{}); size(got, "value") != 1 {
+		t.Errorf("it ran more than once: %v", got)
+	}
+}
+
+func TestAQueryComesWithItsSource(t *testing.T) {
+	s := live(t)
+	ask(t, s, "/api/mutation", "entries:sign", object{"author": "a", "text": "b"})
+	run := func(body string) object {
+		source := "import { query } from \"convex:/_system/repl/wrappers.js\";\nexport default query({ handler: async (ctx, args) => { " + body + " } });"
+		var got object
+		call(t, s, http.MethodPost, "/api/run_test_function", object{
+			"adminKey": s.AdminKey(), "bundle": object{"path": "testQuery.js", "source": source}, "args": object{"n": 2}, "format": "json",
+		}, noKey).decode(t, &got)
+		return got
+	}
+	got := run(`console.log("here"); return { author: (await ctx.db.query("entries").first()).author, n: BigInt(args.n) };`)
+	if dig(got, "value", "author") != "a" || dig(got, "value", "n") != "2" || dig(got, "logLines", 0) != "[LOG] 'here'" {
+		t.Errorf("got %v", got)
+	}
+	if got := run(`await ctx.db.insert("entries", { author: "c", text: "d" });`); got["status"] != "error" {
+		t.Errorf("it writes: %v", got)
+	}
+}

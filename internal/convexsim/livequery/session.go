@@ -49,6 +49,7 @@ func Serve(ctx context.Context, connection *websocket.Conn, functions Functions)
 type session struct {
 	functions  Functions
 	connection *websocket.Conn
+	id         string // of the client's session, which outlives connections
 	who        keybroker.Identity
 	version    protocol.StateVersion
 	queries    map[uint32]*watchedQuery
@@ -122,7 +123,10 @@ func (c *session) read(ctx context.Context, messages chan<- protocol.ClientMessa
 
 func (c *session) handle(ctx context.Context, message protocol.ClientMessage) error {
 	switch message.Type {
-	case "Connect", "Event":
+	case "Connect":
+		c.id = message.SessionID
+		return nil
+	case "Event":
 		return nil
 	case "Authenticate":
 		return c.authenticate(ctx, message)
@@ -145,8 +149,11 @@ func (c *session) handle(ctx context.Context, message protocol.ClientMessage) er
 // run one after the other, in their order.
 func (c *session) start(ctx context.Context, message protocol.ClientMessage) {
 	call := runner.Call{Kind: runner.Mutation, Component: message.ComponentPath, Path: message.UDFPath, Args: message.Args}
-	if message.Type == "Action" {
+	switch {
+	case message.Type == "Action":
 		call.Kind = runner.Action
+	case c.id != "":
+		call.Session = fmt.Sprintf("%s/%d", c.id, message.RequestID)
 	}
 	who := c.who
 	go func() {

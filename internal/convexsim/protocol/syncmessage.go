@@ -15,6 +15,7 @@ type ClientMessage struct {
 	TokenType     string                 `json:"tokenType"`
 	Value         string                 `json:"value"`
 	Modifications []QuerySetModification `json:"modifications"`
+	SessionID     string                 `json:"sessionId"`
 	RequestID     uint32                 `json:"requestId"`
 	UDFPath       string                 `json:"udfPath"`
 	ComponentPath string                 `json:"componentPath"`

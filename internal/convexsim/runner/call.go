@@ -25,6 +25,8 @@ type Call struct {
 	Admin     bool            `json:"admin"`
 	Format    string          `json:"format,omitempty"`  // of the value; empty: encoded
 	Journal   *string         `json:"journal,omitempty"` // of a query that ran before
+	// Session names a mutation that may be sent again; empty for one that is not.
+	Session string `json:"session,omitempty"`
 }
 
 // Answer is what a function answered. One that threw has an error and no value.
@@ -132,6 +134,13 @@ func (r *Runner) File(ctx context.Context, wanted File) (*File, error) {
 	}
 	err := r.ask(ctx, transactionPatience, "file", fields, &found)
 	return found, err
+}
+
+// RunSource runs a query that came with its source.
+func (r *Runner) RunSource(ctx context.Context, source, format string, args json.RawMessage) (Answer, error) {
+	var answer Answer
+	err := r.ask(ctx, transactionPatience, "runSource", map[string]any{"source": source, "format": format, "args": args}, &answer)
+	return answer, err
 }
 
 // System answers a query of the backend's own code about documents or functions.

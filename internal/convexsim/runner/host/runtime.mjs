@@ -12,8 +12,11 @@ import { Files } from "./files.mjs";
 import { Functions } from "./functions.mjs";
 import { answer } from "./http.mjs";
 import { Scheduler } from "./scheduler.mjs";
+import { loadSource } from "./source.mjs";
 import { system } from "./system.mjs";
 import { inFormat } from "./values.mjs";
+
+const KEPT_SESSIONS = 10_000;
 
 export class Runtime {
   constructor({ folder, emit }) {
@@ -27,6 +30,7 @@ export class Runtime {
     this.scheduler = new Scheduler(this);
     this.functions = new Functions(this);
     this.cache = new Map();
+    this.sessions = new Map(); // the answers of mutations, by the sessions and requests that they came with
     this.hookCommits();
     this.hookSyscalls();
     this.restore();
@@ -63,13 +67,35 @@ export class Runtime {
       };
     }
     this.cache.clear();
+    if (this.state.components[""].known.has("crons.js") && !this.scheduler.started) {
+      console.warn("convex-sim runs no cron jobs: those of crons.ts are left out");
+    }
     this.scheduler.start();
     return { ts: this.ts() };
   }
 
-  /** Runs one function of any kind: with encoded arguments, or with a value. */
-  async call({ kind, component = "", path, args, value, admin, internal, journal, job, format }) {
-    const call = { lines: [], journal, job };
+  /** Runs a function. A mutation that a client sends again after it has lost its connection is not run again. */
+  call(request) {
+    const { session } = request;
+    if (!session) {
+      return this.run(request);
+    }
+    if (!this.sessions.has(session)) {
+      this.remember(session, this.run(request));
+    }
+    return this.sessions.get(session);
+  }
+
+  remember(session, answer) {
+    this.sessions.set(session, answer);
+    if (this.sessions.size > KEPT_SESSIONS) {
+      this.sessions.delete(this.sessions.keys().next().value);
+    }
+  }
+
+  // Runs a function of any kind, with encoded arguments or with a value.
+  async run({ kind, component = "", path, args, value, admin, internal, journal, job, format, session }) {
+    const call = { lines: [], journal, job, session };
     const [began, start] = [Date.now(), performance.now()];
     const answer = await calls.run(call, async () => {
       try {
@@ -86,6 +112,9 @@ export class Runtime {
       }
     });
     const { lines, ts, kind: own } = call;
+    if (call.kept) {
+      this.documents.append({ ts, writes: [], session, value: answer.value });
+    }
     if (own) {
       const took = performance.now() - start;
       this.emit({ event: "execution", execution: { path, component, kind: own, began, took, error: answer.error?.message, lines } });
@@ -118,6 +147,20 @@ export class Runtime {
     const call = { lines: [] };
     const router = this.state.components[""].known?.has("http.js") ? (await this.state.components[""].modules("http")).default : null;
     return router && calls.run(call, () => answer(this, router, { method, url, headers, body }));
+  }
+
+  /** Runs a query that came with its source. */
+  async runSource({ source, args, format }) {
+    const call = { lines: [] };
+    return calls.run(call, async () => {
+      try {
+        const { default: query } = await loadSource(source);
+        const value = convexToJson((await this.test.query(query._handler, jsonToConvex(args ?? {}))) ?? null);
+        return { value: inFormat(value, format), lines: call.lines.map(pretty) };
+      } catch (error) {
+        return { error: describe(error, this.root), lines: call.lines.map(pretty) };
+      }
+    });
   }
 
   system(query) {
@@ -184,8 +227,13 @@ export class Runtime {
 
   committed(ts, written) {
     const documents = written.map(([path, id]) => [path, id, this.state.components[path].db._documents[id] ?? null]);
+    const session = calls.getStore()?.session;
+    if (session) {
+      calls.getStore().kept = true;
+    }
     this.documents.append({
       ts: ts.toString(),
+      session,
       writes: documents.map(([path, id, document]) => [path, id, convexToJson(document)]),
       files: this.files.committed(documents),
     });
@@ -224,8 +272,11 @@ export class Runtime {
   restore() {
     const { transactionManager } = this.state;
     let last = 0n;
-    this.documents.replay(({ ts, writes, files }) => {
+    this.documents.replay(({ ts, writes, files, session, value = null }) => {
       last = BigInt(ts);
+      if (session) {
+        this.remember(session, { ts, value, lines: [] });
+      }
       for (const [path, id, document] of writes) {
         this.put(path, id, document === null ? null : jsonToConvex(document));
       }
@@ -264,6 +315,7 @@ export class Runtime {
     this.documents.compact(all.flat().length, [
       { ts: this.ts(), writes: highest, files: this.files.all() },
       ...all.flat().map((write) => ({ ts: this.ts(), writes: [write] })),
+      ...[...this.sessions].map(([session, { ts, value }]) => ({ ts, writes: [], session, value })),
     ]);
   }
 }
