@@ -127,7 +127,7 @@ func (l *load) mayHaveRun(sent time.Time) bool {
 	return l.dead.Before(l.killed) || sent.Before(l.dead.Add(killShadow))
 }
 
-// expectKill is called right before a colour is killed, and what it returns when it is dead.
+// expectKill notes that a colour is about to be killed, and what it returns that it is dead.
 func (l *load) expectKill() (dead func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

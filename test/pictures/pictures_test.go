@@ -119,7 +119,7 @@ func (a *artist) jobAddress() string {
 	return a.status
 }
 
-// args are those of a command that looks at the demo's platform, or pushes as it does.
+// args returns those of a command that looks at the demo's platform, or pushes as it does.
 func (a *artist) args(command string) []string {
 	return []string{"--env-file", filepath.Join(a.folder, "platform.env"), command}
 }
