@@ -19,7 +19,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 )
 
-// mishapsOfReleases are those of a new colour.
+// mishapsOfReleases returns those of a new colour.
 func mishapsOfReleases() []mishap {
 	ends := func(code, want int, more ...string) mishap {
 		return mishap{name: fmt.Sprintf("green: ends with %d", code), lines: fmt.Sprintf(`ENTRYPOINT ["/bin/sh", "-c", "echo this is why; exit %d"]`, code),
@@ -75,7 +75,7 @@ func hanging(path string) func(context.Context, *stack) (func() error, error) {
 	}
 }
 
-// mishapsOfRegistries are those of where images come from.
+// mishapsOfRegistries returns those of where images come from.
 func mishapsOfRegistries() []mishap {
 	from := func(name string, code int, says []string, answer http.HandlerFunc) mishap {
 		return mishap{name: "registry: " + name, cause: registry(answer), code: code, says: append(says, "/shop:1")}
@@ -136,7 +136,7 @@ func foreignImage(ctx context.Context, s *stack) (func() error, error) {
 	return images(name)(ctx, s)
 }
 
-// mishapsOfTheHost are those of the engine, the network and what else is on the host.
+// mishapsOfTheHost returns those of the engine, the network and what else is on the host.
 func mishapsOfTheHost() []mishap {
 	return []mishap{
 		{name: "host: a port is taken", fresh: true, cause: takenPort, args: []string{"deploy", "--yes"}, code: exit.Config, says: []string{"is taken by another program", "PUBLISH_HTTPS", "ss -ltnp"}},
@@ -160,7 +160,7 @@ func mishapsOfTheHost() []mishap {
 	}
 }
 
-// badInput is what an operator gets wrong.
+// badInput returns what an operator gets wrong.
 func badInput() []mishap {
 	refused := func(name string, code int, args []string, says ...string) mishap {
 		return mishap{name: "input: " + name, args: args, code: code, says: says}

@@ -29,7 +29,8 @@ func (s *stack) foreign(ctx context.Context) error {
 		return err
 	}
 	for _, args := range [][]string{
-		{"deploy", "--version", newer}, {"deploy", "--all", "--yes", "--version", newer}, {"rollback"}, {"cleanup", "--keep", "0"},
+		{"deploy", "--version", newer}, {"deploy", "--all", "--yes", "--version", newer}, {"rollback"}, {"cleanup", "--keep", "0"}, {"stop"}, {"stop", "--all"},
+		{"deploy"}, {"reset", "--force"}, {"deploy"}, {"reset", "--force", "--all"}, {"deploy", "--yes"},
 		{"reset", "--force", "--all", "--volumes", "--project-name", s.id},
 	} {
 		if _, err := s.must(ctx, args...); err != nil {
@@ -39,7 +40,7 @@ func (s *stack) foreign(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		s.want(slices.Equal(before, after), fmt.Sprintf("%d things of others beside tale %s", len(before), args[0]), "as before", len(after))
+		s.want(slices.Equal(before, after), fmt.Sprintf("%d things of others beside tale %s", len(before), strings.Join(args, " ")), "as before", len(after))
 	}
 	return nil
 }

@@ -198,7 +198,7 @@ func without(name string) func(string) string {
 	}
 }
 
-// mishapsOfFiles are those of .env, the override and tale.json.
+// mishapsOfFiles returns those of .env, the override and tale.json.
 func mishapsOfFiles() []mishap {
 	const file = ".env"
 	return []mishap{

@@ -31,10 +31,17 @@ func (b *builder) load() (plain, merged *types.Project) {
 		return plain, plain
 	}
 	text, err := text(plain)
+	base := types.ConfigFile{Filename: "the stack", Content: text}
 	if err == nil {
-		merged, err = b.parse(types.ConfigFile{Filename: "the stack", Content: text}, file)
+		merged, err = b.parse(b.values(), base, file)
 	}
 	if err != nil {
+		// Compose's words may have a piece of a secret, so they are those about the names.
+		if _, masked := b.parse(b.names(), base, file); masked != nil {
+			err = masked
+		} else {
+			err = errors.New("the value of a variable that it refers to does not fit there")
+		}
 		said := strings.NewReplacer("validating "+file.Filename+": ", "", "failed to parse "+file.Filename+": ", "", "false schema", "is no key of a compose file").Replace(err.Error())
 		b.refuse(filepath.Base(file.Filename), "cannot be used: "+said, "a compose file; only what it changes need stand there")
 		return nil, nil
@@ -67,14 +74,31 @@ func isBlank(content []byte) bool {
 	return yaml.Unmarshal(content, &document) == nil && document == nil
 }
 
+// values returns the project's settings for a file that refers to them.
+func (b *builder) values() types.Mapping {
+	values := types.Mapping{}
+	for name, value := range b.Settings {
+		values[name] = value.Text
+	}
+	return values
+}
+
+// names is values with the name in the place of a value that is not to be shown.
+func (b *builder) names() types.Mapping {
+	values := b.values()
+	known := stack.Variables()
+	for name, value := range values {
+		if !slices.Contains(known, name) || b.secrets.Redact(value) != value {
+			values[name] = name
+		}
+	}
+	return values
+}
+
 // parse merges compose files as compose does, but for variables: they come from the
 // project's settings alone.
-func (b *builder) parse(files ...types.ConfigFile) (*types.Project, error) {
-	environment := types.Mapping{}
-	for name, value := range b.Settings {
-		environment[name] = value.Text
-	}
-	return parse(b.name, b.Project.Dir, environment, files, func(o *loader.Options) {
+func (b *builder) parse(values types.Mapping, files ...types.ConfigFile) (*types.Project, error) {
+	return parse(b.name, b.Project.Dir, values, files, func(o *loader.Options) {
 		o.SkipConsistencyCheck = true // services may still lack what they depend on
 		o.Profiles = strings.FieldsFunc(b.Settings.Get("COMPOSE_PROFILES"), func(r rune) bool { return r == ',' })
 		o.Interpolate.Substitute = b.substitute

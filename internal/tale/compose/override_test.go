@@ -54,6 +54,28 @@ func TestRefusedOverrides(t *testing.T) {
 	}
 }
 
+// TestPiecesOfValuesAreNotShown: compose takes some values apart before it says what is
+// wrong with a piece, which no longer is a value that is known as a secret.
+func TestPiecesOfValuesAreNotShown(t *testing.T) {
+	const value = "first:second/third-fourth:fifth,sixth:seventh"
+	for _, override := range []string{
+		"services: {proxy: {ports: ['${OWN}']}}", "services: {proxy: {ports: ['80:${OWN}']}}", "services: {convex: {volumes: ['${OWN}:/x']}}",
+		"services: {convex: {volumes: ['x:/x:${OWN}']}}", "include: ['${OWN}/compose.yml']", "services: {rag: {image: x, env_file: ['${OWN}']}}",
+		"services: {rag: {extends: {file: '${OWN}', service: x}}}", "services: {rag: {mem_limit: '${OWN}'}}", "services: {rag: {init: '${OWN}'}}",
+		"services: {rag: {stop_grace_period: '${OWN}'}}", "services: {rag: {ulimits: {nofile: '${OWN}'}}}",
+		"services: {rag: {depends_on: ['${OWN}']}}", "services: {rag: {tmpfs: '${OWN}', shm_size: '${OWN}'}}", "services: {rag: {devices: ['${OWN}']}}",
+	} {
+		for _, name := range []string{"OWN", "INSTANCE_SECRET"} {
+			_, err := compose.Production(options(t, map[string]string{name: value}, strings.ReplaceAll(override, "OWN", name)))
+			for _, piece := range []string{"first", "second", "third", "fourth", "fifth", "sixth", "seventh"} {
+				if err != nil && strings.Contains(err.Error(), piece) {
+					t.Errorf("%s with %s: %q is shown: %v", override, name, piece, err)
+				}
+			}
+		}
+	}
+}
+
 // TestOverridesThatSayNothing: a file of comments is none, and what compose reads and
 // writes again is the same to the letter.
 func TestOverridesThatSayNothing(t *testing.T) {

@@ -38,7 +38,7 @@ func randomText(random *rand.Rand) string {
 func randomEnvironment(random *rand.Rand, count int) map[string]string {
 	env := map[string]string{}
 	for i := range count {
-		env[fmt.Sprintf("%s_%d", []string{"A", "B.c", "_d", "no", "On"}[random.IntN(5)], i)] = randomText(random)
+		env[fmt.Sprintf("%s_%d", []string{"A", "B.c", "_d", "no", "On", "x-e"}[random.IntN(6)], i)] = randomText(random)
 	}
 	for _, piece := range pieces {
 		env[fmt.Sprintf("PIECE_%x", piece)] = piece

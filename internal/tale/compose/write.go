@@ -112,6 +112,7 @@ func node(value any) *yaml.Node {
 	switch value := value.(type) {
 	case map[string]any:
 		forOldPlugins(value)
+		keepNames(value)
 		mapping := &yaml.Node{Kind: yaml.MappingNode}
 		for _, key := range slices.Sorted(maps.Keys(value)) {
 			if value[key] != nil {
@@ -145,6 +146,24 @@ func forOldPlugins(element map[string]any) {
 	}
 	if ipam, ok := element["ipam"].(map[string]any); ok && len(ipam) == 0 {
 		delete(element, "ipam") // a network that is there already has its own
+	}
+}
+
+// keepNames writes what an operator names as a list where one of the names begins as
+// compose's own extensions do, which it takes out of mappings.
+func keepNames(element map[string]any) {
+	for _, key := range []string{"environment", "labels", "annotations"} {
+		values, _ := element[key].(map[string]any)
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(values)), func(name string) bool { return strings.HasPrefix(name, "x-") }) {
+			continue
+		}
+		var list []any
+		for _, name := range slices.Sorted(maps.Keys(values)) {
+			if values[name] != nil {
+				list = append(list, fmt.Sprintf("%s=%v", name, values[name]))
+			}
+		}
+		element[key] = list
 	}
 }
 

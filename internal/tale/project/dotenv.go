@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -243,10 +244,24 @@ func (t *envText) with(variables []variable) string {
 		}
 		text = text[:s.value] + quote(v.value) + behind(text[s.value:s.end]) + text[s.end:]
 	}
-	if text != "" && added.Len() > 0 && !strings.HasSuffix(text, "\n") {
-		text += "\n"
+	at := ignoredFrom(text)
+	if added.Len() > 0 && at == len(text) && text != "" && !strings.HasSuffix(text, "\n") {
+		text, at = text+"\n", at+1
 	}
-	return text + added.String()
+	return text[:at] + added.String() + text[at:]
+}
+
+// ignoredFrom returns where a last line begins that is no statement and has no line break,
+// which compose leaves out and would read if it had one; or else the end of the text.
+func ignoredFrom(text string) int {
+	begin := strings.LastIndexByte(text, '\n') + 1
+	t := envText{text: text}
+	t.split()
+	isValue := slices.ContainsFunc(t.statements, func(s statement) bool { return s.end > begin && !s.inherited })
+	if line := strings.TrimSpace(text[begin:]); line == "" || line[0] == '#' || isValue {
+		return len(text)
+	}
+	return begin
 }
 
 // behind returns what follows a value on its line and stays: a comment, or half of a

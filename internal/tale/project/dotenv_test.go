@@ -315,6 +315,25 @@ func TestOnlyWhatIsMissingIsWritten(t *testing.T) {
 	}
 }
 
+// What is written at the end of a file changes nothing of the rest, whatever its last line
+// is: compose leaves one out that has neither a = nor a line break.
+func TestWhatIsAddedChangesNothingElse(t *testing.T) {
+	random := rand.New(rand.NewPCG(7, 8))
+	for range 20_000 {
+		text := randomEnv(random)
+		before, parsed := parseEnv(text, nil)
+		if len(parsed.problems) > 0 {
+			continue
+		}
+		written := parsed.with([]variable{{"ADDED", "1", "new"}})
+		after, again := parseEnv(written, nil)
+		before["ADDED"] = "1"
+		if len(again.problems) > 0 || !maps.Equal(before, after) {
+			t.Fatalf("%q becomes %q, which is read as %q: %v", text, written, after, again.problems)
+		}
+	}
+}
+
 func FuzzEnv(f *testing.F) {
 	random := rand.New(rand.NewPCG(5, 6))
 	for range 100 {

@@ -111,7 +111,7 @@ func state(serving rollout.Serving, containers ...engine.Container) rollout.Stat
 	return rollout.State{Containers: containers, Serving: serving, Networks: []string{"p_internal"}, Volumes: []string{"p_db-data"}}
 }
 
-// without is a state whose network was removed.
+// without returns a state whose network was removed.
 func without(containers ...engine.Container) rollout.State {
 	s := state(rollout.Serving{}, containers...)
 	s.Networks = nil
