@@ -83,7 +83,7 @@ func (b *builder) values() types.Mapping {
 	return values
 }
 
-// names is values with the name in the place of a value that is not to be shown.
+// names returns them with the name in the place of a value that is not to be shown.
 func (b *builder) names() types.Mapping {
 	values := b.values()
 	known := stack.Variables()

@@ -39,6 +39,7 @@ type rollout struct {
 	// replaced in place, and what their compose file said before.
 	started  []Change
 	replaced []Change
+	brought  []string          // services that do not rotate and did not run
 	earlier  []byte            // nil: there was none, another tool has made them
 	files    map[string][]byte // by service that was replaced: earlier, where it says what ran
 	before   string            // why the site did not answer before the switch, "" if it did
@@ -209,6 +210,9 @@ func (r *rollout) up(ctx context.Context, c Change) error {
 	service, ok := r.Model.Service(c.Service, c.Colour)
 	if !ok {
 		return fmt.Errorf("cannot start %s: no compose file has it", c.Service)
+	}
+	if c.Colour == "" && c.Action != Recreate {
+		r.brought = append(r.brought, c.Service)
 	}
 	if c.Action == Start {
 		return r.Engine.Start(ctx, service.Container) // as it is: compose might make it anew

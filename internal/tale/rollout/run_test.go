@@ -394,6 +394,18 @@ func TestASiteThatDoesNotAnswer(t *testing.T) {
 	}
 }
 
+// TestWhatWasBroughtUpIsSaid: a first release that fails at the backend has left the rest.
+func TestWhatWasBroughtUpIsSaid(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.SetLife("r/tale-convex:1.0.0", enginetest.Life{Dies: 1, Code: exit.Config})
+	err := h.deploy(t.Context(), "1.0.0", rollout.Scope{})
+	var failed *rollout.FailedError
+	if !errors.As(err, &failed) || !strings.Contains(failed.Text(), "db, proxy, convex did not run before and stay") || strings.Contains(failed.Text(), "nothing was changed") {
+		t.Errorf("it says %v", err)
+	}
+}
+
 // TestAnAttemptIsNoProgress: a boot that tries the same thing again has not got on, and
 // gets no more time.
 func TestAnAttemptIsNoProgress(t *testing.T) {

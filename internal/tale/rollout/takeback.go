@@ -84,8 +84,13 @@ func (r *rollout) takeBack(ctx context.Context, cause error) error {
 		}
 	}
 	r.keepEvidence(ctx, cause)
+	if len(r.brought) > 0 {
+		failed.Notes = append(failed.Notes, strings.Join(r.brought, ", ")+" did not run before and stay: the next `tale deploy` goes on with what there is")
+	}
 	if len(r.started)+len(r.replaced) == 0 {
-		failed.Notes = append(failed.Notes, "nothing was changed")
+		if len(r.brought) == 0 {
+			failed.Notes = append(failed.Notes, "nothing was changed")
+		}
 		return failed
 	}
 	r.begin("take back")
