@@ -78,9 +78,10 @@ bench: build ## Compare the classic sequence, the CLI driver and the native driv
 bluegreen: build ## Switch colours 20 times under load and count what visitors lose
 	go test -tags $(TAGS) -count=1 -v ./test/bluegreen -args -proxy $(CURDIR)/bin/proxy -switches 20 -rate 500 -burst 100 -sockets 200 -pages 2000 -boot 3s
 
-browser: build ## Load the app, a switch and the maintenance page in Chromium
+browser: build push-request ## Sign, see it live, a switch, a restart and the maintenance page in two Chromiums
 	cd $(APP) && { [ -d node_modules ] || npm ci --no-audit --no-fund; } && { [ -f dist/server/server.js ] || npm run build; }
-	cd test/browser && npm ci --ignore-scripts --no-audit --no-fund && node check.mjs
+	mkdir -p .demo/runner && cp internal/convexsim/runner/host/package*.json .demo/runner && npm ci --prefix .demo/runner --ignore-scripts --omit=optional --no-audit --no-fund
+	cd test/browser && npm ci --ignore-scripts --no-audit --no-fund && RUNNER=$(CURDIR)/.demo/runner node check.mjs $(SCREENSHOTS)
 
 acme: ## Get certificates from a real ACME authority whose DNS comes late
 	go test -tags $(TAGS) -count=1 -v -run TestCertificateFromAnAuthority ./internal/proxy -args -late-dns 20s

@@ -26,6 +26,14 @@ func (b backend) running(packages string) backend {
 	return b
 }
 
+// String says what it is and does.
+func (b backend) String() string {
+	if b.runs {
+		return b.name + "; functions run"
+	}
+	return b.name + "; functions do NOT run"
+}
+
 // command returns it as one line for a setting.
 func (b backend) command() string {
 	words := make([]string, len(b.argv))

@@ -15,6 +15,7 @@ import (
 type environment struct {
 	options options
 	backend backend
+	kinds   string // how many functions of each kind there are; "" where that is not known
 	folder  *folder
 	id      *identity
 	base    config.Environ

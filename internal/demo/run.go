@@ -46,7 +46,13 @@ func run(ctx context.Context, screen *screen, o options, folder *folder, own con
 	if err != nil {
 		return err
 	}
-	stack := newStack(newEnvironment(o, backend, folder, id, own), screen)
+	environment := newEnvironment(o, backend, folder, id, own)
+	if o.Driver != driverCLI {
+		if environment.kinds, err = countKinds(ctx, pushRequest(o.App), own); err != nil {
+			screen.row("app", "functions", 0, "not counted: "+err.Error())
+		}
+	}
+	stack := newStack(environment, screen)
 	err = stack.serve(ctx)
 	return errors.Join(o.unlessRequested(err), stack.end(ctx))
 }

@@ -18,6 +18,10 @@ func (s *stack) summary(platform status.Document, took time.Duration) {
 	for _, line := range bootLines(platform) {
 		s.screen.linef("  %s", line)
 	}
+	if kinds := s.environment.kinds; kinds != "" {
+		s.screen.linef("             %s", kinds)
+	}
+	s.screen.linef("  backend    %s", s.environment.backend)
 	s.screen.linef("")
 	s.screen.linef("  Ready in %s:  %s", seconds(took), s.screen.bold(s.environment.id.siteURL()+"/"))
 	s.screen.linef("")

@@ -1,6 +1,8 @@
 // A real browser at the proxy: loads the guestbook over https, keeps the app's
 // sync socket through a change of colours, sees the maintenance page when no
-// colour is left, and the app again, by itself, when one is back.
+// colour is left, and the app again, by itself, when one is back. A second browser
+// sees live what the first one writes, before and after the switch and a restart of
+// convex.
 //
 //   node check.mjs [FOLDER for screenshots]
 import { join } from "node:path";
@@ -12,28 +14,29 @@ const GREEN = "127.0.0.2";
 const screenshots = process.argv[2];
 
 const stack = new Stack();
-let browser;
+const browsers = [];
 try {
   await stack.start();
-  browser = await open(await stack.signer());
-  await check(await browser.newPage());
+  const signer = await stack.signer();
+  for (const profile of ["writer", "reader"]) browsers.push(await open(profile, signer));
+  await check(...(await Promise.all(browsers.map((browser) => browser.newPage()))));
 } catch (error) {
   console.error(`${error.stack}\n\n${stack.log}`);
   process.exitCode = 1;
 } finally {
-  await browser?.close();
+  for (const browser of browsers) await browser.close();
   await stack.stop();
 }
 
-function open(signer) {
-  return chromium.launchPersistentContext(join(stack.folder, "profile"), {
+function open(profile, signer) {
+  return chromium.launchPersistentContext(join(stack.folder, profile), {
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", `--ignore-certificate-errors-spki-list=${signer}`],
     viewport: { width: 1000, height: 640 },
   });
 }
 
-async function check(page) {
+async function check(page, other) {
   const sockets = watchSockets(page);
   const errors = [];
   page.on("pageerror", (error) => errors.push(error.message));
@@ -42,8 +45,17 @@ async function check(page) {
   expect("the app is loaded over https", first.status() === 200 && first.url().startsWith("https:"));
   await page.waitForSelector('[data-connection="connected"]');
   expect("its socket is open", sockets.length === 1 && sockets[0].url.startsWith(`wss://localhost:${stack.https}/ws_api/api/`));
-  await page.waitForSelector(".notice");
-  await shoot(page, "guestbook.png");
+  await page.waitForSelector('[data-live="true"]');
+  expect("it says Live", (await page.textContent(".badge")).trim() === "Live");
+
+  await other.goto(`${stack.site}/`);
+  await other.waitForSelector('[data-live="true"]');
+  await sign(page, "Ada", "The first line in the book");
+  await sees(other, "The first line in the book");
+  expect("what one browser signs, the other sees live", (await other.locator(".card:not(.blank .card)").count()) === 1);
+  await other.getByRole("button", { name: /cheer/i }).first().click();
+  for (const browser of [page, other]) await browser.locator(".cheer", { hasText: "♥ 1" }).waitFor();
+  expect("a cheer is counted in both", (await page.locator(".cheer").count()) === 1);
 
   await stack.startColour(GREEN);
   await until("the proxy uses the new colour", async () => (await stack.serving()) === GREEN);
@@ -51,6 +63,24 @@ async function check(page) {
   const facts = await page.evaluate(async () => (await fetch("/about.json")).status);
   expect("the page asks the new colour", facts === 200);
   expect("the socket has lived through the switch", sockets.length === 1 && !sockets[0].closed && (await isConnected(page)));
+  await sign(other, "Grace", "Across the colours");
+  await sees(page, "Across the colours");
+  expect("through the switch it stays live", sockets.length === 1 && !sockets[0].closed);
+  await shoot(page, "guestbook.png");
+
+  await page.fill('input[type="search"]', "colours");
+  await until("the search has found one", async () => (await page.locator(".cards:not(.blank) .card").count()) === 1);
+  await sees(page, "Across the colours");
+  expect("the search finds by a word", !(await page.locator(".cards").textContent()).includes("The first line"));
+  await page.fill('input[type="search"]', "");
+
+  await stack.restartConvex();
+  await until("both are live again", async () => (await page.locator('[data-live="true"]').count()) + (await other.locator('[data-live="true"]').count()) === 2);
+  await sees(page, "The first line in the book");
+  await sign(page, "Ada", "After the restart");
+  await sees(other, "After the restart");
+  expect("after a restart of convex the entries are there, and live", (await page.locator(".card").count()) === 3);
+  const before = sockets.length;
 
   await stack.stopColour(GREEN, "SIGKILL");
   await until("the proxy has noticed", async () => (await stack.serving()) === undefined);
@@ -61,8 +91,18 @@ async function check(page) {
 
   await stack.startColour(BLUE);
   await page.waitForSelector('[data-connection="connected"]');
-  expect("the app came back by itself, with a socket", sockets.length === 2 && !sockets[1].closed);
+  expect("the app came back by itself, with a socket", sockets.length === before + 1 && !sockets.at(-1).closed);
   expect("no script failed on the way", errors.length === 0, errors.join("\n"));
+}
+
+async function sign(page, author, message) {
+  await page.fill('input[name="author"]', author);
+  await page.fill('textarea[name="message"]', message);
+  await page.getByRole("button", { name: "Sign the book" }).click();
+}
+
+async function sees(page, message) {
+  await page.locator(".card", { hasText: message }).waitFor();
 }
 
 // Chromium gives a page load up when a network interface of the machine comes or goes.
@@ -91,6 +131,7 @@ async function isConnected(page) {
 }
 
 async function shoot(page, name) {
+  await page.evaluate(() => scrollTo(0, 0));
   if (screenshots) await page.screenshot({ path: join(screenshots, name), animations: "disabled" });
 }
 

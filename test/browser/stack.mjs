@@ -1,7 +1,7 @@
 // The processes that the browser's check needs: the simulator, the guestbook's
 // web server in two colours, and the proxy in front.
-import { spawn } from "node:child_process";
-import { createHash, X509Certificate } from "node:crypto";
+import { execFileSync, spawn } from "node:child_process";
+import { createHash, randomBytes, X509Certificate } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
@@ -12,6 +12,8 @@ import { NameServer } from "./nameserver.mjs";
 const ALIAS = "platform.browser.test";
 const ROOT = resolve(import.meta.dirname, "../..");
 const APP = join(ROOT, "examples/guestbook");
+const RUNNER = process.env.RUNNER;
+const INSTANCE = { INSTANCE_NAME: "browser", INSTANCE_SECRET: randomBytes(32).toString("hex") };
 
 export class Stack {
   folder = mkdtempSync(join(tmpdir(), "browser-check-"));
@@ -22,9 +24,9 @@ export class Stack {
 
   async start() {
     const [backend, actions, http, https, health, web] = await freePorts(6);
-    Object.assign(this, { backend, web, https, health, site: `https://localhost:${https}` });
-    this.#run("convex-sim", [join(ROOT, "bin/convex-sim"), "-i", "127.0.0.1", "-p", backend, "--site-proxy-port", actions, "--local-storage", join(this.folder, "storage"), "--function", "entries:list"]);
-    await until("the backend answers", () => answers(`http://127.0.0.1:${backend}/version`));
+    Object.assign(this, { backend, actions, web, https, health, site: `https://localhost:${https}` });
+    await this.startConvex();
+    await this.#push();
     await this.startColour("127.0.0.1");
     this.#run("proxy", [join(ROOT, "bin/proxy"), "run"], {
       SITE_URL: this.site, PROXY_BIND_ADDRESS: "127.0.0.1", HTTP_PORT: http, HTTPS_PORT: https, PROXY_HEALTH_ADDR: `127.0.0.1:${health}`,
@@ -33,6 +35,38 @@ export class Stack {
       CONVEX_UPSTREAM: `127.0.0.1:${backend}`, DASHBOARD_UPSTREAM: `127.0.0.1:${backend}`,
     });
     await until("the proxy is ready", () => this.log.includes("proxy ready"));
+  }
+
+  /** Starts the simulator, with what an earlier one has stored. */
+  async startConvex() {
+    const flags = ["-i", "127.0.0.1", "-p", this.backend, "--site-proxy-port", this.actions, "--local-storage", join(this.folder, "storage"), "--runner", RUNNER];
+    const instance = ["--instance-name", INSTANCE.INSTANCE_NAME, "--instance-secret", INSTANCE.INSTANCE_SECRET];
+    this.convex = this.#run("convex-sim", [join(ROOT, "bin/convex-sim"), ...flags, ...instance]);
+    await until("the backend answers", () => answers(`http://127.0.0.1:${this.backend}/version`));
+  }
+
+  async restartConvex() {
+    await end(this.convex, "SIGINT");
+    await this.startConvex();
+  }
+
+  // The app's functions, as a deploy brings them.
+  async #push() {
+    const adminKey = execFileSync(join(ROOT, "bin/convex-entrypoint"), ["admin-key"], { env: INSTANCE, encoding: "utf8" }).trim();
+    const post = async (path, body) => {
+      const response = await fetch(`http://127.0.0.1:${this.backend}/api/${path}`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json", Authorization: `Convex ${adminKey}` },
+        body: JSON.stringify({ adminKey, dryRun: false, ...body }),
+      });
+      const text = await response.text();
+      if (!response.ok) throw new Error(`${path} was answered ${response.status}: ${text}`);
+      return text && JSON.parse(text);
+    };
+    await post("update_environment_variables", { changes: [{ name: "SITE_URL", value: this.site }] });
+    const startPush = await post("deploy2/start_push", { ...JSON.parse(readFileSync(join(APP, "dist/push-request.json"), "utf8")), adminKey });
+    await post("deploy2/wait_for_schema", { schemaChange: startPush.schemaChange });
+    await post("deploy2/finish_push", { startPush });
   }
 
   /** Starts a colour; its address is in the name before it listens. */
