@@ -34,9 +34,9 @@ type load struct {
 	mu       sync.Mutex
 	sent     map[string]int // by method and kind of connection
 	answers  map[string]int // by colour
-	killed   time.Time // when the last kill began
-	dead     time.Time // when it had been carried out
-	excused  int // lost with a colour that was killed
+	killed   time.Time      // when the last kill began
+	dead     time.Time      // when it had been carried out
+	excused  int            // lost with a colour that was killed
 	failures []string
 }
 
@@ -127,7 +127,8 @@ func (l *load) mayHaveRun(sent time.Time) bool {
 	return l.dead.Before(l.killed) || sent.Before(l.dead.Add(killShadow))
 }
 
-// expectKill notes that a colour is about to be killed, and what it returns that it is dead.
+// expectKill notes that a colour is about to be killed, and returns what notes that
+// it is dead.
 func (l *load) expectKill() (dead func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
