@@ -56,6 +56,14 @@ func TestWhatFunctionsAnswerOverHTTP(t *testing.T) {
 			path: "/api/mutation", function: "entries:sign", args: object{"author": "a", "text": "b", "more": nil}, status: "error",
 			message: "Object contains extra field `more` that is not in the validator\\.",
 		},
+		"a wrong value": {
+			path: "/api/mutation", function: "entries:lie", status: "error",
+			message: "\nReturnsValidationError: Value does not match validator\\.\nPath: \\.number\nValue: \"seven\"\nValidator: v\\.float64\\(\\)\n$",
+		},
+		"a wrong argument within": {
+			path: "/api/mutation", function: "entries:misuse", status: "error",
+			message: "\nUncaught Error: ArgumentValidationError: Value does not match validator\\.\nPath: \\.text\n",
+		},
 		"an error": {
 			path: "/api/mutation", function: "entries:fail", status: "error",
 			message: "^\\[Request ID: [0-9a-f]{16}\\] Server Error\nUncaught TypeError: boom\n    at deeper \\(\\.\\./convex/entries\\.ts:\\d+:\\d+\\)\n    at (async )?handler \\(\\.\\./convex/entries\\.ts:\\d+:\\d+\\)\n$",

@@ -1,7 +1,7 @@
 // The functions of the loaded modules: finding one, checking who may call it and with what, running it.
 import { convexToJson } from "convex/values";
 import { BackendError } from "./errors.mjs";
-import { checkArguments } from "./validation.mjs";
+import { checkArguments, checkValue } from "./validation.mjs";
 
 const advice = "Did you forget to run `npx convex dev` or `npx convex deploy`?";
 const missing = (kind, path) => new BackendError(`Could not find ${kind} for '${path}'. ${advice}`);
@@ -9,6 +9,30 @@ const kinds = { query: "isQuery", mutation: "isMutation", action: "isAction" };
 
 /** Returns what kind of a function something is that a module exports, undefined for no function. */
 export const kindOf = (exported) => Object.keys(kinds).find((kind) => exported?.[kinds[kind]]);
+
+/**
+ * Returns what a module exports, with functions that check their arguments and their value as the backend does: in its
+ * words, and before a mutation is committed. convex-test would do the latter after it.
+ */
+export function checked(module) {
+  return Object.fromEntries(Object.entries(module).map(([name, one]) => [name, kindOf(one) ? withChecks(one) : one]));
+}
+
+function withChecks(exported) {
+  const [args, returns] = [JSON.parse(exported.exportArgs()), JSON.parse(exported.exportReturns())];
+  const { isQuery, isMutation, isAction, isPublic, _handler = exported } = exported;
+  return {
+    isQuery, isMutation, isAction, isPublic, args, returns,
+    exportArgs: () => '{"type":"any"}',
+    exportReturns: () => "null",
+    _handler: async (ctx, given) => {
+      checkArguments(args, given);
+      const value = (await _handler(ctx, given)) ?? null;
+      checkValue(returns, value);
+      return value;
+    },
+  };
+}
 
 export class Functions {
   constructor(runtime) {
@@ -32,12 +56,11 @@ export class Functions {
       const [wanted, defined] = [kind, own].map((word) => word[0].toUpperCase() + word.slice(1));
       throw new BackendError(`Trying to execute ${modulePath}.js:${name} as ${wanted}, but it is defined as ${defined}.`);
     }
-    return { component, path: `${modulePath}:${name}`, kind: own, arguments: JSON.parse(found.exportArgs()) };
+    return { component, path: `${modulePath}:${name}`, kind: own };
   }
 
   /** Runs a function and returns its encoded value. */
   async run(found, args) {
-    checkArguments(found.arguments, args);
     const address = { componentPath: found.component, udfPath: found.path };
     return convexToJson((await this.runtime.test[`${found.kind}FromPath`](address, args)) ?? null);
   }

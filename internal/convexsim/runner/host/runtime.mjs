@@ -9,7 +9,7 @@ import { calls, pretty } from "./calls.mjs";
 import { Documents } from "./documents.mjs";
 import { describe, keepTraces } from "./errors.mjs";
 import { Files } from "./files.mjs";
-import { Functions } from "./functions.mjs";
+import { checked, Functions } from "./functions.mjs";
 import { answer } from "./http.mjs";
 import { Scheduler } from "./scheduler.mjs";
 import { loadSource } from "./source.mjs";
@@ -59,11 +59,11 @@ export class Runtime {
       const component = (this.state.components[path] ??= { db });
       component.db._schema = db._schema;
       component.known = modules;
-      component.modules = (name) => {
+      component.modules = async (name) => {
         if (!modules.has(`${name}.js`)) {
           throw new Error(`Could not find module for: "${name}"`);
         }
-        return load(`${name}.js`);
+        return checked(await load(`${name}.js`));
       };
     }
     this.cache.clear();

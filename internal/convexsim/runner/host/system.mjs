@@ -46,8 +46,8 @@ async function functionSpec({ known, modules }) {
           identifier: `${path}:${name}`,
           functionType: kind[0].toUpperCase() + kind.slice(1),
           visibility: { kind: exported.isPublic ? "public" : "internal" },
-          args: jsonToConvex(JSON.parse(exported.exportArgs())),
-          returns: jsonToConvex(JSON.parse(exported.exportReturns()) ?? { type: "any" }),
+          args: jsonToConvex(exported.args),
+          returns: jsonToConvex(exported.returns ?? { type: "any" }),
         });
       }
       for (const [path, method] of exported?.isRouter ? exported.getRoutes() : []) {

@@ -9,6 +9,14 @@ export function checkArguments(validator, args) {
   }
 }
 
+/** Throws what the backend says of a value that a function may not return; null is no validator. */
+export function checkValue(validator, value) {
+  const wrong = validator && mismatch(validator, value, "");
+  if (wrong) {
+    throw new BackendError(`ReturnsValidationError: ${wrong}`);
+  }
+}
+
 const types = { null: "null", number: "float64", bigint: "int64", boolean: "boolean", string: "string", bytes: "bytes" };
 
 /** Returns what is wrong with a value, "" for nothing; the path is where it is in the arguments. */
@@ -38,7 +46,7 @@ function mismatch(validator, value, path) {
     case "union":
       return validator.value.some((one) => !mismatch(one, value, path)) ? "" : noMatch;
     default:
-      return typeOf(value) === validator.type ? "" : noMatch;
+      return typeOf(value) === (validator.type === "commitTs" ? "bigint" : validator.type) ? "" : noMatch;
   }
 }
 
@@ -86,6 +94,9 @@ function typeOf(value) {
   }
   if (value instanceof ArrayBuffer) {
     return "bytes";
+  }
+  if (value?.constructor?.name === "CommitTsPlaceholder") {
+    return "bigint"; // what it is when it is committed
   }
   return Array.isArray(value) ? "array" : typeof value;
 }

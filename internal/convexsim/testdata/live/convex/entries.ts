@@ -59,6 +59,20 @@ export const fail = mutationGeneric({
   },
 });
 
+export const lie = mutationGeneric({
+  args: {},
+  returns: v.object({ number: v.number() }),
+  handler: async (ctx) => {
+    await ctx.db.insert("entries", { author: "nobody", text: "rolled back" });
+    return { number: "seven" as never };
+  },
+});
+
+export const misuse = mutationGeneric({
+  args: {},
+  handler: async (ctx) => await ctx.runMutation(reference("entries:remark"), { text: 7 }),
+});
+
 function deeper() {
   throw new TypeError("boom");
 }
