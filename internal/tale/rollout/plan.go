@@ -263,7 +263,7 @@ func differences(c engine.Container, wanted Wanted) (why []string) {
 // removed by hand takes nobody back when it is made again.
 func cutOff(state State, target Target, c engine.Container) string {
 	switch {
-	case !slices.Contains(state.Networks, target.Network):
+	case len(state.Networks) > 0 && !slices.Contains(state.Networks, target.Network): // none: not asked for
 		return "the network " + target.Network + " is gone"
 	case c.State.Running && !connected(c):
 		return "it is in no network"

@@ -114,8 +114,16 @@ func state(serving rollout.Serving, containers ...engine.Container) rollout.Stat
 // without returns a state whose network was removed.
 func without(containers ...engine.Container) rollout.State {
 	s := state(rollout.Serving{}, containers...)
-	s.Networks = nil
+	s.Networks = []string{"bridge"}
 	return s
+}
+
+// TestNetworksThatWereNotAskedFor: who only looks at what runs does not ask for them.
+func TestNetworksThatWereNotAskedFor(t *testing.T) {
+	looked := rollout.State{Containers: []engine.Container{runs(stack.DB, "", upToDate)}}
+	if change, _ := rollout.NewPlan(looked, target(rollout.Scope{}, wanted(stack.DB))).Of(stack.DB); change.Action != rollout.Keep {
+		t.Errorf("db: %s, %v", change.Action, change.Why)
+	}
 }
 
 func TestPlan(t *testing.T) {
