@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"io"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -42,6 +44,14 @@ func TestWhatAnOperatorReadsInTheLog(t *testing.T) {
 			env:  config.Environ{"CONVEX_UPSTREAM": testkit.FreeAddress(t)},
 			want: []string{"WARN  upstream not available yet", "refused", "check=CONVEX_UPSTREAM"},
 		},
+		"an upstream that speaks no HTTP": {
+			env:  config.Environ{"PLATFORM_UPSTREAM": garbage(t)},
+			want: []string{"WARN  upstream not available yet", "malformed HTTP", "check=PLATFORM_UPSTREAM"},
+		},
+		"an upstream of another protocol": {
+			env:  config.Environ{"PLATFORM_UPSTREAM": serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusSwitchingProtocols) }))},
+			want: []string{"WARN  upstream not available yet", "switched protocols without being asked", "check=PLATFORM_UPSTREAM"},
+		},
 		"HOST apart from SITE_URL": {
 			env:  config.Environ{"HOST": "localhost", "SITE_URL": "https://site.invalid"},
 			want: []string{"WARN  containers cannot reach the site by SITE_URL", "HOST is localhost, but SITE_URL has site.invalid", "make HOST that of SITE_URL: site.invalid"},
@@ -65,6 +75,28 @@ func TestWhatAnOperatorReadsInTheLog(t *testing.T) {
 			}
 		})
 	}
+}
+
+// garbage starts an upstream that answers every connection with something else than HTTP.
+func garbage(t *testing.T) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Read(make([]byte, 1))
+			_, _ = io.WriteString(conn, "SSH-2.0-OpenSSH_9.2\r\n")
+			_ = conn.Close()
+		}
+	}()
+	return listener.Addr().String()
 }
 
 // The folder for the root certificate belongs to somebody else: the site works, and
