@@ -82,8 +82,9 @@ func soak(ctx context.Context, o options) error {
 		name string
 		run  func(context.Context) error
 	}{
-		{"numbers", s.numbers}, {"failures", s.failures}, {"mishaps", s.mishaps}, {"foreign", s.foreign}, {"switches", s.underLoad},
+		{"numbers", s.numbers}, {"failures", s.failures}, {"mishaps", s.mishaps}, {"switches", s.underLoad},
 		{"kills", s.killing}, {"stops", s.interrupting}, {"locks", s.two},
+		{"foreign", s.foreign}, // it removes releases of ours
 	} {
 		if len(o.only) > 0 && !slices.Contains(o.only, part.name) {
 			continue
