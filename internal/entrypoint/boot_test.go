@@ -132,3 +132,51 @@ func TestStopBeforeAnythingHasBegun(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 }
+
+// A boot that failed for good can be asked for a while; its health check says why, in
+// one line and at once, and a stop ends it with the code of the failure.
+func TestAFailureIsHeld(t *testing.T) {
+	for name, changes := range map[string][]string{
+		"at a stage":  {"FAIL=true", "FAIL_CODE=65"},
+		"of settings": {"FAIL=maybe"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newContainer(t, append(changes, "HOLD_AFTER_FAILURE=1h", "STATUS_ADDR="+testkit.FreeAddress(t))...).start(nil)
+			c.Until("held", func() bool { return c.Says("the container stays up") })
+			check := testkit.Start(t, c.command("healthcheck", "--wait=1h"))
+			if code := check.Wait(); code != 1 || !strings.Contains(check.Output.String(), "not ready: FAILED at ") || !strings.Contains(check.Output.String(), "; fix: ") || strings.Count(check.Output.String(), "\n") != 1 {
+				t.Errorf("exit code %d, %q", code, check.Output.String())
+			}
+			status := testkit.Start(t, c.command("status"))
+			if code := status.Wait(); code != 0 || !strings.Contains(status.Output.String(), "fake 1  failed (FAILED at ") || strings.Contains(status.Output.String(), "not running") {
+				t.Errorf("exit code %d, %s", code, status.Output.String())
+			}
+			c.Signal(syscall.SIGTERM)
+			want := exit.Config
+			if name == "at a stage" {
+				want = exit.DeployRefused
+			}
+			if code := c.Wait(); code != want {
+				t.Errorf("exit code %d, want %d", code, want)
+			}
+		})
+	}
+}
+
+// What may pass ends at once, and so does a job, and whatever has no time to be held.
+func TestWhatIsNotHeld(t *testing.T) {
+	for name, tt := range map[string]struct {
+		changes, args []string
+	}{
+		"may pass":   {[]string{"FAIL=true", "HOLD_AFTER_FAILURE=1h"}, nil},
+		"a job":      {[]string{"FAIL=true", "FAIL_CODE=65", "HOLD_AFTER_FAILURE=1h"}, []string{"work"}},
+		"by default": {[]string{"FAIL=true", "FAIL_CODE=65"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newContainer(t, tt.changes...).start(nil, tt.args...)
+			if c.Wait() == 0 || c.Says("stays up") {
+				t.Error("held")
+			}
+		})
+	}
+}

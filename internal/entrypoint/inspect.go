@@ -2,6 +2,7 @@ package entrypoint
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,12 +15,25 @@ import (
 )
 
 func (e Entrypoint) healthcheck() *cobra.Command {
-	return e.print(&cobra.Command{
+	var wait time.Duration
+	command := e.print(&cobra.Command{
 		Use:     "healthcheck",
 		Short:   "Exit 0 when the service is ready, 1 with the stage and the reason when not",
 		Long:    "Print in one line whether the service is ready, or else its stage and the reason." + cli.Ends("0 ready; 1 not ready", exit.Config),
 		Example: e.example("healthcheck"),
-	}, Settings{}, e.checkHealth)
+	}, Settings{}, func(command *cobra.Command) (string, error) {
+		var settings Settings
+		if err := e.load(&settings); err != nil {
+			return "", err
+		}
+		markers := settings.Boot.Markers(e.service)
+		if wait > 0 {
+			return health.Follow(command.Context(), wait, settings.Boot.StatusAddr, markers)
+		}
+		return health.Check(command.Context(), settings.Boot.StatusAddr, markers)
+	})
+	command.Flags().DurationVar(&wait, "wait", 0, "wait for a change: until the service is ready or has failed for good, for `DURATION` at most")
+	return command
 }
 
 // example returns an example of a command in the service's container.
@@ -56,14 +70,6 @@ func (e Entrypoint) load(settings any) error {
 		return err
 	}
 	return config.Load(settings, environ)
-}
-
-func (e Entrypoint) checkHealth(command *cobra.Command) (string, error) {
-	var settings Settings
-	if err := e.load(&settings); err != nil {
-		return "", err
-	}
-	return health.Check(command.Context(), settings.Boot.StatusAddr, settings.Boot.Markers(e.service))
 }
 
 func (e Entrypoint) statusSource() (status.Source, error) {

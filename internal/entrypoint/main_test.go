@@ -11,7 +11,6 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/entrypoint/boot"
-	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 	"github.com/tale-project/tale-runtime/internal/testkit"
@@ -30,6 +29,7 @@ type fakeSettings struct {
 	entrypoint.Settings
 	Token config.Secret `env:"TOKEN" secret:"true"`
 	Fail  bool          `env:"FAIL"`
+	Code  int           `env:"FAIL_CODE" envDefault:"69"`
 }
 
 // fakeEntrypoint boots a service that has one stage and one child: it prints its
@@ -55,7 +55,7 @@ func bootFake(ctx context.Context, inv entrypoint.Invocation, job string) error 
 		Config: func(context.Context) (string, error) { return "", unusable },
 		Stages: []boot.Stage{{Name: "look", Run: func(ctx context.Context) (string, error) {
 			if settings.Fail {
-				return "", report.New(exit.Unavailable, "cannot look", "it is dark", "light a lamp").Err(nil)
+				return "", report.New(settings.Code, "cannot look", "it is dark", "light a lamp").Err(nil)
 			}
 			inv.Log.Info("seen", "token", settings.Token.Reveal(), "uid", os.Getuid())
 			_, err := supervise.Run(ctx, inv.Log, supervise.Process{Name: "child", Argv: []string{"sh", "-c", "env; cat /proc/$PPID/environ; [ -e /proc/$$/fd/5 ] && echo descriptor 5; true"}, Env: inv.Environ.List()})

@@ -38,11 +38,18 @@ func newContainer(t *testing.T, changes ...string) *container {
 // start runs the entrypoint, behind a command such as unshare if there is one.
 func (c *container) start(prefix []string, args ...string) *container {
 	c.t.Helper()
-	argv := slices.Concat(prefix, []string{os.Args[0]}, args)
+	argv := slices.Concat(prefix, c.command(args...).Args)
 	command := exec.Command(argv[0], argv[1:]...)
 	command.Env = c.environ.List()
 	c.Process = testkit.Start(c.t, command)
 	return c
+}
+
+// command returns a command of the entrypoint with the service's environment.
+func (c *container) command(args ...string) *exec.Cmd {
+	command := exec.Command(os.Args[0], args...)
+	command.Env = c.environ.List()
+	return command
 }
 
 func (c *container) has(file string) bool {

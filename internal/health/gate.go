@@ -1,6 +1,9 @@
 package health
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // Gate is a yes or no with the reason for the no, read by probes and changed
 // by the service. The zero Gate is closed.
@@ -8,6 +11,7 @@ type Gate struct {
 	mu     sync.RWMutex
 	open   bool
 	reason string
+	since  time.Time // of the answer
 }
 
 // Open makes the gate answer yes.
@@ -23,8 +27,18 @@ func (g *Gate) State() (open bool, reason string) {
 	return g.open, g.reason
 }
 
+// age returns how long the answer has been the same.
+func (g *Gate) age() time.Duration {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	return time.Since(g.since)
+}
+
 func (g *Gate) set(open bool, reason string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.open != open || g.reason != reason {
+		g.since = time.Now()
+	}
 	g.open, g.reason = open, reason
 }

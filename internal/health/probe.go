@@ -44,22 +44,28 @@ func NewProber() *Prober {
 // Get returns the beginning of the body of a 200 answer; any other status is a
 // *StatusError.
 func (p *Prober) Get(ctx context.Context, url string) (string, error) {
+	text, _, err := p.get(ctx, url)
+	return text, err
+}
+
+// get returns the headers of the answer, too, whatever its status.
+func (p *Prober) get(ctx context.Context, url string) (string, http.Header, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return "", fmt.Errorf("cannot ask %s: %w", url, err)
+		return "", nil, fmt.Errorf("cannot ask %s: %w", url, err)
 	}
 	response, err := p.client.Do(request)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxProbeBody))
 	if err != nil {
-		return "", fmt.Errorf("cannot read the answer of %s: %w", url, err)
+		return "", nil, fmt.Errorf("cannot read the answer of %s: %w", url, err)
 	}
 	text := strings.Join(strings.Fields(string(body)), " ")
 	if response.StatusCode != http.StatusOK {
-		return "", &StatusError{Status: response.StatusCode, Body: text}
+		return "", response.Header, &StatusError{Status: response.StatusCode, Body: text}
 	}
-	return text, nil
+	return text, response.Header, nil
 }

@@ -16,6 +16,9 @@ import (
 // VersionHeader is where the status port says the version of the application.
 const VersionHeader = "Tale-Version"
 
+// ageHeader has how long the answer has been the same, as in Gate.
+const ageHeader = "Tale-Age"
+
 // Endpoints are what the status port answers from.
 type Endpoints struct {
 	// Ready answers /readyz: the service takes traffic.
@@ -105,6 +108,7 @@ func (e Endpoints) serveStatus(w http.ResponseWriter, _ *http.Request) {
 func (e Endpoints) gate(g *Gate) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set(VersionHeader, e.Version)
+		w.Header().Set(ageHeader, g.age().String())
 		open, reason := g.State()
 		answer(w, open, reason)
 	}

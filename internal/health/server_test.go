@@ -6,10 +6,12 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/report"
 )
 
 func get(t *testing.T, url string) (int, string) {
@@ -94,5 +96,37 @@ func TestLocalAddr(t *testing.T) {
 		if got := health.LocalAddr(listen); got != want {
 			t.Errorf("%s: %s, want %s", listen, got, want)
 		}
+	}
+}
+
+// An engine that follows a service hears of each change as it happens, and of what it
+// has heard before only after a while.
+func TestFollow(t *testing.T) {
+	var ready health.Gate
+	ready.Close("stage wait")
+	server, err := health.Listen(logging.Discard(), "127.0.0.1:0", health.Endpoints{Ready: &ready, Started: &ready})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	follow := func(limit time.Duration) (text string) {
+		text, err := health.Follow(t.Context(), limit, server.Addr(), health.NewMarkers(t.TempDir(), "x"))
+		if err != nil {
+			text = err.Error()
+		}
+		return text
+	}
+	if got := follow(time.Millisecond); got != "not ready: stage wait" {
+		t.Errorf("at its limit: %q", got)
+	}
+	answers := make(chan string, 1)
+	go func() { answers <- follow(time.Hour) }()
+	ready.Open()
+	if got := <-answers; got != "ready" {
+		t.Errorf("as it becomes ready: %q", got)
+	}
+	ready.Close(report.FailedAt + "deploy: no")
+	if got := follow(time.Hour); got != "not ready: FAILED at deploy: no" {
+		t.Errorf("as it fails: %q", got)
 	}
 }

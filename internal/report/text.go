@@ -26,7 +26,7 @@ const longestLine = 340
 // child printed last, what to do, what has changed, and whether it is retried.
 func (f Failure) Text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "FAILED at %s", f.Stage)
+	b.WriteString(FailedAt + f.Stage)
 	if f.Code != "" {
 		fmt.Fprintf(&b, ": %s", f.Code)
 	}
@@ -46,6 +46,9 @@ func (f Failure) Text() string {
 	return strings.TrimRight(b.String(), "\n")
 }
 
+// FailedAt begins every text of a failure.
+const FailedAt = "FAILED at "
+
 // longestPart is how long each half of Line gets, in bytes: what shows a health check
 // cuts off what is longer.
 const longestPart = 220
@@ -56,7 +59,7 @@ func (f Failure) Line() string {
 	if f.Code != "" {
 		said = f.Code + ": " + said
 	}
-	line := "FAILED at " + f.Stage + ": " + config.Excerpt(said, longestPart)
+	line := FailedAt + f.Stage + ": " + config.Excerpt(said, longestPart)
 	if len(f.Fix) > 0 {
 		line += "; fix: " + config.Excerpt(f.Fix[0], longestPart)
 	}

@@ -70,6 +70,10 @@ func siteGiven() []Given {
 	}
 }
 
+// bootGiven is what both entrypoints get. A container that failed for good can be asked
+// for a while, which whoever waits for it reads and does not wait for.
+func bootGiven() []Given { return []Given{or("HOLD_AFTER_FAILURE", "5m")} }
+
 func instanceGiven() []Given {
 	return []Given{or("INSTANCE_NAME", "tale_platform"), {Name: "INSTANCE_SECRET", Rule: Required}}
 }
@@ -91,13 +95,13 @@ func dbGiven() []Given {
 }
 
 func convexGiven() []Given {
-	return slices.Concat(siteGiven(), instanceGiven(), databaseGiven(), []Given{
+	return slices.Concat(siteGiven(), bootGiven(), instanceGiven(), databaseGiven(), []Given{
 		always("CADDY_CA_CERT_PATH", "/proxy-ca/root.crt"), or("FORCE_SEED", ""), or("SENTRY_DSN", ""),
 	})
 }
 
 func platformGiven() []Given {
-	return slices.Concat(siteGiven(), instanceGiven(), databaseGiven(),
+	return slices.Concat(siteGiven(), bootGiven(), instanceGiven(), databaseGiven(),
 		[]Given{always("CONVEX_URL", "http://convex:3210")},
 		each(Required, "BETTER_AUTH_SECRET", "ENCRYPTION_SECRET_HEX"),
 		each(OrDefault, "CONVEX_RUN_AFTER_DEPLOY", "CONVEX_ENV_SYNC_EXTRA",

@@ -51,6 +51,7 @@ type Lifecycle struct {
 	report  *report.Recorder
 	metrics *metrics
 	changes map[string]bool // by the name of the stage
+	port    *health.Server  // nil until it is open
 	readiness
 }
 
@@ -90,11 +91,10 @@ func (b *Lifecycle) Run(ctx context.Context, plan Plan) error {
 	began := time.Now()
 	b.log.Info(b.options.name()+" starts", append([]any{"version", b.options.version(), "runtime", version.String()}, plan.Facts...)...)
 	b.plan(plan)
-	port, err := b.prepare(ctx, plan.Config)
-	if err != nil {
+	defer func() { b.port.Close() }() //nolint:contextcheck // it closes after ctx has ended
+	if err := b.prepare(ctx, plan.Config); err != nil {
 		return b.end(ctx, StageConfig, err)
 	}
-	defer port.Close() //nolint:contextcheck // it closes after ctx has ended
 	defer b.clearMarkers()
 	for _, s := range plan.Stages {
 		if err := b.runStage(ctx, s); err != nil {
@@ -129,7 +129,7 @@ func (b *Lifecycle) plan(plan Plan) {
 
 // prepare checks the settings, forgets what an earlier run left behind, makes
 // sure that readiness can be said at the end, and opens the status port.
-func (b *Lifecycle) prepare(ctx context.Context, config func(context.Context) (string, error)) (port *health.Server, err error) {
+func (b *Lifecycle) prepare(ctx context.Context, config func(context.Context) (string, error)) error {
 	finish := b.Begin(StageConfig)
 	detail, err := config(ctx)
 	if err == nil {
@@ -137,10 +137,10 @@ func (b *Lifecycle) prepare(ctx context.Context, config func(context.Context) (s
 	}
 	if err == nil {
 		b.clearMarkers()
-		port, err = b.openStatusPort()
+		err = b.openStatusPort()
 	}
 	finish(detail, err)
-	return port, err
+	return err
 }
 
 // clearMarkers is done at the start and at the end: who looks at the markers

@@ -3,18 +3,20 @@ package boot
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/supervise"
+	"github.com/tale-project/tale-runtime/internal/sys/pause"
 )
 
 // end tells a requested stop, which is no failure at any stage, from one.
 func (b *Lifecycle) end(ctx context.Context, stage string, err error) error {
 	stop := stopRequested(ctx, err)
 	if stop == nil {
-		return b.fail(stage, err)
+		return b.fail(ctx, stage, err)
 	}
 	b.over("stopped")
 	b.Update(func(d *report.Document) { d.State, d.Failure = report.Done, nil })
@@ -55,7 +57,7 @@ func (b *Lifecycle) changed() (changes []string) {
 
 // fail puts a failure everywhere its reader may look: the report, the status
 // port, the termination log, and last the container's log.
-func (b *Lifecycle) fail(stage string, err error) error {
+func (b *Lifecycle) fail(ctx context.Context, stage string, err error) error {
 	failure := report.Explain(stage, err)
 	if failure.Changed == nil {
 		failure.Changed = b.changed()
@@ -65,5 +67,24 @@ func (b *Lifecycle) fail(stage string, err error) error {
 	b.Update(func(d *report.Document) { d.State, d.Failure = report.Failed, &failure })
 	b.CountFailure(failure)
 	failure.Log(b.log)
+	b.hold(ctx, failure)
 	return cli.Logged(err)
+}
+
+// hold keeps the process, with its status port, after a failure that another start
+// would not mend. A restart policy would otherwise start it again at once, and nothing
+// could be asked between.
+func (b *Lifecycle) hold(ctx context.Context, failure report.Failure) {
+	limit := b.options.Settings.Hold
+	if failure.Retryable || limit <= 0 || b.options.Job != "" || ctx.Err() != nil {
+		return
+	}
+	if b.port == nil {
+		if err := b.openStatusPort(); err != nil {
+			b.log.Warn("the status port stays shut", "error", err)
+		}
+	}
+	b.log.Info("the container stays up, not ready, to be asked (HOLD_AFTER_FAILURE); then it ends with the exit code above", "for", limit,
+		"ask", fmt.Sprintf("docker compose exec %[1]s %[1]s-entrypoint status", b.options.Service))
+	pause.For(ctx, limit)
 }

@@ -2,6 +2,7 @@ package boot
 
 import (
 	"path/filepath"
+	"time"
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/health"
@@ -9,8 +10,9 @@ import (
 
 // Settings say where a boot shows how far it is.
 type Settings struct {
-	RunDir     string `env:"TALE_RUN_DIR" tier:"advanced" envDefault:"/tmp" doc:"Folder of the marker files and the boot report; must be writable."`
-	StatusAddr string `env:"STATUS_ADDR" tier:"advanced" envDefault:":9180" empty:"keep" doc:"Address of the status port: /livez /readyz /startupz /status /metrics." accept:"host:port or :port; empty turns it off"`
+	RunDir     string        `env:"TALE_RUN_DIR" tier:"advanced" envDefault:"/tmp" doc:"Folder of the marker files and the boot report; must be writable."`
+	StatusAddr string        `env:"STATUS_ADDR" tier:"advanced" envDefault:":9180" empty:"keep" doc:"Address of the status port: /livez /readyz /startupz /status /metrics." accept:"host:port or :port; empty turns it off"`
+	Hold       time.Duration `env:"HOLD_AFTER_FAILURE" tier:"advanced" envDefault:"0" doc:"How long the container stays up, not ready, after a failure that another start would not mend, so that status and doctor can be asked and a restart policy does not spin. A stop ends it at once." accept:"seconds or a duration such as 5m; 0 ends it at once"`
 }
 
 // Validate checks what types alone cannot.

@@ -6,20 +6,20 @@ import (
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
-func (b *Lifecycle) openStatusPort() (*health.Server, error) {
+func (b *Lifecycle) openStatusPort() (err error) {
 	address := b.options.Settings.StatusAddr
 	if address == "" {
-		return nil, nil
+		return nil
 	}
-	server, err := health.Listen(b.log, address, health.Endpoints{
+	b.port, err = health.Listen(b.log, address, health.Endpoints{
 		Ready: &b.ready, Started: &b.started, Status: func() any { return b.status() }, Metrics: b.metrics.handler(),
 		Version: b.Report().Version,
 	})
 	if err != nil && b.options.Job != "" {
 		b.log.Debug("no status port beside the service's own", "error", err)
-		return nil, nil
+		return nil
 	}
-	return server, err
+	return err
 }
 
 func (b *Lifecycle) status() status.Document {

@@ -110,6 +110,10 @@ func (g *gate) judge(ctx context.Context, c engine.Container) (ready bool, verdi
 		return false, &NotReadyError{Cause: c.State.Error}
 	}
 	g.ask(ctx, c)
+	if failure := g.report.Failure; c.State.Running && g.report.State == report.Failed && failure != nil && !failure.Retryable {
+		// It is held only to be asked (HOLD_AFTER_FAILURE).
+		return false, &NotReadyError{Cause: fmt.Sprintf("it failed with exit code %d, which another start would not mend", failure.ExitCode), ExitCode: failure.ExitCode, Deaths: times}
+	}
 	switch {
 	case !c.State.Running || c.State.Restarting:
 	case !g.mute && g.report.Ready:

@@ -3,6 +3,7 @@ package rollout_test
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -16,6 +17,8 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/report"
+	"github.com/tale-project/tale-runtime/internal/report/status"
 	"github.com/tale-project/tale-runtime/internal/site"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
@@ -111,6 +114,37 @@ func TestGreensThatFail(t *testing.T) {
 			h.want("platform-green 1.0.2", strings.Replace(all, "blue", "green", 1))
 		})
 	}
+}
+
+// TestAFailureThatIsHeld: a container that stays up after a failure that another start
+// would not mend is told from one that boots, by its own report and at once.
+func TestAFailureThatIsHeld(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.mustDeploy("1.0.0")
+	h.SetLife("r/tale-platform:1.0.1", enginetest.Life{Healthy: -1, Log: []string{"FAILED at deploy: SchemaNotOk", "  said     no"}})
+	failure := report.New(exit.DeployRefused, "no", "because", "mend it")
+	h.SetExec(func(container string, command []string, in string) (stdout, stderr string, code int) {
+		c, err := h.engine.Inspect(context.Background(), container)
+		if err != nil || command[0] != "platform-entrypoint" || c.Version != "1.0.1" {
+			return h.exec(container, command, in)
+		}
+		text, err := json.Marshal(status.Document{Document: report.Document{Service: stack.Platform, State: report.Failed, Failure: &failure}})
+		if err != nil {
+			return "", err.Error(), 1
+		}
+		return string(text), "", 0
+	})
+	began := time.Now()
+	err := h.deploy(t.Context(), "1.0.1", rollout.Scope{})
+	var failed *rollout.FailedError
+	if !errors.As(err, &failed) || exit.Code(err) != exit.DeployRefused || !strings.Contains(failed.Text(), "SchemaNotOk") {
+		t.Fatalf("exit code %d after %s, %v", exit.Code(err), time.Since(began), err)
+	}
+	if took := time.Since(began); took > h.timeout/2 {
+		t.Errorf("it took %s", took)
+	}
+	h.want("platform-blue 1.0.0", all)
 }
 
 // wantHiddenFirst: nothing, such as the reading of a long log, delays that a colour which
