@@ -102,7 +102,11 @@ func (w *backendWatch) service(trust map[string]string, stop context.CancelCause
 		Critical: true,
 		Ready:    w.ready,
 		OnState:  w.observe,
-		OnExit:   w.exited,
+		OnSilence: func(since time.Duration, reason string) {
+			w.boot.log.Warn("the backend runs and is not ready", "at", s.Network.URL(), "since", since, "reason", reason,
+				"fix", "read its last lines; docker compose restart convex, if it was ready before and hangs")
+		},
+		OnExit: w.exited,
 	}, nil
 }
 

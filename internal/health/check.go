@@ -60,9 +60,9 @@ const (
 	lossPatience = 5 * time.Second
 )
 
-// Follow is Check for an engine that checks again as soon as it has an answer: such
-// an engine hears of every change at once, and rarely has to start this program. It
-// answers when the service has become ready or has failed for good, and otherwise
+// Follow returns what Check does, to an engine that checks again as soon as it has an
+// answer: it hears of every change at once, and rarely has to start this program. It
+// returns when the service has become ready or has failed for good, and otherwise
 // after limit; an answer that is not new it gives after a while only, or when it ends.
 func Follow(ctx context.Context, limit time.Duration, statusAddr string, markers Markers) (string, error) {
 	began := time.Now()

@@ -16,7 +16,7 @@ const (
 	firstPause = 20 * time.Millisecond
 	longPause  = time.Second
 	// remindEvery is how often a wait that nothing new happened to is logged.
-	remindEvery = 10 * time.Second
+	remindEvery = 30 * time.Second
 	// defaultTryLimit bounds one probe, so that a host that swallows packets
 	// costs seconds and not the whole deadline.
 	defaultTryLimit = 3 * time.Second
@@ -55,7 +55,7 @@ func (w Wait) Until(ctx context.Context, log *slog.Logger, probe func(context.Co
 	defer cancel()
 	pauses := backoff.NewExponentialBackOff(backoff.WithInitialInterval(firstPause),
 		backoff.WithMaxInterval(longPause), backoff.WithMaxElapsedTime(0))
-	progress := progressLog{log: log, what: w.What}
+	progress := progressLog{log: log, what: w.What, began: started, limit: w.Timeout, variable: w.Variable}
 	var last error
 	for attempt := 1; ; attempt++ {
 		if w.OnAttempt != nil {
@@ -113,6 +113,10 @@ type progressLog struct {
 	what   string
 	reason string
 	told   time.Time
+
+	began    time.Time
+	limit    time.Duration
+	variable string
 }
 
 func (p *progressLog) tell(err error, attempt int) {
@@ -122,5 +126,6 @@ func (p *progressLog) tell(err error, attempt int) {
 		return
 	}
 	p.reason, p.told = reason, time.Now()
-	p.log.Info("waiting for "+p.what, "attempt", attempt, "reason", reason)
+	p.log.Info("waiting for "+p.what, "attempt", attempt, "reason", reason,
+		"for", time.Since(p.began).Round(time.Second), "gives_up_after", p.limit, "limit", p.variable)
 }

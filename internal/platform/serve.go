@@ -108,6 +108,10 @@ func (b *Boot) webServer(onState func(supervise.State)) supervise.Service {
 			return err
 		},
 		OnState: onState,
+		OnSilence: func(since time.Duration, reason string) {
+			b.log.Warn("the web server runs and does not answer", "at", url, "since", since, "reason", reason,
+				"fix", "it must listen on PORT, on all addresses, and answer "+stack.PlatformHealth+" with 200; docker compose restart platform, if it hangs")
+		},
 	}
 }
 

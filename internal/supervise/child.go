@@ -98,7 +98,7 @@ func (c *Child) launch(path string, p Process, o startOptions) error {
 	err = c.table.start(c, func() (int, error) { return syscall.ForkExec(path, p.Argv, attr) })
 	if err != nil {
 		c.output.abandon()
-		return startError(path, err)
+		return startError(path, p.Dir, err)
 	}
 	c.output.begin()
 	return nil

@@ -76,7 +76,7 @@ func executable(path string) error {
 
 // startError attaches 126 or 127 to what execve said, and 69 to what the machine had
 // no room for.
-func startError(path string, err error) error {
+func startError(path, dir string, err error) error {
 	if errors.Is(err, syscall.EAGAIN) {
 		return exit.Errorf(exit.Unavailable, "%s: the limit of processes is reached: the container's (pids_limit) or the user's (ulimit -u): %w", path, err)
 	}
@@ -87,8 +87,11 @@ func startError(path string, err error) error {
 		return exit.Errorf(exit.NotExecutable, "%s: %w", path, err)
 	}
 	// execve answers "no such file" for a missing interpreter or loader too.
-	if _, statErr := os.Stat(path); statErr == nil {
-		return exit.Errorf(exit.NotFound, "%s: its interpreter or loader, or the working directory, does not exist: %w", path, err)
+	if info, missing := os.Stat(dir); dir != "" && (missing != nil || !info.IsDir()) {
+		return exit.Errorf(exit.NotFound, "%s: the working directory %s is not there", path, dir)
+	}
+	if _, statErr := os.Stat(inDir(path, dir)); statErr == nil {
+		return exit.Errorf(exit.NotFound, "%s: its interpreter or loader does not exist: %w", path, err)
 	}
 	return exit.Errorf(exit.NotFound, "%s: %w", path, err)
 }

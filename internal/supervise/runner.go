@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/net/netcause"
 	"github.com/tale-project/tale-runtime/internal/sys/pause"
 )
 
@@ -109,7 +110,8 @@ func (r *runner) ready(change readiness) {
 		r.set(StateReady)
 		return
 	}
-	r.log.Warn("no longer ready", "process", r.Name, "error", change.err)
+	_, reason := netcause.Of(change.err)
+	r.log.Warn("no longer ready", "process", r.Name, "reason", reason)
 	r.set(StateRunning)
 }
 

@@ -5,6 +5,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/net/netcause"
 	"github.com/tale-project/tale-runtime/internal/sys/pause"
 )
 
@@ -33,6 +34,10 @@ type Service struct {
 	// OnState gets every change of state, in order and without overlap, before
 	// anything else happens to the service. It should return at once.
 	OnState func(State)
+	// OnSilence gets how long a process has been running without being ready, and what
+	// the last probe said: after ten seconds, then every thirty. It may be called while
+	// another callback is.
+	OnSilence func(since time.Duration, reason string)
 	// OnExit gets how a process ended that was not stopped, after its last line
 	// of output was passed on.
 	OnExit func(Status)
@@ -42,13 +47,14 @@ type Service struct {
 
 // probeTiming says how a service is probed. Tests shorten it.
 type probeTiming struct {
+	warn     time.Duration // without readiness until that is logged, then three times as long
 	fast     time.Duration // pause between probes until the first one passes
 	slow     time.Duration // pause between probes of a service that is ready
 	limit    time.Duration // for one probe
 	failures int           // in a row that end the readiness: one slow answer says little
 }
 
-var usualProbes = probeTiming{fast: 100 * time.Millisecond, slow: time.Second, limit: 2 * time.Second, failures: 3}
+var usualProbes = probeTiming{warn: 10 * time.Second, fast: 100 * time.Millisecond, slow: time.Second, limit: 2 * time.Second, failures: 3}
 
 // readiness is a change of it, with the probe's error when it was lost.
 type readiness struct {
@@ -75,6 +81,7 @@ func (s Service) watchReady(ctx context.Context, changes chan<- readiness) {
 		timing = *s.probes
 	}
 	ready, failures := false, 0
+	since, warnAfter := time.Now(), timing.warn
 	for wait := time.Duration(0); pause.For(ctx, wait); wait = timing.pause(ready) {
 		err := s.probe(ctx, timing.limit)
 		failures++
@@ -85,7 +92,17 @@ func (s Service) watchReady(ctx context.Context, changes chan<- readiness) {
 		if now != ready && ctx.Err() == nil && !report(readiness{now, err}) {
 			return
 		}
+		if ready != now || now {
+			since, warnAfter = time.Now(), timing.warn
+		}
 		ready = now
+		if silent := time.Since(since); !ready && err != nil && warnAfter > 0 && silent >= warnAfter && ctx.Err() == nil {
+			warnAfter = silent + 3*timing.warn
+			if s.OnSilence != nil {
+				_, reason := netcause.Of(err)
+				s.OnSilence(silent.Round(time.Second), reason)
+			}
+		}
 	}
 }
 

@@ -28,7 +28,7 @@ func TestReadinessFollowsTheProbe(t *testing.T) {
 	testkit.Eventually(t, "it is ready", func() bool { return seen.String() == "starting running ready" })
 	healthy.Store(false)
 	testkit.Eventually(t, "it is no longer ready", func() bool { return seen.String() == "starting running ready running" })
-	if !strings.Contains(s.log.String(), `no longer ready process=shell error="not yet"`) {
+	if !strings.Contains(s.log.String(), `no longer ready process=shell reason="not yet"`) {
 		t.Error("the reason was not logged")
 	}
 	healthy.Store(true)
@@ -85,4 +85,28 @@ func TestStopBudgetCoversTheLongestStop(t *testing.T) {
 	if took := time.Since(began); took > budget {
 		t.Errorf("took %v, the budget is %v", took, budget)
 	}
+}
+
+// A process that runs and does not become ready is told again and again, with the
+// reason; one that is ready is not.
+func TestSilenceIsTold(t *testing.T) {
+	var told atomic.Int32
+	var healthy atomic.Bool
+	service := supervise.Service{Process: shell("sleep 1000"),
+		Ready: func(context.Context) error {
+			if !healthy.Load() {
+				return context.DeadlineExceeded
+			}
+			return nil
+		},
+		OnSilence: func(since time.Duration, reason string) {
+			if since < 0 || reason != "no answer in time" {
+				t.Errorf("since %s: %q", since, reason)
+			}
+			told.Add(1)
+		}}
+	s := runServices(t, supervise.ProbeQuickly(service))
+	testkit.Eventually(t, "it is told twice", func() bool { return told.Load() >= 2 })
+	healthy.Store(true)
+	testkit.Eventually(t, "it is ready", func() bool { return s.Snapshot()[0].State == supervise.StateReady })
 }

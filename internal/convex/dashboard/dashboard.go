@@ -67,7 +67,10 @@ func (d *Dashboard) Service(trust map[string]string) supervise.Service {
 			return err
 		},
 		OnState: d.observe,
-		OnExit:  d.exited,
+		OnSilence: func(since time.Duration, reason string) {
+			d.Log.Warn("the dashboard runs and does not answer", "at", url, "since", since, "reason", reason, "fix", "CONVEX_DASHBOARD_OUTPUT=true shows what it prints")
+		},
+		OnExit: d.exited,
 	}
 }
 
