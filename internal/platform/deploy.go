@@ -85,9 +85,9 @@ func (b *Boot) deployOptions() push.Options {
 		Attempts: s.Attempts,
 		Force:    s.ForcePush,
 		MintKey:  b.settings.Instance.AdminKeyFor,
-		Resync: func(ctx context.Context) error {
-			_, err := b.runSync(ctx, b.envSync())
-			return err
+		Resync: func(ctx context.Context) ([]string, error) {
+			result, err := b.runSync(ctx, b.envSync())
+			return result.Plan.Written(), err
 		},
 		Variables: b.changed.Variables,
 		Secrets:   b.secrets(),

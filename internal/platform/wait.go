@@ -76,7 +76,7 @@ func (b *Boot) refused(ctx context.Context, err error, answer *backend.APIError)
 	observation := diagnosis.Observe(backend.StageCheckAdminKey, err)
 	found := diagnosis.Diagnose(observation)
 	if found.Retry != diagnosis.RetryNo {
-		return err
+		return fmt.Errorf("%w; %s", err, found.Cause)
 	}
 	if name, nameErr := b.client.InstanceName(ctx); nameErr == nil && name != b.settings.Instance.Name {
 		found.Cause = fmt.Sprintf("the backend at CONVEX_URL is the instance %q, INSTANCE_NAME here says %q", name, b.settings.Instance.Name)

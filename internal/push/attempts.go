@@ -1,6 +1,7 @@
 package push
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,7 @@ func (d *deployment) attempts(ctx context.Context, by driver) error {
 		}
 		failure := d.failure(err, d.attempt)
 		failure.Driver, failure.Evidence = by.Name(), by.Evidence()
+		d.countRace(failure)
 		by.Failed(failure.Observation, failure.Diagnosis.Retry)
 		d.doubt(failure.Observation, by)
 		paces.next = failure.Diagnosis.Pace
@@ -67,6 +69,9 @@ func (d *deployment) once(ctx context.Context, by driver) error {
 	watch.Go(func() {
 		trace.WatchBackfill(watched, d.log, d.client, d.trace, min(trace.BackfillPoll, d.options.Timeout/3))
 	})
+	watch.Go(func() {
+		trace.Remind(watched, d.log, d.trace, cmp.Or(d.options.remind, remindEvery), d.options.Timeout)
+	})
 	err := by.Push(ctx)
 	stop()
 	watch.Wait()
@@ -81,7 +86,7 @@ func (d *deployment) once(ctx context.Context, by driver) error {
 // attempt, of which the stage under way may have had a small part.
 func (d *deployment) ranOut(expired *limitError) diagnosis.Observation {
 	seen, _ := d.trace.Observed()
-	o := diagnosis.Observation{Stage: seen.Stage, Condition: expired.condition, Limit: expired.limit, Progress: seen.Progress}
+	o := diagnosis.Observation{Stage: seen.Stage, Condition: expired.condition, Limit: expired.limit, Progress: seen.Progress, First: seen.First}
 	for _, stage := range d.trace.Snapshot().Stages {
 		if stage.Name == string(seen.Stage) && stage.Started != nil && expired.condition == diagnosis.ConditionStageTimeout {
 			o.Reason = fmt.Sprintf("(nothing; the stage had run for %s of the attempt's %s)", time.Since(*stage.Started).Round(100*time.Millisecond), expired.limit)
@@ -94,7 +99,7 @@ func (d *deployment) ranOut(expired *limitError) diagnosis.Observation {
 func (d *deployment) failure(err error, attempt int) *diagnosis.Failure {
 	seen, _ := d.trace.Observed()
 	o := diagnosis.Observe(seen.Stage, err)
-	o.Progress = seen.Progress
+	o.Progress, o.First = seen.Progress, seen.First
 	o.Message, o.Reason = d.redact.Redact(o.Message), d.redact.Redact(o.Reason)
 	return &diagnosis.Failure{
 		Observation: o, Diagnosis: diagnosis.Diagnose(o), Driver: d.options.Driver,
@@ -126,6 +131,9 @@ func (d *deployment) announce(err error, wait time.Duration) {
 	}
 }
 
+// remindEvery is how often a push says which answer it waits for.
+const remindEvery = 30 * time.Second
+
 // raced are the codes for a write of another client to the deployment.
 var raced = []string{"RaceDetected", "SchemaAlreadyOverwritten", "ConcurrentPush"}
 
@@ -135,13 +143,33 @@ func (d *deployment) afterResync(ctx context.Context, operation func() error) fu
 	var last error
 	return func() error {
 		if failure, ok := errors.AsType[*diagnosis.Failure](last); ok && isRace(failure.Observation) && d.options.Resync != nil {
-			if err := d.options.Resync(ctx); err != nil {
+			differed, err := d.options.Resync(ctx)
+			if err != nil {
 				return backoff.Permanent(err)
 			}
+			d.raced = append(d.raced, differed...)
 		}
 		last = operation()
 		return last
 	}
+}
+
+// countRace says how often this push has been raced, and what is known of by what.
+func (d *deployment) countRace(failure *diagnosis.Failure) {
+	if !isRace(failure.Observation) {
+		return
+	}
+	d.races++
+	if d.races < 2 {
+		return
+	}
+	found := &failure.Diagnosis
+	found.Cause += fmt.Sprintf(" It is race %d of this push: something keeps writing to the deployment.", d.races)
+	if len(d.raced) > 0 {
+		slices.Sort(d.raced)
+		found.Cause += " Between the attempts these variables had been changed: " + strings.Join(slices.Compact(d.raced), ", ") + "."
+	}
+	found.Fix = append(found.Fix, "look for a second writer: another platform container, a script that sets variables (npx convex env set), an open dashboard")
 }
 
 func isRace(o diagnosis.Observation) bool {

@@ -49,8 +49,8 @@ type Options struct {
 	// prove that it has nothing to do (see record.go). May be nil.
 	MintKey func(member uint64) (string, error)
 	// Resync compares and writes the variables again, before a retry of a push
-	// that another writer raced. May be nil.
-	Resync func(context.Context) error
+	// that another writer raced, and returns those that differed. May be nil.
+	Resync func(context.Context) (differed []string, err error)
 	// Variables is what the sync before the push has done, for the message of a
 	// failure.
 	Variables diagnosis.VariableState
@@ -65,8 +65,9 @@ type Options struct {
 	OnRetry  func(*diagnosis.Failure)
 
 	// For tests: the waits between attempts, and the process of the CLI.
-	timer backoff.Timer
-	run   clidriver.Runner
+	timer  backoff.Timer
+	run    clidriver.Runner
+	remind time.Duration
 }
 
 // driver pushes the functions, once per call of Push. An error that is no
@@ -117,6 +118,8 @@ type deployment struct {
 	began   time.Time
 	attempt int
 	doubted bool // a retry has sent every module
+	races   int
+	raced   []string // variables that had changed between attempts
 }
 
 // choose returns the driver. With auto, a request that exists and cannot be used

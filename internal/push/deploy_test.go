@@ -145,7 +145,7 @@ func TestDeployResyncsAfterARace(t *testing.T) {
 		d := newTestDeploy(t, fault).byRequest(t)
 		d.Attempts, d.timer = 2, &instantTimer{}
 		resynced := 0
-		d.Resync = func(context.Context) error { resynced++; return nil }
+		d.Resync = func(context.Context) ([]string, error) { resynced++; return []string{"B", "A"}, nil }
 		if err := d.run(t.Context()); err != nil {
 			t.Fatal(fault, err)
 		}
@@ -155,11 +155,41 @@ func TestDeployResyncsAfterARace(t *testing.T) {
 	}
 }
 
+// What is raced again and again has a second writer, which is said with what it changed.
+func TestARaceForEverNamesWhatChanged(t *testing.T) {
+	d := newTestDeploy(t, fault.Fault{Stage: fault.StageFinishPush, Status: 400, Code: "RaceDetected"}).byRequest(t)
+	d.Attempts, d.timer = 3, &instantTimer{}
+	d.Resync = func(context.Context) ([]string, error) { return []string{"DEBUG_MODE"}, nil }
+	text := strings.Join(d.failure(t).Lines(), "\n")
+	for _, want := range []string{"race 3 of this push", "had been changed: DEBUG_MODE.", "look for a second writer"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not said:\n%s", want, text)
+		}
+	}
+}
+
+// A push that waits says so, and what it says of a first one that fails is true of it.
+func TestASilentBackendAndAFirstPush(t *testing.T) {
+	d := newTestDeploy(t, fault.Fault{Stage: fault.StageStartPush, Delay: time.Minute}).byRequest(t)
+	d.Timeout, d.remind = 500*time.Millisecond, 20*time.Millisecond
+	text := strings.Join(d.failure(t).Lines(), "\n")
+	if want := "the push waits for the backend's answer stage=start_push for="; !strings.Contains(d.log.String(), want) {
+		t.Errorf("%q is not said:\n%s", want, d.log.String())
+	}
+	if !strings.Contains(text, "it hangs, is overloaded") || !strings.Contains(text, "convex-entrypoint status") {
+		t.Errorf("the hang is not among the causes:\n%s", text)
+	}
+	first := newTestDeploy(t, fault.Fault{Stage: fault.StageWaitSchema, SchemaError: "bad", Table: "notes"}).byRequest(t)
+	if cause := first.failure(t).Diagnosis.Cause; !strings.Contains(cause, "nothing had been deployed before") || strings.Contains(cause, "old functions") {
+		t.Errorf("a first push: %s", cause)
+	}
+}
+
 func TestDeployStopsWhenTheResyncFails(t *testing.T) {
 	d := newTestDeploy(t, fault.Fault{Stage: fault.StageFinishPush, Status: 400, Code: "RaceDetected"}).byRequest(t)
 	d.Attempts, d.timer = 4, &instantTimer{}
 	broken := errors.New("cannot list")
-	d.Resync = func(context.Context) error { return broken }
+	d.Resync = func(context.Context) ([]string, error) { return nil, broken }
 	if err := d.run(t.Context()); !errors.Is(err, broken) || count(d.stages(), "finish_push") != 1 {
 		t.Errorf("%v after %v", err, d.stages())
 	}

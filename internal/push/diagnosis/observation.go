@@ -64,6 +64,7 @@ type Observation struct {
 	Component string           // of ConditionSchemaFailed; "" is the app itself
 	Table     string           // of ConditionSchemaFailed; may be unknown
 	Progress  backend.Progress // the last one seen in wait_for_schema
+	First     bool             // the deployment had no functions before
 	Limit     time.Duration    // the limit that ran out, where one did
 }
 

@@ -137,6 +137,7 @@ var (
 
 // blanks shows the placeholders of a text as what they stand for.
 func blanks(text string) string {
+	text = strings.ReplaceAll(text, "{old}", oldFunctionsRun)
 	return strings.ReplaceAll(placeholderInDoc.ReplaceAllString(text, "‹$1›"), "‹component›", "")
 }
 

@@ -65,6 +65,9 @@ func (r row) diagnose(o Observation) Diagnosis {
 	return d
 }
 
+// oldFunctionsRun is what a push that failed leaves, unless it is the first one.
+const oldFunctionsRun = "the old functions keep running"
+
 // placeholders returns the facts that a row's texts may contain, in braces.
 func placeholders(o Observation) *strings.Replacer {
 	table := o.Table
@@ -75,7 +78,12 @@ func placeholders(o Observation) *strings.Replacer {
 	if o.Component != "" {
 		component = ` of the component "` + o.Component + `"`
 	}
+	old := oldFunctionsRun
+	if o.First {
+		old = "nothing had been deployed before, so the site stays down until a push succeeds"
+	}
 	return strings.NewReplacer(
+		"{old}", old,
 		"{stage}", string(o.Stage),
 		"{limit}", shortDuration(o.Limit),
 		"{table}", table,

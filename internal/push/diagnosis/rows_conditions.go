@@ -11,7 +11,7 @@ func conditionRows() []row {
 		{
 			conditions: []Condition{ConditionSchemaFailed},
 			seen:       []backend.Stage{backend.StageWaitForSchema},
-			cause:      "A document in the table {table}{component} contradicts the new schema; the data stays as it is and the old functions keep running.",
+			cause:      "A document in the table {table}{component} contradicts the new schema; the data stays as it is and {old}.",
 			fix: []string{
 				"make the schema accept the document that the backend shows (v.optional, v.union), deploy, migrate the data, and tighten the schema with the next release",
 				"or correct the documents in the dashboard (tab Data; docker compose exec convex convex-entrypoint admin-key prints its key), then docker compose restart platform",

@@ -84,8 +84,8 @@ func commitRows() []row {
 			codes:    []string{"InternalServerError"},
 			statuses: []int{http.StatusInternalServerError},
 			stages:   []backend.Stage{backend.StageWaitForSchema},
-			cause:    "The schema that the push waits for is gone: an older push was cleaned up, or another one replaced it.",
-			fix:      []string{readBackendLog, oneDeployer},
+			cause:    "The backend has trouble of its own, which it tells its log only (no disk space, no database); or the schema that the push waits for is gone, because another push replaced it or an older one was cleaned up.",
+			fix:      []string{readBackendLog, "docker compose exec convex df -h /app/data (a full disk shows here)", oneDeployer},
 		}),
 		redo(row{
 			codes:    []string{"InternalServerError"},

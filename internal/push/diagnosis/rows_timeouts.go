@@ -14,6 +14,7 @@ func timeoutRows() []row {
 		}
 	}
 	const raise = "CONVEX_DEPLOY_TIMEOUT=600 in .env, then docker compose up -d platform (raises the limit)"
+	const hangs = "docker compose exec convex convex-entrypoint status (does the backend answer at all? if it hangs: docker compose restart convex)"
 	stalled := timeout(nil, "The backend built no index further for {limit} ({indexes} indexes ready).",
 		"docker compose logs --tail 200 convex | grep -iE 'backfill|flusher|index'",
 		"docker compose exec convex df -h /app/data (a full disk stops index building)", raise)
@@ -24,16 +25,16 @@ func timeoutRows() []row {
 			"docker stats --no-stream (is the machine out of CPU or memory?)",
 			"build the push request into the image (make push-request), so that nothing is bundled at boot", raise),
 		timeout([]backend.Stage{backend.StageGetConfigHashes}, "The backend did not answer the question for its modules within {limit}: it is starting, overloaded, or its database does not answer.",
-			readBackendLog, "docker compose ps db convex", raise),
-		timeout([]backend.Stage{backend.StageEvaluateSchema}, "The backend did not finish evaluating the schema within {limit}.", readBackendLog, raise),
-		timeout([]backend.Stage{backend.StageEvaluatePush}, "The backend did not finish evaluating the functions within {limit}; it installs external packages of \"use node\" functions in this stage, too.",
-			"docker compose logs convex | grep -i npm", raise),
-		timeout([]backend.Stage{backend.StageStartPush}, "The backend did not finish analysing the functions within {limit}; it installs external packages of \"use node\" functions in this stage, too.",
-			"docker compose logs convex | grep -i npm", readBackendLog, raise),
+			hangs, readBackendLog, "docker compose ps db convex", raise),
+		timeout([]backend.Stage{backend.StageEvaluateSchema}, "The backend did not finish evaluating the schema within {limit}: it hangs or is overloaded.", hangs, readBackendLog, raise),
+		timeout([]backend.Stage{backend.StageEvaluatePush}, "The backend did not finish evaluating the functions within {limit}: it hangs, is overloaded, or still installs external packages of \"use node\" functions.",
+			hangs, "docker compose logs convex | grep -i npm", raise),
+		timeout([]backend.Stage{backend.StageStartPush}, "The backend did not finish analysing the functions within {limit}: it hangs, is overloaded, or still installs external packages of \"use node\" functions.",
+			hangs, "docker compose logs convex | grep -i npm", readBackendLog, raise),
 		timeout([]backend.Stage{backend.StageWaitForSchema}, "The backend did not finish checking documents against the schema or building indexes within {limit} ({indexes} indexes ready).",
 			"docker compose exec platform platform-entrypoint status (the index and its counts)", readBackendLog, raise),
 		timeout([]backend.Stage{backend.StageFinishPush}, "The backend did not commit the push within {limit}; it may still do so, and pushing again is safe then.",
-			readBackendLog, "docker compose ps db", raise),
+			hangs, readBackendLog, "docker compose ps db", raise),
 		timeout([]backend.Stage{backend.StageRunFunction}, "The function did not end within {limit}; it may still be running.", readBackendLog),
 		timeout(nil, "The stage did not end within {limit}.", readBackendLog, raise),
 	}

@@ -32,8 +32,8 @@ func transportRows() []row {
 		lost(backend.StageGetConfigHashes, RetryRedo, "The connection broke before the push began; the backend is probably restarting."),
 		lost(backend.StageEvaluateSchema, RetryRedo, "The connection broke while the schema was evaluated; the backend is probably restarting. Nothing was changed."),
 		lost(backend.StageEvaluatePush, RetryRedo, "The connection broke while the functions were evaluated; the backend is probably restarting (a very large push can end it for lack of memory). Nothing was changed."),
-		lost(backend.StageStartPush, RetryRedo, "The connection broke while the functions were analysed; the backend is probably restarting (a very large push can end it for lack of memory). The old functions keep running."),
-		lost(backend.StageWaitForSchema, RetryRedo, "The connection broke while indexes were built; the backend is probably restarting, and goes on building afterwards. The old functions keep running."),
+		lost(backend.StageStartPush, RetryRedo, "The connection broke while the functions were analysed; the backend is probably restarting (a very large push can end it for lack of memory); {old}."),
+		lost(backend.StageWaitForSchema, RetryRedo, "The connection broke while indexes were built; the backend is probably restarting, and goes on building afterwards; {old}."),
 		lost(backend.StageFinishPush, RetryRedo, "The connection broke during the commit, so that it is not known whether the new functions are live; pushing again is safe and finds out."),
 		lostFunction,
 		{

@@ -74,6 +74,14 @@ func NewPlan(goal Goal, current map[string]string, memory *Memory) Plan {
 	return plan
 }
 
+// Written returns the names of the variables that are not as they should be.
+func (p Plan) Written() (names []string) {
+	for _, update := range p.updates {
+		names = append(names, update.Name)
+	}
+	return names
+}
+
 func (p *Plan) addOwned(name, want string, current map[string]string, memory *Memory) {
 	have, exists := current[name]
 	change := Change{Name: name, Bytes: len(want), Before: len(have)}

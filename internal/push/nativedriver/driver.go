@@ -120,6 +120,9 @@ func (d *Driver) hashes(ctx context.Context) (map[string]backend.ModuleHash, err
 		deployed, err = backend.ParseConfigHashes(answer)
 		return false, err
 	})
+	if err == nil {
+		d.Trace.Deployed(len(deployed))
+	}
 	return deployed, err
 }
 

@@ -26,6 +26,7 @@ type Trace struct {
 	failed   *diagnosis.Observation // the last request that failed, unless a later one succeeded
 	progress backfillProgress
 	indexes  []backend.AddedIndex // that the push adds
+	first    bool                 // the deployment has no modules yet
 	// What the deployment has seen of this attempt.
 	schemaPending, finishing, finished bool
 	advanced                           func() // the indexes made progress
@@ -46,6 +47,11 @@ func (t *Trace) Choose(driver string) { t.update(func() { t.deploy.Driver = driv
 // Skip records that nothing is pushed, and why not.
 func (t *Trace) Skip(reason string, modules int) {
 	t.update(func() { t.deploy.Skipped, t.deploy.Modules = reason, modules })
+}
+
+// Deployed records how many modules the deployment has before the push.
+func (t *Trace) Deployed(modules int) {
+	t.update(func() { t.first = modules == 0 })
 }
 
 // Attempt starts the record of another attempt. A schema that an earlier attempt
@@ -127,14 +133,22 @@ func (t *Trace) Begin(stage backend.Stage) *Exchange {
 
 // entry returns the stage's line in the report; t.mu is held.
 func (t *Trace) entry(stage backend.Stage) *PushStage {
+	if known := t.entryOf(stage); known != nil {
+		return known
+	}
+	began := time.Now()
+	t.deploy.Stages = append(t.deploy.Stages, PushStage{Name: string(stage), Started: &began})
+	return &t.deploy.Stages[len(t.deploy.Stages)-1]
+}
+
+// entryOf returns nil for a stage that has not begun.
+func (t *Trace) entryOf(stage backend.Stage) *PushStage {
 	for i := range t.deploy.Stages {
 		if t.deploy.Stages[i].Name == string(stage) {
 			return &t.deploy.Stages[i]
 		}
 	}
-	began := time.Now()
-	t.deploy.Stages = append(t.deploy.Stages, PushStage{Name: string(stage), Started: &began})
-	return &t.deploy.Stages[len(t.deploy.Stages)-1]
+	return nil
 }
 
 // Succeeded records that the request succeeded. more: the stage is not over.
@@ -197,10 +211,10 @@ func (t *Trace) Observed() (diagnosis.Observation, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.failed == nil {
-		return diagnosis.Observation{Stage: t.current, Progress: t.progress.Progress}, false
+		return diagnosis.Observation{Stage: t.current, Progress: t.progress.Progress, First: t.first}, false
 	}
 	o := *t.failed
-	o.Progress = t.progress.Progress
+	o.Progress, o.First = t.progress.Progress, t.first
 	return o, true
 }
 
