@@ -50,6 +50,9 @@ func (s *Settings) Validate() config.Problems {
 	if len(s.Dashboard.Command) > 0 {
 		claim("CONVEX_DASHBOARD_PORT", s.Dashboard.Port)
 	}
+	if port := s.Boot.StatusPort(); port != 0 {
+		claim("STATUS_ADDR", port)
+	}
 	if s.MySQL != "" && s.Database.PostgresURL == "" {
 		problems = append(problems, config.Problem{
 			Variable: "MYSQL_URL", Wrong: "is set and POSTGRES_URL is not: a deployment on MySQL cannot be taken over, and would start empty here",

@@ -40,6 +40,7 @@ func TestSettingsListsEveryProblem(t *testing.T) {
 		"slash in password":    {[]string{"POSTGRES_URL", "postgresql://u:can/ary@db"}, []string{"POSTGRES_URL"}},
 		"unknown sslmode":      {[]string{"POSTGRES_URL", "postgresql://u:canary@db?sslmode=allow"}, []string{`sslmode "allow"`}},
 		"unknown storage":      {[]string{"CONVEX_STORAGE", "mysql"}, []string{`CONVEX_STORAGE "mysql" is unknown`}},
+		"status port":          {[]string{"STATUS_ADDR", ":3210"}, []string{"STATUS_ADDR 3210 is the port of CONVEX_BACKEND_PORT too"}},
 		"ports":                {[]string{"CONVEX_BACKEND_PORT", "6791", "DB_PORT", "0"}, []string{"CONVEX_DASHBOARD_PORT 6791 is the port of CONVEX_BACKEND_PORT too", "DB_PORT 0"}},
 		"origins":              {[]string{"CONVEX_CLOUD_ORIGIN", "https://x/", "CONVEX_SITE_ORIGIN", "x"}, []string{"CONVEX_CLOUD_ORIGIN has more", "CONVEX_SITE_ORIGIN"}},
 		"interface":            {[]string{"CONVEX_INTERFACE", "10.0.0.1"}, []string{"CONVEX_INTERFACE"}},

@@ -14,6 +14,9 @@ func (b *Boot) prepareStorage(ctx context.Context) (string, error) {
 	if b.settings.OtherURL != "" && b.settings.Database.PostgresURL == "" {
 		b.log.Warn("DATABASE_URL is set and not read: if it is the database of official self-hosting, set POSTGRES_URL to it", "see", "docs/from-official.md")
 	}
+	if b.settings.Database.Storage == stack.StorageSQLite && b.settings.Database.PostgresURL != "" {
+		b.log.Warn("POSTGRES_URL is set and not used, because CONVEX_STORAGE is sqlite", "fix", "take one of the two out of .env")
+	}
 	guard, err := volume.Open(b.log, b.settings.Volume, b.settings.Guards, b.settings.use())
 	if err != nil {
 		return "", err

@@ -180,3 +180,22 @@ func TestWhatIsNotHeld(t *testing.T) {
 		})
 	}
 }
+
+// Two containers with one run folder would take each other's markers for their own.
+func TestTwoContainersWithOneRunFolder(t *testing.T) {
+	first := newContainer(t).start(nil)
+	first.Until("ready", func() bool { return first.Says("fake is ready") })
+	second := &container{t: t, runDir: first.runDir, environ: first.environ}
+	second.start(nil)
+	second.Until("warned", func() bool { return second.Says("another fake container uses the same run folder") })
+	first.Signal(syscall.SIGTERM)
+	first.Wait()
+	third := &container{t: t, runDir: first.runDir, environ: first.environ}
+	second.Signal(syscall.SIGTERM)
+	second.Wait()
+	third.start(nil)
+	third.Until("ready", func() bool { return third.Says("fake is ready") })
+	if first.Says("another fake") || third.Says("another fake") {
+		t.Error("one alone is warned")
+	}
+}

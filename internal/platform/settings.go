@@ -78,6 +78,9 @@ func (s *Settings) normalize() {
 func (s *Settings) Validate() config.Problems {
 	problems := config.CheckHTTPURL("CONVEX_URL", strings.TrimSpace(s.Backend.ConvexURL))
 	problems = append(problems, s.Deploy.check()...)
+	if s.Boot.StatusPort() == s.Web.Port {
+		problems = append(problems, config.Problem{Variable: "STATUS_ADDR", Wrong: fmt.Sprintf("%s has the port of PORT (%d), on which the web server listens", s.Boot.StatusAddr, s.Web.Port), Accepted: "a port of its own, such as :9180"})
+	}
 	return append(problems, config.CheckPort("PORT", s.Web.Port)...)
 }
 
@@ -88,6 +91,9 @@ func (d DeploySettings) check() config.Problems {
 	}
 	if d.Timeout <= 0 {
 		problems = append(problems, config.Problem{Variable: "CONVEX_DEPLOY_TIMEOUT", Wrong: "is 0", Accepted: `seconds ("300") or a duration ("5m"), more than 0`})
+	}
+	if d.Max < d.Timeout {
+		problems = append(problems, config.Problem{Variable: "CONVEX_DEPLOY_MAX", Wrong: fmt.Sprintf("%s is less than CONVEX_DEPLOY_TIMEOUT (%s), the limit of each part of it", d.Max, d.Timeout), Accepted: "at least CONVEX_DEPLOY_TIMEOUT"})
 	}
 	for _, name := range d.EnvSyncExtra {
 		problems = append(problems, checkExtra(strings.TrimSpace(name))...)

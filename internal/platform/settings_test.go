@@ -8,6 +8,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func TestLoadDefaults(t *testing.T) {
@@ -53,5 +54,13 @@ func TestPostgresURLMustBeTheBackendsToo(t *testing.T) {
 		if exit.Code(err) != exit.Config || strings.Contains(err.Error(), "ss@db") {
 			t.Errorf("got %v", err)
 		}
+	}
+}
+
+// Two listeners of one container on one port are both named, before anything begins.
+func TestPortsOfOneContainer(t *testing.T) {
+	c := start(t, environ(t, "http://"+testkit.FreeAddress(t), "PORT=3000", "STATUS_ADDR=:3000"))
+	if code := c.Wait(); code != exit.Config || !c.Says("STATUS_ADDR :3000 has the port of PORT (3000)") {
+		t.Errorf("exit code %d", code)
 	}
 }

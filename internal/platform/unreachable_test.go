@@ -64,10 +64,10 @@ func TestMeaningOfTheLastAttempt(t *testing.T) {
 		"something else": {answers(http.StatusNotFound), "is no Convex backend"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			prober := health.NewProber()
-			err := health.Wait{What: "it", Timeout: 50 * time.Millisecond, Variable: "X"}.Until(ctx, logging.Discard(), func(ctx context.Context) error {
+			err := health.Wait{What: "it", Timeout: 500 * time.Millisecond, Variable: "X"}.Until(ctx, logging.Discard(), func(ctx context.Context) error {
 				_, err := prober.Get(ctx, tt.url)
 				return err
 			})

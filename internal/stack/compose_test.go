@@ -255,7 +255,7 @@ func TestComposeHasTheDefaults(t *testing.T) {
 		"HOST": "tale.local", "SITE_URL": "https://tale.local", // a stack to try out
 		"TALE_VERSION": "dev", "HTTP3": "on", // compose publishes the port of UDP
 		"HOLD_AFTER_FAILURE": "5m", // compose restarts for ever what fails
-		"RAG_URL": "http://rag:8001", "CRAWLER_URL": "http://crawler:8002",
+		"RAG_URL":            "http://rag:8001", "CRAWLER_URL": "http://crawler:8002",
 	}
 	defaults := map[string]string{}
 	for _, variables := range settings() {

@@ -70,7 +70,7 @@ func siteGiven() []Given {
 	}
 }
 
-// bootGiven is what both entrypoints get. A container that failed for good can be asked
+// bootGiven returns what both entrypoints get. A container that failed for good can be asked
 // for a while, which whoever waits for it reads and does not wait for.
 func bootGiven() []Given { return []Given{or("HOLD_AFTER_FAILURE", "5m")} }
 

@@ -75,6 +75,9 @@ func refuse(refused []refusal) error {
 	var reasons, back, overrides []string
 	for _, r := range refused {
 		reasons, back = append(reasons, r.reason), append(back, r.back)
+		if r.override == "" {
+			continue
+		}
 		overrides = append(overrides, "or, if that is meant: "+r.override+"=true in .env, then docker compose up -d convex (docs/environment.md says what is lost)")
 	}
 	slices.Sort(overrides)
@@ -92,6 +95,7 @@ func (g *Guard) check() (refused, allowed []refusal) {
 		allow    bool
 		override string
 	}{
+		{g.postgresFolder(), false, ""},
 		{g.otherStorage(), g.guards.StorageSwitch, "CONVEX_ALLOW_STORAGE_SWITCH"},
 		{g.otherFiles(), g.guards.StorageSwitch, "CONVEX_ALLOW_STORAGE_SWITCH"},
 		{g.officialLayout(), g.guards.StorageSwitch, "CONVEX_ALLOW_STORAGE_SWITCH"},
@@ -112,6 +116,17 @@ func (g *Guard) check() (refused, allowed []refusal) {
 }
 
 const allowDowngrade = "CONVEX_ALLOW_DOWNGRADE"
+
+// postgresFolder returns why a folder is no volume of a backend at all.
+func (g *Guard) postgresFolder() refusal {
+	if _, err := os.Stat(filepath.Join(g.settings.DataDir, "PG_VERSION")); err != nil {
+		return refusal{}
+	}
+	return refusal{
+		reason: fmt.Sprintf("the data folder %s is that of a Postgres server (it has the file PG_VERSION)", g.settings.DataDir),
+		back:   "mount the volume convex-data there and not db-data, then: docker compose up -d",
+	}
+}
 
 // otherStorage returns why the volume belongs to another database: by what it
 // remembers, or, before anything was recorded, by what lies in it.

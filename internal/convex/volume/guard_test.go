@@ -221,3 +221,14 @@ func TestRefusalsSayTheWayBack(t *testing.T) {
 		}
 	}
 }
+
+// The volume of Postgres, mounted where that of the backend belongs, is left alone.
+func TestTheVolumeOfPostgresIsRefused(t *testing.T) {
+	g := newGuard(t)
+	testkit.WriteTree(t, g.settings.DataDir, map[string]string{"PG_VERSION": "16\n", "base/1/112": "data"})
+	_, err := Open(logging.Discard(), g.settings, Guards{ChangedSecret: true, Downgrade: true, StorageSwitch: true}, g.use)
+	f := report.Explain("storage", err)
+	if f.ExitCode != exit.Config || !strings.Contains(f.Message, "that of a Postgres server") || len(f.Fix) != 1 || !strings.Contains(f.Fix[0], "convex-data") {
+		t.Errorf("%+v", f)
+	}
+}

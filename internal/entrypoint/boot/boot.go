@@ -3,6 +3,7 @@ package boot
 import (
 	"context"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/cli/version"
@@ -10,6 +11,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/report/status"
+	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
 	"github.com/tale-project/tale-runtime/internal/sys/writable"
 )
 
@@ -52,6 +54,7 @@ type Lifecycle struct {
 	metrics *metrics
 	changes map[string]bool // by the name of the stage
 	port    *health.Server  // nil until it is open
+	lock    *os.File        // of the run folder
 	readiness
 }
 
@@ -90,6 +93,7 @@ func (o Options) name() string {
 func (b *Lifecycle) Run(ctx context.Context, plan Plan) error {
 	began := time.Now()
 	b.log.Info(b.options.name()+" starts", append([]any{"version", b.options.version(), "runtime", version.String()}, plan.Facts...)...)
+	b.warnOfLittleMemory(cgroup.Here())
 	b.plan(plan)
 	defer func() { b.port.Close() }() //nolint:contextcheck // it closes after ctx has ended
 	if err := b.prepare(ctx, plan.Config); err != nil {
@@ -136,6 +140,7 @@ func (b *Lifecycle) prepare(ctx context.Context, config func(context.Context) (s
 		err = CheckRunDir(b.options.Settings.RunDir)
 	}
 	if err == nil {
+		b.claimRunDir()
 		b.clearMarkers()
 		err = b.openStatusPort()
 	}

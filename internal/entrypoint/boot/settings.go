@@ -1,7 +1,9 @@
 package boot
 
 import (
+	"net"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/config"
@@ -18,6 +20,13 @@ type Settings struct {
 // Validate checks what types alone cannot.
 func (s Settings) Validate() config.Problems {
 	return config.CheckListenAddress("STATUS_ADDR", s.StatusAddr)
+}
+
+// StatusPort returns the port of the status port, 0 where there is none.
+func (s Settings) StatusPort() int {
+	_, text, _ := net.SplitHostPort(s.StatusAddr)
+	port, _ := strconv.Atoi(text) // what is no port is refused by Validate
+	return port
 }
 
 // Markers returns the marker files of a service.
