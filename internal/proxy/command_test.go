@@ -36,7 +36,7 @@ func TestCommands(t *testing.T) {
 		{"validate", 0, "valid"},
 		{"version", 0, "dev"},
 		{"status", 0, "available for"},
-		{"nonsense", exit.Usage, "the commands are: ca, completion, config, healthcheck, routes, run, status, validate, version"},
+		{"nonsense", exit.Usage, "the commands are: ca, completion, config, doctor, healthcheck, routes, run, status, validate, version"},
 		{"run --nonsense", exit.Usage, "unknown flag"},
 		{"--help", 0, "healthcheck"},
 		{"ca --help", 0, "root certificate"},
