@@ -30,7 +30,7 @@ func (s *stack) foreign(ctx context.Context) error {
 	}
 	for _, args := range [][]string{
 		{"deploy", "--version", newer}, {"deploy", "--all", "--yes", "--version", newer}, {"rollback"}, {"cleanup", "--keep", "0"}, {"stop"}, {"stop", "--all"},
-		{"deploy"}, {"reset", "--force"}, {"deploy"}, {"reset", "--force", "--all"}, {"deploy", "--yes", "--version", newer},
+		{"deploy"}, {"reset", "--force"}, {"deploy"}, {"reset", "--force", "--all"},
 		{"reset", "--force", "--all", "--volumes", "--project-name", s.id},
 	} {
 		if _, err := s.must(ctx, args...); err != nil {
