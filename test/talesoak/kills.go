@@ -262,6 +262,14 @@ func (a *attack) interrupt(ctx context.Context, round int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if args[0] == "rollback" { // interrupts have taken back what it would go back from
+		if _, err := a.must(ctx, "deploy", "--version", target); err != nil {
+			return 0, err
+		}
+		if args, target, latest, err = a.turn(ctx, round); err != nil {
+			return 0, err
+		}
+	}
 	before, err := containers(ctx, a.id)
 	if err != nil {
 		return 0, err
