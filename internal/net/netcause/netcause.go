@@ -38,6 +38,12 @@ type connected struct{ error }
 
 func (c connected) Unwrap() error { return c.error }
 
+// Timeout is for net/url, which asks only the outermost error of a request.
+func (c connected) Timeout() bool {
+	failure, is := errors.AsType[net.Error](c.error)
+	return is && failure.Timeout()
+}
+
 // Connected marks an error of a request that had got its connection, so that silence
 // is told from packets that do not arrive.
 func Connected(err error) error { return connected{err} }
