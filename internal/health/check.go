@@ -53,6 +53,7 @@ func check(ctx context.Context, statusAddr string, markers Markers) (text string
 
 const (
 	followEvery = 250 * time.Millisecond
+	steadyEvery = time.Second
 	// An answer that is older than steadyAfter has been heard of; a change of it is
 	// waited for, and the loss of readiness has to last for lossPatience.
 	steadyAfter  = 3 * time.Second
@@ -66,12 +67,13 @@ const (
 // after limit; an answer that is not new it gives after a while only, or when it ends.
 func Follow(ctx context.Context, limit time.Duration, statusAddr string, markers Markers) (string, error) {
 	began := time.Now()
+	every := followEvery
 	var steady bool    // it was ready when we began
 	var lost time.Time // since when that is no longer so
 	for first := true; ; first = false {
 		text, age, err := check(ctx, statusAddr, markers)
-		if first {
-			steady = err == nil && age >= steadyAfter
+		if first && err == nil && age >= steadyAfter {
+			steady, every = true, steadyEvery
 		}
 		if err == nil {
 			lost = time.Time{}
@@ -91,7 +93,7 @@ func Follow(ctx context.Context, limit time.Duration, statusAddr string, markers
 		case steady && time.Since(lost) >= lossPatience, !steady && waited >= limit:
 			return text, err
 		}
-		pause.For(ctx, followEvery)
+		pause.For(ctx, every)
 	}
 }
 
