@@ -67,7 +67,7 @@ func TestAnUpstreamThatStaysAwayIsToldOfAgain(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = p.Destruct() })
 	testkit.Eventually(t, "it is told of again", func() bool {
-		return strings.Count(out.String(), "upstream still unavailable") > 1 && strings.Contains(out.String(), "refused check=PLATFORM_UPSTREAM")
+		return strings.Count(out.String(), "upstream still unavailable") > 1 && strings.Contains(out.String(), `refused" check=PLATFORM_UPSTREAM`)
 	})
 }
 
