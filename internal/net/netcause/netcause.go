@@ -38,7 +38,8 @@ type connected struct{ error }
 
 func (c connected) Unwrap() error { return c.error }
 
-// Timeout is for net/url, which asks only the outermost error of a request.
+// Timeout reports whether the error is a timeout. It is for net/url, which asks only the
+// error right below it.
 func (c connected) Timeout() bool {
 	failure, is := errors.AsType[net.Error](c.error)
 	return is && failure.Timeout()
