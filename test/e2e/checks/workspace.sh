@@ -50,6 +50,7 @@ builds_and_boots() {
   equal "$(grep -oP '^app/(packages|services)/[^/]+(?=/$)' <<<"$files" | sort | xargs)" "app/packages/shared app/services/web" "the members"
   with "TALE_VERSION=$1" -- compose up -d --no-deps --wait --wait-timeout 120 platform
   must "$(logs platform)" 'stage deploy done .*driver native'
+  patiently 10 page_is_there # the proxy looks once a second
   must "$(get /)" '<title>Notes</title>'
   equal "$(get /limits.json | jq .longestNote)" 200 "what the server has of the other member"
   note "$(docker image inspect -f '{{.Size}}' "tale-e2e/tale-platform:$1" | numfmt --to=si)"
