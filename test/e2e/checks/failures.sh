@@ -47,7 +47,7 @@ absent_backend_is_named() {
 }
 
 wrong_database_password_is_named() {
-  one_off convex DB_PASSWORD=not-the-password -- run
+  one_off convex DB_PASSWORD=not-the-password HOLD_AFTER_FAILURE=0 -- run
   equal "$code" 77 "the exit code: $said"
   must "$said" 'password authentication failed'
   must_not "$said" 'not-the-password'
