@@ -90,7 +90,8 @@ full_disk_is_named() {
 foreign_volume_is_named() {
   convex_on --user 1001:1001 --tmpfs /app/data:uid=1234,gid=1234,mode=700
   equal "$code" 77 "the exit code: $said"
-  must "$said" '/app/data: it belongs to uid 1234 gid 1234 .*chown -R 1001:1001'
+  must "$said" '/app/data: it belongs to uid 1234 gid 1234'
+  must "$said" 'fix .*chown -R 1001:1001'
   note "exit $code: $(reason)"
 }
 
@@ -109,4 +110,4 @@ health_tells_what_a_boot_waits_for() {
   compose start convex
   patiently 90 is_healthy platform || { logs platform | tail -20; return 1; }
 }
-health_says() { docker exec "$(container platform)" platform-entrypoint healthcheck 2>&1 | grep -E "$1"; }
+health_says() { must "$(docker exec "$(container platform)" platform-entrypoint healthcheck 2>&1)" "$1"; }
