@@ -8,7 +8,8 @@ engine_tests_pass() {
 
 # The command in a project of its own, whose releases are the images under other versions.
 
-tale_id=tale-e2e-command-000001
+tale_first=tale-e2e-command-000001 # the ids of other projects begin with it, and their ports are the same
+tale_id=$tale_first
 tale_dir=$cache/tale-project
 tale_registry=tale-e2e/releases
 tale_port=$(free_port 19443)
@@ -57,8 +58,9 @@ remove_tale() {
 }
 
 # new_project SERVICE…: a project with these services, in its folder, without a trace of
-# an earlier one.
+# an earlier one, and with the ports for itself.
 new_project() {
+  (tale_id=$tale_first remove_tale)
   remove_tale
   rm -rf "$tale_dir"
   mkdir -p "$tale_dir"
