@@ -34,9 +34,10 @@ func (s *stack) await(ctx context.Context) (status.Document, error) {
 	if err != nil {
 		return platform, err
 	}
-	if err := s.awaitProxy(ctx); err != nil {
+	if err := s.awaitProxy(ctx, "/health"); err != nil {
 		return platform, err
 	}
+	s.screen.row(proxyName, "ready", 0, s.environment.id.siteURL())
 	return platform, s.awaitSite(ctx)
 }
 
@@ -96,12 +97,11 @@ func over(state report.State) bool {
 	return state == report.Done || state == report.Skipped || state == report.Failed
 }
 
-// awaitProxy asks the proxy's own health port.
-func (s *stack) awaitProxy(ctx context.Context) error {
+// awaitProxy asks the proxy's own health port until a path of it has a good answer.
+func (s *stack) awaitProxy(ctx context.Context, path string) error {
 	prober := health.NewProber()
 	for {
-		if _, err := prober.Get(ctx, "http://"+loopback(s.environment.id.Ports.ProxyHealth)+"/health"); err == nil {
-			s.screen.row(proxyName, "ready", 0, s.environment.id.siteURL())
+		if _, err := prober.Get(ctx, "http://"+loopback(s.environment.id.Ports.ProxyHealth)+path); err == nil {
 			return nil
 		}
 		if !pause.For(ctx, lookEvery) {
