@@ -45,7 +45,7 @@ func check(ctx context.Context, statusAddr string, markers Markers) (text string
 	case err == nil:
 		return "ready", age, nil
 	case errors.As(err, &status):
-		return "", age, errors.New(notReady + trimNo(status.Body))
+		return "", age, errors.New(notReady + strings.TrimPrefix(status.Body, No))
 	default:
 		return "", 0, fmt.Errorf("cannot ask the status port at %s: %s", statusAddr, Reason(err))
 	}
@@ -95,13 +95,6 @@ func Follow(ctx context.Context, limit time.Duration, statusAddr string, markers
 		}
 		pause.For(ctx, every)
 	}
-}
-
-func trimNo(body string) string {
-	if len(body) > 4 && body[:4] == "no: " {
-		return body[4:]
-	}
-	return body
 }
 
 // LocalAddr turns a listen address into one that can be dialled from the same

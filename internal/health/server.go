@@ -16,6 +16,9 @@ import (
 // VersionHeader is where the status port says the version of the application.
 const VersionHeader = "Tale-Version"
 
+// No begins the answer of a gate that is closed; the reason follows.
+const No = "no: "
+
 // ageHeader has how long the answer has been the same, as in Gate.
 const ageHeader = "Tale-Age"
 
@@ -119,7 +122,7 @@ func answer(w http.ResponseWriter, ok bool, reason string) {
 	w.Header().Set("Cache-Control", "no-store")
 	if !ok {
 		w.WriteHeader(http.StatusServiceUnavailable)
-		_, _ = fmt.Fprintf(w, "no: %s\n", reason)
+		_, _ = fmt.Fprintln(w, No+reason)
 		return
 	}
 	_, _ = fmt.Fprintln(w, "ok")

@@ -2,14 +2,17 @@ package maintenance
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams"
+	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -99,16 +102,22 @@ func TestPageOfTheOperator(t *testing.T) {
 // The service's own status port says that its start has failed, and only that is passed
 // on to visitors.
 func TestPageSaysThatAnUpdateFailed(t *testing.T) {
-	said := make(chan string, 1)
-	said <- "no: failed at push: the schema canary is refused\n"
-	status := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		text := <-said
-		said <- text
-		w.WriteHeader(http.StatusServiceUnavailable)
-		_, _ = w.Write([]byte(text))
-	}))
+	failure := report.New(exit.DeployRefused, "the schema canary is refused", "a cause", "a fix")
+	failure.Stage = "push"
+	for name, said := range map[string]string{"now": failure.Line(), "earlier images": "failed at push: the schema canary is refused"} {
+		t.Run(name, func(t *testing.T) { pageSaysThatAnUpdateFailed(t, said) })
+	}
+}
+
+func pageSaysThatAnUpdateFailed(t *testing.T, said string) {
+	var ready health.Gate
+	ready.Close(said)
+	status, err := health.Listen(logging.Discard(), "127.0.0.1:0", health.Endpoints{Ready: &ready, Started: &ready, Metrics: http.NotFoundHandler()})
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(status.Close)
-	source := &upstreams.Source{Upstream: status.Listener.Addr().String(), Probe: "/readyz"}
+	source := &upstreams.Source{Upstream: status.Addr(), Probe: "/readyz"}
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
 	t.Cleanup(cancel)
 	if err := source.Provision(ctx); err != nil {
@@ -123,8 +132,7 @@ func TestPageSaysThatAnUpdateFailed(t *testing.T) {
 		}
 		return got.Header.Get(updateHeader) == updateFailed && strings.Contains(got.body, "Es dauert etwas länger") && strings.Contains(got.body, `data-update="failed"`)
 	})
-	<-said
-	said <- "no: stage wait\n" // another start; the last word stands until it serves
+	ready.Close("stage wait") // another start; the last word stands until it serves
 	if got := ask(t, "HEAD", url, map[string]string{"Accept": "text/html"}); got.Header.Get(updateHeader) != updateFailed {
 		t.Errorf("%v", got.Header)
 	}

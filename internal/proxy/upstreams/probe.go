@@ -18,6 +18,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/net/httpclient"
+	"github.com/tale-project/tale-runtime/internal/report"
 )
 
 // probeBodyLimit caps what is read of a health answer.
@@ -95,7 +96,7 @@ func (c *probeClient) probe(ctx context.Context, at netip.AddrPort) verdict {
 		v.outcome = failed
 		v.reason = reasonOf(err)
 		v.refused = errors.Is(err, syscall.ECONNREFUSED)
-		v.bootFailed = strings.HasPrefix(string(body), notReady+"failed ")
+		v.bootFailed = saysFailed(body)
 	}
 	return v
 }
@@ -136,13 +137,17 @@ func (c *probeClient) get(ctx context.Context, at netip.AddrPort) ([]byte, http.
 	return body, res.Header, err
 }
 
-// notReady is how a status port begins that says why it is not ready.
-const notReady = "no: "
+// saysFailed reports whether a status port says that the start of its service has
+// failed. Earlier images said it in small letters.
+func saysFailed(body []byte) bool {
+	const failed = health.No + report.FailedAt
+	return len(body) >= len(failed) && strings.EqualFold(string(body[:len(failed)]), failed)
+}
 
 // whyNot returns the reason of a status port for the log, "" for another answer.
 func whyNot(body []byte) string {
 	line, _, _ := strings.Cut(string(body), "\n")
-	if !strings.HasPrefix(line, notReady) {
+	if !strings.HasPrefix(line, health.No) {
 		return ""
 	}
 	return config.Excerpt(": "+line, longestWhy)
