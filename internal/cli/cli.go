@@ -18,11 +18,6 @@ import (
 // Main runs the command line of the process and returns its exit code.
 func Main(root *cobra.Command) int {
 	prepare(root)
-	usual := root.HelpFunc()
-	root.SetHelpFunc(func(command *cobra.Command, args []string) {
-		usual(command, args)
-		writeManual(command.OutOrStdout(), command)
-	})
 	err := root.ExecuteContext(context.Background())
 	var logged *loggedError
 	if err != nil && !errors.As(err, &logged) {

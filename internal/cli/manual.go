@@ -15,30 +15,39 @@ import (
 // Manual is what the help of a command has behind its flags. The text before them,
 // with its exit codes, and the examples are the command's own (Long, Example).
 type Manual struct {
-	// Reads are the settings of the environment that the command reads.
-	Reads []config.Variable
+	// Reads returns the settings of the environment that the command reads, once somebody
+	// asks for help; nil for none.
+	Reads func() []config.Variable
 	// Page tells more; those of commands below without one is that of the command above.
 	Page string
 }
 
-const (
-	readsKey = "manual-reads"
-	pageKey  = "manual-page"
-)
+// Reading returns those of a struct of settings, for a Manual.
+func Reading(settings any) func() []config.Variable {
+	return func() []config.Variable { return config.Describe(settings) }
+}
 
-// For gives a command what the manual has, and returns the command.
+const pageKey = "manual-page"
+
+// For gives the help of a command what the manual has, and returns the command. Those
+// below it, which have no manual of their own, have its page.
 func (m Manual) For(command *cobra.Command) *cobra.Command {
-	notes := maps.Clone(command.Annotations)
-	if notes == nil {
-		notes = map[string]string{}
-	}
-	if len(m.Reads) > 0 {
-		notes[readsKey] = settingsText(m.Reads)
-	}
 	if m.Page != "" {
+		notes := maps.Clone(command.Annotations)
+		if notes == nil {
+			notes = map[string]string{}
+		}
 		notes[pageKey] = m.Page
+		command.Annotations = notes
 	}
-	command.Annotations = notes
+	command.SetHelpFunc(func(asked *cobra.Command, args []string) {
+		new(cobra.Command).HelpFunc()(asked, args)
+		reads := "none\n"
+		if asked == command && m.Reads != nil {
+			reads = settingsText(m.Reads())
+		}
+		writeManual(asked.OutOrStdout(), asked, reads)
+	})
 	return command
 }
 
@@ -53,11 +62,7 @@ func Ends(begin string, codes ...int) string {
 }
 
 // writeManual writes what the manual adds to the help.
-func writeManual(out io.Writer, command *cobra.Command) {
-	reads := command.Annotations[readsKey]
-	if reads == "" {
-		reads = "none\n"
-	}
+func writeManual(out io.Writer, command *cobra.Command, reads string) {
 	_, _ = fmt.Fprintf(out, "\nSettings: %s", reads)
 	for c := command; c != nil; c = c.Parent() {
 		if page := c.Annotations[pageKey]; page != "" {

@@ -23,7 +23,7 @@ func TestHelpEndsWithTheManual(t *testing.T) {
 	}
 	sub := &cobra.Command{Use: "sub", Long: "Do it." + cli.Ends("0 done", exit.Config), RunE: func(*cobra.Command, []string) error { return nil }}
 	root := &cobra.Command{Use: "tool"}
-	root.AddCommand(cli.Manual{Reads: config.Describe(settings)}.For(sub), cli.CompletionCommand("tool"))
+	root.AddCommand(cli.Manual{Reads: cli.Reading(settings)}.For(sub), cli.CompletionCommand("tool"))
 	cli.Manual{Page: "docs/tool.md"}.For(root)
 	var out bytes.Buffer
 	root.SetOut(&out)

@@ -31,15 +31,15 @@ variables of the environment.`,
 		Short:   "Check, seed and serve until a stop is requested (the default)",
 		Long:    "Check database and data folder, seed the built-in configuration, and run the backend and\nits dashboard until a stop is requested." + entrypoint.Ends(),
 		Example: "  convex-entrypoint --env-file .env run",
-	}, Settings{}, bootService)
+	}, cli.Manual{Reads: cli.Reading(Settings{})}, bootService)
 	seedCommand := e.Booting(&cobra.Command{
 		Use:     "seed",
 		Short:   "Seed the built-in configuration into the data folder, and exit",
 		Long:    "Copy the built-in configuration into the data folder, and exit. Files that are there stay\nas they are, unless FORCE_SEED is set." + cli.Ends("0 done", exit.NoPermission, exit.Config),
 		Example: "  docker compose exec convex convex-entrypoint seed",
-	}, seedSettings{}, seedFolder)
+	}, cli.Manual{Reads: cli.Reading(seedSettings{})}, seedFolder)
 	e.Add(root, run, seedCommand, doctorCommand(e), patchCommand(e))
-	return cli.Manual{Page: "docs/convex.md, docs/environment.md"}.For(root)
+	return cli.Manual{Reads: cli.Reading(Settings{}), Page: "docs/convex.md, docs/environment.md"}.For(root)
 }
 
 // bootService runs the service until a stop is requested.
@@ -79,7 +79,7 @@ func seedFolder(ctx context.Context, inv entrypoint.Invocation) error {
 }
 
 func patchCommand(e entrypoint.Entrypoint) *cobra.Command {
-	return cli.Manual{Reads: config.Describe(dashboard.Settings{})}.For(&cobra.Command{
+	return cli.Manual{Reads: cli.Reading(dashboard.Settings{})}.For(&cobra.Command{
 		Use:   "patch-dashboard DIR",
 		Short: "Set the base path of the dashboard in DIR, at the build of an image",
 		Long: `patch-dashboard sets DASHBOARD_BASE_PATH as base path and asset prefix in the

@@ -48,7 +48,7 @@ func doctorCommand(e entrypoint.Entrypoint) *cobra.Command {
 		return slices.Concat(s.volumeChecks(), s.databaseChecks(), s.backendChecks()), nil
 	})
 	command.Example = "  docker compose exec convex convex-entrypoint doctor"
-	return cli.Manual{Reads: config.Describe(Settings{})}.For(command)
+	return cli.Manual{Reads: cli.Reading(Settings{})}.For(command)
 }
 
 // explained returns an error with the fix that a boot would name.

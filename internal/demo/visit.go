@@ -48,5 +48,5 @@ func visitCommand(environ config.Environ) *cobra.Command {
 	visit.Flags().StringVar(&d.root, "root", rootFile, "`FILE` with the proxy's root certificate")
 	visit.Flags().StringVar(&d.connect, "connect", "", "`HOST:PORT` to connect to instead of the site's own address")
 	visit.Flags().BoolVar(&httpActions, "http-actions", true, "the app has the guestbook's HTTP action")
-	return cli.Manual{Reads: config.Describe(visitSettings{})}.For(visit)
+	return cli.Manual{Reads: cli.Reading(visitSettings{})}.For(visit)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
 
 	"github.com/spf13/cobra"
 
@@ -42,7 +41,7 @@ func New(service string, root *cobra.Command, environ config.Environ) Entrypoint
 // Add gives root its commands: run, which is the default, those of the service,
 // and those that every entrypoint has.
 func (e Entrypoint) Add(root, run *cobra.Command, commands ...*cobra.Command) {
-	root.RunE, root.Annotations, root.Example = run.RunE, maps.Clone(run.Annotations), run.Example
+	root.RunE, root.Annotations, root.Example = run.RunE, run.Annotations, run.Example
 	root.Long += Ends()
 	root.AddCommand(run)
 	root.AddCommand(commands...)
@@ -78,9 +77,8 @@ func (i Invocation) Prepare(ctx context.Context, settings any, own *Settings, fo
 	return errors.Join(problems, entered)
 }
 
-// Booting makes a command, of which the texts are given, one that reads settings and
-// runs until its work is done or a stop is requested, which ends the context of run.
-func (e Entrypoint) Booting(command *cobra.Command, settings any, run func(context.Context, Invocation) error) *cobra.Command {
+// Booting makes a command, of which the texts are given, one that runs until its work is done or a stop is requested, which ends the context of run.
+func (e Entrypoint) Booting(command *cobra.Command, manual cli.Manual, run func(context.Context, Invocation) error) *cobra.Command {
 	command.Annotations = cli.HandlesStop()
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		environ, err := e.Environ()
@@ -95,7 +93,7 @@ func (e Entrypoint) Booting(command *cobra.Command, settings any, run func(conte
 		}
 		return run(ctx, Invocation{Log: log, Environ: environ, service: e.service})
 	}
-	return cli.Manual{Reads: config.Describe(settings)}.For(command)
+	return manual.For(command)
 }
 
 // logger does without settings that are wrong: that is told with all the other

@@ -69,7 +69,7 @@ func (e Entrypoint) exec() *cobra.Command {
 	command.Flags().BoolVar(&noGroup, "no-group", false, "send signals to the command alone and not to its process group")
 	command.Flags().StringArrayVar(&rules, "signal", nil, "send another signal instead: `FROM=TO`, names or numbers, 0 ignores it (repeatable)")
 	command.Flags().StringVar(&as, "user", "", "give up root first and become `UID:GID` (default: TALE_RUN_AS where that is set)")
-	return cli.Manual{Reads: config.Describe(RunAs{})}.For(command)
+	return cli.Manual{Reads: cli.Reading(RunAs{})}.For(command)
 }
 
 // become gives up root if --user or TALE_RUN_AS asks for it. Without either, a

@@ -45,7 +45,7 @@ func (e Entrypoint) status() *cobra.Command {
 	command := status.Command(e.statusSource, e.Sections)
 	command.Long = command.Short + ". It asks the running service, or reads the report that it has left." + cli.Ends("0 done; 1 there is neither a service nor a report", exit.Config)
 	command.Example = e.example("status") + "\n" + e.example("status --json | jq .failure")
-	return cli.Manual{Reads: config.Describe(Settings{})}.For(command)
+	return cli.Manual{Reads: cli.Reading(Settings{})}.For(command)
 }
 
 // print makes a command, of which the texts are given, one that reads settings and
@@ -59,7 +59,7 @@ func (e Entrypoint) print(command *cobra.Command, settings any, line func(*cobra
 		_, err = fmt.Fprintln(command.OutOrStdout(), text)
 		return err
 	}
-	return cli.Manual{Reads: config.Describe(settings)}.For(command)
+	return cli.Manual{Reads: cli.Reading(settings)}.For(command)
 }
 
 // load fills the settings that a command needs, and reports problems of these

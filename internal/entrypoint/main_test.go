@@ -41,7 +41,7 @@ func fakeEntrypoint(environ config.Environ) *cobra.Command {
 	e := entrypoint.New("fake", root, environ)
 	command := func(use, job string) *cobra.Command {
 		run := func(ctx context.Context, inv entrypoint.Invocation) error { return bootFake(ctx, inv, job) }
-		return e.Booting(&cobra.Command{Use: use, Short: "Boot"}, fakeSettings{}, run)
+		return e.Booting(&cobra.Command{Use: use, Short: "Boot"}, cli.Manual{Reads: cli.Reading(fakeSettings{})}, run)
 	}
 	e.Add(root, command("run", ""), command("work", "work"))
 	return root

@@ -28,23 +28,22 @@ of the environment.`,
 		Short:   "Push, then serve until a stop is requested (the default)",
 		Long:    "Wait for the Convex backend, sync the variables, deploy the functions, and serve until a\nstop is requested. A failed push ends it, with cause and fix at the end of the log." + entrypoint.Ends(),
 		Example: "  platform-entrypoint --env-file .env run",
-	}, Settings{}, bootCommand("", (*Boot).everything))
+	}, cli.Manual{Reads: cli.Reading(Settings{})}, bootCommand("", (*Boot).everything))
 	push := e.Booting(&cobra.Command{
 		Use:     "push",
 		Short:   "Wait, sync the variables, deploy, and exit",
 		Long:    "Do what a boot does before it serves, and exit: for a pipeline, or beside a service." + entrypoint.Ends(),
 		Example: "  docker compose exec platform platform-entrypoint push",
-	}, Settings{}, bootCommand("push", (*Boot).pushOnly))
-	cli.Manual{Page: "docs/deploy.md"}.For(push)
+	}, cli.Manual{Reads: cli.Reading(Settings{}), Page: "docs/deploy.md"}, bootCommand("push", (*Boot).pushOnly))
 	serve := e.Booting(&cobra.Command{
 		Use:     "serve",
 		Short:   "Run the web server only",
 		Long:    "Run the web server and push nothing: where a pipeline has pushed." + entrypoint.Ends(),
 		Example: "  platform-entrypoint --env-file .env serve",
-	}, Settings{}, bootCommand("", (*Boot).serveOnly))
+	}, cli.Manual{Reads: cli.Reading(Settings{})}, bootCommand("", (*Boot).serveOnly))
 	e.Add(root, run, push, serve,
 		envCommand(e), doctorCommand(e), pushIndexCommand(environ))
-	return cli.Manual{Page: "docs/operations.md, docs/environment.md"}.For(root)
+	return cli.Manual{Reads: cli.Reading(Settings{}), Page: "docs/operations.md, docs/environment.md"}.For(root)
 }
 
 // bootCommand boots as planned; job is empty for what serves.

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/cli"
-	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/doctor"
 	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/entrypoint/boot"
@@ -46,7 +45,7 @@ func doctorCommand(e entrypoint.Entrypoint) *cobra.Command {
 		return slices.Concat(s.backendChecks(), public.Checks(), extraSiteChecks(settings), hostChecks(settings), []doctor.Check{s.convexCLI()}), nil
 	})
 	command.Example = "  docker compose exec platform platform-entrypoint doctor"
-	return cli.Manual{Reads: config.Describe(Settings{})}.For(command)
+	return cli.Manual{Reads: cli.Reading(Settings{})}.For(command)
 }
 
 // visitor asks the public site from inside the container, as functions do.

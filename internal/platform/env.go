@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/cli"
-	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
@@ -110,7 +109,7 @@ func envCommand(e entrypoint.Entrypoint) *cobra.Command {
 		},
 	}
 	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return cli.Manual{Reads: config.Describe(Settings{}), Page: "docs/variables.md"}.For(command)
+	return cli.Manual{Reads: cli.Reading(Settings{}), Page: "docs/variables.md"}.For(command)
 }
 
 func (s *session) envPlan(ctx context.Context) (envsync.Plan, error) {

@@ -42,7 +42,7 @@ func pushIndexCommand(environ config.Environ) *cobra.Command {
 		},
 	}
 	command.Flags().StringVar(&app, "app", "", "let the convex CLI of the app in this folder, or CONVEX_CLI, write FILE first; nothing is contacted")
-	return cli.Manual{Reads: config.Describe(CLISettings{}), Page: "docs/deploy.md"}.For(command)
+	return cli.Manual{Reads: cli.Reading(CLISettings{}), Page: "docs/deploy.md"}.For(command)
 }
 
 // prepareRequest writes what is missing of the request and checks it.

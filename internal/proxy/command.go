@@ -68,7 +68,7 @@ it serves (run). Its settings are variables of the environment.` + ends,
 		cli.CompletionCommand("proxy"),
 		cli.VersionCommand("proxy"),
 	)
-	return cli.Manual{Reads: config.Describe(Settings{}), Page: "docs/operations.md, docs/environment.md"}.For(root)
+	return cli.Manual{Reads: cli.Reading(Settings{}), Page: "docs/operations.md, docs/environment.md"}.For(root)
 }
 
 type action func(ctx context.Context, command *cobra.Command, s *Settings) error
@@ -93,7 +93,7 @@ func described(c *cobra.Command) *cobra.Command {
 	if c.Example == "" {
 		c.Example = "  docker compose exec proxy proxy " + c.Name()
 	}
-	return cli.Manual{Reads: config.Describe(Settings{})}.For(c)
+	return cli.Manual{Reads: cli.Reading(Settings{})}.For(c)
 }
 
 // runCommand reads the settings itself, because its failures belong in the log.

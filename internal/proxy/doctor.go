@@ -17,7 +17,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/cli"
-	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/doctor"
 	"github.com/tale-project/tale-runtime/internal/health"
 	proxyhealth "github.com/tale-project/tale-runtime/internal/proxy/health"
@@ -43,7 +42,7 @@ func doctorCommand(load func() (*Settings, error)) *cobra.Command {
 		return doctorChecks(s), nil
 	})
 	command.Example = "  docker compose exec proxy proxy doctor"
-	return cli.Manual{Reads: config.Describe(Settings{})}.For(command)
+	return cli.Manual{Reads: cli.Reading(Settings{})}.For(command)
 }
 
 // doctorChecks returns those of this container, and those of the site as the public sees it.

@@ -121,7 +121,7 @@ func settings() []config.Variable {
 
 // reading gives the help of a command that starts a stack its settings.
 func reading(command *cobra.Command) *cobra.Command {
-	return cli.Manual{Reads: settings()}.For(command)
+	return cli.Manual{Reads: settings}.For(command)
 }
 
 // open returns the project that the command is about.

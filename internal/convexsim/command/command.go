@@ -75,7 +75,7 @@ func New() *cobra.Command {
 	}
 	command.SetOut(os.Stdout)
 	flags.register(command)
-	reads := config.Describe(struct {
+	reads := cli.Reading(struct {
 		knobs
 		logging.Settings
 	}{})
