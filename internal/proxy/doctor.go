@@ -20,6 +20,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/doctor"
 	"github.com/tale-project/tale-runtime/internal/health"
 	proxyhealth "github.com/tale-project/tale-runtime/internal/proxy/health"
+	"github.com/tale-project/tale-runtime/internal/proxy/upstreams"
 	"github.com/tale-project/tale-runtime/internal/site"
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
@@ -217,7 +218,7 @@ func judgeUpstream(document *proxyhealth.Document, address string) (string, erro
 		case !state.Available && state.Resolver != "":
 			return "", errors.New(state.Resolver)
 		case !state.Available && len(seen) == 0:
-			return "", errors.New("no container of this network has that name")
+			return "", errors.New(upstreams.NoAddress)
 		case !state.Available:
 			return "", errors.New(text)
 		}

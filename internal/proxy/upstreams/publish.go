@@ -7,11 +7,7 @@ import (
 
 // publish makes a new snapshot of what is known and wakes whoever waits for one.
 func (p *prober) publish() {
-	all := make([]*address, 0, len(p.watched))
-	for _, w := range p.watched {
-		all = append(all, &w.address)
-	}
-	slices.SortFunc(all, newer)
+	all := p.known()
 	p.departed = slices.DeleteFunc(p.departed, func(a *address) bool { return a.use.none() })
 	old := p.snapshot.Load()
 	s := &snapshot{changed: make(chan struct{})}
@@ -23,6 +19,16 @@ func (p *prober) publish() {
 	close(old.changed)
 	p.endFirstRound(all)
 	p.announce(old, s)
+}
+
+// known returns the addresses that the name lists, the newest first.
+func (p *prober) known() []*address {
+	all := make([]*address, 0, len(p.watched))
+	for _, w := range p.watched {
+		all = append(all, &w.address)
+	}
+	slices.SortFunc(all, newer)
+	return all
 }
 
 // choose picks the addresses that get requests: the healthy ones, or the last
@@ -132,15 +138,18 @@ func (p *prober) endFirstRound(all []*address) {
 	}
 }
 
+// NoAddress is why an upstream whose name has no address does not serve.
+const NoAddress = "no container of this network has that name"
+
 // trouble returns attributes for the log with why nothing serves, and the setting that
 // may be wrong.
 func (p *prober) trouble(attrs ...any) []any {
-	reason := "no container of this network has that name"
+	reason := NoAddress
 	if p.resolveErr != nil {
 		reason = p.resolveErr.Error()
 	}
-	for _, w := range p.watched {
-		reason = w.last.reason
+	if all := p.known(); len(all) > 0 {
+		reason = all[0].last.reason
 	}
 	attrs = append(attrs, "reason", reason)
 	if p.settings.setting != "" {
