@@ -10,8 +10,8 @@ import (
 type executions struct {
 	mu    sync.Mutex
 	all   []Execution
-	last  int64         // cursor
-	added chan struct{} // closed at the next one
+	last  int64 // cursor
+	added signal
 }
 
 func (e *executions) add(one Execution) {
@@ -23,25 +23,19 @@ func (e *executions) add(one Execution) {
 	if len(e.all) > keptExecutions {
 		e.all = e.all[len(e.all)-keptExecutions:]
 	}
-	if e.added != nil {
-		close(e.added)
-		e.added = nil
-	}
+	e.added.raise()
 }
 
-func (e *executions) after(cursor int64) ([]Execution, <-chan struct{}) {
+// after returns the executions after a cursor, and what is closed at the next one.
+func (e *executions) after(cursor int64) (found []Execution, added <-chan struct{}) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	var found []Execution
 	for _, one := range e.all {
 		if one.Cursor > cursor {
 			found = append(found, one)
 		}
 	}
-	if e.added == nil {
-		e.added = make(chan struct{})
-	}
-	return found, e.added
+	return found, e.added.wait()
 }
 
 // Executions returns the executions after a cursor, which is that of an earlier one

@@ -31,7 +31,6 @@ type process struct {
 // event is what the child says without being asked.
 type event struct {
 	Event     string    `json:"event"` // commit, execution or ask
-	TS        uint64    `json:"ts,string"`
 	Execution Execution `json:"execution"`
 	Number    int       `json:"number"` // of what is asked for
 }

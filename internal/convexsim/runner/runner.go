@@ -45,7 +45,7 @@ type Runner struct {
 	process *process
 	loaded  string // fingerprint of what it has loaded
 
-	changes    changes
+	changed    signal // documents are, or functions
 	executions executions
 }
 
@@ -67,6 +67,9 @@ func New(options Options) (*Runner, error) {
 	}
 	return &Runner{options: options, code: code{folder: folder}}, nil
 }
+
+// Watch returns a channel that is closed when documents have changed, or functions.
+func (r *Runner) Watch() <-chan struct{} { return r.changed.wait() }
 
 // Keep stores the source of a pushed module by its hash.
 func (r *Runner) Keep(sha, source, sourceMap string) error {
@@ -96,7 +99,7 @@ func (r *Runner) Run(ctx context.Context) {
 			return
 		case <-died:
 			r.options.Log.Error("functions are not run for a moment", "error", p.err)
-			r.changes.tell(0)
+			r.changed.raise()
 		}
 		select {
 		case <-time.After(restartPause):
@@ -142,13 +145,10 @@ func (r *Runner) load(ctx context.Context, stored state.State) error {
 	program.Origin = r.options.Origin()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadPatience)
 	defer cancel()
-	var loaded struct {
-		TS uint64 `json:"ts,string"`
-	}
-	if err := r.process.ask(ctx, "load", program, &loaded); err != nil {
+	if err := r.process.ask(ctx, "load", program, nil); err != nil {
 		return fmt.Errorf("cannot load the functions: %w", err)
 	}
-	r.changes.tell(loaded.TS)
+	r.changed.raise()
 	return nil
 }
 
@@ -156,7 +156,7 @@ func (r *Runner) load(ctx context.Context, stored state.State) error {
 func (r *Runner) heard(said event) {
 	switch said.Event {
 	case "commit":
-		r.changes.tell(said.TS)
+		r.changed.raise()
 	case "execution":
 		r.executions.add(said.Execution)
 	case "ask":
