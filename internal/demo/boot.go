@@ -52,14 +52,20 @@ func (s *stack) booting(ctx context.Context) (context.Context, func()) {
 // awaitReady waits until a status port says that its service is ready.
 func (s *stack) awaitReady(ctx context.Context, port int) error {
 	source := status.Source{Addr: loopback(port)}
-	for {
-		if document, err := source.Fetch(ctx); err == nil && document.Ready {
-			return nil
-		}
+	return until(ctx, func() bool {
+		document, err := source.Fetch(ctx)
+		return err == nil && document.Ready
+	})
+}
+
+// until looks again and again whether something is so.
+func until(ctx context.Context, so func() bool) error {
+	for !so() {
 		if !pause.For(ctx, lookEvery) {
 			return context.Cause(ctx)
 		}
 	}
+	return nil
 }
 
 // watch ends a boot whose service has ended.
@@ -100,14 +106,10 @@ func over(state report.State) bool {
 // awaitProxy asks the proxy's own health port until a path of it has a good answer.
 func (s *stack) awaitProxy(ctx context.Context, path string) error {
 	prober := health.NewProber()
-	for {
-		if _, err := prober.Get(ctx, "http://"+loopback(s.environment.id.Ports.ProxyHealth)+path); err == nil {
-			return nil
-		}
-		if !pause.For(ctx, lookEvery) {
-			return context.Cause(ctx)
-		}
-	}
+	return until(ctx, func() bool {
+		_, err := prober.Get(ctx, "http://"+loopback(s.environment.id.Ports.ProxyHealth)+path)
+		return err == nil
+	})
 }
 
 // awaitSite asks for the page until the proxy, which probes the platform in its
@@ -118,14 +120,13 @@ func (s *stack) awaitSite(ctx context.Context) error {
 		return err
 	}
 	defer visitor.Close()
-	for began := time.Now(); ; {
+	began := time.Now()
+	err = until(ctx, func() bool {
 		page, err := visitor.Ask(ctx, site.Request{URL: "/", Header: map[string]string{"Accept": "text/html"}})
-		if err == nil && page.StatusCode == http.StatusOK {
-			s.screen.row("site", "page", time.Since(began), "through the proxy")
-			return nil
-		}
-		if !pause.For(ctx, lookEvery) {
-			return context.Cause(ctx)
-		}
+		return err == nil && page.StatusCode == http.StatusOK
+	})
+	if err == nil {
+		s.screen.row("site", "page", time.Since(began), "through the proxy")
 	}
+	return err
 }
