@@ -80,23 +80,10 @@ func TestWhatAnOperatorReadsInTheLog(t *testing.T) {
 // garbage starts an upstream that answers every connection with something else than HTTP.
 func garbage(t *testing.T) (address string) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = listener.Close() })
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = conn.Read(make([]byte, 1))
-			_, _ = io.WriteString(conn, "SSH-2.0-OpenSSH_9.2\r\n")
-			_ = conn.Close()
-		}
-	}()
-	return listener.Addr().String()
+	return testkit.Listen(t, func(conn net.Conn) {
+		_, _ = conn.Read(make([]byte, 1))
+		_, _ = io.WriteString(conn, "SSH-2.0-OpenSSH_9.2\r\n")
+	})
 }
 
 // The folder for the root certificate belongs to somebody else: the site works, and
