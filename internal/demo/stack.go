@@ -83,7 +83,7 @@ func (s *stack) launch(name, binary string, environ config.Environ) error {
 }
 
 // restartConvex stops convex as an operator does, starts it again and waits until
-// it is ready, and the proxy has seen that.
+// it is ready, and the proxy has seen that: it looks in its own time.
 func (s *stack) restartConvex(ctx context.Context) error {
 	at := slices.IndexFunc(s.services, func(service *service) bool { return service.name == convexName })
 	convex := s.services[at]
@@ -102,7 +102,7 @@ func (s *stack) restartConvex(ctx context.Context) error {
 	if err := s.awaitReady(ctx, s.environment.id.Ports.ConvexStatus); err != nil {
 		return err
 	}
-	return s.awaitProxy(ctx, "/health?ready")
+	return s.awaitProxy(ctx, "/health?deep")
 }
 
 // stop ends the services that still run: first the platform, which drains, then
