@@ -15,6 +15,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
+	"github.com/tale-project/tale-runtime/internal/tale/console"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 )
@@ -32,7 +33,7 @@ func (a *app) adminKeyCommand(use string) *cobra.Command {
 		Long:    "Print an admin key for the Convex dashboard, made in the web application that serves,\nor in that of the development stack if production does not run. It gives full access\nto all data: keep it as a password." + adminCodes,
 		Example: "  tale admin-key\n  tale admin-key --json | jq -r .adminKey",
 		RunE: func(command *cobra.Command, _ []string) error {
-			ctx, stop := interruptible(command.Context(), func() {})
+			ctx, stop := console.Interruptible(command.Context(), func() {})
 			defer stop()
 			s, platform, err := a.platform(ctx)
 			if err != nil {
@@ -128,7 +129,7 @@ twice, or read from stdin; it is never an argument.` + adminCodes,
 	command.Flags().StringVarP(&email, "email", "e", "", "the owner's new e-mail `ADDRESS`; default: it stays")
 	command.Flags().BoolVar(&fromStdin, "password-stdin", false, "read the password from the first line of stdin")
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		ctx, stop := interruptible(command.Context(), func() {})
+		ctx, stop := console.Interruptible(command.Context(), func() {})
 		defer stop()
 		password, err := a.newPassword(ctx, command, fromStdin)
 		if err != nil {
@@ -153,21 +154,21 @@ twice, or read from stdin; it is never an argument.` + adminCodes,
 
 func (a *app) newPassword(ctx context.Context, command *cobra.Command, fromStdin bool) (string, error) {
 	p := a.prompter(command)
-	if !fromStdin && !p.terminal() {
+	if !fromStdin && !p.Terminal() {
 		return "", exit.Errorf(exit.Usage, "there is no terminal to ask for the password on: give it on stdin with --password-stdin")
 	}
 	if fromStdin {
-		password, err := p.line("")
+		password, err := p.Line("")
 		if err == nil && password == "" {
 			err = exit.Errorf(exit.Usage, "stdin has no password on its first line")
 		}
 		return password, err
 	}
-	password, err := p.secret(ctx, "New password")
+	password, err := p.Secret(ctx, "New password")
 	if err != nil {
 		return "", err
 	}
-	again, err := p.secret(ctx, "Once more")
+	again, err := p.Secret(ctx, "Once more")
 	switch {
 	case err != nil:
 		return "", err

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tale-project/tale-runtime/internal/tale/console"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/tidy"
 )
@@ -30,7 +31,7 @@ permission; 78 configuration; 130 interrupted.`,
 	tidyFlags(command, &t)
 	keepFlag(command, &keep)
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		ctx, stop := interruptible(command.Context(), func() {})
+		ctx, stop := console.Interruptible(command.Context(), func() {})
 		defer stop()
 		s, err := a.session(ctx)
 		if err != nil {

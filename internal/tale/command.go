@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
@@ -15,7 +16,9 @@ import (
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/cli/version"
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/console"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 )
 
@@ -130,6 +133,36 @@ func (a *app) open() (*project.Project, error) {
 		return project.Find(a.folder)
 	}
 	return project.Find(".")
+}
+
+// prompter asks on the streams of a command: on stderr, because stdout is for data.
+func (a *app) prompter(command *cobra.Command) *console.Prompter {
+	return console.NewPrompter(command.InOrStdin(), command.ErrOrStderr())
+}
+
+func (a *app) progress(command *cobra.Command, quiet bool) *console.Progress {
+	return console.NewProgress(console.Options{
+		Data: command.OutOrStdout(), Talk: command.ErrOrStderr(), JSON: a.json, Quiet: quiet, Dumb: a.environ["TERM"] == "dumb",
+	})
+}
+
+// agree asks whether to go on, for the reasons given. No is the answer by default.
+func (a *app) agree(command *cobra.Command, reasons []string) error {
+	if a.yes {
+		return nil
+	}
+	p := a.prompter(command)
+	if !p.Terminal() {
+		return exit.Errorf(exit.Usage, "there is no terminal to ask on whether to go on although %s: say so with --yes", strings.Join(reasons, "; "))
+	}
+	for _, reason := range reasons {
+		command.PrintErrf("  %s\n", reason)
+	}
+	answer, err := p.Line("Go on? [y/N] ")
+	if answer = strings.ToLower(answer); err != nil || answer != "y" && answer != "yes" {
+		return exit.With(exit.Declined, errDeclined)
+	}
+	return nil
 }
 
 // printJSON prints a document.

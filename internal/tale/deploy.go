@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,6 +14,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
+	"github.com/tale-project/tale-runtime/internal/tale/console"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
@@ -110,25 +109,6 @@ func waitFlag(command *cobra.Command, wait *time.Duration) {
 	command.Flags().Lookup("wait").NoOptDefVal = "5m"
 }
 
-// interruptible returns a context that the first stop signal ends; the second ends the
-// process.
-func interruptible(parent context.Context, say func()) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(parent)
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	go func() {
-		select {
-		case <-signals:
-			signal.Stop(signals)
-			say()
-			cancel()
-		case <-ctx.Done():
-			signal.Stop(signals)
-		}
-	}()
-	return ctx, cancel
-}
-
 // deploy plans, asks, carries out and records.
 func (a *app) deploy(command *cobra.Command, o deployOptions) error {
 	if err := o.check(); err != nil {
@@ -136,8 +116,8 @@ func (a *app) deploy(command *cobra.Command, o deployOptions) error {
 	}
 	a.yes = a.yes || o.migrate
 	out := a.progress(command, o.quiet)
-	ctx, stop := interruptible(command.Context(), func() {
-		out.say("interrupted: what has begun is taken back, or finished if the new release serves; another Ctrl-C leaves it as it is, and `tale deploy` mends it")
+	ctx, stop := console.Interruptible(command.Context(), func() {
+		out.Say("interrupted: what has begun is taken back, or finished if the new release serves; another Ctrl-C leaves it as it is, and `tale deploy` mends it")
 	})
 	defer stop()
 	err := a.deployWith(ctx, stop, command, o, out)
@@ -148,7 +128,7 @@ func (a *app) deploy(command *cobra.Command, o deployOptions) error {
 	return err
 }
 
-func (a *app) deployWith(ctx context.Context, stop func(), command *cobra.Command, o deployOptions, out *progress) error {
+func (a *app) deployWith(ctx context.Context, stop func(), command *cobra.Command, o deployOptions, out *console.Progress) error {
 	if !o.dryRun && !o.rollback {
 		if err := a.giveID(out); err != nil {
 			return err
@@ -167,7 +147,7 @@ func (a *app) deployWith(ctx context.Context, stop func(), command *cobra.Comman
 	}
 	defer s.close()
 	if !o.dryRun {
-		release, err := s.lock(ctx, commandLine(command), o.wait, out.say)
+		release, err := s.lock(ctx, commandLine(command), o.wait, out.Say)
 		if err != nil {
 			return err
 		}
@@ -184,7 +164,7 @@ func (a *app) deployWith(ctx context.Context, stop func(), command *cobra.Comman
 		return d.nothing()
 	}
 	// Planned anew: what another host did before the engine's lock was taken counts.
-	release, err := s.lockEngine(ctx, commandLine(command), o.wait, out.say, stop)
+	release, err := s.lockEngine(ctx, commandLine(command), o.wait, out.Say, stop)
 	if err != nil {
 		return err
 	}
@@ -199,14 +179,14 @@ func (a *app) deployWith(ctx context.Context, stop func(), command *cobra.Comman
 }
 
 // giveID gives a project of the oldest tools its id.
-func (a *app) giveID(out *progress) error {
+func (a *app) giveID(out *console.Progress) error {
 	p, err := a.open()
 	if err != nil {
 		return err
 	}
 	made, err := p.EnsureID()
 	if made {
-		out.say("the project had no id; it is " + p.File.ID + " from now on, which names its containers and volumes")
+		out.Say("the project had no id; it is " + p.File.ID + " from now on, which names its containers and volumes")
 	}
 	return err
 }
@@ -256,7 +236,7 @@ type deployment struct {
 	*app
 	*session
 	options deployOptions
-	out     *progress
+	out     *console.Progress
 	command *cobra.Command
 	began   time.Time
 
@@ -364,7 +344,7 @@ func (d *deployment) print() error {
 // nothing says that all is as wanted.
 func (d *deployment) nothing() error {
 	for _, note := range d.plan.Notes {
-		d.out.say(note)
+		d.out.Say(note)
 	}
 	if _, killed := d.project.Unfinished(); killed {
 		d.record(nil) // all was done but this
@@ -373,7 +353,7 @@ func (d *deployment) nothing() error {
 	if only := d.options.services; len(only) > 0 {
 		what = fmt.Sprintf("%s of version %s run", strings.Join(only, ", "), d.plan.Version)
 	}
-	return d.out.result("nothing to do: "+what+", as the files ask for", nil)
+	return d.out.Result("nothing to do: "+what+", as the files ask for", nil)
 }
 
 // carryOut does what the plan says.
@@ -396,21 +376,21 @@ func (d *deployment) carryOut(ctx context.Context) error {
 	}
 	d.makeRoom(ctx)
 	if err := d.project.Begin(d.entry()); err != nil {
-		d.out.say(fmt.Sprintf("what is under way cannot be noted; another run may not know if this one is killed: %v", err))
+		d.out.Say(fmt.Sprintf("what is under way cannot be noted; another run may not know if this one is killed: %v", err))
 	}
 	err = d.run(ctx)
 	d.record(err)
 	var left *rollout.LeftError
 	if err != nil && !errors.As(err, &left) {
-		return d.out.failed(err)
+		return d.out.Failed(err)
 	}
-	return d.out.result(fmt.Sprintf("version %s serves since %s, after %s: %s\nnext: tale status, or back with: tale rollback", d.plan.Version,
+	return d.out.Result(fmt.Sprintf("version %s serves since %s, after %s: %s\nnext: tale status, or back with: tale rollback", d.plan.Version,
 		time.Now().Format(time.TimeOnly), time.Since(d.began).Round(100*time.Millisecond), d.settings.Get("SITE_URL")), left)
 }
 
 func (d *deployment) run(ctx context.Context) error {
 	run := rollout.Rollout{
-		Engine: d.engine, Project: d.project, Model: d.model, Timeout: d.options.timeout, Say: d.out.event, Site: d.visitor,
+		Engine: d.engine, Project: d.project, Model: d.model, Timeout: d.options.timeout, Say: d.out.Event, Site: d.visitor,
 	}
 	return run.Run(ctx, d.plan)
 }

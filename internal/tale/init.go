@@ -15,6 +15,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/console"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 )
 
@@ -106,13 +107,13 @@ func (a *app) initFolder(args []string) (string, error) {
 func (a *app) fillIn(command *cobra.Command, o *project.Options) error {
 	p := a.prompter(command)
 	if o.Settings["POSTGRES_URL"] == "-" {
-		text, err := p.secret(command.Context(), "URL of the Postgres server")
+		text, err := p.Secret(command.Context(), "URL of the Postgres server")
 		if err != nil {
 			return err
 		}
 		o.Settings["POSTGRES_URL"] = strings.TrimSpace(text)
 	}
-	if a.yes || o.NoEnv || !p.terminal() {
+	if a.yes || o.NoEnv || !p.Terminal() {
 		return nil
 	}
 	have, err := project.ReadEnv(o.Dir)
@@ -121,7 +122,7 @@ func (a *app) fillIn(command *cobra.Command, o *project.Options) error {
 	}
 	missing := func(name string) bool { return have[name] == "" && o.Settings[name] == "" }
 	if missing("HOST") && missing("SITE_URL") {
-		o.Settings["HOST"], err = p.ask("Host name of the site", "localhost", func(host string) error {
+		o.Settings["HOST"], err = p.Ask("Host name of the site", "localhost", func(host string) error {
 			return wrong(config.CheckHost("", host))
 		})
 		if err != nil {
@@ -129,12 +130,12 @@ func (a *app) fillIn(command *cobra.Command, o *project.Options) error {
 		}
 	}
 	if missing("TLS_MODE") {
-		if o.Settings["TLS_MODE"], err = p.askTLS(host(o.Settings)); err != nil {
+		if o.Settings["TLS_MODE"], err = askTLS(p, host(o.Settings)); err != nil {
 			return err
 		}
 	}
 	if o.Settings["TLS_MODE"] == stack.TLSLetsEncrypt && missing("TLS_EMAIL") {
-		o.Settings["TLS_EMAIL"], err = p.ask("E-mail address for the account at Let's Encrypt (may stay empty)", "", func(text string) error {
+		o.Settings["TLS_EMAIL"], err = p.Ask("E-mail address for the account at Let's Encrypt (may stay empty)", "", func(text string) error {
 			if text != "" && !strings.Contains(text, "@") {
 				return errors.New("it is not an e-mail address")
 			}
@@ -151,12 +152,12 @@ func host(settings map[string]string) string {
 	return settings["HOST"]
 }
 
-func (p *prompter) askTLS(host string) (string, error) {
+func askTLS(p *console.Prompter, host string) (string, error) {
 	modes, fallback := []string{stack.TLSSelfSigned, stack.TLSExternal}, stack.TLSSelfSigned
 	if project.Public(host) {
 		modes, fallback = append(modes, stack.TLSLetsEncrypt), stack.TLSLetsEncrypt
 	}
-	return p.ask("Where the certificate comes from: "+strings.Join(modes, ", "), fallback, func(mode string) error {
+	return p.Ask("Where the certificate comes from: "+strings.Join(modes, ", "), fallback, func(mode string) error {
 		return wrong(config.CheckOneOf("", mode, modes...))
 	})
 }

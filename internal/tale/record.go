@@ -57,7 +57,7 @@ func (d *deployment) record(failure error) {
 		err = errors.Join(err, d.project.Switched(change.Colour, entry.From))
 	}
 	if err != nil {
-		d.out.say(fmt.Sprintf("the history could not be written, nothing else is lost: %v", err))
+		d.out.Say(fmt.Sprintf("the history could not be written, nothing else is lost: %v", err))
 	}
 }
 

@@ -98,19 +98,19 @@ func (d *deployment) makeRoom(ctx context.Context) {
 	}
 	everything, err := d.engine.Everything(ctx)
 	if err != nil {
-		d.out.say(fmt.Sprintf("old images stay: %v", err))
+		d.out.Say(fmt.Sprintf("old images stay: %v", err))
 		return
 	}
 	var freed int64
 	for _, image := range d.unused(d.state, everything, d.release, d.options.keep) {
 		if err := d.engine.RemoveImage(ctx, image.ID); err != nil {
-			d.out.say(fmt.Sprintf("an old image stays: %v", err))
+			d.out.Say(fmt.Sprintf("an old image stays: %v", err))
 			continue
 		}
 		freed += image.Size
 	}
 	if freed > 0 {
-		d.out.say(humanize.Bytes(uint64(freed)) + " of earlier releases' images were freed")
+		d.out.Say(humanize.Bytes(uint64(freed)) + " of earlier releases' images were freed")
 	}
 }
 

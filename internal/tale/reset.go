@@ -63,7 +63,7 @@ func (a *app) reset(command *cobra.Command, o resetOptions) error {
 		return exit.Errorf(exit.Usage, "--volumes needs --all: a volume cannot go while its container is there")
 	case o.name != "" && o.name != id:
 		return exit.Errorf(exit.Usage, "--project-name is %q, and this project is %q: nothing was changed", o.name, id)
-	case o.volumes && !o.dryRun && o.name == "" && !a.prompter(command).terminal():
+	case o.volumes && !o.dryRun && o.name == "" && !a.prompter(command).Terminal():
 		return exit.Errorf(exit.Usage, "there is no terminal to type the project's id on, which --volumes asks for: give it with --project-name %s", id)
 	}
 	o.agree = func(plan tidy.Plan) error { return a.agreeToReset(command, o, plan) }
@@ -101,7 +101,7 @@ func (s *session) reset(ctx context.Context, o resetOptions) (tidy.Plan, error) 
 // agreeToReset asks: for data the id has to be typed, whatever else was said.
 func (a *app) agreeToReset(command *cobra.Command, o resetOptions, plan tidy.Plan) error {
 	if len(plan.Volumes) > 0 && o.name == "" {
-		typed, err := a.prompter(command).line(fmt.Sprintf("Type the project's id, %s, to remove its data for good: ", plan.Project))
+		typed, err := a.prompter(command).Line(fmt.Sprintf("Type the project's id, %s, to remove its data for good: ", plan.Project))
 		if err == nil && typed != plan.Project {
 			err = exit.With(exit.Declined, errDeclined)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/site"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/console"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
@@ -60,7 +61,7 @@ func (a *app) connect(ctx context.Context, p *project.Project) (*session, error)
 
 // onEngine does something with the engine of a project, until it is done or interrupted.
 func (a *app) onEngine(command *cobra.Command, p *project.Project, do func(context.Context, *session) error) error {
-	ctx, stop := interruptible(command.Context(), func() {})
+	ctx, stop := console.Interruptible(command.Context(), func() {})
 	defer stop()
 	s, err := a.connect(ctx, p)
 	if err != nil {

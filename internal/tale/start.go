@@ -11,6 +11,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
+	"github.com/tale-project/tale-runtime/internal/tale/console"
 	"github.com/tale-project/tale-runtime/internal/tale/logs"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
@@ -56,14 +57,14 @@ func (a *app) start(command *cobra.Command, o startOptions) error {
 		return exit.Errorf(exit.Usage, "--port is %d; a port is 1 to 65535", o.port)
 	}
 	out := a.progress(command, false)
-	ctx, stop := interruptible(command.Context(), func() { out.say("stopping; another Ctrl-C leaves the containers as they are") })
+	ctx, stop := console.Interruptible(command.Context(), func() { out.Say("stopping; another Ctrl-C leaves the containers as they are") })
 	defer stop()
 	s, err := a.session(ctx)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	release, err := s.lock(ctx, commandLine(command), 0, out.say)
+	release, err := s.lock(ctx, commandLine(command), 0, out.Say)
 	if err != nil {
 		return err
 	}
@@ -71,12 +72,12 @@ func (a *app) start(command *cobra.Command, o startOptions) error {
 	release()
 	if ctx.Err() == nil {
 		if err != nil {
-			return out.failed(err)
+			return out.Failed(err)
 		}
-		if err := out.result(url+" answers; `tale stop --dev` stops it", nil); err != nil || o.detach {
+		if err := out.Result(url+" answers; `tale stop --dev` stops it", nil); err != nil || o.detach {
 			return err
 		}
-		follow := logsOptions{dev: true, Options: logs.Options{Projects: []string{compose.DevelopmentID(s.project.File.ID)}, Follow: true, Last: 0, Warn: func(err error) { out.say(err.Error()) }}}
+		follow := logsOptions{dev: true, Options: logs.Options{Projects: []string{compose.DevelopmentID(s.project.File.ID)}, Follow: true, Last: 0, Warn: func(err error) { out.Say(err.Error()) }}}
 		err = logs.Read(ctx, s.engine, follow.Options, a.logPrinter(command.OutOrStdout(), follow))
 		if ctx.Err() == nil {
 			return err // nobody reads any more: it goes on as with --detach
@@ -88,17 +89,17 @@ func (a *app) start(command *cobra.Command, o startOptions) error {
 }
 
 // stopDevelopment stops what was started, though the command was interrupted.
-func (s *session) stopDevelopment(out *progress) error {
+func (s *session) stopDevelopment(out *console.Progress) error {
 	ctx := context.Background()
 	containers, err := s.engine.Containers(ctx, compose.DevelopmentID(s.project.File.ID))
 	if err != nil {
 		return err
 	}
-	return tidy.Stop(compose.DevelopmentID(s.project.File.ID), containers).Run(ctx, s.engine, out.say)
+	return tidy.Stop(compose.DevelopmentID(s.project.File.ID), containers).Run(ctx, s.engine, out.Say)
 }
 
 // bringUp makes the stack be as the files say, and returns where it answers.
-func (a *app) bringUp(ctx context.Context, s *session, o startOptions, out *progress) (string, error) {
+func (a *app) bringUp(ctx context.Context, s *session, o startOptions, out *console.Progress) (string, error) {
 	id := compose.DevelopmentID(s.project.File.ID)
 	state, err := rollout.Observe(ctx, s.engine, id)
 	if err != nil {
@@ -113,7 +114,7 @@ func (a *app) bringUp(ctx context.Context, s *session, o startOptions, out *prog
 		return "", err
 	}
 	for _, warning := range model.Warnings {
-		out.say(warning)
+		out.Say(warning)
 	}
 	if err := state.AskForeign(ctx, s.engine, model); err != nil {
 		return "", err
@@ -121,13 +122,13 @@ func (a *app) bringUp(ctx context.Context, s *session, o startOptions, out *prog
 	plan := rollout.NewPlan(state, state.Target(id, r.version, model, r.versions, rollout.Scope{All: true}))
 	notes, err := rollout.Preflight(ctx, s.engine, model, state, plan, false)
 	for _, note := range notes {
-		out.say(note)
+		out.Say(note)
 	}
 	if err != nil {
 		return "", err
 	}
 	s.settings = developmentSettings(s.settings, model)
-	run := rollout.Rollout{Engine: s.engine, Project: s.project, Model: model, Timeout: o.timeout, Say: out.event, Site: s.visitor}
+	run := rollout.Rollout{Engine: s.engine, Project: s.project, Model: model, Timeout: o.timeout, Say: out.Event, Site: s.visitor}
 	return s.settings.Get("SITE_URL"), run.Run(ctx, plan)
 }
 

@@ -5,14 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/tale/console"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 	"github.com/tale-project/tale-runtime/internal/tale/status"
 )
@@ -41,7 +40,7 @@ serve; 69 the engine is unreachable; 77 permission; 78 configuration.`,
 	command.Flags().BoolVar(&memory, "memory", false, "also print what each service uses")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		out := command.OutOrStdout()
-		if watch && !a.json && !isTerminal(out) {
+		if watch && !a.json && !console.IsTerminal(out) {
 			return exit.Errorf(exit.Usage, "--watch draws on a terminal, and stdout is none: use --watch --json, or leave it out")
 		}
 		return a.status(command.Context(), out, watch, memory)
@@ -60,7 +59,7 @@ func (a *app) status(ctx context.Context, out io.Writer, watch, memory bool) err
 		}
 		return err
 	}
-	ctx, stop := interruptible(ctx, func() {})
+	ctx, stop := console.Interruptible(ctx, func() {})
 	defer stop()
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
@@ -134,12 +133,6 @@ func (s *session) target(state rollout.State) (rollout.Target, error) {
 	return state.Target(s.project.File.ID, r.version, model, r.versions, rollout.Scope{}), nil
 }
 
-// isTerminal reports whether a stream of a command is a terminal.
-func isTerminal(stream any) bool {
-	file, isFile := stream.(*os.File)
-	return isFile && term.IsTerminal(int(file.Fd()))
-}
-
 // paints reports whether to print colours.
 func (a *app) paints(out io.Writer) bool {
 	switch {
@@ -148,5 +141,5 @@ func (a *app) paints(out io.Writer) bool {
 	case a.environ["CLICOLOR_FORCE"] != "" && a.environ["CLICOLOR_FORCE"] != "0":
 		return true
 	}
-	return isTerminal(out) && a.environ["TERM"] != "dumb"
+	return console.IsTerminal(out) && a.environ["TERM"] != "dumb"
 }

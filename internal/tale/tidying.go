@@ -35,12 +35,12 @@ func (a *app) tidy(ctx context.Context, command *cobra.Command, s *session, t ti
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	if !t.dryRun {
-		release, err := s.lock(ctx, commandLine(command), t.wait, out.say)
+		release, err := s.lock(ctx, commandLine(command), t.wait, out.Say)
 		if err != nil {
 			return err
 		}
 		defer release()
-		if release, err = s.lockEngine(ctx, commandLine(command), t.wait, out.say, stop); err != nil {
+		if release, err = s.lockEngine(ctx, commandLine(command), t.wait, out.Say, stop); err != nil {
 			return err
 		}
 		defer release()
@@ -53,9 +53,9 @@ func (a *app) tidy(ctx context.Context, command *cobra.Command, s *session, t ti
 		return a.previewTidy(command, plan)
 	case plan.Empty():
 		for _, note := range plan.Notes {
-			out.say(note)
+			out.Say(note)
 		}
-		return out.result("nothing to do", nil)
+		return out.Result("nothing to do", nil)
 	}
 	if !a.json {
 		if err := plan.Write(command.ErrOrStderr()); err != nil {
@@ -67,7 +67,7 @@ func (a *app) tidy(ctx context.Context, command *cobra.Command, s *session, t ti
 			return err
 		}
 	}
-	err = plan.Run(ctx, s.engine, out.say)
+	err = plan.Run(ctx, s.engine, out.Say)
 	if err == nil && t.after != nil {
 		err = t.after()
 	}
@@ -79,12 +79,12 @@ func (a *app) tidy(ctx context.Context, command *cobra.Command, s *session, t ti
 		fail(&entry, project.Failed, err)
 	}
 	if wrong := s.project.Record(entry); wrong != nil {
-		out.say(wrong.Error())
+		out.Say(wrong.Error())
 	}
 	if err != nil {
-		return out.failed(err)
+		return out.Failed(err)
 	}
-	return out.result(t.done, nil)
+	return out.Result(t.done, nil)
 }
 
 func (a *app) previewTidy(command *cobra.Command, plan tidy.Plan) error {

@@ -1,4 +1,4 @@
-package tale
+package console
 
 import (
 	"encoding/json"
@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/tale-project/tale-runtime/internal/cli"
@@ -17,9 +16,9 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 )
 
-// progress tells what a long command does: as lines on stderr, with a line on a terminal
+// Progress tells what a long command does: as lines on stderr, with a line on a terminal
 // that is written over while something goes on, or as JSON lines on stdout.
-type progress struct {
+type Progress struct {
 	mu       sync.Mutex
 	data     io.Writer
 	talk     io.Writer
@@ -33,16 +32,24 @@ type progress struct {
 // redrawEvery is how often the line on a terminal changes at most.
 const redrawEvery = 100 * time.Millisecond
 
-func (a *app) progress(command *cobra.Command, quiet bool) *progress {
-	talk := command.ErrOrStderr()
-	return &progress{
-		data: command.OutOrStdout(), talk: talk, json: a.json, quiet: quiet,
-		terminal: isTerminal(talk) && a.environ["TERM"] != "dumb",
+// Options say where and how a Progress tells.
+type Options struct {
+	Data, Talk io.Writer // stdout and stderr
+	JSON       bool      // lines of JSON on Data
+	Quiet      bool      // the result and errors only
+	Dumb       bool      // the terminal cannot write over a line
+}
+
+// NewProgress returns a progress that has told nothing yet.
+func NewProgress(o Options) *Progress {
+	return &Progress{
+		data: o.Data, talk: o.Talk, json: o.JSON, quiet: o.Quiet,
+		terminal: IsTerminal(o.Talk) && !o.Dumb,
 	}
 }
 
-// event tells one step of a rollout.
-func (p *progress) event(e rollout.Event) {
+// Event tells one step of a rollout.
+func (p *Progress) Event(e rollout.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.json {
@@ -62,13 +69,13 @@ func (p *progress) event(e rollout.Event) {
 	}
 }
 
-// say tells something that is no step.
-func (p *progress) say(text string) {
-	p.event(rollout.Event{Time: time.Now(), Kind: rollout.Noted, Text: text})
+// Say tells something that is no step.
+func (p *Progress) Say(text string) {
+	p.Event(rollout.Event{Time: time.Now(), Kind: rollout.Noted, Text: text})
 }
 
 // draw writes over the last line of a terminal. Elsewhere it says nothing.
-func (p *progress) draw(text string) {
+func (p *Progress) draw(text string) {
 	if !p.terminal || p.quiet || time.Since(p.drawn) < redrawEvery {
 		return
 	}
@@ -79,13 +86,13 @@ func (p *progress) draw(text string) {
 	_, _ = fmt.Fprintf(p.talk, "\r\x1b[K%s", text)
 }
 
-func (p *progress) line(text string) {
+func (p *Progress) line(text string) {
 	if !p.quiet {
 		p.print(text)
 	}
 }
 
-func (p *progress) print(text string) {
+func (p *Progress) print(text string) {
 	if p.live {
 		_, _ = io.WriteString(p.talk, "\r\x1b[K")
 		p.live = false
@@ -93,8 +100,8 @@ func (p *progress) print(text string) {
 	_, _ = fmt.Fprintln(p.talk, text)
 }
 
-// result tells how it ended well; left is what could not be cleared away.
-func (p *progress) result(text string, left *rollout.LeftError) error {
+// Result tells how it ended well; left is what could not be cleared away.
+func (p *Progress) Result(text string, left *rollout.LeftError) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	warning := ""
@@ -111,8 +118,8 @@ func (p *progress) result(text string, left *rollout.LeftError) error {
 	return nil
 }
 
-// failed tells why it did not, and returns the error as told.
-func (p *progress) failed(err error) error {
+// Failed tells why it did not, and returns the error as told.
+func (p *Progress) Failed(err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	text := err.Error()

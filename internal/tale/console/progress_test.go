@@ -1,4 +1,4 @@
-package tale
+package console_test
 
 import (
 	"bytes"
@@ -8,22 +8,24 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/tale/console"
 )
 
 // TestResultIsAsDocumented: the manual has each member of the last line of --json.
 func TestResultIsAsDocumented(t *testing.T) {
-	text, err := os.ReadFile("../../docs/tale.md")
+	text, err := os.ReadFile("../../../docs/tale.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, part, _ := strings.Cut(string(text), "\n### Result\n")
 	part, _, _ = strings.Cut(part, "\n## ")
 	var out bytes.Buffer
-	p := &progress{data: &out, talk: io.Discard, json: true}
-	if err := p.result("done", nil); err != nil {
+	p := console.NewProgress(console.Options{Data: &out, Talk: io.Discard, JSON: true})
+	if err := p.Result("done", nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.failed(errors.New("refused")); err == nil {
+	if err := p.Failed(errors.New("refused")); err == nil {
 		t.Error("the failure is lost")
 	}
 	decoder := json.NewDecoder(&out)

@@ -1,4 +1,4 @@
-package tale
+package console
 
 import (
 	"bufio"
@@ -11,40 +11,39 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 )
 
-// prompter asks on the terminal, if there is one.
-type prompter struct {
+// Prompter asks on the terminal, if there is one.
+type Prompter struct {
 	in    io.Reader
 	out   io.Writer
 	lines *bufio.Reader
 	fd    int // of in, -1 without a terminal
 }
 
-// prompter asks on the streams of a command: on stderr, because stdout is for data.
-func (a *app) prompter(command *cobra.Command) *prompter {
-	p := &prompter{in: command.InOrStdin(), out: command.ErrOrStderr(), fd: -1}
-	p.lines = bufio.NewReader(p.in)
-	if isTerminal(p.in) && isTerminal(p.out) {
-		p.fd = int(p.in.(*os.File).Fd())
+// NewPrompter returns a prompter that reads from in and writes to out.
+func NewPrompter(in io.Reader, out io.Writer) *Prompter {
+	p := &Prompter{in: in, out: out, lines: bufio.NewReader(in), fd: -1}
+	if IsTerminal(in) && IsTerminal(out) {
+		p.fd = int(in.(*os.File).Fd())
 	}
 	return p
 }
 
-func (p *prompter) terminal() bool { return p.fd >= 0 }
+// Terminal reports whether there is a terminal to ask on.
+func (p *Prompter) Terminal() bool { return p.fd >= 0 }
 
-// ask asks for a value until check takes it. An empty answer is the default.
-func (p *prompter) ask(question, fallback string, check func(string) error) (string, error) {
+// Ask asks for a value until check takes it. An empty answer is the default.
+func (p *Prompter) Ask(question, fallback string, check func(string) error) (string, error) {
 	for {
 		shown := question + ": "
 		if fallback != "" {
 			shown = fmt.Sprintf("%s [%s]: ", question, fallback)
 		}
-		answer, err := p.line(shown)
+		answer, err := p.Line(shown)
 		if err != nil {
 			return "", err
 		}
@@ -60,7 +59,8 @@ func (p *prompter) ask(question, fallback string, check func(string) error) (str
 	}
 }
 
-func (p *prompter) line(shown string) (string, error) {
+// Line asks for a line. No answer at all is a usage error.
+func (p *Prompter) Line(shown string) (string, error) {
 	if _, err := io.WriteString(p.out, shown); err != nil {
 		return "", err
 	}
@@ -74,11 +74,11 @@ func (p *prompter) line(shown string) (string, error) {
 	return strings.TrimSpace(line), err
 }
 
-// secret asks for a value that the terminal does not show. Without a terminal it is the
+// Secret asks for a value that the terminal does not show. Without a terminal it is the
 // first line of the input.
-func (p *prompter) secret(ctx context.Context, question string) (string, error) {
-	if !p.terminal() {
-		return p.line("")
+func (p *Prompter) Secret(ctx context.Context, question string) (string, error) {
+	if !p.Terminal() {
+		return p.Line("")
 	}
 	before, err := term.GetState(p.fd)
 	if err != nil {
@@ -108,21 +108,8 @@ func (p *prompter) secret(ctx context.Context, question string) (string, error) 
 	}
 }
 
-// agree asks whether to go on, for the reasons given. No is the answer by default.
-func (a *app) agree(command *cobra.Command, reasons []string) error {
-	if a.yes {
-		return nil
-	}
-	p := a.prompter(command)
-	if !p.terminal() {
-		return exit.Errorf(exit.Usage, "there is no terminal to ask on whether to go on although %s: say so with --yes", strings.Join(reasons, "; "))
-	}
-	for _, reason := range reasons {
-		command.PrintErrf("  %s\n", reason)
-	}
-	answer, err := p.line("Go on? [y/N] ")
-	if answer = strings.ToLower(answer); err != nil || answer != "y" && answer != "yes" {
-		return exit.With(exit.Declined, errDeclined)
-	}
-	return nil
+// IsTerminal reports whether a stream is a terminal.
+func IsTerminal(stream any) bool {
+	file, isFile := stream.(*os.File)
+	return isFile && term.IsTerminal(int(file.Fd()))
 }
