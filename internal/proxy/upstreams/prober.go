@@ -307,8 +307,18 @@ func (p *prober) probed(r result) {
 	}
 	p.log.Debug("upstream probed", "address", r.at.String(), "result", r.verdict.outcome.String(),
 		"duration", r.verdict.took, "reason", r.verdict.reason)
-	if w.observe(r.verdict, p.settings.limit) {
+	if w.observe(r.verdict, p.limit()) {
 		p.logHealth(&w.address)
 	}
 	p.publish()
+}
+
+// limit returns what changes the state of an address. While none serves, the first pass
+// is enough: there is nothing better to offer, and clients are waiting.
+func (p *prober) limit() thresholds {
+	limit := p.settings.limit
+	if len(p.snapshot.Load().serving) == 0 {
+		limit.passes = 1
+	}
+	return limit
 }

@@ -40,7 +40,7 @@ func init() { caddy.RegisterModule(Source{}) }
 //
 // Each address is probed by itself, over a connection of its own. It is returned
 // after it answered 200 `passes` times in a row (once is enough for one that is
-// there when the proxy starts). It is dropped at once when it answers anything
+// there when the proxy starts, and where no other serves). It is dropped at once when it answers anything
 // else or refuses the connection, and after `timeouts` probes in a row without
 // an answer in time. The last address is kept even then, as long as it is only
 // slow.
@@ -81,7 +81,8 @@ type Source struct {
 	// How long a probe may take, at most `2s`. Default: `2s`.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 
-	// How many probes in a row an address must pass to be used. Default: 2.
+	// How many probes in a row an address must pass to be used while another is.
+	// Default: 2.
 	Passes int `json:"passes,omitempty"`
 
 	// How many probes in a row may take too long before an address is dropped.

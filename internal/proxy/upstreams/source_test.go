@@ -153,15 +153,31 @@ func TestRefusedConnectionEndsAnAddressAtOnce(t *testing.T) {
 	waitForOffers(t, source, blue)
 }
 
-func TestNewAddressNeedsTwoPasses(t *testing.T) {
+func TestNewAddressNeedsTwoPassesWhereAnotherServes(t *testing.T) {
 	stage := newStage(t)
-	blue := stage.service(t, "blue", blueIP)
-	source := provision(t, stage.source())
+	blue, green := stage.service(t, "blue", blueIP), stage.service(t, "green", greenIP)
 	stage.dns.Set(alias, blueIP)
+	source := provision(t, stage.source())
 	waitForOffers(t, source, blue)
-	if n := blue.Probes(); n < 2 {
+	stage.dns.Set(alias, blueIP, greenIP)
+	waitForOffers(t, source, green, blue)
+	if n := green.Probes(); n < 2 {
 		t.Errorf("used after %d probes", n)
 	}
+}
+
+func TestTheFirstPassIsEnoughWhereNoneServes(t *testing.T) {
+	stage := newStage(t)
+	blue := stage.service(t, "blue", blueIP)
+	slow := stage.source()
+	slow.Interval = caddy.Duration(10 * time.Minute) // no second probe while this test runs
+	source := provision(t, slow)
+	stage.dns.Set(alias, blueIP)
+	testkit.Eventually(t, "the name is looked up", func() bool {
+		source.prober.refresh()
+		return blue.Probes() > 0
+	})
+	waitForOffers(t, source, blue)
 }
 
 func TestUnknownNameHasNoUpstreamsAndNoError(t *testing.T) {

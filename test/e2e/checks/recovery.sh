@@ -38,7 +38,7 @@ convex_restarts_below_the_platform() {
   compose restart convex
   patiently 60 is_healthy convex
   equal "$(inspect platform '{{.State.Pid}}')" "$before" "the platform's process"
-  visit
+  patiently 10 visit # the proxy looks by itself, and may not have seen it yet
 }
 
 # Whatever dies while the stack comes up, in whatever order: what ran is started
