@@ -64,7 +64,7 @@ kills_during_the_boot_heal() {
     patiently 60 runs_again "$service" "${killed[$service]}"
   done
   boots_cold
-  visit
+  patiently 10 visit
   note "killed: ${order[*]}"
 }
 
