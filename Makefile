@@ -23,6 +23,7 @@ export TALE_TEST_CONVEX_CLI   ?= $(wildcard $(TEST_TOOLS)/convex)
 export TALE_TEST_NODE_BIN     ?= $(wildcard $(TEST_TOOLS)/node-bin)
 export TALE_TEST_RUNNER       ?= $(wildcard $(TEST_TOOLS)/runner)
 export TALE_TEST_POSTGRES_BIN ?= $(wildcard $(TEST_TOOLS)/postgres-bin)
+export TALE_TEST_DBMATE       ?= $(wildcard $(TEST_TOOLS)/dbmate-bin)
 export TALE_TEST_NGINX        ?= $(wildcard $(TEST_TOOLS)/nginx/usr/sbin/nginx)
 export TALE_TEST_TRAEFIK      ?= $(wildcard $(TEST_TOOLS)/traefik/traefik)
 
@@ -48,7 +49,7 @@ test: ## Run all Go tests with the race detector
 spellings: ## Send 100,000 spellings of the closed paths through the proxy (make test: fewer)
 	go test -tags $(TAGS) -count=1 -run TestNoSpellingReachesWhatIsClosed ./internal/proxy
 
-test-tools: ## Install what some tests need: four releases of the convex CLI, Node.js, what functions run with, Postgres, nginx
+test-tools: ## Install what some tests need: four releases of the convex CLI, Node.js, what functions run with, Postgres, dbmate, nginx
 	test/tools.sh $(TEST_TOOLS)
 
 traefik: ## Compile the Traefik that terminators tries as well (5 minutes, 3 GB)

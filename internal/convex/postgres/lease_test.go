@@ -11,7 +11,6 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
-	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // leases are the statements of the backend's start (postgres/src/sql.rs).
@@ -19,7 +18,7 @@ const leases = `CREATE TABLE leases (id BIGINT NOT NULL, ts BIGINT NOT NULL, PRI
 
 // What keeps the backend from its lease, and what does not.
 func TestLease(t *testing.T) {
-	login := startRealPostgres(t, testkit.Postgres(t))
+	login := startRealPostgres(t)
 	if _, err := login.WaitReady(t.Context(), logging.Discard(), time.Minute, nil); err == nil {
 		t.Fatal("the database is there already")
 	}

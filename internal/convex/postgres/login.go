@@ -2,21 +2,14 @@ package postgres
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
-	"os"
 	"strconv"
-	"strings"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgconn"
-	"golang.org/x/sys/unix"
 
 	"github.com/tale-project/tale-runtime/internal/net/netcause"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/stack/pglogin"
 )
 
 // oldestVersion is the oldest server version Tale supports, as Postgres
@@ -26,6 +19,10 @@ const oldestVersion = 160000
 // loginTimeout bounds one login, so that a wait can tell a host that swallows packets
 // from a slow start.
 const loginTimeout = 5 * time.Second
+
+// mostOfALogin is how much a server may send during a login, in bytes: some
+// parameters, one row, and certificates. The driver would keep all of it.
+const mostOfALogin = 1 << 20
 
 // factsQuery asks for everything at once: of the schema that the backend takes (the
 // first that is there and may be used), whether it may write its tables or, while
@@ -64,15 +61,8 @@ func (l Login) Try(ctx context.Context) (Facts, error) {
 	ctx, cancel := context.WithTimeout(ctx, loginTimeout)
 	defer cancel()
 	var facts Facts
-	settings, err := l.connectSettings(&facts)
-	if err != nil {
-		return facts, l.classify(err)
-	}
-	connected := limit(settings)
-	conn, err := pgconn.ConnectConfig(ctx, settings)
-	if err != nil && connected() {
-		err = netcause.Connected(err)
-	}
+	conn, secured, err := pglogin.Login{Server: l.Server, Database: l.Database, CAFile: l.CAFile, Limit: mostOfALogin}.Connect(ctx)
+	facts.TLS = secured
 	if err != nil {
 		return facts, l.classify(err)
 	}
@@ -112,58 +102,3 @@ func (l Login) judge(facts Facts, row [][]byte) (Facts, error) {
 }
 
 func (l Login) user() string { return l.Server.URL.User.Username() }
-
-// ownSettings replace what the driver would take from PGPORT, PGOPTIONS and the other
-// variables of libpq, which the backend does not read. TLS is negotiated by
-// negotiateTLS, which does what the backend does and can tell a refusal from a bad
-// certificate.
-const ownSettings = "sslmode=disable&sslnegotiation=postgres&sslcertmode=allow&sslcert=&sslkey=&sslrootcert=&passfile=&connect_timeout=0" +
-	"&target_session_attrs=any&min_protocol_version=3.0&max_protocol_version=3.0&require_auth=&service=none&servicefile="
-
-func (l Login) connectSettings(facts *Facts) (*pgconn.Config, error) {
-	services, err := emptyService()
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = services.Close() }()
-	u, parameters := *l.Server.URL, l.Server.URL.Query()
-	u.Host = net.JoinHostPort(u.Hostname(), l.Server.Port())
-	u.Path = "/" + l.Database
-	u.RawQuery = ownSettings + url.QueryEscape(services.Name()) + "&channel_binding=" + parameters.Get("channel_binding")
-	settings, err := pgconn.ParseConfig(u.String())
-	if err != nil {
-		return nil, errors.New("the connection settings cannot be read") // the error may show the URL
-	}
-	settings.Password, _ = u.User.Password()
-	settings.RuntimeParams = map[string]string{}
-	for _, name := range []string{"options", "application_name"} {
-		if parameters.Has(name) {
-			// The backend writes the parameters anew as a form, in which a blank is a plus
-			// sign, and its driver takes that for one.
-			settings.RuntimeParams[name] = strings.ReplaceAll(parameters.Get(name), " ", "+")
-		}
-	}
-	settings.AfterNetConnect = func(ctx context.Context, _ *pgconn.Config, conn net.Conn) (net.Conn, error) {
-		secured, err := l.negotiateTLS(ctx, conn)
-		if err != nil {
-			return conn, err // the driver closes what it gets back
-		}
-		_, facts.TLS = secured.(*tls.Conn)
-		return secured, nil
-	}
-	return settings, nil
-}
-
-// emptyService returns a service file in memory with a service that sets nothing. It
-// takes the place of that of PGSERVICE, which could not be overruled otherwise.
-func emptyService() (*os.File, error) {
-	fd, err := unix.MemfdCreate("pg_service.conf", unix.MFD_CLOEXEC)
-	if err != nil {
-		return nil, fmt.Errorf("cannot prepare a login that inherits nothing: %w", err)
-	}
-	file := os.NewFile(uintptr(fd), fmt.Sprintf("/proc/self/fd/%d", fd))
-	if _, err := file.WriteString("[none]\n"); err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot prepare a login that inherits nothing: %w", err), file.Close())
-	}
-	return file, nil
-}

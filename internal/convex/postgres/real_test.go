@@ -3,11 +3,7 @@ package postgres
 import (
 	"errors"
 	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -19,34 +15,10 @@ import (
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-const postgresPassword = "p@ss/w:rd%?#"
-
-// startRealPostgres runs a fresh server, as another user where we are root, as
-// Postgres refuses to be.
-func startRealPostgres(t *testing.T, bin string) Login {
+// startRealPostgres runs a fresh server.
+func startRealPostgres(t *testing.T) Login {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "postgres") // t.TempDir is closed to the other user
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	password := filepath.Join(dir, "password")
-	if err := errors.Join(os.WriteFile(password, []byte(postgresPassword+"\n"), 0o644), os.Chmod(dir, 0o777)); err != nil {
-		t.Fatal(err)
-	}
-	data, port := filepath.Join(dir, "data"), testkit.FreePort(t)
-	if output, err := asNobody(bin, "initdb", "-D", data, "-U", "tale", "--pwfile", password, "-A", "scram-sha-256").CombinedOutput(); err != nil {
-		t.Fatalf("initdb: %v\n%s", err, output)
-	}
-	server := asNobody(bin, "postgres", "-D", data, "-p", port, "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="+dir, "-c", "fsync=off", "-c", "max_prepared_transactions=1")
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = server.Process.Signal(syscall.SIGINT)
-		_ = server.Wait()
-	})
-	u := &url.URL{Scheme: "postgresql", User: url.UserPassword("tale", postgresPassword), Host: "127.0.0.1:" + port}
+	u := testkit.StartPostgres(t, "-c", "max_prepared_transactions=1")
 	made, err := stack.Database{PostgresURL: config.Secret(u.String())}.Server()
 	if err != nil {
 		t.Fatal(err)
@@ -54,19 +26,9 @@ func startRealPostgres(t *testing.T, bin string) Login {
 	return Login{Server: made, Database: "tale_platform"}
 }
 
-func asNobody(bin, name string, args ...string) *exec.Cmd {
-	command := exec.Command(filepath.Join(bin, name), args...)
-	command.Dir, command.Env = "/", []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C"}
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if os.Geteuid() == 0 {
-		command.SysProcAttr.Credential = &syscall.Credential{Uid: 65534, Gid: 65534}
-	}
-	return command
-}
-
 // The fake of the other tests is only as right as we know Postgres to be.
 func TestRealPostgres(t *testing.T) {
-	login := startRealPostgres(t, testkit.Postgres(t))
+	login := startRealPostgres(t)
 	// Refused, then starting, then there: without the database for as long as
 	// init scripts are given.
 	_, err := login.WaitReady(t.Context(), logging.Discard(), time.Minute, nil)

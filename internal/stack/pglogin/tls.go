@@ -1,4 +1,4 @@
-package postgres
+package pglogin
 
 import (
 	"context"
@@ -14,9 +14,10 @@ import (
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
+// Ends of a login before Postgres has said anything.
 var (
-	errNoTLS       = errors.New("the server does not offer TLS")
-	errNotPostgres = errors.New("the server does not say whether it offers TLS")
+	ErrNoTLS       = errors.New("the server does not offer TLS")
+	ErrNotPostgres = errors.New("the server does not say whether it offers TLS")
 )
 
 // negotiateTLS asks for TLS as the backend's driver does: a server that offers
@@ -48,9 +49,9 @@ func (l Login) negotiateTLS(ctx context.Context, conn net.Conn) (net.Conn, error
 	case answer[0] == 'N' && l.Server.Mode == stack.SSLPrefer:
 		return conn, nil
 	case answer[0] == 'N':
-		return nil, errNoTLS
+		return nil, ErrNoTLS
 	default:
-		return nil, errNotPostgres
+		return nil, ErrNotPostgres
 	}
 }
 
@@ -62,7 +63,7 @@ func (l Login) secure(ctx context.Context, conn net.Conn) (net.Conn, error) {
 	if l.CAFile != "" {
 		pem, err := os.ReadFile(l.CAFile)
 		if err != nil || !roots.AppendCertsFromPEM(pem) {
-			return nil, &caFileError{path: l.CAFile, err: err}
+			return nil, &CAFileError{path: l.CAFile, err: err}
 		}
 	}
 	secured := tls.Client(conn, &tls.Config{ServerName: l.Server.URL.Hostname(), RootCAs: roots, MinVersion: tls.VersionTLS12})
@@ -72,17 +73,17 @@ func (l Login) secure(ctx context.Context, conn net.Conn) (net.Conn, error) {
 	return secured, nil
 }
 
-// caFileError is a PG_CA_FILE that cannot be used.
-type caFileError struct {
+// CAFileError is a file of an authority that cannot be used.
+type CAFileError struct {
 	path string
 	err  error
 }
 
-func (e *caFileError) Error() string {
+func (e *CAFileError) Error() string {
 	if e.err == nil {
 		return "PG_CA_FILE " + e.path + " holds no PEM certificate"
 	}
 	return "PG_CA_FILE cannot be read: " + e.err.Error()
 }
 
-func (e *caFileError) Unwrap() error { return e.err }
+func (e *CAFileError) Unwrap() error { return e.err }
