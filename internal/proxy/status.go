@@ -19,6 +19,7 @@ import (
 	proxyhealth "github.com/tale-project/tale-runtime/internal/proxy/health"
 	"github.com/tale-project/tale-runtime/internal/proxy/routes"
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 // statusLimit is far more than the document of a proxy, in bytes.
@@ -50,7 +51,7 @@ func statusCommand(load func() (*Settings, error)) *cobra.Command {
 func fetchStatus(ctx context.Context, s *Settings) (*proxyhealth.Document, error) {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
-	url := "http://" + health.LocalAddr(s.HealthAddr) + routes.HealthPath + "?deep"
+	url := "http://" + health.LocalAddr(s.HealthAddr) + routes.HealthPath + "?" + stack.ProxyStatusQuery
 	unreachable := func(err error) error {
 		return exit.Errorf(exit.Unavailable, "cannot ask the running proxy at %s: %s; is it running, and with the same PROXY_HEALTH_ADDR?", url, health.Reason(err))
 	}

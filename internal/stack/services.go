@@ -27,6 +27,13 @@ const (
 	StatusPort      = 9180
 )
 
+// ProxyHealthPath is answered by every server of the proxy itself. At ProxyHealthPort it
+// answers ProxyStatusQuery with the document that `proxy status --json` prints.
+const (
+	ProxyHealthPath  = "/health"
+	ProxyStatusQuery = "deep"
+)
+
 // PlatformHealth is the path at which the web application answers 200 when it is well,
 // in images of every make.
 const PlatformHealth = "/api/health"

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/proxy/certstore"
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 func init() { caddy.RegisterModule(Handler{}) }
@@ -54,7 +55,7 @@ type Document struct {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	w.Header().Set("Cache-Control", "no-store")
 	switch {
-	case asks(r.URL.RawQuery, "deep"):
+	case asks(r.URL.RawQuery, stack.ProxyStatusQuery):
 		return h.serveDeep(w, r)
 	case asks(r.URL.RawQuery, "ready"):
 		return h.serveReady(w, r)

@@ -3,10 +3,12 @@ package routes
 import (
 	"net/http"
 	"slices"
+
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 // HealthPath is answered by every server of the proxy itself.
-const HealthPath = "/health"
+const HealthPath = stack.ProxyHealthPath
 
 // Table is the public route table of a site, by what it depends on.
 type Table struct {

@@ -4,11 +4,16 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/docker/cli/cli/config"
@@ -47,6 +52,9 @@ type Engine struct {
 	local   bool
 	options Options
 	logins  *configfile.ConfigFile
+
+	mu   sync.Mutex
+	info Info // that was answered; it does not change while a command runs
 }
 
 // Connect finds the engine that the docker command would use and agrees with it on a
@@ -154,19 +162,25 @@ func (e *Engine) overSSH() ([]client.Opt, error) {
 	}, nil
 }
 
-// Info asks the engine what it is.
+// Info asks the engine what it is, until it has answered once.
 func (e *Engine) Info(ctx context.Context) (Info, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.info.ID != "" {
+		return e.info, nil
+	}
 	answer, err := ask(ctx, e, patience, "ask the engine what it is", e.api.Info, client.InfoOptions{})
 	if err != nil {
 		return Info{}, err
 	}
 	info := answer.Info
-	return Info{
+	e.info = Info{
 		ID: info.ID, Name: info.Name, Version: info.ServerVersion, API: e.api.ClientVersion(),
 		OS: info.OSType, Arch: goArch(info.Architecture), Memory: info.MemTotal, CPUs: info.NCPU,
 		Root: info.DockerRootDir, Rootless: strings.Contains(strings.Join(info.SecurityOptions, " "), "name=rootless"),
 		Local: e.local,
-	}, nil
+	}
+	return e.info, nil
 }
 
 // onThisHost reports whether the engine's files are this machine's: its socket may have
@@ -174,6 +188,20 @@ func (e *Engine) Info(ctx context.Context) (Info, error) {
 func (i Info) onThisHost() bool {
 	name, err := os.Hostname()
 	return err == nil && i.Local && i.Name == name
+}
+
+// Direct returns where a port of a container can be reached from this process without the
+// engine's help, "" where that cannot be known.
+func (i Info) Direct(c Container, port int) string {
+	if runtime.GOOS != "linux" || i.Rootless || !i.onThisHost() {
+		return ""
+	}
+	for _, network := range slices.Sorted(maps.Keys(c.Addresses)) {
+		if address := c.Addresses[network]; address != "" {
+			return net.JoinHostPort(address, strconv.Itoa(port))
+		}
+	}
+	return ""
 }
 
 // goArch translates what uname says.
