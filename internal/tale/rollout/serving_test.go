@@ -1,7 +1,6 @@
 package rollout
 
 import (
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -31,7 +30,7 @@ func TestProxyIsAskedByItsPort(t *testing.T) {
 		server.Close()
 		got := ""
 		if err == nil {
-			got = fmt.Sprint(serving.Upstreams[0].Upstream)
+			got = serving.Upstreams[0].Upstream
 		}
 		if got != want || (err == nil) != (want != "") {
 			t.Errorf("%.80s: %q, %v; want %q", answer, got, err, want)
