@@ -3,10 +3,13 @@ package engine
 import (
 	"context"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
 )
 
 // Start starts a container that is there.
@@ -60,9 +63,25 @@ func (e *Engine) Volumes(ctx context.Context) ([]Volume, error) {
 	list, err := ask(ctx, e, patience, "list volumes", e.api.VolumeList, client.VolumeListOptions{})
 	volumes := make([]Volume, 0, len(list.Items))
 	for _, v := range list.Items {
-		volumes = append(volumes, Volume{Name: v.Name, Driver: v.Driver, Labels: v.Labels})
+		volumes = append(volumes, Volume{Name: v.Name, Driver: v.Driver, Labels: v.Labels, Mountpoint: v.Mountpoint})
 	}
 	return volumes, err
+}
+
+// Volume looks into one volume; ok is false if it is not there. One whose driver does not
+// answer is an error, though the engine says of it, too, that something is not found.
+func (e *Engine) Volume(ctx context.Context, name string) (found Volume, ok bool, err error) {
+	answer, err := about(ctx, e, patience, "look into the volume", e.api.VolumeInspect, name, client.VolumeInspectOptions{})
+	v := answer.Volume
+	switch {
+	case err == nil:
+		return Volume{Name: v.Name, Driver: v.Driver, Labels: v.Labels, Mountpoint: v.Mountpoint}, true, nil
+	case IsNotFound(err) && hasAny(strings.ToLower(err.Error()), "no such volume"):
+		return Volume{}, false, nil
+	case IsNotFound(err):
+		err = exit.With(exit.Unavailable, err)
+	}
+	return Volume{}, false, err
 }
 
 // CreateVolume makes a local volume; one of that name that is there stays as it is.

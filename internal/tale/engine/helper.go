@@ -118,7 +118,7 @@ func helperArchive(binary io.ReadSeeker, size int64) (io.Reader, error) {
 }
 
 // RunHelper runs a helper to its end, passing on what it says line by line, and removes
-// it. The helper ends with the context.
+// it. The helper's input ends with the context and with this process, see Attended.
 func (e *Engine) RunHelper(ctx context.Context, o HelperOptions, say func(Line)) error {
 	image, err := e.ImportHelper(ctx)
 	if err != nil {
@@ -129,6 +129,15 @@ func (e *Engine) RunHelper(ctx context.Context, o HelperOptions, say func(Line))
 		return err
 	}
 	defer e.discard(ctx, id)
+	input, opened, end := opening(ctx)
+	defer end(nil)
+	attached, err := e.api.ContainerAttach(input, id, client.ContainerAttachOptions{Stream: true, Stdin: true})
+	opened()
+	if err != nil {
+		return e.failed(input, "attend a helper container", err)
+	}
+	defer attached.Close()
+	go keepAlive(input, attached.Conn)
 	if err := e.Start(ctx, id); err != nil {
 		return err
 	}
@@ -151,7 +160,8 @@ func (e *Engine) RunHelper(ctx context.Context, o HelperOptions, say func(Line))
 	return err
 }
 
-func (e *Engine) createHelper(ctx context.Context, name, image string, held bool, o HelperOptions) (string, error) {
+// createHelper makes a container that is removed when it ends, if it is passing.
+func (e *Engine) createHelper(ctx context.Context, name, image string, passing bool, o HelperOptions) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, changing)
 	defer cancel()
 	mounts := make([]mount.Mount, 0, len(o.Mounts))
@@ -166,9 +176,9 @@ func (e *Engine) createHelper(ctx context.Context, name, image string, held bool
 		Name: name,
 		Config: &container.Config{
 			Image: image, Cmd: o.Args, Labels: o.Labels,
-			OpenStdin: held, StdinOnce: held, AttachStdin: held, AttachStdout: held,
+			OpenStdin: true, StdinOnce: true, AttachStdin: true, AttachStdout: true,
 		},
-		HostConfig: &container.HostConfig{AutoRemove: held, NetworkMode: "none", Mounts: mounts},
+		HostConfig: &container.HostConfig{AutoRemove: passing, NetworkMode: "none", Mounts: mounts},
 	})
 	return made.ID, e.failed(ctx, "create a helper container", err)
 }

@@ -180,6 +180,19 @@ func Helper(args []string, in io.Reader, out io.Writer) error {
 	return exit.Errorf(exit.Usage, "tale helper is for tale itself: hold, or free FOLDER, not %q", args)
 }
 
+// Attended returns a context for what a helper does: it ends when the tale that runs the
+// helper has ended, or has said nothing for long.
+func Attended(ctx context.Context, in io.Reader) (context.Context, context.CancelCauseFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		if err := listen(in, silence); err != nil {
+			cancel(err)
+		}
+		cancel(errors.New("the tale that began it has ended"))
+	}()
+	return ctx, cancel
+}
+
 func listen(in io.Reader, limit time.Duration) error {
 	heard, ended := make(chan struct{}), make(chan error, 1)
 	go func() {

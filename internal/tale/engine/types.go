@@ -133,6 +133,7 @@ type Image struct {
 type Volume struct {
 	Name, Driver string
 	Labels       map[string]string
+	Mountpoint   string // on the engine's host
 }
 
 // Network is a network.
