@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -48,6 +49,8 @@ type Life struct {
 // box is a container in the engine, as inspect shows it.
 type box struct {
 	container.InspectResponse
+	input  *io.PipeReader // what a helper reads of attend
+	attend *io.PipeWriter
 	life   Life
 	probes int
 	deaths int
@@ -214,6 +217,7 @@ func (s *Server) create(name string, request container.CreateRequest) (*box, err
 			}
 		}
 	}
+	b.input, b.attend = io.Pipe()
 	s.containers = append(s.containers, b)
 	s.emit(b, "create", nil)
 	return b, nil
@@ -255,6 +259,8 @@ func (s *Server) start(b *box) error {
 	if len(b.Config.Cmd) > 0 && b.Config.Cmd[0] == "free" {
 		s.write(b, s.Disk)
 		s.die(b, 0, false)
+	} else if s.helper != nil && strings.HasPrefix(b.Config.Image, "tale-helper:") && b.Config.Cmd[0] != "hold" {
+		s.help(b)
 	}
 	return nil
 }
@@ -272,6 +278,7 @@ func (s *Server) die(b *box, code int, oom bool) {
 		b.State.Status, b.State.Running, b.State.Restarting = container.StateRestarting, true, true
 		b.RestartCount++
 	}
+	_ = b.attend.Close()
 	s.emit(b, "die", map[string]string{"exitCode": strconv.Itoa(code)})
 	if b.HostConfig.AutoRemove {
 		s.remove(b)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -294,13 +295,6 @@ func (s *Server) AddVolume(name string, labels map[string]string) {
 	s.volume(name, labels)
 }
 
-func (s *Server) volume(name string, labels map[string]string) *volume.Volume {
-	if s.volumes[name] == nil {
-		s.volumes[name] = &volume.Volume{Name: name, Driver: "local", Labels: labels}
-	}
-	return s.volumes[name]
-}
-
 func (s *Server) serveVolumes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /volumes", s.answer(func(*http.Request) (any, error) {
 		var list volume.ListResponse
@@ -308,6 +302,12 @@ func (s *Server) serveVolumes(mux *http.ServeMux) {
 			list.Volumes = append(list.Volumes, *v)
 		}
 		return list, nil
+	}))
+	mux.HandleFunc("GET /volumes/{name}", s.answer(func(r *http.Request) (any, error) {
+		if v := s.volumes[r.PathValue("name")]; v != nil {
+			return v, nil
+		}
+		return nil, missing("volume", r.PathValue("name"))
 	}))
 	mux.HandleFunc("POST /volumes/create", s.answer(func(r *http.Request) (any, error) {
 		request, err := read[volume.CreateRequest](r)
@@ -329,6 +329,7 @@ func (s *Server) serveVolumes(mux *http.ServeMux) {
 			}
 		}
 		delete(s.volumes, name)
+		_ = os.RemoveAll(s.Folder(name))
 		return nil, nil
 	}))
 }

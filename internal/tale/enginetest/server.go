@@ -47,6 +47,7 @@ type Server struct {
 	events     []event
 	execs      map[string]*process
 	exec       func(container string, command []string, stdin string) (stdout, stderr string, code int)
+	helper     HelperFunc
 	files      map[string]string
 	logins     []registry.AuthConfig
 	made       int

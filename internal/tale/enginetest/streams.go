@@ -276,11 +276,19 @@ func (s *Server) attach(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	}()
-	_, _ = io.Copy(io.Discard, input)
+	s.mu.Lock()
+	works := s.helper != nil && b.Config.Cmd[0] != "hold"
+	s.mu.Unlock()
+	if works {
+		_, _ = io.Copy(b.attend, input)
+		_ = b.attend.Close()
+	} else {
+		_, _ = io.Copy(io.Discard, input)
+	}
 	close(ended)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if b.Config.StdinOnce && b.State.Running {
+	if b.Config.StdinOnce && b.State.Running && !works {
 		s.die(b, 0, false)
 	}
 }
