@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
+	"github.com/tale-project/tale-runtime/internal/tale/volume"
 )
 
 // helperCommand returns what helper containers beside the engine run.
@@ -14,6 +15,9 @@ func helperCommand() *cobra.Command {
 		Hidden: true,
 		Args:   cobra.ArbitraryArgs,
 		RunE: func(command *cobra.Command, args []string) error {
+			if volume.Helps(args) {
+				return volume.Helper(command.Context(), "/", args, command.InOrStdin(), command.OutOrStdout())
+			}
 			return engine.Helper(args, command.InOrStdin(), command.OutOrStdout())
 		},
 	}

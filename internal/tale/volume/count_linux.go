@@ -1,0 +1,103 @@
+package volume
+
+import (
+	"context"
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// count is what there is in one side.
+type count struct {
+	files, folders, links int64
+	bytes                 int64
+	sum                   sum   // of everything, whatever the order
+	kept, keptBytes       int64 // what a journal says is copied already
+	empty                 bool
+	legacy                bool
+}
+
+// counting goes through one side, with or without a journal.
+type counting struct {
+	count
+	ctx     context.Context
+	print   func(*unix.Stat_t) sum
+	mark    *Mark                   // nil: none, its files do not count
+	gauge   *gauge                  // nil: nobody waits
+	journal *journal                // nil: none
+	visit   func(key, *unix.Stat_t) // nil: none
+}
+
+func (c *counting) run(root *folder) error {
+	c.empty = true
+	if err := c.folder(root); err != nil {
+		return err
+	}
+	c.folders-- // the root is none of it
+	return nil
+}
+
+func (c *counting) folder(f *folder) error {
+	s, err := status(f.from, ".")
+	if err != nil {
+		return f.failed("look at", "", err)
+	}
+	c.folders++
+	c.sum += c.print(s).at(f.key)
+	return f.each(f.from, func(name string) error {
+		if c.ctx.Err() != nil {
+			return context.Cause(c.ctx)
+		}
+		if c.mark != nil && c.mark.owns(name) {
+			return nil
+		}
+		if f.parent == nil {
+			c.legacy = c.legacy || name == legacySentinel
+			if none, err := nothing(f.from, name); none || err != nil {
+				return err
+			}
+		}
+		c.empty = false
+		return c.entry(f, name)
+	})
+}
+
+func (c *counting) entry(f *folder, name string) error {
+	s, err := status(f.from, name)
+	if errors.Is(err, unix.ENOENT) {
+		return changedError(f.path(name), "has gone")
+	}
+	if err != nil {
+		return f.failed("look at", name, err)
+	}
+	switch kind(s) {
+	case unix.S_IFSOCK:
+		return nil
+	case unix.S_IFDIR:
+		child, err := f.open(name)
+		if err != nil {
+			return err
+		}
+		defer child.release()
+		return c.folder(child)
+	case unix.S_IFLNK:
+		c.links++
+	}
+	c.files++
+	c.bytes += room(s)
+	k, is := f.key.of(name), c.print(s)
+	c.sum += is.at(k)
+	if c.visit != nil {
+		c.visit(k, s)
+	}
+	if c.journal != nil {
+		if r, found := c.journal.find(k); found && r.Source == is {
+			c.kept++
+			c.keptBytes += room(s)
+		}
+	}
+	if c.gauge != nil {
+		c.gauge.files.Add(1)
+	}
+	return nil
+}
