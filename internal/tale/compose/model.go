@@ -70,8 +70,9 @@ type Service struct {
 // Override is what compose.override.yml changes. The values of environment variables
 // are left out.
 type Override struct {
-	Key            string // such as environment.DEBUG_MODE
-	Base, Override string // "" where there is nothing
+	Key      string `json:"key"`                // such as environment.DEBUG_MODE
+	Base     string `json:"base,omitempty"`     // "" where there is nothing
+	Override string `json:"override,omitempty"` // the same
 }
 
 // Production returns the model of a stack that serves: what stays, and both colours of

@@ -57,6 +57,8 @@ type Change struct {
 	Retire  string   `json:"retire,omitempty"` // container that is stopped at the end
 	Resume  bool     `json:"resume,omitempty"` // the new colour is there from an earlier run
 	Needs   []string `json:"needs,omitempty"`
+	// Overridden is what compose.override.yml has changed of it.
+	Overridden []compose.Override `json:"overridden,omitempty"`
 }
 
 // Release is an image of a service.
@@ -115,6 +117,7 @@ func NewPlan(state State, target Target) Plan {
 
 func (p *Plan) add(c Change, wanted Wanted) {
 	c.Service, c.To, c.Needs = wanted.Service, Release{wanted.Version, wanted.Image, wanted.ImageID}, wanted.Needs
+	c.Overridden = wanted.Made[c.Colour].Overridden
 	p.Changes = append(p.Changes, c)
 }
 

@@ -271,3 +271,36 @@ func TestDevelopmentHasNoColours(t *testing.T) {
 		}
 	}
 }
+
+// TestPlanShowsTheOverride: each key that the operator's file changes, with what it was.
+func TestPlanShowsTheOverride(t *testing.T) {
+	platform := wanted(stack.Platform)
+	green := platform.Made[stack.Green]
+	green.Overridden = []compose.Override{
+		{Key: "environment.DEBUG_MODE"},
+		{Key: "image", Base: "r/tale-platform:1.0.0", Override: "r/shop:2"},
+		{Key: "tmpfs", Base: "[\"/tmp\"]"},
+		{Key: "command", Override: "[\"run\",\n  \"" + strings.Repeat("x", 200) + "\"]"},
+	}
+	platform.Made[stack.Green] = green
+	plan := rollout.NewPlan(rollout.State{Containers: []engine.Container{runs(stack.Platform, stack.Blue)}}, rollout.Target{Services: []rollout.Wanted{platform}})
+	var out strings.Builder
+	if err := plan.Write(&out); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{
+		"override platform: environment.DEBUG_MODE is another\n",
+		"override platform: image is r/shop:2 instead of r/tale-platform:1.0.0\n",
+		"override platform: tmpfs is taken out, which was [\"/tmp\"]\n",
+		"override platform: command is [\"run\", \"xxx",
+	} {
+		if !strings.Contains(out.String(), line) {
+			t.Errorf("it lacks %q:\n%s", line, out.String())
+		}
+	}
+	for line := range strings.Lines(out.String()) {
+		if len(line) > 160 {
+			t.Errorf("the line has %d bytes: %s", len(line), line)
+		}
+	}
+}

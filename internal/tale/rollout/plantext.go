@@ -5,6 +5,9 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/tale/compose"
 )
 
 // Write prints the plan for people.
@@ -22,6 +25,11 @@ func (p Plan) Write(out io.Writer) error {
 	_ = table.Flush() // into memory
 	for _, image := range p.Pull {
 		fmt.Fprintf(&b, "  pull     %s\n", image)
+	}
+	for _, c := range p.Changes {
+		for _, o := range c.Overridden {
+			fmt.Fprintf(&b, "  override %s: %s\n", c.Service, inWords(o))
+		}
 	}
 	for _, volume := range p.Volumes {
 		fmt.Fprintf(&b, "  volume   %s is made\n", volume)
@@ -55,4 +63,24 @@ func doing(c Change) string {
 		Start:    c.Colour + " is started",
 		Recreate: "is replaced in place",
 	}[c.Action])
+}
+
+// longestOverride is how much of a value of the override is printed, in bytes.
+const longestOverride = 80
+
+// inWords says what the override makes of one key.
+func inWords(o compose.Override) string {
+	short := func(text string) string {
+		return config.Excerpt(strings.Join(strings.Fields(text), " "), longestOverride)
+	}
+	base, override := short(o.Base), short(o.Override)
+	switch {
+	case base == "" && override == "": // a value that is not shown
+		return o.Key + " is another"
+	case base == "":
+		return o.Key + " is " + override
+	case override == "":
+		return o.Key + " is taken out, which was " + base
+	}
+	return o.Key + " is " + override + " instead of " + base
 }
