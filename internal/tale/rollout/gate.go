@@ -112,7 +112,7 @@ func (g *gate) judge(ctx context.Context, c engine.Container) (ready bool, verdi
 	g.ask(ctx, c)
 	if failure := g.report.Failure; c.State.Running && g.report.State == report.Failed && failure != nil && !failure.Retryable {
 		// It is held only to be asked (HOLD_AFTER_FAILURE).
-		return false, &NotReadyError{Cause: fmt.Sprintf("it failed with exit code %d, which another start would not mend", failure.ExitCode), ExitCode: failure.ExitCode, Deaths: times}
+		return false, final("failed", failure.ExitCode, times)
 	}
 	switch {
 	case !c.State.Running || c.State.Restarting:
@@ -143,13 +143,21 @@ var finalFix = map[int]string{
 	exit.Config:        "correct its settings in .env or compose.override.yml: `tale env check` shows what it gets",
 }
 
+// final returns the verdict on what has ended, or failed and is held, for good.
+func final(how string, code, deaths int) *NotReadyError {
+	verdict := &NotReadyError{Cause: fmt.Sprintf("it %s with exit code %d, which another start would not mend", how, code), ExitCode: code, Deaths: deaths}
+	if fix := finalFix[code]; fix != "" {
+		verdict.Fix = []string{fix}
+	}
+	return verdict
+}
+
 // terminal returns why a container that has died will not come up.
 func terminal(deaths []death, times int) *NotReadyError {
 	i := slices.IndexFunc(deaths, func(d death) bool { return finalFix[d.code] != "" })
 	switch {
 	case i >= 0:
-		code := deaths[i].code
-		return &NotReadyError{Cause: fmt.Sprintf("it ended with exit code %d, which another start would not mend", code), Fix: []string{finalFix[code]}, ExitCode: code, Deaths: times}
+		return final("ended", deaths[i].code, times)
 	case times < mostDeaths:
 		return nil
 	}

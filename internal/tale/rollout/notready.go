@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/report/status"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
@@ -88,7 +89,7 @@ func account(log []string) (block []string) {
 	for _, line := range log {
 		line = logged(line)
 		switch {
-		case strings.HasPrefix(line, "FAILED at "):
+		case strings.HasPrefix(line, report.FailedAt):
 			block, open = []string{line}, true
 		case open && strings.HasPrefix(line, "  "):
 			block = append(block, byTale.Replace(line))
