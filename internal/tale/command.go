@@ -74,6 +74,7 @@ func Command(environ config.Environ) *cobra.Command {
 		a.stopCommand(),
 		reading(a.startCommand()),
 		a.doctorCommand(),
+		a.upgradeCommand(),
 		a.adminKeyCommand("admin-key"),
 		group("convex", "The Convex backend", a.adminKeyCommand("admin")),
 		group("auth", "The accounts of the app", a.resetOwnerCommand()),

@@ -1,0 +1,283 @@
+package selfupdate_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"aead.dev/minisign"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/tale/selfupdate"
+	"github.com/tale-project/tale-runtime/internal/testkit"
+)
+
+func expect(t *testing.T, err error, code int, text string) {
+	t.Helper()
+	if exit.Code(err) != code || code != 0 && !strings.Contains(err.Error(), text) {
+		t.Errorf("exit %d, %v; want %d, %s", exit.Code(err), err, code, text)
+	}
+}
+
+func TestUpgradeAndBack(t *testing.T) {
+	s := newServer(t, "1.0.0", "1.2.0", "1.10.0")
+	o := s.options("1.0.0")
+	if err := os.Chmod(o.Program, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	plan, err := upgrade(t, o)
+	expect(t, err, 0, "")
+	if got := s.versionOf(o, "1.0.0", "1.10.0"); got != "1.10.0" || plan.To != got || !plan.Changes {
+		t.Errorf("%s, %+v", got, plan)
+	}
+	if info, err := os.Stat(o.Program); err != nil || info.Mode().Perm() != 0o711 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+	if kept := testkit.ReadFile(t, o.Program+".old"); kept != string(s.program("1.0.0")) {
+		t.Errorf("kept: %.60q", kept)
+	}
+	if ran := testkit.ReadFile(t, s.canary); ran != "1.10.0\n" {
+		t.Errorf("ran: %q", ran)
+	}
+	o.Version = "1.10.0"
+	plan, err = upgrade(t, o)
+	if expect(t, err, 0, ""); plan.Changes {
+		t.Errorf("%+v", plan)
+	}
+	o.Want = "v1.2.0"
+	_, err = upgrade(t, o)
+	expect(t, err, 0, "")
+	if got := s.versionOf(o, "1.2.0", "1.10.0"); got != "1.2.0" {
+		t.Error(got)
+	}
+}
+
+// Back is only gone on request, whatever the server lists, and also from a file.
+func TestNotBackWithoutBeingAsked(t *testing.T) {
+	s := newServer(t, "1.0.0")
+	for _, file := range []string{"", download(t, s, "1.0.0", "tale_linux_amd64")} {
+		o := s.options("1.2.0")
+		o.File = file
+		plan, err := upgrade(t, o)
+		expect(t, err, 0, "")
+		if got := s.versionOf(o, "1.0.0", "1.2.0"); got != "1.2.0" || plan.Changes || !strings.Contains(fmt.Sprint(plan.Notes), "--version 1.0.0") {
+			t.Errorf("%s, %+v", got, plan)
+		}
+		o.Want = "1.0.0"
+		_, err = upgrade(t, o)
+		expect(t, err, 0, "")
+		s.versionOf(o, "1.0.0")
+	}
+}
+
+// download puts a file of a release and its signature into a folder.
+func download(t *testing.T, s *server, version, name string) string {
+	dir := t.TempDir()
+	testkit.WriteTree(t, dir, map[string]string{
+		name: string(s.files[path(version, name)]), name + ".minisig": string(s.files[path(version, name+".minisig")]),
+	})
+	return filepath.Join(dir, name)
+}
+
+func TestFile(t *testing.T) {
+	s := newServer(t, "1.0.0", "1.2.0")
+	for name, tt := range map[string]struct {
+		file, as, want string
+		code           int
+		text           string
+	}{
+		"right":             {"tale_linux_amd64", "", "", 0, ""},
+		"under its alias":   {"tale_linux", "", "", 0, ""},
+		"under any name":    {"tale_linux_amd64", "x", "1.2.0", 0, ""},
+		"other machine":     {"tale_darwin_arm64", "", "", exit.DeployRefused, "this machine needs tale_linux_amd64"},
+		"other machine, as": {"tale_linux_arm64", "tale_linux_amd64", "", exit.DeployRefused, "this machine needs"},
+		"other version":     {"tale_linux_amd64", "", "1.0.0", exit.DeployRefused, "is version 1.2.0, and not 1.0.0"},
+		"no program":        {"release.json", "", "", exit.DeployRefused, "this machine needs"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := s.options("1.0.0")
+			o.File, o.Want = download(t, s, "1.2.0", tt.file), tt.want
+			if tt.as != "" {
+				as := filepath.Join(filepath.Dir(o.File), tt.as)
+				if err := errors.Join(os.Rename(o.File, as), os.Rename(o.File+".minisig", as+".minisig")); err != nil {
+					t.Fatal(err)
+				}
+				o.File = as
+			}
+			_, err := upgrade(t, o)
+			expect(t, err, tt.code, tt.text)
+			want := map[bool]string{true: "1.2.0", false: "1.0.0"}[tt.code == 0]
+			if text := testkit.ReadFile(t, o.Program); !strings.HasPrefix(text, string(s.program(want))) {
+				t.Errorf("it is %.60q", text)
+			}
+		})
+	}
+	o := s.options("1.0.0")
+	o.File = filepath.Join(t.TempDir(), "tale")
+	_, err := upgrade(t, o)
+	expect(t, err, exit.Usage, "its signature has to lie beside it")
+}
+
+// The newest release that is whole is taken, and what is newer is named.
+func TestNewestCompleteRelease(t *testing.T) {
+	s := newServer(t, "1.1.0", "1.2.0", "1.3.0", "1.4.0", "1.5.0", "1.6.0", "1.7.0", "1.8.0", "1.9.0")
+	for _, listed := range s.list {
+		lack := func(name string) {
+			for i, asset := range listed.Assets {
+				if asset["name"] == name {
+					listed.Assets = append(listed.Assets[:i], listed.Assets[i+1:]...)
+					return
+				}
+			}
+			t.Errorf("no %s", name)
+		}
+		switch listed.Tag {
+		case "v1.9.0":
+			listed.Draft = true
+		case "v1.8.0":
+			listed.Prerelease = true
+		case "v1.7.0":
+			lack("release.json")
+		case "v1.6.0":
+			lack("tale_darwin_arm64.minisig")
+		case "v1.5.0":
+			listed.Tag = "nightly"
+		case "v1.4.0":
+			listed.Assets[4]["size"] = 7
+		case "v1.3.0":
+			listed.Assets[4]["state"] = "starter"
+		}
+	}
+	o := s.options("1.0.0")
+	plan, err := upgrade(t, o)
+	expect(t, err, 0, "")
+	s.versionOf(o, "1.2.0")
+	want := []string{"1.8.0 is a prerelease", "1.7.0 has no release.json", "1.6.0 has no tale_darwin_arm64.minisig", "1.4.0 has 7 of", "1.3.0 has no "}
+	if len(plan.Skipped) != len(want) {
+		t.Fatalf("%q", plan.Skipped)
+	}
+	for i := range want {
+		if !strings.HasPrefix(plan.Skipped[i], want[i]) {
+			t.Errorf("%q; want %q", plan.Skipped[i], want[i])
+		}
+	}
+	s.list = s.list[7:]
+	_, err = upgrade(t, s.options("1.0.0"))
+	expect(t, err, exit.Unavailable, "none of the 1 newest releases")
+}
+
+func TestWhatTheServerAnswers(t *testing.T) {
+	s := newServer(t, "1.2.0")
+	status := func(code int, header ...string) func(http.ResponseWriter, *http.Request) bool {
+		return func(w http.ResponseWriter, _ *http.Request) bool {
+			for i := 0; i+1 < len(header); i += 2 {
+				w.Header().Set(header[i], header[i+1])
+			}
+			w.WriteHeader(code)
+			return true
+		}
+	}
+	page := func(w http.ResponseWriter, _ *http.Request) bool {
+		_, _ = w.Write([]byte("<!DOCTYPE html><html>Log in</html>"))
+		return true
+	}
+	for name, tt := range map[string]struct {
+		answer func(http.ResponseWriter, *http.Request) bool
+		want   string
+		code   int
+		text   string
+	}{
+		"limit":         {status(403, "X-RateLimit-Reset", "1764367200"), "", exit.Unavailable, "too many requests of this address until "},
+		"limit, other":  {status(429, "Retry-After", "60"), "", exit.Unavailable, "set GITHUB_TOKEN, or name the release with --version"},
+		"token":         {status(401), "", exit.Unavailable, "GITHUB_TOKEN or GH_TOKEN is refused"},
+		"broken":        {status(500), "", exit.Unavailable, "500 Internal Server Error"},
+		"page":          {page, "", exit.Unavailable, "it is a web page"},
+		"page, named":   {page, "1.2.0", exit.DeployRefused, "it is a web page"},
+		"unknown":       {nil, "7.7.7", exit.Unavailable, "there is no release 7.7.7"},
+		"no version":    {nil, "latest", exit.Usage, "give a release, as 1.2.3"},
+		"path for name": {nil, "1.2.0/../1.2.0", exit.Usage, "give a release"},
+		"unencrypted":   {status(302, "Location", "ftp://127.0.0.1/x"), "", exit.Unavailable, "ftp"},
+		"for ever": {func(w http.ResponseWriter, r *http.Request) bool {
+			http.Redirect(w, r, r.URL.Path, http.StatusFound)
+			return true
+		}, "", exit.Unavailable, "more than 5 redirects"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.respond(tt.answer)
+			o := s.options("1.0.0")
+			o.Want = tt.want
+			_, err := upgrade(t, o)
+			expect(t, err, tt.code, tt.text)
+			s.versionOf(o, "1.0.0")
+		})
+	}
+}
+
+// What was signed for one file, one version or by another key is nothing for this one.
+func TestAnotherSignatureIsRefused(t *testing.T) {
+	s, stranger := newServer(t, "1.0.0", "1.2.0"), newServer(t, "1.2.0")
+	genuine := s.files
+	swap := func(from map[string][]byte, fromVersion string, names ...string) {
+		files := map[string][]byte{}
+		for path, text := range genuine {
+			files[path] = text
+		}
+		for i := 0; i+1 < len(names); i += 2 {
+			files[path("1.2.0", names[i])] = from[path(fromVersion, names[i+1])]
+		}
+		s.replace(files)
+	}
+	const p, sig, m = "tale_linux_amd64", ".minisig", "release.json"
+	for name, tt := range map[string]func(){
+		"older program":             func() { swap(genuine, "1.0.0", p, p, p+sig, p+sig) },
+		"older manifest":            func() { swap(genuine, "1.0.0", m, m, m+sig, m+sig) },
+		"older release":             func() { swap(genuine, "1.0.0", p, p, p+sig, p+sig, m, m, m+sig, m+sig) },
+		"program for another":       func() { swap(genuine, "1.2.0", p, "tale_linux_arm64", p+sig, "tale_linux_arm64"+sig) },
+		"manifest as signature":     func() { swap(genuine, "1.2.0", p+sig, m+sig) },
+		"stranger's program":        func() { swap(stranger.files, "1.2.0", p, p, p+sig, p+sig) },
+		"stranger's release":        func() { swap(stranger.files, "1.2.0", p, p, p+sig, p+sig, m, m, m+sig, m+sig) },
+		"checksums as the manifest": func() { swap(genuine, "1.2.0", m, "SHA256SUMS", m+sig, "SHA256SUMS"+sig) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			tt()
+			for _, want := range []string{"", "1.2.0"} {
+				o := s.options("1.0.0")
+				o.Want = want
+				_, err := upgrade(t, o)
+				expect(t, err, exit.DeployRefused, "refused: ")
+				s.versionOf(o, "1.0.0")
+			}
+		})
+	}
+	if _, err := os.Stat(s.canary); err == nil {
+		t.Error("a program was run")
+	}
+	s.replace(genuine)
+	o := s.options("1.0.0")
+	o.Keys = o.Keys[1:] // the other key is as good
+	_, err := upgrade(t, o)
+	expect(t, err, 0, "")
+}
+
+func TestKeys(t *testing.T) {
+	if keys, err := selfupdate.Keys(); len(keys) == 0 {
+		expect(t, err, exit.Config, "0 keys are built in, and a release has 2")
+	}
+	public, _, err := minisign.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, wrong := range map[string]string{
+		"# none\n\n":    "",
+		"RWQnonsense\n": "is no public key",
+		public.String() + "\n" + public.String() + "\n": "is there twice",
+	} {
+		if _, err := selfupdate.ParseKeys(text); (err == nil) != (wrong == "") || err != nil && !strings.Contains(err.Error(), wrong) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
