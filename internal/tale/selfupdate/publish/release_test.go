@@ -50,16 +50,16 @@ func TestPack(t *testing.T) {
 	if manifest.Version != "1.2.3" || manifest.DataReadableFrom == "" || manifest.Commit != "c0ffee" || manifest.Images["db"] != image || len(manifest.Files) != 6 {
 		t.Errorf("%+v", manifest)
 	}
-	sums := ""
+	var sums strings.Builder
 	for _, f := range manifest.Files {
 		text := testkit.ReadFile(t, filepath.Join(dir, f.Name))
-		sums += fmt.Sprintf("%x  %s\n", sha256.Sum256([]byte(text)), f.Name)
+		fmt.Fprintf(&sums, "%x  %s\n", sha256.Sum256([]byte(text)), f.Name)
 		if text != "program for tale_"+f.OS+"_"+f.Arch || f.Size != int64(len(text)) {
 			t.Errorf("%+v: %q", f, text)
 		}
 	}
-	if got := testkit.ReadFile(t, filepath.Join(dir, "SHA256SUMS")); got != sums {
-		t.Errorf("%s; want %s", got, sums)
+	if got := testkit.ReadFile(t, filepath.Join(dir, "SHA256SUMS")); got != sums.String() {
+		t.Errorf("%s; want %s", got, &sums)
 	}
 	for _, name := range manifest.Names() {
 		text := testkit.ReadFile(t, filepath.Join(dir, name))
