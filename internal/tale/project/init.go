@@ -29,6 +29,8 @@ type Options struct {
 	Force    bool // replace settings that have another value, but no secrets
 	NoEnv    bool
 	Version  string // of this command
+	// Migrations are those that a new project never needs.
+	Migrations []string
 }
 
 // Result is what Init has done.
@@ -76,6 +78,12 @@ func Init(o Options) (Result, error) {
 		func() error { return p.ignore(&r) },
 		func() error { return env.write(p, &r) },
 		func() error { return p.makeFolders(&r) },
+		func() error {
+			if !fresh {
+				return nil
+			}
+			return p.LogMigrations(o.Version, o.Migrations, nil)
+		},
 		func() error { return p.keep(fresh, &r) },
 	} {
 		if err := step(); err != nil {
