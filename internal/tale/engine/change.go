@@ -42,6 +42,16 @@ func (e *Engine) Remove(ctx context.Context, id string) error {
 	return unlessGone(err)
 }
 
+// Rename gives a container another name. One that is gone, or has the name already, is no
+// error.
+func (e *Engine) Rename(ctx context.Context, id, name string) error {
+	if c, err := e.Inspect(ctx, id); err != nil || c.Name == name {
+		return unlessGone(err)
+	}
+	_, err := about(ctx, e, changing, "rename the container", e.api.ContainerRename, id, client.ContainerRenameOptions{NewName: name})
+	return unlessGone(err)
+}
+
 // Disconnect takes a container out of a network, where it loses all its names. One that
 // is not in it is no error.
 func (e *Engine) Disconnect(ctx context.Context, net, id string) error {
