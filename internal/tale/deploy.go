@@ -16,24 +16,26 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/console"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
+	"github.com/tale-project/tale-runtime/internal/tale/migration"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 )
 
 // deployOptions are the flags of deploy and rollback.
 type deployOptions struct {
-	version  string
-	all      bool
-	services []string
-	dryRun   bool
-	host     string
-	fresh    bool
-	quiet    bool
-	keep     int
-	timeout  time.Duration
-	wait     time.Duration
-	migrate  bool
-	rollback bool
+	version   string
+	all       bool
+	services  []string
+	dryRun    bool
+	host      string
+	fresh     bool
+	quiet     bool
+	keep      int
+	timeout   time.Duration
+	wait      time.Duration
+	migrate   bool
+	rollback  bool
+	migrating migrating
 }
 
 func (a *app) deployCommand() *cobra.Command {
@@ -67,6 +69,7 @@ A first release that is up and cannot be seen from here yet ends with 3.
 	flags.StringVar(&o.host, "host", "", "host `NAME` of the site inside the network, instead of HOST")
 	flags.BoolVar(&o.fresh, "fresh", false, "have convex write its built-in configuration anew")
 	flags.BoolVar(&o.migrate, "migrate-volumes", false, "old name of --yes")
+	o.migrating.flags(command)
 	a.rolloutFlags(command, &o)
 	_ = flags.MarkDeprecated("migrate-volumes", "use --yes")
 	_ = command.RegisterFlagCompletionFunc("services", a.completeServices)
@@ -160,8 +163,8 @@ func (a *app) deployWith(ctx context.Context, stop func(), command *cobra.Comman
 	switch {
 	case o.dryRun:
 		return d.preview(ctx)
-	case d.plan.Empty():
-		return d.nothing()
+	case d.plan.Empty() && len(d.options.migrating.pending.Unclear) == 0 && d.options.migrating.run(s, false) == nil:
+		return d.nothing(ctx)
 	}
 	// Planned anew: what another host did before the engine's lock was taken counts.
 	release, err := s.lockEngine(ctx, commandLine(command), o.wait, out.Say, stop)
@@ -172,8 +175,15 @@ func (a *app) deployWith(ctx context.Context, stop func(), command *cobra.Comman
 	if err := d.prepare(ctx); err != nil {
 		return err
 	}
+	if answered, err := d.options.migrating.ask(d.app, d.command); err != nil {
+		return err
+	} else if answered {
+		if err := d.prepare(ctx); err != nil {
+			return err
+		}
+	}
 	if d.plan.Empty() {
-		return d.nothing()
+		return d.nothing(ctx)
 	}
 	return d.carryOut(ctx)
 }
@@ -252,6 +262,11 @@ func (d *deployment) prepare(ctx context.Context) (err error) {
 	if d.state, err = d.observed(ctx); err != nil {
 		return err
 	}
+	if !d.options.rollback {
+		if err := d.options.migrating.observe(ctx, d.session, false, &d.state); err != nil {
+			return err
+		}
+	}
 	d.release = d.session.release(d.options.version)
 	if image := d.project.File.Images[stack.Platform]; d.options.version != "" && !d.options.rollback && engine.Tag(image) != "" {
 		return exit.Errorf(exit.Usage, "--version cannot change the image %s, which tale.json names with its tag: change it there, or leave the tag out there", image)
@@ -262,6 +277,9 @@ func (d *deployment) prepare(ctx context.Context) (err error) {
 		if pinned, err = d.goBack(); err != nil {
 			return err
 		}
+	}
+	if err := d.checkLayout(); err != nil {
+		return err
 	}
 	if d.model, err = d.session.model(d.release, d.options.host, d.options.fresh, d.state.Images); err != nil {
 		return err
@@ -277,6 +295,9 @@ func (d *deployment) prepare(ctx context.Context) (err error) {
 		if wanted.Service == stack.Convex && d.options.fresh {
 			d.target.Services[i].Anew = "--fresh: it writes its built-in configuration anew"
 		}
+		if wanted.Service == stack.Proxy && d.options.migrating.splits() {
+			d.target.Services[i].Anew = "its routes lead to the backend in platform, which moves to convex"
+		}
 	}
 	var notes []string
 	if !d.options.rollback {
@@ -284,6 +305,9 @@ func (d *deployment) prepare(ctx context.Context) (err error) {
 	}
 	d.plan = rollout.NewPlan(d.state, d.target)
 	d.plan.Notes = append(d.plan.Notes, notes...)
+	if err := d.migrations(ctx); err != nil {
+		return err
+	}
 	if usual := d.session.release("").version; !d.options.rollback && d.options.version != "" && usual != d.release.version {
 		d.plan.Notes = append(d.plan.Notes, fmt.Sprintf("a later `tale deploy` without --version brings %s; TALE_VERSION=%s in .env keeps this one", usual, d.release.version))
 	}
@@ -291,6 +315,21 @@ func (d *deployment) prepare(ctx context.Context) (err error) {
 		d.plan.Notes = append(d.plan.Notes, "taken from the shell, since .env does not have them: "+strings.Join(shell, ", "))
 	}
 	d.plan.Notes = append(d.plan.Notes, slices.Concat(d.project.Warnings, d.model.Warnings)...)
+	return nil
+}
+
+// migrations adds those that are pending to the plan.
+func (d *deployment) migrations(ctx context.Context) error {
+	if d.options.rollback {
+		return nil
+	}
+	foreignProxy := foreign(d.release.images, d.state.Images)[stack.Proxy]
+	if err := d.options.migrating.complete(ctx, d.session, &d.state, &d.plan, foreignProxy); err != nil {
+		return err
+	}
+	if len(d.options.services) > 0 && len(d.plan.Migrations) > 0 {
+		return exit.Errorf(exit.Config, "the migration %s is pending, which concerns the whole stack: tale deploy without --services applies it", d.plan.Migrations[0].ID)
+	}
 	return nil
 }
 
@@ -323,7 +362,9 @@ func (d *deployment) preview(ctx context.Context) error {
 	if err := d.print(); err != nil {
 		return err
 	}
-	switch {
+	switch unclear := d.options.migrating.pending.Unclear; {
+	case len(unclear) > 0:
+		return unclear
 	case unfit != nil:
 		return unfit
 	case d.plan.Empty():
@@ -342,7 +383,13 @@ func (d *deployment) print() error {
 }
 
 // nothing says that all is as wanted.
-func (d *deployment) nothing() error {
+func (d *deployment) nothing(ctx context.Context) error {
+	if run := d.options.migrating.run(d.session, false); run != nil && !d.options.rollback {
+		run.Say = func(e migration.Event) { d.out.Say(e.Subject + " " + e.Text) }
+		if err := run.Finish(ctx); err != nil {
+			return err
+		}
+	}
 	for _, note := range d.plan.Notes {
 		d.out.Say(note)
 	}
@@ -374,6 +421,9 @@ func (d *deployment) carryOut(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := d.options.migrating.remember(d.session); err != nil {
+		return err
+	}
 	d.makeRoom(ctx)
 	if err := d.project.Begin(d.entry()); err != nil {
 		d.out.Say(fmt.Sprintf("what is under way cannot be noted; another run may not know if this one is killed: %v", err))
@@ -391,6 +441,9 @@ func (d *deployment) carryOut(ctx context.Context) error {
 func (d *deployment) run(ctx context.Context) error {
 	run := rollout.Rollout{
 		Engine: d.engine, Project: d.project, Model: d.model, Timeout: d.options.timeout, Say: d.out.Event, Site: d.visitor,
+	}
+	if !d.options.rollback {
+		run.Migrations = d.options.migrating.run(d.session, false)
 	}
 	return run.Run(ctx, d.plan)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/console"
+	"github.com/tale-project/tale-runtime/internal/tale/migration"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 )
 
@@ -62,6 +63,7 @@ folder within another project; 78 a value that the stack refuses, or a broken fi
 			return err
 		},
 	}
+	o.Migrations = migration.IDs()
 	flags := command.Flags()
 	flags.StringVar(&o.Name, "name", "", "`NAME` of the project; default: that of its folder")
 	for variable, flag := range map[string]struct{ name, usage string }{

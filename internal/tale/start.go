@@ -23,6 +23,7 @@ type startOptions struct {
 	port          int
 	host          string
 	timeout       time.Duration
+	migrating     migrating
 }
 
 func (a *app) startCommand() *cobra.Command {
@@ -49,6 +50,7 @@ before it was ready.`,
 	flags.StringVar(&o.host, "host", "", "host `NAME` of the site, instead of HOST")
 	flags.BoolVar(&o.fresh, "fresh", false, "have convex write its built-in configuration anew")
 	flags.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long a service may take to become ready; a boot that moves gets more")
+	o.migrating.flags(command)
 	return command
 }
 
@@ -68,7 +70,7 @@ func (a *app) start(command *cobra.Command, o startOptions) error {
 	if err != nil {
 		return err
 	}
-	url, err := a.bringUp(ctx, s, o, out)
+	url, err := a.bringUp(ctx, command, s, o, out)
 	release()
 	if ctx.Err() == nil {
 		if err != nil {
@@ -99,10 +101,13 @@ func (s *session) stopDevelopment(out *console.Progress) error {
 }
 
 // bringUp makes the stack be as the files say, and returns where it answers.
-func (a *app) bringUp(ctx context.Context, s *session, o startOptions, out *console.Progress) (string, error) {
+func (a *app) bringUp(ctx context.Context, command *cobra.Command, s *session, o startOptions, out *console.Progress) (string, error) {
 	id := compose.DevelopmentID(s.project.File.ID)
 	state, err := rollout.Observe(ctx, s.engine, id)
 	if err != nil {
+		return "", err
+	}
+	if err := a.observeMigrations(ctx, command, s, &o.migrating, &state); err != nil {
 		return "", err
 	}
 	r := s.release("")
@@ -120,6 +125,9 @@ func (a *app) bringUp(ctx context.Context, s *session, o startOptions, out *cons
 		return "", err
 	}
 	plan := rollout.NewPlan(state, state.Target(id, r.version, model, r.versions, rollout.Scope{All: true}))
+	if err := a.agreeToMigrate(ctx, command, s, &o.migrating, &state, &plan, foreign(r.images, state.Images)[stack.Proxy]); err != nil {
+		return "", err
+	}
 	notes, err := rollout.Preflight(ctx, s.engine, model, state, plan, false)
 	for _, note := range notes {
 		out.Say(note)
@@ -128,7 +136,7 @@ func (a *app) bringUp(ctx context.Context, s *session, o startOptions, out *cons
 		return "", err
 	}
 	s.settings = developmentSettings(s.settings, model)
-	run := rollout.Rollout{Engine: s.engine, Project: s.project, Model: model, Timeout: o.timeout, Say: out.Event, Site: s.visitor}
+	run := rollout.Rollout{Engine: s.engine, Project: s.project, Model: model, Timeout: o.timeout, Say: out.Event, Site: s.visitor, Migrations: o.migrating.run(s, true)}
 	return s.settings.Get("SITE_URL"), run.Run(ctx, plan)
 }
 

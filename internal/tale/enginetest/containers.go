@@ -409,6 +409,14 @@ func (s *Server) serveContainers(mux *http.ServeMux) {
 		s.stop(b)
 		return nil, nil
 	})
+	on("POST /containers/{id}/rename", func(r *http.Request, b *box) (any, error) {
+		name := r.URL.Query().Get("name")
+		if other, err := s.find("/" + name); err == nil {
+			return nil, problem{http.StatusConflict, fmt.Sprintf("Conflict. The container name %q is already in use by container %q.", "/"+name, other.ID)}
+		}
+		b.Name = "/" + name
+		return nil, nil
+	})
 	on("DELETE /containers/{id}", func(r *http.Request, b *box) (any, error) {
 		if b.State.Running && r.URL.Query().Get("force") == "" {
 			return nil, problem{http.StatusConflict, fmt.Sprintf("You cannot remove a running container %s. Stop the container before attempting removal or force remove", b.ID)}

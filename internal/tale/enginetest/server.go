@@ -142,6 +142,13 @@ func (s *Server) Fault(method, path string, f Fault, times int) {
 	s.faults = append(s.faults, &fault{f, method, pattern, times})
 }
 
+// Mend ends all faults.
+func (s *Server) Mend() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = nil
+}
+
 // LoseEvents keeps the next times events of an action from those who listen.
 func (s *Server) LoseEvents(action string, times int) {
 	s.mu.Lock()

@@ -12,6 +12,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
+	"github.com/tale-project/tale-runtime/internal/tale/migration"
 )
 
 // planSchema is the version of a plan's JSON; docs/plan.schema.json describes it.
@@ -23,12 +24,14 @@ type Plan struct {
 	Project string   `json:"project"`
 	Version string   `json:"version"`
 	Changes []Change `json:"changes"`
-	Pull    []string `json:"pull"`
-	Volumes []string `json:"volumes"` // to be made
-	Network string   `json:"network,omitempty"`
-	Remove  []Remove `json:"remove"`
-	Notes   []string `json:"notes"`
-	Consent []string `json:"consent"` // what the operator has to agree to
+	// Migrations are applied after the pull, before anything else.
+	Migrations []migration.Step `json:"migrations"`
+	Pull       []string         `json:"pull"`
+	Volumes    []string         `json:"volumes"` // to be made
+	Network    string           `json:"network,omitempty"`
+	Remove     []Remove         `json:"remove"`
+	Notes      []string         `json:"notes"`
+	Consent    []string         `json:"consent"` // what the operator has to agree to
 }
 
 // Action is what is done to a service.
@@ -78,7 +81,7 @@ type Remove struct {
 
 // Empty reports whether there is nothing to do.
 func (p Plan) Empty() bool {
-	return len(p.Remove)+len(p.Volumes) == 0 && p.Network == "" &&
+	return len(p.Remove)+len(p.Volumes)+len(p.Migrations) == 0 && p.Network == "" &&
 		!slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Action != Keep })
 }
 
@@ -96,7 +99,7 @@ func (p Plan) Of(service string) (Change, bool) {
 func NewPlan(state State, target Target) Plan {
 	p := Plan{
 		Schema: planSchema, Project: target.Project, Version: target.Version,
-		Changes: []Change{}, Pull: []string{}, Volumes: []string{}, Remove: []Remove{}, Notes: []string{}, Consent: []string{}, // empty in JSON, not null
+		Changes: []Change{}, Migrations: []migration.Step{}, Pull: []string{}, Volumes: []string{}, Remove: []Remove{}, Notes: []string{}, Consent: []string{}, // empty in JSON, not null
 	}
 	for _, wanted := range target.Services {
 		if current, there := state.Current(wanted.Service); there && wanted.Anew == "" {

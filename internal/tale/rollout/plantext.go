@@ -23,6 +23,9 @@ func (p Plan) Write(out io.Writer) error {
 		_, _ = fmt.Fprintf(table, "  %s\t%s\t%s\n", c.Service, doing(c), strings.Join(c.Why, "; "))
 	}
 	_ = table.Flush() // into memory
+	for _, step := range p.Migrations {
+		step.Write(&b)
+	}
 	for _, image := range p.Pull {
 		fmt.Fprintf(&b, "  pull     %s\n", image)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
+	"github.com/tale-project/tale-runtime/internal/tale/migration"
 )
 
 const (
@@ -149,7 +150,8 @@ func (p *preflight) here(ctx context.Context, name string) {
 }
 
 func (p *preflight) disk(ctx context.Context) {
-	if len(p.plan.Pull) == 0 {
+	need := migration.Plan{Steps: p.plan.Migrations}.Bytes()
+	if len(p.plan.Pull) == 0 && need == 0 {
 		return
 	}
 	free, _, known := p.info.DiskFree()
@@ -163,13 +165,12 @@ func (p *preflight) disk(ctx context.Context) {
 	if !known {
 		return
 	}
-	var need int64
 	for _, image := range p.plan.Pull {
 		need += p.sizeOf(image)
 	}
 	need += need / 10
 	if free < need {
-		p.refuse(exit.Unavailable, "%s has %s free, and the new images need some %s: free some, `tale cleanup --dry-run` shows what it can",
+		p.refuse(exit.Unavailable, "%s has %s free, and the new images and copies of volumes need some %s: free some, `tale cleanup --dry-run` shows what it can",
 			p.info.Root, humanize.Bytes(uint64(free)), humanize.Bytes(uint64(need)))
 	}
 }
@@ -216,6 +217,11 @@ func (p *preflight) ports(ctx context.Context) {
 	}
 	service, _ := p.model.Service(stack.Proxy, "")
 	for _, port := range TakenPorts(ctx, service.Ports) {
+		if slices.ContainsFunc(p.state.Leaving, func(c engine.Container) bool {
+			return slices.ContainsFunc(c.Ports, func(held engine.Port) bool { return held.Public == port })
+		}) {
+			continue
+		}
 		p.refuse(exit.Config, "port %d, which the proxy publishes, is taken by another program (ss -ltnp 'sport = :%d' names it): stop it, or set PUBLISH_HTTP and PUBLISH_HTTPS", port, port)
 	}
 }

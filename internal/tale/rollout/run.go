@@ -15,6 +15,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
+	"github.com/tale-project/tale-runtime/internal/tale/migration"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 )
 
@@ -26,6 +27,8 @@ type Rollout struct {
 	Site    func(ctx context.Context, proxy engine.Container) (*site.Visitor, error)
 	Timeout time.Duration // for each service to become ready, longer while its boot moves
 	Say     func(Event)
+	// Migrations are those of the plan, and what an earlier run has left; nil: none.
+	Migrations *migration.Run
 }
 
 // rollout is one run of a Rollout.
@@ -43,6 +46,7 @@ type rollout struct {
 	earlier  []byte            // nil: there was none, another tool has made them
 	files    map[string][]byte // by service that was replaced: earlier, where it says what ran
 	before   string            // why the site did not answer before the switch, "" if it did
+	migrated bool              // or begun to be
 	passed   bool              // the point of no return
 	pushed   bool              // the new release's functions are in the backend
 }
@@ -68,7 +72,7 @@ func (r Rollout) Run(ctx context.Context, plan Plan) error {
 
 func (r *rollout) everything(ctx context.Context) error {
 	for _, stage := range []func(context.Context) error{
-		r.pull, r.ground, r.clear, r.infrastructure, r.helpers, r.platform, r.switchOver, r.visit,
+		r.pull, r.migrate, r.ground, r.clear, r.infrastructure, r.helpers, r.platform, r.switchOver, r.visit,
 	} {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -79,6 +83,28 @@ func (r *rollout) everything(ctx context.Context) error {
 	}
 	r.passed = true
 	return r.retire(context.WithoutCancel(ctx))
+}
+
+// migrate brings what earlier releases have left to where this one looks for it. What
+// the migrations have stopped stays so: until the new release serves, or takeBack.
+func (r *rollout) migrate(ctx context.Context) error {
+	if r.Migrations == nil {
+		return nil
+	}
+	r.begin("migrate")
+	r.migrated = true
+	r.Migrations.Say = func(e migration.Event) {
+		kind := Noted
+		if e.Passing {
+			kind = Progress
+		}
+		r.tell(Event{Kind: kind, Service: e.Subject, Text: e.Text, Current: e.Current, Total: e.Total})
+	}
+	if err := r.Migrations.Apply(ctx); err != nil {
+		return err
+	}
+	r.end("")
+	return nil
 }
 
 // ground makes the network and the volumes that are missing.
@@ -352,6 +378,11 @@ func (r *rollout) retire(ctx context.Context) error {
 	}
 	if len(retired) > 0 {
 		r.end("")
+	}
+	if r.migrated {
+		if err := r.Migrations.Done(ctx); err != nil {
+			failed = append(failed, err)
+		}
 	}
 	if len(failed) > 0 {
 		return &LeftError{errors.Join(failed...)}

@@ -161,6 +161,10 @@ func checkType(t *testing.T, member string, described definition, of reflect.Typ
 		if described.Type != "boolean" {
 			t.Errorf("%s: the schema says %q, want boolean", member, described.Type)
 		}
+	case reflect.Int64, reflect.Float64:
+		if want := map[reflect.Kind]string{reflect.Int64: "integer", reflect.Float64: "number"}[of.Kind()]; described.Type != want {
+			t.Errorf("%s: the schema says %q, want %s", member, described.Type, want)
+		}
 	case reflect.String:
 		if described.Type != "string" && len(described.Enum) == 0 {
 			t.Errorf("%s: the schema says %q, want string", member, described.Type)

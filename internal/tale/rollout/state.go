@@ -17,6 +17,7 @@ type State struct {
 	Volumes    []string
 	Owners     map[string]string // of volumes that are of another project, by name
 	Networks   []string
+	Leaving    []engine.Container // that migrations stop: their ports become free
 }
 
 // Current returns the container of a service that serves, or that did so last. Of two

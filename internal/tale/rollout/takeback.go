@@ -84,10 +84,10 @@ func (r *rollout) takeBack(ctx context.Context, cause error) error {
 		}
 	}
 	r.keepEvidence(ctx, cause)
-	if len(r.brought) > 0 {
+	if len(r.brought) > 0 && !r.stoodStill() {
 		failed.Notes = append(failed.Notes, strings.Join(r.brought, ", ")+" did not run before and stay: the next `tale deploy` goes on with what there is")
 	}
-	if len(r.started)+len(r.replaced) == 0 {
+	if len(r.started)+len(r.replaced) == 0 && !r.migrated {
 		if len(r.brought) == 0 {
 			failed.Notes = append(failed.Notes, "nothing was changed")
 		}
@@ -95,12 +95,17 @@ func (r *rollout) takeBack(ctx context.Context, cause error) error {
 	}
 	r.begin("take back")
 	for _, container := range hidden {
-		if err := r.withdraw(ctx, container, errors.Is(cause, context.Canceled)); err != nil {
+		if err := r.withdraw(ctx, container, r.migrated || errors.Is(cause, context.Canceled)); err != nil {
 			failed.Stuck = append(failed.Stuck, err.Error())
 		}
 	}
 	for _, c := range slices.Backward(r.replaced) {
 		if err := r.putBack(ctx, c); err != nil {
+			failed.Stuck = append(failed.Stuck, err.Error())
+		}
+	}
+	if r.migrated {
+		if err := r.unmigrate(ctx); err != nil {
 			failed.Stuck = append(failed.Stuck, err.Error())
 		}
 	}
@@ -170,9 +175,33 @@ func (r *rollout) putBack(ctx context.Context, c Change) (err error) {
 	return nil
 }
 
+// stoodStill reports whether migrations have stopped something, which served before.
+func (r *rollout) stoodStill() bool { return r.migrated && r.Migrations.Stopped() }
+
+// unmigrate starts again what the migrations have stopped, once what has its ports and
+// was made of the copies is gone.
+func (r *rollout) unmigrate(ctx context.Context) error {
+	if r.stoodStill() {
+		for _, name := range slices.Backward(r.brought) {
+			service, _ := r.Model.Service(name, "")
+			container, err := r.Engine.Inspect(ctx, service.Container)
+			if err == nil {
+				err = r.dispose(ctx, container.ID)
+			}
+			if err != nil && !engine.IsNotFound(err) {
+				return err
+			}
+		}
+	}
+	return r.Migrations.TakeBack(ctx)
+}
+
 // account says what serves now, and which functions are live.
 func (r *rollout) account() (notes []string) {
 	change, there := r.plan.Of(stack.Platform)
+	if r.stoodStill() {
+		return []string{"what the migrations had stopped is started again; the volumes that they copied are as they were"}
+	}
 	if !there || change.From == nil {
 		return []string{"there was no earlier release: nothing serves; correct the cause and run it again"}
 	}

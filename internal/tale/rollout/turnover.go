@@ -138,7 +138,7 @@ func (r *rollout) proxy(ctx context.Context) (engine.Container, bool, error) {
 // then is not the new release's fault.
 func (r *rollout) look(ctx context.Context) {
 	change, there := r.turnsOver()
-	if !there || change.Action == Create {
+	if !there || change.Action == Create || r.stoodStill() {
 		return
 	}
 	if err := r.visitOnce(ctx); err != nil {
@@ -169,7 +169,7 @@ func (r *rollout) visit(ctx context.Context) error {
 		remind.progress("waiting for the site: " + err.Error())
 		var invisible *NotVisibleError
 		if time.Now().After(deadline) {
-			if change.Action == Create && errors.As(err, &invisible) {
+			if change.Action == Create && !r.stoodStill() && errors.As(err, &invisible) {
 				r.passed, invisible.First = true, true
 			}
 			return err

@@ -1,0 +1,57 @@
+package migration
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+)
+
+const (
+	straysVerb = "strays" // FOLDER
+	ownVerb    = "own"    // FOLDER
+
+	// appUser is the user and the group of the images.
+	appUser = 1001
+)
+
+// Helps reports whether Helper does what the arguments of `tale helper` ask for.
+func Helps(args []string) bool {
+	return len(args) == 2 && slices.Contains([]string{straysVerb, ownVerb}, args[0])
+}
+
+// Helper counts what in a folder is not the application user's, or makes it so. It may be
+// killed and done again.
+func Helper(args []string, out io.Writer) error {
+	if !Helps(args) {
+		return exit.Errorf(exit.Usage, "tale helper is for tale itself, and %q are none of its words", args)
+	}
+	var strays int64
+	err := filepath.WalkDir(args[1], func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		if owner, ok := info.Sys().(*syscall.Stat_t); ok && owner.Uid == appUser && owner.Gid == appUser {
+			return nil
+		}
+		strays++
+		if args[0] == ownVerb {
+			return os.Lchown(path, appUser, appUser)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("cannot look for the owners in a volume: %w", err)
+	}
+	_, err = fmt.Fprintln(out, strays)
+	return err
+}

@@ -1,0 +1,114 @@
+package migration
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+
+	"github.com/tale-project/tale-runtime/internal/stack"
+)
+
+// journalName is the file of what a run has changed, as long as it can be taken back. It
+// stays of a run that is killed, and the next one goes by it.
+const journalName = "migrating.json"
+
+// journal is what a run has changed. Each is noted before it is done.
+type journal struct {
+	Stopped []stopped `json:"stopped"`
+	Moved   []Stop    `json:"moved"` // by their names before
+	Made    []string  `json:"made"`  // volumes
+	// Replaced are containers of Moved whose place another one has taken for good.
+	Replaced []Stop `json:"replaced,omitempty"`
+}
+
+type stopped struct {
+	Container string `json:"container"` // id
+	Name      string `json:"name"`
+	Service   string `json:"service"`
+}
+
+// read returns the journal that a killed run has left, an empty one if there is none.
+func (s Subject) read() (j journal, err error) {
+	text, err := os.ReadFile(s.Project.Path(journalName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return j, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &j)
+	}
+	if err != nil {
+		return j, fmt.Errorf("cannot read what an earlier run has left: %w; without %s it is forgotten, and what it has stopped stays so", err, s.Project.Path(journalName))
+	}
+	return j, nil
+}
+
+// write is called before what it notes is done.
+func (r *Run) write() error {
+	text, err := json.MarshalIndent(r.journal, "", "  ")
+	if err == nil {
+		err = r.Project.Write(append(text, '\n'), journalName)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot note what is about to be migrated: %w", err)
+	}
+	return nil
+}
+
+func (r *Run) forget() error {
+	if err := os.Remove(r.Project.Path(journalName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// Unfinished reports whether a run was killed before it could forget what it has changed.
+func (r *Run) Unfinished() bool {
+	_, err := os.Stat(r.Project.Path(journalName))
+	return err == nil
+}
+
+// resume takes what a killed run has changed for this one's own, unless visitors may have
+// written to its copies since: then there is no way back.
+func (r *Run) resume(ctx context.Context) (err error) {
+	if r.journal, err = r.read(); err != nil || !r.Unfinished() {
+		return err
+	}
+	o, err := Observe(ctx, r.Subject)
+	if err != nil {
+		return err
+	}
+	served, err := o.hasServed(ctx, r.journal.Made)
+	if served {
+		r.journal = journal{Replaced: append(r.journal.Replaced, r.journal.Moved...)}
+	}
+	return err
+}
+
+// hasServed reports whether the web application has run on one of the volumes, or any
+// service where its own is not among them.
+func (o *Observation) hasServed(ctx context.Context, volumes []string) (bool, error) {
+	its := slices.Contains(volumes, o.id+"_"+convexData)
+	for _, name := range volumes {
+		used, err := o.isUsedBy(ctx, name, func(service string) bool { return !its || service == stack.Platform })
+		if used || err != nil {
+			return used, err
+		}
+	}
+	return false, nil
+}
+
+// killed returns the containers that a killed run has stopped.
+func (o *Observation) killed() (names []string) {
+	left, err := o.read()
+	if err != nil {
+		return nil // Apply says it
+	}
+	for _, c := range left.Stopped {
+		names = append(names, c.Name)
+	}
+	return names
+}

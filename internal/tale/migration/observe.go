@@ -1,0 +1,204 @@
+package migration
+
+import (
+	"cmp"
+	"context"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/tale-project/tale-runtime/internal/tale/compose"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+	"github.com/tale-project/tale-runtime/internal/tale/project"
+	"github.com/tale-project/tale-runtime/internal/tale/volume"
+)
+
+// Subject is whose layout is looked at.
+type Subject struct {
+	Engine      *engine.Engine
+	Volumes     Volumes
+	Project     *project.Project
+	Development bool
+	// Adopt and Leave are volumes of which the operator has said that they are of this
+	// project, or of something else.
+	Adopt, Leave []string
+	// NewProxy says that a proxy of our images is about to be made.
+	NewProxy bool
+}
+
+// id returns what the names of the subject's volumes and containers begin with.
+func (s Subject) id() string {
+	if s.Development {
+		return compose.DevelopmentID(s.Project.File.ID)
+	}
+	return s.Project.File.ID
+}
+
+// Observation is what the engine has, as far as migrations are concerned.
+type Observation struct {
+	Subject
+	id, legacy string // what the names of the project's volumes begin with, now and before
+	log        project.Migrations
+	there      map[string]engine.Volume
+	containers []engine.Container
+	contents   map[string]Content
+	notes      []string
+	unclear    Unclear
+	copied     map[string]Content // by steps found so far
+}
+
+// legacyName is what began the names of everything while there was one project to a host.
+const legacyName = "tale"
+
+// Observe asks the engine for its volumes and containers, and looks into none of them.
+func Observe(ctx context.Context, s Subject) (*Observation, error) {
+	o := &Observation{Subject: s, id: s.id(), legacy: legacyName, there: map[string]engine.Volume{}, contents: map[string]Content{}, copied: map[string]Content{}}
+	if s.Development {
+		o.legacy = compose.DevelopmentID(legacyName)
+	}
+	var err error
+	if o.log, err = s.Project.Migrations(); err != nil {
+		return nil, err
+	}
+	volumes, err := s.Engine.Volumes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range volumes {
+		o.there[v.Name] = v
+	}
+	o.containers, err = s.Engine.Everything(ctx)
+	slices.SortFunc(o.containers, func(a, b engine.Container) int { return cmp.Compare(a.Name, b.Name) })
+	return o, err
+}
+
+// Displaced returns containers that keep their name no longer than until the migrations
+// are applied, as if they were not there.
+func (o *Observation) Displaced() []engine.Container { return o.coloured() }
+
+// own reports whether a container is one of the project's, of production or development.
+func (o *Observation) own(c engine.Container) bool {
+	projects := []string{o.id}
+	if !o.Development {
+		projects = append(projects, o.id+"-blue", o.id+"-green")
+	}
+	return slices.Contains(projects, c.ComposeProject)
+}
+
+// ours reports whether a container is made of an image of this product.
+func ours(c engine.Container) bool {
+	return strings.HasSuffix(c.Labels["org.opencontainers.image.source"], "/tale-runtime")
+}
+
+// users returns the containers that have a volume, running or not.
+func (o *Observation) users(name string, writing bool) (found []engine.Container) {
+	for _, c := range o.containers {
+		if slices.ContainsFunc(c.Mounts, func(m engine.Mount) bool { return m.Volume == name && !(writing && m.ReadOnly) }) && c.Labels[volume.LabelCopy] == "" {
+			found = append(found, c)
+		}
+	}
+	return found
+}
+
+// writers returns the running containers that write to what a step copies, or to what it
+// makes.
+func (o *Observation) writers(s Step) (found []engine.Container) {
+	for _, c := range s.Copies {
+		for _, name := range []string{c.From, c.To} {
+			for _, user := range o.users(name, true) {
+				if user.State.Running && !slices.ContainsFunc(found, func(other engine.Container) bool { return other.ID == user.ID }) {
+					found = append(found, user)
+				}
+			}
+		}
+	}
+	return found
+}
+
+// isUsed reports whether a service of the project has run on a volume, so that it holds
+// the project's data whatever else is true of it.
+func (o *Observation) isUsed(ctx context.Context, name string) (bool, error) {
+	return o.isUsedBy(ctx, name, func(string) bool { return true })
+}
+
+func (o *Observation) isUsedBy(ctx context.Context, name string, counts func(service string) bool) (bool, error) {
+	for _, c := range o.users(name, false) {
+		if !o.own(c) || !counts(c.Service) {
+			continue
+		}
+		looked, err := o.Engine.Inspect(ctx, c.ID)
+		switch {
+		case engine.IsNotFound(err):
+		case err != nil:
+			return false, err
+		case !looked.State.Started.IsZero():
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// look looks into a volume, once.
+func (o *Observation) look(ctx context.Context, name string) (Content, error) {
+	if content, copied := o.copied[name]; copied {
+		return content, nil
+	}
+	if content, known := o.contents[name]; known {
+		return content, nil
+	}
+	if _, there := o.there[name]; !there {
+		return Content{Empty: true}, nil
+	}
+	content, err := o.Volumes.Look(ctx, name)
+	if err == nil {
+		o.contents[name] = content
+	}
+	return content, err
+}
+
+// labelWorkingDir is the folder that a compose file was read in.
+const labelWorkingDir = "com.docker.compose.project.working_dir"
+
+// belonging says whose a volume of the time without ids is.
+type belonging int
+
+const (
+	unknown belonging = iota
+	mine
+	theirs
+)
+
+// whose looks for a proof in the folder of the compose project that its containers are
+// of. That of one project is also the proof that it is of no other.
+func (o *Observation) whose(name string) (whose belonging, why string) {
+	switch {
+	case slices.Contains(o.Adopt, name):
+		return mine, ""
+	case slices.Contains(o.Leave, name), slices.Contains(o.log.Left, name):
+		return theirs, "you have said so"
+	}
+	var folders []string
+	for _, c := range o.users(name, false) {
+		if folder := c.Labels[labelWorkingDir]; folder != "" && !slices.Contains(folders, folder) {
+			folders = append(folders, folder)
+		}
+	}
+	switch {
+	case len(folders) == 0:
+		return unknown, "no container that uses it says which folder it is of"
+	case len(folders) > 1:
+		return unknown, "containers of several folders use it: " + strings.Join(folders, ", ")
+	case sameFolder(folders[0], o.Project.Dir):
+		return mine, ""
+	}
+	return theirs, "it is of the compose project in " + folders[0]
+}
+
+func sameFolder(a, b string) bool {
+	if filepath.Clean(a) == filepath.Clean(b) {
+		return true
+	}
+	first, err := filepath.EvalSymlinks(a)
+	second, wrong := filepath.EvalSymlinks(b)
+	return err == nil && wrong == nil && first == second
+}

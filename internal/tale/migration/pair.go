@@ -1,0 +1,169 @@
+package migration
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+)
+
+// pair is a volume that has another name now.
+type pair struct {
+	from, to string
+	heir     string // to which the data of to go on, "" if they stay
+	legacy   bool   // from has no id in its name, so whose it is has to be proven
+	app      bool
+}
+
+// pairs returns the copies that are to be made. Dropped takes what another migration
+// does.
+func (o *Observation) pairs(ctx context.Context, pairs []pair, dropped func([]Copy) bool) (s Step, _ error) {
+	for _, p := range pairs {
+		c, pending, err := o.pending(ctx, p)
+		if err != nil {
+			return s, err
+		}
+		if pending {
+			s.Copies = append(s.Copies, c)
+		}
+	}
+	if dropped != nil && dropped(s.Copies) {
+		return Step{}, nil
+	}
+	for _, c := range s.Copies {
+		o.copied[c.To] = Content{Exists: true, From: c.From, Bytes: c.Bytes, Files: c.Files}
+	}
+	return s, nil
+}
+
+// pending decides for one pair. Where it is not certain it adds to what is unclear.
+func (o *Observation) pending(ctx context.Context, p pair) (Copy, bool, error) {
+	_, there := o.there[p.from]
+	_, comes := o.copied[p.from]
+	if _, done := o.copied[p.to]; done || !there && !comes {
+		return Copy{}, false, nil
+	}
+	if used, err := o.inherited(ctx, p); used || err != nil {
+		return Copy{}, false, err
+	}
+	if p.legacy && !o.mayTake(p) {
+		return Copy{}, false, nil
+	}
+	source, err := o.look(ctx, p.from)
+	if err != nil || source.Empty {
+		return Copy{}, false, err
+	}
+	target, err := o.look(ctx, p.to)
+	if err != nil {
+		return Copy{}, false, err
+	}
+	c := Copy{From: p.from, To: p.to, App: p.app, Bytes: source.Bytes, Files: source.Files}
+	copied := target.From == p.from
+	switch {
+	case target.Empty, copied && target.Done.IsZero():
+		return c, true, nil
+	case copied:
+		c.Anew, err = o.writtenSince(ctx, p.from, target)
+		return c, c.Anew, err
+	case slices.Contains(o.Adopt, p.to), slices.ContainsFunc(IDs(), func(id string) bool { return o.logged(id, p) }):
+		return c, false, nil
+	}
+	o.doubt(Doubt{
+		p.to, fmt.Sprintf("it has data that are no copy of %s, and no service of this project has used it: if they are this project's, --adopt %[2]s; if those of %[1]s are, remove %[2]s first", p.from, p.to),
+		"Keep what is in " + p.to + ", and copy nothing?", true,
+	})
+	return c, false, nil
+}
+
+// logged reports whether the log says that a migration has dealt with a pair.
+func (o *Observation) logged(id string, p pair) bool {
+	return o.log.Has(id) && (p.legacy == (id == namespaceVolumes || id == namespaceCaddyConfig)) && (p.legacy || id == splitConvex)
+}
+
+// inherited reports whether the project's services run on the new volume already. Both
+// in use is what no copy can mend.
+func (o *Observation) inherited(ctx context.Context, p pair) (bool, error) {
+	used, err := o.isUsed(ctx, p.to)
+	if err == nil && !used && p.heir != "" {
+		used, err = o.isUsed(ctx, p.heir)
+	}
+	if err != nil || !used {
+		return false, err
+	}
+	for _, c := range o.users(p.from, true) {
+		whose, _ := o.whose(p.from)
+		if c.State.Running && (!p.legacy || whose == mine) && !slices.Contains(o.Adopt, p.to) {
+			o.doubt(Doubt{Volume: p.to, Target: true, Question: "Keep what is in " + p.to + ", and copy nothing?", Why: fmt.Sprintf("the project's services have run on it, and %s writes to %s, which it was a copy of: --adopt %s if the data in it are to stay, or remove it to have %[2]s copied anew", c.Name, p.from, p.to)})
+		}
+	}
+	return true, nil
+}
+
+// mayTake decides about a volume that has no id in its name.
+func (o *Observation) mayTake(p pair) bool {
+	switch whose, why := o.whose(p.from); {
+	case whose == mine:
+		return true
+	case whose == theirs:
+		o.note("%s stays as it is: %s", p.from, why)
+	case o.log.Has(namespaceVolumes):
+		o.note("%s stays as it is: this project was made without it, or has it already; if it is this project's: --adopt %[1]s", p.from)
+	default:
+		o.doubt(Doubt{
+			p.from, fmt.Sprintf("%s: --adopt %s if the data in it are this project's, or --leave %[2]s", why, p.from),
+			"Are the data in " + p.from + " this project's?", false,
+		})
+	}
+	return false
+}
+
+// writtenSince reports whether a container may have written to a source after it was
+// copied.
+func (o *Observation) writtenSince(ctx context.Context, source string, copy Content) (bool, error) {
+	for _, c := range o.users(source, true) {
+		looked, err := o.Engine.Inspect(ctx, c.ID)
+		if err != nil {
+			return false, err
+		}
+		if looked.State.Started.After(copy.Done) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func (o *Observation) note(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !slices.Contains(o.notes, text) {
+		o.notes = append(o.notes, text)
+	}
+}
+
+func (o *Observation) doubt(d Doubt) {
+	if !slices.ContainsFunc(o.unclear, func(other Doubt) bool { return other.Volume == d.Volume }) {
+		o.unclear = append(o.unclear, d)
+	}
+}
+
+// Doubt is a volume of which only the operator knows whose it is.
+type Doubt struct {
+	Volume, Why string
+	Question    string // "" where no answer is enough
+	Target      bool   // of a copy
+}
+
+// Unclear are all of them.
+type Unclear []Doubt
+
+func (u Unclear) Error() string {
+	var b strings.Builder
+	b.WriteString("whose data these volumes hold has to be said:")
+	for _, d := range u {
+		fmt.Fprintf(&b, "\n  %s: %s", d.Volume, d.Why)
+	}
+	return b.String()
+}
+
+// ExitCode returns the code of the command.
+func (u Unclear) ExitCode() int { return exit.Config }
