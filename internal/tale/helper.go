@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
+	"github.com/tale-project/tale-runtime/internal/tale/migration"
 	"github.com/tale-project/tale-runtime/internal/tale/volume"
 )
 
@@ -15,8 +16,11 @@ func helperCommand() *cobra.Command {
 		Hidden: true,
 		Args:   cobra.ArbitraryArgs,
 		RunE: func(command *cobra.Command, args []string) error {
-			if volume.Helps(args) {
+			switch {
+			case volume.Helps(args):
 				return volume.Helper(command.Context(), "/", args, command.InOrStdin(), command.OutOrStdout())
+			case migration.Helps(args):
+				return migration.Helper(args, command.OutOrStdout())
 			}
 			return engine.Helper(args, command.InOrStdin(), command.OutOrStdout())
 		},

@@ -113,7 +113,7 @@ func (m *migrating) ask(a *app, command *cobra.Command) (answered bool, err erro
 	return true, nil
 }
 
-// observeMigrations is observe for a development stack, which asks at once.
+// observeMigrations looks at a development stack, and asks at once.
 func (a *app) observeMigrations(ctx context.Context, command *cobra.Command, s *session, m *migrating, state *rollout.State) error {
 	if err := m.observe(ctx, s, true, state); err != nil {
 		return err

@@ -46,7 +46,7 @@ func (s Subject) read() (j journal, err error) {
 	return j, nil
 }
 
-// write is called before what it notes is done.
+// write keeps the journal. What it notes is done afterwards.
 func (r *Run) write() error {
 	text, err := json.MarshalIndent(r.journal, "", "  ")
 	if err == nil {

@@ -88,7 +88,7 @@ func (o *Observation) namespaceCaddyConfig(ctx context.Context) (Step, error) {
 	return o.pairs(ctx, []pair{o.legacyPair(caddyConfig)}, nil)
 }
 
-// legacyPairs are the volumes that the project's services use, and platform-data.
+// legacyPairs returns the volumes that the project's services use, and platform-data.
 func (o *Observation) legacyPairs() (pairs []pair) {
 	if o.Project.Has(stack.Convex) {
 		pairs = append(pairs, o.legacyPair(platformData))

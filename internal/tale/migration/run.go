@@ -85,7 +85,7 @@ func (r *Run) Done(ctx context.Context) error {
 	return r.forget()
 }
 
-// Finish is Done for a killed run that had done everything else.
+// Finish does what is left of a killed run that had come to its end but for Done.
 func (r *Run) Finish(ctx context.Context) error {
 	if err := r.resume(ctx); err != nil {
 		return err
@@ -164,7 +164,7 @@ func (r *Run) copyVolume(ctx context.Context, c Copy) error {
 	return r.Volumes.Copy(ctx, c, r.labels(), r.Say)
 }
 
-// labels are those of the project's volumes, for this tool and the first one.
+// labels returns those of the project's volumes, for this tool and the first one.
 func (r *Run) labels() map[string]string {
 	id := r.id()
 	return map[string]string{engine.LabelProject: id, "project": id}
