@@ -21,6 +21,10 @@ type journal struct {
 	Stopped []stopped `json:"stopped"`
 	Moved   []Stop    `json:"moved"` // by their names before
 	Made    []string  `json:"made"`  // volumes
+	// Applied are the migrations that are logged once there is no way back.
+	Applied []string `json:"applied"`
+	// Adopted are volumes that the operator has said are this project's.
+	Adopted []string `json:"adopted,omitempty"`
 	// Replaced are containers of Moved whose place another one has taken for good.
 	Replaced []Stop `json:"replaced,omitempty"`
 }
@@ -83,7 +87,7 @@ func (r *Run) resume(ctx context.Context) (err error) {
 	}
 	served, err := o.hasServed(ctx, r.journal.Made)
 	if served {
-		r.journal = journal{Replaced: append(r.journal.Replaced, r.journal.Moved...)}
+		r.journal = journal{Replaced: append(r.journal.Replaced, r.journal.Moved...), Applied: r.journal.Applied}
 	}
 	return err
 }
@@ -99,16 +103,4 @@ func (o *Observation) hasServed(ctx context.Context, volumes []string) (bool, er
 		}
 	}
 	return false, nil
-}
-
-// killed returns the containers that a killed run has stopped.
-func (o *Observation) killed() (names []string) {
-	left, err := o.read()
-	if err != nil {
-		return nil // Apply says it
-	}
-	for _, c := range left.Stopped {
-		names = append(names, c.Name)
-	}
-	return names
 }

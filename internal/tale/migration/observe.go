@@ -42,6 +42,7 @@ type Observation struct {
 	there      map[string]engine.Volume
 	containers []engine.Container
 	contents   map[string]Content
+	killed     []string // containers that a killed run has stopped, by name
 	notes      []string
 	unclear    Unclear
 	copied     map[string]Content // by steps found so far
@@ -56,7 +57,14 @@ func Observe(ctx context.Context, s Subject) (*Observation, error) {
 	if s.Development {
 		o.legacy = compose.DevelopmentID(legacyName)
 	}
-	var err error
+	left, err := s.read()
+	if err != nil {
+		return nil, err
+	}
+	o.Adopt = slices.Concat(o.Adopt, left.Adopted)
+	for _, c := range left.Stopped {
+		o.killed = append(o.killed, c.Name)
+	}
 	if o.log, err = s.Project.Migrations(); err != nil {
 		return nil, err
 	}

@@ -29,8 +29,8 @@ func Pending(ctx context.Context, s Subject) (Plan, error) {
 func (o *Observation) Pending(ctx context.Context) (Plan, error) {
 	plan := Plan{Steps: []Step{}}
 	o.copied, o.unclear = map[string]Content{}, nil
-	if left := o.killed(); len(left) > 0 {
-		o.note("a run that was killed while it migrated has stopped %s: this one finishes it; docker start %[1]s for what was before", strings.Join(left, " "))
+	if len(o.killed) > 0 {
+		o.note("a run that was killed while it migrated has stopped %s: this one finishes it; docker start %[1]s for what was before", strings.Join(o.killed, " "))
 	}
 	for _, m := range Registry() {
 		step, err := m.Detect(o, ctx)

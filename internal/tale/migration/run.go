@@ -38,8 +38,7 @@ func (r *Run) note(subject, text string) { r.Say(Event{Subject: subject, Text: t
 // Stopped reports whether the run, or a killed one before it, has stopped anything.
 func (r *Run) Stopped() bool { return len(r.journal.Stopped)+len(r.journal.Moved) > 0 }
 
-// Apply stops what has to stand still, does what the steps say and logs each. What it
-// has stopped does not run when it returns: the deploy goes on, or TakeBack is called.
+// Apply stops what has to stand still and does what the steps say. What it has stopped does not run when it returns: the deploy goes on, or TakeBack is called.
 func (r *Run) Apply(ctx context.Context) error {
 	if err := r.resume(ctx); err != nil {
 		return err
@@ -59,7 +58,8 @@ func (r *Run) Apply(ctx context.Context) error {
 		if err := Registry()[i].Apply(r, ctx, step); err != nil {
 			return fmt.Errorf("cannot migrate (%s): %w", step.ID, err)
 		}
-		if err := r.Project.LogMigrations(r.Version, []string{step.ID}, nil); err != nil {
+		r.journal.Applied = append(r.journal.Applied, step.ID)
+		if err := r.write(); err != nil {
 			return err
 		}
 		r.note(step.ID, fmt.Sprintf("is applied after %s", time.Since(began).Round(100*time.Millisecond)))
@@ -67,10 +67,10 @@ func (r *Run) Apply(ctx context.Context) error {
 	return nil
 }
 
-// Done forgets how to take the migrations back: the new release serves from them. It
-// says what may be removed now.
+// Done logs the migrations and forgets how to take them back: the new release serves
+// from them. It says what may be removed now.
 func (r *Run) Done(ctx context.Context) error {
-	var errs []error
+	errs := []error{r.Project.LogMigrations(r.Version, r.journal.Applied, nil)}
 	for _, moved := range append(r.journal.Moved, r.journal.Replaced...) {
 		errs = append(errs, r.Engine.Remove(ctx, moved.Container))
 	}
@@ -111,6 +111,7 @@ func (r *Run) space(ctx context.Context) error {
 
 // stop stops what the steps need to stand still: what others call comes last.
 func (r *Run) stop(ctx context.Context) error {
+	r.journal.Adopted = r.Adopt
 	order := slices.Clone(r.Plan.Stops)
 	slices.SortStableFunc(order, func(a, b engine.Container) int { return cmp.Compare(rank(b.Service), rank(a.Service)) })
 	for _, c := range order {

@@ -47,13 +47,16 @@ func TestApply(t *testing.T) {
 	run := h.run()
 	h.must(run.Apply(t.Context()))
 	h.expect("running", h.running(), "")
-	h.migrated(sources)
+	if _, err := os.Stat(h.subject.Project.Path("migrations.json")); err == nil {
+		t.Error("what can be taken back is logged")
+	}
 	for _, volume := range []string{"p_caddy-data", "p_caddy-config"} {
 		if !slices.Contains(h.calls, "own "+volume) {
 			t.Errorf("%s stays root's: %v", volume, h.calls)
 		}
 	}
 	h.must(run.Done(t.Context()))
+	h.migrated(sources)
 	if said := strings.Join(h.said, "\n"); !strings.Contains(said, "docker volume rm tale_db-data (frees 1.0 MB)") {
 		t.Error(said)
 	}
@@ -135,7 +138,9 @@ func (h *host) takenBackBy(run *migration.Run, what string) {
 		h.t.Errorf("%s: the journal stays", what)
 	}
 	h.fail = ""
-	h.must(h.run().Apply(h.t.Context()))
+	last := h.run()
+	h.must(last.Apply(h.t.Context()))
+	h.must(last.Done(h.t.Context()))
 	h.expect(what+": running in the end", h.running(), "")
 	h.migrated(sources)
 }
@@ -187,6 +192,7 @@ func TestAKilledRunIsFinished(t *testing.T) {
 				continue
 			}
 			h.must(second.Apply(t.Context()))
+			h.must(second.Done(t.Context()))
 			h.expect("running", h.running(), "")
 			h.migrated(sources)
 		}
@@ -257,10 +263,28 @@ func TestConvexOfAColourIsMovedAside(t *testing.T) {
 func TestAJournalThatCannotBeReadIsAnError(t *testing.T) {
 	h := oldStack(t)
 	h.must(h.subject.Project.Write([]byte("{"), "migrating.json"))
-	if err := h.run().Apply(t.Context()); err == nil || !strings.Contains(err.Error(), "migrating.json") {
+	if _, err := migration.Pending(t.Context(), h.subject); err == nil || !strings.Contains(err.Error(), "migrating.json") {
 		t.Error(err)
 	}
-	h.expect("running", h.running(), legacyRunning)
+}
+
+// What the operator has said of a volume counts for the run that finishes a killed one,
+// and not for one after a run that was taken back: the same question is asked.
+func TestAnAdoptionLastsAsLongAsItsRun(t *testing.T) {
+	h := newHost(t)
+	for _, name := range []string{"tale_db-data", "tale_platform-data"} {
+		h.volume(name)
+		h.subject.Adopt = append(h.subject.Adopt, name)
+	}
+	run := h.run()
+	h.fail = "copy p_db-data"
+	if run.Apply(t.Context()) == nil {
+		t.Fatal("the copy fails")
+	}
+	h.fail, h.subject.Adopt = "", nil
+	h.expect("pending after a kill", h.ids(), "namespace-volumes: tale_db-data>p_db-data; "+split)
+	h.must(run.TakeBack(t.Context()))
+	h.expect("pending after a failure", h.ids(), "doubt tale_platform-data; doubt tale_db-data")
 }
 
 func TestTheJournalNamesWhatWasStopped(t *testing.T) {
