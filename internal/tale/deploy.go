@@ -175,7 +175,7 @@ func (a *app) deployWith(ctx context.Context, stop func(), command *cobra.Comman
 	if err := d.prepare(ctx); err != nil {
 		return err
 	}
-	if answered, err := d.options.migrating.ask(d.app, d.command); err != nil {
+	if answered, err := d.options.migrating.ask(d.command); err != nil {
 		return err
 	} else if answered {
 		if err := d.prepare(ctx); err != nil {

@@ -83,7 +83,7 @@ func (m *migrating) splits() bool {
 
 // ask asks whose the volumes are of which that cannot be known. It reports whether
 // anything was answered.
-func (m *migrating) ask(a *app, command *cobra.Command) (answered bool, err error) {
+func (m *migrating) ask(command *cobra.Command) (answered bool, err error) {
 	unclear := m.pending.Unclear
 	if len(unclear) == 0 {
 		return false, nil
@@ -118,7 +118,7 @@ func (a *app) observeMigrations(ctx context.Context, command *cobra.Command, s *
 	if err := m.observe(ctx, s, true, state); err != nil {
 		return err
 	}
-	answered, err := m.ask(a, command)
+	answered, err := m.ask(command)
 	if err == nil && answered {
 		err = m.observe(ctx, s, true, state)
 	}
@@ -166,7 +166,8 @@ var beforeSplit = semver.MustParse("0.2.34")
 func (d *deployment) checkLayout() error {
 	to, err := semver.NewVersion(d.release.version)
 	before := d.project.File.ID + "_platform-data"
-	if err != nil || d.project.File.Images[stack.Platform] != "" || !to.LessThan(beforeSplit) || !slices.Contains(d.state.Volumes, before) {
+	earlier := err == nil && to.LessThan(beforeSplit) // others' versions say nothing of it
+	if d.project.File.Images[stack.Platform] != "" || !earlier || !slices.Contains(d.state.Volumes, before) {
 		return nil
 	}
 	return exit.With(exit.Config, errors.New("cannot go back to "+d.release.version+": releases before "+beforeSplit.String()+" have the backend in the container of platform and its data in "+before+

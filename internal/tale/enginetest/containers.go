@@ -369,6 +369,15 @@ func (s *Server) probe(b *box) {
 	}
 }
 
+func (s *Server) rename(r *http.Request, b *box) (any, error) {
+	name := r.URL.Query().Get("name")
+	if other, err := s.find("/" + name); err == nil {
+		return nil, problem{http.StatusConflict, fmt.Sprintf("Conflict. The container name %q is already in use by container %q.", "/"+name, other.ID)}
+	}
+	b.Name = "/" + name
+	return nil, nil
+}
+
 func (s *Server) serveContainers(mux *http.ServeMux) {
 	on := func(pattern string, do func(*http.Request, *box) (any, error)) {
 		mux.HandleFunc(pattern, s.answer(func(r *http.Request) (any, error) {
@@ -409,14 +418,7 @@ func (s *Server) serveContainers(mux *http.ServeMux) {
 		s.stop(b)
 		return nil, nil
 	})
-	on("POST /containers/{id}/rename", func(r *http.Request, b *box) (any, error) {
-		name := r.URL.Query().Get("name")
-		if other, err := s.find("/" + name); err == nil {
-			return nil, problem{http.StatusConflict, fmt.Sprintf("Conflict. The container name %q is already in use by container %q.", "/"+name, other.ID)}
-		}
-		b.Name = "/" + name
-		return nil, nil
-	})
+	on("POST /containers/{id}/rename", s.rename)
 	on("DELETE /containers/{id}", func(r *http.Request, b *box) (any, error) {
 		if b.State.Running && r.URL.Query().Get("force") == "" {
 			return nil, problem{http.StatusConflict, fmt.Sprintf("You cannot remove a running container %s. Stop the container before attempting removal or force remove", b.ID)}

@@ -169,17 +169,17 @@ func (h *host) ids() string {
 func text(plan migration.Plan) string {
 	var lines []string
 	for _, step := range plan.Steps {
-		line := step.ID + ":"
+		words := []string{step.ID + ":"}
 		for _, c := range step.Copies {
-			line += " " + c.From + ">" + c.To
+			words = append(words, c.From+">"+c.To)
 		}
 		for _, name := range step.Owns {
-			line += " own " + name
+			words = append(words, "own "+name)
 		}
 		for _, m := range step.Moves {
-			line += " move " + m.Name
+			words = append(words, "move "+m.Name)
 		}
-		lines = append(lines, line)
+		lines = append(lines, strings.Join(words, " "))
 	}
 	for _, doubt := range plan.Unclear {
 		lines = append(lines, "doubt "+doubt.Volume)

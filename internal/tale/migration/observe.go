@@ -98,10 +98,15 @@ func ours(c engine.Container) bool {
 	return strings.HasSuffix(c.Labels["org.opencontainers.image.source"], "/tale-runtime")
 }
 
+// mounts reports whether a container has a volume, or may write to it.
+func mounts(c engine.Container, name string, writing bool) bool {
+	return slices.ContainsFunc(c.Mounts, func(m engine.Mount) bool { return m.Volume == name && (!writing || !m.ReadOnly) })
+}
+
 // users returns the containers that have a volume, running or not.
 func (o *Observation) users(name string, writing bool) (found []engine.Container) {
 	for _, c := range o.containers {
-		if slices.ContainsFunc(c.Mounts, func(m engine.Mount) bool { return m.Volume == name && !(writing && m.ReadOnly) }) && c.Labels[volume.LabelCopy] == "" {
+		if mounts(c, name, writing) && c.Labels[volume.LabelCopy] == "" {
 			found = append(found, c)
 		}
 	}

@@ -70,7 +70,7 @@ func (o *Observation) checkStop(c engine.Container, s Step) {
 	}
 	legacy := []string{o.legacy, o.legacy + "-blue", o.legacy + "-green"}
 	for _, copied := range s.Copies {
-		if !slices.ContainsFunc(c.Mounts, func(m engine.Mount) bool { return m.Volume == copied.From || m.Volume == copied.To }) {
+		if !mounts(c, copied.From, true) && !mounts(c, copied.To, true) {
 			continue
 		}
 		if slices.Contains(o.Adopt, copied.From) && slices.Contains(legacy, c.ComposeProject) {
