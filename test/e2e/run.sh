@@ -141,6 +141,9 @@ tale() {
   check "tale: a stack of the older tool is taken over beside visitors" in_stack older tale_takes_over
   check "tale: and goes back to the images of the older tool" in_stack older tale_goes_back
   check "tale: the Python services rotate alone, and are taken back" in_stack older tale_rotates_python_services
+  at_end+=("in_stack legacy remove_tale" "in_stack legacy remove_legacy")
+  check "tale: volumes of before 0.2.33 are migrated, killed while they are" in_stack legacy tale_migrates
+  check "tale: a migration is taken back with its deploy" in_stack legacy tale_migration_is_taken_back
 }
 
 # A function, so that an edit of this file does not reach a run under way.
