@@ -37,7 +37,7 @@ judge() {
     *"role \"$user\" does not exist"*) no "this volume has no user $user: it keeps the one it was made with; put the old DB_USER back" ;;
     esac
     refused ;;
-  *"database \"$1\" does not exist"*) no "the database $1 is missing: the volume was made by another image; create it (images/db/initdb has the statements), or restore a backup" ;;
+  *"database \"$1\" does not exist"*) no "the database $1 is missing: the volume was made by another image; create it (tale db init), or restore a backup" ;;
   *refused* | *"starting up"* | *"not yet accepting"*) no "not listening yet: it makes the database, or recovers; docker compose logs db" ;;
   *"No space left"*) no "the disk is full: df -h on the host" ;;
   *"too many clients"* | *"remaining connection slots"*) no "all connections are taken: raise max_connections, or find out who holds them: SELECT * FROM pg_stat_activity" ;;
@@ -50,7 +50,7 @@ answer=$(ask 127.0.0.1 tale_platform 'SELECT 1')
 answer=$(ask 127.0.0.1 tale_knowledge "SELECT count(*) FROM information_schema.schemata WHERE schema_name IN ('public_web', 'private_knowledge')")
 case $answer in
 2) ;;
-[01]) no "the database tale_knowledge lacks the schemas public_web and private_knowledge: create them (images/db/initdb/20-knowledge.sql)" ;;
+[01]) no "the database tale_knowledge lacks the schemas public_web and private_knowledge: create them (tale db init)" ;;
 *) judge tale_knowledge "$answer" ;;
 esac
 # The base image trusts loopback, too; the other containers come from elsewhere.

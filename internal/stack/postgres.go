@@ -27,20 +27,38 @@ const postgresURLAccepted = "postgresql://USER:PASSWORD@HOST:PORT without a data
 
 // Postgres is the server that the backend is to use.
 type Postgres struct {
-	URL  *url.URL // user, password, host, port and parameters; never a database
-	Mode SSLMode
+	URL        *url.URL // user, password, host, port and parameters; never a database
+	Mode       SSLMode
+	SearchPath string // of the parameters, as it was written
 }
 
-// parsePostgres reads POSTGRES_URL. Its problems never show the value.
+// ParsePostgres reads a URL of the form of POSTGRES_URL that may also name a database.
+// Problems speak of it by the given name and never show it.
+func ParsePostgres(name, raw string) (server Postgres, database string, err error) {
+	server, database, problems := readPostgres(name, raw)
+	return server, database, problems.Err()
+}
+
+// parsePostgres reads POSTGRES_URL.
 func parsePostgres(raw string) (Postgres, config.Problems) {
+	server, database, problems := readPostgres("POSTGRES_URL", raw)
+	if database != "" {
+		wrong := fmt.Sprintf("names the database %q; the backend derives the database from INSTANCE_NAME", database)
+		problems = config.Problems{{Variable: "POSTGRES_URL", Wrong: wrong, Accepted: postgresURLAccepted}}
+	}
+	return server, problems
+}
+
+// readPostgres reads a URL. Its problems never show the value.
+func readPostgres(name, raw string) (Postgres, string, config.Problems) {
 	_, rest, _ := strings.Cut(raw, "://")
 	special := strings.IndexAny(rest, "/?#")
-	refuse := func(wrong string) (Postgres, config.Problems) {
+	refuse := func(wrong string) (Postgres, string, config.Problems) {
 		if special >= 0 && strings.Contains(rest[special:], "@") {
 			// What looks like a path or a parameter may be the rest of a password.
 			wrong = "is not of that form; if the password has a /, ? or #, that must be percent-encoded"
 		}
-		return Postgres{}, config.Problems{{Variable: "POSTGRES_URL", Wrong: wrong, Accepted: postgresURLAccepted}}
+		return Postgres{}, "", config.Problems{{Variable: name, Wrong: wrong, Accepted: postgresURLAccepted}}
 	}
 	if wrong := checkPostgresForm(raw); wrong != "" {
 		return refuse(wrong)
@@ -56,8 +74,8 @@ func parsePostgres(raw string) (Postgres, config.Problems) {
 		return refuse("has no user name")
 	case u.Hostname() == "":
 		return refuse("has no host")
-	case u.Path != "" && u.Path != "/":
-		return refuse(fmt.Sprintf("names the database %q; the backend derives the database from INSTANCE_NAME", strings.TrimPrefix(u.Path, "/")))
+	case strings.Contains(u.EscapedPath(), "@"):
+		return refuse("is not of that form")
 	case err != nil:
 		return refuse("has parameters that cannot be read (special characters must be percent-encoded)")
 	case u.Fragment != "" || strings.Contains(password, "\x00"):
@@ -69,11 +87,12 @@ func parsePostgres(raw string) (Postgres, config.Problems) {
 	if _, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" && err != nil {
 		return refuse("has a port out of range")
 	}
-	return newPostgres(u), nil
+	database := strings.TrimPrefix(u.Path, "/")
+	return newPostgres(u), database, nil
 }
 
 func newPostgres(u *url.URL) Postgres {
-	server := Postgres{URL: u, Mode: SSLRequire}
+	server := Postgres{URL: u, Mode: SSLRequire, SearchPath: u.Query().Get("search_path")}
 	parameters := backendParameters(u.Query())
 	switch mode := parameters.Get("sslmode"); {
 	case mode == "disable":

@@ -75,6 +75,7 @@ func Command(environ config.Environ) *cobra.Command {
 		reading(a.startCommand()),
 		a.doctorCommand(),
 		a.upgradeCommand(),
+		a.databaseCommand(),
 		a.adminKeyCommand("admin-key"),
 		group("convex", "The Convex backend", a.adminKeyCommand("admin")),
 		group("auth", "The accounts of the app", a.resetOwnerCommand()),

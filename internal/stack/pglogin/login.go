@@ -13,8 +13,10 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 
 	"github.com/tale-project/tale-runtime/internal/net/netcause"
 	"github.com/tale-project/tale-runtime/internal/stack"
@@ -29,7 +31,11 @@ type Login struct {
 	Parameters map[string]string // of the session, besides those of the URL
 	Limit      int               // bytes that the server may send; 0: no limit
 	OnNotice   pgconn.NoticeHandler
+	Cancel     bool // what runs on the server when a context ends is to end, too
 }
+
+// cancelPatience is how long a server may take to end what it is asked to.
+const cancelPatience = 5 * time.Second
 
 // Connect logs in, and reports whether the connection is encrypted. An error after the
 // connection was made is a netcause.Connected one.
@@ -42,11 +48,18 @@ func (l Login) Connect(ctx context.Context) (conn *pgconn.PgConn, secured bool, 
 	dial := l.Dial
 	if dial == nil {
 		dial = new(net.Dialer).DialContext
+	} else { // names are those of where it dials from
+		settings.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
 	}
 	settings.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)
 		connected.Store(err == nil)
 		return conn, err
+	}
+	if l.Cancel {
+		settings.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
+			return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelPatience}
+		}
 	}
 	if l.Limit > 0 {
 		limit(settings, l.Limit)

@@ -33,9 +33,10 @@ const (
 
 // HelperOptions say what a helper container does: `tale helper ARGS…` beside the engine.
 type HelperOptions struct {
-	Args   []string
-	Mounts []Mount // a Volume with a slash is a folder of the engine's host
-	Labels map[string]string
+	Args    []string
+	Mounts  []Mount // a Volume with a slash is a folder of the engine's host
+	Labels  map[string]string
+	Network string // "": none
 }
 
 // ImportHelper makes an image of the running binary, if the engine does not have it yet,
@@ -178,7 +179,7 @@ func (e *Engine) createHelper(ctx context.Context, name, image string, passing b
 			Image: image, Cmd: o.Args, Labels: o.Labels,
 			OpenStdin: true, StdinOnce: true, AttachStdin: true, AttachStdout: true,
 		},
-		HostConfig: &container.HostConfig{AutoRemove: passing, NetworkMode: "none", Mounts: mounts},
+		HostConfig: &container.HostConfig{AutoRemove: passing, NetworkMode: container.NetworkMode(cmp.Or(o.Network, "none")), Mounts: mounts},
 	})
 	return made.ID, e.failed(ctx, "create a helper container", err)
 }

@@ -161,8 +161,9 @@ func keepAlive(ctx context.Context, to io.Writer) {
 }
 
 // Helper does the work of the command `tale helper`, which runs in helper containers:
-// hold says so, and reads until its input ends or falls silent; free prints the bytes that are free,
-// and all bytes, of the disk below a folder.
+// hold says so, and reads until its input ends or falls silent; dial passes bytes between
+// its streams and an address; free prints the bytes that are free, and all bytes, of the
+// disk below a folder.
 func Helper(args []string, in io.Reader, out io.Writer) error {
 	switch {
 	case len(args) == 1 && args[0] == "hold":
@@ -170,6 +171,8 @@ func Helper(args []string, in io.Reader, out io.Writer) error {
 			return err
 		}
 		return listen(in, silence)
+	case len(args) == 2 && args[0] == "dial":
+		return relay(args[1], in, out)
 	case len(args) == 2 && args[0] == "free":
 		free, total, err := freeBelow(args[1])
 		if err == nil {
@@ -177,7 +180,7 @@ func Helper(args []string, in io.Reader, out io.Writer) error {
 		}
 		return err
 	}
-	return exit.Errorf(exit.Usage, "tale helper is for tale itself: hold, or free FOLDER, not %q", args)
+	return exit.Errorf(exit.Usage, "tale helper is for tale itself: hold, dial ADDRESS or free FOLDER, not %q", args)
 }
 
 // Attended returns a context for what a helper does: it ends when the tale that runs the

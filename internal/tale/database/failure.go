@@ -1,0 +1,117 @@
+package database
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/net/netcause"
+	"github.com/tale-project/tale-runtime/internal/stack/pglogin"
+)
+
+// SQLSTATEs of Postgres' appendix "Error Codes".
+const (
+	wrongPassword      = "28P01"
+	notAdmitted        = "28000"
+	noDatabase         = "3D000"
+	noSchema           = "3F000"
+	noPrivilege        = "42501"
+	duplicateDatabase  = "42P04"
+	uniqueViolation    = "23505"
+	starting           = "57P03"
+	endedByAdmin       = "57P01"
+	crashed            = "57P02"
+	tooManyConnections = "53300"
+)
+
+// state returns the SQLSTATE of a server's word, "" of another error.
+func state(err error) string {
+	if said, is := errors.AsType[*pgconn.PgError](err); is {
+		return said.Code
+	}
+	return ""
+}
+
+// failed says why a server cannot be used and what mends it. The context is that of the
+// command, so that an interrupt is told apart.
+func (t Target) failed(ctx context.Context, database string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.DeadlineExceeded) {
+		return fmt.Errorf("cannot use %s: %w", t.place(), cause)
+	}
+	code, why, fix := t.explain(database, err)
+	return exit.Errorf(code, "cannot use %s: %s; %w", t.place(), why, plain{fix, err})
+}
+
+// plain is advice that carries the error it is about.
+type plain struct {
+	text  string
+	cause error
+}
+
+func (p plain) Error() string { return p.text }
+func (p plain) Unwrap() error { return p.cause }
+
+func (t Target) explain(database string, err error) (code int, why, fix string) {
+	if said, is := errors.AsType[*pgconn.PgError](err); is {
+		return t.explainState(database, said)
+	}
+	_, isFile := errors.AsType[*pglogin.CAFileError](err)
+	dialled, isDialled := errors.AsType[exit.Coder](err)
+	kind, words := netcause.Of(err)
+	switch {
+	case isDialled: // by the engine, in words of its own
+		return dialled.ExitCode(), dialled.Error(), "check host and port, and that the server is in that network"
+	case isFile:
+		return exit.Config, err.Error(), "name a PEM file of this machine with --ca"
+	case errors.Is(err, pglogin.ErrNoTLS):
+		return exit.Config, "it does not offer TLS, which its host or the sslmode of its URL requires", "add ?sslmode=disable to the URL if the network is trusted"
+	case errors.Is(err, pglogin.ErrNotPostgres):
+		return exit.Unavailable, "what answers there is no Postgres server", "check host and port"
+	case kind == netcause.TLS:
+		return exit.Config, words, "name the PEM file of the authority that signed its certificate with --ca"
+	case kind == netcause.DNS:
+		return exit.Unavailable, words, "check the host in the URL"
+	case kind == netcause.Silent:
+		return exit.Unavailable, words, "it may be paused, out of memory or out of disk: look at its log and its host"
+	case kind == netcause.Refused, kind == netcause.Timeout, kind == netcause.Unreachable:
+		return exit.Unavailable, words, "check host and port, whether it runs, and whether a firewall lets this machine in"
+	case kind == netcause.Other:
+		return exit.Unavailable, innermost(err), "look at its log"
+	}
+	return exit.Unavailable, words, "look at its log"
+}
+
+func (t Target) explainState(database string, said *pgconn.PgError) (code int, why, fix string) {
+	words := said.Message + " (SQLSTATE " + said.Code + ")"
+	switch said.Code {
+	case wrongPassword, notAdmitted:
+		return exit.NoPermission, fmt.Sprintf("the login as user %q is refused: %s", t.User(), words),
+			"compare user and password with the server's; a Postgres volume keeps the password that it was first made with"
+	case noDatabase:
+		return exit.Config, fmt.Sprintf("there is no database %q", database), "`tale db init` makes the stack's databases; or name another one in the URL"
+	case noPrivilege:
+		return exit.NoPermission, fmt.Sprintf("user %q lacks a privilege: %s", t.User(), words), "`tale db status` shows what is missing"
+	case starting, endedByAdmin, crashed:
+		return exit.Unavailable, "it is not ready: " + words, "try again in a moment"
+	case tooManyConnections:
+		return exit.Unavailable, "it has no connection left: " + words, "end other clients, or raise max_connections"
+	}
+	return exit.Unavailable, "it says: " + words, "look at its log"
+}
+
+// innermost drops the driver's frames, which repeat user and database.
+func innermost(err error) string {
+	for {
+		connect, is := errors.AsType[*pgconn.ConnectError](err)
+		if !is || connect.Unwrap() == nil {
+			return err.Error()
+		}
+		err = connect.Unwrap()
+	}
+}
