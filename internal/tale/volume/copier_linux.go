@@ -1,6 +1,7 @@
 package volume
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,7 @@ type copier struct {
 	gauge   *gauge
 	report  *Report
 
-	batch   *batch
+	next    *batch
 	batches chan *batch
 	stages  uint64
 	links   map[inode]*linked
@@ -42,15 +43,15 @@ func (c *copier) foreign(what string) error {
 // side by side, each with a batch of its own.
 func (c *copier) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	c.batches, c.batch, c.links = make(chan *batch), &batch{}, map[inode]*linked{}
+	c.batches, c.next, c.links = make(chan *batch), &batch{}, map[inode]*linked{}
 	staged := make(chan *batch)
 	group.Go(func() error {
 		defer close(c.batches)
 		if err := c.folder(ctx, c.root); err != nil {
-			c.batch.release()
+			c.next.release()
 			return err
 		}
-		return c.pass(ctx, c.batches, c.batch)
+		return c.pass(ctx, c.batches, c.next)
 	})
 	group.Go(func() error {
 		defer close(staged)
@@ -101,11 +102,6 @@ func (c *copier) finish(ctx context.Context, b *batch) error {
 
 // folder makes what a folder of the source has, and takes away what it has not any more.
 func (c *copier) folder(ctx context.Context, f *folder) error {
-	if f.old {
-		if err := f.each(f.to, func(name string) error { return c.sweep(f, name) }); err != nil {
-			return err
-		}
-	}
 	err := f.each(f.from, func(name string) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -121,14 +117,6 @@ func (c *copier) folder(ctx context.Context, f *folder) error {
 		return err
 	}
 	return f.each(f.to, func(name string) error { return c.leftOver(f, name) })
-}
-
-// sweep removes what was on its way when an earlier run ended.
-func (c *copier) sweep(f *folder, name string) error {
-	if !c.mark.owns(name) || name == c.mark.journal() {
-		return nil
-	}
-	return f.failed("remove", name, unix.Unlinkat(int(f.to.Fd()), name, 0))
 }
 
 func (c *copier) entry(ctx context.Context, f *folder, name string) error {
@@ -163,14 +151,14 @@ func (c *copier) entry(ctx context.Context, f *folder, name string) error {
 	if first == nil {
 		c.stages++
 		i.staged = c.mark.staged(c.stages)
-		c.batch.bytes += room(s)
+		c.next.bytes += room(s)
 	}
-	c.batch.items = append(c.batch.items, i)
-	if !c.batch.full() {
+	c.next.items = append(c.next.items, i)
+	if !c.next.full(cmp.Or(c.batch, batchFiles)) {
 		return nil
 	}
-	full := c.batch
-	c.batch = &batch{}
+	full := c.next
+	c.next = &batch{}
 	return c.pass(ctx, c.batches, full)
 }
 

@@ -25,6 +25,8 @@ type Copy struct {
 	From, To string
 	Owner    Owner             // "" is Keep
 	Labels   map[string]string // of To, which is made if it is not there
+
+	batch int // files; 0: batchFiles
 }
 
 // Phases of a copy, in order.

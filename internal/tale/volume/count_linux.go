@@ -48,7 +48,7 @@ func (c *counting) folder(f *folder) error {
 		if c.ctx.Err() != nil {
 			return context.Cause(c.ctx)
 		}
-		if c.mark != nil && c.mark.owns(name) {
+		if c.mark.owns(name) {
 			return nil
 		}
 		if f.parent == nil {

@@ -202,11 +202,19 @@ func (c *copier) bring(ctx context.Context, source *counting) error {
 		return err
 	}
 	defer c.journal.file.Close()
+	if c.report.Resumed {
+		if err := c.sweep(&folder{key: c.root.key, to: c.root.to}); err != nil {
+			return err
+		}
+	}
 	if err := c.space(ctx, source); err != nil {
 		return err
 	}
 	c.gauge.enter(Copying, source.bytes, source.files)
 	if err := c.run(ctx); err != nil {
+		if ctx.Err() == nil {
+			err = errors.Join(err, c.sweep(&folder{key: c.root.key, to: c.root.to})) // others need the room
+		}
 		return err
 	}
 	c.gauge.enter(Checking, 0, source.files)
@@ -215,7 +223,7 @@ func (c *copier) bring(ctx context.Context, source *counting) error {
 		return err
 	}
 	if check.source != source.sum {
-		return changedError("something", "has changed")
+		return changedError("something in it", "is not what it was when this began")
 	}
 	if err := unix.Syncfs(int(c.root.to.Fd())); err != nil {
 		return c.root.failed("write to the disk", "", err)
@@ -226,6 +234,25 @@ func (c *copier) bring(ctx context.Context, source *counting) error {
 		return err
 	}
 	return c.dropJournal(c.mark)
+}
+
+// sweep removes what was on its way when a run ended.
+func (c *copier) sweep(f *folder) error {
+	return f.each(f.to, func(name string) error {
+		if c.mark.owns(name) && name != c.mark.journal() {
+			return f.failed("remove", name, unix.Unlinkat(int(f.to.Fd()), name, 0))
+		}
+		s, err := status(f.to, name)
+		if err != nil || kind(s) != unix.S_IFDIR {
+			return f.failed("look at the copy of", name, err)
+		}
+		child, err := f.open(name)
+		if err != nil {
+			return err
+		}
+		defer child.release()
+		return c.sweep(child)
+	})
 }
 
 // space refuses a copy that would not fit.

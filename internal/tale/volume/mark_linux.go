@@ -28,7 +28,7 @@ func newMark(from, to string) *Mark {
 }
 
 func (m *Mark) journal() string         { return ownPrefix + m.ID }
-func (m *Mark) owns(name string) bool   { return strings.HasPrefix(name, m.journal()) }
+func (m *Mark) owns(name string) bool   { return m != nil && strings.HasPrefix(name, m.journal()) }
 func (m *Mark) staged(n uint64) string  { return fmt.Sprintf("%s.%d", m.journal(), n) }
 func (m *Mark) whole() bool             { return m != nil && !m.Finished.IsZero() }
 func (m *Mark) date(t time.Time) string { return t.Format(time.RFC3339) }

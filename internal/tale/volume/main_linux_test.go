@@ -7,4 +7,6 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 )
 
-func TestMain(m *testing.M) { os.Exit(enginetest.Main(m)) }
+func TestMain(m *testing.M) {
+	os.Exit(enginetest.Main(m, map[string]func() int{"copier": copier}))
+}
