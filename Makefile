@@ -54,6 +54,7 @@ release: ## Make the files of release VERSION=1.2.3 in dist/, signed by MINISIGN
 	go run -tags $(TAGS) ./cmd/release pack --version $(VERSION) $(if $(COMMIT),--commit $(COMMIT)) $(if $(IMAGES),--images $(IMAGES)) $(DIST)
 
 release-dry-run: ## Make a release with a key that is thrown away, install it, upgrade, go back; change 1,000 downloads
+	go test -tags $(TAGS) -count=1 -v ./test/release
 	go test -tags $(TAGS) -count=1 -v -run TestNoChangedDownload ./internal/tale/selfupdate -args -flips 1000
 
 demo: build ## Run the whole stack on loopback (ONCE=1: check it and exit; BACKEND=real or a file: the official backend)

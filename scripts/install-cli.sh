@@ -212,6 +212,7 @@ check_signature() {
 	fetch "$base/download/v$version/$program.minisig" "$work/$program.minisig"
 	for key in $KEYS; do
 		if signed=$(minisign -V -Q -P "$key" -m "$work/$program" </dev/null 2>/dev/null); then
+			signed=${signed#Trusted comment: } # as some minisigns say
 			if [ "$signed" != "tale $version $program" ]; then
 				fail "the signature is of \"$signed\", and not of \"tale $version $program\""
 			fi
@@ -227,7 +228,7 @@ install_program() {
 	staged=$folder/.tale-install-$$
 	$sudo cp "$work/$program" "$staged" </dev/null || fail "cannot write to $folder"
 	$sudo chmod 755 "$staged" </dev/null || fail "cannot write to $folder"
-	says=$("$staged" --version </dev/null 2>&1) || fail "the program does not run on this machine: $says"
+	says=$("$staged" --version </dev/null 2>"$work/said") || fail "the program does not run on this machine: $(cat "$work/said")"
 	if [ "$says" != "$version" ]; then
 		fail "the program says that it is $says, and not $version"
 	fi

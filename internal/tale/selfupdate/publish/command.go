@@ -69,6 +69,9 @@ func packCommand(environ config.Environ) *cobra.Command {
 		if err := config.Load(&s, environ); err != nil {
 			return exit.With(exit.Config, err)
 		}
+		if here := environ["GITHUB_REPOSITORY"]; here != "" && here != selfupdate.Repository {
+			return exit.Errorf(exit.Config, "cannot make a release in %s: tale upgrade looks for it in %s, which source.go and scripts/install-cli.sh name", here, selfupdate.Repository)
+		}
 		if r.Keys, err = selfupdate.Keys(); err != nil {
 			return err
 		}
