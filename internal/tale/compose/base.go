@@ -12,6 +12,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/project"
 )
 
 // base returns the stack before anybody overrides anything, with all its services, so
@@ -169,7 +170,7 @@ func (b *builder) develop(c *types.ServiceConfig) {
 	}
 	switch c.Name {
 	case stack.Convex, stack.Platform:
-		for _, folder := range []string{"agents", "workflows", "integrations", "branding", "providers"} {
+		for _, folder := range project.Folders() {
 			mount(folder, "/app/data/")
 		}
 	case stack.RAG, stack.Crawler:

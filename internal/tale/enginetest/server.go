@@ -49,6 +49,7 @@ type Server struct {
 	exec       func(container string, command []string, stdin string) (stdout, stderr string, code int)
 	helper     HelperFunc
 	files      map[string]string
+	owners     map[string]int // of the files that were sent
 	logins     []registry.AuthConfig
 	made       int
 }
@@ -68,7 +69,7 @@ func New(t testing.TB) *Server {
 			MemTotal: 16 << 30, NCPU: 4, DockerRootDir: folder,
 		},
 		socket: filepath.Join(folder, "s"), changed: make(chan struct{}), lose: map[string]int{}, lives: map[string]Life{}, remote: map[string]Image{},
-		networks: map[string]*network.Inspect{}, volumes: map[string]*volume.Volume{}, execs: map[string]*process{}, files: map[string]string{},
+		networks: map[string]*network.Inspect{}, volumes: map[string]*volume.Volume{}, execs: map[string]*process{}, files: map[string]string{}, owners: map[string]int{},
 	}
 	listener, err := net.Listen("unix", s.socket)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"path"
@@ -70,6 +71,7 @@ func (s *Server) serveStreams(mux *http.ServeMux) {
 	mux.HandleFunc("GET /events", s.sendEvents)
 	mux.HandleFunc("GET /containers/{id}/logs", s.sendLog)
 	mux.HandleFunc("GET /containers/{id}/archive", s.sendFile)
+	mux.HandleFunc("PUT /containers/{id}/archive", s.takeFiles)
 	mux.HandleFunc("POST /containers/{id}/attach", s.attach)
 	mux.HandleFunc("POST /exec/{exec}/start", s.run)
 	mux.HandleFunc("POST /containers/{id}/exec", s.answer(func(r *http.Request) (any, error) {
@@ -209,25 +211,70 @@ func frame(kind byte, content []byte) []byte {
 	return append(header[:], content...)
 }
 
+// File returns a file of a container, by name, and the number of its owner.
+func (s *Server) File(container, path string) (content string, owner int, found bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	content, found = s.files[container+":"+path]
+	return content, s.owners[container+":"+path], found
+}
+
+// RemoveFile removes a file of a container, by name.
+func (s *Server) RemoveFile(container, path string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.files, container+":"+path)
+}
+
+// sendFile sends a file, or all that are below a folder.
 func (s *Server) sendFile(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	b, err := s.find(r.PathValue("id"))
 	name := r.URL.Query().Get("path")
-	content, there := "", false
+	found := map[string]string{}
 	if err == nil {
-		content, there = s.files[b.Name[1:]+":"+name]
+		for key, content := range s.files {
+			file, ours := strings.CutPrefix(key, b.Name[1:]+":")
+			if ours && (file == name || strings.HasPrefix(file, name+"/")) {
+				found[path.Base(name)+strings.TrimPrefix(file, name)] = content
+			}
+		}
 	}
 	s.mu.Unlock()
-	if !there {
+	if len(found) == 0 {
 		fail(w, problem{http.StatusNotFound, "Could not find the file " + name + " in container " + r.PathValue("id")})
 		return
 	}
-	stat, _ := json.Marshal(container.PathStat{Name: path.Base(name), Size: int64(len(content)), Mode: 0o644})
+	stat, _ := json.Marshal(container.PathStat{Name: path.Base(name), Mode: 0o644})
 	w.Header().Set("X-Docker-Container-Path-Stat", base64.StdEncoding.EncodeToString(stat))
 	archive := tar.NewWriter(w)
-	_ = archive.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: path.Base(name), Size: int64(len(content)), Mode: 0o644})
-	_, _ = archive.Write([]byte(content))
+	for _, file := range slices.Sorted(maps.Keys(found)) {
+		_ = archive.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: file, Size: int64(len(found[file])), Mode: 0o644})
+		_, _ = archive.Write([]byte(found[file]))
+	}
 	_ = archive.Close()
+}
+
+// takeFiles unpacks what is sent.
+func (s *Server) takeFiles(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, err := s.find(r.PathValue("id"))
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	archive := tar.NewReader(r.Body)
+	for {
+		header, err := archive.Next()
+		if err != nil {
+			return // its end, or that of the connection
+		}
+		if content, err := io.ReadAll(archive); err == nil && header.Typeflag == tar.TypeReg {
+			key := b.Name[1:] + ":" + path.Join(r.URL.Query().Get("path"), header.Name)
+			s.files[key], s.owners[key] = string(content), header.Uid
+		}
+	}
 }
 
 // upgrade turns a request into a bare connection.

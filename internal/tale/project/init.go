@@ -42,11 +42,13 @@ type Result struct {
 	Added   []string `json:"added"`   // variables that have a value now
 }
 
-// ignored are the lines of .gitignore, and folders are those of Tale's application.
-var (
-	ignored = []string{".tale/", ".env", ".history/", "compose.override.yml", "compose.override.yaml", "**/*.secrets.json"}
-	folders = []string{"agents", "workflows", "integrations", "branding", "providers"}
-)
+// ignored are the lines of .gitignore.
+var ignored = []string{".tale/", ".env", ".history/", "compose.override.yml", "compose.override.yaml", "**/*.secrets.json"}
+
+// Folders returns those of a project that Tale's application reads.
+func Folders() []string {
+	return []string{"agents", "workflows", "integrations", "branding", "providers"}
+}
 
 // Init makes a project, or completes one: what is there stays. It checks everything
 // before it writes anything, and writes tale.json last, so that after a kill another
@@ -188,7 +190,7 @@ func (p *Project) makeFolders(r *Result) error {
 	if !p.Has(stack.Platform) || p.File.Images[stack.Platform] != "" {
 		return nil
 	}
-	for _, name := range folders {
+	for _, name := range Folders() {
 		path, perm := filepath.Join(p.Dir, name), fs.FileMode(0o755)
 		if name == "providers" { // it has secrets
 			perm = 0o700
