@@ -16,7 +16,8 @@ RELEASES=https://github.com/tale-project/tale/releases
 # Those of internal/tale/selfupdate/keys.txt, separated by blanks.
 KEYS=""
 
-say() { printf '%s\n' "$*" >&2; }
+# A password in an address is nobody's business.
+say() { printf '%s\n' "$*" | sed 's#//[^/@ ]*@#//#g' >&2; }
 
 fail() {
 	say "tale was not installed: $*"
@@ -145,7 +146,10 @@ real() { readlink -f "$1" 2>/dev/null || printf '%s\n' "$1"; }
 fetch() {
 	if has curl; then
 		set -- "$1" "$2" "${3:-}" -fSL --retry 3 --retry-delay 1 --connect-timeout 15 --speed-limit 1 --speed-time 30 --max-redirs 5 -o "$2"
-		case $1 in https:*) set -- "$@" --proto =https --proto-redir =https ;; esac
+		case $1 in
+		https:*) set -- "$@" --proto =https --proto-redir =https ;;
+		*) set -- "$@" --proto =http,https --proto-redir =http,https ;;
+		esac
 		if [ -z "$3" ] || [ ! -t 2 ]; then
 			set -- "$@" -sS
 		else

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -16,6 +15,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/console"
+	"github.com/tale-project/tale-runtime/internal/tale/migration"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 	"github.com/tale-project/tale-runtime/internal/tale/selfupdate"
 )
@@ -118,9 +118,14 @@ func (a *app) planned(command *cobra.Command, plan *selfupdate.Plan) error {
 	return err
 }
 
+// lookWithin is how long the new program may look for migrations.
+const lookWithin = time.Minute
+
 // upgraded tells what was done, and what the new program says of the project.
 func (a *app) upgraded(ctx context.Context, command *cobra.Command, plan *selfupdate.Plan, kept string) error {
-	after := exec.CommandContext(ctx, plan.Path, "upgrade", "--internal-sync-only", "--project", a.folder)
+	looking, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	after := exec.CommandContext(looking, plan.Path, "upgrade", "--internal-sync-only", "--project", a.folder)
 	after.Env, after.Stdout, after.Stderr, after.WaitDelay = a.environ.List(), command.ErrOrStderr(), command.ErrOrStderr(), time.Second
 	if err := after.Run(); err != nil {
 		command.PrintErrf("  which migrations are pending is not known: %v\n", err)
@@ -135,21 +140,31 @@ func (a *app) upgraded(ctx context.Context, command *cobra.Command, plan *selfup
 	return err
 }
 
-// pendingMigrations returns a line for each migration that a project's next start or
-// deploy would make.
-var pendingMigrations = func(context.Context, *app) ([]string, error) { return nil, nil }
-
 // sayPending tells which migrations are pending, if there is a project.
 func (a *app) sayPending(ctx context.Context, command *cobra.Command) error {
-	if _, err := a.open(); err != nil {
+	p, err := a.open()
+	if err != nil {
 		return nil //nolint:nilerr // there is no project, and none is needed
 	}
-	lines, err := pendingMigrations(ctx, a)
+	s, err := a.connect(ctx, p)
 	if err != nil {
 		return err
 	}
-	if len(lines) > 0 {
-		command.PrintErrf("  pending migrations, which the next tale start or tale deploy asks for:\n    %s\n", strings.Join(lines, "\n    "))
+	defer s.close()
+	for _, stack := range []struct {
+		command     string
+		development bool
+	}{{"tale deploy", false}, {"tale start", true}} {
+		plan, err := migration.Pending(ctx, (&migrating{}).subject(s, stack.development))
+		if err != nil {
+			return err
+		}
+		for _, step := range plan.Steps {
+			command.PrintErrf("  pending, and applied by the next %s once you agree: %s (%s): %s\n", stack.command, step.ID, step.IntroducedIn, step.Description)
+		}
+		for _, doubt := range plan.Unclear {
+			command.PrintErrf("  the next %s asks about %s: %s\n", stack.command, doubt.Volume, doubt.Why)
+		}
 	}
 	return nil
 }

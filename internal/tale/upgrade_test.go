@@ -1,10 +1,14 @@
 package tale_test
 
 import (
+	"os"
 	"testing"
 
+	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/tale/selfupdate"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // What was not built as a release has no keys, and looks for nothing. test/release has
@@ -19,4 +23,20 @@ func TestUpgradeNeedsKeys(t *testing.T) {
 	}
 	// An older tool calls the new program so, also outside of a project.
 	run(t, nil, "", "upgrade", "--internal-sync-only", "--force", "--project", t.TempDir()).expect(t, 0, "", "")
+}
+
+// What the new program says of a project: what is pending, and it changes nothing.
+func TestUpgradeNamesPendingMigrations(t *testing.T) {
+	server := enginetest.New(t)
+	server.AddContainer(enginetest.Container{Name: "shop-1-convex", Image: "x", Project: "shop-1-blue", Service: "convex", Running: true})
+	folder := t.TempDir()
+	testkit.WriteTree(t, folder, map[string]string{"tale.json": `{"version": 1, "id": "shop-1"}`})
+	environ := config.Environ{"DOCKER_HOST": server.Host(), "HOME": t.TempDir()}
+	r := run(t, environ, "", "upgrade", "--internal-sync-only", "--project", folder)
+	r.expect(t, 0, "", "applied by the next tale deploy once you agree: adopt-convex-stateful (0.3.1): ")
+	if files, err := os.ReadDir(folder); err != nil || len(files) != 1 || r.out != "" {
+		t.Errorf("%v, %v, %q", files, err, r.out)
+	}
+	environ["DOCKER_HOST"] = "unix://" + folder + "/no.sock"
+	run(t, environ, "", "upgrade", "--internal-sync-only", "--project", folder).expect(t, exit.Unavailable, "", "no.sock")
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -105,6 +106,37 @@ func TestDryRun(t *testing.T) {
 	} {
 		calls(t, step.code, step.says, alone, step.user, step.argv...)
 	}
+	i.interrupt(tale, alone)
+}
+
+// Ctrl-C in the middle of a download ends it, and leaves nothing.
+func (i *installer) interrupt(tale string, environ []string) {
+	t := i.t
+	arriving := make(chan struct{})
+	i.host.respond(func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, "/"+ours) {
+			return false
+		}
+		w.Header().Set("Content-Length", fmt.Sprint(len(i.host.files["1.0.0/"+ours])))
+		_, _ = w.Write([]byte("\x7fELF"))
+		_ = http.NewResponseController(w).Flush()
+		close(arriving)
+		<-r.Context().Done()
+		return true
+	})
+	defer i.host.respond(nil)
+	command := exec.Command(tale, "upgrade", "--version", "1.0.0")
+	command.Env = environ
+	p := testkit.Start(t, command)
+	<-arriving
+	p.Signal(syscall.SIGINT)
+	if code := p.Wait(); code != exit.Interrupted || !p.Says("interrupted: nothing was changed") {
+		t.Errorf("exit %d: %s", code, p.Output.String())
+	}
+	if left, err := filepath.Glob(filepath.Join(i.into, ".*")); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+	calls(t, 0, "1.1.0\n", environ, nil, tale, "--version")
 }
 
 // saved downloads a release by hand, and returns its program for this machine.

@@ -206,7 +206,8 @@ func TestScriptRefuses(t *testing.T) {
 			"redirected to ftp": {ours, func(w http.ResponseWriter, r *http.Request) {
 				http.Redirect(w, r, "ftp://127.0.0.1/x", http.StatusFound)
 			}, nil, nil, "cannot be reached"},
-			"nobody there": {"", nil, []string{"TALE_RELEASES_URL=http://" + testkit.FreeAddress(t)}, nil, "cannot be reached"},
+			"with password": {ours, status(404), []string{"TALE_RELEASES_URL=" + strings.Replace(i.host.URL, "//", "//ann:hunter2@", 1)}, nil, "from http://127.0.0.1"},
+			"nobody there":  {"", nil, []string{"TALE_RELEASES_URL=http://" + testkit.FreeAddress(t)}, nil, "cannot be reached"},
 		} {
 			t.Run(shell+" "+name, func(t *testing.T) {
 				i.host.respond(func(w http.ResponseWriter, r *http.Request) bool {
@@ -217,7 +218,7 @@ func TestScriptRefuses(t *testing.T) {
 					return true
 				})
 				code, says := i.run(shell, tt.environ, tt.args...)
-				if program, ran := i.installed(); code != 1 || program != "" || ran != "" || !strings.Contains(says, "tale was not installed: ") || !strings.Contains(says, tt.says) {
+				if program, ran := i.installed(); code != 1 || program != "" || ran != "" || strings.Contains(says, "hunter2") || !strings.Contains(says, "tale was not installed: ") || !strings.Contains(says, tt.says) {
 					t.Errorf("exit %d, ran %q: %s", code, ran, says)
 				}
 			})

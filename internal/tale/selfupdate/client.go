@@ -135,23 +135,37 @@ func (c *client) get(ctx context.Context, address string, behind int64, tag stri
 	return response, nil
 }
 
-// limited returns what to say of an answer that counts requests, and what to do.
+// limited returns what to say of an answer that refuses, and what to do.
 func limited(response *http.Response) string {
 	status, header := response.StatusCode, response.Header
+	seconds, err := strconv.ParseInt(header.Get("Retry-After"), 10, 32)
+	until := time.Now().Add(time.Duration(seconds) * time.Second)
+	limited := status == http.StatusTooManyRequests || status == http.StatusForbidden && err == nil
+	if header.Get("X-RateLimit-Remaining") == "0" {
+		seconds, err = strconv.ParseInt(header.Get("X-RateLimit-Reset"), 10, 64)
+		until, limited = time.Unix(seconds, 0), true
+	}
 	switch {
+	case limited && err == nil:
+		return ": too many requests of this address until " + until.Local().Format("15:04:05") + instead
+	case limited:
+		return ": too many requests of this address" + instead
 	case status == http.StatusUnauthorized:
 		return ": the token of GITHUB_TOKEN or GH_TOKEN is refused; renew or unset it"
-	case status != http.StatusForbidden && status != http.StatusTooManyRequests:
-		return ""
+	case status == http.StatusForbidden:
+		return ": perhaps by a proxy on the way"
 	}
-	until := ""
-	if seconds, err := strconv.ParseInt(header.Get("Retry-After"), 10, 32); err == nil {
-		until = time.Now().Add(time.Duration(seconds) * time.Second).Local().Format(" until 15:04:05")
-	} else if epoch, err := strconv.ParseInt(header.Get("X-RateLimit-Reset"), 10, 64); err == nil {
-		until = time.Unix(epoch, 0).Local().Format(" until 15:04:05")
+	return ""
+}
+
+const instead = "; set GITHUB_TOKEN, or name the release with --version, which needs no list"
+
+// redacted returns an address as it may be shown.
+func redacted(address string) string {
+	if u, err := url.Parse(address); err == nil {
+		return u.Redacted()
 	}
-	return ": too many requests of this address" + until +
-		"; set GITHUB_TOKEN, or name the release with --version, which needs no list"
+	return "what is no address"
 }
 
 // bytes returns a small file.
@@ -186,9 +200,9 @@ func (c *client) again(ctx context.Context, address string, attempt func() (prog
 		case errors.As(err, new(*os.PathError)): // of what is written to
 			return fmt.Errorf("cannot keep the download: %w", err)
 		case errors.As(err, new(*httpclient.TooLargeError)):
-			return refused("%s: %w", address, err)
+			return refused("%s: %w", redacted(address), err)
 		case errors.As(err, &status) && status.lasting(), left <= 0, !pause.For(ctx, c.pause):
-			return exit.With(exit.Unavailable, fmt.Errorf("cannot download %s: %w", address, cause(ctx, err)))
+			return exit.With(exit.Unavailable, fmt.Errorf("cannot download %s: %w", redacted(address), cause(ctx, err)))
 		}
 	}
 }

@@ -191,7 +191,10 @@ func TestWhatTheServerAnswers(t *testing.T) {
 		code   int
 		text   string
 	}{
-		"limit":         {status(403, "X-RateLimit-Reset", "1764367200"), "", exit.Unavailable, "too many requests of this address until "},
+		"limit":         {status(403, "X-RateLimit-Remaining", "0", "X-RateLimit-Reset", "1764367200"), "", exit.Unavailable, "too many requests of this address until "},
+		"forbidden":     {status(403, "X-RateLimit-Remaining", "59", "X-RateLimit-Reset", "1764367200"), "", exit.Unavailable, "perhaps by a proxy"},
+		"limit, soon":   {status(403, "Retry-After", "7"), "", exit.Unavailable, "too many requests of this address until "},
+		"limit, only":   {status(429), "", exit.Unavailable, "too many requests of this address; set GITHUB_TOKEN"},
 		"limit, other":  {status(429, "Retry-After", "60"), "", exit.Unavailable, "set GITHUB_TOKEN, or name the release with --version"},
 		"token":         {status(401), "", exit.Unavailable, "GITHUB_TOKEN or GH_TOKEN is refused"},
 		"broken":        {status(500), "", exit.Unavailable, "500 Internal Server Error"},
@@ -215,6 +218,51 @@ func TestWhatTheServerAnswers(t *testing.T) {
 			s.versionOf(o, "1.0.0")
 		})
 	}
+}
+
+// Wherever it fails, no password of the address is shown.
+func TestAddressIsShownWithoutItsPassword(t *testing.T) {
+	s := newServer(t, "1.2.0")
+	broken := func(file string, code int) func(http.ResponseWriter, *http.Request) bool {
+		return func(w http.ResponseWriter, r *http.Request) bool {
+			if strings.HasSuffix(r.URL.Path, file) {
+				w.WriteHeader(code)
+			}
+			return strings.HasSuffix(r.URL.Path, file)
+		}
+	}
+	secret := strings.Replace(s.URL, "//", "//ann:hunter2@", 1)
+	for name, tt := range map[string]struct {
+		url    string
+		answer func(http.ResponseWriter, *http.Request) bool
+		want   string
+	}{
+		"list":     {secret, broken("releases.json", 500), ""},
+		"no list":  {secret, broken("releases.json", 200), ""},
+		"manifest": {secret, broken("release.json", 404), "1.2.0"},
+		"program":  {secret, broken(program, 404), ""},
+		"nobody":   {"http://ann:hunter2@" + testkit.FreeAddress(t), nil, ""},
+		"no URL":   {"http://ann:hunter2@%zz", nil, ""},
+		"scheme":   {"ftp://ann:hunter2@x", nil, ""},
+		"query":    {secret + "?x", nil, ""},
+	} {
+		s.respond(tt.answer)
+		o := s.options("1.0.0")
+		o.Environ["TALE_RELEASES_URL"], o.Want = tt.url, tt.want
+		if _, err := upgrade(t, o); err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	s.respond(func(_ http.ResponseWriter, r *http.Request) bool {
+		if user, password, _ := r.BasicAuth(); user != "ann" || password != "hunter2" {
+			t.Errorf("%s without the password", r.URL.Path)
+		}
+		return false
+	})
+	o := s.options("1.0.0")
+	o.Environ["TALE_RELEASES_URL"] = secret
+	_, err := upgrade(t, o)
+	expect(t, err, 0, "")
 }
 
 // What was signed for one file, one version or by another key is nothing for this one.

@@ -42,8 +42,8 @@ func newSource(o Options) (*source, error) {
 	s := &source{client: newClient(o), base: releases, list: list}
 	if mirror := strings.TrimRight(o.Environ["TALE_RELEASES_URL"], "/"); mirror != "" {
 		u, err := url.Parse(mirror)
-		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.RawQuery != "" {
-			return nil, exit.Errorf(exit.Config, "TALE_RELEASES_URL is %q: give the http or https URL of a folder with copies of releases", mirror)
+		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.RawQuery != "" || u.Fragment != "" {
+			return nil, exit.Errorf(exit.Config, "TALE_RELEASES_URL is not the http or https URL of a folder with copies of releases")
 		}
 		s.base, s.list = mirror, mirror+"/"+listName
 	}
@@ -75,7 +75,7 @@ func (s *source) manifest(ctx context.Context, o Options, version string) (*Mani
 func (s *source) named(ctx context.Context, o Options, version string) (*Manifest, error) {
 	m, err := s.manifest(ctx, o, version)
 	if status := (*statusError)(nil); errors.As(err, &status) && status.status == http.StatusNotFound {
-		return nil, exit.Errorf(exit.Unavailable, "there is no release %s that can be verified: %w; the releases are on %s", version, err, s.base)
+		return nil, exit.Errorf(exit.Unavailable, "there is no release %s that can be verified: %w; the releases are on %s", version, err, redacted(s.base))
 	}
 	return m, err
 }
@@ -103,7 +103,7 @@ func (s *source) newest(ctx context.Context, o Options) (m *Manifest, skipped []
 	}
 	var all []listed
 	if err := json.Unmarshal(text, &all); err != nil {
-		return nil, nil, exit.Errorf(exit.Unavailable, "%s is no list of releases: %w%s", s.list, err, webPage(text))
+		return nil, nil, exit.Errorf(exit.Unavailable, "%s is no list of releases: %w%s", redacted(s.list), err, webPage(text))
 	}
 	all = slices.DeleteFunc(all, func(l listed) bool { return l.Draft })
 	for i := range all {
@@ -122,7 +122,7 @@ func (s *source) newest(ctx context.Context, o Options) (m *Manifest, skipped []
 		}
 		skipped = append(skipped, l.version.String()+" "+lacks)
 	}
-	return nil, skipped, exit.Errorf(exit.Unavailable, "none of the %d newest releases on %s is complete: %s", min(len(all), looked), s.base, cmp.Or(strings.Join(skipped, "; "), "there are none"))
+	return nil, skipped, exit.Errorf(exit.Unavailable, "none of the %d newest releases on %s is complete: %s", min(len(all), looked), redacted(s.base), cmp.Or(strings.Join(skipped, "; "), "there are none"))
 }
 
 // complete returns what a listed release consists of, or what it lacks.
