@@ -82,14 +82,17 @@ func (e *Engine) Volumes(ctx context.Context) ([]Volume, error) {
 // answer is an error, though the engine says of it, too, that something is not found.
 func (e *Engine) Volume(ctx context.Context, name string) (found Volume, ok bool, err error) {
 	answer, err := about(ctx, e, patience, "look into the volume", e.api.VolumeInspect, name, client.VolumeInspectOptions{})
-	v := answer.Volume
-	switch {
-	case err == nil:
+	if err == nil {
+		v := answer.Volume
 		return Volume{Name: v.Name, Driver: v.Driver, Labels: v.Labels, Mountpoint: v.Mountpoint}, true, nil
-	case IsNotFound(err) && hasAny(strings.ToLower(err.Error()), "no such volume"):
-		return Volume{}, false, nil
-	case IsNotFound(err):
-		err = exit.With(exit.Unavailable, err)
+	}
+	words := strings.ToLower(err.Error())
+	away := hasAny(words, "error while checking if volume", "volume plugin")
+	switch {
+	case IsNotFound(err) && hasAny(words, "no such volume") && !away:
+		err = nil
+	case IsNotFound(err), away:
+		err = exit.Errorf(exit.Unavailable, "%w; is the plugin of its driver there? `docker plugin ls` says", err)
 	}
 	return Volume{}, false, err
 }

@@ -193,3 +193,29 @@ func TestStateOfAContainerThatDies(t *testing.T) {
 		t.Error("no word of the health checks")
 	}
 }
+
+// An engine calls a volume whose driver is away "not found", too.
+func TestVolumeThatIsNotThere(t *testing.T) {
+	server, e := fake(t)
+	server.AddVolume("data", map[string]string{"a": "b"})
+	if v, found, err := e.Volume(t.Context(), "data"); !found || err != nil || v.Labels["a"] != "b" || v.Mountpoint == "" {
+		t.Errorf("%+v %t %v", v, found, err)
+	}
+	if _, found, err := e.Volume(t.Context(), "none"); found || err != nil {
+		t.Errorf("%t %v", found, err)
+	}
+	for status, message := range map[int]string{
+		404: `get data: error while checking if volume "data" exists in driver "far": error looking up volume plugin far: plugin "far" not found`,
+		500: `get data: error while checking if volume "data" exists in driver "far": Post "http://far.sock/VolumeDriver.Get": dial unix far.sock: connect: no such file or directory`,
+	} {
+		server.Fault("GET", "/volumes/*", enginetest.Fault{Status: status, Message: message}, 1)
+		_, found, err := e.Volume(t.Context(), "data")
+		wantError(t, err, exit.Unavailable, "docker plugin ls", "driver \"far\"")
+		if found {
+			t.Error("it is there")
+		}
+	}
+	server.Fault("GET", "/volumes/*", enginetest.Fault{Drop: true}, 5)
+	_, _, err := e.Volume(t.Context(), "data")
+	wantError(t, err, exit.Unavailable)
+}

@@ -44,7 +44,10 @@ func (c *content) add(at int64, chunk []byte) {
 			full += page
 		}
 		full = min(full, len(chunk))
-		if full > 0 && at != c.next {
+		if full == 0 {
+			return
+		}
+		if at != c.next {
 			_ = binary.Write(c.hash, binary.LittleEndian, at) // a hash takes everything
 		}
 		_, _ = c.hash.Write(chunk[:full])

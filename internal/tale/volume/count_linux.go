@@ -11,8 +11,9 @@ import (
 type count struct {
 	files, folders, links int64
 	bytes                 int64
+	disk                  int64 // that they take, in whole blocks
 	sum                   sum   // of everything, whatever the order
-	kept, keptBytes       int64 // what a journal says is copied already
+	kept, keptDisk        int64 // what a journal says is copied already
 	empty                 bool
 	legacy                bool
 }
@@ -85,6 +86,7 @@ func (c *counting) entry(f *folder, name string) error {
 	}
 	c.files++
 	c.bytes += room(s)
+	c.disk += blocks(s)
 	k, is := f.key.of(name), c.print(s)
 	c.sum += is.at(k)
 	if c.visit != nil {
@@ -93,7 +95,7 @@ func (c *counting) entry(f *folder, name string) error {
 	if c.journal != nil {
 		if r, found := c.journal.find(k); found && r.Source == is {
 			c.kept++
-			c.keptBytes += room(s)
+			c.keptDisk += blocks(s)
 		}
 	}
 	if c.gauge != nil {

@@ -335,3 +335,106 @@ func TestACancelledCopyEnds(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// meddle does something to an entry of the copy, as soon as it is there and until the end.
+func meddle(t *testing.T, find func() string, do func(path string, n int) error) (stop func()) {
+	return churn(t, func(n int) error {
+		if path := find(); path != "" {
+			if err := do(path, n); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func TestACopyThatIsMeddledWithIsNotFinished(t *testing.T) {
+	for name, test := range map[string]struct {
+		do   func(path string, n int) error
+		code int
+		says string
+	}{
+		"mode":      {func(path string, n int) error { return os.Chmod(path, os.FileMode(0o601+n%2)) }, exit.Failure, "the copy is (mode 10060"},
+		"attribute": {func(path string, _ int) error { return unix.Setxattr(path, "user.x", []byte("y"), 0) }, exit.Failure, `attributes map["user.x":"y"]`},
+		"content":   {func(path string, n int) error { return os.WriteFile(path, []byte(fmt.Sprint("x", n)), 0o600) }, exit.Failure, "the copy is (mode"},
+		"surplus": {func(path string, _ int) error {
+			return os.WriteFile(filepath.Join(filepath.Dir(path), "mine"), nil, 0o600)
+		}, exit.Config, "folder0 has more in it than the source"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			from, to := small(t)
+			path := filepath.Join(to, "folder0", "file0")
+			testkit.WriteTree(t, from, map[string]string{"zz": strings.Repeat("time", 4<<20)})
+			there := func() string {
+				if _, err := os.Lstat(path); err != nil {
+					return ""
+				}
+				return path
+			}
+			stop := meddle(t, there, test.do)
+			_, err := oldToNew.InBatchesOf(1).Into(t.Context(), from, to)
+			stop()
+			wantError(t, err, test.code, test.says)
+			if state := must[volume.State](t)(volume.LookInto(t.Context(), to, "new")); !state.Mark.Finished.IsZero() {
+				t.Error("it is finished")
+			}
+		})
+	}
+}
+
+// A disk that does not give back what was written to it is seen.
+func TestWrongBytesAreSeen(t *testing.T) {
+	from, to := small(t)
+	testkit.WriteTree(t, from, map[string]string{"large": strings.Repeat("x", 64<<20)})
+	staged := func() string {
+		found, _ := filepath.Glob(filepath.Join(to, ".tale-copy-*.*"))
+		for _, path := range found {
+			if info, err := os.Stat(path); err == nil && info.Size() > 1<<20 {
+				return path
+			}
+		}
+		return ""
+	}
+	stop := meddle(t, staged, func(path string, _ int) error {
+		file, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		_, err = file.WriteAt([]byte("y"), 1000)
+		return err
+	})
+	_, err := oldToNew.Into(t.Context(), from, to)
+	stop()
+	wantError(t, err, exit.Failure, "large", "not what was written to it")
+	if _, err := os.Lstat(filepath.Join(to, "large")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it has its name: %v", err)
+	}
+	copyOf(t, oldToNew, from, to)
+	volumetest.Check(t, volumetest.Read(t, from), to, -1)
+}
+
+func TestHolesTakeNoTimeAndNoRoom(t *testing.T) {
+	from, to := small(t)
+	path := filepath.Join(from, "holes")
+	file := must[*os.File](t)(os.Create(path))
+	for _, at := range []int64{0, 5 << 30, 1<<40 - 4} {
+		if _, err := file.WriteAt([]byte("data"), at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = file.Close()
+	report := copyOf(t, oldToNew, from, to)
+	var s unix.Stat_t
+	if err := unix.Stat(filepath.Join(to, "holes"), &s); err != nil || s.Size != 1<<40 || s.Blocks > 100 {
+		t.Errorf("%d bytes in %d blocks, %v, %+v", s.Size, s.Blocks, err, report)
+	}
+	copied := must[*os.File](t)(os.Open(filepath.Join(to, "holes")))
+	defer copied.Close()
+	for _, at := range []int64{0, 5 << 30, 1<<40 - 4} {
+		part := make([]byte, 4)
+		if _, err := copied.ReadAt(part, at); err != nil || string(part) != "data" {
+			t.Errorf("%q, %v", part, err)
+		}
+	}
+}

@@ -267,7 +267,7 @@ func (c *copier) space(ctx context.Context, source *counting) error {
 	if err := unix.Fstatfs(int(c.root.to.Fd()), &disk); err != nil {
 		return c.root.failed("measure the disk of", "", err)
 	}
-	need, files := (source.bytes-kept.keptBytes)*11/10, uint64(source.files+source.folders-kept.kept)*11/10
+	need, files := (source.disk-kept.keptDisk)*11/10, uint64(source.files+source.folders-kept.kept)*11/10
 	free := int64(disk.Bavail) * disk.Frsize //nolint:unconvert // the types differ between platforms
 	switch {
 	case disk.Blocks > 0 && free < need:

@@ -8,5 +8,5 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(enginetest.Main(m, map[string]func() int{"copier": copier}))
+	os.Exit(enginetest.Main(m, map[string]func() int{"copier": copier, "taler": taler}))
 }

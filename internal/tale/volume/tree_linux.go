@@ -169,10 +169,15 @@ func status(in *os.File, name string) (*unix.Stat_t, error) {
 
 func kind(s *unix.Stat_t) uint32 { return s.Mode & unix.S_IFMT }
 
-// room returns how much of an entry's content takes room, shared among its names.
+// room returns how much of an entry's content is no hole, shared among its names.
 func room(s *unix.Stat_t) int64 {
 	if kind(s) != unix.S_IFREG {
 		return 0
 	}
 	return min(s.Size, s.Blocks*512) / max(1, int64(s.Nlink)) //nolint:unconvert // the type differs between platforms
+}
+
+// blocks returns the same in whole blocks of the disk.
+func blocks(s *unix.Stat_t) int64 {
+	return s.Blocks * 512 / max(1, int64(s.Nlink)) //nolint:unconvert // as above
 }
