@@ -45,7 +45,7 @@ func command() *cobra.Command {
 	}
 	flags := root.Flags()
 	flags.StringVar(&o.tale, "tale", "bin/tale", "the command, a `file`")
-	flags.StringSliceVar(&o.only, "only", nil, "only these parts: numbers, failures, mishaps, foreign, switches, kills, stops, locks")
+	flags.StringSliceVar(&o.only, "only", nil, "only these parts: numbers, failures, mishaps, foreign, switches, kills, stops, locks, migrations")
 	flags.IntVar(&o.switches, "switches", 20, "deploys and rollbacks under load")
 	flags.IntVar(&o.rate, "rate", 200, "requests per second")
 	flags.IntVar(&o.sockets, "sockets", 200, "WebSockets that are held open")
@@ -84,7 +84,8 @@ func soak(ctx context.Context, o options) error {
 	}{
 		{"numbers", s.numbers}, {"failures", s.failures}, {"mishaps", s.mishaps}, {"switches", s.underLoad},
 		{"kills", s.killing}, {"stops", s.interrupting}, {"locks", s.two},
-		{"foreign", s.foreign}, // it removes releases of ours
+		{"migrations", s.migrations}, // it removes what others have made
+		{"foreign", s.foreign},       // it removes releases of ours
 	} {
 		if len(o.only) > 0 && !slices.Contains(o.only, part.name) {
 			continue

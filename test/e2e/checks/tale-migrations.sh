@@ -51,12 +51,12 @@ legacy_stack() {
 }
 
 remove_legacy() {
-  local project
-  for project in tale tale-blue; do
-    docker ps -aq --filter "label=com.docker.compose.project=$project" --filter "label=com.docker.compose.project.working_dir=$tale_dir" | xargs -r timeout 60 docker rm -fv >/dev/null
-    docker network rm "${project}_default" >/dev/null 2>&1 || true
+  local volume
+  for volume in $(docker volume ls -q --filter label=dev.tale.e2e=legacy); do
+    docker ps -aq --filter "volume=$volume" | xargs -r timeout 60 docker rm -fv >/dev/null
+    docker volume rm "$volume" >/dev/null
   done
-  docker volume ls -q --filter label=dev.tale.e2e=legacy | xargs -r timeout 60 docker volume rm >/dev/null
+  docker network rm tale_default tale-blue_default >/dev/null 2>&1 || true
 }
 
 legacy_serves() { equal "$(curl -sS --max-time 5 "http://127.0.0.1:$tale_http/")" legacy "what serves"; }
