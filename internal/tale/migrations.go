@@ -43,16 +43,18 @@ func (m *migrating) observe(ctx context.Context, s *session, development bool, s
 	if m.seen, err = migration.Observe(ctx, m.subject(s, development)); err != nil {
 		return err
 	}
-	displaced := func(c engine.Container) bool {
-		return slices.ContainsFunc(m.seen.Displaced(), func(other engine.Container) bool { return other.ID == c.ID })
-	}
-	state.Containers = slices.DeleteFunc(state.Containers, displaced)
+	state.Containers = slices.DeleteFunc(state.Containers, m.displaces)
 	m.seen.NewProxy = false
 	if m.pending, err = m.seen.Pending(ctx); err != nil {
 		return err
 	}
 	state.Leaving = m.pending.Stops
 	return nil
+}
+
+// displaces reports whether a container leaves its name to another one.
+func (m *migrating) displaces(c engine.Container) bool {
+	return slices.ContainsFunc(m.seen.Displaced(), func(other engine.Container) bool { return other.ID == c.ID })
 }
 
 // complete makes the migrations part of a plan that was made meanwhile. A proxy of our
@@ -65,6 +67,7 @@ func (m *migrating) complete(ctx context.Context, s *session, state *rollout.Sta
 		}
 	}
 	plan.Migrations = m.pending.Steps
+	state.Foreign = slices.DeleteFunc(state.Foreign, m.displaces)
 	plan.Notes = append(plan.Notes, m.pending.Notes...)
 	// What is copied is made with its copy.
 	plan.Volumes = slices.DeleteFunc(plan.Volumes, func(volume string) bool { return slices.Contains(m.pending.Copied, volume) })

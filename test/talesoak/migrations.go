@@ -97,31 +97,28 @@ func (s *stack) lay(ctx context.Context, l layout) error {
 
 // clear removes all that a round has made but the images.
 func (s *stack) clear(ctx context.Context) error {
-	out, err := docker(ctx, "ps", "-a", "--format", "{{.Names}} {{.Label \"dev.tale.copy\"}}")
-	if err != nil {
-		return err
-	}
-	var names []string
-	for line := range strings.Lines(out) {
-		name, copies, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if strings.HasPrefix(name, prefix) || strings.HasPrefix(copies, s.id) {
-			names = append(names, name)
-		}
-	}
-	if len(names) > 0 {
-		if _, err := docker(ctx, append([]string{"rm", "-fv"}, names...)...); err != nil {
-			return err
-		}
-	}
-	soaked, err := docker(ctx, "volume", "ls", "-q", "--filter", "label="+labelSoak)
+	out, err := docker(ctx, "volume", "ls", "-q", "--filter", "label="+labelSoak)
 	all, wrong := docker(ctx, "volume", "ls", "-q")
 	if err = errors.Join(err, wrong); err != nil {
 		return err
 	}
-	volumes := strings.Fields(soaked)
+	volumes := strings.Fields(out)
 	for _, name := range strings.Fields(all) {
 		if strings.HasPrefix(name, s.id+"_") && !slices.Contains(volumes, name) {
 			volumes = append(volumes, name)
+		}
+	}
+	filters := []string{"name=^/" + prefix}
+	for _, volume := range volumes {
+		filters = append(filters, "volume="+volume)
+	}
+	for _, filter := range filters {
+		out, err := docker(ctx, "ps", "-aq", "--filter", filter)
+		if found := strings.Fields(out); err == nil && len(found) > 0 {
+			_, err = docker(ctx, append([]string{"rm", "-fv"}, found...)...)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	if len(volumes) > 0 {
@@ -175,7 +172,10 @@ func (m *migrating) trouble(round int, format string, args ...any) {
 }
 
 func (m *migrating) round(ctx context.Context, round int, l layout) error {
-	if err := errors.Join(m.clear(ctx), m.lay(ctx, l)); err != nil {
+	if err := m.clear(ctx); err != nil {
+		return err
+	}
+	if err := m.lay(ctx, l); err != nil {
 		return err
 	}
 	before := map[string][]string{}
@@ -198,6 +198,11 @@ func (m *migrating) round(ctx context.Context, round int, l layout) error {
 	if code != 0 {
 		m.trouble(round, "%s: the last run ends with %d:\n%s%s", l.name, code, last.out.String(), last.said.String())
 		return nil
+	}
+	for source := range l.copies { // the command that it prints
+		if out, err := docker(ctx, "ps", "-a", "--filter", "volume="+source, "--format", "{{.Names}}"); err != nil || strings.TrimSpace(out) != l.container {
+			m.trouble(round, "%s: %s is held by %q, %v", l.name, source, out, err)
+		}
 	}
 	if _, err := m.serving(ctx); err != nil {
 		m.trouble(round, "%s: %v", l.name, err)
@@ -235,7 +240,7 @@ func (m *migrating) hit(ctx context.Context, round int, l layout) (done bool, er
 	switch {
 	case kind == "interrupt" && code != exit.Interrupted, kind == "helper" && code == exit.Stuck:
 		m.trouble(round, "%s: hit by %s, it ends with %d:\n%s", l.name, kind, code, r.said.String())
-	case kind == "interrupt":
+	case kind == "interrupt" && !strings.Contains(r.said.String(), "nothing was changed"):
 		out, err := docker(ctx, "inspect", "-f", "{{.State.Running}}", l.container)
 		if err != nil || strings.TrimSpace(out) != "true" {
 			m.trouble(round, "%s: interrupted, and %s does not run: %v\n%s", l.name, l.container, err, r.said.String())

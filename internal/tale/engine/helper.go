@@ -184,11 +184,15 @@ func (e *Engine) createHelper(ctx context.Context, name, image string, passing b
 	return made.ID, e.failed(ctx, "create a helper container", err)
 }
 
+// IsHelper reports whether a container is a helper. One of a tale that was killed stays
+// when it has ended, and its volumes cannot be removed until it is.
+func IsHelper(c Container) bool { return strings.HasPrefix(c.Image, helperRepository+":") }
+
 // discard removes a helper, running or not, also after an interrupt.
 func (e *Engine) discard(ctx context.Context, id string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	// What stays is without effect: the next prune of helpers finds it.
+	// What stays does nothing, but for what IsHelper says.
 	_, _ = e.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true})
 }
 

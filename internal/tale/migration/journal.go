@@ -20,12 +20,14 @@ const journalName = "migrating.json"
 type journal struct {
 	Stopped []stopped `json:"stopped"`
 	Moved   []Stop    `json:"moved"` // by their names before
-	Made    []string  `json:"made"`  // volumes
+	Made    []Copy    `json:"made"`
 	// Applied are the migrations that are logged once there is no way back.
 	Applied []string `json:"applied"`
 	// Adopted are volumes that the operator has said are this project's.
 	Adopted []string `json:"adopted,omitempty"`
-	// Replaced are containers of Moved whose place another one has taken for good.
+	// Served are copies that visitors may have written to, and Replaced containers of Moved
+	// whose place another one has taken: there is no way back from either.
+	Served   []Copy `json:"served,omitempty"`
 	Replaced []Stop `json:"replaced,omitempty"`
 }
 
@@ -87,17 +89,19 @@ func (r *Run) resume(ctx context.Context) (err error) {
 	}
 	served, err := o.hasServed(ctx, r.journal.Made)
 	if served {
-		r.journal = journal{Replaced: append(r.journal.Replaced, r.journal.Moved...), Applied: r.journal.Applied}
+		r.journal = journal{
+			Served: append(r.journal.Served, r.journal.Made...), Replaced: append(r.journal.Replaced, r.journal.Moved...), Applied: r.journal.Applied,
+		}
 	}
 	return err
 }
 
-// hasServed reports whether the web application has run on one of the volumes, or any
+// hasServed reports whether the web application has run on one of the copies, or any
 // service where its own is not among them.
-func (o *Observation) hasServed(ctx context.Context, volumes []string) (bool, error) {
-	its := slices.Contains(volumes, o.id+"_"+convexData)
-	for _, name := range volumes {
-		used, err := o.isUsedBy(ctx, name, func(service string) bool { return !its || service == stack.Platform })
+func (o *Observation) hasServed(ctx context.Context, copies []Copy) (bool, error) {
+	its := slices.ContainsFunc(copies, func(c Copy) bool { return c.To == o.id+"_"+convexData })
+	for _, c := range copies {
+		used, err := o.isUsedBy(ctx, c.To, func(service string) bool { return !its || service == stack.Platform })
 		if used || err != nil {
 			return used, err
 		}

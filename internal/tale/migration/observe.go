@@ -10,7 +10,6 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
-	"github.com/tale-project/tale-runtime/internal/tale/volume"
 )
 
 // Subject is whose layout is looked at.
@@ -106,7 +105,7 @@ func mounts(c engine.Container, name string, writing bool) bool {
 // users returns the containers that have a volume, running or not.
 func (o *Observation) users(name string, writing bool) (found []engine.Container) {
 	for _, c := range o.containers {
-		if mounts(c, name, writing) && c.Labels[volume.LabelCopy] == "" {
+		if mounts(c, name, writing) && !engine.IsHelper(c) {
 			found = append(found, c)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -70,19 +71,36 @@ func (r *Run) Apply(ctx context.Context) error {
 // Done logs the migrations and forgets how to take them back: the new release serves
 // from them. It says what may be removed now.
 func (r *Run) Done(ctx context.Context) error {
-	errs := []error{r.Project.LogMigrations(r.Version, r.journal.Applied, nil)}
+	errs := []error{r.Project.LogMigrations(r.Version, r.journal.Applied, nil), r.sweep(ctx)}
 	for _, moved := range append(r.journal.Moved, r.journal.Replaced...) {
 		errs = append(errs, r.Engine.Remove(ctx, moved.Container))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	for _, step := range r.Plan.Steps {
-		for _, c := range step.Copies {
-			r.note(c.From, fmt.Sprintf("stays as it was; once the new release has proved itself: docker volume rm %s (frees %s)", c.From, humanize.Bytes(uint64(c.Bytes))))
-		}
+	for _, c := range append(r.journal.Served, r.journal.Made...) {
+		r.note(c.From, fmt.Sprintf("stays as it was; once the new release has proved itself: docker volume rm %s (frees %s)", c.From, humanize.Bytes(uint64(c.Bytes))))
 	}
 	return r.forget()
+}
+
+// sweep removes the helpers that killed runs have left on the project's volumes and on
+// those that were copied: nobody could remove these otherwise. No other tale works on
+// them while the project is locked.
+func (r *Run) sweep(ctx context.Context) error {
+	o, err := Observe(ctx, r.Subject)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, c := range o.containers {
+		if engine.IsHelper(c) && !c.State.Running && slices.ContainsFunc(c.Mounts, func(m engine.Mount) bool {
+			return strings.HasPrefix(m.Volume, o.id+"_") || strings.HasPrefix(m.Volume, o.legacy+"_")
+		}) {
+			errs = append(errs, r.Engine.Remove(ctx, c.ID))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Finish does what is left of a killed run that had come to its end but for Done.
@@ -156,8 +174,8 @@ func (r *Run) copyVolumes(ctx context.Context, s Step) error {
 }
 
 func (r *Run) copyVolume(ctx context.Context, c Copy) error {
-	if !slices.Contains(r.journal.Made, c.To) {
-		r.journal.Made = append(r.journal.Made, c.To)
+	if !slices.ContainsFunc(r.journal.Made, func(made Copy) bool { return made.To == c.To }) {
+		r.journal.Made = append(r.journal.Made, c)
 	}
 	if err := r.write(); err != nil {
 		return err

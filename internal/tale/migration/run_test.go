@@ -55,7 +55,14 @@ func TestApply(t *testing.T) {
 			t.Errorf("%s stays root's: %v", volume, h.calls)
 		}
 	}
+	for name, running := range map[string]bool{"left-by-a-killed-run": false, "of-another-tale": true} {
+		h.AddContainer(enginetest.Container{Name: name, Image: "tale-helper:1", Volumes: map[string]string{"/from": "tale_db-data"}, Running: running})
+	}
 	h.must(run.Done(t.Context()))
+	if _, err := h.engine.Inspect(t.Context(), "left-by-a-killed-run"); err == nil {
+		t.Error("tale_db-data cannot be removed")
+	}
+	h.expect("running", h.running(), "of-another-tale")
 	h.migrated(sources)
 	if said := strings.Join(h.said, "\n"); !strings.Contains(said, "docker volume rm tale_db-data (frees 1.0 MB)") {
 		t.Error(said)

@@ -18,9 +18,9 @@ func (r *Run) TakeBack(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var errs []error
-	for _, volume := range r.journal.Made {
-		errs = append(errs, r.discard(ctx, o, volume))
+	errs := []error{r.sweep(ctx)}
+	for _, c := range r.journal.Made {
+		errs = append(errs, r.discard(ctx, o, c.To))
 	}
 	back := slices.Clone(r.journal.Stopped)
 	for _, m := range r.journal.Moved {
