@@ -54,6 +54,9 @@ image that tale.json names with a tag, it is that tag.
 db and proxy are replaced in place when their settings differ, convex also when the
 release has another minor version: after a question, unless --yes or --all is given.
 A first release that is up and cannot be seen from here yet ends with 3.
+
+Volumes of releases before 0.2.35 are migrated first, after a question; the plan names
+what is copied and what stops meanwhile. Sources stay as they are.
 ` + exitCodes,
 		Example: `  tale deploy
   tale deploy --dry-run           # with --json: docs/plan.schema.json

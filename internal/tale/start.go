@@ -37,7 +37,9 @@ project that the app reads (agents, workflows, integrations, branding, providers
 mounted. It waits until the site answers through the proxy, says where, and prints
 what the services write until Ctrl-C, which stops them. With --detach they stay.
 
-Exit codes: 0 done; 1 it did not start; 64 usage; 69 the engine or a registry is
+Volumes of releases before 0.2.35 are migrated first, after a question.
+
+Exit codes: 0 done; 1 it did not start; 2 declined; 64 usage; 69 the engine or a registry is
 unreachable; 75 locked; 77 login or permission; 78 configuration; 130 interrupted
 before it was ready.`,
 		Example: "  tale start\n  tale start -d -p 8443\n  tale stop --dev",

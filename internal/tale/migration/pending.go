@@ -20,7 +20,7 @@ func Pending(ctx context.Context, s Subject) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	o.NewProxy = s.Project.Has(stack.Proxy) && !slices.ContainsFunc(o.containers, func(c engine.Container) bool { return o.own(c) && c.Service == stack.Proxy })
+	o.NewProxy = s.Project.Has(stack.Proxy) && o.proxy() == nil
 	return o.Pending(ctx)
 }
 

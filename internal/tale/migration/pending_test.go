@@ -257,6 +257,11 @@ func TestTheProxysVolumes(t *testing.T) {
 			h.service("p", "proxy", true, map[string]string{"/data": "p_caddy-data", "/config": "p_caddy-config"})
 			h.must(h.subject.Project.LogMigrations("1", migration.IDs(), nil))
 		}, "adopt-runtime-images: own p_caddy-data own p_caddy-config own p_proxy-ca"},
+		{"of a proxy of our images, which another one replaces", func(h *host) {
+			h.volume("p_caddy-data")
+			h.strays["p_caddy-data"] = 1 // not looked at
+			h.AddContainer(enginetest.Container{Name: "p-proxy", Image: "new/proxy:1", Project: "p", Service: "proxy", Labels: map[string]string{"org.opencontainers.image.source": "https://github.com/tale-project/tale-runtime"}})
+		}, ""},
 		{"reset, and made for our images", func(h *host) {
 			h.volume("p_caddy-data")
 			h.strays["p_caddy-data"] = 1

@@ -157,13 +157,13 @@ func (o *Observation) rootsVolumes(ctx context.Context) (s Step, _ error) {
 	if !o.NewProxy {
 		return s, nil
 	}
-	foreign := o.foreignProxy()
-	if foreign == nil && o.log.Has(adoptRuntimeImages) {
+	before := o.proxy()
+	if before != nil && ours(*before) || before == nil && o.log.Has(adoptRuntimeImages) {
 		return s, nil
 	}
 	for _, volume := range []string{caddyData, caddyConfig, proxyCA} {
 		name := o.id + "_" + volume
-		mine, err := o.isAppUsers(ctx, name, volume == proxyCA && foreign != nil)
+		mine, err := o.isAppUsers(ctx, name, volume == proxyCA && before != nil)
 		if err != nil {
 			return s, err
 		}
@@ -187,10 +187,10 @@ func (o *Observation) isAppUsers(ctx context.Context, name string, shared bool) 
 	return strays == 0, err
 }
 
-// foreignProxy returns the project's proxy if it is not of our images.
-func (o *Observation) foreignProxy() *engine.Container {
+// proxy returns the project's, if there is one.
+func (o *Observation) proxy() *engine.Container {
 	for _, c := range o.containers {
-		if o.own(c) && c.Service == stack.Proxy && !ours(c) {
+		if o.own(c) && c.Service == stack.Proxy {
 			return &c
 		}
 	}
