@@ -57,10 +57,10 @@ func (s *stack) layouts() []layout {
 	}
 }
 
-// tree fills a folder with files of every kind, 20 MB of them.
+// tree fills a folder with files of every kind.
 const tree = `umask 022; mkdir -p "$0/a/b" "$0/c" && cd "$0"
-for i in $(seq 300); do head -c $((i * 200)) /dev/urandom >a/b/$i; done
-head -c 12000000 /dev/urandom >large && truncate -s 9M sparse && printf end >>sparse
+for i in $(seq 80); do head -c $((i * 200)) /dev/urandom >a/b/$i; done
+head -c 4000000 /dev/urandom >large && truncate -s 9M sparse && printf end >>sparse
 ln a/b/1 c/hard && ln -s ../a/b/2 c/soft && mkfifo pipe && : >empty && printf x >"a
 name" && chown -R 1000:1000 a && chmod 4755 empty && chmod 700 c && touch -d "2020-02-02 02:02:02.123456789" c a/b/3`
 
