@@ -72,6 +72,8 @@ func Command(environ config.Environ) *cobra.Command {
 		a.cleanupCommand(),
 		a.resetCommand(),
 		a.stopCommand(),
+		a.backupCommand(),
+		a.restoreCommand(),
 		reading(a.startCommand()),
 		a.doctorCommand(),
 		a.upgradeCommand(),

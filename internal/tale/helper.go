@@ -3,6 +3,7 @@ package tale
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/tale-project/tale-runtime/internal/tale/backup"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/migration"
 	"github.com/tale-project/tale-runtime/internal/tale/volume"
@@ -21,6 +22,8 @@ func helperCommand() *cobra.Command {
 				return volume.Helper(command.Context(), "/", args, command.InOrStdin(), command.OutOrStdout())
 			case migration.Helps(args):
 				return migration.Helper(args, command.OutOrStdout())
+			case backup.Helps(args):
+				return backup.Helper(command.Context(), args, command.InOrStdin(), command.OutOrStdout(), command.ErrOrStderr())
 			}
 			return engine.Helper(args, command.InOrStdin(), command.OutOrStdout())
 		},

@@ -37,6 +37,9 @@ type HelperOptions struct {
 	Mounts  []Mount // a Volume with a slash is a folder of the engine's host
 	Labels  map[string]string
 	Network string // "": none
+	// Beside is the id of a running container whose processes the helper sees and may hold
+	// still. "" is none.
+	Beside string
 }
 
 // ImportHelper makes an image of the running binary, if the engine does not have it yet,
@@ -173,13 +176,20 @@ func (e *Engine) createHelper(ctx context.Context, name, image string, passing b
 		}
 		mounts = append(mounts, mount.Mount{Type: kind, Source: m.Volume, Target: m.Path, ReadOnly: m.ReadOnly})
 	}
+	host := &container.HostConfig{AutoRemove: passing, NetworkMode: container.NetworkMode(cmp.Or(o.Network, "none")), Mounts: mounts}
+	if passing {
+		host.LogConfig.Type = "none" // it may say all that a volume holds
+	}
+	if o.Beside != "" {
+		host.PidMode, host.CapAdd = container.PidMode("container:"+o.Beside), []string{"SYS_PTRACE"}
+	}
 	made, err := e.api.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Name: name,
 		Config: &container.Config{
 			Image: image, Cmd: o.Args, Labels: o.Labels,
 			OpenStdin: true, StdinOnce: true, AttachStdin: true, AttachStdout: true,
 		},
-		HostConfig: &container.HostConfig{AutoRemove: passing, NetworkMode: container.NetworkMode(cmp.Or(o.Network, "none")), Mounts: mounts},
+		HostConfig: host,
 	})
 	return made.ID, e.failed(ctx, "create a helper container", err)
 }
@@ -226,12 +236,13 @@ func (i Info) DiskFree() (free, total int64, known bool) {
 	if !i.onThisHost() {
 		return 0, 0, false
 	}
-	free, total, err := freeBelow(i.Root)
+	free, total, err := FreeBelow(i.Root)
 	return free, total, err == nil
 }
 
-// freeBelow counts what an ordinary user may fill.
-func freeBelow(folder string) (free, total int64, err error) {
+// FreeBelow returns the same for the disk of a folder of this machine, as far as an
+// ordinary user may fill it.
+func FreeBelow(folder string) (free, total int64, err error) {
 	var disk unix.Statfs_t
 	if err := unix.Statfs(folder, &disk); err != nil {
 		return 0, 0, fmt.Errorf("cannot measure the disk of %s: %w", folder, err)

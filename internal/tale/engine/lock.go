@@ -174,7 +174,7 @@ func Helper(args []string, in io.Reader, out io.Writer) error {
 	case len(args) == 2 && args[0] == "dial":
 		return relay(args[1], in, out)
 	case len(args) == 2 && args[0] == "free":
-		free, total, err := freeBelow(args[1])
+		free, total, err := FreeBelow(args[1])
 		if err == nil {
 			_, err = fmt.Fprintln(out, free, total)
 		}

@@ -1,0 +1,444 @@
+package backup
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+)
+
+const (
+	// restoringEnding and beforeMark are in the names of databases: of one that is being
+	// filled, and of one that was there before.
+	restoringEnding = "_restoring"
+	beforeMark      = "_before_"
+	// restoredSetting is a setting of a database: the id of the backup that it was
+	// restored from in full.
+	restoredSetting = "tale.restored"
+	mostName        = 63 // of Postgres, bytes
+)
+
+// Restore says what is brought back, and where to.
+type Restore struct {
+	Engine   *engine.Engine
+	Server   Server
+	Volume   string
+	Manifest Manifest
+	Source   *Source
+	Run      string                          // which one this is: of Target.Run, so that a killed one is gone on with
+	Moves    func(stage string, bytes int64) // often
+}
+
+// Target is what a restore would replace.
+type Target struct {
+	volume    state
+	databases map[string]string // by name: what restoredSetting says
+	filled    []string          // databases with something in them
+}
+
+// Look returns what is there.
+func (r Restore) Look(ctx context.Context) (t Target, err error) {
+	if t.volume, err = r.lookAtVolume(ctx); err != nil {
+		return t, err
+	}
+	t.databases = map[string]string{}
+	if r.Server.Container == "" {
+		return t, nil
+	}
+	lines, err := r.Server.query(ctx, maintenance, `
+SELECT datname || E'\t' || coalesce((SELECT split_part(setting, '=', 2) FROM pg_db_role_setting s, unnest(setconfig) setting
+  WHERE s.setdatabase = d.oid AND s.setrole = 0 AND setting LIKE '`+restoredSetting+`=%'), '')
+FROM pg_database d WHERE NOT datistemplate;
+`)
+	if err != nil {
+		return t, err
+	}
+	for _, line := range lines {
+		database, id, _ := strings.Cut(line, "\t")
+		t.databases[database] = id
+	}
+	for _, d := range r.Manifest.Databases {
+		if _, there := t.databases[d.Name]; !there {
+			continue
+		}
+		lines, err := r.Server.query(ctx, d.Name, "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE relkind IN ('r', 'p', 'm') AND nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema' AND NOT EXISTS (SELECT 1 FROM pg_depend WHERE objid = c.oid AND deptype = 'e');\n")
+		if err != nil {
+			return t, err
+		}
+		if lines[0] != "0" {
+			t.filled = append(t.filled, d.Name)
+		}
+	}
+	return t, nil
+}
+
+func (r Restore) lookAtVolume(ctx context.Context) (found state, err error) {
+	err = r.helper(ctx, []string{lookVerb}, nil, func(m message) error {
+		if m.State != nil {
+			found = *m.State
+		}
+		return nil
+	})
+	return found, err
+}
+
+// Holds returns what would be replaced, in words; nothing is an empty target.
+func (t Target) Holds() (what []string) {
+	if t.volume.Names > 0 {
+		what = append(what, "the convex volume")
+	}
+	for _, name := range t.filled {
+		what = append(what, "the database "+name)
+	}
+	return what
+}
+
+// Run returns the restore of a backup that was killed and has left something, or else a
+// new one.
+func (t Target) Run(m Manifest, now time.Time) string {
+	left := []string{t.volume.Swapping, t.volume.Ready}
+	for _, d := range m.Databases {
+		left = append(left, t.databases[d.Name+restoringEnding])
+	}
+	for _, run := range left {
+		if strings.HasPrefix(run, m.ID()+"-") {
+			return run
+		}
+	}
+	return m.ID() + "-" + now.UTC().Format(runTime)
+}
+
+const runTime = "20060102150405"
+
+// Begun reports whether a run has begun to swap and has not ended: its data may be in one
+// place already and not in the other.
+func (t Target) Begun(run string, m Manifest) bool {
+	return t.volume.Swapping == run || t.volume.Ready == run && len(t.swapped(run, m)) > 0
+}
+
+// Restored reports whether a run has put all in its place.
+func (t Target) Restored(run string, m Manifest) bool {
+	return t.volume.Done == run && t.volume.Swapping == "" && len(t.swapped(run, m)) == len(m.Databases)
+}
+
+// Unfinished returns the run whose swap of the volume has begun and not ended, or "".
+func (t Target) Unfinished() string { return t.volume.Swapping }
+
+// swapped returns the databases that are in their place.
+func (t Target) swapped(run string, m Manifest) (names []string) {
+	for _, d := range m.Databases {
+		if t.databases[d.Name] == run && t.databases[d.Name+restoringEnding] == "" {
+			names = append(names, d.Name)
+		}
+	}
+	return names
+}
+
+// Prepare puts all of the backup beside what is there, and changes nothing of that. What
+// an earlier run has done of it, as a whole, is not done again.
+func (r Restore) Prepare(ctx context.Context, t Target) error {
+	if err := r.endHelpers(ctx); err != nil {
+		return err
+	}
+	from, err := r.Source.Reader()
+	if err != nil {
+		return err
+	}
+	var volume *unpacking
+	defer func() {
+		if volume != nil {
+			_ = volume.end(errors.New("not needed any more"))
+		}
+	}()
+	return r.Manifest.each(until{ctx, from}, func(stream Stream, content io.Reader) error {
+		database, isDump := strings.CutSuffix(strings.TrimPrefix(stream.Name, dumpFolder), dumpEnding)
+		isDump = isDump && strings.HasPrefix(stream.Name, dumpFolder)
+		switch {
+		case stream.Name == volumeStream && t.volume.Ready != r.Run && t.volume.Done != r.Run:
+			volume = r.beginUnpacking(ctx)
+			return volume.send(&moving{content, func(n int64) { r.Moves("volume", n) }, 0})
+		case stream.Name == goneStream && volume != nil:
+			gone, err := io.ReadAll(content)
+			if err == nil {
+				err = volume.sendGone(gone)
+			}
+			err = volume.end(err)
+			volume = nil
+			return err
+		case isDump && t.databases[database+restoringEnding] != r.Run && !slices.Contains(t.swapped(r.Run, r.Manifest), database):
+			return r.fill(ctx, database, &moving{content, func(n int64) { r.Moves("database "+database, n) }, 0})
+		}
+		return nil
+	})
+}
+
+// moving says how much was read.
+type moving struct {
+	from  io.Reader
+	moved func(total int64)
+	total int64
+}
+
+func (m *moving) Read(into []byte) (int, error) {
+	n, err := m.from.Read(into)
+	m.total += int64(n)
+	m.moved(m.total)
+	return n, err
+}
+
+// unpacking is a helper that is sent the content of the volume in frames: a length and so
+// many bytes each, and an empty one at the end, behind which come the names that are gone.
+type unpacking struct {
+	to   *io.PipeWriter
+	done chan error
+}
+
+func (r Restore) beginUnpacking(ctx context.Context) *unpacking {
+	in, to := io.Pipe()
+	u := &unpacking{to: to, done: make(chan error, 1)}
+	go func() {
+		err := r.helper(ctx, []string{unpackVerb, r.Run, r.Manifest.Volume.Tree}, in, nil)
+		u.done <- err
+		_ = in.CloseWithError(err)
+	}()
+	return u
+}
+
+func (u *unpacking) send(content io.Reader) error {
+	_, err := copyBuffered(&framesWriter{u.to}, content)
+	return u.first(err)
+}
+
+func (u *unpacking) sendGone(gone []byte) error {
+	_, err := u.to.Write(binary.BigEndian.AppendUint32(nil, 0))
+	if err == nil {
+		_, err = u.to.Write(gone)
+	}
+	return u.first(err)
+}
+
+// first prefers what the helper says of an end that it has caused.
+func (u *unpacking) first(err error) error {
+	if err == nil {
+		return nil
+	}
+	select {
+	case said := <-u.done:
+		u.done <- said
+		if said != nil {
+			return said
+		}
+	case <-time.After(5 * time.Second): // it goes on reading, so that it is not the cause
+	}
+	return err
+}
+
+// end waits for the helper; an error breaks its input off.
+func (u *unpacking) end(err error) error {
+	if err != nil {
+		_ = u.to.CloseWithError(err)
+		return errors.Join(err, ignore(<-u.done))
+	}
+	_ = u.to.Close()
+	return <-u.done
+}
+
+// ignore drops what a helper says that was broken off.
+func ignore(error) error { return nil }
+
+type framesWriter struct{ to io.Writer }
+
+func (f *framesWriter) Write(some []byte) (int, error) {
+	if _, err := f.to.Write(binary.BigEndian.AppendUint32(nil, uint32(len(some)))); err != nil {
+		return 0, err
+	}
+	return f.to.Write(some)
+}
+
+// framesReader reads what framesWriter has written, up to the empty frame.
+type framesReader struct {
+	from  io.Reader
+	left  uint32
+	ended bool
+}
+
+func (f *framesReader) Read(into []byte) (int, error) {
+	for f.left == 0 && !f.ended {
+		if err := binary.Read(f.from, binary.BigEndian, &f.left); err != nil {
+			return 0, io.ErrUnexpectedEOF // tale has ended
+		}
+		f.ended = f.left == 0
+	}
+	if f.ended {
+		return 0, io.EOF
+	}
+	n, err := f.from.Read(into[:min(uint32(len(into)), f.left)])
+	f.left -= uint32(n)
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+// helper runs a helper in the volume.
+func (r Restore) helper(ctx context.Context, args []string, in io.Reader, hear func(message) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if hear == nil {
+		hear = func(message) error { return nil }
+	}
+	err := talk(ctx, cancel, r.Engine, engine.HelperOptions{
+		Args:   args,
+		Mounts: []engine.Mount{{Volume: r.Volume, Path: volumeFolder}},
+		Labels: map[string]string{LabelVolume: r.Volume},
+	}, engine.Streams{In: in}, hear)
+	if err != nil {
+		return fmt.Errorf("cannot restore into the volume %s: %w", r.Volume, err)
+	}
+	return nil
+}
+
+// endHelpers ends those that a killed tale has left, so that no two write there.
+func (r Restore) endHelpers(ctx context.Context) error {
+	all, err := r.Engine.Everything(ctx)
+	for _, c := range all {
+		if c.Labels[LabelVolume] == r.Volume && c.State.Running {
+			err = errors.Join(err, r.Engine.Stop(ctx, c.ID, time.Second))
+		}
+	}
+	return err
+}
+
+// fill makes a database beside the one of its name.
+func (r Restore) fill(ctx context.Context, database string, packed io.Reader) error {
+	i := slices.IndexFunc(r.Manifest.Databases, func(d Database) bool { return d.Name == database })
+	if i < 0 {
+		return damaged("it has a dump of a database that its manifest does not have")
+	}
+	d, as := r.Manifest.Databases[i], database+restoringEnding
+	for _, statement := range []string{"DROP DATABASE IF EXISTS " + name(as) + " WITH (FORCE);\n", d.created(as) + ";\n"} {
+		if _, err := r.Server.query(ctx, maintenance, statement); err != nil {
+			return err
+		}
+	}
+	plain, err := zstd.NewReader(packed, zstd.WithDecoderConcurrency(1))
+	if err != nil {
+		return err
+	}
+	defer plain.Close()
+	restore := program("pg_restore", "--exit-on-error", "--no-owner", "-d", as)
+	if err := r.Engine.Stream(ctx, r.Server.Container, restore, r.Server.Environ, engine.Streams{In: plain}); err != nil {
+		return fmt.Errorf("cannot restore the database %s: %w", database, err)
+	}
+	// Without it the first queries are planned blindly.
+	if _, err := r.Server.query(ctx, as, "ANALYZE;\n"); err != nil {
+		return err
+	}
+	mark := fmt.Sprintf("ALTER DATABASE %s SET %s TO %s", name(as), settingName(restoredSetting), literal(r.Run))
+	return r.Server.transaction(ctx, append(d.properties(as), mark)...)
+}
+
+// renames is how often others are told to leave a database that is to be renamed.
+const renames = 5
+
+// SwapDatabases puts the new databases in the places of those that are there, which get
+// another name, all at once. The backend and its users have ended.
+func (r Restore) SwapDatabases(ctx context.Context) error {
+	t, err := r.Look(ctx)
+	if err != nil {
+		return err
+	}
+	var statements, named []string
+	for _, d := range r.Manifest.Databases {
+		if t.databases[d.Name+restoringEnding] != r.Run {
+			if slices.Contains(t.swapped(r.Run, r.Manifest), d.Name) {
+				continue
+			}
+			return exit.Errorf(exit.Failure, "the database %s has gone", d.Name+restoringEnding)
+		}
+		if _, there := t.databases[d.Name]; there {
+			statements = append(statements, "ALTER DATABASE "+name(d.Name)+" RENAME TO "+name(r.replacedName(d.Name)))
+		}
+		statements = append(statements, "ALTER DATABASE "+name(d.Name+restoringEnding)+" RENAME TO "+name(d.Name))
+		named = append(named, literal(d.Name), literal(d.Name+restoringEnding))
+	}
+	if len(statements) == 0 {
+		return nil
+	}
+	leave := "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IN (" + strings.Join(named, ", ") + ");\n"
+	for range renames {
+		if _, err = r.Server.query(ctx, maintenance, leave); err == nil {
+			err = r.Server.transaction(ctx, statements...)
+		}
+		if err == nil || ctx.Err() != nil {
+			break
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("cannot put the restored databases in their places: %w", err)
+	}
+	return nil
+}
+
+// replacedName returns the name that a database gets which is replaced.
+func (r Restore) replacedName(database string) string {
+	ending := beforeMark + r.Run[len(r.Run)-len(runTime):]
+	return database[:min(len(database), mostName-len(ending))] + ending
+}
+
+// SwapVolume does the same for the volume.
+func (r Restore) SwapVolume(ctx context.Context) error {
+	return r.helper(ctx, []string{swapVerb, r.Run}, nil, nil)
+}
+
+// Discard removes what a restore has put beside what is there, or what was there before
+// one: databases by their names, and the hidden folder of the volume. It returns what
+// databases these were.
+func (r Restore) Discard(ctx context.Context, unfinished, old bool) (removed []string, err error) {
+	if err := r.endHelpers(ctx); err != nil {
+		return nil, err
+	}
+	t, err := r.Look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if t.volume.Swapping != "" {
+		return nil, exit.Errorf(exit.Config, "the restore of the backup %s was killed in the middle: `tale restore FILE` finishes it first", t.volume.Swapping)
+	}
+	for database := range t.databases {
+		base, isBefore := cutBefore(database)
+		isNew := strings.HasSuffix(database, restoringEnding)
+		_, there := t.databases[base]
+		if unfinished && isNew || old && isBefore && there {
+			if _, err := r.Server.query(ctx, maintenance, "DROP DATABASE "+name(database)+" WITH (FORCE);\n"); err != nil {
+				return removed, err
+			}
+			removed = append(removed, database)
+		}
+	}
+	slices.Sort(removed)
+	what := dropNew
+	if old {
+		what = dropOld
+	}
+	return removed, r.helper(ctx, []string{dropVerb, what}, nil, nil)
+}
+
+// cutBefore returns the name that a replaced database had, if it is one.
+func cutBefore(database string) (base string, is bool) {
+	i := strings.LastIndex(database, beforeMark)
+	if i < 0 {
+		return "", false
+	}
+	_, err := time.Parse(runTime, database[i+len(beforeMark):])
+	return database[:i], err == nil
+}

@@ -1,0 +1,284 @@
+package backup
+
+import (
+	"archive/tar"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sys/unix"
+)
+
+// everything fills a folder with a file of each kind.
+func everything(t *testing.T, root string) {
+	t.Helper()
+	mkdir := func(path string, mode os.FileMode) {
+		must(t, os.MkdirAll(filepath.Join(root, path), 0o755))
+		must(t, os.Chmod(filepath.Join(root, path), mode))
+	}
+	write := func(path, text string) { must(t, os.WriteFile(filepath.Join(root, path), []byte(text), 0o640)) }
+	mkdir("convex/modules", 0o750)
+	mkdir("convex/search", 0o700|os.ModeSetgid)
+	mkdir("empty", 0o777|os.ModeSticky)
+	for i := range 30 {
+		write(fmt.Sprintf("convex/modules/m%d", i), fmt.Sprint("module ", i))
+	}
+	write("new\nline", "")
+	write("öäü \xff", "x")
+	must(t, os.Link(filepath.Join(root, "convex/modules/m1"), filepath.Join(root, "again")))
+	must(t, os.Symlink("convex/modules/m2", filepath.Join(root, "link")))
+	must(t, os.Symlink("/etc/passwd", filepath.Join(root, "link-out")))
+	must(t, unix.Mkfifo(filepath.Join(root, "fifo"), 0o600))
+	must(t, unix.Mknod(filepath.Join(root, "null"), unix.S_IFCHR|0o600, int(unix.Mkdev(1, 3))))
+	write("sparse", "")
+	must(t, os.Truncate(filepath.Join(root, "sparse"), 3<<20))
+	write("executable", "#!/bin/sh\n")
+	must(t, os.Chown(filepath.Join(root, "executable"), 1001, 1002))
+	must(t, os.Chmod(filepath.Join(root, "executable"), 0o755|os.ModeSetuid))
+	must(t, unix.Lsetxattr(filepath.Join(root, "executable"), "user.tale", []byte("a\x00b"), 0))
+	old := time.Unix(1e9, 123456789)
+	must(t, os.Chtimes(filepath.Join(root, "convex/modules/m3"), old, old))
+	must(t, os.Chtimes(filepath.Join(root, "convex"), old, old))
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// copyOf copies a folder, with a change of it between the passes.
+func copyOf(t *testing.T, root string, changes ...func()) (archive []byte, gone []byte, v Volume) {
+	t.Helper()
+	var out bytes.Buffer
+	packed, err := zstd.NewWriter(&out)
+	must(t, err)
+	c := newCopier(root, packed)
+	for _, change := range changes {
+		if _, err := c.pass(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+		change()
+	}
+	if _, err := c.pass(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	v, gone, err = c.end()
+	must(t, errors.Join(err, packed.Close()))
+	return out.Bytes(), gone, v
+}
+
+// framed returns an archive as unpack reads it.
+func framed(archive, gone []byte) []byte {
+	var out bytes.Buffer
+	_, _ = copyBuffered(&framesWriter{&out}, bytes.NewReader(archive))
+	return append(binary.BigEndian.AppendUint32(out.Bytes(), 0), gone...)
+}
+
+func treeOf(t *testing.T, root string) map[string]string {
+	t.Helper()
+	records, err := readTree(root)
+	must(t, err)
+	first, texts := map[node]string{}, map[string]string{}
+	for path, r := range records {
+		texts[path] = r.text
+		if r.node != (node{}) && (first[r.node] == "" || path < first[r.node]) {
+			first[r.node] = path
+		}
+	}
+	for path, r := range records {
+		texts[path] += " = " + first[r.node]
+	}
+	return texts
+}
+
+func same(t *testing.T, got, want map[string]string) {
+	t.Helper()
+	for path := range want {
+		if got[path] != want[path] {
+			t.Errorf("%q is %q, want %q", path, got[path], want[path])
+		}
+	}
+	for path := range got {
+		if _, there := want[path]; !there {
+			t.Errorf("%q is there", path)
+		}
+	}
+}
+
+func TestAVolumeComesBackAsItWas(t *testing.T) {
+	from, to := t.TempDir(), t.TempDir()
+	everything(t, from)
+	join := func(name string) string { return filepath.Join(from, name) }
+	archive, gone, v := copyOf(t, from, func() {
+		must(t, os.Remove(join("convex/modules/m4")))
+		must(t, os.RemoveAll(join("empty")))
+		must(t, os.WriteFile(join("empty"), []byte("a file now"), 0o600))
+		must(t, os.WriteFile(join("again"), []byte("of two names"), 0o600))
+		must(t, os.WriteFile(join("late"), []byte("late"), 0o600))
+	}, func() {
+		must(t, os.Rename(join("late"), join("later")))
+		must(t, os.Link(join("convex/modules/m5"), join("m5")))
+		must(t, os.Remove(join("link")))
+		must(t, os.Mkdir(join("link"), 0o711))
+	})
+	must(t, os.WriteFile(filepath.Join(to, "of before"), []byte("old"), 0o600))
+	must(t, unpack(t.Context(), to, "run", v.Tree, bytes.NewReader(framed(archive, gone))))
+	same(t, treeOf(t, filepath.Join(to, hidden, newName)), treeOf(t, from))
+	must(t, swap(to, "run"))
+	same(t, treeOf(t, to), treeOf(t, from))
+	if text, err := os.ReadFile(filepath.Join(to, hidden, beforeName, "of before")); err != nil || string(text) != "old" {
+		t.Errorf("what was there is %q, %v", text, err)
+	}
+	var st unix.Stat_t
+	must(t, unix.Stat(filepath.Join(to, "sparse"), &st))
+	if st.Size != 3<<20 || st.Blocks > 16 {
+		t.Errorf("a hole of %d bytes takes %d blocks", st.Size, st.Blocks)
+	}
+	must(t, drop(to, true))
+	same(t, treeOf(t, to), treeOf(t, from))
+}
+
+// TestByHand: what tar and zstd make of it is the same, but for holes.
+func TestByHand(t *testing.T) {
+	for _, tool := range []string{"tar", "zstd"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Fatalf("%s is needed: %v", tool, err)
+		}
+	}
+	from, to := t.TempDir(), t.TempDir()
+	everything(t, from)
+	archive, gone, _ := copyOf(t, from, func() { must(t, os.Remove(filepath.Join(from, "link-out"))) })
+	command := exec.CommandContext(t.Context(), "sh", "-c", "zstd -dq | tar -x --xattrs --xattrs-include='*' --numeric-owner -p -C "+to)
+	command.Stdin = bytes.NewReader(archive)
+	if said, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	command = exec.CommandContext(t.Context(), "xargs", "-0", "rm", "-rf")
+	command.Dir, command.Stdin = to, bytes.NewReader(gone)
+	if said, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	got, want := treeOf(t, to), treeOf(t, from)
+	delete(got, ".")
+	delete(want, ".")
+	same(t, got, want)
+}
+
+// TestWhatIsDamagedIsNotMarked: an archive that ends early, or is another one.
+func TestWhatIsDamagedIsNotMarked(t *testing.T) {
+	from := t.TempDir()
+	everything(t, from)
+	archive, gone, v := copyOf(t, from, func() { must(t, os.Remove(filepath.Join(from, "again"))) })
+	whole := framed(archive, gone)
+	for i := range 40 {
+		to := t.TempDir()
+		input := whole[:rand.IntN(len(whole))]
+		if i%2 == 0 {
+			input = bytes.Clone(whole)
+			input[rand.IntN(len(input))] ^= 1 << rand.IntN(8)
+		}
+		if err := unpack(t.Context(), to, "run", v.Tree, bytes.NewReader(input)); err == nil {
+			// A flip that leaves every file as it was is none.
+			same(t, treeOf(t, filepath.Join(to, hidden, newName)), treeOf(t, from))
+		} else if found, err := lookInto(to); err != nil || found.Ready != "" {
+			t.Errorf("%+v, %v", found, err)
+		}
+	}
+	to := t.TempDir()
+	if err := unpack(t.Context(), to, "run", "another", bytes.NewReader(whole)); err == nil {
+		t.Error("another tree is taken")
+	}
+	must(t, unpack(t.Context(), to, "run", v.Tree, bytes.NewReader(whole)))
+}
+
+// TestArchivesDoNotLeaveTheVolume: a backup of strangers, as one that a key was lent for.
+func TestArchivesDoNotLeaveTheVolume(t *testing.T) {
+	outside := t.TempDir()
+	for name, members := range map[string][]tar.Header{
+		"absolute": {{Name: filepath.Join(outside, "f"), Typeflag: tar.TypeReg}},
+		"up":       {{Name: "../f", Typeflag: tar.TypeReg}},
+		"by link":  {{Name: "l", Typeflag: tar.TypeSymlink, Linkname: outside}, {Name: "l/f", Typeflag: tar.TypeReg}},
+		"link out": {{Name: "l", Typeflag: tar.TypeLink, Linkname: "../../" + filepath.Base(outside)}},
+	} {
+		var out bytes.Buffer
+		packed, err := zstd.NewWriter(&out)
+		must(t, err)
+		w := tar.NewWriter(packed)
+		for _, head := range members {
+			must(t, w.WriteHeader(&head))
+		}
+		must(t, errors.Join(w.Close(), packed.Close()))
+		if err := unpack(t.Context(), t.TempDir(), "run", "", bytes.NewReader(framed(out.Bytes(), nil))); err == nil {
+			t.Errorf("%s: taken", name)
+		}
+		if entries, _ := os.ReadDir(outside); len(entries) > 0 {
+			t.Errorf("%s: %v is outside", name, entries)
+		}
+	}
+}
+
+// TestASwapIsFinishedFromAnyPlace: as after a kill between any two renames.
+func TestASwapIsFinishedFromAnyPlace(t *testing.T) {
+	from := t.TempDir()
+	everything(t, from)
+	archive, gone, v := copyOf(t, from)
+	want := treeOf(t, from)
+	for range 30 {
+		to := t.TempDir()
+		for _, name := range []string{"convex", "old", "again"} { // some have the names of new ones
+			must(t, os.WriteFile(filepath.Join(to, name), []byte("before"), 0o600))
+		}
+		must(t, unpack(t.Context(), to, "run", v.Tree, bytes.NewReader(framed(archive, gone))))
+		journal, err := beginSwap(to, "run")
+		must(t, err)
+		work := filepath.Join(to, hidden)
+		must(t, os.MkdirAll(filepath.Join(work, beforeName), 0o700))
+		steps := 0
+		stop := rand.IntN(len(journal.Old) + len(journal.New) + 1)
+		for _, name := range journal.Old {
+			if steps++; steps <= stop {
+				must(t, os.Rename(filepath.Join(to, string(name)), filepath.Join(work, beforeName, string(name))))
+			}
+		}
+		for _, name := range journal.New {
+			if steps++; steps <= stop {
+				must(t, os.Rename(filepath.Join(work, newName, string(name)), filepath.Join(to, string(name))))
+			}
+		}
+		if err := drop(to, true); err == nil {
+			t.Fatal("a swap that has begun is dropped")
+		}
+		for range 2 {
+			must(t, swap(to, "run"))
+		}
+		same(t, treeOf(t, to), want)
+		if names, err := topOf(filepath.Join(work, beforeName)); err != nil || len(names) != 3 {
+			t.Errorf("kept are %v, %v", names, err)
+		}
+	}
+}
+
+// TestFramesEndWhereTheySay: whatever the sizes of reads and writes.
+func TestFramesEndWhereTheySay(t *testing.T) {
+	content := make([]byte, 1<<16)
+	for i := range content {
+		content[i] = byte(rand.Int())
+	}
+	in := bytes.NewReader(framed(content, []byte("rest")))
+	got, err := io.ReadAll(io.LimitReader(&framesReader{from: in}, 1<<20))
+	rest, _ := io.ReadAll(in)
+	if err != nil || !bytes.Equal(got, content) || string(rest) != "rest" {
+		t.Errorf("%d bytes, %v, then %q", len(got), err, rest)
+	}
+}

@@ -1,0 +1,220 @@
+package engine
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+)
+
+// Streams are what a program beside the engine reads and writes while it runs, however
+// much that is. One that is nil is closed, or dropped.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// Stream runs a command in a running container with its streams, and without a limit of
+// time. What it says to stderr is also the end of the error of one that fails.
+func (e *Engine) Stream(ctx context.Context, id string, command []string, environ map[string]string, s Streams) error {
+	what := fmt.Sprintf("run %s in the container %s", command[0], id)
+	opening, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	made, err := e.api.ExecCreate(opening, id, client.ExecCreateOptions{Cmd: command, Env: assignments(environ), AttachStdin: s.In != nil, AttachStdout: true, AttachStderr: true})
+	if err != nil {
+		return e.failed(opening, what, err)
+	}
+	attached, err := e.api.ExecAttach(opening, made.ID, client.ExecAttachOptions{})
+	if err != nil {
+		return e.failed(opening, what, err)
+	}
+	said, err := pump(ctx, attached.HijackedResponse, s)
+	if err != nil {
+		return e.broken(ctx, what, err)
+	}
+	code, err := e.exitCode(ctx, made.ID)
+	return e.outcome(ctx, what, code, said, err)
+}
+
+// Attend runs a helper with its streams to its end, and removes it. Its input ends with
+// this process, at the latest.
+func (e *Engine) Attend(ctx context.Context, o HelperOptions, s Streams) error {
+	image, err := e.ImportHelper(ctx)
+	if err != nil {
+		return err
+	}
+	return e.attend(ctx, "run the helper "+cmp.Or(strings.Join(o.Args[:min(2, len(o.Args))], " "), "of tale"), func(ctx context.Context) (string, error) {
+		return e.createHelper(ctx, "", image, true, o)
+	}, s)
+}
+
+// attend starts a container that removes itself, with its streams.
+func (e *Engine) attend(ctx context.Context, what string, create func(context.Context) (string, error), s Streams) error {
+	id, err := create(ctx)
+	if err != nil {
+		return err
+	}
+	defer e.discard(ctx, id)
+	life, cancel := context.WithCancel(ctx)
+	defer cancel()
+	attached, err := e.api.ContainerAttach(life, id, client.ContainerAttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true})
+	if err != nil {
+		return e.failed(life, what, err)
+	}
+	defer attached.Close()
+	wait := e.api.ContainerWait(life, id, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
+	if err := e.Start(life, id); err != nil {
+		return err
+	}
+	said, err := pump(life, attached.HijackedResponse, s)
+	if err != nil {
+		return e.broken(ctx, what, err)
+	}
+	select {
+	case ended := <-wait.Result:
+		return e.outcome(ctx, what, int(ended.StatusCode), said, nil)
+	case err := <-wait.Error:
+		return e.outcome(ctx, what, 0, said, err)
+	case <-ctx.Done():
+		return e.failed(ctx, what, ctx.Err())
+	}
+}
+
+// outcome is what came of a program that has ended.
+func (e *Engine) outcome(ctx context.Context, what string, code int, said string, err error) error {
+	if err == nil && code != 0 {
+		return exit.Errorf(code, "cannot %s: it failed with exit code %d: %s", what, code, cmp.Or(said, "it said nothing"))
+	}
+	return e.failed(ctx, what, err)
+}
+
+// broken is the error of streams: the one of our own end of them is not the engine's.
+func (e *Engine) broken(ctx context.Context, what string, err error) error {
+	if own, ok := errors.AsType[*ownError](err); ok {
+		return own.error
+	}
+	return e.failed(ctx, what, err)
+}
+
+// ownError is what the reader or the writer of the caller said.
+type ownError struct{ error }
+
+func (o *ownError) Unwrap() error { return o.error }
+
+// pump moves what goes through the streams until the program closes them, and returns
+// the end of what it said to stderr.
+func pump(ctx context.Context, attached client.HijackedResponse, s Streams) (said string, err error) {
+	defer attached.Close()
+	defer context.AfterFunc(ctx, attached.Close)()
+	reading := make(chan error, 1)
+	if s.In == nil {
+		s.In = bytes.NewReader(nil)
+	}
+	go func() { // a program need not read to the end
+		_, err := io.Copy(attached.Conn, readOnly{s.In})
+		if own, ok := errors.AsType[*ownError](err); ok {
+			reading <- own
+			attached.Close()
+			return
+		}
+		_ = attached.CloseWrite()
+	}()
+	var last tail
+	for {
+		kind, frame, err := readFrame(attached.Reader)
+		if errors.Is(err, io.EOF) {
+			return last.String(), nil
+		}
+		if err != nil {
+			select {
+			case own := <-reading:
+				err = own
+			default:
+			}
+			return last.String(), err
+		}
+		to := s.Out
+		if kind == 2 {
+			to = s.Err
+			last.add(frame)
+		}
+		if to == nil {
+			continue
+		}
+		if _, err := to.Write(frame); err != nil {
+			return last.String(), &ownError{err}
+		}
+	}
+}
+
+// readOnly marks the errors of a reader, and hides what else it can do.
+type readOnly struct{ from io.Reader }
+
+func (r readOnly) Read(into []byte) (int, error) {
+	n, err := r.from.Read(into)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = &ownError{err}
+	}
+	return n, err
+}
+
+// tail keeps the end of what was said.
+type tail struct{ kept []byte }
+
+func (t *tail) add(some []byte) {
+	const most = 2 << 10
+	t.kept = append(t.kept, some...)
+	t.kept = t.kept[max(0, len(t.kept)-most):]
+}
+
+func (t *tail) String() string { return strings.TrimSpace(string(t.kept)) }
+
+// assignments returns an environment as the engine takes it.
+func assignments(environ map[string]string) []string {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(environ)) {
+		list = append(list, name+"="+environ[name])
+	}
+	return list
+}
+
+// Lend starts a container of an image that does nothing but be there, for commands to be
+// run in. It ends with release, and with this process.
+func (e *Engine) Lend(ctx context.Context, image, network string, labels map[string]string) (id string, release func(), err error) {
+	creating, cancel := context.WithTimeout(ctx, changing)
+	defer cancel()
+	made, err := e.api.ContainerCreate(creating, client.ContainerCreateOptions{
+		Config: &container.Config{
+			Image: image, Entrypoint: []string{"cat"}, Labels: labels,
+			OpenStdin: true, StdinOnce: true, AttachStdin: true, Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
+		},
+		HostConfig: &container.HostConfig{
+			AutoRemove: true, NetworkMode: container.NetworkMode(network), ExtraHosts: []string{"host.docker.internal:host-gateway"},
+		},
+	})
+	if err != nil {
+		return "", nil, e.failed(creating, "create a container of "+image, err)
+	}
+	attached, err := e.api.ContainerAttach(creating, made.ID, client.ContainerAttachOptions{Stream: true, Stdin: true})
+	if err == nil {
+		err = e.Start(creating, made.ID)
+	}
+	if err != nil {
+		e.discard(ctx, made.ID)
+		return "", nil, e.failed(creating, "start a container of "+image, err)
+	}
+	return made.ID, func() {
+		attached.Close()
+		e.discard(ctx, made.ID)
+	}, nil
+}

@@ -1,0 +1,458 @@
+package tale
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/Masterminds/semver/v3"
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/backup"
+	"github.com/tale-project/tale-runtime/internal/tale/console"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+	"github.com/tale-project/tale-runtime/internal/tale/project"
+	"github.com/tale-project/tale-runtime/internal/tale/rollout"
+)
+
+type restoreOptions struct {
+	identity   string
+	name       string // --project-name
+	dryRun     bool
+	discardOld bool
+	quiet      bool
+	wait       time.Duration
+	timeout    time.Duration
+}
+
+func (a *app) restoreCommand() *cobra.Command {
+	o := restoreOptions{}
+	command := &cobra.Command{
+		Use:   "restore FILE",
+		Short: "Bring back databases and files from a backup",
+		Long: `Bring back the databases and the convex volume that tale backup has written. All of
+the file is verified first, and unpacked beside what is there while the site goes on.
+Then what uses the data is stopped, both are swapped, and what ran is started again. A
+failure before the swap changes nothing; a restore that was killed is finished by the
+same command. A project with data asks for its id, or has it in --project-name.
+
+What was there before is kept, until --discard-old removes it.
+
+Refused are files that are cut or changed, a backup without files (the packages of the
+functions, uploaded files and search indexes are in the volume, and rows name them), one
+of another INSTANCE_SECRET than that of .env, and one of a newer release.
+
+Exit codes: 0 done; 1 failed, nothing changed; 2 declined; 3 restored, but not healthy; 10 a dry run; 11 killed or
+failed between the two swaps: run it again; 64 usage; 69 the engine is unreachable; 75
+locked; 77 permission, or the wrong passphrase; 78 configuration; 130 interrupted.`,
+		Example: `  tale restore shop.tar --dry-run      # verifies the file
+  tale restore shop.tar
+  tale restore shop.tar.age --identity key.txt --project-name shop-1a2b3c
+  tale restore --discard-old`,
+		Args: cobra.MaximumNArgs(1),
+	}
+	flags := command.Flags()
+	flags.StringVar(&o.identity, "identity", "", "`FILE` of age keys that decrypts the backup; default: ask for a passphrase")
+	flags.StringVar(&o.name, "project-name", "", "the project's `ID`, instead of typing it")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "verify the file, say what would be replaced and change nothing; exit 10")
+	flags.BoolVar(&o.discardOld, "discard-old", false, "remove what restores have kept and left")
+	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print the result and errors only")
+	flags.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long (`TIME`) the services may take to become healthy again")
+	waitFlag(command, &o.wait)
+	command.RunE = func(command *cobra.Command, args []string) error {
+		if o.discardOld == (len(args) == 1) {
+			return exit.Errorf(exit.Usage, "name the file of a backup, or --discard-old")
+		}
+		return a.restore(command, strings.Join(args, ""), o)
+	}
+	return command
+}
+
+// restoring is one run of restore.
+type restoring struct {
+	*app
+	*session
+	options restoreOptions
+	out     *console.Progress
+	command *cobra.Command
+	began   time.Time
+	path    string
+
+	state  rollout.State
+	backup backup.Restore
+	target backup.Target
+	note   restoringNote
+}
+
+// restoringNote is what a killed restore leaves in .tale.
+type restoringNote struct {
+	File    string   `json:"file"`
+	Run     string   `json:"run"`
+	Stopped []string `json:"stopped"` // ids of containers
+}
+
+const restoringName = "restoring.json"
+
+// unfinishedRestore refuses to start services on data of two moments.
+func unfinishedRestore(p *project.Project) error {
+	note, there := restoringOf(p)
+	if !there {
+		return nil
+	}
+	return exit.Errorf(exit.Config, "a restore was killed, so that databases and files may be of two moments: `tale restore %s` finishes it", note.File)
+}
+
+func restoringOf(p *project.Project) (note restoringNote, there bool) {
+	text, err := os.ReadFile(p.Path(restoringName))
+	return note, err == nil && json.Unmarshal(text, &note) == nil
+}
+
+func (a *app) restore(command *cobra.Command, path string, o restoreOptions) error {
+	out := a.progress(command, o.quiet)
+	ctx, stop := console.Interruptible(command.Context(), func() {
+		out.Say("interrupted: nothing is changed, or all is, if the swap has begun; another Ctrl-C leaves it as it is, and the same command finishes it")
+	})
+	defer stop()
+	s, release, err := a.locked(ctx, stop, command, o.wait, out)
+	if err != nil {
+		return err
+	}
+	defer release()
+	r := &restoring{app: a, session: s, options: o, out: out, command: command, began: time.Now(), path: path}
+	if id := s.project.File.ID; o.name != "" && o.name != id {
+		return exit.Errorf(exit.Usage, "--project-name is %q, and this project is %q: nothing was changed", o.name, id)
+	}
+	if r.state, err = s.observed(ctx); err != nil {
+		return err
+	}
+	server, free, err := s.postgres(ctx, r.state)
+	if err != nil {
+		return err
+	}
+	defer free()
+	r.backup = backup.Restore{Engine: s.engine, Server: server, Volume: s.project.File.ID + "_" + convexVolume, Moves: moves(out)}
+	if o.discardOld {
+		return r.discardOld(ctx)
+	}
+	return r.fromFile(ctx)
+}
+
+func (r *restoring) discardOld(ctx context.Context) error {
+	if err := unfinishedRestore(r.project); err != nil {
+		return err
+	}
+	if !slices.Contains(r.state.Volumes, r.backup.Volume) {
+		return exit.Errorf(exit.Config, "there is no volume %s, and nothing to remove", r.backup.Volume)
+	}
+	if err := r.agree(r.command, []string{"what was there before the last restore is removed for good"}); err != nil {
+		return err
+	}
+	removed, err := r.backup.Discard(ctx, true, true)
+	if err != nil {
+		return r.out.Failed(interrupted(ctx, err))
+	}
+	return r.out.Result(fmt.Sprintf("removed: what the volume kept, and %d databases", len(removed)), nil)
+}
+
+func (r *restoring) fromFile(ctx context.Context) error {
+	source, err := backup.Open(r.path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = source.Close() }()
+	if err := r.unlock(ctx, source); err != nil {
+		return err
+	}
+	r.backup.Source = source
+	if r.backup.Manifest, err = source.Verify(); err != nil {
+		return err
+	}
+	if err := r.fits(); err != nil {
+		return err
+	}
+	if err := r.makeVolume(ctx); err != nil {
+		return err
+	}
+	if r.target, err = r.backup.Look(ctx); err != nil {
+		return err
+	}
+	m := r.backup.Manifest
+	r.backup.Run = r.target.Run(m, time.Now())
+	note, killed := restoringOf(r.project)
+	if killed && strings.HasPrefix(note.Run, m.ID()) {
+		r.backup.Run, r.note = note.Run, note
+	} else if other := r.target.Unfinished(); other != "" && other != r.backup.Run || killed {
+		return exit.Errorf(exit.Config, "the restore of another backup was killed: `tale restore %s` finishes it first", cmp.Or(note.File, "FILE"))
+	}
+	begun := killed || r.target.Begun(r.backup.Run, m)
+	if r.options.dryRun {
+		return r.preview()
+	}
+	if err := r.consent(begun); err != nil {
+		return err
+	}
+	if err := r.hasRoom(ctx); err != nil && !begun {
+		return err
+	}
+	err = r.carryOut(ctx, begun)
+	entry := newEntry(r.command, r.began)
+	entry.Release = m.Release
+	if err != nil {
+		fail(&entry, resultOf(err), err)
+	}
+	if wrong := r.project.Record(entry); wrong != nil {
+		r.out.Say(fmt.Sprintf("the history could not be written, nothing else is lost: %v", wrong))
+	}
+	if err != nil {
+		return r.out.Failed(err)
+	}
+	return r.out.Result(fmt.Sprintf("restored: the data of %s, after %.1f s\nnext: look at the site, then free what was there before with: tale restore --discard-old",
+		m.Moment.Format(time.RFC3339), time.Since(r.began).Seconds()), nil)
+}
+
+// unlock asks for what an encrypted backup needs.
+func (r *restoring) unlock(ctx context.Context, source *backup.Source) error {
+	switch {
+	case !source.Sealed:
+		return nil
+	case r.options.identity == "":
+		passphrase, err := r.prompter(r.command).Secret(ctx, "Passphrase of the backup")
+		if err != nil {
+			return err
+		}
+		return source.Unlock(passphrase, nil)
+	}
+	keys, err := os.Open(r.options.identity)
+	if err != nil {
+		return exit.Errorf(exit.Usage, "cannot read the keys: %w", err)
+	}
+	defer keys.Close()
+	return source.Unlock("", keys)
+}
+
+// fits refuses a backup that the project's stack could not live with.
+func (r *restoring) fits() error {
+	m := r.backup.Manifest
+	if m.Volume == nil {
+		return exit.Errorf(exit.Config, "this backup has no files and cannot be restored: rows name files, and the packages of the functions and the search indexes are files, too. Take one without --no-files")
+	}
+	if !m.Secret.Is(r.settings.Get("INSTANCE_SECRET")) {
+		return exit.Errorf(exit.Config, "this backup is of another INSTANCE_SECRET than that of %s: all keys and sessions in it would be void. Put the .env of the backup's project there first; an encrypted backup has it: age -d FILE | tar -xO project/.env", filepath.Join(r.project.Dir, project.EnvName))
+	}
+	have := r.session.release("").version
+	if convex, there := r.state.Current(stack.Convex); there {
+		have = cmp.Or(convex.Version, have)
+	}
+	from, wrong := semver.NewVersion(m.Release)
+	to, unknown := semver.NewVersion(have)
+	if wrong == nil && unknown == nil && to.LessThan(from) {
+		return exit.Errorf(exit.Config, "this backup is of release %s, and the stack is of %s: the backend's migrations of its data go forward only. `tale deploy --all --version %s` first", m.Release, have, m.Release)
+	}
+	if len(m.Databases) > 0 != (r.backup.Server.Container != "") {
+		return exit.Errorf(exit.Config, "this backup is of another kind of storage than CONVEX_STORAGE of .env")
+	}
+	if m.Project != r.project.File.ID {
+		r.out.Say("note: this is a backup of " + m.Project + ", and goes into " + r.project.File.ID)
+	}
+	return nil
+}
+
+func (r *restoring) makeVolume(ctx context.Context) error {
+	if slices.Contains(r.state.Volumes, r.backup.Volume) || r.options.dryRun {
+		return nil
+	}
+	return r.engine.CreateVolume(ctx, r.backup.Volume, map[string]string{engine.LabelProject: r.project.File.ID, "project": r.project.File.ID})
+}
+
+func (r *restoring) preview() error {
+	m := r.backup.Manifest
+	if r.json {
+		m.Streams = nil
+		if err := printJSON(r.command.OutOrStdout(), m); err != nil {
+			return err
+		}
+		return exit.With(exit.Pending, errChanges)
+	}
+	r.out.Say(fmt.Sprintf("%s is whole: the data of %s, of the project %s, release %s, Postgres %s", r.path, m.Moment.Format(time.RFC3339), m.Project, cmp.Or(m.Release, "unknown"), m.Postgres))
+	for _, d := range m.Databases {
+		r.out.Say(fmt.Sprintf("database %s, %s on its server", d.Name, humanize.Bytes(uint64(d.Bytes))))
+	}
+	r.out.Say(fmt.Sprintf("%d files, %s", m.Volume.Files, humanize.Bytes(uint64(m.Volume.Bytes))))
+	for _, what := range r.target.Holds() {
+		r.out.Say("it would replace " + what)
+	}
+	return exit.With(exit.Pending, errChanges)
+}
+
+// consent asks for the project's id where there are data, unless it was given before.
+func (r *restoring) consent(begun bool) error {
+	holds := r.target.Holds()
+	if len(holds) == 0 || r.options.name != "" || begun {
+		return nil
+	}
+	id, p := r.project.File.ID, r.prompter(r.command)
+	if !p.Terminal() {
+		return exit.Errorf(exit.Usage, "%s has data (%s), and there is no terminal to type its id on: give it with --project-name %s", id, strings.Join(holds, ", "), id)
+	}
+	for _, what := range holds {
+		r.out.Say("replaced is " + what)
+	}
+	typed, err := p.Line(fmt.Sprintf("Type the project's id, %s, to go back to the data of %s: ", id, r.backup.Manifest.Moment.Format(time.RFC3339)))
+	if err == nil && typed != id {
+		err = exit.With(exit.Declined, errDeclined)
+	}
+	return err
+}
+
+// hasRoom wants room for what comes beside what is there.
+func (r *restoring) hasRoom(ctx context.Context) error {
+	need := r.backup.Manifest.Volume.Bytes
+	for _, d := range r.backup.Manifest.Databases {
+		need += d.Bytes
+	}
+	free, _, err := r.engine.DiskFree(ctx)
+	if err == nil && free < need+need/10 {
+		err = exit.Errorf(exit.Failure, "the engine's disk has %s free, and what is restored beside the present data needs %s: `tale restore --discard-old` and `tale cleanup` remove what is not needed", humanize.Bytes(uint64(free)), humanize.Bytes(uint64(need+need/10)))
+	}
+	return err
+}
+
+// carryOut prepares, swaps, and starts what ran.
+func (r *restoring) carryOut(ctx context.Context, begun bool) error {
+	m := r.backup.Manifest
+	if begun && r.target.Restored(r.backup.Run, m) {
+		return r.finish(context.WithoutCancel(ctx))
+	}
+	r.out.Say("unpacking beside what serves")
+	err := r.backup.Prepare(ctx, r.target)
+	if err == nil {
+		err = r.stopUsers(ctx)
+	}
+	if err == nil {
+		err = ctx.Err()
+	}
+	// From here on it is as quick to finish as to go back.
+	ctx = context.WithoutCancel(ctx)
+	if err == nil {
+		r.out.Say("swapping")
+		err = r.backup.SwapDatabases(ctx)
+	}
+	if err != nil && !begun && !r.swapBegan(ctx) {
+		_, left := r.backup.Discard(ctx, true, false)
+		return errors.Join(asInterrupt(err), left, r.startAgain(ctx), r.forget())
+	}
+	if err == nil {
+		err = r.backup.SwapVolume(ctx)
+	}
+	if err != nil {
+		return exit.Errorf(exit.Stuck, "databases and files are of two moments: `tale restore %s` again finishes it: %w", r.path, err)
+	}
+	return r.finish(ctx)
+}
+
+func asInterrupt(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return exit.Errorf(exit.Interrupted, "interrupted: nothing was changed")
+	}
+	return err
+}
+
+// swapBegan reports whether databases are in their places, also where their server did
+// not come to say so.
+func (r *restoring) swapBegan(ctx context.Context) bool {
+	now, err := r.backup.Look(ctx)
+	return err != nil || now.Begun(r.backup.Run, r.backup.Manifest)
+}
+
+func (r *restoring) finish(ctx context.Context) error {
+	err := r.startAgain(ctx)
+	if err != nil {
+		err = exit.With(exit.Degraded, fmt.Errorf("the data are restored, but %w", err))
+	}
+	return errors.Join(err, r.forget())
+}
+
+// stopUsers stops what uses the data, the web application first.
+func (r *restoring) stopUsers(ctx context.Context) error {
+	var running []engine.Container
+	for _, service := range []string{stack.Platform, stack.Crawler, stack.RAG, stack.Convex} {
+		for _, c := range r.state.Containers {
+			if c.Service == service && (c.State.Running || c.State.Restarting) {
+				running = append(running, c)
+			}
+		}
+	}
+	r.note.File, r.note.Run = r.path, r.backup.Run
+	if path, err := filepath.Abs(r.path); err == nil {
+		r.note.File = path
+	}
+	for _, c := range running {
+		if !slices.Contains(r.note.Stopped, c.ID) {
+			r.note.Stopped = append(r.note.Stopped, c.ID)
+		}
+	}
+	text, err := json.Marshal(r.note)
+	if err == nil {
+		err = r.project.Write(text, restoringName)
+	}
+	for _, c := range running {
+		if err == nil {
+			r.out.Say("stopping " + c.Name)
+			err = r.engine.Stop(ctx, c.ID, 0)
+		}
+	}
+	return err
+}
+
+// startAgain starts what was stopped, in the order in which they need each other.
+func (r *restoring) startAgain(ctx context.Context) error {
+	for _, id := range slices.Backward(r.note.Stopped) {
+		if err := r.engine.Start(ctx, id); err != nil && !engine.IsNotFound(err) {
+			return err
+		}
+		if err := r.awaitHealth(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *restoring) awaitHealth(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, r.options.timeout)
+	defer cancel()
+	for {
+		c, err := r.engine.Inspect(ctx, id)
+		switch {
+		case engine.IsNotFound(err):
+			return nil
+		case err != nil:
+			return err
+		case c.State.Running && (c.State.Health == "" || c.State.Health == "healthy"):
+			return nil
+		}
+		select {
+		case <-time.After(500 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("%s is not healthy after %s (%s): `tale logs %s` says why", c.Name, r.options.timeout, cmp.Or(c.State.Health, c.State.Status), c.Service)
+		}
+	}
+}
+
+// forget removes the note of what is under way.
+func (r *restoring) forget() error {
+	if err := os.Remove(r.project.Path(restoringName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
