@@ -56,7 +56,7 @@ Exit codes: 0 done; 1 failed, and there is no file; 64 usage; 69 the engine is
 unreachable; 75 locked, or too much is written now; 77 permission; 78 configuration;
 130 interrupted.`,
 		Example: `  tale backup
-  tale backup /backups/shop-$(date +%F).tar
+  tale backup /backups/shop.tar
   tale backup --recipient age1… /backups/shop.tar.age
   tale backup --passphrase shop.tar.age < passphrase.txt`,
 		Args: cobra.MaximumNArgs(1),

@@ -35,6 +35,8 @@ type deployOptions struct {
 	wait      time.Duration
 	migrate   bool
 	rollback  bool
+	snapshot  bool
+	loses     bool // --accept-data-loss
 	migrating migrating
 }
 
@@ -70,6 +72,7 @@ what is copied and what stops meanwhile. Sources stay as they are.
 	flags.StringSliceVarP(&o.services, "services", "s", nil, "only these services, `A,B`, of those that rotate")
 	flags.StringVar(&o.version, "version", "", "release `X` to deploy")
 	flags.StringVar(&o.host, "host", "", "host `NAME` of the site inside the network, instead of HOST")
+	flags.BoolVar(&o.snapshot, "snapshot", false, "back the data up first, to .tale/snapshots; tale restore brings them back")
 	flags.BoolVar(&o.fresh, "fresh", false, "have convex write its built-in configuration anew")
 	flags.BoolVar(&o.migrate, "migrate-volumes", false, "old name of --yes")
 	o.migrating.flags(command)
@@ -86,12 +89,15 @@ func (a *app) rollbackCommand() *cobra.Command {
 		Short: "Bring back the release that served before",
 		Long: `Deploy the last release that served successfully before the present one, by the
 very images that it ran, without asking a registry. Services that do not rotate and
-the data stay as they are: a rollback takes back code, not what it did to the data.
+the data stay as they are: a rollback takes back code, not what it did to the data. A
+release of another minor or major version may not read them, so that the way back is
+tale restore of what deploy --snapshot has kept, or --accept-data-loss.
 ` + exitCodes,
 		Example: "  tale rollback\n  tale rollback --version 1.4.1 --dry-run",
 		RunE:    func(command *cobra.Command, _ []string) error { return a.deploy(command, o) },
 	}
 	command.Flags().StringVarP(&o.version, "version", "v", "", "release `X` to go back to")
+	command.Flags().BoolVar(&o.loses, "accept-data-loss", false, "go back to another minor or major version on the present data")
 	a.rolloutFlags(command, &o)
 	return command
 }
@@ -158,6 +164,9 @@ func (a *app) deployWith(ctx context.Context, stop func(), command *cobra.Comman
 			return err
 		}
 		defer release()
+		if err := unfinishedRestore(p); err != nil {
+			return err
+		}
 	}
 	d := &deployment{app: a, session: s, options: o, out: out, command: command, began: time.Now()}
 	if err := d.prepare(ctx); err != nil {
@@ -176,6 +185,9 @@ func (a *app) deployWith(ctx context.Context, stop func(), command *cobra.Comman
 	}
 	defer release()
 	if err := d.prepare(ctx); err != nil {
+		return err
+	}
+	if err := d.fitsData(); err != nil {
 		return err
 	}
 	if answered, err := d.options.migrating.ask(d.command); err != nil {
@@ -258,6 +270,7 @@ type deployment struct {
 	state   rollout.State
 	target  rollout.Target
 	plan    rollout.Plan
+	kept    string // file of the snapshot
 }
 
 // prepare finds out what is to be done. It changes nothing.
@@ -426,6 +439,10 @@ func (d *deployment) carryOut(ctx context.Context) error {
 	}
 	if err := d.options.migrating.remember(d.session); err != nil {
 		return err
+	}
+	if err := d.takeSnapshot(ctx); err != nil {
+		d.record(err)
+		return d.out.Failed(err)
 	}
 	d.makeRoom(ctx)
 	if err := d.project.Begin(d.entry()); err != nil {

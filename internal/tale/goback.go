@@ -2,7 +2,12 @@ package tale
 
 import (
 	"cmp"
+	"context"
+	"os"
 	"slices"
+	"time"
+
+	"github.com/Masterminds/semver/v3"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
@@ -53,4 +58,54 @@ func (d *deployment) goBack() (map[string]string, error) {
 	}
 	d.release.version = earlier.Release
 	return ids, nil
+}
+
+// fitsData refuses to go back to a release that may not read the present data. Versions
+// that are none say nothing.
+func (d *deployment) fitsData() error {
+	current, there := d.state.Current(stack.Platform)
+	if !d.options.rollback || !there || d.options.loses {
+		return nil
+	}
+	from, wrong := semver.NewVersion(current.Version)
+	to, unknown := semver.NewVersion(d.plan.Version)
+	if wrong != nil || unknown != nil || from.Major() == to.Major() && from.Minor() == to.Minor() {
+		return nil
+	}
+	way := "there is no snapshot of before, as `tale deploy --snapshot` takes"
+	entries, err := d.project.History()
+	if err != nil {
+		return err
+	}
+	for _, e := range slices.Backward(entries) {
+		if e.From == d.plan.Version && e.Snapshot != "" {
+			way = "`tale restore " + e.Snapshot + "` brings back the data of before, without what has come since"
+			break
+		}
+	}
+	return exit.Errorf(exit.Config, "cannot go back from %s to %s on the present data: migrations of the backend and of the app go forward only, and a release of another minor version may not read what the newer one has written; %s, and `tale rollback --accept-data-loss` the code", current.Version, d.plan.Version, way)
+}
+
+// takeSnapshot backs the data up, if that was asked for and there are any.
+func (d *deployment) takeSnapshot(ctx context.Context) error {
+	if !d.options.snapshot {
+		return nil
+	}
+	convex, there := d.state.Current(stack.Convex)
+	if !there {
+		d.out.Say("there are no data yet to take a snapshot of")
+		return nil
+	}
+	if err := os.MkdirAll(d.project.Path("snapshots"), 0o700); err != nil {
+		return err
+	}
+	began := time.Now()
+	path := d.project.Path("snapshots", began.UTC().Format("20060102T150405Z")+"-"+cmp.Or(convex.Version, "unknown")+".tar")
+	m, err := d.takeBackup(ctx, path, nil, false, d.out)
+	if err != nil {
+		return interrupted(ctx, err)
+	}
+	d.kept = path
+	d.out.Say("snapshot " + described(path, m, time.Since(began)))
+	return nil
 }

@@ -33,6 +33,7 @@ func (d *deployment) entry() project.Entry {
 	if current, there := d.state.Current(stack.Platform); there {
 		entry.From = current.Version
 	}
+	entry.Snapshot = d.kept
 	for _, wanted := range d.target.Services {
 		entry.Images[wanted.Service] = project.Image{Reference: wanted.Image, ID: wanted.ImageID}
 	}

@@ -142,7 +142,7 @@ func decodeManifest(text []byte) (Manifest, error) {
 	return m, nil
 }
 
-// damaged is the error of a file that is not as it was written.
+// damaged returns the error of a file that is not as it was written.
 func damaged(how string) error {
 	return exit.Errorf(exit.Failure, "the backup is damaged: %s; nothing was changed: take another copy of it", how)
 }

@@ -89,7 +89,7 @@ func verifyEnd(from io.Reader, in *tar.Reader, head *tar.Header, found []Part, r
 	return m, nil
 }
 
-// unreadable is the error of a file that ends early, is garbled, or cannot be read.
+// unreadable returns the error of a file that ends early, is garbled, or cannot be read.
 func unreadable(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return damaged("it is cut")

@@ -123,7 +123,7 @@ func sumOf(records map[string]record) string {
 }
 
 // attributesOf returns the extended attributes of a file. Those that only the kernel
-// makes, and labels of SELinux, which belong to a machine, are left out.
+// makes, and security labels, which belong to a machine, are left out.
 func attributesOf(path string) (map[string]string, error) {
 	size, err := unix.Llistxattr(path, nil)
 	if errors.Is(err, unix.ENOTSUP) || size <= 0 && err == nil {

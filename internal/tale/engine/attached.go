@@ -90,7 +90,7 @@ func (e *Engine) attend(ctx context.Context, what string, create func(context.Co
 	}
 }
 
-// outcome is what came of a program that has ended.
+// outcome returns what came of a program that has ended.
 func (e *Engine) outcome(ctx context.Context, what string, code int, said string, err error) error {
 	if err == nil && code != 0 {
 		return exit.Errorf(code, "cannot %s: it failed with exit code %d: %s", what, code, cmp.Or(said, "it said nothing"))
@@ -98,7 +98,7 @@ func (e *Engine) outcome(ctx context.Context, what string, code int, said string
 	return e.failed(ctx, what, err)
 }
 
-// broken is the error of streams: the one of our own end of them is not the engine's.
+// broken returns the error of streams: the one of our own end of them is not the engine's.
 func (e *Engine) broken(ctx context.Context, what string, err error) error {
 	if own, ok := errors.AsType[*ownError](err); ok {
 		return own.error

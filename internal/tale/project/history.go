@@ -34,7 +34,9 @@ type Entry struct {
 	Colour  string           `json:"colour,omitempty"`
 	Images  map[string]Image `json:"images,omitempty"` // by service
 	// Rollback is true where an earlier release was brought back.
-	Rollback bool    `json:"rollback,omitempty"`
+	Rollback bool `json:"rollback,omitempty"`
+	// Snapshot is the file of the backup that was taken before.
+	Snapshot string  `json:"snapshot,omitempty"`
 	Result   string  `json:"result"`
 	Code     int     `json:"exitCode"`
 	Seconds  float64 `json:"seconds"`
