@@ -117,12 +117,14 @@ tale_takes_over() {
 tale_goes_back() {
   local before
   before=$(identity db proxy convex)
-  beside_visitors tale_must 0 rollback
+  tale_must 78 rollback
+  must "$said" 'accept-data-loss'
+  beside_visitors tale_must 0 rollback --accept-data-loss
   shell_page_is_there
   equal "$(docker ps --filter "name=^/$tale_id-platform-" --format '{{.Image}}')" "$tale_registry/tale-platform:0.9.0" "the image that serves"
   tale_must 0 deploy --version 1.0.0
   rm -r "$tale_dir/.tale"
-  beside_visitors tale_must 0 rollback --version 0.9.0
+  beside_visitors tale_must 0 rollback --version 0.9.0 --accept-data-loss
   shell_page_is_there
   equal "$(identity db proxy convex)" "$before" "what does not rotate"
 }
