@@ -78,6 +78,7 @@ func Command(environ config.Environ) *cobra.Command {
 		a.doctorCommand(),
 		a.upgradeCommand(),
 		a.databaseCommand(),
+		a.filesCommand(),
 		a.adminKeyCommand("admin-key"),
 		group("convex", "The Convex backend", a.adminKeyCommand("admin")),
 		group("auth", "The accounts of the app", a.resetOwnerCommand()),

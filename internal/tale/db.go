@@ -94,9 +94,11 @@ keeps others out meanwhile.` + databaseCodes,
 	o.add(command)
 	waitFlag(command, &o.wait)
 	command.Flags().StringVar(&o.dir, "dir", "", "folder `DIR` of the migrations")
-	_ = command.MarkFlagRequired("dir")
 	_ = command.MarkFlagDirname("dir")
 	command.RunE = func(command *cobra.Command, _ []string) error {
+		if o.dir == "" {
+			return exit.Errorf(exit.Usage, "--dir names no folder of migrations")
+		}
 		return a.onDatabase(command, o, func(ctx context.Context, d *databaseTarget) error {
 			name := cmp.Or(d.database, database.Knowledge)
 			applied, err := d.Migrate(ctx, name, o.dir, o.wait, func(text string) { command.PrintErrln(text) })

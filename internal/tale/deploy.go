@@ -16,6 +16,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/console"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
+	"github.com/tale-project/tale-runtime/internal/tale/files"
 	"github.com/tale-project/tale-runtime/internal/tale/migration"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
@@ -271,6 +272,8 @@ type deployment struct {
 	target  rollout.Target
 	plan    rollout.Plan
 	kept    string // file of the snapshot
+	// delivery is what differs in the project's folders.
+	delivery files.Plan
 }
 
 // prepare finds out what is to be done. It changes nothing.
@@ -324,6 +327,7 @@ func (d *deployment) prepare(ctx context.Context) (err error) {
 	if err := d.migrations(ctx); err != nil {
 		return err
 	}
+	d.files(ctx)
 	if usual := d.session.release("").version; !d.options.rollback && d.options.version != "" && usual != d.release.version {
 		d.plan.Notes = append(d.plan.Notes, fmt.Sprintf("a later `tale deploy` without --version brings %s; TALE_VERSION=%s in .env keeps this one", usual, d.release.version))
 	}
@@ -371,6 +375,37 @@ func (d *deployment) moving(ctx context.Context) (notes []string) {
 	return notes
 }
 
+// files compares the project's folders with those in the stack, for the plan.
+func (d *deployment) files(ctx context.Context) {
+	if d.options.rollback || len(d.options.services) > 0 {
+		return
+	}
+	var err error
+	if d.delivery, err = files.Compare(ctx, d.engine, convexOf(d.state.Containers).ID, d.project.Dir); err != nil {
+		d.plan.Notes = append(d.plan.Notes, fmt.Sprintf("the project's folders cannot be compared with the stack's: %v", err))
+	} else if summary := d.delivery.Summary(); summary != "" {
+		d.plan.Notes = append(d.plan.Notes, "project files, after the switch: "+summary+" (tale files shows which)")
+	}
+}
+
+// deliver brings the project's folders into the stack. What keeps it from that is no
+// failure of the deploy.
+func (d *deployment) deliver(ctx context.Context) {
+	if d.options.rollback || len(d.options.services) > 0 {
+		return
+	}
+	delivery, err := d.compareFiles(ctx)
+	if err == nil {
+		var written []files.Change
+		if written, err = delivery.Deliver(ctx, d.engine, d.project.Dir, files.None); len(written) > 0 && err == nil {
+			d.out.Say(fmt.Sprintf("%d project files delivered", len(written)))
+		}
+	}
+	if err != nil {
+		d.out.Say(fmt.Sprintf("warning: the project's folders were not delivered: %v; do it with: tale files push", err))
+	}
+}
+
 // preview prints the plan of a dry run.
 func (d *deployment) preview(ctx context.Context) error {
 	notes, unfit := rollout.Preflight(ctx, d.engine, d.model, d.state, d.plan, true)
@@ -383,7 +418,7 @@ func (d *deployment) preview(ctx context.Context) error {
 		return unclear
 	case unfit != nil:
 		return unfit
-	case d.plan.Empty():
+	case d.plan.Empty() && len(d.delivery.Of(files.Add, files.Update)) == 0:
 		return nil
 	}
 	return exit.With(exit.Pending, errChanges)
@@ -409,6 +444,7 @@ func (d *deployment) nothing(ctx context.Context) error {
 	for _, note := range d.plan.Notes {
 		d.out.Say(note)
 	}
+	d.deliver(ctx)
 	if _, killed := d.project.Unfinished(); killed {
 		d.record(nil) // all was done but this
 	}
@@ -454,6 +490,7 @@ func (d *deployment) carryOut(ctx context.Context) error {
 	if err != nil && !errors.As(err, &left) {
 		return d.out.Failed(err)
 	}
+	d.deliver(ctx)
 	return d.out.Result(fmt.Sprintf("version %s serves since %s, after %s: %s\nnext: tale status, or back with: tale rollback", d.plan.Version,
 		time.Now().Format(time.TimeOnly), time.Since(d.began).Round(100*time.Millisecond), d.settings.Get("SITE_URL")), left)
 }

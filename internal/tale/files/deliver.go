@@ -61,6 +61,9 @@ func (p Plan) Deliver(ctx context.Context, e *engine.Engine, dir string, take Si
 			}
 		}
 	}
+	if !p.Deliverable() {
+		return nil, exit.Errorf(exit.Down, "convex is not there")
+	}
 	if len(written) == 0 && maps.Equal(next.Files, p.record.Files) {
 		return nil, nil
 	}

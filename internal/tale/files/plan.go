@@ -53,12 +53,19 @@ type Plan struct {
 	same      map[string]file
 }
 
-// Compare finds the differences with the container that has the data of convex.
+// Compare finds the differences with the container that has the data of convex. Where
+// there is none yet, its name is "", all is new.
 func Compare(ctx context.Context, e *engine.Engine, container, dir string) (Plan, error) {
 	p := Plan{Changes: []Change{}, Secrets: []string{}, container: container, folders: map[string]bool{}, same: map[string]file{}}
 	here, err := read(dir)
 	if err != nil || len(here) == 0 {
 		return p, err
+	}
+	if container == "" {
+		for _, path := range slices.Sorted(maps.Keys(here)) {
+			p.compare(path, here[path], file{})
+		}
+		return p, nil
 	}
 	if p.record, err = readRecord(ctx, e, container); err != nil {
 		return p, err
@@ -133,6 +140,9 @@ func lines(here, there []byte) (added, gone int) {
 	}
 	return added, gone
 }
+
+// Deliverable reports whether there is a container to deliver to.
+func (p Plan) Deliverable() bool { return p.container != "" }
 
 // Of returns the changes that have one of some actions.
 func (p Plan) Of(actions ...Action) []Change {

@@ -1,0 +1,113 @@
+package tale
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+	"github.com/tale-project/tale-runtime/internal/tale/files"
+)
+
+const filesCodes = `
+
+Exit codes: 0 done, or nothing to do; 4 convex does not run; 64 usage; 69 the engine is
+unreachable; 75 locked; 77 permission; 78 configuration; 130 interrupted.`
+
+func (a *app) filesCommand() *cobra.Command {
+	command := group("files", "The project's folders for Tale's application", a.filesPushCommand())
+	command.Long = `Show in what the project's folders agents, workflows, integrations, branding and providers
+differ from those in the stack, where the application lets its users change them, too.
+Nothing is changed.` + filesCodes
+	command.Example = "  tale files\n  tale files --json"
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		return a.withFiles(command, func(_ context.Context, _ *session, plan files.Plan) error {
+			if a.json {
+				return printJSON(command.OutOrStdout(), plan)
+			}
+			return plan.Write(command.OutOrStdout())
+		})
+	}
+	return command
+}
+
+func (a *app) filesPushCommand() *cobra.Command {
+	var take string
+	command := &cobra.Command{
+		Use:   "push",
+		Short: "Bring the project's folders into the stack",
+		Long: `Write to the stack what it does not have, and what it has as it was delivered last; tale
+deploy does the same after its switch. What was changed or deleted in the stack stays so,
+and nothing is deleted. --take host replaces that, too, and --take stack takes what was
+changed in the stack over into the project's folders. Secrets of providers
+(*.secrets.json) that the stack has always stay.` + filesCodes,
+		Example: "  tale files push\n  tale files push --take stack     # then look at it: git diff",
+	}
+	command.Flags().StringVar(&take, "take", "", "whose version counts where both were changed, `SIDE`: host or stack")
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		if !slices.Contains([]string{"", string(files.Host), string(files.Stack)}, take) {
+			return exit.Errorf(exit.Usage, "--take is host or stack, not %q", take)
+		}
+		return a.withFiles(command, func(ctx context.Context, s *session, plan files.Plan) error {
+			if err := plan.Write(command.ErrOrStderr()); err != nil {
+				return err
+			}
+			out := a.progress(command, false)
+			release, err := s.lock(ctx, commandLine(command), 0, out.Say)
+			if err != nil {
+				return err
+			}
+			defer release()
+			written, err := plan.Deliver(ctx, s.engine, s.project.Dir, files.Side(take))
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return printJSON(command.OutOrStdout(), map[string]any{"written": append([]files.Change{}, written...)})
+			}
+			_, err = fmt.Fprintf(command.OutOrStdout(), "%d files written to the stack\n", len(written))
+			return err
+		})
+	}
+	_ = command.RegisterFlagCompletionFunc("take", cobra.FixedCompletions([]string{string(files.Host), string(files.Stack)}, cobra.ShellCompDirectiveNoFileComp))
+	return command
+}
+
+// withFiles compares the folders with those in the running stack.
+func (a *app) withFiles(command *cobra.Command, do func(context.Context, *session, files.Plan) error) error {
+	p, err := a.open()
+	if err != nil {
+		return err
+	}
+	return a.onEngine(command, p, func(ctx context.Context, s *session) error {
+		plan, err := s.compareFiles(ctx)
+		switch {
+		case err != nil:
+			return err
+		case !plan.Deliverable():
+			return exit.Errorf(exit.Down, "the service convex of %s is not there: `tale deploy` makes it, and brings the project's folders into it", p.File.ID)
+		}
+		return do(ctx, s, plan)
+	})
+}
+
+// convexOf returns the container of convex, running or not, with an empty ID if there is
+// none.
+func convexOf(containers []engine.Container) (c engine.Container) {
+	if i := slices.IndexFunc(containers, func(c engine.Container) bool { return c.Service == stack.Convex }); i >= 0 {
+		c = containers[i]
+	}
+	return c
+}
+
+func (s *session) compareFiles(ctx context.Context) (files.Plan, error) {
+	containers, err := s.engine.Containers(ctx, s.project.File.ID)
+	if err != nil {
+		return files.Plan{}, err
+	}
+	return files.Compare(ctx, s.engine, convexOf(containers).ID, s.project.Dir)
+}

@@ -1,0 +1,32 @@
+package tale_test
+
+import (
+	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
+	"github.com/tale-project/tale-runtime/internal/testkit"
+)
+
+func TestFiles(t *testing.T) {
+	server := enginetest.New(t)
+	folder := t.TempDir()
+	testkit.WriteTree(t, folder, map[string]string{"tale.json": `{"version": 1, "id": "shop-1"}`, "agents/a.json": "1\n", "agents/b.json": "1\n"})
+	files := func(args ...string) result {
+		t.Helper()
+		return run(t, config.Environ{"DOCKER_HOST": server.Host(), "HOME": folder}, "", append([]string{"files", "--project", folder}, args...)...)
+	}
+	files().expect(t, exit.Down, "", "the service convex of shop-1 is not there")
+	server.AddContainer(enginetest.Container{Name: "shop-1-convex", Image: "x", Project: "shop-1", Service: "convex", Running: true})
+	server.SetFile("shop-1-convex", "/app/data/agents/b.json", "2\n")
+	files().expect(t, 0, "agents/b.json  changed on both sides: stays as the stack has it  +1 -1 lines", "")
+	files("push").expect(t, 0, "1 files written to the stack", "agents/a.json  new")
+	files("push", "--json").expect(t, 0, `"written": []`, "")
+	files("push", "--take", "left").expect(t, exit.Usage, "", `not "left"`)
+	files("push", "--take", "stack").expect(t, 0, "0 files written", "")
+	if got := read(t, folder+"/agents/b.json"); got != "2\n" {
+		t.Errorf("the project has %q", got)
+	}
+	files("--json").expect(t, 0, `"changes": []`, "")
+}
