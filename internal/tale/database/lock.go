@@ -14,6 +14,9 @@ const lockKey = "1952541797"
 
 const (
 	lockPoll = 300 * time.Millisecond
+	// lockGrace is how long a lock is waited for in any case: a server notices the end of a
+	// killed client a moment later.
+	lockGrace = 2 * time.Second
 	// sayEvery is how often a command says what it waits for.
 	sayEvery = 10 * time.Second
 )
@@ -31,10 +34,10 @@ func (c *connection) lock(ctx context.Context, limit time.Duration, say func(str
 		if err != nil {
 			return err
 		}
-		if time.Since(began) >= limit {
+		if time.Since(began) >= max(limit, lockGrace) {
 			return exit.Errorf(exit.Temporary, "cannot change database %q: %s changes it; wait for it with --wait", c.database, holder)
 		}
-		if time.Since(said) >= sayEvery {
+		if time.Since(began) >= lockGrace && time.Since(said) >= sayEvery {
 			said = time.Now()
 			say(fmt.Sprintf("waiting for %s, which changes database %q", holder, c.database))
 		}

@@ -70,10 +70,14 @@ func (t Target) connect(ctx context.Context, database string) (*connection, erro
 	return c, nil
 }
 
-// close ends the session, also after an interrupt.
+// close ends the session, also after an interrupt. The server frees a lock a moment after
+// the end of its session, so that it is given back before.
 func (c *connection) close(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
+	if !c.IsClosed() && c.TxStatus() == 'I' {
+		_, _ = c.rows(ctx, "SELECT pg_advisory_unlock_all()")
+	}
 	_ = c.Close(ctx) // a session that cannot say goodbye ends with its connection
 }
 
