@@ -14,9 +14,11 @@ import (
 
 const (
 	// A batch is copied, brought onto the disk, read back and then given its names, as
-	// one: it is what a kill costs at most, and what memory and open folders are for.
-	batchFiles = 2000
-	batchBytes = 64 << 20
+	// one: it is what a kill costs at most, and what memory and open folders are for. A
+	// smaller one waits for the disk more often.
+	batchFiles   = 5000
+	batchFolders = 1000
+	batchBytes   = 128 << 20
 )
 
 // item is an entry that is to be copied.
@@ -37,11 +39,24 @@ type location struct {
 }
 
 type batch struct {
-	items []*item
-	bytes int64
+	items   []*item
+	folders int
+	bytes   int64
 }
 
-func (b *batch) full(files int) bool { return len(b.items) >= files || b.bytes >= batchBytes }
+func (b *batch) add(i *item) {
+	if len(b.items) == 0 || b.items[len(b.items)-1].in != i.in {
+		b.folders++
+	}
+	b.items = append(b.items, i)
+	if i.first == nil {
+		b.bytes += room(i.is)
+	}
+}
+
+func (b *batch) full(files int) bool {
+	return len(b.items) >= files || b.folders >= batchFolders || b.bytes >= batchBytes
+}
 
 func (b *batch) release() {
 	for _, i := range b.items {

@@ -151,9 +151,8 @@ func (c *copier) entry(ctx context.Context, f *folder, name string) error {
 	if first == nil {
 		c.stages++
 		i.staged = c.mark.staged(c.stages)
-		c.next.bytes += room(s)
 	}
-	c.next.items = append(c.next.items, i)
+	c.next.add(i)
 	if !c.next.full(cmp.Or(c.batch, batchFiles)) {
 		return nil
 	}

@@ -2,6 +2,8 @@ package volume_test
 
 import (
 	"context"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -119,4 +121,101 @@ func TestVolumesInUseAreNotCopied(t *testing.T) {
 		t.Fatal(err)
 	}
 	must[volume.Report](t)(copying.Run(t.Context(), e, nil))
+}
+
+// A service that starts in the middle ends the copy, and the helper with it.
+func TestACopyEndsWhenAServiceStarts(t *testing.T) {
+	server, e := fake(t)
+	server.AddVolume("old", nil)
+	ended := make(chan error, 1)
+	server.SetHelper(func(ctx context.Context, _ string, _ []string, in io.Reader, _ io.Writer) error {
+		server.AddContainer(enginetest.Container{Name: "late", Image: "x:1", Volumes: map[string]string{"/data": "old"}, Running: true})
+		ctx, cancel := engine.Attended(ctx, in)
+		defer cancel(nil)
+		<-ctx.Done()
+		ended <- context.Cause(ctx)
+		return context.Cause(ctx)
+	})
+	_, err := volume.Copy{From: "old", To: "new"}.Run(t.Context(), e, nil)
+	wantError(t, err, exit.Temporary, "docker stop late")
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "the tale that began it has ended") {
+		t.Error(err)
+	}
+}
+
+func TestAnInterruptedCopyLeavesNoHelper(t *testing.T) {
+	server, e := fake(t)
+	server.AddVolume("old", nil)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	why := errors.New("the operator has pressed Ctrl-C")
+	server.SetHelper(func(inside context.Context, _ string, _ []string, in io.Reader, _ io.Writer) error {
+		cancel(why)
+		inside, end := engine.Attended(inside, in)
+		defer end(nil)
+		<-inside.Done()
+		return nil
+	})
+	if _, err := (volume.Copy{From: "old", To: "new"}).Run(ctx, e, nil); !errors.Is(err, why) {
+		t.Error(err)
+	}
+	if left := must[[]engine.Container](t)(e.Everything(t.Context())); len(left) != 0 {
+		t.Errorf("%+v", left)
+	}
+}
+
+// What a killed tale has left is removed; a helper whose tale lives is waited for.
+func TestHelpersOfOtherRuns(t *testing.T) {
+	server, e := fake(t)
+	server.AddVolume("old", nil)
+	labels := map[string]string{volume.LabelCopy: "new"}
+	server.AddContainer(enginetest.Container{Name: "ended", Image: "tale-helper:1", Labels: labels, Volumes: map[string]string{"/to": "new"}})
+	server.AddContainer(enginetest.Container{Name: "ending", Image: "other:1", Labels: labels, Volumes: map[string]string{"/to": "new"}, Running: true})
+	server.AddContainer(enginetest.Container{Name: "of another", Image: "tale-helper:1", Labels: map[string]string{volume.LabelCopy: "x"}})
+	waited := 0
+	must[volume.Report](t)(volume.Copy{From: "old", To: "new"}.Run(t.Context(), e, func(p volume.Progress) {
+		if p.Phase == volume.Waiting {
+			if waited++; waited == 2 {
+				server.Die("ending", 0, false)
+			}
+		}
+	}))
+	if left := must[[]engine.Container](t)(e.Everything(t.Context())); len(left) != 1 || left[0].Name != "of another" || waited != 2 {
+		t.Errorf("%d: %+v", waited, left)
+	}
+}
+
+// An engine that fails is an error, and never an absent or an empty volume.
+func TestLookAtAnEngineThatFails(t *testing.T) {
+	for name, path := range map[string]struct{ method, path string }{
+		"volume": {"GET", "/volumes/*"}, "import": {"POST", "/images/create"}, "create": {"POST", "/containers/create"},
+		"attach": {"POST", "/containers/*/attach"}, "start": {"POST", "/containers/*/start"}, "log": {"GET", "/containers/*/logs"}, "inspect": {"GET", "/containers/*/json"},
+	} {
+		for how, fault := range map[string]enginetest.Fault{"error": {Status: 500, Message: "broken"}, "cut": {Drop: true}} {
+			t.Run(name+" "+how, func(t *testing.T) {
+				server, e := fake(t)
+				server.AddVolume("old", nil)
+				server.Fault(path.method, path.path, fault, 100)
+				if state, err := volume.Look(t.Context(), e, "old"); err == nil {
+					t.Errorf("%+v", state)
+				}
+			})
+		}
+	}
+	for name, helper := range map[string]enginetest.HelperFunc{
+		"silent":  func(context.Context, string, []string, io.Reader, io.Writer) error { return nil },
+		"failing": func(context.Context, string, []string, io.Reader, io.Writer) error { return errors.New("failed") },
+		"babbling": func(_ context.Context, _ string, _ []string, _ io.Reader, out io.Writer) error {
+			_, err := io.WriteString(out, "hm\n")
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, e := fake(t)
+			server.SetHelper(helper)
+			server.AddVolume("old", nil)
+			if state, err := volume.Look(t.Context(), e, "old"); err == nil {
+				t.Errorf("%+v", state)
+			}
+		})
+	}
 }

@@ -382,6 +382,23 @@ func TestACopyThatIsMeddledWithIsNotFinished(t *testing.T) {
 	}
 }
 
+// What changes after it was copied is named, too.
+func TestASourceThatChangesLaterIsSeen(t *testing.T) {
+	from, to := small(t)
+	testkit.WriteTree(t, from, map[string]string{"zz": strings.Repeat("time", 4<<20)})
+	path := filepath.Join("folder0", "file0")
+	copied := func() string {
+		if _, err := os.Lstat(filepath.Join(to, path)); err != nil {
+			return ""
+		}
+		return filepath.Join(from, path)
+	}
+	stop := meddle(t, copied, func(path string, n int) error { return os.Chmod(path, os.FileMode(0o601+n%2)) })
+	_, err := oldToNew.InBatchesOf(1).Into(t.Context(), from, to)
+	stop()
+	wantError(t, err, exit.Temporary, path+" has been written", "the same command again")
+}
+
 // A disk that does not give back what was written to it is seen.
 func TestWrongBytesAreSeen(t *testing.T) {
 	from, to := small(t)

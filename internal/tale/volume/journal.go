@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"os"
 	"slices"
@@ -21,8 +20,7 @@ type record struct {
 	Copy   sum
 }
 
-// recordSize has a checksum besides: what a power failure leaves may be anything.
-const recordSize = 16 + 8 + 8 + 4
+const recordSize = 16 + 8 + 8
 
 // journal is the list of all records. It is written before the entries appear under their
 // own names: what has such a name and is not in it is not ours.
@@ -32,7 +30,8 @@ type journal struct {
 	added   []record
 }
 
-// readJournal reads what is there, up to what a kill or a power failure has cut.
+// readJournal reads what is there. What a power failure has left at its end may be
+// anything, and says nothing of any entry: those are named after it is on the disk.
 func readJournal(file *os.File) (*journal, error) {
 	j := &journal{file: file}
 	all, err := io.ReadAll(file)
@@ -40,12 +39,8 @@ func readJournal(file *os.File) (*journal, error) {
 		return nil, fmt.Errorf("cannot read the journal of the copy: %w", err)
 	}
 	for ; len(all) >= recordSize; all = all[recordSize:] {
-		body := all[:recordSize-4]
-		if crc32.ChecksumIEEE(body) != binary.LittleEndian.Uint32(all[recordSize-4:]) {
-			break
-		}
 		var r record
-		if _, err := binary.Decode(body, binary.LittleEndian, &r); err != nil {
+		if _, err := binary.Decode(all, binary.LittleEndian, &r); err != nil {
 			return nil, err
 		}
 		j.added = append(j.added, r)
@@ -65,9 +60,7 @@ func readJournal(file *os.File) (*journal, error) {
 func (j *journal) write(records []record) error {
 	var text []byte
 	for _, r := range records {
-		begin := len(text)
 		text, _ = binary.Append(text, binary.LittleEndian, r) // fails for types of no fixed size
-		text = binary.LittleEndian.AppendUint32(text, crc32.ChecksumIEEE(text[begin:]))
 	}
 	j.added = append(j.added, records...)
 	_, err := j.file.Write(text)

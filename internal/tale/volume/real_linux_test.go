@@ -91,30 +91,6 @@ func TestRealCopy(t *testing.T) {
 	t.Logf("%d files, %d bytes in %s, %q", report.Files, report.Bytes, report.Took, phases)
 }
 
-// TestRealCopyIsEndedWhenAServiceStarts starts a container that writes into the source.
-func TestRealCopyIsEndedWhenAServiceStarts(t *testing.T) {
-	e, image, _, c, _ := real(t)
-	large := must[*os.File](t)(os.Create(filepath.Join(folderOf(t, e, c.From), "very large")))
-	for range 600 {
-		if _, err := large.Write(make([]byte, 1<<20)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := large.Close(); err != nil {
-		t.Fatal(err)
-	}
-	tree := volumetest.Read(t, folderOf(t, e, c.From))
-	_, err := c.Run(t.Context(), e, func(p volume.Progress) {
-		if p.Phase == volume.Copying {
-			exec.Command("docker", "run", "-d", "--name", c.From+"-late", "--entrypoint", "sleep", "-v", c.From+":/x", image, "1000").Run()
-		}
-	})
-	wantError(t, err, exit.Temporary, "docker stop "+c.From+"-late")
-	docker(t, "rm", "-f", c.From+"-late")
-	must[volume.Report](t)(c.Run(t.Context(), e, nil))
-	volumetest.Check(t, tree, folderOf(t, e, c.To), 1001)
-}
-
 var realKills = flag.Int("real-kills", 5, "how often tale or its helper is killed")
 
 // taler copies by the engine, as a process: SELF FROM TO.
