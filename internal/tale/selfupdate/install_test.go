@@ -173,6 +173,16 @@ func TestLinksAreFollowed(t *testing.T) {
 	s.versionOf(o, "1.2.0")
 }
 
+// Where the present program cannot be kept it stays where it is.
+func TestNothingIsReplacedThatCannotBeKept(t *testing.T) {
+	s := newServer(t, "1.2.0")
+	o := s.options("1.0.0")
+	testkit.WriteTree(t, o.Program+".old", map[string]string{"file": ""})
+	_, err := upgrade(t, o)
+	expect(t, err, exit.Failure, "cannot keep the present")
+	s.versionOf(o, "1.0.0")
+}
+
 func TestWhatMayNotBeReplaced(t *testing.T) {
 	s := newServer(t, "1.2.0")
 	o := s.options("1.0.0")

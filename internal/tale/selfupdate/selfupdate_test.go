@@ -1,8 +1,10 @@
 package selfupdate_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -270,10 +272,7 @@ func TestAnotherSignatureIsRefused(t *testing.T) {
 	s, stranger := newServer(t, "1.0.0", "1.2.0"), newServer(t, "1.2.0")
 	genuine := s.files
 	swap := func(from map[string][]byte, fromVersion string, names ...string) {
-		files := map[string][]byte{}
-		for path, text := range genuine {
-			files[path] = text
-		}
+		files := maps.Clone(genuine)
 		for i := 0; i+1 < len(names); i += 2 {
 			files[path("1.2.0", names[i])] = from[path(fromVersion, names[i+1])]
 		}
@@ -328,4 +327,48 @@ func TestKeys(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
+}
+
+// A signature is for one file of one version, and for all of its bytes; of two programs
+// that were signed alike the one that release.json names is taken.
+func TestWhatASignatureIsFor(t *testing.T) {
+	s := newServer(t, "1.0.0", "1.2.0")
+	text, signature := s.files[path("1.2.0", program)], s.files[path("1.2.0", program+".minisig")]
+	for name, tt := range map[string]struct {
+		version, name string
+		keys          []minisign.PublicKey
+		wrong         string
+	}{
+		"right":         {"1.2.0", program, s.keys, ""},
+		"older version": {"1.0.0", program, s.keys, `is of "tale 1.2.0 tale_linux_amd64", and not of "tale 1.0.0 tale_linux_amd64"`},
+		"other file":    {"1.2.0", "release.json", s.keys, "and not of"},
+		"other key":     {"1.2.0", program, s.keys[:1], "is none of this build's"},
+	} {
+		_, err := selfupdate.Verify(tt.keys, tt.version, tt.name, bytes.NewReader(text), signature)
+		if (err == nil) != (tt.wrong == "") || err != nil && !strings.Contains(err.Error(), tt.wrong) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	again := append(bytes.Clone(text), "built again"...)[len("built again"):]
+	copy(again, "#!/bin/sh\n")
+	signed, err := selfupdate.Sign(s.secret, "1.2.0", program, bytes.NewReader(again))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := maps.Clone(s.files)
+	files[path("1.2.0", program)], files[path("1.2.0", program+".minisig")] = again, signed
+	s.replace(files)
+	o := s.options("1.0.0")
+	_, err = upgrade(t, o)
+	expect(t, err, exit.DeployRefused, "as release.json says")
+	s.versionOf(o, "1.0.0")
+	manifest := bytes.Replace(files[path("1.2.0", "release.json")], []byte(`"1.2.0"`), []byte(`"1.2.1"`), 1)
+	if signed, err = selfupdate.Sign(s.secret, "1.2.0", "release.json", bytes.NewReader(manifest)); err != nil {
+		t.Fatal(err)
+	}
+	files = maps.Clone(files)
+	files[path("1.2.0", "release.json")], files[path("1.2.0", "release.json.minisig")] = manifest, signed
+	s.replace(files)
+	_, err = upgrade(t, o)
+	expect(t, err, exit.DeployRefused, `release.json of 1.2.0 is of "1.2.1"`)
 }
