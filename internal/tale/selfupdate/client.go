@@ -95,13 +95,12 @@ func (c *client) authorize(r *http.Request) {
 
 // statusError is an answer other than the file.
 type statusError struct {
-	url    string
 	status int
 	why    string
 }
 
 func (e *statusError) Error() string {
-	return fmt.Sprintf("%s answers %d %s%s", e.url, e.status, http.StatusText(e.status), e.why)
+	return fmt.Sprintf("it answers %d %s%s", e.status, http.StatusText(e.status), e.why)
 }
 
 // lasting reports whether the same request would be answered in the same way again.
@@ -130,7 +129,7 @@ func (c *client) get(ctx context.Context, address string, behind int64, tag stri
 	}
 	if response.StatusCode != http.StatusOK && response.StatusCode != http.StatusPartialContent {
 		_ = response.Body.Close()
-		return nil, &statusError{url: r.URL.Redacted(), status: response.StatusCode, why: limited(response)}
+		return nil, &statusError{status: response.StatusCode, why: limited(response)}
 	}
 	return response, nil
 }
