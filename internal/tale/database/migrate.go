@@ -34,6 +34,8 @@ func (t Target) Migrate(ctx context.Context, database, dir string, wait time.Dur
 		return 0, err
 	}
 	defer c.close(ctx)
+	// A server that can notices the end of a killed client in the middle of a statement.
+	_, _ = c.rows(ctx, "SET client_connection_check_interval = '1s'")
 	if err := c.lock(ctx, wait, say); err != nil {
 		return 0, err
 	}

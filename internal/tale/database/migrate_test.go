@@ -37,6 +37,9 @@ func TestOnAServer(t *testing.T) {
 	it, u := start(t)
 	for name, test := range map[string]func(*testing.T, Target, *url.URL){
 		"the end is that of dbmate":   theEndIsThatOfDbmate,
+		"killed migrations":           killedMigrations,
+		"migrations at once":          migrationsAtOnce,
+		"refused migrations":          refusedMigrations,
 		"init is done once":           initIsDoneOnce,
 		"init is that of the image":   initIsThatOfTheImage,
 		"init without superuser":      initWithoutSuperuser,

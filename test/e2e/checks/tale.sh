@@ -78,6 +78,27 @@ tale_first_deploy() {
   serves 1.0.0
 }
 
+# The databases are there as the image made them, through the engine; so are the folders.
+tale_databases() {
+  tale_must 0 db status
+  must "$said" 'search_path public_web, private_knowledge, public'
+  tale_must 0 db init
+  must_not "$said" '^made '
+  mkdir -p "$tale_dir/agents" "$cache/tale-migrations"
+  printf '%s\n' '-- migrate:up' 'CREATE TABLE private_knowledge.e2e ();' '-- migrate:down' >"$cache/tale-migrations/1_e2e.sql"
+  tale_must 0 db migrate --dir "$cache/tale-migrations"
+  must "$said" '1 migrations applied to tale_knowledge'
+  tale_must 0 db migrate --dir "$cache/tale-migrations"
+  must "$said" 'nothing to do'
+  echo '{}' >"$tale_dir/agents/e2e.json"
+  tale_must 10 deploy --dry-run
+  tale_must 0 deploy
+  equal "$(docker exec "$tale_id-convex" stat -c '%u:%g' /app/data/agents/e2e.json)" 1001:1001 'the owner of what was delivered'
+  tale_must 0 files
+  must "$said" 'nothing differs'
+  rm -r "$tale_dir/agents"
+}
+
 tale_noop() {
   local before
   before=$(running_ids)
