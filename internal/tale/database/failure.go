@@ -41,14 +41,26 @@ func (t Target) failed(ctx context.Context, database string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.DeadlineExceeded) {
-		return fmt.Errorf("cannot use %s: %w", t.place(), cause)
+	if err := stopped(ctx); err != nil {
+		return fmt.Errorf("cannot use %s: %w", t.place(), err)
 	}
 	code, why, fix := t.explain(database, err)
 	return exit.Errorf(code, "cannot use %s: %s; %w", t.place(), why, plain{fix, err})
 }
 
-// plain is advice that carries the error it is about.
+// stopped says why a command was ended before its time, nil if it was not.
+func stopped(ctx context.Context) error {
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, context.DeadlineExceeded):
+		return nil
+	case errors.Is(cause, context.Canceled):
+		return plain{"interrupted", cause}
+	default:
+		return cause
+	}
+}
+
+// plain is a text that carries the error it is about.
 type plain struct {
 	text  string
 	cause error

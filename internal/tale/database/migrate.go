@@ -190,8 +190,8 @@ func (c *connection) refused(ctx context.Context, m Migration, up script, err er
 	}
 	said, is := errors.AsType[*pgconn.PgError](err)
 	switch {
-	case context.Cause(ctx) != nil:
-		return fmt.Errorf("cannot apply %s: %w; %s", m.Name, context.Cause(ctx), left)
+	case stopped(ctx) != nil:
+		return fmt.Errorf("cannot apply %s: %w; %s", m.Name, stopped(ctx), left)
 	case !is && errors.Is(err, errCopies), !is && !c.IsClosed():
 		return exit.Errorf(exit.DeployRefused, "cannot apply %s: %w; %s", m.Name, err, left)
 	case !is:

@@ -95,8 +95,8 @@ func (t Target) look(ctx context.Context, o Options, d *Database) error {
 		if _, has := d.Extensions["vector"]; o.NeedVector && !has {
 			d.Missing = append(d.Missing, "the extension vector")
 		}
-	} else if t.Server.SearchPath != "" {
-		needed = nil // the backend has a schema of its own
+	} else if first, _, _ := strings.Cut(t.Server.SearchPath, ","); first != "" {
+		needed = []string{strings.Trim(strings.TrimSpace(first), `"`)} // the backend's own
 	}
 	for _, schema := range needed {
 		if !slices.Contains(d.Schemas, schema) {

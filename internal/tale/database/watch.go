@@ -25,6 +25,7 @@ func (c *connection) watched(parent context.Context, what string, say func(strin
 		tick := time.NewTicker(sayEvery)
 		defer tick.Stop()
 		began, silent := time.Now(), 0
+		answered := began
 		for {
 			select {
 			case <-ctx.Done():
@@ -37,13 +38,13 @@ func (c *connection) watched(parent context.Context, what string, say func(strin
 			case ctx.Err() != nil:
 				return
 			case err == nil:
-				silent = 0
+				silent, answered = 0, time.Now()
 				say(fmt.Sprintf("%s: runs since %s%s", what, since, blocked))
 				continue
 			}
 			say(fmt.Sprintf("%s: runs since %s, and the server does not answer another login: %v", what, since, err))
 			if silent++; silent >= silentFor {
-				cancel(exit.Errorf(exit.Unavailable, "%s has not answered for %s", c.target.place(), silentFor*sayEvery))
+				cancel(exit.Errorf(exit.Unavailable, "%s has not answered for %s", c.target.place(), time.Since(answered).Round(time.Second)))
 			}
 		}
 	}()
