@@ -67,7 +67,7 @@ func (o *Observation) pending(ctx context.Context, p pair) (Copy, bool, error) {
 	case copied:
 		c.Anew, err = o.writtenSince(ctx, p.from, target)
 		return c, c.Anew, err
-	case slices.Contains(o.Adopt, p.to), slices.ContainsFunc(IDs(), func(id string) bool { return o.logged(id, p) }):
+	case slices.Contains(o.Adopt, p.to), o.logged(p) && !slices.Contains(o.Adopt, p.from):
 		return c, false, nil
 	}
 	o.doubt(Doubt{
@@ -78,8 +78,11 @@ func (o *Observation) pending(ctx context.Context, p pair) (Copy, bool, error) {
 }
 
 // logged reports whether the log says that a migration has dealt with a pair.
-func (o *Observation) logged(id string, p pair) bool {
-	return o.log.Has(id) && (p.legacy == (id == namespaceVolumes || id == namespaceCaddyConfig)) && (p.legacy || id == splitConvex)
+func (o *Observation) logged(p pair) bool {
+	if p.legacy {
+		return o.log.Has(namespaceVolumes) || o.log.Has(namespaceCaddyConfig)
+	}
+	return o.log.Has(splitConvex)
 }
 
 // inherited reports whether the project's services run on the new volume already. Both

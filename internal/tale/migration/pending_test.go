@@ -208,6 +208,11 @@ func TestTargetsThatHoldSomething(t *testing.T) {
 			h.volume("p_convex-data")
 			h.must(h.subject.Project.LogMigrations("0.2.34", []string{"split-convex"}, nil))
 		}, ""},
+		{"something that is logged, and the source is named", func(h *host) {
+			h.volume("p_convex-data")
+			h.must(h.subject.Project.LogMigrations("0.2.34", []string{"split-convex"}, nil))
+			h.subject.Adopt = []string{"p_platform-data"}
+		}, "doubt p_convex-data"},
 		{"something that only another migration has logged", func(h *host) {
 			h.volume("p_convex-data")
 			h.must(h.subject.Project.LogMigrations("0.2.34", []string{"namespace-volumes"}, nil))
