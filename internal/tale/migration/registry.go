@@ -133,7 +133,7 @@ func (o *Observation) colouredConvex(context.Context) (s Step, _ error) {
 // compose project of a colour.
 func (o *Observation) coloured() (found []engine.Container) {
 	for _, c := range o.containers {
-		if c.Name == o.id+"-"+stack.Convex && !o.Development &&
+		if c.Name == o.id+"-"+stack.Convex &&
 			(c.ComposeProject == stack.Coloured(o.id, stack.Blue) || c.ComposeProject == stack.Coloured(o.id, stack.Green)) {
 			found = append(found, c)
 		}
