@@ -18,7 +18,9 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 )
 
-func TestMain(m *testing.M) { os.Exit(enginetest.Main(m)) }
+func TestMain(m *testing.M) {
+	os.Exit(enginetest.Main(m, map[string]func() int{"migrate": migrate}))
+}
 
 // host is an engine with a project, whose volumes are maps.
 type host struct {
