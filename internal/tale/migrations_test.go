@@ -12,7 +12,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-// legacyHost is an engine with images of a release, and volumes of the time when their
+// legacyHost makes an engine with images of a release, and volumes of the time when their
 // names had no id, in a project of that time.
 func legacyHost(t *testing.T) (server *enginetest.Server, dir string, environ config.Environ) {
 	t.Helper()

@@ -35,7 +35,7 @@ func helper(ctx context.Context, root string, args []string, in io.Reader, out i
 	return volume.Helper(ctx, root, args, in, out)
 }
 
-// migrate is a tale that migrates and does nothing else.
+// migrate plays a tale that migrates and does nothing else.
 func migrate() int {
 	ctx := context.Background()
 	dir := os.Getenv("MIGRATE_DIR")
