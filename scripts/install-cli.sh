@@ -16,7 +16,7 @@ RELEASES=https://github.com/tale-project/tale/releases
 # Those of internal/tale/selfupdate/keys.txt, separated by blanks.
 KEYS=""
 
-# A password in an address is nobody's business.
+# say shows no password of an address.
 say() { printf '%s\n' "$*" | sed 's#//[^/@ ]*@#//#g' >&2; }
 
 fail() {

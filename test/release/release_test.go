@@ -68,7 +68,7 @@ func TestDryRun(t *testing.T) {
 	dir := t.TempDir()
 	for _, args := range [][]string{
 		{"VERSION=1.0.0"},
-		{"VERSION=1.1.0", "PLATFORMS=" + strings.TrimPrefix(ours, "tale_")}, // of the others nobody asks the version
+		{"VERSION=1.1.0", "PLATFORMS=" + strings.TrimPrefix(ours, "tale_")}, // the others are not run
 	} {
 		if code, says := makes(t, root, environ, append(args, "release", "DIST="+dir)...); code != 0 {
 			t.Fatalf("exit %d: %s", code, says)
@@ -183,7 +183,7 @@ func TestProgramsAreReproducible(t *testing.T) {
 	}
 }
 
-// Without keys, with one, or with a secret key of somebody else there is no release.
+// Without keys, with one, or with a stranger's secret key there is no release.
 func TestNoReleaseWithoutKeys(t *testing.T) {
 	k := newKeys(t)
 	one, other := keys{k.secret, k.public[:1]}, keys{newKeys(t).secret, k.public}

@@ -45,7 +45,7 @@ type installer struct {
 func newInstaller(t *testing.T, versions ...string) *installer {
 	t.Helper()
 	i := &installer{t: t, bin: testkit.PublicDir(t), into: testkit.PublicDir(t), canary: filepath.Join(testkit.PublicDir(t), "canary"), host: newHost(t), keys: newKeys(t)}
-	if err := os.Chmod(filepath.Dir(i.canary), 0o777); err != nil { // whoever the script runs as
+	if err := os.Chmod(filepath.Dir(i.canary), 0o777); err != nil { // the script runs as another user, too
 		t.Fatal(err)
 	}
 	script := testkit.ReadFile(t, root+"/scripts/install-cli.sh")
@@ -322,7 +322,7 @@ func TestScriptVerifiesTheSignature(t *testing.T) {
 		"strangers": {stranger, "1.0.0", 1, "is not what was signed"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			// Whoever changes the program changes the checksums as well.
+			// An attacker who changes the program changes the checksums as well.
 			i.host.respond(func(w http.ResponseWriter, r *http.Request) bool {
 				text := tt.from.host.files[tt.version+"/"+filepath.Base(r.URL.Path)]
 				_, _ = w.Write(text)

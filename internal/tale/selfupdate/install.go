@@ -26,7 +26,7 @@ const (
 )
 
 // install replaces the program by one that fill writes into a file and verify finds to be
-// what it should be. Until then the file is nobody's program: it cannot be executed.
+// what it should be. Until then the file cannot be executed.
 func (p *place) install(ctx context.Context, version string, fill func(*os.File) error, verify func(io.Reader) error) (err error) {
 	release, held, err := p.lock()
 	if err != nil {
@@ -79,7 +79,7 @@ func (p *place) clear() {
 }
 
 // equip gives a file owner and permissions of the program that it replaces. Only root can
-// give a file to somebody else.
+// give a file to another user.
 func (p *place) equip(file *os.File) error {
 	if before, ok := p.before.Sys().(*syscall.Stat_t); ok {
 		if err := file.Chown(int(before.Uid), int(before.Gid)); err != nil && os.Geteuid() == 0 {

@@ -60,7 +60,7 @@ func (p *place) owner(ctx context.Context) string {
 		}
 	}
 	if !packaged.MatchString(p.path) {
-		return "" // nor need anybody be asked
+		return "" // no package manager puts programs there
 	}
 	for _, ask := range [][]string{{"dpkg", "-S"}, {"rpm", "-qf"}, {"apk", "info", "--who-owns"}} {
 		if asked := exec.CommandContext(ctx, ask[0], append(ask[1:], p.path)...); asked.Run() == nil {
@@ -95,8 +95,8 @@ func (p *place) writable(again string) error {
 }
 
 // lock keeps others from replacing the program at the same time, by a lock of its folder
-// that ends with this process. Where the file system has no locks there is none: each
-// step is whole by itself. Held is whether there is.
+// that ends with this process. Where the file system has no locks there is none, which held
+// reports: each step is whole by itself.
 func (p *place) lock() (release func(), held bool, err error) {
 	folder, err := os.Open(p.folder())
 	if err != nil {

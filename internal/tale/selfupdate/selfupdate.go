@@ -34,7 +34,7 @@ type Options struct {
 	Force    bool                 // also to the version that is there, and over a package manager's file
 	Progress func(arrived, size int64)
 
-	// Of tests, whose server is near, not GitHub, and certified by nobody.
+	// Of tests, whose server is near, not GitHub, and its own authority.
 	stall, pause time.Duration
 	tokenFor     string
 	roots        *x509.CertPool

@@ -180,7 +180,7 @@ func upgrade(t *testing.T, o selfupdate.Options) (*selfupdate.Plan, error) {
 }
 
 // versionOf returns of which version a program is, and fails the test if it is none, or
-// if there is something beside it that nobody knows of.
+// if an upgrade has left something beside it.
 func (s *server) versionOf(o selfupdate.Options, versions ...string) string {
 	s.t.Helper()
 	beside, err := filepath.Glob(filepath.Join(filepath.Dir(o.Program), ".*"))
