@@ -69,7 +69,8 @@ func (d *deployment) fitsData() error {
 	}
 	from, wrong := semver.NewVersion(current.Version)
 	to, unknown := semver.NewVersion(d.plan.Version)
-	if wrong != nil || unknown != nil || from.Major() == to.Major() && from.Minor() == to.Minor() {
+	readable := wrong != nil || unknown != nil || from.Major() == to.Major() && from.Minor() == to.Minor()
+	if readable {
 		return nil
 	}
 	way := "there is no snapshot of before, as `tale deploy --snapshot` takes"

@@ -160,8 +160,11 @@ func (r *restoring) discardOld(ctx context.Context) error {
 		return err
 	}
 	removed, err := r.backup.Discard(ctx, true, true)
+	if err != nil && ctx.Err() != nil {
+		return exit.Errorf(exit.Interrupted, "interrupted: some of it is removed; the same command removes the rest")
+	}
 	if err != nil {
-		return r.out.Failed(interrupted(ctx, err))
+		return r.out.Failed(err)
 	}
 	return r.out.Result(fmt.Sprintf("removed: what the volume kept, and %d databases", len(removed)), nil)
 }

