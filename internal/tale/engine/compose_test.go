@@ -76,13 +76,13 @@ func TestUpFailsInComposesWords(t *testing.T) {
 	path := write(t, filepath.Join(t.TempDir(), "shop-blue.yml"), fmt.Sprintf(file, "1"))
 	var said []string
 	err := e.Up(t.Context(), engine.UpOptions{Project: "shop-blue", File: path, Services: []string{"other"}}, func(line string) { said = append(said, line) })
-	wantError(t, err, exit.Failure, "cannot create other", "No such image: shop/none:1")
+	testkit.WantError(t, err, exit.Failure, "cannot create other", "No such image: shop/none:1")
 	if strings.Contains(err.Error(), "Creating") || len(said) < 2 || said[0] != "Container shop-other  Creating" {
 		t.Errorf("%v, %q", err, said)
 	}
 	server.Fault("", "*", enginetest.Fault{Drop: true}, -1)
 	err = e.Up(t.Context(), engine.UpOptions{Project: "shop-blue", File: path, Services: []string{"platform-blue"}}, nil)
-	wantError(t, err, exit.Unavailable, "cannot create platform-blue")
+	testkit.WantError(t, err, exit.Unavailable, "cannot create platform-blue")
 }
 
 // stub returns an engine with a docker command that does as a script says.
@@ -140,13 +140,13 @@ func TestComposeVersion(t *testing.T) {
 		case code == 0 && (err != nil || got != strings.TrimPrefix(version, "v")):
 			t.Errorf("%q: %q, %v", version, got, err)
 		case code != 0:
-			wantError(t, err, code, "install", version)
+			testkit.WantError(t, err, code, "install", version)
 		}
 	}
 	server := enginetest.New(t)
 	e := connect(t, engine.Options{Host: server.Host(), Environ: environ(t), Docker: "/none/docker"})
 	_, err := e.ComposeVersion(t.Context())
-	wantError(t, err, exit.Unavailable, "the docker command is not installed", "install")
+	testkit.WantError(t, err, exit.Unavailable, "the docker command is not installed", "install")
 }
 
 // TestUpIsEndedAsAGroup: compose is asked first, so that it leaves its containers whole.

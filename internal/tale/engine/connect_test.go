@@ -84,7 +84,7 @@ func TestConnectSaysWhatToDo(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			_, err := engine.Connect(t.Context(), engine.Options{Environ: tt.env})
-			wantError(t, err, tt.code, tt.words...)
+			testkit.WantError(t, err, tt.code, tt.words...)
 		})
 	}
 }
@@ -149,7 +149,7 @@ func TestConnectOverTLS(t *testing.T) {
 		t.Errorf("%q %v", stdout, err)
 	}
 	_, err := engine.Connect(t.Context(), engine.Options{Environ: config.Environ{"DOCKER_HOST": host}})
-	wantError(t, err, exit.Unavailable, host)
+	testkit.WantError(t, err, exit.Unavailable, host)
 }
 
 // TestConnectOverSSH stands in for ssh: what matters is how it is called, and that the

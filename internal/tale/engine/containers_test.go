@@ -210,12 +210,12 @@ func TestVolumeThatIsNotThere(t *testing.T) {
 	} {
 		server.Fault("GET", "/volumes/*", enginetest.Fault{Status: status, Message: message}, 1)
 		_, found, err := e.Volume(t.Context(), "data")
-		wantError(t, err, exit.Unavailable, "docker plugin ls", "driver \"far\"")
+		testkit.WantError(t, err, exit.Unavailable, "docker plugin ls", "driver \"far\"")
 		if found {
 			t.Error("it is there")
 		}
 	}
 	server.Fault("GET", "/volumes/*", enginetest.Fault{Drop: true}, 5)
 	_, _, err := e.Volume(t.Context(), "data")
-	wantError(t, err, exit.Unavailable)
+	testkit.WantError(t, err, exit.Unavailable)
 }

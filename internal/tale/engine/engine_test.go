@@ -13,6 +13,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func TestMain(m *testing.M) {
@@ -52,22 +53,6 @@ func connect(t *testing.T, options engine.Options) *engine.Engine {
 	}
 	t.Cleanup(func() { _ = e.Close() })
 	return e
-}
-
-// wantError checks an exit code and words that a message must have.
-func wantError(t *testing.T, err error, code int, words ...string) {
-	t.Helper()
-	if err == nil {
-		t.Fatalf("no error, want exit code %d", code)
-	}
-	if got := exit.Code(err); got != code {
-		t.Errorf("exit code %d, want %d: %v", got, code, err)
-	}
-	for _, word := range words {
-		if !strings.Contains(err.Error(), word) {
-			t.Errorf("nothing says %q in: %v", word, err)
-		}
-	}
 }
 
 func write(t *testing.T, path, content string) string {
@@ -161,7 +146,7 @@ func TestEngineThatBreaksOffIsUnavailable(t *testing.T) {
 			continue // tries again
 		}
 		t.Run(name, func(t *testing.T) {
-			wantError(t, call(t.Context()), exit.Unavailable, "cannot ", server.Host(), "is it running?")
+			testkit.WantError(t, call(t.Context()), exit.Unavailable, "cannot ", server.Host(), "is it running?")
 		})
 	}
 }
@@ -188,7 +173,7 @@ func TestBreaksOfTheEnginesOwnConnections(t *testing.T) {
 			t.Error(err)
 		}
 		_, err := e.Remote(t.Context(), "r.example/shop:1")
-		wantError(t, err, exit.Unavailable, words, "can its host reach r.example")
+		testkit.WantError(t, err, exit.Unavailable, words, "can its host reach r.example")
 	}
 }
 

@@ -135,7 +135,7 @@ func TestWhatARegistryMeans(t *testing.T) {
 			server, e := fake(t)
 			ctx := t.Context()
 			server.Fault("POST", "/images/create", enginetest.Fault{Stream: tt.words}, 1)
-			wantError(t, e.Pull(ctx, shop, nil), tt.code, append(tt.says, shop)...)
+			testkit.WantError(t, e.Pull(ctx, shop, nil), tt.code, append(tt.says, shop)...)
 			statuses := []int{500}
 			if tt.code != exit.Unavailable {
 				statuses = append(statuses, 404) // engines choose their own
@@ -143,8 +143,8 @@ func TestWhatARegistryMeans(t *testing.T) {
 			for _, status := range statuses {
 				server.Fault("", "*", enginetest.Fault{Status: status, Message: tt.words}, 2)
 				_, err := e.Remote(ctx, shop)
-				wantError(t, err, tt.code, tt.says...)
-				wantError(t, e.Pull(ctx, shop, nil), tt.code, tt.says...)
+				testkit.WantError(t, err, tt.code, tt.says...)
+				testkit.WantError(t, e.Pull(ctx, shop, nil), tt.code, tt.says...)
 			}
 		})
 	}
@@ -155,7 +155,7 @@ func TestANameIsNoReason(t *testing.T) {
 	for _, name := range []string{"registry.example/denied/unauthorized:1", "toomanyrequests.example/no/access-denied:manifest"} {
 		server, e := fake(t)
 		server.Fault("POST", "/images/create", enginetest.Fault{Stream: "manifest for " + name + " not found: manifest unknown"}, 1)
-		wantError(t, e.Pull(t.Context(), name, nil), exit.Config, "404", name)
+		testkit.WantError(t, e.Pull(t.Context(), name, nil), exit.Config, "404", name)
 	}
 }
 
@@ -167,9 +167,9 @@ func TestRemote(t *testing.T) {
 		t.Errorf("%+v", remote)
 	}
 	_, err := e.Remote(t.Context(), "registry.example:5000/team/shop:none")
-	wantError(t, err, exit.Config, "404")
+	testkit.WantError(t, err, exit.Config, "404")
 	_, err = e.Remote(t.Context(), "No Name")
-	wantError(t, err, exit.Config, "No Name")
+	testkit.WantError(t, err, exit.Config, "No Name")
 }
 
 // TestLoginIsTheDockerCommands: from its file, and from its credential helpers.
@@ -213,7 +213,7 @@ func TestLoginIsTheDockerCommands(t *testing.T) {
 		server := enginetest.New(t)
 		e := connect(t, engine.Options{Host: server.Host(), Environ: config.Environ{"DOCKER_CONFIG": folder}})
 		_, err := e.Remote(t.Context(), shop)
-		wantError(t, err, exit.NoPermission, "docker-credential-tale-none", "docker login registry.example:5000")
+		testkit.WantError(t, err, exit.NoPermission, "docker-credential-tale-none", "docker login registry.example:5000")
 	})
 }
 

@@ -139,7 +139,7 @@ func TestHelperOfAnotherPlatform(t *testing.T) {
 	server.Info.Architecture = "riscv64"
 	e := connect(t, engine.Options{Host: server.Host(), Environ: environ(t)})
 	_, err := e.HoldLock(t.Context(), "shop", nil)
-	wantError(t, err, exit.Config, "linux/riscv64", "run tale on that host")
+	testkit.WantError(t, err, exit.Config, "linux/riscv64", "run tale on that host")
 }
 
 func TestOldHelpersOfOtherVersionsAreRemoved(t *testing.T) {
@@ -199,5 +199,5 @@ func TestHelperCommand(t *testing.T) {
 	if err := engine.Helper([]string{"hold"}, io.LimitReader(strings.NewReader("\n\n\n"), 3), &out); err != nil || out.String() != "held\n" {
 		t.Errorf("%q, %v", out.String(), err)
 	}
-	wantError(t, engine.Helper([]string{"rm", "-rf"}, nil, &out), exit.Usage, "hold")
+	testkit.WantError(t, engine.Helper([]string{"rm", "-rf"}, nil, &out), exit.Usage, "hold")
 }

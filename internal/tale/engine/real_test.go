@@ -239,9 +239,9 @@ func TestRealUpFails(t *testing.T) {
 	}
 	path := write(t, filepath.Join(t.TempDir(), "file.yml"), fmt.Sprintf(realFile, name, image))
 	err := e.Up(ctx, engine.UpOptions{Project: name, File: path, Services: []string{"absent"}}, nil)
-	wantError(t, err, exit.Failure, "cannot create absent", name+"/none:1")
+	testkit.WantError(t, err, exit.Failure, "cannot create absent", name+"/none:1")
 	err = e.Up(ctx, engine.UpOptions{Project: name, File: path, Services: []string{"nobody"}}, nil)
-	wantError(t, err, exit.Failure, "no such service: nobody")
+	testkit.WantError(t, err, exit.Failure, "no such service: nobody")
 	dead := connect(t, engine.Options{Host: "unix:///var/run/docker.sock", Environ: config.Environ{"PATH": os.Getenv("PATH"), "HOME": os.Getenv("HOME")}})
 	interrupted, cancel := context.WithCancel(ctx)
 	cancel()

@@ -119,7 +119,7 @@ func TestRealRegistry(t *testing.T) {
 	} {
 		t.Run(tt.image, func(t *testing.T) {
 			ref := host + "/" + tt.image
-			wantError(t, tt.e.Pull(ctx, ref, nil), tt.code, append(tt.says, ref)...)
+			testkit.WantError(t, tt.e.Pull(ctx, ref, nil), tt.code, append(tt.says, ref)...)
 			remote, err := tt.e.Remote(ctx, ref)
 			if strings.HasPrefix(tt.image, "foreign") {
 				if err != nil || fmt.Sprint(remote.Platforms) != "[linux/riscv64]" {
@@ -127,7 +127,7 @@ func TestRealRegistry(t *testing.T) {
 				}
 				return
 			}
-			wantError(t, err, tt.code, tt.says...)
+			testkit.WantError(t, err, tt.code, tt.says...)
 		})
 	}
 	ref := host + "/mine/shop:1"

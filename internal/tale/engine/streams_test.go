@@ -12,6 +12,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // next returns the next event of an action.
@@ -101,7 +102,7 @@ func TestEventsEndWithAnError(t *testing.T) {
 			if _, open := <-events; open {
 				t.Error("an event came through")
 			}
-			wantError(t, <-errs, exit.Unavailable, "cannot follow the events", "is it running?")
+			testkit.WantError(t, <-errs, exit.Unavailable, "cannot follow the events", "is it running?")
 			if err, open := <-errs; open {
 				t.Errorf("a second error: %v", err)
 			}
@@ -196,7 +197,7 @@ func TestLogThatIsCutIsAnError(t *testing.T) {
 	server.AddContainer(enginetest.Container{Name: "web", Image: "x:1", Running: true, Life: enginetest.Life{Log: []string{"one", "two"}}})
 	server.Fault("GET", "/containers/web/logs", enginetest.Fault{Cut: 60}, 1)
 	n, err := firstError(e.Logs(t.Context(), "web", engine.LogOptions{Follow: true}))
-	wantError(t, err, exit.Unavailable, "cannot read the log of web")
+	testkit.WantError(t, err, exit.Unavailable, "cannot read the log of web")
 	if n != 1 {
 		t.Errorf("%d lines before the cut", n)
 	}
@@ -262,5 +263,5 @@ func TestReadFile(t *testing.T) {
 	}
 	server.Fault("GET", "/containers/web/archive", enginetest.Fault{Cut: 2000}, 1)
 	_, err = e.ReadFile(t.Context(), "web", "/tmp/report.json")
-	wantError(t, err, exit.Unavailable, "/tmp/report.json")
+	testkit.WantError(t, err, exit.Unavailable, "/tmp/report.json")
 }

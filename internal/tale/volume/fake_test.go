@@ -34,22 +34,6 @@ func fake(t *testing.T) (*enginetest.Server, *engine.Engine) {
 	return server, e
 }
 
-// wantError checks an exit code and words that a message must have.
-func wantError(t *testing.T, err error, code int, words ...string) {
-	t.Helper()
-	if err == nil {
-		t.Fatalf("no error, want exit code %d", code)
-	}
-	if got := exit.Code(err); got != code {
-		t.Errorf("exit code %d, want %d: %v", got, code, err)
-	}
-	for _, word := range words {
-		if !strings.Contains(err.Error(), word) {
-			t.Errorf("nothing says %q in: %v", word, err)
-		}
-	}
-}
-
 func must[T any](t *testing.T) func(T, error) T {
 	return func(value T, err error) T {
 		t.Helper()
@@ -99,7 +83,7 @@ func TestNothingIsWrittenIntoWhatHoldsSomethingElse(t *testing.T) {
 	testkit.WriteTree(t, server.Folder("old"), map[string]string{"a": "content"})
 	testkit.WriteTree(t, server.Folder("new"), map[string]string{"x": "mine"})
 	_, err := volume.Copy{From: "old", To: "new"}.Run(t.Context(), e, nil)
-	wantError(t, err, exit.Config, "holds something else", "docker volume rm new")
+	testkit.WantError(t, err, exit.Config, "holds something else", "docker volume rm new")
 	if entries := must[[]os.DirEntry](t)(os.ReadDir(server.Folder("new"))); len(entries) != 1 {
 		t.Errorf("%v", entries)
 	}
@@ -108,7 +92,7 @@ func TestNothingIsWrittenIntoWhatHoldsSomethingElse(t *testing.T) {
 	}
 	must[volume.Report](t)(volume.Copy{From: "old", To: "new"}.Run(t.Context(), e, nil))
 	_, err = volume.Copy{From: "other", To: "new"}.Run(t.Context(), e, nil)
-	wantError(t, err, exit.Config, "is a copy of old")
+	testkit.WantError(t, err, exit.Config, "is a copy of old")
 }
 
 func TestVolumesInUseAreNotCopied(t *testing.T) {
@@ -116,7 +100,7 @@ func TestVolumesInUseAreNotCopied(t *testing.T) {
 	server.AddContainer(enginetest.Container{Name: "writer", Image: "x:1", Volumes: map[string]string{"/data": "old"}, Running: true})
 	copying := volume.Copy{From: "old", To: "new"}
 	_, err := copying.Run(t.Context(), e, nil)
-	wantError(t, err, exit.Temporary, "docker stop writer")
+	testkit.WantError(t, err, exit.Temporary, "docker stop writer")
 	if err := e.Stop(context.WithoutCancel(t.Context()), "writer", 0); err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +121,7 @@ func TestACopyEndsWhenAServiceStarts(t *testing.T) {
 		return context.Cause(ctx)
 	})
 	_, err := volume.Copy{From: "old", To: "new"}.Run(t.Context(), e, nil)
-	wantError(t, err, exit.Temporary, "docker stop late")
+	testkit.WantError(t, err, exit.Temporary, "docker stop late")
 	if err := <-ended; err == nil || !strings.Contains(err.Error(), "the tale that began it has ended") {
 		t.Error(err)
 	}

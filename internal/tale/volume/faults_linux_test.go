@@ -44,7 +44,7 @@ func unfinished(t *testing.T, from, to string) {
 	stop := churn(t, func(n int) error { return os.Chmod(from, os.FileMode(0o700+n%2)) })
 	_, err := oldToNew.InBatchesOf(5).Into(t.Context(), from, to)
 	stop()
-	wantError(t, err, exit.Temporary, "the source changes")
+	testkit.WantError(t, err, exit.Temporary, "the source changes")
 	if state := must[volume.State](t)(volume.LookInto(t.Context(), to, "new")); state.Mark == nil || !state.Mark.Finished.IsZero() || state.Files != 60 {
 		t.Fatalf("%+v %+v", state, state.Mark)
 	}
@@ -98,7 +98,7 @@ func TestASourceThatChangesIsSeen(t *testing.T) {
 			if name != "its folder" && err != nil && !strings.Contains(err.Error(), "folder3") {
 				t.Errorf("it does not say what has changed: %v", err)
 			}
-			wantError(t, err, exit.Temporary, "docker ps", "the same command again")
+			testkit.WantError(t, err, exit.Temporary, "docker ps", "the same command again")
 			copyOf(t, oldToNew, from, to)
 			volumetest.Check(t, volumetest.Read(t, from), to, -1)
 		})
@@ -151,7 +151,7 @@ func TestForeignFilesInAnUnfinishedCopyAreKept(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err = oldToNew.Into(t.Context(), from, to)
-			wantError(t, err, exit.Config, "is not written into", "written by something else", "docker volume rm new")
+			testkit.WantError(t, err, exit.Config, "is not written into", "written by something else", "docker volume rm new")
 			if got := testkit.ReadFile(t, path); got != "mine" {
 				t.Errorf("%q", got)
 			}
@@ -181,7 +181,7 @@ func TestAFinishedCopyWhoseSourceWentOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := oldToNew.Into(t.Context(), from, to)
-	wantError(t, err, exit.Config, "both have been used since")
+	testkit.WantError(t, err, exit.Config, "both have been used since")
 	if got := testkit.ReadFile(t, used); got != "by a service" {
 		t.Errorf("%q", got)
 	}
@@ -203,13 +203,13 @@ func TestNoRoom(t *testing.T) {
 	testkit.WriteTree(t, from, map[string]string{"large": strings.Repeat("x", 8<<20)})
 	to := mounted(t, "tmpfs", "size=8m")
 	_, err := oldToNew.Into(t.Context(), from, to)
-	wantError(t, err, exit.Unavailable, "8.4 MB free", "make room")
+	testkit.WantError(t, err, exit.Unavailable, "8.4 MB free", "make room")
 	if entries := must[[]os.DirEntry](t)(os.ReadDir(to)); len(entries) != 1 { // the journal
 		t.Errorf("%v", entries)
 	}
 	few := mounted(t, "tmpfs", "nr_inodes=30")
 	_, err = oldToNew.Into(t.Context(), from, few)
-	wantError(t, err, exit.Unavailable, "61 files")
+	testkit.WantError(t, err, exit.Unavailable, "61 files")
 }
 
 // A file most of whose names are outside of the source takes more than was thought, so
@@ -226,7 +226,7 @@ func TestADiskThatIsFullInTheMiddle(t *testing.T) {
 	to := mounted(t, "tmpfs", "size=4m")
 	for range 2 {
 		_, err := oldToNew.InBatchesOf(5).Into(t.Context(), from, to)
-		wantError(t, err, exit.Unavailable, "zz/large", "is full", "goes on where it was")
+		testkit.WantError(t, err, exit.Unavailable, "zz/large", "is full", "goes on where it was")
 	}
 	if err := unix.Mount("none", to, "tmpfs", unix.MS_REMOUNT, "size=40m"); err != nil {
 		t.Fatal(err)
@@ -291,7 +291,7 @@ func TestTwoAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := oldToNew.Into(t.Context(), from, to)
-	wantError(t, err, exit.Temporary, "another tale")
+	testkit.WantError(t, err, exit.Temporary, "another tale")
 }
 
 func TestNoRights(t *testing.T) {
@@ -323,7 +323,7 @@ func TestAnUnfinishedCopyIsNoSource(t *testing.T) {
 	unfinished(t, from, to)
 	third := t.TempDir()
 	_, err := volume.Copy{From: "new", To: "third", Owner: volume.Keep}.Into(t.Context(), to, third)
-	wantError(t, err, exit.Config, "an unfinished copy, of old")
+	testkit.WantError(t, err, exit.Config, "an unfinished copy, of old")
 }
 
 func TestACancelledCopyEnds(t *testing.T) {
@@ -374,7 +374,7 @@ func TestACopyThatIsMeddledWithIsNotFinished(t *testing.T) {
 			stop := meddle(t, there, test.do)
 			_, err := oldToNew.InBatchesOf(1).Into(t.Context(), from, to)
 			stop()
-			wantError(t, err, test.code, test.says)
+			testkit.WantError(t, err, test.code, test.says)
 			if state := must[volume.State](t)(volume.LookInto(t.Context(), to, "new")); !state.Mark.Finished.IsZero() {
 				t.Error("it is finished")
 			}
@@ -396,7 +396,7 @@ func TestASourceThatChangesLaterIsSeen(t *testing.T) {
 	stop := meddle(t, copied, func(path string, n int) error { return os.Chmod(path, os.FileMode(0o601+n%2)) })
 	_, err := oldToNew.InBatchesOf(1).Into(t.Context(), from, to)
 	stop()
-	wantError(t, err, exit.Temporary, path+" has been written", "the same command again")
+	testkit.WantError(t, err, exit.Temporary, path+" has been written", "the same command again")
 }
 
 // A disk that does not give back what was written to it is seen.
@@ -423,7 +423,7 @@ func TestWrongBytesAreSeen(t *testing.T) {
 	})
 	_, err := oldToNew.Into(t.Context(), from, to)
 	stop()
-	wantError(t, err, exit.Failure, "large", "not what was written to it")
+	testkit.WantError(t, err, exit.Failure, "large", "not what was written to it")
 	if _, err := os.Lstat(filepath.Join(to, "large")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("it has its name: %v", err)
 	}

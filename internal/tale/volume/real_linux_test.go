@@ -72,7 +72,7 @@ func TestRealCopy(t *testing.T) {
 	for how, mount := range map[string]string{"volume": c.From + ":/x", "folder": from + "/odd:/x", "target": c.To + ":/x"} {
 		user := docker(t, "run", "-d", "--name", c.From+"-"+how, "--entrypoint", "sleep", "-v", mount, image, "1000")
 		_, err := c.Run(ctx, e, nil)
-		wantError(t, err, exit.Temporary, "docker stop "+c.From+"-"+how)
+		testkit.WantError(t, err, exit.Temporary, "docker stop "+c.From+"-"+how)
 		docker(t, "rm", "-f", user)
 	}
 	docker(t, "run", "-d", "--name", c.From+"-reader", "--entrypoint", "sleep", "-v", c.From+":/x:ro", image, "1000")
