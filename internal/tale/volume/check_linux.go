@@ -85,12 +85,9 @@ func (c *checker) same(f *folder, name string, want *unix.Stat_t) error {
 
 // entry returns how many names there are to be in the copy: one, or none for a socket.
 func (c *checker) entry(ctx context.Context, f *folder, name string) (int, error) {
-	s, err := status(f.from, name)
-	if errors.Is(err, unix.ENOENT) {
-		return 0, changedError(f.path(name), "has gone")
-	}
+	s, err := f.source(name)
 	if err != nil {
-		return 0, f.failed("look at", name, err)
+		return 0, err
 	}
 	switch kind(s) {
 	case unix.S_IFSOCK:

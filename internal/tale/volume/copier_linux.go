@@ -120,12 +120,9 @@ func (c *copier) folder(ctx context.Context, f *folder) error {
 }
 
 func (c *copier) entry(ctx context.Context, f *folder, name string) error {
-	s, err := status(f.from, name)
-	if errors.Is(err, unix.ENOENT) {
-		return changedError(f.path(name), "has gone")
-	}
+	s, err := f.source(name)
 	if err != nil {
-		return f.failed("look at", name, err)
+		return err
 	}
 	switch kind(s) {
 	case unix.S_IFDIR:

@@ -2,7 +2,6 @@ package volume
 
 import (
 	"context"
-	"errors"
 
 	"golang.org/x/sys/unix"
 )
@@ -64,12 +63,9 @@ func (c *counting) folder(f *folder) error {
 }
 
 func (c *counting) entry(f *folder, name string) error {
-	s, err := status(f.from, name)
-	if errors.Is(err, unix.ENOENT) {
-		return changedError(f.path(name), "has gone")
-	}
+	s, err := f.source(name)
 	if err != nil {
-		return f.failed("look at", name, err)
+		return err
 	}
 	switch kind(s) {
 	case unix.S_IFSOCK:

@@ -167,6 +167,15 @@ func status(in *os.File, name string) (*unix.Stat_t, error) {
 	return &s, unix.Fstatat(int(in.Fd()), name, &s, unix.AT_SYMLINK_NOFOLLOW)
 }
 
+// source returns the status of an entry of the source, which has just been listed.
+func (f *folder) source(name string) (*unix.Stat_t, error) {
+	s, err := status(f.from, name)
+	if errors.Is(err, unix.ENOENT) {
+		return nil, changedError(f.path(name), "has gone")
+	}
+	return s, f.failed("look at", name, err)
+}
+
 func kind(s *unix.Stat_t) uint32 { return s.Mode & unix.S_IFMT }
 
 // room returns how much of an entry's content is no hole, shared among its names.
