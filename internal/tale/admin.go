@@ -164,18 +164,11 @@ func (a *app) newPassword(ctx context.Context, command *cobra.Command, fromStdin
 		}
 		return password, err
 	}
-	password, err := p.Secret(ctx, "New password")
-	if err != nil {
-		return "", err
+	password, err := p.NewSecret(ctx, "New password")
+	if err == nil && password == "" {
+		err = exit.Errorf(exit.Usage, "the password is empty: nothing was changed")
 	}
-	again, err := p.Secret(ctx, "Once more")
-	switch {
-	case err != nil:
-		return "", err
-	case password == "" || again != password:
-		return "", exit.Errorf(exit.Usage, "the passwords are empty or differ: nothing was changed")
-	}
-	return password, nil
+	return password, err
 }
 
 // callBackend calls a function of the app as an administrator. What it needs comes on

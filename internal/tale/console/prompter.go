@@ -108,6 +108,20 @@ func (p *Prompter) Secret(ctx context.Context, question string) (string, error) 
 	}
 }
 
+// NewSecret asks twice for a secret that is to be made, on a terminal, where a slip of
+// the hand is not seen.
+func (p *Prompter) NewSecret(ctx context.Context, question string) (string, error) {
+	text, err := p.Secret(ctx, question)
+	if err != nil || !p.Terminal() {
+		return text, err
+	}
+	again, err := p.Secret(ctx, "Once more")
+	if err == nil && again != text {
+		err = exit.Errorf(exit.Usage, "the two differ: nothing was changed")
+	}
+	return text, err
+}
+
 // IsTerminal reports whether a stream is a terminal.
 func IsTerminal(stream any) bool {
 	file, isFile := stream.(*os.File)
