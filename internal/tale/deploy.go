@@ -179,8 +179,13 @@ func (a *app) deployWith(ctx context.Context, stop func(), command *cobra.Comman
 	case d.plan.Empty() && len(d.options.migrating.pending.Unclear) == 0 && d.options.migrating.run(s, false) == nil:
 		return d.nothing(ctx)
 	}
-	// Planned anew: what another host did before the engine's lock was taken counts.
-	release, err := s.lockEngine(ctx, commandLine(command), o.wait, out.Say, stop)
+	return d.underLock(ctx, stop)
+}
+
+// underLock plans anew, since what another host did before the engine's lock was taken
+// counts, and does what is to be done.
+func (d *deployment) underLock(ctx context.Context, stop func()) error {
+	release, err := d.lockEngine(ctx, commandLine(d.command), d.options.wait, d.out.Say, stop)
 	if err != nil {
 		return err
 	}
