@@ -12,6 +12,14 @@ const (
 	Crawler  = "crawler"
 )
 
+// Volumes that the commands speak of. The project's id stands before each of them.
+const (
+	ConvexData  = "convex-data"
+	CaddyData   = "caddy-data"
+	CaddyConfig = "caddy-config"
+	ProxyCA     = "proxy-ca"
+)
+
 // Ports that the services listen on in their containers.
 const (
 	HTTPPort        = 80
@@ -95,24 +103,24 @@ func Services() []Service {
 		{
 			Name: Convex, Ports: []int{BackendPort, ActionsPort, DashboardPort, StatusPort}, Stop: 45 * time.Second, Needs: []string{DB},
 			EnvFile: true, Environment: convexGiven(),
-			Mounts: []Mount{{Volume: "convex-data", Path: "/app/data"}, {Volume: "proxy-ca", Path: "/proxy-ca", ReadOnly: true}},
+			Mounts: []Mount{{Volume: ConvexData, Path: "/app/data"}, {Volume: ProxyCA, Path: "/proxy-ca", ReadOnly: true}},
 		},
 		{
 			Name: Platform, Ports: []int{PlatformPort, StatusPort}, Stop: 45 * time.Second, Needs: []string{Convex}, Rotates: true,
 			EnvFile: true, Environment: platformGiven(),
-			Mounts: []Mount{{Volume: "convex-data", Path: "/app/data", ReadOnly: true}},
+			Mounts: []Mount{{Volume: ConvexData, Path: "/app/data", ReadOnly: true}},
 		},
 		{
 			Name: Proxy, Ports: []int{ProxyHealthPort}, Publish: []string{"80", "443", "443/udp"}, Stop: 20 * time.Second, Environment: proxyGiven(),
-			Mounts: []Mount{{Volume: "caddy-data", Path: "/data"}, {Volume: "caddy-config", Path: "/config"}, {Volume: "proxy-ca", Path: "/ca"}},
+			Mounts: []Mount{{Volume: CaddyData, Path: "/data"}, {Volume: CaddyConfig, Path: "/config"}, {Volume: ProxyCA, Path: "/ca"}},
 		},
 		{
 			Name: RAG, Ports: []int{RAGPort}, Stop: 10 * time.Second, Needs: []string{DB, Convex}, Rotates: true, EnvFile: true,
-			Mounts: []Mount{{Volume: "rag-data", Path: "/app/data"}, {Volume: "convex-data", Path: "/app/platform-config", ReadOnly: true}},
+			Mounts: []Mount{{Volume: "rag-data", Path: "/app/data"}, {Volume: ConvexData, Path: "/app/platform-config", ReadOnly: true}},
 		},
 		{
 			Name: Crawler, Ports: []int{CrawlerPort}, Stop: 10 * time.Second, Needs: []string{DB, Convex}, Rotates: true, EnvFile: true,
-			Mounts: []Mount{{Volume: "crawler-data", Path: "/app/data"}, {Volume: "convex-data", Path: "/app/platform-config", ReadOnly: true}},
+			Mounts: []Mount{{Volume: "crawler-data", Path: "/app/data"}, {Volume: ConvexData, Path: "/app/platform-config", ReadOnly: true}},
 		},
 	}
 }

@@ -26,9 +26,6 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 )
 
-// convexVolume is the volume that belongs to the databases.
-const convexVolume = "convex-data"
-
 type backupOptions struct {
 	noFiles    bool
 	recipients []string
@@ -142,14 +139,7 @@ func (a *app) locked(ctx context.Context, stop func(), command *cobra.Command, w
 }
 
 func (a *app) newPassphrase(ctx context.Context, command *cobra.Command) (string, error) {
-	p := a.prompter(command)
-	text, err := p.Secret(ctx, "Passphrase of the backup")
-	if err == nil && p.Terminal() {
-		var again string
-		if again, err = p.Secret(ctx, "Once more"); err == nil && again != text {
-			err = exit.Errorf(exit.Usage, "the two differ: nothing was changed")
-		}
-	}
+	text, err := a.prompter(command).NewSecret(ctx, "Passphrase of the backup")
 	if err == nil && text == "" {
 		err = exit.Errorf(exit.Usage, "an empty passphrase protects nothing")
 	}
@@ -201,7 +191,7 @@ func (s *session) takeBackup(ctx context.Context, path string, recipients []age.
 			return m, exit.Errorf(exit.Temporary, "convex is %s, so that there is no moment to copy: look at `tale status`", convex.State.Status)
 		}
 	}
-	if volume := s.project.File.ID + "_" + convexVolume; !noFiles && slices.Contains(state.Volumes, volume) {
+	if volume := s.project.File.ID + "_" + stack.ConvexData; !noFiles && slices.Contains(state.Volumes, volume) {
 		t.Volume = volume
 	} else if !noFiles {
 		return m, exit.Errorf(exit.Config, "there is no volume %s to back up: `tale deploy` makes it", volume)

@@ -142,7 +142,7 @@ func (a *app) restore(command *cobra.Command, path string, o restoreOptions) err
 		return err
 	}
 	defer free()
-	r.backup = backup.Restore{Engine: s.engine, Server: server, Volume: s.project.File.ID + "_" + convexVolume, Moves: moves(out)}
+	r.backup = backup.Restore{Engine: s.engine, Server: server, Volume: s.project.File.ID + "_" + stack.ConvexData, Moves: moves(out)}
 	if o.discardOld {
 		return r.discardOld(ctx)
 	}
@@ -276,7 +276,7 @@ func (r *restoring) makeVolume(ctx context.Context) error {
 	if slices.Contains(r.state.Volumes, r.backup.Volume) || r.options.dryRun {
 		return nil
 	}
-	return r.engine.CreateVolume(ctx, r.backup.Volume, map[string]string{engine.LabelProject: r.project.File.ID, "project": r.project.File.ID})
+	return r.engine.CreateVolume(ctx, r.backup.Volume, engine.Owned(r.project.File.ID))
 }
 
 func (r *restoring) preview() error {
@@ -442,7 +442,7 @@ func (r *restoring) awaitHealth(ctx context.Context, id string) error {
 			return nil
 		case err != nil:
 			return err
-		case c.State.Running && (c.State.Health == "" || c.State.Health == "healthy"):
+		case c.State.Well():
 			return nil
 		}
 		select {

@@ -21,6 +21,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
@@ -254,7 +255,7 @@ func (t Take) volume(ctx context.Context, w *Writer, m *Manifest, moment func() 
 	if last.Volume.Tree == "" {
 		return fmt.Errorf("cannot copy the volume %s: its helper ended without a word", t.Volume)
 	}
-	last.Volume.Name = "convex-data"
+	last.Volume.Name = stack.ConvexData
 	m.Volume, m.Held = &last.Volume, last.Held
 	return errors.Join(stream.Close(), w.File(goneStream, last.Gone))
 }

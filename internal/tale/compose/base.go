@@ -110,7 +110,7 @@ func (b *builder) foreign(c *types.ServiceConfig) {
 		if b.Foreign[stack.Proxy] {
 			delete(c.Environment, "CADDY_CA_CERT_PATH") // the image knows where that proxy keeps its root
 		}
-		c.Volumes = append(c.Volumes, types.ServiceVolumeConfig{Type: types.VolumeTypeVolume, Source: "caddy-data", Target: "/caddy-data", ReadOnly: true})
+		c.Volumes = append(c.Volumes, types.ServiceVolumeConfig{Type: types.VolumeTypeVolume, Source: stack.CaddyData, Target: "/caddy-data", ReadOnly: true})
 		c.HealthCheck = check("curl -sf http://127.0.0.1:3210/version && test -f /tmp/convex-ready", 5, 3, 3, 120)
 	case stack.Platform:
 		c.HealthCheck = check("curl -sf http://127.0.0.1:3000"+stack.PlatformHealth+" && test -f /tmp/platform-ready", 5, 3, 3, 180)

@@ -31,6 +31,12 @@ const (
 	LabelImageVersion = "org.opencontainers.image.version"
 )
 
+// Owned returns the labels of a project's volumes and networks, for this tool and the
+// one before it.
+func Owned(project string) map[string]string {
+	return map[string]string{LabelProject: project, "project": project}
+}
+
 // Info is what an engine says of itself.
 type Info struct {
 	ID       string // of the installation, the same for every client
@@ -115,6 +121,11 @@ type State struct {
 	Error      string // the engine's, of a container that could not start
 	Started    time.Time
 	Finished   time.Time
+}
+
+// Well reports whether a container runs, and its health check has no other opinion.
+func (s State) Well() bool {
+	return s.Running && !s.Restarting && (s.Health == "" || s.Health == "healthy")
 }
 
 // Image is an image that the engine has.

@@ -99,7 +99,7 @@ func (r *Run) resume(ctx context.Context) (err error) {
 // hasServed reports whether the web application has run on one of the copies, or any
 // service where its own is not among them.
 func (o *Observation) hasServed(ctx context.Context, copies []Copy) (bool, error) {
-	its := slices.ContainsFunc(copies, func(c Copy) bool { return c.To == o.id+"_"+convexData })
+	its := slices.ContainsFunc(copies, func(c Copy) bool { return c.To == o.id+"_"+stack.ConvexData })
 	for _, c := range copies {
 		used, err := o.isUsedBy(ctx, c.To, func(service string) bool { return !its || service == stack.Platform })
 		if used || err != nil {

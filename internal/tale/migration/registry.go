@@ -66,26 +66,20 @@ func IDs() (ids []string) {
 	return ids
 }
 
-// Volumes of the stack that had other names.
-const (
-	platformData = "platform-data" // before there was convex-data
-	convexData   = "convex-data"
-	caddyData    = "caddy-data"
-	caddyConfig  = "caddy-config"
-	proxyCA      = "proxy-ca"
-)
+// platformData is the volume that was there before stack.ConvexData.
+const platformData = "platform-data"
 
 // namespace copies the volumes of the time when there was one project to a host. Where
 // caddy-config alone is missing, which an earlier form of this has forgotten, that is
 // namespaceCaddyConfig's.
 func (o *Observation) namespace(ctx context.Context) (Step, error) {
 	return o.pairs(ctx, o.legacyPairs(), func(copies []Copy) bool {
-		return len(copies) == 1 && copies[0].From == o.legacy+"_"+caddyConfig
+		return len(copies) == 1 && copies[0].From == o.legacy+"_"+stack.CaddyConfig
 	})
 }
 
 func (o *Observation) namespaceCaddyConfig(ctx context.Context) (Step, error) {
-	return o.pairs(ctx, []pair{o.legacyPair(caddyConfig)}, nil)
+	return o.pairs(ctx, []pair{o.legacyPair(stack.CaddyConfig)}, nil)
 }
 
 // legacyPairs returns the volumes that the project's services use, and platform-data.
@@ -93,7 +87,7 @@ func (o *Observation) legacyPairs() (pairs []pair) {
 	if o.Project.Has(stack.Convex) {
 		pairs = append(pairs, o.legacyPair(platformData))
 	}
-	seen := map[string]bool{proxyCA: true, convexData: true} // younger than those times
+	seen := map[string]bool{stack.ProxyCA: true, stack.ConvexData: true} // younger than those times
 	for _, service := range o.Project.Services() {
 		for _, mount := range service.Mounts {
 			if !seen[mount.Volume] {
@@ -108,7 +102,7 @@ func (o *Observation) legacyPairs() (pairs []pair) {
 func (o *Observation) legacyPair(volume string) pair {
 	p := pair{from: o.legacy + "_" + volume, to: o.id + "_" + volume, legacy: true}
 	if volume == platformData {
-		p.heir = o.id + "_" + convexData
+		p.heir = o.id + "_" + stack.ConvexData
 	}
 	return p
 }
@@ -117,7 +111,7 @@ func (o *Observation) splitConvex(ctx context.Context) (Step, error) {
 	if !o.Project.Has(stack.Convex) {
 		return Step{}, nil
 	}
-	return o.pairs(ctx, []pair{{from: o.id + "_" + platformData, to: o.id + "_" + convexData, app: true}}, nil)
+	return o.pairs(ctx, []pair{{from: o.id + "_" + platformData, to: o.id + "_" + stack.ConvexData, app: true}}, nil)
 }
 
 // colouredConvex looks for the convex of 0.2.34, which was made with the colours: its name
@@ -161,9 +155,9 @@ func (o *Observation) rootsVolumes(ctx context.Context) (s Step, _ error) {
 	if before != nil && ours(*before) || before == nil && o.log.Has(adoptRuntimeImages) {
 		return s, nil
 	}
-	for _, volume := range []string{caddyData, caddyConfig, proxyCA} {
+	for _, volume := range []string{stack.CaddyData, stack.CaddyConfig, stack.ProxyCA} {
 		name := o.id + "_" + volume
-		mine, err := o.isAppUsers(ctx, name, volume == proxyCA && before != nil)
+		mine, err := o.isAppUsers(ctx, name, volume == stack.ProxyCA && before != nil)
 		if err != nil {
 			return s, err
 		}

@@ -180,13 +180,7 @@ func (r *Run) copyVolume(ctx context.Context, c Copy) error {
 	if err := r.write(); err != nil {
 		return err
 	}
-	return r.Volumes.Copy(ctx, c, r.labels(), r.Say)
-}
-
-// labels returns those of the project's volumes, for this tool and the first one.
-func (r *Run) labels() map[string]string {
-	id := r.id()
-	return map[string]string{engine.LabelProject: id, "project": id}
+	return r.Volumes.Copy(ctx, c, engine.Owned(r.id()), r.Say)
 }
 
 // besides is the name of a container that has left its own.
@@ -208,7 +202,7 @@ func (r *Run) moveAside(ctx context.Context, s Step) error {
 
 func (r *Run) giveAway(ctx context.Context, s Step) error {
 	for _, volume := range s.Owns {
-		if err := r.Engine.CreateVolume(ctx, volume, r.labels()); err != nil {
+		if err := r.Engine.CreateVolume(ctx, volume, engine.Owned(r.id())); err != nil {
 			return err
 		}
 		if err := r.Volumes.Own(ctx, volume); err != nil {

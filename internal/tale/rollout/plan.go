@@ -149,7 +149,7 @@ func (p *Plan) rotating(state State, scope Scope, wanted Wanted) {
 		change.Resume = p.resumes(state, wanted, change.Colour)
 	case !current.State.Running && connected(current):
 		change.Action, change.Why = Start, []string{"it does not run"}
-	case !well(current) && !starting(current):
+	case !current.State.Well() && !starting(current):
 		change.Action, change.Colour, change.Retire = Rotate, stack.OtherColour(current.Colour), current.ID
 		change.Why = []string{"the present one is " + condition(current)}
 	case !joined(current, wanted.Made[current.Colour]):
@@ -173,7 +173,7 @@ func (p *Plan) rotating(state State, scope Scope, wanted Wanted) {
 // resumes reports whether the new colour runs already as it is wanted.
 func (p *Plan) resumes(state State, wanted Wanted, colour string) bool {
 	return slices.ContainsFunc(state.Others(wanted.Service), func(c engine.Container) bool {
-		return c.Colour == colour && (well(c) || starting(c)) && connected(c) && len(differences(c, wanted)) == 0
+		return c.Colour == colour && (c.State.Well() || starting(c)) && connected(c) && len(differences(c, wanted)) == 0
 	})
 }
 

@@ -109,7 +109,7 @@ func (r *rollout) migrate(ctx context.Context) error {
 
 // ground makes the network and the volumes that are missing.
 func (r *rollout) ground(ctx context.Context) error {
-	labels := map[string]string{engine.LabelProject: r.plan.Project, "project": r.plan.Project}
+	labels := engine.Owned(r.plan.Project)
 	if r.plan.Network != "" {
 		if err := r.Engine.CreateNetwork(ctx, r.plan.Network, labels); err != nil {
 			return err

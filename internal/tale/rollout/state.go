@@ -32,7 +32,7 @@ func (s State) Current(service string) (engine.Container, bool) {
 		return cmp.Or(
 			ahead(s.Serving.Offers(a), s.Serving.Offers(b)),
 			ahead(a.State.Running, b.State.Running),
-			ahead(well(a), well(b)),
+			ahead(a.State.Well(), b.State.Well()),
 			byAge(a, b),
 			cmp.Compare(a.Name, b.Name),
 		)
@@ -65,10 +65,6 @@ func ahead(a, b bool) int {
 	default:
 		return 1
 	}
-}
-
-func well(c engine.Container) bool {
-	return c.State.Running && !c.State.Restarting && (c.State.Health == "" || c.State.Health == "healthy")
 }
 
 // starting reports whether a container's health check has not passed yet, nor failed
