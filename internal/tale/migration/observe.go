@@ -42,6 +42,7 @@ type Observation struct {
 	containers []engine.Container
 	contents   map[string]Content
 	killed     []string // containers that a killed run has stopped, by name
+	moved      []Stop   // containers that a killed run has moved aside
 	notes      []string
 	unclear    Unclear
 	copied     map[string]Content // by steps found so far
@@ -64,6 +65,7 @@ func Observe(ctx context.Context, s Subject) (*Observation, error) {
 	for _, c := range left.Stopped {
 		o.killed = append(o.killed, c.Name)
 	}
+	o.moved = slices.Concat(left.Moved, left.Replaced)
 	if o.log, err = s.Project.Migrations(); err != nil {
 		return nil, err
 	}
@@ -80,8 +82,17 @@ func Observe(ctx context.Context, s Subject) (*Observation, error) {
 }
 
 // Displaced returns containers that keep their name no longer than until the migrations
-// are applied, as if they were not there.
-func (o *Observation) Displaced() []engine.Container { return o.coloured() }
+// are applied, and those that a killed run has taken it from: a plan is made as if they
+// were not there.
+func (o *Observation) Displaced() []engine.Container {
+	displaced := o.coloured()
+	for _, c := range o.containers {
+		if slices.ContainsFunc(o.moved, func(m Stop) bool { return m.Container == c.ID && m.Name != c.Name }) {
+			displaced = append(displaced, c)
+		}
+	}
+	return displaced
+}
 
 // own reports whether a container is one of the project's, of production or development.
 func (o *Observation) own(c engine.Container) bool {

@@ -266,6 +266,30 @@ func TestConvexOfAColourIsMovedAside(t *testing.T) {
 	h.expect("running in its place", h.running(), "p-convex")
 }
 
+// A run that is killed once the name is free is planned for as if the one that had it were
+// not there: it would be started by a name that it does not have any more.
+func TestWhatAKilledRunHasMovedIsDisplaced(t *testing.T) {
+	h := newHost(t)
+	h.volume("p_convex-data")
+	id := h.service("p-blue", "convex", true, map[string]string{"/app/data": "p_convex-data"})
+	displaced := func() string {
+		var ids []string
+		for _, c := range h.observe().Displaced() {
+			ids = append(ids, c.ID)
+		}
+		return strings.Join(ids, " ")
+	}
+	h.expect("displaced before", displaced(), id)
+	killed := h.run()
+	h.must(killed.Apply(t.Context()))
+	h.expect("displaced after a kill", displaced(), id)
+	next := h.run()
+	h.must(next.Apply(t.Context()))
+	h.service("p", "convex", true, map[string]string{"/app/data": "p_convex-data"})
+	h.must(next.Done(t.Context()))
+	h.expect("displaced in the end", displaced(), "")
+}
+
 // Notes of a killed run that cannot be read are not passed over.
 func TestAJournalThatCannotBeReadIsAnError(t *testing.T) {
 	h := oldStack(t)
