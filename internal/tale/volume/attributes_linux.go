@@ -154,18 +154,18 @@ func strip(in *os.File, name string, except map[string]string) error {
 func difference(f *folder, name string, want *unix.Stat_t) (string, error) {
 	got, err := status(f.to, name)
 	if err != nil {
-		return "", err
+		return "", f.failed("look at the copy of", name, err)
 	}
 	if copyPrint(got) != copyPrint(want) {
 		return fmt.Sprintf("is %s instead of %s", describe(got), describe(want)), nil
 	}
 	there, err := attributes(f.from, name)
 	if err != nil {
-		return "", err
+		return "", f.failedAt(f.from, "read the attributes of", name, err)
 	}
 	here, err := attributes(f.to, name)
 	if err != nil {
-		return "", err
+		return "", f.failed("read the attributes of the copy of", name, err)
 	}
 	if !maps.Equal(there, here) {
 		return fmt.Sprintf("has the extended attributes %q instead of %q", here, there), nil
@@ -175,13 +175,13 @@ func difference(f *folder, name string, want *unix.Stat_t) (string, error) {
 	}
 	leads, err := readLink(f.from, name)
 	if err != nil {
-		return "", err
+		return "", f.failedAt(f.from, "read the symbolic link", name, err)
 	}
 	copied, err := readLink(f.to, name)
 	if err == nil && !bytes.Equal(leads, copied) {
 		return fmt.Sprintf("leads to %q instead of %q", copied, leads), nil
 	}
-	return "", err
+	return "", f.failed("read the copy of the symbolic link", name, err)
 }
 
 func describe(s *unix.Stat_t) string {

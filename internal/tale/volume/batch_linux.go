@@ -98,7 +98,7 @@ func (c *copier) stage(ctx context.Context, i *item, buffer []byte) error {
 	}
 	extended, err := attributes(i.in.from, i.name)
 	if err != nil {
-		return i.in.failed("read the attributes of", i.name, err)
+		return i.in.failedAt(i.in.from, "read the attributes of", i.name, err)
 	}
 	return i.in.failed("set the attributes of", i.name, give(i.in.to, i.staged, i.want, extended))
 }
@@ -110,10 +110,10 @@ func (c *copier) make(ctx context.Context, i *item, buffer []byte) error {
 		return c.write(ctx, i, buffer)
 	case unix.S_IFLNK:
 		leads, err := readLink(i.in.from, i.name)
-		if err == nil {
-			err = unix.Symlinkat(string(leads), to, i.staged)
+		if err != nil {
+			return i.in.failedAt(i.in.from, "read the symbolic link", i.name, err)
 		}
-		return i.in.failed("copy the symbolic link", i.name, err)
+		return i.in.failed("make the symbolic link", i.name, unix.Symlinkat(string(leads), to, i.staged))
 	}
 	return i.in.failed("make the fifo or device node", i.name, unix.Mknodat(to, i.staged, i.is.Mode, int(i.is.Rdev))) //nolint:unconvert // the type differs between platforms
 }
@@ -122,7 +122,7 @@ func (c *copier) make(ctx context.Context, i *item, buffer []byte) error {
 func (c *copier) write(ctx context.Context, i *item, buffer []byte) error {
 	from, err := openIn(i.in.from, i.name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOATIME|unix.O_CLOEXEC)
 	if err != nil {
-		return i.in.failed("open", i.name, err)
+		return i.in.failedAt(i.in.from, "open", i.name, err)
 	}
 	defer from.Close()
 	descriptor, err := unix.Openat(int(i.in.to.Fd()), i.staged, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)

@@ -25,7 +25,7 @@ func (c *checker) run(ctx context.Context) error {
 func (c *checker) folder(ctx context.Context, f *folder) error {
 	before, err := status(f.from, ".")
 	if err != nil {
-		return f.failed("look at", "", err)
+		return f.failedAt(f.from, "look at", "", err)
 	}
 	names := 0
 	err = f.each(f.from, func(name string) error {
@@ -52,7 +52,7 @@ func (c *checker) folder(ctx context.Context, f *folder) error {
 	}
 	after, err := status(f.from, ".")
 	if err != nil {
-		return f.failed("look at", "", err)
+		return f.failedAt(f.from, "look at", "", err)
 	}
 	if sourcePrint(before) != sourcePrint(after) {
 		return changedError(f.path(""), "has been written")
@@ -66,7 +66,7 @@ func (c *checker) settle(f *folder, is *unix.Stat_t) error {
 	want := c.Owner.owned(is)
 	extended, err := attributes(f.from, ".")
 	if err != nil {
-		return f.failed("read the attributes of", "", err)
+		return f.failedAt(f.from, "read the attributes of", "", err)
 	}
 	if err := give(f.to, ".", want, extended); err != nil {
 		return f.failed("set the attributes of", "", err)
@@ -78,9 +78,9 @@ func (c *checker) settle(f *folder, is *unix.Stat_t) error {
 func (c *checker) same(f *folder, name string, want *unix.Stat_t) error {
 	differs, err := difference(f, name, want)
 	if err == nil && differs != "" {
-		err = errors.New("the copy " + differs)
+		return fmt.Errorf("cannot copy %s: the copy %s", f.path(name), differs)
 	}
-	return f.failed("copy", name, err)
+	return err
 }
 
 // entry returns how many names there are to be in the copy: one, or none for a socket.
@@ -95,7 +95,7 @@ func (c *checker) entry(ctx context.Context, f *folder, name string) (int, error
 	case unix.S_IFDIR:
 		c.report.Folders++
 		child, err := f.open(name)
-		if errors.Is(err, unix.ENOENT) {
+		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
 			return 0, changedError(f.path(name), "is new")
 		}
 		if err != nil {
@@ -143,9 +143,10 @@ func (c *checker) file(f *folder, name string, s *unix.Stat_t) error {
 	return nil
 }
 
-// surplus returns an error if the copy's folder has more names than those that were found.
+// surplus returns an error if the copy's folder has more names than those that were found:
+// what the source had when it was copied, which is removed, or what is not ours.
 func (c *checker) surplus(f *folder, names int) error {
-	return f.each(f.to, func(name string) error {
+	err := f.each(f.to, func(name string) error {
 		if c.mark.owns(name) {
 			return nil
 		}
@@ -154,9 +155,14 @@ func (c *checker) surplus(f *folder, names int) error {
 				return err
 			}
 		}
-		if names--; names >= 0 {
-			return nil
-		}
-		return c.foreign(fmt.Sprintf("the folder %s has more in it than the source", f.path("")))
+		names--
+		return nil
 	})
+	if err != nil || names >= 0 {
+		return err
+	}
+	if err := f.each(f.to, func(name string) error { return c.leftOver(f, name) }); err != nil {
+		return err
+	}
+	return changedError(f.path(""), "has been written")
 }

@@ -272,7 +272,13 @@ func (c *copier) remove(f *folder, name string) error {
 		return f.failed("look at the copy of", name, err)
 	}
 	if kind(s) != unix.S_IFDIR {
-		if r, known := c.journal.find(f.key.of(name)); !c.mark.owns(name) && (!known || r.Copy != copyPrint(s)) {
+		k := f.key.of(name)
+		r, known := c.journal.find(k)
+		switch {
+		case c.mark.owns(name) || known && r.Copy == copyPrint(s):
+		case c.journal.new(k):
+			return changedError(f.path(name), "has gone or been replaced")
+		default:
 			return c.foreign(f.path(name) + " has been written by something else")
 		}
 		return f.failed("remove the old copy of", name, unix.Unlinkat(int(f.to.Fd()), name, 0))

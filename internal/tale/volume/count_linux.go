@@ -40,7 +40,7 @@ func (c *counting) run(root *folder) error {
 func (c *counting) folder(f *folder) error {
 	s, err := status(f.from, ".")
 	if err != nil {
-		return f.failed("look at", "", err)
+		return f.failedAt(f.from, "look at", "", err)
 	}
 	c.folders++
 	c.sum += c.print(s).at(f.key)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"sync"
 )
 
 // sum stands for a state, so that two of them can be compared.
@@ -27,7 +28,9 @@ const recordSize = 16 + 8 + 8
 type journal struct {
 	file    *os.File
 	records []record // sorted by key, the newest of each: 32 bytes a file
-	added   []record
+
+	lock  sync.Mutex
+	added []record
 }
 
 // readJournal reads what is there. What a power failure has left at its end may be
@@ -62,7 +65,9 @@ func (j *journal) write(records []record) error {
 	for _, r := range records {
 		text, _ = binary.Append(text, binary.LittleEndian, r) // fails for types of no fixed size
 	}
+	j.lock.Lock()
 	j.added = append(j.added, records...)
+	j.lock.Unlock()
 	_, err := j.file.Write(text)
 	if err == nil {
 		err = j.file.Sync()
@@ -90,4 +95,11 @@ func (j *journal) find(k [16]byte) (record, bool) {
 		return record{}, false
 	}
 	return j.records[i], true
+}
+
+// new reports whether an entry has been added since sort was last called. It is slow.
+func (j *journal) new(k [16]byte) bool {
+	j.lock.Lock()
+	defer j.lock.Unlock()
+	return slices.ContainsFunc(j.added, func(r record) bool { return r.Key == k })
 }

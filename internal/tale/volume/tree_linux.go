@@ -66,7 +66,7 @@ func (f *folder) open(name string) (*folder, error) {
 		opened, err := openIn(*side.in, name, readFolder|unix.O_NOATIME)
 		if err != nil {
 			child.release()
-			return nil, f.failed("open the folder", name, err)
+			return nil, f.failedAt(*side.in, "open the folder", name, err)
 		}
 		*side.file = opened
 	}
@@ -143,6 +143,20 @@ func (f *folder) failed(what, name string, err error) error {
 	return fmt.Errorf("cannot %s %s: %w", what, path, err)
 }
 
+// failedAt returns what failed does, unless the source has changed since the entry was
+// listed: there is none any more, or one of another kind.
+func (f *folder) failedAt(side *os.File, what, name string, err error) error {
+	if side != f.from {
+		return f.failed(what, name, err)
+	}
+	for _, gone := range []error{unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.ENXIO, unix.EINVAL, unix.ENODATA, unix.ESTALE} {
+		if errors.Is(err, gone) {
+			return changedError(f.path(name), "has gone or been replaced")
+		}
+	}
+	return f.failed(what, name, err)
+}
+
 // each calls do for every name in an open folder, of which it holds some at a time.
 func (f *folder) each(file *os.File, do func(name string) error) error {
 	_, err := file.Seek(0, io.SeekStart)
@@ -158,7 +172,7 @@ func (f *folder) each(file *os.File, do func(name string) error) error {
 	if errors.Is(err, io.EOF) {
 		return nil
 	}
-	return f.failed("read the folder", "", err)
+	return f.failedAt(file, "read the folder", "", err)
 }
 
 // status looks at an entry without following it.
@@ -170,10 +184,7 @@ func status(in *os.File, name string) (*unix.Stat_t, error) {
 // source returns the status of an entry of the source, which has just been listed.
 func (f *folder) source(name string) (*unix.Stat_t, error) {
 	s, err := status(f.from, name)
-	if errors.Is(err, unix.ENOENT) {
-		return nil, changedError(f.path(name), "has gone")
-	}
-	return s, f.failed("look at", name, err)
+	return s, f.failedAt(f.from, "look at", name, err)
 }
 
 func kind(s *unix.Stat_t) uint32 { return s.Mode & unix.S_IFMT }
