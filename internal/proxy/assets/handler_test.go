@@ -24,6 +24,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/tale-project/tale-runtime/internal/proxy/assets"
+	"github.com/tale-project/tale-runtime/internal/proxy/bulk"
 	"github.com/tale-project/tale-runtime/internal/proxy/caddytest"
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams"
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams/upstreamstest"
@@ -121,6 +122,7 @@ func (s *stage) run() {
 		caddytest.Handler("reverse_proxy", reverseproxy.Handler{
 			DynamicUpstreamsRaw: caddyconfig.JSONModuleObject(source, "source", "probed", nil),
 			LoadBalancing:       upstreams.LoadBalancing(),
+			TransportRaw:        caddyconfig.JSONModuleObject(bulk.Transport{}, "protocol", "tale_bulk", nil),
 		}),
 	)}})
 	s.awaitServing()

@@ -17,7 +17,9 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
+	"github.com/tale-project/tale-runtime/internal/proxy/bulk"
 	"github.com/tale-project/tale-runtime/internal/proxy/caddytest"
+	"github.com/tale-project/tale-runtime/internal/proxy/roundtrip"
 )
 
 // runProxy starts a real Caddy in front of the source and returns its URL.
@@ -26,10 +28,10 @@ func runProxy(t testing.TB, source *Source) string {
 	proxy := reverseproxy.Handler{
 		DynamicUpstreamsRaw: caddyconfig.JSONModuleObject(source, "source", "probed", nil),
 		LoadBalancing:       LoadBalancing(),
-		TransportRaw: caddyconfig.JSONModuleObject(reverseproxy.HTTPTransport{
+		TransportRaw: caddyconfig.JSONModuleObject(bulk.Transport{Transport: roundtrip.Transport{HTTPTransport: reverseproxy.HTTPTransport{
 			DialTimeout: caddy.Duration(time.Second),
 			KeepAlive:   &reverseproxy.KeepAlive{MaxIdleConnsPerHost: 256},
-		}, "protocol", "http", nil),
+		}}}, "protocol", "tale_bulk", nil),
 	}
 	return "http://" + caddytest.Run(t, &caddyhttp.Server{
 		Routes: caddyhttp.RouteList{caddytest.Handle(caddytest.Handler("reverse_proxy", proxy))},
