@@ -1,6 +1,7 @@
 package push
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -29,20 +30,33 @@ import (
 // entry is read back with _system/frontend/deploymentEvents:lastPushEvent. Both
 // are the same in backends of 2026-02 and 2026-08.)
 
+// A record has two halves, the request and what it was evaluated with: who serves looks at
+// the first alone, since a variable may have changed after the push.
+
 // recordBits keeps the id exact where numbers are floating point, and positive.
-const recordBits = 52
+const (
+	recordBits = 52
+	halfBits   = recordBits / 2
+)
 
 // recordID returns the member id for a push of the given request, evaluated with the
-// given variables. 0, the id of ordinary keys, is never returned.
+// given variables. It is larger than the ids of ordinary keys.
 func recordID(requestSHA256 string, urls backend.CanonicalURLs, variables map[string]string) uint64 {
 	digest := sha256.New()
-	_, _ = fmt.Fprintf(digest, "tale-runtime push record 1\n%s\n%q\n%q\n", requestSHA256, urls.Cloud, urls.Site)
+	_, _ = fmt.Fprintf(digest, "tale-runtime push record 2\n%q\n%q\n", urls.Cloud, urls.Site)
 	for _, name := range slices.Sorted(maps.Keys(variables)) {
 		_, _ = fmt.Fprintf(digest, "%q=%q\n", name, variables[name])
 	}
-	id := binary.BigEndian.Uint64(digest.Sum(nil)) >> (64 - recordBits)
-	return max(1, id)
+	return requestHalf(requestSHA256)<<halfBits | half(digest.Sum(nil))
 }
+
+// requestHalf returns a number other than 0, which is that of every ordinary key.
+func requestHalf(requestSHA256 string) uint64 {
+	digest := sha256.Sum256([]byte("tale-runtime push record 2\n" + requestSHA256))
+	return cmp.Or(half(digest[:]), 1)
+}
+
+func half(digest []byte) uint64 { return binary.BigEndian.Uint64(digest) >> (64 - halfBits) }
 
 // recordKey returns the function that makes the key of finish_push. When no
 // record can be made the ordinary key is used, and the next boot pushes again.

@@ -111,14 +111,7 @@ func TestADeployIsNotSkippedWhen(t *testing.T) {
 			}
 		},
 		"a push of another release stopped after start_push": func(t *testing.T, d *testDeploy) {
-			other := *d
-			other.Request = pushtest.NewRequest().With(func(r *pushtest.Request) { r.AppDefinition.Schema.Source = otherSchema }).Write(t)
-			id, err := d.sim.Inject(fault.Fault{Stage: fault.StageFinishPush, Status: 400, Code: "InvalidModules"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			_ = other.failure(t)
-			d.sim.Remove(id)
+			d.beginOther(t, pushtest.NewRequest().With(func(r *pushtest.Request) { r.AppDefinition.Schema.Source = otherSchema }))
 		},
 		"a variable changed": func(t *testing.T, d *testDeploy) { d.set(t, "SITE_URL", "https://b.example") },
 		"a variable came":    func(t *testing.T, d *testDeploy) { d.set(t, "OF_THE_OPERATOR", "") },
@@ -164,6 +157,19 @@ func (d *testDeploy) pushOther(t *testing.T, request pushtest.Request) {
 	if other.skipped(t) {
 		t.Fatal("the other release was not pushed")
 	}
+}
+
+// beginOther pushes another request, which is refused at the end.
+func (d *testDeploy) beginOther(t *testing.T, request pushtest.Request) {
+	t.Helper()
+	other := *d
+	other.Request = request.Write(t)
+	id, err := d.sim.Inject(fault.Fault{Stage: fault.StageFinishPush, Status: 400, Code: "InvalidModules"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = other.failure(t)
+	d.sim.Remove(id)
 }
 
 func (d *testDeploy) restartWith(t *testing.T, options convexsim.Options) {
@@ -259,7 +265,7 @@ func TestModuleDifference(t *testing.T) {
 func TestRecordIDDependsOnEverything(t *testing.T) {
 	urls := backend.CanonicalURLs{Cloud: "a", Site: "b"}
 	base := recordID("sha", urls, map[string]string{"A": "1", "B": "2"})
-	if base == 0 || base >= 1<<recordBits || base != recordID("sha", urls, map[string]string{"B": "2", "A": "1"}) {
+	if base < 1<<halfBits || base >= 1<<recordBits || base != recordID("sha", urls, map[string]string{"B": "2", "A": "1"}) {
 		t.Errorf("id %d", base)
 	}
 	for name, id := range map[string]uint64{
