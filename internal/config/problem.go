@@ -54,6 +54,13 @@ func (p Problems) Err() error {
 	return p
 }
 
+// Without leaves out the problems of some variables.
+func (p Problems) Without(variables []Variable) Problems {
+	return slices.DeleteFunc(slices.Clone(p), func(problem Problem) bool {
+		return slices.ContainsFunc(variables, func(v Variable) bool { return v.Name == problem.Variable })
+	})
+}
+
 func (p Problems) names() []string {
 	names := make([]string, len(p))
 	for i, problem := range p {

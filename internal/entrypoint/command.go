@@ -52,11 +52,20 @@ func (e Entrypoint) Add(root, run *cobra.Command, commands ...*cobra.Command) {
 type Invocation struct {
 	Log     *slog.Logger
 	Environ config.Environ
+	// Unused are variables that the command has no use for: what is wrong with them is
+	// none of its problems.
+	Unused  []config.Variable
 	service string
 }
 
 // Load fills a settings struct as config.Load does.
-func (i Invocation) Load(settings any) error { return config.Load(settings, i.Environ) }
+func (i Invocation) Load(settings any) error {
+	err := config.Load(settings, i.Environ)
+	if problems, ok := errors.AsType[config.Problems](err); ok {
+		return problems.Without(i.Unused).Err()
+	}
+	return err
+}
 
 // Enter makes this process the user that the service runs as, with folders that
 // this user can write to, and with HOME in Environ. Load the settings before: a

@@ -21,8 +21,10 @@ const (
 	stageAuth   = "auth"
 	stageEnv    = "env"
 	stageDeploy = "deploy"
-	stageServe  = "serve"
-	stageReady  = "ready"
+	// stageFunctions is in the place of env and deploy where a job does these.
+	stageFunctions = "functions"
+	stageServe     = "serve"
+	stageReady     = "ready"
 )
 
 // Boot is one boot of the platform service.
@@ -73,10 +75,14 @@ func (b *Boot) pushOnly() boot.Plan {
 	return plan
 }
 
-// serveOnly runs the web server and pushes nothing.
+// serveOnly runs the web server once another has pushed.
 func (b *Boot) serveOnly() boot.Plan {
 	plan := b.everything()
-	plan.Stages = nil
+	plan.Stages = []boot.Stage{
+		{Name: stageWait, Run: b.wait},
+		{Name: stageAuth, Run: b.authenticate},
+		{Name: stageFunctions, Run: b.awaitFunctions},
+	}
 	return plan
 }
 

@@ -246,7 +246,7 @@ func (c *container) running(stage, step string) bool {
 }
 
 func TestWebServerIsRestartedAndReadinessFollows(t *testing.T) {
-	c := start(t, environ(t, "http://"+testkit.FreeAddress(t)), "serve")
+	c := start(t, environ(t, newSim(t).URL(), "CONVEX_DEPLOY_DRIVER=cli"), "serve")
 	c.untilReady()
 	child := c.status().Children[0]
 	if err := syscall.Kill(child.Pid, syscall.SIGKILL); err != nil {
@@ -277,7 +277,7 @@ func TestWebServerNeverSeesTheInstanceSecret(t *testing.T) {
 func TestSecretsOfTheWebServerAreNotLogged(t *testing.T) {
 	secret := "can/ary+" + rand.Text()
 	says := `{"s":"` + strings.ReplaceAll(secret, "/", `\/`) + `"}` + "\n" + "at " + url.QueryEscape(secret) + "\n" + strings.Repeat(".", supervise.MaxLine-12) + secret + "\n"
-	c := start(t, environ(t, "http://"+testkit.FreeAddress(t), "BETTER_AUTH_SECRET="+secret, "WEB_SAYS="+says), "serve")
+	c := start(t, environ(t, newSim(t).URL(), "CONVEX_DEPLOY_DRIVER=cli", "BETTER_AUTH_SECRET="+secret, "WEB_SAYS="+says), "serve")
 	c.untilReady()
 	c.Stop(10 * time.Second)
 	if got := c.Output.String(); strings.Count(got, "[BETTER_AUTH_SECRET]") != 4 || strings.Contains(got, "ary+") || strings.Contains(got, secret[8:16]) {

@@ -9,6 +9,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/entrypoint/boot"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 // Command returns platform-entrypoint's command line.
@@ -37,10 +38,13 @@ of the environment.`,
 	}, cli.Manual{Reads: cli.Reading(Settings{}), Page: "docs/deploy.md"}, bootCommand("push", (*Boot).pushOnly))
 	serve := e.Booting(&cobra.Command{
 		Use:     "serve",
-		Short:   "Run the web server only",
-		Long:    "Run the web server and push nothing: where a pipeline has pushed." + entrypoint.Ends(),
+		Short:   "Wait for the push of this release, then run the web server",
+		Long:    "Push nothing: wait until a pipeline or a job has pushed the functions of this release, which is asked\nwith reads only, and serve until a stop is requested." + entrypoint.Ends(),
 		Example: "  platform-entrypoint --env-file .env serve",
-	}, cli.Manual{Reads: cli.Reading(Settings{})}, bootCommand("", (*Boot).serveOnly))
+	}, cli.Manual{Reads: cli.Reading(Settings{})}, func(ctx context.Context, inv entrypoint.Invocation) error {
+		inv.Unused = config.Describe(stack.Database{}) // it is pushed, and nothing is here
+		return bootCommand("", (*Boot).serveOnly)(ctx, inv)
+	})
 	e.Add(root, run, push, serve,
 		envCommand(e), doctorCommand(e), pushIndexCommand(environ))
 	return cli.Manual{Reads: cli.Reading(Settings{}), Page: "docs/operations.md, docs/environment.md"}.For(root)

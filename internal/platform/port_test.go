@@ -15,7 +15,6 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/report"
-	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // Another server on the web server's port answers the health route too, and
@@ -56,7 +55,7 @@ func TestAnotherServerOnThePortIsNotTakenForOurs(t *testing.T) {
 
 // While a dead web server waits for its restart, its port is anybody's.
 func TestRestartWaitsForThePort(t *testing.T) {
-	c := start(t, environ(t, "http://"+testkit.FreeAddress(t)), "serve")
+	c := start(t, environ(t, newSim(t).URL(), "CONVEX_DEPLOY_DRIVER=cli"), "serve")
 	c.untilReady()
 	if err := syscall.Kill(c.status().Children[0].Pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
@@ -83,7 +82,7 @@ func TestRestartWaitsForThePort(t *testing.T) {
 // A web server that is not there is not tried again.
 func TestMissingWebServerIsTriedOnce(t *testing.T) {
 	began := time.Now()
-	c := start(t, environ(t, "http://"+testkit.FreeAddress(t), "WEB_COMMAND=no-such-web-server"), "serve")
+	c := start(t, environ(t, newSim(t).URL(), "CONVEX_DEPLOY_DRIVER=cli", "WEB_COMMAND=no-such-web-server"), "serve")
 	if code := c.Wait(); code != exit.NotFound {
 		t.Errorf("exit code %d", code)
 	}

@@ -24,11 +24,8 @@ const (
 // warnUnlessRunning looks, once the web server is ready, whether the deployment
 // runs functions: a paused one takes a push like any other, and one that has lost
 // its packages or whose database is too new is green everywhere else. It is for
-// the operator to decide, so readiness stays. A boot that only serves has no key to ask with.
+// the operator to decide, so readiness stays.
 func (b *Boot) warnUnlessRunning(ctx context.Context) {
-	if b.client == nil {
-		return
-	}
 	var said string
 	wait := backoff.NewExponentialBackOff(backoff.WithInitialInterval(runningWait))
 	err := backoff.Retry(func() (err error) {

@@ -27,7 +27,7 @@ func TestWhatIsSaidOfAWebServer(t *testing.T) {
 			[]string{"CONVEX_DEPLOY_MAX 1m0s is less than CONVEX_DEPLOY_TIMEOUT (5m0s)"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := start(t, environ(t, newSim(t).URL(), tt.changes...), "serve")
+			c := start(t, environ(t, newSim(t).URL(), append(tt.changes, "CONVEX_DEPLOY_DRIVER=cli")...), "serve")
 			if code := c.Wait(); code != tt.code {
 				t.Errorf("exit code %d", code)
 			}
@@ -44,7 +44,7 @@ func TestWhatIsSaidOfAWebServer(t *testing.T) {
 // names the limit and the setting, from the first kill on; the limit itself is named
 // at the start.
 func TestAWebServerThatIsTooBig(t *testing.T) {
-	e := environ(t, newSim(t).URL(), "WEB_COMMAND=tail /dev/zero")
+	e := environ(t, newSim(t).URL(), "CONVEX_DEPLOY_DRIVER=cli", "WEB_COMMAND=tail /dev/zero")
 	command := exec.Command("true")
 	argv := testkit.InMemory(t, 120<<20, os.Args[0], "serve")
 	command.Path, command.Args, command.Env = "/bin/sh", argv, e.List()
