@@ -89,8 +89,8 @@ func swap(root, id string) error {
 	switch {
 	case err != nil:
 		return err
-	case found.Swapping == "" && found.Done == id && found.Ready == "":
-		return nil
+	case found.Done == id:
+		return clearSwap(work)
 	case found.Ready != id || found.Swapping != "" && found.Swapping != id:
 		return fmt.Errorf("the volume holds no unpacked backup %s, but %q, and the swap of %q", id, found.Ready, found.Swapping)
 	}
@@ -161,7 +161,13 @@ func endSwap(root, id string) error {
 	if err := atomicfile.Write(filepath.Join(work, doneName), []byte(id), 0o600); err != nil {
 		return err
 	}
-	for _, name := range []string{swapName, readyName, newName} {
+	return clearSwap(work)
+}
+
+// clearSwap removes what a swap that is done was made of. The journal goes last: as long
+// as it is there, the restore is not over, and the next one is another.
+func clearSwap(work string) error {
+	for _, name := range []string{readyName, newName, swapName} {
 		if err := os.RemoveAll(filepath.Join(work, name)); err != nil {
 			return err
 		}
