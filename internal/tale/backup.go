@@ -83,7 +83,7 @@ func (a *app) backup(command *cobra.Command, path string, o backupOptions) error
 	defer stop()
 	s, release, err := a.locked(ctx, stop, command, o.wait, out)
 	if err != nil {
-		return err
+		return interrupted(ctx, err)
 	}
 	defer release()
 	passphrase := ""

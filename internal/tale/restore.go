@@ -94,6 +94,8 @@ type restoring struct {
 	backup backup.Restore
 	target backup.Target
 	note   restoringNote
+	// changing says that what the data are may have changed.
+	changing bool
 }
 
 // restoringNote is what a killed restore leaves in .tale.
@@ -119,18 +121,24 @@ func restoringOf(p *project.Project) (note restoringNote, there bool) {
 	return note, err == nil && json.Unmarshal(text, &note) == nil
 }
 
-func (a *app) restore(command *cobra.Command, path string, o restoreOptions) error {
+func (a *app) restore(command *cobra.Command, path string, o restoreOptions) (err error) {
 	out := a.progress(command, o.quiet)
 	ctx, stop := console.Interruptible(command.Context(), func() {
 		out.Say("interrupted: nothing is changed, or all is, if the swap has begun; another Ctrl-C leaves it as it is, and the same command finishes it")
 	})
 	defer stop()
+	r := &restoring{app: a, options: o, out: out, command: command, began: time.Now(), path: path}
+	defer func() {
+		if !r.changing {
+			err = interrupted(ctx, err)
+		}
+	}()
 	s, release, err := a.locked(ctx, stop, command, o.wait, out)
 	if err != nil {
 		return err
 	}
 	defer release()
-	r := &restoring{app: a, session: s, options: o, out: out, command: command, began: time.Now(), path: path}
+	r.session = s
 	if id := s.project.File.ID; o.name != "" && o.name != id {
 		return exit.Errorf(exit.Usage, "--project-name is %q, and this project is %q: nothing was changed", o.name, id)
 	}
@@ -159,6 +167,7 @@ func (r *restoring) discardOld(ctx context.Context) error {
 	if err := r.agree(r.command, []string{"what was there before the last restore is removed for good"}); err != nil {
 		return err
 	}
+	r.changing = true
 	removed, err := r.backup.Discard(ctx, true, true)
 	if err != nil && ctx.Err() != nil {
 		return exit.Errorf(exit.Interrupted, "interrupted: some of it is removed; the same command removes the rest")
@@ -334,7 +343,8 @@ func (r *restoring) hasRoom(ctx context.Context) error {
 
 // carryOut prepares, swaps, and starts what ran.
 func (r *restoring) carryOut(ctx context.Context, begun bool) error {
-	m := r.backup.Manifest
+	m, asked := r.backup.Manifest, ctx
+	r.changing = true
 	if begun && r.target.Restored(r.backup.Run, m) {
 		return r.finish(context.WithoutCancel(ctx))
 	}
@@ -354,7 +364,7 @@ func (r *restoring) carryOut(ctx context.Context, begun bool) error {
 	}
 	if err != nil && !begun && !r.swapBegan(ctx) {
 		_, left := r.backup.Discard(ctx, true, false)
-		return errors.Join(asInterrupt(err), left, r.startAgain(ctx), r.forget())
+		return errors.Join(interrupted(asked, err), left, r.startAgain(ctx), r.forget())
 	}
 	if err == nil {
 		err = r.backup.SwapVolume(ctx)
@@ -363,13 +373,6 @@ func (r *restoring) carryOut(ctx context.Context, begun bool) error {
 		return exit.Errorf(exit.Stuck, "databases and files are of two moments: `tale restore %s` again finishes it: %w", r.path, err)
 	}
 	return r.finish(ctx)
-}
-
-func asInterrupt(err error) error {
-	if errors.Is(err, context.Canceled) {
-		return exit.Errorf(exit.Interrupted, "interrupted: nothing was changed")
-	}
-	return err
 }
 
 // swapBegan reports whether databases are in their places, also where their server did
