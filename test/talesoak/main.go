@@ -32,6 +32,7 @@ type options struct {
 	seed     uint64
 	mishap   string
 	talk     bool
+	kill     bool
 }
 
 func main() { os.Exit(cli.Main(command())) }
@@ -45,7 +46,7 @@ func command() *cobra.Command {
 	}
 	flags := root.Flags()
 	flags.StringVar(&o.tale, "tale", "bin/tale", "the command, a `file`")
-	flags.StringSliceVar(&o.only, "only", nil, "only these parts: numbers, failures, mishaps, foreign, switches, kills, stops, locks, migrations")
+	flags.StringSliceVar(&o.only, "only", nil, "only these parts: numbers, failures, mishaps, foreign, switches, kills, stops, locks, backup, migrations")
 	flags.IntVar(&o.switches, "switches", 20, "deploys and rollbacks under load")
 	flags.IntVar(&o.rate, "rate", 200, "requests per second")
 	flags.IntVar(&o.sockets, "sockets", 200, "WebSockets that are held open")
@@ -54,6 +55,7 @@ func command() *cobra.Command {
 	flags.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "`number` that decides about what is left to chance")
 	flags.StringVar(&o.mishap, "mishap", "", "only the mishaps whose names have this `text`")
 	flags.BoolVar(&o.talk, "talk", false, "show what tale says of each mishap")
+	flags.BoolVar(&o.kill, "kill-engine", false, "in an engine of its own: kill that in place of tale (with --only backup,migrations)")
 	remains := &cobra.Command{
 		Use: "clean", Hidden: true, Short: "Remove everything when stdin ends",
 		RunE: func(command *cobra.Command, _ []string) error { return cleanAtEnd(command.InOrStdin()) },
@@ -72,7 +74,13 @@ func soak(ctx context.Context, o options) error {
 		return err
 	}
 	defer release()
-	s, err := newStack(ctx, o)
+	var own *ownEngine
+	if o.kill {
+		if own, ctx, err = newEngine(ctx); err != nil {
+			return err
+		}
+	}
+	s, err := newStack(ctx, o, own)
 	if err != nil {
 		return err
 	}
@@ -84,6 +92,7 @@ func soak(ctx context.Context, o options) error {
 	}{
 		{"numbers", s.numbers}, {"failures", s.failures}, {"mishaps", s.mishaps}, {"switches", s.underLoad},
 		{"kills", s.killing}, {"stops", s.interrupting}, {"locks", s.two},
+		{"backup", s.backups},
 		{"migrations", s.migrations}, // it removes what others have made
 		{"foreign", s.foreign},       // it removes releases of ours
 	} {

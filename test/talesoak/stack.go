@@ -49,6 +49,7 @@ var (
 type stack struct {
 	figures
 	options
+	engine        *ownEngine // nil: that of others, which is left alone
 	id, dir, site string
 	https         int
 	through       []string // the command that runs tale
@@ -56,7 +57,7 @@ type stack struct {
 }
 
 // newStack makes the images and the project's files.
-func newStack(ctx context.Context, o options) (*stack, error) {
+func newStack(ctx context.Context, o options, own *ownEngine) (*stack, error) {
 	path, err := filepath.Abs(o.tale)
 	if err != nil {
 		return nil, err
@@ -69,7 +70,11 @@ func newStack(ctx context.Context, o options) (*stack, error) {
 			}
 		}
 	}
-	return (&stack{options: o}).another(project)
+	s := &stack{options: o, engine: own}
+	if own != nil { // the site is to be seen from where tale runs
+		s.through, s.shell = []string{"nsenter", "-t", strconv.Itoa(own.holder), "-n"}, []string{"DOCKER_HOST=" + own.host()}
+	}
+	return s.another(project)
 }
 
 // another makes a project beside this one, with the same images.
@@ -83,7 +88,7 @@ func (s *stack) another(id string) (*stack, error) {
 	if err = errors.Join(err, wrong); err != nil {
 		return nil, err
 	}
-	p := &stack{options: s.options, id: id, dir: dir, https: https, site: "https://" + net.JoinHostPort(hostname, strconv.Itoa(https))}
+	p := &stack{options: s.options, engine: s.engine, through: s.through, shell: s.shell, id: id, dir: dir, https: https, site: "https://" + net.JoinHostPort(hostname, strconv.Itoa(https))}
 	return p, errors.Join(
 		os.WriteFile(filepath.Join(dir, "tale.json"), []byte(fmt.Sprintf(`{"version": 1, "id": %q, "services": ["%s"]}`, p.id, strings.Join(services, `","`))), 0o600),
 		os.WriteFile(filepath.Join(dir, ".env"), []byte(p.settings(http)), 0o600),
@@ -123,6 +128,12 @@ func image(ctx context.Context, service, version, more string) error {
 // remove is for the end, whatever became of the context.
 func (s *stack) remove() {
 	_ = os.RemoveAll(s.dir)
+	if s.engine != nil {
+		if err := s.engine.remove(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	clean(ctx)
@@ -175,20 +186,24 @@ func cleanAtEnd(stdin io.Reader) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	clean(ctx)
+	wrong := (&ownEngine{dir: filepath.Join(os.TempDir(), engineDir)}).remove()
 	left, err := filepath.Glob(filepath.Join(os.TempDir(), prefix+"-*"))
 	for _, dir := range left {
 		err = errors.Join(err, os.RemoveAll(dir))
 	}
-	return err
+	return errors.Join(wrong, err)
 }
 
 // docker runs the docker command and returns what it prints.
 func docker(ctx context.Context, args ...string) (string, error) {
+	if host, other := ctx.Value(hostKey{}).(string); other {
+		args = append([]string{"-H", host}, args...)
+	}
 	command := exec.CommandContext(ctx, "docker", args...)
 	var out, said bytes.Buffer
 	command.Stdout, command.Stderr = &out, &said
 	if err := command.Run(); err != nil {
-		return out.String(), fmt.Errorf("docker %s: %w: %s", args[0], err, strings.TrimSpace(said.String()))
+		return out.String(), fmt.Errorf("docker %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(said.String()))
 	}
 	return out.String(), nil
 }

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	engineDir = prefix + "-engine" // in the folder for temporary files
+	engineUp  = 90 * time.Second
+	// longestGone is how long the engine is away at most.
+	longestGone = 3 * time.Second
+)
+
+// ownEngine is a Docker engine that may be killed: with data of its own, and with
+// namespaces of mounts and of the network, which a process holds while it is gone.
+type ownEngine struct {
+	dir    string
+	holder int
+	daemon *exec.Cmd
+}
+
+// hostKey is of the address of the engine that docker is for.
+type hostKey struct{}
+
+func (e *ownEngine) host() string { return "unix://" + filepath.Join(e.dir, "docker.sock") }
+
+// newEngine starts an engine and gives it images of the other one. The context that it
+// returns is for what is asked of it.
+func newEngine(ctx context.Context) (*ownEngine, context.Context, error) {
+	e := &ownEngine{dir: filepath.Join(os.TempDir(), engineDir)}
+	if err := errors.Join(e.remove(), os.MkdirAll(e.dir, 0o700)); err != nil {
+		return nil, ctx, err
+	}
+	const hold = "mount -t tmpfs none /run && ip link set lo up && echo $$ >$0/holder && exec sleep infinity"
+	holder := exec.Command("unshare", "--mount", "--net", "sh", "-c", hold, e.dir) //nolint:noctx // It outlives the context.
+	if err := holder.Start(); err != nil {
+		return nil, ctx, err
+	}
+	go func() { _ = holder.Wait() }()
+	inside := context.WithValue(ctx, hostKey{}, e.host())
+	if !eventually(ctx, engineUp, func() bool { e.holder = pidIn(e.dir, "holder"); return e.holder > 0 }) {
+		return nil, ctx, errors.New("cannot make namespaces for an engine")
+	}
+	if err := e.start(inside); err != nil {
+		return nil, ctx, err
+	}
+	images := []string{"tale-e2e/slim", databaseImage}
+	for _, service := range services {
+		images = append(images, fmt.Sprintf(base, service))
+	}
+	save := exec.CommandContext(ctx, "docker", append([]string{"save"}, images...)...)
+	load := exec.CommandContext(ctx, "docker", "-H", e.host(), "load", "-q")
+	from, to := io.Pipe()
+	save.Stdout, load.Stdin = to, from
+	loaded := make(chan error, 1)
+	go func() { loaded <- load.Run() }()
+	err := save.Run()
+	_ = to.Close()
+	return e, inside, errors.Join(err, <-loaded)
+}
+
+// start starts the engine and waits until it answers.
+func (e *ownEngine) start(ctx context.Context) error {
+	log, err := os.OpenFile(filepath.Join(e.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	join := func(name string) string { return filepath.Join(e.dir, name) }
+	e.daemon = exec.Command("nsenter", "-t", strconv.Itoa(e.holder), "-m", "-n", //nolint:noctx // It is ended in its own way.
+		"dockerd", "--data-root", join("data"), "--exec-root", join("exec"), "--pidfile", join("pid"), "-H", e.host(), "--log-level", "warn")
+	e.daemon.Stdout, e.daemon.Stderr = log, log
+	if err := e.daemon.Start(); err != nil {
+		return err
+	}
+	if !eventually(ctx, engineUp, func() bool { _, err := docker(ctx, "version"); return err == nil }) {
+		return fmt.Errorf("the engine does not answer, see %s", log.Name())
+	}
+	return nil
+}
+
+// kill kills the engine, and starts it again after a while.
+func (e *ownEngine) kill(ctx context.Context, gone time.Duration) error {
+	err := e.daemon.Process.Kill()
+	_ = e.daemon.Wait()
+	select {
+	case <-time.After(gone):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return errors.Join(err, os.Remove(filepath.Join(e.dir, "pid")), e.start(ctx))
+}
+
+// remove ends what there is of an engine, also of one that another process has begun.
+func (e *ownEngine) remove() error {
+	for _, name := range []string{"pid", "holder"} {
+		pid := pidIn(e.dir, name)
+		if pid == 0 {
+			continue
+		}
+		_ = unix.Kill(pid, unix.SIGTERM) // it may have ended
+		eventually(context.Background(), engineUp, func() bool {
+			_, err := os.Stat(filepath.Join("/proc", strconv.Itoa(pid), "exe"))
+			return err != nil
+		})
+	}
+	return os.RemoveAll(e.dir)
+}
+
+func pidIn(dir, name string) int {
+	text, _ := os.ReadFile(filepath.Join(dir, name))
+	pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+	return pid
+}
