@@ -158,11 +158,7 @@ func (a *app) newPassword(ctx context.Context, command *cobra.Command, fromStdin
 		return "", exit.Errorf(exit.Usage, "there is no terminal to ask for the password on: give it on stdin with --password-stdin")
 	}
 	if fromStdin {
-		password, err := p.Line("")
-		if err == nil && password == "" {
-			err = exit.Errorf(exit.Usage, "stdin has no password on its first line")
-		}
-		return password, err
+		return p.Input("the password")
 	}
 	password, err := p.NewSecret(ctx, "New password")
 	if err == nil && password == "" {

@@ -164,6 +164,9 @@ func (a *app) agree(command *cobra.Command, reasons []string) error {
 		command.PrintErrf("  %s\n", reason)
 	}
 	answer, err := p.Line("Go on? [y/N] ")
+	if exit.Code(err) == exit.Interrupted {
+		return err
+	}
 	if answer = strings.ToLower(answer); err != nil || answer != "y" && answer != "yes" {
 		return exit.With(exit.Declined, errDeclined)
 	}

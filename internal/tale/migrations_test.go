@@ -70,3 +70,25 @@ func TestOnATerminalItAsksWhoseAVolumeIs(t *testing.T) {
 	p.Wait()
 	testkit.Eventually(t, "it looks at the host", func() bool { return p.Says("compose") && p.Says("cannot deploy on this host") })
 }
+
+// Ctrl-C at a question ends the command, also one that has something to take back once it
+// is interrupted.
+func TestCtrlCEndsAQuestion(t *testing.T) {
+	server, dir, _ := legacyHost(t)
+	t.Setenv("DOCKER_HOST", server.Host())
+	for _, tt := range []struct {
+		question string
+		args     []string
+	}{
+		{"project's? [y/N] ", []string{"deploy", "--version", "1.0.0", "--project", dir}},
+		{"Host name of the site", []string{"init", filepath.Join(t.TempDir(), "shop")}},
+		{"(not shown)", []string{"auth", "reset-owner", "--project", dir}},
+	} {
+		p := onTerminal(t, dir, tt.args...)
+		p.Until("the question", func() bool { return strings.Contains(p.Output.String(), tt.question) })
+		p.Type("\x03")
+		if code := p.Wait(); code != exit.Interrupted {
+			t.Errorf("%v ended with %d: %s", tt.args, code, p.Output.String())
+		}
+	}
+}

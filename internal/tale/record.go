@@ -106,7 +106,7 @@ func (d *deployment) images(entry *project.Entry, state rollout.State) {
 
 func resultOf(err error) string {
 	switch exit.Code(err) {
-	case exit.Declined:
+	case exit.Declined, exit.Usage: // a question that was answered with no, or could not be asked
 		return project.Declined
 	case exit.Interrupted:
 		return project.Interrupted

@@ -241,6 +241,9 @@ func (r *restoring) unlock(ctx context.Context, source *backup.Source) error {
 		return nil
 	case r.options.identity == "":
 		passphrase, err := r.prompter(r.command).Secret(ctx, "Passphrase of the backup")
+		if err == nil && passphrase == "" {
+			err = exit.Errorf(exit.Usage, "the passphrase is empty: nothing was changed")
+		}
 		if err != nil {
 			return err
 		}

@@ -59,12 +59,15 @@ func (p *Prompter) Ask(question, fallback string, check func(string) error) (str
 	}
 }
 
-// Line asks for a line. No answer at all is a usage error.
+// Line asks for a line. No answer at all is a usage error, and Ctrl-C ends the question,
+// also where the command goes on after it to take something back.
 func (p *Prompter) Line(shown string) (string, error) {
-	if _, err := io.WriteString(p.out, shown); err != nil {
-		return "", err
-	}
-	line, err := p.lines.ReadString('\n')
+	line, err := interruptibly(context.Background(), func() (string, error) {
+		if _, err := io.WriteString(p.out, shown); err != nil {
+			return "", err
+		}
+		return p.lines.ReadString('\n')
+	})
 	if errors.Is(err, io.EOF) && line == "" {
 		return "", exit.Errorf(exit.Usage, "there was no answer to: %s", strings.TrimSpace(shown))
 	}
@@ -74,37 +77,61 @@ func (p *Prompter) Line(shown string) (string, error) {
 	return strings.TrimSpace(line), err
 }
 
+// Input returns the first line of the input, where what is expected.
+func (p *Prompter) Input(what string) (string, error) {
+	line, err := interruptibly(context.Background(), func() (string, error) { return p.lines.ReadString('\n') })
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	if line = strings.TrimSpace(line); err == nil && line == "" {
+		err = exit.Errorf(exit.Usage, "stdin has nothing on its first line, where %s is expected", what)
+	}
+	return line, err
+}
+
 // Secret asks for a value that the terminal does not show. Without a terminal it is the
 // first line of the input.
 func (p *Prompter) Secret(ctx context.Context, question string) (string, error) {
 	if !p.Terminal() {
-		return p.Line("")
+		return p.Input("the " + strings.ToLower(question[:1]) + question[1:])
 	}
 	before, err := term.GetState(p.fd)
 	if err != nil {
 		return "", err
 	}
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if _, err := io.WriteString(p.out, question+" (not shown): "); err != nil {
-		return "", err
+	text, err := interruptibly(ctx, func() (string, error) {
+		if _, err := io.WriteString(p.out, question+" (not shown): "); err != nil {
+			return "", err
+		}
+		text, err := term.ReadPassword(p.fd)
+		return string(text), err
+	})
+	_, wrong := io.WriteString(p.out, "\n")
+	if err = errors.Join(err, wrong); exit.Code(err) == exit.Interrupted { // the terminal would go on showing nothing
+		err = errors.Join(err, term.Restore(p.fd, before))
 	}
+	return text, err
+}
+
+// interruptibly asks until a stop signal. What is being read then cannot be ended, and is
+// left alone: the process is about to end.
+func interruptibly(ctx context.Context, ask func() (string, error)) (string, error) {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
 	type answer struct {
-		text []byte
+		text string
 		err  error
 	}
 	answers := make(chan answer, 1)
 	go func() {
-		text, err := term.ReadPassword(p.fd)
+		text, err := ask()
 		answers <- answer{text, err}
 	}()
 	select {
 	case got := <-answers:
-		_, err := io.WriteString(p.out, "\n")
-		return string(got.text), errors.Join(got.err, err)
-	case <-ctx.Done(): // the terminal would go on showing nothing
-		_, err := io.WriteString(p.out, "\n")
-		return "", exit.With(exit.Interrupted, errors.Join(errors.New("interrupted"), err, term.Restore(p.fd, before)))
+		return got.text, got.err
+	case <-ctx.Done():
+		return "", exit.Errorf(exit.Interrupted, "interrupted: nothing was changed")
 	}
 }
 
