@@ -158,7 +158,7 @@ func (a *app) newPassword(ctx context.Context, command *cobra.Command, fromStdin
 		return "", exit.Errorf(exit.Usage, "there is no terminal to ask for the password on: give it on stdin with --password-stdin")
 	}
 	if fromStdin {
-		return p.Input("the password")
+		return p.Input("password")
 	}
 	password, err := p.NewSecret(ctx, "New password")
 	if err == nil && password == "" {

@@ -95,5 +95,5 @@ func TestResetOwner(t *testing.T) {
 		t.Errorf("the password is seen: %s %s", r.err, ran())
 	}
 	reset("").expect(t, exit.Usage, "", "--password-stdin")
-	reset("\n", "--password-stdin").expect(t, exit.Usage, "", "where the password is expected")
+	reset("\n", "--password-stdin").expect(t, exit.Usage, "", "is expected: password")
 }

@@ -91,7 +91,7 @@ func TestEveryCommandHasHelp(t *testing.T) {
 		}
 	}
 	walk(tale.Command(nil))
-	for _, args := range [][]string{{"nope"}, {"config", "nope"}, {"env", "nope"}, {"history", "x"}, {"version", "x"}, {"init", "a", "b"}, {"completion"}, {"completion", "tcsh"}} {
+	for _, args := range [][]string{{"restore", "--discard-old", "--dry-run", "--yes"}, {"nope"}, {"config", "nope"}, {"env", "nope"}, {"history", "x"}, {"version", "x"}, {"init", "a", "b"}, {"completion"}, {"completion", "tcsh"}} {
 		run(t, nil, "", args...).expect(t, exit.Usage, "", "tale: ")
 	}
 }
@@ -192,7 +192,7 @@ func TestInitWithoutATerminal(t *testing.T) {
 	if env := read(t, filepath.Join(dir, ".env")); !strings.Contains(env, "POSTGRES_URL=postgresql://u:hunter2@db.example\n") || strings.Contains(env, "DB_PASSWORD=") {
 		t.Error(env)
 	}
-	run(t, nil, "", "init", t.TempDir(), "--database-url", "-").expect(t, exit.Usage, "", "no answer")
+	run(t, nil, "", "init", t.TempDir(), "--database-url", "-").expect(t, exit.Usage, "", "is expected: URL of the Postgres server")
 	run(t, nil, "", "init", t.TempDir(), "--tls", "letsencrypt").expect(t, exit.Usage, "", "--host")
 	run(t, nil, "", "init", dir, "--project", dir).expect(t, exit.Usage, "", "twice")
 	run(t, nil, "", "init", dir).expect(t, 0, "", "nothing was changed")

@@ -259,7 +259,7 @@ func (a *app) databaseSettings(o databaseFlags) (*project.Project, stackDatabase
 func (a *app) givenServer(ctx context.Context, command *cobra.Command, o databaseFlags, settings stackDatabase, d *databaseTarget) (err error) {
 	raw, prompter := o.url, a.prompter(command)
 	if raw == "-" {
-		if raw, err = prompter.Input("the URL of the server"); err != nil {
+		if raw, err = prompter.Input("URL of the server"); err != nil {
 			return err
 		}
 	}

@@ -49,7 +49,7 @@ func TestDatabaseOfAnAdministrator(t *testing.T) {
 	db("", "migrate", "--dir", folder+"/m").expect(t, exit.DeployRefused, "", `cannot apply 2_b.sql, line 4: ERROR: syntax error at or near "TABEL"`)
 	db("", "migrate").expect(t, exit.Usage, "", "dir")
 	db("", "migrate", "--dir", folder).expect(t, exit.Config, "", "no migrations in")
-	db("", "init", "--url", "-").expect(t, exit.Usage, "", "where the URL of the server is expected")
+	db("", "init", "--url", "-").expect(t, exit.Usage, "", "is expected: URL of the server")
 	db("postgresql://u:canary@h?pgbouncer=true", "init", "--url", "-").expect(t, exit.Config, "", "--url")
 }
 

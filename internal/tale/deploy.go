@@ -52,7 +52,8 @@ drain and stop. Whatever fails or is interrupted before that is taken back: what
 served goes on serving. Another run finishes what a killed one has left.
 
 The release is --version, or else TALE_VERSION of .env, or that of this command. Of an
-image that tale.json names with a tag, it is that tag.
+image that tale.json names with a tag, it is that tag. One of an older minor or major
+version is refused, as by tale rollback, unless --accept-data-loss is given.
 
 db and proxy are replaced in place when their settings differ, convex also when the
 release has another minor version: after a question, unless --yes or --all is given.
@@ -98,7 +99,6 @@ tale restore of what deploy --snapshot has kept, or --accept-data-loss.
 		RunE:    func(command *cobra.Command, _ []string) error { return a.deploy(command, o) },
 	}
 	command.Flags().StringVarP(&o.version, "version", "v", "", "release `X` to go back to")
-	command.Flags().BoolVar(&o.loses, "accept-data-loss", false, "go back to another minor or major version on the present data")
 	a.rolloutFlags(command, &o)
 	return command
 }
@@ -107,6 +107,7 @@ func (a *app) rolloutFlags(command *cobra.Command, o *deployOptions) {
 	flags := command.Flags()
 	flags.BoolVar(&o.dryRun, "dry-run", false, "print the plan and change nothing; exit 10 if there is something to do")
 	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print the result and errors only")
+	flags.BoolVar(&o.loses, "accept-data-loss", false, "go back to an older minor or major version on the present data")
 	keepFlag(command, &o.keep)
 	flags.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long (`TIME`) a service may take to become ready; a boot that gets on has more")
 	waitFlag(command, &o.wait)
@@ -259,7 +260,7 @@ func (o deployOptions) fits(p *project.Project) error {
 }
 
 func commandLine(command *cobra.Command) string {
-	return strings.Join(append([]string{command.CommandPath()}, os.Args[min(len(os.Args), strings.Count(command.CommandPath(), " ")+1):]...), " ")
+	return console.Quoted(command.CommandPath(), os.Args[min(len(os.Args), strings.Count(command.CommandPath(), " ")+1):]...)
 }
 
 // deployment is one run of deploy or rollback.
@@ -423,6 +424,10 @@ func (d *deployment) preview(ctx context.Context) error {
 		return unclear
 	case unfit != nil:
 		return unfit
+	}
+	switch err := d.fitsData(); {
+	case err != nil:
+		return err
 	case d.plan.Empty() && len(d.delivery.Of(files.Add, files.Update)) == 0:
 		return nil
 	}
@@ -487,7 +492,7 @@ func (d *deployment) carryOut(ctx context.Context) error {
 	}
 	d.makeRoom(ctx)
 	if err := d.project.Begin(d.entry()); err != nil {
-		d.out.Say(fmt.Sprintf("what is under way cannot be noted; another run may not know if this one is killed: %v", err))
+		return exit.Errorf(exit.Failure, "nothing was changed, since what is under way cannot be noted in the project's folder: %w; tale keeps its state there, so make room or give this user the right to write", err)
 	}
 	err = d.run(ctx)
 	d.record(err)

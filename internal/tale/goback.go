@@ -3,7 +3,9 @@ package tale
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -11,8 +13,10 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/console"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
+	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 )
 
 // goBack makes the release an earlier one, and returns the ids of its images.
@@ -60,31 +64,46 @@ func (d *deployment) goBack() (map[string]string, error) {
 	return ids, nil
 }
 
-// fitsData refuses to go back to a release that may not read the present data. Versions
-// that are none say nothing.
+// fitsData refuses to go back to a release that may not read the present data, be it by
+// rollback or by a version that has stayed behind in a file. Versions that are none say
+// nothing.
 func (d *deployment) fitsData() error {
 	current, there := d.state.Current(stack.Platform)
-	if !d.options.rollback || !there || d.options.loses {
+	change, planned := d.plan.Of(stack.Platform)
+	if !there || !planned || change.Action == rollout.Keep || d.options.loses || !lower(d.plan.Version, current.Version) {
 		return nil
 	}
-	from, wrong := semver.NewVersion(current.Version)
-	to, unknown := semver.NewVersion(d.plan.Version)
-	readable := wrong != nil || unknown != nil || from.Major() == to.Major() && from.Minor() == to.Minor()
-	if readable {
-		return nil
+	again := d.command.CommandPath()
+	if d.options.version != "" {
+		again = console.Quoted(again+" --version", d.options.version)
 	}
-	way := "there is no snapshot of before, as `tale deploy --snapshot` takes"
-	entries, err := d.project.History()
+	way, err := d.dataOf(d.plan.Version)
 	if err != nil {
 		return err
 	}
+	if !d.options.rollback && d.options.version == "" {
+		way += fmt.Sprintf("; TALE_VERSION=%s in .env keeps the present one", current.Version)
+	}
+	return exit.Errorf(exit.Config, "cannot go back from %s to %s on the present data: migrations of the backend and of the app go forward only, and a release of another minor version may not read what the newer one has written; `%s --accept-data-loss` goes back all the same, %s", current.Version, d.plan.Version, again, way)
+}
+
+// lower reports whether a version has a lower minor or major part than another one.
+func lower(version, than string) bool {
+	a, wrong := semver.NewVersion(version)
+	b, unknown := semver.NewVersion(than)
+	return wrong == nil && unknown == nil && (a.Major() < b.Major() || a.Major() == b.Major() && a.Minor() < b.Minor())
+}
+
+// dataOf says how the data of a release come back, which a snapshot may have.
+func (d *deployment) dataOf(version string) (string, error) {
+	entries, err := d.project.History()
 	for _, e := range slices.Backward(entries) {
-		if e.From == d.plan.Version && e.Snapshot != "" {
-			way = "`tale restore " + e.Snapshot + "` brings back the data of before, without what has come since"
-			break
+		file := d.project.Path("snapshots", filepath.Base(e.Snapshot)) // wherever the folder was then
+		if _, gone := os.Stat(file); e.From == version && e.Snapshot != "" && gone == nil {
+			return "and `" + console.Quoted("tale restore", file) + "` then brings back the data of before, without what has come since", err
 		}
 	}
-	return exit.Errorf(exit.Config, "cannot go back from %s to %s on the present data: migrations of the backend and of the app go forward only, and a release of another minor version may not read what the newer one has written; %s, and `tale rollback --accept-data-loss` the code", current.Version, d.plan.Version, way)
+	return "and there is no snapshot of the data of before, as `tale deploy --snapshot` takes", err
 }
 
 // takeSnapshot backs the data up, if that was asked for and there are any.

@@ -1,12 +1,18 @@
 package tale
 
 import (
+	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // ofRelease returns an entry of the history for a release whose image has its name.
@@ -125,6 +131,46 @@ func TestVersionsOfARelease(t *testing.T) {
 		s := &session{project: &project.Project{}, settings: project.Settings{"TALE_VERSION": {Text: tt.setting}}}
 		if r := s.release(tt.named); r.version != tt.want || r.images[stack.DB] != officialRegistry+"/tale-db:"+tt.want {
 			t.Errorf("TALE_VERSION=%q, --version %q: %s, %s", tt.setting, tt.named, r.version, r.images[stack.DB])
+		}
+	}
+}
+
+// TestGoingBackOnDataOfANewerRelease: it is refused however the older release comes to be
+// asked for, also by a setting that was forgotten, and never for a newer one.
+func TestGoingBackOnDataOfANewerRelease(t *testing.T) {
+	p := &project.Project{Dir: filepath.Join(t.TempDir(), "my shop")}
+	kept := p.Path("snapshots", "1.1.0.tar")
+	testkit.WriteTree(t, p.Dir, map[string]string{".tale/snapshots/1.1.0.tar": ""})
+	// The folder had another name when the snapshot was taken.
+	if err := p.Record(project.Entry{Command: "tale deploy", Result: project.Done, From: "1.1.0", Release: "1.2.0", Snapshot: "/old/.tale/snapshots/1.1.0.tar"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		command, serves, wanted string
+		options                 deployOptions
+		action                  rollout.Action
+		says                    string // "" where it is not refused
+	}{
+		{"rollback", "1.2.0", "1.1.0", deployOptions{rollback: true}, rollout.Rotate, "`tale rollback --accept-data-loss` goes back all the same, and `tale restore '" + kept + "'` then brings back"},
+		{"rollback", "1.2.0", "1.0.0", deployOptions{rollback: true, version: "1.0.0"}, rollout.Rotate, "`tale rollback --version 1.0.0 --accept-data-loss` goes back all the same, and there is no snapshot"},
+		{"deploy", "1.2.0", "1.1.0", deployOptions{}, rollout.Rotate, "; TALE_VERSION=1.2.0 in .env keeps the present one"},
+		{"deploy", "2.0.0", "1.9.0", deployOptions{version: "1.9.0"}, rollout.Rotate, "`tale deploy --version 1.9.0 --accept-data-loss`"},
+		{"rollback", "1.2.0", "1.1.0", deployOptions{rollback: true, loses: true}, rollout.Rotate, ""},
+		{"rollback", "1.2.0", "1.3.0", deployOptions{rollback: true}, rollout.Rotate, ""},
+		{"deploy", "1.2.3", "1.2.2", deployOptions{}, rollout.Rotate, ""},
+		{"deploy", "1.2.0", "1.1.0", deployOptions{services: []string{"rag"}}, rollout.Keep, ""},
+		{"deploy", "1.2.0", "latest", deployOptions{}, rollout.Rotate, ""},
+	} {
+		root, command := &cobra.Command{Use: "tale"}, &cobra.Command{Use: tt.command}
+		root.AddCommand(command)
+		serves := engine.Container{Service: stack.Platform, Version: tt.serves, State: engine.State{Running: true}}
+		d := &deployment{
+			session: &session{project: p}, options: tt.options, command: command, state: rollout.State{Containers: []engine.Container{serves}},
+			plan: rollout.Plan{Version: tt.wanted, Changes: []rollout.Change{{Service: stack.Platform, Action: tt.action}}},
+		}
+		err := d.fitsData()
+		if (err != nil) != (tt.says != "") || err != nil && (!strings.Contains(err.Error(), tt.says) || exit.Code(err) != exit.Config) {
+			t.Errorf("%s from %s to %s: %v, want %q", tt.command, tt.serves, tt.wanted, err, tt.says)
 		}
 	}
 }

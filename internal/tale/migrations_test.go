@@ -92,3 +92,17 @@ func TestCtrlCEndsAQuestion(t *testing.T) {
 		}
 	}
 }
+
+// A folder that cannot be written to ends a deploy before anything changes.
+func TestAFolderThatCannotBeWrittenTo(t *testing.T) {
+	server, dir, environ := legacyHost(t)
+	testkit.WriteTree(t, dir, map[string]string{".tale/unfinished.json/in": "the way"}) // for root, too
+	r := run(t, environ, "", "deploy", "--yes", "--version", "1.0.0", "--project", dir, "--leave", "tale_db-data")
+	r.expect(t, exit.Failure, "", "nothing was changed")
+	for _, call := range server.Changes() {
+		if strings.Contains(call, "networks/create") || strings.Contains(call, "volumes/create") { // the lock has a container
+
+			t.Error(call)
+		}
+	}
+}

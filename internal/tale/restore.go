@@ -72,8 +72,11 @@ interrupted.`,
 	flags.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long (`TIME`) the services may take to become healthy again")
 	waitFlag(command, &o.wait)
 	command.RunE = func(command *cobra.Command, args []string) error {
-		if o.discardOld == (len(args) == 1) {
+		switch {
+		case o.discardOld == (len(args) == 1):
 			return exit.Errorf(exit.Usage, "name the file of a backup, or --discard-old")
+		case o.discardOld && o.dryRun:
+			return exit.Errorf(exit.Usage, "--dry-run is for the file of a backup, and --discard-old removes data: nothing was changed")
 		}
 		return a.restore(command, strings.Join(args, ""), o)
 	}
@@ -113,7 +116,7 @@ func unfinishedRestore(p *project.Project) error {
 	if !there {
 		return nil
 	}
-	return exit.Errorf(exit.Config, "a restore was killed, so that databases and files may be of two moments: `tale restore %s` finishes it", note.File)
+	return exit.Errorf(exit.Config, "a restore was killed, so that databases and files may be of two moments: `%s` finishes it", console.Quoted("tale restore", note.File))
 }
 
 func restoringOf(p *project.Project) (note restoringNote, there bool) {
@@ -206,7 +209,7 @@ func (r *restoring) fromFile(ctx context.Context) error {
 	if killed && strings.HasPrefix(note.Run, m.ID()) {
 		r.backup.Run, r.note = note.Run, note
 	} else if other := r.target.Unfinished(); other != "" && other != r.backup.Run || killed {
-		return exit.Errorf(exit.Config, "the restore of another backup was killed: `tale restore %s` finishes it first", cmp.Or(note.File, "FILE"))
+		return exit.Errorf(exit.Config, "the restore of another backup was killed: `%s` finishes it first", console.Quoted("tale restore", cmp.Or(note.File, "FILE")))
 	}
 	begun := killed || r.target.Begun(r.backup.Run, m)
 	if r.options.dryRun {
@@ -373,7 +376,7 @@ func (r *restoring) carryOut(ctx context.Context, begun bool) error {
 		err = r.backup.SwapVolume(ctx)
 	}
 	if err != nil {
-		return exit.Errorf(exit.Stuck, "databases and files are of two moments: `tale restore %s` again finishes it: %w", r.path, err)
+		return exit.Errorf(exit.Stuck, "databases and files are of two moments: `%s` again finishes it: %w", console.Quoted("tale restore", r.path), err)
 	}
 	return r.finish(ctx)
 }

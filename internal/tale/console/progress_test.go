@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -39,5 +40,17 @@ func TestResultIsAsDocumented(t *testing.T) {
 				t.Errorf("%s is not documented", member)
 			}
 		}
+	}
+}
+
+// TestQuotedIsWhatAShellReads: a command of a message can be pasted.
+func TestQuotedIsWhatAShellReads(t *testing.T) {
+	arguments := []string{"plain", "--version=1.2.3", "/my shop/Läden.tar", "", "it's", `a"b\c`, "$HOME `id` !x", "*?[a]{b,c}", "~", "a;b&c|d<e>f(g)#h", "two\nlines", "tab\there"}
+	out, err := exec.CommandContext(t.Context(), "sh", "-c", console.Quoted(`printf '%s\0'`, arguments...)).Output()
+	if want := strings.Join(arguments, "\x00") + "\x00"; err != nil || string(out) != want {
+		t.Errorf("%q, %v; want %q", out, err, want)
+	}
+	if plain := console.Quoted("tale restore", "/a/b-1.2.3.tar"); plain != "tale restore /a/b-1.2.3.tar" {
+		t.Error(plain)
 	}
 }

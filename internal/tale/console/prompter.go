@@ -77,14 +77,14 @@ func (p *Prompter) Line(shown string) (string, error) {
 	return strings.TrimSpace(line), err
 }
 
-// Input returns the first line of the input, where what is expected.
+// Input returns the first line of the input, which has to be there.
 func (p *Prompter) Input(what string) (string, error) {
 	line, err := interruptibly(context.Background(), func() (string, error) { return p.lines.ReadString('\n') })
 	if errors.Is(err, io.EOF) {
 		err = nil
 	}
 	if line = strings.TrimSpace(line); err == nil && line == "" {
-		err = exit.Errorf(exit.Usage, "stdin has nothing on its first line, where %s is expected", what)
+		err = exit.Errorf(exit.Usage, "stdin has nothing on its first line, where this is expected: %s", what)
 	}
 	return line, err
 }
@@ -93,7 +93,7 @@ func (p *Prompter) Input(what string) (string, error) {
 // first line of the input.
 func (p *Prompter) Secret(ctx context.Context, question string) (string, error) {
 	if !p.Terminal() {
-		return p.Input("the " + strings.ToLower(question[:1]) + question[1:])
+		return p.Input(question)
 	}
 	before, err := term.GetState(p.fd)
 	if err != nil {
