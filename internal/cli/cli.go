@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/tale-project/tale-runtime/internal/cli/version"
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -35,12 +37,36 @@ func prepare(command *cobra.Command) {
 		command.Args = usageArgs(command.Args)
 	}
 	command.PreRun = releaseStop
-	command.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return exit.Errorf(exit.Usage, "%w; see '%s --help'", err, c.CommandPath())
+	command.Flags().VisitAll(func(flag *pflag.Flag) {
+		if flag.Value.Type() == "duration" {
+			flag.Value = span{flag.Value}
+		}
 	})
+	command.SetFlagErrorFunc(flagError)
 	for _, sub := range command.Commands() {
 		prepare(sub)
 	}
+}
+
+// span is a time that a flag has, which cannot be below zero.
+type span struct{ pflag.Value }
+
+func (s span) Set(text string) error {
+	if d, err := time.ParseDuration(text); err != nil || d < 0 {
+		return errors.New("no time")
+	}
+	return s.Value.Set(text)
+}
+
+// flagError says what a flag wants, in place of why the library could not read it.
+func flagError(command *cobra.Command, err error) error {
+	wants := map[string]string{
+		"duration": "a time with its unit, such as 30s, 5m or 1h30m", "int": "a whole number", "uint": "a whole number, 0 or more", "bool": "true or false",
+	}
+	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok && wants[invalid.GetFlag().Value.Type()] != "" {
+		err = fmt.Errorf("--%s is %s, not %q", invalid.GetFlag().Name, wants[invalid.GetFlag().Value.Type()], invalid.GetValue())
+	}
+	return exit.Errorf(exit.Usage, "%w; see '%s --help'", err, command.CommandPath())
 }
 
 func noArgs(command *cobra.Command, args []string) error {

@@ -16,6 +16,9 @@ func run(t *testing.T, runErr error, args ...string) (code int, out string) {
 	t.Helper()
 	root := &cobra.Command{Use: "tool", RunE: func(*cobra.Command, []string) error { return runErr }}
 	root.AddCommand(cli.VersionCommand("tool"), &cobra.Command{Use: "one", Args: cobra.ExactArgs(1), RunE: root.RunE})
+	root.Flags().Duration("wait", 0, "")
+	root.Flags().Uint("keep", 1, "")
+	root.Flags().Bool("all", false, "")
 	var buf bytes.Buffer
 	root.SetOut(&buf)
 	root.SetErr(&buf)
@@ -37,6 +40,11 @@ func TestExitCodesAndMessages(t *testing.T) {
 		"flag of command":  {nil, []string{"version", "--nope"}, exit.Usage, "see 'tool version --help'"},
 		"needless args":    {nil, []string{"version", "x"}, exit.Usage, "takes no arguments"},
 		"too few args":     {nil, []string{"one"}, exit.Usage, "accepts 1 arg"},
+		"no unit":          {nil, []string{"--wait", "5"}, exit.Usage, "tool: --wait is a time with its unit, such as 30s, 5m or 1h30m, not \"5\"; see 'tool --help'\n"},
+		"time below zero":  {nil, []string{"--wait=-5s"}, exit.Usage, "--wait is a time"},
+		"a time":           {nil, []string{"--wait", "5m"}, 0, ""},
+		"below zero":       {nil, []string{"--keep", "-1"}, exit.Usage, "--keep is a whole number, 0 or more, not \"-1\""},
+		"neither yes":      {nil, []string{"--all=maybe"}, exit.Usage, "--all is true or false"},
 		"help":             {nil, []string{"one", "--help"}, 0, "Usage:"},
 		"code of an error": {refused, nil, exit.DeployRefused, "tool: cannot deploy: no"},
 		"logged error":     {cli.Logged(refused), nil, exit.DeployRefused, ""},

@@ -42,7 +42,7 @@ func (a *app) backupCommand() *cobra.Command {
 		Long: `Write all databases and the convex volume, as they are at one moment, to a file. The
 site goes on: convex stands still for the part of a second in which the last changes
 are copied, and goes on by itself if this command is killed. The file is there when it
-is whole and was read back.
+is whole and was read back. In a folder, here by default, it is ID-TIME.tar.
 
 With --recipient or --passphrase it is encrypted by age and has .env, too. Otherwise it
 has not: keep .env apart, because nothing can be restored without its INSTANCE_SECRET.
@@ -96,18 +96,25 @@ func (a *app) backup(command *cobra.Command, path string, o backupOptions) error
 	if err != nil {
 		return err
 	}
-	if path == "" {
-		path = s.project.File.ID + "-" + time.Now().UTC().Format("20060102T150405Z") + ".tar"
-		if len(recipients) > 0 {
-			path += ".age"
-		}
-	}
 	began := time.Now()
+	path = backupFile(path, s.project.File.ID, len(recipients) > 0, began)
 	m, err := s.takeBackup(ctx, path, recipients, o.noFiles, out)
 	if err != nil {
 		return out.Failed(interrupted(ctx, err))
 	}
 	return out.Result(described(path, m, time.Since(began)), nil)
+}
+
+// backupFile returns the file for a path that may be a folder, or empty for this one.
+func backupFile(path, id string, sealed bool, now time.Time) string {
+	if info, err := os.Stat(path); path != "" && (err != nil || !info.IsDir()) {
+		return path
+	}
+	name := id + "-" + now.UTC().Format("20060102T150405Z") + ".tar"
+	if sealed {
+		name += ".age"
+	}
+	return filepath.Join(path, name)
 }
 
 // interrupted makes whatever noticed an interrupt one.

@@ -13,7 +13,7 @@ import (
 
 func (a *app) cleanupCommand() *cobra.Command {
 	t := tidying{done: "done; `tale status` shows what is there"}
-	var keep int
+	var keep uint
 	command := &cobra.Command{
 		Use:   "cleanup",
 		Short: "Remove containers that were replaced, and images that are not needed",
@@ -38,7 +38,7 @@ permission; 78 configuration; 130 interrupted.`,
 			return err
 		}
 		defer s.close()
-		t.plan = func(ctx context.Context) (tidy.Plan, error) { return s.cleanup(ctx, keep) }
+		t.plan = func(ctx context.Context) (tidy.Plan, error) { return s.cleanup(ctx, int(keep)) }
 		return a.tidy(ctx, command, s, t)
 	}
 	return command

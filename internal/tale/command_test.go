@@ -91,7 +91,7 @@ func TestEveryCommandHasHelp(t *testing.T) {
 		}
 	}
 	walk(tale.Command(nil))
-	for _, args := range [][]string{{"restore", "--discard-old", "--dry-run", "--yes"}, {"nope"}, {"config", "nope"}, {"env", "nope"}, {"history", "x"}, {"version", "x"}, {"init", "a", "b"}, {"completion"}, {"completion", "tcsh"}} {
+	for _, args := range [][]string{{"restore", "--discard-old", "--dry-run", "--yes"}, {"deploy", "--host", "a b"}, {"start", "--host", "a b"}, {"deploy", "--keep", "-1"}, {"cleanup", "--keep=-1"}, {"nope"}, {"config", "nope"}, {"env", "nope"}, {"history", "x"}, {"version", "x"}, {"init", "a", "b"}, {"completion"}, {"completion", "tcsh"}} {
 		run(t, nil, "", args...).expect(t, exit.Usage, "", "tale: ")
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
@@ -31,7 +32,7 @@ type deployOptions struct {
 	host      string
 	fresh     bool
 	quiet     bool
-	keep      int
+	keep      uint
 	timeout   time.Duration
 	wait      time.Duration
 	migrate   bool
@@ -114,8 +115,8 @@ func (a *app) rolloutFlags(command *cobra.Command, o *deployOptions) {
 	_ = command.RegisterFlagCompletionFunc("version", a.completeVersions) // both have the flag
 }
 
-func keepFlag(command *cobra.Command, keep *int) {
-	command.Flags().IntVar(keep, "keep", 1, "how many releases (`N`) before the present one keep their images")
+func keepFlag(command *cobra.Command, keep *uint) {
+	command.Flags().UintVar(keep, "keep", 1, "how many releases (`N`) before the present one keep their images")
 }
 
 func waitFlag(command *cobra.Command, wait *time.Duration) {
@@ -227,6 +228,9 @@ func (o deployOptions) check() error {
 	if o.all && len(o.services) > 0 {
 		return exit.Errorf(exit.Usage, "--all and --services exclude each other")
 	}
+	if err := checkHost(o.host); err != nil {
+		return err
+	}
 	var rotating []string
 	for _, service := range stack.Services() {
 		if service.Rotates {
@@ -241,6 +245,14 @@ func (o deployOptions) check() error {
 		if !known {
 			return exit.Errorf(exit.Usage, "--services names %q, which is no service; those are %s", service, strings.Join(rotating, ", "))
 		}
+	}
+	return nil
+}
+
+// checkHost checks --host, if it is given.
+func checkHost(host string) error {
+	if problems := config.CheckHost("--host", host); host != "" && len(problems) > 0 {
+		return exit.Errorf(exit.Usage, "%s", problems[0].String())
 	}
 	return nil
 }

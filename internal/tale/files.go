@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -29,7 +30,7 @@ Nothing is changed.` + filesCodes
 			if a.json {
 				return printJSON(command.OutOrStdout(), plan)
 			}
-			return plan.Write(command.OutOrStdout())
+			return plan.Write(command.OutOrStdout(), files.None)
 		})
 	}
 	return command
@@ -37,6 +38,7 @@ Nothing is changed.` + filesCodes
 
 func (a *app) filesPushCommand() *cobra.Command {
 	var take string
+	var wait time.Duration
 	command := &cobra.Command{
 		Use:   "push",
 		Short: "Bring the project's folders into the stack",
@@ -48,16 +50,17 @@ changed in the stack over into the project's folders. Secrets of providers
 		Example: "  tale files push\n  tale files push --take stack     # then look at it: git diff",
 	}
 	command.Flags().StringVar(&take, "take", "", "whose version counts where both were changed, `SIDE`: host or stack")
+	waitFlag(command, &wait)
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		if !slices.Contains([]string{"", string(files.Host), string(files.Stack)}, take) {
 			return exit.Errorf(exit.Usage, "--take is host or stack, not %q", take)
 		}
 		return a.withFiles(command, func(ctx context.Context, s *session, plan files.Plan) error {
-			if err := plan.Write(command.ErrOrStderr()); err != nil {
+			if err := plan.Write(command.ErrOrStderr(), files.Side(take)); err != nil {
 				return err
 			}
 			out := a.progress(command, false)
-			release, err := s.lock(ctx, commandLine(command), 0, out.Say)
+			release, err := s.lock(ctx, commandLine(command), wait, out.Say)
 			if err != nil {
 				return err
 			}
@@ -69,7 +72,11 @@ changed in the stack over into the project's folders. Secrets of providers
 			if a.json {
 				return printJSON(command.OutOrStdout(), map[string]any{"written": append([]files.Change{}, written...)})
 			}
-			_, err = fmt.Fprintf(command.OutOrStdout(), "%d files written to the stack\n", len(written))
+			text := fmt.Sprintf("%d files written to the stack", len(written))
+			if take == string(files.Stack) {
+				text += fmt.Sprintf(", %d taken over into the project", len(plan.Takable()))
+			}
+			_, err = fmt.Fprintln(command.OutOrStdout(), text)
 			return err
 		})
 	}

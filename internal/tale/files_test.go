@@ -24,9 +24,11 @@ func TestFiles(t *testing.T) {
 	files("push").expect(t, 0, "1 files written to the stack", "agents/a.json  new")
 	files("push", "--json").expect(t, 0, `"written": []`, "")
 	files("push", "--take", "left").expect(t, exit.Usage, "", `not "left"`)
-	files("push", "--take", "stack").expect(t, 0, "0 files written", "")
+	files("push", "--take", "stack").expect(t, 0, "0 files written to the stack, 1 taken over into the project", "changed on both sides: taken over into the project")
 	if got := read(t, folder+"/agents/b.json"); got != "2\n" {
 		t.Errorf("the project has %q", got)
 	}
 	files("--json").expect(t, 0, `"changes": []`, "")
+	server.SetFile("shop-1-convex", "/app/data/agents/b.json", "3\n")
+	files("push", "--take", "host", "--wait").expect(t, 0, "1 files written to the stack\n", "changed in the stack only: the project's takes its place")
 }

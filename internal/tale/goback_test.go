@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -171,6 +172,24 @@ func TestGoingBackOnDataOfANewerRelease(t *testing.T) {
 		err := d.fitsData()
 		if (err != nil) != (tt.says != "") || err != nil && (!strings.Contains(err.Error(), tt.says) || exit.Code(err) != exit.Config) {
 			t.Errorf("%s from %s to %s: %v, want %q", tt.command, tt.serves, tt.wanted, err, tt.says)
+		}
+	}
+}
+
+// TestABackupIntoAFolderHasAName: it would fail at its end, when the folder is in its place.
+func TestABackupIntoAFolderHasAName(t *testing.T) {
+	folder, now := t.TempDir(), time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, tt := range []struct {
+		path, want string
+		sealed     bool
+	}{
+		{"", "shop-1-20260102T030405Z.tar", false},
+		{folder, folder + "/shop-1-20260102T030405Z.tar", false},
+		{folder + "/", folder + "/shop-1-20260102T030405Z.tar.age", true},
+		{folder + "/my.tar", folder + "/my.tar", true},
+	} {
+		if got := backupFile(tt.path, "shop-1", tt.sealed, now); got != tt.want {
+			t.Errorf("%q is written to %s, want %s", tt.path, got, tt.want)
 		}
 	}
 }

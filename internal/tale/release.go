@@ -102,7 +102,7 @@ func (d *deployment) makeRoom(ctx context.Context) {
 		return
 	}
 	var freed int64
-	for _, image := range d.unused(d.state, everything, d.release, d.options.keep) {
+	for _, image := range d.unused(d.state, everything, d.release, int(d.options.keep)) {
 		if err := d.engine.RemoveImage(ctx, image.ID); err != nil {
 			d.out.Say(fmt.Sprintf("an old image stays: %v", err))
 			continue

@@ -22,7 +22,7 @@ type startOptions struct {
 	detach, fresh bool
 	port          int
 	host          string
-	timeout       time.Duration
+	timeout, wait time.Duration
 	migrating     migrating
 }
 
@@ -48,6 +48,7 @@ before it was ready.`,
 	}
 	flags := command.Flags()
 	flags.BoolVarP(&o.detach, "detach", "d", false, "return when the site answers")
+	waitFlag(command, &o.wait)
 	flags.IntVarP(&o.port, "port", "p", stack.HTTPSPort, "`PORT` of this host for the site")
 	flags.StringVar(&o.host, "host", "", "host `NAME` of the site, instead of HOST")
 	flags.BoolVar(&o.fresh, "fresh", false, "have convex write its built-in configuration anew")
@@ -60,6 +61,9 @@ func (a *app) start(command *cobra.Command, o startOptions) error {
 	if o.port < 1 || o.port > 65535 {
 		return exit.Errorf(exit.Usage, "--port is %d; a port is 1 to 65535", o.port)
 	}
+	if err := checkHost(o.host); err != nil {
+		return err
+	}
 	out := a.progress(command, false)
 	ctx, stop := console.Interruptible(command.Context(), func() { out.Say("stopping; another Ctrl-C leaves the containers as they are") })
 	defer stop()
@@ -68,7 +72,7 @@ func (a *app) start(command *cobra.Command, o startOptions) error {
 		return err
 	}
 	defer s.close()
-	release, err := s.lock(ctx, commandLine(command), 0, out.Say)
+	release, err := s.lock(ctx, commandLine(command), o.wait, out.Say)
 	if err != nil {
 		return err
 	}

@@ -55,10 +55,8 @@ func (p Plan) Deliver(ctx context.Context, e *engine.Engine, dir string, take Si
 		next.Files[path] = file.hash
 	}
 	if take == Stack {
-		for _, c := range p.Of(Changed, Conflict) {
-			if c.there.content != nil && !c.there.foreign {
-				next.Files[c.Path] = c.there.hash
-			}
+		for _, c := range p.Takable() {
+			next.Files[c.Path] = c.there.hash
 		}
 	}
 	if !p.Deliverable() {
@@ -127,10 +125,7 @@ func parents(name string) []string {
 
 // fetch writes what was changed in the stack into the project's folders.
 func (p Plan) fetch(dir string) error {
-	for _, c := range p.Of(Changed, Conflict) {
-		if c.there.content == nil || c.there.foreign {
-			continue
-		}
+	for _, c := range p.Takable() {
 		name := filepath.Join(dir, filepath.FromSlash(path.Clean(c.Path)))
 		if err := os.WriteFile(name, c.there.content, 0o644); err != nil {
 			return exit.Errorf(exit.NoPermission, "cannot take the stack's %s: %w", c.Path, err)

@@ -163,14 +163,35 @@ func (p Plan) Summary() string {
 	return strings.Join(parts, ", ")
 }
 
-// explained says what an action is, for a list.
-var explained = map[Action]string{
-	Add: "new", Update: "updated", Changed: "changed in the stack only: stays", Deleted: "deleted in the stack: stays deleted",
-	Conflict: "changed on both sides: stays as the stack has it",
+// becomes says what becomes of a file when a side is taken, for a list.
+func (c Change) becomes(take Side) string {
+	text := map[Action][2]string{
+		Add: {"new"}, Update: {"updated"}, Changed: {"changed in the stack only", "stays"}, Deleted: {"deleted in the stack", "stays deleted"},
+		Conflict: {"changed on both sides", "stays as the stack has it"},
+	}[c.Action]
+	switch {
+	case text[1] == "":
+		return text[0]
+	case take == Host && !c.there.foreign:
+		text[1] = "the project's takes its place"
+	case take == Stack && c.takable():
+		text[1] = "taken over into the project"
+	}
+	return text[0] + ": " + text[1]
 }
 
-// Write prints the differences for people.
-func (p Plan) Write(out io.Writer) error {
+// takable reports whether the stack's version can be taken over into the project.
+func (c Change) takable() bool {
+	return (c.Action == Changed || c.Action == Conflict) && c.there.content != nil && !c.there.foreign
+}
+
+// Takable returns the files whose versions in the stack can be taken over.
+func (p Plan) Takable() []Change {
+	return slices.DeleteFunc(slices.Clone(p.Changes), func(c Change) bool { return !c.takable() })
+}
+
+// Write prints the differences for people, and what becomes of them when a side is taken.
+func (p Plan) Write(out io.Writer, take Side) error {
 	var text strings.Builder
 	width := 0
 	for _, c := range p.Changes {
@@ -181,7 +202,7 @@ func (p Plan) Write(out io.Writer) error {
 		if c.Added+c.Gone > 0 {
 			counts = fmt.Sprintf("  +%d -%d lines", c.Added, c.Gone)
 		}
-		fmt.Fprintf(&text, "  %-*s  %s%s\n", width, c.Path, explained[c.Action], counts)
+		fmt.Fprintf(&text, "  %-*s  %s%s\n", width, c.Path, c.becomes(take), counts)
 	}
 	for _, path := range p.Secrets {
 		fmt.Fprintf(&text, "  %-*s  secrets: stay as the stack has them\n", width, path)
