@@ -16,6 +16,9 @@ import (
 // VersionHeader is where the status port says the version of the application.
 const VersionHeader = "Tale-Version"
 
+// ColourHeader is where it says the colour, if the application is deployed in two.
+const ColourHeader = "Tale-Colour"
+
 // No begins the answer of a gate that is closed; the reason follows.
 const No = "no: "
 
@@ -33,6 +36,8 @@ type Endpoints struct {
 	// Version is that of the application. Every answer of the gates has it in
 	// VersionHeader, so that the proxy can say which version serves.
 	Version string
+	// Colour is what tells two deployments of one version apart, in ColourHeader.
+	Colour string
 	// Metrics answers /metrics.
 	Metrics http.Handler
 }
@@ -111,6 +116,9 @@ func (e Endpoints) serveStatus(w http.ResponseWriter, _ *http.Request) {
 func (e Endpoints) gate(g *Gate) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set(VersionHeader, e.Version)
+		if e.Colour != "" {
+			w.Header().Set(ColourHeader, e.Colour)
+		}
 		w.Header().Set(ageHeader, g.age().String())
 		open, reason := g.State()
 		answer(w, open, reason)

@@ -43,7 +43,7 @@ type Boot struct {
 func newBoot(settings *Settings, inv entrypoint.Invocation, job string) *Boot {
 	b := &Boot{session: session{settings: settings, environ: inv.Environ}, log: inv.Log, services: supervise.New(inv.Log)}
 	b.Lifecycle = boot.New(inv.Log, boot.Options{
-		Service: serviceName, Version: settings.Version, Settings: settings.Boot, Job: job,
+		Service: serviceName, Version: settings.Version, Colour: settings.Web.Colour, Settings: settings.Boot, Job: job,
 		Describe: func(d *status.Document) { d.Children = boot.Children(b.services.Snapshot()) },
 	})
 	b.Register(reportCollector{b})

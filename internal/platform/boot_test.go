@@ -12,6 +12,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/push/trace"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/stack"
@@ -21,7 +22,7 @@ import (
 
 func TestBootToReadyAndStop(t *testing.T) {
 	sim := newSim(t)
-	e := environ(t, sim.URL(), "BETTER_AUTH_SECRET=canary-a=b=", "DEBUG_MODE=-x\n'\"")
+	e := environ(t, sim.URL(), "BETTER_AUTH_SECRET=canary-a=b=", "DEBUG_MODE=-x\n'\"", "TALE_VERSION=1.2.3", "TALE_COLOUR=green")
 	c := start(t, e)
 	c.untilReady()
 	if got := sim.State().Environment; got["BETTER_AUTH_SECRET"] != "canary-a=b=" || got["DEBUG_MODE"] != "-x\n'\"" || got["TALE_CONFIG_DIR"] != "/app/data" {
@@ -32,6 +33,9 @@ func TestBootToReadyAndStop(t *testing.T) {
 	}
 	if code := c.get("http://" + c.addr + "/readyz"); code != http.StatusOK {
 		t.Errorf("/readyz %d", code)
+	}
+	if header := c.header("http://" + c.addr + "/readyz"); header.Get(health.VersionHeader) != "1.2.3" || header.Get(health.ColourHeader) != "green" {
+		t.Errorf("/readyz says %v", header)
 	}
 	c.stagesDone(stageConfig, stageWait, stageAuth, stageEnv, stageDeploy, stageServe, stageReady)
 	c.Signal(syscall.SIGTERM)

@@ -85,13 +85,23 @@ func (c *container) has(file string) bool {
 
 // get returns the status of an URL, 0 when nothing answers.
 func (c *container) get(url string) int {
+	status, _ := c.answer(url)
+	return status
+}
+
+func (c *container) header(url string) http.Header {
+	_, header := c.answer(url)
+	return header
+}
+
+func (c *container) answer(url string) (int, http.Header) {
 	client := &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Get(url)
 	if err != nil {
-		return 0
+		return 0, nil
 	}
 	_ = response.Body.Close()
-	return response.StatusCode
+	return response.StatusCode, response.Header
 }
 
 func (c *container) source() status.Source {

@@ -56,6 +56,7 @@ type WebSettings struct {
 	Port    int            `env:"PORT" tier:"advanced" envDefault:"3000" doc:"Port the web server listens on." accept:"a port from 1 to 65535"`
 	Drain   time.Duration  `env:"SHUTDOWN_DRAIN_SECONDS" tier:"advanced" envDefault:"6" doc:"How long the web server keeps serving after a stop was asked for, so that the proxy moves away first."`
 	stack.StopTimeout
+	Colour string `env:"TALE_COLOUR" tier:"advanced" doc:"Colour of this container in a blue/green deployment. The proxy spreads requests over containers of one TALE_VERSION, unless their colours differ: then the newest colour gets them all."`
 }
 
 // Load reads the settings; the error lists every problem.

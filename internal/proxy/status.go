@@ -97,10 +97,10 @@ func writeUpstream(out io.Writer, u upstreams.State, now time.Time) error {
 		return nil
 	}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "  ADDRESS\tROLE\tFOR\tVERSION\tREQUESTS\tSOCKETS\tLAST PROBE")
+	_, _ = fmt.Fprintln(table, "  ADDRESS\tROLE\tFOR\tVERSION\tREQUESTS\tSOCKETS\tOFFERED\tLAST PROBE")
 	for _, a := range u.Addresses {
-		_, _ = fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%d\t%d\t%s\n", a.Address, a.Role(), age(now, a.Since), cmp.Or(a.Version, "–"),
-			a.Requests, a.Sockets, cmp.Or(a.Reason, fmt.Sprintf("passed in %s", time.Duration(a.Took*float64(time.Second)).Round(time.Millisecond))))
+		_, _ = fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\n", a.Address, a.Role(), age(now, a.Since), cmp.Or(a.Version, "–"),
+			a.Requests, a.Sockets, a.Offered, cmp.Or(a.Reason, fmt.Sprintf("passed in %s", time.Duration(a.Took*float64(time.Second)).Round(time.Millisecond))))
 	}
 	return table.Flush()
 }

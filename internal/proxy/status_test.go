@@ -50,7 +50,7 @@ func TestStatusShowsWhatIsUnderWay(t *testing.T) {
 	if a := first(t, env, backend); a.Requests != 0 {
 		t.Errorf("a socket is a request, too: %+v", a)
 	}
-	if a := first(t, env, platform); a.Version != "1.2.3" || a.Sockets != 0 {
+	if a := first(t, env, platform); a.Version != "1.2.3" || a.Sockets != 0 || a.Offered != 1 {
 		t.Errorf("the platform is %+v", a)
 	}
 	close(answer)
@@ -65,18 +65,18 @@ func TestStatusInWords(t *testing.T) {
 	document := &health.Document{Upstreams: []upstreams.State{{
 		Upstream: "platform:3000", Available: true, Since: now.Add(-90 * time.Second),
 		Addresses: []upstreams.AddressState{
-			{Address: "10.0.0.3:3000", Healthy: true, Serving: true, First: true, Since: now.Add(-time.Minute), Version: "1.4", Requests: 2, Sockets: 30, Took: 0.004},
+			{Address: "10.0.0.3:3000", Healthy: true, Serving: true, First: true, Since: now.Add(-time.Minute), Version: "1.4", Requests: 2, Sockets: 30, Offered: 400, Took: 0.004},
 			{Address: "10.0.0.2:3000", Healthy: true, Serving: true, Since: now.Add(-time.Hour), Took: 0.1},
 			{Address: "10.0.0.4:3000", Since: now.Add(-time.Second), Reason: "status 503"},
 			{Address: "10.0.0.1:3000", Gone: true, Since: now.Add(-5 * time.Second), Version: "1.3", Sockets: 7, Took: 0.002},
 		},
 	}, {Upstream: "convex:3210", Since: now.Add(-time.Second), Resolver: "no such host"}}}
 	const want = `platform:3000  available for 1m30s
-  ADDRESS        ROLE       FOR     VERSION  REQUESTS  SOCKETS  LAST PROBE
-  10.0.0.3:3000  first      1m0s    1.4      2         30       passed in 4ms
-  10.0.0.2:3000  fallback   1h0m0s  –        0         0        passed in 100ms
-  10.0.0.4:3000  unhealthy  1s      –        0         0        status 503
-  10.0.0.1:3000  draining   5s      1.3      0         7        passed in 2ms
+  ADDRESS        ROLE       FOR     VERSION  REQUESTS  SOCKETS  OFFERED  LAST PROBE
+  10.0.0.3:3000  first      1m0s    1.4      2         30       400      passed in 4ms
+  10.0.0.2:3000  fallback   1h0m0s  –        0         0        0        passed in 100ms
+  10.0.0.4:3000  unhealthy  1s      –        0         0        0        status 503
+  10.0.0.1:3000  draining   5s      1.3      0         7        0        passed in 2ms
 convex:3210  not available for 1s; its name cannot be resolved: no such host
 `
 	var out strings.Builder

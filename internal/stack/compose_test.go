@@ -323,6 +323,9 @@ func TestOverlaysAreOfTheStack(t *testing.T) {
 			t.Errorf("no %s platform", colour)
 		} else {
 			equal(t, colour, aliases, stack.Services()[i].Aliases(colour))
+			if environment, _ := service.Environment.(map[string]any); environment[stack.Colour] != colour {
+				t.Errorf("the %s platform is told %v", colour, environment)
+			}
 		}
 	}
 	for _, overlay := range []string{"compose.dev.yml", "compose.external-db.yml"} {

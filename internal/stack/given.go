@@ -36,6 +36,7 @@ const (
 	Registry     = "TALE_REGISTRY"
 	OldRegistry  = "GHCR_REGISTRY" // of the first deploy tool
 	Version      = "TALE_VERSION"
+	Colour       = "TALE_COLOUR"
 )
 
 // Variables returns the name of every variable that the stack reads, sorted.

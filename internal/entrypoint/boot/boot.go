@@ -23,6 +23,7 @@ type Options struct {
 	// Service names the markers, the report and the log's lines.
 	Service  string
 	Version  string // of the application
+	Colour   string // of its container, where it is deployed in two
 	Settings Settings
 	// Job names a run that ends by itself, such as "push"; empty for the service.
 	// A job has no readiness, may run beside its service in one container, and

@@ -133,10 +133,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return v.ask(w, next)
 }
 
-// ask has the application answer: the newest address, if that has no such file the
+// ask has the application answer: the newest release, if that has no such file the
 // older ones, and then the store.
 func (v *visit) ask(w http.ResponseWriter, next caddyhttp.Handler) error {
-	older := v.view.Addresses[min(1, len(v.view.Addresses)):]
+	older := v.view.Older
 	if v.kind != named {
 		older = nil
 	}
@@ -163,7 +163,7 @@ func (v *visit) ask(w http.ResponseWriter, next caddyhttp.Handler) error {
 		}
 	}
 	if len(older) > 0 {
-		upstreams.Only(v.r, v.view.Addresses[0])
+		upstreams.Only(v.r, "")
 	}
 	_, err = v.try(w, next, false)
 	return err

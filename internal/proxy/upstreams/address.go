@@ -19,7 +19,8 @@ type address struct {
 	timeouts int  // in a row
 
 	since    time.Time // of the present state
-	version  string    // what it said last
+	version  string    // what it said last, like colour
+	colour   string
 	lastPass time.Time
 	last     verdict
 	use      *use
@@ -40,8 +41,8 @@ type thresholds struct {
 func (a *address) observe(v verdict, limit thresholds) (changed bool) {
 	was := a.healthy
 	a.last = v
-	if v.version != "" {
-		a.version = v.version
+	if v.version != "" || v.outcome == passed {
+		a.version, a.colour = v.version, v.colour
 	}
 	switch v.outcome {
 	case passed:
@@ -76,6 +77,14 @@ func (a *address) passesToEnter(limit thresholds) int {
 		return 1
 	}
 	return limit.passes
+}
+
+// warming returns since when an address warms up; the zero time if it does not.
+func (a *address) warming(now time.Time) time.Time {
+	if a.first || now.Sub(a.since) >= warmUp {
+		return time.Time{}
+	}
+	return a.since
 }
 
 // newer orders addresses by age, the newest first. The order never depends on

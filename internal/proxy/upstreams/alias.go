@@ -20,11 +20,13 @@ type Alias struct {
 
 // View is what a request meets at one moment.
 type View struct {
-	// Addresses take requests, the newest first. It must not be changed.
+	// Addresses take requests. It must not be changed, like Older.
 	Addresses []string
-	// Version is another one when the first address is, or when it became healthy
-	// again: then it may serve another version of the application. It is never 0
-	// where there is an address.
+	// Older has one of them for each release that is not the newest, newer ones first.
+	Older []string
+	// Version is another one when an address joins those that new requests go to, or
+	// becomes healthy again: then it may serve another version of the application. It
+	// is never 0 where there is an address.
 	Version uint64
 }
 
@@ -43,7 +45,8 @@ func (a *Alias) Now() View {
 	return p.snapshot.Load().view
 }
 
-// Only sends a request to this address of its upstream as long as that is healthy.
+// Only sends a request to this address of its upstream as long as that is healthy, or
+// with "" to any.
 func Only(r *http.Request, address string) { caddyhttp.SetVar(r.Context(), onlyVar, address) }
 
 // only returns the address that a request is for, or the list as it was.

@@ -53,27 +53,6 @@ func (a attempts) failed(s serving) bool {
 	return tried && !s.passed.After(at)
 }
 
-// order puts the addresses that failed this request behind those that did not.
-// One failed request must not move the others away from an address, so this is
-// each request's own order.
-func (a attempts) order(list []serving) []serving {
-	if len(a) == 0 || len(list) < 2 {
-		return list
-	}
-	ordered := slices.Clone(list)
-	slices.SortStableFunc(ordered, func(x, y serving) int {
-		switch fx, fy := a.failed(x), a.failed(y); {
-		case fx == fy:
-			return 0
-		case fx:
-			return 1
-		default:
-			return -1
-		}
-	})
-	return ordered
-}
-
 // await returns when trying again makes sense or waiting does not: an address
 // is there that did not fail this request, or that passed a probe since; nothing
 // is there and hold is over, counted from the loss of the last address; nobody

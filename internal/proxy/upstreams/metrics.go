@@ -34,6 +34,9 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 var (
 	healthyDesc      = describe("healthy", "Whether the address passed its probes (1) or not (0).", "address")
 	servingDesc      = describe("serving", "Whether requests may be sent to the address (1) or not (0).", "address")
+	requestsDesc     = describe("requests", "Requests that are under way at the address.", "address")
+	socketsDesc      = describe("sockets", "WebSockets that are open at the address.", "address")
+	offeredDesc      = describe("offered_total", "Requests and WebSockets that the address was given.", "address")
 	firstDesc        = describe("first", "Whether new requests are sent to the address (1) or not (0).", "address")
 	probeSecondsDesc = describe("probe_seconds", "How long the last probe of the address took.", "address")
 	availableDesc    = describe("available", "Whether any address takes requests (1) or none (0).")
@@ -47,7 +50,7 @@ var (
 // Describe implements prometheus.Collector.
 func (collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		healthyDesc, servingDesc, firstDesc, probeSecondsDesc, availableDesc,
+		healthyDesc, servingDesc, requestsDesc, socketsDesc, offeredDesc, firstDesc, probeSecondsDesc, availableDesc,
 		switchesDesc, probesDesc, lookupErrorsDesc, retriesDesc, heldDesc,
 	} {
 		out <- d
@@ -68,7 +71,7 @@ func (collector) Collect(out chan<- prometheus.Metric) {
 }
 
 func (p *prober) collect(out chan<- prometheus.Metric) {
-	alias, state := p.settings.upstream, p.snapshot.Load().state
+	alias, state := p.settings.upstream, p.snapshot.Load().state.now()
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, append([]string{alias}, labels...)...)
 	}
@@ -76,6 +79,9 @@ func (p *prober) collect(out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), append([]string{alias}, labels...)...)
 	}
 	for _, a := range state.Addresses {
+		gauge(requestsDesc, float64(a.Requests), a.Address)
+		gauge(socketsDesc, float64(a.Sockets), a.Address)
+		counter(offeredDesc, uint64(a.Offered), a.Address)
 		if a.Gone {
 			continue
 		}

@@ -13,8 +13,8 @@ import (
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-// scrape returns the series as Prometheus gets them, without timings and probe
-// counts, which differ between runs.
+// scrape returns the series as Prometheus gets them, without timings and counts of
+// probes and requests, which differ between runs.
 func scrape(t *testing.T, registry *prometheus.Registry) []string {
 	t.Helper()
 	answer := httptest.NewRecorder()
@@ -23,7 +23,7 @@ func scrape(t *testing.T, registry *prometheus.Registry) []string {
 		t.Fatalf("status %d: %s", answer.Code, answer.Body)
 	}
 	return slices.DeleteFunc(strings.Split(strings.TrimSpace(answer.Body.String()), "\n"), func(line string) bool {
-		return line[0] == '#' || strings.Contains(line, "_seconds") || strings.Contains(line, "_probes_total")
+		return line[0] == '#' || strings.Contains(line, "_seconds") || strings.Contains(line, "_probes_total") || strings.Contains(line, "_offered_total")
 	})
 }
 
@@ -58,10 +58,14 @@ func TestMetricsFollowTheAddresses(t *testing.T) {
 		`healthy{address="BLUE",alias="ALIAS"} 1`,
 		`healthy{address="GREEN",alias="ALIAS"} 1`,
 		`held_requests{alias="ALIAS"} 0`,
+		`requests{address="BLUE",alias="ALIAS"} 0`,
+		`requests{address="GREEN",alias="ALIAS"} 0`,
 		`resolve_errors_total{alias="ALIAS"} 0`,
 		`retries_total{alias="ALIAS"} 0`,
 		`serving{address="BLUE",alias="ALIAS"} 1`,
 		`serving{address="GREEN",alias="ALIAS"} 1`,
+		`sockets{address="BLUE",alias="ALIAS"} 0`,
+		`sockets{address="GREEN",alias="ALIAS"} 0`,
 		`switches_total{alias="ALIAS"} 1`,
 	)
 	stage.dns.Set(alias, greenIP)
@@ -72,9 +76,11 @@ func TestMetricsFollowTheAddresses(t *testing.T) {
 		`first{address="GREEN",alias="ALIAS"} 0`,
 		`healthy{address="GREEN",alias="ALIAS"} 0`,
 		`held_requests{alias="ALIAS"} 0`,
+		`requests{address="GREEN",alias="ALIAS"} 0`,
 		`resolve_errors_total{alias="ALIAS"} 0`,
 		`retries_total{alias="ALIAS"} 0`,
 		`serving{address="GREEN",alias="ALIAS"} 0`,
+		`sockets{address="GREEN",alias="ALIAS"} 0`,
 		`switches_total{alias="ALIAS"} 1`,
 	)
 }

@@ -46,6 +46,7 @@ type verdict struct {
 	took      time.Duration
 	boot      time.Time // when the service started, if its answer says so
 	version   string    // of the service, if its answer says so
+	colour    string    // of a deployment in two colours, if its answer says so
 	refused   bool      // nothing listens there
 
 	bootFailed bool // the service says that its start has failed
@@ -85,7 +86,7 @@ func (c *probeClient) probe(ctx context.Context, at netip.AddrPort) verdict {
 	})
 	body, header, err := c.get(ctx, at)
 	v.took = time.Since(v.started)
-	v.version = header.Get(health.VersionHeader)
+	v.version, v.colour = header.Get(health.VersionHeader), header.Get(health.ColourHeader)
 	switch {
 	case err == nil:
 		v.boot = bootTime(body, v.started)

@@ -45,6 +45,7 @@ type prober struct {
 	client   *probeClient
 	fallback *probeClient // nil: none
 	counters counters
+	balancer balancer
 
 	snapshot   atomic.Pointer[snapshot]
 	firstRound chan struct{} // closed when the first round is over

@@ -21,71 +21,74 @@ func (p *prober) publish() {
 	p.announce(old, s)
 }
 
-// known returns the addresses that the name lists, the newest first.
+// known returns the addresses that the name lists, those of the newest release first.
 func (p *prober) known() []*address {
 	all := make([]*address, 0, len(p.watched))
 	for _, w := range p.watched {
 		all = append(all, &w.address)
 	}
-	slices.SortFunc(all, newer)
+	rank(all)
 	return all
 }
 
-// choose picks the addresses that get requests: the healthy ones, or the last
-// one that was.
+// choose picks the addresses that get requests: the healthy ones, or those of the
+// release that was the last to be.
 func (p *prober) choose(all []*address) (list []serving, lastResort bool) {
-	for _, a := range all {
-		if a.healthy {
-			list = append(list, serve(a))
-		}
-	}
-	if len(list) > 0 {
+	list = serve(all, func(a *address) bool { return a.healthy })
+	last := p.lastResort(all)
+	if len(list) > 0 || last == nil {
 		return list, false
 	}
-	if last := p.lastResort(all); last != nil {
-		return []serving{serve(last)}, true
-	}
-	return nil, false
+	return serve(all, func(a *address) bool { return p.slow(a) && a.release() == last.release() }), true
 }
 
 // viewOf returns what requests see of a snapshot.
 func viewOf(old, now *snapshot) View {
 	v := View{Version: old.view.Version}
-	for _, s := range now.serving {
+	for i, s := range now.serving {
 		v.Addresses = append(v.Addresses, s.dial)
+		if i > 0 && s.release != now.serving[i-1].release {
+			v.Older = append(v.Older, s.dial)
+		}
 	}
-	if was, is := old.first(), now.first(); is.First && (was.Address != is.Address || was.Since != is.Since) {
+	was := newest(old.serving)
+	if slices.ContainsFunc(newest(now.serving), func(s serving) bool {
+		return !slices.ContainsFunc(was, func(w serving) bool { return w.at == s.at && w.since.Equal(s.since) })
+	}) {
 		v.Version++
 	}
 	return v
 }
 
-// first returns the state of the address that new requests go to, or nothing.
-func (s *snapshot) first() AddressState {
-	for _, a := range s.state.Addresses {
-		if a.First {
-			return a
+// serve returns the addresses that requests may be sent to.
+func serve(all []*address, may func(*address) bool) (list []serving) {
+	now := time.Now()
+	for _, a := range all {
+		if may(a) {
+			list = append(list, serving{
+				at: a.at, dial: a.at.String(), release: a.release(), since: a.since, warming: a.warming(now), passed: a.lastPass, use: a.use,
+			})
 		}
 	}
-	return AddressState{}
-}
-
-func serve(a *address) serving {
-	return serving{at: a.at, dial: a.at.String(), passed: a.lastPass, use: a.use}
+	return list
 }
 
 // lastResort returns the address that answered most recently among those that left
-// only because they are slow. Something must still say that it is there: the
-// name lists it, or it takes connections.
+// only because they are slow.
 func (p *prober) lastResort(all []*address) *address {
 	var last *address
 	for _, a := range all {
-		there := a.last.connected || p.resolveErr == nil
-		if a.stalled && there && (last == nil || a.lastPass.After(last.lastPass)) {
+		if p.slow(a) && (last == nil || a.lastPass.After(last.lastPass)) {
 			last = a
 		}
 	}
 	return last
+}
+
+// slow reports whether an address left only because it is slow. Something must still say
+// that it is there: the name lists it, or it takes connections.
+func (p *prober) slow(a *address) bool {
+	return a.stalled && (a.last.connected || p.resolveErr == nil)
 }
 
 func (p *prober) describe(old *snapshot, list []serving, all []*address) State {
@@ -103,7 +106,7 @@ func (p *prober) describe(old *snapshot, list []serving, all []*address) State {
 	for _, a := range all {
 		one := a.describe()
 		position := slices.IndexFunc(list, func(s serving) bool { return s.at == a.at })
-		one.Serving, one.First = position >= 0, position == 0
+		one.Serving, one.First = position >= 0, position >= 0 && position < len(newest(list))
 		state.Addresses = append(state.Addresses, one)
 	}
 	for _, a := range p.departed {
@@ -177,21 +180,28 @@ func (p *prober) firstRoundOver() bool {
 // announce says in the log what a request would notice, once, and hurries the
 // probes when nothing is left that serves.
 func (p *prober) announce(old, now *snapshot) {
-	from, to := old.firstAddress(), now.firstAddress()
+	from, to := newest(old.serving), newest(now.serving)
 	switch {
-	case from == to && now.lastResort && !old.lastResort:
-		p.log.Warn("upstream has no healthy address; requests still go to the last one, which is only slow", "address", to.String())
-	case from == to:
+	case len(from) == 0 && len(to) == 0:
 		return
-	case !to.IsValid():
-		p.log.Warn("upstream unavailable", "last", from.String())
+	case len(to) == 0:
+		p.log.Warn("upstream unavailable", "last", from[0].dial)
 		p.hurry()
-	case !from.IsValid():
-		p.log.Info("upstream available", "address", to.String(), "after", time.Since(old.state.Since))
-	default:
+	case len(from) == 0:
+		p.log.Info("upstream available", "address", to[0].dial, "after", time.Since(old.state.Since))
+	case !meet(from, to):
 		p.counters.switches.Add(1)
-		p.log.Info("upstream switched", "from", from.String(), "to", to.String(), "fallbacks", len(now.serving)-1)
+		p.log.Info("upstream switched", "from", from[0].dial, "to", to[0].dial, "fallbacks", len(now.serving)-len(to))
+	case now.lastResort && !old.lastResort:
+		p.log.Warn("upstream has no healthy address; requests still go where it is only slow", "address", to[0].dial, "addresses", len(to))
 	}
+}
+
+// meet reports whether two lists have an address in common.
+func meet(these, those []serving) bool {
+	return slices.ContainsFunc(these, func(a serving) bool {
+		return slices.ContainsFunc(those, func(b serving) bool { return a.at == b.at })
+	})
 }
 
 // hurry wakes every goroutine that sleeps at the slow pace.

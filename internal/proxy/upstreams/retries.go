@@ -15,7 +15,7 @@ const maxRetries = 3
 
 // LoadBalancing returns the retry settings that belong to a [Source]:
 //
-//   - policy `first`, because the source puts the address to use first;
+//   - policy `first`, because the source returns only the address to use;
 //   - a request that reached no upstream (dial error, or none available) is tried
 //     again whatever its method;
 //   - one that failed later is tried again only if its method is safe (GET, HEAD,

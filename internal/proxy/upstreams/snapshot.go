@@ -8,8 +8,8 @@ import (
 // snapshot is what a request sees of an upstream. It never changes: the prober
 // replaces it, and closes changed of the one it replaced.
 type snapshot struct {
-	serving    []serving // newest first
-	lastResort bool      // serving is one address that is only slow
+	serving    []serving // those of the newest release first
+	lastResort bool      // those that serve are only slow
 	state      State
 	view       View
 	failed     time.Time // when the service last said that its start has failed
@@ -18,10 +18,13 @@ type snapshot struct {
 
 // serving is an address that requests may be sent to.
 type serving struct {
-	at     netip.AddrPort
-	dial   string
-	passed time.Time // when the last probe that it passed began
-	use    *use
+	at      netip.AddrPort
+	dial    string
+	release release
+	since   time.Time // when it became healthy
+	warming time.Time // the same while it warms up, or zero
+	passed  time.Time // when the last probe that it passed began
+	use     *use
 }
 
 // State is what is known of an upstream at one moment, for people and programs:
@@ -31,7 +34,7 @@ type State struct {
 	Available bool           `json:"available"`           // at least one address takes requests
 	Since     time.Time      `json:"since"`               // of Available
 	Resolver  string         `json:"resolver,omitempty"`  // why the name cannot be resolved, if it cannot
-	Addresses []AddressState `json:"addresses,omitempty"` // newest first
+	Addresses []AddressState `json:"addresses,omitempty"` // those of the newest release first
 }
 
 // AddressState is what is known of one address of an upstream.
@@ -50,15 +53,9 @@ type AddressState struct {
 	// What is under way: requests, and sockets that are open.
 	Requests int64 `json:"requests"`
 	Sockets  int64 `json:"sockets"`
-	use      *use
-}
-
-// firstAddress returns where new requests go, or invalid if there is no such place.
-func (s *snapshot) firstAddress() netip.AddrPort {
-	if len(s.serving) == 0 {
-		return netip.AddrPort{}
-	}
-	return s.serving[0].at
+	// How many of both it was given since the proxy knows it.
+	Offered int64 `json:"offered"`
+	use     *use
 }
 
 // Role returns what the address is for, in one word.

@@ -23,15 +23,11 @@ const (
 // its result.
 const maxTimeout = 2 * time.Second
 
-// offered is how many addresses a request gets to choose from: the one to use
-// and one to fall back to. Caddy takes a global lock for each.
-const offered = 2
-
 func init() { caddy.RegisterModule(Source{}) }
 
-// Source provides upstreams from a name whose addresses it probes itself. Only
-// addresses that are healthy are returned, the newest first, so it belongs with
-// the selection policy `first` (see [LoadBalancing]).
+// Source provides upstreams from a name whose addresses it probes itself. It returns one
+// healthy address, the least busy one of the newest release, so it belongs with the
+// selection policy `first` (see [LoadBalancing]).
 //
 // The name is resolved every interval (A and AAAA), away from the requests. When
 // the name server cannot be asked, the addresses known so far stay; an address
@@ -42,10 +38,14 @@ func init() { caddy.RegisterModule(Source{}) }
 // after it answered 200 `passes` times in a row (once is enough for one that is
 // there when the proxy starts, and where no other serves). It is dropped at once when it answers anything
 // else or refuses the connection, and after `timeouts` probes in a row without
-// an answer in time. The last address is kept even then, as long as it is only
-// slow.
+// an answer in time. Those of the last release are kept even then, as long as they are
+// only slow.
 //
-// Addresses are ordered by when the name first listed them, the newest first.
+// Addresses that tell one version (`Tale-Version` in their health answer, and the same
+// `Tale-Colour` if any) share the requests. An address that becomes healthy gets its full
+// share after ten seconds, unless it was there when the proxy started.
+//
+// Releases are ordered by when the name first listed an address of theirs, the newest first.
 // Those that were all there when the proxy started are ordered by when the
 // service says it started, if its health answer is a JSON object with `started`
 // (RFC 3339) or `uptime` (seconds).
@@ -212,23 +212,19 @@ func (s *Source) Cleanup() error {
 	return err
 }
 
-// GetUpstreams returns the address for the request and one to fall back to, or
-// none. It never returns an error: Caddy would log it for every request, and
-// fall back to upstreams that do not exist.
+// GetUpstreams returns the address for the request, or none. It never returns an
+// error: Caddy would log it for every request, and fall back to upstreams that do not
+// exist. A second address would be asked for only if Caddy had its own reasons against
+// the first, and costs a global lock.
 func (s *Source) GetUpstreams(r *http.Request) ([]*reverseproxy.Upstream, error) {
 	list := s.prober.snapshot.Load().serving
-	if len(list) > 1 && r != nil {
-		list = attemptsOf(r).order(only(r, list))
+	if len(list) > 1 {
+		list = attemptsOf(r).equals(only(r, list))
 	}
-	list = list[:min(len(list), offered)]
-	if len(list) > 0 && r != nil {
-		usingOf(r).move(list[0].use)
+	if len(list) == 0 {
+		return nil, nil
 	}
-	upstreams := make([]*reverseproxy.Upstream, len(list))
-	for i, one := range list {
-		upstreams[i] = &reverseproxy.Upstream{Dial: one.dial}
-	}
-	return upstreams, nil
+	return []*reverseproxy.Upstream{{Dial: s.prober.balancer.assign(r, list).dial}}, nil
 }
 
 // ResetCache does what the proxy asks for before it tries a request again. It has the

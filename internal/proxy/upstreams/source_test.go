@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams/upstreamstest"
 	"github.com/tale-project/tale-runtime/internal/testkit"
@@ -61,18 +62,22 @@ func provision(t testing.TB, s *Source) *Source {
 	return s
 }
 
-// offers returns the addresses offered to a new request.
+// offers returns the addresses that requests may be sent to, and makes sure that a new
+// request gets the first.
 func offers(t testing.TB, s *Source) []string {
 	t.Helper()
-	list, err := s.GetUpstreams(nil)
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	r, _ := request(ctx)
+	list, err := s.GetUpstreams(r)
 	if err != nil {
 		t.Fatalf("GetUpstreams returned an error: %v", err)
 	}
-	dials := make([]string, len(list))
-	for i, u := range list {
-		dials[i] = u.Dial
+	all := (&Alias{Name: s.Upstream}).Now().Addresses
+	if len(list) > 0 && (len(all) == 0 || list[0].Dial != all[0]) {
+		return []string{list[0].Dial} // the view has changed meanwhile
 	}
-	return dials
+	return all
 }
 
 func waitForOffers(t testing.TB, s *Source, want ...*upstreamstest.Service) {
@@ -303,8 +308,9 @@ func TestUpstreamsAreFreshValues(t *testing.T) {
 	stage.service(t, "blue", blueIP)
 	stage.dns.Set(alias, blueIP)
 	source := provision(t, stage.source())
-	a, _ := source.GetUpstreams(nil)
-	b, _ := source.GetUpstreams(nil)
+	r, _ := request(t.Context())
+	a, _ := source.GetUpstreams(r)
+	b, _ := source.GetUpstreams(r)
 	if a[0] == b[0] {
 		t.Error("two requests share an Upstream, which the proxy writes to")
 	}
@@ -354,17 +360,26 @@ func TestProvisionRefusesNonsense(t *testing.T) {
 }
 
 func BenchmarkGetUpstreams(b *testing.B) {
-	stage := newStage(b)
-	blue := stage.service(b, "blue", blueIP)
-	stage.dns.Set(alias, blueIP)
-	source := provision(b, stage.source())
-	waitForOffers(b, source, blue)
-	b.ReportAllocs()
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			if list, err := source.GetUpstreams(nil); err != nil || len(list) != 1 {
-				b.Error(list, err)
+	for _, ips := range [][]string{{blueIP}, {blueIP, greenIP}} {
+		b.Run(fmt.Sprintf("addresses=%d", len(ips)), func(b *testing.B) {
+			stage := newStage(b)
+			for _, ip := range ips {
+				stage.service(b, ip, ip)
 			}
-		}
-	})
+			stage.dns.Set(alias, ips...)
+			source := provision(b, stage.source())
+			testkit.Eventually(b, "all serve", func() bool { return len(offers(b, source)) == len(ips) })
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					ctx, leave := context.WithCancel(context.WithValue(context.Background(), caddyhttp.VarsCtxKey, map[string]any{}))
+					r := (&http.Request{Header: http.Header{}}).WithContext(ctx)
+					if list, err := source.GetUpstreams(r); err != nil || len(list) == 0 {
+						b.Error(list, err)
+					}
+					leave()
+				}
+			})
+		})
+	}
 }

@@ -16,7 +16,14 @@ import (
 const usingVar = "tale.upstreams.using"
 
 // use counts what is under way at one address.
-type use struct{ requests, sockets atomic.Int64 }
+type use struct{ requests, sockets, offered atomic.Int64 }
+
+func (u *use) of(sockets bool) int64 {
+	if sockets {
+		return u.sockets.Load()
+	}
+	return u.requests.Load()
+}
 
 func (u *use) none() bool { return u.requests.Load() == 0 && u.sockets.Load() == 0 }
 
@@ -25,7 +32,7 @@ func (s State) now() State {
 	s.Addresses = slices.Clone(s.Addresses)
 	for i := range s.Addresses {
 		a := &s.Addresses[i]
-		a.Requests, a.Sockets = a.use.requests.Load(), a.use.sockets.Load()
+		a.Requests, a.Sockets, a.Offered = a.use.requests.Load(), a.use.sockets.Load(), a.use.offered.Load()
 	}
 	return s
 }
@@ -59,6 +66,7 @@ func (u *using) move(to *use) {
 		u.add(-1)
 		u.at = to
 		u.add(1)
+		to.offered.Add(1)
 	}
 }
 

@@ -290,6 +290,9 @@ func (b *builder) made(c container, service *Service) types.ServiceConfig {
 		made.Labels[engine.LabelVersion] = version
 	}
 	made.Environment = maps.Clone(c.merged.Environment)
+	if c.colour != "" && c.Name == stack.Platform {
+		made.Environment[stack.Colour] = &c.colour
+	}
 	if b.Fresh && c.Name == stack.Convex {
 		fresh := "true"
 		made.Environment["FORCE_SEED"] = &fresh

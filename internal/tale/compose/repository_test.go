@@ -62,6 +62,7 @@ func comparable(t *testing.T, s types.ServiceConfig) map[string]any {
 		s.Networks = nil // the names of the service
 	}
 	s.Environment = s.Environment.RemoveEmpty()
+	delete(s.Environment, stack.Colour) // in compose.bluegreen.yml
 	for i := range s.Volumes {
 		s.Volumes[i].Volume = nil // where there are no options
 	}

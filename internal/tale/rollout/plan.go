@@ -255,7 +255,7 @@ func differences(c engine.Container, wanted Wanted) (why []string) {
 	}
 	var changed []string
 	for _, name := range slices.Sorted(maps.Keys(made.Environment)) {
-		if value, set := c.Environment[name]; name != stack.Version && (!set || value != made.Environment[name]) {
+		if value, set := c.Environment[name]; name != stack.Version && name != stack.Colour && (!set || value != made.Environment[name]) {
 			changed = append(changed, name)
 		}
 	}

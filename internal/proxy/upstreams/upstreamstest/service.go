@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
@@ -27,6 +28,7 @@ type Service struct {
 	stopped  chan struct{}
 	health   atomic.Int64 // the status of /health; zero: never answers
 	body     atomic.Value // string, of /health
+	header   atomic.Value // http.Header, of /health
 	requests atomic.Int64
 	probes   atomic.Int64
 }
@@ -50,6 +52,7 @@ func NewService(t testing.TB, name, ip string, port int, handler http.Handler) *
 		s.handler = http.HandlerFunc(s.answer)
 	}
 	s.body.Store("")
+	s.header.Store(http.Header{})
 	s.SetHealth(http.StatusOK)
 	s.Start()
 	t.Cleanup(s.Kill)
@@ -64,6 +67,9 @@ func (s *Service) SetHealth(status int) { s.health.Store(int64(status)) }
 
 // SetHealthBody sets what /health says.
 func (s *Service) SetHealthBody(body string) { s.body.Store(body) }
+
+// SetHealthHeader sets the fields of what /health answers.
+func (s *Service) SetHealthHeader(header http.Header) { s.header.Store(header) }
 
 // Requests returns how many requests other than probes were answered.
 func (s *Service) Requests() int { return int(s.requests.Load()) }
@@ -120,6 +126,8 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		<-r.Context().Done()
 		return
 	}
+	header, _ := s.header.Load().(http.Header)
+	maps.Copy(w.Header(), header)
 	w.WriteHeader(status)
 	body, _ := s.body.Load().(string)
 	_, _ = io.WriteString(w, body)
