@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 
 	"github.com/tale-project/tale-runtime/test/builtapp"
@@ -28,6 +29,7 @@ const (
 	nameVariable    = "COLOUR_NAME"
 	addressVariable = "COLOUR_ADDRESS"
 	bootVariable    = "COLOUR_BOOT"
+	versionVariable = "COLOUR_VERSION"
 )
 
 // drain is how long a colour that was told to stop says 503 on its health route
@@ -75,6 +77,7 @@ func (c *colour) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case !c.booted.Load():
 		http.Error(w, "booting", http.StatusInternalServerError)
 	case r.URL.Path == "/api/health":
+		w.Header().Set(health.VersionHeader, os.Getenv(versionVariable))
 		if c.draining.Load() {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
@@ -114,14 +117,14 @@ type container struct {
 }
 
 // startColour runs a colour at an address of its own.
-func startColour(t *testing.T, name, ip, port string, boots time.Duration) *container {
+func startColour(t *testing.T, name, version, ip, port string, boots time.Duration) *container {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := &container{ip: ip, process: exec.Command(self), ended: make(chan struct{})}
-	c.process.Env = []string{"HOME=/", testkit.RoleVariable + "=" + colourRole, nameVariable + "=" + name, addressVariable + "=" + ip + ":" + port, bootVariable + "=" + boots.String()}
+	c.process.Env = []string{"HOME=/", testkit.RoleVariable + "=" + colourRole, nameVariable + "=" + name, versionVariable + "=" + version, addressVariable + "=" + ip + ":" + port, bootVariable + "=" + boots.String()}
 	c.process.Stderr = os.Stderr
 	if err := c.process.Start(); err != nil {
 		t.Fatal(err)

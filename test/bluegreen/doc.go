@@ -10,6 +10,9 @@
 // and a name that resolves to those that are there, as containers of one alias
 // do.
 //
+// Another test replaces three containers of one version, among which the proxy spreads
+// the requests, by three of the next, one after the other.
+//
 // `go test` does a few switches with the proxy of the test binary; `make
 // bluegreen` the full number, with bin/proxy.
 package bluegreen

@@ -35,7 +35,7 @@ func (r *rotation) begin() {
 
 func (r *rotation) next(boots time.Duration) *container {
 	name := fmt.Sprintf("colour %d", r.turn)
-	c := startColour(r.t, name, r.ips[r.turn%2], r.port, boots)
+	c := startColour(r.t, name, "", r.ips[r.turn%2], r.port, boots)
 	r.turn++
 	return c
 }
