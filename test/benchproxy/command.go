@@ -21,6 +21,7 @@ type options struct {
 	sockets      int
 	slow         int
 	pages        bool
+	equals       bool
 }
 
 func command() *cobra.Command {
@@ -45,6 +46,7 @@ func command() *cobra.Command {
 	f.StringSliceVar(&o.answers, "answers", []string{"small", "large", "post"}, "what is asked for")
 	f.IntVar(&o.sockets, "sockets", 2000, "idle WebSockets; 0: do not measure them")
 	f.IntVar(&o.slow, "slow", 64, "slow HTTP actions at once; 0: do not measure them")
+	f.BoolVar(&o.equals, "equals", true, "spread requests over 1, 2 and 4 upstreams")
 	f.BoolVar(&o.pages, "pages", true, "load the page of a built application")
 	c.PersistentFlags().StringVar(&o.bin, "bin", "bin", "folder of the built binaries")
 	c.PersistentFlags().StringVar(&o.classic, "classic", "internal/proxy/testdata/classic.caddyfile", "the classic configuration")

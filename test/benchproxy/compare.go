@@ -36,6 +36,11 @@ func compare(ctx context.Context, o options, out io.Writer) error {
 	if err := s.compareLoads(ctx, out); err != nil {
 		return err
 	}
+	if o.equals {
+		if err := s.compareEquals(ctx, out); err != nil {
+			return err
+		}
+	}
 	if o.slow > 0 {
 		if err := s.compareActions(ctx, out); err != nil {
 			return err

@@ -26,6 +26,7 @@ const (
 // its own: the backend, and the HTTP-action port with its limit.
 func upstreamCommand() *cobra.Command {
 	var backend, site string
+	var equals []string
 	c := &cobra.Command{
 		Use:    "upstream",
 		Hidden: true,
@@ -33,8 +34,15 @@ func upstreamCommand() *cobra.Command {
 			ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGTERM)
 			defer stop()
 			handler := backendHandler()
-			failed := make(chan error, 2)
-			for address, h := range map[string]http.Handler{backend: handler, site: limited(handler)} {
+			serve := map[string]http.Handler{}
+			for _, address := range equals {
+				serve[address] = equalHandler()
+			}
+			if len(equals) == 0 {
+				serve[backend], serve[site] = handler, limited(siteSlots, handler)
+			}
+			failed := make(chan error, len(serve))
+			for address, h := range serve {
 				server := &http.Server{Addr: address, Handler: h, ReadHeaderTimeout: time.Minute}
 				go func() { failed <- server.ListenAndServe() }()
 			}
@@ -48,12 +56,13 @@ func upstreamCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&backend, "backend", "", "address of the backend")
 	c.Flags().StringVar(&site, "site", "", "address of the HTTP-action port")
+	c.Flags().StringSliceVar(&equals, "equals", nil, "addresses of an application's processes, instead")
 	return c
 }
 
 // limited serves a few requests at a time, as the HTTP-action port does.
-func limited(next http.Handler) http.Handler {
-	slots := make(chan struct{}, siteSlots)
+func limited(atOnce int, next http.Handler) http.Handler {
+	slots := make(chan struct{}, atOnce)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		slots <- struct{}{}
 		defer func() { <-slots }()

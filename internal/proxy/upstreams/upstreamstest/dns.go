@@ -18,7 +18,9 @@ import (
 
 // DNS is a name server on loopback. It knows no name until Set.
 type DNS struct {
-	conn net.PacketConn
+	conn     net.PacketConn
+	listener net.Listener
+	serving  sync.WaitGroup
 
 	mu      sync.Mutex
 	names   map[string][]netip.Addr
@@ -29,20 +31,31 @@ type DNS struct {
 // NewDNS starts a name server that ends with the test.
 func NewDNS(t testing.TB) *DNS {
 	t.Helper()
-	conn, listener, err := listenBoth()
+	d, err := StartDNS(func(err error) { t.Errorf("name server: %v", err) })
 	if err != nil {
 		t.Fatalf("cannot start the name server: %v", err)
 	}
-	d := &DNS{conn: conn, names: make(map[string][]netip.Addr)}
-	var serving sync.WaitGroup
-	serving.Go(func() { d.serve(t) })
-	serving.Go(func() { d.serveTCP(listener) })
-	t.Cleanup(func() {
-		_ = conn.Close()
-		_ = listener.Close()
-		serving.Wait()
-	})
+	t.Cleanup(d.Close)
 	return d
+}
+
+// StartDNS starts a name server that ends with Close.
+func StartDNS(failed func(error)) (*DNS, error) {
+	conn, listener, err := listenBoth()
+	if err != nil {
+		return nil, err
+	}
+	d := &DNS{conn: conn, listener: listener, names: make(map[string][]netip.Addr)}
+	d.serving.Go(func() { d.serve(failed) })
+	d.serving.Go(func() { d.serveTCP(listener) })
+	return d, nil
+}
+
+// Close ends the name server.
+func (d *DNS) Close() {
+	_ = d.conn.Close()
+	_ = d.listener.Close()
+	d.serving.Wait()
 }
 
 // Addr returns the server's address, host:port.
@@ -73,7 +86,7 @@ func (d *DNS) Queries() int {
 	return d.queries
 }
 
-func (d *DNS) serve(t testing.TB) {
+func (d *DNS) serve(failed func(error)) {
 	packet := make([]byte, 1500)
 	for {
 		n, from, err := d.conn.ReadFrom(packet)
@@ -81,16 +94,16 @@ func (d *DNS) serve(t testing.TB) {
 			return
 		}
 		if err != nil {
-			t.Errorf("name server: %v", err)
+			failed(err)
 			return
 		}
 		answer, err := d.answer(packet[:n])
 		if err != nil {
-			t.Errorf("name server: %v", err)
+			failed(err)
 			continue
 		}
 		if _, err := d.conn.WriteTo(answer, from); err != nil && !errors.Is(err, net.ErrClosed) {
-			t.Errorf("name server: %v", err)
+			failed(err)
 		}
 	}
 }
