@@ -146,7 +146,7 @@ func (t Target) swapped(run string, m Manifest) (names []string) {
 // Prepare puts all of the backup beside what is there, and changes nothing of that. What
 // an earlier run has done of it, as a whole, is not done again.
 func (r Restore) Prepare(ctx context.Context, t Target) error {
-	if err := r.endHelpers(ctx); err != nil {
+	if err := endHelpers(ctx, r.Engine, r.Volume); err != nil {
 		return err
 	}
 	from, err := r.Source.Reader()
@@ -307,17 +307,6 @@ func (r Restore) helper(ctx context.Context, args []string, in io.Reader, hear f
 	return nil
 }
 
-// endHelpers ends those that a killed tale has left, so that no two write there.
-func (r Restore) endHelpers(ctx context.Context) error {
-	all, err := r.Engine.Everything(ctx)
-	for _, c := range all {
-		if c.Labels[LabelVolume] == r.Volume && c.State.Running {
-			err = errors.Join(err, r.Engine.Stop(ctx, c.ID, time.Second))
-		}
-	}
-	return err
-}
-
 // fill makes a database beside the one of its name.
 func (r Restore) fill(ctx context.Context, database string, packed io.Reader) error {
 	i := slices.IndexFunc(r.Manifest.Databases, func(d Database) bool { return d.Name == database })
@@ -404,7 +393,7 @@ func (r Restore) SwapVolume(ctx context.Context) error {
 // one: databases by their names, and the hidden folder of the volume. It returns what
 // databases these were.
 func (r Restore) Discard(ctx context.Context, unfinished, old bool) (removed []string, err error) {
-	if err := r.endHelpers(ctx); err != nil {
+	if err := endHelpers(ctx, r.Engine, r.Volume); err != nil {
 		return nil, err
 	}
 	t, err := r.Look(ctx)

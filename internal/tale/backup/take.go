@@ -216,6 +216,9 @@ func (c *counter) Write(some []byte) (int, error) {
 
 // volume copies the volume; moment is called while nothing is written there.
 func (t Take) volume(ctx context.Context, w *Writer, m *Manifest, moment func() error) error {
+	if err := endHelpers(ctx, t.Engine, t.Volume); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stream := w.Stream(volumeStream)
@@ -292,6 +295,24 @@ func talk(ctx context.Context, cancel context.CancelCauseFunc, e *engine.Engine,
 		return failed
 	case err != nil && ctx.Err() == nil && said != "":
 		return exit.Errorf(exit.Code(err), "%s", said)
+	}
+	return err
+}
+
+// endHelpers ends and removes those that a killed tale has left in a volume: no two write
+// there or hold the same processes, and one that was never started does not remove itself.
+func endHelpers(ctx context.Context, e *engine.Engine, volume string) error {
+	all, err := e.Everything(ctx)
+	for _, c := range all {
+		if c.Labels[LabelVolume] != volume {
+			continue
+		}
+		if c.State.Running {
+			err = errors.Join(err, e.Stop(ctx, c.ID, time.Second))
+		}
+		if wrong := e.Remove(ctx, c.ID); !engine.IsConflict(wrong) { // it removes itself just now
+			err = errors.Join(err, wrong)
+		}
 	}
 	return err
 }
