@@ -39,7 +39,7 @@ func (s *stack) backups(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(p.dir) }()
-	text := fmt.Sprintf(`{"version": 1, "id": %q, "services": ["%s"], "images": {"db": %q}}`, p.id, strings.Join(services, `","`), databaseImage)
+	text := fmt.Sprintf(`{"version": 1, "id": %q, "services": ["%s"], "images": {"db": %q, "platform": "%s/tale-platform"}}`, p.id, strings.Join(services, `","`), databaseImage, prefix)
 	settings, err := os.ReadFile(filepath.Join(p.dir, ".env"))
 	err = errors.Join(err, os.WriteFile(filepath.Join(p.dir, "tale.json"), []byte(text), 0o600),
 		os.WriteFile(filepath.Join(p.dir, ".env"), append(settings, "SHUTDOWN_DRAIN_SECONDS=1\nCONVEX_ALLOW_DOWNGRADE=true\n"...), 0o600))
@@ -69,7 +69,6 @@ type backing struct {
 	*hitting
 	file    string
 	quiet   bool // the services are stopped, so that nothing changes but by tale
-	version string
 	slowest time.Duration
 }
 
@@ -112,12 +111,15 @@ func (b *backing) round(ctx context.Context, round int) error {
 	}
 	args := []string{"backup", "--json", b.file}
 	if round%3 == 2 && !b.quiet {
-		if b.version = newer; slices.ContainsFunc(slices.Collect(maps.Values(serving)), func(c container) bool {
-			return strings.Contains(c.Name, "-platform-") && c.Config.Labels["org.opencontainers.image.version"] == newer
-		}) {
-			b.version = older
+		c, err := b.serving(ctx)
+		if err != nil {
+			return err
 		}
-		args = []string{"deploy", "--yes", "--json", "--snapshot", "--version", b.version}
+		target := newer
+		if c.Config.Labels["org.opencontainers.image.version"] == newer {
+			target = older
+		}
+		args = []string{"deploy", "--yes", "--json", "--snapshot", "--version", target}
 	}
 	if err := b.takeUnderFire(ctx, round, old, args); err != nil {
 		return err
@@ -240,7 +242,7 @@ func (b *backing) takeUnderFire(ctx context.Context, round int, old data, args [
 	if snapshots {
 		taken, err := filepath.Glob(filepath.Join(b.dir, ".tale/snapshots/*.tar"))
 		if err != nil || len(taken) == 0 {
-			b.trouble(round, "there is no snapshot: %v\n%s", err, r.text())
+			b.trouble(round, "%v: there is no snapshot: %v\n%s", args, err, r.text())
 			return errors.New("there is no snapshot to go on with")
 		}
 		slices.Sort(taken)

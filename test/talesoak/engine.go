@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tale-project/tale-runtime/internal/sys/procfs"
 )
 
 const (
@@ -25,9 +27,10 @@ const (
 // ownEngine is a Docker engine that may be killed: with data of its own, and with
 // namespaces of mounts and of the network, which a process holds while it is gone.
 type ownEngine struct {
-	dir    string
-	holder int
-	daemon *exec.Cmd
+	dir     string
+	holder  int
+	process *os.Process
+	ended   <-chan struct{}
 }
 
 // hostKey is of the address of the engine that docker is for.
@@ -52,7 +55,7 @@ func newEngine(ctx context.Context) (*ownEngine, context.Context, error) {
 	if !eventually(ctx, engineUp, func() bool { e.holder = pidIn(e.dir, "holder"); return e.holder > 0 }) {
 		return nil, ctx, errors.New("cannot make namespaces for an engine")
 	}
-	if err := e.start(inside); err != nil {
+	if err := e.start(inside, false); err != nil {
 		return nil, ctx, err
 	}
 	images := []string{"tale-e2e/slim", databaseImage}
@@ -70,36 +73,81 @@ func newEngine(ctx context.Context) (*ownEngine, context.Context, error) {
 	return e, inside, errors.Join(err, <-loaded)
 }
 
-// start starts the engine and waits until it answers.
-func (e *ownEngine) start(ctx context.Context) error {
+// start starts the engine and waits until it answers, again where it ends: as one does
+// that takes the containerd of a killed one for alive. What runs goes on or is stopped.
+func (e *ownEngine) start(ctx context.Context, goesOn bool) error {
+	for range 3 {
+		if err := e.daemon(goesOn); err != nil {
+			return err
+		}
+		answers := false
+		eventually(ctx, engineUp, func() bool {
+			_, err := docker(ctx, "version")
+			answers = err == nil
+			return answers || isClosed(e.ended)
+		})
+		if answers {
+			return nil
+		}
+	}
+	return fmt.Errorf("the engine does not answer, see %s", filepath.Join(e.dir, "log"))
+}
+
+func isClosed(channel <-chan struct{}) bool {
+	select {
+	case <-channel:
+		return true
+	default:
+		return false
+	}
+}
+
+// daemon begins the engine's process.
+func (e *ownEngine) daemon(goesOn bool) error {
 	log, err := os.OpenFile(filepath.Join(e.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
 	join := func(name string) string { return filepath.Join(e.dir, name) }
-	e.daemon = exec.Command("nsenter", "-t", strconv.Itoa(e.holder), "-m", "-n", //nolint:noctx // It is ended in its own way.
-		"dockerd", "--data-root", join("data"), "--exec-root", join("exec"), "--pidfile", join("pid"), "-H", e.host(), "--log-level", "warn")
-	e.daemon.Stdout, e.daemon.Stderr = log, log
-	if err := e.daemon.Start(); err != nil {
+	_ = os.Remove(join("pid"))                                                   // of one that was killed
+	command := exec.Command("nsenter", "-t", strconv.Itoa(e.holder), "-m", "-n", //nolint:noctx // It is ended in its own way.
+		"dockerd", "--data-root", join("data"), "--exec-root", join("exec"), "--pidfile", join("pid"), "-H", e.host(), "--log-level", "warn", fmt.Sprintf("--live-restore=%t", goesOn))
+	command.Stdout, command.Stderr = log, log
+	if err := command.Start(); err != nil {
 		return err
 	}
-	if !eventually(ctx, engineUp, func() bool { _, err := docker(ctx, "version"); return err == nil }) {
-		return fmt.Errorf("the engine does not answer, see %s", log.Name())
-	}
+	ended := make(chan struct{})
+	e.process, e.ended = command.Process, ended
+	go func() {
+		defer close(ended)
+		_ = command.Wait() // killed, or the log says why
+	}()
 	return nil
 }
 
-// kill kills the engine, and starts it again after a while.
-func (e *ownEngine) kill(ctx context.Context, gone time.Duration) error {
-	err := e.daemon.Process.Kill()
-	_ = e.daemon.Wait()
+// kill kills the engine, and starts it again after a while. Where what ran does not go on,
+// it is started again, but for helpers: engines take it for stopped by hand (seen with
+// 20.10, a fault of its own).
+func (e *ownEngine) kill(ctx context.Context, gone time.Duration, goesOn bool) error {
+	out, err := docker(ctx, "ps", "--format", "{{.Image}} {{.Names}}")
+	err = errors.Join(err, e.process.Kill())
+	<-e.ended
 	select {
 	case <-time.After(gone):
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	return errors.Join(err, os.Remove(filepath.Join(e.dir, "pid")), e.start(ctx))
+	if err = errors.Join(err, e.start(ctx, goesOn)); err != nil || goesOn {
+		return err
+	}
+	for line := range strings.Lines(out) {
+		if image, name, _ := strings.Cut(strings.TrimSpace(line), " "); !strings.HasPrefix(image, "tale-helper:") {
+			_, wrong := docker(ctx, "start", name)
+			err = errors.Join(err, wrong)
+		}
+	}
+	return err
 }
 
 // remove ends what there is of an engine, also of one that another process has begun.
@@ -115,7 +163,23 @@ func (e *ownEngine) remove() error {
 			return err != nil
 		})
 	}
+	e.endShims()
 	return os.RemoveAll(e.dir)
+}
+
+// endShims ends containers that go on without their engine.
+func (e *ownEngine) endShims() {
+	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, line := range lines {
+		text, _ := os.ReadFile(line)
+		if !strings.Contains(string(text), "containerd-shim") || !strings.Contains(string(text), e.dir+"/") {
+			continue
+		}
+		shim, _ := strconv.Atoi(filepath.Base(filepath.Dir(line)))
+		for _, pid := range append(procfs.Children(shim), shim) {
+			_ = unix.Kill(pid, unix.SIGKILL) // it may have ended
+		}
+	}
 }
 
 func pidIn(dir, name string) int {
