@@ -151,7 +151,7 @@ func (h *hitting) strike(ctx context.Context, r *run, a aim) (struck bool, err e
 			struck = process.Kill() == nil || struck
 		}
 	case noEngine:
-		struck, err = true, h.engine.kill(ctx, time.Duration(h.chance.Int64N(int64(longestGone))), h.chance.IntN(2) == 0)
+		struck, err = true, h.engine.kill(ctx, time.Duration(h.chance.Int64N(int64(longestGone))), h.live)
 	}
 	if !struck || err != nil {
 		return false, err

@@ -33,6 +33,7 @@ type options struct {
 	mishap   string
 	talk     bool
 	kill     bool
+	live     bool
 }
 
 func main() { os.Exit(cli.Main(command())) }
@@ -56,6 +57,7 @@ func command() *cobra.Command {
 	flags.StringVar(&o.mishap, "mishap", "", "only the mishaps whose names have this `text`")
 	flags.BoolVar(&o.talk, "talk", false, "show what tale says of each mishap")
 	flags.BoolVar(&o.kill, "kill-engine", false, "in an engine of its own: kill that in place of tale (with --only backup,migrations)")
+	flags.BoolVar(&o.live, "live-restore", false, "with --kill-engine: what runs goes on without the engine")
 	remains := &cobra.Command{
 		Use: "clean", Hidden: true, Short: "Remove everything when stdin ends",
 		RunE: func(command *cobra.Command, _ []string) error { return cleanAtEnd(command.InOrStdin()) },
