@@ -43,7 +43,10 @@ func (e *Engine) Stream(ctx context.Context, id string, command []string, enviro
 		return e.broken(ctx, what, err)
 	}
 	code, err := e.exitCode(ctx, made.ID)
-	return e.outcome(ctx, what, code, said, err)
+	if err == nil && code != 0 {
+		return &EndedError{What: what, Code: code, Said: said}
+	}
+	return e.failed(ctx, what, err)
 }
 
 // Attend runs a helper with its streams to its end, and removes it. Its input ends with
@@ -82,20 +85,44 @@ func (e *Engine) attend(ctx context.Context, what string, create func(context.Co
 	}
 	select {
 	case ended := <-wait.Result:
-		return e.outcome(ctx, what, int(ended.StatusCode), said, nil)
+		if ended.StatusCode != 0 {
+			return helperEnded(what, int(ended.StatusCode), said)
+		}
+		return nil
 	case err := <-wait.Error:
-		return e.outcome(ctx, what, 0, said, err)
+		return e.failed(ctx, what, err)
 	case <-ctx.Done():
 		return e.failed(ctx, what, ctx.Err())
 	}
 }
 
-// outcome returns what came of a program that has ended.
-func (e *Engine) outcome(ctx context.Context, what string, code int, said string, err error) error {
-	if err == nil && code != 0 {
-		return exit.Errorf(code, "cannot %s: it failed with exit code %d: %s", what, code, cmp.Or(said, "it said nothing"))
+// EndedError is the error of a program that ran beside the engine and has not ended well.
+type EndedError struct {
+	What string
+	Code int    // the program's own exit code
+	Said string // the end of what it said
+}
+
+func (e *EndedError) Error() string {
+	said := cmp.Or(e.Said, "it said nothing")
+	if e.Killed() {
+		return fmt.Sprintf("cannot %s: it was killed (exit code %d): %s", e.What, e.Code, said)
 	}
-	return e.failed(ctx, what, err)
+	return fmt.Sprintf("cannot %s: it failed with exit code %d: %s", e.What, e.Code, said)
+}
+
+// Killed reports whether a signal has ended it: by hand, for its memory, or with the
+// container or the engine that it was in.
+func (e *EndedError) Killed() bool { return e.Code > 128 }
+
+// helperEnded returns the error of a helper, whose exit codes are those of tale unless the
+// runtime or the kernel has ended it.
+func helperEnded(what string, code int, said string) error {
+	err := &EndedError{What: what, Code: code, Said: said}
+	if code < exit.Usage || code > exit.Config {
+		code = exit.Failure
+	}
+	return exit.With(code, err)
 }
 
 // broken returns the error of streams: the one of our own end of them is not the engine's.

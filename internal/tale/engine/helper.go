@@ -159,7 +159,7 @@ func (e *Engine) RunHelper(ctx context.Context, o HelperOptions, say func(Line))
 	}
 	ended, err := e.Inspect(ctx, id)
 	if err == nil && ended.State.ExitCode != 0 {
-		err = exit.Errorf(ended.State.ExitCode, "the helper %s failed with exit code %d: %s", strings.Join(o.Args, " "), ended.State.ExitCode, last)
+		err = helperEnded("run the helper "+strings.Join(o.Args, " "), ended.State.ExitCode, last)
 	}
 	return err
 }
