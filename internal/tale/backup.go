@@ -235,7 +235,7 @@ func (s *session) projectFiles(secrets bool) (map[string][]byte, error) {
 // postgres returns the server and a container that has its programs: the database's own,
 // or one of the same image for a server elsewhere.
 func (s *session) postgres(ctx context.Context, state rollout.State) (server backup.Server, release func(), err error) {
-	server, release = backup.Server{Engine: s.engine}, func() {}
+	server, release = backup.Server{Engine: s.engine, Project: s.project.File.ID}, func() {}
 	if s.settings.Get("CONVEX_STORAGE") == stack.StorageSQLite {
 		return server, release, nil // it is in the volume
 	}
@@ -273,9 +273,9 @@ func (s *session) externalPostgres(ctx context.Context, state rollout.State) (se
 		network = "bridge"
 	}
 	password, _ := postgres.URL.User.Password()
-	server = backup.Server{Engine: s.engine, Environ: map[string]string{
+	server.Engine, server.Project, server.Environ = s.engine, s.project.File.ID, map[string]string{
 		"PGHOST": postgres.URL.Hostname(), "PGPORT": postgres.Port(), "PGUSER": postgres.URL.User.Username(), "PGPASSWORD": password, "PGSSLMODE": string(postgres.Mode),
-	}}
+	}
 	if options := postgres.URL.Query().Get("options"); options != "" {
 		server.Environ["PGOPTIONS"] = options
 	}

@@ -364,13 +364,13 @@ func (r *restoring) carryOut(ctx context.Context, begun bool) error {
 	}
 	// From here on it is as quick to finish as to go back.
 	ctx = context.WithoutCancel(ctx)
-	if err == nil {
+	swaps := err == nil
+	if swaps {
 		r.out.Say("swapping")
 		err = r.backup.SwapDatabases(ctx)
 	}
-	if err != nil && !begun && !r.swapBegan(ctx) {
-		_, left := r.backup.Discard(ctx, true, false)
-		return errors.Join(interrupted(asked, err), left, r.startAgain(ctx), r.forget())
+	if err != nil && !begun && (!swaps || !r.swapBegan(ctx)) {
+		return r.takeBack(ctx, interrupted(asked, err))
 	}
 	if err == nil {
 		err = r.backup.SwapVolume(ctx)
@@ -379,6 +379,15 @@ func (r *restoring) carryOut(ctx context.Context, begun bool) error {
 		return exit.Errorf(exit.Stuck, "databases and files are of two moments: `%s` again finishes it: %w", console.Quoted("tale restore", r.path), err)
 	}
 	return r.finish(ctx)
+}
+
+// takeBack removes what was prepared and starts what was stopped.
+func (r *restoring) takeBack(ctx context.Context, err error) error {
+	_, left := r.backup.Discard(ctx, true, false)
+	if left != nil {
+		left = fmt.Errorf("what was unpacked stays, until the same command goes on with it or `tale restore --discard-old` removes it: %w", left)
+	}
+	return errors.Join(err, left, r.startAgain(ctx), r.forget())
 }
 
 // swapBegan reports whether databases are in their places, also where their server did

@@ -2,20 +2,25 @@ package backup
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 
 // Server is a Postgres server, and where its own programs run.
 type Server struct {
 	Engine    *engine.Engine
+	Project   string            // id
 	Container string            // that has psql, pg_dump and pg_restore
 	Environ   map[string]string // PGUSER and so on
 }
@@ -26,12 +31,34 @@ const maintenance = "postgres"
 // query runs statements and returns what they print, a row a line.
 func (s Server) query(ctx context.Context, database, statements string) ([]string, error) {
 	var out bytes.Buffer
-	err := s.Engine.Stream(ctx, s.Container, psql(database), s.Environ, engine.Streams{In: strings.NewReader(statements), Out: &out})
+	err := s.run(ctx, psql(database), engine.Streams{In: strings.NewReader(statements), Out: &out})
 	if err != nil {
 		return nil, fmt.Errorf("cannot ask Postgres: %w", err)
 	}
 	return slices.Collect(strings.SplitSeq(strings.TrimSuffix(out.String(), "\n"), "\n")), nil
 }
+
+// run runs a program of Postgres. It is told apart whether that has failed or its server
+// has gone.
+func (s Server) run(ctx context.Context, command []string, streams engine.Streams) error {
+	err := s.Engine.Stream(ctx, s.Container, command, s.Environ, streams)
+	ended, is := errors.AsType[*engine.EndedError](err)
+	if !is && !engine.IsNotFound(err) && !engine.IsConflict(err) {
+		return err
+	}
+	asking, cancel := context.WithTimeout(ctx, answering)
+	defer cancel()
+	if s.Engine.Stream(asking, s.Container, psql(maintenance), s.Environ, engine.Streams{In: strings.NewReader("SELECT 1;\n")}) != nil {
+		return exit.Errorf(exit.Unavailable, "Postgres does not answer, `tale db status` says when it does again: %w", err)
+	}
+	if !is {
+		return err
+	}
+	return errors.New(cmp.Or(ended.Said, ended.Error()))
+}
+
+// answering is how long Postgres may take to say that it is there.
+const answering = 10 * time.Second
 
 // transaction runs statements all or none.
 func (s Server) transaction(ctx context.Context, statements ...string) error {
@@ -44,7 +71,8 @@ func psql(database string) []string {
 }
 
 // program finds one of Postgres where the database image's entrypoint finds the server:
-// the first of the PATH may be of another version.
+// the first of the PATH may be of another version. It takes the place of the shell: an
+// orphan would become a child of Postgres, which starts anew when one is killed.
 func program(name string, args ...string) []string {
 	find := `PATH="/usr/lib/postgresql/${PG_MAJOR:-none}/bin:/usr/local/postgres/bin:$PATH" exec "$0" "$@"`
 	return append([]string{"sh", "-c", find, name}, args...)
@@ -101,7 +129,7 @@ func (s Server) open(ctx context.Context, database string) (*session, error) {
 	in, to := io.Pipe()
 	c := &session{in: to, lines: make(chan string, 16), ended: make(chan error, 1), cancel: cancel}
 	go func() {
-		err := s.Engine.Stream(ctx, s.Container, psql(database), s.Environ, engine.Streams{In: in, Out: lineWriter(func(line string) { c.lines <- line })})
+		err := s.run(ctx, psql(database), engine.Streams{In: in, Out: lineWriter(func(line string) { c.lines <- line })})
 		if err == nil {
 			err = errors.New("psql has ended")
 		}
@@ -164,11 +192,26 @@ func (l *lines) Write(some []byte) (int, error) {
 
 // dump writes a database as it was at a snapshot.
 func (s Server) dump(ctx context.Context, database, snapshot string, to io.Writer) error {
-	err := s.Engine.Stream(ctx, s.Container, program("pg_dump", "-Fc", "--compress=0", "--snapshot="+snapshot, "-d", database), s.Environ, engine.Streams{Out: to})
+	dumper := s
+	dumper.Environ = maps.Clone(s.Environ)
+	dumper.Environ["PGAPPNAME"] = s.dumps()
+	err := dumper.run(ctx, program("pg_dump", "-Fc", "--compress=0", "--snapshot="+snapshot, "-d", database), engine.Streams{Out: to})
 	if err != nil {
-		return fmt.Errorf("cannot dump the database %s: %w", database, err)
+		return errors.Join(fmt.Errorf("cannot dump the database %s: %w", database, err), s.endDumps(context.WithoutCancel(ctx)))
 	}
 	return nil
+}
+
+// dumps is how the server knows the dumps of a project.
+func (s Server) dumps() string { return "tale backup of " + s.Project }
+
+// endDumps ends those that nobody reads any more. The engine lets a program go on whose
+// client has gone, and the server keeps what has been deleted for its snapshot.
+func (s Server) endDumps(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, answering)
+	defer cancel()
+	_, err := s.query(ctx, maintenance, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = "+literal(s.dumps())+" AND usename = current_user;\n")
+	return err
 }
 
 // quote returns a name or a text as SQL has it, between marks.

@@ -325,7 +325,7 @@ func (r Restore) fill(ctx context.Context, database string, packed io.Reader) er
 	}
 	defer plain.Close()
 	restore := program("pg_restore", "--exit-on-error", "--no-owner", "-d", as)
-	if err := r.Engine.Stream(ctx, r.Server.Container, restore, r.Server.Environ, engine.Streams{In: plain}); err != nil {
+	if err := r.Server.run(ctx, restore, engine.Streams{In: plain}); err != nil {
 		return fmt.Errorf("cannot restore the database %s: %w", database, err)
 	}
 	// Without it the first queries are planned blindly.

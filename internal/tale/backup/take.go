@@ -19,6 +19,7 @@ import (
 	"filippo.io/age"
 	"github.com/dustin/go-humanize"
 	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sys/unix"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
@@ -59,7 +60,7 @@ func (t Take) Run(ctx context.Context) (m Manifest, err error) {
 	partial := t.Path + ".partial"
 	file, err := os.OpenFile(partial, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
-		return m, fmt.Errorf("cannot write the backup: %w", err)
+		return m, &targetError{err}
 	}
 	defer func() {
 		if err = errors.Join(err, file.Close()); err != nil {
@@ -67,19 +68,45 @@ func (t Take) Run(ctx context.Context) (m Manifest, err error) {
 		}
 	}()
 	sum := sha256.New()
-	if m, err = t.write(ctx, io.MultiWriter(file, sum)); err != nil {
+	m, err = t.write(ctx, io.MultiWriter(target{file}, sum))
+	if unwritten, is := errors.AsType[*targetError](err); is {
+		return m, unwritten // whatever was read when it happened
+	}
+	if err != nil {
 		return m, err
 	}
 	if err := file.Sync(); err != nil {
-		return m, fmt.Errorf("cannot write the backup: %w", err)
+		return m, &targetError{err}
 	}
 	if err := t.readBack(ctx, file, sum, m); err != nil {
 		return m, err
 	}
 	if err := os.Rename(partial, t.Path); err != nil {
-		return m, fmt.Errorf("cannot write the backup: %w", err)
+		return m, &targetError{err}
 	}
 	return m, atomicfile.SyncFolder(filepath.Dir(t.Path))
+}
+
+// target is the file of a backup, whose errors are told apart from those of the data.
+type target struct{ file *os.File }
+
+func (t target) Write(some []byte) (int, error) {
+	n, err := t.file.Write(some)
+	if err != nil {
+		err = &targetError{err}
+	}
+	return n, err
+}
+
+type targetError struct{ cause error }
+
+func (e *targetError) Unwrap() error { return e.cause }
+func (e *targetError) Error() string {
+	text := "cannot write the backup, and keep nothing of it: " + e.cause.Error()
+	if errors.Is(e.cause, unix.ENOSPC) || errors.Is(e.cause, unix.EDQUOT) {
+		text += "; make room, or name a FILE on another disk"
+	}
+	return text
 }
 
 // readBack compares the disk with what was written, and, where it is in plain text, with
@@ -146,6 +173,9 @@ func (t Take) content(ctx context.Context, w *Writer) (m Manifest, err error) {
 	m = t.Manifest
 	m.Databases = []Database{}
 	if t.Server.Container != "" {
+		if err = t.Server.endDumps(ctx); err != nil { // of one that was killed
+			return m, err
+		}
 		if m.Postgres, err = t.Server.version(ctx); err != nil {
 			return m, err
 		}
@@ -296,6 +326,9 @@ func talk(ctx context.Context, cancel context.CancelCauseFunc, e *engine.Engine,
 	case err != nil && ctx.Err() == nil && said != "":
 		return exit.Errorf(exit.Code(err), "%s", said)
 	}
+	if ended, is := errors.AsType[*engine.EndedError](err); is && ended.Killed() {
+		return exit.Errorf(exit.Temporary, "the helper in the volume was killed (exit code %d), as by a restart of convex, or for its memory: run the same command again", ended.Code)
+	}
 	return err
 }
 
@@ -326,7 +359,7 @@ func (t Take) hasRoom(volume space, databases []Database) error {
 	}
 	free, _, err := engine.FreeBelow(filepath.Dir(t.Path))
 	if err == nil && free < need {
-		err = exit.Errorf(exit.Failure, "there is not enough room in %s: %s are free, and %s may be needed", filepath.Dir(t.Path), humanize.Bytes(uint64(free)), humanize.Bytes(uint64(need)))
+		err = &targetError{fmt.Errorf("%s may be needed in %s, and %s are free: %w", humanize.Bytes(uint64(need)), filepath.Dir(t.Path), humanize.Bytes(uint64(free)), unix.ENOSPC)}
 	}
 	return err
 }
