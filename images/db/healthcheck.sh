@@ -45,19 +45,26 @@ judge() {
   esac
 }
 
-answer=$(ask 127.0.0.1 tale_platform 'SELECT 1')
-[ "$answer" = 1 ] || judge tale_platform "$answer"
-answer=$(ask 127.0.0.1 tale_knowledge "SELECT count(*) FROM information_schema.schemata WHERE schema_name IN ('public_web', 'private_knowledge')")
-case $answer in
-2) ;;
-[01]) no "the database tale_knowledge lacks the schemas public_web and private_knowledge: create them (tale db init)" ;;
-*) judge tale_knowledge "$answer" ;;
-esac
-# The base image trusts loopback, too; the other containers come from elsewhere.
-own=$(hostname -i 2>/dev/null | tr ' ' '\n' | grep -v -e '^127\.' -e '^::1$' | head -n 1)
-if [ -n "$own" ]; then
-  answer=$(ask "$own" tale_platform 'SELECT 1')
+# An engine that loses patience kills this shell alone, and what it leaves is a child of
+# Postgres, which takes any end but 0 and 1 for a crash of its own and ends all
+# connections. So a shell that nobody kills waits for psql, and does not mind the pipe.
+trap '' PIPE
+(
+  answer=$(ask 127.0.0.1 tale_platform 'SELECT 1')
   [ "$answer" = 1 ] || judge tale_platform "$answer"
-fi
-rm -f "$said"
-echo "accepts connections"
+  answer=$(ask 127.0.0.1 tale_knowledge "SELECT count(*) FROM information_schema.schemata WHERE schema_name IN ('public_web', 'private_knowledge')")
+  case $answer in
+  2) ;;
+  [01]) no "the database tale_knowledge lacks the schemas public_web and private_knowledge: create them (tale db init)" ;;
+  *) judge tale_knowledge "$answer" ;;
+  esac
+  # The base image trusts loopback, too; the other containers come from elsewhere.
+  own=$(hostname -i 2>/dev/null | tr ' ' '\n' | grep -v -e '^127\.' -e '^::1$' | head -n 1)
+  if [ -n "$own" ]; then
+    answer=$(ask "$own" tale_platform 'SELECT 1')
+    [ "$answer" = 1 ] || judge tale_platform "$answer"
+  fi
+  rm -f "$said"
+  echo "accepts connections"
+)
+exit $?

@@ -77,6 +77,7 @@ hardening() {
 }
 
 recovery() {
+  check "a health check of the database that is killed" killed_health_check_harms_nothing
   check "kill -9 of the web server" recovers platform 'bun server.ts'
   check "kill -9 of the backend" recovers convex convex-local-backend
   check "kill -9 of the dashboard" dashboard_recovers

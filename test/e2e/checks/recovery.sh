@@ -14,6 +14,24 @@ recovers() {
   patiently 30 page_is_there || { echo "the page stays away: $(get / 2>&1 | head -3)"; return 1; }
 }
 
+# As an engine does that loses patience with a check, while the database is too busy to
+# answer: what the check leaves is a child of Postgres.
+killed_health_check_harms_nothing() {
+  local db server check
+  db=$(container db) server=$(inspect db '{{.State.Pid}}')
+  patiently 60 is_healthy db
+  kill -STOP "$server"
+  docker exec -d "$db" sh /usr/local/bin/tale-db-healthcheck # by its command line it is known
+  check=$(patiently 10 pgrep -f '^sh /usr/local/bin/tale-db-healthcheck' && pgrep -o -f '^sh /usr/local/bin/tale-db-healthcheck') || check=
+  patiently 10 pgrep -P "${check:-0}" || check=
+  [ -z "$check" ] || kill -9 "$check"
+  kill -CONT "$server"
+  [ -n "$check" ] || { echo "no check ran"; return 1; }
+  patiently 20 eval "! pgrep -f '^sh /usr/local/bin/tale-db-healthcheck'"
+  patiently 30 docker exec "$db" tale-db-healthcheck
+  must_not "$(docker logs "$db" 2>&1)" 'terminating any other active server processes'
+}
+
 checked_since() {
   local last
   last=$(inspect "$1" '{{range .State.Health.Log}}{{json .Start}}{{"\n"}}{{end}}' | tr -d '"' | sort | tail -1)
