@@ -54,8 +54,8 @@ functions, uploaded files and search indexes are in the volume, and rows name th
 of another INSTANCE_SECRET than that of .env, and one of a newer release.
 
 Exit codes: 0 done; 1 failed, nothing changed; 2 declined; 3 restored, but not healthy;
-10 a dry run; 11 failed between the two swaps: run it again; 64 usage; 69 the engine is
-unreachable; 75 locked; 77 permission, or the wrong passphrase; 78 configuration; 130
+10 a dry run; 11 failed between the two swaps: run it again; 64 usage; 69 the engine or
+Postgres is unreachable; 75 locked; 77 permission, or the wrong passphrase; 78 configuration; 130
 interrupted.`,
 		Example: `  tale restore shop.tar --dry-run      # verifies the file
   tale restore shop.tar
