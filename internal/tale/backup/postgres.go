@@ -202,7 +202,7 @@ func (s Server) dump(ctx context.Context, database, snapshot string, to io.Write
 	return nil
 }
 
-// dumps is how the server knows the dumps of a project.
+// dumps returns the name by which the server knows the dumps of a project.
 func (s Server) dumps() string { return "tale backup of " + s.Project }
 
 // endDumps ends those that nobody reads any more. The engine lets a program go on whose
