@@ -1,10 +1,11 @@
-// Asks for the page again and again until SIGTERM, then prints what it saw as
-// JSON: load.mjs SITE ADDRESS WORKERS ROOT-FILE [PATH]. A new connection for every fourth
-// request, so that keep-alive and fresh connections are both under load.
+// Asks for the web application again and again until SIGTERM, then prints what it saw as
+// JSON: load.mjs SITE ADDRESS WORKERS ROOT-FILE [PATH…]. A new connection for every fourth
+// request, so that keep-alive and fresh connections are both under load. All paths must be
+// the web application's: /api is the backend's, which no switch of colours touches.
 import https from "node:https";
 import { readFileSync } from "node:fs";
 
-const [site, address, workers, rootFile, path = "/api/health"] = process.argv.slice(2);
+const [site, address, workers, rootFile, ...paths] = process.argv.slice(2);
 const [host, port] = address.split(":");
 const ca = readFileSync(rootFile);
 const { host: hostHeader, hostname } = new URL(site);
@@ -16,7 +17,7 @@ const fail = (why) => {
   if (seen.first_failures.length < 5) seen.first_failures.push(`${new Date().toISOString()} ${why}`);
 };
 
-const ask = (agent) =>
+const ask = (agent, path) =>
   new Promise((resolve) => {
     const began = Date.now();
     const request = https.get(
@@ -37,7 +38,7 @@ const work = async () => {
   const kept = new https.Agent({ keepAlive: true, maxSockets: 1 });
   for (let turn = 0; !stop; turn++) {
     seen.asked++;
-    await ask(turn % 4 === 3 ? false : kept);
+    await ask(turn % 4 === 3 ? false : kept, paths[Math.floor(turn / 4) % paths.length]);
     await new Promise((resume) => setTimeout(resume, 10)); // load, not saturation
   }
   kept.destroy();

@@ -165,6 +165,10 @@ func TestAShareGrowsWhileAnAddressWarmsUp(t *testing.T) {
 			last = part
 		}
 	}
+	equals[0].use.requests.Store(120) // of the 200 that the others have
+	if part := partOf(equals, began.Add(warmUp/2), chance); part != 0 {
+		t.Errorf("one that is half warm and has more than half of what the others have gets %.2f more", part)
+	}
 	alike := []serving{{use: new(use), warming: began}, {use: new(use), warming: began}}
 	if part := partOf(alike, began, chance); part < 0.45 || part > 0.55 {
 		t.Errorf("one of two that warm up gets %.2f", part)

@@ -26,7 +26,7 @@ switches_without_a_failed_request() {
   compose up -d --wait --wait-timeout 90 platform-blue
   patiently 30 page_is_there
   root_certificate
-  timeout 150 node "$e2e/load.mjs" "$site" "$address" 4 "$cache/root.crt" >"$cache/load.json" &
+  timeout 150 node "$e2e/load.mjs" "$site" "$address" 4 "$cache/root.crt" / /favicon.svg >"$cache/load.json" &
   load=$!
   timeout 150 node "$e2e/sockets.mjs" "$site" "$address" 20 "$cache/root.crt" >"$cache/sockets.json" 2>"$cache/sockets.err" &
   sockets=$!
