@@ -27,7 +27,7 @@ export TALE_TEST_DBMATE       ?= $(wildcard $(TEST_TOOLS)/dbmate-bin)
 export TALE_TEST_NGINX        ?= $(wildcard $(TEST_TOOLS)/nginx/usr/sbin/nginx)
 export TALE_TEST_TRAEFIK      ?= $(wildcard $(TEST_TOOLS)/traefik/traefik)
 
-.PHONY: help pictures build cross release release-programs release-dry-run demo test spellings test-tools traefik terminators lint bench bench-proxy bench-copy copy-kills soak tale-soak clean docs push-request parity bluegreen browser acme env up dotenv dbmate e2e sizes scan
+.PHONY: help pictures build cross release release-programs release-dry-run demo test spellings test-tools traefik terminators lint bench bench-proxy bench-copy copy-kills soak tale-soak kubernetes clean docs push-request parity bluegreen browser acme env up dotenv dbmate e2e sizes scan
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
@@ -125,6 +125,11 @@ parity: build push-request ## Send 360 requests to the simulator and to BACKEND 
 
 soak: build ## Keep the proxy under mixed traffic for DURATION (10m); fails when it grows
 	go test -tags $(TAGS) -count=1 -timeout 0 -v ./test/soak -proxy $(CURDIR)/bin/proxy -duration $(DURATION) -rate $(RATE) -sockets 100 -streams 10
+
+kubernetes: build ## Check deploy/kubernetes in a cluster of two nodes, with what e2e built (root; 10 minutes more the first time; KUBERNETES_FLAGS=--help)
+	test/kubernetes/tools.sh $(TEST_TOOLS)/kubernetes
+	go build -tags $(TAGS) -o $(OUT)/kubernetes ./test/kubernetes
+	test/kubernetes/run.sh $(TEST_TOOLS)/kubernetes $(OUT) $(OUT)/kubernetes $(KUBERNETES_FLAGS)
 
 tale-soak: build ## Hold tale to its numbers in a Docker engine, with what e2e built (1 hour; SOAK_FLAGS=--help)
 	go run -tags $(TAGS) ./test/talesoak --tale bin/tale $(SOAK_FLAGS)
