@@ -30,7 +30,7 @@ type release struct {
 
 // release returns what is asked for: Tale's own images in the version that is named, or
 // else that of the settings, or that of this command. An image that tale.json names has
-// its own tag; without one it is the version that is named.
+// its own tag; one without is in the version that is named, and then Tale's own are not.
 func (s *session) release(named string) release {
 	own := version.String()
 	if strings.HasPrefix(own, "dev") {
@@ -38,7 +38,7 @@ func (s *session) release(named string) release {
 	}
 	own = withoutV(cmp.Or(s.settings.Get("TALE_VERSION"), own))
 	named = cmp.Or(withoutV(named), own)
-	if len(s.project.File.Images) == 0 {
+	if !slices.ContainsFunc(slices.Collect(maps.Values(s.project.File.Images)), func(image string) bool { return engine.Tag(image) == "" }) {
 		own = named
 	}
 	registry := strings.TrimSuffix(cmp.Or(s.settings.Get("TALE_REGISTRY"), s.settings.Get("GHCR_REGISTRY"), officialRegistry), "/")

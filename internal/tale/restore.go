@@ -387,7 +387,8 @@ func (r *restoring) takeBack(ctx context.Context, err error) error {
 	if left != nil {
 		left = fmt.Errorf("what was unpacked stays, until the same command goes on with it or `tale restore --discard-old` removes it: %w", left)
 	}
-	return errors.Join(err, left, r.startAgain(ctx), r.forget())
+	unstarted, unhealthy := r.startAgain(ctx)
+	return errors.Join(err, left, unstarted, unhealthy, r.forget())
 }
 
 // swapBegan reports whether databases are in their places, also where their server did
@@ -398,11 +399,14 @@ func (r *restoring) swapBegan(ctx context.Context) bool {
 }
 
 func (r *restoring) finish(ctx context.Context) error {
-	err := r.startAgain(ctx)
-	if err != nil {
-		err = exit.With(exit.Degraded, fmt.Errorf("the data are restored, but %w", err))
+	unstarted, unhealthy := r.startAgain(ctx)
+	switch {
+	case unstarted != nil:
+		return exit.Errorf(exit.Degraded, "the data are restored, but not all that ran is started again, which `%s` does: %w", console.Quoted("tale restore", r.path), errors.Join(unstarted, unhealthy))
+	case unhealthy != nil:
+		return errors.Join(exit.Errorf(exit.Degraded, "the data are restored, but %w", unhealthy), r.forget())
 	}
-	return errors.Join(err, r.forget())
+	return r.forget()
 }
 
 // stopUsers stops what uses the data, the web application first.
@@ -437,36 +441,36 @@ func (r *restoring) stopUsers(ctx context.Context) error {
 	return err
 }
 
-// startAgain starts what was stopped, in the order in which they need each other.
-func (r *restoring) startAgain(ctx context.Context) error {
+// startAgain starts all that was stopped, in the order in which they need each other, also
+// where one of them fails. It tells apart what could not be started from what was, and does
+// not become healthy.
+func (r *restoring) startAgain(ctx context.Context) (unstarted, unhealthy error) {
+	limit, cancel := context.WithTimeout(ctx, r.options.timeout)
+	defer cancel()
 	for _, id := range slices.Backward(r.note.Stopped) {
-		if err := r.engine.Start(ctx, id); err != nil && !engine.IsNotFound(err) {
-			return err
+		err := r.engine.Start(ctx, id)
+		if err == nil {
+			var sick error
+			sick, err = r.awaitHealth(ctx, id, limit.Done())
+			unhealthy = errors.Join(unhealthy, sick)
 		}
-		if err := r.awaitHealth(ctx, id); err != nil {
-			return err
+		if err != nil && !engine.IsNotFound(err) {
+			unstarted = errors.Join(unstarted, err)
 		}
 	}
-	return nil
+	return unstarted, unhealthy
 }
 
-func (r *restoring) awaitHealth(ctx context.Context, id string) error {
-	ctx, cancel := context.WithTimeout(ctx, r.options.timeout)
-	defer cancel()
+func (r *restoring) awaitHealth(ctx context.Context, id string, limit <-chan struct{}) (unhealthy, err error) {
 	for {
 		c, err := r.engine.Inspect(ctx, id)
-		switch {
-		case engine.IsNotFound(err):
-			return nil
-		case err != nil:
-			return err
-		case c.State.Well():
-			return nil
+		if err != nil || c.State.Well() {
+			return nil, err
 		}
 		select {
 		case <-time.After(500 * time.Millisecond):
-		case <-ctx.Done():
-			return fmt.Errorf("%s is not healthy after %s (%s): `tale logs %s` says why", c.Name, r.options.timeout, cmp.Or(c.State.Health, c.State.Status), c.Service)
+		case <-limit:
+			return fmt.Errorf("%s is not healthy after %s (%s): `tale logs %s` says why", c.Name, r.options.timeout, cmp.Or(c.State.Health, c.State.Status), c.Service), nil
 		}
 	}
 }
