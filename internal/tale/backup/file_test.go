@@ -96,6 +96,9 @@ func TestDamagedFilesAreRefused(t *testing.T) {
 	refused(t, "a byte less", text[:len(text)-1])
 	refused(t, "twice", append(bytes.Clone(text), text...))
 	refused(t, "nothing", nil)
+	if _, err := backup.Verify(strings.NewReader(`{"version": 1}`)); !strings.Contains(err.Error(), "may be another file") {
+		t.Error(err)
+	}
 }
 
 func refused(t *testing.T, how string, text []byte) {

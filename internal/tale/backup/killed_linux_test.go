@@ -138,7 +138,7 @@ func TestHelpersThatAreKilledAnywhere(t *testing.T) {
 			killIf(swapVerb)
 			must(t, swap(root, "run"))
 			same(t, treeOf(t, root), want)
-			if found, err := lookInto(root); err != nil || found != (state{Names: 2, Done: "run", Before: true}) {
+			if found, err := lookInto(root); err != nil || found != (state{Names: 2, Done: "run", Left: true}) {
 				t.Errorf("%s killed before change %d: %+v, %v", verb, kills+1, found, err)
 			}
 			for name, text := range before {

@@ -23,6 +23,9 @@ func Verify(from io.Reader) (Manifest, error) {
 		if errors.Is(err, io.EOF) {
 			return Manifest{}, damaged("it has no manifest, so that it is cut, or was never finished")
 		}
+		if err != nil && len(found) == 0 {
+			return Manifest{}, damaged("it does not begin as a backup, so that it may be another file")
+		}
 		if err != nil {
 			return Manifest{}, unreadable(err)
 		}

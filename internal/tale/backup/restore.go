@@ -102,6 +102,17 @@ func (t Target) Holds() (what []string) {
 	return what
 }
 
+// Left reports whether restores have left anything that Discard would remove.
+func (t Target) Left() bool {
+	for database := range t.databases {
+		base, isBefore := cutBefore(database)
+		if _, there := t.databases[base]; isBefore && there || strings.HasSuffix(database, restoringEnding) {
+			return true
+		}
+	}
+	return t.volume.Left
+}
+
 // Run returns the restore of a backup that was killed and has left something, or else a
 // new one.
 func (t Target) Run(m Manifest, now time.Time) string {

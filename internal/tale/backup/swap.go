@@ -26,7 +26,7 @@ type state struct {
 	Ready    string // id of a backup that is unpacked and not swapped in
 	Swapping string // id of one whose swap has begun
 	Done     string // id of one that was swapped in
-	Before   bool   // what was there before one is kept
+	Left     bool   // something of restores is there
 }
 
 // swapping is the journal. Names are bytes, which a string in JSON may not hold.
@@ -55,8 +55,8 @@ func lookInto(root string) (s state, err error) {
 		return s, err
 	}
 	s.Swapping = journal.ID
-	_, err = os.Lstat(filepath.Join(work, beforeName))
-	s.Before = err == nil
+	_, err = os.Lstat(work)
+	s.Left = err == nil
 	return s, nil
 }
 

@@ -16,6 +16,8 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
+
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // everything fills a folder with a file of each kind.
@@ -280,5 +282,32 @@ func TestFramesEndWhereTheySay(t *testing.T) {
 	rest, _ := io.ReadAll(in)
 	if err != nil || !bytes.Equal(got, content) || string(rest) != "rest" {
 		t.Errorf("%d bytes, %v, then %q", len(got), err, rest)
+	}
+}
+
+// TestLeft: also what a killed unpack has left, which no mark tells of.
+func TestLeft(t *testing.T) {
+	root := t.TempDir()
+	look := func() bool {
+		found, err := lookInto(root)
+		must(t, err)
+		return Target{volume: found, databases: map[string]string{"tale": "", "tale_beforehand": ""}}.Left()
+	}
+	testkit.WriteTree(t, root, map[string]string{"db.sqlite3": "old"})
+	if look() {
+		t.Error("something of a volume that was never restored")
+	}
+	testkit.WriteTree(t, root, map[string]string{hidden + "/" + newName + "/half": ""})
+	if !look() {
+		t.Error("nothing of a killed unpack")
+	}
+	must(t, drop(root, true))
+	if look() {
+		t.Error("something is left of what was removed")
+	}
+	for _, database := range []string{"tale" + restoringEnding, "tale_before_20260101000000"} {
+		if !(Target{databases: map[string]string{"tale": "", database: ""}}).Left() {
+			t.Error("nothing of the database " + database)
+		}
 	}
 }
