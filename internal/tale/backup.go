@@ -301,7 +301,7 @@ func moves(out *console.Progress) func(stage string, bytes int64) {
 		}
 		drawn = time.Now()
 		text := ""
-		if bytes > 0 {
+		if bytes > 0 && stage == last { // the first are a header's
 			text = humanize.Bytes(uint64(bytes))
 		}
 		kind := rollout.Progress

@@ -57,11 +57,12 @@ func (p *Progress) Event(e rollout.Event) {
 		return
 	}
 	about := strings.TrimSpace(e.Service + " " + e.Text)
+	staged := strings.TrimSuffix(e.Stage+": "+about, ": ")
 	switch e.Kind {
 	case rollout.Progress:
-		p.draw(e.Stage + ": " + about)
+		p.draw(staged)
 	case rollout.Waiting:
-		p.line(fmt.Sprintf("  %s: %s (%.0f s so far)", e.Stage, about, e.Seconds))
+		p.line(fmt.Sprintf("  %s (%.0f s so far)", staged, e.Seconds))
 	case rollout.Noted:
 		p.line("  " + about)
 	case rollout.Ended:

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/tale/console"
+	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 )
 
 // TestResultIsAsDocumented: the manual has each member of the last line of --json.
@@ -39,6 +40,17 @@ func TestResultIsAsDocumented(t *testing.T) {
 			if !strings.Contains(part, "`"+member+"`") && !strings.Contains(part, `"`+member+`":`) {
 				t.Errorf("%s is not documented", member)
 			}
+		}
+	}
+}
+
+// TestALineHasOnlyWhatThereIs: a stage without words has no colon for them.
+func TestALineHasOnlyWhatThereIs(t *testing.T) {
+	for text, want := range map[string]string{"": "  read back (3 s so far)\n", "12 MB": "  read back: 12 MB (3 s so far)\n"} {
+		var talk bytes.Buffer
+		console.NewProgress(console.Options{Data: io.Discard, Talk: &talk}).Event(rollout.Event{Kind: rollout.Waiting, Stage: "read back", Text: text, Seconds: 3})
+		if talk.String() != want {
+			t.Errorf("%q", talk.String())
 		}
 	}
 }
