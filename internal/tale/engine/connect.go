@@ -78,8 +78,12 @@ func Connect(ctx context.Context, options Options) (*Engine, error) {
 	if older(answer.APIVersion, oldest) {
 		return nil, exit.Errorf(exit.Unavailable, "the Docker engine at %s is too old: it speaks API %s, and tale needs %s (Docker 20.10) or newer; update it", e.host, answer.APIVersion, oldest)
 	}
+	if err = e.failed(ctx, "reach the engine", err); exit.Code(err) == exit.Failure && ctx.Err() == nil {
+		first, _, _ := strings.Cut(err.Error(), "\n")
+		err = exit.Errorf(exit.Unavailable, "%s; what is at %s (%s) is no Docker engine, or not well", first, e.host, e.origin)
+	}
 	if err != nil {
-		return nil, e.failed(ctx, "reach the engine", err)
+		return nil, err
 	}
 	return e, nil
 }

@@ -11,6 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -65,6 +67,10 @@ func TestConnectSaysWhatToDo(t *testing.T) {
 	_ = listener.Close()
 	old, tooOld := enginetest.New(t), enginetest.New(t)
 	old.API, tooOld.API = "1.40", "1.30"
+	write(t, filepath.Join(folder, "bin", "ssh"), "#!/bin/sh\necho no route >&2\nexit 255\n")
+	t.Setenv("PATH", filepath.Join(folder, "bin")+":"+os.Getenv("PATH"))
+	other := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(other.Close)
 	broken := write(t, filepath.Join(folder, "broken", "config.json"), "{")
 	tests := map[string]struct {
 		env   config.Environ
@@ -74,6 +80,9 @@ func TestConnectSaysWhatToDo(t *testing.T) {
 		"not running":    {config.Environ{"DOCKER_HOST": "unix://" + refusing}, exit.Unavailable, []string{refusing, "DOCKER_HOST", "is it running?"}},
 		"no socket":      {config.Environ{"DOCKER_HOST": "unix://" + folder + "/none"}, exit.Unavailable, []string{folder + "/none", "is it running?"}},
 		"no such name":   {config.Environ{"DOCKER_HOST": "tcp://engine.invalid:2375"}, exit.Unavailable, []string{"engine.invalid"}},
+		"another server": {config.Environ{"DOCKER_HOST": "tcp://" + strings.TrimPrefix(other.URL, "http://")}, exit.Unavailable, []string{"DOCKER_HOST", "is no Docker engine"}},
+		"nobody there":   {config.Environ{"DOCKER_HOST": "tcp://" + testkit.FreeAddress(t)}, exit.Unavailable, []string{"does it listen there?"}},
+		"ssh refuses":    {config.Environ{"DOCKER_HOST": "ssh://shop@there.example", "HOME": folder}, exit.Unavailable, []string{": no route; is it running? `ssh ssh://shop@there.example docker version` says"}},
 		"no such scheme": {config.Environ{"DOCKER_HOST": "nonsense"}, exit.Config, []string{"nonsense", "DOCKER_HOST"}},
 		"old":            {config.Environ{"DOCKER_HOST": old.Host()}, exit.Unavailable, []string{"1.40", "1.41"}},
 		"too old":        {config.Environ{"DOCKER_HOST": tooOld.Host()}, exit.Unavailable, []string{"1.30", "1.41"}},
@@ -85,6 +94,11 @@ func TestConnectSaysWhatToDo(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, err := engine.Connect(t.Context(), engine.Options{Environ: tt.env})
 			testkit.WantError(t, err, tt.code, tt.words...)
+			for _, word := range []string{"daemon", "command [", "\n"} {
+				if strings.Contains(err.Error(), word) {
+					t.Errorf("%q is not for people: %v", word, err)
+				}
+			}
 		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -63,11 +64,35 @@ func (e *Engine) failed(ctx context.Context, what string, err error) error {
 	case client.IsErrConnectionFailed(err) && (strings.Contains(said, "permission denied") || errors.Is(err, os.ErrPermission)):
 		return exit.Errorf(exit.NoPermission, "cannot %s: this user may not use %s (%s); `sudo usermod -aG docker $USER` and log in again, or use sudo", what, e.host, e.origin)
 	case client.IsErrConnectionFailed(err), isBroken(err):
-		return exit.Errorf(exit.Unavailable, "cannot %s: no Docker engine answers at %s (%s): %s; is it running? `systemctl status docker` says", what, e.host, e.origin, said)
+		return exit.Errorf(exit.Unavailable, "cannot %s: no Docker engine answers at %s (%s)%s", what, e.host, e.origin, e.reason(err))
 	case strings.Contains(said, "no space left on device"):
 		return fmt.Errorf("cannot %s: the disk of the Docker engine at %s is full; `tale cleanup` removes what is not needed: %w", what, e.host, plain{said, err})
 	}
 	return fmt.Errorf("cannot %s: %w", what, plain{said, err})
+}
+
+// reason returns why no engine answers, as far as that is known, and what tells more.
+func (e *Engine) reason(err error) string {
+	said, why := err.Error(), ""
+	if _, ssh, found := strings.Cut(said, "stderr="); found {
+		why = strings.TrimSpace(ssh)
+	} else if lookup, ok := errors.AsType[*net.DNSError](err); ok {
+		why = lookup.Err
+	} else if operation, ok := errors.AsType[*net.OpError](err); ok {
+		why = operation.Err.Error()
+	} else if isBroken(err) {
+		why = said
+	}
+	if why != "" {
+		why = ": " + why
+	}
+	switch {
+	case e.local:
+		return why + "; is it running? `systemctl status docker` says"
+	case strings.HasPrefix(e.host, "ssh://"):
+		return why + "; is it running? `ssh " + e.host + " docker version` says"
+	}
+	return why + "; is it running, and does it listen there? `docker -H " + e.host + " version` says"
 }
 
 // plain is an error in the engine's words without those of the client.
