@@ -176,7 +176,7 @@ func (e *Engine) createHelper(ctx context.Context, name, image string, passing b
 		}
 		mounts = append(mounts, mount.Mount{Type: kind, Source: m.Volume, Target: m.Path, ReadOnly: m.ReadOnly})
 	}
-	host := &container.HostConfig{AutoRemove: passing, NetworkMode: container.NetworkMode(cmp.Or(o.Network, "none")), Mounts: mounts}
+	host := &container.HostConfig{AutoRemove: passing, NetworkMode: container.NetworkMode(cmp.Or(o.Network, noNetwork)), Mounts: mounts}
 	if passing {
 		host.LogConfig.Type = "none" // it may say all that a volume holds
 	}

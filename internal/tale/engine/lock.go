@@ -24,6 +24,8 @@ const (
 	// or was left over, which lockAttempts tell apart.
 	lockAttempts = 25
 	lockPause    = 200 * time.Millisecond
+	// noNetwork is the engine's name of what connects a container to nothing.
+	noNetwork = "none"
 )
 
 // HeldError says that a lock is taken, and by whom.
@@ -72,12 +74,18 @@ func (e *Engine) HoldLock(ctx context.Context, project string, holder map[string
 	for attempt := range lockAttempts {
 		id, err := e.createHelper(ctx, name, image, true, HelperOptions{Args: []string{"hold"}, Labels: labels})
 		if err == nil {
-			return e.hold(ctx, id)
-		}
-		if !IsConflict(err) {
+			held, err := e.hold(ctx, id)
+			if err == nil || !hasAny(err.Error(), "already exists in network") {
+				return held, err
+			}
+			// An engine with live-restore that was killed remembers the endpoint of a
+			// container that ended meanwhile, and gives it up once no container has the name.
+			if wrong := e.Disconnect(ctx, noNetwork, name); wrong != nil {
+				return nil, errors.Join(err, wrong)
+			}
+		} else if !IsConflict(err) {
 			return nil, err
-		}
-		if err := e.lookAtHolder(ctx, name, attempt >= lockAttempts/2); err != nil {
+		} else if err := e.lookAtHolder(ctx, name, attempt >= lockAttempts/2); err != nil {
 			return nil, err
 		}
 		select {

@@ -83,6 +83,16 @@ func TestLeftOverLockIsRemoved(t *testing.T) {
 	}
 }
 
+func TestEndpointOfALockThatIsGone(t *testing.T) {
+	server, e := fake(t)
+	server.AddNetwork("none", nil)
+	server.Fault("POST", "/containers/*/start", enginetest.Fault{Status: 500, Message: "endpoint with name shop-tale-lock already exists in network none"}, 1)
+	must[*engine.Hold](t)(e.HoldLock(t.Context(), "shop", nil)).Release()
+	if !slices.Contains(server.Calls(), "POST /networks/none/disconnect") {
+		t.Errorf("the engine was not told to forget it: %v", server.Calls())
+	}
+}
+
 func TestLostLockIsNoticed(t *testing.T) {
 	server, e := fake(t)
 	held := must[*engine.Hold](t)(e.HoldLock(t.Context(), "shop", nil))
