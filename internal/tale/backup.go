@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"filippo.io/age"
@@ -209,7 +210,21 @@ func (s *session) takeBackup(ctx context.Context, path string, recipients []age.
 	if t.Files, err = s.projectFiles(len(recipients) > 0); err != nil {
 		return m, err
 	}
+	s.removePartial(filepath.Dir(path))
 	return t.Run(ctx)
+}
+
+// removePartial removes what killed backups have left in a folder under names that have
+// a time, which no later one would take.
+func (s *session) removePartial(folder string) {
+	entries, _ := os.ReadDir(folder)
+	for _, entry := range entries {
+		name := entry.Name()
+		ours := strings.HasPrefix(name, s.project.File.ID+"-") || folder == s.project.Path(snapshots)
+		if ours && strings.HasSuffix(name, backup.Partial) {
+			_ = os.Remove(filepath.Join(folder, name)) // it costs room, and nothing else
+		}
+	}
 }
 
 // projectFiles returns what of the project's folder belongs to a backup.

@@ -19,6 +19,9 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 )
 
+// snapshots is the folder in .tale of what deploy --snapshot has backed up.
+const snapshots = "snapshots"
+
 // goBack makes the release an earlier one, and returns the ids of its images.
 func (d *deployment) goBack() (map[string]string, error) {
 	current, _ := d.state.Current(stack.Platform)
@@ -98,7 +101,7 @@ func lower(version, than string) bool {
 func (d *deployment) dataOf(version string) (string, error) {
 	entries, err := d.project.History()
 	for _, e := range slices.Backward(entries) {
-		file := d.project.Path("snapshots", filepath.Base(e.Snapshot)) // wherever the folder was then
+		file := d.project.Path(snapshots, filepath.Base(e.Snapshot)) // wherever the folder was then
 		if _, gone := os.Stat(file); e.From == version && e.Snapshot != "" && gone == nil {
 			return "and `" + console.Quoted("tale restore", file) + "` then brings back the data of before, without what has come since", err
 		}
@@ -116,11 +119,11 @@ func (d *deployment) takeSnapshot(ctx context.Context) error {
 		d.out.Say("there are no data yet to take a snapshot of")
 		return nil
 	}
-	if err := os.MkdirAll(d.project.Path("snapshots"), 0o700); err != nil {
+	if err := os.MkdirAll(d.project.Path(snapshots), 0o700); err != nil {
 		return err
 	}
 	began := time.Now()
-	path := d.project.Path("snapshots", began.UTC().Format("20060102T150405Z")+"-"+cmp.Or(convex.Version, "unknown")+".tar")
+	path := d.project.Path(snapshots, began.UTC().Format("20060102T150405Z")+"-"+cmp.Or(convex.Version, "unknown")+".tar")
 	m, err := d.takeBackup(ctx, path, nil, false, d.out)
 	if err != nil {
 		return interrupted(ctx, err)

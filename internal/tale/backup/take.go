@@ -39,6 +39,9 @@ const (
 // LabelVolume is a label of helpers that work in a volume: which one it is.
 const LabelVolume = "dev.tale.backup"
 
+// Partial ends the name of a file that is not whole yet.
+const Partial = ".partial"
+
 // Take says what goes into a backup, and where that is written.
 type Take struct {
 	Engine *engine.Engine
@@ -57,7 +60,7 @@ type Take struct {
 // Run takes the backup. The file is there when it is whole, read back and compared; a
 // failure leaves none.
 func (t Take) Run(ctx context.Context) (m Manifest, err error) {
-	partial := t.Path + ".partial"
+	partial := t.Path + Partial
 	file, err := os.OpenFile(partial, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return m, &targetError{err}
