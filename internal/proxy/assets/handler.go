@@ -89,9 +89,9 @@ func (h *Handler) start(opened *store, log *slog.Logger) {
 	for _, path := range unfinished {
 		c.queue.add(path)
 	}
+	log.Debug("assets opened", "folder", h.Folder, "files", len(opened.files), "unfinished", len(unfinished), "bytes", opened.size)
 	h.running.Go(func() { c.run(ctx) })
 	h.running.Go(func() { h.fetcher.run(ctx) })
-	log.Debug("assets opened", "folder", h.Folder, "files", len(opened.files), "unfinished", len(unfinished), "bytes", opened.size)
 }
 
 // Cleanup ends the work.
