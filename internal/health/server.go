@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -18,6 +19,10 @@ const VersionHeader = "Tale-Version"
 
 // ColourHeader is where it says the colour, if the application is deployed in two.
 const ColourHeader = "Tale-Colour"
+
+// InstanceHeader is where it says which container, or machine, answers: its host name,
+// which a restart keeps and a replacement does not have.
+const InstanceHeader = "Tale-Instance"
 
 // No begins the answer of a gate that is closed; the reason follows.
 const No = "no: "
@@ -114,8 +119,10 @@ func (e Endpoints) serveStatus(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (e Endpoints) gate(g *Gate) http.HandlerFunc {
+	instance, _ := os.Hostname() // without one it says none
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set(VersionHeader, e.Version)
+		w.Header().Set(InstanceHeader, instance)
 		if e.Colour != "" {
 			w.Header().Set(ColourHeader, e.Colour)
 		}

@@ -21,6 +21,7 @@ type address struct {
 	since    time.Time // of the present state
 	version  string    // what it said last, like colour
 	colour   string
+	instance string
 	lastPass time.Time
 	last     verdict
 	use      *use
@@ -41,6 +42,7 @@ type thresholds struct {
 func (a *address) observe(v verdict, limit thresholds) (changed bool) {
 	was := a.healthy
 	a.last = v
+	a.instance = cmp.Or(v.instance, a.instance)
 	if v.version != "" || v.outcome == passed {
 		a.version, a.colour = v.version, v.colour
 	}
@@ -68,6 +70,12 @@ func (a *address) observe(v verdict, limit thresholds) (changed bool) {
 		a.since = v.started.Add(v.took)
 	}
 	return a.healthy != was
+}
+
+// isAnother reports whether another container than before has answered: the engine gives
+// an address away again at once, maybe between two lookups.
+func (a *address) isAnother(v verdict) bool {
+	return v.instance != "" && a.instance != "" && v.instance != a.instance
 }
 
 // passesToEnter returns one for an address that was there when the proxy started: it

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams/upstreamstest"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
@@ -89,6 +90,43 @@ func TestSwitchesWithKillLoseNothingThatIsSafe(t *testing.T) {
 		rotation.swap(t, (*upstreamstest.Service).Kill)
 	}
 	load.finish()
+}
+
+// TestAContainerThatTakesTheAddressOfAnotherIsNew: also if no lookup has seen the address
+// gone. One that is only restarted is no newer than it was.
+func TestAContainerThatTakesTheAddressOfAnotherIsNew(t *testing.T) {
+	stage := newStage(t)
+	blue, green := stage.service(t, "blue", blueIP), stage.service(t, "green", greenIP)
+	is := func(s *upstreamstest.Service, instance string) {
+		s.SetHealthHeader(http.Header{health.InstanceHeader: {instance}, health.VersionHeader: {"1.0.0"}, health.ColourHeader: {s.Name}})
+	}
+	is(blue, "a")
+	is(green, "b")
+	stage.dns.Set(alias, blueIP)
+	runProxy(t, stage.source())
+	first := func(name string, s *upstreamstest.Service) {
+		t.Helper()
+		testkit.Eventually(t, name, func() bool {
+			for _, a := range States()[0].Addresses {
+				if a.Address == s.Addr() {
+					return a.First && a.Healthy
+				}
+			}
+			return false
+		})
+	}
+	first("blue serves", blue)
+	stage.dns.Set(alias, blueIP, greenIP)
+	first("green takes over", green)
+	blue.Kill()
+	probes := green.Probes()
+	blue.Start()
+	testkit.Eventually(t, "blue is healthy again", func() bool { return States()[0].Addresses[1].Healthy && green.Probes() > probes+5 })
+	first("green stays", green)
+	blue.Kill()
+	is(blue, "c")
+	blue.Start()
+	first("the new blue takes over", blue)
 }
 
 func TestKillOfTheNewColourFallsBackToTheOldOne(t *testing.T) {

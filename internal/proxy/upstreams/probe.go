@@ -49,6 +49,8 @@ type verdict struct {
 	colour    string    // of a deployment in two colours, if its answer says so
 	refused   bool      // nothing listens there
 
+	instance string // which container answers, if it says so
+
 	bootFailed bool // the service says that its start has failed
 }
 
@@ -86,6 +88,7 @@ func (c *probeClient) probe(ctx context.Context, at netip.AddrPort) verdict {
 	})
 	body, header, err := c.get(ctx, at)
 	v.took = time.Since(v.started)
+	v.instance = header.Get(health.InstanceHeader)
 	v.version, v.colour = header.Get(health.VersionHeader), header.Get(health.ColourHeader)
 	switch {
 	case err == nil:

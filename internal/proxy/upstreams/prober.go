@@ -308,6 +308,11 @@ func (p *prober) probed(r result) {
 	}
 	p.log.Debug("upstream probed", "address", r.at.String(), "result", r.verdict.outcome.String(),
 		"duration", r.verdict.took, "reason", r.verdict.reason)
+	if w.isAnother(r.verdict) {
+		p.generation++
+		w.address = address{at: w.at, joined: p.generation, since: time.Now(), use: w.use}
+		p.log.Info("upstream address found", "address", r.at.String(), "reason", "another container has it now")
+	}
 	if w.observe(r.verdict, p.limit()) {
 		p.logHealth(&w.address)
 	}
