@@ -167,12 +167,12 @@ func (r *restoring) discardOld(ctx context.Context) error {
 	if !slices.Contains(r.state.Volumes, r.backup.Volume) {
 		return exit.Errorf(exit.Config, "there is no volume %s, and nothing to remove", r.backup.Volume)
 	}
-	left, err := r.backup.Look(ctx)
-	if err == nil && !left.Left() {
-		return r.out.Result("nothing to do: no restore has left anything", nil)
-	}
+	target, err := r.backup.Look(ctx)
 	if err != nil {
 		return err
+	}
+	if !target.Left() {
+		return r.out.Result("nothing to do: no restore has left anything", nil)
 	}
 	if err := r.agree(r.command, []string{"what was there before the last restore is removed for good"}); err != nil {
 		return err

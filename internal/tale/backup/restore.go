@@ -103,14 +103,20 @@ func (t Target) Holds() (what []string) {
 }
 
 // Left reports whether restores have left anything that Discard would remove.
-func (t Target) Left() bool {
+func (t Target) Left() bool { return t.volume.Left || len(t.left(true, true)) > 0 }
+
+// left returns the databases that restores have left: of those that are not finished, and
+// old ones whose successor is there.
+func (t Target) left(unfinished, old bool) (names []string) {
 	for database := range t.databases {
 		base, isBefore := cutBefore(database)
-		if _, there := t.databases[base]; isBefore && there || strings.HasSuffix(database, restoringEnding) {
-			return true
+		isNew := strings.HasSuffix(database, restoringEnding)
+		if _, there := t.databases[base]; unfinished && isNew || old && isBefore && there {
+			names = append(names, database)
 		}
 	}
-	return t.volume.Left
+	slices.Sort(names)
+	return names
 }
 
 // Run returns the restore of a backup that was killed and has left something, or else a
@@ -414,18 +420,12 @@ func (r Restore) Discard(ctx context.Context, unfinished, old bool) (removed []s
 	if t.volume.Swapping != "" {
 		return nil, exit.Errorf(exit.Config, "the restore of the backup %s was killed in the middle: `tale restore FILE` finishes it first", t.volume.Swapping)
 	}
-	for database := range t.databases {
-		base, isBefore := cutBefore(database)
-		isNew := strings.HasSuffix(database, restoringEnding)
-		_, there := t.databases[base]
-		if unfinished && isNew || old && isBefore && there {
-			if _, err := r.Server.query(ctx, maintenance, "DROP DATABASE "+name(database)+" WITH (FORCE);\n"); err != nil {
-				return removed, err
-			}
-			removed = append(removed, database)
+	for _, database := range t.left(unfinished, old) {
+		if _, err := r.Server.query(ctx, maintenance, "DROP DATABASE "+name(database)+" WITH (FORCE);\n"); err != nil {
+			return removed, err
 		}
+		removed = append(removed, database)
 	}
-	slices.Sort(removed)
 	what := dropNew
 	if old {
 		what = dropOld
