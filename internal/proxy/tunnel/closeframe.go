@@ -11,12 +11,12 @@ const goingAway = 1001
 
 const finalBit = 0x80
 
-// closeFrame tells a client that the proxy is going away.
+// closeFrame tells a client that its server is going away.
 func closeFrame() []byte {
 	return binary.BigEndian.AppendUint16([]byte{finalBit | opcodeClose, 2}, goingAway)
 }
 
-// maskedCloseFrame tells a server the same; what a client sends is masked (RFC
+// maskedCloseFrame tells a server that the proxy is; what a client sends is masked (RFC
 // 6455, section 5.3).
 func maskedCloseFrame() []byte {
 	var mask [4]byte

@@ -29,8 +29,8 @@ type direction struct {
 	bytes    int64
 }
 
-// errGoingAway ends a direction whose receiver was sent a close frame.
-var errGoingAway = errors.New("the proxy is going away")
+// errGoingAway ends a direction whose receiver was sent a close frame, or is gone.
+var errGoingAway = errors.New("the proxy or the upstream is going away")
 
 // copy passes bytes on until the sender ends (nil), something breaks, or the
 // tunnel ends. A receiver that is slow makes the sender wait.
@@ -46,7 +46,7 @@ func (d *direction) copy(t *tunnel) error {
 			d.frames.pass(buffer[:n])
 			d.bytes += int64(n)
 			if _, werr := d.to.Write(buffer[:n]); werr != nil {
-				return werr
+				return d.cannotPass(t, werr)
 			}
 			buffer = d.resize(buffer, n)
 		}
@@ -57,11 +57,31 @@ func (d *direction) copy(t *tunnel) error {
 		if stop := t.stopping(); !stop.IsZero() {
 			return d.leave(nil, stop)
 		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
+		return d.senderEnded(t, err)
+	}
+}
+
+// senderEnded ends the direction whose sender says nothing more. An upstream that goes
+// without a close frame, as one does whose process ends, is the going away of the server
+// for the client, who would have to take it for a failure of the network.
+func (d *direction) senderEnded(t *tunnel, err error) error {
+	if d == &t.down && !d.frames.closed() {
+		t.leave(time.Now().Add(t.patience))
+		return d.leave(nil, t.stopping())
+	}
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+// cannotPass ends the direction whose receiver is gone. What the upstream has said before
+// is still passed to the client, by the other direction, and so is its end.
+func (d *direction) cannotPass(t *tunnel, err error) error {
+	if d == &t.down {
 		return err
 	}
+	return d.drain(nil, time.Now().Add(t.patience))
 }
 
 // resize borrows a large buffer when the small one was full, and gives it back as
@@ -90,19 +110,39 @@ func (d *direction) giveBack(buffer []byte) {
 }
 
 // leave ends the direction politely by the deadline: the frame at hand is passed
-// to its end, the receiver gets a close frame, and what the sender still says is
-// read until it has answered the close frame of the other direction. (To close a
-// connection with bytes unread resets it, and the close frame with it.)
+// to its end, and the receiver gets a close frame. One that is gone gets neither.
 func (d *direction) leave(rest []byte, deadline time.Time) error {
 	rest, err := d.finishFrame(rest, deadline)
 	if err != nil {
 		return err
 	}
 	if !d.frames.closed() {
-		if _, err := d.to.Write(d.goodbye()); err != nil {
-			return err
-		}
+		_, _ = d.to.Write(d.goodbye())
 	}
+	return d.drain(rest, deadline)
+}
+
+// finishFrame passes on the rest of the frame at hand and returns what was read
+// beyond it.
+func (d *direction) finishFrame(rest []byte, deadline time.Time) (beyond []byte, err error) {
+	for {
+		n := d.frames.finish(rest)
+		d.bytes += int64(n)
+		_, _ = d.to.Write(rest[:n])
+		if d.frames.between() {
+			return rest[n:], nil
+		}
+		if n, err = d.read(deadline); err != nil {
+			return nil, err
+		}
+		rest = d.idle[:n]
+	}
+}
+
+// drain reads what the sender still says until it has answered the close frame of the
+// other direction: to close a connection with bytes unread resets it, and the close frame
+// with it.
+func (d *direction) drain(rest []byte, deadline time.Time) error {
 	d.frames.pass(rest)
 	for !d.frames.closed() {
 		n, err := d.read(deadline)
@@ -112,25 +152,6 @@ func (d *direction) leave(rest []byte, deadline time.Time) error {
 		d.frames.pass(d.idle[:n])
 	}
 	return errGoingAway
-}
-
-// finishFrame passes on the rest of the frame at hand and returns what was read
-// beyond it.
-func (d *direction) finishFrame(rest []byte, deadline time.Time) (beyond []byte, err error) {
-	for {
-		n := d.frames.finish(rest)
-		d.bytes += int64(n)
-		if _, err := d.to.Write(rest[:n]); err != nil {
-			return nil, err
-		}
-		if d.frames.between() {
-			return rest[n:], nil
-		}
-		if n, err = d.read(deadline); err != nil {
-			return nil, err
-		}
-		rest = d.idle[:n]
-	}
 }
 
 // read reads into idle until the deadline. The tunnel, when it is told to end,

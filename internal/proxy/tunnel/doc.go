@@ -12,7 +12,7 @@
 // The bytes are passed on as they are. The tunnel only follows where WebSocket
 // frames begin and end (RFC 6455, section 5.2), so that at the end of the proxy
 // it can tell both sides that it is going away with a close frame that is not
-// written into the middle of another.
+// written into the middle of another, and at the end of an upstream the client.
 //
 // Sockets over HTTP/2, which Go's server does not offer, and requests that are no
 // WebSocket handshake, are left to the next handler.

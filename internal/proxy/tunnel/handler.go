@@ -51,7 +51,8 @@ func init() { caddy.RegisterModule(Handler{}) }
 // A socket that is open is not closed when its upstream leaves the source. When
 // the configuration is unloaded, which happens when the proxy exits, every socket
 // gets a close frame with status 1001 on both sides: those over HTTP/3 when the
-// servers begin to shut down, which would wait for them, the others afterwards.
+// servers begin to shut down, which would wait for them, the others afterwards. A
+// client whose upstream goes without a close frame gets such a one, too.
 //
 // The placeholders `{http.reverse_proxy.upstream.hostport}` and
 // `{http.reverse_proxy.retries}` are set as by the reverse proxy. Metrics:
@@ -74,8 +75,7 @@ type Handler struct {
 	// How long to try to reach an upstream. Default: `2s`.
 	TryDuration caddy.Duration `json:"try_duration,omitempty"`
 
-	// How long the two sides have to answer the close frame when the
-	// configuration is unloaded. Default: `1s`.
+	// How long a side has to answer a close frame of the proxy. Default: `1s`.
 	CloseTimeout caddy.Duration `json:"close_timeout,omitempty"`
 
 	upstreams reverseproxy.UpstreamSource
@@ -202,6 +202,7 @@ func (h *Handler) join(w http.ResponseWriter, r *http.Request, opened *handshake
 		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("cannot take the client's connection over: %w", err))
 	}
 	t := newTunnel(client, opened.conn, h.log, h.ended)
+	t.patience = time.Duration(h.CloseTimeout)
 	uncount, leave := limits.Keep(r.Context()), upstreams.Keep(r)
 	t.release = func() { uncount(); leave() }
 	if err := t.prime(early, opened.early, time.Duration(h.HandshakeTimeout)); err != nil {

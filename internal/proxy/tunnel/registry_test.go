@@ -23,7 +23,7 @@ func TestCloseEndsEveryTunnel(t *testing.T) {
 		r.add(tunnel)
 		tunnel.start()
 	}
-	if all, cut := r.close(50 * time.Millisecond); all != 5 || cut != 0 {
+	if all, cut := r.close(2 * time.Second); all != 5 || cut != 0 {
 		t.Errorf("%d tunnels, %d cut", all, cut)
 	}
 	if r.reserve() {

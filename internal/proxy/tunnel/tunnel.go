@@ -29,6 +29,7 @@ type tunnel struct {
 	up, down direction // client to upstream, upstream to client
 	onStream bool      // the client's side is a stream
 	began    time.Time
+	patience time.Duration // with a side that is to answer a close frame
 
 	stop     atomic.Int64 // unix nanoseconds of the deadline; zero: goes on
 	halfOpen atomic.Bool  // one direction has ended
