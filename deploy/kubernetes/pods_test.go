@@ -1,0 +1,210 @@
+package kubernetes_test
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/convex"
+	"github.com/tale-project/tale-runtime/internal/platform"
+	"github.com/tale-project/tale-runtime/internal/proxy"
+)
+
+// checkPod holds every pod to what docs/orchestrators.md promises.
+func checkPod(t *testing.T, o object) {
+	t.Helper()
+	name, pod := o.String(), o.pod.Spec
+	if pod.TerminationGracePeriodSeconds == nil || !*pod.SecurityContext.RunAsNonRoot || pod.SecurityContext.SeccompProfile == nil || *pod.AutomountServiceAccountToken {
+		t.Errorf("%s: no grace period, or more rights than it needs", name)
+	}
+	if pod.EnableServiceLinks == nil || *pod.EnableServiceLinks {
+		t.Errorf("%s: a Service named db sets DB_PORT", name)
+	}
+	for _, c := range pod.Containers {
+		checkGrace(t, name, pod, c)
+		checkProbes(t, name, c)
+		checkRoom(t, name, pod, c)
+		checkPorts(t, name, c)
+		s := c.SecurityContext
+		if !*s.ReadOnlyRootFilesystem || *s.AllowPrivilegeEscalation || len(s.Capabilities.Drop) != 1 {
+			t.Errorf("%s: container %s is not locked down", name, c.Name)
+		}
+	}
+	checkReplicas(t, o)
+	checkStart(t, o)
+}
+
+// checkReplicas sees that there is one writer, and that what is more than one is not in one place.
+func checkReplicas(t *testing.T, o object) {
+	t.Helper()
+	switch workload := o.value.(type) {
+	case *appsv1.StatefulSet:
+		s := workload.Spec
+		if *s.Replicas != 1 || s.PodManagementPolicy != appsv1.ParallelPodManagement {
+			t.Errorf("%s: one writer, whose bad release the next one can replace, not %d %s", o, *s.Replicas, s.PodManagementPolicy)
+		}
+	case *appsv1.Deployment:
+		var over []string
+		for _, spread := range o.pod.Spec.TopologySpreadConstraints {
+			if spread.WhenUnsatisfiable == corev1.ScheduleAnyway { // one node is enough
+				over = append(over, spread.TopologyKey)
+			}
+		}
+		if !slices.Equal(over, []string{corev1.LabelHostname, corev1.LabelTopologyZone}) {
+			t.Errorf("%s: spread over %v", o, over)
+		}
+	}
+}
+
+// checkRoom sees that a container cannot take what the node's other pods need, and is
+// given the secret of its role alone.
+func checkRoom(t *testing.T, name string, pod corev1.PodSpec, c corev1.Container) {
+	t.Helper()
+	r := c.Resources
+	if r.Requests.Cpu().IsZero() || r.Requests.Memory().IsZero() || r.Limits.Memory().Cmp(*r.Requests.Memory()) < 0 || r.Requests.StorageEphemeral().IsZero() {
+		t.Errorf("%s: container %s has the resources %+v", name, c.Name, r)
+	}
+	var onDisk, inMemory resource.Quantity
+	for _, v := range pod.Volumes {
+		switch {
+		case v.EmptyDir == nil:
+		case v.EmptyDir.SizeLimit == nil:
+			t.Errorf("%s: the volume %s has no limit", name, v.Name)
+		case v.EmptyDir.Medium == corev1.StorageMediumMemory:
+			inMemory.Add(*v.EmptyDir.SizeLimit)
+		default:
+			onDisk.Add(*v.EmptyDir.SizeLimit)
+		}
+	}
+	inMemory.Add(*r.Requests.Memory())
+	if onDisk.Cmp(*r.Limits.StorageEphemeral()) > 0 || inMemory.Cmp(*r.Limits.Memory()) > 0 {
+		t.Errorf("%s: volumes of %s on disk, %s with those in memory, but the limits are %v", name, onDisk.String(), inMemory.String(), r.Limits)
+	}
+	checkAssets(t, name, pod, c)
+	for _, from := range c.EnvFrom {
+		if role := from.SecretRef; role != nil && role.Name != c.Name && !strings.HasPrefix(role.Name, c.Name+"-") {
+			t.Errorf("%s: container %s gets the secret %s", name, c.Name, from.SecretRef.Name)
+		}
+	}
+}
+
+// checkAssets compares the proxy's folder with what it keeps there: a pod with more is evicted.
+func checkAssets(t *testing.T, name string, pod corev1.PodSpec, c corev1.Container) {
+	t.Helper()
+	if c.Name != "proxy" {
+		return
+	}
+	const certificates = 64 << 20
+	kept := resource.MustParse(strings.TrimSuffix(defaultOf(t, proxy.Settings{}, "ASSETS_CACHE"), "B"))
+	for _, v := range pod.Volumes {
+		if v.Name == "data" && v.EmptyDir != nil && v.EmptyDir.SizeLimit.Value() < kept.Value()+certificates {
+			t.Errorf("%s: it keeps %s in %s", name, kept.String(), v.EmptyDir.SizeLimit)
+		}
+	}
+}
+
+// defaultOf returns the default of a variable.
+func defaultOf(t *testing.T, settings any, variable string) string {
+	t.Helper()
+	for _, v := range config.Describe(settings) {
+		if v.Name == variable {
+			return v.Default
+		}
+	}
+	t.Fatalf("there is no %s", variable)
+	return ""
+}
+
+// checkStart compares with the longest push, for which a platform pod waits, and with the
+// longest wait of convex that is not a migration: for Postgres, then for the backend.
+func checkStart(t *testing.T, o object) {
+	t.Helper()
+	probe := o.pod.Spec.Containers[0].StartupProbe
+	if probe == nil {
+		return
+	}
+	allowed := time.Duration(probe.PeriodSeconds*probe.FailureThreshold) * time.Second
+	var needs time.Duration
+	switch o.pod.Spec.Containers[0].Name {
+	case "platform":
+		settings, err := platform.Load(config.Environ{})
+		if needs = settings.Deploy.Max; needs == 0 {
+			t.Fatal(err)
+		}
+		deployment := o.value.(*appsv1.Deployment).Spec
+		if deadline := time.Duration(*deployment.ProgressDeadlineSeconds) * time.Second; deadline < allowed+time.Duration(deployment.MinReadySeconds)*time.Second {
+			t.Errorf("%s: rollout status gives up after %s, but a pod may take %s to start", o, deadline, allowed)
+		}
+	case "convex":
+		seconds, err := strconv.Atoi(defaultOf(t, convex.Settings{}, "CONVEX_WAIT_TIMEOUT"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		const migration = time.Hour
+		needs = 2*time.Duration(seconds)*time.Second + migration
+	}
+	if allowed < needs {
+		t.Errorf("%s: %s to start, but that may take %s", o, allowed, needs)
+	}
+}
+
+// stopSettings returns what the stop of each container takes, one after the other.
+func stopSettings(container string) (settings any, names []string) {
+	switch container {
+	case "platform":
+		return platform.Settings{}, []string{"SHUTDOWN_DRAIN_SECONDS", "SHUTDOWN_TIMEOUT_SECONDS"}
+	case "convex":
+		return convex.Settings{}, []string{"SHUTDOWN_TIMEOUT_SECONDS", "SHUTDOWN_GRACE_SECONDS"}
+	case "proxy":
+		return proxy.Settings{}, []string{"SHUTDOWN_GRACE_SECONDS"}
+	}
+	return struct{}{}, nil // a push stops at once
+}
+
+// checkGrace compares with what a stop takes at most: a pod that is killed
+// before that loses requests.
+func checkGrace(t *testing.T, name string, pod corev1.PodSpec, c corev1.Container) {
+	t.Helper()
+	var needs int64
+	if c.Lifecycle != nil && c.Lifecycle.PreStop != nil {
+		needs = c.Lifecycle.PreStop.Sleep.Seconds
+	}
+	settings, names := stopSettings(c.Name)
+	for _, variable := range names {
+		seconds, err := strconv.ParseInt(defaultOf(t, settings, variable), 10, 64)
+		if err != nil {
+			t.Fatalf("%s: the default of %s is no number of seconds: %v", c.Name, variable, err)
+		}
+		needs += seconds
+	}
+	const room = 5
+	if grace := *pod.TerminationGracePeriodSeconds; grace < needs+room {
+		t.Errorf("%s: %d s to stop, but a stop may take %d s", name, grace, needs)
+	}
+}
+
+// checkProbes sees that probes ask a port that the container has, and that a busy node kills none.
+func checkProbes(t *testing.T, name string, c corev1.Container) {
+	t.Helper()
+	for _, probe := range []*corev1.Probe{c.StartupProbe, c.LivenessProbe, c.ReadinessProbe} {
+		if probe == nil {
+			if len(c.Ports) > 0 {
+				t.Errorf("%s: container %s lacks a probe", name, c.Name)
+			}
+			continue
+		}
+		if !slices.ContainsFunc(c.Ports, func(p corev1.ContainerPort) bool { return p.Name == probe.HTTPGet.Port.StrVal }) {
+			t.Errorf("%s: a probe asks the port %s, which %s does not have", name, probe.HTTPGet.Port.StrVal, c.Name)
+		}
+	}
+	if alive := c.LivenessProbe; alive != nil && time.Duration(alive.TimeoutSeconds)*time.Second < 5*time.Second {
+		t.Errorf("%s: container %s is killed when it is slow for %d s", name, c.Name, alive.TimeoutSeconds)
+	}
+}
