@@ -40,6 +40,7 @@ func prepare(command *cobra.Command) {
 	command.Flags().VisitAll(func(flag *pflag.Flag) {
 		if flag.Value.Type() == "duration" {
 			flag.Value = span{flag.Value}
+			flag.DefValue = strings.Replace(flag.DefValue, "0s", "0", 1) // which help leaves out
 		}
 	})
 	command.SetFlagErrorFunc(flagError)
@@ -63,8 +64,17 @@ func flagError(command *cobra.Command, err error) error {
 	wants := map[string]string{
 		"duration": "a time with its unit, such as 30s, 5m or 1h30m", "int": "a whole number", "uint": "a whole number, 0 or more", "bool": "true or false",
 	}
-	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok && wants[invalid.GetFlag().Value.Type()] != "" {
-		err = fmt.Errorf("--%s is %s, not %q", invalid.GetFlag().Name, wants[invalid.GetFlag().Value.Type()], invalid.GetValue())
+	if missing, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
+		err = fmt.Errorf("--%s has no value behind it", missing.GetFlag().Name)
+	}
+	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		name, wanted := invalid.GetFlag().Name, wants[invalid.GetFlag().Value.Type()]
+		switch {
+		case invalid.GetValue() == "":
+			err = emptyFlag(name)
+		case wanted != "":
+			err = fmt.Errorf("--%s is %s, not %q", name, wanted, invalid.GetValue())
+		}
 	}
 	return exit.Errorf(exit.Usage, "%w; see '%s --help'", err, command.CommandPath())
 }
@@ -74,7 +84,7 @@ func noArgs(command *cobra.Command, args []string) error {
 		return nil
 	}
 	if !command.HasAvailableSubCommands() {
-		return exit.Errorf(exit.Usage, "%s takes no arguments, got %q", command.CommandPath(), args[0])
+		return exit.Errorf(exit.Usage, "%s takes no arguments, got %q; see '%[1]s --help'", command.CommandPath(), args[0])
 	}
 	var names []string
 	for _, sub := range command.Commands() {
@@ -82,15 +92,18 @@ func noArgs(command *cobra.Command, args []string) error {
 			names = append(names, sub.Name())
 		}
 	}
-	return exit.Errorf(exit.Usage, "unknown command %q; the commands are: %s", args[0], strings.Join(names, ", "))
+	return exit.Errorf(exit.Usage, "unknown command %q; the commands are: %s; see '%s --help'", args[0], strings.Join(names, ", "), command.CommandPath())
 }
 
+// usageArgs says how a command is called, in place of the library's words. The arguments
+// are not shown: one may be a URL with a password.
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(command *cobra.Command, args []string) error {
-		if err := check(command, args); err != nil {
-			return exit.Errorf(exit.Usage, "%w; see '%s --help'", err, command.CommandPath())
+		if check(command, args) == nil {
+			return nil
 		}
-		return nil
+		call, _, _ := strings.Cut(command.UseLine(), " [flags]")
+		return exit.Errorf(exit.Usage, "%s is called as '%s', and not with %d arguments; see '%[1]s --help'", command.CommandPath(), call, len(args))
 	}
 }
 

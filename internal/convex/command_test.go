@@ -25,7 +25,7 @@ func TestCommandLine(t *testing.T) {
 		"help of seed":    {[]string{"seed", "--help"}, 0, "convex-entrypoint seed"},
 		"unknown command": {[]string{"sing"}, exit.Usage, "admin-key"},
 		"unknown flag":    {[]string{"run", "--loud"}, exit.Usage, "--loud"},
-		"patch, no dir":   {[]string{"patch-dashboard"}, exit.Usage, "accepts 1 arg"},
+		"patch, no dir":   {[]string{"patch-dashboard"}, exit.Usage, "is called as"},
 		"patch":           {[]string{"patch-dashboard", fresh}, 0, "/convex-dashboard"},
 		"patch again":     {[]string{"patch-dashboard", patched}, 1, "already"},
 		"seed":            {[]string{"seed"}, 0, "no built-in configuration"},

@@ -36,7 +36,7 @@ func TestWhatKeepsItFromStarting(t *testing.T) {
 		text   string
 	}{
 		"unknown flag":       {[]string{"--nope"}, 64, "unknown flag: --nope"},
-		"two databases":      {[]string{"a", "b"}, 64, "accepts at most 1"},
+		"two databases":      {[]string{"a", "b"}, 64, "not with 2 arguments"},
 		"driver":             {[]string{"-d", "oracle"}, 64, "the drivers are sqlite"},
 		"name alone":         {[]string{"--instance-name", "x"}, 64, "--instance-name requires --instance-secret"},
 		"secret alone":       {[]string{"--instance-secret", secret}, 64, "--instance-secret requires --instance-name"},

@@ -109,7 +109,7 @@ func TestCommand(t *testing.T) {
 		says    string
 	}{
 		"no secret":   {nil, []string{"pack", "--version", "1.2.3", programs(t)}, exit.Config, "MINISIGN_SECRET_KEY"},
-		"no folder":   {nil, []string{"pack"}, exit.Usage, "accepts 1 arg"},
+		"no folder":   {nil, []string{"pack"}, exit.Usage, "is called as"},
 		"help":        {nil, []string{"pack", "--help"}, 0, "docs/releasing.md"},
 		"elsewhere":   {config.Environ{"MINISIGN_SECRET_KEY": string(text), "GITHUB_REPOSITORY": "a/fork"}, []string{"pack", "--version", "1.2.3", programs(t)}, exit.Config, "cannot make a release in a/fork"},
 		"other build": {config.Environ{"MINISIGN_SECRET_KEY": string(text)}, []string{"pack", "--version", "1.2.3", programs(t)}, exit.Config, "key"},
