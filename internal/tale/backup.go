@@ -16,6 +16,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/cli/version"
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -79,6 +80,13 @@ func (a *app) backup(command *cobra.Command, path string, o backupOptions) error
 	if o.passphrase && len(o.recipients) > 0 {
 		return exit.Errorf(exit.Usage, "--passphrase and --recipient exclude each other")
 	}
+	recipients, err := backup.Recipients(o.recipients, "")
+	if err != nil {
+		return err
+	}
+	if err := cli.CheckNewFile(backupFile(path, "", false, time.Time{})); err != nil {
+		return fmt.Errorf("cannot write a backup: %w", err)
+	}
 	out := a.progress(command, o.quiet)
 	ctx, stop := console.Interruptible(command.Context(), func() { out.Say("interrupted: the file is removed") })
 	defer stop()
@@ -87,15 +95,14 @@ func (a *app) backup(command *cobra.Command, path string, o backupOptions) error
 		return interrupted(ctx, err)
 	}
 	defer release()
-	passphrase := ""
 	if o.passphrase {
-		if passphrase, err = a.newPassphrase(ctx, command); err != nil {
+		passphrase, err := a.newPassphrase(ctx, command)
+		if err != nil {
 			return err
 		}
-	}
-	recipients, err := backup.Recipients(o.recipients, passphrase)
-	if err != nil {
-		return err
+		if recipients, err = backup.Recipients(nil, passphrase); err != nil {
+			return err
+		}
 	}
 	began := time.Now()
 	path = backupFile(path, s.project.File.ID, len(recipients) > 0, began)
@@ -235,7 +242,7 @@ func (s *session) projectFiles(secrets bool) (map[string][]byte, error) {
 	}
 	files := map[string][]byte{}
 	for _, name := range names {
-		text, err := os.ReadFile(filepath.Join(s.project.Dir, name))
+		text, err := project.ReadFile(filepath.Join(s.project.Dir, name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

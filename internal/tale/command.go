@@ -48,6 +48,8 @@ func Command(environ config.Environ) *cobra.Command {
 		Short: "Deploy a stack and look after it",
 		Long:  "Deploy a stack of a web application and its Convex backend to a Docker engine, without\ndowntime, and look after it. A new one: tale init, then tale deploy.\n" + exitCodes,
 		RunE:  help,
+
+		PersistentPreRunE: cli.CheckValues,
 	}
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.folder, "project", "", "folder `DIR` of the project; default: the nearest one with a tale.json, from here upwards")

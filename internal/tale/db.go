@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
@@ -50,7 +51,7 @@ func (a *app) databaseCommand() *cobra.Command {
 func (o *databaseFlags) add(command *cobra.Command) {
 	flags := command.Flags()
 	flags.StringVar(&o.url, "url", "", "`URL` of the server, postgresql://USER@HOST:5432, or - for the first line of stdin")
-	flags.StringVar(&o.ca, "ca", "", "PEM `FILE` of the authority that signed the server's certificate; default: PG_CA_FILE, if this machine has it")
+	cli.FileVar(flags, &o.ca, "ca", "PEM `FILE` of the authority that signed the server's certificate; default: PG_CA_FILE, if this machine has it")
 	flags.BoolVar(&o.development, "dev", false, "the service db of the development stack")
 	flags.BoolVar(&o.from, "from-network", false, "reach the server as the stack's containers do, whose names for it this machine may not know")
 }
@@ -93,7 +94,7 @@ keeps others out meanwhile.` + databaseCodes,
 	}
 	o.add(command)
 	waitFlag(command, &o.wait)
-	command.Flags().StringVar(&o.dir, "dir", "", "folder `DIR` of the migrations")
+	cli.FolderVar(command.Flags(), &o.dir, "dir", "folder `DIR` of the migrations")
 	_ = command.MarkFlagDirname("dir")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		if o.dir == "" {
@@ -130,7 +131,7 @@ pending.` + databaseCodes,
 		Example: "  tale db status\n  tale db status --dir migrations --json",
 	}
 	o.add(command)
-	command.Flags().StringVar(&o.dir, "dir", "", "folder `DIR` of migrations to compare with")
+	cli.FolderVar(command.Flags(), &o.dir, "dir", "folder `DIR` of migrations to compare with")
 	_ = command.MarkFlagDirname("dir")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		return a.onDatabase(command, o, func(ctx context.Context, d *databaseTarget) error {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/cli/version"
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -89,11 +90,8 @@ func (a *app) initFolder(args []string) (string, error) {
 	if len(args) > 0 && a.folder != "" {
 		return "", exit.Errorf(exit.Usage, "the folder is named twice, as %s and with --project", args[0])
 	}
-	if len(args) > 0 {
-		return args[0], nil
-	}
-	if a.folder != "" {
-		return a.folder, nil
+	if named := a.folder + strings.Join(args, ""); named != "" {
+		return named, cli.CheckNewFolder(named)
 	}
 	here, err := os.Getwd()
 	if err != nil {

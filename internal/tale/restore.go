@@ -17,6 +17,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/backup"
@@ -64,7 +65,7 @@ interrupted.`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	flags := command.Flags()
-	flags.StringVar(&o.identity, "identity", "", "`FILE` of age keys that decrypts the backup; default: ask for a passphrase")
+	cli.FileVar(flags, &o.identity, "identity", "`FILE` of age keys that decrypts the backup; default: ask for a passphrase")
 	flags.StringVar(&o.name, "project-name", "", "the project's `ID`, instead of typing it")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "verify the file, say what would be replaced and change nothing; exit 10")
 	flags.BoolVar(&o.discardOld, "discard-old", false, "remove what restores have kept and left")
@@ -78,7 +79,11 @@ interrupted.`,
 		case o.discardOld && o.dryRun:
 			return exit.Errorf(exit.Usage, "--dry-run is for the file of a backup, and --discard-old removes data: nothing was changed")
 		}
-		return a.restore(command, strings.Join(args, ""), o)
+		path := strings.Join(args, "")
+		if err := cli.CheckFile(path); !o.discardOld && err != nil {
+			return fmt.Errorf("cannot open the backup: %w", err)
+		}
+		return a.restore(command, path, o)
 	}
 	return command
 }
@@ -247,6 +252,9 @@ func (r *restoring) fromFile(ctx context.Context) error {
 // unlock asks for what an encrypted backup needs.
 func (r *restoring) unlock(ctx context.Context, source *backup.Source) error {
 	switch {
+	case !source.Sealed && r.options.identity != "":
+		r.out.Say("note: the backup is not encrypted, so that --identity is of no use")
+		return nil
 	case !source.Sealed:
 		return nil
 	case r.options.identity == "":

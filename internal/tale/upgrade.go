@@ -46,7 +46,7 @@ keys are built in; 130 interrupted, nothing changed.`,
 	}
 	flags := command.Flags()
 	flags.StringVarP(&o.version, "version", "v", "", "the release to change to, as `1.2.3` or v1.2.3, also an older one; default: the newest")
-	flags.StringVar(&o.file, "file", "", "take a downloaded `FILE`, beside which its signature FILE.minisig lies")
+	cli.FileVar(flags, &o.file, "file", "take a downloaded `FILE`, beside which its signature FILE.minisig lies")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "find the release and say what would be done")
 	flags.BoolVarP(&o.force, "force", "f", false, "also if it is the version that is there, or another program installed it")
 	// What the older tool calls in the new program.

@@ -26,7 +26,7 @@ func Recipients(keys []string, passphrase string) ([]age.Recipient, error) {
 	for _, key := range keys {
 		found, err := age.ParseRecipients(strings.NewReader(key))
 		if err != nil {
-			return nil, exit.Errorf(exit.Usage, "%q is no recipient of age, such as age1…: %w", key, err)
+			return nil, exit.Errorf(exit.Usage, "cannot encrypt for %q, which is no public key of age: give the line age1… that age-keygen has printed", key)
 		}
 		recipients = append(recipients, found...)
 	}
@@ -62,7 +62,7 @@ func (s *Source) Close() error { return s.file.Close() }
 func (s *Source) Unlock(passphrase string, keys io.Reader) (err error) {
 	if keys != nil {
 		if s.keys, err = age.ParseIdentities(keys); err != nil {
-			return exit.Errorf(exit.Usage, "this is no file of age keys (AGE-SECRET-KEY-1…): %w", err)
+			return exit.Errorf(exit.Usage, "cannot decrypt the backup: the file of --identity has no keys of age, which are lines AGE-SECRET-KEY-1…; age-keygen has written it")
 		}
 		return nil
 	}

@@ -120,6 +120,7 @@ type builder struct {
 	name        string // the beginning of the names of containers, volumes and the network
 	secrets     *redact.Redactor
 	problems    config.Problems
+	unreadable  error // a file
 	warnings    []string
 }
 
@@ -133,7 +134,7 @@ func build(o Options, development bool) (*Model, error) {
 	model := &Model{project: o.Project, files: map[string]*types.Project{}}
 	plain, merged := b.load()
 	if merged == nil {
-		return nil, b.problems
+		return nil, cmp.Or(b.unreadable, b.problems.Err())
 	}
 	model.network = merged.Networks[stack.Network].Name
 	own := b.ownVolumes(merged)

@@ -4,10 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/project"
 )
 
 const overrideName = "compose.override.yml"
@@ -27,7 +26,10 @@ const overrideName = "compose.override.yml"
 func (b *builder) load() (plain, merged *types.Project) {
 	plain = b.base()
 	file, found := b.overrideFile()
-	if !found {
+	switch {
+	case b.unreadable != nil:
+		return nil, nil
+	case !found:
 		return plain, plain
 	}
 	text, err := text(plain)
@@ -54,11 +56,11 @@ func (b *builder) load() (plain, merged *types.Project) {
 func (b *builder) overrideFile() (file types.ConfigFile, found bool) {
 	for _, name := range []string{overrideName, "compose.override.yaml"} {
 		path := filepath.Join(b.Project.Dir, name)
-		content, err := os.ReadFile(path)
+		content, err := project.ReadFile(path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist) || err == nil && isBlank(content):
 		case err != nil:
-			b.refuse(name, fmt.Sprintf("cannot be read: %v", err), "")
+			b.unreadable = err
 		case found:
 			b.warnings = append(b.warnings, name+" is not read, because there is "+overrideName)
 		default:

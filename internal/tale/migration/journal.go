@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/project"
 )
 
 // journalName is the file of what a run has changed, as long as it can be taken back. It
@@ -39,7 +40,7 @@ type stopped struct {
 
 // read returns the journal that a killed run has left, an empty one if there is none.
 func (s Subject) read() (j journal, err error) {
-	text, err := os.ReadFile(s.Project.Path(journalName))
+	text, err := project.ReadFile(s.Project.Path(journalName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return j, nil
 	}

@@ -7,9 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -54,12 +52,9 @@ func newID(name string) string {
 }
 
 func readFile(path string) (File, error) {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return File{}, err
-	}
+	text, err := ReadFile(path)
 	if err != nil {
-		return File{}, config.Problems{{Variable: path, Wrong: fmt.Sprintf("cannot be read: %v", err), Accepted: "a project's file, readable by this user"}}
+		return File{}, err
 	}
 	f, problems := decode(text)
 	for i := range problems {
@@ -72,27 +67,29 @@ func readFile(path string) (File, error) {
 func (f *File) members() []struct {
 	name  string
 	value any
+	form  string
 	leave bool // out of the file when it is empty
 } {
 	return []struct {
 		name  string
 		value any
+		form  string
 		leave bool
 	}{
-		{"version", &f.Version, false},
-		{"cliVersion", &f.CLIVersion, f.CLIVersion == ""},
-		{"createdAt", &f.CreatedAt, f.CreatedAt == ""},
-		{"id", &f.ID, f.ID == ""},
-		{"name", &f.Name, f.Name == ""},
-		{"services", &f.Services, len(f.Services) == 0},
-		{"images", &f.Images, len(f.Images) == 0},
+		{"version", &f.Version, "a number", false},
+		{"cliVersion", &f.CLIVersion, "text", f.CLIVersion == ""},
+		{"createdAt", &f.CreatedAt, "text", f.CreatedAt == ""},
+		{"id", &f.ID, "text", f.ID == ""},
+		{"name", &f.Name, "text", f.Name == ""},
+		{"services", &f.Services, `a list such as ["convex", "platform", "proxy"]`, len(f.Services) == 0},
+		{"images", &f.Images, `an object such as {"platform": "registry.example.com/shop:1.4"}`, len(f.Images) == 0},
 	}
 }
 
 func decode(text []byte) (File, config.Problems) {
 	f := File{}
 	if err := json.Unmarshal(text, &f.others); err != nil || f.others == nil {
-		return f, config.Problems{{Variable: "the file", Wrong: fmt.Sprintf("is not a JSON object: %v", err), Accepted: `an object such as {"version": 1, "id": "shop-1a2b3c"}`}}
+		return f, config.Problems{{Variable: "the file", Wrong: "is not a JSON object" + lineOf(text, err), Accepted: `an object such as {"version": 1, "id": "shop-1a2b3c"}`}}
 	}
 	var problems config.Problems
 	for _, member := range f.members() {
@@ -102,10 +99,19 @@ func decode(text []byte) (File, config.Problems) {
 			continue
 		}
 		if err := json.Unmarshal(raw, member.value); err != nil {
-			problems = append(problems, config.Problem{Variable: member.name, Wrong: "is of another type", Accepted: strings.TrimPrefix(fmt.Sprintf("%T", member.value), "*")})
+			problems = append(problems, config.Problem{Variable: member.name, Wrong: "is of another type", Accepted: member.form})
 		}
 	}
-	return f, append(problems, f.validate()...)
+	return f, slices.Concat(problems, f.misspelt(), f.validate())
+}
+
+// lineOf says on which line of a text a parser has failed, as far as it tells.
+func lineOf(text []byte, err error) string {
+	about, known := errors.AsType[*json.SyntaxError](err)
+	if !known {
+		return ""
+	}
+	return fmt.Sprintf(": look at line %d", 1+bytes.Count(text[:min(int(about.Offset), len(text))], []byte{'\n'}))
 }
 
 func (f *File) validate() (problems config.Problems) {

@@ -68,7 +68,7 @@ func (p *Project) Record(entry Entry) error {
 	}
 	file, err := os.OpenFile(p.Path(historyName), os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
-		return fmt.Errorf("cannot write the history: %w", err)
+		return permission(fmt.Errorf("cannot write the history: %w", err))
 	}
 	line = append(line, '\n')
 	if torn(file) {
@@ -120,9 +120,9 @@ func torn(file *os.File) bool {
 
 // History returns what was done, the oldest first. It leaves out lines that are torn.
 func (p *Project) History() ([]Entry, error) {
-	text, err := os.ReadFile(p.Path(historyName))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("cannot read the history: %w", err)
+	text, err := ReadFile(p.Path(historyName))
+	if ignoreMissing(err) != nil {
+		return nil, err
 	}
 	var entries []Entry
 	for line := range bytes.Lines(text) {

@@ -74,7 +74,7 @@ func Init(o Options) (Result, error) {
 		}
 	}
 	if err := os.MkdirAll(p.Dir, 0o755); err != nil { //nolint:gosec // as mkdir makes it
-		return Result{}, fmt.Errorf("cannot make the project: %w", err)
+		return Result{}, unmade(err)
 	}
 	for _, step := range []func() error{
 		func() error { return p.ignore(&r) },
@@ -89,10 +89,18 @@ func Init(o Options) (Result, error) {
 		func() error { return p.keep(fresh, &r) },
 	} {
 		if err := step(); err != nil {
-			return r, fmt.Errorf("cannot make the project: %w", err)
+			return r, unmade(err)
 		}
 	}
 	return r, nil
+}
+
+// unmade says why a project could not be made.
+func unmade(err error) error {
+	if about, ok := errors.AsType[*fs.PathError](err); ok && errors.Is(err, fs.ErrPermission) {
+		return exit.Errorf(exit.NoPermission, "cannot make the project: this user may not write into the folder %s", filepath.Dir(about.Path))
+	}
+	return fmt.Errorf("cannot make the project: %w", err)
 }
 
 // removeTemporary removes what an Init that was killed has left, which may hold secrets.
@@ -159,8 +167,8 @@ func (p *Project) keep(fresh bool, r *Result) error {
 
 func (p *Project) ignore(r *Result) error {
 	path := filepath.Join(p.Dir, ".gitignore")
-	before, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	before, err := ReadFile(path)
+	if ignoreMissing(err) != nil {
 		return err
 	}
 	text := string(before)
@@ -262,10 +270,10 @@ func ignoreMissing(err error) error {
 
 // env returns what .env is to become.
 func (o Options) env(p *Project) (envChange, error) {
-	content, err := os.ReadFile(p.envPath())
+	content, err := ReadFile(p.envPath())
 	e := envChange{before: string(content), there: err == nil}
 	if ignoreMissing(err) != nil {
-		return e, exit.Errorf(exit.NoPermission, "cannot read the settings: %w", err)
+		return e, err
 	}
 	values, text := parseEnv(e.before, nil)
 	if err := text.problems.Err(); err != nil {
@@ -387,9 +395,9 @@ func Public(host string) bool {
 
 // ReadEnv returns the variables of a folder's .env, none where there is no such file.
 func ReadEnv(dir string) (map[string]string, error) {
-	content, err := os.ReadFile(filepath.Join(dir, EnvName))
+	content, err := ReadFile(filepath.Join(dir, EnvName))
 	if ignoreMissing(err) != nil {
-		return nil, exit.Errorf(exit.NoPermission, "cannot read the settings: %w", err)
+		return nil, err
 	}
 	values, text := parseEnv(string(content), nil)
 	return values, text.problems.Err()

@@ -49,20 +49,17 @@ func (m Migrations) Has(id string) bool {
 // Migrations reads the log. One that cannot be understood is empty, as for the first
 // tool; it is kept under another name when the next entry is written.
 func (p *Project) Migrations() (m Migrations, err error) {
-	marker, err := os.ReadFile(p.Path(pendingName))
+	marker, err := ReadFile(p.Path(pendingName))
 	if err = ignoreMissing(err); err == nil {
 		m.pending = string(marker)
 		var text []byte
-		text, err = os.ReadFile(p.Path(migrationsName))
+		text, err = ReadFile(p.Path(migrationsName))
 		if errors.Is(err, fs.ErrNotExist) {
 			return m, nil
 		}
 		m.broken = err == nil && m.decode(text) != nil
 	}
-	if err != nil {
-		return m, fmt.Errorf("cannot read which migrations were applied: %w", err)
-	}
-	return m, nil
+	return m, err
 }
 
 func (m *Migrations) decode(text []byte) error {

@@ -31,7 +31,7 @@ const (
 type Project struct {
 	Dir      string // absolute
 	File     File
-	Warnings []string // about .env, since Settings has read it
+	Warnings []string // about tale.json and .env, since Settings has read that
 }
 
 // Find returns the project that a folder belongs to: its own, or the nearest above.
@@ -53,6 +53,29 @@ func Find(from string) (*Project, error) {
 			return nil, exit.Errorf(exit.Config, "there is no %s in %s, nor in a folder above it: go to the project's folder or name it with --project, or make a project with: tale init", FileName, start)
 		}
 	}
+}
+
+// ReadFile reads a file of a project. What keeps it from that is the operator's to mend,
+// but for a file that is not there, which is fs.ErrNotExist.
+func ReadFile(path string) ([]byte, error) {
+	text, err := os.ReadFile(path)
+	switch about := (&fs.PathError{}); {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, exit.Errorf(exit.NoPermission, "cannot read %s: this user may not; run tale as the owner of the project, or with sudo", path)
+	case errors.Is(err, unix.EISDIR):
+		return nil, exit.Errorf(exit.Config, "cannot read %s: it is a folder, where a file is wanted; rename it", path)
+	case errors.As(err, &about) && !errors.Is(err, fs.ErrNotExist):
+		return nil, exit.Errorf(exit.Config, "cannot read %s: %w", path, about.Err)
+	}
+	return text, err
+}
+
+// permission gives an error of a file that this user may not write its code.
+func permission(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return exit.Errorf(exit.NoPermission, "%w; run tale as the owner of the project, or with sudo", err)
+	}
+	return err
 }
 
 func open(dir string) (*Project, error) {
@@ -91,7 +114,7 @@ func (p *Project) EnsureID() (made bool, err error) {
 func lockDir(path string) (unlock func(), err error) {
 	dir, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("cannot lock the project's folder: %w", err)
+		return nil, permission(fmt.Errorf("cannot lock the project's folder: %w", err))
 	}
 	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot lock %s: %w", path, err), dir.Close())
@@ -125,7 +148,7 @@ func (p *Project) makeFolder(elem ...string) error {
 			err = p.give(path)
 		}
 		if err != nil && !errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("cannot make a folder of the project: %w", err)
+			return permission(fmt.Errorf("cannot make a folder of the project: %w", err))
 		}
 	}
 	return nil
@@ -136,7 +159,7 @@ func (p *Project) replace(path string, data []byte, perm fs.FileMode) error {
 		path = target
 	}
 	if err := atomicfile.Write(path, data, perm); err != nil {
-		return err
+		return permission(err)
 	}
 	return p.give(path)
 }

@@ -80,6 +80,10 @@ func TestFilesThatAreRefused(t *testing.T) {
 		`{"images":{"web":"x"}}`:         `images name "web"`,
 		`{"images":{"platform":"A B"}}`:  "images has",
 		`{"images":{"platform":""}}`:     "images has",
+		`{"service":["db"]}`:             "service is unknown; accepted: services",
+		`{"imgaes":{}}`:                  "imgaes is unknown; accepted: images",
+		`{"ID":"shop"}`:                  "ID is unknown; accepted: id",
+		"{\n\n\"id\": x}":                "not a JSON object: look at line 3",
 	} {
 		_, err := Find(folder(t, map[string]string{FileName: text}))
 		if exit.Code(err) != exit.Config || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), FileName) {
@@ -95,7 +99,7 @@ func TestFilesThatAreRefused(t *testing.T) {
 func long(n int) string { return strings.Repeat("a", n) }
 
 func TestUnknownMembersStay(t *testing.T) {
-	dir := folder(t, map[string]string{FileName: `{"zoo":{"b":[1,1.50,"<>"],"a":null},"ID":"other","version":1,"cliVersion":"0.2.30","images":{"platform":"registry.example/shop:1.4"}}`})
+	dir := folder(t, map[string]string{FileName: `{"zoo":{"b":[1,1.50,"<>"],"a":null},"Zoo":"other","version":1,"cliVersion":"0.2.30","images":{"platform":"registry.example/shop:1.4"}}`})
 	p, err := Find(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +115,7 @@ func TestUnknownMembersStay(t *testing.T) {
   "images": {
     "platform": "registry.example/shop:1.4"
   },
-  "ID": "other",
+  "Zoo": "other",
   "zoo": {
     "b": [
       1,

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -66,7 +65,7 @@ func (p *Project) Settings(shell config.Environ) (Settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Warnings = text.warnings
+	p.Warnings = slices.Concat(p.File.warnings(), text.warnings)
 	return settings, p.check(settings, func(name string) string {
 		switch {
 		case settings[name].From == FromShell || settings[name].From == Inherited:
@@ -82,12 +81,12 @@ func (p *Project) Settings(shell config.Environ) (Settings, error) {
 func (p *Project) envPath() string { return filepath.Join(p.Dir, EnvName) }
 
 func (p *Project) read(shell config.Environ) (Settings, envText, error) {
-	content, err := os.ReadFile(p.envPath())
+	content, err := ReadFile(p.envPath())
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, envText{}, exit.Errorf(exit.Config, "there is no %s: make one with fresh secrets with: tale init", p.envPath())
 	case err != nil:
-		return nil, envText{}, exit.Errorf(exit.NoPermission, "cannot read the settings: %w", err)
+		return nil, envText{}, err
 	}
 	values, text := parseEnv(string(content), shell)
 	if err := text.problems.Err(); err != nil {

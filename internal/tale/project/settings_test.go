@@ -106,7 +106,7 @@ func TestNoEnvFile(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(p.Dir, EnvName), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.Settings(nil); exit.Code(err) != exit.NoPermission {
+	if _, err := p.Settings(nil); exit.Code(err) != exit.Config || !strings.Contains(err.Error(), "it is a folder") {
 		t.Error(err)
 	}
 }
