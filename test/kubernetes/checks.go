@@ -4,65 +4,50 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"os"
-	"path/filepath"
-	"strings"
+	"os/exec"
+	"strconv"
 	"time"
 )
 
+// check is one line of the table.
+type check struct {
+	name string
+	run  func(*cluster, context.Context) error
+}
+
 func checks() []check {
+	none := loss{}
 	return []check{
 		{"one apply: all is ready and pushed, and a page is there", (*cluster).install},
+		{"a rollout of the platform", func(c *cluster, ctx context.Context) error { return c.restart(ctx, "deployment/platform") }},
+		{"a rollout of the proxy", func(c *cluster, ctx context.Context) error { return c.restart(ctx, "deployment/proxy") }},
+		{"a platform pod is deleted", func(c *cluster, ctx context.Context) error { return c.deletePod(ctx, "platform", none) }},
+		{"a proxy pod is deleted", func(c *cluster, ctx context.Context) error { return c.deletePod(ctx, "proxy", none) }},
+		{"a node is drained", (*cluster).drain},
+		{"platform pods 3, 6, 2, 3", (*cluster).scale},
 		{"a second release", func(c *cluster, ctx context.Context) error { return c.release(ctx, second) }},
+		{"a roll back", func(c *cluster, ctx context.Context) error { return c.release(ctx, first) }},
+		{"a refused release stops at the first pod", (*cluster).refusal},
+		{"a release of which there are no images", (*cluster).absence},
+		{"a secret that is not the backend's", (*cluster).wrongSecret},
+		{"a changed setting", (*cluster).setting},
+		{"the backend restarts", (*cluster).restartBackend},
+		{"a proxy is killed", (*cluster).killProxy},
+		{"a node is gone", (*cluster).loseNode},
+		{"all is scaled to zero and back", (*cluster).zero},
 	}
 }
 
-// deploy makes the release of a tag what is wanted, as an operator does: by changing the tags
-// of the site's kustomization.
-func (c *cluster) deploy(ctx context.Context, tag string) error {
-	example, err := os.ReadFile(filepath.Join(c.kubernetes, "site", "kustomization.yaml"))
-	if err != nil {
-		return err
-	}
-	base, err := filepath.Abs(filepath.Join(c.kubernetes, "base"))
-	if err == nil {
-		base, err = filepath.Rel(c.overlay(), base) // kustomize takes no absolute path
-	}
-	if err != nil {
-		return err
-	}
-	text := strings.NewReplacer(
-		"- ../base #", "- "+base+" #",
-		"    newTag: 1.0.0", "    newTag: "+tag,
-		"- name: ghcr.io/tale-project/tale/tale-convex", "- name: ghcr.io/tale-project/tale/tale-convex\n    newName: tale-e2e/tale-convex",
-		"- name: ghcr.io/tale-project/tale/tale-platform", "- name: ghcr.io/tale-project/tale/tale-platform\n    newName: tale-e2e/tale-platform",
-		"- name: ghcr.io/tale-project/tale/tale-proxy", "- name: ghcr.io/tale-project/tale/tale-proxy\n    newName: tale-e2e/tale-proxy",
-	).Replace(string(example))
-	if err := os.WriteFile(filepath.Join(c.overlay(), "kustomization.yaml"), []byte(text), 0o600); err != nil {
-		return err
-	}
-	// As docs/orchestrators.md says: what was pushed a moment ago is to be pushed again.
-	if _, err := c.kubectl(ctx, "delete", "-n", namespace, "job", "-l", "app.kubernetes.io/name=push", "--ignore-not-found"); err != nil {
-		return err
-	}
-	_, err = c.kubectl(ctx, "apply", "-k", c.overlay())
-	return err
-}
+// rolloutLimit has room for the time that three pods keep the old ones, one after the other.
+const rolloutLimit = 8 * time.Minute
 
-const (
-	installLimit = 3 * time.Minute
-	// rolloutLimit has room for the time that three pods keep the old ones, one after the other.
-	rolloutLimit = 8 * time.Minute
-)
-
-// under does something to the site beside visitors, of whose requests so many may fail.
-func (c *cluster) under(ctx context.Context, allowed int, do func() error) error {
+// under does something to the site beside visitors, who may lose that much.
+func (c *cluster) under(ctx context.Context, allowed loss, do func() error, paths ...string) error {
 	address, err := c.address(ctx)
 	if err != nil {
 		return err
 	}
-	v := newVisitors(address)
+	v := newVisitors(address, paths...)
 	if err := v.start(ctx, c.rate, c.sockets); err != nil {
 		return err
 	}
@@ -72,73 +57,147 @@ func (c *cluster) under(ctx context.Context, allowed int, do func() error) error
 	return errors.Join(done, lost)
 }
 
-func (c *cluster) release(ctx context.Context, tag string) error {
-	return c.under(ctx, 0, func() error {
-		if err := c.deploy(ctx, tag); err != nil {
+func (c *cluster) restart(ctx context.Context, what string) error {
+	return c.under(ctx, loss{}, func() error {
+		if _, err := c.kubectl(ctx, "rollout", "restart", "-n", namespace, what); err != nil {
+			return err
+		}
+		if _, err := c.kubectl(ctx, "rollout", "status", "-n", namespace, what, "--timeout", rolloutLimit.String()); err != nil {
 			return err
 		}
 		return c.rolledOut(ctx, rolloutLimit)
 	})
 }
 
-// install applies everything at once. The push of a release must have been done before the first
-// platform pod of it is ready.
-func (c *cluster) install(ctx context.Context) error {
-	began := time.Now()
-	if err := c.deploy(ctx, first); err != nil {
-		return err
-	}
-	if err := c.rolledOut(ctx, installLimit); err != nil {
-		return err
-	}
-	c.figures = append(c.figures, fmt.Sprintf("ready and pushed after %.1f s", time.Since(began).Seconds()))
-	address, err := c.address(ctx)
-	if err != nil {
-		return err
-	}
-	v := newVisitors(address)
-	return eventually(ctx, time.Minute, func() error { return errors.Join(v.once(v.fresh, "/"), v.once(v.fresh, "/favicon.svg")) })
-}
-
-// workload is what is asked of a Deployment or a StatefulSet.
-type workload struct {
-	Metadata struct{ Name string }
-	Spec     struct{ Replicas int }
-	Status   struct{ ReadyReplicas, UpdatedReplicas, Replicas, AvailableReplicas int }
-}
-
-// rolledOut waits until every pod is of the newest template and ready.
-func (c *cluster) rolledOut(ctx context.Context, limit time.Duration) error {
-	return eventually(ctx, limit, func() error {
-		var all struct{ Items []workload }
-		if err := c.get(ctx, &all, "deployments,statefulsets"); err != nil {
+func (c *cluster) deletePod(ctx context.Context, app string, allowed loss, paths ...string) error {
+	return c.under(ctx, allowed, func() error {
+		name, err := c.kubectl(ctx, "get", "pods", "-n", namespace, "-l", "app="+app, "-o", "jsonpath={.items[0].metadata.name}")
+		if err == nil {
+			_, err = c.kubectl(ctx, "delete", "pod", "-n", namespace, name)
+		}
+		if err != nil {
 			return err
 		}
-		if len(all.Items) != 3 {
-			return fmt.Errorf("there are %d of 3 workloads", len(all.Items))
+		return c.rolledOut(ctx, rolloutLimit)
+	}, paths...)
+}
+
+// restartBackend asks what the backend answers, which is held meanwhile.
+func (c *cluster) restartBackend(ctx context.Context) error {
+	const heldFor = 2 * time.Second
+	return c.deletePod(ctx, "convex", loss{slowest: heldFor}, backendPath)
+}
+
+// drain takes the node that the backend is not on.
+func (c *cluster) drain(ctx context.Context) error {
+	err := c.under(ctx, loss{}, func() error {
+		if _, err := c.kubectl(ctx, "drain", "node2", "--ignore-daemonsets", "--delete-emptydir-data", "--timeout", rolloutLimit.String()); err != nil {
+			return err
 		}
-		for _, w := range all.Items {
-			if s := w.Status; s.ReadyReplicas != w.Spec.Replicas || s.UpdatedReplicas != w.Spec.Replicas || s.Replicas != w.Spec.Replicas {
-				return fmt.Errorf("%s has %+v of %d", w.Metadata.Name, s, w.Spec.Replicas)
+		return c.rolledOut(ctx, rolloutLimit)
+	})
+	_, back := c.kubectl(ctx, "uncordon", "node2")
+	return errors.Join(err, back, c.spread(ctx))
+}
+
+// spread has a proxy and platform pods on both nodes again: nothing moves back by itself.
+func (c *cluster) spread(ctx context.Context) error {
+	if _, err := c.kubectl(ctx, "rollout", "restart", "-n", namespace, "deployment/proxy", "deployment/platform"); err != nil {
+		return err
+	}
+	return c.rolledOut(ctx, rolloutLimit)
+}
+
+func (c *cluster) scale(ctx context.Context) error {
+	return c.under(ctx, loss{}, func() error {
+		for _, replicas := range []string{"6", "2", "3"} {
+			if _, err := c.kubectl(ctx, "scale", "-n", namespace, "deployment/platform", "--replicas", replicas); err != nil {
+				return err
 			}
-		}
-		var jobs struct {
-			Items []struct{ Status struct{ Succeeded int } }
-		}
-		if err := c.get(ctx, &jobs, "jobs"); err != nil {
-			return err
-		}
-		for _, job := range jobs.Items {
-			if job.Status.Succeeded == 0 {
-				return errors.New("the push is not done")
+			if err := c.rolledOut(ctx, rolloutLimit); err != nil {
+				return err
 			}
 		}
 		return nil
 	})
 }
 
-// address returns where visitors come in: the Service of the proxies.
-func (c *cluster) address(ctx context.Context) (string, error) {
-	ip, err := c.kubectl(ctx, "get", "-n", namespace, "service", "proxy", "-o", "jsonpath={.spec.clusterIP}")
-	return net.JoinHostPort(ip, "80"), err
+// killProxy kills a process of a proxy: what it has under way is lost, and its sockets are.
+func (c *cluster) killProxy(ctx context.Context) error {
+	const looked = 15 * time.Second // 750 requests
+	return c.under(ctx, loss{requests: 2, sockets: c.sockets}, func() error {
+		out, err := exec.CommandContext(ctx, "pkill", "-9", "-o", "-x", "proxy").CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("cannot kill a proxy: %w: %s", err, out)
+		}
+		if err := c.stays(ctx, looked, func() error { return nil }); err != nil {
+			return err
+		}
+		return c.rolledOut(ctx, rolloutLimit)
+	})
+}
+
+// loseNode cuts the node that the backend is not on from everything. When the cluster has noticed,
+// which is the node controller's patience and the time between two of its looks, nothing is lost
+// any more.
+func (c *cluster) loseNode(ctx context.Context) (err error) {
+	const noticed, looked = 50*time.Second + 10*time.Second, 20 * time.Second
+	link := func(state string) error {
+		out, err := exec.CommandContext(ctx, "ip", "link", "set", "node2", state).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("cannot set the link of node2 %s: %w: %s", state, err, out)
+		}
+		return nil
+	}
+	if err := link("down"); err != nil {
+		return err
+	}
+	nothing := func() error { return nil }
+	err = c.stays(ctx, noticed, nothing)
+	if err == nil {
+		err = c.under(ctx, loss{}, func() error { return c.stays(ctx, looked, nothing) })
+	}
+	return errors.Join(err, link("up"), c.rolledOut(ctx, rolloutLimit))
+}
+
+// zero stops the site as one does for maintenance, and starts it again.
+func (c *cluster) zero(ctx context.Context) error {
+	wanted := map[string]int{"deployment/proxy": 2, "deployment/platform": 3, "statefulset/convex": 1}
+	scale := func(times int) error {
+		for what, replicas := range wanted {
+			if _, err := c.kubectl(ctx, "scale", "-n", namespace, what, "--replicas", strconv.Itoa(times*replicas)); err != nil {
+				return err
+			}
+		}
+		return c.rolledOut(ctx, rolloutLimit)
+	}
+	if err := scale(0); err != nil {
+		return err
+	}
+	began := time.Now()
+	if err := scale(1); err != nil {
+		return err
+	}
+	c.figures = append(c.figures, fmt.Sprintf("ready after %.1f s", time.Since(began).Seconds()))
+	return c.servesPage(ctx)
+}
+
+// stays sees for some time that nothing is wrong.
+func (c *cluster) stays(ctx context.Context, limit time.Duration, look func() error) error {
+	over := time.NewTimer(limit)
+	defer over.Stop()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-over.C:
+			return nil
+		case <-tick.C:
+			if err := look(); err != nil {
+				return err
+			}
+		}
+	}
 }

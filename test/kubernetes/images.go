@@ -14,10 +14,13 @@ import (
 )
 
 // The releases of the site that the checks switch between, by their tags: all with the
-// programs of this tree, the second with other functions.
+// programs of this tree, the second with other functions, the third with functions that
+// the backend refuses.
 const (
-	first  = "1.0.0"
-	second = "1.1.0"
+	first   = "1.0.0"
+	second  = "1.1.0"
+	refused = "1.2.0"
+	absent  = "1.3.0" // there is no such image
 )
 
 // registry is where the images of the end-to-end test are.
@@ -63,7 +66,7 @@ func addReleases(path, programs string) error {
 		if err != nil {
 			return err
 		}
-		for _, release := range []string{first, second} {
+		for _, release := range []string{first, second, refused} {
 			files := map[string][]byte{"usr/local/bin/" + program: binary}
 			if err := a.addFunctions(files, service, release); err != nil {
 				return err
@@ -199,7 +202,7 @@ func (a *archive) addFunctions(files map[string][]byte, service, release string)
 	return err
 }
 
-// changeFunctions returns the push request with one module that says what release it is of.
+// changeFunctions has one module say what release it is of. A release that is refused has it twice.
 func changeFunctions(request map[string]any, release string) ([]byte, error) {
 	definition, _ := request["appDefinition"].(map[string]any)
 	modules, _ := definition["changedModules"].([]any)
@@ -211,6 +214,10 @@ func changeFunctions(request map[string]any, release string) ([]byte, error) {
 			continue
 		}
 		module["source"] = source + "\n// " + release + "\n"
+		if release == refused { // the same name, for the backend
+			again := map[string]any{"path": strings.TrimSuffix(path, ".js"), "source": source, "environment": module["environment"]}
+			definition["changedModules"] = append(modules, again)
+		}
 		return json.Marshal(request)
 	}
 	return nil, errors.New("the push request has no module to change")

@@ -19,22 +19,32 @@ const patience = 15 * time.Second
 // they open again when they are closed.
 type visitors struct {
 	address string
+	paths   []string // asked for in turn
 	kept    *http.Client
 	fresh   *http.Client
 	stop    context.CancelFunc
 	done    sync.WaitGroup
 
-	mu     sync.Mutex
-	asked  int
-	failed []string
-	closed int      // sockets, with a close frame
-	lost   []string // sockets, without
-	open   int
+	mu      sync.Mutex
+	asked   int
+	failed  []string
+	slowest time.Duration
+	closed  int      // sockets, with a close frame
+	lost    []string // sockets, without
+	open    int
 }
 
-func newVisitors(address string) *visitors {
+// backendPath is one that the backend answers; the rest is the platform's.
+const backendPath = "/api/health"
+
+// newVisitors asks for pages and files of the platform, or for what is said.
+func newVisitors(address string, paths ...string) *visitors {
+	if len(paths) == 0 {
+		paths = []string{"/", "/favicon.svg", "/favicon.svg", "/favicon.svg", "/favicon.svg"}
+	}
 	return &visitors{
 		address: address,
+		paths:   paths,
 		kept:    &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32}, Timeout: patience},
 		fresh:   &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience},
 	}
@@ -74,16 +84,14 @@ func (v *visitors) ask(ctx context.Context, interval time.Duration) {
 		case <-tick.C:
 		}
 		v.done.Go(func() {
-			client, path := v.kept, "/favicon.svg"
+			client, path, began := v.kept, v.paths[i%len(v.paths)], time.Now()
 			if i%4 == 3 {
 				client = v.fresh
-			}
-			if i%5 == 0 {
-				path = "/"
 			}
 			err := v.once(client, path)
 			v.note(func() {
 				v.asked++
+				v.slowest = max(v.slowest, time.Since(began))
 				if err != nil {
 					v.failed = append(v.failed, fmt.Sprintf("%s %s: %v", time.Now().Format("15:04:05.000"), path, err))
 				}
@@ -200,16 +208,26 @@ func readToClose(reader *bufio.Reader) (bool, error) {
 	}
 }
 
-// finish ends the load and returns what was lost, at most so many requests being allowed.
-func (v *visitors) finish(allowed int) (figure string, err error) {
+// loss is what visitors may lose.
+type loss struct {
+	requests, sockets int
+	slowest           time.Duration // of an answer; 0 for any
+}
+
+// finish ends the load and returns what was lost.
+func (v *visitors) finish(allowed loss) (figure string, err error) {
 	v.stop()
 	v.done.Wait()
-	figure = fmt.Sprintf("%d of %d requests and %d sockets lost, %d closed", len(v.failed), v.asked, len(v.lost), v.closed)
-	if len(v.failed) > allowed {
-		err = fmt.Errorf("%d requests failed, at most %d may: %v", len(v.failed), allowed, v.failed[:min(3, len(v.failed))])
+	figure = fmt.Sprintf("%d of %d requests and %d sockets lost, %d closed, slowest answer %.1f s",
+		len(v.failed), v.asked, len(v.lost), v.closed, v.slowest.Seconds())
+	if len(v.failed) > allowed.requests {
+		err = fmt.Errorf("%d requests failed, at most %d may: %v", len(v.failed), allowed.requests, v.failed[:min(3, len(v.failed))])
 	}
-	if len(v.lost) > 0 {
-		err = errors.Join(err, fmt.Errorf("%d WebSockets ended without a close frame: %v", len(v.lost), v.lost[:min(3, len(v.lost))]))
+	if len(v.lost) > allowed.sockets {
+		err = errors.Join(err, fmt.Errorf("%d WebSockets ended without a close frame, at most %d may: %v", len(v.lost), allowed.sockets, v.lost[:min(3, len(v.lost))]))
+	}
+	if allowed.slowest > 0 && v.slowest > allowed.slowest {
+		err = errors.Join(err, fmt.Errorf("an answer took %s, at most %s may it take", v.slowest, allowed.slowest))
 	}
 	if v.asked == 0 {
 		err = errors.Join(err, errors.New("nothing was asked"))

@@ -1,5 +1,6 @@
-// Command kubernetes checks deploy/kubernetes in a cluster of two nodes that run.sh starts on
-// this machine: an installation, and another release beside visitors. It prints a table.
+// Command kubernetes holds deploy/kubernetes to what its page promises, in a cluster of two
+// nodes that run.sh starts on this machine: an installation, releases, and what
+// administrators do to pods and nodes, all of it beside visitors. It prints a table.
 package main
 
 import (
@@ -51,12 +52,6 @@ func command() *cobra.Command {
 		RunE:  func(_ *cobra.Command, args []string) error { return addReleases(args[0], args[1]) },
 	})
 	return root
-}
-
-// check is one line of the table.
-type check struct {
-	name string
-	run  func(*cluster, context.Context) error
 }
 
 // run makes each check under both settings of DNS: with cached names a rollout loses what

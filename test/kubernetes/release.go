@@ -1,0 +1,253 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// deploy makes the release of a tag what is wanted, as an operator does: by changing the tags,
+// and perhaps settings, of the site's kustomization.
+func (c *cluster) deploy(ctx context.Context, tag string, settings ...string) error {
+	example, err := os.ReadFile(filepath.Join(c.kubernetes, "site", "kustomization.yaml"))
+	if err != nil {
+		return err
+	}
+	base, err := filepath.Abs(filepath.Join(c.kubernetes, "base"))
+	if err == nil {
+		base, err = filepath.Rel(c.overlay(), base) // kustomize takes no absolute path
+	}
+	if err != nil {
+		return err
+	}
+	text := strings.NewReplacer(
+		"- ../base #", "- "+base+" #",
+		"      - HOST=", strings.Join(append(settings, "      - HOST="), ""),
+		"    newTag: 1.0.0", "    newTag: "+tag,
+		"- name: ghcr.io/tale-project/tale/tale-convex", "- name: ghcr.io/tale-project/tale/tale-convex\n    newName: tale-e2e/tale-convex",
+		"- name: ghcr.io/tale-project/tale/tale-platform", "- name: ghcr.io/tale-project/tale/tale-platform\n    newName: tale-e2e/tale-platform",
+		"- name: ghcr.io/tale-project/tale/tale-proxy", "- name: ghcr.io/tale-project/tale/tale-proxy\n    newName: tale-e2e/tale-proxy",
+	).Replace(string(example))
+	if err := os.WriteFile(filepath.Join(c.overlay(), "kustomization.yaml"), []byte(text), 0o600); err != nil {
+		return err
+	}
+	// As docs/orchestrators.md says: what was pushed a moment ago is to be pushed again.
+	if _, err := c.kubectl(ctx, "delete", "-n", namespace, "job", "-l", "app.kubernetes.io/name=push", "--ignore-not-found"); err != nil {
+		return err
+	}
+	_, err = c.kubectl(ctx, "apply", "-k", c.overlay())
+	return err
+}
+
+// install applies everything at once.
+func (c *cluster) install(ctx context.Context) error {
+	const limit, promised = 3 * time.Minute, 15 * time.Second
+	began := time.Now()
+	if err := c.deploy(ctx, first); err != nil {
+		return err
+	}
+	if err := c.rolledOut(ctx, limit); err != nil {
+		return err
+	}
+	took := time.Since(began)
+	c.figures = append(c.figures, fmt.Sprintf("ready and pushed after %.1f s", took.Seconds()))
+	err := c.servesPage(ctx)
+	if err == nil && took > promised {
+		err = fmt.Errorf("ready and pushed after %s, which is to be at most %s", took, promised)
+	}
+	return err
+}
+
+// servesPage asks for a page and a file, once there is a way to the site.
+func (c *cluster) servesPage(ctx context.Context) error {
+	address, err := c.address(ctx)
+	if err != nil {
+		return err
+	}
+	v := newVisitors(address)
+	return eventually(ctx, time.Minute, func() error { return errors.Join(v.once(v.fresh, "/"), v.once(v.fresh, "/favicon.svg")) })
+}
+
+// release has visitors notice nothing of a release, or of a setting.
+func (c *cluster) release(ctx context.Context, tag string, settings ...string) error {
+	return c.under(ctx, loss{}, func() error {
+		if err := c.deploy(ctx, tag, settings...); err != nil {
+			return err
+		}
+		return c.rolledOut(ctx, rolloutLimit)
+	})
+}
+
+// setting changes one of those that all have, and sees that it has arrived.
+func (c *cluster) setting(ctx context.Context) error {
+	if err := c.release(ctx, first, "      - TALE_LOG_LEVEL=debug\n"); err != nil {
+		return err
+	}
+	log, err := c.kubectl(ctx, "logs", "-n", namespace, "deployment/platform")
+	if err == nil && !strings.Contains(log, `"DEBUG"`) && !strings.Contains(log, `"debug"`) {
+		err = errors.New("a platform pod does not log what it was told to")
+	}
+	return err
+}
+
+// refusal applies a release whose functions the backend refuses.
+func (c *cluster) refusal(ctx context.Context) error {
+	return c.stuck(ctx, loss{}, func() error {
+		if err := c.deploy(ctx, refused); err != nil {
+			return err
+		}
+		_, err := c.kubectl(ctx, "wait", "-n", namespace, "--for=condition=Failed", "job/push-"+refused, "--timeout=120s")
+		return err
+	})
+}
+
+// absence applies a release of which there are no images. There is one backend, and it is gone.
+func (c *cluster) absence(ctx context.Context) error {
+	const all = math.MaxInt
+	return c.stuck(ctx, loss{sockets: all}, func() error { return c.deploy(ctx, absent) })
+}
+
+// wrongSecret gives the platform another secret than the backend has.
+func (c *cluster) wrongSecret(ctx context.Context) error {
+	path := filepath.Join(c.overlay(), "platform.env")
+	right, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	return c.stuck(ctx, loss{}, func() error {
+		wrong := "INSTANCE_SECRET=" + strings.Repeat("ab", 32) + "\n"
+		err := os.WriteFile(path, []byte(wrong), 0o600)
+		if err == nil {
+			err = c.deploy(ctx, first)
+		}
+		return errors.Join(err, os.WriteFile(path, right, 0o600))
+	})
+}
+
+// stuck does what leaves no new pod able to serve. The old ones stay for as long as it lasts, and
+// the first release can be applied over it.
+func (c *cluster) stuck(ctx context.Context, allowed loss, do func() error) error {
+	const lasts = 30 * time.Second
+	return c.under(ctx, allowed, func() error {
+		old, _, err := c.platformPods(ctx)
+		if err == nil {
+			err = do()
+		}
+		if err == nil {
+			err = c.stays(ctx, lasts, func() error { return c.onlyServe(ctx, old) })
+		}
+		if err == nil {
+			err = c.deploy(ctx, first)
+		}
+		if err != nil {
+			return err
+		}
+		return c.rolledOut(ctx, rolloutLimit)
+	})
+}
+
+// pod is what is asked of one.
+type pod struct {
+	Metadata struct{ Name, DeletionTimestamp string }
+	Status   struct {
+		ContainerStatuses []struct{ Ready, Started bool }
+	}
+}
+
+// platformPods returns the names of those that serve, and of those that do not yet.
+func (c *cluster) platformPods(ctx context.Context) (serving, waiting []string, err error) {
+	var pods struct{ Items []pod }
+	err = c.get(ctx, &pods, "pods", "-l", "app=platform")
+	for _, pod := range pods.Items {
+		if len(pod.Status.ContainerStatuses) == 1 && pod.Status.ContainerStatuses[0].Started && pod.Status.ContainerStatuses[0].Ready {
+			serving = append(serving, pod.Metadata.Name)
+		} else {
+			waiting = append(waiting, pod.Metadata.Name)
+		}
+	}
+	return serving, waiting, err
+}
+
+// onlyServe sees that the old pods serve and a new one, after a moment, waits.
+func (c *cluster) onlyServe(ctx context.Context, old []string) error {
+	serving, waiting, err := c.platformPods(ctx)
+	if err == nil && (!slices.Equal(serving, old) || len(waiting) > 1) {
+		err = fmt.Errorf("%v serve and %v wait, but only %v are to serve, and one is to wait", serving, waiting, old)
+	}
+	return err
+}
+
+// workload is what is asked of a Deployment or a StatefulSet.
+type workload struct {
+	Metadata struct {
+		Name       string
+		Generation int
+	}
+	Spec   struct{ Replicas int }
+	Status struct{ ObservedGeneration, ReadyReplicas, UpdatedReplicas, Replicas int }
+}
+
+// rolledOut waits until every pod is of the newest template and ready, the old ones have ended, and
+// the push is done.
+func (c *cluster) rolledOut(ctx context.Context, limit time.Duration) error {
+	return eventually(ctx, limit, func() error { return errors.Join(c.workloadsReady(ctx), c.pushed(ctx), c.noneEnds(ctx)) })
+}
+
+func (c *cluster) workloadsReady(ctx context.Context) error {
+	var all struct{ Items []workload }
+	if err := c.get(ctx, &all, "deployments,statefulsets"); err != nil {
+		return err
+	}
+	if len(all.Items) != 3 {
+		return fmt.Errorf("there are %d of 3 workloads", len(all.Items))
+	}
+	for _, w := range all.Items {
+		want := w.Status
+		want.ObservedGeneration, want.ReadyReplicas, want.UpdatedReplicas, want.Replicas = w.Metadata.Generation, w.Spec.Replicas, w.Spec.Replicas, w.Spec.Replicas
+		if w.Status != want {
+			return fmt.Errorf("%s has %+v, want %+v", w.Metadata.Name, w.Status, want)
+		}
+	}
+	return nil
+}
+
+func (c *cluster) pushed(ctx context.Context) error {
+	var jobs struct {
+		Items []struct{ Status struct{ Succeeded int } }
+	}
+	if err := c.get(ctx, &jobs, "jobs"); err != nil {
+		return err
+	}
+	for _, job := range jobs.Items {
+		if job.Status.Succeeded == 0 {
+			return errors.New("the push is not done")
+		}
+	}
+	return nil
+}
+
+func (c *cluster) noneEnds(ctx context.Context) error {
+	var pods struct{ Items []pod }
+	if err := c.get(ctx, &pods, "pods"); err != nil {
+		return err
+	}
+	for _, pod := range pods.Items {
+		if pod.Metadata.DeletionTimestamp != "" {
+			return fmt.Errorf("%s has not ended", pod.Metadata.Name)
+		}
+	}
+	return nil
+}
+
+// address returns where visitors come in: the Service of the proxies.
+func (c *cluster) address(ctx context.Context) (string, error) {
+	ip, err := c.kubectl(ctx, "get", "-n", namespace, "service", "proxy", "-o", "jsonpath={.spec.clusterIP}")
+	return net.JoinHostPort(ip, "80"), err
+}
