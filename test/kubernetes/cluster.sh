@@ -151,6 +151,8 @@ runtime_type = "io.containerd.runc.v2"
 TOML
 }
 
+# Of a disk that is nearly full kubelet would remove images that no pod uses at the moment,
+# the one of pauses first.
 kubelet_config() {
   cat <<YAML
 apiVersion: kubelet.config.k8s.io/v1beta1
@@ -167,6 +169,8 @@ clusterDomain: cluster.local
 resolvConf: $1/resolv.conf
 podLogsDir: $1/pods
 evictionHard: {memory.available: "1%", nodefs.available: "1%", imagefs.available: "1%"}
+imageGCHighThresholdPercent: 100
+imageGCLowThresholdPercent: 99
 YAML
 }
 

@@ -43,7 +43,9 @@ mkfifo "$dir/alive"
 ) &
 guardian=$!
 exec {alive}>"$dir/alive"
+cluster=
 end() {
+  [ -z "$cluster" ] || kill -KILL "$cluster" 2>/dev/null || true
   exec {alive}>&-
   wait "$guardian"
 }
@@ -60,4 +62,5 @@ docker save -o "$dir/images.tar" "${images[@]}"
 # interfaces and rules. It dies with this script.
 setpriv --pdeathsig KILL unshare --net --mount --pid --fork --kill-child --mount-proc --propagation private \
   "$here/cluster.sh" "$dir" "$tools" "$groups" "$@" {alive}>&- &
-wait $!
+cluster=$!
+wait "$cluster"
