@@ -20,6 +20,16 @@ func ask(t *testing.T, header http.Header) (r *http.Request, leave func()) {
 	return r, leave
 }
 
+// offered returns how often an address was given a request or a socket.
+func offered(address string) int64 {
+	for _, a := range States()[0].Addresses {
+		if a.Address == address {
+			return a.Offered
+		}
+	}
+	return -1
+}
+
 // under waits until so many requests and sockets are under way at the address.
 func under(t *testing.T, address string, requests, sockets int64) {
 	t.Helper()
@@ -47,8 +57,12 @@ func TestWhatIsUnderWayIsCountedWhereItIs(t *testing.T) {
 	request, answered := ask(t, http.Header{})
 	h2Socket, closed := ask(t, http.Header{"Upgrade": {"websocket"}})
 	h1Socket, returned := ask(t, http.Header{"Upgrade": {"websocket"}})
+	before := offered(blue.Addr())
 	for _, r := range []*http.Request{request, h2Socket, h1Socket, request} { // the last one again
 		offer(r)
+	}
+	if n := offered(blue.Addr()) - before; n != 3 {
+		t.Errorf("given %d times more, of which the second of one request does not count", n)
 	}
 	release := Keep(h1Socket)
 	returned() // the handler, not the socket
@@ -56,9 +70,13 @@ func TestWhatIsUnderWayIsCountedWhereItIs(t *testing.T) {
 
 	stage.dns.Set(alias, greenIP)
 	waitForOffers(t, source, green)
+	before = offered(green.Addr())
 	offer(request) // tried again
 	under(t, green.Addr(), 1, 0)
 	under(t, blue.Addr(), 0, 2) // it has left, and is still there for them
+	if n := offered(green.Addr()) - before; n != 1 {
+		t.Errorf("a request that is tried again was given %d times more", n)
+	}
 	closed()
 	under(t, blue.Addr(), 0, 1)
 

@@ -218,6 +218,10 @@ func TestTargetsThatHoldSomething(t *testing.T) {
 			h.must(h.subject.Project.LogMigrations("0.2.34", []string{"namespace-volumes"}, nil))
 		}, "doubt p_convex-data"},
 		{"what a service runs on", used(true), ""},
+		{"what a service of another project runs on", func(h *host) {
+			h.volume("p_convex-data")
+			h.service("other", "convex", true, map[string]string{"/app/data": "p_convex-data"})
+		}, "doubt p_convex-data"},
 		{"what a service was made on and never started", used(false), "doubt p_convex-data"},
 		{"what a service has run on", func(h *host) { used(true)(h); h.Die("p-convex", 0, false) }, ""},
 		{"what both run on", func(h *host) {

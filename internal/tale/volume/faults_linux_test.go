@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"testing"
@@ -335,6 +336,20 @@ func TestNoRights(t *testing.T) {
 	}
 	copyOf(t, oldToNew, from, to)
 	volumetest.Check(t, volumetest.Read(t, from), to, -1)
+}
+
+// A volume has more hard links than a process may have descriptors.
+func TestNoDescriptorStaysOpen(t *testing.T) {
+	from, _, _ := pair(t, 20)
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // it would close what is forgotten
+	var open [2]int
+	for n := range open {
+		copyOf(t, oldToNew, from, t.TempDir())
+		open[n] = len(must[[]os.DirEntry](t)(os.ReadDir("/proc/self/fd")))
+	}
+	if open[0] != open[1] {
+		t.Errorf("a second copy makes %d descriptors of %d", open[1], open[0])
+	}
 }
 
 func TestAnUnfinishedCopyIsNoSource(t *testing.T) {
