@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -94,6 +96,7 @@ func render(t *testing.T, folder string, components ...string) manifests {
 			t.Fatal(err)
 		}
 	}
+	choose(t, filepath.Join(dir, "site"), components)
 	rendered, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), filepath.Join(dir, folder))
 	if err != nil {
 		t.Fatal(err)
@@ -108,6 +111,32 @@ func render(t *testing.T, folder string, components ...string) manifests {
 		all = append(all, decode(t, schema.GroupVersionKind{Group: gvk.Group, Version: gvk.Version, Kind: gvk.Kind}, data))
 	}
 	return all
+}
+
+// choose writes the components, and the files that they ask of it, into a site.
+func choose(t *testing.T, site string, components []string) {
+	t.Helper()
+	name := filepath.Join(site, "kustomization.yaml")
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var chosen []string
+	for _, c := range components {
+		chosen = append(chosen, "../components/"+c)
+	}
+	chosenText := strings.Replace(string(text), "components: []", "components: ["+strings.Join(chosen, ", ")+"]", 1)
+	if chosenText == string(text) && len(chosen) > 0 {
+		t.Fatal("the site has no list of components")
+	}
+	if slices.Contains(components, "external-database") {
+		chosenText = strings.Replace(chosenText, "configMapGenerator:\n", "configMapGenerator:\n  - { name: database-ca, files: [ca.crt] }\n", 1)
+	}
+	for file, content := range map[string]string{name: chosenText, filepath.Join(site, "ca.crt"): "certificate\n"} {
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // decode reads as strictly as the API server does, which knows capital letters from small ones.
@@ -125,10 +154,11 @@ func decode(t *testing.T, kind schema.GroupVersionKind, data []byte) object {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strict, err := json.UnmarshalStrict(data, value); err != nil || len(strict) > 0 {
-		t.Errorf("%s: %v %v", data, err, strict)
-	}
+	strict, err := json.UnmarshalStrict(data, value)
 	o := object{Object: value.(metav1.Object), kind: kind.Kind, value: value}
+	if err != nil || len(strict) > 0 {
+		t.Errorf("%s: %v %v", o, err, strict)
+	}
 	if spec := reflect.ValueOf(value).Elem().FieldByName("Spec"); spec.IsValid() {
 		if template := spec.FieldByName("Template"); template.IsValid() {
 			o.pod = template.Addr().Interface().(*corev1.PodTemplateSpec)
