@@ -33,6 +33,7 @@ func checks() []check {
 		{"a changed setting", (*cluster).setting},
 		{"the backend restarts", (*cluster).restartBackend},
 		{"a proxy is killed", (*cluster).killProxy},
+		{"four platform pods do three times the work of one", (*cluster).capacity},
 		{"a node is gone", (*cluster).loseNode},
 		{"all is scaled to zero and back", (*cluster).zero},
 	}
@@ -51,7 +52,8 @@ func (c *cluster) under(ctx context.Context, allowed loss, do func() error, path
 	if err := v.start(ctx, c.rate, c.sockets); err != nil {
 		return err
 	}
-	done := do()
+	const after = 5 * time.Second // for what is lost late
+	done := errors.Join(do(), c.stays(ctx, after, nothing))
 	figure, lost := v.finish(allowed)
 	c.figures = append(c.figures, figure)
 	return errors.Join(done, lost)
@@ -130,7 +132,7 @@ func (c *cluster) killProxy(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("cannot kill a proxy: %w: %s", err, out)
 		}
-		if err := c.stays(ctx, looked, func() error { return nil }); err != nil {
+		if err := c.stays(ctx, looked, nothing); err != nil {
 			return err
 		}
 		return c.rolledOut(ctx, rolloutLimit)
@@ -152,7 +154,6 @@ func (c *cluster) loseNode(ctx context.Context) (err error) {
 	if err := link("down"); err != nil {
 		return err
 	}
-	nothing := func() error { return nil }
 	err = c.stays(ctx, noticed, nothing)
 	if err == nil {
 		err = c.under(ctx, loss{}, func() error { return c.stays(ctx, looked, nothing) })
@@ -181,6 +182,8 @@ func (c *cluster) zero(ctx context.Context) error {
 	c.figures = append(c.figures, fmt.Sprintf("ready after %.1f s", time.Since(began).Seconds()))
 	return c.servesPage(ctx)
 }
+
+func nothing() error { return nil }
 
 // stays sees for some time that nothing is wrong.
 func (c *cluster) stays(ctx context.Context, limit time.Duration, look func() error) error {

@@ -30,7 +30,7 @@ type visitors struct {
 	failed  []string
 	slowest time.Duration
 	closed  int      // sockets, with a close frame
-	lost    []string // sockets, without
+	lost    []string // sockets, without, and handshakes that were refused
 	open    int
 }
 

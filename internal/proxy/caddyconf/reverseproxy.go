@@ -33,6 +33,9 @@ const (
 	// idlePerUpstream is how many idle connections are kept to an upstream.
 	// Caddy's 32 cost a quarter of the throughput at 100 clients.
 	idlePerUpstream = 256
+	// backendHold is how long requests wait for a backend that restarts: it exists once, and
+	// an orchestrator that replaces it takes 2 to 4 seconds from the end of the old one.
+	backendHold = 5 * time.Second
 	// socketBuffer is used twice per tunnel; messages of the sync protocol are
 	// small, and ten thousand tunnels are not.
 	socketBuffer = 4 << 10
@@ -47,10 +50,13 @@ const (
 // namedRoutes returns one reverse proxy per upstream, which the rows of the table
 // share: one pool of connections and one prober each.
 func (b *builder) namedRoutes() map[string]*caddyhttp.Route {
-	backend := b.probed(idleBackend, upstreams.Source{Upstream: b.s.Backend, Probe: "/version", Setting: "CONVEX_UPSTREAM"})
+	backend := b.probed(idleBackend, upstreams.Source{Upstream: b.s.Backend, Probe: "/version", Hold: caddy.Duration(backendHold), Setting: "CONVEX_UPSTREAM"})
 	backend.StreamBufferSize = socketBuffer
 	platform := b.probed(idleJavaScript, platformSource(b.s))
-	sockets := tunnel.Handler{UpstreamsRaw: backend.DynamicUpstreamsRaw, Headers: backend.Headers, DialTimeout: caddy.Duration(dialTimeout)}
+	sockets := tunnel.Handler{
+		UpstreamsRaw: backend.DynamicUpstreamsRaw, Headers: backend.Headers,
+		DialTimeout: caddy.Duration(dialTimeout), TryDuration: caddy.Duration(backendHold),
+	}
 	named := map[string]*caddyhttp.Route{
 		string(routes.Backend): proxyRoute(routes.Backend, backend),
 		socketsOf(routes.Backend): {HandlersRaw: []json.RawMessage{

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// capacity compares what one and what four platform pods answer, where their share of the
+// processor is the limit and the machine's is not.
+func (c *cluster) capacity(ctx context.Context) error {
+	const limit, gain = "cpu=100m", 3
+	err := c.resize(ctx, limit, "1")
+	var one, four float64
+	if err == nil {
+		one, err = c.answered(ctx)
+	}
+	if err == nil {
+		err = c.resize(ctx, limit, "4")
+	}
+	if err == nil {
+		four, err = c.answered(ctx)
+	}
+	if err == nil {
+		c.figures = append(c.figures, fmt.Sprintf("%.0f pages/s of one pod, %.0f of four", one, four))
+		if four < gain*one {
+			err = fmt.Errorf("four pods answer %.1f times what one does, want %d times", four/one, gain)
+		}
+	}
+	return errors.Join(err, c.resize(ctx, "cpu=0", "3"))
+}
+
+// resize sets the limit and the number of the platform's pods.
+func (c *cluster) resize(ctx context.Context, limit, replicas string) error {
+	if _, err := c.kubectl(ctx, "scale", "-n", namespace, "deployment/platform", "--replicas", replicas); err != nil {
+		return err
+	}
+	if _, err := c.kubectl(ctx, "set", "resources", "-n", namespace, "deployment/platform", "--limits", limit); err != nil {
+		return err
+	}
+	return c.rolledOut(ctx, rolloutLimit)
+}
+
+// answered returns how many pages a second are answered to many that ask at once, after the new
+// pods have their full share.
+func (c *cluster) answered(ctx context.Context) (float64, error) {
+	const asking, warming, measured = 32, 15 * time.Second, 15 * time.Second
+	address, err := c.address(ctx)
+	if err != nil {
+		return 0, err
+	}
+	v := newVisitors(address)
+	var pages, failed atomic.Int64
+	var done sync.WaitGroup
+	ctx, cancel := context.WithTimeout(ctx, warming+measured)
+	defer cancel()
+	for range asking {
+		done.Go(func() {
+			for ctx.Err() == nil {
+				if v.once(v.kept, "/") == nil {
+					pages.Add(1)
+				} else {
+					failed.Add(1)
+				}
+			}
+		})
+	}
+	err = c.stays(ctx, warming, nothing)
+	before := pages.Load()
+	done.Wait()
+	if n := failed.Load(); n > 0 {
+		err = errors.Join(err, fmt.Errorf("%d requests failed", n))
+	}
+	return float64(pages.Load()-before) / measured.Seconds(), err
+}
