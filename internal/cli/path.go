@@ -19,6 +19,9 @@ import (
 // that is not set and would do what is done without them, and flags of FileVar and
 // FolderVar that name none. It is a PersistentPreRunE.
 func CheckValues(command *cobra.Command, args []string) (err error) {
+	if slices.Contains([]string{cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd}, command.CalledAs()) {
+		return nil // what is not typed yet is empty
+	}
 	command.Flags().Visit(func(flag *pflag.Flag) {
 		if slices.Contains([]string{"", "[]", `[""]`}, flag.Value.String()) {
 			err = emptyFlag(flag.Name)
