@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -197,9 +198,20 @@ func (s Server) dump(ctx context.Context, database, snapshot string, to io.Write
 	dumper.Environ["PGAPPNAME"] = s.dumps()
 	err := dumper.run(ctx, program("pg_dump", "-Fc", "--compress=0", "--snapshot="+snapshot, "-d", database), engine.Streams{Out: to})
 	if err != nil {
-		return errors.Join(fmt.Errorf("cannot dump the database %s: %w", database, err), s.endDumps(context.WithoutCancel(ctx)))
+		return errors.Join(fmt.Errorf("cannot dump the database %s: %w", database, outdated(err)), s.endDumps(context.WithoutCancel(ctx)))
 	}
 	return nil
+}
+
+// mismatch is how pg_dump ends that is older than its server.
+var mismatch = regexp.MustCompile(`server version: (\d+).*; pg_dump version: (\d+)`)
+
+// outdated says what mends that.
+func outdated(err error) error {
+	if versions := mismatch.FindStringSubmatch(err.Error()); versions != nil {
+		return exit.Errorf(exit.Config, "the server is Postgres %s, and pg_dump of the stack's database image is %s, which is older: name an image of Postgres %[1]s for \"db\" under images of tale.json, also where the database is elsewhere, and `docker pull` it", versions[1], versions[2])
+	}
+	return err
 }
 
 // dumps returns the name by which the server knows the dumps of a project.
