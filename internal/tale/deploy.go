@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/config"
@@ -374,13 +375,16 @@ func (d *deployment) migrations(ctx context.Context) error {
 // moving asks the registry about tags that may name another image today. Without an
 // answer the image that is there is taken.
 func (d *deployment) moving(ctx context.Context) (notes []string) {
+	silent := map[string]bool{} // registries
 	for i, wanted := range d.target.Services {
-		if wanted.Pull || !rollout.Moves(wanted.Image) {
+		if wanted.Pull || !rollout.Moves(wanted.Image) || silent[engine.Registry(wanted.Image)] {
 			continue
 		}
 		remote, err := d.engine.Remote(ctx, wanted.Image)
 		if err != nil {
-			notes = append(notes, fmt.Sprintf("%s may have moved; the registry cannot be asked: %v", wanted.Image, err))
+			_, all := errors.AsType[*engine.RegistryError](err)
+			silent[engine.Registry(wanted.Image)] = all || errors.Is(err, context.DeadlineExceeded)
+			notes = append(notes, fmt.Sprintf("whether %s and others of its registry have moved cannot be known: %v", wanted.Image, err))
 			continue
 		}
 		here := slices.ContainsFunc(d.state.Images, func(image engine.Image) bool {
@@ -416,7 +420,7 @@ func (d *deployment) deliver(ctx context.Context) {
 	if err == nil {
 		var written []files.Change
 		if written, err = delivery.Deliver(ctx, d.engine, d.project.Dir, files.None); len(written) > 0 && err == nil {
-			d.out.Say(fmt.Sprintf("%d project files delivered", len(written)))
+			d.out.Say(english.Plural(len(written), "project file", "") + " delivered")
 		}
 	}
 	if err != nil {

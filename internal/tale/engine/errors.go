@@ -122,6 +122,14 @@ func hasAny(text string, parts ...string) bool {
 	return false
 }
 
+// RegistryError is why a registry hands out nothing: it concerns all its images alike.
+type RegistryError struct {
+	Registry string
+	error
+}
+
+func (e *RegistryError) Unwrap() error { return e.error }
+
 // refused tells apart what a registry can mean. Engines pass its words on, with a status
 // of their own that differs from version to version, so the words decide.
 func (e *Engine) refused(ctx context.Context, image string, err error) error {
@@ -131,25 +139,29 @@ func (e *Engine) refused(ctx context.Context, image string, err error) error {
 	said := strings.TrimPrefix(err.Error(), engineSays)
 	// A name is no reason, whatever it says.
 	words := strings.ToLower(strings.ReplaceAll(strings.ReplaceAll(said, image, ""), Repository(image), ""))
-	registry := registryOf(image)
+	registry := Registry(image)
+	all := func(code int, format string, args ...any) error {
+		return &RegistryError{registry, exit.Errorf(code, format, args...)}
+	}
 	switch {
 	case hasAny(words, "no space left on device"):
 		return e.failed(ctx, "pull "+image, err)
 	case hasAny(words, "toomanyrequests", "too many requests", "rate limit"):
-		return exit.Errorf(exit.Unavailable, "%s does not hand out %s now, too many requests (429): wait, or `docker login %s`: %s", registry, image, registry, said)
+		return all(exit.Unavailable, "%s does not hand out %s now, too many requests (429): wait, or `docker login %s`: %s", registry, image, registry, said)
 	case hasAny(words, "no matching manifest", "does not match the specified platform"):
 		return exit.Errorf(exit.Config, "%s is not made for the engine's platform: %s; name a version that is", image, said)
 	case hasAny(words, "unauthorized", "authentication required", "no basic auth", "incorrect username"):
-		return exit.Errorf(exit.NoPermission, "%s wants a valid login for %s (401): `docker login %s`: %s", registry, image, registry, said)
+		return all(exit.NoPermission, "%s wants a valid login for %s (401): `docker login %s`: %s", registry, image, registry, said)
 	case hasAny(words, "denied", "forbidden", "insufficient_scope"):
 		return exit.Errorf(exit.NoPermission, "%s does not let this login read %s, or it does not exist (403): `docker login %s` as one who may: %s", registry, image, registry, said)
 	case hasAny(words, "manifest unknown", "manifest for", "name unknown", ": not found") || errdefs.IsNotFound(err):
 		return exit.Errorf(exit.Config, "%s has no %s (404): check the version, or wait until its images are published: %s", registry, image, said)
 	}
-	return exit.Errorf(exit.Unavailable, "the engine cannot get %s from %s: %w; can its host reach %s?", image, registry, plain{said, err}, registry)
+	return all(exit.Unavailable, "the engine cannot get %s from %s: %w; can its host reach %s?", image, registry, plain{said, err}, registry)
 }
 
-func registryOf(image string) string {
+// Registry returns where an image comes from.
+func Registry(image string) string {
 	named, err := reference.ParseNormalizedNamed(image)
 	if err != nil {
 		return image

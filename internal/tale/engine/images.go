@@ -86,7 +86,7 @@ func (e *Engine) login(image string) (string, error) {
 	}
 	found, err := e.logins.GetAuthConfig(host)
 	if err != nil {
-		return "", exit.Errorf(exit.NoPermission, "cannot read the login for %s: %w; `docker login %s` makes a new one", registryOf(image), err, registryOf(image))
+		return "", exit.Errorf(exit.NoPermission, "cannot read the login for %s: %w; `docker login %s` makes a new one", Registry(image), err, Registry(image))
 	}
 	if found.Username == "" && found.IdentityToken == "" && found.RegistryToken == "" && found.Auth == "" {
 		return "", nil
@@ -96,7 +96,7 @@ func (e *Engine) login(image string) (string, error) {
 		IdentityToken: found.IdentityToken, RegistryToken: found.RegistryToken,
 	})
 	if err != nil {
-		return "", fmt.Errorf("cannot use the login for %s: %w", registryOf(image), err)
+		return "", fmt.Errorf("cannot use the login for %s: %w", Registry(image), err)
 	}
 	return encoded, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"slices"
@@ -53,7 +54,7 @@ func (u Unfit) ExitCode() int {
 func Preflight(ctx context.Context, docker *engine.Engine, model *compose.Model, state State, plan Plan, dry bool) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, preflightLimit)
 	defer cancel()
-	p := &preflight{engine: docker, model: model, state: state, plan: plan, dry: dry}
+	p := &preflight{engine: docker, model: model, state: state, plan: plan, dry: dry, registries: map[string]map[string]error{}}
 	info, err := docker.Info(ctx)
 	if err != nil {
 		return nil, err
@@ -73,6 +74,7 @@ func Preflight(ctx context.Context, docker *engine.Engine, model *compose.Model,
 		group.Go(func() { check(ctx) })
 	}
 	group.Wait()
+	p.refuseRegistries()
 	if len(p.problems) > 0 {
 		slices.SortFunc(p.problems, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 		return p.notes, p.problems
@@ -88,9 +90,10 @@ type preflight struct {
 	plan   Plan
 	dry    bool
 
-	mu       sync.Mutex
-	problems Unfit
-	notes    []string
+	mu         sync.Mutex
+	problems   Unfit
+	notes      []string
+	registries map[string]map[string]error // that hand out nothing, by image
 }
 
 func (p *preflight) refuse(code int, format string, args ...any) {
@@ -130,13 +133,33 @@ func (p *preflight) foreign(context.Context) {
 // image asks the registry whether an image can be pulled here.
 func (p *preflight) image(ctx context.Context, image string) {
 	remote, err := p.engine.Remote(ctx, image)
+	nothing, all := errors.AsType[*engine.RegistryError](err)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		p.note("the registry has not told in time whether it has %s", image)
+	case all:
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.registries[nothing.Registry] == nil {
+			p.registries[nothing.Registry] = map[string]error{}
+		}
+		p.registries[nothing.Registry][image] = err
 	case err != nil:
 		p.refuse(exit.Code(err), "%w", err)
 	case len(remote.Platforms) > 0 && !slices.Contains(remote.Platforms, p.info.OS+"/"+p.info.Arch):
 		p.refuse(exit.Config, "%s is not there for %s/%s, only for %s", image, p.info.OS, p.info.Arch, strings.Join(remote.Platforms, ", "))
+	}
+}
+
+// refuseRegistries names each registry once, however many images were asked for.
+func (p *preflight) refuseRegistries() {
+	for _, refused := range p.registries {
+		images := slices.Sorted(maps.Keys(refused))
+		err := refused[images[0]]
+		if len(images) > 1 {
+			err = fmt.Errorf("%w; so it is with %s", err, strings.Join(images[1:], ", "))
+		}
+		p.problems = append(p.problems, err)
 	}
 }
 

@@ -88,6 +88,29 @@ func TestPreflight(t *testing.T) {
 	}
 }
 
+// TestARegistryIsToldOnce, whatever keeps it from handing out its images.
+func TestARegistryIsToldOnce(t *testing.T) {
+	t.Parallel()
+	for said, code := range map[string]int{
+		"unauthorized: authentication required":        exit.NoPermission,
+		"toomanyrequests: slow down":                   exit.Unavailable,
+		"dial tcp: lookup r on 10.0.0.1: no such host": exit.Unavailable,
+	} {
+		h := newHostWith(t, func(h *host) {
+			h.Fault(http.MethodGet, "/distribution/*/json", enginetest.Fault{Status: http.StatusInternalServerError, Message: said}, -1)
+		})
+		err := h.unfit("9.9.9")
+		if exit.Code(err) != code || strings.Count(err.Error(), said) != 1 || strings.Count(err.Error(), "\n") != 1 {
+			t.Errorf("%s: exit code %d: %v", said, exit.Code(err), err)
+		}
+		for _, service := range h.project.Services() {
+			if image := "r/tale-" + service.Name + ":9.9.9"; !strings.Contains(err.Error(), image) {
+				t.Errorf("%s: %s is not named: %v", said, image, err)
+			}
+		}
+	}
+}
+
 // TestAnImageOfAnotherPlatform: it is here, so somebody has meant it.
 func TestAnImageOfAnotherPlatform(t *testing.T) {
 	t.Parallel()
