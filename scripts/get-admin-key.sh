@@ -1,14 +1,20 @@
 #!/bin/sh
-# Prints an admin key for the Convex dashboard, which gives full access to all data: keep
-# it as a password. It needs no terminal.
-#
-#   ./scripts/get-admin-key.sh             # where one project runs, or in its folder
-#   ./scripts/get-admin-key.sh PROJECT     # the id of a project, or the name of a container
-#
-# In the folder of a project tale does it, if that is installed: it knows which colour
-# serves. Elsewhere it is done in a running web application, found by its labels, or by the
-# names that older tools gave it. Every colour of a project has the same keys.
+# Prints an admin key for the Convex dashboard; --help says more. It needs no terminal.
 set -eu
+
+usage() {
+	cat <<'END'
+Prints an admin key for the Convex dashboard, which gives full access to all data: keep
+it as a password.
+
+  ./scripts/get-admin-key.sh             # where one project runs, or in its folder
+  ./scripts/get-admin-key.sh PROJECT     # the id of a project, or the name of a container
+
+In the folder of a project tale does it, if that is installed: it knows which colour
+serves. Elsewhere it is done in a running web application, found by its labels, or by the
+names that older tools gave it. Every colour of a project has the same keys.
+END
+}
 
 fail() {
 	printf '%s\n' "$2" >&2
@@ -41,6 +47,12 @@ echo "this image has neither platform-entrypoint nor generate-admin-key.sh" >&2
 exit 78'
 
 main() {
+	case ${1:-} in
+	-h | --help)
+		usage
+		return
+		;;
+	esac
 	if [ $# -gt 1 ]; then
 		fail 64 "usage: get-admin-key.sh [PROJECT]"
 	fi

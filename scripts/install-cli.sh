@@ -1,16 +1,22 @@
 #!/bin/sh
-# Installs the tale command, or another version of it:
-#
-#   curl -fsSL https://raw.githubusercontent.com/tale-project/tale/main/scripts/install-cli.sh | bash
-#   curl -fsSL … | VERSION=0.9.0 bash       # this version; also v0.9.0
-#   curl -fsSL … | bash -s -- 0.9.0         # the same
-#
-# INSTALL_DIR is where to (default: where tale is, else /usr/local/bin), TALE_RELEASES_URL
-# where copies of the releases are. The page docs/tale.md has more.
+# Installs the tale command; --help says more.
 #
 # All of it is one command to the shell, which runs nothing of a script that was cut off.
 {
 set -eu
+
+usage() {
+	cat <<'END'
+Installs the tale command, or another version of it:
+
+  curl -fsSL https://raw.githubusercontent.com/tale-project/tale/main/scripts/install-cli.sh | bash
+  curl -fsSL … | VERSION=0.9.0 bash       # this version; also v0.9.0
+  curl -fsSL … | bash -s -- 0.9.0         # the same
+
+INSTALL_DIR is where to (default: where tale is, else /usr/local/bin), TALE_RELEASES_URL
+where copies of the releases are. The page docs/tale.md has more.
+END
+}
 
 RELEASES=https://github.com/tale-project/tale/releases
 # Those of internal/tale/selfupdate/keys.txt, separated by blanks.
@@ -27,6 +33,12 @@ fail() {
 has() { command -v "$1" >/dev/null 2>&1; }
 
 main() {
+	case ${1:-} in
+	-h | --help)
+		usage
+		return
+		;;
+	esac
 	umask 022
 	base=${TALE_RELEASES_URL:-$RELEASES}
 	base=${base%/}

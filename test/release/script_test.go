@@ -162,6 +162,22 @@ func TestScriptInstalls(t *testing.T) {
 	}
 }
 
+// TestScriptsHaveHelp: whoever asks for it gets it, and nothing else happens.
+func TestScriptsHaveHelp(t *testing.T) {
+	for _, shell := range shells {
+		i := newInstaller(t, "1.0.0")
+		for script, says := range map[string]string{"install-cli.sh": "| VERSION=0.9.0 bash", "get-admin-key.sh": "get-admin-key.sh PROJECT"} {
+			for _, flag := range []string{"-h", "--help"} {
+				i.text = testkit.ReadFile(t, root+"/scripts/"+script)
+				code, text := i.run(shell, nil, flag)
+				if program, ran := i.installed(); code != 0 || program != "" || ran != "" || !strings.Contains(text, says) || i.host.requests() != "" {
+					t.Errorf("%s %s in %s: exit %d, asked for %q: %s", script, flag, shell, code, i.host.requests(), text)
+				}
+			}
+		}
+	}
+}
+
 // What is said of a download that is none, and that nothing of it is executed.
 func TestScriptRefuses(t *testing.T) {
 	send := func(text string) func(http.ResponseWriter, *http.Request) {
