@@ -14,6 +14,7 @@ import (
 
 	"filippo.io/age"
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/cli"
@@ -166,9 +167,9 @@ func described(path string, m backup.Manifest, took time.Duration) string {
 	if info, err := os.Stat(path); err == nil {
 		size = ", " + humanize.Bytes(uint64(info.Size()))
 	}
-	text := fmt.Sprintf("%s%s: %d databases", path, size, len(m.Databases))
+	text := fmt.Sprintf("%s%s: %s", path, size, english.Plural(len(m.Databases), "database", ""))
 	if m.Volume != nil {
-		text += fmt.Sprintf(" and %d files (%s)", m.Volume.Files, humanize.Bytes(uint64(m.Volume.Bytes)))
+		text += fmt.Sprintf(" and %s (%s)", english.Plural(int(m.Volume.Files), "file", ""), humanize.Bytes(uint64(m.Volume.Bytes)))
 	} else {
 		text += " without files, which cannot be restored"
 	}

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/cli"
@@ -109,7 +110,7 @@ keeps others out meanwhile.` + databaseCodes,
 			if a.json {
 				return printJSON(command.OutOrStdout(), map[string]any{"database": name, "applied": applied})
 			}
-			text := fmt.Sprintf("%d migrations applied to %s", applied, name)
+			text := english.Plural(applied, "migration", "") + " applied to " + name
 			if applied == 0 {
 				text = "nothing to do: " + name + " has all migrations of " + o.dir
 			}

@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/cli"
@@ -16,6 +17,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
+	"github.com/tale-project/tale-runtime/internal/tale/console"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 )
@@ -32,6 +34,7 @@ func (a *app) doctorCommand() *cobra.Command {
 		Long: `Check what a stack needs of the host (engine, compose plugin, disk, memory, ports, the
 site's name), of the project's files (.env, override, images, volumes), and then let
 the web application that serves check the stack from inside. It changes nothing.
+Without an engine it checks what needs none.
 
 Exit codes: 0 nothing has failed; 1 something has; 69 the engine is unreachable; 77
 permission; 78 there is no project.`,
@@ -42,43 +45,55 @@ permission; 78 there is no project.`,
 
 func (a *app) doctor(command *cobra.Command, _ []string) error {
 	p, err := a.open()
+	if err == nil {
+		err = hasID(p)
+	}
 	if err != nil {
 		return err
 	}
-	return a.onEngine(command, p, func(ctx context.Context, s *session) error { return a.examine(ctx, command, s) })
-}
-
-func (a *app) examine(ctx context.Context, command *cobra.Command, s *session) error {
-	e := &examination{session: s}
-	settings, wrong := s.project.Settings(a.environ)
-	if s.settings = settings; settings == nil {
-		s.settings = project.Settings{}
+	ctx, stop := console.Interruptible(command.Context(), func() {})
+	defer stop()
+	e := &examination{session: &session{project: p}}
+	if s, unreachable := a.connect(ctx, p); unreachable == nil {
+		defer s.close()
+		e.session = s
+		e.state, e.unreachable = s.observed(ctx)
+	} else {
+		e.unreachable = unreachable
 	}
-	state, err := s.observed(ctx)
-	if err != nil {
-		return err
-	}
-	e.state = state
-	r := s.release("")
-	var unmade error
-	if wrong == nil {
-		e.images = r.images
-		e.model, unmade = s.model(r, "", false, state.Images)
-	}
-	findings, healthy := doctor.Examine(ctx, e.checks(wrong, unmade))
-	inside, well := e.inside(ctx)
-	if findings = append(findings, inside...); !well {
-		healthy = false
-	}
+	findings, healthy := e.examine(ctx, a)
 	if a.json {
 		err = printJSON(command.OutOrStdout(), findings)
 	} else {
 		err = writeFindings(command, findings)
 	}
-	if err == nil && !healthy {
+	switch {
+	case err != nil:
+	case e.unreachable != nil:
+		err = cli.Logged(e.unreachable) // it stands there
+	case !healthy:
 		err = cli.Logged(exit.With(exit.Failure, errors.New("a check has failed")))
 	}
 	return err
+}
+
+// examine makes all checks: without an engine those that need none.
+func (e *examination) examine(ctx context.Context, a *app) (findings []doctor.Finding, healthy bool) {
+	settings, wrong := e.project.Settings(a.environ)
+	if e.settings = settings; settings == nil {
+		e.settings = project.Settings{}
+	}
+	var unmade error
+	if r := e.release(""); wrong == nil {
+		e.images = r.images
+		e.model, unmade = e.session.model(r, "", false, e.state.Images)
+	}
+	findings, healthy = doctor.Examine(ctx, e.checks(wrong, unmade))
+	if e.unreachable != nil {
+		return findings, false
+	}
+	inside, well := e.inside(ctx)
+	return append(findings, inside...), healthy && well
 }
 
 func writeFindings(command *cobra.Command, findings []doctor.Finding) error {
@@ -96,9 +111,10 @@ func writeFindings(command *cobra.Command, findings []doctor.Finding) error {
 // examination is what the checks look at.
 type examination struct {
 	*session
-	state  rollout.State
-	model  *compose.Model // nil if the files make none
-	images map[string]string
+	unreachable error // why the engine cannot be asked; nothing else of it is known then
+	state       rollout.State
+	model       *compose.Model // nil if the files make none
+	images      map[string]string
 }
 
 func (e *examination) checks(wrong, unmade error) []doctor.Check {
@@ -106,15 +122,15 @@ func (e *examination) checks(wrong, unmade error) []doctor.Check {
 		return func(context.Context) (string, error) { return detail, err }
 	}
 	checks := []doctor.Check{
-		{Name: "engine", Run: said(nil, fmt.Sprintf("Docker %s, API %s, %s/%s", e.info.Version, e.info.API, e.info.OS, e.info.Arch))},
-		{Name: "compose plugin", Fix: "install docker-compose-plugin 2.20 or newer", Run: e.engine.ComposeVersion},
-		{Name: "disk", Fix: "`tale cleanup --dry-run` shows what may go", Run: e.disk},
-		{Name: "memory", Fix: "two colours and a database run side by side during a deploy: give the host more", Run: e.memory},
+		{Name: "engine", Run: said(e.unreachable, fmt.Sprintf("Docker %s, API %s, %s/%s", e.info.Version, e.info.API, e.info.OS, e.info.Arch))},
+		{Name: "compose plugin", Needs: []string{"engine"}, Fix: "install docker-compose-plugin 2.20 or newer", Run: e.engine.ComposeVersion},
+		{Name: "disk", Needs: []string{"engine"}, Fix: "`tale cleanup --dry-run` shows what may go", Run: e.disk},
+		{Name: "memory", Needs: []string{"engine"}, Fix: "two colours and a database run side by side during a deploy: give the host more", Run: e.memory},
 		{Name: ".env", Fix: "`tale init` fills in what is missing; `tale env check` shows what each service gets", Run: said(wrong, "is complete")},
 		{Name: "stack of the files", Needs: []string{".env"}, Fix: "look into tale.json and compose.override.yml", Run: said(unmade, "is valid")},
-		{Name: "images", Needs: []string{"stack of the files"}, Fix: "build or pull them for the engine's architecture", Run: e.architecture},
-		{Name: "ports", Needs: []string{"stack of the files"}, Fix: "stop what holds it (ss -ltnp), or set PUBLISH_HTTP and PUBLISH_HTTPS", Run: e.ports},
-		{Name: "volumes", Needs: []string{"stack of the files"}, Fix: "rename them, or give this project another id", Run: e.volumes},
+		{Name: "images", Needs: []string{"engine", "stack of the files"}, Fix: "build or pull them for the engine's architecture", Run: e.architecture},
+		{Name: "ports", Needs: []string{"engine", "stack of the files"}, Fix: "stop what holds it (ss -ltnp), or set PUBLISH_HTTP and PUBLISH_HTTPS", Run: e.ports},
+		{Name: "volumes", Needs: []string{"engine", "stack of the files"}, Fix: "rename them, or give this project another id", Run: e.volumes},
 	}
 	if host := e.settings.Get("HOST"); host != "" {
 		check := doctor.Resolves("name "+host, host, "a DNS record, or a line in /etc/hosts of those who visit the site")
@@ -144,7 +160,7 @@ func (e *examination) disk(context.Context) (string, error) {
 }
 
 func (e *examination) memory(context.Context) (string, error) {
-	text := fmt.Sprintf("the engine's host has %s, and %d processors", humanize.IBytes(uint64(e.info.Memory)), e.info.CPUs)
+	text := fmt.Sprintf("the engine's host has %s, and %s", humanize.IBytes(uint64(e.info.Memory)), english.Plural(e.info.CPUs, "processor", ""))
 	if e.info.Memory < littleMemory {
 		return "", doctor.Warning(errors.New(text))
 	}

@@ -2,8 +2,10 @@ package tale_test
 
 import (
 	"encoding/json"
+	"path/filepath"
 	"testing"
 
+	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/doctor"
 	"github.com/tale-project/tale-runtime/internal/exit"
 )
@@ -47,5 +49,36 @@ func TestDoctor(t *testing.T) {
 	inside = "no JSON"
 	if got = verdicts(run(t, environ, "", "doctor", "--json", "--project", folder)); got["stack"] != doctor.Fail {
 		t.Errorf("%v", got)
+	}
+}
+
+// Without an engine the files are examined all the same, and it ends as any command without
+// one.
+func TestDoctorWithoutAnEngine(t *testing.T) {
+	dir := t.TempDir()
+	run(t, nil, "", "init", dir).expect(t, 0, "", "")
+	environ := config.Environ{"DOCKER_HOST": "unix://" + dir + "/no.sock"}
+	for _, tt := range []struct {
+		env  string
+		want map[string]doctor.Verdict
+	}{
+		{"", map[string]doctor.Verdict{"engine": doctor.Fail, "disk": doctor.Skip, ".env": doctor.OK, "stack of the files": doctor.OK, "ports": doctor.Skip, "name localhost": doctor.OK}},
+		{"TLS_MODE=nope\n", map[string]doctor.Verdict{"engine": doctor.Fail, ".env": doctor.Fail, "stack of the files": doctor.Skip}},
+	} {
+		appendTo(t, filepath.Join(dir, ".env"), tt.env)
+		r := run(t, environ, "", "doctor", "--json", "--project", dir)
+		var findings []doctor.Finding
+		if err := json.Unmarshal([]byte(r.out), &findings); err != nil || r.code != exit.Unavailable || r.err != "" {
+			t.Fatalf("%v: %+v", err, r)
+		}
+		for _, f := range findings {
+			if want := tt.want[f.Name]; want != "" && f.Verdict != want {
+				t.Errorf("%+v, want %s", f, want)
+			}
+			delete(tt.want, f.Name)
+		}
+		if len(tt.want) > 0 {
+			t.Errorf("there is no %v", tt.want)
+		}
 	}
 }

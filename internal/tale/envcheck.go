@@ -10,6 +10,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -136,7 +137,7 @@ func shown(name, text string) string {
 	case text == "":
 		return "(empty)"
 	case !known || secretName.MatchString(name):
-		return fmt.Sprintf("(not shown, %d characters)", len([]rune(text)))
+		return "(not shown, " + english.Plural(len([]rune(text)), "character", "") + ")"
 	}
 	if u, err := url.Parse(text); err == nil && u.User != nil {
 		text = u.Redacted()

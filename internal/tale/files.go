@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -72,7 +73,7 @@ changed in the stack over into the project's folders. Secrets of providers
 			if a.json {
 				return printJSON(command.OutOrStdout(), map[string]any{"written": append([]files.Change{}, written...)})
 			}
-			text := fmt.Sprintf("%d files written to the stack", len(written))
+			text := english.Plural(len(written), "file", "") + " written to the stack"
 			if take == string(files.Stack) {
 				text += fmt.Sprintf(", %d taken over into the project", len(plan.Takable()))
 			}

@@ -21,7 +21,7 @@ func TestFiles(t *testing.T) {
 	server.AddContainer(enginetest.Container{Name: "shop-1-convex", Image: "x", Project: "shop-1", Service: "convex", Running: true})
 	server.SetFile("shop-1-convex", "/app/data/agents/b.json", "2\n")
 	files().expect(t, 0, "agents/b.json  changed on both sides: stays as the stack has it  +1 -1 lines", "")
-	files("push").expect(t, 0, "1 files written to the stack", "agents/a.json  new")
+	files("push").expect(t, 0, "1 file written to the stack", "agents/a.json  new")
 	files("push", "--json").expect(t, 0, `"written": []`, "")
 	files("push", "--take", "left").expect(t, exit.Usage, "", `not "left"`)
 	files("push", "--take", "stack").expect(t, 0, "0 files written to the stack, 1 taken over into the project", "changed on both sides: taken over into the project")
@@ -30,5 +30,5 @@ func TestFiles(t *testing.T) {
 	}
 	files("--json").expect(t, 0, `"changes": []`, "")
 	server.SetFile("shop-1-convex", "/app/data/agents/b.json", "3\n")
-	files("push", "--take", "host", "--wait").expect(t, 0, "1 files written to the stack\n", "changed in the stack only: the project's takes its place")
+	files("push", "--take", "host", "--wait").expect(t, 0, "1 file written to the stack\n", "changed in the stack only: the project's takes its place")
 }

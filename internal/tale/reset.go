@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -110,5 +111,5 @@ func (a *app) agreeToReset(command *cobra.Command, o resetOptions, plan tidy.Pla
 	if o.force {
 		return nil
 	}
-	return a.agree(command, []string{fmt.Sprintf("%d containers are removed, and the site is down until the next deploy (--force does not ask)", len(plan.Remove))})
+	return a.agree(command, []string{english.Plural(len(plan.Remove), "container", "") + " would be removed, and the site is down until the next deploy (--force does not ask)"})
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/cli"
@@ -190,7 +191,7 @@ func (r *restoring) discardOld(ctx context.Context) error {
 	if err != nil {
 		return r.out.Failed(err)
 	}
-	return r.out.Result(fmt.Sprintf("removed: what the volume kept, and %d databases", len(removed)), nil)
+	return r.out.Result("removed: what the volume kept, and "+english.Plural(len(removed), "database", ""), nil)
 }
 
 func (r *restoring) fromFile(ctx context.Context) error {
@@ -322,7 +323,7 @@ func (r *restoring) preview() error {
 	for _, d := range m.Databases {
 		r.out.Say(fmt.Sprintf("database %s, %s on its server", d.Name, humanize.Bytes(uint64(d.Bytes))))
 	}
-	r.out.Say(fmt.Sprintf("%d files, %s", m.Volume.Files, humanize.Bytes(uint64(m.Volume.Bytes))))
+	r.out.Say(fmt.Sprintf("%s, %s", english.Plural(int(m.Volume.Files), "file", ""), humanize.Bytes(uint64(m.Volume.Bytes))))
 	for _, what := range r.target.Holds() {
 		r.out.Say("it would replace " + what)
 	}

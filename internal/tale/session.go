@@ -44,8 +44,8 @@ func (a *app) session(ctx context.Context) (*session, error) {
 // connect opens the engine of a project and leaves the settings alone. The caller closes
 // it.
 func (a *app) connect(ctx context.Context, p *project.Project) (*session, error) {
-	if p.File.ID == "" {
-		return nil, exit.Errorf(exit.Config, "%s has no id yet: `tale deploy` gives it one", p.Dir)
+	if err := hasID(p); err != nil {
+		return nil, err
 	}
 	docker, err := engine.Connect(ctx, engine.Options{Environ: a.environ})
 	if err != nil {
@@ -57,6 +57,14 @@ func (a *app) connect(ctx context.Context, p *project.Project) (*session, error)
 		return nil, err
 	}
 	return &session{project: p, engine: docker, info: info}, nil
+}
+
+// hasID refuses a project of the oldest tools.
+func hasID(p *project.Project) error {
+	if p.File.ID == "" {
+		return exit.Errorf(exit.Config, "%s has no id yet: `tale deploy` gives it one", p.Dir)
+	}
+	return nil
 }
 
 // onEngine does something with the engine of a project, until it is done or interrupted.

@@ -191,8 +191,8 @@ func TestNoReleaseWithoutKeys(t *testing.T) {
 		keys keys
 		says string
 	}{
-		"none":          {keys{secret: k.secret}, "0 keys are built in, and a release has 2"},
-		"one":           {one, "1 keys are built in, and a release has 2"},
+		"none":          {keys{secret: k.secret}, "0 of the 2 keys of a release are built in"},
+		"one":           {one, "1 of the 2 keys of a release are built in"},
 		"another's":     {other, "belongs to none of the keys"},
 		"twice the one": {keys{k.secret, slices.Concat(one.public, one.public)}, "is there twice"},
 	} {

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
 
@@ -97,7 +98,7 @@ func unpackInto(ctx context.Context, to, tree string, in io.Reader) error {
 		return err
 	}
 	if sum := sumOf(records); sum != tree {
-		return fmt.Errorf("the volume has come out as %.16s, with %d files, and not as %.16s", sum, len(records), tree)
+		return fmt.Errorf("the volume has come out as %.16s, with %s, and not as %.16s", sum, english.Plural(len(records), "file", ""), tree)
 	}
 	return syncBelow(to)
 }

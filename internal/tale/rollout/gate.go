@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/report/status"
@@ -161,11 +163,11 @@ func terminal(deaths []death, times int) *NotReadyError {
 	case times < mostDeaths:
 		return nil
 	}
-	verdict := &NotReadyError{Cause: fmt.Sprintf("it has ended %d times", times), Fix: []string{"correct what its log says, or deploy another --version"}, Deaths: times}
+	verdict := &NotReadyError{Cause: "it has ended " + english.Plural(times, "time", ""), Fix: []string{"correct what its log says, or deploy another --version"}, Deaths: times}
 	if len(deaths) > 0 {
 		last := deaths[len(deaths)-1]
 		verdict.ExitCode, verdict.OOM = last.code, last.oom
-		verdict.Cause = fmt.Sprintf("it has ended %d times, last with exit code %d", times, last.code)
+		verdict.Cause = fmt.Sprintf("%s, last with exit code %d", verdict.Cause, last.code)
 	}
 	if verdict.OOM {
 		verdict.Cause += ", out of memory"
@@ -211,7 +213,7 @@ func (g *gate) standing(c engine.Container, deaths int) string {
 		text = c.State.Health
 	}
 	if deaths > 0 {
-		text += fmt.Sprintf(", ended %d times so far", deaths)
+		text += ", ended " + english.Plural(deaths, "time", "") + " so far"
 	}
 	return text
 }

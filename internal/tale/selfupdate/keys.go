@@ -20,7 +20,7 @@ const pinnedKeys = 2
 func Keys() ([]minisign.PublicKey, error) {
 	keys, err := parseKeys(pinned)
 	if err == nil && len(keys) != pinnedKeys {
-		err = fmt.Errorf("%d keys are built in, and a release has %d", len(keys), pinnedKeys)
+		err = fmt.Errorf("%d of the %d keys of a release are built in", len(keys), pinnedKeys)
 	}
 	if err != nil {
 		return nil, exit.Errorf(exit.Config, "cannot verify releases: %w: this tale was not built as a release; install one by docs/tale.md", err)

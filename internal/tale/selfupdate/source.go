@@ -122,7 +122,7 @@ func (s *source) newest(ctx context.Context, o Options) (m *Manifest, skipped []
 		}
 		skipped = append(skipped, l.version.String()+" "+lacks)
 	}
-	return nil, skipped, exit.Errorf(exit.Unavailable, "none of the %d newest releases on %s is complete: %s", min(len(all), looked), redacted(s.base), cmp.Or(strings.Join(skipped, "; "), "there are none"))
+	return nil, skipped, exit.Errorf(exit.Unavailable, "none of the newest releases on %s is complete: %s", redacted(s.base), cmp.Or(strings.Join(skipped, "; "), "there are none"))
 }
 
 // complete returns what a listed release consists of, or what it lacks.

@@ -159,6 +159,12 @@ func TestGoldenDocument(t *testing.T) {
 	if strings.Contains(out.String(), "\x1b") {
 		t.Error("it has colours")
 	}
+	for command, label := range map[string]string{"tale restore shop.tar": "restore", "tale rollback": "rollback", "tale deploy --all": "deploy", "before the history": "deploy"} {
+		one := status.Document{Deploys: []project.Entry{{Command: command, Release: "1.1.0"}}}
+		if out.Reset(); one.Write(&out, false) != nil || !strings.Contains(out.String(), "\n"+fmt.Sprintf("%-10s", label)+"0") {
+			t.Errorf("%s: %s", command, out.String())
+		}
+	}
 	if out.Reset(); d.Write(&out, true) != nil || !strings.Contains(out.String(), "\x1b[31munhealthy\x1b[0m") {
 		t.Errorf("it has no colours: %s", out.String())
 	}

@@ -9,8 +9,10 @@ import (
 	"unicode/utf8"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/project"
 )
 
 // Write prints the document for people, with colours if paint says so.
@@ -47,10 +49,18 @@ func (d Document) Write(out io.Writer, paint bool) error {
 		if e.Code != 0 {
 			result = fmt.Sprintf("%s (exit %d)", result, e.Code)
 		}
-		t.line("deploy    %s  %s  %s  %s by %s", e.Time.Local().Format("2006-01-02 15:04"), e.Release, result, e.Command, e.User)
+		t.line("%-9s %s  %s  %s  %s by %s", what(e), e.Time.Local().Format("2006-01-02 15:04"), e.Release, result, e.Command, e.User)
 	}
 	_, err := io.WriteString(out, t.String())
 	return err
+}
+
+// what returns the name of the command that an entry is of.
+func what(e project.Entry) string {
+	if words := strings.Fields(e.Command); len(words) > 1 && words[0] == "tale" {
+		return words[1]
+	}
+	return "deploy" // of another tool
 }
 
 func (d Document) serving(t *text) {
@@ -70,7 +80,7 @@ func (d Document) development() string {
 			running++
 		}
 	}
-	return fmt.Sprintf("%d of %d containers run; `tale stop --dev` stops it", running, len(d.Development))
+	return fmt.Sprintf("%d of %s running; `tale stop --dev` stops it", running, english.Plural(len(d.Development), "container", ""))
 }
 
 func (d Document) table(t *text) {

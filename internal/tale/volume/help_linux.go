@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 	"golang.org/x/sys/unix"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -130,7 +131,7 @@ func (c *copier) begin(ctx context.Context) error {
 		return err
 	}
 	if !there.empty {
-		return foreign(c.From, c.To, fmt.Sprintf("it holds something else, %d files of %s", there.files, humanize.Bytes(uint64(there.bytes))))
+		return foreign(c.From, c.To, fmt.Sprintf("it holds something else, %s of %s", english.Plural(int(there.files), "file", ""), humanize.Bytes(uint64(there.bytes))))
 	}
 	c.mark = newMark(c.From, c.To)
 	return c.mark.write(c.root.to)
@@ -273,7 +274,7 @@ func (c *copier) space(ctx context.Context, source *counting) error {
 	case disk.Blocks > 0 && free < need:
 		return exit.Errorf(exit.Unavailable, "cannot copy the volume %s into %s: that takes some %s, and its disk has %s free; make room, `tale cleanup --dry-run` shows what it can", c.From, c.To, humanize.Bytes(uint64(need)), humanize.Bytes(uint64(free)))
 	case disk.Files > 0 && disk.Ffree < files:
-		return exit.Errorf(exit.Unavailable, "cannot copy the volume %s into %s: it has %d files, and the disk of the copy takes %d more; make room for more", c.From, c.To, source.files, disk.Ffree)
+		return exit.Errorf(exit.Unavailable, "cannot copy the volume %s into %s: it has %s, and the disk of the copy takes %d more; make room for more", c.From, c.To, english.Plural(int(source.files), "file", ""), disk.Ffree)
 	}
 	return nil
 }
