@@ -26,6 +26,7 @@ const (
 type cluster struct {
 	options
 	names   *exec.Cmd // nil until names are served
+	backend string    // the newest release of convex that was there
 	figures []string  // of the check that runs
 }
 

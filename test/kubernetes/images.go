@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -155,6 +156,9 @@ func (a *archive) add(out *tar.Writer, service, release string, files map[string
 	}
 	rootfs["diff_ids"] = append(layers, fmt.Sprintf("sha256:%x", sha256.Sum256(layer.Bytes())))
 	delete(config, "history")
+	if err := setVersion(config, release); err != nil {
+		return err
+	}
 	changed, err := json.Marshal(config)
 	if err != nil {
 		return err
@@ -163,6 +167,22 @@ func (a *archive) add(out *tar.Writer, service, release string, files map[string
 	added.Layers = append(append(added.Layers, base.Layers...), service+"-"+release+"/layer.tar")
 	a.images = append(a.images, added)
 	return errors.Join(put(out, added.Config, changed), put(out, added.Layers[len(base.Layers)], layer.Bytes()))
+}
+
+// setVersion has the containers of an image say which release they are of, as a build does: the
+// proxies prefer the newest.
+func setVersion(image map[string]any, release string) error {
+	const variable = "TALE_VERSION="
+	config, _ := image["config"].(map[string]any)
+	env, ok := config["Env"].([]any)
+	if !ok {
+		return errors.New("the image's configuration has no variables")
+	}
+	config["Env"] = append(slices.DeleteFunc(env, func(one any) bool {
+		text, _ := one.(string)
+		return strings.HasPrefix(text, variable)
+	}), variable+release)
+	return nil
 }
 
 // keep reads elsewhere in the file and returns to where is written.

@@ -29,8 +29,9 @@ type visitors struct {
 	asked   int
 	failed  []string
 	slowest time.Duration
+	refused []string // handshakes of sockets
 	closed  int      // sockets, with a close frame
-	lost    []string // sockets, without, and handshakes that were refused
+	lost    []string // sockets, without
 	open    int
 }
 
@@ -60,7 +61,7 @@ func (v *visitors) start(ctx context.Context, rate, sockets int) error {
 		v.mu.Lock()
 		defer v.mu.Unlock()
 		if v.open < sockets {
-			return fmt.Errorf("%d of %d WebSockets are open: %v", v.open, sockets, v.lost)
+			return fmt.Errorf("%d of %d WebSockets are open: %v", v.open, sockets, v.refused)
 		}
 		return nil
 	})
@@ -68,7 +69,7 @@ func (v *visitors) start(ctx context.Context, rate, sockets int) error {
 		v.stop()
 		return err
 	}
-	v.note(func() { v.lost, v.closed = nil, 0 }) // of before
+	v.note(func() { v.refused, v.lost, v.closed = nil, nil, 0 }) // of before
 	v.done.Go(func() { v.ask(ctx, time.Second/time.Duration(rate)) })
 	return nil
 }
@@ -132,55 +133,70 @@ func (v *visitors) once(client *http.Client, path string) error {
 func (v *visitors) hold(ctx context.Context) {
 	const pause = 200 * time.Millisecond
 	for ctx.Err() == nil {
-		clean, err := v.socket(ctx)
-		switch {
-		case ctx.Err() != nil:
-		case clean:
-			v.note(func() { v.closed++ })
-		default:
-			v.note(func() { v.lost = append(v.lost, fmt.Sprintf("%s %v", time.Now().Format("15:04:05.000"), err)) })
-			select {
-			case <-ctx.Done():
-			case <-time.After(pause):
+		what, err := &v.refused, error(nil)
+		if reader, hangUp, failed := v.socket(ctx); failed != nil {
+			err = failed
+		} else {
+			what, err = &v.lost, v.untilClosed(reader)
+			hangUp()
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		v.note(func() {
+			if err == nil {
+				v.closed++
+			} else {
+				*what = append(*what, fmt.Sprintf("%s %v", time.Now().Format("15:04:05.000"), err))
 			}
+		})
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
 		}
 	}
 }
 
-// socket holds one WebSocket, and reports whether it was closed with a close frame.
-func (v *visitors) socket(ctx context.Context) (clean bool, err error) {
+// socket opens a WebSocket.
+func (v *visitors) socket(ctx context.Context) (reader *bufio.Reader, hangUp func(), err error) {
 	conn, err := (&net.Dialer{Timeout: patience}).DialContext(ctx, "tcp", v.address)
 	if err != nil {
-		return false, err
+		return nil, nil, err
 	}
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	defer func() { _ = conn.Close() }()
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	hangUp = func() { stop(); _ = conn.Close() }
 	_, err = fmt.Fprintf(conn, "GET /api/1.48.0/sync HTTP/1.1\r\nHost: %s\r\nX-Forwarded-Proto: https\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", site)
-	if err != nil {
-		return false, err
+	var response *http.Response
+	reader = bufio.NewReader(conn)
+	if err == nil {
+		response, err = http.ReadResponse(reader, nil)
 	}
-	reader := bufio.NewReader(conn)
-	response, err := http.ReadResponse(reader, nil)
-	if err != nil {
-		return false, err
+	if err == nil {
+		_ = response.Body.Close() // it has none
+		if response.StatusCode == http.StatusSwitchingProtocols {
+			return reader, hangUp, nil
+		}
+		err = fmt.Errorf("the WebSocket is answered %s", response.Status)
 	}
-	_ = response.Body.Close() // it has none
-	if response.StatusCode != http.StatusSwitchingProtocols {
-		return false, fmt.Errorf("the WebSocket is answered %s", response.Status)
-	}
+	hangUp()
+	return nil, nil, err
+}
+
+// untilClosed returns nil for a WebSocket that ends with a close frame.
+func (v *visitors) untilClosed(reader *bufio.Reader) error {
 	v.note(func() { v.open++ })
 	defer v.note(func() { v.open-- })
 	return readToClose(reader)
 }
 
 // readToClose reads frames, which a server does not mask.
-func readToClose(reader *bufio.Reader) (bool, error) {
+func readToClose(reader *bufio.Reader) error {
 	const opcode, closing, short, long = 0x0f, 0x08, 126, 127
 	for {
 		head := make([]byte, 2)
 		if _, err := io.ReadFull(reader, head); err != nil {
-			return false, err
+			return err
 		}
 		length, extra := int64(head[1]), 0
 		switch length {
@@ -191,7 +207,7 @@ func readToClose(reader *bufio.Reader) (bool, error) {
 		}
 		more := make([]byte, extra)
 		if _, err := io.ReadFull(reader, more); err != nil {
-			return false, err
+			return err
 		}
 		if extra > 0 {
 			length = 0
@@ -200,31 +216,38 @@ func readToClose(reader *bufio.Reader) (bool, error) {
 			length = length<<8 | int64(b)
 		}
 		if head[0]&opcode == closing {
-			return true, nil
+			return nil
 		}
 		if _, err := io.CopyN(io.Discard, reader, length); err != nil {
-			return false, err
+			return err
 		}
 	}
 }
 
 // loss is what visitors may lose.
 type loss struct {
-	requests, sockets int
-	slowest           time.Duration // of an answer; 0 for any
+	requests, sockets, handshakes int
+	slowest                       time.Duration // of an answer; 0 for any
 }
 
 // finish ends the load and returns what was lost.
 func (v *visitors) finish(allowed loss) (figure string, err error) {
 	v.stop()
 	v.done.Wait()
-	figure = fmt.Sprintf("%d of %d requests and %d sockets lost, %d closed, slowest answer %.1f s",
-		len(v.failed), v.asked, len(v.lost), v.closed, v.slowest.Seconds())
-	if len(v.failed) > allowed.requests {
-		err = fmt.Errorf("%d requests failed, at most %d may: %v", len(v.failed), allowed.requests, v.failed[:min(3, len(v.failed))])
-	}
-	if len(v.lost) > allowed.sockets {
-		err = errors.Join(err, fmt.Errorf("%d WebSockets ended without a close frame, at most %d may: %v", len(v.lost), allowed.sockets, v.lost[:min(3, len(v.lost))]))
+	figure = fmt.Sprintf("of %d requests %d lost, the slowest answered after %.1f s; sockets: %d lost, %d closed and %d refused",
+		v.asked, len(v.failed), v.slowest.Seconds(), len(v.lost), v.closed, len(v.refused))
+	for _, one := range []struct {
+		what    string
+		list    []string
+		allowed int
+	}{
+		{"requests failed", v.failed, allowed.requests},
+		{"WebSockets ended without a close frame", v.lost, allowed.sockets},
+		{"WebSockets were refused", v.refused, allowed.handshakes},
+	} {
+		if len(one.list) > one.allowed {
+			err = errors.Join(err, fmt.Errorf("%d %s, at most %d may: %v", len(one.list), one.what, one.allowed, one.list[:min(3, len(one.list))]))
+		}
 	}
 	if allowed.slowest > 0 && v.slowest > allowed.slowest {
 		err = errors.Join(err, fmt.Errorf("an answer took %s, at most %s may it take", v.slowest, allowed.slowest))

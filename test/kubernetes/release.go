@@ -30,8 +30,8 @@ func (c *cluster) deploy(ctx context.Context, tag string, settings ...string) er
 	text := strings.NewReplacer(
 		"- ../base #", "- "+base+" #",
 		"      - HOST=", strings.Join(append(settings, "      - HOST="), ""),
+		"tale-convex\n    newTag: 1.0.0", "tale-convex\n    newName: tale-e2e/tale-convex\n    newTag: "+c.backendOf(tag),
 		"    newTag: 1.0.0", "    newTag: "+tag,
-		"- name: ghcr.io/tale-project/tale/tale-convex", "- name: ghcr.io/tale-project/tale/tale-convex\n    newName: tale-e2e/tale-convex",
 		"- name: ghcr.io/tale-project/tale/tale-platform", "- name: ghcr.io/tale-project/tale/tale-platform\n    newName: tale-e2e/tale-platform",
 		"- name: ghcr.io/tale-project/tale/tale-proxy", "- name: ghcr.io/tale-project/tale/tale-proxy\n    newName: tale-e2e/tale-proxy",
 	).Replace(string(example))
@@ -44,6 +44,16 @@ func (c *cluster) deploy(ctx context.Context, tag string, settings ...string) er
 	}
 	_, err = c.kubectl(ctx, "apply", "-k", c.overlay())
 	return err
+}
+
+// backendOf returns the release of convex that goes with one of the site: a roll back leaves it,
+// since its data only goes forward.
+func (c *cluster) backendOf(tag string) string {
+	backend := max(tag, c.backend)
+	if backend != absent {
+		c.backend = backend
+	}
+	return backend
 }
 
 // install applies everything at once.
@@ -111,7 +121,7 @@ func (c *cluster) refusal(ctx context.Context) error {
 // absence applies a release of which there are no images. There is one backend, and it is gone.
 func (c *cluster) absence(ctx context.Context) error {
 	const all = math.MaxInt
-	return c.stuck(ctx, loss{sockets: all}, func() error { return c.deploy(ctx, absent) })
+	return c.stuck(ctx, loss{handshakes: all}, func() error { return c.deploy(ctx, absent) })
 }
 
 // wrongSecret gives the platform another secret than the backend has.
