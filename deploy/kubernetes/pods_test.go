@@ -1,6 +1,7 @@
 package kubernetes_test
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,8 +58,14 @@ func checkReplicas(t *testing.T, o object) {
 				over = append(over, spread.TopologyKey)
 			}
 		}
-		if !slices.Equal(over, []string{corev1.LabelHostname, corev1.LabelTopologyZone}) {
+		// A node that lacks one of the keys takes part in no soft constraint at all, and every node
+		// has a name only.
+		if !slices.Equal(over, []string{corev1.LabelHostname}) {
 			t.Errorf("%s: spread over %v", o, over)
+		}
+		apart := o.pod.Spec.Affinity.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution
+		if len(apart) != 1 || apart[0].PodAffinityTerm.TopologyKey != corev1.LabelTopologyZone || !maps.Equal(apart[0].PodAffinityTerm.LabelSelector.MatchLabels, workload.Spec.Selector.MatchLabels) {
+			t.Errorf("%s: zones: %+v", o, apart)
 		}
 	}
 }
