@@ -12,14 +12,16 @@ import (
 // capacity compares what one and what four platform pods answer, where their share of the
 // processor is the limit and the machine's is not.
 func (c *cluster) capacity(ctx context.Context) error {
-	const limit, gain = "cpu=100m", 3
-	err := c.resize(ctx, limit, "1")
+	const gain = 3
+	const limited = `{"op": "add", "path": "/spec/template/spec/containers/0/resources/limits/cpu", "value": "100m"}`
+	const unlimited = `{"op": "remove", "path": "/spec/template/spec/containers/0/resources/limits/cpu"}`
+	err := c.resize(ctx, limited, "1")
 	var one, four float64
 	if err == nil {
 		one, err = c.answered(ctx)
 	}
 	if err == nil {
-		err = c.resize(ctx, limit, "4")
+		err = c.resize(ctx, limited, "4")
 	}
 	if err == nil {
 		four, err = c.answered(ctx)
@@ -30,15 +32,15 @@ func (c *cluster) capacity(ctx context.Context) error {
 			err = fmt.Errorf("four pods answer %.1f times what one does, want %d times", four/one, gain)
 		}
 	}
-	return errors.Join(err, c.resize(ctx, "cpu=0", "3"))
+	return errors.Join(err, c.resize(ctx, unlimited, "3"))
 }
 
-// resize sets the limit and the number of the platform's pods.
-func (c *cluster) resize(ctx context.Context, limit, replicas string) error {
+// resize changes the platform's pods, and the number of them.
+func (c *cluster) resize(ctx context.Context, change, replicas string) error {
 	if _, err := c.kubectl(ctx, "scale", "-n", namespace, "deployment/platform", "--replicas", replicas); err != nil {
 		return err
 	}
-	if _, err := c.kubectl(ctx, "set", "resources", "-n", namespace, "deployment/platform", "--limits", limit); err != nil {
+	if _, err := c.kubectl(ctx, "patch", "-n", namespace, "deployment/platform", "--type", "json", "--patch", "["+change+"]"); err != nil {
 		return err
 	}
 	return c.rolledOut(ctx, rolloutLimit)

@@ -107,7 +107,25 @@ func (c *cluster) spread(ctx context.Context) error {
 	if _, err := c.kubectl(ctx, "rollout", "restart", "-n", namespace, "deployment/proxy", "deployment/platform"); err != nil {
 		return err
 	}
-	return c.rolledOut(ctx, rolloutLimit)
+	return errors.Join(c.rolledOut(ctx, rolloutLimit), c.onBothNodes(ctx))
+}
+
+// onBothNodes sees that one node is enough for the site.
+func (c *cluster) onBothNodes(ctx context.Context) error {
+	for _, app := range []string{"proxy", "platform"} {
+		var pods struct{ Items []pod }
+		if err := c.get(ctx, &pods, "pods", "-l", "app="+app); err != nil {
+			return err
+		}
+		nodes := map[string]bool{}
+		for _, pod := range pods.Items {
+			nodes[pod.Spec.NodeName] = true
+		}
+		if len(nodes) < 2 {
+			return fmt.Errorf("all pods of %s are on one node", app)
+		}
+	}
+	return nil
 }
 
 func (c *cluster) scale(ctx context.Context) error {
@@ -151,7 +169,10 @@ func (c *cluster) loseNode(ctx context.Context) (err error) {
 		}
 		return nil
 	}
-	if err := link("down"); err != nil {
+	if err = c.onBothNodes(ctx); err == nil {
+		err = link("down")
+	}
+	if err != nil {
 		return err
 	}
 	err = c.stays(ctx, noticed, nothing)

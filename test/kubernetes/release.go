@@ -68,7 +68,7 @@ func (c *cluster) install(ctx context.Context) error {
 	}
 	took := time.Since(began)
 	c.figures = append(c.figures, fmt.Sprintf("ready and pushed after %.1f s", took.Seconds()))
-	err := c.servesPage(ctx)
+	err := errors.Join(c.servesPage(ctx), c.onBothNodes(ctx))
 	if err == nil && took > promised {
 		err = fmt.Errorf("ready and pushed after %s, which is to be at most %s", took, promised)
 	}
@@ -166,6 +166,7 @@ func (c *cluster) stuck(ctx context.Context, allowed loss, do func() error) erro
 // pod is what is asked of one.
 type pod struct {
 	Metadata struct{ Name, DeletionTimestamp string }
+	Spec     struct{ NodeName string }
 	Status   struct {
 		ContainerStatuses []struct{ Ready, Started bool }
 	}
