@@ -60,30 +60,30 @@ func Command(environ config.Environ) *cobra.Command {
 	root.Version = version.String()
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(
-		reading(a.initCommand()),
-		group("env", "The project's settings", reading(a.envCheckCommand())),
+		a.initCommand(),
+		group("env", "The project's settings", reading(a.envCheckCommand(), settings)),
 		group("config", "The project's folder", a.configShowCommand()),
 		a.historyCommand(),
 		cli.CompletionCommand("tale"),
 		helperCommand(),
 		a.versionCommand(),
-		reading(a.deployCommand()),
-		reading(a.rollbackCommand()),
-		a.statusCommand(),
-		a.logsCommand(),
-		a.cleanupCommand(),
-		a.resetCommand(),
-		a.stopCommand(),
-		a.backupCommand(),
-		a.restoreCommand(),
-		reading(a.startCommand()),
-		a.doctorCommand(),
+		reading(a.deployCommand(), settings, engineSettings),
+		reading(a.rollbackCommand(), settings, engineSettings),
+		reading(a.statusCommand(), settings, engineSettings),
+		reading(a.logsCommand(), engineSettings),
+		reading(a.cleanupCommand(), settings, engineSettings),
+		reading(a.resetCommand(), engineSettings),
+		reading(a.stopCommand(), engineSettings),
+		reading(a.backupCommand(), settings, engineSettings),
+		reading(a.restoreCommand(), settings, engineSettings),
+		reading(a.startCommand(), settings, engineSettings),
+		reading(a.doctorCommand(), settings, engineSettings),
 		a.upgradeCommand(),
 		a.databaseCommand(),
-		a.filesCommand(),
-		a.adminKeyCommand("admin-key"),
-		group("convex", "The Convex backend", a.adminKeyCommand("admin")),
-		group("auth", "The accounts of the app", a.resetOwnerCommand()),
+		reading(a.filesCommand(), engineSettings),
+		reading(a.adminKeyCommand("admin-key"), engineSettings),
+		group("convex", "The Convex backend", reading(a.adminKeyCommand("admin"), engineSettings)),
+		group("auth", "The accounts of the app", reading(a.resetOwnerCommand(), engineSettings)),
 	)
 	return cli.Manual{Page: "docs/tale.md, docs/environment.md"}.For(root)
 }
@@ -129,9 +129,22 @@ func settings() []config.Variable {
 	return variables
 }
 
-// reading gives the help of a command that starts a stack its settings.
-func reading(command *cobra.Command) *cobra.Command {
-	return cli.Manual{Reads: settings}.For(command)
+// engineSettings returns what finds the engine, as the docker command does.
+func engineSettings() []config.Variable {
+	return []config.Variable{
+		{Name: "DOCKER_HOST", Tier: config.TierOperator, Doc: "The Docker engine, such as ssh://ann@host; default: that of the docker context"},
+		{Name: "DOCKER_CONTEXT"}, {Name: "DOCKER_CONFIG"}, {Name: "DOCKER_TLS_VERIFY"}, {Name: "DOCKER_CERT_PATH"}, {Name: "DOCKER_API_VERSION"},
+	}
+}
+
+// reading gives the help of a command the settings that it reads.
+func reading(command *cobra.Command, groups ...func() []config.Variable) *cobra.Command {
+	return cli.Manual{Reads: func() (all []config.Variable) {
+		for _, group := range groups {
+			all = append(all, group()...)
+		}
+		return all
+	}}.For(command)
 }
 
 // open returns the project that the command is about.

@@ -76,7 +76,7 @@ With --url of an administrator the user of POSTGRES_URL is made as well.` + data
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		return a.onDatabase(command, o, func(ctx context.Context, d *databaseTarget) error { return a.initDatabase(ctx, command, d) })
 	}
-	return reading(command)
+	return reading(command, databaseVariables, engineSettings)
 }
 
 func (a *app) databaseMigrateCommand() *cobra.Command {
@@ -118,7 +118,7 @@ keeps others out meanwhile.` + databaseCodes,
 			return err
 		})
 	}
-	return reading(command)
+	return reading(command, databaseVariables, engineSettings)
 }
 
 func (a *app) databaseStatusCommand() *cobra.Command {
@@ -154,7 +154,7 @@ pending.` + databaseCodes,
 			return err
 		})
 	}
-	return reading(command)
+	return reading(command, databaseVariables, engineSettings)
 }
 
 var errIncomplete = errors.New("something is missing or pending: tale db init, tale db migrate")
@@ -188,6 +188,15 @@ type stackDatabase struct {
 	stack.Database
 	Instance string `env:"INSTANCE_NAME" envDefault:"tale_platform"`
 	CAFile   string `env:"PG_CA_FILE"`
+}
+
+// databaseVariables returns the settings that say which server is meant.
+func databaseVariables() []config.Variable {
+	variables := config.Describe(stackDatabase{})
+	for i := range variables {
+		variables[i].Required = false // each stands in for another
+	}
+	return append(variables, config.Variable{Name: "PGPASSWORD", Tier: config.TierOperator, Doc: "Password for a --url without one"})
 }
 
 // databaseTarget finds out which server is meant. The caller calls done.
@@ -246,7 +255,7 @@ func (a *app) databaseSettings(o databaseFlags) (*project.Project, stackDatabase
 		return nil, settings, err
 	}
 	values, err := p.Settings(a.environ)
-	if err != nil {
+	if values == nil { // else what is wrong may be of something else
 		return nil, settings, err
 	}
 	environ := values.Environ()

@@ -21,7 +21,7 @@ Exit codes: 0 done, or nothing to do; 4 convex does not run; 64 usage; 69 the en
 unreachable; 75 locked; 77 permission; 78 configuration; 130 interrupted.`
 
 func (a *app) filesCommand() *cobra.Command {
-	command := group("files", "The project's folders for Tale's application", a.filesPushCommand())
+	command := group("files", "The project's folders for Tale's application", reading(a.filesPushCommand(), engineSettings))
 	command.Long = `Show in what the project's folders agents, workflows, integrations, branding and providers
 differ from those in the stack, where the application lets its users change them, too.
 Nothing is changed.` + filesCodes

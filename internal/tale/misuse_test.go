@@ -291,3 +291,37 @@ func TestProjectFilesThatCannotBeRead(t *testing.T) {
 		}
 	}
 }
+
+// TestHelpListsWhatIsRead gives each command settings that are wrong: those that its help
+// lists it complains of, and no others.
+func TestHelpListsWhatIsRead(t *testing.T) {
+	s := newStage(t)
+	env := filepath.Join(s.project, ".env")
+	text := regexp.MustCompile(`(?m)^TLS_MODE=.*\n`).ReplaceAllString(testkit.ReadFile(t, env), "")
+	if err := os.WriteFile(env, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	engine := enginetest.New(t).Host()
+	for _, tt := range []struct{ variable, value, sign string }{
+		{"TLS_MODE", "nope", "TLS_MODE"}, {"POSTGRES_URL", "nope", "POSTGRES_URL"}, {"DOCKER_HOST", s.environ["DOCKER_HOST"], "no.sock"},
+	} {
+		read := 0
+		for name := range leaves() {
+			path := strings.Fields(name)
+			environ := config.Environ{"HOME": s.dir, "DOCKER_HOST": engine, tt.variable: tt.value}
+			given := map[string][]string{"backup": {s.project}, "restore": {s.file}, "db migrate": {"--dir", s.folder}, "auth reset-owner": {"--password-stdin"}, "init": {"--no-env"}}[name]
+			r := run(t, environ, "secret\n", slices.Concat(path, given, []string{"--project", s.project})...)
+			_, help, _ := strings.Cut(run(t, nil, "", append(path, "--help")...).out, "\nSettings: ")
+			listed := regexp.MustCompile(`\b` + tt.variable + `\b`).MatchString(help)
+			if named := strings.Contains(r.out+r.err, tt.sign); named != listed {
+				t.Errorf("tale %s: %s is listed: %v, and complained of: %v: exit %d: %s", name, tt.variable, listed, named, r.code, r.err)
+			}
+			if listed {
+				read++
+			}
+		}
+		if read < 5 {
+			t.Errorf("%s is read by %d commands", tt.variable, read)
+		}
+	}
+}
