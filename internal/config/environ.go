@@ -33,7 +33,7 @@ func (e Environ) WithFile(path string) (Environ, error) {
 		return value, set
 	})
 	if err != nil {
-		return nil, Problems{{Variable: "--env-file", Wrong: fmt.Sprintf("%s cannot be used: %v", path, err), Accepted: "lines of NAME=value, as docker compose takes them"}}
+		return nil, Problems{{Variable: "--env-file", Wrong: fmt.Sprintf("%s cannot be used: %v", path, err), Accepted: "lines of NAME=value"}}
 	}
 	complete := Environ(values)
 	maps.Copy(complete, e)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/doctor"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -58,7 +59,7 @@ func TestDoctorOfTheBackend(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := s.examine(1, tt.changes...)[tt.check]
-			if f.Verdict != doctor.Fail || !strings.Contains(f.Detail, tt.saw) || !strings.Contains(f.Fix, tt.fixes) {
+			if f.Verdict != doctor.Fail || !strings.Contains(f.Detail, tt.saw) || !strings.Contains(f.Fix, place.Say(tt.fixes)) {
 				t.Errorf("%+v", f)
 			}
 			if strings.Contains(f.Detail+f.Fix, secretB.Reveal()) {

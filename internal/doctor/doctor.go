@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/place"
 )
 
 // Verdict is what a check found.
@@ -150,5 +152,6 @@ func (c Check) examine(ctx context.Context) Finding {
 	if finding.Verdict == Skip {
 		finding.Fix = ""
 	}
+	finding.Fix = place.Say(finding.Fix)
 	return finding
 }

@@ -24,15 +24,15 @@ func orUnreachable(err error) error {
 
 // Report returns what a boot says of the error wherever its reader may look.
 func (e *unreachableError) Report() report.Failure {
-	failure := report.New(exit.Unavailable, e.What(), "the last attempt said: "+health.Reason(e.Last)+"; "+e.meaning(),
+	hangs := "if it is up, compare the address in CONVEX_URL with where it listens"
+	if kind, _ := netcause.Of(e.Last); kind == netcause.Silent {
+		hangs = "if it hangs: docker compose restart convex, after a look at its database (docker compose ps db) and at docker stats"
+	}
+	return report.New(exit.Unavailable, e.What(), "the last attempt said: "+health.Reason(e.Last)+"; "+e.meaning(),
 		"look whether it is up: docker compose ps convex",
 		"ask it what it does: docker compose exec convex convex-entrypoint status; docker compose logs convex",
-		"if it is up, compare the address in CONVEX_URL with where it listens",
+		hangs,
 		e.Longer())
-	if kind, _ := netcause.Of(e.Last); kind == netcause.Silent {
-		failure.Fix[2] = "if it hangs: docker compose restart convex, after a look at its database (docker compose ps db) and at docker stats"
-	}
-	return failure
 }
 
 // meaning returns what the last attempt says about the convex container.

@@ -13,6 +13,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -35,6 +36,7 @@ func TestBackendThatDoesNotComeUpIsExplained(t *testing.T) {
 		t.Errorf("failure %+v", d.Failure)
 	}
 	for _, want := range []string{"docker compose ps convex", "docker compose logs convex", "CONVEX_URL", "raise CONVEX_WAIT_TIMEOUT (now 300ms)"} {
+		want = place.Say(want)
 		if !slices.ContainsFunc(d.Failure.Fix, func(fix string) bool { return strings.Contains(fix, want) }) {
 			t.Errorf("%q is not among %q", want, d.Failure.Fix)
 		}

@@ -9,13 +9,19 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/place"
 )
 
 // New returns a failure with what every reader of one needs: what was said, why,
 // and what to do. A boot adds the stage and what it had changed; what else is known
-// may be set. No other package makes a Failure by itself.
+// may be set. No other package makes a Failure by itself. What to do is written for docker
+// compose, and said in the words of the place.
 func New(code int, said, cause, fix string, more ...string) Failure {
-	return Failure{ExitCode: code, Message: said, Cause: cause, Fix: append([]string{fix}, more...), Retryable: mayPass(code)}
+	fixes := append([]string{fix}, more...)
+	for i := range fixes {
+		fixes[i] = place.Say(fixes[i])
+	}
+	return Failure{ExitCode: code, Message: said, Cause: place.Say(cause), Fix: fixes, Retryable: mayPass(code)}
 }
 
 // Error is a failure that is explained where it is found.

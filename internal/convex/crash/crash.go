@@ -5,6 +5,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/place"
 )
 
 // Crash is an unrequested end of the backend, with its explanation.
@@ -47,11 +49,12 @@ func Read(at time.Time, uptime time.Duration, e Evidence) Crash {
 	last.Lines = lastWords(e)
 	for _, cause := range causes() {
 		if proof := cause.proof(last); proof != "" {
-			crash.Cause, crash.Fix, crash.Evidence = cause.cause, cause.fix, proof
+			crash.Cause, crash.Fix, crash.Evidence = cause.cause, place.Say(cause.fix), proof
 			return crash
 		}
 	}
 	crash.Cause, crash.Fix = unexplained(e)
+	crash.Fix = place.Say(crash.Fix)
 	if len(e.Lines) > 0 {
 		crash.Evidence = "its last line: " + strings.TrimSpace(e.Lines[len(e.Lines)-1])
 	}

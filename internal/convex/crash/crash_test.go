@@ -19,8 +19,8 @@ func TestRead(t *testing.T) {
 		forbid   string
 		wantsFix string
 	}{
-		"oom kill":            {Evidence{Signal: syscall.SIGKILL, Code: 137, OutOfMemory: true, Killer: "out of memory: the limit of 14 MiB"}, "out of memory", "limit of 14 MiB", "", "mem_limit"},
-		"kill from elsewhere": {Evidence{Signal: syscall.SIGKILL, Code: 137}, "outside the container killed", "", "out of memory", "docker events"},
+		"oom kill":            {Evidence{Signal: syscall.SIGKILL, Code: 137, OutOfMemory: true, Killer: "out of memory: the limit of 14 MiB"}, "out of memory", "limit of 14 MiB", "", "memory limit"},
+		"kill from elsewhere": {Evidence{Signal: syscall.SIGKILL, Code: 137}, "outside the container killed", "", "out of memory", "of that moment"},
 		"panic":               {Evidence{Signal: syscall.SIGABRT, Code: 134, Lines: []string{"thread 'x' panicked at a.rs:212:9:", "Committer died"}}, "panicked", "a.rs:212:9: Committer died", "", "report"},
 		"without our prefix":  {Evidence{Code: 0, Lines: []string{"T ERROR common::errors: Caught operational error (RUST_BACKTRACE=1 RUST_LOG=info,common::errors=debug for full trace): Try again later.: Lease Lost", "Received a fatal error. Shutting down immediately"}}, "lease was lost", "Try again later.: Lease Lost", "", "one backend per database"},
 		"segfault":            {Evidence{Signal: syscall.SIGSEGV, Code: 139}, "native code", "", "", "report"},

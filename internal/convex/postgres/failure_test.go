@@ -12,6 +12,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/convex/postgres/postgrestest"
 	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
@@ -74,7 +75,7 @@ func TestWhatAnOperatorReadsOfAServer(t *testing.T) {
 		_, err := login.Try(ctx)
 		cancel()
 		f := report.Explain("storage", err)
-		if !strings.Contains(f.Cause, tt.cause) || !strings.HasPrefix(f.Fix[0], tt.fix) {
+		if !strings.Contains(f.Cause, tt.cause) || !strings.HasPrefix(f.Fix[0], place.Say(tt.fix)) {
 			t.Errorf("%s: %+v", name, f)
 		}
 	}

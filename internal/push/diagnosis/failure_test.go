@@ -17,6 +17,21 @@ import (
 	"github.com/tale-project/tale-runtime/internal/report"
 )
 
+// Where there is no docker compose, nothing that is known to go wrong names it.
+func TestFailuresInKubernetes(t *testing.T) {
+	for where, other := range map[string]string{"10.96.0.1": "docker", "": "kubectl"} {
+		t.Setenv("KUBERNETES_SERVICE_HOST", where)
+		for _, part := range catalogue() {
+			for _, row := range part.rows {
+				f := &Failure{Diagnosis: row.diagnose(Observation{})}
+				if text := f.Report().Text(); strings.Contains(text, other) {
+					t.Errorf("%s is named where it is not: %s", other, text)
+				}
+			}
+		}
+	}
+}
+
 func TestFailureLines(t *testing.T) {
 	o := Observation{
 		Stage: backend.StageWaitForSchema, Status: http.StatusOK, Condition: ConditionSchemaFailed, Table: "messages",

@@ -14,7 +14,7 @@ func conditionRows() []row {
 			cause:      "A document in the table {table}{component} contradicts the new schema; the data stays as it is and {old}.",
 			fix: []string{
 				"make the schema accept the document that the backend shows (v.optional, v.union), deploy, migrate the data, and tighten the schema with the next release",
-				"or correct the documents in the dashboard (tab Data; docker compose exec convex convex-entrypoint admin-key prints its key), then docker compose restart platform",
+				"or correct the documents in the dashboard (tab Data; docker compose exec convex convex-entrypoint admin-key prints its key), then docker compose up -d --force-recreate platform",
 			},
 			retry: RetryNo, exit: exit.DeployRefused,
 		},
@@ -23,7 +23,7 @@ func conditionRows() []row {
 			seen:       []backend.Stage{backend.StageWaitForSchema},
 			cause:      "Index building still made progress when CONVEX_DEPLOY_MAX ({limit}) was over ({indexes} indexes ready); the backend goes on building, and the next deploy takes it up there.",
 			fix: []string{
-				"docker compose restart platform (goes on waiting)",
+				"docker compose up -d --force-recreate platform (goes on waiting)",
 				"CONVEX_DEPLOY_MAX=2h in .env, then docker compose up -d platform",
 				"or add the index with staged: true in one release and switch it on in a later one, so that no deploy waits for it",
 			},

@@ -39,7 +39,7 @@ func driverRows() []row {
 			conditions: []Condition{ConditionCLIFailed},
 			stages:     []backend.Stage{backend.StageBundle},
 			cause:      "The convex CLI ended before its first request: it could not bundle the functions, or does not accept its settings.",
-			fix:        []string{"its last lines, above, say why", "remove .env, .env.local and CONVEX_DEPLOYMENT from the image", "npx convex deploy --dry-run in the app's folder on a development machine"},
+			fix:        []string{"its last lines, above, say why", "remove the app's own environment files and CONVEX_DEPLOYMENT from the image", "npx convex deploy --dry-run in the app's folder on a development machine"},
 			retry:      RetryNo, exit: exit.DeployRefused,
 		},
 		{

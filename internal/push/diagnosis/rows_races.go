@@ -51,7 +51,7 @@ func pushRaceRows() []row {
 			cause: "A document that contradicts the new schema was written while the push was under way; the running functions still write such documents.",
 			fix: []string{
 				"make the schema accept what the running functions write (v.optional, v.union), deploy, and tighten it with the next release",
-				"or correct the documents in the dashboard (tab Data), then docker compose restart platform",
+				"or correct the documents in the dashboard (tab Data), then docker compose up -d --force-recreate platform",
 			},
 			retry: RetryNo, exit: exit.DeployRefused,
 		},

@@ -32,7 +32,7 @@ func remarksOn(value string) []string {
 		broken bool
 		remark string
 	}{
-		{isQuoted(value), "is wrapped in quotes: docker run --env-file keeps them, compose takes them off"},
+		{isQuoted(value), "is wrapped in quotes, which are part of it here"},
 		{strings.Contains(value, "\r"), `contains a carriage return: was its file written on Windows?`},
 		{value != trimmed && !pem, "ends with a line break"},
 		{strings.Trim(trimmed, " \t") != trimmed, "begins or ends with a blank"},
