@@ -22,7 +22,7 @@ func bare() words {
 			"inside the compose network the proxy needs the name as an alias, like HOST; outside, a DNS record", "it needs a DNS record",
 			" (inside the compose network: http://convex:3210)", "",
 			"inside the compose network", "here",
-			"mem_limit or deploy.resources.limits.memory in the compose file, resources.limits.memory in Kubernetes", "of its control group",
+			"mem_limit or deploy.resources.limits.memory in the compose file", "of its control group",
 			"raise mem_limit of the platform service", "raise the memory limit of its control group",
 			"raise mem_limit of the convex service in the compose file", "raise the memory limit of the control group of convex",
 			"raise mem_limit of this service in the compose file", "raise the memory limit of its control group",

@@ -43,9 +43,6 @@ var command = regexp.MustCompile(`docker compose (up -d --force-recreate|up -d|r
 var dotenv = regexp.MustCompile(`(^|[ (])\.env\b`)
 
 func (w words) say(text string) string {
-	if !strings.Contains(text, "docker") && !strings.Contains(text, "compose") && !strings.Contains(text, ".env") && !strings.Contains(text, "mem_limit") {
-		return text
-	}
 	text = dotenv.ReplaceAllString(w.phrases.Replace(text), "${1}"+w.file)
 	return command.ReplaceAllStringFunc(text, func(one string) string {
 		parts := command.FindStringSubmatch(one)

@@ -70,6 +70,9 @@ func TestNamespace(t *testing.T) {
 // compose are words that have no meaning where there is no docker compose.
 var compose = regexp.MustCompile(`\b(docker|compose|mem_limit)\b|(^|[ (])\.env\b`)
 
+// cluster are words that have no meaning where there is no Kubernetes.
+var cluster = regexp.MustCompile(`\b(kubectl|kustomization|in Kubernetes)\b`)
+
 // Every text of the programs in containers has words for every place: all literals are looked
 // at, but for those that are no messages, which are tags and the examples of commands' help.
 func TestEveryMessageHasWords(t *testing.T) {
@@ -83,7 +86,10 @@ func TestEveryMessageHasWords(t *testing.T) {
 				return err
 			}
 			for _, text := range literals(t, path) {
-				if seen++; !compose.MatchString(text) {
+				if seen++; cluster.MatchString(text) {
+					t.Errorf("%s: %q is said everywhere", path, text)
+				}
+				if !compose.MatchString(text) {
 					continue
 				}
 				text = regexp.MustCompile(`%(\[\d\])?[sdq]`).ReplaceAllString(text, "convex")

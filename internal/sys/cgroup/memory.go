@@ -16,7 +16,7 @@ import (
 const NoLimit = math.MaxUint64
 
 // Raise is how an operator gives a container more memory.
-const Raise = "raise the container's memory limit (mem_limit or deploy.resources.limits.memory in the compose file, resources.limits.memory in Kubernetes)"
+const Raise = "raise the container's memory limit (mem_limit or deploy.resources.limits.memory in the compose file)"
 
 // endless is more bytes than a machine has; version 1 writes such a number for
 // no limit.
