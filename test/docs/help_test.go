@@ -2,6 +2,9 @@ package docs_test
 
 import (
 	"bytes"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"path"
 	"regexp"
 	"strconv"
@@ -96,6 +99,9 @@ func TestEveryCommandHasAManual(t *testing.T) {
 	}
 }
 
+// inlineCall is one within a sentence.
+var inlineCall = regexp.MustCompile("`((?:tale|platform-entrypoint|convex-entrypoint) [a-z-][^`]*)`")
+
 // TestPagesCallWhatExists reads the calls of our programs in the code of the pages.
 func TestPagesCallWhatExists(t *testing.T) {
 	calls := 0
@@ -106,13 +112,45 @@ func TestPagesCallWhatExists(t *testing.T) {
 				code = !code && strings.TrimSpace(line) == "```sh"
 			} else if code {
 				calls += callsIn(t, line)
+			} else {
+				for _, inline := range inlineCall.FindAllStringSubmatch(line, -1) {
+					calls += callsIn(t, inline[1])
+				}
 			}
 		}
 	}
-	if calls < 15 {
+	if calls < 90 {
 		t.Errorf("%d calls", calls)
 	}
 }
+
+// TestMessagesCallWhatExists reads the calls of tale that its messages advise.
+func TestMessagesCallWhatExists(t *testing.T) {
+	calls := 0
+	for _, name := range tracked(t) {
+		if !strings.HasPrefix(name, "internal/") || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path.Join(root, name), nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(node ast.Node) bool {
+			if literal, is := node.(*ast.BasicLit); is && strings.HasPrefix(literal.Value, `"`) {
+				for _, advised := range inlineCall.FindAllStringSubmatch(literal.Value, -1) {
+					calls += callsIn(t, verb.ReplaceAllString(advised[1], "x"))
+				}
+			}
+			return true
+		})
+	}
+	if calls < 30 {
+		t.Errorf("%d calls", calls)
+	}
+}
+
+// verb is what a message has in the place of a value.
+var verb = regexp.MustCompile(`%(?:\[\d\])?[sqdv]`)
 
 // call is a program of ours and its arguments, up to what is the shell's.
 var call = regexp.MustCompile(`(?:^|[|;&(] *|exec (?:-\S+ )*\S+ |^\S+=\S+ )(?:bin/)?(tale|proxy|demo|convex-sim|platform-entrypoint|convex-entrypoint)((?: +[^\s|;&)>#]+)*)(?:[\s|;&)>]|$)`)
