@@ -16,7 +16,7 @@ import (
 // of another volume stay.
 func TestHelpersOfAKilledTaleGo(t *testing.T) {
 	server, dir := enginetest.New(t), t.TempDir()
-	server.SetHelper(func(context.Context, string, []string, io.Reader, io.Writer) error { return nil })
+	server.SetHelper(func(context.Context, string, []string, io.Reader, io.Writer, io.Writer) error { return nil })
 	e, err := engine.Connect(t.Context(), engine.Options{Host: server.Host(), Self: "/proc/self/exe", Environ: config.Environ{"HOME": dir}})
 	if err != nil {
 		t.Fatal(err)

@@ -51,10 +51,13 @@ type box struct {
 	container.InspectResponse
 	input  *io.PipeReader // what a helper reads of attend
 	attend *io.PipeWriter
-	life   Life
-	probes int
-	deaths int
-	log    []logged
+	// streams is where its output goes, if that was attached to before its start.
+	streams *multiplexer
+	kill    func() // ends a helper that works, and returns when it has ended
+	life    Life
+	probes  int
+	deaths  int
+	log     []logged
 }
 
 type logged struct {
@@ -259,10 +262,15 @@ func (s *Server) start(b *box) error {
 	if len(b.Config.Cmd) > 0 && b.Config.Cmd[0] == "free" {
 		s.write(b, s.Disk)
 		s.die(b, 0, false)
-	} else if s.helper != nil && strings.HasPrefix(b.Config.Image, "tale-helper:") && b.Config.Cmd[0] != "hold" {
+	} else if s.works(b) {
 		s.help(b)
 	}
 	return nil
+}
+
+// works reports whether a container is a helper that does something.
+func (s *Server) works(b *box) bool {
+	return s.helper != nil && strings.HasPrefix(b.Config.Image, "tale-helper:") && b.Config.Cmd[0] != "hold"
 }
 
 func (s *Server) die(b *box, code int, oom bool) {
@@ -295,6 +303,16 @@ func (s *Server) stop(b *box) {
 	s.die(b, b.life.StopCode, false)
 	b.HostConfig.RestartPolicy = policy
 	s.emit(b, "stop", nil)
+}
+
+// end stops a container whose program may be a helper at work.
+func (s *Server) end(b *box) {
+	if b.kill != nil {
+		s.mu.Unlock()
+		b.kill()
+		s.mu.Lock()
+	}
+	s.stop(b)
 }
 
 func (s *Server) remove(b *box) {
@@ -415,7 +433,7 @@ func (s *Server) serveContainers(mux *http.ServeMux) {
 	on("GET /containers/{id}/json", func(_ *http.Request, b *box) (any, error) { return b.InspectResponse, nil })
 	on("POST /containers/{id}/start", func(_ *http.Request, b *box) (any, error) { return nil, s.start(b) })
 	on("POST /containers/{id}/stop", func(_ *http.Request, b *box) (any, error) {
-		s.stop(b)
+		s.end(b)
 		return nil, nil
 	})
 	on("POST /containers/{id}/rename", s.rename)
@@ -424,7 +442,7 @@ func (s *Server) serveContainers(mux *http.ServeMux) {
 			return nil, problem{http.StatusConflict, fmt.Sprintf("You cannot remove a running container %s. Stop the container before attempting removal or force remove", b.ID)}
 		}
 		if b.State.Running {
-			s.stop(b)
+			s.end(b)
 		}
 		if _, err := s.find(b.ID); err == nil {
 			s.remove(b)

@@ -16,8 +16,8 @@ import (
 )
 
 // HelperFunc does the work of helper containers: root is a folder in which the container's
-// mounts are. It is to end with its input.
-type HelperFunc func(ctx context.Context, root string, args []string, in io.Reader, out io.Writer) error
+// mounts are. It is to end with its input and with ctx.
+type HelperFunc func(ctx context.Context, root string, args []string, in io.Reader, out, talk io.Writer) error
 
 // SetHelper lets helper containers work for real, on the folders of the volumes (Folder).
 // Without it they do nothing, besides measuring the disk.
@@ -44,15 +44,24 @@ func (s *Server) volume(name string, labels map[string]string) *volume.Volume {
 
 // help runs a helper container to its end. The lock is held.
 func (s *Server) help(b *box) {
-	do, input := s.helper, b.input
+	do, input, streams := s.helper, b.input, b.streams
 	for _, m := range b.Mounts {
 		s.volume(m.Name, nil) // as the engine does
 	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	b.kill = func() {
+		cancel()
+		_ = b.attend.Close()
+		<-done
+	}
 	go func() {
-		err := runHelper(do, b, s, input)
+		defer close(done)
+		defer cancel()
+		err := runHelper(ctx, do, b, s, input, streams)
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if err != nil {
+		if err != nil && streams == nil {
 			s.write(b, "!"+err.Error())
 		}
 		if b.State.Running && slices.Contains(s.containers, b) {
@@ -61,7 +70,9 @@ func (s *Server) help(b *box) {
 	}()
 }
 
-func runHelper(do HelperFunc, b *box, s *Server, input io.Reader) error {
+// runHelper lets a helper work whose output goes to who has attached to it, or else into
+// its log.
+func runHelper(ctx context.Context, do HelperFunc, b *box, s *Server, input io.Reader, streams *multiplexer) error {
 	root, err := os.MkdirTemp("", "helper") //nolint:usetesting // it ends with the container
 	if err != nil {
 		return err
@@ -71,6 +82,9 @@ func runHelper(do HelperFunc, b *box, s *Server, input io.Reader) error {
 		if err := os.Symlink(s.Folder(m.Name), filepath.Join(root, m.Destination)); err != nil {
 			return err
 		}
+	}
+	if streams != nil {
+		return do(ctx, root, b.Config.Cmd, input, streams.stream(1), streams.stream(2))
 	}
 	out, lines := io.Pipe()
 	read := make(chan struct{})
@@ -82,7 +96,7 @@ func runHelper(do HelperFunc, b *box, s *Server, input io.Reader) error {
 			s.mu.Unlock()
 		}
 	}()
-	err = do(context.Background(), root, b.Config.Cmd, input, lines)
+	err = do(ctx, root, b.Config.Cmd, input, lines, io.Discard)
 	_ = lines.Close()
 	<-read
 	if err != nil {

@@ -5,6 +5,7 @@
 package enginetest
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -46,7 +47,7 @@ type Server struct {
 	volumes    map[string]*volume.Volume
 	events     []event
 	execs      map[string]*process
-	exec       func(container string, command []string, stdin string) (stdout, stderr string, code int)
+	exec       ProgramFunc
 	helper     HelperFunc
 	files      map[string]string
 	owners     map[string]int // of the files that were sent
@@ -125,6 +126,7 @@ type Fault struct {
 	Cut     int           // … after so many bytes of the true answer
 	Garbled bool          // the answer is no JSON
 	Stream  string        // of a pull: the errorDetail after some progress
+	After   int           // so many requests go well before
 }
 
 type fault struct {
@@ -176,6 +178,9 @@ func (s *Server) begin(method, path string) Fault {
 	s.calls = append(s.calls, method+" "+path)
 	for _, f := range s.faults {
 		if f.left != 0 && (f.method == "" || f.method == method) && f.path.MatchString(path) {
+			if f.After--; f.After >= 0 {
+				continue
+			}
 			f.left--
 			return f.Fault
 		}
@@ -249,6 +254,30 @@ func (c *cutter) Write(data []byte) (int, error) {
 }
 
 func (c *cutter) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+
+// Hijack returns a connection that ends the same way.
+func (c *cutter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffered, err := http.NewResponseController(c.ResponseWriter).Hijack()
+	return &cutConn{Conn: conn, left: c.left}, buffered, err
+}
+
+type cutConn struct {
+	net.Conn
+	left    int
+	greeted bool // the answer's head is none of its body
+}
+
+func (c *cutConn) Write(data []byte) (int, error) {
+	if !c.greeted {
+		c.greeted = true
+		return c.Conn.Write(data)
+	}
+	some, err := c.Conn.Write(data[:min(len(data), c.left)])
+	if c.left -= some; c.left == 0 {
+		_ = c.Close()
+	}
+	return some, err
+}
 
 // problem is an answer that is none.
 type problem struct {

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
@@ -34,12 +35,49 @@ type process struct {
 	code      int
 }
 
-// SetExec says what commands in containers do.
-func (s *Server) SetExec(run func(container string, command []string, stdin string) (stdout, stderr string, code int)) {
+// ProgramFunc does what a command in a container does, and returns its exit code.
+type ProgramFunc func(container string, command []string, in io.Reader, out, errs io.Writer) int
+
+// SetProgram says what commands in containers do.
+func (s *Server) SetProgram(run ProgramFunc) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.exec = run
 }
+
+// SetExec does the same for commands that read all of their input before they say anything.
+func (s *Server) SetExec(run func(container string, command []string, stdin string) (stdout, stderr string, code int)) {
+	s.SetProgram(func(container string, command []string, in io.Reader, out, errs io.Writer) int {
+		input, _ := io.ReadAll(in)
+		stdout, stderr, code := run(container, command, string(input))
+		_, _ = io.WriteString(out, stdout)
+		_, _ = io.WriteString(errs, stderr)
+		return code
+	})
+}
+
+// multiplexer writes streams to a connection as the engine does.
+type multiplexer struct {
+	mu   sync.Mutex
+	conn net.Conn
+}
+
+func (m *multiplexer) stream(kind byte) io.Writer {
+	return writerFunc(func(some []byte) (int, error) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		for content := some; len(content) > 0; {
+			part := content[:min(len(content), 32<<10)]
+			content = content[len(part):]
+			_, _ = m.conn.Write(frame(kind, part)) // nobody may read it: the program goes on, as beside an engine
+		}
+		return len(some), nil
+	})
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (w writerFunc) Write(some []byte) (int, error) { return w(some) }
 
 // SetFile puts a file into a container, by name.
 func (s *Server) SetFile(container, path, content string) {
@@ -73,6 +111,7 @@ func (s *Server) serveStreams(mux *http.ServeMux) {
 	mux.HandleFunc("GET /containers/{id}/archive", s.sendFile)
 	mux.HandleFunc("PUT /containers/{id}/archive", s.takeFiles)
 	mux.HandleFunc("POST /containers/{id}/attach", s.attach)
+	mux.HandleFunc("POST /containers/{id}/wait", s.wait)
 	mux.HandleFunc("POST /exec/{exec}/start", s.run)
 	mux.HandleFunc("POST /containers/{id}/exec", s.answer(func(r *http.Request) (any, error) {
 		b, err := s.find(r.PathValue("id"))
@@ -291,44 +330,36 @@ func closed(conn net.Conn) { _ = conn.Close() }
 
 // attach ends a container that reads its input once with the connection.
 func (s *Server) attach(w http.ResponseWriter, r *http.Request) {
+	streams := &multiplexer{}
+	s.mu.Lock()
+	b, err := s.find(r.PathValue("id"))
+	works := err == nil && s.works(b)
+	if works && r.URL.Query().Get("stdout") != "" {
+		streams.mu.Lock() // before the client can start it
+		b.streams = streams
+	}
+	s.mu.Unlock()
+	if err != nil {
+		fail(w, err)
+		return
+	}
 	conn, input, err := upgrade(w)
 	if err != nil {
 		return
 	}
 	defer closed(conn)
-	s.mu.Lock()
-	b, err := s.find(r.PathValue("id"))
-	s.mu.Unlock()
-	if err != nil {
-		return
+	if b.streams == streams {
+		streams.conn = conn
+		streams.mu.Unlock()
 	}
 	ended := make(chan struct{})
-	go func() { // the other way round: the container's end closes the connection
-		defer closed(conn)
-		for held := false; ; {
-			s.mu.Lock()
-			changed, there, running := s.changed, slices.Contains(s.containers, b), b.State.Running
-			s.mu.Unlock()
-			if !there {
-				return
-			}
-			if running && !held {
-				held = true
-				_, _ = conn.Write(frame(1, []byte("held\n")))
-			}
-			select {
-			case <-changed:
-			case <-ended:
-				return
-			}
-		}
-	}()
-	s.mu.Lock()
-	works := s.helper != nil && b.Config.Cmd[0] != "hold"
-	s.mu.Unlock()
+	go s.untilGone(b, conn, !works, ended)
 	if works {
 		_, _ = io.Copy(b.attend, input)
 		_ = b.attend.Close()
+		if b.streams == streams {
+			s.awaitEnd(nil, b, 0) // the request's context may have ended with the client's input
+		}
 	} else {
 		_, _ = io.Copy(io.Discard, input)
 	}
@@ -337,6 +368,68 @@ func (s *Server) attach(w http.ResponseWriter, r *http.Request) {
 	defer s.mu.Unlock()
 	if b.Config.StdinOnce && b.State.Running && !works {
 		s.die(b, 0, false)
+	}
+}
+
+// untilGone closes a connection when its container is gone; holds says that it is a lock's.
+func (s *Server) untilGone(b *box, conn net.Conn, holds bool, ended <-chan struct{}) {
+	defer closed(conn)
+	for held := false; ; {
+		s.mu.Lock()
+		changed, there, running := s.changed, slices.Contains(s.containers, b), b.State.Running
+		s.mu.Unlock()
+		if !there {
+			return
+		}
+		if running && !held && holds {
+			held = true
+			_, _ = conn.Write(frame(1, []byte("held\n")))
+		}
+		select {
+		case <-changed:
+		case <-ended:
+			return
+		}
+	}
+}
+
+// wait answers when a container has ended once more, and that it will as soon as it is asked.
+func (s *Server) wait(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	b, err := s.find(r.PathValue("id"))
+	before := 0
+	if err == nil {
+		before = b.deaths
+	}
+	s.mu.Unlock()
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = http.NewResponseController(w).Flush()
+	if s.awaitEnd(r.Context().Done(), b, before) {
+		s.mu.Lock()
+		code := b.State.ExitCode
+		s.mu.Unlock()
+		_ = json.NewEncoder(w).Encode(container.WaitResponse{StatusCode: int64(code)})
+	}
+}
+
+// awaitEnd waits until a container has died more often than before, or is gone.
+func (s *Server) awaitEnd(gone <-chan struct{}, b *box, before int) (ended bool) {
+	for {
+		s.mu.Lock()
+		changed, over := s.changed, b.deaths > before || !slices.Contains(s.containers, b)
+		s.mu.Unlock()
+		if over {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-gone:
+			return false
+		}
 	}
 }
 
@@ -354,19 +447,12 @@ func (s *Server) run(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer closed(conn)
-	var stdin bytes.Buffer
-	if p.stdin {
-		_, _ = stdin.ReadFrom(input)
+	if !p.stdin {
+		input = bytes.NewReader(nil)
 	}
-	stdout, stderr, code := run(p.container, p.command, stdin.String())
+	streams := &multiplexer{conn: conn}
+	code := run(p.container, p.command, input, streams.stream(1), streams.stream(2))
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	p.code = code
-	s.mu.Unlock()
-	for kind, text := range []string{1: stdout, 2: stderr} {
-		for content := []byte(text); len(content) > 0; {
-			part := content[:min(len(content), 32<<10)]
-			content = content[len(part):]
-			_, _ = conn.Write(frame(byte(kind), part))
-		}
-	}
 }

@@ -27,7 +27,7 @@ import (
 var kills = flag.Int("kills", 6, "how often TestMigrationsThatAreKilled kills one")
 
 // helper does the work of helper containers, and of none for tale itself.
-func helper(ctx context.Context, root string, args []string, in io.Reader, out io.Writer) error {
+func helper(ctx context.Context, root string, args []string, in io.Reader, out, _ io.Writer) error {
 	if migration.Helps(args) {
 		args = []string{args[0], filepath.Join(root, args[1]) + "/."}
 		return migration.Helper(args, out)

@@ -23,7 +23,9 @@ func fake(t *testing.T) (*enginetest.Server, *engine.Engine) {
 	t.Helper()
 	testkit.RequireRoot(t)
 	server := enginetest.New(t)
-	server.SetHelper(volume.Helper)
+	server.SetHelper(func(ctx context.Context, root string, args []string, in io.Reader, out, _ io.Writer) error {
+		return volume.Helper(ctx, root, args, in, out)
+	})
 	self := filepath.Join(t.TempDir(), "tale")
 	testkit.WriteTree(t, filepath.Dir(self), map[string]string{"tale": "binary"})
 	e, err := engine.Connect(t.Context(), engine.Options{Host: server.Host(), Self: self, Environ: config.Environ{"HOME": t.TempDir()}})
@@ -112,7 +114,7 @@ func TestACopyEndsWhenAServiceStarts(t *testing.T) {
 	server, e := fake(t)
 	server.AddVolume("old", nil)
 	ended := make(chan error, 1)
-	server.SetHelper(func(ctx context.Context, _ string, _ []string, in io.Reader, _ io.Writer) error {
+	server.SetHelper(func(ctx context.Context, _ string, _ []string, in io.Reader, _, _ io.Writer) error {
 		server.AddContainer(enginetest.Container{Name: "late", Image: "x:1", Volumes: map[string]string{"/data": "old"}, Running: true})
 		ctx, cancel := engine.Attended(ctx, in)
 		defer cancel(nil)
@@ -132,7 +134,7 @@ func TestAnInterruptedCopyLeavesNoHelper(t *testing.T) {
 	server.AddVolume("old", nil)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("the operator has pressed Ctrl-C")
-	server.SetHelper(func(inside context.Context, _ string, _ []string, in io.Reader, _ io.Writer) error {
+	server.SetHelper(func(inside context.Context, _ string, _ []string, in io.Reader, _, _ io.Writer) error {
 		cancel(why)
 		inside, end := engine.Attended(inside, in)
 		defer end(nil)
@@ -186,9 +188,11 @@ func TestLookAtAnEngineThatFails(t *testing.T) {
 		}
 	}
 	for name, helper := range map[string]enginetest.HelperFunc{
-		"silent":  func(context.Context, string, []string, io.Reader, io.Writer) error { return nil },
-		"failing": func(context.Context, string, []string, io.Reader, io.Writer) error { return errors.New("failed") },
-		"babbling": func(_ context.Context, _ string, _ []string, _ io.Reader, out io.Writer) error {
+		"silent": func(context.Context, string, []string, io.Reader, io.Writer, io.Writer) error { return nil },
+		"failing": func(context.Context, string, []string, io.Reader, io.Writer, io.Writer) error {
+			return errors.New("failed")
+		},
+		"babbling": func(_ context.Context, _ string, _ []string, _ io.Reader, out, _ io.Writer) error {
 			_, err := io.WriteString(out, "hm\n")
 			return err
 		},
