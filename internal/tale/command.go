@@ -36,6 +36,7 @@ type app struct {
 	json    bool
 	yes     bool
 	noColor bool
+	self    string // what helpers run, "" is this program
 }
 
 // Command returns the command line.

@@ -23,7 +23,7 @@ func helperCommand() *cobra.Command {
 			case migration.Helps(args):
 				return migration.Helper(args, command.OutOrStdout())
 			case backup.Helps(args):
-				return backup.Helper(command.Context(), args, command.InOrStdin(), command.OutOrStdout(), command.ErrOrStderr())
+				return backup.Helper(command.Context(), backup.VolumeFolder, args, command.InOrStdin(), command.OutOrStdout(), command.ErrOrStderr())
 			}
 			return engine.Helper(args, command.InOrStdin(), command.OutOrStdout())
 		},

@@ -47,7 +47,7 @@ func (a *app) connect(ctx context.Context, p *project.Project) (*session, error)
 	if err := hasID(p); err != nil {
 		return nil, err
 	}
-	docker, err := engine.Connect(ctx, engine.Options{Environ: a.environ})
+	docker, err := engine.Connect(ctx, engine.Options{Environ: a.environ, Self: a.self})
 	if err != nil {
 		return nil, err
 	}

@@ -28,7 +28,8 @@ const (
 
 	withProcesses = "still"
 
-	volumeFolder = "/volume"
+	// VolumeFolder is where a helper has the volume.
+	VolumeFolder = "/volume"
 
 	// mostHeld is how long processes are held still at most. Where that is not enough
 	// there is too much change at this time of day.
@@ -65,23 +66,24 @@ func Helps(args []string) bool {
 	return len(args) > 0 && slices.Contains([]string{readVerb, unpackVerb, swapVerb, lookVerb, dropVerb}, args[0])
 }
 
-// Helper does the work of `tale helper` in a container beside the engine.
-func Helper(ctx context.Context, args []string, in io.Reader, out, talk io.Writer) error {
+// Helper does the work of `tale helper` in a container beside the engine, with the volume in
+// a folder.
+func Helper(ctx context.Context, folder string, args []string, in io.Reader, out, talk io.Writer) error {
 	encoder := json.NewEncoder(talk)
 	say := func(m message) error { return encoder.Encode(m) }
 	err := func() error {
 		switch verb := args[0]; {
 		case verb == readVerb && len(args) == 2:
-			return readVolume(ctx, volumeFolder, args[1] == withProcesses, in, out, say)
+			return readVolume(ctx, folder, args[1] == withProcesses, in, out, say)
 		case verb == unpackVerb && len(args) == 3:
-			return unpack(ctx, volumeFolder, args[1], args[2], in)
+			return unpack(ctx, folder, args[1], args[2], in)
 		case verb == swapVerb && len(args) == 2:
-			return swap(volumeFolder, args[1])
+			return swap(folder, args[1])
 		case verb == lookVerb:
-			found, err := lookInto(volumeFolder)
+			found, err := lookInto(folder)
 			return errors.Join(err, say(message{State: &found}))
 		case verb == dropVerb && len(args) == 2:
-			return drop(volumeFolder, args[1] == dropOld)
+			return drop(folder, args[1] == dropOld)
 		}
 		return exit.Errorf(exit.Usage, "tale helper is for tale itself, not for %q", args)
 	}()

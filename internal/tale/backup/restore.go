@@ -315,7 +315,7 @@ func (r Restore) helper(ctx context.Context, args []string, in io.Reader, hear f
 	}
 	err := talk(ctx, cancel, r.Engine, engine.HelperOptions{
 		Args:   args,
-		Mounts: []engine.Mount{{Volume: r.Volume, Path: volumeFolder}},
+		Mounts: []engine.Mount{{Volume: r.Volume, Path: VolumeFolder}},
 		Labels: map[string]string{LabelVolume: r.Volume},
 	}, engine.Streams{In: in}, hear)
 	if err != nil {

@@ -259,7 +259,7 @@ func (t Take) volume(ctx context.Context, w *Writer, m *Manifest, moment func() 
 	defer func() { _ = in.Close() }()
 	options := engine.HelperOptions{
 		Args:   []string{readVerb, "none"},
-		Mounts: []engine.Mount{{Volume: t.Volume, Path: volumeFolder, ReadOnly: true}},
+		Mounts: []engine.Mount{{Volume: t.Volume, Path: VolumeFolder, ReadOnly: true}},
 		Labels: map[string]string{LabelVolume: t.Volume, engine.LabelProject: t.Manifest.Project},
 		Beside: t.Convex,
 	}
