@@ -119,11 +119,24 @@ func backupFile(path, id string, sealed bool, now time.Time) string {
 	if info, err := os.Stat(path); path != "" && (err != nil || !info.IsDir()) {
 		return path
 	}
-	name := id + "-" + now.UTC().Format("20060102T150405Z") + ".tar"
+	ending := ".tar"
 	if sealed {
-		name += ".age"
+		ending += ".age"
 	}
-	return filepath.Join(path, name)
+	return dated(filepath.Join(path, id+"-"), ending, now)
+}
+
+// dated returns the name of a file that is not there. One of that time may be, where the
+// clock was set back: it has other data, and stays.
+func dated(beginning, ending string, now time.Time) string {
+	beginning += now.UTC().Format("20060102T150405Z")
+	path := beginning + ending
+	for n := 2; ; n++ {
+		if _, err := os.Lstat(path); err != nil {
+			return path
+		}
+		path = fmt.Sprintf("%s-%d%s", beginning, n, ending)
+	}
 }
 
 // interrupted makes whatever noticed an interrupt one.

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/testkit"
@@ -28,5 +29,16 @@ func TestWhatKilledBackupsHaveLeftGoes(t *testing.T) {
 		if !slices.Equal(left, want) {
 			t.Errorf("%s: %q, %v", tt.folder, left, err)
 		}
+	}
+}
+
+// TestAClockThatWasSetBack: what is there of that time is not written over.
+func TestAClockThatWasSetBack(t *testing.T) {
+	dir, now := t.TempDir(), time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, want := range []string{"shop-1-20260102T030405Z.tar.age", "shop-1-20260102T030405Z-2.tar.age", "shop-1-20260102T030405Z-3.tar.age"} {
+		if got := backupFile(dir, "shop-1", true, now); got != filepath.Join(dir, want) {
+			t.Errorf("%s, want %s", got, want)
+		}
+		testkit.WriteTree(t, dir, map[string]string{want: ""})
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -291,6 +293,47 @@ func TestAnyRequestOfARestoreMayFail(t *testing.T) {
 	})
 	if stuck == 0 {
 		t.Error("no failure came between the swaps")
+	}
+}
+
+// TestARestoreThatCannotBeIsRefused before anything is stopped or unpacked.
+func TestARestoreThatCannotBeIsRefused(t *testing.T) {
+	for name, tt := range map[string]struct {
+		prepare func(*shop)
+		code    int
+		words   []string
+	}{
+		"a small volume": {func(s *shop) {
+			folder := s.Folder("shop-1_convex-data")
+			if out, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder).CombinedOutput(); err != nil {
+				s.t.Fatalf("%v: %s", err, out)
+			}
+			s.t.Cleanup(func() { _ = unix.Unmount(folder, 0) })
+			testkit.WriteTree(s.t, folder, map[string]string{"storage/file": "small"})
+		}, exit.Failure, []string{"the volume shop-1_convex-data has ", " free, and what is restored beside the present data needs 220 kB; nothing was changed: `tale restore --discard-old`"}},
+		"a folder where nothing can be noted": {func(s *shop) {
+			if err := os.RemoveAll(filepath.Join(s.app.folder, ".tale")); err != nil {
+				s.t.Fatal(err)
+			}
+			testkit.WriteTree(s.t, s.app.folder, map[string]string{".tale": "no folder"})
+		}, exit.NoPermission, []string{"nothing can be noted in ", "nothing was changed"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newShop(t)
+			file := filepath.Join(s.app.folder, "b.tar")
+			s.fill(strings.Repeat("x", 200))
+			testkit.WriteTree(t, s.Folder("shop-1_convex-data"), map[string]string{"large": strings.Repeat("x", 200_000)})
+			if err := s.run(s.app.backupCommand(), file); err != nil {
+				t.Fatal(err)
+			}
+			s.fill("now")
+			tt.prepare(s)
+			now := s.holds()
+			testkit.WantError(t, s.run(s.app.restoreCommand(), file, "--project-name", "shop-1"), tt.code, tt.words...)
+			if is := s.holds(); is != now || slices.ContainsFunc(s.Changes(), func(call string) bool { return strings.HasSuffix(call, "/stop") }) {
+				t.Errorf("there was\n%s\nand is\n%s", now, is)
+			}
+		})
 	}
 }
 

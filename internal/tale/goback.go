@@ -123,7 +123,7 @@ func (d *deployment) takeSnapshot(ctx context.Context) error {
 		return err
 	}
 	began := time.Now()
-	path := d.project.Path(snapshots, began.UTC().Format("20060102T150405Z")+"-"+cmp.Or(convex.Version, "unknown")+".tar")
+	path := dated(d.project.Path(snapshots)+string(filepath.Separator), "-"+cmp.Or(convex.Version, "unknown")+".tar", began)
 	m, err := d.takeBackup(ctx, path, nil, false, d.out)
 	if err != nil {
 		return interrupted(ctx, err)

@@ -304,8 +304,12 @@ func (r *restoring) fits() error {
 }
 
 func (r *restoring) makeVolume(ctx context.Context) error {
-	if slices.Contains(r.state.Volumes, r.backup.Volume) || r.options.dryRun {
+	if r.options.dryRun {
 		return nil
+	}
+	// It has to be noted what was stopped.
+	if err := r.project.Probe(); err != nil || slices.Contains(r.state.Volumes, r.backup.Volume) {
+		return err
 	}
 	return r.engine.CreateVolume(ctx, r.backup.Volume, engine.Owned(r.project.File.ID))
 }
@@ -352,15 +356,29 @@ func (r *restoring) consent(begun bool) error {
 
 // hasRoom wants room for what comes beside what is there.
 func (r *restoring) hasRoom(ctx context.Context) error {
-	need := r.backup.Manifest.Volume.Bytes
+	free, total, err := r.engine.DiskFree(ctx)
+	if err != nil {
+		return err
+	}
+	files, need := r.backup.Manifest.Volume.Bytes, int64(0)
 	for _, d := range r.backup.Manifest.Databases {
 		need += d.Bytes
 	}
-	free, _, err := r.engine.DiskFree(ctx)
-	if err == nil && free < need+need/10 {
-		err = exit.Errorf(exit.Failure, "the engine's disk has %s free, and what is restored beside the present data needs %s: `tale restore --discard-old` and `tale cleanup` remove what is not needed", humanize.Bytes(uint64(free)), humanize.Bytes(uint64(need+need/10)))
+	fits := func(where string, free, need int64) error {
+		if need += need / 10; free >= need {
+			return nil
+		}
+		return exit.Errorf(exit.Failure, "%s has %s free, and what is restored beside the present data needs %s; nothing was changed: `tale restore --discard-old` and `tale cleanup` remove what is not needed", where, humanize.Bytes(uint64(free)), humanize.Bytes(uint64(need)))
 	}
-	return err
+	// A volume may have a disk of its own, or a limit.
+	if freeThere, totalThere := r.target.Room(); totalThere != total {
+		if err := fits("the volume "+r.backup.Volume, freeThere, files); err != nil {
+			return err
+		}
+	} else {
+		need += files
+	}
+	return fits("the engine's disk", free, need)
 }
 
 // carryOut prepares, swaps, and starts what ran.

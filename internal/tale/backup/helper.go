@@ -14,6 +14,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 
 const (
@@ -81,6 +82,9 @@ func Helper(ctx context.Context, folder string, args []string, in io.Reader, out
 			return swap(folder, args[1])
 		case verb == lookVerb:
 			found, err := lookInto(folder)
+			if err == nil {
+				found.Free, found.Total, err = engine.FreeBelow(folder)
+			}
 			return errors.Join(err, say(message{State: &found}))
 		case verb == dropVerb && len(args) == 2:
 			return drop(folder, args[1] == dropOld)

@@ -130,7 +130,7 @@ func (s Server) open(ctx context.Context, database string) (*session, error) {
 	in, to := io.Pipe()
 	c := &session{in: to, lines: make(chan string, 16), ended: make(chan error, 1), cancel: cancel}
 	go func() {
-		err := s.run(ctx, psql(database), engine.Streams{In: in, Out: lineWriter(func(line string) { c.lines <- line })})
+		err := s.named().run(ctx, psql(database), engine.Streams{In: in, Out: lineWriter(func(line string) { c.lines <- line })})
 		if err == nil {
 			err = errors.New("psql has ended")
 		}
@@ -193,12 +193,9 @@ func (l *lines) Write(some []byte) (int, error) {
 
 // dump writes a database as it was at a snapshot.
 func (s Server) dump(ctx context.Context, database, snapshot string, to io.Writer) error {
-	dumper := s
-	dumper.Environ = maps.Clone(s.Environ)
-	dumper.Environ["PGAPPNAME"] = s.dumps()
-	err := dumper.run(ctx, program("pg_dump", "-Fc", "--compress=0", "--snapshot="+snapshot, "-d", database), engine.Streams{Out: to})
+	err := s.named().run(ctx, program("pg_dump", "-Fc", "--compress=0", "--snapshot="+snapshot, "-d", database), engine.Streams{Out: to})
 	if err != nil {
-		return errors.Join(fmt.Errorf("cannot dump the database %s: %w", database, outdated(err)), s.endDumps(context.WithoutCancel(ctx)))
+		return errors.Join(fmt.Errorf("cannot dump the database %s: %w", database, outdated(err)), s.endNamed(context.WithoutCancel(ctx)))
 	}
 	return nil
 }
@@ -214,15 +211,21 @@ func outdated(err error) error {
 	return err
 }
 
-// dumps returns the name by which the server knows the dumps of a project.
-func (s Server) dumps() string { return "tale backup of " + s.Project }
+const named = "PGAPPNAME"
 
-// endDumps ends those that nobody reads any more. The engine lets a program go on whose
+// named returns the server for the sessions and dumps of a backup, which it knows by a name.
+func (s Server) named() Server {
+	s.Environ = maps.Clone(s.Environ)
+	s.Environ[named] = "tale backup of " + s.Project
+	return s
+}
+
+// endNamed ends those that no backup reads any more. The engine lets a program go on whose
 // client has gone, and the server keeps what has been deleted for its snapshot.
-func (s Server) endDumps(ctx context.Context) error {
+func (s Server) endNamed(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, answering)
 	defer cancel()
-	_, err := s.query(ctx, maintenance, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = "+literal(s.dumps())+" AND usename = current_user;\n")
+	_, err := s.query(ctx, maintenance, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = "+literal(s.named().Environ[named])+" AND usename = current_user;\n")
 	return err
 }
 

@@ -102,6 +102,9 @@ func (t Target) Holds() (what []string) {
 	return what
 }
 
+// Room returns how many bytes are free where the volume is, and how many that disk has.
+func (t Target) Room() (free, total int64) { return t.volume.Free, t.volume.Total }
+
 // Left reports whether restores have left anything that Discard would remove.
 func (t Target) Left() bool { return t.volume.Left || len(t.left(true, true)) > 0 }
 
@@ -131,7 +134,21 @@ func (t Target) Run(m Manifest, now time.Time) string {
 			return run
 		}
 	}
-	return m.ID() + "-" + now.UTC().Format(runTime)
+	for ; ; now = now.Add(time.Second) { // the clock may have been set back
+		if run := m.ID() + "-" + now.UTC().Format(runTime); !t.has(run, m) {
+			return run
+		}
+	}
+}
+
+// has reports whether there is something that a run has made, or would call so.
+func (t Target) has(run string, m Manifest) bool {
+	for _, d := range m.Databases {
+		if _, kept := t.databases[replacedName(d.Name, run)]; kept || t.databases[d.Name] == run {
+			return true
+		}
+	}
+	return t.volume.Done == run
 }
 
 const runTime = "20060102150405"
@@ -372,7 +389,7 @@ func (r Restore) SwapDatabases(ctx context.Context) error {
 			return exit.Errorf(exit.Failure, "the database %s has gone", d.Name+restoringEnding)
 		}
 		if _, there := t.databases[d.Name]; there {
-			statements = append(statements, "ALTER DATABASE "+name(d.Name)+" RENAME TO "+name(r.replacedName(d.Name)))
+			statements = append(statements, "ALTER DATABASE "+name(d.Name)+" RENAME TO "+name(replacedName(d.Name, r.Run)))
 		}
 		statements = append(statements, "ALTER DATABASE "+name(d.Name+restoringEnding)+" RENAME TO "+name(d.Name))
 		named = append(named, literal(d.Name), literal(d.Name+restoringEnding))
@@ -395,9 +412,9 @@ func (r Restore) SwapDatabases(ctx context.Context) error {
 	return nil
 }
 
-// replacedName returns the name that a database gets which is replaced.
-func (r Restore) replacedName(database string) string {
-	ending := beforeMark + r.Run[len(r.Run)-len(runTime):]
+// replacedName returns the name that a database gets which a run replaces.
+func replacedName(database, run string) string {
+	ending := beforeMark + run[len(run)-len(runTime):]
 	return database[:min(len(database), mostName-len(ending))] + ending
 }
 

@@ -27,6 +27,8 @@ type state struct {
 	Swapping string // id of one whose swap has begun
 	Done     string // id of one that was swapped in
 	Left     bool   // something of restores is there
+	// Free and Total are bytes of the disk that it is on, as far as a helper was asked.
+	Free, Total int64 `json:",omitempty"`
 }
 
 // swapping is the journal. Names are bytes, which a string in JSON may not hold.

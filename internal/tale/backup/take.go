@@ -176,7 +176,7 @@ func (t Take) content(ctx context.Context, w *Writer) (m Manifest, err error) {
 	m = t.Manifest
 	m.Databases = []Database{}
 	if t.Server.Container != "" {
-		if err = t.Server.endDumps(ctx); err != nil { // of one that was killed
+		if err = t.Server.endNamed(ctx); err != nil { // of one that was killed
 			return m, err
 		}
 		if m.Postgres, err = t.Server.version(ctx); err != nil {

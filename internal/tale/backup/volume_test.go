@@ -311,3 +311,23 @@ func TestLeft(t *testing.T) {
 		}
 	}
 }
+
+// TestRunsHaveNamesOfTheirOwn: also where the clock was set back to the second of another.
+func TestRunsHaveNamesOfTheirOwn(t *testing.T) {
+	m := Manifest{Sum: "0123456789abcdef", Databases: []Database{{Name: "tale"}}}
+	now, first, second := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), "0123456789abcdef-20260102030405", "0123456789abcdef-20260102030406"
+	for name, tt := range map[string]struct {
+		target Target
+		want   string
+	}{
+		"nothing is there":                      {Target{databases: map[string]string{"tale": ""}}, first},
+		"a database is kept of then":            {Target{databases: map[string]string{"tale": "", "tale_before_20260102030405": ""}}, second},
+		"the database is of one of then":        {Target{databases: map[string]string{"tale": first}}, second},
+		"the volume is of one of then":          {Target{volume: state{Done: first}}, second},
+		"one of then is not finished: it is it": {Target{volume: state{Ready: first}, databases: map[string]string{"tale": first}}, first},
+	} {
+		if got := tt.target.Run(m, now); got != tt.want {
+			t.Errorf("%s: %s, want %s", name, got, tt.want)
+		}
+	}
+}

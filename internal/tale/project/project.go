@@ -140,6 +140,19 @@ func (p *Project) Write(data []byte, elem ...string) error {
 	return p.replace(p.Path(elem...), data, 0o600)
 }
 
+// Probe returns why nothing can be noted in the project's folder, before that is needed.
+func (p *Project) Probe() error {
+	const name = "probe"
+	err := p.Write(nil, name)
+	if err == nil {
+		err = os.Remove(p.Path(name))
+	}
+	if err != nil {
+		return exit.Errorf(exit.NoPermission, "nothing can be noted in %s, and nothing was changed: %w", p.Path(), err)
+	}
+	return nil
+}
+
 func (p *Project) makeFolder(elem ...string) error {
 	for i := range len(elem) + 1 {
 		path := p.Path(elem[:i]...)
