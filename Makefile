@@ -66,7 +66,7 @@ test: ## Run all Go tests with the race detector
 spellings: ## Send 100,000 spellings of the closed paths through the proxy (make test: fewer)
 	go test -tags $(TAGS) -count=1 -run TestNoSpellingReachesWhatIsClosed ./internal/proxy
 
-test-tools: ## Install what some tests need: four releases of the convex CLI, Node.js, what functions run with, Postgres, dbmate, nginx
+test-tools: ## Install what some tests need: four releases of the convex CLI, Node.js, what functions run with, Postgres, psql, dbmate, nginx
 	test/tools.sh $(TEST_TOOLS)
 
 traefik: ## Compile the Traefik that terminators tries as well (5 minutes, 3 GB)

