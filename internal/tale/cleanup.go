@@ -13,7 +13,7 @@ import (
 
 func (a *app) cleanupCommand() *cobra.Command {
 	t := tidying{done: "done; `tale status` shows what is there"}
-	var keep uint
+	var keep, keepSnapshots uint
 	command := &cobra.Command{
 		Use:   "cleanup",
 		Short: "Remove containers that were replaced, and images that are not needed",
@@ -23,6 +23,9 @@ that come from where the project's come from, if no container uses them and they
 of none of the last releases. Nothing else is touched: no volume, no running
 container, nothing of another project.
 
+Of the snapshots that tale deploy --snapshot has taken the last three stay, or as many
+as --keep-snapshots says, and the last one of each release that has its images yet.
+
 Exit codes: 0 done, or nothing to do; 1 something could not be removed; 10 a dry run
 with something to do; 64 usage; 69 the engine is unreachable; 75 locked; 77
 permission; 78 configuration; 130 interrupted.`,
@@ -30,6 +33,7 @@ permission; 78 configuration; 130 interrupted.`,
 	}
 	tidyFlags(command, &t)
 	keepFlag(command, &keep)
+	command.Flags().UintVar(&keepSnapshots, "keep-snapshots", 3, "how many snapshots (`N`) stay, besides those of the releases that keep their images")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		ctx, stop := console.Interruptible(command.Context(), func() {})
 		defer stop()
@@ -38,14 +42,14 @@ permission; 78 configuration; 130 interrupted.`,
 			return err
 		}
 		defer s.close()
-		t.plan = func(ctx context.Context) (tidy.Plan, error) { return s.cleanup(ctx, int(keep)) }
+		t.plan = func(ctx context.Context) (tidy.Plan, error) { return s.cleanup(ctx, int(keep), int(keepSnapshots)) }
 		return a.tidy(ctx, command, s, t)
 	}
 	return command
 }
 
 // cleanup plans what may go.
-func (s *session) cleanup(ctx context.Context, keep int) (tidy.Plan, error) {
+func (s *session) cleanup(ctx context.Context, keep, keepSnapshots int) (tidy.Plan, error) {
 	state, err := s.observed(ctx)
 	if err != nil {
 		return tidy.Plan{}, err
@@ -54,8 +58,11 @@ func (s *session) cleanup(ctx context.Context, keep int) (tidy.Plan, error) {
 	if err != nil {
 		return tidy.Plan{}, err
 	}
-	return tidy.Cleanup(s.project.File.ID, state, func(gone []string) []engine.Image {
+	plan := tidy.Cleanup(s.project.File.ID, state, func(gone []string) []engine.Image {
 		left := slices.DeleteFunc(everything, func(c engine.Container) bool { return slices.Contains(gone, c.ID) })
 		return s.unused(state, left, s.release(""), keep)
-	}), nil
+	})
+	old, err := s.oldSnapshots(keep, keepSnapshots)
+	plan.Snapshots = append(plan.Snapshots, old...)
+	return plan, err
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
+	"github.com/tale-project/tale-runtime/internal/tale/tidy"
 )
 
 // snapshots is the folder in .tale of what deploy --snapshot has backed up.
@@ -100,13 +101,44 @@ func lower(version, than string) bool {
 // dataOf says how the data of a release come back, which a snapshot may have.
 func (d *deployment) dataOf(version string) (string, error) {
 	entries, err := d.project.History()
-	for _, e := range slices.Backward(entries) {
-		file := d.project.Path(snapshots, filepath.Base(e.Snapshot)) // wherever the folder was then
-		if _, gone := os.Stat(file); e.From == version && e.Snapshot != "" && gone == nil {
-			return "and `" + console.Quoted("tale restore", file) + "` then brings back the data of before, without what has come since", err
+	for _, kept := range keptSnapshots(d.project, entries) {
+		if kept.of == version {
+			return "and `" + console.Quoted("tale restore", kept.Path) + "` then brings back the data of before, without what has come since", err
 		}
 	}
 	return "and there is no snapshot of the data of before, as `tale deploy --snapshot` takes", err
+}
+
+// snapshot is a file that the history names, with the data of a release.
+type snapshot struct {
+	tidy.Snapshot
+	of string
+}
+
+// keptSnapshots returns those that are there, the last one first. The history says which
+// that is, and no clock.
+func keptSnapshots(p *project.Project, entries []project.Entry) (kept []snapshot) {
+	for _, e := range slices.Backward(entries) {
+		path := p.Path(snapshots, filepath.Base(e.Snapshot)) // wherever the folder was then
+		if info, gone := os.Stat(path); e.Snapshot != "" && gone == nil {
+			kept = append(kept, snapshot{tidy.Snapshot{Path: path, Bytes: info.Size()}, e.From})
+		}
+	}
+	return kept
+}
+
+// oldSnapshots returns those that may go: neither the last few, nor the last that has the
+// data of a release whose images are kept, which is the way back to it.
+func (s *session) oldSnapshots(releases, keep int) (old []tidy.Snapshot, err error) {
+	entries, err := s.project.History()
+	wanted := keptReleases(entries, releases)
+	for i, kept := range keptSnapshots(s.project, entries) {
+		if i >= keep && !wanted[kept.of] {
+			old = append(old, kept.Snapshot)
+		}
+		delete(wanted, kept.of)
+	}
+	return old, err
 }
 
 // takeSnapshot backs the data up, if that was asked for and there are any.

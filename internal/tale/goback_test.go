@@ -1,6 +1,7 @@
 package tale
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -190,6 +191,46 @@ func TestABackupIntoAFolderHasAName(t *testing.T) {
 	} {
 		if got := backupFile(tt.path, "shop-1", tt.sealed, now); got != tt.want {
 			t.Errorf("%q is written to %s, want %s", tt.path, got, tt.want)
+		}
+	}
+}
+
+// TestSnapshotsThatMayGo: neither the last few, nor the way back to a release, nor a file
+// that the history does not name.
+func TestSnapshotsThatMayGo(t *testing.T) {
+	s := &session{project: &project.Project{Dir: t.TempDir()}}
+	for _, step := range []struct{ from, to, snapshot string }{
+		{"0", "1", ""}, {"1", "2", "a-1.tar"}, {"2", "3", "b-2.tar"}, {"3", "4", "gone-3.tar"}, {"3", "4", "c-3.tar"}, {"4", "5", "d-4.tar"}, {"4", "5", "e-4.tar"},
+	} {
+		entry := ofRelease(step.to, false)
+		if entry.From = step.from; step.snapshot != "" {
+			entry.Snapshot = "/where/it/was/then/" + step.snapshot
+			testkit.WriteTree(t, s.project.Path(snapshots), map[string]string{step.snapshot: "data"})
+		}
+		if err := s.project.Record(entry); err != nil {
+			t.Fatal(err)
+		}
+	}
+	testkit.WriteTree(t, s.project.Path(snapshots), map[string]string{"of-the-operator.tar": ""})
+	if err := os.Remove(s.project.Path(snapshots, "gone-3.tar")); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		releases, keep int
+		want           string
+	}{
+		{1, 3, "b-2.tar a-1.tar"}, {1, 0, "d-4.tar c-3.tar b-2.tar a-1.tar"}, {0, 1, "d-4.tar c-3.tar b-2.tar a-1.tar"},
+		{2, 1, "d-4.tar b-2.tar a-1.tar"}, {4, 1, "d-4.tar"}, {1, 5, ""},
+	} {
+		old, err := s.oldSnapshots(tt.releases, tt.keep)
+		var names []string
+		for _, snapshot := range old {
+			if names = append(names, filepath.Base(snapshot.Path)); snapshot.Bytes != 4 {
+				t.Errorf("%+v", snapshot)
+			}
+		}
+		if got := strings.Join(names, " "); got != tt.want || err != nil {
+			t.Errorf("%d releases and %d snapshots stay: %q may go, %v, want %q", tt.releases, tt.keep, got, err, tt.want)
 		}
 	}
 }

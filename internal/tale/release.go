@@ -125,17 +125,12 @@ func (s *session) unused(state rollout.State, containers []engine.Container, r r
 	if err != nil {
 		return nil // it cannot be known what to keep
 	}
-	releases := map[string]bool{}
-	for _, entry := range slices.Backward(entries) {
-		if entry.Result != project.Done || len(entry.Images) == 0 {
-			continue
-		}
-		if !releases[entry.Release] && len(releases) > keep {
-			continue
-		}
-		releases[entry.Release] = true
-		for _, image := range entry.Images {
-			kept = append(kept, image.ID)
+	releases := keptReleases(entries, keep)
+	for _, entry := range entries {
+		if served(entry) && releases[entry.Release] {
+			for _, image := range entry.Images {
+				kept = append(kept, image.ID)
+			}
 		}
 	}
 	for _, image := range state.Images { // what the next deploy would pull again, or cannot
@@ -144,6 +139,20 @@ func (s *session) unused(state rollout.State, containers []engine.Container, r r
 		}
 	}
 	return rollout.Unused(state.Images, used, repositories(r), kept)
+}
+
+// served reports whether an entry is of a release that came to serve.
+func served(entry project.Entry) bool { return entry.Result == project.Done && len(entry.Images) > 0 }
+
+// keptReleases returns the last that served, and so many before it.
+func keptReleases(entries []project.Entry, keep int) map[string]bool {
+	releases := map[string]bool{}
+	for _, entry := range slices.Backward(entries) {
+		if served(entry) && len(releases) <= keep {
+			releases[entry.Release] = true
+		}
+	}
+	return releases
 }
 
 // repositories returns where the images of the project come from.

@@ -29,7 +29,9 @@ type Plan struct {
 	Network string      `json:"network,omitempty"`
 	Volumes []string    `json:"volumes"`
 	Images  []Image     `json:"images"`
-	Notes   []string    `json:"notes"`
+	// Snapshots are files that deploy has kept.
+	Snapshots []Snapshot `json:"snapshots"`
+	Notes     []string   `json:"notes"`
 }
 
 // Container is one that is stopped or removed.
@@ -48,13 +50,19 @@ type Image struct {
 	Bytes int64    `json:"bytes"` // layers that other images use stay
 }
 
+// Snapshot is a file of data of before that is removed.
+type Snapshot struct {
+	Path  string `json:"path"`
+	Bytes int64  `json:"bytes"`
+}
+
 // Empty reports whether there is nothing to do.
 func (p Plan) Empty() bool {
-	return len(p.Stop)+len(p.Remove)+len(p.Volumes)+len(p.Images) == 0 && p.Network == ""
+	return len(p.Stop)+len(p.Remove)+len(p.Volumes)+len(p.Images)+len(p.Snapshots) == 0 && p.Network == ""
 }
 
 func newPlan(project string) Plan {
-	return Plan{Schema: schema, Project: project, Stop: []Container{}, Remove: []Container{}, Volumes: []string{}, Images: []Image{}, Notes: []string{}}
+	return Plan{Schema: schema, Project: project, Stop: []Container{}, Remove: []Container{}, Volumes: []string{}, Images: []Image{}, Snapshots: []Snapshot{}, Notes: []string{}}
 }
 
 // Cleanup removes the containers that have stopped and been replaced; unused returns the
@@ -188,6 +196,9 @@ func (p Plan) Write(out io.Writer) error {
 	}
 	if bytes > 0 {
 		line("frees    up to %s: layers that other images share stay", humanize.Bytes(uint64(bytes)))
+	}
+	for _, s := range p.Snapshots {
+		line("remove   the snapshot %s, %s", s.Path, humanize.Bytes(uint64(s.Bytes)))
 	}
 	for _, note := range p.Notes {
 		line("note     %s", note)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -43,6 +44,9 @@ func (p Plan) Run(ctx context.Context, docker *engine.Engine, say func(string)) 
 			name = i.Names[0]
 		}
 		remove("the image "+name, docker.RemoveImage, i.ID)
+	}
+	for _, s := range p.Snapshots {
+		remove("the snapshot "+s.Path, func(_ context.Context, path string) error { return os.Remove(path) }, s.Path)
 	}
 	return errors.Join(append(failed, ctx.Err())...)
 }

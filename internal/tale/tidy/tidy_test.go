@@ -2,6 +2,7 @@ package tidy_test
 
 import (
 	"bytes"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 	"github.com/tale-project/tale-runtime/internal/tale/tidy"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 const id = "shop-0a1b2c"
@@ -87,6 +89,24 @@ func (h host) run(t *testing.T, plan tidy.Plan) []string {
 		changes = append(changes, change)
 	}
 	return changes
+}
+
+// TestSnapshotsAreNamedAndRemoved: one that is gone already keeps no other from it.
+func TestSnapshotsAreNamedAndRemoved(t *testing.T) {
+	h, dir := newHost(t), t.TempDir()
+	testkit.WriteTree(t, dir, map[string]string{"a.tar": "a", "b.tar": "b"})
+	plan := tidy.Cleanup(id, rollout.State{}, func([]string) []engine.Image { return nil })
+	for _, name := range []string{"gone.tar", "a.tar"} {
+		plan.Snapshots = append(plan.Snapshots, tidy.Snapshot{Path: filepath.Join(dir, name), Bytes: 1})
+	}
+	var out bytes.Buffer
+	if err := plan.Write(&out); err != nil || plan.Empty() || !strings.Contains(out.String(), "remove   the snapshot "+filepath.Join(dir, "a.tar")+", 1 B\n") {
+		t.Errorf("%s %v", out.String(), err)
+	}
+	err := plan.Run(t.Context(), h.engine, func(string) {})
+	if left, _ := filepath.Glob(dir + "/*"); !slices.Equal(left, []string{filepath.Join(dir, "b.tar")}) || err == nil {
+		t.Errorf("%q are left, %v", left, err)
+	}
 }
 
 func TestCleanupTakesWhatIsReplacedAndNoMore(t *testing.T) {
