@@ -119,6 +119,15 @@ func readVolume(ctx context.Context, root string, still bool, in io.Reader, out 
 	if err != nil {
 		return err
 	}
+	if still { // that it may is known before the long part
+		limit := limitHeld(say)
+		processes, err := holdStill()
+		if err != nil {
+			return err
+		}
+		processes.release()
+		limit.Stop()
+	}
 	c := newCopier(root, packed)
 	for n := range mostPasses {
 		done, err := c.pass(ctx, false)
@@ -147,11 +156,7 @@ func readVolume(ctx context.Context, root string, still bool, in io.Reader, out 
 func lastPass(ctx context.Context, c *copier, still bool, heard <-chan string, say func(message) error) (last ending, err error) {
 	threads, began := 0, time.Now()
 	if still {
-		limit := time.AfterFunc(mostHeld, func() {
-			_ = say(message{Error: fmt.Sprintf("convex stood still for %s and the copy was not done: it goes on; try again when less is written", mostHeld)})
-			os.Exit(exit.Temporary) //nolint:forbidigo // whatever the thread waits for that holds them: its end lets them go
-		})
-		defer limit.Stop()
+		defer limitHeld(say).Stop()
 		processes, err := holdStill()
 		if err != nil {
 			return last, err
@@ -175,6 +180,14 @@ func lastPass(ctx context.Context, c *copier, still bool, heard <-chan string, s
 	}
 	_, err = c.pass(ctx, true)
 	return last, err
+}
+
+// limitHeld ends this process when others have been held for too long.
+func limitHeld(say func(message) error) *time.Timer {
+	return time.AfterFunc(mostHeld, func() {
+		_ = say(message{Error: fmt.Sprintf("convex stood still for %s and the copy was not done: it goes on; try again when less is written", mostHeld)})
+		os.Exit(exit.Temporary) //nolint:forbidigo // whatever the thread waits for that holds them: its end lets them go
+	})
 }
 
 // listen passes on what tale says, and cancels when that has ended.

@@ -19,7 +19,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(testkit.Main(m, map[string]func() int{"helper": helperThatIsKilled}))
+	os.Exit(testkit.Main(m, map[string]func() int{"helper": helperThatIsKilled, "holder": holder}))
 }
 
 // helperThatIsKilled does what a helper does, in the folder VOLUME.

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
 )
 
 // Requests of ptrace that the library has no name for.
@@ -36,6 +38,9 @@ func holdStill() (*held, error) {
 		more, err := h.sweep()
 		if err != nil {
 			h.release()
+			if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSYS) {
+				return nil, exit.Errorf(exit.NoPermission, "the engine's host does not let tale hold convex still (%w: its kernel, seccomp or the engine's own rights forbid it), so that there is no moment to copy: `docker stop` the convex container, take the backup, and `docker start` it", err)
+			}
 			return nil, fmt.Errorf("cannot hold the processes of the container still: %w", err)
 		}
 		if !more {
