@@ -452,9 +452,9 @@ func TestDamageIsFoundBeforeAnythingIsReplaced(t *testing.T) {
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
-	refused("no file", exit.Config, "cannot open the backup: ")
+	refused("no file", exit.Usage, "cannot open the backup: ")
 	testkit.WriteTree(t, file, map[string]string{"part": ""})
-	refused("a folder", exit.Config, "is a folder; name a file in it")
+	refused("a folder", exit.Usage, "is a folder, where a file is wanted")
 	if is := s.holds(); is != now {
 		t.Errorf("there was\n%s\nand is\n%s", now, is)
 	}

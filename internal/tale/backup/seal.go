@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"filippo.io/age"
-	"golang.org/x/sys/unix"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 )
@@ -50,9 +49,6 @@ func Open(path string) (*Source, error) {
 	}
 	head := make([]byte, len(ageHeader))
 	_, err = io.ReadFull(file, head)
-	if errors.Is(err, unix.EISDIR) {
-		return nil, errors.Join(exit.Errorf(exit.Config, "cannot open the backup: %s is a folder; name a file in it", path), file.Close())
-	}
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
 		return nil, errors.Join(fmt.Errorf("cannot read the backup: %w", err), file.Close())
 	}
