@@ -145,7 +145,7 @@ func (c *cluster) scale(ctx context.Context) error {
 // killProxy kills a process of a proxy: what it has under way is lost, and its sockets are.
 func (c *cluster) killProxy(ctx context.Context) error {
 	const looked = 15 * time.Second // 750 requests
-	return c.under(ctx, loss{requests: 2, sockets: c.sockets}, func() error {
+	return c.under(ctx, loss{requests: 2, sockets: c.sockets, handshakes: c.sockets}, func() error {
 		out, err := exec.CommandContext(ctx, "pkill", "-9", "-o", "-x", "proxy").CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("cannot kill a proxy: %w: %s", err, out)
