@@ -3,7 +3,9 @@ package engine
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"net/http"
@@ -158,12 +160,64 @@ func (e *Engine) overSSH() ([]client.Opt, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport := &http.Transport{DialContext: helper.Dialer, MaxIdleConns: 4, IdleConnTimeout: time.Minute}
+	dial := sshDialer(helper.Dialer)
+	transport := &http.Transport{DialContext: dial, MaxIdleConns: 4, IdleConnTimeout: time.Minute}
 	return []client.Opt{
 		client.WithHTTPClient(&http.Client{Transport: transport}),
-		client.WithHost(helper.Host), client.WithDialContext(helper.Dialer),
+		client.WithHost(helper.Host), client.WithDialContext(dial),
 		client.WithAPIVersion(e.options.Environ["DOCKER_API_VERSION"]),
 	}, nil
+}
+
+// sshDialer returns a dialer whose connections say why ssh has ended.
+func sshDialer(dial dialer) dialer {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if ssh, ok := conn.(halves); ok {
+			conn = &sshConn{halves: ssh}
+		}
+		return conn, err
+	}
+}
+
+type dialer = func(ctx context.Context, network, address string) (net.Conn, error)
+
+// halves is a connection whose sides are closed one by one, as the client does.
+type halves interface {
+	net.Conn
+	CloseRead() error
+	CloseWrite() error
+}
+
+// sshConn is a connection through ssh. Why that has ended is said once, to the one who reads;
+// those who write, and those who read later, find a closed file.
+type sshConn struct {
+	halves
+	reading sync.Mutex
+	why     error
+}
+
+func (c *sshConn) Read(p []byte) (int, error) {
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	n, err := c.halves.Read(p)
+	switch {
+	case err == nil || errors.Is(err, io.EOF):
+		return n, err
+	case c.why == nil:
+		c.why = err
+	}
+	return n, c.why
+}
+
+func (c *sshConn) Write(p []byte) (int, error) {
+	n, err := c.halves.Write(p)
+	if err != nil {
+		if _, why := c.Read(make([]byte, 1)); why != nil {
+			err = why
+		}
+	}
+	return n, err
 }
 
 // Info asks the engine what it is, until it has answered once.
