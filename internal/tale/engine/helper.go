@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -145,23 +146,59 @@ func (e *Engine) RunHelper(ctx context.Context, o HelperOptions, say func(Line))
 	if err := e.Start(ctx, id); err != nil {
 		return err
 	}
-	var last string
-	for line, err := range e.Logs(ctx, id, LogOptions{Follow: true}) {
+	l := listener{say: say}
+	if err := l.hear(e.Logs(ctx, id, LogOptions{Follow: true})); err != nil {
+		return err
+	}
+	code, err := e.end(ctx, id)
+	if err != nil {
+		return err
+	}
+	// A log that is followed may end before its last lines, and before the container.
+	if err := l.hear(e.Logs(ctx, id, LogOptions{Since: l.at})); err != nil {
+		return err
+	}
+	if code != 0 {
+		return helperEnded("run the helper "+strings.Join(o.Args, " "), code, l.stderr)
+	}
+	return nil
+}
+
+// listener passes on the lines of a helper, each once.
+type listener struct {
+	say    func(Line)
+	at     time.Time // of the last line
+	stderr string    // the last line of it
+}
+
+func (l *listener) hear(lines iter.Seq2[Line, error]) error {
+	for line, err := range lines {
 		if err != nil {
 			return err
 		}
+		if !line.Time.After(l.at) {
+			continue
+		}
+		l.at = line.Time
 		if line.Stderr {
-			last = line.Text
+			l.stderr = line.Text
 		}
-		if say != nil {
-			say(line)
+		if l.say != nil {
+			l.say(line)
 		}
 	}
-	ended, err := e.Inspect(ctx, id)
-	if err == nil && ended.State.ExitCode != 0 {
-		err = helperEnded("run the helper "+strings.Join(o.Args, " "), ended.State.ExitCode, last)
+	return nil
+}
+
+// end waits for the end of a container, and returns its exit code.
+func (e *Engine) end(ctx context.Context, id string) (code int, err error) {
+	wait := e.api.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
+	select {
+	case ended := <-wait.Result:
+		return int(ended.StatusCode), nil
+	case err := <-wait.Error:
+		return 0, e.failed(ctx, "wait for a helper container", err)
 	}
-	return err
 }
 
 // createHelper makes a container that is removed when it ends, if it is passing.

@@ -39,6 +39,7 @@ type Server struct {
 	calls      []string
 	faults     []*fault
 	lose       map[string]int
+	cutLogs    int
 	containers []*box
 	lives      map[string]Life
 	images     []Image
@@ -157,6 +158,13 @@ func (s *Server) LoseEvents(action string, times int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lose[action] = times
+}
+
+// CutLogs ends the next logs that are followed before their first line, as an engine may.
+func (s *Server) CutLogs(times int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cutLogs = times
 }
 
 // notify wakes those who wait for a change. The lock is held.

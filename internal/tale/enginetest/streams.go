@@ -195,6 +195,12 @@ func (s *Server) sendLog(w http.ResponseWriter, r *http.Request) {
 		fail(w, err)
 		return
 	}
+	follow := query.Get("follow") != ""
+	if follow && s.cutLogs > 0 {
+		s.cutLogs--
+		s.mu.Unlock()
+		return
+	}
 	since, _ := moment(query.Get("since"))
 	from := 0
 	if tail, err := strconv.Atoi(query.Get("tail")); err == nil {
@@ -211,7 +217,7 @@ func (s *Server) sendLog(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 		_ = http.NewResponseController(w).Flush()
-		if query.Get("follow") == "" || !running {
+		if !follow || !running {
 			return
 		}
 		select {
@@ -393,13 +399,17 @@ func (s *Server) untilGone(b *box, conn net.Conn, holds bool, ended <-chan struc
 	}
 }
 
-// wait answers when a container has ended once more, and that it will as soon as it is asked.
+// wait answers when a container has ended (once more, for next-exit), and that it will as soon as
+// it is asked.
 func (s *Server) wait(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	b, err := s.find(r.PathValue("id"))
 	before := 0
 	if err == nil {
 		before = b.deaths
+		if r.URL.Query().Get("condition") == string(container.WaitConditionNotRunning) && !b.State.Running {
+			before-- // it has ended
+		}
 	}
 	s.mu.Unlock()
 	if err != nil {

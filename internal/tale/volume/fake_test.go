@@ -77,6 +77,20 @@ func TestCopyOfAVolume(t *testing.T) {
 	}
 }
 
+func TestLinesThatTheEngineHoldsBackAreHeard(t *testing.T) {
+	server, e := fake(t)
+	server.AddVolume("old", nil)
+	testkit.WriteTree(t, server.Folder("old"), map[string]string{"a": "content"})
+	server.CutLogs(2) // look, copy
+	if report := must[volume.Report](t)(volume.Copy{From: "old", To: "new"}.Run(t.Context(), e, nil)); report.Files != 1 {
+		t.Errorf("%+v", report)
+	}
+	server.CutLogs(1)
+	if state := must[volume.State](t)(volume.Look(t.Context(), e, "new")); state.Files != 1 {
+		t.Errorf("%+v", state)
+	}
+}
+
 func TestNothingIsWrittenIntoWhatHoldsSomethingElse(t *testing.T) {
 	server, e := fake(t)
 	for _, name := range []string{"old", "other", "new"} {
