@@ -53,7 +53,7 @@ func TestDoctorOfTheBackend(t *testing.T) {
 		"another secret":     {[]string{"INSTANCE_SECRET", secretB.Reveal()}, "instance secret", "INSTANCE_SECRET", "CONVEX_ALLOW_CHANGED_SECRET"},
 		"another instance":   {[]string{"INSTANCE_NAME", "other"}, backendAnswers, "another backend listens there", "convex-entrypoint status"},
 		"no backend":         {[]string{"CONVEX_BACKEND_PORT", testkit.FreePort(t)}, backendAnswers, "refused", "convex-entrypoint status"},
-		"no dashboard":       {[]string{"CONVEX_DASHBOARD_COMMAND", "true"}, "dashboard", "refused", "logs convex"},
+		"no dashboard":       {[]string{"CONVEX_DASHBOARD_COMMAND", "true"}, "dashboard", "refused", "docker compose logs convex"},
 		"no database":        {[]string{"CONVEX_STORAGE", "postgres", "POSTGRES_URL", "postgresql://u:p@" + testkit.FreeAddress(t)}, "database", "nothing listens", "DB_"},
 		"a database unknown": {[]string{"CONVEX_STORAGE", "postgres", "POSTGRES_URL", "postgresql://u:p@db.invalid"}, databaseName, "cannot resolve", "docker compose ps db"},
 	} {
