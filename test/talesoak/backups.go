@@ -68,7 +68,8 @@ func (s *stack) backups(ctx context.Context) error {
 type backing struct {
 	*hitting
 	file    string
-	quiet   bool // the services are stopped, so that nothing changes but by tale
+	quiet   bool     // the services are stopped, so that nothing changes but by tale
+	stopped []string // by the last quiet round
 	slowest time.Duration
 }
 
@@ -90,20 +91,8 @@ func (d data) differs(wanted data) []string {
 
 func (b *backing) round(ctx context.Context, round int) error {
 	b.quiet = round%2 == 1
-	act := "start"
-	if b.quiet {
-		act = "stop"
-	}
-	serving, err := containers(ctx, b.id)
-	if err != nil {
+	if err := b.silence(ctx); err != nil {
 		return err
-	}
-	for name := range serving {
-		if strings.Contains(name, "-convex") || strings.Contains(name, "-platform-") {
-			if _, err := docker(ctx, act, name); err != nil {
-				return err
-			}
-		}
 	}
 	old, err := b.scribble(ctx)
 	if err != nil {
@@ -132,6 +121,31 @@ func (b *backing) round(ctx context.Context, round int) error {
 		return err
 	}
 	return b.discardUnderFire(ctx, round, old)
+}
+
+// silence stops what uses the data in quiet rounds, and starts it again in the others.
+func (b *backing) silence(ctx context.Context) error {
+	act, names := "start", b.stopped
+	b.stopped = nil
+	if b.quiet {
+		act = "stop"
+		all, err := containers(ctx, b.id)
+		if err != nil {
+			return err
+		}
+		for name, c := range all {
+			if c.State.Status == "running" && (strings.Contains(name, "-convex") || strings.Contains(name, "-platform-")) {
+				b.stopped = append(b.stopped, name)
+			}
+		}
+		names = b.stopped
+	}
+	for _, name := range names {
+		if _, err := docker(ctx, act, name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // scribble gives the project other data, and returns them.
@@ -371,6 +385,7 @@ func (b *backing) restoreUnderFire(ctx context.Context, round int, old, fresh da
 	args := []string{"restore", "--json", b.file, "--project-name", b.id}
 	done := false
 	for range 1 + b.chance.IntN(mostHits) {
+		noted := b.begun()
 		r, a, struck, err := b.fire(ctx, round, lastRestore, args, "backup-unpack", "backup-unpack", "backup-swap", "backup-swap", "backup-look", "backup-drop")
 		if err != nil {
 			return err
@@ -378,7 +393,7 @@ func (b *backing) restoreUnderFire(ctx context.Context, round int, old, fresh da
 		if done = !struck; done {
 			break
 		}
-		if err := b.between(ctx, round, r, a, fresh); err != nil {
+		if err := b.between(ctx, round, r, a, noted, fresh); err != nil {
 			return err
 		}
 	}
@@ -400,14 +415,15 @@ func (b *backing) restoreUnderFire(ctx context.Context, round int, old, fresh da
 	return errors.Join(b.expect(ctx, round, "restored", old), b.kept(ctx, round, fresh))
 }
 
+// runs reports whether each service has a container that runs; the colour of before is stopped.
 func (b *backing) runs(ctx context.Context) bool {
 	all, err := containers(ctx, b.id)
-	for _, c := range all {
-		if c.State.Status != "running" {
-			return false
-		}
+	running := map[string]bool{}
+	for name, c := range all {
+		service, _, _ := strings.Cut(strings.TrimPrefix(name, b.id+"-"), "-")
+		running[service] = running[service] || c.State.Status == "running"
 	}
-	return err == nil && len(all) == len(services)
+	return err == nil && !slices.ContainsFunc(services, func(service string) bool { return !running[service] })
 }
 
 // begun reports whether a restore has noted what it stops.
@@ -416,8 +432,9 @@ func (b *backing) begun() bool {
 	return err == nil
 }
 
-// between checks what a restore that was hit has left.
-func (b *backing) between(ctx context.Context, round int, r *run, a aim, fresh data) error {
+// between checks what a restore that was hit has left, perhaps after another that had noted
+// what it stops.
+func (b *backing) between(ctx context.Context, round int, r *run, a aim, noted bool, fresh data) error {
 	code := r.code()
 	if soft(a.kind) && code != exit.Interrupted && (!b.begun() || code != exit.Stuck) {
 		b.trouble(round, "%s: the restore ends with %d:\n%s", a.kind, code, r.text())
@@ -431,7 +448,7 @@ func (b *backing) between(ctx context.Context, round int, r *run, a aim, fresh d
 		}
 		return b.expect(ctx, round, a.kind+" before the swap", fresh)
 	}
-	if soft(a.kind) && code == exit.Interrupted {
+	if soft(a.kind) && code == exit.Interrupted && !noted {
 		b.trouble(round, "%s: it says that nothing was changed, and has left its note:\n%s", a.kind, r.text())
 	}
 	if b.chance.IntN(4) == 0 {
