@@ -19,6 +19,8 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
@@ -339,5 +341,46 @@ func TestCtrlCLeavesTheTerminalAsItWas(t *testing.T) {
 	}
 	if entries, _ := os.ReadDir(dir); len(entries) != 0 {
 		t.Errorf("%v was written", entries)
+	}
+}
+
+// TestAllAgreeOnANamedImage: status, a dry run and a deploy say the same of an image that
+// tale.json or the override names, and once more after it is there.
+func TestAllAgreeOnANamedImage(t *testing.T) {
+	server, dir := enginetest.New(t), t.TempDir()
+	t.Setenv("PATH", filepath.Dir(server.Docker(t))+":"+os.Getenv("PATH"))
+	environ := config.Environ{"DOCKER_HOST": server.Host(), "HOME": t.TempDir()}
+	tale := func(args ...string) result {
+		return run(t, environ, "", append(args, "--project", dir, "--yes")...)
+	}
+	tale("init", "--services", "db", "--registry", "r.example/x").expect(t, 0, "", "")
+	made := server.AddImage(enginetest.Image{Tags: []string{"r.example/x/tale-db:1.0.0"}, HealthCheck: true, Labels: map[string]string{
+		"org.opencontainers.image.source": "https://example.com/tale-runtime", engine.LabelImageVersion: "1.0.0",
+	}})
+	server.AddImage(enginetest.Image{Tags: []string{"acme/db:7"}, HealthCheck: true})
+	server.AddImage(enginetest.Image{Tags: []string{"acme/db:8"}, HealthCheck: true})
+	server.AddImage(enginetest.Image{ID: made.ID, Tags: []string{"acme/db:again", "acme/db:more", "r.example/x/tale-db:1.0.0"}, HealthCheck: true, Labels: made.Labels})
+	names := func(file, text string) { testkit.WriteTree(t, dir, map[string]string{file: text}) }
+	names(".env", testkit.ReadFile(t, filepath.Join(dir, ".env"))+"TALE_VERSION=1.0.0\n")
+	tale("deploy").expect(t, 0, "", "")
+	first := testkit.ReadFile(t, filepath.Join(dir, "tale.json"))
+	for _, image := range []string{"acme/db:7", "acme/db:8"} {
+		names("tale.json", strings.Replace(first, "{", `{"images": {"db": "`+image+`"},`, 1))
+		_, tag, _ := strings.Cut(image, ":")
+		tale("deploy", "--dry-run").expect(t, exit.Pending, "→ "+tag, "")
+		tale("status").expect(t, 0, "→ "+tag, "")
+		tale("deploy").expect(t, 0, "", "")
+		if text := tale("status").out; strings.Contains(text, "drift") || !strings.Contains(text, tag) {
+			t.Errorf("%s", text)
+		}
+		tale("deploy", "--dry-run").expect(t, 0, "nothing to do", "")
+	}
+	names("tale.json", first)
+	names("compose.override.yml", "services: {db: {image: 'acme/db:again'}}")
+	tale("deploy").expect(t, 0, "", "")
+	names("compose.override.yml", "services: {db: {image: 'acme/db:more'}}") // the same by another name
+	tale("deploy", "--dry-run").expect(t, 0, "nothing to do", "")
+	if text := tale("status").out; strings.Contains(text, "drift") {
+		t.Errorf("%s", text)
 	}
 }

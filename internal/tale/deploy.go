@@ -319,13 +319,12 @@ func (d *deployment) prepare(ctx context.Context) (err error) {
 	if err := d.checkLayout(); err != nil {
 		return err
 	}
-	if d.model, err = d.session.model(d.release, d.options.host, d.options.fresh, d.state.Images); err != nil {
+	if d.model, d.target, err = d.aim(d.release, d.options.host, d.options.fresh, d.state, scope); err != nil {
 		return err
 	}
 	if err := d.state.AskForeign(ctx, d.engine, d.model); err != nil {
 		return err
 	}
-	d.target = d.state.Target(d.project.File.ID, d.release.version, d.model, d.release.versions, scope)
 	for i, wanted := range d.target.Services {
 		if id, ok := pinned[wanted.Service]; ok {
 			d.target.Services[i].ImageID, d.target.Services[i].Pull = id, false
@@ -362,7 +361,7 @@ func (d *deployment) migrations(ctx context.Context) error {
 	if d.options.rollback {
 		return nil
 	}
-	foreignProxy := foreign(d.release.images, d.state.Images)[stack.Proxy]
+	foreignProxy := d.state.OtherMakes(d.release.images)[stack.Proxy]
 	if err := d.options.migrating.complete(ctx, d.session, &d.state, &d.plan, foreignProxy); err != nil {
 		return err
 	}
@@ -524,6 +523,12 @@ func (d *deployment) carryOut(ctx context.Context) error {
 func (d *deployment) run(ctx context.Context) error {
 	run := rollout.Rollout{
 		Engine: d.engine, Project: d.project, Model: d.model, Timeout: d.options.timeout, Say: d.out.Event, Site: d.visitor,
+		Again: func(ctx context.Context) (model *compose.Model, err error) {
+			if d.state.Images, err = d.engine.Images(ctx); err == nil {
+				model, _, err = d.aim(d.release, d.options.host, d.options.fresh, d.state, d.target.Scope)
+			}
+			return model, err
+		},
 	}
 	if !d.options.rollback {
 		run.Migrations = d.options.migrating.run(d.session, false)

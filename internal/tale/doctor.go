@@ -86,7 +86,7 @@ func (e *examination) examine(ctx context.Context, a *app) (findings []doctor.Fi
 	var unmade error
 	if r := e.release(""); wrong == nil {
 		e.images = r.images
-		e.model, unmade = e.session.model(r, "", false, e.state.Images)
+		e.model, _, unmade = e.aim(r, "", false, e.state, rollout.Scope{})
 	}
 	findings, healthy = doctor.Examine(ctx, e.checks(wrong, unmade))
 	if e.unreachable != nil {

@@ -7,11 +7,11 @@ import (
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/tale"
-	"github.com/tale-project/tale-runtime/internal/testkit"
+	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(testkit.Main(m, map[string]func() int{
+	os.Exit(enginetest.Main(m, map[string]func() int{
 		"tale": func() int { return cli.Main(tale.Command(config.FromOS())) },
 	}))
 }

@@ -69,25 +69,10 @@ func withoutV(version string) string {
 	return version
 }
 
-// model returns the compose files of a release.
-func (s *session) model(r release, host string, fresh bool, images []engine.Image) (*compose.Model, error) {
-	return compose.Production(compose.Options{
-		Project: s.project, Settings: s.settings, Images: r.images, Versions: r.versions, Host: host, Fresh: fresh,
-		Foreign: foreign(r.images, images),
-	})
-}
-
-// foreign returns the services whose image is of another make than those of images/: of
-// an image that the engine has not yet, ours is assumed, but for the Python services.
-func foreign(references map[string]string, images []engine.Image) map[string]bool {
-	others := map[string]bool{stack.RAG: true, stack.Crawler: true}
-	for service, reference := range references {
-		i := slices.IndexFunc(images, func(image engine.Image) bool { return image.Is(reference) })
-		if i >= 0 && !strings.HasSuffix(images[i].Labels["org.opencontainers.image.source"], "/tale-runtime") {
-			others[service] = true
-		}
-	}
-	return others
+// aim returns the compose files of a release, and what a deploy of it has to do.
+func (s *session) aim(r release, host string, fresh bool, state rollout.State, scope rollout.Scope) (*compose.Model, rollout.Target, error) {
+	o := compose.Options{Project: s.project, Settings: s.settings, Images: r.images, Versions: r.versions, Host: host, Fresh: fresh}
+	return state.Aim(s.project.File.ID, r.version, o, scope, compose.Production)
 }
 
 // makeRoom removes images of earlier releases before new ones are pulled. That it

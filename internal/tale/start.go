@@ -117,10 +117,8 @@ func (a *app) bringUp(ctx context.Context, command *cobra.Command, s *session, o
 		return "", err
 	}
 	r := s.release("")
-	model, err := compose.Development(compose.Options{
-		Project: s.project, Settings: s.settings, Images: r.images, Versions: r.versions, Host: o.host, Fresh: o.fresh, Port: o.port,
-		Foreign: foreign(r.images, state.Images),
-	})
+	options := compose.Options{Project: s.project, Settings: s.settings, Images: r.images, Versions: r.versions, Host: o.host, Fresh: o.fresh, Port: o.port}
+	model, target, err := state.Aim(id, r.version, options, rollout.Scope{All: true}, compose.Development)
 	if err != nil {
 		return "", err
 	}
@@ -130,8 +128,8 @@ func (a *app) bringUp(ctx context.Context, command *cobra.Command, s *session, o
 	if err := state.AskForeign(ctx, s.engine, model); err != nil {
 		return "", err
 	}
-	plan := rollout.NewPlan(state, state.Target(id, r.version, model, r.versions, rollout.Scope{All: true}))
-	if err := a.agreeToMigrate(ctx, command, s, &o.migrating, &state, &plan, foreign(r.images, state.Images)[stack.Proxy]); err != nil {
+	plan := rollout.NewPlan(state, target)
+	if err := a.agreeToMigrate(ctx, command, s, &o.migrating, &state, &plan, state.OtherMakes(r.images)[stack.Proxy]); err != nil {
 		return "", err
 	}
 	notes, err := rollout.Preflight(ctx, s.engine, model, state, plan, false)
@@ -142,7 +140,15 @@ func (a *app) bringUp(ctx context.Context, command *cobra.Command, s *session, o
 		return "", err
 	}
 	s.settings = developmentSettings(s.settings, model)
-	run := rollout.Rollout{Engine: s.engine, Project: s.project, Model: model, Timeout: o.timeout, Say: out.Event, Site: s.visitor, Migrations: o.migrating.run(s, true)}
+	run := rollout.Rollout{
+		Engine: s.engine, Project: s.project, Model: model, Timeout: o.timeout, Say: out.Event, Site: s.visitor, Migrations: o.migrating.run(s, true),
+		Again: func(ctx context.Context) (model *compose.Model, err error) {
+			if state.Images, err = s.engine.Images(ctx); err == nil {
+				model, _, err = state.Aim(id, r.version, options, target.Scope, compose.Development)
+			}
+			return model, err
+		},
+	}
 	return s.settings.Get("SITE_URL"), run.Run(ctx, plan)
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -114,7 +115,7 @@ func (a *app) lookOnce(ctx context.Context, memory bool) (status.Document, error
 			if unreadable != nil {
 				return rollout.Target{}, unreadable
 			}
-			return s.target(state)
+			return s.target(ctx, state)
 		},
 	})
 	if err != nil {
@@ -124,13 +125,17 @@ func (a *app) lookOnce(ctx context.Context, memory bool) (status.Document, error
 }
 
 // target returns what a deploy without options would aim at.
-func (s *session) target(state rollout.State) (rollout.Target, error) {
-	r := s.release("")
-	model, err := s.model(r, "", false, state.Images)
-	if err != nil {
-		return rollout.Target{}, err
+func (s *session) target(ctx context.Context, state rollout.State) (rollout.Target, error) {
+	for asked := false; ; asked = true {
+		_, target, err := s.aim(s.release(""), "", false, state, rollout.Scope{})
+		known := !slices.ContainsFunc(target.Services, func(w rollout.Wanted) bool { return w.Pull })
+		if err != nil || known || asked {
+			return target, err
+		}
+		if state.Images, err = s.engine.Images(ctx); err != nil { // until here those of containers alone
+			return target, err
+		}
 	}
-	return state.Target(s.project.File.ID, r.version, model, r.versions, rollout.Scope{}), nil
 }
 
 // paints reports whether to print colours.

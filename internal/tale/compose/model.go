@@ -53,6 +53,7 @@ type Service struct {
 	// Container is the name of the container.
 	Container string
 	Image     string
+	Named     string // the image as tale.json names it, "" if it does not
 	// Hash is "1:" and a hash of all that the container is made of, but for its image
 	// and what says the release. It is the same for both colours.
 	Hash        string
@@ -237,7 +238,7 @@ func (b *builder) add(model *Model, c container, merged *types.Project) {
 		model.files[name] = file
 	}
 	service := Service{
-		Name: c.Name, Colour: c.colour, Project: name, Container: b.name + "-" + c.Name, Image: c.merged.Image,
+		Name: c.Name, Colour: c.colour, Project: name, Container: b.name + "-" + c.Name, Image: c.merged.Image, Named: b.Project.File.Images[c.Name],
 		Hash: hash(c.merged, merged), Stop: time.Duration(*cmp.Or(c.merged.StopGracePeriod, new(types.Duration))),
 		Overridden: b.overridden(c.plain, c.merged),
 	}

@@ -100,6 +100,9 @@ func (h *host) plan(version string, scope rollout.Scope) (rollout.Plan, *compose
 	images, versions := map[string]string{}, map[string]string{}
 	for _, service := range h.project.Services() {
 		images[service.Name], versions[service.Name] = "r/tale-"+service.Name+":"+version, version
+		if image := h.project.File.Images[service.Name]; image != "" {
+			images[service.Name], versions[service.Name] = image, engine.Tag(image)
+		}
 	}
 	settings := project.Settings{"SITE_URL": {Text: "https://tale.local"}}
 	for name, value := range h.settings {
@@ -108,16 +111,16 @@ func (h *host) plan(version string, scope rollout.Scope) (rollout.Plan, *compose
 	for _, name := range []string{"DB_PASSWORD", "INSTANCE_SECRET", "BETTER_AUTH_SECRET", "ENCRYPTION_SECRET_HEX"} {
 		settings[name] = project.Value{Text: "value-of-" + name}
 	}
-	model, err := compose.Production(compose.Options{Project: h.project, Settings: settings, Images: images, Versions: versions})
-	if err != nil {
-		h.t.Fatal(err)
-	}
 	state, err := rollout.Observe(h.t.Context(), h.engine, "p")
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	state.AskServing(h.t.Context(), h.engine)
-	return rollout.NewPlan(state, state.Target("p", version, model, versions, scope)), model
+	model, target, err := state.Aim("p", version, compose.Options{Project: h.project, Settings: settings, Images: images, Versions: versions}, scope, compose.Production)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return rollout.NewPlan(state, target), model
 }
 
 // deploy carries out what brings a version.
@@ -128,7 +131,11 @@ func (h *host) deploy(ctx context.Context, version string, scope rollout.Scope) 
 }
 
 func (h *host) run(ctx context.Context, plan rollout.Plan, model *compose.Model) error {
-	return rollout.Rollout{Engine: h.engine, Project: h.project, Model: model, Site: h.visible, Timeout: h.timeout, Say: h.say}.Run(ctx, plan)
+	again := func(context.Context) (*compose.Model, error) {
+		_, model := h.plan(plan.Version, rollout.Scope{})
+		return model, nil
+	}
+	return rollout.Rollout{Engine: h.engine, Project: h.project, Model: model, Again: again, Site: h.visible, Timeout: h.timeout, Say: h.say}.Run(ctx, plan)
 }
 
 func (h *host) say(e rollout.Event) {

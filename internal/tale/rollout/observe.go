@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/Masterminds/semver/v3"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tale-project/tale-runtime/internal/stack"
@@ -93,48 +92,6 @@ func isOfModel(model *compose.Model, container string) bool {
 		}
 	}
 	return false
-}
-
-// Target returns what the files ask for, with the images as the engine has them.
-func (s State) Target(id, version string, model *compose.Model, versions map[string]string, scope Scope) Target {
-	target := Target{Project: id, Version: version, Scope: scope, Volumes: model.Volumes(), Network: model.Network()}
-	for _, service := range stack.Services() {
-		wanted := Wanted{Service: service.Name, Made: map[string]compose.Service{}}
-		for _, colour := range []string{"", stack.Blue, stack.Green} { // in development nothing has colours
-			if made, ok := model.Service(service.Name, colour); ok {
-				wanted.Made[colour], wanted.Rotates = made, colour != ""
-				wanted.Image, wanted.Version, wanted.Needs = made.Image, versions[service.Name], made.Needs
-				wanted.Pinned = slices.ContainsFunc(made.Overridden, func(o compose.Override) bool { return o.Key == "image" })
-			}
-		}
-		if len(wanted.Made) == 0 {
-			continue
-		}
-		image, there := s.image(wanted.Image)
-		wanted.ImageID, wanted.Pull = image.ID, !there
-		if wanted.Pinned {
-			wanted.Version = cmp.Or(image.Labels[engine.LabelImageVersion], engine.Tag(wanted.Image))
-		}
-		wanted.Needed = s.follows(wanted)
-		target.Services = append(target.Services, wanted)
-	}
-	return target
-}
-
-// follows returns why the backend has to follow the release: it does at every minor
-// version, since functions and built-in data of a release are made for the backend of
-// the same one, and not for a patch.
-func (s State) follows(wanted Wanted) string {
-	current, there := s.Current(wanted.Service)
-	if wanted.Service != stack.Convex || !there {
-		return ""
-	}
-	from, err := semver.NewVersion(current.Version)
-	to, wrong := semver.NewVersion(wanted.Version)
-	if err != nil || wrong != nil || to.LessThan(from) || from.Major() == to.Major() && from.Minor() == to.Minor() {
-		return ""
-	}
-	return "releases of another minor version need the backend of theirs"
 }
 
 // Moves reports whether a reference may name another image tomorrow.

@@ -252,11 +252,11 @@ func TestDevelopmentHasNoColours(t *testing.T) {
 	for _, name := range []string{"DB_PASSWORD", "INSTANCE_SECRET", "BETTER_AUTH_SECRET", "ENCRYPTION_SECRET_HEX"} {
 		settings[name] = project.Value{Text: "value-of-" + name}
 	}
-	model, err := compose.Development(compose.Options{Project: h.project, Settings: settings, Images: images, Versions: versions})
+	options := compose.Options{Project: h.project, Settings: settings, Images: images, Versions: versions}
+	_, target, err := rollout.State{}.Aim("p-dev", "1.0.0", options, rollout.Scope{All: true}, compose.Development)
 	if err != nil {
 		t.Fatal(err)
 	}
-	target := rollout.State{}.Target("p-dev", "1.0.0", model, versions, rollout.Scope{All: true})
 	if len(target.Services) != len(h.project.Services()) {
 		t.Fatalf("%d services", len(target.Services))
 	}

@@ -22,7 +22,11 @@ const (
 // knows what each container is made of.
 func (r *rollout) pull(ctx context.Context) error {
 	if len(r.plan.Pull) > 0 {
-		if err := r.pullAll(ctx); err != nil {
+		err := r.pullAll(ctx)
+		if err == nil && r.Again != nil {
+			r.Model, err = r.Again(ctx)
+		}
+		if err != nil {
 			return err
 		}
 	}
