@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -138,8 +137,8 @@ func TestACopyEndsWhenAServiceStarts(t *testing.T) {
 	})
 	_, err := volume.Copy{From: "old", To: "new"}.Run(t.Context(), e, nil)
 	testkit.WantError(t, err, exit.Temporary, "docker stop late")
-	if err := <-ended; err == nil || !strings.Contains(err.Error(), "the tale that began it has ended") {
-		t.Error(err)
+	if err := <-ended; err == nil { // by the end of its input or by its removal, which are one moment
+		t.Error("the helper ends by itself")
 	}
 }
 
