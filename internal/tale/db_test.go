@@ -42,7 +42,7 @@ func TestDatabaseOfAnAdministrator(t *testing.T) {
 	delete(environ, "PGPASSWORD")
 	db("", "status", "--json").expect(t, 0, `"name": "my_shop"`, "")
 	db("", "status", "--dir", folder+"/m").expect(t, exit.Degraded, "1 pending", "")
-	db("", "migrate", "--dir", folder+"/m").expect(t, 0, "1 migrations applied to tale_knowledge", "1_a.sql applied")
+	db("", "migrate", "--dir", folder+"/m").expect(t, 0, "1 migration applied to tale_knowledge", "1_a.sql applied")
 	db("", "migrate", "--dir", folder+"/m", "--json").expect(t, 0, `"applied": 0`, "")
 	db("", "status", "--dir", folder+"/m").expect(t, 0, "1 applied, 0 pending", "")
 	testkit.WriteTree(t, folder, map[string]string{"m/2_b.sql": "-- migrate:up\n\nSELECT 1;\nCREATE TABEL b ();\n-- migrate:down\n"})
