@@ -87,7 +87,7 @@ tale_databases() {
   mkdir -p "$tale_dir/agents" "$cache/tale-migrations"
   printf '%s\n' '-- migrate:up' 'CREATE TABLE private_knowledge.e2e ();' '-- migrate:down' >"$cache/tale-migrations/1_e2e.sql"
   tale_must 0 db migrate --dir "$cache/tale-migrations"
-  must "$said" '1 migrations applied to tale_knowledge'
+  must "$said" '1 migration applied to tale_knowledge'
   tale_must 0 db migrate --dir "$cache/tale-migrations"
   must "$said" 'nothing to do'
   echo '{}' >"$tale_dir/agents/e2e.json"
