@@ -211,12 +211,13 @@ func outdated(err error) error {
 	return err
 }
 
-const named = "PGAPPNAME"
+// application returns the name by which the server knows the sessions and dumps of a backup.
+func (s Server) application() string { return "tale backup of " + s.Project }
 
-// named returns the server for the sessions and dumps of a backup, which it knows by a name.
+// named returns the server for those.
 func (s Server) named() Server {
 	s.Environ = maps.Clone(s.Environ)
-	s.Environ[named] = "tale backup of " + s.Project
+	s.Environ["PGAPPNAME"] = s.application()
 	return s
 }
 
@@ -225,7 +226,7 @@ func (s Server) named() Server {
 func (s Server) endNamed(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, answering)
 	defer cancel()
-	_, err := s.query(ctx, maintenance, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = "+literal(s.named().Environ[named])+" AND usename = current_user;\n")
+	_, err := s.query(ctx, maintenance, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = "+literal(s.application())+" AND usename = current_user;\n")
 	return err
 }
 
