@@ -33,39 +33,9 @@ func kubernetes(namespace string) words {
 	if namespace != "" {
 		kubectl += " -n " + namespace
 	}
-	selector := " -l app.kubernetes.io/name="
 	return words{
-		file: "the ConfigMap or Secret",
-		phrases: strings.NewReplacer(
-			"docker inspect --format '{{.State.OOMKilled}}' $(docker compose ps -aq platform)", kubectl+" get pods"+selector+"push -o jsonpath='{..terminated.reason}' (OOMKilled?)",
-			"docker ps -a --filter name=convex", "kubectl get pods -A"+selector+"convex",
-			"docker ps --filter name=platform", kubectl+" get pods"+selector+"push",
-			"docker stats --no-stream convex db", kubectl+" top pods",
-			"docker stats --no-stream convex", kubectl+" top pods",
-			"docker stats --no-stream db", "the load of Postgres",
-			"docker stats --no-stream", kubectl+" top pods",
-			"docker stats", kubectl+" top pods",
-			"(docker kill, kill, a watchdog, a security tool): dmesg, journalctl and docker events of that moment", "(an eviction, a watchdog, a security tool): "+kubectl+" get events, dmesg and journalctl of that moment",
-			"docker system df", "df -h",
-			"the log of the push (platform-entrypoint push)", "the log of the push: "+kubectl+" logs"+selector+"push --tail=-1",
-			"TALE_VERSION in .env", "newTag in the kustomization",
-			"in .env or the compose file", "in the ConfigMap or Secret",
-			"read the same .env", "read the same values",
-			"inside the compose network the proxy needs the alias HOST; outside, a DNS record", "it needs a DNS record that pods can resolve",
-			"inside the compose network the proxy needs the name as an alias, like HOST; outside, a DNS record", "it needs a DNS record that pods can resolve",
-			"inside the compose network", "inside the namespace",
-			"mem_limit or deploy.resources.limits.memory in the compose file", "resources.limits.memory of its container",
-			"raise mem_limit of the platform service", "raise resources.limits.memory of its container",
-			"raise mem_limit of the convex service in the compose file", "raise resources.limits.memory of convex",
-			"raise mem_limit of this service in the compose file", "raise resources.limits.memory of this container",
-			"(user in the compose file)", "(runAsUser in its securityContext)",
-			"pids_limit and ulimits in the compose file", "the kubelet's podPidsLimit, the runtime's limits",
-			"ulimits: { nofile: 65536 } of the service proxy in the compose file", "LimitNOFILE of the node's container runtime",
-			"pids_limit in compose", "the kubelet's podPidsLimit",
-			"ulimits, nofile in compose", "LimitNOFILE of the node's container runtime",
-			"docker pause, a frozen host", "a frozen host",
-			"look at Postgres' log: docker compose logs --tail 50 db", "look at Postgres' log",
-		),
+		file:    "the ConfigMap or Secret",
+		phrases: replacer(phrases(kubectl), func(p phrase) string { return p.kubernetes }),
 		command: func(verb, options string, services []string) string {
 			return inKubernetes(kubectl, verb, options, services)
 		},
