@@ -523,10 +523,9 @@ func (d *deployment) carryOut(ctx context.Context) error {
 func (d *deployment) run(ctx context.Context) error {
 	run := rollout.Rollout{
 		Engine: d.engine, Project: d.project, Model: d.model, Timeout: d.options.timeout, Say: d.out.Event, Site: d.visitor,
-		Again: func(ctx context.Context) (model *compose.Model, err error) {
-			if d.state.Images, err = d.engine.Images(ctx); err == nil {
-				model, _, err = d.aim(d.release, d.options.host, d.options.fresh, d.state, d.target.Scope)
-			}
+		Again: func(images []engine.Image) (*compose.Model, error) {
+			d.state.Images = images
+			model, _, err := d.aim(d.release, d.options.host, d.options.fresh, d.state, d.target.Scope)
 			return model, err
 		},
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/console"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/logs"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
@@ -142,10 +143,9 @@ func (a *app) bringUp(ctx context.Context, command *cobra.Command, s *session, o
 	s.settings = developmentSettings(s.settings, model)
 	run := rollout.Rollout{
 		Engine: s.engine, Project: s.project, Model: model, Timeout: o.timeout, Say: out.Event, Site: s.visitor, Migrations: o.migrating.run(s, true),
-		Again: func(ctx context.Context) (model *compose.Model, err error) {
-			if state.Images, err = s.engine.Images(ctx); err == nil {
-				model, _, err = state.Aim(id, r.version, options, target.Scope, compose.Development)
-			}
+		Again: func(images []engine.Image) (*compose.Model, error) {
+			state.Images = images
+			model, _, err := state.Aim(id, r.version, options, target.Scope, compose.Development)
 			return model, err
 		},
 	}

@@ -126,16 +126,18 @@ func (a *app) lookOnce(ctx context.Context, memory bool) (status.Document, error
 
 // target returns what a deploy without options would aim at.
 func (s *session) target(ctx context.Context, state rollout.State) (rollout.Target, error) {
-	for asked := false; ; asked = true {
+	aim := func() (rollout.Target, error) {
 		_, target, err := s.aim(s.release(""), "", false, state, rollout.Scope{})
-		known := !slices.ContainsFunc(target.Services, func(w rollout.Wanted) bool { return w.Pull })
-		if err != nil || known || asked {
-			return target, err
-		}
-		if state.Images, err = s.engine.Images(ctx); err != nil { // until here those of containers alone
-			return target, err
-		}
+		return target, err
 	}
+	target, err := aim()
+	if err != nil || !slices.ContainsFunc(target.Services, func(w rollout.Wanted) bool { return w.Pull }) {
+		return target, err
+	}
+	if state.Images, err = s.engine.Images(ctx); err != nil { // until here those of containers alone
+		return target, err
+	}
+	return aim()
 }
 
 // paints reports whether to print colours.

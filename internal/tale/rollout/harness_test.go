@@ -131,7 +131,7 @@ func (h *host) deploy(ctx context.Context, version string, scope rollout.Scope) 
 }
 
 func (h *host) run(ctx context.Context, plan rollout.Plan, model *compose.Model) error {
-	again := func(context.Context) (*compose.Model, error) {
+	again := func([]engine.Image) (*compose.Model, error) {
 		_, model := h.plan(plan.Version, rollout.Scope{})
 		return model, nil
 	}

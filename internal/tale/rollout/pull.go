@@ -22,11 +22,10 @@ const (
 // knows what each container is made of.
 func (r *rollout) pull(ctx context.Context) error {
 	if len(r.plan.Pull) > 0 {
-		err := r.pullAll(ctx)
-		if err == nil && r.Again != nil {
-			r.Model, err = r.Again(ctx)
+		if err := r.pullAll(ctx); err != nil {
+			return err
 		}
-		if err != nil {
+		if err := r.remodel(ctx); err != nil {
 			return err
 		}
 	}
@@ -47,6 +46,19 @@ func (r *rollout) pull(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// remodel makes the model anew with the images that have come.
+func (r *rollout) remodel(ctx context.Context) error {
+	if r.Again == nil {
+		return nil
+	}
+	images, err := r.Engine.Images(ctx)
+	if err != nil {
+		return err
+	}
+	r.Model, err = r.Again(images)
+	return err
 }
 
 func (r *rollout) pullAll(ctx context.Context) error {

@@ -25,7 +25,7 @@ type Rollout struct {
 	Project *project.Project
 	Model   *compose.Model
 	// Again returns the model anew once images have come: it goes by what they are. nil: it stays.
-	Again   func(context.Context) (*compose.Model, error)
+	Again   func([]engine.Image) (*compose.Model, error)
 	Site    func(ctx context.Context, proxy engine.Container) (*site.Visitor, error)
 	Timeout time.Duration // for each service to become ready, longer while its boot moves
 	Say     func(Event)
