@@ -30,8 +30,8 @@ func TestComponents(t *testing.T) {
 	for i, one := range folders {
 		for _, other := range folders[i:] {
 			chosen := slices.Compact([]string{one.Name(), other.Name()})
-			if together := strings.Join(chosen, " "); together == "ingress letsencrypt" || together == "autoscale autoscale-requests" {
-				continue // TLS ends in one place; the one contains the other
+			if slices.Contains(apart, strings.Join(chosen, " ")) {
+				continue
 			}
 			t.Run(strings.Join(chosen, "+"), func(t *testing.T) {
 				all := render(t, "site", chosen...)
@@ -44,6 +44,10 @@ func TestComponents(t *testing.T) {
 		}
 	}
 }
+
+// apart are those that do not go together: TLS ends in one place; the one contains the other;
+// the volume of convex is one pod's or is read by three.
+var apart = []string{"ingress letsencrypt", "autoscale autoscale-requests", "node-loss python"}
 
 func TestSiteReferences(t *testing.T) { checkReferences(t, render(t, "site")) }
 
@@ -142,6 +146,20 @@ func TestNodeLoss(t *testing.T) {
 	}
 	if modes := find[*appsv1.StatefulSet](t, all, "StatefulSet", "convex").Spec.VolumeClaimTemplates[0].Spec.AccessModes; !slices.Equal(modes, []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOncePod}) {
 		t.Errorf("the volume is open to %v", modes)
+	}
+}
+
+// What reads the volume of convex and convex itself look for each other.
+func TestPython(t *testing.T) {
+	all := render(t, "site", "python")
+	terms := find[*appsv1.StatefulSet](t, all, "StatefulSet", "convex").Spec.Template.Spec.Affinity.PodAffinity.PreferredDuringSchedulingIgnoredDuringExecution
+	for _, o := range all.pods() {
+		if python(o.GetName()) && !selects(t, terms[0].PodAffinityTerm.LabelSelector, o.pod.Labels) {
+			t.Errorf("convex may leave %s, which keeps its volume", o)
+		}
+	}
+	if level := find[*corev1.Namespace](t, all, "Namespace", "tale").Labels["pod-security.kubernetes.io/enforce"]; level != "baseline" {
+		t.Errorf("the crawler runs as root, which %s refuses", level)
 	}
 }
 

@@ -132,6 +132,9 @@ func choose(t *testing.T, site string, components []string) {
 	if slices.Contains(components, "external-database") {
 		chosenText = strings.Replace(chosenText, "configMapGenerator:\n", "configMapGenerator:\n  - { name: database-ca, files: [ca.crt] }\n", 1)
 	}
+	if slices.Contains(components, "python") {
+		chosenText = strings.Replace(chosenText, "secretGenerator:\n", "secretGenerator:\n  - { name: rag, envs: [rag.env] }\n  - { name: crawler, envs: [crawler.env] }\n", 1)
+	}
 	for file, content := range map[string]string{name: chosenText, filepath.Join(site, "ca.crt"): "certificate\n"} {
 		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
@@ -168,4 +171,4 @@ func decode(t *testing.T, kind schema.GroupVersionKind, data []byte) object {
 }
 
 // roles are the containers; each has a secret of that name.
-var roles = []string{"convex", "push", "platform", "proxy"}
+var roles = []string{"convex", "push", "platform", "proxy", "rag", "crawler"}

@@ -16,13 +16,15 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convex"
 	"github.com/tale-project/tale-runtime/internal/platform"
 	"github.com/tale-project/tale-runtime/internal/proxy"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 // checkPod holds every pod to what docs/orchestrators.md promises.
 func checkPod(t *testing.T, o object) {
 	t.Helper()
 	name, pod := o.String(), o.pod.Spec
-	if pod.TerminationGracePeriodSeconds == nil || !*pod.SecurityContext.RunAsNonRoot || pod.SecurityContext.SeccompProfile == nil || *pod.AutomountServiceAccountToken {
+	asRoot := pod.SecurityContext.RunAsNonRoot == nil || !*pod.SecurityContext.RunAsNonRoot
+	if pod.TerminationGracePeriodSeconds == nil || asRoot != (o.GetName() == stack.Crawler) || pod.SecurityContext.SeccompProfile == nil || *pod.AutomountServiceAccountToken {
 		t.Errorf("%s: no grace period, or more rights than it needs", name)
 	}
 	if pod.EnableServiceLinks == nil || *pod.EnableServiceLinks {
@@ -34,7 +36,7 @@ func checkPod(t *testing.T, o object) {
 		checkRoom(t, name, pod, c)
 		checkPorts(t, name, c)
 		s := c.SecurityContext
-		if !*s.ReadOnlyRootFilesystem || *s.AllowPrivilegeEscalation || len(s.Capabilities.Drop) != 1 {
+		if writes := s.ReadOnlyRootFilesystem == nil; writes != asRoot || *s.AllowPrivilegeEscalation || len(s.Capabilities.Drop) != 1 {
 			t.Errorf("%s: container %s is not locked down", name, c.Name)
 		}
 	}
@@ -52,6 +54,10 @@ func checkReplicas(t *testing.T, o object) {
 			t.Errorf("%s: one writer, whose bad release the next one can replace, not %d %s", o, *s.Replicas, s.PodManagementPolicy)
 		}
 	case *appsv1.Deployment:
+		if python(o.GetName()) {
+			checkBesideConvex(t, o, *workload.Spec.Replicas)
+			return
+		}
 		var over []string
 		for _, spread := range o.pod.Spec.TopologySpreadConstraints {
 			if spread.WhenUnsatisfiable == corev1.ScheduleAnyway { // one node is enough
@@ -66,6 +72,32 @@ func checkReplicas(t *testing.T, o object) {
 		apart := o.pod.Spec.Affinity.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution
 		if len(apart) != 1 || apart[0].PodAffinityTerm.TopologyKey != corev1.LabelTopologyZone || !maps.Equal(apart[0].PodAffinityTerm.LabelSelector.MatchLabels, workload.Spec.Selector.MatchLabels) {
 			t.Errorf("%s: zones: %+v", o, apart)
+		}
+	}
+}
+
+// python reports whether a workload is one of the component python.
+func python(name string) bool { return name == stack.RAG || name == stack.Crawler }
+
+// checkBesideConvex sees that there is one, on the node whose volume it reads.
+func checkBesideConvex(t *testing.T, o object, replicas int32) {
+	t.Helper()
+	beside := o.pod.Spec.Affinity.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution
+	if replicas != 1 || len(beside) != 1 || beside[0].TopologyKey != corev1.LabelHostname || beside[0].LabelSelector.MatchLabels["app"] != stack.Convex {
+		t.Errorf("%s: %d pods at %+v", o, replicas, beside)
+	}
+	checkMounts(t, o)
+}
+
+// checkMounts compares the volumes with the stack's: where each is, and what is not written.
+func checkMounts(t *testing.T, o object) {
+	t.Helper()
+	for _, want := range serviceOf(t, o.GetName()).Mounts {
+		if !slices.ContainsFunc(o.pod.Spec.Containers[0].VolumeMounts, func(m corev1.VolumeMount) bool {
+			claimed := slices.ContainsFunc(o.pod.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == m.Name && v.PersistentVolumeClaim != nil })
+			return m.MountPath == want.Path && m.ReadOnly == want.ReadOnly && claimed
+		}) {
+			t.Errorf("%s: %s of the stack is not at %s", o, want.Volume, want.Path)
 		}
 	}
 }

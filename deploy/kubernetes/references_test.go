@@ -75,7 +75,7 @@ func (m manifests) missing(o object, value any, field string) []string {
 	case networkingv1.IngressTLS:
 		return m.lacks("Secret", ref.SecretName)
 	case corev1.PersistentVolumeClaimVolumeSource:
-		return m.lacks("PersistentVolumeClaim", ref.ClaimName)
+		return m.lacksClaim(ref.ClaimName)
 	case autoscalingv2.CrossVersionObjectReference:
 		return m.lacks(ref.Kind, ref.Name)
 	case appsv1.StatefulSetSpec:
@@ -99,6 +99,20 @@ func (m manifests) lacks(kind, name string) []string {
 		return nil
 	}
 	return []string{kind + " " + name}
+}
+
+// lacksClaim knows those that a StatefulSet makes for its first pod as well.
+func (m manifests) lacksClaim(name string) []string {
+	for _, o := range m {
+		if set, ok := o.value.(*appsv1.StatefulSet); ok {
+			for _, claim := range set.Spec.VolumeClaimTemplates {
+				if name == claim.Name+"-"+set.Name+"-0" {
+					return nil
+				}
+			}
+		}
+	}
+	return m.lacks("PersistentVolumeClaim", name)
 }
 
 func lacksVolume(o object, name string) []string {

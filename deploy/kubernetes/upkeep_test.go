@@ -43,8 +43,11 @@ func checkLabels(t *testing.T, o object) {
 
 // The version of what runs is a label of a site's pods: that of their image.
 func TestVersions(t *testing.T) {
-	for _, o := range render(t, "site").pods() {
+	for _, o := range render(t, "site", "python").pods() {
 		_, tag, _ := strings.Cut(o.pod.Spec.Containers[0].Image, ":")
+		if tag == "latest" {
+			t.Errorf("%s: its image is not of the release", o)
+		}
 		if version := o.pod.Labels["app.kubernetes.io/version"]; version != tag || o.GetLabels()["app.kubernetes.io/version"] != tag {
 			t.Errorf("%s: version %q of the image %s", o, version, tag)
 		}
