@@ -158,7 +158,10 @@ main() {
   remove_stack
   new_settings
   [ -n "${KEEP:-}" ] || at_end+=(remove_stack)
-  for group in boot "${groups[@]}"; do
+  step boot
+  boot
+  for group in "${groups[@]}"; do
+    [ "$group" != boot ] || continue
     step "$group"
     "$group"
   done

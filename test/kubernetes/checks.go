@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"strconv"
 	"time"
 )
 
@@ -34,8 +33,12 @@ func checks() []check {
 		{"the backend restarts", (*cluster).restartBackend},
 		{"a proxy is killed", (*cluster).killProxy},
 		{"four platform pods do three times the work of one", (*cluster).capacity},
-		{"a node is gone", (*cluster).loseNode},
+		{"the commands of the guide, in its order", (*cluster).followGuide},
+		{"a node is gone", func(c *cluster, ctx context.Context) error { return c.loseNode(ctx, "node2", loss{}) }},
+		{"the node of the backend is gone", (*cluster).loseBackend},
+		{"another release with no more room than it needs", (*cluster).quota},
 		{"all is scaled to zero and back", (*cluster).zero},
+		{"all pods are deleted at once", (*cluster).deleteAll},
 	}
 }
 
@@ -155,53 +158,6 @@ func (c *cluster) killProxy(ctx context.Context) error {
 		}
 		return c.rolledOut(ctx, rolloutLimit)
 	})
-}
-
-// loseNode cuts the node that the backend is not on from everything. When the cluster has noticed,
-// which is the node controller's patience and the time between two of its looks, nothing is lost
-// any more.
-func (c *cluster) loseNode(ctx context.Context) (err error) {
-	const noticed, looked = 50*time.Second + 10*time.Second, 20 * time.Second
-	link := func(state string) error {
-		out, err := exec.CommandContext(ctx, "ip", "link", "set", "node2", state).CombinedOutput()
-		if err != nil {
-			return fmt.Errorf("cannot set the link of node2 %s: %w: %s", state, err, out)
-		}
-		return nil
-	}
-	if err = c.onBothNodes(ctx); err == nil {
-		err = link("down")
-	}
-	if err != nil {
-		return err
-	}
-	err = c.stays(ctx, noticed, nothing)
-	if err == nil {
-		err = c.under(ctx, loss{}, func() error { return c.stays(ctx, looked, nothing) })
-	}
-	return errors.Join(err, link("up"), c.rolledOut(ctx, rolloutLimit))
-}
-
-// zero stops the site as one does for maintenance, and starts it again.
-func (c *cluster) zero(ctx context.Context) error {
-	wanted := map[string]int{"deployment/proxy": 2, "deployment/platform": 3, "statefulset/convex": 1}
-	scale := func(times int) error {
-		for what, replicas := range wanted {
-			if _, err := c.kubectl(ctx, "scale", "-n", namespace, what, "--replicas", strconv.Itoa(times*replicas)); err != nil {
-				return err
-			}
-		}
-		return c.rolledOut(ctx, rolloutLimit)
-	}
-	if err := scale(0); err != nil {
-		return err
-	}
-	began := time.Now()
-	if err := scale(1); err != nil {
-		return err
-	}
-	c.figures = append(c.figures, fmt.Sprintf("ready after %.1f s", time.Since(began).Seconds()))
-	return c.servesPage(ctx)
 }
 
 func nothing() error { return nil }

@@ -16,6 +16,19 @@ import (
 // deploy makes the release of a tag what is wanted, as an operator does: by changing the tags,
 // and perhaps settings, of the site's kustomization.
 func (c *cluster) deploy(ctx context.Context, tag string, settings ...string) error {
+	if err := c.want(tag, settings...); err != nil {
+		return err
+	}
+	// As docs/orchestrators.md says: what was pushed a moment ago is to be pushed again.
+	if _, err := c.kubectl(ctx, "delete", "-n", namespace, "job", "-l", "app.kubernetes.io/name=push", "--ignore-not-found"); err != nil {
+		return err
+	}
+	_, err := c.kubectl(ctx, "apply", "-k", c.overlay())
+	return err
+}
+
+// want writes the site's kustomization for the release of a tag.
+func (c *cluster) want(tag string, settings ...string) error {
 	example, err := os.ReadFile(filepath.Join(c.kubernetes, "site", "kustomization.yaml"))
 	if err != nil {
 		return err
@@ -35,15 +48,7 @@ func (c *cluster) deploy(ctx context.Context, tag string, settings ...string) er
 		"- name: ghcr.io/tale-project/tale/tale-platform", "- name: ghcr.io/tale-project/tale/tale-platform\n    newName: tale-e2e/tale-platform",
 		"- name: ghcr.io/tale-project/tale/tale-proxy", "- name: ghcr.io/tale-project/tale/tale-proxy\n    newName: tale-e2e/tale-proxy",
 	).Replace(string(example))
-	if err := os.WriteFile(filepath.Join(c.overlay(), "kustomization.yaml"), []byte(text), 0o600); err != nil {
-		return err
-	}
-	// As docs/orchestrators.md says: what was pushed a moment ago is to be pushed again.
-	if _, err := c.kubectl(ctx, "delete", "-n", namespace, "job", "-l", "app.kubernetes.io/name=push", "--ignore-not-found"); err != nil {
-		return err
-	}
-	_, err = c.kubectl(ctx, "apply", "-k", c.overlay())
-	return err
+	return os.WriteFile(filepath.Join(c.overlay(), "kustomization.yaml"), []byte(text), 0o600)
 }
 
 // backendOf returns the release of convex that goes with one of the site: a roll back leaves it,
@@ -109,13 +114,7 @@ func (c *cluster) setting(ctx context.Context) error {
 
 // refusal applies a release whose functions the backend refuses.
 func (c *cluster) refusal(ctx context.Context) error {
-	return c.stuck(ctx, loss{}, func() error {
-		if err := c.deploy(ctx, refused); err != nil {
-			return err
-		}
-		_, err := c.kubectl(ctx, "wait", "-n", namespace, "--for=condition=Failed", "job/push-"+refused, "--timeout=120s")
-		return err
-	})
+	return c.stuck(ctx, loss{}, func() error { return c.refuse(ctx) })
 }
 
 // absence applies a release of which there are no images. There is one backend, and it is gone.
