@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
@@ -38,16 +39,29 @@ func (e *Engine) Stream(ctx context.Context, id string, command []string, enviro
 	if err != nil {
 		return e.failed(opening, what, err)
 	}
-	said, err := pump(ctx, attached.HijackedResponse, s)
-	if err != nil {
-		return e.broken(ctx, what, err)
+	said, broken := pump(ctx, attached.HijackedResponse, s)
+	if own, is := errors.AsType[*ownError](broken); is {
+		return own.error
 	}
-	code, err := e.exitCode(ctx, made.ID)
+	asking := ctx
+	if broken != nil {
+		asking, cancel = context.WithTimeout(ctx, noticing)
+		defer cancel()
+	}
+	code, err := e.exitCode(asking, made.ID)
 	if err == nil && code != 0 {
 		return &EndedError{What: what, Code: code, Said: said}
 	}
+	if broken != nil && !IsNotFound(err) { // the end of a container takes its programs along
+		err = broken
+	}
 	return e.failed(ctx, what, err)
 }
+
+// noticing is how long the engine may take to notice that a program has ended whose
+// streams have broken off. It closes the connection of one that has not read all of its
+// input, which is a reset to the client, as an engine that has gone is.
+const noticing = 2 * time.Second
 
 // Attend runs a helper with its streams to its end, and removes it. Its input ends with
 // this process, at the latest.
@@ -79,18 +93,24 @@ func (e *Engine) attend(ctx context.Context, what string, create func(context.Co
 	if err := e.Start(life, id); err != nil {
 		return err
 	}
-	said, err := pump(life, attached.HijackedResponse, s)
-	if err != nil {
-		return e.broken(ctx, what, err)
+	said, broken := pump(life, attached.HijackedResponse, s)
+	if own, is := errors.AsType[*ownError](broken); is {
+		return own.error
+	}
+	var late <-chan time.Time
+	if broken != nil {
+		late = time.After(noticing)
 	}
 	select {
 	case ended := <-wait.Result:
 		if ended.StatusCode != 0 {
 			return helperEnded(what, int(ended.StatusCode), said)
 		}
-		return nil
+		return e.failed(ctx, what, broken)
 	case err := <-wait.Error:
-		return e.failed(ctx, what, err)
+		return e.failed(ctx, what, cmp.Or(broken, err))
+	case <-late:
+		return e.failed(ctx, what, broken)
 	case <-ctx.Done():
 		return e.failed(ctx, what, ctx.Err())
 	}
@@ -123,14 +143,6 @@ func helperEnded(what string, code int, said string) error {
 		code = exit.Failure
 	}
 	return exit.With(code, err)
-}
-
-// broken returns the error of streams: the one of our own end of them is not the engine's.
-func (e *Engine) broken(ctx context.Context, what string, err error) error {
-	if own, ok := errors.AsType[*ownError](err); ok {
-		return own.error
-	}
-	return e.failed(ctx, what, err)
 }
 
 // ownError is what the reader or the writer of the caller said.

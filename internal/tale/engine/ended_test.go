@@ -1,7 +1,10 @@
 package engine_test
 
 import (
+	"bytes"
+	"context"
 	"errors"
+	"io"
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -23,6 +26,36 @@ func TestCodesOfProgramsAreNotThoseOfTale(t *testing.T) {
 		}
 		if got := exit.Code(err); got != exit.Failure {
 			t.Errorf("psql's %d is %d of tale", code, got)
+		}
+	}
+}
+
+// TestAProgramThatEndsBeforeItHasReadAll: its end is told, and not that of the connection,
+// which the engine resets then.
+func TestAProgramThatEndsBeforeItHasReadAll(t *testing.T) {
+	server, e := fake(t)
+	server.AddContainer(enginetest.Container{Name: "db", Image: "x:1", Running: true})
+	ends := func(_ context.Context, _ string, _ []string, in io.Reader, _, talk io.Writer) error {
+		_, err := io.ReadFull(in, make([]byte, 100_000))
+		_, _ = io.WriteString(talk, "the disk is full")
+		return errors.Join(exit.Errorf(exit.Unavailable, "full"), err)
+	}
+	server.SetHelper(ends)
+	server.SetProgram(func(_ string, _ []string, in io.Reader, out, errs io.Writer) int {
+		return exit.Code(ends(t.Context(), "", nil, in, out, errs))
+	})
+	for name, run := range map[string]func(engine.Streams) error{
+		"in a container": func(s engine.Streams) error {
+			return e.Stream(t.Context(), "db", []string{"pg_restore"}, nil, s)
+		},
+		"helper": func(s engine.Streams) error {
+			return e.Attend(t.Context(), engine.HelperOptions{Args: []string{"backup-unpack"}}, s)
+		},
+	} {
+		err := run(engine.Streams{In: bytes.NewReader(make([]byte, 4<<20))})
+		ended, is := errors.AsType[*engine.EndedError](err)
+		if !is || ended.Code != exit.Unavailable || ended.Said != "the disk is full" {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
