@@ -53,8 +53,8 @@ What the proxy keeps, the volumes of rag and crawler, and files in S3 are not pa
 --no-files leaves the volume out, which is for looking at the data: it cannot be restored.
 
 Exit codes: 0 done; 1 failed, and there is no file; 64 usage; 69 the engine or Postgres
-is unreachable; 75 locked, too much is written now, or convex was restarted; 77
-permission; 78 configuration; 130 interrupted.`,
+is unreachable; 75 locked, too much is written now, or convex or Postgres was restarted;
+77 permission; 78 configuration; 130 interrupted.`,
 		Example: `  tale backup
   tale backup /backups/shop.tar
   tale backup --recipient age1… /backups/shop.tar.age

@@ -141,6 +141,15 @@ func (s *shop) run(command *cobra.Command, args ...string) error {
 	return command.ExecuteContext(s.t.Context())
 }
 
+func (s *shop) engine() *engine.Engine {
+	s.t.Helper()
+	e, err := engine.Connect(s.t.Context(), engine.Options{Host: s.Host(), Environ: s.app.environ})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return e
+}
+
 // holds returns what is there: the data, what runs, and what a restore has noted.
 func (s *shop) holds() string {
 	s.t.Helper()
@@ -163,10 +172,7 @@ func (s *shop) holds() string {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	e, err := engine.Connect(s.t.Context(), engine.Options{Host: s.Host(), Environ: s.app.environ})
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	e := s.engine()
 	defer e.Close()
 	containers, err := e.Everything(s.t.Context())
 	if err != nil {
@@ -228,7 +234,7 @@ func TestAnyRequestOfABackupMayFail(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	file := filepath.Join(s.app.folder, "b.tar")
-	backUp := func() error { return s.run(s.app.backupCommand(), file) }
+	backUp := func() error { return s.run(s.app.backupCommand(), file, "--wait") }
 	asked, before := s.requests(backUp), s.holds()
 	whole := func(how string) {
 		source, err := backup.Open(file)
@@ -270,7 +276,7 @@ func TestAnyRequestOfARestoreMayFail(t *testing.T) {
 	backedUp := s.holds()
 	s.fill("now")
 	now := s.holds()
-	restore := func() error { return s.run(s.app.restoreCommand(), file, "--project-name", "shop-1") }
+	restore := func() error { return s.run(s.app.restoreCommand(), file, "--project-name", "shop-1", "--wait") }
 	asked := s.requests(restore)
 	stuck := 0
 	s.eachFails(asked, func(how string) {

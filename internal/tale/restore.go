@@ -57,8 +57,8 @@ of another INSTANCE_SECRET than that of .env, and one of a newer release.
 
 Exit codes: 0 done; 1 failed, nothing changed; 2 declined; 3 restored, but not healthy;
 10 a dry run; 11 failed between the two swaps: run it again; 64 usage; 69 the engine or
-Postgres is unreachable; 75 locked; 77 permission, or the wrong passphrase; 78 configuration; 130
-interrupted.`,
+Postgres is unreachable; 75 locked, or Postgres was restarted; 77 permission, or the wrong
+passphrase; 78 configuration; 130 interrupted.`,
 		Example: `  tale restore shop.tar --dry-run      # verifies the file
   tale restore shop.tar
   tale restore shop.tar.age --identity key.txt --project-name shop-1a2b3c
@@ -419,7 +419,12 @@ func (r *restoring) carryOut(ctx context.Context, begun bool) error {
 func (r *restoring) takeBack(ctx context.Context, err error) error {
 	_, left := r.backup.Discard(ctx, true, false)
 	if left != nil {
-		left = fmt.Errorf("what was unpacked stays, until the same command goes on with it or `tale restore --discard-old` removes it: %w", left)
+		stays := "what was unpacked stays, until the same command goes on with it or `tale restore --discard-old` removes it"
+		if exit.Code(left) == exit.Code(err) && exit.Code(err) == exit.Unavailable { // it is the same cause
+			left = errors.New(stays)
+		} else {
+			left = fmt.Errorf("%s: %w", stays, left)
+		}
 	}
 	unstarted, unhealthy := r.startAgain(ctx)
 	return errors.Join(err, left, unstarted, unhealthy, r.forget())

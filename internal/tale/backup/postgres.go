@@ -2,7 +2,6 @@ package backup
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -39,24 +38,32 @@ func (s Server) query(ctx context.Context, database, statements string) ([]strin
 	return slices.Collect(strings.SplitSeq(strings.TrimSuffix(out.String(), "\n"), "\n")), nil
 }
 
-// run runs a program of Postgres. It is told apart whether that has failed or its server
-// has gone.
+// run runs a program of Postgres. Told apart are one that has failed, one that was ended
+// with its server or its connection to it, and a server that is away.
 func (s Server) run(ctx context.Context, command []string, streams engine.Streams) error {
 	err := s.Engine.Stream(ctx, s.Container, command, s.Environ, streams)
 	ended, is := errors.AsType[*engine.EndedError](err)
 	if !is && !engine.IsNotFound(err) && !engine.IsConflict(err) {
 		return err
 	}
+	said := err
+	if is && ended.Said != "" {
+		said = errors.New(ended.Said)
+	}
 	asking, cancel := context.WithTimeout(ctx, answering)
 	defer cancel()
-	if s.Engine.Stream(asking, s.Container, psql(maintenance), s.Environ, engine.Streams{In: strings.NewReader("SELECT 1;\n")}) != nil {
-		return exit.Errorf(exit.Unavailable, "Postgres does not answer, `tale db status` says when it does again: %w", err)
+	switch {
+	case s.Engine.Stream(asking, s.Container, psql(maintenance), s.Environ, engine.Streams{In: strings.NewReader("SELECT 1;\n")}) != nil:
+		return exit.Errorf(exit.Unavailable, "Postgres does not answer, `tale db status` says when it does again: %w", said)
+	case !is, ended.Killed(), connectionLost.MatchString(ended.Said):
+		return exit.Errorf(exit.Temporary, "Postgres was restarted, or has ended the connection, and answers again: run the same command again: %w", said)
 	}
-	if !is {
-		return err
-	}
-	return errors.New(cmp.Or(ended.Said, ended.Error()))
+	return said
 }
+
+// connectionLost is what libpq says of a connection that its server has not ended in due
+// form: it has no code for that.
+var connectionLost = regexp.MustCompile(`server closed the connection unexpectedly|SSL connection has been closed unexpectedly|SSL SYSCALL error|could not (receive data from|send data to) server|terminating connection`)
 
 // answering is how long Postgres may take to say that it is there.
 const answering = 10 * time.Second
@@ -195,7 +202,8 @@ func (l *lines) Write(some []byte) (int, error) {
 func (s Server) dump(ctx context.Context, database, snapshot string, to io.Writer) error {
 	err := s.named().run(ctx, program("pg_dump", "-Fc", "--compress=0", "--snapshot="+snapshot, "-d", database), engine.Streams{Out: to})
 	if err != nil {
-		return errors.Join(fmt.Errorf("cannot dump the database %s: %w", database, outdated(err)), s.endNamed(context.WithoutCancel(ctx)))
+		_ = s.endNamed(context.WithoutCancel(ctx)) // or else the next backup does, as soon as the server answers
+		return fmt.Errorf("cannot dump the database %s: %w", database, outdated(err))
 	}
 	return nil
 }

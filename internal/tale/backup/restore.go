@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -357,9 +359,10 @@ func (r Restore) fill(ctx context.Context, database string, packed io.Reader) er
 	if err != nil {
 		return err
 	}
-	defer plain.Close()
+	in := &untilEnded{from: plain}
+	defer func() { in.end(); plain.Close() }()
 	restore := program("pg_restore", "--exit-on-error", "--no-owner", "-d", as)
-	if err := r.Server.run(ctx, restore, engine.Streams{In: plain}); err != nil {
+	if err := r.Server.run(ctx, restore, engine.Streams{In: in}); err != nil {
 		return fmt.Errorf("cannot restore the database %s: %w", database, err)
 	}
 	// Without it the first queries are planned blindly.
@@ -368,6 +371,25 @@ func (r Restore) fill(ctx context.Context, database string, packed io.Reader) er
 	}
 	mark := fmt.Sprintf("ALTER DATABASE %s SET %s TO %s", name(as), settingName(restoredSetting), literal(r.Run))
 	return r.Server.transaction(ctx, append(d.properties(as), mark)...)
+}
+
+// untilEnded is a reader for a program, which may end before all is read: what it reads
+// from is not read any more after end.
+type untilEnded struct {
+	mu   sync.Mutex
+	from io.Reader
+}
+
+func (u *untilEnded) Read(into []byte) (int, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.from.Read(into)
+}
+
+func (u *untilEnded) end() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.from = bytes.NewReader(nil)
 }
 
 // renames is how often others are told to leave a database that is to be renamed.

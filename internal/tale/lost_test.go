@@ -1,0 +1,111 @@
+package tale
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/testkit"
+)
+
+// lossOfPostgres is how the server of a shop goes while a program reads or writes.
+type lossOfPostgres struct {
+	code int    // of the program
+	says string // the program
+	stop bool   // its container stops
+	away bool   // it does not answer afterwards
+	exit int    // of tale
+	fix  string
+}
+
+// What the programs of Postgres 15 were seen to say when their server was killed.
+var losses = map[string]lossOfPostgres{
+	"it crashes":                          {1, "pg: error: server closed the connection unexpectedly\n\tThis probably means the server terminated abnormally", false, false, exit.Temporary, "run the same command again"},
+	"its container is started again":      {137, "", false, false, exit.Temporary, "run the same command again"},
+	"it is away":                          {1, "pg: error: server closed the connection unexpectedly\n\tThis probably means the server terminated abnormally", false, true, exit.Unavailable, "`tale db status` says when it does again"},
+	"its container stops":                 {137, "", true, false, exit.Unavailable, "`tale db status` says when it does again"},
+	"its container stops, and it says so": {1, "pg: error: server closed the connection unexpectedly", true, false, exit.Unavailable, "`tale db status` says when it does again"},
+}
+
+// lose lets it go while a program is in the middle, and returns what brings it back.
+func (s *shop) lose(program string, loss lossOfPostgres) (back func()) {
+	away := false
+	s.SetProgram(func(container string, command []string, in io.Reader, out, errs io.Writer) int {
+		switch {
+		case away:
+			_, _ = fmt.Fprintln(errs, "psql: error: connection to server failed: Connection refused")
+			return 2
+		case !slices.Contains(command, program):
+			return s.postgres.Program(container, command, in, out, errs)
+		case program == "pg_dump":
+			_, _ = io.WriteString(out, "half of")
+		default:
+			_, _ = io.ReadFull(in, make([]byte, 100_000))
+		}
+		if away = loss.away; loss.stop {
+			s.Die("shop-1-db", 137, true)
+		}
+		_, _ = io.WriteString(errs, loss.says)
+		return loss.code
+	})
+	return func() {
+		away = false
+		s.SetProgram(s.postgres.Program)
+		e := s.engine()
+		defer e.Close()
+		if err := e.Start(s.t.Context(), "shop-1-db"); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// TestPostgresGoesInTheMiddle of a dump and of a restore: the cause is told, with what mends
+// it, what served serves with its data, no file is half a backup, and the same command does
+// it when the server is back.
+func TestPostgresGoesInTheMiddle(t *testing.T) {
+	for name, loss := range losses {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			s.fill("before")
+			s.postgres.Reset(map[string]string{"tale_platform": strings.Repeat("before", 1<<20)})
+			file, before := filepath.Join(s.app.folder, "b.tar"), s.holds()
+			fails := func(program string, command func() *cobra.Command, args ...string) {
+				t.Helper()
+				back := s.lose(program, loss)
+				err := s.run(command(), args...)
+				testkit.WantError(t, err, loss.exit, loss.fix)
+				if text := err.Error(); strings.Count(text, "Postgres does not answer") > 1 || strings.Contains(text, "Docker engine") {
+					t.Errorf("%s: %v", program, err)
+				}
+				back()
+			}
+			fails("pg_dump", s.app.backupCommand, file)
+			if left, _ := filepath.Glob(file + "*"); len(left) > 0 || s.holds() != before {
+				t.Errorf("%q are left, and there is %.200s", left, s.holds())
+			}
+			if err := s.run(s.app.backupCommand(), file); err != nil {
+				t.Fatal(err)
+			}
+			s.fill("now")
+			now := s.holds()
+			fails("pg_restore", s.app.restoreCommand, file, "--project-name", "shop-1")
+			is := s.holds()
+			if _, rest, unpacked := strings.Cut(is, "tale_platform_restoring: "); unpacked && loss.exit == exit.Unavailable {
+				is = strings.TrimSuffix(is, "\ntale_platform_restoring: "+rest) // it could not be removed
+			}
+			if is != now {
+				t.Errorf("there was\n%s\nand is\n%.500s", now, is)
+			}
+			if err := s.run(s.app.restoreCommand(), file, "--project-name", "shop-1"); err != nil || s.holds() != before {
+				t.Errorf("again: %v, and there is %.500s", err, s.holds())
+			}
+		})
+	}
+}
