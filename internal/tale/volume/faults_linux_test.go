@@ -246,7 +246,7 @@ func TestADiskThatIsFullInTheMiddle(t *testing.T) {
 	to := mounted(t, "tmpfs", "size=4m")
 	for range 2 {
 		_, err := oldToNew.InBatchesOf(5).Into(t.Context(), from, to)
-		testkit.WantError(t, err, exit.Unavailable, "zz/large", "is full", "goes on where it was")
+		testkit.WantError(t, err, exit.Unavailable, "cannot copy the volume old into new, of ", "zz/large", "is full", "goes on where it was")
 	}
 	if err := unix.Mount("none", to, "tmpfs", unix.MS_REMOUNT, "size=40m"); err != nil {
 		t.Fatal(err)

@@ -214,6 +214,9 @@ func (c *copier) bring(ctx context.Context, source *counting) error {
 	c.gauge.enter(Copying, source.bytes, source.files)
 	if err := c.run(ctx); err != nil {
 		if ctx.Err() == nil {
+			if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+				err = exit.Errorf(exit.Code(err), "cannot copy the volume %s into %s, of %s: %w", c.From, c.To, humanize.Bytes(uint64(source.bytes)), err)
+			}
 			err = errors.Join(err, c.sweep(&folder{key: c.root.key, to: c.root.to})) // others need the room
 		}
 		return err
