@@ -9,7 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -18,7 +17,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -104,21 +102,24 @@ func newShop(t *testing.T) *shop {
 	s := &shop{Server: enginetest.New(t), t: t, postgres: &enginetest.Postgres{}}
 	s.app = &app{environ: config.Environ{"HOME": dir, "DOCKER_HOST": s.Host()}, folder: dir, self: filepath.Join(dir, "tale")}
 	s.SetProgram(s.postgres.Program)
-	s.SetHelper(func(ctx context.Context, root string, args []string, in io.Reader, out, talk io.Writer) error {
-		folder, err := os.Readlink(filepath.Join(root, backup.VolumeFolder))
-		if err != nil {
-			return err
-		}
-		if slices.Equal(args, []string{"backup-read", "still"}) {
-			args[1] = "none" // it would hold the processes of this machine
-		}
-		return backup.Helper(ctx, folder, args, in, out, talk)
-	})
+	s.SetHelper(helpShop)
 	for service, volumes := range map[string]map[string]string{"db": nil, "convex": {"/app/data": "shop-1_convex-data"}, "platform": nil} {
 		s.AddContainer(enginetest.Container{Project: "shop-1", Service: service, Name: "shop-1-" + service, Image: "x:1", Volumes: volumes, Running: true})
 	}
 	s.fill("before")
 	return s
+}
+
+// helpShop does the work of helpers in the folders of an engine in memory.
+func helpShop(ctx context.Context, root string, args []string, in io.Reader, out, talk io.Writer) error {
+	folder, err := os.Readlink(filepath.Join(root, backup.VolumeFolder))
+	if err != nil {
+		return err
+	}
+	if slices.Equal(args, []string{"backup-read", "still"}) {
+		args[1] = "none" // it would hold the processes of this machine
+	}
+	return backup.Helper(ctx, folder, args, in, out, talk)
 }
 
 // fill gives the stack its data.
@@ -309,14 +310,7 @@ func TestARestoreThatCannotBeIsRefused(t *testing.T) {
 		code    int
 		words   []string
 	}{
-		"a small volume": {func(s *shop) {
-			folder := s.Folder("shop-1_convex-data")
-			if out, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder).CombinedOutput(); err != nil {
-				s.t.Fatalf("%v: %s", err, out)
-			}
-			s.t.Cleanup(func() { _ = unix.Unmount(folder, 0) })
-			testkit.WriteTree(s.t, folder, map[string]string{"storage/file": "small"})
-		}, exit.Failure, []string{"the volume shop-1_convex-data has ", " free, and what is restored beside the present data needs 220 kB; nothing was changed: `tale restore --discard-old`"}},
+		"a small volume": {func(s *shop) { s.onSmallDisk("64k", "small") }, exit.Failure, []string{"the volume shop-1_convex-data has ", " free, and what is restored beside the present data needs 536 kB; nothing was changed: `tale restore --discard-old`"}},
 		"a folder where nothing can be noted": {func(s *shop) {
 			if err := os.RemoveAll(filepath.Join(s.app.folder, ".tale")); err != nil {
 				s.t.Fatal(err)

@@ -1,14 +1,19 @@
 package tale
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/testkit"
@@ -109,3 +114,87 @@ func TestPostgresGoesInTheMiddle(t *testing.T) {
 		})
 	}
 }
+
+// onSmallDisk gives the volume of a shop a disk of its own, with what the shop has there.
+func (s *shop) onSmallDisk(size, with string) (folder string) {
+	s.t.Helper()
+	folder = s.Folder("shop-1_convex-data")
+	if out, err := exec.CommandContext(s.t.Context(), "mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", folder).CombinedOutput(); err != nil {
+		s.t.Fatalf("%v: %s", err, out)
+	}
+	s.t.Cleanup(func() { _ = unix.Unmount(folder, 0) })
+	testkit.WriteTree(s.t, folder, map[string]string{"storage/file": with})
+	s.postgres.Reset(map[string]string{"tale_platform": with})
+	return folder
+}
+
+// before lets something happen in the volume before a helper of a verb works there.
+func (s *shop) before(verb string, happens func()) {
+	s.SetHelper(func(ctx context.Context, root string, args []string, in io.Reader, out, talk io.Writer) error {
+		if args[0] == verb {
+			happens()
+		}
+		return helpShop(ctx, root, args, in, out, talk)
+	})
+}
+
+// TestAVolumeThatIsFullInTheMiddle of a restore, as the site has written there since its room
+// was looked at: nothing of the backup stays, what served serves, the error says what is
+// missing, and the same command does it when there is room.
+func TestAVolumeThatIsFullInTheMiddle(t *testing.T) {
+	s := newShop(t)
+	file := filepath.Join(s.app.folder, "b.tar")
+	restore := func() error { return s.run(s.app.restoreCommand(), file, "--project-name", "shop-1") }
+	for name := range 3 {
+		testkit.WriteTree(t, s.Folder("shop-1_convex-data"), map[string]string{fmt.Sprint(name): strings.Repeat("x", 200_000)})
+	}
+	if err := s.run(s.app.backupCommand(), file); err != nil {
+		t.Fatal(err)
+	}
+	backedUp := s.holds()
+	folder := s.onSmallDisk("1200k", "now")
+	s.before("backup-unpack", func() { testkit.WriteTree(t, folder, map[string]string{"grown": strings.Repeat("y", 700_000)}) })
+	testkit.WantError(t, restore(), exit.Failure, "the disk of the volume shop-1_convex-data is full: 200 kB of 600 kB are still to come; make room", "`tale cleanup`", "run the same command again", "no space left on device")
+	if err := os.Remove(filepath.Join(folder, "grown")); err != nil {
+		t.Fatal(err)
+	}
+	if is := s.holds(); !strings.Contains(is, "/storage/file: now\nshop-1-convex runs: true\nshop-1-db runs: true\nshop-1-platform runs: true\ntale_platform: now") || strings.Contains(is, "under way") {
+		t.Errorf("there is\n%s", is)
+	}
+	if left, err := os.ReadDir(filepath.Join(folder, ".tale-restore")); err != nil || len(left) > 0 {
+		t.Errorf("left are %v, %v", left, err)
+	}
+	s.before("", nil)
+	if err := restore(); err != nil || s.holds() != backedUp {
+		t.Errorf("again: %v, and there is\n%.500s", err, s.holds())
+	}
+}
+
+// TestAVolumeThatIsFullWhenItsTurnComes: the databases are swapped by then.
+func TestAVolumeThatIsFullWhenItsTurnComes(t *testing.T) {
+	s := newShop(t)
+	file := filepath.Join(s.app.folder, "b.tar")
+	if err := s.run(s.app.backupCommand(), file); err != nil {
+		t.Fatal(err)
+	}
+	backedUp := s.holds()
+	folder := s.onSmallDisk("1200k", "now")
+	s.before("backup-swap", func() {
+		filler, err := os.Create(filepath.Join(folder, "grown"))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if _, err := io.Copy(filler, neverEnds{}); !errors.Is(err, unix.ENOSPC) {
+			t.Error(err)
+		}
+		_ = filler.Close()
+	})
+	if err := s.run(s.app.restoreCommand(), file, "--project-name", "shop-1"); err != nil || s.holds() != backedUp {
+		t.Errorf("%v, and there is\n%s", err, s.holds())
+	}
+}
+
+type neverEnds struct{}
+
+func (neverEnds) Read(into []byte) (int, error) { return len(into), nil }

@@ -360,7 +360,7 @@ func (r *restoring) hasRoom(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	files, need := r.backup.Manifest.Volume.Bytes, int64(0)
+	files, need := r.backup.Manifest.Volume.Room(), int64(0)
 	for _, d := range r.backup.Manifest.Databases {
 		need += d.Bytes
 	}

@@ -50,6 +50,7 @@ type message struct {
 	Still int     `json:",omitempty"` // so many threads stand still; the helper waits for goOn
 	End   *ending `json:",omitempty"` // the processes go on, if they were held
 	State *state  `json:",omitempty"`
+	Full  *int64  `json:",omitempty"` // the disk is, after so many bytes of files; an error follows
 	Error string  `json:",omitempty"`
 }
 
@@ -91,6 +92,9 @@ func Helper(ctx context.Context, folder string, args []string, in io.Reader, out
 		}
 		return exit.Errorf(exit.Usage, "tale helper is for tale itself, not for %q", args)
 	}()
+	if full, is := errors.AsType[*fullError](err); is {
+		err = errors.Join(err, say(message{Full: &full.bytes}))
+	}
 	if err != nil {
 		return errors.Join(err, say(message{Error: err.Error()}))
 	}

@@ -60,6 +60,10 @@ type Volume struct {
 	Sockets []string `json:"sockets,omitempty"`
 }
 
+// Room returns how many bytes a disk should have for it, where each file takes up to a
+// block more than it has bytes.
+func (v Volume) Room() int64 { return v.Bytes + v.Files*4096 + reserve }
+
 // Database is what a dump does not say of its database.
 type Database struct {
 	Name     string   `json:"name"`

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -242,7 +243,15 @@ func (r Restore) beginUnpacking(ctx context.Context) *unpacking {
 	in, to := io.Pipe()
 	u := &unpacking{to: to, done: make(chan error, 1)}
 	go func() {
-		err := r.helper(ctx, []string{unpackVerb, r.Run, r.Manifest.Volume.Tree}, in, nil)
+		var full *int64
+		err := r.helper(ctx, []string{unpackVerb, r.Run, r.Manifest.Volume.Tree}, in, func(m message) error {
+			full = m.Full
+			return nil
+		})
+		if all := r.Manifest.Volume.Bytes; err != nil && full != nil {
+			err = exit.Errorf(exit.Failure, "the disk of the volume %s is full: %s of %s are still to come; make room, `tale restore --discard-old` and `tale cleanup` remove what is not needed, and run the same command again: %w",
+				r.Volume, humanize.Bytes(uint64(max(0, all-*full))), humanize.Bytes(uint64(all)), err)
+		}
 		u.done <- err
 		_ = in.CloseWithError(err)
 	}()

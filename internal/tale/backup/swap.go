@@ -13,12 +13,17 @@ import (
 
 // Names below hidden.
 const (
-	newName    = "new"       // what is unpacked
-	readyName  = "ready"     // holds the run that new is, when it is whole
-	swapName   = "swap.json" // which of the names in the volume were there before
-	beforeName = "before"    // what was in the volume
-	doneName   = "done"      // holds the run that was restored last
+	newName     = "new"       // what is unpacked
+	readyName   = "ready"     // holds the run that new is, when it is whole
+	reserveName = "reserve"   // room for what a swap writes
+	swapName    = "swap.json" // which of the names in the volume were there before
+	beforeName  = "before"    // what was in the volume
+	doneName    = "done"      // holds the run that was restored last
 )
+
+// reserve is how many bytes are kept for what a swap writes: when it begins, the databases
+// are swapped already, and the disk may be full by then.
+const reserve = 256 << 10
 
 // state is what a volume holds.
 type state struct {
@@ -95,6 +100,9 @@ func swap(root, id string) error {
 		return clearSwap(work)
 	case found.Ready != id || found.Swapping != "" && found.Swapping != id:
 		return fmt.Errorf("the volume holds no unpacked backup %s, but %q, and the swap of %q", id, found.Ready, found.Swapping)
+	}
+	if err := os.RemoveAll(filepath.Join(work, reserveName)); err != nil {
+		return err
 	}
 	journal, err := readSwap(work)
 	if err == nil && journal.ID == "" {
@@ -201,5 +209,5 @@ func drop(root string, old bool) error {
 	if old {
 		return os.RemoveAll(work)
 	}
-	return errors.Join(os.RemoveAll(filepath.Join(work, readyName)), os.RemoveAll(filepath.Join(work, newName)))
+	return errors.Join(os.RemoveAll(filepath.Join(work, readyName)), os.RemoveAll(filepath.Join(work, newName)), os.RemoveAll(filepath.Join(work, reserveName)))
 }

@@ -43,13 +43,30 @@ func unpack(ctx context.Context, root, id, tree string, in io.Reader) error {
 	if err := os.MkdirAll(filepath.Join(work, newName), 0o700); err != nil {
 		return err
 	}
-	if err := unpackInto(ctx, filepath.Join(work, newName), tree, in); err != nil {
-		return err
+	u := &unpacker{root: filepath.Join(work, newName), folders: map[string]*tar.Header{}}
+	err = u.all(ctx, tree, in)
+	if err == nil {
+		err = atomicfile.Write(filepath.Join(work, reserveName), bytes.Repeat([]byte("room"), reserve/4), 0o600)
 	}
-	return atomicfile.Write(filepath.Join(work, readyName), []byte(id), 0o600)
+	if err == nil {
+		err = atomicfile.Write(filepath.Join(work, readyName), []byte(id), 0o600)
+	}
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		return &fullError{u.bytes, err}
+	}
+	return err
 }
 
-func unpackInto(ctx context.Context, to, tree string, in io.Reader) error {
+// fullError says how much was unpacked when the disk of a volume was full.
+type fullError struct {
+	bytes int64
+	error
+}
+
+func (f *fullError) Unwrap() error { return f.error }
+
+// all unpacks an archive and proves what has come of it.
+func (u *unpacker) all(ctx context.Context, tree string, in io.Reader) error {
 	frames := &framesReader{from: in}
 	// One at a time: what reads ahead reads what is behind.
 	packed, err := zstd.NewReader(frames, zstd.WithDecoderConcurrency(1))
@@ -57,7 +74,6 @@ func unpackInto(ctx context.Context, to, tree string, in io.Reader) error {
 		return err
 	}
 	defer packed.Close()
-	u := &unpacker{root: to, folders: map[string]*tar.Header{}}
 	archive := tar.NewReader(packed)
 	for ctx.Err() == nil {
 		head, err := archive.Next()
@@ -66,6 +82,9 @@ func unpackInto(ctx context.Context, to, tree string, in io.Reader) error {
 		}
 		if err == nil {
 			err = u.put(head, archive)
+		}
+		if err == nil {
+			u.bytes += head.Size
 		}
 		if err != nil {
 			return fmt.Errorf("cannot unpack: %w", err)
@@ -93,20 +112,21 @@ func unpackInto(ctx context.Context, to, tree string, in io.Reader) error {
 	if err := errors.Join(ctx.Err(), u.finish()); err != nil {
 		return err
 	}
-	records, err := readTree(to)
+	records, err := readTree(u.root)
 	if err != nil {
 		return err
 	}
 	if sum := sumOf(records); sum != tree {
 		return fmt.Errorf("the volume has come out as %.16s, with %s, and not as %.16s", sum, english.Plural(len(records), "file", ""), tree)
 	}
-	return syncBelow(to)
+	return syncBelow(u.root)
 }
 
 // unpacker makes files of an archive below a folder.
 type unpacker struct {
 	root    string
 	folders map[string]*tar.Header // whose dates change until the end
+	bytes   int64                  // of files that are there
 }
 
 // path keeps to the folder. No link leads out of it, either: a name whose parent is one
