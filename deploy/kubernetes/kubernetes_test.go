@@ -132,6 +132,9 @@ func choose(t *testing.T, site string, components []string) {
 	if slices.Contains(components, "external-database") {
 		chosenText = strings.Replace(chosenText, "configMapGenerator:\n", "configMapGenerator:\n  - { name: database-ca, files: [ca.crt] }\n", 1)
 	}
+	if slices.Contains(components, "letsencrypt") {
+		chosenText = strings.Replace(chosenText, "literals:\n", "literals:\n      - TLS_EMAIL=owner@example.com\n", 1)
+	}
 	if slices.Contains(components, "python") {
 		chosenText = strings.Replace(chosenText, "secretGenerator:\n", "secretGenerator:\n  - { name: rag, envs: [rag.env] }\n  - { name: crawler, envs: [crawler.env] }\n", 1)
 	}
