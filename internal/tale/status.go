@@ -28,7 +28,7 @@ func (a *app) statusCommand() *cobra.Command {
 		Long: `Print what serves according to the proxy, how each service of the project is and why,
 what a deploy would change because the files differ, what is left of earlier
 releases, who holds the lock, and the last deploys. It changes nothing and waits for
-no lock.
+no lock. What cannot be read of the project's files is said, and the rest is printed.
 
 Exit codes: 0 all is well; 3 it serves and something does not work; 4 it does not
 serve; 69 the engine is unreachable; 77 permission; 78 configuration.`,

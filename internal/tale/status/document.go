@@ -39,7 +39,8 @@ type Document struct {
 	Lock        *project.Holder `json:"lock"`
 	Disk        *Disk           `json:"disk"` // null where it cannot be seen from here
 	Deploys     []project.Entry `json:"deploys"`
-	Development []Leftover      `json:"development"` // containers of the development stack
+	Unread      string          `json:"unread,omitempty"` // why the deploys cannot be read
+	Development []Leftover      `json:"development"`      // containers of the development stack
 	Engine      string          `json:"engine"`
 }
 

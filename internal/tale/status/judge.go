@@ -27,6 +27,9 @@ func (f Facts) Document() Document {
 	if f.Unplanned != nil {
 		d.Drift = f.Unplanned.Error()
 	}
+	if f.Unread != nil {
+		d.Unread = f.Unread.Error()
+	}
 	for _, service := range f.Project.Services() {
 		if wanted := f.service(service.Name); wanted.Container != "" || f.asked(service.Name) {
 			d.Services = append(d.Services, wanted)

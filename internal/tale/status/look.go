@@ -38,6 +38,7 @@ type Facts struct {
 	Lock        *project.Holder
 	Disk        *Disk
 	History     []project.Entry
+	Unread      error            // why there is no history
 	Memory      map[string]int64 // by container
 	URL, Engine string
 	Now         time.Time
@@ -81,9 +82,8 @@ func Look(ctx context.Context, s Source) (Facts, error) {
 	if free, total, known := s.Info.DiskFree(); known {
 		f.Disk = &Disk{free, total}
 	}
-	var err error
-	f.History, err = s.Project.History()
-	return f, err
+	f.History, f.Unread = s.Project.History()
+	return f, nil
 }
 
 // list finds the containers of the project, and their images.

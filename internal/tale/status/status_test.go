@@ -110,6 +110,20 @@ func TestFilesThatCannotBeCompared(t *testing.T) {
 	}
 }
 
+// TestAHistoryThatCannotBeRead is no reason not to say how the stack is.
+func TestAHistoryThatCannotBeRead(t *testing.T) {
+	_, source := running(t)
+	testkit.WriteTree(t, source.Project.Path("history.jsonl"), map[string]string{"x": ""})
+	facts, err := status.Look(t.Context(), source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, text := facts.Document(), bytes.Buffer{}
+	if err := d.Write(&text, false); err != nil || d.Condition != status.Up || len(d.Services) == 0 || !strings.Contains(text.String(), "\nhistory   cannot read "+source.Project.Path("history.jsonl")) {
+		t.Errorf("%v: %+v\n%s", err, d, text.String())
+	}
+}
+
 func TestGoldenDocument(t *testing.T) {
 	began := time.Date(2026, 5, 1, 10, 0, 0, 0, time.UTC)
 	at := func(n time.Duration) time.Time { return began.Add(n) }

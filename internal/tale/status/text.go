@@ -44,6 +44,9 @@ func (d Document) Write(out io.Writer, paint bool) error {
 	if d.Disk != nil {
 		t.line("disk      %s free of %s", humanize.IBytes(uint64(d.Disk.Free)), humanize.IBytes(uint64(d.Disk.Total)))
 	}
+	if d.Unread != "" {
+		t.line("history   %s", d.Unread)
+	}
 	for _, e := range d.Deploys {
 		result := e.Result
 		if e.Code != 0 {
