@@ -506,8 +506,8 @@ func (d *deployment) carryOut(ctx context.Context) error {
 		return d.out.Failed(err)
 	}
 	d.makeRoom(ctx)
-	if err := d.project.Begin(d.entry()); err != nil {
-		return exit.Errorf(exit.Failure, "nothing was changed, since what is under way cannot be noted in the project's folder: %w; tale keeps its state there, so make room or give this user the right to write", err)
+	if err := d.begin(); err != nil {
+		return err
 	}
 	err = d.run(ctx)
 	d.record(err)
@@ -518,6 +518,14 @@ func (d *deployment) carryOut(ctx context.Context) error {
 	d.deliver(ctx)
 	return d.out.Result(fmt.Sprintf("version %s serves since %s, after %s: %s\nnext: tale status, or back with: tale rollback", d.plan.Version,
 		time.Now().Format(time.TimeOnly), time.Since(d.began).Round(100*time.Millisecond), d.settings.Get("SITE_URL")), left)
+}
+
+// begin notes what is under way.
+func (d *deployment) begin() error {
+	if err := d.project.Begin(d.entry()); err != nil {
+		return exit.Errorf(exit.Failure, "nothing was changed, since what is under way cannot be noted in the project's folder: %w; tale keeps its state there, so make room or give this user the right to write", err)
+	}
+	return nil
 }
 
 func (d *deployment) run(ctx context.Context) error {

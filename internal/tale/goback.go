@@ -13,6 +13,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/backup"
 	"github.com/tale-project/tale-runtime/internal/tale/console"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
@@ -128,7 +129,8 @@ func keptSnapshots(p *project.Project, entries []project.Entry) (kept []snapshot
 }
 
 // oldSnapshots returns those that may go: neither the last few, nor the last that has the
-// data of a release whose images are kept, which is the way back to it.
+// data of a release whose images are kept, which is the way back to it; and what is not
+// whole, of runs that were killed.
 func (s *session) oldSnapshots(releases, keep int) (old []tidy.Snapshot, err error) {
 	entries, err := s.project.History()
 	wanted := keptReleases(entries, releases)
@@ -137,6 +139,12 @@ func (s *session) oldSnapshots(releases, keep int) (old []tidy.Snapshot, err err
 			old = append(old, kept.Snapshot)
 		}
 		delete(wanted, kept.of)
+	}
+	killed, _ := filepath.Glob(s.project.Path(snapshots, "*"+backup.Partial)) // the pattern is well formed
+	for _, path := range killed {
+		if info, gone := os.Stat(path); gone == nil {
+			old = append(old, tidy.Snapshot{Path: path, Bytes: info.Size()})
+		}
 	}
 	return old, err
 }
@@ -156,11 +164,15 @@ func (d *deployment) takeSnapshot(ctx context.Context) error {
 	}
 	began := time.Now()
 	path := dated(d.project.Path(snapshots)+string(filepath.Separator), "-"+cmp.Or(convex.Version, "unknown")+".tar", began)
+	d.kept = path
+	if err := d.begin(); err != nil { // or else nothing would know the file of a run that is killed
+		return err
+	}
 	m, err := d.takeBackup(ctx, path, nil, false, d.out)
 	if err != nil {
+		d.kept = ""
 		return interrupted(ctx, err)
 	}
-	d.kept = path
 	d.out.Say("snapshot " + described(path, m, time.Since(began)))
 	return nil
 }

@@ -1,8 +1,10 @@
 package tale
 
 import (
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -192,6 +194,42 @@ func TestABackupIntoAFolderHasAName(t *testing.T) {
 		if got := backupFile(tt.path, "shop-1", tt.sealed, now); got != tt.want {
 			t.Errorf("%q is written to %s, want %s", tt.path, got, tt.want)
 		}
+	}
+}
+
+// TestTheSnapshotOfAKilledDeployIsKnown: the run notes it before it is taken.
+func TestTheSnapshotOfAKilledDeployIsKnown(t *testing.T) {
+	s, noted := newShop(t), ""
+	command := &cobra.Command{Use: "deploy"}
+	command.SetErr(io.Discard)
+	opened, err := s.app.session(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opened.close()
+	p, d := opened.project, &deployment{app: s.app, session: opened, options: deployOptions{snapshot: true}, command: command, out: s.app.progress(command, true), began: time.Now()}
+	if d.state, err = d.observed(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.SetProgram(func(container string, command []string, in io.Reader, out, errs io.Writer) int {
+		killed, _ := p.Unfinished()
+		noted = killed.Snapshot
+		return s.postgres.Program(container, command, in, out, errs)
+	})
+	if err := d.takeSnapshot(t.Context()); err != nil || noted == "" || noted != d.kept {
+		t.Fatalf("%q is noted while %q is taken: %v", noted, d.kept, err)
+	}
+	if err := p.Record(ofRelease("2", false)); err != nil {
+		t.Fatal(err)
+	}
+	testkit.WriteTree(t, p.Path(snapshots), map[string]string{"killed-1.tar.partial": "half"})
+	var names []string
+	old, err := d.oldSnapshots(1, 0)
+	for _, snapshot := range old {
+		names = append(names, snapshot.Path)
+	}
+	if want := []string{noted, p.Path(snapshots, "killed-1.tar.partial")}; !slices.Equal(names, want) || err != nil {
+		t.Errorf("%q may go, %v, want %q", names, err, want)
 	}
 }
 

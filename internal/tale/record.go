@@ -72,7 +72,7 @@ func (d *deployment) recordPredecessor() error {
 	}
 	entry := project.Entry{Time: current.Created.UTC(), Command: "before the history", Release: current.Version, Result: project.Done}
 	d.images(&entry, d.state)
-	return d.project.Record(entry)
+	return d.project.Remember(entry)
 }
 
 // fillImages notes what runs now, as the engine says.

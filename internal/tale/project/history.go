@@ -21,6 +21,7 @@ const (
 	RolledBack  = "rolled back"
 	Declined    = "declined"
 	Interrupted = "interrupted"
+	Killed      = "killed" // noted by the next run: it could not itself
 )
 
 // Entry is something that was done with the project.
@@ -56,12 +57,40 @@ const (
 	unfinishedName = "unfinished.json"
 )
 
-// Record appends an entry to the history. That it cannot, as on a full disk, undoes
-// nothing of what was done: the caller warns.
+// Record appends an entry to the history, behind that of a run before it that was killed.
+// That it cannot, as on a full disk, undoes nothing of what was done: the caller warns.
 func (p *Project) Record(entry Entry) error {
-	line, err := json.Marshal(entry)
-	if err != nil {
-		return fmt.Errorf("cannot write the history: %w", err)
+	if err := p.append(append(p.killed(entry), entry)); err != nil {
+		return err
+	}
+	if err := os.Remove(p.Path(unfinishedName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// killed returns the run whose note is there, unless it is this one. Its snapshot would
+// otherwise be known to nobody.
+func (p *Project) killed(now Entry) []Entry {
+	before, there := p.Unfinished()
+	if !there || before.Time.Equal(now.Time) {
+		return nil
+	}
+	before.Result, before.Why = Killed, "it has ended without a word"
+	return []Entry{before}
+}
+
+// Remember appends an entry that is of no run.
+func (p *Project) Remember(entry Entry) error { return p.append([]Entry{entry}) }
+
+func (p *Project) append(entries []Entry) error {
+	var lines []byte
+	for _, entry := range entries {
+		line, err := json.Marshal(entry)
+		if err != nil {
+			return fmt.Errorf("cannot write the history: %w", err)
+		}
+		lines = append(append(lines, line...), '\n')
 	}
 	if err := p.makeFolder(); err != nil {
 		return err
@@ -70,18 +99,11 @@ func (p *Project) Record(entry Entry) error {
 	if err != nil {
 		return permission(fmt.Errorf("cannot write the history: %w", err))
 	}
-	line = append(line, '\n')
 	if torn(file) {
-		line = append([]byte{'\n'}, line...)
+		lines = append([]byte{'\n'}, lines...)
 	}
-	_, err = file.Write(line)
-	if err = errors.Join(err, file.Close(), p.give(p.Path(historyName))); err != nil {
-		return err
-	}
-	if err := os.Remove(p.Path(unfinishedName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
+	_, err = file.Write(lines)
+	return errors.Join(err, file.Close(), p.give(p.Path(historyName)))
 }
 
 // Begin notes what a run is about to do. Until Record, Unfinished returns it: to another
@@ -91,6 +113,11 @@ func (p *Project) Begin(e Entry) error {
 	left, _ := filepath.Glob(p.Path("compose", ".*.yml.[0-9]*")) // the pattern is well formed
 	for _, path := range left {
 		_ = os.Remove(path)
+	}
+	if killed := p.killed(e); killed != nil {
+		if err := p.append(killed); err != nil {
+			return err
+		}
 	}
 	text, err := json.Marshal(e)
 	if err != nil {

@@ -1,9 +1,12 @@
 package project_test
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
@@ -68,5 +71,37 @@ func TestBeginRemovesWhatAKilledRunHasLeft(t *testing.T) {
 	left, err := os.ReadDir(p.Path("compose"))
 	if err != nil || len(left) != 1 || left[0].Name() != "p-green.yml" {
 		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+// TestARunThatWasKilledIsInTheHistory: the next one, or whatever else is done then, puts it
+// there, with the snapshot that it had taken, and nothing is put there twice.
+func TestARunThatWasKilledIsInTheHistory(t *testing.T) {
+	at := func(n int) project.Entry {
+		return project.Entry{Time: time.Unix(int64(n), 123456789).UTC(), Command: fmt.Sprint("tale ", n), Result: project.Done, Snapshot: fmt.Sprint(n, ".tar")}
+	}
+	for name, tt := range map[string]struct {
+		do   func(*project.Project) error
+		want string
+	}{
+		"another run":       {func(p *project.Project) error { return errors.Join(p.Begin(at(2)), p.Begin(at(2)), p.Record(at(2))) }, "tale 1 killed 1.tar, tale 2 done 2.tar"},
+		"another that dies": {func(p *project.Project) error { return p.Begin(at(2)) }, "tale 1 killed 1.tar"},
+		"another command":   {func(p *project.Project) error { return p.Record(at(3)) }, "tale 1 killed 1.tar, tale 3 done 3.tar"},
+		"it was not killed": {func(p *project.Project) error { return errors.Join(p.Remember(at(0)), p.Record(at(1))) }, "tale 0 done 0.tar, tale 1 done 1.tar"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &project.Project{Dir: t.TempDir()}
+			if err := errors.Join(p.Begin(at(1)), tt.do(p)); err != nil {
+				t.Fatal(err)
+			}
+			entries, err := p.History()
+			var got []string
+			for _, e := range entries {
+				got = append(got, strings.Join([]string{e.Command, e.Result, e.Snapshot}, " "))
+			}
+			if text := strings.Join(got, ", "); text != tt.want || err != nil {
+				t.Errorf("%s, %v, want %s", text, err, tt.want)
+			}
+		})
 	}
 }
