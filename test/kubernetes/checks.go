@@ -34,6 +34,7 @@ func checks() []check {
 		{"a proxy is killed", (*cluster).killProxy},
 		{"four platform pods do three times the work of one", (*cluster).capacity},
 		{"the commands of the guide, in its order", (*cluster).followGuide},
+		{"a release in a network that enforces the policies", (*cluster).isolate},
 		{"a node is gone", func(c *cluster, ctx context.Context) error { return c.loseNode(ctx, "node2", loss{}) }},
 		{"the node of the backend is gone", (*cluster).loseBackend},
 		{"another release with no more room than it needs", (*cluster).quota},

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"crypto/sha256"
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,6 +27,12 @@ const (
 
 // registry is where the images of the end-to-end test are.
 const registry = "tale-e2e/tale-"
+
+// burnPath is where the images of the platform have what makes their pages cost more.
+const burnPath = "app/burn.ts"
+
+//go:embed testdata/burn.ts
+var burn []byte
 
 // image is an entry of the list of images that an archive of docker save has.
 type image struct {
@@ -196,10 +203,15 @@ func (a *archive) keep(read func() ([]byte, error)) ([]byte, error) {
 	return data, errors.Join(err, back)
 }
 
-// addFunctions adds the push request of a release, whose functions differ.
+// addFunctions adds the push request of a release, whose functions differ, and what makes its
+// pages cost more when it is asked for.
 func (a *archive) addFunctions(files map[string][]byte, service, release string) error {
 	const path = "app/push-request.json"
-	if service != "platform" || release == first {
+	if service != "platform" {
+		return nil
+	}
+	files[burnPath] = burn
+	if release == first {
 		return nil
 	}
 	base, err := a.image(registry + service + ":e2e")

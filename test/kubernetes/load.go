@@ -246,7 +246,7 @@ func (v *visitors) finish(allowed loss) (figure string, err error) {
 		{"WebSockets were refused", v.refused, allowed.handshakes},
 	} {
 		if len(one.list) > one.allowed {
-			err = errors.Join(err, fmt.Errorf("%d %s, at most %d may: %v", len(one.list), one.what, one.allowed, one.list[:min(3, len(one.list))]))
+			err = errors.Join(err, fmt.Errorf("%d %s, at most %d may, from %s to %s", len(one.list), one.what, one.allowed, one.list[0], one.list[len(one.list)-1]))
 		}
 	}
 	if allowed.slowest > 0 && v.slowest > allowed.slowest {
