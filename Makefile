@@ -129,7 +129,7 @@ soak: build ## Keep the proxy under mixed traffic for DURATION (10m); fails when
 kubernetes: build ## Check deploy/kubernetes in a cluster of two nodes, with what e2e built (root; 10 minutes more the first time; KUBERNETES_FLAGS=--help)
 	test/kubernetes/tools.sh $(TEST_TOOLS)/kubernetes
 	go build -tags $(TAGS) -o $(OUT)/kubernetes ./test/kubernetes
-	test/kubernetes/run.sh $(TEST_TOOLS)/kubernetes $(OUT) $(OUT)/kubernetes $(KUBERNETES_FLAGS)
+	test/kubernetes/run.sh $(TEST_TOOLS)/kubernetes $(OUT) $(OUT)/kubernetes --helm "$$(go tool -modfile=tools/helm/go.mod -n helm)" $(KUBERNETES_FLAGS)
 
 tale-soak: build ## Hold tale to its numbers in a Docker engine, with what e2e built (1 hour; SOAK_FLAGS=--help)
 	go run -tags $(TAGS) ./test/talesoak --tale bin/tale $(SOAK_FLAGS)

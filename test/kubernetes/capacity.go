@@ -39,10 +39,10 @@ func (c *cluster) capacity(ctx context.Context) error {
 
 // resize changes the platform's pods, and the number of them.
 func (c *cluster) resize(ctx context.Context, change, replicas string) error {
-	if _, err := c.kubectl(ctx, "scale", "-n", namespace, "deployment/platform", "--replicas", replicas); err != nil {
+	if _, err := c.kubectl(ctx, "scale", "-n", c.namespace, "deployment/platform", "--replicas", replicas); err != nil {
 		return err
 	}
-	if _, err := c.kubectl(ctx, "patch", "-n", namespace, "deployment/platform", "--type", "json", "--patch", "["+change+"]"); err != nil {
+	if _, err := c.kubectl(ctx, "patch", "-n", c.namespace, "deployment/platform", "--type", "json", "--patch", "["+change+"]"); err != nil {
 		return err
 	}
 	return c.rolledOut(ctx, rolloutLimit)

@@ -65,10 +65,10 @@ func (c *cluster) under(ctx context.Context, allowed loss, do func() error, path
 
 func (c *cluster) restart(ctx context.Context, what string) error {
 	return c.under(ctx, loss{}, func() error {
-		if _, err := c.kubectl(ctx, "rollout", "restart", "-n", namespace, what); err != nil {
+		if _, err := c.kubectl(ctx, "rollout", "restart", "-n", c.namespace, what); err != nil {
 			return err
 		}
-		if _, err := c.kubectl(ctx, "rollout", "status", "-n", namespace, what, "--timeout", rolloutLimit.String()); err != nil {
+		if _, err := c.kubectl(ctx, "rollout", "status", "-n", c.namespace, what, "--timeout", rolloutLimit.String()); err != nil {
 			return err
 		}
 		return c.rolledOut(ctx, rolloutLimit)
@@ -77,9 +77,9 @@ func (c *cluster) restart(ctx context.Context, what string) error {
 
 func (c *cluster) deletePod(ctx context.Context, app string, allowed loss, paths ...string) error {
 	return c.under(ctx, allowed, func() error {
-		name, err := c.kubectl(ctx, "get", "pods", "-n", namespace, "-l", "app="+app, "-o", "jsonpath={.items[0].metadata.name}")
+		name, err := c.kubectl(ctx, "get", "pods", "-n", c.namespace, "-l", "app="+app, "-o", "jsonpath={.items[0].metadata.name}")
 		if err == nil {
-			_, err = c.kubectl(ctx, "delete", "pod", "-n", namespace, name)
+			_, err = c.kubectl(ctx, "delete", "pod", "-n", c.namespace, name)
 		}
 		if err != nil {
 			return err
@@ -108,7 +108,7 @@ func (c *cluster) drain(ctx context.Context) error {
 
 // spread has a proxy and platform pods on both nodes again: nothing moves back by itself.
 func (c *cluster) spread(ctx context.Context) error {
-	if _, err := c.kubectl(ctx, "rollout", "restart", "-n", namespace, "deployment/proxy", "deployment/platform"); err != nil {
+	if _, err := c.kubectl(ctx, "rollout", "restart", "-n", c.namespace, "deployment/proxy", "deployment/platform"); err != nil {
 		return err
 	}
 	return errors.Join(c.rolledOut(ctx, rolloutLimit), c.onBothNodes(ctx))
@@ -135,7 +135,7 @@ func (c *cluster) onBothNodes(ctx context.Context) error {
 func (c *cluster) scale(ctx context.Context) error {
 	return c.under(ctx, loss{}, func() error {
 		for _, replicas := range []string{"6", "2", "3"} {
-			if _, err := c.kubectl(ctx, "scale", "-n", namespace, "deployment/platform", "--replicas", replicas); err != nil {
+			if _, err := c.kubectl(ctx, "scale", "-n", c.namespace, "deployment/platform", "--replicas", replicas); err != nil {
 				return err
 			}
 			if err := c.rolledOut(ctx, rolloutLimit); err != nil {

@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	namespace = "tale"
+	// siteNamespace is where the base puts the site.
+	siteNamespace = "tale"
 	// site is the host that visitors ask for.
 	site = "tale.example.com"
 	// nameserver is the address of the cluster's names, which kubelet gives to pods.
@@ -25,14 +26,15 @@ const (
 // cluster is the cluster beside us and the site in it.
 type cluster struct {
 	options
-	names   *exec.Cmd // nil until names are served
-	backend string    // the newest release of convex that was there
-	figures []string  // of the check that runs
+	namespace string    // where the site is
+	names     *exec.Cmd // nil until names are served
+	backend   string    // the newest release of convex that was there
+	figures   []string  // of the check that runs
 }
 
 // newCluster prepares what is there before a site is: its volume and its database.
 func newCluster(ctx context.Context, o options) (*cluster, error) {
-	c := &cluster{options: o}
+	c := &cluster{options: o, namespace: siteNamespace}
 	secret, err := exec.CommandContext(ctx, "openssl", "rand", "-hex", "32").Output()
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a secret: %w", err)
@@ -75,9 +77,9 @@ func (c *cluster) kubectl(ctx context.Context, args ...string) (string, error) {
 	return out.String(), nil
 }
 
-// get decodes an object of the site's namespace, or a list of them.
+// get decodes an object of the site's c.namespace, or a list of them.
 func (c *cluster) get(ctx context.Context, into any, args ...string) error {
-	out, err := c.kubectl(ctx, append([]string{"get", "-n", namespace, "-o", "json"}, args...)...)
+	out, err := c.kubectl(ctx, append([]string{"get", "-n", c.namespace, "-o", "json"}, args...)...)
 	if err != nil {
 		return err
 	}

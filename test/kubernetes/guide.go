@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -29,6 +31,7 @@ func sections() []section {
 		{name: "Scale, drain", before: nothing, after: (*cluster).scaledAndDrained},
 		{name: "Lose a node", before: (*cluster).silence, after: (*cluster).replaced},
 		{name: "Read a failed push", before: (*cluster).refuse, after: (*cluster).backToFirst, prints: "Two modules have paths"},
+		{name: "With Helm", before: (*cluster).moveOut, after: (*cluster).byChart, prints: "STATUS: deployed"},
 	}
 }
 
@@ -53,41 +56,60 @@ func (c *cluster) followGuide(ctx context.Context) error {
 	return err
 }
 
-// commandsOf returns the commands of kubectl of each section of a page.
-func commandsOf(text string) map[string][]string {
-	all, name := map[string][]string{}, ""
+// commandsOf returns the blocks of commands of each section of a page.
+func commandsOf(text string) map[string]string {
+	all, name, block := map[string]string{}, "", ""
 	for line := range strings.Lines(text) {
-		line = strings.TrimRight(line, "\n")
 		if title, is := strings.CutPrefix(line, "## "); is {
-			name = title
+			name = strings.TrimSpace(title)
 		}
-		if command, is := strings.CutPrefix(line, "    kubectl "); is {
-			all[name] = append(all[name], command)
+		code, indented := strings.CutPrefix(line, "    ")
+		if !indented {
+			block = ""
+			continue
+		}
+		if block == "" {
+			block, _, _ = strings.Cut(code, " ")
+		}
+		if block == "kubectl" || block == "helm" {
+			all[name] += code
 		}
 	}
 	return all
 }
 
-func (c *cluster) follow(ctx context.Context, s section, commands []string) error {
-	if len(commands) == 0 {
+func (c *cluster) follow(ctx context.Context, s section, commands string) error {
+	if commands == "" {
 		return errors.New("the guide has no commands there")
 	}
 	if err := s.before(c, ctx); err != nil {
 		return err
 	}
-	names := strings.NewReplacer("NODE", "node2", "1.1.0", second, "-k .", "-k "+c.overlay(), "'", "")
-	var printed strings.Builder
-	for _, command := range commands {
-		out, err := c.kubectl(ctx, strings.Fields(names.Replace(command))...)
-		if err != nil {
-			return err
-		}
-		printed.WriteString(out)
+	printed, err := c.shell(ctx, commands)
+	if err == nil && !strings.Contains(printed, s.prints) {
+		err = fmt.Errorf("none of\n%sprinted %q, but together: %s", commands, s.prints, printed)
 	}
-	if !strings.Contains(printed.String(), s.prints) {
-		return fmt.Errorf("none of %q printed %q, but together: %s", commands, s.prints, printed.String())
+	if err != nil {
+		return err
 	}
 	return s.after(c, ctx)
+}
+
+// shell runs commands of the guide beside the site's files, and returns what they print.
+func (c *cluster) shell(ctx context.Context, commands string) (string, error) {
+	here, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	names := strings.NewReplacer("NODE", "node2", "1.1.0", second, "deploy/helm/tale", filepath.Join(here, c.chart))
+	command := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", names.Replace(commands))
+	command.Dir = c.overlay()
+	command.Env = append(os.Environ(), "PATH="+filepath.Join(c.dir, "bin")+":"+filepath.Join(c.tools, "bin")+":"+os.Getenv("PATH"))
+	out, err := command.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("%s: %w: %s", commands, err, out)
+	}
+	return string(out), err
 }
 
 // scaledAndDrained sees the six pods that the guide asks for, all on the node that is left.
@@ -97,7 +119,7 @@ func (c *cluster) scaledAndDrained(ctx context.Context) error {
 		err = c.allOn(ctx, "node1", "platform", 6)
 	}
 	_, back := c.kubectl(ctx, "uncordon", "node2")
-	_, scaled := c.kubectl(ctx, "scale", "-n", namespace, "deployment/platform", "--replicas=3")
+	_, scaled := c.kubectl(ctx, "scale", "-n", c.namespace, "deployment/platform", "--replicas=3")
 	return errors.Join(err, back, scaled, c.spread(ctx))
 }
 
@@ -147,7 +169,7 @@ func (c *cluster) refuse(ctx context.Context) error {
 	if err := c.deploy(ctx, refused); err != nil {
 		return err
 	}
-	_, err := c.kubectl(ctx, "wait", "-n", namespace, "--for=condition=Failed", "job/push-"+refused, "--timeout=120s")
+	_, err := c.kubectl(ctx, "wait", "-n", c.namespace, "--for=condition=Failed", "job/push-"+refused, "--timeout=120s")
 	return err
 }
 

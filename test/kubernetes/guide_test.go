@@ -14,7 +14,7 @@ func TestEveryCommandOfTheGuideHasASection(t *testing.T) {
 	}
 	all := commandsOf(string(text))
 	for _, s := range sections() {
-		if len(all[s.name]) == 0 {
+		if all[s.name] == "" {
 			t.Errorf("the guide has no command in %q", s.name)
 		}
 		delete(all, s.name)

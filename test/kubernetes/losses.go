@@ -51,7 +51,7 @@ func (c *cluster) zero(ctx context.Context) error {
 	wanted := map[string]int{"deployment/proxy": 2, "deployment/platform": 3, "statefulset/convex": 1}
 	scale := func(times int) error {
 		for what, replicas := range wanted {
-			if _, err := c.kubectl(ctx, "scale", "-n", namespace, what, "--replicas", strconv.Itoa(times*replicas)); err != nil {
+			if _, err := c.kubectl(ctx, "scale", "-n", c.namespace, what, "--replicas", strconv.Itoa(times*replicas)); err != nil {
 				return err
 			}
 		}
@@ -66,7 +66,7 @@ func (c *cluster) zero(ctx context.Context) error {
 // deleteAll deletes every pod, which no disruption budget forbids.
 func (c *cluster) deleteAll(ctx context.Context) error {
 	return c.back(ctx, func() error {
-		if _, err := c.kubectl(ctx, "delete", "-n", namespace, "pods", "--all", "--wait=false"); err != nil {
+		if _, err := c.kubectl(ctx, "delete", "-n", c.namespace, "pods", "--all", "--wait=false"); err != nil {
 			return err
 		}
 		return c.rolledOut(ctx, rolloutLimit)
@@ -98,10 +98,10 @@ func (c *cluster) servesBackend(ctx context.Context) error {
 func (c *cluster) quota(ctx context.Context) error {
 	const name = "room"
 	const hard = "pods=9,requests.cpu=1050m,requests.memory=1792Mi,limits.memory=8192Mi"
-	if _, err := c.kubectl(ctx, "create", "quota", name, "-n", namespace, "--hard="+hard); err != nil {
+	if _, err := c.kubectl(ctx, "create", "quota", name, "-n", c.namespace, "--hard="+hard); err != nil {
 		return err
 	}
 	err := c.release(ctx, second)
-	_, removed := c.kubectl(ctx, "delete", "quota", name, "-n", namespace)
+	_, removed := c.kubectl(ctx, "delete", "quota", name, "-n", c.namespace)
 	return errors.Join(err, removed)
 }

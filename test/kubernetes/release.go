@@ -20,7 +20,7 @@ func (c *cluster) deploy(ctx context.Context, tag string, settings ...string) er
 		return err
 	}
 	// As docs/orchestrators.md says: what was pushed a moment ago is to be pushed again.
-	if _, err := c.kubectl(ctx, "delete", "-n", namespace, "job", "-l", "app.kubernetes.io/name=push", "--ignore-not-found"); err != nil {
+	if _, err := c.kubectl(ctx, "delete", "-n", c.namespace, "job", "-l", "app.kubernetes.io/name=push", "--ignore-not-found"); err != nil {
 		return err
 	}
 	_, err := c.kubectl(ctx, "apply", "-k", c.overlay())
@@ -105,7 +105,7 @@ func (c *cluster) setting(ctx context.Context) error {
 	if err := c.release(ctx, first, "      - TALE_LOG_LEVEL=debug\n"); err != nil {
 		return err
 	}
-	log, err := c.kubectl(ctx, "logs", "-n", namespace, "deployment/platform")
+	log, err := c.kubectl(ctx, "logs", "-n", c.namespace, "deployment/platform")
 	if err == nil && !strings.Contains(log, `"DEBUG"`) && !strings.Contains(log, `"debug"`) {
 		err = errors.New("a platform pod does not log what it was told to")
 	}
@@ -258,6 +258,6 @@ func (c *cluster) noneEnds(ctx context.Context) error {
 
 // address returns where visitors come in: the Service of the proxies.
 func (c *cluster) address(ctx context.Context) (string, error) {
-	ip, err := c.kubectl(ctx, "get", "-n", namespace, "service", "proxy", "-o", "jsonpath={.spec.clusterIP}")
+	ip, err := c.kubectl(ctx, "get", "-n", c.namespace, "service", "proxy", "-o", "jsonpath={.spec.clusterIP}")
 	return net.JoinHostPort(ip, "80"), err
 }
