@@ -86,12 +86,11 @@ func (e *Engine) Volume(ctx context.Context, name string) (found Volume, ok bool
 		v := answer.Volume
 		return Volume{Name: v.Name, Driver: v.Driver, Labels: v.Labels, Mountpoint: v.Mountpoint}, true, nil
 	}
-	words := strings.ToLower(err.Error())
-	away := hasAny(words, "error while checking if volume", "volume plugin")
 	switch {
-	case IsNotFound(err) && hasAny(words, "no such volume") && !away:
+	case driverAway(err.Error()):
+	case IsNotFound(err) && hasAny(strings.ToLower(err.Error()), "no such volume"):
 		err = nil
-	case IsNotFound(err), away:
+	case IsNotFound(err):
 		err = exit.Errorf(exit.Unavailable, "%w; is the plugin of its driver there? `docker plugin ls` says", err)
 	}
 	return Volume{}, false, err

@@ -65,10 +65,17 @@ func (e *Engine) failed(ctx context.Context, what string, err error) error {
 		return exit.Errorf(exit.NoPermission, "cannot %s: this user may not use %s (%s); `sudo usermod -aG docker $USER` and log in again, or use sudo", what, e.host, e.origin)
 	case client.IsErrConnectionFailed(err), isBroken(err):
 		return exit.Errorf(exit.Unavailable, "cannot %s: no Docker engine answers at %s (%s)%s", what, e.host, e.origin, e.reason(err))
+	case driverAway(said):
+		return exit.Errorf(exit.Unavailable, "cannot %s: %w; is the plugin of the volume's driver there? `docker plugin ls` says", what, plain{said, err})
 	case strings.Contains(said, "no space left on device"):
 		return fmt.Errorf("cannot %s: the disk of the Docker engine at %s is full; `tale cleanup` removes what is not needed: %w", what, e.host, plain{said, err})
 	}
 	return fmt.Errorf("cannot %s: %w", what, plain{said, err})
+}
+
+// driverAway reports whether the engine says that the driver of a volume does not answer.
+func driverAway(said string) bool {
+	return hasAny(strings.ToLower(said), "error while checking if volume", "volume plugin")
 }
 
 // reason returns why no engine answers, as far as that is known, and what tells more.

@@ -220,3 +220,15 @@ func TestLookAtAnEngineThatFails(t *testing.T) {
 		})
 	}
 }
+
+// TestAHelperThatIsKilled is no failure of the copy, which the same command goes on with.
+func TestAHelperThatIsKilled(t *testing.T) {
+	server, e := fake(t)
+	server.AddVolume("old", nil)
+	testkit.WriteTree(t, server.Folder("old"), map[string]string{"a": "content"})
+	server.SetHelper(func(ctx context.Context, root string, args []string, in io.Reader, out, _ io.Writer) error {
+		return errors.Join(exit.Errorf(exit.SignalBase+9, "killed"), volume.Helper(ctx, root, args, in, out))
+	})
+	_, err := volume.Copy{From: "old", To: "new"}.Run(t.Context(), e, nil)
+	testkit.WantError(t, err, exit.Temporary, "copy old new", "was killed (exit code 137)", "the same command again")
+}

@@ -3,9 +3,11 @@ package volume
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
@@ -42,9 +44,12 @@ func run(ctx context.Context, e *engine.Engine, o engine.HelperOptions, say func
 		}
 		say(last)
 	})
+	ended, is := errors.AsType[*engine.EndedError](err)
 	switch {
 	case ctx.Err() != nil && err != nil:
 		return context.Cause(ctx)
+	case is && ended.Killed():
+		return exit.Errorf(exit.Temporary, "the helper %s was killed (exit code %d), as by hand or for its memory: run the same command again, which goes on where it was", strings.Join(o.Args, " "), ended.Code)
 	case err != nil && last.Error != "":
 		return exit.Errorf(exit.Code(err), "%s", last.Error)
 	case err != nil:
