@@ -119,6 +119,9 @@ tale_goes_back() {
   before=$(identity db proxy convex)
   tale_must 78 rollback
   must "$said" 'accept-data-loss'
+  tale_must 78 rollback --dry-run
+  must "$said" 'accept-data-loss'
+  tale_must 10 rollback --dry-run --accept-data-loss
   beside_visitors tale_must 0 rollback --accept-data-loss
   shell_page_is_there
   equal "$(docker ps --filter "name=^/$tale_id-platform-" --format '{{.Image}}')" "$tale_registry/tale-platform:0.9.0" "the image that serves"
