@@ -54,8 +54,9 @@ func (w *Writer) part(name string, content []byte) (Part, error) {
 	return Part{Name: name, Bytes: int64(len(content)), SHA256: hex.EncodeToString(sum[:])}, err
 }
 
+// header returns that of a member: of the oldest format that can say it.
 func header(name string, size int64, moment time.Time) *tar.Header {
-	return &tar.Header{Typeflag: tar.TypeReg, Name: name, Size: size, Mode: 0o600, ModTime: moment, Format: tar.FormatUSTAR}
+	return &tar.Header{Typeflag: tar.TypeReg, Name: name, Size: size, Mode: 0o600, ModTime: moment}
 }
 
 // streamWriter cuts what is written into parts.
