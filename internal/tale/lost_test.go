@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -198,3 +199,31 @@ func TestAVolumeThatIsFullWhenItsTurnComes(t *testing.T) {
 type neverEnds struct{}
 
 func (neverEnds) Read(into []byte) (int, error) { return len(into), nil }
+
+// TestNamesOfDatabasesThatBeginAlike: Postgres cuts those that get an ending.
+func TestNamesOfDatabasesThatBeginAlike(t *testing.T) {
+	s := newShop(t)
+	file := filepath.Join(s.app.folder, "b.tar")
+	before := map[string]string{"short": "1", strings.Repeat("a", 42) + "x": "2", strings.Repeat("a", 42) + "y": "3", strings.Repeat("a", 60) + "z": "4", strings.Repeat("ä", 31): "5", strings.Repeat("ä", 30) + "ö": "6"}
+	s.postgres.Reset(before)
+	if err := s.run(s.app.backupCommand(), file); err != nil {
+		t.Fatal(err)
+	}
+	kept := 0
+	for range 2 {
+		if err := s.run(s.app.restoreCommand(), file, "--project-name", "shop-1"); err != nil {
+			t.Fatal(err)
+		}
+		kept += len(before)
+		if now := s.postgres.Contents(); len(now) != len(before)+kept {
+			t.Errorf("%d databases are there: %q", len(now), slices.Sorted(maps.Keys(now)))
+		}
+	}
+	s.app.yes = true
+	if err := s.run(s.app.restoreCommand(), "--discard-old"); err != nil {
+		t.Fatal(err)
+	}
+	if now := s.postgres.Contents(); !maps.Equal(now, before) {
+		t.Errorf("there is %q, want %q", now, before)
+	}
+}

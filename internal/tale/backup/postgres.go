@@ -106,7 +106,7 @@ func (s Server) databases(ctx context.Context) (found []Database, err error) {
 		if err := json.Unmarshal([]byte(line), &d); err != nil {
 			return nil, fmt.Errorf("cannot read what Postgres says of its databases: %w", err)
 		}
-		if _, before := cutBefore(d.Name); before || strings.HasSuffix(d.Name, restoringEnding) {
+		if _, before := endingOfBefore(d.Name); before || strings.HasSuffix(d.Name, restoringEnding) {
 			continue
 		}
 		d.Settings = slices.DeleteFunc(d.Settings, func(setting string) bool { return strings.HasPrefix(setting, restoredSetting+"=") })

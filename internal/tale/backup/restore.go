@@ -3,7 +3,9 @@ package backup
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/dustin/go-humanize"
 	"github.com/klauspost/compress/zstd"
@@ -115,9 +118,9 @@ func (t Target) Left() bool { return t.volume.Left || len(t.left(true, true)) > 
 // old ones whose successor is there.
 func (t Target) left(unfinished, old bool) (names []string) {
 	for database := range t.databases {
-		base, isBefore := cutBefore(database)
+		ending, isBefore := endingOfBefore(database)
 		isNew := strings.HasSuffix(database, restoringEnding)
-		if _, there := t.databases[base]; unfinished && isNew || old && isBefore && there {
+		if unfinished && isNew || old && isBefore && t.replaced(database, ending) {
 			names = append(names, database)
 		}
 	}
@@ -125,12 +128,22 @@ func (t Target) left(unfinished, old bool) (names []string) {
 	return names
 }
 
+// replaced reports whether the successor of a database is there that has this ending.
+func (t Target) replaced(old, ending string) bool {
+	for database := range t.databases {
+		if beside(database, ending) == old {
+			return true
+		}
+	}
+	return false
+}
+
 // Run returns the restore of a backup that was killed and has left something, or else a
 // new one.
 func (t Target) Run(m Manifest, now time.Time) string {
 	left := []string{t.volume.Swapping, t.volume.Ready}
 	for _, d := range m.Databases {
-		left = append(left, t.databases[d.Name+restoringEnding])
+		left = append(left, t.databases[beside(d.Name, restoringEnding)])
 	}
 	for _, run := range left {
 		if strings.HasPrefix(run, m.ID()+"-") {
@@ -173,7 +186,7 @@ func (t Target) Unfinished() string { return t.volume.Swapping }
 // swapped returns the databases that are in their place.
 func (t Target) swapped(run string, m Manifest) (names []string) {
 	for _, d := range m.Databases {
-		if t.databases[d.Name] == run && t.databases[d.Name+restoringEnding] == "" {
+		if t.databases[d.Name] == run && t.databases[beside(d.Name, restoringEnding)] == "" {
 			names = append(names, d.Name)
 		}
 	}
@@ -211,7 +224,7 @@ func (r Restore) Prepare(ctx context.Context, t Target) error {
 			err = volume.end(err)
 			volume = nil
 			return err
-		case isDump && t.databases[database+restoringEnding] != r.Run && !slices.Contains(t.swapped(r.Run, r.Manifest), database):
+		case isDump && t.databases[beside(database, restoringEnding)] != r.Run && !slices.Contains(t.swapped(r.Run, r.Manifest), database):
 			return r.fill(ctx, database, &moving{content, func(n int64) { r.Moves("database "+database, n) }, 0})
 		}
 		return nil
@@ -358,7 +371,7 @@ func (r Restore) fill(ctx context.Context, database string, packed io.Reader) er
 	if i < 0 {
 		return damaged("it has a dump of a database that its manifest does not have")
 	}
-	d, as := r.Manifest.Databases[i], database+restoringEnding
+	d, as := r.Manifest.Databases[i], beside(database, restoringEnding)
 	for _, statement := range []string{"DROP DATABASE IF EXISTS " + name(as) + " WITH (FORCE);\n", d.created(as) + ";\n"} {
 		if _, err := r.Server.query(ctx, maintenance, statement); err != nil {
 			return err
@@ -413,17 +426,17 @@ func (r Restore) SwapDatabases(ctx context.Context) error {
 	}
 	var statements, named []string
 	for _, d := range r.Manifest.Databases {
-		if t.databases[d.Name+restoringEnding] != r.Run {
+		if t.databases[beside(d.Name, restoringEnding)] != r.Run {
 			if slices.Contains(t.swapped(r.Run, r.Manifest), d.Name) {
 				continue
 			}
-			return exit.Errorf(exit.Failure, "the database %s has gone", d.Name+restoringEnding)
+			return exit.Errorf(exit.Failure, "the database %s has gone", beside(d.Name, restoringEnding))
 		}
 		if _, there := t.databases[d.Name]; there {
 			statements = append(statements, "ALTER DATABASE "+name(d.Name)+" RENAME TO "+name(replacedName(d.Name, r.Run)))
 		}
-		statements = append(statements, "ALTER DATABASE "+name(d.Name+restoringEnding)+" RENAME TO "+name(d.Name))
-		named = append(named, literal(d.Name), literal(d.Name+restoringEnding))
+		statements = append(statements, "ALTER DATABASE "+name(beside(d.Name, restoringEnding))+" RENAME TO "+name(d.Name))
+		named = append(named, literal(d.Name), literal(beside(d.Name, restoringEnding)))
 	}
 	if len(statements) == 0 {
 		return nil
@@ -445,8 +458,22 @@ func (r Restore) SwapDatabases(ctx context.Context) error {
 
 // replacedName returns the name that a database gets which a run replaces.
 func replacedName(database, run string) string {
-	ending := beforeMark + run[len(run)-len(runTime):]
-	return database[:min(len(database), mostName-len(ending))] + ending
+	return beside(database, beforeMark+run[len(run)-len(runTime):])
+}
+
+// beside returns the name of a database that belongs to another one. Postgres cuts long
+// names, so that of such a name the sum keeps it apart from others that begin alike.
+func beside(database, ending string) string {
+	if len(database)+len(ending) <= mostName {
+		return database + ending
+	}
+	sum := sha256.Sum256([]byte(database))
+	ending = "_" + hex.EncodeToString(sum[:4]) + ending
+	cut := mostName - len(ending)
+	for !utf8.RuneStart(database[cut]) {
+		cut--
+	}
+	return database[:cut] + ending
 }
 
 // SwapVolume does the same for the volume.
@@ -481,12 +508,12 @@ func (r Restore) Discard(ctx context.Context, unfinished, old bool) (removed []s
 	return removed, r.helper(ctx, []string{dropVerb, what}, nil, nil)
 }
 
-// cutBefore returns the name that a replaced database had, if it is one.
-func cutBefore(database string) (base string, is bool) {
+// endingOfBefore returns what the name of a replaced database ends with, if it is one.
+func endingOfBefore(database string) (ending string, is bool) {
 	i := strings.LastIndex(database, beforeMark)
 	if i < 0 {
 		return "", false
 	}
 	_, err := time.Parse(runTime, database[i+len(beforeMark):])
-	return database[:i], err == nil
+	return database[i:], err == nil
 }

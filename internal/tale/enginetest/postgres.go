@@ -149,6 +149,9 @@ func (p *Postgres) answer(on, text string) (string, error) {
 	return strings.Join(lines, "\n"), nil
 }
 
+// longestName is that of Postgres, which cuts longer ones.
+const longestName = 63
+
 // change does all of what changes databases, or nothing.
 func (p *Postgres) change(text string) error {
 	databases := maps.Clone(p.databases)
@@ -156,6 +159,8 @@ func (p *Postgres) change(text string) error {
 		found := altered.FindStringSubmatch(line)
 		name := strings.Split(line+`""`, `"`)[1]
 		switch d := databases[name]; {
+		case len(name) > longestName, found != nil && len(found[2]) > longestName:
+			return fmt.Errorf("a name in %q would be cut", line)
 		case line == "BEGIN;\n", line == "COMMIT;\n":
 		case strings.HasPrefix(line, "DROP DATABASE"):
 			delete(databases, name)
