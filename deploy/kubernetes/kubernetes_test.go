@@ -35,6 +35,9 @@ func TestManifestsAreOfTheAPI(t *testing.T) {
 					t.Errorf("there is no %s", kind)
 				}
 			}
+			if level := find[*corev1.Namespace](t, all, "Namespace", "tale").Labels["pod-security.kubernetes.io/enforce"]; level != "restricted" {
+				t.Errorf("pods may have more rights than ours need: %q", level)
+			}
 		})
 	}
 }

@@ -35,6 +35,10 @@ func checkPod(t *testing.T, o object) {
 		checkProbes(t, name, c)
 		checkRoom(t, name, pod, c)
 		checkPorts(t, name, c)
+		// One pushes, and the replicas serve.
+		if want := map[string]string{"push": "push", stack.Platform: "serve"}[c.Name]; strings.Join(c.Args, " ") != want {
+			t.Errorf("%s: container %s is started with %q, not with %q", name, c.Name, c.Args, want)
+		}
 		s := c.SecurityContext
 		if writes := s.ReadOnlyRootFilesystem == nil; writes != asRoot || *s.AllowPrivilegeEscalation || len(s.Capabilities.Drop) != 1 {
 			t.Errorf("%s: container %s is not locked down", name, c.Name)
@@ -58,6 +62,7 @@ func checkReplicas(t *testing.T, o object) {
 			checkBesideConvex(t, o, *workload.Spec.Replicas)
 			return
 		}
+		checkRollout(t, o, workload.Spec)
 		var over []string
 		for _, spread := range o.pod.Spec.TopologySpreadConstraints {
 			if spread.WhenUnsatisfiable == corev1.ScheduleAnyway { // one node is enough
@@ -99,6 +104,22 @@ func checkMounts(t *testing.T, o object) {
 		}) {
 			t.Errorf("%s: %s of the stack is not at %s", o, want.Volume, want.Path)
 		}
+	}
+}
+
+// checkRollout sees that no pod goes before the one that takes its place is ready and, of the
+// platform's, known to the proxies, which may have names in a cache that was filled just before.
+func checkRollout(t *testing.T, o object, d appsv1.DeploymentSpec) {
+	t.Helper()
+	const kept = 30 // seconds, by many clusters
+	if o.GetName() == stack.Platform && d.MinReadySeconds <= kept {
+		t.Errorf("%s: old pods go %d s after a new one is ready, but names are kept for %d s", o, d.MinReadySeconds, kept)
+	}
+	if d.Strategy.Type == appsv1.RecreateDeploymentStrategyType {
+		return // for a volume that one pod can have: see TestLetsEncrypt
+	}
+	if r := d.Strategy.RollingUpdate; r == nil || r.MaxUnavailable == nil || r.MaxUnavailable.String() != "0" {
+		t.Errorf("%s: a rollout takes pods away before there are others: %+v", o, r)
 	}
 }
 
@@ -214,6 +235,8 @@ func checkGrace(t *testing.T, name string, pod corev1.PodSpec, c corev1.Containe
 	var needs int64
 	if c.Lifecycle != nil && c.Lifecycle.PreStop != nil {
 		needs = c.Lifecycle.PreStop.Sleep.Seconds
+	} else if c.Name == stack.Proxy {
+		t.Errorf("%s: a Service goes on sending visitors to a pod that has ended: preStop has it wait", name)
 	}
 	settings, names := stopSettings(c.Name)
 	for _, variable := range names {
@@ -229,10 +252,23 @@ func checkGrace(t *testing.T, name string, pod corev1.PodSpec, c corev1.Containe
 	}
 }
 
+// probePaths returns where a container says that it has started, that it lives and that it is
+// ready. What it needs and does not find is no reason to kill it, and is one to send it nobody.
+func probePaths(container string) [3]string {
+	switch {
+	case container == stack.Proxy:
+		const ready = stack.ProxyHealthPath + "?ready"
+		return [3]string{ready, stack.ProxyHealthPath, ready}
+	case python(container): // they have one answer
+		return [3]string{"/health", "/health", "/health"}
+	}
+	return [3]string{"/startupz", "/livez", "/readyz"}
+}
+
 // checkProbes sees that probes ask a port that the container has, and that a busy node kills none.
 func checkProbes(t *testing.T, name string, c corev1.Container) {
 	t.Helper()
-	for _, probe := range []*corev1.Probe{c.StartupProbe, c.LivenessProbe, c.ReadinessProbe} {
+	for i, probe := range []*corev1.Probe{c.StartupProbe, c.LivenessProbe, c.ReadinessProbe} {
 		if probe == nil {
 			if len(c.Ports) > 0 {
 				t.Errorf("%s: container %s lacks a probe", name, c.Name)
@@ -241,6 +277,9 @@ func checkProbes(t *testing.T, name string, c corev1.Container) {
 		}
 		if !slices.ContainsFunc(c.Ports, func(p corev1.ContainerPort) bool { return p.Name == probe.HTTPGet.Port.StrVal }) {
 			t.Errorf("%s: a probe asks the port %s, which %s does not have", name, probe.HTTPGet.Port.StrVal, c.Name)
+		}
+		if want := probePaths(c.Name)[i]; probe.HTTPGet.Path != want {
+			t.Errorf("%s: container %s is asked at %s, not at %s", name, c.Name, probe.HTTPGet.Path, want)
 		}
 	}
 	if alive := c.LivenessProbe; alive != nil && time.Duration(alive.TimeoutSeconds)*time.Second < 5*time.Second {

@@ -40,12 +40,25 @@ func checkStack(t *testing.T, name string, object any) {
 			t.Errorf("%s: no container is given it", name)
 		}
 	case *corev1.Service:
+		checkAddresses(t, name, object)
 		service := serviceOf(t, object.Name)
 		for _, port := range object.Spec.Ports {
 			if !slices.Contains(service.Ports, int(port.Port)) && !slices.Contains(service.Publish, strconv.Itoa(int(port.Port))) {
 				t.Errorf("%s: %s has no port %d", name, object.Name, port.Port)
 			}
 		}
+	}
+}
+
+// checkAddresses sees that the proxies find each pod of the platform, which they probe by
+// themselves, and convex at an address that stays, both before they are ready.
+func checkAddresses(t *testing.T, name string, service *corev1.Service) {
+	t.Helper()
+	if headless := service.Spec.ClusterIP == corev1.ClusterIPNone; headless != (service.Name == stack.Platform) {
+		t.Errorf("%s: its address is %q", name, service.Spec.ClusterIP)
+	}
+	if early := service.Spec.PublishNotReadyAddresses; early != (service.Name == stack.Platform || service.Name == stack.Convex) {
+		t.Errorf("%s: pods that are not ready are found: %t", name, early)
 	}
 }
 

@@ -1,11 +1,16 @@
 package kubernetes_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/report"
 )
 
 // checkUpkeep looks at what decides about a drain of a node and about old pushes.
@@ -25,6 +30,26 @@ func checkUpkeep(t *testing.T, name string, object any) {
 		if _, tag, _ := strings.Cut(image, ":"); object.Name != "push-"+tag {
 			t.Errorf("%s: a second release would change it: its image is %s", name, image)
 		}
+		checkRetries(t, name, object.Spec)
+	}
+}
+
+// checkRetries sees that a push is tried as often as docs/orchestrators.md says, each time in a
+// pod whose log stays, and one that no other try would mend only once.
+func checkRetries(t *testing.T, name string, job batchv1.JobSpec) {
+	t.Helper()
+	if job.BackoffLimit == nil || *job.BackoffLimit != 3 || job.Template.Spec.RestartPolicy != corev1.RestartPolicyNever {
+		t.Errorf("%s: it is not tried three times more, or not in other pods", name)
+	}
+	var final []int32
+	for _, code := range []int{exit.Usage, exit.DeployRefused, exit.Unavailable, exit.Temporary, exit.NoPermission, exit.Config} {
+		if !report.New(code, "", "", "").Retryable {
+			final = append(final, int32(code))
+		}
+	}
+	if policy := job.PodFailurePolicy; policy == nil || len(policy.Rules) != 1 || policy.Rules[0].Action != batchv1.PodFailurePolicyActionFailJob ||
+		policy.Rules[0].OnExitCodes.Operator != batchv1.PodFailurePolicyOnExitCodesOpIn || !slices.Equal(policy.Rules[0].OnExitCodes.Values, final) {
+		t.Errorf("%s: it is to end at once with the exit codes %v: %+v", name, final, policy)
 	}
 }
 
