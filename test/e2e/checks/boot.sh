@@ -18,11 +18,13 @@ pushes_24_variables() {
 }
 
 second_up_is_warm() {
-  local before after
-  before=$(inspect platform '{{.Id}} {{.State.StartedAt}}')
+  local service
+  local -A before=()
+  for service in "${running[@]}"; do before[$service]=$(inspect "$service" '{{.Id}} {{.State.StartedAt}}'); done
   compose up -d --wait --wait-timeout 60
-  after=$(inspect platform '{{.Id}} {{.State.StartedAt}}')
-  equal "$after" "$before" "the platform container"
+  for service in "${running[@]}"; do
+    equal "$(inspect "$service" '{{.Id}} {{.State.StartedAt}}')" "${before[$service]}" "the container of $service"
+  done
 }
 
 # The containers are new, the volumes are not: nothing is pushed.

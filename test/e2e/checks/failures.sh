@@ -27,8 +27,8 @@ no_env_file_gives_one_sentence() {
 
 wrong_secret_is_named() {
   one_off platform INSTANCE_SECRET="$(printf '%064d' 7)" -- push
-  equal "$code" 77 "the exit code"
-  must "$said" 'INSTANCE_SECRET'
+  equal "$code" 77 "the exit code: $said"
+  must "$said" 'ERROR .*INSTANCE_SECRET'
   note "exit $code: $(reason)"
 }
 
@@ -41,8 +41,8 @@ missing_variables_are_listed_at_once() {
 
 absent_backend_is_named() {
   one_off platform CONVEX_URL=http://nowhere:3210 CONVEX_WAIT_TIMEOUT=3 -- push
-  equal "$code" 69 "the exit code"
-  must "$said" 'nowhere'
+  equal "$code" 69 "the exit code: $said"
+  must "$said" 'ERROR +said .*nowhere' # and not only where it says what it starts with
   note "exit $code: $(reason)"
 }
 

@@ -22,6 +22,7 @@ processes_run_as_1001() {
   local service pid pids
   for service in convex platform proxy; do
     pids=$(processes "$service")
+    [ "$service" = proxy ] || [ "$(wc -w <<<"$pids")" -gt 1 ] || { echo "$service: only its main process was found"; return 1; }
     for pid in $pids; do
       equal "$(awk '/^(Uid|Gid):/ {print $2, $3, $4, $5}' "/proc/$pid/status" | sort -u)" "1001 1001 1001 1001" \
         "$service: ids of $(tr '\0' ' ' <"/proc/$pid/cmdline")"
@@ -47,8 +48,8 @@ root_is_read_only_and_no_capability_is_left() {
 
 secrets=(DB_PASSWORD INSTANCE_SECRET BETTER_AUTH_SECRET ENCRYPTION_SECRET_HEX METRICS_BEARER_TOKEN)
 
-# The backend takes --instance-secret by argument and has no other channel for
-# it; no other secret may be in a command line, and none in a log.
+# The backend takes --instance-secret and the URL of its database by argument and has no
+# other channel for them; no other secret may be in a command line, and none in a log.
 no_secret_in_logs_or_command_lines() {
   local service said
   for service in "${running[@]}"; do
@@ -57,6 +58,9 @@ no_secret_in_logs_or_command_lines() {
     said=$(docker top "$(container "$service")" -eo pid,args)
     reveals_nothing "a command line of $service" "$(grep -v convex-local-backend <<<"$said")"
   done
+  said=$(docker top "$(container convex)" -eo pid,args)
+  local -a secrets=(BETTER_AUTH_SECRET ENCRYPTION_SECRET_HEX METRICS_BEARER_TOKEN)
+  reveals_nothing "the backend's command line" "$(grep convex-local-backend <<<"$said")"
 }
 
 # reveals_nothing WHERE TEXT
@@ -101,7 +105,11 @@ images_describe_themselves() {
 
 # Of the backend's base, convex leaves out the compiler's libraries and the volume.
 convex_leaves_out_what_it_does_not_use() {
-  equal "$(docker run --rm --entrypoint find tale-e2e/tale-convex:e2e /usr/lib -name 'libclang*')" "" "what is left of the compiler"
+  local base left
+  base=$(docker run --rm --entrypoint find tale-e2e/convex-backend /usr/lib -name 'libclang*')
+  [ -n "$base" ] || { echo "the base has nothing of the compiler"; return 1; }
+  left=$(docker run --rm --entrypoint find tale-e2e/tale-convex:e2e /usr/lib -name 'libclang*')
+  equal "$left" "" "what is left of the compiler"
   equal "$(docker image inspect -f '{{json .Config.Volumes}}' tale-e2e/tale-convex:e2e)" '{"/app/data":{}}' "the volumes"
 }
 

@@ -76,6 +76,7 @@ kills_during_the_boot_heal() {
   done
   wait "$up" || true
   echo "killed: ${order[*]}"
+  ((${#order[@]} > 0))
   # The engine waits longer before each restart, and compose gives up on a
   # container that it finds between two of them.
   for service in "${!killed[@]}"; do

@@ -63,8 +63,9 @@ legacy_serves() { equal "$(curl -sS --max-time 5 "http://127.0.0.1:$tale_http/")
 
 # is_copied FROM TO OWNER: all of a volume is in another one, which may have more by now.
 is_copied() {
-  local missing
-  missing=$(comm -23 <(legacy_listing "$1" "$3" | grep -v ' d ' | LC_ALL=C sort) <(legacy_listing "$2" | LC_ALL=C sort))
+  local source missing
+  source=$(legacy_listing "$1" "$3" | grep -v ' d ' | LC_ALL=C sort) # fails where there is nothing
+  missing=$(comm -23 - <(legacy_listing "$2" | LC_ALL=C sort) <<<"$source")
   equal "$missing" "" "what $2 lacks of $1"
 }
 

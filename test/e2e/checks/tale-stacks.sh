@@ -73,7 +73,7 @@ beside_visitors() {
   load=$!
   "$@"
   kill -TERM "$load"
-  wait "$load" || true
+  wait "$load"
   seen=$(cat "$tale_dir/load.json")
   [ "$(jq .asked <<<"$seen")" -gt 100 ] || { echo "too few requests: $seen"; return 1; }
   equal "$(jq .failed <<<"$seen")" 0 "the failed requests, of $seen"

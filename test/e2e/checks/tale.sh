@@ -3,7 +3,10 @@
 
 # The Go tests that need a real engine; each removes what it makes.
 engine_tests_pass() {
-  (cd "$root" && TALE_TEST_ENGINE_IMAGE=tale-e2e/slim timeout 600 nice go test -tags nobadger,nomysql,nopgx -count=1 -run '^TestReal' ./internal/tale/...)
+  local said
+  said=$(cd "$root" && TALE_TEST_ENGINE_IMAGE=tale-e2e/slim timeout 600 nice go test -tags nobadger,nomysql,nopgx -count=1 -v -run '^TestReal' ./internal/tale/... 2>&1) ||
+    { grep -vE '^(=== |--- PASS|PASS|ok |testing: warning)' <<<"$said"; return 1; }
+  must "$said" '^--- PASS: TestReal'
 }
 
 # The command in a project of its own, whose releases are the images under other versions.
