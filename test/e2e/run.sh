@@ -81,9 +81,9 @@ recovery() {
   check "kill -9 of the web server" recovers platform 'bun server.ts'
   check "kill -9 of the backend" recovers convex convex-local-backend
   check "kill -9 of the dashboard" dashboard_recovers
-  check "kill -9 of the platform's entrypoint" recovers platform platform-entrypoint
-  check "kill -9 of convex's entrypoint" recovers convex convex-entrypoint
-  check "kill -9 of the proxy" recovers proxy /usr/local/bin/proxy
+  check "kill -9 of the platform's entrypoint" recovers platform 'platform-entrypoint$'
+  check "kill -9 of convex's entrypoint" recovers convex 'convex-entrypoint$'
+  check "kill -9 of the proxy" recovers proxy '/usr/local/bin/proxy$'
   check "kill -9 of the database" recovers db 'postgres -c'
   check "convex restarts below a running platform" convex_restarts_below_the_platform
   check "containers are killed while they boot" kills_during_the_boot_heal

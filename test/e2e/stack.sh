@@ -107,5 +107,6 @@ visit() {
     "$root/bin/demo" visit --root "$(root_certificate)" --connect "127.0.0.1:$https_port"
 }
 
-# pid_of SERVICE PATTERN: the host's id of a process of the service.
+# pid_of SERVICE PATTERN: the host's id of a process of the service. A health check is the
+# same program with an argument, and may have the lower id.
 pid_of() { docker top "$(container "$1")" -eo pid,args | awk -v p="$2" 'NR > 1 && $0 ~ p {print $1; exit}'; }

@@ -81,14 +81,14 @@ system_function() {
 # The file goes through as it comes: neither the body nor the answer is held.
 upload_does_not_grow_the_proxy() {
   local before after said id url
-  before=$(resident proxy /usr/local/bin/proxy)
+  before=$(resident proxy '/usr/local/bin/proxy$')
   url=$(system_function mutation generateUploadUrl '{}' | jq -r .value)
   said=$(head -c 268435456 /dev/zero | get "/api/storage/${url##*/}" --max-time 60 -H 'Content-Type: application/octet-stream' \
     -H 'Expect:' -T - -X POST -w ' %{speed_upload}')
   id=$(jq -r .storageId <<<"${said% *}")
   url=$(system_function query getFile "{\"storageId\": \"$id\"}" | jq -r .value.url)
   equal "$(get "/api/storage/${url##*/}" --max-time 60 | wc -c)" 268435456 "the bytes that came back"
-  after=$(resident proxy /usr/local/bin/proxy)
+  after=$(resident proxy '/usr/local/bin/proxy$')
   ((after - before <= 30000)) || { echo "the proxy grew from $before to $after kB"; return 1; }
   note "$((${said##* } / 1000000)) MB/s, the proxy grew by $(((after - before) / 1000)) MB to $((after / 1000))"
 }
