@@ -33,6 +33,7 @@ type visitors struct {
 	closed  int      // sockets, with a close frame
 	lost    []string // sockets, without
 	open    int
+	wanted  int // sockets that are held
 }
 
 // backendPath is one that the backend answers; the rest is the platform's.
@@ -54,6 +55,7 @@ func newVisitors(address string, paths ...string) *visitors {
 // start begins the load, after all sockets are open.
 func (v *visitors) start(ctx context.Context, rate, sockets int) error {
 	ctx, v.stop = context.WithCancel(ctx)
+	v.wanted = sockets
 	for range sockets {
 		v.done.Go(func() { v.hold(ctx) })
 	}
@@ -230,8 +232,11 @@ type loss struct {
 	slowest                       time.Duration // of an answer; 0 for any
 }
 
-// finish ends the load and returns what was lost.
+// finish ends the load and returns what was lost. A socket that is not open by then has been
+// waiting for an answer, which nothing else counts.
 func (v *visitors) finish(allowed loss) (figure string, err error) {
+	var away int
+	v.note(func() { away = v.wanted - v.open })
 	v.stop()
 	v.done.Wait()
 	figure = fmt.Sprintf("of %d requests %d lost, the slowest answered after %.1f s; sockets: %d lost, %d closed and %d refused",
@@ -248,6 +253,9 @@ func (v *visitors) finish(allowed loss) (figure string, err error) {
 		if len(one.list) > one.allowed {
 			err = errors.Join(err, fmt.Errorf("%d %s, at most %d may, from %s to %s", len(one.list), one.what, one.allowed, one.list[0], one.list[len(one.list)-1]))
 		}
+	}
+	if away > allowed.handshakes {
+		err = errors.Join(err, fmt.Errorf("%d of %d WebSockets are not open at the end", away, v.wanted))
 	}
 	if allowed.slowest > 0 && v.slowest > allowed.slowest {
 		err = errors.Join(err, fmt.Errorf("an answer took %s, at most %s may it take", v.slowest, allowed.slowest))
