@@ -200,11 +200,12 @@ type neverEnds struct{}
 
 func (neverEnds) Read(into []byte) (int, error) { return len(into), nil }
 
-// TestNamesOfDatabasesThatBeginAlike: Postgres cuts those that get an ending.
-func TestNamesOfDatabasesThatBeginAlike(t *testing.T) {
+// TestNamesOfDatabases: Postgres cuts long ones that get an ending, so that they begin alike,
+// and its programs take some for settings of a connection.
+func TestNamesOfDatabases(t *testing.T) {
 	s := newShop(t)
 	file := filepath.Join(s.app.folder, "b.tar")
-	before := map[string]string{"short": "1", strings.Repeat("a", 42) + "x": "2", strings.Repeat("a", 42) + "y": "3", strings.Repeat("a", 60) + "z": "4", strings.Repeat("ä", 31): "5", strings.Repeat("ä", 30) + "ö": "6"}
+	before := map[string]string{"short": "1", strings.Repeat("a", 42) + "x": "2", strings.Repeat("a", 42) + "y": "3", strings.Repeat("a", 60) + "z": "4", strings.Repeat("ä", 31): "5", strings.Repeat("ä", 30) + "ö": "6", "a=b": "7", `it's a \ name`: "8", "postgresql://x": "9"}
 	s.postgres.Reset(before)
 	if err := s.run(s.app.backupCommand(), file); err != nil {
 		t.Fatal(err)

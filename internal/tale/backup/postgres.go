@@ -75,7 +75,14 @@ func (s Server) transaction(ctx context.Context, statements ...string) error {
 }
 
 func psql(database string) []string {
-	return program("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", database, "-f", "-")
+	return program("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", connection(database), "-f", "-")
+}
+
+// connection returns what names a database to a program: a name alone may be taken for a
+// URL or a list of settings. A server whose host has vanished is given up after a minute and
+// a half, where the kernel would wait for hours.
+func connection(database string) string {
+	return "dbname='" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(database) + "' connect_timeout=30 keepalives_idle=30 keepalives_interval=10 keepalives_count=6"
 }
 
 // program finds one of Postgres where the database image's entrypoint finds the server:
@@ -200,7 +207,7 @@ func (l *lines) Write(some []byte) (int, error) {
 
 // dump writes a database as it was at a snapshot.
 func (s Server) dump(ctx context.Context, database, snapshot string, to io.Writer) error {
-	err := s.named().run(ctx, program("pg_dump", "-Fc", "--compress=0", "--snapshot="+snapshot, "-d", database), engine.Streams{Out: to})
+	err := s.named().run(ctx, program("pg_dump", "-Fc", "--compress=0", "--snapshot="+snapshot, "-d", connection(database)), engine.Streams{Out: to})
 	if err != nil {
 		_ = s.endNamed(context.WithoutCancel(ctx)) // or else the next backup does, as soon as the server answers
 		return fmt.Errorf("cannot dump the database %s: %w", database, outdated(err))

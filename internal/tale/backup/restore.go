@@ -383,7 +383,7 @@ func (r Restore) fill(ctx context.Context, database string, packed io.Reader) er
 	}
 	in := &untilEnded{from: plain}
 	defer func() { in.end(); plain.Close() }()
-	restore := program("pg_restore", "--exit-on-error", "--no-owner", "-d", as)
+	restore := program("pg_restore", "--exit-on-error", "--no-owner", "-d", connection(as))
 	if err := r.Server.run(ctx, restore, engine.Streams{In: in}); err != nil {
 		return fmt.Errorf("cannot restore the database %s: %w", database, err)
 	}

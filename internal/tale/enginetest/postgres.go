@@ -48,12 +48,16 @@ func (p *Postgres) Contents() map[string]string {
 	return contents
 }
 
+// connected finds the name of a database in what libpq connects with.
+var connected = regexp.MustCompile(`^dbname='((?:[^'\\]|\\.)*)'`)
+
 // Program does what psql, pg_dump and pg_restore do. It is a ProgramFunc.
 func (p *Postgres) Program(_ string, command []string, in io.Reader, out, errs io.Writer) int {
 	on, snapshot := "", 0
 	for i, arg := range command {
 		if arg == "-d" {
-			on = command[i+1]
+			on = connected.FindStringSubmatch(command[i+1])[1]
+			on = strings.NewReplacer(`\\`, `\`, `\'`, `'`).Replace(on)
 		}
 		_, _ = fmt.Sscanf(arg, "--snapshot=%d", &snapshot)
 	}
