@@ -151,15 +151,7 @@ func choose(t *testing.T, site string, components []string) {
 // decode reads as strictly as the API server does, which knows capital letters from small ones.
 func decode(t *testing.T, kind schema.GroupVersionKind, data []byte) object {
 	t.Helper()
-	known := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{
-		corev1.AddToScheme, appsv1.AddToScheme, batchv1.AddToScheme, networkingv1.AddToScheme, policyv1.AddToScheme, autoscalingv2.AddToScheme,
-	} {
-		if err := add(known); err != nil {
-			t.Fatal(err)
-		}
-	}
-	value, err := known.New(kind)
+	value, err := kinds(t).New(kind)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,6 +166,20 @@ func decode(t *testing.T, kind schema.GroupVersionKind, data []byte) object {
 		}
 	}
 	return o
+}
+
+// kinds returns those of the API that the manifests may have.
+func kinds(t *testing.T) *runtime.Scheme {
+	t.Helper()
+	known := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{
+		corev1.AddToScheme, appsv1.AddToScheme, batchv1.AddToScheme, networkingv1.AddToScheme, policyv1.AddToScheme, autoscalingv2.AddToScheme,
+	} {
+		if err := add(known); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return known
 }
 
 // roles are the containers; each has a secret of that name.

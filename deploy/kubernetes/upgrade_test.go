@@ -1,11 +1,7 @@
 package kubernetes_test
 
 import (
-	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,65 +9,70 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 )
 
-// discovery answers what an API server has, of the kinds that the chart makes.
-func discovery() map[string]string {
-	var groups []string
-	answers := map[string]string{
-		"/version": `{"major":"1","minor":"37","gitVersion":"v1.37.0"}`,
-		"/api":     `{"kind":"APIVersions","versions":["v1"]}`,
+const (
+	jobs        = "/apis/batch/v1/namespaces/tale/jobs/"
+	deployments = "/apis/apps/v1/namespaces/tale/deployments/"
+)
+
+// do runs a command of helm about the cluster of the kubeconfig, which has to succeed.
+func (h helm) do(t *testing.T, kubeconfig string, arguments ...string) {
+	t.Helper()
+	if printed, failure := h.run(t, append(arguments, "--kubeconfig", kubeconfig)...); failure != "" {
+		t.Fatalf("helm %s: %s%s", arguments[0], failure, printed)
 	}
-	for version, kinds := range map[string][]string{
-		"v1": {"ConfigMap", "Service"}, "apps/v1": {"Deployment", "StatefulSet"}, "batch/v1": {"Job"},
-		"networking.k8s.io/v1": {"NetworkPolicy"}, "policy/v1": {"PodDisruptionBudget"}, "autoscaling/v2": {"HorizontalPodAutoscaler"},
-	} {
-		var resources []string
-		for _, kind := range kinds {
-			resources = append(resources, fmt.Sprintf(`{"name":"%ss","namespaced":true,"kind":%q,"verbs":["get"]}`, strings.ToLower(kind), kind))
-		}
-		path := "/api/"
-		if group, number, ok := strings.Cut(version, "/"); ok {
-			path = "/apis/"
-			groups = append(groups, fmt.Sprintf(`{"name":%q,"versions":[{"groupVersion":%q,"version":%q}]}`, group, version, number))
-		}
-		answers[path+version] = fmt.Sprintf(`{"kind":"APIResourceList","groupVersion":%q,"resources":[%s]}`, version, strings.Join(resources, ","))
-	}
-	answers["/apis"] = fmt.Sprintf(`{"kind":"APIGroupList","apiVersion":"v1","groups":[%s]}`, strings.Join(groups, ","))
-	return answers
 }
 
-// cluster returns the kubeconfig of an API server that has one Deployment, with six pods.
-func cluster(t *testing.T) string {
-	t.Helper()
-	answers := discovery()
-	answers["/apis/apps/v1/namespaces/tale/deployments/platform"] = `{"kind":"Deployment","apiVersion":"apps/v1","metadata":{"name":"platform","namespace":"tale"},"spec":{"replicas":6}}`
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		answer, ok := answers[r.URL.Path]
-		w.Header().Set("Content-Type", "application/json")
-		if !ok {
-			w.WriteHeader(http.StatusNotFound)
-			answer = `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404}`
+// upgrade returns the arguments of an upgrade, or of an install, with more values than the site's.
+func upgrade(more ...string) []string {
+	return append([]string{"upgrade", "--install", "--disable-openapi-validation"}, site(more...)...)
+}
+
+// helm makes one Job for what is pushed, never changes it, and makes it again where it is gone.
+func TestChartPushes(t *testing.T) {
+	h := compileHelm(t)
+	cluster, kubeconfig := startAPIServer(t)
+	var before []string
+	for _, step := range []struct {
+		name    string
+		does    func()
+		another bool
+	}{
+		{"install", func() { h.do(t, kubeconfig, upgrade()...) }, true},
+		{"nothing new", func() { h.do(t, kubeconfig, upgrade("--set", "platform.replicas=5")...) }, false},
+		{"the cluster has removed it", func() { cluster.remove(jobs + before[0]); h.do(t, kubeconfig, upgrade()...) }, false},
+		{"a setting", func() { h.do(t, kubeconfig, upgrade("--set", "settings.TALE_LOG_LEVEL=debug")...) }, true},
+		{"a release", func() { h.do(t, kubeconfig, upgrade("--set-string", "images.tag=1.1.0")...) }, true},
+		{"a roll back", func() { h.do(t, kubeconfig, "rollback", "tale", "4", "--namespace", "tale") }, true},
+		{"and once more", func() { h.do(t, kubeconfig, "rollback", "tale", "5", "--namespace", "tale") }, true},
+	} {
+		step.does()
+		now := cluster.jobs()
+		if len(now) != 1 || slices.Equal(now, before) == step.another {
+			t.Fatalf("%s: of %v become %v", step.name, before, now)
 		}
-		fmt.Fprint(w, answer)
-	}))
-	t.Cleanup(server.Close)
-	config := filepath.Join(t.TempDir(), "config")
-	text := fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","current-context":"c","contexts":[{"name":"c","context":{"cluster":"c","user":"u"}}],"clusters":[{"name":"c","cluster":{"server":%q}}],"users":[{"name":"u","user":{}}]}`, server.URL)
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+		before = now
 	}
-	return config
+	if !strings.HasPrefix(before[0], "push-1.1.0-") {
+		t.Errorf("the last release is pushed by %s", before[0])
+	}
 }
 
 // What the autoscaler has made of the number of pods outlives an upgrade, and the one that
 // brings the autoscaler.
 func TestChartKeepsReplicas(t *testing.T) {
 	h := compileHelm(t)
-	inCluster := []string{"--dry-run=server", "--is-upgrade", "--disable-openapi-validation", "--kubeconfig", cluster(t)}
-	for values, want := range map[string]int32{"autoscale.enabled=true": 6, "platform.replicas=4": 4} {
-		all := h.template(t, append(inCluster, "--set", values)...)
-		if replicas := find[*appsv1.Deployment](t, all, "Deployment", "platform").Spec.Replicas; replicas == nil || *replicas != want {
-			t.Errorf("%s: not %d pods: %v", values, want, replicas)
+	cluster, kubeconfig := startAPIServer(t)
+	h.do(t, kubeconfig, upgrade()...)
+	for _, want := range []float64{3, 6} {
+		cluster.spec(deployments + "platform")["replicas"] = want
+		h.do(t, kubeconfig, upgrade("--set", "autoscale.enabled=true")...)
+		if replicas := cluster.spec(deployments + "platform")["replicas"]; replicas != want {
+			t.Errorf("%v pods, not %v: none is one", replicas, want)
 		}
+	}
+	h.do(t, kubeconfig, upgrade("--set", "platform.replicas=4")...)
+	if replicas := cluster.spec(deployments + "platform")["replicas"]; replicas != 4.0 {
+		t.Errorf("%v pods without the autoscaler", replicas)
 	}
 }
 

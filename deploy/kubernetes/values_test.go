@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/tale-project/tale-runtime/internal/config"
@@ -107,28 +108,31 @@ func rolls(t *testing.T, before, after manifests) []string {
 // A change rolls the pods that it is about and no others, and a push is a Job of its own.
 func TestChartRolls(t *testing.T) {
 	h := compileHelm(t)
-	before := h.template(t)
+	before := append(inline("proxy", "METRICS_BEARER_TOKEN=x"), inline("push", "INSTANCE_SECRET=x")...)
+	before = append(before, "--set", "externalDatabase.enabled=true,externalDatabase.ca=x")
+	then := h.template(t, before...)
 	all := []string{"convex", "platform", "proxy", "push"}
 	for name, c := range map[string]struct {
 		values []string
 		want   []string
 	}{
-		"nothing":            {nil, nil},
-		"replicas":           {[]string{"--set", "platform.replicas=5,autoscale.enabled=true"}, nil},
-		"a release":          {[]string{"--set-string", "images.tag=1.1.0"}, all},
-		"convex stays":       {[]string{"--set-string", "images.tag=1.1.0,images.convex.tag=1.0.0"}, []string{"platform", "proxy", "push"}},
-		"a setting":          {[]string{"--set", "settings.TALE_LOG_LEVEL=debug"}, all},
-		"another Secret":     {[]string{"--set", "secrets.push.name=push-2"}, []string{"push"}},
-		"values of a Secret": {inline("proxy", "METRICS_BEARER_TOKEN=x"), []string{"proxy"}},
-		"the authority":      {[]string{"--set", "externalDatabase.enabled=true,externalDatabase.ca=x"}, []string{"convex"}},
-		"resources":          {[]string{"--set", "push.resources.limits.memory=1Gi"}, []string{"push"}},
+		"nothing":             {nil, nil},
+		"replicas":            {[]string{"--set", "platform.replicas=5,autoscale.enabled=true"}, nil},
+		"a release":           {[]string{"--set-string", "images.tag=1.1.0"}, all},
+		"convex stays":        {[]string{"--set-string", "images.tag=1.1.0,images.convex.tag=1.0.0"}, []string{"platform", "proxy", "push"}},
+		"a setting":           {[]string{"--set", "settings.TALE_LOG_LEVEL=debug"}, all},
+		"another Secret":      {[]string{"--set", "secrets.platform.name=platform-2"}, []string{"platform"}},
+		"a value of a Secret": {inline("proxy", "METRICS_BEARER_TOKEN=y"), []string{"proxy"}},
+		"a value of the push": {inline("push", "BETTER_AUTH_SECRET=y"), []string{"push"}},
+		"the authority":       {[]string{"--set", "externalDatabase.ca=y"}, []string{"convex"}},
+		"resources":           {[]string{"--set", "push.resources.limits.memory=1Gi"}, []string{"push"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			after := h.template(t, c.values...)
-			if got := rolls(t, before, after); !slices.Equal(got, c.want) {
+			after := h.template(t, append(slices.Clone(before), c.values...)...)
+			if got := rolls(t, then, after); !slices.Equal(got, c.want) {
 				t.Errorf("%v are replaced, want %v", got, c.want)
 			}
-			old, again := before.jobs(), after.jobs()
+			old, again := then.jobs(), after.jobs()
 			if slices.Contains(c.want, "push") == slices.Equal(old, again) {
 				t.Errorf("the Job %s becomes %s, but cannot be changed", old, again)
 			}
@@ -191,12 +195,15 @@ func TestChartTakesValues(t *testing.T) {
 			t.Errorf("%s: %+v", o, spec)
 		}
 	}
-	for what, want := range map[string]string{"StatefulSet convex": `"storageClassName":"fast"`, "Service proxy": `"type":"NodePort"`, "Deployment proxy": `"image":"example.com/proxy:1.0.0"`, "Ingress tale": `"ingressClassName":"nginx"`, "ConfigMap tale": `"SITE_URL":"https://tale.example.com:8443"`} {
+	for what, want := range map[string]string{"StatefulSet convex": `"storageClassName":"fast"`, "Service proxy": `"type":"NodePort"`, "Deployment proxy": `"sizeLimit":"1Gi"`, "Ingress tale": `"ingressClassName":"nginx"`, "ConfigMap tale": `"SITE_URL":"https://tale.example.com:8443"`} {
 		for _, o := range all {
 			if o.String() == what && !strings.Contains(text(t, o.value), want) {
 				t.Errorf("%s has no %s:\n%s", what, want, text(t, o.value))
 			}
 		}
+	}
+	if image := find[*appsv1.Deployment](t, all, "Deployment", "proxy").Spec.Template.Spec.Containers[0].Image; image != "example.com/proxy:1.0.0" {
+		t.Errorf("the proxy is %s", image)
 	}
 	if all := h.template(t, "--set", "networkPolicies.enabled=false"); all.has("NetworkPolicy") {
 		t.Error("there are policies")
