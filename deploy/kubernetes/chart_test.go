@@ -3,6 +3,7 @@ package kubernetes_test
 import (
 	"encoding/json"
 	"maps"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -39,6 +40,19 @@ func TestChartIsTheSite(t *testing.T) {
 				t.Errorf("the site (-) is not what the chart makes (+):\n%s", diff)
 			}
 		})
+	}
+}
+
+// Both tables of docs/orchestrators.md name every component.
+func TestComponentsAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/orchestrators.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for component := range switches {
+		if rows := strings.Count(string(page), "\n| `"+component+"` |"); rows != 2 {
+			t.Errorf("%s has %d rows, want one for kustomize and one for Helm", component, rows)
+		}
 	}
 }
 

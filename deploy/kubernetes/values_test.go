@@ -36,6 +36,7 @@ func TestChartRefusesValues(t *testing.T) {
 			[]string{"--set", "letsencrypt.enabled=true,externalDatabase.enabled=true,ingress.enabled=true,nodeLoss.enabled=true,python.enabled=true"},
 			[]string{"host is missing", "crawler", "letsencrypt.email is missing", "externalDatabase.ca is missing", "TLS ends in one place", "read by rag and crawler"},
 		},
+		"a half":            {[]string{"--set", "autoscale.requests=16"}, []string{"autoscale.requests is set"}},
 		"misspelt":          {[]string{"--set", "platfrom.replicas=3,platform.replcas=3,secrets.convex.nmae=x"}, []string{"'platfrom'", "'replcas'", "'nmae'"}},
 		"not a host":        {[]string{"--set", "host=https://tale.example.com"}, []string{"/host"}},
 		"not a tag":         {[]string{"--set-string", "images.tag=a b,images.convex.tag=:1"}, []string{"/images/tag", "/images/convex/tag"}},
@@ -204,6 +205,10 @@ func TestChartTakesValues(t *testing.T) {
 	}
 	if image := find[*appsv1.Deployment](t, all, "Deployment", "proxy").Spec.Template.Spec.Containers[0].Image; image != "example.com/proxy:1.0.0" {
 		t.Errorf("the proxy is %s", image)
+	}
+	behind := h.template(t, "--set", "letsencrypt.enabled=true,letsencrypt.email=owner@example.com,proxy.service.type=ClusterIP")
+	if spec := find[*corev1.Service](t, behind, "Service", "proxy").Spec; spec.Type != corev1.ServiceTypeClusterIP || spec.ExternalTrafficPolicy != "" {
+		t.Errorf("a cluster refuses %+v", spec)
 	}
 	if all := h.template(t, "--set", "networkPolicies.enabled=false"); all.has("NetworkPolicy") {
 		t.Error("there are policies")

@@ -23,6 +23,9 @@ ENCRYPTION_SECRET_HEX INSTANCE_SECRET METRICS_BEARER_TOKEN MYSQL_URL POSTGRES_UR
 {{- if and .Values.externalDatabase.enabled (not .Values.externalDatabase.ca) -}}
 {{- $problems = append $problems "externalDatabase.ca is missing: the authority's certificate, by --set-file externalDatabase.ca=ca.crt" -}}
 {{- end -}}
+{{- if and .Values.autoscale.requests (not .Values.autoscale.enabled) -}}
+{{- $problems = append $problems "autoscale.requests is set, but autoscale.enabled is not" -}}
+{{- end -}}
 {{- if and .Values.ingress.enabled .Values.letsencrypt.enabled -}}
 {{- $problems = append $problems "ingress and letsencrypt are both enabled, but TLS ends in one place" -}}
 {{- end -}}
