@@ -96,7 +96,7 @@ func exists(file string) bool {
 func goFiles(t *testing.T) map[string]bool {
 	t.Helper()
 	names := map[string]bool{}
-	for _, folder := range []string{"cmd", "internal", "test"} {
+	for _, folder := range []string{"cmd", "deploy", "internal", "test"} {
 		err := filepath.WalkDir(filepath.Join(root, folder), func(_ string, entry fs.DirEntry, err error) error {
 			if err == nil && entry.Name() == "node_modules" {
 				return filepath.SkipDir
