@@ -63,7 +63,7 @@ func (v *visitors) start(ctx context.Context, rate, sockets int) error {
 		v.mu.Lock()
 		defer v.mu.Unlock()
 		if v.open < sockets {
-			return fmt.Errorf("%d of %d WebSockets are open: %v", v.open, sockets, v.refused)
+			return fmt.Errorf("%d of %d WebSockets are open: %v", v.open, sockets, v.refused[:min(1, len(v.refused))])
 		}
 		return nil
 	})

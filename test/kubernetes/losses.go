@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"os/exec"
 	"strconv"
 	"time"
@@ -31,11 +30,13 @@ func (c *cluster) loseNode(ctx context.Context, node string, allowed loss) (err 
 // loseBackend cuts the node that the backend is on, which has its volume as well: pages and
 // files are there, sockets are not, and all is when the node is back.
 func (c *cluster) loseBackend(ctx context.Context) error {
+	defer func(sockets int) { c.sockets = sockets }(c.sockets)
+	c.sockets = 0
 	const services, byOne, byTwo = "10.96.0.0/16", "10.250.0.11", "10.250.0.12"
 	if err := ip(ctx, "route", "replace", services, "via", byTwo); err != nil {
 		return err
 	}
-	err := c.loseNode(ctx, "node1", loss{handshakes: math.MaxInt})
+	err := c.loseNode(ctx, "node1", loss{})
 	return errors.Join(err, ip(ctx, "route", "replace", services, "via", byOne), c.servesBackend(ctx))
 }
 
