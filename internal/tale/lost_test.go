@@ -228,3 +228,29 @@ func TestNamesOfDatabases(t *testing.T) {
 		t.Errorf("there is %q, want %q", now, before)
 	}
 }
+
+// TestPostgresRestartsWhileDatabasesAreSwapped: what has been stopped waits for it, and does
+// not stay stopped.
+func TestPostgresRestartsWhileDatabasesAreSwapped(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	file := filepath.Join(s.app.folder, "b.tar")
+	if err := s.run(s.app.backupCommand(), file); err != nil {
+		t.Fatal(err)
+	}
+	before := s.holds()
+	s.fill("now")
+	refused := 0
+	s.SetProgram(func(container string, command []string, in io.Reader, out, errs io.Writer) int {
+		stopped := slices.ContainsFunc(s.Calls(), func(call string) bool { return strings.HasSuffix(call, "/stop") })
+		if stopped && refused < 14 { // more often than the swap is tried, and the server asked
+			refused++
+			_, _ = fmt.Fprintln(errs, "psql: error: connection to server failed: FATAL: the database system is starting up")
+			return 2
+		}
+		return s.postgres.Program(container, command, in, out, errs)
+	})
+	if err := s.run(s.app.restoreCommand(), file, "--project-name", "shop-1"); err != nil || s.holds() != before || refused != 14 {
+		t.Errorf("refused %d times: %v, and there is\n%s", refused, err, s.holds())
+	}
+}

@@ -50,10 +50,8 @@ func (s Server) run(ctx context.Context, command []string, streams engine.Stream
 	if is && ended.Said != "" {
 		said = errors.New(ended.Said)
 	}
-	asking, cancel := context.WithTimeout(ctx, answering)
-	defer cancel()
 	switch {
-	case s.Engine.Stream(asking, s.Container, psql(maintenance), s.Environ, engine.Streams{In: strings.NewReader("SELECT 1;\n")}) != nil:
+	case !s.answers(ctx):
 		return exit.Errorf(exit.Unavailable, "Postgres does not answer, `tale db status` says when it does again: %w", said)
 	case !is, ended.Killed(), connectionLost.MatchString(ended.Said):
 		return exit.Errorf(exit.Temporary, "Postgres was restarted, or has ended the connection, and answers again: run the same command again: %w", said)
@@ -61,12 +59,36 @@ func (s Server) run(ctx context.Context, command []string, streams engine.Stream
 	return said
 }
 
+// answers reports whether the server is there.
+func (s Server) answers(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, answering)
+	defer cancel()
+	return s.Engine.Stream(ctx, s.Container, psql(maintenance), s.Environ, engine.Streams{In: strings.NewReader("SELECT 1;\n")}) == nil
+}
+
+// await waits until the server answers, but no longer than restarting.
+func (s Server) await(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, restarting)
+	defer cancel()
+	for !s.answers(ctx) {
+		select {
+		case <-time.After(250 * time.Millisecond):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // connectionLost is what libpq says of a connection that its server has not ended in due
 // form: it has no code for that.
 var connectionLost = regexp.MustCompile(`server closed the connection unexpectedly|SSL connection has been closed unexpectedly|SSL SYSCALL error|could not (receive data from|send data to) server|terminating connection`)
 
-// answering is how long Postgres may take to say that it is there.
-const answering = 10 * time.Second
+const (
+	// answering is how long Postgres may take to say that it is there.
+	answering = 10 * time.Second
+	// restarting is how long it may take to be there again.
+	restarting = time.Minute
+)
 
 // transaction runs statements all or none.
 func (s Server) transaction(ctx context.Context, statements ...string) error {

@@ -418,42 +418,49 @@ func (u *untilEnded) end() {
 const renames = 5
 
 // SwapDatabases puts the new databases in the places of those that are there, which get
-// another name, all at once. The backend and its users have ended.
-func (r Restore) SwapDatabases(ctx context.Context) error {
+// another name, all at once. The backend and its users have ended, so that a server that is
+// away, as it is while it restarts, is waited for.
+func (r Restore) SwapDatabases(ctx context.Context) (err error) {
+	for range renames {
+		if err = r.swapDatabases(ctx); err == nil || ctx.Err() != nil {
+			return err
+		}
+		if exit.Code(err) == exit.Unavailable {
+			r.Server.await(ctx)
+		}
+	}
+	return fmt.Errorf("cannot put the restored databases in their places: %w", err)
+}
+
+// swapDatabases does it for those that are not in their places.
+func (r Restore) swapDatabases(ctx context.Context) error {
 	t, err := r.Look(ctx)
 	if err != nil {
 		return err
 	}
 	var statements, named []string
 	for _, d := range r.Manifest.Databases {
-		if t.databases[beside(d.Name, restoringEnding)] != r.Run {
+		fresh := beside(d.Name, restoringEnding)
+		if t.databases[fresh] != r.Run {
 			if slices.Contains(t.swapped(r.Run, r.Manifest), d.Name) {
 				continue
 			}
-			return exit.Errorf(exit.Failure, "the database %s has gone", beside(d.Name, restoringEnding))
+			return exit.Errorf(exit.Failure, "the database %s has gone", fresh)
 		}
 		if _, there := t.databases[d.Name]; there {
 			statements = append(statements, "ALTER DATABASE "+name(d.Name)+" RENAME TO "+name(replacedName(d.Name, r.Run)))
 		}
-		statements = append(statements, "ALTER DATABASE "+name(beside(d.Name, restoringEnding))+" RENAME TO "+name(d.Name))
-		named = append(named, literal(d.Name), literal(beside(d.Name, restoringEnding)))
+		statements = append(statements, "ALTER DATABASE "+name(fresh)+" RENAME TO "+name(d.Name))
+		named = append(named, literal(d.Name), literal(fresh))
 	}
 	if len(statements) == 0 {
 		return nil
 	}
 	leave := "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IN (" + strings.Join(named, ", ") + ");\n"
-	for range renames {
-		if _, err = r.Server.query(ctx, maintenance, leave); err == nil {
-			err = r.Server.transaction(ctx, statements...)
-		}
-		if err == nil || ctx.Err() != nil {
-			break
-		}
+	if _, err := r.Server.query(ctx, maintenance, leave); err != nil {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("cannot put the restored databases in their places: %w", err)
-	}
-	return nil
+	return r.Server.transaction(ctx, statements...)
 }
 
 // replacedName returns the name that a database gets which a run replaces.
