@@ -64,6 +64,13 @@ type Volume struct {
 // block more than it has bytes.
 func (v Volume) Room() int64 { return v.Bytes + v.Files*4096 + reserve }
 
+// RoleSettings are as Database.Settings, of a role; "" is that which the backup was taken
+// with, and is restored for that which restores.
+type RoleSettings struct {
+	Role     string   `json:"role"`
+	Settings []string `json:"settings"`
+}
+
 // Database is what a dump does not say of its database.
 type Database struct {
 	Name     string   `json:"name"`
@@ -75,6 +82,8 @@ type Database struct {
 	Locale   string   `json:"locale,omitempty"`   // where the provider has its own
 	Comment  string   `json:"comment,omitempty"`
 	Settings []string `json:"settings,omitempty"` // NAME=VALUE
+	// Roles are settings that hold for a role in this database.
+	Roles []RoleSettings `json:"roles,omitempty"`
 }
 
 // Fingerprint tells whether a secret is the same without revealing it.

@@ -120,7 +120,9 @@ SELECT json_build_object('name', datname, 'bytes', pg_database_size(d.oid), 'enc
   'collate', datcollate, 'ctype', datctype, 'provider', coalesce(to_jsonb(d)->>'datlocprovider', ''),
   'locale', coalesce(to_jsonb(d)->>'datlocale', to_jsonb(d)->>'daticulocale', ''),
   'comment', coalesce(shobj_description(d.oid, 'pg_database'), ''),
-  'settings', (SELECT coalesce(json_agg(setting), '[]') FROM pg_db_role_setting s, unnest(setconfig) setting WHERE s.setdatabase = d.oid AND s.setrole = 0))
+  'settings', (SELECT coalesce(json_agg(setting), '[]') FROM pg_db_role_setting s, unnest(setconfig) setting WHERE s.setdatabase = d.oid AND s.setrole = 0),
+  'roles', (SELECT coalesce(json_agg(json_build_object('role', CASE rolname WHEN current_user THEN '' ELSE rolname END, 'settings', setconfig) ORDER BY rolname), '[]')
+    FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole WHERE s.setdatabase = d.oid))
 FROM pg_database d WHERE NOT datistemplate AND datname <> 'postgres' ORDER BY datname;
 `
 
@@ -300,16 +302,32 @@ var lists = []string{"search_path", "local_preload_libraries", "session_preload_
 // properties returns the statements that give a database what no dump says of it.
 func (d Database) properties(as string) (statements []string) {
 	for _, setting := range d.Settings {
-		key, value, _ := strings.Cut(setting, "=")
-		if !slices.Contains(lists, key) || value == "" {
-			value = literal(value)
+		statements = append(statements, "ALTER DATABASE "+name(as)+" SET "+assigned(setting))
+	}
+	for _, r := range d.Roles {
+		for _, setting := range r.Settings {
+			if r.Role == "" {
+				statements = append(statements, "ALTER ROLE CURRENT_USER IN DATABASE "+name(as)+" SET "+assigned(setting))
+				continue
+			}
+			// Another server may not have it, or not let this one change it.
+			alter := literal("ALTER ROLE " + name(r.Role) + " IN DATABASE " + name(as) + " SET " + assigned(setting))
+			statements = append(statements, "DO "+literal("BEGIN EXECUTE "+alter+"; EXCEPTION WHEN undefined_object OR insufficient_privilege THEN RAISE WARNING '%', SQLERRM; END"))
 		}
-		statements = append(statements, fmt.Sprintf("ALTER DATABASE %s SET %s TO %s", name(as), settingName(key), value))
 	}
 	if d.Comment != "" {
 		statements = append(statements, fmt.Sprintf("COMMENT ON DATABASE %s IS %s", name(as), literal(d.Comment)))
 	}
 	return statements
+}
+
+// assigned returns a setting as a statement has it.
+func assigned(setting string) string {
+	key, value, _ := strings.Cut(setting, "=")
+	if !slices.Contains(lists, key) || value == "" {
+		value = literal(value)
+	}
+	return settingName(key) + " TO " + value
 }
 
 // settingName quotes the parts of the name of a setting.
