@@ -98,6 +98,22 @@ func TestABackupThatDoesNotFit(t *testing.T) {
 	}
 }
 
+// TestANoteOfARestoreThatCannotBeRead may be of one that was killed.
+func TestANoteOfARestoreThatCannotBeRead(t *testing.T) {
+	for note, says := range map[string]string{"folder": "it is a folder", "{": "is not what one has written"} {
+		p := &project.Project{Dir: t.TempDir()}
+		if err := unfinishedRestore(p); err != nil {
+			t.Errorf("without one: %v", err)
+		}
+		if note == "folder" {
+			testkit.WriteTree(t, p.Path(restoringName), map[string]string{"x": ""})
+		} else if err := p.Write([]byte(note), restoringName); err != nil {
+			t.Fatal(err)
+		}
+		testkit.WantError(t, unfinishedRestore(p), exit.Config, "whether a restore was killed is not known", says)
+	}
+}
+
 // TestAHelperThatIsKilled in the volume: what serves goes on, and the same command does it.
 func TestAHelperThatIsKilled(t *testing.T) {
 	s := newShop(t)

@@ -118,16 +118,27 @@ const restoringName = "restoring.json"
 
 // unfinishedRestore refuses to start services on data of two moments.
 func unfinishedRestore(p *project.Project) error {
-	note, there := restoringOf(p)
-	if !there {
-		return nil
+	note, there, err := restoringOf(p)
+	if err != nil || !there {
+		return err
 	}
 	return exit.Errorf(exit.Config, "a restore was killed, so that databases and files may be of two moments: `%s` finishes it", console.Quoted("tale restore", note.File))
 }
 
-func restoringOf(p *project.Project) (note restoringNote, there bool) {
-	text, err := os.ReadFile(p.Path(restoringName))
-	return note, err == nil && json.Unmarshal(text, &note) == nil
+// restoringOf returns the note of a restore that is under way. One that cannot be read is
+// not none: it may be of another user.
+func restoringOf(p *project.Project) (note restoringNote, there bool, err error) {
+	path := p.Path(restoringName)
+	text, err := project.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return note, false, nil
+	case err != nil:
+		return note, false, fmt.Errorf("whether a restore was killed is not known: %w", err)
+	case json.Unmarshal(text, &note) != nil:
+		return note, false, exit.Errorf(exit.Config, "whether a restore was killed is not known: %s is not what one has written; remove it if none was, so that databases and files are of one moment", path)
+	}
+	return note, true, nil
 }
 
 func (a *app) restore(command *cobra.Command, path string, o restoreOptions) (err error) {
@@ -218,7 +229,10 @@ func (r *restoring) fromFile(ctx context.Context) error {
 	}
 	m := r.backup.Manifest
 	r.backup.Run = r.target.Run(m, time.Now())
-	note, killed := restoringOf(r.project)
+	note, killed, err := restoringOf(r.project)
+	if err != nil {
+		return err
+	}
 	if killed && strings.HasPrefix(note.Run, m.ID()) {
 		r.backup.Run, r.note = note.Run, note
 	} else if other := r.target.Unfinished(); other != "" && other != r.backup.Run || killed {
