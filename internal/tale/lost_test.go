@@ -254,3 +254,38 @@ func TestPostgresRestartsWhileDatabasesAreSwapped(t *testing.T) {
 		t.Errorf("refused %d times: %v, and there is\n%s", refused, err, s.holds())
 	}
 }
+
+// TestADiskOfPostgresThatFillsUp in the middle of a restore: it is given up in time.
+func TestADiskOfPostgresThatFillsUp(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.Info.Name = "another-host" // a helper measures its disk
+	file := filepath.Join(s.app.folder, "b.tar")
+	s.postgres.Reset(map[string]string{"tale_platform": strings.Repeat("before", 1<<20)})
+	if err := s.run(s.app.backupCommand(), file); err != nil {
+		t.Fatal(err)
+	}
+	before := s.holds()
+	s.fill("now")
+	now := s.holds()
+	restore := func() error { return s.run(s.app.restoreCommand(), file, "--project-name", "shop-1") }
+	s.SetDisk(200<<20, 20<<30)
+	testkit.WantError(t, restore(), exit.Failure, "the engine's disk has 0 B free", "nothing was changed")
+	s.SetDisk(10<<30, 20<<30)
+	s.SetProgram(func(container string, command []string, in io.Reader, out, errs io.Writer) int {
+		if slices.Contains(command, "pg_restore") {
+			s.SetDisk(200<<20, 20<<30)
+			<-t.Context().Done() // it is ended with its connection
+		}
+		return s.postgres.Program(container, command, in, out, errs)
+	})
+	testkit.WantError(t, restore(), exit.Failure, "only 210 MB are free where Postgres has its data", "`tale cleanup`", "run the same command again")
+	if is := s.holds(); is != now {
+		t.Errorf("there was\n%s\nand is\n%.500s", now, is)
+	}
+	s.SetDisk(10<<30, 20<<30)
+	s.SetProgram(s.postgres.Program)
+	if err := restore(); err != nil || s.holds() != before {
+		t.Errorf("again: %v, and there is\n%.500s", err, s.holds())
+	}
+}

@@ -171,6 +171,12 @@ func (a *app) restore(command *cobra.Command, path string, o restoreOptions) (er
 	}
 	defer free()
 	r.backup = backup.Restore{Engine: s.engine, Server: server, Volume: s.project.File.ID + "_" + stack.ConvexData, Moves: moves(out)}
+	if server.Container != "" && s.settings.Get("POSTGRES_URL") == "" { // it is the engine's disk
+		r.backup.Free = func(ctx context.Context) (int64, error) {
+			free, _, err := s.engine.DiskFree(ctx)
+			return free, err
+		}
+	}
 	if o.discardOld {
 		return r.discardOld(ctx)
 	}
@@ -375,8 +381,9 @@ func (r *restoring) hasRoom(ctx context.Context) error {
 		return err
 	}
 	files, need := r.backup.Manifest.Volume.Room(), int64(0)
-	for _, d := range r.backup.Manifest.Databases {
-		need += d.Bytes
+	if r.backup.Free != nil {
+		need = r.backup.Manifest.Room()
+		free = max(0, free-backup.LeastFree)
 	}
 	fits := func(where string, free, need int64) error {
 		if need += need / 10; free >= need {

@@ -42,7 +42,52 @@ type Restore struct {
 	Source   *Source
 	Run      string                          // which one this is: of Target.Run, so that a killed one is gone on with
 	Moves    func(stage string, bytes int64) // often
+	// Free returns how many bytes are free where Postgres has its data; nil where that is
+	// not known.
+	Free func(context.Context) (int64, error)
 }
+
+// LeastFree is how many bytes stay free where Postgres has its data. A server that cannot
+// write its log of changes ends, does not come up again, and takes along what serves.
+const LeastFree = 512 << 20
+
+// lookEvery is how often that is looked at.
+const lookEvery = time.Second
+
+// watched returns a context that ends when too little is free. The caller stops it.
+func (r Restore) watched(ctx context.Context) (watched context.Context, stop func()) {
+	if r.Free == nil {
+		return ctx, func() {}
+	}
+	watched, cancel := context.WithCancelCause(ctx)
+	go func() {
+		for {
+			select {
+			case <-time.After(lookEvery):
+			case <-watched.Done():
+				return
+			}
+			// One that cannot be asked now is asked again.
+			if free, err := r.Free(watched); err == nil && free < LeastFree {
+				cancel(exit.Errorf(exit.Failure, "only %s are free where Postgres has its data, and it would end without room: make some, `tale restore --discard-old` and `tale cleanup` remove what is not needed, and run the same command again", humanize.Bytes(uint64(free))))
+				return
+			}
+		}
+	}()
+	return watched, func() { cancel(nil) }
+}
+
+// Room returns how many bytes the databases take on their server, with its log of changes,
+// which it keeps up to a limit.
+func (m Manifest) Room() (bytes int64) {
+	for _, d := range m.Databases {
+		bytes += d.Bytes
+	}
+	return bytes + min(bytes, maxLog)
+}
+
+// maxLog is what Postgres has for max_wal_size where nothing else is set.
+const maxLog = 1 << 30
 
 // Target is what a restore would replace.
 type Target struct {
@@ -196,6 +241,8 @@ func (t Target) swapped(run string, m Manifest) (names []string) {
 // Prepare puts all of the backup beside what is there, and changes nothing of that. What
 // an earlier run has done of it, as a whole, is not done again.
 func (r Restore) Prepare(ctx context.Context, t Target) error {
+	ctx, stop := r.watched(ctx)
+	defer stop()
 	if err := endHelpers(ctx, r.Engine, r.Volume); err != nil {
 		return err
 	}

@@ -27,6 +27,13 @@ func (s *Server) SetHelper(do HelperFunc) {
 	s.helper = do
 }
 
+// SetDisk says how many bytes are free, and how many there are, from now on.
+func (s *Server) SetDisk(free, total int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.Disk = fmt.Sprint(free, " ", total)
+}
+
 // Folder returns where the content of a volume is.
 func (s *Server) Folder(name string) string {
 	return filepath.Join(s.Info.DockerRootDir, "volumes", name, "_data")
