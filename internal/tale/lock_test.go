@@ -12,10 +12,11 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // lockedStack makes a project with a database that runs, and the lock of another host on it.
-func lockedStack(t *testing.T) (server *enginetest.Server, dir string, environ config.Environ) {
+func lockedStack(t *testing.T) (server *enginetest.Server, dir string, environ config.Environ, e *engine.Engine, held *engine.Hold) {
 	t.Helper()
 	server, dir = enginetest.New(t), t.TempDir()
 	t.Setenv("PATH", filepath.Dir(server.Docker(t))+":"+os.Getenv("PATH"))
@@ -29,23 +30,23 @@ func lockedStack(t *testing.T) (server *enginetest.Server, dir string, environ c
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := engine.Connect(t.Context(), engine.Options{Host: server.Host(), Environ: environ})
+	e, err = engine.Connect(t.Context(), engine.Options{Host: server.Host(), Environ: environ})
 	if err != nil {
 		t.Fatal(err)
 	}
-	held, err := e.HoldLock(t.Context(), p.File.ID, map[string]string{"dev.tale.holder": "ann at another host"})
+	held, err = e.HoldLock(t.Context(), p.File.ID, map[string]string{"dev.tale.holder": "ann at another host"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { held.Release(); _ = e.Close() })
-	return server, dir, environ
+	return server, dir, environ, e, held
 }
 
 // What another host does to a project on the same engine keeps every command from changing it, but
 // not from looking.
 func TestAnotherHostHasTheLock(t *testing.T) {
-	server, dir, environ := lockedStack(t)
-	before := changes(server)
+	server, dir, environ, _, _ := lockedStack(t)
+	before := standing(t, server)
 	for _, args := range [][]string{
 		{"deploy", "--yes", "--all", "--version", "1.0.1"},
 		{"backup", filepath.Join(dir, "b.tar")},
@@ -59,15 +60,68 @@ func TestAnotherHostHasTheLock(t *testing.T) {
 			t.Errorf("%v: exit %d, %q", args, r.code, r.err)
 		}
 	}
-	if after := changes(server); !slices.Equal(after, before) {
-		t.Errorf("done without the lock: %q", after[len(before):])
+	if after := standing(t, server); !slices.Equal(after, before) {
+		t.Errorf("there was %q and is %q", before, after)
 	}
 	run(t, environ, "", "deploy", "--all", "--dry-run", "--version", "1.0.1", "--project", dir).expect(t, exit.Pending, "", "")
 }
 
-// changes returns those of the engine but of helpers, one of which tries to take the lock.
-func changes(server *enginetest.Server) []string {
-	return slices.DeleteFunc(server.Changes(), func(call string) bool {
-		return strings.Contains(call, "containers/create") || strings.Contains(call, "images/create")
+// What the other host has done while a deploy waited for its lock is not done again.
+func TestAPlanIsMadeUnderTheLock(t *testing.T) {
+	server, dir, environ, e, held := lockedStack(t)
+	p, err := project.Find(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := p.File.ID + "-db"
+	if err := e.Stop(t.Context(), db, 0); err != nil {
+		t.Fatal(err)
+	}
+	asked := func() int { return len(server.Changes()) }
+	before, ended := asked(), make(chan result)
+	go func() { ended <- run(t, environ, "", "deploy", "--yes", "--version", "1.0.0", "--wait", "--project", dir) }()
+	testkit.Eventually(t, "it asks for the lock", func() bool { return asked() > before })
+	if err := e.Start(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	held.Release()
+	(<-ended).expect(t, 0, "", "nothing to do")
+}
+
+// A deploy whose lock ends, as with a connection that is cut, is taken back as at an interrupt.
+func TestALockThatIsLostEndsADeploy(t *testing.T) {
+	server, dir, environ, _, held := lockedStack(t)
+	held.Release()
+	p, err := project.Find(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.SetLife("r.example/x/tale-db:1.0.1", enginetest.Life{Healthy: -1})
+	before, ended := len(server.Changes()), make(chan result)
+	go func() { ended <- run(t, environ, "", "deploy", "--yes", "--all", "--version", "1.0.1", "--project", dir) }()
+	testkit.Eventually(t, "the database is replaced", func() bool {
+		return slices.ContainsFunc(server.Changes()[before:], func(call string) bool { return strings.Contains(call, "compose") || strings.HasSuffix(call, p.File.ID+"-db/start") })
 	})
+	server.Die(p.File.ID+"-tale-lock", 137, false)
+	(<-ended).expect(t, exit.Interrupted, "", "the lock on the engine is lost")
+}
+
+// standing returns the containers of an engine that are no helpers.
+func standing(t *testing.T, server *enginetest.Server) (all []string) {
+	t.Helper()
+	e, err := engine.Connect(t.Context(), engine.Options{Host: server.Host(), Environ: config.Environ{"HOME": t.TempDir()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = e.Close() }()
+	containers, err := e.Everything(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range containers {
+		if !engine.IsHelper(c) {
+			all = append(all, c.Name+" "+c.ID+" "+c.State.Status)
+		}
+	}
+	return all
 }
