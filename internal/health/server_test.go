@@ -66,6 +66,26 @@ func TestStatusPort(t *testing.T) {
 	}
 }
 
+// A cache between a probe and the port would go on with an answer that holds no more.
+func TestAnswersAreNotKept(t *testing.T) {
+	var gate health.Gate
+	server, err := health.Listen(logging.Discard(), "127.0.0.1:0", health.Endpoints{Ready: &gate, Started: &gate})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	for _, path := range []string{"/livez", "/readyz", "/startupz"} {
+		response, err := http.Get("http://" + server.Addr() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if kept := response.Header.Get("Cache-Control"); kept != "no-store" {
+			t.Errorf("%s: %q", path, kept)
+		}
+	}
+}
+
 func TestMarkers(t *testing.T) {
 	dir := t.TempDir()
 	m := health.NewMarkers(dir, "platform")

@@ -39,6 +39,16 @@ func TestStopAtAnyInstant(t *testing.T) {
 	}
 }
 
+// A push that was stopped has not been made: who waits for the job must not go on.
+func TestAStoppedPushIsNoSuccess(t *testing.T) {
+	c := start(t, environ(t, "http://127.0.0.1:1"), "push")
+	c.Until("it waits for the backend", func() bool { return c.Says("waiting for convex") })
+	c.Signal(syscall.SIGTERM)
+	if code := c.Wait(); code != 128+int(syscall.SIGTERM) {
+		t.Errorf("exit code %d", code)
+	}
+}
+
 // bootTime returns how long a boot takes until it is ready.
 func bootTime(t *testing.T, url string) time.Duration {
 	t.Helper()

@@ -79,7 +79,9 @@ func TestAPlanIsMadeUnderTheLock(t *testing.T) {
 	}
 	asked := func() int { return len(server.Changes()) }
 	before, ended := asked(), make(chan result)
-	go func() { ended <- run(t, environ, "", "deploy", "--yes", "--version", "1.0.0", "--wait", "--project", dir) }()
+	go func() {
+		ended <- run(t, environ, "", "deploy", "--yes", "--version", "1.0.0", "--wait", "--project", dir)
+	}()
 	testkit.Eventually(t, "it asks for the lock", func() bool { return asked() > before })
 	if err := e.Start(t.Context(), db); err != nil {
 		t.Fatal(err)
@@ -98,9 +100,13 @@ func TestALockThatIsLostEndsADeploy(t *testing.T) {
 	}
 	server.SetLife("r.example/x/tale-db:1.0.1", enginetest.Life{Healthy: -1})
 	before, ended := len(server.Changes()), make(chan result)
-	go func() { ended <- run(t, environ, "", "deploy", "--yes", "--all", "--version", "1.0.1", "--project", dir) }()
+	go func() {
+		ended <- run(t, environ, "", "deploy", "--yes", "--all", "--version", "1.0.1", "--project", dir)
+	}()
 	testkit.Eventually(t, "the database is replaced", func() bool {
-		return slices.ContainsFunc(server.Changes()[before:], func(call string) bool { return strings.Contains(call, "compose") || strings.HasSuffix(call, p.File.ID+"-db/start") })
+		return slices.ContainsFunc(server.Changes()[before:], func(call string) bool {
+			return strings.Contains(call, "compose") || strings.HasSuffix(call, p.File.ID+"-db/start")
+		})
 	})
 	server.Die(p.File.ID+"-tale-lock", 137, false)
 	(<-ended).expect(t, exit.Interrupted, "", "the lock on the engine is lost")

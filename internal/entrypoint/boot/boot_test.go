@@ -1,8 +1,11 @@
 package boot
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -10,6 +13,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/report"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 func TestReadinessDoesNotComeBackFromDraining(t *testing.T) {
@@ -35,6 +39,31 @@ func TestReadinessDoesNotComeBackFromDraining(t *testing.T) {
 	}
 	if started, _ := b.started.State(); !started {
 		t.Error("what was started is not any more")
+	}
+}
+
+// What a container that was killed has left says nothing about this run.
+func TestMarkersOfAnEarlierRunAreRemoved(t *testing.T) {
+	dir, markers := t.TempDir(), []string{stack.ReadyMarker("fake"), stack.ShuttingDownMarker("fake")}
+	for _, marker := range markers {
+		if err := os.WriteFile(filepath.Join(dir, marker), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := New(logging.Discard(), Options{Service: "fake", Settings: Settings{RunDir: dir}})
+	err := b.Run(t.Context(), Plan{
+		Config: func(context.Context) (string, error) { return "", nil },
+		Stages: []Stage{{Name: "look", Run: func(context.Context) (string, error) {
+			for _, marker := range markers {
+				if _, err := os.Stat(filepath.Join(dir, marker)); err == nil {
+					t.Errorf("%s is there", marker)
+				}
+			}
+			return "", nil
+		}}},
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 

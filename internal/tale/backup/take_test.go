@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"filippo.io/age"
+
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/backup"
 	"github.com/tale-project/tale-runtime/internal/testkit"
@@ -24,5 +26,57 @@ func TestADiskThatIsFull(t *testing.T) {
 	}
 	if _, err := take.Run(t.Context()); err != nil {
 		t.Errorf("with room: %v", err)
+	}
+}
+
+// TestABackupIsForItsOwner: it holds all data, and secrets.
+func TestABackupIsForItsOwner(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "b.tar")
+	during := os.FileMode(0)
+	take := backup.Take{Path: path, Moves: func(string, int64) {
+		if info, err := os.Stat(path + backup.Partial); err == nil {
+			during = info.Mode().Perm()
+		}
+	}}
+	if _, err := take.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Mode().Perm() != 0o600 || during != 0o600 {
+		t.Errorf("its mode is %o, and was %o", info.Mode().Perm(), during)
+	}
+}
+
+// TestADiskThatGivesBackOtherBytes is found out before anybody relies on the backup.
+func TestADiskThatGivesBackOtherBytes(t *testing.T) {
+	key, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, recipients := range map[string][]age.Recipient{"in plain text": nil, "encrypted": {key.Recipient()}} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "b.tar")
+			take := backup.Take{Files: map[string][]byte{"tale.json": []byte("{}")}, Path: path, Recipients: recipients, Moves: func(stage string, _ int64) {
+				file, err := os.OpenFile(path+backup.Partial, os.O_RDWR, 0)
+				if err != nil || stage != "read back" {
+					return
+				}
+				defer func() { _ = file.Close() }()
+				info, _ := file.Stat()
+				some := make([]byte, 1)
+				_, _ = file.ReadAt(some, info.Size()/2)
+				some[0] ^= 1
+				_, _ = file.WriteAt(some, info.Size()/2)
+			}}
+			if _, err := take.Run(t.Context()); err == nil {
+				t.Error("it is taken for a backup")
+			}
+			if left, _ := filepath.Glob(path + "*"); len(left) > 0 {
+				t.Errorf("%q are left", left)
+			}
+		})
 	}
 }
