@@ -101,7 +101,7 @@ func TestALockThatIsLostEndsADeploy(t *testing.T) {
 	server.SetLife("r.example/x/tale-db:1.0.1", enginetest.Life{Healthy: -1})
 	before, ended := len(server.Changes()), make(chan result)
 	go func() {
-		ended <- run(t, environ, "", "deploy", "--yes", "--all", "--version", "1.0.1", "--project", dir)
+		ended <- run(t, environ, "", "deploy", "--yes", "--all", "--version", "1.0.1", "--timeout", "20s", "--project", dir)
 	}()
 	testkit.Eventually(t, "the database is replaced", func() bool {
 		return slices.ContainsFunc(server.Changes()[before:], func(call string) bool {
