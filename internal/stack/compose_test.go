@@ -108,6 +108,10 @@ func TestComposeHasTheServices(t *testing.T) {
 		}
 		equal(t, service.Name+": volumes", in.Volumes, mounts)
 		equal(t, service.Name+": needs", keys(in.DependsOn), slices.Sorted(slices.Values(service.Needs)))
+		for _, need := range service.Needs { // what is only started may take minutes to be of use
+			depends, _ := in.DependsOn.(map[string]any)
+			equal(t, service.Name+": waits until "+need, depends[need], map[string]any{"condition": "service_healthy"})
+		}
 		equal(t, service.Name+": networks", keys(in.Networks), []string{stack.Network})
 		var published []string
 		for _, port := range in.Ports {

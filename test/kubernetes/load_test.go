@@ -67,4 +67,3 @@ func TestSocketsAreOpenAtTheEnd(t *testing.T) {
 		}
 	}
 }
-
