@@ -12,13 +12,13 @@ import (
 func TestSupervisorUnderAnotherInit(t *testing.T) {
 	spec, err := json.Marshal(entrypointSpec{Services: []entrypointService{{
 		Name: "main", Critical: true, Stop: []string{"INT"}, Wait: forever,
-		Script: `(setsid sleep 0.1 &); trap "echo drained; exit 0" INT; while :; do sleep 0.05; done`,
+		Script: `(setsid sleep 0.1 &); trap "echo drained; exit 0" INT; echo trapped; while :; do sleep 0.05; done`,
 	}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := startPID1(t, "exec", "env", testkit.RoleVariable+"=entrypoint", self(t), string(spec))
-	p.Expect("state main ready")
+	p.Expect("main | trapped")
 	p.Signal(syscall.SIGTERM)
 	if code := p.Wait(); code != 0 || !p.Says("main | drained") {
 		t.Errorf("exit code %d", code)
