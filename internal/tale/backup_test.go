@@ -1,9 +1,13 @@
 package tale
 
 import (
+	"bytes"
+	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -41,4 +45,34 @@ func TestAClockThatWasSetBack(t *testing.T) {
 		}
 		testkit.WriteTree(t, dir, map[string]string{want: ""})
 	}
+}
+
+// TestNothingGoesOnBeforeTheDatabasesKeepTheMoment that the files are of: one that cannot ends
+// the backup first.
+func TestNothingGoesOnBeforeTheDatabasesKeepTheMoment(t *testing.T) {
+	s := newShop(t)
+	var wentOn atomic.Bool
+	s.SetProgram(func(container string, command []string, in io.Reader, out, errs io.Writer) int {
+		return s.postgres.Program(container, command, heard{in, func(some []byte) bool { return !bytes.Contains(some, []byte("pg_export_snapshot")) }}, out, errs)
+	})
+	s.SetHelper(func(ctx context.Context, root string, args []string, in io.Reader, out, talk io.Writer) error {
+		return helpShop(ctx, root, args, heard{in, func([]byte) bool { wentOn.Store(true); return true }}, out, talk)
+	})
+	if err := s.run(s.app.backupCommand(), filepath.Join(s.app.folder, "b.tar")); err == nil || wentOn.Load() {
+		t.Errorf("%v, it went on: %t", err, wentOn.Load())
+	}
+}
+
+// heard is a reader whose readers are watched; it ends when goesOn says no.
+type heard struct {
+	io.Reader
+	goesOn func(some []byte) bool
+}
+
+func (h heard) Read(into []byte) (int, error) {
+	n, err := h.Reader.Read(into)
+	if n > 0 && !h.goesOn(into[:n]) {
+		return 0, io.ErrUnexpectedEOF
+	}
+	return n, err
 }
