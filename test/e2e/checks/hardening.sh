@@ -98,7 +98,7 @@ images_describe_themselves() {
     jq -e --arg title "tale-$service" --arg version e2e '.[0].Config |
       .Labels["org.opencontainers.image.title"] == $title and .Labels["org.opencontainers.image.version"] == $version and
       .Labels["org.opencontainers.image.source"] != null and .Labels["org.opencontainers.image.licenses"] == "MIT" and
-      .Healthcheck.Test[0] == "CMD" and (.StopSignal == "SIGTERM" or .StopSignal == "SIGINT") and (.Entrypoint | length) == 1' <<<"$described" >/dev/null ||
+      .Healthcheck.Test[0] == "CMD" and .StopSignal == (if $title == "tale-db" then "SIGINT" else "SIGTERM" end) and (.Entrypoint | length) == 1' <<<"$described" >/dev/null ||
       { echo "tale-$service: $(jq -c '.[0].Config | {Labels, Healthcheck, StopSignal, Entrypoint}' <<<"$described")"; return 1; }
   done
 }
