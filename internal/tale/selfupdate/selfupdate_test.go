@@ -76,6 +76,22 @@ func TestNotBackWithoutBeingAsked(t *testing.T) {
 	}
 }
 
+// TestWhatCannotReadTheDataIsSaid: it is changed to on request, all the same.
+func TestWhatCannotReadTheDataIsSaid(t *testing.T) {
+	s := newServer(t, "0.2.33", "0.2.34")
+	for version, want := range map[string]bool{"0.2.33": true, "0.2.34": false} {
+		o := s.options("1.2.0")
+		o.Want = version
+		plan, err := upgrade(t, o)
+		expect(t, err, 0, "")
+		s.versionOf(o, version)
+		notes := fmt.Sprint(plan.Notes)
+		if says := strings.Contains(notes, version+" cannot read the data that 1.2.0 has written; the oldest release that can is 0.2.34"); says != want || !strings.Contains(notes, "data and schemas do not go back") {
+			t.Errorf("%s: %s", version, notes)
+		}
+	}
+}
+
 // download puts a file of a release and its signature into a folder.
 func download(t *testing.T, s *server, version, name string) string {
 	dir := t.TempDir()
@@ -371,4 +387,36 @@ func TestWhatASignatureIsFor(t *testing.T) {
 	s.replace(files)
 	_, err = upgrade(t, o)
 	expect(t, err, exit.DeployRefused, `release.json of 1.2.0 is of "1.2.1"`)
+}
+
+// TestASignedManifestThatIsOdd: the signature says who made it, and not that it makes sense.
+func TestASignedManifestThatIsOdd(t *testing.T) {
+	s := newServer(t, "1.2.0")
+	genuine := string(s.files[path("1.2.0", "release.json")])
+	for name, tt := range map[string]struct{ old, fresh, says string }{
+		"a name that leads out":  {`"name": "tale_linux_amd64"`, `"name": "../tale_linux_amd64"`, "has a file without name, size or digest"},
+		"a name with a query":    {`"name": "tale_linux_amd64"`, `"name": "tale_linux_amd64?x"`, "has a file without name, size or digest"},
+		"no digest":              {`"sha256": "`, `"sha256": "x`, "has a file without name, size or digest"},
+		"no size":                {`"size": `, `"size": -`, "has a file without name, size or digest"},
+		"a huge one":             {`"size": `, `"size": 9999999`, "has a file without name, size or digest"},
+		"another version":        {`"version": "1.2.0"`, `"version": "1.2.1"`, `is of "1.2.1"`},
+		"a format of the future": {`"format": 1`, `"format": 2`, "has format 2, and this tale knows 1"},
+	} {
+		text := strings.Replace(genuine, tt.old, tt.fresh, 1)
+		if text == genuine {
+			t.Fatalf("%s: there is no %s in %s", name, tt.old, genuine)
+		}
+		signature, err := selfupdate.Sign(s.secret, "1.2.0", "release.json", strings.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.files[path("1.2.0", "release.json")], s.files[path("1.2.0", "release.json.minisig")] = []byte(text), signature
+		o := s.options("1.0.0")
+		o.Want = "1.2.0"
+		_, err = upgrade(t, o)
+		expect(t, err, exit.DeployRefused, tt.says)
+		if got := s.versionOf(o, "1.0.0"); got != "1.0.0" {
+			t.Errorf("%s: it is %s", name, got)
+		}
+	}
 }
