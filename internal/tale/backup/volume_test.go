@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -206,12 +208,15 @@ func TestWhatIsDamagedIsNotMarked(t *testing.T) {
 
 // TestArchivesDoNotLeaveTheVolume: a backup of strangers, as one that a key was lent for.
 func TestArchivesDoNotLeaveTheVolume(t *testing.T) {
-	outside := t.TempDir()
+	base := t.TempDir()
+	outside, secret, volume := filepath.Join(base, "outside"), filepath.Join(base, "outside", "secret"), filepath.Join(base, "in", "volume")
+	must(t, errors.Join(os.MkdirAll(outside, 0o700), os.MkdirAll(volume, 0o700), os.WriteFile(secret, nil, 0o600)))
+	const up = "../../../" // out of the folder in which it is unpacked, and of the volume
 	for name, members := range map[string][]tar.Header{
 		"absolute": {{Name: filepath.Join(outside, "f"), Typeflag: tar.TypeReg}},
-		"up":       {{Name: "../f", Typeflag: tar.TypeReg}},
+		"up":       {{Name: up + "f", Typeflag: tar.TypeReg}},
 		"by link":  {{Name: "l", Typeflag: tar.TypeSymlink, Linkname: outside}, {Name: "l/f", Typeflag: tar.TypeReg}},
-		"link out": {{Name: "l", Typeflag: tar.TypeLink, Linkname: "../../" + filepath.Base(outside)}},
+		"link out": {{Name: "l", Typeflag: tar.TypeLink, Linkname: up + "../outside/secret"}},
 	} {
 		var out bytes.Buffer
 		packed, err := zstd.NewWriter(&out)
@@ -221,11 +226,14 @@ func TestArchivesDoNotLeaveTheVolume(t *testing.T) {
 			must(t, w.WriteHeader(&head))
 		}
 		must(t, errors.Join(w.Close(), packed.Close()))
-		if err := unpack(t.Context(), t.TempDir(), "run", "", bytes.NewReader(framed(out.Bytes(), nil))); err == nil {
-			t.Errorf("%s: taken", name)
+		if err := unpack(t.Context(), volume, "run", "", bytes.NewReader(framed(out.Bytes(), nil))); err == nil || strings.Contains(err.Error(), "has come out as") {
+			t.Errorf("%s: taken, but for what it comes to: %v", name, err)
 		}
-		if entries, _ := os.ReadDir(outside); len(entries) > 0 {
-			t.Errorf("%s: %v is outside", name, entries)
+		var s unix.Stat_t
+		must(t, unix.Stat(secret, &s))
+		left, _ := filepath.Glob(filepath.Join(base, "*", "*"))
+		if !slices.Equal(left, []string{volume, secret}) || s.Nlink != 1 {
+			t.Errorf("%s: there is %q, the secret has %d names", name, left, s.Nlink)
 		}
 	}
 }

@@ -82,9 +82,9 @@ func TestGreensThatFail(t *testing.T) {
 		code  int
 		wants []string
 	}{
-		{"refused", enginetest.Life{Dies: 1, Code: exit.DeployRefused, Log: []string{"FAILED at deploy: SchemaNotOk", "  said     no"}}, exit.DeployRefused, []string{"exit code 65", "SchemaNotOk"}},
-		{"badly configured", enginetest.Life{Dies: 1, Code: exit.Config}, exit.Failure, []string{"exit code 78"}},
-		{"no permission", enginetest.Life{Dies: 1, Code: exit.NoPermission}, exit.Failure, []string{"exit code 77"}},
+		{"refused", enginetest.Life{Dies: 1, Code: exit.DeployRefused, Log: []string{"FAILED at deploy: SchemaNotOk", "  said     no"}}, exit.DeployRefused, []string{"it ended with exit code 65, which another start would not mend", "SchemaNotOk"}},
+		{"badly configured", enginetest.Life{Dies: 1, Code: exit.Config}, exit.Failure, []string{"it ended with exit code 78, which another start would not mend"}},
+		{"no permission", enginetest.Life{Dies: 1, Code: exit.NoPermission}, exit.Failure, []string{"it ended with exit code 77, which another start would not mend"}},
 		{"dies again and again", enginetest.Life{Dies: 1, Code: 3, Log: []string{"boom"}}, exit.Failure, []string{" times, last with exit code 3", "boom"}},
 		{"out of memory", enginetest.Life{Dies: 1, Code: 137, OOM: true}, exit.Failure, []string{"out of memory"}},
 		{"unhealthy", enginetest.Life{Healthy: -1, Unhealthy: 3, Says: "no route"}, exit.Failure, []string{"health check fails", "no route"}},
