@@ -76,3 +76,22 @@ func TestARollbackNeedsNoRegistry(t *testing.T) {
 		t.Errorf("%q", all)
 	}
 }
+
+// Neither --yes nor --force stands for the project's id where data would go.
+func TestDataGoByTheProjectsIDAlone(t *testing.T) {
+	server, dir, tale := shopOf(t)
+	before := standing(t, server)
+	for _, tt := range []struct {
+		says string
+		args []string
+	}{
+		{"give it with --project-name", []string{"reset", "--all", "--volumes", "--force"}},
+		{`--project-name is "another-1"`, []string{"reset", "--all", "--volumes", "--force", "--project-name", "another-1"}},
+		{`--project-name is "another-1"`, []string{"restore", filepath.Join(dir, "tale.json"), "--project-name", "another-1"}},
+	} {
+		tale(tt.args...).expect(t, exit.Usage, "", tt.says)
+	}
+	if after := standing(t, server); !slices.Equal(after, before) {
+		t.Errorf("there was %q and is %q", before, after)
+	}
+}
