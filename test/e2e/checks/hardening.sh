@@ -98,8 +98,9 @@ images_describe_themselves() {
     jq -e --arg title "tale-$service" --arg version e2e '.[0].Config |
       .Labels["org.opencontainers.image.title"] == $title and .Labels["org.opencontainers.image.version"] == $version and
       .Labels["org.opencontainers.image.source"] != null and .Labels["org.opencontainers.image.licenses"] == "MIT" and
-      .Healthcheck.Test[0] == "CMD" and .StopSignal == (if $title == "tale-db" then "SIGINT" else "SIGTERM" end) and (.Entrypoint | length) == 1' <<<"$described" >/dev/null ||
-      { echo "tale-$service: $(jq -c '.[0].Config | {Labels, Healthcheck, StopSignal, Entrypoint}' <<<"$described")"; return 1; }
+      .Healthcheck.Test[0] == "CMD" and .StopSignal == (if $title == "tale-db" then "SIGINT" else "SIGTERM" end) and
+      (.User == "1001:1001" or $title == "tale-db" or $title == "tale-convex") and (.Entrypoint | length) == 1' <<<"$described" >/dev/null ||
+      { echo "tale-$service: $(jq -c '.[0].Config | {User, Labels, Healthcheck, StopSignal, Entrypoint}' <<<"$described")"; return 1; }
   done
 }
 
