@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
@@ -60,6 +61,22 @@ func TestNothingGoesOnBeforeTheDatabasesKeepTheMoment(t *testing.T) {
 	})
 	if err := s.run(s.app.backupCommand(), filepath.Join(s.app.folder, "b.tar")); err == nil || wentOn.Load() {
 		t.Errorf("%v, it went on: %t", err, wentOn.Load())
+	}
+}
+
+// TestYesIsNoConsentToARestore that replaces data: the project's id is.
+func TestYesIsNoConsentToARestore(t *testing.T) {
+	s := newShop(t)
+	file := filepath.Join(s.app.folder, "b.tar")
+	if err := s.run(s.app.backupCommand(), file); err != nil {
+		t.Fatal(err)
+	}
+	s.fill("since")
+	before := s.holds()
+	s.app.yes = true
+	testkit.WantError(t, s.run(s.app.restoreCommand(), file), exit.Usage, "give it with --project-name shop-1")
+	if is := s.holds(); is != before {
+		t.Errorf("there was\n%s\nand is\n%s", before, is)
 	}
 }
 
