@@ -285,6 +285,15 @@ func TestADiskOfPostgresThatFillsUp(t *testing.T) {
 	}
 	s.SetDisk(10<<30, 20<<30)
 	s.SetProgram(s.postgres.Program)
+	s.SetHelper(func(ctx context.Context, root string, args []string, in io.Reader, out, talk io.Writer) error {
+		if args[0] == "backup-swap" {
+			return exit.Errorf(exit.SignalBase+9, "killed")
+		}
+		return helpShop(ctx, root, args, in, out, talk)
+	})
+	testkit.WantError(t, restore(), exit.Stuck, "again finishes it")
+	s.SetDisk(0, 20<<30) // what is finished takes no room
+	s.SetHelper(helpShop)
 	if err := restore(); err != nil || s.holds() != before {
 		t.Errorf("again: %v, and there is\n%.500s", err, s.holds())
 	}

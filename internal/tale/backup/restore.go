@@ -54,7 +54,8 @@ const LeastFree = 512 << 20
 // lookEvery is how often that is looked at.
 const lookEvery = time.Second
 
-// watched returns a context that ends when too little is free. The caller stops it.
+// watched returns a context that ends when too little is free, for what takes room; a
+// restore that was killed has to be finished without. The caller stops it.
 func (r Restore) watched(ctx context.Context) (watched context.Context, stop func()) {
 	if r.Free == nil {
 		return ctx, func() {}
@@ -241,8 +242,6 @@ func (t Target) swapped(run string, m Manifest) (names []string) {
 // Prepare puts all of the backup beside what is there, and changes nothing of that. What
 // an earlier run has done of it, as a whole, is not done again.
 func (r Restore) Prepare(ctx context.Context, t Target) error {
-	ctx, stop := r.watched(ctx)
-	defer stop()
 	if err := endHelpers(ctx, r.Engine, r.Volume); err != nil {
 		return err
 	}
@@ -303,6 +302,8 @@ func (r Restore) beginUnpacking(ctx context.Context) *unpacking {
 	in, to := io.Pipe()
 	u := &unpacking{to: to, done: make(chan error, 1)}
 	go func() {
+		ctx, stop := r.watched(ctx)
+		defer stop()
 		var full *int64
 		err := r.helper(ctx, []string{unpackVerb, r.Run, r.Manifest.Volume.Tree}, in, func(m message) error {
 			full = m.Full
@@ -424,6 +425,8 @@ func (r Restore) fill(ctx context.Context, database string, packed io.Reader) er
 			return err
 		}
 	}
+	ctx, stop := r.watched(ctx)
+	defer stop()
 	plain, err := zstd.NewReader(packed, zstd.WithDecoderConcurrency(1))
 	if err != nil {
 		return err
