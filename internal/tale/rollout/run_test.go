@@ -1,6 +1,7 @@
 package rollout_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -403,15 +404,19 @@ func TestASiteThatDoesNotAnswer(t *testing.T) {
 	h.want("platform-blue 1.0.0", all)
 	h.mustDeploy("1.0.1")
 	h.want("platform-green 1.0.1", strings.Replace(all, "blue", "green", 1))
-	asked = whole.URL
+	offered := 0 // calls before it was
 	h.visible = func(_ context.Context, proxy engine.Container) (*site.Visitor, error) {
 		if strings.HasSuffix(h.serving(), " 1.0.2") {
+			offered = cmp.Or(offered, len(h.Calls()))
 			return site.New(site.Options{URL: broken.URL}), nil
 		}
 		return site.New(site.Options{URL: whole.URL}), nil
 	}
 	if err := h.deploy(t.Context(), "1.0.2", rollout.Scope{}); exit.Code(err) != exit.Failure || !strings.Contains(err.Error(), "502") {
 		t.Errorf("a release that breaks the site: exit code %d: %v", exit.Code(err), err)
+	}
+	if i := slices.IndexFunc(h.Calls()[offered:], func(call string) bool { return strings.Contains(call, "/disconnect") }); i >= 0 {
+		t.Error("what it has under way is cut off: it may have requests, and is to drain")
 	}
 	h.want("platform-green 1.0.1", strings.Replace(all, "blue", "green", 1))
 	bare := httptest.NewUnstartedServer(http.NotFoundHandler())
