@@ -43,7 +43,8 @@ func (c *cluster) byChart(ctx context.Context) error {
 		if err != nil {
 			break
 		}
-		err = c.under(ctx, loss{}, func() error {
+		err = c.under(ctx, loss{closes: true}, func() error {
+			c.push = "push-" + tag
 			if err := c.wantByChart(tag); err != nil {
 				return err
 			}

@@ -15,13 +15,13 @@ type check struct {
 }
 
 func checks() []check {
-	none := loss{}
+	none, closes := loss{}, loss{closes: true}
 	return []check{
 		{"one apply: all is ready and pushed, and a page is there", (*cluster).install},
-		{"a rollout of the platform", func(c *cluster, ctx context.Context) error { return c.restart(ctx, "deployment/platform") }},
-		{"a rollout of the proxy", func(c *cluster, ctx context.Context) error { return c.restart(ctx, "deployment/proxy") }},
+		{"a rollout of the platform", func(c *cluster, ctx context.Context) error { return c.restart(ctx, "deployment/platform", none) }},
+		{"a rollout of the proxy", func(c *cluster, ctx context.Context) error { return c.restart(ctx, "deployment/proxy", closes) }},
 		{"a platform pod is deleted", func(c *cluster, ctx context.Context) error { return c.deletePod(ctx, "platform", none) }},
-		{"a proxy pod is deleted", func(c *cluster, ctx context.Context) error { return c.deletePod(ctx, "proxy", none) }},
+		{"a proxy pod is deleted", func(c *cluster, ctx context.Context) error { return c.deletePod(ctx, "proxy", closes) }},
 		{"a node is drained", (*cluster).drain},
 		{"platform pods 3, 6, 2, 3", (*cluster).scale},
 		{"a second release", func(c *cluster, ctx context.Context) error { return c.release(ctx, second) }},
@@ -63,8 +63,8 @@ func (c *cluster) under(ctx context.Context, allowed loss, do func() error, path
 	return errors.Join(done, lost)
 }
 
-func (c *cluster) restart(ctx context.Context, what string) error {
-	return c.under(ctx, loss{}, func() error {
+func (c *cluster) restart(ctx context.Context, what string, allowed loss) error {
+	return c.under(ctx, allowed, func() error {
 		if _, err := c.kubectl(ctx, "rollout", "restart", "-n", c.namespace, what); err != nil {
 			return err
 		}
@@ -91,12 +91,12 @@ func (c *cluster) deletePod(ctx context.Context, app string, allowed loss, paths
 // restartBackend asks what the backend answers, which is held meanwhile.
 func (c *cluster) restartBackend(ctx context.Context) error {
 	const heldFor = 2 * time.Second
-	return c.deletePod(ctx, "convex", loss{slowest: heldFor}, backendPath)
+	return c.deletePod(ctx, "convex", loss{slowest: heldFor, closes: true}, backendPath)
 }
 
 // drain takes the node that the backend is not on.
 func (c *cluster) drain(ctx context.Context) error {
-	err := c.under(ctx, loss{}, func() error {
+	err := c.under(ctx, loss{closes: true}, func() error {
 		if _, err := c.kubectl(ctx, "drain", "node2", "--ignore-daemonsets", "--delete-emptydir-data", "--timeout", rolloutLimit.String()); err != nil {
 			return err
 		}
@@ -149,7 +149,7 @@ func (c *cluster) scale(ctx context.Context) error {
 // killProxy kills a process of a proxy: what it has under way is lost, and its sockets are.
 func (c *cluster) killProxy(ctx context.Context) error {
 	const looked = 15 * time.Second // 750 requests
-	return c.under(ctx, loss{requests: 2, sockets: c.sockets, handshakes: c.sockets}, func() error {
+	return c.under(ctx, loss{requests: 2, sockets: c.sockets, handshakes: c.sockets, closes: true}, func() error {
 		out, err := exec.CommandContext(ctx, "pkill", "-9", "-o", "-x", "proxy").CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("cannot kill a proxy: %w: %s", err, out)

@@ -28,6 +28,7 @@ type cluster struct {
 	options
 	namespace string    // where the site is
 	names     *exec.Cmd // nil until names are served
+	push      string    // the Job that is to be done, until that was seen
 	backend   string    // the newest release of convex that was there
 	figures   []string  // of the check that runs
 }

@@ -16,7 +16,7 @@ import (
 type section struct {
 	name          string
 	before, after func(*cluster, context.Context) error
-	prints        string // by one of its commands
+	prints        string // by one of its commands, if anything shows there
 }
 
 func sections() []section {

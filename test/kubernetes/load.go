@@ -229,6 +229,7 @@ func readToClose(reader *bufio.Reader) error {
 // loss is what visitors may lose.
 type loss struct {
 	requests, sockets, handshakes int
+	closes                        bool          // sockets, with a frame: what they go through is replaced
 	slowest                       time.Duration // of an answer; 0 for any
 }
 
@@ -256,6 +257,9 @@ func (v *visitors) finish(allowed loss) (figure string, err error) {
 	}
 	if away > allowed.handshakes {
 		err = errors.Join(err, fmt.Errorf("%d of %d WebSockets are not open at the end", away, v.wanted))
+	}
+	if v.closed > 0 && !allowed.closes {
+		err = errors.Join(err, fmt.Errorf("%d WebSockets were closed that are to stay open", v.closed))
 	}
 	if allowed.slowest > 0 && v.slowest > allowed.slowest {
 		err = errors.Join(err, fmt.Errorf("an answer took %s, at most %s may it take", v.slowest, allowed.slowest))

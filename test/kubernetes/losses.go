@@ -22,6 +22,9 @@ func (c *cluster) loseNode(ctx context.Context, node string, allowed loss) (err 
 	}
 	err = c.stays(ctx, noticed, nothing)
 	if err == nil {
+		_, err = c.kubectl(ctx, "wait", "--for=condition=Ready=Unknown", "node/"+node, "--timeout=0")
+	}
+	if err == nil {
 		err = c.under(ctx, allowed, func() error { return c.stays(ctx, looked, nothing) })
 	}
 	return errors.Join(err, ip(ctx, "link", "set", node, "up"), c.rolledOut(ctx, rolloutLimit))
@@ -102,7 +105,16 @@ func (c *cluster) quota(ctx context.Context) error {
 	if _, err := c.kubectl(ctx, "create", "quota", name, "-n", c.namespace, "--hard="+hard); err != nil {
 		return err
 	}
-	err := c.release(ctx, second)
+	err := eventually(ctx, time.Minute, func() error {
+		used, err := c.kubectl(ctx, "get", "quota", name, "-n", c.namespace, "-o", "jsonpath={.status.used.pods}")
+		if err == nil && used != "6" {
+			err = fmt.Errorf("the quota counts %q pods, want 6", used)
+		}
+		return err
+	})
+	if err == nil {
+		err = c.release(ctx, second)
+	}
 	_, removed := c.kubectl(ctx, "delete", "quota", name, "-n", c.namespace)
 	return errors.Join(err, removed)
 }

@@ -23,6 +23,7 @@ func (c *cluster) deploy(ctx context.Context, tag string, settings ...string) er
 	if _, err := c.kubectl(ctx, "delete", "-n", c.namespace, "job", "-l", "app.kubernetes.io/name=push", "--ignore-not-found"); err != nil {
 		return err
 	}
+	c.push = "push-" + tag
 	_, err := c.kubectl(ctx, "apply", "-k", c.overlay())
 	return err
 }
@@ -90,9 +91,9 @@ func (c *cluster) servesPage(ctx context.Context) error {
 	return eventually(ctx, time.Minute, func() error { return errors.Join(v.once(v.fresh, "/"), v.once(v.fresh, "/favicon.svg")) })
 }
 
-// release has visitors notice nothing of a release, or of a setting.
+// release has visitors notice nothing of a release, or of a setting, but that sockets are closed.
 func (c *cluster) release(ctx context.Context, tag string, settings ...string) error {
-	return c.under(ctx, loss{}, func() error {
+	return c.under(ctx, loss{closes: true}, func() error {
 		if err := c.deploy(ctx, tag, settings...); err != nil {
 			return err
 		}
@@ -114,13 +115,13 @@ func (c *cluster) setting(ctx context.Context) error {
 
 // refusal applies a release whose functions the backend refuses.
 func (c *cluster) refusal(ctx context.Context) error {
-	return c.stuck(ctx, loss{}, func() error { return c.refuse(ctx) })
+	return c.stuck(ctx, loss{closes: true}, func() error { return c.refuse(ctx) })
 }
 
 // absence applies a release of which there are no images. There is one backend, and it is gone.
 func (c *cluster) absence(ctx context.Context) error {
 	const all = math.MaxInt
-	return c.stuck(ctx, loss{handshakes: all}, func() error { return c.deploy(ctx, absent) })
+	return c.stuck(ctx, loss{handshakes: all, closes: true}, func() error { return c.deploy(ctx, absent) })
 }
 
 // wrongSecret gives the platform another secret than the backend has.
@@ -150,7 +151,10 @@ func (c *cluster) stuck(ctx context.Context, allowed loss, do func() error) erro
 			err = do()
 		}
 		if err == nil {
-			err = c.stays(ctx, lasts, func() error { return c.onlyServe(ctx, old) })
+			err = c.stays(ctx, lasts, func() error { _, err := c.onlyServe(ctx, old); return err })
+		}
+		if err == nil {
+			err = c.oneWaits(ctx, old)
 		}
 		if err == nil {
 			err = c.deploy(ctx, first)
@@ -185,13 +189,22 @@ func (c *cluster) platformPods(ctx context.Context) (serving, waiting []string, 
 	return serving, waiting, err
 }
 
-// onlyServe sees that the old pods serve and a new one, after a moment, waits.
-func (c *cluster) onlyServe(ctx context.Context, old []string) error {
+// oneWaits sees that there is a new pod, and only one.
+func (c *cluster) oneWaits(ctx context.Context, old []string) error {
+	waiting, err := c.onlyServe(ctx, old)
+	if err == nil && len(waiting) != 1 {
+		err = fmt.Errorf("%v wait, want one", waiting)
+	}
+	return err
+}
+
+// onlyServe sees that the old pods serve and at most one waits, which comes after a moment.
+func (c *cluster) onlyServe(ctx context.Context, old []string) (waiting []string, err error) {
 	serving, waiting, err := c.platformPods(ctx)
 	if err == nil && (!slices.Equal(serving, old) || len(waiting) > 1) {
 		err = fmt.Errorf("%v serve and %v wait, but only %v are to serve, and one is to wait", serving, waiting, old)
 	}
-	return err
+	return waiting, err
 }
 
 // workload is what is asked of a Deployment or a StatefulSet.
@@ -228,18 +241,31 @@ func (c *cluster) workloadsReady(ctx context.Context) error {
 	return nil
 }
 
+// pushed sees that every push is done, and that there is one of the release that was applied last;
+// of that it is seen once, since the cluster removes it after a while.
 func (c *cluster) pushed(ctx context.Context) error {
 	var jobs struct {
-		Items []struct{ Status struct{ Succeeded int } }
+		Items []struct {
+			Metadata struct{ Name string }
+			Status   struct{ Succeeded int }
+		}
 	}
 	if err := c.get(ctx, &jobs, "jobs"); err != nil {
 		return err
 	}
+	awaited := c.push
 	for _, job := range jobs.Items {
 		if job.Status.Succeeded == 0 {
-			return errors.New("the push is not done")
+			return fmt.Errorf("%s is not done", job.Metadata.Name)
+		}
+		if strings.HasPrefix(job.Metadata.Name, awaited) {
+			awaited = ""
 		}
 	}
+	if awaited != "" {
+		return fmt.Errorf("there is no %s", awaited)
+	}
+	c.push = ""
 	return nil
 }
 
