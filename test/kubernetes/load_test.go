@@ -58,12 +58,15 @@ func TestSocketsAreOpenAtTheEnd(t *testing.T) {
 			defer v.mu.Unlock()
 			return v.asked > 0 && (v.closed == sockets) == closes
 		})
-		_, err := v.finish(loss{})
+		_, err := v.finish(loss{closes: true})
 		if (err != nil) != closes {
 			t.Errorf("sockets that were closed: %t, error: %v", closes, err)
 		}
-		if _, refused := v.finish(loss{handshakes: sockets}); refused != nil {
+		if _, refused := v.finish(loss{closes: true, handshakes: sockets}); refused != nil {
 			t.Errorf("as many may be away: %v", refused)
+		}
+		if _, closed := v.finish(loss{handshakes: sockets}); (closed != nil) != closes {
+			t.Errorf("sockets that are to stay open were closed: %t, error: %v", closes, closed)
 		}
 	}
 }
