@@ -48,10 +48,11 @@ func (c *cluster) resize(ctx context.Context, change, replicas string) error {
 	return c.rolledOut(ctx, rolloutLimit)
 }
 
-// answered returns how many pages a second are answered to many that ask at once, after the new
-// pods have their full share.
+// answered returns how many pages a second are answered to many that ask at once, after the proxies
+// know the new pods and these have their full share.
 func (c *cluster) answered(ctx context.Context) (float64, error) {
-	const asking, warming, measured = 32, 15 * time.Second, 15 * time.Second
+	const asking, warmUp, measured = 32, 15 * time.Second, 15 * time.Second
+	warming := c.kept + warmUp
 	address, err := c.address(ctx)
 	if err != nil {
 		return 0, err

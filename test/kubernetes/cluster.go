@@ -26,11 +26,12 @@ const (
 // cluster is the cluster beside us and the site in it.
 type cluster struct {
 	options
-	namespace string    // where the site is
-	names     *exec.Cmd // nil until names are served
-	push      string    // the Job that is to be done, until that was seen
-	backend   string    // the newest release of convex that was there
-	figures   []string  // of the check that runs
+	namespace string        // where the site is
+	names     *exec.Cmd     // nil until names are served
+	kept      time.Duration // for how long names are kept
+	push      string        // the Job that is to be done, until that was seen
+	backend   string        // the newest release of convex that was there
+	figures   []string      // of the check that runs
 }
 
 // newCluster prepares what is there before a site is: its volume and its database.
@@ -129,6 +130,7 @@ func (c *cluster) serveNames(ctx context.Context, ttl int) error {
 		return err
 	}
 	defer func() { _ = log.Close() }()
+	c.kept = time.Duration(ttl) * time.Second
 	c.names = exec.CommandContext(ctx, filepath.Join(c.tools, "coredns"), "-conf", file)
 	c.names.Stdout, c.names.Stderr = log, log
 	return c.names.Start()
