@@ -143,8 +143,10 @@ tale() {
   check "tale: a stack of the older tool is taken over beside visitors" in_stack older tale_takes_over
   check "tale: and goes back to the images of the older tool" in_stack older tale_goes_back
   check "tale: the Python services rotate alone, and are taken back" in_stack older tale_rotates_python_services
-  at_end+=("in_stack kept remove_tale")
+  at_end+=("in_stack kept remove_tale" "in_stack kept remove_drill")
   check "tale: data are backed up and come back" in_stack kept tale_backs_up
+  check "tale: the database is killed in a backup and in a restore" in_stack kept tale_loses_postgres
+  check "tale: a copy comes from the backup, and goes" in_stack kept tale_drills
   at_end+=("in_stack legacy remove_tale" "in_stack legacy remove_legacy")
   check "tale: volumes of before 0.2.33 are migrated, killed while they are" in_stack legacy tale_migrates
   check "tale: a migration is taken back with its deploy" in_stack legacy tale_migration_is_taken_back

@@ -146,31 +146,3 @@ tale_rotates_python_services() {
   equal "$(running_ids)" "$before" "the containers"
   remove_tale
 }
-
-# A database whose image has pg_dump of its own version.
-tale_backs_up() {
-  local ask=(docker exec "$tale_id-db" psql -U tale -d tale_platform -Atc)
-  new_project db convex platform proxy
-  docker buildx build --load --quiet --tag tale-e2e/tale-db:17 --build-arg DB_BASE_IMAGE=tale-e2e/postgres-17 --file "$root/images/db/Dockerfile" "$root" >/dev/null
-  release_of db 1.0.0 tale-e2e/tale-db:17
-  tale_must 0 deploy --yes
-  "${ask[@]}" 'CREATE TABLE kept AS SELECT generate_series(1, 1000) n' >/dev/null
-  in_convex 'echo kept >/app/data/convex/kept'
-  tale_must 0 backup b.tar
-  "${ask[@]}" 'DROP TABLE kept' >/dev/null
-  in_convex 'rm /app/data/convex/kept; echo newer >/app/data/convex/newer'
-  tale_must 64 restore b.tar
-  head -c -512 "$tale_dir/b.tar" >"$tale_dir/cut.tar"
-  tale_must 1 restore cut.tar --project-name "$tale_id"
-  must "$said" 'damaged'
-  tale_must 0 restore b.tar --project-name "$tale_id"
-  equal "$("${ask[@]}" 'SELECT count(*) FROM kept')" 1000 "the rows"
-  equal "$(in_convex 'cat /app/data/convex/kept; ls /app/data/convex/newer 2>/dev/null')" kept "the files"
-  serves 1.0.0
-  tale_must 0 restore --discard-old --yes
-  equal "$("${ask[@]}" "SELECT count(*) FROM pg_database WHERE datname LIKE '%before%'")" 0 "the databases of before"
-  tale_must 0 backup --no-files n.tar
-  tale_must 78 restore n.tar --project-name "$tale_id"
-  remove_tale
-}
-in_convex() { docker exec -u 0 "$tale_id-convex" sh -c "$1"; }

@@ -1,0 +1,91 @@
+# shellcheck shell=bash
+# Backups of the stack that tale_backs_up makes.
+
+# A database whose image has pg_dump of its own version.
+tale_backs_up() {
+  local ask=(docker exec "$tale_id-db" psql -U tale -d tale_platform -Atc)
+  new_project db convex platform proxy
+  docker buildx build --load --quiet --tag tale-e2e/tale-db:17 --build-arg DB_BASE_IMAGE=tale-e2e/postgres-17 --file "$root/images/db/Dockerfile" "$root" >/dev/null
+  release_of db 1.0.0 tale-e2e/tale-db:17
+  tale_must 0 deploy --yes
+  "${ask[@]}" 'CREATE TABLE kept AS SELECT generate_series(1, 1000) n' >/dev/null
+  in_convex 'echo kept >/app/data/convex/kept'
+  tale_must 0 backup b.tar
+  "${ask[@]}" 'DROP TABLE kept' >/dev/null
+  in_convex 'rm /app/data/convex/kept; echo newer >/app/data/convex/newer'
+  tale_must 64 restore b.tar
+  head -c -512 "$tale_dir/b.tar" >"$tale_dir/cut.tar"
+  tale_must 1 restore cut.tar --project-name "$tale_id"
+  must "$said" 'damaged'
+  tale_must 0 restore b.tar --project-name "$tale_id"
+  equal "$("${ask[@]}" 'SELECT count(*) FROM kept')" 1000 "the rows"
+  equal "$(in_convex 'cat /app/data/convex/kept; ls /app/data/convex/newer 2>/dev/null')" kept "the files"
+  serves 1.0.0
+  tale_must 0 restore --discard-old --yes
+  equal "$("${ask[@]}" "SELECT count(*) FROM pg_database WHERE datname LIKE '%before%'")" 0 "the databases of before"
+  tale_must 0 backup --no-files n.tar
+  tale_must 78 restore n.tar --project-name "$tale_id"
+}
+in_convex() { docker exec -u 0 "$tale_id-convex" sh -c "$1"; }
+
+# loses_postgres FILE DURING ARGUMENT…: kills the database as soon as it does what tale asks
+# of it. Nothing is left, what served serves, and the same command does it again.
+loses_postgres() {
+  local file=$1 during=$2 tale
+  shift 2
+  (cd "$tale_dir" && exec env -i PATH="$PATH" HOME="$HOME" ${DOCKER_HOST:+DOCKER_HOST="$DOCKER_HOST"} "$root/bin/tale" "$@") >"$cache/tale-lost.log" 2>&1 &
+  tale=$!
+  patiently 60 sh -c "docker exec '$tale_id-db' psql -U tale -d postgres -Atc \"SELECT 'seen' FROM pg_stat_activity WHERE query LIKE '$during%'\" | grep seen"
+  kill -9 "$(docker inspect -f '{{.State.Pid}}' "$tale_id-db")"
+  code=0
+  wait "$tale" || code=$?
+  said=$(<"$cache/tale-lost.log")
+  [[ $code =~ ^(69|75)$ ]] || { echo "exit code $code: $said"; return 1; }
+  must "$said" 'Postgres (does not answer|was restarted)'
+  equal "$(cd "$tale_dir" && ls "$file"* 2>/dev/null)" '' "what is left of $file"
+  patiently 60 docker exec "$tale_id-db" pg_isready -U tale -d tale_platform
+}
+tale_loses_postgres() {
+  docker exec "$tale_id-db" psql -U tale -d tale_platform -qc "CREATE TABLE large AS SELECT n, repeat(md5(n::text), 10) FROM generate_series(1, 1000000) n"
+  loses_postgres lost.tar COPY backup lost.tar
+  tale_must 0 backup large.tar
+  loses_postgres none 'COPY public.large' restore large.tar --project-name "$tale_id"
+  equal "$(docker exec "$tale_id-db" psql -U tale -d tale_platform -Atc 'SELECT count(*) FROM large')" 1000000 "the rows"
+  patiently 60 serves 1.0.0
+  tale_must 0 restore large.tar --project-name "$tale_id"
+  equal "$(docker exec "$tale_id-db" psql -U tale -d tale_platform -Atc 'SELECT count(*) FROM large')" 1000000 "the rows that came back"
+  serves 1.0.0
+  tale_must 0 restore --discard-old --yes
+}
+
+# remove_drill removes what is left of one that failed: its volumes keep another password.
+remove_drill() {
+  docker ps -aq --filter "name=^/$tale_id-drill-" | xargs -r docker rm -fv >/dev/null
+  docker volume ls -q --filter "name=^$tale_id-drill_" | xargs -r docker volume rm >/dev/null
+  docker network ls -q --filter "name=^$tale_id-drill_" | xargs -r docker network rm >/dev/null
+}
+
+# As docs/backup.md has it, beside the real one, at another host.
+tale_drills() {
+  remove_drill
+  local tale_id=$tale_id
+  cp "$tale_dir/b.tar" "$cache/drill.tar"
+  rm -rf "$tale_dir-drill"
+  mkdir "$tale_dir-drill"
+  cp "$tale_dir/tale.json" "$tale_dir/.env" "$tale_dir-drill/"
+  local tale_dir=$tale_dir-drill
+  (
+    cd "$tale_dir"
+    sed -i 's/"id": "\(.*\)"/"id": "\1-drill"/' tale.json
+    sed -i '/^PUBLISH_HTTP/d; s#^SITE_URL=.*#SITE_URL=https://tale.local:8443#' .env
+    printf 'PUBLISH_HTTP=8080\nPUBLISH_HTTPS=8443\n' >>.env
+  )
+  tale_id=$tale_id-drill
+  tale_must 0 deploy --yes
+  tale_must 0 restore "$cache/drill.tar" --project-name "$tale_id"
+  equal "$(docker exec "$tale_id-db" psql -U tale -d tale_platform -Atc 'SELECT count(*) FROM kept')" 1000 "the rows"
+  docker exec "$tale_id-platform-blue" platform-entrypoint doctor
+  equal "$(docker exec "$tale_id-db" psql -U tale -d tale_knowledge -Atc 'SHOW search_path')" 'public_web, private_knowledge, public' "the search_path"
+  tale_must 0 reset --all --volumes --project-name "$tale_id" --force
+  equal "$(docker ps -aq --filter "name=^/$tale_id-"; docker volume ls -q --filter "name=^${tale_id}_")" '' "what is left of it"
+}
