@@ -170,9 +170,16 @@ func (s *apiServer) remove(at string) {
 	delete(s.objects, at)
 }
 
-// spec returns the specification of an object.
-func (s *apiServer) spec(at string) map[string]any {
+// replicas returns how many pods a Deployment is to have.
+func (s *apiServer) replicas(at string) any {
 	s.lock.Lock()
 	defer s.lock.Unlock()
-	return s.objects[at]["spec"].(map[string]any)
+	return s.objects[at]["spec"].(map[string]any)["replicas"]
+}
+
+// scale changes how many pods a Deployment is to have, as an autoscaler does.
+func (s *apiServer) scale(at string, replicas float64) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	s.objects[at]["spec"].(map[string]any)["replicas"] = replicas
 }

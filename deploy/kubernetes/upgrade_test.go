@@ -64,14 +64,14 @@ func TestChartKeepsReplicas(t *testing.T) {
 	cluster, kubeconfig := startAPIServer(t)
 	h.do(t, kubeconfig, upgrade()...)
 	for _, want := range []float64{3, 6} {
-		cluster.spec(deployments + "platform")["replicas"] = want
+		cluster.scale(deployments+"platform", want)
 		h.do(t, kubeconfig, upgrade("--set", "autoscale.enabled=true")...)
-		if replicas := cluster.spec(deployments + "platform")["replicas"]; replicas != want {
+		if replicas := cluster.replicas(deployments + "platform"); replicas != want {
 			t.Errorf("%v pods, not %v: none is one", replicas, want)
 		}
 	}
 	h.do(t, kubeconfig, upgrade("--set", "platform.replicas=4")...)
-	if replicas := cluster.spec(deployments + "platform")["replicas"]; replicas != 4.0 {
+	if replicas := cluster.replicas(deployments + "platform"); replicas != 4.0 {
 		t.Errorf("%v pods without the autoscaler", replicas)
 	}
 }

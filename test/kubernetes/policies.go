@@ -19,7 +19,7 @@ import (
 // network is what the cluster's network is told: it enforces no policies by itself.
 type network struct {
 	policies []networkingv1.NetworkPolicy
-	pods     []corev1.Pod // of all namespaces, those with an address
+	pods     []corev1.Pod // of all namespaces, those that have an address for themselves
 }
 
 func (c *cluster) network(ctx context.Context) (n network, err error) {
@@ -28,7 +28,7 @@ func (c *cluster) network(ctx context.Context) (n network, err error) {
 	err = errors.Join(c.get(ctx, &policies, "networkpolicies"), c.get(ctx, &pods, "pods", "-A"))
 	n.policies = policies.Items
 	for _, pod := range pods.Items {
-		if pod.Status.PodIP != "" && !pod.Spec.HostNetwork {
+		if ended := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed; !ended && pod.Status.PodIP != "" && !pod.Spec.HostNetwork {
 			n.pods = append(n.pods, pod)
 		}
 	}
@@ -36,11 +36,20 @@ func (c *cluster) network(ctx context.Context) (n network, err error) {
 }
 
 // rules returns the policies as rules of nftables for a node. What a node's own programs ask of its
-// pods, such as probes, passes as it does in any network.
+// pods, such as probes, passes as it does in any network, and so does what goes between pods of
+// which one is newer than the rules: they would be late by more than those of a real network.
 func (n network) rules() (string, error) {
+	const pods = "10.244.0.0/16"
+	var known []string
+	for _, pod := range n.pods {
+		known = append(known, pod.Status.PodIP)
+	}
 	var out strings.Builder
-	out.WriteString("table ip policies\ndelete table ip policies\ntable ip policies {\n counter refused {}\n" +
+	out.WriteString("table ip policies\ndelete table ip policies\ntable ip policies {\n" +
 		" chain pass {\n  type filter hook forward priority 10; policy accept;\n  ct state established,related accept\n")
+	for _, side := range []string{"saddr", "daddr"} {
+		fmt.Fprintf(&out, "  ip %[1]s %[2]s ip %[1]s != { %[3]s } accept\n", side, pods, strings.Join(known, ", "))
+	}
 	var chains strings.Builder
 	for _, pod := range n.pods {
 		for direction, side := range map[networkingv1.PolicyType]string{networkingv1.PolicyTypeEgress: "saddr", networkingv1.PolicyTypeIngress: "daddr"} {
@@ -53,7 +62,7 @@ func (n network) rules() (string, error) {
 			}
 			chain := strings.ToLower(string(direction)) + strings.ReplaceAll(pod.Status.PodIP, ".", "_")
 			fmt.Fprintf(&out, "  ip %s %s jump %s\n", side, pod.Status.PodIP, chain)
-			fmt.Fprintf(&chains, " chain %s {\n%s  counter name refused drop\n }\n", chain, passes)
+			fmt.Fprintf(&chains, " chain %s {\n%s  drop\n }\n", chain, passes)
 		}
 	}
 	return out.String() + " }\n" + chains.String() + "}\n", nil
