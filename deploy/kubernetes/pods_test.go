@@ -258,7 +258,7 @@ func probePaths(container string) [3]string {
 	switch {
 	case container == stack.Proxy:
 		const ready = stack.ProxyHealthPath + "?ready"
-		return [3]string{ready, stack.ProxyHealthPath, ready}
+		return [3]string{ready + "&upstreams=10s", stack.ProxyHealthPath, ready}
 	case python(container): // they have one answer
 		return [3]string{"/health", "/health", "/health"}
 	}

@@ -57,6 +57,35 @@ func TestHealthWhenAllIsWell(t *testing.T) {
 	}
 }
 
+// A new proxy takes no visitors while another one has upstreams that it has not, which a
+// cluster's network may let it reach some seconds later; an outage is not to last longer by it.
+func TestReadyWaitsForUpstreams(t *testing.T) {
+	down := nobody(t)
+	p := start(t, config.Environ{"PLATFORM_UPSTREAM": down})
+	for _, c := range []struct {
+		query string
+		code  int
+		says  string
+	}{
+		{"", http.StatusOK, "OK"},
+		{"&upstreams=1h", http.StatusServiceUnavailable, "NOT READY; " + down + " is not available yet"},
+		{"&upstreams=1ns", http.StatusOK, "OK"},
+		{"&upstreams=soon", http.StatusBadRequest, "upstreams: time: invalid duration \"soon\""},
+	} {
+		response := p.onHealthPort("/health?ready" + c.query)
+		if said := text(t, response); response.StatusCode != c.code || said != c.says {
+			t.Errorf("%q: %d %q, want %d %q", c.query, response.StatusCode, said, c.code, c.says)
+		}
+	}
+}
+
+func TestReadyWithItsUpstreams(t *testing.T) {
+	p := start(t, nil)
+	testkit.Eventually(t, "it is ready with its upstreams", func() bool {
+		return p.onHealthPort("/health?ready&upstreams=1h").StatusCode == http.StatusOK
+	})
+}
+
 func TestDeepHealthWhenTheApplicationIsAway(t *testing.T) {
 	down := nobody(t)
 	p := start(t, config.Environ{"PLATFORM_UPSTREAM": down})

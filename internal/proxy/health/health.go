@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -19,7 +20,10 @@ func init() { caddy.RegisterModule(Handler{}) }
 // Handler answers 200 with OK: this process takes requests. With the query
 // parameter `ready` it answers 503 when a name has no certificate and is not being
 // given one, and says which names are waiting for theirs: after a failed attempt it
-// calls itself DEGRADED, as a restart would not help. With `deep` it reports
+// calls itself DEGRADED, as a restart would not help. With `ready&upstreams=10s` it
+// answers 503 for that long after its start, too, while a probed upstream has no
+// address that takes requests: visitors are not to be sent here while another proxy
+// can do what this one cannot yet. With `deep` it reports
 // whether it could serve requests, in JSON: 200 when every name has a certificate
 // and every probed upstream has an address that takes requests, 503 otherwise. A
 // load balancer or a container engine should not ask that: restarting the proxy or
@@ -31,6 +35,8 @@ type Handler struct {
 	// Detail adds the addresses behind each upstream and why they are not used.
 	// It is for listeners that the public cannot reach. Default: false.
 	Detail bool `json:"detail,omitempty"`
+
+	began time.Time
 }
 
 // CaddyModule returns the Caddy module information.
@@ -39,6 +45,12 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 		ID:  "http.handlers.tale_health",
 		New: func() caddy.Module { return new(Handler) },
 	}
+}
+
+// Provision notes when the handler starts.
+func (h *Handler) Provision(caddy.Context) error {
+	h.began = time.Now()
+	return nil
 }
 
 // Document is the answer to /health?deep.
@@ -83,7 +95,32 @@ func (h *Handler) serveReady(w http.ResponseWriter, r *http.Request) error {
 			lines = append(lines, state.String())
 		}
 	}
-	return serveText(w, status, strings.Join(lines, "; "))
+	away, err := h.away(r.URL.Query().Get("upstreams"))
+	if err != nil {
+		return serveText(w, http.StatusBadRequest, "upstreams: "+err.Error())
+	}
+	if len(away) > 0 {
+		status, lines[0] = http.StatusServiceUnavailable, "NOT READY"
+	}
+	return serveText(w, status, strings.Join(append(lines, away...), "; "))
+}
+
+// away returns a line for each upstream that is not available, for as long after the
+// start as is waited for them.
+func (h *Handler) away(patience string) (lines []string, err error) {
+	if patience == "" {
+		return nil, nil
+	}
+	limit, err := time.ParseDuration(patience)
+	if err != nil || time.Since(h.began) >= limit {
+		return nil, err
+	}
+	for _, state := range upstreams.States() {
+		if !state.Available {
+			lines = append(lines, state.Upstream+" is not available yet")
+		}
+	}
+	return lines, nil
 }
 
 func (h *Handler) serveDeep(w http.ResponseWriter, r *http.Request) error {
@@ -120,4 +157,7 @@ func asks(query, parameter string) bool {
 	return false
 }
 
-var _ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)
