@@ -52,7 +52,7 @@ func Check(folders ...string) error {
 // WithExitCode gives an error its exit code: exit.Unavailable for a full disk,
 // otherwise exit.NoPermission.
 func WithExitCode(err error) error {
-	if isFull(err) {
+	if IsFull(err) {
 		return exit.With(exit.Unavailable, err)
 	}
 	return exit.With(exit.NoPermission, err)
@@ -72,7 +72,8 @@ func probe(folder string) error {
 	return errors.Join(err, file.Close(), os.Remove(file.Name()))
 }
 
-func isFull(err error) bool {
+// IsFull reports whether an error is that of a disk, or of what a user may have of it, that is full.
+func IsFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
@@ -80,7 +81,7 @@ func isFull(err error) bool {
 func unwritable(folder string, err error) report.Failure {
 	said := "cannot write to " + folder + ": "
 	switch {
-	case isFull(err):
+	case IsFull(err):
 		return report.New(exit.Unavailable, said+"the disk is full ("+err.Error()+")",
 			"the disk, or the size that the volume or the tmpfs may have, is used up", "free some space, or give the volume more (df -h "+folder+" in the container, docker system df on the host)")
 	case errors.Is(err, syscall.EROFS):

@@ -24,6 +24,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
+	"github.com/tale-project/tale-runtime/internal/sys/writable"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 
@@ -106,7 +107,7 @@ type targetError struct{ cause error }
 func (e *targetError) Unwrap() error { return e.cause }
 func (e *targetError) Error() string {
 	text := "cannot write the backup, and keep nothing of it: " + e.cause.Error()
-	if errors.Is(e.cause, unix.ENOSPC) || errors.Is(e.cause, unix.EDQUOT) {
+	if writable.IsFull(e.cause) {
 		text += "; make room, or name a FILE on another disk"
 	}
 	return text

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
+	"github.com/tale-project/tale-runtime/internal/sys/writable"
 )
 
 // unpack puts a volume's content beside what it has, under the id of the backup, and
@@ -51,7 +52,7 @@ func unpack(ctx context.Context, root, id, tree string, in io.Reader) error {
 	if err == nil {
 		err = atomicfile.Write(filepath.Join(work, readyName), []byte(id), 0o600)
 	}
-	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+	if writable.IsFull(err) {
 		return &fullError{u.bytes, err}
 	}
 	return err
