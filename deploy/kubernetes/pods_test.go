@@ -253,7 +253,7 @@ func checkGrace(t *testing.T, name string, pod corev1.PodSpec, c corev1.Containe
 }
 
 // probePaths returns where a container says that it has started, that it lives and that it is
-// ready. What it needs and does not find is no reason to kill it, and is one to send it nobody.
+// ready. What it needs and does not find is no reason to kill it, and is one to send it no visitors.
 func probePaths(container string) [3]string {
 	switch {
 	case container == stack.Proxy:

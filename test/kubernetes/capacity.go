@@ -17,13 +17,13 @@ func (c *cluster) capacity(ctx context.Context) error {
 		{"op": "add", "path": "/spec/template/spec/containers/0/env", "value": [{"name": "WEB_COMMAND", "value": "bun --preload /` + burnPath + ` server.ts"}]}`
 	const unlimited = `{"op": "remove", "path": "/spec/template/spec/containers/0/resources/limits/cpu"},
 		{"op": "remove", "path": "/spec/template/spec/containers/0/env"}`
-	err := c.resize(ctx, limited, "1")
+	err := c.resize(ctx, limited, 1)
 	var one, four float64
 	if err == nil {
 		one, err = c.answered(ctx)
 	}
 	if err == nil {
-		err = c.resize(ctx, limited, "4")
+		err = c.resize(ctx, limited, 4)
 	}
 	if err == nil {
 		four, err = c.answered(ctx)
@@ -34,12 +34,12 @@ func (c *cluster) capacity(ctx context.Context) error {
 			err = fmt.Errorf("four pods answer %.1f times what one does, want %d times", four/one, gain)
 		}
 	}
-	return errors.Join(err, c.resize(ctx, unlimited, "3"))
+	return errors.Join(err, c.resize(ctx, unlimited, 3))
 }
 
 // resize changes the platform's pods, and the number of them.
-func (c *cluster) resize(ctx context.Context, change, replicas string) error {
-	if _, err := c.kubectl(ctx, "scale", "-n", c.namespace, "deployment/platform", "--replicas", replicas); err != nil {
+func (c *cluster) resize(ctx context.Context, change string, replicas int) error {
+	if err := c.replicas(ctx, "deployment/platform", replicas); err != nil {
 		return err
 	}
 	if _, err := c.kubectl(ctx, "patch", "-n", c.namespace, "deployment/platform", "--type", "json", "--patch", "["+change+"]"); err != nil {

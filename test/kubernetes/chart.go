@@ -37,7 +37,7 @@ func (c *cluster) wantByChart(tag string) error {
 func (c *cluster) byChart(ctx context.Context) error {
 	err := c.rolledOut(ctx, rolloutLimit)
 	if err == nil {
-		err = c.servesPage(ctx)
+		err = c.serves(ctx, "/", "/favicon.svg")
 	}
 	for _, tag := range []string{second, first} {
 		if err != nil {

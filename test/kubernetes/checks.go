@@ -134,8 +134,8 @@ func (c *cluster) onBothNodes(ctx context.Context) error {
 
 func (c *cluster) scale(ctx context.Context) error {
 	return c.under(ctx, loss{}, func() error {
-		for _, replicas := range []string{"6", "2", "3"} {
-			if _, err := c.kubectl(ctx, "scale", "-n", c.namespace, "deployment/platform", "--replicas", replicas); err != nil {
+		for _, replicas := range []int{6, 2, 3} {
+			if err := c.replicas(ctx, "deployment/platform", replicas); err != nil {
 				return err
 			}
 			if err := c.rolledOut(ctx, rolloutLimit); err != nil {

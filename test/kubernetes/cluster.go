@@ -79,7 +79,7 @@ func (c *cluster) kubectl(ctx context.Context, args ...string) (string, error) {
 	return out.String(), nil
 }
 
-// get decodes an object of the site's c.namespace, or a list of them.
+// get decodes an object of the site's namespace, or a list of them.
 func (c *cluster) get(ctx context.Context, into any, args ...string) error {
 	out, err := c.kubectl(ctx, append([]string{"get", "-n", c.namespace, "-o", "json"}, args...)...)
 	if err != nil {

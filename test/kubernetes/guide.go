@@ -119,8 +119,7 @@ func (c *cluster) scaledAndDrained(ctx context.Context) error {
 		err = c.allOn(ctx, "node1", "platform", 6)
 	}
 	_, back := c.kubectl(ctx, "uncordon", "node2")
-	_, scaled := c.kubectl(ctx, "scale", "-n", c.namespace, "deployment/platform", "--replicas=3")
-	return errors.Join(err, back, scaled, c.spread(ctx))
+	return errors.Join(err, back, c.replicas(ctx, "deployment/platform", 3), c.spread(ctx))
 }
 
 // allOn sees that an app has so many pods, and has them on one node.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"strconv"
 	"time"
 )
 
@@ -40,7 +39,7 @@ func (c *cluster) loseBackend(ctx context.Context) error {
 		return err
 	}
 	err := c.loseNode(ctx, "node1", loss{})
-	return errors.Join(err, ip(ctx, "route", "replace", services, "via", byOne), c.servesBackend(ctx))
+	return errors.Join(err, ip(ctx, "route", "replace", services, "via", byOne), c.serves(ctx, backendPath))
 }
 
 func ip(ctx context.Context, args ...string) error {
@@ -55,7 +54,7 @@ func (c *cluster) zero(ctx context.Context) error {
 	wanted := map[string]int{"deployment/proxy": 2, "deployment/platform": 3, "statefulset/convex": 1}
 	scale := func(times int) error {
 		for what, replicas := range wanted {
-			if _, err := c.kubectl(ctx, "scale", "-n", c.namespace, what, "--replicas", strconv.Itoa(times*replicas)); err != nil {
+			if err := c.replicas(ctx, what, times*replicas); err != nil {
 				return err
 			}
 		}
@@ -84,17 +83,7 @@ func (c *cluster) back(ctx context.Context, do func() error) error {
 		return err
 	}
 	c.figures = append(c.figures, fmt.Sprintf("ready after %.1f s", time.Since(began).Seconds()))
-	return errors.Join(c.servesPage(ctx), c.servesBackend(ctx))
-}
-
-// servesBackend asks what the backend answers, once there is a way to it.
-func (c *cluster) servesBackend(ctx context.Context) error {
-	address, err := c.address(ctx)
-	if err != nil {
-		return err
-	}
-	v := newVisitors(address)
-	return eventually(ctx, time.Minute, func() error { return v.once(v.fresh, backendPath) })
+	return c.serves(ctx, "/", "/favicon.svg", backendPath)
 }
 
 // quota makes a release where the namespace has room for what runs and, as

@@ -204,21 +204,26 @@ func (c *cluster) tryClosed(ctx context.Context) error {
 				continue
 			}
 			want := slices.Contains(open[program], to)
-			if got := connects(ctx, program, at[app], port); got != want {
-				err = errors.Join(err, fmt.Errorf("%s reaches %s: %v, want %v", program, to, got, want))
+			got, failed := connects(ctx, program, at[app], port)
+			if failed == nil && got != want {
+				failed = fmt.Errorf("%s reaches %s: %v, want %v", program, to, got, want)
 			}
+			err = errors.Join(err, failed)
 		}
 	}
 	return err
 }
 
 // connects reports whether a pod, named by the program that it runs, reaches an address.
-func connects(ctx context.Context, program, address, port string) bool {
+func connects(ctx context.Context, program, address, port string) (bool, error) {
 	const patience = 2 // seconds
 	pid, err := exec.CommandContext(ctx, "pgrep", "-o", "-x", program[:min(len(program), 15)]).Output()
 	if err != nil {
-		return false
+		return false, fmt.Errorf("cannot find a process of %s: %w", program, err)
+	}
+	if address == "" {
+		return false, fmt.Errorf("there is no pod that %s could reach at port %s", program, port)
 	}
 	return exec.CommandContext(ctx, "nsenter", "--net=/proc/"+string(bytes.TrimSpace(pid))+"/ns/net",
-		"timeout", strconv.Itoa(patience), "bash", "-c", `exec 3<>"/dev/tcp/$0/$1"`, address, port).Run() == nil
+		"timeout", strconv.Itoa(patience), "bash", "-c", `exec 3<>"/dev/tcp/$0/$1"`, address, port).Run() == nil, nil
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -74,21 +75,32 @@ func (c *cluster) install(ctx context.Context) error {
 	}
 	took := time.Since(began)
 	c.figures = append(c.figures, fmt.Sprintf("ready and pushed after %.1f s", took.Seconds()))
-	err := errors.Join(c.servesPage(ctx), c.onBothNodes(ctx))
+	err := errors.Join(c.serves(ctx, "/", "/favicon.svg"), c.onBothNodes(ctx))
 	if err == nil && took > promised {
 		err = fmt.Errorf("ready and pushed after %s, which is to be at most %s", took, promised)
 	}
 	return err
 }
 
-// servesPage asks for a page and a file, once there is a way to the site.
-func (c *cluster) servesPage(ctx context.Context) error {
+// replicas has the cluster run so many pods of a workload, and does not wait for them.
+func (c *cluster) replicas(ctx context.Context, what string, count int) error {
+	_, err := c.kubectl(ctx, "scale", "-n", c.namespace, what, "--replicas", strconv.Itoa(count))
+	return err
+}
+
+// serves asks for all of the paths until they are answered.
+func (c *cluster) serves(ctx context.Context, paths ...string) error {
 	address, err := c.address(ctx)
 	if err != nil {
 		return err
 	}
 	v := newVisitors(address)
-	return eventually(ctx, time.Minute, func() error { return errors.Join(v.once(v.fresh, "/"), v.once(v.fresh, "/favicon.svg")) })
+	return eventually(ctx, time.Minute, func() (err error) {
+		for _, path := range paths {
+			err = errors.Join(err, v.once(v.fresh, path))
+		}
+		return err
+	})
 }
 
 // release has visitors notice nothing of a release, or of a setting, but that sockets are closed.

@@ -69,8 +69,8 @@ func (p *Project) Record(entry Entry) error {
 	return nil
 }
 
-// killed returns the run whose note is there, unless it is this one. Its snapshot would
-// otherwise be known to nobody.
+// killed returns the run whose note is there, unless it is this one. Without an
+// entry no command would know its snapshot.
 func (p *Project) killed(now Entry) []Entry {
 	before, there := p.Unfinished()
 	if !there || before.Time.Equal(now.Time) {
