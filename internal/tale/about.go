@@ -10,6 +10,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/cli/version"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
+	"github.com/tale-project/tale-runtime/internal/tale/session"
 )
 
 func (a *app) configShowCommand() *cobra.Command {
@@ -19,13 +20,13 @@ func (a *app) configShowCommand() *cobra.Command {
 		Long:    "Print the project's folder, id, services, and the images that tale.json names. The\nsettings are printed by tale env check.\n\nExit codes: 0 done; 64 usage; 78 there is no project, or its tale.json is broken.",
 		Example: "  tale config show\n  tale config show --json | jq -r .folder",
 		RunE: func(command *cobra.Command, _ []string) error {
-			p, err := a.open()
+			p, err := a.Open()
 			if err != nil {
 				return err
 			}
-			if a.json {
-				return printJSON(command.OutOrStdout(), map[string]any{
-					"folder": p.Dir, "id": p.File.ID, "name": p.File.Name, "services": names(p), "images": p.File.Images, "createdWith": p.File.CLIVersion,
+			if a.JSON {
+				return session.PrintJSON(command.OutOrStdout(), map[string]any{
+					"folder": p.Dir, "id": p.File.ID, "name": p.File.Name, "services": p.ServiceNames(), "images": p.File.Images, "createdWith": p.File.CLIVersion,
 				})
 			}
 			_, err = io.WriteString(command.OutOrStdout(), describe(p))
@@ -44,21 +45,13 @@ func describe(p *project.Project) string {
 	row("folder", p.Dir)
 	row("id", p.File.ID)
 	row("name", p.File.Name)
-	row("services", strings.Join(names(p), ", "))
+	row("services", strings.Join(p.ServiceNames(), ", "))
 	for _, service := range p.Services() {
 		if image := p.File.Images[service.Name]; image != "" {
 			row("image", image+" for "+service.Name)
 		}
 	}
 	return text.String()
-}
-
-func names(p *project.Project) []string {
-	var list []string
-	for _, service := range p.Services() {
-		list = append(list, service.Name)
-	}
-	return list
 }
 
 func (a *app) versionCommand() *cobra.Command {
@@ -68,8 +61,8 @@ func (a *app) versionCommand() *cobra.Command {
 		Long:    "Print the version of this command. It is the release that tale deploy deploys where\nneither --version nor TALE_VERSION names one.\n\nExit codes: 0 done; 64 usage.",
 		Example: "  tale version\n  tale version --json",
 		RunE: func(command *cobra.Command, _ []string) error {
-			if a.json {
-				return printJSON(command.OutOrStdout(), map[string]string{
+			if a.JSON {
+				return session.PrintJSON(command.OutOrStdout(), map[string]string{
 					"version": version.String(), "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH,
 				})
 			}

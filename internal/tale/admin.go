@@ -18,6 +18,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/console"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
+	"github.com/tale-project/tale-runtime/internal/tale/session"
 )
 
 const adminCodes = `
@@ -39,13 +40,13 @@ func (a *app) adminKeyCommand(use string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer s.close()
-			key, err := s.adminKey(ctx, platform)
+			defer s.Close()
+			key, err := adminKey(ctx, s, platform)
 			switch {
 			case err != nil:
 				return err
-			case a.json:
-				return printJSON(command.OutOrStdout(), map[string]string{"adminKey": key, "container": platform.Name})
+			case a.JSON:
+				return session.PrintJSON(command.OutOrStdout(), map[string]string{"adminKey": key, "container": platform.Name})
 			}
 			_, err = fmt.Fprintln(command.OutOrStdout(), key)
 			return err
@@ -55,26 +56,26 @@ func (a *app) adminKeyCommand(use string) *cobra.Command {
 
 // platform opens the project's engine, and returns the web application that serves, or
 // else that of the development stack. The caller closes the session.
-func (a *app) platform(ctx context.Context) (*session, engine.Container, error) {
-	p, err := a.open()
+func (a *app) platform(ctx context.Context) (*session.Session, engine.Container, error) {
+	p, err := a.Open()
 	if err != nil {
 		return nil, engine.Container{}, err
 	}
-	s, err := a.connect(ctx, p)
+	s, err := a.Connect(ctx, p)
 	if err != nil {
 		return nil, engine.Container{}, err
 	}
 	for _, projects := range [][]string{rollout.Projects(p.File.ID), {compose.DevelopmentID(p.File.ID)}} {
 		var state rollout.State
-		if state.Containers, err = s.engine.Containers(ctx, projects...); err != nil {
+		if state.Containers, err = s.Engine.Containers(ctx, projects...); err != nil {
 			break
 		}
-		state.AskServing(ctx, s.engine)
+		state.AskServing(ctx, s.Engine)
 		if current, there := state.Current(stack.Platform); there && current.State.Running {
 			return s, current, nil
 		}
 	}
-	s.close()
+	s.Close()
 	if err == nil {
 		err = exit.Errorf(exit.Down, "no web application of %s runs, in which this could be done: `tale deploy` starts it, or `tale start` that for development", p.File.ID)
 	}
@@ -83,13 +84,13 @@ func (a *app) platform(ctx context.Context) (*session, engine.Container, error) 
 
 // execFirst runs the first of some commands that a container has; found is false where it
 // has none.
-func (s *session) execFirst(ctx context.Context, c engine.Container, stdin []byte, commands ...[]string) (out, said string, code int, found bool, err error) {
+func execFirst(ctx context.Context, s *session.Session, c engine.Container, stdin []byte, commands ...[]string) (out, said string, code int, found bool, err error) {
 	for _, command := range commands {
 		var input io.Reader
 		if stdin != nil {
 			input = bytes.NewReader(stdin)
 		}
-		if out, said, code, err = s.engine.Exec(ctx, c.ID, command, input); code != exit.NotFound {
+		if out, said, code, err = s.Engine.Exec(ctx, c.ID, command, input); code != exit.NotFound {
 			return out, said, code, true, err
 		}
 	}
@@ -97,8 +98,8 @@ func (s *session) execFirst(ctx context.Context, c engine.Container, stdin []byt
 }
 
 // adminKey makes a key in a container: with our entrypoint, or the script of other images.
-func (s *session) adminKey(ctx context.Context, platform engine.Container) (string, error) {
-	out, said, code, found, err := s.execFirst(ctx, platform, nil, []string{"platform-entrypoint", "admin-key"}, []string{"./generate-admin-key.sh"})
+func adminKey(ctx context.Context, s *session.Session, platform engine.Container) (string, error) {
+	out, said, code, found, err := execFirst(ctx, s, platform, nil, []string{"platform-entrypoint", "admin-key"}, []string{"./generate-admin-key.sh"})
 	switch {
 	case err != nil:
 		return "", err
@@ -139,13 +140,13 @@ twice, or read from stdin; it is never an argument.` + adminCodes,
 		if err != nil {
 			return err
 		}
-		defer s.close()
-		value, err := s.resetOwner(ctx, platform, email, password)
+		defer s.Close()
+		value, err := resetOwner(ctx, s, platform, email, password)
 		switch {
 		case err != nil:
 			return err
-		case a.json:
-			return printJSON(command.OutOrStdout(), value)
+		case a.JSON:
+			return session.PrintJSON(command.OutOrStdout(), value)
 		}
 		return inWords(command, value)
 	}
@@ -153,7 +154,7 @@ twice, or read from stdin; it is never an argument.` + adminCodes,
 }
 
 func (a *app) newPassword(ctx context.Context, command *cobra.Command, fromStdin bool) (string, error) {
-	p := a.prompter(command)
+	p := a.Prompter(command)
 	if !fromStdin && !p.Terminal() {
 		return "", exit.Errorf(exit.Usage, "there is no terminal to ask for the password on: give it on stdin with --password-stdin")
 	}
@@ -176,8 +177,8 @@ process.stdout.write(await r.text())}catch(e){console.error(String(e.cause||e));
 const resetOwnerFunction = "users/internal_mutations:resetOwner"
 
 // resetOwner returns what the app's function returns.
-func (s *session) resetOwner(ctx context.Context, platform engine.Container, email, password string) (any, error) {
-	key, err := s.adminKey(ctx, platform)
+func resetOwner(ctx context.Context, s *session.Session, platform engine.Container, email, password string) (any, error) {
+	key, err := adminKey(ctx, s, platform)
 	if err != nil {
 		return nil, err
 	}
@@ -189,7 +190,7 @@ func (s *session) resetOwner(ctx context.Context, platform engine.Container, ema
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.script(ctx, platform, callBackend, call)
+	out, err := script(ctx, s, platform, callBackend, call)
 	if err != nil {
 		return nil, err
 	}
@@ -211,8 +212,8 @@ func (s *session) resetOwner(ctx context.Context, platform engine.Container, ema
 }
 
 // script runs JavaScript in a container, with what it has for that.
-func (s *session) script(ctx context.Context, c engine.Container, script string, stdin []byte) (string, error) {
-	out, said, code, found, err := s.execFirst(ctx, c, stdin, []string{"node", "-e", script}, []string{"bun", "-e", script})
+func script(ctx context.Context, s *session.Session, c engine.Container, script string, stdin []byte) (string, error) {
+	out, said, code, found, err := execFirst(ctx, s, c, stdin, []string{"node", "-e", script}, []string{"bun", "-e", script})
 	switch {
 	case err != nil:
 		return "", err

@@ -8,6 +8,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
+	"github.com/tale-project/tale-runtime/internal/tale/taletest"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -56,7 +57,7 @@ func TestAdminKey(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			environ, folder, _ := inPlatform(t, tt.container, tt.project, tt.exec)
-			run(t, environ, "", "admin-key", "--project", folder).expect(t, tt.code, tt.out, tt.err)
+			run(t, environ, "", "admin-key", "--project", folder).Expect(t, tt.code, tt.out, tt.err)
 		})
 	}
 }
@@ -76,24 +77,24 @@ func TestResetOwner(t *testing.T) {
 		}
 		return "", "", 127
 	})
-	reset := func(in string, args ...string) result {
+	reset := func(in string, args ...string) taletest.Result {
 		return run(t, environ, in, append([]string{"auth", "reset-owner", "--project", folder}, args...)...)
 	}
 	answer = `{"status": "success", "value": {"email": "ann@example.com"}}`
-	reset(password+"\n", "--password-stdin", "-e", "ann@example.com").expect(t, 0, "email: ann@example.com", "")
+	reset(password+"\n", "--password-stdin", "-e", "ann@example.com").Expect(t, 0, "email: ann@example.com", "")
 	for _, part := range []string{`"password":"correct horse"`, `"email":"ann@example.com"`, `"key":"the|key"`, `"users/internal_mutations:resetOwner"`} {
 		if !strings.Contains(given, part) {
 			t.Errorf("stdin lacks %s: %s", part, given)
 		}
 	}
 	answer = `{"status": "error", "errorMessage": "Could not find public function for 'users/internal_mutations:resetOwner'"}`
-	reset(password, "--password-stdin").expect(t, exit.Config, "", "this app has no function")
+	reset(password, "--password-stdin").Expect(t, exit.Config, "", "this app has no function")
 	answer = `{"status": "error", "errorMessage": "too weak: correct horse"}`
 	r := reset(password, "--password-stdin")
-	r.expect(t, exit.Failure, "", "too weak")
-	if strings.Contains(r.err+ran(), password) {
-		t.Errorf("the password is seen: %s %s", r.err, ran())
+	r.Expect(t, exit.Failure, "", "too weak")
+	if strings.Contains(r.Err+ran(), password) {
+		t.Errorf("the password is seen: %s %s", r.Err, ran())
 	}
-	reset("").expect(t, exit.Usage, "", "--password-stdin")
-	reset("\n", "--password-stdin").expect(t, exit.Usage, "", "is expected: password")
+	reset("").Expect(t, exit.Usage, "", "--password-stdin")
+	reset("\n", "--password-stdin").Expect(t, exit.Usage, "", "is expected: password")
 }

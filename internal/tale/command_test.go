@@ -1,10 +1,8 @@
 package tale_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -15,52 +13,27 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
-	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
+	"github.com/tale-project/tale-runtime/internal/tale/taletest"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-// result is what a command line has come to.
-type result struct {
-	code     int
-	out, err string
-}
-
-// run runs a command line without a terminal.
-func run(t *testing.T, environ config.Environ, in string, args ...string) result {
-	t.Helper()
-	root := tale.Command(environ)
-	var out, err bytes.Buffer
-	root.SetIn(strings.NewReader(in))
-	root.SetOut(&out)
-	root.SetErr(&err)
-	root.SetArgs(append([]string{}, args...)) // never nil, for which cobra takes those of the test
-	return result{cli.Main(root), out.String(), err.String()}
-}
-
-func (r result) expect(t *testing.T, code int, out, err string) {
-	t.Helper()
-	if r.code != code || !strings.Contains(r.out, out) || !strings.Contains(r.err, err) {
-		t.Errorf("exit %d, stdout %q, stderr %q; want %d, %q, %q", r.code, r.out, r.err, code, out, err)
-	}
-}
-
 func TestVersion(t *testing.T) {
 	for _, args := range [][]string{{"--version"}, {"-V"}, {"version"}} {
-		if r := run(t, nil, "", args...); r.code != 0 || !regexp.MustCompile(`^[^\s]+\n$`).MatchString(r.out) || r.err != "" {
+		if r := run(t, nil, "", args...); r.Code != 0 || !regexp.MustCompile(`^[^\s]+\n$`).MatchString(r.Out) || r.Err != "" {
 			t.Errorf("%v: %+v", args, r)
 		}
 	}
 	// The version of a release is not asked for with the flag of the program's.
 	for _, args := range [][]string{{"rollback", "--version", "1.2"}, {"rollback", "--version=1.2"}, {"rollback", "-v", "1.2"}, {"deploy", "--version", "1.2"}} {
-		run(t, nil, "", append(args, "--project", t.TempDir())...).expect(t, exit.Config, "", "tale init")
+		run(t, nil, "", append(args, "--project", t.TempDir())...).Expect(t, exit.Config, "", "tale init")
 	}
-	run(t, nil, "", "version", "--json").expect(t, 0, `"arch": "`, "")
+	run(t, nil, "", "version", "--json").Expect(t, 0, `"arch": "`, "")
 }
 
 // Every command says what it does, how it is called, and that its arguments are wrong.
@@ -70,14 +43,14 @@ func TestEveryCommandHasHelp(t *testing.T) {
 		path := strings.Fields(command.CommandPath())[1:]
 		help := run(t, nil, "", append(path, "--help")...)
 		switch {
-		case help.code != 0 || help.err != "" || !strings.Contains(help.out, "Usage:") || !strings.Contains(help.out, "--project"):
+		case help.Code != 0 || help.Err != "" || !strings.Contains(help.Out, "Usage:") || !strings.Contains(help.Out, "--project"):
 			t.Errorf("%v: %+v", path, help)
-		case !command.HasSubCommands() && !strings.Contains(help.out, "Examples:"):
+		case !command.HasSubCommands() && !strings.Contains(help.Out, "Examples:"):
 			t.Errorf("%v has no example", path)
-		case !command.HasSubCommands() && !strings.Contains(help.out, "Exit codes:"):
+		case !command.HasSubCommands() && !strings.Contains(help.Out, "Exit codes:"):
 			t.Errorf("%v does not say how it ends", path)
 		}
-		for line := range strings.Lines(help.out) {
+		for line := range strings.Lines(help.Out) {
 			if strings.HasPrefix(line, "  -") || strings.HasPrefix(line, "      --") {
 				continue // pflag puts a flag and its text on one line
 			}
@@ -85,7 +58,7 @@ func TestEveryCommandHasHelp(t *testing.T) {
 				t.Errorf("%v: a line of %d characters: %s", path, len([]rune(line)), line)
 			}
 		}
-		run(t, nil, "", append(slices.Clone(path), "--nope")...).expect(t, exit.Usage, "", "--help")
+		run(t, nil, "", append(slices.Clone(path), "--nope")...).Expect(t, exit.Usage, "", "--help")
 		for _, sub := range command.Commands() {
 			if !sub.Hidden && sub.Name() != "help" {
 				walk(sub)
@@ -94,38 +67,38 @@ func TestEveryCommandHasHelp(t *testing.T) {
 	}
 	walk(tale.Command(nil))
 	for _, args := range [][]string{{"restore", "--discard-old", "--dry-run", "--yes"}, {"deploy", "--host", "a b"}, {"start", "--host", "a b"}, {"deploy", "--keep", "-1"}, {"cleanup", "--keep=-1"}, {"nope"}, {"config", "nope"}, {"env", "nope"}, {"history", "x"}, {"version", "x"}, {"init", "a", "b"}, {"completion"}, {"completion", "tcsh"}} {
-		run(t, nil, "", args...).expect(t, exit.Usage, "", "tale: ")
+		run(t, nil, "", args...).Expect(t, exit.Usage, "", "tale: ")
 	}
 }
 
 func TestCommandsThatNeedAProject(t *testing.T) {
 	empty := t.TempDir()
 	for _, args := range [][]string{{"config", "show"}, {"history"}, {"env", "check"}} {
-		run(t, nil, "", append(args, "--project", empty)...).expect(t, exit.Config, "", "make a project with: tale init")
+		run(t, nil, "", append(args, "--project", empty)...).Expect(t, exit.Config, "", "make a project with: tale init")
 	}
 }
 
 func TestFromInitToCheck(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "shop")
-	run(t, nil, "", "init", dir, "--host", "shop.example.com", "--tls", "letsencrypt", "--tls-email", "a@b.example").expect(t, 0, "", "tale deploy")
-	secret := regexp.MustCompile(`(?m)^INSTANCE_SECRET=(.*)$`).FindStringSubmatch(read(t, filepath.Join(dir, ".env")))[1]
+	run(t, nil, "", "init", dir, "--host", "shop.example.com", "--tls", "letsencrypt", "--tls-email", "a@b.example").Expect(t, 0, "", "tale deploy")
+	secret := regexp.MustCompile(`(?m)^INSTANCE_SECRET=(.*)$`).FindStringSubmatch(testkit.ReadFile(t, filepath.Join(dir, ".env")))[1]
 	appendTo(t, filepath.Join(dir, ".env"), "OWN_THING=hunter2\nSENTRY_DSN=https://hunter2@sentry.example/1\nCRAWLER_DATABASE_URL=postgresql://u:hunter2@db\nDOLLAR=$hunter2\nEXPORTED\n")
 	if err := os.WriteFile(filepath.Join(dir, "compose.override.yml"), []byte("services: {platform: {environment: {DEBUG_MODE: '1'}}}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	r := run(t, config.Environ{"EXPORTED": "hunter2", "TALE_LOG_LEVEL": "debug", "HOST": "shell.example"}, "", "env", "check", "--project", dir)
-	r.expect(t, 0, "", ": DOLLAR refers")
+	r.Expect(t, 0, "", ": DOLLAR refers")
 	for _, row := range []string{
 		`  HOST +file +"shop.example.com"`, `  TALE_LOG_LEVEL +shell +"debug"`, `  TLS_EMAIL +file +"a@b.example"`, `  DEBUG_MODE +override +"1"`,
 		`  INSTANCE_SECRET +file +\(not shown, 64 characters\)`, `  OWN_THING +file +\(not shown, 7 characters\)`, `  CONVEX_URL +default +"http://convex:3210"`,
 		`  CRAWLER_DATABASE_URL +file +"postgresql://u:xxxxx@db`, `  POSTGRES_PASSWORD +file +\(not shown`, `  SENTRY_DSN +file +\(not`, `  EXPORTED +shell, named in .env +\(not shown, 7`,
 	} {
-		if !regexp.MustCompile("(?m)^" + row).MatchString(r.out) {
-			t.Errorf("no row %s in\n%s", row, r.out)
+		if !regexp.MustCompile("(?m)^" + row).MatchString(r.Out) {
+			t.Errorf("no row %s in\n%s", row, r.Out)
 		}
 	}
 	for _, services := range []string{"db\n", "convex\n", "platform\n", "proxy\n", "rag\n", "crawler\n"} {
-		if !strings.Contains("\n"+r.out, "\n"+services) {
+		if !strings.Contains("\n"+r.Out, "\n"+services) {
 			t.Errorf("no %s", services)
 		}
 	}
@@ -133,38 +106,22 @@ func TestFromInitToCheck(t *testing.T) {
 	var document struct {
 		Services map[string]map[string]struct{ Value, Source string }
 	}
-	if err := json.Unmarshal([]byte(check.out), &document); err != nil || len(document.Services) != 1 || document.Services["proxy"]["TLS_MODE"].Source != "file" {
+	if err := json.Unmarshal([]byte(check.Out), &document); err != nil || len(document.Services) != 1 || document.Services["proxy"]["TLS_MODE"].Source != "file" {
 		t.Errorf("%v: %+v", err, document)
 	}
-	if all := r.out + r.err + check.out; strings.Contains(all, "hunter2") || strings.Contains(all, secret) {
+	if all := r.Out + r.Err + check.Out; strings.Contains(all, "hunter2") || strings.Contains(all, secret) {
 		t.Errorf("a secret is shown: %s", all)
 	}
-	run(t, nil, "", "env", "check", "web", "--project", dir).expect(t, exit.Usage, "", `no service "web"`)
-	run(t, nil, "", "config", "show", "--project", dir).expect(t, 0, "folder    "+dir+"\n", "")
-	run(t, nil, "", "config", "show", "--json", "--project", dir).expect(t, 0, `"id": "shop-`, "")
+	run(t, nil, "", "env", "check", "web", "--project", dir).Expect(t, exit.Usage, "", `no service "web"`)
+	run(t, nil, "", "config", "show", "--project", dir).Expect(t, 0, "folder    "+dir+"\n", "")
+	run(t, nil, "", "config", "show", "--json", "--project", dir).Expect(t, 0, `"id": "shop-`, "")
 	appendTo(t, filepath.Join(dir, ".env"), "TLS_MODE=nope\nA B\n")
-	run(t, nil, "", "env", "check", "--project", dir).expect(t, exit.Config, "", "is not NAME=value")
-}
-
-func read(t *testing.T, path string) string {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
-
-func appendTo(t *testing.T, path, text string) {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(read(t, path)+text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	run(t, nil, "", "env", "check", "--project", dir).Expect(t, exit.Config, "", "is not NAME=value")
 }
 
 func TestLegacyProjectGetsAnID(t *testing.T) {
 	dir := t.TempDir()
-	run(t, nil, "", "init", dir).expect(t, 0, "", "")
+	run(t, nil, "", "init", dir).Expect(t, 0, "", "")
 	legacy := func() {
 		if err := os.WriteFile(filepath.Join(dir, project.FileName), []byte(`{"version":1}`), 0o600); err != nil {
 			t.Fatal(err)
@@ -172,12 +129,12 @@ func TestLegacyProjectGetsAnID(t *testing.T) {
 	}
 	nowhere := config.Environ{"DOCKER_HOST": "unix://" + filepath.Join(dir, "no.sock")}
 	legacy()
-	run(t, nowhere, "", "deploy", "--dry-run", "--project", dir).expect(t, exit.Config, "", "has no id yet")
-	run(t, nowhere, "", "status", "--project", dir).expect(t, exit.Config, "", "has no id yet")
-	if text := read(t, filepath.Join(dir, project.FileName)); text != `{"version":1}` {
+	run(t, nowhere, "", "deploy", "--dry-run", "--project", dir).Expect(t, exit.Config, "", "has no id yet")
+	run(t, nowhere, "", "status", "--project", dir).Expect(t, exit.Config, "", "has no id yet")
+	if text := testkit.ReadFile(t, filepath.Join(dir, project.FileName)); text != `{"version":1}` {
 		t.Errorf("a dry run wrote %s", text)
 	}
-	run(t, nowhere, "", "deploy", "--project", dir).expect(t, exit.Unavailable, "", "from now on")
+	run(t, nowhere, "", "deploy", "--project", dir).Expect(t, exit.Unavailable, "", "from now on")
 	if p, err := project.Find(dir); err != nil || p.File.ID == "" {
 		t.Error(err)
 	}
@@ -186,33 +143,33 @@ func TestLegacyProjectGetsAnID(t *testing.T) {
 func TestInitWithoutATerminal(t *testing.T) {
 	dir := t.TempDir()
 	r := run(t, nil, "postgresql://u:hunter2@db.example\n", "init", dir, "--database-url", "-", "--json", "--services", "convex,platform,proxy")
-	r.expect(t, 0, `"made": [`, "")
+	r.Expect(t, 0, `"made": [`, "")
 	var made project.Result
-	if err := json.Unmarshal([]byte(r.out), &made); err != nil || made.ID == "" || !slices.Contains(made.Added, "POSTGRES_URL") {
+	if err := json.Unmarshal([]byte(r.Out), &made); err != nil || made.ID == "" || !slices.Contains(made.Added, "POSTGRES_URL") {
 		t.Errorf("%v: %+v", err, made)
 	}
-	if env := read(t, filepath.Join(dir, ".env")); !strings.Contains(env, "POSTGRES_URL=postgresql://u:hunter2@db.example\n") || strings.Contains(env, "DB_PASSWORD=") {
+	if env := testkit.ReadFile(t, filepath.Join(dir, ".env")); !strings.Contains(env, "POSTGRES_URL=postgresql://u:hunter2@db.example\n") || strings.Contains(env, "DB_PASSWORD=") {
 		t.Error(env)
 	}
-	run(t, nil, "", "init", t.TempDir(), "--database-url", "-").expect(t, exit.Usage, "", "is expected: URL of the Postgres server")
-	run(t, nil, "", "init", t.TempDir(), "--tls", "letsencrypt").expect(t, exit.Usage, "", "--host")
-	run(t, nil, "", "init", dir, "--project", dir).expect(t, exit.Usage, "", "twice")
-	run(t, nil, "", "init", dir).expect(t, 0, "", "nothing was changed")
+	run(t, nil, "", "init", t.TempDir(), "--database-url", "-").Expect(t, exit.Usage, "", "is expected: URL of the Postgres server")
+	run(t, nil, "", "init", t.TempDir(), "--tls", "letsencrypt").Expect(t, exit.Usage, "", "--host")
+	run(t, nil, "", "init", dir, "--project", dir).Expect(t, exit.Usage, "", "twice")
+	run(t, nil, "", "init", dir).Expect(t, 0, "", "nothing was changed")
 }
 
 func TestInitInsideAProject(t *testing.T) {
 	dir := t.TempDir()
-	run(t, nil, "", "init", dir).expect(t, 0, "", "")
+	run(t, nil, "", "init", dir).Expect(t, 0, "", "")
 	t.Chdir(filepath.Join(dir, "agents"))
-	run(t, nil, "", "init").expect(t, exit.Usage, "", "tale init "+dir)
-	run(t, nil, "", "init", ".", "--no-env").expect(t, 0, "", "made")
+	run(t, nil, "", "init").Expect(t, exit.Usage, "", "tale init "+dir)
+	run(t, nil, "", "init", ".", "--no-env").Expect(t, 0, "", "made")
 }
 
 func TestHistory(t *testing.T) {
 	dir := t.TempDir()
-	run(t, nil, "", "init", dir).expect(t, 0, "", "")
-	run(t, nil, "", "history", "--project", dir).expect(t, 0, "", "nothing has been done")
-	run(t, nil, "", "history", "--project", dir, "--json").expect(t, 0, "[]\n", "")
+	run(t, nil, "", "init", dir).Expect(t, 0, "", "")
+	run(t, nil, "", "history", "--project", dir).Expect(t, 0, "", "nothing has been done")
+	run(t, nil, "", "history", "--project", dir, "--json").Expect(t, 0, "[]\n", "")
 	p, err := project.Find(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -227,35 +184,27 @@ func TestHistory(t *testing.T) {
 		}
 	}
 	r := run(t, nil, "", "history", "-n", "2", "--project", dir)
-	r.expect(t, 0, "0.9 → 1.1", "")
-	if strings.Contains(r.out, "1.0") || !regexp.MustCompile(`ann@box +tale deploy +0.9 → 1.2 +rolled back \(exit 1\) +1m1.2s +it did not start\n$`).MatchString(r.out) {
-		t.Error(r.out)
+	r.Expect(t, 0, "0.9 → 1.1", "")
+	if strings.Contains(r.Out, "1.0") || !regexp.MustCompile(`ann@box +tale deploy +0.9 → 1.2 +rolled back \(exit 1\) +1m1.2s +it did not start\n$`).MatchString(r.Out) {
+		t.Error(r.Out)
 	}
-	run(t, nil, "", "history", "-n", "1", "--json", "--project", dir).expect(t, 0, `"exitCode": 1`, "")
+	run(t, nil, "", "history", "-n", "1", "--json", "--project", dir).Expect(t, 0, `"exitCode": 1`, "")
 }
 
 func TestAServiceThatTheProjectDoesWithout(t *testing.T) {
 	dir := t.TempDir()
-	run(t, nil, "", "init", dir, "--services", "db,convex,proxy").expect(t, 0, "", "")
-	run(t, nil, "", "deploy", "--services", "rag", "--project", dir).expect(t, exit.Usage, "", "without: tale.json lists db, convex, proxy")
+	run(t, nil, "", "init", dir, "--services", "db,convex,proxy").Expect(t, 0, "", "")
+	run(t, nil, "", "deploy", "--services", "rag", "--project", dir).Expect(t, exit.Usage, "", "without: tale.json lists db, convex, proxy")
 }
 
 func TestCompletion(t *testing.T) {
 	for shell, text := range map[string]string{"bash": "__start_tale", "zsh": "#compdef tale", "fish": "complete -c tale"} {
-		run(t, nil, "", "completion", shell).expect(t, 0, text, "")
+		run(t, nil, "", "completion", shell).Expect(t, 0, text, "")
 	}
 	dir := t.TempDir()
-	run(t, nil, "", "init", dir, "--services", "db,convex,proxy").expect(t, 0, "", "")
-	run(t, nil, "", "__complete", "--project", dir, "env", "check", "").expect(t, 0, "db\nconvex\nproxy\n:4\n", "")
-	run(t, nil, "", "__complete", "completion", "").expect(t, 0, "bash\nzsh\nfish\n", "")
-}
-
-func onTerminal(t *testing.T, dir string, args ...string) *testkit.Terminal {
-	t.Helper()
-	command := exec.CommandContext(t.Context(), "/proc/self/exe", args...)
-	command.Dir = dir
-	command.Env = append(os.Environ(), testkit.RoleVariable+"=tale")
-	return testkit.StartOnTerminal(t, command)
+	run(t, nil, "", "init", dir, "--services", "db,convex,proxy").Expect(t, 0, "", "")
+	run(t, nil, "", "__complete", "--project", dir, "env", "check", "").Expect(t, 0, "db\nconvex\nproxy\n:4\n", "")
+	run(t, nil, "", "__complete", "completion", "").Expect(t, 0, "bash\nzsh\nfish\n", "")
 }
 
 func (p *answering) answer(question, keys string) {
@@ -277,7 +226,7 @@ type answering struct {
 
 func TestInitAsks(t *testing.T) {
 	dir := t.TempDir()
-	p := &answering{onTerminal(t, dir, "init"), t, 0}
+	p := &answering{taletest.OnTerminal(t, dir, "init"), t, 0}
 	p.answer("Host name of the site [localhost]", "https://a b\n")
 	p.answer("not a host name", "shop.example.com\n")
 	p.answer("Where the certificate comes from: selfsigned, external, letsencrypt [letsencrypt]", "\n")
@@ -286,20 +235,20 @@ func TestInitAsks(t *testing.T) {
 	if code := p.Wait(); code != 0 {
 		t.Fatalf("exit %d", code)
 	}
-	env := read(t, filepath.Join(dir, ".env"))
+	env := testkit.ReadFile(t, filepath.Join(dir, ".env"))
 	for _, line := range []string{"HOST=shop.example.com\n", "SITE_URL=https://shop.example.com\n", "TLS_MODE=letsencrypt\n", "TLS_EMAIL=me@shop.example.com\n"} {
 		if !strings.Contains(env, line) {
 			t.Errorf("no %s in\n%s", line, env)
 		}
 	}
-	again := onTerminal(t, dir, "init")
+	again := taletest.OnTerminal(t, dir, "init")
 	if code := again.Wait(); code != 0 {
 		t.Errorf("exit %d", code)
 	}
 	// The terminal may hold the last words longer than the process lives.
 	testkit.Eventually(t, "it says that nothing was changed", func() bool { return again.Says("nothing was changed") })
 	for _, args := range [][]string{{"init", "--yes"}, {"init", "--host", "a.example", "--tls", "external"}} {
-		if p := onTerminal(t, t.TempDir(), args...); p.Wait() != 0 || p.Says("Host name") {
+		if p := taletest.OnTerminal(t, t.TempDir(), args...); p.Wait() != 0 || p.Says("Host name") {
 			t.Errorf("%v asks", args)
 		}
 	}
@@ -316,13 +265,13 @@ func echoes(t *testing.T, p *testkit.Terminal) bool {
 
 func TestSecretsAreNotShown(t *testing.T) {
 	dir := t.TempDir()
-	p := &answering{onTerminal(t, dir, "init", "--yes", "--database-url", "-"), t, 0}
+	p := &answering{taletest.OnTerminal(t, dir, "init", "--yes", "--database-url", "-"), t, 0}
 	p.Until("no echo", func() bool { return !echoes(t, p.Terminal) })
 	p.answer("URL of the Postgres server (not shown)", "postgresql://u:hunter2@db.example\n")
 	if code := p.Wait(); code != 0 || p.Says("hunter2") {
 		t.Errorf("exit %d", code)
 	}
-	if env := read(t, filepath.Join(dir, ".env")); !strings.Contains(env, "hunter2") {
+	if env := testkit.ReadFile(t, filepath.Join(dir, ".env")); !strings.Contains(env, "hunter2") {
 		t.Error(env)
 	}
 }
@@ -330,7 +279,7 @@ func TestSecretsAreNotShown(t *testing.T) {
 // A terminal that went on showing nothing would be of no use.
 func TestCtrlCLeavesTheTerminalAsItWas(t *testing.T) {
 	dir := t.TempDir()
-	p := &answering{onTerminal(t, dir, "init", "--yes", "--database-url", "-"), t, 0}
+	p := &answering{taletest.OnTerminal(t, dir, "init", "--yes", "--database-url", "-"), t, 0}
 	p.Until("no echo", func() bool { return !echoes(t, p.Terminal) })
 	p.answer("(not shown)", "\x03")
 	if code := p.Wait(); code != exit.Interrupted {
@@ -350,10 +299,10 @@ func TestAllAgreeOnANamedImage(t *testing.T) {
 	server, dir := enginetest.New(t), t.TempDir()
 	t.Setenv("PATH", filepath.Dir(server.Docker(t))+":"+os.Getenv("PATH"))
 	environ := config.Environ{"DOCKER_HOST": server.Host(), "HOME": t.TempDir()}
-	tale := func(args ...string) result {
+	tale := func(args ...string) taletest.Result {
 		return run(t, environ, "", append(args, "--project", dir, "--yes")...)
 	}
-	tale("init", "--services", "db", "--registry", "r.example/x").expect(t, 0, "", "")
+	tale("init", "--services", "db", "--registry", "r.example/x").Expect(t, 0, "", "")
 	made := server.AddImage(enginetest.Image{Tags: []string{"r.example/x/tale-db:1.0.0"}, HealthCheck: true, Labels: map[string]string{
 		"org.opencontainers.image.source": "https://example.com/tale-runtime", engine.LabelImageVersion: "1.0.0",
 	}})
@@ -362,25 +311,32 @@ func TestAllAgreeOnANamedImage(t *testing.T) {
 	server.AddImage(enginetest.Image{ID: made.ID, Tags: []string{"acme/db:again", "acme/db:more", "r.example/x/tale-db:1.0.0"}, HealthCheck: true, Labels: made.Labels})
 	names := func(file, text string) { testkit.WriteTree(t, dir, map[string]string{file: text}) }
 	names(".env", testkit.ReadFile(t, filepath.Join(dir, ".env"))+"TALE_VERSION=1.0.0\n")
-	tale("deploy").expect(t, 0, "", "")
+	tale("deploy").Expect(t, 0, "", "")
 	first := testkit.ReadFile(t, filepath.Join(dir, "tale.json"))
 	for _, image := range []string{"acme/db:7", "acme/db:8"} {
 		names("tale.json", strings.Replace(first, "{", `{"images": {"db": "`+image+`"},`, 1))
 		_, tag, _ := strings.Cut(image, ":")
-		tale("deploy", "--dry-run").expect(t, exit.Pending, "→ "+tag, "")
-		tale("status").expect(t, 0, "→ "+tag, "")
-		tale("deploy").expect(t, 0, "", "")
-		if text := tale("status").out; strings.Contains(text, "drift") || !strings.Contains(text, tag) {
+		tale("deploy", "--dry-run").Expect(t, exit.Pending, "→ "+tag, "")
+		tale("status").Expect(t, 0, "→ "+tag, "")
+		tale("deploy").Expect(t, 0, "", "")
+		if text := tale("status").Out; strings.Contains(text, "drift") || !strings.Contains(text, tag) {
 			t.Errorf("%s", text)
 		}
-		tale("deploy", "--dry-run").expect(t, 0, "nothing to do", "")
+		tale("deploy", "--dry-run").Expect(t, 0, "nothing to do", "")
 	}
 	names("tale.json", first)
 	names("compose.override.yml", "services: {db: {image: 'acme/db:again'}}")
-	tale("deploy").expect(t, 0, "", "")
+	tale("deploy").Expect(t, 0, "", "")
 	names("compose.override.yml", "services: {db: {image: 'acme/db:more'}}") // the same by another name
-	tale("deploy", "--dry-run").expect(t, 0, "nothing to do", "")
-	if text := tale("status").out; strings.Contains(text, "drift") {
+	tale("deploy", "--dry-run").Expect(t, 0, "nothing to do", "")
+	if text := tale("status").Out; strings.Contains(text, "drift") {
 		t.Errorf("%s", text)
+	}
+}
+
+func appendTo(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(testkit.ReadFile(t, path)+text), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -13,8 +13,8 @@ func TestCompletionOfVersions(t *testing.T) {
 		".tale/history.jsonl": `{"command": "tale deploy", "version": "1.0.0", "result": "done"}` + "\n" + `{"command": "tale deploy", "version": "1.1.0", "result": "done"}` + "\n",
 	})
 	for _, command := range []string{"deploy", "rollback"} {
-		run(t, nil, "", "__complete", "--project", folder, command, "--version", "").expect(t, 0, "1.1.0\n1.0.0\n:", "")
+		run(t, nil, "", "__complete", "--project", folder, command, "--version", "").Expect(t, 0, "1.1.0\n1.0.0\n:", "")
 	}
 	// Where there is no project, there is nothing to complete, and nothing to say.
-	run(t, nil, "", "__complete", "--project", t.TempDir(), "rollback", "--version", "").expect(t, 0, ":36\n", "")
+	run(t, nil, "", "__complete", "--project", t.TempDir(), "rollback", "--version", "").Expect(t, 0, ":36\n", "")
 }

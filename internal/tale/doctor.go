@@ -20,6 +20,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/console"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
+	"github.com/tale-project/tale-runtime/internal/tale/session"
 )
 
 const (
@@ -44,26 +45,26 @@ permission; 78 there is no project.`,
 }
 
 func (a *app) doctor(command *cobra.Command, _ []string) error {
-	p, err := a.open()
+	p, err := a.Open()
 	if err == nil {
-		err = hasID(p)
+		err = session.HasID(p)
 	}
 	if err != nil {
 		return err
 	}
 	ctx, stop := console.Interruptible(command.Context(), func() {})
 	defer stop()
-	e := &examination{session: &session{project: p}}
-	if s, unreachable := a.connect(ctx, p); unreachable == nil {
-		defer s.close()
-		e.session = s
-		e.state, e.unreachable = s.observed(ctx)
+	e := &examination{Session: &session.Session{Project: p}}
+	if s, unreachable := a.Connect(ctx, p); unreachable == nil {
+		defer s.Close()
+		e.Session = s
+		e.state, e.unreachable = s.Observed(ctx)
 	} else {
 		e.unreachable = unreachable
 	}
 	findings, healthy := e.examine(ctx, a)
-	if a.json {
-		err = printJSON(command.OutOrStdout(), findings)
+	if a.JSON {
+		err = session.PrintJSON(command.OutOrStdout(), findings)
 	} else {
 		err = writeFindings(command, findings)
 	}
@@ -79,14 +80,14 @@ func (a *app) doctor(command *cobra.Command, _ []string) error {
 
 // examine makes all checks: without an engine those that need none.
 func (e *examination) examine(ctx context.Context, a *app) (findings []doctor.Finding, healthy bool) {
-	settings, wrong := e.project.Settings(a.environ)
-	if e.settings = settings; settings == nil {
-		e.settings = project.Settings{}
+	settings, wrong := e.Project.Settings(a.Environ)
+	if e.Settings = settings; settings == nil {
+		e.Settings = project.Settings{}
 	}
 	var unmade error
-	if r := e.release(""); wrong == nil {
-		e.images = r.images
-		e.model, _, unmade = e.aim(r, "", false, e.state, rollout.Scope{})
+	if r := e.Release(""); wrong == nil {
+		e.images = r.Images
+		e.model, _, unmade = e.Aim(r, "", false, e.state, rollout.Scope{})
 	}
 	findings, healthy = doctor.Examine(ctx, e.checks(wrong, unmade))
 	if e.unreachable != nil {
@@ -110,7 +111,7 @@ func writeFindings(command *cobra.Command, findings []doctor.Finding) error {
 
 // examination is what the checks look at.
 type examination struct {
-	*session
+	*session.Session
 	unreachable error // why the engine cannot be asked; nothing else of it is known then
 	state       rollout.State
 	model       *compose.Model // nil if the files make none
@@ -122,8 +123,8 @@ func (e *examination) checks(wrong, unmade error) []doctor.Check {
 		return func(context.Context) (string, error) { return detail, err }
 	}
 	checks := []doctor.Check{
-		{Name: "engine", Run: said(e.unreachable, fmt.Sprintf("Docker %s, API %s, %s/%s", e.info.Version, e.info.API, e.info.OS, e.info.Arch))},
-		{Name: "compose plugin", Needs: []string{"engine"}, Fix: "install docker-compose-plugin 2.20 or newer", Run: e.engine.ComposeVersion},
+		{Name: "engine", Run: said(e.unreachable, fmt.Sprintf("Docker %s, API %s, %s/%s", e.Info.Version, e.Info.API, e.Info.OS, e.Info.Arch))},
+		{Name: "compose plugin", Needs: []string{"engine"}, Fix: "install docker-compose-plugin 2.20 or newer", Run: e.Engine.ComposeVersion},
 		{Name: "disk", Needs: []string{"engine"}, Fix: "`tale cleanup --dry-run` shows what may go", Run: e.disk},
 		{Name: "memory", Needs: []string{"engine"}, Fix: "two colours and a database run side by side during a deploy: give the host more", Run: e.memory},
 		{Name: ".env", Fix: "`tale init` fills in what is missing; `tale env check` shows what each service gets", Run: said(wrong, "is complete")},
@@ -132,7 +133,7 @@ func (e *examination) checks(wrong, unmade error) []doctor.Check {
 		{Name: "ports", Needs: []string{"engine", "stack of the files"}, Fix: "stop what holds it (ss -ltnp), or set PUBLISH_HTTP and PUBLISH_HTTPS", Run: e.ports},
 		{Name: "volumes", Needs: []string{"engine", "stack of the files"}, Fix: "rename them, or give this project another id", Run: e.volumes},
 	}
-	if host := e.settings.Get("HOST"); host != "" {
+	if host := e.Settings.Get("HOST"); host != "" {
 		check := doctor.Resolves("name "+host, host, "a DNS record, or a line in /etc/hosts of those who visit the site")
 		look := check.Run
 		check.Run = func(ctx context.Context) (string, error) {
@@ -148,8 +149,8 @@ func (e *examination) checks(wrong, unmade error) []doctor.Check {
 }
 
 func (e *examination) disk(context.Context) (string, error) {
-	free, total, known := e.info.DiskFree()
-	text := fmt.Sprintf("%s free of %s at %s", humanize.IBytes(uint64(free)), humanize.IBytes(uint64(total)), e.info.Root)
+	free, total, known := e.Info.DiskFree()
+	text := fmt.Sprintf("%s free of %s at %s", humanize.IBytes(uint64(free)), humanize.IBytes(uint64(total)), e.Info.Root)
 	switch {
 	case !known:
 		return "", doctor.Skipped("the engine's disk is none of this machine")
@@ -160,8 +161,8 @@ func (e *examination) disk(context.Context) (string, error) {
 }
 
 func (e *examination) memory(context.Context) (string, error) {
-	text := fmt.Sprintf("the engine's host has %s, and %s", humanize.IBytes(uint64(e.info.Memory)), english.Plural(e.info.CPUs, "processor", ""))
-	if e.info.Memory < littleMemory {
+	text := fmt.Sprintf("the engine's host has %s, and %s", humanize.IBytes(uint64(e.Info.Memory)), english.Plural(e.Info.CPUs, "processor", ""))
+	if e.Info.Memory < littleMemory {
 		return "", doctor.Warning(errors.New(text))
 	}
 	return text, nil
@@ -170,17 +171,17 @@ func (e *examination) memory(context.Context) (string, error) {
 func (e *examination) architecture(ctx context.Context) (string, error) {
 	here := 0
 	for service, reference := range e.images {
-		image, there, err := e.engine.Image(ctx, reference)
+		image, there, err := e.Engine.Image(ctx, reference)
 		switch {
 		case err != nil:
 			return "", err
-		case there && image.Arch != e.info.Arch:
-			return "", fmt.Errorf("%s, of %s, is for %s, and the engine for %s", reference, service, image.Arch, e.info.Arch)
+		case there && image.Arch != e.Info.Arch:
+			return "", fmt.Errorf("%s, of %s, is for %s, and the engine for %s", reference, service, image.Arch, e.Info.Arch)
 		case there:
 			here++
 		}
 	}
-	return fmt.Sprintf("%d of %d are here, for %s; a deploy pulls the others", here, len(e.images), e.info.Arch), nil
+	return fmt.Sprintf("%d of %d are here, for %s; a deploy pulls the others", here, len(e.images), e.Info.Arch), nil
 }
 
 // ports reports one that something else than the project's proxy holds.
@@ -189,7 +190,7 @@ func (e *examination) ports(ctx context.Context) (string, error) {
 		return "are the project's proxy's", nil
 	}
 	service, there := e.model.Service(stack.Proxy, "")
-	if !there || !e.info.Local {
+	if !there || !e.Info.Local {
 		return "", doctor.Skipped("the proxy publishes none on this machine")
 	}
 	if taken := rollout.TakenPorts(ctx, service.Ports); len(taken) > 0 {
@@ -219,7 +220,7 @@ func (e *examination) inside(ctx context.Context) (findings []doctor.Finding, we
 	if !there || !platform.State.Running {
 		return []doctor.Finding{{Name: name, Verdict: doctor.Skip, Detail: "no web application runs: `tale deploy` starts it"}}, true
 	}
-	out, _, code, err := e.engine.Exec(ctx, platform.ID, []string{"platform-entrypoint", "doctor", "--json"}, nil)
+	out, _, code, err := e.Engine.Exec(ctx, platform.ID, []string{"platform-entrypoint", "doctor", "--json"}, nil)
 	switch {
 	case code == exit.NotFound:
 		return []doctor.Finding{{Name: name, Verdict: doctor.Skip, Detail: "the image of " + platform.Name + " has no doctor"}}, true

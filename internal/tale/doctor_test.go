@@ -8,6 +8,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/doctor"
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/tale/taletest"
 )
 
 // What is wrong with the files keeps no other check from being made, nor the stack from
@@ -20,10 +21,10 @@ func TestDoctor(t *testing.T) {
 		}
 		return "", "", 127
 	})
-	verdicts := func(r result) map[string]doctor.Verdict {
+	verdicts := func(r taletest.Result) map[string]doctor.Verdict {
 		t.Helper()
 		var findings []doctor.Finding
-		if err := json.Unmarshal([]byte(r.out), &findings); err != nil {
+		if err := json.Unmarshal([]byte(r.Out), &findings); err != nil {
 			t.Fatalf("%v: %+v", err, r)
 		}
 		verdicts := map[string]doctor.Verdict{}
@@ -39,8 +40,8 @@ func TestDoctor(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got[name], want)
 		}
 	}
-	if r.code != exit.Failure {
-		t.Errorf("exit %d", r.code)
+	if r.Code != exit.Failure {
+		t.Errorf("exit %d", r.Code)
 	}
 	inside, code = `[{"name": "backend answers", "verdict": "fail", "detail": "no"}]`, 1
 	if got = verdicts(run(t, environ, "", "doctor", "--json", "--project", folder)); got["stack: backend answers"] != doctor.Fail {
@@ -56,7 +57,7 @@ func TestDoctor(t *testing.T) {
 // one.
 func TestDoctorWithoutAnEngine(t *testing.T) {
 	dir := t.TempDir()
-	run(t, nil, "", "init", dir).expect(t, 0, "", "")
+	run(t, nil, "", "init", dir).Expect(t, 0, "", "")
 	environ := config.Environ{"DOCKER_HOST": "unix://" + dir + "/no.sock"}
 	for _, tt := range []struct {
 		env  string
@@ -68,7 +69,7 @@ func TestDoctorWithoutAnEngine(t *testing.T) {
 		appendTo(t, filepath.Join(dir, ".env"), tt.env)
 		r := run(t, environ, "", "doctor", "--json", "--project", dir)
 		var findings []doctor.Finding
-		if err := json.Unmarshal([]byte(r.out), &findings); err != nil || r.code != exit.Unavailable || r.err != "" {
+		if err := json.Unmarshal([]byte(r.Out), &findings); err != nil || r.Code != exit.Unavailable || r.Err != "" {
 			t.Fatalf("%v: %+v", err, r)
 		}
 		for _, f := range findings {

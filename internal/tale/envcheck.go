@@ -17,6 +17,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
+	"github.com/tale-project/tale-runtime/internal/tale/session"
 )
 
 func (a *app) envCheckCommand() *cobra.Command {
@@ -31,13 +32,13 @@ Exit codes: 0 all is well; 64 usage, or no such service; 78 what is wrong with .
 tale.json or compose.override.yml, all of it.`,
 		Example:           "  tale env check\n  tale env check platform\n  tale env check --json | jq .services.convex.SITE_URL",
 		Args:              cobra.ArbitraryArgs,
-		ValidArgsFunction: a.completeServices,
+		ValidArgsFunction: a.CompleteServices,
 		RunE: func(command *cobra.Command, args []string) error {
-			p, err := a.open()
+			p, err := a.Open()
 			if err != nil {
 				return err
 			}
-			settings, err := p.Settings(a.environ)
+			settings, err := p.Settings(a.Environ)
 			if err != nil {
 				return err
 			}
@@ -50,15 +51,15 @@ tale.json or compose.override.yml, all of it.`,
 			if err != nil {
 				return err
 			}
-			if a.json {
-				return printJSON(command.OutOrStdout(), map[string]any{"services": given, "fromShell": append([]string{}, settings.FromShell()...), "warnings": warnings})
+			if a.JSON {
+				return session.PrintJSON(command.OutOrStdout(), map[string]any{"services": given, "fromShell": append([]string{}, settings.FromShell()...), "warnings": warnings})
 			}
 			for _, warning := range warnings {
 				if _, err := fmt.Fprintln(command.ErrOrStderr(), "warning:", warning); err != nil {
 					return err
 				}
 			}
-			return printEnvironments(command.OutOrStdout(), names(p), given)
+			return printEnvironments(command.OutOrStdout(), p.ServiceNames(), given)
 		},
 	}
 }
@@ -70,14 +71,6 @@ func anyImages() map[string]string {
 		images[service.Name] = "tale-" + service.Name
 	}
 	return images
-}
-
-func (a *app) completeServices(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	p, err := a.open()
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	return names(p), cobra.ShellCompDirectiveNoFileComp
 }
 
 // givenValue is what a service gets of a variable, fit to be shown.

@@ -10,9 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/stack"
-	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/files"
+	"github.com/tale-project/tale-runtime/internal/tale/session"
 )
 
 const filesCodes = `
@@ -21,15 +20,15 @@ Exit codes: 0 done, or nothing to do; 4 convex does not run; 64 usage; 69 the en
 unreachable; 75 locked; 77 permission; 78 configuration; 130 interrupted.`
 
 func (a *app) filesCommand() *cobra.Command {
-	command := group("files", "The project's folders for Tale's application", reading(a.filesPushCommand(), engineSettings))
+	command := session.Group("files", "The project's folders for Tale's application", session.Reading(a.filesPushCommand(), session.EngineSettings))
 	command.Long = `Show in what the project's folders agents, workflows, integrations, branding and providers
 differ from those in the stack, where the application lets its users change them, too.
 Nothing is changed.` + filesCodes
 	command.Example = "  tale files\n  tale files --json"
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		return a.withFiles(command, func(_ context.Context, _ *session, plan files.Plan) error {
-			if a.json {
-				return printJSON(command.OutOrStdout(), plan)
+		return a.withFiles(command, func(_ context.Context, _ *session.Session, plan files.Plan) error {
+			if a.JSON {
+				return session.PrintJSON(command.OutOrStdout(), plan)
 			}
 			return plan.Write(command.OutOrStdout(), files.None)
 		})
@@ -51,27 +50,27 @@ changed in the stack over into the project's folders. Secrets of providers
 		Example: "  tale files push\n  tale files push --take stack     # then look at it: git diff",
 	}
 	command.Flags().StringVar(&take, "take", "", "whose version counts where both were changed, `SIDE`: host or stack")
-	waitFlag(command, &wait)
+	session.WaitFlag(command, &wait)
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		if !slices.Contains([]string{"", string(files.Host), string(files.Stack)}, take) {
 			return exit.Errorf(exit.Usage, "--take is host or stack, not %q", take)
 		}
-		return a.withFiles(command, func(ctx context.Context, s *session, plan files.Plan) error {
+		return a.withFiles(command, func(ctx context.Context, s *session.Session, plan files.Plan) error {
 			if err := plan.Write(command.ErrOrStderr(), files.Side(take)); err != nil {
 				return err
 			}
-			out := a.progress(command, false)
-			release, err := s.lock(ctx, commandLine(command), wait, out.Say)
+			out := a.Progress(command, false)
+			release, err := s.Lock(ctx, command, wait, out.Say)
 			if err != nil {
 				return err
 			}
 			defer release()
-			written, err := plan.Deliver(ctx, s.engine, s.project.Dir, files.Side(take))
+			written, err := plan.Deliver(ctx, s.Engine, s.Project.Dir, files.Side(take))
 			if err != nil {
 				return err
 			}
-			if a.json {
-				return printJSON(command.OutOrStdout(), map[string]any{"written": append([]files.Change{}, written...)})
+			if a.JSON {
+				return session.PrintJSON(command.OutOrStdout(), map[string]any{"written": append([]files.Change{}, written...)})
 			}
 			text := english.Plural(len(written), "file", "") + " written to the stack"
 			if take == string(files.Stack) {
@@ -86,13 +85,13 @@ changed in the stack over into the project's folders. Secrets of providers
 }
 
 // withFiles compares the folders with those in the running stack.
-func (a *app) withFiles(command *cobra.Command, do func(context.Context, *session, files.Plan) error) error {
-	p, err := a.open()
+func (a *app) withFiles(command *cobra.Command, do func(context.Context, *session.Session, files.Plan) error) error {
+	p, err := a.Open()
 	if err != nil {
 		return err
 	}
-	return a.onEngine(command, p, func(ctx context.Context, s *session) error {
-		plan, err := s.compareFiles(ctx)
+	return a.OnEngine(command, p, func(ctx context.Context, s *session.Session) error {
+		plan, err := s.CompareFiles(ctx)
 		switch {
 		case err != nil:
 			return err
@@ -101,21 +100,4 @@ func (a *app) withFiles(command *cobra.Command, do func(context.Context, *sessio
 		}
 		return do(ctx, s, plan)
 	})
-}
-
-// convexOf returns the container of convex, running or not, with an empty ID if there is
-// none.
-func convexOf(containers []engine.Container) (c engine.Container) {
-	if i := slices.IndexFunc(containers, func(c engine.Container) bool { return c.Service == stack.Convex }); i >= 0 {
-		c = containers[i]
-	}
-	return c
-}
-
-func (s *session) compareFiles(ctx context.Context) (files.Plan, error) {
-	containers, err := s.engine.Containers(ctx, s.project.File.ID)
-	if err != nil {
-		return files.Plan{}, err
-	}
-	return files.Compare(ctx, s.engine, convexOf(containers).ID, s.project.Dir)
 }

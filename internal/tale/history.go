@@ -3,7 +3,6 @@ package tale
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/tale/project"
+	"github.com/tale-project/tale-runtime/internal/tale/session"
 )
 
 func (a *app) historyCommand() *cobra.Command {
@@ -22,7 +22,7 @@ func (a *app) historyCommand() *cobra.Command {
 	}
 	last := command.Flags().IntP("last", "n", 20, "print the last `N` entries; 0: all")
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		p, err := a.open()
+		p, err := a.Open()
 		if err != nil {
 			return err
 		}
@@ -33,8 +33,8 @@ func (a *app) historyCommand() *cobra.Command {
 		if *last > 0 && len(entries) > *last {
 			entries = entries[len(entries)-*last:]
 		}
-		if a.json {
-			return printJSON(command.OutOrStdout(), append([]project.Entry{}, entries...))
+		if a.JSON {
+			return session.PrintJSON(command.OutOrStdout(), append([]project.Entry{}, entries...))
 		}
 		if len(entries) == 0 {
 			_, err := fmt.Fprintln(command.ErrOrStderr(), "nothing has been done with this project yet")
@@ -65,20 +65,5 @@ func historyRow(e project.Entry) []string {
 		result = fmt.Sprintf("%s (exit %d)", result, e.Code)
 	}
 	took := time.Duration(e.Seconds * float64(time.Second)).Round(time.Second / 10)
-	return []string{e.Time.Local().Format("2006-01-02 15:04:05"), e.User + "@" + e.Host, e.Command, cmp.Or(release, "-"), result, took.String(), firstLine(e.Why)}
-}
-
-// completeVersions completes the releases of the history, the newest first. What goes
-// wrong is not told: the user is typing.
-func (a *app) completeVersions(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	var versions []string
-	if p, err := a.open(); err == nil {
-		entries, _ := p.History()
-		for _, entry := range slices.Backward(entries) {
-			if entry.Release != "" && !slices.Contains(versions, entry.Release) {
-				versions = append(versions, entry.Release)
-			}
-		}
-	}
-	return versions, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	return []string{e.Time.Local().Format("2006-01-02 15:04:05"), e.User + "@" + e.Host, e.Command, cmp.Or(release, "-"), result, took.String(), session.FirstLine(e.Why)}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/console"
 	"github.com/tale-project/tale-runtime/internal/tale/migration"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
+	"github.com/tale-project/tale-runtime/internal/tale/session"
 )
 
 func (a *app) initCommand() *cobra.Command {
@@ -57,8 +58,8 @@ folder within another project; 78 a value that the stack refuses, or a broken fi
 			if err != nil {
 				return err
 			}
-			if a.json {
-				return printJSON(command.OutOrStdout(), result)
+			if a.JSON {
+				return session.PrintJSON(command.OutOrStdout(), result)
 			}
 			_, err = io.WriteString(command.ErrOrStderr(), initDone(result))
 			return err
@@ -87,10 +88,10 @@ folder within another project; 78 a value that the stack refuses, or a broken fi
 // initFolder returns the folder of the project. A project within another one is rarely
 // meant.
 func (a *app) initFolder(args []string) (string, error) {
-	if len(args) > 0 && a.folder != "" {
+	if len(args) > 0 && a.Folder != "" {
 		return "", exit.Errorf(exit.Usage, "the folder is named twice, as %s and with --project", args[0])
 	}
-	if named := a.folder + strings.Join(args, ""); named != "" {
+	if named := a.Folder + strings.Join(args, ""); named != "" {
 		return named, cli.CheckNewFolder(named)
 	}
 	here, err := os.Getwd()
@@ -105,7 +106,7 @@ func (a *app) initFolder(args []string) (string, error) {
 
 // fillIn asks for what no flag says and the project does not have.
 func (a *app) fillIn(command *cobra.Command, o *project.Options) error {
-	p := a.prompter(command)
+	p := a.Prompter(command)
 	if o.Settings["POSTGRES_URL"] == "-" {
 		text, err := p.Secret(command.Context(), "URL of the Postgres server")
 		if err != nil {
@@ -113,7 +114,7 @@ func (a *app) fillIn(command *cobra.Command, o *project.Options) error {
 		}
 		o.Settings["POSTGRES_URL"] = strings.TrimSpace(text)
 	}
-	if a.yes || o.NoEnv || !p.Terminal() {
+	if a.Yes || o.NoEnv || !p.Terminal() {
 		return nil
 	}
 	have, err := project.ReadEnv(o.Dir)

@@ -2,10 +2,7 @@ package tale
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +15,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/logs"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
+	"github.com/tale-project/tale-runtime/internal/tale/session"
 )
 
 type logsOptions struct {
@@ -43,7 +41,7 @@ engine is unreachable; 77 permission; 78 configuration.`,
   tale logs platform --color green        # the one that failed, say
   tale logs --json convex | jq -r 'select(.stream == "stderr") | .text'`,
 		Args:              cobra.ArbitraryArgs,
-		ValidArgsFunction: a.completeServices,
+		ValidArgsFunction: a.CompleteServices,
 	}
 	flags := command.Flags()
 	flags.BoolVarP(&o.Follow, "follow", "f", false, "go on with what is written, until Ctrl-C")
@@ -60,7 +58,7 @@ engine is unreachable; 77 permission; 78 configuration.`,
 }
 
 func (a *app) logs(command *cobra.Command, o logsOptions) error {
-	p, err := a.open()
+	p, err := a.Open()
 	if err != nil {
 		return err
 	}
@@ -71,9 +69,10 @@ func (a *app) logs(command *cobra.Command, o logsOptions) error {
 	if o.dev {
 		o.Projects = []string{compose.DevelopmentID(p.File.ID)}
 	}
+	show := o.Printer(command.OutOrStdout(), logs.Style{JSON: a.JSON, Paint: a.Paints(command.OutOrStdout()), Colour: !o.dev})
 	o.Warn = func(err error) { command.PrintErrf("%v; trying again until Ctrl-C\n", err) }
-	return a.onEngine(command, p, func(ctx context.Context, s *session) error {
-		err := logs.Read(ctx, s.engine, o.Options, a.logPrinter(command.OutOrStdout(), o))
+	return a.OnEngine(command, p, func(ctx context.Context, s *session.Session) error {
+		err := logs.Read(ctx, s.Engine, o.Options, show)
 		switch {
 		case o.Follow && ctx.Err() != nil:
 			err = nil // Ctrl-C is how it ends
@@ -90,7 +89,7 @@ func (o *logsOptions) check(p *project.Project, now time.Time) (err error) {
 		i := slices.IndexFunc(p.Services(), func(s stack.Service) bool { return s.Name == service })
 		switch {
 		case i < 0:
-			return exit.Errorf(exit.Usage, "there is no service %q; those of the project are %s", service, strings.Join(names(p), ", "))
+			return exit.Errorf(exit.Usage, "there is no service %q; those of the project are %s", service, strings.Join(p.ServiceNames(), ", "))
 		case o.Colour != "" && !p.Services()[i].Rotates:
 			return exit.Errorf(exit.Usage, "%s has no colours: leave out --color", service)
 		}
@@ -119,48 +118,4 @@ func instant(text string, now time.Time) (time.Time, error) {
 		}
 	}
 	return time.Time{}, exit.Errorf(exit.Usage, "--since is %q, which is neither how long ago, such as 10m, nor a date, such as %s", text, now.Format(time.RFC3339))
-}
-
-// logPrinter returns what shows lines: JSON, or with the service before each.
-func (a *app) logPrinter(out io.Writer, o logsOptions) func(logs.Line) error {
-	if a.json {
-		encoder := json.NewEncoder(out)
-		encoder.SetEscapeHTML(false)
-		return func(line logs.Line) error { return encoder.Encode(line) }
-	}
-	width, paint := 0, a.paints(out)
-	for _, service := range stack.Services() {
-		if len(o.Services) > 0 && !slices.Contains(o.Services, service.Name) {
-			continue
-		}
-		name := service.Name
-		if service.Rotates && !o.dev {
-			name = stack.Coloured(name, stack.Green)
-		}
-		width = max(width, len(name))
-	}
-	return func(line logs.Line) error {
-		name := line.Service
-		if line.Colour != "" {
-			name = stack.Coloured(name, line.Colour)
-		}
-		name = fmt.Sprintf("%-*s |", width, name)
-		if paint {
-			name = "\x1b[" + logPaint(line) + "m" + name + "\x1b[0m"
-		}
-		_, err := fmt.Fprintf(out, "%s %s\n", name, line.Text)
-		return err
-	}
-}
-
-// logPaint returns the colour of a colour, or one of the service's own.
-func logPaint(line logs.Line) string {
-	switch line.Colour {
-	case stack.Blue:
-		return "34"
-	case stack.Green:
-		return "32"
-	}
-	i := slices.IndexFunc(stack.Services(), func(s stack.Service) bool { return s.Name == line.Service })
-	return []string{"33", "35", "36", "31", "93", "95"}[max(0, i)%6]
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
+	"github.com/tale-project/tale-runtime/internal/tale/taletest"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -75,7 +76,7 @@ func newStage(t *testing.T) *stage {
 		closed: in("closed"), closedFolder: in("closed-folder"), unwritable: in("folder"),
 		environ: config.Environ{"DOCKER_HOST": "unix://" + in("no.sock"), "HOME": dir},
 	}
-	run(t, nil, "", "init", s.project).expect(t, 0, "", "")
+	run(t, nil, "", "init", s.project).Expect(t, 0, "", "")
 	testkit.WriteTree(t, dir, map[string]string{"file": "text\n", "closed": "text\n", "folder/x": "", "closed-folder/x": ""})
 	for path, mode := range map[string]fs.FileMode{s.closed: 0, s.closedFolder: 0, s.unwritable: 0o555} {
 		if err := os.Chmod(path, mode); err != nil {
@@ -111,7 +112,7 @@ func tree(t *testing.T, dir string) map[string]string {
 }
 
 // asNobody runs a command line as a user without rights, or as this one, if it has none.
-func (s *stage) asNobody(args ...string) result {
+func (s *stage) asNobody(args ...string) taletest.Result {
 	s.Helper()
 	command := exec.CommandContext(s.Context(), "/proc/self/exe", args...)
 	var out, err bytes.Buffer
@@ -121,7 +122,7 @@ func (s *stage) asNobody(args ...string) result {
 		command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	}
 	_ = command.Run() // the code says it
-	return result{command.ProcessState.ExitCode(), out.String(), err.String()}
+	return taletest.Result{Code: command.ProcessState.ExitCode(), Out: out.String(), Err: err.String()}
 }
 
 // libraries are words of Go and of what we use, which tell an operator nothing.
@@ -129,21 +130,21 @@ var libraries = regexp.MustCompile(`strconv|goroutine|panic|%!|<nil>|invalid arg
 
 // refuses checks that a command line ended with one of some codes, one message in our words
 // and no change.
-func (s *stage) refuses(r result, words string, codes []int, args []string) {
+func (s *stage) refuses(r taletest.Result, words string, codes []int, args []string) {
 	s.Helper()
 	s.checked++
-	lines := strings.Split(strings.TrimSuffix(r.err, "\n"), "\n")
+	lines := strings.Split(strings.TrimSuffix(r.Err, "\n"), "\n")
 	switch {
-	case !slices.Contains(codes, r.code):
-		s.Errorf("%q: exit %d, not %v: %s", args, r.code, codes, r.err)
-	case r.out != "":
-		s.Errorf("%q: stdout %q", args, r.out)
+	case !slices.Contains(codes, r.Code):
+		s.Errorf("%q: exit %d, not %v: %s", args, r.Code, codes, r.Err)
+	case r.Out != "":
+		s.Errorf("%q: stdout %q", args, r.Out)
 	case !strings.HasPrefix(lines[0], "tale: ") || len(lines) > 1 && !strings.HasPrefix(lines[1], "  - "):
-		s.Errorf("%q: not one message: %s", args, r.err)
-	case libraries.MatchString(r.err):
-		s.Errorf("%q: words of a library, %q: %s", args, libraries.FindString(r.err), r.err)
-	case !strings.Contains(r.err, words):
-		s.Errorf("%q: no %q in: %s", args, words, r.err)
+		s.Errorf("%q: not one message: %s", args, r.Err)
+	case libraries.MatchString(r.Err):
+		s.Errorf("%q: words of a library, %q: %s", args, libraries.FindString(r.Err), r.Err)
+	case !strings.Contains(r.Err, words):
+		s.Errorf("%q: no %q in: %s", args, words, r.Err)
 	}
 	if after := tree(s.T, s.dir); !maps.Equal(s.before, after) {
 		s.Errorf("%q has changed the folder", args)
@@ -233,7 +234,7 @@ func TestPathsThatCannotBe(t *testing.T) {
 		if tt.command != "init" {
 			args = append(args, "--project", s.project)
 		}
-		call := func(args ...string) result { return run(t, s.environ, "", args...) }
+		call := func(args ...string) taletest.Result { return run(t, s.environ, "", args...) }
 		if tt.nobody {
 			call = s.asNobody
 		}
@@ -276,12 +277,12 @@ func TestProjectFilesThatCannotBeRead(t *testing.T) {
 					args = append(args, "--dry-run")
 				}
 				r := s.asNobody(args...)
-				met := strings.Contains(r.err, path)
+				met := strings.Contains(r.Err, path)
 				if met {
 					s.checked++
 				}
-				if met && r.code != code || libraries.MatchString(r.err) {
-					t.Errorf("%s is %s: %q: exit %d: %s", file, state, args, r.code, r.err)
+				if met && r.Code != code || libraries.MatchString(r.Err) {
+					t.Errorf("%s is %s: %q: exit %d: %s", file, state, args, r.Code, r.Err)
 				}
 			}
 			if s.checked == 0 {
@@ -311,10 +312,10 @@ func TestHelpListsWhatIsRead(t *testing.T) {
 			environ := config.Environ{"HOME": s.dir, "DOCKER_HOST": engine, tt.variable: tt.value}
 			given := map[string][]string{"backup": {s.project}, "restore": {s.file}, "db migrate": {"--dir", s.folder}, "auth reset-owner": {"--password-stdin"}, "init": {"--no-env"}}[name]
 			r := run(t, environ, "secret\n", slices.Concat(path, given, []string{"--project", s.project})...)
-			_, help, _ := strings.Cut(run(t, nil, "", append(path, "--help")...).out, "\nSettings: ")
+			_, help, _ := strings.Cut(run(t, nil, "", append(path, "--help")...).Out, "\nSettings: ")
 			listed := regexp.MustCompile(`\b` + tt.variable + `\b`).MatchString(help)
-			if named := strings.Contains(r.out+r.err, tt.sign); named != listed {
-				t.Errorf("tale %s: %s is listed: %v, and complained of: %v: exit %d: %s", name, tt.variable, listed, named, r.code, r.err)
+			if named := strings.Contains(r.Out+r.Err, tt.sign); named != listed {
+				t.Errorf("tale %s: %s is listed: %v, and complained of: %v: exit %d: %s", name, tt.variable, listed, named, r.Code, r.Err)
 			}
 			if listed {
 				read++

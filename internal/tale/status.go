@@ -14,6 +14,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/console"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
+	"github.com/tale-project/tale-runtime/internal/tale/session"
 	"github.com/tale-project/tale-runtime/internal/tale/status"
 )
 
@@ -41,7 +42,7 @@ serve; 69 the engine is unreachable; 77 permission; 78 configuration.`,
 	command.Flags().BoolVar(&memory, "memory", false, "also print what each service uses")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		out := command.OutOrStdout()
-		if watch && !a.json && !console.IsTerminal(out) {
+		if watch && !a.JSON && !console.IsTerminal(out) {
 			return exit.Errorf(exit.Usage, "--watch draws on a terminal, and stdout is none: use --watch --json, or leave it out")
 		}
 		return a.status(command.Context(), out, watch, memory)
@@ -71,7 +72,7 @@ func (a *app) status(ctx context.Context, out io.Writer, watch, memory bool) err
 			return nil
 		case err != nil:
 			return err
-		case a.json:
+		case a.JSON:
 			err = json.NewEncoder(out).Encode(document)
 		default:
 			if _, err = io.WriteString(out, "\x1b[H\x1b[2J"); err == nil {
@@ -90,32 +91,32 @@ func (a *app) status(ctx context.Context, out io.Writer, watch, memory bool) err
 }
 
 func (a *app) printStatus(out io.Writer, document status.Document) error {
-	if a.json {
-		return printJSON(out, document)
+	if a.JSON {
+		return session.PrintJSON(out, document)
 	}
-	return document.Write(out, a.paints(out))
+	return document.Write(out, a.Paints(out))
 }
 
 // lookOnce looks at the stack. Settings that cannot be read are no reason not to.
 func (a *app) lookOnce(ctx context.Context, memory bool) (status.Document, error) {
-	p, err := a.open()
+	p, err := a.Open()
 	if err != nil {
 		return status.Document{}, err
 	}
-	s, err := a.connect(ctx, p)
+	s, err := a.Connect(ctx, p)
 	if err != nil {
 		return status.Document{}, err
 	}
-	defer s.close()
-	settings, unreadable := p.Settings(a.environ)
-	s.settings = settings
+	defer s.Close()
+	settings, unreadable := p.Settings(a.Environ)
+	s.Settings = settings
 	facts, err := status.Look(ctx, status.Source{
-		Engine: s.engine, Info: s.info, Project: p, Memory: memory, URL: settings.Get("SITE_URL"),
+		Engine: s.Engine, Info: s.Info, Project: p, Memory: memory, URL: settings.Get("SITE_URL"),
 		Target: func(state rollout.State) (rollout.Target, error) {
 			if unreadable != nil {
 				return rollout.Target{}, unreadable
 			}
-			return s.target(ctx, state)
+			return target(ctx, s, state)
 		},
 	})
 	if err != nil {
@@ -125,28 +126,17 @@ func (a *app) lookOnce(ctx context.Context, memory bool) (status.Document, error
 }
 
 // target returns what a deploy without options would aim at.
-func (s *session) target(ctx context.Context, state rollout.State) (rollout.Target, error) {
+func target(ctx context.Context, s *session.Session, state rollout.State) (rollout.Target, error) {
 	aim := func() (rollout.Target, error) {
-		_, target, err := s.aim(s.release(""), "", false, state, rollout.Scope{})
+		_, target, err := s.Aim(s.Release(""), "", false, state, rollout.Scope{})
 		return target, err
 	}
 	target, err := aim()
 	if err != nil || !slices.ContainsFunc(target.Services, func(w rollout.Wanted) bool { return w.Pull }) {
 		return target, err
 	}
-	if state.Images, err = s.engine.Images(ctx); err != nil { // until here those of containers alone
+	if state.Images, err = s.Engine.Images(ctx); err != nil { // until here those of containers alone
 		return target, err
 	}
 	return aim()
-}
-
-// paints reports whether to print colours.
-func (a *app) paints(out io.Writer) bool {
-	switch {
-	case a.noColor || a.environ["NO_COLOR"] != "":
-		return false
-	case a.environ["CLICOLOR_FORCE"] != "" && a.environ["CLICOLOR_FORCE"] != "0":
-		return true
-	}
-	return console.IsTerminal(out) && a.environ["TERM"] != "dumb"
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/migration"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 	"github.com/tale-project/tale-runtime/internal/tale/selfupdate"
+	"github.com/tale-project/tale-runtime/internal/tale/session"
 )
 
 type upgradeOptions struct {
@@ -71,9 +72,9 @@ func (a *app) upgrade(command *cobra.Command, o upgradeOptions) error {
 	if err != nil {
 		return err
 	}
-	p := console.NewProgress(console.Options{Data: command.ErrOrStderr(), Talk: command.ErrOrStderr(), Dumb: a.environ["TERM"] == "dumb"})
+	p := console.NewProgress(console.Options{Data: command.ErrOrStderr(), Talk: command.ErrOrStderr(), Dumb: a.Environ["TERM"] == "dumb"})
 	plan, err := selfupdate.NewPlan(ctx, selfupdate.Options{
-		Environ: a.environ, Version: version.String(), Keys: keys, Want: o.version, File: o.file, Force: o.force,
+		Environ: a.Environ, Version: version.String(), Keys: keys, Want: o.version, File: o.file, Force: o.force,
 		Progress: arriving(p),
 	})
 	switch {
@@ -92,11 +93,8 @@ func (a *app) upgrade(command *cobra.Command, o upgradeOptions) error {
 		return a.planned(command, plan)
 	}
 	kept, err := plan.Carry(ctx)
-	if ctx.Err() != nil && err != nil {
-		return exit.Errorf(exit.Interrupted, "interrupted: nothing was changed")
-	}
 	if err != nil {
-		return err
+		return session.Interrupted(ctx, err)
 	}
 	return a.upgraded(ctx, command, plan, kept)
 }
@@ -105,8 +103,8 @@ func (a *app) upgrade(command *cobra.Command, o upgradeOptions) error {
 func (a *app) planned(command *cobra.Command, plan *selfupdate.Plan) error {
 	var err error
 	switch {
-	case a.json:
-		err = printJSON(command.OutOrStdout(), plan)
+	case a.JSON:
+		err = session.PrintJSON(command.OutOrStdout(), plan)
 	case plan.Changes:
 		_, err = fmt.Fprintf(command.OutOrStdout(), "%s would be changed from %s to %s\n", plan.Path, plan.From, plan.To)
 	default:
@@ -125,13 +123,13 @@ const lookWithin = time.Minute
 func (a *app) upgraded(ctx context.Context, command *cobra.Command, plan *selfupdate.Plan, kept string) error {
 	looking, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
-	after := exec.CommandContext(looking, plan.Path, "upgrade", "--internal-sync-only", "--project", a.folder)
-	after.Env, after.Stdout, after.Stderr, after.WaitDelay = a.environ.List(), command.ErrOrStderr(), command.ErrOrStderr(), time.Second
+	after := exec.CommandContext(looking, plan.Path, "upgrade", "--internal-sync-only", "--project", a.Folder)
+	after.Env, after.Stdout, after.Stderr, after.WaitDelay = a.Environ.List(), command.ErrOrStderr(), command.ErrOrStderr(), time.Second
 	if err := after.Run(); err != nil {
 		command.PrintErrf("  which migrations are pending is not known: %v\n", err)
 	}
-	if a.json {
-		return printJSON(command.OutOrStdout(), struct {
+	if a.JSON {
+		return session.PrintJSON(command.OutOrStdout(), struct {
 			*selfupdate.Plan
 			Kept string `json:"kept"`
 		}{plan, kept})
@@ -142,20 +140,20 @@ func (a *app) upgraded(ctx context.Context, command *cobra.Command, plan *selfup
 
 // sayPending tells which migrations are pending, if there is a project.
 func (a *app) sayPending(ctx context.Context, command *cobra.Command) error {
-	p, err := a.open()
+	p, err := a.Open()
 	if err != nil {
 		return nil //nolint:nilerr // there is no project, and none is needed
 	}
-	s, err := a.connect(ctx, p)
+	s, err := a.Connect(ctx, p)
 	if err != nil {
 		return err
 	}
-	defer s.close()
+	defer s.Close()
 	for _, stack := range []struct {
 		command     string
 		development bool
 	}{{"tale deploy", false}, {"tale start", true}} {
-		plan, err := migration.Pending(ctx, (&migrating{}).subject(s, stack.development))
+		plan, err := migration.Pending(ctx, migration.Subject{Engine: s.Engine, Volumes: migration.On(s.Engine), Project: s.Project, Development: stack.development})
 		if err != nil {
 			return err
 		}

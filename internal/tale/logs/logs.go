@@ -1,6 +1,6 @@
 // Package logs reads what the containers of a project have written, merged by time, and
 // goes on with what they write: over restarts, and over the switch of a service to its
-// other colour, each line once. How lines are shown is not its matter.
+// other colour, each line once.
 package logs
 
 import (

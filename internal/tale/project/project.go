@@ -200,6 +200,14 @@ func (p *Project) Services() []stack.Service {
 	return slices.DeleteFunc(stack.Services(), func(s stack.Service) bool { return !slices.Contains(p.File.Services, s.Name) })
 }
 
+// ServiceNames returns their names.
+func (p *Project) ServiceNames() (names []string) {
+	for _, service := range p.Services() {
+		names = append(names, service.Name)
+	}
+	return names
+}
+
 // Has reports whether the project has a service.
 func (p *Project) Has(service string) bool {
 	return slices.ContainsFunc(p.Services(), func(s stack.Service) bool { return s.Name == service })

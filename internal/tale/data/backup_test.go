@@ -1,0 +1,115 @@
+package data
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/tale/project"
+	"github.com/tale-project/tale-runtime/internal/tale/session"
+	"github.com/tale-project/tale-runtime/internal/tale/taletest"
+	"github.com/tale-project/tale-runtime/internal/testkit"
+)
+
+func TestWhatKilledBackupsHaveLeftGoes(t *testing.T) {
+	dir := t.TempDir()
+	s := &session.Session{Project: &project.Project{Dir: dir, File: project.File{ID: "shop-1"}}}
+	for _, tt := range []struct{ folder, stays string }{{filepath.Join(dir, "backups"), "other.tar.partial"}, {s.Project.Path(snapshots), ""}} {
+		testkit.WriteTree(t, tt.folder, map[string]string{"shop-1-20260101T000000Z.tar.partial": "", "other.tar.partial": "", "shop-1-20260101T000000Z.tar": ""})
+		removePartial(s, tt.folder)
+		var left []string
+		entries, err := os.ReadDir(tt.folder)
+		for _, entry := range entries {
+			left = append(left, entry.Name())
+		}
+		want := []string{"shop-1-20260101T000000Z.tar"}
+		if tt.stays != "" {
+			want = []string{tt.stays, want[0]}
+		}
+		if !slices.Equal(left, want) {
+			t.Errorf("%s: %q, %v", tt.folder, left, err)
+		}
+	}
+}
+
+// TestAClockThatWasSetBack: what is there of that time is not written over.
+func TestAClockThatWasSetBack(t *testing.T) {
+	dir, now := t.TempDir(), time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, want := range []string{"shop-1-20260102T030405Z.tar.age", "shop-1-20260102T030405Z-2.tar.age", "shop-1-20260102T030405Z-3.tar.age"} {
+		if got := backupFile(dir, "shop-1", true, now); got != filepath.Join(dir, want) {
+			t.Errorf("%s, want %s", got, want)
+		}
+		testkit.WriteTree(t, dir, map[string]string{want: ""})
+	}
+}
+
+// TestABackupIntoAFolderHasAName: it would fail at its end, when the folder is in its place.
+func TestABackupIntoAFolderHasAName(t *testing.T) {
+	folder, now := t.TempDir(), time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, tt := range []struct {
+		path, want string
+		sealed     bool
+	}{
+		{"", "shop-1-20260102T030405Z.tar", false},
+		{folder, folder + "/shop-1-20260102T030405Z.tar", false},
+		{folder + "/", folder + "/shop-1-20260102T030405Z.tar.age", true},
+		{folder + "/my.tar", folder + "/my.tar", true},
+	} {
+		if got := backupFile(tt.path, "shop-1", tt.sealed, now); got != tt.want {
+			t.Errorf("%q is written to %s, want %s", tt.path, got, tt.want)
+		}
+	}
+}
+
+// TestNothingGoesOnBeforeTheDatabasesKeepTheMoment that the files are of: one that cannot ends
+// the backup first.
+func TestNothingGoesOnBeforeTheDatabasesKeepTheMoment(t *testing.T) {
+	s := newShop(t)
+	var wentOn atomic.Bool
+	s.SetProgram(func(container string, command []string, in io.Reader, out, errs io.Writer) int {
+		return s.Postgres.Program(container, command, heard{in, func(some []byte) bool { return !bytes.Contains(some, []byte("pg_export_snapshot")) }}, out, errs)
+	})
+	s.SetHelper(func(ctx context.Context, root string, args []string, in io.Reader, out, talk io.Writer) error {
+		return taletest.Help(ctx, root, args, heard{in, func([]byte) bool { wentOn.Store(true); return true }}, out, talk)
+	})
+	if err := s.Run(s.app.backupCommand(), filepath.Join(s.app.Folder, "b.tar")); err == nil || wentOn.Load() {
+		t.Errorf("%v, it went on: %t", err, wentOn.Load())
+	}
+}
+
+// TestYesIsNoConsentToARestore that replaces data: the project's id is.
+func TestYesIsNoConsentToARestore(t *testing.T) {
+	s := newShop(t)
+	file := filepath.Join(s.app.Folder, "b.tar")
+	if err := s.Run(s.app.backupCommand(), file); err != nil {
+		t.Fatal(err)
+	}
+	s.Fill("since")
+	before := s.Holds()
+	s.app.Yes = true
+	testkit.WantError(t, s.Run(s.app.restoreCommand(), file), exit.Usage, "give it with --project-name shop-1")
+	if is := s.Holds(); is != before {
+		t.Errorf("there was\n%s\nand is\n%s", before, is)
+	}
+}
+
+// heard is a reader whose readers are watched; it ends when goesOn says no.
+type heard struct {
+	io.Reader
+	goesOn func(some []byte) bool
+}
+
+func (h heard) Read(into []byte) (int, error) {
+	n, err := h.Reader.Read(into)
+	if n > 0 && !h.goesOn(into[:n]) {
+		return 0, io.ErrUnexpectedEOF
+	}
+	return n, err
+}

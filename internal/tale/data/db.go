@@ -1,0 +1,198 @@
+package data
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/dustin/go-humanize/english"
+	"github.com/spf13/cobra"
+
+	"github.com/tale-project/tale-runtime/internal/cli"
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/tale/console"
+	"github.com/tale-project/tale-runtime/internal/tale/database"
+	"github.com/tale-project/tale-runtime/internal/tale/session"
+)
+
+const databaseCodes = `
+
+The server is --url, or else POSTGRES_URL of the project, or else its service db, which
+is reached through the Docker engine. --url - reads the URL from the first line of stdin,
+and a password that it does not have is PGPASSWORD, or asked for: arguments are for all
+users of the machine to see.
+
+Exit codes: 0 done, or nothing to do; 1 failed; 4 db does not run; 64 usage; 65 a
+migration is refused by Postgres; 69 the server or the engine is unreachable; 75 another
+tale changes the database; 77 login or rights; 78 configuration; 130 interrupted.`
+
+// databaseFlags say which server, and how it is reached.
+type databaseFlags struct {
+	url, ca, dir      string
+	development, from bool
+	wait              time.Duration
+}
+
+func (a *app) databaseCommand() *cobra.Command {
+	return session.Group("db", "The databases of the stack, on its own server or another", a.databaseInitCommand(), a.databaseMigrateCommand(), a.databaseStatusCommand())
+}
+
+func (o *databaseFlags) add(command *cobra.Command) {
+	flags := command.Flags()
+	flags.StringVar(&o.url, "url", "", "`URL` of the server, postgresql://USER@HOST:5432, or - for the first line of stdin")
+	cli.FileVar(flags, &o.ca, "ca", "PEM `FILE` of the authority that signed the server's certificate; default: PG_CA_FILE, if this machine has it")
+	flags.BoolVar(&o.development, "dev", false, "the service db of the development stack")
+	flags.BoolVar(&o.from, "from-network", false, "reach the server as the stack's containers do, whose names for it this machine may not know")
+}
+
+func (a *app) databaseInitCommand() *cobra.Command {
+	o := databaseFlags{}
+	command := &cobra.Command{
+		Use:   "init",
+		Short: "Make the databases, extensions and schemas that the stack needs",
+		Long: `Make what the stack needs on a Postgres server, 16 or newer: the databases tale_platform
+(or what INSTANCE_NAME says) and tale_knowledge, its schemas public_web and
+private_knowledge, extensions, rights and the search path. What is there stays, so it
+can be run again. No superuser is needed where the server has the rest; all that is
+missing is listed at once, with what to ask for. pg_search is used where there is one.
+
+With --url of an administrator the user of POSTGRES_URL is made as well.` + databaseCodes,
+		Example: "  tale db init\n  tale db init --url postgresql://postgres@db.example.com   # asks for the password\n  pass show db-url | tale db init --url -",
+	}
+	o.add(command)
+	session.WaitFlag(command, &o.wait)
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		return a.onDatabase(command, o, func(ctx context.Context, d *databaseTarget) error { return a.initDatabase(ctx, command, d) })
+	}
+	return session.Reading(command, databaseVariables, session.EngineSettings)
+}
+
+func (a *app) databaseMigrateCommand() *cobra.Command {
+	o := databaseFlags{}
+	command := &cobra.Command{
+		Use:   "migrate --dir DIR",
+		Short: "Apply SQL migrations of dbmate's format",
+		Long: `Apply the files VERSION_NAME.sql of a folder that the database does not have, in order,
+as dbmate does: what is below "-- migrate:up" is run in a transaction, unless that line
+says transaction:false, and the version is recorded with it in the table
+schema_migrations. The first file that fails ends it; those before it stay.
+
+The database is the one that the URL names, or else tale_knowledge. An advisory lock
+keeps others out meanwhile.` + databaseCodes,
+		Example: "  tale db migrate --dir services/db/migrations/db/migrations\n  tale db migrate --dir migrations --url postgresql://tale@db.example.com/other",
+	}
+	o.add(command)
+	session.WaitFlag(command, &o.wait)
+	cli.FolderVar(command.Flags(), &o.dir, "dir", "folder `DIR` of the migrations")
+	_ = command.MarkFlagDirname("dir")
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		if o.dir == "" {
+			return exit.Errorf(exit.Usage, "--dir names no folder of migrations")
+		}
+		return a.onDatabase(command, o, func(ctx context.Context, d *databaseTarget) error {
+			name := cmp.Or(d.database, database.Knowledge)
+			applied, err := d.Migrate(ctx, name, o.dir, o.wait, func(text string) { command.PrintErrln(text) })
+			if err != nil {
+				return err
+			}
+			if a.JSON {
+				return session.PrintJSON(command.OutOrStdout(), map[string]any{"database": name, "applied": applied})
+			}
+			text := english.Plural(applied, "migration", "") + " applied to " + name
+			if applied == 0 {
+				text = "nothing to do: " + name + " has all migrations of " + o.dir
+			}
+			_, err = fmt.Fprintln(command.OutOrStdout(), text)
+			return err
+		})
+	}
+	return session.Reading(command, databaseVariables, session.EngineSettings)
+}
+
+func (a *app) databaseStatusCommand() *cobra.Command {
+	o := databaseFlags{}
+	command := &cobra.Command{
+		Use:   "status",
+		Short: "Show the databases, extensions, rights and migrations that there are",
+		Long: `Show what there is on the server of what the stack needs, and with --dir which migrations
+of a folder are applied. It changes nothing. Exit code 3 if something is missing or
+pending.` + databaseCodes,
+		Example: "  tale db status\n  tale db status --dir migrations --json",
+	}
+	o.add(command)
+	cli.FolderVar(command.Flags(), &o.dir, "dir", "folder `DIR` of migrations to compare with")
+	_ = command.MarkFlagDirname("dir")
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		return a.onDatabase(command, o, func(ctx context.Context, d *databaseTarget) error {
+			s, err := d.Status(ctx, d.options)
+			if err == nil && o.dir != "" {
+				s.Migrations, err = d.MigrationStatus(ctx, cmp.Or(d.database, database.Knowledge), o.dir)
+			}
+			switch {
+			case err != nil:
+				return err
+			case a.JSON:
+				err = session.PrintJSON(command.OutOrStdout(), s)
+			default:
+				err = s.Write(command.OutOrStdout())
+			}
+			if err == nil && !s.Complete() {
+				err = exit.With(exit.Degraded, errIncomplete)
+			}
+			return err
+		})
+	}
+	return session.Reading(command, databaseVariables, session.EngineSettings)
+}
+
+var errIncomplete = errors.New("something is missing or pending: tale db init, tale db migrate")
+
+// onDatabase does something with the server, until it is done or interrupted.
+func (a *app) onDatabase(command *cobra.Command, o databaseFlags, do func(context.Context, *databaseTarget) error) error {
+	ctx, stop := console.Interruptible(command.Context(), func() {})
+	defer stop()
+	d, done, err := a.databaseTarget(ctx, command, o)
+	if err != nil {
+		return err
+	}
+	defer done()
+	err = do(ctx, d)
+	if err != nil && ctx.Err() != nil {
+		err = exit.With(exit.Interrupted, err)
+	}
+	return err
+}
+
+// initDatabase makes the databases and proves that the stack can use them.
+func (a *app) initDatabase(ctx context.Context, command *cobra.Command, d *databaseTarget) error {
+	var notes []string
+	made, err := d.Init(ctx, d.options, func(text string) {
+		notes = append(notes, text)
+		command.PrintErrln("note: " + text)
+	})
+	if err != nil {
+		return err
+	}
+	if d.own != nil {
+		s, err := d.own.Status(ctx, d.options)
+		if err != nil {
+			return fmt.Errorf("the databases are there, and POSTGRES_URL cannot use them: %w", err)
+		}
+		if !s.Complete() {
+			return exit.Errorf(exit.NoPermission, "the databases are there, and the user of POSTGRES_URL lacks rights in them: `tale db status` shows which")
+		}
+	}
+	if a.JSON {
+		return session.PrintJSON(command.OutOrStdout(), map[string]any{"made": append([]string{}, made...), "notes": append([]string{}, notes...)})
+	}
+	for _, what := range made {
+		if _, err := fmt.Fprintln(command.OutOrStdout(), "made "+what); err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Fprintln(command.OutOrStdout(), "the databases "+d.options.Platform+" and "+database.Knowledge+" are ready for "+strconv.Quote(d.options.Role))
+	return err
+}

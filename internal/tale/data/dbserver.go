@@ -1,0 +1,195 @@
+package data
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/compose"
+	"github.com/tale-project/tale-runtime/internal/tale/database"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+	"github.com/tale-project/tale-runtime/internal/tale/project"
+	"github.com/tale-project/tale-runtime/internal/tale/rollout"
+)
+
+// databaseTarget is the server that a command is about.
+type databaseTarget struct {
+	database.Target
+	database string           // that the URL names
+	options  database.Options // of init and status
+	own      *database.Target // as the stack logs in, if that is another login
+}
+
+// stackDatabase is what the settings say of the server.
+type stackDatabase struct {
+	stack.Database
+	Instance string `env:"INSTANCE_NAME" envDefault:"tale_platform"`
+	CAFile   string `env:"PG_CA_FILE"`
+}
+
+// databaseVariables returns the settings that say which server is meant.
+func databaseVariables() []config.Variable {
+	variables := config.Describe(stackDatabase{})
+	for i := range variables {
+		variables[i].Required = false // each stands in for another
+	}
+	return append(variables, config.Variable{Name: "PGPASSWORD", Tier: config.TierOperator, Doc: "Password for a --url without one"})
+}
+
+// databaseTarget finds out which server is meant. The caller calls done.
+func (a *app) databaseTarget(ctx context.Context, command *cobra.Command, o databaseFlags) (d *databaseTarget, done func(), err error) {
+	done = func() {}
+	p, settings, err := a.databaseSettings(o)
+	if err != nil {
+		return nil, done, err
+	}
+	d = &databaseTarget{options: database.Options{Platform: stack.Instance{Name: settings.Instance}.DatabaseName(), Wait: o.wait}}
+	d.options.NeedVector = p == nil || p.Has(stack.RAG) || p.Has(stack.Crawler)
+	switch {
+	case o.url != "":
+		err = a.givenServer(ctx, command, o, settings, d)
+	case settings.PostgresURL != "":
+		d.Server, err = settings.Server()
+	case settings.Storage == stack.StorageSQLite:
+		err = exit.Errorf(exit.Config, "the project keeps its documents in a file (CONVEX_STORAGE=sqlite): there is no database server; name another one with --url")
+	case p == nil:
+		err = exit.Errorf(exit.Usage, "there is no project here and no --url that names a server")
+	}
+	if err != nil {
+		return nil, done, err
+	}
+	d.CAFile = o.ca
+	if _, missing := os.Stat(settings.CAFile); d.CAFile == "" && missing == nil {
+		d.CAFile = settings.CAFile
+	}
+	if d.Server.URL == nil || o.from {
+		if done, err = a.throughEngine(ctx, p, o, settings, d); err != nil {
+			return nil, done, err
+		}
+	}
+	d.options.Role = cmp.Or(d.options.Role, d.User())
+	d.options.Database = d.database
+	if d.own != nil {
+		d.own.CAFile, d.own.Dial = d.CAFile, d.Dial
+	}
+	return d, done, nil
+}
+
+// databaseSettings reads those of the project. Where the server is named there need not be
+// one.
+func (a *app) databaseSettings(o databaseFlags) (*project.Project, stackDatabase, error) {
+	var settings stackDatabase
+	p, err := a.Open()
+	if err != nil && (o.url != "" || a.Environ["POSTGRES_URL"] != "") {
+		environ := config.Environ{}
+		for _, name := range []string{"POSTGRES_URL", "DO_NOT_REQUIRE_SSL", "INSTANCE_NAME", "PG_CA_FILE"} {
+			environ[name] = a.Environ[name]
+		}
+		environ["DB_PASSWORD"] = "-" // of a service db, of which there is none
+		return nil, settings, config.Load(&settings, environ)
+	}
+	if err != nil {
+		return nil, settings, err
+	}
+	values, err := p.Settings(a.Environ)
+	if values == nil { // else what is wrong may be of something else
+		return nil, settings, err
+	}
+	environ := values.Environ()
+	if environ["DB_PASSWORD"] == "" && o.url != "" {
+		environ["DB_PASSWORD"] = "-"
+	}
+	return p, settings, config.Load(&settings, environ)
+}
+
+// givenServer reads --url. The stack's own user is that of POSTGRES_URL, which an
+// administrator makes things for.
+func (a *app) givenServer(ctx context.Context, command *cobra.Command, o databaseFlags, settings stackDatabase, d *databaseTarget) (err error) {
+	raw, prompter := o.url, a.Prompter(command)
+	if raw == "-" {
+		if raw, err = prompter.Input("URL of the server"); err != nil {
+			return err
+		}
+	}
+	if d.Server, d.database, err = stack.ParsePostgres("--url", raw); err != nil {
+		return err
+	}
+	_, has := d.Server.URL.User.Password()
+	switch {
+	case has && o.url != "-":
+		command.PrintErrln("note: arguments are for all users of this machine to see: --url - reads the URL from stdin")
+	case !has && a.Environ["PGPASSWORD"] != "":
+		d.setPassword(a.Environ["PGPASSWORD"])
+	case !has && prompter.Terminal():
+		password, err := prompter.Secret(ctx, fmt.Sprintf("Password of %s at %s", d.User(), d.Server.Address()))
+		if err != nil {
+			return err
+		}
+		d.setPassword(password)
+	}
+	if settings.PostgresURL == "" {
+		return nil
+	}
+	own, err := settings.Server()
+	if err != nil {
+		return err
+	}
+	if user := own.URL.User.Username(); user != d.User() {
+		d.options.Role = user
+		d.options.Password, _ = own.URL.User.Password()
+		d.own = &database.Target{Server: own}
+	}
+	return nil
+}
+
+func (d *databaseTarget) setPassword(password string) {
+	d.Server.URL.User = url.UserPassword(d.User(), password)
+}
+
+// throughEngine reaches the server from a network of the stack, and finds its service db
+// where no other server is named.
+func (a *app) throughEngine(ctx context.Context, p *project.Project, o databaseFlags, settings stackDatabase, d *databaseTarget) (done func(), err error) {
+	if p == nil {
+		return func() {}, exit.Errorf(exit.Usage, "there is no project here, whose network --from-network is about")
+	}
+	s, err := a.Connect(ctx, p)
+	if err != nil {
+		return func() {}, err
+	}
+	id := p.File.ID
+	projects := rollout.Projects(id)
+	if o.development {
+		id = compose.DevelopmentID(id)
+		projects = []string{id}
+	}
+	network := id + "_" + stack.Network
+	if d.Server.URL == nil {
+		containers, err := s.Engine.Containers(ctx, projects...)
+		if err != nil {
+			return s.Close, err
+		}
+		i := slices.IndexFunc(containers, func(c engine.Container) bool { return c.Service == stack.DB && c.State.Running })
+		if i < 0 {
+			return s.Close, exit.Errorf(exit.Down, "the service db of %s does not run: `tale deploy` starts it, or `tale start` that for development (--dev); another server is named with --url", id)
+		}
+		d.Place = "Postgres in " + containers[i].Name
+		settings.PostgresURL = "" // the name db leads to it only in the network
+		settings.Host, settings.Port = containers[i].Addresses[network], stack.DBPort
+		if d.Server, err = settings.Server(); err != nil {
+			return s.Close, err
+		}
+	}
+	d.Dial = func(ctx context.Context, _, address string) (net.Conn, error) {
+		return s.Engine.Dial(ctx, network, address)
+	}
+	return s.Close, nil
+}

@@ -1,0 +1,76 @@
+package data
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/backup"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+	"github.com/tale-project/tale-runtime/internal/tale/project"
+	"github.com/tale-project/tale-runtime/internal/tale/rollout"
+	"github.com/tale-project/tale-runtime/internal/tale/session"
+)
+
+// postgres returns the server and a container that has its programs: the database's own,
+// or one of the same image for a server elsewhere.
+func postgres(ctx context.Context, s *session.Session, state rollout.State) (server backup.Server, release func(), err error) {
+	server, release = backup.Server{Engine: s.Engine, Project: s.Project.File.ID}, func() {}
+	if s.Settings.Get("CONVEX_STORAGE") == stack.StorageSQLite {
+		return server, release, nil // it is in the volume
+	}
+	if s.Settings.Get("POSTGRES_URL") == "" {
+		db, there := state.Current(stack.DB)
+		if !there || !db.State.Running {
+			return server, release, exit.Errorf(exit.Config, "the database does not run: `tale deploy` starts it")
+		}
+		server.Container = db.ID
+		server.Environ = map[string]string{
+			"PGUSER": cmp.Or(db.Environment["POSTGRES_USER"], s.Settings.Get("DB_USER"), "tale"), "PGPASSWORD": s.Settings.Get("DB_PASSWORD"),
+		}
+		return server, release, nil
+	}
+	return externalPostgres(ctx, s, state)
+}
+
+// externalPostgres borrows the programs of the release's database image, whose version
+// should not be older than the server's.
+func externalPostgres(ctx context.Context, s *session.Session, state rollout.State) (server backup.Server, release func(), err error) {
+	settings := stack.Database{}
+	if err := config.Load(&settings, s.Settings.Environ()); err != nil {
+		return server, nil, err
+	}
+	postgres, err := settings.Server()
+	if err != nil {
+		return server, nil, err
+	}
+	image := databaseImage(s)
+	if _, found, err := s.Engine.Image(ctx, image); err != nil || !found {
+		return server, nil, cmp.Or(err, exit.Errorf(exit.Config, "pg_dump of the database at %s is needed, and the engine does not have %s: `docker pull %s` first", postgres.Address(), image, image))
+	}
+	network := s.Project.File.ID + "_" + stack.Network
+	if !slices.Contains(state.Networks, network) {
+		network = "bridge"
+	}
+	password, _ := postgres.URL.User.Password()
+	server.Engine, server.Project, server.Environ = s.Engine, s.Project.File.ID, map[string]string{
+		"PGHOST": postgres.URL.Hostname(), "PGPORT": postgres.Port(), "PGUSER": postgres.URL.User.Username(), "PGPASSWORD": password, "PGSSLMODE": string(postgres.Mode),
+	}
+	if options := postgres.URL.Query().Get("options"); options != "" {
+		server.Environ["PGOPTIONS"] = options
+	}
+	server.Container, release, err = s.Engine.Lend(ctx, image, network, map[string]string{engine.LabelProject: s.Project.File.ID})
+	return server, release, err
+}
+
+// databaseImage returns the database image of the release, also where the project does
+// without the service.
+func databaseImage(s *session.Session) string {
+	all := *s
+	all.Project = &project.Project{Dir: s.Project.Dir, File: s.Project.File}
+	all.Project.File.Services = nil
+	return all.Release("").Images[stack.DB]
+}

@@ -1,0 +1,229 @@
+package data
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize/english"
+	"github.com/spf13/cobra"
+
+	"github.com/tale-project/tale-runtime/internal/cli"
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/backup"
+	"github.com/tale-project/tale-runtime/internal/tale/console"
+	"github.com/tale-project/tale-runtime/internal/tale/rollout"
+	"github.com/tale-project/tale-runtime/internal/tale/session"
+)
+
+type restoreOptions struct {
+	identity   string
+	name       string // --project-name
+	dryRun     bool
+	discardOld bool
+	quiet      bool
+	wait       time.Duration
+	timeout    time.Duration
+}
+
+func (a *app) restoreCommand() *cobra.Command {
+	o := restoreOptions{}
+	command := &cobra.Command{
+		Use:   "restore FILE",
+		Short: "Bring back databases and files from a backup",
+		Long: `Bring back the databases and the convex volume that tale backup has written. All of
+the file is verified first, and unpacked beside what is there while the site goes on.
+Then what uses the data is stopped, both are swapped, and what ran is started again. A
+failure before the swap changes nothing; a restore that was killed is finished by the
+same command. A project with data asks for its id, or has it in --project-name.
+
+What was there before is kept, until --discard-old removes it.
+
+Refused are files that are cut or changed, a backup without files (the packages of the
+functions, uploaded files and search indexes are in the volume, and rows name them), one
+of another INSTANCE_SECRET than that of .env, and one of a newer release.
+
+Exit codes: 0 done; 1 failed, nothing changed; 2 declined; 3 restored, but not healthy;
+10 a dry run; 11 failed between the two swaps: run it again; 64 usage; 69 the engine or
+Postgres is unreachable; 75 locked, or Postgres was restarted; 77 permission, or the wrong
+passphrase; 78 configuration; 130 interrupted.`,
+		Example: `  tale restore shop.tar --dry-run      # verifies the file
+  tale restore shop.tar
+  tale restore shop.tar.age --identity key.txt --project-name shop-1a2b3c
+  tale restore --discard-old`,
+		Args: cobra.MaximumNArgs(1),
+	}
+	flags := command.Flags()
+	cli.FileVar(flags, &o.identity, "identity", "`FILE` of age keys that decrypts the backup; default: ask for a passphrase")
+	flags.StringVar(&o.name, "project-name", "", "the project's `ID`, instead of typing it")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "verify the file, say what would be replaced and change nothing; exit 10")
+	flags.BoolVar(&o.discardOld, "discard-old", false, "remove what restores have kept and left")
+	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print the result and errors only")
+	flags.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long (`TIME`) the services may take to become healthy again")
+	session.WaitFlag(command, &o.wait)
+	command.RunE = func(command *cobra.Command, args []string) error {
+		switch {
+		case o.discardOld == (len(args) == 1):
+			return exit.Errorf(exit.Usage, "name the file of a backup, or --discard-old")
+		case o.discardOld && o.dryRun:
+			return exit.Errorf(exit.Usage, "--dry-run is for the file of a backup, and --discard-old removes data: nothing was changed")
+		}
+		path := strings.Join(args, "")
+		if err := cli.CheckFile(path); !o.discardOld && err != nil {
+			return fmt.Errorf("cannot open the backup: %w", err)
+		}
+		return a.restore(command, path, o)
+	}
+	return command
+}
+
+// restoring is one run of restore.
+type restoring struct {
+	*app
+	*session.Session
+	options restoreOptions
+	out     *console.Progress
+	command *cobra.Command
+	began   time.Time
+	path    string
+
+	state  rollout.State
+	backup backup.Restore
+	target backup.Target
+	note   restoringNote
+	// changing says that what the data are may have changed.
+	changing bool
+}
+
+func (a *app) restore(command *cobra.Command, path string, o restoreOptions) (err error) {
+	out := a.Progress(command, o.quiet)
+	ctx, stop := console.Interruptible(command.Context(), func() {
+		out.Say("interrupted: nothing is changed, or all is, if the swap has begun; another Ctrl-C leaves it as it is, and the same command finishes it")
+	})
+	defer stop()
+	r := &restoring{app: a, options: o, out: out, command: command, began: time.Now(), path: path}
+	defer func() {
+		if !r.changing {
+			err = session.Interrupted(ctx, err)
+		}
+	}()
+	s, release, err := a.Locked(ctx, command, o.wait, out.Say, stop)
+	if err != nil {
+		return err
+	}
+	defer release()
+	r.Session = s
+	if err := session.CheckID(s.Project, o.name); err != nil {
+		return err
+	}
+	if r.state, err = s.Observed(ctx); err != nil {
+		return err
+	}
+	server, free, err := postgres(ctx, s, r.state)
+	if err != nil {
+		return err
+	}
+	defer free()
+	r.backup = backup.Restore{Engine: s.Engine, Server: server, Volume: s.Project.File.ID + "_" + stack.ConvexData, Moves: moves(out)}
+	if server.Container != "" && s.Settings.Get("POSTGRES_URL") == "" { // it is the engine's disk
+		r.backup.Free = func(ctx context.Context) (int64, error) {
+			free, _, err := s.Engine.DiskFree(ctx)
+			return free, err
+		}
+	}
+	if o.discardOld {
+		return r.discardOld(ctx)
+	}
+	return r.fromFile(ctx)
+}
+
+func (r *restoring) discardOld(ctx context.Context) error {
+	if err := Unfinished(r.Project); err != nil {
+		return err
+	}
+	if !slices.Contains(r.state.Volumes, r.backup.Volume) {
+		return exit.Errorf(exit.Config, "there is no volume %s, and nothing to remove", r.backup.Volume)
+	}
+	target, err := r.backup.Look(ctx)
+	if err != nil {
+		return err
+	}
+	if !target.Left() {
+		return r.out.Result("nothing to do: no restore has left anything", nil)
+	}
+	if err := r.Agree(r.command, []string{"what was there before the last restore is removed for good"}); err != nil {
+		return err
+	}
+	r.changing = true
+	removed, err := r.backup.Discard(ctx, true, true)
+	if err != nil && ctx.Err() != nil {
+		return exit.Errorf(exit.Interrupted, "interrupted: some of it is removed; the same command removes the rest")
+	}
+	if err != nil {
+		return r.out.Failed(err)
+	}
+	return r.out.Result("removed: what the volume kept, and "+english.Plural(len(removed), "database", ""), nil)
+}
+
+func (r *restoring) fromFile(ctx context.Context) error {
+	source, err := backup.Open(r.path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = source.Close() }()
+	if err := r.unlock(ctx, source); err != nil {
+		return err
+	}
+	r.backup.Source = source
+	if r.backup.Manifest, err = source.Verify(); err != nil {
+		return err
+	}
+	if err := r.fits(); err != nil {
+		return err
+	}
+	if err := r.makeVolume(ctx); err != nil {
+		return err
+	}
+	if r.target, err = r.backup.Look(ctx); err != nil {
+		return err
+	}
+	m := r.backup.Manifest
+	r.backup.Run = r.target.Run(m, time.Now())
+	note, killed, err := restoringOf(r.Project)
+	if err != nil {
+		return err
+	}
+	if killed && strings.HasPrefix(note.Run, m.ID()) {
+		r.backup.Run, r.note = note.Run, note
+	} else if other := r.target.Unfinished(); other != "" && other != r.backup.Run || killed {
+		return exit.Errorf(exit.Config, "the restore of another backup was killed: `%s` finishes it first", console.Quoted("tale restore", cmp.Or(note.File, "FILE")))
+	}
+	begun := killed || r.target.Begun(r.backup.Run, m)
+	if r.options.dryRun {
+		return r.preview()
+	}
+	if err := r.consent(begun); err != nil {
+		return err
+	}
+	if err := r.hasRoom(ctx); err != nil && !begun {
+		return err
+	}
+	err = r.carryOut(ctx, begun)
+	entry := session.NewEntry(r.command, r.began)
+	entry.Release = m.Release
+	if err != nil {
+		session.Fail(&entry, session.ResultOf(err), err)
+	}
+	if wrong := r.Project.Record(entry); wrong != nil {
+		r.out.Say(fmt.Sprintf("the history could not be written, nothing else is lost: %v", wrong))
+	}
+	if err != nil {
+		return r.out.Failed(err)
+	}
+	return r.out.Result(fmt.Sprintf("restored: the data of %s, after %.1f s\nnext: look at the site, then free what was there before with: tale restore --discard-old",
+		m.Moment.Format(time.RFC3339), time.Since(r.began).Seconds()), nil)
+}

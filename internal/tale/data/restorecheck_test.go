@@ -1,0 +1,148 @@
+package data
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/backup"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+	"github.com/tale-project/tale-runtime/internal/tale/project"
+	"github.com/tale-project/tale-runtime/internal/tale/rollout"
+	"github.com/tale-project/tale-runtime/internal/tale/session"
+	"github.com/tale-project/tale-runtime/internal/tale/taletest"
+	"github.com/tale-project/tale-runtime/internal/testkit"
+)
+
+// TestKeysThatAreNone: neither an empty passphrase nor a file without keys gets as far as
+// the data.
+func TestKeysThatAreNone(t *testing.T) {
+	s := newShop(t)
+	in := func(name string) string { return filepath.Join(s.app.Folder, name) }
+	typed := func(text string, command *cobra.Command, args ...string) error {
+		command.SetArgs(args)
+		command.SetOut(io.Discard)
+		command.SetErr(io.Discard)
+		command.SetIn(strings.NewReader(text))
+		command.SilenceErrors, command.SilenceUsage = true, true
+		return command.ExecuteContext(t.Context())
+	}
+	testkit.WriteTree(t, s.app.Folder, map[string]string{"empty.txt": "", "comments.txt": "# created: 2026\n\n"})
+	for _, text := range []string{"\n", ""} {
+		testkit.WantError(t, typed(text, s.app.backupCommand(), "--passphrase", in("b.age")), exit.Usage, "Passphrase of the backup")
+	}
+	if left, _ := filepath.Glob(in("b.age*")); len(left) > 0 {
+		t.Errorf("%q are there", left)
+	}
+	if err := typed("right\n", s.app.backupCommand(), "--passphrase", in("b.age")); err != nil {
+		t.Fatal(err)
+	}
+	before := s.Holds()
+	for _, text := range []string{"\n", ""} {
+		testkit.WantError(t, typed(text, s.app.restoreCommand(), in("b.age"), "--project-name", "shop-1"), exit.Usage, "Passphrase of the backup")
+	}
+	for _, keys := range []string{"empty.txt", "comments.txt"} {
+		testkit.WantError(t, typed("", s.app.restoreCommand(), in("b.age"), "--project-name", "shop-1", "--identity", in(keys)), exit.Usage, "the file of --identity has no keys of age", "AGE-SECRET-KEY-1")
+	}
+	testkit.WantError(t, typed("wrong\n", s.app.restoreCommand(), in("b.age"), "--project-name", "shop-1"), exit.NoPermission, "another passphrase")
+	if is := s.Holds(); is != before {
+		t.Errorf("there was\n%s\nand is\n%s", before, is)
+	}
+	if err := typed("right\n", s.app.restoreCommand(), in("b.age"), "--project-name", "shop-1"); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestABackupThatDoesNotFit the stack is refused.
+func TestABackupThatDoesNotFit(t *testing.T) {
+	s, err := newShop(t).app.Session(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	fits := backup.Manifest{Project: "shop-1", Release: "1.2.0", Volume: &backup.Volume{}, Databases: []backup.Database{{}}, Secret: backup.NewFingerprint(taletest.Secret)}
+	for name, tt := range map[string]struct {
+		change func(*backup.Manifest)
+		says   string // "": it fits
+	}{
+		"the same release":     {func(*backup.Manifest) {}, ""},
+		"an older release":     {func(m *backup.Manifest) { m.Release = "0.9.0" }, ""},
+		"no release":           {func(m *backup.Manifest) { m.Release = "" }, ""},
+		"another project":      {func(m *backup.Manifest) { m.Project = "shop-2" }, ""},
+		"a newer release":      {func(m *backup.Manifest) { m.Release = "1.2.1" }, "of release 1.2.1, and the stack is of 1.2.0: the backend's migrations of its data go forward only. `tale deploy --all --version 1.2.1` first"},
+		"a newer minor":        {func(m *backup.Manifest) { m.Release = "1.10.0" }, "`tale deploy --all --version 1.10.0` first"},
+		"no files":             {func(m *backup.Manifest) { m.Volume = nil }, "has no files"},
+		"another secret":       {func(m *backup.Manifest) { m.Secret = backup.NewFingerprint("other") }, "another INSTANCE_SECRET"},
+		"another storage kind": {func(m *backup.Manifest) { m.Databases = nil }, "CONVEX_STORAGE"},
+	} {
+		m := fits
+		tt.change(&m)
+		r := &restoring{
+			Session: &session.Session{Project: &project.Project{File: project.File{ID: "shop-1"}}, Settings: s.Settings}, out: (&session.App{}).Progress(&cobra.Command{}, true),
+			state:  rollout.State{Containers: []engine.Container{{Service: stack.Convex, Version: "1.2.0", State: engine.State{Running: true}}}},
+			backup: backup.Restore{Manifest: m, Server: backup.Server{Container: "db"}},
+		}
+		if err := r.fits(); tt.says != "" {
+			testkit.WantError(t, err, exit.Config, tt.says)
+		} else if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestANoteOfARestoreThatCannotBeRead may be of one that was killed.
+func TestANoteOfARestoreThatCannotBeRead(t *testing.T) {
+	for note, says := range map[string]string{"folder": "it is a folder", "{": "is not what one has written"} {
+		p := &project.Project{Dir: t.TempDir()}
+		if err := Unfinished(p); err != nil {
+			t.Errorf("without one: %v", err)
+		}
+		if note == "folder" {
+			testkit.WriteTree(t, p.Path(restoringName), map[string]string{"x": ""})
+		} else if err := p.Write([]byte(note), restoringName); err != nil {
+			t.Fatal(err)
+		}
+		testkit.WantError(t, Unfinished(p), exit.Config, "whether a restore was killed is not known", says)
+	}
+}
+
+// TestARestoreThatCannotBeIsRefused before anything is stopped or unpacked.
+func TestARestoreThatCannotBeIsRefused(t *testing.T) {
+	for name, tt := range map[string]struct {
+		prepare func(*shop)
+		code    int
+		words   []string
+	}{
+		"a small volume": {func(s *shop) { s.onSmallDisk("64k", "small") }, exit.Failure, []string{"the volume shop-1_convex-data has ", " free, and what is restored beside the present data needs 536 kB; nothing was changed: `tale restore --discard-old`"}},
+		"a folder where nothing can be noted": {func(s *shop) {
+			if err := os.RemoveAll(filepath.Join(s.app.Folder, ".tale")); err != nil {
+				s.t.Fatal(err)
+			}
+			testkit.WriteTree(s.t, s.app.Folder, map[string]string{".tale": "no folder"})
+		}, exit.NoPermission, []string{"nothing can be noted in ", "nothing was changed"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newShop(t)
+			file := filepath.Join(s.app.Folder, "b.tar")
+			s.Fill(strings.Repeat("x", 200))
+			testkit.WriteTree(t, s.Folder("shop-1_convex-data"), map[string]string{"large": strings.Repeat("x", 200_000)})
+			if err := s.Run(s.app.backupCommand(), file); err != nil {
+				t.Fatal(err)
+			}
+			s.Fill("now")
+			tt.prepare(s)
+			now := s.Holds()
+			testkit.WantError(t, s.Run(s.app.restoreCommand(), file, "--project-name", "shop-1"), tt.code, tt.words...)
+			if is := s.Holds(); is != now || slices.ContainsFunc(s.Changes(), func(call string) bool { return strings.HasSuffix(call, "/stop") }) {
+				t.Errorf("there was\n%s\nand is\n%s", now, is)
+			}
+		})
+	}
+}

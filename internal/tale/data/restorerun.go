@@ -1,0 +1,161 @@
+package data
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/console"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+	"github.com/tale-project/tale-runtime/internal/tale/session"
+)
+
+// carryOut prepares, swaps, and starts what ran.
+func (r *restoring) carryOut(ctx context.Context, begun bool) error {
+	m, asked := r.backup.Manifest, ctx
+	r.changing = true
+	if begun && r.target.Restored(r.backup.Run, m) {
+		return r.finish(context.WithoutCancel(ctx))
+	}
+	r.out.Say("unpacking beside what serves")
+	err := r.backup.Prepare(ctx, r.target)
+	if err == nil {
+		err = r.stopUsers(ctx)
+	}
+	if err == nil {
+		err = ctx.Err()
+	}
+	// From here on it is as quick to finish as to go back.
+	ctx = context.WithoutCancel(ctx)
+	swaps := err == nil
+	if swaps {
+		r.out.Say("swapping")
+		err = r.backup.SwapDatabases(ctx)
+	}
+	if err != nil && !begun && (!swaps || !r.swapBegan(ctx)) {
+		return r.takeBack(ctx, session.Interrupted(asked, err))
+	}
+	if err == nil {
+		err = r.backup.SwapVolume(ctx)
+	}
+	if err != nil {
+		return exit.Errorf(exit.Stuck, "databases and files are of two moments: `%s` again finishes it: %w", console.Quoted("tale restore", r.path), err)
+	}
+	return r.finish(ctx)
+}
+
+// takeBack removes what was prepared and starts what was stopped.
+func (r *restoring) takeBack(ctx context.Context, err error) error {
+	_, left := r.backup.Discard(ctx, true, false)
+	if left != nil {
+		stays := "what was unpacked stays, until the same command goes on with it or `tale restore --discard-old` removes it"
+		if exit.Code(left) == exit.Code(err) && exit.Code(err) == exit.Unavailable { // it is the same cause
+			left = errors.New(stays)
+		} else {
+			left = fmt.Errorf("%s: %w", stays, left)
+		}
+	}
+	unstarted, unhealthy := r.startAgain(ctx)
+	return errors.Join(err, left, unstarted, unhealthy, r.forget())
+}
+
+// swapBegan reports whether databases are in their places, also where their server did
+// not come to say so.
+func (r *restoring) swapBegan(ctx context.Context) bool {
+	now, err := r.backup.Look(ctx)
+	return err != nil || now.Begun(r.backup.Run, r.backup.Manifest)
+}
+
+func (r *restoring) finish(ctx context.Context) error {
+	unstarted, unhealthy := r.startAgain(ctx)
+	switch {
+	case unstarted != nil:
+		return exit.Errorf(exit.Degraded, "the data are restored, but not all that ran is started again, which `%s` does: %w", console.Quoted("tale restore", r.path), errors.Join(unstarted, unhealthy))
+	case unhealthy != nil:
+		return errors.Join(exit.Errorf(exit.Degraded, "the data are restored, but %w", unhealthy), r.forget())
+	}
+	return r.forget()
+}
+
+// stopUsers stops what uses the data, the web application first.
+func (r *restoring) stopUsers(ctx context.Context) error {
+	var running []engine.Container
+	for _, service := range []string{stack.Platform, stack.Crawler, stack.RAG, stack.Convex} {
+		for _, c := range r.state.Containers {
+			if c.Service == service && (c.State.Running || c.State.Restarting) {
+				running = append(running, c)
+			}
+		}
+	}
+	r.note.File, r.note.Run = r.path, r.backup.Run
+	if path, err := filepath.Abs(r.path); err == nil {
+		r.note.File = path
+	}
+	for _, c := range running {
+		if !slices.Contains(r.note.Stopped, c.ID) {
+			r.note.Stopped = append(r.note.Stopped, c.ID)
+		}
+	}
+	text, err := json.Marshal(r.note)
+	if err == nil {
+		err = r.Project.Write(text, restoringName)
+	}
+	for _, c := range running {
+		if err == nil {
+			r.out.Say("stopping " + c.Name)
+			err = r.Engine.Stop(ctx, c.ID, 0)
+		}
+	}
+	return err
+}
+
+// startAgain starts all that was stopped, in the order in which they need each other, also
+// where one of them fails. It tells apart what could not be started from what was, and does
+// not become healthy.
+func (r *restoring) startAgain(ctx context.Context) (unstarted, unhealthy error) {
+	limit, cancel := context.WithTimeout(ctx, r.options.timeout)
+	defer cancel()
+	for _, id := range slices.Backward(r.note.Stopped) {
+		err := r.Engine.Start(ctx, id)
+		if err == nil {
+			var sick error
+			sick, err = r.awaitHealth(ctx, id, limit.Done())
+			unhealthy = errors.Join(unhealthy, sick)
+		}
+		if err != nil && !engine.IsNotFound(err) {
+			unstarted = errors.Join(unstarted, err)
+		}
+	}
+	return unstarted, unhealthy
+}
+
+func (r *restoring) awaitHealth(ctx context.Context, id string, limit <-chan struct{}) (unhealthy, err error) {
+	for {
+		c, err := r.Engine.Inspect(ctx, id)
+		if err != nil || c.State.Well() {
+			return nil, err
+		}
+		select {
+		case <-time.After(500 * time.Millisecond):
+		case <-limit:
+			return fmt.Errorf("%s is not healthy after %s (%s): `tale logs %s` says why", c.Name, r.options.timeout, cmp.Or(c.State.Health, c.State.Status), c.Service), nil
+		}
+	}
+}
+
+// forget removes the note of what is under way.
+func (r *restoring) forget() error {
+	if err := os.Remove(r.Project.Path(restoringName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,70 @@
+package data
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
+	"github.com/tale-project/tale-runtime/internal/tale/project"
+	"github.com/tale-project/tale-runtime/internal/tale/session"
+)
+
+// TestARestoreStartsAllThatItHasStopped: also behind one that cannot be started, which the
+// same command starts, or that does not become healthy, which it cannot mend.
+func TestARestoreStartsAllThatItHasStopped(t *testing.T) {
+	for name, tt := range map[string]struct {
+		life  enginetest.Life
+		fault int // of starts of convex
+		noted bool
+		says  string
+	}{
+		"cannot be started": {enginetest.Life{Healthy: 1}, 1, true, "`tale restore b.tar` does"},
+		"is not healthy":    {enginetest.Life{Unhealthy: 1}, 0, false, "`tale logs convex` says why"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, dir := enginetest.New(t), t.TempDir()
+			e, err := engine.Connect(t.Context(), engine.Options{Host: server.Host(), Environ: config.Environ{"HOME": dir}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			add := func(service string, life enginetest.Life) string {
+				return server.AddContainer(enginetest.Container{Project: "shop", Service: service, Name: service, Image: "x:1", HealthCheck: true, Life: life})
+			}
+			platform, convex := add("platform", enginetest.Life{Healthy: 1}), add("convex", tt.life)
+			r := &restoring{Session: &session.Session{Engine: e, Project: &project.Project{Dir: dir}}, path: "b.tar", options: restoreOptions{timeout: 200 * time.Millisecond}}
+			r.note.Stopped = []string{platform, convex}
+			if err := r.Project.Write([]byte("{}"), restoringName); err != nil {
+				t.Fatal(err)
+			}
+			server.Fault("POST", "/containers/"+convex+"/start", enginetest.Fault{Status: 500, Message: "the engine goes down"}, tt.fault)
+			err = r.finish(t.Context())
+			if exit.Code(err) != exit.Degraded || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("%d: %v", exit.Code(err), err)
+			}
+			if c, err := e.Inspect(t.Context(), platform); err != nil || !c.State.Running {
+				t.Errorf("platform: %+v, %v", c.State, err)
+			}
+			_, err = os.Stat(r.Project.Path(restoringName))
+			if noted := !errors.Is(err, fs.ErrNotExist); noted != tt.noted {
+				t.Errorf("the note is there: %v", noted)
+			}
+			if !tt.noted {
+				return
+			}
+			r.options.timeout = time.Minute
+			if err := r.finish(t.Context()); err != nil {
+				t.Errorf("again: %v", err)
+			}
+			if c, err := e.Inspect(t.Context(), convex); err != nil || !c.State.Well() {
+				t.Errorf("convex: %+v, %v", c.State, err)
+			}
+		})
+	}
+}

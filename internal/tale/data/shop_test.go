@@ -1,0 +1,60 @@
+package data
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
+	"github.com/tale-project/tale-runtime/internal/tale/taletest"
+)
+
+// shop is one whose commands for the data are run.
+type shop struct {
+	*taletest.Shop
+	t   *testing.T
+	app *app
+}
+
+func newShop(t *testing.T) *shop {
+	t.Helper()
+	s := taletest.NewShop(t)
+	return &shop{s, t, &app{s.App}}
+}
+
+// requests returns what a command asks the engine for: method and path, with a star for
+// what is a name or an id, and how often.
+func (s *shop) requests(do func() error) map[string]int {
+	s.t.Helper()
+	before := len(s.Calls())
+	if err := do(); err != nil {
+		s.t.Fatal(err)
+	}
+	asked := map[string]int{}
+	for _, call := range s.Calls()[before:] {
+		parts := strings.Split(call, "/")
+		for i := 2; i < len(parts); i += 2 {
+			if parts[i] != "json" && parts[i] != "create" {
+				parts[i] = "*"
+			}
+		}
+		asked[strings.Join(parts, "/")]++
+	}
+	return asked
+}
+
+// eachFails calls do with each request going wrong once, the first of its kind in all ways.
+func (s *shop) eachFails(asked map[string]int, do func(how string)) {
+	s.t.Helper()
+	faults := []enginetest.Fault{{Status: 500, Message: "no"}, {Drop: true}, {Cut: 1}, {Cut: 200}}
+	for request, times := range asked {
+		method, path, _ := strings.Cut(request, " ")
+		for n := range times + len(faults) - 1 {
+			fault := faults[n%len(faults)]
+			fault.After = max(0, n-len(faults)+1)
+			s.Fault(method, path, fault, 1)
+			do(fmt.Sprintf("%s with %+v", request, fault))
+			s.Mend()
+		}
+	}
+}

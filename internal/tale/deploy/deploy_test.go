@@ -1,0 +1,34 @@
+package deploy
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
+	"github.com/tale-project/tale-runtime/internal/tale/rollout"
+	"github.com/tale-project/tale-runtime/internal/tale/session"
+)
+
+// TestASilentRegistryIsAskedOnce, and told once, of however many images.
+func TestASilentRegistryIsAskedOnce(t *testing.T) {
+	server := enginetest.New(t)
+	server.Fault(http.MethodGet, "/distribution/*/json", enginetest.Fault{Status: http.StatusInternalServerError, Message: "dial tcp: no route to host"}, -1)
+	docker, err := engine.Connect(t.Context(), engine.Options{Host: server.Host(), Environ: config.Environ{"HOME": t.TempDir()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = docker.Close() })
+	d := &deployment{Session: &session.Session{Engine: docker}}
+	for _, image := range []string{"r.example/a:latest", "r.example/b:latest", "other.example/c:latest", "r.example/d:latest"} {
+		d.target.Services = append(d.target.Services, rollout.Wanted{Image: image})
+	}
+	notes := d.moving(t.Context())
+	asked := slices.DeleteFunc(server.Calls(), func(call string) bool { return !strings.Contains(call, "/distribution/") })
+	if len(notes) != 2 || len(asked) != 2 || !strings.Contains(notes[0], "r.example/a:latest and others") {
+		t.Errorf("asked %q, notes %q", asked, notes)
+	}
+}

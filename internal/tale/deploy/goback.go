@@ -1,0 +1,102 @@
+package deploy
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/Masterminds/semver/v3"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/console"
+	"github.com/tale-project/tale-runtime/internal/tale/data"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+	"github.com/tale-project/tale-runtime/internal/tale/project"
+	"github.com/tale-project/tale-runtime/internal/tale/rollout"
+	"github.com/tale-project/tale-runtime/internal/tale/session"
+)
+
+// goBack makes the release an earlier one, and returns the ids of its images.
+func (d *deployment) goBack() (map[string]string, error) {
+	current, _ := d.state.Current(stack.Platform)
+	named := session.WithoutV(d.options.version)
+	releases, err := d.Project.Releases()
+	if err != nil {
+		return nil, err
+	}
+	fits := func(e project.Entry) bool {
+		return cmp.Or(named, e.Release) == e.Release && e.Images[stack.Platform].ID != current.ImageID
+	}
+	if killed, there := d.Project.Unfinished(); there && killed.Rollback && named == "" {
+		// It may have come to where it was going, which is not yet a step further back.
+		fits = func(e project.Entry) bool { return e.Images[stack.Platform].ID == killed.Images[stack.Platform].ID }
+	}
+	var earlier project.Entry
+	found := false
+	for _, e := range slices.Backward(releases) {
+		if found = fits(e); found {
+			earlier = e
+			break
+		}
+	}
+	switch {
+	case !found && named == "":
+		return nil, exit.Errorf(exit.Failure, "there is no earlier release to go back to: `tale history` shows none that served before the present one")
+	case !found:
+		return map[string]string{}, nil // by its tag, as any deploy
+	}
+	ids := map[string]string{}
+	d.release = d.Release(earlier.Release)
+	for service, image := range earlier.Images {
+		if _, there := d.release.Images[service]; !there {
+			continue
+		}
+		// As it was then, whatever tale.json names today.
+		d.release.Images[service], d.release.Versions[service] = image.Reference, engine.Tag(image.Reference)
+		if slices.ContainsFunc(d.state.Images, func(have engine.Image) bool { return have.ID == image.ID }) {
+			ids[service] = image.ID // else it was removed since: by its reference
+		}
+	}
+	d.release.Version = earlier.Release
+	return ids, nil
+}
+
+// fitsData refuses to go back to a release that may not read the present data, be it by
+// rollback or by a version that has stayed behind in a file. Versions that are none say
+// nothing.
+func (d *deployment) fitsData() error {
+	current, there := d.state.Current(stack.Platform)
+	change, planned := d.plan.Of(stack.Platform)
+	if !there || !planned || change.Action == rollout.Keep || d.options.loses || !lower(d.plan.Version, current.Version) {
+		return nil
+	}
+	again := d.command.CommandPath()
+	if d.options.version != "" {
+		again = console.Quoted(again+" --version", d.options.version)
+	}
+	way, err := d.dataOf(d.plan.Version)
+	if err != nil {
+		return err
+	}
+	if !d.options.rollback && d.options.version == "" {
+		way += fmt.Sprintf("; TALE_VERSION=%s in .env keeps the present one", current.Version)
+	}
+	return exit.Errorf(exit.Config, "cannot go back from %s to %s on the present data: migrations of the backend and of the app go forward only, and a release of another minor version may not read what the newer one has written; `%s --accept-data-loss` goes back all the same, %s", current.Version, d.plan.Version, again, way)
+}
+
+// lower reports whether a version has a lower minor or major part than another one.
+func lower(version, than string) bool {
+	a, wrong := semver.NewVersion(version)
+	b, unknown := semver.NewVersion(than)
+	return wrong == nil && unknown == nil && (a.Major() < b.Major() || a.Major() == b.Major() && a.Minor() < b.Minor())
+}
+
+// dataOf says how the data of a release come back, which a snapshot may have.
+func (d *deployment) dataOf(version string) (string, error) {
+	path, err := data.SnapshotOf(d.Project, version)
+	if path != "" {
+		return "and `" + console.Quoted("tale restore", path) + "` then brings back the data of before, without what has come since", err
+	}
+	return "and there is no snapshot of the data of before, as `tale deploy --snapshot` takes", err
+}

@@ -1,0 +1,114 @@
+package deploy_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
+	"github.com/tale-project/tale-runtime/internal/tale/project"
+	"github.com/tale-project/tale-runtime/internal/tale/taletest"
+	"github.com/tale-project/tale-runtime/internal/testkit"
+)
+
+// lockedStack makes a project with a database that runs, and the lock of another host on it.
+func lockedStack(t *testing.T) (server *enginetest.Server, dir string, environ config.Environ, e *engine.Engine, held *engine.Hold) {
+	t.Helper()
+	server, dir = enginetest.New(t), t.TempDir()
+	t.Setenv("PATH", filepath.Dir(server.Docker(t))+":"+os.Getenv("PATH"))
+	environ = config.Environ{"DOCKER_HOST": server.Host(), "HOME": t.TempDir()}
+	run(t, nil, "", "init", dir, "--services", "db", "--registry", "r.example/x").Expect(t, 0, "", "")
+	for _, version := range []string{"1.0.0", "1.0.1"} {
+		server.AddImage(enginetest.Image{Tags: []string{"r.example/x/tale-db:" + version}, HealthCheck: true})
+	}
+	run(t, environ, "", "deploy", "--yes", "--version", "1.0.0", "--project", dir).Expect(t, 0, "", "")
+	p, err := project.Find(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err = engine.Connect(t.Context(), engine.Options{Host: server.Host(), Environ: environ})
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err = e.HoldLock(t.Context(), p.File.ID, map[string]string{"dev.tale.holder": "ann at another host"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { held.Release(); _ = e.Close() })
+	return server, dir, environ, e, held
+}
+
+// What another host does to a project on the same engine keeps every command from changing it, but
+// not from looking.
+func TestAnotherHostHasTheLock(t *testing.T) {
+	server, dir, environ, _, _ := lockedStack(t)
+	before := taletest.Standing(t, server)
+	for _, args := range [][]string{
+		{"deploy", "--yes", "--all", "--version", "1.0.1"},
+		{"backup", filepath.Join(dir, "b.tar")},
+		{"restore", filepath.Join(dir, "tale.json")},
+		{"stop"},
+		{"reset", "--force", "--all"},
+		{"cleanup", "--yes", "--keep", "0"},
+	} {
+		r := run(t, environ, "", append(args, "--project", dir)...)
+		if r.Code != exit.Temporary || !strings.Contains(r.Err, "locked by ann at another host") {
+			t.Errorf("%v: exit %d, %q", args, r.Code, r.Err)
+		}
+	}
+	if after := taletest.Standing(t, server); !slices.Equal(after, before) {
+		t.Errorf("there was %q and is %q", before, after)
+	}
+	run(t, environ, "", "deploy", "--all", "--dry-run", "--version", "1.0.1", "--project", dir).Expect(t, exit.Pending, "", "")
+}
+
+// What the other host has done while a deploy waited for its lock is not done again.
+func TestAPlanIsMadeUnderTheLock(t *testing.T) {
+	server, dir, environ, e, held := lockedStack(t)
+	p, err := project.Find(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := p.File.ID + "-db"
+	if err := e.Stop(t.Context(), db, 0); err != nil {
+		t.Fatal(err)
+	}
+	asked := func() int { return len(server.Changes()) }
+	before, ended := asked(), make(chan taletest.Result)
+	go func() {
+		ended <- run(t, environ, "", "deploy", "--yes", "--version", "1.0.0", "--wait", "--project", dir)
+	}()
+	testkit.Eventually(t, "it asks for the lock", func() bool { return asked() > before })
+	if err := e.Start(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	held.Release()
+	(<-ended).Expect(t, 0, "", "nothing to do")
+}
+
+// A deploy whose lock ends, as with a connection that is cut, is taken back as at an interrupt.
+func TestALockThatIsLostEndsADeploy(t *testing.T) {
+	server, dir, environ, _, held := lockedStack(t)
+	held.Release()
+	p, err := project.Find(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.SetLife("r.example/x/tale-db:1.0.1", enginetest.Life{Healthy: -1})
+	before, ended := len(server.Changes()), make(chan taletest.Result)
+	go func() {
+		ended <- run(t, environ, "", "deploy", "--yes", "--all", "--version", "1.0.1", "--timeout", "20s", "--project", dir)
+	}()
+	testkit.Eventually(t, "the database is replaced", func() bool {
+		return slices.ContainsFunc(server.Changes()[before:], func(call string) bool {
+			return strings.Contains(call, "compose") || strings.HasSuffix(call, p.File.ID+"-db/start")
+		})
+	})
+	server.Die(p.File.ID+"-tale-lock", 137, false)
+	(<-ended).Expect(t, exit.Interrupted, "", "the lock on the engine is lost")
+}

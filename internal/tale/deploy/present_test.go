@@ -1,0 +1,100 @@
+package deploy_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
+	"github.com/tale-project/tale-runtime/internal/tale/taletest"
+	"github.com/tale-project/tale-runtime/internal/testkit"
+)
+
+// shopOf makes a project whose web application serves 1.1.0, on an engine that has 1.0.0 as well,
+// and returns what runs a command in it.
+func shopOf(t *testing.T) (server *enginetest.Server, dir string, tale func(args ...string) taletest.Result) {
+	t.Helper()
+	server, dir = enginetest.New(t), t.TempDir()
+	t.Setenv("PATH", filepath.Dir(server.Docker(t))+":"+os.Getenv("PATH"))
+	environ := config.Environ{"DOCKER_HOST": server.Host(), "HOME": t.TempDir()}
+	tale = func(args ...string) taletest.Result {
+		return run(t, environ, "", append(args, "--yes", "--project", dir)...)
+	}
+	tale("init", "--services", "db,convex,platform", "--registry", "r.example/x").Expect(t, 0, "", "")
+	for _, version := range []string{"1.0.0", "1.1.0"} {
+		for _, service := range []string{"db", "convex", "platform"} {
+			server.AddImage(enginetest.Image{Tags: []string{"r.example/x/tale-" + service + ":" + version}, HealthCheck: true})
+		}
+	}
+	tale("deploy", "--version", "1.1.0").Expect(t, 0, "", "")
+	return server, dir, tale
+}
+
+// A release that may not read the present data is not started on them, unless that is said.
+func TestADeployOnDataOfANewerRelease(t *testing.T) {
+	server, _, tale := shopOf(t)
+	before := taletest.Standing(t, server)
+	tale("deploy", "--version", "1.0.0").Expect(t, exit.Config, "", "--accept-data-loss")
+	tale("deploy", "--version", "1.0.0", "--dry-run").Expect(t, exit.Config, "", "--accept-data-loss")
+	if after := taletest.Standing(t, server); !slices.Equal(after, before) {
+		t.Errorf("there was %q and is %q", before, after)
+	}
+	tale("deploy", "--version", "1.0.0", "--accept-data-loss").Expect(t, 0, "", "")
+}
+
+// Nor is any on data of two moments.
+func TestADeployAfterAKilledRestore(t *testing.T) {
+	server, dir, tale := shopOf(t)
+	testkit.WriteTree(t, dir, map[string]string{".tale/restoring.json": `{"file": "b.tar", "run": "1", "stopped": []}`})
+	before := taletest.Standing(t, server)
+	tale("deploy", "--version", "1.1.0").Expect(t, exit.Config, "", "`tale restore b.tar` finishes it")
+	tale("restore", "--discard-old").Expect(t, exit.Config, "", "`tale restore b.tar` finishes it")
+	if after := taletest.Standing(t, server); !slices.Equal(after, before) {
+		t.Errorf("there was %q and is %q", before, after)
+	}
+}
+
+// What served before is on the engine, whatever its name is by now and whatever has become of
+// the registry.
+func TestARollbackNeedsNoRegistry(t *testing.T) {
+	server, _, tale := shopOf(t)
+	former := server.AddImage(enginetest.Image{Tags: []string{"r.example/x/tale-platform:1.1.1"}, HealthCheck: true})
+	tale("deploy", "--version", "1.1.1").Expect(t, 0, "", "")
+	server.AddImage(enginetest.Image{Tags: []string{"r.example/x/tale-platform:1.1.2"}, HealthCheck: true})
+	tale("deploy", "--version", "1.1.2").Expect(t, 0, "", "")
+	former.Tags = []string{"r.example/x/tale-platform:another"}
+	server.AddImage(former)
+	before := len(server.Calls())
+	tale("rollback").Expect(t, 0, "", "version 1.1.1 serves")
+	for _, call := range server.Calls()[before:] {
+		if strings.Contains(call, "/distribution/") || strings.Contains(call, "fromImage") {
+			t.Errorf("it asks a registry: %s", call)
+		}
+	}
+	if all := taletest.Standing(t, server); !slices.ContainsFunc(all, func(c string) bool { return strings.Contains(c, "platform-green") }) {
+		t.Errorf("%q", all)
+	}
+}
+
+// Neither --yes nor --force stands for the project's id where data would go.
+func TestDataGoByTheProjectsIDAlone(t *testing.T) {
+	server, dir, tale := shopOf(t)
+	before := taletest.Standing(t, server)
+	for _, tt := range []struct {
+		says string
+		args []string
+	}{
+		{"give it with --project-name", []string{"reset", "--all", "--volumes", "--force"}},
+		{`--project-name is "another-1"`, []string{"reset", "--all", "--volumes", "--force", "--project-name", "another-1"}},
+		{`--project-name is "another-1"`, []string{"restore", filepath.Join(dir, "tale.json"), "--project-name", "another-1"}},
+	} {
+		tale(tt.args...).Expect(t, exit.Usage, "", tt.says)
+	}
+	if after := taletest.Standing(t, server); !slices.Equal(after, before) {
+		t.Errorf("there was %q and is %q", before, after)
+	}
+}

@@ -1,0 +1,92 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/project"
+	"github.com/tale-project/tale-runtime/internal/tale/rollout"
+	"github.com/tale-project/tale-runtime/internal/tale/session"
+)
+
+// entry returns this run as the history has it, with the images that it is to bring.
+func (d *deployment) entry() project.Entry {
+	entry := session.NewEntry(d.command, d.began)
+	entry.Release, entry.Images, entry.Rollback = d.plan.Version, map[string]project.Image{}, d.options.rollback
+	if current, there := d.state.Current(stack.Platform); there {
+		entry.From = current.Version
+	}
+	entry.Snapshot = d.kept
+	for _, wanted := range d.target.Services {
+		entry.Images[wanted.Service] = project.Image{Reference: wanted.Image, ID: wanted.ImageID}
+	}
+	return entry
+}
+
+// record writes what was done into the history.
+func (d *deployment) record(failure error) {
+	entry := d.entry()
+	entry.Images = map[string]project.Image{}
+	var left *rollout.LeftError
+	if failure != nil && !errors.As(failure, &left) {
+		session.Fail(&entry, session.ResultOf(failure), failure)
+	}
+	var err error
+	if entry.Result == project.Done {
+		d.fillImages(&entry)
+		err = d.recordPredecessor()
+	}
+	err = errors.Join(err, d.Project.Record(entry))
+	if change, ok := d.plan.Of(stack.Platform); ok && entry.Result == project.Done && change.Action != rollout.Keep {
+		err = errors.Join(err, d.Project.Switched(change.Colour, entry.From))
+	}
+	if err != nil {
+		d.out.Say(fmt.Sprintf("the history could not be written, nothing else is lost: %v", err))
+	}
+}
+
+// recordPredecessor notes what served before the first entry of the history, which
+// another tool has made or whose history was removed: a rollback leads to it.
+func (d *deployment) recordPredecessor() error {
+	releases, err := d.Project.Releases()
+	current, there := d.state.Current(stack.Platform)
+	if err != nil || len(releases) > 0 || !there {
+		return err
+	}
+	entry := project.Entry{Time: current.Created.UTC(), Command: "before the history", Release: current.Version, Result: project.Done}
+	d.images(&entry, d.state)
+	return d.Project.Remember(entry)
+}
+
+// fillImages notes what runs now, as the engine says.
+func (d *deployment) fillImages(entry *project.Entry) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	state, err := d.Observed(ctx)
+	if err == nil {
+		d.images(entry, state)
+	}
+}
+
+// images notes what runs.
+func (d *deployment) images(entry *project.Entry, state rollout.State) {
+	entry.Images = map[string]project.Image{}
+	for _, wanted := range d.target.Services {
+		c, there := state.Current(wanted.Service)
+		if !there {
+			continue
+		}
+		image := project.Image{Reference: c.Image, ID: c.ImageID}
+		if strings.HasPrefix(image.Reference, "sha256:") {
+			image.Reference = d.release.Images[wanted.Service]
+		}
+		if c.Service == stack.Platform {
+			entry.Colour = c.Colour
+		}
+		entry.Images[wanted.Service] = image
+	}
+}

@@ -1,0 +1,273 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize/english"
+	"github.com/spf13/cobra"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/tale/compose"
+	"github.com/tale-project/tale-runtime/internal/tale/console"
+	"github.com/tale-project/tale-runtime/internal/tale/data"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+	"github.com/tale-project/tale-runtime/internal/tale/files"
+	"github.com/tale-project/tale-runtime/internal/tale/migration"
+	"github.com/tale-project/tale-runtime/internal/tale/rollout"
+	"github.com/tale-project/tale-runtime/internal/tale/session"
+)
+
+// deployment is one run of deploy or rollback.
+type deployment struct {
+	*app
+	*session.Session
+	options deployOptions
+	out     *console.Progress
+	command *cobra.Command
+	began   time.Time
+
+	release session.Release
+	model   *compose.Model
+	state   rollout.State
+	target  rollout.Target
+	plan    rollout.Plan
+	kept    string // file of the snapshot
+	// delivery is what differs in the project's folders.
+	delivery files.Plan
+}
+
+// deploy plans, asks, carries out and records.
+func (a *app) deploy(command *cobra.Command, o deployOptions) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	a.Yes = a.Yes || o.migrate
+	out := a.Progress(command, o.quiet)
+	ctx, stop := console.Interruptible(command.Context(), func() {
+		out.Say("interrupted: what has begun is taken back, or finished if the new release serves; another Ctrl-C leaves it as it is, and `tale deploy` mends it")
+	})
+	defer stop()
+	err := a.deployWith(ctx, stop, command, o, out)
+	var failed *rollout.FailedError
+	if errors.As(err, &failed) {
+		return err
+	}
+	return session.Interrupted(ctx, err)
+}
+
+func (a *app) deployWith(ctx context.Context, stop func(), command *cobra.Command, o deployOptions, out *console.Progress) error {
+	if !o.dryRun && !o.rollback {
+		if err := a.giveID(out); err != nil {
+			return err
+		}
+	}
+	p, err := a.Open()
+	if err == nil {
+		err = o.fits(p)
+	}
+	if err != nil {
+		return err
+	}
+	s, err := a.Session(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if !o.dryRun {
+		release, err := s.Lock(ctx, command, o.wait, out.Say)
+		if err != nil {
+			return err
+		}
+		defer release()
+		if err := data.Unfinished(p); err != nil {
+			return err
+		}
+	}
+	d := &deployment{app: a, Session: s, options: o, out: out, command: command, began: time.Now()}
+	if err := d.prepare(ctx); err != nil {
+		return err
+	}
+	switch {
+	case o.dryRun:
+		return d.preview(ctx)
+	case d.plan.Empty() && len(d.options.migrating.pending.Unclear) == 0 && d.options.migrating.run(s, false) == nil:
+		return d.nothing(ctx)
+	}
+	return d.underLock(ctx, stop)
+}
+
+// underLock plans anew, since what another host did before the engine's lock was taken
+// counts, and does what is to be done.
+func (d *deployment) underLock(ctx context.Context, stop func()) error {
+	release, err := d.LockEngine(ctx, d.command, d.options.wait, d.out.Say, stop)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := d.prepare(ctx); err != nil {
+		return err
+	}
+	if err := d.fitsData(); err != nil {
+		return err
+	}
+	if answered, err := d.options.migrating.ask(d.command); err != nil {
+		return err
+	} else if answered {
+		if err := d.prepare(ctx); err != nil {
+			return err
+		}
+	}
+	if d.plan.Empty() {
+		return d.nothing(ctx)
+	}
+	return d.carryOut(ctx)
+}
+
+// giveID gives a project of the oldest tools its id.
+func (a *app) giveID(out *console.Progress) error {
+	p, err := a.Open()
+	if err != nil {
+		return err
+	}
+	made, err := p.EnsureID()
+	if made {
+		out.Say("the project had no id; it is " + p.File.ID + " from now on, which names its containers and volumes")
+	}
+	return err
+}
+
+// preview prints the plan of a dry run.
+func (d *deployment) preview(ctx context.Context) error {
+	notes, unfit := rollout.Preflight(ctx, d.Engine, d.model, d.state, d.plan, true)
+	d.plan.Notes = append(d.plan.Notes, notes...)
+	if err := d.print(); err != nil {
+		return err
+	}
+	switch unclear := d.options.migrating.pending.Unclear; {
+	case len(unclear) > 0:
+		return unclear
+	case unfit != nil:
+		return unfit
+	}
+	switch err := d.fitsData(); {
+	case err != nil:
+		return err
+	case d.plan.Empty() && len(d.delivery.Of(files.Add, files.Update)) == 0:
+		return nil
+	}
+	return exit.With(exit.Pending, session.ErrChanges)
+}
+
+func (d *deployment) print() error {
+	if d.JSON {
+		return session.PrintJSON(d.command.OutOrStdout(), d.plan)
+	}
+	return d.plan.Write(d.command.OutOrStdout())
+}
+
+// nothing says that all is as wanted.
+func (d *deployment) nothing(ctx context.Context) error {
+	if run := d.options.migrating.run(d.Session, false); run != nil && !d.options.rollback {
+		run.Say = func(e migration.Event) { d.out.Say(e.Subject + " " + e.Text) }
+		if err := run.Finish(ctx); err != nil {
+			return err
+		}
+	}
+	for _, note := range d.plan.Notes {
+		d.out.Say(note)
+	}
+	d.deliver(ctx)
+	if _, killed := d.Project.Unfinished(); killed {
+		d.record(nil) // all was done but this
+	}
+	what := fmt.Sprintf("version %s serves", d.plan.Version)
+	if only := d.options.services; len(only) > 0 {
+		what = fmt.Sprintf("%s of version %s run", strings.Join(only, ", "), d.plan.Version)
+	}
+	return d.out.Result("nothing to do: "+what+", as the files ask for", nil)
+}
+
+// carryOut does what the plan says.
+func (d *deployment) carryOut(ctx context.Context) error {
+	notes, err := rollout.Preflight(ctx, d.Engine, d.model, d.state, d.plan, false)
+	d.plan.Notes = append(d.plan.Notes, notes...)
+	if err != nil {
+		return err
+	}
+	if !d.options.quiet && !d.JSON {
+		if err := d.plan.Write(d.command.ErrOrStderr()); err != nil {
+			return err
+		}
+	}
+	if len(d.plan.Consent) > 0 {
+		if err := d.Agree(d.command, d.plan.Consent); err != nil {
+			d.record(err)
+			return err
+		}
+	}
+	if err := d.options.migrating.remember(d.Session); err != nil {
+		return err
+	}
+	if err := d.takeSnapshot(ctx); err != nil {
+		d.record(err)
+		return d.out.Failed(err)
+	}
+	d.makeRoom(ctx)
+	if err := d.begin(); err != nil {
+		return err
+	}
+	err = d.run(ctx)
+	d.record(err)
+	var left *rollout.LeftError
+	if err != nil && !errors.As(err, &left) {
+		return d.out.Failed(err)
+	}
+	d.deliver(ctx)
+	return d.out.Result(fmt.Sprintf("version %s serves since %s, after %s: %s\nnext: tale status, or back with: tale rollback", d.plan.Version,
+		time.Now().Format(time.TimeOnly), time.Since(d.began).Round(100*time.Millisecond), d.Settings.Get("SITE_URL")), left)
+}
+
+// begin notes what is under way.
+func (d *deployment) begin() error {
+	if err := d.Project.Begin(d.entry()); err != nil {
+		return exit.Errorf(exit.Failure, "nothing was changed, since what is under way cannot be noted in the project's folder: %w; tale keeps its state there, so make room or give this user the right to write", err)
+	}
+	return nil
+}
+
+func (d *deployment) run(ctx context.Context) error {
+	run := rollout.Rollout{
+		Engine: d.Engine, Project: d.Project, Model: d.model, Timeout: d.options.timeout, Say: d.out.Event, Site: d.Visitor,
+		Again: func(images []engine.Image) (*compose.Model, error) {
+			d.state.Images = images
+			model, _, err := d.Aim(d.release, d.options.host, d.options.fresh, d.state, d.target.Scope)
+			return model, err
+		},
+	}
+	if !d.options.rollback {
+		run.Migrations = d.options.migrating.run(d.Session, false)
+	}
+	return run.Run(ctx, d.plan)
+}
+
+// deliver brings the project's folders into the stack. What keeps it from that is no
+// failure of the deploy.
+func (d *deployment) deliver(ctx context.Context) {
+	if d.options.rollback || len(d.options.services) > 0 {
+		return
+	}
+	delivery, err := d.CompareFiles(ctx)
+	if err == nil {
+		var written []files.Change
+		if written, err = delivery.Deliver(ctx, d.Engine, d.Project.Dir, files.None); len(written) > 0 && err == nil {
+			d.out.Say(english.Plural(len(written), "project file", "") + " delivered")
+		}
+	}
+	if err != nil {
+		d.out.Say(fmt.Sprintf("warning: the project's folders were not delivered: %v; do it with: tale files push", err))
+	}
+}

@@ -1,0 +1,67 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/tale/project"
+)
+
+// What a command returns that was told not to go on, or not to begin.
+var (
+	ErrDeclined = errors.New("declined: nothing was changed")
+	ErrChanges  = errors.New("a dry run: nothing was changed")
+)
+
+// Agree asks whether to go on, for the reasons given. No is the answer by default.
+func (a *App) Agree(command *cobra.Command, reasons []string) error {
+	if a.Yes {
+		return nil
+	}
+	p := a.Prompter(command)
+	if !p.Terminal() {
+		return exit.Errorf(exit.Usage, "there is no terminal to ask on whether to go on although %s: say so with --yes", strings.Join(reasons, "; "))
+	}
+	for _, reason := range reasons {
+		command.PrintErrf("  %s\n", reason)
+	}
+	answer, err := p.Line("Go on? [y/N] ")
+	if exit.Code(err) == exit.Interrupted {
+		return err
+	}
+	if answer = strings.ToLower(answer); err != nil || answer != "y" && answer != "yes" {
+		return exit.With(exit.Declined, ErrDeclined)
+	}
+	return nil
+}
+
+// CheckID refuses an id that --project-name gives and that is of another project.
+func CheckID(p *project.Project, given string) error {
+	if id := p.File.ID; given != "" && given != id {
+		return exit.Errorf(exit.Usage, "--project-name is %q, and this project is %q: nothing was changed", given, id)
+	}
+	return nil
+}
+
+// TypedID has the project's id typed before its data are touched.
+func (a *App) TypedID(command *cobra.Command, id, to string) error {
+	typed, err := a.Prompter(command).Line(fmt.Sprintf("Type the project's id, %s, to %s: ", id, to))
+	if err == nil && typed != id {
+		err = exit.With(exit.Declined, ErrDeclined)
+	}
+	return err
+}
+
+// Interrupted makes an interrupt of a failure that it has caused before anything was
+// changed.
+func Interrupted(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return exit.Errorf(exit.Interrupted, "interrupted: nothing was changed")
+	}
+	return err
+}

@@ -1,0 +1,112 @@
+package teardown
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+
+	"github.com/dustin/go-humanize/english"
+	"github.com/spf13/cobra"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/rollout"
+	"github.com/tale-project/tale-runtime/internal/tale/session"
+	"github.com/tale-project/tale-runtime/internal/tale/tidy"
+)
+
+type resetOptions struct {
+	tidying
+	force, all, volumes bool
+	name                string // --project-name
+}
+
+func (a *app) resetCommand() *cobra.Command {
+	o := resetOptions{}
+	o.done = "removed; `tale deploy` makes the stack anew"
+	command := &cobra.Command{
+		Use:   "reset",
+		Short: "Remove the project's containers, and with --volumes its data",
+		Long: `Stop and remove the containers of both colours, so that the next deploy begins anew;
+with --all also those of the database, convex and the proxy, and the network. Each is
+stopped within its own grace period, the database last.
+
+Data stay, unless --volumes says otherwise: then the volumes that bear the project's
+label go for good, and the project's id has to be typed, or given with --project-name.
+--force and --yes do not stand for it.
+
+Exit codes: 0 done, or nothing to do; 1 something could not be removed; 2 declined; 10
+a dry run with something to do; 64 usage, or a question without a terminal; 69 the
+engine is unreachable; 75 locked; 77 permission; 78 configuration; 130 interrupted.`,
+		Example: `  tale reset --dry-run --all
+  tale reset --force
+  tale reset --all --volumes                           # asks for the project's id
+  tale reset --all --volumes --project-name shop-1a2b3c --force`,
+	}
+	tidyFlags(command, &o.tidying)
+	flags := command.Flags()
+	flags.BoolVarP(&o.force, "force", "f", false, "do not ask whether to remove containers")
+	flags.BoolVarP(&o.all, "all", "a", false, "also the database, convex, the proxy and the network")
+	flags.BoolVar(&o.volumes, "volumes", false, "also all data, for good; needs --all")
+	flags.StringVar(&o.name, "project-name", "", "the project's `ID`, instead of typing it, for --volumes")
+	command.RunE = func(command *cobra.Command, _ []string) error { return a.reset(command, o) }
+	return command
+}
+
+func (a *app) reset(command *cobra.Command, o resetOptions) error {
+	p, err := a.Open()
+	if err != nil {
+		return err
+	}
+	switch id := p.File.ID; {
+	case o.volumes && !o.all:
+		return exit.Errorf(exit.Usage, "--volumes needs --all: a volume cannot go while its container is there")
+	case o.volumes && !o.dryRun && o.name == "" && !a.Prompter(command).Terminal():
+		return exit.Errorf(exit.Usage, "there is no terminal to type the project's id on, which --volumes asks for: give it with --project-name %s", id)
+	}
+	if err := session.CheckID(p, o.name); err != nil {
+		return err
+	}
+	o.agree = func(plan tidy.Plan) error { return a.agreeToReset(command, o, plan) }
+	o.after = func() error {
+		// Older tools believe what they say.
+		var failed []error
+		for _, name := range []string{"deployment-color", "deployment-previous-version"} {
+			if err := os.Remove(p.Path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				failed = append(failed, err)
+			}
+		}
+		return errors.Join(failed...)
+	}
+	return a.OnEngine(command, p, func(ctx context.Context, s *session.Session) error {
+		o.plan = func(ctx context.Context) (tidy.Plan, error) { return reset(ctx, s, o) }
+		return a.tidy(ctx, command, s, o.tidying)
+	})
+}
+
+// reset plans what goes.
+func reset(ctx context.Context, s *session.Session, o resetOptions) (tidy.Plan, error) {
+	id := s.Project.File.ID
+	containers, err := s.Engine.Containers(ctx, rollout.Projects(id)...)
+	if err != nil {
+		return tidy.Plan{}, err
+	}
+	var ground tidy.Ground
+	if ground.Network, ground.Exists, err = s.Engine.Network(ctx, id+"_"+stack.Network); err != nil {
+		return tidy.Plan{}, err
+	}
+	ground.Volumes, err = s.Engine.Volumes(ctx)
+	return tidy.Reset(id, containers, o.all, o.volumes, ground), err
+}
+
+// agreeToReset asks: for data the id has to be typed, whatever else was said.
+func (a *app) agreeToReset(command *cobra.Command, o resetOptions, plan tidy.Plan) error {
+	if len(plan.Volumes) > 0 && o.name == "" {
+		return a.TypedID(command, plan.Project, "remove its data for good")
+	}
+	if o.force {
+		return nil
+	}
+	return a.Agree(command, []string{english.Plural(len(plan.Remove), "container", "") + " would be removed, and the site is down until the next deploy (--force does not ask)"})
+}

@@ -1,0 +1,116 @@
+// Package teardown has the commands that stop and remove what a project has made: stop,
+// cleanup and reset. What they do is planned and carried out by package tidy.
+package teardown
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/tale/project"
+	"github.com/tale-project/tale-runtime/internal/tale/session"
+	"github.com/tale-project/tale-runtime/internal/tale/tidy"
+)
+
+// app is what all commands share, with those that are here.
+type app struct{ *session.App }
+
+// Commands returns those that stop and remove.
+func Commands(shared *session.App) []*cobra.Command {
+	a := &app{shared}
+	return []*cobra.Command{
+		session.Reading(a.stopCommand(), session.EngineSettings),
+		session.Reading(a.cleanupCommand(), session.Settings, session.EngineSettings),
+		session.Reading(a.resetCommand(), session.EngineSettings),
+	}
+}
+
+// tidying is one run of a command that stops or removes things.
+type tidying struct {
+	dryRun bool
+	wait   time.Duration
+	plan   func(context.Context) (tidy.Plan, error)
+	agree  func(tidy.Plan) error // nil: nothing is asked
+	after  func() error          // nil: nothing more is done
+	done   string
+}
+
+// tidyFlags adds the flags of such a command.
+func tidyFlags(command *cobra.Command, t *tidying) {
+	command.Flags().BoolVar(&t.dryRun, "dry-run", false, "print what would be done and change nothing; exit 10 if there is something to do")
+	session.WaitFlag(command, &t.wait)
+}
+
+// tidy plans under the lock, asks, does it and records it.
+func (a *app) tidy(ctx context.Context, command *cobra.Command, s *session.Session, t tidying) error {
+	out := a.Progress(command, false)
+	began := time.Now()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	if !t.dryRun {
+		release, err := s.LockAll(ctx, command, t.wait, out.Say, stop)
+		if err != nil {
+			return err
+		}
+		defer release()
+	}
+	plan, err := t.plan(ctx)
+	switch {
+	case err != nil:
+		return err
+	case t.dryRun:
+		return a.previewTidy(command, plan)
+	case plan.Empty():
+		for _, note := range plan.Notes {
+			out.Say(note)
+		}
+		return out.Result("nothing to do", nil)
+	}
+	if !a.JSON {
+		if err := plan.Write(command.ErrOrStderr()); err != nil {
+			return err
+		}
+	}
+	if t.agree != nil {
+		if err := t.agree(plan); err != nil {
+			return err
+		}
+	}
+	err = plan.Run(ctx, s.Engine, out.Say)
+	if err == nil && t.after != nil {
+		err = t.after()
+	}
+	if ctx.Err() != nil {
+		err = exit.Errorf(exit.Interrupted, "interrupted: what was done is done; run it again for the rest")
+	}
+	entry := session.NewEntry(command, began)
+	if err != nil {
+		session.Fail(&entry, project.Failed, err)
+	}
+	if wrong := s.Project.Record(entry); wrong != nil {
+		out.Say(wrong.Error())
+	}
+	if err != nil {
+		return out.Failed(err)
+	}
+	return out.Result(t.done, nil)
+}
+
+func (a *app) previewTidy(command *cobra.Command, plan tidy.Plan) error {
+	out := command.OutOrStdout()
+	var err error
+	switch {
+	case a.JSON:
+		err = session.PrintJSON(out, plan)
+	case plan.Empty() && len(plan.Notes) == 0:
+		command.PrintErrln("nothing to do")
+	default:
+		err = plan.Write(out)
+	}
+	if err == nil && !plan.Empty() {
+		err = exit.With(exit.Pending, session.ErrChanges)
+	}
+	return err
+}
