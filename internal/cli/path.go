@@ -79,27 +79,20 @@ func (p path) Set(text string) error {
 }
 
 // CheckFile returns why a path that the command line names is no file that can be read.
-func CheckFile(path string) error {
-	info, err := os.Stat(path)
-	switch {
-	case err == nil && info.IsDir():
-		return exit.Errorf(exit.Usage, "%s is a folder, where a file is wanted", path)
-	case err != nil:
-		return unusable("file", path, err)
-	}
-	return unusable("file", path, unix.Access(path, unix.R_OK))
-}
+func CheckFile(path string) error { return check(path, "file", "folder", unix.R_OK) }
 
 // CheckFolder returns why a path is no folder that can be read.
-func CheckFolder(path string) error {
+func CheckFolder(path string) error { return check(path, "folder", "file", unix.R_OK|unix.X_OK) }
+
+func check(path, wanted, other string, rights uint32) error {
 	info, err := os.Stat(path)
 	switch {
-	case err == nil && !info.IsDir():
-		return exit.Errorf(exit.Usage, "%s is a file, where a folder is wanted", path)
+	case err == nil && info.IsDir() != (wanted == "folder"):
+		return exit.Errorf(exit.Usage, "%s is a %s, where a %s is wanted", path, other, wanted)
 	case err != nil:
-		return unusable("folder", path, err)
+		return unusable(wanted, path, err)
 	}
-	return unusable("folder", path, unix.Access(path, unix.R_OK|unix.X_OK))
+	return unusable(wanted, path, unix.Access(path, rights))
 }
 
 // CheckNewFile returns why a file of that path cannot be made.
