@@ -12,6 +12,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/sys/pause"
+
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/console"
@@ -128,7 +130,7 @@ func (r *restoring) startAgain(ctx context.Context) (unstarted, unhealthy error)
 		err := r.Engine.Start(ctx, id)
 		if err == nil {
 			var sick error
-			sick, err = r.awaitHealth(ctx, id, limit.Done())
+			sick, err = r.awaitHealth(ctx, limit, id)
 			unhealthy = errors.Join(unhealthy, sick)
 		}
 		if err != nil && !engine.IsNotFound(err) {
@@ -138,15 +140,14 @@ func (r *restoring) startAgain(ctx context.Context) (unstarted, unhealthy error)
 	return unstarted, unhealthy
 }
 
-func (r *restoring) awaitHealth(ctx context.Context, id string, limit <-chan struct{}) (unhealthy, err error) {
+// awaitHealth waits until a container is healthy, or limit ends.
+func (r *restoring) awaitHealth(ctx, limit context.Context, id string) (unhealthy, err error) {
 	for {
 		c, err := r.Engine.Inspect(ctx, id)
 		if err != nil || c.State.Well() {
 			return nil, err
 		}
-		select {
-		case <-time.After(500 * time.Millisecond):
-		case <-limit:
+		if !pause.For(limit, 500*time.Millisecond) {
 			return fmt.Errorf("%s is not healthy after %s (%s): `tale logs %s` says why", c.Name, r.options.timeout, cmp.Or(c.State.Health, c.State.Status), c.Service), nil
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/sys/pause"
+
 	"github.com/tale-project/tale-runtime/internal/exit"
 )
 
@@ -41,10 +43,8 @@ func (c *connection) lock(ctx context.Context, limit time.Duration, say func(str
 			said = time.Now()
 			say(fmt.Sprintf("waiting for %s, which changes database %q", holder, c.database))
 		}
-		select {
-		case <-ctx.Done():
+		if !pause.For(ctx, lockPoll) {
 			return c.target.failed(ctx, c.database, ctx.Err())
-		case <-time.After(lockPoll):
 		}
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"io"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/sys/pause"
+
 	"github.com/moby/moby/client"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -65,9 +67,7 @@ func (e *Engine) exitCode(ctx context.Context, exec string) (int, error) {
 		if err != nil || !ended.Running {
 			return ended.ExitCode, err
 		}
-		select {
-		case <-time.After(20 * time.Millisecond):
-		case <-ctx.Done():
+		if !pause.For(ctx, 20*time.Millisecond) {
 			return 0, ctx.Err()
 		}
 	}

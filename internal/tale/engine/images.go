@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/sys/pause"
+
 	"github.com/distribution/reference"
 	"github.com/moby/moby/api/pkg/authconfig"
 	"github.com/moby/moby/api/types/jsonstream"
@@ -130,9 +132,7 @@ func (e *Engine) Pull(ctx context.Context, ref string, say func(Progress)) error
 		if attempt == pullAttempts {
 			return exit.Errorf(exit.Unavailable, "cannot pull %s: it broke off %d times: %w", ref, attempt, err)
 		}
-		select {
-		case <-time.After(time.Second << (attempt - 1)):
-		case <-ctx.Done():
+		if !pause.For(ctx, time.Second<<(attempt-1)) {
 			return fmt.Errorf("cannot pull %s: %w", ref, context.Cause(ctx))
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/sys/pause"
+
 	"github.com/moby/moby/client"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -88,9 +90,7 @@ func (e *Engine) HoldLock(ctx context.Context, project string, holder map[string
 		} else if err := e.lookAtHolder(ctx, name, attempt >= lockAttempts/2); err != nil {
 			return nil, err
 		}
-		select {
-		case <-time.After(lockPause):
-		case <-ctx.Done():
+		if !pause.For(ctx, lockPause) {
 			return nil, fmt.Errorf("cannot lock %s: %w", project, context.Cause(ctx))
 		}
 	}

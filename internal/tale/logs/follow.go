@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/sys/pause"
+
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
@@ -64,7 +66,7 @@ func (r *reader) listen(ctx context.Context, group *errgroup.Group, begun chan<-
 			}
 		}
 		r.warn(ctx, <-failed)
-		pause(ctx, again)
+		pause.For(ctx, again)
 	}
 	return nil
 }
@@ -134,7 +136,7 @@ func (r *reader) attend(ctx context.Context, s *source) {
 				return
 			}
 		}
-		pause(ctx, again)
+		pause.For(ctx, again)
 	}
 }
 
@@ -152,13 +154,4 @@ func (r *reader) pass(ctx context.Context, s *source, follow bool) bool {
 		}
 	}
 	return true
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }

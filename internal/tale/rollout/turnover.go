@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/sys/pause"
+
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/site"
 	"github.com/tale-project/tale-runtime/internal/stack"
@@ -101,7 +103,7 @@ func (r *rollout) switchOver(ctx context.Context) error {
 		if time.Now().After(deadline) {
 			return &NotOfferedError{Service: name, Why: why}
 		}
-		if !pause(ctx, lookEvery) {
+		if !pause.For(ctx, lookEvery) {
 			return ctx.Err()
 		}
 	}
@@ -174,7 +176,7 @@ func (r *rollout) visit(ctx context.Context) error {
 			}
 			return err
 		}
-		if !pause(ctx, visitEvery) {
+		if !pause.For(ctx, visitEvery) {
 			return ctx.Err()
 		}
 	}

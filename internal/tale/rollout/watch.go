@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/sys/pause"
+
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 
@@ -40,7 +42,7 @@ func (w *watch) listen(ctx context.Context, docker *engine.Engine, projects []st
 			w.hear(event)
 		}
 		// Why it broke off is of no use: the next call tells, or the context has ended.
-		if err := <-failed; err != nil && !pause(ctx, time.Second) {
+		if err := <-failed; err != nil && !pause.For(ctx, time.Second) {
 			return nil
 		}
 	}
@@ -84,16 +86,4 @@ func (w *watch) of(c engine.Container, before int) (known []death, times int) {
 		known = append(known, death{c.State.ExitCode, c.State.OOMKilled, c.State.Finished})
 	}
 	return known, max(times, len(known))
-}
-
-// pause waits, and reports whether the context still stands.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

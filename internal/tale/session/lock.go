@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/sys/pause"
+
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -59,10 +61,8 @@ func (s *Session) LockEngine(ctx context.Context, command *cobra.Command, wait t
 			said = time.Now()
 			say("waiting for " + held.Labels[labelHolder])
 		}
-		select {
-		case <-ctx.Done():
+		if !pause.For(ctx, time.Second) {
 			return nil, ctx.Err()
-		case <-time.After(time.Second):
 		}
 	}
 }

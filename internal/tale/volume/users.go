@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/sys/pause"
+
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
@@ -79,9 +81,7 @@ func (c Copy) awaitOthers(ctx context.Context, e *engine.Engine, say func(Progre
 			return exit.Errorf(exit.Temporary, "cannot copy into the volume %s: another tale does, in the container %s; wait for it, or end it with `docker rm -f %s`", c.To, running, running)
 		}
 		say(Progress{Phase: Waiting})
-		select {
-		case <-time.After(askAgain):
-		case <-ctx.Done():
+		if !pause.For(ctx, askAgain) {
 			return fmt.Errorf("cannot copy into the volume %s: %w", c.To, context.Cause(ctx))
 		}
 	}
