@@ -15,13 +15,13 @@ SELECT json_build_object('name', datname, 'bytes', pg_database_size(d.oid), 'enc
   'comment', coalesce(shobj_description(d.oid, 'pg_database'), ''),
   'settings', (SELECT coalesce(json_agg(setting), '[]') FROM pg_db_role_setting s, unnest(setconfig) setting WHERE s.setdatabase = d.oid AND s.setrole = 0),
   'roles', (SELECT coalesce(json_agg(json_build_object('role', CASE rolname WHEN current_user THEN '' ELSE rolname END, 'settings', setconfig) ORDER BY rolname), '[]')
-    FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole WHERE s.setdatabase = d.oid))
-FROM pg_database d WHERE NOT datistemplate AND datname <> 'postgres' ORDER BY datname;
-`
+    FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole WHERE s.setdatabase = d.oid),
+  'grants',` + rightsOf + `)
+FROM pg_database d WHERE NOT datistemplate AND `
 
-// databases returns those that hold data of users, and no leftovers of restores.
+// databases returns the project's, and no leftovers of restores.
 func (s Server) databases(ctx context.Context) (found []Database, err error) {
-	lines, err := s.query(ctx, maintenance, aboutDatabases)
+	lines, err := s.query(ctx, s.maintenance(), aboutDatabases+s.ours()+" ORDER BY datname;\n")
 	for _, line := range lines {
 		if line == "" {
 			continue
@@ -33,7 +33,10 @@ func (s Server) databases(ctx context.Context) (found []Database, err error) {
 		if _, before := endingOfBefore(d.Name); before || strings.HasSuffix(d.Name, restoringEnding) {
 			continue
 		}
-		d.Settings = slices.DeleteFunc(d.Settings, func(setting string) bool { return strings.HasPrefix(setting, restoredSetting+"=") })
+		d.Comment = unmarked(d.Comment)
+		if d.Needs, err = s.rolesFor(ctx, d); err != nil {
+			return nil, err
+		}
 		found = append(found, d)
 	}
 	return found, err
@@ -69,26 +72,46 @@ func (d Database) created(as string) string {
 // lists are the settings whose value is a list that is quoted already.
 var lists = []string{"search_path", "local_preload_libraries", "session_preload_libraries", "shared_preload_libraries", "temp_tablespaces", "unix_socket_directories"}
 
-// properties returns the statements that give a database what no dump says of it.
+// properties returns the statements that give a database what no dump says of it. The user
+// of a server that others run may not set all that its superuser may: what it may not is
+// warned of, and so is a role that is not there.
 func (d Database) properties(as string) (statements []string) {
+	statements = d.granted(as)
+	attempt := func(whose, setting string) {
+		alter := "ALTER " + whose + " SET " + assigned(setting)
+		statements = append(statements, "DO "+literal("BEGIN EXECUTE "+literal(alter)+"; EXCEPTION WHEN undefined_object OR insufficient_privilege THEN RAISE WARNING '%, which % needs', SQLERRM, "+literal(alter)+"; END"))
+	}
 	for _, setting := range d.Settings {
-		statements = append(statements, "ALTER DATABASE "+name(as)+" SET "+assigned(setting))
+		attempt("DATABASE "+name(as), setting)
 	}
 	for _, r := range d.Roles {
+		role := "CURRENT_USER"
+		if r.Role != "" {
+			role = name(r.Role)
+		}
 		for _, setting := range r.Settings {
-			if r.Role == "" {
-				statements = append(statements, "ALTER ROLE CURRENT_USER IN DATABASE "+name(as)+" SET "+assigned(setting))
-				continue
-			}
-			// Another server may not have it, or not let this one change it.
-			alter := literal("ALTER ROLE " + name(r.Role) + " IN DATABASE " + name(as) + " SET " + assigned(setting))
-			statements = append(statements, "DO "+literal("BEGIN EXECUTE "+alter+"; EXCEPTION WHEN undefined_object OR insufficient_privilege THEN RAISE WARNING '%', SQLERRM; END"))
+			attempt("ROLE "+role+" IN DATABASE "+name(as), setting)
 		}
 	}
-	if d.Comment != "" {
-		statements = append(statements, fmt.Sprintf("COMMENT ON DATABASE %s IS %s", name(as), literal(d.Comment)))
-	}
 	return statements
+}
+
+// restoredMark is in the last line of the comment on a database, before the id of the run
+// that has restored it in full: its owner may always write that.
+const restoredMark = "tale.restored="
+
+// marked returns the statement that says which run has restored a database.
+func (d Database) marked(as, run string) string {
+	return "COMMENT ON DATABASE " + name(as) + " IS " + literal(strings.TrimPrefix(d.Comment+"\n", "\n")+restoredMark+run)
+}
+
+// unmarked returns a comment as it was before.
+func unmarked(comment string) string {
+	i := strings.LastIndex(comment, restoredMark)
+	if i < 0 || strings.Contains(comment[i:], "\n") {
+		return comment
+	}
+	return strings.TrimSuffix(comment[:i], "\n")
 }
 
 // assigned returns a setting as a statement has it.

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -84,6 +85,10 @@ type Database struct {
 	Settings []string `json:"settings,omitempty"` // NAME=VALUE
 	// Roles are settings that hold for a role in this database.
 	Roles []RoleSettings `json:"roles,omitempty"`
+	// Grants are nil for a database that everyone may connect to, as Postgres makes it.
+	Grants []Grant `json:"grants,omitzero"`
+	// Needs are the roles that rights, policies and settings of the database name.
+	Needs []string `json:"needs,omitempty"`
 }
 
 // Fingerprint tells whether a secret is the same without revealing it.
@@ -108,6 +113,29 @@ func fingerprint(secret, salt string) string {
 	mac := hmac.New(sha256.New, []byte(secret))
 	_, _ = mac.Write([]byte("INSTANCE_SECRET of a backup, " + salt)) // never fails
 	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// has reports whether there is a dump of a database in it.
+func (m Manifest) has(database string) bool {
+	return slices.ContainsFunc(m.Databases, func(d Database) bool { return d.Name == database })
+}
+
+// For returns the manifest without the databases that are none of the project's on a server
+// which others may use, and their names. It is an error if the backend's is not in it.
+func (m Manifest) For(s Server) (of Manifest, without []string, err error) {
+	if !m.has(s.Platform) && s.Container != "" {
+		return m, nil, exit.Errorf(exit.Config, "this backup has no database %s, which INSTANCE_NAME of .env names: put the .env of the backup's project there first", s.Platform)
+	}
+	of, all := m, m.Databases
+	of.Databases = nil
+	for _, d := range all {
+		if s.owns(d.Name) {
+			of.Databases = append(of.Databases, d)
+		} else {
+			without = append(without, d.Name)
+		}
+	}
+	return of, without, nil
 }
 
 // ID names the backup: two files of one name have the same content.

@@ -2,6 +2,7 @@ package backup
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,15 +21,66 @@ type Server struct {
 	Project   string            // id
 	Container string            // that has psql, pg_dump and pg_restore
 	Environ   map[string]string // PGUSER and so on
+	// Platform is the backend's database.
+	Platform string
+	// Databases are the project's on a server that others may use. nil stands for all: of a
+	// server that is the project's own.
+	Databases []string
+	// Maintenance is the database that is connected to where another one is the matter;
+	// "" is ownMaintenance.
+	Maintenance string
+	Warn        func(text string) // of what was left out
 }
 
-// maintenance is the database that is connected to where another one is the matter.
-const maintenance = "postgres"
+// ownMaintenance is there on each server that a project has of its own, and holds no data.
+const ownMaintenance = "postgres"
+
+func (s Server) maintenance() string { return cmp.Or(s.Maintenance, ownMaintenance) }
+
+// FindMaintenance takes the first of some databases that can be connected to.
+func (s *Server) FindMaintenance(ctx context.Context, databases []string) (first error) {
+	for _, database := range databases {
+		_, err := s.query(ctx, database, "SELECT 1;\n")
+		if err == nil {
+			s.Maintenance = database
+			return nil
+		}
+		first = cmp.Or(first, err)
+	}
+	return first
+}
+
+// ours returns the condition for the databases of the project, of which each may be looked
+// into.
+func (s Server) ours() string {
+	if s.Databases == nil {
+		return "datname <> " + literal(ownMaintenance)
+	}
+	names := []string{"NULL"}
+	for _, database := range s.Databases {
+		names = append(names, literal(database))
+	}
+	return "datname IN (" + strings.Join(names, ", ") + ")"
+}
+
+// owns reports whether a database is one of the project's, or was made by a restore in the
+// place of one.
+func (s Server) owns(database string) bool {
+	ending, before := endingOfBefore(database)
+	return s.Databases == nil || slices.ContainsFunc(s.Databases, func(ours string) bool {
+		return database == ours || database == beside(ours, restoringEnding) || before && database == beside(ours, ending)
+	})
+}
 
 // query runs statements and returns what they print, a row a line.
 func (s Server) query(ctx context.Context, database, statements string) ([]string, error) {
 	var out bytes.Buffer
-	err := s.run(ctx, psql(database), engine.Streams{In: strings.NewReader(statements), Out: &out})
+	warnings := lineWriter(func(line string) {
+		if _, warning, is := strings.Cut(line, " WARNING:  "); is && s.Warn != nil {
+			s.Warn(warning)
+		}
+	})
+	err := s.run(ctx, psql(database), engine.Streams{In: strings.NewReader(statements), Out: &out, Err: warnings})
 	if err != nil {
 		return nil, fmt.Errorf("cannot ask Postgres: %w", err)
 	}
@@ -60,7 +112,7 @@ func (s Server) run(ctx context.Context, command []string, streams engine.Stream
 func (s Server) answers(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, answering)
 	defer cancel()
-	return s.Engine.Stream(ctx, s.Container, psql(maintenance), s.Environ, engine.Streams{In: strings.NewReader("SELECT 1;\n")}) == nil
+	return s.Engine.Stream(ctx, s.Container, psql(s.maintenance()), s.Environ, engine.Streams{In: strings.NewReader("SELECT 1;\n")}) == nil
 }
 
 // await waits until the server answers, but no longer than restarting.
@@ -89,7 +141,7 @@ const (
 
 // transaction runs statements all or none.
 func (s Server) transaction(ctx context.Context, statements ...string) error {
-	_, err := s.query(ctx, maintenance, "BEGIN;\n"+strings.Join(statements, ";\n")+";\nCOMMIT;\n")
+	_, err := s.query(ctx, s.maintenance(), "BEGIN;\n"+strings.Join(statements, ";\n")+";\nCOMMIT;\n")
 	return err
 }
 
@@ -113,7 +165,7 @@ func program(name string, args ...string) []string {
 }
 
 func (s Server) version(ctx context.Context) (string, error) {
-	lines, err := s.query(ctx, maintenance, "SHOW server_version;\n")
+	lines, err := s.query(ctx, s.maintenance(), "SHOW server_version;\n")
 	if err != nil {
 		return "", err
 	}

@@ -27,9 +27,6 @@ const (
 	// filled, and of one that was there before.
 	restoringEnding = "_restoring"
 	beforeMark      = "_before_"
-	// restoredSetting is a setting of a database: the id of the backup that it was
-	// restored from in full.
-	restoredSetting = "tale.restored"
 	mostName        = 63 // of Postgres, bytes
 )
 
@@ -93,8 +90,9 @@ const maxLog = 1 << 30
 // Target is what a restore would replace.
 type Target struct {
 	volume    state
-	databases map[string]string // by name: what restoredSetting says
+	databases map[string]string // by name: what run has restored it
 	filled    []string          // databases with something in them
+	login     login
 }
 
 // Look returns what is there.
@@ -102,21 +100,29 @@ func (r Restore) Look(ctx context.Context) (t Target, err error) {
 	if t.volume, err = r.lookAtVolume(ctx); err != nil {
 		return t, err
 	}
-	t.databases = map[string]string{}
 	if r.Server.Container == "" {
 		return t, nil
 	}
-	lines, err := r.Server.query(ctx, maintenance, `
-SELECT datname || E'\t' || coalesce((SELECT split_part(setting, '=', 2) FROM pg_db_role_setting s, unnest(setconfig) setting
-  WHERE s.setdatabase = d.oid AND s.setrole = 0 AND setting LIKE '`+restoredSetting+`=%'), '')
+	return r.lookAtServer(ctx, t)
+}
+
+// lookAtServer looks for databases, and for what the login may do there.
+func (r Restore) lookAtServer(ctx context.Context, t Target) (_ Target, err error) {
+	t.databases = map[string]string{}
+	if t.login, err = r.Server.login(ctx); err != nil {
+		return t, err
+	}
+	lines, err := r.Server.query(ctx, r.Server.maintenance(), `
+SELECT datname || E'\t' || coalesce(substring(shobj_description(d.oid, 'pg_database') FROM '`+restoredMark+`([^\n]*)$'), '')
 FROM pg_database d WHERE NOT datistemplate;
 `)
 	if err != nil {
 		return t, err
 	}
 	for _, line := range lines {
-		database, id, _ := strings.Cut(line, "\t")
-		t.databases[database] = id
+		if database, id, _ := strings.Cut(line, "\t"); r.Server.owns(database) {
+			t.databases[database] = id
+		}
 	}
 	for _, d := range r.Manifest.Databases {
 		if _, there := t.databases[d.Name]; !there {
@@ -245,6 +251,9 @@ func (r Restore) Prepare(ctx context.Context, t Target) error {
 	if err := endHelpers(ctx, r.Engine, r.Volume); err != nil {
 		return err
 	}
+	if err := r.makeRoles(ctx, t); err != nil {
+		return err
+	}
 	from, err := r.Source.Reader()
 	if err != nil {
 		return err
@@ -270,7 +279,7 @@ func (r Restore) Prepare(ctx context.Context, t Target) error {
 			err = volume.end(err)
 			volume = nil
 			return err
-		case isDump && t.databases[beside(database, restoringEnding)] != r.Run && !slices.Contains(t.swapped(r.Run, r.Manifest), database):
+		case isDump && r.Manifest.has(database) && t.databases[beside(database, restoringEnding)] != r.Run && !slices.Contains(t.swapped(r.Run, r.Manifest), database):
 			return r.fill(ctx, database, &moving{content, func(n int64) { r.Moves("database "+database, n) }, 0})
 		}
 		return nil
@@ -416,12 +425,9 @@ func (r Restore) helper(ctx context.Context, args []string, in io.Reader, hear f
 // fill makes a database beside the one of its name.
 func (r Restore) fill(ctx context.Context, database string, packed io.Reader) error {
 	i := slices.IndexFunc(r.Manifest.Databases, func(d Database) bool { return d.Name == database })
-	if i < 0 {
-		return damaged("it has a dump of a database that its manifest does not have")
-	}
 	d, as := r.Manifest.Databases[i], beside(database, restoringEnding)
 	for _, statement := range []string{"DROP DATABASE IF EXISTS " + name(as) + " WITH (FORCE);\n", d.created(as) + ";\n"} {
-		if _, err := r.Server.query(ctx, maintenance, statement); err != nil {
+		if _, err := r.Server.query(ctx, r.Server.maintenance(), statement); err != nil {
 			return err
 		}
 	}
@@ -441,8 +447,12 @@ func (r Restore) fill(ctx context.Context, database string, packed io.Reader) er
 	if _, err := r.Server.query(ctx, as, "ANALYZE;\n"); err != nil {
 		return err
 	}
-	mark := fmt.Sprintf("ALTER DATABASE %s SET %s TO %s", name(as), settingName(restoredSetting), literal(r.Run))
-	return r.Server.transaction(ctx, append(d.properties(as), mark)...)
+	return r.complete(ctx, d, as)
+}
+
+// complete gives a database what no dump has, and marks it as restored in full.
+func (r Restore) complete(ctx context.Context, d Database, as string) error {
+	return r.Server.transaction(ctx, append(d.properties(as), d.marked(as, r.Run))...)
 }
 
 // untilEnded is a reader for a program, which may end before all is read: what it reads
@@ -472,7 +482,11 @@ const renames = 5
 // away, as it is while it restarts, is waited for.
 func (r Restore) SwapDatabases(ctx context.Context) (err error) {
 	for range renames {
-		if err = r.swapDatabases(ctx); err == nil || ctx.Err() != nil {
+		var t Target
+		if t, err = r.lookAtServer(ctx, t); err == nil {
+			err = r.swapDatabases(ctx, t)
+		}
+		if err == nil || ctx.Err() != nil {
 			return err
 		}
 		if exit.Code(err) == exit.Unavailable {
@@ -483,11 +497,7 @@ func (r Restore) SwapDatabases(ctx context.Context) (err error) {
 }
 
 // swapDatabases does it for those that are not in their places.
-func (r Restore) swapDatabases(ctx context.Context) error {
-	t, err := r.Look(ctx)
-	if err != nil {
-		return err
-	}
+func (r Restore) swapDatabases(ctx context.Context, t Target) error {
 	var statements, named []string
 	for _, d := range r.Manifest.Databases {
 		fresh := beside(d.Name, restoringEnding)
@@ -507,7 +517,7 @@ func (r Restore) swapDatabases(ctx context.Context) error {
 		return nil
 	}
 	leave := "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IN (" + strings.Join(named, ", ") + ");\n"
-	if _, err := r.Server.query(ctx, maintenance, leave); err != nil {
+	if _, err := r.Server.query(ctx, r.Server.maintenance(), leave); err != nil {
 		return err
 	}
 	return r.Server.transaction(ctx, statements...)
@@ -553,7 +563,7 @@ func (r Restore) Discard(ctx context.Context, unfinished, old bool) (removed []s
 		return nil, exit.Errorf(exit.Config, "the restore of the backup %s was killed in the middle: `tale restore FILE` finishes it first", t.volume.Swapping)
 	}
 	for _, database := range t.left(unfinished, old) {
-		if _, err := r.Server.query(ctx, maintenance, "DROP DATABASE "+name(database)+" WITH (FORCE);\n"); err != nil {
+		if _, err := r.Server.query(ctx, r.Server.maintenance(), "DROP DATABASE "+name(database)+" WITH (FORCE);\n"); err != nil {
 			return removed, err
 		}
 		removed = append(removed, database)

@@ -124,6 +124,6 @@ func (s Server) named() Server {
 func (s Server) endNamed(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, answering)
 	defer cancel()
-	_, err := s.query(ctx, maintenance, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = "+literal(s.application())+" AND usename = current_user;\n")
+	_, err := s.query(ctx, s.maintenance(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = "+literal(s.application())+" AND usename = current_user;\n")
 	return err
 }

@@ -186,6 +186,9 @@ func (t Take) content(ctx context.Context, w *Writer) (m Manifest, err error) {
 		if m.Databases, err = t.Server.databases(ctx); err != nil {
 			return m, err
 		}
+		if !m.has(t.Server.Platform) {
+			return m, exit.Errorf(exit.Config, "there is no database %s to back up, which INSTANCE_NAME names: the backend makes it at its first start", t.Server.Platform)
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.Files)) {
 		if err := w.File(projectFiles+name, t.Files[name]); err != nil {

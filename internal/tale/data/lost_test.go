@@ -207,7 +207,7 @@ func (neverEnds) Read(into []byte) (int, error) { return len(into), nil }
 func TestNamesOfDatabases(t *testing.T) {
 	s := newShop(t)
 	file := filepath.Join(s.app.Folder, "b.tar")
-	before := map[string]string{"short": "1", strings.Repeat("a", 42) + "x": "2", strings.Repeat("a", 42) + "y": "3", strings.Repeat("a", 60) + "z": "4", strings.Repeat("ä", 31): "5", strings.Repeat("ä", 30) + "ö": "6", "a=b": "7", `it's a \ name`: "8", "postgresql://x": "9"}
+	before := map[string]string{"tale_platform": "1", strings.Repeat("a", 42) + "x": "2", strings.Repeat("a", 42) + "y": "3", strings.Repeat("a", 60) + "z": "4", strings.Repeat("ä", 31): "5", strings.Repeat("ä", 30) + "ö": "6", "a=b": "7", `it's a \ name`: "8", "postgresql://x": "9"}
 	s.Postgres.Reset(before)
 	if err := s.Run(s.app.backupCommand(), file); err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/backup"
+	"github.com/tale-project/tale-runtime/internal/tale/database"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
@@ -22,7 +23,12 @@ func postgres(ctx context.Context, s *session.Session, state rollout.State) (ser
 	if s.Settings.Get("CONVEX_STORAGE") == stack.StorageSQLite {
 		return server, release, nil // it is in the volume
 	}
-	if s.Settings.Get("POSTGRES_URL") == "" {
+	settings := stackDatabase{}
+	if err := config.Load(&settings, s.Settings.Environ()); err != nil {
+		return server, release, err
+	}
+	server.Platform = stack.Instance{Name: settings.Instance}.DatabaseName()
+	if settings.PostgresURL == "" {
 		db, there := state.Current(stack.DB)
 		if !there || !db.State.Running {
 			return server, release, exit.Errorf(exit.Config, "the database does not run: `tale deploy` starts it")
@@ -33,37 +39,41 @@ func postgres(ctx context.Context, s *session.Session, state rollout.State) (ser
 		}
 		return server, release, nil
 	}
-	return externalPostgres(ctx, s, state)
+	postgres, err := settings.Server()
+	if err == nil {
+		release, err = externalPostgres(ctx, s, state, postgres, &server)
+	}
+	return server, release, err
 }
 
 // externalPostgres borrows the programs of the release's database image, whose version
-// should not be older than the server's.
-func externalPostgres(ctx context.Context, s *session.Session, state rollout.State) (server backup.Server, release func(), err error) {
-	settings := stack.Database{}
-	if err := config.Load(&settings, s.Settings.Environ()); err != nil {
-		return server, nil, err
-	}
-	postgres, err := settings.Server()
-	if err != nil {
-		return server, nil, err
-	}
+// should not be older than the server's. Others may have databases there.
+func externalPostgres(ctx context.Context, s *session.Session, state rollout.State, postgres stack.Postgres, server *backup.Server) (release func(), err error) {
+	release = func() {}
 	image := databaseImage(s)
 	if _, found, err := s.Engine.Image(ctx, image); err != nil || !found {
-		return server, nil, cmp.Or(err, exit.Errorf(exit.Config, "pg_dump of the database at %s is needed, and the engine does not have %s: `docker pull %s` first", postgres.Address(), image, image))
+		return release, cmp.Or(err, exit.Errorf(exit.Config, "pg_dump of the database at %s is needed, and the engine does not have %s: `docker pull %s` first", postgres.Address(), image, image))
 	}
 	network := s.Project.File.ID + "_" + stack.Network
 	if !slices.Contains(state.Networks, network) {
 		network = "bridge"
 	}
+	user := postgres.URL.User.Username()
 	password, _ := postgres.URL.User.Password()
-	server.Engine, server.Project, server.Environ = s.Engine, s.Project.File.ID, map[string]string{
-		"PGHOST": postgres.URL.Hostname(), "PGPORT": postgres.Port(), "PGUSER": postgres.URL.User.Username(), "PGPASSWORD": password, "PGSSLMODE": string(postgres.Mode),
+	server.Environ = map[string]string{
+		"PGHOST": postgres.URL.Hostname(), "PGPORT": postgres.Port(), "PGUSER": user, "PGPASSWORD": password, "PGSSLMODE": string(postgres.Mode),
 	}
 	if options := postgres.URL.Query().Get("options"); options != "" {
 		server.Environ["PGOPTIONS"] = options
 	}
-	server.Container, release, err = s.Engine.Lend(ctx, image, network, map[string]string{engine.LabelProject: s.Project.File.ID})
-	return server, release, err
+	server.Databases = []string{server.Platform, database.Knowledge}
+	if server.Container, release, err = s.Engine.Lend(ctx, image, network, map[string]string{engine.LabelProject: s.Project.File.ID}); err != nil {
+		return release, err
+	}
+	if err = server.FindMaintenance(ctx, append(database.Maintenance(user), "template1")); err != nil {
+		release()
+	}
+	return release, err
 }
 
 // databaseImage returns the database image of the release, also where the project does

@@ -128,6 +128,7 @@ func (a *app) restore(command *cobra.Command, path string, o restoreOptions) (er
 		return err
 	}
 	defer free()
+	server.Warn = func(text string) { r.out.Say("note: " + text) }
 	r.backup = backup.Restore{Engine: s.Engine, Server: server, Volume: s.Project.File.ID + "_" + stack.ConvexData, Moves: moves(out)}
 	if server.Container != "" && s.Settings.Get("POSTGRES_URL") == "" { // it is the engine's disk
 		r.backup.Free = func(ctx context.Context) (int64, error) {
@@ -203,6 +204,9 @@ func (r *restoring) fromFile(ctx context.Context) error {
 		return exit.Errorf(exit.Config, "the restore of another backup was killed: `%s` finishes it first", console.Quoted("tale restore", cmp.Or(note.File, "FILE")))
 	}
 	begun := killed || r.target.Begun(r.backup.Run, m)
+	if err := r.target.Allows(m); err != nil && !begun {
+		return err
+	}
 	if r.options.dryRun {
 		return r.preview()
 	}
@@ -223,6 +227,14 @@ func (r *restoring) fromFile(ctx context.Context) error {
 	}
 	if err != nil {
 		return r.out.Failed(err)
+	}
+	return r.restored(m)
+}
+
+// restored says what was done, and what comes next.
+func (r *restoring) restored(m backup.Manifest) error {
+	for _, role := range r.target.Missing(m) {
+		r.out.Say("note: the role " + role + " is new on the server and cannot log in: ALTER ROLE gives it what it needs")
 	}
 	return r.out.Result(fmt.Sprintf("restored: the data of %s, after %.1f s\nnext: look at the site, then free what was there before with: tale restore --discard-old",
 		m.Moment.Format(time.RFC3339), time.Since(r.began).Seconds()), nil)

@@ -69,6 +69,14 @@ func (r *restoring) fits() error {
 	if len(m.Databases) > 0 != (r.backup.Server.Container != "") {
 		return exit.Errorf(exit.Config, "this backup is of another kind of storage than CONVEX_STORAGE of .env")
 	}
+	m, without, err := m.For(r.backup.Server)
+	if err != nil {
+		return err
+	}
+	for _, database := range without {
+		r.out.Say(fmt.Sprintf("note: the database %s is not restored: it is not the stack's, and others may have one of that name on the server of POSTGRES_URL", database))
+	}
+	r.backup.Manifest = m
 	if m.Project != r.Project.File.ID {
 		r.out.Say("note: this is a backup of " + m.Project + ", and goes into " + r.Project.File.ID)
 	}
@@ -102,6 +110,9 @@ func (r *restoring) preview() error {
 	r.out.Say(fmt.Sprintf("%s, %s", english.Plural(int(m.Volume.Files), "file", ""), humanize.Bytes(uint64(m.Volume.Bytes))))
 	for _, what := range r.target.Holds() {
 		r.out.Say("it would replace " + what)
+	}
+	for _, role := range r.target.Missing(m) {
+		r.out.Say("it would make the role " + role + " on the server, which cannot log in: a backup has no passwords")
 	}
 	return exit.With(exit.Pending, session.ErrChanges)
 }

@@ -67,7 +67,7 @@ func TestABackupThatDoesNotFit(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	fits := backup.Manifest{Project: "shop-1", Release: "1.2.0", Volume: &backup.Volume{}, Databases: []backup.Database{{}}, Secret: backup.NewFingerprint(taletest.Secret)}
+	fits := backup.Manifest{Project: "shop-1", Release: "1.2.0", Volume: &backup.Volume{}, Databases: []backup.Database{{Name: "tale_platform"}}, Secret: backup.NewFingerprint(taletest.Secret)}
 	for name, tt := range map[string]struct {
 		change func(*backup.Manifest)
 		says   string // "": it fits
@@ -80,6 +80,7 @@ func TestABackupThatDoesNotFit(t *testing.T) {
 		"a newer minor":        {func(m *backup.Manifest) { m.Release = "1.10.0" }, "`tale deploy --all --version 1.10.0` first"},
 		"no files":             {func(m *backup.Manifest) { m.Volume = nil }, "has no files"},
 		"another secret":       {func(m *backup.Manifest) { m.Secret = backup.NewFingerprint("other") }, "another INSTANCE_SECRET"},
+		"another instance":     {func(m *backup.Manifest) { m.Databases = []backup.Database{{Name: "tale_shop"}} }, "no database tale_platform, which INSTANCE_NAME of .env names"},
 		"another storage kind": {func(m *backup.Manifest) { m.Databases = nil }, "CONVEX_STORAGE"},
 	} {
 		m := fits
@@ -87,7 +88,7 @@ func TestABackupThatDoesNotFit(t *testing.T) {
 		r := &restoring{
 			Session: &session.Session{Project: &project.Project{File: project.File{ID: "shop-1"}}, Settings: s.Settings}, out: (&session.App{}).Progress(&cobra.Command{}, true),
 			state:  rollout.State{Containers: []engine.Container{{Service: stack.Convex, Version: "1.2.0", State: engine.State{Running: true}}}},
-			backup: backup.Restore{Manifest: m, Server: backup.Server{Container: "db"}},
+			backup: backup.Restore{Manifest: m, Server: backup.Server{Container: "db", Platform: "tale_platform"}},
 		}
 		if err := r.fits(); tt.says != "" {
 			testkit.WantError(t, err, exit.Config, tt.says)

@@ -59,13 +59,13 @@ func (t Target) Init(ctx context.Context, o Options, say func(string)) (made []s
 }
 
 // anywhere logs in to any database that is there: which one makes no difference to what is
-// made, and managed servers have others than postgres.
+// made.
 func (t Target) anywhere(ctx context.Context, o Options) (*connection, error) {
 	if o.Database != "" {
 		return t.connect(ctx, o.Database)
 	}
 	var first error
-	for _, database := range []string{"postgres", "tale", t.User(), "defaultdb", o.Platform, Knowledge, "template1"} {
+	for _, database := range append(Maintenance(t.User()), o.Platform, Knowledge, "template1") {
 		c, err := t.connect(ctx, database)
 		if err == nil {
 			return c, nil
@@ -80,6 +80,10 @@ func (t Target) anywhere(ctx context.Context, o Options) (*connection, error) {
 	}
 	return nil, first
 }
+
+// Maintenance returns databases that a server may have for whom a user is to log in as
+// who has none of its own yet: managed servers have others than postgres.
+func Maintenance(user string) []string { return []string{"postgres", "tale", user, "defaultdb"} }
 
 // createDatabases makes the role and the databases that are not there.
 func (c *connection) createDatabases(ctx context.Context, s Server, o Options, all []step) (made []string, err error) {

@@ -9,6 +9,7 @@ tale_backs_up() {
   release_of db 1.0.0 tale-e2e/tale-db:17
   tale_must 0 deploy --yes
   "${ask[@]}" 'CREATE TABLE kept AS SELECT generate_series(1, 1000) n' >/dev/null
+  "${ask[@]}" 'CREATE ROLE reporting LOGIN; GRANT SELECT ON kept TO reporting; REVOKE CONNECT ON DATABASE tale_platform FROM PUBLIC' >/dev/null
   in_convex 'echo kept >/app/data/convex/kept'
   tale_must 0 backup b.tar
   "${ask[@]}" 'DROP TABLE kept' >/dev/null
@@ -83,9 +84,46 @@ tale_drills() {
   tale_id=$tale_id-drill
   tale_must 0 deploy --yes
   tale_must 0 restore "$cache/drill.tar" --project-name "$tale_id"
+  must "$said" 'the role reporting is new on the server and cannot log in'
+  equal "$(docker exec "$tale_id-db" psql -U tale -d tale_platform -Atc "SELECT has_table_privilege('reporting', 'kept', 'SELECT'), has_database_privilege('reporting', 'tale_platform', 'CONNECT')")" 't|f' "the rights of the role"
   equal "$(docker exec "$tale_id-db" psql -U tale -d tale_platform -Atc 'SELECT count(*) FROM kept')" 1000 "the rows"
   docker exec "$tale_id-platform-blue" platform-entrypoint doctor
   equal "$(docker exec "$tale_id-db" psql -U tale -d tale_knowledge -Atc 'SHOW search_path')" 'public_web, private_knowledge, public' "the search_path"
   tale_must 0 reset --all --volumes --project-name "$tale_id" --force
   equal "$(docker ps -aq --filter "name=^/$tale_id-"; docker volume ls -q --filter "name=^${tale_id}_")" '' "what is left of it"
+}
+
+# A server that others use as well, where the stack's user is no superuser: what is theirs
+# is not in the backup, and stays as it is.
+tale_shares_a_server() {
+  local server=$tale_id-elsewhere statement gateway others list="SELECT oid, datname FROM pg_database WHERE datname NOT LIKE 'tale\_%' ORDER BY oid"
+  local ask=(docker exec "$server" psql -U provider -d postgres -Atc) inside=(docker exec "$server" psql -U provider -d tale_platform -Atc)
+  new_project convex platform proxy
+  gateway=$(docker network inspect -f '{{(index .IPAM.Config 0).Gateway}}' bridge)
+  docker run -d --name "$server" -p "$gateway::5432" -e POSTGRES_USER=provider -e POSTGRES_PASSWORD=provider-e2e tale-e2e/tale-db:17 >/dev/null
+  patiently 60 state_is "$server" healthy
+  for statement in 'DROP DATABASE tale_platform' 'DROP DATABASE tale_knowledge' "CREATE ROLE shop LOGIN CREATEDB PASSWORD 'shop-e2e'" 'CREATE DATABASE crm' 'CREATE DATABASE crm_restoring' \
+    'CREATE DATABASE provider_only' 'REVOKE ALL ON DATABASE provider_only, postgres FROM PUBLIC'; do
+    "${ask[@]}" "$statement" >/dev/null
+  done
+  others=$("${ask[@]}" "$list")
+  release_of db 1.0.0 tale-e2e/tale-db:17
+  echo "POSTGRES_URL=postgresql://shop:shop-e2e@$(docker port "$server" 5432)?sslmode=disable" >>"$tale_dir/.env"
+  tale_must 0 db init
+  tale_must 0 deploy --yes
+  "${inside[@]}" 'SET ROLE shop; CREATE TABLE kept AS SELECT generate_series(1, 1000) n; GRANT SELECT ON kept TO provider' >/dev/null
+  tale_must 0 backup b.tar
+  "${inside[@]}" 'DROP TABLE kept' >/dev/null
+  tale_must 10 restore b.tar --dry-run
+  must_not "$said" 'crm|provider_only'
+  tale_must 0 restore b.tar --project-name "$tale_id"
+  equal "$("${inside[@]}" 'SET ROLE shop; SELECT count(*) FROM kept' | tail -1)" 1000 "the rows"
+  tale_must 0 restore --discard-old --yes
+  equal "$("${ask[@]}" "$list")" "$others" "the databases of others"
+  equal "$("${ask[@]}" "SELECT datname FROM pg_database WHERE datname LIKE 'tale\_%' ORDER BY 1" | xargs)" 'tale_knowledge tale_platform' "the stack's"
+  "${ask[@]}" 'ALTER ROLE shop NOCREATEDB' >/dev/null
+  tale_must 77 restore b.tar --project-name "$tale_id"
+  must "$said" 'ask those who run it for: ALTER ROLE "shop" CREATEDB'
+  serves 1.0.0
+  remove_tale
 }

@@ -1,0 +1,45 @@
+package backup
+
+import (
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
+	"github.com/tale-project/tale-runtime/internal/testkit"
+)
+
+// realServer returns a real server of its own as one whose programs are in a container.
+func realServer(t *testing.T) Server {
+	t.Helper()
+	testkit.Psql(t)
+	s := serverOf(t, testkit.StartPostgres(t))
+	testkit.Eventually(t, "the server answers", func() bool { return s.answers(t.Context()) })
+	return s
+}
+
+// serverOf returns the server at a URL that way.
+func serverOf(t *testing.T, u *url.URL) Server {
+	t.Helper()
+	password, _ := u.User.Password()
+	docker := enginetest.New(t)
+	docker.AddContainer(enginetest.Container{Name: "db", Image: "x", Running: true})
+	docker.SetProgram(func(_ string, command []string, in io.Reader, out, errs io.Writer) int {
+		run := exec.CommandContext(t.Context(), command[0], command[1:]...)
+		run.Env = append(os.Environ(), "PGHOST="+u.Hostname(), "PGPORT="+u.Port(), "PGUSER="+u.User.Username(), "PGPASSWORD="+password)
+		run.Stdin, run.Stdout, run.Stderr = in, out, errs
+		_ = run.Run()
+		return run.ProcessState.ExitCode()
+	})
+	e, err := engine.Connect(t.Context(), engine.Options{Host: docker.Host(), Environ: config.Environ{"HOME": t.TempDir()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() })
+	s := Server{Engine: e, Project: "shop-1", Container: "db", Environ: map[string]string{}}
+	return s
+}
