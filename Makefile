@@ -99,7 +99,7 @@ bluegreen: build ## Switch colours 20 times under load and count what visitors l
 browser: build push-request ## Sign, see it live, a switch, a restart and the maintenance page in two Chromiums
 	cd $(APP) && { [ -d node_modules ] || npm ci --no-audit --no-fund; } && { [ -f dist/server/server.js ] || npm run build; }
 	mkdir -p .demo/runner && cp internal/convexsim/runner/host/package*.json .demo/runner && npm ci --prefix .demo/runner --ignore-scripts --omit=optional --no-audit --no-fund
-	cd test/browser && npm ci --ignore-scripts --no-audit --no-fund && RUNNER=$(CURDIR)/.demo/runner node check.mjs $(SCREENSHOTS)
+	cd test/browser && npm ci --ignore-scripts --no-audit --no-fund && RUNNER=$(CURDIR)/.demo/runner ./alone.sh node check.mjs $(SCREENSHOTS)
 
 acme: ## Get certificates from a real ACME authority whose DNS comes late
 	go test -tags $(TAGS) -count=1 -v -run TestCertificateFromAnAuthority ./internal/proxy -args -late-dns 20s
