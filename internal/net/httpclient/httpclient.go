@@ -47,7 +47,22 @@ func (t Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	if response.StatusCode != http.StatusSwitchingProtocols { // there the body is a connection
+		response.Body = answerBody{response.Body}
+	}
 	return response, nil
+}
+
+// answerBody is the body of an answer. What keeps it from coming to its end happens on a
+// connection.
+type answerBody struct{ io.ReadCloser }
+
+func (b answerBody) Read(piece []byte) (int, error) {
+	n, err := b.ReadCloser.Read(piece)
+	if err != nil && err != io.EOF { //nolint:errorlint // a wrapped one is not the end
+		err = netcause.Connected(err)
+	}
+	return n, err
 }
 
 // RefuseSwitch closes an answer that switches protocols, and returns ErrSwitched,

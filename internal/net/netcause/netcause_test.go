@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -26,9 +27,16 @@ func TestOfRealFailures(t *testing.T) {
 		netcause.Reset:    "http://" + testkit.Listen(t, reset),
 		netcause.Protocol: "http://" + testkit.Listen(t, func(c net.Conn) { readSome(c); write(c, "\x15\x03\x01\x00\x02\x02\x16") }),
 		netcause.Silent:   "http://" + testkit.Listen(t, silent),
+		// It answers, and not to the end.
+		netcause.Silent + " half": "http://" + testkit.Listen(t, func(c net.Conn) {
+			readSome(c)
+			write(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+			silent(c)
+		}),
 	} {
 		t.Run(string(kind), func(t *testing.T) {
-			expect(t, get(t, httpclient.Transport{Transport: &http.Transport{}}, url), kind)
+			kind, _, _ := strings.Cut(string(kind), " ")
+			expect(t, get(t, httpclient.Transport{Transport: &http.Transport{}}, url), netcause.Kind(kind))
 		})
 	}
 }
