@@ -2,11 +2,15 @@ package platform
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
+	"strings"
+	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/net/netcause"
+	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/report"
 )
 
@@ -22,8 +26,23 @@ func orUnreachable(err error) error {
 	return &unreachableError{gaveUp}
 }
 
+// askAgainError is what the backend answered where asking again may help.
+type askAgainError struct {
+	error
+	found diagnosis.Diagnosis
+}
+
+func (e *askAgainError) Error() string {
+	return e.error.Error() + "; " + strings.TrimSuffix(e.found.Cause, ".")
+}
+func (e *askAgainError) Unwrap() error { return e.error }
+
 // Report returns what a boot says of the error wherever its reader may look.
 func (e *unreachableError) Report() report.Failure {
+	if answer, ok := errors.AsType[*askAgainError](e.Last); ok {
+		said := fmt.Sprintf("cannot use %s: gave up after %s and %d attempts; the last answer was: %v", e.Wait.What, e.Elapsed.Round(100*time.Millisecond), e.Attempts, answer.error)
+		return report.New(exit.Unavailable, said, answer.found.Cause, answer.found.Fix[0], append(answer.found.Fix[1:], e.Longer())...)
+	}
 	hangs := "if it is up, compare the address in CONVEX_URL with where it listens"
 	if kind, _ := netcause.Of(e.Last); kind == netcause.Silent {
 		hangs = "if it hangs: docker compose restart convex, after a look at its database (docker compose ps db) and at docker stats"
@@ -54,6 +73,8 @@ func (e *unreachableError) meaning() string {
 		return "the host is not there, or something between drops the packets"
 	case netcause.Protocol, netcause.TLS:
 		return "something listens there that is no Convex backend"
+	case netcause.Reset, netcause.Closed:
+		return "something accepts the connection and drops it: a proxy or a firewall in between, a port of something else, or a backend that dies on each request"
 	}
 	return "the backend does not answer as it should"
 }

@@ -2,6 +2,7 @@ package platform
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -63,6 +64,12 @@ func TestMeaningOfTheLastAttempt(t *testing.T) {
 		"nobody listens": {"http://" + testkit.FreeAddress(t), "has not opened its port"},
 		"silence":        {"http://" + silent.Addr().String(), "it accepts connections but does not answer (silent); convex is up and silent"},
 		"starting":       {answers(http.StatusServiceUnavailable), "is not ready"},
+		"half an answer": {"http://" + testkit.Listen(t, func(c net.Conn) {
+			_, _ = c.Read(make([]byte, 1000))
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+			_, _ = c.Read(make([]byte, 1))
+		}), "convex is up and silent"},
+		"dropped":        {"http://" + testkit.Listen(t, func(c net.Conn) { _ = c.Close() }), "something accepts the connection and drops it"},
 		"something else": {answers(http.StatusNotFound), "is no Convex backend"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -60,6 +60,8 @@ func (b *Boot) authenticate(ctx context.Context) (string, error) {
 		err := b.client.CheckAdminKey(ctx)
 		if answer, ok := errors.AsType[*backend.APIError](err); ok {
 			err = b.refused(ctx, err, answer)
+		} else if errors.As(err, new(*backend.UnexpectedAnswerError)) {
+			err = &askAgainError{err, diagnosis.Diagnose(diagnosis.Observe(backend.StageCheckAdminKey, err))}
 		}
 		return b.notYet(stageAuth, err)
 	})
@@ -76,7 +78,7 @@ func (b *Boot) refused(ctx context.Context, err error, answer *backend.APIError)
 	observation := diagnosis.Observe(backend.StageCheckAdminKey, err)
 	found := diagnosis.Diagnose(observation)
 	if found.Retry != diagnosis.RetryNo {
-		return fmt.Errorf("%w; %s", err, found.Cause)
+		return &askAgainError{err, found}
 	}
 	if name, nameErr := b.client.InstanceName(ctx); nameErr == nil && name != b.settings.Instance.Name {
 		found.Cause = fmt.Sprintf("the backend at CONVEX_URL is the instance %q, INSTANCE_NAME here says %q", name, b.settings.Instance.Name)
