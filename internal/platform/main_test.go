@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 
@@ -26,8 +27,8 @@ func TestMain(m *testing.M) {
 }
 
 // webRole returns a web server as the platform's: it prints WEB_SAYS, and has a health
-// route that answers 503 while the shutting-down marker is there, and a gentle end
-// on SIGTERM.
+// route that answers 503 while the shutting-down marker is there, or WEB_STATUS if that is
+// set, and a gentle end on SIGTERM.
 func webRole() int {
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM)
@@ -38,6 +39,8 @@ func webRole() int {
 		failed <- http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			if _, err := os.Stat(marker); err == nil {
 				w.WriteHeader(http.StatusServiceUnavailable)
+			} else if status, err := strconv.Atoi(os.Getenv("WEB_STATUS")); err == nil {
+				w.WriteHeader(status)
 			}
 		}))
 	}()

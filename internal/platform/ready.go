@@ -2,7 +2,9 @@ package platform
 
 import (
 	"errors"
+	"fmt"
 	"sync"
+	"time"
 
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/supervise"
@@ -17,7 +19,8 @@ type webWatch struct {
 	mu     sync.Mutex
 	finish func(string, error) // ends the stage that is running in the report; nil when both are over
 	stage  string
-	ready  bool // now
+	state  supervise.State // now
+	ended  string          // why it is started again, and when
 }
 
 func (b *Boot) watchWeb() *webWatch {
@@ -27,7 +30,7 @@ func (b *Boot) watchWeb() *webWatch {
 func (w *webWatch) isReady() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.ready
+	return w.state == supervise.StateReady
 }
 
 // end ends the stage that is still running when the web server is over.
@@ -54,21 +57,40 @@ func (w *webWatch) observe(state supervise.State) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	b := w.boot
-	w.ready = state == supervise.StateReady
-	switch {
-	case w.ready:
+	w.state = state
+	switch state {
+	case supervise.StateReady:
 		if w.finish != nil {
 			close(w.wasReady)
 		}
 		w.finishStage(nil)
 		b.Ready("url", b.settings.Pushed.Site.SiteURL)
-	case state == supervise.StateRunning:
+	case supervise.StateRunning:
 		if w.stage == stageServe {
 			w.finishStage(nil)
 			w.stage, w.finish = stageReady, b.Begin(stageReady)
 		}
 		b.NotReady("the web server does not answer " + stack.PlatformHealth)
+	case supervise.StateBackoff:
+		b.NotReady(w.ended)
 	default:
 		b.NotReady("the web server is " + state.String())
+	}
+}
+
+// restarts keeps why the web server is started again (supervise.Service.OnRestart).
+func (w *webWatch) restarts(reason error, pause time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ended = fmt.Sprintf("%v; it is started again in %s; its own lines in the log say why", reason, pause.Round(time.Second))
+}
+
+// unhealthy has the health check say what the web server's health route answers, if
+// it still runs without being ready.
+func (w *webWatch) unhealthy(reason string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.state == supervise.StateRunning {
+		w.boot.NotReady("the web server is not healthy at " + stack.PlatformHealth + ": " + reason)
 	}
 }

@@ -45,7 +45,7 @@ func (b *Boot) serve(ctx context.Context) error {
 		case <-looking.Done():
 		}
 	})
-	web := b.webServer(up.observe)
+	web := b.webServer(up)
 	b.log.Info("a stop takes this long at most", "budget", b.settings.Web.Drain+supervise.StopBudget([]supervise.Service{web}))
 	ended := make(chan error, 1)
 	go func() { ended <- b.services.Run(serving, web) }()
@@ -88,7 +88,7 @@ func (b *Boot) drain(wasReady bool, escalated <-chan struct{}, ended chan error)
 	}
 }
 
-func (b *Boot) webServer(onState func(supervise.State)) supervise.Service {
+func (b *Boot) webServer(up *webWatch) supervise.Service {
 	prober := health.NewProber()
 	url := "http://" + b.webAddress() + stack.PlatformHealth
 	return supervise.Service{
@@ -107,10 +107,13 @@ func (b *Boot) webServer(onState func(supervise.State)) supervise.Service {
 			_, err := prober.Get(ctx, url)
 			return err
 		},
-		OnState: onState,
+		Explain:   b.webChild().Advise,
+		OnState:   up.observe,
+		OnRestart: up.restarts,
 		OnSilence: func(since time.Duration, reason string) {
-			b.log.Warn("the web server runs and does not answer", "at", url, "since", since, "reason", reason,
-				"fix", "it must listen on PORT, on all addresses, and answer "+stack.PlatformHealth+" with 200; docker compose restart platform, if it hangs")
+			b.log.Warn("the web server runs and is not healthy", "at", url, "since", since, "reason", reason,
+				"fix", "it must listen on PORT, on all addresses, and answer "+stack.PlatformHealth+" with 200, without a sign-in or a redirect; its own lines say why it does not; docker compose restart platform, if it hangs")
+			up.unhealthy(reason)
 		},
 	}
 }

@@ -1,11 +1,15 @@
 package platform
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
 
+	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
@@ -54,5 +58,70 @@ func TestAWebServerThatIsTooBig(t *testing.T) {
 	})
 	if !p.Says("the memory of this container does not suffice limit=\"120 MiB\"") {
 		t.Error("the limit is not named at the start")
+	}
+}
+
+// A backend that answers the check of the key with an error of its own, or is none, is
+// not said to be away: what it answered is explained as that of a push is.
+func TestWhatIsSaidOfABackendThatAnswersWrongly(t *testing.T) {
+	sim := newSim(t)
+	sim.Inject(fault.Fault{Stage: "check_admin_key", Status: 500, Code: "InternalServerError", Message: "boom"})
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>It works!</html>") }))
+	t.Cleanup(page.Close)
+	for name, tt := range map[string]struct {
+		url  string
+		says []string
+	}{
+		"trouble of its own": {sim.URL(), []string{
+			"said     cannot use convex at CONVEX_URL=" + sim.URL() + ": gave up after", "the last answer was: GET /api/check_admin_key: 500 Internal Server Error InternalServerError: boom",
+			"cause    The backend has trouble of its own", "df -h /app/data",
+		}},
+		"a web page": {page.URL, []string{
+			"a web page, not an answer of a Convex backend", "cause    Something answered that is not a Convex backend", "fix      let CONVEX_URL name the backend's own port",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := start(t, environ(t, tt.url, "CONVEX_WAIT_TIMEOUT=500ms"))
+			if code := c.Wait(); code != exit.Unavailable {
+				t.Errorf("exit code %d", code)
+			}
+			for _, want := range append(tt.says, "FAILED at auth", "raise CONVEX_WAIT_TIMEOUT (now 500ms) if it only needs longer") {
+				if !c.Says(want) {
+					t.Errorf("%q is not said", want)
+				}
+			}
+			if c.Says("cannot reach") {
+				t.Error("it is said not to be reached")
+			}
+		})
+	}
+}
+
+// The health check of a web server that does not take traffic says what it does instead.
+func TestWhatTheHealthSaysOfAWebServer(t *testing.T) {
+	ends := start(t, environ(t, newSim(t).URL(), "CONVEX_DEPLOY_DRIVER=cli", "WEB_COMMAND=sh -c 'echo cannot open config; exit 3'"), "serve")
+	ends.Until("it is started again", func() bool {
+		return strings.HasPrefix(ends.reason(), "web ended: exit code 3; it is started again in ") && strings.Contains(ends.reason(), "its own lines in the log say why")
+	})
+	if !ends.Says("WARN  web does not run cause=\"sh -c echo cannot open config; exit 3 (WEB_COMMAND) ends by itself") || !ends.Says("fix=\"read its last lines: docker compose logs platform | grep 'web |'\"") {
+		t.Error("it is not explained at its first end")
+	}
+}
+
+func (c *container) reason() string {
+	document, err := c.source().Fetch(c.t.Context())
+	if err != nil {
+		return ""
+	}
+	return document.Reason
+}
+
+// A web server that runs and answers wrongly is not said to be silent.
+func TestWhatTheHealthSaysOfAWrongAnswer(t *testing.T) {
+	t.Parallel()
+	c := start(t, environ(t, newSim(t).URL(), "WEB_STATUS=401"))
+	c.Until("what it answers", func() bool { return c.reason() == "the web server is not healthy at /api/health: HTTP status 401" })
+	if !c.Says("WARN  the web server runs and is not healthy") || !c.Says("reason=\"HTTP status 401\"") {
+		t.Error("the log does not say so")
 	}
 }

@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -91,7 +92,25 @@ func startError(path, dir string, err error) error {
 		return exit.Errorf(exit.NotFound, "%s: the working directory %s is not there", path, dir)
 	}
 	if _, statErr := os.Stat(inDir(path, dir)); statErr == nil {
-		return exit.Errorf(exit.NotFound, "%s: its interpreter or loader does not exist: %w", path, err)
+		return exit.With(exit.NotFound, &interpreterError{path, err})
 	}
 	return exit.Errorf(exit.NotFound, "%s: %w", path, err)
+}
+
+// interpreterError is a file that is there, and what it says to be run by is not.
+type interpreterError struct {
+	path string
+	err  error
+}
+
+func (e *interpreterError) Error() string {
+	return fmt.Sprintf("%s: its interpreter or loader does not exist: %v", e.path, e.err)
+}
+func (e *interpreterError) Unwrap() error { return e.err }
+
+// LacksInterpreter reports whether err is about a command whose interpreter or loader does
+// not exist.
+func LacksInterpreter(err error) bool {
+	_, lacks := errors.AsType[*interpreterError](err)
+	return lacks
 }

@@ -19,6 +19,8 @@ type runner struct {
 	log      *slog.Logger
 	restarts *restarts
 	info     info
+
+	explained string // the cause that was logged last
 }
 
 func newRunner(log *slog.Logger, service Service) *runner {
@@ -39,13 +41,35 @@ func (r *runner) run(ctx context.Context) error {
 		if !again {
 			return r.fail(err)
 		}
-		r.log.Warn("restarting after a pause", "process", r.Name, "reason", err.Error(), "pause", wait,
-			"restart", r.restarts.total, "restarts_left", r.restarts.left())
+		r.tellRestart(err, wait)
 		r.set(StateBackoff)
 		pause.For(ctx, wait)
 	}
 	r.set(StateStopped)
 	return nil //nolint:nilerr // what ends a process that was asked to stop is no error
+}
+
+func (r *runner) tellRestart(reason error, wait time.Duration) {
+	r.explain(reason)
+	r.log.Warn("restarting after a pause", "process", r.Name, "reason", reason.Error(), "pause", wait,
+		"restart", r.restarts.total, "restarts_left", r.restarts.left())
+	if r.OnRestart != nil {
+		r.OnRestart(reason, wait)
+	}
+}
+
+// explain logs why a process does not run and what to do, once for each reason: it is
+// the same at the next restart.
+func (r *runner) explain(err error) {
+	if r.Explain == nil {
+		return
+	}
+	cause, fix := r.Explain(err)
+	if fix == "" || cause == r.explained {
+		return
+	}
+	r.explained = cause
+	r.log.Warn(r.Name+" does not run", "cause", cause, "fix", fix)
 }
 
 // once runs the process to its end and returns how long it lived and why it ended.
@@ -123,6 +147,7 @@ func (r *runner) fail(err error) error {
 	if r.Critical {
 		return err
 	}
+	r.explain(err)
 	r.log.Error("a service has failed and stays down", "process", r.Name, "error", err.Error())
 	return nil
 }

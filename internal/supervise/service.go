@@ -38,6 +38,12 @@ type Service struct {
 	// the last probe said: after ten seconds, then every thirty. It may be called while
 	// another callback is.
 	OnSilence func(since time.Duration, reason string)
+	// Explain returns why the process ended or could not be started, and what to do, for a
+	// line before the one that says that it is started again, or stays down; nil or two empty
+	// texts leave it out.
+	Explain func(error) (cause, fix string)
+	// OnRestart gets why the process is started again, and when.
+	OnRestart func(reason error, pause time.Duration)
 	// OnExit gets how a process ended that was not stopped, after its last line
 	// of output was passed on.
 	OnExit func(Status)
