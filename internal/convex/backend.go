@@ -106,8 +106,18 @@ func (w *backendWatch) service(trust map[string]string, stop context.CancelCause
 			w.boot.log.Warn("the backend runs and is not ready", "at", s.Network.URL(), "since", since, "reason", reason,
 				"fix", "read its last lines; docker compose restart convex, if it was ready before and hangs")
 		},
-		OnExit: w.exited,
+		Explain: w.whyNotStarted,
+		OnExit:  w.exited,
 	}, nil
+}
+
+// whyNotStarted explains what kept a process from being started; an end is explained as
+// a crash.
+func (w *backendWatch) whyNotStarted(err error) (cause, fix string) {
+	if _, ended := supervise.Ended(err); ended {
+		return "", ""
+	}
+	return w.boot.backendChild().Advise(err)
 }
 
 // line keeps and relays one line of the backend.

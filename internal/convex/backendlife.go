@@ -57,7 +57,7 @@ func (w *backendWatch) tooLate() {
 	limit := w.boot.settings.Backend.WaitTimeout
 	err := report.New(exit.Unavailable,
 		fmt.Sprintf("cannot use the backend: it did not answer at %s within %s; the last try said: %s", w.boot.settings.Network.URL(), limit, health.Reason(w.lastErr)),
-		w.whyLate(), "read what it printed: docker compose logs --tail 200 convex",
+		w.whyLate(), w.howToLook(),
 		fmt.Sprintf("raise CONVEX_WAIT_TIMEOUT (now %s) if it only needs longer", limit)).Err(nil)
 	w.finish("", err)
 	w.stop(err)
@@ -72,9 +72,17 @@ func (w *backendWatch) whyLate() string {
 		}
 	}
 	if len(lines) == 0 {
-		return "the backend has printed nothing"
+		return "the backend has printed nothing, which the official one never does: what CONVEX_BACKEND_COMMAND names may be another program, or it hangs in its first step"
 	}
 	return "the last thing the backend printed: " + lines[len(lines)-1]
+}
+
+// howToLook returns where to read on about a backend that is late.
+func (w *backendWatch) howToLook() string {
+	if len(w.tail.Lines()) == 0 {
+		return "take CONVEX_BACKEND_COMMAND out of .env (the image knows its own), then: docker compose up -d convex"
+	}
+	return "read what it printed: docker compose logs --tail 200 convex"
 }
 
 // exited explains an unrequested end of the backend.

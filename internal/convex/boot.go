@@ -46,6 +46,7 @@ type Boot struct {
 
 	trust    *trust.Bundle
 	guard    *volume.Guard
+	claim    *volume.Claim // or its file would be closed, and unlocked, as soon as nothing holds it
 	backend  *backendWatch
 	booted   sync.Once // the stage ready is over
 	services atomic.Pointer[supervise.Supervisor]

@@ -48,9 +48,15 @@ func (b *Boot) explain(err error) error {
 	if _, ended := supervise.Ended(err); ended && b.backend.lastCrash() != nil {
 		return &crashError{err, b.backend.lastCrash()}
 	}
-	return boot.Child{
-		Name: backendName, Service: serviceName, Setting: "CONVEX_BACKEND_COMMAND", Command: strings.Join(b.settings.Backend.Command, " "),
-	}.Explain(err)
+	return b.backendChild().Explain(err)
+}
+
+func (b *Boot) backendChild() boot.Child {
+	return boot.Child{Name: backendName, Service: serviceName, Setting: "CONVEX_BACKEND_COMMAND", Command: strings.Join(b.settings.Backend.Command, " ")}
+}
+
+func (b *Boot) dashboardChild() boot.Child {
+	return boot.Child{Name: dashboard.Name, Service: serviceName, Setting: "CONVEX_DASHBOARD_COMMAND", Command: strings.Join(b.settings.Dashboard.Command, " ")}
 }
 
 // becomeReady opens readiness; the first time that ends the boot.
@@ -122,5 +128,7 @@ func (b *Boot) generation(stop context.CancelCauseFunc) ([]supervise.Service, er
 		Log: b.log, Settings: b.settings.Dashboard, Interface: b.settings.Network.Interface, SiteURL: b.settings.Site.SiteURL,
 		Environ: b.environ, Mask: secretMask(b.settings, b.environ), Finish: b.Begin(stageDashboard),
 	}
-	return append(services, board.Service(trust)), nil
+	service := board.Service(trust)
+	service.Explain = b.dashboardChild().Advise
+	return append(services, service), nil
 }

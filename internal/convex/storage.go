@@ -22,6 +22,9 @@ func (b *Boot) prepareStorage(ctx context.Context) (string, error) {
 		return "", err
 	}
 	b.guard = guard
+	if b.claim, err = b.settings.Volume.Claim(ctx, b.log, b.settings.Database.Storage, b.settings.Backend.WaitTimeout); err != nil {
+		return "", err
+	}
 	b.sweepTemp()
 	b.settings.Volume.WarnOfLowSpace(b.log)
 	b.backend.openLog()

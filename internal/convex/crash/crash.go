@@ -97,6 +97,9 @@ func unexplained(e Evidence) (cause, fix string) {
 		return "the backend crashed in native code", "keep crash.log and report it; check that the image fits the machine's processor"
 	case e.Signal != 0:
 		return "a signal of another process ended the backend", "find out which process sends signals in this container"
+	case len(e.Lines) == 0:
+		return "the backend ended without having printed a line, which the official one never does: what CONVEX_BACKEND_COMMAND names may be another program",
+			"take CONVEX_BACKEND_COMMAND out of .env (the image knows its own), then: docker compose up -d convex"
 	case e.Code == 0:
 		return "the backend ended by itself without saying why", readLastLines
 	}

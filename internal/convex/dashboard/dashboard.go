@@ -15,8 +15,10 @@ import (
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
+// Name is that of the process.
+const Name = "dashboard"
+
 const (
-	name = "dashboard"
 	// restartBudget is how often the dashboard is started again within an hour.
 	// After that it stays down, and the backend goes on without it.
 	restartBudget = 10
@@ -46,12 +48,12 @@ type Dashboard struct {
 
 // Service describes the dashboard for the supervisor.
 func (d *Dashboard) Service(trust map[string]string) supervise.Service {
-	d.relay = logging.ChildLines(d.Log, name)
+	d.relay = logging.ChildLines(d.Log, Name)
 	prober := health.NewProber()
 	url := fmt.Sprintf("http://127.0.0.1:%d%s", d.Settings.Port, d.Settings.BasePath)
 	return supervise.Service{
 		Process: supervise.Process{
-			Name: name,
+			Name: Name,
 			Argv: d.Settings.Command,
 			Env:  d.environ(trust).List(),
 			Stop: []supervise.StopStep{{Signal: syscall.SIGTERM, Wait: stopWait}},
@@ -96,7 +98,7 @@ func (d *Dashboard) exited(status supervise.Status) {
 	lines := d.tail.Lines()
 	d.Log.Warn("the dashboard ended; the backend goes on", "end", status.String())
 	for _, line := range lines[max(0, len(lines)-lastWords):] {
-		d.Log.Warn(line, logging.ChildKey, name)
+		d.Log.Warn(line, logging.ChildKey, Name)
 	}
 	d.tail.Reset()
 }

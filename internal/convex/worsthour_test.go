@@ -1,0 +1,118 @@
+package convex
+
+import (
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/convex/postgres/postgrestest"
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/testkit"
+)
+
+// What an operator reads of a program that is not the backend.
+func TestWhatIsSaidOfABackendThatIsNone(t *testing.T) {
+	for name, tt := range map[string]struct {
+		command string
+		code    int
+		says    []string
+	}{
+		"ends without a word": {"true", exit.UnrequestedEnd,
+			[]string{"cause    the backend ended without having printed a line", "fix      take CONVEX_BACKEND_COMMAND out of .env"}},
+		"hangs without a word": {"sh -c 'trap : INT; exec sleep 60' backend", exit.Unavailable,
+			[]string{"cause    the backend has printed nothing", "fix      take CONVEX_BACKEND_COMMAND out of .env"}},
+		"without its interpreter": {script(t, "#!/nowhere/bash\n"), exit.NotFound,
+			[]string{"cause    ", "(CONVEX_BACKEND_COMMAND) is there; the interpreter in its first line, or its loader, is not in this image", "fix      put that interpreter into the image"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newService(t, "CONVEX_BACKEND_COMMAND", tt.command, "CONVEX_RESTART_BUDGET", "0", "CONVEX_WAIT_TIMEOUT", "1").start()
+			if code := s.WaitWithin(15 * time.Second); code != tt.code {
+				t.Errorf("exit code %d", code)
+			}
+			s.saysAll(tt.says)
+		})
+	}
+}
+
+// script writes a program.
+func script(t *testing.T, text string) (path string) {
+	t.Helper()
+	path = t.TempDir() + "/program"
+	if err := os.WriteFile(path, []byte(text), 0o755); err != nil { //nolint:gosec // it is executed
+		t.Fatal(err)
+	}
+	return path
+}
+
+func (s *service) saysAll(texts []string) {
+	s.t.Helper()
+	for _, want := range texts {
+		if !s.Says(want) {
+			s.t.Errorf("%q is not said:\n%s", want, s.Output.String())
+		}
+	}
+}
+
+// Two containers with one volume and one SQLite file: the second one waits, says for
+// what, and gives up; it goes on as soon as the first one has ended.
+func TestTwoContainersWithOneSQLiteFile(t *testing.T) {
+	first := newService(t).start()
+	first.untilReady()
+	volume := first.environ["TALE_CONFIG_DIR"]
+	second := newService(t, "TALE_CONFIG_DIR", volume, "CONVEX_WAIT_TIMEOUT", "1").start()
+	if code := second.WaitWithin(15 * time.Second); code != exit.Unavailable {
+		t.Errorf("exit code %d", code)
+	}
+	second.saysAll([]string{
+		"waiting for the data folder " + volume, "reason=\"another convex container uses it\"", "FAILED at storage", "another convex container uses it, and has done so for 1s",
+		"cause    two containers have the same volume", "fix      docker ps -a --filter name=convex",
+	})
+	third := newService(t, "TALE_CONFIG_DIR", volume).start()
+	third.Until("it waits", func() bool { return third.Says("waiting for the data folder") })
+	if code := first.Stop(5 * time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	third.untilReady()
+	third.Stop(5 * time.Second)
+}
+
+// With Postgres the lease decides who writes, and a container that replaces another one
+// is not held up.
+func TestTwoContainersWithOneVolumeBesidePostgres(t *testing.T) {
+	host, port, _ := strings.Cut(postgrestest.Start(t, nil).Addr(), ":")
+	database := []string{"CONVEX_STORAGE", "", "DB_HOST", host, "DB_PORT", port, "DB_PASSWORD", "any"}
+	first := newService(t, database...).start()
+	first.untilReady()
+	second := newService(t, slices.Concat(database, []string{"TALE_CONFIG_DIR", first.environ["TALE_CONFIG_DIR"]})...).start()
+	second.untilReady()
+	second.saysAll([]string{"WARN  another convex container uses this data folder", "give it a volume of its own"})
+	second.Stop(5 * time.Second)
+	first.Stop(5 * time.Second)
+}
+
+// A limit that leaves no room for another process is named with its setting at the
+// first start, and not only after all of them.
+func TestTooFewOpenFiles(t *testing.T) {
+	s := newService(t)
+	command := exec.Command("sh", "-c", `ulimit -n 16 && exec "$0"`, os.Args[0])
+	command.Env = s.environ.List()
+	p := testkit.Start(t, command)
+	p.Until("it is explained", func() bool {
+		return p.Says("WARN  backend does not run cause=\"the container has a limit") && p.Says("too many open files") && p.Says("raise what is named (pids_limit and ulimits in the compose file)")
+	})
+}
+
+// A dashboard that does not run is explained, although everything else goes on.
+func TestWhatIsSaidOfADashboard(t *testing.T) {
+	dying := newService(t, "CONVEX_DASHBOARD_COMMAND", "sh -c 'exit 1'").start()
+	dying.Until("the command is named", func() bool {
+		return dying.Says("WARN  dashboard does not run cause=\"sh -c exit 1 (CONVEX_DASHBOARD_COMMAND) ends by itself") && dying.Says("grep 'dashboard |'")
+	})
+	missing := newService(t, "CONVEX_DASHBOARD_COMMAND", "/no/such/node server.js").start()
+	missing.Until("the setting is named", func() bool {
+		return missing.Says("WARN  dashboard does not run cause=") && missing.Says("correct CONVEX_DASHBOARD_COMMAND in .env")
+	})
+}
