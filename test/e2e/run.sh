@@ -147,7 +147,7 @@ tale() {
   check "tale: data are backed up and come back" in_stack kept tale_backs_up
   check "tale: the database is killed in a backup and in a restore" in_stack kept tale_loses_postgres
   check "tale: a copy comes from the backup, and goes" in_stack kept tale_drills
-  at_end+=("in_stack shared remove_tale")
+  at_end+=("in_stack shared remove_shared")
   check "tale: a database server that others use as well" in_stack shared tale_shares_a_server
   at_end+=("in_stack legacy remove_tale" "in_stack legacy remove_legacy")
   check "tale: volumes of before 0.2.33 are migrated, killed while they are" in_stack legacy tale_migrates

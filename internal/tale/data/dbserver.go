@@ -36,6 +36,14 @@ type stackDatabase struct {
 	CAFile   string `env:"PG_CA_FILE"`
 }
 
+// authority returns PG_CA_FILE if this machine has it: it may be one of the container only.
+func (s stackDatabase) authority() string {
+	if _, err := os.Stat(s.CAFile); err != nil {
+		return ""
+	}
+	return s.CAFile
+}
+
 // databaseVariables returns the settings that say which server is meant.
 func databaseVariables() []config.Variable {
 	variables := config.Describe(stackDatabase{})
@@ -67,10 +75,7 @@ func (a *app) databaseTarget(ctx context.Context, command *cobra.Command, o data
 	if err != nil {
 		return nil, done, err
 	}
-	d.CAFile = o.ca
-	if _, missing := os.Stat(settings.CAFile); d.CAFile == "" && missing == nil {
-		d.CAFile = settings.CAFile
-	}
+	d.CAFile = cmp.Or(o.ca, settings.authority())
 	if d.Server.URL == nil || o.from {
 		if done, err = a.throughEngine(ctx, p, o, settings, d); err != nil {
 			return nil, done, err

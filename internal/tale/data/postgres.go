@@ -3,6 +3,7 @@ package data
 import (
 	"cmp"
 	"context"
+	"os"
 	"slices"
 
 	"github.com/tale-project/tale-runtime/internal/config"
@@ -39,17 +40,18 @@ func postgres(ctx context.Context, s *session.Session, state rollout.State) (ser
 		}
 		return server, release, nil
 	}
-	postgres, err := settings.Server()
-	if err == nil {
-		release, err = externalPostgres(ctx, s, state, postgres, &server)
-	}
+	release, err = externalPostgres(ctx, s, state, settings, &server)
 	return server, release, err
 }
 
 // externalPostgres borrows the programs of the release's database image, whose version
 // should not be older than the server's. Others may have databases there.
-func externalPostgres(ctx context.Context, s *session.Session, state rollout.State, postgres stack.Postgres, server *backup.Server) (release func(), err error) {
+func externalPostgres(ctx context.Context, s *session.Session, state rollout.State, settings stackDatabase, server *backup.Server) (release func(), err error) {
 	release = func() {}
+	postgres, err := settings.Server()
+	if err != nil {
+		return release, err
+	}
 	image := databaseImage(s)
 	if _, found, err := s.Engine.Image(ctx, image); err != nil || !found {
 		return release, cmp.Or(err, exit.Errorf(exit.Config, "pg_dump of the database at %s is needed, and the engine does not have %s: `docker pull %s` first", postgres.Address(), image, image))
@@ -58,22 +60,52 @@ func externalPostgres(ctx context.Context, s *session.Session, state rollout.Sta
 	if !slices.Contains(state.Networks, network) {
 		network = "bridge"
 	}
-	user := postgres.URL.User.Username()
-	password, _ := postgres.URL.User.Password()
-	server.Environ = map[string]string{
-		"PGHOST": postgres.URL.Hostname(), "PGPORT": postgres.Port(), "PGUSER": user, "PGPASSWORD": password, "PGSSLMODE": string(postgres.Mode),
-	}
-	if options := postgres.URL.Query().Get("options"); options != "" {
-		server.Environ["PGOPTIONS"] = options
-	}
+	authority := settings.authority()
+	server.Environ = loginVariables(postgres, authority)
 	server.Databases = []string{server.Platform, database.Knowledge}
 	if server.Container, release, err = s.Engine.Lend(ctx, image, network, map[string]string{engine.LabelProject: s.Project.File.ID}); err != nil {
-		return release, err
+		return func() {}, err
 	}
-	if err = server.FindMaintenance(ctx, append(database.Maintenance(user), "template1")); err != nil {
+	if authority != "" {
+		err = lendFile(ctx, s.Engine, server.Container, authority)
+	}
+	if err == nil {
+		err = server.FindMaintenance(ctx, append(database.Maintenance(postgres.URL.User.Username()), "template1"))
+	}
+	if err != nil {
 		release()
+		release = func() {}
 	}
 	return release, err
+}
+
+// lentAuthority is where a lent container has the file of PG_CA_FILE.
+const lentAuthority = "/tmp/tale-ca.pem"
+
+// loginVariables returns what tells the programs of Postgres where to log in. With the file
+// of an authority they check whom they log in to, as the backend does.
+func loginVariables(postgres stack.Postgres, authority string) map[string]string {
+	password, _ := postgres.URL.User.Password()
+	variables := map[string]string{
+		"PGHOST": postgres.URL.Hostname(), "PGPORT": postgres.Port(), "PGUSER": postgres.URL.User.Username(), "PGPASSWORD": password, "PGSSLMODE": string(postgres.Mode),
+	}
+	if options := postgres.URL.Query().Get("options"); options != "" {
+		variables["PGOPTIONS"] = options
+	}
+	if authority != "" && postgres.Mode == stack.SSLRequire {
+		variables["PGSSLMODE"], variables["PGSSLROOTCERT"] = "verify-full", lentAuthority
+	}
+	return variables
+}
+
+// lendFile gives a lent container the file of an authority.
+func lendFile(ctx context.Context, e *engine.Engine, container, authority string) error {
+	file, err := os.Open(authority)
+	if err != nil {
+		return exit.Errorf(exit.Config, "cannot read PG_CA_FILE: %w", err)
+	}
+	defer file.Close()
+	return e.Stream(ctx, container, []string{"sh", "-c", `cat > "$0"`, lentAuthority}, nil, engine.Streams{In: file})
 }
 
 // databaseImage returns the database image of the release, also where the project does

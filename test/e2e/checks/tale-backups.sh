@@ -93,26 +93,42 @@ tale_drills() {
   equal "$(docker ps -aq --filter "name=^/$tale_id-"; docker volume ls -q --filter "name=^${tale_id}_")" '' "what is left of it"
 }
 
-# A server that others use as well, where the stack's user is no superuser: what is theirs
-# is not in the backup, and stays as it is.
+# certificate_of ADDRESS: makes one that all can read, and a key for the database image's
+# server alone, in the folder $tls.
+certificate_of() {
+  mkdir -p "$tls"
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=elsewhere -addext "subjectAltName=IP:$1" \
+    -keyout "$tls/key.pem" -out "$tls/ca.pem" 2>/dev/null
+  chown "$(docker run --rm --entrypoint id tale-e2e/tale-db:17 -u postgres)" "$tls/key.pem"
+}
+
+# A server that others use as well, where the stack's user is no superuser, and whose
+# certificate is checked: what is theirs is not in the backup, and stays as it is.
 tale_shares_a_server() {
-  local server=$tale_id-elsewhere statement gateway others list="SELECT oid, datname FROM pg_database WHERE datname NOT LIKE 'tale\_%' ORDER BY oid"
+  local server=$tale_id-elsewhere statement gateway others tls=/tmp/$tale_id-tls list="SELECT oid, datname FROM pg_database WHERE datname NOT LIKE 'tale\_%' ORDER BY oid"
   local ask=(docker exec "$server" psql -U provider -d postgres -Atc) inside=(docker exec "$server" psql -U provider -d tale_platform -Atc)
   new_project convex platform proxy
   gateway=$(docker network inspect -f '{{(index .IPAM.Config 0).Gateway}}' bridge)
-  docker run -d --name "$server" -p "$gateway::5432" -e POSTGRES_USER=provider -e POSTGRES_PASSWORD=provider-e2e tale-e2e/tale-db:17 >/dev/null
+  certificate_of "$gateway"
+  docker run -d --name "$server" -p "$gateway::5432" -v "$tls:/tls:ro" -e POSTGRES_USER=provider -e POSTGRES_PASSWORD=provider-e2e tale-e2e/tale-db:17 >/dev/null
   patiently 60 state_is "$server" healthy
-  for statement in 'DROP DATABASE tale_platform' 'DROP DATABASE tale_knowledge' "CREATE ROLE shop LOGIN CREATEDB PASSWORD 'shop-e2e'" 'CREATE DATABASE crm' 'CREATE DATABASE crm_restoring' \
+  for statement in "ALTER SYSTEM SET ssl_cert_file = '/tls/ca.pem'" "ALTER SYSTEM SET ssl_key_file = '/tls/key.pem'" 'ALTER SYSTEM SET ssl = on' 'SELECT pg_reload_conf()' 'DROP DATABASE tale_platform' 'DROP DATABASE tale_knowledge' "CREATE ROLE shop LOGIN CREATEDB PASSWORD 'shop-e2e'" 'CREATE DATABASE crm' 'CREATE DATABASE crm_restoring' \
     'CREATE DATABASE provider_only' 'REVOKE ALL ON DATABASE provider_only, postgres FROM PUBLIC'; do
     "${ask[@]}" "$statement" >/dev/null
   done
   others=$("${ask[@]}" "$list")
   release_of db 1.0.0 tale-e2e/tale-db:17
-  echo "POSTGRES_URL=postgresql://shop:shop-e2e@$(docker port "$server" 5432)?sslmode=disable" >>"$tale_dir/.env"
+  printf '%s\n' "POSTGRES_URL=postgresql://shop:shop-e2e@$(docker port "$server" 5432)?sslmode=require" "PG_CA_FILE=$tls/ca.pem" >>"$tale_dir/.env"
+  printf 'services: {convex: {volumes: ["%s:%s:ro"]}}\n' "$tls/ca.pem" "$tls/ca.pem" >"$tale_dir/compose.override.yml"
   tale_must 0 db init
   tale_must 0 deploy --yes
   "${inside[@]}" 'SET ROLE shop; CREATE TABLE kept AS SELECT generate_series(1, 1000) n; GRANT SELECT ON kept TO provider' >/dev/null
   tale_must 0 backup b.tar
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=elsewhere -keyout /dev/null -out "$tls/other.pem" 2>/dev/null
+  sed -i "s|^PG_CA_FILE=.*|PG_CA_FILE=$tls/other.pem|" "$tale_dir/.env"
+  run_tale backup no.tar
+  must "$code $said" '^(69|77|78) .*certificate verify failed'
+  sed -i "s|^PG_CA_FILE=.*|PG_CA_FILE=$tls/ca.pem|" "$tale_dir/.env"
   "${inside[@]}" 'DROP TABLE kept' >/dev/null
   tale_must 10 restore b.tar --dry-run
   must_not "$said" 'crm|provider_only'
@@ -125,5 +141,9 @@ tale_shares_a_server() {
   tale_must 77 restore b.tar --project-name "$tale_id"
   must "$said" 'ask those who run it for: ALTER ROLE "shop" CREATEDB'
   serves 1.0.0
+  remove_shared
+}
+remove_shared() {
   remove_tale
+  rm -rf "/tmp/$tale_id-tls"
 }
