@@ -91,7 +91,7 @@ const maxLog = 1 << 30
 type Target struct {
 	volume    state
 	databases map[string]string // by name: what run has restored it
-	filled    []string          // databases with something in them
+	filled    []string          // databases with tables, and in which schemas
 	login     login
 }
 
@@ -128,16 +128,22 @@ FROM pg_database d WHERE NOT datistemplate;
 		if _, there := t.databases[d.Name]; !there {
 			continue
 		}
-		lines, err := r.Server.query(ctx, d.Name, "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE relkind IN ('r', 'p', 'm') AND nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema' AND NOT EXISTS (SELECT 1 FROM pg_depend WHERE objid = c.oid AND deptype = 'e');\n")
+		lines, err := r.Server.query(ctx, d.Name, schemasWithTables)
 		if err != nil {
 			return t, err
 		}
-		if lines[0] != "0" {
-			t.filled = append(t.filled, d.Name)
+		if lines[0] != "" {
+			t.filled = append(t.filled, d.Name+" ("+lines[0]+")")
 		}
 	}
 	return t, nil
 }
+
+// schemasWithTables returns those of a database, but for what extensions have made.
+const schemasWithTables = `
+SELECT coalesce(string_agg(DISTINCT nspname, ', '), '') FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+WHERE relkind IN ('r', 'p', 'm') AND nspname NOT LIKE 'pg\_%' AND nspname <> 'information_schema' AND NOT EXISTS (SELECT 1 FROM pg_depend WHERE objid = c.oid AND deptype = 'e');
+`
 
 func (r Restore) lookAtVolume(ctx context.Context) (found state, err error) {
 	err = r.helper(ctx, []string{lookVerb}, nil, func(m message) error {

@@ -150,6 +150,11 @@ CREATE DATABASE crm_before_20260101000000 OWNER other; CREATE DATABASE tale_plat
 	if len(m.Databases) != 2 || m.Databases[0].Name != "tale_knowledge" || !slices.Equal(m.Databases[1].Needs, []string{"other"}) {
 		t.Fatalf("%+v", m.Databases)
 	}
+	s.do(t, "tale_platform", "CREATE SCHEMA of_others CREATE TABLE t (); CREATE SCHEMA empty;\n")
+	filled, err := Restore{Server: s, Manifest: m}.lookAtServer(t.Context(), Target{})
+	if diff := cmp.Diff([]string{"the database tale_platform (of_others, public)"}, filled.Holds()); err != nil || diff != "" {
+		t.Error(err, diff)
+	}
 	s.restored(t, m, "CREATE TABLE documents AS SELECT 2 AS id;\n")
 	if len(warned) != 1 || !strings.Contains(warned[0], `"app.text", which ALTER DATABASE`) {
 		t.Errorf("it warns of %q", warned)
