@@ -43,6 +43,8 @@ func (d *deployment) goBack() (map[string]string, error) {
 	switch {
 	case !found && named == "":
 		return nil, exit.Errorf(exit.Failure, "there is no earlier release to go back to: `tale history` shows none that served before the present one")
+	case !found && !slices.Contains([]string{"", named}, engine.Tag(d.Project.File.Images[stack.Platform])):
+		return nil, fmt.Errorf("`tale history` shows no other release %s that served here, and %w", named, tagIsNamed(d.Project.File.Images[stack.Platform]))
 	case !found:
 		return map[string]string{}, nil // by its tag, as any deploy
 	}
@@ -60,6 +62,11 @@ func (d *deployment) goBack() (map[string]string, error) {
 	}
 	d.release.Version = earlier.Release
 	return ids, nil
+}
+
+// tagIsNamed returns why a --version would change nothing.
+func tagIsNamed(image string) error {
+	return exit.Errorf(exit.Usage, "--version cannot change the image %s, which tale.json names with its tag: change it there, or leave the tag out there", image)
 }
 
 // fitsData refuses to go back to a release that may not read the present data, be it by

@@ -97,6 +97,24 @@ func TestARollbackIsToTheImageOfThen(t *testing.T) {
 	}
 }
 
+// TestARollbackToWhatNeverServed: where tale.json names the image with its tag, that would be
+// a deploy of what serves already, which looks like success.
+func TestARollbackToWhatNeverServed(t *testing.T) {
+	for image, want := range map[string]int{"r/shop:2": exit.Usage, "r/shop:9": 0, "r/shop": 0, "": 0} {
+		p := &project.Project{Dir: t.TempDir(), File: project.File{Services: []string{stack.Platform}, Images: map[string]string{stack.Platform: image}}}
+		for _, release := range []string{"1", "2"} {
+			if err := p.Record(ofRelease(release, false)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		serves := engine.Container{Service: stack.Platform, ImageID: "2", State: engine.State{Running: true}}
+		d := &deployment{Session: &session.Session{Project: p}, options: deployOptions{rollback: true, version: "9"}, state: rollout.State{Containers: []engine.Container{serves}}}
+		if _, err := d.goBack(); exit.Code(err) != want {
+			t.Errorf("%q: exit code %d, %v, want %d", image, exit.Code(err), err, want)
+		}
+	}
+}
+
 // TestARollbackLeadsToWhatWasTakenOver: another tool made it, and kept no history of ours.
 func TestARollbackLeadsToWhatWasTakenOver(t *testing.T) {
 	p := &project.Project{Dir: t.TempDir()}

@@ -25,7 +25,7 @@ func (d *deployment) prepare(ctx context.Context) (err error) {
 	}
 	d.release = d.Release(d.options.version)
 	if image := d.Project.File.Images[stack.Platform]; d.options.version != "" && !d.options.rollback && engine.Tag(image) != "" {
-		return exit.Errorf(exit.Usage, "--version cannot change the image %s, which tale.json names with its tag: change it there, or leave the tag out there", image)
+		return tagIsNamed(image)
 	}
 	scope := rollout.Scope{All: d.options.all, Only: d.options.services, Rollback: d.options.rollback}
 	pinned := map[string]string{}
