@@ -1,7 +1,7 @@
 #!/bin/sh
 # Healthy once everything the init scripts make is there, for a client with the password
-# that the stack has. Else one line says why not. It asks over TCP: while the scripts
-# run, the server listens on its socket only.
+# that the stack has. Else one line says why not, with exit code 78 where waiting does not
+# mend it. It asks over TCP: while the scripts run, the server listens on its socket only.
 set -u
 user=${POSTGRES_USER:-tale}
 socket=${PGHOST:-/var/run/postgresql}
@@ -9,6 +9,7 @@ said=/tmp/.tale-db-said
 export PGPASSWORD="${POSTGRES_PASSWORD:-}" PGCONNECT_TIMEOUT=3
 ask() { psql -w -h "$1" -U "$user" -d "$2" -Atqc "$3" 2>&1; }
 no() {
+  rm -f "$said"
   echo "$1"
   exit 1
 }
@@ -26,7 +27,8 @@ refused() {
   changed  nothing
   retry    no, the same input fails the same way\$text\$; END \$do\$" >/dev/null 2>&1
   fi
-  no "this volume keeps the password it was made with, and DB_PASSWORD is another: put the old one back, or: docker compose exec db psql -U $user -d postgres -c '\\password'"
+  echo "this volume keeps the password it was made with, and DB_PASSWORD is another: put the old one back, or: docker compose exec db psql -U $user -d postgres -c '\\password'"
+  exit 1
 }
 
 # judge DATABASE ANSWER: why the answer is not the one that was hoped for.
@@ -66,5 +68,6 @@ trap '' PIPE
   fi
   rm -f "$said"
   echo "accepts connections"
-)
-exit $?
+) && exit 0
+[ ! -e "$said" ] || exit 78
+exit 1

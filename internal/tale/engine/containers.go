@@ -178,8 +178,9 @@ func stateOf(from *container.State) State {
 	if from.Health != nil && from.Health.Status != container.NoHealthcheck {
 		s.Health = string(from.Health.Status)
 		for _, check := range from.Health.Log {
-			if check != nil {
+			if check != nil && !check.Start.Before(s.Started) { // the engine keeps those of earlier starts
 				s.HealthLog = append(s.HealthLog, config.Excerpt(strings.TrimSpace(check.Output), healthOutput))
+				s.HealthCode = check.ExitCode
 			}
 		}
 	}

@@ -115,7 +115,8 @@ type State struct {
 	Running    bool
 	Restarting bool
 	Health     string   // "" without a health check, else starting, healthy, unhealthy
-	HealthLog  []string // last outputs of the health check, newest last, at most 400 bytes each
+	HealthLog  []string // last outputs of the health check since the start, newest last, at most 400 bytes each
+	HealthCode int      // exit code of the last health check
 	ExitCode   int
 	OOMKilled  bool
 	Error      string // the engine's, of a container that could not start

@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -37,6 +38,7 @@ type Life struct {
 	Healthy   int      // health checks until it is healthy, -1: never
 	Unhealthy int      // until it is unhealthy, 0: never
 	Says      string   // output of the health checks that fail
+	Probe     int      // exit code of the health checks that fail, 0: 1
 	Dies      int      // until it dies, 0: never
 	Deaths    int      // how often, 0: at each start
 	Code      int      // exit code of the death
@@ -376,7 +378,7 @@ func (s *Server) probe(b *box) {
 		is = container.Healthy
 	}
 	if is != container.Healthy {
-		check.ExitCode, check.Output = 1, life.Says
+		check.ExitCode, check.Output = cmp.Or(life.Probe, 1), life.Says
 	}
 	if health.Log = append(health.Log, check); len(health.Log) > 5 {
 		health.Log = health.Log[1:]

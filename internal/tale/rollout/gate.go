@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize/english"
@@ -124,6 +125,10 @@ func (g *gate) judge(ctx context.Context, c engine.Container) (ready bool, verdi
 		return true, nil
 	case c.State.Health == "" && g.mute && time.Since(c.State.Started) > proofWithoutProbe:
 		return true, nil
+	case g.mute && finalFix[c.State.HealthCode] != "":
+		verdict := final("fails its health check", c.State.HealthCode, times)
+		verdict.Health = lastOf(c.State.HealthLog)
+		return false, verdict
 	case c.State.Health == "unhealthy" && g.mute:
 		return false, &NotReadyError{Cause: "its health check fails", Health: lastOf(c.State.HealthLog)}
 	}
@@ -208,9 +213,12 @@ func (g *gate) standing(c engine.Container, deaths int) string {
 	text := c.State.Status
 	switch {
 	case g.moved != "" && c.State.Running:
-		text = g.moved
+		text = "boots: " + g.moved
 	case c.State.Health != "":
 		text = c.State.Health
+		if said, _, _ := strings.Cut(lastOf(c.State.HealthLog), "\n"); said != "" {
+			text += ": " + said
+		}
 	}
 	if deaths > 0 {
 		text += ", ended " + english.Plural(deaths, "time", "") + " so far"
@@ -218,17 +226,19 @@ func (g *gate) standing(c engine.Container, deaths int) string {
 	return text
 }
 
-// boot says where a boot report is: the stage under way with what it found, and which
-// attempt at it that is, which is no progress.
+// boot says where a boot report is: the stage under way with what it found, and what is no
+// progress: why it is not ready, and which attempt that is.
 func boot(d status.Document) (stage, more string) {
 	for i, s := range d.Stages {
 		if s.State == report.Running {
 			stage = fmt.Sprintf("%s (stage %d of %d)", s.Name, i+1, len(d.Stages))
 			if s.Detail != "" {
 				stage += ": " + s.Detail
+			} else if d.Reason != "" {
+				more = ": " + d.Reason
 			}
 			if s.Attempts > 1 {
-				more = fmt.Sprintf(", attempt %d", s.Attempts)
+				more += fmt.Sprintf(", attempt %d", s.Attempts)
 			}
 			return stage, more
 		}

@@ -76,11 +76,13 @@ func (e *NotReadyError) Text() string {
 	if e.Folder != "" {
 		fmt.Fprintf(&b, "  evidence %s\n", e.Folder)
 	}
-	return strings.TrimRight(b.String(), "\n")
+	inside := strings.NewReplacer("docker compose exec "+e.container.Service+" ", "docker exec -it "+e.container.Name+" ")
+	return strings.TrimRight(inside.Replace(b.String()), "\n")
 }
 
-// loggedLine is what stands in front of a line of an entrypoint's log.
-var loggedLine = regexp.MustCompile(`^\S+Z (ERROR|WARN |INFO |DEBUG) `)
+// loggedLine is what stands in front of a line of an entrypoint's log, and of one that the
+// bundled Postgres was given to write; its further lines are indented.
+var loggedLine = regexp.MustCompile(`^(\S+Z (ERROR|WARN |INFO |DEBUG) |\S+ \S+ UTC \[\d+\] LOG:  |\t)`)
 
 // account returns the block with which an entrypoint of ours says why its boot failed,
 // the last one of a log.

@@ -63,6 +63,7 @@ kept_password_is_named() {
   set_to DB_PASSWORD another-password
   compose up -d --no-deps db
   patiently 60 health_of_db_says 'this volume keeps the password it was made with' || { inspect db '{{json .State.Health.Log}}'; return 1; }
+  must "$(inspect db '{{range .State.Health.Log}}{{.ExitCode}} {{end}}')" '78 '
   local said
   said=$(logs db)
   must "$said" 'LOG:  FAILED at password'
