@@ -65,6 +65,18 @@ type Volume struct {
 // block more than it has bytes.
 func (v Volume) Room() int64 { return v.Bytes + v.Files*4096 + reserve }
 
+// Room returns how many bytes the databases take on their server, with its log of changes,
+// which it keeps up to a limit.
+func (m Manifest) Room() (bytes int64) {
+	for _, d := range m.Databases {
+		bytes += d.Bytes
+	}
+	return bytes + min(bytes, maxLog)
+}
+
+// maxLog is what Postgres has for max_wal_size where nothing else is set.
+const maxLog = 1 << 30
+
 // RoleSettings are as Database.Settings, of a role; "" is that which the backup was taken
 // with, and is restored for that which restores.
 type RoleSettings struct {
