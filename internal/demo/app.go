@@ -56,13 +56,16 @@ func workspace(app string) (root string, found installer, err error) {
 	}
 }
 
+// defaultWebCommand is that of the platform image.
+const defaultWebCommand = "bun server.ts"
+
 // webCommand returns what the app's script start runs, without npm in between
 // where no shell is needed for it.
 func webCommand(app string) string {
 	var manifest struct{ Scripts struct{ Start string } }
 	data, err := os.ReadFile(filepath.Join(app, "package.json"))
 	if err != nil || json.Unmarshal(data, &manifest) != nil || manifest.Scripts.Start == "" {
-		return "bun server.ts"
+		return defaultWebCommand
 	}
 	start := manifest.Scripts.Start
 	if words, err := config.ParseCommand(start); err != nil || strings.Contains(words[0], "=") || strings.ContainsAny(start, "$`*?~") {

@@ -14,6 +14,9 @@ import (
 func TestCommandRefusesWhatItCannotRun(t *testing.T) {
 	app, bin := t.TempDir(), t.TempDir()
 	put(t, filepath.Join(app, "package.json"), "{}")
+	put(t, filepath.Join(app, "server.ts"), "")
+	mute := t.TempDir()
+	put(t, filepath.Join(mute, "package.json"), `{"scripts": {"build": "vite build"}}`)
 	linkFakes(t, bin, "proxy")
 	whole := t.TempDir()
 	linkFakes(t, whole, binaries...)
@@ -23,6 +26,7 @@ func TestCommandRefusesWhatItCannotRun(t *testing.T) {
 	}{
 		"unknown driver":   {[]string{"--driver", "magic"}, `cannot use the driver "magic"`},
 		"no app":           {[]string{"--app", filepath.Join(app, "nowhere"), "--bin", bin}, "name its folder with --app"},
+		"no server":        {[]string{"--app", mute, "--bin", whole}, "neither a script start in package.json nor a server.ts"},
 		"missing binaries": {[]string{"--app", app, "--bin", bin}, "build them with: make build"},
 		"no backend":       {[]string{"--app", app, "--bin", whole, "--backend", filepath.Join(app, "package.json")}, "package.json is not an executable file"},
 		"unknown flag":     {[]string{"--nope"}, "unknown flag: --nope"},

@@ -56,7 +56,9 @@ func (o *options) complete() error {
 func (o *options) check() error {
 	var problems []error
 	if _, err := os.Stat(filepath.Join(o.App, "package.json")); err != nil {
-		problems = append(problems, fmt.Errorf("cannot use the app: %w; name its folder with --app", err))
+		problems = append(problems, fmt.Errorf("cannot use the app: %w; name its folder with --app (make demo APP=DIR)", err))
+	} else if _, err := os.Stat(filepath.Join(o.App, "server.ts")); err != nil && webCommand(o.App) == defaultWebCommand {
+		problems = append(problems, fmt.Errorf("cannot serve the app: it has neither a script start in package.json nor a server.ts; docs/your-app.md has one for static files"))
 	}
 	for _, name := range binaries {
 		if _, err := os.Stat(filepath.Join(o.Bin, name)); err != nil {

@@ -51,7 +51,7 @@ func steps(o options, root string, packages installer) []step {
 func prepare(ctx context.Context, screen *screen, o options, f *folder, own config.Environ) (runs bool, err error) {
 	for _, command := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(command); err != nil {
-			return false, exit.Errorf(exit.Unavailable, "cannot find the command %s: install Node.js 20 or newer, which brings it", command)
+			return false, exit.Errorf(exit.Unavailable, "cannot find the command %s: install Node.js 20.19 or newer, which brings it", command)
 		}
 	}
 	root, packages, err := workspace(o.App)

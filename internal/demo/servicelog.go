@@ -3,23 +3,27 @@ package demo
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
-// lastLines is how many lines of a service explain its death.
-const lastLines = 20
+// A service's last lines explain its death. Some tools say first what is wrong, and then at
+// length how they are used.
+const firstLines, lastLines = 10, 20
 
-// serviceLog keeps what a process prints in a file, and its last lines at hand.
+// serviceLog keeps what a process prints in a file, and its first and last lines at hand.
 type serviceLog struct {
 	path  string
 	relay func(line string) // nil: the file only
 
-	mu   sync.Mutex
-	file *os.File
-	last []string
+	mu    sync.Mutex
+	file  *os.File
+	first []string
+	last  []string
+	left  int // lines between them
 }
 
 func openServiceLog(f *folder, name string, relay func(string)) (*serviceLog, error) {
@@ -39,9 +43,10 @@ func (l *serviceLog) line(_ supervise.Stream, line []byte) {
 	text := string(line)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.last = append(l.last, text)
-	if len(l.last) > lastLines {
-		l.last = l.last[1:]
+	if len(l.first) < firstLines {
+		l.first = append(l.first, text)
+	} else if l.last = append(l.last, text); len(l.last) > lastLines {
+		l.last, l.left = l.last[1:], l.left+1
 	}
 	// A full disk must not stop the demo: the last lines are still there.
 	_, _ = l.file.WriteString(text + "\n")
@@ -50,11 +55,15 @@ func (l *serviceLog) line(_ supervise.Stream, line []byte) {
 	}
 }
 
-// explain adds the last lines to an error.
+// explain adds the first and the last lines to an error.
 func (l *serviceLog) explain(err error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return fmt.Errorf("%w; the end of %s:\n    %s", err, l.path, strings.Join(l.last, "\n    "))
+	lines := slices.Clone(l.first)
+	if l.left > 0 {
+		lines = append(lines, fmt.Sprintf("… %d more lines", l.left))
+	}
+	return fmt.Errorf("%w; from %s:\n    %s", err, l.path, strings.Join(append(lines, l.last...), "\n    "))
 }
 
 func (l *serviceLog) close() {

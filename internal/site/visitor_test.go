@@ -119,6 +119,16 @@ func TestAVisitEndsWhateverTheSiteAnswers(t *testing.T) {
 	}
 }
 
+// TestMetricsOfAnAppWithout: static files behind a server that knows pages only.
+func TestMetricsOfAnAppWithout(t *testing.T) {
+	for _, app := range []string{"no metrics", "page for metrics"} {
+		v, _ := visit(t, app)
+		if detail, err := v.MetricsOpen(t.Context(), "token"); err != nil || !strings.Contains(detail, "has none") {
+			t.Errorf("%s: %q, %v", app, detail, err)
+		}
+	}
+}
+
 func TestRedirect(t *testing.T) {
 	v, plain := visit(t, "")
 	if _, err := v.Redirect(t.Context(), plain); err != nil {

@@ -114,7 +114,15 @@ func (f *Site) serveMetrics(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
-	if f.Fault != "empty metrics" {
+	switch f.Fault {
+	case "no metrics":
+		http.NotFound(w, r)
+	case "page for metrics":
+		w.Header().Set("Content-Type", "text/html;charset=utf-8")
+		_, _ = io.WriteString(w, "<!doctype html>")
+	case "empty metrics":
+		w.Header().Set("Content-Type", "text/plain")
+	default:
 		_, _ = io.WriteString(w, "process_cpu_seconds_total 1\n")
 	}
 }
