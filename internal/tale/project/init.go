@@ -42,8 +42,12 @@ type Result struct {
 	Added   []string `json:"added"`   // variables that have a value now
 }
 
-// ignored are the lines of .gitignore.
-var ignored = []string{".tale/", ".env", ".history/", "compose.override.yml", "compose.override.yaml", "**/*.secrets.json"}
+// ignored are the lines of .gitignore: secrets, and backups, which go into this folder if
+// none is named.
+var ignored = []string{
+	".tale/", ".env", ".history/", "compose.override.yml", "compose.override.yaml", "**/*.secrets.json",
+	"*.tar", "*.tar.age", "*.tar.partial", "*.tar.age.partial",
+}
 
 // Folders returns those of a project that Tale's application reads.
 func Folders() []string {

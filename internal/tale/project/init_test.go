@@ -300,7 +300,7 @@ func TestInitOfOtherApps(t *testing.T) {
 func TestIgnoredFiles(t *testing.T) {
 	for before, after := range map[string]string{
 		"node_modules": "node_modules\n" + strings.Join(ignored, "\n") + "\n",
-		".env\r\n":     ".env\r\n.tale/\n.history/\ncompose.override.yml\ncompose.override.yaml\n**/*.secrets.json\n",
+		".env\r\n":     ".env\r\n.tale/\n.history/\ncompose.override.yml\ncompose.override.yaml\n**/*.secrets.json\n*.tar\n*.tar.age\n*.tar.partial\n*.tar.age.partial\n",
 	} {
 		dir := folder(t, map[string]string{".gitignore": before})
 		made(t, Options{Dir: dir, NoEnv: true})
