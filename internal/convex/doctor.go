@@ -20,7 +20,6 @@ import (
 	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/logging"
-	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/sys/writable"
 )
@@ -51,24 +50,15 @@ func doctorCommand(e entrypoint.Entrypoint) *cobra.Command {
 	return cli.Manual{Reads: cli.Reading(Settings{})}.For(command)
 }
 
-// explained returns an error with the fix that a boot would name.
-func explained(err error) error {
-	if err == nil {
-		return nil
-	}
-	failure := report.Explain("", err)
-	return doctor.WithFix(errors.New(failure.Message), strings.Join(failure.Fix, "; "))
-}
-
 func (s *Settings) volumeChecks() []doctor.Check {
 	return []doctor.Check{
 		{Name: volumeIsOurs, Run: func(context.Context) (string, error) {
-			return s.Volume.DataDir + " is writable", explained(writable.Check(s.Volume.DataDir, s.Volume.BackendDir()))
+			return s.Volume.DataDir + " is writable", doctor.Explained(writable.Check(s.Volume.DataDir, s.Volume.BackendDir()))
 		}},
 		doctor.Disk(s.Volume.DataDir, "free space on the volume convex-data; the backend stops working without any"),
 		{Name: "instance secret", Needs: []string{volumeIsOurs}, Run: func(context.Context) (string, error) {
 			_, err := s.guard()
-			return "the volume was used with it; fingerprint of INSTANCE_SECRET: " + s.Instance.Fingerprint(), explained(err)
+			return "the volume was used with it; fingerprint of INSTANCE_SECRET: " + s.Instance.Fingerprint(), doctor.Explained(err)
 		}},
 		doctor.MemoryLimit("raise mem_limit of this service in the compose file"),
 	}
@@ -87,7 +77,7 @@ func (s *Settings) databaseChecks() []doctor.Check {
 			return "", doctor.Skipped("CONVEX_STORAGE=sqlite uses no database server")
 		}}}
 	case err != nil:
-		return []doctor.Check{{Name: "database", Run: func(context.Context) (string, error) { return "", explained(err) }}}
+		return []doctor.Check{{Name: "database", Run: func(context.Context) (string, error) { return "", doctor.Explained(err) }}}
 	}
 	return []doctor.Check{
 		doctor.Resolves(databaseName, server.URL.Hostname(), "check DB_HOST or POSTGRES_URL; docker compose ps db, because a container that is stopped has no name"),
@@ -102,7 +92,7 @@ func (s *Settings) tryDatabase(ctx context.Context, server stack.Postgres) (stri
 	facts, err := login.Try(ctx)
 	took := time.Since(began).Round(time.Millisecond)
 	if err != nil {
-		return "", explained(err)
+		return "", doctor.Explained(err)
 	}
 	text := fmt.Sprintf("%s; logged in after %s, and the clocks agree", facts.Describe(login), took)
 	if took > slowDatabase {
@@ -130,7 +120,7 @@ func (s *Settings) backendChecks() []doctor.Check {
 			if err == nil {
 				err = guard.RefuseBackend(strings.TrimSpace(version))
 			}
-			return "not older than the one that used the database last", explained(err)
+			return "not older than the one that used the database last", doctor.Explained(err)
 		}},
 		{Name: "dashboard", Fix: "docker compose logs convex; " + ask, Run: s.checkDashboard},
 	}

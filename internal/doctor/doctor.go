@@ -6,9 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/place"
+	"github.com/tale-project/tale-runtime/internal/report"
 )
 
 // Verdict is what a check found.
@@ -74,6 +76,15 @@ func Skipped(why string) error { return verdictError{Skip, errors.New(why)} }
 
 // WithFix says what to do about this error in particular.
 func WithFix(err error, fix string) error { return fixError{fix, err} }
+
+// Explained returns an error with the fixes that a failed boot would name.
+func Explained(err error) error {
+	if err == nil {
+		return nil
+	}
+	failure := report.Explain("", err)
+	return WithFix(errors.New(failure.Message), strings.Join(failure.Fix, "; "))
+}
 
 // answer is a finding that others may wait for.
 type answer struct {

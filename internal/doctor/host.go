@@ -34,6 +34,8 @@ func checkDisk(path string) (string, error) {
 	var stat syscall.Statfs_t
 	if err := syscall.Statfs(path, &stat); errors.Is(err, fs.ErrNotExist) {
 		return "", Skipped(path + " is not mounted here")
+	} else if errors.Is(err, fs.ErrPermission) {
+		return "", Skipped(path + " is not this user's to look at")
 	} else if err != nil {
 		return "", fmt.Errorf("cannot look at %s: %w", path, err)
 	}

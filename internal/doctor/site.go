@@ -69,10 +69,20 @@ func Resolves(name, host, fix string) Check {
 	return Check{Name: name, Fix: fix, Run: func(ctx context.Context) (string, error) {
 		addresses, err := net.DefaultResolver.LookupHost(ctx, host)
 		if err != nil {
-			return "", fmt.Errorf("cannot resolve %s: %s", host, health.Reason(err))
+			return "", unresolved(err, host)
 		}
 		return fmt.Sprintf("%s is %s", host, strings.Join(addresses, ", ")), nil
 	}}
+}
+
+// unresolved returns why a name has no address. A name server that is away says nothing
+// about the name.
+func unresolved(err error, host string) error {
+	said := fmt.Errorf("cannot resolve %s: %s", host, health.Reason(err))
+	if dns, ok := errors.AsType[*net.DNSError](err); ok && !dns.IsNotFound {
+		return WithFix(said, "have the name servers answer that this container asks (/etc/resolv.conf; in compose it is 127.0.0.11, of the engine: is the container in a network? docker compose up -d --force-recreate)")
+	}
+	return said
 }
 
 func hostOf(address string) string {

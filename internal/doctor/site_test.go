@@ -1,11 +1,13 @@
 package doctor_test
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	neturl "net/url"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/doctor"
@@ -121,5 +123,17 @@ func TestSiteWithoutItsProxy(t *testing.T) {
 		if f := findings[name]; f.Verdict != doctor.Skip {
 			t.Errorf("%+v", f)
 		}
+	}
+}
+
+// A name server that is away says nothing about the name, nor about the proxy's alias.
+func TestANameServerThatIsAway(t *testing.T) {
+	away := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, syscall.ECONNREFUSED }}
+	before := net.DefaultResolver
+	net.DefaultResolver = away
+	t.Cleanup(func() { net.DefaultResolver = before })
+	findings, _ := doctor.Examine(t.Context(), []doctor.Check{doctor.Resolves("name", "site.test", "the proxy needs the alias HOST")})
+	if f := findings[0]; f.Verdict != doctor.Fail || !strings.Contains(f.Fix, "/etc/resolv.conf") || strings.Contains(f.Fix, "alias") {
+		t.Errorf("%+v", f)
 	}
 }

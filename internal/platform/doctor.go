@@ -75,8 +75,8 @@ func hostChecks(s *Settings) []doctor.Check {
 	return []doctor.Check{
 		doctor.Disk(convexDataDir, "free space on the volume convex-data; the backend and Postgres stop working without any"),
 		doctor.MemoryLimit("raise mem_limit of this service in the compose file"),
-		{Name: "run folder", Fix: "TALE_RUN_DIR must be writable: mount a tmpfs there", Run: func(context.Context) (string, error) {
-			return s.Boot.RunDir + " is writable", boot.CheckRunDir(s.Boot.RunDir)
+		{Name: "run folder", Run: func(context.Context) (string, error) {
+			return s.Boot.RunDir + " is writable", doctor.Explained(boot.CheckRunDir(s.Boot.RunDir))
 		}},
 	}
 }

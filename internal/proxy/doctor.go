@@ -23,6 +23,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams"
 	"github.com/tale-project/tale-runtime/internal/site"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/sys/writable"
 )
 
 const (
@@ -77,6 +78,9 @@ func ownChecks(s *Settings) []doctor.Check {
 	}
 	checks := []doctor.Check{
 		{Name: "settings", Fix: "docs/environment.md", Run: func(context.Context) (string, error) { return judgeSettings(s) }},
+		{Name: "data folder", Run: func(context.Context) (string, error) {
+			return s.DataDir + " is writable", doctor.Explained(writable.Check(s.DataDir))
+		}},
 		{Name: proxyRuns, Fix: "docker compose logs proxy says why it does not start", Run: ask(func(*proxyhealth.Document) (string, error) {
 			return "answers at " + health.LocalAddr(s.HealthAddr), nil
 		})},

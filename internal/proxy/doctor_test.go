@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -54,6 +55,11 @@ func TestDoctorOfTheProxy(t *testing.T) {
 	another := *p.settings
 	another.CAExportDir = t.TempDir()
 	if f := examineOne(t, &another, "root certificate for functions"); f.Verdict != doctor.Fail || !strings.Contains(f.Fix, "chown") {
+		t.Errorf("%+v", f)
+	}
+	unwritable := *p.settings
+	unwritable.DataDir = filepath.Join(exported, rootFile)
+	if f := examineOne(t, &unwritable, "data folder"); f.Verdict != doctor.Fail || !strings.Contains(f.Fix, "correct the setting") {
 		t.Errorf("%+v", f)
 	}
 	stopped := *p.settings

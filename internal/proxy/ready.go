@@ -93,7 +93,7 @@ func checkHealth(ctx context.Context, s *Settings) (string, error) {
 	url := "http://" + health.LocalAddr(s.HealthAddr) + routes.HealthPath + "?ready"
 	said, err := health.NewProber().Get(ctx, url)
 	if err != nil {
-		return "", fmt.Errorf("cannot confirm that the proxy is healthy: %s: %w", url, err)
+		return "", fmt.Errorf("cannot confirm that the proxy is healthy: %s: %s", url, health.Reason(err))
 	}
 	return said, checkSitePort(ctx, s)
 }

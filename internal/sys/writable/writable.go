@@ -87,29 +87,44 @@ func unwritable(folder string, err error) report.Failure {
 	case errors.Is(err, syscall.EROFS):
 		return report.New(exit.NoPermission, said+"it is on a read-only file system",
 			"the volume is mounted with :ro, or nothing is mounted there and the container has read_only", "mount a volume or a tmpfs at "+folder+", or mount it without :ro")
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return report.New(exit.Unavailable, said+err.Error(),
+			"the limit of open files is used up: that of this container, or of the whole machine", "raise it: ulimits: { nofile: 65536 } of this service in the compose file; fs.file-max of the machine")
+	case errors.Is(err, syscall.EFBIG):
+		return report.New(exit.NoPermission, said+err.Error(),
+			"a limit on the size of files is less than 4 KiB, which nothing here can work with", "raise it: ulimit -f unlimited where the container is started, or ulimits: { fsize: -1 } of this service in the compose file")
+	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.EEXIST):
+		return report.New(exit.NoPermission, said+err.Error(),
+			"that path, or one above it, is a file or a link in a circle, and no folder", "correct the setting that names "+folder+", or what is mounted there")
 	case !errors.Is(err, os.ErrPermission):
 		return report.New(exit.NoPermission, said+err.Error(),
 			"what is at that path is no folder that can be used, or its file system is broken", "correct the setting that names "+folder+", or what is mounted there")
 	}
-	return report.New(exit.NoPermission, fmt.Sprintf("%s%s, and this process runs as uid %d gid %d", said, describeOwner(folder), os.Geteuid(), os.Getegid()),
+	owner, above := describeOwner(folder)
+	steps := fmt.Sprintf("chown -R %d:%d %s", os.Geteuid(), os.Getegid(), folder)
+	if above != "" { // that one alone would not be reached
+		steps = fmt.Sprintf("mkdir -p %s; %s; chmod a+x %s", folder, steps, above)
+	}
+	return report.New(exit.NoPermission, fmt.Sprintf("%s%s, and this process runs as uid %d gid %d", said, owner, os.Geteuid(), os.Getegid()),
 		"the folder belongs to another user, as one that was made by hand, restored, or written as root does",
-		fmt.Sprintf("give the folder to that user (chown -R %d:%d %s), or start the container once as root", os.Geteuid(), os.Getegid(), folder))
+		"give the folder to that user ("+steps+"), or start the container once as root")
 }
 
-// describeOwner says whose an existing folder is, or else its nearest parent.
-func describeOwner(folder string) string {
+// describeOwner says whose an existing folder is, or else its nearest parent, which it
+// also returns.
+func describeOwner(folder string) (text, above string) {
 	for path := folder; ; path = filepath.Dir(path) {
 		info, err := os.Stat(path)
 		if err == nil {
 			owner := info.Sys().(*syscall.Stat_t)
 			what := "it"
 			if path != folder {
-				what = path
+				what, above = path, path
 			}
-			return fmt.Sprintf("%s belongs to uid %d gid %d with mode %04o", what, owner.Uid, owner.Gid, info.Mode().Perm())
+			return fmt.Sprintf("%s belongs to uid %d gid %d with mode %04o", what, owner.Uid, owner.Gid, info.Mode().Perm()), above
 		}
 		if path == filepath.Dir(path) {
-			return err.Error()
+			return err.Error(), ""
 		}
 	}
 }
