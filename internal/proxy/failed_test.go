@@ -58,6 +58,18 @@ func TestAStartThatFails(t *testing.T) {
 			env: config.Environ{"TLS_MODE": "selfsinged", "DASHBOARD_ALLOW": "10.0.0.0/8;192.168.1.1", "SITE_URL": ""}, code: exit.Config,
 			lines: []string{"FAILED at config", "said     cannot use the configuration: 3 problems", "TLS_MODE", "DASHBOARD_ALLOW", "SITE_URL is not set", "cause    3 settings in the environment", "fix      correct the variables", "changed  nothing", "retry    no, the same input fails the same way (exit code 78)"},
 		},
+		"a health port that the site has": {
+			inject: func(_ *testing.T, env config.Environ) { env["PROXY_HEALTH_ADDR"] = "127.0.0.1:" + env["HTTPS_PORT"] }, code: exit.Config,
+			lines: []string{"FAILED at config", "PROXY_HEALTH_ADDR has port", "which is HTTPS_PORT too", "cause    the environment", "fix      correct the variables"},
+		},
+		"the proxy as its own upstream": {
+			inject: func(_ *testing.T, env config.Environ) { env["PLATFORM_UPSTREAM"] = "127.0.0.1:" + env["HTTP_PORT"] }, code: exit.Config,
+			lines: []string{"FAILED at config", "PLATFORM_UPSTREAM 127.0.0.1:", "is this proxy (HTTP_PORT)", "where the service itself listens"},
+		},
+		"a folder of routes that is not there": {
+			env: config.Environ{"PROXY_SITE_DIR": "/nowhere/site.d"}, code: exit.Config,
+			lines: []string{"FAILED at config", "PROXY_SITE_DIR names /nowhere/site.d, which is not in this container"},
+		},
 		"a port in use": {
 			inject: func(t *testing.T, env config.Environ) {
 				t.Helper()

@@ -87,10 +87,13 @@ func refused(s *Settings, err error) error {
 		return report.Because(exit.With(exit.Config, fmt.Errorf("cannot start the proxy: %w", err)),
 			"the limit of open files is used up before the first visitor comes", "raise it: ulimits: { nofile: 65536 } of the service proxy in the compose file")
 	}
+	fix := []string{"correct the setting that has what is named above, in .env"}
+	if files, _, _ := snippets.List(s.SiteDir); len(files) > 0 {
+		fix = append(fix, "a file that is named above: correct it, or take it out of "+s.SiteDir)
+	}
 	return report.Because(exit.With(exit.Config, fmt.Errorf("cannot start the proxy: %w", snippets.Blame(s.SiteDir, err))),
 		"Caddy does not take the configuration that the settings and the files of PROXY_SITE_DIR make",
-		"docker compose run --rm proxy validate says which of them, without starting",
-		"a file that is named above: correct it, or take it out of "+s.SiteDir)
+		"docker compose run --rm proxy validate says which of them, without starting", fix...)
 }
 
 // says reports whether an error is of this kind. Caddy keeps the words of most errors

@@ -46,7 +46,27 @@ func TestWhatAnOperatorReadsInTheLog(t *testing.T) {
 		},
 		"an upstream that speaks no HTTP": {
 			env:  config.Environ{"PLATFORM_UPSTREAM": garbage(t)},
-			want: []string{"WARN  upstream not available yet", "malformed HTTP", "check=PLATFORM_UPSTREAM"},
+			want: []string{"WARN  upstream not available yet", "it does not speak HTTP: malformed HTTP", "check=PLATFORM_UPSTREAM"},
+		},
+		"an upstream that speaks TLS": {
+			env:  config.Environ{"PLATFORM_UPSTREAM": tlsOnly(t)},
+			want: []string{"WARN  upstream not available yet", "it speaks TLS, and upstreams are asked in plain HTTP", "check=PLATFORM_UPSTREAM"},
+		},
+		"an upstream that hangs": {
+			env:  config.Environ{"PLATFORM_UPSTREAM": testkit.Listen(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) })},
+			want: []string{"WARN  upstream not available yet", "it accepts connections and does not answer", "check=PLATFORM_UPSTREAM"},
+		},
+		"an upstream that redirects": {
+			env:  config.Environ{"PLATFORM_UPSTREAM": serve(t, http.RedirectHandler("https://elsewhere.test/login?token=x", http.StatusPermanentRedirect))},
+			want: []string{"WARN  upstream not available yet", "status 308: redirects to https://elsewhere.test\"", "check=PLATFORM_UPSTREAM"},
+		},
+		"a name server that hangs": {
+			env:  config.Environ{"PLATFORM_UPSTREAM": "platform:3000", "UPSTREAM_RESOLVER": silentUDP(t)},
+			want: []string{"WARN  upstream not available yet", "the name server did not answer in time about platform", "check=UPSTREAM_RESOLVER"},
+		},
+		"an authority that is none": {
+			env:  config.Environ{"TLS_MODE": stack.TLSLetsEncrypt, "ACME_DIRECTORY": "http://" + serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html></html>") }))},
+			want: []string{"WARN  certificate not issued yet: until it is, no visitor can connect", "what answers there is no ACME directory", "check ACME_DIRECTORY"},
 		},
 		"an upstream of another protocol": {
 			env:  config.Environ{"PLATFORM_UPSTREAM": serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusSwitchingProtocols) }))},
@@ -84,6 +104,26 @@ func garbage(t *testing.T) (address string) {
 		_, _ = conn.Read(make([]byte, 1))
 		_, _ = io.WriteString(conn, "SSH-2.0-OpenSSH_9.2\r\n")
 	})
+}
+
+// tlsOnly starts an upstream that answers plain HTTP as a TLS server does.
+func tlsOnly(t *testing.T) (address string) {
+	t.Helper()
+	return testkit.Listen(t, func(conn net.Conn) {
+		_, _ = conn.Read(make([]byte, 1))
+		_, _ = io.WriteString(conn, "\x15\x03\x01\x00\x02\x02\x46") // an alert: unexpected message
+	})
+}
+
+// silentUDP returns the address of a name server that answers nothing.
+func silentUDP(t *testing.T) (address string) {
+	t.Helper()
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn.LocalAddr().String()
 }
 
 // The folder for the root certificate belongs to somebody else: the site works, and

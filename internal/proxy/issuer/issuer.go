@@ -70,6 +70,7 @@ func (i *Issuer) Issue(ctx context.Context, csr *x509.CertificateRequest) (*cert
 		inUse:   inUse,
 		pause:   i.pause(),
 		resolve: net.DefaultResolver.LookupHost,
+		quiet:   quietFor,
 		note:    func(p Progress) { i.underway.set(names, p) },
 		issue: func(ctx context.Context) (*certmagic.IssuedCertificate, error) {
 			return i.ACMEIssuer.Issue(ctx, csr)

@@ -27,6 +27,8 @@ const (
 	// that a name server which gives another answer each time does not use up the
 	// authority's patience.
 	maxEarly = 4
+	// quietFor is longer than an authority that works takes.
+	quietFor = 30 * time.Second
 	// remindEvery is how often an unchanged failure is logged again.
 	remindEvery = time.Hour
 )
@@ -61,6 +63,7 @@ type waiter struct {
 	resolve func(ctx context.Context, host string) ([]string, error)
 	issue   func(ctx context.Context) (*certmagic.IssuedCertificate, error)
 	note    func(Progress) // called after every failure; nil for none
+	quiet   time.Duration  // until an attempt that has not ended is told of; 0 for never
 
 	early    []time.Time // attempts made ahead of time
 	reported string      // the failure that was logged last
@@ -71,7 +74,7 @@ func (w *waiter) run(ctx context.Context) (*certmagic.IssuedCertificate, error) 
 	started := time.Now()
 	for attempt := attemptsBefore(ctx); ; attempt++ {
 		seen := w.lookup(ctx)
-		certificate, err := w.issue(context.WithValue(ctx, certmagic.AttemptsCtxKey, &attempt))
+		certificate, err := w.attempt(context.WithValue(ctx, certmagic.AttemptsCtxKey, &attempt))
 		if err == nil {
 			w.logIssued(started, attempt)
 			return certificate, nil
@@ -85,6 +88,14 @@ func (w *waiter) run(ctx context.Context) (*certmagic.IssuedCertificate, error) 
 			return nil, err
 		}
 	}
+}
+
+// attempt asks for a certificate once, and says so when that takes long.
+func (w *waiter) attempt(ctx context.Context) (*certmagic.IssuedCertificate, error) {
+	if w.quiet > 0 {
+		defer time.AfterFunc(w.quiet, w.reportSilence).Stop()
+	}
+	return w.issue(ctx)
 }
 
 // logIssued logs a certificate that was waited for; of others certmagic tells.
@@ -150,6 +161,15 @@ func (w *waiter) lookup(ctx context.Context) string {
 	return strings.Join(all, " ")
 }
 
+// reportSilence tells of an attempt that is under way for long. It may run beside report.
+func (w *waiter) reportSilence() {
+	reason := "the authority has not finished within " + w.quiet.String() + ": it hangs, or something between drops what is sent (check ACME_DIRECTORY and the firewall), or it validates slowly"
+	if w.note != nil {
+		w.note(Progress{Reason: reason})
+	}
+	w.log.Warn("certificate not issued yet: "+w.consequence(), "reason", reason, "authority", w.from)
+}
+
 // report logs a failure when it is news, and every hour.
 func (w *waiter) report(err error, pause time.Duration) {
 	reason := explain(err)
@@ -187,6 +207,15 @@ func inUse(name string) (until time.Time) {
 	return until
 }
 
+// notACME returns the reason of a failure that is neither the authority's nor the network's.
+func notACME(err error) string {
+	_, reading, directory := strings.Cut(err.Error(), "provisioning client: ")
+	if !directory {
+		return err.Error()
+	}
+	return "what answers there is no ACME directory (" + reading + "); check ACME_DIRECTORY"
+}
+
 // explain gives the authority's own words without the URLs of one attempt, which
 // differ every time.
 func explain(err error) string {
@@ -195,7 +224,7 @@ func explain(err error) string {
 		if kind, why := netcause.Of(err); kind != netcause.Other {
 			return "the authority cannot be reached: " + why + "; check ACME_DIRECTORY, and that this container may connect to it"
 		}
-		return err.Error()
+		return notACME(err)
 	}
 	details := []string{problem.Detail}
 	for _, sub := range problem.Subproblems {

@@ -143,3 +143,24 @@ func TestExplainNamesTheAuthoritysReason(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// An authority that hangs is told of while it does, in the log and to the health check.
+func TestAnAttemptThatHangsIsToldOf(t *testing.T) {
+	noted := make(chan Progress, 1)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	w := &waiter{
+		log: logging.Discard(), names: []string{"site.test"}, quiet: time.Millisecond, note: func(p Progress) { noted <- p },
+		resolve: func(context.Context, string) ([]string, error) { return nil, nil },
+		issue:   func(ctx context.Context) (*certmagic.IssuedCertificate, error) { <-ctx.Done(); return nil, ctx.Err() },
+	}
+	ended := make(chan error, 1)
+	go func() { _, err := w.run(ctx); ended <- err }()
+	if p := <-noted; !strings.Contains(p.Reason, "has not finished within 1ms") || !strings.Contains(p.Reason, "check ACME_DIRECTORY") {
+		t.Errorf("%+v", p)
+	}
+	stop()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}

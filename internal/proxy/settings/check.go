@@ -1,7 +1,9 @@
 package settings
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -23,7 +25,7 @@ func (s *Settings) Validate() config.Problems {
 	var problems config.Problems
 	for _, check := range []func() config.Problems{
 		s.checkChoices, s.checkListeners,
-		s.checkUpstreams, s.checkAddresses, s.checkLimits, s.checkACME, s.checkExtraSites,
+		s.checkUpstreams, s.checkAddresses, s.checkLimits, s.checkACME, s.checkExtraSites, s.checkSiteDir,
 	} {
 		problems = append(problems, check()...)
 	}
@@ -48,7 +50,54 @@ func (s *Settings) checkListeners() config.Problems {
 	if s.HTTPPort == s.HTTPSPort && s.TLSMode != stack.TLSExternal {
 		problems = append(problems, problem("HTTPS_PORT", "%d is also HTTP_PORT", "another port", s.HTTPSPort))
 	}
-	return problems
+	return append(problems, s.checkHealthPort()...)
+}
+
+// checkHealthPort reports a health port that the site has.
+func (s *Settings) checkHealthPort() config.Problems {
+	host, port, _ := net.SplitHostPort(s.HealthAddr) // what is no address is reported elsewhere
+	if !isAll(host) && !isAll(s.BindAddress) && host != s.BindAddress {
+		return nil
+	}
+	for _, listener := range s.siteListeners() {
+		if port == listener.port {
+			return config.Problems{problem("PROXY_HEALTH_ADDR", "has port %s, which is %s too", "another port", port, listener.variable)}
+		}
+	}
+	return nil
+}
+
+// isAll reports whether listening on the address takes the port on every address.
+func isAll(address string) bool {
+	ip, err := netip.ParseAddr(address)
+	return address == "" || err == nil && ip.IsUnspecified()
+}
+
+type siteListener struct{ variable, port string }
+
+// siteListeners returns the ports that visitors come to.
+func (s *Settings) siteListeners() []siteListener {
+	listeners := []siteListener{{"HTTP_PORT", strconv.Itoa(s.HTTPPort)}}
+	if s.TLSMode != stack.TLSExternal {
+		listeners = append(listeners, siteListener{"HTTPS_PORT", strconv.Itoa(s.HTTPSPort)})
+	}
+	return listeners
+}
+
+// checkLoop reports an upstream that is this proxy: by its own name or by loopback, which in
+// a container is the container itself.
+func (s *Settings) checkLoop(variable, address string) config.Problems {
+	host, port, _ := net.SplitHostPort(address) // what is no address is reported elsewhere
+	ip, _ := netip.ParseAddr(host)
+	if host != "localhost" && !ip.IsLoopback() && !slices.Contains(s.Address().Names, host) {
+		return nil
+	}
+	for _, listener := range s.siteListeners() {
+		if port == listener.port {
+			return config.Problems{problem(variable, "%s is this proxy (%s)", "where the service itself listens, such as platform:3000", address, listener.variable)}
+		}
+	}
+	return nil
 }
 
 func (s *Settings) checkUpstreams() config.Problems {
@@ -63,6 +112,7 @@ func (s *Settings) checkUpstreams() config.Problems {
 		{"METRICS_OPERATOR_UPSTREAM", s.Operator},
 	} {
 		problems = append(problems, checkUpstream(upstream.variable, upstream.address)...)
+		problems = append(problems, s.checkLoop(upstream.variable, upstream.address)...)
 	}
 	if s.Resolver != "" {
 		problems = append(problems, checkUpstream("UPSTREAM_RESOLVER", s.Resolver)...)
@@ -132,6 +182,18 @@ func (s *Settings) checkACME() config.Problems {
 		problems = append(problems, problem("ACME_EAB_KEY_ID", "and ACME_EAB_HMAC_KEY are not both set", "both, or neither"))
 	}
 	return problems
+}
+
+// checkSiteDir reports a folder that somebody named and that is not there. The default is
+// mounted by those who need it.
+func (s *Settings) checkSiteDir() config.Problems {
+	if s.SiteDir == "" || s.SiteDir == defaultSiteDir {
+		return nil
+	}
+	if _, err := os.Stat(s.SiteDir); errors.Is(err, fs.ErrNotExist) {
+		return config.Problems{problem("PROXY_SITE_DIR", "names %s, which is not in this container", "a folder that is mounted; "+defaultSiteDir+" where it is not set; empty for none", s.SiteDir)}
+	}
+	return nil
 }
 
 // checkExtraSites reports names that are taken, or that nobody would certify.

@@ -9,6 +9,9 @@ import (
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
+// defaultSiteDir is the default of PROXY_SITE_DIR.
+const defaultSiteDir = "/config/site.d"
+
 // letsEncryptDirectory is the default of ACME_DIRECTORY.
 const letsEncryptDirectory = "https://acme-v02.api.letsencrypt.org/directory"
 

@@ -18,6 +18,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/net/httpclient"
+	"github.com/tale-project/tale-runtime/internal/net/netcause"
 	"github.com/tale-project/tale-runtime/internal/report"
 )
 
@@ -136,7 +137,7 @@ func (c *probeClient) get(ctx context.Context, at netip.AddrPort) ([]byte, http.
 	defer res.Body.Close() //nolint:errcheck // the connection is not used again
 	body, err := io.ReadAll(io.LimitReader(res.Body, probeBodyLimit))
 	if res.StatusCode != http.StatusOK {
-		return body, res.Header, fmt.Errorf("status %d%s", res.StatusCode, whyNot(body))
+		return body, res.Header, fmt.Errorf("status %d%s%s", res.StatusCode, whereTo(res), whyNot(body))
 	}
 	return body, res.Header, err
 }
@@ -146,6 +147,16 @@ func (c *probeClient) get(ctx context.Context, at netip.AddrPort) ([]byte, http.
 func saysFailed(body []byte) bool {
 	const failed = health.No + report.FailedAt
 	return len(body) >= len(failed) && strings.EqualFold(string(body[:len(failed)]), failed)
+}
+
+// whereTo returns the site that an answer redirects to, "" for another answer: a proxy does
+// that, and the upstream may be this one.
+func whereTo(res *http.Response) string {
+	location, err := res.Location()
+	if err != nil || res.StatusCode/100 != 3 {
+		return ""
+	}
+	return config.Excerpt(": redirects to "+location.Scheme+"://"+location.Host, longestWhy)
 }
 
 // whyNot returns the reason of a status port for the log, "" for another answer.
@@ -167,7 +178,7 @@ func isTimeout(err error) bool {
 
 func timeoutReason(connected bool, after time.Duration) string {
 	if connected {
-		return fmt.Sprintf("no answer in %v", after)
+		return fmt.Sprintf("it accepts connections and does not answer in %v", after)
 	}
 	return fmt.Sprintf("no connection in %v", after)
 }
@@ -175,6 +186,12 @@ func timeoutReason(connected bool, after time.Duration) string {
 // reasonOf drops what http.Client and the dialer put before the cause: the log
 // line names the address already.
 func reasonOf(err error) string {
+	switch kind, why := netcause.Of(err); kind {
+	case netcause.Protocol:
+		return notHTTP(err)
+	case netcause.Closed, netcause.Reset:
+		return why
+	}
 	if opErr, ok := errors.AsType[*net.OpError](err); ok {
 		return opErr.Err.Error()
 	}
@@ -182,6 +199,16 @@ func reasonOf(err error) string {
 		return urlErr.Err.Error()
 	}
 	return err.Error()
+}
+
+// notHTTP returns what an address speaks instead: the beginning of a TLS alert, which is
+// what a TLS server answers to plain HTTP, is known; anything else is quoted.
+func notHTTP(err error) string {
+	_, quoted, _ := strings.Cut(err.Error(), "malformed HTTP ")
+	if strings.Contains(quoted, `"\x15\x03`) {
+		return "it speaks TLS, and upstreams are asked in plain HTTP: name its port for that"
+	}
+	return config.Excerpt("it does not speak HTTP: malformed HTTP "+quoted, longestWhy)
 }
 
 // bootTime reads when the service started from a health answer in JSON:

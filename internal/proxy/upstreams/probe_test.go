@@ -35,9 +35,11 @@ func TestVerdicts(t *testing.T) {
 		{"200", func(http.ResponseWriter, *http.Request) {}, passed, ""},
 		{"204 is not 200", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }, failed, "status 204"},
 		{"503", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }, failed, "status 503"},
-		{"redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", http.StatusFound) }, failed, "status 302"},
-		{"connection broken", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, failed, "EOF"},
-		{"no answer", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, timedOut, "no answer in 300ms"},
+		{"redirect", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://site.test/login?token=x", http.StatusFound)
+		}, failed, "status 302: redirects to https://site.test"},
+		{"connection broken", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, failed, "the server closed the connection before the answer was complete"},
+		{"no answer", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, timedOut, "it accepts connections and does not answer in 300ms"},
 		{"endless body", func(w http.ResponseWriter, _ *http.Request) {
 			for chunk := strings.Repeat("x", 4096); ; {
 				if _, err := io.WriteString(w, chunk); err != nil {

@@ -21,6 +21,10 @@ const probeSpacing = 50 * time.Millisecond
 // remindEvery is how often an upstream that stays away is told of again.
 const remindEvery = 3 * time.Minute
 
+// firstReminder is how much earlier that is for the first time: what keeps a service away
+// is seldom what its first probe met, when everything starts at once.
+const firstReminder = 6
+
 // settings is everything that makes two probers the same one. It is the key of
 // the pool, so it must stay comparable.
 type settings struct {
@@ -225,7 +229,7 @@ func send[T any](ctx context.Context, c chan<- T, v T) bool {
 
 // run owns the state: it takes what the others learn and publishes it.
 func (p *prober) run(ctx context.Context) {
-	reminder := time.NewTicker(p.settings.remind)
+	reminder := time.NewTicker(p.settings.remind / firstReminder)
 	defer reminder.Stop()
 	for {
 		select {
@@ -233,6 +237,7 @@ func (p *prober) run(ctx context.Context) {
 			return
 		case <-reminder.C:
 			p.remind()
+			reminder.Reset(p.settings.remind)
 		case l := <-p.lookups:
 			p.resolved(ctx, l)
 		case r := <-p.results:

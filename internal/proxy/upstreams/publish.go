@@ -3,6 +3,8 @@ package upstreams
 import (
 	"slices"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/net/netcause"
 )
 
 // publish makes a new snapshot of what is known and wakes whoever waits for one.
@@ -101,7 +103,7 @@ func (p *prober) describe(old *snapshot, list []serving, all []*address) State {
 		state.Since = time.Now()
 	}
 	if p.resolveErr != nil {
-		state.Resolver = p.resolveErr.Error()
+		state.Resolver = unresolved(p.resolveErr) + "; check " + nameServers(p.settings.resolver)
 	}
 	for _, a := range all {
 		one := a.describe()
@@ -147,18 +149,32 @@ const NoAddress = "no container of this network has that name"
 // trouble returns attributes for the log with why nothing serves, and the setting that
 // may be wrong.
 func (p *prober) trouble(attrs ...any) []any {
-	reason := NoAddress
+	reason, check := NoAddress, p.settings.setting
 	if p.resolveErr != nil {
-		reason = p.resolveErr.Error()
+		reason, check = unresolved(p.resolveErr), nameServers(p.settings.resolver)
 	}
 	if all := p.known(); len(all) > 0 {
 		reason = all[0].last.reason
 	}
 	attrs = append(attrs, "reason", reason)
-	if p.settings.setting != "" {
-		attrs = append(attrs, "check", p.settings.setting)
+	if check != "" {
+		attrs = append(attrs, "check", check)
 	}
 	return attrs
+}
+
+// unresolved returns why nobody knows the addresses of a name.
+func unresolved(err error) string {
+	_, why := netcause.Of(err)
+	return why
+}
+
+// nameServers returns where it is set which name servers are asked.
+func nameServers(resolver string) string {
+	if resolver != "" {
+		return "UPSTREAM_RESOLVER"
+	}
+	return "the name servers in /etc/resolv.conf of this container"
 }
 
 // remind tells of an upstream that is still away.
@@ -215,7 +231,7 @@ func (p *prober) hurry() {
 func (p *prober) logLookup(err error) {
 	switch {
 	case err != nil && p.resolveErr == nil:
-		p.log.Warn("upstream cannot be resolved; its last known addresses stay", "error", err)
+		p.log.Warn("upstream cannot be resolved; its last known addresses stay", "error", unresolved(err), "check", nameServers(p.settings.resolver))
 	case err == nil && p.resolveErr != nil:
 		p.log.Info("upstream resolved again")
 	}
