@@ -104,6 +104,11 @@ type Port struct {
 	Protocol  string // tcp, udp
 }
 
+// Publishes reports whether a container has a TCP port of the engine's host.
+func (c Container) Publishes(port int) bool {
+	return slices.ContainsFunc(c.Ports, func(p Port) bool { return p.Public == port && p.Protocol != "udp" })
+}
+
 // Address returns where a port can be reached from the engine's host.
 func (p Port) Address() string {
 	return health.LocalAddr(net.JoinHostPort(p.Host, strconv.Itoa(p.Public)))

@@ -27,6 +27,7 @@ type Container struct {
 	Networks         map[string][]string // with aliases
 	Volumes          map[string]string   // by path
 	Stop             time.Duration
+	Port             uint16 // published while it runs, 0: none
 	HealthCheck      bool
 	Restart          bool // when it dies
 	Running          bool
@@ -57,6 +58,7 @@ type box struct {
 	streams *multiplexer
 	kill    func() // ends a helper that works, and returns when it has ended
 	life    Life
+	port    uint16
 	probes  int
 	deaths  int
 	log     []logged
@@ -109,7 +111,7 @@ func (s *Server) AddContainer(c Container) string {
 	if err != nil {
 		panic(err)
 	}
-	b.life = c.Life
+	b.life, b.port = c.Life, c.Port
 	if c.Running {
 		if err := s.start(b); err != nil {
 			panic(err)
@@ -119,6 +121,14 @@ func (s *Server) AddContainer(c Container) string {
 		}
 	}
 	return b.ID
+}
+
+// published returns what a list says of the ports of a container.
+func (b *box) published() []container.PortSummary {
+	if b.port == 0 || !b.State.Running {
+		return nil
+	}
+	return []container.PortSummary{{IP: netip.IPv4Unspecified(), PrivatePort: 80, PublicPort: b.port, Type: "tcp"}}
 }
 
 // summary says how a container is, as a list of containers does.
@@ -415,7 +425,7 @@ func (s *Server) serveContainers(mux *http.ServeMux) {
 				created, _ := time.Parse(time.RFC3339Nano, b.Created)
 				list = append(list, container.Summary{
 					ID: b.ID, Names: []string{b.Name}, Image: b.Config.Image, ImageID: b.Image, Created: created.Unix(), Labels: b.Config.Labels,
-					State: b.State.Status, Status: b.summary(), Mounts: b.Mounts, NetworkSettings: &container.NetworkSettingsSummary{Networks: b.NetworkSettings.Networks},
+					State: b.State.Status, Status: b.summary(), Mounts: b.Mounts, Ports: b.published(), NetworkSettings: &container.NetworkSettingsSummary{Networks: b.NetworkSettings.Networks},
 				})
 			}
 		}

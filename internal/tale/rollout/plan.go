@@ -260,7 +260,13 @@ func differences(c engine.Container, wanted Wanted) (why []string) {
 		}
 	}
 	if len(changed) > 0 {
-		return append(why, "settings: "+strings.Join(changed, ", "))
+		why = append(why, "settings: "+strings.Join(changed, ", "))
+	}
+	if c.State.Running && slices.ContainsFunc(made.Ports, func(p engine.Port) bool { return p.Protocol != "udp" && !c.Publishes(p.Public) }) {
+		changed, why = append(changed, "ports"), append(why, "its ports")
+	}
+	if len(changed) > 0 {
+		return why
 	}
 	return append(why, "the definition in its compose file")
 }

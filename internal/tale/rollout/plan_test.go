@@ -199,6 +199,16 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// publishing returns what is wanted with ports of the host.
+func publishing(w rollout.Wanted, ports ...int) rollout.Wanted {
+	made := w.Made[""]
+	for _, port := range ports {
+		made.Ports = append(made.Ports, engine.Port{Public: port, Protocol: "tcp"})
+	}
+	w.Made = map[string]compose.Service{"": made}
+	return w
+}
+
 func TestPlanSaysWhy(t *testing.T) {
 	for _, tt := range []struct {
 		have engine.Container
@@ -208,6 +218,8 @@ func TestPlanSaysWhy(t *testing.T) {
 		{runs(stack.Platform, stack.Blue), wanted(stack.Platform), "version 1.0.0 → 2.0.0"},
 		{runs(stack.Platform, stack.Blue, upToDate, other), wanted(stack.Platform), "settings: SITE_URL"},
 		{runs(stack.Platform, stack.Blue, upToDate, func(c *engine.Container) { c.Hash = "1:x" }), wanted(stack.Platform), "the definition in its compose file"},
+		{runs(stack.Proxy, "", upToDate, func(c *engine.Container) { c.Hash, c.Ports = "1:x", []engine.Port{{Public: 80}} }), publishing(wanted(stack.Proxy), 80, 8443), "its ports"},
+		{runs(stack.Proxy, "", upToDate, func(c *engine.Container) { c.Hash, c.Ports = "1:x", []engine.Port{{Public: 80}} }), publishing(wanted(stack.Proxy), 80), "the definition in its compose file"},
 		{runs(stack.Platform, stack.Blue, upToDate, func(c *engine.Container) { c.ImageID = "sha256:x" }), wanted(stack.Platform), "another image of version 2.0.0"},
 		{runs(stack.Platform, stack.Blue, upToDate, foreign), wanted(stack.Platform), "another tool has made it"},
 		{runs(stack.Platform, stack.Blue, upToDate, sick), wanted(stack.Platform), "the present one is unhealthy"},

@@ -232,21 +232,42 @@ func availableMemory() (free int64, known bool) {
 	return free << 10, true
 }
 
-// ports refuses ports that something else than this project's proxy holds.
+// ports refuses ports that something else than this project's proxy holds, and one that is
+// published twice.
 func (p *preflight) ports(ctx context.Context) {
 	change, there := p.plan.Of(stack.Proxy)
-	if !there || change.Action != Create && change.Action != Start || !p.info.Local {
+	if !there || !slices.Contains([]Action{Create, Start, Recreate}, change.Action) {
 		return
 	}
 	service, _ := p.model.Service(stack.Proxy, "")
-	for _, port := range TakenPorts(ctx, service.Ports) {
-		if slices.ContainsFunc(p.state.Leaving, func(c engine.Container) bool {
-			return slices.ContainsFunc(c.Ports, func(held engine.Port) bool { return held.Public == port })
+	for i, port := range service.Ports {
+		if slices.ContainsFunc(service.Ports[:i], func(other engine.Port) bool {
+			return port.Public == other.Public && port.Protocol == other.Protocol && port.Host == other.Host
 		}) {
-			continue
+			p.refuse(exit.Config, "port %d would be published twice: PUBLISH_HTTP and PUBLISH_HTTPS have to be two ports", port.Public)
 		}
-		p.refuse(exit.Config, "port %d, which the proxy publishes, is taken by another program (ss -ltnp 'sport = :%d' names it): stop it, or set PUBLISH_HTTP and PUBLISH_HTTPS", port, port)
 	}
+	if !p.info.Local {
+		return
+	}
+	ours := p.state.Leaving
+	if proxy, there := p.state.Current(stack.Proxy); there && proxy.State.Running {
+		ours = append(slices.Clone(ours), proxy)
+	}
+	for _, port := range TakenPorts(ctx, service.Ports) {
+		if !slices.ContainsFunc(ours, func(c engine.Container) bool { return c.Publishes(port) }) {
+			p.refuse(exit.Config, "port %d, which the proxy publishes, is taken by %s: stop it, or set PUBLISH_HTTP and PUBLISH_HTTPS", port, p.holder(ctx, port))
+		}
+	}
+}
+
+// holder says who has a port, and how to find out where that is no container.
+func (p *preflight) holder(ctx context.Context, port int) string {
+	all, err := p.engine.Everything(ctx)
+	if i := slices.IndexFunc(all, func(c engine.Container) bool { return c.Publishes(port) }); err == nil && i >= 0 {
+		return "the container " + all[i].Name
+	}
+	return fmt.Sprintf("another program (ss -ltnp 'sport = :%d' names it)", port)
 }
 
 // TakenPorts returns those at which something of this host answers already.

@@ -1,10 +1,12 @@
 package rollout_test
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -169,6 +171,34 @@ func TestAPortThatIsTaken(t *testing.T) {
 	h := newHost(t)
 	h.settings = map[string]string{"PUBLISH_HTTPS": port, "PUBLISH_HTTP": "1"}
 	if err := h.unfit("1.0.0"); exit.Code(err) != exit.Config || !strings.Contains(err.Error(), "port "+port) {
+		t.Errorf("exit code %d: %v", exit.Code(err), err)
+	}
+}
+
+// TestAPortOfAContainer is said of it, since the engine's own program holds it for all; also
+// where the proxy runs and would only move.
+func TestAPortOfAContainer(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	port := listener.Addr().(*net.TCPAddr).AddrPort().Port()
+	h := newHost(t)
+	h.mustDeploy("1.0.0")
+	h.AddContainer(enginetest.Container{Name: "blog", Image: "blog:1", Running: true, Port: port})
+	h.settings = map[string]string{"PUBLISH_HTTP": strconv.Itoa(int(port))}
+	if err := h.unfit("1.0.0"); exit.Code(err) != exit.Config || !strings.Contains(err.Error(), fmt.Sprintf("port %d, which the proxy publishes, is taken by the container blog:", port)) {
+		t.Errorf("exit code %d: %v", exit.Code(err), err)
+	}
+}
+
+func TestAPortForTwo(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.settings = map[string]string{"PUBLISH_HTTPS": "1", "PUBLISH_HTTP": "1"}
+	if err := h.unfit("1.0.0"); exit.Code(err) != exit.Config || !strings.Contains(err.Error(), "port 1 would be published twice") {
 		t.Errorf("exit code %d: %v", exit.Code(err), err)
 	}
 }
