@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/caarlos0/env/v11"
@@ -30,7 +31,7 @@ func Load(target any, environ Environ) error {
 		FuncMap:             parsers.table(),
 	})
 	problems = problems.merge(parseProblems(err, variables, values))
-	return validate(reflect.ValueOf(target), problems).Err()
+	return withoutFollowUps(variables, validate(reflect.ValueOf(target), problems)).Err()
 }
 
 // validate adds the verdicts of a settings struct and, before it, of the groups
@@ -45,6 +46,16 @@ func validate(target reflect.Value, problems Problems) Problems {
 		problems = problems.merge(v.Validate())
 	}
 	return problems
+}
+
+// withoutFollowUps leaves out what is said of a secret whose file cannot be used: that it is
+// not set.
+func withoutFollowUps(variables []Variable, problems Problems) Problems {
+	unusable := map[string]bool{}
+	for _, v := range variables {
+		unusable[v.Name] = v.FileName() != "" && slices.ContainsFunc(problems, func(p Problem) bool { return p.Variable == v.FileName() })
+	}
+	return slices.DeleteFunc(problems, func(p Problem) bool { return unusable[p.Variable] })
 }
 
 // resolve reads NAME_FILE secrets and fills in defaults.

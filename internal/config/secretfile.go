@@ -15,6 +15,9 @@ func readSecret(v Variable, path string, values Environ) Problems {
 	if err != nil {
 		return Problems{{Variable: v.FileName(), Wrong: fmt.Sprintf("cannot be read: %v", explainUnreadable(path, err)), Accepted: "the path of a readable file that holds the value"}}
 	}
+	if mark := encodingMark(string(content)); mark != "" {
+		return Problems{{Variable: v.FileName(), Wrong: fmt.Sprintf("names the file %s, which %s", path, mark), Accepted: "the value alone, in UTF-8 without a byte order mark"}}
+	}
 	// Editors and `echo` end a file with a line break that is not part of the secret.
 	value := strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
 	if value == "" {
@@ -22,4 +25,16 @@ func readSecret(v Variable, path string, values Environ) Problems {
 	}
 	values[v.Name] = value
 	return nil
+}
+
+// encodingMark returns what the first bytes say about the encoding of a file where that
+// would become a part of the value, "" for none: editors and shells of Windows write them.
+func encodingMark(content string) string {
+	switch {
+	case strings.HasPrefix(content, "\xef\xbb\xbf"):
+		return "begins with a byte order mark"
+	case strings.HasPrefix(content, "\xff\xfe"), strings.HasPrefix(content, "\xfe\xff"):
+		return "is UTF-16"
+	}
+	return ""
 }

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -123,5 +124,48 @@ func TestWhatTheHealthSaysOfAWrongAnswer(t *testing.T) {
 	c.Until("what it answers", func() bool { return c.reason() == "the web server is not healthy at /api/health: HTTP status 401" })
 	if !c.Says("WARN  the web server runs and is not healthy") || !c.Says("reason=\"HTTP status 401\"") {
 		t.Error("the log does not say so")
+	}
+}
+
+// A file with a secret that Windows has written, or that is not there, is named as that,
+// and its setting is not said to be missing besides.
+func TestWhatIsSaidOfAFileWithASecret(t *testing.T) {
+	for name, tt := range map[string]struct{ content, says string }{
+		"a byte order mark": {"\ufeff" + testSecret + "\r\n", "which begins with a byte order mark; accepted: the value alone, in UTF-8"},
+		"UTF-16":            {"\xff\xfea\x00b\x00", "which is UTF-16; accepted: the value alone, in UTF-8"},
+		"nothing":           {"\n", "which is empty"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "secret")
+			if err := os.WriteFile(file, []byte(tt.content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			c := start(t, environ(t, "http://127.0.0.1:1", "INSTANCE_SECRET=", "INSTANCE_SECRET_FILE="+file))
+			if code := c.Wait(); code != exit.Config {
+				t.Errorf("exit code %d", code)
+			}
+			if want := "said     cannot use the configuration: INSTANCE_SECRET_FILE names the file " + file + ", " + tt.says; !c.Says(want) {
+				t.Errorf("%q is not said", want)
+			}
+			if c.Says("INSTANCE_SECRET is not set") || c.Says(testSecret) {
+				t.Error("the setting is said to be missing, or its value is shown")
+			}
+		})
+	}
+}
+
+// Limits of the container are named as such, and not taken for a broken disk.
+func TestWhatIsSaidOfLimits(t *testing.T) {
+	for limit, want := range map[string]string{
+		"ulimit -f 1":  "cause    a limit on the size of files is less than 4 KiB",
+		"ulimit -n 16": "cause=\"the container has a limit that leaves no room for ",
+	} {
+		t.Run(limit, func(t *testing.T) {
+			e := environ(t, newSim(t).URL(), "CONVEX_DEPLOY_DRIVER=cli")
+			command := exec.Command("sh", "-c", limit+` && exec "$0" serve`, os.Args[0])
+			command.Env = e.List()
+			p := testkit.Start(t, command)
+			p.Until("the limit is named", func() bool { return p.Says(want) })
+		})
 	}
 }

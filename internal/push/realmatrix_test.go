@@ -81,7 +81,7 @@ func realCell(t *testing.T, app convexcli.Options, cell matrixCell) {
 		if found := <-looked; found != "" {
 			t.Errorf("a secret in the arguments of a process: %s", found)
 		}
-		return clidriver.End{Success: status.Success(), Killed: status.Signal() != 0, Words: status.String()}, err
+		return clidriver.EndOf(status), err
 	}
 	met := d.failure(t)
 	cell.fault.Message = strings.ReplaceAll(cell.fault.Message, canary, "[CANARY]")

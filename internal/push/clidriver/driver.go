@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"syscall"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging/redact"
@@ -35,13 +36,27 @@ type Runner func(context.Context, *slog.Logger, supervise.Process) (End, error)
 // End is how a process ended.
 type End struct {
 	Success bool
-	Killed  bool   // by a signal
+	Killed  bool   // by a signal from elsewhere
+	Crashed bool   // by a signal that its own code has caused
 	Words   string // "exit code 1"
 }
 
 func run(ctx context.Context, log *slog.Logger, p supervise.Process) (End, error) {
 	status, err := supervise.Run(ctx, log, p)
-	return End{status.Success(), status.Signal() != 0, status.String()}, err
+	return EndOf(status), err
+}
+
+// EndOf returns how a process of the CLI ended.
+func EndOf(status supervise.Status) End {
+	end := End{Success: status.Success(), Words: status.String()}
+	switch status.Signal() {
+	case 0:
+	case syscall.SIGABRT, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGILL, syscall.SIGSEGV, syscall.SIGSYS, syscall.SIGTRAP:
+		end.Crashed = true
+	default:
+		end.Killed = true
+	}
+	return end
 }
 
 // Name returns what CONVEX_DEPLOY_DRIVER calls the driver.
@@ -126,6 +141,8 @@ func (d *Driver) verdict(ctx context.Context, end End, err error) error {
 		observed.Condition, observed.Message = diagnosis.ConditionCLIFailed, "it ended with exit code 0 but sent no finish_push: it deployed nothing, or to another backend"
 	case end.Killed:
 		observed.Condition, observed.Message = diagnosis.ConditionCLIKilled, "the convex CLI was "+end.Words
+	case end.Crashed:
+		observed.Condition, observed.Message = diagnosis.ConditionCLICrashed, "the convex CLI was "+end.Words
 	default:
 		observed.Condition, observed.Message = diagnosis.ConditionCLIFailed, d.lastWords(end)
 	}

@@ -159,6 +159,7 @@ func TestDriverExplainsTheEndOfTheCLI(t *testing.T) {
 		"gives up":       {clitest.GivesUp, nil, diagnosis.ConditionCLIFailed, `Could not resolve "./missing"`, exit.DeployRefused},
 		"does nothing":   {clitest.DoesNothing, nil, diagnosis.ConditionCLIFailed, "sent no finish_push", exit.DeployRefused},
 		"is killed":      {clitest.IsKilled, nil, diagnosis.ConditionCLIKilled, "killed by SIGKILL", exit.Temporary},
+		"crashes":        {"", script("#!/bin/sh\nkill -SEGV $$\n", 0o755), diagnosis.ConditionCLICrashed, "killed by SIGSEGV", exit.Temporary},
 		"missing":        {"", []string{"/nonexistent/convex"}, diagnosis.ConditionCLINotFound, "no such file", exit.NotFound},
 		"not in PATH":    {"", []string{"no-such-convex"}, diagnosis.ConditionCLINotFound, "not found in PATH", exit.NotFound},
 		"no permission":  {"", script("\x7fELF", 0o644), diagnosis.ConditionCLINotExecutable, "permission denied", exit.NotExecutable},

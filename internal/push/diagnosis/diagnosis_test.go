@@ -136,6 +136,7 @@ func TestDiagnoseConditions(t *testing.T) {
 		ConditionCLINotExecutable: {backend.StageBundle, RetryNo, exit.NotExecutable, "cannot be executed"},
 		ConditionCLIFailed:        {backend.StageEvaluatePush, RetryNo, exit.DeployRefused, "confirmation"},
 		ConditionCLIKilled:        {backend.StageStartPush, RetryRedo, exit.Temporary, "out of memory"},
+		ConditionCLICrashed:       {backend.StageBundle, RetryRedo, exit.Temporary, "end of its heap"},
 		ConditionVariableLimit:    {backend.StageUpdateEnv, RetryNo, exit.DeployRefused, "larger than one request"},
 		ConditionNotConfirmed:     {backend.StageListEnv, RetryNo, exit.Temporary, "another client"},
 	} {

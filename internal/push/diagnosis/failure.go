@@ -80,7 +80,7 @@ func (f *Failure) retryable() bool {
 // CLI repeats the backend's words.
 func (f *Failure) evidence() []string {
 	switch f.Observation.Condition {
-	case ConditionCLIFailed, ConditionCLIKilled:
+	case ConditionCLIFailed, ConditionCLIKilled, ConditionCLICrashed:
 		return f.Evidence
 	}
 	if f.Observation.Message != "" {

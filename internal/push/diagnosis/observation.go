@@ -40,6 +40,8 @@ const (
 	ConditionCLIFailed Condition = "cli_failed"
 	// ConditionCLIKilled: a signal that was not ours ended the CLI.
 	ConditionCLIKilled Condition = "cli_killed"
+	// ConditionCLICrashed: a signal that its own code has caused ended the CLI.
+	ConditionCLICrashed Condition = "cli_crashed"
 	// ConditionVariableLimit: a variable exceeds a limit of the backend and was not
 	// sent.
 	ConditionVariableLimit Condition = "variable_limit"

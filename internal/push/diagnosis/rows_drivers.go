@@ -36,6 +36,18 @@ func driverRows() []row {
 			retry:      RetryRedo, pace: PaceLoad, exit: exit.Temporary,
 		},
 		{
+			conditions: []Condition{ConditionCLICrashed},
+			seen:       []backend.Stage{backend.StageBundle},
+			cause:      "The convex CLI, or the Node.js or bun that runs it, crashed in its own code: SIGABRT mostly is Node.js at the end of its heap, SIGILL a binary for a newer processor, SIGSEGV a defect.",
+			fix: []string{
+				"its last lines, if it printed any, say more",
+				"SIGABRT: more heap, NODE_OPTIONS=--max-old-space-size=4096 in the environment of the platform service, and memory for it",
+				"SIGILL: docker compose exec platform grep -m1 flags /proc/cpuinfo (bun needs avx2; its build for older processors is called baseline)",
+				"or build the push request into the image (make push-request), which needs no CLI at run time",
+			},
+			retry: RetryRedo, pace: PaceLoad, exit: exit.Temporary,
+		},
+		{
 			conditions: []Condition{ConditionCLIFailed},
 			stages:     []backend.Stage{backend.StageBundle},
 			cause:      "The convex CLI ended before its first request: it could not bundle the functions, or does not accept its settings.",
