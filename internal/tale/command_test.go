@@ -82,14 +82,14 @@ func TestFromInitToCheck(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "shop")
 	run(t, nil, "", "init", dir, "--host", "shop.example.com", "--tls", "letsencrypt", "--tls-email", "a@b.example").Expect(t, 0, "", "tale deploy")
 	secret := regexp.MustCompile(`(?m)^INSTANCE_SECRET=(.*)$`).FindStringSubmatch(testkit.ReadFile(t, filepath.Join(dir, ".env")))[1]
-	appendTo(t, filepath.Join(dir, ".env"), "OWN_THING=hunter2\nSENTRY_DSN=https://hunter2@sentry.example/1\nCRAWLER_DATABASE_URL=postgresql://u:hunter2@db\nDOLLAR=$hunter2\nEXPORTED\n")
+	appendTo(t, filepath.Join(dir, ".env"), "OWN_THING=hunter2\nSENTRY_DSN=https://hunter2@sentry.example/1\nCRAWLER_DATABASE_URL=postgresql://u:hunter2@db\nDOLLAR=$hunter2\nPUBLISH_HTTPS=8443\nEXPORTED\n")
 	if err := os.WriteFile(filepath.Join(dir, "compose.override.yml"), []byte("services: {platform: {environment: {DEBUG_MODE: '1'}}}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	r := run(t, config.Environ{"EXPORTED": "hunter2", "TALE_LOG_LEVEL": "debug", "HOST": "shell.example"}, "", "env", "check", "--project", dir)
 	r.Expect(t, 0, "", ": DOLLAR refers")
 	for _, row := range []string{
-		`  HOST +file +"shop.example.com"`, `  TALE_LOG_LEVEL +shell +"debug"`, `  TLS_EMAIL +file +"a@b.example"`, `  DEBUG_MODE +override +"1"`,
+		`  HOST +file +"shop.example.com"`, `  PUBLISH_HTTPS +file +"8443"`, `  TALE_LOG_LEVEL +shell +"debug"`, `  TLS_EMAIL +file +"a@b.example"`, `  DEBUG_MODE +override +"1"`,
 		`  INSTANCE_SECRET +file +\(not shown, 64 characters\)`, `  OWN_THING +file +\(not shown, 7 characters\)`, `  CONVEX_URL +default +"http://convex:3210"`,
 		`  CRAWLER_DATABASE_URL +file +"postgresql://u:xxxxx@db`, `  POSTGRES_PASSWORD +file +\(not shown`, `  SENTRY_DSN +file +\(not`, `  EXPORTED +shell, named in .env +\(not shown, 7`,
 	} {

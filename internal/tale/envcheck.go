@@ -123,7 +123,7 @@ var secretName = regexp.MustCompile(`SECRET|PASSWORD|TOKEN|KEY|HMAC|DSN`)
 
 // shown returns what may be seen of a value: what the stack knows to be no secret.
 func shown(name, text string) string {
-	known := slices.ContainsFunc(stack.Services(), func(s stack.Service) bool {
+	known := slices.Contains(stack.Variables(), name) || slices.ContainsFunc(stack.Services(), func(s stack.Service) bool {
 		return slices.ContainsFunc(s.Environment, func(g stack.Given) bool { return g.Name == name })
 	})
 	switch {

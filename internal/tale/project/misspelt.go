@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 // misspelt returns the members that have almost the name of one that is known.
@@ -40,6 +41,26 @@ func (f *File) warnings() (list []string) {
 		}
 	}
 	return list
+}
+
+// mostSlips is by how many letters the name of a setting may differ from one that is meant.
+const mostSlips = 2
+
+// misspelt names the variables of .env that are nearly one of the stack's which has no value
+// there. An app may have variables of its own, so that none is refused.
+func (s Settings) misspelt(text envText) (warnings []string) {
+	known := stack.Variables()
+	for _, name := range slices.Sorted(maps.Keys(s)) {
+		line := text.lineOf(name)
+		if line == 0 || slices.Contains(known, strings.TrimSuffix(name, "_FILE")) {
+			continue
+		}
+		meant := slices.MinFunc(known, func(a, b string) int { return distance(name, a) - distance(name, b) })
+		if s[meant].From == "" && len(name) > 3*mostSlips && distance(name, meant) <= mostSlips {
+			warnings = append(warnings, fmt.Sprintf("%s, line %d: %s is none of the stack's settings: is %s meant?", EnvName, line, name, meant))
+		}
+	}
+	return warnings
 }
 
 // distance returns how many letters have to be put in, left out, replaced or swapped with

@@ -65,7 +65,7 @@ func (p *Project) Settings(shell config.Environ) (Settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Warnings = slices.Concat(p.File.warnings(), text.warnings)
+	p.Warnings = slices.Concat(p.File.warnings(), text.warnings, settings.misspelt(text))
 	return settings, p.check(settings, func(name string) string {
 		switch {
 		case settings[name].From == FromShell || settings[name].From == Inherited:

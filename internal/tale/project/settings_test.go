@@ -3,6 +3,7 @@ package project
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -108,5 +109,39 @@ func TestNoEnvFile(t *testing.T) {
 	}
 	if _, err := p.Settings(nil); exit.Code(err) != exit.Config || !strings.Contains(err.Error(), "it is a folder") {
 		t.Error(err)
+	}
+}
+
+// TestMisspeltSettings: a warning only, and none of any variable that is documented.
+func TestMisspeltSettings(t *testing.T) {
+	document, err := os.ReadFile("../../../docs/environment.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, found := range regexp.MustCompile("(?m)^\\| `([A-Z0-9_]+)`").FindAllSubmatch(document, -1) {
+		name := string(found[1])
+		settings, text := Settings{name: {Text: "x", From: FromFile}}, envText{text: name + "=x\n"}
+		text.split()
+		if warnings := settings.misspelt(text); len(warnings) > 0 {
+			t.Errorf("%q", warnings)
+		}
+	}
+	for line, want := range map[string]string{
+		"TALE_VERISON=2":                      ".env, line 2: TALE_VERISON is none of the stack's settings: is TALE_VERSION meant?",
+		"PUBLISH_HTPS=8443":                   ".env, line 2: PUBLISH_HTPS is none of the stack's settings: is PUBLISH_HTTPS meant?",
+		"TALE_VERISON=2\nTALE_VERSION=2":      "",
+		"OPENAI_API_KEY=x":                    "",
+		"HOSTS=x":                             "",
+		"INSTANCE_SECRET_FILE=/run/secrets/x": "",
+	} {
+		text := envText{text: "# mine\n" + line + "\n"}
+		text.split()
+		settings := Settings{}
+		for _, s := range text.statements {
+			settings[s.name] = Value{Text: "x", From: FromFile}
+		}
+		if got := strings.Join(settings.misspelt(text), "\n"); got != want {
+			t.Errorf("%s: %q, want %q", line, got, want)
+		}
 	}
 }
