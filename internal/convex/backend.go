@@ -11,6 +11,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convex/volume"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
@@ -104,7 +105,7 @@ func (w *backendWatch) service(trust map[string]string, stop context.CancelCause
 		OnState:  w.observe,
 		OnSilence: func(since time.Duration, reason string) {
 			w.boot.log.Warn("the backend runs and is not ready", "at", s.Network.URL(), "since", since, "reason", reason,
-				"fix", "read its last lines; docker compose restart convex, if it was ready before and hangs")
+				"fix", "read its last lines; "+place.Here().Restart("convex")+", if it was ready before and hangs")
 		},
 		Explain: w.whyNotStarted,
 		OnExit:  w.exited,

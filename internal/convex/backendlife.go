@@ -10,6 +10,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convex/crash"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
@@ -80,9 +81,9 @@ func (w *backendWatch) whyLate() string {
 // howToLook returns where to read on about a backend that is late.
 func (w *backendWatch) howToLook() string {
 	if len(w.tail.Lines()) == 0 {
-		return "take CONVEX_BACKEND_COMMAND out of .env (the image knows its own), then: docker compose up -d convex"
+		return "take CONVEX_BACKEND_COMMAND out of " + place.Here().Settings() + " (the image knows its own), then: " + place.Here().Start("convex")
 	}
-	return "read what it printed: docker compose logs --tail 200 convex"
+	return "read what it printed: " + place.Here().Tail(200, "convex")
 }
 
 // exited explains an unrequested end of the backend.

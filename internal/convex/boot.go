@@ -16,6 +16,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/entrypoint/boot"
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/report/status"
 	"github.com/tale-project/tale-runtime/internal/supervise"
@@ -104,7 +105,7 @@ func (b *Boot) seedData(ctx context.Context) (string, error) {
 		err = report.New(exit.Code(writable.WithExitCode(err)), err.Error(),
 			"a file of the data folder belongs to another user, its disk is full, or what the image brings cannot be read",
 			"look at the path named above; chown -R 1001:1001 and df -h /app/data on the data volume",
-			"seeding goes on where it stopped: docker compose restart convex").Err(err)
+			"seeding goes on where it stopped: "+place.Here().Restart("convex")).Err(err)
 	}
 	return result.String(), err
 }

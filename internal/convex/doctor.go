@@ -20,6 +20,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/sys/writable"
 )
@@ -60,7 +61,7 @@ func (s *Settings) volumeChecks() []doctor.Check {
 			_, err := s.guard()
 			return "the volume was used with it; fingerprint of INSTANCE_SECRET: " + s.Instance.Fingerprint(), doctor.Explained(err)
 		}},
-		doctor.MemoryLimit("raise mem_limit of this service in the compose file"),
+		doctor.MemoryLimit(place.Here().RaiseMemory("")),
 	}
 }
 
@@ -80,7 +81,7 @@ func (s *Settings) databaseChecks() []doctor.Check {
 		return []doctor.Check{{Name: "database", Run: func(context.Context) (string, error) { return "", doctor.Explained(err) }}}
 	}
 	return []doctor.Check{
-		doctor.Resolves(databaseName, server.URL.Hostname(), "check DB_HOST or POSTGRES_URL; docker compose ps db, because a container that is stopped has no name"),
+		doctor.Resolves(databaseName, server.URL.Hostname(), "check DB_HOST or POSTGRES_URL; "+place.Here().State("db")+", because a container that is stopped has no name"),
 		// Its lease has the time of the last start, so that this is about the clock, too.
 		{Name: "database", Needs: []string{databaseName}, Run: func(ctx context.Context) (string, error) { return s.tryDatabase(ctx, server) }},
 	}
@@ -102,7 +103,7 @@ func (s *Settings) tryDatabase(ctx context.Context, server stack.Postgres) (stri
 }
 
 func (s *Settings) backendChecks() []doctor.Check {
-	const ask = "docker compose exec convex convex-entrypoint status says what keeps it down"
+	ask := place.Here().Exec("convex", "convex-entrypoint status") + " says what keeps it down"
 	return []doctor.Check{
 		{Name: backendAnswers, Fix: ask, Run: func(ctx context.Context) (string, error) {
 			version, err := s.probe().Identify(ctx)
@@ -122,7 +123,7 @@ func (s *Settings) backendChecks() []doctor.Check {
 			}
 			return "not older than the one that used the database last", doctor.Explained(err)
 		}},
-		{Name: "dashboard", Fix: "docker compose logs convex; " + ask, Run: s.checkDashboard},
+		{Name: "dashboard", Fix: place.Here().Log("convex") + "; " + ask, Run: s.checkDashboard},
 	}
 }
 

@@ -53,13 +53,13 @@ func TestDoctorOfTheBackend(t *testing.T) {
 		"another secret":     {[]string{"INSTANCE_SECRET", secretB.Reveal()}, "instance secret", "INSTANCE_SECRET", "CONVEX_ALLOW_CHANGED_SECRET"},
 		"another instance":   {[]string{"INSTANCE_NAME", "other"}, backendAnswers, "another backend listens there", "convex-entrypoint status"},
 		"no backend":         {[]string{"CONVEX_BACKEND_PORT", testkit.FreePort(t)}, backendAnswers, "refused", "convex-entrypoint status"},
-		"no dashboard":       {[]string{"CONVEX_DASHBOARD_COMMAND", "true"}, "dashboard", "refused", "docker compose logs convex"},
+		"no dashboard":       {[]string{"CONVEX_DASHBOARD_COMMAND", "true"}, "dashboard", "refused", place.Here().Log("convex")},
 		"no database":        {[]string{"CONVEX_STORAGE", "postgres", "POSTGRES_URL", "postgresql://u:p@" + testkit.FreeAddress(t)}, "database", "nothing listens", "DB_"},
-		"a database unknown": {[]string{"CONVEX_STORAGE", "postgres", "POSTGRES_URL", "postgresql://u:p@db.invalid"}, databaseName, "cannot resolve", "docker compose ps db"},
+		"a database unknown": {[]string{"CONVEX_STORAGE", "postgres", "POSTGRES_URL", "postgresql://u:p@db.invalid"}, databaseName, "cannot resolve", place.Here().State("db")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := s.examine(1, tt.changes...)[tt.check]
-			if f.Verdict != doctor.Fail || !strings.Contains(f.Detail, tt.saw) || !strings.Contains(f.Fix, place.Say(tt.fixes)) {
+			if f.Verdict != doctor.Fail || !strings.Contains(f.Detail, tt.saw) || !strings.Contains(f.Fix, tt.fixes) {
 				t.Errorf("%+v", f)
 			}
 			if strings.Contains(f.Detail+f.Fix, secretB.Reveal()) {

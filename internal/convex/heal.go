@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/convex/backend"
+	"github.com/tale-project/tale-runtime/internal/place"
 )
 
 // healPause is how long a restart that was to help is not repeated.
@@ -30,6 +31,6 @@ func (w *backendWatch) heal(line string) {
 		}
 	case !w.incurable:
 		w.incurable = true
-		w.boot.log.Warn("a restart did not give the backend its module back", "module", module, "fix", "push the functions again: CONVEX_FORCE_PUSH=true in .env, then docker compose up -d platform")
+		w.boot.log.Warn("a restart did not give the backend its module back", "module", module, "fix", "push the functions again: "+place.Here().Set("CONVEX_FORCE_PUSH=true", "platform"))
 	}
 }

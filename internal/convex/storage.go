@@ -5,6 +5,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/convex/postgres"
 	"github.com/tale-project/tale-runtime/internal/convex/volume"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
@@ -15,7 +16,7 @@ func (b *Boot) prepareStorage(ctx context.Context) (string, error) {
 		b.log.Warn("DATABASE_URL is set and not read: if it is the database of official self-hosting, set POSTGRES_URL to it", "see", "docs/from-official.md")
 	}
 	if b.settings.Database.Storage == stack.StorageSQLite && b.settings.Database.PostgresURL != "" {
-		b.log.Warn("POSTGRES_URL is set and not used, because CONVEX_STORAGE is sqlite", "fix", "take one of the two out of .env")
+		b.log.Warn("POSTGRES_URL is set and not used, because CONVEX_STORAGE is sqlite", "fix", "take one of the two out of "+place.Here().Settings())
 	}
 	guard, err := volume.Open(b.log, b.settings.Volume, b.settings.Guards, b.settings.use())
 	if err != nil {

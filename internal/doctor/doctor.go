@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/report"
 )
 
@@ -163,6 +162,5 @@ func (c Check) examine(ctx context.Context) Finding {
 	if finding.Verdict == Skip {
 		finding.Fix = ""
 	}
-	finding.Fix = place.Say(finding.Fix)
 	return finding
 }

@@ -54,14 +54,6 @@ func TestOneCauseIsOneFailure(t *testing.T) {
 	}
 }
 
-func TestTheFixIsOfThePlace(t *testing.T) {
-	t.Setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
-	findings, _ := doctor.Examine(t.Context(), []doctor.Check{check("a", doctor.WithFix(errors.New("broken"), "docker compose restart convex"))})
-	if f := findings[0]; !strings.HasPrefix(f.Fix, "kubectl ") {
-		t.Errorf("%+v", f)
-	}
-}
-
 func TestTheErrorKnowsTheFix(t *testing.T) {
 	findings, _ := doctor.Examine(t.Context(), []doctor.Check{check("a", doctor.Warning(doctor.WithFix(errors.New("broken"), "do that")))})
 	if f := findings[0]; f.Verdict != doctor.Warn || f.Fix != "do that" || f.Detail != "broken" {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/site"
 )
 
@@ -18,13 +19,14 @@ type ExtraSite struct {
 
 // Checks returns the checks of the site.
 func (e ExtraSite) Checks() []Check {
+	at := place.Here()
 	name := "name of " + e.Host
 	return []Check{
-		Resolves(name, e.Host, "inside the compose network the proxy needs the name as an alias, like HOST; outside, a DNS record"),
+		Resolves(name, e.Host, at.Name("the name as an alias, like HOST")),
 		{Name: e.Host, Needs: []string{name}, Run: e.answers,
-			Fix: "docker compose logs proxy says why the probes of " + e.Service + " do not pass; EXTRA_SITES must be the same for platform and proxy"},
+			Fix: at.Log("proxy") + " says why the probes of " + e.Service + " do not pass; EXTRA_SITES must be the same for platform and proxy"},
 		{Name: "certificate of " + e.Host, Needs: []string{e.Host}, Run: Site{Visitor: e.Visitor, TLSMode: e.TLSMode}.certificate,
-			Fix: "docker compose logs proxy tells about certificates; docs/operations.md, TLS"},
+			Fix: at.Log("proxy") + " tells about certificates; docs/operations.md, TLS"},
 	}
 }
 

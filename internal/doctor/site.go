@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/site"
 )
 
@@ -26,24 +27,25 @@ type Site struct {
 
 // Checks returns the checks of the site.
 func (s Site) Checks() []Check {
+	at := place.Here()
 	throughProxy := append([]string{proxyHealth}, s.Backend...)
 	v := s.Visitor
 	return []Check{
-		Resolves(SiteName, hostOf(v.URL()), "inside the compose network the proxy needs the alias HOST; outside, a DNS record"),
+		Resolves(SiteName, hostOf(v.URL()), at.Name("the alias HOST")),
 		{Name: proxyHealth, Needs: []string{SiteName}, Run: s.proxyHealth,
-			Fix: "is the proxy up, and does its SITE_URL say the same? docker compose ps proxy; docker compose logs proxy"},
+			Fix: "is the proxy up, and does its SITE_URL say the same? " + at.State("proxy") + "; " + at.Log("proxy")},
 		{Name: "port of SITE_URL", Needs: []string{proxyHealth}, Run: s.port,
 			Fix: "nothing, unless functions call SITE_URL: then publish the usual port, or let the proxy listen on this one inside, too (HTTPS_PORT, HTTP_PORT)"},
 		{Name: "upstreams", Needs: throughProxy, Run: s.upstreams,
-			Fix: "docker compose logs proxy says why its probes do not pass; docker compose ps"},
+			Fix: at.Log("proxy") + " says why its probes do not pass; " + at.State()},
 		{Name: "visitor's address", Needs: []string{proxyHealth}, Run: s.address,
 			Fix: "the TLS terminator must set X-Forwarded-For and be in TRUSTED_PROXIES; docs/operations.md, Behind a TLS terminator"},
 		{Name: "certificate", Needs: []string{proxyHealth}, Run: s.certificate,
-			Fix: "docker compose logs proxy tells about certificates; docs/operations.md, TLS"},
+			Fix: at.Log("proxy") + " tells about certificates; docs/operations.md, TLS"},
 		{Name: "sync socket", Needs: throughProxy, Run: v.Socket,
 			Fix: "a proxy in front must pass WebSocket upgrades (Upgrade and Connection headers, long read time-outs)"},
 		{Name: "HTTP actions", Needs: throughProxy, Run: v.HTTPActions,
-			Fix: "docker compose exec proxy proxy routes: /http_api must lead to this backend"},
+			Fix: at.Exec("proxy", "proxy routes") + ": /http_api must lead to this backend"},
 		{Name: "storage", Needs: throughProxy, Run: v.Storage,
 			Fix: "a proxy in front must pass /api/storage and bodies of 1 MB (client_max_body_size); MAX_BODY of our proxy too"},
 		{Name: "auth discovery", Needs: throughProxy, Run: s.discovery,
@@ -80,7 +82,7 @@ func Resolves(name, host, fix string) Check {
 func unresolved(err error, host string) error {
 	said := fmt.Errorf("cannot resolve %s: %s", host, health.Reason(err))
 	if dns, ok := errors.AsType[*net.DNSError](err); ok && !dns.IsNotFound {
-		return WithFix(said, "have the name servers answer that this container asks (/etc/resolv.conf; in compose it is 127.0.0.11, of the engine: is the container in a network? docker compose up -d --force-recreate)")
+		return WithFix(said, "have the name servers answer that this container asks ("+place.Here().NameServers()+")")
 	}
 	return said
 }
@@ -154,9 +156,9 @@ func (s Site) certificate(ctx context.Context) (string, error) {
 	case !errors.Is(err, site.ErrUnknownAuthority):
 		return "", err
 	case s.TLSMode == "selfsigned":
-		return "of the proxy's own authority (TLS_MODE=selfsigned); visitors trust what docker compose exec proxy proxy ca prints", nil
+		return "of the proxy's own authority (TLS_MODE=selfsigned); visitors trust what " + place.Here().Exec("proxy", "proxy ca") + " prints", nil
 	}
-	return "", Warning(WithFix(err, "with TLS_MODE=letsencrypt see docker compose logs proxy; for an authority of your own mount its root and set SSL_CERT_FILE"))
+	return "", Warning(WithFix(err, "with TLS_MODE=letsencrypt see "+place.Here().Log("proxy")+"; for an authority of your own mount its root and set SSL_CERT_FILE"))
 }
 
 // discovery cannot see from outside whether the app has a login, so it only warns.

@@ -10,6 +10,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/report/status"
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
@@ -38,7 +39,7 @@ func (e Entrypoint) healthcheck() *cobra.Command {
 
 // example returns an example of a command in the service's container.
 func (e Entrypoint) example(args string) string {
-	return fmt.Sprintf("  docker compose exec %s %s %s", e.service, e.program, args)
+	return "  " + place.Compose().Exec(e.service, e.program+" "+args)
 }
 
 func (e Entrypoint) status() *cobra.Command {

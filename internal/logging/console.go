@@ -37,7 +37,6 @@ func (h *consoleHandler) Enabled(_ context.Context, level slog.Level) bool {
 }
 
 func (h *consoleHandler) Handle(_ context.Context, r slog.Record) error {
-	r = advised(r)
 	buffer, _ := lineBuffers.Get().(*[]byte)
 	child := h.childOf(r)
 	buf := h.appendLine((*buffer)[:0], r, child)

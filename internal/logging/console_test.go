@@ -52,20 +52,6 @@ func TestConsole(t *testing.T) {
 	}
 }
 
-// What to do is said in the words of the place, in both formats; the lines of children and
-// other attributes are not ours to change.
-func TestAdviceOfThePlace(t *testing.T) {
-	t.Setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
-	for _, format := range []string{logging.FormatConsole, logging.FormatJSON} {
-		var out bytes.Buffer
-		log := logging.New(&out, format, slog.LevelInfo)
-		log.Info("one", "fix", "docker compose restart convex", "ask", "docker compose ps", "said", "docker compose")
-		if text := out.String(); !strings.Contains(text, "rollout restart statefulset/convex") || !strings.Contains(text, " get pods") || strings.Count(text, "docker") != 1 {
-			t.Error(text)
-		}
-	}
-}
-
 func TestConsoleLevel(t *testing.T) {
 	if got := line(t, func(l *slog.Logger) { l.Debug("hidden") }); got != "" {
 		t.Errorf("got %q", got)

@@ -46,7 +46,6 @@ func (g *jsonGate) Write(line []byte) (int, error) {
 }
 
 func (h *jsonHandler) Handle(ctx context.Context, r slog.Record) error {
-	r = advised(r)
 	g := h.gate
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -2,6 +2,7 @@ package place
 
 import (
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -22,78 +23,82 @@ func namespace(resolvConf string) string {
 	return ""
 }
 
-// workloads are what deploy/kubernetes makes of the services; Postgres is outside.
-var workloads = map[string]string{"convex": "statefulset/convex", "platform": "deployment/platform", "proxy": "deployment/proxy", "rag": "deployment/rag", "crawler": "deployment/crawler"}
-
-// programs are what a container runs when it is given other arguments.
-var programs = map[string]string{"convex": "convex-entrypoint", "platform": "platform-entrypoint", "proxy": "proxy"}
-
-func kubernetes(namespace string) words {
+func inNamespace(name string) Place {
 	kubectl := "kubectl"
-	if namespace != "" {
-		kubectl += " -n " + namespace
+	if name != "" {
+		kubectl += " -n " + name
 	}
-	return words{
-		file:    "the ConfigMap or Secret",
-		phrases: replacer(phrases(kubectl), func(p phrase) string { return p.kubernetes }),
-		command: func(verb, options string, services []string) string {
-			return inKubernetes(kubectl, verb, options, services)
-		},
-	}
+	return Place{kubernetes, kubectl}
 }
 
-// inKubernetes returns a command for docker compose as one for kubectl.
-func inKubernetes(kubectl, verb, options string, services []string) string {
-	var names, selected []string
+// workload returns what deploy/kubernetes and the chart make of a service; Postgres is
+// outside.
+func workload(service string) string {
+	switch service {
+	case "db":
+		return ""
+	case "convex":
+		return "statefulset/convex"
+	}
+	return "deployment/" + service
+}
+
+// workloads returns those of services that are in the cluster.
+func workloads(services []string) (names, inside []string) {
 	for _, service := range services {
-		if workload := workloads[service]; workload != "" {
-			names, selected = append(names, workload), append(selected, service)
+		if name := workload(service); name != "" {
+			names, inside = append(names, name), append(inside, service)
 		}
 	}
-	if len(services) > 0 && len(names) == 0 {
-		return ofPostgres(verb)
-	}
-	all, chosen := strings.Join(names, " "), " -l 'app.kubernetes.io/name in ("+strings.Join(selected, ", ")+")'"
-	if len(names) == 0 {
-		chosen = ""
-	}
-	// A push is a Job, which does nothing again while it is there.
-	const again = "kubectl delete job -l app.kubernetes.io/name=push; kubectl apply -k ."
-	switch verb {
-	case "up -d", "up -d --force-recreate":
-		switch {
-		case all == workloads["platform"]:
-			return strings.ReplaceAll(again, "kubectl delete", kubectl+" delete")
-		case verb == "up -d":
-			return "kubectl apply -k ."
-		}
-		return kubectl + " rollout restart " + all
-	case "restart":
-		return kubectl + " rollout restart " + all
-	case "ps":
-		return kubectl + " get pods" + chosen
-	case "logs":
-		if all == "" {
-			return kubectl + " logs --prefix --all-containers --tail=-1 -l app.kubernetes.io/part-of=tale"
-		}
-		return kubectl + " logs" + options + " " + all
-	case "exec":
-		return kubectl + " exec " + all + " --"
-	}
-	return kubectl + " exec " + all + " -- " + programs[selected[0]]
+	return names, inside
 }
 
-// ofPostgres returns what to do about a database that is not in the cluster.
-func ofPostgres(verb string) string {
-	switch verb {
-	case "logs":
-		return "the log of Postgres"
-	case "ps":
-		return "see whether Postgres is up"
-	case "restart":
-		return "restart Postgres"
-	case "exec":
-		return "where Postgres is:"
+// with returns kubectl with a verb for a service, or what is done about Postgres.
+func (p Place) with(verb, service, arguments, postgres string) string {
+	name := workload(service)
+	if name == "" {
+		return postgres
 	}
-	return "start Postgres"
+	return p.kubectl + " " + verb + " " + name + arguments
+}
+
+// pods returns how to see those of services.
+func (p Place) pods(services []string) string {
+	_, inside := workloads(services)
+	switch {
+	case len(services) == 0:
+		return p.kubectl + " get pods"
+	case len(inside) == 0:
+		return "see whether Postgres is up"
+	}
+	return p.kubectl + " get pods -l 'app.kubernetes.io/name in (" + strings.Join(inside, ", ") + ")'"
+}
+
+// apply is how what was changed is brought to the cluster, by kustomize or as a chart.
+const apply = "kubectl apply -k . or helm upgrade"
+
+// applied returns how services start with what was changed.
+func (p Place) applied(services []string) string {
+	names, _ := workloads(services)
+	switch {
+	case slices.Equal(services, []string{"platform"}):
+		return p.pushed()
+	case len(services) > 0 && len(names) == 0:
+		return "start Postgres"
+	}
+	return apply
+}
+
+// pushed returns how a push is done again: it is a Job, which does nothing while it is there.
+func (p Place) pushed() string {
+	return p.kubectl + " delete job -l app.kubernetes.io/name=push; " + apply
+}
+
+// anew returns how services start although nothing was changed.
+func (p Place) anew(services []string) string {
+	if slices.Equal(services, []string{"platform"}) {
+		return p.pushed()
+	}
+	names, _ := workloads(services)
+	return p.kubectl + " rollout restart " + strings.Join(names, " ")
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/entrypoint/boot"
 	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/push/envsync"
@@ -74,7 +75,7 @@ func extraSiteChecks(s *Settings) (checks []doctor.Check) {
 func hostChecks(s *Settings) []doctor.Check {
 	return []doctor.Check{
 		doctor.Disk(convexDataDir, "free space on the volume convex-data; the backend and Postgres stop working without any"),
-		doctor.MemoryLimit("raise mem_limit of this service in the compose file"),
+		doctor.MemoryLimit(place.Here().RaiseMemory("")),
 		{Name: "run folder", Run: func(context.Context) (string, error) {
 			return s.Boot.RunDir + " is writable", doctor.Explained(boot.CheckRunDir(s.Boot.RunDir))
 		}},
@@ -92,16 +93,17 @@ const (
 
 // backendChecks returns those of the Convex backend, asked directly.
 func (s *session) backendChecks() []doctor.Check {
+	at := place.Here()
 	return []doctor.Check{
-		doctor.Resolves(backendName, hostOf(s.settings.Backend.ConvexURL), "is the convex service up and on the same network? docker compose ps"),
+		doctor.Resolves(backendName, hostOf(s.settings.Backend.ConvexURL), "is the convex service up and on the same network? "+at.State()),
 		s.databaseName(),
 		{Name: backendAnswers, Needs: []string{backendName}, Run: s.checkBackend,
-			Fix: "docker compose exec convex convex-entrypoint status says what keeps it down; docker compose ps convex, if that cannot be asked"},
+			Fix: at.Exec("convex", "convex-entrypoint status") + " says what keeps it down; " + at.State("convex") + ", if that cannot be asked"},
 		{Name: backendIsOurs, Needs: []string{backendAnswers}, Run: s.checkInstance,
 			Fix: "CONVEX_URL and INSTANCE_NAME must be of the same instance in both containers"},
 		{Name: keyAccepted, Needs: []string{backendIsOurs}, Run: s.checkKey,
-			Fix: "INSTANCE_SECRET must be the same in both containers; compare the fingerprint with that of: docker compose exec convex convex-entrypoint status"},
-		{Name: "variables", Needs: []string{keyAccepted}, Run: s.checkVariables, Fix: "sync them: docker compose up -d --force-recreate platform"},
+			Fix: "INSTANCE_SECRET must be the same in both containers; compare the fingerprint with that of: " + at.Exec("convex", "convex-entrypoint status")},
+		{Name: "variables", Needs: []string{keyAccepted}, Run: s.checkVariables, Fix: "sync them: " + at.Recreate("platform")},
 		{Name: functionsRun, Needs: []string{keyAccepted}, Run: s.checkRunning},
 		{Name: "origin of files", Needs: []string{keyAccepted}, Run: s.checkOrigin, Fix: "docs/convex.md, Origins"},
 		s.backendMemory(),

@@ -6,6 +6,7 @@ import (
 	"net"
 
 	"github.com/tale-project/tale-runtime/internal/doctor"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/report/status"
 )
 
@@ -18,7 +19,7 @@ const idleBackend = 512 << 20
 func (s *session) backendMemory() doctor.Check {
 	return doctor.Check{
 		Name: "memory of the backend", Needs: []string{backendName}, Run: s.checkBackendMemory,
-		Fix: "raise mem_limit of the convex service in the compose file, or lower ISOLATE_MAX_USER_HEAP_SIZE and APPLICATION_MAX_CONCURRENT_* in .env",
+		Fix: place.Here().RaiseMemory("convex") + ", or lower ISOLATE_MAX_USER_HEAP_SIZE and APPLICATION_MAX_CONCURRENT_* in " + place.Here().Settings(),
 	}
 }
 

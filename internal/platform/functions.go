@@ -9,6 +9,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/push"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
@@ -60,7 +61,7 @@ func notPushed(e *health.GaveUpError) report.Failure {
 	return report.New(exit.Unavailable,
 		fmt.Sprintf("the backend does not have the functions of this release: gave up after %s", e.Elapsed.Round(time.Second)),
 		"the last attempt said: "+health.Reason(e.Last)+"; the push of this release has failed, is not done, or was followed by that of another",
-		"read why in the log of the push (platform-entrypoint push)",
+		"read why in "+place.Here().PushLog(),
 		"or go back to the release whose functions are there; its push has to run again, if another was made since",
 		"CONVEX_DEPLOY_DRIVER=cli serves without looking, where something else than a push request decides what is deployed",
 		e.Longer())

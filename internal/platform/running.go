@@ -9,6 +9,7 @@ import (
 	"github.com/cenkalti/backoff/v4"
 
 	"github.com/tale-project/tale-runtime/internal/doctor"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/push"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
@@ -40,7 +41,7 @@ func (b *Boot) warnUnlessRunning(ctx context.Context) {
 	case err != nil:
 		o := diagnosis.Observe(backend.StageRunFunction, err)
 		b.log.Warn("the deployment runs no functions; the web server goes on", "cause", diagnosis.Diagnose(o).Cause,
-			"reason", b.redactor().Redact(o.Summary()), "fix", "docker compose run --rm platform doctor")
+			"reason", b.redactor().Redact(o.Summary()), "fix", place.Here().Run("platform", "doctor"))
 	default:
 		b.log.Debug("the deployment runs functions", "seen", said)
 	}

@@ -3,6 +3,7 @@ package platform
 import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/report"
 )
@@ -30,10 +31,10 @@ func openSession(environ config.Environ) (*session, error) {
 func (s *session) connect() error {
 	key, err := s.settings.Instance.AdminKey()
 	if err != nil {
-		return report.New(exit.Config, err.Error(), "no admin key can be made of INSTANCE_NAME and INSTANCE_SECRET", "correct them in .env, the same for convex and platform").Err(err)
+		return report.New(exit.Config, err.Error(), "no admin key can be made of INSTANCE_NAME and INSTANCE_SECRET", "correct them in "+place.Here().Settings()+", the same for convex and platform").Err(err)
 	}
 	if s.client, err = backend.NewClient(s.settings.Backend.ConvexURL, key); err != nil {
-		return report.New(exit.Config, err.Error(), "CONVEX_URL is no URL that a backend can be asked at", "CONVEX_URL=http://convex:3210 in .env, or take it out").Err(err)
+		return report.New(exit.Config, err.Error(), "CONVEX_URL is no URL that a backend can be asked at", "CONVEX_URL=http://convex:3210 in "+place.Here().Settings()+", or take it out").Err(err)
 	}
 	s.client.Secrets = s.redactor()
 	return nil

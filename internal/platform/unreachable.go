@@ -10,6 +10,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/net/netcause"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/report"
 )
@@ -43,13 +44,14 @@ func (e *unreachableError) Report() report.Failure {
 		said := fmt.Sprintf("cannot use %s: gave up after %s and %d attempts; the last answer was: %v", e.Wait.What, e.Elapsed.Round(100*time.Millisecond), e.Attempts, answer.error)
 		return report.New(exit.Unavailable, said, answer.found.Cause, answer.found.Fix[0], append(answer.found.Fix[1:], e.Longer())...)
 	}
+	at := place.Here()
 	hangs := "if it is up, compare the address in CONVEX_URL with where it listens"
 	if kind, _ := netcause.Of(e.Last); kind == netcause.Silent {
-		hangs = "if it hangs: docker compose restart convex, after a look at its database (docker compose ps db) and at docker stats"
+		hangs = "if it hangs: " + at.Restart("convex") + ", after a look at its database (" + at.State("db") + ") and at " + at.Load()
 	}
 	return report.New(exit.Unavailable, e.What(), "the last attempt said: "+health.Reason(e.Last)+"; "+e.meaning(),
-		"look whether it is up: docker compose ps convex",
-		"ask it what it does: docker compose exec convex convex-entrypoint status; docker compose logs convex",
+		"look whether it is up: "+at.State("convex"),
+		"ask it what it does: "+at.Exec("convex", "convex-entrypoint status")+"; "+at.Log("convex"),
 		hangs,
 		e.Longer())
 }

@@ -36,8 +36,7 @@ func TestBackendThatDoesNotComeUpIsExplained(t *testing.T) {
 	if !strings.Contains(d.Failure.Cause, "connection refused") || !strings.Contains(d.Failure.Cause, "has not opened its port") || d.Failure.Stage != stageWait {
 		t.Errorf("failure %+v", d.Failure)
 	}
-	for _, want := range []string{"docker compose ps convex", "docker compose logs convex", "CONVEX_URL", "raise CONVEX_WAIT_TIMEOUT (now 300ms)"} {
-		want = place.Say(want)
+	for _, want := range []string{place.Here().State("convex"), place.Here().Log("convex"), "CONVEX_URL", "raise CONVEX_WAIT_TIMEOUT (now 300ms)"} {
 		if !slices.ContainsFunc(d.Failure.Fix, func(fix string) bool { return strings.Contains(fix, want) }) {
 			t.Errorf("%q is not among %q", want, d.Failure.Fix)
 		}

@@ -19,6 +19,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/doctor"
 	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/place"
 	proxyhealth "github.com/tale-project/tale-runtime/internal/proxy/health"
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams"
 	"github.com/tale-project/tale-runtime/internal/site"
@@ -67,6 +68,7 @@ func visitor(s *Settings) *site.Visitor {
 
 // ownChecks returns those of this container, and of what the running proxy knows.
 func ownChecks(s *Settings) []doctor.Check {
+	at := place.Here()
 	ask := func(judge func(*proxyhealth.Document) (string, error)) func(context.Context) (string, error) {
 		return func(ctx context.Context) (string, error) {
 			document, err := fetchStatus(ctx, s)
@@ -81,14 +83,14 @@ func ownChecks(s *Settings) []doctor.Check {
 		{Name: "data folder", Run: func(context.Context) (string, error) {
 			return s.DataDir + " is writable", doctor.Explained(writable.Check(s.DataDir))
 		}},
-		{Name: proxyRuns, Fix: "docker compose logs proxy says why it does not start", Run: ask(func(*proxyhealth.Document) (string, error) {
+		{Name: proxyRuns, Fix: at.Log("proxy") + " says why it does not start", Run: ask(func(*proxyhealth.Document) (string, error) {
 			return "answers at " + health.LocalAddr(s.HealthAddr), nil
 		})},
-		{Name: "listeners", Needs: []string{proxyRuns}, Fix: "docker compose logs proxy", Run: func(ctx context.Context) (string, error) { return checkListeners(ctx, s) }},
+		{Name: "listeners", Needs: []string{proxyRuns}, Fix: at.Log("proxy"), Run: func(ctx context.Context) (string, error) { return checkListeners(ctx, s) }},
 		{Name: "HOST and SITE_URL", Fix: "make HOST that of SITE_URL, or have a name server know it: other containers call the site by SITE_URL", Run: func(ctx context.Context) (string, error) {
 			return "the network knows the name", doctorWarning(unknownInside(ctx, s.Address()))
 		}},
-		{Name: "open files", Fix: "ulimits: { nofile: 65536 } of the service proxy in the compose file", Run: func(context.Context) (string, error) { return checkOpenFiles() }},
+		{Name: "open files", Fix: at.FileLimit(), Run: func(context.Context) (string, error) { return checkOpenFiles() }},
 	}
 	if s.TLSMode != stack.TLSExternal {
 		checks = append(checks, doctor.Disk(s.DataDir, "free space for the volume at "+s.DataDir+": without any, certificates cannot be renewed"),
@@ -96,11 +98,11 @@ func ownChecks(s *Settings) []doctor.Check {
 				Run: func(context.Context) (string, error) { return checkExport(s) }})
 	}
 	for _, name := range s.CertifiedNames() {
-		checks = append(checks, doctor.Check{Name: "certificate of " + name, Needs: []string{"listeners"}, Fix: "docker compose logs proxy; docs/operations.md, TLS",
+		checks = append(checks, doctor.Check{Name: "certificate of " + name, Needs: []string{"listeners"}, Fix: at.Log("proxy") + "; docs/operations.md, TLS",
 			Run: func(ctx context.Context) (string, error) { return checkCertificate(ctx, s, name) }})
 	}
 	for _, upstream := range upstreamSettings(s) {
-		checks = append(checks, doctor.Check{Name: upstream.setting + " " + upstream.address, Needs: []string{proxyRuns}, Fix: "docker compose ps; is " + upstream.setting + " right?",
+		checks = append(checks, doctor.Check{Name: upstream.setting + " " + upstream.address, Needs: []string{proxyRuns}, Fix: at.State() + "; is " + upstream.setting + " right?",
 			Run: ask(func(document *proxyhealth.Document) (string, error) { return judgeUpstream(document, upstream.address) })})
 	}
 	return checks

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/proxy/host"
 
 	"github.com/caddyserver/caddy/v2"
@@ -82,18 +83,18 @@ func refused(s *Settings, err error) error {
 	switch {
 	case says(err, syscall.ENOSPC):
 		return report.Because(exit.With(exit.Unavailable, fmt.Errorf("cannot start the proxy: %w", err)),
-			"the disk below "+s.StorageRoot()+" is full, and there are no certificates yet", "free some space, or give the volume more: df -h, docker system df")
+			"the disk below "+s.StorageRoot()+" is full, and there are no certificates yet", "free some space, or give the volume more (df -h in the container, "+place.Here().DiskUse()+" on the host)")
 	case says(err, syscall.EMFILE):
 		return report.Because(exit.With(exit.Config, fmt.Errorf("cannot start the proxy: %w", err)),
-			"the limit of open files is used up before the first visitor comes", "raise it: ulimits: { nofile: 65536 } of the service proxy in the compose file")
+			"the limit of open files is used up before the first visitor comes", "raise it: "+place.Here().FileLimit())
 	}
-	fix := []string{"correct the setting that has what is named above, in .env"}
+	fix := []string{"correct the setting that has what is named above, in " + place.Here().Settings()}
 	if files, _, _ := snippets.List(s.SiteDir); len(files) > 0 {
 		fix = append(fix, "a file that is named above: correct it, or take it out of "+s.SiteDir)
 	}
 	return report.Because(exit.With(exit.Config, fmt.Errorf("cannot start the proxy: %w", snippets.Blame(s.SiteDir, err))),
 		"Caddy does not take the configuration that the settings and the files of PROXY_SITE_DIR make",
-		"docker compose run --rm proxy validate says which of them, without starting", fix...)
+		place.Here().Run("proxy", "validate")+" says which of them, without starting", fix...)
 }
 
 // says reports whether an error is of this kind. Caddy keeps the words of most errors
@@ -122,7 +123,7 @@ func uncertified(s *Settings, err error) error {
 	return report.Because(exit.With(exit.Unavailable, err),
 		fmt.Sprintf("no certificate came within %s, so that every visit would end at the TLS handshake", certificateWait),
 		"is there space and the right to write below "+s.StorageRoot()+"? df -h, ls -ln; and is the clock of the host right? date",
-		"the certificates that are there: docker compose run --rm proxy doctor")
+		"the certificates that are there: "+place.Here().Run("proxy", "doctor"))
 }
 
 // handOver gives Caddy's modules what is not part of the configuration; log may be nil.

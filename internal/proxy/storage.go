@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/proxy/certstore"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/stack"
@@ -37,7 +38,7 @@ func checkStorage(s *Settings, log *slog.Logger) error {
 	_ = os.MkdirAll(root, 0o711) // the check says why it cannot be made
 	err := writable.Check(root)
 	if exit.Code(err) == exit.Unavailable {
-		log.Warn("no certificate can be made or renewed until there is space", "full", root, "fix", "df -h; docker system df")
+		log.Warn("no certificate can be made or renewed until there is space", "full", root, "fix", "df -h in the container, "+place.Here().DiskUse()+" on the host")
 		return nil
 	}
 	if err == nil {

@@ -14,14 +14,9 @@ import (
 
 // New returns a failure with what every reader of one needs: what was said, why,
 // and what to do. A boot adds the stage and what it had changed; what else is known
-// may be set. No other package makes a Failure by itself. What to do is written for docker
-// compose, and said in the words of the place.
+// may be set. No other package makes a Failure by itself. Package place words what to do.
 func New(code int, said, cause, fix string, more ...string) Failure {
-	fixes := append([]string{fix}, more...)
-	for i := range fixes {
-		fixes[i] = place.Say(fixes[i])
-	}
-	return Failure{ExitCode: code, Message: said, Cause: place.Say(cause), Fix: fixes, Retryable: mayPass(code)}
+	return Failure{ExitCode: code, Message: said, Cause: cause, Fix: append([]string{fix}, more...), Retryable: mayPass(code)}
 }
 
 // Error is a failure that is explained where it is found.
@@ -69,7 +64,7 @@ func Explain(stage string, err error) Failure {
 	} else if own, ok := errors.AsType[Explained](err); ok {
 		failure = own.Report()
 	} else if problems, ok := errors.AsType[config.Problems](err); ok {
-		failure = New(exit.Config, err.Error(), wrongSettings(problems), "correct the variables in .env or the compose file, then: docker compose up -d")
+		failure = New(exit.Config, err.Error(), wrongSettings(problems), "correct the variables in "+place.Here().Files()+", then: "+place.Here().Start())
 	} else {
 		failure = unexplained(err)
 	}
@@ -88,16 +83,17 @@ func wrongSettings(problems config.Problems) string {
 
 // unexplained returns what the exit code alone says of an error.
 func unexplained(err error) Failure {
+	at := place.Here()
 	code, said := exit.Code(err), err.Error()
 	switch code {
 	case exit.Unavailable:
-		return New(code, said, "something that this container needs is missing, or has not come up in time", "docker compose ps (what else is down?), and the log of what is named above")
+		return New(code, said, "something that this container needs is missing, or has not come up in time", at.State()+" (what else is down?), and the log of what is named above")
 	case exit.NoPermission:
-		return New(code, said, fmt.Sprintf("this process runs as %s and may not do that", whoami()), "give that user the right to what is named above, then: docker compose up -d")
+		return New(code, said, fmt.Sprintf("this process runs as %s and may not do that", whoami()), "give that user the right to what is named above, then: "+at.Start())
 	case exit.Config:
-		return New(code, said, "a setting, or what a setting names, is not usable as it is", "correct what is named above in .env or the compose file, then: docker compose up -d")
+		return New(code, said, "a setting, or what a setting names, is not usable as it is", "correct what is named above in "+at.Files()+", then: "+at.Start())
 	}
-	return New(code, said, "not known: this error has no explanation of its own, which is a defect of the entrypoint", "report it with the whole log: docker compose logs")
+	return New(code, said, "not known: this error has no explanation of its own, which is a defect of the entrypoint", "report it with the whole log: "+at.Logs())
 }
 
 // isJoined reports whether err is several, of which none speaks for the others.

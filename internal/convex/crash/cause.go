@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
+	"github.com/tale-project/tale-runtime/internal/place"
 )
 
 // cause is one explanation of a crash.
@@ -22,7 +22,10 @@ func (c cause) proof(e Evidence) string {
 	return inLog(strings.Join(c.words, "|"))(e)
 }
 
-const moreMemory = cgroup.Raise + ", or lower APPLICATION_MAX_CONCURRENT_* and ISOLATE_MAX_USER_HEAP_SIZE"
+// moreMemory returns the fix of a lack of it.
+func moreMemory() string {
+	return place.Here().RaiseMemory("") + ", or lower APPLICATION_MAX_CONCURRENT_* and ISOLATE_MAX_USER_HEAP_SIZE"
+}
 
 // causes returns the explanations in the order they are tried: facts before what is
 // read from the log, a root before what follows from it. Every pattern stands for
@@ -30,7 +33,7 @@ const moreMemory = cgroup.Raise + ", or lower APPLICATION_MAX_CONCURRENT_* and I
 // them as they are printed.
 func causes() []cause {
 	return slices.Concat(
-		[]cause{{"out of memory: the kernel killed the backend", moreMemory, nil, seenOOMKill}},
+		[]cause{{"out of memory: the kernel killed the backend", moreMemory(), nil, seenOOMKill}},
 		machineCauses(), leaseCauses(), databaseCauses(), settingCauses(),
 		[]cause{
 			{"the backend panicked", "keep crash.log and report it with the lines before; a restart usually helps", nil, seenPanic},
@@ -47,11 +50,11 @@ func machineCauses() []cause {
 			[]string{`No space left on device`, `Disk quota exceeded`, `database or disk is full`}, nil},
 		{"a port is in use", "stop what listens there, or set CONVEX_BACKEND_PORT and CONVEX_SITE_PROXY_PORT",
 			[]string{`Address already in use`}, nil},
-		{"out of memory: the backend could not allocate", moreMemory,
+		{"out of memory: the backend could not allocate", moreMemory(),
 			[]string{`memory allocation of \d+ bytes failed`, `Fatal (process|JavaScript) out of memory`}, nil},
-		{"the limit of processes and threads is reached", "raise the container's pids limit (pids_limit in compose), or stop what else runs in it",
+		{"the limit of processes and threads is reached", "raise the container's pids limit (" + place.Here().ProcessLimit() + "), or stop what else runs in it",
 			[]string{`[Ff]ailed to (spawn|start) thread`, `OS can't spawn worker thread`}, nil},
-		{"the limit of open files is reached", "raise the container's limit of open files (ulimits, nofile in compose)",
+		{"the limit of open files is reached", "raise the container's limit of open files (" + place.Here().FileLimit() + ")",
 			[]string{`Too many open files`}, nil},
 	}
 }

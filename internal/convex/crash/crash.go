@@ -49,12 +49,11 @@ func Read(at time.Time, uptime time.Duration, e Evidence) Crash {
 	last.Lines = lastWords(e)
 	for _, cause := range causes() {
 		if proof := cause.proof(last); proof != "" {
-			crash.Cause, crash.Fix, crash.Evidence = cause.cause, place.Say(cause.fix), proof
+			crash.Cause, crash.Fix, crash.Evidence = cause.cause, cause.fix, proof
 			return crash
 		}
 	}
 	crash.Cause, crash.Fix = unexplained(e)
-	crash.Fix = place.Say(crash.Fix)
 	if len(e.Lines) > 0 {
 		crash.Evidence = "its last line: " + strings.TrimSpace(e.Lines[len(e.Lines)-1])
 	}
@@ -92,14 +91,14 @@ func unexplained(e Evidence) (cause, fix string) {
 	switch {
 	case e.Signal == syscall.SIGKILL:
 		return "something outside the container killed the backend",
-			"find what on the host sends signals here (docker kill, kill, a watchdog, a security tool): dmesg, journalctl and docker events of that moment"
+			place.Here().FindKiller()
 	case e.Signal == syscall.SIGSEGV, e.Signal == syscall.SIGBUS, e.Signal == syscall.SIGILL, e.Signal == syscall.SIGTRAP, e.Signal == syscall.SIGABRT:
 		return "the backend crashed in native code", "keep crash.log and report it; check that the image fits the machine's processor"
 	case e.Signal != 0:
 		return "a signal of another process ended the backend", "find out which process sends signals in this container"
 	case len(e.Lines) == 0:
 		return "the backend ended without having printed a line, which the official one never does: what CONVEX_BACKEND_COMMAND names may be another program",
-			"take CONVEX_BACKEND_COMMAND out of .env (the image knows its own), then: docker compose up -d convex"
+			"take CONVEX_BACKEND_COMMAND out of " + place.Here().Settings() + " (the image knows its own), then: " + place.Here().Start("convex")
 	case e.Code == 0:
 		return "the backend ended by itself without saying why", readLastLines
 	}

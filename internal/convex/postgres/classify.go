@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/tale-project/tale-runtime/internal/net/netcause"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/stack/pglogin"
 )
 
@@ -31,7 +32,8 @@ func (l Login) verdict(c cause, problem string) *loginError {
 
 // createDatabase returns commands for compose and for a server elsewhere.
 func (l Login) createDatabase() string {
-	return fmt.Sprintf("docker compose exec db createdb -U %s %s (elsewhere: createdb -h %s -p %s -U %[1]s %[2]s)", l.user(), l.Database, l.Server.URL.Hostname(), l.Server.Port())
+	to := fmt.Sprintf("-U %s %s", l.user(), l.Database)
+	return place.Here().Exec("db", "createdb "+to) + fmt.Sprintf(" (elsewhere: createdb -h %s -p %s %s)", l.Server.URL.Hostname(), l.Server.Port(), to)
 }
 
 // schemaVerdict returns the verdict on a schema in which the backend cannot write its tables. That

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/report"
 )
 
@@ -55,15 +56,16 @@ const initPatience = 5 * time.Second
 const clockPatience = time.Minute
 
 func remedyFor(c cause) remedy {
+	at := place.Here()
 	remedies := map[cause]remedy{
 		causeDNS: {untilDeadline, exit.Unavailable, "the name in POSTGRES_URL or DB_HOST is wrong, no network has both containers, or the server's container is stopped: a stopped container has no name",
-			"docker compose ps db (is it up? docker compose up -d db); if it is, check the host in POSTGRES_URL or DB_HOST"},
+			at.State("db") + " (is it up? " + at.Start("db") + "); if it is, check the host in POSTGRES_URL or DB_HOST"},
 		causeRefused: {untilDeadline, exit.Unavailable, "the host is there, and no Postgres listens on that port of it",
-			"check that Postgres runs there (docker compose ps db) and listens on that port (POSTGRES_URL or DB_HOST, DB_PORT)"},
+			"check that Postgres runs there (" + at.State("db") + ") and listens on that port (POSTGRES_URL or DB_HOST, DB_PORT)"},
 		causeTimeout: {untilDeadline, exit.Unavailable, "the host is not there, or something between drops the packets",
 			"a firewall may drop the packets; check the host and port in POSTGRES_URL or DB_HOST, DB_PORT"},
-		causeSilent: {untilDeadline, exit.Unavailable, "Postgres accepts connections but does not answer: it is stopped in the middle (docker pause, a frozen host), out of memory or I/O, or no Postgres",
-			"docker compose logs --tail 50 db; docker stats --no-stream db; docker compose restart db, if it stays silent"},
+		causeSilent: {untilDeadline, exit.Unavailable, "Postgres accepts connections but does not answer: it is stopped in the middle (" + at.Frozen() + "), out of memory or I/O, or no Postgres",
+			at.Tail(50, "db") + "; " + at.Load("db") + "; " + at.Restart("db") + ", if it stays silent"},
 		causeNetwork: {untilDeadline, exit.Unavailable, "what answers there is no Postgres, or breaks off",
 			"check the host and port in POSTGRES_URL or DB_HOST, DB_PORT, and Postgres' own log"},
 		causeStarting: {untilDeadline, exit.Unavailable, "Postgres starts, stops or recovers", "look at Postgres' log: recovery after a crash takes a while"},
@@ -71,7 +73,7 @@ func remedyFor(c cause) remedy {
 		causeReadOnly: {untilDeadline, exit.Unavailable, "the server is a standby, or was made read-only", "name the primary server in POSTGRES_URL or DB_HOST"},
 		causeLease: {untilDeadline, exit.Unavailable, "a backend that is killed leaves its transaction open until Postgres notices; or another backend runs on this database",
 			"look for it in pg_stat_activity and end it: SELECT pg_terminate_backend(PID)"},
-		causeOther: {untilDeadline, exit.Unavailable, "its own words above say why", "look at Postgres' log: docker compose logs --tail 50 db"},
+		causeOther: {untilDeadline, exit.Unavailable, "its own words above say why", "look at " + at.PostgresLog()},
 		causeClock: {clockPatience, exit.Config, "the backend takes its lease with the time of its clock, and only over an older one",
 			"set this machine's clock; if it is right (the other one was ahead, or the machine was restored), make sure that no backend runs and say UPDATE leases SET ts = 0"},
 		causeNoDatabase: {initPatience, exit.Config, "INSTANCE_NAME was changed, the database was dropped, or this is another server or a new volume of it", ""},

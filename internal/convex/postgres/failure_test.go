@@ -57,16 +57,17 @@ func TestWhatAnOperatorReadsOfAServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = silent.Close() }()
+	at := place.Here()
 	for name, tt := range map[string]struct {
 		address string
 		used    bool
 		cause   string
 		fix     string // begins with this
 	}{
-		"new volume":  {missing.Addr(), false, "INSTANCE_NAME was changed", "create it: docker compose exec db createdb -U tale tale_platform"},
+		"new volume":  {missing.Addr(), false, "INSTANCE_NAME was changed", "create it: " + at.Exec("db", "createdb -U tale tale_platform")},
 		"used volume": {missing.Addr(), true, "what was in it is not there", "bring back the server"},
-		"silent":      {silent.Addr().String(), false, "accepts connections but does not answer", "docker compose logs --tail 50 db"},
-		"no name":     {"no-such-host.invalid:5432", false, "a stopped container has no name", "docker compose ps db"},
+		"silent":      {silent.Addr().String(), false, "accepts connections but does not answer", at.Tail(50, "db")},
+		"no name":     {"no-such-host.invalid:5432", false, "a stopped container has no name", at.State("db")},
 	} {
 		login := loginTo(missing, stack.SSLDisable, "")
 		login.Database, login.Used = "tale_platform", tt.used
@@ -75,7 +76,7 @@ func TestWhatAnOperatorReadsOfAServer(t *testing.T) {
 		_, err := login.Try(ctx)
 		cancel()
 		f := report.Explain("storage", err)
-		if !strings.Contains(f.Cause, tt.cause) || !strings.HasPrefix(f.Fix[0], place.Say(tt.fix)) {
+		if !strings.Contains(f.Cause, tt.cause) || !strings.HasPrefix(f.Fix[0], tt.fix) {
 			t.Errorf("%s: %+v", name, f)
 		}
 	}

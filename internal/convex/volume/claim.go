@@ -12,6 +12,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
@@ -37,7 +38,7 @@ func (s Settings) Claim(ctx context.Context, log *slog.Logger, storage string, p
 	if storage != stack.StorageSQLite {
 		if claim.try() != nil {
 			log.Warn("another convex container uses this data folder: the backend that starts last takes the database from the other, and both write to the same files",
-				"folder", s.DataDir, "fix", "docker ps -a --filter name=convex; stop the one that is not meant, or give it a volume of its own")
+				"folder", s.DataDir, "fix", place.Here().Containers("convex")+"; stop the one that is not meant, or give it a volume of its own")
 		}
 		return claim, nil
 	}
@@ -46,7 +47,7 @@ func (s Settings) Claim(ctx context.Context, log *slog.Logger, storage string, p
 	if _, late := errors.AsType[*health.GaveUpError](err); late {
 		err = report.New(exit.Unavailable, fmt.Sprintf("cannot use the data folder %s: %v, and has done so for %s", s.DataDir, errInUse, patience),
 			"two containers have the same volume, with CONVEX_STORAGE=sqlite: both backends would write to one SQLite file",
-			"docker ps -a --filter name=convex (which of them is not meant?), and stop that one",
+			place.Here().Containers("convex")+" (which of them is not meant?), and stop that one",
 			"or give this one a volume of its own").Err(err)
 	}
 	return claim, err

@@ -13,6 +13,7 @@ import (
 	"github.com/Masterminds/semver/v3"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
@@ -78,7 +79,7 @@ func refuse(refused []refusal) error {
 		if r.override == "" {
 			continue
 		}
-		overrides = append(overrides, "or, if that is meant: "+r.override+"=true in .env, then docker compose up -d convex (docs/environment.md says what is lost)")
+		overrides = append(overrides, "or, if that is meant: "+place.Here().Set(r.override+"=true", "convex")+" (docs/environment.md says what is lost)")
 	}
 	slices.Sort(overrides)
 	fix := append(back, slices.Compact(overrides)...)
@@ -124,7 +125,7 @@ func (g *Guard) postgresFolder() refusal {
 	}
 	return refusal{
 		reason: fmt.Sprintf("the data folder %s is that of a Postgres server (it has the file PG_VERSION)", g.settings.DataDir),
-		back:   "mount the volume convex-data there and not db-data, then: docker compose up -d",
+		back:   "mount the volume convex-data there and not db-data, then: " + place.Here().Start(),
 	}
 }
 
@@ -160,7 +161,7 @@ func (g *Guard) otherStorage() refusal {
 
 // again returns the step that brings a setting back to what it was.
 func again(variable, value string) string {
-	return fmt.Sprintf("%s=%s again in .env, then: docker compose up -d", variable, value)
+	return variable + "=" + value + " again in " + place.Here().Settings() + ", then: " + place.Here().Start()
 }
 
 // storageByFiles returns the storage that the files of a volume belong to. An empty
@@ -195,12 +196,12 @@ func (g *Guard) otherFiles() refusal {
 	case before == "" && hasFiles(g.settings.BackendDir()):
 		return refusal{
 			reason: fmt.Sprintf("the files of this deployment are in %s, and S3_STORAGE_* name buckets (%s): its functions and uploads would be missing", g.settings.BackendDir(), now),
-			back:   "take S3_STORAGE_* out of .env, then: docker compose up -d",
+			back:   "take S3_STORAGE_* out of " + place.Here().Settings() + ", then: " + place.Here().Start(),
 		}
 	case before != "" && before != now:
 		return refusal{
 			reason: fmt.Sprintf("the files of this deployment are in the buckets %s, and S3_STORAGE_* name %s: its functions and uploads would be missing", before, cmp.Or(now, "none")),
-			back:   "let S3_STORAGE_* in .env name the buckets " + before + " again, then: docker compose up -d",
+			back:   "let S3_STORAGE_* in " + place.Here().Settings() + " name the buckets " + before + " again, then: " + place.Here().Start(),
 		}
 	}
 	return refusal{}
@@ -212,12 +213,12 @@ func (g *Guard) otherSecret() refusal {
 	case g.record.Fingerprint == "" && official != "" && !strings.EqualFold(official, g.use.Instance.Secret.Reveal()):
 		return refusal{
 			reason: fmt.Sprintf("INSTANCE_SECRET is not the one in %s, which official self-hosting used: every admin key, session and file link made with that one would stop working", g.officialPath("instance_secret")),
-			back:   "set INSTANCE_SECRET to what that file holds, then: docker compose up -d",
+			back:   "set INSTANCE_SECRET to what that file holds, then: " + place.Here().Start(),
 		}
 	case g.record.Fingerprint == "" || fingerprint(g.record.Salt, g.use.Instance.Secret) == g.record.Fingerprint:
 		return refusal{}
 	}
-	back := "put the former INSTANCE_SECRET back into .env (from a copy or a backup of it), then: docker compose up -d"
+	back := "put the former INSTANCE_SECRET back into " + place.Here().Settings() + " (from a copy or a backup of it), then: " + place.Here().Start()
 	if g.record.Shown != "" {
 		back += fmt.Sprintf("; its fingerprint, which logs and the status command show, is %s, and that of this one is %s", g.record.Shown, g.use.Instance.Fingerprint())
 	}
@@ -256,7 +257,7 @@ func older(name, before, now string) refusal {
 	}
 	return refusal{
 		reason: fmt.Sprintf("%s is %s, but version %s has used this volume, and its migrations cannot be undone", name, now, before),
-		back:   "run the image of version " + before + " or a newer one (TALE_VERSION in .env), then: docker compose up -d",
+		back:   "run the image of version " + before + " or a newer one (" + place.Here().Version() + "), then: " + place.Here().Start(),
 	}
 }
 

@@ -5,9 +5,9 @@ import (
 	"fmt"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/supervise"
-	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
 )
 
 // Child is a process of a service, in an operator's words.
@@ -30,30 +30,30 @@ func (c Child) Explain(err error) error {
 	if err == nil || errors.As(err, new(report.Explained)) {
 		return err
 	}
-	code, said := exit.Code(err), err.Error()
+	code, said, at := exit.Code(err), err.Error(), place.Here()
 	command := fmt.Sprintf("%s (%s)", c.Command, c.Setting)
-	readLog := fmt.Sprintf("read its last lines: docker compose logs %s | grep '%s |'", c.Service, c.Name)
+	readLog := "read its last lines: " + at.Log(c.Service) + " | grep '" + c.Name + " |'"
 	status, ended := supervise.Ended(err)
 	failure := report.New(code, said, "the container has a limit that leaves no room for "+command,
-		"raise what is named (pids_limit and ulimits in the compose file), or stop what else runs in the container")
+		"raise what is named ("+at.Limits()+"), or stop what else runs in the container")
 	switch {
 	case ended && status.OutOfMemory():
-		failure = report.New(code, said, status.Killer(), cgroup.Raise, "or find what needs that much: "+readLog)
+		failure = report.New(code, said, status.Killer(), at.RaiseMemory(""), "or find what needs that much: "+readLog)
 	case ended && status.Killer() != "":
-		failure = report.New(code, said, status.Killer(), "find what on the host sends signals here (docker kill, kill, a watchdog, a security tool): dmesg, journalctl and docker events of that moment", readLog)
+		failure = report.New(code, said, status.Killer(), at.FindKiller(), readLog)
 	case ended:
 		failure = report.New(code, said, command+" ends by itself, each time it is started; its own output above says why",
-			readLog, fmt.Sprintf("try another command in the same environment: docker compose run --rm %s exec -- %s", c.Service, c.Command))
+			readLog, "try another command in the same environment: "+at.Run(c.Service, "exec -- "+c.Command))
 	case supervise.LacksInterpreter(err):
 		failure = report.New(code, said, command+" is there; the interpreter in its first line, or its loader, is not in this image",
 			"put that interpreter into the image (head -1 of the file names it; of a binary: ldd), or correct its first line: line breaks of Windows behind it count as part of the name",
-			fmt.Sprintf("or correct %s in .env, then: docker compose up -d %s", c.Setting, c.Service))
+			"or correct "+c.Setting+" in "+at.Settings()+", then: "+at.Start(c.Service))
 	case code == exit.NotFound:
 		failure = report.New(code, said, command+" names a program that is not in this container, or not in the PATH of its user",
-			fmt.Sprintf("correct %s in .env, or take it out (the image knows its own), then: docker compose up -d %s", c.Setting, c.Service), "or build the image again with that program")
+			"correct "+c.Setting+" in "+at.Settings()+", or take it out (the image knows its own), then: "+at.Start(c.Service), "or build the image again with that program")
 	case code == exit.NotExecutable:
 		failure = report.New(code, said, command+" is there and cannot be executed: its permissions, its first line, or a binary of another architecture",
-			fmt.Sprintf("correct %s in .env, or chmod +x in the image; file and uname -m tell the architecture", c.Setting))
+			"correct "+c.Setting+" in "+at.Settings()+", or chmod +x in the image; file and uname -m tell the architecture")
 	}
 	return failure.Err(err)
 }

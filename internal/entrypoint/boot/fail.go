@@ -3,10 +3,10 @@ package boot
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 	"github.com/tale-project/tale-runtime/internal/sys/pause"
@@ -85,6 +85,6 @@ func (b *Lifecycle) hold(ctx context.Context, failure report.Failure) {
 		}
 	}
 	b.log.Info("the container stays up, not ready, to be asked (HOLD_AFTER_FAILURE); then it ends with the exit code above", "for", limit,
-		"ask", fmt.Sprintf("docker compose exec %[1]s %[1]s-entrypoint status", b.options.Service))
+		"ask", place.Here().Exec(b.options.Service, b.options.Service+"-entrypoint status"))
 	pause.For(ctx, limit)
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -18,7 +19,7 @@ func TestEverySearchOfTheLogCanFindSomething(t *testing.T) {
 	}
 	search := regexp.MustCompile(`logs (?:--tail \d+ )?convex \| grep -iE? '?([\w|]+)'?`)
 	searches := map[string]bool{}
-	for _, section := range catalogue() {
+	for _, section := range (advisor{place.Compose()}).catalogue() {
 		for _, row := range section.rows {
 			for _, fix := range row.fix {
 				if strings.Contains(fix, "convex | grep") && !search.MatchString(fix) {
@@ -50,11 +51,11 @@ func TestEverySearchOfTheLogCanFindSomething(t *testing.T) {
 // The log has what is the backend's fault; what it refuses is in its answer alone
 // (common::errors at warn). So no advice about a refusal begins with the log.
 func TestRefusalsDoNotSendToTheLog(t *testing.T) {
-	for _, section := range catalogue() {
+	for _, section := range (advisor{place.Compose()}).catalogue() {
 		for _, row := range section.rows {
 			refusal := row.retry == RetryNo && row.codes != nil
 			for _, fix := range row.fix {
-				if refusal && fix == readBackendLog {
+				if refusal && fix == (advisor{place.Compose()}).readBackendLog() {
 					t.Errorf("%v: %q", row.codes, row.fix)
 				}
 			}
@@ -63,7 +64,7 @@ func TestRefusalsDoNotSendToTheLog(t *testing.T) {
 	if d := Diagnose(Observation{Status: 400, Code: "New"}); !strings.HasPrefix(d.Fix[0], "RUST_LOG=info") {
 		t.Errorf("an unknown refusal: %q", d.Fix)
 	}
-	if d := Diagnose(Observation{Status: 500, Code: "New"}); d.Fix[0] != readBackendLog {
+	if d := Diagnose(Observation{Status: 500, Code: "New"}); d.Fix[0] != (advisor{place.Here()}).readBackendLog() {
 		t.Errorf("an unknown failure: %q", d.Fix)
 	}
 }

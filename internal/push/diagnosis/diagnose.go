@@ -6,20 +6,22 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/net/netcause"
+	"github.com/tale-project/tale-runtime/internal/place"
 )
 
 // Diagnose returns what an observation means, why it happens and what to do. It
 // looks it up in the catalogue; what is not in there is judged by its HTTP status
 // alone, with advice on how to learn more.
 func Diagnose(o Observation) Diagnosis {
-	for _, section := range catalogue() {
+	at := advisor{place.Here()}
+	for _, section := range at.catalogue() {
 		for _, row := range section.rows {
 			if row.matches(o) {
 				return row.diagnose(o)
 			}
 		}
 	}
-	return diagnoseUnknown(o)
+	return at.diagnoseUnknown(o)
 }
 
 // section is a part of the catalogue, with the title it has in docs/diagnostics.md.
@@ -28,26 +30,29 @@ type section struct {
 	rows         []row
 }
 
+// advisor words the fixes of the catalogue for a place.
+type advisor struct{ place.Place }
+
 // catalogue returns everything that is known to go wrong. Special cases stand before
 // general ones, also across sections.
-func catalogue() []section {
+func (at advisor) catalogue() []section {
 	return []section{
-		{"Admin key", "Nothing was changed: every route checks the key first.", authRows()},
-		{"Races", "Another client writes to the same deployment. The whole push is done again.", raceRows()},
-		{"Environment variables", "A write of variables is one transaction: when it is refused, nothing of it was applied and the old values are live.", variableRows()},
-		{"Your code, schema or configuration", "The same input fails in the same way; restarting does not help. The deployment keeps running the functions it had.", refusalRows()},
-		{"Schema, indexes and time limits", "", append(conditionRows(), timeoutRows()...)},
-		{"The convex CLI and the push request", "", driverRows()},
-		{"Load and restarts", "The backend is there and cannot do it now.", capacityRows()},
-		{"No answer", "The backend, or something before it, did not complete an answer.", transportRows()},
-		{"Answers of something else", "An HTTP status without a code of the backend.", statusRows()},
+		{"Admin key", "Nothing was changed: every route checks the key first.", at.authRows()},
+		{"Races", "Another client writes to the same deployment. The whole push is done again.", at.raceRows()},
+		{"Environment variables", "A write of variables is one transaction: when it is refused, nothing of it was applied and the old values are live.", at.variableRows()},
+		{"Your code, schema or configuration", "The same input fails in the same way; restarting does not help. The deployment keeps running the functions it had.", at.refusalRows()},
+		{"Schema, indexes and time limits", "", append(at.conditionRows(), at.timeoutRows()...)},
+		{"The convex CLI and the push request", "", at.driverRows()},
+		{"Load and restarts", "The backend is there and cannot do it now.", at.capacityRows()},
+		{"No answer", "The backend, or something before it, did not complete an answer.", at.transportRows()},
+		{"Answers of something else", "An HTTP status without a code of the backend.", at.statusRows()},
 	}
 }
 
-func diagnoseUnknown(o Observation) Diagnosis {
+func (at advisor) diagnoseUnknown(o Observation) Diagnosis {
 	d := Diagnosis{
 		Cause: "This answer is not in the catalogue; its words above are all that is known.",
-		Fix:   []string{"RUST_LOG=info in .env, then docker compose up -d convex and deploy again (makes the backend log what it refuses)", readBackendLog},
+		Fix:   []string{at.Set("RUST_LOG=info", "convex") + " and deploy again (makes the backend log what it refuses)", at.readBackendLog()},
 		Retry: RetryNo,
 		Exit:  exit.DeployRefused,
 	}
@@ -61,7 +66,7 @@ func diagnoseUnknown(o Observation) Diagnosis {
 		d.Retry, d.Pace, d.Exit = RetryRedo, PaceBrief, exit.Temporary
 	case passing(o):
 		d.Retry, d.Pace, d.Exit = RetrySame, PaceLoad, exit.Temporary
-		d.Fix = []string{readBackendLog, "RUST_LOG=debug in .env, then docker compose up -d convex (makes the backend say more)"}
+		d.Fix = []string{at.readBackendLog(), at.Set("RUST_LOG=debug", "convex") + " (makes the backend say more)"}
 	}
 	return d
 }
@@ -72,7 +77,9 @@ func passing(o Observation) bool {
 		slices.Contains([]int{http.StatusRequestTimeout, http.StatusTooManyRequests}, o.Status)
 }
 
-// readBackendLog is the step that nearly every fix begins with, where the log can have
+// readBackendLog returns the step that nearly every fix begins with, where the log can have
 // more than the answer: with our RUST_LOG it has the cause of what is the backend's
 // fault, and not what it refuses.
-const readBackendLog = "docker compose logs --tail 200 convex"
+func (at advisor) readBackendLog() string {
+	return at.Tail(200, "convex")
+}

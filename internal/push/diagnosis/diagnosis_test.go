@@ -12,6 +12,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/net/netcause"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 )
 
@@ -206,7 +207,7 @@ func TestDiagnoseUnknown(t *testing.T) {
 		if diff := cmp.Diff(Diagnosis{Retry: want.retry, Exit: want.exit}, d, verdict); diff != "" {
 			t.Errorf("%d: %s", status, diff)
 		}
-		if !slices.Contains(d.Fix, readBackendLog) {
+		if !slices.Contains(d.Fix, advisor{place.Here()}.readBackendLog()) {
 			t.Errorf("%d: fix %q", status, d.Fix)
 		}
 	}
@@ -215,7 +216,7 @@ func TestDiagnoseUnknown(t *testing.T) {
 // Every row must be the one found for something it says it is for; a row that
 // another one hides is a lie in the documentation.
 func TestEveryRowIsReachable(t *testing.T) {
-	for _, section := range catalogue() {
+	for _, section := range (advisor{place.Here()}).catalogue() {
 		for _, row := range section.rows {
 			for _, o := range examples(row) {
 				if got := Diagnose(o); got.Cause != row.diagnose(o).Cause {
@@ -269,7 +270,7 @@ var (
 )
 
 func TestRowsAreComplete(t *testing.T) {
-	for _, section := range catalogue() {
+	for _, section := range (advisor{place.Here()}).catalogue() {
 		for _, row := range section.rows {
 			name := section.title + ": " + row.subject()
 			if !strings.HasSuffix(row.cause, ".") || len(row.fix) == 0 || row.exit == 0 || row.retry == "" {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/net/netcause"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/report"
 )
@@ -21,7 +22,7 @@ import (
 func TestFailuresInKubernetes(t *testing.T) {
 	for where, other := range map[string]string{"10.96.0.1": "docker", "": "kubectl"} {
 		t.Setenv("KUBERNETES_SERVICE_HOST", where)
-		for _, part := range catalogue() {
+		for _, part := range (advisor{place.Here()}).catalogue() {
 			for _, row := range part.rows {
 				f := &Failure{Diagnosis: row.diagnose(Observation{})}
 				if text := f.Report().Text(); strings.Contains(text, other) {
@@ -80,7 +81,7 @@ func TestFailureShowsTheCLIWhenTheBackendIsSilent(t *testing.T) {
 // Whatever happens, the message fits on a screen and the log line on a line.
 func TestFailureLinesAreFew(t *testing.T) {
 	noise := strings.Repeat("words of the backend\n", 50)
-	for _, section := range catalogue() {
+	for _, section := range (advisor{place.Here()}).catalogue() {
 		for _, row := range section.rows {
 			for _, o := range examples(row) {
 				if o.Condition == "" {

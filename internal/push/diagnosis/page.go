@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/place"
 )
 
 const docIntro = `# Diagnostics: what a failed push means
@@ -39,7 +40,7 @@ connection that breaks or is refused. Those entries say how to tell.
 func WritePage(w io.Writer) error {
 	var doc strings.Builder
 	fmt.Fprintf(&doc, docIntro, paceText(), exit.DeployRefused, exit.Temporary, exit.NoPermission, exit.NotExecutable, exit.NotFound)
-	for _, section := range catalogue() {
+	for _, section := range (advisor{place.Compose()}).catalogue() {
 		fmt.Fprintf(&doc, "\n## %s\n", section.title)
 		if section.intro != "" {
 			fmt.Fprintf(&doc, "\n%s\n", section.intro)

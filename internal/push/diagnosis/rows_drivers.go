@@ -6,13 +6,13 @@ import (
 )
 
 // driverRows returns what goes wrong on our side of the wire.
-func driverRows() []row {
+func (at advisor) driverRows() []row {
 	return []row{
 		{
 			conditions: []Condition{ConditionRequestUnusable},
 			seen:       []backend.Stage{backend.StageBundle},
 			cause:      "The push request in the image (CONVEX_PUSH_REQUEST) cannot be used.",
-			fix:        []string{"build it again with the image (make push-request)", "or CONVEX_DEPLOY_DRIVER=cli in .env, then docker compose up -d platform (needs the convex CLI in the image)"},
+			fix:        []string{"build it again with the image (make push-request)", "or " + at.Set("CONVEX_DEPLOY_DRIVER=cli", "platform") + " (needs the convex CLI in the image)"},
 			retry:      RetryNo, exit: exit.DeployRefused,
 		},
 		{
@@ -26,13 +26,13 @@ func driverRows() []row {
 			conditions: []Condition{ConditionCLINotExecutable},
 			seen:       []backend.Stage{backend.StageBundle},
 			cause:      "The convex CLI is there and cannot be executed: its permissions, its first line, a binary of another architecture, or a Node.js that is too old for it.",
-			fix:        []string{"docker compose run --rm platform doctor", "correct CONVEX_CLI in .env", "if Node.js is too old: put bun or a newer one into the image"},
+			fix:        []string{at.Run("platform", "doctor"), "correct CONVEX_CLI in " + at.Settings(), "if Node.js is too old: put bun or a newer one into the image"},
 			retry:      RetryNo, exit: exit.NotExecutable,
 		},
 		{
 			conditions: []Condition{ConditionCLIKilled},
 			cause:      "A signal that was not ours ended the convex CLI; mostly this is the kernel, out of memory.",
-			fix:        []string{"docker inspect --format '{{.State.OOMKilled}}' $(docker compose ps -aq platform)", "raise mem_limit of the platform service", "or build the push request into the image (make push-request)"},
+			fix:        []string{at.OutOfMemory("platform"), at.RaiseMemory("platform"), "or build the push request into the image (make push-request)"},
 			retry:      RetryRedo, pace: PaceLoad, exit: exit.Temporary,
 		},
 		{
@@ -42,7 +42,7 @@ func driverRows() []row {
 			fix: []string{
 				"its last lines, if it printed any, say more",
 				"SIGABRT: more heap, NODE_OPTIONS=--max-old-space-size=4096 in the environment of the platform service, and memory for it",
-				"SIGILL: docker compose exec platform grep -m1 flags /proc/cpuinfo (bun needs avx2; its build for older processors is called baseline)",
+				"SIGILL: " + at.Exec("platform", "grep -m1 flags /proc/cpuinfo") + " (bun needs avx2; its build for older processors is called baseline)",
 				"or build the push request into the image (make push-request), which needs no CLI at run time",
 			},
 			retry: RetryRedo, pace: PaceLoad, exit: exit.Temporary,
@@ -60,7 +60,7 @@ func driverRows() []row {
 			cause:      "The convex CLI ended although the backend had answered well: it would have asked for a confirmation (an index of 100,000 or more documents is removed or built), or does not understand the answer.",
 			fix: []string{
 				"its last lines, above, say why",
-				"if an index is removed on purpose: CONVEX_MIN_DOCUMENTS_FOR_INDEX_DELETE_WARNING=1000000000 in .env, then docker compose up -d platform",
+				"if an index is removed on purpose: " + at.Set("CONVEX_MIN_DOCUMENTS_FOR_INDEX_DELETE_WARNING=1000000000", "platform"),
 				"if it does not understand the answer: use a convex package and a backend image of about the same age",
 			},
 			retry: RetryNo, exit: exit.DeployRefused,

@@ -11,8 +11,8 @@ const rebuild = "correct the code and build the image again"
 
 // refusalRows returns the errors of evaluate_push, start_push and finish_push that
 // the same input repeats.
-func refusalRows() []row {
-	return append(analysisRows(), append(authConfigRows(), append(schemaRows(), sizeRows()...)...)...)
+func (at advisor) refusalRows() []row {
+	return append(at.analysisRows(), append(authConfigRows(), append(schemaRows(), sizeRows()...)...)...)
 }
 
 func refusedFor(cause string, fix ...string) row {
@@ -30,7 +30,7 @@ func (r row) at(stages ...backend.Stage) row {
 }
 
 // analysisRows returns those about loading and reading the modules.
-func analysisRows() []row {
+func (at advisor) analysisRows() []row {
 	return []row{
 		{
 			codes:    []string{"InvalidModules"},
@@ -38,7 +38,7 @@ func analysisRows() []row {
 			contains: "maximum duration",
 			cause:    "Loading a module took longer than the backend allows for the analysis of a push (the seconds are in its message); on a machine under load this passes.",
 			fix: []string{
-				"ISOLATE_ANALYZE_USER_TIMEOUT_SECONDS=10 in .env, then docker compose up -d convex (ACTIONS_USER_TIMEOUT_SECS has no effect here)",
+				at.Set("ISOLATE_ANALYZE_USER_TIMEOUT_SECONDS=10", "convex") + " (ACTIONS_USER_TIMEOUT_SECS has no effect here)",
 				"move heavy work out of the top level of the module that the backend names",
 			},
 			retry: RetrySame, pace: PaceLoad, exit: exit.Temporary,
@@ -48,20 +48,20 @@ func analysisRows() []row {
 		refusedFor("The backend cannot make a project of the request: a bad path, version or environment, \"use node\" inside a component, or a Node.js version it does not have (its words say which).",
 			rebuild, "after an update of the convex package: use the backend image of the same release").forCodes("InvalidConfig"),
 		refusedFor("The backend cannot read the request: its shape is of another release, or it is larger than 200 MB.",
-			"use a convex package and a backend image of about the same age", "docker compose run --rm platform version").forCodes("BadJsonBody"),
+			"use a convex package and a backend image of about the same age", at.Run("platform", "version")).forCodes("BadJsonBody"),
 		refusedFor("Two modules have paths that mean the same to the backend.", "rename one of them and build the image again").forCodes("CanonicalizationConflict"),
 		{
 			codes: []string{"InvalidExternalModules"},
 			seen:  []backend.Stage{backend.StageEvaluatePush, backend.StageStartPush},
 			cause: "The backend could not install the external packages of the \"use node\" functions; it runs npm itself and needs the registry.",
 			fix: []string{
-				"docker compose logs convex | grep -i npm",
+				at.Log("convex") + " | grep -i npm",
 				"give the convex container access to an npm registry, or take the packages out of node.externalPackages in convex.json",
 			},
 			retry: RetrySame, pace: PaceLoad, exit: exit.Temporary,
 		},
 		refusedFor("The backend finds no Node.js that it can run \"use node\" functions with (18, 20, 22 or 24).",
-			"docker compose exec convex node --version", "use the convex image unchanged, or install such a Node.js in yours").forCodes("DeploymentNotConfiguredForNodeActions"),
+			at.Exec("convex", "node --version"), "use the convex image unchanged, or install such a Node.js in yours").forCodes("DeploymentNotConfiguredForNodeActions"),
 		refusedFor("A component or the app is defined in a way the backend does not accept.", "the backend's words name the file", rebuild).
 			forCodes("InvalidConvexConfig", "InvalidDefinition", "CyclicImport", "TypecheckError", "InvalidReference", "InvalidModulePath", "InvalidExport"),
 		refusedFor("A function's name or a cron job is not valid.", "the backend's words say what and where", rebuild).forCodes("InvalidFunctionName", "InvalidCron"),

@@ -13,7 +13,7 @@ func deployStages() []backend.Stage {
 
 // statusRows returns the answers without a code: the backend's own for unknown routes and
 // its time limit, and those of whatever stands between.
-func statusRows() []row { return append(routeRows(), betweenRows()...) }
+func (at advisor) statusRows() []row { return append(at.routeRows(), at.betweenRows()...) }
 
 // useBackendURL is the fix for everything that stands between us and the backend.
 const useBackendURL = "let CONVEX_URL name the backend itself (http://convex:3210)"
@@ -24,13 +24,13 @@ func refuse(r row) row {
 }
 
 // routeRows returns the backend's own answers without a code.
-func routeRows() []row {
+func (at advisor) routeRows() []row {
 	return []row{
 		refuse(row{
 			statuses: []int{http.StatusNotFound, http.StatusMethodNotAllowed},
 			stages:   deployStages(),
 			cause:    "The backend does not know this step of a push: the convex CLI is newer than the backend, or CONVEX_URL names the port of HTTP actions (3211).",
-			fix:      []string{"use the release of the package convex that fits the backend image (1.32.0 for February 2026)", useBackendURL, "docker compose run --rm platform doctor"},
+			fix:      []string{"use the release of the package convex that fits the backend image (1.32.0 for February 2026)", useBackendURL, at.Run("platform", "doctor")},
 		}),
 		refuse(row{
 			statuses: []int{http.StatusNotFound, http.StatusMethodNotAllowed},
@@ -41,26 +41,26 @@ func routeRows() []row {
 		refuse(row{
 			statuses: []int{http.StatusNotFound, http.StatusMethodNotAllowed},
 			cause:    "What answers at CONVEX_URL does not know this route of a Convex backend: it is the port of HTTP actions (3211), the website, or something else.",
-			fix:      []string{useBackendURL, "docker compose run --rm platform doctor"},
+			fix:      []string{useBackendURL, at.Run("platform", "doctor")},
 		}),
 		{
 			statuses: []int{http.StatusRequestTimeout},
 			stages:   []backend.Stage{backend.StageEvaluatePush, backend.StageStartPush},
 			cause:    "The backend gave up on the request after its own limit (HTTP_SERVER_TIMEOUT_SECONDS, 300 s; newer backends log such a request with status 499); mostly it was installing the external packages of \"use node\" functions.",
-			fix:      []string{"docker compose logs convex | grep -i npm", "HTTP_SERVER_TIMEOUT_SECONDS=900 in .env, then docker compose up -d convex; and a CONVEX_DEPLOY_TIMEOUT above it"},
+			fix:      []string{at.Log("convex") + " | grep -i npm", at.Set("HTTP_SERVER_TIMEOUT_SECONDS=900", "convex") + "; and a CONVEX_DEPLOY_TIMEOUT above it"},
 			retry:    RetryRedo, pace: PaceLoad, exit: exit.Temporary,
 		},
 		{
 			statuses: []int{http.StatusRequestTimeout},
 			cause:    "The backend gave up on the request after its own limit (HTTP_SERVER_TIMEOUT_SECONDS, 300 s; newer backends log such a request with status 499).",
-			fix:      []string{readBackendLog, "docker stats --no-stream convex db", "HTTP_SERVER_TIMEOUT_SECONDS=900 in .env, then docker compose up -d convex"},
+			fix:      []string{at.readBackendLog(), at.Load("convex", "db"), at.Set("HTTP_SERVER_TIMEOUT_SECONDS=900", "convex")},
 			retry:    RetryRedo, pace: PaceLoad, exit: exit.Temporary,
 		},
 	}
 }
 
 // betweenRows returns the answers of a proxy or of another server.
-func betweenRows() []row {
+func (at advisor) betweenRows() []row {
 	return []row{
 		refuse(row{
 			statuses: []int{http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect},
@@ -86,7 +86,7 @@ func betweenRows() []row {
 		{
 			statuses: []int{http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout},
 			cause:    "A proxy at CONVEX_URL has no backend behind it at the moment.",
-			fix:      []string{"docker compose ps convex", readBackendLog, useBackendURL},
+			fix:      []string{at.State("convex"), at.readBackendLog(), useBackendURL},
 			retry:    RetryRedo, pace: PaceRestart, exit: exit.Temporary,
 		},
 	}

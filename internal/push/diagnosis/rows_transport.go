@@ -9,16 +9,18 @@ import (
 // broken returns the ways to lose a connection that was there.
 func broken() []netcause.Kind { return []netcause.Kind{netcause.Closed, netcause.Reset} }
 
-// restartSilent is the last step where the backend may hang.
-const restartSilent = "docker compose restart convex, if it stays silent"
+// restartSilent returns the last step where the backend may hang.
+func (at advisor) restartSilent() string {
+	return at.Restart("convex") + ", if it stays silent"
+}
 
 // transportRows returns the requests without a complete answer, by stage where the stage
 // makes a difference.
-func transportRows() []row {
+func (at advisor) transportRows() []row {
 	restarted := []string{
-		"docker compose ps convex (did it restart? exit code 0 means a lost database lease, 137 out of memory)",
-		readBackendLog,
-		"docker compose exec convex df -h /app/data (a full disk)",
+		at.State("convex") + " (did it restart? exit code 0 means a lost database lease, 137 out of memory)",
+		at.readBackendLog(),
+		at.Exec("convex", "df -h /app/data") + " (a full disk)",
 	}
 	lost := func(stage backend.Stage, retry Retry, cause string) row {
 		return row{transport: broken(), stages: []backend.Stage{stage}, cause: cause, fix: restarted, retry: retry, pace: PaceRestart, exit: exit.Temporary}
@@ -41,12 +43,12 @@ func transportRows() []row {
 			cause:     "The connection broke before the answer was complete; the backend is probably restarting.",
 			fix:       restarted, retry: RetrySame, pace: PaceRestart, exit: exit.Temporary,
 		},
-	}, unreachableRows(restarted)...)
+	}, at.unreachableRows(restarted)...)
 }
 
 // unreachableRows returns the requests that never reached a backend.
-func unreachableRows(restarted []string) []row {
-	const checkURL = "check CONVEX_URL in .env (inside the compose network: http://convex:3210)"
+func (at advisor) unreachableRows(restarted []string) []row {
+	checkURL := "check CONVEX_URL in " + at.Settings() + at.BackendURL()
 	return []row{
 		{
 			transport: []netcause.Kind{netcause.Refused},
@@ -56,25 +58,25 @@ func unreachableRows(restarted []string) []row {
 		{
 			transport: []netcause.Kind{netcause.DNS},
 			cause:     "The host name in CONVEX_URL does not resolve: the container is gone, or not on the same network.",
-			fix:       []string{"docker compose ps convex", "docker compose up -d convex", checkURL},
+			fix:       []string{at.State("convex"), at.Start("convex"), checkURL},
 			retry:     RetryRedo, pace: PaceRestart, exit: exit.Temporary,
 		},
 		{
 			transport: []netcause.Kind{netcause.Unreachable},
 			cause:     "There is no route to the host in CONVEX_URL.",
-			fix:       []string{checkURL, "docker compose ps convex"},
+			fix:       []string{checkURL, at.State("convex")},
 			retry:     RetryRedo, pace: PaceRestart, exit: exit.Temporary,
 		},
 		{
 			transport: []netcause.Kind{netcause.Silent},
 			cause:     "The backend accepts connections but does not answer: it hangs, is overloaded, or its database does not answer.",
-			fix:       []string{"docker compose exec convex convex-entrypoint status", "docker stats --no-stream convex db", readBackendLog, restartSilent},
+			fix:       []string{at.Exec("convex", "convex-entrypoint status"), at.Load("convex", "db"), at.readBackendLog(), at.restartSilent()},
 			retry:     RetryRedo, pace: PaceRestart, exit: exit.Temporary,
 		},
 		{
 			transport: []netcause.Kind{netcause.Timeout},
 			cause:     "No connection to the backend came about in time: its machine is down or overloaded, or a firewall swallows the packets.",
-			fix:       []string{"docker stats --no-stream convex db", readBackendLog, checkURL},
+			fix:       []string{at.Load("convex", "db"), at.readBackendLog(), checkURL},
 			retry:     RetryRedo, pace: PaceRestart, exit: exit.Temporary,
 		},
 		{
@@ -92,7 +94,7 @@ func unreachableRows(restarted []string) []row {
 		{
 			transport: []netcause.Kind{netcause.Other},
 			cause:     "The request failed on our side: {reason}.",
-			fix:       []string{checkURL, readBackendLog},
+			fix:       []string{checkURL, at.readBackendLog()},
 			retry:     RetryRedo, pace: PaceRestart, exit: exit.Temporary,
 		},
 	}

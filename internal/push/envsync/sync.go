@@ -12,6 +12,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging/redact"
 	"github.com/tale-project/tale-runtime/internal/net/netcause"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/report"
@@ -53,7 +54,7 @@ func (s Sync) Run(ctx context.Context, goal Goal) (Result, error) {
 	run.warn()
 	if err := checkSendable(goal); err != nil {
 		return run.result, report.New(exit.Config, err.Error(), "a variable has a value that no request can carry as it is",
-			"correct it in .env, then: docker compose up -d platform").Err(err)
+			"correct it in "+place.Here().Settings()+", then: "+place.Here().Start("platform")).Err(err)
 	}
 	err := backoff.RetryNotify(func() error { return run.attempt(ctx) }, run.schedule(ctx), run.notify)
 	if err == nil {

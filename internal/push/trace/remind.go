@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/report"
 )
@@ -22,7 +23,7 @@ func Remind(ctx context.Context, log *slog.Logger, t *Trace, every, limit time.D
 		}
 		if stage, since := t.waitsIn(); since >= every {
 			log.Info("the push waits for the backend's answer", "stage", string(stage), "for", since.Round(time.Second),
-				"gives_up_after", limit, "limit", "CONVEX_DEPLOY_TIMEOUT", "ask", "docker compose exec convex convex-entrypoint status")
+				"gives_up_after", limit, "limit", "CONVEX_DEPLOY_TIMEOUT", "ask", place.Here().Exec("convex", "convex-entrypoint status"))
 		}
 	}
 }

@@ -15,9 +15,6 @@ import (
 // NoLimit is the limit where there is none.
 const NoLimit = math.MaxUint64
 
-// Raise is how an operator gives a container more memory.
-const Raise = "raise the container's memory limit (mem_limit or deploy.resources.limits.memory in the compose file)"
-
 // endless is more bytes than a machine has; version 1 writes such a number for
 // no limit.
 const endless = 1 << 50

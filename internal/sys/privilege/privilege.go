@@ -17,6 +17,7 @@ import (
 	"syscall"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/sys/writable"
 )
@@ -58,7 +59,7 @@ func (d Drop) explain(err error) error {
 	return report.New(exit.Code(writable.WithExitCode(err)), err.Error(),
 		fmt.Sprintf("started as root, the service first gives its folders to uid %d gid %d and becomes that user; that did not succeed", d.UID, d.GID),
 		"do what is said above",
-		fmt.Sprintf("or start it as %d:%d at once (user in the compose file), with folders that belong to it", d.UID, d.GID)).Err(err)
+		fmt.Sprintf("or start it as %d:%d at once (%s), with folders that belong to it", d.UID, d.GID, place.Here().User())).Err(err)
 }
 
 // Needed reports whether this process is root and should not be.

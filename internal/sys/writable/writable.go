@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/report"
 )
 
@@ -83,16 +84,16 @@ func unwritable(folder string, err error) report.Failure {
 	switch {
 	case IsFull(err):
 		return report.New(exit.Unavailable, said+"the disk is full ("+err.Error()+")",
-			"the disk, or the size that the volume or the tmpfs may have, is used up", "free some space, or give the volume more (df -h "+folder+" in the container, docker system df on the host)")
+			"the disk, or the size that the volume or the tmpfs may have, is used up", "free some space, or give the volume more (df -h "+folder+" in the container, "+place.Here().DiskUse()+" on the host)")
 	case errors.Is(err, syscall.EROFS):
 		return report.New(exit.NoPermission, said+"it is on a read-only file system",
 			"the volume is mounted with :ro, or nothing is mounted there and the container has read_only", "mount a volume or a tmpfs at "+folder+", or mount it without :ro")
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return report.New(exit.Unavailable, said+err.Error(),
-			"the limit of open files is used up: that of this container, or of the whole machine", "raise it: ulimits: { nofile: 65536 } of this service in the compose file; fs.file-max of the machine")
+			"the limit of open files is used up: that of this container, or of the whole machine", "raise it: "+place.Here().FileLimit()+"; fs.file-max of the machine")
 	case errors.Is(err, syscall.EFBIG):
 		return report.New(exit.NoPermission, said+err.Error(),
-			"a limit on the size of files is less than 4 KiB, which nothing here can work with", "raise it: ulimit -f unlimited where the container is started, or ulimits: { fsize: -1 } of this service in the compose file")
+			"a limit on the size of files is less than 4 KiB, which nothing here can work with", "raise it: "+place.Here().SizeLimit())
 	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.EEXIST):
 		return report.New(exit.NoPermission, said+err.Error(),
 			"that path, or one above it, is a file or a link in a circle, and no folder", "correct the setting that names "+folder+", or what is mounted there")

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/report"
 )
 
@@ -28,7 +29,7 @@ func TestWhatKeepsAFolderFromBeingWrittenTo(t *testing.T) {
 		cause string
 		fix   string
 	}{
-		"open files":      {report.Explain("", explain("/x", syscall.EMFILE)).Err(nil), exit.Unavailable, "limit of open files", "nofile"},
+		"open files":      {report.Explain("", explain("/x", syscall.EMFILE)).Err(nil), exit.Unavailable, "limit of open files", place.Here().FileLimit()},
 		"size of files":   {report.Explain("", explain("/x", syscall.EFBIG)).Err(nil), exit.NoPermission, "limit on the size of files", "ulimit -f"},
 		"full":            {report.Explain("", explain("/x", syscall.EDQUOT)).Err(nil), exit.Unavailable, "is used up", "df -h"},
 		"a file":          {Check(file), exit.NoPermission, "is a file or a link in a circle", "correct the setting that names " + file},
