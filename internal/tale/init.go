@@ -66,6 +66,12 @@ folder within another project; 78 a value that the stack refuses, or a broken fi
 		},
 	}
 	o.Migrations = migration.IDs()
+	initFlags(command, &o, settings)
+	return command
+}
+
+// initFlags adds the flags, those of settings by their variables.
+func initFlags(command *cobra.Command, o *project.Options, settings map[string]*string) {
 	flags := command.Flags()
 	flags.StringVar(&o.Name, "name", "", "`NAME` of the project; default: that of its folder")
 	for variable, flag := range map[string]struct{ name, usage string }{
@@ -82,7 +88,6 @@ folder within another project; 78 a value that the stack refuses, or a broken fi
 	flags.StringSliceVar(&o.Services, "services", nil, "`SERVICES` of the stack that the project has, comma separated; default: all")
 	flags.BoolVar(&o.Force, "force", false, "replace settings that have another value, but no secrets")
 	flags.BoolVar(&o.NoEnv, "no-env", false, "leave .env alone")
-	return command
 }
 
 // initFolder returns the folder of the project. A project within another one is rarely

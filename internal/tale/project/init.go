@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,7 +14,6 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
-	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
 )
 
 // Options are what Init is told. What is "" is not asked for.
@@ -106,20 +103,6 @@ func unmade(err error) error {
 	}
 	return fmt.Errorf("cannot make the project: %w", err)
 }
-
-// removeTemporary removes what an Init that was killed has left, which may hold secrets.
-// The folder is locked, so no process is writing these.
-func removeTemporary(dir string) {
-	for _, pattern := range []string{temporary, "." + EnvName + ".[0-9]*", "..gitignore.[0-9]*", "." + FileName + ".[0-9]*"} {
-		left, _ := filepath.Glob(filepath.Join(dir, pattern)) // the patterns are well formed
-		for _, path := range left {
-			_ = os.Remove(path)
-		}
-	}
-}
-
-// temporary is the name of a file that is not whole yet.
-const temporary = ".tale-new-*"
 
 // project returns the folder's project as it will be, and whether it has none yet.
 func (o Options) project() (p *Project, fresh bool, err error) {
@@ -219,190 +202,4 @@ func (p *Project) makeFolders(r *Result) error {
 		}
 	}
 	return nil
-}
-
-// create makes a file that is not there yet, whole or not at all.
-func (p *Project) create(path string, data []byte, perm fs.FileMode) error {
-	if err := createFile(path, data, perm); err != nil {
-		return err
-	}
-	return errors.Join(p.give(path), atomicfile.SyncFolder(filepath.Dir(path)))
-}
-
-// createFile fails where the file is there already. The file has its mode and content
-// before it has its name.
-func createFile(path string, data []byte, perm fs.FileMode) error {
-	temp, err := os.CreateTemp(filepath.Dir(path), temporary)
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temp.Name()) //nolint:errcheck // nothing depends on it
-	_, err = temp.Write(data)
-	if err := errors.Join(err, temp.Chmod(perm), temp.Sync(), temp.Close()); err != nil {
-		return err
-	}
-	return os.Link(temp.Name(), path)
-}
-
-// envChange is what becomes of .env.
-type envChange struct {
-	before, after string
-	there         bool // it is no new file
-	added         []string
-}
-
-func (e envChange) write(p *Project, r *Result) error {
-	r.Added = e.added
-	if !e.there && e.after != "" {
-		r.Made = append(r.Made, EnvName)
-		return p.create(p.envPath(), []byte(e.after), 0o600)
-	}
-	info, err := os.Stat(p.envPath())
-	if err != nil || (e.before == e.after && info.Mode().Perm()&0o077 == 0) {
-		return ignoreMissing(err)
-	}
-	r.Changed = append(r.Changed, EnvName)
-	return p.replace(p.envPath(), []byte(e.after), 0o600)
-}
-
-func ignoreMissing(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
-}
-
-// env returns what .env is to become.
-func (o Options) env(p *Project) (envChange, error) {
-	content, err := ReadFile(p.envPath())
-	e := envChange{before: string(content), there: err == nil}
-	if ignoreMissing(err) != nil {
-		return e, err
-	}
-	values, text := parseEnv(e.before, nil)
-	if err := text.problems.Err(); err != nil {
-		return e, err
-	}
-	wanted, err := o.wanted(values)
-	if err != nil {
-		return e, err
-	}
-	settings := Settings{}
-	for name, value := range values {
-		settings[name] = Value{value, FromFile}
-	}
-	for _, v := range wanted {
-		settings[v.name] = Value{v.value, FromFile}
-		e.added = append(e.added, v.name)
-	}
-	if problems := p.check(settings, o.where(&text)); len(problems) > 0 {
-		return e, problems
-	}
-	e.after = text.with(wanted)
-	if len(wanted) == 0 {
-		e.after = e.before
-	} else if !e.there {
-		e.after = envHead + e.after
-	}
-	return e, nil
-}
-
-// where says by which flag, or on which line, a variable is set.
-func (o Options) where(text *envText) func(name string) string {
-	return func(name string) string {
-		switch {
-		case o.Settings[name] != "":
-			return " (" + flags[name] + ")"
-		case text.lineOf(name) > 0:
-			return fmt.Sprintf(" (%s, line %d)", EnvName, text.lineOf(name))
-		default:
-			return ""
-		}
-	}
-}
-
-// flags are the flags of tale init by the variables that they set.
-var flags = map[string]string{
-	"HOST": "--host", "SITE_URL": "--site-url", "TLS_MODE": "--tls", "TLS_EMAIL": "--tls-email", "BASE_PATH": "--base-path",
-	"POSTGRES_URL": "--database-url", stack.Registry: "--registry",
-}
-
-// wanted returns the variables that get a value: those that were asked for, and those
-// that every project has and this one lacks.
-func (o Options) wanted(have map[string]string) ([]variable, error) {
-	asked, err := o.asked(have)
-	if err != nil {
-		return nil, err
-	}
-	site := []variable{
-		{"HOST", cmp.Or(asked["HOST"], "localhost"), ""},
-		{"SITE_URL", cmp.Or(asked["SITE_URL"], "https://"+stack.InURL(cmp.Or(have["HOST"], "localhost"))), "The address that visitors see."},
-		{"BASE_PATH", asked["BASE_PATH"], ""},
-		{"TLS_MODE", cmp.Or(asked["TLS_MODE"], stack.TLSSelfSigned), "selfsigned, letsencrypt, or external behind a TLS terminator of your own."},
-		{"TLS_EMAIL", asked["TLS_EMAIL"], ""},
-		{stack.Registry, asked[stack.Registry], "Where the images are."},
-		{"POSTGRES_URL", asked["POSTGRES_URL"], ""},
-	}
-	var wanted []variable
-	for _, v := range append(site, secrets(have["POSTGRES_URL"] == "" && asked["POSTGRES_URL"] == "")...) {
-		switch there := have[v.name]; {
-		case v.value == "" || there == v.value || (there != "" && asked[v.name] == ""):
-		case there == "" || (o.Force && v.name != "POSTGRES_URL"):
-			wanted = append(wanted, v)
-		case v.name == "POSTGRES_URL":
-			return nil, exit.Errorf(exit.Usage, "%s is another value than %s has; tale init never replaces a secret: edit the file", flags[v.name], EnvName)
-		default:
-			return nil, differs(flags[v.name], EnvName, there)
-		}
-	}
-	return wanted, nil
-}
-
-// asked returns the settings that were asked for, with HOST and SITE_URL made of one
-// another where they belong together.
-func (o Options) asked(have map[string]string) (map[string]string, error) {
-	asked := map[string]string{}
-	for name, value := range o.Settings {
-		if flags[name] == "" {
-			return nil, fmt.Errorf("tale init does not set %s", name)
-		}
-		asked[name] = value
-	}
-	site, err := url.Parse(asked["SITE_URL"])
-	if err != nil {
-		return nil, config.CheckHTTPURL("--site-url", asked["SITE_URL"]).Err()
-	}
-	before, err := url.Parse(have["SITE_URL"])
-	if together := err == nil && before.Hostname() == have["HOST"]; together {
-		switch host := asked["HOST"]; {
-		case host == "":
-			asked["HOST"] = site.Hostname()
-		case asked["SITE_URL"] == "" && before.Port() != "":
-			asked["SITE_URL"] = before.Scheme + "://" + net.JoinHostPort(host, before.Port())
-		case asked["SITE_URL"] == "":
-			asked["SITE_URL"] = cmp.Or(before.Scheme, "https") + "://" + stack.InURL(host)
-		}
-	}
-	host := cmp.Or(asked["HOST"], site.Hostname(), have["HOST"], "localhost")
-	if asked["TLS_MODE"] == stack.TLSLetsEncrypt && !Public(host) {
-		return nil, exit.Errorf(exit.Usage, "--tls letsencrypt needs a host name that the internet knows, and %q is none: name it with --host", host)
-	}
-	return asked, nil
-}
-
-// Public reports whether a host may have a certificate of a public authority.
-func Public(host string) bool {
-	return strings.Contains(host, ".") && !strings.Contains(host, ":") && !slices.ContainsFunc([]string{".local", ".localhost", ".internal", ".test"}, func(suffix string) bool {
-		return strings.HasSuffix(strings.ToLower(host), suffix)
-	})
-}
-
-// ReadEnv returns the variables of a folder's .env, none where there is no such file.
-func ReadEnv(dir string) (map[string]string, error) {
-	content, err := ReadFile(filepath.Join(dir, EnvName))
-	if ignoreMissing(err) != nil {
-		return nil, err
-	}
-	values, text := parseEnv(string(content), nil)
-	return values, text.problems.Err()
 }

@@ -11,13 +11,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
-	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
 )
 
 // Names in the folder.
@@ -53,29 +51,6 @@ func Find(from string) (*Project, error) {
 			return nil, exit.Errorf(exit.Config, "there is no %s in %s, nor in a folder above it: go to the project's folder or name it with --project, or make a project with: tale init", FileName, start)
 		}
 	}
-}
-
-// ReadFile reads a file of a project. What keeps it from that is the operator's to mend,
-// but for a file that is not there, which is fs.ErrNotExist.
-func ReadFile(path string) ([]byte, error) {
-	text, err := os.ReadFile(path)
-	switch about := (&fs.PathError{}); {
-	case errors.Is(err, fs.ErrPermission):
-		return nil, exit.Errorf(exit.NoPermission, "cannot read %s: this user may not; run tale as the owner of the project, or with sudo", path)
-	case errors.Is(err, unix.EISDIR):
-		return nil, exit.Errorf(exit.Config, "cannot read %s: it is a folder, where a file is wanted; rename it", path)
-	case errors.As(err, &about) && !errors.Is(err, fs.ErrNotExist):
-		return nil, exit.Errorf(exit.Config, "cannot read %s: %w", path, about.Err)
-	}
-	return text, err
-}
-
-// permission gives an error of a file that this user may not write its code.
-func permission(err error) error {
-	if errors.Is(err, fs.ErrPermission) {
-		return exit.Errorf(exit.NoPermission, "%w; run tale as the owner of the project, or with sudo", err)
-	}
-	return err
 }
 
 func open(dir string) (*Project, error) {
@@ -129,66 +104,6 @@ func (p *Project) save() error {
 // Path returns a path below .tale.
 func (p *Project) Path(elem ...string) string {
 	return filepath.Join(append([]string{p.Dir, dataName}, elem...)...)
-}
-
-// Write puts a file below .tale, in one step and for its owner only, who is that of
-// the project's folder also when root writes.
-func (p *Project) Write(data []byte, elem ...string) error {
-	if err := p.makeFolder(elem[:len(elem)-1]...); err != nil {
-		return err
-	}
-	return p.replace(p.Path(elem...), data, 0o600)
-}
-
-// Probe returns why nothing can be noted in the project's folder, before that is needed.
-func (p *Project) Probe() error {
-	const name = "probe"
-	err := p.Write(nil, name)
-	if err == nil {
-		err = os.Remove(p.Path(name))
-	}
-	if err != nil {
-		return exit.Errorf(exit.NoPermission, "nothing can be noted in %s, and nothing was changed: %w", p.Path(), err)
-	}
-	return nil
-}
-
-func (p *Project) makeFolder(elem ...string) error {
-	for i := range len(elem) + 1 {
-		path := p.Path(elem[:i]...)
-		err := os.Mkdir(path, 0o700)
-		if err == nil {
-			err = p.give(path)
-		}
-		if err != nil && !errors.Is(err, fs.ErrExist) {
-			return permission(fmt.Errorf("cannot make a folder of the project: %w", err))
-		}
-	}
-	return nil
-}
-
-func (p *Project) replace(path string, data []byte, perm fs.FileMode) error {
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target
-	}
-	if err := atomicfile.Write(path, data, perm); err != nil {
-		return permission(err)
-	}
-	return p.give(path)
-}
-
-// give makes what root has written the property of the folder's owner, who could not
-// use it otherwise: sudo is common where an engine is.
-func (p *Project) give(path string) error {
-	info, err := os.Stat(p.Dir)
-	if err != nil || os.Geteuid() != 0 {
-		return err
-	}
-	owner, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || owner.Uid == 0 {
-		return nil
-	}
-	return os.Lchown(path, int(owner.Uid), int(owner.Gid))
 }
 
 // Services returns the services that the project has, in the order in which they
