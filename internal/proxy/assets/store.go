@@ -1,33 +1,14 @@
 package assets
 
 import (
-	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
-)
-
-const (
-	// day is how long pages of an old version must find their parts.
-	day = 24 * time.Hour
-	// keptAtLeast is how long a file stays, however many others come: where more is in
-	// use than there is room for, it is better to keep some files than to go round.
-	keptAtLeast = 10 * time.Minute
-	// pauseAfterFailure is how long nothing is written after a write has failed.
-	pauseAfterFailure = time.Minute
-)
-
-var (
-	errNoRoom = errors.New("there is no room that is not in use")
-	errStale  = errors.New("it has been replaced meanwhile")
-	errPaused = errors.New("the folder could not be written a moment ago")
 )
 
 // store is a folder of files with an index. Two folders are below it: `blobs` has
@@ -146,117 +127,6 @@ func (s *store) unfinished() (paths []string) {
 	return paths
 }
 
-// put keeps a file, whose new forms are in temporary files by encoding, in the place
-// of old, which is nil if there was none.
-func (s *store) put(f, old *file, temporary map[string]*os.File) error {
-	s.writing.Lock()
-	defer s.writing.Unlock()
-	if s.find(f.Path) != old {
-		return errStale
-	}
-	if s.now().Sub(s.failed) < pauseAfterFailure {
-		return errPaused
-	}
-	if err := s.makeRoom(f); err != nil {
-		return err
-	}
-	err := s.write(f, temporary)
-	if err != nil {
-		s.unlink(s.unknown(f))
-	}
-	s.wrote(err)
-	return err
-}
-
-// cannot notes that the folder cannot be written to.
-func (s *store) cannot(err error) error {
-	s.writing.Lock()
-	defer s.writing.Unlock()
-	s.wrote(err)
-	return err
-}
-
-// wrote says once that the folder cannot be written to, and once that it can again.
-func (s *store) wrote(err error) {
-	switch {
-	case err == nil && !s.failed.IsZero():
-		s.failed = time.Time{}
-		s.log.Info("assets are kept again", "folder", s.dir)
-	case err != nil:
-		if s.failed.IsZero() {
-			s.log.Warn("assets are not kept any more", "folder", s.dir, "retry", pauseAfterFailure, "error", err)
-		}
-		s.failed = s.now()
-	}
-}
-
-func (s *store) write(f *file, temporary map[string]*os.File) error {
-	for encoding, blob := range temporary {
-		if err := commit(blob, s.blob(f.Forms[encoding].Sum)); err != nil {
-			return err
-		}
-	}
-	data, err := json.Marshal(f.record)
-	if err != nil {
-		return err
-	}
-	name := s.index(nameOf(f.Path))
-	temp, err := s.temporary()
-	if err != nil {
-		return err
-	}
-	defer discard(temp)
-	if _, err := temp.Write(data); err != nil {
-		return err
-	}
-	if err := commit(temp, name); err != nil {
-		return err
-	}
-	used := time.Unix(f.used.Load(), 0)
-	if err := errors.Join(os.Chtimes(name, used, used), syncFolder(s.index("")), syncFolder(s.blob(""))); err != nil {
-		return err
-	}
-	s.replace(f)
-	return nil
-}
-
-// unknown returns the blobs of a file that was not written that nothing else uses.
-func (s *store) unknown(f *file) (sums []string) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	for _, one := range f.Forms {
-		if s.blobs[one.Sum] == nil {
-			sums = append(sums, one.Sum)
-		}
-	}
-	return sums
-}
-
-// temporary returns a file that commit can put into its place.
-func (s *store) temporary() (*os.File, error) { return os.CreateTemp(s.blob(""), ".new-*") }
-
-func commit(temp *os.File, name string) error {
-	if err := temp.Sync(); err != nil {
-		return err
-	}
-	return os.Rename(temp.Name(), name)
-}
-
-// discard closes a temporary file, and removes it unless it was committed.
-func discard(temp *os.File) {
-	_ = temp.Close()
-	_ = os.Remove(temp.Name())
-}
-
-func syncFolder(name string) error {
-	folder, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = folder.Close() }()
-	return folder.Sync()
-}
-
 // replace makes f what its path has.
 func (s *store) replace(f *file) {
 	s.mu.Lock()
@@ -329,74 +199,6 @@ func (s *store) remove(f *file) {
 		s.log.Debug("asset not removed", "path", f.Path, "error", err)
 	}
 	s.unlink(gone)
-}
-
-// makeRoom removes files until f fits: those that only say of themselves that they are
-// immutable first, and of both kinds those that were not asked for for the longest.
-func (s *store) makeRoom(f *file) error {
-	needs, victims := s.plan(f)
-	if needs > 0 {
-		return errNoRoom
-	}
-	for _, v := range victims {
-		if unused := s.now().Sub(time.Unix(v.used.Load(), 0)); v.Named && unused < day && !s.short {
-			s.short = true
-			s.log.Warn("assets of a day do not fit; parts of pages may be missing after a switch", "setting", "ASSETS_CACHE", "unused", unused)
-		}
-		s.remove(v)
-	}
-	return nil
-}
-
-// plan returns what is to be removed before f is written, and how much room is
-// missing even then.
-func (s *store) plan(f *file) (needs int64, victims []*file) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	needs = s.size + block - s.limit
-	for _, one := range f.Forms {
-		if s.blobs[one.Sum] == nil {
-			needs += onDisk(one.Size)
-		}
-	}
-	if needs <= 0 {
-		return 0, nil
-	}
-	latest := s.now().Add(-keptAtLeast).Unix()
-	all := make([]*file, 0, len(s.files))
-	for _, one := range s.files {
-		if one.Path != f.Path && one.used.Load() <= latest {
-			all = append(all, one)
-		}
-	}
-	slices.SortFunc(all, func(a, b *file) int {
-		if a.Named != b.Named {
-			if b.Named {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Compare(a.used.Load(), b.used.Load())
-	})
-	for _, one := range all {
-		if needs <= 0 {
-			break
-		}
-		victims = append(victims, one)
-		needs -= s.frees(one)
-	}
-	return needs, victims
-}
-
-// frees returns how much room a file takes that no other has a part in.
-func (s *store) frees(f *file) int64 {
-	n := int64(block)
-	for _, one := range f.Forms {
-		if b := s.blobs[one.Sum]; b.users == 1 {
-			n += onDisk(one.Size)
-		}
-	}
-	return n
 }
 
 // saveUse writes down when a file was last asked for, once an hour.
