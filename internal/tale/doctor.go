@@ -15,6 +15,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/doctor"
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/console"
@@ -130,7 +131,7 @@ func (e *examination) checks(wrong, unmade error) []doctor.Check {
 		{Name: ".env", Fix: "`tale init` fills in what is missing; `tale env check` shows what each service gets", Run: said(wrong, "is complete")},
 		{Name: "stack of the files", Needs: []string{".env"}, Fix: "look into tale.json and compose.override.yml", Run: said(unmade, "is valid")},
 		{Name: "images", Needs: []string{"engine", "stack of the files"}, Fix: "build or pull them for the engine's architecture", Run: e.architecture},
-		{Name: "ports", Needs: []string{"engine", "stack of the files"}, Fix: "stop what holds it (ss -ltnp), or set PUBLISH_HTTP and PUBLISH_HTTPS", Run: e.ports},
+		{Name: "ports", Needs: []string{"engine", "stack of the files"}, Fix: "stop what holds it, or set PUBLISH_HTTP and PUBLISH_HTTPS", Run: e.ports},
 		{Name: "volumes", Needs: []string{"engine", "stack of the files"}, Fix: "rename them, or give this project another id", Run: e.volumes},
 	}
 	if host := e.Settings.Get("HOST"); host != "" {
@@ -194,7 +195,7 @@ func (e *examination) ports(ctx context.Context) (string, error) {
 		return "", doctor.Skipped("the proxy publishes none on this machine")
 	}
 	if taken := rollout.TakenPorts(ctx, service.Ports); len(taken) > 0 {
-		return "", fmt.Errorf("port %d is taken by another program", taken[0])
+		return "", fmt.Errorf("port %d is taken by %s", taken[0], rollout.PortHolder(ctx, e.Engine, taken[0]))
 	}
 	return "are free", nil
 }
@@ -232,6 +233,13 @@ func (e *examination) inside(ctx context.Context) (findings []doctor.Finding, we
 	}
 	for i := range findings {
 		findings[i].Name = name + ": " + findings[i].Name
+		findings[i].Detail, findings[i].Fix = place.ByTale(findings[i].Detail, e.named), place.ByTale(findings[i].Fix, e.named)
 	}
 	return findings, code == 0
+}
+
+// named returns the name of the container that a service has now, "" where it has none.
+func (e *examination) named(service string) string {
+	current, _ := e.state.Current(service)
+	return current.Name
 }

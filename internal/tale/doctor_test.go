@@ -3,6 +3,7 @@ package tale_test
 import (
 	"encoding/json"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/config"
@@ -46,6 +47,10 @@ func TestDoctor(t *testing.T) {
 	inside, code = `[{"name": "backend answers", "verdict": "fail", "detail": "no"}]`, 1
 	if got = verdicts(run(t, environ, "", "doctor", "--json", "--project", folder)); got["stack: backend answers"] != doctor.Fail {
 		t.Errorf("%v", got)
+	}
+	inside = `[{"name": "certificate", "verdict": "ok", "detail": "docker compose exec platform x", "fix": "docker compose up -d"}]`
+	if said := run(t, environ, "", "doctor", "--json", "--project", folder).Out; !strings.Contains(said, "docker exec shop-1-platform-green x") || !strings.Contains(said, `"tale deploy"`) {
+		t.Errorf("not in words of tale: %s", said)
 	}
 	inside = "no JSON"
 	if got = verdicts(run(t, environ, "", "doctor", "--json", "--project", folder)); got["stack"] != doctor.Fail {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/report/status"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
@@ -76,8 +77,15 @@ func (e *NotReadyError) Text() string {
 	if e.Folder != "" {
 		fmt.Fprintf(&b, "  evidence %s\n", e.Folder)
 	}
-	inside := strings.NewReplacer("docker compose exec "+e.container.Service+" ", "docker exec -it "+e.container.Name+" ")
-	return strings.TrimRight(inside.Replace(b.String()), "\n")
+	return strings.TrimRight(place.ByTale(b.String(), e.named), "\n")
+}
+
+// named returns the name of a service's container, "" of another than this one's.
+func (e *NotReadyError) named(service string) string {
+	if service != e.container.Service {
+		return ""
+	}
+	return e.container.Name
 }
 
 // loggedLine is what stands in front of a line of an entrypoint's log, and of one that the
@@ -94,7 +102,7 @@ func account(log []string) (block []string) {
 		case strings.HasPrefix(line, report.FailedAt):
 			block, open = []string{line}, true
 		case open && strings.HasPrefix(line, "  "):
-			block = append(block, byTale.Replace(line))
+			block = append(block, line)
 		default:
 			open = false
 		}
@@ -111,12 +119,6 @@ func logged(line string) string {
 	}
 	return loggedLine.ReplaceAllString(line, "")
 }
-
-// byTale replaces what an operator does by hand with compose.
-var byTale = strings.NewReplacer(
-	"docker compose up -d --force-recreate platform", "tale deploy", "docker compose up -d platform", "tale deploy",
-	"docker compose up -d convex", "tale deploy", "docker compose up -d", "tale deploy", "docker compose logs", "tale logs",
-)
 
 // last returns the last lines of a log, without what is empty.
 func last(lines []string, most int) []string {

@@ -256,14 +256,14 @@ func (p *preflight) ports(ctx context.Context) {
 	}
 	for _, port := range TakenPorts(ctx, service.Ports) {
 		if !slices.ContainsFunc(ours, func(c engine.Container) bool { return c.Publishes(port) }) {
-			p.refuse(exit.Config, "port %d, which the proxy publishes, is taken by %s: stop it, or set PUBLISH_HTTP and PUBLISH_HTTPS", port, p.holder(ctx, port))
+			p.refuse(exit.Config, "port %d, which the proxy publishes, is taken by %s: stop it, or set PUBLISH_HTTP and PUBLISH_HTTPS", port, PortHolder(ctx, p.engine, port))
 		}
 	}
 }
 
-// holder says who has a port, and how to find out where that is no container.
-func (p *preflight) holder(ctx context.Context, port int) string {
-	all, err := p.engine.Everything(ctx)
+// PortHolder says who has a port, and how to find out where that is no container.
+func PortHolder(ctx context.Context, docker *engine.Engine, port int) string {
+	all, err := docker.Everything(ctx)
 	if i := slices.IndexFunc(all, func(c engine.Container) bool { return c.Publishes(port) }); err == nil && i >= 0 {
 		return "the container " + all[i].Name
 	}

@@ -89,7 +89,7 @@ func TestGreensThatFail(t *testing.T) {
 		{"dies again and again", enginetest.Life{Dies: 1, Code: 3, Log: []string{"boom"}}, exit.Failure, []string{" times, last with exit code 3", "boom"}},
 		{"out of memory", enginetest.Life{Dies: 1, Code: 137, OOM: true}, exit.Failure, []string{"out of memory"}},
 		{"unhealthy", enginetest.Life{Healthy: -1, Unhealthy: 3, Says: "no route"}, exit.Failure, []string{"health check fails", "no route"}},
-		{"unhealthy for good", enginetest.Life{Healthy: -1, Probe: exit.Config, Says: "another password; docker compose exec platform it"}, exit.Failure, []string{"it fails its health check with exit code 78, which another start would not mend", "health   another password; docker exec -it p-platform-green it"}},
+		{"unhealthy for good", enginetest.Life{Healthy: -1, Probe: exit.Config, Says: "another password; docker compose exec platform it"}, exit.Failure, []string{"it fails its health check with exit code 78, which another start would not mend", "health   another password; docker exec p-platform-green it"}},
 		{"hangs", enginetest.Life{Healthy: -1, Says: "not yet"}, exit.Failure, []string{"still not ready", "not yet", "--timeout"}},
 		{"cannot start", enginetest.Life{Fails: "exec: no such file"}, exit.Failure, []string{"no such file"}},
 	} {
