@@ -1,16 +1,17 @@
 package place
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
 
 func TestByTale(t *testing.T) {
 	name := func(service string) string {
-		if service == "rag" {
-			return ""
+		if slices.Contains([]string{"db", "convex", "platform", "proxy"}, service) {
+			return "shop-1-" + service
 		}
-		return "shop-1-" + service
+		return ""
 	}
 	for text, want := range map[string]string{
 		"correct it, then: docker compose up -d":                  "correct it, then: tale deploy",
