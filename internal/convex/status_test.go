@@ -2,6 +2,7 @@ package convex
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,4 +36,17 @@ func TestStatusPort(t *testing.T) {
 			t.Errorf("%q: exit code %d", args, code)
 		}
 	}
+}
+
+// The health check's output is what an operator sees of a boot that waits for Postgres.
+func TestReadinessTellsWhatABootWaitsFor(t *testing.T) {
+	address := testkit.FreeAddress(t)
+	host, port, _ := strings.Cut(testkit.FreeAddress(t), ":")
+	s := newService(t, "STATUS_ADDR", address, "CONVEX_STORAGE", "", "DB_HOST", host, "DB_PORT", port, "DB_PASSWORD", "any").start()
+	want := "stage storage: Postgres at " + host + ":" + port + ": connection refused"
+	s.Until(want, func() bool {
+		document, err := (status.Source{Addr: address}).Fetch(t.Context())
+		return err == nil && strings.HasPrefix(document.Reason, want)
+	})
+	s.Stop(5 * time.Second)
 }

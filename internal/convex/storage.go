@@ -23,7 +23,7 @@ func (b *Boot) prepareStorage(ctx context.Context) (string, error) {
 		return "", err
 	}
 	b.guard = guard
-	if b.claim, err = b.settings.Volume.Claim(ctx, b.log, b.settings.Database.Storage, b.settings.Backend.WaitTimeout); err != nil {
+	if b.claim, err = b.settings.Volume.Claim(ctx, b.log, b.settings.Database.Storage, b.Shown(stageStorage, b.settings.Volume.ClaimWait(b.settings.Backend.WaitTimeout))); err != nil {
 		return "", err
 	}
 	b.sweepTemp()
@@ -37,7 +37,7 @@ func (b *Boot) prepareStorage(ctx context.Context) (string, error) {
 		return "", err
 	}
 	login := postgres.Login{Server: server, Database: b.settings.Instance.DatabaseName(), CAFile: b.settings.Postgres.CAFile, Used: guard.HasUsed(stack.StoragePostgres)}
-	facts, err := login.WaitReady(ctx, b.log, b.settings.Backend.WaitTimeout, func(int) { b.Attempt(stageStorage) })
+	facts, err := login.WaitReady(ctx, b.log, b.Shown(stageStorage, login.Wait(b.settings.Backend.WaitTimeout)))
 	if err != nil {
 		return "", err
 	}

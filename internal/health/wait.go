@@ -33,8 +33,9 @@ type Wait struct {
 	Variable string
 	// TryLimit bounds one probe; 0 means 3 s.
 	TryLimit time.Duration
-	// OnAttempt is told about each probe, if set.
+	// OnAttempt is told about each probe, and OnFailure why it has failed, if set.
 	OnAttempt func(n int)
+	OnFailure func(err error)
 }
 
 // permanent marks a probe error that no waiting will cure.
@@ -76,6 +77,9 @@ func (w Wait) Until(ctx context.Context, log *slog.Logger, probe func(context.Co
 			last = err
 		}
 		progress.tell(last, attempt)
+		if w.OnFailure != nil {
+			w.OnFailure(last)
+		}
 		select {
 		case <-deadline.Done():
 			if ctx.Err() != nil {

@@ -143,7 +143,7 @@ func TestWrongSecretPushesNothing(t *testing.T) {
 func TestReadinessTellsWhyABootWaits(t *testing.T) {
 	url := "http://" + testkit.FreeAddress(t)
 	c := start(t, environ(t, url))
-	want := "stage wait: " + url + ": connection refused"
+	want := "stage wait: convex at CONVEX_URL=" + url + ": connection refused"
 	c.Until(want, func() bool {
 		document, err := c.source().Fetch(t.Context())
 		return err == nil && strings.HasPrefix(document.Reason, want)

@@ -34,19 +34,15 @@ func (b *Boot) awaitFunctions(ctx context.Context) (string, error) {
 	}
 	defer func() { _ = request.Close() }()
 	const tryLimit = 15 * time.Second // as long as a push looks for what is deployed
-	err = health.Wait{
-		What:      "a push of this release",
-		Timeout:   b.settings.Deploy.Max,
-		Variable:  "CONVEX_DEPLOY_MAX",
-		TryLimit:  tryLimit,
-		OnAttempt: func(int) { b.Attempt(stageFunctions) },
-	}.Until(ctx, b.log, func(ctx context.Context) error {
+	err = b.Shown(stageFunctions, health.Wait{
+		What:     "a push of this release",
+		Timeout:  b.settings.Deploy.Max,
+		Variable: "CONVEX_DEPLOY_MAX",
+		TryLimit: tryLimit,
+	}).Until(ctx, b.log, func(ctx context.Context) error {
 		why, err := push.Missing(ctx, b.client, request)
 		if err == nil && why != "" {
 			err = errors.New(why)
-		}
-		if err != nil {
-			b.Waits(stageFunctions, health.Reason(err))
 		}
 		return err
 	})

@@ -18,7 +18,7 @@ func (b *Boot) wait(ctx context.Context) (string, error) {
 	var version string
 	err := b.backendWait(stageWait).Until(ctx, b.log, func(ctx context.Context) (err error) {
 		version, err = prober.Get(ctx, b.settings.Backend.ConvexURL+"/version")
-		return b.notYet(stageWait, err)
+		return err
 	})
 	return stack.BackendAnswers(shorten(version)), orUnreachable(err)
 }
@@ -33,20 +33,11 @@ func shorten(text string) string {
 }
 
 func (b *Boot) backendWait(stage string) health.Wait {
-	return health.Wait{
-		What:      "convex at CONVEX_URL=" + b.settings.Backend.ConvexURL,
-		Timeout:   b.settings.Backend.WaitTimeout,
-		Variable:  "CONVEX_WAIT_TIMEOUT",
-		OnAttempt: func(int) { b.Attempt(stage) },
-	}
-}
-
-// notYet has the health check tell why a stage still waits, and returns err.
-func (b *Boot) notYet(stage string, err error) error {
-	if err != nil {
-		b.Waits(stage, b.settings.Backend.ConvexURL+": "+health.Reason(err))
-	}
-	return err
+	return b.Shown(stage, health.Wait{
+		What:     "convex at CONVEX_URL=" + b.settings.Backend.ConvexURL,
+		Timeout:  b.settings.Backend.WaitTimeout,
+		Variable: "CONVEX_WAIT_TIMEOUT",
+	})
 }
 
 // authenticate mints the admin key and has it checked before anything is
@@ -63,7 +54,7 @@ func (b *Boot) authenticate(ctx context.Context) (string, error) {
 		} else if errors.As(err, new(*backend.UnexpectedAnswerError)) {
 			err = &askAgainError{err, diagnosis.Diagnose(diagnosis.Observe(backend.StageCheckAdminKey, err))}
 		}
-		return b.notYet(stageAuth, err)
+		return err
 	})
 	return "instance " + b.settings.Instance.Name, orUnreachable(err)
 }

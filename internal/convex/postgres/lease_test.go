@@ -19,7 +19,7 @@ const leases = `CREATE TABLE leases (id BIGINT NOT NULL, ts BIGINT NOT NULL, PRI
 // What keeps the backend from its lease, and what does not.
 func TestLease(t *testing.T) {
 	login := startRealPostgres(t)
-	if _, err := login.WaitReady(t.Context(), logging.Discard(), time.Minute, nil); err == nil {
+	if _, err := login.WaitReady(t.Context(), logging.Discard(), login.Wait(time.Minute)); err == nil {
 		t.Fatal("the database is there already")
 	}
 	createDatabase(t, login)

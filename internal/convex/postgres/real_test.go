@@ -31,12 +31,12 @@ func TestRealPostgres(t *testing.T) {
 	login := startRealPostgres(t)
 	// Refused, then starting, then there: without the database for as long as
 	// init scripts are given.
-	_, err := login.WaitReady(t.Context(), logging.Discard(), time.Minute, nil)
+	_, err := login.WaitReady(t.Context(), logging.Discard(), login.Wait(time.Minute))
 	if err == nil || !strings.Contains(err.Error(), `there is no database "tale_platform"`) {
 		t.Fatalf("without the database: %v", err)
 	}
 	createDatabase(t, login)
-	facts, err := login.WaitReady(t.Context(), logging.Discard(), time.Minute, nil)
+	facts, err := login.WaitReady(t.Context(), logging.Discard(), login.Wait(time.Minute))
 	if err != nil || facts.TLS || facts.Version == "" {
 		t.Errorf("%+v, %v", facts, err)
 	}

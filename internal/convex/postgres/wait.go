@@ -10,17 +10,15 @@ import (
 	"github.com/tale-project/tale-runtime/internal/health"
 )
 
+// Wait returns how WaitReady waits.
+func (l Login) Wait(timeout time.Duration) health.Wait {
+	return health.Wait{What: "Postgres at " + l.Server.Address(), Timeout: timeout, Variable: "CONVEX_WAIT_TIMEOUT", TryLimit: loginTimeout}
+}
+
 // WaitReady logs in until it works, the deadline passes, or the server says
 // something that waiting does not cure.
-func (l Login) WaitReady(ctx context.Context, log *slog.Logger, timeout time.Duration, onAttempt func(int)) (Facts, error) {
+func (l Login) WaitReady(ctx context.Context, log *slog.Logger, wait health.Wait) (Facts, error) {
 	var facts Facts
-	wait := health.Wait{
-		What:      "Postgres at " + l.Server.Address(),
-		Timeout:   timeout,
-		Variable:  "CONVEX_WAIT_TIMEOUT",
-		TryLimit:  loginTimeout,
-		OnAttempt: onAttempt,
-	}
 	var patience patience
 	err := wait.Until(ctx, log, func(ctx context.Context) error {
 		var err error

@@ -26,10 +26,17 @@ func TestWaitReadyOutlastsItsStart(t *testing.T) {
 			return postgrestest.Refuse("57P03", "the database system is starting up")(n)
 		}
 	})
-	attempts := 0
-	facts, err := loginTo(server, stack.SSLPrefer, "").WaitReady(t.Context(), logging.Discard(), time.Minute, func(n int) { attempts = n })
-	if err != nil || facts.Version != "16.4" || attempts != 4 {
-		t.Errorf("%+v, %v after %d attempts", facts, err, attempts)
+	login, attempts, failures := loginTo(server, stack.SSLPrefer, ""), 0, 0
+	wait := login.Wait(time.Minute)
+	wait.OnAttempt = func(n int) { attempts = n }
+	wait.OnFailure = func(err error) {
+		if failures++; !strings.Contains(err.Error(), "starting up") {
+			t.Errorf("failure %d is %v", failures, err)
+		}
+	}
+	facts, err := login.WaitReady(t.Context(), logging.Discard(), wait)
+	if err != nil || facts.Version != "16.4" || attempts != 4 || failures != 3 {
+		t.Errorf("%+v, %v after %d attempts and %d failures", facts, err, attempts, failures)
 	}
 }
 
@@ -37,7 +44,8 @@ func TestWaitReadyEndsAtOnce(t *testing.T) {
 	server := postgrestest.Start(t, func(f *postgrestest.Server) {
 		f.Refuse = postgrestest.Refuse("28P01", "password authentication failed")
 	})
-	_, err := loginTo(server, stack.SSLPrefer, "").WaitReady(t.Context(), logging.Discard(), time.Minute, nil)
+	login := loginTo(server, stack.SSLPrefer, "")
+	_, err := login.WaitReady(t.Context(), logging.Discard(), login.Wait(time.Minute))
 	if exit.Code(err) != exit.NoPermission || server.Logins() != 1 {
 		t.Errorf("%v after %d logins", err, server.Logins())
 	}
@@ -46,7 +54,8 @@ func TestWaitReadyEndsAtOnce(t *testing.T) {
 
 func TestWaitReadyGivesUpAtItsDeadline(t *testing.T) {
 	server := postgrestest.Start(t, func(f *postgrestest.Server) { f.Refuse = postgrestest.Refuse("57P03", "starting up") })
-	_, err := loginTo(server, stack.SSLPrefer, "").WaitReady(t.Context(), logging.Discard(), 2*time.Second, nil)
+	login := loginTo(server, stack.SSLPrefer, "")
+	_, err := login.WaitReady(t.Context(), logging.Discard(), login.Wait(2*time.Second))
 	if exit.Code(err) != exit.Unavailable || !strings.Contains(err.Error(), "CONVEX_WAIT_TIMEOUT") || !strings.Contains(err.Error(), "starting up") {
 		t.Errorf("error %v", err)
 	}
@@ -79,11 +88,14 @@ func TestWaitReadyStops(t *testing.T) {
 	server := postgrestest.Start(t, func(f *postgrestest.Server) { f.Refuse = postgrestest.Refuse("57P03", "starting up") })
 	ctx, cancel := context.WithCancelCause(t.Context())
 	requested := errors.New("stop requested")
-	_, err := loginTo(server, stack.SSLPrefer, "").WaitReady(ctx, logging.Discard(), time.Minute, func(n int) {
+	login := loginTo(server, stack.SSLPrefer, "")
+	wait := login.Wait(time.Minute)
+	wait.OnAttempt = func(n int) {
 		if n == 2 {
 			cancel(requested)
 		}
-	})
+	}
+	_, err := login.WaitReady(ctx, logging.Discard(), wait)
 	if !errors.Is(err, requested) {
 		t.Errorf("error %v", err)
 	}

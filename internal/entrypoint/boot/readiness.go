@@ -105,6 +105,13 @@ func (b *Lifecycle) over(reason string) {
 // Waits shows why a stage is not over yet.
 func (b *Lifecycle) Waits(stage, reason string) { b.waits("stage " + stage + ": " + reason) }
 
+// Shown returns a wait of a stage whose attempts are shown, and why it is not over yet.
+func (b *Lifecycle) Shown(stage string, w health.Wait) health.Wait {
+	w.OnAttempt = func(int) { b.Attempt(stage) }
+	w.OnFailure = func(err error) { b.Waits(stage, w.What+": "+health.Reason(err)) }
+	return w
+}
+
 // Drain says everywhere that the service is about to go, for good.
 func (b *Lifecycle) Drain() {
 	b.mu.Lock()

@@ -134,11 +134,12 @@ func (g *gate) judge(ctx context.Context, c engine.Container) (ready bool, verdi
 	}
 	g.remind.progress(g.standing(c, times))
 	if time.Now().After(g.deadline) {
-		cause := fmt.Sprintf("after %s it is still not ready", time.Since(g.began).Round(time.Second))
+		cause, fix := fmt.Sprintf("after %s it is still not ready", time.Since(g.began).Round(time.Second)), "allow more with --timeout"
 		if g.moved != "" {
 			cause += ": its boot is at " + g.moved
+			fix = "see to what it waits for, or " + fix
 		}
-		return false, &NotReadyError{Cause: cause, Fix: []string{"allow more with --timeout"}, Health: lastOf(c.State.HealthLog)}
+		return false, &NotReadyError{Cause: cause, Fix: []string{fix}, Health: lastOf(c.State.HealthLog)}
 	}
 	return false, nil
 }
@@ -235,7 +236,7 @@ func boot(d status.Document) (stage, more string) {
 			if s.Detail != "" {
 				stage += ": " + s.Detail
 			} else if d.Reason != "" {
-				more = ": " + d.Reason
+				more = ": " + strings.TrimPrefix(d.Reason, "stage "+s.Name+": ")
 			}
 			if s.Attempts > 1 {
 				more += fmt.Sprintf(", attempt %d", s.Attempts)

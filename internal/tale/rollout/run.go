@@ -44,6 +44,7 @@ type rollout struct {
 	// replaced in place, and what their compose file said before.
 	started  []Change
 	replaced []Change
+	unwell   []string          // of those, which were not ready before
 	brought  []string          // services that do not rotate and did not run
 	earlier  []byte            // nil: there was none, another tool has made them
 	files    map[string][]byte // by service that was replaced: earlier, where it says what ran
@@ -275,6 +276,9 @@ func (r *rollout) remember(ctx context.Context, c Change, service compose.Servic
 		r.files[c.Service] = r.earlier
 	}
 	r.replaced = append(r.replaced, c)
+	if !container.State.Well() {
+		r.unwell = append(r.unwell, c.Service)
+	}
 	return nil
 }
 

@@ -279,10 +279,29 @@ func TestWhatCannotBePutBackIsSaid(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.mustDeploy("1.0.0")
-	h.SetLife("p-convex", enginetest.Life{Dies: 1, Code: 1})
+	h.timeout = 2 * time.Second
+	h.SetLife("r/tale-convex:1.0.1", enginetest.Life{Healthy: -1})
+	h.SetExec(func(container string, command []string, in string) (string, string, int) {
+		if command[0] == "convex-entrypoint" { // the new one is asked, and the old one has gone
+			h.SetLife("p-convex", enginetest.Life{Dies: 1, Code: 1})
+		}
+		return h.exec(container, command, in)
+	})
 	err := h.deploy(t.Context(), "1.0.1", rollout.Scope{All: true})
 	if exit.Code(err) != exit.Stuck || !strings.Contains(err.Error(), "convex") {
 		t.Errorf("exit code %d: %v", exit.Code(err), err)
+	}
+}
+
+// TestWhatWasNotReadyIsPutBackSo: no more is expected of it than before.
+func TestWhatWasNotReadyIsPutBackSo(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.SetLife("p-convex", enginetest.Life{Dies: 1, Code: exit.Config})
+	for _, version := range []string{"1.0.0", "1.0.1"} {
+		if err := h.deploy(t.Context(), version, rollout.Scope{All: true}); exit.Code(err) != exit.Failure {
+			t.Errorf("%s: exit code %d: %v", version, exit.Code(err), err)
+		}
 	}
 }
 
@@ -458,12 +477,12 @@ func TestAnAttemptIsNoProgress(t *testing.T) {
 		if command[0] != "platform-entrypoint" {
 			return h.exec(container, command, in)
 		}
-		return fmt.Sprintf(`{"stages": [{"name": "config", "state": "done"}, {"name": "wait", "state": "running", "attempts": %d}]}`, attempts.Add(1)), "", 0
+		return fmt.Sprintf(`{"stages": [{"name": "config", "state": "done"}, {"name": "wait", "state": "running", "attempts": %d}], "reason": "stage wait: convex at x: refused"}`, attempts.Add(1)), "", 0
 	})
 	h.timeout = 3 * time.Second
 	err := h.deploy(t.Context(), "1.0.1", rollout.Scope{})
 	var notReady *rollout.NotReadyError
-	if !errors.As(err, &notReady) || attempts.Load() < 2 || !strings.Contains(err.Error(), "its boot is at wait (stage 2 of 2), attempt ") {
+	if !errors.As(err, &notReady) || attempts.Load() < 2 || !strings.Contains(err.Error(), "its boot is at wait (stage 2 of 2): convex at x: refused, attempt ") {
 		t.Fatalf("after %d attempts: %v", attempts.Load(), err)
 	}
 	if notReady.After > 3*h.timeout {

@@ -168,6 +168,10 @@ func (r *rollout) putBack(ctx context.Context, c Change) (err error) {
 	if err := r.Engine.Up(ctx, engine.UpOptions{File: path, Project: service.Project, Services: []string{service.Name}, Recreate: true}, nil); err != nil {
 		return fmt.Errorf("%s could not be put back: %w", service.Name, err)
 	}
+	if slices.Contains(r.unwell, c.Service) {
+		r.note(service.Name, "is as before: it was not ready then")
+		return nil
+	}
 	if err := r.await(ctx, c); err != nil {
 		return fmt.Errorf("%s was put back and is not ready: %w", service.Name, err)
 	}

@@ -106,7 +106,7 @@ missing_capability_is_named() {
 health_tells_what_a_boot_waits_for() {
   compose stop convex
   compose restart platform
-  patiently 30 health_says 'stage wait: http://convex:3210: ' || { docker exec "$(container platform)" platform-entrypoint healthcheck; return 1; }
+  patiently 30 health_says 'stage wait: convex at CONVEX_URL=http://convex:3210: ' || { docker exec "$(container platform)" platform-entrypoint healthcheck; return 1; }
   compose start convex
   patiently 90 is_healthy platform || { logs platform | tail -20; return 1; }
 }
