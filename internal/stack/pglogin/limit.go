@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -13,8 +14,20 @@ import (
 // ErrTooMuch says that a server has sent more than Login.Limit.
 var ErrTooMuch = errors.New("the server sends without end")
 
-// limit bounds what is read from a server, and so the memory that it takes.
-func limit(settings *pgconn.Config, bytes int) {
+// mostMessage is how many bytes one message of a server may have.
+const mostMessage = 16 << 20
+
+// limitMessages bounds the memory that a message takes, which is made before it is read.
+func limitMessages(settings *pgconn.Config, bytes int) {
+	settings.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
+		frontend := pgproto3.NewFrontend(r, w)
+		frontend.SetMaxBodyLen(bytes)
+		return frontend
+	}
+}
+
+// limitAll bounds what is read from a server.
+func limitAll(settings *pgconn.Config, bytes int) {
 	dial := settings.DialFunc
 	settings.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)
@@ -22,11 +35,6 @@ func limit(settings *pgconn.Config, bytes int) {
 			return nil, err
 		}
 		return &limitedConn{Conn: conn, left: bytes}, nil
-	}
-	settings.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
-		frontend := pgproto3.NewFrontend(r, w)
-		frontend.SetMaxBodyLen(bytes) // room for a message is made before it is read
-		return frontend
 	}
 }
 
@@ -42,5 +50,23 @@ func (c *limitedConn) Read(p []byte) (int, error) {
 	}
 	n, err := c.Conn.Read(p[:min(len(p), c.left)])
 	c.left -= n
+	return n, err
+}
+
+// greetedConn is a connection without TLS whose server has not said anything yet. Its first
+// message is about the login; whatever sends another one is no Postgres.
+type greetedConn struct {
+	net.Conn
+	greeted bool
+}
+
+func (c *greetedConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 && !c.greeted {
+		if !strings.ContainsRune("RENv", rune(p[0])) { // authentication, error, notice, another version of the protocol
+			return 0, ErrNotPostgres
+		}
+		c.greeted = true
+	}
 	return n, err
 }

@@ -4,6 +4,7 @@
 package pglogin
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -61,8 +62,9 @@ func (l Login) Connect(ctx context.Context) (conn *pgconn.PgConn, secured bool, 
 			return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelPatience}
 		}
 	}
+	limitMessages(settings, cmp.Or(l.Limit, mostMessage))
 	if l.Limit > 0 {
-		limit(settings, l.Limit)
+		limitAll(settings, l.Limit)
 	}
 	conn, err = pgconn.ConnectConfig(ctx, settings)
 	if err != nil && connected.Load() {
@@ -111,7 +113,9 @@ func (l Login) settings(secured *bool) (*pgconn.Config, error) {
 		if err != nil {
 			return conn, err // the driver closes what it gets back
 		}
-		_, *secured = negotiated.(*tls.Conn)
+		if _, *secured = negotiated.(*tls.Conn); !*secured {
+			negotiated = &greetedConn{Conn: negotiated}
+		}
 		return negotiated, nil
 	}
 	return settings, nil

@@ -1,6 +1,9 @@
 package pglogin
 
 import (
+	"errors"
+	"io"
+	"net"
 	"net/url"
 	"testing"
 
@@ -46,4 +49,48 @@ func TestLoginInheritsNothing(t *testing.T) {
 	if len(settings.RuntimeParams) > 0 {
 		t.Errorf("parameters %v", settings.RuntimeParams)
 	}
+}
+
+// TestWhatIsNoPostgres is told by its first word, whatever it is instead.
+func TestWhatIsNoPostgres(t *testing.T) {
+	for name, says := range map[string]string{
+		"HTTP":    "HTTP/1.1 400 Bad Request\r\n\r\n",
+		"SSH":     "SSH-2.0-OpenSSH_9.2\r\n",
+		"MySQL":   "J\x00\x00\x00\x0a8.0.36\x00\x0b\x00\x00\x00abcdefgh\x00\xff\xff\xff\x02\x00\xff\xdf\x15\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00",
+		"Redis":   "-ERR unknown command\r\n",
+		"SMTP":    "220 mail.example ESMTP\r\n",
+		"TLS":     "\x15\x03\x01\x00\x02\x02\x46",
+		"nothing": "\x00\x00\x00\x00\x00\x00\x00\x00",
+	} {
+		for _, mode := range []stack.SSLMode{stack.SSLDisable, stack.SSLPrefer, stack.SSLRequire} {
+			address := answers(t, says)
+			_, _, err := Login{Server: stack.Postgres{URL: &url.URL{Scheme: "postgresql", User: url.UserPassword("u", "p"), Host: address}, Mode: mode}, Database: "d"}.Connect(t.Context())
+			if !errors.Is(err, ErrNotPostgres) {
+				t.Errorf("%s with %s: %v", name, mode, err)
+			}
+		}
+	}
+}
+
+// answers runs a server that says the same to all.
+func answers(t *testing.T, says string) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Read(make([]byte, 8))
+			_, _ = io.WriteString(conn, says)
+			_, _ = io.Copy(io.Discard, conn)
+			_ = conn.Close()
+		}
+	}()
+	return listener.Addr().String()
 }

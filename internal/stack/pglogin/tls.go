@@ -17,7 +17,7 @@ import (
 // Ends of a login before Postgres has said anything.
 var (
 	ErrNoTLS       = errors.New("the server does not offer TLS")
-	ErrNotPostgres = errors.New("the server does not say whether it offers TLS")
+	ErrNotPostgres = errors.New("what answers is not a Postgres server")
 )
 
 // negotiateTLS asks for TLS as the backend's driver does: a server that offers
@@ -67,7 +67,11 @@ func (l Login) secure(ctx context.Context, conn net.Conn) (net.Conn, error) {
 		}
 	}
 	secured := tls.Client(conn, &tls.Config{ServerName: l.Server.URL.Hostname(), RootCAs: roots, MinVersion: tls.VersionTLS12})
-	if err := secured.HandshakeContext(ctx); err != nil {
+	err = secured.HandshakeContext(ctx)
+	if _, plain := errors.AsType[tls.RecordHeaderError](err); plain {
+		return nil, ErrNotPostgres
+	}
+	if err != nil {
 		return nil, err
 	}
 	return secured, nil
