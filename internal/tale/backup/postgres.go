@@ -38,17 +38,27 @@ const ownMaintenance = "postgres"
 func (s Server) maintenance() string { return cmp.Or(s.Maintenance, ownMaintenance) }
 
 // FindMaintenance takes the first of some databases that can be connected to.
-func (s *Server) FindMaintenance(ctx context.Context, databases []string) (first error) {
-	for _, database := range databases {
-		_, err := s.query(ctx, database, "SELECT 1;\n")
-		if err == nil {
-			s.Maintenance = database
-			return nil
+func (s *Server) FindMaintenance(ctx context.Context, databases []string) (err error) {
+	for _, s.Maintenance = range databases {
+		if err = s.try(ctx); err == nil || !thisDatabase.MatchString(err.Error()) {
+			break
 		}
-		first = cmp.Or(first, err)
 	}
-	return first
+	switch {
+	case err == nil:
+		return nil
+	case refusedLogin.MatchString(err.Error()), thisDatabase.MatchString(err.Error()):
+		return exit.Errorf(exit.NoPermission, "Postgres refuses the login: compare user and password with the server's: %w", err)
+	}
+	return exit.Errorf(exit.Unavailable, "Postgres does not answer, `tale db status` says when it does again: %w", err)
 }
+
+// thisDatabase is what a server says of a login that another database may admit, and
+// refusedLogin of one that none does.
+var (
+	thisDatabase = regexp.MustCompile(`database ".*" does not exist|permission denied for database|no pg_hba.conf entry|not currently accepting connections`)
+	refusedLogin = regexp.MustCompile(`authentication failed|role ".*" does not exist|not permitted to log in|no password supplied`)
+)
 
 // ours returns the condition for the databases of the project, of which each may be looked
 // into.
@@ -112,7 +122,16 @@ func (s Server) run(ctx context.Context, command []string, streams engine.Stream
 func (s Server) answers(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, answering)
 	defer cancel()
-	return s.Engine.Stream(ctx, s.Container, psql(s.maintenance()), s.Environ, engine.Streams{In: strings.NewReader("SELECT 1;\n")}) == nil
+	return s.try(ctx) == nil
+}
+
+// try asks the least that can be asked.
+func (s Server) try(ctx context.Context) error {
+	err := s.Engine.Stream(ctx, s.Container, psql(s.maintenance()), s.Environ, engine.Streams{In: strings.NewReader("SELECT 1;\n")})
+	if ended, is := errors.AsType[*engine.EndedError](err); is && ended.Said != "" {
+		return errors.New(ended.Said)
+	}
+	return err
 }
 
 // await waits until the server answers, but no longer than restarting.

@@ -142,6 +142,9 @@ CREATE DATABASE crm_before_20260101000000 OWNER other; CREATE DATABASE tale_plat
 	s := serverOf(t, &own)
 	s.Platform, s.Databases = "tale_platform", []string{"tale_platform", "tale_knowledge"}
 	must(t, s.FindMaintenance(t.Context(), []string{"postgres", "shop", "defaultdb", "template1"}))
+	if s.Maintenance != "defaultdb" {
+		t.Error(s.Maintenance)
+	}
 	s.do(t, "tale_platform", "CREATE TABLE documents AS SELECT 1 AS id; GRANT SELECT ON documents TO other;\n")
 	admin.do(t, ownMaintenance, "ALTER DATABASE tale_platform SET app.text TO 'x'; ALTER DATABASE tale_platform SET work_mem TO '8MB'; COMMENT ON DATABASE tale_platform IS 'ours\n tale.restored=no';\n")
 	var warned []string
@@ -178,6 +181,21 @@ CREATE DATABASE crm_before_20260101000000 OWNER other; CREATE DATABASE tale_plat
 	must(t, s.target(t).Allows(m))
 	must(t, Restore{Server: s, Manifest: m}.makeRoles(t.Context(), s.target(t)))
 	s.do(t, "tale_platform", "ALTER DEFAULT PRIVILEGES FOR ROLE reporting GRANT SELECT ON TABLES TO other;\n")
+}
+
+// TestALoginThatIsRefused is not taken for a server that is away.
+func TestALoginThatIsRefused(t *testing.T) {
+	u := testkit.StartPostgres(t)
+	serverOf(t, u).await(t.Context())
+	for user, code := range map[*url.Userinfo]int{url.UserPassword("tale", "canary"): exit.NoPermission, url.UserPassword("none", "x"): exit.NoPermission, nil: exit.Unavailable} {
+		other := *u
+		other.User = user
+		if user == nil {
+			other.Host, other.User = testkit.FreeAddress(t), u.User
+		}
+		s := serverOf(t, &other)
+		testkit.WantError(t, s.FindMaintenance(t.Context(), []string{"postgres", "template1"}), code, "Postgres ")
+	}
 }
 
 // TestADatabaseOfAnotherOnASharedServer is in a backup of a server that was the project's own.
