@@ -10,6 +10,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/convex/postgres/postgrestest"
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -21,9 +22,9 @@ func TestWhatIsSaidOfABackendThatIsNone(t *testing.T) {
 		says    []string
 	}{
 		"ends without a word": {"true", exit.UnrequestedEnd,
-			[]string{"cause    the backend ended without having printed a line", "fix      take CONVEX_BACKEND_COMMAND out of .env"}},
+			[]string{"cause    the backend ended without having printed a line", "fix      take CONVEX_BACKEND_COMMAND out of " + place.Here().Settings()}},
 		"hangs without a word": {"sh -c 'trap : INT; exec sleep 60' backend", exit.Unavailable,
-			[]string{"cause    the backend has printed nothing", "fix      take CONVEX_BACKEND_COMMAND out of .env"}},
+			[]string{"cause    the backend has printed nothing", "fix      take CONVEX_BACKEND_COMMAND out of " + place.Here().Settings()}},
 		"without its interpreter": {script(t, "#!/nowhere/bash\n"), exit.NotFound,
 			[]string{"cause    ", "(CONVEX_BACKEND_COMMAND) is there; the interpreter in its first line, or its loader, is not in this image", "fix      put that interpreter into the image"}},
 	} {
@@ -68,7 +69,7 @@ func TestTwoContainersWithOneSQLiteFile(t *testing.T) {
 	}
 	second.saysAll([]string{
 		"waiting for the data folder " + volume, "reason=\"another convex container uses it\"", "FAILED at storage", "another convex container uses it, and has done so for 1s",
-		"cause    two containers have the same volume", "fix      docker ps -a --filter name=convex",
+		"cause    two containers have the same volume", "fix      " + place.Here().Containers("convex"),
 	})
 	third := newService(t, "TALE_CONFIG_DIR", volume).start()
 	third.Until("it waits", func() bool { return third.Says("waiting for the data folder") })
@@ -101,7 +102,7 @@ func TestTooFewOpenFiles(t *testing.T) {
 	command.Env = s.environ.List()
 	p := testkit.Start(t, command)
 	p.Until("it is explained", func() bool {
-		return p.Says("WARN  backend does not run cause=\"the container has a limit") && p.Says("too many open files") && p.Says("raise what is named (pids_limit and ulimits in the compose file)")
+		return p.Says("WARN  backend does not run cause=\"the container has a limit") && p.Says("too many open files") && p.Says("raise what is named ("+place.Here().Limits()+")")
 	})
 }
 
@@ -113,6 +114,6 @@ func TestWhatIsSaidOfADashboard(t *testing.T) {
 	})
 	missing := newService(t, "CONVEX_DASHBOARD_COMMAND", "/no/such/node server.js").start()
 	missing.Until("the setting is named", func() bool {
-		return missing.Says("WARN  dashboard does not run cause=") && missing.Says("correct CONVEX_DASHBOARD_COMMAND in .env")
+		return missing.Says("WARN  dashboard does not run cause=") && missing.Says("correct CONVEX_DASHBOARD_COMMAND in "+place.Here().Settings())
 	})
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -23,7 +24,7 @@ func TestWhatIsSaidOfAWebServer(t *testing.T) {
 		says    []string
 	}{
 		"not there": {[]string{"WEB_COMMAND=bunn server.ts"}, exit.NotFound,
-			[]string{"bunn server.ts (WEB_COMMAND) names a program that is not in this container", "correct WEB_COMMAND in .env"}},
+			[]string{"bunn server.ts (WEB_COMMAND) names a program that is not in this container", "correct WEB_COMMAND in " + place.Here().Settings()}},
 		"wrong folder": {[]string{"WEB_COMMAND=/bin/true", "CONVEX_APP_DIR=/nowhere"}, exit.NotFound,
 			[]string{"the working directory /nowhere is not there"}},
 		"not executable": {[]string{"WEB_COMMAND=/etc/passwd"}, exit.NotExecutable,
@@ -104,7 +105,7 @@ func TestWhatTheHealthSaysOfAWebServer(t *testing.T) {
 	ends.Until("it is started again", func() bool {
 		return strings.HasPrefix(ends.reason(), "web ended: exit code 3; it is started again in ") && strings.Contains(ends.reason(), "its own lines in the log say why")
 	})
-	if !ends.Says("WARN  web does not run cause=\"sh -c echo cannot open config; exit 3 (WEB_COMMAND) ends by itself") || !ends.Says("fix=\"read its last lines: docker compose logs platform | grep 'web |'\"") {
+	if !ends.Says("WARN  web does not run cause=\"sh -c echo cannot open config; exit 3 (WEB_COMMAND) ends by itself") || !ends.Says("fix=\"read its last lines: "+place.Here().Log("platform")+" | grep 'web |'\"") {
 		t.Error("it is not explained at its first end")
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -26,7 +27,7 @@ func TestRead(t *testing.T) {
 		"segfault":            {Evidence{Signal: syscall.SIGSEGV, Code: 139}, "native code", "", "", "report"},
 		"other signal":        {Evidence{Signal: syscall.SIGTERM, Code: 143}, "signal of another process", "", "", ""},
 		"silent zero":         {Evidence{Code: 0, Lines: []string{"T ERROR common::errors: Caught error error: connection closed"}}, "ended by itself without saying why", "", "", ""},
-		"not a word":          {Evidence{Code: 1}, "without having printed a line", "", "", "take CONVEX_BACKEND_COMMAND out of .env"},
+		"not a word":          {Evidence{Code: 1}, "without having printed a line", "", "", "take CONVEX_BACKEND_COMMAND out of " + place.Here().Settings()},
 		"unknown":             {Evidence{Code: 3, Lines: []string{"hello", "bye"}}, "not known", "its last line: bye", "", "last lines"},
 		"an older error":      {Evidence{Code: 1, Lines: append(append([]string{"Address already in use"}, make([]string, before)...), "Error: other")}, "an error ended", "Error: other", "", ""},
 		"newest line wins":    {Evidence{Code: 1, Lines: []string{"Disk quota exceeded: a", "Error: Disk quota exceeded: b"}}, "disk is full", "exceeded: b", "", ""},
