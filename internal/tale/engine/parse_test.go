@@ -266,3 +266,19 @@ func TestHelperArchiveIsWhole(t *testing.T) {
 		}
 	}
 }
+
+// TestHealthOfAnEarlierStart says nothing of this one: engines keep it.
+func TestHealthOfAnEarlierStart(t *testing.T) {
+	var from container.InspectResponse
+	const text = `{"State":{"StartedAt":"2026-01-01T00:01:00Z","Health":{"Status":"starting","Log":[{"Start":"2026-01-01T00:00:59Z","ExitCode":78,"Output":"old"}]}}}`
+	if err := json.Unmarshal([]byte(text), &from); err != nil {
+		t.Fatal(err)
+	}
+	if s := containerOf(from).State; s.HealthCode != 0 || len(s.HealthLog) > 0 {
+		t.Errorf("%+v", s)
+	}
+	from.State.StartedAt = "2026-01-01T00:00:30Z"
+	if s := containerOf(from).State; s.HealthCode != 78 || len(s.HealthLog) != 1 {
+		t.Errorf("%+v", s)
+	}
+}
