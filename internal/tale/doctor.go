@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 
@@ -129,7 +131,7 @@ func (e *examination) checks(wrong, unmade error) []doctor.Check {
 		{Name: "compose plugin", Needs: []string{"engine"}, Fix: "install docker-compose-plugin 2.20 or newer", Run: e.Engine.ComposeVersion},
 		{Name: "disk", Needs: []string{"engine"}, Fix: "`tale cleanup --dry-run` shows what may go", Run: e.disk},
 		{Name: "memory", Needs: []string{"engine"}, Fix: "two colours and a database run side by side during a deploy: give the host more", Run: e.memory},
-		{Name: ".env", Fix: "`tale init` fills in what is missing; `tale env check` shows what each service gets", Run: said(wrong, "is complete")},
+		{Name: ".env", Fix: "`tale init` fills in what is missing; `tale env check` shows what each service gets", Run: func(context.Context) (string, error) { return e.env(wrong) }},
 		{Name: "stack of the files", Needs: []string{".env"}, Fix: "look into tale.json and compose.override.yml", Run: said(unmade, "is valid")},
 		{Name: "database server", Needs: []string{".env"}, Fix: "`tale db status` says more", Run: func(ctx context.Context) (string, error) { return data.CheckServer(ctx, e.Project, e.Settings) }},
 		{Name: "images", Needs: []string{"engine", "stack of the files"}, Fix: "build or pull them for the engine's architecture", Run: e.architecture},
@@ -185,6 +187,18 @@ func (e *examination) architecture(ctx context.Context) (string, error) {
 		}
 	}
 	return fmt.Sprintf("%d of %d are here, for %s; a deploy pulls the others", here, len(e.images), e.Info.Arch), nil
+}
+
+// env reports what is wrong with .env, and one that others may read: it has the keys to all data.
+func (e *examination) env(wrong error) (string, error) {
+	if wrong != nil {
+		return "", wrong
+	}
+	path := filepath.Join(e.Project.Dir, project.EnvName)
+	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
+		return "", doctor.WithFix(doctor.Warning(fmt.Errorf("is complete, and other users of this machine may read its secrets (%s)", info.Mode().Perm())), console.Quoted("chmod 600", path))
+	}
+	return "is complete", nil
 }
 
 // ports reports one that something else than the project's proxy holds.

@@ -2,6 +2,7 @@ package tale_test
 
 import (
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -55,6 +56,22 @@ func TestDoctor(t *testing.T) {
 	inside = "no JSON"
 	if got = verdicts(run(t, environ, "", "doctor", "--json", "--project", folder)); got["stack"] != doctor.Fail {
 		t.Errorf("%v", got)
+	}
+}
+
+// TestDoctorOnSecretsThatOthersRead, as after a copy of .env by hand.
+func TestDoctorOnSecretsThatOthersRead(t *testing.T) {
+	dir := t.TempDir()
+	run(t, nil, "", "init", dir).Expect(t, 0, "", "")
+	environ := config.Environ{"DOCKER_HOST": "unix://" + dir + "/no.sock"}
+	const said = "other users of this machine may read its secrets (-rw-r--r--)"
+	for mode, want := range map[os.FileMode]bool{0o600: false, 0o644: true} {
+		if err := os.Chmod(filepath.Join(dir, ".env"), mode); err != nil {
+			t.Fatal(err)
+		}
+		if out := run(t, environ, "", "doctor", "--project", dir).Out; strings.Contains(out, said) != want || strings.Contains(out, "chmod 600 "+dir) != want {
+			t.Errorf("%s: %s", mode, out)
+		}
 	}
 }
 
