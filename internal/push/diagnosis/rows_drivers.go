@@ -6,7 +6,10 @@ import (
 )
 
 // driverRows returns what goes wrong on our side of the wire.
-func (at advisor) driverRows() []row {
+func (at advisor) driverRows() []row { return append(at.unusableRows(), at.endRows()...) }
+
+// unusableRows returns what a driver cannot work with.
+func (at advisor) unusableRows() []row {
 	return []row{
 		{
 			conditions: []Condition{ConditionRequestUnusable},
@@ -29,6 +32,12 @@ func (at advisor) driverRows() []row {
 			fix:        []string{at.Run("platform", "doctor"), "correct CONVEX_CLI in " + at.Settings(), "if Node.js is too old: put bun or a newer one into the image"},
 			retry:      RetryNo, exit: exit.NotExecutable,
 		},
+	}
+}
+
+// endRows returns how a CLI ends that was to push.
+func (at advisor) endRows() []row {
+	return []row{
 		{
 			conditions: []Condition{ConditionCLIKilled},
 			cause:      "A signal that was not ours ended the convex CLI; mostly this is the kernel, out of memory.",
