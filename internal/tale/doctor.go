@@ -37,9 +37,9 @@ func (a *app) doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Check the host, the files and the running stack, with a fix for each fault",
 		Long: `Check what a stack needs of the host (engine, compose plugin, disk, memory, ports, the
-site's name), of the project's files (.env, override, images, volumes), and then let
-the web application that serves check the stack from inside. It changes nothing.
-Without an engine it checks what needs none.
+site's name), of the project's files (.env, override, images, volumes) and of a database
+server elsewhere, and then let the web application that serves check the stack from
+inside. It changes nothing. Without an engine it checks what needs none.
 
 Exit codes: 0 nothing has failed; 1 something has; 69 the engine is unreachable; 77
 permission; 78 there is no project.`,
