@@ -64,13 +64,12 @@ func (m Memory) Limit() (uint64, bool) {
 
 // Shortage returns whose memory was used up when the kernel had to kill a process.
 func (m Memory) Shortage() string {
+	if text := m.reached(); text != "" {
+		return text
+	}
 	limit, known := m.Limit()
 	hit := false
-	for _, data := range m.read("memory.events") {
-		times, found := fieldOf(data, "oom")
-		hit = hit || found && times > 0
-	}
-	for _, data := range m.read("memory.failcnt") {
+	for _, data := range m.read("memory.failcnt") { // version 1
 		hit = hit || strings.TrimSpace(string(data)) != "0"
 	}
 	switch {
@@ -80,6 +79,34 @@ func (m Memory) Shortage() string {
 		return fmt.Sprintf("the machine had no memory left (the container's limit of %.0f MiB was not reached)", float64(limit)/(1<<20))
 	}
 	return "the machine had no memory left (the container has no limit of its own)"
+}
+
+// reached returns which limit was reached, as version 2 tells; "" for none. The counts of a
+// cgroup in memory.events are those of all below it, so that above the own one only
+// memory.events.local says whose limit it was: beside it there are other containers.
+func (m Memory) reached() string {
+	events := "memory.events" // of the nearest that has it
+	for _, folder := range m.folders() {
+		data, err := os.ReadFile(filepath.Join(folder, events))
+		if err != nil {
+			continue
+		}
+		own := events == "memory.events"
+		events = "memory.events.local"
+		if times, _ := fieldOf(data, "oom"); times == 0 {
+			continue
+		}
+		most, _ := os.ReadFile(filepath.Join(folder, "memory.max"))
+		limit, err := strconv.ParseUint(strings.TrimSpace(string(most)), 10, 64)
+		switch {
+		case err != nil: // there is none any more
+		case own:
+			return fmt.Sprintf("the container's memory limit of %.0f MiB was reached", float64(limit)/(1<<20))
+		default:
+			return fmt.Sprintf("the memory limit of %.0f MiB was reached that this container shares with others (of its pod, or of a slice of the host)", float64(limit)/(1<<20))
+		}
+	}
+	return ""
 }
 
 // read returns the contents of those of the files that are there, nearest first.

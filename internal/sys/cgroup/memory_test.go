@@ -1,8 +1,10 @@
 package cgroup_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
@@ -83,5 +85,58 @@ func TestLimit(t *testing.T) {
 				t.Errorf("got %d, %v", got, found)
 			}
 		})
+	}
+}
+
+// The files of version 2 as the kernel's documentation has them (Control Group v2, Memory
+// Interface Files): memory.events counts what happened in a cgroup and below it,
+// memory.events.local what happened in it alone.
+func TestShortage(t *testing.T) {
+	events := func(oom, kills int) string {
+		return fmt.Sprintf("low 0\nhigh 0\nmax 812\noom %d\noom_kill %d\noom_group_kill 0\nsock_throttled 0\n", oom, kills)
+	}
+	tests := map[string]struct {
+		files  map[string]string
+		member string
+		want   string
+	}{
+		"own limit, namespace":    {map[string]string{"memory.events": events(1, 1), "memory.max": "268435456\n"}, "0::/\n", "the container's memory limit of 256 MiB was reached"},
+		"own limit, own path":     {map[string]string{"a/memory.events": events(1, 1), "a/memory.max": "268435456\n"}, "0::/a\n", "the container's memory limit of 256 MiB was reached"},
+		"own limit, larger above": {map[string]string{"a/b/memory.events": events(1, 1), "a/b/memory.max": "268435456\n", "a/memory.max": "134217728\n", "a/memory.events": events(1, 1), "a/memory.events.local": events(0, 0)}, "0::/a/b\n", "the container's memory limit of 256 MiB was reached"},
+		"the machine":             {map[string]string{"memory.events": events(0, 1), "memory.max": "268435456\n"}, "0::/\n", "the machine had no memory left (the container's limit of 256 MiB was not reached)"},
+		"no limit":                {map[string]string{"memory.events": events(0, 1), "memory.max": "max\n"}, "0::/\n", "the machine had no memory left (the container has no limit of its own)"},
+		"the pod": {map[string]string{
+			"pod/a/memory.events": events(0, 1), "pod/a/memory.max": "max\n", "pod/memory.events": events(1, 1), "pod/memory.events.local": events(1, 0), "pod/memory.max": "536870912\n",
+		}, "0::/pod/a\n", "the memory limit of 512 MiB was reached that this container shares with others"},
+		"another container before": {map[string]string{
+			"pod/a/memory.events": events(0, 1), "pod/a/memory.max": "268435456\n", "pod/memory.events": events(7, 8), "pod/memory.events.local": events(0, 0), "pod/memory.max": "536870912\n",
+		}, "0::/pod/a\n", "the machine had no memory left (the container's limit of 256 MiB was not reached)"},
+		"another container before, without local counts": {map[string]string{
+			"pod/a/memory.events": events(0, 1), "pod/a/memory.max": "268435456\n", "pod/memory.events": events(7, 8), "pod/memory.max": "536870912\n",
+		}, "0::/pod/a\n", "the machine had no memory left"},
+		"the limit was taken away": {map[string]string{"memory.events": events(3, 1), "memory.max": "max\n"}, "0::/\n", "the machine had no memory left"},
+		"cut short":                {map[string]string{"memory.events": "low 0\noom", "memory.max": "268435456"}, "0::/\n", "the machine had no memory left (the container's limit of 256 MiB was not reached)"},
+		"outside of the namespace": {map[string]string{"memory.events": events(1, 1), "memory.max": "268435456\n"}, "0::/../../elsewhere\n", "the container's memory limit of 256 MiB was reached"},
+		"version 1":                {map[string]string{"memory/a/memory.failcnt": "12\n", "memory/a/memory.limit_in_bytes": "268435456\n"}, "4:memory:/a\n", "the container's memory limit of 256 MiB was reached"},
+		"version 1, the machine":   {map[string]string{"memory/a/memory.failcnt": "0\n", "memory/a/memory.limit_in_bytes": "268435456\n"}, "4:memory:/a\n", "the machine had no memory left (the container's limit of 256 MiB was not reached)"},
+		"both, memory in 1":        {map[string]string{"memory/a/memory.failcnt": "12\n", "memory/a/memory.limit_in_bytes": "268435456\n", "unified/a/cgroup.procs": ""}, "4:memory:/a\n0::/a\n", "the container's memory limit of 256 MiB was reached"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := at(t, tt.member, tt.files).Shortage(); !strings.HasPrefix(got, tt.want) {
+				t.Errorf("got %q", got)
+			}
+		})
+	}
+}
+
+// What the kernel counts below a cgroup is in its memory.events: the kill of a child that
+// was moved into a cgroup of its own is one of this container.
+func TestKillsOfVersion2AreNearestFirst(t *testing.T) {
+	memory := at(t, "0::/pod/a\n", map[string]string{
+		"pod/a/memory.events": "oom 1\noom_kill 1\n", "pod/memory.events": "oom 5\noom_kill 9\n", "memory.events": "oom 5\noom_kill 40\n",
+	})
+	if kills, known := memory.Kills(); kills != 1 || !known {
+		t.Errorf("%d kills, %v", kills, known)
 	}
 }
