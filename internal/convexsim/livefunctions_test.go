@@ -358,3 +358,24 @@ func TestAQueryComesWithItsSource(t *testing.T) {
 		t.Errorf("it writes: %v", got)
 	}
 }
+
+// A process that a function has started may live on, in a group of its own, with the
+// runner's output in its hands: the runner has ended all the same, and the next call gets
+// another one.
+func TestTheRunnerEndsWithoutWhatItHasStarted(t *testing.T) {
+	s := live(t)
+	run := func(body string) (got object) {
+		source := "import { query } from \"convex:/_system/repl/wrappers.js\";\nexport default query({ handler: async () => { " + body + " } });"
+		call(t, s, http.MethodPost, "/api/run_test_function", object{
+			"adminKey": s.AdminKey(), "bundle": object{"path": "testQuery.js", "source": source}, "args": object{}, "format": "json",
+		}, noKey).decode(t, &got)
+		return got
+	}
+	const leaves = `const { spawn } = await import("node:child_process"); spawn("sleep", ["60"], { detached: true, stdio: ["ignore", "inherit", "inherit"] }); process.exit(3);`
+	if got := run(leaves); !strings.Contains(mustText(t, got["errorMessage"]), "the function runner ended (exit status 3)") {
+		t.Errorf("the caller got %v", got)
+	}
+	if got := run("return 1"); got["value"] != float64(1) {
+		t.Errorf("the next one got %v", got)
+	}
+}

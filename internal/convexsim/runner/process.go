@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,13 +13,16 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // process is a running child. Requests and answers are lines of JSON.
 type process struct {
 	command  *exec.Cmd
 	log      *slog.Logger
-	event    func(event)
+	event    func(*process, event)
 	requests chan []byte
 	done     chan struct{} // closed when it has ended
 	err      error         // why; read it after done
@@ -45,7 +49,7 @@ type reply struct {
 func engines() []string { return []string{"node", "bun"} }
 
 // startProcess starts the program in a folder.
-func startProcess(folder, storage string, log *slog.Logger, event func(event)) (*process, error) {
+func startProcess(folder, storage string, log *slog.Logger, event func(*process, event)) (*process, error) {
 	engine, err := findEngine()
 	if err != nil {
 		return nil, err
@@ -87,9 +91,14 @@ func findEngine() (string, error) {
 	return "", fmt.Errorf("cannot run functions: none of the programs %q is in the PATH", engines())
 }
 
-// live reads what the child says until it has ended.
+// lastWords is how long what a child has said is read after its end.
+const lastWords = time.Second
+
+// live reads what the child says until it has ended. What it has started may hold its
+// output for longer, in a group of its own, and nobody waits for that.
 func (p *process) live(output, errorOutput io.Reader) {
 	var reading sync.WaitGroup
+	allRead := make(chan struct{})
 	reading.Go(func() { p.read(output) })
 	reading.Go(func() {
 		lines := bufio.NewScanner(errorOutput)
@@ -99,9 +108,19 @@ func (p *process) live(output, errorOutput io.Reader) {
 		}
 		_, _ = io.Copy(io.Discard, errorOutput) // after a line that is too long
 	})
-	reading.Wait()
+	go func() { reading.Wait(); close(allRead) }()
+	for { // it stays a zombie, so that its group is the one that is killed
+		if err := unix.Waitid(unix.P_PID, p.command.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil); !errors.Is(err, syscall.EINTR) {
+			break
+		}
+	}
 	p.kill() // what it has started
-	_ = p.command.Wait()
+	select {
+	case <-allRead:
+	case <-time.After(lastWords):
+	}
+	_ = p.command.Wait() // which closes what is still read
+	<-allRead
 	p.err = fmt.Errorf("the function runner ended (%s)", p.command.ProcessState)
 	close(p.done)
 }
@@ -124,7 +143,7 @@ func (p *process) read(output io.Reader) {
 			return
 		}
 		if message.ID == nil {
-			p.event(message.event)
+			p.event(p, message.event)
 			continue
 		}
 		p.mu.Lock()

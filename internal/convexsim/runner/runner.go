@@ -153,26 +153,23 @@ func (r *Runner) load(ctx context.Context, stored state.State) error {
 }
 
 // heard takes what the child says by itself.
-func (r *Runner) heard(said event) {
+func (r *Runner) heard(from *process, said event) {
 	switch said.Event {
 	case "commit":
 		r.changed.raise()
 	case "execution":
 		r.executions.add(said.Execution)
 	case "ask":
-		go r.answer(said.Number)
+		go r.answer(from, said.Number)
 	}
 }
 
-// answer gives the child an address for an upload, the one thing it asks for.
-func (r *Runner) answer(number int) {
+// answer gives a child an address for an upload, the one thing it asks for.
+func (r *Runner) answer(p *process, number int) {
 	url, err := r.options.UploadURL()
 	if err != nil {
 		r.options.Log.Error("cannot make an upload URL", "error", err)
 	}
-	r.mu.Lock()
-	p := r.process
-	r.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), transactionPatience)
 	defer cancel()
 	_ = p.ask(ctx, "answer", map[string]any{"number": number, "value": url}, nil)
@@ -202,6 +199,7 @@ func (r *Runner) ask(ctx context.Context, patience time.Duration, operation stri
 	err = p.ask(ctx, operation, request, result)
 	if context.Cause(ctx) == errTooLong { //nolint:errorlint // it is this very one
 		p.kill()
+		<-p.done // or the next caller would be given it
 	}
 	return err
 }
