@@ -12,6 +12,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/tale-project/tale-runtime/internal/config"
 )
@@ -26,6 +28,9 @@ type Maintenance struct {
 // longestName is for a heading, in bytes.
 const longestName = 100
 
+// longestLink is more than browsers and mail programs are sure to take, in bytes.
+const longestLink = 2000
+
 // mostLogo is the size of a logo, in bytes; it is part of every answer.
 const mostLogo = 32 << 10
 
@@ -33,13 +38,15 @@ const svg = "image/svg+xml"
 
 // Validate reports what cannot be shown.
 func (m Maintenance) Validate() (problems config.Problems) {
-	if len(m.Name) > longestName || strings.ContainsFunc(m.Name, func(r rune) bool { return r < ' ' }) {
-		problems = append(problems, problem("MAINTENANCE_NAME", "has %d bytes, or line breaks", "a short text in one line", len(m.Name)))
+	if len(m.Name) > longestName || strings.ContainsFunc(m.Name, isUnfit) {
+		problems = append(problems, problem("MAINTENANCE_NAME", "has %d bytes, or line breaks, control characters or what is no UTF-8", "a short text in one line", len(m.Name)))
 	}
 	if _, err := m.LogoURI(); err != nil {
 		problems = append(problems, problem("MAINTENANCE_LOGO", "%v", "a file of at most 32 KiB (SVG, PNG, JPEG, WebP, GIF), or the same as a data: URI", err))
 	}
-	if m.Link != "" {
+	if len(m.Link) > longestLink {
+		problems = append(problems, problem("MAINTENANCE_LINK", "has %d bytes", "a URL of at most 2000 bytes", len(m.Link)))
+	} else if m.Link != "" {
 		u, err := url.Parse(m.Link)
 		mail := err == nil && u.Scheme == "mailto" && strings.Contains(u.Opaque, "@")
 		if web := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""; !web && !mail {
@@ -47,6 +54,14 @@ func (m Maintenance) Validate() (problems config.Problems) {
 		}
 	}
 	return problems
+}
+
+// isUnfit reports whether a character breaks a line, is none, or turns the direction of what
+// comes behind it.
+func isUnfit(r rune) bool {
+	const mark, reverseMark, arabicMark = '\u200e', '\u200f', '\u061c' // names have them, and they turn nothing else
+	turns := unicode.Is(unicode.Bidi_Control, r) && r != mark && r != reverseMark && r != arabicMark
+	return turns || unicode.IsControl(r) || r == utf8.RuneError || unicode.In(r, unicode.Zl, unicode.Zp)
 }
 
 // LogoURI returns the logo as a data: URI, "" for none.

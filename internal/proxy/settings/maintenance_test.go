@@ -60,6 +60,8 @@ func TestLogo(t *testing.T) {
 func TestMaintenancePageSettings(t *testing.T) {
 	for _, tt := range []struct{ name, value, words string }{
 		{"MAINTENANCE_NAME", strings.Repeat("x", 101), "101 bytes"}, {"MAINTENANCE_NAME", "a\nb", "line breaks"},
+		{"MAINTENANCE_NAME", "a\u2028b", "line breaks"}, {"MAINTENANCE_NAME", "a\u202eb", "control characters"}, {"MAINTENANCE_NAME", "a\x7f", "control characters"}, {"MAINTENANCE_NAME", "a\xff", "no UTF-8"},
+		{"MAINTENANCE_LINK", "https://example.com/" + strings.Repeat("x", 2000), "2020 bytes"}, {"MAINTENANCE_LINK", "data:text/html,x", "leads nowhere"},
 		{"MAINTENANCE_LOGO", "/nowhere", "cannot be read"},
 		{"MAINTENANCE_LINK", "javascript:alert(1)", "leads nowhere"}, {"MAINTENANCE_LINK", "status.example.com", "leads nowhere"},
 		{"MAINTENANCE_LINK", "https:///x", "leads nowhere"}, {"MAINTENANCE_LINK", "mailto:help", "leads nowhere"},
@@ -69,7 +71,7 @@ func TestMaintenancePageSettings(t *testing.T) {
 			t.Errorf("%s=%s: %v", tt.name, tt.value, problems)
 		}
 	}
-	if _, problems := load(config.Environ{"SITE_URL": "https://site.test", "MAINTENANCE_NAME": "Müller & Söhne", "MAINTENANCE_LINK": "mailto:help@example.com"}); len(problems) > 0 {
+	if _, problems := load(config.Environ{"SITE_URL": "https://site.test", "MAINTENANCE_NAME": "Müller & Söhne \u200fאתר", "MAINTENANCE_LINK": "mailto:help@example.com"}); len(problems) > 0 {
 		t.Error(problems)
 	}
 }
