@@ -2,6 +2,7 @@ package convex
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -101,7 +102,7 @@ func (b *Boot) config(ctx context.Context) (string, error) {
 
 func (b *Boot) seedData(ctx context.Context) (string, error) {
 	result, err := seed.Run(ctx, b.log, b.settings.Seed, b.settings.Volume.DataDir)
-	if err != nil && ctx.Err() == nil {
+	if err != nil && ctx.Err() == nil && !errors.As(err, new(report.Explained)) {
 		err = report.New(exit.Code(writable.WithExitCode(err)), err.Error(),
 			"a file of the data folder belongs to another user, its disk is full, or what the image brings cannot be read",
 			"look at the path named above; chown -R 1001:1001 and df -h /app/data on the data volume",

@@ -117,3 +117,40 @@ func TestWhatIsSaidOfADashboard(t *testing.T) {
 		return missing.Says("WARN  dashboard does not run cause=") && missing.Says("correct CONVEX_DASHBOARD_COMMAND in "+place.Here().Settings())
 	})
 }
+
+// Folders that are something else are named with their settings.
+func TestWhatIsSaidOfWrongFolders(t *testing.T) {
+	file := script(t, "")
+	for name, tt := range map[string]struct {
+		setting string
+		code    int
+		says    []string
+	}{
+		"built-in configuration": {"CONVEX_BUILTIN_DIR", exit.Config, []string{"FAILED at seed", "CONVEX_BUILTIN_DIR names " + file + ", which is no folder", "fix      take CONVEX_BUILTIN_DIR out of .env"}},
+		"data":                   {"TALE_CONFIG_DIR", exit.NoPermission, []string{"FAILED at config", "cause    that path, or one above it, is a file", "fix      correct the setting that names " + file}},
+		"run folder":             {"TALE_RUN_DIR", exit.Config, []string{"FAILED at config", "TALE_RUN_DIR: cannot write to " + file, "cause    that path, or one above it, is a file", "or name another folder in TALE_RUN_DIR"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newService(t, tt.setting, file).start()
+			if code := s.WaitWithin(15 * time.Second); code != tt.code {
+				t.Errorf("exit code %d", code)
+			}
+			s.saysAll(tt.says)
+		})
+	}
+}
+
+// A run folder that is not there is made, and what a failed boot reports is kept in it.
+func TestTheReportIsKeptInANewRunFolder(t *testing.T) {
+	s := newService(t, "CONVEX_BACKEND_COMMAND", "/no/such/backend")
+	s.environ["TALE_RUN_DIR"] = s.path("new", "run")
+	if code := s.start().WaitWithin(15 * time.Second); code != exit.NotFound {
+		t.Errorf("exit code %d", code)
+	}
+	if s.Says("cannot keep the boot report") {
+		t.Error("the report is said not to be kept")
+	}
+	if got := testkit.ReadFile(t, s.path("new", "run", "convex-report.json")); !strings.Contains(got, `"state": "failed"`) {
+		t.Errorf("the report is %s", got)
+	}
+}

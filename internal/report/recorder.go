@@ -3,6 +3,8 @@ package report
 import (
 	"encoding/json"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -22,13 +24,16 @@ type Recorder struct {
 	broken bool
 }
 
-// NewRecorder starts a report with all its stages pending. With an empty path
-// nothing is written to disk.
+// NewRecorder starts a report with all its stages pending, and makes its folder. With an
+// empty path nothing is written to disk.
 func NewRecorder(log *slog.Logger, path, service, version string, stages ...string) *Recorder {
 	r := &Recorder{log: log, path: path, now: time.Now}
 	r.doc = Document{Service: service, Version: version, Started: r.now(), State: Running}
 	for _, name := range stages {
 		r.doc.Stages = append(r.doc.Stages, Stage{Name: name, State: Pending})
+	}
+	if path != "" {
+		_ = os.MkdirAll(filepath.Dir(path), 0o755) // else the first write says why
 	}
 	r.Update(func(*Document) {})
 	return r

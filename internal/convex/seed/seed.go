@@ -11,7 +11,9 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
 )
@@ -65,6 +67,11 @@ func Run(ctx context.Context, log *slog.Logger, settings Settings, dataDir strin
 	marker := filepath.Join(dataDir, ".seeded-"+strings.ReplaceAll(settings.VolumeVersion(), "/", "_"))
 	if _, err := os.Stat(marker); err == nil && !settings.Force {
 		return Result{Skipped: "version " + settings.VolumeVersion() + " has been seeded before"}, nil
+	}
+	if info, err := os.Stat(settings.BuiltinDir); err == nil && !info.IsDir() {
+		return Result{}, report.New(exit.Config, "cannot seed: CONVEX_BUILTIN_DIR names "+settings.BuiltinDir+", which is no folder",
+			"the built-in configuration is looked for in its folders agents-builtin, workflows-builtin and so on",
+			"take CONVEX_BUILTIN_DIR out of .env (the image knows its own), or name a folder, then: docker compose up -d convex").Err(nil)
 	}
 	found := false
 	for _, kind := range kinds() {
