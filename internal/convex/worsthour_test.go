@@ -126,7 +126,7 @@ func TestWhatIsSaidOfWrongFolders(t *testing.T) {
 		code    int
 		says    []string
 	}{
-		"built-in configuration": {"CONVEX_BUILTIN_DIR", exit.Config, []string{"FAILED at seed", "CONVEX_BUILTIN_DIR names " + file + ", which is no folder", "fix      take CONVEX_BUILTIN_DIR out of .env"}},
+		"built-in configuration": {"CONVEX_BUILTIN_DIR", exit.Config, []string{"FAILED at seed", "CONVEX_BUILTIN_DIR names " + file + ", which is no folder", "fix      take CONVEX_BUILTIN_DIR out of " + place.Here().Settings()}},
 		"data":                   {"TALE_CONFIG_DIR", exit.NoPermission, []string{"FAILED at config", "cause    that path, or one above it, is a file", "fix      correct the setting that names " + file}},
 		"run folder":             {"TALE_RUN_DIR", exit.Config, []string{"FAILED at config", "TALE_RUN_DIR: cannot write to " + file, "cause    that path, or one above it, is a file", "or name another folder in TALE_RUN_DIR"}},
 	} {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
@@ -71,7 +72,7 @@ func Run(ctx context.Context, log *slog.Logger, settings Settings, dataDir strin
 	if info, err := os.Stat(settings.BuiltinDir); err == nil && !info.IsDir() {
 		return Result{}, report.New(exit.Config, "cannot seed: CONVEX_BUILTIN_DIR names "+settings.BuiltinDir+", which is no folder",
 			"the built-in configuration is looked for in its folders agents-builtin, workflows-builtin and so on",
-			"take CONVEX_BUILTIN_DIR out of .env (the image knows its own), or name a folder, then: docker compose up -d convex").Err(nil)
+			"take CONVEX_BUILTIN_DIR out of "+place.Here().Settings()+" (the image knows its own), or name a folder, then: "+place.Here().Start("convex")).Err(nil)
 	}
 	found := false
 	for _, kind := range kinds() {
