@@ -1,6 +1,6 @@
 // Package tale is the tale command: it makes a project, deploys its stack to a Docker
 // engine and looks after it. It is the command line and nothing else: a file a command,
-// here and in the packages deploy, data and teardown, each of which asks those below
+// here and in the packages deploy, data, db and teardown, each of which asks those below
 // (project, compose, engine, rollout) and says what came of it.
 package tale
 
@@ -15,6 +15,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/cli/version"
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/tale/data"
+	"github.com/tale-project/tale-runtime/internal/tale/db"
 	"github.com/tale-project/tale-runtime/internal/tale/deploy"
 	"github.com/tale-project/tale-runtime/internal/tale/session"
 	"github.com/tale-project/tale-runtime/internal/tale/teardown"
@@ -56,6 +57,7 @@ func Command(environ config.Environ) *cobra.Command {
 		session.Reading(a.logsCommand(), session.EngineSettings),
 		session.Reading(a.doctorCommand(), session.Settings, session.EngineSettings),
 		a.upgradeCommand(),
+		db.Command(a.App),
 		session.Reading(a.filesCommand(), session.EngineSettings),
 		session.Reading(a.adminKeyCommand("admin-key"), session.EngineSettings),
 		session.Group("convex", "The Convex backend", session.Reading(a.adminKeyCommand("admin"), session.EngineSettings)),

@@ -21,7 +21,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/console"
-	"github.com/tale-project/tale-runtime/internal/tale/data"
+	"github.com/tale-project/tale-runtime/internal/tale/db"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 	"github.com/tale-project/tale-runtime/internal/tale/session"
@@ -133,7 +133,7 @@ func (e *examination) checks(wrong, unmade error) []doctor.Check {
 		{Name: "memory", Needs: []string{"engine"}, Fix: "two colours and a database run side by side during a deploy: give the host more", Run: e.memory},
 		{Name: ".env", Fix: "`tale init` fills in what is missing; `tale env check` shows what each service gets", Run: func(context.Context) (string, error) { return e.env(wrong) }},
 		{Name: "stack of the files", Needs: []string{".env"}, Fix: "look into tale.json and compose.override.yml", Run: said(unmade, "is valid")},
-		{Name: "database server", Needs: []string{".env"}, Fix: "`tale db status` says more", Run: func(ctx context.Context) (string, error) { return data.CheckServer(ctx, e.Project, e.Settings) }},
+		{Name: "database server", Needs: []string{".env"}, Fix: "`tale db status` says more", Run: func(ctx context.Context) (string, error) { return db.CheckServer(ctx, e.Project, e.Settings) }},
 		{Name: "images", Needs: []string{"engine", "stack of the files"}, Fix: "build or pull them for the engine's architecture", Run: e.architecture},
 		{Name: "ports", Needs: []string{"engine", "stack of the files"}, Fix: "stop what holds it, or set PUBLISH_HTTP and PUBLISH_HTTPS", Run: e.ports},
 		{Name: "volumes", Needs: []string{"engine", "stack of the files"}, Fix: "rename them, or give this project another id", Run: e.volumes},

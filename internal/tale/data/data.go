@@ -1,5 +1,5 @@
-// Package data has the commands for the data of a stack: backup, restore, and those for its
-// databases. What they do is in packages backup and database.
+// Package data has the commands for the data of a stack: backup and restore, and what deploy
+// backs up before it. What they do is in package backup.
 package data
 
 import (
@@ -17,6 +17,5 @@ func Commands(shared *session.App) []*cobra.Command {
 	return []*cobra.Command{
 		session.Reading(a.backupCommand(), session.Settings, session.EngineSettings),
 		session.Reading(a.restoreCommand(), session.Settings, session.EngineSettings),
-		a.databaseCommand(),
 	}
 }

@@ -24,7 +24,7 @@ func postgres(ctx context.Context, s *session.Session, state rollout.State) (ser
 	if s.Settings.Get("CONVEX_STORAGE") == stack.StorageSQLite {
 		return server, release, nil // it is in the volume
 	}
-	settings := stackDatabase{}
+	settings := database.Settings{}
 	if err := config.Load(&settings, s.Settings.Environ()); err != nil {
 		return server, release, err
 	}
@@ -46,7 +46,7 @@ func postgres(ctx context.Context, s *session.Session, state rollout.State) (ser
 
 // externalPostgres borrows the programs of the release's database image, whose version
 // should not be older than the server's. Others may have databases there.
-func externalPostgres(ctx context.Context, s *session.Session, state rollout.State, settings stackDatabase, server *backup.Server) (release func(), err error) {
+func externalPostgres(ctx context.Context, s *session.Session, state rollout.State, settings database.Settings, server *backup.Server) (release func(), err error) {
 	release = func() {}
 	postgres, err := settings.Server()
 	if err != nil {
@@ -60,7 +60,7 @@ func externalPostgres(ctx context.Context, s *session.Session, state rollout.Sta
 	if !slices.Contains(state.Networks, network) {
 		network = "bridge"
 	}
-	authority := settings.authority()
+	authority := settings.Authority()
 	server.Environ = loginVariables(postgres, authority)
 	server.Databases = []string{server.Platform, database.Knowledge}
 	if server.Container, release, err = s.Engine.Lend(ctx, image, network, map[string]string{engine.LabelProject: s.Project.File.ID}); err != nil {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/tale/database"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
@@ -24,7 +25,7 @@ func TestAServerElsewhereIsChecked(t *testing.T) {
 		"postgresql://u:p@db.example?sslmode=disable": "disable ",
 	} {
 		for file, want := range map[string]string{authority: want, "/there/is/none": strings.Replace(want, "verify-full "+lentAuthority, "require ", 1)} {
-			settings := stackDatabase{}
+			settings := database.Settings{}
 			if err := config.Load(&settings, config.Environ{"POSTGRES_URL": address, "PG_CA_FILE": file}); err != nil {
 				t.Fatal(err)
 			}
@@ -32,7 +33,7 @@ func TestAServerElsewhereIsChecked(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := loginVariables(server, settings.authority())
+			got := loginVariables(server, settings.Authority())
 			if said := got["PGSSLMODE"] + " " + got["PGSSLROOTCERT"]; said != want {
 				t.Errorf("%s with %s: %q, want %q", address, file, said, want)
 			}

@@ -1,4 +1,4 @@
-package data
+package db
 
 import (
 	"cmp"
@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -21,46 +20,31 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 )
 
-// databaseTarget is the server that a command is about.
-type databaseTarget struct {
+// target is the server that a command is about.
+type target struct {
 	database.Target
 	database string           // that the URL names
 	options  database.Options // of init and status
 	own      *database.Target // as the stack logs in, if that is another login
 }
 
-// stackDatabase is what the settings say of the server.
-type stackDatabase struct {
-	stack.Database
-	Instance string `env:"INSTANCE_NAME" envDefault:"tale_platform"`
-	CAFile   string `env:"PG_CA_FILE"`
-}
-
-// authority returns PG_CA_FILE if this machine has it: it may be one of the container only.
-func (s stackDatabase) authority() string {
-	if _, err := os.Stat(s.CAFile); err != nil {
-		return ""
-	}
-	return s.CAFile
-}
-
-// databaseVariables returns the settings that say which server is meant.
-func databaseVariables() []config.Variable {
-	variables := config.Describe(stackDatabase{})
+// variables returns the settings that say which server is meant.
+func variables() []config.Variable {
+	variables := config.Describe(database.Settings{})
 	for i := range variables {
 		variables[i].Required = false // each stands in for another
 	}
 	return append(variables, config.Variable{Name: "PGPASSWORD", Tier: config.TierOperator, Doc: "Password for a --url without one"})
 }
 
-// databaseTarget finds out which server is meant. The caller calls done.
-func (a *app) databaseTarget(ctx context.Context, command *cobra.Command, o databaseFlags) (d *databaseTarget, done func(), err error) {
+// find finds out which server is meant. The caller calls done.
+func (a *app) find(ctx context.Context, command *cobra.Command, o serverFlags) (d *target, done func(), err error) {
 	done = func() {}
-	p, settings, err := a.databaseSettings(o)
+	p, settings, err := a.settings(o)
 	if err != nil {
 		return nil, done, err
 	}
-	d = &databaseTarget{options: database.Options{Platform: stack.Instance{Name: settings.Instance}.DatabaseName(), Wait: o.wait}}
+	d = &target{options: database.Options{Platform: stack.Instance{Name: settings.Instance}.DatabaseName(), Wait: o.wait}}
 	d.options.NeedVector = p == nil || p.Has(stack.RAG) || p.Has(stack.Crawler)
 	switch {
 	case o.url != "":
@@ -75,7 +59,7 @@ func (a *app) databaseTarget(ctx context.Context, command *cobra.Command, o data
 	if err != nil {
 		return nil, done, err
 	}
-	d.CAFile = cmp.Or(o.ca, settings.authority())
+	d.CAFile = cmp.Or(o.ca, settings.Authority())
 	if d.Server.URL == nil || o.from {
 		if done, err = a.throughEngine(ctx, p, o, settings, d); err != nil {
 			return nil, done, err
@@ -89,10 +73,10 @@ func (a *app) databaseTarget(ctx context.Context, command *cobra.Command, o data
 	return d, done, nil
 }
 
-// databaseSettings reads those of the project. Where the server is named there need not be
+// settings reads those of the project. Where the server is named there need not be
 // one.
-func (a *app) databaseSettings(o databaseFlags) (*project.Project, stackDatabase, error) {
-	var settings stackDatabase
+func (a *app) settings(o serverFlags) (*project.Project, database.Settings, error) {
+	var settings database.Settings
 	p, err := a.Open()
 	if err != nil && (o.url != "" || a.Environ["POSTGRES_URL"] != "") {
 		environ := config.Environ{}
@@ -118,7 +102,7 @@ func (a *app) databaseSettings(o databaseFlags) (*project.Project, stackDatabase
 
 // givenServer reads --url. The stack's own user is that of POSTGRES_URL, which an
 // administrator makes things for.
-func (a *app) givenServer(ctx context.Context, command *cobra.Command, o databaseFlags, settings stackDatabase, d *databaseTarget) (err error) {
+func (a *app) givenServer(ctx context.Context, command *cobra.Command, o serverFlags, settings database.Settings, d *target) (err error) {
 	raw, prompter := o.url, a.Prompter(command)
 	if raw == "-" {
 		if raw, err = prompter.Input("URL of the server"); err != nil {
@@ -156,13 +140,13 @@ func (a *app) givenServer(ctx context.Context, command *cobra.Command, o databas
 	return nil
 }
 
-func (d *databaseTarget) setPassword(password string) {
+func (d *target) setPassword(password string) {
 	d.Server.URL.User = url.UserPassword(d.User(), password)
 }
 
 // throughEngine reaches the server from a network of the stack, and finds its service db
 // where no other server is named.
-func (a *app) throughEngine(ctx context.Context, p *project.Project, o databaseFlags, settings stackDatabase, d *databaseTarget) (done func(), err error) {
+func (a *app) throughEngine(ctx context.Context, p *project.Project, o serverFlags, settings database.Settings, d *target) (done func(), err error) {
 	if p == nil {
 		return func() {}, exit.Errorf(exit.Usage, "there is no project here, whose network --from-network is about")
 	}

@@ -1,4 +1,4 @@
-package data_test
+package db_test
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/doctor"
 	"github.com/tale-project/tale-runtime/internal/stack"
-	"github.com/tale-project/tale-runtime/internal/tale/data"
+	"github.com/tale-project/tale-runtime/internal/tale/db"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
@@ -22,7 +22,7 @@ func TestCheckServer(t *testing.T) {
 	p := &project.Project{File: project.File{Services: []string{stack.Convex}}}
 	check := func(address string) doctor.Finding {
 		values := project.Settings{"POSTGRES_URL": {Text: address}}
-		findings, _ := doctor.Examine(t.Context(), []doctor.Check{{Name: "x", Run: func(ctx context.Context) (string, error) { return data.CheckServer(ctx, p, values) }}})
+		findings, _ := doctor.Examine(t.Context(), []doctor.Check{{Name: "x", Run: func(ctx context.Context) (string, error) { return db.CheckServer(ctx, p, values) }}})
 		return findings[0]
 	}
 	right := with(server.User, server.Host)

@@ -1,4 +1,6 @@
-package data
+// Package db has the commands for the databases of a stack, on its own server or another:
+// what they do is in package database.
+package db
 
 import (
 	"cmp"
@@ -18,7 +20,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/session"
 )
 
-const databaseCodes = `
+const codes = `
 
 The server is --url, or else POSTGRES_URL of the project, or else its service db, which
 is reached through the Docker engine. --url - reads the URL from the first line of stdin,
@@ -29,18 +31,23 @@ Exit codes: 0 done, or nothing to do; 1 failed; 4 db does not run; 64 usage; 65 
 migration is refused by Postgres; 69 the server or the engine is unreachable; 75 another
 tale changes the database; 77 login or rights; 78 configuration; 130 interrupted.`
 
-// databaseFlags say which server, and how it is reached.
-type databaseFlags struct {
+// serverFlags say which server, and how it is reached.
+type serverFlags struct {
 	url, ca, dir      string
 	development, from bool
 	wait              time.Duration
 }
 
-func (a *app) databaseCommand() *cobra.Command {
-	return session.Group("db", "The databases of the stack, on its own server or another", a.databaseInitCommand(), a.databaseMigrateCommand(), a.databaseStatusCommand())
+// app is what all commands share, with those that are here.
+type app struct{ *session.App }
+
+// Command returns the one that has them all.
+func Command(shared *session.App) *cobra.Command {
+	a := &app{shared}
+	return session.Group("db", "The databases of the stack, on its own server or another", a.initcommand(), a.migratecommand(), a.statuscommand())
 }
 
-func (o *databaseFlags) add(command *cobra.Command) {
+func (o *serverFlags) add(command *cobra.Command) {
 	flags := command.Flags()
 	flags.StringVar(&o.url, "url", "", "`URL` of the server, postgresql://USER@HOST:5432, or - for the first line of stdin")
 	cli.FileVar(flags, &o.ca, "ca", "PEM `FILE` of the authority that signed the server's certificate; default: PG_CA_FILE, if this machine has it")
@@ -48,8 +55,8 @@ func (o *databaseFlags) add(command *cobra.Command) {
 	flags.BoolVar(&o.from, "from-network", false, "reach the server as the stack's containers do, whose names for it this machine may not know")
 }
 
-func (a *app) databaseInitCommand() *cobra.Command {
-	o := databaseFlags{}
+func (a *app) initcommand() *cobra.Command {
+	o := serverFlags{}
 	command := &cobra.Command{
 		Use:   "init",
 		Short: "Make the databases, extensions and schemas that the stack needs",
@@ -59,19 +66,19 @@ private_knowledge, extensions, rights and the search path. What is there stays, 
 can be run again. No superuser is needed where the server has the rest; all that is
 missing is listed at once, with what to ask for. pg_search is used where there is one.
 
-With --url of an administrator the user of POSTGRES_URL is made as well.` + databaseCodes,
+With --url of an administrator the user of POSTGRES_URL is made as well.` + codes,
 		Example: "  tale db init\n  tale db init --url postgresql://postgres@db.example.com   # asks for the password\n  pass show db-url | tale db init --url -",
 	}
 	o.add(command)
 	session.WaitFlag(command, &o.wait)
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		return a.onDatabase(command, o, func(ctx context.Context, d *databaseTarget) error { return a.initDatabase(ctx, command, d) })
+		return a.onServer(command, o, func(ctx context.Context, d *target) error { return a.initDatabase(ctx, command, d) })
 	}
-	return session.Reading(command, databaseVariables, session.EngineSettings)
+	return session.Reading(command, variables, session.EngineSettings)
 }
 
-func (a *app) databaseMigrateCommand() *cobra.Command {
-	o := databaseFlags{}
+func (a *app) migratecommand() *cobra.Command {
+	o := serverFlags{}
 	command := &cobra.Command{
 		Use:   "migrate --dir DIR",
 		Short: "Apply SQL migrations of dbmate's format",
@@ -81,7 +88,7 @@ says transaction:false, and the version is recorded with it in the table
 schema_migrations. The first file that fails ends it; those before it stay.
 
 The database is the one that the URL names, or else tale_knowledge. An advisory lock
-keeps others out meanwhile.` + databaseCodes,
+keeps others out meanwhile.` + codes,
 		Example: "  tale db migrate --dir services/db/migrations/db/migrations\n  tale db migrate --dir migrations --url postgresql://tale@db.example.com/other",
 	}
 	o.add(command)
@@ -92,7 +99,7 @@ keeps others out meanwhile.` + databaseCodes,
 		if o.dir == "" {
 			return exit.Errorf(exit.Usage, "--dir names no folder of migrations")
 		}
-		return a.onDatabase(command, o, func(ctx context.Context, d *databaseTarget) error {
+		return a.onServer(command, o, func(ctx context.Context, d *target) error {
 			name := cmp.Or(d.database, database.Knowledge)
 			applied, err := d.Migrate(ctx, name, o.dir, o.wait, func(text string) { command.PrintErrln(text) })
 			if err != nil {
@@ -109,24 +116,24 @@ keeps others out meanwhile.` + databaseCodes,
 			return err
 		})
 	}
-	return session.Reading(command, databaseVariables, session.EngineSettings)
+	return session.Reading(command, variables, session.EngineSettings)
 }
 
-func (a *app) databaseStatusCommand() *cobra.Command {
-	o := databaseFlags{}
+func (a *app) statuscommand() *cobra.Command {
+	o := serverFlags{}
 	command := &cobra.Command{
 		Use:   "status",
 		Short: "Show the databases, extensions, rights and migrations that there are",
 		Long: `Show what there is on the server of what the stack needs, and with --dir which migrations
 of a folder are applied. It changes nothing. Exit code 3 if something is missing or
-pending.` + databaseCodes,
+pending.` + codes,
 		Example: "  tale db status\n  tale db status --dir migrations --json",
 	}
 	o.add(command)
 	cli.FolderVar(command.Flags(), &o.dir, "dir", "folder `DIR` of migrations to compare with")
 	_ = command.MarkFlagDirname("dir")
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		return a.onDatabase(command, o, func(ctx context.Context, d *databaseTarget) error {
+		return a.onServer(command, o, func(ctx context.Context, d *target) error {
 			s, err := d.Status(ctx, d.options)
 			if err == nil && o.dir != "" {
 				s.Migrations, err = d.MigrationStatus(ctx, cmp.Or(d.database, database.Knowledge), o.dir)
@@ -145,16 +152,16 @@ pending.` + databaseCodes,
 			return err
 		})
 	}
-	return session.Reading(command, databaseVariables, session.EngineSettings)
+	return session.Reading(command, variables, session.EngineSettings)
 }
 
 var errIncomplete = errors.New("something is missing or pending: tale db init, tale db migrate")
 
-// onDatabase does something with the server, until it is done or interrupted.
-func (a *app) onDatabase(command *cobra.Command, o databaseFlags, do func(context.Context, *databaseTarget) error) error {
+// onServer does something with the server, until it is done or interrupted.
+func (a *app) onServer(command *cobra.Command, o serverFlags, do func(context.Context, *target) error) error {
 	ctx, stop := console.Interruptible(command.Context(), func() {})
 	defer stop()
-	d, done, err := a.databaseTarget(ctx, command, o)
+	d, done, err := a.find(ctx, command, o)
 	if err != nil {
 		return err
 	}
@@ -167,7 +174,7 @@ func (a *app) onDatabase(command *cobra.Command, o databaseFlags, do func(contex
 }
 
 // initDatabase makes the databases and proves that the stack can use them.
-func (a *app) initDatabase(ctx context.Context, command *cobra.Command, d *databaseTarget) error {
+func (a *app) initDatabase(ctx context.Context, command *cobra.Command, d *target) error {
 	var notes []string
 	made, err := d.Init(ctx, d.options, func(text string) {
 		notes = append(notes, text)

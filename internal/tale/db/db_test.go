@@ -1,4 +1,4 @@
-package data_test
+package db_test
 
 import (
 	"net/url"

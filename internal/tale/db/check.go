@@ -1,4 +1,4 @@
-package data
+package db
 
 import (
 	"context"
@@ -19,7 +19,7 @@ func CheckServer(ctx context.Context, p *project.Project, values project.Setting
 	if values.Get("POSTGRES_URL") == "" || values.Get("CONVEX_STORAGE") == stack.StorageSQLite {
 		return "", doctor.Skipped("the stack has its own")
 	}
-	settings := stackDatabase{}
+	settings := database.Settings{}
 	if err := config.Load(&settings, values.Environ()); err != nil {
 		return "", err
 	}
@@ -27,7 +27,7 @@ func CheckServer(ctx context.Context, p *project.Project, values project.Setting
 	if err != nil {
 		return "", err
 	}
-	target := database.Target{Server: server, CAFile: settings.authority()}
+	target := database.Target{Server: server, CAFile: settings.Authority()}
 	status, err := target.Status(ctx, database.Options{
 		Platform: stack.Instance{Name: settings.Instance}.DatabaseName(), Role: target.User(), NeedVector: p.Has(stack.RAG) || p.Has(stack.Crawler),
 	})

@@ -1,0 +1,22 @@
+package database
+
+import (
+	"os"
+
+	"github.com/tale-project/tale-runtime/internal/stack"
+)
+
+// Settings are what the stack says of the server.
+type Settings struct {
+	stack.Database
+	Instance string `env:"INSTANCE_NAME" envDefault:"tale_platform"`
+	CAFile   string `env:"PG_CA_FILE"`
+}
+
+// Authority returns PG_CA_FILE if this machine has it: it may be one of the container only.
+func (s Settings) Authority() string {
+	if _, err := os.Stat(s.CAFile); err != nil {
+		return ""
+	}
+	return s.CAFile
+}
