@@ -96,8 +96,9 @@ func (s Server) rolesFor(ctx context.Context, d Database) (roles []string, err e
 	return slices.DeleteFunc(slices.Compact(roles), func(role string) bool { return role == "" || role == everyone }), nil
 }
 
-// login is what a server says of the one who restores, and which roles it has.
+// login is what a server says of itself and of the one who restores, and which roles it has.
 type login struct {
+	Postgres   string   `json:"postgres"` // version
 	User       string   `json:"user"`
 	Superuser  bool     `json:"superuser"`
 	CreateDB   bool     `json:"createdb"`
@@ -106,7 +107,7 @@ type login struct {
 }
 
 const aboutLogin = `
-SELECT json_build_object('user', rolname, 'superuser', rolsuper, 'createdb', rolcreatedb OR rolsuper, 'createrole', rolcreaterole OR rolsuper,
+SELECT json_build_object('postgres', current_setting('server_version'), 'user', rolname, 'superuser', rolsuper, 'createdb', rolcreatedb OR rolsuper, 'createrole', rolcreaterole OR rolsuper,
   'roles', (SELECT json_agg(rolname) FROM pg_roles)) FROM pg_roles WHERE rolname = current_user;
 `
 
@@ -128,9 +129,13 @@ func (t Target) Missing(m Manifest) (roles []string) {
 	return slices.DeleteFunc(slices.Compact(roles), func(role string) bool { return slices.Contains(t.login.Roles, role) })
 }
 
-// Allows returns an error if the server does not let the one who restores do that, and says
-// what to ask those for who run it.
+// Allows returns an error if the server is older than the backup's, which cannot read its
+// dumps, or does not let the one who restores do that, and says what to ask those for who
+// run it.
 func (t Target) Allows(m Manifest) error {
+	if major(t.login.Postgres) < major(m.Postgres) {
+		return exit.Errorf(exit.Config, "the backup is of Postgres %s, and the server of the databases is %s, which is older and cannot read it; nothing was changed: restore on a server of that version or a newer one (for the service db, an image of it under images of tale.json)", m.Postgres, t.login.Postgres)
+	}
 	var ask []string
 	if len(m.Databases) > 0 && !t.login.CreateDB {
 		ask = append(ask, "ALTER ROLE "+name(t.login.User)+" CREATEDB")
@@ -144,6 +149,12 @@ func (t Target) Allows(m Manifest) error {
 		return nil
 	}
 	return exit.Errorf(exit.NoPermission, "the server of the databases does not let the user %s make what the backup needs; nothing was changed: ask those who run it for: %s", t.login.User, strings.Join(ask, "; "))
+}
+
+// major returns the first number of a version of Postgres, 0 of none.
+func major(version string) (number int) {
+	_, _ = fmt.Sscanf(version, "%d", &number)
+	return number
 }
 
 // makeRoles makes those that are missing. They cannot log in: a backup has no passwords.

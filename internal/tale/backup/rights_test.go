@@ -174,6 +174,9 @@ CREATE DATABASE crm_before_20260101000000 OWNER other; CREATE DATABASE tale_plat
 	if diff := cmp.Diff(before, others()); diff != "" {
 		t.Error(diff)
 	}
+	newer := m
+	newer.Postgres = "99.1 (Debian)"
+	testkit.WantError(t, s.target(t).Allows(newer), exit.Config, "the backup is of Postgres 99.1 (Debian), and the server of the databases is 16", "cannot read it")
 	m.Databases[0].Needs = []string{"reporting", "other"}
 	admin.do(t, ownMaintenance, "ALTER ROLE shop NOCREATEDB;\n")
 	testkit.WantError(t, s.target(t).Allows(m), exit.NoPermission, "the user shop make", `ALTER ROLE "shop" CREATEDB; CREATE ROLE "reporting"`)

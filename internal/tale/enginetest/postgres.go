@@ -146,7 +146,7 @@ func (p *Postgres) answer(on, text string) (string, error) {
 	case has("DISTINCT pg_get_userbyid"):
 		lines = append(lines, "[]")
 	case has("'createdb'"):
-		lines = append(lines, `{"user": "tale", "superuser": true, "createdb": true, "createrole": true, "roles": ["tale"]}`)
+		lines = append(lines, `{"postgres": "16.4", "user": "tale", "superuser": true, "createdb": true, "createrole": true, "roles": ["tale"]}`)
 	case has("SHOW server_version"):
 		lines = append(lines, "16.4")
 	case has("pg_export_snapshot()"):
