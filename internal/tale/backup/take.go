@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
@@ -298,63 +297,6 @@ func (t Take) volume(ctx context.Context, w *Writer, m *Manifest, moment func() 
 	last.Volume.Name = stack.ConvexData
 	m.Volume, m.Held = &last.Volume, last.Held
 	return errors.Join(stream.Close(), w.File(goneStream, last.Gone))
-}
-
-// talk runs a helper and lets hear answer what it says. An error of hear ends it.
-func talk(ctx context.Context, cancel context.CancelCauseFunc, e *engine.Engine, o engine.HelperOptions, s engine.Streams, hear func(message) error) error {
-	said := ""
-	messages := make(chan message, 16)
-	done := make(chan error, 1)
-	s.Err = lineWriter(func(line string) {
-		var m message
-		if err := json.Unmarshal([]byte(line), &m); err != nil {
-			m.Error = line // of the runtime, such as a panic
-		}
-		messages <- m
-	})
-	go func() {
-		done <- e.Attend(ctx, o, s)
-		close(messages)
-	}()
-	var failed error
-	for m := range messages {
-		if m.Error != "" {
-			said = m.Error
-		} else if failed == nil {
-			if failed = hear(m); failed != nil {
-				cancel(failed)
-			}
-		}
-	}
-	err := <-done
-	switch {
-	case failed != nil:
-		return failed
-	case err != nil && ctx.Err() == nil && said != "":
-		return exit.Errorf(exit.Code(err), "%s", said)
-	}
-	if ended, is := errors.AsType[*engine.EndedError](err); is && ended.Killed() {
-		return exit.Errorf(exit.Temporary, "the helper in the volume was killed (exit code %d), as by a restart of convex, or for its memory: run the same command again", ended.Code)
-	}
-	return err
-}
-
-// endHelpers ends and removes those that a killed tale has left in a volume: no two write
-// there or hold the same processes, and one that was never started does not remove itself.
-func endHelpers(ctx context.Context, e *engine.Engine, volume string) error {
-	all, err := e.Everything(ctx)
-	for _, c := range all {
-		if c.Labels[LabelVolume] != volume {
-			continue
-		}
-		if c.State.Running {
-			err = errors.Join(err, e.Stop(ctx, c.ID, time.Second))
-		}
-		if wrong := e.Remove(ctx, c.ID); !engine.IsConflict(wrong) { // it removes itself just now
-			err = errors.Join(err, wrong)
-		}
-	}
-	return err
 }
 
 // hasRoom reports whether the disk can take what is expected: files do not shrink much,
