@@ -189,14 +189,21 @@ func checkExport(s *Settings) (string, error) {
 }
 
 func checkOpenFiles() (string, error) {
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+	limit, err := openFiles()
+	if err != nil {
 		return "", doctor.Skipped(err.Error())
 	}
-	if limit.Cur < fewFiles {
-		return "", doctor.Warning(fmt.Errorf("at most %d: each visitor with an open socket takes two", limit.Cur))
+	if limit < fewFiles {
+		return "", doctor.Warning(fmt.Errorf("at most %d: each visitor with an open socket takes two", limit))
 	}
-	return fmt.Sprintf("at most %d", limit.Cur), nil
+	return fmt.Sprintf("at most %d", limit), nil
+}
+
+// openFiles returns how many files this process may have open.
+func openFiles() (uint64, error) {
+	var limit syscall.Rlimit
+	err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit)
+	return limit.Cur, err
 }
 
 type upstreamSetting struct{ setting, address string }

@@ -3,8 +3,10 @@ package proxy
 import (
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +15,10 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/place"
+	"github.com/tale-project/tale-runtime/internal/proxy/proxytest"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // logLine is how every line of a log begins.
@@ -148,4 +153,15 @@ func TestAFullDiskServesWhatThereIs(t *testing.T) {
 	if got := second.get("/", nil).StatusCode; got != 200 {
 		t.Errorf("status %d", got)
 	}
+}
+
+// A limit that leaves no room for visitors is said before they come.
+func TestFewOpenFilesAreSaid(t *testing.T) {
+	env := environ(t, nil)
+	command := exec.Command("sh", "-c", `ulimit -n 256 && exec "$0" run`, os.Args[0])
+	command.Env = append(env.List(), "PATH="+os.Getenv("PATH"), testkit.RoleVariable+"="+proxytest.Role, "XDG_CONFIG_HOME="+t.TempDir())
+	p := testkit.Start(t, command)
+	p.Until("it is said", func() bool {
+		return p.Says("WARN  the limit of open files is low") && p.Says("limit=256") && p.Says("fix="+strconv.Quote(place.Here().FileLimit()))
+	})
 }

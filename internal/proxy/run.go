@@ -56,6 +56,9 @@ func run(ctx context.Context, log *slog.Logger, s *Settings) (stage string, err 
 	}
 	handOver(s, log)
 	limitMemory(log)
+	if limit, err := openFiles(); err == nil && limit < fewFiles {
+		log.Warn("the limit of open files is low: visitors are refused, or connections of theirs end, when it is used up", "limit", limit, "of_a_busy_site", fewFiles, "fix", place.Here().FileLimit())
+	}
 	if _, leftOut, _ := snippets.List(s.SiteDir); len(leftOut) > 0 {
 		log.Warn("files of PROXY_SITE_DIR were left out", "count", len(leftOut), "files", logging.Few(leftOut))
 	}

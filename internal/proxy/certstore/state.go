@@ -37,6 +37,9 @@ func (s State) String() string {
 	case s.Reason == "":
 		return "a certificate for " + s.Name + " is being got"
 	}
+	if s.Next.IsZero() { // an attempt is under way that takes long
+		return fmt.Sprintf("a certificate for %s is being got; %s", s.Name, s.Reason)
+	}
 	return fmt.Sprintf("a certificate for %s is being got; the last attempt failed: %s; next attempt at %s", s.Name, s.Reason, s.Next.UTC().Format(time.TimeOnly))
 }
 
