@@ -235,8 +235,8 @@ func boot(d status.Document) (stage, more string) {
 			stage = fmt.Sprintf("%s (stage %d of %d)", s.Name, i+1, len(d.Stages))
 			if s.Detail != "" {
 				stage += ": " + s.Detail
-			} else if why, is := strings.CutPrefix(d.Reason, "stage "+s.Name+": "); is {
-				more = ": " + why
+			} else if why := strings.TrimPrefix(d.Reason, "stage "+s.Name); why != "" {
+				more = ": " + strings.TrimPrefix(why, ": ")
 			}
 			if s.Attempts > 1 {
 				more += fmt.Sprintf(", attempt %d", s.Attempts)

@@ -1,0 +1,26 @@
+package rollout
+
+import (
+	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/report"
+	"github.com/tale-project/tale-runtime/internal/report/status"
+)
+
+// TestWhereABootIs: with why it is not over, which may be the stage's name alone, and which of
+// a web server that ends again and again is no part of the stage.
+func TestWhereABootIs(t *testing.T) {
+	for _, tt := range []struct{ detail, reason, want string }{
+		{"", "stage serve", "serve (stage 2 of 2)"},
+		{"", "stage serve: no answer yet", "serve (stage 2 of 2): no answer yet"},
+		{"", "web ended: exit code 1", "serve (stage 2 of 2): web ended: exit code 1"},
+		{"3 of 8", "web ended: exit code 1", "serve (stage 2 of 2): 3 of 8"},
+		{"", "", "serve (stage 2 of 2)"},
+	} {
+		d := status.Document{Live: status.Live{Reason: tt.reason}}
+		d.Stages = []report.Stage{{Name: "config", State: report.Done}, {Name: "serve", State: report.Running, Detail: tt.detail}}
+		if stage, more := boot(d); stage+more != tt.want {
+			t.Errorf("%+v: %q", tt, stage+more)
+		}
+	}
+}
