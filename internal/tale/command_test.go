@@ -78,6 +78,14 @@ func TestCommandsThatNeedAProject(t *testing.T) {
 	}
 }
 
+// TestLogsOfAColour: status and the network know it by that name, and logs by a flag.
+func TestLogsOfAColour(t *testing.T) {
+	dir := t.TempDir()
+	run(t, nil, "", "init", dir).Expect(t, 0, "", "")
+	run(t, nil, "", "logs", "platform-green", "--project", dir).Expect(t, exit.Usage, "", "tale logs platform --color green")
+	run(t, nil, "", "logs", "platform-red", "--project", dir).Expect(t, exit.Usage, "", "those of the project are")
+}
+
 func TestFromInitToCheck(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "shop")
 	run(t, nil, "", "init", dir, "--host", "shop.example.com", "--tls", "letsencrypt", "--tls-email", "a@b.example").Expect(t, 0, "", "tale deploy")

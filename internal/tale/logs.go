@@ -87,7 +87,10 @@ func (a *app) logs(command *cobra.Command, o logsOptions) error {
 func (o *logsOptions) check(p *project.Project, now time.Time) (err error) {
 	for _, service := range o.Services {
 		i := slices.IndexFunc(p.Services(), func(s stack.Service) bool { return s.Name == service })
+		name, colour, _ := strings.Cut(service, "-")
 		switch {
+		case i < 0 && p.Has(name) && (colour == stack.Blue || colour == stack.Green):
+			return exit.Errorf(exit.Usage, "%q is one colour of a service: tale logs %s --color %s", service, name, colour)
 		case i < 0:
 			return exit.Errorf(exit.Usage, "there is no service %q; those of the project are %s", service, strings.Join(p.ServiceNames(), ", "))
 		case o.Colour != "" && !p.Services()[i].Rotates:
