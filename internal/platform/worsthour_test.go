@@ -170,3 +170,24 @@ func TestWhatIsSaidOfLimits(t *testing.T) {
 		})
 	}
 }
+
+// A web server that puts itself into the background has ended, for all that is known of it.
+func TestWhatIsSaidOfAWebServerInTheBackground(t *testing.T) {
+	c := start(t, environ(t, newSim(t).URL(), "CONVEX_DEPLOY_DRIVER=cli", "WEB_COMMAND=sh -c 'sleep 1 & exit 0'"), "serve")
+	c.Until("it is explained", func() bool {
+		return c.Says("WARN  web does not run cause=") && c.Says("or put itself into the background, where nothing keeps it") && c.Says("have it stay in the foreground")
+	})
+}
+
+// A function after the deploy that fails is named with the setting that names it.
+func TestWhatIsSaidOfAFunctionAfterTheDeploy(t *testing.T) {
+	sim := newSim(t)
+	sim.Inject(fault.Fault{Stage: "function", Message: "Could not find function for 'nope:fn'."})
+	c := start(t, environ(t, sim.URL(), "CONVEX_RUN_AFTER_DEPLOY=nope:fn"), "push")
+	if code := c.Wait(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if !c.Says("WARN  the function after the deploy failed; the platform goes on function=nope:fn") || !c.Says("CONVEX_RUN_AFTER_DEPLOY names one of the pushed functions") {
+		t.Error("the setting is not named")
+	}
+}

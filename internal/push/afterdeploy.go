@@ -8,6 +8,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/logging/redact"
 	"github.com/tale-project/tale-runtime/internal/net/netcause"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/push/trace"
@@ -35,7 +36,8 @@ func RunAfterDeploy(ctx context.Context, log *slog.Logger, client *backend.Clien
 		return done
 	}
 	done.Error = redact.Redact(explainFunction(err))
-	log.Warn("the function after the deploy failed; the platform goes on", "error", done.Error, "ms", done.DurationMS)
+	log.Warn("the function after the deploy failed; the platform goes on", "error", done.Error, "ms", done.DurationMS,
+		"fix", "if it is not there: CONVEX_RUN_AFTER_DEPLOY names one of the pushed functions as module:function, or is off; if it threw: mend it, and it runs again at "+place.Here().Restart("platform"))
 	return done
 }
 
