@@ -80,6 +80,8 @@ func (r *restoring) swapBegan(ctx context.Context) bool {
 func (r *restoring) finish(ctx context.Context) error {
 	unstarted, unhealthy := r.startAgain(ctx)
 	switch {
+	case engine.IsLost(unstarted):
+		return errors.Join(exit.Errorf(exit.Degraded, "the data are restored, but the engine has lost a container as it was killed: `tale deploy` makes it anew: %w", errors.Join(unstarted, unhealthy)), r.forget())
 	case unstarted != nil:
 		return exit.Errorf(exit.Degraded, "the data are restored, but not all that ran is started again, which `%s` does: %w", console.Quoted("tale restore", r.path), errors.Join(unstarted, unhealthy))
 	case unhealthy != nil:

@@ -21,12 +21,14 @@ import (
 func TestARestoreStartsAllThatItHasStopped(t *testing.T) {
 	for name, tt := range map[string]struct {
 		life  enginetest.Life
-		fault int // of starts of convex
+		fault int    // of starts of convex
+		error string // what the engine says of them
 		noted bool
 		says  string
 	}{
-		"cannot be started": {enginetest.Life{Healthy: 1}, 1, true, "`tale restore b.tar` does"},
-		"is not healthy":    {enginetest.Life{Unhealthy: 1}, 0, false, "`tale logs convex` says why"},
+		"cannot be started": {enginetest.Life{Healthy: 1}, 1, "the engine goes down", true, "`tale restore b.tar` does"},
+		"is lost":           {enginetest.Life{Healthy: 1}, 1, "id already in use", false, "`tale deploy` makes it anew"},
+		"is not healthy":    {enginetest.Life{Unhealthy: 1}, 0, "", false, "`tale logs convex` says why"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, dir := enginetest.New(t), t.TempDir()
@@ -43,7 +45,7 @@ func TestARestoreStartsAllThatItHasStopped(t *testing.T) {
 			if err := r.Project.Write([]byte("{}"), restoringName); err != nil {
 				t.Fatal(err)
 			}
-			server.Fault("POST", "/containers/"+convex+"/start", enginetest.Fault{Status: 500, Message: "the engine goes down"}, tt.fault)
+			server.Fault("POST", "/containers/"+convex+"/start", enginetest.Fault{Status: 500, Message: tt.error}, tt.fault)
 			err = r.finish(t.Context())
 			if exit.Code(err) != exit.Degraded || !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("%d: %v", exit.Code(err), err)

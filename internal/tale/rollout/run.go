@@ -243,8 +243,10 @@ func (r *rollout) up(ctx context.Context, c Change) error {
 	if c.Colour == "" && c.Action != Recreate {
 		r.brought = append(r.brought, c.Service)
 	}
-	if c.Action == Start {
-		return r.Engine.Start(ctx, service.Container) // as it is: compose might make it anew
+	if c.Action == Start { // as it is: compose might make it anew
+		if err := r.Engine.Start(ctx, service.Container); !engine.IsLost(err) {
+			return err
+		}
 	}
 	switch {
 	case c.Action == Recreate:
@@ -258,7 +260,7 @@ func (r *rollout) up(ctx context.Context, c Change) error {
 	if err != nil {
 		return err
 	}
-	return r.Engine.Up(ctx, engine.UpOptions{File: path, Project: service.Project, Services: []string{named(c.Service, c.Colour)}, Recreate: c.Action == Recreate}, nil)
+	return r.Engine.Up(ctx, engine.UpOptions{File: path, Project: service.Project, Services: []string{named(c.Service, c.Colour)}, Recreate: c.Action == Recreate || c.Action == Start}, nil)
 }
 
 // remember notes a service that is about to be replaced. Its compose file is of use for

@@ -293,6 +293,21 @@ func TestWhatCannotBePutBackIsSaid(t *testing.T) {
 	}
 }
 
+// TestWhatTheEngineHasLostIsMadeAnew: it cannot start what it was killed with.
+func TestWhatTheEngineHasLostIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.mustDeploy("1.0.0")
+	for _, name := range []string{"p-convex", "p-platform-blue"} {
+		if err := h.engine.Stop(t.Context(), name, 0); err != nil {
+			t.Fatal(err)
+		}
+		h.Fault(http.MethodPost, "/containers/"+name+"/start", enginetest.Fault{Status: http.StatusConflict, Message: "id already in use"}, 1)
+	}
+	h.mustDeploy("1.0.0")
+	h.want("platform-blue 1.0.0", all)
+}
+
 // TestWhatWasNotReadyIsPutBackSo: no more is expected of it than before.
 func TestWhatWasNotReadyIsPutBackSo(t *testing.T) {
 	t.Parallel()
