@@ -86,7 +86,11 @@ func (d *deployment) fitsData() error {
 	if err != nil {
 		return err
 	}
-	if !d.options.rollback && d.options.version == "" {
+	switch image := d.Project.File.Images[stack.Platform]; {
+	case d.options.rollback || d.options.version != "":
+	case engine.Tag(image) != "":
+		way += fmt.Sprintf("; the tag %s of the web application's image in tale.json keeps the present one", current.Version)
+	default:
 		way += fmt.Sprintf("; TALE_VERSION=%s in .env keeps the present one", current.Version)
 	}
 	return exit.Errorf(exit.Config, "cannot go back from %s to %s on the present data: migrations of the backend and of the app go forward only, and a release of another minor version may not read what the newer one has written; `%s --accept-data-loss` goes back all the same, %s", current.Version, d.plan.Version, again, way)

@@ -157,6 +157,7 @@ func TestGoingBackOnDataOfANewerRelease(t *testing.T) {
 		{"rollback", "1.2.0", "1.1.0", deployOptions{rollback: true}, rollout.Rotate, "`tale rollback --accept-data-loss` goes back all the same, and `tale restore '" + kept + "'` then brings back"},
 		{"rollback", "1.2.0", "1.0.0", deployOptions{rollback: true, version: "1.0.0"}, rollout.Rotate, "`tale rollback --version 1.0.0 --accept-data-loss` goes back all the same, and there is no snapshot"},
 		{"deploy", "1.2.0", "1.1.0", deployOptions{}, rollout.Rotate, "; TALE_VERSION=1.2.0 in .env keeps the present one"},
+		{"deploy", "1.2.0", "1.0.5", deployOptions{}, rollout.Rotate, "; the tag 1.2.0 of the web application's image in tale.json keeps the present one"},
 		{"deploy", "2.0.0", "1.9.0", deployOptions{version: "1.9.0"}, rollout.Rotate, "`tale deploy --version 1.9.0 --accept-data-loss`"},
 		{"rollback", "1.2.0", "1.1.0", deployOptions{rollback: true, loses: true}, rollout.Rotate, ""},
 		{"rollback", "1.2.0", "1.3.0", deployOptions{rollback: true}, rollout.Rotate, ""},
@@ -170,6 +171,9 @@ func TestGoingBackOnDataOfANewerRelease(t *testing.T) {
 		d := &deployment{
 			Session: &session.Session{Project: p}, options: tt.options, command: command, state: rollout.State{Containers: []engine.Container{serves}},
 			plan: rollout.Plan{Version: tt.wanted, Changes: []rollout.Change{{Service: stack.Platform, Action: tt.action}}},
+		}
+		if d.plan.Version == "1.0.5" {
+			d.Project = &project.Project{Dir: p.Dir, File: project.File{Images: map[string]string{stack.Platform: "r/shop:1.0.5"}}}
 		}
 		err := d.fitsData()
 		if (err != nil) != (tt.says != "") || err != nil && (!strings.Contains(err.Error(), tt.says) || exit.Code(err) != exit.Config) {

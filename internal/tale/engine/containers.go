@@ -180,7 +180,7 @@ func stateOf(from *container.State) State {
 		for _, check := range from.Health.Log {
 			if check != nil && !check.Start.Before(s.Started) { // the engine keeps those of earlier starts
 				s.HealthLog = append(s.HealthLog, config.Excerpt(strings.TrimSpace(check.Output), healthOutput))
-				s.HealthCode = check.ExitCode
+				s.HealthCode, s.HealthAt = check.ExitCode, check.Start
 			}
 		}
 	}

@@ -122,6 +122,7 @@ type State struct {
 	Health     string   // "" without a health check, else starting, healthy, unhealthy
 	HealthLog  []string // last outputs of the health check since the start, newest last, at most 400 bytes each
 	HealthCode int      // exit code of the last health check
+	HealthAt   time.Time
 	ExitCode   int
 	OOMKilled  bool
 	Error      string // the engine's, of a container that could not start

@@ -48,7 +48,8 @@ type gate struct {
 	timeout time.Duration
 
 	began    time.Time
-	before   int // restarts that are another story
+	before   int       // restarts that are another story
+	old      time.Time // a health check of before the wait, since which the cause may have gone
 	deadline time.Time
 	extended int
 	asked    time.Time
@@ -67,6 +68,9 @@ func (g *gate) wait(ctx context.Context) error {
 		container, err := g.engine.Inspect(ctx, g.id)
 		switch {
 		case err == nil:
+			if seen.Equal(g.began) {
+				g.old = container.State.HealthAt
+			}
 			seen = time.Now()
 		case engine.IsNotFound(err) || time.Since(seen) > engineAway || ctx.Err() != nil:
 			return fmt.Errorf("cannot look at %s: %w", g.service, err)
@@ -125,7 +129,7 @@ func (g *gate) judge(ctx context.Context, c engine.Container) (ready bool, verdi
 		return true, nil
 	case c.State.Health == "" && g.mute && time.Since(c.State.Started) > proofWithoutProbe:
 		return true, nil
-	case g.mute && finalFix[c.State.HealthCode] != "":
+	case g.mute && finalFix[c.State.HealthCode] != "" && !c.State.HealthAt.Equal(g.old):
 		verdict := final("fails its health check", c.State.HealthCode, times)
 		verdict.Health = lastOf(c.State.HealthLog)
 		return false, verdict

@@ -2,9 +2,13 @@ package rollout
 
 import (
 	"testing"
+	"time"
 
+	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/report/status"
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 
 // TestWhereABootIs: with why it is not over, which may be the stage's name alone, and which of
@@ -21,6 +25,18 @@ func TestWhereABootIs(t *testing.T) {
 		d.Stages = []report.Stage{{Name: "config", State: report.Done}, {Name: "serve", State: report.Running, Detail: tt.detail}}
 		if stage, more := boot(d); stage+more != tt.want {
 			t.Errorf("%+v: %q", tt, stage+more)
+		}
+	}
+}
+
+// TestAHealthCheckOfBefore the wait says nothing: the password, say, was put right since.
+func TestAHealthCheckOfBefore(t *testing.T) {
+	before := time.Now()
+	for at, final := range map[time.Time]bool{before: false, before.Add(time.Second): true} {
+		g := gate{watch: newWatch(), remind: (&teller{say: func(Event) {}}).reminder("db"), old: before, deadline: before.Add(time.Hour)}
+		c := engine.Container{Service: stack.DB, State: engine.State{Running: true, Health: "starting", HealthCode: exit.Config, HealthAt: at}}
+		if ready, verdict := g.judge(t.Context(), c); ready || (verdict != nil) != final {
+			t.Errorf("%s: ready %t, %v", at.Sub(before), ready, verdict)
 		}
 	}
 }
