@@ -4,15 +4,12 @@ package taletest
 
 import (
 	"bytes"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/cli"
-	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // Result is what a command line has come to.
@@ -37,13 +34,4 @@ func (r Result) Expect(t *testing.T, code int, out, err string) {
 	if r.Code != code || !strings.Contains(r.Out, out) || !strings.Contains(r.Err, err) {
 		t.Errorf("exit %d, stdout %q, stderr %q; want %d, %q, %q", r.Code, r.Out, r.Err, code, out, err)
 	}
-}
-
-// OnTerminal runs a command line of the test binary's role tale on a terminal.
-func OnTerminal(t *testing.T, dir string, args ...string) *testkit.Terminal {
-	t.Helper()
-	command := exec.CommandContext(t.Context(), "/proc/self/exe", args...)
-	command.Dir = dir
-	command.Env = append(os.Environ(), testkit.RoleVariable+"=tale")
-	return testkit.StartOnTerminal(t, command)
 }
