@@ -249,13 +249,7 @@ func (e *examination) inside(ctx context.Context) (findings []doctor.Finding, we
 	}
 	for i := range findings {
 		findings[i].Name = name + ": " + findings[i].Name
-		findings[i].Detail, findings[i].Fix = place.ByTale(findings[i].Detail, e.named), place.ByTale(findings[i].Fix, e.named)
+		findings[i].Detail, findings[i].Fix = place.ByTale(findings[i].Detail, e.state.Named), place.ByTale(findings[i].Fix, e.state.Named)
 	}
 	return findings, code == 0
-}
-
-// named returns the name of the container that a service has now, "" where it has none.
-func (e *examination) named(service string) string {
-	current, _ := e.state.Current(service)
-	return current.Name
 }

@@ -20,12 +20,15 @@ const mostEvidence = 5000
 
 // evidence writes down what is known of a container that did not become ready: its log,
 // how the engine sees it, without the values of its settings, and its last boot report.
-// It returns the folder, and fills in what the account of the failure shows of the log.
+// It returns the folder, and fills in what the account of the failure shows of the log, and
+// the containers that it names.
 func (r *rollout) evidence(ctx context.Context, e *NotReadyError) (string, error) {
 	c := e.container
+	containers, unseen := r.Engine.Containers(ctx, Projects(r.plan.Project)...)
+	e.stack.Containers = containers
 	lines, err := r.logOf(ctx, c)
 	e.Failed, e.Lines = account(lines), last(lines, mostLogLines)
-	if err != nil {
+	if err := errors.Join(unseen, err); err != nil {
 		return "", err
 	}
 	folder := r.Project.Path("failed", time.Now().UTC().Format("20060102T150405Z"))

@@ -34,6 +34,7 @@ type NotReadyError struct {
 	Folder   string // where the evidence is
 
 	container engine.Container
+	stack     State // what runs beside it
 	report    status.Document
 }
 
@@ -80,12 +81,12 @@ func (e *NotReadyError) Text() string {
 	return strings.TrimRight(place.ByTale(b.String(), e.named), "\n")
 }
 
-// named returns the name of a service's container, "" of another than this one's.
+// named returns the name of a service's container, which is this one or serves beside it.
 func (e *NotReadyError) named(service string) string {
-	if service != e.container.Service {
-		return ""
+	if service == e.container.Service {
+		return e.container.Name
 	}
-	return e.container.Name
+	return e.stack.Named(service)
 }
 
 // loggedLine is what stands in front of a line of an entrypoint's log, and of one that the

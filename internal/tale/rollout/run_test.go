@@ -90,6 +90,8 @@ func TestGreensThatFail(t *testing.T) {
 		{"out of memory", enginetest.Life{Dies: 1, Code: 137, OOM: true}, exit.Failure, []string{"out of memory"}},
 		{"unhealthy", enginetest.Life{Healthy: -1, Unhealthy: 3, Says: "no route"}, exit.Failure, []string{"health check fails", "no route"}},
 		{"unhealthy for good", enginetest.Life{Healthy: -1, Probe: exit.Config, Says: "another password; docker compose exec platform it"}, exit.Failure, []string{"it fails its health check with exit code 78, which another start would not mend", "health   another password; docker exec p-platform-green it"}},
+		{"names others", enginetest.Life{Dies: 1, Code: exit.Config, Log: []string{"FAILED at wait", "  fix      docker compose restart platform", "  fix      docker compose exec convex df -h; docker compose restart db"}}, exit.Failure,
+			[]string{"docker restart p-platform-green", "docker exec p-convex df -h; docker restart p-db"}},
 		{"hangs", enginetest.Life{Healthy: -1, Says: "not yet"}, exit.Failure, []string{"still not ready", "not yet", "--timeout"}},
 		{"cannot start", enginetest.Life{Fails: "exec: no such file"}, exit.Failure, []string{"no such file"}},
 	} {

@@ -40,6 +40,12 @@ func (s State) Current(service string) (engine.Container, bool) {
 	return candidates[0], true
 }
 
+// Named returns the name of the current container of a service, "" where there is none.
+func (s State) Named(service string) string {
+	current, _ := s.Current(service)
+	return current.Name
+}
+
 // Others returns the containers of a service beside the current one.
 func (s State) Others(service string) []engine.Container {
 	current, _ := s.Current(service)
