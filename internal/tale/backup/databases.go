@@ -79,7 +79,8 @@ func (d Database) properties(as string) (statements []string) {
 	statements = d.granted(as)
 	attempt := func(whose, setting string) {
 		alter := "ALTER " + whose + " SET " + assigned(setting)
-		statements = append(statements, "DO "+literal("BEGIN EXECUTE "+literal(alter)+"; EXCEPTION WHEN undefined_object OR insufficient_privilege THEN RAISE WARNING '%, which % needs', SQLERRM, "+literal(alter)+"; END"))
+		key, _, _ := strings.Cut(setting, "=") // the value may be a secret
+		statements = append(statements, "DO "+literal("BEGIN EXECUTE "+literal(alter)+"; EXCEPTION WHEN undefined_object OR insufficient_privilege THEN RAISE WARNING '%, which % needs', SQLERRM, "+literal("ALTER "+whose+" SET "+settingName(key))+"; END"))
 	}
 	for _, setting := range d.Settings {
 		attempt("DATABASE "+name(as), setting)

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	formVersion  = 1
+	formVersion  = 2 // 1 had no rights
 	manifestName = "manifest.json"
 	mostManifest = 256 << 20
 )

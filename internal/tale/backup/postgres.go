@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/sys/pause"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 
@@ -48,7 +49,7 @@ func (s *Server) FindMaintenance(ctx context.Context, databases []string) (err e
 	case err == nil:
 		return nil
 	case refusedLogin.MatchString(err.Error()), thisDatabase.MatchString(err.Error()):
-		return exit.Errorf(exit.NoPermission, "Postgres refuses the login: compare user and password with the server's: %w", err)
+		return exit.Errorf(exit.NoPermission, "Postgres refuses the login: compare user and password with the server's, and see its pg_hba.conf: %w", err)
 	}
 	return exit.Errorf(exit.Unavailable, "Postgres does not answer, `tale db status` says when it does again: %w", err)
 }
@@ -138,12 +139,7 @@ func (s Server) try(ctx context.Context) error {
 func (s Server) await(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, restarting)
 	defer cancel()
-	for !s.answers(ctx) {
-		select {
-		case <-time.After(250 * time.Millisecond):
-		case <-ctx.Done():
-			return
-		}
+	for !s.answers(ctx) && pause.For(ctx, 250*time.Millisecond) {
 	}
 }
 

@@ -175,7 +175,8 @@ func (r Restore) swapDatabases(ctx context.Context, t Target) error {
 	if len(statements) == 0 {
 		return nil
 	}
-	leave := "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IN (" + strings.Join(named, ", ") + ");\n"
+	// Of others, and of the server's own, which RENAME ends by itself, it would be an error.
+	leave := "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND pg_has_role(usesysid, 'MEMBER') AND datname IN (" + strings.Join(named, ", ") + ");\n"
 	if _, err := r.Server.query(ctx, r.Server.maintenance(), leave); err != nil {
 		return err
 	}

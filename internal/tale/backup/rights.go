@@ -26,8 +26,8 @@ var databasePrivileges = []string{"CONNECT", "CREATE", "TEMPORARY"}
 // rightsOf is the part of a query that returns the grants of pg_database d, or null where
 // there are none but those that each database has.
 const rightsOf = `
-  (SELECT json_agg(json_build_object('role', CASE grantee WHEN datdba THEN '' WHEN 0 THEN 'public' ELSE pg_get_userbyid(grantee) END,
-    'privilege', privilege_type, 'grantable', is_grantable)) FROM aclexplode(datacl))`
+  CASE WHEN datacl IS NOT NULL THEN (SELECT coalesce(json_agg(json_build_object('role', CASE grantee WHEN datdba THEN '' WHEN 0 THEN 'public' ELSE pg_get_userbyid(grantee) END,
+    'privilege', privilege_type, 'grantable', is_grantable)), '[]') FROM aclexplode(datacl)) END`
 
 // granted returns the statements that give a database the rights that it had.
 func (d Database) granted(as string) (statements []string) {
@@ -104,11 +104,16 @@ type login struct {
 	CreateDB   bool     `json:"createdb"`
 	CreateRole bool     `json:"createrole"`
 	Roles      []string `json:"roles"`
+	Made       []string `json:"made"` // by restores, and without a login yet
 }
+
+// madeByRestore is the comment on a role that a restore has made.
+const madeByRestore = "made by tale restore"
 
 const aboutLogin = `
 SELECT json_build_object('postgres', current_setting('server_version'), 'user', rolname, 'superuser', rolsuper, 'createdb', rolcreatedb OR rolsuper, 'createrole', rolcreaterole OR rolsuper,
-  'roles', (SELECT json_agg(rolname) FROM pg_roles)) FROM pg_roles WHERE rolname = current_user;
+  'roles', (SELECT json_agg(rolname) FROM pg_roles),
+  'made', (SELECT json_agg(rolname) FROM pg_roles WHERE NOT rolcanlogin AND shobj_description(oid, 'pg_authid') = '` + madeByRestore + `')) FROM pg_roles WHERE rolname = current_user;
 `
 
 // login returns that.
@@ -121,12 +126,25 @@ func (s Server) login(ctx context.Context) (l login, err error) {
 }
 
 // Missing returns the roles that databases of a backup need and the server does not have.
-func (t Target) Missing(m Manifest) (roles []string) {
+func (t Target) Missing(m Manifest) []string {
+	return slices.DeleteFunc(m.needs(), func(role string) bool { return slices.Contains(t.login.Roles, role) })
+}
+
+// WithoutLogin returns those of the roles that a backup needs which restores make, this one
+// or an earlier one, and which have no login yet.
+func (t Target) WithoutLogin(m Manifest) []string {
+	return slices.DeleteFunc(m.needs(), func(role string) bool {
+		return slices.Contains(t.login.Roles, role) && !slices.Contains(t.login.Made, role)
+	})
+}
+
+// needs returns the roles that databases of a backup need.
+func (m Manifest) needs() (roles []string) {
 	for _, d := range m.Databases {
 		roles = append(roles, d.Needs...)
 	}
 	slices.Sort(roles)
-	return slices.DeleteFunc(slices.Compact(roles), func(role string) bool { return slices.Contains(t.login.Roles, role) })
+	return slices.Compact(roles)
 }
 
 // Allows returns an error if the server is older than the backup's, which cannot read its
@@ -140,6 +158,11 @@ func (t Target) Allows(m Manifest) error {
 	if len(m.Databases) > 0 && !t.login.CreateDB {
 		ask = append(ask, "ALTER ROLE "+name(t.login.User)+" CREATEDB")
 	}
+	for _, d := range m.Databases {
+		if _, there := t.databases[d.Name]; there && !t.owned[d.Name] { // it is to be renamed
+			ask = append(ask, "ALTER DATABASE "+name(d.Name)+" OWNER TO "+name(t.login.User))
+		}
+	}
 	if !t.login.CreateRole {
 		for _, role := range t.Missing(m) {
 			ask = append(ask, "CREATE ROLE "+name(role))
@@ -151,6 +174,16 @@ func (t Target) Allows(m Manifest) error {
 	return exit.Errorf(exit.NoPermission, "the server of the databases does not let the user %s make what the backup needs; nothing was changed: ask those who run it for: %s", t.login.User, strings.Join(ask, "; "))
 }
 
+// DropRoles removes those again, when nothing names them any more.
+func (r Restore) DropRoles(ctx context.Context, t Target) error {
+	for _, role := range t.Missing(r.Manifest) {
+		if _, err := r.Server.query(ctx, r.Server.maintenance(), "DROP ROLE IF EXISTS "+name(role)+";\n"); err != nil {
+			return fmt.Errorf("the role %s, which was made, stays: %w", role, err)
+		}
+	}
+	return nil
+}
+
 // major returns the first number of a version of Postgres, 0 of none.
 func major(version string) (number int) {
 	_, _ = fmt.Sscanf(version, "%d", &number)
@@ -160,7 +193,7 @@ func major(version string) (number int) {
 // makeRoles makes those that are missing. They cannot log in: a backup has no passwords.
 func (r Restore) makeRoles(ctx context.Context, t Target) error {
 	for _, role := range t.Missing(r.Manifest) {
-		statements := []string{"CREATE ROLE " + name(role)}
+		statements := []string{"CREATE ROLE " + name(role), "COMMENT ON ROLE " + name(role) + " IS " + literal(madeByRestore)}
 		if !t.login.Superuser { // rights that have it for their owner can be given then
 			statements = append(statements, "GRANT "+name(role)+" TO CURRENT_USER")
 		}

@@ -146,7 +146,7 @@ CREATE DATABASE crm_before_20260101000000 OWNER other; CREATE DATABASE tale_plat
 		t.Error(s.Maintenance)
 	}
 	s.do(t, "tale_platform", "CREATE TABLE documents AS SELECT 1 AS id; GRANT SELECT ON documents TO other;\n")
-	admin.do(t, ownMaintenance, "ALTER DATABASE tale_platform SET app.text TO 'x'; ALTER DATABASE tale_platform SET work_mem TO '8MB'; COMMENT ON DATABASE tale_platform IS 'ours\n tale.restored=no';\n")
+	admin.do(t, ownMaintenance, "ALTER DATABASE tale_platform SET app.text TO 'canary'; ALTER DATABASE tale_platform SET work_mem TO '8MB'; COMMENT ON DATABASE tale_platform IS 'ours\n tale.restored=no';\n")
 	var warned []string
 	s.Warn = func(text string) { warned = append(warned, text) }
 	m := s.about(t)
@@ -159,7 +159,7 @@ CREATE DATABASE crm_before_20260101000000 OWNER other; CREATE DATABASE tale_plat
 		t.Error(err, diff)
 	}
 	s.restored(t, m, "CREATE TABLE documents AS SELECT 2 AS id;\n")
-	if len(warned) != 1 || !strings.Contains(warned[0], `"app.text", which ALTER DATABASE`) {
+	if len(warned) != 1 || !strings.Contains(warned[0], `"app.text", which ALTER DATABASE`) || strings.Contains(warned[0], "canary") {
 		t.Errorf("it warns of %q", warned)
 	}
 	if diff := cmp.Diff(m.Databases[1].Settings[1:], s.about(t).Databases[1].Settings); diff != "" {
@@ -174,6 +174,23 @@ CREATE DATABASE crm_before_20260101000000 OWNER other; CREATE DATABASE tale_plat
 	if diff := cmp.Diff(before, others()); diff != "" {
 		t.Error(diff)
 	}
+	// What others do there, also the server itself, is no error: the rename says who it is.
+	held, err := admin.open(t.Context(), "tale_platform")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := Restore{Server: s, Manifest: m, Run: "0123456789abcdef-20260101000001"}
+	for _, d := range m.Databases {
+		s.do(t, s.maintenance(), d.created(beside(d.Name, restoringEnding))+";\n")
+		must(t, r.complete(t.Context(), d, beside(d.Name, restoringEnding)))
+	}
+	if err := r.swapDatabases(t.Context(), s.target(t)); err == nil || !strings.Contains(err.Error(), "is being accessed by other users") {
+		t.Error(err)
+	}
+	held.close()
+	admin.do(t, ownMaintenance, "ALTER DATABASE tale_knowledge OWNER TO other;\n")
+	testkit.WantError(t, s.target(t).Allows(m), exit.NoPermission, `ask those who run it for: ALTER DATABASE "tale_knowledge" OWNER TO "shop"`)
+	admin.do(t, ownMaintenance, "ALTER DATABASE tale_knowledge OWNER TO shop;\n")
 	newer := m
 	newer.Postgres = "99.1 (Debian)"
 	testkit.WantError(t, s.target(t).Allows(newer), exit.Config, "the backup is of Postgres 99.1 (Debian), and the server of the databases is 16", "cannot read it")
@@ -182,7 +199,16 @@ CREATE DATABASE crm_before_20260101000000 OWNER other; CREATE DATABASE tale_plat
 	testkit.WantError(t, s.target(t).Allows(m), exit.NoPermission, "the user shop make", `ALTER ROLE "shop" CREATEDB; CREATE ROLE "reporting"`)
 	admin.do(t, ownMaintenance, "ALTER ROLE shop CREATEDB CREATEROLE;\n")
 	must(t, s.target(t).Allows(m))
-	must(t, Restore{Server: s, Manifest: m}.makeRoles(t.Context(), s.target(t)))
+	without := s.target(t)
+	must(t, Restore{Server: s, Manifest: m}.makeRoles(t.Context(), without))
+	if made := s.target(t).WithoutLogin(m); !slices.Equal(made, []string{"reporting"}) {
+		t.Errorf("made %v", made)
+	}
+	must(t, Restore{Server: s, Manifest: m}.DropRoles(t.Context(), without))
+	if missing := s.target(t).Missing(m); !slices.Equal(missing, []string{"reporting"}) {
+		t.Errorf("missing %v", missing)
+	}
+	must(t, Restore{Server: s, Manifest: m}.makeRoles(t.Context(), without))
 	s.do(t, "tale_platform", "ALTER DEFAULT PRIVILEGES FOR ROLE reporting GRANT SELECT ON TABLES TO other;\n")
 }
 
@@ -198,6 +224,20 @@ func TestALoginThatIsRefused(t *testing.T) {
 		}
 		s := serverOf(t, &other)
 		testkit.WantError(t, s.FindMaintenance(t.Context(), []string{"postgres", "template1"}), code, "Postgres ")
+	}
+}
+
+// TestADatabaseThatIsClosedToAll stays so.
+func TestADatabaseThatIsClosedToAll(t *testing.T) {
+	s := realServer(t)
+	s.do(t, ownMaintenance, "CREATE DATABASE a; REVOKE ALL ON DATABASE a FROM PUBLIC, tale;\n")
+	m := s.about(t)
+	if grants := m.Databases[0].Grants; grants == nil || len(grants) > 0 {
+		t.Errorf("%+v", grants)
+	}
+	s.restored(t, m, "")
+	if acl := s.do(t, ownMaintenance, "SELECT datacl FROM pg_database WHERE datname = 'a';\n"); acl[0] != "{}" {
+		t.Errorf("%q", acl)
 	}
 }
 

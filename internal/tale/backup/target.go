@@ -11,6 +11,7 @@ import (
 type Target struct {
 	volume    state
 	databases map[string]string // by name: what run has restored it
+	owned     map[string]bool   // by name: that of the login, or of a role of its
 	filled    []string          // databases with tables, and in which schemas
 	login     login
 }
@@ -28,20 +29,20 @@ func (r Restore) Look(ctx context.Context) (t Target, err error) {
 
 // lookAtServer looks for databases, and for what the login may do there.
 func (r Restore) lookAtServer(ctx context.Context, t Target) (_ Target, err error) {
-	t.databases = map[string]string{}
+	t.databases, t.owned = map[string]string{}, map[string]bool{}
 	if t.login, err = r.Server.login(ctx); err != nil {
 		return t, err
 	}
 	lines, err := r.Server.query(ctx, r.Server.maintenance(), `
-SELECT datname || E'\t' || coalesce(substring(shobj_description(d.oid, 'pg_database') FROM '`+restoredMark+`([^\n]*)$'), '')
+SELECT datname || E'\t' || coalesce(substring(shobj_description(d.oid, 'pg_database') FROM '`+restoredMark+`([^\n]*)$'), '') || E'\t' || pg_has_role(datdba, 'USAGE')
 FROM pg_database d WHERE NOT datistemplate;
 `)
 	if err != nil {
 		return t, err
 	}
 	for _, line := range lines {
-		if database, id, _ := strings.Cut(line, "\t"); r.Server.owns(database) {
-			t.databases[database] = id
+		if said := strings.Split(line, "\t"); r.Server.owns(said[0]) {
+			t.databases[said[0]], t.owned[said[0]] = said[1], said[2] == "true"
 		}
 	}
 	for _, d := range r.Manifest.Databases {

@@ -83,7 +83,8 @@ func externalPostgres(ctx context.Context, s *session.Session, state rollout.Sta
 const lentAuthority = "/tmp/tale-ca.pem"
 
 // loginVariables returns what tells the programs of Postgres where to log in. With the file
-// of an authority they check whom they log in to, as the backend does.
+// of an authority they check whom they log in to, where TLS is required; unlike the backend
+// they trust that authority alone then, and take TLS that is only preferred unchecked.
 func loginVariables(postgres stack.Postgres, authority string) map[string]string {
 	password, _ := postgres.URL.User.Password()
 	variables := map[string]string{

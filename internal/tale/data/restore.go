@@ -233,7 +233,7 @@ func (r *restoring) fromFile(ctx context.Context) error {
 
 // restored says what was done, and what comes next.
 func (r *restoring) restored(m backup.Manifest) error {
-	for _, role := range r.target.Missing(m) {
+	for _, role := range r.target.WithoutLogin(m) {
 		r.out.Say("note: the role " + role + " is new on the server and cannot log in: ALTER ROLE gives it what it needs")
 	}
 	return r.out.Result(fmt.Sprintf("restored: the data of %s, after %.1f s\nnext: look at the site, then free what was there before with: tale restore --discard-old",

@@ -12,10 +12,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/sys/pause"
-
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/sys/pause"
 	"github.com/tale-project/tale-runtime/internal/tale/console"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/session"
@@ -58,6 +57,9 @@ func (r *restoring) carryOut(ctx context.Context, begun bool) error {
 // takeBack removes what was prepared and starts what was stopped.
 func (r *restoring) takeBack(ctx context.Context, err error) error {
 	_, left := r.backup.Discard(ctx, true, false)
+	if left == nil {
+		left = r.backup.DropRoles(ctx, r.target)
+	}
 	if left != nil {
 		stays := "what was unpacked stays, until the same command goes on with it or `tale restore --discard-old` removes it"
 		if exit.Code(left) == exit.Code(err) && exit.Code(err) == exit.Unavailable { // it is the same cause
@@ -66,8 +68,7 @@ func (r *restoring) takeBack(ctx context.Context, err error) error {
 			left = fmt.Errorf("%s: %w", stays, left)
 		}
 	}
-	unstarted, unhealthy := r.startAgain(ctx)
-	return errors.Join(err, left, unstarted, unhealthy, r.forget())
+	return errors.Join(err, left, r.startAgain(ctx).all(), r.forget())
 }
 
 // swapBegan reports whether databases are in their places, also where their server did
@@ -78,14 +79,12 @@ func (r *restoring) swapBegan(ctx context.Context) bool {
 }
 
 func (r *restoring) finish(ctx context.Context) error {
-	unstarted, unhealthy := r.startAgain(ctx)
+	u := r.startAgain(ctx)
 	switch {
-	case engine.IsLost(unstarted):
-		return errors.Join(exit.Errorf(exit.Degraded, "the data are restored, but the engine has lost a container as it was killed: `tale deploy` makes it anew: %w", errors.Join(unstarted, unhealthy)), r.forget())
-	case unstarted != nil:
-		return exit.Errorf(exit.Degraded, "the data are restored, but not all that ran is started again, which `%s` does: %w", console.Quoted("tale restore", r.path), errors.Join(unstarted, unhealthy))
-	case unhealthy != nil:
-		return errors.Join(exit.Errorf(exit.Degraded, "the data are restored, but %w", unhealthy), r.forget())
+	case u.unstarted != nil:
+		return exit.Errorf(exit.Degraded, "the data are restored, but not all that ran is started again, which `%s` does: %w", console.Quoted("tale restore", r.path), u.all())
+	case u.all() != nil:
+		return errors.Join(exit.Errorf(exit.Degraded, "the data are restored, but %w", u.all()), r.forget())
 	}
 	return r.forget()
 }
@@ -122,10 +121,15 @@ func (r *restoring) stopUsers(ctx context.Context) error {
 	return err
 }
 
+// unwell tells apart what could not be started, what never can be, and what was and does not
+// become healthy.
+type unwell struct{ unstarted, lost, unhealthy error }
+
+func (u unwell) all() error { return errors.Join(u.unstarted, u.lost, u.unhealthy) }
+
 // startAgain starts all that was stopped, in the order in which they need each other, also
-// where one of them fails. It tells apart what could not be started from what was, and does
-// not become healthy.
-func (r *restoring) startAgain(ctx context.Context) (unstarted, unhealthy error) {
+// where one of them fails.
+func (r *restoring) startAgain(ctx context.Context) (u unwell) {
 	limit, cancel := context.WithTimeout(ctx, r.options.timeout)
 	defer cancel()
 	for _, id := range slices.Backward(r.note.Stopped) {
@@ -133,13 +137,16 @@ func (r *restoring) startAgain(ctx context.Context) (unstarted, unhealthy error)
 		if err == nil {
 			var sick error
 			sick, err = r.awaitHealth(ctx, limit, id)
-			unhealthy = errors.Join(unhealthy, sick)
+			u.unhealthy = errors.Join(u.unhealthy, sick)
 		}
-		if err != nil && !engine.IsNotFound(err) {
-			unstarted = errors.Join(unstarted, err)
+		switch {
+		case engine.IsLost(err):
+			u.lost = errors.Join(u.lost, fmt.Errorf("the engine has lost a container as it was killed, `tale deploy` makes it anew: %w", err))
+		case !engine.IsNotFound(err):
+			u.unstarted = errors.Join(u.unstarted, err)
 		}
 	}
-	return unstarted, unhealthy
+	return u
 }
 
 // awaitHealth waits until a container is healthy, or limit ends.

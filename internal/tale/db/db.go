@@ -162,10 +162,10 @@ func (a *app) onServer(command *cobra.Command, o serverFlags, do func(context.Co
 	ctx, stop := console.Interruptible(command.Context(), func() {})
 	defer stop()
 	d, done, err := a.find(ctx, command, o)
+	defer done()
 	if err != nil {
 		return err
 	}
-	defer done()
 	err = do(ctx, d)
 	if err != nil && ctx.Err() != nil {
 		err = exit.With(exit.Interrupted, err)

@@ -135,7 +135,7 @@ func (p *Postgres) answer(on, text string) (string, error) {
 		}
 	case has("SELECT datname ||"):
 		for name, d := range p.databases {
-			lines = append(lines, name+"\t"+d.restored)
+			lines = append(lines, name+"\t"+d.restored+"\ttrue")
 		}
 	case has("string_agg(DISTINCT nspname"):
 		schemas := ""
