@@ -129,7 +129,7 @@ func (g *gate) judge(ctx context.Context, c engine.Container) (ready bool, verdi
 		return true, nil
 	case c.State.Health == "" && g.mute && time.Since(c.State.Started) > proofWithoutProbe:
 		return true, nil
-	case g.mute && finalFix[c.State.HealthCode] != "" && !c.State.HealthAt.Equal(g.old):
+	case g.refuses(c):
 		verdict := final("fails its health check", c.State.HealthCode, times)
 		verdict.Health = lastOf(c.State.HealthLog)
 		return false, verdict
@@ -146,6 +146,13 @@ func (g *gate) judge(ctx context.Context, c engine.Container) (ready bool, verdi
 		return false, &NotReadyError{Cause: cause, Fix: []string{fix}, Health: lastOf(c.State.HealthLog)}
 	}
 	return false, nil
+}
+
+// refuses reports whether a health check says that waiting does not mend it. That of the
+// database has codes for it; another's may mean anything by them.
+func (g *gate) refuses(c engine.Container) bool {
+	code := c.State.HealthCode
+	return c.Service == stack.DB && (code == exit.Config || code == exit.NoPermission) && !c.State.HealthAt.Equal(g.old)
 }
 
 // finalFix is what mends an end with a code that the next start would end with as well.

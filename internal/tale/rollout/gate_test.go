@@ -29,6 +29,29 @@ func TestWhereABootIs(t *testing.T) {
 	}
 }
 
+// TestAHealthCheckThatIsFinal is the database's, with codes that its image has for it.
+func TestAHealthCheckThatIsFinal(t *testing.T) {
+	for _, tt := range []struct {
+		service string
+		code    int
+		final   bool
+	}{
+		{stack.DB, exit.Config, true},
+		{stack.DB, exit.NoPermission, true},
+		{stack.DB, exit.DeployRefused, false},
+		{stack.DB, exit.Failure, false},
+		{stack.Platform, exit.Config, false},
+		{stack.RAG, exit.NoPermission, false},
+	} {
+		g := gate{watch: newWatch(), remind: (&teller{say: func(Event) {}}).reminder(tt.service), mute: true, deadline: time.Now().Add(time.Hour)}
+		c := engine.Container{Service: tt.service, State: engine.State{Running: true, Health: "starting", HealthCode: tt.code, HealthAt: time.Now(), HealthLog: []string{"no"}}}
+		ready, verdict := g.judge(t.Context(), c)
+		if ready || (verdict != nil) != tt.final || verdict != nil && (verdict.ExitCode != tt.code || verdict.Health != "no") {
+			t.Errorf("%s, %d: ready %t, %+v", tt.service, tt.code, ready, verdict)
+		}
+	}
+}
+
 // TestAHealthCheckOfBefore the wait says nothing: the password, say, was put right since.
 func TestAHealthCheckOfBefore(t *testing.T) {
 	before := time.Now()
