@@ -84,12 +84,10 @@ func (s *Settings) siteListeners() []siteListener {
 	return listeners
 }
 
-// checkLoop reports an upstream that is this proxy: by its own name or by loopback, which in
-// a container is the container itself.
+// checkLoop reports an upstream that is this proxy.
 func (s *Settings) checkLoop(variable, address string) config.Problems {
 	host, port, _ := net.SplitHostPort(address) // what is no address is reported elsewhere
-	ip, _ := netip.ParseAddr(host)
-	if host != "localhost" && !ip.IsLoopback() && !slices.Contains(s.Address().Names, host) {
+	if !s.isItself(host) {
 		return nil
 	}
 	for _, listener := range s.siteListeners() {
@@ -98,6 +96,23 @@ func (s *Settings) checkLoop(variable, address string) config.Problems {
 		}
 	}
 	return nil
+}
+
+// isItself reports whether a host leads to the ports that visitors come to: an address that
+// the proxy listens on, of which loopback in a container is the container itself, or a name
+// of the site, which with an external terminator leads to that one.
+func (s *Settings) isItself(host string) bool {
+	ip, _ := netip.ParseAddr(host)
+	bound, _ := netip.ParseAddr(s.BindAddress) // what is no address is reported elsewhere
+	switch {
+	case ip.IsValid() && ip.Unmap() == bound.Unmap():
+		return true
+	case host == "localhost":
+		return isAll(s.BindAddress) || bound.IsLoopback()
+	case ip.IsLoopback():
+		return isAll(s.BindAddress)
+	}
+	return s.TLSMode != stack.TLSExternal && slices.Contains(s.Address().Names, host)
 }
 
 func (s *Settings) checkUpstreams() config.Problems {

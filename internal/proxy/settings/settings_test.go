@@ -195,3 +195,33 @@ func TestALocalAliasOfAPublicSite(t *testing.T) {
 		t.Errorf("from our own: %v", got)
 	}
 }
+
+// TestAnUpstreamThatIsTheProxy is one at an address where the proxy listens, and no other.
+func TestAnUpstreamThatIsTheProxy(t *testing.T) {
+	for _, tt := range []struct {
+		bound, mode, upstream string
+		itself                bool
+	}{
+		{"", "", "127.0.0.1:80", true},
+		{"", "", "127.0.0.1:3000", false},
+		{"0.0.0.0", "", "[::1]:443", true},
+		{"192.0.2.1", "", "127.0.0.1:80", false},
+		{"192.0.2.1", "", "localhost:80", false},
+		{"192.0.2.1", "", "192.0.2.1:80", true},
+		{"192.0.2.1", "", "192.0.2.2:80", false},
+		{"192.0.2.1", "", "site.test:443", true},
+		{"127.0.0.1", "", "localhost:80", true},
+		{"127.0.0.1", "", "127.0.0.2:80", false},
+		{"", "external", "site.test:80", false},
+		{"", "external", "localhost:80", true},
+		{"", "external", "localhost:443", false},
+	} {
+		env := config.Environ{"SITE_URL": "https://site.test", "PLATFORM_UPSTREAM": tt.upstream, "PROXY_BIND_ADDRESS": tt.bound}
+		if tt.mode != "" {
+			env["TLS_MODE"] = tt.mode
+		}
+		if _, problems := load(env); (len(problems) > 0) != tt.itself || tt.itself && !strings.Contains(problems.Error(), "is this proxy") {
+			t.Errorf("%+v: %v", tt, problems)
+		}
+	}
+}
