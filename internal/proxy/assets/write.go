@@ -5,6 +5,8 @@ import (
 	"errors"
 	"os"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
 )
 
 // pauseAfterFailure is how long nothing is written after a write has failed.
@@ -82,7 +84,7 @@ func (s *store) write(f *file, temporary map[string]*os.File) error {
 		return err
 	}
 	used := time.Unix(f.used.Load(), 0)
-	if err := errors.Join(os.Chtimes(name, used, used), syncFolder(s.index("")), syncFolder(s.blob(""))); err != nil {
+	if err := errors.Join(os.Chtimes(name, used, used), atomicfile.SyncFolder(s.index("")), atomicfile.SyncFolder(s.blob(""))); err != nil {
 		return err
 	}
 	s.replace(f)
@@ -115,13 +117,4 @@ func commit(temp *os.File, name string) error {
 func discard(temp *os.File) {
 	_ = temp.Close()
 	_ = os.Remove(temp.Name())
-}
-
-func syncFolder(name string) error {
-	folder, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = folder.Close() }()
-	return folder.Sync()
 }

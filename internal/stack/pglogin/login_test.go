@@ -63,34 +63,15 @@ func TestWhatIsNoPostgres(t *testing.T) {
 		"nothing": "\x00\x00\x00\x00\x00\x00\x00\x00",
 	} {
 		for _, mode := range []stack.SSLMode{stack.SSLDisable, stack.SSLPrefer, stack.SSLRequire} {
-			address := answers(t, says)
+			address := testkit.Listen(t, func(conn net.Conn) {
+				_, _ = conn.Read(make([]byte, 8))
+				_, _ = io.WriteString(conn, says)
+				_, _ = io.Copy(io.Discard, conn)
+			})
 			_, _, err := Login{Server: stack.Postgres{URL: &url.URL{Scheme: "postgresql", User: url.UserPassword("u", "p"), Host: address}, Mode: mode}, Database: "d"}.Connect(t.Context())
 			if !errors.Is(err, ErrNotPostgres) {
 				t.Errorf("%s with %s: %v", name, mode, err)
 			}
 		}
 	}
-}
-
-// answers runs a server that says the same to all.
-func answers(t *testing.T, says string) (address string) {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = listener.Close() })
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = conn.Read(make([]byte, 8))
-			_, _ = io.WriteString(conn, says)
-			_, _ = io.Copy(io.Discard, conn)
-			_ = conn.Close()
-		}
-	}()
-	return listener.Addr().String()
 }
