@@ -67,10 +67,14 @@ func (p Place) Exec(service, command string) string {
 
 // Run returns how to run a command of a service's program, whether or not it runs.
 func (p Place) Run(service, command string) string {
-	program := service + "-entrypoint"
-	if service == "proxy" {
-		program = service
-	}
 	command = " " + command
-	return p.words("docker compose run --rm "+service+command, p.with("exec", service, " -- "+program+command, ""), program+command)
+	return p.words("docker compose run --rm "+service+command, p.with("exec", service, " -- "+program(service)+command, ""), program(service)+command)
+}
+
+// program returns that of a service's image.
+func program(service string) string {
+	if service == "proxy" {
+		return service
+	}
+	return service + "-entrypoint"
 }

@@ -247,9 +247,10 @@ func (e *examination) inside(ctx context.Context) (findings []doctor.Finding, we
 	if err != nil {
 		return []doctor.Finding{{Name: name, Verdict: doctor.Fail, Detail: fmt.Sprintf("%s cannot be asked: %v", platform.Name, err), Fix: "tale logs platform"}}, false
 	}
+	words := place.Stack{Container: e.state.Named}
 	for i := range findings {
 		findings[i].Name = name + ": " + findings[i].Name
-		findings[i].Detail, findings[i].Fix = place.ByTale(findings[i].Detail, e.state.Named), place.ByTale(findings[i].Fix, e.state.Named)
+		findings[i].Detail, findings[i].Fix = words.ByTale(findings[i].Detail), words.ByTale(findings[i].Fix)
 	}
 	return findings, code == 0
 }

@@ -25,7 +25,7 @@ const mostEvidence = 5000
 func (r *rollout) evidence(ctx context.Context, e *NotReadyError) (string, error) {
 	c := e.container
 	containers, unseen := r.Engine.Containers(ctx, Projects(r.plan.Project)...)
-	e.stack.Containers = containers
+	e.stack, e.beside.Containers = r.stack(), containers
 	lines, err := r.logOf(ctx, c)
 	e.Failed, e.Lines = account(lines), last(lines, mostLogLines)
 	if err := errors.Join(unseen, err); err != nil {

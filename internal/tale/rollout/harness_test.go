@@ -29,6 +29,7 @@ type host struct {
 	project  *project.Project
 	timeout  time.Duration
 	settings map[string]string
+	develops bool // it is the development stack
 	blind    bool // the proxy offers nothing
 	visible  func(context.Context, engine.Container) (*site.Visitor, error)
 
@@ -111,12 +112,16 @@ func (h *host) plan(version string, scope rollout.Scope) (rollout.Plan, *compose
 	for _, name := range []string{"DB_PASSWORD", "INSTANCE_SECRET", "BETTER_AUTH_SECRET", "ENCRYPTION_SECRET_HEX"} {
 		settings[name] = project.Value{Text: "value-of-" + name}
 	}
-	state, err := rollout.Observe(h.t.Context(), h.engine, "p")
+	id, build := "p", compose.Production
+	if h.develops {
+		id, build = compose.DevelopmentID(id), compose.Development
+	}
+	state, err := rollout.Observe(h.t.Context(), h.engine, id)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	state.AskServing(h.t.Context(), h.engine)
-	model, target, err := state.Aim("p", version, compose.Options{Project: h.project, Settings: settings, Images: images, Versions: versions}, scope, compose.Production)
+	model, target, err := state.Aim(id, version, compose.Options{Project: h.project, Settings: settings, Images: images, Versions: versions}, scope, build)
 	if err != nil {
 		h.t.Fatal(err)
 	}

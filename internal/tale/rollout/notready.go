@@ -34,7 +34,8 @@ type NotReadyError struct {
 	Folder   string // where the evidence is
 
 	container engine.Container
-	stack     State // what runs beside it
+	stack     place.Stack // that it is part of
+	beside    State       // what else that has
 	report    status.Document
 }
 
@@ -78,7 +79,9 @@ func (e *NotReadyError) Text() string {
 	if e.Folder != "" {
 		fmt.Fprintf(&b, "  evidence %s\n", e.Folder)
 	}
-	return strings.TrimRight(place.ByTale(b.String(), e.named), "\n")
+	words := e.stack
+	words.Container = e.named
+	return strings.TrimRight(words.ByTale(b.String()), "\n")
 }
 
 // named returns the name of a service's container, which is this one or serves beside it.
@@ -86,7 +89,7 @@ func (e *NotReadyError) named(service string) string {
 	if service == e.container.Service {
 		return e.container.Name
 	}
-	return e.stack.Named(service)
+	return e.beside.Named(service)
 }
 
 // loggedLine is what stands in front of a line of an entrypoint's log, and of one that the

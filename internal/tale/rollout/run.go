@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/site"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
@@ -71,6 +72,11 @@ func (r Rollout) Run(ctx context.Context, plan Plan) error {
 	}
 	stop()
 	return errors.Join(err, group.Wait())
+}
+
+// stack returns the words for what is run, without its containers.
+func (r *rollout) stack() place.Stack {
+	return place.Stack{Development: r.plan.Project == compose.DevelopmentID(r.Project.File.ID)}
 }
 
 func (r *rollout) everything(ctx context.Context) error {

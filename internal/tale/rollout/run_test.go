@@ -464,7 +464,7 @@ func TestASiteThatDoesNotAnswer(t *testing.T) {
 	h.visible = func(context.Context, engine.Container) (*site.Visitor, error) {
 		return site.New(site.Options{URL: strings.Replace(bare.URL, "127.0.0.1", "localhost", 1), Connect: bare.Listener.Addr().String()}), nil
 	}
-	if err := h.deploy(t.Context(), "1.0.0", rollout.Scope{}); exit.Code(err) != exit.Degraded || !strings.Contains(err.Error(), "the proxy has no certificate") {
+	if err := h.deploy(t.Context(), "1.0.0", rollout.Scope{}); exit.Code(err) != exit.Degraded || !strings.Contains(err.Error(), "the proxy has no certificate") || !strings.Contains(err.Error(), "`tale logs proxy` shows") {
 		t.Errorf("a proxy without a certificate: exit code %d: %v", exit.Code(err), err)
 	}
 }
@@ -477,6 +477,19 @@ func TestWhatWasBroughtUpIsSaid(t *testing.T) {
 	err := h.deploy(t.Context(), "1.0.0", rollout.Scope{})
 	var failed *rollout.FailedError
 	if !errors.As(err, &failed) || !strings.Contains(failed.Text(), "db, proxy, convex did not run before and stay") || strings.Contains(failed.Text(), "nothing was changed") {
+		t.Errorf("it says %v", err)
+	}
+}
+
+// TestDevelopmentThatFails names the commands for it: those for production would start that.
+func TestDevelopmentThatFails(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.develops = true
+	h.SetLife("r/tale-convex:1.0.0", enginetest.Life{Dies: 1, Code: exit.Config, Log: []string{"FAILED at config", "  fix      docker compose up -d convex; docker compose exec db df -h; docker compose logs db"}})
+	err := h.deploy(t.Context(), "1.0.0", rollout.Scope{})
+	var failed *rollout.FailedError
+	if !errors.As(err, &failed) || !strings.Contains(failed.Text(), "fix      tale start; docker exec p-dev-db df -h; tale logs --dev db") || !strings.Contains(failed.Text(), "the next `tale start` goes on") {
 		t.Errorf("it says %v", err)
 	}
 }

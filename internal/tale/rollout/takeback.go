@@ -85,7 +85,7 @@ func (r *rollout) takeBack(ctx context.Context, cause error) error {
 	}
 	r.keepEvidence(ctx, cause)
 	if len(r.brought) > 0 && !r.stoodStill() {
-		failed.Notes = append(failed.Notes, strings.Join(r.brought, ", ")+" did not run before and stay: the next `tale deploy` goes on with what there is")
+		failed.Notes = append(failed.Notes, strings.Join(r.brought, ", ")+" did not run before and stay: the next `"+r.stack().Start()+"` goes on with what there is")
 	}
 	if len(r.started)+len(r.replaced) == 0 && !r.migrated {
 		if len(r.brought) == 0 {

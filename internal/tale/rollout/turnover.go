@@ -36,14 +36,15 @@ func (e *NotOfferedError) Error() string {
 type NotVisibleError struct {
 	URL   string
 	Why   error
-	First bool // there is no earlier release to go back to: the new one is left running
+	Logs  string // the command that prints what the proxy has written
+	First bool   // there is no earlier release to go back to: the new one is left running
 }
 
 func (e *NotVisibleError) Error() string {
 	text := fmt.Sprintf("%s does not answer as it should: %v", e.URL, e.Why)
 	// A proxy ends the handshake with this alert where it has no certificate at all.
 	if unknown := new(tls.CertificateVerificationError); errors.As(e.Why, &unknown) || strings.Contains(e.Why.Error(), "tls: internal error") {
-		text += "; the proxy has no certificate for it: one of ACME comes once the name leads to this host and port 80 or 443 is open: `tale logs proxy` shows the attempts"
+		text += "; the proxy has no certificate for it: one of ACME comes once the name leads to this host and port 80 or 443 is open: `" + e.Logs + "` shows the attempts"
 	}
 	if e.First {
 		text += "; all services are up and stay so"
@@ -193,12 +194,13 @@ func (r *rollout) visitOnce(ctx context.Context) error {
 		return err
 	}
 	defer visitor.Close()
+	logs := r.stack().Logs() + " " + stack.Proxy
 	answer, err := visitor.Ask(ctx, site.Request{URL: "/", Header: map[string]string{"Accept": "text/html"}})
 	if err != nil {
-		return &NotVisibleError{URL: visitor.URL(), Why: err}
+		return &NotVisibleError{URL: visitor.URL(), Why: err, Logs: logs}
 	}
 	if answer.StatusCode >= http.StatusInternalServerError {
-		return &NotVisibleError{URL: visitor.URL(), Why: fmt.Errorf("it answers %s", answer.Status)}
+		return &NotVisibleError{URL: visitor.URL(), Why: fmt.Errorf("it answers %s", answer.Status), Logs: logs}
 	}
 	return nil
 }
