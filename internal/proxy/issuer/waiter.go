@@ -90,10 +90,17 @@ func (w *waiter) run(ctx context.Context) (*certmagic.IssuedCertificate, error) 
 	}
 }
 
-// attempt asks for a certificate once, and says so when that takes long.
+// attempt asks for a certificate once, and says so when that takes long: before it returns,
+// since what comes later would be said of a certificate that is there.
 func (w *waiter) attempt(ctx context.Context) (*certmagic.IssuedCertificate, error) {
 	if w.quiet > 0 {
-		defer time.AfterFunc(w.quiet, w.reportSilence).Stop()
+		told := make(chan struct{})
+		timer := time.AfterFunc(w.quiet, func() { w.reportSilence(); close(told) })
+		defer func() {
+			if !timer.Stop() {
+				<-told
+			}
+		}()
 	}
 	return w.issue(ctx)
 }
@@ -161,7 +168,7 @@ func (w *waiter) lookup(ctx context.Context) string {
 	return strings.Join(all, " ")
 }
 
-// reportSilence tells of an attempt that is under way for long. It may run beside report.
+// reportSilence tells of an attempt that is under way for long.
 func (w *waiter) reportSilence() {
 	reason := "the authority has not finished within " + w.quiet.String() + ": it hangs, or something between drops what is sent (check ACME_DIRECTORY and the firewall), or it validates slowly"
 	if w.note != nil {

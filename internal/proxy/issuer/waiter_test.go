@@ -164,3 +164,25 @@ func TestAnAttemptThatHangsIsToldOf(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestASilenceIsToldOfBeforeTheAttemptEnds: a note of it that came after the certificate
+// would stay.
+func TestASilenceIsToldOfBeforeTheAttemptEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		noting, on, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+		a := &authority{}
+		w := a.waiter(eager)
+		w.quiet, w.note = time.Minute, func(Progress) { close(noting); <-on }
+		w.issue = func(context.Context) (*certmagic.IssuedCertificate, error) { <-noting; return nil, nil }
+		go func() { _, err := w.run(t.Context()); ended <- err }()
+		<-noting
+		synctest.Wait()
+		if len(ended) > 0 {
+			t.Error("it has ended, and the note is still to come")
+		}
+		close(on)
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
