@@ -82,7 +82,7 @@ func (w *webWatch) observe(state supervise.State) {
 func (w *webWatch) restarts(reason error, pause time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.ended = fmt.Sprintf("%v; it is started again in %s; its own lines in the log say why", reason, pause.Round(time.Second))
+	w.ended = fmt.Sprintf("%v; it is started again in %s; its own lines in the log say why", reason, pause.Round(100*time.Millisecond))
 }
 
 // unhealthy has the health check say what the web server's health route answers, if

@@ -105,7 +105,7 @@ func TestWhatTheHealthSaysOfAWebServer(t *testing.T) {
 	ends.Until("it is started again", func() bool {
 		return strings.HasPrefix(ends.reason(), "web ended: exit code 3; it is started again in ") && strings.Contains(ends.reason(), "its own lines in the log say why")
 	})
-	if !ends.Says("WARN  web does not run cause=\"sh -c echo cannot open config; exit 3 (WEB_COMMAND) ends by itself") || !ends.Says("fix=\"read its last lines: "+place.Here().Log("platform")+" | grep 'web |'\"") {
+	if !ends.Says("WARN  web does not run cause=\"sh -c echo cannot open config; exit 3 (WEB_COMMAND) ends by itself; its own output above says why\"") || !ends.Says("fix=\"read its last lines: "+place.Here().Log("platform")+" | grep 'web |'\"") {
 		t.Error("it is not explained at its first end")
 	}
 }

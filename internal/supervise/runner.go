@@ -58,8 +58,8 @@ func (r *runner) tellRestart(reason error, wait time.Duration) {
 	}
 }
 
-// explain logs why a process does not run and what to do, once for each reason: it is
-// the same at the next restart.
+// explain logs why a process does not run and what to do, but for the cause that was
+// logged last: it is mostly the same at the next restart.
 func (r *runner) explain(err error) {
 	if r.Explain == nil {
 		return

@@ -39,8 +39,8 @@ type Service struct {
 	// another callback is.
 	OnSilence func(since time.Duration, reason string)
 	// Explain returns why the process ended or could not be started, and what to do, for a
-	// line before the one that says that it is started again, or stays down; nil or two empty
-	// texts leave it out.
+	// line before the one that says that it is started again, or stays down; nil, no fix or
+	// the cause of the line before leave it out.
 	Explain func(error) (cause, fix string)
 	// OnRestart gets why the process is started again, and when.
 	OnRestart func(reason error, pause time.Duration)

@@ -45,7 +45,7 @@ func (c Child) Explain(err error) error {
 		failure = report.New(code, said, command+" ends by itself without an error: it had nothing to do, or put itself into the background, where nothing keeps it",
 			"have it stay in the foreground (no &, no daemon mode; exec in a script)", readLog)
 	case ended:
-		failure = report.New(code, said, command+" ends by itself, each time it is started; its own output above says why",
+		failure = report.New(code, said, command+" ends by itself; its own output above says why",
 			readLog, "try another command in the same environment: "+at.Run(c.Service, "exec -- "+c.Command))
 	case supervise.LacksInterpreter(err):
 		failure = report.New(code, said, command+" is there; the interpreter in its first line, or its loader, is not in this image",
