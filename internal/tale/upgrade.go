@@ -153,7 +153,7 @@ func (a *app) sayPending(ctx context.Context, command *cobra.Command) error {
 		command     string
 		development bool
 	}{{"tale deploy", false}, {"tale start", true}} {
-		plan, err := migration.Pending(ctx, migration.Subject{Engine: s.Engine, Volumes: migration.On(s.Engine), Project: s.Project, Development: stack.development})
+		plan, err := migration.Pending(ctx, migration.Of(s.Engine, s.Project, stack.development))
 		if err != nil {
 			return err
 		}

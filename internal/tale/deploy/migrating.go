@@ -33,9 +33,9 @@ func (m *migrating) flags(command *cobra.Command) {
 }
 
 func (m *migrating) subject(s *session.Session, development bool) migration.Subject {
-	return migration.Subject{
-		Engine: s.Engine, Volumes: migration.On(s.Engine), Project: s.Project, Development: development, Adopt: m.adopt, Leave: m.leave,
-	}
+	subject := migration.Of(s.Engine, s.Project, development)
+	subject.Adopt, subject.Leave = m.adopt, m.leave
+	return subject
 }
 
 // observe looks at what there is, before a plan is made: what is displaced is as good as

@@ -25,6 +25,11 @@ type Subject struct {
 	NewProxy bool
 }
 
+// Of returns the subject that is a project's stack of production, or that for development.
+func Of(docker *engine.Engine, p *project.Project, development bool) Subject {
+	return Subject{Engine: docker, Volumes: On(docker), Project: p, Development: development}
+}
+
 // id returns what the names of the subject's volumes and containers begin with.
 func (s Subject) id() string {
 	if s.Development {
