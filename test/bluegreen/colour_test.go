@@ -19,7 +19,6 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/testkit"
-
 	"github.com/tale-project/tale-runtime/test/builtapp"
 )
 

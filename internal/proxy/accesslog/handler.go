@@ -8,9 +8,8 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/logging/redact"
-	"github.com/tale-project/tale-runtime/internal/proxy/host"
-
 	"github.com/tale-project/tale-runtime/internal/proxy/exchange"
+	"github.com/tale-project/tale-runtime/internal/proxy/host"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"

@@ -10,9 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/proxy/host"
-
 	"github.com/tale-project/tale-runtime/internal/proxy/exchange"
+	"github.com/tale-project/tale-runtime/internal/proxy/host"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"

@@ -3,10 +3,9 @@ package caddyconf
 import (
 	"net/http"
 
-	"github.com/tale-project/tale-runtime/internal/proxy/target"
-
 	"github.com/tale-project/tale-runtime/internal/proxy/routes"
 	"github.com/tale-project/tale-runtime/internal/proxy/snippets"
+	"github.com/tale-project/tale-runtime/internal/proxy/target"
 )
 
 // closedRows returns the rows of the public server, in the order in which they are

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/tale-project/tale-runtime/internal/proxy/header"
-
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
 

@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/sys/pause"
-
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/sys/pause"
 )
 
 // lockKey is that of the advisory lock which every command takes in the database that it

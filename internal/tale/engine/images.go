@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/sys/pause"
-
 	"github.com/distribution/reference"
 	"github.com/moby/moby/api/pkg/authconfig"
 	"github.com/moby/moby/api/types/jsonstream"
@@ -17,6 +15,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/sys/pause"
 )
 
 // Images returns all images of the engine that have a name. Their platform is known to

@@ -10,11 +10,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/sys/pause"
-
 	"github.com/moby/moby/client"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/sys/pause"
 )
 
 const (

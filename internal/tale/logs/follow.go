@@ -4,10 +4,9 @@ import (
 	"context"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/sys/pause"
-
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tale-project/tale-runtime/internal/sys/pause"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 

@@ -9,11 +9,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/sys/pause"
-
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/site"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/sys/pause"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/sys/pause"
-
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 

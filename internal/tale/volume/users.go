@@ -8,9 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/sys/pause"
-
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/sys/pause"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 
