@@ -35,7 +35,7 @@ func (p Place) Load(services ...string) string {
 	if len(services) == 1 && workload(services[0]) == "" {
 		kubernetes = "the load of Postgres"
 	}
-	return p.words("docker stats --no-stream"+listed(services), kubernetes, "top")
+	return p.words("docker stats --no-stream", kubernetes, "top")
 }
 
 // DiskUse returns how to see what takes the host's disk.

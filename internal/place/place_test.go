@@ -85,8 +85,8 @@ func means() map[string][]struct {
 		}}},
 		"Load": {
 			{func(p Place) string { return p.Load() }, [3]string{"docker stats --no-stream", "kubectl -n shop top pods", "top"}},
-			{func(p Place) string { return p.Load("convex", "db") }, [3]string{"docker stats --no-stream convex db", "kubectl -n shop top pods", "top"}},
-			{func(p Place) string { return p.Load("db") }, [3]string{"docker stats --no-stream db", "the load of Postgres", "top"}},
+			{func(p Place) string { return p.Load("convex", "db") }, [3]string{"docker stats --no-stream", "kubectl -n shop top pods", "top"}},
+			{func(p Place) string { return p.Load("db") }, [3]string{"docker stats --no-stream", "the load of Postgres", "top"}},
 		},
 		"DiskUse":     {{Place.DiskUse, [3]string{"docker system df", "df -h", "df -h"}}},
 		"OutOfMemory": {{func(p Place) string { return p.OutOfMemory("platform") }, [3]string{"docker inspect --format '{{.State.OOMKilled}}' $(docker compose ps -aq platform)", "kubectl -n shop get pods -l app.kubernetes.io/name=push -o jsonpath='{..terminated.reason}' (OOMKilled?)", "dmesg | grep -i 'out of memory'"}}},
