@@ -174,16 +174,6 @@ func (t Target) Allows(m Manifest) error {
 	return exit.Errorf(exit.NoPermission, "the server of the databases does not let the user %s make what the backup needs; nothing was changed: ask those who run it for: %s", t.login.User, strings.Join(ask, "; "))
 }
 
-// DropRoles removes those again, when nothing names them any more.
-func (r Restore) DropRoles(ctx context.Context, t Target) error {
-	for _, role := range t.Missing(r.Manifest) {
-		if _, err := r.Server.query(ctx, r.Server.maintenance(), "DROP ROLE IF EXISTS "+name(role)+";\n"); err != nil {
-			return fmt.Errorf("the role %s, which was made, stays: %w", role, err)
-		}
-	}
-	return nil
-}
-
 // major returns the first number of a version of Postgres, 0 of none.
 func major(version string) (number int) {
 	_, _ = fmt.Sscanf(version, "%d", &number)
@@ -200,6 +190,23 @@ func (r Restore) makeRoles(ctx context.Context, t Target) error {
 		if err := r.Server.transaction(ctx, statements...); err != nil {
 			return fmt.Errorf("cannot make the role %s, which rights in the databases name: %w", role, err)
 		}
+	}
+	return nil
+}
+
+// DropRoles removes those again, when nothing names them any more.
+func (r Restore) DropRoles(ctx context.Context, t Target) error {
+	if r.Server.Container == "" {
+		return nil
+	}
+	now, err := r.Server.login(ctx)
+	for _, role := range t.Missing(r.Manifest) {
+		if err == nil && slices.Contains(now.Made, role) {
+			_, err = r.Server.query(ctx, r.Server.maintenance(), "DROP ROLE "+name(role)+";\n")
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("roles that were made stay: %w", err)
 	}
 	return nil
 }
