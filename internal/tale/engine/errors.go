@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -30,7 +31,9 @@ func IsConflict(err error) bool { return errdefs.IsConflict(err) }
 
 // IsLost reports whether an error says that the engine cannot start a container because of
 // what it was killed with and has left of it: it has to be made anew. Seen with 20.10.
-func IsLost(err error) bool { return err != nil && strings.Contains(err.Error(), "id already in use") }
+func IsLost(err error) bool { return err != nil && lostContainer.MatchString(err.Error()) }
+
+var lostContainer = regexp.MustCompile(`id already in use|task [0-9a-f]+: already exists`)
 
 // ask puts one question to the engine: bounded in time, its failure in our words.
 func ask[O, R any](ctx context.Context, e *Engine, limit time.Duration, what string, question func(context.Context, O) (R, error), options O) (R, error) {
