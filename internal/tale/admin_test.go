@@ -8,7 +8,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
-	"github.com/tale-project/tale-runtime/internal/tale/taletest"
+	"github.com/tale-project/tale-runtime/internal/tale/taletest/line"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -57,7 +57,7 @@ func TestAdminKey(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			environ, folder, _ := inPlatform(t, tt.container, tt.project, tt.exec)
-			run(t, environ, "", "admin-key", "--project", folder).Expect(t, tt.code, tt.out, tt.err)
+			line.Run(environ, "", "admin-key", "--project", folder).Expect(t, tt.code, tt.out, tt.err)
 		})
 	}
 }
@@ -77,8 +77,8 @@ func TestResetOwner(t *testing.T) {
 		}
 		return "", "", 127
 	})
-	reset := func(in string, args ...string) taletest.Result {
-		return run(t, environ, in, append([]string{"auth", "reset-owner", "--project", folder}, args...)...)
+	reset := func(in string, args ...string) line.Result {
+		return line.Run(environ, in, append([]string{"auth", "reset-owner", "--project", folder}, args...)...)
 	}
 	answer = `{"status": "success", "value": {"email": "ann@example.com"}}`
 	reset(password+"\n", "--password-stdin", "-e", "ann@example.com").Expect(t, 0, "email: ann@example.com", "")

@@ -19,21 +19,21 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
-	"github.com/tale-project/tale-runtime/internal/tale/taletest"
+	"github.com/tale-project/tale-runtime/internal/tale/taletest/line"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func TestVersion(t *testing.T) {
 	for _, args := range [][]string{{"--version"}, {"-V"}, {"version"}} {
-		if r := run(t, nil, "", args...); r.Code != 0 || !regexp.MustCompile(`^[^\s]+\n$`).MatchString(r.Out) || r.Err != "" {
+		if r := line.Run(nil, "", args...); r.Code != 0 || !regexp.MustCompile(`^[^\s]+\n$`).MatchString(r.Out) || r.Err != "" {
 			t.Errorf("%v: %+v", args, r)
 		}
 	}
 	// The version of a release is not asked for with the flag of the program's.
 	for _, args := range [][]string{{"rollback", "--version", "1.2"}, {"rollback", "--version=1.2"}, {"rollback", "-v", "1.2"}, {"deploy", "--version", "1.2"}} {
-		run(t, nil, "", append(args, "--project", t.TempDir())...).Expect(t, exit.Config, "", "tale init")
+		line.Run(nil, "", append(args, "--project", t.TempDir())...).Expect(t, exit.Config, "", "tale init")
 	}
-	run(t, nil, "", "version", "--json").Expect(t, 0, `"arch": "`, "")
+	line.Run(nil, "", "version", "--json").Expect(t, 0, `"arch": "`, "")
 }
 
 // Every command says what it does, how it is called, and that its arguments are wrong.
@@ -41,7 +41,7 @@ func TestEveryCommandHasHelp(t *testing.T) {
 	var walk func(command *cobra.Command)
 	walk = func(command *cobra.Command) {
 		path := strings.Fields(command.CommandPath())[1:]
-		help := run(t, nil, "", append(path, "--help")...)
+		help := line.Run(nil, "", append(path, "--help")...)
 		switch {
 		case help.Code != 0 || help.Err != "" || !strings.Contains(help.Out, "Usage:") || !strings.Contains(help.Out, "--project"):
 			t.Errorf("%v: %+v", path, help)
@@ -58,7 +58,7 @@ func TestEveryCommandHasHelp(t *testing.T) {
 				t.Errorf("%v: a line of %d characters: %s", path, len([]rune(line)), line)
 			}
 		}
-		run(t, nil, "", append(slices.Clone(path), "--nope")...).Expect(t, exit.Usage, "", "--help")
+		line.Run(nil, "", append(slices.Clone(path), "--nope")...).Expect(t, exit.Usage, "", "--help")
 		for _, sub := range command.Commands() {
 			if !sub.Hidden && sub.Name() != "help" {
 				walk(sub)
@@ -67,34 +67,34 @@ func TestEveryCommandHasHelp(t *testing.T) {
 	}
 	walk(tale.Command(nil))
 	for _, args := range [][]string{{"restore", "--discard-old", "--dry-run", "--yes"}, {"deploy", "--host", "a b"}, {"start", "--host", "a b"}, {"deploy", "--keep", "-1"}, {"cleanup", "--keep=-1"}, {"nope"}, {"config", "nope"}, {"env", "nope"}, {"history", "x"}, {"version", "x"}, {"init", "a", "b"}, {"completion"}, {"completion", "tcsh"}} {
-		run(t, nil, "", args...).Expect(t, exit.Usage, "", "tale: ")
+		line.Run(nil, "", args...).Expect(t, exit.Usage, "", "tale: ")
 	}
 }
 
 func TestCommandsThatNeedAProject(t *testing.T) {
 	empty := t.TempDir()
 	for _, args := range [][]string{{"config", "show"}, {"history"}, {"env", "check"}} {
-		run(t, nil, "", append(args, "--project", empty)...).Expect(t, exit.Config, "", "make a project with: tale init")
+		line.Run(nil, "", append(args, "--project", empty)...).Expect(t, exit.Config, "", "make a project with: tale init")
 	}
 }
 
 // TestLogsOfAColour: status and the network know it by that name, and logs by a flag.
 func TestLogsOfAColour(t *testing.T) {
 	dir := t.TempDir()
-	run(t, nil, "", "init", dir).Expect(t, 0, "", "")
-	run(t, nil, "", "logs", "platform-green", "--project", dir).Expect(t, exit.Usage, "", "tale logs platform --color green")
-	run(t, nil, "", "logs", "platform-red", "--project", dir).Expect(t, exit.Usage, "", "those of the project are")
+	line.Run(nil, "", "init", dir).Expect(t, 0, "", "")
+	line.Run(nil, "", "logs", "platform-green", "--project", dir).Expect(t, exit.Usage, "", "tale logs platform --color green")
+	line.Run(nil, "", "logs", "platform-red", "--project", dir).Expect(t, exit.Usage, "", "those of the project are")
 }
 
 func TestFromInitToCheck(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "shop")
-	run(t, nil, "", "init", dir, "--host", "shop.example.com", "--tls", "letsencrypt", "--tls-email", "a@b.example").Expect(t, 0, "", "tale deploy")
+	line.Run(nil, "", "init", dir, "--host", "shop.example.com", "--tls", "letsencrypt", "--tls-email", "a@b.example").Expect(t, 0, "", "tale deploy")
 	secret := regexp.MustCompile(`(?m)^INSTANCE_SECRET=(.*)$`).FindStringSubmatch(testkit.ReadFile(t, filepath.Join(dir, ".env")))[1]
 	appendTo(t, filepath.Join(dir, ".env"), "OWN_THING=hunter2\nSENTRY_DSN=https://hunter2@sentry.example/1\nCRAWLER_DATABASE_URL=postgresql://u:hunter2@db\nDOLLAR=$hunter2\nPUBLISH_HTTPS=8443\nEXPORTED\n")
 	if err := os.WriteFile(filepath.Join(dir, "compose.override.yml"), []byte("services: {platform: {environment: {DEBUG_MODE: '1'}}}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := run(t, config.Environ{"EXPORTED": "hunter2", "TALE_LOG_LEVEL": "debug", "HOST": "shell.example"}, "", "env", "check", "--project", dir)
+	r := line.Run(config.Environ{"EXPORTED": "hunter2", "TALE_LOG_LEVEL": "debug", "HOST": "shell.example"}, "", "env", "check", "--project", dir)
 	r.Expect(t, 0, "", ": DOLLAR refers")
 	for _, row := range []string{
 		`  HOST +file +"shop.example.com"`, `  PUBLISH_HTTPS +file +"8443"`, `  TALE_LOG_LEVEL +shell +"debug"`, `  TLS_EMAIL +file +"a@b.example"`, `  DEBUG_MODE +override +"1"`,
@@ -110,7 +110,7 @@ func TestFromInitToCheck(t *testing.T) {
 			t.Errorf("no %s", services)
 		}
 	}
-	check := run(t, nil, "", "env", "check", "proxy", "--json", "--project", dir)
+	check := line.Run(nil, "", "env", "check", "proxy", "--json", "--project", dir)
 	var document struct {
 		Services map[string]map[string]struct{ Value, Source string }
 	}
@@ -120,16 +120,16 @@ func TestFromInitToCheck(t *testing.T) {
 	if all := r.Out + r.Err + check.Out; strings.Contains(all, "hunter2") || strings.Contains(all, secret) {
 		t.Errorf("a secret is shown: %s", all)
 	}
-	run(t, nil, "", "env", "check", "web", "--project", dir).Expect(t, exit.Usage, "", `no service "web"`)
-	run(t, nil, "", "config", "show", "--project", dir).Expect(t, 0, "folder    "+dir+"\n", "")
-	run(t, nil, "", "config", "show", "--json", "--project", dir).Expect(t, 0, `"id": "shop-`, "")
+	line.Run(nil, "", "env", "check", "web", "--project", dir).Expect(t, exit.Usage, "", `no service "web"`)
+	line.Run(nil, "", "config", "show", "--project", dir).Expect(t, 0, "folder    "+dir+"\n", "")
+	line.Run(nil, "", "config", "show", "--json", "--project", dir).Expect(t, 0, `"id": "shop-`, "")
 	appendTo(t, filepath.Join(dir, ".env"), "TLS_MODE=nope\nA B\n")
-	run(t, nil, "", "env", "check", "--project", dir).Expect(t, exit.Config, "", "is not NAME=value")
+	line.Run(nil, "", "env", "check", "--project", dir).Expect(t, exit.Config, "", "is not NAME=value")
 }
 
 func TestLegacyProjectGetsAnID(t *testing.T) {
 	dir := t.TempDir()
-	run(t, nil, "", "init", dir).Expect(t, 0, "", "")
+	line.Run(nil, "", "init", dir).Expect(t, 0, "", "")
 	legacy := func() {
 		if err := os.WriteFile(filepath.Join(dir, project.FileName), []byte(`{"version":1}`), 0o600); err != nil {
 			t.Fatal(err)
@@ -137,12 +137,12 @@ func TestLegacyProjectGetsAnID(t *testing.T) {
 	}
 	nowhere := config.Environ{"DOCKER_HOST": "unix://" + filepath.Join(dir, "no.sock")}
 	legacy()
-	run(t, nowhere, "", "deploy", "--dry-run", "--project", dir).Expect(t, exit.Config, "", "has no id yet")
-	run(t, nowhere, "", "status", "--project", dir).Expect(t, exit.Config, "", "has no id yet")
+	line.Run(nowhere, "", "deploy", "--dry-run", "--project", dir).Expect(t, exit.Config, "", "has no id yet")
+	line.Run(nowhere, "", "status", "--project", dir).Expect(t, exit.Config, "", "has no id yet")
 	if text := testkit.ReadFile(t, filepath.Join(dir, project.FileName)); text != `{"version":1}` {
 		t.Errorf("a dry run wrote %s", text)
 	}
-	run(t, nowhere, "", "deploy", "--project", dir).Expect(t, exit.Unavailable, "", "from now on")
+	line.Run(nowhere, "", "deploy", "--project", dir).Expect(t, exit.Unavailable, "", "from now on")
 	if p, err := project.Find(dir); err != nil || p.File.ID == "" {
 		t.Error(err)
 	}
@@ -150,7 +150,7 @@ func TestLegacyProjectGetsAnID(t *testing.T) {
 
 func TestInitWithoutATerminal(t *testing.T) {
 	dir := t.TempDir()
-	r := run(t, nil, "postgresql://u:hunter2@db.example\n", "init", dir, "--database-url", "-", "--json", "--services", "convex,platform,proxy")
+	r := line.Run(nil, "postgresql://u:hunter2@db.example\n", "init", dir, "--database-url", "-", "--json", "--services", "convex,platform,proxy")
 	r.Expect(t, 0, `"made": [`, "")
 	var made project.Result
 	if err := json.Unmarshal([]byte(r.Out), &made); err != nil || made.ID == "" || !slices.Contains(made.Added, "POSTGRES_URL") {
@@ -159,25 +159,25 @@ func TestInitWithoutATerminal(t *testing.T) {
 	if env := testkit.ReadFile(t, filepath.Join(dir, ".env")); !strings.Contains(env, "POSTGRES_URL=postgresql://u:hunter2@db.example\n") || strings.Contains(env, "DB_PASSWORD=") {
 		t.Error(env)
 	}
-	run(t, nil, "", "init", t.TempDir(), "--database-url", "-").Expect(t, exit.Usage, "", "is expected: URL of the Postgres server")
-	run(t, nil, "", "init", t.TempDir(), "--tls", "letsencrypt").Expect(t, exit.Usage, "", "--host")
-	run(t, nil, "", "init", dir, "--project", dir).Expect(t, exit.Usage, "", "twice")
-	run(t, nil, "", "init", dir).Expect(t, 0, "", "nothing was changed")
+	line.Run(nil, "", "init", t.TempDir(), "--database-url", "-").Expect(t, exit.Usage, "", "is expected: URL of the Postgres server")
+	line.Run(nil, "", "init", t.TempDir(), "--tls", "letsencrypt").Expect(t, exit.Usage, "", "--host")
+	line.Run(nil, "", "init", dir, "--project", dir).Expect(t, exit.Usage, "", "twice")
+	line.Run(nil, "", "init", dir).Expect(t, 0, "", "nothing was changed")
 }
 
 func TestInitInsideAProject(t *testing.T) {
 	dir := t.TempDir()
-	run(t, nil, "", "init", dir).Expect(t, 0, "", "")
+	line.Run(nil, "", "init", dir).Expect(t, 0, "", "")
 	t.Chdir(filepath.Join(dir, "agents"))
-	run(t, nil, "", "init").Expect(t, exit.Usage, "", "tale init "+dir)
-	run(t, nil, "", "init", ".", "--no-env").Expect(t, 0, "", "made")
+	line.Run(nil, "", "init").Expect(t, exit.Usage, "", "tale init "+dir)
+	line.Run(nil, "", "init", ".", "--no-env").Expect(t, 0, "", "made")
 }
 
 func TestHistory(t *testing.T) {
 	dir := t.TempDir()
-	run(t, nil, "", "init", dir).Expect(t, 0, "", "")
-	run(t, nil, "", "history", "--project", dir).Expect(t, 0, "", "nothing has been done")
-	run(t, nil, "", "history", "--project", dir, "--json").Expect(t, 0, "[]\n", "")
+	line.Run(nil, "", "init", dir).Expect(t, 0, "", "")
+	line.Run(nil, "", "history", "--project", dir).Expect(t, 0, "", "nothing has been done")
+	line.Run(nil, "", "history", "--project", dir, "--json").Expect(t, 0, "[]\n", "")
 	p, err := project.Find(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -191,28 +191,28 @@ func TestHistory(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r := run(t, nil, "", "history", "-n", "2", "--project", dir)
+	r := line.Run(nil, "", "history", "-n", "2", "--project", dir)
 	r.Expect(t, 0, "0.9 → 1.1", "")
 	if strings.Contains(r.Out, "1.0") || !regexp.MustCompile(`ann@box +tale deploy +0.9 → 1.2 +rolled back \(exit 1\) +1m1.2s +it did not start\n$`).MatchString(r.Out) {
 		t.Error(r.Out)
 	}
-	run(t, nil, "", "history", "-n", "1", "--json", "--project", dir).Expect(t, 0, `"exitCode": 1`, "")
+	line.Run(nil, "", "history", "-n", "1", "--json", "--project", dir).Expect(t, 0, `"exitCode": 1`, "")
 }
 
 func TestAServiceThatTheProjectDoesWithout(t *testing.T) {
 	dir := t.TempDir()
-	run(t, nil, "", "init", dir, "--services", "db,convex,proxy").Expect(t, 0, "", "")
-	run(t, nil, "", "deploy", "--services", "rag", "--project", dir).Expect(t, exit.Usage, "", "without: tale.json lists db, convex, proxy")
+	line.Run(nil, "", "init", dir, "--services", "db,convex,proxy").Expect(t, 0, "", "")
+	line.Run(nil, "", "deploy", "--services", "rag", "--project", dir).Expect(t, exit.Usage, "", "without: tale.json lists db, convex, proxy")
 }
 
 func TestCompletion(t *testing.T) {
 	for shell, text := range map[string]string{"bash": "__start_tale", "zsh": "#compdef tale", "fish": "complete -c tale"} {
-		run(t, nil, "", "completion", shell).Expect(t, 0, text, "")
+		line.Run(nil, "", "completion", shell).Expect(t, 0, text, "")
 	}
 	dir := t.TempDir()
-	run(t, nil, "", "init", dir, "--services", "db,convex,proxy").Expect(t, 0, "", "")
-	run(t, nil, "", "__complete", "--project", dir, "env", "check", "").Expect(t, 0, "db\nconvex\nproxy\n:4\n", "")
-	run(t, nil, "", "__complete", "completion", "").Expect(t, 0, "bash\nzsh\nfish\n", "")
+	line.Run(nil, "", "init", dir, "--services", "db,convex,proxy").Expect(t, 0, "", "")
+	line.Run(nil, "", "__complete", "--project", dir, "env", "check", "").Expect(t, 0, "db\nconvex\nproxy\n:4\n", "")
+	line.Run(nil, "", "__complete", "completion", "").Expect(t, 0, "bash\nzsh\nfish\n", "")
 }
 
 func (p *answering) answer(question, keys string) {
@@ -234,7 +234,7 @@ type answering struct {
 
 func TestInitAsks(t *testing.T) {
 	dir := t.TempDir()
-	p := &answering{taletest.OnTerminal(t, dir, "init"), t, 0}
+	p := &answering{line.OnTerminal(t, dir, "init"), t, 0}
 	p.answer("Host name of the site [localhost]", "https://a b\n")
 	p.answer("not a host name", "shop.example.com\n")
 	p.answer("Where the certificate comes from: selfsigned, external, letsencrypt [letsencrypt]", "\n")
@@ -249,14 +249,14 @@ func TestInitAsks(t *testing.T) {
 			t.Errorf("no %s in\n%s", line, env)
 		}
 	}
-	again := taletest.OnTerminal(t, dir, "init")
+	again := line.OnTerminal(t, dir, "init")
 	if code := again.Wait(); code != 0 {
 		t.Errorf("exit %d", code)
 	}
 	// The terminal may hold the last words longer than the process lives.
 	testkit.Eventually(t, "it says that nothing was changed", func() bool { return again.Says("nothing was changed") })
 	for _, args := range [][]string{{"init", "--yes"}, {"init", "--host", "a.example", "--tls", "external"}} {
-		if p := taletest.OnTerminal(t, t.TempDir(), args...); p.Wait() != 0 || p.Says("Host name") {
+		if p := line.OnTerminal(t, t.TempDir(), args...); p.Wait() != 0 || p.Says("Host name") {
 			t.Errorf("%v asks", args)
 		}
 	}
@@ -273,7 +273,7 @@ func echoes(t *testing.T, p *testkit.Terminal) bool {
 
 func TestSecretsAreNotShown(t *testing.T) {
 	dir := t.TempDir()
-	p := &answering{taletest.OnTerminal(t, dir, "init", "--yes", "--database-url", "-"), t, 0}
+	p := &answering{line.OnTerminal(t, dir, "init", "--yes", "--database-url", "-"), t, 0}
 	p.Until("no echo", func() bool { return !echoes(t, p.Terminal) })
 	p.answer("URL of the Postgres server (not shown)", "postgresql://u:hunter2@db.example\n")
 	if code := p.Wait(); code != 0 || p.Says("hunter2") {
@@ -287,7 +287,7 @@ func TestSecretsAreNotShown(t *testing.T) {
 // A terminal that went on showing nothing would be of no use.
 func TestCtrlCLeavesTheTerminalAsItWas(t *testing.T) {
 	dir := t.TempDir()
-	p := &answering{taletest.OnTerminal(t, dir, "init", "--yes", "--database-url", "-"), t, 0}
+	p := &answering{line.OnTerminal(t, dir, "init", "--yes", "--database-url", "-"), t, 0}
 	p.Until("no echo", func() bool { return !echoes(t, p.Terminal) })
 	p.answer("(not shown)", "\x03")
 	if code := p.Wait(); code != exit.Interrupted {
@@ -307,8 +307,8 @@ func TestAllAgreeOnANamedImage(t *testing.T) {
 	server, dir := enginetest.New(t), t.TempDir()
 	t.Setenv("PATH", filepath.Dir(server.Docker(t))+":"+os.Getenv("PATH"))
 	environ := config.Environ{"DOCKER_HOST": server.Host(), "HOME": t.TempDir()}
-	tale := func(args ...string) taletest.Result {
-		return run(t, environ, "", append(args, "--project", dir, "--yes")...)
+	tale := func(args ...string) line.Result {
+		return line.Run(environ, "", append(args, "--project", dir, "--yes")...)
 	}
 	tale("init", "--services", "db", "--registry", "r.example/x").Expect(t, 0, "", "")
 	made := server.AddImage(enginetest.Image{Tags: []string{"r.example/x/tale-db:1.0.0"}, HealthCheck: true, Labels: map[string]string{

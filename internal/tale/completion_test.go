@@ -3,6 +3,7 @@ package tale_test
 import (
 	"testing"
 
+	"github.com/tale-project/tale-runtime/internal/tale/taletest/line"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -13,8 +14,8 @@ func TestCompletionOfVersions(t *testing.T) {
 		".tale/history.jsonl": `{"command": "tale deploy", "version": "1.0.0", "result": "done"}` + "\n" + `{"command": "tale deploy", "version": "1.1.0", "result": "done"}` + "\n",
 	})
 	for _, command := range []string{"deploy", "rollback"} {
-		run(t, nil, "", "__complete", "--project", folder, command, "--version", "").Expect(t, 0, "1.1.0\n1.0.0\n:", "")
+		line.Run(nil, "", "__complete", "--project", folder, command, "--version", "").Expect(t, 0, "1.1.0\n1.0.0\n:", "")
 	}
 	// Where there is no project, there is nothing to complete, and nothing to say.
-	run(t, nil, "", "__complete", "--project", t.TempDir(), "rollback", "--version", "").Expect(t, 0, ":36\n", "")
+	line.Run(nil, "", "__complete", "--project", t.TempDir(), "rollback", "--version", "").Expect(t, 0, ":36\n", "")
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/doctor"
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/tale/taletest"
+	"github.com/tale-project/tale-runtime/internal/tale/taletest/line"
 )
 
 // What is wrong with the files keeps no other check from being made, nor the stack from
@@ -23,7 +23,7 @@ func TestDoctor(t *testing.T) {
 		}
 		return "", "", 127
 	})
-	verdicts := func(r taletest.Result) map[string]doctor.Verdict {
+	verdicts := func(r line.Result) map[string]doctor.Verdict {
 		t.Helper()
 		var findings []doctor.Finding
 		if err := json.Unmarshal([]byte(r.Out), &findings); err != nil {
@@ -35,7 +35,7 @@ func TestDoctor(t *testing.T) {
 		}
 		return verdicts
 	}
-	r := run(t, environ, "", "doctor", "--json", "--project", folder)
+	r := line.Run(environ, "", "doctor", "--json", "--project", folder)
 	got := verdicts(r)
 	for name, want := range map[string]doctor.Verdict{"engine": doctor.OK, ".env": doctor.Fail, "volumes": doctor.Skip, "stack: backend answers": doctor.OK} {
 		if got[name] != want {
@@ -46,15 +46,15 @@ func TestDoctor(t *testing.T) {
 		t.Errorf("exit %d", r.Code)
 	}
 	inside, code = `[{"name": "backend answers", "verdict": "fail", "detail": "no"}]`, 1
-	if got = verdicts(run(t, environ, "", "doctor", "--json", "--project", folder)); got["stack: backend answers"] != doctor.Fail {
+	if got = verdicts(line.Run(environ, "", "doctor", "--json", "--project", folder)); got["stack: backend answers"] != doctor.Fail {
 		t.Errorf("%v", got)
 	}
 	inside = `[{"name": "certificate", "verdict": "ok", "detail": "docker compose exec platform x", "fix": "docker compose up -d"}]`
-	if said := run(t, environ, "", "doctor", "--json", "--project", folder).Out; !strings.Contains(said, "docker exec shop-1-platform-green x") || !strings.Contains(said, `"tale deploy"`) {
+	if said := line.Run(environ, "", "doctor", "--json", "--project", folder).Out; !strings.Contains(said, "docker exec shop-1-platform-green x") || !strings.Contains(said, `"tale deploy"`) {
 		t.Errorf("not in words of tale: %s", said)
 	}
 	inside = "no JSON"
-	if got = verdicts(run(t, environ, "", "doctor", "--json", "--project", folder)); got["stack"] != doctor.Fail {
+	if got = verdicts(line.Run(environ, "", "doctor", "--json", "--project", folder)); got["stack"] != doctor.Fail {
 		t.Errorf("%v", got)
 	}
 }
@@ -62,14 +62,14 @@ func TestDoctor(t *testing.T) {
 // TestDoctorOnSecretsThatOthersRead, as after a copy of .env by hand.
 func TestDoctorOnSecretsThatOthersRead(t *testing.T) {
 	dir := t.TempDir()
-	run(t, nil, "", "init", dir).Expect(t, 0, "", "")
+	line.Run(nil, "", "init", dir).Expect(t, 0, "", "")
 	environ := config.Environ{"DOCKER_HOST": "unix://" + dir + "/no.sock"}
 	const said = "other users of this machine may read its secrets (-rw-r--r--)"
 	for mode, want := range map[os.FileMode]bool{0o600: false, 0o644: true} {
 		if err := os.Chmod(filepath.Join(dir, ".env"), mode); err != nil {
 			t.Fatal(err)
 		}
-		if out := run(t, environ, "", "doctor", "--project", dir).Out; strings.Contains(out, said) != want || strings.Contains(out, "chmod 600 "+dir) != want {
+		if out := line.Run(environ, "", "doctor", "--project", dir).Out; strings.Contains(out, said) != want || strings.Contains(out, "chmod 600 "+dir) != want {
 			t.Errorf("%s: %s", mode, out)
 		}
 	}
@@ -79,7 +79,7 @@ func TestDoctorOnSecretsThatOthersRead(t *testing.T) {
 // one.
 func TestDoctorWithoutAnEngine(t *testing.T) {
 	dir := t.TempDir()
-	run(t, nil, "", "init", dir).Expect(t, 0, "", "")
+	line.Run(nil, "", "init", dir).Expect(t, 0, "", "")
 	environ := config.Environ{"DOCKER_HOST": "unix://" + dir + "/no.sock"}
 	for _, tt := range []struct {
 		env  string
@@ -89,7 +89,7 @@ func TestDoctorWithoutAnEngine(t *testing.T) {
 		{"TLS_MODE=nope\n", map[string]doctor.Verdict{"engine": doctor.Fail, ".env": doctor.Fail, "stack of the files": doctor.Skip}},
 	} {
 		appendTo(t, filepath.Join(dir, ".env"), tt.env)
-		r := run(t, environ, "", "doctor", "--json", "--project", dir)
+		r := line.Run(environ, "", "doctor", "--json", "--project", dir)
 		var findings []doctor.Finding
 		if err := json.Unmarshal([]byte(r.Out), &findings); err != nil || r.Code != exit.Unavailable || r.Err != "" {
 			t.Fatalf("%v: %+v", err, r)

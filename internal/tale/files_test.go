@@ -6,7 +6,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
-	"github.com/tale-project/tale-runtime/internal/tale/taletest"
+	"github.com/tale-project/tale-runtime/internal/tale/taletest/line"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -14,9 +14,9 @@ func TestFiles(t *testing.T) {
 	server := enginetest.New(t)
 	folder := t.TempDir()
 	testkit.WriteTree(t, folder, map[string]string{"tale.json": `{"version": 1, "id": "shop-1"}`, "agents/a.json": "1\n", "agents/b.json": "1\n"})
-	files := func(args ...string) taletest.Result {
+	files := func(args ...string) line.Result {
 		t.Helper()
-		return run(t, config.Environ{"DOCKER_HOST": server.Host(), "HOME": folder}, "", append([]string{"files", "--project", folder}, args...)...)
+		return line.Run(config.Environ{"DOCKER_HOST": server.Host(), "HOME": folder}, "", append([]string{"files", "--project", folder}, args...)...)
 	}
 	files().Expect(t, exit.Down, "", "the service convex of shop-1 is not there")
 	server.AddContainer(enginetest.Container{Name: "shop-1-convex", Image: "x", Project: "shop-1", Service: "convex", Running: true})

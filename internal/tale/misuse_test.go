@@ -22,7 +22,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
-	"github.com/tale-project/tale-runtime/internal/tale/taletest"
+	"github.com/tale-project/tale-runtime/internal/tale/taletest/line"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -76,7 +76,7 @@ func newStage(t *testing.T) *stage {
 		closed: in("closed"), closedFolder: in("closed-folder"), unwritable: in("folder"),
 		environ: config.Environ{"DOCKER_HOST": "unix://" + in("no.sock"), "HOME": dir},
 	}
-	run(t, nil, "", "init", s.project).Expect(t, 0, "", "")
+	line.Run(nil, "", "init", s.project).Expect(t, 0, "", "")
 	testkit.WriteTree(t, dir, map[string]string{"file": "text\n", "closed": "text\n", "folder/x": "", "closed-folder/x": ""})
 	for path, mode := range map[string]fs.FileMode{s.closed: 0, s.closedFolder: 0, s.unwritable: 0o555} {
 		if err := os.Chmod(path, mode); err != nil {
@@ -112,7 +112,7 @@ func tree(t *testing.T, dir string) map[string]string {
 }
 
 // asNobody runs a command line as a user without rights, or as this one, if it has none.
-func (s *stage) asNobody(args ...string) taletest.Result {
+func (s *stage) asNobody(args ...string) line.Result {
 	s.Helper()
 	command := exec.CommandContext(s.Context(), "/proc/self/exe", args...)
 	var out, err bytes.Buffer
@@ -122,7 +122,7 @@ func (s *stage) asNobody(args ...string) taletest.Result {
 		command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	}
 	_ = command.Run() // the code says it
-	return taletest.Result{Code: command.ProcessState.ExitCode(), Out: out.String(), Err: err.String()}
+	return line.Result{Code: command.ProcessState.ExitCode(), Out: out.String(), Err: err.String()}
 }
 
 // libraries are words of Go and of what we use, which tell an operator nothing.
@@ -130,7 +130,7 @@ var libraries = regexp.MustCompile(`strconv|goroutine|panic|%!|<nil>|invalid arg
 
 // refuses checks that a command line ended with one of some codes, one message in our words
 // and no change.
-func (s *stage) refuses(r taletest.Result, words string, codes []int, args []string) {
+func (s *stage) refuses(r line.Result, words string, codes []int, args []string) {
 	s.Helper()
 	s.checked++
 	lines := strings.Split(strings.TrimSuffix(r.Err, "\n"), "\n")
@@ -161,7 +161,7 @@ func TestMisuseOfEveryCommand(t *testing.T) {
 		base := append(strings.Fields(path), "--project", s.project)
 		wrong := func(words string, codes []int, more ...string) {
 			args := append(slices.Clone(base), more...)
-			s.refuses(run(t, s.environ, "", args...), words, codes, args)
+			s.refuses(line.Run(s.environ, "", args...), words, codes, args)
 		}
 		asNobody := func(more ...string) {
 			args := append(slices.Clone(base), more...)
@@ -234,7 +234,7 @@ func TestPathsThatCannotBe(t *testing.T) {
 		if tt.command != "init" {
 			args = append(args, "--project", s.project)
 		}
-		call := func(args ...string) taletest.Result { return run(t, s.environ, "", args...) }
+		call := func(args ...string) line.Result { return line.Run(s.environ, "", args...) }
 		if tt.nobody {
 			call = s.asNobody
 		}
@@ -311,8 +311,8 @@ func TestHelpListsWhatIsRead(t *testing.T) {
 			path := strings.Fields(name)
 			environ := config.Environ{"HOME": s.dir, "DOCKER_HOST": engine, tt.variable: tt.value}
 			given := map[string][]string{"backup": {s.project}, "restore": {s.file}, "db migrate": {"--dir", s.folder}, "auth reset-owner": {"--password-stdin"}, "init": {"--no-env"}}[name]
-			r := run(t, environ, "secret\n", slices.Concat(path, given, []string{"--project", s.project})...)
-			_, help, _ := strings.Cut(run(t, nil, "", append(path, "--help")...).Out, "\nSettings: ")
+			r := line.Run(environ, "secret\n", slices.Concat(path, given, []string{"--project", s.project})...)
+			_, help, _ := strings.Cut(line.Run(nil, "", append(path, "--help")...).Out, "\nSettings: ")
 			listed := regexp.MustCompile(`\b` + tt.variable + `\b`).MatchString(help)
 			if named := strings.Contains(r.Out+r.Err, tt.sign); named != listed {
 				t.Errorf("tale %s: %s is listed: %v, and complained of: %v: exit %d: %s", name, tt.variable, listed, named, r.Code, r.Err)

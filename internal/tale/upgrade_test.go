@@ -8,6 +8,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/tale/selfupdate"
+	"github.com/tale-project/tale-runtime/internal/tale/taletest/line"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -19,10 +20,10 @@ func TestUpgradeNeedsKeys(t *testing.T) {
 		code, says = exit.Usage, "give a release, as 1.2.3"
 	}
 	for _, args := range [][]string{{"upgrade"}, {"update", "--force"}, {"upgrade", "--dry-run", "--json"}} {
-		run(t, nil, "", append(args, "--version", "nope")...).Expect(t, code, "", says)
+		line.Run(nil, "", append(args, "--version", "nope")...).Expect(t, code, "", says)
 	}
 	// An older tool calls the new program so, also outside of a project.
-	run(t, nil, "", "upgrade", "--internal-sync-only", "--force", "--project", t.TempDir()).Expect(t, 0, "", "")
+	line.Run(nil, "", "upgrade", "--internal-sync-only", "--force", "--project", t.TempDir()).Expect(t, 0, "", "")
 }
 
 // What the new program says of a project: what is pending, and it changes nothing.
@@ -32,11 +33,11 @@ func TestUpgradeNamesPendingMigrations(t *testing.T) {
 	folder := t.TempDir()
 	testkit.WriteTree(t, folder, map[string]string{"tale.json": `{"version": 1, "id": "shop-1"}`})
 	environ := config.Environ{"DOCKER_HOST": server.Host(), "HOME": t.TempDir()}
-	r := run(t, environ, "", "upgrade", "--internal-sync-only", "--project", folder)
+	r := line.Run(environ, "", "upgrade", "--internal-sync-only", "--project", folder)
 	r.Expect(t, 0, "", "applied by the next tale deploy once you agree: adopt-convex-stateful (0.3.1): ")
 	if files, err := os.ReadDir(folder); err != nil || len(files) != 1 || r.Out != "" {
 		t.Errorf("%v, %v, %q", files, err, r.Out)
 	}
 	environ["DOCKER_HOST"] = "unix://" + folder + "/no.sock"
-	run(t, environ, "", "upgrade", "--internal-sync-only", "--project", folder).Expect(t, exit.Unavailable, "", "no.sock")
+	line.Run(environ, "", "upgrade", "--internal-sync-only", "--project", folder).Expect(t, exit.Unavailable, "", "no.sock")
 }

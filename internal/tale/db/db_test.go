@@ -8,7 +8,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
-	"github.com/tale-project/tale-runtime/internal/tale/taletest"
+	"github.com/tale-project/tale-runtime/internal/tale/taletest/line"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -26,9 +26,9 @@ func TestDatabaseOfAnAdministrator(t *testing.T) {
 		"m/1_a.sql": "-- migrate:up\nCREATE TABLE a ();\n-- migrate:down\n",
 	})
 	environ := config.Environ{"HOME": folder}
-	db := func(in string, args ...string) taletest.Result {
+	db := func(in string, args ...string) line.Result {
 		t.Helper()
-		r := run(t, environ, in, append([]string{"db", "--project", folder}, args...)...)
+		r := line.Run(environ, in, append([]string{"db", "--project", folder}, args...)...)
 		if all := r.Out + r.Err; strings.Contains(all, "canary") || strings.Contains(all, password) {
 			t.Errorf("a password is shown: %s", all)
 		}
@@ -63,7 +63,7 @@ func TestDatabaseThatDoesNotRun(t *testing.T) {
 		".env":      "DB_PASSWORD=canary\nSITE_URL=https://x.example\nINSTANCE_SECRET=" + strings.Repeat("ab", 32) + "\n",
 	})
 	environ := config.Environ{"HOME": folder, "DOCKER_HOST": docker.Host()}
-	run(t, environ, "", "db", "init", "--project", folder).Expect(t, exit.Down, "", "the service db of shop-1 does not run")
-	run(t, environ, "", "db", "init", "--project", folder, "--dev").Expect(t, exit.Down, "", "the service db of shop-1-dev does not run")
-	run(t, environ, "", "db", "init", "--project", t.TempDir()).Expect(t, exit.Config, "", "tale init")
+	line.Run(environ, "", "db", "init", "--project", folder).Expect(t, exit.Down, "", "the service db of shop-1 does not run")
+	line.Run(environ, "", "db", "init", "--project", folder, "--dev").Expect(t, exit.Down, "", "the service db of shop-1-dev does not run")
+	line.Run(environ, "", "db", "init", "--project", t.TempDir()).Expect(t, exit.Config, "", "tale init")
 }

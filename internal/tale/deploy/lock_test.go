@@ -13,6 +13,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/tale/taletest"
+	"github.com/tale-project/tale-runtime/internal/tale/taletest/line"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -22,11 +23,11 @@ func lockedStack(t *testing.T) (server *enginetest.Server, dir string, environ c
 	server, dir = enginetest.New(t), t.TempDir()
 	t.Setenv("PATH", filepath.Dir(server.Docker(t))+":"+os.Getenv("PATH"))
 	environ = config.Environ{"DOCKER_HOST": server.Host(), "HOME": t.TempDir()}
-	run(t, nil, "", "init", dir, "--services", "db", "--registry", "r.example/x").Expect(t, 0, "", "")
+	line.Run(nil, "", "init", dir, "--services", "db", "--registry", "r.example/x").Expect(t, 0, "", "")
 	for _, version := range []string{"1.0.0", "1.0.1"} {
 		server.AddImage(enginetest.Image{Tags: []string{"r.example/x/tale-db:" + version}, HealthCheck: true})
 	}
-	run(t, environ, "", "deploy", "--yes", "--version", "1.0.0", "--project", dir).Expect(t, 0, "", "")
+	line.Run(environ, "", "deploy", "--yes", "--version", "1.0.0", "--project", dir).Expect(t, 0, "", "")
 	p, err := project.Find(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +57,7 @@ func TestAnotherHostHasTheLock(t *testing.T) {
 		{"reset", "--force", "--all"},
 		{"cleanup", "--yes", "--keep", "0"},
 	} {
-		r := run(t, environ, "", append(args, "--project", dir)...)
+		r := line.Run(environ, "", append(args, "--project", dir)...)
 		if r.Code != exit.Temporary || !strings.Contains(r.Err, "locked by ann at another host") {
 			t.Errorf("%v: exit %d, %q", args, r.Code, r.Err)
 		}
@@ -64,7 +65,7 @@ func TestAnotherHostHasTheLock(t *testing.T) {
 	if after := taletest.Standing(t, server); !slices.Equal(after, before) {
 		t.Errorf("there was %q and is %q", before, after)
 	}
-	run(t, environ, "", "deploy", "--all", "--dry-run", "--version", "1.0.1", "--project", dir).Expect(t, exit.Pending, "", "")
+	line.Run(environ, "", "deploy", "--all", "--dry-run", "--version", "1.0.1", "--project", dir).Expect(t, exit.Pending, "", "")
 }
 
 // What the other host has done while a deploy waited for its lock is not done again.
@@ -79,9 +80,9 @@ func TestAPlanIsMadeUnderTheLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	asked := func() int { return len(server.Changes()) }
-	before, ended := asked(), make(chan taletest.Result)
+	before, ended := asked(), make(chan line.Result)
 	go func() {
-		ended <- run(t, environ, "", "deploy", "--yes", "--version", "1.0.0", "--wait", "--project", dir)
+		ended <- line.Run(environ, "", "deploy", "--yes", "--version", "1.0.0", "--wait", "--project", dir)
 	}()
 	testkit.Eventually(t, "it asks for the lock", func() bool { return asked() > before })
 	if err := e.Start(t.Context(), db); err != nil {
@@ -100,9 +101,9 @@ func TestALockThatIsLostEndsADeploy(t *testing.T) {
 		t.Fatal(err)
 	}
 	server.SetLife("r.example/x/tale-db:1.0.1", enginetest.Life{Healthy: -1})
-	before, ended := len(server.Changes()), make(chan taletest.Result)
+	before, ended := len(server.Changes()), make(chan line.Result)
 	go func() {
-		ended <- run(t, environ, "", "deploy", "--yes", "--all", "--version", "1.0.1", "--timeout", "20s", "--project", dir)
+		ended <- line.Run(environ, "", "deploy", "--yes", "--all", "--version", "1.0.1", "--timeout", "20s", "--project", dir)
 	}()
 	testkit.Eventually(t, "the database is replaced", func() bool {
 		return slices.ContainsFunc(server.Changes()[before:], func(call string) bool {

@@ -9,7 +9,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
-	"github.com/tale-project/tale-runtime/internal/tale/taletest"
+	"github.com/tale-project/tale-runtime/internal/tale/taletest/line"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -18,7 +18,7 @@ import (
 func legacyHost(t *testing.T) (server *enginetest.Server, dir string, environ config.Environ) {
 	t.Helper()
 	server, dir = enginetest.New(t), t.TempDir()
-	run(t, nil, "", "init", dir, "--services", "db,convex,platform,proxy", "--registry", "r.example/x").Expect(t, 0, "", "")
+	line.Run(nil, "", "init", dir, "--services", "db,convex,platform,proxy", "--registry", "r.example/x").Expect(t, 0, "", "")
 	for _, service := range []string{"db", "convex", "platform", "proxy"} {
 		server.AddImage(enginetest.Image{Tags: []string{"r.example/x/tale-" + service + ":1.0.0"}, HealthCheck: true})
 	}
@@ -35,10 +35,10 @@ func legacyHost(t *testing.T) (server *enginetest.Server, dir string, environ co
 func TestWhoseAVolumeIsHasToBeSaid(t *testing.T) {
 	server, dir, environ := legacyHost(t)
 	for _, args := range [][]string{{"--yes"}, {"--dry-run"}, {"--migrate-volumes"}} {
-		r := run(t, environ, "", append([]string{"deploy", "--version", "1.0.0", "--project", dir}, args...)...)
+		r := line.Run(environ, "", append([]string{"deploy", "--version", "1.0.0", "--project", dir}, args...)...)
 		r.Expect(t, exit.Config, "", "tale_db-data: no container that uses it says which folder it is of: --adopt tale_db-data")
 	}
-	r := run(t, environ, "", "deploy", "--version", "1.0.0", "--project", dir, "--leave", "tale_db-data", "--dry-run")
+	r := line.Run(environ, "", "deploy", "--version", "1.0.0", "--project", dir, "--leave", "tale_db-data", "--dry-run")
 	r.Expect(t, exit.Pending, "tale_db-data stays as it is: you have said so", "")
 	for _, call := range server.Changes() {
 		if strings.Contains(call, "volumes") {
@@ -52,8 +52,8 @@ func TestWhoseAVolumeIsHasToBeSaid(t *testing.T) {
 
 func TestANewProjectTakesNoVolumesOfOthers(t *testing.T) {
 	_, dir, environ := legacyHost(t)
-	run(t, nil, "", "init", filepath.Join(dir, "new"), "--services", "db,convex,platform,proxy", "--registry", "r.example/x").Expect(t, 0, "", "")
-	r := run(t, environ, "", "deploy", "--version", "1.0.0", "--project", filepath.Join(dir, "new"), "--dry-run")
+	line.Run(nil, "", "init", filepath.Join(dir, "new"), "--services", "db,convex,platform,proxy", "--registry", "r.example/x").Expect(t, 0, "", "")
+	r := line.Run(environ, "", "deploy", "--version", "1.0.0", "--project", filepath.Join(dir, "new"), "--dry-run")
 	r.Expect(t, exit.Pending, "tale_db-data stays as it is: this project was made without it", "")
 }
 
@@ -63,7 +63,7 @@ func TestOnATerminalItAsksWhoseAVolumeIs(t *testing.T) {
 	server.Compose = ""
 	t.Setenv("DOCKER_HOST", server.Host())
 	t.Setenv("PATH", filepath.Dir(server.Docker(t))+":"+os.Getenv("PATH"))
-	p := taletest.OnTerminal(t, dir, "deploy", "--version", "1.0.0", "--project", dir)
+	p := line.OnTerminal(t, dir, "deploy", "--version", "1.0.0", "--project", dir)
 	p.Until("the question", func() bool {
 		return strings.Contains(p.Output.String(), "Are the data in tale_db-data this project's? [y/N] ")
 	})
@@ -85,7 +85,7 @@ func TestCtrlCEndsAQuestion(t *testing.T) {
 		{"Host name of the site", []string{"init", filepath.Join(t.TempDir(), "shop")}},
 		{"(not shown)", []string{"auth", "reset-owner", "--project", dir}},
 	} {
-		p := taletest.OnTerminal(t, dir, tt.args...)
+		p := line.OnTerminal(t, dir, tt.args...)
 		p.Until("the question", func() bool { return strings.Contains(p.Output.String(), tt.question) })
 		p.Type("\x03")
 		if code := p.Wait(); code != exit.Interrupted {
@@ -98,7 +98,7 @@ func TestCtrlCEndsAQuestion(t *testing.T) {
 func TestAFolderThatCannotBeWrittenTo(t *testing.T) {
 	server, dir, environ := legacyHost(t)
 	testkit.WriteTree(t, dir, map[string]string{".tale/unfinished.json/in": "the way"}) // for root, too
-	r := run(t, environ, "", "deploy", "--yes", "--version", "1.0.0", "--project", dir, "--leave", "tale_db-data")
+	r := line.Run(environ, "", "deploy", "--yes", "--version", "1.0.0", "--project", dir, "--leave", "tale_db-data")
 	r.Expect(t, exit.Failure, "", "nothing was changed")
 	for _, call := range server.Changes() {
 		if strings.Contains(call, "networks/create") || strings.Contains(call, "volumes/create") { // the lock has a container

@@ -11,18 +11,19 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/tale/taletest"
+	"github.com/tale-project/tale-runtime/internal/tale/taletest/line"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // shopOf makes a project whose web application serves 1.1.0, on an engine that has 1.0.0 as well,
 // and returns what runs a command in it.
-func shopOf(t *testing.T) (server *enginetest.Server, dir string, tale func(args ...string) taletest.Result) {
+func shopOf(t *testing.T) (server *enginetest.Server, dir string, tale func(args ...string) line.Result) {
 	t.Helper()
 	server, dir = enginetest.New(t), t.TempDir()
 	t.Setenv("PATH", filepath.Dir(server.Docker(t))+":"+os.Getenv("PATH"))
 	environ := config.Environ{"DOCKER_HOST": server.Host(), "HOME": t.TempDir()}
-	tale = func(args ...string) taletest.Result {
-		return run(t, environ, "", append(args, "--yes", "--project", dir)...)
+	tale = func(args ...string) line.Result {
+		return line.Run(environ, "", append(args, "--yes", "--project", dir)...)
 	}
 	tale("init", "--services", "db,convex,platform", "--registry", "r.example/x").Expect(t, 0, "", "")
 	for _, version := range []string{"1.0.0", "1.1.0"} {

@@ -1,3 +1,5 @@
+// Package taletest has what tests of tale share: a project whose stack runs on an engine in
+// memory. Its command lines are run by package line.
 package taletest
 
 import (

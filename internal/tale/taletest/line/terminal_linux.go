@@ -1,4 +1,4 @@
-package taletest
+package line
 
 import (
 	"os"
@@ -8,7 +8,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-// OnTerminal runs a command line of the test binary's role tale on a terminal.
+// OnTerminal runs a command line on a terminal, in a process of the test binary.
 func OnTerminal(t *testing.T, dir string, args ...string) *testkit.Terminal {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), "/proc/self/exe", args...)

@@ -1,16 +1,24 @@
-// Package taletest has what tests of tale's commands share: command lines that are run, and
-// a project whose stack runs on an engine in memory.
-package taletest
+// Package line runs command lines of tale in tests.
+package line
 
 import (
 	"bytes"
 	"strings"
 	"testing"
 
-	"github.com/spf13/cobra"
-
 	"github.com/tale-project/tale-runtime/internal/cli"
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/tale"
+	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 )
+
+// Main runs the tests of a package that run command lines also in processes of their own,
+// and returns the exit code.
+func Main(m *testing.M) int {
+	return enginetest.Main(m, map[string]func() int{
+		"tale": func() int { return cli.Main(tale.Command(config.FromOS())) },
+	})
+}
 
 // Result is what a command line has come to.
 type Result struct {
@@ -19,8 +27,9 @@ type Result struct {
 }
 
 // Run runs a command line without a terminal.
-func Run(root *cobra.Command, in string, args ...string) Result {
+func Run(environ config.Environ, in string, args ...string) Result {
 	var out, err bytes.Buffer
+	root := tale.Command(environ)
 	root.SetIn(strings.NewReader(in))
 	root.SetOut(&out)
 	root.SetErr(&err)
