@@ -81,7 +81,7 @@ func (w *backendWatch) whyLate() string {
 // howToLook returns where to read on about a backend that is late.
 func (w *backendWatch) howToLook() string {
 	if len(w.tail.Lines()) == 0 {
-		return "take CONVEX_BACKEND_COMMAND out of " + place.Here().Settings() + " (the image knows its own), then: " + place.Here().Start("convex")
+		return crash.OwnCommand()
 	}
 	return "read what it printed: " + place.Here().Tail(200, "convex")
 }

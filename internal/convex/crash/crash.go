@@ -98,9 +98,15 @@ func unexplained(e Evidence) (cause, fix string) {
 		return "a signal of another process ended the backend", "find out which process sends signals in this container"
 	case len(e.Lines) == 0:
 		return "the backend ended without having printed a line, which the official one never does: what CONVEX_BACKEND_COMMAND names may be another program",
-			"take CONVEX_BACKEND_COMMAND out of " + place.Here().Settings() + " (the image knows its own), then: " + place.Here().Start("convex")
+			OwnCommand()
 	case e.Code == 0:
 		return "the backend ended by itself without saying why", readLastLines
 	}
 	return "not known", readLastLines
+}
+
+// OwnCommand returns how the image's own backend is started again where another program may
+// be in its place.
+func OwnCommand() string {
+	return "take CONVEX_BACKEND_COMMAND out of " + place.Here().Settings() + " (the image knows its own), then: " + place.Here().Start("convex")
 }

@@ -95,7 +95,7 @@ func findEngine() (string, error) {
 const lastWords = time.Second
 
 // live reads what the child says until it has ended. What it has started may hold its
-// output for longer, in a group of its own, and nobody waits for that.
+// output for longer, in a group of its own, and is not waited for.
 func (p *process) live(output, errorOutput io.Reader) {
 	var reading sync.WaitGroup
 	allRead := make(chan struct{})

@@ -26,7 +26,7 @@ var databasePrivileges = []string{"CONNECT", "CREATE", "TEMPORARY"}
 // rightsOf is the part of a query that returns the grants of pg_database d, or null where
 // there are none but those that each database has.
 const rightsOf = `
-  CASE WHEN datacl IS NOT NULL THEN (SELECT coalesce(json_agg(json_build_object('role', CASE grantee WHEN datdba THEN '' WHEN 0 THEN 'public' ELSE pg_get_userbyid(grantee) END,
+  CASE WHEN datacl IS NOT NULL THEN (SELECT coalesce(json_agg(json_build_object('role', CASE grantee WHEN datdba THEN '' WHEN 0 THEN '` + everyone + `' ELSE pg_get_userbyid(grantee) END,
     'privilege', privilege_type, 'grantable', is_grantable)), '[]') FROM aclexplode(datacl)) END`
 
 // granted returns the statements that give a database the rights that it had.

@@ -28,7 +28,7 @@ func postgres(ctx context.Context, s *session.Session, state rollout.State) (ser
 	if err := config.Load(&settings, s.Settings.Environ()); err != nil {
 		return server, release, err
 	}
-	server.Platform = stack.Instance{Name: settings.Instance}.DatabaseName()
+	server.Platform = settings.Platform()
 	if settings.PostgresURL == "" {
 		db, there := state.Current(stack.DB)
 		if !there || !db.State.Running {

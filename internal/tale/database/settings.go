@@ -13,6 +13,9 @@ type Settings struct {
 	CAFile   string `env:"PG_CA_FILE"`
 }
 
+// Platform returns the backend's database.
+func (s Settings) Platform() string { return stack.Instance{Name: s.Instance}.DatabaseName() }
+
 // Authority returns PG_CA_FILE if this machine has it: it may be one of the container only.
 func (s Settings) Authority() string {
 	if _, err := os.Stat(s.CAFile); err != nil {

@@ -27,10 +27,9 @@ func CheckServer(ctx context.Context, p *project.Project, values project.Setting
 	if err != nil {
 		return "", err
 	}
-	target := database.Target{Server: server, CAFile: settings.Authority()}
-	status, err := target.Status(ctx, database.Options{
-		Platform: stack.Instance{Name: settings.Instance}.DatabaseName(), Role: target.User(), NeedVector: p.Has(stack.RAG) || p.Has(stack.Crawler),
-	})
+	target, options := database.Target{Server: server, CAFile: settings.Authority()}, optionsOf(p, settings)
+	options.Role = target.User()
+	status, err := target.Status(ctx, options)
 	if code := exit.Code(err); err != nil && code != exit.NoPermission && code != exit.Config {
 		return "", doctor.Warning(fmt.Errorf("from this machine: %w", err))
 	}

@@ -44,8 +44,8 @@ func (a *app) find(ctx context.Context, command *cobra.Command, o serverFlags) (
 	if err != nil {
 		return nil, done, err
 	}
-	d = &target{options: database.Options{Platform: stack.Instance{Name: settings.Instance}.DatabaseName(), Wait: o.wait}}
-	d.options.NeedVector = p == nil || p.Has(stack.RAG) || p.Has(stack.Crawler)
+	d = &target{options: optionsOf(p, settings)}
+	d.options.Wait = o.wait
 	switch {
 	case o.url != "":
 		err = a.givenServer(ctx, command, o, settings, d)
@@ -71,6 +71,11 @@ func (a *app) find(ctx context.Context, command *cobra.Command, o serverFlags) (
 		d.own.CAFile, d.own.Dial = d.CAFile, d.Dial
 	}
 	return d, done, nil
+}
+
+// optionsOf returns what a project needs of its server, or any stack where there is none.
+func optionsOf(p *project.Project, settings database.Settings) database.Options {
+	return database.Options{Platform: settings.Platform(), NeedVector: p == nil || p.Has(stack.RAG) || p.Has(stack.Crawler)}
 }
 
 // settings reads those of the project. Where the server is named there need not be
