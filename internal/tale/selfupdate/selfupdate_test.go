@@ -345,6 +345,19 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+// Every bit of a signature counts, those too that say what is not signed.
+func TestEachBitOfASignatureCounts(t *testing.T) {
+	s := newServer(t, "1.2.0")
+	text, signature := s.files[path("1.2.0", program)], s.files[path("1.2.0", program+".minisig")]
+	for bit := range 8 * len(signature) {
+		changed := bytes.Clone(signature)
+		changed[bit/8] ^= 1 << (bit % 8)
+		if _, err := selfupdate.Verify(s.keys, "1.2.0", program, bytes.NewReader(text), changed); err == nil {
+			t.Errorf("byte %d, bit %d: %q is taken for %q", bit/8, bit%8, changed, signature)
+		}
+	}
+}
+
 // A signature is for one file of one version, and for all of its bytes; of two programs
 // that were signed alike the one that release.json names is taken.
 func TestWhatASignatureIsFor(t *testing.T) {

@@ -60,7 +60,7 @@ func Verify(keys []minisign.PublicKey, version, name string, file io.Reader, sig
 func parseSignature(name string, text []byte) (parsed minisign.Signature, err error) {
 	if err = parsed.UnmarshalText(text); err == nil {
 		canonical := parsed
-		canonical.UntrustedComment = untrusted
+		canonical.UntrustedComment, canonical.Algorithm = untrusted, minisign.HashEdDSA
 		if again, err := canonical.MarshalText(); err == nil && bytes.Equal(again, text) {
 			return parsed, nil
 		}
