@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"syscall"
 )
 
@@ -132,22 +133,22 @@ func connection(err error) (Kind, string) {
 
 func protocol(err error) (Kind, string) {
 	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
+		saysFirst(err, "http: server closed idle connection"): // before the request was written
 		return Closed, "the server closed the connection before the answer was complete"
-	case isMalformedResponse(err):
+	case saysFirst(err, "malformed HTTP"): // a status line that cannot be read
 		return Protocol, "the server does not speak HTTP on this port (https instead of http?)"
 	}
 	return None, ""
 }
 
-// isMalformedResponse finds the errors that net/http makes of a status line it
-// cannot read. Their types are not exported; the text is what there is.
-func isMalformedResponse(err error) bool {
-	for err != nil {
-		if text := err.Error(); len(text) > 14 && text[:14] == "malformed HTTP" {
+// saysFirst reports whether err, or one that it wraps, begins with a text: net/http
+// exports neither the types nor the values of some errors.
+func saysFirst(err error, text string) bool {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if strings.HasPrefix(err.Error(), text) {
 			return true
 		}
-		err = errors.Unwrap(err)
 	}
 	return false
 }

@@ -8,7 +8,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -47,6 +49,37 @@ func TestOfTruncatedBody(t *testing.T) {
 		write(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
 	})
 	expect(t, get(t, http.DefaultTransport, "http://"+address), netcause.Closed)
+}
+
+// A peer may close the connection before the request is written.
+func TestOfAConnectionClosedAtOnce(t *testing.T) {
+	closed := make(chan struct{})
+	transport := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		return closing{conn, sync.OnceFunc(func() { close(closed) })}, err
+	}}
+	address := testkit.Listen(t, func(c net.Conn) { _ = c.Close() })
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { <-closed }})
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := transport.RoundTrip(request)
+	if err == nil {
+		_ = response.Body.Close()
+	}
+	expect(t, err, netcause.Closed)
+}
+
+// closing is a connection that tells when it is closed on this side.
+type closing struct {
+	net.Conn
+	tell func()
+}
+
+func (c closing) Close() error {
+	defer c.tell()
+	return c.Conn.Close()
 }
 
 func TestOfTLS(t *testing.T) {
