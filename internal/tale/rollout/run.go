@@ -259,7 +259,7 @@ func (r *rollout) up(ctx context.Context, c Change) error {
 		if err := r.remember(ctx, c, service); err != nil {
 			return err
 		}
-	case c.Colour != "":
+	case c.Colour != "" && c.Action != Start: // a colour that is made anew is still the one of before
 		r.started = append(r.started, c)
 	}
 	path, err := r.Model.Write(service.Project, r.pinned(service.Project))

@@ -309,6 +309,34 @@ func TestWhatTheEngineHasLostIsMadeAnew(t *testing.T) {
 	h.want("platform-blue 1.0.0", all)
 }
 
+// TestAColourMadeAnewStays when the run is taken back, as one does that was only stopped: it
+// is what served before.
+func TestAColourMadeAnewStays(t *testing.T) {
+	t.Parallel()
+	for _, lost := range []bool{false, true} {
+		h := newHost(t)
+		h.mustDeploy("1.0.0")
+		if err := h.engine.Stop(t.Context(), "p-platform-blue", 0); err != nil {
+			t.Fatal(err)
+		}
+		if lost {
+			h.Fault(http.MethodPost, "/containers/p-platform-blue/start", enginetest.Fault{Status: http.StatusConflict, Message: "id already in use"}, 1)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		plan, model := h.plan("1.0.0", rollout.Scope{})
+		h.visible = func(context.Context, engine.Container) (*site.Visitor, error) {
+			if h.running() == all {
+				cancel()
+			}
+			return nil, ctx.Err()
+		}
+		if err := h.run(ctx, plan, model); exit.Code(err) != exit.Interrupted {
+			t.Errorf("lost %t: exit code %d: %v", lost, exit.Code(err), err)
+		}
+		h.want("platform-blue 1.0.0", all)
+	}
+}
+
 // TestWhatWasNotReadyIsPutBackSo: no more is expected of it than before.
 func TestWhatWasNotReadyIsPutBackSo(t *testing.T) {
 	t.Parallel()
