@@ -25,21 +25,12 @@ func (d *deployment) goBack() (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	fits := func(e project.Entry) bool {
-		return cmp.Or(named, e.Release) == e.Release && e.Images[stack.Platform].ID != current.ImageID
-	}
+	fits := another(current.ImageID, named)
 	if killed, there := d.Project.Unfinished(); there && killed.Rollback && named == "" {
 		// It may have come to where it was going, which is not yet a step further back.
 		fits = func(e project.Entry) bool { return e.Images[stack.Platform].ID == killed.Images[stack.Platform].ID }
 	}
-	var earlier project.Entry
-	found := false
-	for _, e := range slices.Backward(releases) {
-		if found = fits(e); found {
-			earlier = e
-			break
-		}
-	}
+	earlier, found := last(releases, fits)
 	switch {
 	case !found && named == "":
 		return nil, exit.Errorf(exit.Failure, "there is no earlier release to go back to: `tale history` shows none that served before the present one")
@@ -62,6 +53,42 @@ func (d *deployment) goBack() (map[string]string, error) {
 	}
 	d.release.Version = earlier.Release
 	return ids, nil
+}
+
+// another returns the condition for releases of another image than one that serves, of all
+// versions or a named one.
+func another(serves, named string) func(project.Entry) bool {
+	return func(e project.Entry) bool {
+		return cmp.Or(named, e.Release) == e.Release && e.Images[stack.Platform].ID != serves
+	}
+}
+
+// last returns the last release that a condition fits, and whether there is one.
+func last(releases []project.Entry, fits func(project.Entry) bool) (project.Entry, bool) {
+	for _, e := range slices.Backward(releases) {
+		if fits(e) {
+			return e, true
+		}
+	}
+	return project.Entry{}, false
+}
+
+// next says what may follow when a release serves: the way back as rollback will take it.
+func (d *deployment) next() string {
+	text := "next: tale status"
+	releases, err := d.Project.Releases()
+	if err != nil || len(releases) == 0 {
+		return text
+	}
+	present := releases[len(releases)-1]
+	switch back, there := last(releases, another(present.Images[stack.Platform].ID, "")); {
+	case !there:
+		return text
+	case lower(back.Release, present.Release):
+		return text + fmt.Sprintf(", or back to %s, if it can read the data of %s, with: tale rollback --accept-data-loss", back.Release, present.Release)
+	default:
+		return text + fmt.Sprintf(", or back to %s with: tale rollback", back.Release)
+	}
 }
 
 // tagIsNamed returns why a --version would change nothing.

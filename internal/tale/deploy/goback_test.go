@@ -182,6 +182,30 @@ func TestGoingBackOnDataOfANewerRelease(t *testing.T) {
 	}
 }
 
+// TestTheWayBackThatIsNamed is one that rollback takes as it stands there.
+func TestTheWayBackThatIsNamed(t *testing.T) {
+	for _, tt := range []struct{ history, want string }{
+		{"", "next: tale status"},
+		{"1.0.0", "next: tale status"},
+		{"1.0.0 1.0.0", "next: tale status"}, // its settings differed
+		{"1.0.0 1.0.1", "next: tale status, or back to 1.0.0 with: tale rollback"},
+		{"1.0.0 1.1.0", "next: tale status, or back to 1.0.0, if it can read the data of 1.1.0, with: tale rollback --accept-data-loss"},
+		{"1.0.0 1.1.0 1.2.0 <1.1.0", "next: tale status, or back to 1.0.0, if it can read the data of 1.1.0, with: tale rollback --accept-data-loss"},
+		{"1.2.0 1.1.9", "next: tale status, or back to 1.2.0 with: tale rollback"},
+		{"1.0.0 1.0.1 <1.0.0", "next: tale status"},
+	} {
+		d := &deployment{Session: &session.Session{Project: &project.Project{Dir: t.TempDir()}}}
+		for name := range strings.FieldsSeq(tt.history) {
+			if err := d.Project.Record(ofRelease(strings.TrimPrefix(name, "<"), strings.HasPrefix(name, "<"))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := d.next(); got != tt.want {
+			t.Errorf("after %s: %q, want %q", tt.history, got, tt.want)
+		}
+	}
+}
+
 // TestTheSnapshotOfAKilledDeployIsKnown: the run notes it before it is taken.
 func TestTheSnapshotOfAKilledDeployIsKnown(t *testing.T) {
 	s, noted := taletest.NewShop(t), ""

@@ -227,8 +227,8 @@ func (d *deployment) carryOut(ctx context.Context) error {
 		return d.out.Failed(err)
 	}
 	d.deliver(ctx)
-	return d.out.Result(fmt.Sprintf("version %s serves since %s, after %s: %s\nnext: tale status, or back with: tale rollback", d.plan.Version,
-		time.Now().Format(time.TimeOnly), time.Since(d.began).Round(100*time.Millisecond), d.Settings.Get("SITE_URL")), left)
+	return d.out.Result(fmt.Sprintf("version %s serves since %s, after %s: %s\n%s", d.plan.Version,
+		time.Now().Format(time.TimeOnly), time.Since(d.began).Round(100*time.Millisecond), d.Settings.Get("SITE_URL"), d.next()), left)
 }
 
 // begin notes what is under way.
