@@ -31,15 +31,17 @@ func (a *app) backupCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "backup [FILE]",
 		Short: "Write databases and files of one moment to a file",
-		Long: `Write all databases and the convex volume, as they are at one moment, to a file. The
+		Long: `Write the databases and the convex volume, as they are at one moment, to a file: all
+databases of the project's own server, of one elsewhere (POSTGRES_URL) the stack's two. The
 site goes on: convex stands still for the part of a second in which the last changes
 are copied, and goes on by itself if this command is killed. The file is there when it
 is whole and was read back. In a folder, here by default, it is ID-TIME.tar.
 
 With --recipient or --passphrase it is encrypted by age and has .env, too. Otherwise it
 has not: keep .env apart, because nothing can be restored without its INSTANCE_SECRET.
-What the proxy keeps, the volumes of rag and crawler, and files in S3 are not part of it.
---no-files leaves the volume out, which is for looking at the data: it cannot be restored.
+What the proxy keeps, volumes of other services (rag, crawler, your own), and files in S3
+are not part of it: the last lines name them. --no-files leaves the convex volume out,
+which is for looking at the data: it cannot be restored.
 
 Exit codes: 0 done; 1 failed, and there is no file; 64 usage; 69 the engine or Postgres
 is unreachable; 75 locked, too much is written now, or convex or Postgres was restarted;

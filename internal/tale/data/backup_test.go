@@ -7,11 +7,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/tale/session"
 	"github.com/tale-project/tale-runtime/internal/tale/taletest"
@@ -81,6 +83,39 @@ func TestNothingGoesOnBeforeTheDatabasesKeepTheMoment(t *testing.T) {
 	})
 	if err := s.Run(s.app.backupCommand(), filepath.Join(s.app.Folder, "b.tar")); err == nil || wentOn.Load() {
 		t.Errorf("%v, it went on: %t", err, wentOn.Load())
+	}
+}
+
+// TestWhatABackupLeavesOutIsNamed at its end, and nothing where it leaves nothing out.
+func TestWhatABackupLeavesOutIsNamed(t *testing.T) {
+	const beginning = "not in the backup"
+	s := newShop(t)
+	backup := func() string {
+		t.Helper()
+		var said bytes.Buffer
+		command := s.app.backupCommand()
+		command.SetArgs([]string{filepath.Join(s.app.Folder, "b.tar")})
+		command.SetOut(io.Discard)
+		command.SetErr(&said)
+		if err := command.ExecuteContext(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return said.String()
+	}
+	if said := backup(); strings.Contains(said, beginning) {
+		t.Errorf("it says %s", said)
+	}
+	for service, volumes := range map[string]map[string]string{
+		"rag":   {"/app/data": "shop-1_rag-data", "/app/platform-config": "shop-1_convex-data"},
+		"proxy": {"/data": "shop-1_caddy-data", "/certs": "/etc/ssl", "/mine": "shop-1_mine", "/other": "shop-12_other"},
+	} {
+		s.AddContainer(enginetest.Container{Project: "shop-1", Service: service, Name: "shop-1-" + service, Image: "x:1", Volumes: volumes, Running: true})
+	}
+	env := filepath.Join(s.app.Folder, ".env")
+	testkit.WriteTree(t, s.app.Folder, map[string]string{".env": testkit.ReadFile(t, env) + "\nS3_STORAGE_FILES_BUCKET=files"})
+	want := beginning + ": volumes shop-1_mine, shop-1_rag-data; files in S3, which has to keep versions of its own\n"
+	if said := backup(); !strings.Contains(said, want) {
+		t.Errorf("it says\n%s\nwant %s", said, want)
 	}
 }
 

@@ -61,14 +61,16 @@ func takeBackup(ctx context.Context, s *session.Session, path string, recipients
 	} else if !noFiles {
 		return m, exit.Errorf(exit.Config, "there is no volume %s to back up: `tale deploy` makes it", volume)
 	}
-	if s.Settings.Get("S3_STORAGE_FILES_BUCKET") != "" {
-		out.Say("note: files are in S3 and not part of the backup: it has to keep versions of its own")
-	}
 	if t.Files, err = projectFiles(s, len(recipients) > 0); err != nil {
 		return m, err
 	}
 	removePartial(s, filepath.Dir(path))
-	return t.Run(ctx)
+	if m, err = t.Run(ctx); err == nil {
+		if text := leftOut(s, state); text != "" {
+			out.Say(text)
+		}
+	}
+	return m, err
 }
 
 // removePartial removes what killed backups have left in a folder under names that have
