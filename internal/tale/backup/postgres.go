@@ -38,29 +38,6 @@ const ownMaintenance = "postgres"
 
 func (s Server) maintenance() string { return cmp.Or(s.Maintenance, ownMaintenance) }
 
-// FindMaintenance takes the first of some databases that can be connected to.
-func (s *Server) FindMaintenance(ctx context.Context, databases []string) (err error) {
-	for _, s.Maintenance = range databases {
-		if err = s.try(ctx); err == nil || !thisDatabase.MatchString(err.Error()) {
-			break
-		}
-	}
-	switch {
-	case err == nil:
-		return nil
-	case refusedLogin.MatchString(err.Error()), thisDatabase.MatchString(err.Error()):
-		return exit.Errorf(exit.NoPermission, "Postgres refuses the login: compare user and password with the server's, and see its pg_hba.conf: %w", err)
-	}
-	return exit.Errorf(exit.Unavailable, "Postgres does not answer, `tale db status` says when it does again: %w", err)
-}
-
-// thisDatabase is what a server says of a login that another database may admit, and
-// refusedLogin of one that none does.
-var (
-	thisDatabase = regexp.MustCompile(`database ".*" does not exist|permission denied for database|no pg_hba.conf entry|not currently accepting connections`)
-	refusedLogin = regexp.MustCompile(`authentication failed|role ".*" does not exist|not permitted to log in|no password supplied`)
-)
-
 // ours returns the condition for the databases of the project, of which each may be looked
 // into.
 func (s Server) ours() string {
@@ -173,9 +150,10 @@ func connection(database string) string {
 
 // program finds one of Postgres where the database image's entrypoint finds the server:
 // the first of the PATH may be of another version. It takes the place of the shell: an
-// orphan would become a child of Postgres, which starts anew when one is killed.
+// orphan would become a child of Postgres, which starts anew when one is killed. What it
+// says itself is in English, whatever the image's language.
 func program(name string, args ...string) []string {
-	find := `PATH="/usr/lib/postgresql/${PG_MAJOR:-none}/bin:/usr/local/postgres/bin:$PATH" exec "$0" "$@"`
+	find := `LC_ALL=C PATH="/usr/lib/postgresql/${PG_MAJOR:-none}/bin:/usr/local/postgres/bin:$PATH" exec "$0" "$@"`
 	return append([]string{"sh", "-c", find, name}, args...)
 }
 

@@ -1,8 +1,11 @@
 package data
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"errors"
+	"net"
 	"os"
 	"slices"
 
@@ -60,17 +63,18 @@ func externalPostgres(ctx context.Context, s *session.Session, state rollout.Sta
 	if !slices.Contains(state.Networks, network) {
 		network = "bridge"
 	}
-	authority := settings.Authority()
-	server.Environ = loginVariables(postgres, authority)
+	reached, err := reach(ctx, s, state, settings, network)
+	if err != nil {
+		return release, err
+	}
+	server.Environ, server.Maintenance = loginVariables(postgres, reached), reached.Database
 	server.Databases = []string{server.Platform, database.Knowledge}
 	if server.Container, release, err = s.Engine.Lend(ctx, image, network, map[string]string{engine.LabelProject: s.Project.File.ID}); err != nil {
 		return func() {}, err
 	}
-	if authority != "" {
-		err = lendFile(ctx, s.Engine, server.Container, authority)
-	}
-	if err == nil {
-		err = server.FindMaintenance(ctx, append(database.Maintenance(postgres.URL.User.Username()), "template1"))
+	if reached.Authority != nil {
+		in := engine.Streams{In: bytes.NewReader(reached.Authority)}
+		err = s.Engine.Stream(ctx, server.Container, []string{"sh", "-c", `cat > "$0"`, lentAuthority}, nil, in)
 	}
 	if err != nil {
 		release()
@@ -79,34 +83,65 @@ func externalPostgres(ctx context.Context, s *session.Session, state rollout.Sta
 	return release, err
 }
 
-// lentAuthority is where a lent container has the file of PG_CA_FILE.
+// reach logs in to the server from a network of the engine, as the backend does.
+func reach(ctx context.Context, s *session.Session, state rollout.State, settings database.Settings, network string) (r database.Reached, err error) {
+	t := database.Target{CAFile: settings.Authority()}
+	if t.Server, err = settings.Server(); err != nil {
+		return r, err
+	}
+	t.Dial = func(ctx context.Context, _, address string) (net.Conn, error) {
+		return s.Engine.Dial(ctx, network, address)
+	}
+	if t.CAFile == "" && settings.CAFile != "" && t.Server.Mode != stack.SSLDisable {
+		remove, err := ownAuthority(ctx, s, state, settings.CAFile, &t)
+		if err != nil {
+			return r, exit.Errorf(exit.Config, "cannot check the certificate of Postgres at %s: this machine does not have the PG_CA_FILE %s, and the container of convex neither: %w", t.Server.Address(), settings.CAFile, err)
+		}
+		defer remove()
+	}
+	return t.Reach(ctx)
+}
+
+// ownAuthority copies the file that the backend goes by out of its container, until remove.
+func ownAuthority(ctx context.Context, s *session.Session, state rollout.State, path string, t *database.Target) (remove func(), err error) {
+	convex, there := state.Current(stack.Convex)
+	if !there {
+		return nil, errors.New("there is none")
+	}
+	text, err := s.Engine.ReadFile(ctx, convex.ID, path)
+	if err != nil {
+		return nil, err
+	}
+	file, err := os.CreateTemp("", "tale-ca-*.pem")
+	if err != nil {
+		return nil, err
+	}
+	remove = func() { _ = os.Remove(file.Name()) }
+	_, err = file.Write(text)
+	if err = errors.Join(err, file.Close()); err != nil {
+		remove()
+	}
+	t.CAFile = file.Name()
+	return remove, err
+}
+
+// lentAuthority is where a lent container has the certificate of an authority.
 const lentAuthority = "/tmp/tale-ca.pem"
 
-// loginVariables returns what tells the programs of Postgres where to log in. With the file
-// of an authority they check whom they log in to, where TLS is required; unlike the backend
-// they trust that authority alone then, and take TLS that is only preferred unchecked.
-func loginVariables(postgres stack.Postgres, authority string) map[string]string {
+// loginVariables returns what tells the programs of Postgres to log in as the backend does,
+// which knows more ways to come by an authority: they get the one that has signed.
+func loginVariables(postgres stack.Postgres, reached database.Reached) map[string]string {
 	password, _ := postgres.URL.User.Password()
 	variables := map[string]string{
-		"PGHOST": postgres.URL.Hostname(), "PGPORT": postgres.Port(), "PGUSER": postgres.URL.User.Username(), "PGPASSWORD": password, "PGSSLMODE": string(postgres.Mode),
+		"PGHOST": postgres.URL.Hostname(), "PGPORT": postgres.Port(), "PGUSER": postgres.URL.User.Username(), "PGPASSWORD": password, "PGSSLMODE": "disable",
 	}
 	if options := postgres.URL.Query().Get("options"); options != "" {
 		variables["PGOPTIONS"] = options
 	}
-	if authority != "" && postgres.Mode == stack.SSLRequire {
+	if reached.Secured {
 		variables["PGSSLMODE"], variables["PGSSLROOTCERT"] = "verify-full", lentAuthority
 	}
 	return variables
-}
-
-// lendFile gives a lent container the file of an authority.
-func lendFile(ctx context.Context, e *engine.Engine, container, authority string) error {
-	file, err := os.Open(authority)
-	if err != nil {
-		return exit.Errorf(exit.Config, "cannot read PG_CA_FILE: %w", err)
-	}
-	defer file.Close()
-	return e.Stream(ctx, container, []string{"sh", "-c", `cat > "$0"`, lentAuthority}, nil, engine.Streams{In: file})
 }
 
 // databaseImage returns the database image of the release, also where the project does

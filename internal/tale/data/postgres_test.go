@@ -4,59 +4,132 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/config"
-	"github.com/tale-project/tale-runtime/internal/tale/database"
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/tale-project/tale-runtime/internal/convex/postgres/postgrestest"
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/site/sitetest"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-// TestAServerElsewhereIsChecked where there is the authority of its certificate, which the
-// container that lends its programs gets.
-func TestAServerElsewhereIsChecked(t *testing.T) {
-	authority := filepath.Join(t.TempDir(), "ca.pem")
-	testkit.WriteTree(t, filepath.Dir(authority), map[string]string{"ca.pem": "the authority"})
-	for address, want := range map[string]string{
-		"postgresql://u:p@db.example":                 "verify-full " + lentAuthority,
-		"postgresql://u:p@db.example?sslmode=require": "verify-full " + lentAuthority,
-		"postgresql://u:p@db.example?sslmode=prefer":  "prefer ",
-		"postgresql://u:p@db.example?sslmode=disable": "disable ",
-	} {
-		for file, want := range map[string]string{authority: want, "/there/is/none": strings.Replace(want, "verify-full "+lentAuthority, "require ", 1)} {
-			settings := database.Settings{}
-			if err := config.Load(&settings, config.Environ{"POSTGRES_URL": address, "PG_CA_FILE": file}); err != nil {
-				t.Fatal(err)
-			}
-			server, err := settings.Server()
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := loginVariables(server, settings.Authority())
-			if said := got["PGSSLMODE"] + " " + got["PGSSLROOTCERT"]; said != want {
-				t.Errorf("%s with %s: %q, want %q", address, file, said, want)
-			}
-		}
-	}
-	s, lent := newShop(t), ""
+// elsewhere gives a shop a server elsewhere: its address with a mode of TLS, and the file of
+// an authority.
+func (s *shop) elsewhere(server *postgrestest.Server, mode, authority string) {
+	s.t.Helper()
 	env := filepath.Join(s.app.Folder, ".env")
-	testkit.WriteTree(t, s.app.Folder, map[string]string{".env": testkit.ReadFile(t, env) + "\nPOSTGRES_URL=postgresql://u:p@db.example\nPG_CA_FILE=" + authority})
-	opened, err := s.App.Session(t.Context())
+	testkit.WriteTree(s.t, s.app.Folder, map[string]string{".env": testkit.ReadFile(s.t, env) + "\nPOSTGRES_URL=postgresql://u:p@" + server.Addr() + mode + "\nPG_CA_FILE=" + authority})
+	opened, err := s.App.Session(s.t.Context())
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	defer opened.Close()
 	s.AddImage(enginetest.Image{Tags: []string{databaseImage(opened)}})
-	s.SetProgram(func(container string, command []string, in io.Reader, out, errs io.Writer) int {
-		if slices.Contains(command, lentAuthority) {
-			text, _ := io.ReadAll(in)
-			lent = string(text)
-			return 0
+}
+
+// TestAServerElsewhereIsLoggedInToAsTheBackendDoes: with its rules of TLS, and with the
+// authority that it knows. The programs get the one that has signed.
+func TestAServerElsewhereIsLoggedInToAsTheBackendDoes(t *testing.T) {
+	offered, authority := testkit.Certificate(t)
+	other := filepath.Join(t.TempDir(), "other.pem")
+	_, root := sitetest.Certificate()
+	testkit.WriteTree(t, filepath.Dir(other), map[string]string{"other.pem": string(root)})
+	for _, tt := range []struct {
+		name, mode, file, inConvex string
+		plain                      bool
+		sslmode                    string // of the programs; "" where the backup is refused
+	}{
+		{"required", "", authority, "", false, "verify-full"},
+		{"preferred and offered", "?sslmode=prefer", authority, "", false, "verify-full"},
+		{"preferred and not offered", "?sslmode=prefer", authority, "", true, "disable"},
+		{"required and not offered", "?sslmode=require", authority, "", true, ""},
+		{"forbidden", "?sslmode=disable", authority, "", false, "disable"},
+		{"the container of convex has the authority", "?sslmode=require", "/certs/ca.pem", authority, false, "verify-full"},
+		{"nothing has the authority", "?sslmode=require", "/certs/ca.pem", "", false, ""},
+		{"forbidden, and nothing has the authority", "?sslmode=disable", "/certs/ca.pem", "", false, "disable"},
+		{"another authority", "?sslmode=prefer", other, "", false, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, lent := newShop(t), ""
+			s.elsewhere(postgrestest.Start(t, func(f *postgrestest.Server) {
+				if !tt.plain {
+					f.TLS = offered
+				}
+			}), tt.mode, tt.file)
+			if tt.inConvex != "" {
+				s.SetFile("shop-1-convex", tt.file, testkit.ReadFile(t, tt.inConvex))
+			}
+			s.SetProgram(func(container string, command []string, in io.Reader, out, errs io.Writer) int {
+				if slices.Contains(command, lentAuthority) {
+					text, _ := io.ReadAll(in)
+					lent = string(text)
+					return 0
+				}
+				return s.Postgres.Program(container, command, in, out, errs)
+			})
+			opened, err := s.App.Session(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer opened.Close()
+			state, err := opened.Observed(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			server, release, err := postgres(t.Context(), opened, state)
+			defer release()
+			if tt.sslmode == "" {
+				testkit.WantError(t, err, exit.Config, "Postgres at ")
+				return
+			}
+			if err != nil || server.Environ["PGSSLMODE"] != tt.sslmode || server.Maintenance != "postgres" {
+				t.Fatalf("%v, the programs get %q, in the database %s", err, server.Environ["PGSSLMODE"], server.Maintenance)
+			}
+			if want := tt.sslmode == "verify-full"; (lent == testkit.ReadFile(t, authority)) != want || (server.Environ["PGSSLROOTCERT"] == lentAuthority) != want {
+				t.Errorf("lent was %q", lent)
+			}
+			if err := s.Run(s.app.backupCommand(), filepath.Join(s.app.Folder, "b.tar")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestALoginElsewhereThatIsRefused is told by its code, whatever language the server speaks,
+// and not taken for a server that is away. A password is tried once.
+func TestALoginElsewhereThatIsRefused(t *testing.T) {
+	for code, want := range map[string]struct{ exit, logins int }{
+		"28P01": {exit.NoPermission, 1}, "28000": {exit.NoPermission, 5}, "42501": {exit.NoPermission, 5}, "57P03": {exit.Unavailable, 1}, "53300": {exit.Unavailable, 1},
+	} {
+		s := newShop(t)
+		server := postgrestest.Start(t, func(f *postgrestest.Server) { f.Refuse = postgrestest.Refuse(code, "das geht nicht") })
+		s.elsewhere(server, "?sslmode=disable", "")
+		testkit.WantError(t, s.Run(s.app.backupCommand(), filepath.Join(s.app.Folder, "b.tar")), want.exit, "Postgres at ", code)
+		if got := server.Logins(); got != want.logins {
+			t.Errorf("%s: %d logins, want %d", code, got, want.logins)
 		}
-		return s.Postgres.Program(container, command, in, out, errs)
-	})
-	if err := s.Run(s.app.backupCommand(), filepath.Join(s.app.Folder, "b.tar")); err != nil || lent != "the authority" {
-		t.Errorf("lent was %q: %v", lent, err)
+	}
+}
+
+// TestADatabaseThatAdmitsTheUser is looked for where the first ones do not.
+func TestADatabaseThatAdmitsTheUser(t *testing.T) {
+	for _, code := range []string{"3D000", "42501", "28000", "55000"} {
+		s := newShop(t)
+		refuse := postgrestest.Refuse(code, "hier nicht")
+		server := postgrestest.Start(t, func(f *postgrestest.Server) {
+			f.Refuse = func(n int) *pgproto3.ErrorResponse {
+				if n < 4 {
+					return refuse(n)
+				}
+				return nil
+			}
+		})
+		s.elsewhere(server, "?sslmode=disable", "")
+		s.Postgres.Reset(map[string]string{"tale_platform": "", "defaultdb": ""})
+		if err := s.Run(s.app.backupCommand(), filepath.Join(s.app.Folder, "b.tar")); err != nil || server.Logins() != 4 {
+			t.Errorf("%s: %d logins, %v", code, server.Logins(), err)
+		}
 	}
 }

@@ -25,6 +25,7 @@ const (
 	endedByAdmin       = "57P01"
 	crashed            = "57P02"
 	tooManyConnections = "53300"
+	closedDatabase     = "55000"
 )
 
 // state returns the SQLSTATE of a server's word, "" of another error.
@@ -80,13 +81,13 @@ func (t Target) explain(database string, err error) (code int, why, fix string) 
 	case isDialled: // by the engine, in words of its own
 		return dialled.ExitCode(), dialled.Error(), "check host and port, and that the server is in that network"
 	case isFile:
-		return exit.Config, err.Error(), "name a PEM file of this machine with --ca"
+		return exit.Config, err.Error(), "name a PEM file of this machine in PG_CA_FILE, or to `tale db` with --ca"
 	case errors.Is(err, pglogin.ErrNoTLS):
 		return exit.Config, "it does not offer TLS, which its host or the sslmode of its URL requires", "add ?sslmode=disable to the URL if the network is trusted"
 	case errors.Is(err, pglogin.ErrNotPostgres):
 		return exit.Unavailable, "what answers there is no Postgres server", "check host and port"
 	case kind == netcause.TLS:
-		return exit.Config, words, "name the PEM file of the authority that signed its certificate with --ca"
+		return exit.Config, words, "name the PEM file of the authority that signed its certificate in PG_CA_FILE, or to `tale db` with --ca"
 	case kind == netcause.DNS:
 		return exit.Unavailable, words, "check the host in the URL"
 	case kind == netcause.Silent:

@@ -64,21 +64,7 @@ func (t Target) anywhere(ctx context.Context, o Options) (*connection, error) {
 	if o.Database != "" {
 		return t.connect(ctx, o.Database)
 	}
-	var first error
-	for _, database := range append(Maintenance(t.User()), o.Platform, Knowledge, "template1") {
-		c, err := t.connect(ctx, database)
-		if err == nil {
-			return c, nil
-		}
-		if first == nil {
-			first = err
-		}
-		// A login that is not admitted may be so for one database only.
-		if code := state(err); code != noDatabase && code != noPrivilege && code != notAdmitted {
-			return nil, err
-		}
-	}
-	return nil, first
+	return t.admitted(ctx, append(Maintenance(t.User()), o.Platform, Knowledge, "template1"))
 }
 
 // Maintenance returns databases that a server may have for whom a user is to log in as

@@ -238,7 +238,7 @@ func (e *Engine) Lend(ctx context.Context, image, network string, labels map[str
 			OpenStdin: true, StdinOnce: true, AttachStdin: true, Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
 		},
 		HostConfig: &container.HostConfig{
-			AutoRemove: true, NetworkMode: container.NetworkMode(network), ExtraHosts: []string{"host.docker.internal:host-gateway"},
+			AutoRemove: true, NetworkMode: container.NetworkMode(network), ExtraHosts: []string{ownHost},
 		},
 	})
 	if err != nil {

@@ -19,6 +19,9 @@ import (
 // relayed is what a helper says once it is connected.
 const relayed = "connected\n"
 
+// ownHost gives containers the name of the engine's own host that the stack's have.
+const ownHost = "host.docker.internal:host-gateway"
+
 // dialLimit is how long it may take to be.
 const dialLimit = 10 * time.Second
 

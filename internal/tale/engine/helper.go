@@ -214,6 +214,9 @@ func (e *Engine) createHelper(ctx context.Context, name, image string, passing b
 		mounts = append(mounts, mount.Mount{Type: kind, Source: m.Volume, Target: m.Path, ReadOnly: m.ReadOnly})
 	}
 	host := &container.HostConfig{AutoRemove: passing, NetworkMode: container.NetworkMode(cmp.Or(o.Network, noNetwork)), Mounts: mounts}
+	if o.Network != "" {
+		host.ExtraHosts = []string{ownHost}
+	}
 	if passing {
 		host.LogConfig.Type = "none" // it may say all that a volume holds
 	}
