@@ -33,12 +33,13 @@ secrets. In a folder that has one, fill in what is missing. What is there stays:
 secret is ever replaced, and another setting only with --force.
 
 On a terminal, init asks for what no flag says; --yes takes the defaults. Images are
-REGISTRY/tale-SERVICE:VERSION.
+REGISTRY/tale-SERVICE:VERSION, but for those that --image names. An app of your own is
+--image platform=IMAGE: it needs neither rag, crawler nor the folders of Tale's own.
 
 Exit codes: 0 done, or complete already; 1 a file cannot be written; 64 usage, or a
 folder within another project; 78 a value that the stack refuses, or a broken file.`,
 		Example: `  tale init --host example.com --tls letsencrypt --tls-email admin@example.com
-  tale init shop --services db,convex,platform,proxy
+  tale init shop --image platform=registry.example.com/my-shop:1.4.0
   echo "$URL" | tale init --database-url -
   tale init --site-url https://localhost:8443 --force`,
 		Args: cobra.MaximumNArgs(1),
@@ -85,7 +86,9 @@ func initFlags(command *cobra.Command, o *project.Options, settings map[string]*
 	} {
 		settings[variable] = flags.String(flag.name, "", flag.usage)
 	}
-	flags.StringSliceVar(&o.Services, "services", nil, "`SERVICES` of the stack that the project has, comma separated; default: all")
+	flags.StringSliceVar(&o.Services, "services", nil, "`SERVICES` of the stack that the project has, comma separated; default: all, without rag and crawler for an app of your own")
+	flags.StringToStringVar(&o.Images, "image", nil, "image of a service (`SERVICE=IMAGE`) instead of Tale's own; platform is your app; may be given again")
+	flags.Lookup("image").DefValue = "" // else the help has a default []
 	flags.BoolVar(&o.Force, "force", false, "replace settings that have another value, but no secrets")
 	flags.BoolVar(&o.NoEnv, "no-env", false, "leave .env alone")
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,6 +22,7 @@ type Options struct {
 	Dir      string
 	Name     string
 	Services []string
+	Images   map[string]string // by service, instead of Tale's own
 	// Settings are by variable; a default is made of what is not there.
 	Settings map[string]string
 	Force    bool // replace settings that have another value, but no secrets
@@ -128,11 +130,32 @@ func (o Options) project() (p *Project, fresh bool, err error) {
 		return nil, false, differs("--services", FileName, strings.Join(p.File.Services, ","))
 	}
 	p.File.Name = cmp.Or(o.Name, p.File.Name)
-	if len(o.Services) > 0 {
+	if err := o.images(p); err != nil {
+		return nil, false, err
+	}
+	switch {
+	case len(o.Services) > 0:
 		p.File.Services = o.Services
+	case fresh && o.Images[stack.Platform] != "":
+		p.File.Services = []string{stack.DB, stack.Convex, stack.Platform, stack.Proxy} // the others are for Tale's application
 	}
 	p.File.ID = cmp.Or(p.File.ID, newID(cmp.Or(o.Name, filepath.Base(dir))))
 	return p, fresh, p.File.validate().Err()
+}
+
+// images gives a project those that were asked for.
+func (o Options) images(p *Project) error {
+	for _, service := range slices.Sorted(maps.Keys(o.Images)) {
+		image, there := o.Images[service], p.File.Images[service]
+		if there != "" && there != image && !o.Force {
+			return differs("--image of "+service, FileName, there)
+		}
+		if p.File.Images == nil {
+			p.File.Images = map[string]string{}
+		}
+		p.File.Images[service] = image
+	}
+	return nil
 }
 
 func differs(flag, file, value string) error {

@@ -261,6 +261,9 @@ func TestInitRefuses(t *testing.T) {
 		{Options{Services: []string{"db", "platform"}}, exit.Config, []string{"convex"}},
 		{Options{Services: []string{"convex", "platform", "proxy"}}, exit.Config, []string{"POSTGRES_URL", "no db"}},
 		{Options{Name: "My Shop"}, exit.Config, []string{"--name"}},
+		{Options{Images: map[string]string{"web": "r/shop:1"}}, exit.Config, []string{"images", `"web"`, "platform"}},
+		{Options{Images: map[string]string{"platform": ""}}, exit.Config, []string{"images", "platform"}},
+		{Options{Images: map[string]string{"platform": "https://r/shop:1"}}, exit.Config, []string{"images", "registry.example.com/shop:1.4"}},
 	} {
 		tt.o.Dir = folder(t, nil)
 		_, err := Init(tt.o)
@@ -294,6 +297,34 @@ func TestInitOfOtherApps(t *testing.T) {
 	id := p.File.ID
 	if p, _ = made(t, Options{Dir: dir, Services: []string{"db", "convex", "proxy"}, Name: "other", Force: true}); p.File.ID != id || p.File.Name != "other" || len(p.Services()) != 3 {
 		t.Errorf("%+v", p.File)
+	}
+}
+
+// TestInitOfAnAppOfYourOwn needs no edit of tale.json, and none of what is Tale's.
+func TestInitOfAnAppOfYourOwn(t *testing.T) {
+	dir, image := folder(t, nil), "r.example:5000/my-shop:1.4.0"
+	p, _ := made(t, Options{Dir: dir, Images: map[string]string{stack.Platform: image}})
+	var services []string
+	for _, service := range p.Services() {
+		services = append(services, service.Name)
+	}
+	if got := strings.Join(services, " "); got != "db convex platform proxy" || p.File.Images[stack.Platform] != image {
+		t.Errorf("services %s, images %v", got, p.File.Images)
+	}
+	for _, name := range Folders() {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			t.Errorf("the folder %s is made", name)
+		}
+	}
+	other := map[string]string{stack.Platform: "r.example:5000/my-shop:1.4.1"}
+	if _, err := Init(Options{Dir: dir, Images: other}); exit.Code(err) != exit.Usage || !strings.Contains(err.Error(), image) {
+		t.Errorf("another image: %v", err)
+	}
+	if p, _ = made(t, Options{Dir: dir, Images: other, Force: true}); p.File.Images[stack.Platform] != other[stack.Platform] {
+		t.Errorf("with --force: %v", p.File.Images)
+	}
+	if p, _ = made(t, Options{Dir: folder(t, nil), Images: map[string]string{stack.DB: "r/db:17"}}); len(p.File.Services) > 0 {
+		t.Errorf("another database: %v", p.File.Services)
 	}
 }
 
