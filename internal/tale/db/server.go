@@ -176,9 +176,7 @@ func (a *app) throughEngine(ctx context.Context, p *project.Project, o serverFla
 			return s.Close, exit.Errorf(exit.Down, "the service db of %s does not run: `tale deploy` starts it, or `tale start` that for development (--dev); another server is named with --url", id)
 		}
 		d.Place = "Postgres in " + containers[i].Name
-		settings.PostgresURL = "" // the name db leads to it only in the network
-		settings.Host, settings.Port = containers[i].Addresses[network], stack.DBPort
-		if d.Server, err = settings.Server(); err != nil {
+		if d.Server, err = settings.At(containers[i].Addresses[network]); err != nil {
 			return s.Close, err
 		}
 	}

@@ -198,6 +198,9 @@ func (d *deployment) carryOut(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := d.fitsVolume(ctx); err != nil {
+		return err
+	}
 	if !d.options.quiet && !d.JSON {
 		if err := d.plan.Write(d.command.ErrOrStderr()); err != nil {
 			return err

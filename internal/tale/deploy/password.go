@@ -1,0 +1,39 @@
+package deploy
+
+import (
+	"context"
+	"net"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/database"
+	"github.com/tale-project/tale-runtime/internal/tale/rollout"
+)
+
+// fitsVolume refuses another DB_PASSWORD than the running Postgres takes, which keeps that of
+// its first start: db would be replaced, and put back, before its health check finds that
+// out. What else may be wrong with the login says the deploy.
+func (d *deployment) fitsVolume(ctx context.Context) error {
+	db, there := d.state.Current(stack.DB)
+	change, planned := d.plan.Of(stack.DB)
+	if !there || !planned || change.Action != rollout.Recreate || !db.State.Running || db.Environment["POSTGRES_PASSWORD"] == d.Settings.Get("DB_PASSWORD") {
+		return nil
+	}
+	settings := database.Settings{}
+	if err := config.Load(&settings, d.Settings.Environ()); err != nil {
+		return err
+	}
+	network := d.Project.File.ID + "_" + stack.Network
+	server, err := settings.At(db.Addresses[network])
+	if err != nil {
+		return err
+	}
+	t := database.Target{Server: server, Place: "Postgres in " + db.Name, Dial: func(ctx context.Context, _, address string) (net.Conn, error) {
+		return d.Engine.Dial(ctx, network, address)
+	}}
+	if _, err := t.Reach(ctx); exit.Code(err) != exit.NoPermission {
+		return nil
+	}
+	return exit.Errorf(exit.Config, "the DB_PASSWORD of .env is not that of user %s in the volume of db, which keeps the one that it was made with: put the old one back, or make the new one valid first: docker exec -it %s psql -U %[1]s -d postgres -c '\\password'", t.User(), db.Name)
+}
