@@ -34,8 +34,9 @@ func (r Restore) fill(ctx context.Context, database string, packed io.Reader) er
 	if err := r.Server.run(ctx, restore, engine.Streams{In: in}); err != nil {
 		return fmt.Errorf("cannot restore the database %s: %w", database, err)
 	}
-	// Without it the first queries are planned blindly.
-	if _, err := r.Server.query(ctx, as, "ANALYZE;\n"); err != nil {
+	// Without it the first queries are planned blindly. It warns of each catalogue that only
+	// a superuser may analyze.
+	if _, err := r.Server.query(ctx, as, "SET client_min_messages TO error; ANALYZE;\n"); err != nil {
 		return err
 	}
 	return r.complete(ctx, d, as)

@@ -132,13 +132,14 @@ type unwell struct{ unstarted, lost, unhealthy error }
 func (u unwell) all() error { return errors.Join(u.unstarted, u.lost, u.unhealthy) }
 
 // startAgain starts all that was stopped, in the order in which they need each other, also
-// where one of them fails.
+// where one of them fails: what may need that one cannot become healthy, and is not waited
+// for.
 func (r *restoring) startAgain(ctx context.Context) (u unwell) {
 	limit, cancel := context.WithTimeout(ctx, r.options.timeout)
 	defer cancel()
 	for _, id := range slices.Backward(r.note.Stopped) {
 		err := r.Engine.Start(ctx, id)
-		if err == nil {
+		if err == nil && u.unstarted == nil && u.lost == nil {
 			var sick error
 			sick, err = r.awaitHealth(ctx, limit, id)
 			u.unhealthy = errors.Join(u.unhealthy, sick)

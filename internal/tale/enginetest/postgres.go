@@ -154,7 +154,7 @@ func (p *Postgres) answer(on, text string) (string, error) {
 		lines = append(lines, fmt.Sprint(len(p.snapshots)))
 	case has("SELECT 1;"):
 		lines = append(lines, "1")
-	case has("pg_terminate_backend"), strings.HasPrefix(text, "ANALYZE;"):
+	case has("pg_terminate_backend"), has("ANALYZE;"):
 	default:
 		return "", p.change(text)
 	}
