@@ -22,7 +22,7 @@ import (
 // operator needs: the address, the time, the last attempt and what to look at.
 func TestBackendThatDoesNotComeUpIsExplained(t *testing.T) {
 	url := "http://" + testkit.FreeAddress(t)
-	c := start(t, environ(t, url, "CONVEX_WAIT_TIMEOUT=300ms"))
+	c := start(t, environ(t, url, "CONVEX_WAIT_TIMEOUT=2s"))
 	if code := c.Wait(); code != exit.Unavailable {
 		t.Errorf("exit code %d", code)
 	}
@@ -36,7 +36,7 @@ func TestBackendThatDoesNotComeUpIsExplained(t *testing.T) {
 	if !strings.Contains(d.Failure.Cause, "connection refused") || !strings.Contains(d.Failure.Cause, "has not opened its port") || d.Failure.Stage != stageWait {
 		t.Errorf("failure %+v", d.Failure)
 	}
-	for _, want := range []string{place.Here().State("convex"), place.Here().Log("convex"), "CONVEX_URL", "raise CONVEX_WAIT_TIMEOUT (now 300ms)"} {
+	for _, want := range []string{place.Here().State("convex"), place.Here().Log("convex"), "CONVEX_URL", "raise CONVEX_WAIT_TIMEOUT (now 2s)"} {
 		if !slices.ContainsFunc(d.Failure.Fix, func(fix string) bool { return strings.Contains(fix, want) }) {
 			t.Errorf("%q is not among %q", want, d.Failure.Fix)
 		}
@@ -57,7 +57,7 @@ func TestMeaningOfTheLastAttempt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = silent.Close() }()
+	t.Cleanup(func() { _ = silent.Close() })
 	for name, tt := range map[string]struct{ url, want string }{
 		"no such host":   {"http://no-such-host.invalid", "no container with that name"},
 		"nobody listens": {"http://" + testkit.FreeAddress(t), "has not opened its port"},
@@ -72,10 +72,11 @@ func TestMeaningOfTheLastAttempt(t *testing.T) {
 		"something else": {answers(http.StatusNotFound), "is no Convex backend"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			prober := health.NewProber()
-			err := health.Wait{What: "it", Timeout: 500 * time.Millisecond, Variable: "X"}.Until(ctx, logging.Discard(), func(ctx context.Context) error {
+			err := health.Wait{What: "it", Timeout: 2 * time.Second, Variable: "X"}.Until(ctx, logging.Discard(), func(ctx context.Context) error {
 				_, err := prober.Get(ctx, tt.url)
 				return err
 			})

@@ -83,11 +83,12 @@ func TestWhatIsSaidOfABackendThatAnswersWrongly(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := start(t, environ(t, tt.url, "CONVEX_WAIT_TIMEOUT=500ms"))
+			t.Parallel()
+			c := start(t, environ(t, tt.url, "CONVEX_WAIT_TIMEOUT=3s"))
 			if code := c.Wait(); code != exit.Unavailable {
 				t.Errorf("exit code %d", code)
 			}
-			for _, want := range append(tt.says, "FAILED at auth", "raise CONVEX_WAIT_TIMEOUT (now 500ms) if it only needs longer") {
+			for _, want := range append(tt.says, "FAILED at auth", "raise CONVEX_WAIT_TIMEOUT (now 3s) if it only needs longer") {
 				if !c.Says(want) {
 					t.Errorf("%q is not said", want)
 				}
