@@ -58,7 +58,11 @@ type rollout struct {
 // Run carries out the plan. What fails before the point of no return is taken back; the
 // error then says so. A cancelled context counts as a failure.
 func (r Rollout) Run(ctx context.Context, plan Plan) error {
-	run := &rollout{Rollout: r, teller: &teller{say: r.Say}, plan: plan, watch: newWatch(), images: map[string]string{}, files: map[string][]byte{}}
+	run := &rollout{Rollout: r, plan: plan, watch: newWatch(), images: map[string]string{}, files: map[string][]byte{}}
+	run.teller = &teller{say: func(e Event) {
+		e.Text = run.stack().ByTale(e.Text) // what the services say of themselves is in compose's words
+		r.Say(e)
+	}}
 	listening, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var group errgroup.Group
@@ -74,9 +78,13 @@ func (r Rollout) Run(ctx context.Context, plan Plan) error {
 	return errors.Join(err, group.Wait())
 }
 
-// stack returns the words for what is run, without its containers.
+// stack returns the words for what is run.
 func (r *rollout) stack() place.Stack {
-	return place.Stack{Development: r.plan.Project == compose.DevelopmentID(r.Project.File.ID)}
+	return place.Stack{Development: r.plan.Project == compose.DevelopmentID(r.Project.File.ID), Container: func(service string) string {
+		change, _ := r.plan.Of(service)
+		run, _ := r.Model.Service(service, change.Colour)
+		return run.Container
+	}}
 }
 
 func (r *rollout) everything(ctx context.Context) error {

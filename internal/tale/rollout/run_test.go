@@ -534,16 +534,23 @@ func TestAnAttemptIsNoProgress(t *testing.T) {
 		if command[0] != "platform-entrypoint" {
 			return h.exec(container, command, in)
 		}
-		return fmt.Sprintf(`{"stages": [{"name": "config", "state": "done"}, {"name": "wait", "state": "running", "attempts": %d}], "reason": "stage wait: convex at x: refused"}`, attempts.Add(1)), "", 0
+		return fmt.Sprintf(`{"stages": [{"name": "config", "state": "done"}, {"name": "wait", "state": "running", "attempts": %d}], "reason": "stage wait: convex at x: refused: docker compose logs convex, docker compose restart convex"}`, attempts.Add(1)), "", 0
 	})
 	h.timeout = 3 * time.Second
 	err := h.deploy(t.Context(), "1.0.1", rollout.Scope{})
 	var notReady *rollout.NotReadyError
-	if !errors.As(err, &notReady) || attempts.Load() < 2 || !strings.Contains(err.Error(), "its boot is at wait (stage 2 of 2): convex at x: refused, attempt ") {
+	if !errors.As(err, &notReady) || attempts.Load() < 2 || !strings.Contains(err.Error(), "its boot is at wait (stage 2 of 2): convex at x: refused: docker compose logs convex, docker compose restart convex, attempt ") {
 		t.Fatalf("after %d attempts: %v", attempts.Load(), err)
 	}
 	if notReady.After > 3*h.timeout {
 		t.Errorf("it was waited for %s", notReady.After)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !slices.ContainsFunc(h.events, func(e rollout.Event) bool {
+		return strings.Contains(e.Text, "tale logs convex, docker restart p-convex")
+	}) {
+		t.Errorf("what it waits for is not told in tale's words: %+v", h.events)
 	}
 }
 

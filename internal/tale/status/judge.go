@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
@@ -137,7 +138,7 @@ func (f Facts) reason(c engine.Container) string {
 		return "the proxy's probe: " + address.Reason
 	case s.Health != "" && s.Health != "healthy" && len(s.HealthLog) > 0:
 		line, _, _ := strings.Cut(s.HealthLog[len(s.HealthLog)-1], "\n")
-		return line
+		return place.Stack{Container: f.State.Named}.ByTale(line)
 	}
 	return ""
 }

@@ -138,7 +138,7 @@ func TestGoldenDocument(t *testing.T) {
 	same := func(*engine.Container) {}
 	platform := container(stack.Platform, stack.Blue, "running", func(c *engine.Container) { c.Addresses = map[string]string{"x": "10.0.0.5"} })
 	convex := container(stack.Convex, "", "running", func(c *engine.Container) {
-		c.State.Health, c.State.HealthLog, c.Restarts = "unhealthy", []string{"not ready: database: cannot connect\nmore"}, 4
+		c.State.Health, c.State.HealthLog, c.Restarts = "unhealthy", []string{"not ready: database: cannot connect; docker compose logs db\nmore"}, 4
 	})
 	old := container(stack.Platform, stack.Green, "exited", func(c *engine.Container) { c.Name, c.State.ExitCode = c.Name+"-green", 78 })
 	facts := status.Facts{
