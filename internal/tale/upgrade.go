@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/cli"
@@ -75,7 +74,9 @@ func (a *app) upgrade(command *cobra.Command, o upgradeOptions) error {
 	p := console.NewProgress(console.Options{Data: command.ErrOrStderr(), Talk: command.ErrOrStderr(), Dumb: a.Environ["TERM"] == "dumb"})
 	plan, err := selfupdate.NewPlan(ctx, selfupdate.Options{
 		Environ: a.Environ, Version: version.String(), Keys: keys, Want: o.version, File: o.file, Force: o.force,
-		Progress: arriving(p),
+		Progress: func(arrived, size int64) {
+			p.Event(rollout.Event{Kind: rollout.Progress, Stage: "download", Current: arrived, Total: size})
+		},
 	})
 	switch {
 	case ctx.Err() != nil:
@@ -165,21 +166,4 @@ func (a *app) sayPending(ctx context.Context, command *cobra.Command) error {
 		}
 	}
 	return nil
-}
-
-// arrivingEvery is how often a download is told of where lines cannot be written over.
-const arrivingEvery = 10 * time.Second
-
-// arriving returns what tells how far a download is.
-func arriving(p *console.Progress) func(arrived, size int64) {
-	began := time.Now()
-	said := began
-	return func(arrived, size int64) {
-		text := fmt.Sprintf("%s of %s", humanize.Bytes(uint64(arrived)), humanize.Bytes(uint64(size)))
-		p.Event(rollout.Event{Kind: rollout.Progress, Stage: "download", Text: text})
-		if time.Since(said) > arrivingEvery {
-			said = time.Now()
-			p.Event(rollout.Event{Kind: rollout.Waiting, Stage: "download", Text: text, Seconds: time.Since(began).Seconds()})
-		}
-	}
 }

@@ -9,28 +9,31 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/term"
+	"github.com/dustin/go-humanize"
 
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 )
 
-// Progress tells what a long command does: as lines on stderr, with a line on a terminal
-// that is written over while something goes on, or as JSON lines on stdout.
+// Progress tells what a long command does: as lines on stderr, with a live block below
+// them on a terminal, or as JSON lines on stdout.
 type Progress struct {
-	mu       sync.Mutex
-	data     io.Writer
-	talk     io.Writer
-	json     bool
-	quiet    bool
-	terminal bool
-	live     bool // the last line is to be written over
-	drawn    time.Time
+	mu    sync.Mutex
+	data  io.Writer
+	talk  io.Writer
+	json  bool
+	quiet bool
+	live  *block // nil without a terminal
+	// flows are when bytes of something were told of first and last, by stage and service.
+	flows map[[2]string]flow
 }
 
-// redrawEvery is how often the line on a terminal changes at most.
-const redrawEvery = 100 * time.Millisecond
+// flow is what bytes are on their way.
+type flow struct{ began, told time.Time }
+
+// flowEvery is how often bytes that are on their way are told of where lines stay.
+const flowEvery = 10 * time.Second
 
 // Options say where and how a Progress tells.
 type Options struct {
@@ -42,49 +45,74 @@ type Options struct {
 
 // NewProgress returns a progress that has told nothing yet.
 func NewProgress(o Options) *Progress {
-	return &Progress{
-		data: o.Data, talk: o.Talk, json: o.JSON, quiet: o.Quiet,
-		terminal: IsTerminal(o.Talk) && !o.Dumb,
+	p := &Progress{data: o.Data, talk: o.Talk, json: o.JSON, quiet: o.Quiet, flows: map[[2]string]flow{}}
+	if IsTerminal(o.Talk) && !o.Dumb && !o.Quiet && !o.JSON {
+		p.live = newBlock(o.Talk, &p.mu)
 	}
+	return p
 }
 
-// Event tells one step of a rollout.
+// Event tells one step of a rollout. What has bytes may come as often as it likes.
 func (p *Progress) Event(e rollout.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	flows := e.Kind == rollout.Progress && e.Current > 0
+	if flows && e.Text == "" {
+		e.Text = amount(e.Current, e.Total)
+	}
+	if flows && p.live == nil {
+		if e.Seconds = p.due(e).Seconds(); e.Seconds == 0 {
+			return
+		}
+	}
 	if p.json {
 		_ = json.NewEncoder(p.data).Encode(e) // stdout is gone: nobody reads any more
 		return
 	}
 	about := strings.TrimSpace(e.Service + " " + e.Text)
 	staged := strings.TrimSuffix(e.Stage+": "+about, ": ")
-	switch e.Kind {
-	case rollout.Progress:
-		p.draw(staged)
-	case rollout.Waiting:
+	switch {
+	case p.live != nil && (e.Kind == rollout.Began || e.Kind == rollout.Progress):
+		p.live.show(e)
+	case e.Kind == rollout.Waiting, flows:
 		p.line(fmt.Sprintf("  %s (%.0f s so far)", staged, e.Seconds))
-	case rollout.Noted:
+	case e.Kind == rollout.Noted:
+		p.live.drop(e.Service)
 		p.line("  " + about)
-	case rollout.Ended:
+	case e.Kind == rollout.Ended:
+		p.live.end()
 		p.line(strings.TrimRight(fmt.Sprintf("%-14s %6.1f s  %s", e.Stage, e.Seconds, e.Text), " "))
 	}
+}
+
+// due returns for how long bytes are on their way, when it is time to tell it again.
+func (p *Progress) due(e rollout.Event) time.Duration {
+	key, now := [2]string{e.Stage, e.Service}, time.Now()
+	f, known := p.flows[key]
+	if !known {
+		f = flow{began: now, told: now}
+	}
+	due := now.Sub(f.told) >= flowEvery
+	if due {
+		f.told = now
+	}
+	if p.flows[key] = f; !due {
+		return 0
+	}
+	return now.Sub(f.began)
+}
+
+// amount says how many bytes have come.
+func amount(current, total int64) string {
+	if total <= 0 {
+		return humanize.Bytes(uint64(current))
+	}
+	return humanize.Bytes(uint64(current)) + " of " + humanize.Bytes(uint64(total))
 }
 
 // Say tells something that is no step.
 func (p *Progress) Say(text string) {
 	p.Event(rollout.Event{Time: time.Now(), Kind: rollout.Noted, Text: text})
-}
-
-// draw writes over the last line of a terminal. Elsewhere it says nothing.
-func (p *Progress) draw(text string) {
-	if !p.terminal || p.quiet || time.Since(p.drawn) < redrawEvery {
-		return
-	}
-	if width, _, err := term.GetSize(2); err == nil && len(text) > width-1 {
-		text = text[:max(0, width-1)]
-	}
-	p.drawn, p.live = time.Now(), true
-	_, _ = fmt.Fprintf(p.talk, "\r\x1b[K%s", text)
 }
 
 func (p *Progress) line(text string) {
@@ -94,10 +122,7 @@ func (p *Progress) line(text string) {
 }
 
 func (p *Progress) print(text string) {
-	if p.live {
-		_, _ = io.WriteString(p.talk, "\r\x1b[K")
-		p.live = false
-	}
+	p.live.erase()
 	_, _ = fmt.Fprintln(p.talk, text)
 }
 
@@ -112,6 +137,7 @@ func (p *Progress) Result(text string, left *rollout.LeftError) error {
 	if p.json {
 		return json.NewEncoder(p.data).Encode(map[string]any{"time": time.Now(), "kind": "result", "ok": true, "text": text, "left": warning})
 	}
+	p.live.end()
 	p.print(text)
 	if left != nil {
 		_, _ = fmt.Fprintf(p.talk, "but this stays to be done: %s\n", warning)
@@ -131,6 +157,7 @@ func (p *Progress) Failed(err error) error {
 		_ = json.NewEncoder(p.data).Encode(map[string]any{"time": time.Now(), "kind": "result", "ok": false, "text": text, "exitCode": exit.Code(err)})
 		return cli.Logged(err)
 	}
+	p.live.end()
 	p.print(text)
 	return cli.Logged(err)
 }

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"filippo.io/age"
-	"github.com/dustin/go-humanize"
 
 	"github.com/tale-project/tale-runtime/internal/cli/version"
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -106,23 +105,17 @@ func projectFiles(s *session.Session, secrets bool) (map[string][]byte, error) {
 	return files, nil
 }
 
-// moves tells how far something is: often on a terminal, now and then elsewhere.
+// moves tells how far something is, stage by stage.
 func moves(out *console.Progress) func(stage string, bytes int64) {
-	began, said, drawn, last := time.Now(), time.Now(), time.Time{}, ""
+	began, last := time.Now(), ""
 	return func(stage string, bytes int64) {
-		if stage == last && time.Since(drawn) < 250*time.Millisecond {
-			return
+		if stage != last && last != "" {
+			out.Event(rollout.Event{Time: time.Now(), Kind: rollout.Ended, Stage: last, Seconds: time.Since(began).Seconds()})
 		}
-		drawn = time.Now()
-		text := ""
-		if bytes > 0 && stage == last { // the first are a header's
-			text = humanize.Bytes(uint64(bytes))
+		if stage != last {
+			began, last = time.Now(), stage
+			out.Event(rollout.Event{Time: began, Kind: rollout.Began, Stage: stage})
 		}
-		kind := rollout.Progress
-		if stage != last && last != "" || time.Since(said) > 10*time.Second {
-			kind, said = rollout.Waiting, time.Now()
-		}
-		last = stage
-		out.Event(rollout.Event{Time: time.Now(), Kind: kind, Stage: stage, Text: text, Seconds: time.Since(began).Seconds()})
+		out.Event(rollout.Event{Time: time.Now(), Kind: rollout.Progress, Stage: stage, Current: bytes})
 	}
 }

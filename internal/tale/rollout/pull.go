@@ -2,21 +2,16 @@ package rollout
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 
-const (
-	pullsAtOnce  = 3
-	progressTick = 10 * time.Second
-)
+const pullsAtOnce = 3
 
 // pull gets the images that the engine lacks, before anything else changes, and then
 // knows what each container is made of.
@@ -67,15 +62,11 @@ func (r *rollout) pullAll(ctx context.Context) error {
 	group.SetLimit(pullsAtOnce)
 	for _, image := range r.plan.Pull {
 		group.Go(func() error {
-			began, said := time.Now(), time.Now()
+			began := time.Now()
 			var total int64
 			err := r.Engine.Pull(ctx, image, func(p engine.Progress) {
 				total = p.Total
-				if time.Since(said) >= progressTick {
-					said = time.Now()
-					r.tell(Event{Kind: Progress, Service: image, Current: p.Current, Total: p.Total,
-						Text: fmt.Sprintf("%s of %s", humanize.Bytes(uint64(p.Current)), humanize.Bytes(uint64(p.Total)))})
-				}
+				r.tell(Event{Kind: Progress, Service: image, Current: p.Current, Total: p.Total})
 			})
 			if err != nil {
 				return err
