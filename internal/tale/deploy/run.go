@@ -142,8 +142,7 @@ func (a *app) giveID(out *console.Progress) error {
 
 // preview prints the plan of a dry run.
 func (d *deployment) preview(ctx context.Context) error {
-	notes, unfit := rollout.Preflight(ctx, d.Engine, d.model, d.state, d.plan, true)
-	d.plan.Notes = append(d.plan.Notes, notes...)
+	unfit := rollout.Preflight(ctx, d.Engine, d.model, d.state, &d.plan, true)
 	if err := d.print(); err != nil {
 		return err
 	}
@@ -193,9 +192,7 @@ func (d *deployment) nothing(ctx context.Context) error {
 
 // carryOut does what the plan says.
 func (d *deployment) carryOut(ctx context.Context) error {
-	notes, err := rollout.Preflight(ctx, d.Engine, d.model, d.state, d.plan, false)
-	d.plan.Notes = append(d.plan.Notes, notes...)
-	if err != nil {
+	if err := rollout.Preflight(ctx, d.Engine, d.model, d.state, &d.plan, false); err != nil {
 		return err
 	}
 	if err := d.fitsVolume(ctx); err != nil {
@@ -223,7 +220,7 @@ func (d *deployment) carryOut(ctx context.Context) error {
 	if err := d.begin(); err != nil {
 		return err
 	}
-	err = d.run(ctx)
+	err := d.run(ctx)
 	d.record(err)
 	var left *rollout.LeftError
 	if err != nil && !errors.As(err, &left) {

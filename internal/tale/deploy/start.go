@@ -135,8 +135,9 @@ func (a *app) bringUp(ctx context.Context, command *cobra.Command, s *session.Se
 	if err := a.agreeToMigrate(ctx, command, s, &o.migrating, &state, &plan, state.OtherMakes(r.Images)[stack.Proxy]); err != nil {
 		return "", err
 	}
-	notes, err := rollout.Preflight(ctx, s.Engine, model, state, plan, false)
-	for _, note := range notes {
+	known := len(plan.Notes)
+	err = rollout.Preflight(ctx, s.Engine, model, state, &plan, false)
+	for _, note := range plan.Notes[known:] {
 		out.Say(note)
 	}
 	if err != nil {

@@ -9,10 +9,12 @@ import (
 	"time"
 
 	"github.com/distribution/reference"
+	"github.com/docker/cli/cli/config/types"
 	"github.com/moby/moby/api/pkg/authconfig"
 	"github.com/moby/moby/api/types/jsonstream"
 	"github.com/moby/moby/api/types/registry"
 	"github.com/moby/moby/client"
+	"github.com/opencontainers/go-digest"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/sys/pause"
@@ -41,6 +43,9 @@ func (e *Engine) Image(ctx context.Context, ref string) (image Image, ok bool, e
 	image = Image{ID: i.ID, Tags: named(i.RepoTags), Digests: named(i.RepoDigests), Size: i.Size, OS: i.Os, Arch: i.Architecture, Created: instant(i.Created)}
 	if i.Config != nil {
 		image.Labels = i.Config.Labels
+	}
+	for _, layer := range i.RootFS.Layers {
+		image.Layers = append(image.Layers, digest.Digest(layer))
 	}
 	return image, true, nil
 }
@@ -74,20 +79,29 @@ func (e *Engine) RemoveImage(ctx context.Context, ref string) error {
 	return unlessGone(err)
 }
 
-// login finds the credentials for an image's registry, where the docker command keeps
-// them; none are "".
-func (e *Engine) login(image string) (string, error) {
-	parsed, err := reference.ParseNormalizedNamed(image)
-	if err != nil {
-		return "", exit.Errorf(exit.Config, "%q is no reference of an image: %w; --version, TALE_REGISTRY, tale.json or compose.override.yml names it", image, err)
-	}
-	host := reference.Domain(parsed)
+// credentials finds those for an image's registry, where the docker command keeps them.
+func (e *Engine) credentials(image reference.Named) (types.AuthConfig, error) {
+	host := reference.Domain(image)
 	if host == "docker.io" {
 		host = "https://index.docker.io/v1/" // as docker login stores it
 	}
 	found, err := e.logins.GetAuthConfig(host)
 	if err != nil {
-		return "", exit.Errorf(exit.NoPermission, "cannot read the login for %s: %w; `docker login %s` makes a new one", Registry(image), err, Registry(image))
+		err = exit.Errorf(exit.NoPermission, "cannot read the login for %s: %w; `docker login %[1]s` makes a new one", reference.Domain(image), err)
+	}
+	return found, err
+}
+
+// login returns the credentials for an image's registry as the engine wants them; none
+// are "".
+func (e *Engine) login(image string) (string, error) {
+	parsed, err := reference.ParseNormalizedNamed(image)
+	if err != nil {
+		return "", exit.Errorf(exit.Config, "%q is no reference of an image: %w; --version, TALE_REGISTRY, tale.json or compose.override.yml names it", image, err)
+	}
+	found, err := e.credentials(parsed)
+	if err != nil {
+		return "", err
 	}
 	if found.Username == "" && found.IdentityToken == "" && found.RegistryToken == "" && found.Auth == "" {
 		return "", nil

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/tale-project/tale-runtime/internal/health"
 )
 
@@ -145,6 +147,7 @@ type Image struct {
 	Arch    string
 	Created time.Time
 	Labels  map[string]string
+	Layers  []digest.Digest // what they hold; only Image tells
 }
 
 // Volume is a volume.

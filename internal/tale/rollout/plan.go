@@ -27,7 +27,8 @@ type Plan struct {
 	// Migrations are applied after the pull, before anything else.
 	Migrations []migration.Step `json:"migrations"`
 	Pull       []string         `json:"pull"`
-	Volumes    []string         `json:"volumes"` // to be made
+	Downloads  []Download       `json:"downloads,omitempty"` // of those whose registry tells
+	Volumes    []string         `json:"volumes"`             // to be made
 	Network    string           `json:"network,omitempty"`
 	Remove     []Remove         `json:"remove"`
 	Notes      []string         `json:"notes"`

@@ -3,8 +3,11 @@ package rollout
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/dustin/go-humanize"
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
@@ -27,7 +30,7 @@ func (p Plan) Write(out io.Writer) error {
 		step.Write(&b)
 	}
 	for _, image := range p.Pull {
-		fmt.Fprintf(&b, "  pull     %s\n", image)
+		fmt.Fprintf(&b, "  pull     %s%s\n", image, p.sized(image))
 	}
 	for _, c := range p.Changes {
 		for _, o := range c.Overridden {
@@ -50,6 +53,18 @@ func (p Plan) Write(out io.Writer) error {
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+// sized says how much of an image comes, "" if that is not known.
+func (p Plan) sized(image string) string {
+	i := slices.IndexFunc(p.Downloads, func(d Download) bool { return d.Image == image })
+	switch {
+	case i < 0:
+		return ""
+	case p.Downloads[i].Bytes == p.Downloads[i].Of:
+		return ", " + humanize.Bytes(uint64(p.Downloads[i].Of))
+	}
+	return fmt.Sprintf(", %s of %s", humanize.Bytes(uint64(p.Downloads[i].Bytes)), humanize.Bytes(uint64(p.Downloads[i].Of)))
 }
 
 // doing says what is done to a service, in its colours.

@@ -49,18 +49,18 @@ func (u Unfit) ExitCode() int {
 	return code
 }
 
-// Preflight looks for everything that would stop the plan, at once, and changes nothing. A dry one
-// does not even make a helper to look with.
-func Preflight(ctx context.Context, docker *engine.Engine, model *compose.Model, state State, plan Plan, dry bool) ([]string, error) {
+// Preflight looks for everything that would stop the plan, at once, and changes nothing; what it
+// has learned stands in the plan. A dry one does not even make a helper to look with.
+func Preflight(ctx context.Context, docker *engine.Engine, model *compose.Model, state State, plan *Plan, dry bool) error {
 	ctx, cancel := context.WithTimeout(ctx, preflightLimit)
 	defer cancel()
-	p := &preflight{engine: docker, model: model, state: state, plan: plan, dry: dry, registries: map[string]map[string]error{}}
+	p := &preflight{engine: docker, model: model, state: state, plan: *plan, dry: dry, registries: map[string]map[string]error{}}
 	info, err := docker.Info(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	p.info = info
-	checks := []func(context.Context){p.plugin, p.foreign, p.disk, p.memory, p.ports}
+	checks := []func(context.Context){p.plugin, p.foreign, p.disk, p.memory, p.ports, func(ctx context.Context) { plan.Downloads = p.downloads(ctx) }}
 	for _, image := range plan.Pull {
 		checks = append(checks, func(ctx context.Context) { p.image(ctx, image) })
 	}
@@ -75,11 +75,12 @@ func Preflight(ctx context.Context, docker *engine.Engine, model *compose.Model,
 	}
 	group.Wait()
 	p.refuseRegistries()
+	plan.Notes = append(plan.Notes, p.notes...)
 	if len(p.problems) > 0 {
 		slices.SortFunc(p.problems, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
-		return p.notes, p.problems
+		return p.problems
 	}
-	return p.notes, nil
+	return nil
 }
 
 type preflight struct {

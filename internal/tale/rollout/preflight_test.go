@@ -29,11 +29,11 @@ func (h *host) unfit(version string) error {
 		h.t.Fatal(err)
 	}
 	before := len(h.Changes())
-	_, dry := rollout.Preflight(h.t.Context(), h.engine, model, state, plan, true)
+	dry := rollout.Preflight(h.t.Context(), h.engine, model, state, &plan, true)
 	if changes := h.Changes()[before:]; len(changes) > 0 {
 		h.t.Errorf("a dry look changed something: %q", changes)
 	}
-	_, err = rollout.Preflight(h.t.Context(), h.engine, model, state, plan, false)
+	err = rollout.Preflight(h.t.Context(), h.engine, model, state, &plan, false)
 	if exit.Code(dry) > exit.Code(err) {
 		h.t.Errorf("a dry look finds more: %v", dry)
 	}
@@ -119,9 +119,9 @@ func TestAnImageOfAnotherPlatform(t *testing.T) {
 	h := newHost(t)
 	h.AddImage(enginetest.Image{Tags: []string{"r/tale-platform:2.0.0"}, Arch: "riscv64"})
 	plan, model := h.plan("2.0.0", rollout.Scope{Only: []string{stack.Platform}})
-	notes, err := rollout.Preflight(t.Context(), h.engine, model, rollout.State{}, plan, true)
-	if err != nil || !strings.Contains(strings.Join(notes, " "), "is made for linux/riscv64 and the engine is linux/amd64") {
-		t.Errorf("notes %q, error %v", notes, err)
+	err := rollout.Preflight(t.Context(), h.engine, model, rollout.State{}, &plan, true)
+	if err != nil || !strings.Contains(strings.Join(plan.Notes, " "), "is made for linux/riscv64 and the engine is linux/amd64") {
+		t.Errorf("notes %q, error %v", plan.Notes, err)
 	}
 }
 
@@ -139,9 +139,9 @@ func TestABusyHostIsNoReasonToRefuse(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = docker.Close() })
 	plan, model := h.plan("1.0.0", rollout.Scope{})
-	notes, err := rollout.Preflight(t.Context(), docker, model, rollout.State{}, plan, true)
-	if err != nil || !strings.Contains(strings.Join(notes, " "), "compose plugin has not told") {
-		t.Errorf("notes %q, error %v", notes, err)
+	err = rollout.Preflight(t.Context(), docker, model, rollout.State{}, &plan, true)
+	if err != nil || !strings.Contains(strings.Join(plan.Notes, " "), "compose plugin has not told") {
+		t.Errorf("notes %q, error %v", plan.Notes, err)
 	}
 }
 
