@@ -64,7 +64,7 @@ func layersOf(ctx context.Context, r *remote.Repository, os, arch string) ([]Lay
 		return nil, err
 	}
 	if len(image.RootFS.DiffIDs) != len(manifest.Layers) {
-		return nil, fmt.Errorf("it has %d and names %d", len(manifest.Layers), len(image.RootFS.DiffIDs))
+		return nil, fmt.Errorf("its manifest and its configuration differ about them: %d, %d", len(manifest.Layers), len(image.RootFS.DiffIDs))
 	}
 	layers := make([]Layer, len(manifest.Layers))
 	for i, layer := range manifest.Layers {
