@@ -87,7 +87,7 @@ func (d *deployment) next() string {
 	case lower(back.Release, present.Release):
 		return text + fmt.Sprintf(", or back to %s, if it can read the data of %s, with: tale rollback --accept-data-loss", back.Release, present.Release)
 	default:
-		return text + fmt.Sprintf(", or back to %s with: tale rollback", back.Release)
+		return text + fmt.Sprintf(", or back to %s with: tale rollback", cmp.Or(back.Release, "what served before"))
 	}
 }
 

@@ -191,6 +191,7 @@ func TestTheWayBackThatIsNamed(t *testing.T) {
 		{"1.0.0 1.0.1", "next: tale status, or back to 1.0.0 with: tale rollback"},
 		{"1.0.0 1.1.0", "next: tale status, or back to 1.0.0, if it can read the data of 1.1.0, with: tale rollback --accept-data-loss"},
 		{"1.0.0 1.1.0 1.2.0 <1.1.0", "next: tale status, or back to 1.0.0, if it can read the data of 1.1.0, with: tale rollback --accept-data-loss"},
+		{"< 1.1.0", "next: tale status, or back to what served before with: tale rollback"}, // another tool's image has no version
 		{"1.2.0 1.1.9", "next: tale status, or back to 1.2.0 with: tale rollback"},
 		{"1.0.0 1.0.1 <1.0.0", "next: tale status"},
 	} {
