@@ -2,6 +2,8 @@ package backup
 
 import (
 	"io"
+	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -32,5 +34,16 @@ func TestAPgDumpThatIsTooOld(t *testing.T) {
 	testkit.WantError(t, err, exit.Config, "cannot dump the database shop: the server is Postgres 17, and pg_dump", "is 15, which is older", "tale.json")
 	if strings.Contains(err.Error(), "mismatch") {
 		t.Error(err)
+	}
+}
+
+// TestProgramsSpeakEnglish whatever the image's language: what they say of a connection that
+// was lost has no code, and is told by its words.
+func TestProgramsSpeakEnglish(t *testing.T) {
+	command := program("sh", "-c", "echo $LC_ALL")
+	run := exec.CommandContext(t.Context(), command[0], command[1:]...)
+	run.Env = append(os.Environ(), "LC_ALL=de_DE.UTF-8")
+	if said, err := run.Output(); err != nil || strings.TrimSpace(string(said)) != "C" {
+		t.Errorf("LC_ALL is %s, %v", said, err)
 	}
 }
