@@ -224,12 +224,27 @@ func TestNoRoom(t *testing.T) {
 	to := mounted(t, "tmpfs", "size=8m")
 	_, err := oldToNew.Into(t.Context(), from, to)
 	testkit.WantError(t, err, exit.Unavailable, "8.4 MB free", "make room")
+	if strings.Contains(err.Error(), "docker volume rm") {
+		t.Errorf("nothing in it makes room: %v", err)
+	}
 	if entries := must[[]os.DirEntry](t)(os.ReadDir(to)); len(entries) != 1 { // the journal
 		t.Errorf("%v", entries)
 	}
 	few := mounted(t, "tmpfs", "nr_inodes=30")
 	_, err = oldToNew.Into(t.Context(), from, few)
 	testkit.WantError(t, err, exit.Unavailable, "61 files")
+}
+
+// TestNoRoomBesideAnOldCopy: what has changed since an unfinished copy takes room twice, which
+// only the copy's end can give back.
+func TestNoRoomBesideAnOldCopy(t *testing.T) {
+	from, _ := small(t)
+	to, name := mounted(t, "tmpfs", "size=12m"), "folder0/file0"
+	testkit.WriteTree(t, from, map[string]string{name: strings.Repeat("x", 8<<20)})
+	unfinished(t, from, to)
+	testkit.WriteTree(t, from, map[string]string{name: strings.Repeat("y", 8<<20)})
+	_, err := oldToNew.Into(t.Context(), from, to)
+	testkit.WantError(t, err, exit.Unavailable, "make room", "`docker volume rm new`", "its source has changed since")
 }
 
 // A file most of whose names are outside of the source takes more than was thought, so

@@ -276,7 +276,11 @@ func (c *copier) space(ctx context.Context, source *counting) error {
 	free := int64(disk.Bavail) * disk.Frsize //nolint:unconvert // the types differ between platforms
 	switch {
 	case disk.Blocks > 0 && free < need:
-		return exit.Errorf(exit.Unavailable, "cannot copy the volume %s into %s: that takes some %s, and its disk has %s free; make room, `tale cleanup --dry-run` shows what it can", c.From, c.To, humanize.Bytes(uint64(need)), humanize.Bytes(uint64(free)))
+		anew := ""
+		if kept.kept < int64(len(c.journal.records)) { // what has changed since takes the room of its old copy besides
+			anew = fmt.Sprintf(", and so does `docker volume rm %s`: the copy in it is not finished, and its source has changed since", c.To)
+		}
+		return exit.Errorf(exit.Unavailable, "cannot copy the volume %s into %s: that takes some %s, and its disk has %s free; make room, `tale cleanup --dry-run` shows what it can%s", c.From, c.To, humanize.Bytes(uint64(need)), humanize.Bytes(uint64(free)), anew)
 	case disk.Files > 0 && disk.Ffree < files:
 		return exit.Errorf(exit.Unavailable, "cannot copy the volume %s into %s: it has %s, and the disk of the copy takes %d more; make room for more", c.From, c.To, english.Plural(int(source.files), "file", ""), disk.Ffree)
 	}
