@@ -31,7 +31,18 @@ func Load(target any, environ Environ) error {
 		FuncMap:             parsers.table(),
 	})
 	problems = problems.merge(parseProblems(err, variables, values))
-	return withoutFollowUps(variables, validate(reflect.ValueOf(target), problems)).Err()
+	return withoutFollowUps(variables, withAccepted(variables, validate(reflect.ValueOf(target), problems))).Err()
+}
+
+// withAccepted gives problems that do not say what would be right what the variable's tag
+// says.
+func withAccepted(variables []Variable, problems Problems) Problems {
+	for i, p := range problems {
+		if p.Accepted == "" {
+			problems[i].Accepted = find(variables, p.Variable).Accept
+		}
+	}
+	return problems
 }
 
 // validate adds the verdicts of a settings struct and, before it, of the groups

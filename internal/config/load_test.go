@@ -42,7 +42,13 @@ type other struct {
 // Validate belongs to a group: only Load calls it.
 func (o other) Validate() config.Problems { return config.CheckOneOf("NAME", o.Name, "tale", "x") }
 
-func (s *settings) Validate() config.Problems { return config.CheckPort("PORT", s.Port) }
+func (s *settings) Validate() config.Problems {
+	problems := config.CheckPort("PORT", s.Port)
+	if s.Token.Reveal() == "odd" {
+		problems = append(problems, config.Problem{Variable: "TOKEN", Wrong: "is odd"})
+	}
+	return problems
+}
 
 func load(t *testing.T, environ config.Environ) (settings, config.Problems) {
 	t.Helper()
@@ -108,6 +114,13 @@ func TestLoadReportsAllProblemsAtOnce(t *testing.T) {
 func TestLoadRunsValidate(t *testing.T) {
 	if _, problems := load(t, config.Environ{"PORT": "70000", "NAME": "y"}); len(problems) != 2 {
 		t.Errorf("got %v", problems)
+	}
+}
+
+// What a value should be stands in the tag, once.
+func TestAProblemSaysWhatTheTagAccepts(t *testing.T) {
+	if _, problems := load(t, config.Environ{"TOKEN": "odd"}); problems.Error() != "cannot use the configuration: TOKEN is odd; accepted: any text" {
+		t.Error(problems)
 	}
 }
 

@@ -37,6 +37,7 @@ type Boot struct {
 
 	changed diagnosis.Changed // by this boot, for the message of a failure
 	waiting envsync.Waiting   // changes of variables that follow the push
+	ran     string            // what has shown that functions run, where the push was skipped
 }
 
 // newBoot prepares a boot of the service, or a job beside it.

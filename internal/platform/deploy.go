@@ -25,6 +25,7 @@ func (b *Boot) deploy(ctx context.Context) (string, error) {
 	}
 	done, err := push.Deploy(ctx, b.log, b.client, options)
 	b.recordDeploy(done)
+	b.ran = done.Ran
 	if failure, ok := errors.AsType[*diagnosis.Failure](err); ok {
 		b.waiting.Explain(failure)
 	}

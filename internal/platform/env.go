@@ -11,6 +11,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/push/envsync"
@@ -22,6 +23,7 @@ const envMemoryFile = "platform-env.json"
 
 // syncEnv brings the deployment's variables to what the settings say.
 func (b *Boot) syncEnv(ctx context.Context) (string, error) {
+	b.warnOfUnset()
 	result, err := b.runSync(ctx, b.envSync())
 	b.SetAttempts(stageEnv, result.Attempts)
 	if err != nil {
@@ -32,6 +34,17 @@ func (b *Boot) syncEnv(ctx context.Context) (string, error) {
 		text += fmt.Sprintf("; %d of these changes after the push", n)
 	}
 	return text, nil
+}
+
+// warnOfUnset tells of names in CONVEX_ENV_SYNC_EXTRA that have no value here: a name that
+// is misspelt, or lost from the environment, takes the variable from the functions.
+func (b *Boot) warnOfUnset() {
+	for _, name := range b.settings.Deploy.EnvSyncExtra {
+		if b.environ[name] == "" {
+			b.log.Warn("CONVEX_ENV_SYNC_EXTRA names a variable that is not set; the deployment is without it",
+				"name", name, "fix", "set it in "+place.Here().Settings()+", or take its name out of CONVEX_ENV_SYNC_EXTRA")
+		}
+	}
 }
 
 func (b *Boot) runSync(ctx context.Context, sync envsync.Sync) (envsync.Result, error) {

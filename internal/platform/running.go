@@ -30,7 +30,7 @@ func (b *Boot) warnUnlessRunning(ctx context.Context) {
 	var said string
 	wait := backoff.NewExponentialBackOff(backoff.WithInitialInterval(runningWait))
 	err := backoff.Retry(func() (err error) {
-		said, err = push.CheckRunning(ctx, b.client)
+		said, err = push.CheckRunning(ctx, b.client, b.ran)
 		if observed, ok := errors.AsType[*diagnosis.Error](err); ok && observed.Condition == diagnosis.ConditionNotRunning {
 			return backoff.Permanent(err)
 		}
@@ -49,7 +49,7 @@ func (b *Boot) warnUnlessRunning(ctx context.Context) {
 
 // checkRunning returns the same for the doctor.
 func (s *session) checkRunning(ctx context.Context) (string, error) {
-	said, err := push.CheckRunning(ctx, s.client)
+	said, err := push.CheckRunning(ctx, s.client, "")
 	if err == nil {
 		return said, nil
 	}

@@ -54,6 +54,35 @@ func TestADeploymentThatRunsNoFunctions(t *testing.T) {
 	}
 }
 
+// A boot that has nothing to push looks once for functions that run.
+func TestABootWithNothingToPushAsksOnce(t *testing.T) {
+	t.Parallel()
+	sim := newSim(t)
+	e := environ(t, sim.URL(), "TALE_LOG_LEVEL=debug")
+	queries := func() (n int) {
+		for _, r := range sim.Requests() {
+			if r.Path == "/api/query" {
+				n++
+			}
+		}
+		return n
+	}
+	var asked [3]int // by a push, by one that is skipped, and by a boot
+	for i := range 2 {
+		before := queries()
+		if code := start(t, e, "push").Wait(); code != 0 {
+			t.Fatalf("push %d: exit code %d", i, code)
+		}
+		asked[i] = queries() - before
+	}
+	before := queries()
+	c := start(t, e)
+	c.Until("what runs", func() bool { return c.Says("the deployment runs functions") })
+	if asked[2] = queries() - before; asked[2] != asked[1]+1 {
+		t.Errorf("%d queries, and the state is one more than the %d of a skipped push", asked[2], asked[1])
+	}
+}
+
 // A database without the volume of the same moment heals at the next boot.
 func TestABootMakesUpForLostPackages(t *testing.T) {
 	t.Parallel()

@@ -12,3 +12,18 @@ func TestFurtherVariablesAreMasked(t *testing.T) {
 		t.Error(said)
 	}
 }
+
+// A name that is misspelt, or lost from the environment, takes the variable from the
+// functions: that is said.
+func TestAFurtherVariableThatIsNotSetIsToldOf(t *testing.T) {
+	t.Parallel()
+	sim := newSim(t)
+	e := environ(t, sim.URL(), "CONVEX_ENV_SYNC_EXTRA=GOOD,MISSPELT", "GOOD=1")
+	c := start(t, e, "push")
+	if code := c.Wait(); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	if !c.Says("names a variable that is not set") || !c.Says("name=MISSPELT") || c.Says("name=GOOD") {
+		t.Error("the warning is missing, or about another name")
+	}
+}

@@ -41,7 +41,7 @@ type DeploySettings struct {
 	Attempts       int           `env:"CONVEX_DEPLOY_ATTEMPTS" envDefault:"4" doc:"How often a push is tried when it fails for a passing reason." accept:"a whole number from 1"`
 	ForcePush      bool          `env:"CONVEX_FORCE_PUSH" envDefault:"false" doc:"Push even when the backend already has everything, and send every module with its source: it makes up for packages that the backend has lost."`
 	RunAfterDeploy string        `env:"CONVEX_RUN_AFTER_DEPLOY" tier:"operator" doc:"Function to run after a deploy. Default: migrations:runAll where the push request has it, which the log says; off for none. Its failure is reported and not fatal." accept:"module:function; off"`
-	EnvSyncExtra   []string      `env:"CONVEX_ENV_SYNC_EXTRA" tier:"operator" doc:"Names of further variables to push, comma separated." accept:"variable names, comma separated"`
+	EnvSyncExtra   []string      `env:"CONVEX_ENV_SYNC_EXTRA" tier:"operator" doc:"Names of further variables to push, comma separated. One that is not set or empty is taken out of the deployment, with a warning." accept:"variable names, comma separated"`
 }
 
 // CLISettings say which convex CLI bundles the functions: at boot, for the CLI
@@ -88,10 +88,10 @@ func (s *Settings) Validate() config.Problems {
 func (d DeploySettings) check() config.Problems {
 	problems := config.CheckOneOf("CONVEX_DEPLOY_DRIVER", d.Driver, "auto", "native", "cli")
 	if d.Attempts < 1 {
-		problems = append(problems, config.Problem{Variable: "CONVEX_DEPLOY_ATTEMPTS", Wrong: fmt.Sprintf("%d is too small", d.Attempts), Accepted: "a whole number from 1"})
+		problems = append(problems, config.Problem{Variable: "CONVEX_DEPLOY_ATTEMPTS", Wrong: fmt.Sprintf("%d is too small", d.Attempts)})
 	}
 	if d.Timeout <= 0 {
-		problems = append(problems, config.Problem{Variable: "CONVEX_DEPLOY_TIMEOUT", Wrong: "is 0", Accepted: `seconds ("300") or a duration ("5m"), more than 0`})
+		problems = append(problems, config.Problem{Variable: "CONVEX_DEPLOY_TIMEOUT", Wrong: "is 0"})
 	}
 	if d.Max < d.Timeout {
 		problems = append(problems, config.Problem{Variable: "CONVEX_DEPLOY_MAX", Wrong: fmt.Sprintf("%s is less than CONVEX_DEPLOY_TIMEOUT (%s), the limit of each part of it", d.Max, d.Timeout), Accepted: "at least CONVEX_DEPLOY_TIMEOUT"})

@@ -66,6 +66,7 @@ var tableRequests = []aRequest{
 
 	{"/data?component=x", "", nowhere, "", 302, "/convex-dashboard/data?component=x"},
 	{"/schedules/functions?a=1&component=", "", nowhere, "", 302, "/convex-dashboard/schedules/functions?a=1&component="},
+	{"/schema?component=x", "", nowhere, "", 302, "/convex-dashboard/schema?component=x"},
 	{"/data", "", routes.Platform, "/data", 200, ""},
 	{"/database?component=x", "", routes.Platform, "/database?component=x", 200, ""},
 

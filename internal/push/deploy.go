@@ -117,7 +117,8 @@ type deployment struct {
 	file    *requestfile.File // of the native driver
 	began   time.Time
 	attempt int
-	doubted bool // a retry has sent every module
+	ran     string // what has shown that functions run, before a push was skipped
+	doubted bool   // a retry has sent every module
 	races   int
 	raced   []string // variables that had changed between attempts
 }
@@ -203,6 +204,6 @@ func (d *deployment) skip(ctx context.Context, chosen driver) bool {
 	}
 	const nothing = "the deployment already has these functions, evaluated with these variables"
 	d.log.Info("nothing to push", "reason", nothing, "took", time.Since(d.began))
-	d.trace.Skip(nothing, len(d.file.Index.Functions()))
+	d.trace.Skip(nothing, d.ran, len(d.file.Index.Functions()))
 	return true
 }

@@ -85,7 +85,7 @@ func TestCheckRunning(t *testing.T) {
 	d := newTestDeploy(t).byRequest(t)
 	check := func(want string, condition diagnosis.Condition, status int) {
 		t.Helper()
-		said, err := CheckRunning(t.Context(), d.client)
+		said, err := CheckRunning(t.Context(), d.client, "")
 		var observed *diagnosis.Error
 		if errors.As(err, &observed) && (observed.Condition != condition || observed.Status != status) || (err == nil) != (status == 0 && condition == "") || said != want {
 			t.Errorf("%q, %v", said, err)
@@ -108,6 +108,20 @@ func TestCheckRunning(t *testing.T) {
 	check("messages:list runs", "", 0)
 	d.losePackages()
 	check("", "", 500)
+}
+
+// What a push that was skipped has seen running is not looked for again, the state is.
+func TestWhatASkippedPushHasSeenIsBelieved(t *testing.T) {
+	t.Parallel()
+	d := newTestDeploy(t).byRequest(t).withRecord()
+	if d.skipped(t) || d.report.Ran != "" || !d.skipped(t) {
+		t.Fatalf("ran %q", d.report.Ran)
+	}
+	before := len(d.sim.Requests())
+	said, err := CheckRunning(t.Context(), d.client, d.report.Ran)
+	if asked := len(d.sim.Requests()) - before; err != nil || said != "messages:list runs" || asked != 1 {
+		t.Errorf("%q, %v, %d requests", said, err, asked)
+	}
 }
 
 // realCLIMakesUpForLostPackages: the CLI sends hashes unless it is told otherwise.

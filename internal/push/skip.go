@@ -95,6 +95,7 @@ func (d *deployment) nothingToDo(ctx context.Context) (why string, lost bool) {
 		failed, answered := errors.AsType[*backend.APIError](err)
 		return "the deployment does not run functions: " + err.Error(), answered && failed.Status >= http.StatusInternalServerError
 	}
+	d.ran = ran(s.canary)
 	return "", false
 }
 

@@ -10,8 +10,6 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 )
 
-const extraSiteAccepted = "HOST=SERVICE:PORT, comma separated, each optionally with the path to probe (docs.example.com=docs:3002/api/health)"
-
 // ExtraSites are sites beside the stack's own, each with a host name of its own.
 type ExtraSites struct {
 	Text string `env:"EXTRA_SITES" tier:"operator" doc:"Sites beside the main one, each on a host name of its own, through the same proxy and ports: all of a site goes to one service, whose health is probed. TLS is as for the main site, each name with its own certificate." accept:"HOST=SERVICE:PORT, comma separated, each optionally with the path to probe (docs.example.com=docs:3002/api/health)"`
@@ -53,7 +51,7 @@ func (e ExtraSites) parse() (sites []ExtraSite, problems config.Problems) {
 			wrong = fmt.Sprintf("names %s twice", site.Host)
 		}
 		if wrong != "" {
-			problems = append(problems, config.Problem{Variable: "EXTRA_SITES", Wrong: wrong, Accepted: extraSiteAccepted})
+			problems = append(problems, config.Problem{Variable: "EXTRA_SITES", Wrong: wrong})
 			continue
 		}
 		sites = append(sites, site)

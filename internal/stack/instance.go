@@ -17,10 +17,10 @@ type Instance struct {
 func (i Instance) Validate() config.Problems {
 	var problems config.Problems
 	if err := adminkey.CheckInstanceName(i.Name); err != nil {
-		problems = append(problems, config.Problem{Variable: "INSTANCE_NAME", Wrong: err.Error(), Accepted: "letters, digits, _ and -"})
+		problems = append(problems, config.Problem{Variable: "INSTANCE_NAME", Wrong: err.Error()})
 	}
 	if _, err := adminkey.ParseSecret(i.Secret.Reveal()); err != nil {
-		problems = append(problems, config.Problem{Variable: "INSTANCE_SECRET", Wrong: err.Error(), Accepted: "exactly 64 hex digits; make one with: openssl rand -hex 32. Official self-hosting has its own in credentials/instance_secret of its volume"})
+		problems = append(problems, config.Problem{Variable: "INSTANCE_SECRET", Wrong: err.Error()})
 	}
 	return problems
 }

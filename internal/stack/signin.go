@@ -30,7 +30,6 @@ func (s SignIn) Validate() config.Problems {
 		if !headerNameForm.MatchString(header.name) {
 			problems = append(problems, config.Problem{
 				Variable: header.variable, Wrong: fmt.Sprintf("%q is no header name that comes through", header.name),
-				Accepted: "letters, digits and dashes, such as Remote-Email",
 			})
 		}
 	}

@@ -41,6 +41,17 @@ func (s Status) Signal() syscall.Signal {
 	return 0
 }
 
+// OwnFault reports whether a signal is one that a process brings on itself: by an abort,
+// or by what its processor or the kernel refuses.
+func OwnFault(signal syscall.Signal) bool {
+	switch signal {
+	case syscall.SIGABRT, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGILL, syscall.SIGSEGV, syscall.SIGSYS, syscall.SIGTRAP:
+		return true
+	default:
+		return false
+	}
+}
+
 // Success reports whether the child ended by itself with code 0.
 func (s Status) Success() bool { return s.known && s.wait.Exited() && s.wait.ExitStatus() == 0 }
 

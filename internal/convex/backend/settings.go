@@ -23,10 +23,10 @@ type Settings struct {
 func (s Settings) Validate() config.Problems {
 	var problems config.Problems
 	if len(s.Command) == 0 {
-		problems = config.Problems{{Variable: "CONVEX_BACKEND_COMMAND", Wrong: "is empty", Accepted: "a command line"}}
+		problems = config.Problems{{Variable: "CONVEX_BACKEND_COMMAND", Wrong: "is empty"}}
 	}
 	if s.RestartBudget < 0 {
-		problems = append(problems, config.Problem{Variable: "CONVEX_RESTART_BUDGET", Wrong: fmt.Sprintf("%d is negative", s.RestartBudget), Accepted: "0 or more"})
+		problems = append(problems, config.Problem{Variable: "CONVEX_RESTART_BUDGET", Wrong: fmt.Sprintf("%d is negative", s.RestartBudget)})
 	}
 	return problems
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/place"
+	"github.com/tale-project/tale-runtime/internal/supervise"
 )
 
 // Crash is an unrequested end of the backend, with its explanation.
@@ -72,9 +73,7 @@ const before = 20
 // that failed before are in the log, too, and a signal from outside has nothing to do
 // with either.
 func lastWords(e Evidence) []string {
-	switch e.Signal {
-	case 0, syscall.SIGABRT, syscall.SIGILL, syscall.SIGTRAP, syscall.SIGSEGV, syscall.SIGBUS:
-	default:
+	if e.Signal != 0 && !supervise.OwnFault(e.Signal) {
 		return nil
 	}
 	i := newest(e.Lines, endings)
@@ -92,7 +91,7 @@ func unexplained(e Evidence) (cause, fix string) {
 	case e.Signal == syscall.SIGKILL:
 		return "something outside the container killed the backend",
 			place.Here().FindKiller()
-	case e.Signal == syscall.SIGSEGV, e.Signal == syscall.SIGBUS, e.Signal == syscall.SIGILL, e.Signal == syscall.SIGTRAP, e.Signal == syscall.SIGABRT:
+	case supervise.OwnFault(e.Signal):
 		return "the backend crashed in native code", "keep crash.log and report it; check that the image fits the machine's processor"
 	case e.Signal != 0:
 		return "a signal of another process ended the backend", "find out which process sends signals in this container"

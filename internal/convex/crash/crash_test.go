@@ -25,6 +25,8 @@ func TestRead(t *testing.T) {
 		"panic":               {Evidence{Signal: syscall.SIGABRT, Code: 134, Lines: []string{"thread 'x' panicked at a.rs:212:9:", "Committer died"}}, "panicked", "a.rs:212:9: Committer died", "", "report"},
 		"without our prefix":  {Evidence{Code: 0, Lines: []string{"T ERROR common::errors: Caught operational error (RUST_BACKTRACE=1 RUST_LOG=info,common::errors=debug for full trace): Try again later.: Lease Lost", "Received a fatal error. Shutting down immediately"}}, "lease was lost", "Try again later.: Lease Lost", "", "one backend per database"},
 		"segfault":            {Evidence{Signal: syscall.SIGSEGV, Code: 139}, "native code", "", "", "report"},
+		"arithmetic":          {Evidence{Signal: syscall.SIGFPE, Code: 136}, "native code", "", "", "report"},
+		"refused system call": {Evidence{Signal: syscall.SIGSYS, Code: 159, Lines: []string{"memory allocation of 8 bytes failed"}}, "could not allocate", "", "", ""},
 		"other signal":        {Evidence{Signal: syscall.SIGTERM, Code: 143}, "signal of another process", "", "", ""},
 		"silent zero":         {Evidence{Code: 0, Lines: []string{"T ERROR common::errors: Caught error error: connection closed"}}, "ended by itself without saying why", "", "", ""},
 		"not a word":          {Evidence{Code: 1}, "without having printed a line", "", "", "take CONVEX_BACKEND_COMMAND out of " + place.Here().Settings()},

@@ -55,38 +55,56 @@ const initPatience = 5 * time.Second
 // move to a machine whose clock is a little behind.
 const clockPatience = time.Minute
 
+// remedyFor returns the remedy of a cause, in the words of the place.
 func remedyFor(c cause) remedy {
 	at := place.Here()
-	remedies := map[cause]remedy{
-		causeDNS: {untilDeadline, exit.Unavailable, "the name in POSTGRES_URL or DB_HOST is wrong, no network has both containers, or the server's container is stopped: a stopped container has no name",
-			at.State("db") + " (is it up? " + at.Start("db") + "); if it is, check the host in POSTGRES_URL or DB_HOST"},
-		causeRefused: {untilDeadline, exit.Unavailable, "the host is there, and no Postgres listens on that port of it",
-			"check that Postgres runs there (" + at.State("db") + ") and listens on that port (POSTGRES_URL or DB_HOST, DB_PORT)"},
-		causeTimeout: {untilDeadline, exit.Unavailable, "the host is not there, or something between drops the packets",
-			"a firewall may drop the packets; check the host and port in POSTGRES_URL or DB_HOST, DB_PORT"},
-		causeSilent: {untilDeadline, exit.Unavailable, "Postgres accepts connections but does not answer: it is stopped in the middle (" + at.Frozen() + "), out of memory or I/O, or no Postgres",
-			at.Tail(50, "db") + "; " + at.Load("db") + "; " + at.Restart("db") + ", if it stays silent"},
-		causeNetwork: {untilDeadline, exit.Unavailable, "what answers there is no Postgres, or breaks off",
-			"check the host and port in POSTGRES_URL or DB_HOST, DB_PORT, and Postgres' own log"},
-		causeStarting: {untilDeadline, exit.Unavailable, "Postgres starts, stops or recovers", "look at Postgres' log: recovery after a crash takes a while"},
-		causeFull:     {untilDeadline, exit.Unavailable, "other clients hold all its connections", "raise max_connections of Postgres or stop other clients"},
-		causeReadOnly: {untilDeadline, exit.Unavailable, "the server is a standby, or was made read-only", "name the primary server in POSTGRES_URL or DB_HOST"},
-		causeLease: {untilDeadline, exit.Unavailable, "a backend that is killed leaves its transaction open until Postgres notices; or another backend runs on this database",
-			"look for it in pg_stat_activity and end it: SELECT pg_terminate_backend(PID)"},
-		causeOther: {untilDeadline, exit.Unavailable, "its own words above say why", "look at " + at.PostgresLog()},
-		causeClock: {clockPatience, exit.Config, "the backend takes its lease with the time of its clock, and only over an older one",
-			"set this machine's clock; if it is right (the other one was ahead, or the machine was restored), make sure that no backend runs and say UPDATE leases SET ts = 0"},
-		causeNoDatabase: {initPatience, exit.Config, "INSTANCE_NAME was changed, the database was dropped, or this is another server or a new volume of it", ""},
-		causeTLS: {0, exit.Config, "the server and this side do not agree on TLS, or its certificate is not signed by an authority that is known here",
-			"name the signing authority's certificate in PG_CA_FILE, or add ?sslmode=disable to POSTGRES_URL if the network is trusted"},
-		causeLogin: {0, exit.NoPermission, "user and password are not those of the server; a Postgres volume keeps the password it was first made with",
-			"compare POSTGRES_URL or DB_USER and DB_PASSWORD with the server; a Postgres volume keeps the password it was first made with: put that back, or say ALTER USER … PASSWORD there"},
-		causeNoPrivilege: {0, exit.NoPermission, "the database or its tables belong to another user, as after a restore", ""},
-		causeNoSchema:    {initPatience, exit.Config, "the search_path of this login leads nowhere", "create it: CREATE SCHEMA, or correct search_path or options in POSTGRES_URL"},
-		causeElsewhere:   {0, exit.Config, "the search_path of this login leads past the backend's tables", "leave search_path and options out of POSTGRES_URL (the backend by itself ignores a search_path there), or move the tables: ALTER TABLE … SET SCHEMA"},
-		causeTooOld:      {0, exit.Config, "the backend uses what older servers do not have", "move the data to a newer Postgres (dump and restore, or pg_upgrade)"},
+	switch c {
+	case causeDNS:
+		return remedy{untilDeadline, exit.Unavailable, "the name in POSTGRES_URL or DB_HOST is wrong, no network has both containers, or the server's container is stopped: a stopped container has no name",
+			at.State("db") + " (is it up? " + at.Start("db") + "); if it is, check the host in POSTGRES_URL or DB_HOST"}
+	case causeRefused:
+		return remedy{untilDeadline, exit.Unavailable, "the host is there, and no Postgres listens on that port of it",
+			"check that Postgres runs there (" + at.State("db") + ") and listens on that port (POSTGRES_URL or DB_HOST, DB_PORT)"}
+	case causeTimeout:
+		return remedy{untilDeadline, exit.Unavailable, "the host is not there, or something between drops the packets",
+			"a firewall may drop the packets; check the host and port in POSTGRES_URL or DB_HOST, DB_PORT"}
+	case causeSilent:
+		return remedy{untilDeadline, exit.Unavailable, "Postgres accepts connections but does not answer: it is stopped in the middle (" + at.Frozen() + "), out of memory or I/O, or no Postgres",
+			at.Tail(50, "db") + "; " + at.Load("db") + "; " + at.Restart("db") + ", if it stays silent"}
+	case causeNetwork:
+		return remedy{untilDeadline, exit.Unavailable, "what answers there is no Postgres, or breaks off",
+			"check the host and port in POSTGRES_URL or DB_HOST, DB_PORT, and Postgres' own log"}
+	case causeStarting:
+		return remedy{untilDeadline, exit.Unavailable, "Postgres starts, stops or recovers", "look at Postgres' log: recovery after a crash takes a while"}
+	case causeFull:
+		return remedy{untilDeadline, exit.Unavailable, "other clients hold all its connections", "raise max_connections of Postgres or stop other clients"}
+	case causeReadOnly:
+		return remedy{untilDeadline, exit.Unavailable, "the server is a standby, or was made read-only", "name the primary server in POSTGRES_URL or DB_HOST"}
+	case causeLease:
+		return remedy{untilDeadline, exit.Unavailable, "a backend that is killed leaves its transaction open until Postgres notices; or another backend runs on this database",
+			"look for it in pg_stat_activity and end it: SELECT pg_terminate_backend(PID)"}
+	case causeClock:
+		return remedy{clockPatience, exit.Config, "the backend takes its lease with the time of its clock, and only over an older one",
+			"set this machine's clock; if it is right (the other one was ahead, or the machine was restored), make sure that no backend runs and say UPDATE leases SET ts = 0"}
+	case causeNoDatabase:
+		return remedy{initPatience, exit.Config, "INSTANCE_NAME was changed, the database was dropped, or this is another server or a new volume of it", ""}
+	case causeTLS:
+		return remedy{0, exit.Config, "the server and this side do not agree on TLS, or its certificate is not signed by an authority that is known here",
+			"name the signing authority's certificate in PG_CA_FILE, or add ?sslmode=disable to POSTGRES_URL if the network is trusted"}
+	case causeLogin:
+		return remedy{0, exit.NoPermission, "user and password are not those of the server; a Postgres volume keeps the password it was first made with",
+			"compare POSTGRES_URL or DB_USER and DB_PASSWORD with the server; a Postgres volume keeps the password it was first made with: put that back, or say ALTER USER … PASSWORD there"}
+	case causeNoPrivilege:
+		return remedy{0, exit.NoPermission, "the database or its tables belong to another user, as after a restore", ""}
+	case causeNoSchema:
+		return remedy{initPatience, exit.Config, "the search_path of this login leads nowhere", "create it: CREATE SCHEMA, or correct search_path or options in POSTGRES_URL"}
+	case causeElsewhere:
+		return remedy{0, exit.Config, "the search_path of this login leads past the backend's tables", "leave search_path and options out of POSTGRES_URL (the backend by itself ignores a search_path there), or move the tables: ALTER TABLE … SET SCHEMA"}
+	case causeTooOld:
+		return remedy{0, exit.Config, "the backend uses what older servers do not have", "move the data to a newer Postgres (dump and restore, or pg_upgrade)"}
+	default:
+		return remedy{untilDeadline, exit.Unavailable, "its own words above say why", "look at " + at.PostgresLog()}
 	}
-	return remedies[c]
 }
 
 // loginError is a failed login in one sentence, which never holds the password.

@@ -145,7 +145,7 @@ func clientLibraryPaths() []string {
 
 func dashboardTabs() []string {
 	var paths []string
-	for _, tab := range []string{"/data", "/functions", "/logs", "/history", "/settings", "/files", "/schedules"} {
+	for _, tab := range []string{"/data", "/functions", "/logs", "/history", "/settings", "/files", "/schedules", "/schema"} {
 		paths = append(paths, tab, tab+"/*")
 	}
 	return paths

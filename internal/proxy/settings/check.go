@@ -133,7 +133,7 @@ func (s *Settings) checkUpstreams() config.Problems {
 		problems = append(problems, checkUpstream("UPSTREAM_RESOLVER", s.Resolver)...)
 	}
 	if _, _, err := splitHealth(s.Health); err != nil {
-		problems = append(problems, problem("PLATFORM_HEALTH", "%q %v", "/path or :port/path", s.Health, err))
+		problems = append(problems, problem("PLATFORM_HEALTH", "%q %v", "", s.Health, err))
 	}
 	return problems
 }
@@ -149,10 +149,10 @@ func checkUpstream(variable, address string) config.Problems {
 func (s *Settings) checkAddresses() config.Problems {
 	var problems config.Problems
 	if _, err := s.trustedRanges(); err != nil {
-		problems = append(problems, problem("TRUSTED_PROXIES", "has %v", "addresses and networks, comma separated; private_ranges; none", err))
+		problems = append(problems, problem("TRUSTED_PROXIES", "has %v", "", err))
 	}
 	if _, err := parseRanges(s.DashboardAllow); err != nil {
-		problems = append(problems, problem("DASHBOARD_ALLOW", "has %v", "addresses and networks, comma separated; private_ranges", err))
+		problems = append(problems, problem("DASHBOARD_ALLOW", "has %v", "", err))
 	}
 	return problems
 }
@@ -160,13 +160,13 @@ func (s *Settings) checkAddresses() config.Problems {
 func (s *Settings) checkLimits() config.Problems {
 	var problems config.Problems
 	if _, err := ParseSize(s.MaxBody); err != nil {
-		problems = append(problems, problem("MAX_BODY", "%q is not a size", "a size such as 200MB; 0 for no limit", s.MaxBody))
+		problems = append(problems, problem("MAX_BODY", "%q is not a size", "", s.MaxBody))
 	}
 	if size, err := ParseSize(s.AssetsCache); err != nil || size > 0 && size < leastAssets {
-		problems = append(problems, problem("ASSETS_CACHE", "%q is not a size of at least 1MB", "a size such as 512MB; 0 for none", s.AssetsCache))
+		problems = append(problems, problem("ASSETS_CACHE", "%q is not a size of at least 1MB", "", s.AssetsCache))
 	}
 	if _, err := ParseSize(s.BodyRate); err != nil {
-		problems = append(problems, problem("VISITOR_BODY_RATE", "%q is not a size", "a size such as 2KB; 0 for no least rate", s.BodyRate))
+		problems = append(problems, problem("VISITOR_BODY_RATE", "%q is not a size", "", s.BodyRate))
 	}
 	for variable, value := range map[string]int{"VISITOR_CONNECTIONS": s.Connections, "VISITOR_UPLOADS": s.Uploads} {
 		if value < 0 {

@@ -42,7 +42,7 @@ func (m Maintenance) Validate() (problems config.Problems) {
 		problems = append(problems, problem("MAINTENANCE_NAME", "has %d bytes, or line breaks, control characters or what is no UTF-8", "a short text in one line", len(m.Name)))
 	}
 	if _, err := m.LogoURI(); err != nil {
-		problems = append(problems, problem("MAINTENANCE_LOGO", "%v", "a file of at most 32 KiB (SVG, PNG, JPEG, WebP, GIF), or the same as a data: URI", err))
+		problems = append(problems, problem("MAINTENANCE_LOGO", "%v", "", err))
 	}
 	if len(m.Link) > longestLink {
 		problems = append(problems, problem("MAINTENANCE_LINK", "has %d bytes", "a URL of at most 2000 bytes", len(m.Link)))

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
-	"syscall"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging/redact"
@@ -49,12 +48,9 @@ func run(ctx context.Context, log *slog.Logger, p supervise.Process) (End, error
 // EndOf returns how a process of the CLI ended.
 func EndOf(status supervise.Status) End {
 	end := End{Success: status.Success(), Words: status.String()}
-	switch status.Signal() {
-	case 0:
-	case syscall.SIGABRT, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGILL, syscall.SIGSEGV, syscall.SIGSYS, syscall.SIGTRAP:
-		end.Crashed = true
-	default:
-		end.Killed = true
+	if signal := status.Signal(); signal != 0 {
+		end.Crashed = supervise.OwnFault(signal)
+		end.Killed = !end.Crashed
 	}
 	return end
 }

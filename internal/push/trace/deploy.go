@@ -14,6 +14,7 @@ const Section = "deploy"
 type Deploy struct {
 	Driver    string         `json:"driver"`            // native or cli
 	Skipped   string         `json:"skipped,omitempty"` // why nothing was pushed
+	Ran       string         `json:"ran,omitempty"`     // what has shown then that functions run
 	Attempts  int            `json:"attempts"`
 	Stages    []PushStage    `json:"stages"`
 	Modules   int            `json:"modules,omitempty"` // of the app's functions; those of components always go with source

@@ -44,9 +44,9 @@ func New(log *slog.Logger, onChange func(Deploy)) *Trace {
 // Choose records which driver pushes.
 func (t *Trace) Choose(driver string) { t.update(func() { t.deploy.Driver = driver }) }
 
-// Skip records that nothing is pushed, and why not.
-func (t *Trace) Skip(reason string, modules int) {
-	t.update(func() { t.deploy.Skipped, t.deploy.Modules = reason, modules })
+// Skip records that nothing is pushed, why not, and what ran.
+func (t *Trace) Skip(reason, ran string, modules int) {
+	t.update(func() { t.deploy.Skipped, t.deploy.Ran, t.deploy.Modules = reason, ran, modules })
 }
 
 // Deployed records how many modules the deployment has before the push.
