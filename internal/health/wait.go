@@ -72,8 +72,9 @@ func (w Wait) Until(ctx context.Context, log *slog.Logger, probe func(context.Co
 		if end, ok := errors.AsType[permanent](err); ok {
 			return fmt.Errorf("cannot use %s: %w", w.What, end.error)
 		}
-		// A probe that only the deadline cut short says nothing new.
-		if deadline.Err() == nil || last == nil {
+		// A probe that only the deadline cut short says nothing new. A connection may
+		// notice it a moment before the context does, so the clock is asked.
+		if end, _ := deadline.Deadline(); time.Now().Before(end) || last == nil {
 			last = err
 		}
 		progress.tell(last, attempt)

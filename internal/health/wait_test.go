@@ -115,3 +115,22 @@ func TestWaitEndsOnPermanentError(t *testing.T) {
 		t.Errorf("%d tries, %v", tries, err)
 	}
 }
+
+// A connection whose deadline is that of the wait ends by the clock, which may be before
+// the context has: what the server has said before is the reason all the same.
+func TestAProbeThatTheDeadlineCutsShortSaysNothing(t *testing.T) {
+	first := true
+	err := wait(50*time.Millisecond).Until(t.Context(), logging.Discard(), func(ctx context.Context) error {
+		if first {
+			first = false
+			return errors.New("it starts up")
+		}
+		end, _ := ctx.Deadline()
+		for time.Now().Before(end) { //nolint:revive // the context must not have the time to notice
+		}
+		return context.DeadlineExceeded
+	})
+	if err == nil || !strings.Contains(err.Error(), "it starts up") {
+		t.Error(err)
+	}
+}
