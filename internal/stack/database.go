@@ -35,6 +35,9 @@ func (d Database) Validate() config.Problems {
 		return problems
 	}
 	problems := config.CheckPort("DB_PORT", d.Port)
+	if wrong := checkPostgresHost(d.Host); wrong != "" {
+		problems = append(problems, config.Problem{Variable: "DB_HOST", Wrong: wrong, Accepted: "a host name or an address; the port is DB_PORT"})
+	}
 	if d.Password == "" {
 		problems = append(problems, config.Problem{
 			Variable: "POSTGRES_URL", Wrong: "is not set, and neither is DB_PASSWORD",

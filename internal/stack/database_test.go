@@ -16,6 +16,11 @@ func TestDatabaseRules(t *testing.T) {
 		{"CONVEX_STORAGE=mysql", "CONVEX_STORAGE"},
 		{"", "POSTGRES_URL"},
 		{"DB_PASSWORD=x DB_PORT=70000", "DB_PORT"},
+		{"DB_PASSWORD=x DB_HOST=db:5432", "DB_HOST"},
+		{"DB_PASSWORD=x DB_HOST=postgresql://db", "DB_HOST"},
+		{"DB_PASSWORD=x DB_HOST=/var/run/postgresql", "DB_HOST"},
+		{"DB_PASSWORD=x DB_HOST=fe80::1", ""},
+		{"POSTGRES_URL=postgresql://u:canary@h?keepalives_retries=4294967296", "POSTGRES_URL"},
 		{"POSTGRES_URL=postgresql://u:canary@h:1", ""},
 		{"POSTGRES_URL=postgresql://u:canary@h/tale", "POSTGRES_URL"},
 		{"POSTGRES_URL=mysql://u:canary@h", "POSTGRES_URL"},
@@ -64,6 +69,11 @@ func TestWhatIsWrongWithAPostgresURL(t *testing.T) {
 		"postgresql://u:can#ary@h":                        "percent-encoded",
 		"postgresql://u:canary@h:port":                    "percent-encoded",
 		"postgresql://u:canary@h:70000":                   "port out of range",
+		"postgresql://u:canary@h:0":                       "port out of range",
+		"postgresql://u:canary@[fe80::1%25eth0]":          "with a zone",
+		"postgresql://u:canary@m\u00fcnchen.example":      "xn--",
+		"postgresql://u:canary@h<x>":                      "no host name or address",
+		"postgresql://u%00:canary@h":                      "not part of such a URL",
 	} {
 		err := stack.Database{Storage: stack.StoragePostgres, PostgresURL: config.Secret(raw)}.Validate().Err()
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "canary") || strings.Contains(err.Error(), "ary@") {

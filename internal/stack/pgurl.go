@@ -2,10 +2,14 @@ package stack
 
 import (
 	"fmt"
+	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/net/idna"
 )
 
 // pgParameters are the parameters of a Postgres URL that the backend's driver,
@@ -56,9 +60,10 @@ var pgAdvice = map[string]string{
 
 func anyValue(string) bool { return true }
 
+// wholeNumber takes what fits each of the driver's types, the smallest of 32 bits.
 func wholeNumber(value string) bool {
-	number, err := strconv.ParseInt(value, 10, 64)
-	return err == nil && number >= 0
+	_, err := strconv.ParseUint(value, 10, 31)
+	return err == nil
 }
 
 func oneOf(values ...string) func(string) bool {
@@ -82,6 +87,26 @@ func checkPostgresForm(raw string) string {
 		return "names several hosts; name the one that can be written to"
 	case at >= 0 && strings.Count(host, ":") > 1 && !strings.HasPrefix(host, "["):
 		return "has an IPv6 address without brackets"
+	}
+	return ""
+}
+
+var pgHostForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
+
+// checkPostgresHost returns what is wrong with the host of a server. It may be the rest of
+// a password, and is not shown.
+func checkPostgresHost(host string) string {
+	if address, err := netip.ParseAddr(host); err == nil {
+		if address.Zone() != "" {
+			return "has an address with a zone, which the backend does not take"
+		}
+		return ""
+	}
+	if name, err := idna.Lookup.ToASCII(host); err == nil && !strings.EqualFold(name, host) {
+		return "has an international name, which goes in its xn-- form there"
+	}
+	if !pgHostForm.MatchString(host) {
+		return "has no host name or address where the host belongs"
 	}
 	return ""
 }

@@ -78,13 +78,15 @@ func readPostgres(name, raw string) (Postgres, string, config.Problems) {
 		return refuse("is not of that form")
 	case err != nil:
 		return refuse("has parameters that cannot be read (special characters must be percent-encoded)")
-	case u.Fragment != "" || strings.Contains(password, "\x00"):
+	case checkPostgresHost(u.Hostname()) != "":
+		return refuse(checkPostgresHost(u.Hostname()))
+	case u.Fragment != "" || strings.Contains(u.User.Username()+password, "\x00"):
 		return refuse("has characters behind the host that are not part of such a URL")
 	}
 	if wrong := checkPostgresParameters(parameters); wrong != "" {
 		return refuse(wrong)
 	}
-	if _, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" && err != nil {
+	if port, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" && (err != nil || port == 0) {
 		return refuse("has a port out of range")
 	}
 	database := strings.TrimPrefix(u.Path, "/")
