@@ -3,6 +3,7 @@ package redact
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -48,13 +49,14 @@ func forms(name, value string) []*form {
 	return found
 }
 
-// encodings returns the value in hex, and in base64 at each of the three places that
-// it may have in a longer text, such as the user and password of a header.
+// encodings returns the value in hex, as lists of bytes, and in base64 at each of the
+// three places that it may have in a longer text, such as the user and password of a
+// header.
 func encodings(value string) []string {
 	if len(value) < MinLength {
 		return nil
 	}
-	found := []string{hex.EncodeToString([]byte(value))}
+	found := append([]string{hex.EncodeToString([]byte(value))}, byteLists(value)...)
 	for before := range 3 {
 		bits := 8 * (before + len(value))
 		whole := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("\x00", before) + value))
@@ -63,6 +65,19 @@ func encodings(value string) []string {
 		found = append(found, core, strings.NewReplacer("+", "-", "/", "_").Replace(core))
 	}
 	return found
+}
+
+// shownOfBuffer is how many bytes of a Buffer Node.js prints.
+const shownOfBuffer = 50
+
+// byteLists returns the value as Go, Rust, JSON and Node.js print bytes that they do not
+// take for text.
+func byteLists(value string) []string {
+	decimal := strings.Trim(fmt.Sprint([]byte(value)), "[]")
+	return []string{
+		decimal, strings.ReplaceAll(decimal, " ", ", "), strings.ReplaceAll(decimal, " ", ","),
+		fmt.Sprintf("% x", value[:min(len(value), shownOfBuffer)]),
+	}
 }
 
 // match returns where a spelling of the value ends that begins at p, or -1. The
@@ -101,5 +116,5 @@ func (f *form) match(text string, p int, cut bool) int {
 // isBeginning reports whether nothing is left of a text but perhaps the beginning
 // of a character or of an escape.
 func isBeginning(rest string) bool {
-	return rest == "" || !utf8.FullRuneInString(rest) || (len(rest) < 24 && strings.IndexByte(`\%&`, rest[0]) >= 0 && !strings.ContainsAny(rest, " \"',"))
+	return rest == "" || !utf8.FullRuneInString(rest) || strings.HasPrefix(shellQuote, rest) || (len(rest) < 24 && strings.IndexByte(`\%&`, rest[0]) >= 0 && !strings.ContainsAny(rest, " \"',"))
 }

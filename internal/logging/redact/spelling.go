@@ -46,6 +46,9 @@ func (e *element) pairs(next *element, fold bool, yield func(first, second byte)
 			second = e.text[1]
 		}
 		yield(e.text[0], second)
+		if e.char == '\'' {
+			yield('\'', '\\')
+		}
 		if e.plain && fold {
 			yield(e.text[0]^0x20, second)
 		}
@@ -111,7 +114,13 @@ func (e *element) ends(text string, p int, fold bool, to *positions) {
 			to.add(p + 2)
 		}
 	}
+	if e.char == '\'' && strings.HasPrefix(text[p:], shellQuote) {
+		to.add(p + len(shellQuote))
+	}
 }
+
+// shellQuote is a quote as a shell has it between single quotes.
+const shellQuote = `'\''`
 
 // escaped reads backslashes and what they escape.
 func (e *element) escaped(text string, p int, to *positions) {

@@ -50,20 +50,36 @@ var spellings = map[string]func(string) string{
 			return string(r)
 		})
 	},
-	"literal of Postgres":   func(v string) string { return strings.ReplaceAll(v, "'", "''") },
-	"E literal of Postgres": strings.NewReplacer(`'`, `\'`, `\`, `\\`).Replace,
-	"bytea of Postgres":     func(v string) string { return bytesAs(v, `\%03o`) },
-	"bytes by hex escapes":  func(v string) string { return bytesAs(v, `\x%02x`) },
-	"hex":                   func(v string) string { return hex.EncodeToString([]byte(v)) },
-	"hex, upper case":       func(v string) string { return strings.ToUpper(hex.EncodeToString([]byte(v))) },
-	"base64":                func(v string) string { return base64.StdEncoding.EncodeToString([]byte(v)) },
-	"base64 of a URL":       func(v string) string { return base64.RawURLEncoding.EncodeToString([]byte(v)) },
-	"base64, user before":   func(v string) string { return base64.StdEncoding.EncodeToString([]byte("tale:" + v)) },
-	"base64, in the middle": func(v string) string { return base64.StdEncoding.EncodeToString([]byte("a" + v + "zz")) },
-	"base64, in a query":    func(v string) string { return url.QueryEscape(base64.StdEncoding.EncodeToString([]byte(v))) },
+	"literal of Postgres":     func(v string) string { return strings.ReplaceAll(v, "'", "''") },
+	"E literal of Postgres":   strings.NewReplacer(`'`, `\'`, `\`, `\\`).Replace,
+	"bytea of Postgres":       func(v string) string { return bytesAs(v, `\%03o`) },
+	"bytes by hex escapes":    func(v string) string { return bytesAs(v, `\x%02x`) },
+	"hex":                     func(v string) string { return hex.EncodeToString([]byte(v)) },
+	"hex, upper case":         func(v string) string { return strings.ToUpper(hex.EncodeToString([]byte(v))) },
+	"base64":                  func(v string) string { return base64.StdEncoding.EncodeToString([]byte(v)) },
+	"base64 of a URL":         func(v string) string { return base64.RawURLEncoding.EncodeToString([]byte(v)) },
+	"base64, user before":     func(v string) string { return base64.StdEncoding.EncodeToString([]byte("tale:" + v)) },
+	"base64, in the middle":   func(v string) string { return base64.StdEncoding.EncodeToString([]byte("a" + v + "zz")) },
+	"base64, in a query":      func(v string) string { return url.QueryEscape(base64.StdEncoding.EncodeToString([]byte(v))) },
+	"Buffer of Node.js":       func(v string) string { return byteList([]byte(v[:min(len(v), 50)]), "%02x", " ") },
+	"bytes of Go":             func(v string) string { return byteList([]byte(v), "%d", " ") },
+	"bytes of Rust":           func(v string) string { return byteList([]byte(v), "%d", ", ") },
+	"bytes in JSON":           func(v string) string { return byteList([]byte(v), "%d", ",") },
+	"single quotes, shell":    strings.NewReplacer("'", `'\''`).Replace,
+	"single quotes, Node.js":  strings.NewReplacer("'", `\'`, `\`, `\\`).Replace,
+	"double quotes, shell":    strings.NewReplacer(`"`, `\"`, `\`, `\\`, "$", `\$`, "`", "\\`").Replace,
+	"blanks escaped by shell": func(v string) string { return each(v, func(r rune) string { return `\` + string(r) }) },
 	"base64, in JSON of PHP": func(v string) string {
 		return strings.ReplaceAll(base64.StdEncoding.EncodeToString([]byte(v)), "/", `\/`)
 	},
+}
+
+func byteList(value []byte, format, between string) string {
+	spelled := make([]string, len(value))
+	for i, b := range value {
+		spelled[i] = fmt.Sprintf(format, b)
+	}
+	return strings.Join(spelled, between)
 }
 
 func asciiUpper(v string) string {
