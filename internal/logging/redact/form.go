@@ -73,7 +73,7 @@ const shownOfBuffer = 50
 // byteLists returns the value as Go, Rust, JSON and Node.js print bytes that they do not
 // take for text.
 func byteLists(value string) []string {
-	decimal := strings.Trim(fmt.Sprint([]byte(value)), "[]")
+	decimal := strings.Trim(fmt.Sprintf("%d", []byte(value)), "[]")
 	return []string{
 		decimal, strings.ReplaceAll(decimal, " ", ", "), strings.ReplaceAll(decimal, " ", ","),
 		fmt.Sprintf("% x", value[:min(len(value), shownOfBuffer)]),
