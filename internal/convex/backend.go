@@ -32,6 +32,7 @@ type backendWatch struct {
 	relay   func(line []byte)
 	replace chan error  // why the process must be another
 	file    *volume.Log // nil when it cannot be written
+	data    *volume.Presence
 
 	mu           sync.Mutex
 	stop         context.CancelCauseFunc // of this generation
@@ -42,6 +43,7 @@ type backendWatch struct {
 	database     backend.Database        // as this process has found it
 	answersSince time.Time               // but is not ready yet
 	lastErr      error                   // of the probe
+	lost         error                   // data that was deleted while this process runs
 	version      string                  // at /version
 	healed       time.Time               // when it was last started again for a lost module
 	incurable    bool                    // that did not help, which has been said
@@ -159,8 +161,22 @@ func (w *backendWatch) ready(ctx context.Context) error {
 	if err == nil && !w.answered {
 		err = w.usesDatabase(time.Now())
 	}
+	if err == nil {
+		err = w.hasData()
+	}
 	w.lastErr = err
 	return err
+}
+
+// hasData reports, and says once, that what the backend keeps on the volume was deleted.
+func (w *backendWatch) hasData() error {
+	lost := w.data.Check()
+	if lost != nil && w.lost == nil {
+		w.boot.log.Error("the backend's data is gone; what it writes now is lost with its process", "error", lost,
+			"fix", "stop the container and restore the volume from a backup, with the database of the same moment")
+	}
+	w.lost = lost
+	return lost
 }
 
 // observe receives every change of the backend's state, in order.

@@ -22,6 +22,7 @@ func (w *backendWatch) begin() {
 	w.tail.Reset()
 	w.began, w.answered, w.lastErr = time.Now(), false, nil
 	w.database, w.answersSince = backend.Database{}, time.Time{}
+	w.data, w.lost = w.boot.settings.Volume.Presence(w.boot.settings.Database.Storage), nil
 	select {
 	case reason := <-w.replace:
 		w.boot.log.Debug("the process that was to be replaced is gone already", "reason", reason)

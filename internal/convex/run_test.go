@@ -89,6 +89,19 @@ func TestRunRestartsAKilledBackend(t *testing.T) {
 	}
 }
 
+func TestRunIsNotReadyWithoutItsData(t *testing.T) {
+	s := newService(t).start()
+	s.untilReady()
+	if err := os.RemoveAll(s.path("data/convex")); err != nil {
+		t.Fatal(err)
+	}
+	s.Until("the marker is gone", func() bool { return !s.ready() })
+	if !s.Says("convex was deleted while the backend runs") || strings.Count(s.Output.String(), "the backend's data is gone") != 1 {
+		t.Error("it is not said, or again and again")
+	}
+	s.Stop(5 * time.Second)
+}
+
 func TestRunEndsWithTheBackendsCode(t *testing.T) {
 	tests := map[string]struct {
 		script string
