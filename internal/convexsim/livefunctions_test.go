@@ -247,6 +247,26 @@ func TestTheRunnerIsKilledInTheMiddleOfAMutation(t *testing.T) {
 	until(t, seen, length(1))
 }
 
+// What a function does to the built-ins, which all functions share, ends with it.
+func TestAFunctionThatPoisonsTheBuiltInsHarmsNoOther(t *testing.T) {
+	s := live(t)
+	for i, by := range []string{
+		"JSON.parse = undefined", "JSON.stringify = () => '{}'", "Array.prototype.map = () => []", "Object.prototype.poison = 1", "Promise.prototype.then = null",
+		"delete Map.prototype.get", "globalThis.BigInt = null", "Object.defineProperty(String.prototype, 'split', { get() { throw 1 } })",
+		"Array.prototype[Symbol.iterator] = function* () {}", "Object.getOwnPropertyDescriptor = Reflect.ownKeys = () => []", "Error.prepareStackTrace = () => 1; throw new Error('x')",
+		"Object.getPrototypeOf([][Symbol.iterator]()).next = () => ({ done: true })",
+	} {
+		ask(t, s, "/api/mutation", "entries:poison", object{"by": by})
+		ask(t, s, "/api/mutation", "entries:sign", object{"author": "a", "text": "b"})
+		if got := ask(t, s, "/api/query", "entries:list", object{}); size(got, "value") != i+1 || dig(got, "value", 0, "text") != "b" {
+			t.Errorf("after %s: %v", by, got)
+		}
+	}
+	if got := ask(t, s, "/api/mutation", "entries:fail", object{}); !strings.Contains(mustText(t, got), "entries.ts:") {
+		t.Errorf("a trace afterwards: %v", got)
+	}
+}
+
 func TestATornCommitIsDroppedAndDamageIsTold(t *testing.T) {
 	s := live(t)
 	for _, text := range []string{"one", "two"} {

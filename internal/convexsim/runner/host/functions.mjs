@@ -1,5 +1,6 @@
 // The functions of the loaded modules: finding one, checking who may call it and with what, running it.
 import { convexToJson } from "convex/values";
+import { mended } from "./builtins.mjs";
 import { BackendError } from "./errors.mjs";
 import { checkArguments, checkValue } from "./validation.mjs";
 
@@ -27,7 +28,7 @@ function withChecks(exported) {
     exportReturns: () => "null",
     _handler: async (ctx, given) => {
       checkArguments(args, given);
-      const value = (await _handler(ctx, given)) ?? null;
+      const value = (await mended(() => _handler(ctx, given))) ?? null;
       checkValue(returns, value);
       return value;
     },

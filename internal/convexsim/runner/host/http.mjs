@@ -1,4 +1,5 @@
 // HTTP actions: a request is looked up in the app's router and run as the backend would.
+import { mended } from "./builtins.mjs";
 import { describe } from "./errors.mjs";
 
 /** Returns { status, headers, body } with the body in base64; null where no route matches. */
@@ -22,7 +23,7 @@ export async function answer(runtime, router, { method, url, headers, body }) {
 async function run(runtime, action, request) {
   let response;
   await runtime.test.action(async (ctx) => {
-    response = await (action._handler ?? action)(ctx, request);
+    response = await mended(() => (action._handler ?? action)(ctx, request));
     return null;
   });
   return response;

@@ -5,6 +5,7 @@ import { pathToFileURL } from "node:url";
 import { join } from "node:path";
 import { convexTest } from "convex-test";
 import { convexToJson, jsonToConvex } from "convex/values";
+import { keepBuiltIns, mendBuiltIns, mended } from "./builtins.mjs";
 import { calls, pretty } from "./calls.mjs";
 import { Documents } from "./documents.mjs";
 import { describe, keepTraces } from "./errors.mjs";
@@ -30,10 +31,12 @@ export class Runtime {
     this.scheduler = new Scheduler(this);
     this.functions = new Functions(this);
     this.cache = new Map();
+    this.imported = new Set();
     this.sessions = new Map(); // the answers of mutations, by the sessions and requests that they came with
     this.hookCommits();
     this.hookSyscalls();
     this.restore();
+    keepBuiltIns();
   }
 
   /** Takes the modules of a push, and variables; documents stay. */
@@ -47,7 +50,7 @@ export class Runtime {
     const { db } = this.state.components[""];
     const prepared = [];
     for (const { path, folder, modules, schema } of components) {
-      const load = (name) => import(pathToFileURL(join(root, folder, name)));
+      const load = (name) => this.import(join(root, folder, name));
       const declared = schema ? (await load("schema.js")).default : null;
       prepared.push({ path, db: new db.constructor(declared, path), load, modules: new Set(modules) });
     }
@@ -72,6 +75,17 @@ export class Runtime {
     }
     this.scheduler.start();
     return { ts: this.ts() };
+  }
+
+  // A module may change the built-ins when it is loaded, as polyfills do.
+  async import(file) {
+    if (!this.imported.has(file)) {
+      mendBuiltIns();
+      await import(pathToFileURL(file));
+      this.imported.add(file);
+      keepBuiltIns();
+    }
+    return import(pathToFileURL(file));
   }
 
   /** Runs a function. A mutation that a client sends again after it has lost its connection is not run again. */
@@ -155,7 +169,7 @@ export class Runtime {
     return calls.run(call, async () => {
       try {
         const { default: query } = await loadSource(source);
-        const value = convexToJson((await this.test.query(query._handler, jsonToConvex(args ?? {}))) ?? null);
+        const value = convexToJson((await this.test.query((...given) => mended(() => query._handler(...given)), jsonToConvex(args ?? {}))) ?? null);
         return { value: inFormat(value, format), lines: call.lines.map(pretty) };
       } catch (error) {
         return { error: describe(error, this.root), lines: call.lines.map(pretty) };

@@ -51,6 +51,11 @@ export const signRarely = mutationGeneric({
   },
 });
 
+export const poison = mutationGeneric({
+  args: { by: v.string() },
+  handler: async (_ctx, { by }) => new Function(by)() ?? null,
+});
+
 export const fail = mutationGeneric({
   args: {},
   handler: async (ctx) => {
