@@ -56,7 +56,7 @@ func (p *running) visit(protocol, target string, body io.Reader, length int64) *
 		transport.ForceAttemptHTTP2 = true
 		via = transport
 	case "HTTP/3.0":
-		via = p.overHTTP3()
+		via = p.overHTTP3(siteName)
 	}
 	request, err := http.NewRequestWithContext(p.Context(), http.MethodPost, "https://"+siteName+target, body)
 	if err != nil {

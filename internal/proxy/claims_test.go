@@ -96,7 +96,7 @@ var ways = map[string]func(p *running, names []string) seen{
 	"HTTP/3": func(p *running, names []string) seen {
 		request, _ := http.NewRequestWithContext(p.Context(), http.MethodGet, "https://"+siteName+"/x", nil)
 		request.Header = headerOf(names)
-		response, err := p.overHTTP3().RoundTrip(request)
+		response, err := p.overHTTP3(siteName).RoundTrip(request)
 		if err != nil {
 			p.Fatal(err)
 		}

@@ -251,7 +251,7 @@ func (p *running) overHTTP2(c *recorder) {
 	p.concurrently(c, client.Transport)
 }
 
-func (p *running) overHTTP3s(c *recorder) { p.concurrently(c, p.overHTTP3()) }
+func (p *running) overHTTP3s(c *recorder) { p.concurrently(c, p.overHTTP3(siteName)) }
 
 // concurrently sends the requests in parallel over one connection.
 func (p *running) concurrently(c *recorder, transport http.RoundTripper) {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,10 +22,10 @@ import (
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-// overHTTP3 returns a client that speaks nothing else.
-func (p *running) overHTTP3() *http3.ClientConn {
+// overHTTP3 returns a client that speaks nothing else, on one of the names.
+func (p *running) overHTTP3(name string) *http3.ClientConn {
 	p.Helper()
-	conn, err := p.dialHTTP3()
+	conn, err := p.dialHTTP3(name)
 	if err != nil {
 		p.Fatal(err)
 	}
@@ -35,12 +36,40 @@ func (p *running) overHTTP3() *http3.ClientConn {
 func TestHTTP3(t *testing.T) {
 	p := start(t, config.Environ{"HTTP3": "on"})
 	request, _ := http.NewRequestWithContext(t.Context(), "GET", "https://"+siteName+"/x?y", nil)
-	response, err := p.overHTTP3().RoundTrip(request)
+	response, err := p.overHTTP3(siteName).RoundTrip(request)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := echoed(t, response); response.ProtoMajor != 3 || routes.Upstream(got.On) != routes.Platform || got.URI != "/x?y" || got.Header.Get("X-Forwarded-Proto") != "https" {
 		t.Errorf("%s: %+v", response.Proto, got)
+	}
+}
+
+// Another site has its own certificate there, too, and all of it goes to its service.
+func TestHTTP3OfAnExtraSite(t *testing.T) {
+	p := start(t, config.Environ{"HTTP3": "on", "EXTRA_SITES": docsName + "=" + docsService(t)})
+	for name, want := range map[string]routes.Upstream{docsName: docs, siteName: routes.Platform} {
+		client := p.overHTTP3(name)
+		for target, on := range map[string]routes.Upstream{"https://" + name + "/x?y": want, "https://other.test/": ""} {
+			request, _ := http.NewRequestWithContext(t.Context(), "GET", target, nil)
+			response, err := client.RoundTrip(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if on == "" {
+				if response.StatusCode != http.StatusMisdirectedRequest {
+					t.Errorf("%s on a connection to %s: %d", target, name, response.StatusCode)
+				}
+				continue
+			}
+			if got := echoed(t, response); routes.Upstream(got.On) != on || got.URI != "/x?y" || response.ProtoMajor != 3 {
+				t.Errorf("%s: %+v", target, got)
+			}
+		}
+	}
+	page := p.get("/", onDocs())
+	if advertised := page.Header.Get("Alt-Svc"); !strings.Contains(advertised, "h3=") {
+		t.Errorf("over TCP %s offers %q", docsName, advertised)
 	}
 }
 
@@ -68,7 +97,7 @@ func (p *running) socketOverHTTP3(target string) *http3.RequestStream {
 func (p *running) connectOverHTTP3(target string, header http.Header) (*http3.RequestStream, *http.Response) {
 	p.Helper()
 	header["Sec-Websocket-Version"] = []string{"13"}
-	client := p.overHTTP3()
+	client := p.overHTTP3(siteName)
 	stream, err := client.OpenRequestStream(p.Context())
 	if err != nil {
 		p.Fatal(err)
@@ -136,21 +165,21 @@ func TestSocketsOverHTTP3GetACloseFrameOnStop(t *testing.T) {
 	p.saysGoodbye(sockets)
 }
 
-// dialHTTP3 opens a connection and leaves it idle.
-func (p *running) dialHTTP3() (*quic.Conn, error) {
+// dialHTTP3 opens a connection for a name and leaves it idle.
+func (p *running) dialHTTP3(name string) (*quic.Conn, error) {
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(p.settings.HTTPSPort))
-	return quic.DialAddr(p.Context(), address, &tls.Config{RootCAs: p.roots, ServerName: siteName, NextProtos: []string{http3.NextProtoH3}}, nil)
+	return quic.DialAddr(p.Context(), address, &tls.Config{RootCAs: p.roots, ServerName: name, NextProtos: []string{http3.NextProtoH3}}, nil)
 }
 
 func TestConnectionsOverHTTP3AreCounted(t *testing.T) {
 	p := start(t, config.Environ{"HTTP3": "on", "VISITOR_CONNECTIONS": "2"})
-	first, err := p.dialHTTP3()
+	first, err := p.dialHTTP3(siteName)
 	if err != nil {
 		t.Fatal(err)
 	}
 	second := p.dial(&tls.Config{RootCAs: p.roots, ServerName: siteName})
 	refused := new(quic.TransportError)
-	if _, err := p.dialHTTP3(); !errors.As(err, &refused) || refused.ErrorCode != quic.ConnectionRefused {
+	if _, err := p.dialHTTP3(siteName); !errors.As(err, &refused) || refused.ErrorCode != quic.ConnectionRefused {
 		t.Errorf("a third connection of one visitor with room for two: %v", err)
 	}
 	_ = second.Close()
@@ -161,5 +190,5 @@ func TestConnectionsOverHTTP3AreCounted(t *testing.T) {
 
 func (p *running) eventuallyDials() {
 	p.Helper()
-	testkit.Eventually(p, "there is room again", func() bool { _, err := p.dialHTTP3(); return err == nil })
+	testkit.Eventually(p, "there is room again", func() bool { _, err := p.dialHTTP3(siteName); return err == nil })
 }

@@ -40,7 +40,7 @@ func TestSlowBodiesAreEnded(t *testing.T) {
 	overHTTP2 := p.newClient()
 	overHTTP2.Transport.(*http.Transport).ForceAttemptHTTP2 = true
 	for protocol, send := range map[string]func(*http.Request) (*http.Response, error){
-		"HTTP/1.1": p.client.Do, "HTTP/2.0": overHTTP2.Do, "HTTP/3.0": p.overHTTP3().RoundTrip,
+		"HTTP/1.1": p.client.Do, "HTTP/2.0": overHTTP2.Do, "HTTP/3.0": p.overHTTP3(siteName).RoundTrip,
 	} {
 		body, _ := drip(t)
 		request, err := http.NewRequestWithContext(t.Context(), "POST", p.base()+"/", body)
