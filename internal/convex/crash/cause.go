@@ -100,6 +100,8 @@ func settingCauses() []cause {
 	return []cause{
 		{"the backend refused its configuration", "compare INSTANCE_NAME, INSTANCE_SECRET, POSTGRES_URL and the variable that the line quoted here is about",
 			[]string{`Couldn't hexdecode key`, `Hex-decoded key was \d+ bytes`, `cluster url (username|already)`, `invalid postgres connection url`, `^error: (unexpected argument|invalid value)`}, nil},
+		{"the backend has no key for its S3 storage: none is set, and the machine gives it none", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in " + place.Here().Settings() + ", or give the machine or the pod a role",
+			[]string{`AWS env variables are required when using S3 storage`}, nil},
 		{"the backend may not use one of its folders or files", "give the data folder to the user that the container runs as (1001)",
 			[]string{`Permission denied \(os error 13\)`, `unable to open database file`}, nil},
 	}
