@@ -53,9 +53,9 @@ only_what_the_app_depends_on() {
 name_dependencies() {
   (cd "./${CONTEXT:+$APP}" && node -e '
     const fs = require("fs"), app = JSON.parse(fs.readFileSync("package.json", "utf8"));
-    const missing = process.argv.slice(1).filter((name) => !(name in app.dependencies));
+    const all = app.dependencies ?? {}, missing = process.argv.slice(1).filter((name) => !(name in all));
     if (missing.length) { console.error(`SERVER_DEPENDENCIES: no dependency of the app: ${missing.join(" ")}`); process.exit(1); }
-    app.dependencies = Object.fromEntries(process.argv.slice(1).map((name) => [name, app.dependencies[name]]));
+    app.dependencies = Object.fromEntries(process.argv.slice(1).map((name) => [name, all[name]]));
     fs.writeFileSync("package.json", JSON.stringify(app, null, 2));' -- "$@")
 }
 
