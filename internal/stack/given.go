@@ -1,6 +1,9 @@
 package stack
 
-import "slices"
+import (
+	"slices"
+	"strconv"
+)
 
 // Rule says what a service gets of a variable that has no value, or an empty one.
 type Rule int
@@ -103,7 +106,9 @@ func convexGiven() []Given {
 
 func platformGiven() []Given {
 	return slices.Concat(siteGiven(), bootGiven(), instanceGiven(), databaseGiven(),
-		[]Given{always("CONVEX_URL", "http://convex:3210")},
+		// PORT is a name that others use, too: the .env of official self-hosting has its
+		// backend's there, and the proxy would not find the web server.
+		[]Given{always("CONVEX_URL", "http://convex:3210"), always("PORT", strconv.Itoa(PlatformPort))},
 		each(Required, "BETTER_AUTH_SECRET", "ENCRYPTION_SECRET_HEX"),
 		each(OrDefault, "CONVEX_RUN_AFTER_DEPLOY", "CONVEX_ENV_SYNC_EXTRA",
 			"AUTH_MICROSOFT_ENTRA_ID_ID", "AUTH_MICROSOFT_ENTRA_ID_SECRET", "AUTH_MICROSOFT_ENTRA_ID_TENANT_ID", "AUTH_MICROSOFT_ENTRA_ID_ISSUER",

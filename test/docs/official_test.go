@@ -9,6 +9,8 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/convex"
 	"github.com/tale-project/tale-runtime/internal/convex/backend"
+	"github.com/tale-project/tale-runtime/internal/platform"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 // officialVariables are those that official self-hosting has: what its compose file
@@ -62,10 +64,23 @@ func checkOfficialRow(t *testing.T, name, status, note string) {
 		if to == nil || !isSetting(to[1]) {
 			t.Errorf("%s is renamed to nothing that is a setting: %s", name, note)
 		}
+	case "not needed":
+		settings := append(config.Describe(convex.Settings{}), config.Describe(platform.Settings{})...)
+		if slices.ContainsFunc(settings, func(v config.Variable) bool { return v.Name == name }) && !isAlwaysGiven(name) {
+			t.Errorf("%s has another meaning here, and the services get it from .env", name)
+		}
 	case "refused":
 		err := config.Load(&convex.Settings{}, config.Environ{name: "mysql://u@db", "SITE_URL": "https://a.example", "INSTANCE_SECRET": strings.Repeat("0a", 32), "DB_PASSWORD": "x"})
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is not refused: %v", name, err)
 		}
 	}
+}
+
+// isAlwaysGiven reports whether a service has a value of its own for a variable, whatever
+// .env says.
+func isAlwaysGiven(name string) bool {
+	return slices.ContainsFunc(stack.Services(), func(s stack.Service) bool {
+		return slices.ContainsFunc(s.Environment, func(g stack.Given) bool { return g.Name == name && g.Rule == stack.Always })
+	})
 }

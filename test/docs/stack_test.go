@@ -19,19 +19,19 @@ import (
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-// stack is the three binaries as real processes, with a simulated backend that
+// wholeStack is the three binaries as real processes, with a simulated backend that
 // has refused a push once and built indexes for the next.
-type stack struct {
+type wholeStack struct {
 	t       *testing.T
 	metrics map[string]string // address of each service's /metrics
 	site    string
 }
 
-func startStack(t *testing.T) *stack {
+func startStack(t *testing.T) *wholeStack {
 	t.Helper()
 	backend, actions, web := testkit.FreePort(t), testkit.FreePort(t), testkit.FreePort(t)
 	convexStatus, platformStatus, site, health := loopback(testkit.FreePort(t)), testkit.FreePort(t), testkit.FreePort(t), loopback(testkit.FreePort(t))
-	s := &stack{t: t, site: "http://" + loopback(site), metrics: map[string]string{
+	s := &wholeStack{t: t, site: "http://" + loopback(site), metrics: map[string]string{
 		"convex": convexStatus, "platform": loopback(platformStatus), "proxy": health,
 	}}
 	both := config.Environ{
@@ -57,7 +57,7 @@ func startStack(t *testing.T) *stack {
 }
 
 // start runs the service until the test's end.
-func (s *stack) start(service string, environs ...config.Environ) {
+func (s *wholeStack) start(service string, environs ...config.Environ) {
 	s.t.Helper()
 	environ := config.Environ{
 		"PATH": os.Getenv("PATH"), "HOME": s.t.TempDir(), testkit.RoleVariable: service, "GORACE": "atexit_sleep_ms=0", "TALE_RUN_DIR": s.t.TempDir(),
@@ -77,7 +77,7 @@ func (s *stack) start(service string, environs ...config.Environ) {
 }
 
 // use visits the site, so that there is something to measure.
-func (s *stack) use() {
+func (s *wholeStack) use() {
 	s.t.Helper()
 	testkit.Eventually(s.t, "the page", func() bool {
 		_, status := s.get(s.site + "/")
@@ -92,7 +92,7 @@ func (s *stack) use() {
 	s.t.Cleanup(func() { _ = socket.CloseNow() })
 }
 
-func (s *stack) scrape(service string) string {
+func (s *wholeStack) scrape(service string) string {
 	s.t.Helper()
 	text, status := s.get("http://" + s.metrics[service] + "/metrics")
 	if status != http.StatusOK {
@@ -101,7 +101,7 @@ func (s *stack) scrape(service string) string {
 	return text
 }
 
-func (s *stack) get(url string) (body string, status int) {
+func (s *wholeStack) get(url string) (body string, status int) {
 	s.t.Helper()
 	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, url, nil)
 	if err != nil {
