@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
@@ -127,7 +126,6 @@ func TestWhatASkippedPushHasSeenIsBelieved(t *testing.T) {
 // realCLIMakesUpForLostPackages: the CLI sends hashes unless it is told otherwise.
 func realCLIMakesUpForLostPackages(t *testing.T, app convexcli.Options) {
 	d := realDeploy(t, app)
-	d.Timeout, d.Longest = 2*time.Minute, 3*time.Minute
 	if err := d.run(t.Context()); err != nil {
 		t.Fatal(err, d.log.String())
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 	"github.com/tale-project/tale-runtime/internal/logging"
@@ -58,6 +59,7 @@ func realDeploy(t *testing.T, app convexcli.Options, faults ...fault.Fault) *tes
 	t.Helper()
 	d := newTestDeploy(t, faults...)
 	d.Driver, d.CLI = driverCLI, app
+	d.Timeout, d.Longest = 2*time.Minute, 3*time.Minute // of a machine that has much else to do
 	d.set(t, "SITE_URL", "https://example.test")
 	return d
 }

@@ -69,7 +69,6 @@ func realCell(t *testing.T, app convexcli.Options, cell matrixCell) {
 	}
 	d := realDeploy(t, app, cell.fault)
 	d.Secrets = map[string]string{"CANARY": canary}
-	d.Driver, d.Timeout, d.Longest = driverCLI, 2*time.Minute, 3*time.Minute
 	d.CLI.Environ = append(slices.Clone(app.Environ), "A_CANARY="+canary)
 	d.Options.run = func(ctx context.Context, log *slog.Logger, p supervise.Process) (clidriver.End, error) {
 		ctx, cancel := context.WithCancel(ctx)
