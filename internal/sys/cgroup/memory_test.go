@@ -62,12 +62,13 @@ func TestLimit(t *testing.T) {
 		want   uint64
 		found  bool
 	}{
-		"version 2, namespace": {map[string]string{"memory.max": "268435456\n"}, "0::/\n", 256 << 20, true},
-		"version 2, own path":  {map[string]string{"a/b/memory.max": "268435456\n"}, "0::/a/b\n", 256 << 20, true},
-		"version 2, above":     {map[string]string{"init/memory.max": "max\n", "memory.max": "268435456\n"}, "0::/init\n", 256 << 20, true},
-		"version 2, between":   {map[string]string{"a/b/c/memory.max": "max\n", "a/b/memory.max": "536870912\n", "a/memory.max": "268435456\n"}, "0::/a/b/c\n", 256 << 20, true},
-		"version 2, elsewhere": {map[string]string{"a/memory.max": "max\n", "b/memory.max": "268435456\n"}, "0::/a\n", cgroup.NoLimit, true},
-		"version 1, between":   {map[string]string{"memory/a/b/memory.limit_in_bytes": "9223372036854771712\n", "memory/a/memory.limit_in_bytes": "268435456\n"}, "4:memory:/a/b\n", 256 << 20, true},
+		"version 2, namespace":   {map[string]string{"memory.max": "268435456\n"}, "0::/\n", 256 << 20, true},
+		"version 2, own path":    {map[string]string{"a/b/memory.max": "268435456\n"}, "0::/a/b\n", 256 << 20, true},
+		"version 2, above":       {map[string]string{"init/memory.max": "max\n", "memory.max": "268435456\n"}, "0::/init\n", 256 << 20, true},
+		"version 2, between":     {map[string]string{"a/b/c/memory.max": "max\n", "a/b/memory.max": "536870912\n", "a/memory.max": "268435456\n"}, "0::/a/b/c\n", 256 << 20, true},
+		"version 2, own is less": {map[string]string{"a/b/memory.max": "268435456\n", "a/memory.max": "536870912\n"}, "0::/a/b\n", 256 << 20, true},
+		"version 2, elsewhere":   {map[string]string{"a/memory.max": "max\n", "b/memory.max": "268435456\n"}, "0::/a\n", cgroup.NoLimit, true},
+		"version 1, between":     {map[string]string{"memory/a/b/memory.limit_in_bytes": "9223372036854771712\n", "memory/a/memory.limit_in_bytes": "268435456\n"}, "4:memory:/a/b\n", 256 << 20, true},
 		"version 1, outside": {map[string]string{
 			"memory/memory.limit_in_bytes": "9223372036854771712\n", "memory/memory.stat": "cache 1\nhierarchical_memory_limit 268435456\nhierarchical_memsw_limit 1\n",
 		}, "4:memory:/not/visible\n", 256 << 20, true},
