@@ -7,7 +7,7 @@ import (
 )
 
 // claims are headers, by folded name, by which a proxy tells the application who
-// asks, from where and for what.
+// asks, from where and for what; true: for which path.
 type claims map[string]bool
 
 // claimNames and claimPrefixes are the usual ones: of sign-in proxies (Authelia,
@@ -18,7 +18,7 @@ var (
 		"forwarded", "forwarded-for", "proxy", "front-end-https",
 		"client-ip", "true-client-ip", "proxy-client-ip", "do-connecting-ip", "incap-client-ip", "ali-cdn-real-ip", "cdn-src-ip",
 		"x-proxyuser-ip", "x-originating-ip", "x-nf-client-connection-ip", "x-sucuri-clientip",
-		"x-host", "x-http-host-override", "x-scheme", "x-url-scheme", "x-rewrite-url", "x-http-destinationurl",
+		"x-host", "x-http-host-override", "x-scheme", "x-url-scheme",
 		"x-http-method", "x-http-method-override", "x-method-override",
 		"x-user", "x-email", "x-groups", "x-auth-user", "x-auth-username", "x-auth-email", "x-auth-name", "x-auth-groups", "x-auth-roles", "auth-user",
 	}
@@ -30,37 +30,54 @@ var (
 	}
 )
 
+// pathNames are headers in which one server or another looks for the path of a
+// request: those of IIS and its imitators, of Envoy, Traefik and ingress controllers,
+// of frameworks and gunicorn that are told their own prefix, and of Next.js for its own
+// use. A terminator in front passes on what a visitor sends, so no peer is trusted
+// with them.
+var pathNames = []string{
+	"x-original-url", "x-original-uri", "x-original-path", "x-rewrite-url", "x-override-url", "x-waws-unencoded-url", "x-http-destinationurl",
+	"x-envoy-original-path", "x-replaced-path", "x-forwarded-uri", "x-forwarded-path", "x-request-uri", "request-uri",
+	"x-forwarded-prefix", "x-forwarded-pathbase", "x-script-name", "script-name", "x-path-info", "path-info",
+	"x-matched-path", "x-invoke-path", "x-invoke-query", "x-invoke-output", "x-now-route-matches",
+	"x-middleware-rewrite", "x-middleware-redirect", "x-middleware-next", "x-middleware-skip", "x-middleware-invoke", "x-middleware-override-headers",
+	"x-middleware-set-cookie", "x-middleware-subrequest", "x-middleware-subrequest-id",
+}
+
 func newClaims(more []string) claims {
 	c := claims{}
 	for _, name := range slices.Concat(claimNames, more) {
-		c[string(fold(nil, name))] = true
+		c[string(fold(nil, name))] = false
+	}
+	for _, name := range pathNames {
+		c[name] = true
 	}
 	return c
 }
 
-// remove deletes the claims. Those of a trusted peer stay, but for spellings that
-// only fold to the name: the peer may have removed the usual one alone.
+// remove deletes the claims. Those of a trusted peer stay, but for the path, and for
+// spellings that only fold to the name: the peer may have removed the usual one alone.
 func (c claims) remove(header http.Header, trusted bool) {
 	for name := range header {
-		if c.has(name) && (!trusted || strings.Trim(name, nameCharacters) != "") {
+		if claim, path := c.has(name); path || claim && (!trusted || strings.Trim(name, nameCharacters) != "") {
 			delete(header, name)
 		}
 	}
 }
 
-// has reports whether the name is a claim's, in any spelling.
-func (c claims) has(name string) bool {
+// has reports whether the name is a claim's, in any spelling, and one for the path.
+func (c claims) has(name string) (claim, path bool) {
 	var buffer [64]byte
 	folded := fold(buffer[:0], name)
-	if c[string(folded)] {
-		return true
+	if path, claim = c[string(folded)]; claim {
+		return claim, path
 	}
 	for _, prefix := range claimPrefixes {
 		if len(folded) >= len(prefix) && string(folded[:len(prefix)]) == prefix {
-			return true
+			return true, false
 		}
 	}
-	return false
+	return false, false
 }
 
 const nameCharacters = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

@@ -29,8 +29,6 @@ func init() { caddy.RegisterModule(Handler{}) }
 //     path that one server or another reads as one of a closed row while it would
 //     get through another row (see readers). So are targets that are no path, and
 //     methods that are not in capitals, which some servers change.
-//
-// Headers that make a server read another path are removed.
 type Handler struct {
 	// Rows are those of the route table behind it, in their order. Default: none.
 	Rows []Row `json:"rows,omitempty"`
@@ -66,9 +64,6 @@ func (t *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	if err := t.canonicalize(r); err != nil {
 		return caddyhttp.Error(http.StatusBadRequest, err)
-	}
-	for _, name := range pathHeaders {
-		delete(r.Header, name)
 	}
 	return next.ServeHTTP(w, r)
 }
@@ -153,18 +148,6 @@ func (t *Handler) canonical(raw, decoded string) (string, error) {
 	}
 	path = mergeSlashes(path)
 	return path, check(path, t.Rows)
-}
-
-// pathHeaders are headers, in canonical form, in which one server or another looks
-// for the path of a request: those of IIS and its imitators, of Envoy, Traefik and
-// ingress controllers, of frameworks and gunicorn that are told their own prefix,
-// and of Next.js for its own use. A terminator in front passes on what a visitor
-// sends, so they are removed from any peer.
-var pathHeaders = []string{
-	"X-Original-Url", "X-Rewrite-Url", "X-Original-Uri", "X-Waws-Unencoded-Url",
-	"X-Envoy-Original-Path", "X-Replaced-Path", "X-Forwarded-Uri", "X-Forwarded-Path",
-	"X-Forwarded-Prefix", "X-Forwarded-Pathbase", "X-Script-Name", "Script-Name", "Script_name", "Path-Info", "Path_info",
-	"X-Matched-Path", "X-Invoke-Path", "X-Invoke-Query", "X-Invoke-Output", "X-Now-Route-Matches", "X-Middleware-Rewrite", "X-Middleware-Subrequest",
 }
 
 var (

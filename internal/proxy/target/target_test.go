@@ -115,18 +115,6 @@ func TestMethods(t *testing.T) {
 	}
 }
 
-func TestHeadersThatNameAPathAreRemoved(t *testing.T) {
-	r := received(http.MethodGet, "/x")
-	for _, name := range []string{"X-Original-URL", "x-rewrite-url", "X-Forwarded-Prefix", "X-Forwarded-PathBase", "SCRIPT_NAME", "X-Middleware-Subrequest", "x-matched-path"} {
-		r.Header.Set(name, "/metrics")
-	}
-	r.Header.Set("X-Path", "/kept")
-	sent(t, table(t), r)
-	if len(r.Header) != 1 {
-		t.Errorf("left: %v", r.Header)
-	}
-}
-
 // The form of a form is itself, and no number of decodings finds a dot segment in it.
 func FuzzTarget(f *testing.F) {
 	for _, target := range []string{"/a%2fb/../metrics", "/a%252e/..;/b", "//x//./y?z", "/%5c..\\x", "x:y"} {
