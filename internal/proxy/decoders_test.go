@@ -5,6 +5,8 @@ import (
 	"path"
 	"regexp"
 	"strings"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // decoders are the ways in which servers come from the target of a request, as it
@@ -38,6 +40,11 @@ var decoders = map[string]func(target string) string{
 	// Next.js makes one slash of several and of backslashes, and decodes segments.
 	"next":         func(target string) string { return percentDecoded(oneSlash(beforeQuery(target))) },
 	"next, parsed": func(target string) string { return percentDecoded(whatwgRelative(oneSlash(beforeQuery(target)))) },
+	// Names are compared in the form that has one character of each kind, or in
+	// capitals.
+	"compatible":         func(target string) string { return norm.NFKC.String(percentDecoded(beforeQuery(target))) },
+	"compatible, static": func(target string) string { return path.Clean(norm.NFKC.String(percentDecoded(urlParse(target)))) },
+	"in capitals":        func(target string) string { return strings.ToUpper(percentDecoded(beforeQuery(target))) },
 	// Servlet containers drop parameters, decode and resolve, in either order.
 	"servlet": func(target string) string {
 		return path.Clean(percentDecoded(parameters.ReplaceAllString(beforeQuery(target), "")))

@@ -32,6 +32,18 @@ func (s *speller) escape(c byte) string {
 	return text
 }
 
+// lookalike returns a letter that is the other one to programs that compare names
+// without their case, in their compatible form, or byte by byte of UTF-16.
+func (s *speller) lookalike(c byte) string {
+	special := map[byte][]string{'s': {"\u017f"}, 'i': {"\u0131", "\u0130"}, 'k': {"\u212a"}, '-': {"\u2010", "\ufe63", "\uff0d"}, '_': {"\uff3f"}}
+	forms := special[c|0x20]
+	if c < 'a' {
+		forms = special[c]
+	}
+	forms = append(forms, string(rune(c)-'!'+'\uff01'), string(rune(c)+0x100))
+	return url.PathEscape(s.of(forms...))
+}
+
 func (s *speller) word(word string) string {
 	var out strings.Builder
 	for _, c := range []byte(word) {
@@ -40,12 +52,14 @@ func (s *speller) word(word string) string {
 			out.WriteByte(c)
 		case s.IntN(3) == 0:
 			out.WriteString(strings.ToUpper(string(c)))
+		case s.IntN(4) == 0:
+			out.WriteString(s.lookalike(c))
 		default:
 			out.WriteString(s.escape(c))
 		}
 	}
 	if s.chance() {
-		out.WriteString(s.of(";", ";x", ";x=/y", "%3b", "%3bx", "%20", "%00", "%09", "%2509", ".", "%2e", "~", "+", "%3f", "%3fx", "%23", "%253f", "%c0%ae", "\\", "%5c"))
+		out.WriteString(s.of(";", ";x", ";x=/y", "%3b", "%3bx", "%20", "%00", "%09", "%2509", ".", "..", "%2e", ".%20.", "%20.", "%c2%a0", "%e3%80%80", "%e2%80%8b", "%c2%ad", "~", "+", "%3f", "%3fx", "%ef%bc%9f", "%23", "%253f", "%c0%ae", "%u0020", "\\", "%5c"))
 	}
 	return out.String()
 }
@@ -53,7 +67,7 @@ func (s *speller) word(word string) string {
 func (s *speller) dots(dots string) string {
 	var out strings.Builder
 	for range len(dots) {
-		out.WriteString(s.of(".", ".", ".", "%2e", "%2E", "%252e", "%25%32%65", "%c0%ae"))
+		out.WriteString(s.of(".", ".", ".", "%2e", "%2E", "%252e", "%25%32%65", "%c0%ae", "%ef%bc%8e", "%e2%80%a4", "%ef%b9%92", "%u002e"))
 	}
 	if s.chance() {
 		out.WriteString(s.of(";", ";x", "%20", "%3f", "%3b", "%00", "%23"))
@@ -65,7 +79,7 @@ func (s *speller) slash() string {
 	if !s.chance() {
 		return "/"
 	}
-	return s.of("//", "///", "%2f", "%2F", "/%2f", "%2f/", "\\", "%5c", "%5C", "/\\", "%252f", "%25252F", "%255c", "/;/", "/;x=y/", "/%09/", "/%2509/", "%c0%af", "/%20/", "//x/", "/%2fx/", "%2f%2fx%2f", "/%2f%2fx/")
+	return s.of("//", "///", "%2f", "%2F", "/%2f", "%2f/", "\\", "%5c", "%5C", "/\\", "%252f", "%25252F", "%255c", "/;/", "/;x=y/", "/%09/", "/%2509/", "%c0%af", "%e0%80%af", "%ef%bc%8f", "/%ef%bc%8f", "%ef%bc%bc", "%e2%81%84", "%e2%88%95", "%u002f", "/%20/", "//x/", "/%2fx/", "%2f%2fx%2f", "/%2f%2fx/")
 }
 
 // detour goes somewhere else and comes back.

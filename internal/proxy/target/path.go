@@ -16,7 +16,7 @@ func isPlain(raw string) bool {
 		case isUnreserved(c) && c != '.' || strings.IndexByte("!$&'()*+,=:@[]", c) >= 0:
 		case c == '.' && i > 0 && raw[i-1] != '/':
 		case c == '/' && (i == 0 || raw[i-1] != '/'):
-		case c == '%' && i+3 < len(raw) && (raw[i+1:i+3] == "20" || unhex(raw[i+1]) >= 8): // a space only inside
+		case c == '%' && i+3 < len(raw) && raw[i+1:i+3] == "20": // a space only inside
 			i += 2
 		default:
 			return false

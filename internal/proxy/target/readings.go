@@ -5,6 +5,10 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // readers are what one server or another does to a path before it looks for its
@@ -17,6 +21,7 @@ var readers = []func(string) string{
 	dropAuthority, // URL parsers that are given the path alone, such as new URL(path, base)
 	cutQuery,      // of servers that decode first and parse then
 	dropBlanks,    // URL parsers drop tabs and line ends, and spaces at the ends
+	compatible,    // what compares names by their compatible form, or in capitals
 }
 
 // maxReadings bounds the work; a target of a real client has four at most.
@@ -114,7 +119,19 @@ func dropBlanks(p string) string {
 	if strings.ContainsFunc(p, isBlank) {
 		p = strings.Join(strings.FieldsFunc(p, isBlank), "")
 	}
-	return strings.TrimRight(p, " ")
+	return strings.TrimRightFunc(p, func(c rune) bool { return unicode.IsSpace(c) || c == byteOrderMark })
+}
+
+// byteOrderMark is a space to JavaScript.
+const byteOrderMark = '\ufeff'
+
+// compatible returns a path with one character of each kind, such as the letters of
+// Asian scripts that are as wide as theirs, and with letters that are another's capital.
+func compatible(p string) string {
+	if strings.IndexFunc(p, func(c rune) bool { return c >= utf8.RuneSelf }) < 0 {
+		return p
+	}
+	return strings.ToLower(strings.ToUpper(norm.NFKC.String(p)))
 }
 
 // Row is a row of a route table, as far as paths decide.

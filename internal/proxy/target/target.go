@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/tale-project/tale-runtime/internal/proxy/exchange"
 
@@ -84,7 +83,7 @@ func (t *Handler) canonicalize(r *http.Request) error {
 		return err
 	}
 	raw := rawPath(r.URL)
-	path, err := t.canonical(raw, r.URL.Path)
+	path, err := t.canonical(raw)
 	if err != nil {
 		return err
 	}
@@ -128,8 +127,8 @@ func setPath(r *http.Request, raw string) {
 }
 
 // canonical returns the one form of a path.
-func (t *Handler) canonical(raw, decoded string) (string, error) {
-	if isPlain(raw) && utf8.ValidString(decoded) {
+func (t *Handler) canonical(raw string) (string, error) {
+	if isPlain(raw) {
 		return raw, nil
 	}
 	path, err := normalized(raw)
