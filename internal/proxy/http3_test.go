@@ -173,11 +173,14 @@ func (p *running) dialHTTP3(name string) (*quic.Conn, error) {
 
 func TestConnectionsOverHTTP3AreCounted(t *testing.T) {
 	p := start(t, config.Environ{"HTTP3": "on", "VISITOR_CONNECTIONS": "2"})
-	first, err := p.dialHTTP3(siteName)
-	if err != nil {
-		t.Fatal(err)
-	}
-	second := p.dial(&tls.Config{RootCAs: p.roots, ServerName: siteName})
+	var first *quic.Conn
+	var err error
+	testkit.Eventually(t, "there is room for the first", func() bool { first, err = p.dialHTTP3(siteName); return err == nil })
+	var second *tls.Conn
+	testkit.Eventually(t, "the connections that the start has made are forgotten", func() bool {
+		second, err = tls.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(p.settings.HTTPSPort)), &tls.Config{RootCAs: p.roots, ServerName: siteName})
+		return err == nil
+	})
 	refused := new(quic.TransportError)
 	if _, err := p.dialHTTP3(siteName); !errors.As(err, &refused) || refused.ErrorCode != quic.ConnectionRefused {
 		t.Errorf("a third connection of one visitor with room for two: %v", err)
