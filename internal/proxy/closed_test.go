@@ -236,7 +236,7 @@ func (s *spelling) header(number int) http.Header {
 func (p *running) pipeline(c *recorder) {
 	for done := 0; done < len(c.spellings); {
 		conn := p.dial(nil)
-		_ = conn.SetDeadline(time.Now().Add(2 * time.Minute))
+		_ = conn.SetDeadline(time.Time{})
 		go func(from int) {
 			out := bufio.NewWriterSize(conn, 32<<10)
 			for i, s := range c.spellings[from:] {
@@ -251,6 +251,7 @@ func (p *running) pipeline(c *recorder) {
 		answers := bufio.NewReader(conn)
 		before := done
 		for done < len(c.spellings) {
+			_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
 			response, err := http.ReadResponse(answers, nil)
 			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 				break // refused in a way that ends the connection
