@@ -38,7 +38,7 @@ func (v *visit) answer(w http.ResponseWriter, why reason) bool {
 		w.Header().Del("Content-Encoding")
 		w.WriteHeader(http.StatusNotModified)
 	case partial:
-		http.ServeContent(w, withoutConditions(r), "", f.modified, content.reader())
+		http.ServeContent(w, f.withoutConditions(r), "", f.modified, content.reader())
 	default:
 		f.send(w, r, encoding, content)
 	}
@@ -89,6 +89,11 @@ func (f *file) known(header http.Header) bool {
 		since, err := http.ParseTime(header.Get("If-Modified-Since"))
 		return err == nil && !f.modified.IsZero() && !f.modified.After(since)
 	}
+	return f.hasTag(tags)
+}
+
+// hasTag reports whether a condition is about the file, by any of its ETags.
+func (f *file) hasTag(tags []string) bool {
 	for one := range strings.SplitSeq(strings.Join(tags, ","), ",") {
 		one = strings.TrimSpace(one)
 		if one == "*" || f.Tag != "" && strings.TrimPrefix(one, "W/") == strings.TrimPrefix(f.Tag, "W/") {
@@ -105,15 +110,21 @@ func (f *file) known(header http.Header) bool {
 	return false
 }
 
-// withoutConditions returns the request without the conditions that were looked at.
-func withoutConditions(r *http.Request) *http.Request {
-	if r.Header["If-None-Match"] == nil && r.Header["If-Modified-Since"] == nil {
+// withoutConditions returns the request without the conditions that were looked at, and
+// without one that the file meets by another ETag than the one that it is sent with.
+func (f *file) withoutConditions(r *http.Request) *http.Request {
+	met := r.Header["If-Match"] != nil && f.hasTag(r.Header["If-Match"])
+	if !met && r.Header["If-None-Match"] == nil && r.Header["If-Modified-Since"] == nil {
 		return r
 	}
 	bare := *r
 	bare.Header = r.Header.Clone()
 	bare.Header.Del("If-None-Match")
 	bare.Header.Del("If-Modified-Since")
+	if met {
+		bare.Header.Del("If-Match")
+		bare.Header.Del("If-Unmodified-Since") // RFC 9110, section 13.2.2: it does not count then
+	}
 	return &bare
 }
 

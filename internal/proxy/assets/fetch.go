@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/net/httpclient"
+	"github.com/tale-project/tale-runtime/internal/proxy/target"
 )
 
 const (
@@ -42,6 +43,7 @@ type fetcher struct {
 	host     string
 	header   http.Header // of its requests
 	base     string
+	others   target.Patterns // that visitors do not reach the application by
 	queue    *queue[job]
 	compress func(path string)
 
@@ -50,7 +52,7 @@ type fetcher struct {
 }
 
 func newFetcher(s *store, h *Handler, compress func(path string)) *fetcher {
-	f := &fetcher{store: s, host: h.Host, base: h.BasePath, queue: newQueue[job](), compress: compress, refused: map[string]time.Time{}}
+	f := &fetcher{store: s, host: h.Host, base: h.BasePath, others: target.NewPatterns(h.Elsewhere), queue: newQueue[job](), compress: compress, refused: map[string]time.Time{}}
 	f.header = http.Header{"Accept": {"*/*"}, "Accept-Encoding": {"identity"}, "User-Agent": {"tale-proxy"}, "X-Forwarded-Proto": {h.Scheme}, "X-Forwarded-Host": {h.Host}}
 	if h.BasePath != "" {
 		f.header.Set("X-Forwarded-Prefix", h.BasePath)
@@ -60,8 +62,13 @@ func newFetcher(s *store, h *Handler, compress func(path string)) *fetcher {
 	return f
 }
 
-// want has a file fetched, unless that is known to be in vain.
+// want has a file fetched, unless that is known to be in vain, or the path is one that
+// only a text names: what visitors write into pages must not become requests that they
+// cannot make.
 func (f *fetcher) want(j job) {
+	if f.others.Match(j.path) {
+		return
+	}
 	if one := f.store.find(j.path); one != nil && one.checked.Load() == j.version {
 		return
 	}

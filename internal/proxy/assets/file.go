@@ -103,8 +103,8 @@ func readRecord(name string) (record, error) {
 func kept(header http.Header) http.Header {
 	header = header.Clone()
 	for _, name := range []string{
-		"Accept-Ranges", "Age", "Alt-Svc", "Connection", "Content-Encoding", "Content-Length", "Date", "Etag", "Keep-Alive",
-		"Proxy-Connection", "Server", "Server-Timing", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Vary", "Via", "X-Request-Id",
+		"Accept-Ranges", "Age", "Alt-Svc", "Connection", "Content-Digest", "Content-Encoding", "Content-Length", "Content-Md5", "Date", "Digest", "Etag", "Keep-Alive",
+		"Proxy-Connection", "Repr-Digest", "Server", "Server-Timing", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Vary", "Via", "X-Request-Id",
 	} {
 		header.Del(name)
 	}

@@ -32,6 +32,9 @@ type Handler struct {
 	// The path under which visitors see the site, without a slash at the end, if it
 	// is not the root.
 	BasePath string `json:"base_path,omitempty"`
+	// Patterns of the paths that visitors do not reach the upstream by: such a name in
+	// a text is never asked for. Default: none.
+	Elsewhere []string `json:"elsewhere,omitempty"`
 
 	upstream upstreams.Alias
 	store    *store // nil: the handler is off
@@ -123,7 +126,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	v := &visit{h: h, r: r, view: h.upstream.Now(), credentialed: credentialed(r)}
 	if v.path, v.kind = pathOf(r); v.kind != never && !v.credentialed {
-		v.file = h.store.find(v.path)
+		if f := h.store.find(v.path); f != nil && f.open(r) {
+			v.file = f
+		}
 	}
 	if v.file != nil && (len(v.view.Addresses) == 0 || v.file.Finished && v.file.checked.Load() == v.view.Version) {
 		if v.answer(w, fromStore) {

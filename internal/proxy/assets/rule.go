@@ -186,6 +186,13 @@ func credentialed(r *http.Request) bool {
 	return r.Header["Authorization"] != nil || r.Header["Proxy-Authorization"] != nil
 }
 
+// open reports whether a kept file is for the site that a request comes from. Many
+// applications name that site in their answer, and say only then that they do; the
+// answer that is kept was not for another site.
+func (f *file) open(r *http.Request) bool {
+	return r.Header["Origin"] == nil || f.Header.Get("Access-Control-Allow-Origin") == "*"
+}
+
 // eligible reports whether a request can be for a file.
 func eligible(r *http.Request) bool {
 	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.ContentLength == 0 &&

@@ -177,12 +177,20 @@ func compress() json.RawMessage {
 	})
 }
 
-// assets keeps the immutable files of the web application.
+// assets keeps the immutable files of the web application, which has the paths that no
+// other row has. An operator's route may only add a header to some, so it counts as none.
 func (b *builder) assets() json.RawMessage {
 	limit, _ := settings.ParseSize(b.s.AssetsCache)
+	var elsewhere []string
+	for _, row := range b.table.Rows() {
+		if row.Query == "" {
+			elsewhere = append(elsewhere, row.Paths...)
+		}
+	}
 	return handler(&assets.Handler{
 		Folder: filepath.Join(b.s.DataDir, "assets"), Limit: limit, Upstream: b.s.Platform,
 		Host: b.site.Authority(), Scheme: b.site.Scheme, BasePath: b.site.Base,
+		Elsewhere: elsewhere,
 	})
 }
 

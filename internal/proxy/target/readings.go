@@ -64,7 +64,7 @@ func check(canonical string, rows []Row) error {
 func closedRows(rows []Row, path string) (closed []int) {
 	path = strings.ToLower(path)
 	for i, row := range rows {
-		if !slices.ContainsFunc(row.patterns, func(p pattern) bool { return p.matches(path) }) {
+		if !row.patterns.matches(path) {
 			continue
 		}
 		if row.Closed {
@@ -143,7 +143,27 @@ type Row struct {
 	// Sure rows take every request with such a path. Default: false.
 	Sure bool `json:"sure,omitempty"`
 
-	patterns []pattern
+	patterns Patterns
+}
+
+// Patterns are path patterns, any of which may match.
+type Patterns []pattern
+
+// NewPatterns reads patterns in the form of Caddy's path matcher.
+func NewPatterns(texts []string) Patterns {
+	patterns := make(Patterns, len(texts))
+	for i, text := range texts {
+		patterns[i] = newPattern(text)
+	}
+	return patterns
+}
+
+// Match reports whether one of the patterns matches a path, as it does in Caddy.
+func (p Patterns) Match(path string) bool { return p.matches(strings.ToLower(path)) }
+
+// matches wants a path in lower case.
+func (p Patterns) matches(lower string) bool {
+	return slices.ContainsFunc(p, func(one pattern) bool { return one.matches(lower) })
 }
 
 // pattern is a path pattern that is read as Caddy's path matcher does.

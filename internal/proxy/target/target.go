@@ -44,11 +44,7 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 // Provision reads the patterns.
 func (t *Handler) Provision(caddy.Context) error {
 	for i := range t.Rows {
-		row := &t.Rows[i]
-		row.patterns = make([]pattern, len(row.Paths))
-		for j, path := range row.Paths {
-			row.patterns[j] = newPattern(path)
-		}
+		t.Rows[i].patterns = NewPatterns(t.Rows[i].Paths)
 	}
 	return nil
 }

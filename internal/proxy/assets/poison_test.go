@@ -1,0 +1,207 @@
+package assets_test
+
+import (
+	"compress/gzip"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/tale-project/tale-runtime/internal/proxy/upstreams/upstreamstest"
+	"github.com/tale-project/tale-runtime/internal/testkit"
+)
+
+// personal are headers whose values a careless application puts into answers that
+// everybody may keep.
+var personal = []string{"Cookie", "Authorization", "Proxy-Authorization", "Origin", "Referer", "User-Agent", "Accept", "Accept-Language", "X-Forwarded-For", "X-Forwarded-Host", "X-Http-Method-Override", "Forwarded", "If-Range", "X-Api-Key"}
+
+// careless answers with what it was sent, and says that it is immutable.
+func careless(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/" {
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = io.WriteString(w, `<script src="`+old+`"></script>`+strings.Repeat(" ", 1000))
+		return
+	}
+	mine := ""
+	for _, name := range personal {
+		if value := r.Header.Get(name); strings.Contains(value, canary) {
+			mine += name + ": " + value
+		}
+	}
+	if r.Host != "site.test" && r.UserAgent() == "tale-proxy" {
+		mine += canary + r.Host
+	}
+	if strings.Contains(r.URL.RawQuery, canary) {
+		mine += canary
+	}
+	if origin := r.Header.Get("Origin"); origin != "" {
+		w.Header().Set("Access-Control-Allow-Origin", origin)
+		w.Header().Set("Vary", "Origin")
+	}
+	w.Header().Set("Content-Type", "text/javascript")
+	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	w.Header().Set("Etag", `"app-`+strconv.Itoa(len(mine))+`"`)
+	http.ServeContent(w, r, "", time.Unix(1_700_000_000, 0), strings.NewReader(script(r.URL.Path+mine)))
+}
+
+// oddRequest returns a request for a file as attackers and odd clients make them.
+func oddRequest(r *rand.Rand, url string) *http.Request {
+	pick := func(from ...string) string { return from[r.IntN(len(from))] }
+	path := pick(old, lazy, common, next) + pick("", "", "", "?x", "?"+canary, "?")
+	request, err := http.NewRequest(pick("GET", "GET", "GET", "HEAD"), url+path, nil) //nolint:noctx // it has a time limit
+	if err != nil {
+		panic(err)
+	}
+	for name, values := range map[string][]string{
+		"Accept-Encoding":   {"br", "gzip", "zstd", "identity", "br;q=0, *", "*;q=0", "gzip;q=0.1, br;q=0.2, identity;q=0", "br, br;q=0", "x-gzip", ", ,", "BR", "br;q=2", "identity;q=0, *;q=0", "br\t,gzip"},
+		"Range":             {"bytes=0-0", "bytes=5-", "bytes=-7", "bytes=99999999-", "bytes=0-1,3-4", "bytes=7-3", "bits=0-1", "bytes=0-0,0-0,0-0", "bytes="},
+		"If-Range":          {`"app-0"`, `W/"app-0"`, "Tue, 14 Nov 2023 22:13:20 GMT", "x", canary},
+		"If-None-Match":     {`"app-0"`, `W/"app-0"`, "*", `"x", "y"`, `"`, canary, `"app-0-br"`, `"app-0-gzip"`},
+		"If-Match":          {`"app-0"`, "*", `"x"`},
+		"If-Modified-Since": {"Tue, 14 Nov 2023 22:13:20 GMT", "Mon, 13 Nov 2023 22:13:20 GMT", "x"},
+		"Cache-Control":     {"no-cache", "no-store", "only-if-cached", "max-age=0"},
+	} {
+		if r.IntN(5) == 0 {
+			request.Header.Set(name, values[r.IntN(len(values))])
+		}
+	}
+	if r.IntN(3) == 0 {
+		request.Header.Set(personal[r.IntN(len(personal))], canary)
+	}
+	if r.IntN(10) == 0 {
+		request.Host = pick("other.test", canary+".test", "site.test:1")
+	}
+	return request
+}
+
+// TestNoRequestPoisonsTheStore sends odd requests while colours come and go, and holds
+// every answer to what HTTP says of it: nobody gets what is another's.
+func TestNoRequestPoisonsTheStore(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 1))
+	s := newStage(t, blue(), green())
+	s.colours[0].Stop()
+	testkit.Eventually(t, "it is gone", func() bool { return len(serving()) == 0 })
+	_, port, _ := strings.Cut(s.colours[0].Addr(), ":")
+	number, _ := strconv.Atoi(port)
+	for i := range s.colours {
+		s.colours[i] = upstreamstest.NewService(t, "careless", s.ips[i], number, http.HandlerFunc(careless))
+	}
+	s.colours[1].Stop()
+	s.awaitServing()
+	kinds := map[string]int{}
+	for turn := range 6 {
+		for range 250 {
+			s.hold(oddRequest(r, s.url), kinds)
+		}
+		switch turn {
+		case 1:
+			s.start(1)
+		case 3:
+			s.end(0)
+		}
+	}
+	for _, kind := range []string{"200 br", "200 gzip", "200 zstd", "200 ", "206 ", "304 ", "416 "} {
+		if kinds[kind] == 0 {
+			t.Errorf("no answer was %q: %v", kind, kinds)
+		}
+	}
+}
+
+// What visitors write into a page does not become a request that they cannot make.
+func TestPagesNameNothingOfOtherRows(t *testing.T) {
+	b := blue()
+	const closed = "/Metrics/x-BxYz12_a.js"
+	b.set("/", `<p>`+closed+` <script src="`+old+`"></script>`)
+	b.set(closed, script("closed"))
+	s := newStage(t, b, green())
+	s.handler.Elsewhere = []string{"/metrics", "/metrics/*"}
+	s.restart()
+	s.expect("/", b.files["/"])
+	s.awaitKept(2) // old, and lazy because old names it
+	if n := b.requests(closed); n != 0 {
+		t.Errorf("it was asked for %d times", n)
+	}
+}
+
+// hold sends a request and judges the answer.
+func (s *stage) hold(request *http.Request, kinds map[string]int) {
+	s.Helper()
+	response, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		s.Fatal(err)
+	}
+	defer response.Body.Close()
+	raw, err := io.ReadAll(response.Body)
+	if err != nil {
+		s.Fatalf("%v: %v", request, err)
+	}
+	encoding := response.Header.Get("Content-Encoding")
+	kinds[fmt.Sprintf("%d %s", response.StatusCode, encoding)]++
+	for _, fault := range faultsOf(request, response, string(raw), encoding) {
+		s.Errorf("%s %s %v: %d %v: %s", request.Method, request.URL.RequestURI(), request.Header, response.StatusCode, response.Header, fault)
+	}
+}
+
+func faultsOf(request *http.Request, response *http.Response, raw, encoding string) (faults []string) {
+	sentCanary := strings.Contains(fmt.Sprint(request.Header, request.URL.RawQuery, request.Host), canary)
+	plain := script(request.URL.Path)
+	fault := func(wrong bool, what string) {
+		if wrong {
+			faults = append(faults, what)
+		}
+	}
+	body := decodedAs(encoding, raw)
+	fault(strings.Contains(body, canary) && !sentCanary, "it holds what is another's")
+	fault(request.Header.Get("Origin") != "" && response.StatusCode == http.StatusOK && response.Header.Get("Access-Control-Allow-Origin") == "", "the other site may not read it")
+	fault(encoding != "" && !strings.Contains(strings.ToLower(request.Header.Get("Accept-Encoding")), strings.TrimPrefix(encoding, "x-")) && !strings.Contains(request.Header.Get("Accept-Encoding"), "*") && request.Header.Get("Accept-Encoding") != "", "it cannot read "+encoding)
+	whole := request.Method == http.MethodGet && !sentCanary
+	switch response.StatusCode {
+	case http.StatusOK:
+		fault(whole && body != plain, "it is another file")
+	case http.StatusPartialContent:
+		fault(request.Header.Get("Range") == "" || encoding != "", "it did not ask for a part")
+		var from, to, size int
+		if _, err := fmt.Sscanf(response.Header.Get("Content-Range"), "bytes %d-%d/%d", &from, &to, &size); err == nil && whole {
+			fault(size != len(plain) || raw != plain[from:to+1], "it is another part")
+		}
+	case http.StatusNotModified:
+		fault(request.Header["If-None-Match"] == nil && request.Header["If-Modified-Since"] == nil, "it did not say that it has the file")
+	case http.StatusPreconditionFailed:
+		fault(request.Header["If-Match"] == nil || slices.Contains([]string{"*", `"app-0"`}, request.Header.Get("If-Match")) && !sentCanary, "it is what the condition says")
+	case http.StatusRequestedRangeNotSatisfiable:
+		fault(request.Header.Get("Range") == "", "it did not ask for a part")
+	default:
+		fault(true, "an unexpected status")
+	}
+	return faults
+}
+
+func decodedAs(encoding, raw string) string {
+	var from io.Reader = strings.NewReader(raw)
+	switch encoding {
+	case "br":
+		from = brotli.NewReader(from)
+	case "gzip":
+		from, _ = gzip.NewReader(from)
+	case "zstd":
+		from, _ = zstd.NewReader(from)
+	}
+	if raw == "" {
+		return ""
+	}
+	plain, err := io.ReadAll(from)
+	if err != nil {
+		return err.Error()
+	}
+	return string(plain)
+}
