@@ -59,6 +59,9 @@ func (c *recorder) serve(conn net.Conn, name routes.Upstream) {
 		if err != nil {
 			return
 		}
+		if !strings.Contains(head, " HTTP/1.1\r\n") {
+			continue // the end of a body without content, whose end came late
+		}
 		if _, number, ok := strings.Cut(head, "\r\nX-Spelling: "); ok {
 			number, _, _ = strings.Cut(number, "\r\n")
 			n, _ := strconv.Atoi(number)
