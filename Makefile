@@ -101,8 +101,9 @@ browser: build push-request ## Sign, see it live, a switch, a restart and the ma
 	mkdir -p .demo/runner && cp internal/convexsim/runner/host/package*.json .demo/runner && npm ci --prefix .demo/runner --ignore-scripts --omit=optional --no-audit --no-fund
 	cd test/browser && npm ci --ignore-scripts --no-audit --no-fund && RUNNER=$(CURDIR)/.demo/runner ./alone.sh node check.mjs $(SCREENSHOTS)
 
-acme: ## Get certificates from a real ACME authority whose DNS comes late
+acme: ## Get certificates from a real ACME authority whose DNS comes late, and after a cut of each file at each length
 	go test -tags $(TAGS) -count=1 -v -run TestCertificateFromAnAuthority ./internal/proxy -args -late-dns 20s
+	go test -tags $(TAGS) -count=1 -v -timeout 0 -run TestAnAuthorityMendsTornFiles ./internal/proxy/certstore -args -cuts 0
 
 env: ## Write .env with fresh secrets; one that is there stays
 	sh deploy/make-env.sh

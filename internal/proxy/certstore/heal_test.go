@@ -248,6 +248,26 @@ func TestLocks(t *testing.T) {
 	}
 }
 
+// An authority that gives no certificate of its own beside the visitor's is asked twice.
+func TestACertificateAloneIsGotAgainOnce(t *testing.T) {
+	s := newStore(t)
+	name := "certificates/" + acmeKey + "/site.test/site.test.crt"
+	end := []byte("-----END CERTIFICATE-----\n")
+	alone := s.contents[name][:bytes.Index(s.contents[name], end)+len(end)]
+	for start, want := range []bool{false, true, true} {
+		for file, content := range s.contents { // as it is got again
+			s.write(file, content)
+		}
+		s.write(name, alone)
+		if err := s.Heal(context.Background(), logging.Discard(), time.Now().Add(time.Duration(start)*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if _, there := s.files()[name]; there != want {
+			t.Errorf("start %d: it is there: %v", start+1, there)
+		}
+	}
+}
+
 // Another process on the store may be between the two files of a renewal.
 func TestACertificateThatIsBeingWrittenIsLeftAlone(t *testing.T) {
 	s, other := newStore(t), newStore(t)

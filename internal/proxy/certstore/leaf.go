@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddypki"
@@ -57,11 +58,28 @@ func (h *healer) checkLeaf(files pair, name string, local bool, root *x509.Certi
 		return &damage{files.certificate, "is not for " + name}
 	case local:
 		return h.strayLeaf(files.certificate, chain, root)
+	case len(chain) == 1 && !h.wasAlone(files.certificate):
+		return &damage{files.certificate, "holds one certificate, without that of its issuer"}
 	case chain[0].NotBefore.After(h.now):
 		// Another authority's clock is right more often than that of a machine.
 		h.log.Warn("a certificate is from the future; is this machine's clock right?", "file", files.certificate, "valid_from", chain[0].NotBefore)
 	}
 	return nil
+}
+
+// wasAlone reports whether a certificate without that of its issuer was moved aside
+// before: then the authority gives no other. Else the file was cut between the two, and
+// most visitors would not trust what is left.
+func (h *healer) wasAlone(path string) bool {
+	inside, err := filepath.Rel(h.Root, path)
+	if err != nil {
+		return true
+	}
+	before, err := filepath.Glob(filepath.Join(h.Root, asideName, "*", inside))
+	return err != nil || slices.ContainsFunc(before, func(one string) bool {
+		chain, err := readChain(one)
+		return err == nil && len(chain) == 1
+	})
 }
 
 // strayLeaf returns why a certificate of the local authority is not worth keeping.
