@@ -2,6 +2,7 @@ package caddyconf
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"strconv"
@@ -140,9 +141,7 @@ func (b *builder) rowHandlers(row routes.Row) []json.RawMessage {
 	case row.To.Location != "":
 		return []json.RawMessage{redirect(http.StatusFound, row.To.Location+"{http.request.uri}")}
 	case row.To.Status != 0:
-		return []json.RawMessage{handler(caddyhttp.StaticResponse{
-			StatusCode: status(row.To.Status), Body: inWords(row.To.Status), Headers: row.To.Header,
-		})}
+		return []json.RawMessage{answer(row.To.Status, row.To.Header)}
 	}
 	forward := handler(target.Forward{Strip: row.Strip, Prefix: row.Prefix, Path: row.Path, Socket: row.Socket})
 	if row.Socket {
@@ -195,8 +194,14 @@ func (b *builder) assets() json.RawMessage {
 }
 
 // respond answers with a status, in words for people who look at the body.
-func respond(code int) json.RawMessage {
-	return handler(caddyhttp.StaticResponse{StatusCode: status(code), Body: inWords(code)})
+func respond(code int) json.RawMessage { return answer(code, nil) }
+
+// answer is respond with more headers. A cache in front must not keep for one visitor
+// what another was refused.
+func answer(code int, more http.Header) json.RawMessage {
+	header := http.Header{"Cache-Control": {"no-store"}}
+	maps.Copy(header, more)
+	return handler(caddyhttp.StaticResponse{StatusCode: status(code), Body: inWords(code), Headers: header})
 }
 
 // refuse answers as respond does; why is for the log.
