@@ -196,8 +196,8 @@ func (b *builder) assets() json.RawMessage {
 // respond answers with a status, in words for people who look at the body.
 func respond(code int) json.RawMessage { return answer(code, nil) }
 
-// answer is respond with more headers. A cache in front must not keep for one visitor
-// what another was refused.
+// answer answers as respond does, with more headers. A cache in front must not keep for
+// one visitor what another was refused.
 func answer(code int, more http.Header) json.RawMessage {
 	header := http.Header{"Cache-Control": {"no-store"}}
 	maps.Copy(header, more)
