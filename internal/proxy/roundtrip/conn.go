@@ -3,6 +3,7 @@ package roundtrip
 import (
 	"net"
 	"sync"
+	"sync/atomic"
 )
 
 // conn is a connection to an upstream on which a write fails only when there is
@@ -11,14 +12,18 @@ import (
 // net/http takes the failure of the write for that of the request.
 type conn struct {
 	net.Conn
-	once sync.Once
-	end  chan struct{} // closed with the first failure to read
+	once  sync.Once
+	end   chan struct{} // closed with the first failure to read
+	reads atomic.Int64  // that brought something
 }
 
 func newConn(inner net.Conn) *conn { return &conn{Conn: inner, end: make(chan struct{})} }
 
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.reads.Add(1)
+	}
 	if err != nil {
 		c.ended()
 	}

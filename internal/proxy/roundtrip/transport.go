@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/proxy/body"
@@ -27,6 +28,7 @@ const continueTimeout = time.Second
 //     upstream asks for it, or has said nothing for a second
 //   - a body that the visitor fails to send is no failure of the upstream
 //   - an upstream that switches to another protocol unasked has not answered
+//   - what an upstream sends behind an answer is not the answer to the next request
 //   - upstreams are asked directly, and not by way of HTTP_PROXY and its kin
 //   - a dial does not look at the variables of its request: it goes on when the request
 //     has got another connection, and then the request's own goroutine writes to them
@@ -55,16 +57,17 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 }
 
 // RoundTrip sends a request. One that expects to be asked for its body is the last
-// of its connection: net/http would send the body of any other, wanted or not.
+// of its connection: net/http would send the body of any other, wanted or not. So is a
+// HEAD: a server that sends a body all the same would begin the next answer with it.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Header["Expect"] != nil {
-		last := *r
-		last.Close = true
-		r = &last
-	}
-	response, err := t.HTTPTransport.RoundTrip(r)
+	var used reuse
+	watched := r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{GotConn: used.begin}))
+	watched.Close = r.Close || r.Header["Expect"] != nil || r.Method == http.MethodHead
+	response, err := t.HTTPTransport.RoundTrip(watched)
 	if err == nil {
-		err = httpclient.RefuseSwitch(r, response)
+		if err = used.refuseStray(); err == nil {
+			err = httpclient.RefuseSwitch(watched, response)
+		}
 	} else if fault := body.Fault(r); fault != nil {
 		err = fault
 	}
