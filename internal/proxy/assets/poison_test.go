@@ -98,6 +98,7 @@ func TestNoRequestPoisonsTheStore(t *testing.T) {
 	}
 	s.colours[1].Stop()
 	s.awaitServing()
+	s.learn(old, lazy, common, next)
 	kinds := map[string]int{}
 	for turn := range 6 {
 		for range 250 {
