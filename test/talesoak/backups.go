@@ -252,7 +252,7 @@ func (b *backing) takeUnderFire(ctx context.Context, round int, old data, args [
 	b.reruns++
 	r, code := b.do(ctx, args...)
 	if code != 0 {
-		b.trouble(round, "%v ends with %d:\n%s", args, code, r.text())
+		b.trouble(round, "%v ends with %d:\n%s%s", args, code, r.text(), b.found(ctx))
 		return errors.Join(ctx.Err(), errors.New("there is no backup to go on with"))
 	}
 	if snapshots {

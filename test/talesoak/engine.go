@@ -93,6 +93,14 @@ func (e *ownEngine) start(ctx context.Context, goesOn bool) error {
 	return fmt.Errorf("the engine does not answer, see %s", filepath.Join(e.dir, "log"))
 }
 
+// found returns where containers find each other: an engine that was killed may lead them
+// astray.
+func (s *stack) found(ctx context.Context) string {
+	addresses, err := docker(ctx, "network", "inspect", "-f", "{{range .Containers}}{{.Name}} {{.IPv4Address}}\n{{end}}", s.id+"_internal")
+	names, wrong := docker(ctx, "exec", s.id+"-convex", "getent", "hosts", "db", "platform", "proxy")
+	return fmt.Sprintf("addresses:\n%sas convex finds them:\n%s%v", addresses, names, errors.Join(err, wrong))
+}
+
 func isClosed(channel <-chan struct{}) bool {
 	select {
 	case <-channel:
