@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"flag"
 	"fmt"
@@ -45,6 +46,24 @@ type spelling struct {
 type recorder struct {
 	mu        sync.Mutex
 	spellings []spelling
+	first     int // the number of the first: those before it may still arrive
+}
+
+// expect makes the recorder ready for more spellings.
+func (c *recorder) expect(spellings []spelling) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.first += len(c.spellings)
+	c.spellings = spellings
+}
+
+// record keeps what has arrived, unless it is of spellings before.
+func (c *recorder) record(number int, on routes.Upstream, target string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i := number - c.first; i >= 0 && i < len(c.spellings) {
+		c.spellings[i].on, c.spellings[i].arrived = on, target
+	}
 }
 
 func (c *recorder) listen(t *testing.T, name routes.Upstream) (address string) {
@@ -67,9 +86,7 @@ func (c *recorder) serve(conn net.Conn, name routes.Upstream) {
 			n, _ := strconv.Atoi(number)
 			line, _, _ := strings.Cut(head, " HTTP/1.1\r\n")
 			_, target, _ := strings.Cut(line, " ")
-			c.mu.Lock()
-			c.spellings[n].on, c.spellings[n].arrived = name, target
-			c.mu.Unlock()
+			c.record(n, name, target)
 		}
 		if _, err := io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"); err != nil {
 			return
@@ -123,7 +140,7 @@ func (c *recorder) try(t *testing.T, p protocol, base string) {
 	s := newSpeller(uint64(p.count))
 	sent, arrived, would := 0, 0, 0
 	for some := range slices.Chunk(paths, batch) {
-		c.spellings = s.closed(some, p.count, p.forms)
+		c.expect(s.closed(some, p.count, p.forms))
 		p.send(c)
 		sent += p.count
 		came, direct := c.judge(t, p.name, base)
@@ -237,17 +254,23 @@ func (s *spelling) header(number int) http.Header {
 
 // pipeline writes requests without waiting for answers.
 func (p *running) pipeline(c *recorder) {
+	requests := make([][]byte, len(c.spellings)) // a writer may be left over
+	for i := range c.spellings {
+		var request bytes.Buffer
+		fmt.Fprintf(&request, "GET %s HTTP/1.1\r\nHost: site.test\r\n", c.spellings[i].target)
+		_ = c.spellings[i].header(c.first + i).Write(&request) // into memory
+		request.WriteString("\r\n")
+		requests[i] = request.Bytes()
+	}
 	for done := 0; done < len(c.spellings); {
 		conn := p.dial(nil)
 		_ = conn.SetDeadline(time.Time{})
 		go func(from int) {
 			out := bufio.NewWriterSize(conn, 32<<10)
-			for i, s := range c.spellings[from:] {
-				if _, err := fmt.Fprintf(out, "GET %s HTTP/1.1\r\nHost: site.test\r\n", s.target); err != nil {
+			for _, request := range requests[from:] {
+				if _, err := out.Write(request); err != nil {
 					return
 				}
-				_ = s.header(from + i).Write(out)
-				_, _ = out.WriteString("\r\n")
 			}
 			_ = out.Flush()
 		}(done)
@@ -301,7 +324,7 @@ func (p *running) concurrently(c *recorder, transport http.RoundTripper) {
 				if strings.HasPrefix(request.URL.Opaque, "//") { // which url.URL takes for the name of a host
 					request.URL = whole(request.URL)
 				}
-				request.Header = c.spellings[i].header(i)
+				request.Header = c.spellings[i].header(c.first + i)
 				response, err := transport.RoundTrip(request)
 				if err != nil {
 					p.Errorf("%s: %v", c.spellings[i].target, err)
