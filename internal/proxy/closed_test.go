@@ -96,9 +96,9 @@ func (c *recorder) serve(conn net.Conn, name routes.Upstream) {
 
 var spellingsOfEach = flag.Int("spellings", 0, "how many spellings of each closed path to send over each protocol (0: fewer)")
 
-// TestNoSpellingReachesWhatIsClosed sends 100,000 spellings of the closed paths
-// over HTTP/1.1, and a part of them over HTTP/2 and HTTP/3 (fewer with the race
-// detector), and looks at what arrives through the eyes of many servers.
+// TestNoSpellingReachesWhatIsClosed sends spellings of the closed paths over HTTP/1.1,
+// HTTP/2 and HTTP/3 (fewer with the race detector), and looks at what arrives through the
+// eyes of many servers.
 func TestNoSpellingReachesWhatIsClosed(t *testing.T) {
 	for name, env := range map[string]config.Environ{
 		"at the root":  {},
