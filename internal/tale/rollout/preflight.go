@@ -16,6 +16,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/sys/pause"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/migration"
@@ -251,13 +252,31 @@ func (p *preflight) ports(ctx context.Context) {
 	if !p.info.Local {
 		return
 	}
-	ours := p.state.Leaving
-	if proxy, there := p.state.Current(stack.Proxy); there && proxy.State.Running {
-		ours = append(slices.Clone(ours), proxy)
+	for _, port := range p.foreignPorts(ctx, service.Ports) {
+		p.refuse(exit.Config, "port %d, which the proxy publishes, is taken by %s: stop it, or set PUBLISH_HTTP and PUBLISH_HTTPS", port, PortHolder(ctx, p.engine, port))
 	}
-	for _, port := range TakenPorts(ctx, service.Ports) {
-		if !slices.ContainsFunc(ours, func(c engine.Container) bool { return c.Publishes(port) }) {
-			p.refuse(exit.Config, "port %d, which the proxy publishes, is taken by %s: stop it, or set PUBLISH_HTTP and PUBLISH_HTTPS", port, PortHolder(ctx, p.engine, port))
+}
+
+// portsSettle is how long an engine that was killed, and has come back, may need until its
+// ports are those of a container again: their helpers end, or begin, a moment apart from it.
+const portsSettle = 1500 * time.Millisecond
+
+// foreignPorts returns those at which something answers that is not of this project.
+func (p *preflight) foreignPorts(ctx context.Context, ports []engine.Port) (foreign []int) {
+	may := func(state State) []engine.Container {
+		stopped := func(c engine.Container) bool { return !c.State.Running }
+		return slices.Concat(p.state.Leaving, slices.DeleteFunc(state.of(stack.Proxy), stopped))
+	}
+	ours := may(p.state)
+	for began := time.Now(); ; {
+		foreign = slices.DeleteFunc(TakenPorts(ctx, ports), func(port int) bool {
+			return slices.ContainsFunc(ours, func(c engine.Container) bool { return c.Publishes(port) })
+		})
+		if len(foreign) == 0 || time.Since(began) > portsSettle || !pause.For(ctx, portsSettle/5) {
+			return foreign
+		}
+		if now, err := p.engine.Containers(ctx, Projects(p.plan.Project)...); err == nil { // it may have started the proxy just now
+			ours = may(State{Containers: now})
 		}
 	}
 }

@@ -175,6 +175,27 @@ func TestAPortThatIsTaken(t *testing.T) {
 	}
 }
 
+// TestAPortThatIsGivenUp: an engine that was killed has left its helper for a moment.
+func TestAPortThatIsGivenUp(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		if c, err := listener.Accept(); err == nil {
+			_ = c.Close()
+		}
+		_ = listener.Close()
+	}()
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	h := newHost(t)
+	h.settings = map[string]string{"PUBLISH_HTTPS": port, "PUBLISH_HTTP": "1"}
+	if err := h.unfit("1.0.0"); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestAPortOfAContainer is said of it, since the engine's own program holds it for all; also
 // where the proxy runs and would only move.
 func TestAPortOfAContainer(t *testing.T) {
