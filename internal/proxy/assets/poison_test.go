@@ -30,17 +30,17 @@ func careless(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, `<script src="`+old+`"></script>`+strings.Repeat(" ", 1000))
 		return
 	}
-	mine := ""
+	var mine strings.Builder
 	for _, name := range personal {
 		if value := r.Header.Get(name); strings.Contains(value, canary) {
-			mine += name + ": " + value
+			mine.WriteString(name + ": " + value)
 		}
 	}
 	if r.Host != "site.test" && r.UserAgent() == "tale-proxy" {
-		mine += canary + r.Host
+		mine.WriteString(canary + r.Host)
 	}
 	if strings.Contains(r.URL.RawQuery, canary) {
-		mine += canary
+		mine.WriteString(canary)
 	}
 	if origin := r.Header.Get("Origin"); origin != "" {
 		w.Header().Set("Access-Control-Allow-Origin", origin)
@@ -48,8 +48,8 @@ func careless(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/javascript")
 	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-	w.Header().Set("Etag", `"app-`+strconv.Itoa(len(mine))+`"`)
-	http.ServeContent(w, r, "", time.Unix(1_700_000_000, 0), strings.NewReader(script(r.URL.Path+mine)))
+	w.Header().Set("Etag", `"app-`+strconv.Itoa(mine.Len())+`"`)
+	http.ServeContent(w, r, "", time.Unix(1_700_000_000, 0), strings.NewReader(script(r.URL.Path+mine.String())))
 }
 
 // oddRequest returns a request for a file as attackers and odd clients make them.
