@@ -24,7 +24,7 @@ func openStorage(ctx context.Context, s *Settings, log *slog.Logger) error {
 	if err := checkStorage(s, log); err != nil {
 		return err
 	}
-	store := certstore.Store{Root: s.StorageRoot(), Local: s.LocalNames(), Public: s.ACMENames()}
+	store := certstore.Store{Root: s.StorageRoot(), Local: s.LocalNames(), Public: s.ACMENames(), ACMERoot: s.ACMERootFile}
 	if s.CAExportDir != "" {
 		store.RootCopy = filepath.Join(s.CAExportDir, rootFile)
 	}

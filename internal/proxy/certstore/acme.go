@@ -3,7 +3,6 @@ package certstore
 import (
 	"encoding/json"
 	"errors"
-	"path/filepath"
 
 	"github.com/mholt/acmez/v3/acme"
 )
@@ -15,8 +14,8 @@ func (h *healer) accounts() error {
 	if len(h.Public) == 0 {
 		return nil
 	}
-	accounts, err := filepath.Glob(filepath.Join(h.Root, "acme", "*", "users", "*"))
-	answers, globErr := filepath.Glob(filepath.Join(h.Root, "acme", "*", "challenge_tokens", "*.json"))
+	accounts, err := glob(h.Root, "acme/*/users/*")
+	answers, globErr := glob(h.Root, "acme/*/challenge_tokens/*.json")
 	err = errors.Join(err, globErr)
 	for _, account := range accounts {
 		err = errors.Join(err, h.account(account))
@@ -28,8 +27,8 @@ func (h *healer) accounts() error {
 }
 
 func (h *healer) account(folder string) error {
-	registrations, err := filepath.Glob(filepath.Join(folder, "*.json"))
-	keys, keyErr := filepath.Glob(filepath.Join(folder, "*.key"))
+	registrations, err := glob(folder, "*.json")
+	keys, keyErr := glob(folder, "*.key")
 	if err = errors.Join(err, keyErr); err != nil {
 		return err
 	}
@@ -50,7 +49,7 @@ func (h *healer) account(folder string) error {
 // staples looks at OCSP answers. Caddy removes unreadable ones by itself, but would
 // wait for ever for a pipe.
 func (h *healer) staples() error {
-	staples, err := filepath.Glob(filepath.Join(h.Root, "ocsp", "*"))
+	staples, err := glob(h.Root, "ocsp/*")
 	for _, staple := range staples {
 		_, readErr := read(staple)
 		err = errors.Join(err, h.usable(readErr, staple))

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/caddyserver/certmagic"
@@ -81,6 +82,16 @@ func readChain(path string) ([]*x509.Certificate, error) {
 		return nil, &damage{path, "is cut off or overwritten"}
 	}
 	return chain, nil
+}
+
+// glob returns the files of a folder that match a pattern, which does not say anything
+// about the folder: its name may have brackets.
+func glob(folder, pattern string) ([]string, error) {
+	found, err := fs.Glob(os.DirFS(folder), pattern)
+	for i, name := range found {
+		found[i] = filepath.Join(folder, filepath.FromSlash(name))
+	}
+	return found, err
 }
 
 func readKey(path string) (crypto.Signer, error) {

@@ -18,6 +18,7 @@ type Store struct {
 	Root     string   // Caddy's file storage
 	Local    []string // names that the local authority certifies
 	Public   []string // names that an ACME authority certifies
+	ACMERoot string   // PEM file with the root of a private ACME authority; "" for none
 	RootCopy string   // file with a copy of the local root certificate; "" for none
 }
 

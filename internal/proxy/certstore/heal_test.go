@@ -3,6 +3,9 @@ package certstore
 import (
 	"bytes"
 	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"os"
@@ -265,6 +268,50 @@ func TestACertificateAloneIsGotAgainOnce(t *testing.T) {
 		if _, there := s.files()[name]; there != want {
 			t.Errorf("start %d: it is there: %v", start+1, there)
 		}
+	}
+}
+
+// What the root itself has signed needs no other certificate, and stays: the authority may
+// be away. An intermediate among the roots does not count, since visitors have only roots.
+func TestACertificateOfTheRootStays(t *testing.T) {
+	s := newStore(t)
+	root, intermediate := s.ca.RootCertificate(), s.ca.IntermediateCertificateChain()[0]
+	s.ACMERoot = filepath.Join(t.TempDir(), "roots.pem")
+	if err := os.WriteFile(s.ACMERoot, append(encoded(root), encoded(intermediate)...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	rootKey, err := s.ca.RootKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := "certificates/" + acmeKey + "/site.test/site.test.crt"
+	for key, issuer := range map[crypto.Signer]*x509.Certificate{rootKey: root, s.ca.IntermediateKey(): intermediate} {
+		s.reset()
+		chain, err := readChain(s.path(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		chain[0].NotBefore, chain[0].NotAfter = time.Now().Add(time.Minute), time.Now().Add(time.Hour) // the clock may be wrong
+		alone, err := x509.CreateCertificate(rand.Reader, chain[0], issuer, chain[0].PublicKey, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.write(name, encoded(&x509.Certificate{Raw: alone}))
+		if err := s.heal(logging.Discard(), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if _, there := s.files()[name]; there != (issuer == root) {
+			t.Errorf("signed by %s, it is there: %v", issuer.Subject, there)
+		}
+	}
+}
+
+// A folder may have any name.
+func TestAStoreWithBracketsInItsName(t *testing.T) {
+	s := &aStore{T: t, Store: Store{Root: filepath.Join(t.TempDir(), "a[b"), Local: []string{localName}}}
+	s.write("locks/issue_cert_alias.test.lock", []byte("{}"))
+	if err := s.Heal(t.Context(), logging.Discard(), time.Now()); err != nil || len(s.files()) > 0 {
+		t.Errorf("%v, there is %v", err, s.files())
 	}
 }
 

@@ -1,6 +1,7 @@
 package certstore
 
 import (
+	"bytes"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -19,7 +20,7 @@ import (
 // leaves looks at the certificates of the site's names. Caddy gets those again that
 // are gone; one whose time is over it renews.
 func (h *healer) leaves(root *x509.Certificate) error {
-	issuers, err := filepath.Glob(filepath.Join(h.Root, "certificates", "*"))
+	issuers, err := glob(h.Root, "certificates/*")
 	for _, issuer := range issuers {
 		names := h.Public
 		local := filepath.Base(issuer) == caddypki.DefaultCAID
@@ -58,13 +59,30 @@ func (h *healer) checkLeaf(files pair, name string, local bool, root *x509.Certi
 		return &damage{files.certificate, "is not for " + name}
 	case local:
 		return h.strayLeaf(files.certificate, chain, root)
-	case len(chain) == 1 && !h.wasAlone(files.certificate):
+	case len(chain) == 1 && !h.ofRoot(chain[0]) && !h.wasAlone(files.certificate):
 		return &damage{files.certificate, "holds one certificate, without that of its issuer"}
 	case chain[0].NotBefore.After(h.now):
 		// Another authority's clock is right more often than that of a machine.
 		h.log.Warn("a certificate is from the future; is this machine's clock right?", "file", files.certificate, "valid_from", chain[0].NotBefore)
 	}
 	return nil
+}
+
+// ofRoot reports whether a root that visitors trust signed a certificate itself, which
+// then needs no other. Whether it is valid today is Caddy's concern.
+func (h *healer) ofRoot(certificate *x509.Certificate) bool {
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool()
+	}
+	if own, err := read(h.ACMERoot); err == nil {
+		roots.AppendCertsFromPEM(own)
+	}
+	chains, _ := certificate.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: certificate.NotBefore})
+	return slices.ContainsFunc(chains, func(chain []*x509.Certificate) bool {
+		last := chain[len(chain)-1] // an intermediate that is in a file of roots is not known to visitors
+		return bytes.Equal(last.RawIssuer, last.RawSubject)
+	})
 }
 
 // wasAlone reports whether a certificate without that of its issuer was moved aside
@@ -75,7 +93,7 @@ func (h *healer) wasAlone(path string) bool {
 	if err != nil {
 		return true
 	}
-	before, err := filepath.Glob(filepath.Join(h.Root, asideName, "*", inside))
+	before, err := glob(filepath.Join(h.Root, asideName), "*/"+filepath.ToSlash(inside))
 	return err != nil || slices.ContainsFunc(before, func(one string) bool {
 		chain, err := readChain(one)
 		return err == nil && len(chain) == 1

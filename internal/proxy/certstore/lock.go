@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 )
 
@@ -16,7 +15,7 @@ const lockFresh = 10 * time.Second
 // ones only: one from the future, made before the clock was set back, it would wait
 // for until then, and one that it cannot read ends the attempt for good.
 func (h *healer) locks() error {
-	locks, err := filepath.Glob(filepath.Join(h.Root, "locks", "*.lock"))
+	locks, err := glob(h.Root, "locks/*.lock")
 	for _, lock := range locks {
 		reason := h.abandoned(lock)
 		if reason == "" {

@@ -130,9 +130,13 @@ func (i signer) Issue(ctx context.Context, csr *x509.CertificateRequest) (*certm
 	chain, err := authority.SignWithContext(ctx, csr, provisioner.SignOptions{})
 	var text []byte
 	for _, one := range chain {
-		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: one.Raw})...)
+		text = append(text, encoded(one)...)
 	}
 	return &certmagic.IssuedCertificate{Certificate: text}, err
+}
+
+func encoded(certificate *x509.Certificate) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw})
 }
 
 // register puts an ACME account into the store.
