@@ -65,7 +65,7 @@ test: ## Run all Go tests with the race detector
 
 SPELLINGS ?= 100000
 spellings: ## Send 100,000 spellings (SPELLINGS) of each closed path through the proxy, over each protocol (40 minutes; make test: fewer)
-	go test -tags $(TAGS) -count=1 -v -timeout 0 -run TestNoSpellingReachesWhatIsClosed ./internal/proxy -args -spellings $(SPELLINGS)
+	go test -tags $(TAGS) -count=1 -v -timeout 90m -run TestNoSpellingReachesWhatIsClosed ./internal/proxy -args -spellings $(SPELLINGS)
 
 test-tools: ## Install what some tests need: four releases of the convex CLI, Node.js, what functions run with, Postgres, psql, dbmate, nginx
 	test/tools.sh $(TEST_TOOLS)
