@@ -1,6 +1,7 @@
 package header
 
 import (
+	"bytes"
 	"net/http"
 	"slices"
 	"strings"
@@ -36,13 +37,19 @@ var (
 // use. A terminator in front passes on what a visitor sends, so no peer is trusted
 // with them.
 var pathNames = []string{
-	"x-original-url", "x-original-uri", "x-original-path", "x-rewrite-url", "x-override-url", "x-waws-unencoded-url", "x-http-destinationurl",
-	"x-envoy-original-path", "x-replaced-path", "x-forwarded-uri", "x-forwarded-path", "x-request-uri", "request-uri",
-	"x-forwarded-prefix", "x-forwarded-pathbase", "x-script-name", "script-name", "x-path-info", "path-info",
+	"x-rewrite-url", "x-override-url", "x-waws-unencoded-url", "x-http-destinationurl",
+	"x-envoy-original-path", "x-replaced-path", "x-request-uri", "request-uri", "x-forwarded-pathbase", "x-script-name", "script-name", "x-path-info", "path-info",
 	"x-matched-path", "x-invoke-path", "x-invoke-query", "x-invoke-output", "x-now-route-matches",
 	"x-middleware-rewrite", "x-middleware-redirect", "x-middleware-next", "x-middleware-skip", "x-middleware-invoke", "x-middleware-override-headers",
 	"x-middleware-set-cookie", "x-middleware-subrequest", "x-middleware-subrequest-id",
 }
+
+// pathBegins and pathEnds are what other such names consist of, with or without a word
+// between the two.
+var (
+	pathBegins = []string{"x-forwarded-", "x-original-", "x-ms-original-"}
+	pathEnds   = []string{"-url", "-uri", "-path", "-prefix"}
+)
 
 func newClaims(more []string) claims {
 	c := claims{}
@@ -72,12 +79,10 @@ func (c claims) has(name string) (claim, path bool) {
 	if path, claim = c[string(folded)]; claim {
 		return claim, path
 	}
-	for _, prefix := range claimPrefixes {
-		if len(folded) >= len(prefix) && string(folded[:len(prefix)]) == prefix {
-			return true, false
-		}
-	}
-	return false, false
+	begins := func(prefix string) bool { return bytes.HasPrefix(folded, []byte(prefix)) }
+	ends := func(suffix string) bool { return bytes.HasSuffix(folded, []byte(suffix)) }
+	path = slices.ContainsFunc(pathBegins, begins) && slices.ContainsFunc(pathEnds, ends)
+	return path || slices.ContainsFunc(claimPrefixes, begins), path
 }
 
 const nameCharacters = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
