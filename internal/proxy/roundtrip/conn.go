@@ -15,7 +15,11 @@ type conn struct {
 	once  sync.Once
 	end   chan struct{} // closed with the first failure to read
 	reads atomic.Int64  // that brought something
+	// before is reads when the present request was first written; unwritten until then.
+	before atomic.Int64
 }
+
+const unwritten = -1
 
 func newConn(inner net.Conn) *conn { return &conn{Conn: inner, end: make(chan struct{})} }
 
@@ -33,11 +37,21 @@ func (c *conn) Read(p []byte) (int, error) {
 // Write needs no time limit of its own: a connection that cannot be written to
 // any more has an end to be read, and net/http reads all the time.
 func (c *conn) Write(p []byte) (int, error) {
+	c.before.CompareAndSwap(unwritten, c.reads.Load())
 	n, err := c.Conn.Write(p)
 	if err != nil {
 		<-c.end
 	}
 	return n, err
+}
+
+// begin is to be called before a request is written.
+func (c *conn) begin() { c.before.Store(unwritten) }
+
+// isStray reports whether all that was read was there before the present request.
+func (c *conn) isStray() bool {
+	before := c.before.Load()
+	return before == unwritten || c.reads.Load() == before
 }
 
 func (c *conn) Close() error {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/proxy/body"
@@ -61,15 +60,24 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 // HEAD: a server that sends a body all the same would begin the next answer with it.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	var used reuse
-	watched := r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{GotConn: used.begin}))
-	watched.Close = r.Close || r.Header["Expect"] != nil || r.Method == http.MethodHead
-	response, err := t.HTTPTransport.RoundTrip(watched)
-	if err == nil {
-		if err = used.refuseStray(); err == nil {
-			err = httpclient.RefuseSwitch(watched, response)
+	watched := used.watch(r)
+	if r.Header["Expect"] != nil || r.Method == http.MethodHead {
+		if watched == r {
+			watched = r.WithContext(r.Context())
 		}
-	} else if fault := body.Fault(r); fault != nil {
-		err = fault
+		watched.Close = true
+	}
+	response, err := t.HTTPTransport.RoundTrip(watched)
+	switch {
+	case err == nil && used.stray.Load():
+		_ = response.Body.Close()
+		err = errStray
+	case err == nil:
+		err = httpclient.RefuseSwitch(watched, response)
+	default:
+		if fault := body.Fault(r); fault != nil {
+			err = fault
+		}
 	}
 	if err != nil {
 		return nil, err
