@@ -60,6 +60,7 @@ changed in the stack over into the project's folders. Secrets of providers
 				return err
 			}
 			out := a.Progress(command, false)
+			defer out.Close()
 			release, err := s.Lock(ctx, command, wait, out.Say)
 			if err != nil {
 				return err

@@ -72,6 +72,7 @@ func (a *app) upgrade(command *cobra.Command, o upgradeOptions) error {
 		return err
 	}
 	p := console.NewProgress(console.Options{Data: command.ErrOrStderr(), Talk: command.ErrOrStderr(), Dumb: a.Environ["TERM"] == "dumb"})
+	defer p.Close()
 	plan, err := selfupdate.NewPlan(ctx, selfupdate.Options{
 		Environ: a.Environ, Version: version.String(), Keys: keys, Want: o.version, File: o.file, Force: o.force,
 		Progress: func(arrived, size int64) {
@@ -94,6 +95,7 @@ func (a *app) upgrade(command *cobra.Command, o upgradeOptions) error {
 		return a.planned(command, plan)
 	}
 	kept, err := plan.Carry(ctx)
+	p.Close() // the new program writes to the same terminal
 	if err != nil {
 		return session.Interrupted(ctx, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"golang.org/x/term"
 
@@ -61,6 +62,12 @@ func (b *block) show(e rollout.Event) {
 	}
 	if e.Kind == rollout.Progress {
 		same := func(row rollout.Event) bool { return row.Service == e.Service }
+		e.Text = strings.Map(func(r rune) rune {
+			if unicode.IsPrint(r) {
+				return r
+			}
+			return ' '
+		}, e.Text)
 		if i := slices.IndexFunc(b.rows, same); i >= 0 {
 			b.rows[i] = e
 		} else {

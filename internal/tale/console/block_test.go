@@ -98,6 +98,22 @@ pull              3.1 s
 	})
 }
 
+// A command that ends leaves nothing that is drawn again over what others write.
+func TestAClosedTerminalShowsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, s := onScreen(70, 24)
+		p.Event(rollout.Event{Kind: rollout.Progress, Stage: "download", Text: "waits\tfor\nmore", Current: 1, Total: 2})
+		if lines, _ := s.shows(); len(lines) != 2 || !strings.HasSuffix(lines[1], "waits for more") {
+			t.Errorf("%q", lines)
+		}
+		p.Close()
+		time.Sleep(time.Minute)
+		if lines, _ := s.shows(); !slices.Equal(lines, []string{""}) {
+			t.Errorf("%q", lines)
+		}
+	})
+}
+
 // Whatever comes in whatever order, lines that stay are lost or changed by no block, and
 // a block is never wider or higher than the terminal.
 func TestLinesStayAboveTheBlock(t *testing.T) {
@@ -147,6 +163,8 @@ func TestBytesAreToldOfNowAndThen(t *testing.T) {
 			}
 			time.Sleep(100 * time.Millisecond)
 		}
+		people.Event(rollout.Event{Kind: rollout.Began, Stage: "pull"}) // once more, and not from its first time on
+		people.Event(rollout.Event{Kind: rollout.Progress, Stage: "pull", Service: "a", Current: 1})
 		want := "  pull: a 101 MB of 250 MB (10 s so far)\n  pull: b 101 MB of 250 MB (10 s so far)\n" +
 			"  pull: a 201 MB of 250 MB (20 s so far)\n  pull: b 201 MB of 250 MB (20 s so far)\n"
 		if lines.String() != want {

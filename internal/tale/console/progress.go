@@ -56,6 +56,9 @@ func NewProgress(o Options) *Progress {
 func (p *Progress) Event(e rollout.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if e.Kind == rollout.Began {
+		clear(p.flows)
+	}
 	flows := e.Kind == rollout.Progress && e.Current > 0
 	if flows && e.Text == "" {
 		e.Text = amount(e.Current, e.Total)
@@ -108,6 +111,13 @@ func amount(current, total int64) string {
 		return humanize.Bytes(uint64(current))
 	}
 	return humanize.Bytes(uint64(current)) + " of " + humanize.Bytes(uint64(total))
+}
+
+// Close takes away what a terminal shows of something that goes on.
+func (p *Progress) Close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.live.end()
 }
 
 // Say tells something that is no step.

@@ -80,6 +80,7 @@ func (a *app) backup(command *cobra.Command, path string, o backupOptions) error
 		return fmt.Errorf("cannot write a backup: %w", err)
 	}
 	out := a.Progress(command, o.quiet)
+	defer out.Close()
 	ctx, stop := console.Interruptible(command.Context(), func() { out.Say("interrupted: the file is removed") })
 	defer stop()
 	s, release, err := a.Locked(ctx, command, o.wait, out.Say, stop)

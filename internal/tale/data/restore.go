@@ -95,17 +95,20 @@ type restoring struct {
 	backup backup.Restore
 	target backup.Target
 	note   restoringNote
+	// unpacking is how far that is.
+	unpacking stages
 	// changing says that what the data are may have changed.
 	changing bool
 }
 
 func (a *app) restore(command *cobra.Command, path string, o restoreOptions) (err error) {
 	out := a.Progress(command, o.quiet)
+	defer out.Close()
 	ctx, stop := console.Interruptible(command.Context(), func() {
 		out.Say("interrupted: nothing is changed, or all is, if the swap has begun; another Ctrl-C leaves it as it is, and the same command finishes it")
 	})
 	defer stop()
-	r := &restoring{app: a, options: o, out: out, command: command, began: time.Now(), path: path}
+	r := &restoring{app: a, options: o, out: out, command: command, began: time.Now(), path: path, unpacking: stages{out: out}}
 	defer func() {
 		if !r.changing {
 			err = session.Interrupted(ctx, err)
@@ -129,7 +132,7 @@ func (a *app) restore(command *cobra.Command, path string, o restoreOptions) (er
 	}
 	defer free()
 	server.Warn = func(text string) { r.out.Say("note: " + text) }
-	r.backup = backup.Restore{Engine: s.Engine, Server: server, Volume: s.Project.File.ID + "_" + stack.ConvexData, Moves: moves(out)}
+	r.backup = backup.Restore{Engine: s.Engine, Server: server, Volume: s.Project.File.ID + "_" + stack.ConvexData, Moves: r.unpacking.moves}
 	if server.Container != "" && s.Settings.Get("POSTGRES_URL") == "" { // it is the engine's disk
 		r.backup.Free = func(ctx context.Context) (int64, error) {
 			free, _, err := s.Engine.DiskFree(ctx)

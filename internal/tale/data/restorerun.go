@@ -30,6 +30,7 @@ func (r *restoring) carryOut(ctx context.Context, begun bool) error {
 	r.out.Say("unpacking beside what serves")
 	err := r.backup.Prepare(ctx, r.target)
 	if err == nil {
+		r.unpacking.end()
 		err = r.stopUsers(ctx)
 	}
 	if err == nil {

@@ -44,7 +44,8 @@ func takeBackup(ctx context.Context, s *session.Session, path string, recipients
 			m.Images[service.Name] = c.ImageID
 		}
 	}
-	t := backup.Take{Engine: s.Engine, Server: server, Manifest: m, Path: path, Recipients: recipients, Moves: moves(out)}
+	told := &stages{out: out}
+	t := backup.Take{Engine: s.Engine, Server: server, Manifest: m, Path: path, Recipients: recipients, Moves: told.moves}
 	convex, there := state.Current(stack.Convex)
 	if there {
 		t.Manifest.Release = cmp.Or(convex.Version, m.Release)
@@ -65,6 +66,7 @@ func takeBackup(ctx context.Context, s *session.Session, path string, recipients
 	}
 	removePartial(s, filepath.Dir(path))
 	if m, err = t.Run(ctx); err == nil {
+		told.end()
 		if text := leftOut(s, state); text != "" {
 			out.Say(text)
 		}
@@ -105,17 +107,31 @@ func projectFiles(s *session.Session, secrets bool) (map[string][]byte, error) {
 	return files, nil
 }
 
-// moves tells how far something is, stage by stage.
-func moves(out *console.Progress) func(stage string, bytes int64) {
-	began, last := time.Now(), ""
-	return func(stage string, bytes int64) {
-		if stage != last && last != "" {
-			out.Event(rollout.Event{Time: time.Now(), Kind: rollout.Ended, Stage: last, Seconds: time.Since(began).Seconds()})
-		}
-		if stage != last {
-			began, last = time.Now(), stage
-			out.Event(rollout.Event{Time: began, Kind: rollout.Began, Stage: stage})
-		}
-		out.Event(rollout.Event{Time: time.Now(), Kind: rollout.Progress, Stage: stage, Current: bytes})
+// stages tells how far something is, stage by stage.
+type stages struct {
+	out   *console.Progress
+	name  string // of the present one, "" between two
+	began time.Time
+}
+
+func (s *stages) moves(name string, bytes int64) {
+	if name != s.name {
+		s.end()
+		s.name, s.began = name, time.Now()
+		s.tell(rollout.Event{Kind: rollout.Began})
 	}
+	s.tell(rollout.Event{Kind: rollout.Progress, Current: bytes})
+}
+
+// end ends the present stage.
+func (s *stages) end() {
+	if s.name != "" {
+		s.tell(rollout.Event{Kind: rollout.Ended, Seconds: time.Since(s.began).Seconds()})
+	}
+	s.name = ""
+}
+
+func (s *stages) tell(e rollout.Event) {
+	e.Time, e.Stage = time.Now(), s.name
+	s.out.Event(e)
 }

@@ -67,6 +67,7 @@ func (a *app) start(command *cobra.Command, o startOptions) error {
 		return err
 	}
 	out := a.Progress(command, false)
+	defer out.Close()
 	ctx, stop := console.Interruptible(command.Context(), func() { out.Say("stopping; another Ctrl-C leaves the containers as they are") })
 	defer stop()
 	s, err := a.Session(ctx)

@@ -46,6 +46,7 @@ func tidyFlags(command *cobra.Command, t *tidying) {
 // tidy plans under the lock, asks, does it and records it.
 func (a *app) tidy(ctx context.Context, command *cobra.Command, s *session.Session, t tidying) error {
 	out := a.Progress(command, false)
+	defer out.Close()
 	began := time.Now()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
