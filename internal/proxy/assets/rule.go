@@ -188,9 +188,15 @@ func credentialed(r *http.Request) bool {
 
 // open reports whether a kept file is for the site that a request comes from. Many
 // applications name that site in their answer, and say only then that they do; the
-// answer that is kept was not for another site.
+// answer that is kept was not for another site. Browsers name a page's own site as well,
+// for its modules.
 func (f *file) open(r *http.Request) bool {
-	return r.Header["Origin"] == nil || f.Header.Get("Access-Control-Allow-Origin") == "*"
+	origins := r.Header["Origin"]
+	if len(origins) == 0 || f.Header.Get("Access-Control-Allow-Origin") == "*" {
+		return true
+	}
+	_, host, _ := strings.Cut(origins[0], "://")
+	return len(origins) == 1 && strings.EqualFold(host, r.Host)
 }
 
 // eligible reports whether a request can be for a file.

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"slices"
@@ -233,6 +234,36 @@ func TestReferencesAreFoundWhereverAPieceEnds(t *testing.T) {
 			if !slices.Equal(found, test.want) {
 				t.Fatalf("in pieces of %d: found %v, want %v", size, found, test.want)
 			}
+		}
+	}
+}
+
+// A page's own modules come with its own site as Origin, and are for it.
+func TestWhichSiteAKeptFileIsFor(t *testing.T) {
+	for _, tt := range []struct {
+		origins []string
+		allowed string
+		want    bool
+	}{
+		{nil, "", true},
+		{[]string{"https://site.test"}, "", true},
+		{[]string{"https://SITE.test"}, "", true},
+		{[]string{"https://site.test:8443"}, "", false},
+		{[]string{"https://other.test"}, "", false},
+		{[]string{"null"}, "", false},
+		{[]string{""}, "", false},
+		{[]string{"https://site.test", "https://other.test"}, "", false},
+		{[]string{"https://other.test"}, "*", true},
+		{[]string{"https://other.test"}, "https://other.test", false},
+	} {
+		f := &file{record: record{Header: http.Header{"Access-Control-Allow-Origin": {tt.allowed}}}}
+		r := httptest.NewRequest(http.MethodGet, "https://site.test/assets/x-BxYz12_a.js", nil)
+		r.Header["Origin"] = tt.origins
+		if tt.origins == nil {
+			delete(r.Header, "Origin")
+		}
+		if got := f.open(r); got != tt.want {
+			t.Errorf("%q, %q: %v", tt.origins, tt.allowed, got)
 		}
 	}
 }
