@@ -70,8 +70,9 @@ func encodings(value string) []string {
 // shownOfBuffer is how many bytes of a Buffer Node.js prints.
 const shownOfBuffer = 50
 
-// byteLists returns the value as Go, Rust, JSON and Node.js print bytes that they do not
-// take for text.
+// byteLists returns the value as Go, Rust ({:?}), JSON and Node.js (a Buffer) print bytes that
+// they do not take for text. It knows neither the columns of a Uint8Array nor a number a
+// line ({:#?}), nor a value in the middle of a longer Buffer.
 func byteLists(value string) []string {
 	decimal := strings.Trim(fmt.Sprintf("%d", []byte(value)), "[]")
 	return []string{
