@@ -72,8 +72,8 @@ func externalPostgres(ctx context.Context, s *session.Session, state rollout.Sta
 	if server.Container, release, err = s.Engine.Lend(ctx, image, network, map[string]string{engine.LabelProject: s.Project.File.ID}); err != nil {
 		return func() {}, err
 	}
-	if reached.Authority != nil {
-		in := engine.Streams{In: bytes.NewReader(reached.Authority)}
+	if reached.Authorities != nil {
+		in := engine.Streams{In: bytes.NewReader(reached.Authorities)}
 		err = s.Engine.Stream(ctx, server.Container, []string{"sh", "-c", `cat > "$0"`, lentAuthority}, nil, in)
 	}
 	if err != nil {
@@ -125,11 +125,11 @@ func ownAuthority(ctx context.Context, s *session.Session, state rollout.State, 
 	return remove, err
 }
 
-// lentAuthority is where a lent container has the certificate of an authority.
+// lentAuthority is where a lent container has the certificates of authorities.
 const lentAuthority = "/tmp/tale-ca.pem"
 
 // loginVariables returns what tells the programs of Postgres to log in as the backend does,
-// which knows more ways to come by an authority: they get the one that has signed.
+// which knows more ways to come by an authority: they get those that have signed.
 func loginVariables(postgres stack.Postgres, reached database.Reached) map[string]string {
 	password, _ := postgres.URL.User.Password()
 	variables := map[string]string{

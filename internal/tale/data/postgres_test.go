@@ -30,7 +30,7 @@ func (s *shop) elsewhere(server *postgrestest.Server, mode, authority string) {
 }
 
 // TestAServerElsewhereIsLoggedInToAsTheBackendDoes: with its rules of TLS, and with the
-// authority that it knows. The programs get the one that has signed.
+// authority that it knows. The programs get those that have signed.
 func TestAServerElsewhereIsLoggedInToAsTheBackendDoes(t *testing.T) {
 	offered, authority := testkit.Certificate(t)
 	other := filepath.Join(t.TempDir(), "other.pem")

@@ -1,9 +1,12 @@
 package database
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/pem"
+	"os"
 	"slices"
 )
 
@@ -11,8 +14,8 @@ import (
 type Reached struct {
 	Database string // that it admits the user to, of those that are no stack's own
 	Secured  bool   // by TLS
-	// Authority is the certificate by which that of the server was verified, in PEM.
-	Authority []byte
+	// Authorities are the certificates, in PEM, that its own is verified by.
+	Authorities []byte
 }
 
 // Reach logs in as the backend does. It tells what programs have to be told that know
@@ -25,10 +28,38 @@ func (t Target) Reach(ctx context.Context) (Reached, error) {
 	defer c.close(ctx)
 	r := Reached{Database: c.database, Secured: c.tls}
 	if secured, is := c.Conn().(*tls.Conn); is {
-		chain := secured.ConnectionState().VerifiedChains[0]
-		r.Authority = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: chain[len(chain)-1].Raw})
+		file, _ := os.ReadFile(t.CAFile) // which the login has read
+		r.Authorities = authorities(secured.ConnectionState().VerifiedChains, file)
 	}
 	return r, nil
+}
+
+// authorities returns the certificates above the server's, up to a root if a chain has one,
+// and those of a PEM file. For the backend a chain may end at any of these; libpq wants the
+// root as well, which may be elsewhere in the file.
+func authorities(chains [][]*x509.Certificate, file []byte) (text []byte) {
+	chain := chains[max(0, slices.IndexFunc(chains, endsInRoot))]
+	var lent [][]byte
+	for _, certificate := range chain[min(1, len(chain)-1):] {
+		lent = append(lent, certificate.Raw)
+	}
+	for block, rest := pem.Decode(file); block != nil; block, rest = pem.Decode(rest) {
+		known := slices.ContainsFunc(lent, func(one []byte) bool { return bytes.Equal(one, block.Bytes) })
+		if block.Type == certificateBlock && !known {
+			lent = append(lent, block.Bytes)
+		}
+	}
+	for _, one := range lent {
+		text = append(text, pem.EncodeToMemory(&pem.Block{Type: certificateBlock, Bytes: one})...)
+	}
+	return text
+}
+
+const certificateBlock = "CERTIFICATE"
+
+func endsInRoot(chain []*x509.Certificate) bool {
+	last := chain[len(chain)-1]
+	return bytes.Equal(last.RawIssuer, last.RawSubject)
 }
 
 // admitted logs in to the first of some databases that admits the user: a login that is
