@@ -36,6 +36,10 @@ func state(err error) string {
 	return ""
 }
 
+// IsWrongPassword reports whether a server does not take the password of a login. Of a user
+// that it does not have it says the same.
+func IsWrongPassword(err error) bool { return state(err) == wrongPassword }
+
 // failed says why a server cannot be used and what mends it. The context is that of the
 // command, so that an interrupt is told apart.
 func (t Target) failed(ctx context.Context, database string, err error) error {

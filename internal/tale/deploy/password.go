@@ -32,8 +32,9 @@ func (d *deployment) fitsVolume(ctx context.Context) error {
 	t := database.Target{Server: server, Place: "Postgres in " + db.Name, Dial: func(ctx context.Context, _, address string) (net.Conn, error) {
 		return d.Engine.Dial(ctx, network, address)
 	}}
-	if _, err := t.Reach(ctx); exit.Code(err) != exit.NoPermission {
+	_, err = t.Reach(ctx)
+	if !database.IsWrongPassword(err) {
 		return nil
 	}
-	return exit.Errorf(exit.Config, "the DB_PASSWORD of .env is not that of user %s in the volume of db, which keeps the one that it was made with: put the old one back, or make the new one valid first: docker exec -it %s psql -U %[1]s -d postgres -c '\\password'", t.User(), db.Name)
+	return exit.Errorf(exit.Config, "the DB_PASSWORD of .env is not that of user %s (DB_USER) in the volume of db, which keeps both as it was made with them: put the old ones back, or make the new password of that user valid first: docker exec -it %s psql -U %[1]s -d postgres -c '\\password'; %[3]w", t.User(), db.Name, err)
 }

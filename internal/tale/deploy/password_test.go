@@ -30,6 +30,7 @@ func TestAPasswordThatTheVolumeDoesNotHave(t *testing.T) {
 		{"another", "old", rollout.Recreate, false, refused, exit.Config, 1},
 		{"another, valid by now", "old", rollout.Recreate, false, nil, 0, 1},
 		{"another, and Postgres is full", "old", rollout.Recreate, false, full, 0, 1},
+		{"another, and Postgres admits nobody from there", "old", rollout.Recreate, false, postgrestest.Refuse("28000", "kein Eintrag"), 0, 5},
 		{"the same", taletest.Secret, rollout.Recreate, false, refused, 0, 0},
 		{"db stays", "old", rollout.Keep, false, refused, 0, 0},
 		{"db does not run", "old", rollout.Recreate, true, refused, 0, 0},
@@ -57,7 +58,7 @@ func TestAPasswordThatTheVolumeDoesNotHave(t *testing.T) {
 				plan: rollout.Plan{Changes: []rollout.Change{{Service: stack.DB, Action: tt.action}}},
 			}
 			if err = d.fitsVolume(t.Context()); tt.code != 0 {
-				testkit.WantError(t, err, tt.code, "DB_PASSWORD", "user tale", "docker exec -it shop-1-db psql -U tale -d postgres -c '\\password'")
+				testkit.WantError(t, err, tt.code, "DB_PASSWORD", "user tale (DB_USER)", "falsches Passwort", "docker exec -it shop-1-db psql -U tale -d postgres -c '\\password'")
 			} else if err != nil {
 				t.Error(err)
 			}

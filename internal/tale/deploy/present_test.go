@@ -1,6 +1,8 @@
 package deploy_test
 
 import (
+	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -8,7 +10,9 @@ import (
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/convex/postgres/postgrestest"
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/tale/taletest"
 	"github.com/tale-project/tale-runtime/internal/tale/taletest/line"
@@ -45,6 +49,24 @@ func TestADeployOnDataOfANewerRelease(t *testing.T) {
 		t.Errorf("there was %q and is %q", before, after)
 	}
 	tale("deploy", "--version", "1.0.0", "--accept-data-loss").Expect(t, 0, "", "")
+}
+
+// TestAPlanWithAPasswordThatTheVolumeDoesNotHave ends as the deploy would.
+func TestAPlanWithAPasswordThatTheVolumeDoesNotHave(t *testing.T) {
+	server, dir, tale := shopOf(t)
+	postgres := postgrestest.Start(t, func(f *postgrestest.Server) { f.Refuse = postgrestest.Refuse("28P01", "falsches Passwort") })
+	server.SetHelper(func(_ context.Context, _ string, _ []string, in io.Reader, out, _ io.Writer) error {
+		return engine.Helper([]string{"dial", postgres.Addr()}, in, out)
+	})
+	env := filepath.Join(dir, ".env")
+	testkit.WriteTree(t, dir, map[string]string{".env": testkit.ReadFile(t, env) + "\nDB_PASSWORD=another\n"})
+	before := taletest.Standing(t, server)
+	for _, way := range []string{"--dry-run", "--quiet"} {
+		tale("deploy", "--version", "1.1.0", "--all", way).Expect(t, exit.Config, "", "the DB_PASSWORD of .env is not that of user")
+	}
+	if after := taletest.Standing(t, server); !slices.Equal(after, before) {
+		t.Errorf("there was %q and is %q", before, after)
+	}
 }
 
 // Nor is any on data of two moments.

@@ -153,7 +153,11 @@ func (d *deployment) preview(ctx context.Context) error {
 	case unfit != nil:
 		return unfit
 	}
-	switch err := d.fitsData(); {
+	err := d.fitsData()
+	if err == nil {
+		err = d.fitsVolume(ctx)
+	}
+	switch {
 	case err != nil:
 		return err
 	case d.plan.Empty() && len(d.delivery.Of(files.Add, files.Update)) == 0:
