@@ -24,7 +24,7 @@ type Layer struct {
 }
 
 // Layers asks the image's registry itself, which the engine cannot be asked for, what a
-// pull for a platform consists of.
+// pull for a platform consists of: of several variants of a processor the first.
 func (e *Engine) Layers(ctx context.Context, ref, os, arch string) ([]Layer, error) {
 	repository, err := e.repository(ref)
 	if err != nil {
@@ -98,11 +98,21 @@ func (e *Engine) repository(ref string) (*remote.Repository, error) {
 	if err != nil {
 		return nil, err
 	}
-	host, _, _ := strings.Cut(repository.Reference.Registry, ":")
-	repository.PlainHTTP = host == "localhost" || net.ParseIP(host).IsLoopback()
-	repository.Client = &auth.Client{Client: &http.Client{}, Credential: func(context.Context, string) (auth.Credential, error) {
+	repository.PlainHTTP = isLoopback(repository.Reference.Registry)
+	repository.Client = &auth.Client{Client: &http.Client{}, Credential: func(_ context.Context, host string) (auth.Credential, error) {
+		if host != repository.Reference.Host() { // a registry may lead elsewhere for a layer
+			return auth.EmptyCredential, nil
+		}
 		found, err := e.credentials(named)
 		return auth.Credential{Username: found.Username, Password: found.Password, RefreshToken: found.IdentityToken, AccessToken: found.RegistryToken}, err
 	}}
 	return repository, nil
+}
+
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = strings.Trim(address, "[]") // without a port
+	}
+	return host == "localhost" || net.ParseIP(host).IsLoopback()
 }

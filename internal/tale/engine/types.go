@@ -147,7 +147,7 @@ type Image struct {
 	Arch    string
 	Created time.Time
 	Labels  map[string]string
-	Layers  []digest.Digest // what they hold; only Image tells
+	Layers  []digest.Digest // diff IDs; filled in by Image only
 }
 
 // Volume is a volume.
