@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -92,10 +93,19 @@ func (f *file) known(header http.Header) bool {
 	return f.hasTag(tags)
 }
 
-// hasTag reports whether a condition is about the file, by any of its ETags.
+// listed returns the ETags of a condition.
+func listed(values []string) []string {
+	tags := strings.Split(strings.Join(values, ","), ",")
+	for i, tag := range tags {
+		tags[i] = strings.TrimSpace(tag)
+	}
+	return tags
+}
+
+// hasTag reports whether If-None-Match is about the file, by any of its ETags, which are
+// compared weakly.
 func (f *file) hasTag(tags []string) bool {
-	for one := range strings.SplitSeq(strings.Join(tags, ","), ",") {
-		one = strings.TrimSpace(one)
+	for _, one := range listed(tags) {
 		if one == "*" || f.Tag != "" && strings.TrimPrefix(one, "W/") == strings.TrimPrefix(f.Tag, "W/") {
 			return true
 		}
@@ -111,9 +121,11 @@ func (f *file) hasTag(tags []string) bool {
 }
 
 // withoutConditions returns the request without the conditions that were looked at, and
-// without one that the file meets by another ETag than the one that it is sent with.
+// without an If-Match that the file meets by the application's ETag, which is not the one
+// that it is sent with. That is compared strongly (RFC 9110, section 13.1.1): a weak one,
+// or that of a compressed form, is not about these bytes.
 func (f *file) withoutConditions(r *http.Request) *http.Request {
-	met := r.Header["If-Match"] != nil && f.hasTag(r.Header["If-Match"])
+	met := strings.HasPrefix(f.Tag, `"`) && slices.Contains(listed(r.Header["If-Match"]), f.Tag)
 	if !met && r.Header["If-None-Match"] == nil && r.Header["If-Modified-Since"] == nil {
 		return r
 	}

@@ -151,7 +151,11 @@ func TestRangesAreOfThePlainBytes(t *testing.T) {
 		{http.Header{"Range": {"bytes=999999-"}}, 416, ""},
 		{http.Header{"Range": {"lines=1-2"}}, 416, ""},
 		{http.Header{"If-Match": {plain}}, 200, text},
+		{http.Header{"If-Match": {`"other", ` + plain}}, 200, text},
+		{http.Header{"If-Match": {"*"}}, 200, text},
 		{http.Header{"If-Match": {`"other"`}}, 412, ""},
+		{http.Header{"If-Match": {"W/" + plain}}, 412, ""},
+		{http.Header{"If-Match": {compressed}}, 412, ""},
 	} {
 		test.header.Set("Accept-Encoding", "br, gzip")
 		response := v.get(t, http.MethodGet, test.header)
