@@ -175,9 +175,9 @@ func TestAPortThatIsTaken(t *testing.T) {
 	}
 }
 
-// TestAPortThatIsGivenUp: an engine that was killed has left its helper for a moment.
+// TestAPortThatIsGivenUp: an engine that was killed has left its helper for a moment. It
+// is not parallel to others, which could take the port.
 func TestAPortThatIsGivenUp(t *testing.T) {
-	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
