@@ -79,7 +79,7 @@ func (c *recorder) serve(conn net.Conn, name routes.Upstream) {
 			return
 		}
 		if !strings.Contains(head, " HTTP/1.1\r\n") {
-			continue // the end of a body without content, whose end came late
+			continue // the last chunk of an empty body, which arrives after the answer
 		}
 		if _, number, ok := strings.Cut(head, "\r\nX-Spelling: "); ok {
 			number, _, _ = strings.Cut(number, "\r\n")

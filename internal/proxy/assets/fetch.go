@@ -62,9 +62,9 @@ func newFetcher(s *store, h *Handler, compress func(path string)) *fetcher {
 	return f
 }
 
-// want has a file fetched, unless that is known to be in vain, or the path is one that
-// only a text names: what visitors write into pages must not become requests that they
-// cannot make.
+// want has a file fetched, unless that is known to be in vain, or visitors do not reach
+// the application by its path: what they write into pages must not become requests that
+// they cannot make.
 func (f *fetcher) want(j job) {
 	if f.others.Match(j.path) {
 		return

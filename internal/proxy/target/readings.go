@@ -24,7 +24,7 @@ var readers = []func(string) string{
 	compatible,    // what compares names by their compatible form, or in capitals
 }
 
-// maxReadings bounds the work; a target of a real client has four at most.
+// maxReadings bounds the work; a target of a real client has far fewer.
 const maxReadings = 32
 
 // maxOddPath bounds the length of paths that can be read in several ways, in
