@@ -124,29 +124,37 @@ func TestRightsComeBack(t *testing.T) {
 	}
 }
 
-// TestAServerOfOthers is one that a provider runs: its user is no superuser, may not see into
-// what others have there, and has no database postgres. What is not the project's stays as
-// it is and is in no backup.
-func TestAServerOfOthers(t *testing.T) {
+// serverOfOthers returns a server that a provider runs, as its administrator sees it and as
+// the project does, whose user is no superuser.
+func serverOfOthers(t *testing.T) (admin, s Server) {
+	t.Helper()
 	u := testkit.StartPostgres(t)
-	admin := serverOf(t, u)
+	admin = serverOf(t, u)
 	admin.await(t.Context())
 	admin.do(t, ownMaintenance, `CREATE ROLE shop LOGIN CREATEDB PASSWORD 'canary'; CREATE ROLE other; CREATE DATABASE defaultdb;
 CREATE DATABASE provider; REVOKE ALL ON DATABASE provider, postgres FROM PUBLIC; CREATE DATABASE crm OWNER other; CREATE DATABASE crm_restoring OWNER other;
 CREATE DATABASE crm_before_20260101000000 OWNER other; CREATE DATABASE tale_platform OWNER shop; CREATE DATABASE tale_knowledge OWNER shop;
 `)
-	others := func() []string {
-		return admin.do(t, ownMaintenance, "SELECT oid || datname FROM pg_database WHERE datname NOT LIKE 'tale%' ORDER BY 1;\n")
-	}
-	before := others()
 	own := *u
 	own.User = url.UserPassword("shop", "canary")
-	s := serverOf(t, &own)
+	s = serverOf(t, &own)
 	s.Platform, s.Databases = "tale_platform", []string{"tale_platform", "tale_knowledge"}
 	reached, err := database.Target{Server: stack.Postgres{URL: &own, Mode: stack.SSLDisable}}.Reach(t.Context())
 	if s.Maintenance = reached.Database; err != nil || s.Maintenance != "defaultdb" {
 		t.Error(s.Maintenance, err)
 	}
+	return admin, s
+}
+
+// TestAServerOfOthers is one that a provider runs: its user is no superuser, may not see into
+// what others have there, and has no database postgres. What is not the project's stays as
+// it is and is in no backup.
+func TestAServerOfOthers(t *testing.T) {
+	admin, s := serverOfOthers(t)
+	others := func() []string {
+		return admin.do(t, ownMaintenance, "SELECT oid || datname FROM pg_database WHERE datname NOT LIKE 'tale%' ORDER BY 1;\n")
+	}
+	before := others()
 	s.do(t, "tale_platform", "CREATE TABLE documents AS SELECT 1 AS id; GRANT SELECT ON documents TO other;\n")
 	admin.do(t, ownMaintenance, "ALTER DATABASE tale_platform SET app.text TO 'canary'; ALTER DATABASE tale_platform SET work_mem TO '8MB'; COMMENT ON DATABASE tale_platform IS 'ours\n tale.restored=no';\n")
 	var warned []string
@@ -176,7 +184,14 @@ CREATE DATABASE crm_before_20260101000000 OWNER other; CREATE DATABASE tale_plat
 	if diff := cmp.Diff(before, others()); diff != "" {
 		t.Error(diff)
 	}
-	// What others do there, also the server itself, is no error: the rename says who it is.
+	s.heldByOthers(t, admin, m)
+	s.lacksRights(t, admin, m)
+}
+
+// heldByOthers has others use a database that is to be replaced: what they do there, also the
+// server itself, is no error before the rename, which says who it is.
+func (s Server) heldByOthers(t *testing.T, admin Server, m Manifest) {
+	t.Helper()
 	held, err := admin.open(t.Context(), "tale_platform")
 	if err != nil {
 		t.Fatal(err)
@@ -190,6 +205,11 @@ CREATE DATABASE crm_before_20260101000000 OWNER other; CREATE DATABASE tale_plat
 		t.Error(err)
 	}
 	held.close()
+}
+
+// lacksRights takes what a restore needs from the project's user: it says what to ask for.
+func (s Server) lacksRights(t *testing.T, admin Server, m Manifest) {
+	t.Helper()
 	admin.do(t, ownMaintenance, "ALTER DATABASE tale_knowledge OWNER TO other;\n")
 	testkit.WantError(t, s.target(t).Allows(m), exit.NoPermission, `ask those who run it for: ALTER DATABASE "tale_knowledge" OWNER TO "shop"`)
 	admin.do(t, ownMaintenance, "ALTER DATABASE tale_knowledge OWNER TO shop;\n")

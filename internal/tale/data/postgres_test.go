@@ -1,6 +1,7 @@
 package data
 
 import (
+	"crypto/tls"
 	"io"
 	"path/filepath"
 	"slices"
@@ -29,6 +30,13 @@ func (s *shop) elsewhere(server *postgrestest.Server, mode, authority string) {
 	s.AddImage(enginetest.Image{Tags: []string{databaseImage(opened)}})
 }
 
+// loginElsewhere is a way to log in to a server elsewhere.
+type loginElsewhere struct {
+	name, mode, file, inConvex string
+	plain                      bool
+	sslmode                    string // of the programs; "" where the backup is refused
+}
+
 // TestAServerElsewhereIsLoggedInToAsTheBackendDoes: with its rules of TLS, and with the
 // authority that it knows. The programs get those that have signed.
 func TestAServerElsewhereIsLoggedInToAsTheBackendDoes(t *testing.T) {
@@ -36,11 +44,7 @@ func TestAServerElsewhereIsLoggedInToAsTheBackendDoes(t *testing.T) {
 	other := filepath.Join(t.TempDir(), "other.pem")
 	_, root := sitetest.Certificate()
 	testkit.WriteTree(t, filepath.Dir(other), map[string]string{"other.pem": string(root)})
-	for _, tt := range []struct {
-		name, mode, file, inConvex string
-		plain                      bool
-		sslmode                    string // of the programs; "" where the backup is refused
-	}{
+	for _, l := range []loginElsewhere{
 		{"required", "", authority, "", false, "verify-full"},
 		{"preferred and offered", "?sslmode=prefer", authority, "", false, "verify-full"},
 		{"preferred and not offered", "?sslmode=prefer", authority, "", true, "disable"},
@@ -51,49 +55,53 @@ func TestAServerElsewhereIsLoggedInToAsTheBackendDoes(t *testing.T) {
 		{"forbidden, and nothing has the authority", "?sslmode=disable", "/certs/ca.pem", "", false, "disable"},
 		{"another authority", "?sslmode=prefer", other, "", false, ""},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			s, lent := newShop(t), ""
-			s.elsewhere(postgrestest.Start(t, func(f *postgrestest.Server) {
-				if !tt.plain {
-					f.TLS = offered
-				}
-			}), tt.mode, tt.file)
-			if tt.inConvex != "" {
-				s.SetFile("shop-1-convex", tt.file, testkit.ReadFile(t, tt.inConvex))
-			}
-			s.SetProgram(func(container string, command []string, in io.Reader, out, errs io.Writer) int {
-				if slices.Contains(command, lentAuthority) {
-					text, _ := io.ReadAll(in)
-					lent = string(text)
-					return 0
-				}
-				return s.Postgres.Program(container, command, in, out, errs)
-			})
-			opened, err := s.App.Session(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer opened.Close()
-			state, err := opened.Observed(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			server, release, err := postgres(t.Context(), opened, state)
-			defer release()
-			if tt.sslmode == "" {
-				testkit.WantError(t, err, exit.Config, "Postgres at ")
-				return
-			}
-			if err != nil || server.Environ["PGSSLMODE"] != tt.sslmode || server.Maintenance != "postgres" {
-				t.Fatalf("%v, the programs get %q, in the database %s", err, server.Environ["PGSSLMODE"], server.Maintenance)
-			}
-			if want := tt.sslmode == "verify-full"; (lent == testkit.ReadFile(t, authority)) != want || (server.Environ["PGSSLROOTCERT"] == lentAuthority) != want {
-				t.Errorf("lent was %q", lent)
-			}
-			if err := s.Run(s.app.backupCommand(), filepath.Join(s.app.Folder, "b.tar")); err != nil {
-				t.Error(err)
-			}
-		})
+		t.Run(l.name, func(t *testing.T) { l.check(t, offered, authority) })
+	}
+}
+
+// check backs up from a server that offers TLS, or not, with a certificate of an authority.
+func (l loginElsewhere) check(t *testing.T, offered *tls.Config, authority string) {
+	t.Helper()
+	s, lent := newShop(t), ""
+	s.elsewhere(postgrestest.Start(t, func(f *postgrestest.Server) {
+		if !l.plain {
+			f.TLS = offered
+		}
+	}), l.mode, l.file)
+	if l.inConvex != "" {
+		s.SetFile("shop-1-convex", l.file, testkit.ReadFile(t, l.inConvex))
+	}
+	s.SetProgram(func(container string, command []string, in io.Reader, out, errs io.Writer) int {
+		if slices.Contains(command, lentAuthority) {
+			text, _ := io.ReadAll(in)
+			lent = string(text)
+			return 0
+		}
+		return s.Postgres.Program(container, command, in, out, errs)
+	})
+	opened, err := s.App.Session(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opened.Close()
+	state, err := opened.Observed(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, release, err := postgres(t.Context(), opened, state)
+	defer release()
+	if l.sslmode == "" {
+		testkit.WantError(t, err, exit.Config, "Postgres at ")
+		return
+	}
+	if err != nil || server.Environ["PGSSLMODE"] != l.sslmode || server.Maintenance != "postgres" {
+		t.Fatalf("%v, the programs get %q, in the database %s", err, server.Environ["PGSSLMODE"], server.Maintenance)
+	}
+	if want := l.sslmode == "verify-full"; (lent == testkit.ReadFile(t, authority)) != want || (server.Environ["PGSSLROOTCERT"] == lentAuthority) != want {
+		t.Errorf("lent was %q", lent)
+	}
+	if err := s.Run(s.app.backupCommand(), filepath.Join(s.app.Folder, "b.tar")); err != nil {
+		t.Error(err)
 	}
 }
 
