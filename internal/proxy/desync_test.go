@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/testkit"
@@ -65,8 +64,7 @@ func breaking(conn net.Conn) {
 func TestABrokenAnswerIsNobodyElses(t *testing.T) {
 	address := testkit.Listen(t, breaking)
 	p := start(t, config.Environ{"TLS_MODE": "external", "PLATFORM_UPSTREAM": address, "CONVEX_UPSTREAM": address, "ASSETS_CACHE": "0"})
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	const seed = 1
 	var workers sync.WaitGroup
 	var mu sync.Mutex
 	good, bad := 0, 0

@@ -134,7 +134,7 @@ tale_fails() {
   serves 1.0.0
 }
 tale_refused() { tale_fails 1.0.65 65 'exit code 65' 'ENTRYPOINT ["/bin/sh", "-c", "exit 65"]'; }
-tale_misconfigured() { tale_fails 1.0.78 1 'exit code 78' 'ENV PORT=none'; }
+tale_misconfigured() { tale_fails 1.0.78 1 'exit code 78' 'ENV CONVEX_WAIT_TIMEOUT=none'; }
 tale_crashes() { tale_fails 1.0.2 1 'ended 3 times' 'ENTRYPOINT ["/bin/sh", "-c", "exit 3"]'; }
 tale_hangs() { tale_fails 1.0.3 1 'not ready' 'ENTRYPOINT ["/bin/sh", "-c", "trap exit TERM; while :; do sleep 0.1; done"]' --timeout 4s; }
 # The limit is the override's, which counts for this release alone.
