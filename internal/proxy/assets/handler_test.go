@@ -174,6 +174,21 @@ type answer struct {
 	size   int    // on the wire
 }
 
+// exchange sends a request and returns the answer with its body, as it came.
+func (s *stage) exchange(request *http.Request) (*http.Response, []byte) {
+	s.Helper()
+	response, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		s.Fatal(err)
+	}
+	defer response.Body.Close()
+	raw, err := io.ReadAll(response.Body)
+	if err != nil {
+		s.Fatalf("%v: %v", request, err)
+	}
+	return response, raw
+}
+
 func (s *stage) ask(method, path string, header http.Header) answer {
 	s.Helper()
 	request, err := http.NewRequestWithContext(s.Context(), method, s.url+path, http.NoBody)
@@ -184,15 +199,7 @@ func (s *stage) ask(method, path string, header http.Header) answer {
 	if header["Accept-Encoding"] == nil {
 		request.Header.Set("Accept-Encoding", "br")
 	}
-	response, err := http.DefaultTransport.RoundTrip(request)
-	if err != nil {
-		s.Fatal(err)
-	}
-	defer response.Body.Close()
-	raw, err := io.ReadAll(response.Body)
-	if err != nil {
-		s.Fatal(err)
-	}
+	response, raw := s.exchange(request)
 	a := answer{status: response.StatusCode, header: response.Header, size: len(raw), body: string(raw)}
 	if response.Header.Get("Content-Encoding") == "br" {
 		plain, err := io.ReadAll(brotli.NewReader(bytes.NewReader(raw)))

@@ -140,15 +140,7 @@ func TestPagesNameNothingOfOtherRows(t *testing.T) {
 // hold sends a request and judges the answer.
 func (s *stage) hold(request *http.Request, kinds map[string]int) {
 	s.Helper()
-	response, err := http.DefaultTransport.RoundTrip(request)
-	if err != nil {
-		s.Fatal(err)
-	}
-	defer response.Body.Close()
-	raw, err := io.ReadAll(response.Body)
-	if err != nil {
-		s.Fatalf("%v: %v", request, err)
-	}
+	response, raw := s.exchange(request)
 	encoding := response.Header.Get("Content-Encoding")
 	kinds[fmt.Sprintf("%d %s", response.StatusCode, encoding)]++
 	for _, fault := range faultsOf(request, response, string(raw), encoding) {

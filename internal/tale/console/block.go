@@ -114,7 +114,7 @@ func (b *block) draw() {
 
 // text returns the lines of a block whose stage is that old.
 func (b *block) text(age time.Duration) []string {
-	lines := []string{fmt.Sprintf("%-14s %6.1f s", b.stage, age.Seconds())}
+	lines := []string{staging(b.stage, age.Seconds())}
 	longest := 0
 	for _, row := range b.rows {
 		longest = max(longest, len(row.Service))

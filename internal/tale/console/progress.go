@@ -24,12 +24,11 @@ type Progress struct {
 	talk  io.Writer
 	json  bool
 	quiet bool
-	live  *block // nil without a terminal
-	// flows are when bytes of something were told of first and last, by stage and service.
-	flows map[[2]string]flow
+	live  *block             // nil without a terminal
+	flows map[[2]string]flow // by stage and service
 }
 
-// flow is what bytes are on their way.
+// flow is when bytes began to come, and when they were last told of.
 type flow struct{ began, told time.Time }
 
 // flowEvery is how often bytes that are on their way are told of where lines stay.
@@ -84,8 +83,13 @@ func (p *Progress) Event(e rollout.Event) {
 		p.line("  " + about)
 	case e.Kind == rollout.Ended:
 		p.live.end()
-		p.line(strings.TrimRight(fmt.Sprintf("%-14s %6.1f s  %s", e.Stage, e.Seconds, e.Text), " "))
+		p.line(strings.TrimRight(staging(e.Stage, e.Seconds)+"  "+e.Text, " "))
 	}
+}
+
+// staging returns how a stage and its time stand in a line.
+func staging(stage string, seconds float64) string {
+	return fmt.Sprintf("%-14s %6.1f s", stage, seconds)
 }
 
 // due returns for how long bytes are on their way, when it is time to tell it again.

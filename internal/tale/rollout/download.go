@@ -19,6 +19,9 @@ type Download struct {
 // downloads asks the registries how much there is to pull. One that does not tell costs the
 // figure and nothing else: whether it has the image is asked by the engine.
 func (p *preflight) downloads(ctx context.Context) (downloads []Download) {
+	if len(p.plan.Pull) == 0 {
+		return nil
+	}
 	layers := make([][]engine.Layer, len(p.plan.Pull))
 	var group sync.WaitGroup
 	for i, image := range p.plan.Pull {
