@@ -55,6 +55,7 @@ type gate struct {
 	asked    time.Time
 	mute     bool // the image has no command that tells where a boot is
 	report   status.Document
+	spun     int    // how often the web server had been started again when the boot was first asked
 	stage    string // where the boot was when it last moved
 	moved    string // the report, in short
 }
@@ -120,6 +121,9 @@ func (g *gate) judge(ctx context.Context, c engine.Container) (ready bool, verdi
 	if failure := g.report.Failure; c.State.Running && g.report.State == report.Failed && failure != nil && !failure.Retryable {
 		// It is held only to be asked (HOLD_AFTER_FAILURE).
 		return false, final("failed", failure.ExitCode, times)
+	}
+	if verdict := g.spins(c); verdict != nil {
+		return false, verdict
 	}
 	switch {
 	case !c.State.Running || c.State.Restarting:
@@ -193,6 +197,29 @@ func terminal(deaths []death, times int) *NotReadyError {
 	return verdict
 }
 
+// spins returns why a container will not come up in which the web server ends again and
+// again before it was ready: its entrypoint starts it anew, so that the container lives on.
+func (g *gate) spins(c engine.Container) *NotReadyError {
+	web := webServer(g.report)
+	ends := web.Restarts - g.spun
+	if c.Service != stack.Platform || !c.State.Running || g.report.State != report.Running || ends < mostDeaths {
+		return nil
+	}
+	return &NotReadyError{
+		Cause: fmt.Sprintf("its web server has ended %s, last with %s", english.Plural(ends, "time", ""), web.LastExit),
+		Fix:   []string{"correct what its log says, or deploy another --version"}, Deaths: ends,
+	}
+}
+
+// webServer returns what a boot report of the web application says of its web server.
+func webServer(d status.Document) status.Child {
+	i := slices.IndexFunc(d.Children, func(c status.Child) bool { return c.Name == "web" })
+	if i < 0 {
+		return status.Child{}
+	}
+	return d.Children[i]
+}
+
 // ask gets the boot report, now and then. A boot that moves moves its deadline.
 func (g *gate) ask(ctx context.Context, c engine.Container) {
 	program, known := entrypoints[c.Service]
@@ -210,6 +237,9 @@ func (g *gate) ask(ctx context.Context, c engine.Container) {
 	document := status.Document{}
 	if err != nil || code != 0 || json.Unmarshal([]byte(out), &document) != nil {
 		return // it is only beginning, or just ending
+	}
+	if g.report.Stages == nil {
+		g.spun = webServer(document).Restarts
 	}
 	g.report = document
 	stage, more := boot(document)

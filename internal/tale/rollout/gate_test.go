@@ -63,3 +63,33 @@ func TestAHealthCheckOfBefore(t *testing.T) {
 		}
 	}
 }
+
+// TestAWebServerThatEndsAgainAndAgain is started anew within its container, which lives on;
+// what had ended before the wait, and once it has been ready, is another story.
+func TestAWebServerThatEndsAgainAndAgain(t *testing.T) {
+	for name, tt := range map[string]struct {
+		service     string
+		state       report.State
+		ends, since int
+		want        string
+	}{
+		"three times":             {stack.Platform, report.Running, 3, 0, "its web server has ended 3 times, last with exit code 1"},
+		"twice":                   {stack.Platform, report.Running, 2, 0, ""},
+		"most before":             {stack.Platform, report.Running, 12, 10, ""},
+		"it was ready":            {stack.Platform, report.Ready, 9, 0, ""},
+		"another's child":         {stack.Convex, report.Running, 9, 0, ""},
+		"a child of another name": {stack.Platform, report.Running, -1, 0, ""},
+	} {
+		g := gate{watch: newWatch(), remind: (&teller{say: func(Event) {}}).reminder(tt.service), asked: time.Now(), spun: tt.since, deadline: time.Now().Add(time.Hour)}
+		child := status.Child{Name: "web", Restarts: tt.ends, LastExit: "exit code 1"}
+		if tt.ends < 0 {
+			child = status.Child{Name: "helper", Restarts: 9}
+		}
+		g.report = status.Document{Document: report.Document{State: tt.state}, Live: status.Live{Children: []status.Child{child}}}
+		c := engine.Container{Service: tt.service, State: engine.State{Running: true, Health: "starting"}}
+		ready, verdict := g.judge(t.Context(), c)
+		if ready || (verdict != nil) != (tt.want != "") || verdict != nil && verdict.Cause != tt.want {
+			t.Errorf("%s: ready %t, %+v", name, ready, verdict)
+		}
+	}
+}

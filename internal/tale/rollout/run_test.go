@@ -150,6 +150,29 @@ func TestAFailureThatIsHeld(t *testing.T) {
 	h.want("platform-blue 1.0.0", all)
 }
 
+// TestAWebServerThatCannotStart ends a deploy long before its time is over, with what the
+// web server has said.
+func TestAWebServerThatCannotStart(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.mustDeploy("1.0.0")
+	h.SetLife("r/tale-platform:1.0.1", enginetest.Life{Healthy: -1, Log: []string{"web | error: Module not found \"/app/server.ts\""}})
+	var asked atomic.Int64
+	h.SetExec(func(container string, command []string, in string) (string, string, int) {
+		if command[0] != "platform-entrypoint" {
+			return h.exec(container, command, in)
+		}
+		return fmt.Sprintf(`{"state": "running", "stages": [{"name": "ready", "state": "running"}], "children": [{"name": "web", "restarts": %d, "lastExit": "exit code 1"}]}`, asked.Add(1)), "", 0
+	})
+	err := h.deploy(t.Context(), "1.0.1", rollout.Scope{})
+	var notReady *rollout.NotReadyError
+	if !errors.As(err, &notReady) || notReady.Deaths != 3 || !strings.Contains(notReady.Text(), "its web server has ended 3 times, last with exit code 1") ||
+		!strings.Contains(notReady.Text(), "Module not found") || notReady.After > h.timeout/2 {
+		t.Fatalf("%v, %+v", err, notReady)
+	}
+	h.want("platform-blue 1.0.0", all)
+}
+
 // wantHiddenFirst: nothing, such as the reading of a long log, delays that a colour which
 // failed can no longer be found.
 func (h *host) wantHiddenFirst() {
