@@ -73,9 +73,3 @@ func webCommand(app string) string {
 	}
 	return start
 }
-
-// hasHTTPActions reports whether the app's functions answer HTTP requests.
-func hasHTTPActions(app string) bool {
-	files, _ := filepath.Glob(filepath.Join(app, "convex", "http.*"))
-	return len(files) > 0
-}

@@ -18,8 +18,12 @@ import (
 // isGuestbook reports whether the app is the example, whose functions the checks
 // know.
 func isGuestbook(app string) bool {
-	_, err := os.Stat(filepath.Join(app, "convex", "entries.ts"))
-	return err == nil && hasHTTPActions(app)
+	for _, name := range []string{"entries.ts", "http.ts"} {
+		if _, err := os.Stat(filepath.Join(app, "convex", name)); err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // guestbook is what the checks of the app's functions share: an entry of their own.

@@ -71,6 +71,9 @@ func fakeCommand() int {
 	call := strings.Join(append([]string{filepath.Base(os.Args[0])}, os.Args[1:]...), " ")
 	note(os.Getenv(callsVariable), call)
 	if text, err := os.ReadFile(".fails"); err == nil && string(text) == call {
+		if os.Getenv("NO_COLOR") == "" {
+			fmt.Print("\x1b[31m")
+		}
 		fmt.Println("the build of the app is broken")
 		return 7
 	}

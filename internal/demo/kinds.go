@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -39,13 +40,28 @@ func countKinds(ctx context.Context, request string, own config.Environ) (string
 	count.Env = own.List()
 	out, err := count.Output()
 	if err != nil {
-		return "", fmt.Errorf("cannot load the functions: %w", err)
+		return "", fmt.Errorf("cannot load the functions: %w", thrown(err))
 	}
 	var counts map[string]int
 	if err := json.Unmarshal(out, &counts); err != nil {
 		return "", fmt.Errorf("cannot count the functions: %w", err)
 	}
 	return kindsText(counts), nil
+}
+
+// thrown returns what Node.js has printed of an exception, which is between an excerpt of
+// the bundle and the stack.
+func thrown(err error) error {
+	var ended *exec.ExitError
+	if !errors.As(err, &ended) {
+		return err
+	}
+	for line := range strings.Lines(string(ended.Stderr)) {
+		if name, _, found := strings.Cut(line, ": "); found && strings.HasSuffix(name, "Error") && !strings.Contains(name, " ") {
+			return errors.New(strings.TrimSpace(line) + "; a backend with the same variables refuses them")
+		}
+	}
+	return err
 }
 
 func kindsText(counts map[string]int) string {

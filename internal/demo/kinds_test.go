@@ -46,4 +46,7 @@ func TestCountKinds(t *testing.T) {
 	if got, err := count(t, map[string]string{"a.js": "throw 1"}); err == nil || !strings.Contains(err.Error(), "cannot load the functions") {
 		t.Errorf("%q, %v", got, err)
 	}
+	if got, err := count(t, map[string]string{"a.js": "throw new TypeError('API_KEY is missing')"}); err == nil || !strings.Contains(err.Error(), "TypeError: API_KEY is missing; ") {
+		t.Errorf("%q, %v", got, err)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 )
@@ -57,6 +58,8 @@ func (o *options) check() error {
 	var problems []error
 	if _, err := os.Stat(filepath.Join(o.App, "package.json")); err != nil {
 		problems = append(problems, fmt.Errorf("cannot use the app: %w; name its folder with --app (make demo APP=DIR)", err))
+	} else if err := checkFunctions(o.App); err != nil {
+		problems = append(problems, err)
 	} else if _, err := os.Stat(filepath.Join(o.App, "server.ts")); err != nil && webCommand(o.App) == defaultWebCommand {
 		problems = append(problems, fmt.Errorf("cannot serve the app: it has neither a script start in package.json nor a server.ts; docs/your-app.md has one for static files"))
 	}
@@ -66,4 +69,29 @@ func (o *options) check() error {
 		}
 	}
 	return exit.With(exit.Usage, errors.Join(problems...))
+}
+
+// checkFunctions looks for the functions of the app, and for what the convex CLI makes of
+// them, which the build of the page needs and does not make.
+func checkFunctions(app string) error {
+	if _, err := os.Stat(filepath.Join(app, "convex.json")); err == nil {
+		return nil // may name another folder
+	}
+	if _, err := os.Stat(filepath.Join(app, "convex")); err != nil {
+		var members []string
+		for _, depth := range []string{"*", "*/*"} {
+			found, _ := filepath.Glob(filepath.Join(app, depth, "convex", "_generated"))
+			for _, folder := range found {
+				members = append(members, filepath.Dir(filepath.Dir(folder)))
+			}
+		}
+		if len(members) > 0 {
+			return fmt.Errorf("cannot use the app: there is no folder convex in %s; name the package that has it: %s", app, strings.Join(members, ", "))
+		}
+		return fmt.Errorf("cannot use the app: there is no folder convex in %s", app)
+	}
+	if _, err := os.Stat(filepath.Join(app, "convex", "_generated")); err != nil {
+		return fmt.Errorf("cannot build the app: %w; `npx convex dev` writes it, to be kept in git: docs/your-app.md says how, with and without an account", err)
+	}
+	return nil
 }

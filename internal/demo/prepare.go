@@ -132,5 +132,6 @@ func npmEnvironment(own config.Environ) config.Environ {
 	}
 	environ["CI"] = "1"
 	environ["DO_NOT_TRACK"] = "1"
+	environ["NO_COLOR"] = "1" // to tools that colour what a CI runs
 	return environ
 }

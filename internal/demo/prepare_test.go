@@ -194,7 +194,7 @@ func TestPrepareTellsWhatFailed(t *testing.T) {
 	app := newTestApp(t)
 	put(t, filepath.Join(app.options.App, ".fails"), "npm run build")
 	_, err := app.prepare()
-	if exit.Code(err) != 7 || !strings.Contains(err.Error(), "[npm run build] ended with exit code 7") || !strings.Contains(err.Error(), "the build of the app is broken") {
+	if exit.Code(err) != 7 || !strings.Contains(err.Error(), "[npm run build] ended with exit code 7") || !strings.Contains(err.Error(), "\n    the build of the app is broken") {
 		t.Errorf("exit %d: %v", exit.Code(err), err)
 	}
 	if err := os.Remove(filepath.Join(app.options.App, ".fails")); err != nil {

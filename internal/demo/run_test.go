@@ -133,6 +133,16 @@ func TestOnceSignsTheGuestbook(t *testing.T) {
 	}
 }
 
+// TestOnceOfAnotherApp asks for no HTTP action of the example's.
+func TestOnceOfAnotherApp(t *testing.T) {
+	d := newTestDemo(t)
+	d.options.Once = true
+	put(t, filepath.Join(d.options.App, "convex", "http.ts"), "")
+	if err := <-d.start(t.Context()); err != nil || !strings.Contains(d.out.String(), "the backend answers on /http_api") {
+		t.Errorf("%v\n%s", err, d.out.String())
+	}
+}
+
 func TestOnceWithoutFunctionsFails(t *testing.T) {
 	d := newTestDemo(t)
 	d.options.Once = true

@@ -48,7 +48,7 @@ func (s *stack) checks(v *site.Visitor) []check {
 	plain := fmt.Sprintf("http://localhost:%d", s.environment.id.Ports.HTTP)
 	return slices.Concat(
 		[]check{{"http leads to https", func(ctx context.Context) (string, error) { return v.Redirect(ctx, plain) }}},
-		visitorChecks(v, s.environment.id.Secrets.Metrics, hasHTTPActions(s.environment.options.App)),
+		visitorChecks(v, s.environment.id.Secrets.Metrics, isGuestbook(s.environment.options.App)),
 		[]check{{"second push changes nothing", func(ctx context.Context) (string, error) { return s.pushAgain(ctx, v) }}},
 		s.functionChecks(v),
 	)
@@ -69,9 +69,9 @@ func (s *stack) functionChecks(v *site.Visitor) []check {
 }
 
 // visitorChecks returns those that need nothing but the site's public address.
-func visitorChecks(v *site.Visitor, metricsToken string, httpActions bool) []check {
-	action := v.HTTPActions
-	if httpActions {
+func visitorChecks(v *site.Visitor, metricsToken string, guestbook bool) []check {
+	action := v.HTTPActions // an app's own are not known
+	if guestbook {
 		action = func(ctx context.Context) (string, error) { return v.HTTPAction(ctx, "/api/guestbook") }
 	}
 	return []check{
