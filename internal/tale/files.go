@@ -59,9 +59,7 @@ changed in the stack over into the project's folders. Secrets of providers
 			if err := plan.Write(command.ErrOrStderr(), files.Side(take)); err != nil {
 				return err
 			}
-			out := a.Progress(command, false)
-			defer out.Close()
-			release, err := s.Lock(ctx, command, wait, out.Say)
+			release, err := s.Lock(ctx, command, wait, func(text string) { command.PrintErrln("  " + text) })
 			if err != nil {
 				return err
 			}

@@ -25,6 +25,7 @@ type Progress struct {
 	json  bool
 	quiet bool
 	live  *block             // nil without a terminal
+	ended bool               // the result is told
 	flows map[[2]string]flow // by stage and service
 }
 
@@ -148,6 +149,7 @@ func (p *Progress) Result(text string, left *rollout.LeftError) error {
 	if left != nil {
 		warning = left.Error()
 	}
+	p.ended = true
 	if p.json {
 		return json.NewEncoder(p.data).Encode(map[string]any{"time": time.Now(), "kind": "result", "ok": true, "text": text, "left": warning})
 	}
@@ -163,15 +165,34 @@ func (p *Progress) Result(text string, left *rollout.LeftError) error {
 func (p *Progress) Failed(err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	text := err.Error()
-	if failure, ok := errors.AsType[*rollout.FailedError](err); ok {
-		text = failure.Text()
-	}
-	if p.json {
-		_ = json.NewEncoder(p.data).Encode(map[string]any{"time": time.Now(), "kind": "result", "ok": false, "text": text, "exitCode": exit.Code(err)})
+	if p.ended = true; p.json {
+		p.fails(err)
 		return cli.Logged(err)
 	}
 	p.live.end()
-	p.print(text)
+	p.print(wording(err))
 	return cli.Logged(err)
+}
+
+// End returns the error with which a command ends. As JSON it is the result, too, unless
+// there is one: who reads the lines learns from the last one what came of it.
+func (p *Progress) End(err error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err != nil && p.json && !p.ended {
+		p.fails(err)
+	}
+	return err
+}
+
+func (p *Progress) fails(err error) {
+	_ = json.NewEncoder(p.data).Encode(map[string]any{"time": time.Now(), "kind": "result", "ok": false, "text": wording(err), "exitCode": exit.Code(err)})
+}
+
+// wording returns what is said of an error.
+func wording(err error) string {
+	if failure, ok := errors.AsType[*rollout.FailedError](err); ok {
+		return failure.Text()
+	}
+	return err.Error()
 }

@@ -68,7 +68,7 @@ is unreachable; 75 locked, too much is written now, or convex or Postgres was re
 	return command
 }
 
-func (a *app) backup(command *cobra.Command, path string, o backupOptions) error {
+func (a *app) backup(command *cobra.Command, path string, o backupOptions) (err error) {
 	if o.passphrase && len(o.recipients) > 0 {
 		return exit.Errorf(exit.Usage, "--passphrase and --recipient exclude each other")
 	}
@@ -81,6 +81,7 @@ func (a *app) backup(command *cobra.Command, path string, o backupOptions) error
 	}
 	out := a.Progress(command, o.quiet)
 	defer out.Close()
+	defer func() { err = out.End(err) }()
 	ctx, stop := console.Interruptible(command.Context(), func() { out.Say("interrupted: the file is removed") })
 	defer stop()
 	s, release, err := a.Locked(ctx, command, o.wait, out.Say, stop)

@@ -110,8 +110,8 @@ func (a *app) restore(command *cobra.Command, path string, o restoreOptions) (er
 	defer stop()
 	r := &restoring{app: a, options: o, out: out, command: command, began: time.Now(), path: path, unpacking: stages{out: out}}
 	defer func() {
-		if !r.changing {
-			err = session.Interrupted(ctx, err)
+		if err = r.interrupted(ctx, err); !o.dryRun {
+			err = out.End(err)
 		}
 	}()
 	s, release, err := a.Locked(ctx, command, o.wait, out.Say, stop)
@@ -143,6 +143,14 @@ func (a *app) restore(command *cobra.Command, path string, o restoreOptions) (er
 		return r.discardOld(ctx)
 	}
 	return r.fromFile(ctx)
+}
+
+// interrupted makes an interrupt of an error that it has caused before anything changed.
+func (r *restoring) interrupted(ctx context.Context, err error) error {
+	if r.changing {
+		return err
+	}
+	return session.Interrupted(ctx, err)
 }
 
 func (r *restoring) discardOld(ctx context.Context) error {
@@ -219,7 +227,7 @@ func (r *restoring) fromFile(ctx context.Context) error {
 	if err := r.hasRoom(ctx); err != nil && !begun {
 		return err
 	}
-	err = r.carryOut(ctx, begun)
+	err = r.interrupted(ctx, r.carryOut(ctx, begun))
 	entry := session.NewEntry(r.command, r.began)
 	entry.Release = m.Release
 	if err != nil {

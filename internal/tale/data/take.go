@@ -52,7 +52,7 @@ func takeBackup(ctx context.Context, s *session.Session, path string, recipients
 		if convex.State.Running {
 			t.Convex = convex.ID
 		}
-		if convex.State.Restarting || convex.State.Status == "paused" {
+		if convex.State.Restarting || convex.State.Paused() {
 			return m, exit.Errorf(exit.Temporary, "convex is %s, so that there is no moment to copy: look at `tale status`", convex.State.Status)
 		}
 	}

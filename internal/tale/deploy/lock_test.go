@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -60,6 +61,14 @@ func TestAnotherHostHasTheLock(t *testing.T) {
 		r := line.Run(environ, "", append(args, "--project", dir)...)
 		if r.Code != exit.Temporary || !strings.Contains(r.Err, "locked by ann at another host") {
 			t.Errorf("%v: exit %d, %q", args, r.Code, r.Err)
+		}
+		r = line.Run(environ, "", append(args, "--json", "--project", dir)...)
+		var result struct {
+			Kind, Text string
+			ExitCode   int
+		}
+		if err := json.Unmarshal([]byte(r.Out), &result); err != nil || result.Kind != "result" || result.ExitCode != r.Code || !strings.Contains(result.Text, "locked by ann") {
+			t.Errorf("%v as JSON: %v, exit %d, %q", args, err, r.Code, r.Out)
 		}
 	}
 	if after := taletest.Standing(t, server); !slices.Equal(after, before) {

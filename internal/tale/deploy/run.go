@@ -54,10 +54,13 @@ func (a *app) deploy(command *cobra.Command, o deployOptions) error {
 	defer stop()
 	err := a.deployWith(ctx, stop, command, o, out)
 	var failed *rollout.FailedError
-	if errors.As(err, &failed) {
+	if !errors.As(err, &failed) {
+		err = session.Interrupted(ctx, err)
+	}
+	if o.dryRun {
 		return err
 	}
-	return session.Interrupted(ctx, err)
+	return out.End(err)
 }
 
 func (a *app) deployWith(ctx context.Context, stop func(), command *cobra.Command, o deployOptions, out *console.Progress) error {

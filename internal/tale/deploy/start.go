@@ -59,7 +59,7 @@ before it was ready.`,
 	return command
 }
 
-func (a *app) start(command *cobra.Command, o startOptions) error {
+func (a *app) start(command *cobra.Command, o startOptions) (err error) {
 	if o.port < 1 || o.port > 65535 {
 		return exit.Errorf(exit.Usage, "--port is %d; a port is 1 to 65535", o.port)
 	}
@@ -68,6 +68,7 @@ func (a *app) start(command *cobra.Command, o startOptions) error {
 	}
 	out := a.Progress(command, false)
 	defer out.Close()
+	defer func() { err = out.End(err) }()
 	ctx, stop := console.Interruptible(command.Context(), func() { out.Say("stopping; another Ctrl-C leaves the containers as they are") })
 	defer stop()
 	s, err := a.Session(ctx)

@@ -132,10 +132,14 @@ type State struct {
 	Finished   time.Time
 }
 
-// Well reports whether a container runs, and its health check has no other opinion.
+// Well reports whether a container runs, and its health check has no other opinion. That
+// of one that is paused is of before.
 func (s State) Well() bool {
-	return s.Running && !s.Restarting && (s.Health == "" || s.Health == "healthy")
+	return s.Running && !s.Restarting && !s.Paused() && (s.Health == "" || s.Health == "healthy")
 }
+
+// Paused reports whether a container stands still, which for the engine is to run.
+func (s State) Paused() bool { return s.Status == "paused" }
 
 // Image is an image that the engine has.
 type Image struct {

@@ -48,6 +48,15 @@ func (s *Server) Die(name string, code int, oom bool) {
 	}
 }
 
+// Pause lets a running container stand still, as docker pause does.
+func (s *Server) Pause(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b, err := s.find(name); err == nil && b.State.Running {
+		b.State.Status, b.State.Paused = container.StatePaused, true
+	}
+}
+
 func (s *Server) start(b *box) error {
 	if b.State.Running && !b.State.Restarting {
 		return nil

@@ -15,7 +15,7 @@ import (
 )
 
 func condition(c engine.Container) string {
-	if c.State.Restarting {
+	if c.State.Restarting || c.State.Paused() {
 		return c.State.Status
 	}
 	return cmp.Or(c.State.Health, c.State.Status)

@@ -114,8 +114,11 @@ func (g *gate) judge(ctx context.Context, c engine.Container) (ready bool, verdi
 	if verdict := terminal(deaths, times); verdict != nil {
 		return false, verdict
 	}
-	if c.State.Status == "created" && c.State.Error != "" {
+	switch {
+	case c.State.Status == "created" && c.State.Error != "":
 		return false, &NotReadyError{Cause: c.State.Error}
+	case c.State.Paused():
+		return false, &NotReadyError{Cause: "it is paused", Fix: []string{"docker unpause " + c.Name}}
 	}
 	g.ask(ctx, c)
 	if failure := g.report.Failure; c.State.Running && g.report.State == report.Failed && failure != nil && !failure.Retryable {
@@ -137,7 +140,7 @@ func (g *gate) judge(ctx context.Context, c engine.Container) (ready bool, verdi
 		verdict := final("fails its health check", c.State.HealthCode, times)
 		verdict.Health = lastOf(c.State.HealthLog)
 		return false, verdict
-	case c.State.Health == "unhealthy" && g.mute:
+	case c.State.Health == "unhealthy" && g.mute && !c.State.HealthAt.Equal(g.old):
 		return false, &NotReadyError{Cause: "its health check fails", Health: lastOf(c.State.HealthLog)}
 	}
 	g.remind.progress(g.standing(c, times))

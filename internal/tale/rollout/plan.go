@@ -42,7 +42,7 @@ const (
 	Finish   Action = "finish"   // the colour serves already; the other is retired
 	Rotate   Action = "rotate"   // the other colour is started beside it
 	Create   Action = "create"   // there is none
-	Await    Action = "await"    // it runs and is not ready yet
+	Await    Action = "await"    // it runs and is not ready
 	Start    Action = "start"    // it is there and does not run
 	Recreate Action = "recreate" // replaced in place
 )
@@ -220,7 +220,8 @@ func (p *Plan) stateful(state State, scope Scope, wanted Wanted) {
 		}
 	case !current.State.Running:
 		change.Action, change.Why = Start, []string{"it does not run"}
-	case current.State.Restarting || starting(current) && !state.Serving.Offers(current):
+	case !current.State.Well() && (!starting(current) || !state.Serving.Offers(current)):
+		// What the release needs has to be well first, and says itself why it is not.
 		change.Action, change.Why = Await, []string{"it is " + condition(current)}
 	}
 	p.add(change, wanted)

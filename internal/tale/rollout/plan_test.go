@@ -59,6 +59,7 @@ func unjoined(c *engine.Container) {
 func cut(c *engine.Container)     { c.Aliases = nil }
 func stopped(c *engine.Container) { c.State = engine.State{Status: "exited", Finished: morning} }
 func sick(c *engine.Container)    { c.State.Health = "unhealthy" }
+func paused(c *engine.Container)  { c.State.Status = "paused" }
 func crashing(c *engine.Container) {
 	c.State.Restarting, c.State.Status, c.State.Health = true, "restarting", "starting"
 }
@@ -173,6 +174,9 @@ func TestPlan(t *testing.T) {
 		{"the present one is still starting", state(nobody, runs(stack.Platform, stack.Blue, upToDate, boots)), rollout.Scope{}, []rollout.Wanted{platform}, "platform await blue"},
 		{"so is the backend", state(nobody, runs(stack.Convex, "", upToDate, boots)), rollout.Scope{}, []rollout.Wanted{convex}, "convex await"},
 		{"or it is restarted again and again", state(nobody, runs(stack.Convex, "", upToDate, crashing)), rollout.Scope{}, []rollout.Wanted{convex}, "convex await"},
+		{"or it is sick", state(nobody, runs(stack.Convex, "", upToDate, sick)), rollout.Scope{}, []rollout.Wanted{convex}, "convex await"},
+		{"or somebody has paused it", state(nobody, runs(stack.Convex, "", upToDate, paused)), rollout.Scope{}, []rollout.Wanted{convex}, "convex await"},
+		{"the present one is paused", state(nobody, runs(stack.Platform, stack.Blue, upToDate, paused)), rollout.Scope{}, []rollout.Wanted{platform}, "platform rotate green for platformblue"},
 		{"killed while green was starting", state(offered(blue), blue, runs(stack.Platform, stack.Green, upToDate, later, boots)), rollout.Scope{}, []rollout.Wanted{platform}, "platform rotate green resumed for platformblue"},
 		{"killed before the switch", state(offered(blue), blue, green), rollout.Scope{}, []rollout.Wanted{platform}, "platform rotate green resumed for platformblue"},
 		{"killed after the switch", state(offered(green, blue), blue, green), rollout.Scope{}, []rollout.Wanted{platform}, "platform finish green for platformblue"},
@@ -223,6 +227,7 @@ func TestPlanSaysWhy(t *testing.T) {
 		{runs(stack.Platform, stack.Blue, upToDate, func(c *engine.Container) { c.ImageID = "sha256:x" }), wanted(stack.Platform), "another image of version 2.0.0"},
 		{runs(stack.Platform, stack.Blue, upToDate, foreign), wanted(stack.Platform), "another tool has made it"},
 		{runs(stack.Platform, stack.Blue, upToDate, sick), wanted(stack.Platform), "the present one is unhealthy"},
+		{runs(stack.Platform, stack.Blue, upToDate, paused), wanted(stack.Platform), "the present one is paused"},
 	} {
 		plan := rollout.NewPlan(state(rollout.Serving{}, tt.have), target(rollout.Scope{}, tt.want))
 		if got := strings.Join(plan.Changes[0].Why, "; "); got != tt.why {

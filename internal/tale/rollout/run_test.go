@@ -173,6 +173,21 @@ func TestAWebServerThatCannotStart(t *testing.T) {
 	h.want("platform-blue 1.0.0", all)
 }
 
+// TestWhatIsPausedIsSaid: a service that somebody has paused is named at once, and is not
+// what the new release is left to wait for.
+func TestWhatIsPausedIsSaid(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.mustDeploy("1.0.0")
+	h.Pause("p-convex")
+	err := h.deploy(t.Context(), "1.0.1", rollout.Scope{})
+	var failed *rollout.FailedError
+	if !errors.As(err, &failed) || !strings.Contains(failed.Text(), "convex did not become ready: it is paused") || !strings.Contains(failed.Text(), "docker unpause p-convex") {
+		t.Fatalf("%v", err)
+	}
+	h.want("platform-blue 1.0.0", all)
+}
+
 // wantHiddenFirst: nothing, such as the reading of a long log, delays that a colour which
 // failed can no longer be found.
 func (h *host) wantHiddenFirst() {

@@ -76,7 +76,7 @@ func ahead(a, b bool) int {
 // starting reports whether a container's health check has not passed yet, nor failed
 // for good. One that has just become ready is so for seconds: until its next check.
 func starting(c engine.Container) bool {
-	return c.State.Running && !c.State.Restarting && c.State.Health == "starting"
+	return c.State.Running && !c.State.Restarting && !c.State.Paused() && c.State.Health == "starting"
 }
 
 // connected reports whether a container is in a network. One that was taken out of

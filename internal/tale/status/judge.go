@@ -15,7 +15,8 @@ import (
 
 const (
 	missing   = "missing"
-	shownLast = 3 // deploys
+	paused    = "paused" // as the engine calls it
+	shownLast = 3        // deploys
 )
 
 // Document says what the facts mean.
@@ -164,7 +165,7 @@ func (d *Document) judge(f Facts) {
 			worse(Down, "there is no %s", s.Service)
 		case s.State == missing:
 			worse(Degraded, "there is no %s", s.Service)
-		case s.Started == nil && visitors:
+		case (s.Started == nil || s.State == paused) && visitors:
 			worse(Down, "%s is %s", s.Service, s.State)
 		default:
 			worse(Degraded, "%s is %s", s.Service, s.State)

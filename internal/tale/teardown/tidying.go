@@ -44,9 +44,12 @@ func tidyFlags(command *cobra.Command, t *tidying) {
 }
 
 // tidy plans under the lock, asks, does it and records it.
-func (a *app) tidy(ctx context.Context, command *cobra.Command, s *session.Session, t tidying) error {
+func (a *app) tidy(ctx context.Context, command *cobra.Command, s *session.Session, t tidying) (err error) {
 	out := a.Progress(command, false)
 	defer out.Close()
+	if !t.dryRun {
+		defer func() { err = out.End(err) }()
+	}
 	began := time.Now()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
