@@ -41,7 +41,20 @@ func (b *Boot) prepareStorage(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	b.warnOfDatabase(ctx, login, facts)
 	return facts.Describe(login), nil
+}
+
+// warnOfDatabase says what works at first and is going to be missed.
+func (b *Boot) warnOfDatabase(ctx context.Context, login postgres.Login, facts postgres.Facts) {
+	if facts.InUse && b.settings.S3.Place() == "" && !b.guard.HasUsed(stack.StoragePostgres) {
+		b.log.Warn("the database is in use, and this volume is empty: files, code of functions and search indexes that it refers to are not here",
+			"folder", b.settings.Volume.BackendDir(), "fix", "mount the volume that belongs to it, or restore it from a backup; if it is lost, a push with CONVEX_FORCE_PUSH=true brings the code back, and nothing brings back the files")
+	}
+	if login.SharesConnections(ctx) {
+		b.log.Warn("a pooler before Postgres gives one connection of the server to several clients: statements that the backend has prepared may be missing on it",
+			"server", login.Server.Address(), "fix", "let POSTGRES_URL or DB_HOST name the server itself, or set pool_mode = session in the pooler")
+	}
 }
 
 // use returns how the settings use the volume.

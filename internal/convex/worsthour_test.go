@@ -154,3 +154,35 @@ func TestTheReportIsKeptInANewRunFolder(t *testing.T) {
 		t.Errorf("the report is %s", got)
 	}
 }
+
+// A database with documents beside a volume without their files starts, and says what is
+// going to be missed; a volume that has been used with it does not.
+func TestAnEmptyVolumeBesideADatabaseInUse(t *testing.T) {
+	server := postgrestest.Start(t, func(f *postgrestest.Server) { f.Facts[7] = "t" })
+	host, port, _ := strings.Cut(server.Addr(), ":")
+	database := []string{"CONVEX_STORAGE", "", "DB_HOST", host, "DB_PORT", port, "DB_PASSWORD", "any"}
+	first := newService(t, database...).start()
+	first.untilReady()
+	first.saysAll([]string{"WARN  the database is in use, and this volume is empty", "mount the volume that belongs to it"})
+	first.Stop(5 * time.Second)
+	again := newService(t, slices.Concat(database, []string{"TALE_CONFIG_DIR", first.environ["TALE_CONFIG_DIR"]})...).start()
+	again.untilReady()
+	again.Stop(5 * time.Second)
+	if again.Says("this volume is empty") {
+		t.Error("it is said again")
+	}
+}
+
+// A secret with something too much is not to be replaced by a new one.
+func TestASecretWithALineBreak(t *testing.T) {
+	s := newService(t)
+	s.environ["INSTANCE_SECRET"] += "\n"
+	s.start()
+	if code := s.WaitWithin(5 * time.Second); code != exit.Config {
+		t.Errorf("exit code %d", code)
+	}
+	s.saysAll([]string{"has 65 characters, not 64: it ends with a line break; accepted: the same 64 hex digits without that"})
+	if s.Says("openssl rand") {
+		t.Error("it asks for a new secret")
+	}
+}

@@ -20,9 +20,20 @@ func (i Instance) Validate() config.Problems {
 		problems = append(problems, config.Problem{Variable: "INSTANCE_NAME", Wrong: err.Error()})
 	}
 	if _, err := adminkey.ParseSecret(i.Secret.Reveal()); err != nil {
-		problems = append(problems, config.Problem{Variable: "INSTANCE_SECRET", Wrong: err.Error()})
+		problems = append(problems, unusableSecret(i.Secret.Reveal(), err))
 	}
 	return problems
+}
+
+// unusableSecret tells a secret with something too much, which is not to be replaced by a new
+// one, from what is none.
+func unusableSecret(secret string, err error) config.Problem {
+	problem := config.Problem{Variable: "INSTANCE_SECRET", Wrong: err.Error()}
+	if strays := config.Strays(problem.Variable, secret); len(strays) > 0 {
+		problem.Wrong += ": it " + strings.Join(strays, " and ")
+		problem.Accepted = "the same 64 hex digits without that; a new secret would not open what is there"
+	}
+	return problem
 }
 
 // AdminKey mints an admin key of the instance, of member 0.

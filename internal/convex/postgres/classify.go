@@ -47,7 +47,11 @@ func (l Login) schemaVerdict(schema string) *loginError {
 }
 
 func (l Login) classify(err error) *loginError {
-	return l.verdict(l.explain(err))
+	failed := l.verdict(l.explain(err))
+	if why, fix := l.particular(err); why != "" {
+		failed.Why, failed.Fix = why, fix
+	}
+	return failed
 }
 
 func (l Login) explain(err error) (cause, string) {

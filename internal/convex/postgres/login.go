@@ -26,13 +26,14 @@ const mostOfALogin = 1 << 20
 
 // factsQuery asks for everything at once: of the schema that the backend takes (the
 // first that is there and may be used), whether it may write its tables or, while
-// they are missing, make them, and whether they are in the usual schema instead.
+// they are missing, make them, whether they are in the usual schema instead, and whether
+// there are documents.
 const factsQuery = `SELECT current_setting('server_version_num'), current_setting('server_version'),
 	current_setting('transaction_read_only'), coalesce(current_schema(), ''),
 	coalesce(has_table_privilege(own.documents, 'INSERT'), has_schema_privilege(current_schema(), 'CREATE'), false),
 	own.documents IS NULL AND current_schema() <> 'public' AND EXISTS (
 		SELECT FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = 'public' AND relname = 'persistence_globals'),
-	current_setting('search_path')
+	current_setting('search_path'), coalesce(pg_relation_size(own.documents) > 0, false)
 	FROM (SELECT to_regclass(quote_ident(current_schema()) || '.documents') AS documents) AS own`
 
 // Settings are what the login adds to the database's settings, which all services
@@ -53,6 +54,7 @@ type Login struct {
 type Facts struct {
 	Version string // as the server prints it
 	TLS     bool   // the connection is encrypted
+	InUse   bool   // a backend has put documents there
 }
 
 // Try logs in the way the backend does and checks what the backend needs. Every
@@ -71,7 +73,7 @@ func (l Login) Try(ctx context.Context) (Facts, error) {
 	if err != nil {
 		return facts, l.classify(netcause.Connected(err))
 	}
-	if len(results) != 1 || len(results[0].Rows) != 1 || len(results[0].Rows[0]) != 7 {
+	if len(results) != 1 || len(results[0].Rows) != 1 || len(results[0].Rows[0]) != 8 {
 		return facts, l.classify(errors.New("the server's answer to a simple query has another shape"))
 	}
 	if facts, err = l.judge(facts, results[0].Rows[0]); err != nil {
@@ -82,7 +84,7 @@ func (l Login) Try(ctx context.Context) (Facts, error) {
 
 func (l Login) judge(facts Facts, row [][]byte) (Facts, error) {
 	version, readOnly, schema, canWrite, elsewhere, path := string(row[0]), string(row[2]), string(row[3]), string(row[4]), string(row[5]), string(row[6])
-	facts.Version = string(row[1])
+	facts.Version, facts.InUse = string(row[1]), string(row[7]) == "t"
 	number, err := strconv.Atoi(version)
 	switch {
 	case err != nil:

@@ -29,7 +29,7 @@ type Server struct {
 
 // Facts returns the answer of a server that suits the backend.
 func Facts() []string {
-	return []string{"160004", "16.4", "off", "public", "t", "f", `"$user", public`}
+	return []string{"160004", "16.4", "off", "public", "t", "f", `"$user", public`, "f"}
 }
 
 // Start starts a server, which change may alter first; the test ends it.
