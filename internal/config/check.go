@@ -30,6 +30,9 @@ func CheckPort(variable string, port int) Problems {
 func CheckHTTPURL(variable, value string) Problems {
 	const accepted = "an absolute URL such as https://example.com"
 	u, err := url.Parse(value)
+	if err != nil && strings.Count(value, ":") > 2 && !strings.Contains(value, "[") {
+		return Problems{{Variable: variable, Wrong: "is not a URL", Accepted: accepted + "; an address of IPv6 goes in brackets, http://[::1]:8080"}}
+	}
 	if err != nil {
 		return Problems{{Variable: variable, Wrong: "is not a URL", Accepted: accepted}}
 	}

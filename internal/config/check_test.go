@@ -18,6 +18,9 @@ func TestCheckHTTPURL(t *testing.T) {
 			t.Errorf("%q: %v", bad, problems)
 		}
 	}
+	if problems := config.CheckHTTPURL("U", "http://::1:3210"); !strings.Contains(problems.Error(), "in brackets") {
+		t.Errorf("of brackets nothing is said: %v", problems)
+	}
 	if problems := config.CheckHTTPURL("U", "ftp://u:canary@h"); strings.Contains(problems.Error(), "canary") {
 		t.Errorf("the password is shown: %v", problems)
 	}

@@ -31,7 +31,18 @@ func Load(target any, environ Environ) error {
 		FuncMap:             parsers.table(),
 	})
 	problems = problems.merge(parseProblems(err, variables, values))
-	return withoutFollowUps(variables, withAccepted(variables, validate(reflect.ValueOf(target), problems))).Err()
+	problems = withAccepted(variables, validate(reflect.ValueOf(target), problems))
+	return withoutFollowUps(variables, withStrays(values, problems)).Err()
+}
+
+// withStrays adds to problems what a value has too much of.
+func withStrays(values Environ, problems Problems) Problems {
+	for i, p := range problems {
+		if strays := Strays(p.Variable, values[p.Variable]); len(strays) > 0 {
+			problems[i].Wrong += ": it " + strings.Join(strays, " and ")
+		}
+	}
+	return problems
 }
 
 // withAccepted gives problems that do not say what would be right what the variable's tag

@@ -2,6 +2,7 @@ package config
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -22,5 +23,17 @@ func TestStrays(t *testing.T) {
 		if got := Strays("NAME", value); !slices.Equal(got, want) {
 			t.Errorf("%q: %q", value, got)
 		}
+	}
+}
+
+// A problem says what its value has too much of, and does not show the value.
+func TestLoadNamesStrays(t *testing.T) {
+	var settings struct {
+		Port   int    `env:"SOME_PORT"`
+		Secret Secret `env:"SOME_SECRET" secret:"true"`
+	}
+	err := Load(&settings, Environ{"SOME_PORT": "80\r"})
+	if err == nil || !strings.Contains(err.Error(), "carriage return: was its file written on Windows?") {
+		t.Error(err)
 	}
 }

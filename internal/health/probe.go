@@ -64,6 +64,10 @@ func (p *Prober) get(ctx context.Context, url string) (string, http.Header, erro
 		return "", nil, fmt.Errorf("cannot read the answer of %s: %w", url, err)
 	}
 	text := strings.Join(strings.Fields(string(body)), " ")
+	if to, err := response.Location(); err == nil && response.StatusCode < http.StatusBadRequest {
+		to.RawQuery, to.User, to.Fragment = "", nil, "" // may hold a secret
+		text = "redirects to " + to.String()
+	}
 	if response.StatusCode != http.StatusOK {
 		return "", response.Header, &StatusError{Status: response.StatusCode, Body: text}
 	}

@@ -113,7 +113,7 @@ func (b *Boot) webServer(up *webWatch) supervise.Service {
 		OnRestart: up.restarts,
 		OnSilence: func(since time.Duration, reason string) {
 			b.log.Warn("the web server runs and is not healthy", "at", url, "since", since, "reason", reason,
-				"fix", "it must listen on PORT, on all addresses, and answer "+stack.PlatformHealth+" with 200, without a sign-in or a redirect; its own lines say why it does not; "+place.Here().Restart("platform")+", if it hangs")
+				"fix", "it must listen on PORT, on all addresses, and answer "+stack.PlatformHealth+" with 200, over plain http and without a sign-in or a redirect; its own lines say why it does not; "+place.Here().Restart("platform")+", if it hangs")
 			up.unhealthy(reason)
 		},
 	}

@@ -45,6 +45,11 @@ func (e *unreachableError) Report() report.Failure {
 		return report.New(exit.Unavailable, said, answer.found.Cause, answer.found.Fix[0], append(answer.found.Fix[1:], e.Longer())...)
 	}
 	at := place.Here()
+	if e.isSomethingElse() {
+		return report.New(exit.Unavailable, e.What(), "the last attempt said: "+health.Reason(e.Last)+"; "+e.meaning(),
+			"let CONVEX_URL name the backend's own port (http://convex:3210): http, no path, and neither the site nor another service",
+			"if it does, look what answers in its place: "+at.State("convex")+"; "+at.Log("convex"))
+	}
 	hangs := "if it is up, compare the address in CONVEX_URL with where it listens"
 	if kind, _ := netcause.Of(e.Last); kind == netcause.Silent {
 		hangs = "if it hangs: " + at.Restart("convex") + ", after a look at its database (" + at.State("db") + ") and at " + at.Load()
@@ -56,10 +61,19 @@ func (e *unreachableError) Report() report.Failure {
 		e.Longer())
 }
 
+// isSomethingElse reports whether what answers is no backend, which no longer wait mends.
+func (e *unreachableError) isSomethingElse() bool {
+	if status, ok := errors.AsType[*health.StatusError](e.Last); ok {
+		return status.Status < http.StatusInternalServerError
+	}
+	kind, _ := netcause.Of(e.Last)
+	return kind == netcause.Protocol || kind == netcause.TLS
+}
+
 // meaning returns what the last attempt says about the convex container.
 func (e *unreachableError) meaning() string {
-	if status, ok := errors.AsType[*health.StatusError](e.Last); ok {
-		if status.Status >= http.StatusInternalServerError {
+	if _, ok := errors.AsType[*health.StatusError](e.Last); ok {
+		if !e.isSomethingElse() {
 			return "something answers there that is not ready"
 		}
 		return "something answers there that is no Convex backend"

@@ -58,6 +58,8 @@ func TestMeaningOfTheLastAttempt(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = silent.Close() })
+	redirect := httptest.NewServer(http.RedirectHandler("https://login.example/in?token=canary", http.StatusPermanentRedirect))
+	t.Cleanup(redirect.Close)
 	for name, tt := range map[string]struct{ url, want string }{
 		"no such host":   {"http://no-such-host.invalid", "no container with that name"},
 		"nobody listens": {"http://" + testkit.FreeAddress(t), "has not opened its port"},
@@ -70,6 +72,12 @@ func TestMeaningOfTheLastAttempt(t *testing.T) {
 		}), "convex is up and silent"},
 		"dropped":        {"http://" + testkit.Listen(t, func(c net.Conn) { _ = c.Close() }), "something accepts the connection and drops it"},
 		"something else": {answers(http.StatusNotFound), "is no Convex backend"},
+		"a redirect":     {redirect.URL, "HTTP status 308: redirects to https://login.example/in; something answers there that is no Convex backend"},
+		"no TLS":         {strings.Replace(answers(http.StatusOK), "http:", "https:", 1), "is no Convex backend"},
+		"no HTTP": {"http://" + testkit.Listen(t, func(c net.Conn) {
+			_, _ = c.Read(make([]byte, 1000))
+			_, _ = io.WriteString(c, "SSH-2.0-OpenSSH_9.2\r\n")
+		}), "is no Convex backend"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -83,6 +91,9 @@ func TestMeaningOfTheLastAttempt(t *testing.T) {
 			explained, ok := orUnreachable(err).(*unreachableError)
 			if !ok || !strings.Contains(explained.Report().Cause, tt.want) {
 				t.Errorf("%v: %+v, want %q", err, explained, tt.want)
+			}
+			if fix := explained.Report().Fix[0]; strings.Contains(tt.want, "no Convex backend") != strings.HasPrefix(fix, "let CONVEX_URL name the backend's own port") {
+				t.Errorf("the first thing to do is %q", fix)
 			}
 		})
 	}

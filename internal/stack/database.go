@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/config"
 )
@@ -36,6 +37,9 @@ func (d Database) Validate() config.Problems {
 	}
 	problems := config.CheckPort("DB_PORT", d.Port)
 	if wrong := checkPostgresHost(d.Host); wrong != "" {
+		if strings.HasPrefix(d.Host, "[") {
+			wrong = "is in brackets, which an address of IPv6 has in a URL only"
+		}
 		problems = append(problems, config.Problem{Variable: "DB_HOST", Wrong: wrong, Accepted: "a host name or an address; the port is DB_PORT"})
 	}
 	if d.Password == "" {

@@ -19,6 +19,7 @@ func TestDatabaseRules(t *testing.T) {
 		{"DB_PASSWORD=x DB_HOST=db:5432", "DB_HOST"},
 		{"DB_PASSWORD=x DB_HOST=postgresql://db", "DB_HOST"},
 		{"DB_PASSWORD=x DB_HOST=/var/run/postgresql", "DB_HOST"},
+		{"DB_PASSWORD=x DB_HOST=[::1]", "DB_HOST"},
 		{"DB_PASSWORD=x DB_HOST=fe80::1", ""},
 		{"POSTGRES_URL=postgresql://u:canary@h?keepalives_retries=4294967296", "POSTGRES_URL"},
 		{"POSTGRES_URL=postgresql://u:canary@h:1", ""},
