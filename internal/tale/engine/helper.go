@@ -155,7 +155,7 @@ func (e *Engine) RunHelper(ctx context.Context, o HelperOptions, say func(Line))
 		return err
 	}
 	// A log that is followed may end before its last lines, and before the container.
-	if err := l.hear(e.Logs(ctx, id, LogOptions{Since: l.at})); err != nil {
+	if err := l.rest(e.Logs(ctx, id, LogOptions{})); err != nil {
 		return err
 	}
 	if code != 0 {
@@ -167,8 +167,8 @@ func (e *Engine) RunHelper(ctx context.Context, o HelperOptions, say func(Line))
 // listener passes on the lines of a helper, each once.
 type listener struct {
 	say    func(Line)
-	at     time.Time // of the last line
-	stderr string    // the last line of it
+	last   Line
+	stderr string // the last line of it
 }
 
 func (l *listener) hear(lines iter.Seq2[Line, error]) error {
@@ -176,18 +176,37 @@ func (l *listener) hear(lines iter.Seq2[Line, error]) error {
 		if err != nil {
 			return err
 		}
-		if !line.Time.After(l.at) {
-			continue
-		}
-		l.at = line.Time
-		if line.Stderr {
-			l.stderr = line.Text
-		}
-		if l.say != nil {
-			l.say(line)
-		}
+		l.take(line)
 	}
 	return nil
+}
+
+// rest hears what stands behind the last line in a second reading of the whole log. Dates
+// do not tell what is new: clocks are set.
+func (l *listener) rest(lines iter.Seq2[Line, error]) error {
+	var all []Line
+	for line, err := range lines {
+		if err != nil {
+			return err
+		}
+		if all = append(all, line); line == l.last {
+			all = all[:0]
+		}
+	}
+	for _, line := range all {
+		l.take(line)
+	}
+	return nil
+}
+
+func (l *listener) take(line Line) {
+	l.last = line
+	if line.Stderr {
+		l.stderr = line.Text
+	}
+	if l.say != nil {
+		l.say(line)
+	}
 }
 
 // end waits for the end of a container, and returns its exit code.

@@ -26,7 +26,8 @@ func (s *Server) Log(name, line string) {
 
 func (s *Server) write(b *box, line string) {
 	text, stderr := strings.CutPrefix(line, "!")
-	b.log = append(b.log, logged{time.Now().UTC(), stderr, text})
+	back := s.ClockBack * time.Duration(len(b.log))
+	b.log = append(b.log, logged{time.Now().UTC().Add(-back), stderr, text})
 	s.notify()
 }
 

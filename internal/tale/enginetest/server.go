@@ -31,6 +31,8 @@ type Server struct {
 	Info    system.Info // what it says of itself
 	Compose string      // version of the compose plugin, "" is none
 	Disk    string      // what a helper finds: free and total bytes
+	// ClockBack is by how much its clock is set back before each line of a log.
+	ClockBack time.Duration
 
 	socket string
 

@@ -90,6 +90,40 @@ func TestLinesThatTheEngineHoldsBackAreHeard(t *testing.T) {
 	}
 }
 
+// A clock that is set back hides nothing that a helper says, followed or read again.
+func TestLinesOfAClockThatIsSetBackAreHeard(t *testing.T) {
+	server, e := fake(t)
+	server.ClockBack = time.Hour
+	server.AddVolume("old", nil)
+	testkit.WriteTree(t, server.Folder("old"), map[string]string{"a": "content"})
+	for _, target := range []string{"new", "another"} {
+		if report := must[volume.Report](t)(volume.Copy{From: "old", To: target}.Run(t.Context(), e, nil)); report.Files != 1 {
+			t.Errorf("%s: %+v", target, report)
+		}
+		server.CutLogs(1)
+	}
+}
+
+// A look tells whether a source has changed since it was copied.
+func TestLookTellsWhetherASourceHasChanged(t *testing.T) {
+	server, e := fake(t)
+	server.AddVolume("old", nil)
+	testkit.WriteTree(t, server.Folder("old"), map[string]string{"a": "content"})
+	must[volume.Report](t)(volume.Copy{From: "old", To: "new"}.Run(t.Context(), e, nil))
+	look := must[volume.State](t)
+	copied := look(volume.Look(t.Context(), e, "new")).Mark.Source
+	state := look(volume.Look(t.Context(), e, "old"))
+	if state.Print != copied || state.Free <= 0 {
+		t.Errorf("%+v, copied as %d", state, copied)
+	}
+	if err := os.Chtimes(filepath.Join(server.Folder("old"), "a"), time.Time{}, time.Unix(0, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if state = look(volume.Look(t.Context(), e, "old")); state.Print == copied {
+		t.Error("the source is another, and its print is not")
+	}
+}
+
 func TestNothingIsWrittenIntoWhatHoldsSomethingElse(t *testing.T) {
 	server, e := fake(t)
 	for _, name := range []string{"old", "other", "new"} {
