@@ -53,7 +53,9 @@ type gate struct {
 	deadline time.Time
 	extended int
 	asked    time.Time
-	mute     bool // the image has no command that tells where a boot is
+	mute     bool      // the image has no command that tells where a boot is
+	started  time.Time // by the engine's clock, of what has been up
+	up       time.Time // since then, by ours
 	report   status.Document
 	spun     int    // how often the web server had been started again when the boot was first asked
 	stage    string // where the boot was when it last moved
@@ -134,7 +136,7 @@ func (g *gate) judge(ctx context.Context, c engine.Container) (ready bool, verdi
 		return true, nil
 	case c.State.Health == "healthy":
 		return true, nil
-	case c.State.Health == "" && g.mute && time.Since(c.State.Started) > proofWithoutProbe:
+	case c.State.Health == "" && g.mute && g.stays(c):
 		return true, nil
 	case g.refuses(c):
 		verdict := final("fails its health check", c.State.HealthCode, times)
@@ -153,6 +155,15 @@ func (g *gate) judge(ctx context.Context, c engine.Container) (ready bool, verdi
 		return false, &NotReadyError{Cause: cause, Fix: []string{fix}, Health: lastOf(c.State.HealthLog)}
 	}
 	return false, nil
+}
+
+// stays reports whether a container has been up for as long as one without a health check
+// has to be, as seen from here: the engine's clock may be another, and clocks are set.
+func (g *gate) stays(c engine.Container) bool {
+	if !c.State.Started.Equal(g.started) {
+		g.started, g.up = c.State.Started, time.Now()
+	}
+	return time.Since(g.up) > proofWithoutProbe
 }
 
 // refuses reports whether a health check says that waiting does not mend it. That of the

@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -91,5 +92,26 @@ func TestAWebServerThatEndsAgainAndAgain(t *testing.T) {
 		if ready || (verdict != nil) != (tt.want != "") || verdict != nil && verdict.Cause != tt.want {
 			t.Errorf("%s: ready %t, %+v", name, ready, verdict)
 		}
+	}
+}
+
+// TestWhatHasNoHealthCheck has to stay up, by our clock: the engine's may be any.
+func TestWhatHasNoHealthCheck(t *testing.T) {
+	for _, off := range []time.Duration{-time.Hour, 0, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			g := gate{watch: newWatch(), remind: (&teller{say: func(Event) {}}).reminder("redis"), mute: true, deadline: time.Now().Add(time.Hour)}
+			c := engine.Container{Service: "redis", State: engine.State{Running: true, Started: time.Now().Add(off)}}
+			if ready, verdict := g.judge(t.Context(), c); ready || verdict != nil {
+				t.Errorf("%s: at once: ready %t, %v", off, ready, verdict)
+			}
+			time.Sleep(proofWithoutProbe + time.Second)
+			if ready, verdict := g.judge(t.Context(), c); !ready {
+				t.Errorf("%s: later: %v", off, verdict)
+			}
+			c.State.Started = time.Now().Add(off)
+			if ready, _ := g.judge(t.Context(), c); ready {
+				t.Errorf("%s: it has begun anew", off)
+			}
+		})
 	}
 }
