@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/api/types/volume"
 	"github.com/moby/moby/client"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -73,9 +74,13 @@ func (e *Engine) Volumes(ctx context.Context) ([]Volume, error) {
 	list, err := ask(ctx, e, patience, "list volumes", e.api.VolumeList, client.VolumeListOptions{})
 	volumes := make([]Volume, 0, len(list.Items))
 	for _, v := range list.Items {
-		volumes = append(volumes, Volume{Name: v.Name, Driver: v.Driver, Labels: v.Labels, Mountpoint: v.Mountpoint})
+		volumes = append(volumes, volumeOf(v))
 	}
 	return volumes, err
+}
+
+func volumeOf(v volume.Volume) Volume {
+	return Volume{Name: v.Name, Elsewhere: v.Driver != "local" || len(v.Options) > 0, Labels: v.Labels, Mountpoint: v.Mountpoint}
 }
 
 // Volume looks into one volume; ok is false if it is not there. One whose driver does not
@@ -83,8 +88,7 @@ func (e *Engine) Volumes(ctx context.Context) ([]Volume, error) {
 func (e *Engine) Volume(ctx context.Context, name string) (found Volume, ok bool, err error) {
 	answer, err := about(ctx, e, patience, "look into the volume", e.api.VolumeInspect, name, client.VolumeInspectOptions{})
 	if err == nil {
-		v := answer.Volume
-		return Volume{Name: v.Name, Driver: v.Driver, Labels: v.Labels, Mountpoint: v.Mountpoint}, true, nil
+		return volumeOf(answer.Volume), true, nil
 	}
 	switch {
 	case driverAway(err.Error()):

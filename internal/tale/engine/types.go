@@ -156,9 +156,10 @@ type Image struct {
 
 // Volume is a volume.
 type Volume struct {
-	Name, Driver string
-	Labels       map[string]string
-	Mountpoint   string // on the engine's host
+	Name       string
+	Elsewhere  bool // not below the engine's root, by its driver or the driver's options
+	Labels     map[string]string
+	Mountpoint string // on the engine's host
 }
 
 // Network is a network.

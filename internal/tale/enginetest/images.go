@@ -296,6 +296,13 @@ func (s *Server) AddVolume(name string, labels map[string]string) {
 	s.volume(name, labels)
 }
 
+// AddVolumeElsewhere puts a volume there that is not on the engine's own disk.
+func (s *Server) AddVolumeElsewhere(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.volume(name, nil).Options = map[string]string{"type": "none", "o": "bind", "device": "/mnt/" + name}
+}
+
 func (s *Server) serveVolumes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /volumes", s.answer(func(*http.Request) (any, error) {
 		var list volume.ListResponse

@@ -80,7 +80,7 @@ func (h *host) Copy(ctx context.Context, c migration.Copy, labels map[string]str
 	}
 	h.mu.Lock()
 	content := h.contents[c.From]
-	content.From, content.Done = c.From, time.Time{}
+	content.From, content.Done, content.Copied = c.From, time.Time{}, content.Print
 	h.contents[c.To] = content
 	h.mu.Unlock()
 	if err := h.call("copy", c.To); err != nil {

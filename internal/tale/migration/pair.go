@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 
 // pair is a volume that has another name now.
@@ -59,14 +60,15 @@ func (o *Observation) pending(ctx context.Context, p pair) (Copy, bool, error) {
 	if err != nil {
 		return Copy{}, false, err
 	}
-	c := Copy{From: p.from, To: p.to, App: p.app, Bytes: source.Bytes, Files: source.Files}
+	c := Copy{From: p.from, To: p.to, App: p.app, Bytes: source.Bytes, Files: source.Files, there: target.Bytes, elsewhere: o.there[p.to].Elsewhere, free: target.Free}
 	copied := target.From == p.from
 	switch {
 	case target.Empty, copied && target.Done.IsZero():
 		return c, true, nil
 	case copied:
-		c.Anew, err = o.writtenSince(ctx, p.from, target)
-		return c, c.Anew, err
+		// No date tells this: clocks are set.
+		c.Anew = source.Print != target.Copied || slices.ContainsFunc(o.users(p.from, true), func(c engine.Container) bool { return c.State.Running })
+		return c, c.Anew, nil
 	case slices.Contains(o.Adopt, p.to), o.logged(p) && !slices.Contains(o.Adopt, p.from):
 		return c, false, nil
 	}
@@ -120,21 +122,6 @@ func (o *Observation) mayTake(p pair) bool {
 		})
 	}
 	return false
-}
-
-// writtenSince reports whether a container may have written to a source after it was
-// copied.
-func (o *Observation) writtenSince(ctx context.Context, source string, copy Content) (bool, error) {
-	for _, c := range o.users(source, true) {
-		looked, err := o.Engine.Inspect(ctx, c.ID)
-		if err != nil {
-			return false, err
-		}
-		if looked.State.Started.After(copy.Done) {
-			return true, nil
-		}
-	}
-	return false, nil
 }
 
 func (o *Observation) note(format string, args ...any) {

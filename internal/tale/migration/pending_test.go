@@ -193,7 +193,11 @@ func TestTargetsThatHoldSomething(t *testing.T) {
 			h.volume("p_convex-data")
 			h.contents["p_convex-data"] = migration.Content{Exists: true, From: "p_platform-data", Done: done}
 		}, ""},
-		{"a copy, and the source was written to since", func(h *host) {
+		{"a copy, and the source is another since, whatever the clock says", func(h *host) {
+			h.volume("p_convex-data")
+			h.contents["p_convex-data"] = migration.Content{Exists: true, From: "p_platform-data", Done: time.Now().Add(time.Hour), Copied: 7}
+		}, split},
+		{"a copy, and the source is written to", func(h *host) {
 			h.volume("p_convex-data")
 			h.contents["p_convex-data"] = migration.Content{Exists: true, From: "p_platform-data", Done: done}
 			h.service("p-blue", "platform-blue", true, map[string]string{"/app/data": "p_platform-data"})

@@ -111,17 +111,27 @@ func (r *Run) Finish(ctx context.Context) error {
 	return r.Done(ctx)
 }
 
-// space refuses to begin a copy that does not fit.
+// space refuses to begin copies that do not fit.
 func (r *Run) space(ctx context.Context) error {
-	bytes := r.Plan.Bytes()
-	if bytes == 0 {
+	var need int64
+	for _, step := range r.Plan.Steps {
+		for _, c := range step.Copies {
+			switch {
+			case !c.elsewhere:
+				need += c.needs()
+			case c.free >= 0 && c.free < c.needs():
+				return exit.Errorf(exit.Unavailable, "cannot migrate: the disk of the volume %s has %s free, and the copy of %s needs %s: make room there, or give the volume a larger disk", c.To, humanize.Bytes(uint64(c.free)), c.From, humanize.Bytes(uint64(c.needs())))
+			}
+		}
+	}
+	if need == 0 {
 		return nil
 	}
 	free, _, err := r.Engine.DiskFree(ctx)
 	if err != nil {
 		return err
 	}
-	if need := bytes + bytes/10; free < need {
+	if free < need {
 		return exit.Errorf(exit.Unavailable, "cannot migrate: the engine's disk has %s free, and the copies need %s: free some, `tale cleanup --dry-run` shows what it can", humanize.Bytes(uint64(free)), humanize.Bytes(uint64(need)))
 	}
 	return nil

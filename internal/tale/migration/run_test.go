@@ -99,6 +99,42 @@ func TestNothingStopsWhereTheCopiesDoNotFit(t *testing.T) {
 	h.expect("running", h.running(), legacyRunning)
 }
 
+// A volume with a disk of its own needs its room there, and none of the engine's.
+func TestACopyThatHasADiskOfItsOwn(t *testing.T) {
+	for _, tt := range []struct {
+		free   int64
+		engine string
+		fits   bool
+	}{
+		{1e6, "90000000 100000000", false},
+		{90e6, "9000 100000000", true},
+		{-1, "9000 100000000", true},
+	} {
+		h := newHost(t)
+		h.Info.Name, h.Disk = "elsewhere", tt.engine
+		h.volume("p_platform-data")
+		h.AddVolumeElsewhere("p_convex-data")
+		h.contents["p_convex-data"] = migration.Content{Exists: true, Empty: true, Free: tt.free}
+		err := h.run().Apply(t.Context())
+		if (err == nil) != tt.fits {
+			t.Errorf("%+v: %v", tt, err)
+		}
+		if !tt.fits && (exit.Code(err) != exit.Unavailable || !strings.Contains(err.Error(), "the disk of the volume p_convex-data has 1.0 MB free, and the copy of p_platform-data needs 1.2 MB")) {
+			t.Error(err)
+		}
+	}
+}
+
+// What an unfinished copy has already does not need room again.
+func TestTheRestOfACopyFits(t *testing.T) {
+	h := newHost(t)
+	h.Info.Name, h.Disk = "elsewhere", "300000 100000000"
+	h.volume("p_platform-data")
+	h.volume("p_convex-data")
+	h.contents["p_convex-data"] = migration.Content{Exists: true, From: "p_platform-data", Bytes: 900 << 10}
+	h.must(h.run().Apply(t.Context()))
+}
+
 // Whatever fails: what served does again, the sources are as they were, and another run
 // comes to the end.
 func TestWhatFailsIsTakenBack(t *testing.T) {

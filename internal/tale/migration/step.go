@@ -34,6 +34,10 @@ type Copy struct {
 	// Anew says that the copy is there and older than what was written since: an earlier
 	// run was given up, and the old release went on.
 	Anew bool `json:"anew,omitempty"`
+
+	there     int64 // bytes of it that To has already
+	elsewhere bool  // To has a disk of its own
+	free      int64 // bytes that this has room for, -1 if that is not known
 }
 
 // Stop is a container that is touched.
@@ -60,6 +64,9 @@ func (p Plan) Bytes() (bytes int64) {
 	}
 	return bytes
 }
+
+// needs returns the room that a copy takes, at least, and a margin.
+func (c Copy) needs() int64 { return max(0, c.Bytes-c.there) * 11 / 10 }
 
 // Splits reports whether the backend's data leave the web application's volume.
 func (s Step) Splits() bool { return s.ID == splitConvex }

@@ -17,6 +17,9 @@ type Content struct {
 	From          string    // source of the copy that it is, "" if it is none of ours
 	Done          time.Time // when that copy was verified, the zero time while it is under way
 	Bytes, Files  int64
+	Print         uint64 // of all of it
+	Copied        uint64 // what that of From was when it was copied
+	Free          int64  // bytes that its disk has room for, -1 if that is not known
 }
 
 // Volumes looks into volumes and changes them, beside the engine.
@@ -38,9 +41,9 @@ type volumes struct{ engine *engine.Engine }
 
 func (v volumes) Look(ctx context.Context, name string) (Content, error) {
 	state, err := volume.Look(ctx, v.engine, name)
-	content := Content{Exists: state.Exists, Empty: state.Empty, Bytes: state.Bytes, Files: state.Files}
+	content := Content{Exists: state.Exists, Empty: state.Empty, Bytes: state.Bytes, Files: state.Files, Print: uint64(state.Print), Free: state.Free}
 	if state.Mark != nil {
-		content.From, content.Done = state.Mark.From, state.Mark.Finished
+		content.From, content.Done, content.Copied = state.Mark.From, state.Mark.Finished, uint64(state.Mark.Source)
 	}
 	return content, err
 }

@@ -130,9 +130,10 @@ func planSchema(t *testing.T) (schema definition) {
 // membersOf returns the fields of a struct by their names in JSON.
 func membersOf(of reflect.Type) map[string]reflect.StructField {
 	members := map[string]reflect.StructField{}
-	for field := range of.NumField() {
-		name, _, _ := strings.Cut(of.Field(field).Tag.Get("json"), ",")
-		members[name] = of.Field(field)
+	for _, field := range reflect.VisibleFields(of) {
+		if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); field.IsExported() {
+			members[name] = field
+		}
 	}
 	return members
 }

@@ -45,9 +45,12 @@ func lookInto(ctx context.Context, folder, volume string) (State, error) {
 	if err != nil {
 		return State{}, err
 	}
-	found := counting{ctx: ctx, print: copyPrint, mark: mark}
-	err = found.run(root)
-	return State{Exists: true, Empty: found.empty, Mark: mark, Legacy: found.legacy, Bytes: found.bytes, Files: found.files}, err
+	found := counting{ctx: ctx, print: sourcePrint, mark: mark}
+	if err := found.run(root); err != nil {
+		return State{}, err
+	}
+	free, err := root.free(root.from, &unix.Statfs_t{})
+	return State{Exists: true, Empty: found.empty, Mark: mark, Legacy: found.legacy, Bytes: found.bytes, Files: found.files, Print: found.sum, Free: free}, err
 }
 
 // copyInto copies one folder's content into another, or goes on doing so.
@@ -269,13 +272,13 @@ func (c *copier) space(ctx context.Context, source *counting) error {
 		}
 	}
 	var disk unix.Statfs_t
-	if err := unix.Fstatfs(int(c.root.to.Fd()), &disk); err != nil {
-		return c.root.failed("measure the disk of", "", err)
+	free, err := c.root.free(c.root.to, &disk)
+	if err != nil {
+		return err
 	}
 	need, files := (source.disk-kept.keptDisk)*11/10, uint64(source.files+source.folders-kept.kept)*11/10
-	free := int64(disk.Bavail) * disk.Frsize //nolint:unconvert // the types differ between platforms
 	switch {
-	case disk.Blocks > 0 && free < need:
+	case free >= 0 && free < need:
 		anew := ""
 		if kept.kept < int64(len(c.journal.records)) { // what has changed since takes the room of its old copy besides
 			anew = fmt.Sprintf(", and so does `docker volume rm %s`: the copy in it is not finished, and its source has changed since", c.To)
@@ -285,4 +288,16 @@ func (c *copier) space(ctx context.Context, source *counting) error {
 		return exit.Errorf(exit.Unavailable, "cannot copy the volume %s into %s: it has %s, and the disk of the copy takes %d more; make room for more", c.From, c.To, english.Plural(int(source.files), "file", ""), disk.Ffree)
 	}
 	return nil
+}
+
+// free returns how many bytes an ordinary user may fill on the disk of a side, -1 where the
+// disk does not say.
+func (f *folder) free(side *os.File, disk *unix.Statfs_t) (int64, error) {
+	if err := unix.Fstatfs(int(side.Fd()), disk); err != nil {
+		return 0, f.failedAt(side, "measure the disk of", "", err)
+	}
+	if disk.Blocks == 0 {
+		return -1, nil
+	}
+	return int64(disk.Bavail) * disk.Frsize, nil //nolint:unconvert // the types differ between platforms
 }

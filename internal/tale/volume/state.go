@@ -18,6 +18,8 @@ type State struct {
 	Mark         *Mark // of a copy of ours, nil for a volume that is none
 	Legacy       bool  // the tool before this one has left its sentinel
 	Bytes, Files int64 // content that takes room, and everything that is no folder
+	Print        sum   // of all of it: another one than Mark.Source of its copy where it has changed since
+	Free         int64 // bytes of its disk that an ordinary user may fill, -1 where the disk does not say
 }
 
 // Mark says that a volume is a copy.
