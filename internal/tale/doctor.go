@@ -211,7 +211,7 @@ func (e *examination) ports(ctx context.Context) (string, error) {
 		return "", doctor.Skipped("the proxy publishes none on this machine")
 	}
 	if taken := rollout.TakenPorts(ctx, service.Ports); len(taken) > 0 {
-		return "", fmt.Errorf("port %d is taken by %s", taken[0], rollout.PortHolder(ctx, e.Engine, taken[0]))
+		return "", fmt.Errorf("port %d %s", taken[0], rollout.Taken(ctx, e.Engine, taken[0]))
 	}
 	return "are free", nil
 }

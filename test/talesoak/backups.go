@@ -288,7 +288,7 @@ func (b *backing) fire(ctx context.Context, round int, latest time.Duration, arg
 	if err = errors.Join(err, ctx.Err()); err != nil {
 		return r, a, struck, err
 	}
-	if !struck && b.lost(ctx, r) {
+	if !struck && code != 0 && (b.lost(ctx, r) || b.restarted(ctx, r)) {
 		code = 0
 	}
 	if !struck && code != 0 {

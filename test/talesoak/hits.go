@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tale-project/tale-runtime/internal/sys/pause"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 )
 
@@ -48,6 +49,7 @@ type hitting struct {
 	chance   *rand.Rand
 	hits     map[string]map[string]int
 	reruns   int
+	restarts int // of the engine, as a command has asked for
 	troubles []string
 }
 
@@ -62,6 +64,24 @@ func (h *hitting) total() (all int) {
 		}
 	}
 	return all
+}
+
+// do runs a command to its end, and again once the engine is restarted as it asks for.
+func (h *hitting) do(ctx context.Context, args ...string) (r *run, code int) {
+	if r, code = h.stack.do(ctx, args...); code != 0 && h.restarted(ctx, r) {
+		return h.stack.do(ctx, args...)
+	}
+	return r, code
+}
+
+// restarted restarts the engine if a command says that it has to be, as it keeps a port for
+// a container that it has lost.
+func (h *hitting) restarted(ctx context.Context, r *run) bool {
+	if h.engine == nil || !strings.Contains(r.text(), engine.Restart) || h.engine.kill(ctx, 0, h.live) != nil {
+		return false
+	}
+	h.restarts++
+	return true
 }
 
 func (h *hitting) trouble(round int, format string, args ...any) {
@@ -89,7 +109,7 @@ func (h *hitting) conclude(what string) {
 		}
 		fmt.Printf("  %-17s %4d: %s\n", kind, all, strings.Join(list, ", "))
 	}
-	fmt.Printf("  %d reruns until the goal\n", h.reruns)
+	fmt.Printf("  %d reruns until the goal, %d restarts of the engine that the command has asked for\n", h.reruns, h.restarts)
 	h.want(len(h.troubles) == 0, fmt.Sprintf("%d hits of %s: troubles", h.total(), what), 0, len(h.troubles))
 }
 

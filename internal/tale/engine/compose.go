@@ -65,6 +65,9 @@ func (e *Engine) Up(ctx context.Context, o UpOptions, say func(line string)) err
 	case words == "":
 		return fmt.Errorf("cannot %s: docker compose: %w", what, err)
 	}
+	if strings.Contains(words, portAllocated) {
+		words += "; " + portLost
+	}
 	return fmt.Errorf("cannot %s: docker compose says: %s", what, words)
 }
 

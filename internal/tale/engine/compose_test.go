@@ -85,6 +85,18 @@ func TestUpFailsInComposesWords(t *testing.T) {
 	testkit.WantError(t, err, exit.Unavailable, "cannot create platform-blue")
 }
 
+// A port that the engine keeps for a container that it has lost is told the same way by
+// both: what frees it is not in their words.
+func TestAPortThatTheEngineKeeps(t *testing.T) {
+	server, e := fake(t)
+	const said = "driver failed programming external connectivity: Bind for 0.0.0.0:443 failed: port is already allocated"
+	server.AddContainer(enginetest.Container{Name: "proxy", Image: "x:1"})
+	server.Fault("POST", "/containers/*/start", enginetest.Fault{Status: 500, Message: said}, -1)
+	testkit.WantError(t, e.Start(t.Context(), "proxy"), exit.Failure, said, engine.Restart)
+	stubbed := stub(t, "echo 'Error response from daemon: "+said+"' >&2; exit 1", config.Environ{})
+	testkit.WantError(t, stubbed.Up(t.Context(), engine.UpOptions{Project: "p", File: "f"}, nil), exit.Failure, said, engine.Restart)
+}
+
 // stub returns an engine with a docker command that does as a script says.
 func stub(t *testing.T, script string, env config.Environ) *engine.Engine {
 	t.Helper()

@@ -74,11 +74,23 @@ func (e *Engine) failed(ctx context.Context, what string, err error) error {
 		return exit.Errorf(exit.Unavailable, "cannot %s: no Docker engine answers at %s (%s)%s", what, e.host, e.origin, e.reason(err))
 	case driverAway(said):
 		return exit.Errorf(exit.Unavailable, "cannot %s: %w; is the plugin of the volume's driver there? `docker plugin ls` says", what, plain{said, err})
+	case strings.Contains(said, portAllocated):
+		return fmt.Errorf("cannot %s: %w; %s", what, plain{said, err}, portLost)
 	case strings.Contains(said, "no space left on device"):
 		return fmt.Errorf("cannot %s: the disk of the Docker engine at %s is full; `tale cleanup` removes what is not needed: %w", what, e.host, plain{said, err})
 	}
 	return fmt.Errorf("cannot %s: %w", what, plain{said, err})
 }
+
+const (
+	// Restart is what frees a port that an engine keeps for a container that it has lost:
+	// killed while it starts one, it opens the container's ports again when it comes back,
+	// without the container, and no request to it closes them (seen with 20.10).
+	Restart = "restart it (sudo systemctl restart docker), which ends and starts again what runs in it"
+
+	portAllocated = "port is already allocated"
+	portLost      = "where no container has that port (docker ps), the engine does, for one that it lost when it was killed: " + Restart
+)
 
 // driverAway reports whether the engine says that the driver of a volume does not answer.
 func driverAway(said string) bool {

@@ -105,7 +105,8 @@ func (h *host) plan(version string, scope rollout.Scope) (rollout.Plan, *compose
 			images[service.Name], versions[service.Name] = image, engine.Tag(image)
 		}
 	}
-	settings := project.Settings{"SITE_URL": {Text: "https://tale.local"}}
+	// Nobody listens on these ports, on whatever machine.
+	settings := project.Settings{"SITE_URL": {Text: "https://tale.local"}, "PUBLISH_HTTP": {Text: "1"}, "PUBLISH_HTTPS": {Text: "2"}}
 	for name, value := range h.settings {
 		settings[name] = project.Value{Text: value, From: project.FromFile}
 	}

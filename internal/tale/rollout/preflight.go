@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"os"
 	"slices"
 	"strings"
@@ -16,7 +15,6 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
-	"github.com/tale-project/tale-runtime/internal/sys/pause"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/migration"
@@ -253,53 +251,6 @@ func (p *preflight) ports(ctx context.Context) {
 		return
 	}
 	for _, port := range p.foreignPorts(ctx, service.Ports) {
-		p.refuse(exit.Config, "port %d, which the proxy publishes, is taken by %s: stop it, or set PUBLISH_HTTP and PUBLISH_HTTPS", port, PortHolder(ctx, p.engine, port))
+		p.refuse(exit.Config, "port %d, which the proxy publishes, %s", port, Taken(ctx, p.engine, port))
 	}
-}
-
-// portsSettle is how long an engine that was killed, and has come back, may need until its
-// ports are those of a container again: their helpers end, or begin, a moment apart from it.
-const portsSettle = 1500 * time.Millisecond
-
-// foreignPorts returns those at which something answers that is not of this project.
-func (p *preflight) foreignPorts(ctx context.Context, ports []engine.Port) (foreign []int) {
-	may := func(state State) []engine.Container {
-		stopped := func(c engine.Container) bool { return !c.State.Running }
-		return slices.Concat(p.state.Leaving, slices.DeleteFunc(state.of(stack.Proxy), stopped))
-	}
-	ours := may(p.state)
-	for began := time.Now(); ; {
-		foreign = slices.DeleteFunc(TakenPorts(ctx, ports), func(port int) bool {
-			return slices.ContainsFunc(ours, func(c engine.Container) bool { return c.Publishes(port) })
-		})
-		if len(foreign) == 0 || time.Since(began) > portsSettle || !pause.For(ctx, portsSettle/5) {
-			return foreign
-		}
-		if now, err := p.engine.Containers(ctx, Projects(p.plan.Project)...); err == nil { // it may have started the proxy just now
-			ours = may(State{Containers: now})
-		}
-	}
-}
-
-// PortHolder says who has a port, and how to find out where that is no container.
-func PortHolder(ctx context.Context, docker *engine.Engine, port int) string {
-	all, err := docker.Everything(ctx)
-	if i := slices.IndexFunc(all, func(c engine.Container) bool { return c.Publishes(port) }); err == nil && i >= 0 {
-		return "the container " + all[i].Name
-	}
-	return fmt.Sprintf("another program (ss -ltnp 'sport = :%d' names it)", port)
-}
-
-// TakenPorts returns those at which something of this host answers already.
-func TakenPorts(ctx context.Context, ports []engine.Port) (taken []int) {
-	for _, port := range ports {
-		if port.Protocol == "udp" {
-			continue
-		}
-		if connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", port.Address()); err == nil {
-			_ = connection.Close()
-			taken = append(taken, port.Public)
-		}
-	}
-	return taken
 }

@@ -1,12 +1,9 @@
 package rollout_test
 
 import (
-	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -155,71 +152,6 @@ func TestAllThatStandsInTheWayIsSaidAtOnce(t *testing.T) {
 	})
 	err := h.unfit("1.0.0")
 	if exit.Code(err) != exit.Config || strings.Count(err.Error(), "\n") != 3 {
-		t.Errorf("exit code %d: %v", exit.Code(err), err)
-	}
-}
-
-// TestAPortThatIsTaken: of the address that is published, not of another one.
-func TestAPortThatIsTaken(t *testing.T) {
-	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	h := newHost(t)
-	h.settings = map[string]string{"PUBLISH_HTTPS": port, "PUBLISH_HTTP": "1"}
-	if err := h.unfit("1.0.0"); exit.Code(err) != exit.Config || !strings.Contains(err.Error(), "port "+port) {
-		t.Errorf("exit code %d: %v", exit.Code(err), err)
-	}
-}
-
-// TestAPortThatIsGivenUp: an engine that was killed has left its helper for a moment. It
-// is not parallel to others, which could take the port.
-func TestAPortThatIsGivenUp(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		if c, err := listener.Accept(); err == nil {
-			_ = c.Close()
-		}
-		_ = listener.Close()
-	}()
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	h := newHost(t)
-	h.settings = map[string]string{"PUBLISH_HTTPS": port, "PUBLISH_HTTP": "1"}
-	if err := h.unfit("1.0.0"); err != nil {
-		t.Error(err)
-	}
-}
-
-// TestAPortOfAContainer is said of it, since the engine's own program holds it for all; also
-// where the proxy runs and would only move.
-func TestAPortOfAContainer(t *testing.T) {
-	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	port := listener.Addr().(*net.TCPAddr).AddrPort().Port()
-	h := newHost(t)
-	h.mustDeploy("1.0.0")
-	h.AddContainer(enginetest.Container{Name: "blog", Image: "blog:1", Running: true, Port: port})
-	h.settings = map[string]string{"PUBLISH_HTTP": strconv.Itoa(int(port))}
-	if err := h.unfit("1.0.0"); exit.Code(err) != exit.Config || !strings.Contains(err.Error(), fmt.Sprintf("port %d, which the proxy publishes, is taken by the container blog:", port)) {
-		t.Errorf("exit code %d: %v", exit.Code(err), err)
-	}
-}
-
-func TestAPortForTwo(t *testing.T) {
-	t.Parallel()
-	h := newHost(t)
-	h.settings = map[string]string{"PUBLISH_HTTPS": "1", "PUBLISH_HTTP": "1"}
-	if err := h.unfit("1.0.0"); exit.Code(err) != exit.Config || !strings.Contains(err.Error(), "port 1 would be published twice") {
 		t.Errorf("exit code %d: %v", exit.Code(err), err)
 	}
 }

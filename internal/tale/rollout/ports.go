@@ -1,0 +1,78 @@
+package rollout
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/sys/pause"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
+)
+
+// portsSettle is how long an engine that was killed, and has come back, may need until its
+// ports are those of a container again: their helpers end, or begin, a moment apart from it.
+const portsSettle = 1500 * time.Millisecond
+
+// foreignPorts returns those at which something answers that is not of this project.
+func (p *preflight) foreignPorts(ctx context.Context, ports []engine.Port) (foreign []int) {
+	may := func(state State) []engine.Container {
+		stopped := func(c engine.Container) bool { return !c.State.Running }
+		return slices.Concat(p.state.Leaving, slices.DeleteFunc(state.of(stack.Proxy), stopped))
+	}
+	ours := may(p.state)
+	for began := time.Now(); ; {
+		foreign = slices.DeleteFunc(TakenPorts(ctx, ports), func(port int) bool {
+			return slices.ContainsFunc(ours, func(c engine.Container) bool { return c.Publishes(port) })
+		})
+		if len(foreign) == 0 || time.Since(began) > portsSettle || !pause.For(ctx, portsSettle/5) {
+			return foreign
+		}
+		if now, err := p.engine.Containers(ctx, Projects(p.plan.Project)...); err == nil { // it may have started the proxy just now
+			ours = may(State{Containers: now})
+		}
+	}
+}
+
+// Taken says who has a port, and what frees it.
+func Taken(ctx context.Context, docker *engine.Engine, port int) string {
+	all, err := docker.Everything(ctx)
+	who := fmt.Sprintf("another program (ss -ltnp 'sport = :%d' names it)", port)
+	if i := slices.IndexFunc(all, func(c engine.Container) bool { return c.Publishes(port) }); err == nil && i >= 0 {
+		who = "the container " + all[i].Name
+	} else if err == nil && forwarded(port) {
+		return "is taken by the Docker engine itself, for a container that it lost when it was killed: " + engine.Restart
+	}
+	return "is taken by " + who + ": stop it, or set PUBLISH_HTTP and PUBLISH_HTTPS"
+}
+
+// forwarded reports whether a helper of an engine on this machine has a port.
+func forwarded(port int) bool {
+	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline") // the pattern is well formed
+	return slices.ContainsFunc(lines, func(line string) bool {
+		text, _ := os.ReadFile(line) // it may have ended
+		args := strings.Split(string(text), "\x00")
+		at := slices.Index(args, "-host-port")
+		return filepath.Base(args[0]) == "docker-proxy" && at >= 0 && at+1 < len(args) && args[at+1] == strconv.Itoa(port)
+	})
+}
+
+// TakenPorts returns those at which something of this host answers already.
+func TakenPorts(ctx context.Context, ports []engine.Port) (taken []int) {
+	for _, port := range ports {
+		if port.Protocol == "udp" {
+			continue
+		}
+		if connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", port.Address()); err == nil {
+			_ = connection.Close()
+			taken = append(taken, port.Public)
+		}
+	}
+	return taken
+}
