@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"fmt"
 	"net"
 
 	"github.com/tale-project/tale-runtime/internal/config"
@@ -11,18 +12,22 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 )
 
-// fitsVolume refuses another DB_PASSWORD than the running Postgres takes, which keeps that of
-// its first start: db would be replaced, and put back, before its health check finds that
-// out. What else may be wrong with the login says the deploy.
+// fitsVolume refuses another DB_USER or DB_PASSWORD than the running Postgres takes, which
+// keeps those of its first start: db would be replaced, and put back, before its health
+// check finds that out. What else may be wrong with the login says the deploy.
 func (d *deployment) fitsVolume(ctx context.Context) error {
 	db, there := d.state.Current(stack.DB)
 	change, planned := d.plan.Of(stack.DB)
-	if !there || !planned || change.Action != rollout.Recreate || !db.State.Running || db.Environment["POSTGRES_PASSWORD"] == d.Settings.Get("DB_PASSWORD") {
+	if !there || !planned || change.Action != rollout.Recreate || !db.State.Running {
 		return nil
 	}
 	settings := database.Settings{}
 	if err := config.Load(&settings, d.Settings.Environ()); err != nil {
 		return err
+	}
+	before := db.Environment["POSTGRES_USER"]
+	if before == settings.User && db.Environment["POSTGRES_PASSWORD"] == d.Settings.Get("DB_PASSWORD") {
+		return nil
 	}
 	network := d.Project.File.ID + "_" + stack.Network
 	server, err := settings.At(db.Addresses[network])
@@ -36,5 +41,9 @@ func (d *deployment) fitsVolume(ctx context.Context) error {
 	if !database.IsWrongPassword(err) {
 		return nil
 	}
-	return exit.Errorf(exit.Config, "the DB_PASSWORD of .env is not that of user %s (DB_USER) in the volume of db, which keeps both as it was made with them: put the old ones back, or make the new password of that user valid first: docker exec -it %s psql -U %[1]s -d postgres -c '\\password'; %[3]w", t.User(), db.Name, err)
+	remedy := fmt.Sprintf("make the new password of that user valid first: docker exec -it %s psql -U %s -d postgres -c '\\password'", db.Name, t.User())
+	if before != settings.User {
+		remedy = fmt.Sprintf("make that user first: docker exec -it %s createuser -U %s --superuser --pwprompt %s", db.Name, before, t.User())
+	}
+	return exit.Errorf(exit.Config, "the DB_PASSWORD of .env is not that of user %s (DB_USER) in the volume of db, which keeps both as it was made with them: put the old ones back, or %s; %w", t.User(), remedy, err)
 }

@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -31,6 +32,7 @@ func TestAPasswordThatTheVolumeDoesNotHave(t *testing.T) {
 		{"another, valid by now", "old", rollout.Recreate, false, nil, 0, 1},
 		{"another, and Postgres is full", "old", rollout.Recreate, false, full, 0, 1},
 		{"another, and Postgres admits nobody from there", "old", rollout.Recreate, false, postgrestest.Refuse("28000", "kein Eintrag"), 0, 5},
+		{"another user's", "wilma:" + taletest.Secret, rollout.Recreate, false, refused, exit.Config, 1},
 		{"the same", taletest.Secret, rollout.Recreate, false, refused, 0, 0},
 		{"db stays", "old", rollout.Keep, false, refused, 0, 0},
 		{"db does not run", "old", rollout.Recreate, true, refused, 0, 0},
@@ -49,8 +51,13 @@ func TestAPasswordThatTheVolumeDoesNotHave(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer opened.Close()
+			user, password, other := strings.Cut(tt.before, ":")
+			fix := "createuser -U wilma --superuser --pwprompt tale"
+			if !other {
+				user, password, fix = "tale", user, "psql -U tale -d postgres -c '\\password'"
+			}
 			db := engine.Container{
-				Name: "shop-1-db", Service: stack.DB, Environment: map[string]string{"POSTGRES_PASSWORD": tt.before},
+				Name: "shop-1-db", Service: stack.DB, Environment: map[string]string{"POSTGRES_USER": user, "POSTGRES_PASSWORD": password},
 				Addresses: map[string]string{"shop-1_internal": "10.0.0.7"}, State: engine.State{Running: !tt.stopped},
 			}
 			d := &deployment{
@@ -58,7 +65,7 @@ func TestAPasswordThatTheVolumeDoesNotHave(t *testing.T) {
 				plan: rollout.Plan{Changes: []rollout.Change{{Service: stack.DB, Action: tt.action}}},
 			}
 			if err = d.fitsVolume(t.Context()); tt.code != 0 {
-				testkit.WantError(t, err, tt.code, "DB_PASSWORD", "user tale (DB_USER)", "falsches Passwort", "docker exec -it shop-1-db psql -U tale -d postgres -c '\\password'")
+				testkit.WantError(t, err, tt.code, "DB_PASSWORD", "user tale (DB_USER)", "falsches Passwort", "docker exec -it shop-1-db "+fix)
 			} else if err != nil {
 				t.Error(err)
 			}
