@@ -122,10 +122,11 @@ func (s Site) port(ctx context.Context) (string, error) {
 }
 
 // InsidePort returns the port on which the proxy is likely to listen inside the network
-// for a site with this URL, whose own port is another one; "" if it is not.
+// for a site with this URL, whose own port is another one; "" if it is not, and for an
+// address, which is no alias of the proxy.
 func InsidePort(u *url.URL) string {
 	usual := map[string]string{"https": "443", "http": "80"}[u.Scheme]
-	if u.Port() == "" || u.Port() == usual {
+	if u.Port() == "" || u.Port() == usual || net.ParseIP(u.Hostname()) != nil {
 		return ""
 	}
 	return usual

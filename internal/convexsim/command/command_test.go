@@ -50,7 +50,7 @@ func TestWhatKeepsItFromStarting(t *testing.T) {
 		"port in use":        {[]string{"-p", port}, 1, "address already in use"},
 		"site port in use":   {[]string{"--site-proxy-port", port}, 1, "address already in use"},
 		"storage is a file":  {[]string{"--local-storage", "/dev/null"}, 1, "cannot make the storage folder"},
-		"no folder":          {[]string{"/nonexistent/db.sqlite3"}, 1, "unable to open the database file"},
+		"no folder":          {[]string{filepath.Join(t.TempDir(), "none", "db.sqlite3")}, 1, "unable to open the database file"},
 		"database user":      {[]string{"-d", "postgres-v5", "postgres://h"}, 1, "username must be set"},
 		"database name":      {[]string{"-d", "postgres-v5", "postgres://u:canary@h/db"}, 1, "already contains db name: /db"},
 		"database URL":       {[]string{"-d", "postgres-v5", "u:canary@h"}, 1, "must be given as a server URL"},

@@ -27,7 +27,8 @@ func legacyHost(t *testing.T) (server *enginetest.Server, dir string, environ co
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", filepath.Dir(server.Docker(t))+":"+os.Getenv("PATH"))
-	return server, dir, config.Environ{"DOCKER_HOST": server.Host(), "HOME": t.TempDir()}
+	// Nobody listens on these ports, on whatever machine.
+	return server, dir, config.Environ{"DOCKER_HOST": server.Host(), "HOME": t.TempDir(), "PUBLISH_HTTP": "1", "PUBLISH_HTTPS": "2"}
 }
 
 // A volume of which nothing says whose it is stops a deploy, a dry one as well, until the
