@@ -1,5 +1,13 @@
 package stack
 
+import (
+	"fmt"
+	"net"
+	"strconv"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+)
+
 // Start are the settings of those who start the stack, tale and docker compose; no
 // service reads them.
 type Start struct {
@@ -7,4 +15,26 @@ type Start struct {
 	PublishHTTPS string `env:"PUBLISH_HTTPS" tier:"operator" envDefault:"443" doc:"Port of the host for https. Another one than 443 belongs into SITE_URL, too." accept:"a port, with an address of the host before it where it is to be there alone: 8443, 127.0.0.1:8443"`
 	Registry     string `env:"TALE_REGISTRY" tier:"operator" doc:"Where tale finds the images of the services: REGISTRY/tale-SERVICE:VERSION." accept:"a registry, with a path"`
 	OldRegistry  string `env:"GHCR_REGISTRY" tier:"advanced" doc:"Older name of TALE_REGISTRY, which wins over it." accept:"a registry, with a path"`
+}
+
+// Validate returns what docker compose could not publish.
+func (s Start) Validate() (problems config.Problems) {
+	for _, publish := range []struct{ name, at string }{{PublishHTTP, s.PublishHTTP}, {PublishHTTPS, s.PublishHTTPS}} {
+		if !isHostPort(publish.at) {
+			problems = append(problems, config.Problem{Variable: publish.name, Wrong: fmt.Sprintf("%q is no port of the host", publish.at), Accepted: HostPort})
+		}
+	}
+	return problems
+}
+
+// HostPort says what is taken for a port of the host.
+const HostPort = "a port such as 8443, or an address with one such as 127.0.0.1:8443"
+
+func isHostPort(at string) bool {
+	host, port, err := net.SplitHostPort(at)
+	if err != nil {
+		host, port = "", at
+	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && number != 0 && (host == "" || net.ParseIP(host) != nil)
 }

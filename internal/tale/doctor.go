@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -132,7 +133,7 @@ func (e *examination) checks(wrong, unmade error) []doctor.Check {
 		{Name: "disk", Needs: []string{"engine"}, Fix: "`tale cleanup --dry-run` shows what may go", Run: e.disk},
 		{Name: "memory", Needs: []string{"engine"}, Fix: "two colours and a database run side by side during a deploy: give the host more", Run: e.memory},
 		{Name: ".env", Fix: "`tale init` fills in what is missing; `tale env check` shows what each service gets", Run: func(context.Context) (string, error) { return e.env(wrong) }},
-		{Name: "stack of the files", Needs: []string{".env"}, Fix: "look into tale.json and compose.override.yml", Run: said(unmade, "is valid")},
+		{Name: "stack of the files", Needs: []string{".env"}, Fix: "look into tale.json and compose.override.yml", Run: func(context.Context) (string, error) { return "is valid", e.madeOf(unmade) }},
 		{Name: "database server", Needs: []string{".env"}, Fix: "`tale db status` says more", Run: func(ctx context.Context) (string, error) { return db.CheckServer(ctx, e.Project, e.Settings) }},
 		{Name: "images", Needs: []string{"engine", "stack of the files"}, Fix: "build or pull them for the engine's architecture", Run: e.architecture},
 		{Name: "ports", Needs: []string{"engine", "stack of the files"}, Fix: "stop what holds it, or set PUBLISH_HTTP and PUBLISH_HTTPS", Run: e.ports},
@@ -199,6 +200,17 @@ func (e *examination) env(wrong error) (string, error) {
 		return "", doctor.WithFix(doctor.Warning(fmt.Errorf("is complete, and other users of this machine may read its secrets (%s)", info.Mode().Perm())), console.Quoted("chmod 600", path))
 	}
 	return "is complete", nil
+}
+
+// madeOf returns why the files make no stack, or as a warning what is odd in them.
+func (e *examination) madeOf(unmade error) error {
+	if unmade != nil {
+		return unmade
+	}
+	if odd := slices.Concat(e.Project.Warnings, e.model.Warnings); len(odd) > 0 {
+		return doctor.Warning(errors.New(strings.Join(odd, "; ")))
+	}
+	return nil
 }
 
 // ports reports one that something else than the project's proxy holds.

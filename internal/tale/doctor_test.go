@@ -11,6 +11,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/doctor"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/taletest/line"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // What is wrong with the files keeps no other check from being made, nor the stack from
@@ -57,6 +58,14 @@ func TestDoctor(t *testing.T) {
 	if got = verdicts(line.Run(environ, "", "doctor", "--json", "--project", folder)); got["stack"] != doctor.Fail {
 		t.Errorf("%v", got)
 	}
+}
+
+// TestDoctorOnWhatIsOdd: what a deploy warns of is told here, too.
+func TestDoctorOnWhatIsOdd(t *testing.T) {
+	dir := t.TempDir()
+	line.Run(nil, "", "init", dir).Expect(t, 0, "", "")
+	testkit.WriteTree(t, dir, map[string]string{"compose.override.yml": "services: {platform: {healthcheck: {test: [CMD, curl, 'http://localhost:3000/']}}}"})
+	line.Run(config.Environ{"DOCKER_HOST": "unix://" + dir + "/no.sock"}, "", "doctor", "--project", dir).Expect(t, exit.Unavailable, "the health check of platform asks localhost", "")
 }
 
 // TestDoctorOnSecretsThatOthersRead, as after a copy of .env by hand.

@@ -152,7 +152,7 @@ func (b *builder) ports(service stack.Service) (ports []types.ServicePortConfig)
 		container, _, _ := strings.Cut(published, "/")
 		parsed, err := types.ParsePortConfig(cmp.Or(at, container) + ":" + published)
 		if err != nil {
-			b.refuse(setting, fmt.Sprintf("%q is no port of the host", at), "a port such as 8443, or an address with one such as 127.0.0.1:8443")
+			b.refuse(setting, fmt.Sprintf("%q is no port of the host", at), stack.HostPort)
 			continue
 		}
 		ports = append(ports, parsed...)

@@ -132,7 +132,7 @@ func TestGoldenFiles(t *testing.T) {
 			env: site, override: "services:\n  platform:\n    image: registry.example/mine:${TAG:-7}\n    environment: [EXTRA=1]\n  db:\n    shm_size: 1g\n",
 			services: []string{"db", "convex", "platform", "proxy"}, files: []string{id, id + "-blue"},
 		},
-		"override-no-database": {env: site, override: "services: {db: {profiles: [disabled]}}", services: []string{"db", "convex", "proxy"}, files: []string{id}},
+		"override-no-database": {env: with("DB_HOST", "elsewhere"), override: "services: {db: {profiles: [disabled]}}", services: []string{"db", "convex", "proxy"}, files: []string{id}},
 		"override-reset-list":  {env: site, override: "services: {proxy: {ports: !override ['8443:443'], tmpfs: !reset []}, platform: {environment: {DEBUG_MODE: !reset null}}}", services: []string{"proxy", "platform"}, files: []string{id, id + "-green"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -209,6 +209,7 @@ func (b *builder) split(model *Model, plain, merged *types.Project) {
 			}
 		}
 	}
+	b.checkNeeds(present)
 	for _, colour := range []string{"", stack.Blue, stack.Green} {
 		for _, service := range present {
 			if rotates := service.Rotates && !b.development; rotates == (colour != "") {
@@ -245,6 +246,7 @@ func (b *builder) add(model *Model, c container, merged *types.Project) {
 	if c.colour != "" {
 		service.Container = stack.Coloured(service.Container, c.colour)
 	}
+	b.checkProbe(c.Name, service.Overridden)
 	made := b.made(c, &service)
 	file.Services[made.Name] = made
 	service.Environment = map[string]string{}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"path/filepath"
@@ -155,6 +156,40 @@ func (b *builder) checkOverride(file string, plain, merged *types.Project) {
 	for _, name := range slices.Sorted(maps.Keys(merged.Networks)) {
 		if network := merged.Networks[name]; !bool(network.External) {
 			b.refuse(file, "has the network "+name+", which would be another one for each colour", "external: true, after docker network create "+network.Name)
+		}
+	}
+}
+
+// checkNeeds refuses an override that disables what a service of the stack needs.
+func (b *builder) checkNeeds(present []stack.Service) {
+	names := map[string]bool{}
+	for _, service := range present {
+		names[service.Name] = true
+	}
+	host := b.Settings.Get("DB_HOST")
+	elsewhere := b.noDatabase() || host != "" && host != stack.DB
+	for _, service := range present {
+		for _, needed := range service.Needs {
+			if names[needed] || !b.Project.Has(needed) || needed == stack.DB && elsewhere {
+				continue
+			}
+			names[needed] = true // said once
+			accepted := "a profile for what no other service needs"
+			if needed == stack.DB {
+				accepted = "POSTGRES_URL in .env, of the server in its place"
+			}
+			b.refuse(overrideName, "disables "+needed+", which "+service.Name+" needs", accepted)
+		}
+	}
+}
+
+// checkProbe warns of a health check that asks localhost: that may be ::1 first, where a
+// service listens on IPv4 alone.
+func (b *builder) checkProbe(name string, changes []Override) {
+	for _, change := range changes {
+		warning := fmt.Sprintf("%s: the health check of %s asks localhost, which may be ::1, where nothing listens: write 127.0.0.1", overrideName, name)
+		if change.Key == "healthcheck.test" && strings.Contains(change.Override, "//localhost") && !slices.Contains(b.warnings, warning) {
+			b.warnings = append(b.warnings, warning)
 		}
 	}
 }

@@ -44,6 +44,8 @@ func TestRefusedOverrides(t *testing.T) {
 		"a: b: c":                                         "cannot be used",
 		"services: {platform: {env_file: [missing.env]}}": "missing.env",
 		"jobs: {j: {image: x, triggers: {manual: true}}}": "has jobs",
+		"services: {db: {profiles: [disabled]}}":          "disables db, which convex needs; accepted: POSTGRES_URL",
+		"services: {convex: {profiles: [disabled]}}":      "disables convex, which platform needs",
 	} {
 		t.Run(override, func(t *testing.T) {
 			_, err := compose.Production(options(t, nil, override))
@@ -106,10 +108,10 @@ func allFiles(t *testing.T, o compose.Options) string {
 }
 
 func TestWarnings(t *testing.T) {
-	o := options(t, nil, "services: {rag: {image: 'x:${TAG}', labels: {a: '${TAG} ${HOST:-there}'}}}")
+	o := options(t, nil, "services: {rag: {image: 'x:${TAG}', labels: {a: '${TAG} ${HOST:-there}'}}, platform: {healthcheck: {test: [CMD, curl, 'http://localhost:3000/']}}}")
 	write(t, filepath.Join(o.Project.Dir, "compose.override.yaml"), "services: {nonsense: {}}")
 	got := strings.Join(production(t, o).Warnings, "\n")
-	if want := "compose.override.yaml is not read, because there is compose.override.yml\ncompose.override.yml: ${TAG} is not set in .env; nothing is put there"; got != want {
+	if want := "compose.override.yaml is not read, because there is compose.override.yml\ncompose.override.yml: ${TAG} is not set in .env; nothing is put there\ncompose.override.yml: the health check of platform asks localhost, which may be ::1, where nothing listens: write 127.0.0.1"; got != want {
 		t.Errorf("got %s", got)
 	}
 }

@@ -153,6 +153,9 @@ func (p *Project) checkGroups(environ config.Environ) (problems config.Problems)
 			problems = append(problems, wrong...)
 		}
 	}
+	if p.Has(stack.Proxy) {
+		check(&stack.Start{})
+	}
 	if p.Has(stack.Proxy) || p.Has(stack.Platform) {
 		check(&stack.Site{})
 		check(&stack.ExtraSites{})

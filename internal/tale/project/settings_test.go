@@ -67,6 +67,7 @@ func TestSettingsThatAreRefused(t *testing.T) {
 		{all, goodEnv + "POSTGRES_URL=postgresql://u:hunter2@db.example/name\n", []string{"POSTGRES_URL (.env, line 8) names the database"}},
 		{all, goodEnv + "TLS_EMAIL=me\nBASE_PATH=/api\nHOST=a b\n", []string{"TLS_EMAIL", "BASE_PATH", "HOST (.env, line 10)"}},
 		{all, strings.Replace(goodEnv, "SITE_URL=https://example.com\n", "SITE_URL=\n", 1), []string{"SITE_URL (.env, line 2) is not set", "tale init"}},
+		{all, goodEnv + "TLS_EMAIL=me\nPUBLISH_HTTP=80a\nPUBLISH_HTTPS=here:8443\n", []string{"TLS_EMAIL", "PUBLISH_HTTP (.env, line 9)", "PUBLISH_HTTPS (.env, line 10)"}},
 		{noDB, goodEnv, []string{"POSTGRES_URL is not set, and the project has no db"}},
 		{all, goodEnv + "A='hunter2\nB", []string{".env, line 8, has a quote that is not closed"}},
 	} {

@@ -234,6 +234,14 @@ var costs = map[string]string{
 	stack.Proxy:  "the site's ports are closed for a moment, sockets drop",
 }
 
+// removals is what becomes of a stack without a service that it had.
+var removals = map[string]string{
+	stack.DB:       "the bundled database is stopped; its volumes stay",
+	stack.Convex:   "convex is removed: there are no functions and no data without it; its volume stays",
+	stack.Platform: "platform is removed: the site has no pages without it",
+	stack.Proxy:    "proxy is removed: the site's ports are closed without it",
+}
+
 // pull lists the images of what is made anew that the engine does not have.
 func (p *Plan) pull(target Target) {
 	for _, wanted := range target.Services {
@@ -265,8 +273,8 @@ func (p *Plan) leftovers(state State, target Target) {
 	for _, c := range state.Containers {
 		if c.Service != "" && !asked[c.Service] {
 			p.Remove = append(p.Remove, Remove{Container: c.ID, Name: c.Name, Why: "the files do not ask for " + c.Service, After: true})
-			if c.Service == stack.DB {
-				p.Consent = append(p.Consent, "the bundled database is stopped; its volumes stay")
+			if cost := removals[c.Service]; cost != "" && !slices.Contains(p.Consent, cost) {
+				p.Consent = append(p.Consent, cost)
 			}
 		}
 	}

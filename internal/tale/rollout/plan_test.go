@@ -251,6 +251,15 @@ func TestPlanAsksBeforeAnOutage(t *testing.T) {
 	}
 }
 
+// What visitors cannot do without goes with a yes alone, and is asked for once.
+func TestPlanAsksBeforeItRemoves(t *testing.T) {
+	have := state(rollout.Serving{}, runs(stack.Proxy, "", upToDate), runs(stack.Convex, "", upToDate), runs(stack.Platform, stack.Blue, upToDate), runs(stack.Platform, stack.Green, stopped), runs(stack.RAG, stack.Blue))
+	plan := rollout.NewPlan(have, target(rollout.Scope{All: true}))
+	if len(plan.Remove) != 5 || len(plan.Consent) != 3 {
+		t.Errorf("removed: %v, consent: %q", plan.Remove, plan.Consent)
+	}
+}
+
 func TestPlanMakesTheGround(t *testing.T) {
 	plan := rollout.NewPlan(rollout.State{}, target(rollout.Scope{}))
 	if plan.Network != "p_internal" || len(plan.Volumes) != 1 {
