@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
@@ -30,5 +32,34 @@ func TestASilentRegistryIsAskedOnce(t *testing.T) {
 	asked := slices.DeleteFunc(server.Calls(), func(call string) bool { return !strings.Contains(call, "/distribution/") })
 	if len(notes) != 2 || len(asked) != 2 || !strings.Contains(notes[0], "r.example/a:latest and others") {
 		t.Errorf("asked %q, notes %q", asked, notes)
+	}
+}
+
+// TestAVersionThatNothingNames is told beside the images of it that cannot be had.
+func TestAVersionThatNothingNames(t *testing.T) {
+	server := enginetest.New(t)
+	server.Fault(http.MethodGet, "/distribution/*/json", enginetest.Fault{Status: http.StatusInternalServerError, Message: "dial tcp: no route to host"}, -1)
+	docker, err := engine.Connect(t.Context(), engine.Options{Host: server.Host(), Docker: server.Docker(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = docker.Close() })
+	for name, tt := range map[string]struct {
+		assumed string
+		pull    []string
+		told    bool
+	}{
+		"assumed": {"latest", []string{"r.example/tale-db:latest", "r.example/shop:1"}, true},
+		"named":   {"", []string{"r.example/tale-db:1.0.0"}, false},
+		"another": {"latest", []string{"r.example/shop:1"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := &deployment{Session: &session.Session{Engine: docker}, model: &compose.Model{}, release: session.Release{Assumed: tt.assumed}}
+			d.plan.Pull = tt.pull
+			err := d.preflight(t.Context(), true)
+			if exit.Code(err) != exit.Unavailable || strings.Contains(err.Error(), "TALE_VERSION in .env names") != tt.told {
+				t.Errorf("exit code %d, %v", exit.Code(err), err)
+			}
+		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -146,7 +147,7 @@ func (a *app) giveID(out *console.Progress) error {
 
 // preview prints the plan of a dry run.
 func (d *deployment) preview(ctx context.Context) error {
-	unfit := rollout.Preflight(ctx, d.Engine, d.model, d.state, &d.plan, true)
+	unfit := d.preflight(ctx, true)
 	if err := d.print(); err != nil {
 		return err
 	}
@@ -198,9 +199,22 @@ func (d *deployment) nothing(ctx context.Context) error {
 	return d.out.Result("nothing to do: "+what+", as the files ask for", nil)
 }
 
+// preflight says besides where the version comes from of images that cannot be had.
+func (d *deployment) preflight(ctx context.Context, dry bool) error {
+	err := rollout.Preflight(ctx, d.Engine, d.model, d.state, &d.plan, dry)
+	unfit, is := errors.AsType[rollout.Unfit](err)
+	missing := slices.ContainsFunc(d.plan.Pull, func(image string) bool {
+		return engine.Tag(image) == d.release.Assumed && strings.Contains(unfit.Error(), image)
+	})
+	if !is || !missing || d.options.rollback {
+		return err
+	}
+	return append(unfit, exit.Errorf(exit.Unavailable, "no setting names the version of these images, so that %s is asked for: TALE_VERSION in .env names the one that they have", d.release.Assumed))
+}
+
 // carryOut does what the plan says.
 func (d *deployment) carryOut(ctx context.Context) error {
-	if err := rollout.Preflight(ctx, d.Engine, d.model, d.state, &d.plan, false); err != nil {
+	if err := d.preflight(ctx, false); err != nil {
 		return err
 	}
 	if err := d.fitsVolume(ctx); err != nil {

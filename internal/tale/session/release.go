@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/Masterminds/semver/v3"
 
 	"github.com/tale-project/tale-runtime/internal/cli/version"
 	"github.com/tale-project/tale-runtime/internal/stack"
@@ -22,17 +25,17 @@ type Release struct {
 	Version  string
 	Versions map[string]string // by service
 	Images   map[string]string // reference by service
+	// Assumed is the version of the images that no setting, flag or tag names; empty where
+	// each is named.
+	Assumed string
 }
 
 // Release returns what is asked for: Tale's own images in the version that is named, or
 // else that of the settings, or that of this command. An image that tale.json names has
 // its own tag; one without is in the version that is named, and then Tale's own are not.
 func (s *Session) Release(named string) Release {
-	own := version.String()
-	if strings.HasPrefix(own, "dev") {
-		own = "latest" // a build that is of no release
-	}
-	own = WithoutV(cmp.Or(s.Settings.Get("TALE_VERSION"), own))
+	assumed := s.Settings.Get(stack.Version) == "" && named == ""
+	own := WithoutV(cmp.Or(s.Settings.Get(stack.Version), releaseOf(version.String())))
 	named = cmp.Or(WithoutV(named), own)
 	if !slices.ContainsFunc(slices.Collect(maps.Values(s.Project.File.Images)), func(image string) bool { return engine.Tag(image) == "" }) {
 		own = named
@@ -49,12 +52,27 @@ func (s *Session) Release(named string) Release {
 		default:
 			tag = engine.Tag(image)
 		}
+		if assumed && tag == own {
+			r.Assumed = own
+		}
 		r.Images[service.Name], r.Versions[service.Name] = image, tag
 		if service.Name == stack.Platform {
 			r.Version = tag
 		}
 	}
 	return r
+}
+
+// described is what git describe adds to a tag for the commits since.
+var described = regexp.MustCompile(`-\d+-g[0-9a-f]+(-dirty)?$|-dirty$`)
+
+// releaseOf returns the tag of the images that belong to a build of this command: the moving
+// one for a build of a checkout, for which nobody has made images.
+func releaseOf(build string) string {
+	if _, err := semver.StrictNewVersion(WithoutV(build)); err != nil || described.MatchString(build) {
+		return "latest"
+	}
+	return build
 }
 
 // WithoutV returns a version as images are tagged: v1.2.3 is 1.2.3.

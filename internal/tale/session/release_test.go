@@ -49,3 +49,39 @@ func TestVersionsOfARelease(t *testing.T) {
 		}
 	}
 }
+
+func TestReleaseOfABuild(t *testing.T) {
+	for build, want := range map[string]string{
+		"v1.2.3": "v1.2.3", "1.2.3": "1.2.3", "1.2.3-rc.1": "1.2.3-rc.1",
+		"dev": "latest", "dev-0123456789ab": "latest", "5966ecb": "latest", "1234567": "latest", "5966ecb-dirty": "latest",
+		"v1.2.3-4-g5966ecb": "latest", "1.2.3-4-g5966ecb-dirty": "latest", "v1.2.3-dirty": "latest",
+	} {
+		if got := releaseOf(build); got != want {
+			t.Errorf("%s: %s, want %s", build, got, want)
+		}
+	}
+}
+
+// TestVersionThatIsAssumed: it is told from one that somebody has named.
+func TestVersionThatIsAssumed(t *testing.T) {
+	app := map[string]string{stack.Platform: "shop:3"}
+	every := map[string]string{stack.Platform: "shop:3", stack.Convex: "r/convex:2", stack.DB: "postgres:17", stack.Proxy: "r/proxy:2"}
+	for name, tt := range map[string]struct {
+		setting, named string
+		images         map[string]string
+		want           string
+	}{
+		"none":         {"", "", app, "latest"},
+		"the setting":  {"1.2.3", "", app, ""},
+		"the flag":     {"", "1.2.3", nil, ""},
+		"each its tag": {"", "", every, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := project.File{Images: tt.images, Services: []string{stack.DB, stack.Convex, stack.Platform, stack.Proxy}}
+			s := &Session{Project: &project.Project{File: file}, Settings: project.Settings{"TALE_VERSION": {Text: tt.setting}}}
+			if got := s.Release(tt.named); got.Assumed != tt.want {
+				t.Errorf("%q, want %q", got.Assumed, tt.want)
+			}
+		})
+	}
+}
