@@ -133,7 +133,7 @@ func (e *examination) checks(wrong, unmade error) []doctor.Check {
 		{Name: "disk", Needs: []string{"engine"}, Fix: "`tale cleanup --dry-run` shows what may go", Run: e.disk},
 		{Name: "memory", Needs: []string{"engine"}, Fix: "two colours and a database run side by side during a deploy: give the host more", Run: e.memory},
 		{Name: ".env", Fix: "`tale init` fills in what is missing; `tale env check` shows what each service gets", Run: func(context.Context) (string, error) { return e.env(wrong) }},
-		{Name: "stack of the files", Needs: []string{".env"}, Fix: "look into tale.json and compose.override.yml", Run: func(context.Context) (string, error) { return "is valid", e.madeOf(unmade) }},
+		{Name: "stack of the files", Needs: []string{".env"}, Fix: "look into .env, tale.json and compose.override.yml", Run: func(context.Context) (string, error) { return "is valid", e.madeOf(unmade) }},
 		{Name: "database server", Needs: []string{".env"}, Fix: "`tale db status` says more", Run: func(ctx context.Context) (string, error) { return db.CheckServer(ctx, e.Project, e.Settings) }},
 		{Name: "images", Needs: []string{"engine", "stack of the files"}, Fix: "build or pull them for the engine's architecture", Run: e.architecture},
 		{Name: "ports", Needs: []string{"engine", "stack of the files"}, Fix: "stop what holds it, or set PUBLISH_HTTP and PUBLISH_HTTPS", Run: e.ports},
@@ -175,7 +175,7 @@ func (e *examination) memory(context.Context) (string, error) {
 }
 
 func (e *examination) architecture(ctx context.Context) (string, error) {
-	here := 0
+	var away []string
 	for service, reference := range e.images {
 		image, there, err := e.Engine.Image(ctx, reference)
 		switch {
@@ -183,11 +183,15 @@ func (e *examination) architecture(ctx context.Context) (string, error) {
 			return "", err
 		case there && image.Arch != e.Info.Arch:
 			return "", fmt.Errorf("%s, of %s, is for %s, and the engine for %s", reference, service, image.Arch, e.Info.Arch)
-		case there:
-			here++
+		case !there:
+			away = append(away, reference)
 		}
 	}
-	return fmt.Sprintf("%d of %d are here, for %s; a deploy pulls the others", here, len(e.images), e.Info.Arch), nil
+	if len(away) == 0 {
+		return "are here, for " + e.Info.Arch, nil
+	}
+	slices.Sort(away)
+	return fmt.Sprintf("%d of %d are here, for %s; a deploy pulls %s", len(e.images)-len(away), len(e.images), e.Info.Arch, strings.Join(away, ", ")), nil
 }
 
 // env reports what is wrong with .env, and one that others may read: it has the keys to all data.

@@ -84,6 +84,18 @@ func TestDoctorOnSecretsThatOthersRead(t *testing.T) {
 	}
 }
 
+// TestDoctorOnImages names those that a deploy would pull.
+func TestDoctorOnImages(t *testing.T) {
+	environ, _, _ := inPlatform(t, "shop-1-platform-green", "shop-1-green", func([]string, string) (string, string, int) { return "", "", 127 })
+	dir := t.TempDir()
+	line.Run(nil, "", "init", dir, "--registry", "r.example").Expect(t, 0, "", "")
+	appendTo(t, filepath.Join(dir, ".env"), "TALE_VERSION=7.7.7\n")
+	out := line.Run(environ, "", "doctor", "--project", dir).Out
+	if !strings.Contains(out, "0 of 6 are here, for amd64; a deploy pulls r.example/tale-convex:7.7.7, ") {
+		t.Errorf("%s", out)
+	}
+}
+
 // Without an engine the files are examined all the same, and it ends as any command without
 // one.
 func TestDoctorWithoutAnEngine(t *testing.T) {
@@ -95,6 +107,7 @@ func TestDoctorWithoutAnEngine(t *testing.T) {
 		want map[string]doctor.Verdict
 	}{
 		{"", map[string]doctor.Verdict{"engine": doctor.Fail, "disk": doctor.Skip, ".env": doctor.OK, "stack of the files": doctor.OK, "ports": doctor.Skip, "name localhost": doctor.OK}},
+		{"PUBLISH_HTTPS=9443\n", map[string]doctor.Verdict{".env": doctor.OK, "stack of the files": doctor.Warn}},
 		{"TLS_MODE=nope\n", map[string]doctor.Verdict{"engine": doctor.Fail, ".env": doctor.Fail, "stack of the files": doctor.Skip}},
 	} {
 		appendTo(t, filepath.Join(dir, ".env"), tt.env)

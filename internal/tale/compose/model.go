@@ -36,7 +36,7 @@ type Options struct {
 
 // Model is all the containers that a project can have.
 type Model struct {
-	Warnings []string // about the override file, ready to be shown
+	Warnings []string // about the override file and settings that are rarely meant, ready to be shown
 
 	project  *project.Project
 	network  string
@@ -153,6 +153,9 @@ func build(o Options, development bool) (*Model, error) {
 	model.volumes = slices.Compact(model.volumes)
 	b.validate(model)
 	model.Warnings = b.warnings
+	if !development { // which has an address of its own
+		model.Warnings = append(model.Warnings, model.doubts()...)
+	}
 	return model, b.problems.Err()
 }
 
