@@ -14,12 +14,14 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/tale-project/tale-runtime/internal/cli/version"
+	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 )
 
 // Main runs the command line of the process and returns its exit code.
 func Main(root *cobra.Command) int {
 	prepare(root)
+	topics(root)
 	err := root.ExecuteContext(context.Background())
 	var logged *loggedError
 	if err != nil && !errors.As(err, &logged) {
@@ -64,11 +66,17 @@ func flagError(command *cobra.Command, err error) error {
 	wants := map[string]string{
 		"duration": "a time with its unit, such as 30s, 5m or 1h30m", "int": "a whole number", "uint": "a whole number, 0 or more", "bool": "true or false",
 	}
+	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		err = unknownFlag(command, unknown)
+	}
 	if missing, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
 		err = fmt.Errorf("--%s has no value behind it", missing.GetFlag().Name)
 	}
 	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 		name, wanted := invalid.GetFlag().Name, wants[invalid.GetFlag().Value.Type()]
+		if invalid.GetFlag().Value.Type() == "stringToString" {
+			wanted, _ = pflag.UnquoteUsage(invalid.GetFlag()) // NAME=VALUE
+		}
 		switch {
 		case invalid.GetValue() == "":
 			err = emptyFlag(name)
@@ -92,7 +100,41 @@ func noArgs(command *cobra.Command, args []string) error {
 			names = append(names, sub.Name())
 		}
 	}
-	return exit.Errorf(exit.Usage, "unknown command %q; the commands are: %s; see '%s --help'", args[0], strings.Join(names, ", "), command.CommandPath())
+	return exit.Errorf(exit.Usage, "unknown command %q%s; the commands are: %s; see '%s --help'", args[0], meant(config.Nearest(args[0], names)), strings.Join(names, ", "), command.CommandPath())
+}
+
+// unknownFlag names the flag that is probably meant.
+func unknownFlag(command *cobra.Command, err *pflag.NotExistError) error {
+	var known []string
+	command.Flags().VisitAll(func(flag *pflag.Flag) { known = append(known, flag.Name) })
+	nearest := config.Nearest(err.GetSpecifiedName(), known)
+	if nearest == "" || err.GetSpecifiedShortnames() != "" {
+		return err
+	}
+	return fmt.Errorf("%w%s", err, meant("--"+nearest))
+}
+
+func meant(name string) string {
+	if name == "" {
+		return ""
+	}
+	return " (is " + name + " meant?)"
+}
+
+// topics has help say so, with its exit code, of a command that there is not.
+func topics(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	help, _, err := root.Find([]string{"help"})
+	if err != nil || help == root {
+		return
+	}
+	help.Args = func(_ *cobra.Command, args []string) error {
+		topic, rest, err := root.Find(args)
+		if err == nil && (len(rest) == 0 || !topic.HasAvailableSubCommands()) {
+			return nil
+		}
+		return noArgs(topic, append(rest, args...))
+	}
 }
 
 // usageArgs says how a command is called, in place of the library's words. The arguments
@@ -103,6 +145,9 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 			return nil
 		}
 		call, _, _ := strings.Cut(command.UseLine(), " [flags]")
+		if len(command.ValidArgs) > 0 && len(args) == 1 {
+			return exit.Errorf(exit.Usage, "%s takes one of %s; see '%[1]s --help'", command.CommandPath(), strings.Join(command.ValidArgs, ", "))
+		}
 		return exit.Errorf(exit.Usage, "%s is called as '%s', and not with %d arguments; see '%[1]s --help'", command.CommandPath(), call, len(args))
 	}
 }

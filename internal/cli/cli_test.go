@@ -16,13 +16,14 @@ func run(t *testing.T, runErr error, args ...string) (code int, out string) {
 	t.Helper()
 	root := &cobra.Command{Use: "tool", RunE: func(*cobra.Command, []string) error { return runErr }}
 	root.PersistentPreRunE = cli.CheckValues
-	root.AddCommand(cli.VersionCommand("tool"), &cobra.Command{Use: "one X", Args: cobra.ExactArgs(1), RunE: root.RunE})
+	root.AddCommand(cli.VersionCommand("tool"), cli.CompletionCommand("tool"), &cobra.Command{Use: "one X", Args: cobra.ExactArgs(1), RunE: root.RunE})
 	root.Flags().Duration("wait", 0, "")
 	root.Flags().Uint("keep", 1, "")
 	root.Flags().Bool("all", false, "")
 	root.Flags().String("name", "", "")
 	root.Flags().StringSlice("list", nil, "")
 	root.Flags().StringArray("array", nil, "")
+	root.Flags().StringToString("pair", nil, "`A=B`")
 	root.PersistentFlags().String("on", "x", "")
 	cli.FileVar(root.Flags(), new(string), "file", "")
 	var buf bytes.Buffer
@@ -41,12 +42,19 @@ func TestExitCodesAndMessages(t *testing.T) {
 		out  string
 	}{
 		"default command":   {nil, nil, 0, ""},
-		"unknown command":   {nil, []string{"nope"}, exit.Usage, "unknown command \"nope\"; the commands are: one, version"},
+		"unknown command":   {nil, []string{"nope"}, exit.Usage, "unknown command \"nope\"; the commands are: completion, one, version"},
+		"misspelt command":  {nil, []string{"versoin"}, exit.Usage, "unknown command \"versoin\" (is version meant?); the commands are: completion, one, version"},
+		"misspelt flag":     {nil, []string{"--naem", "x"}, exit.Usage, "unknown flag: --naem (is --name meant?); see"},
+		"help of nothing":   {nil, []string{"help", "nope"}, exit.Usage, "unknown command \"nope\"; the commands are: completion, one, version"},
+		"help of a command": {nil, []string{"help", "one"}, 0, "Usage:"},
+		"help of all":       {nil, []string{"help"}, 0, "Usage:"},
 		"unknown flag":      {nil, []string{"--nope"}, exit.Usage, "unknown flag: --nope"},
 		"flag of command":   {nil, []string{"version", "--nope"}, exit.Usage, "see 'tool version --help'"},
 		"needless args":     {nil, []string{"version", "x"}, exit.Usage, "takes no arguments"},
 		"too few args":      {nil, []string{"one"}, exit.Usage, "tool: tool one is called as 'tool one X', and not with 0 arguments; see 'tool one --help'\n"},
 		"too many args":     {nil, []string{"one", "a", "b c"}, exit.Usage, "is called as 'tool one X', and not with 2 arguments"},
+		"none of the few":   {nil, []string{"completion", "tcsh"}, exit.Usage, "tool completion takes one of bash, zsh, fish; see"},
+		"no pair":           {nil, []string{"--pair", "x"}, exit.Usage, "--pair is A=B, not \"x\"; see"},
 		"empty arg":         {nil, []string{"one", ""}, exit.Usage, "an argument is empty"},
 		"empty flag":        {nil, []string{"--name="}, exit.Usage, "--name is empty: give it a value, or leave it out; see 'tool --help'\n"},
 		"empty flag of all": {nil, []string{"one", "a", "--on", ""}, exit.Usage, "--on is empty"},

@@ -23,6 +23,7 @@ type Site struct {
 	Visitor *site.Visitor
 	TLSMode string   // of the proxy, if it is known here
 	Backend []string // checks that must pass before those that go through to the backend
+	NoLogin bool     // the app's functions are known to verify no sessions
 }
 
 // Checks returns the checks of the site.
@@ -80,8 +81,12 @@ func Resolves(name, host, fix string) Check {
 // unresolved returns why a name has no address. A name server that is away says nothing
 // about the name.
 func unresolved(err error, host string) error {
+	dns, ok := errors.AsType[*net.DNSError](err)
+	if ok && dns.IsNotFound {
+		return fmt.Errorf("cannot resolve %s: there is no such name", host)
+	}
 	said := fmt.Errorf("cannot resolve %s: %s", host, health.Reason(err))
-	if dns, ok := errors.AsType[*net.DNSError](err); ok && !dns.IsNotFound {
+	if ok {
 		return WithFix(said, "have the name servers answer that this container asks ("+place.Here().NameServers()+")")
 	}
 	return said
@@ -164,6 +169,9 @@ func (s Site) certificate(ctx context.Context) (string, error) {
 
 // discovery cannot see from outside whether the app has a login, so it only warns.
 func (s Site) discovery(ctx context.Context) (string, error) {
+	if s.NoLogin {
+		return "", Skipped("the app has no convex/auth.config.ts: its functions verify no sessions")
+	}
 	found, err := s.Visitor.Discovery(ctx)
 	switch {
 	case err != nil:

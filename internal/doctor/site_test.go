@@ -87,6 +87,20 @@ func TestSiteWithFaults(t *testing.T) {
 	}
 }
 
+// Without what verifies sessions nothing has to be discovered.
+func TestSiteWithoutALogin(t *testing.T) {
+	server := httptest.NewServer(&sitetest.Site{})
+	t.Cleanup(server.Close)
+	visitor := site.New(site.Options{URL: server.URL, Blind: true})
+	t.Cleanup(visitor.Close)
+	findings, _ := doctor.Examine(t.Context(), doctor.Site{Visitor: visitor, NoLogin: true}.Checks())
+	for _, f := range findings {
+		if f.Name == "auth discovery" && (f.Verdict != doctor.Skip || !strings.Contains(f.Detail, "auth.config.ts")) {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
 // A port that only the host publishes is refused inside: the proxy is asked on its own.
 func TestSiteWithAPublishedPort(t *testing.T) {
 	server := httptest.NewServer(&sitetest.Site{})

@@ -20,6 +20,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/push/envsync"
+	"github.com/tale-project/tale-runtime/internal/push/requestfile"
 	"github.com/tale-project/tale-runtime/internal/site"
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
@@ -42,11 +43,22 @@ func doctorCommand(e entrypoint.Entrypoint) *cobra.Command {
 			return nil, err
 		}
 		settings := s.settings
-		public := doctor.Site{Visitor: visitor(settings), TLSMode: settings.Pushed.Site.TLSMode, Backend: []string{backendAnswers}}
+		public := doctor.Site{Visitor: visitor(settings), TLSMode: settings.Pushed.Site.TLSMode, Backend: []string{backendAnswers}, NoLogin: withoutLogin(settings.Deploy.PushRequest)}
 		return slices.Concat(s.backendChecks(), public.Checks(), extraSiteChecks(settings), hostChecks(settings), []doctor.Check{s.convexCLI()}), nil
 	})
 	command.Example = "  docker compose exec platform platform-entrypoint doctor"
 	return cli.Manual{Reads: cli.Reading(Settings{})}.For(command)
+}
+
+// withoutLogin reports whether an app's push request, where it has one, has no configuration
+// of logins.
+func withoutLogin(file string) bool {
+	request, err := requestfile.Open(file)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = request.Close() }()
+	return !slices.ContainsFunc(request.Index.Modules, func(m requestfile.Module) bool { return m.Component == "" && m.Path == "auth.config.js" })
 }
 
 // visitor asks the public site from inside the container, as functions do.

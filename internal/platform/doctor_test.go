@@ -6,12 +6,14 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/convexsim"
 	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
 	"github.com/tale-project/tale-runtime/internal/doctor"
+	"github.com/tale-project/tale-runtime/internal/push/pushtest"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -162,5 +164,23 @@ func TestDoctorSaysWhereFilesAre(t *testing.T) {
 				t.Errorf("%q, %v", detail, err)
 			}
 		})
+	}
+}
+
+// Whether the functions verify sessions is known of a push request alone.
+func TestWithoutLogin(t *testing.T) {
+	with := pushtest.NewRequest()
+	without := with.With(func(r *pushtest.Request) { r.AppDefinition.ChangedModules = r.AppDefinition.ChangedModules[:2] })
+	for name, tt := range map[string]struct {
+		file string
+		want bool
+	}{
+		"a login":    {with.Write(t), false},
+		"none":       {without.Write(t), true},
+		"no request": {filepath.Join(t.TempDir(), "none.json"), false},
+	} {
+		if got := withoutLogin(tt.file); got != tt.want {
+			t.Errorf("%s: %t", name, got)
+		}
 	}
 }

@@ -120,7 +120,7 @@ func TestFromInitToCheck(t *testing.T) {
 	if all := r.Out + r.Err + check.Out; strings.Contains(all, "hunter2") || strings.Contains(all, secret) {
 		t.Errorf("a secret is shown: %s", all)
 	}
-	line.Run(nil, "", "env", "check", "web", "--project", dir).Expect(t, exit.Usage, "", `no service "web"`)
+	line.Run(nil, "", "env", "check", "web", "--project", dir).Expect(t, exit.Usage, "", `no service "web"; those of the project are `)
 	line.Run(nil, "", "config", "show", "--project", dir).Expect(t, 0, "folder    "+dir+"\n", "")
 	line.Run(nil, "", "config", "show", "--json", "--project", dir).Expect(t, 0, `"id": "shop-`, "")
 	appendTo(t, filepath.Join(dir, ".env"), "TLS_MODE=nope\nA B\n")

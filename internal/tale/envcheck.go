@@ -80,8 +80,9 @@ type givenValue struct {
 }
 
 func environments(model *compose.Model, settings project.Settings, only []string) (map[string]map[string]givenValue, error) {
-	given := map[string]map[string]givenValue{}
+	given, every := map[string]map[string]givenValue{}, map[string]bool{}
 	for _, service := range append(model.Services(""), model.Services(stack.Blue)...) {
+		every[service.Name] = true
 		if len(only) > 0 && !slices.Contains(only, service.Name) {
 			continue
 		}
@@ -92,7 +93,7 @@ func environments(model *compose.Model, settings project.Settings, only []string
 	}
 	for _, name := range only {
 		if given[name] == nil {
-			return nil, exit.Errorf(exit.Usage, "the project has no service %q", name)
+			return nil, exit.Errorf(exit.Usage, "there is no service %q; those of the project are %s", name, strings.Join(slices.Sorted(maps.Keys(every)), ", "))
 		}
 	}
 	return given, nil

@@ -170,7 +170,11 @@ func (p *Progress) Failed(err error) error {
 		return cli.Logged(err)
 	}
 	p.live.end()
-	p.print(wording(err))
+	said := wording(err)
+	if _, began := errors.AsType[*rollout.FailedError](err); !began {
+		said = "tale: " + said // as without progress
+	}
+	p.print(said)
 	return cli.Logged(err)
 }
 

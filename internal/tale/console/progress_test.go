@@ -66,3 +66,12 @@ func TestQuotedIsWhatAShellReads(t *testing.T) {
 		t.Error(plain)
 	}
 }
+
+// TestWhatFailedBeforeAnythingBegan is told as by commands without progress.
+func TestWhatFailedBeforeAnythingBegan(t *testing.T) {
+	var talk bytes.Buffer
+	p := console.NewProgress(console.Options{Data: io.Discard, Talk: &talk})
+	if err := p.Failed(errors.New("refused")); err == nil || talk.String() != "tale: refused\n" {
+		t.Errorf("%v, %q", err, talk.String())
+	}
+}

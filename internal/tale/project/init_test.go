@@ -197,6 +197,7 @@ func TestInitReplacesNothingUnasked(t *testing.T) {
 		{map[string]string{"BASE_PATH": "/x"}, false, "", map[string]string{"BASE_PATH": "/x", "HOST": "a.example"}},
 		{map[string]string{"POSTGRES_URL": "postgresql://u:p@other"}, true, "never replaces a secret", nil},
 		{map[string]string{"POSTGRES_URL": secret, stack.Registry: "r.example/x"}, false, "", map[string]string{stack.Registry: "r.example/x", "DB_PASSWORD": ""}},
+		{map[string]string{stack.Version: "1.2.3"}, false, "", map[string]string{stack.Version: "1.2.3"}},
 	} {
 		dir := folder(t, nil)
 		made(t, Options{Dir: dir, Settings: base})
@@ -279,6 +280,14 @@ func TestInitRefuses(t *testing.T) {
 		if entries, _ := os.ReadDir(tt.o.Dir); len(entries) != 0 {
 			t.Errorf("%+v: %v was written", tt.o, entries)
 		}
+	}
+}
+
+// TestInitTellsOfAHostOnce: not of the address that it would make.
+func TestInitTellsOfAHostOnce(t *testing.T) {
+	_, err := Init(Options{Dir: folder(t, nil), Settings: map[string]string{"HOST": "https://a.example"}})
+	if err == nil || !strings.Contains(err.Error(), "HOST (--host)") || strings.Contains(err.Error(), "SITE_URL") {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -59,7 +59,7 @@ func (o Options) env(p *Project) (envChange, error) {
 		settings[v.name] = Value{v.value, FromFile}
 		e.added = append(e.added, v.name)
 	}
-	if problems := p.check(settings, o.where(&text)); len(problems) > 0 {
+	if problems := o.causes(p.check(settings, o.where(&text))); len(problems) > 0 {
 		return e, problems
 	}
 	e.after = text.with(wanted)
@@ -69,6 +69,15 @@ func (o Options) env(p *Project) (envChange, error) {
 		e.after = envHead + e.after
 	}
 	return e, nil
+}
+
+// causes leaves out what is wrong with an address that was made of a wrong --host.
+func (o Options) causes(problems config.Problems) config.Problems {
+	host := o.Settings["HOST"]
+	if o.Settings["SITE_URL"] != "" || host == "" || len(config.CheckHost("", host)) == 0 {
+		return problems
+	}
+	return slices.DeleteFunc(problems, func(p config.Problem) bool { return p.Variable == "SITE_URL" })
 }
 
 // where says by which flag, or on which line, a variable is set.
@@ -88,7 +97,7 @@ func (o Options) where(text *envText) func(name string) string {
 // flags are the flags of tale init by the variables that they set.
 var flags = map[string]string{
 	"HOST": "--host", "SITE_URL": "--site-url", "TLS_MODE": "--tls", "TLS_EMAIL": "--tls-email", "BASE_PATH": "--base-path",
-	"POSTGRES_URL": "--database-url", stack.Registry: "--registry",
+	"POSTGRES_URL": "--database-url", stack.Registry: "--registry", stack.Version: "--release",
 }
 
 // wanted returns the variables that get a value: those that were asked for, and those
@@ -105,6 +114,7 @@ func (o Options) wanted(have map[string]string) ([]variable, error) {
 		{"TLS_MODE", cmp.Or(asked["TLS_MODE"], stack.TLSSelfSigned), "selfsigned, letsencrypt, or external behind a TLS terminator of your own."},
 		{"TLS_EMAIL", asked["TLS_EMAIL"], ""},
 		{stack.Registry, asked[stack.Registry], "Where the images are."},
+		{stack.Version, asked[stack.Version], "The version of the images that tale.json does not name."},
 		{"POSTGRES_URL", asked["POSTGRES_URL"], ""},
 	}
 	var wanted []variable

@@ -22,15 +22,12 @@ func (f *File) misspelt() (problems config.Problems) {
 }
 
 // meant returns the member whose name is almost that, "" if there is none.
-func (f *File) meant(name string) (nearest string) {
-	least := len(name)
+func (f *File) meant(name string) string {
+	var members []string
 	for _, member := range f.members() {
-		d := distance(strings.ToLower(name), strings.ToLower(member.name))
-		if d <= max(1, len(member.name)/3) && d < least {
-			nearest, least = member.name, d
-		}
+		members = append(members, member.name)
 	}
-	return nearest
+	return config.Nearest(name, members)
 }
 
 // warnings names the members that nothing here reads. They may be of another version.
@@ -55,34 +52,10 @@ func (s Settings) misspelt(text envText) (warnings []string) {
 		if line == 0 || slices.Contains(known, strings.TrimSuffix(name, "_FILE")) {
 			continue
 		}
-		meant := slices.MinFunc(known, func(a, b string) int { return distance(name, a) - distance(name, b) })
-		if s[meant].From == "" && len(name) > 3*mostSlips && distance(name, meant) <= mostSlips {
+		meant := slices.MinFunc(known, func(a, b string) int { return config.Distance(name, a) - config.Distance(name, b) })
+		if s[meant].From == "" && len(name) > 3*mostSlips && config.Distance(name, meant) <= mostSlips {
 			warnings = append(warnings, fmt.Sprintf("%s, line %d: %s is none of the stack's settings: is %s meant?", EnvName, line, name, meant))
 		}
 	}
 	return warnings
-}
-
-// distance returns how many letters have to be put in, left out, replaced or swapped with
-// the next to make one word of the other.
-func distance(a, b string) int {
-	rows := make([][]int, len(a)+1)
-	for i := range rows {
-		rows[i] = make([]int, len(b)+1)
-		for j := range rows[i] {
-			if i == 0 || j == 0 {
-				rows[i][j] = i + j
-				continue
-			}
-			replaced := rows[i-1][j-1]
-			if a[i-1] != b[j-1] {
-				replaced++
-			}
-			rows[i][j] = min(replaced, 1+rows[i-1][j], 1+rows[i][j-1])
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				rows[i][j] = min(rows[i][j], 1+rows[i-2][j-2])
-			}
-		}
-	}
-	return rows[len(a)][len(b)]
 }
