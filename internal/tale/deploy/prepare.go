@@ -59,7 +59,8 @@ func (d *deployment) prepare(ctx context.Context) (err error) {
 		notes = d.moving(ctx)
 	}
 	d.plan = rollout.NewPlan(d.state, d.target)
-	d.plan.Notes = append(d.plan.Notes, notes...)
+	lost := d.lost()
+	d.plan.Notes, d.plan.Consent = slices.Concat(d.plan.Notes, notes, lost), append(d.plan.Consent, lost...)
 	if err := d.migrations(ctx); err != nil {
 		return err
 	}

@@ -1,0 +1,41 @@
+package deploy
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/project"
+)
+
+// lost returns what to agree to before volumes are made, and empty, that the last release
+// had its data in: they were removed since, and not by tale reset.
+func (d *deployment) lost() (reasons []string) {
+	entries, err := d.Project.History()
+	if err != nil {
+		return nil // without one nothing is known of what there was
+	}
+	last := lastData(entries)
+	for _, of := range []struct{ service, volume string }{{stack.DB, "db-data"}, {stack.Convex, stack.ConvexData}} {
+		name := d.Project.File.ID + "_" + of.volume
+		if _, ran := last[of.service]; ran && slices.Contains(d.plan.Volumes, name) {
+			reasons = append(reasons, "the volume "+name+", in which the last release had its data, is gone, and is made anew and empty (tale restore brings back a backup)")
+		}
+	}
+	return reasons
+}
+
+// lastData returns what the last release ran, nothing where its data were removed by tale.
+func lastData(entries []project.Entry) (images map[string]project.Image) {
+	for _, e := range entries {
+		words := strings.Fields(e.Command)
+		switch {
+		case e.Result != project.Done:
+		case slices.Contains(words, "reset") && slices.Contains(words, "--volumes"):
+			images = nil
+		case len(e.Images) > 0:
+			images = e.Images
+		}
+	}
+	return images
+}
