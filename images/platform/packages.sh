@@ -82,7 +82,7 @@ keep() {
     again
   fi
   mkdir "$1"
-  files | sort -u | xargs -d '\n' cp -a --parents -t "$1"
+  files | sed 's,^\./,,' | sort -u | xargs -d '\n' cp -a --parents -t "$1"
   find "$1" -path '*/node_modules/*' -type d -empty -delete
 }
 

@@ -25,7 +25,7 @@ func (a *App) Agree(command *cobra.Command, reasons []string) error {
 	}
 	p := a.Prompter(command)
 	if !p.Terminal() {
-		return exit.Errorf(exit.Usage, "there is no terminal to ask on whether to go on although %s: say so with --yes", strings.Join(reasons, "; "))
+		return exit.Errorf(exit.Usage, "cannot ask for consent without a terminal: %s; agree with --yes", strings.Join(reasons, "; "))
 	}
 	for _, reason := range reasons {
 		command.PrintErrf("  %s\n", reason)

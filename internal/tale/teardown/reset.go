@@ -108,5 +108,5 @@ func (a *app) agreeToReset(command *cobra.Command, o resetOptions, plan tidy.Pla
 	if o.force {
 		return nil
 	}
-	return a.Agree(command, []string{english.Plural(len(plan.Remove), "container", "") + " would be removed, and the site is down until the next deploy (--force does not ask)"})
+	return a.Agree(command, []string{english.Plural(len(plan.Remove), "container", "") + " would be removed, and the site is down until the next deploy"})
 }

@@ -80,7 +80,7 @@ tale_migrates() {
   legacy_stack
   before=$(legacy_listing tale_platform-data)
   tale_must 64 deploy
-  must "$said" '3 migrations are applied, .* stop for about .*: tale-blue-platform-blue-1, tale-db-1, tale-proxy-1: say so with --yes'
+  must "$said" '3 migrations are applied, .* stop for about .*: tale-blue-platform-blue-1, tale-db-1, tale-proxy-1; agree with --yes'
   tale_must 10 deploy --dry-run
   must "$said" "copies tale_platform-data to ${tale_id}_platform-data"
   legacy_serves
