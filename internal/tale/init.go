@@ -39,7 +39,7 @@ REGISTRY/tale-SERVICE:VERSION, but for those that --image names. An app of your 
 Exit codes: 0 done, or complete already; 1 a file cannot be written; 64 usage, or a
 folder within another project; 78 a value that the stack refuses, or a broken file.`,
 		Example: `  tale init --host example.com --tls letsencrypt --tls-email admin@example.com
-  tale init shop --image platform=r.example.com/my-shop:1.4.0 --registry r.example.com --release 1.0.0
+  tale init shop --image platform=r.example.com/shop:1.4.0 --registry r.example.com --release 1.0.0
   echo "$URL" | tale init --database-url -
   tale init --site-url https://localhost:8443 --force`,
 		Args: cobra.MaximumNArgs(1),
