@@ -3,6 +3,8 @@ package postgres
 import (
 	"errors"
 	"fmt"
+	"net"
+	"slices"
 	"strconv"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -50,6 +52,11 @@ func (l Login) classify(err error) *loginError {
 	failed := l.verdict(l.explain(err))
 	if why, fix := l.particular(err); why != "" {
 		failed.Why, failed.Fix = why, fix
+	}
+	// A name server may keep the address of another container, as Docker's after a crash.
+	operation, asked := errors.AsType[*net.OpError](err)
+	if host := l.Server.URL.Hostname(); asked && operation.Addr != nil && net.ParseIP(host) == nil && slices.Contains([]cause{causeRefused, causeTimeout}, failed.Cause) {
+		failed.Why += "; " + host + " is " + operation.Addr.String() + " here"
 	}
 	return failed
 }

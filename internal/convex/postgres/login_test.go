@@ -143,6 +143,18 @@ func TestNetworkFailures(t *testing.T) {
 	}
 }
 
+// A name that leads somewhere else is seen by its address.
+func TestTheAddressOfAName(t *testing.T) {
+	_, port, _ := net.SplitHostPort(testkit.FreeAddress(t))
+	for host, want := range map[string]string{"localhost": "of it; localhost is ", "127.0.0.1": ""} {
+		login := Login{Server: stack.Postgres{URL: &url.URL{Scheme: "postgresql", User: url.User("tale"), Host: net.JoinHostPort(host, port)}, Mode: stack.SSLPrefer}, Database: "d"}
+		_, err := login.Try(t.Context())
+		if failed := new(loginError); !errors.As(err, &failed) || !strings.Contains(failed.Why, want) || strings.Contains(failed.Why, ":"+port+" here") != (want != "") {
+			t.Errorf("%s: %+v", host, failed)
+		}
+	}
+}
+
 func TestThatIsSomethingElse(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

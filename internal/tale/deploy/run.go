@@ -256,7 +256,7 @@ func (d *deployment) carryOut(ctx context.Context) error {
 // begin notes what is under way.
 func (d *deployment) begin() error {
 	if err := d.Project.Begin(d.entry()); err != nil {
-		return exit.Errorf(exit.Failure, "nothing was changed, since what is under way cannot be noted in the project's folder: %w; tale keeps its state there, so make room or give this user the right to write", err)
+		return exit.Errorf(exit.Code(err), "nothing was changed, since what is under way cannot be noted in the project's folder: %w; tale keeps its state there, so make room or give this user the right to write", err)
 	}
 	return nil
 }
