@@ -57,6 +57,15 @@ func (s *Server) Pause(name string) {
 	}
 }
 
+// Sicken lets a running container fail its health check for good.
+func (s *Server) Sicken(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b, err := s.find(name); err == nil && b.State.Health != nil {
+		b.life.Healthy, b.State.Health.Status = -1, container.Unhealthy
+	}
+}
+
 func (s *Server) start(b *box) error {
 	if b.State.Running && !b.State.Restarting {
 		return nil

@@ -57,11 +57,16 @@ func TestConditions(t *testing.T) {
 			s.Die(id+"-platform-green", 0, false)
 			answerOf(s, `{"available": false, "upstreams": []}`)
 		}, status.Down, "platform is exited", ""},
-		"proxy ended":     {func(s *enginetest.Server) { s.Die(id+"-proxy", 1, false) }, status.Down, "proxy is exited", "exit code 1"},
-		"platform paused": {func(s *enginetest.Server) { s.Pause(id + "-platform-green") }, status.Down, "platform is paused", ""},
-		"convex paused":   {func(s *enginetest.Server) { s.Pause(id + "-convex") }, status.Degraded, "convex is paused", ""},
-		"nobody offered":  {func(s *enginetest.Server) { answerOf(s, `{"available": false, "upstreams": []}`) }, status.Down, "the proxy has no web application to send visitors to", ""},
-		"proxy is mute":   {func(s *enginetest.Server) { answerOf(s, "no JSON") }, status.Up, "", ""},
+		"proxy ended": {func(s *enginetest.Server) { s.Die(id+"-proxy", 1, false) }, status.Down, "proxy is exited", "exit code 1"},
+		"proxy is mute, and platform sick": {func(s *enginetest.Server) {
+			answerOf(s, "no JSON")
+			s.Sicken(id + "-platform-green")
+		}, status.Down, "nothing that serves visitors is known to be well", ""},
+		"platform sick, and offered": {func(s *enginetest.Server) { s.Sicken(id + "-platform-green") }, status.Degraded, "platform is unhealthy", ""},
+		"platform paused":            {func(s *enginetest.Server) { s.Pause(id + "-platform-green") }, status.Down, "platform is paused", ""},
+		"convex paused":              {func(s *enginetest.Server) { s.Pause(id + "-convex") }, status.Degraded, "convex is paused", ""},
+		"nobody offered":             {func(s *enginetest.Server) { answerOf(s, `{"available": false, "upstreams": []}`) }, status.Down, "the proxy has no web application to send visitors to", ""},
+		"proxy is mute":              {func(s *enginetest.Server) { answerOf(s, "no JSON") }, status.Up, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, source := running(t)
