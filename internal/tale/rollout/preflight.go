@@ -250,7 +250,25 @@ func (p *preflight) ports(ctx context.Context) {
 	if !p.info.Local {
 		return
 	}
+	first := unprivilegedFrom()
+	lowest := slices.MinFunc(append(slices.Clone(service.Ports), engine.Port{Public: first}), func(a, b engine.Port) int { return a.Public - b.Public }).Public
+	if p.info.Rootless && lowest < first {
+		p.note("the engine is rootless, and such a one may not have port %d unless its host allows it: sudo sysctl net.ipv4.ip_unprivileged_port_start=%[1]d; or set PUBLISH_HTTP and PUBLISH_HTTPS", lowest)
+	}
 	for _, port := range p.foreignPorts(ctx, service.Ports) {
 		p.refuse(exit.Config, "port %d, which the proxy publishes, %s", port, Taken(ctx, p.engine, port))
 	}
+}
+
+// unprivilegedFrom returns the first port that a user other than root may have, 0 where
+// that is not known.
+func unprivilegedFrom() (port int) {
+	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+	if err == nil {
+		_, err = fmt.Sscan(string(text), &port)
+	}
+	if err != nil {
+		return 0
+	}
+	return port
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -139,6 +140,31 @@ func TestABusyHostIsNoReasonToRefuse(t *testing.T) {
 	err = rollout.Preflight(t.Context(), docker, model, rollout.State{}, &plan, true)
 	if err != nil || !strings.Contains(strings.Join(plan.Notes, " "), "compose plugin has not told") {
 		t.Errorf("notes %q, error %v", plan.Notes, err)
+	}
+}
+
+// TestPortsOfARootlessEngine: one that it may not have on this machine is named.
+func TestPortsOfARootlessEngine(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rootless := range []bool{true, false} {
+		h := newHostWith(t, func(h *host) {
+			if rootless {
+				h.Info.SecurityOptions = []string{"name=rootless"}
+			}
+		})
+		plan, model := h.plan("1.0.0", rollout.Scope{})
+		_ = rollout.Preflight(t.Context(), h.engine, model, rollout.State{}, &plan, true) // the ports may be another's here
+		if said := strings.Contains(strings.Join(plan.Notes, " "), "ip_unprivileged_port_start="); said != (rootless && first > 1) {
+			t.Errorf("rootless %v, ports from %d: notes %q", rootless, first, plan.Notes)
+		}
 	}
 }
 
