@@ -93,7 +93,10 @@ func New(t testing.TB) *Server {
 		close(stop)
 		_ = server.Close()
 		<-done
-		_ = os.RemoveAll(folder)
+		locks, _ := filepath.Glob(filepath.Join(os.TempDir(), "tale-FAKE-"+filepath.Base(folder)+"-*.lock")) // the pattern is well formed
+		for _, left := range append(locks, folder) {
+			_ = os.RemoveAll(left)
+		}
 	})
 	return s
 }
