@@ -28,7 +28,9 @@ func TestWhatIsSaidOfAWebServer(t *testing.T) {
 		"wrong folder": {[]string{"WEB_COMMAND=/bin/true", "CONVEX_APP_DIR=/nowhere"}, exit.NotFound,
 			[]string{"the working directory /nowhere is not there"}},
 		"not executable": {[]string{"WEB_COMMAND=/etc/passwd"}, exit.NotExecutable,
-			[]string{"/etc/passwd (WEB_COMMAND) is there and cannot be executed"}},
+			[]string{"/etc/passwd (WEB_COMMAND) is there and cannot be executed: it has no permission to be executed (mode 0644)", "fix      chmod +x /etc/passwd in the image"}},
+		"a folder": {[]string{"WEB_COMMAND=/etc"}, exit.NotExecutable,
+			[]string{"/etc (WEB_COMMAND) is there and cannot be executed: it is a folder"}},
 		"limits that contradict": {[]string{"CONVEX_DEPLOY_MAX=1m"}, exit.Config,
 			[]string{"CONVEX_DEPLOY_MAX 1m0s is less than CONVEX_DEPLOY_TIMEOUT (5m0s)"}},
 	} {

@@ -67,10 +67,10 @@ func executable(path string) error {
 	case err != nil:
 		return exit.With(exit.NotExecutable, err)
 	case info.IsDir():
-		return exit.Errorf(exit.NotExecutable, "%s: is a folder", path)
+		return exit.With(exit.NotExecutable, &refusedError{path, fmt.Errorf("%s: is a folder", path)})
 	}
 	if err := unix.Faccessat(unix.AT_FDCWD, path, unix.X_OK, unix.AT_EACCESS); err != nil {
-		return exit.Errorf(exit.NotExecutable, "%s: %w (mode %04o)", path, err, info.Mode().Perm())
+		return exit.With(exit.NotExecutable, &refusedError{path, fmt.Errorf("%s: %w (mode %04o)", path, err, info.Mode().Perm())})
 	}
 	return nil
 }
@@ -85,7 +85,7 @@ func startError(path, dir string, err error) error {
 		return exit.Errorf(exit.Unavailable, "%s: the machine or the container has no room for another process: %w", path, err)
 	}
 	if !errors.Is(err, os.ErrNotExist) {
-		return exit.Errorf(exit.NotExecutable, "%s: %w", path, err)
+		return exit.With(exit.NotExecutable, &refusedError{inDir(path, dir), fmt.Errorf("%s: %w", path, err)})
 	}
 	// execve answers "no such file" for a missing interpreter or loader too.
 	if info, missing := os.Stat(dir); dir != "" && (missing != nil || !info.IsDir()) {
@@ -95,6 +95,22 @@ func startError(path, dir string, err error) error {
 		return exit.With(exit.NotFound, &interpreterError{path, err})
 	}
 	return exit.Errorf(exit.NotFound, "%s: %w", path, err)
+}
+
+// refusedError is a file that is there and is not executed.
+type refusedError struct {
+	path string
+	error
+}
+
+func (e *refusedError) Unwrap() error { return e.error }
+
+// Refused returns the file that err says is there and not executed, "" for none.
+func Refused(err error) string {
+	if refused, is := errors.AsType[*refusedError](err); is {
+		return refused.path
+	}
+	return ""
 }
 
 // interpreterError is a file that is there, and what it says to be run by is not.

@@ -19,6 +19,7 @@ func (c *Child) Stop(ctx context.Context) Status {
 }
 
 func (c *Child) walkStop(ctx context.Context) {
+	began := time.Now()
 	c.beginStop()
 	escalation := escalationOf(ctx)
 	seen := escalation.seen()
@@ -38,7 +39,7 @@ func (c *Child) walkStop(ctx context.Context) {
 			return
 		}
 	}
-	c.kill()
+	c.kill(time.Since(began))
 }
 
 func (c *Child) beginStop() {
@@ -66,9 +67,9 @@ func (c *Child) stopSignal(sig syscall.Signal) {
 	}
 }
 
-func (c *Child) kill() {
+func (c *Child) kill(took time.Duration) {
 	if len(c.steps) > 0 {
-		c.log.Warn("killing a process that did not stop", "process", c.name, "pid", c.pid)
+		c.log.Warn("killing a process that did not stop", "process", c.name, "pid", c.pid, "after", took)
 	}
 	_ = c.Signal(unix.SIGKILL)
 	if !c.awaitGroup(killDelay) {

@@ -2,10 +2,8 @@ package postgres
 
 import (
 	"testing"
-	"time"
 
 	"github.com/tale-project/tale-runtime/internal/convex/postgres/postgrestest"
-	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
@@ -21,14 +19,5 @@ func TestSharesConnections(t *testing.T) {
 		if loginTo(server, stack.SSLPrefer, "").SharesConnections(t.Context()) {
 			t.Error("a pooler is seen where nothing is known")
 		}
-	}
-}
-
-func TestARealServerSharesNoConnections(t *testing.T) {
-	login := startRealPostgres(t)
-	_, _ = login.WaitReady(t.Context(), logging.Discard(), login.Wait(time.Minute)) // there is no database yet
-	createDatabase(t, login)
-	if login.SharesConnections(t.Context()) {
-		t.Error("a pooler is seen where there is none")
 	}
 }

@@ -40,6 +40,9 @@ func TestRealPostgres(t *testing.T) {
 	if err != nil || facts.TLS || facts.Version == "" {
 		t.Errorf("%+v, %v", facts, err)
 	}
+	if login.SharesConnections(t.Context()) {
+		t.Error("a pooler is seen where there is none")
+	}
 	wrong := login
 	other := *login.Server.URL
 	other.User = url.UserPassword("tale", "another")

@@ -8,6 +8,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/supervise"
+	"github.com/tale-project/tale-runtime/internal/sys/program"
 )
 
 // Child is a process of a service, in an operator's words.
@@ -55,8 +56,11 @@ func (c Child) Explain(err error) error {
 		failure = report.New(code, said, command+" names a program that is not in this container, or not in the PATH of its user",
 			"correct "+c.Setting+" in "+at.Settings()+", or take it out (the image knows its own), then: "+at.Start(c.Service), "or build the image again with that program")
 	case code == exit.NotExecutable:
-		failure = report.New(code, said, command+" is there and cannot be executed: its permissions, its first line, or a binary of another architecture",
-			"correct "+c.Setting+" in "+at.Settings()+", or chmod +x in the image; file and uname -m tell the architecture")
+		why, fix := program.Refused(supervise.Refused(err))
+		if why == "" {
+			why, fix = "shows no reason: its permissions, those of a folder above it, or the program of its first line", "look at them with ls -l, as the user of this container"
+		}
+		failure = report.New(code, said, command+" is there and cannot be executed: it "+why, fix, "or correct "+c.Setting+" in "+at.Settings()+", then: "+at.Start(c.Service))
 	}
 	return failure.Err(err)
 }

@@ -119,7 +119,7 @@ func (p problem) fix() string {
 	case errors.Is(p.err, syscall.EACCES):
 		return fmt.Sprintf("add the capability NET_BIND_SERVICE, which ports below 1024 need, or set %s to a higher one", p.Variable)
 	}
-	return fmt.Sprintf("correct %s", p.Variable)
+	return fmt.Sprintf("correct %s, or the variable that names its address: 0.0.0.0 is all of this container's", p.Variable)
 }
 
 func (p Port) protocol() string { return strings.TrimRight(p.Network, "46") }

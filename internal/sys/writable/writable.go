@@ -84,7 +84,7 @@ func unwritable(folder string, err error) report.Failure {
 	switch {
 	case IsFull(err):
 		return report.New(exit.Unavailable, said+"the disk is full ("+err.Error()+")",
-			"the disk, or the size that the volume or the tmpfs may have, is used up", "free some space, or give the volume more (df -h "+folder+" in the container, "+place.Here().DiskUse()+" on the host)")
+			"the disk, or the size that the volume or the tmpfs may have, is used up", "free some space, or give the volume more (df -h "+folder+" in the container, df -i for the number of files, "+place.Here().DiskUse()+" on the host)")
 	case errors.Is(err, syscall.EROFS):
 		return report.New(exit.NoPermission, said+"it is on a read-only file system",
 			"the volume is mounted with :ro, or nothing is mounted there and the container has read_only", "mount a volume or a tmpfs at "+folder+", or mount it without :ro")

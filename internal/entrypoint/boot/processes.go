@@ -1,0 +1,18 @@
+package boot
+
+import (
+	"github.com/tale-project/tale-runtime/internal/place"
+	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
+)
+
+// leastProcesses is how many processes and threads a service takes with its children and a
+// health check.
+const leastProcesses = 100
+
+// warnOfFewProcesses names a limit at which health checks, and then everything else, end with
+// a trace of their language's runtime instead of a message.
+func (b *Lifecycle) warnOfFewProcesses() {
+	if limit, known := cgroup.Processes(); known && limit < leastProcesses {
+		b.log.Warn("the limit of processes and threads is low: whatever starts when it is used up fails, health checks too", "limit", limit, "least", leastProcesses, "fix", "raise "+place.Here().ProcessLimit())
+	}
+}
