@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +26,25 @@ func TestWhatAnOperatorReadsInTheLog(t *testing.T) {
 		"a terminator that is not trusted": {
 			make: func(p *process) { p.get("/", http.Header{"X-Forwarded-For": {"198.51.100.7"}}) },
 			want: []string{"WARN  X-Forwarded-For ignored", "proxy=127.0.0.1", "TRUSTED_PROXIES=127.0.0.1"},
+		},
+		"the PROXY protocol": {
+			make: func(p *process) { p.sendTo(t, "HTTPS_PORT", "PROXY TCP4 10.0.0.1 10.0.0.2 1234 443\r\n") },
+			want: []string{"WARN  a load balancer speaks the PROXY protocol", "peer=127.0.0.1:", "TLS_MODE=external"},
+		},
+		"the PROXY protocol, version 2": {
+			make: func(p *process) { p.sendTo(t, "HTTP_PORT", "\r\n\r\n\x00\r\nQUIT\n!\x11\x00\x0c") },
+			want: []string{"WARN  a load balancer speaks the PROXY protocol", "send-proxy"},
+		},
+		"TLS on the plain port": {
+			env:  config.Environ{"TLS_MODE": stack.TLSExternal},
+			make: func(p *process) { p.sendTo(t, "HTTP_PORT", "\x16\x03\x01\x00\x05hello") },
+			want: []string{"WARN  TLS comes to the port for plain HTTP", "speak http:// to this port"},
+		},
+		"a terminator before the port that redirects": {
+			make: func(p *process) {
+				p.sendTo(t, "HTTP_PORT", "GET / HTTP/1.1\r\nHost: site.test\r\nX-Forwarded-For: 198.51.100.7\r\nX-Forwarded-Proto: https\r\n\r\n")
+			},
+			want: []string{"WARN  a TLS terminator sends its requests to the port that redirects to https", "proxy=127.0.0.1", "TLS_MODE=external"},
 		},
 		"a path outside of the base path": {
 			env:  config.Environ{"BASE_PATH": "/wrong"},
@@ -140,4 +160,20 @@ func TestARootCertificateThatIsNotHandedOut(t *testing.T) {
 	if code := p.Stop(20 * time.Second); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
+}
+
+// sendTo sends a text to the port of a setting, and waits for the end of the connection or of
+// the first answer.
+func (p *process) sendTo(t *testing.T, setting, text string) {
+	t.Helper()
+	port := map[string]int{"HTTP_PORT": p.settings.HTTPPort, "HTTPS_PORT": p.settings.HTTPSPort}[setting]
+	conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_, _ = io.WriteString(conn, text)
+	_, _ = conn.Read(make([]byte, 1))
 }

@@ -98,7 +98,7 @@ func (b *builder) redirectServer() *caddyhttp.Server {
 		port = ":" + b.site.Port
 	}
 	server.Routes = caddyhttp.RouteList{
-		b.passing(b.visitor(), handler(target.Handler{}), b.accessLog(), b.responseHeaders()),
+		b.passing(b.redirectedVisitor(), handler(target.Handler{}), b.accessLog(), b.responseHeaders()),
 		route(match{caddyhttp.MatchPath{routes.HealthPath}}, handler(health.Handler{})),
 		route(match{caddyhttp.MatchHost(b.s.Names())}, redirect(http.StatusPermanentRedirect, "https://{http.request.host}"+port+"{http.request.uri}")),
 		// An unknown name is not repeated: the site's own address always works.
@@ -137,8 +137,17 @@ func (b *builder) passing(handlers ...json.RawMessage) caddyhttp.Route {
 }
 
 // visitor must come before everything that asks who the visitor is.
-func (b *builder) visitor() json.RawMessage {
-	return handler(visitor.Handler{Trusted: b.s.TrustedRanges(), Chain: b.s.TrustedProxies != "", Quiet: []string{routes.HealthPath}})
+func (b *builder) visitor() json.RawMessage { return handler(b.visitorHandler()) }
+
+// redirectedVisitor is for the port that redirects to https.
+func (b *builder) redirectedVisitor() json.RawMessage {
+	redirected := b.visitorHandler()
+	redirected.Redirects = true
+	return handler(redirected)
+}
+
+func (b *builder) visitorHandler() visitor.Handler {
+	return visitor.Handler{Trusted: b.s.TrustedRanges(), Chain: b.s.TrustedProxies != "", Quiet: []string{routes.HealthPath}}
 }
 
 // accessLog must come first of the handlers of routes and of error routes.

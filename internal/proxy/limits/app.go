@@ -46,6 +46,7 @@ type App struct {
 
 	connections, requests, uploads ledger
 	refusals                       refusals
+	greetings                      greetings
 	metrics                        *metrics
 	pace                           pace
 }
@@ -70,6 +71,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.uploads.most, a.uploads.room = a.Uploads, room/2
 	a.pace = make(pace, runtime.GOMAXPROCS(0))
 	a.refusals.log, a.refusals.quiet = ctx.Slogger(), quietTime
+	a.greetings.log = ctx.Slogger()
 	a.metrics = newMetrics(&a.connections)
 	if err := a.metrics.register(ctx.GetMetricsRegistry()); err != nil {
 		return fmt.Errorf("cannot count visitors: %w", err)

@@ -16,6 +16,8 @@ type conn struct {
 	remote  remoteAddr
 	idle    *list.Element // used by the connection's server only
 	closed  sync.Once
+	plain   bool // without TLS
+	greeted bool // something was read
 	handshake
 }
 
@@ -28,6 +30,10 @@ func newConn(accepted net.Conn, app *App, network netip.Prefix) *conn {
 func (c *conn) Read(p []byte) (int, error) {
 	c.done(c.app.pace)
 	n, err := c.Conn.Read(p)
+	if n > 0 && !c.greeted {
+		c.greeted = true
+		c.app.greetings.see(p[:n], c.remote.Addr, c.plain)
+	}
 	c.received(p[:n], c.app.pace)
 	return n, err
 }

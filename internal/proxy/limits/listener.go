@@ -14,7 +14,8 @@ func init() { caddy.RegisterModule(new(Listener)) }
 // Listener counts connections, and closes those that are too many at once. It
 // belongs below TLS: before the wrapper "tls" in Caddy's list.
 type Listener struct {
-	app *App
+	app   *App
+	plain bool // no TLS is expected
 }
 
 // CaddyModule returns the Caddy module information.
@@ -35,17 +36,19 @@ func (l *Listener) Provision(ctx caddy.Context) error {
 	if l.app, err = Of(ctx); err != nil {
 		return fmt.Errorf("cannot count connections: %w", err)
 	}
+	l.plain = len(server.TLSConnPolicies) == 0
 	server.RegisterConnState(changed)
 	server.RegisterConnContext((&frameGuard{app: l.app}).install)
 	return nil
 }
 
 // WrapListener counts what is accepted.
-func (l *Listener) WrapListener(inner net.Listener) net.Listener { return &listener{inner, l.app} }
+func (l *Listener) WrapListener(inner net.Listener) net.Listener { return &listener{inner, l.app, l.plain} }
 
 type listener struct {
 	net.Listener
-	app *App
+	app   *App
+	plain bool
 }
 
 // Accept returns the next connection that is not refused.
@@ -57,7 +60,9 @@ func (l *listener) Accept() (net.Conn, error) {
 		}
 		network := l.app.networkOf(addressOf(accepted.RemoteAddr()))
 		if l.app.admit(network) {
-			return newConn(accepted, l.app, network), nil
+			counted := newConn(accepted, l.app, network)
+			counted.plain = l.plain
+			return counted, nil
 		}
 		_ = accepted.Close() // nothing was promised
 	}

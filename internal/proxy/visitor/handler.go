@@ -39,6 +39,8 @@ type Handler struct {
 	Chain bool `json:"chain,omitempty"`
 	// Paths of probes, whose senders forward for no visitor. Default: none.
 	Quiet []string `json:"quiet,omitempty"`
+	// Every request is redirected to https. Default: it is served.
+	Redirects bool `json:"redirects,omitempty"`
 
 	trusted networks
 	log     *slog.Logger
@@ -46,7 +48,7 @@ type Handler struct {
 }
 
 // notices are given once each: they are about the configuration.
-type notices struct{ silent, unreadable, several, ignored, foreign sync.Once }
+type notices struct{ silent, unreadable, several, ignored, foreign, looping sync.Once }
 
 // CaddyModule returns the Caddy module information.
 func (Handler) CaddyModule() caddy.ModuleInfo {
@@ -73,6 +75,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if h.trusted.contain(peer) {
 		address = h.behind(r, peer)
 		caddyhttp.SetVar(r.Context(), caddyhttp.TrustedProxyVarKey, true)
+	} else if h.Redirects && r.Header.Get("X-Forwarded-Proto") == "https" {
+		h.looping(peer)
 	} else if r.Header[forwardedFor] != nil && !slices.Contains(h.Quiet, r.URL.Path) {
 		h.ignored(peer)
 	}
@@ -84,13 +88,30 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // send the header; one of a private network is likely to be a proxy.
 func (h *Handler) ignored(peer netip.Addr) {
 	notice, level := &h.notices.foreign, slog.LevelInfo
-	if peer.IsPrivate() || peer.IsLoopback() || peer.IsLinkLocalUnicast() {
+	if isNear(peer) {
 		notice, level = &h.notices.ignored, slog.LevelWarn
 	}
 	notice.Do(func() {
 		h.log.Log(context.Background(), level, "X-Forwarded-For ignored: its sender is no trusted proxy, and all its visitors count as one",
 			"proxy", peer, "fix", fmt.Sprintf("if that is a proxy of yours: TRUSTED_PROXIES=%s", peer))
 	})
+}
+
+// looping tells of a terminator in front of a port that redirects: its visitors never arrive.
+func (h *Handler) looping(peer netip.Addr) {
+	if !isNear(peer) {
+		return
+	}
+	h.notices.looping.Do(func() {
+		h.log.Warn("a TLS terminator sends its requests to the port that redirects to https: visitors go in circles",
+			"proxy", peer, "fix", "TLS_MODE=external where the terminator has the certificate; else let it pass TLS on to HTTPS_PORT")
+	})
+}
+
+// isNear reports whether a peer is in a private network, where it is likely to be a proxy of
+// the operator's.
+func isNear(peer netip.Addr) bool {
+	return peer.IsPrivate() || peer.IsLoopback() || peer.IsLinkLocalUnicast()
 }
 
 // behind returns the visitor behind the trusted peer, and leaves in

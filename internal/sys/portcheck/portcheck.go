@@ -5,10 +5,12 @@
 package portcheck
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -19,6 +21,7 @@ import (
 // Port is a port that a setting names.
 type Port struct {
 	Variable string // the setting
+	Host     string // the setting of the address, where that is another one
 	Network  string // tcp, tcp4 or udp
 	Address  string // HOST:PORT
 }
@@ -90,8 +93,11 @@ func (e *Error) Report() report.Failure {
 	for _, p := range e.problems {
 		said, fixes = append(said, p.what()), append(fixes, p.fix())
 	}
-	cause := "the address is none of this container's, or the kernel refuses it"
+	fixes = slices.Compact(fixes)
+	cause := "the kernel refuses that address"
 	switch {
+	case errors.Is(e, syscall.EADDRNOTAVAIL):
+		cause = "the address is none of this container's"
 	case errors.Is(e, syscall.EADDRINUSE):
 		cause = "a port belongs to one process; as root, ss -lntup shows to which"
 	case errors.Is(e, syscall.EACCES):
@@ -119,7 +125,10 @@ func (p problem) fix() string {
 	case errors.Is(p.err, syscall.EACCES):
 		return fmt.Sprintf("add the capability NET_BIND_SERVICE, which ports below 1024 need, or set %s to a higher one", p.Variable)
 	}
-	return fmt.Sprintf("correct %s, or the variable that names its address: 0.0.0.0 is all of this container's", p.Variable)
+	if errors.Is(p.err, syscall.EADDRNOTAVAIL) {
+		return fmt.Sprintf("correct %s: an address of this container, or none for all of them", cmp.Or(p.Host, p.Variable))
+	}
+	return "correct " + p.Variable
 }
 
 func (p Port) protocol() string { return strings.TrimRight(p.Network, "46") }
