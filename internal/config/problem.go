@@ -14,6 +14,7 @@ type Problem struct {
 	Variable string // the environment variable, or the flag
 	Wrong    string // what is wrong with it, as a predicate: "is not set"
 	Accepted string // what would be right; "" in a Validate: what the tag accept says
+	Fix      string // what to do; "": correct the variable
 }
 
 // longestWrong is how much is shown of what is wrong, which may quote a value of any

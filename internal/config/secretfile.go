@@ -13,7 +13,7 @@ func readSecret(v Variable, path string, values Environ) Problems {
 	}
 	content, err := os.ReadFile(path)
 	if err != nil {
-		return Problems{{Variable: v.FileName(), Wrong: fmt.Sprintf("cannot be read: %v", explainUnreadable(path, err)), Accepted: "the path of a readable file that holds the value"}}
+		return Problems{{Variable: v.FileName(), Wrong: fmt.Sprintf("cannot be read: %v", ExplainUnreadable(path, err)), Accepted: "the path of a readable file that holds the value"}}
 	}
 	if mark := encodingMark(string(content)); mark != "" {
 		return Problems{{Variable: v.FileName(), Wrong: fmt.Sprintf("names the file %s, which %s", path, mark), Accepted: "the value alone, in UTF-8 without a byte order mark"}}

@@ -8,9 +8,12 @@ import (
 	"syscall"
 )
 
-// explainUnreadable says whose a file is that this user may not read, and what
+// ExplainUnreadable says whose a file is that this user may not read, and what
 // helps.
-func explainUnreadable(path string, err error) error {
+func ExplainUnreadable(path string, err error) error {
+	if errors.Is(err, syscall.EISDIR) {
+		return fmt.Errorf("%w: Docker makes a folder where the file that is to be mounted was missing on the host", err)
+	}
 	if !errors.Is(err, fs.ErrPermission) {
 		return err
 	}

@@ -106,7 +106,7 @@ func TestAStartThatFails(t *testing.T) {
 				t.Helper()
 				env["PROXY_SITE_DIR"] = siteDir(t, map[string]string{"one.caddy": "nonsense\n"})
 			}, code: exit.Config,
-			lines: []string{"FAILED at config", "one.caddy:1", "cause    ", "fix      correct the variables"},
+			lines: []string{"FAILED at config", "one.caddy:1", "as they stand inside a site block", "cause    what PROXY_SITE_DIR names is not usable", "fix      correct /", "one.caddy, or take it out of the folder"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

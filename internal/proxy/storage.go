@@ -2,10 +2,13 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/place"
@@ -31,6 +34,17 @@ func openStorage(ctx context.Context, s *Settings, log *slog.Logger) error {
 	return store.Heal(ctx, log, time.Now())
 }
 
+// warnOfAnother tells of two proxies with one data folder, which renew each other's
+// certificates and answer each other's challenges. The lock is of a descriptor that stays open
+// until the process ends, which a file would not that nothing refers to.
+func warnOfAnother(s *Settings, log *slog.Logger) {
+	folder, err := unix.Open(s.StorageRoot(), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err == nil && errors.Is(unix.Flock(folder, unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK) {
+		log.Warn("another proxy uses this data folder: both make and renew the same certificates",
+			"folder", s.StorageRoot(), "fix", place.Here().Containers("proxy")+"; stop the one that is not meant, or give it a volume of its own")
+	}
+}
+
 // checkStorage makes the data folder and finds out whether it can be written. With a
 // full disk the proxy serves what it has.
 func checkStorage(s *Settings, log *slog.Logger) error {
@@ -42,6 +56,7 @@ func checkStorage(s *Settings, log *slog.Logger) error {
 		return nil
 	}
 	if err == nil {
+		warnOfAnother(s, log)
 		return nil
 	}
 	failure := report.Explain("", err)

@@ -177,3 +177,12 @@ func (p *process) sendTo(t *testing.T, setting, text string) {
 	_, _ = io.WriteString(conn, text)
 	_, _ = conn.Read(make([]byte, 1))
 }
+
+// Two proxies with one data folder both serve, and the second one says so.
+func TestTwoProxiesWithOneDataFolder(t *testing.T) {
+	t.Parallel()
+	first := environ(t, nil)
+	spawnReady(t, first)
+	second := environ(t, config.Environ{"PROXY_DATA_DIR": first["PROXY_DATA_DIR"]})
+	spawnReady(t, second).Expect("WARN  another proxy uses this data folder")
+}

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -64,7 +65,8 @@ func Explain(stage string, err error) Failure {
 	} else if own, ok := errors.AsType[Explained](err); ok {
 		failure = own.Report()
 	} else if problems, ok := errors.AsType[config.Problems](err); ok {
-		failure = New(exit.Config, err.Error(), wrongSettings(problems), "correct the variables in "+place.Here().Files()+", then: "+place.Here().Start())
+		fixes := fixesOf(problems)
+		failure = New(exit.Config, err.Error(), wrongSettings(problems), fixes[0], fixes[1:]...)
 	} else {
 		failure = unexplained(err)
 	}
@@ -74,7 +76,22 @@ func Explain(stage string, err error) Failure {
 	return failure
 }
 
+// fixesOf returns what to do about problems, each once.
+func fixesOf(problems config.Problems) []string {
+	var fixes []string
+	for _, p := range problems {
+		fix := cmp.Or(p.Fix, "correct the variables in "+place.Here().Files()+", then: "+place.Here().Start())
+		if !slices.Contains(fixes, fix) {
+			fixes = append(fixes, fix)
+		}
+	}
+	return fixes
+}
+
 func wrongSettings(problems config.Problems) string {
+	if len(problems) == 1 && problems[0].Fix != "" {
+		return "what " + problems[0].Variable + " names is not usable as it is"
+	}
 	if len(problems) == 1 {
 		return "the environment of this container sets " + problems[0].Variable + " to what is not accepted, or not at all"
 	}

@@ -12,12 +12,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/place"
 )
 
 // Load returns the routes of every *.caddy file in dir, in the order of their
@@ -39,7 +41,9 @@ func Load(dir string) (caddyhttp.RouteList, error) {
 			routes = append(routes, found...)
 		}
 		if err != nil {
-			problems = append(problems, config.Problem{Variable: "PROXY_SITE_DIR", Wrong: "has a file that cannot be used: " + naming(file, err).Error()})
+			problems = append(problems, config.Problem{Variable: "PROXY_SITE_DIR", Wrong: "has a file that cannot be used: " + naming(file, config.ExplainUnreadable(file, err)).Error(),
+				Accepted: "directives of a Caddyfile as they stand inside a site block, without its address and without global options; another host name is a matter of EXTRA_SITES",
+				Fix:      "correct " + file + ", or take it out of the folder; then: " + place.Here().Restart("proxy")})
 		}
 	}
 	return routes, problems.Err()
@@ -73,6 +77,9 @@ func List(dir string) (files, leftOut []string, err error) {
 	for _, entry := range entries {
 		file := filepath.Join(dir, entry.Name())
 		if filepath.Ext(file) != ".caddy" {
+			if isMeant(entry) {
+				leftOut = append(leftOut, file+" has a name that does not end in .caddy")
+			}
 			continue
 		}
 		if reason := whyLeftOut(file); reason != "" {
@@ -82,6 +89,12 @@ func List(dir string) (files, leftOut []string, err error) {
 		}
 	}
 	return files, leftOut, nil
+}
+
+// isMeant reports whether a file with another name looks as if it were for Caddy.
+func isMeant(entry fs.DirEntry) bool {
+	name := strings.ToLower(entry.Name())
+	return !entry.IsDir() && !strings.HasPrefix(name, ".") && (strings.Contains(name, "caddy") || slices.Contains([]string{".conf", ".cfg", ".txt"}, filepath.Ext(name)))
 }
 
 // whyLeftOut returns why a file is left out, "" if it is not. Links are followed:
