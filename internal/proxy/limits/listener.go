@@ -43,7 +43,9 @@ func (l *Listener) Provision(ctx caddy.Context) error {
 }
 
 // WrapListener counts what is accepted.
-func (l *Listener) WrapListener(inner net.Listener) net.Listener { return &listener{inner, l.app, l.plain} }
+func (l *Listener) WrapListener(inner net.Listener) net.Listener {
+	return &listener{inner, l.app, l.plain}
+}
 
 type listener struct {
 	net.Listener

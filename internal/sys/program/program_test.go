@@ -13,7 +13,9 @@ import (
 
 func TestRefused(t *testing.T) {
 	dir := t.TempDir()
-	elf := func(machine byte) string { return "\x7fELF\x02\x01\x01" + strings.Repeat("\x00", 9) + "\x02\x00" + string([]byte{machine, 0}) + "…" }
+	elf := func(machine byte) string {
+		return "\x7fELF\x02\x01\x01" + strings.Repeat("\x00", 9) + "\x02\x00" + string([]byte{machine, 0}) + "…"
+	}
 	other, its := byte(183), "arm64"
 	if runtime.GOARCH == its {
 		other, its = 62, "amd64"
