@@ -33,8 +33,13 @@ func encodingMark(content string) string {
 	switch {
 	case strings.HasPrefix(content, "\xef\xbb\xbf"):
 		return "begins with a byte order mark"
-	case strings.HasPrefix(content, "\xff\xfe"), strings.HasPrefix(content, "\xfe\xff"):
+	case IsUTF16(content):
 		return "is UTF-16"
 	}
 	return ""
+}
+
+// IsUTF16 reports whether a text begins as one in UTF-16 does.
+func IsUTF16(text string) bool {
+	return strings.HasPrefix(text, "\xff\xfe") || strings.HasPrefix(text, "\xfe\xff")
 }

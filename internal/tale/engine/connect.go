@@ -72,7 +72,7 @@ func Connect(ctx context.Context, options Options) (*Engine, error) {
 	}
 	e.local = strings.HasPrefix(e.host, "unix://")
 	if e.api, err = client.New(settings...); err != nil {
-		return nil, exit.Errorf(exit.Config, "cannot use the Docker engine at %s (%s): %w", e.host, e.origin, err)
+		return nil, exit.Errorf(exit.Config, "cannot use the Docker engine at %s (%s): %w; accepted: unix:///PATH, tcp://HOST:PORT, ssh://USER@HOST", e.host, e.origin, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -88,6 +88,9 @@ func (p *Project) read(shell config.Environ) (Settings, envText, error) {
 	case err != nil:
 		return nil, envText{}, err
 	}
+	if config.IsUTF16(string(content)) {
+		return nil, envText{}, config.Problems{{Variable: EnvName, Wrong: "is UTF-16", Accepted: "UTF-8: save it as that in the editor"}}
+	}
 	values, text := parseEnv(string(content), shell)
 	if err := text.problems.Err(); err != nil {
 		return nil, text, err
@@ -107,7 +110,9 @@ func (p *Project) read(shell config.Environ) (Settings, envText, error) {
 	return settings, text, nil
 }
 
-const madeByInit = "what tale init makes: it fills in what is missing and changes nothing else"
+// madeByInit is what a missing variable should be. A new secret does not open the data that
+// was written with the former one.
+const madeByInit = "of a project that has been deployed, the value that it had, as a copy of " + EnvName + " has it; of a new one, what tale init makes: it fills in what is missing and changes nothing else"
 
 // check returns what the services of the project would not start with. where says
 // where a variable is set.

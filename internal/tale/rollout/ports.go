@@ -49,7 +49,7 @@ func Taken(ctx context.Context, docker *engine.Engine, port int) string {
 	} else if err == nil && forwarded(port) {
 		return "is taken by the Docker engine itself, for a container that it lost when it was killed: " + engine.Restart
 	}
-	return "is taken by " + who + ": stop it, or set PUBLISH_HTTP and PUBLISH_HTTPS"
+	return "is taken by " + who + ": stop it, or set PUBLISH_HTTP and PUBLISH_HTTPS; if it is of this project, put its former id into tale.json"
 }
 
 // forwarded reports whether a helper of an engine on this machine has a port.
