@@ -35,9 +35,23 @@ server_major() {
   done
 }
 
+# not_ours SAID: root, too, needs rights for what belongs to another user.
+not_ours() {
+  [ "$(id -u)" != 0 ] || failed 77 "$1" "root may do that with its capabilities, and this container has none of them" \
+    "cap_add: [CHOWN, DAC_OVERRIDE, FOWNER, SETGID, SETUID] in the service db, as the stack's compose file has it"
+  failed 77 "$1" "the volume belongs to another user" "start the container as root once (no user: in the compose file), or chown it to $(id -u)"
+}
+
 mkdir -p "$data" 2>/dev/null
 [ -d "$data" ] || failed 78 "$data is no folder" "Postgres keeps its database there" "mount the volume db-data at $data"
-[ -r "$data" ] || failed 77 "uid $(id -u) cannot read $data" "the volume belongs to another user" "start the container as root once (no user: in the compose file), or chown it to $(id -u)"
+[ -r "$data" ] || not_ours "uid $(id -u) cannot read $data"
+sockets=/var/run/postgresql
+if mkdir -p "$sockets" 2>/dev/null && ! touch "$sockets/.tale-write-test" 2>/dev/null; then
+  case $(touch "$sockets/.tale-write-test" 2>&1) in
+  *Read-only*) failed 77 "$sockets is read-only" "Postgres makes its socket there" "mount a tmpfs there: tmpfs: [\"$sockets:mode=1777\"] in the service db" ;;
+  esac
+fi
+rm -f "$sockets/.tale-write-test"
 
 # Two servers on one volume destroy it, and in two containers they do not see each
 # other: both are process 1 of their own. The lock is inherited by the server.
@@ -68,7 +82,7 @@ if [ -n "$here" ] || [ "$(id -u)" = 0 ]; then
       failed 69 "the disk below $data is full: $free" \
         "Postgres writes before it answers, and stops where it cannot" "free space on the host: df -h, docker system df; or give the volume more" ;;
     *Read-only*) failed 77 "$data is read-only" "a database is written to" "mount the volume without :ro; if it is not mounted so, the host's disk has failed: dmesg" ;;
-    *) failed 77 "uid $(id -u) cannot write to $data: $(echo "$said" | head -n 1)" "the volume belongs to another user" "start the container as root once (no user: in the compose file), or chown it to $(id -u)" ;;
+    *) not_ours "uid $(id -u) cannot write to $data: $(echo "$said" | head -n 1)" ;;
     esac
   }
   rm -f "$probe"

@@ -100,6 +100,7 @@ failures() {
   check "a volume of another uid" foreign_volume_is_named
   check "a missing capability" missing_capability_is_named
   check "the database: a wrong volume" wrong_volume_is_named
+  check "the database: no place for its socket" no_place_for_the_socket_is_named
   check "the database: a volume of another version" another_version_is_named
   check "the database: a folder too high" another_folder_is_named
   check "the database: two servers on one volume" second_server_is_refused

@@ -29,6 +29,14 @@ wrong_volume_is_named() {
   is_explained 78 'holds something that is no database' 'mount the volume db-data'
   database --user 1234 --tmpfs "$database_data:mode=700,uid=999"
   is_explained 77 'cannot read' 'as root once'
+  local as_root=()
+  database --tmpfs "$database_data:mode=700,uid=999"
+  is_explained 77 'uid 0 cannot read' 'cap_add: '
+}
+
+no_place_for_the_socket_is_named() {
+  database --tmpfs /var/run/postgresql:ro
+  is_explained 77 '/var/run/postgresql is read-only' 'mount a tmpfs there'
 }
 
 # with_files COMMAND: runs it in an empty volume that is $volume then.
