@@ -195,8 +195,16 @@ func (d *Driver) finish(ctx context.Context) error {
 	body.literal(fmt.Appendf(nil, `{"adminKey":%s,"startPush":`, quoted))
 	body.literal(d.answer)
 	body.literal(fmt.Appendf(nil, `,"dryRun":false,"message":%s}`, message))
-	_, err = d.send(ctx, backend.StageFinishPush, body, nil)
+	_, err = d.send(ctx, backend.StageFinishPush, body, isObject)
 	return err
+}
+
+// isObject refuses what something in between has answered in the backend's place.
+func isObject(answer []byte) (more bool, err error) {
+	if bytes.HasPrefix(bytes.TrimSpace(answer), []byte("{")) && json.Valid(answer) {
+		return false, nil
+	}
+	return false, &backend.UnexpectedAnswerError{Method: http.MethodPost, Path: backend.StageFinishPush.Path(), Problem: "it is not the JSON of a Convex backend"}
 }
 
 // pushMessage returns what a backend that keeps messages (since 2026-04) shows in its

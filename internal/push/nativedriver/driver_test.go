@@ -155,3 +155,17 @@ func TestTraceFollowsThePush(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// What something in between answers with status 200 is no deployment.
+func TestDriverIsNotContentWithAPage(t *testing.T) {
+	for _, page := range []string{"<html>gateway</html>", "{", "[]"} {
+		d := newTestDriver(t, pushtest.NewRequest(), fault.Fault{Stage: fault.StageFinishPush, Status: 200, Body: page, Times: 1})
+		if err := d.Push(t.Context()); err == nil || !strings.Contains(err.Error(), "it is not the JSON of a Convex backend") {
+			t.Errorf("%s: %v", page, err)
+		}
+		o, _ := d.Trace.Observed()
+		if o.Stage != backend.StageFinishPush || o.Condition != diagnosis.ConditionUnexpectedAnswer {
+			t.Errorf("%s: %+v", page, o)
+		}
+	}
+}
