@@ -139,7 +139,7 @@ func (b *builder) passing(handlers ...json.RawMessage) caddyhttp.Route {
 // visitor must come before everything that asks who the visitor is.
 func (b *builder) visitor() json.RawMessage { return handler(b.visitorHandler()) }
 
-// redirectedVisitor is for the port that redirects to https.
+// redirectedVisitor returns the handler of the port that redirects to https.
 func (b *builder) redirectedVisitor() json.RawMessage {
 	redirected := b.visitorHandler()
 	redirected.Redirects = true
