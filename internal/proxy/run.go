@@ -59,6 +59,9 @@ func run(ctx context.Context, log *slog.Logger, s *Settings) (stage string, err 
 	if limit, err := openFiles(); err == nil && limit < fewFiles {
 		log.Warn("the limit of open files is low: visitors are refused, or connections of theirs end, when it is used up", "limit", limit, "of_a_busy_site", fewFiles, "fix", place.Here().FileLimit())
 	}
+	if s.Backend == s.Platform {
+		log.Warn("requests for the backend go to the web application: both have one address", "address", s.Backend, "fix", "let CONVEX_UPSTREAM and PLATFORM_UPSTREAM name two, unless what is there tells them apart")
+	}
 	if _, leftOut, _ := snippets.List(s.SiteDir); len(leftOut) > 0 {
 		log.Warn("files of PROXY_SITE_DIR were left out", "count", len(leftOut), "files", logging.Few(leftOut))
 	}

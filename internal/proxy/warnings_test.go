@@ -46,6 +46,10 @@ func TestWhatAnOperatorReadsInTheLog(t *testing.T) {
 			},
 			want: []string{"WARN  a TLS terminator sends its requests to the port that redirects to https", "proxy=127.0.0.1", "TLS_MODE=external"},
 		},
+		"one address for two upstreams": {
+			env:  config.Environ{"PLATFORM_UPSTREAM": "127.0.0.1:9", "CONVEX_UPSTREAM": "127.0.0.1:9"},
+			want: []string{"WARN  requests for the backend go to the web application", "address=127.0.0.1:9"},
+		},
 		"a path outside of the base path": {
 			env:  config.Environ{"BASE_PATH": "/wrong"},
 			make: func(p *process) { p.get("/", nil) },

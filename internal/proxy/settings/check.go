@@ -129,9 +129,6 @@ func (s *Settings) checkUpstreams() config.Problems {
 		problems = append(problems, checkUpstream(upstream.variable, upstream.address)...)
 		problems = append(problems, s.checkLoop(upstream.variable, upstream.address)...)
 	}
-	if s.Backend == s.Platform {
-		problems = append(problems, problem("CONVEX_UPSTREAM", "is %s, and so is PLATFORM_UPSTREAM", "the address of the Convex backend, such as convex:3210", s.Backend))
-	}
 	if s.Resolver != "" {
 		problems = append(problems, checkUpstream("UPSTREAM_RESOLVER", s.Resolver)...)
 	}
