@@ -31,7 +31,7 @@ func lastData(entries []project.Entry) (images map[string]project.Image) {
 		words := strings.Fields(e.Command)
 		switch {
 		case e.Result != project.Done:
-		case slices.Contains(words, "reset") && slices.Contains(words, "--volumes"):
+		case slices.Contains(words, "reset") && (slices.Contains(words, "--volumes") || slices.Contains(words, "--volumes=true")):
 			images = nil
 		case len(e.Images) > 0:
 			images = e.Images

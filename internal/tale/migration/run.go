@@ -113,19 +113,9 @@ func (r *Run) Finish(ctx context.Context) error {
 
 // space refuses to begin copies that do not fit.
 func (r *Run) space(ctx context.Context) error {
-	var need int64
-	for _, step := range r.Plan.Steps {
-		for _, c := range step.Copies {
-			switch {
-			case !c.elsewhere:
-				need += c.needs()
-			case c.free >= 0 && c.free < c.needs():
-				return exit.Errorf(exit.Unavailable, "cannot migrate: the disk of the volume %s has %s free, and the copy of %s needs %s: make room there, or give the volume a larger disk", c.To, humanize.Bytes(uint64(c.free)), c.From, humanize.Bytes(uint64(c.needs())))
-			}
-		}
-	}
-	if need == 0 {
-		return nil
+	need, err := r.Plan.Room()
+	if err != nil || need == 0 {
+		return err
 	}
 	free, _, err := r.Engine.DiskFree(ctx)
 	if err != nil {

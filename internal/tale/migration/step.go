@@ -7,6 +7,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 
@@ -65,8 +66,22 @@ func (p Plan) Bytes() (bytes int64) {
 	return bytes
 }
 
-// needs returns the room that a copy takes, at least, and a margin.
-func (c Copy) needs() int64 { return max(0, c.Bytes-c.there) * 11 / 10 }
+// Room returns how many bytes the engine's disk has to have for what is still to copy, and
+// an error where the target's own disk has too few.
+func (p Plan) Room() (need int64, err error) {
+	for _, step := range p.Steps {
+		for _, c := range step.Copies {
+			takes := max(0, c.Bytes-c.there) * 11 / 10
+			if c.elsewhere && c.free >= 0 && c.free < takes {
+				return 0, exit.Errorf(exit.Unavailable, "cannot migrate: the disk of the volume %s has %s free, and the copy of %s needs %s: make room there, or give the volume a larger disk", c.To, humanize.Bytes(uint64(c.free)), c.From, humanize.Bytes(uint64(takes)))
+			}
+			if !c.elsewhere {
+				need += takes
+			}
+		}
+	}
+	return need, nil
+}
 
 // Splits reports whether the backend's data leave the web application's volume.
 func (s Step) Splits() bool { return s.ID == splitConvex }

@@ -43,13 +43,14 @@ func (p *preflight) foreignPorts(ctx context.Context, ports []engine.Port) (fore
 // Taken says who has a port, and what frees it.
 func Taken(ctx context.Context, docker *engine.Engine, port int) string {
 	all, err := docker.Everything(ctx)
+	const otherwise = ", or set PUBLISH_HTTP and PUBLISH_HTTPS"
 	who := fmt.Sprintf("another program (ss -ltnp 'sport = :%d' names it)", port)
 	if i := slices.IndexFunc(all, func(c engine.Container) bool { return c.Publishes(port) }); err == nil && i >= 0 {
 		who = "the container " + all[i].Name
 	} else if err == nil && forwarded(port) {
-		return "is taken by the Docker engine itself, for a container that it lost when it was killed: " + engine.Restart
+		return "is taken by a Docker engine, for no container of this one. If no other engine runs here, this one lost the container when it was killed: " + engine.Restart + otherwise
 	}
-	return "is taken by " + who + ": stop it, or set PUBLISH_HTTP and PUBLISH_HTTPS; if it is of this project, put its former id into tale.json"
+	return "is taken by " + who + ": stop it" + otherwise + "; if it is of this project, put its former id into tale.json"
 }
 
 // forwarded reports whether a helper of an engine on this machine has a port.

@@ -96,7 +96,7 @@ func TestAPortOfALostContainer(t *testing.T) {
 	t.Cleanup(func() { _ = held.Close(); _ = forwarding.Wait() })
 	h := newHost(t)
 	h.settings = map[string]string{"PUBLISH_HTTP": port}
-	if err := h.unfit("1.0.0"); exit.Code(err) != exit.Config || !strings.Contains(err.Error(), "port "+port+", which the proxy publishes, is taken by the Docker engine itself") || !strings.Contains(err.Error(), "systemctl restart docker") {
+	if err := h.unfit("1.0.0"); exit.Code(err) != exit.Config || !strings.Contains(err.Error(), "port "+port+", which the proxy publishes, is taken by a Docker engine, for no container of this one.") || !strings.Contains(err.Error(), "systemctl restart docker") {
 		t.Errorf("exit code %d: %v", exit.Code(err), err)
 	}
 }

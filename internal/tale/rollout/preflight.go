@@ -173,13 +173,15 @@ func (p *preflight) here(ctx context.Context, name string) {
 }
 
 func (p *preflight) disk(ctx context.Context) {
-	need := migration.Plan{Steps: p.plan.Migrations}.Bytes()
-	if len(p.plan.Pull) == 0 && need == 0 {
+	copies, err := migration.Plan{Steps: p.plan.Migrations}.Room()
+	if err != nil {
+		p.refuse(exit.Code(err), "%w", err)
+	}
+	if len(p.plan.Pull) == 0 && copies == 0 {
 		return
 	}
 	free, _, known := p.info.DiskFree()
 	if !known && !p.dry {
-		var err error
 		if free, _, err = p.engine.DiskFree(ctx); err != nil {
 			p.note("how much the disk has free cannot be seen: %v", err)
 		}
@@ -188,10 +190,11 @@ func (p *preflight) disk(ctx context.Context) {
 	if !known {
 		return
 	}
+	var images int64
 	for _, image := range p.plan.Pull {
-		need += p.sizeOf(image)
+		images += p.sizeOf(image)
 	}
-	need += need / 10
+	need := images*11/10 + copies
 	if free < need {
 		p.refuse(exit.Unavailable, "%s has %s free, and the new images and copies of volumes need some %s: free some, `tale cleanup --dry-run` shows what it can",
 			p.info.Root, humanize.Bytes(uint64(free)), humanize.Bytes(uint64(need)))

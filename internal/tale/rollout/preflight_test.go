@@ -1,6 +1,7 @@
 package rollout_test
 
 import (
+	"context"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
+	"github.com/tale-project/tale-runtime/internal/tale/migration"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 )
 
@@ -85,6 +87,55 @@ func TestPreflight(t *testing.T) {
 				t.Errorf("%v does not say %q", err, tt.want)
 			}
 		})
+	}
+}
+
+// looks are volumes that are only looked into.
+type looks struct {
+	migration.Volumes
+	content map[string]migration.Content
+}
+
+func (l looks) Look(_ context.Context, name string) (migration.Content, error) {
+	return l.content[name], nil
+}
+
+// TestTheRoomOfCopies is what is still to copy, and that of the disk that it goes to.
+func TestTheRoomOfCopies(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		free  int64 // on the target's own disk
+		there int64 // of the copy
+		local bool
+		want  string
+	}{
+		"the target's own disk":          {free: 90e9},
+		"the target's own disk is small": {free: 1e6, want: "the disk of the volume p_convex-data has 1.0 MB free"},
+		"the engine's is small":          {local: true, want: "need some 11 GB"},
+		"the rest fits":                  {local: true, there: 9.5e9},
+	} {
+		h := newHostWith(t, func(h *host) { h.Info.Name, h.Disk = "elsewhere", "1000000000 100000000000" })
+		h.AddVolume("p_platform-data", nil)
+		if !tt.local {
+			h.AddVolumeElsewhere("p_convex-data")
+		} else if tt.there > 0 {
+			h.AddVolume("p_convex-data", nil)
+		}
+		subject := migration.Of(h.engine, h.project, false)
+		subject.Volumes = looks{content: map[string]migration.Content{
+			"p_platform-data": {Exists: true, Bytes: 10e9, Files: 3},
+			"p_convex-data":   {Exists: true, Empty: tt.there == 0, From: "p_platform-data", Bytes: tt.there, Free: tt.free},
+		}}
+		pending, err := migration.Pending(t.Context(), subject)
+		if err != nil || len(pending.Steps) == 0 {
+			t.Fatalf("%s: %+v, %v", name, pending, err)
+		}
+		plan, model := h.plan("1.0.0", rollout.Scope{})
+		plan.Migrations = pending.Steps
+		err = rollout.Preflight(t.Context(), h.engine, model, rollout.State{}, &plan, false)
+		if (err == nil) != (tt.want == "") || err != nil && (exit.Code(err) != exit.Unavailable || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%s: exit code %d, %v; want %q", name, exit.Code(err), err, tt.want)
+		}
 	}
 }
 

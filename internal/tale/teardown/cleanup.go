@@ -37,15 +37,17 @@ permission; 78 configuration; 130 interrupted.`,
 	session.KeepFlag(command, &keep)
 	command.Flags().UintVar(&keepSnapshots, "keep-snapshots", 3, "how many snapshots (`N`) stay, besides those of the releases that keep their images")
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		ctx, stop := console.Interruptible(command.Context(), func() {})
-		defer stop()
-		s, err := a.Session(ctx)
-		if err != nil {
-			return err
-		}
-		defer s.Close()
-		t.plan = func(ctx context.Context) (tidy.Plan, error) { return cleanup(ctx, s, int(keep), int(keepSnapshots)) }
-		return a.tidy(ctx, command, s, t)
+		return a.told(command, t.dryRun, func(out *console.Progress) error {
+			ctx, stop := console.Interruptible(command.Context(), func() {})
+			defer stop()
+			s, err := a.Session(ctx)
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			t.plan = func(ctx context.Context) (tidy.Plan, error) { return cleanup(ctx, s, int(keep), int(keepSnapshots)) }
+			return a.tidy(ctx, command, s, t, out)
+		})
 	}
 	return command
 }

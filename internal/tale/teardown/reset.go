@@ -11,6 +11,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/console"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 	"github.com/tale-project/tale-runtime/internal/tale/session"
 	"github.com/tale-project/tale-runtime/internal/tale/tidy"
@@ -79,9 +80,11 @@ func (a *app) reset(command *cobra.Command, o resetOptions) error {
 		}
 		return errors.Join(failed...)
 	}
-	return a.OnEngine(command, p, func(ctx context.Context, s *session.Session) error {
-		o.plan = func(ctx context.Context) (tidy.Plan, error) { return reset(ctx, s, o) }
-		return a.tidy(ctx, command, s, o.tidying)
+	return a.told(command, o.dryRun, func(out *console.Progress) error {
+		return a.OnEngine(command, p, func(ctx context.Context, s *session.Session) error {
+			o.plan = func(ctx context.Context) (tidy.Plan, error) { return reset(ctx, s, o) }
+			return a.tidy(ctx, command, s, o.tidying, out)
+		})
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
+	"github.com/tale-project/tale-runtime/internal/tale/console"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 	"github.com/tale-project/tale-runtime/internal/tale/session"
 	"github.com/tale-project/tale-runtime/internal/tale/tidy"
@@ -31,23 +32,25 @@ permission; 78 configuration; 130 interrupted.`,
 	command.Flags().BoolVar(&development, "dev", false, "stop the development stack instead")
 	command.Flags().BoolVar(&all, "all", false, "stop both")
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		p, err := a.Open()
-		if err != nil {
-			return err
-		}
-		var projects []string
-		if all || !development {
-			projects = rollout.Projects(p.File.ID)
-		}
-		if all || development {
-			projects = append(projects, compose.DevelopmentID(p.File.ID))
-		}
-		return a.OnEngine(command, p, func(ctx context.Context, s *session.Session) error {
-			t.plan = func(ctx context.Context) (tidy.Plan, error) {
-				containers, err := s.Engine.Containers(ctx, projects...)
-				return tidy.Stop(p.File.ID, containers), err
+		return a.told(command, t.dryRun, func(out *console.Progress) error {
+			p, err := a.Open()
+			if err != nil {
+				return err
 			}
-			return a.tidy(ctx, command, s, t)
+			var projects []string
+			if all || !development {
+				projects = rollout.Projects(p.File.ID)
+			}
+			if all || development {
+				projects = append(projects, compose.DevelopmentID(p.File.ID))
+			}
+			return a.OnEngine(command, p, func(ctx context.Context, s *session.Session) error {
+				t.plan = func(ctx context.Context) (tidy.Plan, error) {
+					containers, err := s.Engine.Containers(ctx, projects...)
+					return tidy.Stop(p.File.ID, containers), err
+				}
+				return a.tidy(ctx, command, s, t, out)
+			})
 		})
 	}
 	return command

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/tale/console"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/tale/session"
 	"github.com/tale-project/tale-runtime/internal/tale/tidy"
@@ -43,13 +44,20 @@ func tidyFlags(command *cobra.Command, t *tidying) {
 	session.WaitFlag(command, &t.wait)
 }
 
-// tidy plans under the lock, asks, does it and records it.
-func (a *app) tidy(ctx context.Context, command *cobra.Command, s *session.Session, t tidying) (err error) {
+// told does something, and tells its result as JSON, too, however early it ends; not that
+// of a dry run.
+func (a *app) told(command *cobra.Command, dryRun bool, do func(out *console.Progress) error) error {
 	out := a.Progress(command, false)
 	defer out.Close()
-	if !t.dryRun {
-		defer func() { err = out.End(err) }()
+	err := do(out)
+	if dryRun {
+		return err
 	}
+	return out.End(err)
+}
+
+// tidy plans under the lock, asks, does it and records it.
+func (a *app) tidy(ctx context.Context, command *cobra.Command, s *session.Session, t tidying, out *console.Progress) error {
 	began := time.Now()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
