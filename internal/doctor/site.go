@@ -83,7 +83,7 @@ func Resolves(name, host, fix string) Check {
 func unresolved(err error, host string) error {
 	dns, ok := errors.AsType[*net.DNSError](err)
 	if ok && dns.IsNotFound {
-		return fmt.Errorf("cannot resolve %s: there is no such name", host)
+		return fmt.Errorf("cannot resolve %s: there is no such name, or no address of it", host)
 	}
 	said := fmt.Errorf("cannot resolve %s: %s", host, health.Reason(err))
 	if ok {

@@ -142,12 +142,35 @@ func TestSiteWithoutItsProxy(t *testing.T) {
 
 // A name server that is away says nothing about the name, nor about the proxy's alias.
 func TestANameServerThatIsAway(t *testing.T) {
-	away := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, syscall.ECONNREFUSED }}
-	before := net.DefaultResolver
-	net.DefaultResolver = away
-	t.Cleanup(func() { net.DefaultResolver = before })
-	findings, _ := doctor.Examine(t.Context(), []doctor.Check{doctor.Resolves("name", "site.test", "the proxy needs the alias HOST")})
-	if f := findings[0]; f.Verdict != doctor.Fail || !strings.Contains(f.Fix, "/etc/resolv.conf") || strings.Contains(f.Fix, "alias") {
+	f := resolveBy(t, func(context.Context, string, string) (net.Conn, error) { return nil, syscall.ECONNREFUSED })
+	if f.Verdict != doctor.Fail || !strings.Contains(f.Fix, "/etc/resolv.conf") || strings.Contains(f.Fix, "alias") {
 		t.Errorf("%+v", f)
 	}
+}
+
+// Of a name that is there without an address, it is not said that it is not there.
+func TestANameWithoutAnAddress(t *testing.T) {
+	server := testkit.Listen(t, func(conn net.Conn) {
+		query := make([]byte, 512)
+		if n, err := conn.Read(query); err == nil && n > 4 {
+			query[4] |= 0x84 // after two bytes of length: an answer, of one who knows, with no records
+			_, _ = conn.Write(query[:n])
+		}
+	})
+	f := resolveBy(t, func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", server)
+	})
+	if f.Verdict != doctor.Fail || !strings.Contains(f.Detail, "no such name, or no address of it") || !strings.Contains(f.Fix, "alias HOST") {
+		t.Errorf("%+v", f)
+	}
+}
+
+// resolveBy returns what the doctor finds about a name with these connections to name servers.
+func resolveBy(t *testing.T, dial func(ctx context.Context, network, address string) (net.Conn, error)) doctor.Finding {
+	t.Helper()
+	before := net.DefaultResolver
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: dial}
+	t.Cleanup(func() { net.DefaultResolver = before })
+	findings, _ := doctor.Examine(t.Context(), []doctor.Check{doctor.Resolves("name", "site.test", "the proxy needs the alias HOST")})
+	return findings[0]
 }
