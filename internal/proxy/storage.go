@@ -34,13 +34,13 @@ func openStorage(ctx context.Context, s *Settings, log *slog.Logger) error {
 	return store.Heal(ctx, log, time.Now())
 }
 
-// warnOfAnother tells of two proxies with one data folder, which renew each other's
-// certificates and answer each other's challenges. The lock is of a descriptor that stays open
-// until the process ends, which a file would not that nothing refers to.
+// warnOfAnother tells of two proxies with one data folder. Certmagic's locks there let them
+// take turns at certificates; other files have none. The one here is of a descriptor that
+// stays open until the process ends, which a file would not that nothing refers to.
 func warnOfAnother(s *Settings, log *slog.Logger) {
 	folder, err := unix.Open(s.StorageRoot(), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err == nil && errors.Is(unix.Flock(folder, unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK) {
-		log.Warn("another proxy uses this data folder: both make and renew the same certificates",
+		log.Warn("another proxy uses this data folder: the two share its certificates and each other's orders for them, and both write what else is kept there (ASSETS_CACHE)",
 			"folder", s.StorageRoot(), "fix", place.Here().Containers("proxy")+"; stop the one that is not meant, or give it a volume of its own")
 	}
 }

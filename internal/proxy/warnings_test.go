@@ -188,5 +188,5 @@ func TestTwoProxiesWithOneDataFolder(t *testing.T) {
 	first := environ(t, nil)
 	spawnReady(t, first)
 	second := environ(t, config.Environ{"PROXY_DATA_DIR": first["PROXY_DATA_DIR"]})
-	spawnReady(t, second).Expect("WARN  another proxy uses this data folder")
+	spawnReady(t, second).Expect("WARN  another proxy uses this data folder: the two share its certificates")
 }

@@ -5,16 +5,21 @@ import (
 	"context"
 	"log/slog"
 	"net"
-	"net/netip"
 	"sync"
+
+	"github.com/tale-project/tale-runtime/internal/proxy/visitor"
 )
 
 // greetings tells of what comes to a port in the place of what belongs there, once each: all
 // connections of one that is set up so fail, without a request that a log could show.
 type greetings struct {
 	log                *slog.Logger
-	proxied, encrypted sync.Once
+	proxied, encrypted notice
 }
+
+// notice is given once of a near peer and once of another: what a client of the internet
+// sends does not use up the warning of the operator's own load balancer.
+type notice struct{ near, foreign sync.Once }
 
 // The two versions of the PROXY protocol begin so, and TLS with the head of a handshake
 // record (proxy-protocol.txt of HAProxy; RFC 8446, section 5.1).
@@ -38,15 +43,13 @@ func (g *greetings) see(first []byte, peer net.Addr, plain bool) {
 
 // say warns of a peer in a private network, which is likely to be a proxy of the operator's;
 // anybody else on the internet can send what they like.
-func (g *greetings) say(once *sync.Once, peer net.Addr, what, fix string) {
+func (g *greetings) say(n *notice, peer net.Addr, what, fix string) {
 	if g.log == nil {
 		return
 	}
-	level := slog.LevelInfo
-	if address, err := netip.ParseAddrPort(peer.String()); err == nil {
-		if a := address.Addr().Unmap(); a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() {
-			level = slog.LevelWarn
-		}
+	once, level := &n.foreign, slog.LevelInfo
+	if visitor.IsNear(addressOf(peer)) {
+		once, level = &n.near, slog.LevelWarn
 	}
 	once.Do(func() { g.log.Log(context.Background(), level, what, "peer", peer, "fix", fix) })
 }

@@ -75,7 +75,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if h.trusted.contain(peer) {
 		address = h.behind(r, peer)
 		caddyhttp.SetVar(r.Context(), caddyhttp.TrustedProxyVarKey, true)
-	} else if h.Redirects && r.Header.Get("X-Forwarded-Proto") == "https" {
+	} else if h.Redirects && r.Header.Get("X-Forwarded-Proto") == "https" && IsNear(peer) {
 		h.looping(peer)
 	} else if r.Header[forwardedFor] != nil && !slices.Contains(h.Quiet, r.URL.Path) {
 		h.ignored(peer)
@@ -88,7 +88,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // send the header; one of a private network is likely to be a proxy.
 func (h *Handler) ignored(peer netip.Addr) {
 	notice, level := &h.notices.foreign, slog.LevelInfo
-	if isNear(peer) {
+	if IsNear(peer) {
 		notice, level = &h.notices.ignored, slog.LevelWarn
 	}
 	notice.Do(func() {
@@ -99,18 +99,15 @@ func (h *Handler) ignored(peer netip.Addr) {
 
 // looping tells of a terminator in front of a port that redirects: its visitors never arrive.
 func (h *Handler) looping(peer netip.Addr) {
-	if !isNear(peer) {
-		return
-	}
 	h.notices.looping.Do(func() {
 		h.log.Warn("a TLS terminator sends its requests to the port that redirects to https: visitors go in circles",
 			"proxy", peer, "fix", "TLS_MODE=external where the terminator has the certificate; else let it pass TLS on to HTTPS_PORT")
 	})
 }
 
-// isNear reports whether a peer is in a private network, where it is likely to be a proxy of
+// IsNear reports whether a peer is in a private network, where it is likely to be a proxy of
 // the operator's.
-func isNear(peer netip.Addr) bool {
+func IsNear(peer netip.Addr) bool {
 	return peer.IsPrivate() || peer.IsLoopback() || peer.IsLinkLocalUnicast()
 }
 

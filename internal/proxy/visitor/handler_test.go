@@ -168,3 +168,18 @@ func TestWarnsOnceOfAProxyThatIsNotTrusted(t *testing.T) {
 		t.Errorf("it said:\n%s", out.String())
 	}
 }
+
+// On the port that redirects, a near terminator is told of its circle, and a client of the
+// internet of what is ignored on every port.
+func TestOfWhomItIsSaidThatVisitorsGoInCircles(t *testing.T) {
+	for peer, want := range map[string]string{"172.22.0.1:1": "visitors go in circles", "8.8.8.8:1": "level=INFO msg=\"X-Forwarded-For ignored"} {
+		var out bytes.Buffer
+		h := &Handler{Redirects: true, log: slog.New(slog.NewTextHandler(&out, nil))}
+		for range 2 {
+			ask(t, h, peer, http.Header{forwardedFor: {"6.6.6.6"}, "X-Forwarded-Proto": {"https"}})
+		}
+		if !strings.Contains(out.String(), want) || strings.Count(out.String(), "\n") != 1 {
+			t.Errorf("of %s it said:\n%s", peer, out.String())
+		}
+	}
+}
