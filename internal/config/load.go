@@ -38,7 +38,7 @@ func Load(target any, environ Environ) error {
 // withStrays adds to problems what a value has too much of.
 func withStrays(values Environ, problems Problems) Problems {
 	for i, p := range problems {
-		if strays := Strays(p.Variable, values[p.Variable]); len(strays) > 0 {
+		if strays := LineStrays(p.Variable, values[p.Variable]); len(strays) > 0 {
 			problems[i].Wrong += ": it " + strings.Join(strays, " and ")
 		}
 	}

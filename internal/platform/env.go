@@ -84,6 +84,9 @@ func envGoal(settings *Settings, environ map[string]string) envsync.Goal {
 	goal := envsync.Goal{Values: map[string]string{}, Legacy: derivedVariables()}
 	for _, v := range Variables() {
 		goal.Values[v.Name] = v.Value(settings.Pushed)
+		if v.Kind == KindSecret {
+			goal.Secrets = append(goal.Secrets, v.Name)
+		}
 	}
 	for _, name := range settings.Deploy.EnvSyncExtra {
 		goal.Values[name] = environ[name]

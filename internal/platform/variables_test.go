@@ -39,6 +39,18 @@ func TestVariablesAreTheTwentyFour(t *testing.T) {
 	}
 }
 
+// What is added is an operator's, and may be a text.
+func TestTheGoalKnowsItsSecrets(t *testing.T) {
+	settings, err := Load(base("CONVEX_ENV_SYNC_EXTRA=PROMPT"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets := envGoal(settings, config.Environ{"PROMPT": "a\nb"}).Secrets
+	if len(secrets) != 7 || !slices.Contains(secrets, "BETTER_AUTH_SECRET") || slices.Contains(secrets, "PROMPT") {
+		t.Errorf("the secrets are %v", secrets)
+	}
+}
+
 // Every row must take its value from the variable of the same name, but for
 // the one that is fixed.
 func TestVariablesArriveExactly(t *testing.T) {

@@ -29,7 +29,7 @@ func (i Instance) Validate() config.Problems {
 // one, from what is none.
 func unusableSecret(secret string, err error) config.Problem {
 	problem := config.Problem{Variable: "INSTANCE_SECRET", Wrong: err.Error()}
-	if len(config.Strays(problem.Variable, secret)) > 0 {
+	if len(config.LineStrays(problem.Variable, secret)) > 0 {
 		problem.Accepted = "the same 64 hex digits without that; a new secret would not open what is there"
 	}
 	return problem

@@ -60,7 +60,7 @@ func (l Login) particularState(said *pgconn.PgError) (why, fix string) {
 // refusedPassword says what the password has too much of, if it has.
 func (l Login) refusedPassword() (why, fix string) {
 	password, _ := l.Server.URL.User.Password()
-	if strays := config.Strays("DB_PASSWORD", password); len(strays) > 0 {
+	if strays := config.LineStrays("DB_PASSWORD", password); len(strays) > 0 {
 		return "the password " + strings.Join(strays, " and "), "take that out of DB_PASSWORD, its file, or POSTGRES_URL"
 	}
 	other := remedyFor(causeLogin)

@@ -15,7 +15,11 @@ import (
 func warningsOf(goal Goal) []string {
 	var warnings []string
 	for _, name := range slices.Sorted(maps.Keys(goal.Values)) {
-		for _, remark := range config.Strays(name, goal.Values[name]) {
+		strays := config.Strays
+		if slices.Contains(goal.Secrets, name) {
+			strays = config.LineStrays
+		}
+		for _, remark := range strays(name, goal.Values[name]) {
 			warnings = append(warnings, name+" "+remark)
 		}
 	}

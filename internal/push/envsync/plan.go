@@ -13,6 +13,8 @@ type Goal struct {
 	// Values has every name that is ours with its wanted value. An empty value means
 	// that the variable shall not exist.
 	Values map[string]string
+	// Secrets are the names of passwords and keys among them.
+	Secrets []string
 	// Legacy has names that older versions pushed, with the value they derived.
 	// Such a variable is removed while it holds that value; with any other it is
 	// the operator's.

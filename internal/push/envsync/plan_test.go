@@ -105,7 +105,7 @@ func TestEnvwarningsOf(t *testing.T) {
 		`"quoted"`: "wrapped in quotes", "'quoted'": "wrapped in quotes",
 		"tail\r": "carriage return", "tail ": "blank", "\thead": "blank", "tail\n": "line break",
 		`-----BEGIN KEY-----\nab\n-----END KEY-----`: `\n`,
-		"http://${HOST}/": "nothing has replaced", "${A:-b}": "nothing has replaced",
+		"{\n  \"a\": 1\n}":                           "", "http://${HOST}/": "nothing has replaced", "${A:-b}": "nothing has replaced",
 	} {
 		got := strings.Join(warningsOf(Goal{Values: map[string]string{"NAME": value}}), "; ")
 		if (want == "") != (got == "") || !strings.Contains(got, want) {
@@ -114,5 +114,9 @@ func TestEnvwarningsOf(t *testing.T) {
 		if len(value) > 4 && strings.Contains(got, value) {
 			t.Errorf("the warning shows the value: %q", got)
 		}
+	}
+	secret := Goal{Values: map[string]string{"NAME": "a\nb", "TEXT": "a\nb"}, Secrets: []string{"NAME"}}
+	if got := warningsOf(secret); !slices.Equal(got, []string{"NAME has a line break in it"}) {
+		t.Errorf("of a secret of two lines: %q", got)
 	}
 }
