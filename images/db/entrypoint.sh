@@ -35,9 +35,15 @@ server_major() {
   done
 }
 
-# not_ours SAID: root, too, needs rights for what belongs to another user.
+# not_ours SAID: root, too, needs rights for what belongs to another user. DAC_OVERRIDE is
+# bit 1 of the capabilities; with it, it is the file system that refuses.
 not_ours() {
-  [ "$(id -u)" != 0 ] || failed 77 "$1" "root may do that with its capabilities, and this container has none of them" \
+  [ "$(id -u)" != 0 ] || case $(sed -n 's/^CapEff:[^0-9a-f]*//p' /proc/self/status) in
+  *[2367abef]) failed 77 "$1" "root has its capabilities here, so the file system of the volume refuses it, as NFS with root_squash and SELinux do" \
+    "with NFS: give the folder to $(id -u postgres):$(id -g postgres) on its server, and start as that (user: in the service db)" \
+    "with SELinux: add :Z to the mount" ;;
+  esac
+  [ "$(id -u)" != 0 ] || failed 77 "$1" "root may do that with its capabilities, and this container lacks DAC_OVERRIDE" \
     "cap_add: [CHOWN, DAC_OVERRIDE, FOWNER, SETGID, SETUID] in the service db, as the stack's compose file has it"
   failed 77 "$1" "the volume belongs to another user" "start the container as root once (no user: in the compose file), or chown it to $(id -u)"
 }

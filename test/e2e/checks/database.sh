@@ -29,9 +29,13 @@ wrong_volume_is_named() {
   is_explained 78 'holds something that is no database' 'mount the volume db-data'
   database --user 1234 --tmpfs "$database_data:mode=700,uid=999"
   is_explained 77 'cannot read' 'as root once'
+  database -e PGDATA=/proc # where root, too, makes no file
+  is_explained 77 'uid 0 cannot write to /proc' 'give the folder to 999:[0-9]+ on its server'
+  must "$said" 'the file system of the volume refuses it'
   local as_root=()
   database --tmpfs "$database_data:mode=700,uid=999"
   is_explained 77 'uid 0 cannot read' 'cap_add: '
+  must "$said" 'this container lacks DAC_OVERRIDE'
 }
 
 no_place_for_the_socket_is_named() {
