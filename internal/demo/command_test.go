@@ -19,8 +19,8 @@ func TestCommandRefusesWhatItCannotRun(t *testing.T) {
 	elsewhere := t.TempDir()
 	put(t, filepath.Join(elsewhere, "package.json"), "{}")
 	put(t, filepath.Join(elsewhere, "convex.json"), `{"functions": "src/convex/"}`)
-	root, fresh, none := t.TempDir(), t.TempDir(), t.TempDir()
-	for _, file := range []string{root + "/package.json", root + "/apps/web/convex/_generated/api.js", fresh + "/package.json", fresh + "/convex/notes.ts", none + "/package.json"} {
+	root, none := t.TempDir(), t.TempDir()
+	for _, file := range []string{root + "/package.json", root + "/apps/web/convex/_generated/api.js", none + "/package.json"} {
 		put(t, file, "{}")
 	}
 	mute := t.TempDir()
@@ -37,7 +37,6 @@ func TestCommandRefusesWhatItCannotRun(t *testing.T) {
 		"no app":           {[]string{"--app", filepath.Join(app, "nowhere"), "--bin", bin}, "name its folder with --app"},
 		"a workspace":      {[]string{"--app", root, "--bin", whole}, "name the package that has it: " + filepath.Join(root, "apps", "web")},
 		"no functions":     {[]string{"--app", none, "--bin", whole}, "there is no folder convex in " + none},
-		"nothing made":     {[]string{"--app", fresh, "--bin", whole}, "`npx convex dev` writes it"},
 		"other folder":     {[]string{"--app", elsewhere, "--bin", whole}, "neither a script start"},
 		"no server":        {[]string{"--app", mute, "--bin", whole}, "neither a script start in package.json nor a server.ts"},
 		"missing binaries": {[]string{"--app", app, "--bin", bin}, "build them with: make build"},

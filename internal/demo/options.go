@@ -71,8 +71,7 @@ func (o *options) check() error {
 	return exit.With(exit.Usage, errors.Join(problems...))
 }
 
-// checkFunctions looks for the functions of the app, and for what the convex CLI makes of
-// them, which the build of the page needs and does not make.
+// checkFunctions looks for the functions of the app.
 func checkFunctions(app string) error {
 	if _, err := os.Stat(filepath.Join(app, "convex.json")); err == nil {
 		return nil // may name another folder
@@ -89,9 +88,6 @@ func checkFunctions(app string) error {
 			return fmt.Errorf("cannot use the app: there is no folder convex in %s; name the package that has it: %s", app, strings.Join(members, ", "))
 		}
 		return fmt.Errorf("cannot use the app: there is no folder convex in %s", app)
-	}
-	if _, err := os.Stat(filepath.Join(app, "convex", "_generated")); err != nil {
-		return fmt.Errorf("cannot build the app: %w; `npx convex dev` writes it, to be kept in git: docs/your-app.md says how, with and without an account", err)
 	}
 	return nil
 }

@@ -58,6 +58,7 @@ func prepare(ctx context.Context, screen *screen, o options, f *folder, own conf
 	if err != nil {
 		return false, err
 	}
+	warnOfUngenerated(screen, o.App)
 	for _, step := range steps(o, root, packages) {
 		if err := step.run(ctx, screen, o, f, own); err != nil {
 			return false, err
@@ -67,6 +68,17 @@ func prepare(ctx context.Context, screen *screen, o options, f *folder, own conf
 		return false, nil
 	}
 	return installRunner(ctx, screen, o, f, own)
+}
+
+// warnOfUngenerated says that what the convex CLI makes of the functions is not there. Most
+// pages need it; a build may make it, or the app do without.
+func warnOfUngenerated(screen *screen, app string) {
+	if _, err := os.Stat(filepath.Join(app, "convex.json")); err == nil {
+		return // may name another folder
+	}
+	if _, err := os.Stat(filepath.Join(app, "convex", "_generated")); err != nil {
+		screen.row("app", "generated", 0, "there is no folder convex/_generated: if the build misses it, `npx convex dev` writes it, to be kept in git (docs/your-app.md)")
+	}
 }
 
 // installRunner installs what the simulator runs functions with. A demo without it

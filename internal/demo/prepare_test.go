@@ -88,6 +88,26 @@ func TestPrepareRunsOnlyWhatIsNeeded(t *testing.T) {
 	}
 }
 
+// An app may do without what the convex CLI makes, or its build make that.
+func TestPrepareAnAppWithoutGeneratedCode(t *testing.T) {
+	for made, warned := range map[string]bool{"": true, "convex/_generated/api.js": false, "convex.json": false} {
+		app := newTestApp(t)
+		app.options.Bin = t.TempDir()
+		linkFakes(t, app.options.Bin, binaries...)
+		put(t, filepath.Join(app.options.App, "server.ts"), "")
+		if made != "" {
+			put(t, filepath.Join(app.options.App, made), "")
+		}
+		if err := app.options.check(); err != nil {
+			t.Errorf("with %q: %v", made, err)
+		}
+		got, err := app.prepare()
+		if err != nil || got != all || strings.Contains(app.out.String(), "there is no folder convex/_generated") != warned {
+			t.Errorf("with %q: ran %q (%v)\n%s", made, got, err, app.out.String())
+		}
+	}
+}
+
 func TestPrepareAMemberOfAWorkspace(t *testing.T) {
 	for lock, c := range map[string]struct {
 		there string // the package manager that is installed
