@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,12 +37,30 @@ func Refused(path string) (why, fix string) {
 	if onNoexec(path) {
 		return "is on a file system that is mounted noexec", "mount it with exec, or put the program where nothing is mounted"
 	}
+	if unix.Faccessat(unix.AT_FDCWD, path, unix.X_OK, 0) == unix.EACCES {
+		return fmt.Sprintf("may not be executed by this user (mode %04o%s)", info.Mode().Perm(), ownerOf(info)), "chmod a+x " + path + " in the image"
+	}
 	return wrongHead(path)
+}
+
+func ownerOf(info os.FileInfo) string {
+	if system, ok := info.Sys().(*syscall.Stat_t); ok {
+		return fmt.Sprintf(", of uid %d gid %d", system.Uid, system.Gid)
+	}
+	return ""
 }
 
 func onNoexec(path string) bool {
 	var system unix.Statfs_t
 	return unix.Statfs(path, &system) == nil && system.Flags&unix.ST_NOEXEC != 0
+}
+
+// runnable returns the machines whose programs this one runs.
+func runnable() []string {
+	if runtime.GOARCH == "amd64" {
+		return []string{"amd64", "386"}
+	}
+	return []string{runtime.GOARCH}
 }
 
 // wrongHead returns what is wrong with the beginning of a file that may be executed.
@@ -55,7 +75,7 @@ func wrongHead(path string) (why, fix string) {
 	head = head[:n]
 	switch {
 	case bytes.HasPrefix(head, []byte("\x7fELF")) && n == headSize:
-		if machine := machines[binary.LittleEndian.Uint16(head[18:])]; machine != "" && machine != runtime.GOARCH {
+		if machine := machines[binary.LittleEndian.Uint16(head[18:])]; machine != "" && !slices.Contains(runnable(), machine) {
 			return "is a program for " + machine + ", and this container runs on " + runtime.GOARCH, "take the one for linux/" + runtime.GOARCH + ": build or pull the image for it"
 		}
 	case !bytes.HasPrefix(head, []byte("#!")):

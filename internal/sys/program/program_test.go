@@ -1,12 +1,15 @@
 package program
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
@@ -20,6 +23,10 @@ func TestRefused(t *testing.T) {
 	if runtime.GOARCH == its {
 		other, its = 62, "amd64"
 	}
+	i386 := "" // amd64 runs it
+	if runtime.GOARCH != "amd64" {
+		i386 = "is a program for 386, and this container runs on " + runtime.GOARCH
+	}
 	for name, tt := range map[string]struct {
 		content string
 		mode    os.FileMode
@@ -30,6 +37,7 @@ func TestRefused(t *testing.T) {
 		"script":      {"exec true\n", 0o755, "begins neither with #! nor as a program does"},
 		"empty":       {"", 0o755, "begins neither with #! nor as a program does"},
 		"good":        {"#!/bin/sh\n", 0o755, ""},
+		"386":         {elf(3), 0o755, i386},
 		"no machine":  {elf(250), 0o755, ""},
 		"half a head": {"\x7fELF", 0o755, "begins neither"},
 	} {
@@ -53,16 +61,45 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// Whatever is mounted here, the kernel tells it in two ways.
-func TestOnNoexec(t *testing.T) {
-	seen := map[string]bool{} // what is mounted last hides what is below
-	for line := range strings.Lines(testkit.ReadFile(t, "/proc/self/mounts")) {
-		fields := strings.Fields(line)
-		seen[fields[1]] = slices.Contains(strings.Split(fields[3], ","), "noexec")
+// What this user may not execute is nothing to look into, whatever others may.
+func TestRefusedToThisUser(t *testing.T) {
+	const nobody = 65534
+	path := filepath.Join(testkit.PublicDir(t), "script")
+	if err := errors.Join(os.WriteFile(path, []byte("exec true\n"), 0o655), os.Chmod(path, 0o655)); err != nil {
+		t.Fatal(err)
 	}
-	for path, want := range seen {
-		if _, err := os.Stat(path); err == nil && onNoexec(path) != want {
-			t.Errorf("%s: %v", path, !want)
+	root := os.Geteuid() == 0
+	if root {
+		if err := os.Chown(path, nobody, nobody); err != nil {
+			t.Fatal(err)
 		}
+	}
+	answer := make(chan string)
+	go func() {
+		runtime.LockOSThread() // which ends with this goroutine, and with it the other user
+		if root {
+			_, _, _ = unix.RawSyscall(unix.SYS_SETRESUID, nobody, nobody, nobody)
+		}
+		why, _ := Refused(path)
+		answer <- why
+	}()
+	if why := <-answer; !strings.HasPrefix(why, "may not be executed by this user (mode 0655, of uid ") {
+		t.Errorf("the owner without the right: %s", why)
+	}
+}
+
+// What this test runs from can be executed, and mounts says of /proc what holds.
+func TestOnNoexec(t *testing.T) {
+	if onNoexec(os.Args[0]) {
+		t.Error("this test cannot run")
+	}
+	want := false
+	for line := range strings.Lines(testkit.ReadFile(t, "/proc/self/mounts")) {
+		if fields := strings.Fields(line); fields[1] == "/proc" { // the last one hides others
+			want = slices.Contains(strings.Split(fields[3], ","), "noexec")
+		}
+	}
+	if onNoexec("/proc") != want {
+		t.Errorf("/proc: %v", !want)
 	}
 }
