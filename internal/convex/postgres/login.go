@@ -27,13 +27,15 @@ const mostOfALogin = 1 << 20
 // factsQuery asks for everything at once: of the schema that the backend takes (the
 // first that is there and may be used), whether it may write its tables or, while
 // they are missing, make them, whether they are in the usual schema instead, and whether
-// there are documents.
+// there are documents: the catalog says 0 only of a table that was seen to be empty. None
+// of it waits for a lock on a table, such as that of a VACUUM FULL.
 const factsQuery = `SELECT current_setting('server_version_num'), current_setting('server_version'),
 	current_setting('transaction_read_only'), coalesce(current_schema(), ''),
 	coalesce(has_table_privilege(own.documents, 'INSERT'), has_schema_privilege(current_schema(), 'CREATE'), false),
 	own.documents IS NULL AND current_schema() <> 'public' AND EXISTS (
 		SELECT FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = 'public' AND relname = 'persistence_globals'),
-	current_setting('search_path'), coalesce(pg_relation_size(own.documents) > 0, false)
+	current_setting('search_path'),
+	coalesce((SELECT reltuples <> 0 FROM pg_class WHERE oid = own.documents), false)
 	FROM (SELECT to_regclass(quote_ident(current_schema()) || '.documents') AS documents) AS own`
 
 // Settings are what the login adds to the database's settings, which all services

@@ -104,6 +104,33 @@ func trySchemas(t *testing.T, owner Login) {
 	}
 }
 
+// A login sees whether there are documents, and waits for nothing that holds their table.
+func TestRealPostgresWithALockedTable(t *testing.T) {
+	login := startRealPostgres(t)
+	login.Database = "postgres"
+	if _, err := login.WaitReady(t.Context(), logging.Discard(), login.Wait(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	inUse := func(when string, want bool) {
+		t.Helper()
+		if facts, err := login.Try(t.Context()); err != nil || facts.InUse != want {
+			t.Errorf("%s: %+v, %v", when, facts, err)
+		}
+	}
+	inUse("without the table", false)
+	execute(t, login.Server.URL, login.Database, `CREATE TABLE documents (id int)`)
+	execute(t, login.Server.URL, login.Database, `VACUUM documents`)
+	inUse("an empty table", false)
+	execute(t, login.Server.URL, login.Database, `DROP TABLE documents; CREATE TABLE documents (id int); INSERT INTO documents VALUES (1)`)
+	inUse("documents", true)
+	// A prepared transaction keeps its locks without a connection.
+	execute(t, login.Server.URL, login.Database, `BEGIN; LOCK TABLE documents; PREPARE TRANSACTION 'rewrite'`)
+	inUse("documents that are locked", true)
+	execute(t, login.Server.URL, login.Database, `ROLLBACK PREPARED 'rewrite'`)
+	execute(t, login.Server.URL, login.Database, `VACUUM FULL documents`)
+	inUse("after a VACUUM", true)
+}
+
 func createDatabase(t *testing.T, login Login) {
 	t.Helper()
 	execute(t, login.Server.URL, "postgres", "CREATE DATABASE "+login.Database)
