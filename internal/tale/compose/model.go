@@ -212,7 +212,7 @@ func (b *builder) split(model *Model, plain, merged *types.Project) {
 			}
 		}
 	}
-	b.checkNeeds(present)
+	b.checkNeeds(present, merged.Services)
 	for _, colour := range []string{"", stack.Blue, stack.Green} {
 		for _, service := range present {
 			if rotates := service.Rotates && !b.development; rotates == (colour != "") {

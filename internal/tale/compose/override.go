@@ -1,12 +1,14 @@
 package compose
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -160,34 +162,57 @@ func (b *builder) checkOverride(file string, plain, merged *types.Project) {
 	}
 }
 
-// checkNeeds refuses an override that disables what a service of the stack needs.
-func (b *builder) checkNeeds(present []stack.Service) {
+// checkNeeds refuses an override that disables what a service of the stack needs and does
+// not find elsewhere.
+func (b *builder) checkNeeds(present []stack.Service, merged types.Services) {
 	names := map[string]bool{}
 	for _, service := range present {
 		names[service.Name] = true
 	}
-	host := b.Settings.Get("DB_HOST")
-	elsewhere := b.noDatabase() || host != "" && host != stack.DB
+	backend := hasBackend(merged[stack.Platform])
 	for _, service := range present {
 		for _, needed := range service.Needs {
-			if names[needed] || !b.Project.Has(needed) || needed == stack.DB && elsewhere {
+			elsewhere, accepted := backend, "there environment.CONVEX_URL of services.platform, of the backend in its place"
+			if needed == stack.DB {
+				elsewhere, accepted = b.noDatabase() || hasDatabase(merged[service.Name]), "POSTGRES_URL in .env, of the server in its place"
+			}
+			if names[needed] || !b.Project.Has(needed) || elsewhere {
 				continue
 			}
 			names[needed] = true // said once
-			accepted := "a profile for what no other service needs"
-			if needed == stack.DB {
-				accepted = "POSTGRES_URL in .env, of the server in its place"
-			}
 			b.refuse(overrideName, "disables "+needed+", which "+service.Name+" needs", accepted)
 		}
 	}
+}
+
+// hasDatabase reports whether the environment of a service leads to another database than
+// that of the stack.
+func hasDatabase(s types.ServiceConfig) bool {
+	own := strings.ToUpper(s.Name) + "_DATABASE_URL"
+	for _, name := range []string{"POSTGRES_URL", "POSTGRES_URL_FILE", own, own + "_FILE"} {
+		if valueOf(s, name) != "" {
+			return true
+		}
+	}
+	return valueOf(s, "CONVEX_STORAGE") == stack.StorageSQLite || cmp.Or(valueOf(s, "DB_HOST"), stack.DB) != stack.DB
+}
+
+// hasBackend reports whether the web application asks another backend than that of the stack.
+func hasBackend(platform types.ServiceConfig) bool {
+	backend, err := url.Parse(valueOf(platform, "CONVEX_URL"))
+	return err == nil && cmp.Or(backend.Hostname(), stack.Convex) != stack.Convex
+}
+
+// valueOf returns a variable's value in the environment of a service, "" for none.
+func valueOf(s types.ServiceConfig, name string) string {
+	return *cmp.Or(s.Environment[name], new(string))
 }
 
 // checkProbe warns of a health check that asks localhost: that may be ::1 first, where a
 // service listens on IPv4 alone.
 func (b *builder) checkProbe(name string, changes []Override) {
 	for _, change := range changes {
-		warning := fmt.Sprintf("%s: the health check of %s asks localhost, which may be ::1, where nothing listens: write 127.0.0.1", overrideName, name)
+		warning := fmt.Sprintf("%s: the health check of %s asks localhost, which may be ::1, where it may not listen: write 127.0.0.1", overrideName, name)
 		if change.Key == "healthcheck.test" && strings.Contains(change.Override, "//localhost") && !slices.Contains(b.warnings, warning) {
 			b.warnings = append(b.warnings, warning)
 		}

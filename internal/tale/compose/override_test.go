@@ -45,12 +45,43 @@ func TestRefusedOverrides(t *testing.T) {
 		"services: {platform: {env_file: [missing.env]}}": "missing.env",
 		"jobs: {j: {image: x, triggers: {manual: true}}}": "has jobs",
 		"services: {db: {profiles: [disabled]}}":          "disables db, which convex needs; accepted: POSTGRES_URL",
-		"services: {convex: {profiles: [disabled]}}":      "disables convex, which platform needs",
+		"services: {convex: {profiles: [disabled]}}":      "disables convex, which platform needs; accepted: there environment.CONVEX_URL of services.platform",
+		"services: {convex: {profiles: [disabled]}, platform: {environment: {CONVEX_URL: 'http://convex:80'}}}":        "disables convex, which platform needs",
+		"services: {db: {profiles: [disabled]}, convex: {environment: {POSTGRES_URL: 'postgresql://u:p@pg.example'}}}": "disables db, which rag needs",
+		"services: {db: {profiles: [disabled]}, convex: {environment: {DB_HOST: db}}}":                                 "disables db, which convex needs",
 	} {
 		t.Run(override, func(t *testing.T) {
 			_, err := compose.Production(options(t, nil, override))
 			if err == nil || exit.Code(err) != exit.Config || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "compose.override.yml") {
 				t.Errorf("want %q: %v", want, err)
+			}
+		})
+	}
+}
+
+// TestNeedsThatAreElsewhere: what an override disables is not missing where the services
+// that need it are led to another one.
+func TestNeedsThatAreElsewhere(t *testing.T) {
+	own := []string{stack.DB, stack.Convex, stack.Platform, stack.Proxy}
+	for name, tt := range map[string]struct {
+		env      map[string]string
+		override string
+		services []string // all, if there are none
+		gone     string
+	}{
+		"the URL":        {nil, "db: {profiles: [disabled]}, convex: {environment: {POSTGRES_URL: 'postgresql://u:p@pg.example'}}", own, stack.DB},
+		"in a file":      {nil, "db: {profiles: [disabled]}, convex: {environment: {POSTGRES_URL_FILE: /run/secrets/url}}", own, stack.DB},
+		"embedded":       {nil, "db: {profiles: [disabled]}, convex: {environment: {CONVEX_STORAGE: sqlite}}", own, stack.DB},
+		"the host":       {nil, "db: {profiles: [disabled]}, convex: {environment: {DB_HOST: pg}}, rag: {environment: {DB_HOST: pg}}, crawler: {environment: [DB_HOST=pg]}", nil, stack.DB},
+		"host of .env":   {map[string]string{"DB_HOST": "pg"}, "db: {profiles: [disabled]}", nil, stack.DB},
+		"each its own":   {map[string]string{"RAG_DATABASE_URL": "postgresql://pg", "CRAWLER_DATABASE_URL": "postgresql://pg"}, "db: {profiles: [disabled]}, convex: {environment: {DB_HOST: pg}}", nil, stack.DB},
+		"the backend":    {nil, "convex: {profiles: [disabled]}, platform: {environment: {CONVEX_URL: 'http://backend.example:3210'}}", nil, stack.Convex},
+		"of another app": {nil, "convex: {profiles: [disabled]}, platform: {environment: {CONVEX_URL: 'http://backend:3210'}}", own, stack.Convex},
+	} {
+		t.Run(name, func(t *testing.T) {
+			model := production(t, options(t, tt.env, "services: {"+tt.override+"}", tt.services...))
+			if _, there := model.Service(tt.gone, ""); there {
+				t.Error(tt.gone, "is there")
 			}
 		})
 	}
@@ -111,7 +142,7 @@ func TestWarnings(t *testing.T) {
 	o := options(t, nil, "services: {rag: {image: 'x:${TAG}', labels: {a: '${TAG} ${HOST:-there}'}}, platform: {healthcheck: {test: [CMD, curl, 'http://localhost:3000/']}}}")
 	write(t, filepath.Join(o.Project.Dir, "compose.override.yaml"), "services: {nonsense: {}}")
 	got := strings.Join(production(t, o).Warnings, "\n")
-	if want := "compose.override.yaml is not read, because there is compose.override.yml\ncompose.override.yml: ${TAG} is not set in .env; nothing is put there\ncompose.override.yml: the health check of platform asks localhost, which may be ::1, where nothing listens: write 127.0.0.1"; got != want {
+	if want := "compose.override.yaml is not read, because there is compose.override.yml\ncompose.override.yml: ${TAG} is not set in .env; nothing is put there\ncompose.override.yml: the health check of platform asks localhost, which may be ::1, where it may not listen: write 127.0.0.1"; got != want {
 		t.Errorf("got %s", got)
 	}
 }
