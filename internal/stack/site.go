@@ -122,8 +122,6 @@ func (s Site) checkURL() config.Problems {
 		return refuse(fmt.Sprintf("has the path %q", u.Path), accepted+"; put the path into BASE_PATH")
 	case u.RawQuery != "" || u.Fragment != "":
 		return refuse("has a query or a fragment", accepted)
-	case u.Scheme == "https" && u.Port() == "80", u.Scheme == "http" && u.Port() == "443":
-		return refuse(fmt.Sprintf("has %s on port %s, which browsers take for that of the other scheme", u.Scheme, u.Port()), accepted)
 	case u.Scheme == "http" && s.TLSMode != TLSExternal:
 		return refuse(fmt.Sprintf("begins with http://, but with TLS_MODE=%s the site is served over https", s.TLSMode),
 			"an https:// address, or TLS_MODE=external behind your own TLS terminator")

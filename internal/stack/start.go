@@ -2,8 +2,10 @@ package stack
 
 import (
 	"fmt"
+	"math"
 	"net"
 	"strconv"
+	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/config"
 )
@@ -30,11 +32,20 @@ func (s Start) Validate() (problems config.Problems) {
 // HostPort says what is taken for a port of the host.
 const HostPort = "a port such as 8443, or an address with one such as 127.0.0.1:8443"
 
+// isHostPort reports whether a text looks to compose like a port or a range of ports, maybe
+// after an address. Whether they fit what is published there, compose itself says.
 func isHostPort(at string) bool {
-	host, port, err := net.SplitHostPort(at)
-	if err != nil {
-		host, port = "", at
+	host, ports := "", at
+	if i := strings.LastIndexByte(at, ':'); i >= 0 {
+		host, ports = strings.Trim(at[:i], "[]"), at[i+1:]
 	}
-	number, err := strconv.ParseUint(port, 10, 16)
-	return err == nil && number != 0 && (host == "" || net.ParseIP(host) != nil)
+	if host != "" && net.ParseIP(host) == nil {
+		return false
+	}
+	for port := range strings.SplitSeq(ports, "-") {
+		if number, err := strconv.Atoi(port); ports != "" && (err != nil || number < 0 || number > math.MaxUint16) {
+			return false
+		}
+	}
+	return true
 }

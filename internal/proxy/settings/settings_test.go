@@ -81,7 +81,6 @@ func TestOneWrongSetting(t *testing.T) {
 		{"PLATFORM_UPSTREAM", "127.0.0.1:80", "PLATFORM_UPSTREAM", "127.0.0.1:80 is this proxy (HTTP_PORT)"},
 		{"CONVEX_UPSTREAM", "localhost:443", "CONVEX_UPSTREAM", "is this proxy (HTTPS_PORT)"},
 		{"DASHBOARD_UPSTREAM", "site.test:443", "DASHBOARD_UPSTREAM", "is this proxy (HTTPS_PORT)"},
-		{"SITE_URL", "https://site.test:80", "SITE_URL", "has https on port 80"},
 		{"PROXY_SITE_DIR", "/nowhere/site.d", "PROXY_SITE_DIR", "names /nowhere/site.d, which is not in this container"},
 		{"HTTP_PORT", "eighty", "HTTP_PORT", "whole number"},
 		{"HTTP_PORT", "0", "HTTP_PORT", "1 to 65535"},

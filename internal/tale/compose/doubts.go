@@ -24,8 +24,14 @@ func (m *Model) doubts() []string {
 func addressDoubts(proxy Service) (doubts []string) {
 	environment := proxy.Environment
 	site, err := url.Parse(environment["SITE_URL"])
-	if err != nil || site.Scheme != "https" || environment["TLS_MODE"] == stack.TLSExternal {
+	if err != nil {
 		return nil
+	}
+	if at := site.Scheme + " on port " + site.Port(); at == "https on port 80" || at == "http on port 443" {
+		doubts = append(doubts, "SITE_URL has "+at+", which is that of the other scheme: visitors who leave out the port, or "+site.Scheme+"://, may not come there")
+	}
+	if site.Scheme != "https" || environment["TLS_MODE"] == stack.TLSExternal {
+		return doubts
 	}
 	if port := cmp.Or(site.Port(), "443"); len(proxy.Ports) > 0 && !slices.ContainsFunc(proxy.Ports, func(p engine.Port) bool { return fmt.Sprint(p.Public) == port }) {
 		doubts = append(doubts, fmt.Sprintf("visitors are sent to port %s, as SITE_URL says, and the proxy publishes %s (PUBLISH_HTTP, PUBLISH_HTTPS): nothing answers there unless something else leads it on",

@@ -24,6 +24,8 @@ func TestDoubts(t *testing.T) {
 		"a terminator":      {map[string]string{"SITE_URL": "https://tale.local:9443", "TLS_MODE": stack.TLSExternal}, "", ""},
 		"another name":      {map[string]string{"HOST": "other.local"}, "", "HOST is other.local and SITE_URL has tale.local"},
 		"the same name":     {map[string]string{"HOST": "Tale.local"}, "", ""},
+		"the other scheme":  {map[string]string{"SITE_URL": "https://tale.local:80", "PUBLISH_HTTPS": "80", "PUBLISH_HTTP": "8080"}, "", "SITE_URL has https on port 80"},
+		"the other port":    {map[string]string{"SITE_URL": "http://tale.local:443", "TLS_MODE": stack.TLSExternal}, "", "SITE_URL has http on port 443"},
 		"no value":          {map[string]string{"CONVEX_ENV_SYNC_EXTRA": "GREETING, SITE_URL"}, "", "CONVEX_ENV_SYNC_EXTRA names GREETING, which has no value"},
 		"a value":           {map[string]string{"CONVEX_ENV_SYNC_EXTRA": "GREETING", "GREETING": "hi"}, "", ""},
 		"value by override": {map[string]string{"CONVEX_ENV_SYNC_EXTRA": "GREETING"}, "services: {platform: {environment: {GREETING: hi}}}", ""},

@@ -88,6 +88,7 @@ func TestSettingsThatAreRefused(t *testing.T) {
 	for _, tt := range []struct{ file, env string }{
 		{noDB, goodEnv + "POSTGRES_URL=postgresql://u:p@db.example\nDB_PASSWORD=\n"},
 		{noDB, goodEnv + "DB_HOST=10.0.0.1\n"},
+		{all, strings.Replace(goodEnv, "https://example.com", "https://example.com:80", 1) + "PUBLISH_HTTP=::1:8443\nPUBLISH_HTTPS=80\n"},
 		{noDB, goodEnv + "CONVEX_STORAGE=sqlite\nDB_PASSWORD=\n"},
 		{all, goodEnv + "SOPS_AGE_KEY_FILE=/nowhere/x\nINSTANCE_SECRET_FILE=/nowhere/y\n"},
 	} {
