@@ -45,19 +45,22 @@ func TestAVersionThatNothingNames(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = docker.Close() })
 	for name, tt := range map[string]struct {
-		assumed string
+		assumed []string
 		pull    []string
 		told    bool
+		code    int
 	}{
-		"assumed": {"latest", []string{"r.example/tale-db:latest", "r.example/shop:1"}, true},
-		"named":   {"", []string{"r.example/tale-db:1.0.0"}, false},
-		"another": {"latest", []string{"r.example/shop:1"}, false},
+		"assumed":   {[]string{"r.example/tale-db:latest"}, []string{"r.example/tale-db:latest", "r.example/shop:1"}, true, exit.Unavailable},
+		"named":     {nil, []string{"r.example/tale-db:1.0.0"}, false, exit.Unavailable},
+		"no name":   {nil, []string{"r.example/tale-db:1.0 0/x"}, false, exit.Config},
+		"another":   {[]string{"r.example/tale-db:latest"}, []string{"r.example/shop:1"}, false, exit.Unavailable},
+		"tale.json": {[]string{"r.example/tale-db:latest"}, []string{"r.example/shop:latest"}, false, exit.Unavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := &deployment{Session: &session.Session{Engine: docker}, model: &compose.Model{}, release: session.Release{Assumed: tt.assumed}}
 			d.plan.Pull = tt.pull
 			err := d.preflight(t.Context(), true)
-			if exit.Code(err) != exit.Unavailable || strings.Contains(err.Error(), "TALE_VERSION in .env names") != tt.told {
+			if exit.Code(err) != tt.code || strings.Contains(err.Error(), "TALE_VERSION in .env names") != tt.told {
 				t.Errorf("exit code %d, %v", exit.Code(err), err)
 			}
 		})

@@ -203,13 +203,13 @@ func (d *deployment) nothing(ctx context.Context) error {
 func (d *deployment) preflight(ctx context.Context, dry bool) error {
 	err := rollout.Preflight(ctx, d.Engine, d.model, d.state, &d.plan, dry)
 	unfit, is := errors.AsType[rollout.Unfit](err)
-	missing := slices.ContainsFunc(d.plan.Pull, func(image string) bool {
-		return engine.Tag(image) == d.release.Assumed && strings.Contains(unfit.Error(), image)
+	missing := slices.IndexFunc(d.plan.Pull, func(image string) bool {
+		return slices.Contains(d.release.Assumed, image) && strings.Contains(unfit.Error(), image)
 	})
-	if !is || !missing || d.options.rollback {
+	if !is || missing < 0 || d.options.rollback {
 		return err
 	}
-	return append(unfit, exit.Errorf(exit.Unavailable, "no setting names the version of these images, so that %s is asked for: TALE_VERSION in .env names the one that they have", d.release.Assumed))
+	return append(unfit, exit.Errorf(exit.Unavailable, "no setting names the version of these images, so that %s is asked for: TALE_VERSION in .env names the one that they have", engine.Tag(d.plan.Pull[missing])))
 }
 
 // carryOut does what the plan says.

@@ -252,6 +252,10 @@ func TestInitRefuses(t *testing.T) {
 		says []string
 	}{
 		{Options{Settings: map[string]string{"TLS_MODE": "letsencrypt"}}, exit.Usage, []string{"--host"}},
+		{Options{Settings: map[string]string{"TALE_VERSION": "1.0 0/x"}}, exit.Usage, []string{"--release is", "no tag", "accepted: one such as 1.4.0"}},
+		{Options{Settings: map[string]string{"TALE_VERSION": "5000/x"}}, exit.Usage, []string{"--release is", "no tag", "accepted: one such as 1.4.0"}},
+		{Options{Settings: map[string]string{"TALE_VERSION": "-1"}}, exit.Usage, []string{"--release is", "no tag", "accepted: one such as 1.4.0"}},
+		{Options{Settings: map[string]string{"TALE_VERSION": strings.Repeat("1", 129)}}, exit.Usage, []string{"--release is", "no tag", "accepted: one such as 1.4.0"}},
 		{Options{Settings: map[string]string{"TLS_MODE": "letsencrypt", "HOST": "10.0.0.local"}}, exit.Usage, []string{"--host"}},
 		{Options{Settings: map[string]string{"TLS_MODE": "nope", "HOST": "a b", "BASE_PATH": "/api", "TLS_EMAIL": "me"}}, exit.Config,
 			[]string{"TLS_MODE (--tls)", "HOST (--host)", "BASE_PATH (--base-path)", "TLS_EMAIL (--tls-email)"}},

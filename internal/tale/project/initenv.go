@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/distribution/reference"
+
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
@@ -141,6 +143,9 @@ func (o Options) asked(have map[string]string) (map[string]string, error) {
 			return nil, fmt.Errorf("tale init does not set %s", name)
 		}
 		asked[name] = value
+	}
+	if release := asked[stack.Version]; reference.TagRegexp.FindString(release) != release {
+		return nil, exit.Errorf(exit.Usage, "--release is %q, which is no tag of an image; accepted: one such as 1.4.0, at most 128 letters, digits and _ . -, of which . and - do not begin it", release)
 	}
 	site, err := url.Parse(asked["SITE_URL"])
 	if err != nil {

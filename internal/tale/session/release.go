@@ -25,9 +25,8 @@ type Release struct {
 	Version  string
 	Versions map[string]string // by service
 	Images   map[string]string // reference by service
-	// Assumed is the version of the images that no setting, flag or tag names; empty where
-	// each is named.
-	Assumed string
+	// Assumed are the images whose version no setting, flag or tag names.
+	Assumed []string
 }
 
 // Release returns what is asked for: Tale's own images in the version that is named, or
@@ -52,8 +51,8 @@ func (s *Session) Release(named string) Release {
 		default:
 			tag = engine.Tag(image)
 		}
-		if assumed && tag == own {
-			r.Assumed = own
+		if assumed && engine.Tag(s.Project.File.Images[service.Name]) == "" {
+			r.Assumed = append(r.Assumed, image)
 		}
 		r.Images[service.Name], r.Versions[service.Name] = image, tag
 		if service.Name == stack.Platform {

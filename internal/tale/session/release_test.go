@@ -1,6 +1,7 @@
 package session
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/stack"
@@ -64,14 +65,14 @@ func TestReleaseOfABuild(t *testing.T) {
 
 // TestVersionThatIsAssumed: it is told from one that somebody has named.
 func TestVersionThatIsAssumed(t *testing.T) {
-	app := map[string]string{stack.Platform: "shop:3"}
-	every := map[string]string{stack.Platform: "shop:3", stack.Convex: "r/convex:2", stack.DB: "postgres:17", stack.Proxy: "r/proxy:2"}
+	app := map[string]string{stack.Platform: "shop:latest", stack.Convex: "r/convex"}
+	every := map[string]string{stack.Platform: "shop:3", stack.Convex: "r/convex:latest", stack.DB: "postgres:17", stack.Proxy: "r/proxy:2"}
 	for name, tt := range map[string]struct {
 		setting, named string
 		images         map[string]string
-		want           string
+		want           string // images
 	}{
-		"none":         {"", "", app, "latest"},
+		"none":         {"", "", app, "ghcr.io/tale-project/tale/tale-db:latest r/convex:latest ghcr.io/tale-project/tale/tale-proxy:latest"},
 		"the setting":  {"1.2.3", "", app, ""},
 		"the flag":     {"", "1.2.3", nil, ""},
 		"each its tag": {"", "", every, ""},
@@ -79,8 +80,8 @@ func TestVersionThatIsAssumed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			file := project.File{Images: tt.images, Services: []string{stack.DB, stack.Convex, stack.Platform, stack.Proxy}}
 			s := &Session{Project: &project.Project{File: file}, Settings: project.Settings{"TALE_VERSION": {Text: tt.setting}}}
-			if got := s.Release(tt.named); got.Assumed != tt.want {
-				t.Errorf("%q, want %q", got.Assumed, tt.want)
+			if got := strings.Join(s.Release(tt.named).Assumed, " "); got != tt.want {
+				t.Errorf("%q, want %q", got, tt.want)
 			}
 		})
 	}
