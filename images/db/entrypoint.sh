@@ -36,12 +36,14 @@ server_major() {
 }
 
 # not_ours SAID: root, too, needs rights for what belongs to another user. DAC_OVERRIDE is
-# bit 1 of the capabilities; with it, it is the file system that refuses.
+# bit 1 of the capabilities; with it, it is the file system that refuses, or the folder is
+# of a user that this container does not have.
 not_ours() {
   [ "$(id -u)" != 0 ] || case $(sed -n 's/^CapEff:[^0-9a-f]*//p' /proc/self/status) in
-  *[2367abef]) failed 77 "$1" "root has its capabilities here, so the file system of the volume refuses it, as NFS with root_squash and SELinux do" \
+  *[2367abef]) failed 77 "$1" "root has its capabilities here, so the file system of the volume refuses it, as NFS with root_squash and SELinux do, or its owner is no user of this container, as with a rootless engine" \
     "with NFS: give the folder to $(id -u postgres):$(id -g postgres) on its server, and start as that (user: in the service db)" \
-    "with SELinux: add :Z to the mount" ;;
+    "with SELinux: add :Z to the mount" \
+    "with a rootless engine or userns-remap: chown the folder on the host to the user that is this container's root there" ;;
   esac
   [ "$(id -u)" != 0 ] || failed 77 "$1" "root may do that with its capabilities, and this container lacks DAC_OVERRIDE" \
     "cap_add: [CHOWN, DAC_OVERRIDE, FOWNER, SETGID, SETUID] in the service db, as the stack's compose file has it"

@@ -33,7 +33,8 @@ func addressDoubts(proxy Service) (doubts []string) {
 	if site.Scheme != "https" || environment["TLS_MODE"] == stack.TLSExternal {
 		return doubts
 	}
-	if port := cmp.Or(site.Port(), "443"); len(proxy.Ports) > 0 && !slices.ContainsFunc(proxy.Ports, func(p engine.Port) bool { return fmt.Sprint(p.Public) == port }) {
+	https := func(p engine.Port) bool { return fmt.Sprint(p.Container) == cmp.Or(environment["HTTPS_PORT"], "443") }
+	if port := cmp.Or(site.Port(), "443"); slices.ContainsFunc(proxy.Ports, https) && !slices.ContainsFunc(proxy.Ports, func(p engine.Port) bool { return fmt.Sprint(p.Public) == port }) {
 		doubts = append(doubts, fmt.Sprintf("visitors are sent to port %s, as SITE_URL says, and the proxy publishes %s (PUBLISH_HTTP, PUBLISH_HTTPS): nothing answers there unless something else leads it on",
 			port, published(proxy.Ports)))
 	}

@@ -18,6 +18,7 @@ func TestDoubts(t *testing.T) {
 		"nothing":           {nil, "", ""},
 		"a port alone":      {map[string]string{"SITE_URL": "https://tale.local:9443"}, "", "visitors are sent to port 9443, as SITE_URL says, and the proxy publishes 443 and 80"},
 		"no port":           {map[string]string{"PUBLISH_HTTPS": "9443"}, "", "visitors are sent to port 443"},
+		"a range":           {map[string]string{"SITE_URL": "https://tale.local:8443", "PUBLISH_HTTPS": "8443-8450"}, "", ""},
 		"both":              {map[string]string{"SITE_URL": "https://tale.local:9443", "PUBLISH_HTTPS": "127.0.0.1:9443"}, "", ""},
 		"by the override":   {map[string]string{"SITE_URL": "https://tale.local:9443"}, "services: {proxy: {ports: !override ['9443:443']}}", ""},
 		"nothing published": {map[string]string{"SITE_URL": "https://tale.local:9443"}, "services: {proxy: {ports: !reset []}}", ""},

@@ -259,8 +259,9 @@ func (b *builder) add(model *Model, c container, merged *types.Project) {
 		}
 	}
 	for _, port := range made.Ports {
-		public, _ := strconv.Atoi(port.Published)
-		service.Ports = append(service.Ports, engine.Port{Host: port.HostIP, Public: public, Container: int(port.Target), Protocol: port.Protocol})
+		if public, err := strconv.Atoi(port.Published); err == nil && public > 0 { // of a range the engine takes one, of 0 any
+			service.Ports = append(service.Ports, engine.Port{Host: port.HostIP, Public: public, Container: int(port.Target), Protocol: port.Protocol})
+		}
 	}
 	model.services = append(model.services, service)
 }

@@ -188,9 +188,14 @@ func (b *builder) checkNeeds(present []stack.Service, merged types.Services) {
 // hasDatabase reports whether the environment of a service leads to another database than
 // that of the stack.
 func hasDatabase(s types.ServiceConfig) bool {
-	own := strings.ToUpper(s.Name) + "_DATABASE_URL"
-	for _, name := range []string{"POSTGRES_URL", "POSTGRES_URL_FILE", own, own + "_FILE"} {
-		if valueOf(s, name) != "" {
+	names := []string{"POSTGRES_URL"}
+	if s.Name != stack.Convex {
+		names = append(names, strings.ToUpper(s.Name)+"_DATABASE_URL")
+	}
+	for _, name := range names {
+		at := valueOf(s, name)
+		server, err := url.Parse(at)
+		if valueOf(s, name+"_FILE") != "" || at != "" && (err != nil || server.Hostname() != stack.DB) {
 			return true
 		}
 	}

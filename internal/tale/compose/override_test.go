@@ -48,6 +48,7 @@ func TestRefusedOverrides(t *testing.T) {
 		"services: {convex: {profiles: [disabled]}}":      "disables convex, which platform needs; accepted: there environment.CONVEX_URL of services.platform",
 		"services: {convex: {profiles: [disabled]}, platform: {environment: {CONVEX_URL: 'http://convex:80'}}}":        "disables convex, which platform needs",
 		"services: {db: {profiles: [disabled]}, convex: {environment: {POSTGRES_URL: 'postgresql://u:p@pg.example'}}}": "disables db, which rag needs",
+		"services: {db: {profiles: [disabled]}, convex: {environment: {POSTGRES_URL: 'postgresql://u:p@db:5432'}}}":    "disables db, which convex needs",
 		"services: {db: {profiles: [disabled]}, convex: {environment: {DB_HOST: db}}}":                                 "disables db, which convex needs",
 	} {
 		t.Run(override, func(t *testing.T) {

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/stack"
@@ -31,11 +32,17 @@ func lastData(entries []project.Entry) (images map[string]project.Image) {
 		words := strings.Fields(e.Command)
 		switch {
 		case e.Result != project.Done:
-		case slices.Contains(words, "reset") && (slices.Contains(words, "--volumes") || slices.Contains(words, "--volumes=true")):
+		case slices.Contains(words, "reset") && slices.ContainsFunc(words, tellsVolumes):
 			images = nil
 		case len(e.Images) > 0:
 			images = e.Images
 		}
 	}
 	return images
+}
+
+func tellsVolumes(word string) bool {
+	value, given := strings.CutPrefix(word, "--volumes=")
+	yes, err := strconv.ParseBool(value)
+	return word == "--volumes" || given && yes && err == nil
 }

@@ -42,7 +42,7 @@ func TestALostVolumeIsNotJustMadeAnew(t *testing.T) {
 	}
 	run("deploy", "--version", "1.0.0", "--dry-run").Expect(t, exit.Pending, "the volume "+volume+", in which the last release had its data, is gone", "")
 	run("deploy", "--version", "1.0.0").Expect(t, exit.Usage, "", "is made anew and empty")
-	if err := p.Remember(project.Entry{Command: "tale reset --all --volumes", Result: project.Done}); err != nil {
+	if err := p.Remember(project.Entry{Command: "tale reset --all --volumes=t", Result: project.Done}); err != nil {
 		t.Fatal(err)
 	}
 	if r := run("deploy", "--version", "1.0.0"); r.Code != 0 || strings.Contains(r.Err, "is gone") {

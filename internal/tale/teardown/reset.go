@@ -51,11 +51,13 @@ engine is unreachable; 75 locked; 77 permission; 78 configuration; 130 interrupt
 	flags.BoolVarP(&o.all, "all", "a", false, "also the database, convex, the proxy and the network")
 	flags.BoolVar(&o.volumes, "volumes", false, "also all data, for good; needs --all")
 	flags.StringVar(&o.name, "project-name", "", "the project's `ID`, instead of typing it, for --volumes")
-	command.RunE = func(command *cobra.Command, _ []string) error { return a.reset(command, o) }
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		return a.told(command, o.dryRun, func(out *console.Progress) error { return a.reset(command, o, out) })
+	}
 	return command
 }
 
-func (a *app) reset(command *cobra.Command, o resetOptions) error {
+func (a *app) reset(command *cobra.Command, o resetOptions, out *console.Progress) error {
 	p, err := a.Open()
 	if err != nil {
 		return err
@@ -80,11 +82,9 @@ func (a *app) reset(command *cobra.Command, o resetOptions) error {
 		}
 		return errors.Join(failed...)
 	}
-	return a.told(command, o.dryRun, func(out *console.Progress) error {
-		return a.OnEngine(command, p, func(ctx context.Context, s *session.Session) error {
-			o.plan = func(ctx context.Context) (tidy.Plan, error) { return reset(ctx, s, o) }
-			return a.tidy(ctx, command, s, o.tidying, out)
-		})
+	return a.OnEngine(command, p, func(ctx context.Context, s *session.Session) error {
+		o.plan = func(ctx context.Context) (tidy.Plan, error) { return reset(ctx, s, o) }
+		return a.tidy(ctx, command, s, o.tidying, out)
 	})
 }
 

@@ -16,6 +16,10 @@ func TestEveryRunEndsByAResult(t *testing.T) {
 	dir := t.TempDir()
 	line.Run(nil, "", "init", dir, "--services", "db,convex,platform,proxy", "--registry", "r.example/x").Expect(t, 0, "", "")
 	away := config.Environ{"DOCKER_HOST": "unix://" + filepath.Join(dir, "none.sock"), "HOME": t.TempDir()}
+	nowhere := line.Run(nil, "", "reset", "--json", "--project", t.TempDir())
+	if nowhere.Code == 0 || !strings.Contains(nowhere.Out, `"kind":"result"`) {
+		t.Errorf("without a project: exit %d, %q", nowhere.Code, nowhere.Out)
+	}
 	for _, command := range []string{"stop", "cleanup", "reset", "deploy --yes", "start --yes", "rollback --yes", "backup " + filepath.Join(dir, "b.tar")} {
 		r := line.Run(away, "", append(strings.Fields(command), "--json", "--project", dir)...)
 		var result struct {
