@@ -2,10 +2,8 @@ package limits
 
 import (
 	"bytes"
-	"context"
 	"log/slog"
 	"net"
-	"sync"
 
 	"github.com/tale-project/tale-runtime/internal/proxy/visitor"
 )
@@ -14,12 +12,8 @@ import (
 // connections of one that is set up so fail, without a request that a log could show.
 type greetings struct {
 	log                *slog.Logger
-	proxied, encrypted notice
+	proxied, encrypted visitor.Notice
 }
-
-// notice is given once of a near peer and once of another: what a client of the internet
-// sends does not use up the warning of the operator's own load balancer.
-type notice struct{ near, foreign sync.Once }
 
 // The two versions of the PROXY protocol begin so, and TLS with the head of a handshake
 // record (proxy-protocol.txt of HAProxy; RFC 8446, section 5.1).
@@ -41,15 +35,8 @@ func (g *greetings) see(first []byte, peer net.Addr, plain bool) {
 	}
 }
 
-// say warns of a peer in a private network, which is likely to be a proxy of the operator's;
-// anybody else on the internet can send what they like.
-func (g *greetings) say(n *notice, peer net.Addr, what, fix string) {
-	if g.log == nil {
-		return
+func (g *greetings) say(n *visitor.Notice, peer net.Addr, what, fix string) {
+	if g.log != nil {
+		n.Tell(g.log, addressOf(peer), what, "peer", peer, "fix", fix)
 	}
-	once, level := &n.foreign, slog.LevelInfo
-	if visitor.IsNear(addressOf(peer)) {
-		once, level = &n.near, slog.LevelWarn
-	}
-	once.Do(func() { g.log.Log(context.Background(), level, what, "peer", peer, "fix", fix) })
 }

@@ -1,7 +1,6 @@
 package visitor
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -48,7 +47,10 @@ type Handler struct {
 }
 
 // notices are given once each: they are about the configuration.
-type notices struct{ silent, unreadable, several, ignored, foreign, looping sync.Once }
+type notices struct {
+	silent, unreadable, several, looping sync.Once
+	ignored                              Notice
+}
 
 // CaddyModule returns the Caddy module information.
 func (Handler) CaddyModule() caddy.ModuleInfo {
@@ -75,7 +77,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if h.trusted.contain(peer) {
 		address = h.behind(r, peer)
 		caddyhttp.SetVar(r.Context(), caddyhttp.TrustedProxyVarKey, true)
-	} else if h.Redirects && r.Header.Get("X-Forwarded-Proto") == "https" && IsNear(peer) {
+	} else if h.Redirects && r.Header.Get("X-Forwarded-Proto") == "https" && isNear(peer) {
 		h.looping(peer)
 	} else if r.Header[forwardedFor] != nil && !slices.Contains(h.Quiet, r.URL.Path) {
 		h.ignored(peer)
@@ -84,17 +86,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return next.ServeHTTP(w, r)
 }
 
-// ignored tells of a proxy in front that is not trusted. Any client of the internet can
-// send the header; one of a private network is likely to be a proxy.
+// ignored tells of a proxy in front that is not trusted. Any client can send the header.
 func (h *Handler) ignored(peer netip.Addr) {
-	notice, level := &h.notices.foreign, slog.LevelInfo
-	if IsNear(peer) {
-		notice, level = &h.notices.ignored, slog.LevelWarn
-	}
-	notice.Do(func() {
-		h.log.Log(context.Background(), level, "X-Forwarded-For ignored: its sender is no trusted proxy, and all its visitors count as one",
-			"proxy", peer, "fix", fmt.Sprintf("if that is a proxy of yours: TRUSTED_PROXIES=%s", peer))
-	})
+	h.notices.ignored.Tell(h.log, peer, "X-Forwarded-For ignored: its sender is no trusted proxy, and all its visitors count as one",
+		"proxy", peer, "fix", fmt.Sprintf("if that is a proxy of yours: TRUSTED_PROXIES=%s", peer))
 }
 
 // looping tells of a terminator in front of a port that redirects: its visitors never arrive.
@@ -103,12 +98,6 @@ func (h *Handler) looping(peer netip.Addr) {
 		h.log.Warn("a TLS terminator sends its requests to the port that redirects to https: visitors go in circles",
 			"proxy", peer, "fix", "TLS_MODE=external where the terminator has the certificate; else let it pass TLS on to HTTPS_PORT")
 	})
-}
-
-// IsNear reports whether a peer is in a private network, where it is likely to be a proxy of
-// the operator's.
-func IsNear(peer netip.Addr) bool {
-	return peer.IsPrivate() || peer.IsLoopback() || peer.IsLinkLocalUnicast()
 }
 
 // behind returns the visitor behind the trusted peer, and leaves in
