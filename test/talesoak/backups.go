@@ -288,8 +288,12 @@ func (b *backing) fire(ctx context.Context, round int, latest time.Duration, arg
 	if err = errors.Join(err, ctx.Err()); err != nil {
 		return r, a, struck, err
 	}
-	if !struck && code != 0 && (b.lost(ctx, r) || b.restarted(ctx, r)) {
+	switch {
+	case struck || code == 0:
+	case b.lost(ctx, r):
 		code = 0
+	case b.restarted(ctx, r):
+		_, code = b.do(ctx, args...)
 	}
 	if !struck && code != 0 {
 		b.trouble(round, "%v was not hit and ends with %d:\n%s", args, code, r.text())
