@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -11,17 +12,13 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // TestAPortThatIsTaken: of the address that is published, not of another one.
 func TestAPortThatIsTaken(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	_, port, _ := net.SplitHostPort(testkit.Listen(t, func(net.Conn) {}))
 	h := newHost(t)
 	h.settings = map[string]string{"PUBLISH_HTTPS": port, "PUBLISH_HTTP": "1"}
 	if err := h.unfit("1.0.0"); exit.Code(err) != exit.Config || !strings.Contains(err.Error(), "port "+port) {
@@ -54,12 +51,7 @@ func TestAPortThatIsGivenUp(t *testing.T) {
 // where the proxy runs and would only move.
 func TestAPortOfAContainer(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	port := listener.Addr().(*net.TCPAddr).AddrPort().Port()
+	port := netip.MustParseAddrPort(testkit.Listen(t, func(net.Conn) {})).Port()
 	h := newHost(t)
 	h.mustDeploy("1.0.0")
 	h.AddContainer(enginetest.Container{Name: "blog", Image: "blog:1", Running: true, Port: port})
@@ -81,12 +73,7 @@ func TestAPortForTwo(t *testing.T) {
 // TestAPortOfALostContainer: the engine alone can close it.
 func TestAPortOfALostContainer(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	_, port, _ := net.SplitHostPort(testkit.Listen(t, func(net.Conn) {}))
 	forwarding := exec.Command("sh")
 	forwarding.Args = []string{"/usr/bin/docker-proxy", "-c", "read end", "-proto", "tcp", "-host-port", port, "-container-port", "80"}
 	held, err := forwarding.StdinPipe()
