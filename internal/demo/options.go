@@ -71,12 +71,17 @@ func (o *options) check() error {
 	return exit.With(exit.Usage, errors.Join(problems...))
 }
 
+// hasInConvex reports whether the folder of the functions has a file or folder, "" for itself;
+// with a convex.json, which may name another folder, that is not known to be missing.
+func hasInConvex(app, name string) bool {
+	_, named := os.Stat(filepath.Join(app, "convex.json"))
+	_, err := os.Stat(filepath.Join(app, "convex", name))
+	return named == nil || err == nil
+}
+
 // checkFunctions looks for the functions of the app.
 func checkFunctions(app string) error {
-	if _, err := os.Stat(filepath.Join(app, "convex.json")); err == nil {
-		return nil // may name another folder
-	}
-	if _, err := os.Stat(filepath.Join(app, "convex")); err != nil {
+	if !hasInConvex(app, "") {
 		var members []string
 		for _, depth := range []string{"*", "*/*"} {
 			found, _ := filepath.Glob(filepath.Join(app, depth, "convex", "_generated"))

@@ -73,10 +73,7 @@ func prepare(ctx context.Context, screen *screen, o options, f *folder, own conf
 // warnOfUngenerated says that what the convex CLI makes of the functions is not there. Most
 // pages need it; a build may make it, or the app do without.
 func warnOfUngenerated(screen *screen, app string) {
-	if _, err := os.Stat(filepath.Join(app, "convex.json")); err == nil {
-		return // may name another folder
-	}
-	if _, err := os.Stat(filepath.Join(app, "convex", "_generated")); err != nil {
+	if !hasInConvex(app, "_generated") {
 		screen.row("app", "generated", 0, "there is no folder convex/_generated: if the build misses it, `npx convex dev` writes it, to be kept in git (docs/your-app.md)")
 	}
 }

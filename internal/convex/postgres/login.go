@@ -28,8 +28,8 @@ const mostOfALogin = 1 << 20
 // first that is there and may be used), whether it may write its tables or, while
 // they are missing, make them, whether they are in the usual schema instead, and whether
 // there are documents: the catalog says 0 of a table that was seen to be empty, and -1 of
-// one that was never looked at, which counts as in use. None
-// of it waits for a lock on a table, such as that of a VACUUM FULL.
+// one that was never looked at, which counts as in use. None of it waits for a lock on a
+// table, such as that of a VACUUM FULL.
 const factsQuery = `SELECT current_setting('server_version_num'), current_setting('server_version'),
 	current_setting('transaction_read_only'), coalesce(current_schema(), ''),
 	coalesce(has_table_privilege(own.documents, 'INSERT'), has_schema_privilege(current_schema(), 'CREATE'), false),

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -25,8 +26,8 @@ func (d *deployment) fitsVolume(ctx context.Context) error {
 	if err := config.Load(&settings, d.Settings.Environ()); err != nil {
 		return err
 	}
-	before := db.Environment["POSTGRES_USER"]
-	if (before == "" || before == settings.User) && db.Environment["POSTGRES_PASSWORD"] == d.Settings.Get("DB_PASSWORD") {
+	before := cmp.Or(db.Environment["POSTGRES_USER"], settings.User)
+	if before == settings.User && db.Environment["POSTGRES_PASSWORD"] == d.Settings.Get("DB_PASSWORD") {
 		return nil
 	}
 	network := d.Project.File.ID + "_" + stack.Network
@@ -42,7 +43,7 @@ func (d *deployment) fitsVolume(ctx context.Context) error {
 		return nil
 	}
 	remedy := fmt.Sprintf("make the new password of that user valid first: docker exec -it %s psql -U %s -d postgres -c '\\password'", db.Name, t.User())
-	if before != "" && before != settings.User {
+	if before != settings.User {
 		remedy = fmt.Sprintf("make that user first: docker exec -it %s createuser -U %s --superuser --pwprompt %s", db.Name, before, t.User())
 	}
 	return exit.Errorf(exit.Config, "the DB_PASSWORD of .env is not that of user %s (DB_USER) in the volume of db, which keeps both as it was made with them: put the old ones back, or %s; %w", t.User(), remedy, err)

@@ -139,7 +139,10 @@ func (s State) Well() bool {
 }
 
 // Paused reports whether a container stands still, which for the engine is to run.
-func (s State) Paused() bool { return s.Status == "paused" }
+func (s State) Paused() bool { return s.Status == StatusPaused }
+
+// StatusPaused is the status of a container that stands still, as the engine calls it.
+const StatusPaused = "paused"
 
 // Image is an image that the engine has.
 type Image struct {

@@ -15,8 +15,7 @@ import (
 
 const (
 	missing   = "missing"
-	paused    = "paused" // as the engine calls it
-	shownLast = 3        // deploys
+	shownLast = 3 // deploys
 )
 
 // Document says what the facts mean.
@@ -165,7 +164,7 @@ func (d *Document) judge(f Facts) {
 			worse(Down, "there is no %s", s.Service)
 		case s.State == missing:
 			worse(Degraded, "there is no %s", s.Service)
-		case (s.Started == nil || s.State == paused) && visitors:
+		case (s.Started == nil || s.State == engine.StatusPaused) && visitors:
 			worse(Down, "%s is %s", s.Service, s.State)
 		default:
 			worse(Degraded, "%s is %s", s.Service, s.State)
