@@ -91,6 +91,7 @@ type Service struct {
 type Mount struct {
 	Volume, Path string
 	ReadOnly     bool
+	Data         string // variable of the image that names the folder, "" for what can be made anew
 }
 
 // Services returns the services in the order in which they start.
@@ -98,12 +99,12 @@ func Services() []Service {
 	return []Service{
 		{
 			Name: DB, Ports: []int{DBPort}, Stop: 60 * time.Second, Environment: dbGiven(),
-			Mounts: []Mount{{Volume: "db-data", Path: "/var/lib/postgresql/data"}, {Volume: "db-backup", Path: "/var/lib/postgresql/backup"}},
+			Mounts: []Mount{{Volume: "db-data", Path: "/var/lib/postgresql/data", Data: "PGDATA"}, {Volume: "db-backup", Path: "/var/lib/postgresql/backup"}},
 		},
 		{
 			Name: Convex, Ports: []int{BackendPort, ActionsPort, DashboardPort, StatusPort}, Stop: 45 * time.Second, Needs: []string{DB},
 			EnvFile: true, Environment: convexGiven(),
-			Mounts: []Mount{{Volume: ConvexData, Path: "/app/data"}, {Volume: ProxyCA, Path: "/proxy-ca", ReadOnly: true}},
+			Mounts: []Mount{{Volume: ConvexData, Path: "/app/data", Data: "TALE_CONFIG_DIR"}, {Volume: ProxyCA, Path: "/proxy-ca", ReadOnly: true}},
 		},
 		{
 			Name: Platform, Ports: []int{PlatformPort, StatusPort}, Stop: 45 * time.Second, Needs: []string{Convex}, Rotates: true,

@@ -26,6 +26,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 	"github.com/tale-project/tale-runtime/internal/tale/session"
+	"github.com/tale-project/tale-runtime/internal/tale/status"
 )
 
 const (
@@ -39,8 +40,8 @@ func (a *app) doctorCommand() *cobra.Command {
 		Short: "Check the host, the files and the running stack, with a fix for each fault",
 		Long: `Check what a stack needs of the host (engine, compose plugin, disk, memory, ports, the
 site's name), of the project's files (.env, override, images, volumes) and of a database
-server elsewhere, and then let the web application that serves check the stack from
-inside. It changes nothing. Without an engine it checks what needs none.
+server elsewhere, and then let the web application that serves and convex check the
+stack from inside. It changes nothing. Without an engine it checks what needs none.
 
 Exit codes: 0 nothing has failed; 1 something has; 69 the engine is unreachable; 77
 permission; 78 there is no project.`,
@@ -94,12 +95,42 @@ func (e *examination) examine(ctx context.Context, a *app) (findings []doctor.Fi
 		e.images = r.Images
 		e.model, _, unmade = e.Aim(r, "", false, e.state, rollout.Scope{})
 	}
-	findings, healthy = doctor.Examine(ctx, e.checks(wrong, unmade))
+	checks := append(e.checks(wrong, unmade), doctor.Check{Name: "services", Needs: []string{"engine"}, Fix: "`tale logs SERVICE` says why", Run: func(ctx context.Context) (string, error) {
+		document, err := a.lookOnce(ctx, false)
+		return unwell(document, err)
+	}})
+	findings, healthy = doctor.Examine(ctx, checks)
 	if e.unreachable != nil {
 		return findings, false
 	}
-	inside, well := e.inside(ctx)
-	return append(findings, inside...), healthy && well
+	for _, service := range []string{stack.Platform, stack.Convex} {
+		inside, well := e.inside(ctx, service)
+		findings, healthy = append(findings, inside...), healthy && well
+	}
+	return findings, healthy
+}
+
+// unwell returns what does not run as it should, of the services that are there.
+func unwell(document status.Document, err error) (string, error) {
+	var wrong, started []string
+	for _, s := range document.Services {
+		if s.Container == "" {
+			continue
+		}
+		started = append(started, s.Service)
+		if s.State != "healthy" && s.State != "running" && s.State != "starting" {
+			wrong = append(wrong, strings.TrimSuffix(s.Service+" is "+s.State+": "+s.Reason, ": "))
+		}
+	}
+	switch {
+	case err != nil:
+		return "", err
+	case len(started) == 0:
+		return "", doctor.Skipped("nothing of this project is there: `tale deploy` starts it")
+	case len(wrong) > 0:
+		return "", errors.New(strings.Join(wrong, "; "))
+	}
+	return strings.Join(started, ", ") + " run", nil
 }
 
 func writeFindings(command *cobra.Command, findings []doctor.Finding) error {
@@ -137,6 +168,7 @@ func (e *examination) checks(wrong, unmade error) []doctor.Check {
 		{Name: "database server", Needs: []string{".env"}, Fix: "`tale db status` says more", Run: func(ctx context.Context) (string, error) { return db.CheckServer(ctx, e.Project, e.Settings) }},
 		{Name: "images", Needs: []string{"engine", "stack of the files"}, Fix: "build or pull them for the engine's architecture", Run: e.architecture},
 		{Name: "ports", Needs: []string{"engine", "stack of the files"}, Fix: "stop what holds it, or set PUBLISH_HTTP and PUBLISH_HTTPS", Run: e.ports},
+		{Name: "id", Run: func(context.Context) (string, error) { return e.id() }},
 		{Name: "volumes", Needs: []string{"engine", "stack of the files"}, Fix: "rename them, or give this project another id", Run: e.volumes},
 	}
 	if host := e.Settings.Get("HOST"); host != "" {
@@ -217,6 +249,14 @@ func (e *examination) madeOf(unmade error) error {
 	return nil
 }
 
+// id reports that tale.json names another stack than the one that was deployed from here.
+func (e *examination) id() (string, error) {
+	if renamed := e.Project.Renamed(); renamed != "" {
+		return "", doctor.Warning(errors.New(renamed))
+	}
+	return e.Project.File.ID, nil
+}
+
 // ports reports one that something else than the project's proxy holds.
 func (e *examination) ports(ctx context.Context) (string, error) {
 	if proxy, there := e.state.Current(stack.Proxy); there && proxy.State.Running {
@@ -246,22 +286,22 @@ func (e *examination) volumes(context.Context) (string, error) {
 	return "are this project's", nil
 }
 
-// inside lets the web application that serves look at its stack.
-func (e *examination) inside(ctx context.Context) (findings []doctor.Finding, well bool) {
-	const name = "stack"
-	platform, there := e.state.Current(stack.Platform)
-	if !there || !platform.State.Running {
-		return []doctor.Finding{{Name: name, Verdict: doctor.Skip, Detail: "no web application runs: `tale deploy` starts it"}}, true
+// inside lets a service look at its stack.
+func (e *examination) inside(ctx context.Context, service string) (findings []doctor.Finding, well bool) {
+	name := map[string]string{stack.Platform: "stack", stack.Convex: stack.Convex}[service]
+	asked, there := e.state.Current(service)
+	if !there || !asked.State.Running || asked.State.Paused() {
+		return []doctor.Finding{{Name: name, Verdict: doctor.Skip, Detail: "no " + service + " runs: `tale deploy` starts it"}}, true
 	}
-	out, _, code, err := e.Engine.Exec(ctx, platform.ID, []string{"platform-entrypoint", "doctor", "--json"}, nil)
+	out, _, code, err := e.Engine.Exec(ctx, asked.ID, []string{service + "-entrypoint", "doctor", "--json"}, nil)
 	switch {
-	case code == exit.NotFound:
-		return []doctor.Finding{{Name: name, Verdict: doctor.Skip, Detail: "the image of " + platform.Name + " has no doctor"}}, true
+	case code == exit.NotFound || code == exit.Usage:
+		return []doctor.Finding{{Name: name, Verdict: doctor.Skip, Detail: "the image of " + asked.Name + " has no doctor"}}, true
 	case err == nil:
 		err = json.Unmarshal([]byte(out), &findings)
 	}
 	if err != nil {
-		return []doctor.Finding{{Name: name, Verdict: doctor.Fail, Detail: fmt.Sprintf("%s cannot be asked: %v", platform.Name, err), Fix: "tale logs platform"}}, false
+		return []doctor.Finding{{Name: name, Verdict: doctor.Fail, Detail: fmt.Sprintf("%s cannot be asked: %v", asked.Name, err), Fix: "tale logs " + service}}, false
 	}
 	words := place.Stack{Container: e.state.Named}
 	for i := range findings {

@@ -10,6 +10,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/doctor"
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/tale/taletest/line"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
@@ -58,6 +59,36 @@ func TestDoctor(t *testing.T) {
 	if got = verdicts(line.Run(environ, "", "doctor", "--json", "--project", folder)); got["stack"] != doctor.Fail {
 		t.Errorf("%v", got)
 	}
+}
+
+// TestDoctorOnServices: one that stands still, and what convex says of its database, which no
+// other service asks.
+func TestDoctorOnServices(t *testing.T) {
+	server, dir := enginetest.New(t), t.TempDir()
+	for _, service := range []string{"db", "convex"} {
+		server.AddContainer(enginetest.Container{Name: "shop-1-" + service, Image: "x", Project: "shop-1", Service: service, Running: true})
+	}
+	server.Pause("shop-1-db")
+	server.SetExec(func(container string, command []string, _ string) (string, string, int) {
+		if command[0] != "convex-entrypoint" {
+			return "", "", 127
+		}
+		return `[{"name": "database", "verdict": "fail", "detail": "it does not answer", "fix": "docker compose restart db"}]`, "", 1
+	})
+	testkit.WriteTree(t, dir, map[string]string{"tale.json": `{"version": 1, "id": "shop-1"}`})
+	out := line.Run(config.Environ{"DOCKER_HOST": server.Host(), "HOME": t.TempDir()}, "", "doctor", "--project", dir).Out
+	for _, want := range []string{"db is paused: frozen by docker pause: docker unpause shop-1-db", "fail  convex: database", "→ docker restart shop-1-db"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in:\n%s", want, out)
+		}
+	}
+}
+
+// TestDoctorOnAnotherID: the stack that the folder has deployed still has the former one.
+func TestDoctorOnAnotherID(t *testing.T) {
+	dir := t.TempDir()
+	testkit.WriteTree(t, dir, map[string]string{"tale.json": `{"version": 1, "id": "shop-2"}`, ".tale/history.jsonl": `{"command": "tale deploy", "project": "shop-1", "result": "done", "images": {"db": {}}}`})
+	line.Run(config.Environ{"DOCKER_HOST": "unix://" + dir + "/no.sock"}, "", "doctor", "--project", dir).Expect(t, exit.Unavailable, `the last release from this folder was of shop-1`, "")
 }
 
 // TestDoctorOnWhatIsOdd: what a deploy warns of is told here, too.

@@ -143,6 +143,9 @@ func (b *builder) checkOverride(file string, plain, merged *types.Project) {
 		if rotates(name) && !b.development {
 			maps.Copy(keys, refusedInColours(service))
 		}
+		if !b.development {
+			b.checkKeeps(file, plain.Services[name], service)
+		}
 		for _, key := range slices.Sorted(maps.Keys(keys)) {
 			b.refuse(file, "sets services."+name+"."+key, keys[key])
 		}

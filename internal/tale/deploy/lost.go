@@ -17,10 +17,16 @@ func (d *deployment) lost() (reasons []string) {
 		return nil // without one nothing is known of what there was
 	}
 	last := lastData(entries)
-	for _, of := range []struct{ service, volume string }{{stack.DB, "db-data"}, {stack.Convex, stack.ConvexData}} {
-		name := d.Project.File.ID + "_" + of.volume
-		if _, ran := last[of.service]; ran && slices.Contains(d.plan.Volumes, name) {
-			reasons = append(reasons, "the volume "+name+", in which the last release had its data, is gone, and is made anew and empty (tale restore brings back a backup)")
+	if former := d.Project.FormerID(); former != "" && last != nil {
+		return []string{d.Project.Renamed() + ". As it is, this begins a new stack beside it, and empty"}
+	}
+	for _, service := range stack.Services() {
+		_, ran := last[service.Name]
+		for _, mount := range service.Mounts {
+			name := d.Project.File.ID + "_" + mount.Volume
+			if ran && mount.Data != "" && slices.Contains(d.plan.Volumes, name) {
+				reasons = append(reasons, "the volume "+name+", in which the last release had its data, is gone, and is made anew and empty (tale restore brings back a backup)")
+			}
 		}
 	}
 	return reasons

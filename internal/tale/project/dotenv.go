@@ -59,6 +59,7 @@ func parseEnv(text string, shell config.Environ) (map[string]string, envText) {
 		}
 	}
 	t.warn(values, lookup)
+	t.warnOfSeveral()
 	delete(values, "") // of a file that ends in a name, without a line break
 	return values, t
 }
@@ -220,6 +221,25 @@ func (t *envText) warn(values map[string]string, lookup dotenv.LookupFn) {
 				break
 			}
 		}
+	}
+}
+
+// warnOfSeveral names the variables that have two values in the file, of which compose takes
+// the last without a word. An empty value before it is what .env.example has, to be filled in.
+func (t *envText) warnOfSeveral() {
+	for i, s := range t.statements {
+		last, _ := t.last(s.name)
+		valueOf := func(s statement) string {
+			text := t.text[s.value:s.end]
+			return strings.TrimSpace(strings.TrimSuffix(text, behind(text)))
+		}
+		told := slices.ContainsFunc(t.statements[:i], func(before statement) bool {
+			return before.name == s.name && !before.inherited && valueOf(before) != ""
+		})
+		if told || s.inherited || s.begin == last.begin || valueOf(s) == "" || valueOf(s) == valueOf(last) {
+			continue
+		}
+		t.warnings = append(t.warnings, fmt.Sprintf("%s, line %d: %s has another value on line %d, which counts: leave one of them", EnvName, s.line, s.name, last.line))
 	}
 }
 

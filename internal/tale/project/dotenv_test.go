@@ -266,6 +266,26 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
+// TestTwoValuesOfAName: the last counts, which is said, without the values.
+func TestTwoValuesOfAName(t *testing.T) {
+	for text, want := range map[string]string{
+		"URL=one\nA=1\nURL=two":                ".env, line 1: URL has another value on line 3, which counts: leave one of them",
+		"URL=one\nexport URL='two' # why":      ".env, line 1: URL has another value on line 2, which counts: leave one of them",
+		"URL=one\nURL=two\nURL=three\nURL=one": "",
+		"URL=one\nURL=":                        ".env, line 1: URL has another value on line 2, which counts: leave one of them",
+		"URL=one\nURL=two\nURL=three":          ".env, line 1: URL has another value on line 3, which counts: leave one of them",
+		"URL=\nURL=one":                        "",
+		"URL=one # old\nURL=one":               "",
+		"URL=one\nURL":                         "",
+		"URL":                                  "",
+	} {
+		_, parsed := parseEnv(text, config.Environ{"URL": "shell"})
+		if got := strings.Join(parsed.warnings, "\n"); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestTheFileWinsOverTheShell(t *testing.T) {
 	shell := config.Environ{"A": "shell", "B": "shell", "C": "shell"}
 	got, _ := parseEnv("B=$A\nA=file\nD=$A-$C\nC\nE=$C\nF=${B:-none}", shell)

@@ -2,6 +2,7 @@ package project
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,7 +27,8 @@ const (
 
 // Entry is something that was done with the project.
 type Entry struct {
-	Time    time.Time        `json:"time"` // of its beginning
+	Time    time.Time        `json:"time"`              // of its beginning
+	Project string           `json:"project,omitempty"` // the id, as it was then
 	User    string           `json:"user"`
 	Host    string           `json:"host"`
 	Command string           `json:"command"`
@@ -86,6 +88,7 @@ func (p *Project) Remember(entry Entry) error { return p.append([]Entry{entry}) 
 func (p *Project) append(entries []Entry) error {
 	var lines []byte
 	for _, entry := range entries {
+		entry.Project = cmp.Or(entry.Project, p.File.ID)
 		line, err := json.Marshal(entry)
 		if err != nil {
 			return fmt.Errorf("cannot write the history: %w", err)
@@ -119,6 +122,7 @@ func (p *Project) Begin(e Entry) error {
 			return err
 		}
 	}
+	e.Project = p.File.ID
 	text, err := json.Marshal(e)
 	if err != nil {
 		return err
@@ -178,6 +182,36 @@ func (p *Project) Releases() ([]Entry, error) {
 		releases = append(releases, e)
 	}
 	return releases, err
+}
+
+// FormerID returns the id that the last release was deployed under, "" if it is that of
+// tale.json or is not known. All that belongs to it still has that name.
+func (p *Project) FormerID() string {
+	entries, err := p.History()
+	if err != nil {
+		return ""
+	}
+	for _, e := range slices.Backward(entries) {
+		if len(e.Images) == 0 || e.Result != Done || e.Project == "" {
+			continue
+		}
+		if e.Project == p.File.ID {
+			return ""
+		}
+		return e.Project
+	}
+	return ""
+}
+
+// Renamed says that tale.json has another id than the last release was deployed under, "" if
+// it has not.
+func (p *Project) Renamed() string {
+	former := p.FormerID()
+	if former == "" {
+		return ""
+	}
+	return fmt.Sprintf(`%s has the id %s, and the last release from this folder was of %s: its containers and volumes still have that name. Put "id": %q back there; in a copy of the folder that is to be a stack of its own, remove %s`,
+		FileName, p.File.ID, former, former, p.Path(historyName))
 }
 
 // Switched notes for older tools what serves now and what did before. Nothing here

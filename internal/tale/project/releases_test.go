@@ -57,6 +57,30 @@ func TestReleases(t *testing.T) {
 	}
 }
 
+// TestAnotherID: a project whose id was changed since its last release is told so, and none that
+// has been deployed since, nor one whose history is older than that it has ids.
+func TestAnotherID(t *testing.T) {
+	p := &project.Project{Dir: t.TempDir()}
+	deploy := func(result string) {
+		t.Helper()
+		if err := p.Record(project.Entry{Command: "tale deploy", Result: result, Images: map[string]project.Image{stack.DB: {ID: "1"}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	deploy(project.Done)
+	for _, step := range []struct{ id, result, want string }{
+		{"shop-1", project.Done, ""},
+		{"shop-2", project.Failed, `tale.json has the id shop-2, and the last release from this folder was of shop-1: its containers and volumes still have that name. Put "id": "shop-1" back there; in a copy of the folder that is to be a stack of its own, remove ` + p.Path("history.jsonl")},
+		{"shop", project.Done, ""},
+	} {
+		p.File.ID = step.id
+		deploy(step.result)
+		if got := p.Renamed(); got != step.want {
+			t.Errorf("%+v: %q", step, got)
+		}
+	}
+}
+
 // TestBeginRemovesWhatAKilledRunHasLeft: half a compose file holds secrets.
 func TestBeginRemovesWhatAKilledRunHasLeft(t *testing.T) {
 	p := &project.Project{Dir: t.TempDir()}

@@ -130,6 +130,8 @@ func (f Facts) reason(c engine.Container) string {
 		return fmt.Sprintf("out of memory, exit code %d", s.ExitCode)
 	case s.Error != "":
 		return s.Error
+	case s.Status == engine.StatusPaused:
+		return "frozen by docker pause: docker unpause " + c.Name
 	case s.Restarting || !s.Running && s.ExitCode != 0:
 		return fmt.Sprintf("exit code %d", s.ExitCode)
 	case !s.Running:
@@ -151,7 +153,12 @@ func (d *Document) judge(f Facts) {
 		}
 		d.Reasons = append(d.Reasons, fmt.Sprintf(format, args...))
 	}
-	if len(f.State.Containers) == 0 {
+	renamed := f.Project.Renamed()
+	switch {
+	case len(f.State.Containers) == 0 && renamed != "":
+		worse(Down, "nothing of this project is there: %s", renamed)
+		return
+	case len(f.State.Containers) == 0:
 		worse(Down, "nothing of this project is there: `tale deploy` starts it")
 		return
 	}

@@ -64,7 +64,7 @@ func TestConditions(t *testing.T) {
 		}, status.Down, "nothing that serves visitors is known to be well", ""},
 		"platform sick, and offered": {func(s *enginetest.Server) { s.Sicken(id + "-platform-green") }, status.Degraded, "platform is unhealthy", ""},
 		"platform paused":            {func(s *enginetest.Server) { s.Pause(id + "-platform-green") }, status.Down, "platform is paused", ""},
-		"convex paused":              {func(s *enginetest.Server) { s.Pause(id + "-convex") }, status.Degraded, "convex is paused", ""},
+		"convex paused":              {func(s *enginetest.Server) { s.Pause(id + "-convex") }, status.Degraded, "convex is paused", "frozen by docker pause: docker unpause " + id + "-convex"},
 		"nobody offered":             {func(s *enginetest.Server) { answerOf(s, `{"available": false, "upstreams": []}`) }, status.Down, "the proxy has no web application to send visitors to", ""},
 		"proxy is mute":              {func(s *enginetest.Server) { answerOf(s, "no JSON") }, status.Up, "", ""},
 	} {
@@ -99,6 +99,13 @@ func TestNothingIsThere(t *testing.T) {
 	d := facts.Document()
 	if d.Condition != status.Down || !strings.Contains(strings.Join(d.Reasons, ""), "tale deploy") {
 		t.Errorf("%+v", d)
+	}
+	former := project.Entry{Command: "tale deploy", Project: "shop-9", Result: project.Done, Images: map[string]project.Image{stack.DB: {}}}
+	if err := facts.Project.Remember(former); err != nil {
+		t.Fatal(err)
+	}
+	if d = facts.Document(); d.Condition != status.Down || !strings.Contains(strings.Join(d.Reasons, ""), `Put "id": "shop-9" back there`) {
+		t.Errorf("%q", d.Reasons)
 	}
 }
 
