@@ -156,6 +156,9 @@ func (c *recorder) try(t *testing.T, p protocol, base string) {
 func closedTargets(base string) (paths [][2]string) {
 	for _, of := range slices.Sorted(maps.Keys(closedPaths)) {
 		for _, path := range closedPaths[of] {
+			if of == "metrics" {
+				paths = append(paths, [2]string{of, base + "/_next/data/B" + path + ".json"}, [2]string{of, base + path + ".data"})
+			}
 			paths = append(paths, [2]string{of, base + path})
 			if base != "" {
 				paths = append(paths, [2]string{of, base + base + path}, [2]string{of, base + strings.TrimSuffix(base+path[1:], "/")})

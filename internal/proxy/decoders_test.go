@@ -40,6 +40,15 @@ var decoders = map[string]func(target string) string{
 	// Next.js makes one slash of several and of backslashes, and decodes segments.
 	"next":         func(target string) string { return percentDecoded(oneSlash(beforeQuery(target))) },
 	"next, parsed": func(target string) string { return percentDecoded(whatwgRelative(oneSlash(beforeQuery(target)))) },
+	// Next.js has the data of pages under other paths, for their routes, in any case
+	// before version 16; React Router has it with a suffix, and components.
+	"next, data": func(target string) string {
+		return pageData.ReplaceAllString(percentDecoded(oneSlash(beforeQuery(target))), "/$1")
+	},
+	"react router": func(target string) string {
+		return dataSuffix.ReplaceAllString(percentDecoded(beforeQuery(target)), "")
+	},
+	"react router, as is": func(target string) string { return dataSuffix.ReplaceAllString(whatwg("http://site.test"+target), "") },
 	// Names are compared in the form that has one character of each kind, or in
 	// capitals.
 	"compatible":         func(target string) string { return norm.NFKC.String(percentDecoded(beforeQuery(target))) },
@@ -53,6 +62,11 @@ var decoders = map[string]func(target string) string{
 		return path.Clean(parameters.ReplaceAllString(percentDecoded(beforeQuery(target)), ""))
 	},
 }
+
+var (
+	pageData   = regexp.MustCompile(`(?i)^/_next/data/[^/]*/(?-i:index/)?(.*)\.json/?$`)
+	dataSuffix = regexp.MustCompile(`\.(data|rsc)/?$`)
+)
 
 var parameters = regexp.MustCompile(`;[^/]*`)
 

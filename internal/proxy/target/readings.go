@@ -22,6 +22,7 @@ var readers = []func(string) string{
 	cutQuery,      // of servers that decode first and parse then
 	dropBlanks,    // URL parsers drop tabs and line ends, and spaces at the ends
 	compatible,    // what compares names by their compatible form, or in capitals
+	ofPage,        // Next.js and React Router, which answer under other names for the route of a page
 }
 
 // maxReadings bounds the work; a target of a real client has far fewer.
@@ -132,6 +133,51 @@ func compatible(p string) string {
 		return p
 	}
 	return strings.ToLower(strings.ToUpper(norm.NFKC.String(p)))
+}
+
+// dataPrefix is where Next.js has what the routes of pages return, in any case before
+// version 16: a build's identifier follows, and the path, perhaps below index, with .json.
+const dataPrefix = "/_next/data/"
+
+// ofPage returns the path of the page whose route answers at a path of its framework.
+func ofPage(p string) string {
+	if before, after, found := cutDataPrefix(p); found {
+		_, page, _ := strings.Cut(after, "/")
+		page = strings.TrimPrefix(strings.TrimLeft(page, "/"), "index/")
+		page, _ = cutSuffix(page, ".json")
+		return before + "/" + page
+	}
+	// What React Router takes off a path to find the route whose data, or whose
+	// components, it answers with.
+	for _, suffix := range []string{".data", ".rsc"} {
+		if page, found := cutSuffix(p, suffix); found {
+			return page
+		}
+	}
+	return p
+}
+
+func cutDataPrefix(p string) (before, after string, found bool) {
+	for at := strings.Index(p, "/_"); at >= 0 && len(p)-at >= len(dataPrefix); {
+		if end := at + len(dataPrefix); strings.EqualFold(p[at:end], dataPrefix) {
+			return p[:at], p[end:], true
+		}
+		next := strings.Index(p[at+1:], "/_")
+		if next < 0 {
+			break
+		}
+		at += 1 + next
+	}
+	return p, "", false
+}
+
+// cutSuffix returns a path without a suffix and the slashes behind it, in any case.
+func cutSuffix(p, suffix string) (before string, found bool) {
+	trimmed := strings.TrimRight(p, "/")
+	if at := len(trimmed) - len(suffix); at >= 0 && strings.EqualFold(trimmed[at:], suffix) {
+		return trimmed[:at], true
+	}
+	return p, false
 }
 
 // Row is a row of a route table, as far as paths decide.

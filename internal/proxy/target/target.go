@@ -124,7 +124,7 @@ func setPath(r *http.Request, raw string) {
 
 // canonical returns the one form of a path.
 func (t *Handler) canonical(raw string) (string, error) {
-	if isPlain(raw) {
+	if isPlain(raw) && ofPage(raw) == raw {
 		return raw, nil
 	}
 	path, err := normalized(raw)

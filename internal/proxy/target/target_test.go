@@ -59,7 +59,8 @@ func TestATargetHasOneForm(t *testing.T) {
 	same := []string{
 		"/", "/x", "/x/", "/x?", "/x?a=%2F;b/../c", "/a%2Fb", "/a%2fb", "/files/a%2Fb%2F", "/files/%2Fetc", "/x/https%3A%2F%2Fa.test%2Fb", "/x/https://a.test/b",
 		"/a%5Cb", "/a%252Fb", "/a%25b", "/100%25ab", "/%C3%BC", "/%c3%bc", "/a%20b", "/a;v=1/b", "/a//b", "/a/b//", "/.well-known/x", "/a/...", "/a/.b", "/a(b)[c]/!$&'*+,=:@",
-		"/a%22%3C%3E%5E%60%7B%7C%7D", "/a%3Fb%23c", "/metrics", "/metrics/a%2Fb", "/metrics%2Fx", "/METRICS", "/api/x", "/api/storage/a%2Fb", "/api/storage;x/y", "/x.php", "/a%2Fx.php",
+		"/a%22%3C%3E%5E%60%7B%7C%7D", "/a%3Fb%23c", "/metrics", "/metrics/a%2Fb", "/metrics%2Fx", "/METRICS", "/api/x", "/api/storage/a%2Fb", "/api/storage;x/y", "/x.php", "/a%2Fx.php", "/metrics%2Fx.data",
+		"/_next/data/B/page.json", "/_next/data/B/a%2Fb.json?x", "/_next/data/metrics", "/_next/static/data/metrics.js", "/page.data", "/api/storage/x.data", "/metrics.json", "/metrics/x.data", "/metrics.database",
 	}
 	forms := map[string]string{
 		"/%6detrics": "/metrics", "/%7Euser": "/~user", "/%2E%2e/x": "/x", "/a/%2e/b": "/a/b",
@@ -91,7 +92,10 @@ func TestATargetWithoutOneMeaningIsRefused(t *testing.T) {
 		"/a%2fb/../metrics", "/a%2fb/%2e%2e/metrics", "/a%5cb/../metrics", "/a;b/../metrics", "/a//../metrics", "/a/..%2fmetrics", "/a%2f..%2fmetrics", "/a%2f..", "/a/..%5cmetrics", "/%2e%2e%2fmetrics",
 		"/a/..;/metrics", "/a/.;x/metrics", "/a/..%3bx/metrics", "/a/..%3fx", "/a/..%23", "/a/%252e%252e/metrics", "/a/%25252e%25252E/metrics", "/a/%25%32%65/b", "/a/..%20/b", "/%252e",
 		"/%256detrics", "/%25256detrics", "/metrics;x", "/metrics%3bx", "/;/metrics", "/;x/metrics", "/metrics%3f", "/metrics%23x", "/metrics%20", "/%5cmetrics%5c..", "/%5cx/metrics", "/%2fx/metrics", "/%2f%2fx/metrics", "/metric%2509s",
-		"/api/storage;/../x", "/api/storage%2Fx", "/api;/x", "/x.php;y", "/x.php%3fy", "/%" + strings.Repeat("25", 40) + "41", "/a%2F" + strings.Repeat("b", maxOddPath),
+		"/api/storage;/../x", "/api/storage%2Fx", "/api;/x", "/x.php;y", "/x.php%3fy",
+		"/_next/data/B/metrics.json", "/_next/data/B/metrics/x.json", "/_next/data/B/index/metrics.json", "/_NEXT/Data/B/metrics.json", "/_next/data/B//metrics.json/", "/_next/data/B/%256detrics.json", "/_next%2fdata/B/metrics.json", "/_next/data/B%2fmetrics.json", "/_next/data/B/x/../metrics.json",
+		"/_next/data/B/metrics.Json", "/metrics.data", "/METRICS.rsc", "/metrics.DATA", "/metrics.data/", "/_next/data/B/api/x.json", "/x.php.data",
+		"/%" + strings.Repeat("25", 40) + "41", "/a%2F" + strings.Repeat("b", maxOddPath),
 	} {
 		r := received(http.MethodGet, target)
 		if r == nil {
