@@ -31,7 +31,7 @@ var claimed = []string{
 var otherPaths = []string{
 	"X-Original-URL", "X-Original-URI", "X-Rewrite-URL", "X-Forwarded-Uri", "X-Forwarded-Path", "X-Forwarded-Prefix", "X-Forwarded-PathBase", "X-Envoy-Original-Path",
 	"X-Original-Path", "X-Original-Request-Uri", "X-Forwarded-Url", "X-Forwarded-Request-Uri", "X-Ms-Original-Url",
-	"Script-Name", "X-Script-Name", "Path-Info", "X-Matched-Path", "X-Invoke-Path", "X-Middleware-Rewrite", "X-Middleware-Subrequest",
+	"Script-Name", "X-Script-Name", "Path-Info", "X-Matched-Path", "X-Invoke-Path", "X-Invoke-Status", "Next-Resume", "X-Next-Resume-State-Length", "X-Middleware-Rewrite", "X-Middleware-Subrequest",
 }
 
 func trustedHeaders() config.Environ {

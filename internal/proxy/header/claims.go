@@ -39,7 +39,7 @@ var (
 var pathNames = []string{
 	"x-rewrite-url", "x-override-url", "x-waws-unencoded-url", "x-http-destinationurl",
 	"x-envoy-original-path", "x-replaced-path", "x-request-uri", "request-uri", "x-forwarded-pathbase", "x-script-name", "script-name", "x-path-info", "path-info",
-	"x-matched-path", "x-invoke-path", "x-invoke-query", "x-invoke-output", "x-now-route-matches",
+	"x-matched-path", "x-invoke-path", "x-invoke-query", "x-invoke-output", "x-invoke-status", "x-invoke-error", "x-now-route-matches", "next-resume", "x-next-resume-state-length",
 	"x-middleware-rewrite", "x-middleware-redirect", "x-middleware-next", "x-middleware-skip", "x-middleware-invoke", "x-middleware-override-headers",
 	"x-middleware-set-cookie", "x-middleware-subrequest", "x-middleware-subrequest-id",
 }
