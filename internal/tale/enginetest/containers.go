@@ -44,6 +44,7 @@ type box struct {
 	port    uint16
 	probes  int
 	deaths  int
+	sick    bool // it fails its health check whatever its life says
 	log     []logged
 }
 

@@ -19,6 +19,7 @@ type Life struct {
 	Probe     int      // exit code of the health checks that fail, 0: 1
 	Dies      int      // until it dies, 0: never
 	Deaths    int      // how often, 0: at each start
+	Backoff   int      // health checks that the engine lets pass before it starts it again
 	Code      int      // exit code of the death
 	OOM       bool     // the kernel killed it
 	Fails     string   // the engine cannot start it, and says so
@@ -57,12 +58,12 @@ func (s *Server) Pause(name string) {
 	}
 }
 
-// Sicken lets a running container fail its health check for good.
+// Sicken lets a running container fail its health check until its next start.
 func (s *Server) Sicken(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if b, err := s.find(name); err == nil && b.State.Health != nil {
-		b.life.Healthy, b.State.Health.Status = -1, container.Unhealthy
+		b.sick, b.State.Health.Status = true, container.Unhealthy
 	}
 }
 
@@ -74,7 +75,7 @@ func (s *Server) start(b *box) error {
 		b.State.Error, b.State.ExitCode = b.life.Fails, 128
 		return problem{http.StatusInternalServerError, b.life.Fails}
 	}
-	b.probes = 0
+	b.probes, b.sick = 0, false
 	*b.State = container.State{Status: container.StateRunning, Running: true, StartedAt: time.Now().UTC().Format(time.RFC3339Nano), FinishedAt: b.State.FinishedAt}
 	if b.Config.Healthcheck != nil {
 		b.State.Health = &container.Health{Status: container.Starting}
@@ -106,6 +107,7 @@ func (s *Server) die(b *box, code int, oom bool) {
 		StartedAt: b.State.StartedAt, FinishedAt: time.Now().UTC().Format(time.RFC3339Nano),
 	}
 	b.deaths++
+	b.probes = 0
 	if policy := b.HostConfig.RestartPolicy.Name; policy != "" && policy != container.RestartPolicyDisabled {
 		b.State.Status, b.State.Running, b.State.Restarting = container.StateRestarting, true, true
 		b.RestartCount++
@@ -161,15 +163,17 @@ func (s *Server) live(stop <-chan struct{}) {
 }
 
 func (s *Server) probe(b *box) {
+	b.probes++
+	life := b.life
 	if b.State.Restarting {
-		_ = s.start(b)
+		if b.probes > life.Backoff {
+			_ = s.start(b)
+		}
 		return
 	}
 	if !b.State.Running {
 		return
 	}
-	b.probes++
-	life := b.life
 	if life.Dies > 0 && b.probes >= life.Dies && (life.Deaths == 0 || b.deaths < life.Deaths) {
 		s.die(b, life.Code, life.OOM)
 		return
@@ -180,7 +184,7 @@ func (s *Server) probe(b *box) {
 	}
 	is, check := health.Status, &container.HealthcheckResult{Start: time.Now()}
 	switch {
-	case life.Unhealthy > 0 && b.probes >= life.Unhealthy:
+	case b.sick, life.Unhealthy > 0 && b.probes >= life.Unhealthy:
 		is = container.Unhealthy
 	case life.Healthy >= 0 && b.probes > life.Healthy:
 		is = container.Healthy

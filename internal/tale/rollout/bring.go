@@ -150,6 +150,12 @@ func (r *rollout) await(ctx context.Context, c Change) error {
 	}
 	name := named(c.Service, c.Colour)
 	g := &gate{engine: r.Engine, watch: r.watch, remind: r.reminder(name), service: name, id: container.ID, timeout: r.Timeout}
+	if c.Action == Await && r.hasFailed(ctx, container) {
+		if container, err = r.again(ctx, name, container); err != nil {
+			return err
+		}
+		g.since = container.State.Started
+	}
 	if !container.State.Restarting {
 		g.before = container.Restarts
 	}
@@ -165,6 +171,29 @@ func (r *rollout) await(ctx context.Context, c Change) error {
 	}
 	r.note(name, fmt.Sprintf("is ready after %s", time.Since(g.remind.began).Round(100*time.Millisecond)))
 	return nil
+}
+
+// hasFailed reports whether an earlier start of a container has failed: it is held to be
+// asked, or the engine lets time pass before the next one.
+func (r *rollout) hasFailed(ctx context.Context, c engine.Container) bool {
+	if c.State.Restarting {
+		return true
+	}
+	document, _ := bootReport(ctx, r.Engine, c)
+	return document != nil && isHeld(*document)
+}
+
+// again starts a container anew, as it is: what was mended outside its settings shows in a
+// new start only.
+func (r *rollout) again(ctx context.Context, name string, c engine.Container) (engine.Container, error) {
+	r.note(name, "is started again: its earlier start has failed")
+	if err := r.stop(ctx, name, c.ID); err != nil {
+		return c, err
+	}
+	if err := r.Engine.Start(ctx, c.ID); err != nil {
+		return c, err
+	}
+	return r.Engine.Inspect(ctx, c.ID)
 }
 
 // join gives a colour that is ready the name by which the others ask for its service. An

@@ -50,6 +50,7 @@ type gate struct {
 	began    time.Time
 	before   int       // restarts that are another story
 	old      time.Time // a health check of before the wait, since which the cause may have gone
+	since    time.Time // by the engine's clock: deaths of before are another story, too
 	deadline time.Time
 	extended int
 	asked    time.Time
@@ -112,7 +113,7 @@ func (g *gate) sleep(ctx context.Context) error {
 
 // judge looks once.
 func (g *gate) judge(ctx context.Context, c engine.Container) (ready bool, verdict *NotReadyError) {
-	deaths, times := g.watch.of(c, g.before)
+	deaths, times := g.watch.of(c, g.before, g.since)
 	if verdict := terminal(deaths, times); verdict != nil {
 		return false, verdict
 	}
@@ -123,9 +124,8 @@ func (g *gate) judge(ctx context.Context, c engine.Container) (ready bool, verdi
 		return false, &NotReadyError{Cause: "it is paused", Fix: []string{"docker unpause " + c.Name}}
 	}
 	g.ask(ctx, c)
-	if failure := g.report.Failure; c.State.Running && g.report.State == report.Failed && failure != nil && !failure.Retryable {
-		// It is held only to be asked (HOLD_AFTER_FAILURE).
-		return false, final("failed", failure.ExitCode, times)
+	if c.State.Running && isHeld(g.report) {
+		return false, final("failed", g.report.Failure.ExitCode, times)
 	}
 	if verdict := g.spins(c); verdict != nil {
 		return false, verdict
@@ -236,32 +236,45 @@ func webServer(d status.Document) status.Child {
 
 // ask gets the boot report, now and then. A boot that moves moves its deadline.
 func (g *gate) ask(ctx context.Context, c engine.Container) {
-	program, known := entrypoints[c.Service]
-	if !known {
-		g.mute = true
-	}
 	if g.mute || !c.State.Running || time.Since(g.asked) < askEvery {
 		return
 	}
 	g.asked = time.Now()
-	out, _, code, err := g.engine.Exec(ctx, g.id, []string{program, "status", "--json"}, nil)
-	if code == exit.NotFound {
-		g.mute = true
-	}
-	document := status.Document{}
-	if err != nil || code != 0 || json.Unmarshal([]byte(out), &document) != nil {
-		return // it is only beginning, or just ending
+	document, tells := bootReport(ctx, g.engine, c)
+	g.mute = !tells
+	if document == nil {
+		return
 	}
 	if g.report.Stages == nil {
-		g.spun = webServer(document).Restarts
+		g.spun = webServer(*document).Restarts
 	}
-	g.report = document
-	stage, more := boot(document)
+	g.report = *document
+	stage, more := boot(g.report)
 	if stage != g.stage && g.extended < mostExtensions {
 		g.extended++
 		g.deadline = time.Now().Add(g.timeout)
 	}
 	g.stage, g.moved = stage, stage+more
+}
+
+// bootReport returns what a running container says of its boot, nil where it is only
+// beginning or just ending, and whether its image has a command that tells.
+func bootReport(ctx context.Context, docker *engine.Engine, c engine.Container) (document *status.Document, tells bool) {
+	program, known := entrypoints[c.Service]
+	if !known {
+		return nil, false
+	}
+	out, _, code, err := docker.Exec(ctx, c.ID, []string{program, "status", "--json"}, nil)
+	if err != nil || code != 0 || json.Unmarshal([]byte(out), &document) != nil {
+		return nil, code != exit.NotFound
+	}
+	return document, true
+}
+
+// isHeld reports whether a boot has failed for good, and its container stays up only to be
+// asked (HOLD_AFTER_FAILURE).
+func isHeld(d status.Document) bool {
+	return d.State == report.Failed && d.Failure != nil && !d.Failure.Retryable
 }
 
 // standing says in a line where the boot is.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -148,6 +149,49 @@ func TestAFailureThatIsHeld(t *testing.T) {
 		t.Errorf("it took %s", took)
 	}
 	h.want("platform-blue 1.0.0", all)
+}
+
+// TestWhatHasFailedIsStartedAgain: what failed for a cause outside its settings, a database
+// without rights, is started by the next deploy, which judges that start and none before.
+func TestWhatHasFailedIsStartedAgain(t *testing.T) {
+	t.Parallel()
+	for name, fail := range map[string]func(*host){
+		"held": func(h *host) {
+			h.SetLife("p-convex", enginetest.Life{StopCode: exit.Config})
+			h.Sicken("p-convex")
+		},
+		"not started again yet": func(h *host) {
+			h.SetLife("p-convex", enginetest.Life{Backoff: math.MaxInt})
+			h.Die("p-convex", exit.Config, false)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			h.mustDeploy("1.0.0")
+			h.SetExec(h.held)
+			fail(h)
+			h.mustDeploy("1.0.1")
+			h.want("platform-green 1.0.1", strings.Replace(all, "blue", "green", 1))
+		})
+	}
+}
+
+// held answers for a convex that is held after a failure while its health check fails.
+func (h *host) held(container string, command []string, in string) (stdout, stderr string, code int) {
+	c, err := h.engine.Inspect(context.Background(), container)
+	switch {
+	case err != nil || command[0] != "convex-entrypoint":
+		return h.exec(container, command, in)
+	case c.State.Health != "unhealthy":
+		return `{"state": "running"}`, "", 0
+	}
+	failure := report.New(exit.Config, "no", "because", "mend it")
+	text, err := json.Marshal(status.Document{Document: report.Document{Service: stack.Convex, State: report.Failed, Failure: &failure}})
+	if err != nil {
+		return "", err.Error(), 1
+	}
+	return string(text), "", 0
 }
 
 // TestAWebServerThatCannotStart ends a deploy long before its time is over, with what the

@@ -70,11 +70,15 @@ func (w *watch) hear(event engine.Event) {
 	}
 }
 
-// of returns how a container has died since it had been restarted before times, and how
-// often: more often than is known in particular where events were lost.
-func (w *watch) of(c engine.Container, before int) (known []death, times int) {
+// of returns how a container has died after since and after it had been restarted before
+// times, and how often: more often than is known in particular where events were lost.
+func (w *watch) of(c engine.Container, before int, since time.Time) (known []death, times int) {
 	w.mu.Lock()
-	known = append(known, w.deaths[c.ID]...)
+	for _, d := range w.deaths[c.ID] {
+		if d.at.After(since) {
+			known = append(known, d)
+		}
+	}
 	w.mu.Unlock()
 	times = c.Restarts - before
 	ended := c.State.Status == "exited" || c.State.Status == "dead"
