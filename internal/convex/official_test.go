@@ -78,7 +78,7 @@ func TestComingFromOfficialSelfHosting(t *testing.T) {
 	volume, key := officialStack(t)
 	s := newService(t, "INSTANCE_NAME", "convex-self-hosted", "INSTANCE_SECRET", secretB.Reveal())
 	said := copyOfficial(t, volume, s.path("data"))
-	if said != secretB.Reveal()+"\nconvex-self-hosted\n" {
+	if said != "INSTANCE_SECRET="+secretB.Reveal()+"\nINSTANCE_NAME=convex-self-hosted\n" {
 		t.Errorf("the script prints %q", said)
 	}
 	s.start()

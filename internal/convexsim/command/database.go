@@ -65,6 +65,10 @@ func (d database) openFile(log *slog.Logger) error {
 		return fmt.Errorf("unable to open the database file: %w", err)
 	}
 	log.Info("Connected to SQLite at " + d.spec)
+	if info, err := file.Stat(); err == nil && info.Size() == 0 { // an empty one is no database
+		_, err = file.WriteString("SQLite format 3\x00")
+		return errors.Join(err, file.Close())
+	}
 	return file.Close()
 }
 

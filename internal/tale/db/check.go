@@ -16,7 +16,10 @@ import (
 // CheckServer looks at the database server of POSTGRES_URL, as one of doctor's checks. The
 // stack may reach one that this machine does not, which is no more than a warning.
 func CheckServer(ctx context.Context, p *project.Project, values project.Settings) (string, error) {
-	if values.Get("POSTGRES_URL") == "" || values.Get("CONVEX_STORAGE") == stack.StorageSQLite {
+	switch {
+	case values.Get("CONVEX_STORAGE") == stack.StorageSQLite:
+		return "", doctor.Skipped("documents are in a file (CONVEX_STORAGE=sqlite)")
+	case values.Get("POSTGRES_URL") == "":
 		return "", doctor.Skipped("the stack has its own")
 	}
 	settings := database.Settings{}
