@@ -103,9 +103,9 @@ func (r *restoring) preview() error {
 		}
 		return exit.With(exit.Pending, session.ErrChanges)
 	}
-	r.out.Say(fmt.Sprintf("%s is whole: the data of %s, of the project %s, release %s, Postgres %s", r.path, m.Moment.Format(time.RFC3339), m.Project, cmp.Or(m.Release, "unknown"), m.Postgres))
+	r.out.Say(fmt.Sprintf("%s is whole: the data of %s, of the project %s, release %s", r.path, m.Moment.Format(time.RFC3339), m.Project, cmp.Or(m.Release, "unknown")))
 	for _, d := range m.Databases {
-		r.out.Say(fmt.Sprintf("database %s, %s on its server", d.Name, humanize.Bytes(uint64(d.Bytes))))
+		r.out.Say(fmt.Sprintf("database %s, %s on its server, Postgres %s", d.Name, humanize.Bytes(uint64(d.Bytes)), m.Postgres))
 	}
 	r.out.Say(fmt.Sprintf("%s, %s", english.Plural(int(m.Volume.Files), "file", ""), humanize.Bytes(uint64(m.Volume.Bytes))))
 	for _, what := range r.target.Holds() {

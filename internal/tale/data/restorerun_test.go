@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/tale/session"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // TestARestoreStartsAllThatItHasStopped: also behind one that cannot be started, which the
@@ -71,6 +73,31 @@ func TestARestoreStartsAllThatItHasStopped(t *testing.T) {
 				t.Errorf("convex: %+v, %v", c.State, err)
 			}
 		})
+	}
+}
+
+// TestDocumentsInTheVolume: a stack without a server goes back to its files alone, and does so
+// again over what that has kept.
+func TestDocumentsInTheVolume(t *testing.T) {
+	s := newShop(t)
+	env, file := filepath.Join(s.app.Folder, ".env"), s.app.Folder+"/b.tar"
+	testkit.WriteTree(t, s.app.Folder, map[string]string{".env": testkit.ReadFile(t, env) + "\nCONVEX_STORAGE=sqlite\n"})
+	if err := s.Run(s.app.backupCommand(), file); err != nil {
+		t.Fatal(err)
+	}
+	before := s.Holds()
+	for _, how := range []string{"once", "again"} {
+		testkit.WriteTree(t, s.Folder("shop-1_convex-data"), map[string]string{"storage/file": "after"})
+		if err := s.Run(s.app.restoreCommand(), file, "--project-name", "shop-1"); err != nil {
+			t.Fatalf("%s: %v", how, err)
+		}
+		if now := s.Holds(); now != before {
+			t.Errorf("%s: it was\n%s\nand is\n%s", how, before, now)
+		}
+	}
+	s.app.Yes = true
+	if err := s.Run(s.app.restoreCommand(), "--discard-old"); err != nil {
+		t.Error(err)
 	}
 }
 
