@@ -110,7 +110,7 @@ func (r *runner) watch(ctx context.Context, c *Child) error {
 	probing, cancel := context.WithCancel(ctx)
 	defer cancel()
 	changes := make(chan readiness)
-	go r.watchReady(probing, changes)
+	go r.watchReady(probing, c.Pid(), changes)
 	for {
 		select {
 		case <-c.Exited():

@@ -2,11 +2,14 @@ package supervise
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/net/netcause"
 	"github.com/tale-project/tale-runtime/internal/sys/pause"
+	"github.com/tale-project/tale-runtime/internal/sys/procfs"
 )
 
 // Service is a process that should be running as long as its supervisor.
@@ -34,9 +37,9 @@ type Service struct {
 	// OnState gets every change of state, in order and without overlap, before
 	// anything else happens to the service. It should return at once.
 	OnState func(State)
-	// OnSilence gets how long a process has been running without being ready, and what
-	// the last probe said: after ten seconds, then every thirty. It may be called while
-	// another callback is.
+	// OnSilence gets how long a process has been running without being ready, what
+	// the last probe said and what the process has done meanwhile: after ten seconds, then
+	// every thirty. It may be called while another callback is.
 	OnSilence func(since time.Duration, reason string)
 	// Explain returns why the process ended or could not be started, and what to do, for a
 	// line before the one that says that it is started again, or stays down; nil, no fix or
@@ -69,7 +72,7 @@ type readiness struct {
 }
 
 // watchReady reports every change of readiness until ctx ends.
-func (s Service) watchReady(ctx context.Context, changes chan<- readiness) {
+func (s Service) watchReady(ctx context.Context, pid int, changes chan<- readiness) {
 	report := func(change readiness) bool {
 		select {
 		case changes <- change:
@@ -87,7 +90,7 @@ func (s Service) watchReady(ctx context.Context, changes chan<- readiness) {
 		timing = *s.probes
 	}
 	ready, failures := false, 0
-	since, warnAfter := time.Now(), timing.warn
+	before, since, warnAfter := procfs.ActivityOf(pid), time.Now(), timing.warn
 	for wait := time.Duration(0); pause.For(ctx, wait); wait = timing.pause(ready) {
 		err := s.probe(ctx, timing.limit)
 		failures++
@@ -101,13 +104,16 @@ func (s Service) watchReady(ctx context.Context, changes chan<- readiness) {
 		if ready != now || now {
 			since, warnAfter = time.Now(), timing.warn
 		}
+		if ready && !now {
+			before = procfs.ActivityOf(pid)
+		}
 		ready = now
 		if silent := time.Since(since); !ready && err != nil && warnAfter > 0 && silent >= warnAfter && ctx.Err() == nil {
 			warnAfter = silent + 3*timing.warn
 			if s.OnSilence != nil {
-				_, reason := netcause.Of(err)
-				s.OnSilence(silent.Round(time.Second), reason)
+				s.OnSilence(silent.Round(time.Second), silence(err, before))
 			}
+			before = procfs.ActivityOf(pid)
 		}
 	}
 }
@@ -138,4 +144,13 @@ func StopBudget(services []Service) time.Duration {
 		budget = max(budget, sum)
 	}
 	return budget
+}
+
+// silence says what a probe got and, where that was no answer, what the process did meanwhile.
+func silence(err error, before procfs.Activity) string {
+	kind, reason := netcause.Of(err)
+	if !slices.Contains([]netcause.Kind{netcause.Timeout, netcause.Silent, netcause.Refused}, kind) {
+		return reason
+	}
+	return strings.TrimSuffix(reason+"; "+before.Since(), "; ")
 }

@@ -3,6 +3,7 @@ package supervise_test
 import (
 	"context"
 	"errors"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -88,25 +89,34 @@ func TestStopBudgetCoversTheLongestStop(t *testing.T) {
 }
 
 // A process that runs and does not become ready is told again and again, with the
-// reason; one that is ready is not.
+// reason and with what it does; one that is ready is not.
 func TestSilenceIsTold(t *testing.T) {
-	var told atomic.Int32
-	var healthy atomic.Bool
-	service := supervise.Service{Process: shell("sleep 1000"),
-		Ready: func(context.Context) error {
-			if !healthy.Load() {
-				return context.DeadlineExceeded
-			}
-			return nil
-		},
-		OnSilence: func(since time.Duration, reason string) {
-			if since < 0 || reason != "no answer in time" {
-				t.Errorf("since %s: %q", since, reason)
-			}
-			told.Add(1)
-		}}
-	s := runServices(t, supervise.ProbeQuickly(service))
-	testkit.Eventually(t, "it is told twice", func() bool { return told.Load() >= 2 })
-	healthy.Store(true)
-	testkit.Eventually(t, "it is ready", func() bool { return s.Snapshot()[0].State == supervise.StateReady })
+	for script, want := range map[string]string{
+		"sleep 1000":          "its process has used 0 % of a processor for [0-9]+s: it waits for something",
+		"while :; do :; done": "its process has used [0-9]+ % of a processor",
+		"kill -STOP $$":       "its process is stopped by a signal",
+	} {
+		t.Run(script, func(t *testing.T) {
+			t.Parallel()
+			said := regexp.MustCompile("^no answer in time; " + want)
+			var told atomic.Int32
+			var healthy atomic.Bool
+			service := supervise.Service{Process: shell(script),
+				Ready: func(context.Context) error {
+					if !healthy.Load() {
+						return context.DeadlineExceeded
+					}
+					return nil
+				},
+				OnSilence: func(since time.Duration, reason string) {
+					if since >= 0 && said.MatchString(reason) {
+						told.Add(1)
+					}
+				}}
+			s := runServices(t, supervise.ProbeQuickly(service))
+			testkit.Eventually(t, "it is told twice", func() bool { return told.Load() >= 2 })
+			healthy.Store(true)
+			testkit.Eventually(t, "it is ready", func() bool { return s.Snapshot()[0].State == supervise.StateReady })
+		})
+	}
 }

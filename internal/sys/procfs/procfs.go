@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Children lists the children of a process, dead ones included.
@@ -25,19 +26,45 @@ func Children(parent int) []int {
 	return pids
 }
 
-// parentOf reads the fourth field of /proc/PID/stat; the second, a name in
+func parentOf(pid int) int { return int(number(stat(pid), 4)) }
+
+// stat returns the fields of /proc/PID/stat from the third on; the second, a name in
 // parentheses, may contain anything.
-func parentOf(pid int) int {
-	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+func stat(pid int) []string {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
+		return nil
+	}
+	return strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+}
+
+// number returns the n-th field of a stat file, as its manual counts them; 0 where it is none.
+func number(stat []string, n int) int64 {
+	if len(stat) <= n-3 {
 		return 0
 	}
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 2 {
-		return 0
+	value, _ := strconv.ParseInt(stat[n-3], 10, 64)
+	return value
+}
+
+// tick is the unit in which the kernel tells times: USER_HZ is 100 on all machines.
+const tick = time.Second / 100
+
+// Processor returns the processor time that a process and its descendants have used, 0 when it
+// is gone.
+func Processor(pid int) time.Duration {
+	of := stat(pid)
+	used := time.Duration(number(of, 14)+number(of, 15)) * tick
+	for _, child := range Children(pid) {
+		used += Processor(child)
 	}
-	ppid, _ := strconv.Atoi(string(fields[1]))
-	return ppid
+	return used
+}
+
+// Stopped reports whether a process stands still because of a signal, or of a debugger.
+func Stopped(pid int) bool {
+	of := stat(pid)
+	return len(of) > 0 && strings.EqualFold(of[0], "T")
 }
 
 // Resident returns the resident memory of a process in bytes, from the second
