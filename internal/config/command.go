@@ -2,6 +2,8 @@ package config
 
 import (
 	"errors"
+	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/mattn/go-shellwords"
@@ -14,13 +16,29 @@ type Command []string
 
 var errNotCommand = errors.New("not a command")
 
-// ParseCommand splits a command line.
+// assignmentError is a command line that begins with an assignment to this variable.
+type assignmentError struct{ variable string }
+
+func (e *assignmentError) Error() string { return "not " + e.kind() }
+
+func (e *assignmentError) kind() string {
+	return fmt.Sprintf("a command: it begins with an assignment to %s, which a shell takes and nothing else; write env %[1]s=… before the program, or set %[1]s in the environment of the container", e.variable)
+}
+
+var assignment = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=`)
+
+// ParseCommand splits a command line. An assignment before the program is refused: it would be
+// taken for the program.
 func ParseCommand(line string) (Command, error) {
 	parser := shellwords.NewParser()
 	words, err := parser.Parse(line)
 	// The parser stops at an operator and leaves the rest of the line unread.
 	if err != nil || parser.Position >= 0 || (len(words) == 0 && strings.TrimSpace(line) != "") {
 		return nil, errNotCommand
+	}
+	if len(words) > 0 && assignment.MatchString(words[0]) {
+		name, _, _ := strings.Cut(words[0], "=")
+		return nil, &assignmentError{name}
 	}
 	return words, nil
 }

@@ -36,6 +36,9 @@ func (p *parsers) table() map[reflect.Type]env.ParserFunc {
 func (p *parsers) named(kind string, parse env.ParserFunc) env.ParserFunc {
 	return func(value string) (any, error) {
 		parsed, err := parse(value)
+		if special, is := errors.AsType[*assignmentError](err); is {
+			return nil, &valueError{variable: p.variable, kind: special.kind()}
+		}
 		if err != nil {
 			return nil, &valueError{variable: p.variable, kind: kind}
 		}

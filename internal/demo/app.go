@@ -68,7 +68,7 @@ func webCommand(app string) string {
 		return defaultWebCommand
 	}
 	start := manifest.Scripts.Start
-	if words, err := config.ParseCommand(start); err != nil || strings.Contains(words[0], "=") || strings.ContainsAny(start, "$`*?~") {
+	if _, err := config.ParseCommand(start); err != nil || strings.ContainsAny(start, "$`*?~") {
 		return "npm run start"
 	}
 	return start
