@@ -98,5 +98,8 @@ func (b *Boot) configAndPort(ctx context.Context) (string, error) {
 	if b.unusable != nil {
 		return "", b.unusable
 	}
+	if err := checkAppFolder(b.settings.Deploy.AppDir); err != nil {
+		return "", err
+	}
 	return "", b.checkPort(ctx)
 }

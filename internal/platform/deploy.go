@@ -40,7 +40,8 @@ func (b *Boot) deploy(ctx context.Context) (string, error) {
 	// It runs at every boot: whether it succeeded the last time is not known, and
 	// what makes up for old data has to bear being run again.
 	if function != "" && function != runNothing {
-		after := push.RunAfterDeploy(ctx, b.log, b.client, b.client.Secrets, function)
+		run := push.AfterDeploy{Function: function, Redact: b.client.Secrets, OnWait: func(reason string) { b.Waits(stageDeploy, reason) }}
+		after := run.Run(ctx, b.log, b.client)
 		done.After = &after
 		b.recordDeploy(done)
 	}

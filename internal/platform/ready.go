@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 )
@@ -83,6 +84,17 @@ func (w *webWatch) restarts(reason error, pause time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ended = fmt.Sprintf("%v; it is started again in %s; its own lines in the log say why", reason, pause.Round(100*time.Millisecond))
+}
+
+// fixSilence returns what to do about a web server that runs and is not healthy. One that was
+// healthy before listens where it should.
+func (w *webWatch) fixSilence() string {
+	select {
+	case <-w.wasReady:
+		return "read its last lines; " + place.Here().Restart("platform")
+	default:
+		return "it must listen on PORT, on all addresses, and answer " + stack.PlatformHealth + " with 200, over plain http and without a sign-in or a redirect; its own lines say why it does not; " + place.Here().Restart("platform") + ", if it hangs"
+	}
 }
 
 // unhealthy has the health check say what the web server's health route answers, if

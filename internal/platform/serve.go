@@ -15,7 +15,6 @@ import (
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/logging/redact"
-	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 	"github.com/tale-project/tale-runtime/internal/sys/portcheck"
@@ -67,7 +66,8 @@ func (b *Boot) serve(ctx context.Context) error {
 }
 
 func (b *Boot) webChild() boot.Child {
-	return boot.Child{Name: webName, Service: serviceName, Setting: "WEB_COMMAND", Command: b.redactor().Redact(strings.Join(b.settings.Web.Command, " "))}
+	return boot.Child{Name: webName, Service: serviceName, Setting: "WEB_COMMAND", Command: b.redactor().Redact(strings.Join(b.settings.Web.Command, " ")),
+		Folder: describeAppFolder(b.settings.Deploy.AppDir)}
 }
 
 // drain keeps serving while whoever sends requests learns to stop: the health
@@ -113,7 +113,7 @@ func (b *Boot) webServer(up *webWatch) supervise.Service {
 		OnRestart: up.restarts,
 		OnSilence: func(since time.Duration, reason string) {
 			b.log.Warn("the web server runs and is not healthy", "at", url, "since", since, "reason", reason,
-				"fix", "it must listen on PORT, on all addresses, and answer "+stack.PlatformHealth+" with 200, over plain http and without a sign-in or a redirect; its own lines say why it does not; "+place.Here().Restart("platform")+", if it hangs")
+				"fix", up.fixSilence())
 			up.unhealthy(reason)
 		},
 	}

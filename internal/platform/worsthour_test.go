@@ -25,8 +25,12 @@ func TestWhatIsSaidOfAWebServer(t *testing.T) {
 	}{
 		"not there": {[]string{"WEB_COMMAND=bunn server.ts"}, exit.NotFound,
 			[]string{"bunn server.ts (WEB_COMMAND) names a program that is not in this container", "correct WEB_COMMAND in " + place.Here().Settings()}},
-		"wrong folder": {[]string{"WEB_COMMAND=/bin/true", "CONVEX_APP_DIR=/nowhere"}, exit.NotFound,
-			[]string{"the working directory /nowhere is not there"}},
+		"wrong folder": {[]string{"WEB_COMMAND=/bin/true", "CONVEX_APP_DIR=/nowhere"}, exit.Config,
+			[]string{"FAILED at config", "said     CONVEX_APP_DIR=/nowhere is not there", "fix      take CONVEX_APP_DIR out of "}},
+		"a file for a folder": {[]string{"WEB_COMMAND=/bin/true", "CONVEX_APP_DIR=/etc/passwd"}, exit.Config,
+			[]string{"CONVEX_APP_DIR=/etc/passwd is no folder: "}},
+		"an assignment": {[]string{"WEB_COMMAND=A=1 node server.mjs"}, exit.Config,
+			[]string{"WEB_COMMAND \"A=1 node server.mjs\" is not a command: it begins with an assignment to A", "write env A=… before the program"}},
 		"not executable": {[]string{"WEB_COMMAND=/etc/passwd"}, exit.NotExecutable,
 			[]string{"/etc/passwd (WEB_COMMAND) is there and cannot be executed: it has no permission to be executed (mode 0644)", "fix      chmod +x /etc/passwd in the image"}},
 		"a folder": {[]string{"WEB_COMMAND=/etc"}, exit.NotExecutable,
@@ -108,7 +112,7 @@ func TestWhatTheHealthSaysOfAWebServer(t *testing.T) {
 	ends.Until("it is started again", func() bool {
 		return strings.HasPrefix(ends.reason(), "web ended: exit code 3; it is started again in ") && strings.Contains(ends.reason(), "its own lines in the log say why")
 	})
-	if !ends.Says("WARN  web does not run cause=\"sh -c echo cannot open config; exit 3 (WEB_COMMAND) ends by itself; its own output above says why\"") || !ends.Says("fix=\"read its last lines: "+place.Here().Log("platform")+" | grep 'web |'\"") {
+	if !ends.Says("WARN  web does not run cause=\"sh -c echo cannot open config; exit 3 (WEB_COMMAND) ends by itself; its own output above says why; it runs in ") || !ends.Says("fix=\"read its last lines: "+place.Here().Log("platform")+" | grep 'web |'\"") {
 		t.Error("it is not explained at its first end")
 	}
 }
@@ -125,7 +129,9 @@ func (c *container) reason() string {
 func TestWhatTheHealthSaysOfAWrongAnswer(t *testing.T) {
 	t.Parallel()
 	c := start(t, environ(t, newSim(t).URL(), "WEB_STATUS=401"))
-	c.Until("what it answers", func() bool { return c.reason() == "the web server is not healthy at /api/health: HTTP status 401" })
+	c.Until("what it answers", func() bool {
+		return c.reason() == "the web server is not healthy at /api/health: HTTP status 401"
+	})
 	if !c.Says("WARN  the web server runs and is not healthy") || !c.Says("reason=\"HTTP status 401\"") {
 		t.Error("the log does not say so")
 	}

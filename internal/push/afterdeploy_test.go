@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tale-project/tale-runtime/internal/convexsim"
 	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
@@ -19,7 +20,7 @@ import (
 func runAfterDeploy(t *testing.T, client *backend.Client, secrets map[string]string) (report, log string) {
 	t.Helper()
 	buffer := new(bytes.Buffer)
-	done := RunAfterDeploy(t.Context(), slog.New(slog.NewTextHandler(buffer, nil)), client, redact.New(secrets), "migrations:runAll")
+	done := AfterDeploy{Function: "migrations:runAll", Redact: redact.New(secrets)}.Run(t.Context(), slog.New(slog.NewTextHandler(buffer, nil)), client)
 	if done.Function != "migrations:runAll" || done.DurationMS < 0 {
 		t.Errorf("report %+v", done)
 	}
@@ -95,5 +96,34 @@ func TestRunAfterDeployReportsFailures(t *testing.T) {
 	client := clientOf(t, "http://127.0.0.1:1")
 	if failed, _ := runAfterDeploy(t, client, nil); !strings.Contains(failed, "Nothing listens") {
 		t.Errorf("error %q", failed)
+	}
+}
+
+// TestAFunctionThatHangs is told in the log and to the service, until it ends.
+func TestAFunctionThatHangs(t *testing.T) {
+	told := make(chan string, 100)
+	release := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		<-release
+		_, _ = io.WriteString(w, `{"status":"success","value":null,"logLines":[]}`)
+	}))
+	t.Cleanup(server.Close)
+	buffer := new(bytes.Buffer)
+	hanging := AfterDeploy{Function: "migrations:runAll", Redact: redact.New(nil), remind: time.Millisecond, OnWait: func(reason string) {
+		select {
+		case told <- reason:
+		default:
+		}
+	}}
+	go func() {
+		if reason := <-told; !strings.HasPrefix(reason, "the function migrations:runAll (CONVEX_RUN_AFTER_DEPLOY) has run for ") {
+			t.Errorf("%q", reason)
+		}
+		<-told // again
+		close(release)
+	}()
+	done := hanging.Run(t.Context(), slog.New(slog.NewTextHandler(buffer, nil)), clientOf(t, server.URL))
+	if done.Error != "" || !strings.Contains(buffer.String(), "has not ended; the platform waits for it") || !strings.Contains(buffer.String(), "CONVEX_RUN_AFTER_DEPLOY=off") {
+		t.Errorf("%+v\n%s", done, buffer)
 	}
 }

@@ -17,6 +17,7 @@ type Child struct {
 	Service string // in the compose file
 	Setting string // that has its command
 	Command string // without secrets
+	Folder  string // in which it runs, and the setting that names it
 }
 
 // Advise returns why the process is started again and what to do first, for a line
@@ -32,7 +33,10 @@ func (c Child) Explain(err error) error {
 		return err
 	}
 	code, said, at := exit.Code(err), err.Error(), place.Here()
-	command := fmt.Sprintf("%s (%s)", c.Command, c.Setting)
+	command, inFolder := fmt.Sprintf("%s (%s)", c.Command, c.Setting), ""
+	if c.Folder != "" {
+		inFolder = "; it runs in " + c.Folder
+	}
 	readLog := "read its last lines: " + at.Log(c.Service) + " | grep '" + c.Name + " |'"
 	status, ended := supervise.Ended(err)
 	failure := report.New(code, said, "the container has a limit that leaves no room for "+command,
@@ -46,14 +50,14 @@ func (c Child) Explain(err error) error {
 		failure = report.New(code, said, command+" ends by itself without an error: it had nothing to do, or put itself into the background, where nothing keeps it",
 			"have it stay in the foreground (no &, no daemon mode; exec in a script)", readLog)
 	case ended:
-		failure = report.New(code, said, command+" ends by itself; its own output above says why",
+		failure = report.New(code, said, command+" ends by itself; its own output above says why"+inFolder,
 			readLog, "try another command in the same environment: "+at.Run(c.Service, "exec -- "+c.Command))
 	case supervise.LacksInterpreter(err):
 		failure = report.New(code, said, command+" is there; the interpreter in its first line, or its loader, is not in this image",
 			"put that interpreter into the image (head -1 of the file names it; of a binary: ldd), or correct its first line: line breaks of Windows behind it count as part of the name",
 			"or correct "+c.Setting+" in "+at.Settings()+", then: "+at.Start(c.Service))
 	case code == exit.NotFound:
-		failure = report.New(code, said, command+" names a program that is not in this container, or not in the PATH of its user",
+		failure = report.New(code, said, command+" names a program that is not in this container, or not in the PATH of its user"+inFolder,
 			"correct "+c.Setting+" in "+at.Settings()+", or take it out (the image knows its own), then: "+at.Start(c.Service), "or build the image again with that program")
 	case code == exit.NotExecutable:
 		why, fix := program.Refused(supervise.Refused(err))
