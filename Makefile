@@ -70,7 +70,7 @@ spellings: ## Send 100,000 spellings (SPELLINGS) of each closed path through the
 test-tools: ## Install what some tests need: four releases of the convex CLI, Node.js, what functions run with, Postgres, psql, dbmate, nginx
 	test/tools.sh $(TEST_TOOLS)
 
-traefik: ## Compile the Traefik that terminators tries as well (5 minutes, 3 GB)
+traefik: ## Compile the Traefik that terminators and kubernetes try as well (5 minutes, 3 GB)
 	test/traefik.sh $(TEST_TOOLS)/traefik
 
 terminators: ## Try the nginx and Traefik snippets of docs/operations.md in front of the proxy
@@ -128,10 +128,11 @@ parity: build push-request ## Send 360 requests to the simulator and to BACKEND 
 soak: build ## Keep the proxy under mixed traffic for DURATION (10m); fails when it grows
 	go test -tags $(TAGS) -count=1 -timeout 0 -v ./test/soak -proxy $(CURDIR)/bin/proxy -duration $(DURATION) -rate $(RATE) -sockets 100 -streams 10
 
-kubernetes: build ## Check deploy/kubernetes in a cluster of two nodes, with what e2e built (root; 10 minutes more the first time; KUBERNETES_FLAGS=--help)
+kubernetes: build ## Check deploy/kubernetes in a cluster of two nodes, with what e2e built (root; 15 minutes more the first time; KUBERNETES_FLAGS=--help)
 	test/kubernetes/tools.sh $(TEST_TOOLS)/kubernetes
+	test -x $(TEST_TOOLS)/traefik/traefik || test/traefik.sh $(TEST_TOOLS)/traefik
 	go build -tags $(TAGS) -o $(OUT)/kubernetes ./test/kubernetes
-	test/kubernetes/run.sh $(TEST_TOOLS)/kubernetes $(OUT) $(OUT)/kubernetes --helm "$$(go tool -modfile=tools/helm/go.mod -n helm)" $(KUBERNETES_FLAGS)
+	test/kubernetes/run.sh $(TEST_TOOLS)/kubernetes $(OUT) $(OUT)/kubernetes --helm "$$(go tool -modfile=tools/helm/go.mod -n helm)" --traefik $(TEST_TOOLS)/traefik/traefik $(KUBERNETES_FLAGS)
 
 tale-soak: build ## Hold tale to its numbers in a Docker engine, with what e2e built (1 hour; SOAK_FLAGS=--help)
 	go run -tags $(TAGS) ./test/talesoak --tale bin/tale $(SOAK_FLAGS)

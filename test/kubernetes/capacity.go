@@ -53,11 +53,10 @@ func (c *cluster) resize(ctx context.Context, change string, replicas int) error
 func (c *cluster) answered(ctx context.Context) (float64, error) {
 	const asking, warmUp, measured = 32, 15 * time.Second, 15 * time.Second
 	warming := c.kept + warmUp
-	address, err := c.address(ctx)
+	v, err := c.visitors(ctx)
 	if err != nil {
 		return 0, err
 	}
-	v := newVisitors(address)
 	var pages, failed atomic.Int64
 	var done sync.WaitGroup
 	ctx, cancel := context.WithTimeout(ctx, warming+measured)

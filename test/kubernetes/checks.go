@@ -35,6 +35,9 @@ func checks() []check {
 		{"four platform pods do three times the work of one", (*cluster).capacity},
 		{"the commands of the guide, in its order", (*cluster).followGuide},
 		{"a release in a network that enforces the policies", (*cluster).isolate},
+		{"component python", (*cluster).python},
+		{"component letsencrypt", (*cluster).letsencrypt},
+		{"component ingress", (*cluster).ingress},
 		{"a node is gone", func(c *cluster, ctx context.Context) error { return c.loseNode(ctx, "node2", loss{}) }},
 		{"the node of the backend is gone", (*cluster).loseBackend},
 		{"another release with no more room than it needs", (*cluster).quota},
@@ -48,11 +51,10 @@ const rolloutLimit = 8 * time.Minute
 
 // under does something to the site beside visitors, who may lose that much.
 func (c *cluster) under(ctx context.Context, allowed loss, do func() error, paths ...string) error {
-	address, err := c.address(ctx)
+	v, err := c.visitors(ctx, paths...)
 	if err != nil {
 		return err
 	}
-	v := newVisitors(address, paths...)
 	if err := v.start(ctx, c.rate, c.sockets); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +20,8 @@ const (
 	siteNamespace = "tale"
 	// site is the host that visitors ask for.
 	site = "tale.example.com"
+	// password is that of the database, and the token for metrics.
+	password = "kubernetes-check"
 	// nameserver is the address of the cluster's names, which kubelet gives to pods.
 	nameserver = "10.250.0.1"
 )
@@ -30,8 +33,16 @@ type cluster struct {
 	names     *exec.Cmd     // nil until names are served
 	kept      time.Duration // for how long names are kept
 	push      string        // the Job that is to be done, until that was seen
+	entrance  *entrance     // nil for the Service of the proxies
+	added     addition      // to the base
 	backend   string        // the newest release of convex that was there
 	figures   []string      // of the check that runs
+}
+
+// entrance is where visitors come in by TLS.
+type entrance struct {
+	address string
+	secure  *tls.Config
 }
 
 // newCluster prepares what is there before a site is: its volume and its database.
@@ -42,7 +53,7 @@ func newCluster(ctx context.Context, o options) (*cluster, error) {
 		return nil, fmt.Errorf("cannot make a secret: %w", err)
 	}
 	values := map[string]string{
-		"Volume": filepath.Join(o.dir, "volume"), "Password": "kubernetes-check", "Secret": strings.TrimSpace(string(secret)),
+		"Password": password, "Secret": strings.TrimSpace(string(secret)),
 	}
 	if err := os.MkdirAll(c.overlay(), 0o755); err != nil {
 		return nil, err
@@ -53,7 +64,7 @@ func newCluster(ctx context.Context, o options) (*cluster, error) {
 		}
 	}
 	_, err = c.kubectl(ctx, "apply", "-f", filepath.Join(c.overlay(), "surroundings.yaml"))
-	return c, err
+	return c, errors.Join(err, c.provide(ctx, volume{name: "convex", size: "20Gi", mode: "ReadWriteOnce"}))
 }
 
 // overlay returns the folder of the site's own kustomization.
@@ -121,7 +132,7 @@ func (c *cluster) serveNames(ctx context.Context, ttl int) error {
 	}
 	file := filepath.Join(c.dir, "Corefile")
 	text := fmt.Sprintf("cluster.local:53 {\n  bind %[1]s\n  errors\n%[2]s  kubernetes cluster.local {\n    kubeconfig %[3]s/admin.kubeconfig\n    ttl %[4]d\n  }\n}\n"+
-		".:53 {\n  bind %[1]s\n  template IN ANY . {\n    rcode NXDOMAIN\n  }\n}\n", nameserver, cache, c.dir, ttl)
+		".:53 {\n  bind %[1]s\n  template IN A %[5]s {\n    answer \"{{ .Name }} 60 IN A %[6]s\"\n  }\n  template IN ANY . {\n    rcode NXDOMAIN\n  }\n}\n", nameserver, cache, c.dir, ttl, site, balancer)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return err
 	}

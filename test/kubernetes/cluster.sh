@@ -11,7 +11,7 @@ shift 3
 nodes=(1 2)
 PATH=$tools/bin:$PATH
 export HOME=$dir KUBECONFIG=$dir/admin.kubeconfig
-mkdir -p "$dir/log" "$dir/volume"
+mkdir -p "$dir/log"
 
 die() {
   printf 'kubernetes: %s\n' "$*" >&2

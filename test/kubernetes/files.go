@@ -8,26 +8,33 @@ func files() map[string]string {
 		"push.env":          "INSTANCE_SECRET={{.Secret}}\nPOSTGRES_URL=postgresql://tale:{{.Password}}@db.db:5432?sslmode=disable\nBETTER_AUTH_SECRET={{.Password}}\nENCRYPTION_SECRET_HEX={{.Secret}}\n",
 		"platform.env":      "INSTANCE_SECRET={{.Secret}}\n",
 		"proxy.env":         "METRICS_BEARER_TOKEN={{.Password}}\n",
+		"rag.env":           "RAG_DATABASE_URL=postgresql://tale:{{.Password}}@db.db:5432/tale_knowledge?sslmode=disable\n",
+		"crawler.env":       "CRAWLER_DATABASE_URL=postgresql://tale:{{.Password}}@db.db:5432/tale_knowledge?sslmode=disable\n",
 		"surroundings.yaml": surroundings,
 	}
 }
 
-// surroundings are what a cluster provides: a volume for the claim of convex, and a database.
-const surroundings = `apiVersion: v1
+// onFirstNode is a volume in a folder.
+const onFirstNode = `apiVersion: v1
 kind: PersistentVolume
 metadata:
-  name: convex
+  name: {{.Name}}
 spec:
-  capacity: { storage: 20Gi }
-  accessModes: [ReadWriteOnce]
+  capacity: { storage: {{.Size}} }
+  accessModes: [{{.Mode}}]
   persistentVolumeReclaimPolicy: Retain
-  local: { path: "{{.Volume}}" }
+  local: { path: "{{.Folder}}" }
+  {{- with .Claim }}
+  claimRef: { namespace: tale, name: {{.}} }
+  {{- end }}
   nodeAffinity:
     required:
       nodeSelectorTerms:
         - matchExpressions: [{ key: kubernetes.io/hostname, operator: In, values: [node1] }]
----
-apiVersion: v1
+`
+
+// surroundings are what a cluster provides besides volumes: a database.
+const surroundings = `apiVersion: v1
 kind: Namespace
 metadata:
   name: db

@@ -84,6 +84,9 @@ func addReleases(path, programs string) error {
 			}
 		}
 	}
+	if err := a.tagPython(); err != nil {
+		return err
+	}
 	list, err = json.Marshal(a.images)
 	if err != nil {
 		return err
@@ -92,6 +95,19 @@ func addReleases(path, programs string) error {
 		return err
 	}
 	return out.Close()
+}
+
+// tagPython makes what stands in for Tale's services in Python be of the first release, too.
+func (a *archive) tagPython() error {
+	for _, service := range []string{"rag", "crawler"} {
+		tagged, err := a.image(registry + service + ":e2e")
+		if err != nil {
+			return err
+		}
+		tagged.RepoTags = []string{registry + service + ":" + first}
+		a.images = append(a.images, tagged)
+	}
+	return nil
 }
 
 // read returns a file of the archive.

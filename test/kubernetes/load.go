@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -19,7 +20,8 @@ const patience = 15 * time.Second
 // they open again when they are closed.
 type visitors struct {
 	address string
-	paths   []string // asked for in turn
+	paths   []string    // asked for in turn
+	secure  *tls.Config // nil for what comes after TLS
 	kept    *http.Client
 	fresh   *http.Client
 	stop    context.CancelFunc
@@ -50,6 +52,15 @@ func newVisitors(address string, paths ...string) *visitors {
 		kept:    &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32}, Timeout: patience},
 		fresh:   &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience},
 	}
+}
+
+// by has all come by TLS.
+func (v *visitors) by(secure *tls.Config) *visitors {
+	v.secure = secure
+	for _, client := range []*http.Client{v.kept, v.fresh} {
+		client.Transport.(*http.Transport).TLSClientConfig = secure
+	}
+	return v
 }
 
 // start begins the load, after all sockets are open.
@@ -111,7 +122,11 @@ func (v *visitors) note(what func()) {
 
 // once asks to the end, also when the load has ended meanwhile.
 func (v *visitors) once(client *http.Client, path string) error {
-	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+v.address+path, http.NoBody)
+	scheme := "http://"
+	if v.secure != nil {
+		scheme = "https://"
+	}
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, scheme+v.address+path, http.NoBody)
 	if err != nil {
 		return err
 	}
@@ -164,6 +179,9 @@ func (v *visitors) socket(ctx context.Context) (reader *bufio.Reader, hangUp fun
 	conn, err := (&net.Dialer{Timeout: patience}).DialContext(ctx, "tcp", v.address)
 	if err != nil {
 		return nil, nil, err
+	}
+	if v.secure != nil {
+		conn = tls.Client(conn, v.secure)
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	hangUp = func() { stop(); _ = conn.Close() }

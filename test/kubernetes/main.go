@@ -21,11 +21,11 @@ import (
 
 // options are the flags.
 type options struct {
-	dir, tools, kubernetes, guide, chart, helm string
-	only                                       []string
-	names                                      []int
-	rate, sockets                              int
-	hold                                       bool
+	dir, tools, kubernetes, guide, chart, helm, traefik string
+	only                                                []string
+	names                                               []int
+	rate, sockets                                       int
+	hold                                                bool
 }
 
 func main() { os.Exit(cli.Main(command())) }
@@ -44,6 +44,7 @@ func command() *cobra.Command {
 	flags.StringVar(&o.guide, "guide", "docs/orchestrators.md", "the `page` whose commands are run")
 	flags.StringVar(&o.chart, "chart", "deploy/helm/tale", "the `folder` of the chart to be checked")
 	flags.StringVar(&o.helm, "helm", "", "`path` of helm")
+	flags.StringVar(&o.traefik, "traefik", "", "`path` of Traefik")
 	flags.StringSliceVar(&o.only, "only", nil, "only the checks whose names have one of these texts, and the installation")
 	flags.IntSliceVar(&o.names, "names", []int{5, 30}, "for how many `seconds` names are kept; all checks are made with each")
 	flags.IntVar(&o.rate, "rate", 50, "requests per second")

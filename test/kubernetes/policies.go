@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -97,8 +98,12 @@ func (n network) rule(side, namespace string, peers []networkingv1.NetworkPolicy
 	}
 	for _, peer := range peers {
 		if block := peer.IPBlock; block != nil {
+			but := ""
+			if len(block.Except) > 0 {
+				but = fmt.Sprintf("ip %s != { %s } ", side, strings.Join(block.Except, ", "))
+			}
 			if !strings.Contains(block.CIDR, ":") {
-				from = append(from, fmt.Sprintf("ip %[1]s %[2]s ip %[1]s != { %[3]s } ", side, block.CIDR, strings.Join(block.Except, ", ")))
+				from = append(from, fmt.Sprintf("ip %s %s %s", side, block.CIDR, but))
 			}
 			continue
 		}
@@ -161,29 +166,65 @@ func nft(ctx context.Context, in string, args ...string) error {
 	return nil
 }
 
-// isolate has the network enforce the policies while all pods are replaced and the functions are
-// pushed beside visitors; then it tries what is closed.
+// isolate has all pods be replaced and the functions be pushed beside visitors in a network that
+// enforces the policies; then it tries what is closed.
 func (c *cluster) isolate(ctx context.Context) error {
+	err := c.isolated(ctx, func() error {
+		if err := c.release(ctx, second); err != nil {
+			return err
+		}
+		return c.tryClosed(ctx, arrows())
+	})
+	return errors.Join(err, c.backToFirst(ctx))
+}
+
+// isolated has the network enforce the policies while something is done.
+func (c *cluster) isolated(ctx context.Context, do func() error) error {
 	if err := c.enforce(ctx); err != nil {
 		return err
 	}
 	ends, stop := context.WithCancel(ctx)
 	enforced := make(chan error, 1)
-	go func() { enforced <- c.stays(ends, rolloutLimit, func() error { return c.enforce(ends) }) }()
-	err := c.release(ctx, second)
-	if err == nil {
-		err = c.tryClosed(ctx)
-	}
+	go func() { enforced <- c.stays(ends, rolloutLimit, func() error { return c.enforce(ctx) }) }()
+	err := do()
 	stop()
 	if failed := <-enforced; !errors.Is(failed, context.Canceled) {
 		err = errors.Join(err, failed)
 	}
-	return errors.Join(err, nft(ctx, "", "delete", "table", "ip", "policies"), c.backToFirst(ctx))
+	return errors.Join(err, nft(ctx, "", "delete", "table", "ip", "policies"))
+}
+
+// doors are what pods listen at.
+var doors = []string{"platform:3000", "platform:9180", "convex:3210", "convex:3211", "convex:6791", "convex:9180", "proxy:2020", "rag:8001", "crawler:8002", "db:5432"}
+
+// programs are what pods run.
+var programs = map[string]string{
+	"proxy": "proxy", "platform": "platform-entrypoint", "convex": "convex-entrypoint", "db": "postgres", "rag": "standin rag", "crawler": "standin crawler",
+}
+
+// arrows returns those doors that each pod of the base may go through.
+func arrows() map[string][]string {
+	return map[string][]string{
+		"proxy":    {"platform:3000", "platform:9180", "convex:3210", "convex:3211", "convex:6791"},
+		"platform": {"convex:3210"},
+		"convex":   {"db:5432"},
+		"db":       nil,
+	}
+}
+
+// pythonArrows returns the same beside rag and crawler.
+func pythonArrows() map[string][]string {
+	all := arrows()
+	for _, from := range []string{"proxy", "convex"} {
+		all[from] = append(all[from], "rag:8001", "crawler:8002")
+	}
+	all["rag"], all["crawler"] = []string{"db:5432"}, []string{"db:5432"}
+	return all
 }
 
 // tryClosed opens connections between pods: those that docs/architecture.md has no arrow for do not
 // come about, and as many as are tried of those that it has do.
-func (c *cluster) tryClosed(ctx context.Context) error {
+func (c *cluster) tryClosed(ctx context.Context, opened map[string][]string) error {
 	n, err := c.network(ctx)
 	if err != nil {
 		return err
@@ -192,32 +233,36 @@ func (c *cluster) tryClosed(ctx context.Context) error {
 	for _, pod := range n.pods {
 		at[pod.Labels["app"]] = pod.Status.PodIP
 	}
-	open := map[string][]string{
-		"proxy":               {"platform:3000", "platform:9180", "convex:3210", "convex:3211", "convex:6791"},
-		"platform-entrypoint": {"convex:3210"},
-		"convex-entrypoint":   {"db:5432"},
-	}
-	for _, program := range []string{"proxy", "platform-entrypoint", "convex-entrypoint", "postgres"} {
-		for _, to := range []string{"platform:3000", "platform:9180", "convex:3210", "convex:3211", "convex:6791", "convex:9180", "proxy:2020", "db:5432"} {
+	var tried sync.WaitGroup
+	failed := make(chan error, len(opened)*len(doors))
+	for from, open := range opened {
+		for _, to := range doors {
 			app, port, _ := strings.Cut(to, ":")
-			if own := strings.TrimSuffix(program, "-entrypoint"); own == app || own == "postgres" && app == "db" {
+			want := slices.Contains(open, to)
+			if from == app || at[app] == "" && !want {
 				continue
 			}
-			want := slices.Contains(open[program], to)
-			got, failed := connects(ctx, program, at[app], port)
-			if failed == nil && got != want {
-				failed = fmt.Errorf("%s reaches %s: %v, want %v", program, to, got, want)
-			}
-			err = errors.Join(err, failed)
+			tried.Go(func() {
+				got, err := connects(ctx, programs[from], at[app], port)
+				if err == nil && got != want {
+					err = fmt.Errorf("%s reaches %s: %v, want %v", from, to, got, want)
+				}
+				failed <- err
+			})
 		}
+	}
+	tried.Wait()
+	close(failed)
+	for one := range failed {
+		err = errors.Join(err, one)
 	}
 	return err
 }
 
-// connects reports whether a pod, named by the program that it runs, reaches an address.
+// connects reports whether a pod, named by what it runs, reaches an address.
 func connects(ctx context.Context, program, address, port string) (bool, error) {
 	const patience = 2 // seconds
-	pid, err := exec.CommandContext(ctx, "pgrep", "-o", "-x", program[:min(len(program), 15)]).Output()
+	pid, err := exec.CommandContext(ctx, "pgrep", "-o", "-f", "^([^ ]*/)?"+program+"( |$)").Output()
 	if err != nil {
 		return false, fmt.Errorf("cannot find a process of %s: %w", program, err)
 	}

@@ -35,21 +35,23 @@ func (c *cluster) want(tag string, settings ...string) error {
 	if err != nil {
 		return err
 	}
-	base, err := filepath.Abs(filepath.Join(c.kubernetes, "base"))
+	folder, err := filepath.Abs(c.kubernetes)
 	if err == nil {
-		base, err = filepath.Rel(c.overlay(), base) // kustomize takes no absolute path
+		folder, err = filepath.Rel(c.overlay(), folder) // kustomize takes no absolute path
 	}
 	if err != nil {
 		return err
 	}
 	text := strings.NewReplacer(
-		"- ../base #", "- "+base+" #",
-		"      - HOST=", strings.Join(append(settings, "      - HOST="), ""),
+		"../base #", folder+"/base #",
+		"../components/", folder+"/components/",
+		"HOST=", strings.Join(slices.Concat(c.added.settings, settings, []string{"HOST="}), "\n      - "),
 		"tale-convex\n    newTag: 1.0.0", "tale-convex\n    newName: tale-e2e/tale-convex\n    newTag: "+c.backendOf(tag),
 		"    newTag: 1.0.0", "    newTag: "+tag,
 		"- name: ghcr.io/tale-project/tale/tale-platform", "- name: ghcr.io/tale-project/tale/tale-platform\n    newName: tale-e2e/tale-platform",
 		"- name: ghcr.io/tale-project/tale/tale-proxy", "- name: ghcr.io/tale-project/tale/tale-proxy\n    newName: tale-e2e/tale-proxy",
-	).Replace(string(example))
+		"images:\n", "images:\n  - { name: ghcr.io/tale-project/tale/tale-rag, newName: tale-e2e/tale-rag }\n  - { name: ghcr.io/tale-project/tale/tale-crawler, newName: tale-e2e/tale-crawler }\n",
+	).Replace(c.added.writeTo(string(example)))
 	return os.WriteFile(filepath.Join(c.overlay(), "kustomization.yaml"), []byte(text), 0o600)
 }
 
@@ -90,11 +92,10 @@ func (c *cluster) replicas(ctx context.Context, what string, count int) error {
 
 // serves asks for all of the paths until they are answered.
 func (c *cluster) serves(ctx context.Context, paths ...string) error {
-	address, err := c.address(ctx)
+	v, err := c.visitors(ctx)
 	if err != nil {
 		return err
 	}
-	v := newVisitors(address)
 	return eventually(ctx, time.Minute, func() (err error) {
 		for _, path := range paths {
 			err = errors.Join(err, v.once(v.fresh, path))
@@ -115,7 +116,7 @@ func (c *cluster) release(ctx context.Context, tag string, settings ...string) e
 
 // setting changes one of those that all have, and sees that it has arrived.
 func (c *cluster) setting(ctx context.Context) error {
-	if err := c.release(ctx, first, "      - TALE_LOG_LEVEL=debug\n"); err != nil {
+	if err := c.release(ctx, first, "TALE_LOG_LEVEL=debug"); err != nil {
 		return err
 	}
 	log, err := c.kubectl(ctx, "logs", "-n", c.namespace, "deployment/platform")
@@ -240,8 +241,8 @@ func (c *cluster) workloadsReady(ctx context.Context) error {
 	if err := c.get(ctx, &all, "deployments,statefulsets"); err != nil {
 		return err
 	}
-	if len(all.Items) != 3 {
-		return fmt.Errorf("there are %d of 3 workloads", len(all.Items))
+	if want := 3 + c.added.workloads; len(all.Items) != want {
+		return fmt.Errorf("there are %d of %d workloads", len(all.Items), want)
 	}
 	for _, w := range all.Items {
 		want := w.Status
@@ -294,7 +295,16 @@ func (c *cluster) noneEnds(ctx context.Context) error {
 	return nil
 }
 
-// address returns where visitors come in: the Service of the proxies.
+// visitors returns those who come in where the site has its entrance.
+func (c *cluster) visitors(ctx context.Context, paths ...string) (*visitors, error) {
+	if c.entrance != nil {
+		return newVisitors(c.entrance.address, paths...).by(c.entrance.secure), nil
+	}
+	address, err := c.address(ctx)
+	return newVisitors(address, paths...), err
+}
+
+// address returns the Service of the proxies.
 func (c *cluster) address(ctx context.Context) (string, error) {
 	ip, err := c.kubectl(ctx, "get", "-n", c.namespace, "service", "proxy", "-o", "jsonpath={.spec.clusterIP}")
 	return net.JoinHostPort(ip, "80"), err

@@ -53,7 +53,7 @@ trap end EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-images=(tale-e2e/tale-{db,convex,platform,proxy}:e2e)
+images=(tale-e2e/tale-{db,convex,platform,proxy,rag,crawler}:e2e)
 docker image inspect "${images[@]}" >/dev/null 2>&1 || die "the images ${images[*]} are not all there: make e2e builds them"
 docker save -o "$dir/images.tar" "${images[@]}"
 "$1" releases "$dir/images.tar" "$programs"
