@@ -106,6 +106,10 @@ func (w *backendWatch) service(trust map[string]string, stop context.CancelCause
 		Ready:    w.ready,
 		OnState:  w.observe,
 		OnSilence: func(since time.Duration, reason string) {
+			if w.boot.database.Lost() != nil {
+				w.boot.log.Warn("the backend waits for Postgres", "since", since, "reason", reason)
+				return
+			}
 			w.boot.log.Warn("the backend runs and is not ready", "at", s.Network.URL(), "since", since, "reason", reason,
 				"fix", "read its last lines; "+place.Here().Restart("convex")+", if it was ready before and hangs")
 		},
@@ -164,6 +168,9 @@ func (w *backendWatch) ready(ctx context.Context) error {
 	if err == nil {
 		err = w.hasData()
 	}
+	if err == nil {
+		err = w.boot.database.Lost()
+	}
 	w.lastErr = err
 	return err
 }
@@ -179,6 +186,19 @@ func (w *backendWatch) hasData() error {
 	return lost
 }
 
+// whyNotReady returns why a backend that runs is not ready.
+func (w *backendWatch) whyNotReady() string {
+	if lost := w.boot.database.Lost(); lost != nil {
+		return "Postgres does not answer the backend: " + lost.Error()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.lost != nil {
+		return w.lost.Error()
+	}
+	return "the backend does not answer"
+}
+
 // observe receives every change of the backend's state, in order.
 func (w *backendWatch) observe(state supervise.State) {
 	switch state {
@@ -188,7 +208,7 @@ func (w *backendWatch) observe(state supervise.State) {
 	case supervise.StateReady:
 		w.answers()
 	case supervise.StateRunning:
-		w.boot.NotReady("the backend does not answer")
+		w.boot.NotReady(w.whyNotReady())
 	case supervise.StateStopping:
 		w.endDeadline()
 		w.boot.NotReady("the backend is stopping")

@@ -50,7 +50,8 @@ type Boot struct {
 	guard    *volume.Guard
 	claim    *volume.Claim // or its file would be closed, and unlocked, as soon as nothing holds it
 	backend  *backendWatch
-	booted   sync.Once // the stage ready is over
+	database *databaseWatch // nil with SQLite
+	booted   sync.Once      // the stage ready is over
 	services atomic.Pointer[supervise.Supervisor]
 }
 

@@ -40,6 +40,12 @@ func (b *Boot) serve(ctx context.Context) error {
 		defer cancel()
 		return b.keepServing(groupCtx)
 	})
+	if b.database != nil {
+		group.Go(func() error {
+			b.database.run(groupCtx)
+			return nil
+		})
+	}
 	return b.explain(group.Wait())
 }
 

@@ -42,6 +42,7 @@ func (b *Boot) prepareStorage(ctx context.Context) (string, error) {
 		return "", err
 	}
 	b.warnOfDatabase(ctx, login, facts)
+	b.database = &databaseWatch{log: b.log, answers: login.Answers, every: databaseEvery}
 	return facts.Describe(login), nil
 }
 

@@ -49,26 +49,41 @@ func (at advisor) catalogue() []section {
 	}
 }
 
+// diagnoseUnknown judges an answer that no row is about by its status: that says on whose side
+// the trouble is.
 func (at advisor) diagnoseUnknown(o Observation) Diagnosis {
-	d := Diagnosis{
-		Cause: "This answer is not in the catalogue; its words above are all that is known.",
-		Fix:   []string{at.Set("RUST_LOG=info", "convex") + " and deploy again (makes the backend log what it refuses)", at.readBackendLog()},
-		Retry: RetryNo,
-		Exit:  exit.DeployRefused,
-	}
+	const unlisted = " The catalogue does not have this answer; its words above say more."
+	logRefusals := at.Set("RUST_LOG=info", "convex") + " and deploy again (makes the backend log what it refuses)"
 	switch {
 	case o.Transport == netcause.Canceled:
-		d.Cause, d.Fix = "The request was ended from our side.", []string{"none is needed; another start does it again"}
-		d.Exit = exit.Temporary
+		return Diagnosis{Cause: "The request was ended from our side.", Fix: []string{"none is needed; another start does it again"}, Retry: RetryNo, Exit: exit.Temporary}
 	case o.Status == http.StatusUnauthorized, o.Status == http.StatusForbidden:
-		d.Exit = exit.NoPermission
+		return Diagnosis{
+			Cause: "The backend refuses the admin key, or what it may do, by its status." + unlisted,
+			Fix:   []string{at.Run("platform", "doctor") + " (compares name and secret with the backend's)", useBackendURL, at.readBackendLog()}, Retry: RetryNo, Exit: exit.NoPermission,
+		}
 	case o.Status == http.StatusConflict:
-		d.Retry, d.Pace, d.Exit = RetryRedo, PaceBrief, exit.Temporary
+		return Diagnosis{
+			Cause: "Something else changes the deployment at the same moment, by the backend's status." + unlisted,
+			Fix:   []string{at.oneDeployer(), logRefusals, at.readBackendLog()}, Retry: RetryRedo, Pace: PaceBrief, Exit: exit.Temporary,
+		}
 	case passing(o):
-		d.Retry, d.Pace, d.Exit = RetrySame, PaceLoad, exit.Temporary
-		d.Fix = []string{at.readBackendLog(), at.Set("RUST_LOG=debug", "convex") + " (makes the backend say more)"}
+		return Diagnosis{
+			Cause: "The backend has trouble of its own, or too much to do, by its status; the input is not at fault." + unlisted,
+			Fix:   []string{at.readBackendLog(), at.Load("convex", "db"), at.Set("RUST_LOG=debug", "convex") + " (makes the backend say more)"}, Retry: RetrySame, Pace: PaceLoad, Exit: exit.Temporary,
+		}
+	case o.Code == "" && o.Status != 0:
+		return Diagnosis{
+			Cause: "What answers at CONVEX_URL refuses the request without a code of the backend: mostly something between, or no backend at all." + unlisted,
+			Fix:   []string{useBackendURL, at.Run("platform", "doctor"), at.readBackendLog()}, Retry: RetryNo, Exit: exit.DeployRefused,
+		}
 	}
-	return d
+	return Diagnosis{
+		Cause: "The backend refuses what is pushed: something in the app's functions, schema or configuration, or a package convex that is newer than the backend." + unlisted,
+		Fix: []string{"correct what the words above name, and build the image again", at.Run("platform", "version") + " (the package convex and the backend should be of about the same age)",
+			logRefusals, at.readBackendLog()},
+		Retry: RetryNo, Exit: exit.DeployRefused,
+	}
 }
 
 // passing reports whether a status by itself promises that trying again may help.

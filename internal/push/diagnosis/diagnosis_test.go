@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -198,18 +199,30 @@ func TestDiagnoseUnknown(t *testing.T) {
 	for status, want := range map[int]struct {
 		retry Retry
 		exit  int
+		cause string
 	}{
-		400: {RetryNo, exit.DeployRefused}, 401: {RetryNo, exit.NoPermission}, 403: {RetryNo, exit.NoPermission},
-		404: {RetryNo, exit.DeployRefused}, 408: {RetrySame, exit.Temporary}, 409: {RetryRedo, exit.Temporary},
-		429: {RetrySame, exit.Temporary}, 500: {RetrySame, exit.Temporary}, 503: {RetrySame, exit.Temporary},
+		400: {RetryNo, exit.DeployRefused, "refuses what is pushed"}, 401: {RetryNo, exit.NoPermission, "admin key"}, 403: {RetryNo, exit.NoPermission, "admin key"},
+		404: {RetryNo, exit.DeployRefused, "refuses what is pushed"}, 408: {RetrySame, exit.Temporary, "trouble of its own"}, 409: {RetryRedo, exit.Temporary, "changes the deployment at the same moment"},
+		429: {RetrySame, exit.Temporary, "trouble of its own"}, 500: {RetrySame, exit.Temporary, "trouble of its own"}, 503: {RetrySame, exit.Temporary, "trouble of its own"},
 	} {
 		d := Diagnose(Observation{Stage: backend.StageStartPush, Status: status, Code: "FromTheFuture", Message: "words"})
 		if diff := cmp.Diff(Diagnosis{Retry: want.retry, Exit: want.exit}, d, verdict); diff != "" {
 			t.Errorf("%d: %s", status, diff)
 		}
+		if !strings.Contains(d.Cause, want.cause) || !strings.Contains(d.Cause, "The catalogue does not have this answer") {
+			t.Errorf("%d: %s", status, d.Cause)
+		}
 		if !slices.Contains(d.Fix, advisor{place.Here()}.readBackendLog()) {
 			t.Errorf("%d: fix %q", status, d.Fix)
 		}
+	}
+}
+
+// A refusal without a code is none of the backend's.
+func TestDiagnoseUnknownWithoutACode(t *testing.T) {
+	d := Diagnose(Observation{Stage: backend.StageStartPush, Status: http.StatusTeapot, Message: "words"})
+	if d.Retry != RetryNo || d.Exit != exit.DeployRefused || !strings.Contains(d.Cause, "something between, or no backend at all") || d.Fix[0] != useBackendURL {
+		t.Errorf("%+v", d)
 	}
 }
 
