@@ -67,6 +67,6 @@ func (c *cluster) remove(ctx context.Context) error {
 	if _, err := c.kubectl(ctx, "delete", "namespace", c.namespace, "--timeout=180s"); err != nil {
 		return err
 	}
-	_, err := c.kubectl(ctx, "patch", "persistentvolume", "convex", "--type=json", "--patch", `[{"op": "remove", "path": "/spec/claimRef"}]`)
+	_, err := c.kubectl(ctx, "patch", "persistentvolume", "convex", "--type=merge", "--patch", `{"spec": {"claimRef": null}}`)
 	return err
 }

@@ -38,6 +38,8 @@ func checks() []check {
 		{"component python", (*cluster).python},
 		{"component letsencrypt", (*cluster).letsencrypt},
 		{"component ingress", (*cluster).ingress},
+		{"component external-database", (*cluster).externalDatabase},
+		{"component node-loss", (*cluster).nodeLoss},
 		{"a node is gone", func(c *cluster, ctx context.Context) error { return c.loseNode(ctx, "node2", loss{}) }},
 		{"the node of the backend is gone", (*cluster).loseBackend},
 		{"another release with no more room than it needs", (*cluster).quota},

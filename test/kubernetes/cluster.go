@@ -64,7 +64,7 @@ func newCluster(ctx context.Context, o options) (*cluster, error) {
 		}
 	}
 	_, err = c.kubectl(ctx, "apply", "-f", filepath.Join(c.overlay(), "surroundings.yaml"))
-	return c, errors.Join(err, c.provide(ctx, volume{name: "convex", size: "20Gi", mode: "ReadWriteOnce"}))
+	return c, errors.Join(err, c.provide(ctx, convexVolume()))
 }
 
 // overlay returns the folder of the site's own kustomization.

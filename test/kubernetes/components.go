@@ -73,6 +73,9 @@ func (c *cluster) with(ctx context.Context, a addition, try func() error) error 
 	return errors.Join(err, c.backToFirst(ctx))
 }
 
+// convexVolume returns that of the base's claim.
+func convexVolume() volume { return volume{name: "convex", size: "20Gi", mode: "ReadWriteOnce"} }
+
 // swap writes files beside the kustomization, and returns what writes the former ones again.
 func (c *cluster) swap(files map[string]string) (restore func() error, err error) {
 	former := map[string]string{}

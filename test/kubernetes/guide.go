@@ -30,6 +30,7 @@ func sections() []section {
 		{name: "Upgrade, roll back, change a setting", before: wanted(second), after: settled, prints: "successfully rolled out"},
 		{name: "Scale, drain", before: nothing, after: (*cluster).scaledAndDrained},
 		{name: "Lose a node", before: (*cluster).silence, after: (*cluster).replaced},
+		{name: "Give the volume to one pod", before: (*cluster).wantOnePods, after: (*cluster).backToMany},
 		{name: "Read a failed push", before: (*cluster).refuse, after: (*cluster).backToFirst, prints: "Two modules have paths"},
 		{name: "With Helm", before: (*cluster).moveOut, after: (*cluster).byChart, prints: "STATUS: deployed"},
 	}

@@ -78,7 +78,7 @@ func (c *cluster) startController(ctx context.Context) (stop func(), err error) 
 	}
 	defer func() { _ = log.Close() }()
 	command := exec.CommandContext(ctx, "nsenter", "--net=/run/netns/node1", c.traefik, "--providers.kubernetesingress=true",
-		"--entrypoints.websecure.address="+controllerAddress, "--entrypoints.websecure.http.tls=true", "--global.checknewversion=false", "--global.sendanonymoususage=false")
+		"--entrypoints.websecure.address="+controllerAddress, "--entrypoints.websecure.http.tls=true", "--entrypoints.websecure.transport.respondingtimeouts.readtimeout=0", "--global.checknewversion=false", "--global.sendanonymoususage=false")
 	command.Stdout, command.Stderr = log, log
 	return func() { _ = command.Process.Kill(); _ = command.Wait() }, command.Start() // we killed it
 }
