@@ -3,10 +3,10 @@ package convex
 import (
 	"context"
 
-	"github.com/tale-project/tale-runtime/internal/convex/postgres"
 	"github.com/tale-project/tale-runtime/internal/convex/volume"
 	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/stack/postgres"
 )
 
 // prepareStorage checks that the backend can use its database and its folder, and

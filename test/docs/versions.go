@@ -58,7 +58,7 @@ func components() []component {
 		},
 		{"Convex backend and dashboard", nil, []pin{{convexImage, `CONVEX_BACKEND_IMAGE=\S+:([0-9a-f]{12})`, "commit %s"}}},
 		{
-			"Postgres", []pin{{"internal/convex/postgres/login.go", `oldestVersion = (\d\d)0000`, "%s"}},
+			"Postgres", []pin{{"internal/stack/postgres/login.go", `oldestVersion = (\d\d)0000`, "%s"}},
 			[]pin{
 				{bases, `(?m)^postgres_version=([0-9.]+)\.0-`, "%s"},
 				{testTools, `(?m)^postgres=([0-9.]+)\.0-`, "%s"},

@@ -10,22 +10,19 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/net/netcause"
 	"github.com/tale-project/tale-runtime/internal/stack/pglogin"
+	"github.com/tale-project/tale-runtime/internal/stack/postgres"
 )
 
 // SQLSTATEs of Postgres' appendix "Error Codes".
 const (
-	wrongPassword      = "28P01"
-	notAdmitted        = "28000"
-	noDatabase         = "3D000"
-	noSchema           = "3F000"
-	noPrivilege        = "42501"
-	duplicateDatabase  = "42P04"
-	uniqueViolation    = "23505"
-	starting           = "57P03"
-	endedByAdmin       = "57P01"
-	crashed            = "57P02"
-	tooManyConnections = "53300"
-	closedDatabase     = "55000"
+	wrongPassword     = "28P01"
+	notAdmitted       = "28000"
+	noDatabase        = "3D000"
+	noSchema          = "3F000"
+	noPrivilege       = "42501"
+	duplicateDatabase = "42P04"
+	uniqueViolation   = "23505"
+	closedDatabase    = "55000"
 )
 
 // state returns the SQLSTATE of a server's word, "" of another error.
@@ -75,23 +72,23 @@ func (p plain) Error() string { return p.text }
 func (p plain) Unwrap() error { return p.cause }
 
 func (t Target) explain(database string, err error) (code int, why, fix string) {
-	if said, is := errors.AsType[*pgconn.PgError](err); is {
-		return t.explainState(database, said)
-	}
 	_, isFile := errors.AsType[*pglogin.CAFileError](err)
 	dialled, isDialled := errors.AsType[exit.Coder](err)
 	kind, words := netcause.Of(err)
 	switch {
+	case state(err) != "":
+		return t.explainState(database, err)
 	case isDialled: // by the engine, in words of its own
 		return dialled.ExitCode(), dialled.Error(), "check host and port, and that the server is in that network"
 	case isFile:
 		return exit.Config, err.Error(), "name a PEM file of this machine in PG_CA_FILE, or to `tale db` with --ca"
 	case errors.Is(err, pglogin.ErrNoTLS):
-		return exit.Config, "it does not offer TLS, which its host or the sslmode of its URL requires", "add ?sslmode=disable to the URL if the network is trusted"
+		return t.asConvex(database, err)
 	case errors.Is(err, pglogin.ErrNotPostgres):
 		return exit.Unavailable, "what answers there is no Postgres server", "check host and port"
 	case kind == netcause.TLS:
-		return exit.Config, words, "name the PEM file of the authority that signed its certificate in PG_CA_FILE, or to `tale db` with --ca"
+		code, why, fix = t.asConvex(database, err)
+		return code, why, fix + " (PG_CA_FILE is --ca of `tale db`)"
 	case kind == netcause.DNS:
 		return exit.Unavailable, words, "check the host in the URL"
 	case kind == netcause.Silent:
@@ -104,22 +101,22 @@ func (t Target) explain(database string, err error) (code int, why, fix string) 
 	return exit.Unavailable, words, "look at its log"
 }
 
-func (t Target) explainState(database string, said *pgconn.PgError) (code int, why, fix string) {
-	words := said.Message + " (SQLSTATE " + said.Code + ")"
-	switch said.Code {
-	case wrongPassword, notAdmitted:
-		return exit.NoPermission, fmt.Sprintf("the login as user %q is refused: %s", t.User(), words),
-			"compare user and password with the server's; a Postgres volume keeps the password that it was first made with"
+// explainState explains a server's word as convex does, but for what the commands here mend.
+func (t Target) explainState(database string, err error) (code int, why, fix string) {
+	code, why, fix = t.asConvex(database, err)
+	switch state(err) {
 	case noDatabase:
-		return exit.Config, fmt.Sprintf("there is no database %q", database), "`tale db init` makes the stack's databases; or name another one in the URL"
+		return code, fmt.Sprintf("there is no database %q", database), "`tale db init` makes the stack's databases; or name another one in the URL"
 	case noPrivilege:
-		return exit.NoPermission, fmt.Sprintf("user %q lacks a privilege: %s", t.User(), words), "`tale db status` shows what is missing"
-	case starting, endedByAdmin, crashed:
-		return exit.Unavailable, "it is not ready: " + words, "try again in a moment"
-	case tooManyConnections:
-		return exit.Unavailable, "it has no connection left: " + words, "end other clients, or raise max_connections"
+		return code, why, "`tale db status` shows what is missing"
 	}
-	return exit.Unavailable, "it says: " + words, "look at its log"
+	return code, why, fix
+}
+
+// asConvex returns what convex says of the same error.
+func (t Target) asConvex(database string, err error) (code int, why, fix string) {
+	said := postgres.Login{Server: t.Server, Database: database, CAFile: t.CAFile}.Explain(err)
+	return said.Code, said.Problem, said.Fix
 }
 
 // innermost drops the driver's frames, which repeat user and database.

@@ -9,12 +9,12 @@ import (
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
-	"github.com/tale-project/tale-runtime/internal/convex/postgres/postgrestest"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/stack/postgres/postgrestest"
 )
 
 func TestWaitReadyOutlastsItsStart(t *testing.T) {

@@ -8,9 +8,9 @@ import (
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/config"
-	"github.com/tale-project/tale-runtime/internal/convex/postgres/postgrestest"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/stack/postgres/postgrestest"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 

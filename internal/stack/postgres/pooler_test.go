@@ -3,8 +3,8 @@ package postgres
 import (
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/convex/postgres/postgrestest"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/stack/postgres/postgrestest"
 )
 
 // A pooler in transaction mode answers two connections by one process of the server, which a
