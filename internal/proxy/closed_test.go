@@ -40,6 +40,7 @@ type spelling struct {
 	admin      bool
 	on         routes.Upstream
 	arrived    string
+	head       string // as it arrived
 }
 
 // recorder keeps the targets of requests as they arrive, by the number in X-Spelling.
@@ -58,11 +59,13 @@ func (c *recorder) expect(spellings []spelling) {
 }
 
 // record keeps what has arrived, unless it is of spellings before.
-func (c *recorder) record(number int, on routes.Upstream, target string) {
+func (c *recorder) record(number int, on routes.Upstream, head string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if i := number - c.first; i >= 0 && i < len(c.spellings) {
-		c.spellings[i].on, c.spellings[i].arrived = on, target
+		line, _, _ := strings.Cut(head, " HTTP/1.1\r\n")
+		_, target, _ := strings.Cut(line, " ")
+		c.spellings[i].on, c.spellings[i].arrived, c.spellings[i].head = on, target, head
 	}
 }
 
@@ -84,9 +87,7 @@ func (c *recorder) serve(conn net.Conn, name routes.Upstream) {
 		if _, number, ok := strings.Cut(head, "\r\nX-Spelling: "); ok {
 			number, _, _ = strings.Cut(number, "\r\n")
 			n, _ := strconv.Atoi(number)
-			line, _, _ := strings.Cut(head, " HTTP/1.1\r\n")
-			_, target, _ := strings.Cut(line, " ")
-			c.record(n, name, target)
+			c.record(n, name, head)
 		}
 		if _, err := io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"); err != nil {
 			return

@@ -17,6 +17,7 @@ const (
 	runnerVariable   = "TALE_TEST_RUNNER"
 	postgresVariable = "TALE_TEST_POSTGRES_BIN"
 	dbmateVariable   = "TALE_TEST_DBMATE"
+	serversVariable  = "TALE_TEST_SERVERS"
 	nginxVariable    = "TALE_TEST_NGINX"
 	traefikVariable  = "TALE_TEST_TRAEFIK"
 	engineVariable   = "TALE_TEST_ENGINE_IMAGE"
@@ -78,6 +79,13 @@ func Psql(t testing.TB) string {
 func Dbmate(t *testing.T) string {
 	t.Helper()
 	return folderOf(t, dbmateVariable)
+}
+
+// Servers returns the folder of the web servers whose reading of paths is tried: bun, the
+// packages, servers.mjs and a built app of Next.js.
+func Servers(t *testing.T) string {
+	t.Helper()
+	return folderOf(t, serversVariable)
 }
 
 // Nginx returns the program nginx: the system's, or the one that make test-tools
