@@ -95,6 +95,7 @@ func dbGiven() []Given {
 		{Name: "POSTGRES_USER", From: "DB_USER", Default: "tale"},
 		{Name: "POSTGRES_PASSWORD", From: "DB_PASSWORD", Rule: Required},
 		always("POSTGRES_DB", "tale"),
+		{Name: "INSTANCE_NAME", Rule: IfSet}, // its database is made at the first start
 	}
 }
 

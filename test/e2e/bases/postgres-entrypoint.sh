@@ -1,6 +1,6 @@
 #!/bin/bash
 # Does what the official Postgres image does on a first start, as far as the
-# stack relies on it: initdb, then /docker-entrypoint-initdb.d/*.sql against a
+# stack relies on it: initdb, then the files of /docker-entrypoint-initdb.d against a
 # server that listens on its socket only, then the server as PID 1.
 set -euo pipefail
 bin=/usr/local/postgres/bin
@@ -18,9 +18,12 @@ first_start() {
   as_postgres "$bin/pg_ctl" -w start -o "-c listen_addresses='' -c unix_socket_directories=/var/run/postgresql"
   local ask=(psql -v ON_ERROR_STOP=1 --no-psqlrc -h /var/run/postgresql -U "$user")
   [ "$database" = postgres ] || "${ask[@]}" -d postgres -c "CREATE DATABASE \"$database\""
-  for file in /docker-entrypoint-initdb.d/*.sql; do
+  for file in /docker-entrypoint-initdb.d/*; do
     echo "running $file"
-    "${ask[@]}" -d "$database" -f "$file"
+    case $file in
+    *.sql) "${ask[@]}" -d "$database" -f "$file" ;;
+    *.sh) POSTGRES_USER=$user POSTGRES_DB=$database PGHOST=/var/run/postgresql sh "$file" ;;
+    esac
   done
   as_postgres "$bin/pg_ctl" -w stop -m fast
 }

@@ -1,0 +1,8 @@
+#!/bin/sh
+# The backend derives its database from INSTANCE_NAME. Where that is not the usual one, it
+# gets a copy of what the files before this one have made; a later change of the name needs
+# `tale db init`.
+name=$(printf %s "${INSTANCE_NAME:-tale_platform}" | tr - _)
+[ "$name" = tale_platform ] ||
+  echo 'CREATE DATABASE :"name" TEMPLATE tale_platform' |
+  psql -v ON_ERROR_STOP=1 -v name="$name" --no-psqlrc -U "$POSTGRES_USER" -d "$POSTGRES_DB"
