@@ -62,11 +62,18 @@ func (b *builder) service(service stack.Service) types.ServiceConfig {
 	if b.development {
 		b.develop(&c)
 	}
-	if service.Name == stack.Proxy {
+	if service.Name == stack.Proxy && !isTerminated(c.Environment) {
 		// Containers reach the public name from inside.
 		c.Networks[stack.Network].Aliases = []string{*c.Environment["HOST"]}
 	}
 	return c
+}
+
+// isTerminated reports whether the site is https:// at a terminator in front, which its name
+// has to lead to inside as well: the proxy opens no port for TLS then.
+func isTerminated(environment types.MappingWithEquals) bool {
+	mode, site := environment["TLS_MODE"], environment["SITE_URL"]
+	return mode != nil && *mode == stack.TLSExternal && site != nil && strings.HasPrefix(strings.ToLower(*site), "https:")
 }
 
 // special gives a service what it needs whoever made its image.

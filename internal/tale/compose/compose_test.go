@@ -265,6 +265,17 @@ func TestHost(t *testing.T) {
 	}
 }
 
+// TestTheNameOfATerminator leads to it inside as well; what the proxy serves itself has its
+// alias.
+func TestTheNameOfATerminator(t *testing.T) {
+	for site, want := range map[string]bool{"https://shop.example": false, "HTTPS://shop.example": false, "http://shop.example": true} {
+		o := options(t, map[string]string{"HOST": "shop.example", "SITE_URL": site, "TLS_MODE": stack.TLSExternal}, "")
+		if got := bytes.Contains(files(t, production(t, o), o.Project.Dir, id), []byte("- shop.example\n")); got != want {
+			t.Errorf("%s: the proxy has the name: %v", site, got)
+		}
+	}
+}
+
 // TestWhereADevelopmentStackIs: where the options say, with a certificate of its own; a
 // TLS terminator in front stays.
 func TestWhereADevelopmentStackIs(t *testing.T) {
