@@ -51,6 +51,11 @@ func (d Database) Validate() config.Problems {
 	return problems
 }
 
+// IsElsewhere reports whether documents are on a server that is not the stack's own.
+func (d Database) IsElsewhere() bool {
+	return d.Storage != StorageSQLite && (d.PostgresURL != "" || d.Host != DB)
+}
+
 // URL returns the server as other services take it: byte for byte as it was set,
 // or made of DB_*. With sqlite it is "" unless it was set.
 func (d Database) URL() string {

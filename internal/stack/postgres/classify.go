@@ -12,6 +12,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/net/netcause"
 	"github.com/tale-project/tale-runtime/internal/place"
+	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/stack/pglogin"
 )
 
@@ -32,10 +33,13 @@ func (l Login) verdict(c cause, problem string) *loginError {
 	return failed
 }
 
-// createDatabase returns commands for compose and for a server elsewhere.
+// createDatabase returns the command for the stack's own server, or for one elsewhere.
 func (l Login) createDatabase() string {
 	to := fmt.Sprintf("-U %s %s", l.user(), l.Database)
-	return place.Here().Exec("db", "createdb "+to) + fmt.Sprintf(" (elsewhere: createdb -h %s -p %s %s)", l.Server.URL.Hostname(), l.Server.Port(), to)
+	if l.Server.URL.Hostname() == stack.DB {
+		return place.Here().Exec(stack.DB, "createdb "+to)
+	}
+	return fmt.Sprintf("createdb -h %s -p %s %s, or `tale db init`", l.Server.URL.Hostname(), l.Server.Port(), to)
 }
 
 // schemaVerdict returns the verdict on a schema in which the backend cannot write its tables. That

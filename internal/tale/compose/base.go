@@ -63,8 +63,12 @@ func (b *builder) service(service stack.Service) types.ServiceConfig {
 		b.develop(&c)
 	}
 	if service.Name == stack.Proxy && !isTerminated(c.Environment) {
-		// Containers reach the public name from inside.
-		c.Networks[stack.Network].Aliases = []string{*c.Environment["HOST"]}
+		// Containers reach the public names from inside.
+		aliases := []string{*c.Environment["HOST"]}
+		if extra := c.Environment["EXTRA_SITES"]; extra != nil {
+			aliases = append(aliases, stack.ExtraSites{Text: *extra}.Hosts()...)
+		}
+		c.Networks[stack.Network].Aliases = aliases
 	}
 	return c
 }

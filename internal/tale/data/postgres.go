@@ -32,7 +32,7 @@ func postgres(ctx context.Context, s *session.Session, state rollout.State) (ser
 		return server, release, err
 	}
 	server.Platform = settings.Platform()
-	if settings.PostgresURL == "" {
+	if !settings.IsElsewhere() {
 		db, there := state.Current(stack.DB)
 		if !there || !db.State.Running {
 			return server, release, exit.Errorf(exit.Config, "the database does not run: `tale deploy` starts it")

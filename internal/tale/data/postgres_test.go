@@ -3,6 +3,7 @@ package data
 import (
 	"crypto/tls"
 	"io"
+	"net"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -20,8 +21,14 @@ import (
 // an authority.
 func (s *shop) elsewhere(server *postgrestest.Server, mode, authority string) {
 	s.t.Helper()
-	env := filepath.Join(s.app.Folder, ".env")
-	testkit.WriteTree(s.t, s.app.Folder, map[string]string{".env": testkit.ReadFile(s.t, env) + "\nPOSTGRES_URL=postgresql://u:p@" + server.Addr() + mode + "\nPG_CA_FILE=" + authority})
+	s.withSettings("POSTGRES_URL=postgresql://u:p@" + server.Addr() + mode + "\nPG_CA_FILE=" + authority)
+}
+
+// withSettings gives a shop more settings, and the image that has the programs of Postgres.
+func (s *shop) withSettings(lines string) {
+	s.t.Helper()
+	env := testkit.ReadFile(s.t, filepath.Join(s.app.Folder, ".env"))
+	testkit.WriteTree(s.t, s.app.Folder, map[string]string{".env": env + "\n" + lines})
 	opened, err := s.App.Session(s.t.Context())
 	if err != nil {
 		s.t.Fatal(err)
@@ -100,6 +107,19 @@ func (l loginElsewhere) check(t *testing.T, offered *tls.Config, authority strin
 	if want := l.sslmode == "verify-full"; (lent == testkit.ReadFile(t, authority)) != want || (server.Environ["PGSSLROOTCERT"] == lentAuthority) != want {
 		t.Errorf("lent was %q", lent)
 	}
+	if err := s.Run(s.app.backupCommand(), filepath.Join(s.app.Folder, "b.tar")); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAServerElsewhereByItsParts: DB_HOST names a server as POSTGRES_URL does.
+func TestAServerElsewhereByItsParts(t *testing.T) {
+	s := newShop(t)
+	host, port, err := net.SplitHostPort(postgrestest.Start(t, func(*postgrestest.Server) {}).Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.withSettings("DB_HOST=" + host + "\nDB_PORT=" + port)
 	if err := s.Run(s.app.backupCommand(), filepath.Join(s.app.Folder, "b.tar")); err != nil {
 		t.Error(err)
 	}

@@ -133,7 +133,7 @@ func (a *app) restore(command *cobra.Command, path string, o restoreOptions) (er
 	defer free()
 	server.Warn = func(text string) { r.out.Say("note: " + text) }
 	r.backup = backup.Restore{Engine: s.Engine, Server: server, Volume: s.Project.File.ID + "_" + stack.ConvexData, Moves: r.unpacking.moves}
-	if server.Container != "" && s.Settings.Get("POSTGRES_URL") == "" { // it is the engine's disk
+	if server.Container != "" && server.Databases == nil { // it is the engine's disk
 		r.backup.Free = func(ctx context.Context) (int64, error) {
 			free, _, err := s.Engine.DiskFree(ctx)
 			return free, err

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,13 +14,14 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 )
 
-// CheckServer looks at the database server of POSTGRES_URL, as one of doctor's checks. The
+// CheckServer looks at the database server of POSTGRES_URL or DB_HOST, as one of doctor's checks. The
 // stack may reach one that this machine does not, which is no more than a warning.
 func CheckServer(ctx context.Context, p *project.Project, values project.Settings) (string, error) {
+	said := stack.Database{Storage: values.Get("CONVEX_STORAGE"), PostgresURL: config.Secret(values.Get("POSTGRES_URL")), Host: cmp.Or(values.Get("DB_HOST"), stack.DB)}
 	switch {
-	case values.Get("CONVEX_STORAGE") == stack.StorageSQLite:
+	case said.Storage == stack.StorageSQLite:
 		return "", doctor.Skipped("documents are in a file (CONVEX_STORAGE=sqlite)")
-	case values.Get("POSTGRES_URL") == "":
+	case !said.IsElsewhere():
 		return "", doctor.Skipped("the stack has its own")
 	}
 	settings := database.Settings{}

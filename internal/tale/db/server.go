@@ -49,7 +49,7 @@ func (a *app) find(ctx context.Context, command *cobra.Command, o serverFlags) (
 	switch {
 	case o.url != "":
 		err = a.givenServer(ctx, command, o, settings, d)
-	case settings.PostgresURL != "":
+	case settings.IsElsewhere():
 		d.Server, err = settings.Server()
 	case settings.Storage == stack.StorageSQLite:
 		err = exit.Errorf(exit.Config, "the project keeps its documents in a file (CONVEX_STORAGE=sqlite): there is no database server; name another one with --url")
@@ -99,7 +99,7 @@ func (a *app) settings(o serverFlags) (*project.Project, database.Settings, erro
 		return nil, settings, err
 	}
 	environ := values.Environ()
-	if environ["DB_PASSWORD"] == "" && o.url != "" {
+	if environ["DB_PASSWORD"] == "" && o.url != "" && cmp.Or(environ["DB_HOST"], stack.DB) == stack.DB {
 		environ["DB_PASSWORD"] = "-"
 	}
 	return p, settings, config.Load(&settings, environ)
@@ -130,7 +130,7 @@ func (a *app) givenServer(ctx context.Context, command *cobra.Command, o serverF
 		}
 		d.setPassword(password)
 	}
-	if settings.PostgresURL == "" {
+	if !settings.IsElsewhere() {
 		return nil
 	}
 	own, err := settings.Server()
