@@ -64,7 +64,7 @@ func TestWhatAnOperatorReadsOfAServer(t *testing.T) {
 		cause   string
 		fix     string // begins with this
 	}{
-		"new volume":  {missing.Addr(), false, "INSTANCE_NAME was changed", "create it: " + at.Exec("db", "createdb -U tale tale_platform")},
+		"new volume":  {missing.Addr(), false, "INSTANCE_NAME was changed", "create it: createdb -h 127.0.0.1 -p "},
 		"used volume": {missing.Addr(), true, "what was in it is not there", "bring back the server"},
 		"silent":      {silent.Addr().String(), false, "accepts connections but does not answer", at.Tail(50, "db")},
 		"no name":     {"no-such-host.invalid:5432", false, "a stopped container has no name", at.State("db")},
