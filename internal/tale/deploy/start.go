@@ -130,6 +130,13 @@ func (a *app) bringUp(ctx context.Context, command *cobra.Command, s *session.Se
 	for _, warning := range model.Warnings {
 		out.Say(warning)
 	}
+	elsewhere, err := apart(ctx, s, model)
+	if err != nil {
+		return "", err
+	}
+	if elsewhere != "" {
+		out.Say("note: documents are in " + elsewhere + ", for whatever else uses it as well")
+	}
 	if err := state.AskForeign(ctx, s.Engine, model); err != nil {
 		return "", err
 	}
