@@ -10,11 +10,15 @@ import (
 )
 
 // Unused returns the images of ours that may go: that are of none of the releases to keep
-// and of none of these containers, whoever's they are.
+// and of none of these containers, whoever's they are. Of a repository that another project
+// here runs images of none goes: which it keeps for its way back is in its folder alone.
 func (s *Session) Unused(state rollout.State, containers []engine.Container, r Release, keep int) []engine.Image {
-	var used, kept []string
+	var used, kept, shared []string
 	for _, c := range containers {
 		used = append(used, c.ImageID)
+		if owner := c.Labels[engine.LabelProject]; owner != "" && owner != s.Project.File.ID {
+			shared = append(shared, engine.Repository(c.Image))
+		}
 	}
 	entries, err := s.Project.History()
 	if err != nil {
@@ -33,7 +37,8 @@ func (s *Session) Unused(state rollout.State, containers []engine.Container, r R
 			kept = append(kept, image.ID)
 		}
 	}
-	return rollout.Unused(state.Images, used, repositories(r), kept)
+	own := slices.DeleteFunc(repositories(r), func(name string) bool { return slices.Contains(shared, name) })
+	return rollout.Unused(state.Images, used, own, kept)
 }
 
 // served reports whether an entry is of a release that came to serve.
