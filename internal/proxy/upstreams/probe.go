@@ -52,6 +52,8 @@ type verdict struct {
 
 	instance string // which container answers, if it says so
 
+	foreign bool // it is the path of a status port, and none of ours answers
+
 	bootFailed bool // the service says that its start has failed
 }
 
@@ -94,6 +96,7 @@ func (c *probeClient) probe(ctx context.Context, at netip.AddrPort) verdict {
 	switch {
 	case err == nil:
 		v.boot = bootTime(body, v.started)
+		v.foreign = c.target.isStatusPort() && header.Values(health.VersionHeader) == nil
 	case isTimeout(err):
 		v.outcome = timedOut
 		v.reason = timeoutReason(v.connected, c.timeout)

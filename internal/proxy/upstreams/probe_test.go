@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/net/httpclient/hostile"
 )
 
@@ -23,6 +24,26 @@ func probeOnce(t *testing.T, addr string, path string) verdict {
 		t.Fatal(err)
 	}
 	return newProbeClient(target, "platform", 300*time.Millisecond).probe(t.Context(), netip.MustParseAddrPort(addr))
+}
+
+// A status port marks its answers; what answers in its place without the mark is not one.
+func TestAProbeAnsweredBySomethingElse(t *testing.T) {
+	for _, marked := range []bool{false, true} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if marked {
+				w.Header().Set(health.VersionHeader, "")
+			}
+		}))
+		defer server.Close()
+		address := server.Listener.Addr().String()
+		_, port, _ := net.SplitHostPort(address)
+		if v := probeOnce(t, address, ":"+port+"/readyz"); v.outcome != passed || v.foreign == marked {
+			t.Errorf("marked %t: %+v", marked, v)
+		}
+		if v := probeOnce(t, address, "/readyz"); v.foreign {
+			t.Error("a path of the application is taken for a status port")
+		}
+	}
 }
 
 func TestVerdicts(t *testing.T) {

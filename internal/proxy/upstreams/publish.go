@@ -241,6 +241,10 @@ func (p *prober) logLookup(err error) {
 }
 
 func (p *prober) logHealth(a *address) {
+	if a.healthy && a.last.foreign {
+		p.log.Warn("another service than the web application answers the health probe: whether the application is ready is not known", "probe", p.client.target.url(a.at),
+			"fix", "let PLATFORM_UPSTREAM name the container of the application alone, and PLATFORM_HEALTH its status port")
+	}
 	if a.healthy {
 		p.log.Info("upstream address healthy", "address", a.at.String(), "probe", p.client.target.url(a.at))
 		return

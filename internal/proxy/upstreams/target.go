@@ -43,6 +43,10 @@ func targetError(s string) error {
 	return fmt.Errorf("cannot use probe %q: want a path like /api/health, or another port and a path like :9180/readyz", s)
 }
 
+// isStatusPort reports whether the probe asks a status port (package health), whose answers
+// are marked as such.
+func (t target) isStatusPort() bool { return t.port != 0 && t.path == "/readyz" }
+
 // url returns the probe's address at one address of the upstream.
 func (t target) url(at netip.AddrPort) string {
 	if t.port != 0 {
