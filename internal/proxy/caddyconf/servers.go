@@ -9,6 +9,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/proxy/health"
 	"github.com/tale-project/tale-runtime/internal/proxy/target"
+	"github.com/tale-project/tale-runtime/internal/stack"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -147,7 +148,11 @@ func (b *builder) redirectedVisitor() json.RawMessage {
 }
 
 func (b *builder) visitorHandler() visitor.Handler {
-	return visitor.Handler{Trusted: b.s.TrustedRanges(), Chain: b.s.TrustedProxies != "", Quiet: []string{routes.HealthPath}}
+	h := visitor.Handler{Trusted: b.s.TrustedRanges(), Chain: b.s.TrustedProxies != "", Quiet: []string{routes.HealthPath}}
+	if b.s.TLSMode == stack.TLSExternal { // else another name is refused
+		h.Names = b.s.Names()
+	}
+	return h
 }
 
 // accessLog must come first of the handlers of routes and of error routes.

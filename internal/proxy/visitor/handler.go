@@ -3,6 +3,7 @@ package visitor
 import (
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/tale-project/tale-runtime/internal/config"
 )
 
 func init() { caddy.RegisterModule(Handler{}) }
@@ -41,6 +44,9 @@ type Handler struct {
 	// Every request is redirected to https. Default: it is served.
 	Redirects bool `json:"redirects,omitempty"`
 
+	// Names of the site; a terminator that sends another one is told of. Default: any will do.
+	Names []string `json:"names,omitempty"`
+
 	trusted networks
 	log     *slog.Logger
 	notices *notices
@@ -49,7 +55,7 @@ type Handler struct {
 // notices are given once each: they are about the configuration.
 type notices struct {
 	silent, unreadable, several, looping sync.Once
-	ignored                              Notice
+	ignored, misnamed                    Notice
 }
 
 // CaddyModule returns the Caddy module information.
@@ -73,6 +79,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if !ok { // a Unix socket has no address, and is not trusted
 		return next.ServeHTTP(w, r)
 	}
+	h.checkName(r, peer)
 	address := peer.String()
 	if h.trusted.contain(peer) {
 		address = h.behind(r, peer)
@@ -98,6 +105,22 @@ func (h *Handler) looping(peer netip.Addr) {
 		h.log.Warn("a TLS terminator sends its requests to the port that redirects to https: visitors go in circles",
 			"proxy", peer, "fix", "TLS_MODE=external where the terminator has the certificate; else let it pass TLS on to HTTPS_PORT")
 	})
+}
+
+// checkName tells of a terminator that puts another name in the place of the site's: the app
+// makes addresses of it, and compares it with the page's. Probes ask by address.
+func (h *Handler) checkName(r *http.Request, peer netip.Addr) {
+	name, _, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		name = r.Host
+	}
+	_, isAddress := netip.ParseAddr(strings.Trim(name, "[]"))
+	if len(h.Names) == 0 || isAddress == nil || name == "localhost" || slices.Contains(h.Quiet, r.URL.Path) ||
+		slices.ContainsFunc(h.Names, func(known string) bool { return strings.EqualFold(known, name) }) {
+		return
+	}
+	h.notices.misnamed.Tell(h.log, peer, "requests come with a host name that is not the site's: the app makes wrong addresses of it, and may refuse sign-ins",
+		"host", config.Excerpt(name, 100), "site", strings.Join(h.Names, ", "), "proxy", peer, "fix", "let the TLS terminator pass the Host header on (nginx: proxy_set_header Host $host)")
 }
 
 // behind returns the visitor behind the trusted peer, and leaves in
