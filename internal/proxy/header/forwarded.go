@@ -17,8 +17,8 @@ func init() { caddy.RegisterModule(Forwarded{}) }
 // Caddy's reverse proxy takes care of X-Forwarded-For, -Proto and -Host in their
 // usual spelling. Others are passed on by it as they came, and applications
 // believe them; they are kept only from a trusted peer. Trailers, which some servers
-// make headers of, and headers that make a server read another path, are kept from no
-// peer.
+// make headers of and Bun the next request, and headers that make a server read another
+// path, are kept from no peer.
 type Forwarded struct {
 	// Scheme is assumed when a trusted peer does not send X-Forwarded-Proto,
 	// which operators of TLS terminators forget. Default: that of the
