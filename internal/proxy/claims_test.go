@@ -171,6 +171,22 @@ func TestVisitorsCannotClaim(t *testing.T) {
 	}
 }
 
+// The clients of frameworks send headers of their own, which are no claims.
+func TestClientsOfFrameworksKeepTheirHeaders(t *testing.T) {
+	p := start(t, config.Environ{"PLATFORM_UPSTREAM": dump(t)})
+	names := []string{
+		"Rsc", "Next-Router-State-Tree", "Next-Router-Prefetch", "Next-Router-Segment-Prefetch", "Next-Url", "Next-Action", "X-Nextjs-Data", "X-Middleware-Prefetch",
+		"X-Deployment-Id", "X-Sveltekit-Pathname", "X-Tsr-Serverfn", "X-Inertia", "Hx-Request", "Purpose",
+	}
+	for _, way := range []string{"HTTP/1.1", "HTTP/2"} {
+		for _, name := range names {
+			if got := ways[way](p, []string{name}); got.Header.Get(name) != "canary" {
+				t.Errorf("%s over %s: %v", name, way, got.Header)
+			}
+		}
+	}
+}
+
 // A trusted peer's claims arrive as they are spelled in its own documentation;
 // what it may have overlooked of a visitor's does not.
 func TestTrustedPeersMayClaim(t *testing.T) {
