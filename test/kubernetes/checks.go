@@ -39,6 +39,8 @@ func checks() []check {
 		{"component letsencrypt", (*cluster).letsencrypt},
 		{"component ingress", (*cluster).ingress},
 		{"component external-database", (*cluster).externalDatabase},
+		{"component autoscale by processors", (*cluster).autoscale},
+		{"component autoscale-requests", (*cluster).autoscaleRequests},
 		{"component node-loss", (*cluster).nodeLoss},
 		{"a node is gone", func(c *cluster, ctx context.Context) error { return c.loseNode(ctx, "node2", loss{}) }},
 		{"the node of the backend is gone", (*cluster).loseBackend},

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 )
@@ -107,18 +106,6 @@ func (c *cluster) provide(ctx context.Context, v volume) error {
 	}
 	_, err := c.kubectl(ctx, "apply", "-f", path)
 	return err
-}
-
-// certify makes a certificate, which is its own authority, beside the kustomization: NAME.crt, and
-// its key NAME.key.
-func (c *cluster) certify(ctx context.Context, name, subject string) error {
-	command := exec.CommandContext(ctx, "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-		"-keyout", name+".key", "-out", name+".crt", "-subj", "/CN="+name, "-addext", "subjectAltName="+subject)
-	command.Dir = c.overlay()
-	if out, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("cannot make a certificate: %w: %s", err, out)
-	}
-	return nil
 }
 
 // ask returns the body of a good answer to a request for the site, as what ends TLS sends it.

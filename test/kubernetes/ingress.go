@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 )
@@ -72,15 +71,8 @@ func (c *cluster) startController(ctx context.Context) (stop func(), err error) 
 	if _, err := c.kubectl(ctx, "apply", "-f", path); err != nil {
 		return nil, err
 	}
-	log, err := os.Create(filepath.Join(c.dir, "log", "traefik"))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = log.Close() }()
-	command := exec.CommandContext(ctx, "nsenter", "--net=/run/netns/node1", c.traefik, "--providers.kubernetesingress=true",
+	return c.daemon(ctx, "traefik", "nsenter", "--net=/run/netns/node1", c.traefik, "--providers.kubernetesingress=true",
 		"--entrypoints.websecure.address="+controllerAddress, "--entrypoints.websecure.http.tls=true", "--entrypoints.websecure.transport.respondingtimeouts.readtimeout=0", "--global.checknewversion=false", "--global.sendanonymoususage=false")
-	command.Stdout, command.Stderr = log, log
-	return func() { _ = command.Process.Kill(); _ = command.Wait() }, command.Start() // we killed it
 }
 
 // knowsVisitors sees that the proxies' log has the address of who asks, not that of what is in front of them.

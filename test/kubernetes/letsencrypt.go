@@ -8,9 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"net"
-	"net/http"
-	"path/filepath"
 	"time"
 
 	"github.com/letsencrypt/pebble/v2/ca"
@@ -28,27 +25,14 @@ const authorityPort = "14000"
 // startAuthority starts Let's Encrypt's own test authority beside the nodes, and returns the roots
 // of what it issues.
 func (c *cluster) startAuthority(ctx context.Context) (roots *x509.CertPool, stop func(), err error) {
-	if err := c.certify(ctx, "authority", "IP:"+nameserver); err != nil {
-		return nil, nil, err
-	}
 	quiet, store := log.New(io.Discard, "", 0), db.NewMemoryStore()
 	issuing := ca.New(quiet, store, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {ValidityPeriod: 90 * 24 * 60 * 60}})
 	validating := va.New(quiet, 80, 443, false, nameserver+":53", store)
 	front := wfe.New(quiet, store, validating, issuing, []string{"pebble.test"}, false, false, 1, 1)
-	server := &http.Server{
-		Addr: net.JoinHostPort(nameserver, authorityPort), ReadHeaderTimeout: patience,
-		Handler: front.Handler(),
-	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", server.Addr)
-	if err != nil {
-		return nil, nil, err
-	}
-	go func() {
-		_ = server.ServeTLS(listener, filepath.Join(c.overlay(), "authority.crt"), filepath.Join(c.overlay(), "authority.key")) // until it is closed
-	}()
 	roots = x509.NewCertPool()
 	roots.AddCert(issuing.GetRootCert(0).Cert)
-	return roots, func() { _ = server.Close() }, nil
+	stop, err = c.serveTLS(ctx, "authority", authorityPort, front.Handler())
+	return roots, stop, err
 }
 
 // authorityIsOurs has the proxy ask that authority, which has a private address here.

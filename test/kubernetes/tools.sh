@@ -8,6 +8,7 @@ set -euo pipefail
 kubernetes=1.37.2
 etcd=3.7.0
 coredns=1.15.0
+metrics=0.8.0
 
 here=$(cd "$(dirname "$0")" && pwd)
 folder=${1:?usage: test/kubernetes/tools.sh FOLDER}
@@ -60,6 +61,7 @@ staged() {
 printf 'godebug default=go1.26\n\nrequire k8s.io/kubernetes v%s\n\nrequire go.etcd.io/etcd/server/v3 v%s\n\n%s\n' "$kubernetes" "$etcd" "$(staged)" |
   compile kubernetes "$kubernetes-$etcd" -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=v$kubernetes"
 printf 'require github.com/coredns/coredns v%s\n' "$coredns" | compile coredns "$coredns" -ldflags '-s -w'
+printf 'require sigs.k8s.io/metrics-server v%s\n' "$metrics" | compile metrics-server "$metrics" -ldflags '-s -w'
 compile pause 1 -ldflags '-s -w' </dev/null
 mkdir -p "$folder/bin"
 for command in "${commands[@]}"; do ln -sfn ../kubernetes "$folder/bin/$command"; done
