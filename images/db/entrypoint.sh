@@ -24,7 +24,7 @@ failed() {
   esac
   exit "$code"
 }
-line() { echo "$(date -u +%Y-%m-%dT%H:%M:%S.000Z) ERROR $1" >&2; }
+line() { echo "$(date -u +%Y-%m-%dT%H:%M:%S.000Z) ${2:-ERROR} $1" >&2; }
 
 # server_major: that of the server in this image, nothing if it does not tell.
 server_major() {
@@ -50,6 +50,13 @@ not_ours() {
   failed 77 "$1" "the volume belongs to another user" "start the container as root once (no user: in the compose file), or chown it to $(id -u)"
 }
 
+# An engine names a volume that nobody has named by 64 hexadecimal digits. The base image
+# declares one at its data folder, so that a volume mounted above it is not seen there.
+case $(awk -v at="$data" '$5 == at { root = $4; kind = "" ; for (i = 6; i < NF; i++) if ($i == "-") kind = $(i + 1) } END { print kind, root }' /proc/self/mountinfo 2>/dev/null) in
+tmpfs*) line "the database is lost with its container: $data is in memory; mount the volume db-data there" "WARN " ;;
+*/volumes/????????????????????????????????????????????????????????????????/_data)
+  line "the database is lost with its container: $data is a volume without a name, which the next container does not get; mount the volume db-data at exactly $data, and nothing above it" "WARN " ;;
+esac
 mkdir -p "$data" 2>/dev/null
 [ -d "$data" ] || failed 78 "$data is no folder" "Postgres keeps its database there" "mount the volume db-data at $data"
 [ -r "$data" ] || not_ours "uid $(id -u) cannot read $data"

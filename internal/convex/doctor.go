@@ -54,7 +54,11 @@ func doctorCommand(e entrypoint.Entrypoint) *cobra.Command {
 func (s *Settings) volumeChecks() []doctor.Check {
 	return []doctor.Check{
 		{Name: volumeIsOurs, Run: func(context.Context) (string, error) {
-			return s.Volume.DataDir + " is writable", doctor.Explained(writable.Check(s.Volume.DataDir, s.Volume.BackendDir()))
+			err := doctor.Explained(writable.Check(s.Volume.DataDir, s.Volume.BackendDir()))
+			if why := s.Volume.Fleeting(); err == nil && why != "" {
+				err = doctor.Warning(doctor.WithFix(errors.New(s.Volume.DataDir+" is lost with its container: it is "+why), s.Volume.KeepFix()))
+			}
+			return s.Volume.DataDir + " is writable", err
 		}},
 		doctor.Disk(s.Volume.DataDir, "free space on the volume convex-data; the backend stops working without any"),
 		{Name: "instance secret", Needs: []string{volumeIsOurs}, Run: func(context.Context) (string, error) {

@@ -28,6 +28,7 @@ func (b *Boot) prepareStorage(ctx context.Context) (string, error) {
 	}
 	b.sweepTemp()
 	b.settings.Volume.WarnOfLowSpace(b.log)
+	b.settings.Volume.WarnOfFleeting(b.log)
 	b.backend.openLog()
 	if b.settings.Database.Storage == stack.StorageSQLite {
 		return "the embedded SQLite file " + b.settings.Volume.SQLitePath() + ", as CONVEX_STORAGE=sqlite asks for", nil

@@ -103,6 +103,7 @@ failures() {
   check "the database: no place for its socket" no_place_for_the_socket_is_named
   check "the database: a volume of another version" another_version_is_named
   check "the database: a folder too high" another_folder_is_named
+  check "the database: a volume without a name" unnamed_volume_is_named
   check "the database: two servers on one volume" second_server_is_refused
   check "the database: a volume that keeps its password" kept_password_is_named
   check "the health tells what a boot waits for" health_tells_what_a_boot_waits_for

@@ -38,6 +38,13 @@ wrong_volume_is_named() {
   must "$said" 'this container lacks DAC_OVERRIDE'
 }
 
+# As the engine gives one, too, where a volume is mounted a level too high.
+unnamed_volume_is_named() {
+  database --user 1234 -v "$database_data"
+  must "$said" "WARN  the database is lost with its container: $database_data is a volume without a name"
+  must "$said" "mount the volume db-data at exactly $database_data"
+}
+
 no_place_for_the_socket_is_named() {
   database --tmpfs /var/run/postgresql:ro
   is_explained 77 '/var/run/postgresql is read-only' 'mount a tmpfs there'
