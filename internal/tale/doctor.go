@@ -38,8 +38,8 @@ func (a *app) doctorCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor",
 		Short: "Check the host, the files and the running stack, with a fix for each fault",
-		Long: `Check what a stack needs of the host (engine, compose plugin, disk, memory, ports, the
-site's name), of the project's files (.env, override, images, volumes) and of a database
+		Long: `Check what a stack needs of the host (engine, compose plugin, disk, memory, clock, ports,
+the site's name), of the project's files (.env, override, images, volumes) and of a database
 server elsewhere, and then let the web application that serves and convex check the
 stack from inside. It changes nothing. Without an engine it checks what needs none.
 
@@ -163,6 +163,7 @@ func (e *examination) checks(wrong, unmade error) []doctor.Check {
 		{Name: "compose plugin", Needs: []string{"engine"}, Fix: "install docker-compose-plugin 2.20 or newer", Run: e.Engine.ComposeVersion},
 		{Name: "disk", Needs: []string{"engine"}, Fix: "`tale cleanup --dry-run` shows what may go", Run: e.disk},
 		{Name: "memory", Needs: []string{"engine"}, Fix: "two colours and a database run side by side during a deploy: give the host more", Run: e.memory},
+		{Name: "clock", Needs: []string{"engine"}, Fix: "set it, and let it be kept right (timedatectl set-ntp true)", Run: e.clock},
 		{Name: ".env", Fix: "`tale init` fills in what is missing; `tale env check` shows what each service gets", Run: func(context.Context) (string, error) { return e.env(wrong) }},
 		{Name: "stack of the files", Needs: []string{".env"}, Fix: "look into .env, tale.json and compose.override.yml", Run: func(context.Context) (string, error) { return "is valid", e.madeOf(unmade) }},
 		{Name: "database server", Needs: []string{".env"}, Fix: "`tale db status` says more", Run: func(ctx context.Context) (string, error) { return db.CheckServer(ctx, e.Project, e.Settings) }},
@@ -204,6 +205,13 @@ func (e *examination) memory(context.Context) (string, error) {
 		return "", doctor.Warning(errors.New(text))
 	}
 	return text, nil
+}
+
+func (e *examination) clock(context.Context) (string, error) {
+	if doubt := rollout.ClockDoubt(e.Info, e.state.Images); doubt != "" {
+		return "", doctor.Warning(errors.New(doubt))
+	}
+	return "of the engine's host is that of this machine", nil
 }
 
 func (e *examination) architecture(ctx context.Context) (string, error) {

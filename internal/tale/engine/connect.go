@@ -227,16 +227,21 @@ func (e *Engine) Info(ctx context.Context) (Info, error) {
 	if e.info.ID != "" {
 		return e.info, nil
 	}
+	asked := time.Now()
 	answer, err := ask(ctx, e, patience, "ask the engine what it is", e.api.Info, client.InfoOptions{})
 	if err != nil {
 		return Info{}, err
 	}
 	info := answer.Info
+	ahead := time.Duration(0)
+	if its := instant(info.SystemTime); !its.IsZero() {
+		ahead = its.Sub(asked.Add(time.Since(asked) / 2))
+	}
 	e.info = Info{
 		ID: info.ID, Name: info.Name, Version: info.ServerVersion, API: e.api.ClientVersion(),
 		OS: info.OSType, Arch: goArch(info.Architecture), Memory: info.MemTotal, CPUs: info.NCPU,
 		Root: info.DockerRootDir, Rootless: strings.Contains(strings.Join(info.SecurityOptions, " "), "name=rootless"),
-		Local: e.local,
+		Local: e.local, Ahead: ahead,
 	}
 	return e.info, nil
 }

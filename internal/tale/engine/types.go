@@ -50,7 +50,8 @@ type Info struct {
 	CPUs     int
 	Root     string // its data folder on its own host
 	Rootless bool
-	Local    bool // reached by a Unix socket
+	Local    bool          // reached by a Unix socket
+	Ahead    time.Duration // of this machine's clock is its host's
 }
 
 // Container is one container of a project, running or not.

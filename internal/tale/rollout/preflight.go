@@ -59,7 +59,7 @@ func Preflight(ctx context.Context, docker *engine.Engine, model *compose.Model,
 		return err
 	}
 	p.info = info
-	checks := []func(context.Context){p.plugin, p.foreign, p.disk, p.memory, p.ports, func(ctx context.Context) { plan.Downloads = p.downloads(ctx) }}
+	checks := []func(context.Context){p.plugin, p.foreign, p.disk, p.memory, p.clock, p.ports, func(ctx context.Context) { plan.Downloads = p.downloads(ctx) }}
 	for _, image := range plan.Pull {
 		checks = append(checks, func(ctx context.Context) { p.image(ctx, image) })
 	}
