@@ -94,6 +94,17 @@ func TestTwoContainersWithOneVolumeBesidePostgres(t *testing.T) {
 	first.Stop(5 * time.Second)
 }
 
+// A limit that suffices for the start, and not for visitors, is named at once.
+func TestFewOpenFiles(t *testing.T) {
+	s := newService(t)
+	command := exec.Command("sh", "-c", `ulimit -n 200 && exec "$0"`, os.Args[0])
+	command.Env = s.environ.List()
+	p := testkit.Start(t, command)
+	p.Until("it is named", func() bool {
+		return p.Says("WARN  the limit of open files is low") && p.Says("limit=200 least=1024") && p.Says(place.Here().FileLimit())
+	})
+}
+
 // A limit that leaves no room for another process is named with its setting at the
 // first start, and not only after all of them.
 func TestTooFewOpenFiles(t *testing.T) {
