@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/config"
@@ -14,6 +16,12 @@ func EnvFile(root *cobra.Command, environ config.Environ) func() (config.Environ
 		if *path == "" {
 			return environ, nil
 		}
-		return environ.WithFile(*path)
+		complete, repeated, err := environ.WithFile(*path)
+		for _, name := range repeated {
+			if _, err := fmt.Fprintf(root.ErrOrStderr(), "warning: %s has %s more than once, with different values: the last one counts\n", *path, name); err != nil {
+				return nil, err
+			}
+		}
+		return complete, err
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -18,16 +19,16 @@ import (
 // form first: a # or a quote within a value, values over several lines, references to
 // variables. What compose would cut short or leave out and go on is an error, which
 // never shows what stands there. lookup is about the environment, which wins over the
-// file.
-func parseDotenv(text string, lookup func(name string) (string, bool)) (map[string]string, error) {
+// file. It returns the values, and the names that have several, of which the last counts.
+func parseDotenv(text string, lookup func(name string) (string, bool)) (values map[string]string, repeated []string, err error) {
 	f := dotenv{rest: strings.TrimPrefix(text, "\ufeff"), line: 1, values: map[string]string{}, lookup: lookup}
 	for f.skip(); f.rest != ""; f.skip() {
 		begins := f.line
 		if err := f.statement(); err != nil {
-			return nil, fmt.Errorf("line %d: %w", begins, err)
+			return nil, nil, fmt.Errorf("line %d: %w", begins, err)
 		}
 	}
-	return f.values, nil
+	return f.values, f.repeated, nil
 }
 
 // dotenv is a file that is being read.
@@ -36,6 +37,8 @@ type dotenv struct {
 	line   int // on which the rest begins
 	values map[string]string
 	lookup func(name string) (string, bool)
+
+	repeated []string // names that have got another value, of which the last counts
 }
 
 func (f *dotenv) take(n int) string {
@@ -98,6 +101,9 @@ func (f *dotenv) statement() error {
 	parsed, err := envparse.Parse(strings.NewReader(name + "=" + envparseForm(value)))
 	if failed := new(envparse.ParseError); errors.As(err, &failed) && failed.Err == bufio.ErrTooLong { //nolint:errorlint // it is returned as it is
 		return errors.New("the value is longer than 64 KiB")
+	}
+	if before := f.values[name]; before != "" && before != parsed[name] && !slices.Contains(f.repeated, name) {
+		f.repeated = append(f.repeated, name)
 	}
 	maps.Copy(f.values, parsed)
 	return err

@@ -24,7 +24,8 @@ func read(t testing.TB, path, text string) (config.Environ, error) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return surroundings().WithFile(path)
+	environ, _, err := surroundings().WithFile(path)
+	return environ, err
 }
 
 // byCompose reads with what docker compose is made of.

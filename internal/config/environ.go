@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -22,22 +23,23 @@ func FromOS() Environ {
 }
 
 // WithFile returns the environment completed from a dotenv file, which means what it
-// means to docker compose. What the environment already sets wins, as it does there.
-func (e Environ) WithFile(path string) (Environ, error) {
+// means to docker compose. What the environment already sets wins, as it does there. Of the
+// names that the file gives several values, which it returns, the last one counts.
+func (e Environ) WithFile(path string) (complete Environ, repeated []string, err error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, Problems{{Variable: "--env-file", Wrong: fmt.Sprintf("cannot be read: %v", err), Accepted: "a dotenv file"}}
+		return nil, nil, Problems{{Variable: "--env-file", Wrong: fmt.Sprintf("cannot be read: %v", err), Accepted: "a dotenv file"}}
 	}
-	values, err := parseDotenv(string(text), func(name string) (string, bool) {
+	values, repeated, err := parseDotenv(string(text), func(name string) (string, bool) {
 		value, set := e[name]
 		return value, set
 	})
 	if err != nil {
-		return nil, Problems{{Variable: "--env-file", Wrong: fmt.Sprintf("%s cannot be used: %v", path, err), Accepted: "lines of NAME=value"}}
+		return nil, nil, Problems{{Variable: "--env-file", Wrong: fmt.Sprintf("%s cannot be used: %v", path, err), Accepted: "lines of NAME=value"}}
 	}
-	complete := Environ(values)
+	complete = values
 	maps.Copy(complete, e)
-	return complete, nil
+	return complete, slices.DeleteFunc(repeated, func(name string) bool { _, set := e[name]; return set }), nil
 }
 
 // List returns the environment as NAME=value entries, the form that a child

@@ -160,14 +160,17 @@ func TestSecretIsNeverShown(t *testing.T) {
 
 func TestEnvironWithFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), ".env")
-	if err := os.WriteFile(file, []byte("A=file\nB=\"two words\"\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("A=file\nA=again\nB=\"two words\"\nC=\nC=1\nC=1\nD=1\nD=2\nD=3\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	environ, err := config.Environ{"A": "process"}.WithFile(file)
+	environ, repeated, err := config.Environ{"A": "process"}.WithFile(file)
+	if strings.Join(repeated, " ") != "D" || environ["D"] != "3" {
+		t.Errorf("repeated %q, D is %s", repeated, environ["D"])
+	}
 	if err != nil || environ["A"] != "process" || environ["B"] != "two words" {
 		t.Errorf("got %v, %v", environ, err)
 	}
-	if _, err := (config.Environ{}).WithFile(file + ".missing"); exit.Code(err) != exit.Config {
+	if _, _, err := (config.Environ{}).WithFile(file + ".missing"); exit.Code(err) != exit.Config {
 		t.Errorf("missing file: %v", err)
 	}
 }

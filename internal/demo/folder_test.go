@@ -14,7 +14,7 @@ func TestKeptEnvironmentIsWhatTheServiceHad(t *testing.T) {
 	if err := f.keep("convex", want); err != nil {
 		t.Fatal(err)
 	}
-	got, err := config.Environ{}.WithFile(f.environmentOf("convex"))
+	got, _, err := config.Environ{}.WithFile(f.environmentOf("convex"))
 	if err != nil || !maps.Equal(got, want) {
 		t.Errorf("got %q, %v", got, err)
 	}
