@@ -19,6 +19,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -187,8 +188,13 @@ func TestConnectOverSSH(t *testing.T) {
 func TestInfo(t *testing.T) {
 	server, e := fake(t, func(s *enginetest.Server) {
 		s.Info.Architecture, s.Info.SecurityOptions = "aarch64", []string{"name=seccomp,profile=default", "name=rootless"}
+		s.Ahead = time.Hour
 	})
 	info := must[engine.Info](t)(e.Info(t.Context()))
+	if off := info.Ahead - server.Ahead; off.Abs() > 10*time.Second {
+		t.Errorf("its clock is ahead by %s", info.Ahead)
+	}
+	info.Ahead = 0
 	want := engine.Info{ID: server.Info.ID, Name: server.Info.Name, Version: "20.10.24", API: "1.41", OS: "linux", Arch: "arm64", Memory: 16 << 30, CPUs: 4, Root: server.Info.DockerRootDir, Rootless: true, Local: true}
 	if info != want {
 		t.Errorf("%+v", info)

@@ -27,10 +27,11 @@ import (
 
 // Server is the engine. What its fields say may be changed before it is first asked.
 type Server struct {
-	API     string      // version of the API
-	Info    system.Info // what it says of itself
-	Compose string      // version of the compose plugin, "" is none
-	Disk    string      // what a helper finds: free and total bytes
+	API     string        // version of the API
+	Info    system.Info   // what it says of itself
+	Ahead   time.Duration // of this process is its clock, as it says
+	Compose string        // version of the compose plugin, "" is none
+	Disk    string        // what a helper finds: free and total bytes
 	// ClockBack is by how much its clock is set back before each line of a log.
 	ClockBack time.Duration
 
@@ -208,7 +209,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("/_ping", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("OK")) })
 	mux.HandleFunc("GET /info", s.answer(func(*http.Request) (any, error) {
 		info := s.Info
-		info.SystemTime = time.Now().UTC().Format(time.RFC3339Nano)
+		info.SystemTime = time.Now().Add(s.Ahead).UTC().Format(time.RFC3339Nano)
 		return info, nil
 	}))
 	s.serveContainers(mux)
