@@ -53,7 +53,16 @@ func (d Database) Validate() config.Problems {
 
 // IsElsewhere reports whether documents are on a server that is not the stack's own.
 func (d Database) IsElsewhere() bool {
-	return d.Storage != StorageSQLite && (d.PostgresURL != "" || d.Host != DB)
+	if d.PostgresURL != "" {
+		return d.Storage != StorageSQLite && IsElsewhere(d.PostgresURL.Reveal())
+	}
+	return d.Storage != StorageSQLite && d.Host != DB
+}
+
+// IsElsewhere reports whether a URL of Postgres names another server than the stack's own.
+func IsElsewhere(postgres string) bool {
+	server, err := url.Parse(postgres)
+	return postgres != "" && (err != nil || server.Hostname() != DB)
 }
 
 // URL returns the server as other services take it: byte for byte as it was set,

@@ -109,6 +109,25 @@ func TestPortOfAServiceLinkIsNamed(t *testing.T) {
 	}
 }
 
+func TestWhoseServerItIs(t *testing.T) {
+	for _, tt := range []struct {
+		database stack.Database
+		want     bool
+	}{
+		{stack.Database{Host: "db"}, false},
+		{stack.Database{Host: "10.0.0.5"}, true},
+		{stack.Database{Host: "db", PostgresURL: "postgresql://u:p@db:5432"}, false},
+		{stack.Database{Host: "10.0.0.5", PostgresURL: "postgresql://u:p@db"}, false}, // it wins over DB_HOST
+		{stack.Database{Host: "db", PostgresURL: "postgresql://u:p@db.example.com"}, true},
+		{stack.Database{Host: "db", PostgresURL: "postgresql://%"}, true},
+		{stack.Database{Host: "10.0.0.5", Storage: stack.StorageSQLite, PostgresURL: "postgresql://u:p@x"}, false},
+	} {
+		if got := tt.database.IsElsewhere(); got != tt.want {
+			t.Errorf("%+v: %v", tt.database, got)
+		}
+	}
+}
+
 func TestDatabaseURL(t *testing.T) {
 	made := stack.Database{Storage: stack.StoragePostgres, User: "tale", Password: "p@ss/w:rd", Host: "::1", Port: 5432}
 	set := stack.Database{Storage: stack.StoragePostgres, PostgresURL: "postgresql://u:p%2f@h:1?sslmode=disable"}

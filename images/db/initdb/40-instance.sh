@@ -3,6 +3,7 @@
 # gets a copy of what the files before this one have made; a later change of the name needs
 # `tale db init`.
 name=$(printf %s "${INSTANCE_NAME:-tale_platform}" | tr - _)
-[ "$name" = tale_platform ] ||
-  echo 'CREATE DATABASE :"name" TEMPLATE tale_platform' |
-  psql -v ON_ERROR_STOP=1 -v name="$name" --no-psqlrc -U "$POSTGRES_USER" -d "$POSTGRES_DB"
+psql -v ON_ERROR_STOP=1 -v name="$name" --no-psqlrc -U "$POSTGRES_USER" -d "$POSTGRES_DB" <<'SQL'
+SELECT format('CREATE DATABASE %I TEMPLATE tale_platform', :'name')
+WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'name') \gexec
+SQL

@@ -196,9 +196,7 @@ func hasDatabase(s types.ServiceConfig) bool {
 		names = append(names, strings.ToUpper(s.Name)+"_DATABASE_URL")
 	}
 	for _, name := range names {
-		at := valueOf(s, name)
-		server, err := url.Parse(at)
-		if valueOf(s, name+"_FILE") != "" || at != "" && (err != nil || server.Hostname() != stack.DB) {
+		if valueOf(s, name+"_FILE") != "" || stack.IsElsewhere(valueOf(s, name)) {
 			return true
 		}
 	}

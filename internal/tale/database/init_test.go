@@ -90,7 +90,7 @@ func initIsThatOfTheImage(t *testing.T, it Target, u *url.URL) {
 	if difference := cmp.Diff(want, []any{endState(t, it, Platform), endState(t, it, Knowledge), look(t, it)}); difference != "" {
 		t.Errorf("(-tale +image)\n%s", difference)
 	}
-	for instance, database := range map[string]string{"": Platform, "tale_platform": Platform, "My-shop-1": "My_shop_1"} {
+	for instance, database := range map[string]string{"": Platform, "tale_platform": Platform, "My-shop-1": "My_shop_1", "postgres": Platform} {
 		command := exec.CommandContext(t.Context(), "sh", "../../../images/db/initdb/40-instance.sh")
 		command.Env = []string{"PATH=" + filepath.Dir(psql) + ":" + os.Getenv("PATH"), "INSTANCE_NAME=" + instance, "POSTGRES_USER=tale", "POSTGRES_DB=postgres", "PGHOST=" + u.Hostname(), "PGPORT=" + u.Port(), "PGPASSWORD=" + password}
 		if out, err := command.CombinedOutput(); err != nil {

@@ -1,7 +1,9 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
+	"maps"
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -35,8 +37,16 @@ func apart(ctx context.Context, s *session.Session, model *compose.Model) (elsew
 // databaseElsewhere returns the database that a backend is told to use on a server that is
 // not the stack's own, "" if there is none.
 func databaseElsewhere(environment map[string]string) string {
+	if file := environment["POSTGRES_URL_FILE"]; file != "" && environment["POSTGRES_URL"] == "" { // the container alone can read it
+		return stack.Instance{Name: cmp.Or(environment["INSTANCE_NAME"], database.Platform)}.DatabaseName() + " at the server in " + file
+	}
+	said := maps.Clone(environment)
+	if said["DB_PASSWORD_FILE"] != "" {
+		said["DB_PASSWORD"] = "-"
+		delete(said, "DB_PASSWORD_FILE")
+	}
 	settings := database.Settings{}
-	if config.Load(&settings, environment) != nil || !settings.IsElsewhere() {
+	if config.Load(&settings, said) != nil || !settings.IsElsewhere() {
 		return ""
 	}
 	server, err := settings.Server()

@@ -20,13 +20,14 @@ func TestDevelopmentKeepsOffTheDatabaseOfProduction(t *testing.T) {
 		code       int
 		says       string
 	}{
-		"the same":           {map[string]string{"POSTGRES_URL": server + ":5432?sslmode=require", "INSTANCE_NAME": "tale_platform"}, exit.Config, "would use the database tale_platform at db.example.com:5432, which is that of "},
-		"the same by parts":  {map[string]string{"DB_HOST": "db.example.com", "DB_PASSWORD": "x"}, exit.Config, "which is that of "},
-		"another instance":   {map[string]string{"POSTGRES_URL": server, "INSTANCE_NAME": "tale-live"}, 0, "note: documents are in tale_platform at db.example.com:5432"},
-		"a database inside":  {map[string]string{"DB_PASSWORD": "x"}, 0, "note: documents are in "},
-		"a file":             {map[string]string{"CONVEX_STORAGE": "sqlite"}, 0, "note: documents are in "},
-		"another server":     {map[string]string{"POSTGRES_URL": "postgresql://shop:x@live.example.com"}, 0, "note: documents are in "},
-		"no settings at all": {nil, 0, "note: documents are in "},
+		"the same":             {map[string]string{"POSTGRES_URL": server + ":5432?sslmode=require", "INSTANCE_NAME": "tale_platform"}, exit.Config, "would use the database tale_platform at db.example.com:5432, which is that of "},
+		"the same by parts":    {map[string]string{"DB_HOST": "db.example.com", "DB_PASSWORD": "x"}, exit.Config, "which is that of "},
+		"with a secret's file": {map[string]string{"DB_HOST": "db.example.com", "DB_PASSWORD_FILE": "/run/secrets/db"}, exit.Config, "which is that of "},
+		"another instance":     {map[string]string{"POSTGRES_URL": server, "INSTANCE_NAME": "tale-live"}, 0, "note: documents are in tale_platform at db.example.com:5432"},
+		"a database inside":    {map[string]string{"DB_PASSWORD": "x"}, 0, "note: documents are in "},
+		"a file":               {map[string]string{"CONVEX_STORAGE": "sqlite"}, 0, "note: documents are in "},
+		"another server":       {map[string]string{"POSTGRES_URL": "postgresql://shop:x@live.example.com"}, 0, "note: documents are in "},
+		"no settings at all":   {nil, 0, "note: documents are in "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			docker, dir := enginetest.New(t), t.TempDir()

@@ -22,7 +22,7 @@ first_start() {
     echo "running $file"
     case $file in
     *.sql) "${ask[@]}" -d "$database" -f "$file" ;;
-    *.sh) POSTGRES_USER=$user POSTGRES_DB=$database PGHOST=/var/run/postgresql sh "$file" ;;
+    *.sh) (export POSTGRES_USER="$user" POSTGRES_DB="$database" PGHOST=/var/run/postgresql && . "$file") ;;
     esac
   done
   as_postgres "$bin/pg_ctl" -w stop -m fast
