@@ -20,8 +20,12 @@ func (b *builder) checkKeeps(file string, plain, merged types.ServiceConfig) {
 		return
 	}
 	for _, mount := range mountsOf(plain.Name) {
-		target := cmp.Or(valueOf(merged, mount.Data), mount.Path)
-		if why := lostAt(merged, target); mount.Data != "" && why != "" {
+		folder := path.Clean(cmp.Or(valueOf(merged, mount.Data), mount.Path))
+		if why := lostAt(merged, folder, mount.Path); mount.Data != "" && why != "" {
+			target := folder
+			if holds(mount.Path, folder) {
+				target = mount.Path
+			}
 			b.refuse(file, fmt.Sprintf("sets services.%s.volumes so that %s: what %s keeps there would be lost", plain.Name, why, plain.Name),
 				fmt.Sprintf("%s:%s, or another volume with a name or a folder of the host, mounted at %[2]s", mount.Volume, target))
 		}
@@ -37,26 +41,45 @@ func mountsOf(service string) []stack.Mount {
 	return nil
 }
 
-// lostAt returns why what a service writes to a folder does not stay, "" if it does.
-func lostAt(s types.ServiceConfig, folder string) string {
-	near := ""
-	for _, mount := range s.Volumes {
-		at := path.Clean(mount.Target)
-		switch {
-		case at != folder && (strings.HasPrefix(folder, at+"/") || strings.HasPrefix(at, folder+"/")):
-			near = fmt.Sprintf(" (%s is mounted at %s)", cmp.Or(mount.Source, "a volume without a name"), at)
-		case at != folder:
-		case mount.Type == types.VolumeTypeTmpfs:
-			return folder + " is in memory"
-		case mount.Source == "":
-			return folder + " is a volume without a name, which begins empty with each new container"
-		default:
-			return ""
+// lostAt returns why what a service writes to a folder does not stay, "" if it does: what is
+// mounted nearest above it counts. Where nothing is mounted at the place that the image declares
+// as a volume, the engine puts one without a name there.
+func lostAt(s types.ServiceConfig, folder, declared string) string {
+	nearest, why := "", nothingAt(s, folder)
+	consider := func(target, lost string) {
+		if at := path.Clean(target); holds(at, folder) && len(at) > len(nearest) {
+			nearest, why = at, lost
 		}
 	}
-	for _, at := range s.Tmpfs {
-		if at, _, _ = strings.Cut(at, ":"); path.Clean(at) == folder {
-			return folder + " is in memory"
+	for _, mount := range s.Volumes {
+		switch {
+		case mount.Type == types.VolumeTypeTmpfs:
+			consider(mount.Target, folder+" is in memory")
+		case mount.Source == "":
+			consider(mount.Target, fmt.Sprintf("%s is a volume without a name, which begins empty with each new container", path.Clean(mount.Target)))
+		default:
+			consider(mount.Target, "")
+		}
+	}
+	for _, mount := range s.Tmpfs {
+		at, _, _ := strings.Cut(mount, ":")
+		consider(at, folder+" is in memory")
+	}
+	consider(declared, nothingAt(s, declared))
+	return why
+}
+
+// holds reports whether a folder is at a place or below it.
+func holds(place, folder string) bool {
+	return folder == place || strings.HasPrefix(folder, place+"/")
+}
+
+// nothingAt says that nothing is mounted at a folder, and what is near.
+func nothingAt(s types.ServiceConfig, folder string) string {
+	near := ""
+	for _, mount := range s.Volumes {
+		if at := path.Clean(mount.Target); holds(at, folder) || holds(folder, at) {
+			near = fmt.Sprintf(" (%s is mounted at %s)", cmp.Or(mount.Source, "a volume without a name"), at)
 		}
 	}
 	return "nothing is mounted at " + folder + near

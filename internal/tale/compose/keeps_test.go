@@ -20,6 +20,12 @@ func TestOverridesThatLoseData(t *testing.T) {
 		"db: {environment: {PGDATA: /var/lib/postgresql/17}}":                 "nothing is mounted at /var/lib/postgresql/17",
 		"convex: {volumes: !override ['convex-data:/app']}":                   "nothing is mounted at /app/data (convex-data is mounted at /app)",
 		"convex: {volumes: [{type: tmpfs, target: /app/data}]}":               "sets services.convex.volumes so that /app/data is in memory",
+
+		"db: {environment: {PGDATA: /var/lib/postgresql/data/pg}, volumes: !override [/var/lib/postgresql/data]}":      "/var/lib/postgresql/data is a volume without a name, which begins empty with each new container: what db keeps there would be lost; accepted: db-data:/var/lib/postgresql/data, or",
+		"db: {environment: {PGDATA: /var/lib/postgresql/data/pg}, volumes: !override ['db-data:/var/lib/postgresql']}": "nothing is mounted at /var/lib/postgresql/data (db-data is mounted at /var/lib/postgresql)",
+		"db: {environment: {PGDATA: /var/lib/postgresql/data/pg}, tmpfs: /var/lib/postgresql/data/pg/}":                "/var/lib/postgresql/data/pg is in memory",
+		"db: {environment: {PGDATA: /var/lib/postgresql/data2}}":                                                       "nothing is mounted at /var/lib/postgresql/data2: what",
+		"convex: {environment: {TALE_CONFIG_DIR: /app/data/x}, volumes: !override ['convex-data:/app/data/y']}":        "nothing is mounted at /app/data (convex-data is mounted at /app/data/y)",
 	} {
 		t.Run(override, func(t *testing.T) {
 			_, err := compose.Production(options(t, nil, "services: {"+override+"}"))
@@ -30,7 +36,8 @@ func TestOverridesThatLoseData(t *testing.T) {
 	}
 }
 
-// TestOverridesThatKeepData: elsewhere on the host, in another volume, and beside it.
+// TestOverridesThatKeepData: elsewhere on the host, in another volume, beside it, and in a folder
+// of a volume.
 func TestOverridesThatKeepData(t *testing.T) {
 	for _, override := range []string{
 		"services: {db: {volumes: ['/srv/pg:/var/lib/postgresql/data']}}",
@@ -38,6 +45,11 @@ func TestOverridesThatKeepData(t *testing.T) {
 		"services: {db: {environment: {PGDATA: /pg}, volumes: ['db-data:/pg']}}",
 		"services: {db: {image: 'postgres:18', volumes: !override ['db-data:/var/lib/postgresql']}}", // which keeps them below 18/docker
 		"services: {convex: {environment: {TALE_CONFIG_DIR: /data}, volumes: !override ['convex-data:/data']}}",
+		"services: {db: {environment: {PGDATA: /var/lib/postgresql/data/pgdata}}}",
+		"services: {db: {environment: {PGDATA: /var/lib/postgresql/data/}}}",
+		"services: {db: {environment: {PGDATA: /var/lib/postgresql/17}, volumes: !override ['db-data:/var/lib/postgresql']}}", // beside what the image declares
+		"services: {db: {environment: {PGDATA: /var/lib/postgresql/data/pg}, volumes: !override ['/srv/pg:/var/lib/postgresql/data', /var/lib/postgresql]}}",
+		"services: {convex: {environment: {TALE_CONFIG_DIR: /app/data/}}}",
 		"services: {convex: {volumes: ['/srv/certificates:/certificates:ro', '/srv/exports:/app/data/exports']}}",
 	} {
 		t.Run(override, func(t *testing.T) {
@@ -45,5 +57,13 @@ func TestOverridesThatKeepData(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestDataBelowAVolume is kept whatever else an override sets, where .env names the folder.
+func TestDataBelowAVolume(t *testing.T) {
+	settings := map[string]string{"TALE_CONFIG_DIR": "/app/data/x"}
+	if _, err := compose.Production(options(t, settings, "services: {convex: {labels: {a: b}}}")); err != nil {
+		t.Error(err)
 	}
 }
