@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -14,15 +13,15 @@ import (
 // operators. Empty means that there is no command.
 type Command []string
 
-var errNotCommand = errors.New("not a command")
+// commandError says why a line is no command, without what stands there: that may hold a secret.
+type commandError struct{ kind string } // "a command: …", which it is not
 
-// assignmentError is a command line that begins with an assignment to this variable.
-type assignmentError struct{ variable string }
+func (e *commandError) Error() string { return "not " + e.kind }
 
-func (e *assignmentError) Error() string { return "not " + e.kind() }
+var errNotCommand = &commandError{"a command; quote what holds blanks, and leave out shell operators"}
 
-func (e *assignmentError) kind() string {
-	return fmt.Sprintf("a command: it begins with an assignment to %s, which a shell takes and nothing else; write env %[1]s=… before the program, or set %[1]s in the environment of the container", e.variable)
+func assignmentError(name string) error {
+	return &commandError{fmt.Sprintf("a command: it begins with an assignment to %s, which a shell takes and nothing else; write env %[1]s=… before the program, or set %[1]s in the environment of the container", name)}
 }
 
 var assignment = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=`)
@@ -38,7 +37,7 @@ func ParseCommand(line string) (Command, error) {
 	}
 	if len(words) > 0 && assignment.MatchString(words[0]) {
 		name, _, _ := strings.Cut(words[0], "=")
-		return nil, &assignmentError{name}
+		return nil, assignmentError(name)
 	}
 	return words, nil
 }

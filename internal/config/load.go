@@ -124,7 +124,10 @@ func parseProblem(err error, variables []Variable, values Environ) Problem {
 	switch {
 	case errors.As(err, &parse) && errors.As(parse.Err, &value):
 		v := find(variables, value.variable)
-		problem := Problem{Variable: v.Name, Wrong: v.shown(values[v.Name]) + " is not " + value.kind, Accepted: v.Accept}
+		problem := Problem{Variable: v.Name, Wrong: "is not " + value.kind, Accepted: v.Accept}
+		if !value.hidden {
+			problem.Wrong = v.shown(values[v.Name]) + " " + problem.Wrong
+		}
 		if strings.HasSuffix(v.Name, "_PORT") && isServiceLink(values[v.Name]) {
 			problem.Wrong += ": Kubernetes sets it for a Service of that name (enableServiceLinks: false in the pod turns that off), and so do Docker's links"
 		}

@@ -149,6 +149,20 @@ func TestLoadLeavesFileVariableThatMeansSomethingElse(t *testing.T) {
 	}
 }
 
+// TestACommandThatIsRefusedIsNotShown: what stands before the program may be a key.
+func TestACommandThatIsRefusedIsNotShown(t *testing.T) {
+	for line, want := range map[string]string{
+		"API_KEY=canary node x":     "WEB is not a command: it begins with an assignment to API_KEY,",
+		`"API_KEY=canary" node x`:   "WEB is not a command: it begins with an assignment to API_KEY,",
+		"API_KEY=canary node x | y": "WEB is not a command; quote what holds blanks",
+	} {
+		_, problems := load(t, config.Environ{"TOKEN": "t", "WEB": line})
+		if said := problems.Error(); !strings.Contains(said, want) || strings.Contains(said, "canary") {
+			t.Errorf("%s: %s", line, said)
+		}
+	}
+}
+
 func TestSecretIsNeverShown(t *testing.T) {
 	s, _ := load(t, config.Environ{"TOKEN": "canary"})
 	for _, text := range []string{s.Token.String(), s.Token.GoString(), s.Token.LogValue().String()} {

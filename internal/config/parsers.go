@@ -18,6 +18,7 @@ type parsers struct{ variable string }
 type valueError struct {
 	variable string
 	kind     string // "a duration"
+	hidden   bool   // it may hold a secret
 }
 
 func (e *valueError) Error() string { return fmt.Sprintf("%s is not %s", e.variable, e.kind) }
@@ -28,7 +29,7 @@ func (p *parsers) table() map[reflect.Type]env.ParserFunc {
 	return map[reflect.Type]env.ParserFunc{
 		reflect.TypeFor[time.Duration](): p.named("a duration", func(v string) (any, error) { return parseDuration(v) }),
 		reflect.TypeFor[int]():           p.named("a whole number", func(v string) (any, error) { return strconv.Atoi(v) }),
-		reflect.TypeFor[Command]():       p.named("a command; quote what holds blanks, and leave out shell operators", func(v string) (any, error) { return ParseCommand(v) }),
+		reflect.TypeFor[Command]():       p.named("a command", func(v string) (any, error) { return ParseCommand(v) }),
 		reflect.TypeFor[bool]():          p.named("true or false", func(v string) (any, error) { return strconv.ParseBool(v) }),
 	}
 }
@@ -36,8 +37,8 @@ func (p *parsers) table() map[reflect.Type]env.ParserFunc {
 func (p *parsers) named(kind string, parse env.ParserFunc) env.ParserFunc {
 	return func(value string) (any, error) {
 		parsed, err := parse(value)
-		if special, is := errors.AsType[*assignmentError](err); is {
-			return nil, &valueError{variable: p.variable, kind: special.kind()}
+		if special, is := errors.AsType[*commandError](err); is {
+			return nil, &valueError{variable: p.variable, kind: special.kind, hidden: true}
 		}
 		if err != nil {
 			return nil, &valueError{variable: p.variable, kind: kind}
