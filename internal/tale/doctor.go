@@ -298,7 +298,10 @@ func (e *examination) volumes(context.Context) (string, error) {
 func (e *examination) inside(ctx context.Context, service string) (findings []doctor.Finding, well bool) {
 	name := map[string]string{stack.Platform: "stack", stack.Convex: stack.Convex}[service]
 	asked, there := e.state.Current(service)
-	if !there || !asked.State.Running || asked.State.Paused() {
+	if asked.State.Paused() {
+		return []doctor.Finding{{Name: name, Verdict: doctor.Skip, Detail: asked.Name + " is paused: docker unpause " + asked.Name}}, true
+	}
+	if !there || !asked.State.Running {
 		return []doctor.Finding{{Name: name, Verdict: doctor.Skip, Detail: "no " + service + " runs: `tale deploy` starts it"}}, true
 	}
 	out, _, code, err := e.Engine.Exec(ctx, asked.ID, []string{service + "-entrypoint", "doctor", "--json"}, nil)

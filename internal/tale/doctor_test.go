@@ -84,6 +84,18 @@ func TestDoctorOnServices(t *testing.T) {
 	}
 }
 
+// TestDoctorOnWhatIsPaused: a deploy does not start it.
+func TestDoctorOnWhatIsPaused(t *testing.T) {
+	server, dir := enginetest.New(t), t.TempDir()
+	server.AddContainer(enginetest.Container{Name: "shop-1-convex", Image: "x", Project: "shop-1", Service: "convex", Running: true})
+	server.Pause("shop-1-convex")
+	testkit.WriteTree(t, dir, map[string]string{"tale.json": `{"version": 1, "id": "shop-1"}`})
+	out := line.Run(config.Environ{"DOCKER_HOST": server.Host(), "HOME": t.TempDir()}, "", "doctor", "--project", dir).Out
+	if !strings.Contains(out, "shop-1-convex is paused: docker unpause shop-1-convex") || strings.Contains(out, "no convex runs") {
+		t.Error(out)
+	}
+}
+
 // TestDoctorOnAnotherID: the stack that the folder has deployed still has the former one.
 func TestDoctorOnAnotherID(t *testing.T) {
 	dir := t.TempDir()
