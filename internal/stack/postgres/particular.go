@@ -10,6 +10,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/place"
+	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/stack/pglogin"
 )
 
@@ -52,9 +53,18 @@ func (l Login) particularState(said *pgconn.PgError) (why, fix string) {
 	case said.Code == "55000" && has("not currently accepting connections"):
 		return "somebody has closed the database, as for a restore or a rename", fmt.Sprintf("ALTER DATABASE %q ALLOW_CONNECTIONS true", l.Database)
 	case said.Code == "53100" || has("could not write init file") || has("No space left"):
-		return "the disk of the Postgres server is full", "free some space there (" + place.Here().Exec("db", "df -h /var/lib/postgresql/data") + "; " + place.Here().DiskUse() + " on the host), or give its volume more"
+		return "the disk of the Postgres server is full", "free some space there" + l.diskUse() + ", or give its volume more"
 	}
 	return "", ""
+}
+
+// diskUse returns the commands that show the use of the disk of the stack's own server, in
+// brackets; how it is with one elsewhere is not known.
+func (l Login) diskUse() string {
+	if l.Server.URL.Hostname() != stack.DB {
+		return " (df -h on its host)"
+	}
+	return " (" + place.Here().Exec(stack.DB, "df -h /var/lib/postgresql/data") + "; " + place.Here().DiskUse() + " on the host)"
 }
 
 // refusedPassword says what the password has too much of, if it has.

@@ -28,7 +28,7 @@ func TestWhatIsSaidOfARefusal(t *testing.T) {
 		{"53300", `too many connections for database "d"`, "canary", "that database may not have more", `ALTER DATABASE "d" CONNECTION LIMIT`},
 		{"53300", "sorry, too many clients already", "canary", "other clients hold all", "raise max_connections"},
 		{"55000", `database "d" is not currently accepting connections`, "canary", "closed the database", "ALLOW_CONNECTIONS true"},
-		{"53100", "could not extend file", "canary", "disk of the Postgres server is full", "df -h"},
+		{"53100", "could not extend file", "canary", "disk of the Postgres server is full", "(df -h on its host)"},
 		{"XX000", "could not write init file", "canary", "disk of the Postgres server is full", "df -h"},
 	} {
 		login := loginTo(postgrestest.Start(t, func(f *postgrestest.Server) { f.Refuse = postgrestest.Refuse(tt.code, tt.message) }), stack.SSLPrefer, "")
@@ -37,6 +37,10 @@ func TestWhatIsSaidOfARefusal(t *testing.T) {
 		if text := f.Text(); !strings.Contains(f.Cause, tt.cause) || !strings.HasPrefix(f.Fix[0], tt.fix) && !strings.Contains(f.Fix[0], tt.fix) || strings.Contains(text, "canary") {
 			t.Errorf("%s %q: %s", tt.message, tt.password, text)
 		}
+	}
+	own := Login{Server: stack.Postgres{URL: &url.URL{Scheme: "postgres", Host: stack.DB}}}
+	if _, fix := own.particularState(&pgconn.PgError{Code: "53100"}); !strings.Contains(fix, "df -h /var/lib/postgresql/data") {
+		t.Errorf("on the disk of the stack's own: %s", fix)
 	}
 	// A server that speaks another language keeps the cause of the code.
 	if why, _ := (Login{}).particularState(&pgconn.PgError{Code: "28000", Message: "kein Eintrag"}); why != "" {
