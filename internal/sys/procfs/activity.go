@@ -29,6 +29,7 @@ func (a Activity) Since() string {
 // does nothing.
 const (
 	busy = 0.85
+	one  = 1.1 // up to which it is one processor alone, which an endless loop takes
 	idle = 0.01
 )
 
@@ -38,6 +39,8 @@ func activity(used, lasted time.Duration) string {
 	}
 	share, means := used.Seconds()/lasted.Seconds(), ""
 	switch {
+	case share > one:
+		means = ": it is busy"
 	case share >= busy:
 		means = ": it computes without a pause, as an endless loop does"
 	case share <= idle:
