@@ -19,7 +19,8 @@ func (d *deployment) makeRoom(ctx context.Context) {
 		return
 	}
 	var freed int64
-	for _, image := range d.Unused(d.state, everything, d.release, int(d.options.keep)) {
+	unused, _ := d.Unused(d.state, everything, d.release, int(d.options.keep))
+	for _, image := range unused {
 		if err := d.Engine.RemoveImage(ctx, image.ID); err != nil {
 			d.out.Say(fmt.Sprintf("an old image stays: %v", err))
 			continue

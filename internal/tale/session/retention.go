@@ -1,6 +1,7 @@
 package session
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
@@ -11,18 +12,16 @@ import (
 
 // Unused returns the images of ours that may go: that are of none of the releases to keep
 // and of none of these containers, whoever's they are. Of a repository that another project
-// here runs images of none goes: which it keeps for its way back is in its folder alone.
-func (s *Session) Unused(state rollout.State, containers []engine.Container, r Release, keep int) []engine.Image {
-	var used, kept, shared []string
+// here runs images of none goes: which it keeps for its way back is in its folder alone. The
+// notes name those repositories.
+func (s *Session) Unused(state rollout.State, containers []engine.Container, r Release, keep int) (unused []engine.Image, notes []string) {
+	var used, kept []string
 	for _, c := range containers {
 		used = append(used, c.ImageID)
-		if owner := c.Labels[engine.LabelProject]; owner != "" && owner != s.Project.File.ID {
-			shared = append(shared, engine.Repository(c.Image))
-		}
 	}
 	entries, err := s.Project.History()
 	if err != nil {
-		return nil // it cannot be known what to keep
+		return nil, nil // it cannot be known what to keep
 	}
 	releases := KeptReleases(entries, keep)
 	for _, entry := range entries {
@@ -37,8 +36,47 @@ func (s *Session) Unused(state rollout.State, containers []engine.Container, r R
 			kept = append(kept, image.ID)
 		}
 	}
-	own := slices.DeleteFunc(repositories(r), func(name string) bool { return slices.Contains(shared, name) })
-	return rollout.Unused(state.Images, used, own, kept)
+	shared := s.shared(state.Images, containers)
+	for _, image := range rollout.Unused(state.Images, used, repositories(r), kept) {
+		stays := false
+		for _, repository := range repositoriesOf(image) {
+			if owner := shared[repository]; owner != "" {
+				stays = true
+				notes = append(notes, fmt.Sprintf("images of %s stay: the project %s uses that repository, too, and may go back to them", repository, owner))
+			}
+		}
+		if !stays {
+			unused = append(unused, image)
+		}
+	}
+	slices.Sort(notes)
+	return unused, slices.Compact(notes)
+}
+
+// shared returns the repositories that other projects here run images of, and such a project
+// of each. An engine shows an id where the tag has moved on to another image since.
+func (s *Session) shared(images []engine.Image, containers []engine.Container) map[string]string {
+	shared := map[string]string{}
+	for _, c := range containers {
+		owner := c.Labels[engine.LabelProject]
+		if owner == "" || owner == s.Project.File.ID {
+			continue
+		}
+		shared[engine.Repository(c.Image)] = owner
+		if i := slices.IndexFunc(images, func(image engine.Image) bool { return image.ID == c.ImageID }); i >= 0 {
+			for _, repository := range repositoriesOf(images[i]) {
+				shared[repository] = owner
+			}
+		}
+	}
+	return shared
+}
+
+func repositoriesOf(image engine.Image) (names []string) {
+	for _, name := range slices.Concat(image.Tags, image.Digests) {
+		names = append(names, engine.Repository(name))
+	}
+	return names
 }
 
 // served reports whether an entry is of a release that came to serve.

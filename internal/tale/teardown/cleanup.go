@@ -62,10 +62,13 @@ func cleanup(ctx context.Context, s *session.Session, keep, keepSnapshots int) (
 	if err != nil {
 		return tidy.Plan{}, err
 	}
-	plan := tidy.Cleanup(s.Project.File.ID, state, func(gone []string) []engine.Image {
+	var notes []string
+	plan := tidy.Cleanup(s.Project.File.ID, state, func(gone []string) (unused []engine.Image) {
 		left := slices.DeleteFunc(everything, func(c engine.Container) bool { return slices.Contains(gone, c.ID) })
-		return s.Unused(state, left, s.Release(""), keep)
+		unused, notes = s.Unused(state, left, s.Release(""), keep)
+		return unused
 	})
+	plan.Notes = append(plan.Notes, notes...)
 	old, err := data.OldSnapshots(s, keep, keepSnapshots)
 	plan.Snapshots = append(plan.Snapshots, old...)
 	return plan, err
