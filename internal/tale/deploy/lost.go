@@ -2,8 +2,6 @@ package deploy
 
 import (
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
@@ -16,7 +14,7 @@ func (d *deployment) lost() (reasons []string) {
 	if err != nil {
 		return nil // without one nothing is known of what there was
 	}
-	last := lastData(entries)
+	last := project.LastData(entries).Images
 	if former := d.Project.FormerID(); former != "" && last != nil {
 		return []string{d.Project.Renamed() + ". As it is, this begins a new stack beside it, and empty"}
 	}
@@ -30,25 +28,4 @@ func (d *deployment) lost() (reasons []string) {
 		}
 	}
 	return reasons
-}
-
-// lastData returns what the last release ran, nothing where its data were removed by tale.
-func lastData(entries []project.Entry) (images map[string]project.Image) {
-	for _, e := range entries {
-		words := strings.Fields(e.Command)
-		switch {
-		case e.Result != project.Done:
-		case slices.Contains(words, "reset") && slices.ContainsFunc(words, tellsVolumes):
-			images = nil
-		case len(e.Images) > 0:
-			images = e.Images
-		}
-	}
-	return images
-}
-
-func tellsVolumes(word string) bool {
-	value, given := strings.CutPrefix(word, "--volumes=")
-	yes, err := strconv.ParseBool(value)
-	return word == "--volumes" || given && yes && err == nil
 }

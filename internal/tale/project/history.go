@@ -185,22 +185,14 @@ func (p *Project) Releases() ([]Entry, error) {
 }
 
 // FormerID returns the id that the last release was deployed under, "" if it is that of
-// tale.json or is not known. All that belongs to it still has that name.
+// tale.json, is not known, or nothing is left of it. All that belongs to it still has that name.
 func (p *Project) FormerID() string {
 	entries, err := p.History()
-	if err != nil {
+	last := LastData(entries)
+	if err != nil || last.Project == p.File.ID {
 		return ""
 	}
-	for _, e := range slices.Backward(entries) {
-		if len(e.Images) == 0 || e.Result != Done || e.Project == "" {
-			continue
-		}
-		if e.Project == p.File.ID {
-			return ""
-		}
-		return e.Project
-	}
-	return ""
+	return last.Project
 }
 
 // Renamed says that tale.json has another id than the last release was deployed under, "" if

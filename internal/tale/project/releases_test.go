@@ -81,6 +81,31 @@ func TestAnotherID(t *testing.T) {
 	}
 }
 
+// TestAnotherIDAfterAReset: of the former one nothing is left to speak of, unless only what has
+// the new one was removed.
+func TestAnotherIDAfterAReset(t *testing.T) {
+	for command, want := range map[string]string{"tale reset --all --volumes": "", "tale reset --all --volumes=1": "", "tale reset --all": "shop-1", "tale reset --volumes=false": "shop-1"} {
+		for _, under := range []string{"shop-1", "shop-2"} {
+			p := &project.Project{Dir: t.TempDir(), File: project.File{ID: "shop-2"}}
+			for _, e := range []project.Entry{
+				{Command: "tale deploy", Project: "shop-1", Result: project.Done, Images: map[string]project.Image{stack.DB: {ID: "1"}}},
+				{Command: command, Project: under, Result: project.Done},
+			} {
+				if err := p.Remember(e); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want := want
+			if under == "shop-2" {
+				want = "shop-1"
+			}
+			if got := p.FormerID(); got != want {
+				t.Errorf("after %s of %s: %q, want %q", command, under, got, want)
+			}
+		}
+	}
+}
+
 // TestBeginRemovesWhatAKilledRunHasLeft: half a compose file holds secrets.
 func TestBeginRemovesWhatAKilledRunHasLeft(t *testing.T) {
 	p := &project.Project{Dir: t.TempDir()}
