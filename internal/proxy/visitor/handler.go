@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 func init() { caddy.RegisterModule(Handler{}) }
@@ -108,19 +109,26 @@ func (h *Handler) looping(peer netip.Addr) {
 }
 
 // checkName tells of a terminator that puts another name in the place of the site's: the app
-// makes addresses of it, and compares it with the page's. Probes ask by address.
+// makes addresses of it, and compares it with the page's. Probes ask by address or without a
+// name, and what is in the stack's network by the name of a service.
 func (h *Handler) checkName(r *http.Request, peer netip.Addr) {
 	name, _, err := net.SplitHostPort(r.Host)
 	if err != nil {
 		name = r.Host
 	}
+	name = strings.TrimSuffix(name, ".") // of a name that is complete
 	_, isAddress := netip.ParseAddr(strings.Trim(name, "[]"))
-	if len(h.Names) == 0 || isAddress == nil || name == "localhost" || slices.Contains(h.Quiet, r.URL.Path) ||
-		slices.ContainsFunc(h.Names, func(known string) bool { return strings.EqualFold(known, name) }) {
+	if len(h.Names) == 0 || name == "" || isAddress == nil || name == "localhost" || slices.Contains(h.Quiet, r.URL.Path) ||
+		slices.ContainsFunc(h.Names, func(known string) bool { return strings.EqualFold(known, name) }) ||
+		isService(name) && r.Header[forwardedFor] == nil && r.Header["X-Forwarded-Proto"] == nil { // a terminator sends those
 		return
 	}
 	h.notices.misnamed.Tell(h.log, peer, "requests come with a host name that is not the site's: the app makes wrong addresses of it, and may refuse sign-ins",
 		"host", config.Excerpt(name, 100), "site", strings.Join(h.Names, ", "), "proxy", peer, "fix", "let the TLS terminator pass the Host header on (nginx: proxy_set_header Host $host)")
+}
+
+func isService(name string) bool {
+	return slices.ContainsFunc(stack.Services(), func(s stack.Service) bool { return s.Name == name })
 }
 
 // behind returns the visitor behind the trusted peer, and leaves in

@@ -185,32 +185,36 @@ func TestOfWhomItIsSaidThatVisitorsGoInCircles(t *testing.T) {
 }
 
 // TestANameOfSomethingElse: a terminator that replaces the Host header is told of once; the
-// site's names, probes by address, and the paths of probes are not.
+// site's names, probes by address or without a name, the paths of probes, and what asks from
+// within the stack are not.
 func TestANameOfSomethingElse(t *testing.T) {
 	var log bytes.Buffer
 	h := &Handler{Names: []string{"shop.example"}, Quiet: []string{"/health"}, notices: new(notices), log: slog.New(slog.NewTextHandler(&log, nil))}
-	look := func(host, path string) string {
+	look := func(host, path string, forwarded ...string) string {
 		log.Reset()
 		r := httptest.NewRequest(http.MethodGet, path, nil)
 		r.Host, r.RemoteAddr = host, "10.0.0.9:1"
+		for _, name := range forwarded {
+			r.Header.Set(name, "https")
+		}
 		r = r.WithContext(context.WithValue(r.Context(), caddyhttp.VarsCtxKey, map[string]any{}))
 		if err := h.ServeHTTP(httptest.NewRecorder(), r, caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })); err != nil {
 			t.Fatal(err)
 		}
 		return log.String()
 	}
-	for _, host := range []string{"shop.example", "Shop.Example:8443", "10.0.0.2:80", "[fd00::1]:80", "localhost:80"} {
+	for _, host := range []string{"shop.example", "Shop.Example:8443", "10.0.0.2:80", "[fd00::1]:80", "localhost:80", "", ".", "shop.example.", "shop.example.:443", "proxy", "convex:80"} {
 		if said := look(host, "/"); said != "" {
 			t.Errorf("%s: %s", host, said)
 		}
 	}
-	if said := look("proxy", "/health"); said != "" {
+	if said := look("lb.example", "/health"); said != "" {
 		t.Error(said)
 	}
-	if said := look("proxy:80", "/"); !strings.Contains(said, "level=WARN") || !strings.Contains(said, "host=proxy site=shop.example") || !strings.Contains(said, "proxy_set_header Host $host") {
+	if said := look("proxy:80", "/", "X-Forwarded-Proto"); !strings.Contains(said, "level=WARN") || !strings.Contains(said, "host=proxy site=shop.example") || !strings.Contains(said, "proxy_set_header Host $host") {
 		t.Error(said)
 	}
-	if said := look("proxy:80", "/"); said != "" {
+	if said := look("lb.example:80", "/"); said != "" {
 		t.Errorf("again: %s", said)
 	}
 }
