@@ -19,16 +19,27 @@ import (
 // form first: a # or a quote within a value, values over several lines, references to
 // variables. What compose would cut short or leave out and go on is an error, which
 // never shows what stands there. lookup is about the environment, which wins over the
-// file. It returns the values, and the names that have several, of which the last counts.
+// file. It returns the values, and the names that have several (Overridden).
 func parseDotenv(text string, lookup func(name string) (string, bool)) (values map[string]string, repeated []string, err error) {
-	f := dotenv{rest: strings.TrimPrefix(text, "\ufeff"), line: 1, values: map[string]string{}, lookup: lookup}
+	f := dotenv{rest: strings.TrimPrefix(text, "\ufeff"), line: 1, values: map[string]string{}, given: map[string][]string{}, lookup: lookup}
 	for f.skip(); f.rest != ""; f.skip() {
 		begins := f.line
 		if err := f.statement(); err != nil {
 			return nil, nil, fmt.Errorf("line %d: %w", begins, err)
 		}
 	}
-	return f.values, f.repeated, nil
+	for _, name := range slices.Sorted(maps.Keys(f.given)) {
+		if Overridden(f.given[name]) >= 0 {
+			repeated = append(repeated, name)
+		}
+	}
+	return f.values, repeated, nil
+}
+
+// Overridden returns which of the values that a file gives one name is the first that the last
+// takes the place of, -1 if none is. An empty one is what .env.example has, to be filled in.
+func Overridden(values []string) int {
+	return slices.IndexFunc(values, func(value string) bool { return value != "" && value != values[len(values)-1] })
 }
 
 // dotenv is a file that is being read.
@@ -36,9 +47,8 @@ type dotenv struct {
 	rest   string
 	line   int // on which the rest begins
 	values map[string]string
+	given  map[string][]string // all values of each name, of which the last counts
 	lookup func(name string) (string, bool)
-
-	repeated []string // names that have got another value, of which the last counts
 }
 
 func (f *dotenv) take(n int) string {
@@ -102,9 +112,7 @@ func (f *dotenv) statement() error {
 	if failed := new(envparse.ParseError); errors.As(err, &failed) && failed.Err == bufio.ErrTooLong { //nolint:errorlint // it is returned as it is
 		return errors.New("the value is longer than 64 KiB")
 	}
-	if before := f.values[name]; before != "" && before != parsed[name] && !slices.Contains(f.repeated, name) {
-		f.repeated = append(f.repeated, name)
-	}
+	f.given[name] = append(f.given[name], parsed[name])
 	maps.Copy(f.values, parsed)
 	return err
 }

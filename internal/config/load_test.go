@@ -174,11 +174,11 @@ func TestSecretIsNeverShown(t *testing.T) {
 
 func TestEnvironWithFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), ".env")
-	if err := os.WriteFile(file, []byte("A=file\nA=again\nB=\"two words\"\nC=\nC=1\nC=1\nD=1\nD=2\nD=3\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("A=file\nA=again\nB=\"two words\"\nC=\nC=1\nC=1\nD=1\nD=2\nD=3\nE=1\nE=2\nE=1\nF=1\nF=\nF='1'\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	environ, repeated, err := config.Environ{"A": "process"}.WithFile(file)
-	if strings.Join(repeated, " ") != "D" || environ["D"] != "3" {
+	if strings.Join(repeated, " ") != "D E" || environ["D"] != "3" {
 		t.Errorf("repeated %q, D is %s", repeated, environ["D"])
 	}
 	if err != nil || environ["A"] != "process" || environ["B"] != "two words" {

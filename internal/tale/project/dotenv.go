@@ -225,22 +225,30 @@ func (t *envText) warn(values map[string]string, lookup dotenv.LookupFn) {
 }
 
 // warnOfSeveral names the variables that have two values in the file, of which compose takes
-// the last without a word. An empty value before it is what .env.example has, to be filled in.
+// the last without a word.
 func (t *envText) warnOfSeveral() {
-	for i, s := range t.statements {
-		last, _ := t.last(s.name)
-		valueOf := func(s statement) string {
-			text := t.text[s.value:s.end]
-			return strings.TrimSpace(strings.TrimSuffix(text, behind(text)))
+	given, values := map[string][]statement{}, map[string][]string{}
+	for _, s := range t.statements {
+		if !s.inherited {
+			given[s.name], values[s.name] = append(given[s.name], s), append(values[s.name], t.valueOf(s))
 		}
-		told := slices.ContainsFunc(t.statements[:i], func(before statement) bool {
-			return before.name == s.name && !before.inherited && valueOf(before) != ""
-		})
-		if told || s.inherited || s.begin == last.begin || valueOf(s) == "" || valueOf(s) == valueOf(last) {
-			continue
-		}
-		t.warnings = append(t.warnings, fmt.Sprintf("%s, line %d: %s has another value on line %d, which counts: leave one of them", EnvName, s.line, s.name, last.line))
 	}
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		if i := config.Overridden(values[name]); i >= 0 {
+			last := given[name][len(given[name])-1]
+			t.warnings = append(t.warnings, fmt.Sprintf("%s, line %d: %s has another value on line %d, which counts: leave one of them", EnvName, given[name][i].line, name, last.line))
+		}
+	}
+}
+
+// valueOf returns the value that a statement gives by itself, with names in place of the
+// variables that it refers to; "" for one that cannot be read.
+func (t *envText) valueOf(s statement) string {
+	one, err := dotenv.UnmarshalWithLookup(t.text[s.begin:s.end], func(name string) (string, bool) { return "$" + name, true })
+	if err != nil {
+		return ""
+	}
+	return one[s.name]
 }
 
 // variable is one that is to be set.

@@ -271,7 +271,11 @@ func TestTwoValuesOfAName(t *testing.T) {
 	for text, want := range map[string]string{
 		"URL=one\nA=1\nURL=two":                ".env, line 1: URL has another value on line 3, which counts: leave one of them",
 		"URL=one\nexport URL='two' # why":      ".env, line 1: URL has another value on line 2, which counts: leave one of them",
-		"URL=one\nURL=two\nURL=three\nURL=one": "",
+		"URL=one\nURL=two\nURL=three\nURL=one": ".env, line 2: URL has another value on line 4, which counts: leave one of them",
+		"URL=one\nURL=two\nURL=one":            ".env, line 2: URL has another value on line 3, which counts: leave one of them",
+		"URL=one\nURL=\nURL=one":               "",
+		"URL=one\nURL='one'":                   "",
+		"A=1\nB=2\nURL=$A\nURL=$B":             ".env, line 3: URL has another value on line 4, which counts: leave one of them",
 		"URL=one\nURL=":                        ".env, line 1: URL has another value on line 2, which counts: leave one of them",
 		"URL=one\nURL=two\nURL=three":          ".env, line 1: URL has another value on line 3, which counts: leave one of them",
 		"URL=\nURL=one":                        "",
