@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -51,6 +52,7 @@ type Boot struct {
 	claim    *volume.Claim // or its file would be closed, and unlocked, as soon as nothing holds it
 	backend  *backendWatch
 	database *databaseWatch // nil with SQLite
+	every    time.Duration  // between two looks at Postgres
 	booted   sync.Once      // the stage ready is over
 	services atomic.Pointer[supervise.Supervisor]
 }
@@ -59,7 +61,7 @@ type Boot struct {
 func newBoot(settings *Settings, inv entrypoint.Invocation) *Boot {
 	b := &Boot{
 		settings: settings, environ: inv.Environ, log: inv.Log, crashes: newCrashCounter(),
-		trust: trust.New(inv.Log, settings.Trust, settings.Site, settings.Boot.RunDir, inv.Environ),
+		trust: trust.New(inv.Log, settings.Trust, settings.Site, settings.Boot.RunDir, inv.Environ), every: databaseEvery,
 	}
 	b.Lifecycle = boot.New(inv.Log, boot.Options{
 		Service: serviceName, Version: settings.Seed.Version, Settings: settings.Boot,

@@ -2,15 +2,20 @@ package convex
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/stack/postgres"
 	"github.com/tale-project/tale-runtime/internal/sys/pause"
 )
 
 const (
 	databaseEvery = 5 * time.Second
+	// refusedEvery is the pause after a login that was refused: there are servers that shut out
+	// an address after some of them.
+	refusedEvery = 5 * time.Minute
 	// lostAfter is how many tries in a row fail before that counts: a restart of the server
 	// takes less, and so does a name server that stumbles.
 	lostAfter = 3
@@ -19,9 +24,9 @@ const (
 // databaseWatch looks whether Postgres answers while the backend runs. Without its database the
 // backend answers probes as before, and no function.
 type databaseWatch struct {
-	log     *slog.Logger
-	answers func(context.Context) error // postgres.Login.Answers
-	every   time.Duration
+	log            *slog.Logger
+	answers        func(context.Context) error // postgres.Login.Answers
+	every, refused time.Duration               // pauses, the second one after a refused login
 
 	mu   sync.Mutex
 	lost error
@@ -30,12 +35,18 @@ type databaseWatch struct {
 // run looks until ctx ends.
 func (w *databaseWatch) run(ctx context.Context) {
 	var since time.Time
-	for failures := 0; pause.For(ctx, w.every); {
+	var refusal *postgres.RefusedError
+	every, failures := w.every, 0
+	for pause.For(ctx, every) {
 		err := w.answers(ctx)
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return
-		case err != nil:
+		}
+		before := refusal
+		refusal, _ = errors.AsType[*postgres.RefusedError](err)
+		every = w.afterwards(before, refusal)
+		switch {
+		case err != nil && refusal == nil:
 			if failures++; failures == 1 {
 				since = time.Now()
 			}
@@ -49,12 +60,24 @@ func (w *databaseWatch) run(ctx context.Context) {
 	}
 }
 
+// afterwards returns the pause before the next try, and logs the first one of several logins that
+// are refused.
+func (w *databaseWatch) afterwards(before, refusal *postgres.RefusedError) time.Duration {
+	if refusal == nil {
+		return w.every
+	}
+	if before == nil {
+		w.log.Warn("Postgres refuses the login now: the backend has the connections it has, and its next start will fail", "reason", refusal.Problem, "fix", refusal.Fix)
+	}
+	return w.refused
+}
+
 // lose notes why Postgres does not answer, and logs it once.
 func (w *databaseWatch) lose(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.lost == nil {
-		w.log.Error("Postgres does not answer, and without it the backend runs no function", "reason", err)
+		w.log.Error("new logins to Postgres fail, and without it the backend runs no function", "reason", err)
 	}
 	w.lost = err
 }

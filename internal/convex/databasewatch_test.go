@@ -6,9 +6,18 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/entrypoint"
+	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/stack/postgres"
+	"github.com/tale-project/tale-runtime/internal/stack/postgres/postgrestest"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -39,12 +48,86 @@ func TestWatchingTheDatabase(t *testing.T) {
 		testkit.Eventually(t, "it is known", func() bool { return errors.Is(w.Lost(), try.lost) })
 	}
 	said := log.String()
-	if strings.Count(said, "level=ERROR") != 1 || !strings.Contains(said, "Postgres does not answer, and without it the backend runs no function") || strings.Count(said, "Postgres answers again") != 1 {
+	if strings.Count(said, "level=ERROR") != 1 || !strings.Contains(said, "new logins to Postgres fail, and without it the backend runs no function") || strings.Count(said, "Postgres answers again") != 1 {
 		t.Error(said)
 	}
 	if (*databaseWatch)(nil).Lost() != nil {
 		t.Error("without a database there is one to lose")
 	}
+}
+
+// A login that is refused is no lost server, is said once, and is not repeated soon.
+func TestWatchingADatabaseThatRefuses(t *testing.T) {
+	server := postgrestest.Start(t, func(f *postgrestest.Server) {
+		f.Refuse = postgrestest.Refuse("28P01", "password authentication failed")
+	})
+	made, err := stack.Database{PostgresURL: config.Secret("postgresql://tale:canary@" + server.Addr())}.Server()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log testkit.Buffer
+	w := &databaseWatch{log: slog.New(slog.NewTextHandler(&log, nil)), every: time.Nanosecond, refused: time.Hour, answers: postgres.Login{Server: made, Database: "d"}.Answers}
+	ctx, stop := context.WithCancel(t.Context())
+	var watching sync.WaitGroup
+	watching.Go(func() { w.run(ctx) })
+	testkit.Eventually(t, "it is said", func() bool { return log.String() != "" })
+	stop()
+	watching.Wait()
+	if said := log.String(); !strings.Contains(said, "level=WARN") || !strings.Contains(said, "its next start will fail") || !strings.Contains(said, "password authentication failed") || strings.Contains(said, "canary") {
+		t.Error(said)
+	}
+	if server.Logins() != 1 || w.Lost() != nil {
+		t.Errorf("%d logins, lost: %v", server.Logins(), w.Lost())
+	}
+	refusal := &postgres.RefusedError{}
+	log = testkit.Buffer{}
+	if every := w.afterwards(refusal, refusal); every != w.refused || log.String() != "" {
+		t.Errorf("the second refusal: %s, %s", every, log.String())
+	}
+}
+
+// readyz reports whether a service that runs is ready, as the proxy and Docker ask it.
+func readyz(ctx context.Context, address string) bool {
+	_, err := health.NewProber().Get(ctx, "http://"+address+"/readyz")
+	return err == nil
+}
+
+// A service whose server lets nobody in is not ready, and is again when it does.
+func TestReadinessFollowsTheDatabase(t *testing.T) {
+	var away atomic.Bool
+	server := postgrestest.Start(t, func(f *postgrestest.Server) {
+		f.Users = make(chan string, 100_000)
+		f.Refuse = func(n int) *pgproto3.ErrorResponse {
+			if !away.Load() {
+				return nil
+			}
+			return postgrestest.Refuse("57P03", "the database system is in recovery mode")(n)
+		}
+	})
+	address := testkit.FreeAddress(t)
+	e := newService(t, "CONVEX_STORAGE", "", "POSTGRES_URL", "postgresql://tale:x@"+server.Addr(), "STATUS_ADDR", address).environ
+	testkit.WriteTree(t, e["TALE_CONFIG_DIR"], map[string]string{"convex/tmp/x": ""})
+	var log testkit.Buffer
+	b := newBoot(load(t, e), entrypoint.Invocation{Log: slog.New(slog.NewTextHandler(&log, nil)), Environ: e})
+	b.every = 10 * time.Millisecond
+	ctx, stop := context.WithCancel(t.Context())
+	defer b.trust.Start(ctx)()
+	ended := make(chan error, 1)
+	go func() { ended <- b.Run(ctx, b.everything()) }()
+	defer func() {
+		stop()
+		if err := <-ended; err != nil || t.Failed() {
+			t.Errorf("%v\n%s", err, log.String())
+		}
+	}()
+	testkit.Eventually(t, "it is ready", func() bool { return readyz(ctx, address) })
+	away.Store(true)
+	testkit.Eventually(t, "it is not ready", func() bool { return !readyz(ctx, address) })
+	testkit.Eventually(t, "it is said", func() bool {
+		return strings.Contains(log.String(), `"no longer ready" process=backend reason="it is not ready: the database`)
+	})
+	away.Store(false)
+	testkit.Eventually(t, "it is ready again", func() bool { return readyz(ctx, address) })
 }
 
 // What keeps a backend that runs from being ready is named by what it lacks.

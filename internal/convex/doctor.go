@@ -94,7 +94,7 @@ func (s *Settings) databaseChecks() []doctor.Check {
 func (s *Settings) tryDatabase(ctx context.Context, server stack.Postgres) (string, error) {
 	login := postgres.Login{Server: server, Database: s.Instance.DatabaseName(), CAFile: s.Postgres.CAFile}
 	began := time.Now()
-	facts, err := login.Try(ctx)
+	facts, err := login.Look(ctx)
 	took := time.Since(began).Round(time.Millisecond)
 	if err != nil {
 		return "", doctor.Explained(err)

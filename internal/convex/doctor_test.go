@@ -1,6 +1,7 @@
 package convex
 
 import (
+	"context"
 	"encoding/json"
 	"maps"
 	"os"
@@ -8,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/tale-project/tale-runtime/internal/doctor"
 	"github.com/tale-project/tale-runtime/internal/place"
@@ -73,5 +76,35 @@ func TestDoctorOfTheBackend(t *testing.T) {
 	}
 	if f := s.examine(1, "TALE_CONFIG_DIR", folder)[volumeIsOurs]; f.Verdict != doctor.Fail || f.Fix == "" {
 		t.Errorf("%+v", f)
+	}
+}
+
+// A commit of the backend that runs, which holds its lease, is no finding.
+func TestDoctorBesideACommit(t *testing.T) {
+	u := testkit.StartPostgres(t)
+	s := load(t, environ("POSTGRES_URL", u.String(), "INSTANCE_NAME", "postgres"))
+	server, err := s.Database.Server()
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Path = "/postgres"
+	var backend *pgconn.PgConn
+	testkit.Eventually(t, "the server answers", func() bool {
+		backend, err = pgconn.Connect(t.Context(), u.String())
+		return err == nil
+	})
+	defer func() { _ = backend.Close(context.WithoutCancel(t.Context())) }()
+	if _, err := backend.Exec(t.Context(), "CREATE TABLE leases (id bigint, ts bigint); INSERT INTO leases VALUES (1, 1)").ReadAll(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := backend.Exec(t.Context(), "BEGIN; SELECT 1 FROM leases FOR SHARE").ReadAll(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := s.tryDatabase(t.Context(), server)
+	if err != nil {
+		text = err.Error() // on a slow machine it is a warning of that
+	}
+	if !strings.Contains(text, "and the clocks agree") {
+		t.Error(text)
 	}
 }

@@ -43,7 +43,7 @@ func (b *Boot) prepareStorage(ctx context.Context) (string, error) {
 		return "", err
 	}
 	b.warnOfDatabase(ctx, login, facts)
-	b.database = &databaseWatch{log: b.log, answers: login.Answers, every: databaseEvery}
+	b.database = &databaseWatch{log: b.log, answers: login.Answers, every: b.every, refused: refusedEvery}
 	return facts.Describe(login), nil
 }
 

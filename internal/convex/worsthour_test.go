@@ -94,6 +94,21 @@ func TestTwoContainersWithOneVolumeBesidePostgres(t *testing.T) {
 	first.Stop(5 * time.Second)
 }
 
+// Data that goes with its container is named at the start.
+func TestDataOutsideOfAVolume(t *testing.T) {
+	testkit.RequireRoot(t)
+	s := newService(t)
+	if err := os.Mkdir(s.environ["TALE_CONFIG_DIR"], 0o755); err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command("unshare", "--mount", "sh", "-c", `mount -t tmpfs none "$0" && exec "$1"`, s.environ["TALE_CONFIG_DIR"], os.Args[0])
+	command.Env = s.environ.List()
+	p := testkit.Start(t, command)
+	p.Until("it is named", func() bool {
+		return p.Says("WARN  the data folder is lost with its container: it is in memory") && p.Says(s.environ["TALE_CONFIG_DIR"])
+	})
+}
+
 // A limit that suffices for the start, and not for visitors, is named at once.
 func TestFewOpenFiles(t *testing.T) {
 	s := newService(t)

@@ -1,6 +1,7 @@
 package pglogin
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -73,5 +74,28 @@ func TestWhatIsNoPostgres(t *testing.T) {
 				t.Errorf("%s with %s: %v", name, mode, err)
 			}
 		}
+	}
+}
+
+// A login that is given up ends at once, also while a server keeps silent about TLS.
+func TestALoginThatIsGivenUp(t *testing.T) {
+	for _, mode := range []stack.SSLMode{stack.SSLDisable, stack.SSLPrefer, stack.SSLRequire} {
+		ctx, cancel := context.WithCancel(t.Context())
+		address := testkit.Listen(t, func(conn net.Conn) {
+			_, _ = conn.Read(make([]byte, 8))
+			cancel()
+			_, _ = io.Copy(io.Discard, conn)
+		})
+		ended := make(chan error, 1)
+		login := Login{Server: stack.Postgres{URL: &url.URL{Scheme: "postgresql", User: url.UserPassword("u", "p"), Host: address}, Mode: mode}, Database: "d"}
+		go func() {
+			_, _, err := login.Connect(ctx)
+			ended <- err
+		}()
+		testkit.Eventually(t, "the login with "+string(mode)+" ends", func() bool { return len(ended) > 0 })
+		if err := <-ended; err == nil {
+			t.Errorf("%s: logged in", mode)
+		}
+		cancel()
 	}
 }

@@ -26,12 +26,7 @@ func (l Login) negotiateTLS(ctx context.Context, conn net.Conn) (net.Conn, error
 	if l.Server.Mode == stack.SSLDisable {
 		return conn, nil
 	}
-	if deadline, ok := ctx.Deadline(); ok {
-		if err := conn.SetDeadline(deadline); err != nil {
-			return nil, err
-		}
-		defer func() { _ = conn.SetDeadline(time.Time{}) }()
-	}
+	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
 	request, err := (&pgproto3.SSLRequest{}).Encode(nil)
 	if err != nil {
 		return nil, err

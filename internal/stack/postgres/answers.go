@@ -2,15 +2,23 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/tale-project/tale-runtime/internal/net/netcause"
 	"github.com/tale-project/tale-runtime/internal/stack/pglogin"
 )
 
-// Answers returns why a server answers nobody, nil if it does, or if it refuses this login alone,
-// as when all connections are taken. It logs in beside a backend that runs: it takes no lock and
-// reads no table.
+// RefusedError is a server that answers, and refuses user and password.
+type RefusedError struct{ *loginError }
+
+// Answers returns why a server lets nobody in, as one that is away, silent or starting, or a
+// *RefusedError. It returns nil if the server lets this login in or has another reason not to,
+// as when all connections are taken. It logs in beside a backend that runs: it takes no lock
+// and reads no table.
 func (l Login) Answers(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, loginTimeout)
 	defer cancel()
@@ -22,8 +30,18 @@ func (l Login) Answers(ctx context.Context) error {
 		}
 		err = netcause.Connected(err)
 	}
-	if failed := l.classify(err); slices.Contains([]cause{causeDNS, causeRefused, causeTimeout, causeSilent}, failed.Cause) {
+	switch failed := l.classify(err); {
+	case failed.Cause == causeLogin:
+		return &RefusedError{failed}
+	case slices.Contains([]cause{causeDNS, causeRefused, causeTimeout, causeSilent, causeNetwork, causeStarting}, failed.Cause), poolerIsAlone(err):
 		return failed
 	}
 	return nil
+}
+
+// poolerIsAlone reports whether an error is that of a pooler that gets no connection of the server:
+// PgBouncer says so as a violation of the protocol, and in older versions that it is full, too.
+func poolerIsAlone(err error) bool {
+	said, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && said.Code == "08P01" && !strings.Contains(said.Message, "no more connections")
 }

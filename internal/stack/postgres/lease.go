@@ -16,9 +16,11 @@ import (
 // ends.
 const (
 	leaseTableQuery = `SELECT to_regclass(quote_ident(current_schema()) || '.leases') IS NOT NULL`
-	// leaseQuery takes the lock that an UPDATE of the row takes. NOWAIT is about the
-	// row, lock_timeout about the table.
-	leaseQuery = `BEGIN; SET LOCAL lock_timeout = '1s'; SELECT ts FROM leases WHERE id = 1 FOR NO KEY UPDATE NOWAIT`
+	// readLease waits for no lock of a row, as the commits of a backend hold it;
+	// lock_timeout is about the table.
+	readLease = `BEGIN; SET LOCAL lock_timeout = '1s'; SELECT ts FROM leases WHERE id = 1`
+	// takeLease takes the lock that an UPDATE of the row takes.
+	takeLease = readLease + ` FOR NO KEY UPDATE NOWAIT`
 	// leaseHolderQuery finds the oldest transaction that has locked rows of the table,
 	// or the table itself.
 	leaseHolderQuery = `ROLLBACK; SELECT l.pid, coalesce(a.state, 'unknown'), coalesce(a.client_addr::text, 'the server itself'),
@@ -31,9 +33,9 @@ ORDER BY a.xact_start LIMIT 1`
 // lockNotAvailable is Postgres' code for NOWAIT and lock_timeout.
 const lockNotAvailable = "55P03"
 
-// checkLease finds out whether the backend can take its lease; a database that has no
-// table of leases yet is free.
-func (l Login) checkLease(ctx context.Context, conn *pgconn.PgConn, now time.Time) error {
+// checkLease finds out by one of the two queries whether the backend can take its lease; a
+// database that has no table of leases yet is free.
+func (l Login) checkLease(ctx context.Context, conn *pgconn.PgConn, query string, now time.Time) error {
 	there, err := lastRow(ctx, conn, leaseTableQuery)
 	if err != nil {
 		return l.classify(err)
@@ -41,8 +43,11 @@ func (l Login) checkLease(ctx context.Context, conn *pgconn.PgConn, now time.Tim
 	if len(there) != 1 || there[0] != "t" {
 		return nil
 	}
-	lease, err := lastRow(ctx, conn, leaseQuery)
+	lease, err := lastRow(ctx, conn, query)
 	if failed := new(pgconn.PgError); errors.As(err, &failed) && failed.Code == lockNotAvailable {
+		if query == readLease {
+			return nil // among those who hold it may be the backend
+		}
 		return l.leaseHeld(ctx, conn)
 	}
 	if err != nil {

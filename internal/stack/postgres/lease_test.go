@@ -54,6 +54,9 @@ func TestLease(t *testing.T) {
 		if again := second(login.Try(t.Context())); again == nil || again.Error() != err.Error() {
 			t.Errorf("%s: first %v, then %v", name, err, again)
 		}
+		if _, err := login.Look(t.Context()); err != nil {
+			t.Errorf("%s: beside it: %v", name, err)
+		}
 		if tt.pid {
 			other.do("ROLLBACK")
 		} else {
@@ -68,6 +71,9 @@ func TestLease(t *testing.T) {
 	failed := new(loginError)
 	if !errors.As(err, &failed) || failed.Cause != causeClock || exit.Code(err) != exit.Config || !strings.Contains(err.Error(), "which is in the future") {
 		t.Errorf("taken in an hour: %v", err)
+	}
+	if _, beside := login.Look(t.Context()); beside == nil || beside.Error() != err.Error() {
+		t.Errorf("taken in an hour, looked at: %v", beside)
 	}
 	other.do("UPDATE leases SET ts = (extract(epoch FROM clock_timestamp()) * 1e9)::bigint")
 	free("taken a moment ago")

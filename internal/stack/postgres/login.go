@@ -60,9 +60,15 @@ type Facts struct {
 	InUse   bool   // a backend has put documents there
 }
 
-// Try logs in the way the backend does and checks what the backend needs. Every
+// Try logs in the way the backend does and checks what the backend needs for its start. Every
 // error is a *loginError.
-func (l Login) Try(ctx context.Context) (Facts, error) {
+func (l Login) Try(ctx context.Context) (Facts, error) { return l.try(ctx, takeLease) }
+
+// Look does what Try does, and may be used beside a backend that runs: neither does it take the
+// backend's lease for a moment, nor are the backend's commits in its way.
+func (l Login) Look(ctx context.Context) (Facts, error) { return l.try(ctx, readLease) }
+
+func (l Login) try(ctx context.Context, lease string) (Facts, error) {
 	ctx, cancel := context.WithTimeout(ctx, loginTimeout)
 	defer cancel()
 	var facts Facts
@@ -82,7 +88,7 @@ func (l Login) Try(ctx context.Context) (Facts, error) {
 	if facts, err = l.judge(facts, results[0].Rows[0]); err != nil {
 		return facts, err
 	}
-	return facts, l.checkLease(ctx, conn, time.Now())
+	return facts, l.checkLease(ctx, conn, lease, time.Now())
 }
 
 func (l Login) judge(facts Facts, row [][]byte) (Facts, error) {
