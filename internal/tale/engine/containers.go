@@ -50,7 +50,8 @@ func (e *Engine) Containers(ctx context.Context, projects ...string) ([]Containe
 }
 
 // Everything returns all containers of the engine as its list has them: without
-// environment, restarts, the outputs of health checks and the dates of their state.
+// environment, restarts, the outputs of health checks and the dates of their state. The list
+// has the id of an image whose tag is another's by now; what it was called is asked for.
 func (e *Engine) Everything(ctx context.Context) ([]Container, error) {
 	list, err := ask(ctx, e, patience, "list containers", e.api.ContainerList, client.ContainerListOptions{All: true})
 	found := make([]Container, 0, len(list.Items))
@@ -67,6 +68,13 @@ func (e *Engine) Everything(ctx context.Context) ([]Container, error) {
 		c.State = listedState(item)
 		if item.NetworkSettings != nil {
 			c.Addresses = addressesOf(item.NetworkSettings.Networks)
+		}
+		if strings.HasPrefix(c.Image, "sha256:") {
+			inspected, err := e.Inspect(ctx, item.ID)
+			if unlessGone(err) != nil {
+				return nil, err
+			}
+			c.Image = cmp.Or(inspected.Image, c.Image)
 		}
 		c.identify(item.Labels)
 		found = append(found, c)

@@ -61,6 +61,22 @@ func TestContainersAskOncePerContainer(t *testing.T) {
 	}
 }
 
+// TestAContainerWhoseTagMovedOn is known by what it was made of.
+func TestAContainerWhoseTagMovedOn(t *testing.T) {
+	server, e := fake(t)
+	old := server.AddImage(enginetest.Image{Tags: []string{"x:1"}})
+	id := server.AddContainer(enginetest.Container{Name: "web", Image: "x:1"})
+	server.AddImage(enginetest.Image{ID: "sha256:" + strings.Repeat("7", 64), Tags: []string{"x:1"}})
+	found := must[[]engine.Container](t)(e.Everything(t.Context()))
+	if len(found) != 1 || found[0].Image != "x:1" || found[0].ImageID != old.ID {
+		t.Errorf("%+v", found)
+	}
+	server.Fault("GET", "/containers/"+id+"/json", enginetest.Fault{Status: 404, Message: "No such container"}, 1)
+	if found = must[[]engine.Container](t)(e.Everything(t.Context())); len(found) != 1 || found[0].Image != old.ID {
+		t.Errorf("removed since the list: %+v", found)
+	}
+}
+
 func TestContainerRemovedSinceTheListIsLeftOut(t *testing.T) {
 	server, e := fake(t)
 	gone := server.AddContainer(enginetest.Container{Name: "gone", Image: "x:1", Project: "shop", Service: "db"})

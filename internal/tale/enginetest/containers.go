@@ -48,6 +48,14 @@ type box struct {
 	log     []logged
 }
 
+// shown returns the image of a container as the list has it: by id once its name is another's.
+func (s *Server) shown(b *box) string {
+	if i, found := s.image(b.Config.Image); found && i.ID == b.Image {
+		return b.Config.Image
+	}
+	return b.Image
+}
+
 // AddContainer puts a container there and returns its id. Its image, networks and volumes
 // come into being with it.
 func (s *Server) AddContainer(c Container) string {
@@ -234,7 +242,7 @@ func (s *Server) serveContainers(mux *http.ServeMux) {
 			if matches(r, b.Config.Labels) && (r.URL.Query().Get("all") != "" || b.State.Running) {
 				created, _ := time.Parse(time.RFC3339Nano, b.Created)
 				list = append(list, container.Summary{
-					ID: b.ID, Names: []string{b.Name}, Image: b.Config.Image, ImageID: b.Image, Created: created.Unix(), Labels: b.Config.Labels,
+					ID: b.ID, Names: []string{b.Name}, Image: s.shown(b), ImageID: b.Image, Created: created.Unix(), Labels: b.Config.Labels,
 					State: b.State.Status, Status: b.summary(), Mounts: b.Mounts, Ports: b.published(), NetworkSettings: &container.NetworkSettingsSummary{Networks: b.NetworkSettings.Networks},
 				})
 			}
