@@ -32,21 +32,22 @@ type databaseWatch struct {
 	lost error
 }
 
-// run looks until ctx ends.
+// run looks until ctx ends. A refused login is no lost server, as the backend goes on with the
+// connections that it has; after a loss it has none, and a refusal is as bad.
 func (w *databaseWatch) run(ctx context.Context) {
 	var since time.Time
-	var refusal *postgres.RefusedError
-	every, failures := w.every, 0
+	refusing, failures, every := false, 0, w.every
 	for pause.For(ctx, every) {
 		err := w.answers(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		before := refusal
-		refusal, _ = errors.AsType[*postgres.RefusedError](err)
-		every = w.afterwards(before, refusal)
+		refusal, refused := errors.AsType[*postgres.RefusedError](err)
+		refused = refused && failures == 0
 		switch {
-		case err != nil && refusal == nil:
+		case refused:
+			w.refusal(refusal, refusing)
+		case err != nil:
 			if failures++; failures == 1 {
 				since = time.Now()
 			}
@@ -55,21 +56,20 @@ func (w *databaseWatch) run(ctx context.Context) {
 			}
 		default:
 			failures = 0
-			w.found(since)
+			w.found(since, refusing)
+		}
+		refusing = refused || refusing && err != nil
+		if every = w.every; refused {
+			every = w.refused
 		}
 	}
 }
 
-// afterwards returns the pause before the next try, and logs the first one of several logins that
-// are refused.
-func (w *databaseWatch) afterwards(before, refusal *postgres.RefusedError) time.Duration {
-	if refusal == nil {
-		return w.every
-	}
-	if before == nil {
+// refusal logs the first one of several logins that are refused.
+func (w *databaseWatch) refusal(refusal *postgres.RefusedError, refusing bool) {
+	if !refusing {
 		w.log.Warn("Postgres refuses the login now: the backend has the connections it has, and its next start will fail", "reason", refusal.Problem, "fix", refusal.Fix)
 	}
-	return w.refused
 }
 
 // lose notes why Postgres does not answer, and logs it once.
@@ -82,11 +82,14 @@ func (w *databaseWatch) lose(err error) {
 	w.lost = err
 }
 
-func (w *databaseWatch) found(since time.Time) {
+func (w *databaseWatch) found(since time.Time, refusing bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.lost != nil {
+	switch {
+	case w.lost != nil:
 		w.log.Info("Postgres answers again", "after", time.Since(since).Round(time.Second))
+	case refusing:
+		w.log.Info("Postgres takes the login again")
 	}
 	w.lost = nil
 }

@@ -56,8 +56,9 @@ func TestWatchingTheDatabase(t *testing.T) {
 	}
 }
 
-// A login that is refused is no lost server, is said once, and is not repeated soon.
-func TestWatchingADatabaseThatRefuses(t *testing.T) {
+// refusing returns a server that refuses each login, and one.
+func refusing(t *testing.T) (*postgrestest.Server, postgres.Login) {
+	t.Helper()
 	server := postgrestest.Start(t, func(f *postgrestest.Server) {
 		f.Refuse = postgrestest.Refuse("28P01", "password authentication failed")
 	})
@@ -65,8 +66,14 @@ func TestWatchingADatabaseThatRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return server, postgres.Login{Server: made, Database: "d"}
+}
+
+// A login that is refused is no lost server, is said once, and is not repeated soon.
+func TestWatchingADatabaseThatRefuses(t *testing.T) {
+	server, login := refusing(t)
 	var log testkit.Buffer
-	w := &databaseWatch{log: slog.New(slog.NewTextHandler(&log, nil)), every: time.Nanosecond, refused: time.Hour, answers: postgres.Login{Server: made, Database: "d"}.Answers}
+	w := &databaseWatch{log: slog.New(slog.NewTextHandler(&log, nil)), every: time.Nanosecond, refused: time.Hour, answers: login.Answers}
 	ctx, stop := context.WithCancel(t.Context())
 	var watching sync.WaitGroup
 	watching.Go(func() { w.run(ctx) })
@@ -79,10 +86,44 @@ func TestWatchingADatabaseThatRefuses(t *testing.T) {
 	if server.Logins() != 1 || w.Lost() != nil {
 		t.Errorf("%d logins, lost: %v", server.Logins(), w.Lost())
 	}
-	refusal := &postgres.RefusedError{}
-	log = testkit.Buffer{}
-	if every := w.afterwards(refusal, refusal); every != w.refused || log.String() != "" {
-		t.Errorf("the second refusal: %s, %s", every, log.String())
+}
+
+// A refusal after a loss is one more failure: the backend has no connections then. One before it
+// is over with the first login that works, which is said.
+func TestRefusalsAndLosses(t *testing.T) {
+	_, login := refusing(t)
+	gone, refused := errors.New("nothing listens on that port"), login.Answers(t.Context())
+	for name, tt := range map[string]struct {
+		answers []error
+		lost    bool
+		says    string
+	}{
+		"lost, then refused":    {[]error{gone, gone, gone, refused}, true, ""},
+		"refused on the way":    {[]error{gone, refused, refused}, true, ""},
+		"refused, then lost":    {[]error{refused, gone, gone, gone}, true, ""},
+		"refused all the time":  {[]error{refused, refused, refused, refused}, false, ""},
+		"refused for a while":   {[]error{refused, refused, nil}, false, "Postgres takes the login again"},
+		"refused, away, better": {[]error{refused, gone, nil}, false, "Postgres takes the login again"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log testkit.Buffer
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			w := &databaseWatch{log: slog.New(slog.NewTextHandler(&log, nil)), every: time.Nanosecond, refused: time.Nanosecond}
+			n := 0
+			w.answers = func(context.Context) error {
+				if n == len(tt.answers) {
+					stop()
+					return nil
+				}
+				n++
+				return tt.answers[n-1]
+			}
+			w.run(ctx)
+			if (w.Lost() != nil) != tt.lost || strings.Count(log.String(), "level=WARN") > 1 || !strings.Contains(log.String(), tt.says) {
+				t.Errorf("lost: %v\n%s", w.Lost(), log.String())
+			}
+		})
 	}
 }
 

@@ -51,18 +51,10 @@ func (d Database) Validate() config.Problems {
 	return problems
 }
 
-// IsElsewhere reports whether documents are on a server that is not the stack's own.
+// IsElsewhere reports whether documents are on a server that is not the stack's own, which it
+// does without where a URL is set.
 func (d Database) IsElsewhere() bool {
-	if d.PostgresURL != "" {
-		return d.Storage != StorageSQLite && IsElsewhere(d.PostgresURL.Reveal())
-	}
-	return d.Storage != StorageSQLite && d.Host != DB
-}
-
-// IsElsewhere reports whether a URL of Postgres names another server than the stack's own.
-func IsElsewhere(postgres string) bool {
-	server, err := url.Parse(postgres)
-	return postgres != "" && (err != nil || server.Hostname() != DB)
+	return d.Storage != StorageSQLite && (d.PostgresURL != "" || d.Host != DB)
 }
 
 // URL returns the server as other services take it: byte for byte as it was set,

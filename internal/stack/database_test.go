@@ -116,8 +116,7 @@ func TestWhoseServerItIs(t *testing.T) {
 	}{
 		{stack.Database{Host: "db"}, false},
 		{stack.Database{Host: "10.0.0.5"}, true},
-		{stack.Database{Host: "db", PostgresURL: "postgresql://u:p@db:5432"}, false},
-		{stack.Database{Host: "10.0.0.5", PostgresURL: "postgresql://u:p@db"}, false}, // it wins over DB_HOST
+		{stack.Database{Host: "db", PostgresURL: "postgresql://u:p@db:5432"}, true}, // of that name, and not the stack's
 		{stack.Database{Host: "db", PostgresURL: "postgresql://u:p@db.example.com"}, true},
 		{stack.Database{Host: "db", PostgresURL: "postgresql://%"}, true},
 		{stack.Database{Host: "10.0.0.5", Storage: stack.StorageSQLite, PostgresURL: "postgresql://u:p@x"}, false},

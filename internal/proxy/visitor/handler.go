@@ -120,7 +120,7 @@ func (h *Handler) checkName(r *http.Request, peer netip.Addr) {
 	_, isAddress := netip.ParseAddr(strings.Trim(name, "[]"))
 	if len(h.Names) == 0 || name == "" || isAddress == nil || name == "localhost" || slices.Contains(h.Quiet, r.URL.Path) ||
 		slices.ContainsFunc(h.Names, func(known string) bool { return strings.EqualFold(known, name) }) ||
-		isService(name) && r.Header[forwardedFor] == nil && r.Header["X-Forwarded-Proto"] == nil { // a terminator sends those
+		isService(name) && r.Header[forwardedFor] == nil && r.Header["X-Forwarded-Proto"] == nil && r.Header["Sec-Fetch-Mode"] == nil { // of a terminator, or a browser behind one
 		return
 	}
 	h.notices.misnamed.Tell(h.log, peer, "requests come with a host name that is not the site's: the app makes wrong addresses of it, and may refuse sign-ins",

@@ -211,8 +211,11 @@ func TestANameOfSomethingElse(t *testing.T) {
 	if said := look("lb.example", "/health"); said != "" {
 		t.Error(said)
 	}
-	if said := look("proxy:80", "/", "X-Forwarded-Proto"); !strings.Contains(said, "level=WARN") || !strings.Contains(said, "host=proxy site=shop.example") || !strings.Contains(said, "proxy_set_header Host $host") {
-		t.Error(said)
+	for _, header := range []string{"X-Forwarded-Proto", "Sec-Fetch-Mode"} {
+		h.notices = new(notices)
+		if said := look("proxy:80", "/", header); !strings.Contains(said, "level=WARN") || !strings.Contains(said, "host=proxy site=shop.example") || !strings.Contains(said, "proxy_set_header Host $host") {
+			t.Errorf("with %s: %q", header, said)
+		}
 	}
 	if said := look("lb.example:80", "/"); said != "" {
 		t.Errorf("again: %s", said)

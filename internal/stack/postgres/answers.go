@@ -39,9 +39,9 @@ func (l Login) Answers(ctx context.Context) error {
 	return nil
 }
 
-// poolerIsAlone reports whether an error is that of a pooler that gets no connection of the server:
-// PgBouncer says so as a violation of the protocol, and in older versions that it is full, too.
+// poolerIsAlone reports whether an error is that of a pooler that gets no connection of the server.
+// PgBouncer says so, as it says that it is full itself, with the code of a violated protocol.
 func poolerIsAlone(err error) bool {
 	said, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && said.Code == "08P01" && !strings.Contains(said.Message, "no more connections")
+	return ok && said.Code == "08P01" && slices.ContainsFunc([]string{"server login", "cannot connect", "server conn crashed", "server DNS lookup failed"}, func(word string) bool { return strings.Contains(said.Message, word) })
 }

@@ -24,6 +24,8 @@ func TestAnswers(t *testing.T) {
 		{"42501", "permission denied for database", ""},
 		{"3D000", "database does not exist", ""},
 		{"08P01", "no more connections allowed (max_client_conn)", ""},
+		{"08P01", "client connections exceeded (max_db_client_connections)", ""},
+		{"08P01", "query_wait_timeout", ""},
 		{"57P03", "the database system is starting up", "it is not ready"},
 		{"57P01", "terminating connection due to administrator command", "it is going down"},
 		{"57P02", "terminating connection because of crash of another server process", "it is going down"},

@@ -177,7 +177,7 @@ func (b *builder) wanted(name string) bool {
 }
 
 func (b *builder) noDatabase() bool {
-	return stack.IsElsewhere(b.Settings.Get("POSTGRES_URL")) || b.Settings.Get("CONVEX_STORAGE") == stack.StorageSQLite
+	return b.Settings.Get("POSTGRES_URL") != "" || b.Settings.Get("CONVEX_STORAGE") == stack.StorageSQLite
 }
 
 // ownVolumes returns those that are the project's by their keys. Compose would give each

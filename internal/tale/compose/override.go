@@ -196,7 +196,9 @@ func hasDatabase(s types.ServiceConfig) bool {
 		names = append(names, strings.ToUpper(s.Name)+"_DATABASE_URL")
 	}
 	for _, name := range names {
-		if valueOf(s, name+"_FILE") != "" || stack.IsElsewhere(valueOf(s, name)) {
+		at := valueOf(s, name)
+		server, err := url.Parse(at)
+		if valueOf(s, name+"_FILE") != "" || at != "" && (err != nil || server.Hostname() != stack.DB) {
 			return true
 		}
 	}

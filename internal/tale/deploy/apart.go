@@ -37,8 +37,9 @@ func apart(ctx context.Context, s *session.Session, model *compose.Model) (elsew
 // databaseElsewhere returns the database that a backend is told to use on a server that is
 // not the stack's own, "" if there is none.
 func databaseElsewhere(environment map[string]string) string {
-	if file := environment["POSTGRES_URL_FILE"]; file != "" && environment["POSTGRES_URL"] == "" { // the container alone can read it
-		return stack.Instance{Name: cmp.Or(environment["INSTANCE_NAME"], database.Platform)}.DatabaseName() + " at the server in " + file
+	isSQLite := environment["CONVEX_STORAGE"] == stack.StorageSQLite
+	if file := environment["POSTGRES_URL_FILE"]; file != "" && environment["POSTGRES_URL"] == "" && !isSQLite { // the container alone can read it
+		return stack.Instance{Name: cmp.Or(environment["INSTANCE_NAME"], database.Platform)}.DatabaseName() + " at the server that " + file + " names"
 	}
 	said := maps.Clone(environment)
 	if said["DB_PASSWORD_FILE"] != "" {
@@ -50,7 +51,7 @@ func databaseElsewhere(environment map[string]string) string {
 		return ""
 	}
 	server, err := settings.Server()
-	if err != nil {
+	if err != nil || server.URL.Hostname() == stack.DB { // which is another one in each network
 		return ""
 	}
 	return settings.Platform() + " at " + server.Address()

@@ -51,7 +51,8 @@ func (e *Engine) Containers(ctx context.Context, projects ...string) ([]Containe
 
 // Everything returns all containers of the engine as its list has them: without
 // environment, restarts, the outputs of health checks and the dates of their state. The list
-// has the id of an image whose tag is another's by now; what it was called is asked for.
+// has the id of an image whose tag is another's by now; what it was called is asked for where a
+// container is of tale's: one of somebody else may hang.
 func (e *Engine) Everything(ctx context.Context) ([]Container, error) {
 	list, err := ask(ctx, e, patience, "list containers", e.api.ContainerList, client.ContainerListOptions{All: true})
 	found := make([]Container, 0, len(list.Items))
@@ -69,7 +70,7 @@ func (e *Engine) Everything(ctx context.Context) ([]Container, error) {
 		if item.NetworkSettings != nil {
 			c.Addresses = addressesOf(item.NetworkSettings.Networks)
 		}
-		if strings.HasPrefix(c.Image, "sha256:") {
+		if item.Labels[LabelProject] != "" && strings.HasPrefix(c.Image, "sha256:") {
 			inspected, err := e.Inspect(ctx, item.ID)
 			if unlessGone(err) != nil {
 				return nil, err

@@ -65,7 +65,7 @@ func TestContainersAskOncePerContainer(t *testing.T) {
 func TestAContainerWhoseTagMovedOn(t *testing.T) {
 	server, e := fake(t)
 	old := server.AddImage(enginetest.Image{Tags: []string{"x:1"}})
-	id := server.AddContainer(enginetest.Container{Name: "web", Image: "x:1"})
+	id := server.AddContainer(enginetest.Container{Name: "web", Image: "x:1", Labels: map[string]string{engine.LabelProject: "shop-2"}})
 	server.AddImage(enginetest.Image{ID: "sha256:" + strings.Repeat("7", 64), Tags: []string{"x:1"}})
 	found := must[[]engine.Container](t)(e.Everything(t.Context()))
 	if len(found) != 1 || found[0].Image != "x:1" || found[0].ImageID != old.ID {

@@ -174,7 +174,7 @@ func (p *Project) checkGroups(environ config.Environ) (problems config.Problems)
 	if email := environ["TLS_EMAIL"]; email != "" && !strings.Contains(email, "@") {
 		problems = append(problems, config.Problem{Variable: "TLS_EMAIL", Wrong: fmt.Sprintf("%q is not an e-mail address", email), Accepted: "an e-mail address, or nothing"})
 	}
-	external := stack.IsElsewhere(environ["POSTGRES_URL"]) || environ["CONVEX_STORAGE"] == stack.StorageSQLite
+	external := environ["POSTGRES_URL"] != "" || environ["CONVEX_STORAGE"] == stack.StorageSQLite
 	if p.Has(stack.Convex) && !p.Has(stack.DB) && !external && environ["DB_HOST"] == stack.DB {
 		problems = append(problems, config.Problem{Variable: "POSTGRES_URL", Wrong: "is not set, and the project has no db", Accepted: "a Postgres server, or db among the services of " + FileName})
 	}
