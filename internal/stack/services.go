@@ -1,6 +1,9 @@
 package stack
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Names of the services, which are also their host names in the network.
 const (
@@ -92,6 +95,16 @@ type Mount struct {
 	Volume, Path string
 	ReadOnly     bool
 	Data         string // variable of the image that names the folder, "" for what can be made anew
+}
+
+// ServiceNamed returns the service of a name, and whether there is one.
+func ServiceNamed(name string) (service Service, there bool) {
+	all := Services()
+	i := slices.IndexFunc(all, func(s Service) bool { return s.Name == name })
+	if i < 0 {
+		return Service{}, false
+	}
+	return all[i], true
 }
 
 // Services returns the services in the order in which they start.

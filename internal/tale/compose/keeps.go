@@ -19,7 +19,8 @@ func (b *builder) checkKeeps(file string, plain, merged types.ServiceConfig) {
 	if b.Foreign[plain.Name] || merged.Image != plain.Image {
 		return
 	}
-	for _, mount := range mountsOf(plain.Name) {
+	service, _ := stack.ServiceNamed(plain.Name)
+	for _, mount := range service.Mounts {
 		folder := path.Clean(cmp.Or(valueOf(merged, mount.Data), mount.Path))
 		if why := lostAt(merged, folder, mount.Path); mount.Data != "" && why != "" {
 			target := folder
@@ -30,15 +31,6 @@ func (b *builder) checkKeeps(file string, plain, merged types.ServiceConfig) {
 				fmt.Sprintf("%s:%s, or another volume with a name or a folder of the host, mounted at %[2]s", mount.Volume, target))
 		}
 	}
-}
-
-func mountsOf(service string) []stack.Mount {
-	for _, s := range stack.Services() {
-		if s.Name == service {
-			return s.Mounts
-		}
-	}
-	return nil
 }
 
 // lostAt returns why what a service writes to a folder does not stay, "" if it does: what is

@@ -265,7 +265,8 @@ func refusedInColours(s types.ServiceConfig) map[string]string {
 }
 
 func rotates(name string) bool {
-	return slices.ContainsFunc(stack.Services(), func(s stack.Service) bool { return s.Name == name && s.Rotates })
+	service, _ := stack.ServiceNamed(name)
+	return service.Rotates
 }
 
 // overridden compares a service with what it was.

@@ -134,8 +134,8 @@ func (o deployOptions) check() error {
 		}
 	}
 	for _, service := range o.services {
-		known := slices.ContainsFunc(stack.Services(), func(s stack.Service) bool { return s.Name == service })
-		if known && !slices.Contains(rotating, service) {
+		named, known := stack.ServiceNamed(service)
+		if known && !named.Rotates {
 			return exit.Errorf(exit.Usage, "--services cannot name %s, of which there is only one: `tale deploy --all` replaces it in place", service)
 		}
 		if !known {

@@ -207,7 +207,7 @@ func (c *Container) identify(labels map[string]string) {
 			name, c.Colour = bare, cmp.Or(c.Colour, colour)
 		}
 	}
-	if slices.ContainsFunc(stack.Services(), func(s stack.Service) bool { return s.Name == name }) {
+	if _, known := stack.ServiceNamed(name); known {
 		c.Service = name
 	}
 	c.Version = cmp.Or(labels[LabelVersion], labels[LabelImageVersion], Tag(c.Image))
