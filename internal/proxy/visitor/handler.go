@@ -112,13 +112,16 @@ func (h *Handler) looping(peer netip.Addr) {
 // makes addresses of it, and compares it with the page's. Probes ask by address or without a
 // name, and what is in the stack's network by the name of a service.
 func (h *Handler) checkName(r *http.Request, peer netip.Addr) {
+	if len(h.Names) == 0 {
+		return
+	}
 	name, _, err := net.SplitHostPort(r.Host)
 	if err != nil {
 		name = r.Host
 	}
 	name = strings.TrimSuffix(name, ".") // of a name that is complete
 	_, isAddress := netip.ParseAddr(strings.Trim(name, "[]"))
-	if len(h.Names) == 0 || name == "" || isAddress == nil || name == "localhost" || slices.Contains(h.Quiet, r.URL.Path) ||
+	if name == "" || isAddress == nil || name == "localhost" || slices.Contains(h.Quiet, r.URL.Path) ||
 		slices.ContainsFunc(h.Names, func(known string) bool { return strings.EqualFold(known, name) }) ||
 		isService(name) && r.Header[forwardedFor] == nil && r.Header["X-Forwarded-Proto"] == nil && r.Header["Sec-Fetch-Mode"] == nil { // of a terminator, or a browser behind one
 		return
@@ -128,7 +131,8 @@ func (h *Handler) checkName(r *http.Request, peer netip.Addr) {
 }
 
 func isService(name string) bool {
-	return slices.ContainsFunc(stack.Services(), func(s stack.Service) bool { return s.Name == name })
+	_, is := stack.ServiceNamed(name)
+	return is
 }
 
 // behind returns the visitor behind the trusted peer, and leaves in
