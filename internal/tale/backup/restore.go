@@ -137,8 +137,8 @@ func (r Restore) helper(ctx context.Context, args []string, in io.Reader, hear f
 const renames = 5
 
 // SwapDatabases puts the new databases in the places of those that are there, which get
-// another name, all at once; without a server there are none. The backend and its users have ended, so that a server that is
-// away, as it is while it restarts, is waited for.
+// another name, all at once; without a server there are none. The backend and its users have
+// ended, so that a server that is away, as it is while it restarts, is waited for.
 func (r Restore) SwapDatabases(ctx context.Context) (err error) {
 	if r.Server.Container == "" {
 		return nil

@@ -15,8 +15,8 @@ func (d *deployment) lost() (reasons []string) {
 		return nil // without one nothing is known of what there was
 	}
 	last := project.LastData(entries).Images
-	if former := d.Project.FormerID(); former != "" && last != nil {
-		return []string{d.Project.Renamed() + ". As it is, this begins a new stack beside it, and empty"}
+	if renamed := d.Project.Renamed(); renamed != "" && last != nil {
+		return []string{renamed + ". As it is, this begins a new stack beside it, and empty"}
 	}
 	for _, service := range stack.Services() {
 		_, ran := last[service.Name]

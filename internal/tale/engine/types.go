@@ -158,6 +158,14 @@ type Image struct {
 	Layers  []digest.Digest // diff IDs; filled in by Image only
 }
 
+// Repositories returns those of the names of an image.
+func (i Image) Repositories() (names []string) {
+	for _, name := range slices.Concat(i.Tags, i.Digests) {
+		names = append(names, Repository(name))
+	}
+	return names
+}
+
 // Volume is a volume.
 type Volume struct {
 	Name       string

@@ -22,8 +22,6 @@ func Unused(images []engine.Image, used []string, repositories []string, keep []
 
 // fromAny reports whether all names of an image are of these repositories.
 func fromAny(image engine.Image, repositories []string) bool {
-	names := append(slices.Clone(image.Tags), image.Digests...)
-	return len(names) > 0 && !slices.ContainsFunc(names, func(name string) bool {
-		return !slices.Contains(repositories, engine.Repository(name))
-	})
+	names := image.Repositories()
+	return len(names) > 0 && !slices.ContainsFunc(names, func(name string) bool { return !slices.Contains(repositories, name) })
 }

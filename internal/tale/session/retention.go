@@ -39,7 +39,7 @@ func (s *Session) Unused(state rollout.State, containers []engine.Container, r R
 	shared := s.shared(state.Images, containers)
 	for _, image := range rollout.Unused(state.Images, used, repositories(r), kept) {
 		stays := false
-		for _, repository := range repositoriesOf(image) {
+		for _, repository := range image.Repositories() {
 			if owner := shared[repository]; owner != "" {
 				stays = true
 				notes = append(notes, fmt.Sprintf("images of %s stay: the project %s uses that repository, too, and may go back to them", repository, owner))
@@ -64,19 +64,12 @@ func (s *Session) shared(images []engine.Image, containers []engine.Container) m
 		}
 		shared[engine.Repository(c.Image)] = owner
 		if i := slices.IndexFunc(images, func(image engine.Image) bool { return image.ID == c.ImageID }); i >= 0 {
-			for _, repository := range repositoriesOf(images[i]) {
+			for _, repository := range images[i].Repositories() {
 				shared[repository] = owner
 			}
 		}
 	}
 	return shared
-}
-
-func repositoriesOf(image engine.Image) (names []string) {
-	for _, name := range slices.Concat(image.Tags, image.Digests) {
-		names = append(names, engine.Repository(name))
-	}
-	return names
 }
 
 // served reports whether an entry is of a release that came to serve.
