@@ -22,32 +22,44 @@ const notReady = "not ready: "
 // and returns one line for people, or an error with the stage and the reason.
 // Where the port is off it looks at the ready marker.
 func Check(ctx context.Context, statusAddr string, markers Markers) (string, error) {
-	text, _, err := check(ctx, statusAddr, markers)
-	return text, err
+	said := check(ctx, statusAddr, markers)
+	return said.text, said.err
 }
 
-// check returns, too, how long that has been the answer, as far as it is known.
-func check(ctx context.Context, statusAddr string, markers Markers) (text string, age time.Duration, err error) {
+// said is the answer to one check.
+type said struct {
+	text string
+	err  error
+	// age is how long that has been the answer, as far as it is known.
+	age time.Duration
+	// lost is a no after the boot was over.
+	lost bool
+}
+
+// failed reports whether the boot has ended for good.
+func (s said) failed() bool {
+	return s.err != nil && strings.HasPrefix(s.err.Error(), notReady+report.FailedAt)
+}
+
+func check(ctx context.Context, statusAddr string, markers Markers) said {
 	if statusAddr == "" {
 		if markers.Ready() {
-			return "ready (marker " + markers.ready + ")", 0, nil
+			return said{text: "ready (marker " + markers.ready + ")"}
 		}
-		return "", 0, errors.New(notReady + "no marker " + markers.ready)
+		return said{err: errors.New(notReady + "no marker " + markers.ready)}
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkLimit)
 	defer cancel()
 	_, header, err := NewProber().get(ctx, "http://"+LocalAddr(statusAddr)+"/readyz")
-	if header != nil {
-		age, _ = time.ParseDuration(header.Get(ageHeader)) // 0 where it is no duration
-	}
+	age, _ := time.ParseDuration(header.Get(ageHeader)) // 0 where it is no duration
 	var status *StatusError
 	switch {
 	case err == nil:
-		return "ready", age, nil
+		return said{text: "ready", age: age}
 	case errors.As(err, &status):
-		return "", age, errors.New(notReady + strings.TrimPrefix(status.Body, No))
+		return said{err: errors.New(notReady + strings.TrimPrefix(status.Body, No)), age: age, lost: header.Get(startedHeader) != ""}
 	default:
-		return "", 0, fmt.Errorf("cannot ask the status port at %s: %s", statusAddr, Reason(err))
+		return said{err: fmt.Errorf("cannot ask the status port at %s: %s", statusAddr, Reason(err))}
 	}
 }
 
@@ -63,35 +75,38 @@ const (
 
 // Follow returns what Check does, to an engine that checks again as soon as it has an
 // answer: it hears of every change at once, and rarely has to start this program. It
-// returns when the service has become ready or has failed for good, and otherwise
-// after limit; an answer that is not new it gives after a while only, or when it ends.
+// returns when the service has become ready, has failed for good or has lost what it
+// had, and otherwise after limit; an answer that is not new it gives after a while
+// only, or when it ends.
 func Follow(ctx context.Context, limit time.Duration, statusAddr string, markers Markers) (string, error) {
 	began := time.Now()
-	every := followEvery
-	var steady bool    // it was ready when we began
-	var lost time.Time // since when that is no longer so
-	for first := true; ; first = false {
-		text, age, err := check(ctx, statusAddr, markers)
-		if first && err == nil && age >= steadyAfter {
-			steady, every = true, steadyEvery
-		}
-		if err == nil {
-			lost = time.Time{}
-		} else if steady && lost.IsZero() {
-			lost = time.Now()
-		}
-		failed := err != nil && strings.HasPrefix(err.Error(), notReady+report.FailedAt)
-		known := steady || failed && age >= steadyAfter+time.Since(began)
-		waited := time.Since(began)
+	now := check(ctx, statusAddr, markers)
+	steady, every := now.err == nil && now.age >= steadyAfter, followEvery
+	if steady {
+		every = steadyEvery
+	}
+	var lost time.Time // since when it is not ready any more
+	for ; ; now = check(ctx, statusAddr, markers) {
 		switch {
-		case ctx.Err() != nil:
-			return text, err
-		case err == nil || failed:
-			if !known || waited >= steadyFor {
-				return text, err
+		case now.err == nil:
+			lost = time.Time{}
+		case lost.IsZero() && (steady || now.lost):
+			lost = time.Now().Add(-now.age)
+		}
+		waited, enough := time.Since(began), limit
+		switch {
+		case now.err == nil && steady, now.failed() && now.age-waited >= steadyAfter:
+			enough = steadyFor
+		case now.err == nil, now.failed():
+			enough = 0
+		case !lost.IsZero():
+			enough = lossPatience - began.Sub(lost)
+			if enough < -steadyAfter {
+				enough = steadyFor
 			}
-		case steady && time.Since(lost) >= lossPatience, !steady && waited >= limit:
-			return text, err
+		}
+		if ctx.Err() != nil || waited >= enough {
+			return now.text, now.err
 		}
 		pause.For(ctx, every)
 	}

@@ -30,6 +30,9 @@ const No = "no: "
 // ageHeader has how long the answer has been the same, as in Gate.
 const ageHeader = "Tale-Age"
 
+// startedHeader is there once the boot is over: a no is then the loss of what was.
+const startedHeader = "Tale-Started"
+
 // Endpoints are what the status port answers from.
 type Endpoints struct {
 	// Ready answers /readyz: the service takes traffic.
@@ -127,6 +130,9 @@ func (e Endpoints) gate(g *Gate) http.HandlerFunc {
 			w.Header().Set(ColourHeader, e.Colour)
 		}
 		w.Header().Set(ageHeader, g.age().String())
+		if started, _ := e.Started.State(); started {
+			w.Header().Set(startedHeader, "yes")
+		}
 		open, reason := g.State()
 		answer(w, open, reason)
 	}

@@ -150,3 +150,22 @@ func TestFollow(t *testing.T) {
 		t.Errorf("as it fails: %q", got)
 	}
 }
+
+// A boot is waited for as long as it takes. What was ready and is so no more is said after
+// some seconds, to each of the checks that an engine wants to hear it from.
+func TestFollowTellsALoss(t *testing.T) {
+	var ready, started health.Gate
+	server, err := health.Listen(logging.Discard(), "127.0.0.1:0", health.Endpoints{Ready: &ready, Started: &started})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	ready.Open()
+	started.Open()
+	ready.Close("Postgres does not answer")
+	for range 2 {
+		if _, err := health.Follow(t.Context(), time.Hour, server.Addr(), health.NewMarkers(t.TempDir(), "x")); err == nil || err.Error() != "not ready: Postgres does not answer" {
+			t.Errorf("after the loss: %v", err)
+		}
+	}
+}
