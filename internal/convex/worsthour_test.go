@@ -120,6 +120,15 @@ func TestFewOpenFiles(t *testing.T) {
 	})
 }
 
+// A soft limit, which engines set to 1024, is no limit of the children.
+func TestChildrenHaveTheHardLimitOfOpenFiles(t *testing.T) {
+	s := newService(t, "CONVEX_DASHBOARD_OUTPUT", "true", "CONVEX_DASHBOARD_COMMAND", `sh -c 'echo "files: $(ulimit -n)"; exec sleep 60'`)
+	command := exec.Command("sh", "-c", `ulimit -Sn 200 && ulimit -Hn 3000 && exec "$0"`, os.Args[0])
+	command.Env = s.environ.List()
+	p := testkit.Start(t, command)
+	p.Until("the child says its limit", func() bool { return p.Says("files: 3000") })
+}
+
 // A limit that leaves no room for another process is named with its setting at the
 // first start, and not only after all of them.
 func TestTooFewOpenFiles(t *testing.T) {

@@ -96,7 +96,7 @@ func (b *Lifecycle) Run(ctx context.Context, plan Plan) error {
 	b.log.Info(b.options.name()+" starts", append([]any{"version", b.options.version(), "runtime", version.String()}, plan.Facts...)...)
 	b.warnOfLittleMemory(cgroup.Here())
 	b.warnOfFewProcesses()
-	b.warnOfFewFiles()
+	b.raiseFileLimit()
 	b.plan(plan)
 	defer func() { b.port.Close() }() //nolint:contextcheck // it closes after ctx has ended
 	if err := b.prepare(ctx, plan.Config); err != nil {
