@@ -37,6 +37,7 @@ func command() *cobra.Command {
 			return b.run(c.Context())
 		},
 	}
+	c.AddCommand(measure())
 	c.Flags().StringVar(&b.bin, "bin", "bin", "folder of the built binaries")
 	c.Flags().StringVar(&b.app, "app", "examples/guestbook", "folder of the app, with its packages installed")
 	return c
@@ -100,8 +101,7 @@ func (b *bench) writeLarge(ctx context.Context, folder string) error {
 	return nil
 }
 
-// pushIndex prepares a request in a process of its own: what this one has held at any
-// time counts as memory of the processes that it starts.
+// pushIndex prepares a request as the build of an image does.
 func (b *bench) pushIndex(ctx context.Context, path string) error {
 	_, err := process{argv: []string{filepath.Join(b.bin, "platform-entrypoint"), "push-index", path}, dir: b.work, env: b.environ()}.run(ctx)
 	return err

@@ -28,7 +28,7 @@ func (t *table) write(out io.Writer) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	_, _ = fmt.Fprintln(w, "\tstep\twall\tclassic is\tCPU\tpeak memory\tprocesses\twrites\t")
 	for _, r := range t.rows {
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d MiB\t%d\t%d\t\n", r.contender, r.step, seconds(r.wall), t.times(r), seconds(r.cpu), r.memory>>20, r.starts, r.writes)
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d MiB\t%d\t%d\t\n", r.contender, r.step, seconds(r.Wall), t.times(r), seconds(r.CPU), r.Memory>>20, r.starts, r.writes)
 	}
 	_ = w.Flush()
 }
@@ -37,7 +37,7 @@ func (t *table) write(out io.Writer) {
 func (t *table) times(r row) string {
 	for _, classic := range t.rows {
 		if classic.contender == "classic" && classic.step == r.step && r.contender != "classic" && !strings.Contains(r.contender, "MB") {
-			return fmt.Sprintf("%.1f times", classic.wall.Seconds()/r.wall.Seconds())
+			return fmt.Sprintf("%.1f times", classic.Wall.Seconds()/r.Wall.Seconds())
 		}
 	}
 	return ""
