@@ -65,6 +65,18 @@ func TestLongLinesAreShortened(t *testing.T) {
 	}
 }
 
+// A short reason is not cut because the advice beside it is long.
+func TestOnlyTheLongestTextsAreShortened(t *testing.T) {
+	reason := strings.TrimSpace(strings.Repeat("reason ", 15))
+	for _, format := range []string{logging.FormatConsole, logging.FormatJSON} {
+		var out bytes.Buffer
+		logging.New(&out, format, slog.LevelInfo).Warn("it does not run", "reason", reason, "fix", strings.Repeat("do this ", 300), "at", "http://convex:3210")
+		if got := out.String(); !strings.Contains(got, reason) || !strings.Contains(got, "it does not run") || !strings.Contains(got, "http://convex:3210") || len(got) < limit-40 {
+			t.Errorf("%s: %s", format, got)
+		}
+	}
+}
+
 func TestLinesOfChildrenAndShortOnesStay(t *testing.T) {
 	long := strings.Repeat("x", 1000)
 	for _, format := range []string{logging.FormatConsole, logging.FormatJSON} {
