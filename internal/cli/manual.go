@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -67,6 +68,9 @@ func writeManual(out io.Writer, command *cobra.Command, reads string) {
 	for c := command; c != nil; c = c.Parent() {
 		if page := c.Annotations[pageKey]; page != "" {
 			_, _ = fmt.Fprintf(out, "\nMore: %s\n", page)
+			if info, ok := debug.ReadBuildInfo(); ok && info.Main.Path != "" {
+				_, _ = fmt.Fprintf(out, "      in https://%s\n", info.Main.Path)
+			}
 			return
 		}
 	}

@@ -45,6 +45,7 @@ func TestHelpEndsWithTheManual(t *testing.T) {
     PORT, LIMIT
 
 More: docs/tool.md
+      in https://github.com/tale-project/tale-runtime
 `
 	if diff := cmp.Diff(want, manual); diff != "" {
 		t.Error(diff)

@@ -161,7 +161,7 @@ func (r *rollout) await(ctx context.Context, c Change) error {
 	}
 	err = g.wait(ctx)
 	if c.Service == stack.Platform {
-		r.pushed = g.finished(deployStage)
+		r.pushed = g.pushed()
 	}
 	if err != nil {
 		return err

@@ -32,7 +32,7 @@ const (
 )
 
 // deployStage is the stage of the web application's boot in which its functions are put
-// into the backend.
+// into the backend, and the section of its report that says how.
 const deployStage = "deploy"
 
 // entrypoints are the programs of our images that tell where a boot is.
@@ -322,7 +322,12 @@ func lastOf(lines []string) string {
 	return lines[len(lines)-1]
 }
 
-// finished reports whether a stage of the boot has come to its end.
-func (g *gate) finished(stage string) bool {
-	return slices.ContainsFunc(g.report.Stages, func(s report.Stage) bool { return s.Name == stage && s.State == report.Done })
+// pushed reports whether the boot has put its functions into the backend; it leaves them
+// alone where they are what the backend runs.
+func (g *gate) pushed() bool {
+	ended := slices.ContainsFunc(g.report.Stages, func(s report.Stage) bool { return s.Name == deployStage && s.State == report.Done })
+	push, err := report.Section[struct {
+		Skipped string `json:"skipped"`
+	}](g.report.Document, deployStage)
+	return ended && (err != nil || push == nil || push.Skipped == "")
 }
