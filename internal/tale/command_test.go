@@ -66,7 +66,7 @@ func TestEveryCommandHasHelp(t *testing.T) {
 		}
 	}
 	walk(tale.Command(nil))
-	for _, args := range [][]string{{"restore", "--discard-old", "--dry-run", "--yes"}, {"deploy", "--host", "a b"}, {"start", "--host", "a b"}, {"deploy", "--keep", "-1"}, {"cleanup", "--keep=-1"}, {"nope"}, {"config", "nope"}, {"env", "nope"}, {"history", "x"}, {"version", "x"}, {"init", "a", "b"}, {"completion"}, {"completion", "tcsh"}} {
+	for _, args := range [][]string{{"restore", "--discard-old", "--dry-run", "--yes"}, {"deploy", "--host", "a b"}, {"deploy", "--version", "a b"}, {"deploy", "--version", "1/2"}, {"start", "--host", "a b"}, {"deploy", "--keep", "-1"}, {"cleanup", "--keep=-1"}, {"nope"}, {"config", "nope"}, {"env", "nope"}, {"history", "x"}, {"version", "x"}, {"init", "a", "b"}, {"completion"}, {"completion", "tcsh"}} {
 		line.Run(nil, "", args...).Expect(t, exit.Usage, "", "tale: ")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/distribution/reference"
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/config"
@@ -126,6 +127,9 @@ func (o deployOptions) check() error {
 	}
 	if err := checkHost(o.host); err != nil {
 		return err
+	}
+	if !o.rollback && o.version != "" && reference.TagRegexp.FindString(o.version) != o.version {
+		return exit.Errorf(exit.Usage, "--version %q is no tag of an image: a release is letters, digits, dots, _ and -", o.version)
 	}
 	var rotating []string
 	for _, service := range stack.Services() {
