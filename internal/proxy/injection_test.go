@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"io"
+	"strings"
 	"testing"
 
 	"golang.org/x/net/http2"
@@ -105,6 +106,42 @@ func TestNothingIsInjectedThroughHTTP2(t *testing.T) {
 	}
 }
 
+// Over HTTP/3 the fields come in another form, and so do those of a WebSocket.
+func TestNothingIsInjectedThroughHTTP3(t *testing.T) {
+	strict, address := startStrict(t)
+	p := start(t, config.Environ{"HTTP3": "on", "PLATFORM_UPSTREAM": address, "CONVEX_UPSTREAM": address, "ASSETS_CACHE": "0"})
+	over3 := &rawHTTP3{running: p}
+	plain := []field{{":method", "GET"}, {":scheme", "https"}, {":authority", siteName}, {":path", "/x"}}
+	socket := []field{{":method", "CONNECT"}, {":protocol", "websocket"}, {":scheme", "https"}, {":authority", siteName}, {":path", "/api/1.2.3/sync"}}
+	for name, added := range injections {
+		for _, fields := range [][]field{plain, socket} {
+			for _, body := range []string{"", "GET /injected HTTP/1.1\r\nHost: site.test\r\n\r\n"} {
+				strict.take()
+				over3.send(merged(fields, added, ""), body)
+				heads, faults := strict.take()
+				for _, fault := range faults {
+					t.Errorf("%s: %s", name, fault)
+				}
+				if len(heads) > 1 {
+					t.Errorf("%s: one request became %q", name, heads)
+				}
+				for _, head := range heads {
+					if fields, err := fieldsOf(head); err == nil && (fields["x-injected"] != nil || fields["host"][0] != siteName || strings.Contains(head, "/injected ")) {
+						t.Errorf("%s: %q", name, head)
+					}
+				}
+			}
+		}
+	}
+	strict.take()
+	for _, fields := range [][]field{plain, socket} {
+		over3.send(fields, "")
+		if heads, _ := strict.take(); len(heads) == 0 {
+			t.Errorf("%v did not arrive", fields)
+		}
+	}
+}
+
 // merged puts fields in the place of those with the same name or behind them.
 func merged(plain, added []field, prefix string) []field {
 	var all []field
@@ -179,7 +216,11 @@ func (p *running) writeFields(fields []field) *http2.Framer {
 // openStream sends the head of a request over HTTP/2.
 func (p *running) openStream(fields []field, whole bool) *http2.Framer {
 	p.Helper()
-	conn := p.dial(&tls.Config{RootCAs: p.roots, ServerName: siteName, NextProtos: []string{"h2"}})
+	return openStreamOn(p.dial(&tls.Config{RootCAs: p.roots, ServerName: siteName, NextProtos: []string{"h2"}}), fields, whole)
+}
+
+// openStreamOn does that on a connection on which nothing was sent.
+func openStreamOn(conn io.ReadWriter, fields []field, whole bool) *http2.Framer {
 	_, _ = io.WriteString(conn, http2.ClientPreface)
 	framer := http2.NewFramer(conn, conn)
 	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)

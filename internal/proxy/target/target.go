@@ -26,8 +26,9 @@ func init() { caddy.RegisterModule(Handler{}) }
 //     bytes that are no UTF-8, backslashes, fragments, dot segments beside escapes,
 //     parameters or empty segments, dot segments that only some servers see, and a
 //     path that one server or another reads as one of a closed row while it would
-//     get through another row (see readers). So are targets that are no path, and
-//     methods that are not in capitals, which some servers change.
+//     get through another row (see readers). So are targets that are no path, hosts
+//     that are neither a name nor an address, and methods that are not in capitals,
+//     which some servers change.
 type Handler struct {
 	// Rows are those of the route table behind it, in their order. Default: none.
 	Rows []Row `json:"rows,omitempty"`
@@ -56,6 +57,9 @@ func (t *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	if r.Method == http.MethodConnect && !exchange.IsWebSocket(r) {
 		return caddyhttp.Error(http.StatusMethodNotAllowed, nil)
+	}
+	if !isHost(r.Host) {
+		return caddyhttp.Error(http.StatusBadRequest, errors.New("the host is neither a name nor an address"))
 	}
 	if err := t.canonicalize(r); err != nil {
 		return caddyhttp.Error(http.StatusBadRequest, err)
