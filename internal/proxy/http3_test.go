@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -189,6 +190,57 @@ func TestConnectionsOverHTTP3AreCounted(t *testing.T) {
 	p.eventuallyDials()
 	_ = first.CloseWithError(0, "")
 	p.eventuallyDials()
+}
+
+// deaf is a socket that hears nothing: what it sends comes in the name of an address at
+// which nobody has asked for it.
+type deaf struct{ net.PacketConn }
+
+func (d deaf) ReadFrom(p []byte) (int, net.Addr, error) {
+	for {
+		if _, _, err := d.PacketConn.ReadFrom(p); err != nil {
+			return 0, nil, err
+		}
+	}
+}
+
+// First packets in the names of many others must not take the room of visitors.
+func TestForgedFirstPacketsHoldLittle(t *testing.T) {
+	p := start(t, config.Environ{"HTTP3": "on"})
+	to := &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: p.settings.HTTPSPort}
+	ctx, cancel := context.WithCancel(t.Context())
+	var visitors sync.WaitGroup
+	defer visitors.Wait()
+	defer cancel()
+	for i := range 200 {
+		socket, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 9, byte(i/100), byte(1+i%100))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = socket.Close() })
+		visitors.Go(func() {
+			_, _ = quic.Dial(ctx, deaf{socket}, to, &tls.Config{RootCAs: p.roots, ServerName: siteName, NextProtos: []string{http3.NextProtoH3}}, nil)
+		})
+	}
+	held := func() int { return p.metric("tale_proxy_connections") }
+	testkit.Eventually(t, "the first of them are held", func() bool { return held() >= 20 })
+	p.eventuallyDials()
+	if n := held(); n > 60 {
+		t.Errorf("%d connections are held", n)
+	}
+}
+
+// metric returns a number that the proxy tells of itself.
+func (p *running) metric(name string) int {
+	p.Helper()
+	for line := range strings.Lines(text(p.T, p.onHealthPort("/metrics"))) {
+		if found, value, _ := strings.Cut(strings.TrimSpace(line), " "); found == name {
+			number, _ := strconv.ParseFloat(value, 64)
+			return int(number)
+		}
+	}
+	p.Fatalf("there is no %s", name)
+	return 0
 }
 
 func (p *running) eventuallyDials() {

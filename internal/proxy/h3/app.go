@@ -134,9 +134,18 @@ func (a *App) count(ctx context.Context, visitor *quic.ClientInfo) (context.Cont
 	return conn.In(ctx), nil
 }
 
-// accepted must be called when the handshake is over.
+// accepted must be called when the server has answered the first packet; the visitor has
+// not yet.
 func accepted(ctx context.Context, c *quic.Conn) context.Context {
-	limits.QUICOf(ctx).Accepted(func() { _ = c.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "") })
+	counted := limits.QUICOf(ctx)
+	counted.Accepted(func() { _ = c.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "") })
+	go func() {
+		select {
+		case <-c.HandshakeComplete():
+			counted.Proven()
+		case <-c.Context().Done():
+		}
+	}()
 	return ctx
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"runtime"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -45,6 +46,7 @@ type App struct {
 	Trusted []netip.Prefix `json:"trusted,omitempty"`
 
 	connections, requests, uploads ledger
+	unproven                       atomic.Int64 // connections over QUIC whose visitor has not answered yet
 	refusals                       refusals
 	greetings                      greetings
 	metrics                        *metrics

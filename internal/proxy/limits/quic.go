@@ -8,6 +8,11 @@ import (
 	"sync"
 )
 
+// mostUnproven is how many connections over QUIC there may be whose visitor has not
+// answered yet, before every new one must prove its address: a packet in the name of somebody who is not there holds a
+// connection for seconds, and there are more names than any limit by network has a use for.
+const mostUnproven = 32
+
 // crowd is how many connections a network may have before new ones over QUIC must
 // prove that their address is theirs. A household behind one address has fewer.
 const crowd = 16
@@ -17,18 +22,23 @@ type QUICConn struct {
 	app     *App
 	network netip.Prefix
 
-	mu    sync.Mutex
-	busy  int // requests and sockets; one more until it is accepted
-	mark  *list.Element
-	close func()
-	gone  bool
+	mu     sync.Mutex
+	busy   int // requests and sockets; one more until it is accepted
+	mark   *list.Element
+	close  func()
+	gone   bool
+	proven sync.Once
 }
 
 type quicKey struct{}
 
 // Crowded reports whether a network has so many connections that further packets
-// might come from somebody else, in its name.
+// might come from somebody else, in its name, or whether of many connections of anybody the visitor
+// has not answered yet.
 func (a *App) Crowded(peer net.Addr) bool {
+	if a.unproven.Load() >= mostUnproven {
+		return true
+	}
 	network := a.networkOf(addressOf(peer))
 	return network != anybody && a.connections.of(network) >= crowd
 }
@@ -39,7 +49,15 @@ func (a *App) TakeQUIC(peer net.Addr) *QUICConn {
 	if !a.admit(c.network) {
 		return nil
 	}
+	a.unproven.Add(1)
 	return c
+}
+
+// Proven notes that the visitor has answered, and so is where its packets come from.
+func (c *QUICConn) Proven() {
+	if c != nil {
+		c.proven.Do(func() { c.app.unproven.Add(-1) })
+	}
 }
 
 // In returns a context in which QUICOf finds the connection.
@@ -54,7 +72,7 @@ func QUICOf(ctx context.Context) *QUICConn {
 	return c
 }
 
-// Accepted notes that the handshake is over. From now on, whenever no request is under
+// Accepted notes that the server has it. From now on, whenever no request is under
 // way, the connection may be closed to make room.
 func (c *QUICConn) Accepted(closeIt func()) {
 	if c == nil {
@@ -95,6 +113,7 @@ func (c *QUICConn) wake() {
 
 // Gone notes that the connection has ended.
 func (c *QUICConn) Gone() {
+	c.Proven()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.gone {

@@ -58,8 +58,8 @@ func TestACrowdMustProveItsAddress(t *testing.T) {
 	app, take := crowdedRoom(0)
 	app.Trusted = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	for range crowd {
-		take("192.0.2.1")
-		take("10.1.1.1")
+		take("192.0.2.1").Proven()
+		take("10.1.1.1").Proven()
 	}
 	for address, want := range map[string]bool{"192.0.2.1": true, "::ffff:192.0.2.1": true, "192.0.2.2": false, "10.1.1.1": false} {
 		if got := app.Crowded(net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(address), 99))); got != want {
@@ -68,9 +68,40 @@ func TestACrowdMustProveItsAddress(t *testing.T) {
 	}
 }
 
+// Packets in the names of many networks, which nobody in them has sent.
+func TestManyWhoDoNotAnswerMakeEverybodyProveTheirAddress(t *testing.T) {
+	app, take := crowdedRoom(0)
+	crowded := func() bool {
+		return app.Crowded(net.UDPAddrFromAddrPort(netip.MustParseAddrPort("198.51.100.1:99")))
+	}
+	var all []*QUICConn
+	for i := range mostUnproven {
+		if crowded() {
+			t.Fatalf("with %d connections", i)
+		}
+		all = append(all, take(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}).String()))
+	}
+	for _, end := range []func(){all[0].Proven, all[1].Gone} {
+		if !crowded() {
+			t.Error("a further one proves nothing")
+		}
+		end()
+		if crowded() {
+			t.Error("one is still counted that has answered or ended")
+		}
+		take("203.0.113.1")
+	}
+	all[0].Gone()
+	all[1].Gone()
+	if !crowded() {
+		t.Error("an end is counted twice")
+	}
+}
+
 func TestWhatIsNoQUICIsCountedElsewhere(t *testing.T) {
 	c := QUICOf(t.Context())
 	c.Accepted(nil)
+	c.Proven()
 	c.Busy()()
 	if c != nil {
 		t.Error("there is a connection")
