@@ -26,14 +26,16 @@ const (
 	// refusalTime is how long a file is not asked for again after an answer that could
 	// not be kept.
 	refusalTime = time.Minute
-	// fetchIdle is less than JavaScript servers keep an idle connection for.
-	fetchIdle = 4 * time.Second
+	// noVisitor is an address that nobody has (RFC 5737). Some applications take a request
+	// that comes for no visitor for one of their own network, and show it more.
+	noVisitor = "192.0.2.1"
 )
 
 // job is a file to ask an address of the upstream for.
 type job struct {
 	path, address string
 	version       uint64
+	missing       bool // a visitor was answered that it is not there
 }
 
 // fetcher gets files from the application, one after the other.
@@ -53,11 +55,13 @@ type fetcher struct {
 
 func newFetcher(s *store, h *Handler, compress func(path string)) *fetcher {
 	f := &fetcher{store: s, host: h.Host, base: h.BasePath, others: target.NewPatterns(h.Elsewhere), queue: newQueue[job](), compress: compress, refused: map[string]time.Time{}}
-	f.header = http.Header{"Accept": {"*/*"}, "Accept-Encoding": {"identity"}, "User-Agent": {"tale-proxy"}, "X-Forwarded-Proto": {h.Scheme}, "X-Forwarded-Host": {h.Host}}
+	f.header = http.Header{"Accept": {"*/*"}, "Accept-Encoding": {"identity"}, "User-Agent": {"tale-proxy"}, "X-Forwarded-For": {noVisitor}, "X-Real-Ip": {noVisitor}, "X-Forwarded-Proto": {h.Scheme}, "X-Forwarded-Host": {h.Host}}
 	if h.BasePath != "" {
 		f.header.Set("X-Forwarded-Prefix", h.BasePath)
 	}
-	f.client = httpclient.New(&http.Transport{DisableCompression: true, MaxResponseHeaderBytes: 4 * largestHeader, IdleConnTimeout: fetchIdle, ResponseHeaderTimeout: fetchTimeout / 2})
+	// Each file has a connection of its own: what a server sends behind an answer would be
+	// the next file, for everybody.
+	f.client = httpclient.New(&http.Transport{DisableCompression: true, DisableKeepAlives: true, MaxResponseHeaderBytes: 4 * largestHeader, ResponseHeaderTimeout: fetchTimeout / 2})
 	f.client.Timeout = fetchTimeout
 	return f
 }
@@ -90,7 +94,6 @@ func (f *fetcher) refuse(path string) {
 }
 
 func (f *fetcher) run(ctx context.Context) {
-	defer f.client.CloseIdleConnections()
 	for {
 		j, ok := f.queue.next(ctx)
 		if !ok {
@@ -130,10 +133,14 @@ func (f *fetcher) fetch(ctx context.Context, j job, old *file) error {
 	defer func() { _ = response.Body.Close() }()
 	k := kindOf(j.path)
 	switch {
-	case response.StatusCode == http.StatusNotFound || response.StatusCode == http.StatusGone || response.StatusCode >= 500:
+	case isMissing(response.StatusCode, response.Header):
+		if j.missing && old != nil && response.StatusCode < http.StatusInternalServerError {
+			old.checked.Store(j.version)
+			return nil
+		}
 		return errNotThere // what is kept is for this
 	case !keepable(k, response.StatusCode, response.Header) || !delimited(response) || sizeOf(response.Header) > largestHeader:
-		if old != nil && response.StatusCode == http.StatusOK && !isPage(response.Header) {
+		if old != nil && response.StatusCode == http.StatusOK {
 			f.store.forget(old)
 		}
 		return errNotKeepable
@@ -168,7 +175,7 @@ func (f *fetcher) keep(j job, k kind, old *file, response *http.Response) error 
 	defer discard(temp)
 	counted := newSummed(temp)
 	found := &references{base: f.base, from: j.path, found: func(path string) {
-		f.want(job{path, j.address, j.version})
+		f.want(job{path: path, address: j.address, version: j.version})
 	}}
 	to := io.Writer(counted)
 	if kind := mediaType(response.Header); compressible(response.Header) && kind != "image/svg+xml" {

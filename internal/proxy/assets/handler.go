@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
@@ -125,7 +126,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return next.ServeHTTP(w, r)
 	}
 	v := &visit{h: h, r: r, view: h.upstream.Now(), credentialed: credentialed(r)}
-	if v.path, v.kind = pathOf(r); v.kind != never && !v.credentialed {
+	if v.path, v.kind = pathOf(r); v.kind == declared && !strings.EqualFold(r.Host, h.Host) {
+		v.kind = never // it may be another file on another host, which only a name with a hash is not
+	}
+	if v.kind != never && !v.credentialed {
 		if f := h.store.find(v.path); f != nil && f.open(r) {
 			v.file = f
 		}
@@ -146,6 +150,7 @@ func (v *visit) ask(w http.ResponseWriter, next caddyhttp.Handler) error {
 		older = nil
 	}
 	first, err := v.try(w, next, v.file != nil || len(older) > 0)
+	newest := addressOf(v.r)
 	switch {
 	case first.missing:
 	case err == nil, first.decided, v.file == nil:
@@ -161,7 +166,7 @@ func (v *visit) ask(w http.ResponseWriter, next caddyhttp.Handler) error {
 	}
 	if v.file != nil {
 		if err == nil && first.status < http.StatusInternalServerError {
-			v.file.checked.Store(v.view.Version)
+			v.doubt(newest)
 		}
 		if v.answer(w, fallback) {
 			return nil
@@ -193,14 +198,22 @@ func (v *visit) learn(status int, header http.Header) *references {
 	}
 	if status == http.StatusOK && v.r.Method == http.MethodGet && header["Content-Encoding"] == nil && mediaType(header) == "text/html" {
 		return &references{base: v.h.BasePath, from: v.r.URL.Path, found: func(path string) {
-			v.h.fetcher.want(job{path, address, v.view.Version})
+			v.h.fetcher.want(job{path: path, address: address, version: v.view.Version})
 		}}
 	}
 	known := v.kind == named || v.file != nil
 	if status == http.StatusNotModified && known || keepable(v.kind, status, header) {
-		v.h.fetcher.want(job{v.path, address, v.view.Version})
+		v.h.fetcher.want(job{path: v.path, address: address, version: v.view.Version})
 	}
 	return nil
+}
+
+// doubt has a kept file asked for that a visitor was answered is not there: a visitor can
+// ask in ways in which it is not.
+func (v *visit) doubt(address string) {
+	if slices.Contains(v.view.Addresses, address) {
+		v.h.fetcher.want(job{path: v.path, address: address, version: v.view.Version, missing: true})
+	}
 }
 
 // addressOf returns where the reverse proxy sent a request.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -166,6 +167,23 @@ func (s *stage) end(i int) {
 	testkit.Eventually(s.T, "the colour is forgotten", func() bool { return !slices.Contains(serving(), s.colours[i].Addr()) })
 }
 
+// replace has something else in the place of blue.
+func (s *stage) replace(by http.Handler) {
+	s.Helper()
+	s.colours[0] = upstreamstest.NewService(s.T, "another", s.ips[0], s.vacate(), by)
+	s.awaitServing()
+}
+
+// vacate stops blue, and returns its port.
+func (s *stage) vacate() int {
+	s.Helper()
+	s.colours[0].Stop()
+	testkit.Eventually(s.T, "it is gone", func() bool { return len(serving()) == 0 })
+	_, port, _ := strings.Cut(s.colours[0].Addr(), ":")
+	number, _ := strconv.Atoi(port)
+	return number
+}
+
 // answer is what a visitor got.
 type answer struct {
 	status int
@@ -194,6 +212,10 @@ func (s *stage) ask(method, path string, header http.Header) answer {
 	request, err := http.NewRequestWithContext(s.Context(), method, s.url+path, http.NoBody)
 	if err != nil {
 		s.Fatal(err)
+	}
+	request.Host = s.handler.Host
+	if hosts := header["Host"]; len(hosts) > 0 {
+		request.Host = hosts[0]
 	}
 	maps.Copy(request.Header, header)
 	if header["Accept-Encoding"] == nil {
@@ -364,6 +386,12 @@ func TestManyFirstRequestsAreOneFetch(t *testing.T) {
 		if header["Cookie"] != nil || header["Authorization"] != nil || header.Get("Accept-Encoding") != "identity" {
 			t.Errorf("the proxy asked with %v", header)
 		}
+		// An application may show more to who is near, and to who comes from nowhere.
+		for _, name := range []string{"X-Forwarded-For", "X-Real-Ip"} {
+			if address, err := netip.ParseAddr(header.Get(name)); err != nil || address.IsPrivate() || address.IsLoopback() || !address.IsGlobalUnicast() {
+				t.Errorf("the proxy asked with %s: %q", name, header.Get(name))
+			}
+		}
 		fetches++
 	}
 	if fetches != 2 { // the file, and the part that it names
@@ -389,12 +417,7 @@ func TestNothingOfAVisitorIsKept(t *testing.T) {
 		}
 	})
 	s := newStage(t, b, green())
-	s.colours[0].Stop()
-	testkit.Eventually(t, "it is gone", func() bool { return len(serving()) == 0 })
-	port := s.colours[0].Addr()[strings.LastIndex(s.colours[0].Addr(), ":")+1:]
-	number, _ := strconv.Atoi(port)
-	upstreamstest.NewService(t, "mine", s.ips[0], number, mine)
-	s.awaitServing()
+	s.replace(mine)
 	for _, header := range []http.Header{{"Cookie": {"session=" + canary}}, {"Authorization": {"Bearer " + canary}}} {
 		for _, path := range []string{old, "/assets/guarded-BxYz12_a.js", "/declared.js"} {
 			if a := s.ask(http.MethodGet, path, header); !strings.Contains(a.body, canary) {

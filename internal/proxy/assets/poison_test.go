@@ -18,7 +18,6 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams/upstreamstest"
-	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // personal are headers whose values a careless application puts into answers that
@@ -62,6 +61,7 @@ func oddRequest(r *rand.Rand, url string) *http.Request {
 	if err != nil {
 		panic(err)
 	}
+	request.Host = "site.test"
 	odd := map[string][]string{
 		"Accept-Encoding":   {"br", "gzip", "zstd", "identity", "br;q=0, *", "*;q=0", "gzip;q=0.1, br;q=0.2, identity;q=0", "br, br;q=0", "x-gzip", ", ,", "BR", "br;q=2", "identity;q=0, *;q=0", "br\t,gzip"},
 		"Range":             {"bytes=0-0", "bytes=5-", "bytes=-7", "bytes=99999999-", "bytes=0-1,3-4", "bytes=7-3", "bits=0-1", "bytes=0-0,0-0,0-0", "bytes="},
@@ -92,10 +92,7 @@ var seed = flag.Uint64("seed", 1, "of the odd requests")
 func TestNoRequestPoisonsTheStore(t *testing.T) {
 	r := rand.New(rand.NewPCG(*seed, 1))
 	s := newStage(t, blue(), green())
-	s.colours[0].Stop()
-	testkit.Eventually(t, "it is gone", func() bool { return len(serving()) == 0 })
-	_, port, _ := strings.Cut(s.colours[0].Addr(), ":")
-	number, _ := strconv.Atoi(port)
+	number := s.vacate()
 	for i := range s.colours {
 		s.colours[i] = upstreamstest.NewService(t, "careless", s.ips[i], number, http.HandlerFunc(careless))
 	}
@@ -134,6 +131,65 @@ func TestPagesNameNothingOfOtherRows(t *testing.T) {
 	s.awaitKept(2) // old, and lazy because old names it
 	if n := b.requests(closed); n != 0 {
 		t.Errorf("it was asked for %d times", n)
+	}
+}
+
+// moody has the files of a build for visitors who do not ask for a page, or on another host.
+func moody(b *build) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Host != "site.test":
+			http.Error(w, "no such host", http.StatusNotFound)
+		case strings.Contains(r.Header.Get("Accept"), "text/html"):
+			w.Header().Set("Content-Type", "text/html")
+			_, _ = io.WriteString(w, "the start page")
+		default:
+			b.ServeHTTP(w, r)
+		}
+	})
+}
+
+// A visitor who asks for a file in such a way that it is not there must not keep the one
+// that was there before: the new version may have it with other bytes.
+func TestAVisitorCannotKeepAFileThatHasChanged(t *testing.T) {
+	const logo = "/logo.png"
+	for name, header := range map[string]http.Header{"as a page": {"Accept": {"text/html"}}, "on another host": {"Host": {"other.test"}}} {
+		for _, path := range []string{common, logo} {
+			t.Run(name+" "+path, func(t *testing.T) {
+				b, g := blue(), green()
+				b.set(logo, script("blue"))
+				g.set(logo, script("green"))
+				g.set(common, script("changed"))
+				s := newStage(t, b, g)
+				s.replace(moody(b))
+				s.expect(path, b.files[path])
+				s.awaitKept(1)
+				s.replace(moody(g))
+				for range 20 {
+					s.ask(http.MethodGet, path, header)
+				}
+				s.expect(path, g.files[path])
+			})
+		}
+	}
+}
+
+// What only says of itself that it is immutable may be another on each host.
+func TestAFileWithoutAHashIsOfOneHost(t *testing.T) {
+	s := newStage(t, blue(), green())
+	s.replace(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/css")
+		w.Header().Set("Cache-Control", "immutable")
+		_, _ = io.WriteString(w, script(r.Host))
+	}))
+	const theme = "/theme.css"
+	other := http.Header{"Host": {"other.test"}}
+	for range 3 {
+		if a := s.ask(http.MethodGet, theme, other); a.body != script("other.test") {
+			t.Errorf("on another host: %.60q", a.body)
+		}
+		s.learn(theme)
+		s.expect(theme, script("site.test"))
 	}
 }
 

@@ -10,8 +10,10 @@ import (
 const (
 	// day is how long pages of an old version must find their parts.
 	day = 24 * time.Hour
-	// keptAtLeast is how long a file stays, however many others come: where more is in
-	// use than there is room for, it is better to keep some files than to go round.
+	// keptAtLeast is how long a file stays, however many others of its kind come: where
+	// more is in use than there is room for, it is better to keep some files than to go
+	// round. Of files that only say that they are immutable a visitor may be able to ask
+	// for ever new ones, which must not keep those out that pages have.
 	keptAtLeast = 10 * time.Minute
 )
 
@@ -51,7 +53,7 @@ func (s *store) plan(f *file) (needs int64, victims []*file) {
 	latest := s.now().Add(-keptAtLeast).Unix()
 	all := make([]*file, 0, len(s.files))
 	for _, one := range s.files {
-		if one.Path != f.Path && one.used.Load() <= latest {
+		if one.Path != f.Path && (one.used.Load() <= latest || f.Named && !one.Named) {
 			all = append(all, one)
 		}
 	}

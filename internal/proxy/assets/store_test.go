@@ -276,6 +276,27 @@ func TestWhatOnlySaysThatItIsImmutableGoesFirst(t *testing.T) {
 	}
 }
 
+// Nor must those that come all at once: a visitor can ask for a picture in every size.
+func TestNewPicturesMakeRoomForParts(t *testing.T) {
+	const limit = 20 * 4 * block
+	sh := newShelf(t, limit)
+	for i := 0; ; i++ {
+		if err := sh.keepKind(fmt.Sprintf("/picture/%d", i), fmt.Sprint(i, text), false); errors.Is(err, errNoRoom) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 20 {
+		if err := sh.keep(name(i), fmt.Sprint(i, text)); err != nil {
+			t.Fatalf("part %d of pages: %v", i, err)
+		}
+	}
+	if err := sh.keepKind("/picture/new", text, false); !errors.Is(err, errNoRoom) {
+		t.Errorf("a picture drives parts of pages out: %v", err)
+	}
+}
+
 func TestAFolderThatFailsIsSaidOnceAndTriedAgain(t *testing.T) {
 	sh := newShelf(t, 64<<20)
 	if err := sh.keep(name(0), text); err != nil {

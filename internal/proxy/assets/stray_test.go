@@ -1,0 +1,99 @@
+package assets_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// babble serves a connection of a server that sends more than its answers: behind each
+// comes, sooner or later, an answer that nobody has asked for.
+func babble(conn net.Conn, seed uint64, page string) {
+	defer func() { _ = conn.Close() }()
+	random := rand.New(rand.NewPCG(seed, 1))
+	reader := bufio.NewReader(conn)
+	for {
+		path, err := requestPath(reader)
+		if err != nil {
+			return
+		}
+		kind, body, stray := "text/javascript", script(path), script(canary)
+		if path == "/" {
+			kind, body = "text/html", page
+		}
+		if path == "/health" {
+			body, stray = "", ""
+		}
+		answer := func(kind, body string) string {
+			return "HTTP/1.1 200 OK\r\nContent-Type: " + kind + "\r\nCache-Control: immutable\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body
+		}
+		if _, err := io.WriteString(conn, answer(kind, body)); err != nil {
+			return
+		}
+		if stray != "" {
+			time.Sleep(time.Duration(random.IntN(3000)) * time.Microsecond)
+			_, _ = io.WriteString(conn, answer("text/javascript", stray))
+		}
+	}
+}
+
+// requestPath reads the head of a request.
+func requestPath(reader *bufio.Reader) (path string, err error) {
+	for {
+		line, err := reader.ReadString('\n')
+		switch {
+		case err != nil:
+			return "", err
+		case line == "\r\n":
+			return path, nil
+		case path == "":
+			_, path, _ = strings.Cut(line, " ")
+			path, _, _ = strings.Cut(path, " ")
+		}
+	}
+}
+
+// What a server sends behind the answer to one request of the proxy's own must not be
+// kept as the answer to the next.
+func TestNothingBehindAnAnswerIsKept(t *testing.T) {
+	s := newStage(t, blue(), green())
+	var page strings.Builder
+	const files = 200
+	for i := range files {
+		fmt.Fprintf(&page, `<script src="/assets/part%d-BxYz12_a.js"></script>`, i)
+	}
+	listener, err := net.Listen("tcp", net.JoinHostPort(s.ips[0], strconv.Itoa(s.vacate())))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for seed := uint64(0); ; seed++ {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go babble(conn, seed, page.String())
+		}
+	}()
+	s.awaitServing()
+	s.get("/")
+	s.awaitKept(files)
+	blobs, _ := filepath.Glob(filepath.Join(s.handler.Folder, "blobs", "*"))
+	if len(blobs) < files {
+		t.Errorf("%d blobs", len(blobs))
+	}
+	for _, name := range blobs {
+		if data, err := os.ReadFile(name); err == nil && strings.Contains(string(data), canary) {
+			t.Errorf("%s was not asked for", name)
+		}
+	}
+}
