@@ -23,6 +23,7 @@ var claimed = []string{
 	"Forwarded", "Proxy", "Client-IP", "X-Client-IP", "X-Cluster-Client-IP", "True-Client-IP", "CF-Connecting-IP", "CF-IPCountry", "Fastly-Client-IP", "Fly-Client-IP",
 	"WL-Proxy-Client-IP", "Proxy-Client-IP", "X-Azure-ClientIP", "X-Envoy-External-Address", "X-Original-Forwarded-For", "X-Original-URL", "X-Rewrite-URL",
 	"X-Host", "X-Original-Host", "X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Method", "Front-End-Https", "X-Real-IP-Original", "SSL-Client-Cert", "X-SSL-Client-Cert",
+	"X-Forward-For", "X-Consumer-Username", "X-Credential-Identifier", "X-Authenticated-Userid", "X-Userinfo", "Shib-Session-ID", "CloudFront-Forwarded-Proto", "X-True-Client-IP",
 	"X-Tale-Email", "X-Tale-Name", "Role-of-User", "TaleTeams",
 }
 
@@ -32,6 +33,7 @@ var otherPaths = []string{
 	"X-Original-URL", "X-Original-URI", "X-Rewrite-URL", "X-Forwarded-Uri", "X-Forwarded-Path", "X-Forwarded-Prefix", "X-Forwarded-PathBase", "X-Envoy-Original-Path",
 	"X-Original-Path", "X-Original-Request-Uri", "X-Forwarded-Url", "X-Forwarded-Request-Uri", "X-Ms-Original-Url",
 	"Script-Name", "X-Script-Name", "Path-Info", "X-Matched-Path", "X-Invoke-Path", "X-Invoke-Status", "Next-Resume", "X-Next-Resume-State-Length", "X-Middleware-Rewrite", "X-Middleware-Subrequest",
+	"X-Middleware-Request-Cookie", "X-Middleware-Anything", "X-Invoke-Query", "X-React-Router-Prerender-Data", "X-React-Router-SPA-Mode", "X-Astro-Path", "X-Sendfile-Type", "X-Accel-Mapping", "Location",
 }
 
 func trustedHeaders() config.Environ {

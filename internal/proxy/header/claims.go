@@ -22,27 +22,36 @@ var (
 		"x-host", "x-http-host-override", "x-scheme", "x-url-scheme",
 		"x-http-method", "x-http-method-override", "x-method-override",
 		"x-user", "x-email", "x-groups", "x-auth-user", "x-auth-username", "x-auth-email", "x-auth-name", "x-auth-groups", "x-auth-roles", "auth-user",
+		"x-userinfo", "x-true-client-ip", "x-custom-ip-authorization", "eo-connecting-ip", "ali-real-client-ip",
 	}
 	claimPrefixes = []string{
-		"remote-", "x-remote-", "x-forwarded", "x-original-", "x-real-", "x-client-", "x-cluster-", "x-ssl-", "ssl-client-",
+		"remote-", "x-remote-", "x-forward", "x-original-", "x-real-", "x-client-", "x-cluster-", "x-ssl-", "ssl-client-",
 		"x-auth-request-", "x-authentik-", "x-authelia-", "x-pomerium-", "x-webauth-", "x-vouch-", "x-ms-client-principal", "x-ms-token-",
-		"x-goog-iap-", "x-goog-authenticated-user-", "x-amzn-oidc-", "oidc-claim-", "tailscale-",
-		"cf-", "cloudfront-viewer-", "fastly-", "fly-", "wl-proxy-", "x-arr-", "x-azure-", "x-appengine-", "x-envoy-", "x-vercel-",
+		"x-goog-iap-", "x-goog-authenticated-user-", "x-amzn-oidc-", "oidc-claim-", "tailscale-", "x-consumer-", "x-credential-", "x-authenticated-", "shib-",
+		"cf-", "cloudfront-", "fastly-", "fly-", "wl-proxy-", "x-arr-", "x-azure-", "x-appengine-", "x-envoy-", "x-vercel-",
 	}
 )
 
 // pathNames are headers in which one server or another looks for the path of a
 // request: those of IIS and its imitators, of Envoy, Traefik and ingress controllers,
-// of frameworks and gunicorn that are told their own prefix, and of Next.js for its own
-// use. A terminator in front passes on what a visitor sends, so no peer is trusted
+// of frameworks and gunicorn that are told their own prefix, of Rack for files, and of
+// frameworks for their own use (Next.js asks a Location itself where a middleware returns
+// the headers of the request). A terminator in front passes on what a visitor sends, so no peer is trusted
 // with them.
 var pathNames = []string{
 	"x-rewrite-url", "x-override-url", "x-waws-unencoded-url", "x-http-destinationurl",
 	"x-envoy-original-path", "x-replaced-path", "x-request-uri", "request-uri", "x-forwarded-pathbase", "x-script-name", "script-name", "x-path-info", "path-info",
-	"x-matched-path", "x-invoke-path", "x-invoke-query", "x-invoke-output", "x-invoke-status", "x-invoke-error", "x-now-route-matches", "next-resume", "x-next-resume-state-length",
-	"x-middleware-rewrite", "x-middleware-redirect", "x-middleware-next", "x-middleware-skip", "x-middleware-invoke", "x-middleware-override-headers",
-	"x-middleware-set-cookie", "x-middleware-subrequest", "x-middleware-subrequest-id",
+	"x-matched-path", "x-now-route-matches", "next-resume", "x-next-resume-state-length", "x-astro-path", "x-astro-locals",
+	"x-sendfile-type", "x-accel-mapping", "location",
 }
+
+// pathFamilies begin the names that frameworks keep for what one part of theirs tells
+// another: which handler answers, in which way, with which headers. One of them is sent by a
+// client: Next.js asks with it for what a page will need.
+var (
+	pathFamilies = []string{"x-middleware-", "x-invoke-", "x-react-router-"}
+	clientsOwn   = "x-middleware-prefetch"
+)
 
 // pathBegins and pathEnds are what other such names consist of, with or without a word
 // between the two.
@@ -81,7 +90,8 @@ func (c claims) has(name string) (claim, path bool) {
 	}
 	begins := func(prefix string) bool { return bytes.HasPrefix(folded, []byte(prefix)) }
 	ends := func(suffix string) bool { return bytes.HasSuffix(folded, []byte(suffix)) }
-	path = slices.ContainsFunc(pathBegins, begins) && slices.ContainsFunc(pathEnds, ends)
+	path = slices.ContainsFunc(pathBegins, begins) && slices.ContainsFunc(pathEnds, ends) ||
+		slices.ContainsFunc(pathFamilies, begins) && string(folded) != clientsOwn
 	return path || slices.ContainsFunc(claimPrefixes, begins), path
 }
 
