@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -24,27 +25,59 @@ import (
 // or one of the same image for a server elsewhere.
 func postgres(ctx context.Context, s *session.Session, state rollout.State) (server backup.Server, release func(), err error) {
 	server, release = backup.Server{Engine: s.Engine, Project: s.Project.File.ID}, func() {}
-	if s.Settings.Get("CONVEX_STORAGE") == stack.StorageSQLite {
-		return server, release, nil // it is in the volume
-	}
-	settings := database.Settings{}
-	if err := config.Load(&settings, s.Settings.Environ()); err != nil {
-		return server, release, err
+	settings, err := inUse(ctx, s, state)
+	if err != nil || settings.Storage == stack.StorageSQLite {
+		return server, release, err // it is in the volume
 	}
 	server.Platform = settings.Platform()
-	if !settings.IsElsewhere() {
-		db, there := state.Current(stack.DB)
-		if !there || !db.State.Running {
-			return server, release, exit.Errorf(exit.Config, "the database does not run: `tale deploy` starts it")
+	db, there := state.Current(stack.DB)
+	if elsewhere, err := isElsewhere(settings, there); err != nil || elsewhere {
+		if err == nil {
+			release, err = externalPostgres(ctx, s, state, settings, &server)
 		}
-		server.Container = db.ID
-		server.Environ = map[string]string{
-			"PGUSER": cmp.Or(db.Environment["POSTGRES_USER"], s.Settings.Get("DB_USER"), "tale"), "PGPASSWORD": s.Settings.Get("DB_PASSWORD"),
-		}
-		return server, release, nil
+		return server, release, err
 	}
-	release, err = externalPostgres(ctx, s, state, settings, &server)
-	return server, release, err
+	if !there || !db.State.Running {
+		return server, release, exit.Errorf(exit.Config, "the database does not run: `tale deploy` starts it")
+	}
+	server.Container = db.ID
+	server.Environ = map[string]string{
+		"PGUSER": cmp.Or(db.Environment["POSTGRES_USER"], settings.User), "PGPASSWORD": s.Settings.Get("DB_PASSWORD"),
+	}
+	return server, release, nil
+}
+
+// inUse returns the settings of the database that has the data: those that the container of
+// convex was made with, which an override leads elsewhere than .env does, or which are older
+// than .env; those of .env where there is none, or it names no database.
+func inUse(ctx context.Context, s *session.Session, state rollout.State) (settings database.Settings, err error) {
+	convex, _ := state.Current(stack.Convex)
+	said := config.Environ{}
+	for _, v := range config.Describe(settings) {
+		said[v.Name] = convex.Environment[v.Name]
+		if file := convex.Environment[v.FileName()]; file != "" && said[v.Name] == "" {
+			text, err := s.Engine.ReadFile(ctx, convex.ID, file)
+			if err != nil {
+				return settings, exit.Errorf(exit.Config, "cannot find out which database convex uses: %w", err)
+			}
+			said[v.Name] = strings.TrimSpace(string(text))
+		}
+	}
+	if config.Load(&settings, said) == nil {
+		return settings, nil
+	}
+	settings = database.Settings{}
+	return settings, config.Load(&settings, s.Settings.Environ())
+}
+
+// isElsewhere reports whether the data are on another server than the stack's own, where it
+// has one: earlier releases gave convex the URL of that.
+func isElsewhere(settings database.Settings, hasOwn bool) (bool, error) {
+	if !settings.IsElsewhere() {
+		return false, nil
+	}
+	server, err := settings.Server()
+	return err == nil && (!hasOwn || server.URL.Hostname() != stack.DB), err
 }
 
 // externalPostgres borrows the programs of the release's database image, whose version

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/site/sitetest"
+	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/stack/postgres/postgrestest"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/testkit"
@@ -158,6 +159,52 @@ func TestADatabaseThatAdmitsTheUser(t *testing.T) {
 		s.Postgres.Reset(map[string]string{"tale_platform": "", "defaultdb": ""})
 		if err := s.Run(s.app.backupCommand(), filepath.Join(s.app.Folder, "b.tar")); err != nil || server.Logins() != 4 {
 			t.Errorf("%s: %d logins, %v", code, server.Logins(), err)
+		}
+	}
+}
+
+// TestTheDatabaseIsThatOfConvex: an override leads convex elsewhere than .env does, and .env
+// may be newer than what runs. A backup is of the data that are in use.
+func TestTheDatabaseIsThatOfConvex(t *testing.T) {
+	address := postgrestest.Start(t, func(*postgrestest.Server) {}).Addr()
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := "postgresql://u:p@" + address + "?sslmode=disable"
+	for _, tt := range []struct {
+		name, env string
+		convex    map[string]string
+		host      string // "" for the stack's own
+	}{
+		{"an override", "", map[string]string{"POSTGRES_URL": there, "DB_PASSWORD": "x"}, host},
+		{"an override by parts", "", map[string]string{"DB_HOST": host, "DB_PORT": port, "DB_PASSWORD": "x"}, host},
+		{"an override with a file", "", map[string]string{"POSTGRES_URL_FILE": "/run/secrets/url"}, host},
+		{"newer settings", "POSTGRES_URL=" + there, map[string]string{"DB_PASSWORD": "x"}, ""},
+		{"an earlier release", "", map[string]string{"POSTGRES_URL": "postgresql://tale:x@db:5432"}, ""},
+		{"a convex that says nothing", "POSTGRES_URL=" + there, map[string]string{"PG_CA_FILE": "x"}, host},
+	} {
+		s := newShop(t)
+		s.withSettings(tt.env)
+		s.SetFile("shop-1-convex", "/run/secrets/url", there+"\n")
+		opened, err := s.App.Session(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer opened.Close()
+		state, err := opened.Observed(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range state.Containers {
+			if state.Containers[i].Service == stack.Convex {
+				state.Containers[i].Environment = tt.convex
+			}
+		}
+		server, release, err := postgres(t.Context(), opened, state)
+		defer release()
+		if err != nil || server.Environ["PGHOST"] != tt.host {
+			t.Errorf("%s: the server %q, %v", tt.name, server.Environ["PGHOST"], err)
 		}
 	}
 }
