@@ -79,7 +79,7 @@ func (c *frameConn) Read(p []byte) (int, error) {
 }
 
 func (c *frameConn) pay(kind http2.FrameType, length int64) bool {
-	return c.budget.spend(costOf(kind, length), func() int64 { return c.budget.earned(time.Now(), c.sent.Swap(0)) })
+	return c.budget.spend(kind, length, func() int64 { return c.budget.earned(time.Now(), c.sent.Swap(0)) })
 }
 
 func (c *frameConn) Write(p []byte) (int, error) {

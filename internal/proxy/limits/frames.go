@@ -30,21 +30,28 @@ const (
 	frameHeaderSize = 9
 )
 
-// budget is what the frames of one connection may still cost.
+// budget is what the frames of one connection may still cost. Resets are paid for apart,
+// by waiting and by taking answers: what a client sends is cheap for it, and a long header
+// that is reset at once would pay for its own reset.
 type budget struct {
-	saved int64
-	at    time.Time // when saved was filled up
+	saved, resets int64
+	at            time.Time // when they were filled up
 }
 
-func newBudget(now time.Time) budget { return budget{saved: mostSaved, at: now} }
+func newBudget(now time.Time) budget { return budget{saved: mostSaved, resets: mostSaved, at: now} }
 
 // spend pays for a frame and reports whether it could.
-func (b *budget) spend(cost int64, earned func() int64) bool {
-	if b.saved = min(b.saved-cost, mostSaved); b.saved >= 0 {
+func (b *budget) spend(kind http2.FrameType, length int64, earned func() int64) bool {
+	from := &b.saved
+	if kind == http2.FrameRSTStream {
+		from = &b.resets
+	}
+	if *from = min(*from-costOf(kind, length), mostSaved); *from >= 0 {
 		return true
 	}
-	b.saved += earned()
-	return b.saved >= 0
+	more := earned()
+	b.saved, b.resets = min(b.saved+more, mostSaved), min(b.resets+more, mostSaved)
+	return *from >= 0
 }
 
 // earned returns what is granted for the time that has passed and the bytes that were sent.

@@ -52,7 +52,7 @@ func paid(most int, frame func(n int) seenFrame) int {
 	b := newBudget(time.Now())
 	for n := range most {
 		f := frame(n)
-		if !b.spend(costOf(f.kind, f.length), func() int64 { return 0 }) {
+		if !b.spend(f.kind, f.length, func() int64 { return 0 }) {
 			return n
 		}
 	}
@@ -75,11 +75,14 @@ func TestFloodsEndSoon(t *testing.T) {
 	if n := paid(flood, mixed); n > mostSaved {
 		t.Errorf("of all kinds in turn, %d pass", n)
 	}
-	reset := func(n int) seenFrame {
-		return seenFrame{[]http2.FrameType{http2.FrameHeaders, http2.FrameRSTStream}[n%2], 20}
-	}
-	if n := paid(flood, reset); n > mostSaved/2 {
-		t.Errorf("%d requests are reset at once", n/2)
+	for _, length := range []int64{20, 500, 16 << 10} { // nor do long headers, or bodies, pay for the resets behind them
+		for _, begun := range [][]http2.FrameType{{http2.FrameHeaders}, {http2.FrameHeaders, http2.FrameData}, {http2.FrameHeaders, http2.FrameContinuation}} {
+			request := append(begun, http2.FrameRSTStream)
+			reset := func(n int) seenFrame { return seenFrame{request[n%len(request)], length} }
+			if n := paid(flood, reset) / len(request); n > mostSaved/resetCosts {
+				t.Errorf("%d requests of %v with %d bytes are reset at once", n, begun, length)
+			}
+		}
 	}
 	if n := paid(flood, func(int) seenFrame { return seenFrame{http2.FrameContinuation, 0} }); n > 100 {
 		t.Errorf("%d empty continuations pass", n)
@@ -119,7 +122,7 @@ func TestWhatIsSentAndTimeEarn(t *testing.T) {
 		b, now := newBudget(began), began
 		for range frames {
 			now = now.Add(every)
-			if !b.spend(1, func() int64 { return b.earned(now, sent) }) {
+			if !b.spend(http2.FramePing, 0, func() int64 { return b.earned(now, sent) }) {
 				return false
 			}
 		}
@@ -135,8 +138,14 @@ func TestWhatIsSentAndTimeEarn(t *testing.T) {
 	b, sent := newBudget(began), int64(0)
 	for range 100_000 {
 		sent += 1 << 10
-		if !b.spend(2, func() int64 { earned := b.earned(began, sent); sent = 0; return earned }) {
-			t.Fatal("a download with two windows for each kilobyte is ended")
+		earned := func() int64 { earned := b.earned(began, sent); sent = 0; return earned }
+		for range 2 {
+			if !b.spend(http2.FrameWindowUpdate, 4, earned) {
+				t.Fatal("a download with two windows for each kilobyte is ended")
+			}
+		}
+		if !b.spend(http2.FrameRSTStream, 4, earned) {
+			t.Fatal("requests that are reset after a kilobyte of the answer are too many")
 		}
 	}
 }
