@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"strings"
-	"syscall"
 
 	"golang.org/x/term"
 
@@ -116,7 +115,7 @@ func (p *Prompter) Secret(ctx context.Context, question string) (string, error) 
 // interruptibly asks until a stop signal. What is being read then cannot be ended, and is
 // left alone: the process is about to end.
 func interruptibly(ctx context.Context, ask func() (string, error)) (string, error) {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := signal.NotifyContext(ctx, stopSignals()...)
 	defer stop()
 	type answer struct {
 		text string

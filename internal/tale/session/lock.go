@@ -12,6 +12,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/sys/pause"
+	"github.com/tale-project/tale-runtime/internal/tale/console"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 )
@@ -20,7 +21,7 @@ import (
 const labelHolder = "dev.tale.holder"
 
 // Lock takes the project's lock among the processes of this host, which costs nothing
-// and is enough to look.
+// and is enough to look. A command that has it goes on when what reads its output has ended.
 func (s *Session) Lock(ctx context.Context, command *cobra.Command, wait time.Duration, say func(string)) (release func(), err error) {
 	lock, err := project.Acquire(ctx, s.Info.ID, s.Project.File.ID, project.Self(CommandLine(command)), wait, func(holder project.Holder) {
 		say("waiting for " + holder.String())
@@ -28,6 +29,7 @@ func (s *Session) Lock(ctx context.Context, command *cobra.Command, wait time.Du
 	if err != nil {
 		return nil, err
 	}
+	console.OutliveReader()
 	return func() { _ = lock.Release() }, nil // the kernel frees what this cannot
 }
 
