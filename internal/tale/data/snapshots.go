@@ -77,7 +77,7 @@ func TakeSnapshot(ctx context.Context, s *session.Session, state rollout.State, 
 		out.Say("there are no data yet to take a snapshot of")
 		return "", nil
 	}
-	if err := os.MkdirAll(s.Project.Path(snapshots), 0o700); err != nil {
+	if err := s.Project.MakeFolder(snapshots); err != nil {
 		return "", err
 	}
 	began := time.Now()
@@ -86,6 +86,9 @@ func TakeSnapshot(ctx context.Context, s *session.Session, state rollout.State, 
 		return "", err
 	}
 	m, err := takeBackup(ctx, s, path, nil, false, out)
+	if err == nil {
+		err = s.Project.Give(path)
+	}
 	if err != nil {
 		return "", session.Interrupted(ctx, err)
 	}

@@ -1,12 +1,15 @@
 package data
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/console"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/tale/session"
 	"github.com/tale-project/tale-runtime/internal/testkit"
@@ -48,6 +51,33 @@ func TestSnapshotsThatMayGo(t *testing.T) {
 		}
 		if got := strings.Join(names, " "); got != tt.want || err != nil {
 			t.Errorf("%d releases and %d snapshots stay: %q may go, %v, want %q", tt.releases, tt.keep, got, err, tt.want)
+		}
+	}
+}
+
+// A snapshot that root takes is for the owner of the project, who restores it.
+func TestASnapshotIsTheOwners(t *testing.T) {
+	s := newShop(t)
+	session, err := s.App.Session(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	state, err := session.Observed(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(s.App.Folder, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	out := console.NewProgress(console.Options{Data: io.Discard, Talk: io.Discard})
+	path, err := TakeSnapshot(t.Context(), session, state, out, func(string) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{path, filepath.Dir(path)} {
+		if info, err := os.Stat(path); err != nil || info.Sys().(*syscall.Stat_t).Uid != 65534 {
+			t.Errorf("%s is not the owner's: %v", path, err)
 		}
 	}
 }

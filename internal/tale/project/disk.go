@@ -40,7 +40,7 @@ func permission(err error) error {
 // Write puts a file below .tale, in one step and for its owner only, who is that of
 // the project's folder also when root writes.
 func (p *Project) Write(data []byte, elem ...string) error {
-	if err := p.makeFolder(elem[:len(elem)-1]...); err != nil {
+	if err := p.MakeFolder(elem[:len(elem)-1]...); err != nil {
 		return err
 	}
 	return p.replace(p.Path(elem...), data, 0o600)
@@ -59,12 +59,14 @@ func (p *Project) Probe() error {
 	return nil
 }
 
-func (p *Project) makeFolder(elem ...string) error {
+// MakeFolder makes a folder below .tale that is not there, and those above it, of the owner of the
+// project's folder.
+func (p *Project) MakeFolder(elem ...string) error {
 	for i := range len(elem) + 1 {
 		path := p.Path(elem[:i]...)
 		err := os.Mkdir(path, 0o700)
 		if err == nil {
-			err = p.give(path)
+			err = p.Give(path)
 		}
 		if err != nil && !errors.Is(err, fs.ErrExist) {
 			return permission(fmt.Errorf("cannot make a folder of the project: %w", err))
@@ -80,12 +82,12 @@ func (p *Project) replace(path string, data []byte, perm fs.FileMode) error {
 	if err := atomicfile.Write(path, data, perm); err != nil {
 		return permission(err)
 	}
-	return p.give(path)
+	return p.Give(path)
 }
 
-// give makes what root has written the property of the folder's owner, who could not
+// Give makes what root has written the property of the folder's owner, who could not
 // use it otherwise: sudo is common where an engine is.
-func (p *Project) give(path string) error {
+func (p *Project) Give(path string) error {
 	info, err := os.Stat(p.Dir)
 	if err != nil || os.Geteuid() != 0 {
 		return err
@@ -102,7 +104,7 @@ func (p *Project) create(path string, data []byte, perm fs.FileMode) error {
 	if err := createFile(path, data, perm); err != nil {
 		return err
 	}
-	return errors.Join(p.give(path), atomicfile.SyncFolder(filepath.Dir(path)))
+	return errors.Join(p.Give(path), atomicfile.SyncFolder(filepath.Dir(path)))
 }
 
 // createFile fails where the file is there already. The file has its mode and content

@@ -95,7 +95,7 @@ func (p *Project) append(entries []Entry) error {
 		}
 		lines = append(append(lines, line...), '\n')
 	}
-	if err := p.makeFolder(); err != nil {
+	if err := p.MakeFolder(); err != nil {
 		return err
 	}
 	file, err := os.OpenFile(p.Path(historyName), os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
@@ -106,7 +106,7 @@ func (p *Project) append(entries []Entry) error {
 		lines = append([]byte{'\n'}, lines...)
 	}
 	_, err = file.Write(lines)
-	return errors.Join(err, file.Close(), p.give(p.Path(historyName)))
+	return errors.Join(err, file.Close(), p.Give(p.Path(historyName)))
 }
 
 // Begin notes what a run is about to do. Until Record, Unfinished returns it: to another

@@ -219,7 +219,7 @@ func (p *Project) makeFolders(r *Result) error {
 			return err
 		default:
 			r.Made = append(r.Made, name+"/")
-			if err := p.give(path); err != nil {
+			if err := p.Give(path); err != nil {
 				return err
 			}
 		}

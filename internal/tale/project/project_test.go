@@ -253,7 +253,7 @@ func TestHistorySurvives(t *testing.T) {
 
 func TestHistoryOnAFullDisk(t *testing.T) {
 	p := &Project{Dir: folder(t, nil)}
-	if err := p.makeFolder(); err != nil {
+	if err := p.MakeFolder(); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Symlink("/dev/full", p.Path(historyName)); err != nil {

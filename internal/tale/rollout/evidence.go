@@ -5,13 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 
@@ -26,14 +23,10 @@ func (r *rollout) evidence(ctx context.Context, e *NotReadyError) (string, error
 	c := e.container
 	containers, unseen := r.Engine.Containers(ctx, Projects(r.plan.Project)...)
 	e.stack, e.beside.Containers = r.stack(), containers
-	lines, err := r.logOf(ctx, c)
-	e.Failed, e.Lines = account(lines), last(lines, mostLogLines)
-	if err := errors.Join(unseen, err); err != nil {
-		return "", err
-	}
-	folder := r.Project.Path("failed", time.Now().UTC().Format("20060102T150405Z"))
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return "", err
+	lines, unread := r.logOf(ctx, c)
+	e.Failed, e.Lines, e.unread = account(lines), last(lines, mostLogLines), unread
+	if unseen != nil {
+		return "", unseen
 	}
 	c.Environment = nil
 	seen := struct {
@@ -45,22 +38,19 @@ func (r *rollout) evidence(ctx context.Context, e *NotReadyError) (string, error
 	if err != nil {
 		return "", err
 	}
-	return folder, errors.Join(
-		atomicfile.Write(filepath.Join(folder, c.Name+".log"), []byte(strings.Join(lines, "\n")+"\n"), 0o600),
-		atomicfile.Write(filepath.Join(folder, c.Name+".json"), append(inspected, '\n'), 0o600),
-		r.keepReport(folder, e),
-	)
-}
-
-func (r *rollout) keepReport(folder string, e *NotReadyError) error {
-	if len(e.report.Stages) == 0 {
-		return nil
+	folder := []string{"failed", time.Now().UTC().Format("20060102T150405Z")}
+	keep := func(text []byte, ending string) error {
+		return r.Project.Write(append(text, '\n'), append(slices.Clone(folder), c.Name+ending)...)
 	}
-	text, err := json.MarshalIndent(e.report, "", "  ")
-	if err != nil {
-		return err
+	err = keep(inspected, ".json")
+	if unread == nil || len(lines) > 0 {
+		err = errors.Join(err, keep([]byte(strings.Join(lines, "\n")), ".log"))
 	}
-	return atomicfile.Write(filepath.Join(folder, e.container.Name+".report.json"), append(text, '\n'), 0o600)
+	if len(e.report.Stages) > 0 {
+		text, wrong := json.MarshalIndent(e.report, "", "  ")
+		err = errors.Join(err, wrong, keep(text, ".report.json"))
+	}
+	return r.Project.Path(folder...), err
 }
 
 func (r *rollout) logOf(ctx context.Context, c engine.Container) (lines []string, err error) {

@@ -36,6 +36,7 @@ type NotReadyError struct {
 	container engine.Container
 	stack     place.Stack // that it is part of
 	beside    State       // what else that has
+	unread    error       // why its log cannot be read
 	report    status.Document
 }
 
@@ -62,9 +63,12 @@ func (e *NotReadyError) Text() string {
 	lines := e.Failed
 	if len(lines) == 0 {
 		lines = e.Lines
-		if len(lines) > 0 {
+		switch {
+		case len(lines) > 0:
 			fmt.Fprintln(&b, "  its log ends with")
-		} else {
+		case e.unread != nil:
+			fmt.Fprintf(&b, "  %v\n", e.unread)
+		default:
 			fmt.Fprintln(&b, "  it has written no log")
 		}
 	}

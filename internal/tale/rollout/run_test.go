@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -26,6 +27,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 const all = "convex db platform-blue proxy"
@@ -242,6 +244,47 @@ func (h *host) wantHiddenFirst() {
 	}
 	if hidden, read := index("/disconnect"), index("/logs"); hidden < 0 || read >= 0 && hidden > read {
 		h.t.Errorf("it is hidden by call %d, its log read by %d", hidden, read)
+	}
+}
+
+// TestALogThatNobodyKeeps: a driver of logs that keeps none here costs the log alone.
+func TestALogThatNobodyKeeps(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.mustDeploy("1.0.0")
+	h.SetLife("r/tale-platform:1.0.1", enginetest.Life{Dies: 1, Code: 3})
+	h.Fault("GET", "/containers/*/logs", enginetest.Fault{Status: 501, Message: "configured logging driver does not support reading"}, -1)
+	err := h.deploy(t.Context(), "1.0.1", rollout.Scope{})
+	failed, is := errors.AsType[*rollout.FailedError](err)
+	if !is || !strings.Contains(failed.Text(), "`logging` in compose.override.yml") || strings.Contains(failed.Text(), "has written no log") {
+		t.Errorf("%v", err)
+	}
+	if kept, _ := filepath.Glob(h.project.Path("failed", "*", "*.json")); len(kept) == 0 { // the pattern is well formed
+		t.Error("nothing is kept of how the engine saw it")
+	}
+}
+
+// What root keeps of a failure is for the owner of the project, who reads it.
+func TestEvidenceIsTheOwners(t *testing.T) {
+	t.Parallel()
+	testkit.RequireRoot(t)
+	h := newHost(t)
+	h.mustDeploy("1.0.0")
+	h.SetLife("r/tale-platform:1.0.1", enginetest.Life{Dies: 1, Code: 3})
+	if err := os.Chown(h.project.Dir, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.deploy(t.Context(), "1.0.1", rollout.Scope{}); err == nil {
+		t.Fatal("it was deployed")
+	}
+	kept, _ := filepath.Glob(h.project.Path("failed", "*", "*")) // the pattern is well formed
+	for _, path := range append(kept, h.project.Path("failed")) {
+		if info, err := os.Stat(path); err != nil || info.Sys().(*syscall.Stat_t).Uid != 65534 {
+			t.Errorf("%s is not the owner's: %v", path, err)
+		}
+	}
+	if len(kept) == 0 {
+		t.Error("nothing is kept")
 	}
 }
 
