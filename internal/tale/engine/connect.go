@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/user"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -99,7 +100,7 @@ func (e *Engine) Host() (address, origin string) { return e.host, e.origin }
 // find reads what the docker command reads, in its order.
 func (e *Engine) find() ([]client.Opt, error) {
 	env := e.options.Environ
-	folder := cmp.Or(env["DOCKER_CONFIG"], filepath.Join(env["HOME"], ".docker"))
+	folder := cmp.Or(env["DOCKER_CONFIG"], filepath.Join(e.home(), ".docker"))
 	logins, err := config.Load(folder)
 	if err != nil {
 		return nil, fmt.Errorf("%s cannot be read: %w", filepath.Join(folder, config.ConfigFileName), err)
@@ -127,6 +128,18 @@ func (e *Engine) find() ([]client.Opt, error) {
 	return append(settings, client.WithHost(e.host)), nil
 }
 
+// home returns the user's folder, also where HOME is not set, as in a unit of systemd.
+func (e *Engine) home() string {
+	if home := e.options.Environ["HOME"]; home != "" {
+		return home
+	}
+	self, err := user.Current()
+	if err != nil {
+		return "/"
+	}
+	return self.HomeDir
+}
+
 func (e *Engine) fromContext(folder, name string) ([]client.Opt, error) {
 	endpoints := store.EndpointTypeGetter(docker.DockerEndpoint, func() any { return &docker.EndpointMeta{} })
 	contexts := store.New(folder, store.NewConfig(func() any { return &map[string]any{} }, endpoints))
@@ -152,7 +165,7 @@ func (e *Engine) fromContext(folder, name string) ([]client.Opt, error) {
 // overSSH shares one connection to the host among all that the client opens: each is a
 // process of ssh, and sshd admits only ten that are logging in.
 func (e *Engine) overSSH() ([]client.Opt, error) {
-	socket := filepath.Join(cmp.Or(e.options.Environ["XDG_RUNTIME_DIR"], filepath.Join(e.options.Environ["HOME"], ".ssh")), "tale-%C")
+	socket := filepath.Join(cmp.Or(e.options.Environ["XDG_RUNTIME_DIR"], filepath.Join(e.home(), ".ssh")), "tale-%C")
 	helper, err := connhelper.GetConnectionHelperWithSSHOpts(e.host, []string{
 		"-o", "ControlMaster=auto", "-o", "ControlPersist=10", "-o", "ControlPath=" + socket,
 		"-o", "ServerAliveInterval=10", "-o", "ServerAliveCountMax=3", "-o", "ConnectTimeout=15",

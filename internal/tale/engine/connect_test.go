@@ -104,6 +104,15 @@ func TestConnectSaysWhatToDo(t *testing.T) {
 	}
 }
 
+// Where HOME is not set, as in a unit of systemd, the user's folder is the one that the system knows,
+// and never the one that a command was typed in.
+func TestWithoutHome(t *testing.T) {
+	folder := t.TempDir()
+	write(t, filepath.Join(folder, ".docker", "config.json"), "{")
+	t.Chdir(folder)
+	connect(t, engine.Options{Host: enginetest.New(t).Host(), Environ: config.Environ{"PATH": os.Getenv("PATH")}})
+}
+
 func TestSocketOfOthers(t *testing.T) {
 	server := enginetest.New(t)
 	socket := strings.TrimPrefix(server.Host(), "unix://")

@@ -133,6 +133,18 @@ func TestChangesThatAreDoneAlreadyAreNoErrors(t *testing.T) {
 	}
 }
 
+// An engine gives each network a part of its addresses, of which there are thirty by default.
+func TestNoAddressesForAnotherNetwork(t *testing.T) {
+	server, e := fake(t)
+	for _, said := range []string{
+		"could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network", // 20.10
+		"all predefined address pools have been fully subnetted",
+	} {
+		server.Fault("POST", "/networks/create", enginetest.Fault{Status: 500, Message: said}, 1)
+		testkit.WantError(t, e.CreateNetwork(t.Context(), "net", nil), exit.Failure, "docker network ls", "default-address-pools", said)
+	}
+}
+
 func TestChangesReachTheEngine(t *testing.T) {
 	server, e := fake(t)
 	ctx := t.Context()

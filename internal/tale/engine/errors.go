@@ -76,6 +76,10 @@ func (e *Engine) failed(ctx context.Context, what string, err error) error {
 		return exit.Errorf(exit.Unavailable, "cannot %s: %w; is the plugin of the volume's driver there? `docker plugin ls` says", what, plain{said, err})
 	case strings.Contains(said, portAllocated):
 		return fmt.Errorf("cannot %s: %w; %s", what, plain{said, err}, portLost)
+	case hasAny(said, "non-overlapping IPv4 address pool", "address pools have been fully subnetted"):
+		return fmt.Errorf("cannot %s: the Docker engine at %s has no range of addresses left for another network: remove networks that nothing uses (`docker network ls`), or give it more with default-address-pools in its daemon.json: %w", what, e.host, plain{said, err})
+	case strings.Contains(said, "logging driver does not support reading"):
+		return fmt.Errorf("cannot %s: %w: `logging` in compose.override.yml names a driver that keeps nothing here; local, json-file and journald do", what, plain{said, err})
 	case strings.Contains(said, "no space left on device"):
 		return fmt.Errorf("cannot %s: the disk of the Docker engine at %s is full; `tale cleanup` removes what is not needed: %w", what, e.host, plain{said, err})
 	}

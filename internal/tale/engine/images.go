@@ -86,7 +86,11 @@ func (e *Engine) credentials(image reference.Named) (types.AuthConfig, error) {
 		host = "https://index.docker.io/v1/" // as docker login stores it
 	}
 	found, err := e.logins.GetAuthConfig(host)
-	if err != nil {
+	switch {
+	case err == nil:
+	case strings.Contains(err.Error(), "executable file not found"):
+		err = exit.Errorf(exit.NoPermission, "cannot read the login for %s: %w; install the program that credsStore or credHelpers names in %s, or remove the name there and `docker login %[1]s`", reference.Domain(image), err, e.logins.Filename)
+	default:
 		err = exit.Errorf(exit.NoPermission, "cannot read the login for %s: %w; `docker login %[1]s` makes a new one", reference.Domain(image), err)
 	}
 	return found, err

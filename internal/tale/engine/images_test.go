@@ -213,7 +213,7 @@ func TestLoginIsTheDockerCommands(t *testing.T) {
 		server := enginetest.New(t)
 		e := connect(t, engine.Options{Host: server.Host(), Environ: config.Environ{"DOCKER_CONFIG": folder}})
 		_, err := e.Remote(t.Context(), shop)
-		testkit.WantError(t, err, exit.NoPermission, "docker-credential-tale-none", "docker login registry.example:5000")
+		testkit.WantError(t, err, exit.NoPermission, "docker-credential-tale-none", "names in "+folder, "docker login registry.example:5000")
 	})
 }
 
