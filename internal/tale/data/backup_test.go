@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -147,4 +148,16 @@ func (h heard) Read(into []byte) (int, error) {
 		return 0, io.ErrUnexpectedEOF
 	}
 	return n, err
+}
+
+// Either name of the override is one of the project's files.
+func TestFilesOfTheProject(t *testing.T) {
+	p := &project.Project{Dir: t.TempDir()}
+	want := map[string][]byte{project.FileName: []byte("1"), "compose.override.yml": []byte("2"), "compose.override.yaml": []byte("3")}
+	for name, content := range want {
+		testkit.WriteTree(t, p.Dir, map[string]string{name: string(content)})
+	}
+	if got, err := projectFiles(&session.Session{Project: p}, true); err != nil || !maps.EqualFunc(got, want, bytes.Equal) {
+		t.Errorf("%q, %v", got, err)
+	}
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/backup"
 	"github.com/tale-project/tale-runtime/internal/tale/console"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
@@ -132,7 +131,7 @@ func (a *app) restore(command *cobra.Command, path string, o restoreOptions) (er
 	}
 	defer free()
 	server.Warn = func(text string) { r.out.Say("note: " + text) }
-	r.backup = backup.Restore{Engine: s.Engine, Server: server, Volume: s.Project.File.ID + "_" + stack.ConvexData, Moves: r.unpacking.moves}
+	r.backup = backup.Restore{Engine: s.Engine, Server: server, Volume: dataVolume(s.Project), Moves: r.unpacking.moves}
 	if server.Container != "" && server.Databases == nil { // it is the engine's disk
 		r.backup.Free = func(ctx context.Context) (int64, error) {
 			free, _, err := s.Engine.DiskFree(ctx)
@@ -154,7 +153,7 @@ func (r *restoring) interrupted(ctx context.Context, err error) error {
 }
 
 func (r *restoring) discardOld(ctx context.Context) error {
-	if err := Unfinished(r.Project); err != nil {
+	if err := Unfinished(ctx, r.Session); err != nil {
 		return err
 	}
 	if !slices.Contains(r.state.Volumes, r.backup.Volume) {
@@ -211,10 +210,11 @@ func (r *restoring) fromFile(ctx context.Context) error {
 	}
 	if killed && strings.HasPrefix(note.Run, m.ID()) {
 		r.backup.Run, r.note = note.Run, note
-	} else if other := r.target.Unfinished(); other != "" && other != r.backup.Run || killed {
+	} else if other := r.target.Unfinished(); other != "" && other != r.backup.Run || killed && !note.Restored {
 		return exit.Errorf(exit.Config, "the restore of another backup was killed: `%s` finishes it first", console.Quoted("tale restore", cmp.Or(note.File, "FILE")))
 	}
-	begun := killed || r.target.Begun(r.backup.Run, m)
+	begun := r.note.Run != "" || r.target.Begun(r.backup.Run, m)
+	r.note.Stopped, r.note.Restored = note.Stopped, false // also what the restore of another backup could not start
 	if err := r.target.Allows(m); err != nil && !begun {
 		return err
 	}

@@ -102,7 +102,7 @@ func TestABackupThatDoesNotFit(t *testing.T) {
 func TestANoteOfARestoreThatCannotBeRead(t *testing.T) {
 	for note, says := range map[string]string{"folder": "it is a folder", "{": "is not what one has written"} {
 		p := &project.Project{Dir: t.TempDir()}
-		if err := Unfinished(p); err != nil {
+		if err := Unfinished(t.Context(), &session.Session{Project: p}); err != nil {
 			t.Errorf("without one: %v", err)
 		}
 		if note == "folder" {
@@ -110,7 +110,7 @@ func TestANoteOfARestoreThatCannotBeRead(t *testing.T) {
 		} else if err := p.Write([]byte(note), restoringName); err != nil {
 			t.Fatal(err)
 		}
-		testkit.WantError(t, Unfinished(p), exit.Config, "whether a restore was killed is not known", says)
+		testkit.WantError(t, Unfinished(t.Context(), &session.Session{Project: p}), exit.Config, "whether a restore was killed is not known", says)
 	}
 }
 

@@ -3,11 +3,8 @@ package data
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -73,7 +70,7 @@ func (r *restoring) takeBack(ctx context.Context, err error) error {
 	if u.unstarted != nil {
 		u.unstarted = fmt.Errorf("the data are as before, and `tale deploy` starts what was stopped: %w", u.unstarted)
 	}
-	return errors.Join(err, left, u.all(), r.forget())
+	return errors.Join(err, left, u.all(), forget(r.Project))
 }
 
 // swapBegan reports whether databases are in their places, also where their server did
@@ -87,11 +84,12 @@ func (r *restoring) finish(ctx context.Context) error {
 	u := r.startAgain(ctx)
 	switch {
 	case u.unstarted != nil:
-		return exit.Errorf(exit.Degraded, "the data are restored, but not all that ran is started again, which `%s` does: %w", console.Quoted("tale restore", r.path), u.all())
+		r.note.Restored = true
+		return errors.Join(exit.Errorf(exit.Degraded, "the data are restored, but not all that ran is started again, which `%s` does, or `tale deploy`, which makes anew what cannot be: %w", console.Quoted("tale restore", r.path), u.all()), r.note.write(r.Project))
 	case u.all() != nil:
-		return errors.Join(exit.Errorf(exit.Degraded, "the data are restored, but %w", u.all()), r.forget())
+		return errors.Join(exit.Errorf(exit.Degraded, "the data are restored, but %w", u.all()), forget(r.Project))
 	}
-	return r.forget()
+	return forget(r.Project)
 }
 
 // stopUsers stops what uses the data, the web application first.
@@ -113,10 +111,7 @@ func (r *restoring) stopUsers(ctx context.Context) error {
 			r.note.Stopped = append(r.note.Stopped, c.ID)
 		}
 	}
-	text, err := json.Marshal(r.note)
-	if err == nil {
-		err = r.Project.Write(text, restoringName)
-	}
+	err := r.note.write(r.Project)
 	for _, c := range running {
 		if err == nil {
 			r.out.Say("stopping " + c.Name)
@@ -166,12 +161,4 @@ func (r *restoring) awaitHealth(ctx, limit context.Context, id string) (unhealth
 			return fmt.Errorf("%s is not healthy after %s (%s): `tale logs %s` says why", c.Name, r.options.timeout, cmp.Or(c.State.Health, c.State.Status), c.Service), nil
 		}
 	}
-}
-
-// forget removes the note of what is under way.
-func (r *restoring) forget() error {
-	if err := os.Remove(r.Project.Path(restoringName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
 }

@@ -46,6 +46,7 @@ func TestARestoreStartsAllThatItHasStopped(t *testing.T) {
 			}
 			platform, convex := add("platform", enginetest.Life{Healthy: tt.needs}), add("convex", tt.life)
 			r := &restoring{Session: &session.Session{Engine: e, Project: &project.Project{Dir: dir}}, path: "b.tar", options: restoreOptions{timeout: 200 * time.Millisecond}}
+			server.AddVolume(dataVolume(r.Project), nil)
 			r.note.Stopped = []string{platform, convex}
 			if err := r.Project.Write([]byte("{}"), restoringName); err != nil {
 				t.Fatal(err)
@@ -64,6 +65,12 @@ func TestARestoreStartsAllThatItHasStopped(t *testing.T) {
 			}
 			if !tt.noted {
 				return
+			}
+			if err := Unfinished(t.Context(), r.Session); err != nil {
+				t.Errorf("a deploy is kept from starting the rest: %v", err)
+			}
+			if _, err := os.Stat(r.Project.Path(restoringName)); err == nil {
+				t.Error("what a deploy has started is started again")
 			}
 			r.options.timeout = time.Minute
 			if err := r.finish(t.Context()); err != nil {
@@ -124,5 +131,35 @@ func TestWhatATakenBackRestoreCannotStart(t *testing.T) {
 	err = s.Run(s.app.restoreCommand(), file, "--project-name", "shop-1")
 	if err == nil || !strings.Contains(err.Error(), "the data are as before, and `tale deploy` starts what was stopped") || s.Holds() == before {
 		t.Errorf("%v, and there is\n%s", err, s.Holds())
+	}
+}
+
+// What a restore could not start keeps nothing from going on: neither the restore of another
+// backup, which starts it as well.
+func TestAnotherRestoreStartsTheRest(t *testing.T) {
+	s := newShop(t)
+	first, second := s.app.Folder+"/1.tar", s.app.Folder+"/2.tar"
+	for _, file := range []string{first, second} {
+		if err := s.Run(s.app.backupCommand(), file); err != nil {
+			t.Fatal(err)
+		}
+		s.Fill(file)
+	}
+	e := s.Engine()
+	defer func() { _ = e.Close() }()
+	platform, err := e.Inspect(t.Context(), "shop-1-platform")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Fault("POST", "/containers/"+platform.ID+"/start", enginetest.Fault{Status: 500, Message: "no such folder"}, -1)
+	if err := s.Run(s.app.restoreCommand(), first, "--project-name", "shop-1"); exit.Code(err) != exit.Degraded || !strings.Contains(err.Error(), "`tale deploy`, which makes anew") {
+		t.Errorf("%v", err)
+	}
+	s.Mend()
+	if err := s.Run(s.app.restoreCommand(), second, "--project-name", "shop-1"); err != nil {
+		t.Error(err)
+	}
+	if now := s.Holds(); strings.Contains(now, "runs: false") || !strings.Contains(now, first) {
+		t.Errorf("there is\n%s", now)
 	}
 }

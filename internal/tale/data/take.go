@@ -56,7 +56,7 @@ func takeBackup(ctx context.Context, s *session.Session, path string, recipients
 			return m, exit.Errorf(exit.Temporary, "convex is %s, so that there is no moment to copy: look at `tale status`", convex.State.Status)
 		}
 	}
-	if volume := s.Project.File.ID + "_" + stack.ConvexData; !noFiles && slices.Contains(state.Volumes, volume) {
+	if volume := dataVolume(s.Project); !noFiles && slices.Contains(state.Volumes, volume) {
 		t.Volume = volume
 	} else if !noFiles {
 		return m, exit.Errorf(exit.Config, "there is no volume %s to back up: `tale deploy` makes it", volume)
@@ -89,7 +89,7 @@ func removePartial(s *session.Session, folder string) {
 
 // projectFiles returns what of the project's folder belongs to a backup.
 func projectFiles(s *session.Session, secrets bool) (map[string][]byte, error) {
-	names := []string{project.FileName, "compose.override.yml"}
+	names := []string{project.FileName, "compose.override.yml", "compose.override.yaml"}
 	if secrets {
 		names = append(names, project.EnvName)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/stack/postgres/postgrestest"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
+	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/tale/taletest"
 	"github.com/tale-project/tale-runtime/internal/tale/taletest/line"
 	"github.com/tale-project/tale-runtime/internal/testkit"
@@ -79,6 +80,22 @@ func TestADeployAfterAKilledRestore(t *testing.T) {
 	if after := taletest.Standing(t, server); !slices.Equal(after, before) {
 		t.Errorf("there was %q and is %q", before, after)
 	}
+}
+
+// What would keep it from being finished is refused, or said how to mend; nothing of it is left
+// where its data are gone.
+func TestAKilledRestoreCanBeLeft(t *testing.T) {
+	_, dir, tale := shopOf(t)
+	testkit.WriteTree(t, dir, map[string]string{".tale/restoring.json": `{"file": "b.tar", "run": "1", "stopped": []}`})
+	tale("reset", "--all", "--force").Expect(t, exit.Config, "", "`tale restore b.tar` finishes it, and --volumes removes the data as well")
+	tale("stop").Expect(t, 0, "", "")
+	tale("backup", filepath.Join(dir, "b.tar")).Expect(t, exit.Config, "", ".yml up -d db` starts it")
+	p, err := project.Find(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tale("reset", "--all", "--force", "--volumes", "--project-name", p.File.ID).Expect(t, 0, "", "")
+	tale("deploy", "--version", "1.1.0").Expect(t, 0, "", "version 1.1.0 serves")
 }
 
 // What served before is on the engine, whatever its name is by now and whatever has become of

@@ -3,6 +3,7 @@ package teardown
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/console"
+	"github.com/tale-project/tale-runtime/internal/tale/data"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 	"github.com/tale-project/tale-runtime/internal/tale/session"
 	"github.com/tale-project/tale-runtime/internal/tale/tidy"
@@ -91,6 +93,11 @@ func (a *app) reset(command *cobra.Command, o resetOptions, out *console.Progres
 // reset plans what goes.
 func reset(ctx context.Context, s *session.Session, o resetOptions) (tidy.Plan, error) {
 	id := s.Project.File.ID
+	if o.all && !o.volumes && !o.dryRun { // what finishes a restore needs the database
+		if err := data.Unfinished(ctx, s); err != nil {
+			return tidy.Plan{}, fmt.Errorf("%w, and --volumes removes the data as well", err)
+		}
+	}
 	containers, err := s.Engine.Containers(ctx, rollout.Projects(id)...)
 	if err != nil {
 		return tidy.Plan{}, err
