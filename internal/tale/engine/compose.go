@@ -93,13 +93,14 @@ func (e *Engine) ComposeVersion(ctx context.Context) (string, error) {
 }
 
 // command runs the docker command against this engine. Of the shell's variables it gets
-// those that the engine's address, the login and ssh need.
+// those that the engine's address, the login and ssh need, and not the platform that is
+// preferred for builds: of which an image is, was seen to before.
 func (e *Engine) command(ctx context.Context, args ...string) *exec.Cmd {
 	command := exec.CommandContext(ctx, cmp.Or(e.options.Docker, "docker"), args...)
 	command.Env = []string{}
 	for name, value := range e.options.Environ {
 		switch {
-		case name == "DOCKER_HOST" || name == "DOCKER_CONTEXT" && e.options.Host != "":
+		case name == "DOCKER_HOST" || name == "DOCKER_DEFAULT_PLATFORM" || name == "DOCKER_CONTEXT" && e.options.Host != "":
 		case strings.HasPrefix(name, "DOCKER_"), name == "PATH", name == "HOME", name == "USER", name == "TMPDIR", name == "XDG_RUNTIME_DIR", name == "SSH_AUTH_SOCK":
 			command.Env = append(command.Env, name+"="+value)
 		}

@@ -113,7 +113,7 @@ func TestNoVariableOfTheShellReachesCompose(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	t.Setenv("COMPOSE_FILE", "/of/the/process")
 	e := stub(t, "env >"+out+"; echo \"$@\" >>"+out, config.Environ{
-		"PATH": os.Getenv("PATH"), "COMPOSE_PROJECT_NAME": "x", "COMPOSE_PROFILES": "x", "POSTGRES_PASSWORD": "x", "SITE_URL": "x", "DOCKER_CONFIG": "/none", "SSH_AUTH_SOCK": "/agent", "DOCKERS": "x",
+		"PATH": os.Getenv("PATH"), "COMPOSE_PROJECT_NAME": "x", "COMPOSE_PROFILES": "x", "POSTGRES_PASSWORD": "x", "SITE_URL": "x", "DOCKER_CONFIG": "/none", "SSH_AUTH_SOCK": "/agent", "DOCKERS": "x", "DOCKER_DEFAULT_PLATFORM": "linux/arm64",
 	})
 	if err := e.Up(t.Context(), engine.UpOptions{Project: "p", File: "/f.yml", Services: []string{"a", "b"}}, nil); err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -37,7 +38,11 @@ const (
 	changing = 2 * time.Minute
 	// oldest is the API of Docker 20.10.
 	oldest = "1.41"
+	// apiVersion is the variable by which an operator fixes the version of the API.
+	apiVersion = "DOCKER_API_VERSION"
 )
+
+var versionForm = regexp.MustCompile(`^\d+\.\d+$`)
 
 // Options say which engine, and what stands in for parts of the machine.
 type Options struct {
@@ -66,6 +71,9 @@ func Connect(ctx context.Context, options Options) (*Engine, error) {
 	if options.Environ == nil {
 		options.Environ = environ.FromOS()
 	}
+	if asked := options.Environ[apiVersion]; asked != "" && !versionForm.MatchString(asked) {
+		return nil, exit.Errorf(exit.Config, "%s is %q; accepted: a version such as %s, or better none, and tale agrees on one with the engine", apiVersion, asked, oldest)
+	}
 	e := &Engine{options: options}
 	settings, err := e.find()
 	if err != nil {
@@ -78,6 +86,9 @@ func Connect(ctx context.Context, options Options) (*Engine, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	answer, err := e.api.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true})
+	if asked := options.Environ[apiVersion]; err == nil && asked != "" && (older(asked, oldest) || older(answer.APIVersion, asked)) {
+		return nil, exit.Errorf(exit.Config, "%s is %s, and the Docker engine at %s speaks up to API %s, tale from %s on: unset it, and they agree on one", apiVersion, asked, e.host, answer.APIVersion, oldest)
+	}
 	if older(answer.APIVersion, oldest) {
 		return nil, exit.Errorf(exit.Unavailable, "the Docker engine at %s is too old: it speaks API %s, and tale needs %s (Docker 20.10) or newer; update it", e.host, answer.APIVersion, oldest)
 	}
@@ -120,7 +131,7 @@ func (e *Engine) find() ([]client.Opt, error) {
 	if strings.HasPrefix(e.host, "ssh://") {
 		return e.overSSH()
 	}
-	settings := []client.Opt{client.WithAPIVersion(env["DOCKER_API_VERSION"])}
+	settings := []client.Opt{client.WithAPIVersion(env[apiVersion])}
 	if strings.HasPrefix(e.host, "tcp://") && env["DOCKER_TLS_VERIFY"] != "" {
 		keys := cmp.Or(env["DOCKER_CERT_PATH"], folder)
 		settings = append(settings, client.WithTLSClientConfig(filepath.Join(keys, "ca.pem"), filepath.Join(keys, "cert.pem"), filepath.Join(keys, "key.pem")))
@@ -178,7 +189,7 @@ func (e *Engine) overSSH() ([]client.Opt, error) {
 	return []client.Opt{
 		client.WithHTTPClient(&http.Client{Transport: transport}),
 		client.WithHost(helper.Host), client.WithDialContext(dial),
-		client.WithAPIVersion(e.options.Environ["DOCKER_API_VERSION"]),
+		client.WithAPIVersion(e.options.Environ[apiVersion]),
 	}, nil
 }
 

@@ -66,7 +66,7 @@ func TestConnectSaysWhatToDo(t *testing.T) {
 	}
 	listener.(*net.UnixListener).SetUnlinkOnClose(false)
 	_ = listener.Close()
-	old, tooOld := enginetest.New(t), enginetest.New(t)
+	good, old, tooOld := enginetest.New(t), enginetest.New(t), enginetest.New(t)
 	old.API, tooOld.API = "1.40", "1.30"
 	write(t, filepath.Join(folder, "bin", "ssh"), "#!/bin/sh\necho no route >&2\nexit 255\n")
 	t.Setenv("PATH", filepath.Join(folder, "bin")+":"+os.Getenv("PATH"))
@@ -87,6 +87,9 @@ func TestConnectSaysWhatToDo(t *testing.T) {
 		"no such scheme": {config.Environ{"DOCKER_HOST": "nonsense"}, exit.Config, []string{"nonsense", "DOCKER_HOST"}},
 		"old":            {config.Environ{"DOCKER_HOST": old.Host()}, exit.Unavailable, []string{"1.40", "1.41"}},
 		"too old":        {config.Environ{"DOCKER_HOST": tooOld.Host()}, exit.Unavailable, []string{"1.30", "1.41"}},
+		"no API":         {config.Environ{"DOCKER_HOST": good.Host(), "DOCKER_API_VERSION": "new"}, exit.Config, []string{"DOCKER_API_VERSION is \"new\"", "1.41"}},
+		"another API":    {config.Environ{"DOCKER_HOST": good.Host(), "DOCKER_API_VERSION": "1.99"}, exit.Config, []string{"DOCKER_API_VERSION is 1.99", "1.41", "unset it"}},
+		"a former API":   {config.Environ{"DOCKER_HOST": good.Host(), "DOCKER_API_VERSION": "1.40"}, exit.Config, []string{"DOCKER_API_VERSION is 1.40", "unset it"}},
 		"no context":     {config.Environ{"DOCKER_CONTEXT": "none", "HOME": folder}, exit.Config, []string{"none", "docker context ls"}},
 		"broken config":  {config.Environ{"DOCKER_CONFIG": filepath.Dir(broken)}, exit.Config, []string{broken}},
 		"no ssh host":    {config.Environ{"DOCKER_HOST": "ssh://"}, exit.Config, []string{"ssh"}},
