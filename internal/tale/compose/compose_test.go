@@ -323,14 +323,14 @@ func TestWhereValuesComeFrom(t *testing.T) {
 // TestAllProblemsAtOnce: what is missing is named in one error of the configuration, and
 // nothing of what is there is shown.
 func TestAllProblemsAtOnce(t *testing.T) {
-	o := options(t, map[string]string{"INSTANCE_SECRET": "", "PUBLISH_HTTP": "eighty", "SOPS_AGE_KEY": "not \xff text"}, "services: {platform: {container_name: shop}}")
+	o := options(t, map[string]string{"INSTANCE_SECRET": "", "PUBLISH_HTTP": "eighty", "SOPS_AGE_KEY": "not \xff text", "SENTRY_DSN": strings.Repeat("x", 128<<10-11)}, "services: {platform: {container_name: shop}}")
 	delete(o.Settings, "BETTER_AUTH_SECRET")
 	o.Images[stack.RAG] = ""
 	_, err := compose.Production(o)
 	if err == nil || exit.Code(err) != exit.Config {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"INSTANCE_SECRET is not set", "BETTER_AUTH_SECRET is not set", "PUBLISH_HTTP", "SOPS_AGE_KEY is not UTF-8", "services.platform.container_name", "the image of rag"} {
+	for _, want := range []string{"INSTANCE_SECRET is not set", "BETTER_AUTH_SECRET is not set", "PUBLISH_HTTP", "SOPS_AGE_KEY is not UTF-8", "SENTRY_DSN is longer than the 128 KiB", "services.platform.container_name", "the image of rag"} {
 		if strings.Count(err.Error(), want) != 1 {
 			t.Errorf("%q is not there once in: %v", want, err)
 		}

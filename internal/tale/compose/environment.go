@@ -78,11 +78,21 @@ func (b *builder) require(service stack.Service, given stack.Given, text string)
 	}
 }
 
-// checkText refuses what no YAML file can hold.
+// longestVariable is what Linux hands to a program: 128 KiB with the name, the = and a zero
+// byte. No program starts with more.
+const longestVariable = 128<<10 - 2
+
+// checkText refuses what no YAML file can hold, and what no container can be given.
 func (b *builder) checkText(service stack.Service, environment types.MappingWithEquals) {
+	if !b.wanted(service.Name) {
+		return
+	}
 	for _, name := range slices.Sorted(maps.Keys(environment)) {
-		if !utf8.ValidString(*environment[name]) && b.wanted(service.Name) {
+		switch value := *environment[name]; {
+		case !utf8.ValidString(value):
 			b.refuse(name, "is not UTF-8", "text in UTF-8, or base64")
+		case len(name)+len(value) > longestVariable:
+			b.refuse(name, "is longer than the 128 KiB that Linux hands to a program", "a shorter value, or a file that compose.override.yml mounts")
 		}
 	}
 }
