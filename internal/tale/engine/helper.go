@@ -232,7 +232,8 @@ func (e *Engine) createHelper(ctx context.Context, name, image string, passing b
 		}
 		mounts = append(mounts, mount.Mount{Type: kind, Source: m.Volume, Target: m.Path, ReadOnly: m.ReadOnly})
 	}
-	host := &container.HostConfig{AutoRemove: passing, NetworkMode: container.NetworkMode(cmp.Or(o.Network, noNetwork)), Mounts: mounts}
+	// What it says is read from its log, whatever the engine does with logs by default.
+	host := &container.HostConfig{LogConfig: container.LogConfig{Type: "json-file"}, AutoRemove: passing, NetworkMode: container.NetworkMode(cmp.Or(o.Network, noNetwork)), Mounts: mounts}
 	if o.Network != "" {
 		host.ExtraHosts = []string{ownHost}
 	}

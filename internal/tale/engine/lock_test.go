@@ -179,7 +179,7 @@ func TestDiskFree(t *testing.T) {
 	if changes := server.Changes(); len(changes) != 0 {
 		t.Errorf("a helper is not needed here: %v", changes)
 	}
-	elsewhere, e := fake(t, func(s *enginetest.Server) { s.Info.Name = "elsewhere" })
+	elsewhere, e := fake(t, func(s *enginetest.Server) { s.Info.Name, s.Logging = "elsewhere", "none" })
 	free, total, err = e.DiskFree(t.Context())
 	if free != 50000000000 || total != 100000000000 || err != nil {
 		t.Errorf("elsewhere: %d of %d, %v", free, total, err)

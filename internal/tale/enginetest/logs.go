@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"cmp"
 	"io"
 	"net/http"
 	"slices"
@@ -38,6 +39,11 @@ func (s *Server) sendLog(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		s.mu.Unlock()
 		fail(w, err)
+		return
+	}
+	if cmp.Or(b.HostConfig.LogConfig.Type, s.Logging) == "none" {
+		s.mu.Unlock()
+		fail(w, problem{http.StatusNotImplemented, "configured logging driver does not support reading"})
 		return
 	}
 	follow := query.Get("follow") != ""

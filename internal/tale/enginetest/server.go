@@ -32,6 +32,7 @@ type Server struct {
 	Ahead   time.Duration // of this process is its clock, as it says
 	Compose string        // version of the compose plugin, "" is none
 	Disk    string        // what a helper finds: free and total bytes
+	Logging string        // driver of the logs of containers that name none, "none" keeps nothing
 	// ClockBack is by how much its clock is set back before each line of a log.
 	ClockBack time.Duration
 
