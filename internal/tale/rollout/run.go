@@ -120,8 +120,12 @@ func (r *rollout) migrate(ctx context.Context) error {
 	return nil
 }
 
+// infrastructure is the stage of all that does not rotate.
+const infrastructure = "infrastructure"
+
 // ground makes the network and the volumes that are missing.
 func (r *rollout) ground(ctx context.Context) error {
+	r.teller.stage = infrastructure
 	labels := engine.Owned(r.plan.Project)
 	if r.plan.Network != "" {
 		if err := r.Engine.CreateNetwork(ctx, r.plan.Network, labels); err != nil {
@@ -138,7 +142,7 @@ func (r *rollout) ground(ctx context.Context) error {
 
 // infrastructure brings the services that do not rotate up, in their order.
 func (r *rollout) infrastructure(ctx context.Context) error {
-	return r.stage(ctx, "infrastructure", func(c Change) bool { return c.Colour == "" })
+	return r.stage(ctx, infrastructure, func(c Change) bool { return c.Colour == "" })
 }
 
 // helpers brings up the new colours of what the web application calls, before its own

@@ -247,6 +247,17 @@ func (h *host) wantHiddenFirst() {
 	}
 }
 
+// TestGroundThatCannotBeMade: an engine without room for a network is no fault of a stage before.
+func TestGroundThatCannotBeMade(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.Fault("POST", "/networks/create", enginetest.Fault{Status: 500, Message: "no"}, 1)
+	failed, is := errors.AsType[*rollout.FailedError](h.deploy(t.Context(), "1.0.0", rollout.Scope{}))
+	if !is || failed.Stage != "infrastructure" || !strings.Contains(failed.Text(), "nothing was changed") {
+		t.Errorf("%+v", failed)
+	}
+}
+
 // TestALogThatNobodyKeeps: a driver of logs that keeps none here costs the log alone.
 func TestALogThatNobodyKeeps(t *testing.T) {
 	t.Parallel()
