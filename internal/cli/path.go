@@ -95,10 +95,20 @@ func check(path, wanted, other string, rights uint32) error {
 	return unusable(wanted, path, unix.Access(path, rights))
 }
 
-// CheckNewFile returns why a file of that path cannot be made.
+// CheckNewFile returns why a file of that path cannot be made, or must not: a device or a
+// pipe would be replaced by it.
 func CheckNewFile(path string) error {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
+	info, err := os.Stat(path)
+	_, notALink := os.Readlink(path)
+	switch {
+	case err == nil && info.IsDir():
 		return exit.Errorf(exit.Usage, "%s is a folder, where a file is wanted", path)
+	case err == nil && !info.Mode().IsRegular():
+		return exit.Errorf(exit.Usage, "%s is no regular file, and would be replaced by one: name another", path)
+	case err != nil && notALink == nil:
+		return exit.Errorf(exit.Usage, "%s is a link that leads nowhere: remove it, or make what it leads to", path)
+	case path == "-":
+		return exit.Errorf(exit.Usage, "- is no file: name one, as ./- if that is its name")
 	}
 	folder := filepath.Dir(path)
 	if err := CheckFolder(folder); err != nil {

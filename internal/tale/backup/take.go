@@ -60,6 +60,9 @@ type Take struct {
 // Run takes the backup. The file is there when it is whole, read back and compared; a
 // failure leaves none.
 func (t Take) Run(ctx context.Context) (m Manifest, err error) {
+	if target, err := filepath.EvalSymlinks(t.Path); err == nil {
+		t.Path = target // a link stays one
+	}
 	partial := t.Path + Partial
 	file, err := os.OpenFile(partial, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {

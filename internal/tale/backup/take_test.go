@@ -1,6 +1,7 @@
 package backup_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -47,6 +48,22 @@ func TestABackupIsForItsOwner(t *testing.T) {
 	}
 	if info.Mode().Perm() != 0o600 || during != 0o600 {
 		t.Errorf("its mode is %o, and was %o", info.Mode().Perm(), during)
+	}
+}
+
+// TestALinkIsFollowed: to where its owner wants the backups.
+func TestALinkIsFollowed(t *testing.T) {
+	dir := t.TempDir()
+	target, link := filepath.Join(dir, "target.tar"), filepath.Join(dir, "link.tar")
+	if err := errors.Join(os.WriteFile(target, nil, 0o600), os.Symlink(target, link)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (backup.Take{Path: link, Moves: func(string, int64) {}}).Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	written, err := os.Stat(target)
+	if to, unlinked := os.Readlink(link); to != target || err != nil || written.Size() == 0 {
+		t.Errorf("%s leads to %q (%v), and there is %+v, %v", link, to, unlinked, written, err)
 	}
 }
 

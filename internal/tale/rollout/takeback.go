@@ -9,7 +9,6 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
-	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
@@ -156,9 +155,10 @@ func (r *rollout) isOffered(ctx context.Context, container engine.Container) boo
 // putBack makes a service again as it was before it was replaced in place.
 func (r *rollout) putBack(ctx context.Context, c Change) (err error) {
 	service, _ := r.Model.Service(c.Service, "")
-	path := r.Project.Path("compose", service.Project+".yml")
+	name := []string{"compose", service.Project + ".yml"}
+	path := r.Project.Path(name...)
 	if file, known := r.files[c.Service]; known {
-		err = atomicfile.Write(path, file, 0o600)
+		err = r.Project.Write(file, name...)
 	} else {
 		path, err = r.Model.Write(service.Project, map[string]compose.Pin{service.Name: {Image: c.From.ImageID, Version: c.From.Version}})
 	}
