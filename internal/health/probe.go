@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/net/httpclient"
+	"github.com/tale-project/tale-runtime/internal/net/redial"
 )
 
 // maxProbeBody bounds how much of an answer a probe reads, in bytes.
@@ -36,7 +37,7 @@ type Prober struct{ client *http.Client }
 // this host or on the container network.
 func NewProber() *Prober {
 	return &Prober{client: httpclient.New(&http.Transport{
-		DialContext:       (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+		DialContext:       redial.Beside((&net.Dialer{Timeout: 5 * time.Second}).DialContext),
 		DisableKeepAlives: true,
 	})}
 }

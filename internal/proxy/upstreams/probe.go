@@ -19,6 +19,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/net/httpclient"
 	"github.com/tale-project/tale-runtime/internal/net/netcause"
+	"github.com/tale-project/tale-runtime/internal/net/redial"
 	"github.com/tale-project/tale-runtime/internal/report"
 )
 
@@ -73,7 +74,7 @@ func newProbeClient(t target, host string, timeout time.Duration) *probeClient {
 		host:    host,
 		timeout: timeout,
 		http: httpclient.New(&http.Transport{
-			DialContext:            (&net.Dialer{Timeout: timeout, KeepAlive: -1}).DialContext,
+			DialContext:            redial.Beside((&net.Dialer{Timeout: timeout, KeepAlive: -1}).DialContext),
 			DisableKeepAlives:      true,
 			DisableCompression:     true,
 			MaxResponseHeaderBytes: probeBodyLimit,

@@ -9,12 +9,14 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/net/httpclient/hostile"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func probeOnce(t *testing.T, addr string, path string) verdict {
@@ -24,6 +26,18 @@ func probeOnce(t *testing.T, addr string, path string) verdict {
 		t.Fatal(err)
 	}
 	return newProbeClient(target, "platform", 300*time.Millisecond).probe(t.Context(), netip.MustParseAddrPort(addr))
+}
+
+// The address of a Service leads to a pod that is gone for a moment: what was sent there is lost,
+// and the next connection is not.
+func TestAProbeThatHangsIsTriedAgain(t *testing.T) {
+	at := netip.MustParseAddrPort(testkit.SilentAddress(t))
+	ctx, stop := context.WithCancel(t.Context())
+	var probing sync.WaitGroup
+	probing.Go(func() { newProbeClient(target{path: "/version"}, "convex", time.Hour).probe(ctx, at) })
+	testkit.Eventually(t, "a second connection is tried beside the first", func() bool { return testkit.Knocking(t, at.Port()) > 1 })
+	stop()
+	probing.Wait()
 }
 
 // A status port marks its answers; what answers in its place without the mark is not one.
