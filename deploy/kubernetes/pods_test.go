@@ -235,8 +235,8 @@ func checkGrace(t *testing.T, name string, pod corev1.PodSpec, c corev1.Containe
 	var needs int64
 	if c.Lifecycle != nil && c.Lifecycle.PreStop != nil {
 		needs = c.Lifecycle.PreStop.Sleep.Seconds
-	} else if c.Name == stack.Proxy {
-		t.Errorf("%s: a Service goes on sending visitors to a pod that has ended: preStop has it wait", name)
+	} else if c.Name == stack.Proxy || c.Name == stack.Convex {
+		t.Errorf("%s: the nodes do not know yet that a pod ends when it has ended: preStop has it wait", name)
 	}
 	settings, names := stopSettings(c.Name)
 	for _, variable := range names {
