@@ -26,7 +26,10 @@ func TestForwardedHeaders(t *testing.T) {
 			"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "https", "X-Forwarded-Host": siteName, "X-Real-Ip": "127.0.0.1",
 			"Forwarded": "", "X-Forwarded-Prefix": "", "Cf-Connecting-Ip": ""}},
 		"a terminator": {config.Environ{"TLS_MODE": "external"}, told, map[string]string{
-			"X-Forwarded-For": "203.0.113.9, 127.0.0.1", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "public.test", "X-Real-Ip": "203.0.113.9"}},
+			"X-Forwarded-For": "203.0.113.9, 127.0.0.1", "X-Forwarded-Proto": "https", "X-Forwarded-Host": siteName, "X-Real-Ip": "203.0.113.9"}},
+		"a terminator that passes on what a visitor sends": {config.Environ{"TLS_MODE": "external", "HOST": "alias.test"}, http.Header{"X-Forwarded-Host": {"alias.test, evil.test"}}, map[string]string{"X-Forwarded-Host": siteName}},
+		"a terminator that says which name":                {config.Environ{"TLS_MODE": "external", "HOST": "alias.test"}, http.Header{"X-Forwarded-Host": {"Alias.test:8443"}}, map[string]string{"X-Forwarded-Host": "Alias.test:8443"}},
+		"a terminator that asks by another name":           {config.Environ{"TLS_MODE": "external"}, http.Header{"Host": {"10.1.2.3:80"}, "X-Forwarded-Host": {"public.test"}}, map[string]string{"X-Forwarded-Host": "public.test"}},
 		"a terminator that forgets the scheme": {config.Environ{"TLS_MODE": "external"}, http.Header{"X-Forwarded-For": {"203.0.113.9"}}, map[string]string{
 			"X-Forwarded-Proto": "https", "X-Real-Ip": "203.0.113.9"}},
 		"a terminator of a plain site": {config.Environ{"TLS_MODE": "external", "SITE_URL": "http://" + siteName}, nil, map[string]string{"X-Forwarded-Proto": "http"}},
@@ -41,7 +44,7 @@ func TestForwardedHeaders(t *testing.T) {
 		"a list of proxies": {config.Environ{"TLS_MODE": "external", "TRUSTED_PROXIES": "private_ranges"}, http.Header{"X-Forwarded-For": {"6.6.6.6, 203.0.113.9, 192.168.1.5"}}, map[string]string{
 			"X-Forwarded-For": "203.0.113.9, 192.168.1.5, 127.0.0.1", "X-Real-Ip": "203.0.113.9"}},
 		"trust turned on": {config.Environ{"TRUSTED_PROXIES": "127.0.0.1"}, told, map[string]string{
-			"X-Forwarded-For": "203.0.113.9, 127.0.0.1", "X-Real-Ip": "203.0.113.9", "X-Forwarded-Proto": "https"}},
+			"X-Forwarded-For": "203.0.113.9, 127.0.0.1", "X-Real-Ip": "203.0.113.9", "X-Forwarded-Proto": "https", "X-Forwarded-Host": siteName}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -90,7 +90,7 @@ func (b *builder) tableRoutes(table []routes.Row) caddyhttp.RouteList {
 
 // entryHandlers returns what every request of a site with these rows goes through first.
 func (b *builder) entryHandlers(rows []target.Row) []json.RawMessage {
-	forwarded := header.Forwarded{Claims: b.s.SignInHeaders()}
+	forwarded := header.Forwarded{Claims: b.s.SignInHeaders(), Names: b.s.Names()}
 	if b.s.TLSMode == stack.TLSExternal {
 		forwarded.Scheme = b.site.Scheme
 	}

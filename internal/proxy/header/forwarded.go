@@ -1,7 +1,10 @@
 package header
 
 import (
+	"net"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/proxy/exchange"
 
@@ -24,6 +27,10 @@ type Forwarded struct {
 	// which operators of TLS terminators forget. Default: that of the
 	// connection.
 	Scheme string `json:"scheme,omitempty"`
+	// Names are those of the site. A trusted peer that passes one on as the host is
+	// not believed X-Forwarded-Host if that names another: some terminators leave what a
+	// visitor sends there. Default: it is believed.
+	Names []string `json:"names,omitempty"`
 	// Drop names more request headers to remove, from any peer. Default: none.
 	Drop []string `json:"drop,omitempty"`
 	// Claims names more request headers that only a trusted peer may send.
@@ -52,11 +59,24 @@ func (f *Forwarded) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
 	caddyhttp.SetVar(r.Context(), exchange.ProtoVar, f.proto(r, trusted))
 	f.claims.remove(r.Header, trusted)
+	if said := r.Header[forwardedHost]; len(said) > 0 && f.isName(r.Host) && !f.isName(said[len(said)-1]) {
+		delete(r.Header, forwardedHost) // the reverse proxy says the host
+	}
 	r.Trailer = nil
 	for _, name := range f.Drop {
 		r.Header.Del(name)
 	}
 	return next.ServeHTTP(w, r)
+}
+
+const forwardedHost = "X-Forwarded-Host"
+
+// isName reports whether a host, perhaps with a port, is one of the site's.
+func (f *Forwarded) isName(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return slices.ContainsFunc(f.Names, func(known string) bool { return strings.EqualFold(known, host) })
 }
 
 func (f *Forwarded) proto(r *http.Request, trusted bool) string {
