@@ -86,11 +86,26 @@ func dump(t *testing.T) string {
 	}))
 }
 
+// to returns how a request of HTTP/1.1 comes to a route.
+func to(target, host string, more ...string) func(p *running, names []string) seen {
+	return func(p *running, names []string) seen {
+		return echoed(p.T, p.raw("GET "+target+" HTTP/1.1\nHost: "+host+"\n"+strings.Join(append(more, ""), "\n")+lines(names)+"\n"))
+	}
+}
+
 // ways are how a request with headers comes to the proxy.
 var ways = map[string]func(p *running, names []string) seen{
 	"HTTP/1.1": func(p *running, names []string) seen {
 		return echoed(p.T, p.raw("GET /x HTTP/1.1\nHost: site.test\n"+lines(names)+"\n"))
 	},
+	"HTTP actions":             to("/api/x", siteName),
+	"the HTTP-action port":     to("/http_api/x", siteName),
+	"storage":                  to("/api/storage/x", siteName),
+	"the client library":       to("/ws_api/api/query", siteName),
+	"the dashboard":            to("/convex-dashboard/x", siteName),
+	"an extra site":            to("/x", docsName),
+	"an extra site's api":      to("/api/1.2.3/sync", docsName),
+	"an upgrade without sense": to("/x", siteName, "Connection: Upgrade, X-Ordinary-Too", "Upgrade: h2c"),
 	"trailers": func(p *running, names []string) seen {
 		return echoed(p.T, p.raw("POST /x HTTP/1.1\nHost: site.test\nX-Ordinary: canary\nTE: trailers\nTrailer: X-Ordinary, "+strings.Join(names, ", ")+"\nTransfer-Encoding: chunked\n\n2\nok\n0\n"+lines(names)+"\n"))
 	},
@@ -148,7 +163,8 @@ func headerOf(names []string) http.Header {
 func TestVisitorsCannotClaim(t *testing.T) {
 	address := dump(t)
 	env := trustedHeaders()
-	env["HTTP3"], env["PLATFORM_UPSTREAM"], env["CONVEX_UPSTREAM"] = "on", address, address
+	env["HTTP3"], env["PLATFORM_UPSTREAM"], env["CONVEX_UPSTREAM"], env["DASHBOARD_UPSTREAM"] = "on", address, address, address
+	env["EXTRA_SITES"] = docsName + "=" + address
 	p := start(t, env)
 	random := rand.New(rand.NewPCG(3, 4))
 	var all []string

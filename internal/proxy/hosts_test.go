@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -96,4 +97,42 @@ func (p *running) sendHost(host string) {
 	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
 	_, _ = io.Copy(io.Discard, conn)
 	_ = conn.Close()
+}
+
+// A redirect of the proxy's own leads to the site, whatever a visitor asks for and on
+// whatever host.
+func TestRedirectsLeadToTheSite(t *testing.T) {
+	random := rand.New(rand.NewPCG(9, 10))
+	pieces := []string{"/", "//", "/\\", "\\", "/%2f", "/%5c", "evil.test", "@evil.test", ":1@evil.test", "..", "/.", ";", "%09", "%0d%0aLocation:%20https://evil.test", "https:", "http://evil.test/", "?component=", "&", "x", "%", "é"}
+	targets := []string{"/tale", "/tale?component=x", "/tale/data?component=x", "//evil.test/tale/data?component=x", "http://evil.test/data?component=x"}
+	for len(targets) < 300 {
+		parts := []string{[]string{"", "/", "/tale", "/tale/data", "/tale/settings/", "/data"}[random.IntN(6)]}
+		for range random.IntN(6) {
+			parts = append(parts, pieces[random.IntN(len(pieces))])
+		}
+		if target := strings.Join(parts, ""); target != "" {
+			targets = append(targets, target)
+		}
+	}
+	p := start(t, config.Environ{"SITE_URL": "https://site.test:8443", "BASE_PATH": "/tale", "HOST": "alias.test"})
+	own := regexp.MustCompile(`^(https://(site|alias)\.test:8443)?/([^/\\]|$)`)
+	for name, ask := range map[string]func(request string) *http.Response{"plain": p.raw80, "with TLS": p.raw} {
+		redirected := 0
+		for i, host := range hosts(random, len(targets)) {
+			host := []string{host, siteName, "alias.test", "evil.test"}[i%4]
+			response := ask("GET " + targets[i] + " HTTP/1.1\nHost: " + host + "\nConnection: close\n\n")
+			location := response.Header.Get("Location")
+			if location == "" {
+				continue
+			}
+			redirected++
+			if !own.MatchString(location) || len(response.Header["Location"]) > 1 {
+				t.Errorf("%s: %q on %q leads to %q", name, targets[i], host, response.Header["Location"])
+			}
+		}
+		t.Logf("%s: %d of %d are redirects", name, redirected, len(targets))
+		if redirected < len(targets)/50 {
+			t.Errorf("%s: that says nothing", name)
+		}
+	}
 }
