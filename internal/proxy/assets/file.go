@@ -31,6 +31,23 @@ type record struct {
 	Forms    map[string]form `json:"forms"`    // by encoding
 }
 
+// What a record takes in memory beside its texts, about, in bytes.
+const (
+	recordOverhead = 1 << 10
+	valueOverhead  = 100
+)
+
+// held returns how much memory the record takes.
+func (r record) held() int64 {
+	n := recordOverhead + len(r.Path)
+	for name, values := range r.Header {
+		for _, value := range values {
+			n += len(name) + len(value) + valueOverhead
+		}
+	}
+	return int64(n)
+}
+
 // form is one encoding of a file: its bytes are in the blob that Sum names.
 type form struct {
 	Sum  string `json:"sha256"`

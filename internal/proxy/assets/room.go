@@ -36,6 +36,15 @@ func (s *store) makeRoom(f *file) error {
 	return nil
 }
 
+// Records are in memory, and there may be many for little on the disk: they get a part of
+// what that may take.
+const (
+	heldPart  = 32
+	leastHeld = 1 << 20
+)
+
+func (s *store) mostHeld() int64 { return max(s.limit/heldPart, leastHeld) }
+
 // plan returns what is to be removed before f is written, and how much room is
 // missing even then.
 func (s *store) plan(f *file) (needs int64, victims []*file) {
@@ -47,7 +56,11 @@ func (s *store) plan(f *file) (needs int64, victims []*file) {
 			needs += onDisk(one.Size)
 		}
 	}
-	if needs <= 0 {
+	heavy := s.held + f.held() - s.mostHeld()
+	if old := s.files[f.Path]; old != nil {
+		heavy -= old.held()
+	}
+	if needs <= 0 && heavy <= 0 {
 		return 0, nil
 	}
 	latest := s.now().Add(-keptAtLeast).Unix()
@@ -67,13 +80,14 @@ func (s *store) plan(f *file) (needs int64, victims []*file) {
 		return cmp.Compare(a.used.Load(), b.used.Load())
 	})
 	for _, one := range all {
-		if needs <= 0 {
+		if needs <= 0 && heavy <= 0 {
 			break
 		}
 		victims = append(victims, one)
 		needs -= s.frees(one)
+		heavy -= one.held()
 	}
-	return needs, victims
+	return max(needs, heavy), victims
 }
 
 // frees returns how much room a file takes that no other has a part in.

@@ -27,7 +27,8 @@ type store struct {
 	files  map[string]*file
 	blobs  map[string]*blob
 	size   int64 // on disk, in bytes
-	cached int64 // in memory
+	cached int64 // of blobs, in memory
+	held   int64 // of records, in memory
 
 	writing sync.Mutex
 	failed  time.Time // the last time that a write did; guarded by writing
@@ -144,6 +145,7 @@ func (s *store) replace(f *file) {
 func (s *store) place(f *file) {
 	s.files[f.Path] = f
 	s.size += block
+	s.held += f.held()
 	for _, one := range f.Forms {
 		b := s.blobs[one.Sum]
 		if b == nil {
@@ -159,6 +161,7 @@ func (s *store) place(f *file) {
 // any more. The caller has the lock.
 func (s *store) release(f *file) (gone []string) {
 	s.size -= block
+	s.held -= f.held()
 	for _, one := range f.Forms {
 		b := s.blobs[one.Sum]
 		if b.users--; b.users == 0 {

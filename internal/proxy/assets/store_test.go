@@ -48,6 +48,11 @@ func (sh *shelf) keep(path, text string) error {
 }
 
 func (sh *shelf) keepKind(path, text string, named bool) error {
+	sh.Helper()
+	return sh.keepWith(path, text, named, http.Header{"Content-Type": {"text/javascript"}, "Cache-Control": {"immutable"}})
+}
+
+func (sh *shelf) keepWith(path, text string, named bool, header http.Header) error {
 	temp, err := sh.temporary()
 	if err != nil {
 		return sh.cannot(err)
@@ -55,7 +60,6 @@ func (sh *shelf) keepKind(path, text string, named bool) error {
 	defer discard(temp)
 	counted := newSummed(temp)
 	_, _ = io.WriteString(counted, text)
-	header := http.Header{"Content-Type": {"text/javascript"}, "Cache-Control": {"immutable"}}
 	f := newFile(record{Path: path, Header: header, Named: named, Forms: map[string]form{identity: counted.form()}}, sh.at)
 	return sh.put(f, sh.find(path), map[string]*os.File{identity: temp})
 }
@@ -294,6 +298,35 @@ func TestNewPicturesMakeRoomForParts(t *testing.T) {
 	}
 	if err := sh.keepKind("/picture/new", text, false); !errors.Is(err, errNoRoom) {
 		t.Errorf("a picture drives parts of pages out: %v", err)
+	}
+}
+
+// Ever new names of small files take little of the disk, and would take all memory, again
+// after each start.
+func TestRecordsInMemoryAreBounded(t *testing.T) {
+	sh := newShelf(t, 20<<20)
+	long := http.Header{"Content-Type": {"text/javascript"}, "X-Long": {strings.Repeat("x", 6<<10)}}
+	keep := func(i int) error { return sh.keepWith(fmt.Sprintf("/picture/%d", i), "tiny", false, long) }
+	files := 0
+	for err := keep(0); err == nil; err = keep(files) {
+		files++
+	}
+	if sh.held > sh.mostHeld() || files < 100 || sh.size > sh.limit/4 {
+		t.Errorf("%d files hold %d bytes of memory, of %d, and %d of the disk", files, sh.held, sh.mostHeld(), sh.size)
+	}
+	sh.at = sh.at.Add(keptAtLeast)
+	if err := keep(files); err != nil || sh.held > sh.mostHeld() {
+		t.Errorf("another one does not take the place of the oldest: %v, %d bytes", err, sh.held)
+	}
+	held := sh.held
+	if sh.open(sh.dir, sh.limit); sh.held != held {
+		t.Errorf("after a restart it counts %d, before %d", sh.held, held)
+	}
+	for path := range sh.files {
+		sh.forget(sh.find(path))
+	}
+	if sh.held != 0 || sh.size != 0 {
+		t.Errorf("of nothing it counts %d in memory and %d on disk", sh.held, sh.size)
 	}
 }
 

@@ -25,7 +25,7 @@ func babble(conn net.Conn, seed uint64, page string) {
 		if err != nil {
 			return
 		}
-		kind, body, stray := "text/javascript", script(path), script(canary)
+		kind, body, stray := "text/javascript", "/* "+path+" */", "/* "+canary+" */" // too short to be compressed
 		if path == "/" {
 			kind, body = "text/html", page
 		}
@@ -66,7 +66,7 @@ func requestPath(reader *bufio.Reader) (path string, err error) {
 func TestNothingBehindAnAnswerIsKept(t *testing.T) {
 	s := newStage(t, blue(), green())
 	var page strings.Builder
-	const files = 200
+	const files = 60
 	for i := range files {
 		fmt.Fprintf(&page, `<script src="/assets/part%d-BxYz12_a.js"></script>`, i)
 	}
