@@ -33,7 +33,7 @@ func (d *deployment) goBack() (map[string]string, error) {
 	earlier, found := last(releases, fits)
 	switch {
 	case !found && named == "":
-		return nil, exit.Errorf(exit.Failure, "there is no earlier release to go back to: `tale history` shows none that served before the present one")
+		return nil, exit.Errorf(exit.Failure, "there is no earlier release to go back to: `tale history` shows none that served before the present one%s", d.stopped(current))
 	case !found && !slices.Contains([]string{"", named}, engine.Tag(d.Project.File.Images[stack.Platform])):
 		return nil, fmt.Errorf("`tale history` shows no other release %s that served here, and %w", named, tagIsNamed(d.Project.File.Images[stack.Platform]))
 	case !found:
@@ -53,6 +53,17 @@ func (d *deployment) goBack() (map[string]string, error) {
 	}
 	d.release.Version = earlier.Release
 	return ids, nil
+}
+
+// stopped names a release that served before, by what it has left on the engine: the history
+// of a deploy is in the folder that it was made from, which may be another checkout.
+func (d *deployment) stopped(current engine.Container) string {
+	for _, c := range d.state.Others(stack.Platform) {
+		if c.State.ExitCode == 0 && c.Version != current.Version && engine.Tag(d.Project.File.Images[stack.Platform]) == "" {
+			return fmt.Sprintf("; %s, which has stopped, is of another one, and may have been deployed from another folder: `%s`", c.Name, console.Quoted("tale rollback --version", c.Version))
+		}
+	}
+	return ""
 }
 
 // another returns the condition for releases of another image than one that serves, of all
