@@ -256,6 +256,13 @@ func TestGroundThatCannotBeMade(t *testing.T) {
 	if !is || failed.Stage != "infrastructure" || !strings.Contains(failed.Text(), "nothing was changed") {
 		t.Errorf("%+v", failed)
 	}
+	plan, model := h.plan("1.0.0", rollout.Scope{})
+	interrupted, cancel := context.WithCancel(t.Context())
+	cancel()
+	failed, is = errors.AsType[*rollout.FailedError](h.run(interrupted, plan, model))
+	if !is || !strings.HasPrefix(failed.Text(), "FAILED at the beginning\n  interrupted") {
+		t.Errorf("%+v", failed)
+	}
 }
 
 // TestALogThatNobodyKeeps: a driver of logs that keeps none here costs the log alone.

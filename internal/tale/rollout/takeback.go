@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,7 +70,7 @@ func (e *FailedError) Text() string {
 // takeBack makes the engine serve as before: what failed is hidden from the others at
 // once, then its evidence is kept, then it is stopped.
 func (r *rollout) takeBack(ctx context.Context, cause error) error {
-	failed := &FailedError{Stage: r.teller.stage, Cause: cause}
+	failed := &FailedError{Stage: cmp.Or(r.teller.stage, "the beginning"), Cause: cause}
 	said, _, _ := strings.Cut(cause.Error(), "\n")
 	r.tell(Event{Kind: Failed, Text: said})
 	var hidden []engine.Container
