@@ -130,7 +130,7 @@ func (e *Engine) Network(ctx context.Context, name string) (found Network, ok bo
 		return Network{}, false, unlessGone(err)
 	}
 	n := answer.Network
-	return Network{ID: n.ID, Name: n.Name, Labels: n.Labels, Containers: len(n.Containers)}, true, nil
+	return Network{ID: n.ID, Name: n.Name, Labels: n.Labels, Containers: len(n.Containers), Internal: n.Internal}, true, nil
 }
 
 // CreateNetwork makes a bridge; one of that name that is there stays as it is.

@@ -179,6 +179,7 @@ type Network struct {
 	ID, Name   string
 	Labels     map[string]string
 	Containers int
+	Internal   bool // nobody outside reaches what is in it
 }
 
 // Event is something that happened to a container.

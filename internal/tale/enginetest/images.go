@@ -214,6 +214,13 @@ func (s *Server) AddNetwork(name string, labels map[string]string) {
 	s.network(name, labels)
 }
 
+// AddInternalNetwork puts a network there that nothing outside of it reaches.
+func (s *Server) AddInternalNetwork(name string, labels map[string]string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.network(name, labels).Internal = true
+}
+
 func (s *Server) network(name string, labels map[string]string) *network.Inspect {
 	if s.networks[name] == nil {
 		s.networks[name] = &network.Inspect{Network: network.Network{Name: name, ID: s.id(), Driver: "bridge", Labels: labels}, Containers: map[string]network.EndpointResource{}}

@@ -35,7 +35,7 @@ func Observe(ctx context.Context, docker *engine.Engine, id string) (State, erro
 		state.Owners = map[string]string{}
 		for _, volume := range volumes {
 			state.Volumes = append(state.Volumes, volume.Name)
-			if owner := owner(volume.Labels); owner != "" && !slices.Contains(Projects(id), owner) && compose.DevelopmentID(owner) != id {
+			if owner := stranger(volume.Labels, id); owner != "" {
 				state.Owners[volume.Name] = owner
 			}
 		}
@@ -54,10 +54,14 @@ func Observe(ctx context.Context, docker *engine.Engine, id string) (State, erro
 	return state, nil
 }
 
-// owner returns whose a volume is, "" if nothing says so. The command before this one
-// labelled its volumes with project alone.
-func owner(labels map[string]string) string {
-	return cmp.Or(labels[engine.LabelProject], labels[engine.LabelComposeProject], labels["project"])
+// stranger returns whose a volume or a network is, "" if it is of the project or nothing says so.
+// The command before this one labelled its volumes with project alone.
+func stranger(labels map[string]string, id string) string {
+	owner := cmp.Or(labels[engine.LabelProject], labels[engine.LabelComposeProject], labels["project"])
+	if slices.Contains(Projects(id), owner) || compose.DevelopmentID(owner) == id {
+		return ""
+	}
+	return owner
 }
 
 // AskServing fills in what the proxy of the project says.

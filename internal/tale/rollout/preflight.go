@@ -59,7 +59,7 @@ func Preflight(ctx context.Context, docker *engine.Engine, model *compose.Model,
 		return err
 	}
 	p.info = info
-	checks := []func(context.Context){p.plugin, p.foreign, p.disk, p.memory, p.clock, p.ports, func(ctx context.Context) { plan.Downloads = p.downloads(ctx) }}
+	checks := []func(context.Context){p.plugin, p.foreign, p.network, p.disk, p.memory, p.clock, p.ports, func(ctx context.Context) { plan.Downloads = p.downloads(ctx) }}
 	for _, image := range plan.Pull {
 		checks = append(checks, func(ctx context.Context) { p.image(ctx, image) })
 	}
@@ -127,6 +127,20 @@ func (p *preflight) foreign(context.Context) {
 	}
 	for _, c := range p.state.Foreign {
 		p.refuse(exit.Config, "the container %s is there and not of this project (its compose project is %q): rename or remove it", c.Name, c.ComposeProject)
+	}
+}
+
+// network says what a network that was there before means for the stack, which joins it.
+func (p *preflight) network(ctx context.Context) {
+	network, there, err := p.engine.Network(ctx, p.model.Network())
+	if err != nil || !there {
+		return // it is made, or the engine's trouble is said elsewhere
+	}
+	if owner := stranger(network.Labels, p.plan.Project); owner != "" {
+		p.note("the network %s is of the project %q (docker network inspect %[1]s), and goes with that", network.Name, owner)
+	}
+	if change, there := p.plan.Of(stack.Proxy); there && change.Action != Keep && network.Internal {
+		p.note("the network %s was made internal: nobody outside reaches a port of the proxy, unless compose.override.yml puts it into another network, too; remove it, and it is made anew", network.Name)
 	}
 }
 

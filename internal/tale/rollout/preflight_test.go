@@ -174,6 +174,25 @@ func TestAnImageOfAnotherPlatform(t *testing.T) {
 	}
 }
 
+// TestANetworkThatWasThere: of another project, or one that nobody outside reaches.
+func TestANetworkThatWasThere(t *testing.T) {
+	t.Parallel()
+	for whose, want := range map[string]bool{"other": true, "p": false, "p-blue": false} {
+		h := newHostWith(t, func(h *host) {
+			labels := map[string]string{"com.docker.compose.project": whose}
+			if h.AddNetwork("p_internal", labels); whose == "other" {
+				h.AddInternalNetwork("p_internal", labels)
+			}
+		})
+		plan, model := h.plan("1.0.0", rollout.Scope{})
+		err := rollout.Preflight(t.Context(), h.engine, model, rollout.State{}, &plan, true)
+		notes := strings.Join(plan.Notes, " ")
+		if err != nil || strings.Contains(notes, `is of the project "other"`) != want || strings.Contains(notes, "was made internal") != want {
+			t.Errorf("of %s: notes %q, error %v", whose, plan.Notes, err)
+		}
+	}
+}
+
 // TestABusyHostIsNoReasonToRefuse: what cannot be known in time stands in the notes.
 func TestABusyHostIsNoReasonToRefuse(t *testing.T) {
 	t.Parallel()
