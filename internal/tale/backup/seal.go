@@ -41,8 +41,11 @@ type Source struct {
 	Sealed bool
 }
 
-// Open opens a backup.
+// Open opens a backup, which is read more than once.
 func Open(path string) (*Source, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, exit.Errorf(exit.Usage, "cannot read the backup: %s is no regular file, and a backup is read more than once: write it into a file first", path)
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, exit.Errorf(exit.Config, "cannot open the backup: %w", err)

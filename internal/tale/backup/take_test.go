@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"filippo.io/age"
+	"golang.org/x/sys/unix"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/backup"
@@ -49,6 +50,16 @@ func TestABackupIsForItsOwner(t *testing.T) {
 	if info.Mode().Perm() != 0o600 || during != 0o600 {
 		t.Errorf("its mode is %o, and was %o", info.Mode().Perm(), during)
 	}
+}
+
+// TestABackupIsNotReadFromAPipe: it would wait for a writer, or for what has gone by.
+func TestABackupIsNotReadFromAPipe(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := backup.Open(pipe)
+	testkit.WantError(t, err, exit.Usage, "write it into a file first")
 }
 
 // TestALinkIsFollowed: to where its owner wants the backups.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"net"
 	"net/http"
@@ -77,7 +78,11 @@ func Connect(ctx context.Context, options Options) (*Engine, error) {
 	e := &Engine{options: options}
 	settings, err := e.find()
 	if err != nil {
-		return nil, exit.Errorf(exit.Config, "cannot find the Docker engine: %w", err)
+		err = exit.Errorf(exit.Config, "cannot find the Docker engine: %w", err)
+		if errors.Is(err, fs.ErrPermission) {
+			err = exit.Errorf(exit.NoPermission, "%w; HOME, or DOCKER_CONFIG, may name the folder of another user", err)
+		}
+		return nil, err
 	}
 	e.local = strings.HasPrefix(e.host, "unix://")
 	if e.api, err = client.New(settings...); err != nil {

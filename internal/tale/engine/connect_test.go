@@ -124,15 +124,24 @@ func TestSocketOfOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	command := exec.Command(os.Args[0])
-	command.Env = []string{testkit.RoleVariable + "=stranger", "DOCKER_HOST=" + server.Host(), "HOME=/none"}
-	out, _ := command.CombinedOutput()
-	if code := command.ProcessState.ExitCode(); code != exit.NoPermission {
-		t.Errorf("exit code %d", code)
+	closed := filepath.Join(filepath.Dir(socket), "closed")
+	if err := os.Mkdir(closed, 0); err != nil {
+		t.Fatal(err)
 	}
-	for _, word := range []string{socket, "DOCKER_HOST", "usermod -aG docker"} {
-		if !strings.Contains(string(out), word) {
-			t.Errorf("nothing says %q in: %s", word, out)
+	for home, words := range map[string][]string{
+		"/none": {socket, "DOCKER_HOST", "usermod -aG docker"},
+		closed:  {closed + "/.docker/config.json cannot be read", "HOME, or DOCKER_CONFIG,"},
+	} {
+		command := exec.Command(os.Args[0])
+		command.Env = []string{testkit.RoleVariable + "=stranger", "DOCKER_HOST=" + server.Host(), "HOME=" + home}
+		out, _ := command.CombinedOutput()
+		if code := command.ProcessState.ExitCode(); code != exit.NoPermission {
+			t.Errorf("exit code %d", code)
+		}
+		for _, word := range words {
+			if !strings.Contains(string(out), word) {
+				t.Errorf("nothing says %q in: %s", word, out)
+			}
 		}
 	}
 }

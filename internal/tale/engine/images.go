@@ -86,14 +86,15 @@ func (e *Engine) credentials(image reference.Named) (types.AuthConfig, error) {
 		host = "https://index.docker.io/v1/" // as docker login stores it
 	}
 	found, err := e.logins.GetAuthConfig(host)
-	switch {
-	case err == nil:
-	case strings.Contains(err.Error(), "executable file not found"):
-		err = exit.Errorf(exit.NoPermission, "cannot read the login for %s: %w; install the program that credsStore or credHelpers names in %s, or remove the name there and `docker login %[1]s`", reference.Domain(image), err, e.logins.Filename)
-	default:
-		err = exit.Errorf(exit.NoPermission, "cannot read the login for %s: %w; `docker login %[1]s` makes a new one", reference.Domain(image), err)
+	if err == nil {
+		return found, nil
 	}
-	return found, err
+	registry := reference.Domain(image)
+	fix := fmt.Sprintf("`docker login %s` makes a new one", registry)
+	if strings.Contains(err.Error(), "executable file not found") {
+		fix = fmt.Sprintf("install the program that credsStore or credHelpers names in %s, or remove the name there and `docker login %s`", e.logins.Filename, registry)
+	}
+	return found, &RegistryError{registry, exit.Errorf(exit.NoPermission, "cannot read the login for %s: %w; %s", registry, err, fix)}
 }
 
 // login returns the credentials for an image's registry as the engine wants them; none

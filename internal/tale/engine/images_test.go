@@ -214,6 +214,9 @@ func TestLoginIsTheDockerCommands(t *testing.T) {
 		e := connect(t, engine.Options{Host: server.Host(), Environ: config.Environ{"DOCKER_CONFIG": folder}})
 		_, err := e.Remote(t.Context(), shop)
 		testkit.WantError(t, err, exit.NoPermission, "docker-credential-tale-none", "names in "+folder, "docker login registry.example:5000")
+		if _, all := errors.AsType[*engine.RegistryError](err); !all {
+			t.Error("it is told of each image of the registry")
+		}
 	})
 }
 
