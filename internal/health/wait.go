@@ -15,8 +15,6 @@ import (
 const (
 	firstPause = 20 * time.Millisecond
 	longPause  = time.Second
-	// remindEvery is how often a wait that nothing new happened to is logged.
-	remindEvery = 30 * time.Second
 	// defaultTryLimit bounds one probe, so that a host that swallows packets
 	// costs seconds and not the whole deadline.
 	defaultTryLimit = 3 * time.Second
@@ -31,6 +29,8 @@ type Wait struct {
 	Timeout time.Duration
 	// Variable is the setting that raises the deadline.
 	Variable string
+	// Fix is what to do about a wait that lasts, for the log; "" for nothing.
+	Fix string
 	// TryLimit bounds one probe; 0 means 3 s.
 	TryLimit time.Duration
 	// OnAttempt is told about each probe, and OnFailure why it has failed, if set.
@@ -56,7 +56,7 @@ func (w Wait) Until(ctx context.Context, log *slog.Logger, probe func(context.Co
 	defer cancel()
 	pauses := backoff.NewExponentialBackOff(backoff.WithInitialInterval(firstPause),
 		backoff.WithMaxInterval(longPause), backoff.WithMaxElapsedTime(0))
-	progress := progressLog{log: log, what: w.What, began: started, limit: w.Timeout, variable: w.Variable}
+	progress := progressLog{log: log, what: w.What, began: started, limit: w.Timeout, variable: w.Variable, fix: w.Fix}
 	var last error
 	for attempt := 1; ; attempt++ {
 		if w.OnAttempt != nil {
@@ -110,27 +110,4 @@ func Reason(err error) string {
 		return fmt.Sprint(err)
 	}
 	return fmt.Sprintf("%s (%s)", explanation, kind)
-}
-
-// progressLog tells about a wait when its reason changes, and now and then.
-type progressLog struct {
-	log    *slog.Logger
-	what   string
-	reason string
-	told   time.Time
-
-	began    time.Time
-	limit    time.Duration
-	variable string
-}
-
-func (p *progressLog) tell(err error, attempt int) {
-	reason := Reason(err)
-	if reason == p.reason && time.Since(p.told) < remindEvery {
-		p.log.Debug("still waiting for "+p.what, "attempt", attempt, "reason", reason)
-		return
-	}
-	p.reason, p.told = reason, time.Now()
-	p.log.Info("waiting for "+p.what, "attempt", attempt, "reason", reason,
-		"for", time.Since(p.began).Round(time.Second), "gives_up_after", p.limit, "limit", p.variable)
 }

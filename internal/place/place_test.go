@@ -30,6 +30,7 @@ func means() map[string][]struct {
 		"Tail":        {{func(p Place) string { return p.Tail(200, "convex") }, [3]string{"docker compose logs --tail 200 convex", "kubectl -n shop logs --tail 200 statefulset/convex", "the log of convex"}}},
 		"Logs":        {{Place.Logs, [3]string{"docker compose logs", "kubectl -n shop logs --prefix --all-containers --tail=-1 -l app.kubernetes.io/part-of=tale", "the log of it"}}},
 		"PushLog":     {{Place.PushLog, [3]string{"the log of the push (platform-entrypoint push)", "the log of the push: kubectl -n shop logs -l app.kubernetes.io/name=push --tail=-1", "the log of the push (platform-entrypoint push)"}}},
+		"PushAgain":   {{Place.PushAgain, [3]string{"run its push again (platform-entrypoint push)", "kubectl -n shop delete job -l app.kubernetes.io/name=push; kubectl apply -k . or helm upgrade", "run its push again (platform-entrypoint push)"}}},
 		"PostgresLog": {{Place.PostgresLog, [3]string{"Postgres' log: docker compose logs --tail 50 db", "Postgres' log", "Postgres' log"}}},
 		"State": {
 			{func(p Place) string { return p.State() }, [3]string{"docker compose ps", "kubectl -n shop get pods", "see whether it runs"}},

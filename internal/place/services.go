@@ -31,6 +31,13 @@ func (p Place) PushLog() string {
 	return p.words(log+" (platform-entrypoint push)", log+": "+p.kubectl+" logs -l app.kubernetes.io/name=push --tail=-1", log+" (platform-entrypoint push)")
 }
 
+// PushAgain returns how a release is pushed whose push was followed by that of another one, or
+// has failed.
+func (p Place) PushAgain() string {
+	const again = "run its push again (platform-entrypoint push)"
+	return p.words(again, p.pushed(), again)
+}
+
 // State returns how to see which services run; of none: all.
 func (p Place) State(services ...string) string {
 	return p.words("docker compose ps"+listed(services), p.pods(services), "see whether "+joined(services)+" runs")

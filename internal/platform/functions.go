@@ -33,13 +33,7 @@ func (b *Boot) awaitFunctions(ctx context.Context) (string, error) {
 		return "", diagnosis.Observation{Stage: backend.StageBundle, Condition: diagnosis.ConditionRequestUnusable, Message: err.Error()}.Err()
 	}
 	defer func() { _ = request.Close() }()
-	const tryLimit = 15 * time.Second // as long as a push looks for what is deployed
-	err = b.Shown(stageFunctions, health.Wait{
-		What:     "a push of this release",
-		Timeout:  b.settings.Deploy.Max,
-		Variable: "CONVEX_DEPLOY_MAX",
-		TryLimit: tryLimit,
-	}).Until(ctx, b.log, func(ctx context.Context) error {
+	err = b.Shown(stageFunctions, pushWait(b.settings.Deploy.Max)).Until(ctx, b.log, func(ctx context.Context) error {
 		why, err := push.Missing(ctx, b.client, request)
 		if err == nil && why != "" {
 			err = errors.New(why)
@@ -52,13 +46,23 @@ func (b *Boot) awaitFunctions(ctx context.Context) (string, error) {
 	return "the last push was of this release", err
 }
 
+// pushWait returns the wait for a push by another.
+func pushWait(limit time.Duration) health.Wait {
+	const tryLimit = 15 * time.Second // as long as a push looks for what is deployed
+	return health.Wait{
+		What: "a push of this release", Timeout: limit, Variable: "CONVEX_DEPLOY_MAX", TryLimit: tryLimit,
+		Fix: "look whether it has failed: " + place.Here().PushLog() + "; if it is done, another release was pushed since: " + place.Here().PushAgain(),
+	}
+}
+
 // notPushed returns what a boot says of functions that did not come.
 func notPushed(e *health.GaveUpError) report.Failure {
 	return report.New(exit.Unavailable,
 		fmt.Sprintf("the backend does not have the functions of this release: gave up after %s", e.Elapsed.Round(time.Second)),
 		"the last attempt said: "+health.Reason(e.Last)+"; the push of this release has failed, is not done, or was followed by that of another",
 		"read why in "+place.Here().PushLog(),
-		"or go back to the release whose functions are there; its push has to run again, if another was made since",
+		"if it is done, another release was pushed since: "+place.Here().PushAgain(),
+		"or go back to the release whose functions are there",
 		"CONVEX_DEPLOY_DRIVER=cli serves without looking, where something else than a push request decides what is deployed",
 		e.Longer())
 }

@@ -3,12 +3,14 @@ package platform
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/place"
 )
 
 // What serves is not started before its functions are there, and asks with reads only.
@@ -62,8 +64,15 @@ func TestServeGivesUpWithoutItsFunctions(t *testing.T) {
 	if code := c.Wait(); code != exit.Unavailable {
 		t.Errorf("exit code %d", code)
 	}
-	if !c.Says("does not have the functions of this release") || !c.Says("CONVEX_DEPLOY_MAX") {
-		t.Error("it does not say what it has waited for")
+	if !c.Says("does not have the functions of this release") || !c.Says("CONVEX_DEPLOY_MAX") || !c.Says(place.Here().PushAgain()) {
+		t.Error("it does not say what it has waited for, and what to do")
+	}
+}
+
+// A push that is done is not made again for a release that comes back, which is not seen from outside.
+func TestAWaitForAPushSaysHowToPushAgain(t *testing.T) {
+	if fix := pushWait(time.Minute).Fix; !strings.Contains(fix, place.Here().PushAgain()) || !strings.Contains(fix, place.Here().PushLog()) {
+		t.Errorf("it says to %s", fix)
 	}
 }
 
