@@ -1,6 +1,7 @@
 package compose_test
 
 import (
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -200,6 +201,20 @@ func TestBothColoursAreOverridden(t *testing.T) {
 		for _, want := range []string{"own: label", "dev.tale.service: platform", "      rag-" + colour + ":\n        condition: service_healthy", "- app\n", "- platform\n", "- platform-" + colour + "\n"} {
 			if !strings.Contains(file, want) {
 				t.Errorf("%s: no %q in\n%s", colour, want, file)
+			}
+		}
+	}
+}
+
+// TestNetworksOfTheOverride are joined in whatever form they are written.
+func TestNetworksOfTheOverride(t *testing.T) {
+	for _, networks := range []string{"[internal, other]", "[other]", "{internal: {}, other: {}}", "{internal: null, other: null}", "{other: {aliases: [x]}}", "!override [other, internal]"} {
+		o := options(t, nil, "services: {convex: {networks: "+networks+"}, rag: {networks: "+networks+"}}\nnetworks: {other: {external: true}}")
+		for name, service := range written(t, production(t, o)) {
+			_, inside := service.Networks[stack.Network]
+			_, other := service.Networks["other"]
+			if want := name == stack.Convex || strings.HasPrefix(name, stack.RAG); !inside || other != want {
+				t.Errorf("%s: %s is in %v", networks, name, slices.Collect(maps.Keys(service.Networks)))
 			}
 		}
 	}
