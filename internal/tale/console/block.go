@@ -60,7 +60,7 @@ func (b *block) show(e rollout.Event) {
 	if e.Kind == rollout.Began || e.Stage != b.stage {
 		b.stage, b.began, b.rows = e.Stage, time.Now(), nil
 	}
-	if e.Kind == rollout.Progress {
+	if e.Kind != rollout.Began {
 		same := func(row rollout.Event) bool { return row.Service == e.Service }
 		e.Text = strings.Map(func(r rune) rune {
 			if unicode.IsPrint(r) {

@@ -75,7 +75,7 @@ func (p *Progress) Event(e rollout.Event) {
 	about := strings.TrimSpace(e.Service + " " + e.Text)
 	staged := strings.TrimSuffix(e.Stage+": "+about, ": ")
 	switch {
-	case p.live != nil && (e.Kind == rollout.Began || e.Kind == rollout.Progress):
+	case p.live != nil && (e.Kind == rollout.Began || e.Kind == rollout.Progress || e.Kind == rollout.Waiting):
 		p.live.show(e)
 	case e.Kind == rollout.Waiting, flows:
 		p.line(fmt.Sprintf("  %s (%.0f s so far)", staged, e.Seconds))

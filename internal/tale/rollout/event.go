@@ -11,7 +11,7 @@ type Kind string
 const (
 	Began    Kind = "began"
 	Progress Kind = "progress"
-	Waiting  Kind = "waiting" // nothing new; what is waited for
+	Waiting  Kind = "waiting" // what is waited for, now and then
 	Noted    Kind = "note"
 	Ended    Kind = "ended"
 	Failed   Kind = "failed"
@@ -57,8 +57,8 @@ func (t *teller) tell(e Event) {
 	t.say(e)
 }
 
-// reminder says what is waited for, at most once in remindEvery, unless something new
-// is to be said.
+// reminder says what is waited for: as progress whatever is new, which is shown where a line
+// can be written over, and once in remindEvery also as a wait, which is a line elsewhere.
 type reminder struct {
 	teller  *teller
 	service string
@@ -72,14 +72,12 @@ func (t *teller) reminder(service string) *reminder {
 }
 
 func (r *reminder) progress(text string) {
-	switch {
-	case text != r.last:
+	if text != r.last {
 		r.last = text
 		r.teller.tell(Event{Kind: Progress, Service: r.service, Text: text})
-	case time.Since(r.said) >= remindEvery:
-		r.teller.tell(Event{Kind: Waiting, Service: r.service, Text: text, Seconds: time.Since(r.began).Seconds()})
-	default:
-		return
 	}
-	r.said = time.Now()
+	if time.Since(r.said) >= remindEvery {
+		r.said = time.Now()
+		r.teller.tell(Event{Kind: Waiting, Service: r.service, Text: text, Seconds: time.Since(r.began).Seconds()})
+	}
 }
