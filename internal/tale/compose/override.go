@@ -246,6 +246,11 @@ func refused(s types.ServiceConfig) map[string]string {
 	if s.Build != nil {
 		keys["build"] = "image, of an image that is built already"
 	}
+	for _, mount := range s.Volumes {
+		if mount.Type == types.VolumeTypeBind && strings.Contains(mount.Source, ":") && (mount.Bind == nil || bool(mount.Bind.CreateHostPath)) {
+			keys["volumes"] = "no path with a colon, at which docker compose takes " + mount.Source + " to end, unless its bind has create_host_path: false"
+		}
+	}
 	if _, inside := s.Networks[stack.Network]; !inside && s.NetworkMode == "" {
 		keys["networks"] = "the network " + stack.Network + " among them: the services find each other there"
 	}

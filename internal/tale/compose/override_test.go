@@ -33,6 +33,7 @@ func TestRefusedOverrides(t *testing.T) {
 		"services: {proxy: {networks: [internal, other]}}\nnetworks: {other: {}}":                  "has the network other",
 		"networks: {internal: !override {enable_ipv6: true}}":                                      "has the network internal",
 		"services: {rag: {links: [db]}}":                                                           "services.rag.links",
+		"services: {db: {volumes: [{type: bind, source: \"/a:b\", target: /c}]}}":                  "at which docker compose takes /a:b to end",
 		"services: {rag: {volumes_from: [convex]}}":                                                "services.rag.volumes_from",
 		"services: {rag: {secrets: [s]}}\nsecrets: {s: {environment: S}}":                          "secrets.s.environment",
 		"services: {rag: {secrets: [s]}}":                                                          "refers to undefined secret s",

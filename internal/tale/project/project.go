@@ -27,7 +27,7 @@ const (
 
 // Project is a folder with a tale.json.
 type Project struct {
-	Dir      string // absolute
+	Dir      string // absolute, and without links: what is mounted from it has one path, however it is entered
 	File     File
 	Warnings []string // about tale.json and .env, since Settings has read that
 }
@@ -57,6 +57,9 @@ func open(dir string) (*Project, error) {
 	file, err := readFile(filepath.Join(dir, FileName))
 	if err != nil {
 		return nil, err
+	}
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
 	}
 	return &Project{Dir: dir, File: file}, nil
 }

@@ -1,6 +1,7 @@
 package project
 
 import (
+	"errors"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -44,7 +45,13 @@ func TestFindWalksUp(t *testing.T) {
 	if err := os.MkdirAll(below, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, from := range []string{dir, below} {
+	// A link to the folder is another way to the same one; a folder behind a link is below its link.
+	links := t.TempDir()
+	elsewhere, link, outside := t.TempDir(), filepath.Join(links, "shop"), filepath.Join(dir, "outside")
+	if err := errors.Join(os.Symlink(dir, link), os.Symlink(elsewhere, outside)); err != nil {
+		t.Fatal(err)
+	}
+	for _, from := range []string{dir, below, link, filepath.Join(link, "a"), outside} {
 		p, err := Find(from)
 		if err != nil || p.Dir != dir || p.File.ID != "shop-1a2b3c" {
 			t.Errorf("%s: %+v, %v", from, p, err)
