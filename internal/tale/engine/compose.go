@@ -92,6 +92,14 @@ func (e *Engine) ComposeVersion(ctx context.Context) (string, error) {
 	return version, nil
 }
 
+// ContainersProxy returns the proxy for HTTP that the compose plugin puts into the environment of
+// containers, "" for none, and the hosts that are asked without it.
+func (e *Engine) ContainersProxy() (proxy string, without []string) {
+	set := e.logins.ParseProxyConfig(e.host, nil)
+	value := func(name string) string { return *cmp.Or(set[name], new(string)) }
+	return cmp.Or(value("HTTP_PROXY"), value("ALL_PROXY")), strings.FieldsFunc(value("NO_PROXY"), func(r rune) bool { return r == ',' || r == ' ' })
+}
+
 // command runs the docker command against this engine. Of the shell's variables it gets
 // those that the engine's address, the login and ssh need, and not the platform that is
 // preferred for builds: of which an image is, was seen to before.

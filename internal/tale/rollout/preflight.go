@@ -59,7 +59,7 @@ func Preflight(ctx context.Context, docker *engine.Engine, model *compose.Model,
 		return err
 	}
 	p.info = info
-	checks := []func(context.Context){p.plugin, p.foreign, p.network, p.disk, p.memory, p.clock, p.ports, func(ctx context.Context) { plan.Downloads = p.downloads(ctx) }}
+	checks := []func(context.Context){p.plugin, p.foreign, p.network, p.proxy, p.disk, p.memory, p.clock, p.ports, func(ctx context.Context) { plan.Downloads = p.downloads(ctx) }}
 	for _, image := range plan.Pull {
 		checks = append(checks, func(ctx context.Context) { p.image(ctx, image) })
 	}
@@ -141,6 +141,20 @@ func (p *preflight) network(ctx context.Context) {
 	}
 	if change, there := p.plan.Of(stack.Proxy); there && change.Action != Keep && network.Internal {
 		p.note("the network %s was made internal: nobody outside reaches a port of the proxy, unless compose.override.yml puts it into another network, too; remove it, and it is made anew", network.Name)
+	}
+}
+
+// proxy says when what the services ask of one another may go to a proxy of the company.
+func (p *preflight) proxy(context.Context) {
+	proxy, without := p.engine.ContainersProxy()
+	var asked []string
+	for _, name := range []string{stack.Convex, stack.RAG, stack.Crawler} {
+		if _, there := p.plan.Of(name); there && !slices.Contains(without, name) {
+			asked = append(asked, name)
+		}
+	}
+	if proxy != "" && len(asked) > 0 && !slices.Contains(without, "*") {
+		p.note("the docker command's config.json gives containers HTTP_PROXY, and its noProxy does not have %s: some web servers, as of Bun, then ask the proxy for them; add them there", strings.Join(asked, ", "))
 	}
 }
 

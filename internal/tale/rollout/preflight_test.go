@@ -9,12 +9,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/tale/migration"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // unfit returns what stands in the way of a first deploy.
@@ -190,6 +192,27 @@ func TestANetworkThatWasThere(t *testing.T) {
 		if err != nil || strings.Contains(notes, `is of the project "other"`) != want || strings.Contains(notes, "was made internal") != want {
 			t.Errorf("of %s: notes %q, error %v", whose, plan.Notes, err)
 		}
+	}
+}
+
+// TestAProxyForContainers: the docker command hands it to all of them.
+func TestAProxyForContainers(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	plan, model := h.plan("1.0.0", rollout.Scope{})
+	for without, want := range map[string]bool{"": true, "localhost,.lan": true, "localhost, convex": false, "*": false} {
+		folder := t.TempDir()
+		testkit.WriteTree(t, folder, map[string]string{"config.json": `{"proxies": {"default": {"httpProxy": "http://proxy.lan:3128", "noProxy": "` + without + `"}}}`})
+		docker, err := engine.Connect(t.Context(), engine.Options{Host: h.Host(), Docker: h.Docker(t), Environ: config.Environ{"DOCKER_CONFIG": folder}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan := plan
+		err = rollout.Preflight(t.Context(), docker, model, rollout.State{}, &plan, true)
+		if said := strings.Contains(strings.Join(plan.Notes, " "), "noProxy does not have convex:"); err != nil || said != want {
+			t.Errorf("without %q: notes %q, error %v", without, plan.Notes, err)
+		}
+		_ = docker.Close()
 	}
 }
 
