@@ -99,7 +99,7 @@ func Connect(ctx context.Context, options Options) (*Engine, error) {
 	}
 	if err = e.failed(ctx, "reach the engine", err); exit.Code(err) == exit.Failure && ctx.Err() == nil {
 		first, _, _ := strings.Cut(err.Error(), "\n")
-		err = exit.Errorf(exit.Unavailable, "%s; what is at %s (%s) is no Docker engine, or not well", first, e.host, e.origin)
+		err = exit.Errorf(exit.Unavailable, "%s; what is at %s (%s) is no Docker engine, or not well%s", first, e.host, e.origin, e.throughProxy())
 	}
 	if err != nil {
 		return nil, err

@@ -146,6 +146,20 @@ func TestSocketOfOthers(t *testing.T) {
 	}
 }
 
+// What a proxy of HTTP answers in the engine's place is the proxy's.
+func TestAnEngineBehindAProxy(t *testing.T) {
+	other := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(other.Close)
+	for name, proxy := range map[string]string{"answers": other.Listener.Addr().String(), "does not": testkit.FreeAddress(t)} {
+		command := exec.Command(os.Args[0])
+		command.Env = []string{testkit.RoleVariable + "=stranger", "DOCKER_HOST=tcp://engine.example:2375", "HOME=/none", "HTTP_PROXY=http://me:hunter2@" + proxy}
+		out, _ := command.CombinedOutput()
+		if code := command.ProcessState.ExitCode(); code != exit.Unavailable || !strings.Contains(string(out), "through the proxy "+proxy+" (HTTP_PROXY)") || strings.Contains(string(out), "hunter2") {
+			t.Errorf("one that %s: exit code %d, %s", name, code, out)
+		}
+	}
+}
+
 // stranger connects as a user who is in no group; root may use every socket.
 func stranger() int {
 	if os.Getuid() == 0 {

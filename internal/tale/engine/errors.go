@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/url"
 	"os"
 	"regexp"
 	"strings"
@@ -116,6 +118,7 @@ func (e *Engine) reason(err error) string {
 	if why != "" {
 		why = ": " + why
 	}
+	why += e.throughProxy()
 	switch {
 	case e.local:
 		return why + "; is it running? `systemctl status docker` says"
@@ -123,6 +126,19 @@ func (e *Engine) reason(err error) string {
 		return why + "; is it running? `ssh " + e.host + " docker version` says"
 	}
 	return why + "; is it running, and does it listen there? `docker -H " + e.host + " version` says"
+}
+
+// throughProxy says that the engine is asked through a proxy of HTTP, which knows nothing of it as
+// a rule; "" if it is not.
+func (e *Engine) throughProxy() string {
+	host, isTCP := strings.CutPrefix(e.host, "tcp://")
+	for _, scheme := range []string{"http", "https"} {
+		proxy, err := http.ProxyFromEnvironment(&http.Request{URL: &url.URL{Scheme: scheme, Host: host}})
+		if isTCP && err == nil && proxy != nil {
+			return fmt.Sprintf("; it was asked through the proxy %s (%s_PROXY), unless NO_PROXY names the engine's host", proxy.Host, strings.ToUpper(scheme))
+		}
+	}
+	return ""
 }
 
 // plain is an error in the engine's words without those of the client.
