@@ -52,6 +52,9 @@ func (c *cluster) autoscaled(ctx context.Context, component, by string) error {
 			defer calm()
 			done := c.crowd(crowd)
 			err := c.scaledTo(ctx, most)
+			if err == nil {
+				err = c.keeps(ctx, most)
+			}
 			calm()
 			done.Wait()
 			if err == nil {
@@ -60,6 +63,18 @@ func (c *cluster) autoscaled(ctx context.Context, component, by string) error {
 			return errors.Join(err, c.rolledOut(ctx, rolloutLimit))
 		}, "/favicon.svg")
 	})
+}
+
+// keeps sees that an apply leaves the number of pods to the autoscaler.
+func (c *cluster) keeps(ctx context.Context, count int) error {
+	if _, err := c.kubectl(ctx, "apply", "-k", c.overlay()); err != nil {
+		return err
+	}
+	out, err := c.kubectl(ctx, "get", "deployment", "platform", "-n", c.namespace, "-o", "jsonpath={.spec.replicas}")
+	if want := strconv.Itoa(count); err == nil && out != want {
+		err = fmt.Errorf("an apply sets %s pods where the autoscaler wants %s", out, want)
+	}
+	return err
 }
 
 // crowd asks for pages as fast as they are answered.
