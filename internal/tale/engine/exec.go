@@ -20,6 +20,10 @@ const (
 	mostOutput = 1 << 20
 	// execLimit is how long such a command may take.
 	execLimit = 2 * time.Minute
+	// endingFor is how long a container may be ending without the engine knowing. It says of
+	// such a one that it cannot run a command; after that it says that it does not run, or the
+	// next start has the command.
+	endingFor = 250 * time.Millisecond
 	// mostFile is the largest file that ReadFile returns.
 	mostFile = 16 << 20
 )
@@ -29,6 +33,14 @@ const (
 // command that the container cannot run: engines end an exec of one with 126 or 127,
 // whichever it is that is wrong (seen with 20.10; the words go to the command's output).
 func (e *Engine) Exec(ctx context.Context, id string, command []string, stdin io.Reader) (stdout, stderr string, code int, err error) {
+	stdout, stderr, code, err = e.exec(ctx, id, command, stdin)
+	if err == nil && code == exit.NotFound && stdin == nil && pause.For(ctx, endingFor) {
+		return e.exec(ctx, id, command, nil)
+	}
+	return stdout, stderr, code, err
+}
+
+func (e *Engine) exec(ctx context.Context, id string, command []string, stdin io.Reader) (stdout, stderr string, code int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, execLimit)
 	defer cancel()
 	what := fmt.Sprintf("run %s in the container %s", command[0], id)

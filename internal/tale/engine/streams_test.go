@@ -226,6 +226,23 @@ func TestExec(t *testing.T) {
 	}
 }
 
+// An engine says of a container that is just ending that it cannot run the command: that is
+// not the image's word.
+func TestACommandInAContainerThatEnds(t *testing.T) {
+	server, e := fake(t)
+	server.AddContainer(enginetest.Container{Name: "web", Image: "x:1", Running: true})
+	for _, tt := range []struct{ first, second, want int }{{126, 0, 0}, {126, 3, 3}, {127, 127, exit.NotFound}, {126, 126, exit.NotFound}} {
+		codes := []int{tt.first, tt.second}
+		server.SetExec(func(string, []string, string) (stdout, stderr string, code int) {
+			code, codes = codes[0], codes[1:]
+			return "", "", code
+		})
+		if _, _, code, err := e.Exec(t.Context(), "web", []string{"true"}, nil); code != tt.want || err != nil {
+			t.Errorf("%+v: %d, %v", tt, code, err)
+		}
+	}
+}
+
 func TestExecEndsWithTheContext(t *testing.T) {
 	server, e := fake(t)
 	server.AddContainer(enginetest.Container{Name: "web", Image: "x:1", Running: true})
