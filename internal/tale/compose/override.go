@@ -51,6 +51,13 @@ func (b *builder) load() (plain, merged *types.Project) {
 		b.refuse(filepath.Base(file.Filename), "cannot be used: "+said, "a compose file; only what it changes need stand there")
 		return nil, nil
 	}
+	for _, service := range merged.Services {
+		for name, options := range service.Networks {
+			if options == nil { // as in a list; a value that is null would not be written
+				service.Networks[name] = &types.ServiceNetworkConfig{}
+			}
+		}
+	}
 	b.checkOverride(filepath.Base(file.Filename), plain, merged)
 	return plain, merged
 }
@@ -294,7 +301,8 @@ func (b *builder) overridden(plain, merged types.ServiceConfig) (changes []Overr
 	return changes
 }
 
-// flatten gives each value of a document the path to it; a list is one value.
+// flatten gives each value of a document the path to it; a list is one value, and so is a
+// network that is joined without options.
 func flatten(into map[string]string, path string, document any) {
 	text, err := json.Marshal(document)
 	if err != nil {
@@ -303,7 +311,7 @@ func flatten(into map[string]string, path string, document any) {
 	var members map[string]json.RawMessage
 	var word string
 	switch {
-	case json.Unmarshal(text, &members) == nil && members != nil:
+	case json.Unmarshal(text, &members) == nil && members != nil && (len(members) > 0 || !strings.HasPrefix(path, "networks.")):
 		for name, member := range members {
 			flatten(into, strings.TrimPrefix(path+"."+name, "."), member)
 		}

@@ -218,6 +218,9 @@ func TestNetworksOfTheOverride(t *testing.T) {
 				t.Errorf("%s: %s is in %v", networks, name, slices.Collect(maps.Keys(service.Networks)))
 			}
 		}
+		if said := service(t, production(t, o), stack.Convex, "").Overridden; len(said) == 0 || !strings.HasPrefix(said[0].Key, "networks.other") {
+			t.Errorf("%s: the plan says %+v", networks, said)
+		}
 	}
 }
 

@@ -113,7 +113,6 @@ func node(value any) *yaml.Node {
 	case map[string]any:
 		forOldPlugins(value)
 		keepNames(value)
-		keepMembers(value)
 		mapping := &yaml.Node{Kind: yaml.MappingNode}
 		for _, key := range slices.Sorted(maps.Keys(value)) {
 			if value[key] != nil {
@@ -147,19 +146,6 @@ func forOldPlugins(element map[string]any) {
 	}
 	if ipam, ok := element["ipam"].(map[string]any); ok && len(ipam) == 0 {
 		delete(element, "ipam") // a network that is there already has its own
-	}
-}
-
-// keepMembers writes what a service takes part in without options of its own, as from a list
-// of networks: elsewhere a value that is null says nothing.
-func keepMembers(element map[string]any) {
-	for _, key := range []string{"networks", "models"} {
-		members, _ := element[key].(map[string]any)
-		for name, options := range members {
-			if options == nil {
-				members[name] = map[string]any{}
-			}
-		}
 	}
 }
 
