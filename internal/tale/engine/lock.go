@@ -105,6 +105,8 @@ func (e *Engine) lookAtHolder(ctx context.Context, name string, long bool) error
 		return nil
 	case err != nil:
 		return err
+	case !IsHelper(c):
+		return exit.Errorf(exit.Config, "cannot lock the project: the container %s is there and not one of tale's (its image is %s): rename or remove it", name, c.Image)
 	case c.State.Running:
 		return &HeldError{Container: name, Since: c.Created, Labels: c.Labels}
 	case c.State.Status != "removing" && c.State.Status != "created", long:

@@ -83,6 +83,22 @@ func TestLeftOverLockIsRemoved(t *testing.T) {
 	}
 }
 
+// A container of somebody else's that has the name of a lock stays.
+func TestAForeignContainerIsNoLock(t *testing.T) {
+	for name, running := range map[string]bool{"runs": true, "has ended": false} {
+		server, e := fake(t)
+		id := server.AddContainer(enginetest.Container{Name: "shop-tale-lock", Image: "acme/lock:1", Running: true})
+		if !running {
+			server.Die("shop-tale-lock", 1, false)
+		}
+		_, err := e.HoldLock(t.Context(), "shop", nil)
+		testkit.WantError(t, err, exit.Config, "shop-tale-lock is there and not one of tale's", "acme/lock:1")
+		if c, err := e.Inspect(t.Context(), "shop-tale-lock"); err != nil || c.ID != id || c.State.Running != running {
+			t.Errorf("one that %s: %+v, %v", name, c, err)
+		}
+	}
+}
+
 func TestEndpointOfALockThatIsGone(t *testing.T) {
 	server, e := fake(t)
 	server.AddNetwork("none", nil)
