@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"os"
 	"slices"
@@ -92,11 +93,9 @@ func externalPostgres(ctx context.Context, s *session.Session, state rollout.Sta
 	if _, found, err := s.Engine.Image(ctx, image); err != nil || !found {
 		return release, cmp.Or(err, exit.Errorf(exit.Config, "pg_dump of the database at %s is needed, and the engine does not have %s: `docker pull %s` first", postgres.Address(), image, image))
 	}
-	network := s.Project.File.ID + "_" + stack.Network
-	if !slices.Contains(state.Networks, network) {
-		network = "bridge"
-	}
-	reached, err := reach(ctx, s, state, settings, network)
+	network, reached, err := reachFrom(networksOf(s, state), func(network string) (database.Reached, error) {
+		return reach(ctx, s, state, settings, network)
+	})
 	if err != nil {
 		return release, err
 	}
@@ -114,6 +113,33 @@ func externalPostgres(ctx context.Context, s *session.Session, state rollout.Sta
 		release = func() {}
 	}
 	return release, err
+}
+
+// networksOf returns those of the engine from which a server elsewhere may be reached: the
+// stack's own, and others that an override has put convex into.
+func networksOf(s *session.Session, state rollout.State) []string {
+	own := s.Project.File.ID + "_" + stack.Network
+	if !slices.Contains(state.Networks, own) {
+		return []string{"bridge"}
+	}
+	convex, _ := state.Current(stack.Convex)
+	others := slices.DeleteFunc(slices.Sorted(maps.Keys(convex.Addresses)), func(name string) bool { return name == own })
+	return append([]string{own}, others...)
+}
+
+// reachFrom returns the first network from which a server is reached. What the server says,
+// and why it is not reached from the first one, holds for all.
+func reachFrom(networks []string, reach func(network string) (database.Reached, error)) (network string, reached database.Reached, err error) {
+	for i, network := range networks {
+		found, failed := reach(network)
+		if exit.Code(failed) != exit.Unavailable {
+			return network, found, failed
+		}
+		if i == 0 {
+			err = failed
+		}
+	}
+	return "", reached, err
 }
 
 // reach logs in to the server from a network of the engine, as the backend does.

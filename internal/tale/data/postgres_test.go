@@ -2,6 +2,7 @@ package data
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/site/sitetest"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/stack/postgres/postgrestest"
+	"github.com/tale-project/tale-runtime/internal/tale/database"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
@@ -205,6 +207,29 @@ func TestTheDatabaseIsThatOfConvex(t *testing.T) {
 		defer release()
 		if err != nil || server.Environ["PGHOST"] != tt.host {
 			t.Errorf("%s: the server %q, %v", tt.name, server.Environ["PGHOST"], err)
+		}
+	}
+}
+
+// TestNetworksOfConvex are tried where the stack's own does not lead to the server, and not
+// where the server answers.
+func TestNetworksOfConvex(t *testing.T) {
+	away, refused := exit.Errorf(exit.Unavailable, "no such host"), exit.Errorf(exit.NoPermission, "refused")
+	for _, tt := range []struct {
+		own, other error
+		network    string
+		err        error
+	}{
+		{nil, away, "own", nil}, {refused, nil, "own", refused}, {away, nil, "other", nil}, {away, refused, "other", refused}, {away, exit.Errorf(exit.Unavailable, "timeout"), "", away},
+	} {
+		network, _, err := reachFrom([]string{"own", "other"}, func(network string) (database.Reached, error) {
+			if network == "own" {
+				return database.Reached{}, tt.own
+			}
+			return database.Reached{}, tt.other
+		})
+		if network != tt.network || !errors.Is(err, tt.err) {
+			t.Errorf("%+v: from %q, %v", tt, network, err)
 		}
 	}
 }
