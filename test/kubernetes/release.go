@@ -244,14 +244,15 @@ func (c *cluster) workloadsReady(ctx context.Context) error {
 	if want := 3 + c.added.workloads; len(all.Items) != want {
 		return fmt.Errorf("there are %d of %d workloads", len(all.Items), want)
 	}
+	var err error
 	for _, w := range all.Items {
 		want := w.Status
 		want.ObservedGeneration, want.ReadyReplicas, want.UpdatedReplicas, want.Replicas = w.Metadata.Generation, w.Spec.Replicas, w.Spec.Replicas, w.Spec.Replicas
 		if w.Status != want {
-			return fmt.Errorf("%s has %+v, want %+v", w.Metadata.Name, w.Status, want)
+			err = errors.Join(err, fmt.Errorf("%s has %+v, want %+v", w.Metadata.Name, w.Status, want))
 		}
 	}
-	return nil
+	return err
 }
 
 // pushed sees that every push is done, and that there is one of the release that was applied last;
