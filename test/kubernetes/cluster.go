@@ -64,6 +64,9 @@ func newCluster(ctx context.Context, o options) (*cluster, error) {
 		}
 	}
 	_, err = c.kubectl(ctx, "apply", "-f", filepath.Join(c.overlay(), "surroundings.yaml"))
+	if err == nil { // a site finds its database running: the time of an installation is without it
+		_, err = c.kubectl(ctx, "rollout", "status", "-n", "db", "deployment/db", "--timeout", "2m")
+	}
 	return c, errors.Join(err, c.provide(ctx, convexVolume()))
 }
 

@@ -68,4 +68,5 @@ spec:
             - { name: POSTGRES_USER, value: tale }
             - { name: POSTGRES_PASSWORD, value: "{{.Password}}" }
             - { name: POSTGRES_DB, value: tale }
+          readinessProbe: { tcpSocket: { port: 5432 }, periodSeconds: 1 }
 `
