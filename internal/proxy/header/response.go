@@ -77,6 +77,20 @@ func (w *responseWriter) WriteHeader(status int) {
 		return
 	case status < 200 && status != http.StatusSwitchingProtocols:
 		w.response.hide(w.Header())
+		w.inform(status)
+		return
+	}
+	w.HeaderWriter.WriteHeader(status)
+}
+
+// inform sends an informational answer. A server of HTTP/2 may still read its header when
+// the visitor has reset the stream and the reverse proxy goes on to change it, which ends
+// the process. It reads a copy where it has a length to leave out.
+func (w *responseWriter) inform(status int) {
+	header := w.Header()
+	if _, there := header["Content-Length"]; !there && w.continuesSelf { // HTTP/3 would send it
+		header["Content-Length"] = []string{"0"}
+		defer delete(header, "Content-Length")
 	}
 	w.HeaderWriter.WriteHeader(status)
 }
