@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tale-project/tale-runtime/internal/config"
-	"github.com/tale-project/tale-runtime/internal/sys/privilege"
+	"github.com/tale-project/tale-runtime/internal/entrypoint/privilege"
 )
 
 // RunAs is the user that a service becomes when it was started as root.

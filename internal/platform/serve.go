@@ -12,12 +12,12 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/entrypoint/boot"
+	"github.com/tale-project/tale-runtime/internal/entrypoint/portcheck"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/logging/redact"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/supervise"
-	"github.com/tale-project/tale-runtime/internal/sys/portcheck"
 )
 
 const (

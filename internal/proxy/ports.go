@@ -3,8 +3,8 @@ package proxy
 import (
 	"context"
 
+	"github.com/tale-project/tale-runtime/internal/entrypoint/portcheck"
 	"github.com/tale-project/tale-runtime/internal/stack"
-	"github.com/tale-project/tale-runtime/internal/sys/portcheck"
 )
 
 // bindAddress is the setting of the address of both ports.

@@ -11,7 +11,7 @@ import (
 // machine, and does not compile for all of them.
 func TestNoProcessCodeIsLinked(t *testing.T) {
 	const module = "github.com/tale-project/tale-runtime/internal/"
-	foreign := []string{"supervise", "entrypoint", "proxy", "platform", "convex", "convexsim", "demo", "push", "sys/privilege", "sys/procfs"}
+	foreign := []string{"supervise", "entrypoint", "proxy", "platform", "convex", "convexsim", "demo", "push", "sys/procfs"}
 	list := exec.CommandContext(t.Context(), "go", "list", "-deps", "github.com/tale-project/tale-runtime/cmd/tale")
 	out, err := list.Output()
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/config"
-	"github.com/tale-project/tale-runtime/internal/sys/portcheck"
+	"github.com/tale-project/tale-runtime/internal/entrypoint/portcheck"
 )
 
 // Network says what listens where, and how functions call it.

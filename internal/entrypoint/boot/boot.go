@@ -7,12 +7,12 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/cli/version"
+	"github.com/tale-project/tale-runtime/internal/entrypoint/writable"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/report/status"
 	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
-	"github.com/tale-project/tale-runtime/internal/sys/writable"
 )
 
 // StageConfig is the first stage of every boot: settings, run folder, status port.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // Write puts data at path: into a temporary file beside it first, then by
@@ -53,4 +54,9 @@ func SyncFolder(path string) error {
 		return fmt.Errorf("cannot keep the names in %s: %w", path, err)
 	}
 	return nil
+}
+
+// IsFull reports whether an error is that of a disk, or of what a user may have of it, that is full.
+func IsFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }

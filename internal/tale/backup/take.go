@@ -23,7 +23,6 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
-	"github.com/tale-project/tale-runtime/internal/sys/writable"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 
@@ -109,7 +108,7 @@ type targetError struct{ cause error }
 func (e *targetError) Unwrap() error { return e.cause }
 func (e *targetError) Error() string {
 	text := "cannot write the backup, and keep nothing of it: " + e.cause.Error()
-	if writable.IsFull(e.cause) {
+	if atomicfile.IsFull(e.cause) {
 		text += "; make room, or name a FILE on another disk"
 	}
 	return text

@@ -19,7 +19,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
-	"github.com/tale-project/tale-runtime/internal/sys/writable"
 )
 
 // unpack puts a volume's content beside what it has, under the id of the backup, and
@@ -52,7 +51,7 @@ func unpack(ctx context.Context, root, id, tree string, in io.Reader) error {
 	if err == nil {
 		err = atomicfile.Write(filepath.Join(work, readyName), []byte(id), 0o600)
 	}
-	if writable.IsFull(err) {
+	if atomicfile.IsFull(err) {
 		return &fullError{u.bytes, err}
 	}
 	return err

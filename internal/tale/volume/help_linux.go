@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/sys/writable"
+	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
 )
 
 // help does what the arguments of a helper ask for, with the volumes in folders of root.
@@ -218,7 +218,7 @@ func (c *copier) bring(ctx context.Context, source *counting) error {
 	c.gauge.enter(Copying, source.bytes, source.files)
 	if err := c.run(ctx); err != nil {
 		if ctx.Err() == nil {
-			if writable.IsFull(err) {
+			if atomicfile.IsFull(err) {
 				err = exit.Errorf(exit.Code(err), "cannot copy the volume %s into %s, of %s: %w", c.From, c.To, humanize.Bytes(uint64(source.bytes)), err)
 			}
 			err = errors.Join(err, c.sweep(&folder{key: c.root.key, to: c.root.to})) // others need the room

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/sys/writable"
+	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
 )
 
 // key stands for a path, however long it is.
@@ -134,7 +134,7 @@ func (f *folder) failed(what, name string, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case writable.IsFull(err):
+	case atomicfile.IsFull(err):
 		return exit.Errorf(exit.Unavailable, "cannot %s %s: the disk of the copy is full (%w); make room and run the same command again, it goes on where it was", what, path, err)
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES), errors.Is(err, unix.EROFS):
 		return exit.Errorf(exit.NoPermission, "cannot %s %s: %w; the Docker engine does not give its containers this right", what, path, err)

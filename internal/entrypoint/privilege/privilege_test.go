@@ -10,8 +10,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/tale-project/tale-runtime/internal/entrypoint/privilege"
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/sys/privilege"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 

@@ -8,10 +8,10 @@ import (
 	"log/slog"
 	"os"
 
+	"github.com/tale-project/tale-runtime/internal/entrypoint/privilege"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/supervise"
-	"github.com/tale-project/tale-runtime/internal/sys/privilege"
 )
 
 func main() { os.Exit(exit.Code(run())) }

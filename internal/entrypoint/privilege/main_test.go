@@ -9,9 +9,9 @@ import (
 	"os/exec"
 	"testing"
 
+	"github.com/tale-project/tale-runtime/internal/entrypoint/privilege"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
-	"github.com/tale-project/tale-runtime/internal/sys/privilege"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 

@@ -10,9 +10,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tale-project/tale-runtime/internal/entrypoint/portcheck"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/report"
-	"github.com/tale-project/tale-runtime/internal/sys/portcheck"
 )
 
 func TestFree(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/report"
+	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
 )
 
 // Check proves that folders can be written to, by writing, and makes
@@ -53,7 +54,7 @@ func Check(folders ...string) error {
 // WithExitCode gives an error its exit code: exit.Unavailable for a full disk,
 // otherwise exit.NoPermission.
 func WithExitCode(err error) error {
-	if IsFull(err) {
+	if atomicfile.IsFull(err) {
 		return exit.With(exit.Unavailable, err)
 	}
 	return exit.With(exit.NoPermission, err)
@@ -73,16 +74,11 @@ func probe(folder string) error {
 	return errors.Join(err, file.Close(), os.Remove(file.Name()))
 }
 
-// IsFull reports whether an error is that of a disk, or of what a user may have of it, that is full.
-func IsFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
-}
-
 // unwritable says whose folder it is and what to do.
 func unwritable(folder string, err error) report.Failure {
 	said := "cannot write to " + folder + ": "
 	switch {
-	case IsFull(err):
+	case atomicfile.IsFull(err):
 		return report.New(exit.Unavailable, said+"the disk is full ("+err.Error()+")",
 			"the disk, or the size that the volume or the tmpfs may have, is used up", "free some space, or give the volume more (df -h "+folder+" in the container, df -i for the number of files, "+place.Here().DiskUse()+" on the host)")
 	case errors.Is(err, syscall.EROFS):

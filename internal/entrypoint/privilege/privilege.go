@@ -16,10 +16,10 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/tale-project/tale-runtime/internal/entrypoint/writable"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/report"
-	"github.com/tale-project/tale-runtime/internal/sys/writable"
 )
 
 // Drop says which user a service becomes and where that user must be able to
