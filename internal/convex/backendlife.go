@@ -10,9 +10,9 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convex/crash"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
-	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/supervise"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
 // begin follows the start of another process of the backend.

@@ -19,11 +19,11 @@ import (
 	"github.com/tale-project/tale-runtime/internal/entrypoint/boot"
 	"github.com/tale-project/tale-runtime/internal/entrypoint/writable"
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/report/status"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
 const serviceName = "convex"

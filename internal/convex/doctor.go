@@ -20,9 +20,9 @@ import (
 	"github.com/tale-project/tale-runtime/internal/entrypoint/writable"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/logging"
-	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/stack/postgres"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
 // Checks that others need.

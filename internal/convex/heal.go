@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/convex/backend"
-	"github.com/tale-project/tale-runtime/internal/place"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
 // healPause is how long a restart that was to help is not repeated.

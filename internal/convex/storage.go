@@ -4,9 +4,9 @@ import (
 	"context"
 
 	"github.com/tale-project/tale-runtime/internal/convex/volume"
-	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/stack/postgres"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
 // prepareStorage checks that the backend can use its database and its folder, and

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/stack/postgres/postgrestest"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 

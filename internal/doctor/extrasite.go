@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/site"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
 // ExtraSite is a site beside the main one, as the public sees it.

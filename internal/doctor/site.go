@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/health"
-	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/site"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
 // SiteName is the check of the site's name, on which all others of the site rest.

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/net/httpclient"
-	"github.com/tale-project/tale-runtime/internal/net/redial"
+	"github.com/tale-project/tale-runtime/internal/sys/httpclient"
+	"github.com/tale-project/tale-runtime/internal/sys/redial"
 )
 
 // maxProbeBody bounds how much of an answer a probe reads, in bytes.

@@ -7,8 +7,8 @@ import (
 	"os"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/report"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
 // checkAppFolder explains a folder of the app that is not there or cannot be read: the web server

@@ -16,13 +16,13 @@ import (
 	"github.com/tale-project/tale-runtime/internal/entrypoint"
 	"github.com/tale-project/tale-runtime/internal/entrypoint/boot"
 	"github.com/tale-project/tale-runtime/internal/health"
-	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/push/envsync"
 	"github.com/tale-project/tale-runtime/internal/push/requestfile"
 	"github.com/tale-project/tale-runtime/internal/site"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
 // clockTolerance is how far two clocks may differ before tokens and

@@ -6,8 +6,8 @@ import (
 	"net"
 
 	"github.com/tale-project/tale-runtime/internal/doctor"
-	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/report/status"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
 // idleBackend is what the backend and its dashboard take before any function

@@ -10,7 +10,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/place"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
 // What serves is not started before its functions are there, and asks with reads only.

@@ -6,9 +6,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/supervise"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
 // webWatch follows the web server's state and keeps readiness in step with it.

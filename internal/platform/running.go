@@ -9,10 +9,10 @@ import (
 	"github.com/cenkalti/backoff/v4"
 
 	"github.com/tale-project/tale-runtime/internal/doctor"
-	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/push"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
 // The deployment is asked for longer than the backend needs to load all code into

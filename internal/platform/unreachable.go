@@ -9,10 +9,10 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
-	"github.com/tale-project/tale-runtime/internal/net/netcause"
-	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/report"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
 // unreachableError is a backend that did not answer within the deadline.

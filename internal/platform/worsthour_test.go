@@ -12,7 +12,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/place"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 

@@ -20,11 +20,11 @@ import (
 	"github.com/tale-project/tale-runtime/internal/doctor"
 	"github.com/tale-project/tale-runtime/internal/entrypoint/writable"
 	"github.com/tale-project/tale-runtime/internal/health"
-	"github.com/tale-project/tale-runtime/internal/place"
 	proxyhealth "github.com/tale-project/tale-runtime/internal/proxy/health"
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams"
 	"github.com/tale-project/tale-runtime/internal/site"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
 const (

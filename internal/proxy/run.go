@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/config"
-	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/proxy/host"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 
 	"github.com/caddyserver/caddy/v2"
 

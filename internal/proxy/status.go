@@ -15,11 +15,11 @@ import (
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
-	"github.com/tale-project/tale-runtime/internal/net/httpclient"
 	proxyhealth "github.com/tale-project/tale-runtime/internal/proxy/health"
 	"github.com/tale-project/tale-runtime/internal/proxy/routes"
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/sys/httpclient"
 )
 
 // statusLimit is far more than the document of a proxy, in bytes.

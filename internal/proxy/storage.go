@@ -12,10 +12,10 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/entrypoint/writable"
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/proxy/certstore"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
 // openStorage makes sure that certificates can be kept, and makes what Caddy finds

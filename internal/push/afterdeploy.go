@@ -10,12 +10,12 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/logging/redact"
-	"github.com/tale-project/tale-runtime/internal/net/netcause"
-	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/push/trace"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 	"github.com/tale-project/tale-runtime/internal/sys/pause"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
 // afterDeployLimit is how long a function after a deploy may run. The backend

@@ -9,10 +9,10 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convexsim/fault"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
-	"github.com/tale-project/tale-runtime/internal/net/netcause"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/push/convexcli/clitest"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 )
 
 // The stages a fault can occur in, as letters: get_config_hashes (H),

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/health"
-	"github.com/tale-project/tale-runtime/internal/net/httpclient"
+	"github.com/tale-project/tale-runtime/internal/sys/httpclient"
 )
 
 // mostBody is more than any answer that a check reads, in bytes.

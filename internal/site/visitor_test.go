@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/net/httpclient/hostile"
 	"github.com/tale-project/tale-runtime/internal/site"
 	"github.com/tale-project/tale-runtime/internal/site/sitetest"
+	"github.com/tale-project/tale-runtime/internal/sys/httpclient/hostile"
 )
 
 // visit starts a site with a fault and returns a visitor of it, and the address

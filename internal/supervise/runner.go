@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/net/netcause"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 	"github.com/tale-project/tale-runtime/internal/sys/pause"
 )
 

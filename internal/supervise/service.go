@@ -7,7 +7,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/net/netcause"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 	"github.com/tale-project/tale-runtime/internal/sys/pause"
 	"github.com/tale-project/tale-runtime/internal/sys/procfs"
 )

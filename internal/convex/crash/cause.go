@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/tale-project/tale-runtime/internal/place"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
 // cause is one explanation of a crash.

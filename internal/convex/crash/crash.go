@@ -6,8 +6,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/supervise"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
 // Crash is an unrequested end of the backend, with its explanation.

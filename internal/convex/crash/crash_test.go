@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/place"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 

@@ -13,10 +13,10 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
-	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
 // Settings say what a volume is filled with.

@@ -7,8 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/net/httpclient"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/sys/httpclient"
 	"github.com/tale-project/tale-runtime/internal/sys/pause"
 )
 

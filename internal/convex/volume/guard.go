@@ -13,9 +13,9 @@ import (
 	"github.com/Masterminds/semver/v3"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
 // Guards turn refusals that protect a volume into warnings.

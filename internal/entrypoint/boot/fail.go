@@ -6,10 +6,10 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 	"github.com/tale-project/tale-runtime/internal/sys/pause"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
 // end tells a requested stop, which is no failure at any stage, from one.

@@ -3,8 +3,8 @@ package boot
 import (
 	"fmt"
 
-	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
 // leastMemory is what no service of ours runs in, in bytes; the smallest needs more.

@@ -3,8 +3,8 @@ package boot
 import (
 	"syscall"
 
-	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
 // leastProcesses is how many processes and threads a service takes with its children and a

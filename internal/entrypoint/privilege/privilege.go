@@ -18,8 +18,8 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/entrypoint/writable"
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/report"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
 // Drop says which user a service becomes and where that user must be able to

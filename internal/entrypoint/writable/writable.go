@@ -12,9 +12,9 @@ import (
 	"syscall"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
 // Check proves that folders can be written to, by writing, and makes

@@ -11,8 +11,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/net/httpclient"
 	"github.com/tale-project/tale-runtime/internal/proxy/target"
+	"github.com/tale-project/tale-runtime/internal/sys/httpclient"
 )
 
 const (

@@ -12,7 +12,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"github.com/mholt/acmez/v3/acme"
 
-	"github.com/tale-project/tale-runtime/internal/net/netcause"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 )
 
 const (

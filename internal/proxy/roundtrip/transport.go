@@ -12,7 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
-	"github.com/tale-project/tale-runtime/internal/net/httpclient"
+	"github.com/tale-project/tale-runtime/internal/sys/httpclient"
 )
 
 // continueTimeout is how long an upstream may consider whether it wants a body.

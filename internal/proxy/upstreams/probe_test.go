@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/health"
-	"github.com/tale-project/tale-runtime/internal/net/httpclient/hostile"
+	"github.com/tale-project/tale-runtime/internal/sys/httpclient/hostile"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 

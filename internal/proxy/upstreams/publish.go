@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/net/netcause"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 )
 
 // publish makes a new snapshot of what is known and wakes whoever waits for one.

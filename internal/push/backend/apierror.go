@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/logging/redact"
-	"github.com/tale-project/tale-runtime/internal/net/netcause"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 )
 
 // maxErrorBody limits how much of an error's body is read. Real ones are a few

@@ -15,7 +15,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/cli/version"
 	"github.com/tale-project/tale-runtime/internal/logging/redact"
-	"github.com/tale-project/tale-runtime/internal/net/httpclient"
+	"github.com/tale-project/tale-runtime/internal/sys/httpclient"
 )
 
 const (

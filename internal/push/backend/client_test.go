@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/logging/redact"
-	"github.com/tale-project/tale-runtime/internal/net/netcause"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 )
 
 const testKey = "tale_platform|00"

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/net/httpclient/hostile"
+	"github.com/tale-project/tale-runtime/internal/sys/httpclient/hostile"
 )
 
 func TestARequestEndsWhateverTheBackendDoes(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/place"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 

@@ -5,8 +5,8 @@ import (
 	"slices"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/net/netcause"
-	"github.com/tale-project/tale-runtime/internal/place"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
 // Diagnose returns what an observation means, why it happens and what to do. It

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/net/netcause"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 )
 
 // Condition is a way to fail that no error code expresses: a result inside a 200

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/place"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
 const docIntro = `# Diagnostics: what a failed push means

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/net/netcause"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 )
 
 // row is one entry of the catalogue: what it applies to, and what is known about

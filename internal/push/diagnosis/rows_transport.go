@@ -2,8 +2,8 @@ package diagnosis
 
 import (
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/net/netcause"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 )
 
 // broken returns the ways to lose a connection that was there.

@@ -5,9 +5,9 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
 	"github.com/tale-project/tale-runtime/internal/report"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
 // Remind logs, every so often until ctx ends, which answer of the backend the push

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/health"
-	"github.com/tale-project/tale-runtime/internal/net/httpclient"
 	"github.com/tale-project/tale-runtime/internal/report"
+	"github.com/tale-project/tale-runtime/internal/sys/httpclient"
 )
 
 // Document is the boot report and the children as they are now.

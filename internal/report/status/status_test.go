@@ -15,9 +15,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/tale-project/tale-runtime/internal/net/httpclient/hostile"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/report/status"
+	"github.com/tale-project/tale-runtime/internal/sys/httpclient/hostile"
 )
 
 func document() status.Document {

@@ -8,8 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/tale-project/tale-runtime/internal/net/netcause"
 	"github.com/tale-project/tale-runtime/internal/stack/pglogin"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 )
 
 // RefusedError is a server that answers, and refuses user and password.

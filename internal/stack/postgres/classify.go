@@ -10,10 +10,10 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 
-	"github.com/tale-project/tale-runtime/internal/net/netcause"
-	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/stack/pglogin"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
 func (l Login) verdict(c cause, problem string) *loginError {

@@ -11,10 +11,10 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/health"
-	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/stack/postgres/postgrestest"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
 // Every cause that the source knows has all that its reader needs, at once and as the

@@ -7,9 +7,9 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/net/netcause"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/stack/pglogin"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 )
 
 // oldestVersion is the oldest server version Tale supports, as Postgres

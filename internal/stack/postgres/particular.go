@@ -9,9 +9,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/tale-project/tale-runtime/internal/config"
-	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/stack/pglogin"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
 // particular returns why a login failed and what to do, where more is known of the error than

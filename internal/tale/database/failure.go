@@ -8,9 +8,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/net/netcause"
 	"github.com/tale-project/tale-runtime/internal/stack/pglogin"
 	"github.com/tale-project/tale-runtime/internal/stack/postgres"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 )
 
 // SQLSTATEs of Postgres' appendix "Error Codes".

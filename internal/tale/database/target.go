@@ -13,9 +13,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 
-	"github.com/tale-project/tale-runtime/internal/net/netcause"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/stack/pglogin"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 )
 
 // patience is how long a server may take for a login, and for what it has in memory.

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/place"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/report/status"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 

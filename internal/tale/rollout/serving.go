@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/net/httpclient"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/sys/httpclient"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 

@@ -19,7 +19,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/net/httpclient"
+	"github.com/tale-project/tale-runtime/internal/sys/httpclient"
 	"github.com/tale-project/tale-runtime/internal/sys/pause"
 )
 

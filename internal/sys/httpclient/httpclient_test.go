@@ -10,8 +10,8 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"github.com/tale-project/tale-runtime/internal/net/httpclient"
-	"github.com/tale-project/tale-runtime/internal/net/httpclient/hostile"
+	"github.com/tale-project/tale-runtime/internal/sys/httpclient"
+	"github.com/tale-project/tale-runtime/internal/sys/httpclient/hostile"
 )
 
 const most = 1 << 20

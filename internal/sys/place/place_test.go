@@ -163,7 +163,7 @@ var ofCluster = regexp.MustCompile(`\b(kubectl|helm|kustomization|in Kubernetes)
 // but for those that are no messages, which are tags and the examples of commands' help.
 func TestMessagesNameMeans(t *testing.T) {
 	seen := 0
-	for _, root := range []string{"..", "../../cmd"} {
+	for _, root := range []string{"../..", "../../../cmd"} {
 		err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 			if err == nil && entry.IsDir() && elsewhere(path) {
 				return fs.SkipDir
@@ -190,7 +190,7 @@ func TestMessagesNameMeans(t *testing.T) {
 // elsewhere reports whether a folder has code that runs on the host, or in tests only.
 func elsewhere(path string) bool {
 	switch filepath.ToSlash(path) {
-	case "../place", "../tale", "../demo", "../testkit", "../convexsim", "../../cmd/tale", "../../cmd/demo":
+	case "../../sys/place", "../../tale", "../../demo", "../../testkit", "../../convexsim", "../../../cmd/tale", "../../../cmd/demo":
 		return true
 	}
 	return false

@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/net/httpclient"
-	"github.com/tale-project/tale-runtime/internal/net/netcause"
+	"github.com/tale-project/tale-runtime/internal/sys/httpclient"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 

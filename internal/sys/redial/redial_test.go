@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/net/redial"
+	"github.com/tale-project/tale-runtime/internal/sys/redial"
 )
 
 // tries dials in vain until the last one, which has an outcome.

@@ -14,7 +14,7 @@ import (
 	"net/http/httptrace"
 	"sync/atomic"
 
-	"github.com/tale-project/tale-runtime/internal/net/netcause"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 )
 
 // ErrSwitched is a server's 101 for a request that asked for no other protocol.
