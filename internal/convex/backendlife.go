@@ -9,9 +9,9 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convex/backend"
 	"github.com/tale-project/tale-runtime/internal/convex/crash"
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/supervise"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
@@ -58,7 +58,7 @@ func (w *backendWatch) tooLate() {
 	}
 	limit := w.boot.settings.Backend.WaitTimeout
 	err := report.New(exit.Unavailable,
-		fmt.Sprintf("cannot use the backend: it did not answer at %s within %s; the last try said: %s", w.boot.settings.Network.URL(), limit, health.Reason(w.lastErr)),
+		fmt.Sprintf("cannot use the backend: it did not answer at %s within %s; the last try said: %s", w.boot.settings.Network.URL(), limit, netcause.Reason(w.lastErr)),
 		w.whyLate(), w.howToLook(),
 		fmt.Sprintf("raise CONVEX_WAIT_TIMEOUT (now %s) if it only needs longer", limit)).Err(nil)
 	w.finish("", err)

@@ -22,6 +22,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/stack/postgres"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
@@ -112,7 +113,7 @@ func (s *Settings) backendChecks() []doctor.Check {
 		{Name: backendAnswers, Fix: ask, Run: func(ctx context.Context) (string, error) {
 			version, err := s.probe().Identify(ctx)
 			if err != nil {
-				return "", fmt.Errorf("no answer from %s: %s", s.Network.URL(), health.Reason(err))
+				return "", fmt.Errorf("no answer from %s: %s", s.Network.URL(), netcause.Reason(err))
 			}
 			return fmt.Sprintf("%s, version %s, instance %s", s.Network.URL(), strings.TrimSpace(version), s.Instance.Name), nil
 		}},
@@ -145,7 +146,7 @@ func (s *Settings) checkDashboard(ctx context.Context) (string, error) {
 		err = nil // a redirect to its first page
 	}
 	if err != nil {
-		return "", fmt.Errorf("no answer from %s: %s", url, health.Reason(err))
+		return "", fmt.Errorf("no answer from %s: %s", url, netcause.Reason(err))
 	}
 	return url + " answers", nil
 }

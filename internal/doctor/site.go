@@ -8,8 +8,8 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/site"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
@@ -85,7 +85,7 @@ func unresolved(err error, host string) error {
 	if ok && dns.IsNotFound {
 		return fmt.Errorf("cannot resolve %s: there is no such name, or no address of it", host)
 	}
-	said := fmt.Errorf("cannot resolve %s: %s", host, health.Reason(err))
+	said := fmt.Errorf("cannot resolve %s: %s", host, netcause.Reason(err))
 	if ok {
 		return WithFix(said, "have the name servers answer that this container asks ("+place.Here().NameServers()+")")
 	}

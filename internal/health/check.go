@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/report"
+	"github.com/tale-project/tale-runtime/internal/sys/httpclient"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 	"github.com/tale-project/tale-runtime/internal/sys/pause"
 )
 
@@ -50,7 +51,7 @@ func check(ctx context.Context, statusAddr string, markers Markers) said {
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkLimit)
 	defer cancel()
-	_, header, err := NewProber().get(ctx, "http://"+LocalAddr(statusAddr)+"/readyz")
+	_, header, err := NewProber().get(ctx, "http://"+httpclient.LocalAddr(statusAddr)+"/readyz")
 	age, _ := time.ParseDuration(header.Get(ageHeader)) // 0 where it is no duration
 	var status *StatusError
 	switch {
@@ -59,7 +60,7 @@ func check(ctx context.Context, statusAddr string, markers Markers) said {
 	case errors.As(err, &status):
 		return said{err: errors.New(notReady + strings.TrimPrefix(status.Body, No)), age: age, lost: header.Get(startedHeader) != ""}
 	default:
-		return said{err: fmt.Errorf("cannot ask the status port at %s: %s", statusAddr, Reason(err))}
+		return said{err: fmt.Errorf("cannot ask the status port at %s: %s", statusAddr, netcause.Reason(err))}
 	}
 }
 
@@ -110,17 +111,4 @@ func Follow(ctx context.Context, limit time.Duration, statusAddr string, markers
 		}
 		pause.For(ctx, every)
 	}
-}
-
-// LocalAddr turns a listen address into one that can be dialled from the same
-// container. It uses 127.0.0.1 and not "localhost", which may be ::1.
-func LocalAddr(listen string) string {
-	host, port, err := net.SplitHostPort(listen)
-	if err != nil {
-		return listen
-	}
-	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
-		host = "127.0.0.1"
-	}
-	return net.JoinHostPort(host, port)
 }

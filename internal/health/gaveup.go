@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 )
 
 // GaveUpError is a wait whose deadline passed.
@@ -16,7 +17,7 @@ type GaveUpError struct {
 }
 
 func (e *GaveUpError) Error() string {
-	return fmt.Sprintf("%s, the last said: %s; %s", e.What(), Reason(e.Last), e.Longer())
+	return fmt.Sprintf("%s, the last said: %s; %s", e.What(), netcause.Reason(e.Last), e.Longer())
 }
 
 // ExitCode returns the exit code the error stands for.

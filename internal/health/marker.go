@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 
-	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
 )
 
@@ -18,12 +16,9 @@ type Markers struct {
 	shuttingDown string
 }
 
-// NewMarkers returns the markers of a service in the run folder.
-func NewMarkers(runDir, service string) Markers {
-	return Markers{
-		ready:        filepath.Join(runDir, stack.ReadyMarker(service)),
-		shuttingDown: filepath.Join(runDir, stack.ShuttingDownMarker(service)),
-	}
+// NewMarkers returns the markers with these paths.
+func NewMarkers(ready, shuttingDown string) Markers {
+	return Markers{ready: ready, shuttingDown: shuttingDown}
 }
 
 // Clear removes both, as a start does: what an earlier run left behind says

@@ -3,6 +3,8 @@ package health
 import (
 	"log/slog"
 	"time"
+
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 )
 
 // remindEvery is how often a wait that nothing new happened to is logged.
@@ -22,7 +24,7 @@ type progressLog struct {
 }
 
 func (p *progressLog) tell(err error, attempt int) {
-	reason := Reason(err)
+	reason := netcause.Reason(err)
 	if reason == p.reason && time.Since(p.told) < remindEvery {
 		p.log.Debug("still waiting for "+p.what, "attempt", attempt, "reason", reason)
 		return

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -88,7 +89,7 @@ func TestAnswersAreNotKept(t *testing.T) {
 
 func TestMarkers(t *testing.T) {
 	dir := t.TempDir()
-	m := health.NewMarkers(dir, "platform")
+	m := health.NewMarkers(filepath.Join(dir, "ready"), filepath.Join(dir, "shutting-down"))
 	steps := []struct {
 		do    func() error
 		ready bool
@@ -111,14 +112,6 @@ func TestMarkers(t *testing.T) {
 	}
 }
 
-func TestLocalAddr(t *testing.T) {
-	for listen, want := range map[string]string{":9180": "127.0.0.1:9180", "0.0.0.0:1": "127.0.0.1:1", "[::]:1": "127.0.0.1:1", "10.0.0.1:1": "10.0.0.1:1"} {
-		if got := health.LocalAddr(listen); got != want {
-			t.Errorf("%s: %s, want %s", listen, got, want)
-		}
-	}
-}
-
 // An engine that follows a service hears of each change as it happens, and of what it
 // has heard before only after a while.
 func TestFollow(t *testing.T) {
@@ -130,7 +123,7 @@ func TestFollow(t *testing.T) {
 	}
 	defer server.Close()
 	follow := func(limit time.Duration) (text string) {
-		text, err := health.Follow(t.Context(), limit, server.Addr(), health.NewMarkers(t.TempDir(), "x"))
+		text, err := health.Follow(t.Context(), limit, server.Addr(), health.NewMarkers("", ""))
 		if err != nil {
 			text = err.Error()
 		}
@@ -164,7 +157,7 @@ func TestFollowTellsALoss(t *testing.T) {
 	started.Open()
 	ready.Close("Postgres does not answer")
 	for range 2 {
-		if _, err := health.Follow(t.Context(), time.Hour, server.Addr(), health.NewMarkers(t.TempDir(), "x")); err == nil || err.Error() != "not ready: Postgres does not answer" {
+		if _, err := health.Follow(t.Context(), time.Hour, server.Addr(), health.NewMarkers("", "")); err == nil || err.Error() != "not ready: Postgres does not answer" {
 			t.Errorf("after the loss: %v", err)
 		}
 	}

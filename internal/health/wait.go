@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
-
-	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 )
 
 const (
@@ -100,14 +98,4 @@ func (w Wait) try(ctx context.Context, probe func(context.Context) error) error 
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	return probe(ctx)
-}
-
-// Reason explains a probe's error in half a sentence: what kind of silence it
-// was, or the answer that was not the right one.
-func Reason(err error) string {
-	kind, explanation := netcause.Of(err)
-	if kind == netcause.Other || kind == netcause.None {
-		return fmt.Sprint(err)
-	}
-	return fmt.Sprintf("%s (%s)", explanation, kind)
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/requestfile"
 	"github.com/tale-project/tale-runtime/internal/site"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
@@ -139,7 +140,7 @@ func (s *session) databaseName() doctor.Check {
 func (s *session) checkBackend(ctx context.Context) (string, error) {
 	body, err := health.NewProber().Get(ctx, s.settings.Backend.ConvexURL+"/version")
 	if err != nil {
-		return "", fmt.Errorf("no answer from %s: %s", s.settings.Backend.ConvexURL, health.Reason(err))
+		return "", fmt.Errorf("no answer from %s: %s", s.settings.Backend.ConvexURL, netcause.Reason(err))
 	}
 	return fmt.Sprintf("%s, version %s", s.settings.Backend.ConvexURL, strings.TrimSpace(body)), nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/push/requestfile"
 	"github.com/tale-project/tale-runtime/internal/report"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
@@ -59,7 +60,7 @@ func pushWait(limit time.Duration) health.Wait {
 func notPushed(e *health.GaveUpError) report.Failure {
 	return report.New(exit.Unavailable,
 		fmt.Sprintf("the backend does not have the functions of this release: gave up after %s", e.Elapsed.Round(time.Second)),
-		"the last attempt said: "+health.Reason(e.Last)+"; the push of this release has failed, is not done, or was followed by that of another",
+		"the last attempt said: "+netcause.Reason(e.Last)+"; the push of this release has failed, is not done, or was followed by that of another",
 		"read why in "+place.Here().PushLog(),
 		"if it is done, another release was pushed since: "+place.Here().PushAgain(),
 		"or go back to the release whose functions are there",

@@ -46,7 +46,7 @@ func (e *unreachableError) Report() report.Failure {
 	}
 	at := place.Here()
 	if e.isSomethingElse() {
-		return report.New(exit.Unavailable, e.What(), "the last attempt said: "+health.Reason(e.Last)+"; "+e.meaning(),
+		return report.New(exit.Unavailable, e.What(), "the last attempt said: "+netcause.Reason(e.Last)+"; "+e.meaning(),
 			"let CONVEX_URL name the backend's own port (http://convex:3210): http, no path, and neither the site nor another service",
 			"if it does, look what answers in its place: "+at.State("convex")+"; "+at.Log("convex"))
 	}
@@ -54,7 +54,7 @@ func (e *unreachableError) Report() report.Failure {
 	if kind, _ := netcause.Of(e.Last); kind == netcause.Silent {
 		hangs = "if it hangs: " + at.Restart("convex") + ", after a look at its database (" + at.State("db") + ") and at " + at.Load()
 	}
-	return report.New(exit.Unavailable, e.What(), "the last attempt said: "+health.Reason(e.Last)+"; "+e.meaning(),
+	return report.New(exit.Unavailable, e.What(), "the last attempt said: "+netcause.Reason(e.Last)+"; "+e.meaning(),
 		"look whether it is up: "+at.State("convex"),
 		"ask it what it does: "+at.Exec("convex", "convex-entrypoint status")+"; "+at.Log("convex"),
 		hangs,

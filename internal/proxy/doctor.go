@@ -19,11 +19,12 @@ import (
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/doctor"
 	"github.com/tale-project/tale-runtime/internal/entrypoint/writable"
-	"github.com/tale-project/tale-runtime/internal/health"
 	proxyhealth "github.com/tale-project/tale-runtime/internal/proxy/health"
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams"
 	"github.com/tale-project/tale-runtime/internal/site"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/sys/httpclient"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
@@ -84,7 +85,7 @@ func ownChecks(s *Settings) []doctor.Check {
 			return s.DataDir + " is writable", doctor.Explained(writable.Check(s.DataDir))
 		}},
 		{Name: proxyRuns, Fix: at.Log("proxy") + " says why it does not start", Run: ask(func(*proxyhealth.Document) (string, error) {
-			return "answers at " + health.LocalAddr(s.HealthAddr), nil
+			return "answers at " + httpclient.LocalAddr(s.HealthAddr), nil
 		})},
 		{Name: "listeners", Needs: []string{proxyRuns}, Fix: at.Log("proxy"), Run: func(ctx context.Context) (string, error) { return checkListeners(ctx, s) }},
 		{Name: "HOST and SITE_URL", Fix: "make HOST that of SITE_URL, or have a name server know it: other containers call the site by SITE_URL", Run: func(ctx context.Context) (string, error) {
@@ -133,9 +134,9 @@ func checkListeners(ctx context.Context, s *Settings) (string, error) {
 	}
 	var dialer net.Dialer
 	for _, port := range ports {
-		conn, err := dialer.DialContext(ctx, "tcp", health.LocalAddr(s.ListenAddress(port)))
+		conn, err := dialer.DialContext(ctx, "tcp", httpclient.LocalAddr(s.ListenAddress(port)))
 		if err != nil {
-			return "", fmt.Errorf("port %d: %s", port, health.Reason(err))
+			return "", fmt.Errorf("port %d: %s", port, netcause.Reason(err))
 		}
 		_ = conn.Close()
 	}
@@ -157,7 +158,7 @@ func checkCertificate(ctx context.Context, s *Settings, name string) (string, er
 	dialer := tls.Dialer{Config: &tls.Config{ServerName: name, InsecureSkipVerify: true}}
 	conn, err := dialer.DialContext(ctx, "tcp", siteAddress(s))
 	if err != nil {
-		return "", fmt.Errorf("cannot complete a TLS handshake: %s", health.Reason(err))
+		return "", fmt.Errorf("cannot complete a TLS handshake: %s", netcause.Reason(err))
 	}
 	defer func() { _ = conn.Close() }()
 	certificate := conn.(*tls.Conn).ConnectionState().PeerCertificates[0]

@@ -15,6 +15,8 @@ import (
 	"github.com/tale-project/tale-runtime/internal/proxy/logbridge"
 	"github.com/tale-project/tale-runtime/internal/proxy/routes"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/sys/httpclient"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 )
 
 const (
@@ -82,7 +84,7 @@ func siteAddress(s *Settings) string {
 	if s.TLSMode == stack.TLSExternal {
 		port = s.HTTPPort
 	}
-	return health.LocalAddr(net.JoinHostPort(s.BindAddress, strconv.Itoa(port)))
+	return httpclient.LocalAddr(net.JoinHostPort(s.BindAddress, strconv.Itoa(port)))
 }
 
 // checkHealth asks a running proxy, as a container's health check does: its
@@ -90,10 +92,10 @@ func siteAddress(s *Settings) string {
 // the site's port must be open, with a certificate where that does not depend on
 // others. Upstreams are not looked at. It returns what the health port says.
 func checkHealth(ctx context.Context, s *Settings) (string, error) {
-	url := "http://" + health.LocalAddr(s.HealthAddr) + routes.HealthPath + "?ready"
+	url := "http://" + httpclient.LocalAddr(s.HealthAddr) + routes.HealthPath + "?ready"
 	said, err := health.NewProber().Get(ctx, url)
 	if err != nil {
-		return "", fmt.Errorf("cannot confirm that the proxy is healthy: %s: %s", url, health.Reason(err))
+		return "", fmt.Errorf("cannot confirm that the proxy is healthy: %s: %s", url, netcause.Reason(err))
 	}
 	return said, checkSitePort(ctx, s)
 }

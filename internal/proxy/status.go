@@ -14,12 +14,12 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/health"
 	proxyhealth "github.com/tale-project/tale-runtime/internal/proxy/health"
 	"github.com/tale-project/tale-runtime/internal/proxy/routes"
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/sys/httpclient"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 )
 
 // statusLimit is far more than the document of a proxy, in bytes.
@@ -51,9 +51,9 @@ func statusCommand(load func() (*Settings, error)) *cobra.Command {
 func fetchStatus(ctx context.Context, s *Settings) (*proxyhealth.Document, error) {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
-	url := "http://" + health.LocalAddr(s.HealthAddr) + routes.HealthPath + "?" + stack.ProxyStatusQuery
+	url := "http://" + httpclient.LocalAddr(s.HealthAddr) + routes.HealthPath + "?" + stack.ProxyStatusQuery
 	unreachable := func(err error) error {
-		return exit.Errorf(exit.Unavailable, "cannot ask the running proxy at %s: %s; is it running, and with the same PROXY_HEALTH_ADDR?", url, health.Reason(err))
+		return exit.Errorf(exit.Unavailable, "cannot ask the running proxy at %s: %s; is it running, and with the same PROXY_HEALTH_ADDR?", url, netcause.Reason(err))
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/coder/websocket/wsjson"
 	"github.com/google/uuid"
 
-	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 )
 
 const (
@@ -52,7 +52,7 @@ func (v *Visitor) dial(ctx context.Context) (*websocket.Conn, error) {
 	case response != nil:
 		return nil, fmt.Errorf("%s%s answered %d instead of an upgrade", v.url, syncPath, response.StatusCode)
 	default:
-		return nil, fmt.Errorf("cannot open %s%s: %s", v.url, syncPath, health.Reason(errors.Unwrap(err)))
+		return nil, fmt.Errorf("cannot open %s%s: %s", v.url, syncPath, netcause.Reason(errors.Unwrap(err)))
 	}
 }
 

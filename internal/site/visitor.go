@@ -15,8 +15,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/sys/httpclient"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 )
 
 // mostBody is more than any answer that a check reads, in bytes.
@@ -132,7 +132,7 @@ type noAnswer struct {
 }
 
 func (e noAnswer) Error() string {
-	return fmt.Sprintf("no answer from %s: %s", e.url, health.Reason(e.error))
+	return fmt.Sprintf("no answer from %s: %s", e.url, netcause.Reason(e.error))
 }
 func (e noAnswer) Unwrap() error { return e.error }
 

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 )
 
 // otherwise is what to do where the release cannot be had.
@@ -92,7 +92,7 @@ func explain(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
-	return errors.New(health.Reason(err))
+	return errors.New(netcause.Reason(err))
 }
 
 // counter tells how much of a body was read.

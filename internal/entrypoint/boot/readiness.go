@@ -6,6 +6,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/report"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 )
 
 // readiness is what probes, health checks and the web server look at.
@@ -108,7 +109,7 @@ func (b *Lifecycle) Waits(stage, reason string) { b.waits("stage " + stage + ": 
 // Shown returns a wait of a stage whose attempts are shown, and why it is not over yet.
 func (b *Lifecycle) Shown(stage string, w health.Wait) health.Wait {
 	w.OnAttempt = func(int) { b.Attempt(stage) }
-	w.OnFailure = func(err error) { b.Waits(stage, w.What+": "+health.Reason(err)) }
+	w.OnFailure = func(err error) { b.Waits(stage, w.What+": "+netcause.Reason(err)) }
 	return w
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/stack"
 )
 
 // Settings say where a boot shows how far it is.
@@ -30,7 +31,9 @@ func (s Settings) StatusPort() int {
 }
 
 // Markers returns the marker files of a service.
-func (s Settings) Markers(service string) health.Markers { return health.NewMarkers(s.RunDir, service) }
+func (s Settings) Markers(service string) health.Markers {
+	return health.NewMarkers(filepath.Join(s.RunDir, stack.ReadyMarker(service)), filepath.Join(s.RunDir, stack.ShuttingDownMarker(service)))
+}
 
 // ReportPath returns where the report of a service's boot goes, or of another
 // run of it that has a name of its own; nowhere without a run folder.

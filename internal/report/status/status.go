@@ -11,9 +11,9 @@ import (
 	"os"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/sys/httpclient"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 )
 
 // Document is the boot report and the children as they are now.
@@ -103,13 +103,13 @@ func (s Source) ask(ctx context.Context) (document Document, err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, fetchLimit)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+health.LocalAddr(s.Addr)+"/status", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+httpclient.LocalAddr(s.Addr)+"/status", nil)
 	if err != nil {
 		return document, err
 	}
 	response, err := httpclient.New(&http.Transport{DisableKeepAlives: true}).Do(request)
 	if err != nil {
-		return document, fmt.Errorf("the status port %s: %s", s.Addr, health.Reason(err))
+		return document, fmt.Errorf("the status port %s: %s", s.Addr, netcause.Reason(err))
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := httpclient.ReadAll(response, mostStatus)

@@ -9,6 +9,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/report"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
@@ -133,7 +134,7 @@ type lateError struct{ *health.GaveUpError }
 
 // Report explains the error in a boot's report.
 func (e *lateError) Report() report.Failure {
-	cause, fix := "the last attempt said: "+health.Reason(e.Last), []string{e.Longer()}
+	cause, fix := "the last attempt said: "+netcause.Reason(e.Last), []string{e.Longer()}
 	var last *loginError
 	if errors.As(e.Last, &last) {
 		cause = "the last attempt said: " + last.Problem + "; " + last.Why

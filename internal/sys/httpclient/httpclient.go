@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
@@ -123,3 +124,16 @@ func readPiece(from io.Reader, size int64) ([]byte, error) {
 }
 
 var _ http.RoundTripper = Transport{}
+
+// LocalAddr turns a listen address into one that can be dialled from the same
+// container. It uses 127.0.0.1 and not "localhost", which may be ::1.
+func LocalAddr(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return listen
+	}
+	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -151,4 +152,14 @@ func saysFirst(err error, text string) bool {
 		}
 	}
 	return false
+}
+
+// Reason explains a probe's error in half a sentence: what kind of silence it
+// was, or the answer that was not the right one.
+func Reason(err error) string {
+	kind, explanation := Of(err)
+	if kind == Other || kind == None {
+		return fmt.Sprint(err)
+	}
+	return fmt.Sprintf("%s (%s)", explanation, kind)
 }

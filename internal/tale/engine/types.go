@@ -15,7 +15,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
-	"github.com/tale-project/tale-runtime/internal/health"
+	"github.com/tale-project/tale-runtime/internal/sys/httpclient"
 )
 
 // Labels of the containers, volumes and networks that tale makes. The compose plugin
@@ -114,7 +114,7 @@ func (c Container) Publishes(port int) bool {
 
 // Address returns where a port can be reached from the engine's host.
 func (p Port) Address() string {
-	return health.LocalAddr(net.JoinHostPort(p.Host, strconv.Itoa(p.Public)))
+	return httpclient.LocalAddr(net.JoinHostPort(p.Host, strconv.Itoa(p.Public)))
 }
 
 // State is how a container is.
