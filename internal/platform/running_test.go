@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
 	"github.com/tale-project/tale-runtime/internal/doctor"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
-	"github.com/tale-project/tale-runtime/internal/push/backend/backendtest"
 )
 
 // What keeps functions from running is said by a boot that is ready all the same,
@@ -31,7 +31,7 @@ func TestADeploymentThatRunsNoFunctions(t *testing.T) {
 				t.Fatalf("push: exit code %d", code)
 			}
 			if tt.path != "" {
-				client := backendtest.Client(t, sim)
+				client := simtest.Client(t, sim)
 				if _, err := client.Do(t.Context(), backend.Request{Method: "POST", Path: tt.path}); err != nil {
 					t.Fatal(err)
 				}

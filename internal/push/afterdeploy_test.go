@@ -14,7 +14,6 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
 	"github.com/tale-project/tale-runtime/internal/logging/redact"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
-	"github.com/tale-project/tale-runtime/internal/push/backend/backendtest"
 )
 
 func runAfterDeploy(t *testing.T, client *backend.Client, secrets map[string]string) (report, log string) {
@@ -61,12 +60,12 @@ func TestRunAfterDeploy(t *testing.T) {
 
 func TestRunAfterDeployAgainstASimulator(t *testing.T) {
 	server := simtest.Start(t, convexsim.Options{Functions: []string{"migrations:runAll"}})
-	client := backendtest.Client(t, server)
+	client := simtest.Client(t, server)
 	if failed, _ := runAfterDeploy(t, client, nil); failed != "" {
 		t.Errorf("failed with %q", failed)
 	}
 	empty := simtest.Start(t, convexsim.Options{})
-	client = backendtest.Client(t, empty)
+	client = simtest.Client(t, empty)
 	if failed, _ := runAfterDeploy(t, client, nil); !strings.Contains(failed, "migrations:runAll") {
 		t.Errorf("a function that does not exist: %q", failed)
 	}

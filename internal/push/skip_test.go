@@ -12,7 +12,6 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
-	"github.com/tale-project/tale-runtime/internal/push/backend/backendtest"
 	"github.com/tale-project/tale-runtime/internal/push/convexcli/clitest"
 	"github.com/tale-project/tale-runtime/internal/push/pushtest"
 	"github.com/tale-project/tale-runtime/internal/push/requestfile"
@@ -178,7 +177,7 @@ func (d *testDeploy) restartWith(t *testing.T, options convexsim.Options) {
 	options.Port, options.SitePort = 0, 0
 	options.Storage = stopped.Options().Storage
 	d.sim = simtest.Start(t, options)
-	d.client = backendtest.Client(t, d.sim)
+	d.client = simtest.Client(t, d.sim)
 }
 
 func TestADeployIsSkippedWhenTheVariablesAreBack(t *testing.T) {

@@ -16,7 +16,6 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
-	"github.com/tale-project/tale-runtime/internal/push/backend/backendtest"
 	"github.com/tale-project/tale-runtime/internal/push/clidriver"
 	"github.com/tale-project/tale-runtime/internal/push/convexcli/clitest"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
@@ -37,7 +36,7 @@ type testDeploy struct {
 func newTestDeploy(t *testing.T, faults ...fault.Fault) *testDeploy {
 	t.Helper()
 	sim := simtest.Start(t, convexsim.Options{Faults: faults})
-	client := backendtest.Client(t, sim)
+	client := simtest.Client(t, sim)
 	return &testDeploy{sim: sim, client: client, Options: Options{Timeout: 30 * time.Second, Longest: time.Minute, Attempts: 1}}
 }
 

@@ -20,7 +20,6 @@ import (
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/logging/redact"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
-	"github.com/tale-project/tale-runtime/internal/push/backend/backendtest"
 	"github.com/tale-project/tale-runtime/internal/push/convexcli/clitest"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/push/pushtest"
@@ -40,7 +39,7 @@ type testDriver struct {
 func newTestDriver(t *testing.T, way string, faults ...fault.Fault) *testDriver {
 	t.Helper()
 	sim := simtest.Start(t, convexsim.Options{Faults: faults})
-	client := backendtest.Client(t, sim)
+	client := simtest.Client(t, sim)
 	d := &testDriver{sim: sim}
 	log := logging.New(&d.log, logging.FormatConsole, slog.LevelDebug)
 	d.Driver = Driver{

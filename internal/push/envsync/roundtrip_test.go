@@ -11,7 +11,6 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convexsim"
 	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
 	"github.com/tale-project/tale-runtime/internal/logging"
-	"github.com/tale-project/tale-runtime/internal/push/backend/backendtest"
 )
 
 // sets is how many random sets of variables TestVariablesArriveByteForByte tries:
@@ -80,7 +79,7 @@ func FuzzVariableArrives(f *testing.F) {
 		f.Add(piece)
 	}
 	server := simtest.Start(f, convexsim.Options{})
-	client := backendtest.Client(f, server)
+	client := simtest.Client(f, server)
 	f.Fuzz(func(t *testing.T, value string) {
 		goal := Goal{Values: map[string]string{"FUZZED": value}}
 		if len(value) > knownValueLimit || checkSendable(goal) != nil {

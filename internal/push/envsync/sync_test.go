@@ -21,14 +21,13 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
-	"github.com/tale-project/tale-runtime/internal/push/backend/backendtest"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 )
 
 // syncer returns an EnvSync against a simulator, with its log.
 func syncer(t *testing.T, server *convexsim.Server) (Sync, *bytes.Buffer) {
 	t.Helper()
-	client := backendtest.Client(t, server)
+	client := simtest.Client(t, server)
 	log := new(bytes.Buffer)
 	return Sync{
 		Client: client, Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), Limit: 10 * time.Second,

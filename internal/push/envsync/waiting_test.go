@@ -12,7 +12,6 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/push"
-	"github.com/tale-project/tale-runtime/internal/push/backend/backendtest"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/push/pushtest"
 )
@@ -107,7 +106,7 @@ func declare(t *testing.T, server *convexsim.Server, env string) {
 
 func deploy(t *testing.T, server *convexsim.Server, request pushtest.Request) {
 	t.Helper()
-	client := backendtest.Client(t, server)
+	client := simtest.Client(t, server)
 	if _, err := push.Deploy(t.Context(), logging.Discard(), client, push.Options{Driver: "native", Request: request.Write(t), Timeout: time.Minute, Longest: time.Minute}); err != nil {
 		t.Fatal(err)
 	}

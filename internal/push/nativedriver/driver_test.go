@@ -11,7 +11,6 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/push/backend"
-	"github.com/tale-project/tale-runtime/internal/push/backend/backendtest"
 	"github.com/tale-project/tale-runtime/internal/push/diagnosis"
 	"github.com/tale-project/tale-runtime/internal/push/pushtest"
 	"github.com/tale-project/tale-runtime/internal/push/trace"
@@ -26,7 +25,7 @@ type testDriver struct {
 func newTestDriver(t *testing.T, request pushtest.Request, faults ...fault.Fault) testDriver {
 	t.Helper()
 	sim := simtest.Start(t, convexsim.Options{Faults: faults})
-	client := backendtest.Client(t, sim)
+	client := simtest.Client(t, sim)
 	return testDriver{sim: sim, Driver: &Driver{
 		Log: logging.Discard(), Client: client, File: openRequest(t, request), Trace: trace.New(logging.Discard(), nil), Timeout: time.Minute,
 	}}

@@ -1,6 +1,4 @@
-// Package backendtest connects tests to a simulator as the product is connected to a
-// backend. It starts none: simtest does.
-package backendtest
+package simtest
 
 import (
 	"testing"
