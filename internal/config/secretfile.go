@@ -18,13 +18,18 @@ func readSecret(v Variable, path string, values Environ) Problems {
 	if mark := encodingMark(string(content)); mark != "" {
 		return Problems{{Variable: v.FileName(), Wrong: fmt.Sprintf("names the file %s, which %s", path, mark), Accepted: "the value alone, in UTF-8 without a byte order mark"}}
 	}
-	// Editors and `echo` end a file with a line break that is not part of the secret.
-	value := strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
+	value := SecretIn(content)
 	if value == "" {
 		return Problems{{Variable: v.FileName(), Wrong: fmt.Sprintf("names the file %s, which is empty", path), Accepted: "a file that holds the value"}}
 	}
 	values[v.Name] = value
 	return nil
+}
+
+// SecretIn returns the secret that is in a file of this content: editors and `echo` end it
+// with a line break that is not part of it.
+func SecretIn(content []byte) string {
+	return strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
 }
 
 // encodingMark returns what the first bytes say about the encoding of a file where that

@@ -5,11 +5,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -35,11 +35,12 @@ func postgres(ctx context.Context, s *session.Session, state rollout.State) (ser
 	if elsewhere, err := isElsewhere(settings, there); err != nil || elsewhere {
 		if err == nil {
 			release, err = externalPostgres(ctx, s, state, settings, &server)
+			err = moved(s, settings, err)
 		}
 		return server, release, err
 	}
 	if !there || !db.State.Running {
-		return server, release, exit.Errorf(exit.Config, "the database does not run: %s", startDatabase(s.Project))
+		return server, release, exit.Errorf(exit.Config, "the database does not run: %s", startDatabase(s))
 	}
 	server.Container = db.ID
 	server.Environ = map[string]string{
@@ -61,7 +62,7 @@ func inUse(ctx context.Context, s *session.Session, state rollout.State) (settin
 			if err != nil {
 				return settings, exit.Errorf(exit.Config, "cannot find out which database convex uses: %w", err)
 			}
-			said[v.Name] = strings.TrimSpace(string(text))
+			said[v.Name] = config.SecretIn(text)
 		}
 	}
 	if config.Load(&settings, said) == nil {
@@ -69,6 +70,15 @@ func inUse(ctx context.Context, s *session.Session, state rollout.State) (settin
 	}
 	settings = database.Settings{}
 	return settings, config.Load(&settings, s.Settings.Environ())
+}
+
+// moved adds to the error of a server that is not reached that .env names another one by now.
+func moved(s *session.Session, used database.Settings, err error) error {
+	var now database.Settings
+	if exit.Code(err) != exit.Unavailable || config.Load(&now, s.Settings.Environ()) != nil || now.URL() == used.URL() {
+		return err
+	}
+	return fmt.Errorf("%w; convex was made for that server, and .env names another: `tale deploy` makes convex anew for it", err)
 }
 
 // isElsewhere reports whether the data are on another server than the stack's own, where it

@@ -7,6 +7,7 @@ import (
 	"net"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -207,6 +208,37 @@ func TestTheDatabaseIsThatOfConvex(t *testing.T) {
 		defer release()
 		if err != nil || server.Environ["PGHOST"] != tt.host {
 			t.Errorf("%s: the server %q, %v", tt.name, server.Environ["PGHOST"], err)
+		}
+	}
+}
+
+// TestAServerThatIsGone is named with the one that .env names by now.
+func TestAServerThatIsGone(t *testing.T) {
+	s := newShop(t)
+	s.withSettings("POSTGRES_URL=postgresql://u:p@127.0.0.2:1?sslmode=disable")
+	opened, err := s.App.Session(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opened.Close()
+	state, err := opened.Observed(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for url, says := range map[string]string{
+		"postgresql://u:p@127.0.0.1:1?sslmode=disable": "`tale deploy` makes convex anew for it",
+		"": "127.0.0.2:1",
+	} {
+		for i := range state.Containers {
+			if state.Containers[i].Service == stack.Convex {
+				state.Containers[i].Environment = map[string]string{"POSTGRES_URL": url}
+			}
+		}
+		_, release, err := postgres(t.Context(), opened, state)
+		release()
+		testkit.WantError(t, err, exit.Unavailable, says)
+		if said := strings.Contains(err.Error(), "another"); said != (url != "") {
+			t.Errorf("%q: %v", url, err)
 		}
 	}
 }

@@ -153,8 +153,11 @@ func (r *restoring) interrupted(ctx context.Context, err error) error {
 }
 
 func (r *restoring) discardOld(ctx context.Context) error {
-	if err := Unfinished(ctx, r.Session); err != nil {
+	if err := Unfinished(r.Session); err != nil {
 		return err
+	}
+	if note, there, err := restoringOf(r.Project); err != nil || there && !note.isElsewhere(r.Session) {
+		return cmp.Or(err, exit.Errorf(exit.Config, "the last restore has not started all that ran: `%s` does, or `tale deploy`, and what was there before is removed after that", console.Quoted("tale restore", note.File)))
 	}
 	if !slices.Contains(r.state.Volumes, r.backup.Volume) {
 		return exit.Errorf(exit.Config, "there is no volume %s, and nothing to remove", r.backup.Volume)
@@ -196,6 +199,10 @@ func (r *restoring) fromFile(ctx context.Context) error {
 	if err := r.fits(); err != nil {
 		return err
 	}
+	note, killed, err := r.former()
+	if err != nil {
+		return err
+	}
 	if err := r.makeVolume(ctx); err != nil {
 		return err
 	}
@@ -204,13 +211,9 @@ func (r *restoring) fromFile(ctx context.Context) error {
 	}
 	m := r.backup.Manifest
 	r.backup.Run = r.target.Run(m, time.Now())
-	note, killed, err := restoringOf(r.Project)
-	if err != nil {
-		return err
-	}
 	if killed && strings.HasPrefix(note.Run, m.ID()) {
 		r.backup.Run, r.note = note.Run, note
-	} else if other := r.target.Unfinished(); other != "" && other != r.backup.Run || killed && !note.Restored {
+	} else if other := r.target.Unfinished(); other != "" && other != r.backup.Run {
 		return exit.Errorf(exit.Config, "the restore of another backup was killed: `%s` finishes it first", console.Quoted("tale restore", cmp.Or(note.File, "FILE")))
 	}
 	begun := r.note.Run != "" || r.target.Begun(r.backup.Run, m)
@@ -240,6 +243,28 @@ func (r *restoring) fromFile(ctx context.Context) error {
 		return r.out.Failed(err)
 	}
 	return r.restored(m)
+}
+
+// former returns the note of an earlier restore that is not over, which this one finishes or
+// whose containers it starts as well.
+func (r *restoring) former() (note restoringNote, there bool, err error) {
+	if !r.options.dryRun { // it has to be noted what was stopped
+		if err := r.Project.Probe(); err != nil {
+			return note, false, err
+		}
+	}
+	note, there, err = restoringOf(r.Project)
+	switch {
+	case err != nil || !there:
+		return note, there, err
+	case note.isElsewhere(r.Session) && note.Restored:
+		return restoringNote{}, false, nil
+	case note.isElsewhere(r.Session):
+		return note, true, exit.Errorf(exit.Config, "a restore was killed on another Docker engine, and its note is in this project: `%s` finishes it there", console.Quoted("tale restore", note.File))
+	case !note.Restored && !strings.HasPrefix(note.Run, r.backup.Manifest.ID()):
+		return note, true, exit.Errorf(exit.Config, "the restore of another backup was killed: `%s` finishes it first", console.Quoted("tale restore", note.File))
+	}
+	return note, true, nil
 }
 
 // restored says what was done, and what comes next.

@@ -84,12 +84,8 @@ func (r *restoring) fits() error {
 }
 
 func (r *restoring) makeVolume(ctx context.Context) error {
-	if r.options.dryRun {
+	if r.options.dryRun || slices.Contains(r.state.Volumes, r.backup.Volume) {
 		return nil
-	}
-	// It has to be noted what was stopped.
-	if err := r.Project.Probe(); err != nil || slices.Contains(r.state.Volumes, r.backup.Volume) {
-		return err
 	}
 	return r.Engine.CreateVolume(ctx, r.backup.Volume, engine.Owned(r.Project.File.ID))
 }

@@ -1,6 +1,7 @@
 package data
 
 import (
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -102,7 +103,7 @@ func TestABackupThatDoesNotFit(t *testing.T) {
 func TestANoteOfARestoreThatCannotBeRead(t *testing.T) {
 	for note, says := range map[string]string{"folder": "it is a folder", "{": "is not what one has written"} {
 		p := &project.Project{Dir: t.TempDir()}
-		if err := Unfinished(t.Context(), &session.Session{Project: p}); err != nil {
+		if err := Unfinished(&session.Session{Project: p}); err != nil {
 			t.Errorf("without one: %v", err)
 		}
 		if note == "folder" {
@@ -110,7 +111,51 @@ func TestANoteOfARestoreThatCannotBeRead(t *testing.T) {
 		} else if err := p.Write([]byte(note), restoringName); err != nil {
 			t.Fatal(err)
 		}
-		testkit.WantError(t, Unfinished(t.Context(), &session.Session{Project: p}), exit.Config, "whether a restore was killed is not known", says)
+		testkit.WantError(t, Unfinished(&session.Session{Project: p}), exit.Config, "whether a restore was killed is not known", says)
+	}
+}
+
+// TestTheNoteOfAnotherEngine is about its data, and stays for a session with that.
+func TestTheNoteOfAnotherEngine(t *testing.T) {
+	s := newShop(t)
+	file := filepath.Join(s.app.Folder, "b.tar")
+	if err := s.Run(s.app.backupCommand(), file); err != nil {
+		t.Fatal(err)
+	}
+	opened, err := s.App.Session(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opened.Close()
+	for _, tt := range []struct {
+		note    restoringNote
+		refused bool // a deploy
+		stays   bool // after one, or after the data are removed
+	}{
+		{restoringNote{File: "x.tar"}, true, false},
+		{restoringNote{File: "x.tar", Engine: opened.Info.ID}, true, false},
+		{restoringNote{File: "x.tar", Engine: opened.Info.ID, Restored: true}, false, false},
+		{restoringNote{File: "x.tar", Engine: "another"}, false, true},
+		{restoringNote{File: "x.tar", Engine: "another", Restored: true}, false, true},
+	} {
+		if err := tt.note.write(opened.Project); err != nil {
+			t.Fatal(err)
+		}
+		if err := Unfinished(opened); (err != nil) != tt.refused {
+			t.Errorf("%+v: %v", tt.note, err)
+		}
+		if !tt.note.Restored {
+			testkit.WantError(t, s.Run(s.app.restoreCommand(), file, "--project-name", "shop-1"), exit.Config, "`tale restore x.tar` finishes it")
+		}
+		if !tt.stays {
+			testkit.WantError(t, s.Run(s.app.restoreCommand(), "--discard-old"), exit.Config, "`tale restore x.tar`")
+		}
+		if err := errors.Join(Started(opened), Removed(opened)); err != nil {
+			t.Errorf("%+v: %v", tt.note, err)
+		}
+		if _, there, err := restoringOf(opened.Project); there != tt.stays || err != nil {
+			t.Errorf("%+v: it is there: %v, %v", tt.note, there, err)
+		}
 	}
 }
 

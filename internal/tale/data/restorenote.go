@@ -1,7 +1,6 @@
 package data
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,25 +21,51 @@ type restoringNote struct {
 	Stopped []string `json:"stopped"` // ids of containers
 	// Restored says that the data are of one moment: only some of what was stopped is not started.
 	Restored bool `json:"restored,omitempty"`
+	// Engine is the id of the one that has the data; "" in notes of earlier releases.
+	Engine string `json:"engine,omitempty"`
 }
 
 const restoringName = "restoring.json"
 
-// Unfinished refuses to go on with data of two moments. A note whose data are gone, or that is
-// only about what could not be started, is for what goes on to forget.
-func Unfinished(ctx context.Context, s *session.Session) error {
+// UnfinishedError refuses to go on with data of two moments.
+type UnfinishedError struct{ File string }
+
+func (e *UnfinishedError) Error() string {
+	return fmt.Sprintf("a restore was killed, so that databases and files may be of two moments: `%s` finishes it", console.Quoted("tale restore", e.File))
+}
+
+// ExitCode returns exit.Config.
+func (e *UnfinishedError) ExitCode() int { return exit.Config }
+
+// Unfinished returns an *UnfinishedError where a restore on this engine was killed, and another
+// one where that is not known.
+func Unfinished(s *session.Session) error {
 	note, there, err := restoringOf(s.Project)
-	if err != nil || !there {
+	if err != nil || !there || note.Restored || note.isElsewhere(s) {
 		return err
 	}
-	_, hasData, err := s.Engine.Volume(ctx, dataVolume(s.Project))
-	switch {
-	case err != nil:
+	return &UnfinishedError{note.File}
+}
+
+// isElsewhere reports whether the data are on another engine than the session's.
+func (n restoringNote) isElsewhere(s *session.Session) bool {
+	return n.Engine != "" && n.Engine != s.Info.ID
+}
+
+// Started forgets what a restore could not start, once a deploy has.
+func Started(s *session.Session) error {
+	if note, there, err := restoringOf(s.Project); err != nil || !there || !note.Restored || note.isElsewhere(s) {
 		return err
-	case note.Restored || !hasData:
-		return forget(s.Project)
 	}
-	return exit.Errorf(exit.Config, "a restore was killed, so that databases and files may be of two moments: `%s` finishes it", console.Quoted("tale restore", note.File))
+	return forget(s.Project)
+}
+
+// Removed forgets a restore of data that are removed.
+func Removed(s *session.Session) error {
+	if note, there, err := restoringOf(s.Project); err == nil && there && note.isElsewhere(s) {
+		return nil
+	}
+	return forget(s.Project)
 }
 
 // dataVolume returns the volume that a backup has the files of.
@@ -48,10 +73,11 @@ func dataVolume(p *project.Project) string { return p.File.ID + "_" + stack.Conv
 
 // startDatabase says how a database that does not run is started: a deploy does not while a restore is
 // not finished, which needs it.
-func startDatabase(p *project.Project) string {
-	if _, there, err := restoringOf(p); err == nil && !there {
+func startDatabase(s *session.Session) string {
+	if Unfinished(s) == nil {
 		return "`tale deploy` starts it"
 	}
+	p := s.Project
 	return "`" + console.Quoted("docker compose", "-p", p.File.ID, "-f", p.Path("compose", p.File.ID+".yml"), "up", "-d", stack.DB) + "` starts it"
 }
 

@@ -102,7 +102,7 @@ func (r *restoring) stopUsers(ctx context.Context) error {
 			}
 		}
 	}
-	r.note.File, r.note.Run = r.path, r.backup.Run
+	r.note.File, r.note.Run, r.note.Engine = r.path, r.backup.Run, r.Info.ID
 	if path, err := filepath.Abs(r.path); err == nil {
 		r.note.File = path
 	}

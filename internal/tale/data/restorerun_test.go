@@ -66,11 +66,8 @@ func TestARestoreStartsAllThatItHasStopped(t *testing.T) {
 			if !tt.noted {
 				return
 			}
-			if err := Unfinished(t.Context(), r.Session); err != nil {
+			if err := Unfinished(r.Session); err != nil {
 				t.Errorf("a deploy is kept from starting the rest: %v", err)
-			}
-			if _, err := os.Stat(r.Project.Path(restoringName)); err == nil {
-				t.Error("what a deploy has started is started again")
 			}
 			r.options.timeout = time.Minute
 			if err := r.finish(t.Context()); err != nil {

@@ -59,7 +59,7 @@ func (d *deployment) goBack() (map[string]string, error) {
 // of a deploy is in the folder that it was made from, which may be another checkout.
 func (d *deployment) stopped(current engine.Container) string {
 	for _, c := range d.state.Others(stack.Platform) {
-		if c.State.ExitCode == 0 && c.Version != current.Version && engine.Tag(d.Project.File.Images[stack.Platform]) == "" {
+		if c.State.Status == "exited" && c.State.ExitCode == 0 && c.Version != "" && c.Version != current.Version && engine.Tag(d.Project.File.Images[stack.Platform]) == "" {
 			return fmt.Sprintf("; %s, which has stopped, is of another one, and may have been deployed from another folder: `%s`", c.Name, console.Quoted("tale rollback --version", c.Version))
 		}
 	}

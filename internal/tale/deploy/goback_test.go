@@ -118,11 +118,18 @@ func TestARollbackToWhatNeverServed(t *testing.T) {
 // TestARollbackInAnotherCheckout: what has stopped says what served before, unless it had failed.
 func TestARollbackInAnotherCheckout(t *testing.T) {
 	serves := engine.Container{ID: "b", Name: "p-platform-blue", Service: stack.Platform, Version: "2", ImageID: "2", State: engine.State{Running: true}}
-	for code, says := range map[int]string{0: "`tale rollback --version 1`", 1: "shows none that served before the present one"} {
-		before := engine.Container{ID: "g", Name: "p-platform-green", Service: stack.Platform, Version: "1", ImageID: "1", State: engine.State{ExitCode: code}}
+	const none = "shows none that served before the present one"
+	for _, tt := range []struct {
+		version, status string
+		code            int
+		says            string
+	}{
+		{"1", "exited", 0, "`tale rollback --version 1`"}, {"1", "exited", 1, none}, {"1", "created", 0, none}, {"1", "running", 0, none}, {"", "exited", 0, none},
+	} {
+		before := engine.Container{ID: "g", Name: "p-platform-green", Service: stack.Platform, Version: tt.version, ImageID: "1", State: engine.State{Status: tt.status, ExitCode: tt.code}}
 		d := &deployment{Session: &session.Session{Project: &project.Project{Dir: t.TempDir()}}, options: deployOptions{rollback: true}, state: rollout.State{Containers: []engine.Container{before, serves}}}
-		if _, err := d.goBack(); exit.Code(err) != exit.Failure || !strings.HasSuffix(err.Error(), says) {
-			t.Errorf("%d: %v", code, err)
+		if _, err := d.goBack(); exit.Code(err) != exit.Failure || !strings.HasSuffix(err.Error(), tt.says) {
+			t.Errorf("%+v: %v", tt, err)
 		}
 	}
 }

@@ -88,7 +88,7 @@ func (a *app) deployWith(ctx context.Context, stop func(), command *cobra.Comman
 			return err
 		}
 		defer release()
-		if err := data.Unfinished(ctx, s); err != nil {
+		if err := data.Unfinished(s); err != nil {
 			return err
 		}
 	}
@@ -249,6 +249,9 @@ func (d *deployment) carryOut(ctx context.Context) error {
 		return d.out.Failed(err)
 	}
 	d.deliver(ctx)
+	if err := data.Started(d.Session); err != nil {
+		d.out.Say(fmt.Sprintf("note: %v", err))
+	}
 	return d.out.Result(fmt.Sprintf("version %s serves since %s, after %s: %s\n%s", d.plan.Version,
 		time.Now().Format(time.TimeOnly), time.Since(d.began).Round(100*time.Millisecond), d.Settings.Get("SITE_URL"), d.next()), left)
 }

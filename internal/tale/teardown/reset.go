@@ -74,7 +74,7 @@ func (a *app) reset(command *cobra.Command, o resetOptions, out *console.Progres
 		return err
 	}
 	o.agree = func(plan tidy.Plan) error { return a.agreeToReset(command, o, plan) }
-	o.after = func() error {
+	settled := func() error {
 		// Older tools believe what they say.
 		var failed []error
 		for _, name := range []string{"deployment-color", "deployment-previous-version"} {
@@ -85,6 +85,12 @@ func (a *app) reset(command *cobra.Command, o resetOptions, out *console.Progres
 		return errors.Join(failed...)
 	}
 	return a.OnEngine(command, p, func(ctx context.Context, s *session.Session) error {
+		o.after = func() error {
+			if o.volumes {
+				return errors.Join(settled(), data.Removed(s))
+			}
+			return settled()
+		}
 		o.plan = func(ctx context.Context) (tidy.Plan, error) { return reset(ctx, s, o) }
 		return a.tidy(ctx, command, s, o.tidying, out)
 	})
@@ -94,8 +100,12 @@ func (a *app) reset(command *cobra.Command, o resetOptions, out *console.Progres
 func reset(ctx context.Context, s *session.Session, o resetOptions) (tidy.Plan, error) {
 	id := s.Project.File.ID
 	if o.all && !o.volumes && !o.dryRun { // what finishes a restore needs the database
-		if err := data.Unfinished(ctx, s); err != nil {
-			return tidy.Plan{}, fmt.Errorf("%w, and --volumes removes the data as well", err)
+		err := data.Unfinished(s)
+		if _, killed := errors.AsType[*data.UnfinishedError](err); killed {
+			err = fmt.Errorf("%w, and --volumes removes the data as well", err)
+		}
+		if err != nil {
+			return tidy.Plan{}, err
 		}
 	}
 	containers, err := s.Engine.Containers(ctx, rollout.Projects(id)...)
