@@ -10,7 +10,7 @@ LDFLAGS  := -s -w -X github.com/tale-project/tale-runtime/internal/cli/version.r
 OUT      := bin
 BINARIES := platform-entrypoint convex-entrypoint proxy convex-sim demo tale
 # What also has to run on an operator's machine.
-PORTABLE := cli cli/version config doctor exit health logging logging/redact net/httpclient net/netcause report report/status site stack stack/adminkey stack/postgres tale/...
+PORTABLE := cli cli/version config doctor exit health logging logging/redact sys/httpclient sys/netcause report report/status site stack stack/adminkey stack/postgres tale/...
 APP      ?= examples/guestbook
 ONCE     ?=
 BACKEND  ?=
