@@ -176,11 +176,11 @@ func (b *builder) develop(c *types.ServiceConfig) {
 	mount := func(folder, parent string) {
 		source := filepath.Join(b.Project.Dir, folder)
 		if info, err := os.Stat(source); err == nil && info.IsDir() {
-			// The folder is there; and a path with a colon can be mounted in this form alone.
-			c.Volumes = append(c.Volumes, types.ServiceVolumeConfig{
-				Type: types.VolumeTypeBind, Source: source, Target: parent + folder, ReadOnly: c.Name != stack.Convex,
-				Bind: &types.ServiceVolumeBind{CreateHostPath: false},
-			})
+			volume := types.ServiceVolumeConfig{Type: types.VolumeTypeBind, Source: source, Target: parent + folder, ReadOnly: c.Name != stack.Convex}
+			if strings.Contains(source, ":") { // it can be mounted in this form alone
+				volume.Bind = &types.ServiceVolumeBind{CreateHostPath: false}
+			}
+			c.Volumes = append(c.Volumes, volume)
 		}
 	}
 	switch c.Name {

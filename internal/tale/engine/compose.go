@@ -102,7 +102,7 @@ func (e *Engine) ContainersProxy() (proxy string, without []string) {
 
 // command runs the docker command against this engine. Of the shell's variables it gets
 // those that the engine's address, the login and ssh need, and not the platform that is
-// preferred for builds: of which an image is, was seen to before.
+// preferred for builds: the platform of each image has been checked before.
 func (e *Engine) command(ctx context.Context, args ...string) *exec.Cmd {
 	command := exec.CommandContext(ctx, cmp.Or(e.options.Docker, "docker"), args...)
 	command.Env = []string{}

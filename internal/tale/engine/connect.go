@@ -59,6 +59,7 @@ type Engine struct {
 	host    string // as a user would write it
 	origin  string // what named the host: "DOCKER_HOST", `context "x"`, …
 	local   bool
+	secure  bool // asked over TLS
 	options Options
 	logins  *configfile.ConfigFile
 
@@ -138,6 +139,7 @@ func (e *Engine) find() ([]client.Opt, error) {
 	}
 	settings := []client.Opt{client.WithAPIVersion(env[apiVersion])}
 	if strings.HasPrefix(e.host, "tcp://") && env["DOCKER_TLS_VERIFY"] != "" {
+		e.secure = true
 		keys := cmp.Or(env["DOCKER_CERT_PATH"], folder)
 		settings = append(settings, client.WithTLSClientConfig(filepath.Join(keys, "ca.pem"), filepath.Join(keys, "cert.pem"), filepath.Join(keys, "key.pem")))
 	}
@@ -171,7 +173,7 @@ func (e *Engine) fromContext(folder, name string) ([]client.Opt, error) {
 	if err != nil {
 		return nil, fmt.Errorf("context %q: %w", name, err)
 	}
-	e.host, e.origin = meta.Host, fmt.Sprintf("context %q", name)
+	e.host, e.origin, e.secure = meta.Host, fmt.Sprintf("context %q", name), endpoint.TLSData != nil
 	if strings.HasPrefix(e.host, "ssh://") {
 		return e.overSSH()
 	}

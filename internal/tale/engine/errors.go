@@ -132,13 +132,15 @@ func (e *Engine) reason(err error) string {
 // a rule; "" if it is not.
 func (e *Engine) throughProxy() string {
 	host, isTCP := strings.CutPrefix(e.host, "tcp://")
-	for _, scheme := range []string{"http", "https"} {
-		proxy, err := http.ProxyFromEnvironment(&http.Request{URL: &url.URL{Scheme: scheme, Host: host}})
-		if isTCP && err == nil && proxy != nil {
-			return fmt.Sprintf("; it was asked through the proxy %s (%s_PROXY), unless NO_PROXY names the engine's host", proxy.Host, strings.ToUpper(scheme))
-		}
+	scheme := "http"
+	if e.secure {
+		scheme = "https"
 	}
-	return ""
+	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: &url.URL{Scheme: scheme, Host: host}})
+	if !isTCP || err != nil || proxy == nil {
+		return ""
+	}
+	return fmt.Sprintf("; it was asked through the proxy %s (%s_PROXY), unless NO_PROXY names the engine's host", proxy.Host, strings.ToUpper(scheme))
 }
 
 // plain is an error in the engine's words without those of the client.

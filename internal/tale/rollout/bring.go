@@ -161,7 +161,7 @@ func (r *rollout) await(ctx context.Context, c Change) error {
 	}
 	err = g.wait(ctx)
 	if c.Service == stack.Platform {
-		r.pushed = g.pushed()
+		r.live, r.pushed = g.functions()
 	}
 	if err != nil {
 		return err

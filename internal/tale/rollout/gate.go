@@ -322,12 +322,12 @@ func lastOf(lines []string) string {
 	return lines[len(lines)-1]
 }
 
-// pushed reports whether the boot has put its functions into the backend; it leaves them
-// alone where they are what the backend runs.
-func (g *gate) pushed() bool {
+// functions reports whether those of the boot are in the backend, and whether this boot has put
+// them there: it leaves alone what the backend runs already.
+func (g *gate) functions() (live, pushed bool) {
 	ended := slices.ContainsFunc(g.report.Stages, func(s report.Stage) bool { return s.Name == deployStage && s.State == report.Done })
 	push, err := report.Section[struct {
 		Skipped string `json:"skipped"`
 	}](g.report.Document, deployStage)
-	return ended && (err != nil || push == nil || push.Skipped == "")
+	return ended, ended && (err != nil || push == nil || push.Skipped == "")
 }

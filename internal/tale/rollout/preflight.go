@@ -154,7 +154,7 @@ func (p *preflight) proxy(context.Context) {
 		}
 	}
 	if proxy != "" && len(asked) > 0 && !slices.Contains(without, "*") {
-		p.note("the docker command's config.json gives containers HTTP_PROXY, and its noProxy does not have %s: some web servers, as of Bun, then ask the proxy for them; add them there", strings.Join(asked, ", "))
+		p.note("the docker command's config.json gives containers HTTP_PROXY, and its noProxy does not have %s: some web servers, such as those of Bun, then ask the proxy for them; add them there", strings.Join(asked, ", "))
 	}
 }
 

@@ -48,7 +48,8 @@ type rollout struct {
 	before   string            // why the site did not answer before the switch, "" if it did
 	migrated bool              // or begun to be
 	passed   bool              // the point of no return
-	pushed   bool              // the new release's functions are in the backend
+	live     bool              // the new release's functions are in the backend
+	pushed   bool              // it has put them there
 }
 
 // Run carries out the plan. What fails before the point of no return is taken back; the

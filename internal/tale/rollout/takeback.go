@@ -216,9 +216,13 @@ func (r *rollout) account() (notes []string) {
 	}
 	name := named(stack.Platform, colour)
 	notes = append(notes, fmt.Sprintf("%s, version %s, was not touched", name, change.From.Version))
-	if r.pushed {
+	if r.live {
 		service, _ := r.Model.Service(stack.Platform, colour)
-		notes = append(notes, fmt.Sprintf("the functions of version %s are live; to bring those of %s back: docker exec %s platform-entrypoint push", change.To.Version, change.From.Version, service.Container))
+		why := ""
+		if !r.pushed {
+			why = fmt.Sprintf(": an earlier try has pushed them, or they are those of %s", change.From.Version)
+		}
+		notes = append(notes, fmt.Sprintf("the functions of version %s are live%s; to bring those of %s back: docker exec %s platform-entrypoint push", change.To.Version, why, change.From.Version, service.Container))
 	}
 	return notes
 }
