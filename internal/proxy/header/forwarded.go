@@ -1,12 +1,12 @@
 package header
 
 import (
-	"net"
 	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/proxy/exchange"
+	"github.com/tale-project/tale-runtime/internal/proxy/target"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -71,12 +71,10 @@ func (f *Forwarded) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 
 const forwardedHost = "X-Forwarded-Host"
 
-// isName reports whether a host, perhaps with a port, is one of the site's.
+// isName reports whether a host, perhaps with a port, is one of the site's and nothing else.
 func (f *Forwarded) isName(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	return slices.ContainsFunc(f.Names, func(known string) bool { return strings.EqualFold(known, host) })
+	name, ok := target.HostName(host)
+	return ok && slices.ContainsFunc(f.Names, func(known string) bool { return strings.EqualFold(known, name) })
 }
 
 func (f *Forwarded) proto(r *http.Request, trusted bool) string {

@@ -11,22 +11,22 @@ const (
 	longestPort    = 5
 )
 
-// isHost reports whether a text is a name or an address, perhaps with a port, or nothing.
-// Caddy's host matcher looks at what is in front of the last colon only, and takes brackets
-// off. Applications make addresses of all of it, and what stands behind a comma is another
-// host to some.
-func isHost(text string) bool {
+// HostName returns the name or the address in a text that is nothing else, but for a port:
+// without that, and without brackets. It returns "" of an empty text, which is a host, too.
+// Caddy's host matcher looks at what is in front of the last colon only. Applications make
+// addresses of all of it, and what stands behind a comma is another host to some.
+func HostName(text string) (name string, ok bool) {
 	name, port := text, ""
 	if colon := strings.LastIndexByte(text, ':'); colon >= 0 && !strings.HasSuffix(text, "]") {
 		name, port = text[:colon], text[colon+1:]
 	}
 	if len(port) > longestPort || strings.Trim(port, digits) != "" {
-		return false
+		return "", false
 	}
 	if inner, bracketed := strings.CutPrefix(name, "["); bracketed {
 		inner, bracketed = strings.CutSuffix(inner, "]")
 		address, err := netip.ParseAddr(inner)
-		return bracketed && err == nil && address.Is6() && address.Zone() == ""
+		return inner, bracketed && err == nil && address.Is6() && address.Zone() == ""
 	}
-	return strings.Trim(name, nameCharacters) == ""
+	return name, strings.Trim(name, nameCharacters) == ""
 }

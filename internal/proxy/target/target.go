@@ -58,7 +58,7 @@ func (t *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if r.Method == http.MethodConnect && !exchange.IsWebSocket(r) {
 		return caddyhttp.Error(http.StatusMethodNotAllowed, nil)
 	}
-	if !isHost(r.Host) {
+	if _, ok := HostName(r.Host); !ok {
 		return caddyhttp.Error(http.StatusBadRequest, errors.New("the host is neither a name nor an address"))
 	}
 	if err := t.canonicalize(r); err != nil {
