@@ -15,6 +15,7 @@ func TestForwardedHeaders(t *testing.T) {
 		"X-Real-Ip": {"6.6.6.6"}, "Forwarded": {"for=6.6.6.6;proto=http"}, "X-Forwarded-Prefix": {"/evil"}, "Cf-Connecting-Ip": {"6.6.6.6"},
 	}
 	told := http.Header{"X-Forwarded-For": {"6.6.6.6, 203.0.113.9"}, "X-Forwarded-Proto": {"https"}, "X-Forwarded-Host": {"public.test"}}
+	beside := config.Environ{"TLS_MODE": "external", "EXTRA_SITES": docsName + "=" + docsService(t)}
 	tests := map[string]struct {
 		env  config.Environ
 		sent http.Header
@@ -27,9 +28,12 @@ func TestForwardedHeaders(t *testing.T) {
 			"Forwarded": "", "X-Forwarded-Prefix": "", "Cf-Connecting-Ip": ""}},
 		"a terminator": {config.Environ{"TLS_MODE": "external"}, told, map[string]string{
 			"X-Forwarded-For": "203.0.113.9, 127.0.0.1", "X-Forwarded-Proto": "https", "X-Forwarded-Host": siteName, "X-Real-Ip": "203.0.113.9"}},
-		"a terminator that passes on what a visitor sends": {config.Environ{"TLS_MODE": "external", "HOST": "alias.test"}, http.Header{"X-Forwarded-Host": {"alias.test, evil.test"}}, map[string]string{"X-Forwarded-Host": siteName}},
-		"a terminator that says which name":                {config.Environ{"TLS_MODE": "external", "HOST": "alias.test"}, http.Header{"X-Forwarded-Host": {"Alias.test:8443"}}, map[string]string{"X-Forwarded-Host": "Alias.test:8443"}},
-		"a terminator that asks by another name":           {config.Environ{"TLS_MODE": "external"}, http.Header{"Host": {"10.1.2.3:80"}, "X-Forwarded-Host": {"public.test"}}, map[string]string{"X-Forwarded-Host": "public.test"}},
+		"a terminator that passes on what a visitor sends":     {config.Environ{"TLS_MODE": "external", "HOST": "alias.test"}, http.Header{"X-Forwarded-Host": {"alias.test, evil.test"}}, map[string]string{"X-Forwarded-Host": siteName}},
+		"a terminator that says which name":                    {config.Environ{"TLS_MODE": "external", "HOST": "alias.test"}, http.Header{"X-Forwarded-Host": {"Alias.test:8443"}}, map[string]string{"X-Forwarded-Host": "Alias.test:8443"}},
+		"a terminator that passes on the name of another site": {beside, http.Header{"X-Forwarded-Host": {docsName}}, map[string]string{"X-Forwarded-Host": siteName}},
+		"an extra site's terminator that does":                 {beside, http.Header{"Host": {docsName}, "X-Forwarded-Host": {siteName}}, map[string]string{"X-Forwarded-Host": docsName}},
+		"an extra site's terminator":                           {beside, http.Header{"Host": {docsName}, "X-Forwarded-Host": {docsName + ":443"}}, map[string]string{"X-Forwarded-Host": docsName + ":443"}},
+		"a terminator that asks by another name":               {config.Environ{"TLS_MODE": "external"}, http.Header{"Host": {"10.1.2.3:80"}, "X-Forwarded-Host": {"public.test"}}, map[string]string{"X-Forwarded-Host": "public.test"}},
 		"a terminator that forgets the scheme": {config.Environ{"TLS_MODE": "external"}, http.Header{"X-Forwarded-For": {"203.0.113.9"}}, map[string]string{
 			"X-Forwarded-Proto": "https", "X-Real-Ip": "203.0.113.9"}},
 		"a terminator of a plain site": {config.Environ{"TLS_MODE": "external", "SITE_URL": "http://" + siteName}, nil, map[string]string{"X-Forwarded-Proto": "http"}},

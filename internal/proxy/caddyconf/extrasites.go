@@ -16,7 +16,7 @@ func (b *builder) extraSites() caddyhttp.RouteList {
 	var sites caddyhttp.RouteList
 	for _, site := range b.table.Sites {
 		sites = append(sites, route(match{caddyhttp.MatchHost{site.Host}}, handler(caddyhttp.Subroute{Routes: caddyhttp.RouteList{
-			b.passing(b.entryHandlers(nil)...),
+			b.passing(b.entryHandlers(nil, []string{site.Host})...),
 			route(match{caddyhttp.MatchPath{routes.HealthPath}}, handler(health.Handler{})),
 			route(nil,
 				handler(header.Validators{Encodings: encodings()}), compress(), handler(target.Forward{}),

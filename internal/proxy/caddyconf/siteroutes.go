@@ -42,7 +42,7 @@ const socketPatience = 30 * 24 * time.Hour
 // siteRoutes returns the routes of the public server: what every request goes
 // through, the table, and what happens to requests outside of it.
 func (b *builder) siteRoutes() caddyhttp.RouteList {
-	routes := append(b.extraSites(), b.passing(b.entryHandlers(b.closedRows())...))
+	routes := append(b.extraSites(), b.passing(b.entryHandlers(b.closedRows(), b.site.Names)...))
 	if b.s.TLSMode != stack.TLSExternal {
 		routes = append(routes, route(match{except(caddyhttp.MatchHost(b.site.Names))}, refuse(http.StatusMisdirectedRequest, "this name is not served: SITE_URL, HOST and EXTRA_SITES name "+strings.Join(b.s.Names(), ", "))))
 	}
@@ -88,9 +88,10 @@ func (b *builder) tableRoutes(table []routes.Row) caddyhttp.RouteList {
 	return routes
 }
 
-// entryHandlers returns what every request of a site with these rows goes through first.
-func (b *builder) entryHandlers(rows []target.Row) []json.RawMessage {
-	forwarded := header.Forwarded{Claims: b.s.SignInHeaders(), Names: b.s.Names()}
+// entryHandlers returns what every request of a site with these rows and names goes through
+// first.
+func (b *builder) entryHandlers(rows []target.Row, names []string) []json.RawMessage {
+	forwarded := header.Forwarded{Claims: b.s.SignInHeaders(), Names: names}
 	if b.s.TLSMode == stack.TLSExternal {
 		forwarded.Scheme = b.site.Scheme
 	}
