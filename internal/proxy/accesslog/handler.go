@@ -155,14 +155,14 @@ func (h *Handler) write(rec *record, r *http.Request) {
 	}
 	attrs = append(attrs, slog.String("client_ip", rec.clientIP))
 	if rec.err != nil {
-		attrs = append(attrs, slog.String("error", plain(h.secrets.Redact(h.redactor.text(cause(rec.err))))))
+		attrs = append(attrs, slog.String("error", h.shown(h.redactor.text(cause(rec.err)))))
 	}
 	h.log.LogAttrs(r.Context(), level, "request", attrs...)
 }
 
 // shown takes the process's own secrets out before it shortens: what is cut off
 // can no longer be recognised.
-func (h *Handler) shown(text string) string { return shorten(plain(h.secrets.Redact(text))) }
+func (h *Handler) shown(text string) string { return plain(h.secrets.Redact(text)) }
 
 func (h *Handler) level(rec *record) slog.Level {
 	switch {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -264,5 +265,16 @@ func TestWhatVisitorsSendIsShortened(t *testing.T) {
 		if text := line[name].(string); len(text) != maxLogged+3 || !strings.HasSuffix(text, "...") {
 			t.Errorf("%s has %d bytes", name, len(text))
 		}
+	}
+}
+
+func TestAnErrorIsShortened(t *testing.T) {
+	url, log := runLogged(t, slog.LevelInfo, testkit.Listen(t, func(conn net.Conn) {
+		_, _ = conn.Read(make([]byte, 1))
+		_, _ = io.WriteString(conn, strings.Repeat("x", 3000)+"\n")
+	}), Handler{})
+	get(t, url, nil)
+	if text := log.lines(t, 1)[0]["error"].(string); len(text) != maxLogged+3 || !strings.HasSuffix(text, "x...") {
+		t.Errorf("the error has %d bytes: %s", len(text), text)
 	}
 }

@@ -53,3 +53,17 @@ func TestNothingInALineIsMoreThanText(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsCutOffIsNotEscaped(t *testing.T) {
+	cost := func(n int) float64 {
+		text := strings.Repeat("\xff", n)
+		return testing.AllocsPerRun(10, func() {
+			if got := plain(text); len(got) != maxLogged+3 || !strings.HasPrefix(got, "%FF%FF") || !strings.HasSuffix(got, "...") {
+				t.Errorf("of %d bytes %d are logged", n, len(got))
+			}
+		})
+	}
+	if short, long := cost(maxLogged+1), cost(30*maxLogged); long > short {
+		t.Errorf("memory is taken %v times for a long text, and %v for what is logged of it", long, short)
+	}
+}

@@ -8,7 +8,7 @@ import (
 // redacted stands for a value that must not be in a log.
 const redacted = "REDACTED"
 
-// maxLogged is how much of a method, a host, a path or a query is logged, in bytes.
+// maxLogged is how much of a method, a host, a path, a query or an error is logged, in bytes.
 const maxLogged = 2 << 10
 
 // maxLayers is how often a value may be percent-encoded and still be looked into.
