@@ -67,13 +67,13 @@ func (h *Response) hide(header http.Header) {
 // responseWriter is the outermost, which sees informational answers as they go out.
 type responseWriter struct {
 	exchange.HeaderWriter
-	response      *Response
-	continuesSelf bool
+	response *Response
+	overTCP  bool // the server is that of net/http; else it speaks HTTP/3
 }
 
 func (w *responseWriter) WriteHeader(status int) {
 	switch {
-	case status == http.StatusContinue && w.continuesSelf:
+	case status == http.StatusContinue && w.overTCP:
 		return
 	case status < 200 && status != http.StatusSwitchingProtocols:
 		w.response.hide(w.Header())
@@ -88,7 +88,7 @@ func (w *responseWriter) WriteHeader(status int) {
 // the process. It reads a copy where it has a length to leave out.
 func (w *responseWriter) inform(status int) {
 	header := w.Header()
-	if _, there := header["Content-Length"]; !there && w.continuesSelf { // HTTP/3 would send it
+	if _, there := header["Content-Length"]; !there && w.overTCP { // HTTP/3 would send it
 		header["Content-Length"] = []string{"0"}
 		defer delete(header, "Content-Length")
 	}
