@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
@@ -126,7 +125,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return next.ServeHTTP(w, r)
 	}
 	v := &visit{h: h, r: r, view: h.upstream.Now(), credentialed: credentialed(r)}
-	if v.path, v.kind = pathOf(r); v.kind == declared && !strings.EqualFold(r.Host, h.Host) {
+	if v.path, v.kind = pathOf(r); v.kind == declared && !h.isOwn(r.Host) {
 		v.kind = never // it may be another file on another host, which only a name with a hash is not
 	}
 	if v.kind != never && !v.credentialed {

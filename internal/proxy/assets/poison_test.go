@@ -191,6 +191,9 @@ func TestAFileWithoutAHashIsOfOneHost(t *testing.T) {
 		s.learn(theme)
 		s.expect(theme, script("site.test"))
 	}
+	if a := s.ask(http.MethodGet, theme, http.Header{"Host": {"site.test:443"}}); a.body != script("site.test") || a.header.Get("Content-Encoding") != "br" {
+		t.Errorf("on the site's host with its port: %q, %.60q", a.header.Get("Content-Encoding"), a.body)
+	}
 }
 
 // hold sends a request and judges the answer.

@@ -56,6 +56,16 @@ func kindOf(p string) kind {
 	return declared
 }
 
+// isOwn reports whether the host of a request is the site's, which has no port that its scheme
+// implies; some clients write that.
+func (h *Handler) isOwn(host string) bool {
+	port := ":443"
+	if h.Scheme == "http" {
+		port = ":80"
+	}
+	return strings.EqualFold(strings.TrimSuffix(host, port), h.Host)
+}
+
 // plain reports whether a path can be read in one way only.
 func plain(p string) bool {
 	if len(p) < 2 || len(p) > maxPath || p[0] != '/' || path.Clean(p) != p {

@@ -267,3 +267,19 @@ func TestWhichSiteAKeptFileIsFor(t *testing.T) {
 		}
 	}
 }
+
+func TestTheSitesHostMayHaveThePortOfItsScheme(t *testing.T) {
+	for site, hosts := range map[[2]string]map[string]bool{
+		{"https", "site.test"}:      {"site.test": true, "SITE.test": true, "site.test:443": true, "site.test:80": false, "site.test:1443": false, "other.test:443": false, "": false},
+		{"http", "site.test"}:       {"site.test": true, "site.test:80": true, "site.test:443": false},
+		{"https", "site.test:8443"}: {"site.test:8443": true, "site.test": false, "site.test:443": false},
+		{"https", "[::1]"}:          {"[::1]": true, "[::1]:443": true, "[::2]": false},
+	} {
+		h := &Handler{Scheme: site[0], Host: site[1]}
+		for host, want := range hosts {
+			if got := h.isOwn(host); got != want {
+				t.Errorf("%q is the host of %s://%s: %v", host, h.Scheme, h.Host, got)
+			}
+		}
+	}
+}
