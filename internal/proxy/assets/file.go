@@ -39,7 +39,7 @@ const (
 
 // held returns how much memory the record takes.
 func (r record) held() int64 {
-	n := recordOverhead + len(r.Path)
+	n := recordOverhead + len(r.Path) + len(r.Tag)
 	for name, values := range r.Header {
 		for _, value := range values {
 			n += len(name) + len(value) + valueOverhead

@@ -426,3 +426,12 @@ func TestTheQueueHasEachJobOnceAndAnEnd(t *testing.T) {
 		t.Error("something is left")
 	}
 }
+
+func TestAllTextsOfARecordCountAsMemory(t *testing.T) {
+	long := strings.Repeat("x", 1000)
+	for name, r := range map[string]record{"path": {Path: long}, "ETag": {Tag: long}, "header": {Header: http.Header{"X": {long}}}} {
+		if got := r.held() - (record{}).held(); got < int64(len(long)) {
+			t.Errorf("%s of %d bytes: %d are counted", name, len(long), got)
+		}
+	}
+}
