@@ -131,6 +131,9 @@ func (a *App) count(ctx context.Context, visitor *quic.ClientInfo) (context.Cont
 		return nil, errRefused
 	}
 	context.AfterFunc(ctx, conn.Gone)
+	if visitor.AddrVerified { // it has sent back what was sent to its address
+		conn.Proven()
+	}
 	return conn.In(ctx), nil
 }
 
