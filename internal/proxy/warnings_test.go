@@ -27,6 +27,11 @@ func TestWhatAnOperatorReadsInTheLog(t *testing.T) {
 			make: func(p *process) { p.get("/", http.Header{"X-Forwarded-For": {"198.51.100.7"}}) },
 			want: []string{"WARN  X-Forwarded-For ignored", "proxy=127.0.0.1", "TRUSTED_PROXIES=127.0.0.1"},
 		},
+		"a gateway that keeps its domain out of Host": {
+			env:  config.Environ{"TLS_MODE": stack.TLSExternal},
+			make: func(p *process) { p.get("/", http.Header{"X-Forwarded-Host": {"customer.example"}}) },
+			want: []string{"WARN  X-Forwarded-Host ignored", "value=customer.example", "proxy=127.0.0.1", "TLS_MODE=external"},
+		},
 		"the PROXY protocol": {
 			make: func(p *process) { p.sendTo(t, "HTTPS_PORT", "PROXY TCP4 10.0.0.1 10.0.0.2 1234 443\r\n") },
 			want: []string{"WARN  a load balancer speaks the PROXY protocol", "peer=127.0.0.1:", "TLS_MODE=external"},

@@ -1,12 +1,15 @@
 package header
 
 import (
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
 
+	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/proxy/exchange"
 	"github.com/tale-project/tale-runtime/internal/proxy/target"
+	"github.com/tale-project/tale-runtime/internal/proxy/visitor"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -37,7 +40,9 @@ type Forwarded struct {
 	// Default: none but the usual ones.
 	Claims []string `json:"claims,omitempty"`
 
-	claims claims
+	claims  claims
+	log     *slog.Logger
+	ignored *visitor.Notice
 }
 
 // CaddyModule returns the Caddy module information.
@@ -49,8 +54,8 @@ func (Forwarded) CaddyModule() caddy.ModuleInfo {
 }
 
 // Provision prepares the names of headers.
-func (f *Forwarded) Provision(caddy.Context) error {
-	f.claims = newClaims(f.Claims)
+func (f *Forwarded) Provision(ctx caddy.Context) error {
+	f.claims, f.log, f.ignored = newClaims(f.Claims), ctx.Slogger(), new(visitor.Notice)
 	return nil
 }
 
@@ -59,9 +64,7 @@ func (f *Forwarded) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
 	caddyhttp.SetVar(r.Context(), exchange.ProtoVar, f.proto(r, trusted))
 	f.claims.remove(r.Header, trusted)
-	if said := r.Header[forwardedHost]; len(said) > 0 && f.isName(r.Host) && !f.isName(said[len(said)-1]) {
-		delete(r.Header, forwardedHost) // the reverse proxy says the host
-	}
+	f.checkHost(r)
 	r.Trailer = nil
 	for _, name := range f.Drop {
 		r.Header.Del(name)
@@ -70,6 +73,21 @@ func (f *Forwarded) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 }
 
 const forwardedHost = "X-Forwarded-Host"
+
+// checkHost removes a host that is not to be believed, and tells of it: it may be the right one,
+// of a gateway that has domains of its own and asks for all of them by the site's name.
+func (f *Forwarded) checkHost(r *http.Request) {
+	said := r.Header[forwardedHost]
+	if len(said) == 0 || !f.isName(r.Host) || f.isName(said[len(said)-1]) {
+		return
+	}
+	delete(r.Header, forwardedHost) // the reverse proxy says the host
+	if peer, ok := visitor.ParseAddress(r.RemoteAddr); ok {
+		f.ignored.Tell(f.log, peer, "X-Forwarded-Host ignored: it names another site than Host",
+			"value", config.Excerpt(said[len(said)-1], 100), "host", r.Host, "proxy", peer,
+			"fix", "nothing if a visitor sent it; else let the gateway send that name as Host, which takes TLS_MODE=external")
+	}
+}
 
 // isName reports whether a host, perhaps with a port, is one of the site's and nothing else.
 func (f *Forwarded) isName(host string) bool {
