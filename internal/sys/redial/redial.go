@@ -2,6 +2,9 @@
 // an address whose service is on its way between two nodes or processes is lost without an
 // answer: the kernel sends it again after a second, and where the way was chosen by the
 // first packet, as for the address of a service in Kubernetes, it goes the old way for ever.
+//
+// The tries for an address where nobody answers end with the dial's own time limit:
+// http.Transport dials with a context that goes on when the request has ended.
 package redial
 
 import (
@@ -14,6 +17,9 @@ import (
 // needs inside of a cluster.
 const every = 100 * time.Millisecond
 
+// most is how many tries there may be: where an address is dead they all hang.
+const most = 5
+
 // Dial opens a connection, as net.Dialer.DialContext does.
 type Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
@@ -22,9 +28,9 @@ type outcome struct {
 	err  error
 }
 
-// Beside returns a dial that tries again beside a try that hangs. The first try that has an
-// outcome decides, and an error is one: what refuses now will refuse the others too. How long
-// they may hang is up to dial and to the context.
+// Beside returns a dial that tries again beside a try that hangs, a few times. The first try
+// that has an outcome decides, and an error is one: what refuses now will refuse the others
+// too. How long they may hang is up to dial and to the context.
 func Beside(dial Dial) Dial {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -33,7 +39,7 @@ func Beside(dial Dial) Dial {
 		defer close(decided)
 		again := time.NewTicker(every)
 		defer again.Stop()
-		for {
+		for tries := 1; ; tries++ {
 			go func() {
 				conn, err := dial(ctx, network, address)
 				select {
@@ -42,6 +48,9 @@ func Beside(dial Dial) Dial {
 					hangUp(conn)
 				}
 			}()
+			if tries == most {
+				again.Stop()
+			}
 			select {
 			case first := <-outcomes:
 				return first.conn, first.err

@@ -6,6 +6,8 @@ import (
 	"net"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/tale-project/tale-runtime/internal/sys/redial"
 )
@@ -57,6 +59,22 @@ func TestTheContextEndsAllTries(t *testing.T) {
 	if _, err := redial.Beside(dial)(ctx, "tcp", "convex:3210"); !errors.Is(err, context.Canceled) {
 		t.Errorf("dialling returns %v, want the end of its context", err)
 	}
+}
+
+func TestADeadAddressIsTriedAFewTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		var n atomic.Int64
+		_, err := redial.Beside(func(ctx context.Context, _, _ string) (net.Conn, error) {
+			n.Add(1)
+			<-ctx.Done()
+			return nil, ctx.Err()
+		})(ctx, "tcp", "convex:3210")
+		if got := n.Load(); got != 5 || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%d tries end with %v, want five that hang until the time is over", got, err)
+		}
+	})
 }
 
 // slowConn tells when it is closed.
