@@ -36,8 +36,8 @@ var (
 // request: those of IIS and its imitators, of Envoy, Traefik and ingress controllers,
 // of frameworks and gunicorn that are told their own prefix, of Rack for files, and of
 // frameworks for their own use (Next.js asks a Location itself where a middleware returns
-// the headers of the request). A terminator in front passes on what a visitor sends, so no peer is trusted
-// with them.
+// the headers of the request). A terminator in front passes on what a visitor sends, so no
+// peer is trusted with them.
 var pathNames = []string{
 	"x-rewrite-url", "x-override-url", "x-waws-unencoded-url", "x-http-destinationurl",
 	"x-envoy-original-path", "x-replaced-path", "x-request-uri", "request-uri", "x-forwarded-pathbase", "x-script-name", "script-name", "x-path-info", "path-info",

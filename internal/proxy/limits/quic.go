@@ -9,8 +9,9 @@ import (
 )
 
 // mostUnproven is how many connections over QUIC there may be whose visitor has not
-// answered yet, before every new one must prove its address: a packet in the name of somebody who is not there holds a
-// connection for seconds, and there are more names than any limit by network has a use for.
+// answered yet, before every new one must prove its address: a packet in the name of somebody
+// who is not there holds a connection for seconds, and there are more names than any limit by
+// network has a use for.
 const mostUnproven = 32
 
 // crowd is how many connections a network may have before new ones over QUIC must
@@ -33,8 +34,8 @@ type QUICConn struct {
 type quicKey struct{}
 
 // Crowded reports whether a network has so many connections that further packets
-// might come from somebody else, in its name, or whether of many connections of anybody the visitor
-// has not answered yet.
+// might come from somebody else, in its name, or whether too many visitors, wherever they are,
+// have not answered yet.
 func (a *App) Crowded(peer net.Addr) bool {
 	if a.unproven.Load() >= mostUnproven {
 		return true
