@@ -11,15 +11,15 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 // babble serves a connection of a server that sends more than its answers: behind each
-// comes, sooner or later, an answer that nobody has asked for.
+// comes, with it or when the next request is there, an answer that nobody has asked for.
 func babble(conn net.Conn, seed uint64, page string) {
 	defer func() { _ = conn.Close() }()
 	random := rand.New(rand.NewPCG(seed, 1))
 	reader := bufio.NewReader(conn)
+	late := ""
 	for {
 		path, err := requestPath(reader)
 		if err != nil {
@@ -35,12 +35,15 @@ func babble(conn net.Conn, seed uint64, page string) {
 		answer := func(kind, body string) string {
 			return "HTTP/1.1 200 OK\r\nContent-Type: " + kind + "\r\nCache-Control: immutable\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body
 		}
-		if _, err := io.WriteString(conn, answer(kind, body)); err != nil {
-			return
+		text := late + answer(kind, body)
+		if late = ""; stray != "" {
+			late = answer("text/javascript", stray)
 		}
-		if stray != "" {
-			time.Sleep(time.Duration(random.IntN(3000)) * time.Microsecond)
-			_, _ = io.WriteString(conn, answer("text/javascript", stray))
+		if random.IntN(2) == 0 {
+			text, late = text+late, ""
+		}
+		if _, err := io.WriteString(conn, text); err != nil {
+			return
 		}
 	}
 }
