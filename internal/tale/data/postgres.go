@@ -78,7 +78,11 @@ func moved(s *session.Session, used database.Settings, err error) error {
 	if exit.Code(err) != exit.Unavailable || config.Load(&now, s.Settings.Environ()) != nil || now.URL() == used.URL() {
 		return err
 	}
-	return fmt.Errorf("%w; convex was made for that server, and .env names another: `tale deploy` makes convex anew for it", err)
+	mend := "`tale deploy` makes convex anew for it"
+	if Unfinished(s) != nil { // a deploy would be refused
+		mend = "`docker rm -f " + s.Project.File.ID + "-" + stack.Convex + "`, and a restore goes by .env; `tale deploy` makes convex anew then"
+	}
+	return fmt.Errorf("%w; convex was made for that server; if .env names another by now: %s", err, mend)
 }
 
 // isElsewhere reports whether the data are on another server than the stack's own, where it

@@ -156,7 +156,7 @@ func (r *restoring) discardOld(ctx context.Context) error {
 	if err := Unfinished(r.Session); err != nil {
 		return err
 	}
-	if note, there, err := restoringOf(r.Project); err != nil || there && !note.isElsewhere(r.Session) {
+	if note, there, err := restoringOf(r.Project); err != nil || there && !note.isElsewhere(r.Session) && !note.isOver(r.state) {
 		return cmp.Or(err, exit.Errorf(exit.Config, "the last restore has not started all that ran: `%s` does, or `tale deploy`, and what was there before is removed after that", console.Quoted("tale restore", note.File)))
 	}
 	if !slices.Contains(r.state.Volumes, r.backup.Volume) {
@@ -216,7 +216,7 @@ func (r *restoring) fromFile(ctx context.Context) error {
 	} else if other := r.target.Unfinished(); other != "" && other != r.backup.Run {
 		return exit.Errorf(exit.Config, "the restore of another backup was killed: `%s` finishes it first", console.Quoted("tale restore", cmp.Or(note.File, "FILE")))
 	}
-	begun := r.note.Run != "" || r.target.Begun(r.backup.Run, m)
+	begun := r.note.Run != "" && !r.note.Restored || r.target.Begun(r.backup.Run, m)
 	r.note.Stopped, r.note.Restored = note.Stopped, false // also what the restore of another backup could not start
 	if err := r.target.Allows(m); err != nil && !begun {
 		return err
@@ -257,12 +257,11 @@ func (r *restoring) former() (note restoringNote, there bool, err error) {
 	switch {
 	case err != nil || !there:
 		return note, there, err
-	case note.isElsewhere(r.Session) && note.Restored:
+	case note.Restored && note.isElsewhere(r.Session), note.isOver(r.state):
 		return restoringNote{}, false, nil
-	case note.isElsewhere(r.Session):
-		return note, true, exit.Errorf(exit.Config, "a restore was killed on another Docker engine, and its note is in this project: `%s` finishes it there", console.Quoted("tale restore", note.File))
-	case !note.Restored && !strings.HasPrefix(note.Run, r.backup.Manifest.ID()):
-		return note, true, exit.Errorf(exit.Config, "the restore of another backup was killed: `%s` finishes it first", console.Quoted("tale restore", note.File))
+	case note.Restored:
+	case note.isElsewhere(r.Session), !strings.HasPrefix(note.Run, r.backup.Manifest.ID()):
+		return note, true, note.refusal(r.Session)
 	}
 	return note, true, nil
 }

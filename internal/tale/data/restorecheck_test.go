@@ -129,13 +129,13 @@ func TestTheNoteOfAnotherEngine(t *testing.T) {
 	defer opened.Close()
 	for _, tt := range []struct {
 		note    restoringNote
-		refused bool // a deploy
-		stays   bool // after one, or after the data are removed
+		refused bool // a deploy, a backup and the restore of another file
+		stays   bool // after a deploy, or after the data are removed
 	}{
 		{restoringNote{File: "x.tar"}, true, false},
 		{restoringNote{File: "x.tar", Engine: opened.Info.ID}, true, false},
 		{restoringNote{File: "x.tar", Engine: opened.Info.ID, Restored: true}, false, false},
-		{restoringNote{File: "x.tar", Engine: "another"}, false, true},
+		{restoringNote{File: "x.tar", Engine: "another"}, true, true},
 		{restoringNote{File: "x.tar", Engine: "another", Restored: true}, false, true},
 	} {
 		if err := tt.note.write(opened.Project); err != nil {
@@ -144,11 +144,10 @@ func TestTheNoteOfAnotherEngine(t *testing.T) {
 		if err := Unfinished(opened); (err != nil) != tt.refused {
 			t.Errorf("%+v: %v", tt.note, err)
 		}
-		if !tt.note.Restored {
-			testkit.WantError(t, s.Run(s.app.restoreCommand(), file, "--project-name", "shop-1"), exit.Config, "`tale restore x.tar` finishes it")
-		}
-		if !tt.stays {
-			testkit.WantError(t, s.Run(s.app.restoreCommand(), "--discard-old"), exit.Config, "`tale restore x.tar`")
+		if tt.refused {
+			for _, refused := range []error{s.Run(s.app.restoreCommand(), file, "--project-name", "shop-1"), s.Run(s.app.backupCommand(), file+"2"), s.Run(s.app.restoreCommand(), "--discard-old")} {
+				testkit.WantError(t, refused, exit.Config, "`tale restore x.tar` finishes it", opened.Project.Path(restoringName))
+			}
 		}
 		if err := errors.Join(Started(opened), Removed(opened)); err != nil {
 			t.Errorf("%+v: %v", tt.note, err)
@@ -156,6 +155,42 @@ func TestTheNoteOfAnotherEngine(t *testing.T) {
 		if _, there, err := restoringOf(opened.Project); there != tt.stays || err != nil {
 			t.Errorf("%+v: it is there: %v, %v", tt.note, there, err)
 		}
+	}
+}
+
+// TestARestoreThatIsOver needs consent again: what it left to be started runs by now.
+func TestARestoreThatIsOver(t *testing.T) {
+	s := newShop(t)
+	file := filepath.Join(s.app.Folder, "b.tar")
+	if err := s.Run(s.app.backupCommand(), file); err != nil {
+		t.Fatal(err)
+	}
+	source, err := backup.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = source.Close() }()
+	m, err := source.Verify()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := s.Engine()
+	defer func() { _ = e.Close() }()
+	platform, err := e.Inspect(t.Context(), "shop-1-platform")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &project.Project{Dir: s.app.Folder}
+	if err := (restoringNote{File: file, Run: m.ID() + "-1", Restored: true, Stopped: []string{platform.ID}}).write(p); err != nil {
+		t.Fatal(err)
+	}
+	s.Fill("after")
+	testkit.WantError(t, s.Run(s.app.restoreCommand(), file), exit.Usage, "--project-name")
+	if err := s.Run(s.app.restoreCommand(), file, "--project-name", "shop-1"); err != nil {
+		t.Error(err)
+	}
+	if now := s.Holds(); strings.Contains(now, "after") {
+		t.Errorf("it is not restored:\n%s", now)
 	}
 }
 

@@ -6,11 +6,15 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/console"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
+	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 	"github.com/tale-project/tale-runtime/internal/tale/session"
 )
 
@@ -28,28 +32,48 @@ type restoringNote struct {
 const restoringName = "restoring.json"
 
 // UnfinishedError refuses to go on with data of two moments.
-type UnfinishedError struct{ File string }
+type UnfinishedError struct {
+	File      string // of the backup
+	Note      string // path
+	Elsewhere bool   // the data are, or were, on another engine than this one
+}
 
 func (e *UnfinishedError) Error() string {
-	return fmt.Sprintf("a restore was killed, so that databases and files may be of two moments: `%s` finishes it", console.Quoted("tale restore", e.File))
+	where := ""
+	if e.Elsewhere {
+		where = " on another Docker engine"
+	}
+	return fmt.Sprintf("a restore was killed%s, so that databases and files may be of two moments: `%s` finishes it%s; where nothing is left of those data, remove %s", where, console.Quoted("tale restore", e.File), strings.Replace(where, "on another Docker engine", "there", 1), e.Note)
 }
 
 // ExitCode returns exit.Config.
 func (e *UnfinishedError) ExitCode() int { return exit.Config }
 
-// Unfinished returns an *UnfinishedError where a restore on this engine was killed, and another
-// one where that is not known.
+// Unfinished returns an *UnfinishedError where a restore was killed, and another one where that
+// is not known.
 func Unfinished(s *session.Session) error {
 	note, there, err := restoringOf(s.Project)
-	if err != nil || !there || note.Restored || note.isElsewhere(s) {
+	if err != nil || !there || note.Restored {
 		return err
 	}
-	return &UnfinishedError{note.File}
+	return note.refusal(s)
+}
+
+func (n restoringNote) refusal(s *session.Session) error {
+	return &UnfinishedError{File: n.File, Note: s.Project.Path(restoringName), Elsewhere: n.isElsewhere(s)}
 }
 
 // isElsewhere reports whether the data are on another engine than the session's.
 func (n restoringNote) isElsewhere(s *session.Session) bool {
 	return n.Engine != "" && n.Engine != s.Info.ID
+}
+
+// isOver reports whether the data are restored and nothing that was stopped waits to be
+// started: that it was made anew or started by hand is not noted.
+func (n restoringNote) isOver(state rollout.State) bool {
+	return n.Restored && !slices.ContainsFunc(state.Containers, func(c engine.Container) bool {
+		return slices.Contains(n.Stopped, c.ID) && !c.State.Running
+	})
 }
 
 // Started forgets what a restore could not start, once a deploy has.

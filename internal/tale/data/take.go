@@ -35,6 +35,9 @@ func takeBackup(ctx context.Context, s *session.Session, path string, recipients
 		return m, err
 	}
 	defer release()
+	if err := Unfinished(s); err != nil {
+		return m, err
+	}
 	m = backup.Manifest{
 		Project: s.Project.File.ID, Tale: version.String(), Release: s.Release("").Version, Images: map[string]string{},
 		Secret: backup.NewFingerprint(s.Settings.Get("INSTANCE_SECRET")),

@@ -87,7 +87,7 @@ func TestADeployAfterAKilledRestore(t *testing.T) {
 func TestAKilledRestoreCanBeLeft(t *testing.T) {
 	_, dir, tale := shopOf(t)
 	testkit.WriteTree(t, dir, map[string]string{".tale/restoring.json": `{"file": "b.tar", "run": "1", "stopped": []}`})
-	tale("reset", "--all", "--force").Expect(t, exit.Config, "", "`tale restore b.tar` finishes it, and --volumes removes the data as well")
+	tale("reset", "--all", "--force").Expect(t, exit.Config, "", "restoring.json, and --volumes removes the data as well")
 	tale("stop").Expect(t, 0, "", "")
 	tale("backup", filepath.Join(dir, "b.tar")).Expect(t, exit.Config, "", ".yml up -d db` starts it")
 	p, err := project.Find(dir)
@@ -95,7 +95,27 @@ func TestAKilledRestoreCanBeLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	tale("reset", "--all", "--force", "--volumes", "--project-name", p.File.ID).Expect(t, 0, "", "")
+	testkit.WriteTree(t, dir, map[string]string{".tale/restoring.json": `{"file": "b.tar", "run": "1", "stopped": []}`})
+	tale("reset", "--all", "--force", "--volumes", "--project-name", p.File.ID).Expect(t, 0, "", "nothing to do")
 	tale("deploy", "--version", "1.1.0").Expect(t, 0, "", "version 1.1.0 serves")
+}
+
+// What a restore could not start is forgotten once a deploy has, and not where one is only planned.
+func TestADeployForgetsWhatItHasStarted(t *testing.T) {
+	_, dir, tale := shopOf(t)
+	note := filepath.Join(dir, ".tale", "restoring.json")
+	for _, tt := range []struct {
+		forgets bool
+		args    []string
+	}{
+		{false, []string{"deploy", "--version", "1.1.0", "--dry-run"}}, {false, []string{"deploy", "--version", "9.9.9"}}, {true, []string{"deploy", "--version", "1.1.0"}}, {true, []string{"deploy", "--version", "1.1.0"}},
+	} {
+		testkit.WriteTree(t, dir, map[string]string{".tale/restoring.json": `{"file": "b.tar", "run": "1", "stopped": ["x"], "restored": true}`})
+		said := tale(tt.args...)
+		if _, err := os.Stat(note); os.IsNotExist(err) != tt.forgets {
+			t.Errorf("%q: the note is gone: %v\n%s%s", tt.args, os.IsNotExist(err), said.Out, said.Err)
+		}
+	}
 }
 
 // What served before is on the engine, whatever its name is by now and whatever has become of

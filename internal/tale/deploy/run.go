@@ -189,6 +189,7 @@ func (d *deployment) nothing(ctx context.Context) error {
 		d.out.Say(note)
 	}
 	d.deliver(ctx)
+	d.forgetRestore()
 	if _, killed := d.Project.Unfinished(); killed {
 		d.record(nil) // all was done but this
 	}
@@ -197,6 +198,13 @@ func (d *deployment) nothing(ctx context.Context) error {
 		what = fmt.Sprintf("%s of version %s run", strings.Join(only, ", "), d.plan.Version)
 	}
 	return d.out.Result("nothing to do: "+what+", as the files ask for", nil)
+}
+
+// forgetRestore forgets what a restore could not start, as all runs now.
+func (d *deployment) forgetRestore() {
+	if err := data.Started(d.Session); err != nil {
+		d.out.Say(fmt.Sprintf("note: %v", err))
+	}
 }
 
 // preflight says besides where the version comes from of images that cannot be had.
@@ -249,9 +257,7 @@ func (d *deployment) carryOut(ctx context.Context) error {
 		return d.out.Failed(err)
 	}
 	d.deliver(ctx)
-	if err := data.Started(d.Session); err != nil {
-		d.out.Say(fmt.Sprintf("note: %v", err))
-	}
+	d.forgetRestore()
 	return d.out.Result(fmt.Sprintf("version %s serves since %s, after %s: %s\n%s", d.plan.Version,
 		time.Now().Format(time.TimeOnly), time.Since(d.began).Round(100*time.Millisecond), d.Settings.Get("SITE_URL"), d.next()), left)
 }

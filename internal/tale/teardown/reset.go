@@ -85,11 +85,10 @@ func (a *app) reset(command *cobra.Command, o resetOptions, out *console.Progres
 		return errors.Join(failed...)
 	}
 	return a.OnEngine(command, p, func(ctx context.Context, s *session.Session) error {
-		o.after = func() error {
-			if o.volumes {
-				return errors.Join(settled(), data.Removed(s))
-			}
-			return settled()
+		o.after = settled
+		if o.volumes {
+			o.settle = func() error { return data.Removed(s) }
+			o.after = func() error { return errors.Join(settled(), o.settle()) }
 		}
 		o.plan = func(ctx context.Context) (tidy.Plan, error) { return reset(ctx, s, o) }
 		return a.tidy(ctx, command, s, o.tidying, out)

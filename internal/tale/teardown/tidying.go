@@ -35,6 +35,7 @@ type tidying struct {
 	plan   func(context.Context) (tidy.Plan, error)
 	agree  func(tidy.Plan) error // nil: nothing is asked
 	after  func() error          // nil: nothing more is done
+	settle func() error          // likewise, where there was nothing to do
 	done   string
 }
 
@@ -77,6 +78,11 @@ func (a *app) tidy(ctx context.Context, command *cobra.Command, s *session.Sessi
 	case plan.Empty():
 		for _, note := range plan.Notes {
 			out.Say(note)
+		}
+		if t.settle != nil {
+			if err := t.settle(); err != nil {
+				return err
+			}
 		}
 		return out.Result("nothing to do", nil)
 	}
