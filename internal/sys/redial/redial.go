@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// every is how long a connection may take before another is tried: many times what one
-// needs inside of a cluster.
-const every = 100 * time.Millisecond
+// first is how long a connection may take before another is tried: many times what one
+// needs inside of a cluster. The next one has twice that, and so on.
+const first = 100 * time.Millisecond
 
 // most is how many tries there may be: where an address is dead they all hang.
 const most = 5
@@ -37,7 +37,8 @@ func Beside(dial Dial) Dial {
 		defer cancel()
 		outcomes, decided := make(chan outcome), make(chan struct{})
 		defer close(decided)
-		again := time.NewTicker(every)
+		pause := first
+		again := time.NewTimer(pause)
 		defer again.Stop()
 		for tries := 1; ; tries++ {
 			go func() {
@@ -52,9 +53,11 @@ func Beside(dial Dial) Dial {
 				again.Stop()
 			}
 			select {
-			case first := <-outcomes:
-				return first.conn, first.err
+			case decisive := <-outcomes:
+				return decisive.conn, decisive.err
 			case <-again.C:
+				pause *= 2
+				again.Reset(pause)
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -65,14 +66,22 @@ func TestADeadAddressIsTriedAFewTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		var n atomic.Int64
+		began, tries := time.Now(), make(chan time.Duration, 10)
 		_, err := redial.Beside(func(ctx context.Context, _, _ string) (net.Conn, error) {
-			n.Add(1)
+			tries <- time.Since(began)
 			<-ctx.Done()
 			return nil, ctx.Err()
 		})(ctx, "tcp", "convex:3210")
-		if got := n.Load(); got != 5 || !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("%d tries end with %v, want five that hang until the time is over", got, err)
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("the tries end with %v, want that they hang until the time is over", err)
+		}
+		close(tries)
+		var at []time.Duration
+		for try := range tries {
+			at = append(at, try/time.Millisecond)
+		}
+		if want := []time.Duration{0, 100, 300, 700, 1500}; !slices.Equal(at, want) {
+			t.Errorf("tried after %d ms, want %d", at, want)
 		}
 	})
 }
