@@ -90,15 +90,7 @@ func (l loginElsewhere) check(t *testing.T, offered *tls.Config, authority strin
 		}
 		return s.Postgres.Program(container, command, in, out, errs)
 	})
-	opened, err := s.App.Session(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer opened.Close()
-	state, err := opened.Observed(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	opened, state := s.opened()
 	server, release, err := postgres(t.Context(), opened, state)
 	defer release()
 	if l.sslmode == "" {
@@ -190,15 +182,7 @@ func TestTheDatabaseIsThatOfConvex(t *testing.T) {
 		s := newShop(t)
 		s.withSettings(tt.env)
 		s.SetFile("shop-1-convex", "/run/secrets/url", there+"\n")
-		opened, err := s.App.Session(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer opened.Close()
-		state, err := opened.Observed(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		opened, state := s.opened()
 		for i := range state.Containers {
 			if state.Containers[i].Service == stack.Convex {
 				state.Containers[i].Environment = tt.convex
@@ -216,15 +200,7 @@ func TestTheDatabaseIsThatOfConvex(t *testing.T) {
 func TestAServerThatIsGone(t *testing.T) {
 	s := newShop(t)
 	s.withSettings("POSTGRES_URL=postgresql://u:p@127.0.0.2:1?sslmode=disable")
-	opened, err := s.App.Session(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer opened.Close()
-	state, err := opened.Observed(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	opened, state := s.opened()
 	for url, says := range map[string]string{
 		"postgresql://u:p@127.0.0.1:1?sslmode=disable": "`tale deploy` makes convex anew for it",
 		"": "127.0.0.2:1",

@@ -122,11 +122,7 @@ func TestTheNoteOfAnotherEngine(t *testing.T) {
 	if err := s.Run(s.app.backupCommand(), file); err != nil {
 		t.Fatal(err)
 	}
-	opened, err := s.App.Session(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer opened.Close()
+	opened, _ := s.opened()
 	for _, tt := range []struct {
 		note    restoringNote
 		refused bool // a deploy, a backup and the restore of another file

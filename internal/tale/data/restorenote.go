@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
@@ -39,11 +38,11 @@ type UnfinishedError struct {
 }
 
 func (e *UnfinishedError) Error() string {
-	where := ""
+	where, there := "", ""
 	if e.Elsewhere {
-		where = " on another Docker engine"
+		where, there = " on another Docker engine", " there"
 	}
-	return fmt.Sprintf("a restore was killed%s, so that databases and files may be of two moments: `%s` finishes it%s; where nothing is left of those data, remove %s", where, console.Quoted("tale restore", e.File), strings.Replace(where, "on another Docker engine", "there", 1), e.Note)
+	return fmt.Sprintf("a restore was killed%s, so that databases and files may be of two moments: `%s` finishes it%s; where nothing is left of those data, remove %s", where, console.Quoted("tale restore", e.File), there, e.Note)
 }
 
 // ExitCode returns exit.Config.

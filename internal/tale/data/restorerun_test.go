@@ -112,11 +112,7 @@ func TestWhatATakenBackRestoreCannotStart(t *testing.T) {
 	if err := s.Run(s.app.backupCommand(), file); err != nil {
 		t.Fatal(err)
 	}
-	opened, err := s.App.Session(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer opened.Close()
+	opened, _ := s.opened()
 	platform, err := opened.Engine.Inspect(t.Context(), "shop-1-platform")
 	if err != nil {
 		t.Fatal(err)

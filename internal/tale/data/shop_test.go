@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
+	"github.com/tale-project/tale-runtime/internal/tale/rollout"
+	"github.com/tale-project/tale-runtime/internal/tale/session"
 	"github.com/tale-project/tale-runtime/internal/tale/taletest"
 )
 
@@ -20,6 +22,21 @@ func newShop(t *testing.T) *shop {
 	t.Helper()
 	s := taletest.NewShop(t)
 	return &shop{s, t, &app{s.App}}
+}
+
+// opened returns a session of a command, until the end of the test, and what it finds.
+func (s *shop) opened() (*session.Session, rollout.State) {
+	s.t.Helper()
+	opened, err := s.App.Session(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(opened.Close)
+	state, err := opened.Observed(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return opened, state
 }
 
 // requests returns what a command asks the engine for: method and path, with a star for

@@ -58,15 +58,7 @@ func TestSnapshotsThatMayGo(t *testing.T) {
 // A snapshot that root takes is for the owner of the project, who restores it.
 func TestASnapshotIsTheOwners(t *testing.T) {
 	s := newShop(t)
-	session, err := s.App.Session(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer session.Close()
-	state, err := session.Observed(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	session, state := s.opened()
 	if err := os.Chown(s.App.Folder, 65534, 65534); err != nil {
 		t.Fatal(err)
 	}
