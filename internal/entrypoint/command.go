@@ -10,6 +10,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/entrypoint/privilege"
+	"github.com/tale-project/tale-runtime/internal/entrypoint/processlimit"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/report/status"
@@ -78,6 +79,10 @@ func (i Invocation) Enter(ctx context.Context, own Settings, folders Folders) er
 // that they then name. Its error is for the boot to report.
 func (i Invocation) Prepare(ctx context.Context, settings any, own *Settings, folders func() Folders) error {
 	problems := i.Load(settings)
+	// Giving up root takes every thread, and the runtime one more.
+	if err := processlimit.Check(i.Log); err != nil {
+		return errors.Join(problems, err)
+	}
 	// Before anything is written, so that it is written by the right user.
 	entered := i.Enter(ctx, *own, folders())
 	if errors.As(entered, new(*privilege.LinkError)) {

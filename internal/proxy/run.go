@@ -17,6 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/tale-project/tale-runtime/internal/cli/version"
+	"github.com/tale-project/tale-runtime/internal/entrypoint/processlimit"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/logging"
 	"github.com/tale-project/tale-runtime/internal/logging/redact"
@@ -43,6 +44,9 @@ const nameLimit = 2 * time.Second
 // process with 0. (Its Stop function, called from outside, would cut them: only
 // Caddy's own signal handling makes it wait.)
 func run(ctx context.Context, log *slog.Logger, s *Settings) (stage string, err error) {
+	if err := processlimit.Check(log); err != nil {
+		return stageConfig, err
+	}
 	// Until the configuration's log is there, Caddy would write its own to stderr.
 	_, _, _ = caddy.BufferedLog()
 	caddy.OnExit(func(context.Context) { log.Info("proxy stopped") })

@@ -95,7 +95,6 @@ func (b *Lifecycle) Run(ctx context.Context, plan Plan) error {
 	began := time.Now()
 	b.log.Info(b.options.name()+" starts", append([]any{"version", b.options.version(), "runtime", version.String()}, plan.Facts...)...)
 	b.warnOfLittleMemory(cgroup.Here())
-	b.warnOfFewProcesses()
 	b.raiseFileLimit()
 	b.plan(plan)
 	defer func() { b.port.Close() }() //nolint:contextcheck // it closes after ctx has ended

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/tale-project/tale-runtime/internal/cli"
+	"github.com/tale-project/tale-runtime/internal/entrypoint/processlimit"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/supervise"
@@ -67,7 +68,10 @@ func (b *Lifecycle) fail(ctx context.Context, stage string, err error) error {
 	b.Update(func(d *report.Document) { d.State, d.Failure = report.Failed, &failure })
 	b.CountFailure(failure)
 	failure.Log(b.log)
-	b.hold(ctx, failure)
+	// With a limit that low the health checks would end the process, and be its last words.
+	if !errors.As(err, new(*processlimit.TooLowError)) {
+		b.hold(ctx, failure)
+	}
 	return cli.Logged(err)
 }
 

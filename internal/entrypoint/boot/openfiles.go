@@ -3,21 +3,8 @@ package boot
 import (
 	"syscall"
 
-	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
 	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
-
-// leastProcesses is how many processes and threads a service takes with its children and a
-// health check.
-const leastProcesses = 100
-
-// warnOfFewProcesses names a limit at which health checks, and then everything else, end with
-// a trace of their language's runtime instead of a message.
-func (b *Lifecycle) warnOfFewProcesses() {
-	if limit, known := cgroup.Processes(); known && limit < leastProcesses {
-		b.log.Warn("the limit of processes and threads is low: whatever starts when it is used up fails, health checks too", "limit", limit, "least", leastProcesses, "fix", "raise "+place.Here().ProcessLimit())
-	}
-}
 
 // leastFiles is how many open files a service takes with its children: sockets of visitors, the
 // database and what a program loads. Of more than mostFiles some programs close each one
