@@ -2,6 +2,7 @@ package platform
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -139,6 +140,9 @@ func (s *session) databaseName() doctor.Check {
 
 func (s *session) checkBackend(ctx context.Context) (string, error) {
 	body, err := health.NewProber().Get(ctx, s.settings.Backend.ConvexURL+"/version")
+	if stranger, ok := errors.AsType[*strangerError](orStranger(err)); ok {
+		return "", doctor.WithFix(fmt.Errorf("what answers at %s is no Convex backend: %s", s.settings.Backend.ConvexURL, stranger.said), ownPort)
+	}
 	if err != nil {
 		return "", fmt.Errorf("no answer from %s: %s", s.settings.Backend.ConvexURL, netcause.Reason(err))
 	}

@@ -18,6 +18,27 @@ import (
 // unreachableError is a backend that did not answer within the deadline.
 type unreachableError struct{ *health.GaveUpError }
 
+// strangerError is an answer, or a handshake, of what is no backend. It hides what it was made of
+// from package netcause, which would say less.
+type strangerError struct{ said string }
+
+func (e *strangerError) Error() string {
+	return e.said + "; something answers there that is no Convex backend: " + ownPort
+}
+
+// ownPort is what CONVEX_URL has to be.
+const ownPort = "let CONVEX_URL name the backend's own port (http://convex:3210): http, no path, and neither the site nor another service"
+
+// orStranger returns err, as a strangerError where no longer wait mends it.
+func orStranger(err error) error {
+	status, answered := errors.AsType[*health.StatusError](err)
+	kind, _ := netcause.Of(err)
+	if answered && status.Status < http.StatusInternalServerError || kind == netcause.Protocol || kind == netcause.TLS {
+		return &strangerError{netcause.Reason(err)}
+	}
+	return err
+}
+
 // orUnreachable adds the reason, and what to do, to a wait for the backend that gave up.
 func orUnreachable(err error) error {
 	var gaveUp *health.GaveUpError
@@ -45,9 +66,8 @@ func (e *unreachableError) Report() report.Failure {
 		return report.New(exit.Unavailable, said, answer.found.Cause, answer.found.Fix[0], append(answer.found.Fix[1:], e.Longer())...)
 	}
 	at := place.Here()
-	if e.isSomethingElse() {
-		return report.New(exit.Unavailable, e.What(), "the last attempt said: "+netcause.Reason(e.Last)+"; "+e.meaning(),
-			"let CONVEX_URL name the backend's own port (http://convex:3210): http, no path, and neither the site nor another service",
+	if stranger, ok := errors.AsType[*strangerError](e.Last); ok {
+		return report.New(exit.Unavailable, e.What(), "the last attempt said: "+stranger.said+"; something answers there that is no Convex backend", ownPort,
 			"if it does, look what answers in its place: "+at.State("convex")+"; "+at.Log("convex"))
 	}
 	hangs := "if it is up, compare the address in CONVEX_URL with where it listens"
@@ -61,22 +81,10 @@ func (e *unreachableError) Report() report.Failure {
 		e.Longer())
 }
 
-// isSomethingElse reports whether what answers is no backend, which no longer wait mends.
-func (e *unreachableError) isSomethingElse() bool {
-	if status, ok := errors.AsType[*health.StatusError](e.Last); ok {
-		return status.Status < http.StatusInternalServerError
-	}
-	kind, _ := netcause.Of(e.Last)
-	return kind == netcause.Protocol || kind == netcause.TLS
-}
-
 // meaning returns what the last attempt says about the convex container.
 func (e *unreachableError) meaning() string {
 	if _, ok := errors.AsType[*health.StatusError](e.Last); ok {
-		if !e.isSomethingElse() {
-			return "something answers there that is not ready"
-		}
-		return "something answers there that is no Convex backend"
+		return "something answers there that is not ready"
 	}
 	switch kind, _ := netcause.Of(e.Last); kind {
 	case netcause.DNS:
@@ -87,8 +95,6 @@ func (e *unreachableError) meaning() string {
 		return "convex is up and silent: it hangs, is overloaded, or waits for its database"
 	case netcause.Timeout, netcause.Unreachable:
 		return "the host is not there, or something between drops the packets"
-	case netcause.Protocol, netcause.TLS:
-		return "something listens there that is no Convex backend"
 	case netcause.Reset, netcause.Closed:
 		return "something accepts the connection and drops it: a proxy or a firewall in between, a port of something else, or a backend that dies on each request"
 	}

@@ -86,8 +86,12 @@ func TestMeaningOfTheLastAttempt(t *testing.T) {
 			prober := health.NewProber()
 			err := health.Wait{What: "it", Timeout: 2 * time.Second, Variable: "X"}.Until(ctx, logging.Discard(), func(ctx context.Context) error {
 				_, err := prober.Get(ctx, tt.url)
-				return err
+				return orStranger(err)
 			})
+			// What is said of the wait while it lasts says it as well.
+			if stranger := strings.Contains(tt.want, "no Convex backend"); stranger != strings.Contains(err.Error(), "let CONVEX_URL name the backend's own port") {
+				t.Errorf("the wait says %q", err)
+			}
 			explained, ok := orUnreachable(err).(*unreachableError)
 			if !ok || !strings.Contains(explained.Report().Cause, tt.want) {
 				t.Errorf("%v: %+v, want %q", err, explained, tt.want)
