@@ -140,8 +140,8 @@ func (s *session) databaseName() doctor.Check {
 
 func (s *session) checkBackend(ctx context.Context) (string, error) {
 	body, err := health.NewProber().Get(ctx, s.settings.Backend.ConvexURL+"/version")
-	if stranger, ok := errors.AsType[*strangerError](orStranger(err)); ok {
-		return "", doctor.WithFix(fmt.Errorf("what answers at %s is no Convex backend: %s", s.settings.Backend.ConvexURL, stranger.said), ownPort)
+	if stranger, ok := errors.AsType[*strangerError](orStranger(err, hostOf(s.settings.Backend.ConvexURL))); ok {
+		return "", doctor.WithFix(fmt.Errorf("no backend at %s: %s; %s", s.settings.Backend.ConvexURL, stranger.said, stranger.is), ownPort)
 	}
 	if err != nil {
 		return "", fmt.Errorf("no answer from %s: %s", s.settings.Backend.ConvexURL, netcause.Reason(err))

@@ -90,7 +90,7 @@ func TestDoctorNamesWhatIsBroken(t *testing.T) {
 	}{
 		"backend down": {backend: "http://" + testkit.FreeAddress(t), site: site, failed: backendAnswers, detail: "refused", fix: "convex-entrypoint status",
 			skipped: []string{backendIsOurs, keyAccepted, "variables", "clock", "sync socket", "storage"}},
-		"another service": {backend: elsewhere.URL, site: site, failed: backendAnswers, detail: "is no Convex backend: HTTP status 404", fix: "let CONVEX_URL name the backend's own port",
+		"another service": {backend: elsewhere.URL, site: site, failed: backendAnswers, detail: "something answers there that is no Convex backend", fix: "let CONVEX_URL name the backend's own port",
 			skipped: []string{backendIsOurs, "sync socket"}},
 		"another instance": {backend: sim.URL(), site: site, change: "INSTANCE_NAME=other", failed: backendIsOurs, detail: testInstance, fix: "INSTANCE_NAME",
 			skipped: []string{keyAccepted, "variables"}},

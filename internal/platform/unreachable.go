@@ -3,6 +3,7 @@ package platform
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -18,23 +19,26 @@ import (
 // unreachableError is a backend that did not answer within the deadline.
 type unreachableError struct{ *health.GaveUpError }
 
-// strangerError is an answer, or a handshake, of what is no backend. It hides what it was made of
+// strangerError is that CONVEX_URL leads to what is no backend. It hides what it was made of
 // from package netcause, which would say less.
-type strangerError struct{ said string }
+type strangerError struct{ said, is string }
 
-func (e *strangerError) Error() string {
-	return e.said + "; something answers there that is no Convex backend: " + ownPort
-}
+func (e *strangerError) Error() string { return e.said + "; " + e.is + ": " + ownPort }
 
 // ownPort is what CONVEX_URL has to be.
 const ownPort = "let CONVEX_URL name the backend's own port (http://convex:3210): http, no path, and neither the site nor another service"
 
-// orStranger returns err, as a strangerError where no longer wait mends it.
-func orStranger(err error) error {
+// orStranger returns the error of a request to host, as a strangerError where no longer wait mends it.
+func orStranger(err error, host string) error {
 	status, answered := errors.AsType[*health.StatusError](err)
 	kind, _ := netcause.Of(err)
-	if answered && status.Status < http.StatusInternalServerError || kind == netcause.Protocol || kind == netcause.TLS {
-		return &strangerError{netcause.Reason(err)}
+	_, own := netcause.Itself(err)
+	switch self := place.Here().Self(); {
+	case answered && status.Status < http.StatusInternalServerError || kind == netcause.Protocol || kind == netcause.TLS:
+		return &strangerError{netcause.Reason(err), "something answers there that is no Convex backend"}
+	// An address was written by somebody who knows what is here.
+	case own && kind == netcause.Refused && self != "" && net.ParseIP(host) == nil:
+		return &strangerError{netcause.Reason(err), host + " is " + self + " itself"}
 	}
 	return err
 }
@@ -67,7 +71,7 @@ func (e *unreachableError) Report() report.Failure {
 	}
 	at := place.Here()
 	if stranger, ok := errors.AsType[*strangerError](e.Last); ok {
-		return report.New(exit.Unavailable, e.What(), "the last attempt said: "+stranger.said+"; something answers there that is no Convex backend", ownPort,
+		return report.New(exit.Unavailable, e.What(), "the last attempt said: "+stranger.said+"; "+stranger.is, ownPort,
 			"if it does, look what answers in its place: "+at.State("convex")+"; "+at.Log("convex"))
 	}
 	hangs := "if it is up, compare the address in CONVEX_URL with where it listens"

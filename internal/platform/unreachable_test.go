@@ -86,7 +86,7 @@ func TestMeaningOfTheLastAttempt(t *testing.T) {
 			prober := health.NewProber()
 			err := health.Wait{What: "it", Timeout: 2 * time.Second, Variable: "X"}.Until(ctx, logging.Discard(), func(ctx context.Context) error {
 				_, err := prober.Get(ctx, tt.url)
-				return orStranger(err)
+				return orStranger(err, hostOf(tt.url))
 			})
 			// What is said of the wait while it lasts says it as well.
 			if stranger := strings.Contains(tt.want, "no Convex backend"); stranger != strings.Contains(err.Error(), "let CONVEX_URL name the backend's own port") {
@@ -100,5 +100,17 @@ func TestMeaningOfTheLastAttempt(t *testing.T) {
 				t.Errorf("the first thing to do is %q", fix)
 			}
 		})
+	}
+}
+
+// A name of this container's own is no backend that starts.
+func TestAnAddressThatLeadsBackHere(t *testing.T) {
+	_, port, _ := net.SplitHostPort(testkit.FreeAddress(t))
+	_, refused := health.NewProber().Get(t.Context(), "http://localhost:"+port)
+	for host, want := range map[string]bool{"localhost": place.Here().Self() != "", "127.0.0.1": false, "::1": false} {
+		err := orStranger(refused, host)
+		if got := strings.Contains(err.Error(), host+" is "+place.Here().Self()+" itself: let CONVEX_URL name"); got != want {
+			t.Errorf("%s: %v", host, err)
+		}
 	}
 }

@@ -18,7 +18,7 @@ func (b *Boot) wait(ctx context.Context) (string, error) {
 	var version string
 	err := b.backendWait(stageWait).Until(ctx, b.log, func(ctx context.Context) (err error) {
 		version, err = prober.Get(ctx, b.settings.Backend.ConvexURL+"/version")
-		return orStranger(err)
+		return orStranger(err, hostOf(b.settings.Backend.ConvexURL))
 	})
 	return stack.BackendAnswers(shorten(version)), orUnreachable(err)
 }

@@ -1,10 +1,12 @@
 package upstreams
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/sys/netcause"
+	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
 // publish makes a new snapshot of what is known and wakes whoever waits for one.
@@ -154,13 +156,22 @@ func (p *prober) trouble(attrs ...any) []any {
 		reason, check = unresolved(p.resolveErr), nameServers(p.settings.resolver)
 	}
 	if all := p.known(); len(all) > 0 {
-		reason = all[0].last.reason
+		reason = all[0].last.reason + itself(all[0].at.Addr(), place.Here().Self())
 	}
 	attrs = append(attrs, "reason", reason)
 	if check != "" {
 		attrs = append(attrs, "check", check)
 	}
 	return attrs
+}
+
+// itself returns that an address is the proxy's own, in a container. The loopback address is
+// written by somebody who knows what is here.
+func itself(address netip.Addr, self string) string {
+	if self == "" || address.IsLoopback() || !netcause.Own(address) {
+		return ""
+	}
+	return "; " + address.String() + " is " + self + " itself, the proxy"
 }
 
 // unresolved returns why nobody knows the addresses of a name.

@@ -57,12 +57,25 @@ func (l Login) classify(err error) *loginError {
 	if why, fix := l.particular(err); why != "" {
 		failed.Why, failed.Fix = why, fix
 	}
-	// A name server may keep the address of another container, as Docker's after a crash.
-	operation, asked := errors.AsType[*net.OpError](err)
-	if host := l.Server.URL.Hostname(); asked && operation.Addr != nil && net.ParseIP(host) == nil && slices.Contains([]cause{causeRefused, causeTimeout}, failed.Cause) {
-		failed.Why += "; " + host + " is " + operation.Addr.String() + " here"
-	}
+	l.addAddress(failed, err, place.Here().Self())
 	return failed
+}
+
+// addAddress adds what the server's name stands for here: a name server may keep the address of
+// another container, as Docker's after a crash, and a container has its own name, too.
+func (l Login) addAddress(failed *loginError, err error, self string) {
+	host := l.Server.URL.Hostname()
+	operation, asked := errors.AsType[*net.OpError](err)
+	if !asked || operation.Addr == nil || net.ParseIP(host) != nil || !slices.Contains([]cause{causeRefused, causeTimeout}, failed.Cause) {
+		return
+	}
+	address := operation.Addr.String()
+	if _, own := netcause.Itself(err); own && self != "" {
+		failed.Why += fmt.Sprintf("; %s is %s itself (%s)", host, self, address)
+		failed.Fix = fmt.Sprintf("%s is %s itself: let POSTGRES_URL or DB_HOST name the server's, and no hostname or alias of %[2]s be that name", host, self)
+		return
+	}
+	failed.Why += "; " + host + " is " + address + " here"
 }
 
 func (l Login) explain(err error) (cause, string) {

@@ -71,7 +71,7 @@ func remedyFor(c cause) remedy {
 			"a firewall may drop the packets; check the host and port in POSTGRES_URL or DB_HOST, DB_PORT"}
 	case causeSilent:
 		return remedy{untilDeadline, exit.Unavailable, "Postgres accepts connections but does not answer: it is stopped in the middle (" + at.Frozen() + "), out of memory or I/O, or no Postgres",
-			at.Tail(50, "db") + "; " + at.Load("db") + "; " + at.Restart("db") + ", if it stays silent"}
+			at.Tail(50, "db") + "; " + at.Load("db") + "; " + at.Restart("db") + ", if it stays silent; and look whether POSTGRES_URL or DB_HOST, DB_PORT name another service"}
 	case causeNetwork:
 		return remedy{untilDeadline, exit.Unavailable, "what answers there is no Postgres, or breaks off",
 			"check the host and port in POSTGRES_URL or DB_HOST, DB_PORT, and Postgres' own log"}

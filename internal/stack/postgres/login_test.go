@@ -143,15 +143,25 @@ func TestNetworkFailures(t *testing.T) {
 	}
 }
 
-// A name that leads somewhere else is seen by its address.
+// A name that leads somewhere else is seen by its address, and one that leads back here is named.
 func TestTheAddressOfAName(t *testing.T) {
 	_, port, _ := net.SplitHostPort(testkit.FreeAddress(t))
-	for host, want := range map[string]string{"localhost": "of it; localhost is ", "127.0.0.1": ""} {
-		login := Login{Server: stack.Postgres{URL: &url.URL{Scheme: "postgresql", User: url.User("tale"), Host: net.JoinHostPort(host, port)}, Mode: stack.SSLPrefer}, Database: "d"}
-		_, err := login.Try(t.Context())
-		if failed := new(loginError); !errors.As(err, &failed) || !strings.Contains(failed.Why, want) || strings.Contains(failed.Why, ":"+port+" here") != (want != "") {
-			t.Errorf("%s: %+v", host, failed)
-		}
+	for name, tt := range map[string]struct{ host, self, why, fix string }{
+		"a name":            {"localhost", "", "; localhost is ", "check that Postgres runs there"},
+		"an address":        {"127.0.0.1", "", "", "check that Postgres runs there"},
+		"this container":    {"localhost", "this container", "; localhost is this container itself (", "localhost is this container itself: let POSTGRES_URL or DB_HOST name the server's"},
+		"its address alone": {"127.0.0.1", "this container", "", "check that Postgres runs there"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, refused := net.Dial("tcp", net.JoinHostPort(tt.host, port)) //nolint:noctx // it is refused at once
+			login := Login{Server: stack.Postgres{URL: &url.URL{Scheme: "postgresql", User: url.User("tale"), Host: net.JoinHostPort(tt.host, port)}}, Database: "d"}
+			failed := login.verdict(login.explain(refused))
+			before := failed.Why
+			login.addAddress(failed, refused, tt.self)
+			if added := strings.TrimPrefix(failed.Why, before); !strings.HasPrefix(added, tt.why) || (added != "") != (tt.why != "") || !strings.HasPrefix(failed.Fix, tt.fix) {
+				t.Errorf("added %q, fix %q", added, failed.Fix)
+			}
+		})
 	}
 }
 

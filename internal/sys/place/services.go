@@ -85,3 +85,6 @@ func program(service string) string {
 	}
 	return service + "-entrypoint"
 }
+
+// Self returns what this process runs in, "" for a machine, where services may share its addresses.
+func (p Place) Self() string { return p.words("this container", "this pod", "") }
