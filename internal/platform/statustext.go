@@ -40,6 +40,7 @@ func renderDeploy(v *status.View, d report.Document) error {
 	}
 	if deploy.Skipped != "" {
 		v.Linef("deploy     nothing to push: %s", deploy.Skipped)
+		renderAfter(v, deploy.After)
 		return nil
 	}
 	v.Linef("deploy     driver %s, attempts %d, %s", deploy.Driver, deploy.Attempts, deploy.Sent())
@@ -51,10 +52,20 @@ func renderDeploy(v *status.View, d report.Document) error {
 	if i := deploy.Indexes; i != nil && i.Total > 0 {
 		v.Linef("  indexes  %s %d of %d", bar(i.Complete, i.Total), i.Complete, i.Total)
 	}
-	if a := deploy.After; a != nil {
-		v.Linef("  after    %s in %s %s", a.Function, status.Short(time.Duration(a.DurationMS)*time.Millisecond), a.Error)
-	}
+	renderAfter(v, deploy.After)
 	return nil
+}
+
+// renderAfter shows the function that ran after the push, which runs also where nothing was pushed.
+func renderAfter(v *status.View, a *trace.AfterDeploy) {
+	switch {
+	case a == nil:
+	case a.Error == "":
+		v.Linef("  after    %s in %s", a.Function, status.Short(time.Duration(a.DurationMS)*time.Millisecond))
+	default:
+		v.Linef("  after    %s failed: %s", a.Function, a.Error)
+		v.Linef("           fix: %s", a.Fix)
+	}
 }
 
 // pushStage returns the row of one stage. Of a stage that runs and has no answer yet

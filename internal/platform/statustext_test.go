@@ -33,6 +33,26 @@ func TestStatusOfAPush(t *testing.T) {
 	}
 }
 
+// It runs at each start, also where there is nothing to push.
+func TestStatusOfTheFunctionAfterThePush(t *testing.T) {
+	for name, tt := range map[string]struct {
+		deploy trace.Deploy
+		want   string
+	}{
+		"after a push":  {trace.Deploy{After: &trace.AfterDeploy{Function: "m:run", DurationMS: 20}}, "after    m:run in 20ms\n"},
+		"without one":   {trace.Deploy{Skipped: "equal", After: &trace.AfterDeploy{Function: "m:run", DurationMS: 20}}, "after    m:run in 20ms\n"},
+		"failed":        {trace.Deploy{After: &trace.AfterDeploy{Function: "m:run", Error: "no such function", Fix: "name one"}}, "after    m:run failed: no such function\n           fix: name one\n"},
+		"skip and fail": {trace.Deploy{Skipped: "equal", After: &trace.AfterDeploy{Function: "m:run", Error: "no such function", Fix: "name one"}}, "after    m:run failed: no such function\n           fix: name one\n"},
+	} {
+		var d status.Document
+		d.Set(trace.Section, tt.deploy)
+		var out bytes.Buffer
+		if err := status.Render(&out, d, false, statusSections()); err != nil || !strings.Contains(out.String(), tt.want) {
+			t.Errorf("%s: %v, %q", name, err, out.String())
+		}
+	}
+}
+
 // A long wait_for_schema is answered for the first time after a while.
 func TestRenderOfARunningPushStage(t *testing.T) {
 	began := time.Now().Add(-8 * time.Second)

@@ -52,8 +52,8 @@ func (a AfterDeploy) Run(ctx context.Context, log *slog.Logger, client *backend.
 		return done
 	}
 	done.Error = redact.Redact(explainFunction(err))
-	log.Warn("the function after the deploy failed; the platform goes on", "error", done.Error, "ms", done.DurationMS,
-		"fix", "if it is not there: CONVEX_RUN_AFTER_DEPLOY names one of the pushed functions as module:function, or is off; if it threw: mend it, and it runs again at "+place.Here().Restart("platform"))
+	done.Fix = "CONVEX_RUN_AFTER_DEPLOY names a pushed function as module:function, or is off; one that threw is to be mended, and runs again at " + place.Here().Restart("platform")
+	log.Warn("the function after the deploy failed; the platform goes on", "error", done.Error, "ms", done.DurationMS, "fix", done.Fix)
 	return done
 }
 

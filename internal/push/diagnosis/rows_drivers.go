@@ -15,7 +15,7 @@ func (at advisor) unusableRows() []row {
 			conditions: []Condition{ConditionRequestUnusable},
 			seen:       []backend.Stage{backend.StageBundle},
 			cause:      "The push request in the image (CONVEX_PUSH_REQUEST) cannot be used.",
-			fix:        []string{"build it again with the image (make push-request)", "or " + at.Set("CONVEX_DEPLOY_DRIVER=cli", "platform") + " (needs the convex CLI in the image)"},
+			fix:        []string{"build it again with the image (make push-request), where CONVEX_PUSH_REQUEST names it", "or " + at.Set("CONVEX_DEPLOY_DRIVER=cli", "platform") + " (needs the convex CLI in the image)"},
 			retry:      RetryNo, exit: exit.DeployRefused,
 		},
 		{

@@ -59,4 +59,5 @@ type AfterDeploy struct {
 	Function   string `json:"function"`
 	DurationMS int64  `json:"duration_ms"`
 	Error      string `json:"error,omitempty"`
+	Fix        string `json:"fix,omitempty"` // of the error
 }
