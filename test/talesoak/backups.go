@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -406,20 +407,31 @@ func (b *backing) restoreUnderFire(ctx context.Context, round int, old, fresh da
 	done := false
 	for range 1 + b.chance.IntN(mostHits) {
 		noted := b.begun()
-		r, a, struck, err := b.fire(ctx, round, lastRestore, args, "backup-unpack", "backup-unpack", "backup-swap", "backup-swap", "backup-look", "backup-drop")
+		var r *run
+		var a aim
+		var struck bool
+		r, a, struck, err = b.fire(ctx, round, lastRestore, args, "backup-unpack", "backup-unpack", "backup-swap", "backup-swap", "backup-look", "backup-drop")
 		if err != nil {
 			return err
 		}
 		if done = !struck; done {
 			break
 		}
-		if err := b.between(ctx, round, r, a, noted, fresh); err != nil {
-			return err
+		if _, done = b.noted(); !done {
+			err = b.between(ctx, round, r, a, noted, fresh)
+		} else if !b.quiet { // only the services wait
+			_, err = b.must(ctx, "deploy", "--yes")
 		}
+		if err != nil || done {
+			break
+		}
+	}
+	if err != nil {
+		return err
 	}
 	if !done {
 		b.reruns++
-		if r, code := b.do(ctx, args...); code != 0 && !b.lost(ctx, r) {
+		if r, code := b.do(ctx, append(args, "--wait")...); code != 0 && !b.lost(ctx, r) {
 			b.trouble(round, "%v ends with %d:\n%s", args, code, r.text())
 			return errors.Join(ctx.Err(), errors.New("there are no restored data to go on with"))
 		}
@@ -446,10 +458,17 @@ func (b *backing) runs(ctx context.Context) bool {
 	return err == nil && !slices.ContainsFunc(services, func(service string) bool { return !running[service] })
 }
 
-// begun reports whether a restore has noted what it stops.
+// noted returns whether a restore has noted what it stops, and whether it says that the data
+// are restored.
+func (b *backing) noted() (noted, restored bool) {
+	text, err := os.ReadFile(filepath.Join(b.dir, ".tale/restoring.json"))
+	note := struct{ Restored bool }{}
+	return err == nil, json.Unmarshal(text, &note) == nil && note.Restored
+}
+
 func (b *backing) begun() bool {
-	_, err := os.Stat(filepath.Join(b.dir, ".tale/restoring.json"))
-	return err == nil
+	noted, restored := b.noted()
+	return noted && !restored
 }
 
 // between checks what a restore that was hit has left, perhaps after another that had noted
@@ -514,7 +533,7 @@ func (b *backing) discardUnderFire(ctx context.Context, round int, old data) err
 		return err
 	} else if struck {
 		b.reruns++
-		if r, code := b.do(ctx, args...); code != 0 {
+		if r, code := b.do(ctx, append(args, "--wait")...); code != 0 {
 			b.trouble(round, "%v ends with %d:\n%s", args, code, r.text())
 		}
 	}

@@ -69,7 +69,11 @@ func TestAnyRequestOfARestoreMayFail(t *testing.T) {
 		switch code := exit.Code(err); {
 		case code == exit.Stuck, code == exit.Degraded:
 			stuck++
-			testkit.WantError(t, err, code, "`tale restore "+file+"`")
+			mend := "`tale restore " + file + "` again"
+			if strings.Contains(err.Error(), "is started again") {
+				mend = "`tale deploy` does"
+			}
+			testkit.WantError(t, err, code, mend)
 			if !strings.Contains(is, "a restore is under way") {
 				t.Errorf("%s: nothing is noted: %v", how, err)
 			}

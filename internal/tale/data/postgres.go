@@ -35,12 +35,12 @@ func postgres(ctx context.Context, s *session.Session, state rollout.State) (ser
 	if elsewhere, err := isElsewhere(settings, there); err != nil || elsewhere {
 		if err == nil {
 			release, err = externalPostgres(ctx, s, state, settings, &server)
-			err = moved(s, settings, err)
+			err = moved(ctx, s, settings, err)
 		}
 		return server, release, err
 	}
 	if !there || !db.State.Running {
-		return server, release, exit.Errorf(exit.Config, "the database does not run: %s", startDatabase(s))
+		return server, release, exit.Errorf(exit.Config, "the database does not run: %s", startDatabase(ctx, s))
 	}
 	server.Container = db.ID
 	server.Environ = map[string]string{
@@ -73,13 +73,13 @@ func inUse(ctx context.Context, s *session.Session, state rollout.State) (settin
 }
 
 // moved adds to the error of a server that is not reached that .env names another one by now.
-func moved(s *session.Session, used database.Settings, err error) error {
+func moved(ctx context.Context, s *session.Session, used database.Settings, err error) error {
 	var now database.Settings
 	if exit.Code(err) != exit.Unavailable || config.Load(&now, s.Settings.Environ()) != nil || now.URL() == used.URL() {
 		return err
 	}
 	mend := "`tale deploy` makes convex anew for it"
-	if Unfinished(s) != nil { // a deploy would be refused
+	if Unfinished(ctx, s) != nil { // a deploy would be refused
 		mend = "`docker rm -f " + s.Project.File.ID + "-" + stack.Convex + "`, and a restore goes by .env; `tale deploy` makes convex anew then"
 	}
 	return fmt.Errorf("%w; convex was made for that server; if .env names another by now: %s", err, mend)

@@ -153,11 +153,11 @@ func (r *restoring) interrupted(ctx context.Context, err error) error {
 }
 
 func (r *restoring) discardOld(ctx context.Context) error {
-	if err := Unfinished(r.Session); err != nil {
+	if err := Unfinished(ctx, r.Session); err != nil {
 		return err
 	}
-	if note, there, err := restoringOf(r.Project); err != nil || there && !note.isElsewhere(r.Session) && !note.isOver(r.state) {
-		return cmp.Or(err, exit.Errorf(exit.Config, "the last restore has not started all that ran: `%s` does, or `tale deploy`, and what was there before is removed after that", console.Quoted("tale restore", note.File)))
+	if note, there, err := restoringOf(ctx, r.Session); err != nil || there && !note.isElsewhere(r.Session) && !note.isOver(r.state) {
+		return cmp.Or(err, exit.Errorf(exit.Config, "the last restore has not started all that ran: `tale deploy` does, and what was there before is removed after that"))
 	}
 	if !slices.Contains(r.state.Volumes, r.backup.Volume) {
 		return exit.Errorf(exit.Config, "there is no volume %s, and nothing to remove", r.backup.Volume)
@@ -199,7 +199,7 @@ func (r *restoring) fromFile(ctx context.Context) error {
 	if err := r.fits(); err != nil {
 		return err
 	}
-	note, killed, err := r.former()
+	note, killed, err := r.former(ctx)
 	if err != nil {
 		return err
 	}
@@ -211,13 +211,14 @@ func (r *restoring) fromFile(ctx context.Context) error {
 	}
 	m := r.backup.Manifest
 	r.backup.Run = r.target.Run(m, time.Now())
-	if killed && strings.HasPrefix(note.Run, m.ID()) {
+	if killed && !note.Restored {
 		r.backup.Run, r.note = note.Run, note
-	} else if other := r.target.Unfinished(); other != "" && other != r.backup.Run {
-		return exit.Errorf(exit.Config, "the restore of another backup was killed: `%s` finishes it first", console.Quoted("tale restore", cmp.Or(note.File, "FILE")))
 	}
-	begun := r.note.Run != "" && !r.note.Restored || r.target.Begun(r.backup.Run, m)
-	r.note.Stopped, r.note.Restored = note.Stopped, false // also what the restore of another backup could not start
+	if other := r.target.Unfinished(); other != "" && other != r.backup.Run {
+		return exit.Errorf(exit.Config, "the restore of another backup, %s, was killed in the middle: `tale restore FILE` finishes it first", other)
+	}
+	begun := r.note.Run != "" || r.target.Begun(r.backup.Run, m)
+	r.note.Stopped = note.Stopped // also what another restore could not start
 	if err := r.target.Allows(m); err != nil && !begun {
 		return err
 	}
@@ -247,13 +248,13 @@ func (r *restoring) fromFile(ctx context.Context) error {
 
 // former returns the note of an earlier restore that is not over, which this one finishes or
 // whose containers it starts as well.
-func (r *restoring) former() (note restoringNote, there bool, err error) {
+func (r *restoring) former(ctx context.Context) (note restoringNote, there bool, err error) {
 	if !r.options.dryRun { // it has to be noted what was stopped
 		if err := r.Project.Probe(); err != nil {
 			return note, false, err
 		}
 	}
-	note, there, err = restoringOf(r.Project)
+	note, there, err = restoringOf(ctx, r.Session)
 	switch {
 	case err != nil || !there:
 		return note, there, err

@@ -1,6 +1,7 @@
 package data
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -99,19 +100,26 @@ func TestABackupThatDoesNotFit(t *testing.T) {
 	}
 }
 
+// noted leaves the note of a restore in the project's folder, as earlier releases did there alone.
+func (s *shop) noted(note restoringNote) {
+	s.t.Helper()
+	text, err := json.Marshal(note)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	testkit.WriteTree(s.t, s.app.Folder, map[string]string{".tale/" + restoringName: string(text)})
+}
+
 // TestANoteOfARestoreThatCannotBeRead may be of one that was killed.
 func TestANoteOfARestoreThatCannotBeRead(t *testing.T) {
-	for note, says := range map[string]string{"folder": "it is a folder", "{": "is not what one has written"} {
-		p := &project.Project{Dir: t.TempDir()}
-		if err := Unfinished(&session.Session{Project: p}); err != nil {
+	for note, says := range map[string]string{"/x": "it is a folder", "": "is not what one has written"} {
+		s := newShop(t)
+		opened, _ := s.opened()
+		if err := Unfinished(t.Context(), opened); err != nil {
 			t.Errorf("without one: %v", err)
 		}
-		if note == "folder" {
-			testkit.WriteTree(t, p.Path(restoringName), map[string]string{"x": ""})
-		} else if err := p.Write([]byte(note), restoringName); err != nil {
-			t.Fatal(err)
-		}
-		testkit.WantError(t, Unfinished(&session.Session{Project: p}), exit.Config, "whether a restore was killed is not known", says)
+		testkit.WriteTree(t, s.app.Folder, map[string]string{".tale/" + restoringName + note: "{"})
+		testkit.WantError(t, Unfinished(t.Context(), opened), exit.Config, "whether a restore was killed is not known", says)
 	}
 }
 
@@ -130,14 +138,13 @@ func TestTheNoteOfAnotherEngine(t *testing.T) {
 	}{
 		{restoringNote{File: "x.tar"}, true, false},
 		{restoringNote{File: "x.tar", Engine: opened.Info.ID}, true, false},
+		{restoringNote{File: "x.tar", Engine: opened.Info.ID, Marked: true}, false, false}, // another folder has finished it
 		{restoringNote{File: "x.tar", Engine: opened.Info.ID, Restored: true}, false, false},
-		{restoringNote{File: "x.tar", Engine: "another"}, true, true},
+		{restoringNote{File: "x.tar", Engine: "another", Marked: true}, true, true},
 		{restoringNote{File: "x.tar", Engine: "another", Restored: true}, false, true},
 	} {
-		if err := tt.note.write(opened.Project); err != nil {
-			t.Fatal(err)
-		}
-		if err := Unfinished(opened); (err != nil) != tt.refused {
+		s.noted(tt.note)
+		if err := Unfinished(t.Context(), opened); (err != nil) != tt.refused {
 			t.Errorf("%+v: %v", tt.note, err)
 		}
 		if tt.refused {
@@ -145,10 +152,10 @@ func TestTheNoteOfAnotherEngine(t *testing.T) {
 				testkit.WantError(t, refused, exit.Config, "`tale restore x.tar` finishes it", opened.Project.Path(restoringName))
 			}
 		}
-		if err := errors.Join(Started(opened), Removed(opened)); err != nil {
+		if err := errors.Join(Started(opened), Removed(t.Context(), opened)); err != nil {
 			t.Errorf("%+v: %v", tt.note, err)
 		}
-		if _, there, err := restoringOf(opened.Project); there != tt.stays || err != nil {
+		if _, there, err := noteIn(opened.Project); there != tt.stays || err != nil {
 			t.Errorf("%+v: it is there: %v, %v", tt.note, there, err)
 		}
 	}
@@ -176,10 +183,7 @@ func TestARestoreThatIsOver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &project.Project{Dir: s.app.Folder}
-	if err := (restoringNote{File: file, Run: m.ID() + "-1", Restored: true, Stopped: []string{platform.ID}}).write(p); err != nil {
-		t.Fatal(err)
-	}
+	s.noted(restoringNote{File: file, Run: m.ID() + "-1", Restored: true, Stopped: []string{platform.ID}})
 	s.Fill("after")
 	testkit.WantError(t, s.Run(s.app.restoreCommand(), file), exit.Usage, "--project-name")
 	if err := s.Run(s.app.restoreCommand(), file, "--project-name", "shop-1"); err != nil {

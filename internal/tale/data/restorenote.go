@@ -1,6 +1,7 @@
 package data
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,7 +18,8 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/session"
 )
 
-// restoringNote is what a killed restore leaves in .tale.
+// restoringNote is what a killed restore leaves: in .tale and, as long as the data may be of two
+// moments, on the engine that has them, for whoever works in another folder.
 type restoringNote struct {
 	File    string   `json:"file"`
 	Run     string   `json:"run"`
@@ -26,23 +28,35 @@ type restoringNote struct {
 	Restored bool `json:"restored,omitempty"`
 	// Engine is the id of the one that has the data; "" in notes of earlier releases.
 	Engine string `json:"engine,omitempty"`
+	// Marked says that the engine was told as well, which earlier releases did not do.
+	Marked bool `json:"marked,omitempty"`
+
+	mark  string // the volume by which this engine tells it, or ""
+	apart bool   // it alone does
 }
 
-const restoringName = "restoring.json"
+const (
+	restoringName  = "restoring.json"
+	labelRestoring = "dev.tale.restoring" // holds the note, on a volume that holds nothing
+)
 
 // UnfinishedError refuses to go on with data of two moments.
 type UnfinishedError struct {
 	File      string // of the backup
-	Note      string // path
+	Leave     string // what forgets it
 	Elsewhere bool   // the data are, or were, on another engine than this one
+	Apart     bool   // another folder has begun it, which is perhaps at it
 }
 
 func (e *UnfinishedError) Error() string {
-	where, there := "", ""
-	if e.Elsewhere {
-		where, there = " on another Docker engine", " there"
+	what, there := "a restore was killed", ""
+	switch {
+	case e.Elsewhere:
+		what, there = what+" on another Docker engine", " there"
+	case e.Apart:
+		what = "a restore from another folder was killed, or is under way"
 	}
-	return fmt.Sprintf("a restore was killed%s, so that databases and files may be of two moments: `%s` finishes it%s; where nothing is left of those data, remove %s", where, console.Quoted("tale restore", e.File), there, e.Note)
+	return fmt.Sprintf("%s, so that databases and files may be of two moments: `%s` finishes it%s; where nothing is left of those data, %s", what, console.Quoted("tale restore", e.File), there, e.Leave)
 }
 
 // ExitCode returns exit.Config.
@@ -50,8 +64,8 @@ func (e *UnfinishedError) ExitCode() int { return exit.Config }
 
 // Unfinished returns an *UnfinishedError where a restore was killed, and another one where that
 // is not known.
-func Unfinished(s *session.Session) error {
-	note, there, err := restoringOf(s.Project)
+func Unfinished(ctx context.Context, s *session.Session) error {
+	note, there, err := restoringOf(ctx, s)
 	if err != nil || !there || note.Restored {
 		return err
 	}
@@ -59,12 +73,16 @@ func Unfinished(s *session.Session) error {
 }
 
 func (n restoringNote) refusal(s *session.Session) error {
-	return &UnfinishedError{File: n.File, Note: s.Project.Path(restoringName), Elsewhere: n.isElsewhere(s)}
+	e := &UnfinishedError{File: n.File, Leave: "remove " + s.Project.Path(restoringName), Elsewhere: n.isElsewhere(s), Apart: n.apart}
+	if n.mark != "" {
+		e.Leave = "`docker volume rm " + n.mark + "`"
+	}
+	return e
 }
 
 // isElsewhere reports whether the data are on another engine than the session's.
 func (n restoringNote) isElsewhere(s *session.Session) bool {
-	return n.Engine != "" && n.Engine != s.Info.ID
+	return n.mark == "" && n.Engine != "" && n.Engine != s.Info.ID
 }
 
 // isOver reports whether the data are restored and nothing that was stopped waits to be
@@ -77,18 +95,18 @@ func (n restoringNote) isOver(state rollout.State) bool {
 
 // Started forgets what a restore could not start, once a deploy has.
 func Started(s *session.Session) error {
-	if note, there, err := restoringOf(s.Project); err != nil || !there || !note.Restored || note.isElsewhere(s) {
+	if note, there, err := noteIn(s.Project); err != nil || !there || !note.Restored || note.isElsewhere(s) {
 		return err
 	}
-	return forget(s.Project)
+	return removeNote(s.Project)
 }
 
 // Removed forgets a restore of data that are removed.
-func Removed(s *session.Session) error {
-	if note, there, err := restoringOf(s.Project); err == nil && there && note.isElsewhere(s) {
+func Removed(ctx context.Context, s *session.Session) error {
+	if note, there, err := restoringOf(ctx, s); err == nil && there && note.isElsewhere(s) {
 		return nil
 	}
-	return forget(s.Project)
+	return forget(ctx, s)
 }
 
 // dataVolume returns the volume that a backup has the files of.
@@ -96,17 +114,43 @@ func dataVolume(p *project.Project) string { return p.File.ID + "_" + stack.Conv
 
 // startDatabase says how a database that does not run is started: a deploy does not while a restore is
 // not finished, which needs it.
-func startDatabase(s *session.Session) string {
-	if Unfinished(s) == nil {
+func startDatabase(ctx context.Context, s *session.Session) string {
+	if Unfinished(ctx, s) == nil {
 		return "`tale deploy` starts it"
 	}
 	p := s.Project
 	return "`" + console.Quoted("docker compose", "-p", p.File.ID, "-f", p.Path("compose", p.File.ID+".yml"), "up", "-d", stack.DB) + "` starts it"
 }
 
-// restoringOf returns the note of a restore that is under way. One that cannot be read is
-// not none: it may be of another user.
-func restoringOf(p *project.Project) (note restoringNote, there bool, err error) {
+// markOf returns the volume by which an engine tells that a restore is under way.
+func markOf(p *project.Project) string { return p.File.ID + "_restoring" }
+
+// restoringOf returns the note of a restore that is under way. The engine that has the data
+// goes before the project's folder: another folder may have begun it, or finished it.
+func restoringOf(ctx context.Context, s *session.Session) (note restoringNote, there bool, err error) {
+	mark, marked, err := s.Engine.Volume(ctx, markOf(s.Project))
+	if err != nil {
+		return note, false, fmt.Errorf("whether a restore was killed is not known: %w", err)
+	}
+	note, there, err = noteIn(s.Project)
+	if !marked {
+		over := there && note.Marked && !note.Restored && note.Engine == s.Info.ID
+		return note, there && !over, err
+	}
+	told := restoringNote{}
+	if json.Unmarshal([]byte(mark.Labels[labelRestoring]), &told) != nil {
+		return note, false, exit.Errorf(exit.Config, "whether a restore was killed is not known: the volume %s is not what one has made; remove it if none was, so that databases and files are of one moment", mark.Name)
+	}
+	told.mark, told.apart = mark.Name, err != nil || !there || note.Run != told.Run
+	if !told.apart {
+		told.Stopped = note.Stopped // what a second run has stopped as well
+	}
+	return told, true, nil
+}
+
+// noteIn returns the note that the project's folder has. One that cannot be read is not none:
+// it may be of another user.
+func noteIn(p *project.Project) (note restoringNote, there bool, err error) {
 	path := p.Path(restoringName)
 	text, err := project.ReadFile(path)
 	switch {
@@ -120,19 +164,46 @@ func restoringOf(p *project.Project) (note restoringNote, there bool, err error)
 	return note, true, nil
 }
 
-// forget removes the note of what is under way.
-func forget(p *project.Project) error {
+// forget removes the note of what is under way, the engine's first: what it does not tell any
+// more is over.
+func forget(ctx context.Context, s *session.Session) error {
+	if err := s.Engine.RemoveVolume(ctx, markOf(s.Project)); err != nil {
+		return err
+	}
+	return removeNote(s.Project)
+}
+
+func removeNote(p *project.Project) error {
 	if err := os.Remove(p.Path(restoringName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
 }
 
-// write notes what is under way.
-func (n restoringNote) write(p *project.Project) error {
+// begin notes what is under way.
+func (n *restoringNote) begin(ctx context.Context, s *session.Session) error {
+	n.Engine, n.Marked = s.Info.ID, true
 	text, err := json.Marshal(n)
 	if err != nil {
 		return err
 	}
-	return p.Write(text, restoringName)
+	labels := engine.Owned(s.Project.File.ID)
+	labels[labelRestoring] = string(text)
+	if err := s.Engine.CreateVolume(ctx, markOf(s.Project), labels); err != nil {
+		return err
+	}
+	return s.Project.Write(text, restoringName)
+}
+
+// restored notes that the data are of one moment.
+func (n *restoringNote) restored(ctx context.Context, s *session.Session) error {
+	if err := s.Engine.RemoveVolume(ctx, markOf(s.Project)); err != nil {
+		return err
+	}
+	n.Restored = true
+	text, err := json.Marshal(n)
+	if err != nil {
+		return err
+	}
+	return s.Project.Write(text, restoringName)
 }

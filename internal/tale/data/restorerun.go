@@ -70,7 +70,7 @@ func (r *restoring) takeBack(ctx context.Context, err error) error {
 	if u.unstarted != nil {
 		u.unstarted = fmt.Errorf("the data are as before, and `tale deploy` starts what was stopped: %w", u.unstarted)
 	}
-	return errors.Join(err, left, u.all(), forget(r.Project))
+	return errors.Join(err, left, u.all(), forget(ctx, r.Session))
 }
 
 // swapBegan reports whether databases are in their places, also where their server did
@@ -80,16 +80,22 @@ func (r *restoring) swapBegan(ctx context.Context) bool {
 	return err != nil || now.Begun(r.backup.Run, r.backup.Manifest)
 }
 
+// finish starts what was stopped. The data are of one moment by then, also where it is killed.
 func (r *restoring) finish(ctx context.Context) error {
+	wrong := r.note.restored(ctx, r.Session)
 	u := r.startAgain(ctx)
-	switch {
-	case u.unstarted != nil:
-		r.note.Restored = true
-		return errors.Join(exit.Errorf(exit.Degraded, "the data are restored, but not all that ran is started again, which `%s` does, or `tale deploy`, which makes anew what cannot be: %w", console.Quoted("tale restore", r.path), u.all()), r.note.write(r.Project))
-	case u.all() != nil:
-		return errors.Join(exit.Errorf(exit.Degraded, "the data are restored, but %w", u.all()), forget(r.Project))
+	if wrong == nil && u.unstarted == nil {
+		wrong = forget(ctx, r.Session)
 	}
-	return forget(r.Project)
+	switch {
+	case wrong != nil:
+		return exit.Errorf(exit.Degraded, "the data are restored, but that cannot be noted, which `%s` again does: %w", console.Quoted("tale restore", r.path), errors.Join(wrong, u.all()))
+	case u.unstarted != nil:
+		return exit.Errorf(exit.Degraded, "the data are restored, but not all that ran is started again, which `tale deploy` does: it makes anew what cannot be: %w", u.all())
+	case u.all() != nil:
+		return exit.Errorf(exit.Degraded, "the data are restored, but %w", u.all())
+	}
+	return nil
 }
 
 // stopUsers stops what uses the data, the web application first.
@@ -102,7 +108,7 @@ func (r *restoring) stopUsers(ctx context.Context) error {
 			}
 		}
 	}
-	r.note.File, r.note.Run, r.note.Engine = r.path, r.backup.Run, r.Info.ID
+	r.note.File, r.note.Run = r.path, r.backup.Run
 	if path, err := filepath.Abs(r.path); err == nil {
 		r.note.File = path
 	}
@@ -111,7 +117,7 @@ func (r *restoring) stopUsers(ctx context.Context) error {
 			r.note.Stopped = append(r.note.Stopped, c.ID)
 		}
 	}
-	err := r.note.write(r.Project)
+	err := r.note.begin(ctx, r.Session)
 	for _, c := range running {
 		if err == nil {
 			r.out.Say("stopping " + c.Name)

@@ -30,7 +30,7 @@ func TestARestoreStartsAllThatItHasStopped(t *testing.T) {
 		noted bool
 		says  string
 	}{
-		"cannot be started": {enginetest.Life{Healthy: 1}, 1, 1, "the engine goes down", true, "`tale restore b.tar` does"},
+		"cannot be started": {enginetest.Life{Healthy: 1}, 1, 1, "the engine goes down", true, "`tale deploy` does"},
 		"is lost":           {enginetest.Life{Healthy: 1}, -1, 1, "id already in use", false, "`tale deploy` makes it anew"},
 		"has a task":        {enginetest.Life{Healthy: 1}, -1, 1, "task 0123abcd: already exists", false, "`tale deploy` makes it anew"},
 		"is not healthy":    {enginetest.Life{Unhealthy: 1}, 1, 0, "", false, "`tale logs convex` says why"},
@@ -66,7 +66,7 @@ func TestARestoreStartsAllThatItHasStopped(t *testing.T) {
 			if !tt.noted {
 				return
 			}
-			if err := Unfinished(r.Session); err != nil {
+			if err := Unfinished(t.Context(), r.Session); err != nil {
 				t.Errorf("a deploy is kept from starting the rest: %v", err)
 			}
 			r.options.timeout = time.Minute
@@ -145,7 +145,7 @@ func TestAnotherRestoreStartsTheRest(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Fault("POST", "/containers/"+platform.ID+"/start", enginetest.Fault{Status: 500, Message: "no such folder"}, -1)
-	if err := s.Run(s.app.restoreCommand(), first, "--project-name", "shop-1"); exit.Code(err) != exit.Degraded || !strings.Contains(err.Error(), "`tale deploy`, which makes anew") {
+	if err := s.Run(s.app.restoreCommand(), first, "--project-name", "shop-1"); exit.Code(err) != exit.Degraded || !strings.Contains(err.Error(), "`tale deploy` does: it makes anew what cannot be") {
 		t.Errorf("%v", err)
 	}
 	s.Mend()

@@ -35,7 +35,7 @@ func takeBackup(ctx context.Context, s *session.Session, path string, recipients
 		return m, err
 	}
 	defer release()
-	if err := Unfinished(s); err != nil {
+	if err := Unfinished(ctx, s); err != nil {
 		return m, err
 	}
 	m = backup.Manifest{

@@ -88,7 +88,7 @@ func (a *app) deployWith(ctx context.Context, stop func(), command *cobra.Comman
 			return err
 		}
 		defer release()
-		if err := data.Unfinished(s); err != nil {
+		if err := data.Unfinished(ctx, s); err != nil {
 			return err
 		}
 	}

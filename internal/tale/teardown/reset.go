@@ -87,7 +87,7 @@ func (a *app) reset(command *cobra.Command, o resetOptions, out *console.Progres
 	return a.OnEngine(command, p, func(ctx context.Context, s *session.Session) error {
 		o.after = settled
 		if o.volumes {
-			o.settle = func() error { return data.Removed(s) }
+			o.settle = func() error { return data.Removed(ctx, s) }
 			o.after = func() error { return errors.Join(settled(), o.settle()) }
 		}
 		o.plan = func(ctx context.Context) (tidy.Plan, error) { return reset(ctx, s, o) }
@@ -99,7 +99,7 @@ func (a *app) reset(command *cobra.Command, o resetOptions, out *console.Progres
 func reset(ctx context.Context, s *session.Session, o resetOptions) (tidy.Plan, error) {
 	id := s.Project.File.ID
 	if o.all && !o.volumes && !o.dryRun { // what finishes a restore needs the database
-		err := data.Unfinished(s)
+		err := data.Unfinished(ctx, s)
 		if _, killed := errors.AsType[*data.UnfinishedError](err); killed {
 			err = fmt.Errorf("%w, and --volumes removes the data as well", err)
 		}

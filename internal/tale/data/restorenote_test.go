@@ -1,0 +1,134 @@
+package data
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
+	"github.com/tale-project/tale-runtime/internal/tale/taletest"
+	"github.com/tale-project/tale-runtime/internal/testkit"
+)
+
+// killedBetween lets a restore end between the two swaps, of the first of two backups.
+func (s *shop) killedBetween() (first, second string) {
+	s.t.Helper()
+	first, second = filepath.Join(s.app.Folder, "1.tar"), filepath.Join(s.app.Folder, "2.tar")
+	for _, file := range []string{first, second} {
+		s.Fill(filepath.Base(file))
+		if err := s.Run(s.app.backupCommand(), file); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	s.Fill("now")
+	s.SetHelper(func(ctx context.Context, root string, args []string, in io.Reader, out, talk io.Writer) error {
+		if args[0] == "backup-swap" {
+			return exit.Errorf(exit.SignalBase+9, "killed")
+		}
+		return taletest.Help(ctx, root, args, in, out, talk)
+	})
+	testkit.WantError(s.t, s.Run(s.app.restoreCommand(), first, "--project-name", "shop-1"), exit.Stuck, "again finishes it")
+	s.SetHelper(taletest.Help)
+	return first, second
+}
+
+// TestTheEngineTellsOfAKilledRestore to whoever works in another folder, or has lost what is
+// in .tale: nothing goes on with data of two moments, and the same backup finishes it.
+func TestTheEngineTellsOfAKilledRestore(t *testing.T) {
+	for name, tt := range map[string]struct {
+		note  string // in .tale; "": none
+		words string
+	}{
+		"in another folder":           {"", "a restore from another folder was killed, or is under way"},
+		"a note that is torn":         {"{", "a restore from another folder"},
+		"a note of another restore":   {`{"file": "3.tar", "run": "3", "engine": "ID"}`, "a restore from another folder"},
+		"an engine whose id changes":  {`{"file": "FILE", "run": "RUN", "engine": "another", "marked": true, "stopped": ["STOPPED"]}`, "a restore was killed, so"},
+		"what another has not begun":  {`{"file": "3.tar", "run": "3", "engine": "ID", "restored": true}`, "a restore from another folder"},
+		"another engine has its note": {`{"file": "3.tar", "run": "3", "engine": "another"}`, "a restore from another folder"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			first, second := s.killedBetween()
+			opened, _ := s.opened()
+			note, _, err := noteIn(opened.Project)
+			if err != nil {
+				t.Fatal(err)
+			}
+			path := opened.Project.Path(restoringName)
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+			if tt.note != "" {
+				text := strings.NewReplacer("FILE", first, "RUN", note.Run, "ID", opened.Info.ID, "STOPPED", strings.Join(note.Stopped, `", "`)).Replace(tt.note)
+				testkit.WriteTree(t, s.app.Folder, map[string]string{".tale/" + restoringName: text})
+			}
+			for what, refused := range map[string]error{
+				"deploy": Unfinished(t.Context(), opened), "backup": s.Run(s.app.backupCommand(), first+"2"), "discard": s.Run(s.app.restoreCommand(), "--discard-old"),
+				"another": s.Run(s.app.restoreCommand(), second, "--project-name", "shop-1"),
+			} {
+				t.Log(what)
+				testkit.WantError(t, refused, exit.Config, tt.words, "`tale restore "+first+"` finishes it", "`docker volume rm shop-1_restoring`")
+			}
+			if err := s.Run(s.app.restoreCommand(), first, "--project-name", "shop-1"); err != nil {
+				t.Fatal(err)
+			}
+			if now := s.Holds(); strings.Contains(now, "runs: false") || !strings.Contains(now, "tale_platform: 1.tar") || !strings.Contains(now, "/storage/file: 1.tar") || strings.Contains(now, "under way") {
+				t.Errorf("there is\n%s", now)
+			}
+			if err := Unfinished(t.Context(), opened); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestARestoreStartsOnDataOfOneMoment: what is killed from there on keeps nothing from going on.
+func TestARestoreStartsOnDataOfOneMoment(t *testing.T) {
+	s := newShop(t)
+	first, _ := s.killedBetween()
+	opened, _ := s.opened()
+	note, _, err := noteIn(opened.Project)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := len(s.Calls())
+	if err := s.Run(s.app.restoreCommand(), first, "--project-name", "shop-1"); err != nil {
+		t.Fatal(err)
+	}
+	calls := s.Calls()[asked:]
+	over := slices.Index(calls, "DELETE /volumes/shop-1_restoring")
+	for _, id := range note.Stopped {
+		if start := slices.Index(calls, "POST /containers/"+id+"/start"); over < 0 || start < over {
+			t.Errorf("it is over at %d, and %s is started at %d of %q", over, id, start, calls)
+		}
+	}
+}
+
+// TestARestoreIsDoneAgain where the last one could not start all, and the rest went on.
+func TestARestoreIsDoneAgain(t *testing.T) {
+	s := newShop(t)
+	file := filepath.Join(s.app.Folder, "b.tar")
+	if err := s.Run(s.app.backupCommand(), file); err != nil {
+		t.Fatal(err)
+	}
+	e := s.Engine()
+	defer func() { _ = e.Close() }()
+	platform, err := e.Inspect(t.Context(), "shop-1-platform")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := s.Holds()
+	s.Fault("POST", "/containers/"+platform.ID+"/start", enginetest.Fault{Status: 500, Message: "no such folder"}, -1)
+	testkit.WantError(t, s.Run(s.app.restoreCommand(), file, "--project-name", "shop-1"), exit.Degraded, "`tale deploy` does")
+	s.Mend()
+	testkit.WriteTree(t, s.Folder("shop-1_convex-data"), map[string]string{"storage/file": "written since"})
+	if err := s.Run(s.app.restoreCommand(), file, "--project-name", "shop-1"); err != nil || s.Holds() != before {
+		t.Errorf("%v, and there is\n%s", err, s.Holds())
+	}
+}
