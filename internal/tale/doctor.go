@@ -113,6 +113,9 @@ func (e *examination) examine(ctx context.Context, a *app) (findings []doctor.Fi
 // unwell returns what does not run as it should, of the services that are there.
 func unwell(document status.Document, err error) (string, error) {
 	var wrong, started []string
+	if document.Restore != "" {
+		wrong = append(wrong, document.Restore)
+	}
 	for _, s := range document.Services {
 		if s.Container == "" {
 			continue
@@ -125,10 +128,10 @@ func unwell(document status.Document, err error) (string, error) {
 	switch {
 	case err != nil:
 		return "", err
-	case len(started) == 0:
-		return "", doctor.Skipped("nothing of this project is there: `tale deploy` starts it")
 	case len(wrong) > 0:
 		return "", errors.New(strings.Join(wrong, "; "))
+	case len(started) == 0:
+		return "", doctor.Skipped("nothing of this project is there: `tale deploy` starts it")
 	}
 	return strings.Join(started, ", ") + " run", nil
 }

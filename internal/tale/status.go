@@ -13,6 +13,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/console"
+	"github.com/tale-project/tale-runtime/internal/tale/data"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 	"github.com/tale-project/tale-runtime/internal/tale/session"
 	"github.com/tale-project/tale-runtime/internal/tale/status"
@@ -121,6 +122,9 @@ func (a *app) lookOnce(ctx context.Context, memory bool) (status.Document, error
 	})
 	if err != nil {
 		return status.Document{}, err
+	}
+	if facts.Lock == nil { // or one may be under way
+		facts.Restore = data.Unfinished(ctx, s)
 	}
 	return facts.Document(), nil
 }

@@ -40,7 +40,7 @@ func postgres(ctx context.Context, s *session.Session, state rollout.State) (ser
 		return server, release, err
 	}
 	if !there || !db.State.Running {
-		return server, release, exit.Errorf(exit.Config, "the database does not run: %s", startDatabase(ctx, s))
+		return server, release, exit.Errorf(exit.Config, "the database does not run: %s", startDatabase(ctx, s, db.Name))
 	}
 	server.Container = db.ID
 	server.Environ = map[string]string{

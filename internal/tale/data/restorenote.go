@@ -112,13 +112,16 @@ func Removed(ctx context.Context, s *session.Session) error {
 // dataVolume returns the volume that a backup has the files of.
 func dataVolume(p *project.Project) string { return p.File.ID + "_" + stack.ConvexData }
 
-// startDatabase says how a database that does not run is started: a deploy does not while a restore is
-// not finished, which needs it.
-func startDatabase(ctx context.Context, s *session.Session) string {
-	if Unfinished(ctx, s) == nil {
-		return "`tale deploy` starts it"
-	}
+// startDatabase says how a database that does not run is started, by the name of its container,
+// if there is one: a deploy does not while a restore is not finished, which needs it.
+func startDatabase(ctx context.Context, s *session.Session, container string) string {
 	p := s.Project
+	switch {
+	case Unfinished(ctx, s) == nil:
+		return "`tale deploy` starts it"
+	case container != "":
+		return "`docker start " + container + "` starts it"
+	}
 	return "`" + console.Quoted("docker compose", "-p", p.File.ID, "-f", p.Path("compose", p.File.ID+".yml"), "up", "-d", stack.DB) + "` starts it"
 }
 

@@ -77,6 +77,9 @@ func TestADeployAfterAKilledRestore(t *testing.T) {
 	before := taletest.Standing(t, server)
 	tale("deploy", "--version", "1.1.0").Expect(t, exit.Config, "", "`tale restore b.tar` finishes it")
 	tale("restore", "--discard-old").Expect(t, exit.Config, "", "`tale restore b.tar` finishes it")
+	tale("deploy", "--version", "1.1.0", "--dry-run").Expect(t, 0, "a deploy is refused: a restore was killed", "")
+	tale("status").Expect(t, exit.Degraded, "`tale restore b.tar` finishes it", "")
+	tale("doctor").Expect(t, exit.Failure, "`tale restore b.tar` finishes it", "")
 	if after := taletest.Standing(t, server); !slices.Equal(after, before) {
 		t.Errorf("there was %q and is %q", before, after)
 	}
@@ -89,11 +92,11 @@ func TestAKilledRestoreCanBeLeft(t *testing.T) {
 	testkit.WriteTree(t, dir, map[string]string{".tale/restoring.json": `{"file": "b.tar", "run": "1", "stopped": []}`})
 	tale("reset", "--all", "--force").Expect(t, exit.Config, "", "restoring.json, and --volumes removes the data as well")
 	tale("stop").Expect(t, 0, "", "")
-	tale("backup", filepath.Join(dir, "b.tar")).Expect(t, exit.Config, "", ".yml up -d db` starts it")
 	p, err := project.Find(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
+	tale("backup", filepath.Join(dir, "b.tar")).Expect(t, exit.Config, "", "`docker start "+p.File.ID+"-db` starts it")
 	tale("reset", "--all", "--force", "--volumes", "--project-name", p.File.ID).Expect(t, 0, "", "")
 	testkit.WriteTree(t, dir, map[string]string{".tale/restoring.json": `{"file": "b.tar", "run": "1", "stopped": []}`})
 	tale("reset", "--all", "--force", "--volumes", "--project-name", p.File.ID).Expect(t, 0, "", "nothing to do")

@@ -98,6 +98,9 @@ func (a *app) deployWith(ctx context.Context, stop func(), command *cobra.Comman
 	}
 	switch {
 	case o.dryRun:
+		if err := data.Unfinished(ctx, s); err != nil {
+			d.plan.Notes = append(d.plan.Notes, "a deploy is refused: "+err.Error())
+		}
 		return d.preview(ctx)
 	case d.plan.Empty() && len(d.options.migrating.pending.Unclear) == 0 && d.options.migrating.run(s, false) == nil:
 		return d.nothing(ctx)

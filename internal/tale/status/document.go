@@ -39,8 +39,9 @@ type Document struct {
 	Lock        *project.Holder `json:"lock"`
 	Disk        *Disk           `json:"disk"` // null where it cannot be seen from here
 	Deploys     []project.Entry `json:"deploys"`
-	Unread      string          `json:"unread,omitempty"` // why the deploys cannot be read
-	Development []Leftover      `json:"development"`      // containers of the development stack
+	Unread      string          `json:"unread,omitempty"`  // why the deploys cannot be read
+	Restore     string          `json:"restore,omitempty"` // what one that was killed needs
+	Development []Leftover      `json:"development"`       // containers of the development stack
 	Engine      string          `json:"engine"`
 }
 

@@ -153,6 +153,10 @@ func (d *Document) judge(f Facts) {
 		}
 		d.Reasons = append(d.Reasons, fmt.Sprintf(format, args...))
 	}
+	if f.Restore != nil {
+		d.Restore = f.Restore.Error()
+		worse(Degraded, "%s", d.Restore)
+	}
 	renamed := f.Project.Renamed()
 	switch {
 	case len(f.State.Containers) == 0 && renamed != "":

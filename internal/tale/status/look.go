@@ -39,6 +39,7 @@ type Facts struct {
 	Disk        *Disk
 	History     []project.Entry
 	Unread      error            // why there is no history
+	Restore     error            // of one that was killed
 	Memory      map[string]int64 // by container
 	URL, Engine string
 	Now         time.Time
