@@ -131,16 +131,18 @@ func markOf(p *project.Project) string { return p.File.ID + "_restoring" }
 // restoringOf returns the note of a restore that is under way. The engine that has the data
 // goes before the project's folder: another folder may have begun it, or finished it.
 func restoringOf(ctx context.Context, s *session.Session) (note restoringNote, there bool, err error) {
-	mark, marked, err := s.Engine.Volume(ctx, markOf(s.Project))
+	// Of all, since an engine asks each plugin for one that is not there, also those that are away.
+	volumes, err := s.Engine.Volumes(ctx)
 	if err != nil {
 		return note, false, fmt.Errorf("whether a restore was killed is not known: %w", err)
 	}
+	marked := slices.IndexFunc(volumes, func(v engine.Volume) bool { return v.Name == markOf(s.Project) })
 	note, there, err = noteIn(s.Project)
-	if !marked {
+	if marked < 0 {
 		over := there && note.Marked && !note.Restored && note.Engine == s.Info.ID
 		return note, there && !over, err
 	}
-	told := restoringNote{}
+	told, mark := restoringNote{}, volumes[marked]
 	if json.Unmarshal([]byte(mark.Labels[labelRestoring]), &told) != nil {
 		return note, false, exit.Errorf(exit.Config, "whether a restore was killed is not known: the volume %s is not what one has made; remove it if none was, so that databases and files are of one moment", mark.Name)
 	}

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"context"
 	"slices"
 
 	"github.com/tale-project/tale-runtime/internal/stack"
@@ -9,23 +10,23 @@ import (
 
 // lost returns what to agree to before volumes are made, and empty, that the last release
 // had its data in: they were removed since, and not by tale reset.
-func (d *deployment) lost() (reasons []string) {
-	entries, err := d.Project.History()
-	if err != nil {
-		return nil // without one nothing is known of what there was
-	}
+func (d *deployment) lost(ctx context.Context) (reasons []string, _ error) {
+	entries, _ := d.Project.History() // without one nothing is known of what there was
 	last := project.LastData(entries).Images
 	if renamed := d.Project.Renamed(); renamed != "" && last != nil {
-		return []string{renamed + ". As it is, this begins a new stack beside it, and empty"}
+		return []string{renamed + ". As it is, this begins a new stack beside it, and empty"}, nil
 	}
 	for _, service := range stack.Services() {
 		_, ran := last[service.Name]
 		for _, mount := range service.Mounts {
 			name := d.Project.File.ID + "_" + mount.Volume
 			if ran && mount.Data != "" && slices.Contains(d.plan.Volumes, name) {
+				if _, _, err := d.Engine.Volume(ctx, name); err != nil { // an engine does not list one whose driver is away
+					return nil, err
+				}
 				reasons = append(reasons, "the volume "+name+", in which the last release had its data, is gone, and is made anew and empty (tale restore brings back a backup)")
 			}
 		}
 	}
-	return reasons
+	return reasons, nil
 }

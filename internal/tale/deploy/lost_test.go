@@ -37,6 +37,8 @@ func TestALostVolumeIsNotJustMadeAnew(t *testing.T) {
 	}
 	defer func() { _ = e.Close() }()
 	volume := p.File.ID + "_db-data"
+	server.LoseDriver(volume)
+	run("deploy", "--version", "1.0.0", "--yes").Expect(t, exit.Unavailable, "", "cannot look into the volume "+volume)
 	if err := e.RemoveVolume(t.Context(), volume); err != nil {
 		t.Fatal(err)
 	}

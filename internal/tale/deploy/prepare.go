@@ -59,8 +59,10 @@ func (d *deployment) prepare(ctx context.Context) (err error) {
 		notes = d.moving(ctx)
 	}
 	d.plan = rollout.NewPlan(d.state, d.target)
-	lost := d.lost()
-	d.plan.Notes, d.plan.Consent = slices.Concat(d.plan.Notes, notes, lost), append(d.plan.Consent, lost...)
+	d.plan.Notes = append(d.plan.Notes, notes...)
+	if err := d.agreeToLost(ctx); err != nil {
+		return err
+	}
 	if err := d.migrations(ctx); err != nil {
 		return err
 	}
@@ -73,6 +75,13 @@ func (d *deployment) prepare(ctx context.Context) (err error) {
 	}
 	d.plan.Notes = append(d.plan.Notes, slices.Concat(d.Project.Warnings, d.model.Warnings)...)
 	return nil
+}
+
+// agreeToLost adds to the plan what is made anew, and empty.
+func (d *deployment) agreeToLost(ctx context.Context) error {
+	lost, err := d.lost(ctx)
+	d.plan.Notes, d.plan.Consent = append(d.plan.Notes, lost...), append(d.plan.Consent, lost...)
+	return err
 }
 
 // migrations adds those that are pending to the plan.

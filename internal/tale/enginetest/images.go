@@ -310,16 +310,32 @@ func (s *Server) AddVolumeElsewhere(name string) {
 	s.volume(name, nil).Options = map[string]string{"type": "none", "o": "bind", "device": "/mnt/" + name}
 }
 
+// away is a volume driver that does not answer.
+const away = "away"
+
+// LoseDriver lets a volume be one whose driver has not answered since the engine has started:
+// it is not listed, and cannot be looked into.
+func (s *Server) LoseDriver(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.volume(name, nil).Driver = away
+}
+
 func (s *Server) serveVolumes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /volumes", s.answer(func(*http.Request) (any, error) {
 		var list volume.ListResponse
 		for _, v := range s.volumes {
-			list.Volumes = append(list.Volumes, *v)
+			if v.Driver != away {
+				list.Volumes = append(list.Volumes, *v)
+			}
 		}
 		return list, nil
 	}))
 	mux.HandleFunc("GET /volumes/{name}", s.answer(func(r *http.Request) (any, error) {
-		if v := s.volumes[r.PathValue("name")]; v != nil {
+		switch v := s.volumes[r.PathValue("name")]; {
+		case v != nil && v.Driver == away:
+			return nil, problem{http.StatusNotFound, fmt.Sprintf("get %s: error while checking if volume %[1]q exists in driver %[2]q: error looking up volume plugin %[2]s: plugin %[2]q not found", v.Name, away)}
+		case v != nil:
 			return v, nil
 		}
 		return nil, missing("volume", r.PathValue("name"))

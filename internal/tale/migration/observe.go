@@ -3,6 +3,7 @@ package migration
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -81,9 +82,31 @@ func Observe(ctx context.Context, s Subject) (*Observation, error) {
 	for _, v := range volumes {
 		o.there[v.Name] = v
 	}
-	o.containers, err = s.Engine.Everything(ctx)
+	if o.containers, err = s.Engine.Everything(ctx); err != nil {
+		return nil, err
+	}
 	slices.SortFunc(o.containers, func(a, b engine.Container) int { return cmp.Compare(a.Name, b.Name) })
-	return o, err
+	return o, o.askForUnlisted(ctx)
+}
+
+// askForUnlisted asks for volumes that containers have and the engine does not list, as it does
+// not know them until their driver answers: they are not none.
+func (o *Observation) askForUnlisted(ctx context.Context) error {
+	for _, c := range o.containers {
+		for _, m := range c.Mounts {
+			if _, listed := o.there[m.Volume]; listed || !strings.HasPrefix(m.Volume, o.legacy+"_") && !strings.HasPrefix(m.Volume, o.id+"_") {
+				continue
+			}
+			v, found, err := o.Engine.Volume(ctx, m.Volume)
+			if err != nil {
+				return fmt.Errorf("cannot tell which migrations are needed: %s has a volume that the engine does not list: %w", c.Name, err)
+			}
+			if found {
+				o.there[v.Name] = v
+			}
+		}
+	}
+	return nil
 }
 
 // Displaced returns containers that keep their name no longer than until the migrations

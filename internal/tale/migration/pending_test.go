@@ -13,6 +13,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/tale/migration"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 const (
@@ -100,6 +101,18 @@ func TestDevelopmentHasLayoutsOfItsOwn(t *testing.T) {
 	// Its convex is of another compose project than production's, and right where it is.
 	h.service("p-dev", "convex", true, map[string]string{"/app": "p-dev_elsewhere"})
 	h.expect("pending", h.ids(), "namespace-volumes: tale-dev_db-data>p-dev_db-data; split-convex: p-dev_platform-data>p-dev_convex-data")
+}
+
+// A volume whose driver is away is not listed: what a container has is not none for that.
+func TestAVolumeThatIsNotListed(t *testing.T) {
+	h := newHost(t)
+	h.volume("p_platform-data")
+	h.service("p-blue", "platform-blue", false, map[string]string{"/app/data": "p_platform-data", "/other": "other_data"})
+	h.LoseDriver("other_data")
+	h.expect("pending", h.ids(), split)
+	h.LoseDriver("p_platform-data")
+	_, err := migration.Observe(t.Context(), h.subject)
+	testkit.WantError(t, err, exit.Unavailable, "p-platform-blue has a volume that the engine does not list", "is the plugin of the volume's driver there?")
 }
 
 func TestAProjectWithoutAServiceNeedsNoneOfItsVolumes(t *testing.T) {
