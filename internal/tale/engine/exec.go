@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/moby/moby/client"
@@ -24,6 +25,10 @@ const (
 	// such a one that it cannot run a command; after that it says that it does not run, or the
 	// next start has the command.
 	endingFor = 250 * time.Millisecond
+	// absent is what engines say of a name that no folder of PATH has (runc, crun and Go's
+	// os/exec alike): the image's word, and not that of an end. A path that is not there may
+	// be one whose container has just let go of its files.
+	absent = "executable file not found"
 	// mostFile is the largest file that ReadFile returns.
 	mostFile = 16 << 20
 )
@@ -34,7 +39,8 @@ const (
 // whichever it is that is wrong (seen with 20.10; the words go to the command's output).
 func (e *Engine) Exec(ctx context.Context, id string, command []string, stdin io.Reader) (stdout, stderr string, code int, err error) {
 	stdout, stderr, code, err = e.exec(ctx, id, command, stdin)
-	if err == nil && code == exit.NotFound && stdin == nil && pause.For(ctx, endingFor) {
+	final := strings.Contains(stdout+stderr, absent)
+	if err == nil && code == exit.NotFound && !final && stdin == nil && pause.For(ctx, endingFor) {
 		return e.exec(ctx, id, command, nil)
 	}
 	return stdout, stderr, code, err

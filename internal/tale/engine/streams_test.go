@@ -227,18 +227,35 @@ func TestExec(t *testing.T) {
 }
 
 // An engine says of a container that is just ending that it cannot run the command: that is
-// not the image's word.
+// not the image's word. It is where no folder of PATH has the command, which is asked for once.
 func TestACommandInAContainerThatEnds(t *testing.T) {
 	server, e := fake(t)
 	server.AddContainer(enginetest.Container{Name: "web", Image: "x:1", Running: true})
-	for _, tt := range []struct{ first, second, want int }{{126, 0, 0}, {126, 3, 3}, {127, 127, exit.NotFound}, {126, 126, exit.NotFound}} {
-		codes := []int{tt.first, tt.second}
+	const absent = `OCI runtime exec failed: exec failed: unable to start container process: exec: "true": executable file not found in $PATH: unknown`
+	for _, tt := range []struct {
+		says  string
+		codes []int
+		want  int
+	}{
+		{"", []int{126, 0}, 0},
+		{"", []int{126, 3}, 3},
+		{"", []int{127, 127}, exit.NotFound},
+		{`exec: "true": stat /usr/bin/true: no such file or directory`, []int{126, 126}, exit.NotFound},
+		{absent, []int{126}, exit.NotFound},
+		{absent, []int{127}, exit.NotFound},
+	} {
+		codes := tt.codes
 		server.SetExec(func(string, []string, string) (stdout, stderr string, code int) {
+			if len(codes) == 0 {
+				t.Errorf("%+v: asked again", tt)
+				return "", "", 0
+			}
 			code, codes = codes[0], codes[1:]
-			return "", "", code
+			return tt.says, "", code
 		})
-		if _, _, code, err := e.Exec(t.Context(), "web", []string{"true"}, nil); code != tt.want || err != nil {
-			t.Errorf("%+v: %d, %v", tt, code, err)
+		_, _, code, err := e.Exec(t.Context(), "web", []string{"true"}, nil)
+		if code != tt.want || err != nil || len(codes) > 0 {
+			t.Errorf("%+v: %d, %v, %d answers left", tt, code, err, len(codes))
 		}
 	}
 }
