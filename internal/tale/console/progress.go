@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -151,7 +152,11 @@ func (p *Progress) Result(text string, left *rollout.LeftError) error {
 	}
 	p.ended = true
 	if p.json {
-		return json.NewEncoder(p.data).Encode(map[string]any{"time": time.Now(), "kind": "result", "ok": true, "text": text, "left": warning})
+		err := json.NewEncoder(p.data).Encode(map[string]any{"time": time.Now(), "kind": "result", "ok": true, "text": text, "left": warning})
+		if errors.Is(err, syscall.EPIPE) { // nobody reads any more: what was done is done
+			err = nil
+		}
+		return err
 	}
 	p.live.end()
 	p.print(text)

@@ -15,9 +15,15 @@ import (
 // A deploy that was started to outlive its terminal (nohup), or whose output is read by a program
 // that ends, goes on to its end.
 func TestADeployOutlives(t *testing.T) {
-	for name, leave := range map[string]func(*testkit.Process, *os.File){
-		"its terminal":           func(p *testkit.Process, _ *os.File) { p.Signal(syscall.SIGHUP) },
-		"who reads what it says": func(_ *testkit.Process, reader *os.File) { _ = reader.Close() },
+	gone := func(_ *testkit.Process, reader *os.File) { _ = reader.Close() }
+	for name, tt := range map[string]struct {
+		leave func(*testkit.Process, *os.File)
+		flag  string
+	}{
+		"its terminal":                   {func(p *testkit.Process, _ *os.File) { p.Signal(syscall.SIGHUP) }, "--json=false"},
+		"the reader of what it says":     {gone, "--json=false"},
+		"the reader of events in JSON":   {gone, "--json"},
+		"the reader of the result alone": {gone, "--quiet"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, dir, _ := shopOf(t)
@@ -33,7 +39,7 @@ func TestADeployOutlives(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer reader.Close()
-			command := exec.CommandContext(t.Context(), "sh", "-c", `trap "" HUP; exec "$@"`, "sh", self, "deploy", "--version", "1.1.1", "--project", dir)
+			command := exec.CommandContext(t.Context(), "sh", "-c", `trap "" HUP; exec "$@"`, "sh", self, "deploy", "--version", "1.1.1", "--project", dir, tt.flag)
 			command.Env = append(os.Environ(), testkit.RoleVariable+"=tale", "DOCKER_HOST="+server.Host(), "HOME="+t.TempDir())
 			command.Stdout, command.Stderr = writer, writer
 			p := testkit.Start(t, command)
@@ -41,7 +47,7 @@ func TestADeployOutlives(t *testing.T) {
 			p.Until("the new colour is waited for", func() bool {
 				return slices.ContainsFunc(server.Changes(), func(call string) bool { return strings.HasSuffix(call, "-platform-green/start") })
 			})
-			leave(p, reader)
+			tt.leave(p, reader)
 			server.SetLife(image, enginetest.Life{Healthy: 1})
 			if code := p.Wait(); code != 0 {
 				t.Errorf("it ended with %d", code)
