@@ -211,7 +211,7 @@ func mishapsOfFiles() []mishap {
 		{name: ".env: a site that is no URL", env: appended("SITE_URL=tale.local:8443"), code: exit.Config, says: []string{"SITE_URL", "https://"}},
 		{name: ".env: an unknown way to get certificates", env: appended("TLS_MODE=magic"), code: exit.Config, says: []string{"TLS_MODE", "letsencrypt"}},
 		{name: ".env: two things at once", env: appended("TLS_MODE=magic\nSITE_URL=nowhere"), code: exit.Config, says: []string{"TLS_MODE", "SITE_URL"}},
-		{name: ".env: a folder", cause: folder(".env"), code: exit.NoPermission, says: []string{file, "directory"}},
+		{name: ".env: a folder", cause: folder(".env"), code: exit.Config, says: []string{file, "it is a folder", "rename it"}},
 		{name: "override: not YAML", files: map[string]string{"compose.override.yml": "services: [\n"}, code: exit.Config, says: []string{"compose.override.yml"}},
 		{name: "override: an unknown service", files: map[string]string{"compose.override.yml": "services: {web: {image: x}}\n"}, code: exit.Config, says: []string{"compose.override.yml", "web", "platform"}},
 		{name: "override: an unknown key", files: override("imagee: x"), code: exit.Config, says: []string{"compose.override.yml", "imagee"}},
