@@ -12,6 +12,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/console"
 	"github.com/tale-project/tale-runtime/internal/tale/data"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
@@ -22,6 +23,7 @@ import (
 type resetOptions struct {
 	tidying
 	force, all, volumes bool
+	development         bool   // --dev
 	name                string // --project-name
 }
 
@@ -33,7 +35,8 @@ func (a *app) resetCommand() *cobra.Command {
 		Short: "Remove the project's containers, and with --volumes its data",
 		Long: `Stop and remove the containers of both colours, so that the next deploy begins anew;
 with --all also those of the database, convex and the proxy, and the network. Each is
-stopped within its own grace period, the database last.
+stopped within its own grace period, the database last. With --dev it is the development
+stack, all of it, and what is in production stays.
 
 Data stay, unless --volumes says otherwise: then the volumes that bear the project's
 label go for good, and the project's id has to be typed, or given with --project-name.
@@ -44,6 +47,7 @@ a dry run with something to do; 64 usage, or a question without a terminal; 69 t
 engine is unreachable; 75 locked; 77 permission; 78 configuration; 130 interrupted.`,
 		Example: `  tale reset --dry-run --all
   tale reset --force
+  tale reset --dev --volumes                           # asks for the project's id
   tale reset --all --volumes                           # asks for the project's id
   tale reset --all --volumes --project-name shop-1a2b3c --force`,
 	}
@@ -51,7 +55,8 @@ engine is unreachable; 75 locked; 77 permission; 78 configuration; 130 interrupt
 	flags := command.Flags()
 	flags.BoolVarP(&o.force, "force", "f", false, "do not ask whether to remove containers")
 	flags.BoolVarP(&o.all, "all", "a", false, "also the database, convex, the proxy and the network")
-	flags.BoolVar(&o.volumes, "volumes", false, "also all data, for good; needs --all")
+	flags.BoolVar(&o.development, "dev", false, "all of the development stack instead")
+	flags.BoolVar(&o.volumes, "volumes", false, "also all data, for good; needs --all or --dev")
 	flags.StringVar(&o.name, "project-name", "", "the project's `ID`, instead of typing it, for --volumes")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		return a.told(command, o.dryRun, func(out *console.Progress) error { return a.reset(command, o, out) })
@@ -65,15 +70,27 @@ func (a *app) reset(command *cobra.Command, o resetOptions, out *console.Progres
 		return err
 	}
 	switch id := p.File.ID; {
-	case o.volumes && !o.all:
-		return exit.Errorf(exit.Usage, "--volumes needs --all: a volume cannot go while its container is there")
+	case o.all && o.development:
+		return exit.Errorf(exit.Usage, "--all and --dev exclude each other: --all is all of the stack in production")
+	case o.volumes && !o.all && !o.development:
+		return exit.Errorf(exit.Usage, "--volumes needs --all, or --dev: a volume cannot go while its container is there")
 	case o.volumes && !o.dryRun && o.name == "" && !a.Prompter(command).Terminal():
 		return exit.Errorf(exit.Usage, "there is no terminal to type the project's id on, which --volumes asks for: give it with --project-name %s", id)
 	}
 	if err := session.CheckID(p, o.name); err != nil {
 		return err
 	}
-	o.agree = func(plan tidy.Plan) error { return a.agreeToReset(command, o, plan) }
+	o.agree = func(plan tidy.Plan) error { return a.agreeToReset(command, o, p.File.ID, plan) }
+	if o.development {
+		o.done = "removed; `tale start` makes the development stack anew"
+		return a.OnEngine(command, p, func(ctx context.Context, s *session.Session) error {
+			id := compose.DevelopmentID(p.File.ID)
+			o.plan = func(ctx context.Context) (tidy.Plan, error) {
+				return planReset(ctx, s, id, []string{id}, true, o.volumes)
+			}
+			return a.tidy(ctx, command, s, o.tidying, out)
+		})
+	}
 	settled := func() error {
 		// Older tools believe what they say.
 		var failed []error
@@ -107,7 +124,13 @@ func reset(ctx context.Context, s *session.Session, o resetOptions) (tidy.Plan, 
 			return tidy.Plan{}, err
 		}
 	}
-	containers, err := s.Engine.Containers(ctx, rollout.Projects(id)...)
+	return planReset(ctx, s, id, rollout.Projects(id), o.all, o.volumes)
+}
+
+// planReset plans what goes of the stack whose names begin with an id, in these compose
+// projects.
+func planReset(ctx context.Context, s *session.Session, id string, projects []string, all, volumes bool) (tidy.Plan, error) {
+	containers, err := s.Engine.Containers(ctx, projects...)
 	if err != nil {
 		return tidy.Plan{}, err
 	}
@@ -116,16 +139,20 @@ func reset(ctx context.Context, s *session.Session, o resetOptions) (tidy.Plan, 
 		return tidy.Plan{}, err
 	}
 	ground.Volumes, err = s.Engine.Volumes(ctx)
-	return tidy.Reset(id, containers, o.all, o.volumes, ground), err
+	return tidy.Reset(id, containers, all, volumes, ground), err
 }
 
 // agreeToReset asks: for data the id has to be typed, whatever else was said.
-func (a *app) agreeToReset(command *cobra.Command, o resetOptions, plan tidy.Plan) error {
+func (a *app) agreeToReset(command *cobra.Command, o resetOptions, id string, plan tidy.Plan) error {
+	data, cost := "its data", ", and the site is down until the next deploy"
+	if o.development {
+		data, cost = "the data of its development stack", ""
+	}
 	if len(plan.Volumes) > 0 && o.name == "" {
-		return a.TypedID(command, plan.Project, "remove its data for good")
+		return a.TypedID(command, id, "remove "+data+" for good")
 	}
 	if o.force {
 		return nil
 	}
-	return a.Agree(command, []string{english.Plural(len(plan.Remove), "container", "") + " would be removed, and the site is down until the next deploy"})
+	return a.Agree(command, []string{english.Plural(len(plan.Remove), "container", "") + " would be removed" + cost})
 }
