@@ -26,6 +26,7 @@ type Progress struct {
 	json  bool
 	quiet bool
 	live  *block             // nil without a terminal
+	begun bool               // a stage has begun
 	ended bool               // the result is told
 	flows map[[2]string]flow // by stage and service
 }
@@ -58,6 +59,7 @@ func (p *Progress) Event(e rollout.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if e.Kind == rollout.Began {
+		p.begun = true
 		clear(p.flows)
 	}
 	flows := e.Kind == rollout.Progress && e.Current > 0
@@ -129,6 +131,17 @@ func (p *Progress) Close() {
 // Say tells something that is no step.
 func (p *Progress) Say(text string) {
 	p.Event(rollout.Event{Time: time.Now(), Kind: rollout.Noted, Text: text})
+}
+
+// Interrupted tells what becomes of what is under way. Until a stage has begun that is
+// nothing, as while a question is asked, and the error of the command says so.
+func (p *Progress) Interrupted(text string) {
+	p.mu.Lock()
+	begun := p.begun
+	p.mu.Unlock()
+	if begun {
+		p.Say(text)
+	}
 }
 
 func (p *Progress) line(text string) {

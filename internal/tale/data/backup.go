@@ -82,7 +82,7 @@ func (a *app) backup(command *cobra.Command, path string, o backupOptions) (err 
 	if err := cli.CheckNewFile(backupFile(path, "", false, time.Time{})); err != nil {
 		return fmt.Errorf("cannot write a backup: %w", err)
 	}
-	ctx, stop := console.Interruptible(command.Context(), func() { out.Say("interrupted: the file is removed") })
+	ctx, stop := console.Interruptible(command.Context(), func() { out.Interrupted("interrupted: the file is removed") })
 	defer stop()
 	s, release, err := a.Locked(ctx, command, o.wait, out.Say, stop)
 	if err != nil {

@@ -104,7 +104,7 @@ func (a *app) restore(command *cobra.Command, path string, o restoreOptions) (er
 	out := a.Progress(command, o.quiet)
 	defer out.Close()
 	ctx, stop := console.Interruptible(command.Context(), func() {
-		out.Say("interrupted: nothing is changed, or all is, if the swap has begun; another Ctrl-C leaves it as it is, and the same command finishes it")
+		out.Interrupted("interrupted: nothing is changed, or all is, if the swap has begun; another Ctrl-C leaves it as it is, and the same command finishes it")
 	})
 	defer stop()
 	r := &restoring{app: a, options: o, out: out, command: command, began: time.Now(), path: path, unpacking: stages{out: out}}

@@ -92,6 +92,10 @@ func TestCtrlCEndsAQuestion(t *testing.T) {
 		if code := p.Wait(); code != exit.Interrupted {
 			t.Errorf("%v ended with %d: %s", tt.args, code, p.Output.String())
 		}
+		testkit.Eventually(t, "it says what became of it", func() bool { return strings.Contains(p.Output.String(), "nothing was changed") })
+		if said := p.Output.String(); strings.Count(said, "interrupted: ") != 1 {
+			t.Errorf("%v said: %s", tt.args, said)
+		}
 	}
 }
 

@@ -50,7 +50,7 @@ func (a *app) deploy(command *cobra.Command, o deployOptions) error {
 	out := a.Progress(command, o.quiet)
 	defer out.Close()
 	ctx, stop := console.Interruptible(command.Context(), func() {
-		out.Say("interrupted: what has begun is taken back, or finished if the new release serves; another Ctrl-C leaves it as it is, and `tale deploy` mends it")
+		out.Interrupted("interrupted: what has begun is taken back, or finished if the new release serves; another Ctrl-C leaves it as it is, and `tale deploy` mends it")
 	})
 	defer stop()
 	err := a.deployWith(ctx, stop, command, o, out)
