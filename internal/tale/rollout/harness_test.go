@@ -29,8 +29,9 @@ type host struct {
 	project  *project.Project
 	timeout  time.Duration
 	settings map[string]string
-	develops bool // it is the development stack
-	blind    bool // the proxy offers nothing
+	develops bool   // it is the development stack
+	blind    bool   // the proxy offers nothing
+	failing  func() // is called when a deploy has failed, before anything is taken back
 	visible  func(context.Context, engine.Container) (*site.Visitor, error)
 
 	mu     sync.Mutex
@@ -145,6 +146,9 @@ func (h *host) run(ctx context.Context, plan rollout.Plan, model *compose.Model)
 }
 
 func (h *host) say(e rollout.Event) {
+	if e.Kind == rollout.Failed && h.failing != nil {
+		h.failing()
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.events = append(h.events, e)

@@ -122,6 +122,24 @@ func TestGreensThatFail(t *testing.T) {
 	}
 }
 
+// TestTakenBackOnceTheEngineIsThere: while the engine is away, as while it is restarted, a new
+// colour cannot be taken out of the network, and it is started again with the engine.
+func TestTakenBackOnceTheEngineIsThere(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.mustDeploy("1.0.0")
+	h.SetLife("r/tale-platform:1.0.1", enginetest.Life{Dies: 1, Code: exit.Config})
+	h.failing = func() { h.Fault("", "*", enginetest.Fault{Drop: true}, 4) }
+	err := h.deploy(t.Context(), "1.0.1", rollout.Scope{})
+	var failed *rollout.FailedError
+	if !errors.As(err, &failed) || len(failed.Stuck) > 0 {
+		t.Fatal(err)
+	}
+	h.Mend()
+	h.want("platform-blue 1.0.0", all)
+	h.wantHiddenFirst()
+}
+
 // TestAFailureThatIsHeld: a container that stays up after a failure that another start
 // would not mend is told from one that boots, by its own report and at once.
 func TestAFailureThatIsHeld(t *testing.T) {

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/sys/pause"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
@@ -73,6 +75,9 @@ func (r *rollout) takeBack(ctx context.Context, cause error) error {
 	failed := &FailedError{Stage: cmp.Or(r.teller.stage, "the beginning"), Cause: cause}
 	said, _, _ := strings.Cut(cause.Error(), "\n")
 	r.tell(Event{Kind: Failed, Text: said})
+	if len(r.started)+len(r.replaced) > 0 || r.migrated {
+		r.awaitEngine(ctx)
+	}
 	var hidden []engine.Container
 	for _, c := range slices.Backward(r.started) {
 		container, err := r.hide(ctx, c)
@@ -112,6 +117,21 @@ func (r *rollout) takeBack(ctx context.Context, cause error) error {
 	failed.Notes = append(failed.Notes, r.account()...)
 	r.end("")
 	return failed
+}
+
+// awaitEngine waits for an engine that is away, as while it is restarted: it starts again by
+// itself what has failed, which would get visitors then.
+func (r *rollout) awaitEngine(ctx context.Context) {
+	remind, until := r.reminder(""), time.Now().Add(engineAway)
+	for time.Now().Before(until) {
+		if _, err := r.Engine.Containers(ctx, r.plan.Project); exit.Code(err) != exit.Unavailable {
+			return
+		}
+		remind.progress("the engine does not answer")
+		if !pause.For(ctx, lookEvery) {
+			return
+		}
+	}
 }
 
 // hide takes a new colour's names away, and returns its container, if there is one. One
