@@ -84,7 +84,9 @@ func (a *app) backup(command *cobra.Command, path string, o backupOptions) (err 
 	}
 	ctx, stop := console.Interruptible(command.Context(), func() { out.Interrupted("interrupted: the file is removed") })
 	defer stop()
-	s, release, err := a.Locked(ctx, command, o.wait, out.Say, stop)
+	ctx, lost := context.WithCancelCause(ctx)
+	defer lost(nil)
+	s, release, err := a.Locked(ctx, command, o.wait, out.Say, lost)
 	if err != nil {
 		return session.Interrupted(ctx, err)
 	}

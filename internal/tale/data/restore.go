@@ -107,13 +107,15 @@ func (a *app) restore(command *cobra.Command, path string, o restoreOptions) (er
 		out.Interrupted("interrupted: nothing is changed, or all is, if the swap has begun; another Ctrl-C leaves it as it is, and the same command finishes it")
 	})
 	defer stop()
+	ctx, lost := context.WithCancelCause(ctx)
+	defer lost(nil)
 	r := &restoring{app: a, options: o, out: out, command: command, began: time.Now(), path: path, unpacking: stages{out: out}}
 	defer func() {
 		if err = r.interrupted(ctx, err); !o.dryRun {
 			err = out.End(err)
 		}
 	}()
-	s, release, err := a.Locked(ctx, command, o.wait, out.Say, stop)
+	s, release, err := a.Locked(ctx, command, o.wait, out.Say, lost)
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func (r *restoring) carryOut(ctx context.Context, begun bool) error {
 		err = r.stopUsers(ctx)
 	}
 	if err == nil {
-		err = ctx.Err()
+		err = context.Cause(ctx)
 	}
 	// From here on it is as quick to finish as to go back.
 	ctx = context.WithoutCancel(ctx)

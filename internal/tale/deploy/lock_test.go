@@ -120,5 +120,5 @@ func TestALockThatIsLostEndsADeploy(t *testing.T) {
 		})
 	})
 	server.Die(p.File.ID+"-tale-lock", 137, false)
-	(<-ended).Expect(t, exit.Interrupted, "", "the lock on the engine is lost")
+	(<-ended).Expect(t, exit.Unavailable, "", "the engine has ended or was restarted")
 }

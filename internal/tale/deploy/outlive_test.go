@@ -20,10 +20,9 @@ func TestADeployOutlives(t *testing.T) {
 		leave func(*testkit.Process, *os.File)
 		flag  string
 	}{
-		"its terminal":                   {func(p *testkit.Process, _ *os.File) { p.Signal(syscall.SIGHUP) }, "--json=false"},
-		"the reader of what it says":     {gone, "--json=false"},
-		"the reader of events in JSON":   {gone, "--json"},
-		"the reader of the result alone": {gone, "--quiet"},
+		"its terminal":                 {func(p *testkit.Process, _ *os.File) { p.Signal(syscall.SIGHUP) }, "--json=false"},
+		"the reader of what it says":   {gone, "--json=false"},
+		"the reader of events in JSON": {gone, "--json"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, dir, _ := shopOf(t)

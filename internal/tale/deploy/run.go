@@ -53,7 +53,7 @@ func (a *app) deploy(command *cobra.Command, o deployOptions) error {
 		out.Interrupted("interrupted: what has begun is taken back, or finished if the new release serves; another Ctrl-C leaves it as it is, and `tale deploy` mends it")
 	})
 	defer stop()
-	err := a.deployWith(ctx, stop, command, o, out)
+	err := a.deployWith(ctx, command, o, out)
 	var failed *rollout.FailedError
 	if !errors.As(err, &failed) {
 		err = session.Interrupted(ctx, err)
@@ -64,7 +64,7 @@ func (a *app) deploy(command *cobra.Command, o deployOptions) error {
 	return out.End(err)
 }
 
-func (a *app) deployWith(ctx context.Context, stop func(), command *cobra.Command, o deployOptions, out *console.Progress) error {
+func (a *app) deployWith(ctx context.Context, command *cobra.Command, o deployOptions, out *console.Progress) error {
 	if !o.dryRun && !o.rollback {
 		if err := a.giveID(out); err != nil {
 			return err
@@ -105,17 +105,28 @@ func (a *app) deployWith(ctx context.Context, stop func(), command *cobra.Comman
 	case d.plan.Empty() && len(d.options.migrating.pending.Unclear) == 0 && d.options.migrating.run(s, false) == nil:
 		return d.nothing(ctx)
 	}
-	return d.underLock(ctx, stop)
+	return d.underLock(ctx)
 }
 
-// underLock plans anew, since what another host did before the engine's lock was taken
-// counts, and does what is to be done.
-func (d *deployment) underLock(ctx context.Context, stop func()) error {
-	release, err := d.LockEngine(ctx, d.command, d.options.wait, d.out.Say, stop)
+// underLock does what is to be done with the engine's lock.
+func (d *deployment) underLock(ctx context.Context) error {
+	ctx, lost := context.WithCancelCause(ctx)
+	defer lost(nil)
+	release, err := d.LockEngine(ctx, d.command, d.options.wait, d.out.Say, lost)
 	if err != nil {
 		return err
 	}
 	defer release()
+	err = d.locked(ctx)
+	if failed := (*rollout.FailedError)(nil); errors.As(err, &failed) {
+		return err
+	}
+	return session.Interrupted(ctx, err)
+}
+
+// locked plans anew, since what another host did before the engine's lock was taken counts,
+// and does what is to be done.
+func (d *deployment) locked(ctx context.Context) error {
 	if err := d.prepare(ctx); err != nil {
 		return err
 	}

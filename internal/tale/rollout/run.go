@@ -67,7 +67,7 @@ func (r Rollout) Run(ctx context.Context, plan Plan) error {
 	err := run.everything(ctx)
 	if err != nil && !run.passed {
 		if ctx.Err() != nil {
-			err = ctx.Err() // whatever it was that noticed
+			err = context.Cause(ctx) // whatever it was that noticed
 		}
 		err = run.takeBack(context.WithoutCancel(ctx), err)
 	}

@@ -58,10 +58,14 @@ func (a *App) TypedID(command *cobra.Command, id, to string) error {
 }
 
 // Interrupted makes an interrupt of a failure that it has caused before anything was
-// changed.
+// changed, or the reason of its own that the context ended for.
 func Interrupted(ctx context.Context, err error) error {
-	if err != nil && ctx.Err() != nil {
+	switch cause := context.Cause(ctx); {
+	case err == nil || cause == nil:
+		return err
+	case errors.Is(cause, context.Canceled):
 		return exit.Errorf(exit.Interrupted, "interrupted: nothing was changed")
+	default:
+		return fmt.Errorf("nothing was changed: %w", cause)
 	}
-	return err
 }

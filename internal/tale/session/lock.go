@@ -17,6 +17,9 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 )
 
+// errLockLost is why a command ends whose lock has ended by itself.
+var errLockLost = exit.With(exit.Unavailable, errors.New("the lock on the engine is lost, so that others may change the project now: the engine has ended or was restarted, or the connection to it was cut; once `docker info` answers, run the same command again"))
+
 // labelHolder says on the container of an engine's lock who holds it.
 const labelHolder = "dev.tale.holder"
 
@@ -35,9 +38,9 @@ func (s *Session) Lock(ctx context.Context, command *cobra.Command, wait time.Du
 
 // LockEngine takes the project's lock among all hosts that use the engine, before
 // anything is changed. A command that is not a Linux program has no helper to hold it
-// with, so that of another system relies on the lock of its host. Lost is called when the
-// lock ends by itself, as with a connection that was cut.
-func (s *Session) LockEngine(ctx context.Context, command *cobra.Command, wait time.Duration, say func(string), lost func()) (release func(), err error) {
+// with, so that of another system relies on the lock of its host. Lost is called, with the
+// reason, when the lock ends by itself, as with a connection that was cut.
+func (s *Session) LockEngine(ctx context.Context, command *cobra.Command, wait time.Duration, say func(string), lost context.CancelCauseFunc) (release func(), err error) {
 	if runtime.GOOS != "linux" {
 		if !s.Info.Local {
 			say("note: other hosts are not kept from changing the same project: only tale for Linux can lock a remote engine")
@@ -52,7 +55,7 @@ func (s *Session) LockEngine(ctx context.Context, command *cobra.Command, wait t
 		var held *engine.HeldError
 		switch {
 		case err == nil:
-			return guarded(hold, say, lost), nil
+			return guarded(hold, lost), nil
 		case !errors.As(err, &held):
 			return nil, err
 		case time.Now().After(deadline):
@@ -69,13 +72,12 @@ func (s *Session) LockEngine(ctx context.Context, command *cobra.Command, wait t
 }
 
 // guarded returns what releases a lock, and calls lost when it ends before.
-func guarded(hold *engine.Hold, say func(string), lost func()) (release func()) {
+func guarded(hold *engine.Hold, lost context.CancelCauseFunc) (release func()) {
 	var released atomic.Bool
 	go func() {
 		<-hold.Done()
 		if !released.Load() {
-			say("the lock on the engine is lost, so that others may change the project now")
-			lost()
+			lost(errLockLost)
 		}
 	}()
 	return func() {
@@ -85,7 +87,7 @@ func guarded(hold *engine.Hold, say func(string), lost func()) (release func()) 
 }
 
 // LockAll takes the lock of this host and that of the engine.
-func (s *Session) LockAll(ctx context.Context, command *cobra.Command, wait time.Duration, say func(string), lost func()) (release func(), err error) {
+func (s *Session) LockAll(ctx context.Context, command *cobra.Command, wait time.Duration, say func(string), lost context.CancelCauseFunc) (release func(), err error) {
 	free, err := s.Lock(ctx, command, wait, say)
 	if err != nil {
 		return nil, err
@@ -99,7 +101,7 @@ func (s *Session) LockAll(ctx context.Context, command *cobra.Command, wait time
 }
 
 // Locked opens the project and its engine, and takes both locks.
-func (a *App) Locked(ctx context.Context, command *cobra.Command, wait time.Duration, say func(string), lost func()) (*Session, func(), error) {
+func (a *App) Locked(ctx context.Context, command *cobra.Command, wait time.Duration, say func(string), lost context.CancelCauseFunc) (*Session, func(), error) {
 	s, err := a.Session(ctx)
 	if err != nil {
 		return nil, nil, err

@@ -4,6 +4,7 @@ package teardown
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -60,10 +61,10 @@ func (a *app) told(command *cobra.Command, dryRun bool, do func(out *console.Pro
 // tidy plans under the lock, asks, does it and records it.
 func (a *app) tidy(ctx context.Context, command *cobra.Command, s *session.Session, t tidying, out *console.Progress) error {
 	began := time.Now()
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
+	ctx, lost := context.WithCancelCause(ctx)
+	defer lost(nil)
 	if !t.dryRun {
-		release, err := s.LockAll(ctx, command, t.wait, out.Say, stop)
+		release, err := s.LockAll(ctx, command, t.wait, out.Say, lost)
 		if err != nil {
 			return err
 		}
@@ -100,8 +101,11 @@ func (a *app) tidy(ctx context.Context, command *cobra.Command, s *session.Sessi
 	if err == nil && t.after != nil {
 		err = t.after()
 	}
-	if ctx.Err() != nil {
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, context.Canceled):
 		err = exit.Errorf(exit.Interrupted, "interrupted: what was done is done; run it again for the rest")
+	case cause != nil:
+		err = cause
 	}
 	entry := session.NewEntry(command, began)
 	if err != nil {
