@@ -171,7 +171,7 @@ fetch() {
 		shift 3
 		curl "$@" "$url" </dev/null || unreachable "$url" $?
 	elif has wget; then
-		wget -q -T 30 -O "$2" "$1" </dev/null || unreachable "$1" $?
+		wget -q -t 3 -T 30 -O "$2" "$1" </dev/null || unreachable "$1" $?
 	else
 		fail "there is neither curl nor wget"
 	fi

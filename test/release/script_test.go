@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -239,6 +240,27 @@ func TestScriptRefuses(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestScriptGivesUp on a server that breaks off each answer, where wget tries twenty times by
+// itself, and says nothing of it.
+func TestScriptGivesUp(t *testing.T) {
+	i := newInstaller(t, "1.0.0")
+	i.fake("curl", "")
+	i.have("wget")
+	var asked atomic.Int32
+	i.host.respond(func(w http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/"+ours) {
+			asked.Add(1)
+			w.Header().Set("Content-Length", "100000")
+			_, _ = w.Write([]byte("#!"))
+		}
+		return strings.HasSuffix(r.URL.Path, "/"+ours)
+	})
+	code, says := i.run("sh", nil, "1.0.0")
+	if program, ran := i.installed(); code != 1 || program != "" || ran != "" || asked.Load() > 3 || !strings.Contains(says, "tale was not installed: ") {
+		t.Errorf("exit %d after %d requests: %s", code, asked.Load(), says)
 	}
 }
 
