@@ -46,7 +46,7 @@ type childCollector struct{ child status.Child }
 
 func (childCollector) Describe(chan<- *prometheus.Desc) {}
 func (c childCollector) Collect(metrics chan<- prometheus.Metric) {
-	status.CollectChildren(metrics, []status.Child{c.child})
+	boot.CollectChildren(metrics, []status.Child{c.child})
 }
 
 func TestMetrics(t *testing.T) {

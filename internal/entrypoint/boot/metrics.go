@@ -9,7 +9,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/tale-project/tale-runtime/internal/report"
-	"github.com/tale-project/tale-runtime/internal/report/status"
 )
 
 // metrics are what the status port's /metrics shows. tale_boot_ and tale_child_
@@ -78,5 +77,5 @@ func (children) Describe(chan<- *prometheus.Desc) {}
 
 // Collect implements prometheus.Collector.
 func (c children) Collect(metrics chan<- prometheus.Metric) {
-	status.CollectChildren(metrics, c.boot.status().Children)
+	CollectChildren(metrics, c.boot.status().Children)
 }

@@ -1,12 +1,14 @@
-package status
+package boot
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tale-project/tale-runtime/internal/report/status"
 )
 
 // CollectChildren sends the metrics of children as they are now; they have the
 // same names in every service.
-func CollectChildren(metrics chan<- prometheus.Metric, children []Child) {
+func CollectChildren(metrics chan<- prometheus.Metric, children []status.Child) {
 	label := []string{"child"}
 	up := prometheus.NewDesc("tale_child_up", "1 while a child's process lives.", label, nil)
 	resident := prometheus.NewDesc("tale_child_resident_bytes", "Resident memory of a child.", label, nil)
