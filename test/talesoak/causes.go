@@ -168,7 +168,7 @@ func badInput() []mishap {
 	return []mishap{
 		refused("no project", exit.Config, []string{"deploy", "--project", os.TempDir()}, "no tale.json", "tale init", "--project"),
 		{name: "input: a version that no registry can be asked for", env: appended("TALE_REGISTRY=127.0.0.1:1"), args: []string{"deploy", "--version", "9.9.9"}, code: exit.Unavailable, says: []string{"tale-platform:9.9.9", "reach 127.0.0.1:1"}},
-		refused("a version that is none", exit.Config, []string{"deploy", "--version", "9 9"}, "9 9", "--version"),
+		refused("a version that is none", exit.Usage, []string{"deploy", "--version", "9 9"}, "9 9", "--version"),
 		refused("an unknown service", exit.Usage, []string{"deploy", "--services", "web"}, "web", "platform"),
 		refused("a service of which there is one", exit.Usage, []string{"deploy", "--services", "db"}, "db", "--all"),
 		refused("a service that the project does without", exit.Usage, []string{"deploy", "--services", "rag"}, "rag", "tale.json"),
@@ -177,11 +177,12 @@ func badInput() []mishap {
 		refused("an unknown command", exit.Usage, []string{"depoly"}, "depoly", "deploy"),
 		refused("nothing to go back to", exit.Failure, []string{"rollback"}, "no earlier release", "tale history"),
 		{name: "input: a release that never was", env: appended("TALE_REGISTRY=127.0.0.1:1"), args: []string{"rollback", "--version", "9.9.9"}, code: exit.Unavailable, says: []string{"tale-platform:9.9.9", "reach 127.0.0.1:1"}},
-		refused("a reset without a terminal", exit.Usage, []string{"reset"}, "no terminal", "--force"),
+		refused("a reset without a terminal", exit.Usage, []string{"reset"}, "without a terminal", "--yes"),
 		refused("volumes without the project's name", exit.Usage, []string{"reset", "--force", "--all", "--volumes"}, "--project-name"),
 		refused("the logs of an unknown service", exit.Usage, []string{"logs", "web"}, "web", "platform"),
 		refused("a time that is none", exit.Usage, []string{"logs", "--since", "yesterdayish"}, "yesterdayish"),
-		{name: "input: a question without a terminal", env: appended("DB_PASSWORD=another"), code: exit.Usage, says: []string{"no terminal", "--yes", "db"}},
+		{name: "input: another password than the database has", env: appended("DB_PASSWORD=another"), code: exit.Config, says: []string{"DB_PASSWORD", "in the volume of db", "psql"}},
+		{name: "input: a question without a terminal", args: []string{"deploy", "--all", "--version", newer}, code: exit.Usage, says: []string{"without a terminal", "--yes", "db"}},
 	}
 }
 

@@ -70,6 +70,11 @@ func command() *cobra.Command {
 func soak(ctx context.Context, o options) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	free, err := alone()
+	if err != nil {
+		return err
+	}
+	defer free()
 	clean(ctx) // what an earlier run left
 	release, err := guard()
 	if err != nil {

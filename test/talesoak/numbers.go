@@ -24,6 +24,8 @@ const (
 	sizeLimit   = 22 << 20
 	memoryLimit = 40 << 20
 	noopLimit   = 1500 * time.Millisecond
+	statusLimit = 150 * time.Millisecond
+	often       = 20 // a median is of so many
 )
 
 // numbers measures what a run costs when there is little or nothing to do.
@@ -36,6 +38,7 @@ func (s *stack) numbers(ctx context.Context) error {
 		return err
 	}
 	fmt.Printf("  the first deploy took %s\n", first.took.Round(time.Millisecond))
+	s.median(ctx, statusLimit, "status") // how often it asks the engine is a test of its package
 	for _, way := range []struct {
 		name string
 		code int
@@ -63,13 +66,18 @@ func (s *stack) ofTheBinary(ctx context.Context) error {
 		return err
 	}
 	s.want(file.Size() <= sizeLimit, "size of tale", "≤ 22 MiB", fmt.Sprintf("%.1f MiB", float64(file.Size())/(1<<20)))
+	s.median(ctx, 20*time.Millisecond, "--version")
+	return nil
+}
+
+// median measures what a command takes that only looks.
+func (s *stack) median(ctx context.Context, limit time.Duration, args ...string) {
 	var took []time.Duration
-	for range 20 {
-		r, _ := s.do(ctx, "--version")
+	for range often {
+		r, _ := s.do(ctx, args...)
 		took = append(took, r.took)
 	}
-	s.within("tale --version, the median of 20", slices.Sorted(slices.Values(took))[10], 20*time.Millisecond)
-	return nil
+	s.within(fmt.Sprintf("tale %s, the median of %d", strings.Join(args, " "), often), slices.Sorted(slices.Values(took))[often/2], limit)
 }
 
 // withoutNetwork runs it in a network of its own, which has not even a loopback.

@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/tale-project/tale-runtime/internal/sys/freeport"
 )
 
@@ -157,6 +159,20 @@ func cleanOf(ctx context.Context, prefix string) {
 			}
 		}
 	}
+}
+
+// alone keeps other runs out, which would remove what this one makes: the names are the same.
+func alone() (release func(), err error) {
+	path := filepath.Join(os.TempDir(), prefix+".lock")
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = file.Close()
+		return nil, fmt.Errorf("another talesoak runs on this machine (cannot lock %s: %w)", path, err)
+	}
+	return func() { _ = file.Close() }, nil
 }
 
 // guard starts a process of its own that cleans the engine when this one is gone.
