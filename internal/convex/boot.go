@@ -21,6 +21,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/report/status"
+	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/supervise"
 	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
 	"github.com/tale-project/tale-runtime/internal/sys/place"
@@ -69,6 +70,7 @@ func newBoot(settings *Settings, inv entrypoint.Invocation) *Boot {
 			d.Children = boot.Children(b.services.Load().Snapshot())
 			d.Crash = crash.Last(settings.Volume.BackendDir())
 			d.Memory = describeMemory(cgroup.Here(), inv.Environ)
+			d.Shared = stack.SharedBy(settings.Site, settings.Database)
 		},
 	})
 	b.Register(b.crashes, newOOMCollector())

@@ -121,6 +121,7 @@ func (s *session) backendChecks() []doctor.Check {
 		{Name: functionsRun, Needs: []string{keyAccepted}, Run: s.checkRunning},
 		{Name: "origin of files", Needs: []string{keyAccepted}, Run: s.checkOrigin, Fix: "docs/convex.md, Origins"},
 		s.backendMemory(),
+		{Name: "settings of convex", Needs: []string{backendName}, Run: s.checkShared},
 		{Name: "clock", Needs: []string{backendAnswers}, Run: s.checkClock, Fix: "set the host's clock (NTP); containers share it"},
 	}
 }

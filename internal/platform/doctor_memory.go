@@ -3,7 +3,6 @@ package platform
 import (
 	"context"
 	"fmt"
-	"net"
 
 	"github.com/tale-project/tale-runtime/internal/doctor"
 	"github.com/tale-project/tale-runtime/internal/report/status"
@@ -23,16 +22,8 @@ func (s *session) backendMemory() doctor.Check {
 	}
 }
 
-// checkBackendMemory takes it that STATUS_ADDR has the same port in both
-// containers, as where it comes from one .env; elsewhere somebody else answers,
-// or nobody.
 func (s *session) checkBackendMemory(ctx context.Context) (string, error) {
-	_, port, err := net.SplitHostPort(s.settings.Boot.StatusAddr)
-	if err != nil {
-		return "", doctor.Skipped("STATUS_ADDR names no port, so the one of convex is not known")
-	}
-	address := net.JoinHostPort(hostOf(s.settings.Backend.ConvexURL), port)
-	document, err := status.Source{Addr: address}.Fetch(ctx)
+	document, address, err := s.convexStatus(ctx)
 	switch {
 	case err != nil:
 		return "", doctor.Skipped(err.Error())

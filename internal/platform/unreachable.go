@@ -38,7 +38,7 @@ func orStranger(err error, host string) error {
 		return &strangerError{netcause.Reason(err), "something answers there that is no Convex backend"}
 	// An address was written by somebody who knows what is here.
 	case own && kind == netcause.Refused && self != "" && net.ParseIP(host) == nil:
-		return &strangerError{netcause.Reason(err), host + " is " + self + " itself"}
+		return &strangerError{netcause.Reason(err), host + " is " + self + " itself, by a hostname or an alias of it"}
 	}
 	return err
 }

@@ -109,7 +109,7 @@ func TestAnAddressThatLeadsBackHere(t *testing.T) {
 	_, refused := health.NewProber().Get(t.Context(), "http://localhost:"+port)
 	for host, want := range map[string]bool{"localhost": place.Here().Self() != "", "127.0.0.1": false, "::1": false} {
 		err := orStranger(refused, host)
-		if got := strings.Contains(err.Error(), host+" is "+place.Here().Self()+" itself: let CONVEX_URL name"); got != want {
+		if got := strings.Contains(err.Error(), host+" is "+place.Here().Self()+" itself, by a hostname or an alias of it: let CONVEX_URL name"); got != want {
 			t.Errorf("%s: %v", host, err)
 		}
 	}

@@ -32,6 +32,8 @@ type Live struct {
 	Crash string `json:"crash,omitempty"`
 	// Memory is what the service's container has, where the service tells.
 	Memory *Memory `json:"memory,omitempty"`
+	// Shared are settings that other services have to have alike, where the service tells.
+	Shared map[string]string `json:"shared,omitempty"`
 }
 
 // MarshalJSON writes both parts as one object.

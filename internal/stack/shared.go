@@ -1,0 +1,27 @@
+package stack
+
+import "slices"
+
+// Shared are settings that more than one service reads, by their names, as one of them has them.
+// None is a secret.
+type Shared map[string]string
+
+// SharedBy returns those of a service.
+func SharedBy(site Site, database Database) Shared {
+	shared := Shared{"SITE_URL": site.Address().URL(), "TLS_MODE": site.TLSMode, "CONVEX_STORAGE": database.Storage}
+	if server, err := database.Server(); err == nil && database.Storage == StoragePostgres {
+		shared["POSTGRES_URL or DB_HOST and DB_PORT"] = server.Address()
+	}
+	return shared
+}
+
+// Differs returns the names of the settings that both have, and not with one value.
+func (s Shared) Differs(other Shared) (names []string) {
+	for name, value := range s {
+		if others, both := other[name]; both && others != value {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
