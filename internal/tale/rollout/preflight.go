@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
@@ -65,7 +66,7 @@ func Preflight(ctx context.Context, docker *engine.Engine, model *compose.Model,
 	}
 	for _, c := range plan.Changes {
 		if c.Action != Keep && !slices.Contains(plan.Pull, c.To.Image) {
-			checks = append(checks, func(ctx context.Context) { p.here(ctx, c.To.Image) })
+			checks = append(checks, func(ctx context.Context) { p.here(ctx, c) })
 		}
 	}
 	var group sync.WaitGroup
@@ -191,12 +192,19 @@ func (p *preflight) refuseRegistries() {
 	}
 }
 
-// here says when an image that the engine has is made for another platform. Some engines
-// run those as well.
-func (p *preflight) here(ctx context.Context, name string) {
-	image, there, err := p.engine.Image(ctx, name)
-	if err == nil && there && image.OS+"/"+image.Arch != p.info.OS+"/"+p.info.Arch {
-		p.note("%s is made for %s/%s and the engine is %s/%s, which ends with \"exec format error\" unless it emulates the other: docker pull --platform %[4]s/%[5]s %[1]s", name, image.OS, image.Arch, p.info.OS, p.info.Arch)
+// here says when an image that the engine has is made for another platform, which some engines
+// run as well, and refuses one that is made for another service.
+func (p *preflight) here(ctx context.Context, change Change) {
+	image, there, err := p.engine.Image(ctx, change.To.Image)
+	if err != nil || !there {
+		return
+	}
+	if image.OS+"/"+image.Arch != p.info.OS+"/"+p.info.Arch {
+		p.note("%s is made for %s/%s and the engine is %s/%s, which ends with \"exec format error\" unless it emulates the other: docker pull --platform %[4]s/%[5]s %[1]s", change.To.Image, image.OS, image.Arch, p.info.OS, p.info.Arch)
+	}
+	title, ours := strings.CutPrefix(image.Labels[ocispec.AnnotationTitle], "tale-")
+	if ours && title != change.Service && slices.Contains([]string{stack.DB, stack.Convex, stack.Platform, stack.Proxy}, title) {
+		p.refuse(exit.Config, "%s is an image of %s (its title is tale-%[2]s), and not of %[3]s: correct `images` in tale.json", change.To.Image, title, change.Service)
 	}
 }
 

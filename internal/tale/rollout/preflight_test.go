@@ -176,6 +176,26 @@ func TestAnImageOfAnotherPlatform(t *testing.T) {
 	}
 }
 
+// TestAnImageOfAnotherService: it would say something of its own service, and not what is wrong.
+func TestAnImageOfAnotherService(t *testing.T) {
+	t.Parallel()
+	for title, want := range map[string]string{
+		"tale-proxy":    "r/tale-platform:2.0.0 is an image of proxy (its title is tale-proxy), and not of platform",
+		"tale-platform": "", "tale-shop": "", "proxy": "", "": "",
+	} {
+		h := newHost(t)
+		h.AddImage(enginetest.Image{Tags: []string{"r/tale-platform:2.0.0"}, Labels: map[string]string{"org.opencontainers.image.title": title}})
+		plan, model := h.plan("2.0.0", rollout.Scope{Only: []string{stack.Platform}})
+		err := rollout.Preflight(t.Context(), h.engine, model, rollout.State{}, &plan, true)
+		switch {
+		case want == "" && err != nil:
+			t.Errorf("%q: %v", title, err)
+		case want != "":
+			testkit.WantError(t, err, exit.Config, want, "correct `images` in tale.json")
+		}
+	}
+}
+
 // TestANetworkThatWasThere: of another project, or one that nobody outside reaches.
 func TestANetworkThatWasThere(t *testing.T) {
 	t.Parallel()
