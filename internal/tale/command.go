@@ -30,10 +30,11 @@ func Command(environ config.Environ) *cobra.Command {
 	logrus.SetOutput(io.Discard)
 	a := &app{&session.App{Environ: environ}}
 	root := &cobra.Command{
-		Use:   "tale",
-		Short: "Deploy a stack and look after it",
-		Long:  "Deploy a stack of a web application and its Convex backend to a Docker engine, without\ndowntime, and look after it. A new one: tale init, then tale deploy.\n" + session.ExitCodes,
-		RunE:  session.Help,
+		Use:     "tale",
+		Short:   "Deploy a stack and look after it",
+		Long:    "Deploy a stack of a web application and its Convex backend to a Docker engine, without\ndowntime, and look after it. A new one: tale init, then tale deploy.\n" + session.ExitCodes,
+		Example: "  tale init --host example.com --tls letsencrypt\n  tale deploy\n  tale status\n  tale rollback",
+		RunE:    session.Help,
 
 		PersistentPreRunE: cli.CheckValues,
 	}
