@@ -175,14 +175,14 @@ func badInput() []mishap {
 		refused("flags that exclude each other", exit.Usage, []string{"deploy", "--all", "--services", "platform"}, "exclude"),
 		refused("an unknown flag", exit.Usage, []string{"deploy", "--vresion", "1"}, "--vresion", "--help"),
 		refused("an unknown command", exit.Usage, []string{"depoly"}, "depoly", "deploy"),
-		refused("nothing to go back to", exit.Failure, []string{"rollback"}, "no earlier release", "tale history"),
+		{name: "input: nothing to go back to", fresh: true, args: []string{"rollback"}, code: exit.Failure, says: []string{"no earlier release", "tale history"}},
 		{name: "input: a release that never was", env: appended("TALE_REGISTRY=127.0.0.1:1"), args: []string{"rollback", "--version", "9.9.9"}, code: exit.Unavailable, says: []string{"tale-platform:9.9.9", "reach 127.0.0.1:1"}},
 		refused("a reset without a terminal", exit.Usage, []string{"reset"}, "without a terminal", "--yes"),
 		refused("volumes without the project's name", exit.Usage, []string{"reset", "--force", "--all", "--volumes"}, "--project-name"),
 		refused("the logs of an unknown service", exit.Usage, []string{"logs", "web"}, "web", "platform"),
 		refused("a time that is none", exit.Usage, []string{"logs", "--since", "yesterdayish"}, "yesterdayish"),
 		{name: "input: another password than the database has", env: appended("DB_PASSWORD=another"), code: exit.Config, says: []string{"DB_PASSWORD", "in the volume of db", "psql"}},
-		{name: "input: a question without a terminal", args: []string{"deploy", "--all", "--version", newer}, code: exit.Usage, says: []string{"without a terminal", "--yes", "db"}},
+		{name: "input: a question without a terminal", env: appended("TLS_MODE=external"), code: exit.Usage, says: []string{"without a terminal", "--yes", "proxy"}},
 	}
 }
 
