@@ -124,7 +124,7 @@ func (r *rollout) takeBack(ctx context.Context, cause error) error {
 func (r *rollout) awaitEngine(ctx context.Context) {
 	remind, until := r.reminder(""), time.Now().Add(engineAway)
 	for time.Now().Before(until) {
-		if _, err := r.Engine.Containers(ctx, r.plan.Project); exit.Code(err) != exit.Unavailable {
+		if _, _, err := r.Engine.Network(ctx, r.Model.Network()); exit.Code(err) != exit.Unavailable {
 			return
 		}
 		remind.progress("the engine does not answer")
