@@ -33,7 +33,7 @@ type layout struct {
 	volumes   map[string]string // source by path in the container
 	copies    map[string]string // target by source
 	app       []string          // targets whose files become the application user's
-	owned     string            // the one of them that is given away where it is, by which the kernel takes setuid away
+	owned     []string          // those of them that are given away where they are, by which the kernel takes setuid away
 	helpers   []string          // what its migrations have helpers for
 }
 
@@ -43,7 +43,7 @@ func (s *stack) layouts() []layout {
 			name: "before 0.2.33", project: "tale-blue", service: "platform-blue", container: prefix + "-legacy",
 			volumes: map[string]string{"/data": "tale_platform-data", "/backup": "tale_db-backup", "/caddy": "tale_caddy-data"},
 			copies:  map[string]string{"tale_platform-data": s.id + "_platform-data", "tale_db-backup": s.id + "_db-backup", "tale_caddy-data": s.id + "_caddy-data"},
-			app:     []string{s.id + "_caddy-data"}, owned: s.id + "_caddy-data", helpers: []string{"copy", "copy", "copy", "own", "look"},
+			app:     []string{s.id + "_caddy-data"}, owned: []string{s.id + "_caddy-data"}, helpers: []string{"copy", "copy", "copy", "own", "look"},
 		},
 		{
 			name: "0.2.33", project: s.id + "-blue", service: "platform-blue", container: s.id + "-platform-blue",
@@ -54,6 +54,13 @@ func (s *stack) layouts() []layout {
 		{
 			name: "0.2.34", project: s.id + "-blue", service: "convex", container: s.id + "-convex",
 			volumes: map[string]string{"/data": s.id + "_convex-data"},
+		},
+		{
+			// What an earlier form of the first migration has forgotten.
+			name: "0.2.34, caddy-config", project: "tale", service: "proxy", container: prefix + "-legacy",
+			volumes: map[string]string{"/config": "tale_caddy-config"},
+			copies:  map[string]string{"tale_caddy-config": s.id + "_caddy-config"},
+			app:     []string{s.id + "_caddy-config"}, owned: []string{s.id + "_caddy-config"}, helpers: []string{"copy", "copy", "own", "look"},
 		},
 	}
 }
@@ -223,7 +230,7 @@ func (m *migrating) compare(ctx context.Context, round int, l layout, before map
 		}
 		m.wrong(round, l.name+": in the source "+source, now.differs(was))
 		if slices.Contains(l.app, target) {
-			was = was.givenTo("1001:1001", target == l.owned)
+			was = was.givenTo("1001:1001", slices.Contains(l.owned, target))
 		}
 		if now, err = thingsOf(ctx, target); err != nil {
 			return err

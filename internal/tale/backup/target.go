@@ -152,6 +152,10 @@ func (t Target) Begun(run string, m Manifest) bool {
 	return t.volume.Swapping == run || t.volume.Ready == run && len(t.swapped(run, m)) > 0
 }
 
+// Waits reports whether the volume waits for a run to go on: until it is in its place, a run has
+// something there.
+func (t Target) Waits(run string) bool { return t.volume.Ready == run || t.volume.Swapping == run }
+
 // Restored reports whether a run has put all in its place.
 func (t Target) Restored(run string, m Manifest) bool {
 	return t.volume.Done == run && t.volume.Swapping == "" && len(t.swapped(run, m)) == len(m.Databases)

@@ -138,7 +138,7 @@ func TestTheNoteOfAnotherEngine(t *testing.T) {
 	}{
 		{restoringNote{File: "x.tar"}, true, false},
 		{restoringNote{File: "x.tar", Engine: opened.Info.ID}, true, false},
-		{restoringNote{File: "x.tar", Engine: opened.Info.ID, Marked: true}, false, false}, // another folder has finished it
+		{restoringNote{File: "x.tar", Run: "x", Engine: opened.Info.ID, Marked: true}, false, false}, // nothing of it is there
 		{restoringNote{File: "x.tar", Engine: opened.Info.ID, Restored: true}, false, false},
 		{restoringNote{File: "x.tar", Engine: "another", Marked: true}, true, true},
 		{restoringNote{File: "x.tar", Engine: "another", Restored: true}, false, true},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/backup"
 	"github.com/tale-project/tale-runtime/internal/tale/console"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
@@ -136,11 +137,18 @@ func restoringOf(ctx context.Context, s *session.Session) (note restoringNote, t
 	if err != nil {
 		return note, false, fmt.Errorf("whether a restore was killed is not known: %w", err)
 	}
-	marked := slices.IndexFunc(volumes, func(v engine.Volume) bool { return v.Name == markOf(s.Project) })
+	find := func(name string) int {
+		return slices.IndexFunc(volumes, func(v engine.Volume) bool { return v.Name == name })
+	}
+	marked := find(markOf(s.Project))
 	note, there, err = noteIn(s.Project)
-	if marked < 0 {
-		over := there && note.Marked && !note.Restored && note.Engine == s.Info.ID
-		return note, there && !over, err
+	switch {
+	case marked < 0 && there && note.Marked && !note.Restored && !note.isElsewhere(s) && find(dataVolume(s.Project)) >= 0:
+		// Another folder has finished it, or somebody has removed all volumes that nothing uses.
+		found, err := backup.Restore{Engine: s.Engine, Volume: dataVolume(s.Project)}.Look(ctx)
+		return note, found.Waits(note.Run), err
+	case marked < 0:
+		return note, there, err
 	}
 	told, mark := restoringNote{}, volumes[marked]
 	if json.Unmarshal([]byte(mark.Labels[labelRestoring]), &told) != nil {

@@ -88,6 +88,39 @@ func TestTheEngineTellsOfAKilledRestore(t *testing.T) {
 	}
 }
 
+// TestAnEngineThatDoesNotTellItAnyMore: the volume of the data says whether another folder has
+// finished it, or somebody has removed all volumes that nothing uses.
+func TestAnEngineThatDoesNotTellItAnyMore(t *testing.T) {
+	s := newShop(t)
+	first, _ := s.killedBetween()
+	opened, _ := s.opened()
+	note := opened.Project.Path(restoringName)
+	text := testkit.ReadFile(t, note)
+	if err := opened.Engine.RemoveVolume(t.Context(), "shop-1_restoring"); err != nil {
+		t.Fatal(err)
+	}
+	testkit.WantError(t, Unfinished(t.Context(), opened), exit.Config, "a restore was killed, so", "`tale restore "+first+"` finishes it", "remove "+note)
+	if err := s.Run(s.app.restoreCommand(), first, "--project-name", "shop-1"); err != nil {
+		t.Fatal(err)
+	}
+	testkit.WriteTree(t, s.app.Folder, map[string]string{".tale/" + restoringName: text})
+	if err := Unfinished(t.Context(), opened); err != nil {
+		t.Error(err)
+	}
+	s.app.Yes = true
+	if err := s.Run(s.app.restoreCommand(), "--discard-old"); err != nil {
+		t.Error(err)
+	}
+	testkit.WriteTree(t, s.Folder("shop-1_convex-data"), map[string]string{"storage/file": "now"})
+	testkit.WantError(t, s.Run(s.app.restoreCommand(), first), exit.Usage, "--project-name")
+	if err := s.Run(s.app.restoreCommand(), first, "--project-name", "shop-1"); err != nil {
+		t.Error(err)
+	}
+	if now := s.Holds(); !strings.Contains(now, "/storage/file: 1.tar") || !strings.Contains(now, "tale_platform: 1.tar") || strings.Contains(now, "under way") {
+		t.Errorf("there is\n%s", now)
+	}
+}
+
 // TestARestoreStartsOnDataOfOneMoment: what is killed from there on keeps nothing from going on.
 func TestARestoreStartsOnDataOfOneMoment(t *testing.T) {
 	s := newShop(t)
