@@ -88,6 +88,7 @@ func extraSiteChecks(s *Settings) (checks []doctor.Check) {
 // hostChecks returns the checks of what this container was given.
 func hostChecks(s *Settings) []doctor.Check {
 	return []doctor.Check{
+		{Name: "web server", Run: (&session{settings: s}).checkListening},
 		doctor.Disk(convexDataDir, "free space on the volume convex-data; the backend and Postgres stop working without any"),
 		doctor.MemoryLimit(place.Here().RaiseMemory("")),
 		{Name: "run folder", Run: func(context.Context) (string, error) {

@@ -92,6 +92,7 @@ func (b *Boot) drain(wasReady bool, escalated <-chan struct{}, ended chan error)
 func (b *Boot) webServer(up *webWatch) supervise.Service {
 	prober := health.NewProber()
 	url := "http://" + b.webAddress() + stack.PlatformHealth
+	var looked sync.Once
 	return supervise.Service{
 		Process: supervise.Process{
 			Name: webName,
@@ -106,6 +107,13 @@ func (b *Boot) webServer(up *webWatch) supervise.Service {
 		Critical: true,
 		Ready: func(ctx context.Context) error {
 			_, err := prober.Get(ctx, url)
+			if err == nil {
+				looked.Do(func() {
+					if !b.listensForOthers(ctx) {
+						b.log.Warn(loopbackAlone, "fix", listenOnAll)
+					}
+				})
+			}
 			return err
 		},
 		Explain:   b.webChild().Advise,
