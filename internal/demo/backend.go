@@ -17,12 +17,13 @@ type backend struct {
 	argv []string
 	name string // as the summary has it
 	runs bool   // runs functions
+	sim  bool   // is the simulator, with what it runs functions with
 }
 
 // running returns the simulator with what it runs functions with.
 func (b backend) running(packages string) backend {
 	b.argv = append(b.argv, "--runner", packages)
-	b.runs = true
+	b.runs, b.sim = true, true
 	return b
 }
 
@@ -32,6 +33,14 @@ func (b backend) String() string {
 		return b.name + "; functions run"
 	}
 	return b.name + "; functions do NOT run"
+}
+
+// leavesOut says what it does not run of functions of these kinds; "" for nothing.
+func (b backend) leavesOut(kinds string) string {
+	if b.sim && strings.Contains(kinds, "cron") {
+		return "crons do NOT run in the simulator (BACKEND=real runs them)"
+	}
+	return ""
 }
 
 // command returns it as one line for a setting.

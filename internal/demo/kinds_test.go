@@ -50,3 +50,16 @@ func TestCountKinds(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 }
+
+func TestTheSimulatorSaysThatCronsDoNotRun(t *testing.T) {
+	simulator, official := backend{}.running("packages"), backend{runs: true}
+	for _, tt := range []struct {
+		of    backend
+		kinds string
+		told  bool
+	}{{simulator, "2 queries, 1 cron", true}, {simulator, "2 crons", true}, {simulator, "2 queries", false}, {official, "2 crons", false}} {
+		if got := tt.of.leavesOut(tt.kinds); strings.Contains(got, "crons do NOT run") != tt.told {
+			t.Errorf("%+v: %q", tt, got)
+		}
+	}
+}

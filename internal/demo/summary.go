@@ -22,6 +22,9 @@ func (s *stack) summary(platform status.Document, took time.Duration) {
 		s.screen.linef("             %s", kinds)
 	}
 	s.screen.linef("  backend    %s", s.environment.backend)
+	if not := s.environment.backend.leavesOut(s.environment.kinds); not != "" {
+		s.screen.linef("             %s", not)
+	}
 	s.screen.linef("")
 	s.screen.linef("  Ready in %s:  %s", seconds(took), s.screen.bold(s.environment.id.siteURL()+"/"))
 	s.screen.linef("")

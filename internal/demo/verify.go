@@ -70,12 +70,13 @@ func (s *stack) functionChecks(v *site.Visitor) []check {
 
 // visitorChecks returns those that need nothing but the site's public address.
 func visitorChecks(v *site.Visitor, metricsToken string, guestbook bool) []check {
-	action := v.HTTPActions // an app's own are not known
+	page, action := v.AnyPage, v.HTTPActions // an app's own are not known
 	if guestbook {
+		page = v.Page
 		action = func(ctx context.Context) (string, error) { return v.HTTPAction(ctx, "/api/guestbook") }
 	}
 	return []check{
-		{"page over https", v.Page},
+		{"page over https", page},
 		{"proxy health", func(ctx context.Context) (string, error) { return proxyHealth(ctx, v) }},
 		{"backend: admin API", v.AdminAPI},
 		{"backend: file upload and download", v.Storage},

@@ -2,6 +2,7 @@ package site
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -13,29 +14,56 @@ var scriptOfPage = regexp.MustCompile(`src="([^"]+\.js)"`)
 
 // Page loads the page and the script it names.
 func (v *Visitor) Page(ctx context.Context) (string, error) {
-	page, err := v.Ask(ctx, Request{URL: "/", Header: map[string]string{"Accept": "text/html"}})
+	page, script, err := v.page(ctx)
+	if err == nil && script == nil {
+		err = fmt.Errorf("the page is not the app's: it names no script: %.200q", page.Body)
+	}
+	return describePage(page, script), err
+}
+
+// AnyPage loads the page of an app that need not be built of scripts, and the script if it names one.
+func (v *Visitor) AnyPage(ctx context.Context) (string, error) {
+	page, script, err := v.page(ctx)
+	return describePage(page, script), err
+}
+
+func describePage(page, script *Answer) string {
+	switch {
+	case page == nil:
+		return ""
+	case script == nil:
+		return fmt.Sprintf("%s, page %d bytes", page.Proto, len(page.Body))
+	}
+	return fmt.Sprintf("%s, page %d bytes, script %d bytes", page.Proto, len(page.Body), len(script.Body))
+}
+
+// page returns the script as nil where the page names none.
+func (v *Visitor) page(ctx context.Context) (page, script *Answer, err error) {
+	page, err = v.Ask(ctx, Request{URL: "/", Header: map[string]string{"Accept": "text/html"}})
 	if err != nil {
-		return "", err
+		return nil, nil, err
 	}
 	if err := page.Want(http.StatusOK); err != nil {
-		return "", err
+		return page, nil, err
+	}
+	if len(page.Body) == 0 {
+		return page, nil, errors.New("the page is not the app's: it is empty")
+	}
+	if kind := page.Header.Get("Content-Type"); !strings.HasPrefix(kind, "text/html") {
+		return page, nil, fmt.Errorf("the page is not the app's: it is %q, not HTML: %.200q", kind, page.Body)
 	}
 	found := scriptOfPage.FindSubmatch(page.Body)
-	if !strings.HasPrefix(page.Header.Get("Content-Type"), "text/html") || found == nil {
-		return "", fmt.Errorf("the page is not the app's: %.200q", page.Body)
+	if found == nil {
+		return page, nil, nil
 	}
 	address, err := page.Request.URL.Parse(string(found[1]))
 	if err != nil {
-		return "", fmt.Errorf("the page names the script %q: %w", found[1], err)
+		return page, nil, fmt.Errorf("the page names the script %q: %w", found[1], err)
 	}
-	script, err := v.Ask(ctx, Request{URL: address.String()})
-	if err != nil {
-		return "", err
+	if script, err = v.Ask(ctx, Request{URL: address.String()}); err != nil {
+		return page, nil, err
 	}
-	if err := script.Want(http.StatusOK); err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("%s, page %d bytes, script %d bytes", page.Proto, len(page.Body), len(script.Body)), nil
+	return page, script, script.Want(http.StatusOK)
 }
 
 // Redirect asks the plain port, http://host:port, which sends every visitor to https.

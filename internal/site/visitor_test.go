@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -77,6 +78,7 @@ func TestChecksNoticeFaults(t *testing.T) {
 		fails []string // the faults that the check must notice
 	}{
 		"page":           {func(ctx context.Context, v *site.Visitor) (string, error) { return v.Page(ctx) }, []string{"page", "script", "another root"}},
+		"any page":       {func(ctx context.Context, v *site.Visitor) (string, error) { return v.AnyPage(ctx) }, []string{"page", "script", "another root"}},
 		"health":         {health, []string{"another server"}},
 		"admin API":      {func(ctx context.Context, v *site.Visitor) (string, error) { return v.AdminAPI(ctx) }, []string{"admin API", "no success", "open admin API"}},
 		"storage":        {func(ctx context.Context, v *site.Visitor) (string, error) { return v.Storage(ctx) }, []string{"upload", "download"}},
@@ -116,6 +118,23 @@ func TestAVisitEndsWhateverTheSiteAnswers(t *testing.T) {
 				_, _ = visit(ctx, v)
 			})
 		})
+	}
+}
+
+// An app of one's own may write its pages on the server.
+func TestAPageWithoutAScript(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = io.WriteString(w, "<h1>shop</h1>")
+	}))
+	t.Cleanup(server.Close)
+	v := site.New(site.Options{URL: server.URL})
+	t.Cleanup(v.Close)
+	if said, err := v.AnyPage(t.Context()); err != nil || !strings.Contains(said, "page 13 bytes") {
+		t.Errorf("%q, %v", said, err)
+	}
+	if _, err := v.Page(t.Context()); err == nil || !strings.Contains(err.Error(), "it names no script") {
+		t.Errorf("an app that is built of scripts: %v", err)
 	}
 }
 
