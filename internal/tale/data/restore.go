@@ -13,6 +13,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/backup"
 	"github.com/tale-project/tale-runtime/internal/tale/console"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
@@ -201,7 +202,7 @@ func (r *restoring) fromFile(ctx context.Context) error {
 	if err := r.fits(); err != nil {
 		return err
 	}
-	note, killed, err := r.former(ctx)
+	note, err := r.former(ctx)
 	if err != nil {
 		return err
 	}
@@ -213,14 +214,13 @@ func (r *restoring) fromFile(ctx context.Context) error {
 	}
 	m := r.backup.Manifest
 	r.backup.Run = r.target.Run(m, time.Now())
-	if killed && !note.Restored {
-		r.backup.Run, r.note = note.Run, note
+	if err := r.takeUp(ctx, note); err != nil {
+		return err
 	}
 	if other := r.target.Unfinished(); other != "" && other != r.backup.Run {
 		return exit.Errorf(exit.Config, "the restore of another backup, %s, was killed in the middle: `tale restore FILE` finishes it first", other)
 	}
 	begun := r.note.Run != "" || r.target.Begun(r.backup.Run, m)
-	r.note.Stopped = note.Stopped // also what another restore could not start
 	if err := r.target.Allows(m); err != nil && !begun {
 		return err
 	}
@@ -248,25 +248,37 @@ func (r *restoring) fromFile(ctx context.Context) error {
 	return r.restored(m)
 }
 
+// takeUp goes on with a killed restore of the same backup. One whose data are in use is over:
+// somebody has started convex since, and there may be more by now.
+func (r *restoring) takeUp(ctx context.Context, note restoringNote) error {
+	r.note.Stopped = note.Stopped // also what another restore could not start
+	switch convex, _ := r.state.Current(stack.Convex); {
+	case note.Run == "" || note.Restored:
+	case !convex.State.Running || !r.target.Restored(note.Run, r.backup.Manifest):
+		r.backup.Run, r.note = note.Run, note
+	case !r.options.dryRun:
+		return note.restored(ctx, r.Session)
+	}
+	return nil
+}
+
 // former returns the note of an earlier restore that is not over, which this one finishes or
-// whose containers it starts as well.
-func (r *restoring) former(ctx context.Context) (note restoringNote, there bool, err error) {
+// whose containers it starts as well; an empty one if there is none.
+func (r *restoring) former(ctx context.Context) (note restoringNote, err error) {
 	if !r.options.dryRun { // it has to be noted what was stopped
 		if err := r.Project.Probe(); err != nil {
-			return note, false, err
+			return note, err
 		}
 	}
-	note, there, err = restoringOf(ctx, r.Session)
+	note, there, err := restoringOf(ctx, r.Session)
 	switch {
-	case err != nil || !there:
-		return note, there, err
-	case note.Restored && note.isElsewhere(r.Session), note.isOver(r.state):
-		return restoringNote{}, false, nil
+	case err != nil || !there, note.Restored && note.isElsewhere(r.Session), note.isOver(r.state):
+		return restoringNote{}, err
 	case note.Restored:
 	case note.isElsewhere(r.Session), !strings.HasPrefix(note.Run, r.backup.Manifest.ID()):
-		return note, true, note.refusal(r.Session)
+		return note, note.refusal(r.Session)
 	}
-	return note, true, nil
+	return note, nil
 }
 
 // restored says what was done, and what comes next.

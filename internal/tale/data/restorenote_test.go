@@ -2,6 +2,7 @@ package data
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/tale/backup"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/tale/taletest"
 	"github.com/tale-project/tale-runtime/internal/testkit"
@@ -140,6 +142,35 @@ func TestARestoreStartsOnDataOfOneMoment(t *testing.T) {
 		if start := slices.Index(calls, "POST /containers/"+id+"/start"); over < 0 || start < over {
 			t.Errorf("it is over at %d, and %s is started at %d of %q", over, id, start, calls)
 		}
+	}
+}
+
+// TestAKilledRestoreWhoseDataAreInUse is over, also where somebody has started convex by hand:
+// the same command is another restore, with a question, and brings back all of the backup.
+func TestAKilledRestoreWhoseDataAreInUse(t *testing.T) {
+	s := newShop(t)
+	first, _ := s.killedBetween()
+	opened, state := s.opened()
+	server, release, err := postgres(t.Context(), opened, state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	note, _, err := noteIn(opened.Project)
+	if err != nil {
+		t.Fatal(err)
+	}
+	swap := backup.Restore{Engine: opened.Engine, Server: server, Volume: "shop-1_convex-data", Run: note.Run}
+	if err := errors.Join(swap.SwapVolume(t.Context()), opened.Engine.Start(t.Context(), "shop-1-convex")); err != nil {
+		t.Fatal(err)
+	}
+	testkit.WriteTree(t, s.Folder("shop-1_convex-data"), map[string]string{"storage/file": "written since"})
+	testkit.WantError(t, s.Run(s.app.restoreCommand(), first), exit.Usage, "--project-name")
+	if err := s.Run(s.app.restoreCommand(), first, "--project-name", "shop-1"); err != nil {
+		t.Fatal(err)
+	}
+	if now := s.Holds(); strings.Contains(now, "runs: false") || !strings.Contains(now, "/storage/file: 1.tar") || !strings.Contains(now, "tale_platform: 1.tar") || strings.Contains(now, "under way") {
+		t.Errorf("there is\n%s", now)
 	}
 }
 
