@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,20 +17,20 @@ import (
 )
 
 // next returns the next event of an action.
-func next(t *testing.T, events <-chan engine.Event, action string) engine.Event {
+func next(t *testing.T, events <-chan engine.Event, actions ...string) engine.Event {
 	t.Helper()
 	deadline := time.After(30 * time.Second)
 	for {
 		select {
 		case event, open := <-events:
 			if !open {
-				t.Fatalf("the events ended before %q", action)
+				t.Fatalf("the events ended before %q", actions)
 			}
-			if event.Action == action {
+			if slices.Contains(actions, event.Action) {
 				return event
 			}
 		case <-deadline:
-			t.Fatalf("no event %q", action)
+			t.Fatalf("no event %q", actions)
 		}
 	}
 }
