@@ -28,7 +28,7 @@ export TALE_TEST_SERVERS      ?= $(wildcard $(TEST_TOOLS)/servers)
 export TALE_TEST_NGINX        ?= $(wildcard $(TEST_TOOLS)/nginx/usr/sbin/nginx)
 export TALE_TEST_TRAEFIK      ?= $(wildcard $(TEST_TOOLS)/traefik/traefik)
 
-.PHONY: help pictures build cross release release-programs release-dry-run demo test spellings test-tools traefik terminators lint bench bench-proxy bench-copy copy-kills soak tale-soak kubernetes clean docs push-request parity bluegreen browser acme env up dotenv dbmate e2e sizes scan
+.PHONY: help pictures build cross release release-programs release-dry-run demo test spellings test-tools traefik terminators lint bench bench-proxy bench-copy copy-kills soak tale-soak kubernetes clean docs push-request parity bluegreen browser acme env up dotenv dbmate e2e e2e-newest sizes scan
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
@@ -150,6 +150,9 @@ dbmate: ## Compare 1,000 random sets of migrations with dbmate (make test: fewer
 
 e2e: build cross ## Check the real images in a real Docker engine (root; makes what is missing)
 	test/e2e/run.sh
+
+e2e-newest: build cross ## Check tale with the newest Docker engine, compiled here (root; no other engine may run)
+	ENGINE=newest test/e2e/run.sh tale
 
 sizes: ## Print the compressed sizes of the images that e2e built
 	test/e2e/sizes.sh

@@ -41,6 +41,7 @@ const (
 	dbImage       = "images/db/Dockerfile"
 	bases         = "test/e2e/bases.sh"
 	testTools     = "test/tools.sh"
+	engineTools   = "tools/engine/go.mod"
 )
 
 func components() []component {
@@ -67,11 +68,11 @@ func components() []component {
 		},
 		{
 			"Docker engine", []pin{{"internal/tale/engine/connect.go", `needs %s \(Docker ([0-9.]+)\)`, "%s"}},
-			[]pin{{bases, `(bookworm)`, "20.10, Debian's of %s"}},
+			[]pin{{bases, `(bookworm)`, "20.10, Debian's of %s"}, {engineTools, `moby/moby/v2 v(\S+)`, "29, module %s"}},
 		},
 		{
 			"Docker compose, the plugin", []pin{{"internal/tale/engine/compose.go", `oldestCompose = "([^"]+)"`, "%s"}},
-			[]pin{{"tools/docker/go.mod", `docker/compose/v2 v(\S+)`, "%s"}},
+			[]pin{{"tools/docker/go.mod", `docker/compose/v2 v(\S+)`, "%s"}, {engineTools, `docker/compose/v5 v(\S+)`, "%s"}},
 		},
 		{"Caddy, inside the proxy", nil, []pin{{"go.mod", `caddyserver/caddy/v2 v(\S+)`, "%s"}}},
 		{"Traefik in front", nil, []pin{{"test/traefik.sh", `(?m)^version=v(\S+)$`, "%s"}}},

@@ -5,7 +5,8 @@
 #
 #   engine.sh packages  from the distribution; needs root and apt
 #   engine.sh plugins   docker compose and docker buildx; needs Go
-#   engine.sh start     the engine, in the background; needs root
+#   engine.sh start     the engine, in the background; needs root, and with
+#                       ENGINE=newest Go
 #   engine.sh stop      the engine that start has started
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -21,6 +22,7 @@ packages() {
     type -P "$command" >/dev/null || missing+=("$command")
   done
   type -P ps >/dev/null || missing+=(procps) # docker top asks the host's
+  [ -z "$newest" ] || [ -e /usr/include/seccomp.h ] || missing+=(libseccomp-dev) # runc is made of it
   ((${#missing[@]})) || return 0
   step "packages: ${missing[*]}"
   [ "$(id -u)" = 0 ] || die "needs root to install ${missing[*]}"
@@ -32,17 +34,29 @@ packages() {
     die "cannot install ${missing[*]}: $(tail -5 "$cache/apt.log")"
 }
 
-# The versions are those of tools/docker/go.mod.
-version_of() { go list -C "$root/tools/docker" -m -f '{{.Version}}' "$1"; }
+tools=$root/tools/docker compose=github.com/docker/compose/v2
+[ -z "$newest" ] || tools=$root/tools/engine compose=github.com/docker/compose/v5
+version_of() { go list -C "$tools" -m -f '{{.Version}}' "$1"; }
+
+# newest_engine compiles it, with the one program of its own that it needs, and the runc
+# that it asks for more than the distribution's knows.
+newest_engine() {
+  local moby=github.com/moby/moby/v2 version
+  version=$(version_of $moby)
+  mkdir -p "$newest/bin"
+  CGO_ENABLED=0 persistently go build -C "$tools" -trimpath -o "$newest/bin/" -tags "exclude_graphdriver_btrfs no_btrfs" \
+    -ldflags "-s -w -X $moby/dockerversion.Version=29-$version" $moby/cmd/dockerd $moby/cmd/docker-proxy || die "cannot build dockerd"
+  CGO_ENABLED=1 persistently go build -C "$tools" -trimpath -o "$newest/bin/" -tags seccomp github.com/opencontainers/runc || die "cannot build runc"
+}
 
 plugins() {
   if docker compose version >/dev/null 2>&1 && docker buildx version >/dev/null 2>&1; then
     echo "docker compose $(docker compose version --short), $(docker buildx version)"
     return
   fi
-  local compose=github.com/docker/compose/v2 buildx=github.com/docker/buildx out=$cache/plugins
+  local buildx=github.com/docker/buildx out=$cache/plugins
   # One build for both: they are made of the same packages.
-  CGO_ENABLED=0 persistently go build -C "$root/tools/docker" -trimpath -o "$out/" -ldflags "-s -w \
+  CGO_ENABLED=0 persistently go build -C "$tools" -trimpath -o "$out/" -ldflags "-s -w \
     -X $compose/internal.Version=$(version_of $compose) -X $buildx/version.Version=$(version_of $buildx)" \
     $compose/cmd $buildx/cmd/buildx || die "cannot build the plugins of the docker command"
   mkdir -p "$plugins"
@@ -81,14 +95,19 @@ mount_cgroups() {
 }
 
 start() {
-  ! docker info >/dev/null 2>&1 || return 0
+  if docker info >/dev/null 2>&1; then
+    [ -z "$newest" ] || [[ $(docker version --format '{{.Server.Version}}') = 29-* ]] || die "another engine runs; stop it first"
+    return 0
+  fi
   # The package may just have started one as a service.
   ! pgrep -x dockerd >/dev/null || ! patiently 30 docker info || return 0
   step "docker engine (log: $log)"
   [ "$(id -u)" = 0 ] || no_engine "needs root to start one, or one that is running"
   mount_cgroups
   prefer_working_iptables
-  setsid dockerd >"$log" 2>&1 </dev/null &
+  [ -z "$newest" ] || newest_engine
+  # Images of an older engine are stored in another way, so its folder is not taken.
+  setsid dockerd ${newest:+--data-root="$newest/data"} >"$log" 2>&1 </dev/null &
   echo $! >"$pid_file" # setsid becomes dockerd: a job of a script leads no group
   disown               # it outlives this script
   patiently 90 engine_answers_or_died $! || true

@@ -6,7 +6,16 @@ e2e=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$e2e/../.." && pwd)
 # Everything that is made or downloaded and worth keeping between runs.
 cache=${TALE_E2E_CACHE:-$HOME/.cache/tale-e2e}
+# ENGINE=newest: the engine and the plugins of tools/engine/go.mod, in the place of the
+# distribution's and those of tools/docker/go.mod.
+newest=
+if [ "${ENGINE:-}" = newest ]; then
+  newest=$cache/newest
+  export DOCKER_CONFIG=$newest/config PATH=$newest/bin:$PATH
+fi
 mkdir -p "$cache"
+# The part of the environment by which a command reaches the engine.
+reaching=(PATH="$PATH" HOME="$HOME" ${DOCKER_HOST:+DOCKER_HOST="$DOCKER_HOST"} ${DOCKER_CONFIG:+DOCKER_CONFIG="$DOCKER_CONFIG"})
 
 step() { printf '\n=== %s (%(%H:%M:%S)T)\n' "$1" -1; }
 die() { printf 'e2e: %s\n' "$*" >&2; exit 1; }

@@ -67,8 +67,7 @@ setting() { sed -n "s/^$1=//p" "$settings" | tail -1; }
 # As an operator at a shell of their own: nothing of ours but PATH and HOME. What
 # compose says of its progress would bury the reason of a failure.
 compose() {
-  timeout --kill-after=5 "${docker_limit:-180}" env -i PATH="$PATH" HOME="$HOME" \
-    ${DOCKER_HOST:+DOCKER_HOST="$DOCKER_HOST"} ${DOCKER_CONFIG:+DOCKER_CONFIG="$DOCKER_CONFIG"} "${overrides[@]}" \
+  timeout --kill-after=5 "${docker_limit:-180}" env -i "${reaching[@]}" "${overrides[@]}" \
     docker compose --progress quiet --project-directory "$project" -p "$COMPOSE_PROJECT_NAME" "${project_files[@]}" --env-file "$settings" "$@" 2>&1
 }
 overrides=()

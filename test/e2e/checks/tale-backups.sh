@@ -34,7 +34,7 @@ in_convex() { docker exec -u 0 "$tale_id-convex" sh -c "$1"; }
 loses_postgres() {
   local file=$1 during=$2 tale
   shift 2
-  (cd "$tale_dir" && exec env -i PATH="$PATH" HOME="$HOME" ${DOCKER_HOST:+DOCKER_HOST="$DOCKER_HOST"} "$root/bin/tale" "$@") >"$cache/tale-lost.log" 2>&1 &
+  (cd "$tale_dir" && exec env -i "${reaching[@]}" "$root/bin/tale" "$@") >"$cache/tale-lost.log" 2>&1 &
   tale=$!
   patiently 60 sh -c "docker exec '$tale_id-db' psql -U tale -d postgres -Atc \"SELECT 'seen' FROM pg_stat_activity WHERE query LIKE '$during%'\" | grep seen"
   kill -9 "$(docker inspect -f '{{.State.Pid}}' "$tale_id-db")"

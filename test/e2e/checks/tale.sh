@@ -22,8 +22,7 @@ tale_http=$(free_port 19080)
 # exit code in $code.
 run_tale() {
   code=0
-  said=$(cd "$tale_dir" && timeout --kill-after=5 120 env -i PATH="$PATH" HOME="$HOME" \
-    ${DOCKER_HOST:+DOCKER_HOST="$DOCKER_HOST"} "$root/bin/tale" "$@" 2>&1) || code=$?
+  said=$(cd "$tale_dir" && timeout --kill-after=5 120 env -i "${reaching[@]}" "$root/bin/tale" "$@" 2>&1) || code=$?
 }
 # tale_must CODE ARGUMENT…: which ends with this code.
 tale_must() {
