@@ -1,6 +1,7 @@
 package tale
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -157,12 +158,19 @@ type examination struct {
 	images      map[string]string
 }
 
-func (e *examination) checks(wrong, unmade error) []doctor.Check {
-	said := func(err error, detail string) func(context.Context) (string, error) {
-		return func(context.Context) (string, error) { return detail, err }
+func (e *examination) docker(ctx context.Context) (string, error) {
+	if e.unreachable != nil {
+		return "", e.unreachable
 	}
+	if imitator, err := e.Engine.Imitator(ctx); err != nil || imitator != "" {
+		return "", cmp.Or(err, doctor.WithFix(fmt.Errorf("is %s, and tale needs Docker's own", imitator), "install Docker Engine, or name its address in DOCKER_HOST"))
+	}
+	return fmt.Sprintf("Docker %s, API %s, %s/%s", e.Info.Version, e.Info.API, e.Info.OS, e.Info.Arch), nil
+}
+
+func (e *examination) checks(wrong, unmade error) []doctor.Check {
 	checks := []doctor.Check{
-		{Name: "engine", Run: said(e.unreachable, fmt.Sprintf("Docker %s, API %s, %s/%s", e.Info.Version, e.Info.API, e.Info.OS, e.Info.Arch))},
+		{Name: "engine", Run: e.docker},
 		{Name: "compose plugin", Needs: []string{"engine"}, Fix: "install docker-compose-plugin 2.20 or newer", Run: e.Engine.ComposeVersion},
 		{Name: "disk", Needs: []string{"engine"}, Fix: "`tale cleanup --dry-run` shows what may go", Run: e.disk},
 		{Name: "memory", Needs: []string{"engine"}, Fix: "two colours and a database run side by side during a deploy: give the host more", Run: e.memory},

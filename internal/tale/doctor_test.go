@@ -61,6 +61,15 @@ func TestDoctor(t *testing.T) {
 	}
 }
 
+func TestDoctorOnWhatIsNotDocker(t *testing.T) {
+	server, dir := enginetest.New(t), t.TempDir()
+	server.Product = "Podman Engine"
+	testkit.WriteTree(t, dir, map[string]string{"tale.json": `{"version": 1, "id": "shop-1"}`})
+	if said := line.Run(config.Environ{"DOCKER_HOST": server.Host(), "HOME": t.TempDir()}, "", "doctor", "--project", dir).Out; !strings.Contains(said, "is Podman Engine 20.10.24, and tale needs Docker's own") {
+		t.Error(said)
+	}
+}
+
 // TestDoctorOnServices: one that stands still, and what convex says of its database, which no
 // other service asks.
 func TestDoctorOnServices(t *testing.T) {

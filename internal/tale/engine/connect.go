@@ -277,6 +277,17 @@ func (e *Engine) Info(ctx context.Context) (Info, error) {
 	return e.info, nil
 }
 
+// Imitator returns what answers in the place of Docker's engine, and its version, or "":
+// Podman's service has Docker's API, but its containers cannot be attached to before they
+// start, which a lock needs (seen with 4.3.1).
+func (e *Engine) Imitator(ctx context.Context) (string, error) {
+	answer, err := ask(ctx, e, patience, "ask the engine for its version", e.api.ServerVersion, client.ServerVersionOptions{})
+	if err != nil || len(answer.Components) == 0 || answer.Components[0].Name == "Engine" {
+		return "", err
+	}
+	return answer.Components[0].Name + " " + answer.Components[0].Version, nil
+}
+
 // onThisHost reports whether the engine's files are this machine's: its socket may have
 // been forwarded, or lead into a virtual machine.
 func (i Info) onThisHost() bool {

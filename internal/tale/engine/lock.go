@@ -136,6 +136,9 @@ func (e *Engine) hold(ctx context.Context, id string) (*Hold, error) {
 		if c, gone := e.Inspect(ctx, id); errors.Is(err, io.EOF) && (IsNotFound(gone) || gone == nil && !c.State.Running) {
 			return nil, errors.New("cannot hold a lock: this program does not run in a container of the engine, which `make build` makes it for, without cgo and for the engine's platform")
 		}
+		if imitator, unknown := e.Imitator(ctx); unknown == nil && imitator != "" {
+			err = fmt.Errorf("%w; the engine is %s, and tale needs Docker's own", err, imitator)
+		}
 		return nil, e.failed(life, "hold a lock", err)
 	}
 	h := &Hold{done: make(chan struct{}), end: sync.OnceFunc(func() {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -119,6 +120,16 @@ func TestLostLockIsNoticed(t *testing.T) {
 	}
 	server.Die("shop-tale-lock", 69, false)
 	<-held.Done()
+}
+
+func TestLockSaysWhatIsNotDocker(t *testing.T) {
+	server, e := fake(t)
+	server.Product, server.Info.ServerVersion = "Podman Engine", "4.3.1"
+	server.Fault("POST", "/containers/*/attach", enginetest.Fault{Status: http.StatusConflict}, 1)
+	_, err := e.HoldLock(t.Context(), "shop", nil)
+	if err == nil || !strings.Contains(err.Error(), "the engine is Podman Engine 4.3.1, and tale needs Docker's own") {
+		t.Errorf("%v", err)
+	}
 }
 
 // TestLockEndsWithTheConnection cuts a way over TCP.

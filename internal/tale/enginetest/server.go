@@ -30,6 +30,7 @@ type Server struct {
 	API     string        // version of the API
 	Info    system.Info   // what it says of itself
 	Ahead   time.Duration // of this process is its clock, as it says
+	Product string        // what it calls itself in its version
 	Compose string        // version of the compose plugin, "" is none
 	Disk    string        // what a helper finds: free and total bytes
 	Logging string        // driver of the logs of containers that name none, "none" keeps nothing
@@ -69,7 +70,7 @@ func New(t testing.TB) *Server {
 	}
 	host, _ := os.Hostname()
 	s := &Server{
-		API: "1.41", Compose: "2.40.3", Disk: "50000000000 100000000000",
+		API: "1.41", Product: "Engine", Compose: "2.40.3", Disk: "50000000000 100000000000",
 		Info: system.Info{
 			ID: "FAKE:" + filepath.Base(folder), Name: host, ServerVersion: "20.10.24", OSType: "linux", Architecture: "x86_64",
 			MemTotal: 16 << 30, NCPU: 4, DockerRootDir: folder,
@@ -212,6 +213,9 @@ func (s *Server) handler() http.Handler {
 		info := s.Info
 		info.SystemTime = time.Now().Add(s.Ahead).UTC().Format(time.RFC3339Nano)
 		return info, nil
+	}))
+	mux.HandleFunc("GET /version", s.answer(func(*http.Request) (any, error) {
+		return system.VersionResponse{Components: []system.ComponentVersion{{Name: s.Product, Version: s.Info.ServerVersion}}}, nil
 	}))
 	s.serveContainers(mux)
 	s.serveExec(mux)
