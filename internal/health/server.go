@@ -3,6 +3,7 @@ package health
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -23,6 +24,9 @@ const ColourHeader = "Tale-Colour"
 // InstanceHeader is where it says which container, or machine, answers: its host name,
 // which a restart keeps and a replacement does not have.
 const InstanceHeader = "Tale-Instance"
+
+// ServiceHeader is where it says which service it belongs to.
+const ServiceHeader = "Tale-Service"
 
 // No begins the answer of a gate that is closed; the reason follows.
 const No = "no: "
@@ -46,6 +50,8 @@ type Endpoints struct {
 	Version string
 	// Colour is what tells two deployments of one version apart, in ColourHeader.
 	Colour string
+	// Service is whose it is, in ServiceHeader: a probe may reach another's.
+	Service string
 	// Metrics answers /metrics.
 	Metrics http.Handler
 }
@@ -64,7 +70,7 @@ func Listen(log *slog.Logger, address string, endpoints Endpoints) (*Server, err
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, report.New(exit.Config, fmt.Sprintf("cannot open the status port STATUS_ADDR=%s: %v", address, err),
-			"another process of this container, or of this host with network_mode: host, has that port, or the address is none of this container's",
+			causeOfNoPort(err),
 			"choose a free address in STATUS_ADDR, or set it empty to turn the port off").Err(err)
 	}
 	s := &Server{log: log, done: make(chan struct{}), addr: listener.Addr()}
@@ -113,6 +119,13 @@ func (e Endpoints) handler() http.Handler {
 	return mux
 }
 
+func causeOfNoPort(err error) string {
+	if errors.Is(err, os.ErrPermission) {
+		return "a port below 1024 is for root, and any other is forbidden by a rule of the container (a seccomp profile, AppArmor, SELinux)"
+	}
+	return "another process of this container, or of this host with network_mode: host, has that port, or the address is none of this container's"
+}
+
 func (e Endpoints) serveStatus(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	encoder := json.NewEncoder(w)
@@ -126,6 +139,9 @@ func (e Endpoints) gate(g *Gate) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set(VersionHeader, e.Version)
 		w.Header().Set(InstanceHeader, instance)
+		if e.Service != "" {
+			w.Header().Set(ServiceHeader, e.Service)
+		}
 		if e.Colour != "" {
 			w.Header().Set(ColourHeader, e.Colour)
 		}

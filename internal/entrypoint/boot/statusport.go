@@ -13,7 +13,7 @@ func (b *Lifecycle) openStatusPort() (err error) {
 	}
 	b.port, err = health.Listen(b.log, address, health.Endpoints{
 		Ready: &b.ready, Started: &b.started, Status: func() any { return b.status() }, Metrics: b.metrics.handler(),
-		Version: b.options.Version, Colour: b.options.Colour,
+		Service: b.options.Service, Version: b.options.Version, Colour: b.options.Colour,
 	})
 	if err != nil && b.options.Job != "" {
 		b.log.Debug("no status port beside the service's own", "error", err)

@@ -78,10 +78,10 @@ func (d Drop) switchUser() error {
 		return fmt.Errorf("cannot give up root's supplementary groups: %w", err)
 	}
 	if err := syscall.Setresgid(d.GID, d.GID, d.GID); err != nil {
-		return fmt.Errorf("cannot become gid %d (is it mapped in this user namespace?): %w", d.GID, err)
+		return fmt.Errorf("cannot become gid %d (is it mapped in this user namespace, and does the seccomp profile of the container allow it?): %w", d.GID, err)
 	}
 	if err := syscall.Setresuid(d.UID, d.UID, d.UID); err != nil {
-		return fmt.Errorf("cannot become uid %d (is it mapped in this user namespace?): %w", d.UID, err)
+		return fmt.Errorf("cannot become uid %d (is it mapped in this user namespace, and does the seccomp profile of the container allow it?): %w", d.UID, err)
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/report"
+	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/sys/httpclient"
 	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 	"github.com/tale-project/tale-runtime/internal/sys/redial"
@@ -94,6 +95,9 @@ func (c *probeClient) probe(ctx context.Context, at netip.AddrPort) verdict {
 	v.took = time.Since(v.started)
 	v.instance = header.Get(health.InstanceHeader)
 	v.version, v.colour = header.Get(health.VersionHeader), header.Get(health.ColourHeader)
+	if service := header.Get(health.ServiceHeader); err == nil && c.target.isStatusPort() && service == stack.Convex {
+		err = fmt.Errorf("the status port there is that of %s, which is no web application", service)
+	}
 	switch {
 	case err == nil:
 		v.boot = bootTime(body, v.started)

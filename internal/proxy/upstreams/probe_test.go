@@ -60,6 +60,25 @@ func TestAProbeAnsweredBySomethingElse(t *testing.T) {
 	}
 }
 
+// Where the upstream's name leads to convex, the port of requests is open and the status port is well.
+func TestAProbeAnsweredByConvex(t *testing.T) {
+	for service, want := range map[string]outcome{"convex": failed, "platform": passed, "": passed} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set(health.VersionHeader, "1.0.0")
+			w.Header().Set(health.ServiceHeader, service)
+		}))
+		defer server.Close()
+		address := server.Listener.Addr().String()
+		_, port, _ := net.SplitHostPort(address)
+		if v := probeOnce(t, address, ":"+port+"/readyz"); v.outcome != want || (v.reason == "the status port there is that of convex, which is no web application") != (want == failed) {
+			t.Errorf("%q: %+v", service, v)
+		}
+		if v := probeOnce(t, address, "/readyz"); v.outcome != passed {
+			t.Errorf("%q: a path of the application is taken for a status port", service)
+		}
+	}
+}
+
 func TestVerdicts(t *testing.T) {
 	tests := []struct {
 		name    string
