@@ -96,7 +96,7 @@ func means() map[string][]struct {
 			"find what on the host sends signals here (an eviction, a watchdog, a security tool): kubectl -n shop get events, dmesg and journalctl of that moment",
 			"find what on the host sends signals here (kill, a watchdog, a security tool): dmesg and journalctl of that moment",
 		}}},
-		"Self": {{Place.Self, [3]string{"this container", "this pod", ""}}},
+		"Self":   {{Place.Self, [3]string{"this container", "this pod", ""}}},
 		"Frozen": {{Place.Frozen, [3]string{"docker pause, a frozen host", "a frozen host", "a frozen host"}}},
 	}
 }
