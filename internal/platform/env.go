@@ -24,6 +24,7 @@ const envMemoryFile = "platform-env.json"
 // syncEnv brings the deployment's variables to what the settings say.
 func (b *Boot) syncEnv(ctx context.Context) (string, error) {
 	b.warnOfUnset()
+	defer b.warnOfDifferences(ctx)()
 	result, err := b.runSync(ctx, b.envSync())
 	b.SetAttempts(stageEnv, result.Attempts)
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 )
 
 // sharedLimit bounds the look at the settings of convex in a boot, for a network that drops the
-// packets. In a container network the answer takes a millisecond.
-const sharedLimit = time.Second
+// packets, as that of Kubernetes may. In a container network the answer takes a millisecond.
+const sharedLimit = 300 * time.Millisecond
 
 // convexStatus asks the status port of convex. It takes it that STATUS_ADDR has the same port in
 // both containers, as where it comes from one .env; elsewhere somebody else answers, or nobody.

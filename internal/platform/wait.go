@@ -47,7 +47,6 @@ func (b *Boot) authenticate(ctx context.Context) (string, error) {
 	if err := b.connect(); err != nil {
 		return "", err
 	}
-	defer b.warnOfDifferences(ctx)()
 	err := b.backendWait(stageAuth).Until(ctx, b.log, func(ctx context.Context) error {
 		err := b.client.CheckAdminKey(ctx)
 		if answer, ok := errors.AsType[*backend.APIError](err); ok {

@@ -6,9 +6,14 @@ import "slices"
 // None is a secret.
 type Shared map[string]string
 
-// SharedBy returns those of a service.
+// SharedBy returns those of a service. One without the password of a database, such as a pod that
+// pushes nothing, was not told of the database.
 func SharedBy(site Site, database Database) Shared {
-	shared := Shared{"SITE_URL": site.Address().URL(), "TLS_MODE": site.TLSMode, "CONVEX_STORAGE": database.Storage}
+	shared := Shared{"SITE_URL": site.Address().URL(), "TLS_MODE": site.TLSMode}
+	if database.Storage == StoragePostgres && database.PostgresURL == "" && database.Password == "" {
+		return shared
+	}
+	shared["CONVEX_STORAGE"] = database.Storage
 	if server, err := database.Server(); err == nil && database.Storage == StoragePostgres {
 		shared["POSTGRES_URL or DB_HOST and DB_PORT"] = server.Address()
 	}

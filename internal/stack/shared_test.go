@@ -23,6 +23,7 @@ func TestDiffers(t *testing.T) {
 		"another mode":    {stack.SharedBy(external, database), "TLS_MODE"},
 		"another server":  {stack.SharedBy(site, elsewhere), "POSTGRES_URL or DB_HOST and DB_PORT"},
 		"another storage": {stack.SharedBy(site, sqlite), "CONVEX_STORAGE"},
+		"no password":     {stack.SharedBy(site, stack.Database{Storage: stack.StoragePostgres, Host: "not-db", Port: 5432}), ""},
 		"an older image":  {nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
