@@ -202,10 +202,18 @@ func (p *preflight) here(ctx context.Context, change Change) {
 	if image.OS+"/"+image.Arch != p.info.OS+"/"+p.info.Arch {
 		p.note("%s is made for %s/%s and the engine is %s/%s, which ends with \"exec format error\" unless it emulates the other: docker pull --platform %[4]s/%[5]s %[1]s", change.To.Image, image.OS, image.Arch, p.info.OS, p.info.Arch)
 	}
+	if err := isOf(change, image); err != nil {
+		p.refuse(exit.Code(err), "%w", err)
+	}
+}
+
+// isOf refuses an image that says that it is made for another service.
+func isOf(change Change, image engine.Image) error {
 	title, ours := strings.CutPrefix(image.Labels[ocispec.AnnotationTitle], "tale-")
 	if ours && title != change.Service && slices.Contains([]string{stack.DB, stack.Convex, stack.Platform, stack.Proxy}, title) {
-		p.refuse(exit.Config, "%s is an image of %s (its title is tale-%[2]s), and not of %[3]s: correct `images` in tale.json", change.To.Image, title, change.Service)
+		return exit.Errorf(exit.Config, "%s is an image of %s (its title is tale-%[2]s), and not of %[3]s: correct `images` in tale.json", change.To.Image, title, change.Service)
 	}
+	return nil
 }
 
 func (p *preflight) disk(ctx context.Context) {

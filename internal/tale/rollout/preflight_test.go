@@ -196,6 +196,16 @@ func TestAnImageOfAnotherService(t *testing.T) {
 	}
 }
 
+// TestAPulledImageOfAnotherService is seen once it has come, before anything changes.
+func TestAPulledImageOfAnotherService(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.mustDeploy("1.0.0")
+	h.AddRemote(enginetest.Image{Tags: []string{"docker.io/r/tale-platform:3.0.0", "r/tale-platform:3.0.0"}, Labels: map[string]string{"org.opencontainers.image.title": "tale-proxy"}})
+	testkit.WantError(t, h.deploy(t.Context(), "3.0.0", rollout.Scope{Only: []string{stack.Platform}}), exit.Config, "r/tale-platform:3.0.0 is an image of proxy")
+	h.want("platform-blue 1.0.0", all)
+}
+
 // TestANetworkThatWasThere: of another project, or one that nobody outside reaches.
 func TestANetworkThatWasThere(t *testing.T) {
 	t.Parallel()

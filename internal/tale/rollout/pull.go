@@ -29,6 +29,9 @@ func (r *rollout) pull(ctx context.Context) error {
 			continue
 		}
 		image, there, err := r.Engine.Image(ctx, c.To.Image)
+		if err == nil && c.Action != Keep {
+			err = isOf(c, image)
+		}
 		switch {
 		case err != nil:
 			return err
