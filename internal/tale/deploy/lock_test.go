@@ -101,6 +101,32 @@ func TestAPlanIsMadeUnderTheLock(t *testing.T) {
 	(<-ended).Expect(t, 0, "", "nothing to do")
 }
 
+// A restore that another host has begun while a deploy waited for the lock, and that was killed, keeps
+// it from starting anything.
+func TestARestoreIsKilledBeforeADeployHasTheLock(t *testing.T) {
+	server, dir, environ, e, held := lockedStack(t)
+	p, err := project.Find(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, ended := taletest.Standing(t, server), make(chan line.Result)
+	asked := len(server.Changes())
+	go func() {
+		ended <- line.Run(environ, "", "deploy", "--yes", "--all", "--version", "1.0.1", "--wait", "--project", dir)
+	}()
+	testkit.Eventually(t, "it asks for the lock", func() bool { return len(server.Changes()) > asked })
+	labels := engine.Owned(p.File.ID)
+	labels["dev.tale.restoring"] = `{"file": "b.tar", "run": "1"}`
+	if err := e.CreateVolume(t.Context(), p.File.ID+"_restoring", labels); err != nil {
+		t.Fatal(err)
+	}
+	held.Release()
+	(<-ended).Expect(t, exit.Config, "", "`tale restore b.tar` finishes it")
+	if after := taletest.Standing(t, server); !slices.Equal(after, before) {
+		t.Errorf("there was %q and is %q", before, after)
+	}
+}
+
 // A deploy whose lock ends, as with a connection that is cut, is taken back as at an interrupt.
 func TestALockThatIsLostEndsADeploy(t *testing.T) {
 	server, dir, environ, _, held := lockedStack(t)

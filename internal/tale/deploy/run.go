@@ -127,6 +127,9 @@ func (d *deployment) underLock(ctx context.Context) error {
 // locked plans anew, since what another host did before the engine's lock was taken counts,
 // and does what is to be done.
 func (d *deployment) locked(ctx context.Context) error {
+	if err := data.Unfinished(ctx, d.Session); err != nil {
+		return err
+	}
 	if err := d.prepare(ctx); err != nil {
 		return err
 	}
