@@ -133,6 +133,13 @@ func (p *Progress) Say(text string) {
 	p.Event(rollout.Event{Time: time.Now(), Kind: rollout.Noted, Text: text})
 }
 
+// Begin says that something is under way, before an event tells so.
+func (p *Progress) Begin() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.begun = true
+}
+
 // Interrupted tells what becomes of what is under way. Until a stage has begun that is
 // nothing, as while a question is asked, and the error of the command says so.
 func (p *Progress) Interrupted(text string) {

@@ -1,7 +1,6 @@
 package data
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/cli"
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/backup"
 	"github.com/tale-project/tale-runtime/internal/tale/console"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
@@ -97,6 +95,8 @@ type restoring struct {
 	note   restoringNote
 	// unpacking is how far that is.
 	unpacking stages
+	// whole says that an earlier run has put all in its place.
+	whole bool
 	// changing says that what the data are may have changed.
 	changing bool
 }
@@ -156,11 +156,14 @@ func (r *restoring) interrupted(ctx context.Context, err error) error {
 }
 
 func (r *restoring) discardOld(ctx context.Context) error {
-	if err := Unfinished(ctx, r.Session); err != nil {
+	note, there, err := restoringOf(ctx, r.Session)
+	switch {
+	case err != nil:
 		return err
-	}
-	if note, there, err := restoringOf(ctx, r.Session); err != nil || there && !note.isElsewhere(r.Session) && !note.isOver(r.state) {
-		return cmp.Or(err, exit.Errorf(exit.Config, "the last restore has not started all that ran: `tale deploy` does, and what was there before is removed after that"))
+	case there && !note.Restored:
+		return note.refusal(r.Session)
+	case there && !note.isElsewhere(r.Session) && !note.isOver(r.state):
+		return exit.Errorf(exit.Config, "the last restore has not started all that ran: `tale deploy` does, and what was there before is removed after that")
 	}
 	if !slices.Contains(r.state.Volumes, r.backup.Volume) {
 		return exit.Errorf(exit.Config, "there is no volume %s, and nothing to remove", r.backup.Volume)
@@ -214,9 +217,7 @@ func (r *restoring) fromFile(ctx context.Context) error {
 	}
 	m := r.backup.Manifest
 	r.backup.Run = r.target.Run(m, time.Now())
-	if err := r.takeUp(ctx, note); err != nil {
-		return err
-	}
+	r.takeUp(note)
 	if other := r.target.Unfinished(); other != "" && other != r.backup.Run {
 		return exit.Errorf(exit.Config, "the restore of another backup, %s, was killed in the middle: `tale restore FILE` finishes it first", other)
 	}
@@ -248,18 +249,16 @@ func (r *restoring) fromFile(ctx context.Context) error {
 	return r.restored(m)
 }
 
-// takeUp goes on with a killed restore of the same backup. One whose data are in use is over:
-// somebody has started convex since, and there may be more by now.
-func (r *restoring) takeUp(ctx context.Context, note restoringNote) error {
-	r.note.Stopped = note.Stopped // also what another restore could not start
-	switch convex, _ := r.state.Current(stack.Convex); {
-	case note.Run == "" || note.Restored:
-	case !convex.State.Running || !r.target.Restored(note.Run, r.backup.Manifest):
+// takeUp goes on with an earlier restore of the same backup. Where that has put all in its place,
+// only what it stopped is started: convex may have run since, and what it wrote is not replaced
+// without a question.
+func (r *restoring) takeUp(note restoringNote) {
+	m := r.backup.Manifest
+	r.note.Stopped = note.Stopped // also what the restore of another backup could not start
+	if note.Run != "" && strings.HasPrefix(note.Run, m.ID()) && (!note.Restored || r.target.Restored(note.Run, m)) {
 		r.backup.Run, r.note = note.Run, note
-	case !r.options.dryRun:
-		return note.restored(ctx, r.Session)
 	}
-	return nil
+	r.whole = r.note.Run != "" && r.target.Restored(r.note.Run, m)
 }
 
 // former returns the note of an earlier restore that is not over, which this one finishes or
@@ -283,6 +282,9 @@ func (r *restoring) former(ctx context.Context) (note restoringNote, err error) 
 
 // restored says what was done, and what comes next.
 func (r *restoring) restored(m backup.Manifest) error {
+	if r.whole {
+		return r.out.Result(fmt.Sprintf("finished: an earlier run has restored the data of %s, nothing was replaced now, and what was stopped is started; the same command again restores anew", m.Moment.Format(time.RFC3339)), nil)
+	}
 	for _, role := range r.target.WithoutLogin(m) {
 		r.out.Say("note: the role " + role + " is new on the server and cannot log in: ALTER ROLE gives it what it needs")
 	}

@@ -50,14 +50,14 @@ type UnfinishedError struct {
 }
 
 func (e *UnfinishedError) Error() string {
-	what, there := "a restore was killed", ""
+	what, there, unless := "a restore was killed", "", ""
 	switch {
 	case e.Elsewhere:
 		what, there = what+" on another Docker engine", " there"
 	case e.Apart:
-		what = "a restore from another folder was killed, or is under way"
+		what, unless = "a restore from another folder was killed, or is under way", "none is under way and "
 	}
-	return fmt.Sprintf("%s, so that databases and files may be of two moments: `%s` finishes it%s; where nothing is left of those data, %s", what, console.Quoted("tale restore", e.File), there, e.Leave)
+	return fmt.Sprintf("%s, so that databases and files may be of two moments: `%s` finishes it%s; where %snothing is left of those data, %s", what, console.Quoted("tale restore", e.File), there, unless, e.Leave)
 }
 
 // ExitCode returns exit.Config.
@@ -94,9 +94,9 @@ func (n restoringNote) isOver(state rollout.State) bool {
 	})
 }
 
-// Started forgets what a restore could not start, once a deploy has.
+// Started forgets a restore that is not unfinished, once a deploy has started what that could not.
 func Started(s *session.Session) error {
-	if note, there, err := noteIn(s.Project); err != nil || !there || !note.Restored || note.isElsewhere(s) {
+	if note, there, err := noteIn(s.Project); err != nil || !there || note.isElsewhere(s) {
 		return err
 	}
 	return removeNote(s.Project)
@@ -132,25 +132,18 @@ func markOf(p *project.Project) string { return p.File.ID + "_restoring" }
 // restoringOf returns the note of a restore that is under way. The engine that has the data
 // goes before the project's folder: another folder may have begun it, or finished it.
 func restoringOf(ctx context.Context, s *session.Session) (note restoringNote, there bool, err error) {
-	// Of all, since an engine asks each plugin for one that is not there, also those that are away.
-	volumes, err := s.Engine.Volumes(ctx)
+	mark, marked, err := s.Engine.LocalVolume(ctx, markOf(s.Project))
 	if err != nil {
 		return note, false, fmt.Errorf("whether a restore was killed is not known: %w", err)
 	}
-	find := func(name string) int {
-		return slices.IndexFunc(volumes, func(v engine.Volume) bool { return v.Name == name })
-	}
-	marked := find(markOf(s.Project))
 	note, there, err = noteIn(s.Project)
-	switch {
-	case marked < 0 && there && note.Marked && !note.Restored && !note.isElsewhere(s) && find(dataVolume(s.Project)) >= 0:
-		// Another folder has finished it, or somebody has removed all volumes that nothing uses.
-		found, err := backup.Restore{Engine: s.Engine, Volume: dataVolume(s.Project)}.Look(ctx)
-		return note, found.Waits(note.Run), err
-	case marked < 0:
+	if !marked {
+		if there && note.Marked && !note.Restored && !note.isElsewhere(s) {
+			note.Restored, err = isWhole(ctx, s, note.Run)
+		}
 		return note, there, err
 	}
-	told, mark := restoringNote{}, volumes[marked]
+	told := restoringNote{}
 	if json.Unmarshal([]byte(mark.Labels[labelRestoring]), &told) != nil {
 		return note, false, exit.Errorf(exit.Config, "whether a restore was killed is not known: the volume %s is not what one has made; remove it if none was, so that databases and files are of one moment", mark.Name)
 	}
@@ -159,6 +152,16 @@ func restoringOf(ctx context.Context, s *session.Session) (note restoringNote, t
 		told.Stopped = note.Stopped // what a second run has stopped as well
 	}
 	return told, true, nil
+}
+
+// isWhole reports whether the data do not wait for a run: another folder has finished it, or
+// somebody has removed all volumes that nothing uses.
+func isWhole(ctx context.Context, s *session.Session, run string) (bool, error) {
+	if _, there, err := s.Engine.Volume(ctx, dataVolume(s.Project)); err != nil || !there {
+		return false, err
+	}
+	found, err := backup.Restore{Engine: s.Engine, Volume: dataVolume(s.Project)}.Look(ctx)
+	return err == nil && !found.Waits(run), err
 }
 
 // noteIn returns the note that the project's folder has. One that cannot be read is not none:
@@ -208,15 +211,16 @@ func (n *restoringNote) begin(ctx context.Context, s *session.Session) error {
 	return s.Project.Write(text, restoringName)
 }
 
-// restored notes that the data are of one moment.
+// restored notes that the data are of one moment, last where all see it: what is killed between
+// is finished by the same command, which has only to start what was stopped.
 func (n *restoringNote) restored(ctx context.Context, s *session.Session) error {
-	if err := s.Engine.RemoveVolume(ctx, markOf(s.Project)); err != nil {
-		return err
-	}
 	n.Restored = true
 	text, err := json.Marshal(n)
 	if err != nil {
 		return err
 	}
-	return s.Project.Write(text, restoringName)
+	if err := s.Project.Write(text, restoringName); err != nil {
+		return err
+	}
+	return s.Engine.RemoveVolume(ctx, markOf(s.Project))
 }

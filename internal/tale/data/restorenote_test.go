@@ -145,37 +145,76 @@ func TestARestoreStartsOnDataOfOneMoment(t *testing.T) {
 	}
 }
 
-// TestAKilledRestoreWhoseDataAreInUse is over, also where somebody has started convex by hand:
-// the same command is another restore, with a question, and brings back all of the backup.
+// TestAKilledRestoreWhoseDataAreInUse, as somebody has started convex by hand: what is not in
+// its place is put there, and what is in its place stays as convex has made it since.
 func TestAKilledRestoreWhoseDataAreInUse(t *testing.T) {
-	s := newShop(t)
-	first, _ := s.killedBetween()
-	opened, state := s.opened()
-	server, release, err := postgres(t.Context(), opened, state)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer release()
-	note, _, err := noteIn(opened.Project)
-	if err != nil {
-		t.Fatal(err)
-	}
-	swap := backup.Restore{Engine: opened.Engine, Server: server, Volume: "shop-1_convex-data", Run: note.Run}
-	if err := errors.Join(swap.SwapVolume(t.Context()), opened.Engine.Start(t.Context(), "shop-1-convex")); err != nil {
-		t.Fatal(err)
-	}
-	testkit.WriteTree(t, s.Folder("shop-1_convex-data"), map[string]string{"storage/file": "written since"})
-	testkit.WantError(t, s.Run(s.app.restoreCommand(), first), exit.Usage, "--project-name")
-	if err := s.Run(s.app.restoreCommand(), first, "--project-name", "shop-1"); err != nil {
-		t.Fatal(err)
-	}
-	if now := s.Holds(); strings.Contains(now, "runs: false") || !strings.Contains(now, "/storage/file: 1.tar") || !strings.Contains(now, "tale_platform: 1.tar") || strings.Contains(now, "under way") {
-		t.Errorf("there is\n%s", now)
+	for name, tt := range map[string]struct {
+		swapped bool
+		file    string
+	}{
+		"between the swaps": {false, "1.tar"},
+		"after both":        {true, "written since"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			first, _ := s.killedBetween()
+			opened, state := s.opened()
+			server, release, err := postgres(t.Context(), opened, state)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer release()
+			note, _, err := noteIn(opened.Project)
+			if err != nil {
+				t.Fatal(err)
+			}
+			swap := backup.Restore{Engine: opened.Engine, Server: server, Volume: "shop-1_convex-data", Run: note.Run}
+			if tt.swapped {
+				err = swap.SwapVolume(t.Context())
+			}
+			if err := errors.Join(err, opened.Engine.Start(t.Context(), "shop-1-convex")); err != nil {
+				t.Fatal(err)
+			}
+			testkit.WriteTree(t, s.Folder("shop-1_convex-data"), map[string]string{"storage/file": "written since"})
+			if err := s.Run(s.app.restoreCommand(), first); err != nil {
+				t.Fatal(err)
+			}
+			if now := s.Holds(); strings.Contains(now, "runs: false") || !strings.Contains(now, "/storage/file: "+tt.file) || !strings.Contains(now, "tale_platform: 1.tar") || strings.Contains(now, "under way") {
+				t.Errorf("there is\n%s", now)
+			}
+		})
 	}
 }
 
-// TestARestoreIsDoneAgain where the last one could not start all, and the rest went on.
-func TestARestoreIsDoneAgain(t *testing.T) {
+// TestARestoreThatIsNotedHalf, as it is where it is killed between its two notes, or only one
+// can be written: the same command starts what was stopped.
+func TestARestoreThatIsNotedHalf(t *testing.T) {
+	s := newShop(t)
+	file := filepath.Join(s.app.Folder, "b.tar")
+	if err := s.Run(s.app.backupCommand(), file); err != nil {
+		t.Fatal(err)
+	}
+	before := s.Holds()
+	s.Fault("DELETE", "/volumes/shop-1_restoring", enginetest.Fault{Status: 500, Message: "no space left on device"}, 1)
+	testkit.WantError(t, s.Run(s.app.restoreCommand(), file, "--project-name", "shop-1"), exit.Degraded, "cannot be noted")
+	opened, _ := s.opened()
+	testkit.WantError(t, Unfinished(t.Context(), opened), exit.Config, "finishes it")
+	testkit.WriteTree(t, s.Folder("shop-1_convex-data"), map[string]string{"storage/file": "written since"})
+	if err := s.Run(s.app.restoreCommand(), file); err != nil {
+		t.Fatal(err)
+	}
+	if now := s.Holds(); now == before || !strings.Contains(now, "/storage/file: written since") || strings.Contains(now, "runs: false") {
+		t.Errorf("there is\n%s", now)
+	}
+	if err := Unfinished(t.Context(), opened); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestARestoreOnlyStartsTheRest where the last one could not start all, and what could went on:
+// what that has written is replaced by a restore that asks.
+func TestARestoreOnlyStartsTheRest(t *testing.T) {
 	s := newShop(t)
 	file := filepath.Join(s.app.Folder, "b.tar")
 	if err := s.Run(s.app.backupCommand(), file); err != nil {
@@ -192,6 +231,13 @@ func TestARestoreIsDoneAgain(t *testing.T) {
 	testkit.WantError(t, s.Run(s.app.restoreCommand(), file, "--project-name", "shop-1"), exit.Degraded, "`tale deploy` does")
 	s.Mend()
 	testkit.WriteTree(t, s.Folder("shop-1_convex-data"), map[string]string{"storage/file": "written since"})
+	if err := s.Run(s.app.restoreCommand(), file); err != nil {
+		t.Fatal(err)
+	}
+	if now := s.Holds(); strings.Contains(now, "runs: false") || !strings.Contains(now, "/storage/file: written since") {
+		t.Errorf("there is\n%s", now)
+	}
+	testkit.WantError(t, s.Run(s.app.restoreCommand(), file), exit.Usage, "--project-name")
 	if err := s.Run(s.app.restoreCommand(), file, "--project-name", "shop-1"); err != nil || s.Holds() != before {
 		t.Errorf("%v, and there is\n%s", err, s.Holds())
 	}

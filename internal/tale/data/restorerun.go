@@ -19,9 +19,10 @@ import (
 
 // carryOut prepares, swaps, and starts what ran.
 func (r *restoring) carryOut(ctx context.Context, begun bool) error {
-	m, asked := r.backup.Manifest, ctx
+	asked := ctx
 	r.changing = true
-	if begun && r.target.Restored(r.backup.Run, m) {
+	r.out.Begin()
+	if r.whole {
 		return r.finish(context.WithoutCancel(ctx))
 	}
 	r.out.Say("unpacking beside what serves")
@@ -99,7 +100,11 @@ func (r *restoring) finish(ctx context.Context) error {
 }
 
 // stopUsers stops what uses the data, the web application first.
-func (r *restoring) stopUsers(ctx context.Context) error {
+func (r *restoring) stopUsers(ctx context.Context) (err error) {
+	// Unpacking may take hours, in which others start.
+	if r.state, err = r.Observed(ctx); err != nil {
+		return err
+	}
 	var running []engine.Container
 	for _, service := range []string{stack.Platform, stack.Crawler, stack.RAG, stack.Convex} {
 		for _, c := range r.state.Containers {
@@ -117,7 +122,7 @@ func (r *restoring) stopUsers(ctx context.Context) error {
 			r.note.Stopped = append(r.note.Stopped, c.ID)
 		}
 	}
-	err := r.note.begin(ctx, r.Session)
+	err = r.note.begin(ctx, r.Session)
 	for _, c := range running {
 		if err == nil {
 			r.out.Say("stopping " + c.Name)

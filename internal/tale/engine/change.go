@@ -83,6 +83,19 @@ func volumeOf(v volume.Volume) Volume {
 	return Volume{Name: v.Name, Elsewhere: v.Driver != "local" || len(v.Options) > 0, Labels: v.Labels, Mountpoint: v.Mountpoint}
 }
 
+// LocalVolume returns a volume of the engine's own driver. Those of plugins are not asked, each
+// of which an engine waits for where it is away.
+func (e *Engine) LocalVolume(ctx context.Context, name string) (found Volume, ok bool, err error) {
+	filters := client.Filters{}.Add("driver", "local").Add("name", name)
+	list, err := ask(ctx, e, patience, "list volumes", e.api.VolumeList, client.VolumeListOptions{Filters: filters})
+	for _, v := range list.Items { // of which it is a part of the name, too
+		if v.Name == name {
+			return volumeOf(v), true, err
+		}
+	}
+	return Volume{}, false, err
+}
+
 // Volume looks into one volume; ok is false if it is not there. One whose driver does not
 // answer is an error, though the engine says of it, too, that something is not found.
 func (e *Engine) Volume(ctx context.Context, name string) (found Volume, ok bool, err error) {
