@@ -75,3 +75,15 @@ func TestWhatFailedBeforeAnythingBegan(t *testing.T) {
 		t.Errorf("%v, %q", err, talk.String())
 	}
 }
+
+// TestInterrupted: what becomes of what is under way is told once something is.
+func TestInterrupted(t *testing.T) {
+	var said bytes.Buffer
+	p := console.NewProgress(console.Options{Data: io.Discard, Talk: &said})
+	p.Interrupted("too early")
+	p.Begin()
+	p.Interrupted("it goes on")
+	if got := said.String(); strings.Contains(got, "too early") || !strings.Contains(got, "it goes on") {
+		t.Error(got)
+	}
+}

@@ -21,8 +21,12 @@ func (d *deployment) lost(ctx context.Context) (reasons []string, _ error) {
 		for _, mount := range service.Mounts {
 			name := d.Project.File.ID + "_" + mount.Volume
 			if ran && mount.Data != "" && slices.Contains(d.plan.Volumes, name) {
-				if _, _, err := d.Engine.Volume(ctx, name); err != nil { // an engine does not list one whose driver is away
+				_, there, err := d.Engine.Volume(ctx, name) // an engine does not list one whose driver is away
+				if err != nil {
 					return nil, err
+				}
+				if there {
+					continue
 				}
 				reasons = append(reasons, "the volume "+name+", in which the last release had its data, is gone, and is made anew and empty (tale restore brings back a backup)")
 			}

@@ -78,6 +78,11 @@ func TestRealContainers(t *testing.T) {
 	if err := errors.Join(e.CreateNetwork(ctx, name, map[string]string{"project": name}), e.CreateVolume(ctx, name, map[string]string{"project": name})); err != nil {
 		t.Fatal(err)
 	}
+	_, there, err := e.LocalVolume(ctx, name)
+	_, part, wrong := e.LocalVolume(ctx, name[1:])
+	if !there || part || errors.Join(err, wrong) != nil {
+		t.Errorf("the volume is there: %t, a part of its name is one: %t, %v, %v", there, part, err, wrong)
+	}
 	must[string](t)(e.ComposeVersion(ctx))
 	path := write(t, filepath.Join(t.TempDir(), "file.yml"), fmt.Sprintf(realFile, name, image))
 	write(t, filepath.Join(filepath.Dir(path), ".env"), "COMPOSE_PROFILES=none\nCOMPOSE_FILE=/none\nSITE_URL=leaked\n")
