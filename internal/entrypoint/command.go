@@ -80,7 +80,7 @@ func (i Invocation) Enter(ctx context.Context, own Settings, folders Folders) er
 func (i Invocation) Prepare(ctx context.Context, settings any, own *Settings, folders func() Folders) error {
 	problems := i.Load(settings)
 	// Giving up root takes every thread, and the runtime one more.
-	if err := processlimit.Check(i.Log); err != nil {
+	if err := processlimit.Check(i.Log, processlimit.FewestWithChildren); err != nil {
 		return errors.Join(problems, err)
 	}
 	// Before anything is written, so that it is written by the right user.

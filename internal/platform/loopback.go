@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	loopbackAlone = "the web server listens on the loopback address alone, where the proxy does not reach it"
+	loopbackAlone = "the web server listens on the loopback address alone, where a proxy in another container does not reach it"
 	listenOnAll   = "have it listen on all addresses: HOSTNAME=0.0.0.0, --host or what it calls that"
 	// loopbackLimit bounds the connection to an address of our own.
 	loopbackLimit = time.Second

@@ -16,8 +16,8 @@ import (
 )
 
 // sharedLimit bounds the look at the settings of convex in a boot, for a network that drops the
-// packets, as that of Kubernetes may. In a container network the answer takes a millisecond.
-const sharedLimit = 300 * time.Millisecond
+// packets. In a container network the answer takes a millisecond.
+const sharedLimit = time.Second
 
 // convexStatus asks the status port of convex. It takes it that STATUS_ADDR has the same port in
 // both containers, as where it comes from one .env; elsewhere somebody else answers, or nobody.
@@ -46,7 +46,7 @@ func (s *session) differences(ctx context.Context) ([]string, error) {
 }
 
 func fixDifferences() string {
-	return "set it once, in " + place.Here().Settings() + ", for both services; then " + place.Here().Recreate("convex", "platform")
+	return "if that is not meant, set it once, in " + place.Here().Settings() + " or whatever gives it to one of them, for both services; then " + place.Here().Recreate("convex", "platform")
 }
 
 func (s *session) checkShared(ctx context.Context) (string, error) {
@@ -55,13 +55,17 @@ func (s *session) checkShared(ctx context.Context) (string, error) {
 	case err != nil:
 		return "", doctor.Skipped(err.Error())
 	case each != nil:
-		return "", doctor.WithFix(errors.New(strings.Join(each, "; ")), fixDifferences())
+		return "", doctor.Warning(doctor.WithFix(errors.New(strings.Join(each, "; ")), fixDifferences()))
 	}
 	return "convex has the same", nil
 }
 
-// warnOfDifferences looks beside a stage of the boot, until wait is called.
+// warnOfDifferences looks beside a stage of the boot, until wait is called. The policies of
+// deploy/kubernetes keep pods from the status port of convex.
 func (b *Boot) warnOfDifferences(ctx context.Context) (wait func()) {
+	if place.Here().InPod() {
+		return func() {}
+	}
 	var looking sync.WaitGroup
 	looking.Go(func() {
 		ctx, cancel := context.WithTimeout(ctx, sharedLimit)

@@ -64,7 +64,9 @@ func renderAfter(v *status.View, a *trace.AfterDeploy) {
 		v.Linef("  after    %s in %s", a.Function, status.Short(time.Duration(a.DurationMS)*time.Millisecond))
 	default:
 		v.Linef("  after    %s failed: %s", a.Function, a.Error)
-		v.Linef("           fix: %s", a.Fix)
+		if a.Fix != "" {
+			v.Linef("           fix: %s", a.Fix)
+		}
 	}
 }
 

@@ -28,7 +28,8 @@ func (e *strangerError) Error() string { return e.said + "; " + e.is + ": " + ow
 // ownPort is what CONVEX_URL has to be.
 const ownPort = "let CONVEX_URL name the backend's own port (http://convex:3210): http, no path, and neither the site nor another service"
 
-// orStranger returns the error of a request to host, as a strangerError where no longer wait mends it.
+// orStranger returns the error of a request to host, as a strangerError where a longer wait seldom
+// mends it.
 func orStranger(err error, host string) error {
 	status, answered := errors.AsType[*health.StatusError](err)
 	kind, _ := netcause.Of(err)
@@ -72,7 +73,7 @@ func (e *unreachableError) Report() report.Failure {
 	at := place.Here()
 	if stranger, ok := errors.AsType[*strangerError](e.Last); ok {
 		return report.New(exit.Unavailable, e.What(), "the last attempt said: "+stranger.said+"; "+stranger.is, ownPort,
-			"if it does, look what answers in its place: "+at.State("convex")+"; "+at.Log("convex"))
+			"if it does, look what answers in its place: "+at.State("convex")+"; "+at.Log("convex"), e.Longer())
 	}
 	hangs := "if it is up, compare the address in CONVEX_URL with where it listens"
 	if kind, _ := netcause.Of(e.Last); kind == netcause.Silent {

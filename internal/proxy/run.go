@@ -44,7 +44,7 @@ const nameLimit = 2 * time.Second
 // process with 0. (Its Stop function, called from outside, would cut them: only
 // Caddy's own signal handling makes it wait.)
 func run(ctx context.Context, log *slog.Logger, s *Settings) (stage string, err error) {
-	if err := processlimit.Check(log); err != nil {
+	if err := processlimit.Check(log, processlimit.FewestAlone); err != nil {
 		return stageConfig, err
 	}
 	// Until the configuration's log is there, Caddy would write its own to stderr.

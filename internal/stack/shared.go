@@ -9,7 +9,10 @@ type Shared map[string]string
 // SharedBy returns those of a service. One without the password of a database, such as a pod that
 // pushes nothing, was not told of the database.
 func SharedBy(site Site, database Database) Shared {
-	shared := Shared{"SITE_URL": site.Address().URL(), "TLS_MODE": site.TLSMode}
+	shared := Shared{}
+	if site.SiteURL != "" {
+		shared["SITE_URL with BASE_PATH"] = site.Address().URL()
+	}
 	if database.Storage == StoragePostgres && database.PostgresURL == "" && database.Password == "" {
 		return shared
 	}

@@ -19,8 +19,8 @@ func TestJudge(t *testing.T) {
 		logged bool
 	}{
 		"nothing can run":     {limit: 8, known: true, fails: true},
-		"a little too low":    {limit: fewest - 1, known: true, fails: true},
-		"enough for one":      {limit: fewest, known: true, logged: true},
+		"a little too low":    {limit: FewestWithChildren - 1, known: true, fails: true},
+		"enough for one":      {limit: FewestWithChildren, known: true, logged: true},
 		"not for children":    {limit: enough - 1, known: true, logged: true},
 		"enough":              {limit: enough, known: true},
 		"no limit is known":   {limit: 0},
@@ -28,7 +28,7 @@ func TestJudge(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
-			err := judge(slog.New(slog.NewTextHandler(&log, nil)), func() (uint64, bool) { return tt.limit, tt.known })
+			err := judge(slog.New(slog.NewTextHandler(&log, nil)), FewestWithChildren, func() (uint64, bool) { return tt.limit, tt.known })
 			if tooLow := errors.As(err, new(*TooLowError)); tooLow != tt.fails || (err != nil) != tt.fails {
 				t.Errorf("got %v", err)
 			}
@@ -40,11 +40,12 @@ func TestJudge(t *testing.T) {
 }
 
 func TestReport(t *testing.T) {
-	failure := (&TooLowError{8}).Report()
-	if exit.Code(&TooLowError{8}) != exit.Config {
-		t.Errorf("exit code %d", exit.Code(&TooLowError{8}))
+	tooLow := &TooLowError{8, FewestAlone}
+	failure := tooLow.Report()
+	if exit.Code(tooLow) != exit.Config {
+		t.Errorf("exit code %d", exit.Code(tooLow))
 	}
-	if failure.ExitCode != exit.Config || !strings.Contains(failure.Message, "8 processes and threads") || !strings.Contains(failure.Fix[0], place.Here().ProcessLimit()) {
+	if failure.ExitCode != exit.Config || !strings.Contains(failure.Message, "8 processes and threads, and 12 are") || !strings.Contains(failure.Fix[0], place.Here().ProcessLimit()) {
 		t.Errorf("got %+v", failure)
 	}
 }

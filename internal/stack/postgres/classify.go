@@ -72,7 +72,7 @@ func (l Login) addAddress(failed *loginError, err error, self string) {
 	address := operation.Addr.String()
 	if _, own := netcause.Itself(err); own && self != "" {
 		failed.Why += fmt.Sprintf("; %s is %s itself (%s)", host, self, address)
-		failed.Fix = fmt.Sprintf("%s is %s itself: let POSTGRES_URL or DB_HOST name the server's, and no hostname or alias of %[2]s be that name", host, self)
+		failed.Fix = fmt.Sprintf("%s is %s itself: let POSTGRES_URL or DB_HOST name the server's, and no hostname or alias of %[2]s be that name; if it is there all the same, %[3]s", host, self, failed.Fix)
 		return
 	}
 	failed.Why += "; " + host + " is " + address + " here"

@@ -146,14 +146,26 @@ func TestNetworkFailures(t *testing.T) {
 // A name that leads somewhere else is seen by its address, and one that leads back here is named.
 func TestTheAddressOfAName(t *testing.T) {
 	_, port, _ := net.SplitHostPort(testkit.FreeAddress(t))
-	for name, tt := range map[string]struct{ host, self, why, fix string }{
-		"a name":            {"localhost", "", "; localhost is ", "check that Postgres runs there"},
-		"an address":        {"127.0.0.1", "", "", "check that Postgres runs there"},
-		"this container":    {"localhost", "this container", "; localhost is this container itself (", "localhost is this container itself: let POSTGRES_URL or DB_HOST name the server's"},
-		"its address alone": {"127.0.0.1", "this container", "", "check that Postgres runs there"},
+	const loopback = "127.0.0.1"
+	own := loopback
+	interfaces, _ := net.InterfaceAddrs()
+	for _, one := range interfaces {
+		if ip, _, err := net.ParseCIDR(one.String()); err == nil && ip.To4() != nil && !ip.IsLoopback() {
+			own = ip.String()
+		}
+	}
+	if own == loopback {
+		t.Fatal("this machine has the loopback address only")
+	}
+	for name, tt := range map[string]struct{ host, at, self, why, fix string }{
+		"a name":            {"db", own, "", "; db is ", "check that Postgres runs there"},
+		"an address":        {own, own, "", "", "check that Postgres runs there"},
+		"this container":    {"db", own, "this container", "; db is this container itself (", "db is this container itself: let POSTGRES_URL or DB_HOST name the server's, and no hostname or alias of this container be that name; if it is there all the same, check that Postgres runs there"},
+		"its address alone": {own, own, "this container", "", "check that Postgres runs there"},
+		"the loopback":      {"localhost", loopback, "this container", "; localhost is 127.0.0.1", "check that Postgres runs there"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, refused := net.Dial("tcp", net.JoinHostPort(tt.host, port)) //nolint:noctx // it is refused at once
+			_, refused := net.Dial("tcp", net.JoinHostPort(tt.at, port)) //nolint:noctx // it is refused at once
 			login := Login{Server: stack.Postgres{URL: &url.URL{Scheme: "postgresql", User: url.User("tale"), Host: net.JoinHostPort(tt.host, port)}}, Database: "d"}
 			failed := login.verdict(login.explain(refused))
 			before := failed.Why

@@ -7,14 +7,15 @@ import (
 )
 
 // Itself returns the address that a connection failed to, where that is one of this machine's
-// or this container's own; false elsewhere.
+// or this container's own; false elsewhere. The loopback address does not count: who names that
+// knows what is here, as a proxy to a database in the same pod.
 func Itself(err error) (address string, own bool) {
 	operation, is := errors.AsType[*net.OpError](err)
 	if !is || operation.Addr == nil {
 		return "", false
 	}
 	to, err := netip.ParseAddrPort(operation.Addr.String())
-	return operation.Addr.String(), err == nil && Own(to.Addr())
+	return operation.Addr.String(), err == nil && !to.Addr().Unmap().IsLoopback() && Own(to.Addr())
 }
 
 // Own reports whether an address leads back to this machine or container.

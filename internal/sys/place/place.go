@@ -38,6 +38,9 @@ func Here() Place {
 // Compose returns that of docker compose, for pages and examples.
 func Compose() Place { return Place{} }
 
+// InPod reports whether that is a pod of Kubernetes, whose policies may keep services apart.
+func (p Place) InPod() bool { return p.kind == kubernetes }
+
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
