@@ -6,7 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/report/status"
+	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
@@ -24,11 +26,18 @@ func TestStatusPort(t *testing.T) {
 		if response.StatusCode != want {
 			t.Errorf("%s: %d", path, response.StatusCode)
 		}
+		if service := response.Header.Get(health.ServiceHeader); path == "/readyz" && service != stack.Convex {
+			t.Errorf("%s says that it is of %q", path, service)
+		}
 	}
 	// What this machine cannot tell, the status leaves out.
 	_, known := cgroup.Here().Limit()
-	if document, err := (status.Source{Addr: address}).Fetch(t.Context()); err != nil || (document.Memory != nil) != known {
+	document, err := status.Source{Addr: address}.Fetch(t.Context())
+	if err != nil || (document.Memory != nil) != known {
 		t.Errorf("memory %+v, known %t, %v", document.Memory, known, err)
+	}
+	if document.Shared["CONVEX_STORAGE"] == "" {
+		t.Errorf("other services cannot compare their settings with %v", document.Shared)
 	}
 	for _, args := range [][]string{{"status"}, {"status", "--json"}, {"healthcheck"}} {
 		asked := &service{t: t, dir: s.dir, environ: s.environ}

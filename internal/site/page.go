@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// scriptOfPage finds the built script that a page starts.
-var scriptOfPage = regexp.MustCompile(`src="([^"]+\.js)"`)
+// scriptOfPage finds the scripts that a page starts.
+var scriptOfPage = regexp.MustCompile(`<script[^>]*\ssrc="([^"]+\.js)"`)
 
 // Page loads the page and the script it names.
 func (v *Visitor) Page(ctx context.Context) (string, error) {
@@ -37,7 +37,7 @@ func describePage(page, script *Answer) string {
 	return fmt.Sprintf("%s, page %d bytes, script %d bytes", page.Proto, len(page.Body), len(script.Body))
 }
 
-// page returns the script as nil where the page names none.
+// page returns the first script of the site's own, nil where the page names none.
 func (v *Visitor) page(ctx context.Context) (page, script *Answer, err error) {
 	page, err = v.Ask(ctx, Request{URL: "/", Header: map[string]string{"Accept": "text/html"}})
 	if err != nil {
@@ -52,18 +52,20 @@ func (v *Visitor) page(ctx context.Context) (page, script *Answer, err error) {
 	if kind := page.Header.Get("Content-Type"); !strings.HasPrefix(kind, "text/html") {
 		return page, nil, fmt.Errorf("the page is not the app's: it is %q, not HTML: %.200q", kind, page.Body)
 	}
-	found := scriptOfPage.FindSubmatch(page.Body)
-	if found == nil {
-		return page, nil, nil
+	for _, found := range scriptOfPage.FindAllSubmatch(page.Body, -1) {
+		address, err := page.Request.URL.Parse(string(found[1]))
+		if err != nil {
+			return page, nil, fmt.Errorf("the page names the script %q: %w", found[1], err)
+		}
+		if address.Host != page.Request.URL.Host { // it is not the site's
+			continue
+		}
+		if script, err = v.Ask(ctx, Request{URL: address.String()}); err != nil {
+			return page, nil, err
+		}
+		return page, script, script.Want(http.StatusOK)
 	}
-	address, err := page.Request.URL.Parse(string(found[1]))
-	if err != nil {
-		return page, nil, fmt.Errorf("the page names the script %q: %w", found[1], err)
-	}
-	if script, err = v.Ask(ctx, Request{URL: address.String()}); err != nil {
-		return page, nil, err
-	}
-	return page, script, script.Want(http.StatusOK)
+	return page, nil, nil
 }
 
 // Redirect asks the plain port, http://host:port, which sends every visitor to https.

@@ -49,8 +49,14 @@ newest_engine() {
   CGO_ENABLED=1 persistently go build -C "$tools" -trimpath -o "$newest/bin/" -tags seccomp github.com/opencontainers/runc || die "cannot build runc"
 }
 
+# plugins_are_there: any, but with ENGINE=newest those that are asked for.
+plugins_are_there() {
+  docker compose version && docker buildx version || return 1
+  [ -z "$newest" ] || [ "v$(docker compose version --short)" = "$(version_of $compose)" ]
+}
+
 plugins() {
-  if docker compose version >/dev/null 2>&1 && docker buildx version >/dev/null 2>&1; then
+  if plugins_are_there >/dev/null 2>&1; then
     echo "docker compose $(docker compose version --short), $(docker buildx version)"
     return
   fi
@@ -95,12 +101,11 @@ mount_cgroups() {
 }
 
 start() {
-  if docker info >/dev/null 2>&1; then
+  # The package may just have started one as a service.
+  if docker info >/dev/null 2>&1 || { pgrep -x dockerd >/dev/null && patiently 30 docker info; }; then
     [ -z "$newest" ] || [[ $(docker version --format '{{.Server.Version}}') = 29-* ]] || die "another engine runs; stop it first"
     return 0
   fi
-  # The package may just have started one as a service.
-  ! pgrep -x dockerd >/dev/null || ! patiently 30 docker info || return 0
   step "docker engine (log: $log)"
   [ "$(id -u)" = 0 ] || no_engine "needs root to start one, or one that is running"
   mount_cgroups

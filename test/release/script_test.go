@@ -259,7 +259,7 @@ func TestScriptGivesUp(t *testing.T) {
 		return strings.HasSuffix(r.URL.Path, "/"+ours)
 	})
 	code, says := i.run("sh", nil, "1.0.0")
-	if program, ran := i.installed(); code != 1 || program != "" || ran != "" || asked.Load() > 3 || !strings.Contains(says, "tale was not installed: ") {
+	if program, ran := i.installed(); code != 1 || program != "" || ran != "" || asked.Load() != 3 || !strings.Contains(says, "tale was not installed: ") {
 		t.Errorf("exit %d after %d requests: %s", code, asked.Load(), says)
 	}
 }

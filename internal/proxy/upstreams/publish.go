@@ -3,6 +3,7 @@ package upstreams
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/sys/netcause"
@@ -156,7 +157,7 @@ func (p *prober) trouble(attrs ...any) []any {
 		reason, check = unresolved(p.resolveErr), nameServers(p.settings.resolver)
 	}
 	if all := p.known(); len(all) > 0 {
-		reason = all[0].last.reason + itself(all[0].at.Addr(), place.Here().Self())
+		reason = strings.TrimPrefix(all[0].last.reason+itself(all[0].at.Addr(), place.Here().Self()), "; ")
 	}
 	attrs = append(attrs, "reason", reason)
 	if check != "" {
