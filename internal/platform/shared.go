@@ -63,7 +63,7 @@ func (s *session) checkShared(ctx context.Context) (string, error) {
 // warnOfDifferences looks beside a stage of the boot, until wait is called. The policies of
 // deploy/kubernetes keep pods from the status port of convex.
 func (b *Boot) warnOfDifferences(ctx context.Context) (wait func()) {
-	if place.Here().InPod() {
+	if place.InPod() {
 		return func() {}
 	}
 	var looking sync.WaitGroup

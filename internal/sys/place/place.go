@@ -26,8 +26,7 @@ const (
 // Here returns the place where this process runs.
 func Here() Place {
 	switch {
-	// Kubernetes gives it to every pod, also to those without service links.
-	case os.Getenv("KUBERNETES_SERVICE_HOST") != "":
+	case InPod():
 		return inNamespace(namespace("/etc/resolv.conf"))
 	case exists("/.dockerenv"), exists("/run/.containerenv"):
 		return Compose()
@@ -38,8 +37,9 @@ func Here() Place {
 // Compose returns that of docker compose, for pages and examples.
 func Compose() Place { return Place{} }
 
-// InPod reports whether that is a pod of Kubernetes, whose policies may keep services apart.
-func (p Place) InPod() bool { return p.kind == kubernetes }
+// InPod reports whether this process runs in a pod of Kubernetes, whose policies may keep services
+// apart. Every pod is given the variable, also one without service links.
+func InPod() bool { return os.Getenv("KUBERNETES_SERVICE_HOST") != "" }
 
 func exists(path string) bool {
 	_, err := os.Stat(path)

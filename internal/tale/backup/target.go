@@ -153,8 +153,10 @@ func (t Target) Begun(run string, m Manifest) bool {
 }
 
 // Waits reports whether the volume waits for a run to go on: until it is in its place, a run has
-// something there.
-func (t Target) Waits(run string) bool { return t.volume.Ready == run || t.volume.Swapping == run }
+// something there. One with nothing in it is not the one that the run was at.
+func (t Target) Waits(run string) bool {
+	return t.volume.Ready == run || t.volume.Swapping == run || t.volume.Names == 0 && t.volume.Done == ""
+}
 
 // Restored reports whether a run has put all in its place.
 func (t Target) Restored(run string, m Manifest) bool {

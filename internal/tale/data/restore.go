@@ -283,7 +283,7 @@ func (r *restoring) former(ctx context.Context) (note restoringNote, err error) 
 // restored says what was done, and what comes next.
 func (r *restoring) restored(m backup.Manifest) error {
 	if r.whole {
-		return r.out.Result(fmt.Sprintf("finished: an earlier run has restored the data of %s, nothing was replaced now, and what was stopped is started; the same command again restores anew", m.Moment.Format(time.RFC3339)), nil)
+		return r.out.Result(fmt.Sprintf("finished: an earlier run has restored the data of %s, nothing was replaced now, and what was stopped and is still there is started; the same command again restores anew", m.Moment.Format(time.RFC3339)), nil)
 	}
 	for _, role := range r.target.WithoutLogin(m) {
 		r.out.Say("note: the role " + role + " is new on the server and cannot log in: ALTER ROLE gives it what it needs")

@@ -104,6 +104,10 @@ func (r *restoring) preview() error {
 		r.out.Say(fmt.Sprintf("database %s, %s on its server, Postgres %s", d.Name, humanize.Bytes(uint64(d.Bytes)), m.Postgres))
 	}
 	r.out.Say(fmt.Sprintf("%s, %s", english.Plural(int(m.Volume.Files), "file", ""), humanize.Bytes(uint64(m.Volume.Bytes))))
+	if r.whole {
+		r.out.Say("it would replace nothing, as an earlier run has restored these data, and start what that has stopped")
+		return exit.With(exit.Pending, session.ErrChanges)
+	}
 	for _, what := range r.target.Holds() {
 		r.out.Say("it would replace " + what)
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
@@ -27,6 +28,8 @@ type restoringNote struct {
 	Stopped []string `json:"stopped"` // ids of containers
 	// Restored says that the data are of one moment: only some of what was stopped is not started.
 	Restored bool `json:"restored,omitempty"`
+	// At is when that was noted; a container that ran later waits no more.
+	At time.Time `json:"at,omitzero"`
 	// Engine is the id of the one that has the data; "" in notes of earlier releases.
 	Engine string `json:"engine,omitempty"`
 	// Marked says that the engine was told as well, which earlier releases did not do.
@@ -87,10 +90,10 @@ func (n restoringNote) isElsewhere(s *session.Session) bool {
 }
 
 // isOver reports whether the data are restored and nothing that was stopped waits to be
-// started: that it was made anew or started by hand is not noted.
+// started: that it was made anew, or has run since, is not noted.
 func (n restoringNote) isOver(state rollout.State) bool {
 	return n.Restored && !slices.ContainsFunc(state.Containers, func(c engine.Container) bool {
-		return slices.Contains(n.Stopped, c.ID) && !c.State.Running
+		return slices.Contains(n.Stopped, c.ID) && !c.State.Running && (n.At.IsZero() || c.State.Started.Before(n.At))
 	})
 }
 
@@ -214,7 +217,7 @@ func (n *restoringNote) begin(ctx context.Context, s *session.Session) error {
 // restored notes that the data are of one moment, last where all see it: what is killed between
 // is finished by the same command, which has only to start what was stopped.
 func (n *restoringNote) restored(ctx context.Context, s *session.Session) error {
-	n.Restored = true
+	n.Restored, n.At, n.Engine = true, time.Now(), s.Info.ID
 	text, err := json.Marshal(n)
 	if err != nil {
 		return err

@@ -242,3 +242,60 @@ func TestARestoreOnlyStartsTheRest(t *testing.T) {
 		t.Errorf("%v, and there is\n%s", err, s.Holds())
 	}
 }
+
+// TestARestoreThatWasOver is none any more once what it could not start has run, also where that
+// is stopped again: the same command is another restore, which asks.
+func TestARestoreThatWasOver(t *testing.T) {
+	s := newShop(t)
+	file := filepath.Join(s.app.Folder, "b.tar")
+	if err := s.Run(s.app.backupCommand(), file); err != nil {
+		t.Fatal(err)
+	}
+	e := s.Engine()
+	defer func() { _ = e.Close() }()
+	platform, err := e.Inspect(t.Context(), "shop-1-platform")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Fault("POST", "/containers/"+platform.ID+"/start", enginetest.Fault{Status: 500, Message: "no such folder"}, -1)
+	testkit.WantError(t, s.Run(s.app.restoreCommand(), file, "--project-name", "shop-1"), exit.Degraded, "`tale deploy` does")
+	s.Mend()
+	if err := errors.Join(e.Start(t.Context(), platform.ID), e.Stop(t.Context(), platform.ID, 0)); err != nil {
+		t.Fatal(err)
+	}
+	testkit.WriteTree(t, s.Folder("shop-1_convex-data"), map[string]string{"storage/file": "weeks later"})
+	testkit.WantError(t, s.Run(s.app.restoreCommand(), file), exit.Usage, "--project-name")
+}
+
+// TestWhatStartsWhileABackupIsUnpacked is stopped for the swap as well.
+func TestWhatStartsWhileABackupIsUnpacked(t *testing.T) {
+	s := newShop(t)
+	file := filepath.Join(s.app.Folder, "b.tar")
+	if err := s.Run(s.app.backupCommand(), file); err != nil {
+		t.Fatal(err)
+	}
+	e := s.Engine()
+	defer func() { _ = e.Close() }()
+	convex, err := e.Inspect(t.Context(), "shop-1-convex")
+	if err == nil {
+		err = e.Stop(t.Context(), convex.ID, 0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.SetHelper(func(ctx context.Context, root string, args []string, in io.Reader, out, talk io.Writer) error {
+		if args[0] == "backup-unpack" {
+			if err := e.Start(ctx, convex.ID); err != nil {
+				return err
+			}
+		}
+		return taletest.Help(ctx, root, args, in, out, talk)
+	})
+	asked := len(s.Calls())
+	if err := s.Run(s.app.restoreCommand(), file, "--project-name", "shop-1"); err != nil {
+		t.Fatal(err)
+	}
+	if calls := s.Calls()[asked:]; !slices.Contains(calls, "POST /containers/"+convex.ID+"/stop") {
+		t.Errorf("convex was not stopped: %q", calls)
+	}
+}

@@ -217,8 +217,11 @@ func (d *deployment) nothing(ctx context.Context) error {
 	return d.out.Result("nothing to do: "+what+", as the files ask for", nil)
 }
 
-// forgetRestore forgets what a restore could not start, as all runs now.
+// forgetRestore forgets what a restore could not start, where all runs now.
 func (d *deployment) forgetRestore() {
+	if len(d.options.services) > 0 {
+		return
+	}
 	if err := data.Started(d.Session); err != nil {
 		d.out.Say(fmt.Sprintf("note: %v", err))
 	}
