@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"strconv"
 	"syscall"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/doctor"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 	"github.com/tale-project/tale-runtime/internal/sys/place"
 )
 
@@ -31,7 +31,7 @@ func (s *session) listensForOthers(ctx context.Context) bool {
 // port that is for this machine alone says that there is no proxy elsewhere.
 func othersReach(ctx context.Context, statusAddr string, port int) bool {
 	host, _, err := net.SplitHostPort(statusAddr)
-	own, there := ownAddress()
+	own, there := netcause.OwnAddress()
 	if err != nil || !there || host != "" && host != "0.0.0.0" && host != "::" {
 		return true
 	}
@@ -40,17 +40,6 @@ func othersReach(ctx context.Context, statusAddr string, port int) bool {
 		_ = conn.Close()
 	}
 	return !errors.Is(err, syscall.ECONNREFUSED)
-}
-
-// ownAddress returns an address by which other containers reach this one.
-func ownAddress() (netip.Addr, bool) {
-	interfaces, _ := net.InterfaceAddrs()
-	for _, one := range interfaces {
-		if prefix, err := netip.ParsePrefix(one.String()); err == nil && prefix.Addr().Is4() && !prefix.Addr().IsLoopback() {
-			return prefix.Addr(), true
-		}
-	}
-	return netip.Addr{}, false
 }
 
 // checkListening warns only: a proxy may share the network of this container.

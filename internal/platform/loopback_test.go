@@ -3,11 +3,13 @@ package platform
 import (
 	"net"
 	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 )
 
 // A web server that only its own container reaches passes each probe of that container.
 func TestOthersReach(t *testing.T) {
-	_, there := ownAddress()
+	_, there := netcause.OwnAddress()
 	listen := func(address string) int {
 		listener, err := net.Listen("tcp", address)
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/health"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 	"github.com/tale-project/tale-runtime/internal/sys/place"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
@@ -106,7 +107,7 @@ func TestMeaningOfTheLastAttempt(t *testing.T) {
 // A name of this container's own is no backend that starts.
 func TestAnAddressThatLeadsBackHere(t *testing.T) {
 	t.Setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
-	own, there := ownAddress()
+	own, there := netcause.OwnAddress()
 	if !there {
 		t.Fatal("this machine has the loopback address only")
 	}

@@ -1,24 +1,16 @@
 package upstreams
 
 import (
-	"net"
 	"net/netip"
 	"testing"
+
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 )
 
 // A name of the proxy's own leads back to it.
 func TestItself(t *testing.T) {
-	interfaces, err := net.InterfaceAddrs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	own := netip.MustParseAddr("127.0.0.1")
-	for _, one := range interfaces {
-		if address := netip.MustParsePrefix(one.String()).Addr(); !address.IsLoopback() {
-			own = address
-		}
-	}
-	if own.IsLoopback() {
+	own, there := netcause.OwnAddress()
+	if !there {
 		t.Log("this machine has the loopback address only")
 	} else if got := itself(own, "this container"); got != "; "+own.String()+" is this container itself, the proxy" {
 		t.Errorf("got %q", got)

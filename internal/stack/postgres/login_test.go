@@ -11,6 +11,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/stack/postgres/postgrestest"
+	"github.com/tale-project/tale-runtime/internal/sys/netcause"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -147,16 +148,11 @@ func TestNetworkFailures(t *testing.T) {
 func TestTheAddressOfAName(t *testing.T) {
 	_, port, _ := net.SplitHostPort(testkit.FreeAddress(t))
 	const loopback = "127.0.0.1"
-	own := loopback
-	interfaces, _ := net.InterfaceAddrs()
-	for _, one := range interfaces {
-		if ip, _, err := net.ParseCIDR(one.String()); err == nil && ip.To4() != nil && !ip.IsLoopback() {
-			own = ip.String()
-		}
-	}
-	if own == loopback {
+	address, there := netcause.OwnAddress()
+	if !there {
 		t.Fatal("this machine has the loopback address only")
 	}
+	own := address.String()
 	for name, tt := range map[string]struct{ host, at, self, why, fix string }{
 		"a name":            {"db", own, "", "; db is ", "check that Postgres runs there"},
 		"an address":        {own, own, "", "", "check that Postgres runs there"},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 )
 
 // Itself returns the address that a connection failed to, where that is one of this machine's
@@ -24,11 +25,27 @@ func Own(address netip.Addr) bool {
 	if address.IsLoopback() {
 		return true
 	}
-	interfaces, _ := net.InterfaceAddrs() // without them nothing is known to be our own
-	for _, one := range interfaces {
-		if prefix, err := netip.ParsePrefix(one.String()); err == nil && prefix.Addr().Unmap() == address.WithZone("") {
-			return true
+	return slices.Contains(addresses(), address.WithZone(""))
+}
+
+// OwnAddress returns an address of version four by which others reach this machine or container,
+// false where it has the loopback address only.
+func OwnAddress() (netip.Addr, bool) {
+	for _, address := range addresses() {
+		if address.Is4() && !address.IsLoopback() {
+			return address, true
 		}
 	}
-	return false
+	return netip.Addr{}, false
+}
+
+// addresses returns those of this machine's or container's interfaces.
+func addresses() (own []netip.Addr) {
+	interfaces, _ := net.InterfaceAddrs() // without them nothing is known to be our own
+	for _, one := range interfaces {
+		if prefix, err := netip.ParsePrefix(one.String()); err == nil {
+			own = append(own, prefix.Addr().Unmap())
+		}
+	}
+	return own
 }

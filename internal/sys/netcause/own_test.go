@@ -29,19 +29,16 @@ func TestOwn(t *testing.T) {
 
 func TestItself(t *testing.T) {
 	_, loopback := net.Dial("tcp", freedAddress(t)) //nolint:noctx // it is refused at once
-	own := net.ParseIP("127.0.0.1")
-	interfaces, _ := net.InterfaceAddrs()
-	for _, one := range interfaces {
-		if ip, _, err := net.ParseCIDR(one.String()); err == nil && !ip.IsLoopback() && !ip.IsLinkLocalUnicast() {
-			own = ip
-		}
+	own, there := netcause.OwnAddress()
+	if !there {
+		own = netip.MustParseAddr("127.0.0.1")
 	}
-	refused := &net.OpError{Op: "dial", Addr: &net.TCPAddr{IP: own, Port: 5432}, Err: errors.New("refused")}
+	refused := &net.OpError{Op: "dial", Addr: &net.TCPAddr{IP: own.AsSlice(), Port: 5432}, Err: errors.New("refused")}
 	for name, tt := range map[string]struct {
 		err  error
 		want bool
 	}{
-		"refused here":  {fmt.Errorf("cannot log in: %w", refused), !own.IsLoopback()},
+		"refused here":  {fmt.Errorf("cannot log in: %w", refused), there},
 		"loopback":      {loopback, false},
 		"elsewhere":     {&net.OpError{Op: "dial", Addr: &net.TCPAddr{IP: net.ParseIP("192.0.2.1"), Port: 5432}, Err: errors.New("refused")}, false},
 		"no address":    {&net.OpError{Op: "dial", Err: errors.New("refused")}, false},
