@@ -43,17 +43,7 @@ func (d *deployment) prepare(ctx context.Context) (err error) {
 	if err := d.state.AskForeign(ctx, d.Engine, d.model); err != nil {
 		return err
 	}
-	for i, wanted := range d.target.Services {
-		if id, ok := pinned[wanted.Service]; ok {
-			d.target.Services[i].ImageID, d.target.Services[i].Pull = id, false
-		}
-		if wanted.Service == stack.Convex && d.options.fresh {
-			d.target.Services[i].Anew = "--fresh: it writes its built-in configuration anew"
-		}
-		if wanted.Service == stack.Proxy && d.options.migrating.splits() {
-			d.target.Services[i].Anew = "its routes lead to the backend in platform, which moves to convex"
-		}
-	}
+	d.settle(pinned)
 	var notes []string
 	if !d.options.rollback {
 		notes = d.moving(ctx)
@@ -75,6 +65,21 @@ func (d *deployment) prepare(ctx context.Context) (err error) {
 	}
 	d.plan.Notes = append(d.plan.Notes, slices.Concat(d.Project.Warnings, d.model.Warnings)...)
 	return nil
+}
+
+// settle takes the images that are pinned, by service, and has anew what would stay otherwise.
+func (d *deployment) settle(pinned map[string]string) {
+	for i, wanted := range d.target.Services {
+		if id, ok := pinned[wanted.Service]; ok {
+			d.target.Services[i].ImageID, d.target.Services[i].Pull = id, false
+		}
+		if wanted.Service == stack.Convex && d.options.fresh {
+			d.target.Services[i].Anew = "--fresh: it writes its built-in configuration anew"
+		}
+		if wanted.Service == stack.Proxy && d.options.migrating.splits() {
+			d.target.Services[i].Anew = "its routes lead to the backend in platform, which moves to convex"
+		}
+	}
 }
 
 // agreeToLost adds to the plan what is made anew, and empty.
