@@ -123,10 +123,7 @@ func TestWhatABackupLeavesOutIsNamed(t *testing.T) {
 // TestYesIsNoConsentToARestore that replaces data: the project's id is.
 func TestYesIsNoConsentToARestore(t *testing.T) {
 	s := newShop(t)
-	file := filepath.Join(s.app.Folder, "b.tar")
-	if err := s.Run(s.app.backupCommand(), file); err != nil {
-		t.Fatal(err)
-	}
+	file := s.backedUp()
 	s.Fill("since")
 	before := s.Holds()
 	s.app.Yes = true

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -97,10 +96,7 @@ func damages(t *testing.T, text []byte) map[string][]byte {
 func TestDamageIsFoundBeforeAnythingIsReplaced(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	file := filepath.Join(s.app.Folder, "b.tar")
-	if err := s.Run(s.app.backupCommand(), file); err != nil {
-		t.Fatal(err)
-	}
+	file := s.backedUp()
 	s.Fill("now")
 	text, now := []byte(testkit.ReadFile(t, file)), s.Holds()
 	if !bytes.Equal(text, archiveOf(t, membersOf(t, text))) {

@@ -53,10 +53,7 @@ func TestAnyRequestOfABackupMayFail(t *testing.T) {
 func TestAnyRequestOfARestoreMayFail(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	file := filepath.Join(s.app.Folder, "b.tar")
-	if err := s.Run(s.app.backupCommand(), file); err != nil {
-		t.Fatal(err)
-	}
+	file := s.backedUp()
 	backedUp := s.Holds()
 	s.Fill("now")
 	now := s.Holds()

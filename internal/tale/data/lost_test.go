@@ -176,10 +176,7 @@ func TestAVolumeThatIsFullInTheMiddle(t *testing.T) {
 // TestAVolumeThatIsFullWhenItsTurnComes: the databases are swapped by then.
 func TestAVolumeThatIsFullWhenItsTurnComes(t *testing.T) {
 	s := newShop(t)
-	file := filepath.Join(s.app.Folder, "b.tar")
-	if err := s.Run(s.app.backupCommand(), file); err != nil {
-		t.Fatal(err)
-	}
+	file := s.backedUp()
 	backedUp := s.Holds()
 	folder := s.onSmallDisk("1200k", "now")
 	s.before("backup-swap", func() {
@@ -236,10 +233,7 @@ func TestNamesOfDatabases(t *testing.T) {
 func TestPostgresRestartsWhileDatabasesAreSwapped(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	file := filepath.Join(s.app.Folder, "b.tar")
-	if err := s.Run(s.app.backupCommand(), file); err != nil {
-		t.Fatal(err)
-	}
+	file := s.backedUp()
 	before := s.Holds()
 	s.Fill("now")
 	refused := 0
@@ -342,10 +336,7 @@ func TestAVolumeWhoseDriverIsAway(t *testing.T) {
 	const says = `error while checking if volume "shop-1_convex-data" exists in driver "far": error looking up volume plugin far: plugin "far" not found`
 	for _, request := range []string{"/volumes/create", "/containers/create"} {
 		s := newShop(t)
-		file := filepath.Join(s.app.Folder, "b.tar")
-		if err := s.Run(s.app.backupCommand(), file); err != nil {
-			t.Fatal(err)
-		}
+		file := s.backedUp()
 		e := s.Engine()
 		if request == "/volumes/create" {
 			if err := errors.Join(e.Stop(t.Context(), "shop-1-convex", 0), e.Remove(t.Context(), "shop-1-convex"), e.RemoveVolume(t.Context(), "shop-1_convex-data")); err != nil {

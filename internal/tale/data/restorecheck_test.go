@@ -126,10 +126,7 @@ func TestANoteOfARestoreThatCannotBeRead(t *testing.T) {
 // TestTheNoteOfAnotherEngine is about its data, and stays for a session with that.
 func TestTheNoteOfAnotherEngine(t *testing.T) {
 	s := newShop(t)
-	file := filepath.Join(s.app.Folder, "b.tar")
-	if err := s.Run(s.app.backupCommand(), file); err != nil {
-		t.Fatal(err)
-	}
+	file := s.backedUp()
 	opened, _ := s.opened()
 	for _, tt := range []struct {
 		note    restoringNote
@@ -164,10 +161,7 @@ func TestTheNoteOfAnotherEngine(t *testing.T) {
 // TestARestoreThatIsOver needs consent again: what it left to be started runs by now.
 func TestARestoreThatIsOver(t *testing.T) {
 	s := newShop(t)
-	file := filepath.Join(s.app.Folder, "b.tar")
-	if err := s.Run(s.app.backupCommand(), file); err != nil {
-		t.Fatal(err)
-	}
+	file := s.backedUp()
 	source, err := backup.Open(file)
 	if err != nil {
 		t.Fatal(err)

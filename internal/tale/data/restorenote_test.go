@@ -191,10 +191,7 @@ func TestAKilledRestoreWhoseDataAreInUse(t *testing.T) {
 // can be written: the same command starts what was stopped.
 func TestARestoreThatIsNotedHalf(t *testing.T) {
 	s := newShop(t)
-	file := filepath.Join(s.app.Folder, "b.tar")
-	if err := s.Run(s.app.backupCommand(), file); err != nil {
-		t.Fatal(err)
-	}
+	file := s.backedUp()
 	before := s.Holds()
 	s.Fault("DELETE", "/volumes/shop-1_restoring", enginetest.Fault{Status: 500, Message: "no space left on device"}, 1)
 	testkit.WantError(t, s.Run(s.app.restoreCommand(), file, "--project-name", "shop-1"), exit.Degraded, "cannot be noted")
@@ -216,20 +213,9 @@ func TestARestoreThatIsNotedHalf(t *testing.T) {
 // what that has written is replaced by a restore that asks.
 func TestARestoreOnlyStartsTheRest(t *testing.T) {
 	s := newShop(t)
-	file := filepath.Join(s.app.Folder, "b.tar")
-	if err := s.Run(s.app.backupCommand(), file); err != nil {
-		t.Fatal(err)
-	}
-	e := s.Engine()
-	defer func() { _ = e.Close() }()
-	platform, err := e.Inspect(t.Context(), "shop-1-platform")
-	if err != nil {
-		t.Fatal(err)
-	}
+	file := s.backedUp()
 	before := s.Holds()
-	s.Fault("POST", "/containers/"+platform.ID+"/start", enginetest.Fault{Status: 500, Message: "no such folder"}, -1)
-	testkit.WantError(t, s.Run(s.app.restoreCommand(), file, "--project-name", "shop-1"), exit.Degraded, "`tale deploy` does")
-	s.Mend()
+	s.restoredButPlatform(file)
 	testkit.WriteTree(t, s.Folder("shop-1_convex-data"), map[string]string{"storage/file": "written since"})
 	if err := s.Run(s.app.restoreCommand(), file); err != nil {
 		t.Fatal(err)
@@ -247,20 +233,10 @@ func TestARestoreOnlyStartsTheRest(t *testing.T) {
 // is stopped again: the same command is another restore, which asks.
 func TestARestoreThatWasOver(t *testing.T) {
 	s := newShop(t)
-	file := filepath.Join(s.app.Folder, "b.tar")
-	if err := s.Run(s.app.backupCommand(), file); err != nil {
-		t.Fatal(err)
-	}
-	e := s.Engine()
-	defer func() { _ = e.Close() }()
-	platform, err := e.Inspect(t.Context(), "shop-1-platform")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Fault("POST", "/containers/"+platform.ID+"/start", enginetest.Fault{Status: 500, Message: "no such folder"}, -1)
-	testkit.WantError(t, s.Run(s.app.restoreCommand(), file, "--project-name", "shop-1"), exit.Degraded, "`tale deploy` does")
-	s.Mend()
-	if err := errors.Join(e.Start(t.Context(), platform.ID), e.Stop(t.Context(), platform.ID, 0)); err != nil {
+	file := s.backedUp()
+	opened, _ := s.opened()
+	e, platform := opened.Engine, s.restoredButPlatform(file)
+	if err := errors.Join(e.Start(t.Context(), platform), e.Stop(t.Context(), platform, 0)); err != nil {
 		t.Fatal(err)
 	}
 	testkit.WriteTree(t, s.Folder("shop-1_convex-data"), map[string]string{"storage/file": "weeks later"})
@@ -270,10 +246,7 @@ func TestARestoreThatWasOver(t *testing.T) {
 // TestWhatStartsWhileABackupIsUnpacked is stopped for the swap as well.
 func TestWhatStartsWhileABackupIsUnpacked(t *testing.T) {
 	s := newShop(t)
-	file := filepath.Join(s.app.Folder, "b.tar")
-	if err := s.Run(s.app.backupCommand(), file); err != nil {
-		t.Fatal(err)
-	}
+	file := s.backedUp()
 	e := s.Engine()
 	defer func() { _ = e.Close() }()
 	convex, err := e.Inspect(t.Context(), "shop-1-convex")

@@ -108,10 +108,7 @@ func TestDocumentsInTheVolume(t *testing.T) {
 // TestWhatATakenBackRestoreCannotStart is started by a deploy: the data are as before.
 func TestWhatATakenBackRestoreCannotStart(t *testing.T) {
 	s := newShop(t)
-	file := s.app.Folder + "/b.tar"
-	if err := s.Run(s.app.backupCommand(), file); err != nil {
-		t.Fatal(err)
-	}
+	file := s.backedUp()
 	opened, _ := s.opened()
 	platform, err := opened.Engine.Inspect(t.Context(), "shop-1-platform")
 	if err != nil {
@@ -138,17 +135,7 @@ func TestAnotherRestoreStartsTheRest(t *testing.T) {
 		}
 		s.Fill(file)
 	}
-	e := s.Engine()
-	defer func() { _ = e.Close() }()
-	platform, err := e.Inspect(t.Context(), "shop-1-platform")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Fault("POST", "/containers/"+platform.ID+"/start", enginetest.Fault{Status: 500, Message: "no such folder"}, -1)
-	if err := s.Run(s.app.restoreCommand(), first, "--project-name", "shop-1"); exit.Code(err) != exit.Degraded || !strings.Contains(err.Error(), "`tale deploy` does: it makes anew what cannot be") {
-		t.Errorf("%v", err)
-	}
-	s.Mend()
+	s.restoredButPlatform(first)
 	if err := s.Run(s.app.restoreCommand(), second, "--project-name", "shop-1"); err != nil {
 		t.Error(err)
 	}

@@ -2,13 +2,16 @@ package data
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 	"github.com/tale-project/tale-runtime/internal/tale/session"
 	"github.com/tale-project/tale-runtime/internal/tale/taletest"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // shop is one whose commands for the data are run.
@@ -37,6 +40,31 @@ func (s *shop) opened() (*session.Session, rollout.State) {
 		s.t.Fatal(err)
 	}
 	return opened, state
+}
+
+// backedUp returns a backup of what the shop has.
+func (s *shop) backedUp() (file string) {
+	s.t.Helper()
+	file = filepath.Join(s.app.Folder, "b.tar")
+	if err := s.Run(s.app.backupCommand(), file); err != nil {
+		s.t.Fatal(err)
+	}
+	return file
+}
+
+// restoredButPlatform restores a backup while the engine cannot start the web application, whose
+// container it returns. After that it can.
+func (s *shop) restoredButPlatform(file string) (platform string) {
+	s.t.Helper()
+	opened, _ := s.opened()
+	c, err := opened.Engine.Inspect(s.t.Context(), "shop-1-platform")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.Fault("POST", "/containers/"+c.ID+"/start", enginetest.Fault{Status: 500, Message: "no such folder"}, -1)
+	testkit.WantError(s.t, s.Run(s.app.restoreCommand(), file, "--project-name", "shop-1"), exit.Degraded, "`tale deploy` does: it makes anew what cannot be")
+	s.Mend()
+	return c.ID
 }
 
 // requests returns what a command asks the engine for: method and path, with a star for
