@@ -22,6 +22,9 @@ type journal struct {
 	Stopped []stopped `json:"stopped"`
 	Moved   []Stop    `json:"moved"` // by their names before
 	Made    []Copy    `json:"made"`
+	// Whole are those of Made that were verified and that nothing had used: what is in them since
+	// is of the deploy that is taken back.
+	Whole []string `json:"whole,omitempty"`
 	// Applied are the migrations that are logged once there is no way back.
 	Applied []string `json:"applied"`
 	// Adopted are volumes that the operator has said are this project's.
@@ -93,6 +96,20 @@ func (r *Run) resume(ctx context.Context) (err error) {
 		r.journal = journal{
 			Served: append(r.journal.Served, r.journal.Made...), Replaced: append(r.journal.Replaced, r.journal.Moved...), Applied: r.journal.Applied,
 		}
+	}
+	for _, c := range r.journal.Made {
+		if err == nil && !slices.Contains(r.journal.Whole, c.To) {
+			err = r.verified(ctx, o, c)
+		}
+	}
+	return err
+}
+
+// verified notes a copy that was finished, when the run was killed before it could.
+func (r *Run) verified(ctx context.Context, o *Observation, c Copy) error {
+	content, err := o.look(ctx, c.To)
+	if err == nil && content.From == c.From && !content.Done.IsZero() && !content.Used {
+		r.journal.Whole = append(r.journal.Whole, c.To)
 	}
 	return err
 }

@@ -61,19 +61,24 @@ func (o *Observation) pending(ctx context.Context, p pair) (Copy, bool, error) {
 		return Copy{}, false, err
 	}
 	c := Copy{From: p.from, To: p.to, App: p.app, Bytes: source.Bytes, Files: source.Files, there: target.Bytes, elsewhere: o.there[p.to].Elsewhere, free: target.Free}
-	copied := target.From == p.from
+	copied, what := target.From == p.from, "it has data that are no copy of %s, and no service of this project has used it"
 	switch {
 	case target.Empty, copied && target.Done.IsZero():
 		return c, true, nil
+	case slices.Contains(o.Adopt, p.to):
+		return c, false, nil
 	case copied:
 		// No date tells this: clocks are set.
 		c.Anew = source.Print != target.Copied || slices.ContainsFunc(o.users(p.from, true), func(c engine.Container) bool { return c.State.Running })
-		return c, c.Anew, nil
-	case slices.Contains(o.Adopt, p.to), o.logged(p) && !slices.Contains(o.Adopt, p.from):
+		if !target.Used || !c.Anew {
+			return c, c.Anew, nil
+		}
+		what = "it is a copy of %s, and both have been used since"
+	case o.logged(p) && !slices.Contains(o.Adopt, p.from):
 		return c, false, nil
 	}
 	o.doubt(Doubt{
-		p.to, fmt.Sprintf("it has data that are no copy of %s, and no service of this project has used it: if they are this project's, --adopt %[2]s; if those of %[1]s are, remove %[2]s first", p.from, p.to),
+		p.to, fmt.Sprintf(what+": if the data in it are this project's, --adopt %[2]s; if those of %[1]s are, remove %[2]s first", p.from, p.to),
 		"Keep what is in " + p.to + ", and copy nothing?", true,
 	})
 	return c, false, nil

@@ -215,6 +215,20 @@ func TestTargetsThatHoldSomething(t *testing.T) {
 			h.contents["p_convex-data"] = migration.Content{Exists: true, From: "p_platform-data", Done: done}
 			h.service("p-blue", "platform-blue", true, map[string]string{"/app/data": "p_platform-data"})
 		}, split},
+		{"a copy that was used", func(h *host) {
+			h.volume("p_convex-data")
+			h.contents["p_convex-data"] = migration.Content{Exists: true, From: "p_platform-data", Done: done, Used: true}
+		}, ""},
+		{"a copy that was used, and so was the source", func(h *host) {
+			h.volume("p_convex-data")
+			h.contents["p_convex-data"] = migration.Content{Exists: true, From: "p_platform-data", Done: done, Used: true, Copied: 7}
+			h.must(h.subject.Project.LogMigrations("1", []string{"split-convex"}, nil))
+		}, "doubt p_convex-data"},
+		{"the same, and it is to be kept", func(h *host) {
+			h.volume("p_convex-data")
+			h.contents["p_convex-data"] = migration.Content{Exists: true, From: "p_platform-data", Done: done, Used: true, Copied: 7}
+			h.subject.Adopt = []string{"p_convex-data"}
+		}, ""},
 		{"a copy of another volume", func(h *host) {
 			h.volume("p_convex-data")
 			h.contents["p_convex-data"] = migration.Content{Exists: true, From: "elsewhere", Done: done}

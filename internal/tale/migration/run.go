@@ -177,10 +177,15 @@ func (r *Run) copyVolume(ctx context.Context, c Copy) error {
 	if !slices.ContainsFunc(r.journal.Made, func(made Copy) bool { return made.To == c.To }) {
 		r.journal.Made = append(r.journal.Made, c)
 	}
+	r.journal.Whole = slices.DeleteFunc(r.journal.Whole, func(volume string) bool { return volume == c.To })
 	if err := r.write(); err != nil {
 		return err
 	}
-	return r.Volumes.Copy(ctx, c, engine.Owned(r.id()), r.Say)
+	if err := r.Volumes.Copy(ctx, c, engine.Owned(r.id()), r.Say); err != nil {
+		return err
+	}
+	r.journal.Whole = append(r.journal.Whole, c.To)
+	return r.write()
 }
 
 // besides is the name of a container that has left its own.

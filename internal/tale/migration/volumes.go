@@ -16,6 +16,7 @@ type Content struct {
 	Exists, Empty bool
 	From          string    // source of the copy that it is, "" if it is none of ours
 	Done          time.Time // when that copy was verified, the zero time while it is under way
+	Used          bool      // it has been written to since
 	Bytes, Files  int64
 	Print         uint64 // of all of it
 	Copied        uint64 // what that of From was when it was copied
@@ -41,7 +42,7 @@ type volumes struct{ engine *engine.Engine }
 
 func (v volumes) Look(ctx context.Context, name string) (Content, error) {
 	state, err := volume.Look(ctx, v.engine, name)
-	content := Content{Exists: state.Exists, Empty: state.Empty, Bytes: state.Bytes, Files: state.Files, Print: uint64(state.Print), Free: state.Free}
+	content := Content{Exists: state.Exists, Empty: state.Empty, Used: state.Used, Bytes: state.Bytes, Files: state.Files, Print: uint64(state.Print), Free: state.Free}
 	if state.Mark != nil {
 		content.From, content.Done, content.Copied = state.Mark.From, state.Mark.Finished, uint64(state.Mark.Source)
 	}

@@ -12,6 +12,7 @@ type count struct {
 	bytes                 int64
 	disk                  int64 // that they take, in whole blocks
 	sum                   sum   // of everything, whatever the order
+	asCopy                sum   // the same, by copyPrint
 	kept, keptDisk        int64 // what a journal says is copied already
 	empty                 bool
 	legacy                bool
@@ -21,7 +22,6 @@ type count struct {
 type counting struct {
 	count
 	ctx     context.Context
-	print   func(*unix.Stat_t) sum
 	mark    *Mark                   // nil: none, its files do not count
 	gauge   *gauge                  // nil: nobody waits
 	journal *journal                // nil: none
@@ -43,7 +43,7 @@ func (c *counting) folder(f *folder) error {
 		return f.failedAt(f.from, "look at", "", err)
 	}
 	c.folders++
-	c.sum += c.print(s).at(f.key)
+	c.add(f.key, s)
 	return f.each(f.from, func(name string) error {
 		if c.ctx.Err() != nil {
 			return context.Cause(c.ctx)
@@ -83,13 +83,13 @@ func (c *counting) entry(f *folder, name string) error {
 	c.files++
 	c.bytes += room(s)
 	c.disk += blocks(s)
-	k, is := f.key.of(name), c.print(s)
-	c.sum += is.at(k)
+	k := f.key.of(name)
+	c.add(k, s)
 	if c.visit != nil {
 		c.visit(k, s)
 	}
 	if c.journal != nil {
-		if r, found := c.journal.find(k); found && r.Source == is {
+		if r, found := c.journal.find(k); found && r.Source == sourcePrint(s) {
 			c.kept++
 			c.keptDisk += blocks(s)
 		}
@@ -98,4 +98,10 @@ func (c *counting) entry(f *folder, name string) error {
 		c.gauge.files.Add(1)
 	}
 	return nil
+}
+
+// add adds an entry to the sums.
+func (c *counting) add(k key, s *unix.Stat_t) {
+	c.sum += sourcePrint(s).at(k)
+	c.asCopy += copyPrint(s).at(k)
 }

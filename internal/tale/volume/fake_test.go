@@ -104,7 +104,7 @@ func TestLinesOfAClockThatIsSetBackAreHeard(t *testing.T) {
 	}
 }
 
-// A look tells whether a source has changed since it was copied.
+// A look tells whether a source has changed since it was copied, and whether its copy has.
 func TestLookTellsWhetherASourceHasChanged(t *testing.T) {
 	server, e := fake(t)
 	server.AddVolume("old", nil)
@@ -112,6 +112,10 @@ func TestLookTellsWhetherASourceHasChanged(t *testing.T) {
 	must[volume.Report](t)(volume.Copy{From: "old", To: "new"}.Run(t.Context(), e, nil))
 	look := must[volume.State](t)
 	copied := look(volume.Look(t.Context(), e, "new")).Mark.Source
+	used := func(name string) bool { return look(volume.Look(t.Context(), e, name)).Used }
+	if used("new") || used("old") {
+		t.Error("nothing was used")
+	}
 	state := look(volume.Look(t.Context(), e, "old"))
 	if state.Print != copied || state.Free <= 0 {
 		t.Errorf("%+v, copied as %d", state, copied)
@@ -121,6 +125,10 @@ func TestLookTellsWhetherASourceHasChanged(t *testing.T) {
 	}
 	if state = look(volume.Look(t.Context(), e, "old")); state.Print == copied {
 		t.Error("the source is another, and its print is not")
+	}
+	testkit.WriteTree(t, server.Folder("new"), map[string]string{"b": "written since"})
+	if !used("new") || used("old") {
+		t.Error("the copy alone was used")
 	}
 }
 

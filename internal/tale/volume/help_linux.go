@@ -45,12 +45,13 @@ func lookInto(ctx context.Context, folder, volume string) (State, error) {
 	if err != nil {
 		return State{}, err
 	}
-	found := counting{ctx: ctx, print: sourcePrint, mark: mark}
+	found := counting{ctx: ctx, mark: mark}
 	if err := found.run(root); err != nil {
 		return State{}, err
 	}
 	free, err := root.free(root.from, &unix.Statfs_t{})
-	return State{Exists: true, Empty: found.empty, Mark: mark, Legacy: found.legacy, Bytes: found.bytes, Files: found.files, Print: found.sum, Free: free}, err
+	used := mark.whole() && found.asCopy != mark.Copy
+	return State{Exists: true, Empty: found.empty, Mark: mark, Used: used, Legacy: found.legacy, Bytes: found.bytes, Files: found.files, Print: found.sum, Free: free}, err
 }
 
 // copyInto copies one folder's content into another, or goes on doing so.
@@ -100,7 +101,7 @@ func (c *copier) all(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	source, err := c.count(ctx, c.root.from, sourcePrint, nil)
+	source, err := c.count(ctx, c.root.from, nil)
 	if err != nil {
 		return err
 	}
@@ -122,15 +123,15 @@ func (c *copier) all(ctx context.Context) error {
 }
 
 // count counts one side.
-func (c *copier) count(ctx context.Context, side *os.File, print func(*unix.Stat_t) sum, visit func(key, *unix.Stat_t)) (*counting, error) {
-	found := &counting{ctx: ctx, print: print, mark: c.mark, gauge: c.gauge, visit: visit}
+func (c *copier) count(ctx context.Context, side *os.File, visit func(key, *unix.Stat_t)) (*counting, error) {
+	found := &counting{ctx: ctx, mark: c.mark, gauge: c.gauge, visit: visit}
 	c.gauge.enter(Counting, 0, 0)
 	return found, found.run(&folder{from: side})
 }
 
 // begin marks an empty target.
 func (c *copier) begin(ctx context.Context) error {
-	there, err := c.count(ctx, c.root.to, copyPrint, nil)
+	there, err := c.count(ctx, c.root.to, nil)
 	if err != nil {
 		return err
 	}
@@ -151,13 +152,13 @@ func (c *copier) finished(ctx context.Context, mark *Mark, source *counting) (bo
 	}
 	c.mark = mark
 	var records []record
-	there, err := c.count(ctx, c.root.to, copyPrint, func(k key, s *unix.Stat_t) {
+	there, err := c.count(ctx, c.root.to, func(k key, s *unix.Stat_t) {
 		records = append(records, record{Key: k, Copy: copyPrint(s)})
 	})
 	if err != nil {
 		return false, err
 	}
-	if there.sum != mark.Copy {
+	if there.asCopy != mark.Copy {
 		return false, foreign(c.From, c.To, fmt.Sprintf("it is a copy of %s, finished at %s, and both have been used since", c.From, mark.date(mark.Finished)))
 	}
 	c.report.Again = true
@@ -265,7 +266,7 @@ func (c *copier) sweep(f *folder) error {
 
 // space refuses a copy that would not fit.
 func (c *copier) space(ctx context.Context, source *counting) error {
-	kept := &counting{ctx: ctx, print: sourcePrint, journal: c.journal}
+	kept := &counting{ctx: ctx, journal: c.journal}
 	if len(c.journal.records) > 0 {
 		if err := kept.run(&folder{from: c.root.from}); err != nil {
 			return err

@@ -16,6 +16,7 @@ type State struct {
 	Exists       bool
 	Empty        bool  // marks of copies are nothing
 	Mark         *Mark // of a copy of ours, nil for a volume that is none
+	Used         bool  // it is a finished copy, and not any more what it was then
 	Legacy       bool  // the tool before this one has left its sentinel
 	Bytes, Files int64 // content that takes room, and everything that is no folder
 	Print        sum   // of all of it: another one than Mark.Source of its copy where it has changed since
