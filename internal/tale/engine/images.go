@@ -179,7 +179,7 @@ func (e *Engine) pull(ctx context.Context, ref, login string, say func(Progress)
 		}
 		watchdog.Reset(stalled)
 		if say != nil {
-			say(layers.add(ref, message))
+			say(layers.add(message))
 		}
 	}
 	return nil
@@ -199,42 +199,24 @@ func (e *Engine) pullFailed(ctx context.Context, ref string, err error) error {
 }
 
 // layers is what a pull's stream has said of each layer.
-type layers map[string]*struct {
-	current, total int64
-	ready          bool
-}
+type layers map[string]Progress
 
-func (l layers) add(ref string, message jsonstream.Message) Progress {
+func (l layers) add(message jsonstream.Message) (all Progress) {
 	layer := l[message.ID]
-	if layer == nil {
-		layer = new(struct {
-			current, total int64
-			ready          bool
-		})
-	}
 	switch message.Status {
-	case "Pulling fs layer", "Waiting":
-		l[message.ID] = layer
 	case "Downloading":
-		l[message.ID] = layer
 		if message.Progress != nil {
-			layer.current, layer.total = message.Progress.Current, max(layer.total, message.Progress.Total)
+			layer = Progress{message.Progress.Current, max(layer.Total, message.Progress.Total)}
 		}
-	case "Download complete", "Verifying Checksum", "Extracting":
-		layer.current = layer.total
-	case "Pull complete", "Already exists":
-		l[message.ID] = layer
-		layer.current, layer.ready = layer.total, true
+	case "Download complete", "Verifying Checksum", "Extracting", "Pull complete", "Already exists":
+		layer.Current = layer.Total
 	}
-	progress := Progress{Image: ref, Layers: len(l), Status: message.Status}
+	l[message.ID] = layer
 	for _, layer := range l {
-		progress.Current += layer.current
-		progress.Total += layer.total
-		if layer.ready {
-			progress.Ready++
-		}
+		all.Current += layer.Current
+		all.Total += layer.Total
 	}
-	return progress
+	return all
 }
 
 // Tag returns what a reference names of its repository: a tag, or else a digest. It is ""

@@ -139,7 +139,7 @@ func TestRealRegistry(t *testing.T) {
 	if err := e.Pull(ctx, ref, func(p engine.Progress) { last = p }); err != nil {
 		t.Fatal(err)
 	}
-	if last.Layers != 1 || last.Ready != 1 || last.Current < 4<<20 || last.Current != last.Total {
+	if last.Current < 4<<20 || last.Current != last.Total {
 		t.Errorf("%+v", last)
 	}
 	i, found, err := e.Image(ctx, ref)

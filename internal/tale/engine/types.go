@@ -197,11 +197,8 @@ type Remote struct {
 	Platforms []string // linux/amd64, …
 }
 
-// Progress is where a pull is.
+// Progress is where a pull is, in bytes.
 type Progress struct {
-	Image         string
-	Current       int64 // bytes downloaded
-	Total         int64 // known so far
-	Layers, Ready int
-	Status        string // the last word of the engine
+	Current int64 // downloaded
+	Total   int64 // known so far
 }

@@ -79,17 +79,17 @@ func (h *host) exec(container string, command []string, _ string) (stdout, stder
 		return "", err.Error(), 1
 	}
 	slices.SortFunc(containers, func(a, b engine.Container) int { return b.Created.Compare(a.Created) })
-	upstream := rollout.Upstream{Upstream: "platform:3000"}
+	available, upstream := false, rollout.Upstream{Upstream: "platform:3000"}
 	for _, c := range containers {
 		address := c.Addresses["p_internal"]
 		if c.Service != stack.Platform || address == "" || !c.State.Running {
 			continue
 		}
 		well := c.State.Health == "healthy" && !h.blind
-		upstream.Addresses = append(upstream.Addresses, rollout.Address{Address: address + ":3000", Healthy: well, Serving: well, First: well && !upstream.Available, Version: c.Version})
-		upstream.Available = upstream.Available || well
+		upstream.Addresses = append(upstream.Addresses, rollout.Address{Address: address + ":3000", Healthy: well, Serving: well, First: well && !available})
+		available = available || well
 	}
-	text, err := json.Marshal(map[string]any{"available": upstream.Available, "upstreams": []rollout.Upstream{upstream}})
+	text, err := json.Marshal(map[string]any{"available": available, "upstreams": []rollout.Upstream{upstream}})
 	if err != nil {
 		return "", err.Error(), 1
 	}

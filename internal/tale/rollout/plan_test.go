@@ -72,7 +72,7 @@ func other(c *engine.Container) {
 
 // offered returns what a proxy says that sends requests to a container.
 func offered(containers ...engine.Container) rollout.Serving {
-	upstream := rollout.Upstream{Upstream: "platform:3000", Available: true}
+	upstream := rollout.Upstream{Upstream: "platform:3000"}
 	for i, c := range containers {
 		upstream.Addresses = append(upstream.Addresses, rollout.Address{Address: c.Addresses["p_internal"] + ":3000", Healthy: true, Serving: true, First: i == 0})
 	}

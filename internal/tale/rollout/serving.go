@@ -21,31 +21,24 @@ import (
 type Serving struct {
 	Known     bool   // the proxy could be asked
 	Why       string // why it could not be
-	Available bool
 	Upstreams []Upstream
 }
 
-// Upstream is a service as the proxy knows it; the document is that of
-// `proxy status --json`.
+// Upstream is a service as the proxy knows it, as far as that matters here; the document is
+// that of `proxy status --json`.
 type Upstream struct {
 	Upstream  string    `json:"upstream"`
-	Available bool      `json:"available"`
-	Since     time.Time `json:"since"`
-	Resolver  string    `json:"resolver,omitempty"`
 	Addresses []Address `json:"addresses,omitempty"`
 }
 
 // Address is one address of an upstream.
 type Address struct {
-	Address  string    `json:"address"`
-	Healthy  bool      `json:"healthy"`
-	Serving  bool      `json:"serving"`
-	First    bool      `json:"first"` // new requests go there
-	Version  string    `json:"version,omitempty"`
-	Since    time.Time `json:"since"`
-	Reason   string    `json:"reason,omitempty"`
-	Requests int64     `json:"requests"`
-	Sockets  int64     `json:"sockets"`
+	Address string    `json:"address"`
+	Healthy bool      `json:"healthy"`
+	Serving bool      `json:"serving"`
+	First   bool      `json:"first"` // new requests go there
+	Since   time.Time `json:"since"`
+	Reason  string    `json:"reason,omitempty"`
 }
 
 // errNoStatus is a proxy that has no status command, such as stock Caddy's.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 
-	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 
@@ -99,9 +98,4 @@ func (s State) image(ref string) (engine.Image, bool) {
 		return engine.Image{}, false
 	}
 	return s.Images[i], true
-}
-
-// Empty reports whether the project runs nothing and never has.
-func (s State) Empty() bool {
-	return !slices.ContainsFunc(s.Containers, func(c engine.Container) bool { return c.Service == stack.Platform })
 }
