@@ -66,8 +66,13 @@ func OtherColour(colour string) string {
 	return Blue
 }
 
-// Coloured returns the name of a service's colour.
-func Coloured(service, colour string) string { return service + "-" + colour }
+// Coloured returns the name of a service's colour; one that has none, "", is called as it is.
+func Coloured(service, colour string) string {
+	if colour == "" {
+		return service
+	}
+	return service + "-" + colour
+}
 
 // ReadyMarker returns the name of the file in a service's run folder that is there
 // while the service is ready.

@@ -65,7 +65,7 @@ func (a *app) platform(ctx context.Context) (*session.Session, engine.Container,
 	if err != nil {
 		return nil, engine.Container{}, err
 	}
-	for _, projects := range [][]string{rollout.Projects(p.File.ID), {compose.DevelopmentID(p.File.ID)}} {
+	for _, projects := range [][]string{compose.Projects(p.File.ID), {compose.DevelopmentID(p.File.ID)}} {
 		var state rollout.State
 		if state.Containers, err = s.Engine.Containers(ctx, projects...); err != nil {
 			break

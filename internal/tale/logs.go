@@ -14,7 +14,6 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/logs"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
-	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 	"github.com/tale-project/tale-runtime/internal/tale/session"
 )
 
@@ -65,7 +64,7 @@ func (a *app) logs(command *cobra.Command, o logsOptions) error {
 	if err := o.check(p, time.Now()); err != nil {
 		return err
 	}
-	o.Projects = rollout.Projects(p.File.ID)
+	o.Projects = compose.Projects(p.File.ID)
 	if o.dev {
 		o.Projects = []string{compose.DevelopmentID(p.File.ID)}
 	}

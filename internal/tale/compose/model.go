@@ -80,6 +80,11 @@ type Override struct {
 // what rotates.
 func Production(o Options) (*Model, error) { return build(o, false) }
 
+// Projects returns the compose projects that a stack of production consists of.
+func Projects(id string) []string {
+	return []string{id, stack.Coloured(id, stack.Blue), stack.Coloured(id, stack.Green)}
+}
+
 // DevelopmentID returns what the names of a project's development stack begin with.
 func DevelopmentID(id string) string { return id + "-dev" }
 
@@ -232,22 +237,16 @@ type container struct {
 
 // add puts a container into the file of its compose project.
 func (b *builder) add(model *Model, c container, merged *types.Project) {
-	name := b.name
-	if c.colour != "" {
-		name = stack.Coloured(b.name, c.colour)
-	}
+	name := stack.Coloured(b.name, c.colour)
 	file, ok := model.files[name]
 	if !ok {
 		file = &types.Project{Name: name, Services: types.Services{}, Networks: merged.Networks, Volumes: merged.Volumes, Configs: merged.Configs, Secrets: merged.Secrets}
 		model.files[name] = file
 	}
 	service := Service{
-		Name: c.Name, Colour: c.colour, Project: name, Container: b.name + "-" + c.Name, Image: c.merged.Image, Named: b.Project.File.Images[c.Name],
+		Name: c.Name, Colour: c.colour, Project: name, Container: stack.Coloured(b.name+"-"+c.Name, c.colour), Image: c.merged.Image, Named: b.Project.File.Images[c.Name],
 		Hash: hash(c.merged, merged), Stop: time.Duration(*cmp.Or(c.merged.StopGracePeriod, new(types.Duration))),
 		Overridden: b.overridden(c.plain, c.merged),
-	}
-	if c.colour != "" {
-		service.Container = stack.Coloured(service.Container, c.colour)
 	}
 	b.checkProbe(c.Name, service.Overridden)
 	made := b.made(c, &service)
@@ -269,7 +268,7 @@ func (b *builder) add(model *Model, c container, merged *types.Project) {
 // made returns the container as it stands in the file.
 func (b *builder) made(c container, service *Service) types.ServiceConfig {
 	made := c.merged
-	made.Name, made.ContainerName, made.Profiles, made.PullPolicy = inFile(*service), service.Container, nil, types.PullPolicyNever
+	made.Name, made.ContainerName, made.Profiles, made.PullPolicy = stack.Coloured(c.Name, c.colour), service.Container, nil, types.PullPolicyNever
 	made.DependsOn = types.DependsOnConfig{}
 	for name, condition := range c.merged.DependsOn {
 		i := slices.IndexFunc(c.present, func(s stack.Service) bool { return s.Name == name })
@@ -306,14 +305,6 @@ func (b *builder) made(c container, service *Service) types.ServiceConfig {
 		made.Environment["FORCE_SEED"] = &fresh
 	}
 	return made
-}
-
-// inFile returns the name of a container in its compose file.
-func inFile(s Service) string {
-	if s.Colour == "" {
-		return s.Name
-	}
-	return stack.Coloured(s.Name, s.Colour)
 }
 
 // networks returns those of a container, with the names by which the others know it.

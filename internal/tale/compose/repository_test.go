@@ -39,11 +39,7 @@ func written(t *testing.T, model *compose.Model) types.Services {
 			if err != nil {
 				t.Fatal(err)
 			}
-			name := service.Name
-			if colour != "" {
-				name = stack.Coloured(name, colour)
-			}
-			services[service.Name] = load(t, path, nil).Services[name]
+			services[service.Name] = load(t, path, nil).Services[stack.Coloured(service.Name, colour)]
 		}
 	}
 	return services

@@ -77,10 +77,7 @@ func checkReading(t *testing.T, random *rand.Rand, variables int, read func(proj
 		}
 		found := read(project, path)
 		for _, service := range model.Services(colour) {
-			name := service.Name
-			if colour != "" {
-				name = stack.Coloured(name, colour)
-			}
+			name := stack.Coloured(service.Name, colour)
 			got := map[string]string{}
 			for name, value := range found[name].Environment {
 				got[name] = *value

@@ -38,7 +38,7 @@ func (m *Model) Write(project string, pins map[string]Pin) (path string, err err
 		if service.Project != project {
 			continue
 		}
-		name := inFile(service)
+		name := stack.Coloured(service.Name, service.Colour)
 		made := file.Services[name]
 		if pin, ok := pins[service.Name]; ok {
 			made = m.pinned(made, pin)

@@ -17,7 +17,6 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/database"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
-	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 )
 
 // target is the server that a command is about.
@@ -160,7 +159,7 @@ func (a *app) throughEngine(ctx context.Context, p *project.Project, o serverFla
 		return func() {}, err
 	}
 	id := p.File.ID
-	projects := rollout.Projects(id)
+	projects := compose.Projects(id)
 	if o.development {
 		id = compose.DevelopmentID(id)
 		projects = []string{id}

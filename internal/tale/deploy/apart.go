@@ -10,7 +10,6 @@ import (
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/database"
-	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 	"github.com/tale-project/tale-runtime/internal/tale/session"
 )
 
@@ -22,7 +21,7 @@ func apart(ctx context.Context, s *session.Session, model *compose.Model) (elsew
 	if elsewhere = databaseElsewhere(convex.Environment); elsewhere == "" {
 		return "", nil
 	}
-	production, err := s.Engine.Containers(ctx, rollout.Projects(s.Project.File.ID)...)
+	production, err := s.Engine.Containers(ctx, compose.Projects(s.Project.File.ID)...)
 	if err != nil {
 		return "", err
 	}

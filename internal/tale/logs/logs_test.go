@@ -48,10 +48,7 @@ func connect(t *testing.T, server *enginetest.Server) *engine.Engine {
 }
 
 func add(server *enginetest.Server, service, colour string) string {
-	name, project := service, id
-	if colour != "" {
-		name, project = stack.Coloured(service, colour), stack.Coloured(id, colour)
-	}
+	name, project := stack.Coloured(service, colour), stack.Coloured(id, colour)
 	server.AddContainer(enginetest.Container{Name: id + "-" + name, Image: "x/" + service, Project: project, Service: name, Running: true})
 	return id + "-" + name
 }

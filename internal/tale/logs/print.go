@@ -36,11 +36,7 @@ func (o Options) Printer(out io.Writer, style Style) func(Line) error {
 		width = max(width, len(name))
 	}
 	return func(line Line) error {
-		name := line.Service
-		if line.Colour != "" {
-			name = stack.Coloured(name, line.Colour)
-		}
-		name = fmt.Sprintf("%-*s |", width, name)
+		name := fmt.Sprintf("%-*s |", width, stack.Coloured(line.Service, line.Colour))
 		if style.Paint {
 			name = "\x1b[" + paint(line) + "m" + name + "\x1b[0m"
 		}

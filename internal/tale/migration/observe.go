@@ -124,11 +124,10 @@ func (o *Observation) Displaced() []engine.Container {
 
 // own reports whether a container is one of the project's, of production or development.
 func (o *Observation) own(c engine.Container) bool {
-	projects := []string{o.id}
-	if !o.Development {
-		projects = append(projects, o.id+"-blue", o.id+"-green")
+	if o.Development {
+		return c.ComposeProject == o.id
 	}
-	return slices.Contains(projects, c.ComposeProject)
+	return slices.Contains(compose.Projects(o.id), c.ComposeProject)
 }
 
 // ours reports whether a container is made of an image of this product.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 
@@ -68,12 +69,11 @@ func (o *Observation) checkStop(c engine.Container, s Step) {
 	if o.own(c) || sameFolder(c.Labels[labelWorkingDir], o.Project.Dir) {
 		return
 	}
-	legacy := []string{o.legacy, o.legacy + "-blue", o.legacy + "-green"}
 	for _, copied := range s.Copies {
 		if !mounts(c, copied.From, true) && !mounts(c, copied.To, true) {
 			continue
 		}
-		if slices.Contains(o.Adopt, copied.From) && slices.Contains(legacy, c.ComposeProject) {
+		if slices.Contains(o.Adopt, copied.From) && slices.Contains(compose.Projects(o.legacy), c.ComposeProject) {
 			continue
 		}
 		o.doubt(Doubt{Volume: copied.From, Why: fmt.Sprintf("the container %s writes to it and is not of this project, so it is not stopped: docker stop %[1]s", c.Name)})

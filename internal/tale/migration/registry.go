@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 
@@ -127,8 +128,7 @@ func (o *Observation) colouredConvex(context.Context) (s Step, _ error) {
 // compose project of a colour.
 func (o *Observation) coloured() (found []engine.Container) {
 	for _, c := range o.containers {
-		if c.Name == o.id+"-"+stack.Convex &&
-			(c.ComposeProject == stack.Coloured(o.id, stack.Blue) || c.ComposeProject == stack.Coloured(o.id, stack.Green)) {
+		if c.Name == o.id+"-"+stack.Convex && c.ComposeProject != o.id && slices.Contains(compose.Projects(o.id), c.ComposeProject) {
 			found = append(found, c)
 		}
 	}

@@ -89,7 +89,7 @@ func (r *rollout) up(ctx context.Context, c Change) error {
 	if err != nil {
 		return err
 	}
-	return r.Engine.Up(ctx, engine.UpOptions{File: path, Project: service.Project, Services: []string{named(c.Service, c.Colour)}, Recreate: c.Action == Recreate || c.Action == Start}, nil)
+	return r.Engine.Up(ctx, engine.UpOptions{File: path, Project: service.Project, Services: []string{stack.Coloured(c.Service, c.Colour)}, Recreate: c.Action == Recreate || c.Action == Start}, nil)
 }
 
 // remember notes a service that is about to be replaced. Its compose file is of use for
@@ -133,14 +133,6 @@ func (r *rollout) imageOf(c Change) string {
 	return c.To.Image
 }
 
-// named returns how a service is called in messages and in compose files.
-func named(service, colour string) string {
-	if colour == "" {
-		return service
-	}
-	return stack.Coloured(service, colour)
-}
-
 // await waits until a service is ready.
 func (r *rollout) await(ctx context.Context, c Change) error {
 	service, _ := r.Model.Service(c.Service, c.Colour)
@@ -148,7 +140,7 @@ func (r *rollout) await(ctx context.Context, c Change) error {
 	if err != nil {
 		return fmt.Errorf("cannot look at %s: %w", service.Container, err)
 	}
-	name := named(c.Service, c.Colour)
+	name := stack.Coloured(c.Service, c.Colour)
 	g := &gate{engine: r.Engine, watch: r.watch, remind: r.reminder(name), service: name, id: container.ID, timeout: r.Timeout}
 	if c.Action == Await && r.hasFailed(ctx, container) {
 		if container, err = r.again(ctx, name, container); err != nil {
@@ -206,5 +198,5 @@ func (r *rollout) join(ctx context.Context, service compose.Service, c engine.Co
 	if err := r.Engine.Disconnect(ctx, r.Model.Network(), c.ID); err != nil {
 		return err
 	}
-	return r.Engine.Join(ctx, r.Model.Network(), c.ID, append(service.Joins, named(service.Name, service.Colour))...)
+	return r.Engine.Join(ctx, r.Model.Network(), c.ID, append(service.Joins, stack.Coloured(service.Name, service.Colour))...)
 }

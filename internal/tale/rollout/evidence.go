@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 
@@ -21,7 +22,7 @@ const mostEvidence = 5000
 // the containers that it names.
 func (r *rollout) evidence(ctx context.Context, e *NotReadyError) (string, error) {
 	c := e.container
-	containers, unseen := r.Engine.Containers(ctx, Projects(r.plan.Project)...)
+	containers, unseen := r.Engine.Containers(ctx, compose.Projects(r.plan.Project)...)
 	e.stack, e.beside.Containers = r.stack(), containers
 	lines, unread := r.logOf(ctx, c)
 	e.Failed, e.Lines, e.unread = account(lines), last(lines, mostLogLines), unread

@@ -74,7 +74,7 @@ func (h *host) exec(container string, command []string, _ string) (stdout, stder
 	if command[0] != "proxy" {
 		return "", "no such program", 127
 	}
-	containers, err := h.engine.Containers(context.Background(), rollout.Projects("p")...)
+	containers, err := h.engine.Containers(context.Background(), compose.Projects("p")...)
 	if err != nil {
 		return "", err.Error(), 1
 	}
@@ -181,7 +181,7 @@ func (h *host) serving() string {
 // running returns the containers that run, sorted.
 func (h *host) running() string {
 	h.t.Helper()
-	containers, err := h.engine.Containers(context.Background(), rollout.Projects("p")...)
+	containers, err := h.engine.Containers(context.Background(), compose.Projects("p")...)
 	if err != nil {
 		h.t.Fatal(err)
 	}

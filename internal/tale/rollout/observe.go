@@ -13,17 +13,12 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 
-// Projects returns the compose projects that a production stack consists of.
-func Projects(id string) []string {
-	return []string{id, stack.Coloured(id, stack.Blue), stack.Coloured(id, stack.Green)}
-}
-
 // Observe gathers what the engine has of a project. It changes nothing.
 func Observe(ctx context.Context, docker *engine.Engine, id string) (State, error) {
 	var state State
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		state.Containers, err = docker.Containers(ctx, Projects(id)...)
+		state.Containers, err = docker.Containers(ctx, compose.Projects(id)...)
 		return err
 	})
 	group.Go(func() (err error) {
@@ -58,7 +53,7 @@ func Observe(ctx context.Context, docker *engine.Engine, id string) (State, erro
 // The command before this one labelled its volumes with project alone.
 func stranger(labels map[string]string, id string) string {
 	owner := cmp.Or(labels[engine.LabelProject], labels[engine.LabelComposeProject], labels["project"])
-	if slices.Contains(Projects(id), owner) || compose.DevelopmentID(owner) == id {
+	if slices.Contains(compose.Projects(id), owner) || compose.DevelopmentID(owner) == id {
 		return ""
 	}
 	return owner

@@ -264,7 +264,7 @@ func (p *Plan) leftovers(state State, target Target) {
 			continue
 		}
 		for _, other := range state.Others(wanted.Service) {
-			p.Remove = append(p.Remove, Remove{Container: other.ID, Name: other.Name, Why: "the place of " + named(other.Service, other.Colour) + " is needed, and it is " + other.State.Status})
+			p.Remove = append(p.Remove, Remove{Container: other.ID, Name: other.Name, Why: "the place of " + stack.Coloured(other.Service, other.Colour) + " is needed, and it is " + other.State.Status})
 		}
 	}
 	if len(target.Scope.Only) > 0 || target.Scope.Rollback {

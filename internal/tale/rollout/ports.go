@@ -13,6 +13,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/sys/pause"
+	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 
@@ -34,7 +35,7 @@ func (p *preflight) foreignPorts(ctx context.Context, ports []engine.Port) (fore
 		if len(foreign) == 0 || time.Since(began) > portsSettle || !pause.For(ctx, portsSettle/5) {
 			return foreign
 		}
-		if now, err := p.engine.Containers(ctx, Projects(p.plan.Project)...); err == nil { // it may have started the proxy just now
+		if now, err := p.engine.Containers(ctx, compose.Projects(p.plan.Project)...); err == nil { // it may have started the proxy just now
 			ours = may(State{Containers: now})
 		}
 	}

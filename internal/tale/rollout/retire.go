@@ -73,14 +73,14 @@ func (r *rollout) retire(ctx context.Context) error {
 	for _, c := range retired {
 		group.Go(func() error {
 			began := time.Now()
-			err := r.stop(ctx, named(c.Service, stack.OtherColour(c.Colour)), c.Retire)
+			err := r.stop(ctx, stack.Coloured(c.Service, stack.OtherColour(c.Colour)), c.Retire)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
 				failed = append(failed, fmt.Errorf("%w; stop it by hand: docker stop %s", err, c.Retire[:min(12, len(c.Retire))]))
 				return nil
 			}
-			r.note(named(c.Service, stack.OtherColour(c.Colour)), fmt.Sprintf("has drained and stopped in %s", time.Since(began).Round(100*time.Millisecond)))
+			r.note(stack.Coloured(c.Service, stack.OtherColour(c.Colour)), fmt.Sprintf("has drained and stopped in %s", time.Since(began).Round(100*time.Millisecond)))
 			return nil
 		})
 	}

@@ -63,7 +63,7 @@ func (r Rollout) Run(ctx context.Context, plan Plan) error {
 	listening, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var group errgroup.Group
-	group.Go(func() error { return run.watch.listen(listening, r.Engine, Projects(plan.Project)) })
+	group.Go(func() error { return run.watch.listen(listening, r.Engine, compose.Projects(plan.Project)) })
 	err := run.everything(ctx)
 	if err != nil && !run.passed {
 		if ctx.Err() != nil {

@@ -24,6 +24,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/report/status"
 	"github.com/tale-project/tale-runtime/internal/site"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
@@ -63,7 +64,7 @@ func TestServicesStartInTheirOrder(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.mustDeploy("1.0.0")
-	containers, err := h.engine.Containers(t.Context(), rollout.Projects("p")...)
+	containers, err := h.engine.Containers(t.Context(), compose.Projects("p")...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -594,7 +595,7 @@ func TestAColourHasItsServicesNameOnceItIsReady(t *testing.T) {
 // wantNamed compares who answers to a name in the network.
 func (h *host) wantNamed(name, want string) {
 	h.t.Helper()
-	containers, err := h.engine.Containers(h.t.Context(), rollout.Projects("p")...)
+	containers, err := h.engine.Containers(h.t.Context(), compose.Projects("p")...)
 	if err != nil {
 		h.t.Fatal(err)
 	}

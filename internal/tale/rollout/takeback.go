@@ -151,7 +151,7 @@ func (r *rollout) hide(ctx context.Context, c Change) (engine.Container, error) 
 
 // withdraw stops a new colour.
 func (r *rollout) withdraw(ctx context.Context, container engine.Container, remove bool) error {
-	name := named(container.Service, container.Colour)
+	name := stack.Coloured(container.Service, container.Colour)
 	if err := r.stop(ctx, name, container.ID); err != nil {
 		return err
 	}
@@ -234,7 +234,7 @@ func (r *rollout) account() (notes []string) {
 	if change.Retire != "" {
 		colour = stack.OtherColour(colour)
 	}
-	name := named(stack.Platform, colour)
+	name := stack.Coloured(stack.Platform, colour)
 	notes = append(notes, fmt.Sprintf("%s, version %s, was not touched", name, change.From.Version))
 	if r.live {
 		service, _ := r.Model.Service(stack.Platform, colour)

@@ -80,7 +80,7 @@ func (r *rollout) switchOver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	name := named(change.Service, change.Colour)
+	name := stack.Coloured(change.Service, change.Colour)
 	r.begin("switch")
 	remind := r.reminder(name)
 	deadline := time.Now().Add(min(offerLimit, r.Timeout))

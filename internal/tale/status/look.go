@@ -93,7 +93,7 @@ func (f *Facts) list(ctx context.Context, s Source) error {
 	id, renamed := s.Project.File.ID, false
 	for _, c := range everything {
 		switch {
-		case slices.Contains(rollout.Projects(id), c.ComposeProject):
+		case slices.Contains(compose.Projects(id), c.ComposeProject):
 			f.State.Containers = append(f.State.Containers, c)
 			f.State.Images = append(f.State.Images, engine.Image{ID: c.ImageID, Tags: []string{c.Image}, Labels: c.Labels})
 			_, hex, _ := strings.Cut(c.ImageID, ":")

@@ -203,10 +203,7 @@ func TestGoldenDocument(t *testing.T) {
 func running(t *testing.T) (*enginetest.Server, status.Source) {
 	server := enginetest.New(t)
 	add := func(service, colour, project string, runs bool) {
-		name := service
-		if colour != "" {
-			name = stack.Coloured(service, colour)
-		}
+		name := stack.Coloured(service, colour)
 		server.AddContainer(enginetest.Container{
 			Name: id + "-" + name, Image: "registry.example/tale-" + service + ":1.1.0", Project: project, Service: name, HealthCheck: true, Running: true,
 			Labels:   map[string]string{engine.LabelVersion: "1.1.0", engine.LabelService: service, engine.LabelColour: colour},

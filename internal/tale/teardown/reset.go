@@ -15,7 +15,6 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/console"
 	"github.com/tale-project/tale-runtime/internal/tale/data"
-	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 	"github.com/tale-project/tale-runtime/internal/tale/session"
 	"github.com/tale-project/tale-runtime/internal/tale/tidy"
 )
@@ -124,7 +123,7 @@ func reset(ctx context.Context, s *session.Session, o resetOptions) (tidy.Plan, 
 			return tidy.Plan{}, err
 		}
 	}
-	return planReset(ctx, s, id, rollout.Projects(id), o.all, o.volumes)
+	return planReset(ctx, s, id, compose.Projects(id), o.all, o.volumes)
 }
 
 // planReset plans what goes of the stack whose names begin with an id, in these compose

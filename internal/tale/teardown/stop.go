@@ -7,7 +7,6 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/console"
-	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 	"github.com/tale-project/tale-runtime/internal/tale/session"
 	"github.com/tale-project/tale-runtime/internal/tale/tidy"
 )
@@ -39,7 +38,7 @@ permission; 78 configuration; 130 interrupted.`,
 			}
 			var projects []string
 			if all || !development {
-				projects = rollout.Projects(p.File.ID)
+				projects = compose.Projects(p.File.ID)
 			}
 			if all || development {
 				projects = append(projects, compose.DevelopmentID(p.File.ID))

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
@@ -53,16 +54,13 @@ func newHost(t *testing.T) host {
 }
 
 func (h host) add(service, colour, project string) {
-	name := service
-	if colour != "" {
-		name = stack.Coloured(service, colour)
-	}
+	name := stack.Coloured(service, colour)
 	h.AddContainer(enginetest.Container{Name: id + "-" + name, Image: "x/" + service, Project: project, Service: name, Running: true, Stop: time.Minute})
 }
 
 func (h host) containers(t *testing.T) []engine.Container {
 	t.Helper()
-	containers, err := h.engine.Containers(t.Context(), rollout.Projects(id)...)
+	containers, err := h.engine.Containers(t.Context(), compose.Projects(id)...)
 	if err != nil {
 		t.Fatal(err)
 	}
