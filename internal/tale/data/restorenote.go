@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 	"time"
 
@@ -102,7 +101,7 @@ func Started(s *session.Session) error {
 	if note, there, err := noteIn(s.Project); err != nil || !there || note.isElsewhere(s) {
 		return err
 	}
-	return removeNote(s.Project)
+	return s.Project.Remove(restoringName)
 }
 
 // Removed forgets a restore of data that are removed.
@@ -189,14 +188,7 @@ func forget(ctx context.Context, s *session.Session) error {
 	if err := s.Engine.RemoveVolume(ctx, markOf(s.Project)); err != nil {
 		return err
 	}
-	return removeNote(s.Project)
-}
-
-func removeNote(p *project.Project) error {
-	if err := os.Remove(p.Path(restoringName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
+	return s.Project.Remove(restoringName)
 }
 
 // begin notes what is under way.

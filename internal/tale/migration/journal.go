@@ -68,12 +68,7 @@ func (r *Run) write() error {
 	return nil
 }
 
-func (r *Run) forget() error {
-	if err := os.Remove(r.Project.Path(journalName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
-}
+func (r *Run) forget() error { return r.Project.Remove(journalName) }
 
 // Unfinished reports whether a run was killed before it could forget what it has changed.
 func (r *Run) Unfinished() bool {

@@ -46,6 +46,9 @@ func (p *Project) Write(data []byte, elem ...string) error {
 	return p.replace(p.Path(elem...), data, 0o600)
 }
 
+// Remove removes a file below .tale, which need not be there.
+func (p *Project) Remove(elem ...string) error { return ignoreMissing(os.Remove(p.Path(elem...))) }
+
 // Probe returns why nothing can be noted in the project's folder, before that is needed.
 func (p *Project) Probe() error {
 	const name = "probe"

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -65,10 +64,7 @@ func (p *Project) Record(entry Entry) error {
 	if err := p.append(append(p.killed(entry), entry)); err != nil {
 		return err
 	}
-	if err := os.Remove(p.Path(unfinishedName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
+	return p.Remove(unfinishedName)
 }
 
 // killed returns the run whose note is there, unless it is this one. Without an
@@ -209,5 +205,15 @@ func (p *Project) Renamed() string {
 // Switched notes for older tools what serves now and what did before. Nothing here
 // reads it.
 func (p *Project) Switched(colour, previous string) error {
-	return errors.Join(p.Write([]byte(colour), "deployment-color"), p.Write([]byte(previous), "deployment-previous-version"))
+	return errors.Join(p.Write([]byte(colour), colourName), p.Write([]byte(previous), previousName))
 }
+
+// Unswitched removes that, since older tools believe what it says.
+func (p *Project) Unswitched() error {
+	return errors.Join(p.Remove(colourName), p.Remove(previousName))
+}
+
+const (
+	colourName   = "deployment-color"
+	previousName = "deployment-previous-version"
+)

@@ -146,7 +146,7 @@ func (p *Project) LogMigrations(version string, ids, left []string) error {
 		return fmt.Errorf("cannot note which migrations were applied: %w", err)
 	}
 	if m.pending != "" {
-		return ignoreMissing(os.Remove(p.Path(pendingName)))
+		return p.Remove(pendingName)
 	}
 	return nil
 }

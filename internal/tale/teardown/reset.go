@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 
 	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
@@ -90,21 +88,11 @@ func (a *app) reset(command *cobra.Command, o resetOptions, out *console.Progres
 			return a.tidy(ctx, command, s, o.tidying, out)
 		})
 	}
-	settled := func() error {
-		// Older tools believe what they say.
-		var failed []error
-		for _, name := range []string{"deployment-color", "deployment-previous-version"} {
-			if err := os.Remove(p.Path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				failed = append(failed, err)
-			}
-		}
-		return errors.Join(failed...)
-	}
 	return a.OnEngine(command, p, func(ctx context.Context, s *session.Session) error {
-		o.after = settled
+		o.after = p.Unswitched
 		if o.volumes {
 			o.settle = func() error { return data.Removed(ctx, s) }
-			o.after = func() error { return errors.Join(settled(), o.settle()) }
+			o.after = func() error { return errors.Join(p.Unswitched(), o.settle()) }
 		}
 		o.plan = func(ctx context.Context) (tidy.Plan, error) { return reset(ctx, s, o) }
 		return a.tidy(ctx, command, s, o.tidying, out)
