@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
@@ -113,7 +114,7 @@ func (p Plan) Consent(free int64, known bool) string {
 	if len(p.Steps) == 0 {
 		return ""
 	}
-	text := fmt.Sprintf("%s applied", plural(len(p.Steps), "migration is", "migrations are"))
+	text := english.Plural(len(p.Steps), "migration is", "migrations are") + " applied"
 	var seconds float64
 	for _, step := range p.Steps {
 		seconds += step.Seconds
@@ -138,13 +139,6 @@ func names(containers []engine.Container) string {
 	return strings.Join(list, ", ")
 }
 
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
-}
-
 // Write prints a step for people.
 func (s Step) Write(b *strings.Builder) {
 	fmt.Fprintf(b, "  migrate  %s (%s): %s\n", s.ID, s.IntroducedIn, s.Description)
@@ -153,7 +147,7 @@ func (s Step) Write(b *strings.Builder) {
 		if c.App {
 			owner = ", all of it for 1001:1001"
 		}
-		fmt.Fprintf(b, "           copies %s to %s: %s in %s%s; %[1]s stays\n", c.From, c.To, humanize.Bytes(uint64(c.Bytes)), plural(int(c.Files), "file", "files"), owner)
+		fmt.Fprintf(b, "           copies %s to %s: %s in %s%s; %[1]s stays\n", c.From, c.To, humanize.Bytes(uint64(c.Bytes)), english.Plural(int(c.Files), "file", ""), owner)
 	}
 	for _, m := range s.Moves {
 		fmt.Fprintf(b, "           takes the name from %s\n", m.Name)

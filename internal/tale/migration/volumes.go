@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/volume"
@@ -64,7 +65,7 @@ func (v volumes) Copy(ctx context.Context, c Copy, labels map[string]string, say
 	if err != nil {
 		return err
 	}
-	text := fmt.Sprintf("is a copy of %s, verified: %s in %s", c.From, humanize.Bytes(uint64(report.Bytes)), plural(int(report.Files), "file", "files"))
+	text := fmt.Sprintf("is a copy of %s, verified: %s in %s", c.From, humanize.Bytes(uint64(report.Bytes)), english.Plural(int(report.Files), "file", ""))
 	if len(report.Sockets) > 0 {
 		text += fmt.Sprintf("; left out are sockets: %v", report.Sockets)
 	}

@@ -63,19 +63,17 @@ func readFile(path string) (File, error) {
 	return f, problems.Err()
 }
 
-// members returns where the members of the file go, in their order.
-func (f *File) members() []struct {
+// member is one of the file's.
+type member struct {
 	name  string
 	value any
 	form  string
 	leave bool // out of the file when it is empty
-} {
-	return []struct {
-		name  string
-		value any
-		form  string
-		leave bool
-	}{
+}
+
+// members returns where the members of the file go, in their order.
+func (f *File) members() []member {
+	return []member{
 		{"version", &f.Version, "a number", false},
 		{"cliVersion", &f.CLIVersion, "text", f.CLIVersion == ""},
 		{"createdAt", &f.CreatedAt, "text", f.CreatedAt == ""},

@@ -45,6 +45,9 @@ type Entry struct {
 	Why      string  `json:"why,omitempty"`
 }
 
+// Served reports whether it is of a release that came to serve.
+func (e Entry) Served() bool { return e.Result == Done && len(e.Images) > 0 }
+
 // Image is what a service ran.
 type Image struct {
 	Reference string `json:"reference"`
@@ -168,7 +171,7 @@ func (p *Project) Releases() ([]Entry, error) {
 	entries, err := p.History()
 	var releases []Entry
 	for _, e := range entries {
-		if e.Result != Done || len(e.Images) == 0 {
+		if !e.Served() {
 			continue
 		}
 		same := func(other Entry) bool { return other.Images[stack.Platform].ID == e.Images[stack.Platform].ID }

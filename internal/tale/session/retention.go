@@ -25,7 +25,7 @@ func (s *Session) Unused(state rollout.State, containers []engine.Container, r R
 	}
 	releases := KeptReleases(entries, keep)
 	for _, entry := range entries {
-		if served(entry) && releases[entry.Release] {
+		if entry.Served() && releases[entry.Release] {
 			for _, image := range entry.Images {
 				kept = append(kept, image.ID)
 			}
@@ -72,14 +72,11 @@ func (s *Session) shared(images []engine.Image, containers []engine.Container) m
 	return shared
 }
 
-// served reports whether an entry is of a release that came to serve.
-func served(entry project.Entry) bool { return entry.Result == project.Done && len(entry.Images) > 0 }
-
 // KeptReleases returns the last that served, and so many before it.
 func KeptReleases(entries []project.Entry, keep int) map[string]bool {
 	releases := map[string]bool{}
 	for _, entry := range slices.Backward(entries) {
-		if served(entry) && len(releases) <= keep {
+		if entry.Served() && len(releases) <= keep {
 			releases[entry.Release] = true
 		}
 	}
