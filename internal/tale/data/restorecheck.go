@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/Masterminds/semver/v3"
 	"github.com/dustin/go-humanize"
 	"github.com/dustin/go-humanize/english"
 
@@ -19,6 +18,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/backup"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
+	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 	"github.com/tale-project/tale-runtime/internal/tale/session"
 )
 
@@ -61,9 +61,7 @@ func (r *restoring) fits() error {
 	if convex, there := r.state.Current(stack.Convex); there {
 		have = cmp.Or(convex.Version, have)
 	}
-	from, wrong := semver.NewVersion(m.Release)
-	to, unknown := semver.NewVersion(have)
-	if wrong == nil && unknown == nil && to.LessThan(from) {
+	if rollout.IsBefore(have, m.Release) {
 		return exit.Errorf(exit.Config, "this backup is of release %s, and the stack is of %s: the backend's migrations of its data go forward only. `tale deploy --all --version %s` first", m.Release, have, m.Release)
 	}
 	if len(m.Databases) > 0 != (r.backup.Server.Container != "") {

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/Masterminds/semver/v3"
-
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/console"
@@ -95,7 +93,7 @@ func (d *deployment) next() string {
 	switch back, there := last(releases, another(present.Images[stack.Platform].ID, "")); {
 	case !there:
 		return text
-	case lower(back.Release, present.Release):
+	case rollout.IsBeforeMinor(back.Release, present.Release):
 		return text + fmt.Sprintf(", or back to %s, if it can read the data of %s, with: tale rollback --accept-data-loss", back.Release, present.Release)
 	default:
 		return text + fmt.Sprintf(", or back to %s with: tale rollback", cmp.Or(back.Release, "what served before"))
@@ -113,7 +111,7 @@ func tagIsNamed(image string) error {
 func (d *deployment) fitsData() error {
 	current, there := d.state.Current(stack.Platform)
 	change, planned := d.plan.Of(stack.Platform)
-	if !there || !planned || change.Action == rollout.Keep || d.options.loses || !lower(d.plan.Version, current.Version) {
+	if !there || !planned || change.Action == rollout.Keep || d.options.loses || !rollout.IsBeforeMinor(d.plan.Version, current.Version) {
 		return nil
 	}
 	again := d.command.CommandPath()
@@ -132,13 +130,6 @@ func (d *deployment) fitsData() error {
 		way += fmt.Sprintf("; TALE_VERSION=%s in .env keeps the present one", current.Version)
 	}
 	return exit.Errorf(exit.Config, "cannot go back from %s to %s on the present data: migrations of the backend and of the app go forward only, and a release of another minor version may not read what the newer one has written; `%s --accept-data-loss` goes back all the same, %s", current.Version, d.plan.Version, again, way)
-}
-
-// lower reports whether a version has a lower minor or major part than another one.
-func lower(version, than string) bool {
-	a, wrong := semver.NewVersion(version)
-	b, unknown := semver.NewVersion(than)
-	return wrong == nil && unknown == nil && (a.Major() < b.Major() || a.Major() == b.Major() && a.Minor() < b.Minor())
 }
 
 // dataOf says how the data of a release come back, which a snapshot may have.

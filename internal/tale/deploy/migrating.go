@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/Masterminds/semver/v3"
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/cli/version"
@@ -164,16 +163,15 @@ func (m *migrating) remember(s *session.Session) error {
 }
 
 // beforeSplit is the first release with a convex of its own.
-var beforeSplit = semver.MustParse("0.2.34")
+const beforeSplit = "0.2.34"
 
 // checkLayout refuses releases whose layout the stack has left.
 func (d *deployment) checkLayout() error {
-	to, err := semver.NewVersion(d.release.Version)
 	before := d.Project.File.ID + "_platform-data"
-	earlier := err == nil && to.LessThan(beforeSplit) // others' versions say nothing of it
-	if d.Project.File.Images[stack.Platform] != "" || !earlier || !slices.Contains(d.state.Volumes, before) {
+	others := d.Project.File.Images[stack.Platform] != "" // whose versions say nothing of it
+	if others || !rollout.IsBefore(d.release.Version, beforeSplit) || !slices.Contains(d.state.Volumes, before) {
 		return nil
 	}
-	return exit.With(exit.Config, errors.New("cannot go back to "+d.release.Version+": releases before "+beforeSplit.String()+" have the backend in the container of platform and its data in "+before+
+	return exit.With(exit.Config, errors.New("cannot go back to "+d.release.Version+": releases before "+beforeSplit+" have the backend in the container of platform and its data in "+before+
 		", where they are as they were when they were migrated; what was written since is not in there. To go back all the same: tale reset, then that release's own tale"))
 }

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/Masterminds/semver/v3"
-
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
@@ -76,24 +74,4 @@ func versions(from, to string) string {
 		return "another image of version " + to
 	}
 	return fmt.Sprintf("version %s → %s", cmp.Or(from, "unknown"), to)
-}
-
-// older reports whether a version is before another one, or may be.
-func older(version, than string) bool {
-	if !isVersion(version) || !isVersion(than) {
-		return version != than
-	}
-	return isBefore(version, than)
-}
-
-func isVersion(text string) bool {
-	_, err := semver.NewVersion(text)
-	return err == nil
-}
-
-// isBefore reports whether a version is known to be before another one.
-func isBefore(version, than string) bool {
-	a, err := semver.NewVersion(version)
-	b, wrong := semver.NewVersion(than)
-	return err == nil && wrong == nil && a.LessThan(b)
 }

@@ -193,7 +193,7 @@ func (p *Plan) stateful(state State, scope Scope, wanted Wanted) {
 	switch {
 	case scope.Rollback || len(scope.Only) > 0:
 		follows = false
-	case wanted.Service == stack.Convex && follows && isBefore(wanted.Version, current.Version):
+	case wanted.Service == stack.Convex && follows && IsBefore(wanted.Version, current.Version):
 		follows = false
 		p.Notes = append(p.Notes, fmt.Sprintf("convex stays at %s: what it did to its data cannot be undone", current.Version))
 	}
@@ -301,7 +301,7 @@ func (p *Plan) notes(state State, target Target) {
 	for _, wanted := range target.Services {
 		current, there := state.Current(wanted.Service)
 		change, _ := p.Of(wanted.Service)
-		if there && !wanted.Rotates && change.Action == Keep && older(current.Version, wanted.Version) {
+		if there && !wanted.Rotates && change.Action == Keep && mayBeBefore(current.Version, wanted.Version) {
 			behind[current.Version] = append(behind[current.Version], wanted.Service)
 		}
 	}

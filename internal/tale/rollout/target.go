@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/Masterminds/semver/v3"
-
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
@@ -130,10 +128,8 @@ func (s State) needed(wanted Wanted, named string) string {
 	if named != "" && len(names) > 0 && !slices.ContainsFunc(names, of) {
 		return "tale.json names another image"
 	}
-	from, err := semver.NewVersion(current.Version)
-	to, wrong := semver.NewVersion(wanted.Version)
-	if wanted.Service != stack.Convex || err != nil || wrong != nil || to.LessThan(from) || from.Major() == to.Major() && from.Minor() == to.Minor() {
-		return ""
+	if wanted.Service == stack.Convex && IsBeforeMinor(current.Version, wanted.Version) {
+		return "releases of another minor version need the backend of theirs"
 	}
-	return "releases of another minor version need the backend of theirs"
+	return ""
 }
