@@ -2,7 +2,6 @@ package tale
 
 import (
 	"fmt"
-	"io"
 	"runtime"
 	"strings"
 
@@ -10,7 +9,6 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/cli/version"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
-	"github.com/tale-project/tale-runtime/internal/tale/session"
 )
 
 func (a *app) configShowCommand() *cobra.Command {
@@ -24,13 +22,9 @@ func (a *app) configShowCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if a.JSON {
-				return session.PrintJSON(command.OutOrStdout(), map[string]any{
-					"folder": p.Dir, "id": p.File.ID, "name": p.File.Name, "services": p.ServiceNames(), "images": p.File.Images, "createdWith": p.File.CLIVersion,
-				})
-			}
-			_, err = io.WriteString(command.OutOrStdout(), describe(p))
-			return err
+			return a.Print(command.OutOrStdout(), map[string]any{
+				"folder": p.Dir, "id": p.File.ID, "name": p.File.Name, "services": p.ServiceNames(), "images": p.File.Images, "createdWith": p.File.CLIVersion,
+			}, describe(p))
 		},
 	}
 }
@@ -61,13 +55,9 @@ func (a *app) versionCommand() *cobra.Command {
 		Long:    "Print the version of this command. It is the release that tale deploy deploys where\nneither --version nor TALE_VERSION names one.\n\nExit codes: 0 done; 64 usage.",
 		Example: "  tale version\n  tale version --json",
 		RunE: func(command *cobra.Command, _ []string) error {
-			if a.JSON {
-				return session.PrintJSON(command.OutOrStdout(), map[string]string{
-					"version": version.String(), "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH,
-				})
-			}
-			_, err := fmt.Fprintln(command.OutOrStdout(), version.String())
-			return err
+			return a.Print(command.OutOrStdout(), map[string]string{
+				"version": version.String(), "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH,
+			}, version.String()+"\n")
 		},
 	}
 }

@@ -42,14 +42,10 @@ func (a *app) adminKeyCommand(use string) *cobra.Command {
 			}
 			defer s.Close()
 			key, err := adminKey(ctx, s, platform)
-			switch {
-			case err != nil:
+			if err != nil {
 				return err
-			case a.JSON:
-				return session.PrintJSON(command.OutOrStdout(), map[string]string{"adminKey": key, "container": platform.Name})
 			}
-			_, err = fmt.Fprintln(command.OutOrStdout(), key)
-			return err
+			return a.Print(command.OutOrStdout(), map[string]string{"adminKey": key, "container": platform.Name}, key+"\n")
 		},
 	}
 }
@@ -142,13 +138,10 @@ twice, or read from stdin; it is never an argument.` + adminCodes,
 		}
 		defer s.Close()
 		value, err := resetOwner(ctx, s, platform, email, password)
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case a.JSON:
-			return session.PrintJSON(command.OutOrStdout(), value)
 		}
-		return inWords(command, value)
+		return a.Print(command.OutOrStdout(), value, inWords(value))
 	}
 	return command
 }
@@ -225,18 +218,13 @@ func script(ctx context.Context, s *session.Session, c engine.Container, script 
 	return out, nil
 }
 
-// inWords prints what a function has returned, a member a line.
-func inWords(command *cobra.Command, value any) error {
-	var text strings.Builder
-	text.WriteString("the owner has a new password, and all sessions have ended\n")
-	if members, ok := value.(map[string]any); ok {
-		var lines []string
-		for name, member := range members {
-			lines = append(lines, fmt.Sprintf("  %s: %v\n", name, member))
-		}
-		slices.Sort(lines)
-		text.WriteString(strings.Join(lines, ""))
+// inWords says what a function has returned, a member a line.
+func inWords(value any) string {
+	var lines []string
+	members, _ := value.(map[string]any)
+	for name, member := range members {
+		lines = append(lines, fmt.Sprintf("  %s: %v\n", name, member))
 	}
-	_, err := fmt.Fprint(command.OutOrStdout(), text.String())
-	return err
+	slices.Sort(lines)
+	return "the owner has a new password, and all sessions have ended\n" + strings.Join(lines, "")
 }

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/dustin/go-humanize"
 	"github.com/dustin/go-humanize/english"
@@ -70,12 +69,7 @@ func (a *app) doctor(command *cobra.Command, _ []string) error {
 		e.unreachable = unreachable
 	}
 	findings, healthy := e.examine(ctx, a)
-	if a.JSON {
-		err = session.PrintJSON(command.OutOrStdout(), findings)
-	} else {
-		err = writeFindings(command, findings)
-	}
-	switch {
+	switch err = a.Print(command.OutOrStdout(), findings, tableOf(findings)); {
 	case err != nil:
 	case e.unreachable != nil:
 		err = cli.Logged(e.unreachable) // it stands there
@@ -137,16 +131,15 @@ func unwell(document status.Document, err error) (string, error) {
 	return strings.Join(started, ", ") + " run", nil
 }
 
-func writeFindings(command *cobra.Command, findings []doctor.Finding) error {
-	table := tabwriter.NewWriter(command.OutOrStdout(), 0, 0, 2, ' ', 0)
+func tableOf(findings []doctor.Finding) string {
+	var rows [][]string
 	for _, f := range findings {
-		// The table keeps what it is given until Flush, which reports errors.
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", f.Verdict, f.Name, strings.ReplaceAll(f.Detail, "\n", "; "))
+		rows = append(rows, []string{string(f.Verdict), f.Name, strings.ReplaceAll(f.Detail, "\n", "; ")})
 		if f.Fix != "" {
-			_, _ = fmt.Fprintf(table, "\t\t→ %s\n", f.Fix)
+			rows = append(rows, []string{"", "", "→ " + f.Fix})
 		}
 	}
-	return table.Flush()
+	return console.Table(rows)
 }
 
 // examination is what the checks look at.

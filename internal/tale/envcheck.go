@@ -2,13 +2,11 @@ package tale
 
 import (
 	"fmt"
-	"io"
 	"maps"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
@@ -16,8 +14,8 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
+	"github.com/tale-project/tale-runtime/internal/tale/console"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
-	"github.com/tale-project/tale-runtime/internal/tale/session"
 )
 
 func (a *app) envCheckCommand() *cobra.Command {
@@ -51,15 +49,13 @@ tale.json or compose.override.yml, all of it.`,
 			if err != nil {
 				return err
 			}
-			if a.JSON {
-				return session.PrintJSON(command.OutOrStdout(), map[string]any{"services": given, "fromShell": append([]string{}, settings.FromShell()...), "warnings": warnings})
-			}
 			for _, warning := range warnings {
-				if _, err := fmt.Fprintln(command.ErrOrStderr(), "warning:", warning); err != nil {
-					return err
+				if !a.JSON {
+					command.PrintErrln("warning:", warning)
 				}
 			}
-			return printEnvironments(command.OutOrStdout(), p.ServiceNames(), given)
+			document := map[string]any{"services": given, "fromShell": append([]string{}, settings.FromShell()...), "warnings": warnings}
+			return a.Print(command.OutOrStdout(), document, inLines(p.ServiceNames(), given))
 		},
 	}
 }
@@ -141,20 +137,17 @@ func shown(name, text string) string {
 	return fmt.Sprintf("%q", text)
 }
 
-func printEnvironments(out io.Writer, order []string, given map[string]map[string]givenValue) error {
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+func inLines(order []string, given map[string]map[string]givenValue) string {
+	var rows [][]string
 	for _, service := range order {
 		values, there := given[service]
 		if !there {
 			continue
 		}
-		lines := []string{service}
+		rows = append(rows, []string{service})
 		for _, name := range slices.Sorted(maps.Keys(values)) {
-			lines = append(lines, fmt.Sprintf("  %s\t%s\t%s", name, values[name].Source, values[name].Value))
-		}
-		if _, err := fmt.Fprintln(table, strings.Join(lines, "\n")); err != nil {
-			return err
+			rows = append(rows, []string{"  " + name, values[name].Source, values[name].Value})
 		}
 	}
-	return table.Flush()
+	return console.Table(rows)
 }

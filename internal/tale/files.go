@@ -3,6 +3,7 @@ package tale
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -27,10 +28,7 @@ Nothing is changed.` + filesCodes
 	command.Example = "  tale files\n  tale files --json"
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		return a.withFiles(command, func(_ context.Context, _ *session.Session, plan files.Plan) error {
-			if a.JSON {
-				return session.PrintJSON(command.OutOrStdout(), plan)
-			}
-			return plan.Write(command.OutOrStdout(), files.None)
+			return a.Print(command.OutOrStdout(), plan, plan.Text(files.None))
 		})
 	}
 	return command
@@ -56,7 +54,7 @@ changed in the stack over into the project's folders. Secrets of providers
 			return exit.Errorf(exit.Usage, "--take is host or stack, not %q", take)
 		}
 		return a.withFiles(command, func(ctx context.Context, s *session.Session, plan files.Plan) error {
-			if err := plan.Write(command.ErrOrStderr(), files.Side(take)); err != nil {
+			if _, err := io.WriteString(command.ErrOrStderr(), plan.Text(files.Side(take))); err != nil {
 				return err
 			}
 			release, err := s.Lock(ctx, command, wait, func(text string) { command.PrintErrln("  " + text) })
@@ -68,15 +66,11 @@ changed in the stack over into the project's folders. Secrets of providers
 			if err != nil {
 				return err
 			}
-			if a.JSON {
-				return session.PrintJSON(command.OutOrStdout(), map[string]any{"written": append([]files.Change{}, written...)})
-			}
 			text := english.Plural(len(written), "file", "") + " written to the stack"
 			if take == string(files.Stack) {
 				text += fmt.Sprintf(", %d taken over into the project", len(plan.Takable()))
 			}
-			_, err = fmt.Fprintln(command.OutOrStdout(), text)
-			return err
+			return a.Print(command.OutOrStdout(), map[string]any{"written": append([]files.Change{}, written...)}, text+"\n")
 		})
 	}
 	_ = command.RegisterFlagCompletionFunc("take", cobra.FixedCompletions([]string{string(files.Host), string(files.Stack)}, cobra.ShellCompDirectiveNoFileComp))

@@ -3,12 +3,11 @@ package tale
 import (
 	"cmp"
 	"fmt"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tale-project/tale-runtime/internal/tale/console"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/tale/session"
 )
@@ -33,29 +32,21 @@ func (a *app) historyCommand() *cobra.Command {
 		if *last > 0 && len(entries) > *last {
 			entries = entries[len(entries)-*last:]
 		}
-		if a.JSON {
-			return session.PrintJSON(command.OutOrStdout(), append([]project.Entry{}, entries...))
-		}
-		if len(entries) == 0 {
+		if len(entries) == 0 && !a.JSON {
 			_, err := fmt.Fprintln(command.ErrOrStderr(), "nothing has been done with this project yet")
 			return err
 		}
-		table := tabwriter.NewWriter(command.OutOrStdout(), 0, 0, 2, ' ', 0)
-		for _, e := range append([]project.Entry{{}}, entries...) {
-			if _, err := fmt.Fprintln(table, strings.Join(historyRow(e), "\t")); err != nil {
-				return err
-			}
+		rows := [][]string{{"WHEN", "WHO", "WHAT", "RELEASE", "RESULT", "TOOK", "WHY"}}
+		for _, e := range entries {
+			rows = append(rows, historyRow(e))
 		}
-		return table.Flush()
+		return a.Print(command.OutOrStdout(), append([]project.Entry{}, entries...), console.Table(rows))
 	}
 	return command
 }
 
-// historyRow returns the columns of an entry, of none the headings.
+// historyRow returns the columns of an entry.
 func historyRow(e project.Entry) []string {
-	if e.Command == "" {
-		return []string{"WHEN", "WHO", "WHAT", "RELEASE", "RESULT", "TOOK", "WHY"}
-	}
 	release := e.Release
 	if e.From != "" && e.From != e.Release {
 		release = e.From + " → " + e.Release

@@ -92,10 +92,7 @@ func (a *app) status(ctx context.Context, out io.Writer, watch, memory bool) err
 }
 
 func (a *app) printStatus(out io.Writer, document status.Document) error {
-	if a.JSON {
-		return session.PrintJSON(out, document)
-	}
-	return document.Write(out, a.Paints(out))
+	return a.Print(out, document, document.Text(a.Paints(out)))
 }
 
 // lookOnce looks at the stack. Settings that cannot be read are no reason not to.

@@ -104,15 +104,11 @@ func (a *app) upgrade(command *cobra.Command, o upgradeOptions) error {
 
 // planned tells what an upgrade would do.
 func (a *app) planned(command *cobra.Command, plan *selfupdate.Plan) error {
-	var err error
-	switch {
-	case a.JSON:
-		err = session.PrintJSON(command.OutOrStdout(), plan)
-	case plan.Changes:
-		_, err = fmt.Fprintf(command.OutOrStdout(), "%s would be changed from %s to %s\n", plan.Path, plan.From, plan.To)
-	default:
-		_, err = fmt.Fprintf(command.OutOrStdout(), "%s stays at %s\n", plan.Path, plan.From)
+	text := fmt.Sprintf("%s stays at %s\n", plan.Path, plan.From)
+	if plan.Changes {
+		text = fmt.Sprintf("%s would be changed from %s to %s\n", plan.Path, plan.From, plan.To)
 	}
+	err := a.Print(command.OutOrStdout(), plan, text)
 	if err == nil && plan.Changes {
 		err = cli.Logged(exit.With(exit.Pending, errors.New("there is something to do")))
 	}
@@ -131,14 +127,10 @@ func (a *app) upgraded(ctx context.Context, command *cobra.Command, plan *selfup
 	if err := after.Run(); err != nil {
 		command.PrintErrf("  which migrations are pending is not known: %v\n", err)
 	}
-	if a.JSON {
-		return session.PrintJSON(command.OutOrStdout(), struct {
-			*selfupdate.Plan
-			Kept string `json:"kept"`
-		}{plan, kept})
-	}
-	_, err := fmt.Fprintf(command.OutOrStdout(), "%s is version %s, and was %s, which is kept as %s\nnext: tale deploy\n", plan.Path, plan.To, plan.From, kept)
-	return err
+	return a.Print(command.OutOrStdout(), struct {
+		*selfupdate.Plan
+		Kept string `json:"kept"`
+	}{plan, kept}, fmt.Sprintf("%s is version %s, and was %s, which is kept as %s\nnext: tale deploy\n", plan.Path, plan.To, plan.From, kept))
 }
 
 // sayPending tells which migrations are pending, if there is a project.

@@ -3,7 +3,6 @@ package database
 import (
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 )
@@ -135,8 +134,8 @@ func (t Target) MigrationStatus(ctx context.Context, database, dir string) (*Mig
 	return s, nil
 }
 
-// Write prints it for people.
-func (s Status) Write(out io.Writer) error {
+// Text returns it for people.
+func (s Status) Text() string {
 	var text strings.Builder
 	security := "without TLS"
 	if s.Server.TLS {
@@ -176,8 +175,7 @@ func (s Status) Write(out io.Writer) error {
 			}
 		}
 	}
-	_, err := io.WriteString(out, text.String())
-	return err
+	return text.String()
 }
 
 // rights says what the login may do on the whole server.

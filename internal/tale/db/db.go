@@ -7,7 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
+	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize/english"
@@ -105,15 +105,11 @@ keeps others out meanwhile.` + codes,
 			if err != nil {
 				return err
 			}
-			if a.JSON {
-				return session.PrintJSON(command.OutOrStdout(), map[string]any{"database": name, "applied": applied})
-			}
 			text := english.Plural(applied, "migration", "") + " applied to " + name
 			if applied == 0 {
 				text = "nothing to do: " + name + " has all migrations of " + o.dir
 			}
-			_, err = fmt.Fprintln(command.OutOrStdout(), text)
-			return err
+			return a.Print(command.OutOrStdout(), map[string]any{"database": name, "applied": applied}, text+"\n")
 		})
 	}
 	return session.Reading(command, variables, session.EngineSettings)
@@ -138,14 +134,10 @@ pending.` + codes,
 			if err == nil && o.dir != "" {
 				s.Migrations, err = d.MigrationStatus(ctx, cmp.Or(d.database, database.Knowledge), o.dir)
 			}
-			switch {
-			case err != nil:
+			if err != nil {
 				return err
-			case a.JSON:
-				err = session.PrintJSON(command.OutOrStdout(), s)
-			default:
-				err = s.Write(command.OutOrStdout())
 			}
+			err = a.Print(command.OutOrStdout(), s, s.Text())
 			if err == nil && !s.Complete() {
 				err = exit.With(exit.Degraded, errIncomplete)
 			}
@@ -192,14 +184,10 @@ func (a *app) initDatabase(ctx context.Context, command *cobra.Command, d *targe
 			return exit.Errorf(exit.NoPermission, "the databases are there, and the user of POSTGRES_URL lacks rights in them: `tale db status` shows which")
 		}
 	}
-	if a.JSON {
-		return session.PrintJSON(command.OutOrStdout(), map[string]any{"made": append([]string{}, made...), "notes": append([]string{}, notes...)})
-	}
+	var text strings.Builder
 	for _, what := range made {
-		if _, err := fmt.Fprintln(command.OutOrStdout(), "made "+what); err != nil {
-			return err
-		}
+		text.WriteString("made " + what + "\n")
 	}
-	_, err = fmt.Fprintln(command.OutOrStdout(), "the databases "+d.options.Platform+" and "+database.Knowledge+" are ready for "+strconv.Quote(d.options.Role))
-	return err
+	fmt.Fprintf(&text, "the databases %s and %s are ready for %q\n", d.options.Platform, database.Knowledge, d.options.Role)
+	return a.Print(command.OutOrStdout(), map[string]any{"made": append([]string{}, made...), "notes": append([]string{}, notes...)}, text.String())
 }

@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"errors"
+	"io"
 	"slices"
 	"strings"
 
@@ -138,7 +139,7 @@ func (a *app) agreeToMigrate(ctx context.Context, command *cobra.Command, s *ses
 	if len(plan.Consent) == 0 {
 		return m.remember(s)
 	}
-	if err := plan.Write(command.ErrOrStderr()); err != nil {
+	if _, err := io.WriteString(command.ErrOrStderr(), plan.Text()); err != nil {
 		return err
 	}
 	if err := a.Agree(command, plan.Consent); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -165,7 +166,7 @@ func (a *app) giveID(out *console.Progress) error {
 // preview prints the plan of a dry run.
 func (d *deployment) preview(ctx context.Context) error {
 	unfit := d.preflight(ctx, true)
-	if err := d.print(); err != nil {
+	if err := d.Print(d.command.OutOrStdout(), d.plan, d.plan.Text()); err != nil {
 		return err
 	}
 	switch unclear := d.options.migrating.pending.Unclear; {
@@ -185,13 +186,6 @@ func (d *deployment) preview(ctx context.Context) error {
 		return nil
 	}
 	return exit.With(exit.Pending, session.ErrChanges)
-}
-
-func (d *deployment) print() error {
-	if d.JSON {
-		return session.PrintJSON(d.command.OutOrStdout(), d.plan)
-	}
-	return d.plan.Write(d.command.OutOrStdout())
 }
 
 // nothing says that all is as wanted.
@@ -249,7 +243,7 @@ func (d *deployment) carryOut(ctx context.Context) error {
 		return err
 	}
 	if !d.options.quiet && !d.JSON {
-		if err := d.plan.Write(d.command.ErrOrStderr()); err != nil {
+		if _, err := io.WriteString(d.command.ErrOrStderr(), d.plan.Text()); err != nil {
 			return err
 		}
 	}

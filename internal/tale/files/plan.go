@@ -10,7 +10,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -190,8 +189,8 @@ func (p Plan) Takable() []Change {
 	return slices.DeleteFunc(slices.Clone(p.Changes), func(c Change) bool { return !c.takable() })
 }
 
-// Write prints the differences for people, and what becomes of them when a side is taken.
-func (p Plan) Write(out io.Writer, take Side) error {
+// Text returns the differences for people, and what becomes of them when a side is taken.
+func (p Plan) Text(take Side) string {
 	var text strings.Builder
 	width := 0
 	for _, c := range p.Changes {
@@ -207,8 +206,7 @@ func (p Plan) Write(out io.Writer, take Side) error {
 	for _, path := range p.Secrets {
 		fmt.Fprintf(&text, "  %-*s  secrets: stay as the stack has them\n", width, path)
 	}
-	_, err := io.WriteString(out, cmp.Or(text.String(), "nothing differs\n"))
-	return err
+	return cmp.Or(text.String(), "nothing differs\n")
 }
 
 // file is a file's content.

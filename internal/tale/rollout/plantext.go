@@ -2,7 +2,6 @@ package rollout
 
 import (
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -13,8 +12,8 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
 )
 
-// Write prints the plan for people.
-func (p Plan) Write(out io.Writer) error {
+// Text returns the plan for people.
+func (p Plan) Text() string {
 	var b strings.Builder
 	if p.Empty() {
 		fmt.Fprintf(&b, "%s is at version %s: nothing to do\n", p.Project, p.Version)
@@ -51,8 +50,7 @@ func (p Plan) Write(out io.Writer) error {
 	for _, note := range p.Notes {
 		fmt.Fprintf(&b, "  note     %s\n", note)
 	}
-	_, err := io.WriteString(out, b.String())
-	return err
+	return b.String()
 }
 
 // sized says how much of an image comes, "" if that is not known.

@@ -54,6 +54,15 @@ func (a *App) Paints(out io.Writer) bool {
 	return console.IsTerminal(out) && a.Environ["TERM"] != "dumb"
 }
 
+// Print prints what a command has come to: the document with --json, or else the text.
+func (a *App) Print(out io.Writer, document any, text string) error {
+	if a.JSON {
+		return PrintJSON(out, document)
+	}
+	_, err := io.WriteString(out, text)
+	return err
+}
+
 // PrintJSON prints a document.
 func PrintJSON(out io.Writer, document any) error {
 	encoder := json.NewEncoder(out)

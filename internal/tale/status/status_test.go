@@ -1,7 +1,6 @@
 package status_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -132,9 +131,9 @@ func TestAHistoryThatCannotBeRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, text := facts.Document(), bytes.Buffer{}
-	if err := d.Write(&text, false); err != nil || d.Condition != status.Up || len(d.Services) == 0 || !strings.Contains(text.String(), "\nhistory   cannot read "+source.Project.Path("history.jsonl")) {
-		t.Errorf("%v: %+v\n%s", err, d, text.String())
+	d := facts.Document()
+	if text := d.Text(false); d.Condition != status.Up || len(d.Services) == 0 || !strings.Contains(text, "\nhistory   cannot read "+source.Project.Path("history.jsonl")) {
+		t.Errorf("%+v\n%s", d, text)
 	}
 }
 
@@ -177,24 +176,21 @@ func TestGoldenDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	testkit.Golden(t, "status.json", append(text, '\n'))
-	var out bytes.Buffer
 	d := facts.Document()
 	d.Lock, d.Deploys, d.Serving.Since = nil, nil, nil // they are told in the time of here and now
-	if err := d.Write(&out, false); err != nil {
-		t.Fatal(err)
-	}
-	testkit.Golden(t, "status.txt", out.Bytes())
-	if strings.Contains(out.String(), "\x1b") {
+	plain, painted := d.Text(false), d.Text(true)
+	testkit.Golden(t, "status.txt", []byte(plain))
+	if strings.Contains(plain, "\x1b") {
 		t.Error("it has colours")
 	}
 	for command, label := range map[string]string{"tale restore shop.tar": "restore", "tale rollback": "rollback", "tale deploy --all": "deploy", "before the history": "deploy"} {
 		one := status.Document{Deploys: []project.Entry{{Command: command, Release: "1.1.0"}}}
-		if out.Reset(); one.Write(&out, false) != nil || !strings.Contains(out.String(), "\n"+fmt.Sprintf("%-10s", label)+"0") {
-			t.Errorf("%s: %s", command, out.String())
+		if said := one.Text(false); !strings.Contains(said, "\n"+fmt.Sprintf("%-10s", label)+"0") {
+			t.Errorf("%s: %s", command, said)
 		}
 	}
-	if out.Reset(); d.Write(&out, true) != nil || !strings.Contains(out.String(), "\x1b[31munhealthy\x1b[0m") {
-		t.Errorf("it has no colours: %s", out.String())
+	if !strings.Contains(painted, "\x1b[31munhealthy\x1b[0m") {
+		t.Errorf("it has no colours: %s", painted)
 	}
 }
 

@@ -3,7 +3,6 @@ package status
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -15,8 +14,8 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 )
 
-// Write prints the document for people, with colours if paint says so.
-func (d Document) Write(out io.Writer, paint bool) error {
+// Text returns the document for people, with colours if paint says so.
+func (d Document) Text(paint bool) string {
 	t := &text{paint: paint}
 	t.line("%s  %s", d.Project, t.condition(d.Condition))
 	for _, reason := range d.Reasons {
@@ -54,8 +53,7 @@ func (d Document) Write(out io.Writer, paint bool) error {
 		}
 		t.line("%-9s %s  %s  %s  %s by %s", what(e), e.Time.Local().Format("2006-01-02 15:04"), e.Release, result, e.Command, e.User)
 	}
-	_, err := io.WriteString(out, t.String())
-	return err
+	return t.String()
 }
 
 // what returns the name of the command that an entry is of.

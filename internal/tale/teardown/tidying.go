@@ -5,6 +5,7 @@ package teardown
 import (
 	"context"
 	"errors"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -88,7 +89,7 @@ func (a *app) tidy(ctx context.Context, command *cobra.Command, s *session.Sessi
 		return out.Result("nothing to do", nil)
 	}
 	if !a.JSON {
-		if err := plan.Write(command.ErrOrStderr()); err != nil {
+		if _, err := io.WriteString(command.ErrOrStderr(), plan.Text()); err != nil {
 			return err
 		}
 	}
@@ -121,16 +122,10 @@ func (a *app) tidy(ctx context.Context, command *cobra.Command, s *session.Sessi
 }
 
 func (a *app) previewTidy(command *cobra.Command, plan tidy.Plan) error {
-	out := command.OutOrStdout()
-	var err error
-	switch {
-	case a.JSON:
-		err = session.PrintJSON(out, plan)
-	case plan.Empty() && len(plan.Notes) == 0:
+	if !a.JSON && plan.Empty() && len(plan.Notes) == 0 {
 		command.PrintErrln("nothing to do")
-	default:
-		err = plan.Write(out)
 	}
+	err := a.Print(command.OutOrStdout(), plan, plan.Text())
 	if err == nil && !plan.Empty() {
 		err = exit.With(exit.Pending, session.ErrChanges)
 	}

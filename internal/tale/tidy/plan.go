@@ -7,7 +7,6 @@ package tidy
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -173,8 +172,8 @@ func described(c engine.Container) Container {
 	return Container{c.ID, c.Name, c.Service, c.Version, state}
 }
 
-// Write prints the plan for people.
-func (p Plan) Write(out io.Writer) error {
+// Text returns the plan for people.
+func (p Plan) Text() string {
 	var b strings.Builder
 	line := func(format string, args ...any) { b.WriteString(fmt.Sprintf(format, args...) + "\n") }
 	for _, c := range p.Stop {
@@ -203,6 +202,5 @@ func (p Plan) Write(out io.Writer) error {
 	for _, note := range p.Notes {
 		line("note     %s", note)
 	}
-	_, err := io.WriteString(out, b.String())
-	return err
+	return b.String()
 }

@@ -1,7 +1,6 @@
 package tidy_test
 
 import (
-	"bytes"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -97,9 +96,8 @@ func TestSnapshotsAreNamedAndRemoved(t *testing.T) {
 	for _, name := range []string{"gone.tar", "a.tar"} {
 		plan.Snapshots = append(plan.Snapshots, tidy.Snapshot{Path: filepath.Join(dir, name), Bytes: 1})
 	}
-	var out bytes.Buffer
-	if err := plan.Write(&out); err != nil || plan.Empty() || !strings.Contains(out.String(), "remove   the snapshot "+filepath.Join(dir, "a.tar")+", 1 B\n") {
-		t.Errorf("%s %v", out.String(), err)
+	if text := plan.Text(); plan.Empty() || !strings.Contains(text, "remove   the snapshot "+filepath.Join(dir, "a.tar")+", 1 B\n") {
+		t.Error(text)
 	}
 	err := plan.Run(t.Context(), h.engine, func(string) {})
 	if left, _ := filepath.Glob(dir + "/*"); !slices.Equal(left, []string{filepath.Join(dir, "b.tar")}) || err == nil {
@@ -227,7 +225,6 @@ func TestPlanForPeople(t *testing.T) {
 		Stop: []tidy.Container{{Name: "a"}}, Remove: []tidy.Container{{Name: "b", State: "exited (1)"}}, Network: "n", Volumes: []string{"v"},
 		Images: []tidy.Image{{ID: "sha256:1", Names: []string{"x:1"}, Bytes: 3_000_000}}, Notes: []string{"so"},
 	}
-	var out bytes.Buffer
 	want := `stop     a
 remove   b, version unknown, exited (1)
 remove   the network n
@@ -236,7 +233,7 @@ remove   the image x:1, 3.0 MB
 frees    up to 3.0 MB: layers that other images share stay
 note     so
 `
-	if err := plan.Write(&out); err != nil || out.String() != want {
-		t.Errorf("%v\n%s", err, out.String())
+	if text := plan.Text(); text != want {
+		t.Error(text)
 	}
 }
