@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/tale/backup"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
@@ -17,10 +16,7 @@ import (
 func TestHelpersOfAKilledTaleGo(t *testing.T) {
 	server, dir := enginetest.New(t), t.TempDir()
 	server.SetHelper(func(context.Context, string, []string, io.Reader, io.Writer, io.Writer) error { return nil })
-	e, err := engine.Connect(t.Context(), engine.Options{Host: server.Host(), Self: "/proc/self/exe", Environ: config.Environ{"HOME": dir}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	e := server.Connect(t, engine.Options{Self: "/proc/self/exe"})
 	left := func(name, volume string, running bool) {
 		server.AddContainer(enginetest.Container{Name: name, Image: "x:1", Labels: map[string]string{backup.LabelVolume: volume}, Running: running})
 	}

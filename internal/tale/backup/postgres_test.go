@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
@@ -26,11 +25,8 @@ func TestAPgDumpThatIsTooOld(t *testing.T) {
 		return "", "pg_dump: error: aborting because of server version mismatch\n" +
 			"pg_dump: detail: server version: 17.12 (Debian 17.12-0+deb13u1); pg_dump version: 15.18 (Debian 15.18-0+deb12u1)\n", 1
 	})
-	e, err := engine.Connect(t.Context(), engine.Options{Host: server.Host(), Environ: config.Environ{"HOME": t.TempDir()}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = Server{Engine: e, Project: "shop-1", Container: "db", Environ: map[string]string{}}.dump(t.Context(), "shop", "s", io.Discard)
+	e := server.Connect(t, engine.Options{})
+	err := Server{Engine: e, Project: "shop-1", Container: "db", Environ: map[string]string{}}.dump(t.Context(), "shop", "s", io.Discard)
 	testkit.WantError(t, err, exit.Config, "cannot dump the database shop: the server is Postgres 17, and pg_dump", "is 15, which is older", "tale.json")
 	if strings.Contains(err.Error(), "mismatch") {
 		t.Error(err)

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/testkit"
@@ -35,11 +34,5 @@ func serverOf(t *testing.T, u *url.URL) Server {
 		_ = run.Run()
 		return run.ProcessState.ExitCode()
 	})
-	e, err := engine.Connect(t.Context(), engine.Options{Host: docker.Host(), Environ: config.Environ{"HOME": t.TempDir()}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = e.Close() })
-	s := Server{Engine: e, Project: "shop-1", Container: "db", Environ: map[string]string{}}
-	return s
+	return Server{Engine: docker.Connect(t, engine.Options{}), Project: "shop-1", Container: "db", Environ: map[string]string{}}
 }

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
@@ -37,10 +36,7 @@ func TestARestoreStartsAllThatItHasStopped(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, dir := enginetest.New(t), t.TempDir()
-			e, err := engine.Connect(t.Context(), engine.Options{Host: server.Host(), Environ: config.Environ{"HOME": dir}})
-			if err != nil {
-				t.Fatal(err)
-			}
+			e := server.Connect(t, engine.Options{})
 			add := func(service string, life enginetest.Life) string {
 				return server.AddContainer(enginetest.Container{Project: "shop", Service: service, Name: service, Image: "x:1", HealthCheck: true, Life: life})
 			}
@@ -52,7 +48,7 @@ func TestARestoreStartsAllThatItHasStopped(t *testing.T) {
 				t.Fatal(err)
 			}
 			server.Fault("POST", "/containers/"+convex+"/start", enginetest.Fault{Status: 500, Message: tt.error}, tt.fault)
-			err = r.finish(t.Context())
+			err := r.finish(t.Context())
 			if exit.Code(err) != exit.Degraded || !strings.Contains(err.Error(), tt.says) || tt.fault > 0 && strings.Contains(err.Error(), "platform is not healthy") {
 				t.Errorf("%d: %v", exit.Code(err), err)
 			}

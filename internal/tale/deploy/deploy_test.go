@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
@@ -19,12 +18,7 @@ import (
 func TestASilentRegistryIsAskedOnce(t *testing.T) {
 	server := enginetest.New(t)
 	server.Fault(http.MethodGet, "/distribution/*/json", enginetest.Fault{Status: http.StatusInternalServerError, Message: "dial tcp: no route to host"}, -1)
-	docker, err := engine.Connect(t.Context(), engine.Options{Host: server.Host(), Environ: config.Environ{"HOME": t.TempDir()}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = docker.Close() })
-	d := &deployment{Session: &session.Session{Engine: docker}}
+	d := &deployment{Session: &session.Session{Engine: server.Connect(t, engine.Options{})}}
 	for _, image := range []string{"r.example/a:latest", "r.example/b:latest", "other.example/c:latest", "r.example/d:latest"} {
 		d.target.Services = append(d.target.Services, rollout.Wanted{Image: image})
 	}
@@ -39,11 +33,7 @@ func TestASilentRegistryIsAskedOnce(t *testing.T) {
 func TestAVersionThatNothingNames(t *testing.T) {
 	server := enginetest.New(t)
 	server.Fault(http.MethodGet, "/distribution/*/json", enginetest.Fault{Status: http.StatusInternalServerError, Message: "dial tcp: no route to host"}, -1)
-	docker, err := engine.Connect(t.Context(), engine.Options{Host: server.Host(), Docker: server.Docker(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = docker.Close() })
+	docker := server.Connect(t, engine.Options{Docker: server.Docker(t)})
 	for name, tt := range map[string]struct {
 		assumed []string
 		pull    []string

@@ -33,15 +33,12 @@ func lockedStack(t *testing.T) (server *enginetest.Server, dir string, environ c
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err = engine.Connect(t.Context(), engine.Options{Host: server.Host(), Environ: environ})
-	if err != nil {
-		t.Fatal(err)
-	}
+	e = server.Connect(t, engine.Options{})
 	held, err = e.HoldLock(t.Context(), p.File.ID, map[string]string{"dev.tale.holder": "ann at another host"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { held.Release(); _ = e.Close() })
+	t.Cleanup(held.Release)
 	return server, dir, environ, e, held
 }
 

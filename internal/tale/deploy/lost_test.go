@@ -31,11 +31,7 @@ func TestALostVolumeIsNotJustMadeAnew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := engine.Connect(t.Context(), engine.Options{Host: server.Host(), Environ: environ})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = e.Close() }()
+	e := server.Connect(t, engine.Options{})
 	volume := p.File.ID + "_db-data"
 	server.LoseDriver(volume)
 	run("deploy", "--version", "1.0.0", "--yes").Expect(t, exit.Unavailable, "", "cannot look into the volume "+volume)

@@ -28,12 +28,7 @@ func stack(t *testing.T, inside map[string]string) (*enginetest.Server, *engine.
 	for name, content := range inside {
 		server.SetFile(convex, "/app/data/"+name, content)
 	}
-	e, err := engine.Connect(t.Context(), engine.Options{Host: server.Host()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = e.Close() })
-	return server, e
+	return server, server.Connect(t, engine.Options{})
 }
 
 func deliver(t *testing.T, e *engine.Engine, dir string, take files.Side) (files.Plan, []files.Change) {

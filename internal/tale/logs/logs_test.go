@@ -38,15 +38,6 @@ func (p *page) all() []string {
 	return slices.Clone(p.lines)
 }
 
-func connect(t *testing.T, server *enginetest.Server) *engine.Engine {
-	docker, err := engine.Connect(t.Context(), engine.Options{Host: server.Host()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = docker.Close() })
-	return docker
-}
-
 func add(server *enginetest.Server, service, colour string) string {
 	name, project := stack.Coloured(service, colour), stack.Coloured(id, colour)
 	server.AddContainer(enginetest.Container{Name: id + "-" + name, Image: "x/" + service, Project: project, Service: name, Running: true})
@@ -59,7 +50,7 @@ func options() logs.Options {
 
 func TestPastIsMergedByTime(t *testing.T) {
 	server := enginetest.New(t)
-	docker := connect(t, server)
+	docker := server.Connect(t, engine.Options{})
 	blue, proxy := add(server, stack.Platform, stack.Blue), add(server, stack.Proxy, "")
 	green := add(server, stack.Platform, stack.Green)
 	server.AddContainer(enginetest.Container{Name: "other", Image: "x", Project: "other", Service: "db", Running: true, Life: enginetest.Life{Log: []string{"foreign"}}})
@@ -101,7 +92,7 @@ func TestPastIsMergedByTime(t *testing.T) {
 // One log that cannot be read does not hide the others.
 func TestALogThatCannotBeRead(t *testing.T) {
 	server := enginetest.New(t)
-	docker := connect(t, server)
+	docker := server.Connect(t, engine.Options{})
 	server.Log(add(server, stack.Proxy, ""), "one")
 	server.Log(add(server, stack.DB, ""), "two")
 	server.Fault("GET", "/containers/*/logs", enginetest.Fault{Status: 500, Message: "configured logging driver does not support reading"}, 1)
@@ -123,7 +114,7 @@ func TestFollowLosesAndDoublesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := enginetest.New(t)
-			docker := connect(t, server)
+			docker := server.Connect(t, engine.Options{})
 			blue := add(server, stack.Platform, stack.Blue)
 			var want []string
 			write := func(container string, n int) {
@@ -169,7 +160,7 @@ func TestFollowLosesAndDoublesNothing(t *testing.T) {
 // What was written before it is asked for does not come up again with the new.
 func TestFollowFromTheLastLine(t *testing.T) {
 	server := enginetest.New(t)
-	docker := connect(t, server)
+	docker := server.Connect(t, engine.Options{})
 	proxy := add(server, stack.Proxy, "")
 	for range 5 {
 		server.Log(proxy, "old")
@@ -201,7 +192,7 @@ func TestFollowFromTheLastLine(t *testing.T) {
 // A reader that goes away ends it.
 func TestFollowEndsWithItsReader(t *testing.T) {
 	server := enginetest.New(t)
-	docker := connect(t, server)
+	docker := server.Connect(t, engine.Options{})
 	proxy := add(server, stack.Proxy, "")
 	server.Log(proxy, "old")
 	o := options()

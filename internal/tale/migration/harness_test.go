@@ -41,13 +41,8 @@ type host struct {
 func newHost(t *testing.T) *host {
 	t.Helper()
 	h := &host{Server: enginetest.New(t), t: t, contents: map[string]migration.Content{}, data: map[string]string{}, strays: map[string]int64{}}
-	docker, err := engine.Connect(t.Context(), engine.Options{Host: h.Host(), Docker: h.Docker(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = docker.Close() })
-	h.engine = docker
-	h.subject = migration.Subject{Engine: docker, Volumes: h, Project: &project.Project{Dir: t.TempDir(), File: project.File{ID: "p"}}}
+	h.engine = h.Connect(t, engine.Options{Docker: h.Docker(t)})
+	h.subject = migration.Subject{Engine: h.engine, Volumes: h, Project: &project.Project{Dir: t.TempDir(), File: project.File{ID: "p"}}}
 	return h
 }
 

@@ -58,12 +58,7 @@ func newHostWith(t *testing.T, prepare func(*host), more ...string) *host {
 		}
 	}
 	prepare(h)
-	docker, err := engine.Connect(t.Context(), engine.Options{Host: h.Host(), Docker: h.Docker(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = docker.Close() })
-	h.engine = docker
+	h.engine = h.Connect(t, engine.Options{Docker: h.Docker(t)})
 	h.SetExec(h.exec)
 	return h
 }

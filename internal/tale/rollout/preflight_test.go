@@ -233,12 +233,9 @@ func TestAProxyForContainers(t *testing.T) {
 	for without, want := range map[string]bool{"": true, "localhost,.lan": true, "localhost, convex": false, "*": false} {
 		folder := t.TempDir()
 		testkit.WriteTree(t, folder, map[string]string{"config.json": `{"proxies": {"default": {"httpProxy": "http://proxy.lan:3128", "noProxy": "` + without + `"}}}`})
-		docker, err := engine.Connect(t.Context(), engine.Options{Host: h.Host(), Docker: h.Docker(t), Environ: config.Environ{"DOCKER_CONFIG": folder}})
-		if err != nil {
-			t.Fatal(err)
-		}
+		docker := h.Connect(t, engine.Options{Docker: h.Docker(t), Environ: config.Environ{"DOCKER_CONFIG": folder}})
 		plan := plan
-		err = rollout.Preflight(t.Context(), docker, model, rollout.State{}, &plan, true)
+		err := rollout.Preflight(t.Context(), docker, model, rollout.State{}, &plan, true)
 		if said := strings.Contains(strings.Join(plan.Notes, " "), "noProxy does not have convex:"); err != nil || said != want {
 			t.Errorf("without %q: notes %q, error %v", without, plan.Notes, err)
 		}
@@ -254,13 +251,8 @@ func TestABusyHostIsNoReasonToRefuse(t *testing.T) {
 	if err := os.WriteFile(slow, []byte("#!/bin/sh\nexec sleep 60\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	docker, err := engine.Connect(t.Context(), engine.Options{Host: h.Host(), Docker: slow})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = docker.Close() })
 	plan, model := h.plan("1.0.0", rollout.Scope{})
-	err = rollout.Preflight(t.Context(), docker, model, rollout.State{}, &plan, true)
+	err := rollout.Preflight(t.Context(), h.Connect(t, engine.Options{Docker: slow}), model, rollout.State{}, &plan, true)
 	if err != nil || !strings.Contains(strings.Join(plan.Notes, " "), "compose plugin has not told") {
 		t.Errorf("notes %q, error %v", plan.Notes, err)
 	}

@@ -233,11 +233,7 @@ func answerOf(server *enginetest.Server, document string) {
 }
 
 func source(t *testing.T, server *enginetest.Server) status.Source {
-	docker, err := engine.Connect(t.Context(), engine.Options{Host: server.Host()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = docker.Close() })
+	docker := server.Connect(t, engine.Options{})
 	info, err := docker.Info(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -3,7 +3,6 @@ package taletest
 import (
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 )
@@ -11,12 +10,7 @@ import (
 // Standing returns the containers of an engine that are no helpers.
 func Standing(t *testing.T, server *enginetest.Server) (all []string) {
 	t.Helper()
-	e, err := engine.Connect(t.Context(), engine.Options{Host: server.Host(), Environ: config.Environ{"HOME": t.TempDir()}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = e.Close() }()
-	containers, err := e.Everything(t.Context())
+	containers, err := server.Connect(t, engine.Options{}).Everything(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

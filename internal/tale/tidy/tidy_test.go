@@ -27,12 +27,7 @@ type host struct {
 
 func newHost(t *testing.T) host {
 	h := host{Server: enginetest.New(t)}
-	docker, err := engine.Connect(t.Context(), engine.Options{Host: h.Host()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = docker.Close() })
-	h.engine = docker
+	h.engine = h.Connect(t, engine.Options{})
 	own := map[string]string{engine.LabelProject: id}
 	h.AddNetwork(id+"_internal", own)
 	h.AddVolume(id+"_db-data", own)

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
@@ -27,12 +26,7 @@ func fake(t *testing.T) (*enginetest.Server, *engine.Engine) {
 	})
 	self := filepath.Join(t.TempDir(), "tale")
 	testkit.WriteTree(t, filepath.Dir(self), map[string]string{"tale": "binary"})
-	e, err := engine.Connect(t.Context(), engine.Options{Host: server.Host(), Self: self, Environ: config.Environ{"HOME": t.TempDir()}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = e.Close() })
-	return server, e
+	return server, server.Connect(t, engine.Options{Self: self})
 }
 
 func must[T any](t *testing.T) func(T, error) T {
