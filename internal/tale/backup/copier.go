@@ -114,7 +114,8 @@ func (c *copier) write(path string, s stamp, first string, linked, still bool) (
 		head.PAXRecords = nil
 		content = c.seen[first].record.sum
 		err = c.out.WriteHeader(head)
-		unsure = c.seen[first].unsure
+		unsure = c.seen[first].unsure || c.seen[first].stamp != s
+		s = c.seen[first].stamp // what was copied: the next pass sees that it is another
 	case file != nil:
 		size = s.size
 		if err = c.out.WriteHeader(head); err == nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -156,12 +157,14 @@ func (u *unpacker) put(head *tar.Header, content io.Reader) error {
 		if err := os.RemoveAll(path); err != nil {
 			return err
 		}
-		delete(u.folders, path)
+		if s.kind() == unix.S_IFDIR {
+			maps.DeleteFunc(u.folders, func(folder string, _ *tar.Header) bool { return folder == path || strings.HasPrefix(folder, path+"/") })
+		}
 	}
 	switch head.Typeflag {
 	case tar.TypeDir:
 		if err = os.Mkdir(path, 0o700); errors.Is(err, fs.ErrExist) {
-			err = undress(path)
+			err = nil
 		}
 		u.folders[path] = head
 	case tar.TypeReg:
@@ -184,6 +187,9 @@ func (u *unpacker) put(head *tar.Header, content io.Reader) error {
 		err = unix.Mknod(path, kind|0o600, int(unix.Mkdev(uint32(head.Devmajor), uint32(head.Devminor))))
 	default:
 		err = fmt.Errorf("%s is of kind %q, which no backup has", head.Name, head.Typeflag)
+	}
+	if err == nil {
+		err = undress(path)
 	}
 	if err != nil {
 		return err
@@ -214,7 +220,8 @@ func attire(path string, head *tar.Header) error {
 	return setTime(path, head.ModTime)
 }
 
-// undress takes from a folder the attributes that it had at an earlier pass.
+// undress takes from a file the attributes that the folder above has handed down to it, and from
+// a folder those that it had at an earlier pass.
 func undress(path string) error {
 	attributes, err := attributesOf(path)
 	for name := range attributes {
@@ -224,8 +231,11 @@ func undress(path string) error {
 }
 
 func setTime(path string, moment time.Time) error {
-	at := unix.NsecToTimespec(moment.UnixNano())
-	if err := unix.UtimesNanoAt(unix.AT_FDCWD, path, []unix.Timespec{at, at}, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+	at, err := unix.TimeToTimespec(moment)
+	if err == nil {
+		err = unix.UtimesNanoAt(unix.AT_FDCWD, path, []unix.Timespec{at, at}, unix.AT_SYMLINK_NOFOLLOW)
+	}
+	if err != nil {
 		return &fs.PathError{Op: "utimes", Path: path, Err: err}
 	}
 	return nil

@@ -339,3 +339,96 @@ func TestRunsHaveNamesOfTheirOwn(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatChangesBetweenPassesComesBack: what takes the place of folders, and files of two names
+// that change between the looks at these.
+func TestWhatChangesBetweenPassesComesBack(t *testing.T) {
+	for name, tt := range map[string]struct{ before, after func(in func(string) string) error }{
+		"a folder with folders becomes a file": {
+			func(in func(string) string) error { return os.MkdirAll(in("d/below/more"), 0o755) },
+			func(in func(string) string) error {
+				return errors.Join(os.RemoveAll(in("d")), os.WriteFile(in("d"), []byte("a file now"), 0o600))
+			},
+		},
+		"a folder with folders becomes a link": {
+			func(in func(string) string) error { return os.MkdirAll(in("d/below/more"), 0o755) },
+			func(in func(string) string) error {
+				return errors.Join(os.RemoveAll(in("d")), os.Mkdir(in("e"), 0o700), os.Mkdir(in("e/below"), 0o700), os.Symlink("e", in("d")))
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			from, to := t.TempDir(), t.TempDir()
+			in := func(name string) string { return filepath.Join(from, name) }
+			must(t, tt.before(in))
+			archive, gone, v := copyOf(t, from, func() { must(t, tt.after(in)) })
+			must(t, unpack(t.Context(), to, "run", v.Tree, bytes.NewReader(framed(archive, gone))))
+			must(t, swap(to, "run"))
+			same(t, treeOf(t, to), treeOf(t, from))
+		})
+	}
+}
+
+// TestAFileOfTwoNamesThatChangesInAPass is written anew by both names in the next one.
+func TestAFileOfTwoNamesThatChangesInAPass(t *testing.T) {
+	from, to := t.TempDir(), t.TempDir()
+	in := func(name string) string { return filepath.Join(from, name) }
+	must(t, errors.Join(os.WriteFile(in("a"), []byte("first"), 0o600), os.Link(in("a"), in("z"))))
+	var out bytes.Buffer
+	packed, err := zstd.NewWriter(&out)
+	must(t, err)
+	c := newCopier(from, packed)
+	s, err := look(in("a"))
+	must(t, err)
+	_, err = c.write("a", s, "", false, false)
+	must(t, err)
+	must(t, os.WriteFile(in("a"), []byte("second, and longer"), 0o600))
+	s, err = look(in("z"))
+	must(t, err)
+	_, err = c.write("z", s, "a", true, false)
+	must(t, err)
+	for name, one := range c.seen { // as if it were seconds ago, for large files between the two
+		one.unsure = false
+		c.seen[name] = one
+	}
+	for range 2 {
+		_, err = c.pass(t.Context(), true)
+		must(t, err)
+	}
+	v, gone, err := c.end()
+	must(t, errors.Join(err, packed.Close()))
+	must(t, unpack(t.Context(), to, "run", v.Tree, bytes.NewReader(framed(out.Bytes(), gone))))
+	same(t, treeOf(t, filepath.Join(to, hidden, newName)), treeOf(t, from))
+}
+
+// TestWhatAVolumeHandsDownDoesNotStay: lists of rights that everything new in a folder gets.
+func TestWhatAVolumeHandsDownDoesNotStay(t *testing.T) {
+	const list = "\x02\x00\x00\x00" + "\x01\x00\x07\x00\xff\xff\xff\xff" + "\x04\x00\x05\x00\xff\xff\xff\xff" + "\x20\x00\x05\x00\xff\xff\xff\xff"
+	for _, where := range []string{"the volume", "a folder of the backup"} {
+		from, to := t.TempDir(), t.TempDir()
+		everything(t, from)
+		folder := to
+		if where != "the volume" {
+			folder = filepath.Join(from, "convex")
+		}
+		must(t, unix.Setxattr(folder, "system.posix_acl_default", []byte(list), 0))
+		archive, gone, v := copyOf(t, from)
+		must(t, unpack(t.Context(), to, "run", v.Tree, bytes.NewReader(framed(archive, gone))))
+		must(t, swap(to, "run"))
+		same(t, treeOf(t, to), treeOf(t, from))
+	}
+}
+
+// TestDatesThatAreFarAway: a file system may have such that do not fit into 64 bits of nanoseconds.
+func TestDatesThatAreFarAway(t *testing.T) {
+	for _, date := range []time.Time{time.Date(2400, 1, 2, 3, 4, 5, 6, time.UTC), time.Date(1910, 1, 2, 3, 4, 5, 6, time.UTC)} {
+		from, to := t.TempDir(), t.TempDir()
+		path := filepath.Join(from, "f")
+		must(t, os.WriteFile(path, nil, 0o600))
+		at := unix.Timespec{Sec: date.Unix(), Nsec: int64(date.Nanosecond())}
+		must(t, unix.UtimesNanoAt(unix.AT_FDCWD, path, []unix.Timespec{at, at}, 0))
+		archive, gone, v := copyOf(t, from)
+		must(t, unpack(t.Context(), to, "run", v.Tree, bytes.NewReader(framed(archive, gone))))
+		same(t, treeOf(t, filepath.Join(to, hidden, newName)), treeOf(t, from))
+	}
+}
