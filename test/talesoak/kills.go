@@ -117,7 +117,11 @@ func (a *attack) kill(ctx context.Context, round int) error {
 		return ctx.Err()
 	}
 	_ = r.command.Process.Kill() // it may have ended
-	if r.code() == 0 {
+	code := r.code()
+	if round%5 == 4 {
+		defer func() { a.outages = append(a.outages, window{began, time.Now()}) }()
+	}
+	if code == 0 {
 		return a.look(ctx, round, args, target)
 	}
 	killed := time.Now()
@@ -134,9 +138,6 @@ func (a *attack) kill(ctx context.Context, round int) error {
 		if _, err := a.must(ctx, args...); err != nil {
 			return err
 		}
-	}
-	if round%5 == 4 {
-		a.outages = append(a.outages, window{began, time.Now()})
 	}
 	return a.look(ctx, round, append(args, "killed after "+moment.String()), target)
 }

@@ -36,6 +36,7 @@ func TestAKilledRollbackGoesOn(t *testing.T) {
 		{"before the switch", "3", "", "2", true},
 		{"after the switch", "2", "", "2", true},
 		{"named", "2", "1", "1", true},
+		{"behind its entry", "2", "", "2", true},
 		{"none was killed", "3", "", "2", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -47,6 +48,11 @@ func TestAKilledRollbackGoesOn(t *testing.T) {
 			}
 			if tt.killed {
 				if err := p.Begin(ofRelease("2", true)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if tt.name == "behind its entry" {
+				if err := p.Append(ofRelease("2", true)); err != nil {
 					t.Fatal(err)
 				}
 			}

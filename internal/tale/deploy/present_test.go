@@ -143,6 +143,36 @@ func TestARollbackNeedsNoRegistry(t *testing.T) {
 	}
 }
 
+// A rollback that is killed behind its entry in the history has told nobody that it is done: the
+// same command says so, and goes no step further back. The next one does.
+func TestARollbackIsDoneWhenItHasSaidSo(t *testing.T) {
+	server, dir, tale := shopOf(t)
+	for _, version := range []string{"1.1.1", "1.1.2"} {
+		server.AddImage(enginetest.Image{Tags: []string{"r.example/x/tale-platform:" + version}, HealthCheck: true})
+		tale("deploy", "--version", version).Expect(t, 0, "", "")
+	}
+	tale("rollback").Expect(t, 0, "", "version 1.1.1 serves")
+	p, err := project.Find(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if note, there := p.Unfinished(); there {
+		t.Errorf("a note is left: %+v", note)
+	}
+	before, err := p.History()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Begin(before[len(before)-1]); err != nil { // as if it had been killed before it removed that
+		t.Fatal(err)
+	}
+	tale("rollback").Expect(t, 0, "", "nothing to do: version 1.1.1 serves")
+	if after, err := p.History(); len(after) != len(before) || err != nil {
+		t.Errorf("%d entries, %d before, %v", len(after), len(before), err)
+	}
+	tale("rollback").Expect(t, 0, "", "version 1.1.0 serves")
+}
+
 // Neither --yes nor --force stands for the project's id where data would go.
 func TestDataGoByTheProjectsIDAlone(t *testing.T) {
 	server, dir, tale := shopOf(t)

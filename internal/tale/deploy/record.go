@@ -27,7 +27,7 @@ func (d *deployment) entry() project.Entry {
 	return entry
 }
 
-// record writes what was done into the history.
+// record writes what was done into the history. Of a success, done is to follow.
 func (d *deployment) record(failure error) {
 	entry := d.entry()
 	entry.Images = map[string]project.Image{}
@@ -35,18 +35,30 @@ func (d *deployment) record(failure error) {
 	if failure != nil && !errors.As(failure, &left) {
 		session.Fail(&entry, session.ResultOf(failure), failure)
 	}
-	var err error
-	if entry.Result == project.Done {
-		d.fillImages(&entry)
-		err = d.recordPredecessor()
+	if entry.Result != project.Done {
+		d.warn(d.Project.Record(entry))
+		return
 	}
-	err = errors.Join(err, d.Project.Record(entry))
-	if change, ok := d.plan.Of(stack.Platform); ok && entry.Result == project.Done && change.Action != rollout.Keep {
+	d.fillImages(&entry)
+	err := errors.Join(d.recordPredecessor(), d.Project.Append(entry))
+	if change, ok := d.plan.Of(stack.Platform); ok && change.Action != rollout.Keep {
 		err = errors.Join(err, d.Project.Switched(change.Colour, entry.From))
 	}
+	d.warn(err)
+}
+
+func (d *deployment) warn(err error) {
 	if err != nil {
 		d.out.Say(fmt.Sprintf("the history could not be written, nothing else is lost: %v", err))
 	}
+}
+
+// done says the result. The note of the run goes behind it: one that was killed before it has
+// said so is told the same, and does not go a further step back.
+func (d *deployment) done(result string, left *rollout.LeftError) error {
+	err := d.out.Result(result, left)
+	d.warn(d.Project.Finish())
+	return err
 }
 
 // recordPredecessor notes what served before the first entry of the history, which

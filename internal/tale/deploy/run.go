@@ -201,14 +201,14 @@ func (d *deployment) nothing(ctx context.Context) error {
 	}
 	d.deliver(ctx)
 	d.forgetRestore()
-	if _, killed := d.Project.Unfinished(); killed {
+	if killed, there := d.Project.Unfinished(); there && killed.Result == "" {
 		d.record(nil) // all was done but this
 	}
 	what := fmt.Sprintf("version %s serves", d.plan.Version)
 	if only := d.options.services; len(only) > 0 {
 		what = fmt.Sprintf("%s of version %s run", strings.Join(only, ", "), d.plan.Version)
 	}
-	return d.out.Result("nothing to do: "+what+", as the files ask for", nil)
+	return d.done("nothing to do: "+what+", as the files ask for", nil)
 }
 
 // forgetRestore forgets what a restore could not start, where all runs now.
@@ -272,7 +272,7 @@ func (d *deployment) carryOut(ctx context.Context) error {
 	}
 	d.deliver(ctx)
 	d.forgetRestore()
-	return d.out.Result(fmt.Sprintf("version %s serves since %s, after %s: %s\n%s", d.plan.Version,
+	return d.done(fmt.Sprintf("version %s serves since %s, after %s: %s\n%s", d.plan.Version,
 		time.Now().Format(time.TimeOnly), time.Since(d.began).Round(100*time.Millisecond), d.Settings.Get("SITE_URL"), d.next()), left)
 }
 

@@ -64,17 +64,24 @@ const (
 // Record appends an entry to the history, behind that of a run before it that was killed.
 // That it cannot, as on a full disk, undoes nothing of what was done: the caller warns.
 func (p *Project) Record(entry Entry) error {
-	if err := p.append(append(p.killed(entry), entry)); err != nil {
+	if err := p.Append(entry); err != nil {
 		return err
 	}
-	return p.Remove(unfinishedName)
+	return p.Finish()
 }
 
-// killed returns the run whose note is there, unless it is this one. Without an
-// entry no command would know its snapshot.
+// Append is Record but for the note of what is under way, which stays until Finish.
+func (p *Project) Append(entry Entry) error { return p.append(append(p.killed(entry), entry)) }
+
+// Finish removes the note of what is under way. A run that is killed before has told nobody
+// how it ended, so that the same command is given once more.
+func (p *Project) Finish() error { return p.Remove(unfinishedName) }
+
+// killed returns the run whose note is there, unless it is this one or has its entry. Without
+// one no command would know its snapshot.
 func (p *Project) killed(now Entry) []Entry {
 	before, there := p.Unfinished()
-	if !there || before.Time.Equal(now.Time) {
+	if !there || before.Result != "" || before.Time.Equal(now.Time) {
 		return nil
 	}
 	before.Result, before.Why = Killed, "it has ended without a word"
@@ -130,10 +137,21 @@ func (p *Project) Begin(e Entry) error {
 }
 
 // Unfinished returns what a run was about to do that was killed, and whether there is one.
+// It has a result if it had come to its entry in the history.
 func (p *Project) Unfinished() (Entry, bool) {
 	text, err := os.ReadFile(p.Path(unfinishedName))
 	var entry Entry
-	return entry, err == nil && json.Unmarshal(text, &entry) == nil
+	if err != nil || json.Unmarshal(text, &entry) != nil {
+		return Entry{}, false
+	}
+	entry.Result = ""
+	entries, _ := p.History() // what cannot be read has no entry of it
+	for _, e := range entries {
+		if e.Time.Equal(entry.Time) && e.Command == entry.Command {
+			entry.Result = e.Result
+		}
+	}
+	return entry, true
 }
 
 // torn reports whether the last line has no end: its writer was killed, or the disk

@@ -136,6 +136,7 @@ func TestARunThatWasKilledIsInTheHistory(t *testing.T) {
 		"another run":       {func(p *project.Project) error { return errors.Join(p.Begin(at(2)), p.Begin(at(2)), p.Record(at(2))) }, "tale 1 killed 1.tar, tale 2 done 2.tar"},
 		"another that dies": {func(p *project.Project) error { return p.Begin(at(2)) }, "tale 1 killed 1.tar"},
 		"another command":   {func(p *project.Project) error { return p.Record(at(3)) }, "tale 1 killed 1.tar, tale 3 done 3.tar"},
+		"it had its entry":  {func(p *project.Project) error { return errors.Join(p.Append(at(1)), p.Begin(at(2)), p.Record(at(2))) }, "tale 1 done 1.tar, tale 2 done 2.tar"},
 		"it was not killed": {func(p *project.Project) error { return errors.Join(p.Remember(at(0)), p.Record(at(1))) }, "tale 0 done 0.tar, tale 1 done 1.tar"},
 	} {
 		t.Run(name, func(t *testing.T) {
