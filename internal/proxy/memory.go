@@ -8,8 +8,9 @@ import (
 )
 
 // memoryShare is how much of the container's memory the Go runtime may plan
-// with; the rest is for what it does not count, such as the program's text.
-const memoryShare = 0.9
+// with; the rest is for what it does not count: the program's text, and what the kernel
+// holds of connections.
+const memoryShare = 0.7
 
 // limitMemory sets the garbage collector's limit to that of the container, if there
 // is one. GOMEMLIMIT, where an operator sets it, wins.

@@ -33,14 +33,20 @@ func (v *visit) answer(w http.ResponseWriter, why reason) bool {
 	now := v.h.store.now()
 	v.h.store.saveUse(f, time.Unix(f.used.Swap(now.Unix()), 0), now)
 	v.h.counters.answers[why].Inc()
-	f.describe(w.Header(), encoding)
-	switch {
-	case f.known(r.Header):
+	if f.known(r.Header) {
+		f.describe(w.Header(), encoding)
 		w.Header().Del("Content-Encoding")
 		w.WriteHeader(http.StatusNotModified)
-	case partial:
+		return true
+	}
+	done, ok := v.h.visitors.File(w, r, f.Forms[encoding].Size)
+	if !ok {
+		return true
+	}
+	defer done()
+	if f.describe(w.Header(), encoding); partial {
 		http.ServeContent(w, f.withoutConditions(r), "", f.modified, content.reader())
-	default:
+	} else {
 		f.send(w, r, encoding, content)
 	}
 	return true

@@ -14,6 +14,8 @@ import (
 	ab "github.com/andybalholm/brotli"
 	kz "github.com/klauspost/compress/zstd"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tale-project/tale-runtime/internal/proxy/limits"
 )
 
 // keptVisit returns a visit to a compressed file, with a date and an ETag.
@@ -31,7 +33,7 @@ func keptVisit(t *testing.T) (*shelf, *visit) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return sh, &visit{h: &Handler{store: sh.store, counters: c}, file: f}
+	return sh, &visit{h: &Handler{store: sh.store, counters: c, visitors: new(limits.App)}, file: f}
 }
 
 func (v *visit) get(t *testing.T, method string, header http.Header) *http.Response {

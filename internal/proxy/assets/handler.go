@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/tale-project/tale-runtime/internal/proxy/limits"
 	"github.com/tale-project/tale-runtime/internal/proxy/upstreams"
 )
 
@@ -40,6 +41,7 @@ type Handler struct {
 	store    *store // nil: the handler is off
 	fetcher  *fetcher
 	counters *counters
+	visitors *limits.App
 	stop     context.CancelFunc
 	running  sync.WaitGroup
 }
@@ -68,6 +70,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return nil
 	}
 	if h.counters, err = register(ctx.GetMetricsRegistry(), opened); err != nil {
+		return err
+	}
+	if h.visitors, err = limits.Of(ctx); err != nil {
 		return err
 	}
 	h.start(opened, log)

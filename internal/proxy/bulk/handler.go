@@ -5,6 +5,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/tale-project/tale-runtime/internal/proxy/limits"
 )
 
 func init() { caddy.RegisterModule(new(Handler)) }
@@ -30,7 +32,7 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 
 // Provision makes room for pieces.
 func (h *Handler) Provision(caddy.Context) error {
-	h.pieces = newPool(maxAnswers)
+	h.pieces = newPool(answersFor(limits.Memory()))
 	return nil
 }
 

@@ -12,7 +12,15 @@ const (
 	// maxAnswers is how many answers of one upstream are moved in pieces at a
 	// time, which bounds their memory to 32 MiB.
 	maxAnswers = 64
+	// piecesShare is the part of the memory that the pieces of one upstream may take:
+	// visitors who do not read on keep them.
+	piecesShare = 16
 )
+
+// answersFor returns how many answers of one upstream are moved in pieces at a time.
+func answersFor(memory uint64) int {
+	return int(min(max(memory/piecesShare/(2*pieceSize), 1), maxAnswers)) //nolint:gosec // at most maxAnswers
+}
 
 // piece is the memory for one answer: read takes what the upstream sends, and
 // collected what TLS makes of it.

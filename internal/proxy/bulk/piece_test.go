@@ -16,3 +16,11 @@ func TestPiecesAreLimited(t *testing.T) {
 		t.Error("a piece that was given back is gone")
 	}
 }
+
+func TestPiecesTakeAPartOfTheMemory(t *testing.T) {
+	for memory, want := range map[uint64]int{1 << 20: 1, 64 << 20: 8, 256 << 20: 32, 512 << 20: maxAnswers, 64 << 30: maxAnswers} {
+		if got := answersFor(memory); got != want {
+			t.Errorf("%d MiB: %d answers, want %d", memory>>20, got, want)
+		}
+	}
+}

@@ -7,10 +7,8 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
-
-	"github.com/tale-project/tale-runtime/internal/proxy/roundtrip"
 )
 
 func TestOnlyTheLastAttemptIsOffered(t *testing.T) {
@@ -23,7 +21,14 @@ func TestOnlyTheLastAttemptIsOffered(t *testing.T) {
 	defer origin.Close()
 	a := new(answer)
 	vars := map[string]any{answerVar: a}
-	transport := Transport{roundtrip.Transport{HTTPTransport: reverseproxy.HTTPTransport{Transport: &http.Transport{DisableKeepAlives: true}}}}
+	ctx, err := caddy.ProvisionContext(new(caddy.Config))
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := new(Transport)
+	if err := transport.Provision(ctx); err != nil {
+		t.Fatal(err)
+	}
 	for path, offered := range map[string]bool{"/large": true, "/small": false} {
 		a.offered = &body{} // an earlier attempt's
 		request, err := http.NewRequestWithContext(context.WithValue(t.Context(), caddyhttp.VarsCtxKey, vars), http.MethodGet, origin.URL+path, nil)

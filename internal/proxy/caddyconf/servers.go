@@ -54,7 +54,7 @@ func (b *builder) server(address string, protocols ...string) *caddyhttp.Server 
 func (b *builder) tlsServer() *caddyhttp.Server {
 	server := b.siteServer(b.server(b.s.ListenAddress(b.s.HTTPSPort), "h1", "h2"))
 	server.TLSConnPolicies = caddytls.ConnectionPolicies{{DefaultSNI: b.site.Name, FallbackSNI: b.site.Name}}
-	server.ListenerWrappersRaw = []json.RawMessage{module("wrapper", bulk.Listener{}), counted(), tlsWrapper()}
+	server.ListenerWrappersRaw = []json.RawMessage{counted(), module("wrapper", bulk.Listener{}), tlsWrapper()}
 	server.WriteIdleTimeout = caddy.Duration(writeIdleTimeout)
 	return server
 }

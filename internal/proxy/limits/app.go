@@ -1,6 +1,7 @@
 package limits
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/netip"
@@ -16,8 +17,9 @@ func init() { caddy.RegisterModule(new(App)) }
 
 // The defaults of an App.
 const (
-	defaultSlowAfter = 5 * time.Second
-	defaultGrace     = 20 * time.Second
+	defaultSlowAfter      = 5 * time.Second
+	defaultGrace          = 20 * time.Second
+	defaultAnswerPatience = 5 * time.Second
 )
 
 const appName = "tale_limits"
@@ -41,16 +43,22 @@ type App struct {
 	SlowAfter caddy.Duration `json:"slow_after,omitempty"`
 	// How long it may be waited for whatever its rate. Default: `20s`.
 	Grace caddy.Duration `json:"grace,omitempty"`
+	// How many large answers there is room for. Default: as many as the memory has.
+	Answers int `json:"answers,omitempty"`
+	// How long a large answer waits for room. Default: `5s`.
+	AnswerPatience caddy.Duration `json:"answer_patience,omitempty"`
 	// Networks of peers that carry the requests of others. Their connections are not
 	// counted by themselves. Default: none.
 	Trusted []netip.Prefix `json:"trusted,omitempty"`
 
-	connections, requests, uploads ledger
-	unproven                       atomic.Int64 // connections over QUIC whose visitor has not answered yet
-	refusals                       refusals
-	greetings                      greetings
-	metrics                        *metrics
-	pace                           pace
+	memory                uint64
+	connections, requests ledger
+	uploads, answers      ledger
+	unproven              atomic.Int64 // connections over QUIC whose visitor has not answered yet
+	refusals              refusals
+	greetings             greetings
+	metrics               *metrics
+	pace                  pace
 }
 
 // CaddyModule returns the Caddy module information.
@@ -60,17 +68,16 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 
 // Provision finds out how much room there is.
 func (a *App) Provision(ctx caddy.Context) error {
-	if a.SlowAfter == 0 {
-		a.SlowAfter = caddy.Duration(defaultSlowAfter)
-	}
-	if a.Grace == 0 {
-		a.Grace = caddy.Duration(defaultGrace)
-	}
-	room := roomFor(files(), memory())
+	a.SlowAfter = cmp.Or(a.SlowAfter, caddy.Duration(defaultSlowAfter))
+	a.Grace = cmp.Or(a.Grace, caddy.Duration(defaultGrace))
+	a.AnswerPatience = cmp.Or(a.AnswerPatience, caddy.Duration(defaultAnswerPatience))
+	a.memory = Memory()
+	room := roomFor(files(), a.memory)
 	a.connections.most, a.connections.room = a.Connections, room
 	a.requests.most, a.requests.room = a.Connections, room
 	// A slow upload holds a connection, its buffers and those of the upstream.
 	a.uploads.most, a.uploads.room = a.Uploads, room/2
+	a.answers.room = cmp.Or(a.Answers, roomForAnswers(a.memory))
 	a.pace = make(pace, runtime.GOMAXPROCS(0))
 	a.refusals.log, a.refusals.quiet = ctx.Slogger(), quietTime
 	a.greetings.log = ctx.Slogger()

@@ -14,6 +14,7 @@ type conn struct {
 	app     *App
 	network netip.Prefix
 	remote  remoteAddr
+	unsent  *Buffer
 	idle    *list.Element // used by the connection's server only
 	closed  sync.Once
 	plain   bool // without TLS
@@ -22,7 +23,7 @@ type conn struct {
 }
 
 func newConn(accepted net.Conn, app *App, network netip.Prefix) *conn {
-	c := &conn{Conn: accepted, app: app, network: network}
+	c := &conn{Conn: accepted, app: app, network: network, unsent: app.unsent(accepted)}
 	c.remote = remoteAddr{accepted.RemoteAddr(), c}
 	return c
 }
@@ -73,7 +74,10 @@ func changed(outer net.Conn, state http.ConnState) {
 		c.app.connections.wake(c.idle)
 		c.idle = nil
 	}
-	if state == http.StateIdle {
+	switch state {
+	case http.StateIdle:
 		c.idle = c.app.connections.rest(c)
+	case http.StateActive:
+		c.unsent.Bound()
 	}
 }

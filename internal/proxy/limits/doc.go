@@ -1,6 +1,6 @@
 // Package limits bounds what one visitor can hold, so that there is something
-// left for the others: connections, requests under way, slow request bodies, and
-// frames of HTTP/2 that make work and bring nothing.
+// left for the others: connections, requests under way, slow request bodies,
+// large answers, and frames of HTTP/2 that make work and bring nothing.
 //
 //   - App has the limits and the counts, which the modules below share
 //   - Listener, below TLS, counts connections and refuses what is too much; it
@@ -8,6 +8,8 @@
 //   - QUICConn is a connection of HTTP/3, which the package h3 accepts
 //   - Handler counts requests, measures their bodies, and counts the sockets that
 //     are not connections of their own
+//   - Buffer bounds what the kernel holds of a connection
+//   - Answer and File count the large answers, which stay until they are taken
 //
 // A visitor is a network: the /32 of an IPv4 address, the /64 of an IPv6 address.
 // How much there is in all follows from the limits of the process; near it, the

@@ -2,6 +2,7 @@ package limits
 
 import (
 	"container/list"
+	"context"
 	"net/netip"
 	"sync"
 )
@@ -18,7 +19,8 @@ type ledger struct {
 	mu    sync.Mutex
 	held  map[netip.Prefix]int
 	total int
-	idle  list.List // of what may be given up, the longest idle first
+	idle  list.List     // of what may be given up, the longest idle first
+	freed chan struct{} // closed when one was given back; nil: nobody waits
 }
 
 // anybody is the network of those who are not counted by themselves: they only
@@ -29,6 +31,32 @@ var anybody netip.Prefix
 func (l *ledger) take(network netip.Prefix) (ok bool, victim any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.admit(network)
+}
+
+// wait gives a network one more as soon as it may have it, and reports whether that was
+// before the end of ctx.
+func (l *ledger) wait(ctx context.Context, network netip.Prefix) bool {
+	for {
+		l.mu.Lock()
+		ok, _ := l.admit(network)
+		if l.freed == nil {
+			l.freed = make(chan struct{})
+		}
+		freed := l.freed
+		l.mu.Unlock()
+		if ok {
+			return true
+		}
+		select {
+		case <-freed:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+func (l *ledger) admit(network netip.Prefix) (ok bool, victim any) {
 	if network != anybody && !l.allows(network) {
 		return false, nil
 	}
@@ -60,6 +88,10 @@ func (l *ledger) give(network netip.Prefix) {
 	l.total--
 	if l.held[network]--; l.held[network] <= 0 {
 		delete(l.held, network)
+	}
+	if l.freed != nil {
+		close(l.freed)
+		l.freed = nil
 	}
 }
 

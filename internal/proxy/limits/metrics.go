@@ -15,7 +15,7 @@ type metrics struct {
 
 func newMetrics(connections *ledger) *metrics {
 	return &metrics{
-		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tale_proxy_visitor_refusals_total", Help: "What was refused or ended, by the limit that was met: connections, requests, uploads, body_rate, frames."}, []string{"limit"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tale_proxy_visitor_refusals_total", Help: "What was refused or ended, by the limit that was met: connections, requests, uploads, answers, body_rate, frames."}, []string{"limit"}),
 		shed:    prometheus.NewCounter(prometheus.CounterOpts{Name: "tale_proxy_connections_shed_total", Help: "Idle connections that were closed to make room for others."}),
 		held:    prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "tale_proxy_connections", Help: "Connections of visitors, and sockets that share one."}, func() float64 { return float64(connections.count()) }),
 		room:    prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "tale_proxy_connections_room", Help: "How many of them there may be, from the limits of descriptors and memory."}, func() float64 { return float64(connections.room) }),
@@ -23,7 +23,7 @@ func newMetrics(connections *ledger) *metrics {
 }
 
 func (m *metrics) register(registry *prometheus.Registry) error {
-	for _, why := range []reason{tooManyConnections, tooManyRequests, tooManyUploads, tooSlow, tooManyFrames} {
+	for _, why := range []reason{tooManyConnections, tooManyRequests, tooManyUploads, tooManyAnswers, tooSlow, tooManyFrames} {
 		m.refused.WithLabelValues(string(why)) // so that it is there with 0
 	}
 	if registry == nil {

@@ -21,6 +21,7 @@ const (
 	tooManyConnections reason = "connections"
 	tooManyRequests    reason = "requests"
 	tooManyUploads     reason = "uploads"
+	tooManyAnswers     reason = "answers"
 	tooSlow            reason = "body_rate"
 	tooManyFrames      reason = "frames"
 )

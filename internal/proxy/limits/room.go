@@ -5,6 +5,8 @@ import (
 	"runtime/debug"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/tale-project/tale-runtime/internal/sys/cgroup"
 )
 
@@ -33,6 +35,12 @@ func roomFor(files, memory uint64) int {
 	return int(max(room, leastRoom)) //nolint:gosec // at most MaxInt32
 }
 
+// roomForAnswers returns how many large answers fit.
+func roomForAnswers(memory uint64) int {
+	room := (max(memory, baseBytes) - baseBytes) / bytesPerAnswer
+	return int(min(max(room, leastRoom), math.MaxInt32)) //nolint:gosec // at most MaxInt32
+}
+
 // files returns how many descriptors the process may have. Go has raised the soft limit
 // to the hard one by then.
 func files() uint64 {
@@ -43,12 +51,16 @@ func files() uint64 {
 	return limit.Cur
 }
 
-// memory returns how many bytes there may be: the container's limit, or GOMEMLIMIT
-// where that is less.
-func memory() uint64 {
+// Memory returns how many bytes there may be: what the machine has, the container's limit,
+// or GOMEMLIMIT, whichever is least.
+func Memory() uint64 {
 	limit := uint64(max(debug.SetMemoryLimit(-1), 0)) //nolint:gosec // not negative
 	if container, ok := cgroup.Here().Limit(); ok {
 		limit = min(limit, container)
+	}
+	var machine unix.Sysinfo_t
+	if unix.Sysinfo(&machine) == nil {
+		limit = min(limit, uint64(machine.Totalram)*uint64(machine.Unit)) //nolint:unconvert // not everywhere
 	}
 	return limit
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/proxy/body"
+	"github.com/tale-project/tale-runtime/internal/proxy/limits"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -28,11 +29,13 @@ const continueTimeout = time.Second
 //   - a body that the visitor fails to send is no failure of the upstream
 //   - an upstream that switches to another protocol unasked has not answered
 //   - what an upstream sends behind an answer is not the answer to the next request
+//   - the kernel keeps a bounded part of an answer that the visitor does not take
 //   - upstreams are asked directly, and not by way of HTTP_PROXY and its kin
 //   - a dial does not look at the variables of its request: it goes on when the request
 //     has got another connection, and then the request's own goroutine writes to them
 type Transport struct {
 	reverseproxy.HTTPTransport
+	visitors *limits.App
 }
 
 // Provision makes the transport.
@@ -44,13 +47,17 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 	if err := t.HTTPTransport.Provision(ctx); err != nil {
 		return err
 	}
+	var err error
+	if t.visitors, err = limits.Of(ctx); err != nil {
+		return err
+	}
 	dial := t.Transport.DialContext
 	t.Transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 		inner, err := dial(context.WithValue(ctx, caddyhttp.VarsCtxKey, map[string]any(nil)), network, address)
 		if err != nil {
 			return nil, err
 		}
-		return newConn(inner), nil
+		return newConn(inner, t.visitors), nil
 	}
 	return nil
 }
@@ -83,7 +90,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	acceptReset(r, response)
-	return response, nil
+	return t.visitors.Answer(r, response), nil
 }
 
 var _ http.RoundTripper = (*Transport)(nil)

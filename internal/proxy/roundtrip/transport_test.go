@@ -20,8 +20,10 @@ import (
 
 func newTransport(t *testing.T) *Transport {
 	t.Helper()
-	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
-	t.Cleanup(cancel)
+	ctx, err := caddy.ProvisionContext(new(caddy.Config))
+	if err != nil {
+		t.Fatal(err)
+	}
 	transport := new(Transport)
 	if err := transport.Provision(ctx); err != nil {
 		t.Fatal(err)

@@ -80,6 +80,7 @@ type Handler struct {
 
 	upstreams reverseproxy.UpstreamSource
 	dialer    net.Dialer
+	visitors  *limits.App
 	opening   chan struct{} // holds one for each handshake with an upstream
 	tunnels   *registry
 	metrics   *metrics
@@ -118,6 +119,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		}
 	}
 	if h.metrics, err = newMetrics(ctx.GetMetricsRegistry()); err != nil {
+		return fmt.Errorf("cannot tunnel WebSockets: %w", err)
+	}
+	if h.visitors, err = limits.Of(ctx); err != nil {
 		return fmt.Errorf("cannot tunnel WebSockets: %w", err)
 	}
 	h.dialer.Timeout = time.Duration(h.DialTimeout)

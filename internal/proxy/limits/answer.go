@@ -1,0 +1,114 @@
+package limits
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+const (
+	// largeAnswer is what the buffers on the way to a visitor hold of an answer: one that
+	// is not larger leaves its upstream and is over, whatever the visitor does.
+	largeAnswer = 64 << 10
+	// longStream is from where an answer whose length nobody knows is large, too.
+	longStream = 256 << 10
+	// bytesPerAnswer is what the process holds, at most, of an answer that is not taken.
+	bytesPerAnswer = 256 << 10
+)
+
+var errTooManyAnswers = errors.New("too many large answers to one network")
+
+// large waits until there is room for a large answer to the request, which is taken until
+// done is called.
+func (a *App) large(r *http.Request) (done func(), err error) {
+	ctx, cancel := context.WithTimeout(r.Context(), time.Duration(a.AnswerPatience))
+	defer cancel()
+	network := visitorOf(r)
+	if a.answers.wait(ctx, network) {
+		return func() { a.answers.give(network) }, nil
+	}
+	if r.Context().Err() == nil {
+		a.refuse(network, tooManyAnswers)
+	}
+	return nil, errTooManyAnswers
+}
+
+// File makes an answer of the proxy's own count where it is large, until done is called.
+// Where there is no room it answers so, and ok is false.
+func (a *App) File(w http.ResponseWriter, r *http.Request, size int64) (done func(), ok bool) {
+	if size <= largeAnswer {
+		return func() {}, true
+	}
+	done, err := a.large(r)
+	if err != nil {
+		turnAway(w, r)
+		return nil, false
+	}
+	return done, true
+}
+
+// Answer makes an upstream's answer count where it is large, until its body is closed. Where
+// there is no room it returns another one, which says so.
+func (a *App) Answer(r *http.Request, response *http.Response) *http.Response {
+	if response.StatusCode == http.StatusSwitchingProtocols || response.Body == http.NoBody || r.Method == http.MethodHead {
+		return response
+	}
+	body := &largeBody{ReadCloser: response.Body, app: a, r: r, left: longStream}
+	switch {
+	case response.ContentLength < 0:
+	case response.ContentLength <= largeAnswer:
+		return response
+	case body.count() != nil:
+		_ = response.Body.Close()
+		return tooMany(r)
+	}
+	response.Body = body
+	return response
+}
+
+func tooMany(r *http.Request) *http.Response {
+	const says = "429 Too Many Requests\n"
+	return &http.Response{
+		Status: strings.TrimSpace(says), StatusCode: http.StatusTooManyRequests, Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor,
+		Header:        http.Header{"Retry-After": {retryAfter}, "Content-Type": {"text/plain; charset=utf-8"}, "Cache-Control": {"no-store"}},
+		ContentLength: int64(len(says)), Body: io.NopCloser(strings.NewReader(says)), Request: r,
+	}
+}
+
+// largeBody is the body of an answer that counts once so much of it has come.
+type largeBody struct {
+	io.ReadCloser
+	app  *App
+	r    *http.Request
+	left int    // until it counts
+	done func() // nil: it does not count
+}
+
+func (b *largeBody) count() (err error) {
+	b.left, b.done = 0, nil
+	b.done, err = b.app.large(b.r)
+	return err
+}
+
+func (b *largeBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if b.done != nil {
+		return n, err
+	}
+	if b.left -= n; b.left < 0 && err == nil {
+		err = b.count()
+	}
+	return n, err
+}
+
+// Close ends the answer. It is called once, by those who copy.
+func (b *largeBody) Close() error {
+	if b.done != nil {
+		b.done()
+		b.done = nil
+	}
+	return b.ReadCloser.Close()
+}

@@ -1,0 +1,136 @@
+package limits
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/testkit"
+)
+
+// withAnswers returns an app that has room for so many large answers.
+func withAnswers(room int, patience time.Duration) *App {
+	a := &App{AnswerPatience: caddy.Duration(patience)}
+	a.answers.room = room
+	a.metrics = newMetrics(&a.connections)
+	a.refusals.log = logging.Discard()
+	return a
+}
+
+func requestOf(t *testing.T, method, visitor string) *http.Request {
+	t.Helper()
+	r := httptest.NewRequest(method, "/", nil)
+	return r.WithContext(context.WithValue(t.Context(), caddyhttp.VarsCtxKey, map[string]any{caddyhttp.ClientIPVarKey: visitor}))
+}
+
+// answerOf returns an upstream's answer of so many bytes; its length is announced, or not.
+func answerOf(size int, announced bool) *http.Response {
+	response := &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, ContentLength: int64(size), Body: io.NopCloser(bytes.NewReader(make([]byte, size)))}
+	if !announced {
+		response.ContentLength = -1
+	}
+	return response
+}
+
+func TestLargeAnswersOfOneVisitorAreLimited(t *testing.T) {
+	a := withAnswers(4, 0)
+	var answers []*http.Response
+	for _, want := range []int{200, 200, 429} {
+		response := a.Answer(requestOf(t, http.MethodGet, "192.0.2.1"), answerOf(largeAnswer+1, true))
+		if response.StatusCode != want {
+			t.Errorf("answer %d of one visitor: %d, want %d", len(answers), response.StatusCode, want)
+		}
+		answers = append(answers, response)
+	}
+	if text, err := io.ReadAll(answers[2].Body); err != nil || string(text) != "429 Too Many Requests\n" || answers[2].Header.Get("Retry-After") == "" {
+		t.Errorf("the refusal: %q, %v, %v", text, answers[2].Header, err)
+	}
+	if got := counted(t, a.metrics.refused.WithLabelValues(string(tooManyAnswers))); got != 1 {
+		t.Errorf("%v refusals are counted", got)
+	}
+	if response := a.Answer(requestOf(t, http.MethodGet, "198.51.100.1"), answerOf(largeAnswer+1, true)); response.StatusCode != http.StatusOK {
+		t.Errorf("another visitor gets %d", response.StatusCode)
+	}
+	_ = answers[0].Body.Close()
+	if response := a.Answer(requestOf(t, http.MethodGet, "192.0.2.1"), answerOf(largeAnswer+1, true)); response.StatusCode != http.StatusOK {
+		t.Errorf("when one has been taken, the next is %d", response.StatusCode)
+	}
+}
+
+func TestAnswersThatNeedNoRoom(t *testing.T) {
+	a := withAnswers(1, 0)
+	a.answers.take(netip.Prefix{})
+	for name, response := range map[string]*http.Response{
+		"small":        a.Answer(requestOf(t, http.MethodGet, "192.0.2.1"), answerOf(largeAnswer, true)),
+		"of HEAD":      a.Answer(requestOf(t, http.MethodHead, "192.0.2.1"), answerOf(1<<30>>10, true)),
+		"short stream": a.Answer(requestOf(t, http.MethodGet, "192.0.2.1"), answerOf(longStream, false)),
+	} {
+		if _, err := io.ReadAll(response.Body); err != nil || response.StatusCode != http.StatusOK {
+			t.Errorf("%s: %d, %v", name, response.StatusCode, err)
+		}
+		_ = response.Body.Close()
+	}
+	if a.answers.count() != 1 {
+		t.Errorf("%d are counted", a.answers.count())
+	}
+}
+
+func TestALongStreamCountsOnceItIsLarge(t *testing.T) {
+	a := withAnswers(2, 0)
+	first := a.Answer(requestOf(t, http.MethodGet, "192.0.2.1"), answerOf(longStream+1, false))
+	if a.answers.count() != 0 {
+		t.Error("it counts before anything has come")
+	}
+	if _, err := io.ReadAll(first.Body); err != nil || a.answers.count() != 1 {
+		t.Errorf("%d are counted, %v", a.answers.count(), err)
+	}
+	second := a.Answer(requestOf(t, http.MethodGet, "192.0.2.1"), answerOf(longStream+1, false))
+	if _, err := io.ReadAll(second.Body); !errors.Is(err, errTooManyAnswers) {
+		t.Errorf("one too many ends with %v", err)
+	}
+	_, _ = second.Body.Close(), first.Body.Close()
+	if a.answers.count() != 0 {
+		t.Error("they count when they are over")
+	}
+}
+
+func TestALargeAnswerWaitsForRoom(t *testing.T) {
+	a := withAnswers(2, time.Minute)
+	first := a.Answer(requestOf(t, http.MethodGet, "192.0.2.1"), answerOf(largeAnswer+1, true))
+	second := make(chan int)
+	go func() {
+		second <- a.Answer(requestOf(t, http.MethodGet, "192.0.2.1"), answerOf(largeAnswer+1, true)).StatusCode
+	}()
+	testkit.Eventually(t, "the second waits", func() bool {
+		a.answers.mu.Lock()
+		defer a.answers.mu.Unlock()
+		return a.answers.freed != nil
+	})
+	_ = first.Body.Close()
+	if status := <-second; status != http.StatusOK {
+		t.Errorf("it is answered %d", status)
+	}
+}
+
+func TestALargeFileNeedsRoom(t *testing.T) {
+	a := withAnswers(2, 0)
+	for i, want := range []bool{true, false} {
+		w := httptest.NewRecorder()
+		if _, ok := a.File(w, requestOf(t, http.MethodGet, "192.0.2.1"), largeAnswer+1); ok != want || !ok && w.Code != http.StatusTooManyRequests {
+			t.Errorf("file %d: %v, %d", i, ok, w.Code)
+		}
+	}
+	if _, ok := a.File(httptest.NewRecorder(), requestOf(t, http.MethodGet, "192.0.2.1"), largeAnswer); !ok {
+		t.Error("a small one is refused")
+	}
+}

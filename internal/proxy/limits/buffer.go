@@ -1,0 +1,70 @@
+package limits
+
+import (
+	"math/bits"
+	"net"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// bufferShare is the part of the memory that all buffers of one direction begin with;
+	// each takes its part of it when its request comes, so that they have some three times
+	// as much together.
+	bufferShare = 32
+	leastBuffer = 16 << 10 // a record of TLS
+	mostBuffer  = 1 << 20  // as much as an answer on its way needs
+)
+
+// bufferFor returns how many bytes the kernel may hold for one direction of a connection
+// while so many requests are under way.
+func bufferFor(memory uint64, requests int) int {
+	share := memory / bufferShare / uint64(max(requests, 1)) //nolint:gosec // not negative
+	share = min(max(share, leastBuffer), mostBuffer)
+	return 1 << (bits.Len64(share) - 1) // few steps: each change is a system call
+}
+
+// Buffer is what the kernel holds of a connection for those who do not read. Of one visitor
+// who takes nothing of a large answer it is some megabytes if the kernel decides: what was
+// sent to the visitor, and what the upstream goes on to send. It belongs to one goroutine at a
+// time.
+type Buffer struct {
+	app    *App
+	conn   syscall.RawConn // nil: it has no buffer of the kernel
+	level  int
+	option int
+	size   int
+}
+
+// Unread returns the buffer of what has come from an upstream.
+func (a *App) Unread(c net.Conn) *Buffer {
+	return a.buffer(c, unix.SOL_SOCKET, unix.SO_RCVBUF)
+}
+
+// unsent returns the buffer of what waits to be sent to a visitor. What is on its way is not
+// part of it, so that it does not slow down who is far away.
+func (a *App) unsent(c net.Conn) *Buffer {
+	return a.buffer(c, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT)
+}
+
+func (a *App) buffer(c net.Conn, level, option int) *Buffer {
+	b := &Buffer{app: a, level: level, option: option}
+	if inner, ok := c.(syscall.Conn); ok {
+		b.conn, _ = inner.SyscallConn() // fails if it is closed
+	}
+	return b
+}
+
+// Bound gives the buffer its share of the memory. A connection that has ended meanwhile
+// needs none.
+func (b *Buffer) Bound() {
+	size := bufferFor(b.app.memory, b.app.requests.count())
+	if size == b.size || b.conn == nil {
+		return
+	}
+	b.size = size
+	_ = b.conn.Control(func(descriptor uintptr) {
+		_ = unix.SetsockoptInt(int(descriptor), b.level, b.option, size)
+	})
+}
