@@ -343,7 +343,9 @@ func TestRunsHaveNamesOfTheirOwn(t *testing.T) {
 // TestWhatChangesBetweenPassesComesBack: what takes the place of folders, and files of two names
 // that change between the looks at these.
 func TestWhatChangesBetweenPassesComesBack(t *testing.T) {
-	for name, tt := range map[string]struct{ before, after func(in func(string) string) error }{
+	for name, tt := range map[string]struct {
+		before, after func(in func(string) string) error
+	}{
 		"a folder with folders becomes a file": {
 			func(in func(string) string) error { return os.MkdirAll(in("d/below/more"), 0o755) },
 			func(in func(string) string) error {
