@@ -66,7 +66,11 @@ SELECT coalesce(string_agg(DISTINCT nspname, ', '), '') FROM pg_class c JOIN pg_
 WHERE relkind IN ('r', 'p', 'm') AND nspname NOT LIKE 'pg\_%' AND nspname <> 'information_schema' AND NOT EXISTS (SELECT 1 FROM pg_depend WHERE objid = c.oid AND deptype = 'e');
 `
 
+// lookAtVolume finds nothing in a volume that is not there, which a helper with it would make.
 func (r Restore) lookAtVolume(ctx context.Context) (found state, err error) {
+	if _, there, err := r.Engine.Volume(ctx, r.Volume); err != nil || !there {
+		return found, err
+	}
 	err = r.helper(ctx, []string{lookVerb}, nil, func(m message) error {
 		if m.State != nil {
 			found = *m.State
@@ -75,6 +79,9 @@ func (r Restore) lookAtVolume(ctx context.Context) (found state, err error) {
 	})
 	return found, err
 }
+
+// Unused reports whether there is nothing in the volume, and no restore has ever put anything there.
+func (t Target) Unused() bool { return t.volume.Names == 0 && t.volume.Done == "" }
 
 // Holds returns what would be replaced, in words; nothing is an empty target.
 func (t Target) Holds() (what []string) {
@@ -87,7 +94,8 @@ func (t Target) Holds() (what []string) {
 	return what
 }
 
-// Room returns how many bytes are free where the volume is, and how many that disk has.
+// Room returns how many bytes are free where the volume is, and how many that disk has, which is
+// 0 for a volume that is not there.
 func (t Target) Room() (free, total int64) { return t.volume.Free, t.volume.Total }
 
 // Left reports whether restores have left anything that Discard would remove.

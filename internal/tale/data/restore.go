@@ -97,6 +97,8 @@ type restoring struct {
 	unpacking stages
 	// whole says that an earlier run has put all in its place.
 	whole bool
+	// made says that this run has made the volume.
+	made bool
 	// changing says that what the data are may have changed.
 	changing bool
 }
@@ -209,9 +211,6 @@ func (r *restoring) fromFile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.makeVolume(ctx); err != nil {
-		return err
-	}
 	if r.target, err = r.backup.Look(ctx); err != nil {
 		return err
 	}
@@ -232,6 +231,9 @@ func (r *restoring) fromFile(ctx context.Context) error {
 		return err
 	}
 	if err := r.hasRoom(ctx); err != nil && !begun {
+		return err
+	}
+	if err := r.makeVolume(ctx); err != nil {
 		return err
 	}
 	err = r.interrupted(ctx, r.carryOut(ctx, begun))

@@ -81,11 +81,26 @@ func (r *restoring) fits() error {
 	return nil
 }
 
+// makeVolume makes a volume that is not there. Until the restore is agreed to there is none: an
+// empty one would hide from a deploy that the data are gone.
 func (r *restoring) makeVolume(ctx context.Context) error {
-	if r.options.dryRun || slices.Contains(r.state.Volumes, r.backup.Volume) {
+	if slices.Contains(r.state.Volumes, r.backup.Volume) {
 		return nil
 	}
+	r.made = true
 	return r.Engine.CreateVolume(ctx, r.backup.Volume, engine.Owned(r.Project.File.ID))
+}
+
+// unmakeVolume removes it again, unless something is in it.
+func (r *restoring) unmakeVolume(ctx context.Context) error {
+	if !r.made {
+		return nil
+	}
+	now, err := r.backup.Look(ctx)
+	if err != nil || !now.Unused() {
+		return err
+	}
+	return r.Engine.RemoveVolume(ctx, r.backup.Volume)
 }
 
 func (r *restoring) preview() error {
@@ -149,7 +164,7 @@ func (r *restoring) hasRoom(ctx context.Context) error {
 		return exit.Errorf(exit.Failure, "%s has %s free, and what is restored beside the present data needs %s; nothing was changed: `tale restore --discard-old` and `tale cleanup` remove what is not needed", where, humanize.Bytes(uint64(free)), humanize.Bytes(uint64(need)))
 	}
 	// A volume may have a disk of its own, or a limit.
-	if freeThere, totalThere := r.target.Room(); totalThere != total {
+	if freeThere, totalThere := r.target.Room(); totalThere != 0 && totalThere != total {
 		if err := fits("the volume "+r.backup.Volume, freeThere, files); err != nil {
 			return err
 		}

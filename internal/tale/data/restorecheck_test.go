@@ -221,3 +221,37 @@ func TestARestoreThatCannotBeIsRefused(t *testing.T) {
 		})
 	}
 }
+
+// TestAVolumeThatIsGone is made when the restore is agreed to, and goes again with one that fails:
+// a deploy would take an empty one for what there was.
+func TestAVolumeThatIsGone(t *testing.T) {
+	s := newShop(t)
+	file := s.backedUp()
+	before := s.Holds()
+	opened, _ := s.opened()
+	there := func() bool {
+		_, there, err := opened.Engine.Volume(t.Context(), "shop-1_convex-data")
+		return there || err != nil
+	}
+	if err := errors.Join(opened.Engine.Stop(t.Context(), "shop-1-convex", 0), opened.Engine.Remove(t.Context(), "shop-1-convex"), opened.Engine.RemoveVolume(t.Context(), "shop-1_convex-data")); err != nil {
+		t.Fatal(err)
+	}
+	for how, args := range map[string][]string{"a dry run": {"--dry-run"}, "nobody agrees": nil, "it fails": {"--project-name", "shop-1"}} {
+		s.SetProgram(func(container string, command []string, in io.Reader, out, errs io.Writer) int {
+			if slices.Contains(command, "pg_restore") {
+				return 1
+			}
+			return s.Postgres.Program(container, command, in, out, errs)
+		})
+		if err := s.Run(s.app.restoreCommand(), append([]string{file}, args...)...); err == nil || there() {
+			t.Errorf("%s: %v, and the volume is there: %v", how, err, there())
+		}
+	}
+	s.SetProgram(s.Postgres.Program)
+	if err := s.Run(s.app.restoreCommand(), file, "--project-name", "shop-1"); err != nil || !there() {
+		t.Errorf("%v, and there is\n%s", err, s.Holds())
+	}
+	if now := s.Holds(); now != strings.ReplaceAll(before, "shop-1-convex runs: true\n", "") {
+		t.Errorf("it was\n%s\nand is\n%s", before, now)
+	}
+}

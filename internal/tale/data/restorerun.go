@@ -57,7 +57,7 @@ func (r *restoring) carryOut(ctx context.Context, begun bool) error {
 func (r *restoring) takeBack(ctx context.Context, err error) error {
 	_, left := r.backup.Discard(ctx, true, false)
 	if left == nil {
-		left = r.backup.DropRoles(ctx, r.target)
+		left = errors.Join(r.backup.DropRoles(ctx, r.target), r.unmakeVolume(ctx))
 	}
 	if left != nil {
 		stays := "what was unpacked stays, until the same command goes on with it or `tale restore --discard-old` removes it"
