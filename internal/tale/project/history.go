@@ -70,7 +70,7 @@ func (p *Project) Record(entry Entry) error {
 	return p.Finish()
 }
 
-// Append is Record but for the note of what is under way, which stays until Finish.
+// Append does what Record does, but leaves the note of what is under way, until Finish.
 func (p *Project) Append(entry Entry) error { return p.append(append(p.killed(entry), entry)) }
 
 // Finish removes the note of what is under way. A run that is killed before has told nobody
