@@ -15,7 +15,7 @@ func talk(ctx context.Context, cancel context.CancelCauseFunc, e *engine.Engine,
 	said := ""
 	messages := make(chan message, 16)
 	done := make(chan error, 1)
-	s.Err = lineWriter(func(line string) {
+	s.Err = engine.Lines(func(line string) {
 		var m message
 		if err := json.Unmarshal([]byte(line), &m); err != nil {
 			m.Error = line // of the runtime, such as a panic

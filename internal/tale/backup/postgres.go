@@ -63,7 +63,7 @@ func (s Server) owns(database string) bool {
 // query runs statements and returns what they print, a row a line.
 func (s Server) query(ctx context.Context, database, statements string) ([]string, error) {
 	var out bytes.Buffer
-	warnings := lineWriter(func(line string) {
+	warnings := engine.Lines(func(line string) {
 		if _, warning, is := strings.Cut(line, " WARNING:  "); is && s.Warn != nil {
 			s.Warn(warning)
 		}

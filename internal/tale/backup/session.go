@@ -1,7 +1,6 @@
 package backup
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -27,7 +26,7 @@ func (s Server) open(ctx context.Context, database string) (*session, error) {
 	in, to := io.Pipe()
 	c := &session{in: to, lines: make(chan string, 16), ended: make(chan error, 1), cancel: cancel}
 	go func() {
-		err := s.named().run(ctx, psql(database), engine.Streams{In: in, Out: lineWriter(func(line string) { c.lines <- line })})
+		err := s.named().run(ctx, psql(database), engine.Streams{In: in, Out: engine.Lines(func(line string) { c.lines <- line })})
 		if err == nil {
 			err = errors.New("psql has ended")
 		}
@@ -64,28 +63,6 @@ func (c *session) snapshot(ctx context.Context) (string, error) {
 func (c *session) close() {
 	_ = c.in.Close()
 	c.cancel()
-}
-
-// lineWriter passes whole lines on.
-func lineWriter(do func(string)) io.Writer {
-	return &lines{do: do}
-}
-
-type lines struct {
-	do   func(string)
-	rest []byte
-}
-
-func (l *lines) Write(some []byte) (int, error) {
-	l.rest = append(l.rest, some...)
-	for {
-		line, rest, found := bytes.Cut(l.rest, []byte{'\n'})
-		if !found {
-			return len(some), nil
-		}
-		l.do(string(line))
-		l.rest = rest
-	}
 }
 
 // dump writes a database as it was at a snapshot.

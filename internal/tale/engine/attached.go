@@ -71,7 +71,7 @@ func (e *Engine) Attend(ctx context.Context, o HelperOptions, s Streams) error {
 		return err
 	}
 	return e.attend(ctx, "run the helper "+cmp.Or(strings.Join(o.Args[:min(2, len(o.Args))], " "), "of tale"), func(ctx context.Context) (string, error) {
-		return e.createHelper(ctx, "", image, true, o)
+		return e.createHelper(ctx, "", image, o)
 	}, s)
 }
 
@@ -217,6 +217,26 @@ func (t *tail) add(some []byte) {
 }
 
 func (t *tail) String() string { return strings.TrimSpace(string(t.kept)) }
+
+// Lines returns a writer that passes whole lines on.
+func Lines(do func(line string)) io.Writer { return &lines{do: do} }
+
+type lines struct {
+	do   func(string)
+	rest []byte
+}
+
+func (l *lines) Write(some []byte) (int, error) {
+	l.rest = append(l.rest, some...)
+	for {
+		line, rest, found := bytes.Cut(l.rest, []byte{'\n'})
+		if !found {
+			return len(some), nil
+		}
+		l.do(string(line))
+		l.rest = rest
+	}
+}
 
 // assignments returns an environment as the engine takes it.
 func assignments(environ map[string]string) []string {

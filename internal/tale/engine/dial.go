@@ -33,7 +33,7 @@ func (e *Engine) Dial(ctx context.Context, network, address string) (net.Conn, e
 	if err != nil {
 		return nil, err
 	}
-	id, err := e.createHelper(ctx, "", image, true, HelperOptions{Args: []string{"dial", address}, Network: network})
+	id, err := e.createHelper(ctx, "", image, HelperOptions{Args: []string{"dial", address}, Network: network})
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -24,6 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/sys/pause"
 )
 
 const (
@@ -122,106 +122,19 @@ func helperArchive(binary io.ReadSeeker, size int64) (io.Reader, error) {
 	return io.MultiReader(&header, io.LimitReader(binary, size), bytes.NewReader(end)), errors.Join(err, seeking)
 }
 
-// RunHelper runs a helper to its end, passing on what it says line by line, and removes
+// RunHelper runs a helper to its end, passing on what it prints line by line, and removes
 // it. The helper's input ends with the context and with this process, see Attended.
-func (e *Engine) RunHelper(ctx context.Context, o HelperOptions, say func(Line)) error {
-	image, err := e.ImportHelper(ctx)
-	if err != nil {
-		return err
-	}
-	id, err := e.createHelper(ctx, "", image, false, o)
-	if err != nil {
-		return err
-	}
-	defer e.discard(ctx, id)
-	input, opened, end := opening(ctx)
-	defer end(nil)
-	attached, err := e.api.ContainerAttach(input, id, client.ContainerAttachOptions{Stream: true, Stdin: true})
-	opened()
-	if err != nil {
-		return e.failed(input, "attend a helper container", err)
-	}
-	defer attached.Close()
-	go keepAlive(input, attached.Conn)
-	if err := e.Start(ctx, id); err != nil {
-		return err
-	}
-	l := listener{say: say}
-	if err := l.hear(e.Logs(ctx, id, LogOptions{Follow: true})); err != nil {
-		return err
-	}
-	code, err := e.end(ctx, id)
-	if err != nil {
-		return err
-	}
-	// A log that is followed may end before its last lines, and before the container.
-	if err := l.rest(e.Logs(ctx, id, LogOptions{})); err != nil {
-		return err
-	}
-	if code != 0 {
-		return helperEnded("run the helper "+strings.Join(o.Args, " "), code, l.stderr)
-	}
-	return nil
+func (e *Engine) RunHelper(ctx context.Context, o HelperOptions, say func(line string)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	in, alive := io.Pipe()
+	defer func() { _ = in.Close() }()
+	go keepAlive(ctx, alive)
+	return e.Attend(ctx, o, Streams{In: in, Out: Lines(say)})
 }
 
-// listener passes on the lines of a helper, each once.
-type listener struct {
-	say    func(Line)
-	last   Line
-	stderr string // the last line of it
-}
-
-func (l *listener) hear(lines iter.Seq2[Line, error]) error {
-	for line, err := range lines {
-		if err != nil {
-			return err
-		}
-		l.take(line)
-	}
-	return nil
-}
-
-// rest hears what stands behind the last line in a second reading of the whole log. Dates
-// do not tell what is new: clocks are set.
-func (l *listener) rest(lines iter.Seq2[Line, error]) error {
-	var all []Line
-	for line, err := range lines {
-		if err != nil {
-			return err
-		}
-		if all = append(all, line); line == l.last {
-			all = all[:0]
-		}
-	}
-	for _, line := range all {
-		l.take(line)
-	}
-	return nil
-}
-
-func (l *listener) take(line Line) {
-	l.last = line
-	if line.Stderr {
-		l.stderr = line.Text
-	}
-	if l.say != nil {
-		l.say(line)
-	}
-}
-
-// end waits for the end of a container, and returns its exit code.
-func (e *Engine) end(ctx context.Context, id string) (code int, err error) {
-	wait := e.api.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
-	select {
-	case ended := <-wait.Result:
-		return int(ended.StatusCode), nil
-	case err := <-wait.Error:
-		return 0, e.failed(ctx, "wait for a helper container", err)
-	}
-}
-
-// createHelper makes a container that is removed when it ends, if it is passing.
-func (e *Engine) createHelper(ctx context.Context, name, image string, passing bool, o HelperOptions) (string, error) {
+// createHelper makes a container that is removed when it ends.
+func (e *Engine) createHelper(ctx context.Context, name, image string, o HelperOptions) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, changing)
 	defer cancel()
 	mounts := make([]mount.Mount, 0, len(o.Mounts))
@@ -232,13 +145,10 @@ func (e *Engine) createHelper(ctx context.Context, name, image string, passing b
 		}
 		mounts = append(mounts, mount.Mount{Type: kind, Source: m.Volume, Target: m.Path, ReadOnly: m.ReadOnly})
 	}
-	// What it says is read from its log, whatever the engine does with logs by default.
-	host := &container.HostConfig{LogConfig: container.LogConfig{Type: "json-file"}, AutoRemove: passing, NetworkMode: container.NetworkMode(cmp.Or(o.Network, noNetwork)), Mounts: mounts}
+	// What it prints may be all that a volume holds, which is for no log.
+	host := &container.HostConfig{LogConfig: container.LogConfig{Type: "none"}, AutoRemove: true, NetworkMode: container.NetworkMode(cmp.Or(o.Network, noNetwork)), Mounts: mounts}
 	if o.Network != "" {
 		host.ExtraHosts = []string{ownHost}
-	}
-	if passing {
-		host.LogConfig.Type = "none" // it may say all that a volume holds
 	}
 	if o.Beside != "" {
 		host.PidMode, host.CapAdd = container.PidMode("container:"+o.Beside), []string{"SYS_PTRACE"}
@@ -254,16 +164,22 @@ func (e *Engine) createHelper(ctx context.Context, name, image string, passing b
 	return made.ID, e.failed(ctx, "create a helper container", err)
 }
 
-// IsHelper reports whether a container is a helper. One of a tale that was killed stays
-// when it has ended, and its volumes cannot be removed until it is.
+// IsHelper reports whether a container is a helper. One that a tale was killed before it
+// could start it stays, and its volumes cannot be removed until it is.
 func IsHelper(c Container) bool { return strings.HasPrefix(c.Image, helperRepository+":") }
 
-// discard removes a helper, running or not, also after an interrupt.
+// discard removes a helper, running or not, also after an interrupt, and returns once its
+// volumes and its image are free.
 func (e *Engine) discard(ctx context.Context, id string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	// What stays does nothing, but for what IsHelper says.
-	_, _ = e.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true})
+	for {
+		_, err := e.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true})
+		if !IsConflict(err) || !pause.For(ctx, 20*time.Millisecond) { // the engine is at it itself
+			return
+		}
+	}
 }
 
 // DiskFree returns how many bytes are free where the engine keeps its images and volumes,
@@ -280,11 +196,7 @@ func (e *Engine) DiskFree(ctx context.Context) (free, total int64, err error) {
 	err = e.RunHelper(ctx, HelperOptions{
 		Args:   []string{"free", inside},
 		Mounts: []Mount{{Volume: filepath.Clean(info.Root), Path: inside, ReadOnly: true}},
-	}, func(line Line) {
-		if !line.Stderr {
-			_, err = fmt.Sscan(line.Text, &free, &total)
-		}
-	})
+	}, func(line string) { _, _ = fmt.Sscan(line, &free, &total) })
 	if err == nil && total == 0 {
 		err = fmt.Errorf("cannot measure the disk of the Docker engine at %s: its helper said nothing", e.host)
 	}

@@ -73,7 +73,7 @@ func (e *Engine) HoldLock(ctx context.Context, project string, holder map[string
 	}
 	labels[LabelProject] = project
 	for attempt := range lockAttempts {
-		id, err := e.createHelper(ctx, name, image, true, HelperOptions{Args: []string{"hold"}, Labels: labels})
+		id, err := e.createHelper(ctx, name, image, HelperOptions{Args: []string{"hold"}, Labels: labels})
 		if err == nil {
 			held, err := e.hold(ctx, id)
 			if err == nil || !hasAny(err.Error(), "already exists in network") {

@@ -283,32 +283,16 @@ func TestHealthOfAnEarlierStart(t *testing.T) {
 	}
 }
 
-// TestTheRestOfALog is what stands behind the last line that was heard, whatever its date,
-// and all of a log that has lost that line.
-func TestTheRestOfALog(t *testing.T) {
-	at := func(minute int, text string) Line { return Line{Time: time.Unix(int64(60*minute), 0), Text: text} }
-	log := []Line{at(9, "a"), at(8, "b"), at(8, "b"), at(7, "c")}
-	for name, tt := range map[string]struct {
-		last Line
-		want string
-	}{
-		"nothing was heard":      {Line{}, "abbc"},
-		"some was heard":         {at(9, "a"), "bbc"},
-		"two lines are alike":    {at(8, "b"), "c"},
-		"all was heard":          {at(7, "c"), ""},
-		"what was heard is gone": {at(5, "x"), "abbc"},
-	} {
-		said := ""
-		l := listener{last: tt.last, say: func(line Line) { said += line.Text }}
-		err := l.rest(func(yield func(Line, error) bool) {
-			for _, line := range log {
-				if !yield(line, nil) {
-					return
-				}
-			}
-		})
-		if said != tt.want || err != nil {
-			t.Errorf("%s: %q, %v; want %q", name, said, err, tt.want)
+// TestLinesComeInPieces: what is written at once is none, or several.
+func TestLinesComeInPieces(t *testing.T) {
+	var got []string
+	to := Lines(func(line string) { got = append(got, line) })
+	for _, some := range []string{"a\nb", "c", "\n\nd\n", "cut"} {
+		if n, err := io.WriteString(to, some); n != len(some) || err != nil {
+			t.Errorf("%d, %v", n, err)
 		}
+	}
+	if want := []string{"a", "bc", "", "d"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -1,14 +1,12 @@
 package enginetest
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/moby/moby/api/types/volume"
 
@@ -49,9 +47,21 @@ func (s *Server) volume(name string, labels map[string]string) *volume.Volume {
 	return s.volumes[name]
 }
 
+// measure does what a helper that measures the disk does.
+func (s *Server) measure() HelperFunc {
+	disk := s.Disk
+	return func(_ context.Context, _ string, _ []string, _ io.Reader, out, _ io.Writer) error {
+		_, err := fmt.Fprintln(out, disk)
+		return err
+	}
+}
+
 // help runs a helper container to its end. The lock is held.
 func (s *Server) help(b *box) {
 	do, input, streams := s.helper, b.input, b.streams
+	if b.Config.Cmd[0] == "free" {
+		do = s.measure()
+	}
 	for _, m := range b.Mounts {
 		s.volume(m.Name, nil) // as the engine does
 	}
@@ -68,17 +78,13 @@ func (s *Server) help(b *box) {
 		err := runHelper(ctx, do, b, s, input, streams)
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if err != nil && streams == nil {
-			s.write(b, "!"+err.Error())
-		}
 		if b.State.Running && slices.Contains(s.containers, b) {
 			s.die(b, exit.Code(err), false)
 		}
 	}()
 }
 
-// runHelper lets a helper work whose output goes to who has attached to it, or else into
-// its log.
+// runHelper lets a helper work whose output goes to who has attached to it.
 func runHelper(ctx context.Context, do HelperFunc, b *box, s *Server, input io.Reader, streams *multiplexer) error {
 	root, err := os.MkdirTemp("", "helper") //nolint:usetesting // it ends with the container
 	if err != nil {
@@ -90,24 +96,5 @@ func runHelper(ctx context.Context, do HelperFunc, b *box, s *Server, input io.R
 			return err
 		}
 	}
-	if streams != nil {
-		return do(ctx, root, b.Config.Cmd, input, streams.stream(1), streams.stream(2))
-	}
-	out, lines := io.Pipe()
-	read := make(chan struct{})
-	go func() {
-		defer close(read)
-		for scanner := bufio.NewScanner(out); scanner.Scan(); {
-			s.mu.Lock()
-			s.write(b, strings.TrimPrefix(scanner.Text(), "!"))
-			s.mu.Unlock()
-		}
-	}()
-	err = do(ctx, root, b.Config.Cmd, input, lines, io.Discard)
-	_ = lines.Close()
-	<-read
-	if err != nil {
-		err = fmt.Errorf("tale: %w", err)
-	}
-	return err
+	return do(ctx, root, b.Config.Cmd, input, streams.stream(1), streams.stream(2))
 }

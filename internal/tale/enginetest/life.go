@@ -84,10 +84,7 @@ func (s *Server) start(b *box) error {
 	for _, line := range b.life.Log {
 		s.write(b, line)
 	}
-	if len(b.Config.Cmd) > 0 && b.Config.Cmd[0] == "free" {
-		s.write(b, s.Disk)
-		s.die(b, 0, false)
-	} else if s.works(b) {
+	if s.works(b) {
 		s.help(b)
 	}
 	return nil
@@ -95,7 +92,10 @@ func (s *Server) start(b *box) error {
 
 // works reports whether a container is a helper that does something.
 func (s *Server) works(b *box) bool {
-	return s.helper != nil && strings.HasPrefix(b.Config.Image, "tale-helper:") && b.Config.Cmd[0] != "hold"
+	if !strings.HasPrefix(b.Config.Image, "tale-helper:") || len(b.Config.Cmd) == 0 {
+		return false
+	}
+	return b.Config.Cmd[0] == "free" || s.helper != nil && b.Config.Cmd[0] != "hold"
 }
 
 func (s *Server) die(b *box, code int, oom bool) {

@@ -27,8 +27,7 @@ func (s *Server) Log(name, line string) {
 
 func (s *Server) write(b *box, line string) {
 	text, stderr := strings.CutPrefix(line, "!")
-	back := s.ClockBack * time.Duration(len(b.log))
-	b.log = append(b.log, logged{time.Now().UTC().Add(-back), stderr, text})
+	b.log = append(b.log, logged{time.Now().UTC(), stderr, text})
 	s.notify()
 }
 
@@ -47,11 +46,6 @@ func (s *Server) sendLog(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	follow := query.Get("follow") != ""
-	if follow && s.cutLogs > 0 {
-		s.cutLogs--
-		s.mu.Unlock()
-		return
-	}
 	since, _ := moment(query.Get("since"))
 	from := 0
 	if tail, err := strconv.Atoi(query.Get("tail")); err == nil {

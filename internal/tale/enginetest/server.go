@@ -34,8 +34,6 @@ type Server struct {
 	Compose string        // version of the compose plugin, "" is none
 	Disk    string        // what a helper finds: free and total bytes
 	Logging string        // driver of the logs of containers that name none, "none" keeps nothing
-	// ClockBack is by how much its clock is set back before each line of a log.
-	ClockBack time.Duration
 
 	socket string
 
@@ -44,7 +42,6 @@ type Server struct {
 	calls      []string
 	faults     []*fault
 	lose       map[string]int
-	cutLogs    int
 	containers []*box
 	lives      map[string]Life
 	images     []Image
@@ -166,13 +163,6 @@ func (s *Server) LoseEvents(action string, times int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lose[action] = times
-}
-
-// CutLogs ends the next logs that are followed before their first line, as an engine may.
-func (s *Server) CutLogs(times int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.cutLogs = times
 }
 
 // notify wakes those who wait for a change. The lock is held.

@@ -87,8 +87,8 @@ func (v volumes) help(ctx context.Context, verb, name string, reading bool) (fou
 	said := false
 	err = v.engine.RunHelper(ctx, engine.HelperOptions{
 		Args: []string{verb, inside}, Mounts: []engine.Mount{{Volume: name, Path: inside, ReadOnly: reading}}, Labels: map[string]string{volume.LabelCopy: name},
-	}, func(line engine.Line) {
-		if _, wrong := fmt.Sscan(line.Text, &found); !line.Stderr && wrong == nil {
+	}, func(line string) {
+		if _, wrong := fmt.Sscan(line, &found); wrong == nil {
 			said = true
 		}
 	})

@@ -70,34 +70,6 @@ func TestCopyOfAVolume(t *testing.T) {
 	}
 }
 
-func TestLinesThatTheEngineHoldsBackAreHeard(t *testing.T) {
-	server, e := fake(t)
-	server.AddVolume("old", nil)
-	testkit.WriteTree(t, server.Folder("old"), map[string]string{"a": "content"})
-	server.CutLogs(2) // look, copy
-	if report := must[volume.Report](t)(volume.Copy{From: "old", To: "new"}.Run(t.Context(), e, nil)); report.Files != 1 {
-		t.Errorf("%+v", report)
-	}
-	server.CutLogs(1)
-	if state := must[volume.State](t)(volume.Look(t.Context(), e, "new")); state.Files != 1 {
-		t.Errorf("%+v", state)
-	}
-}
-
-// A clock that is set back hides nothing that a helper says, followed or read again.
-func TestLinesOfAClockThatIsSetBackAreHeard(t *testing.T) {
-	server, e := fake(t)
-	server.ClockBack = time.Hour
-	server.AddVolume("old", nil)
-	testkit.WriteTree(t, server.Folder("old"), map[string]string{"a": "content"})
-	for _, target := range []string{"new", "another"} {
-		if report := must[volume.Report](t)(volume.Copy{From: "old", To: target}.Run(t.Context(), e, nil)); report.Files != 1 {
-			t.Errorf("%s: %+v", target, report)
-		}
-		server.CutLogs(1)
-	}
-}
-
 // A look tells whether a source has changed since it was copied, and whether its copy has.
 func TestLookTellsWhetherASourceHasChanged(t *testing.T) {
 	server, e := fake(t)
@@ -223,7 +195,7 @@ func TestHelpersOfOtherRuns(t *testing.T) {
 func TestLookAtAnEngineThatFails(t *testing.T) {
 	for name, path := range map[string]struct{ method, path string }{
 		"volume": {"GET", "/volumes/*"}, "import": {"POST", "/images/create"}, "create": {"POST", "/containers/create"},
-		"attach": {"POST", "/containers/*/attach"}, "start": {"POST", "/containers/*/start"}, "log": {"GET", "/containers/*/logs"}, "inspect": {"GET", "/containers/*/json"},
+		"attach": {"POST", "/containers/*/attach"}, "start": {"POST", "/containers/*/start"}, "wait": {"POST", "/containers/*/wait"},
 	} {
 		for how, fault := range map[string]enginetest.Fault{"error": {Status: 500, Message: "broken"}, "cut": {Drop: true}} {
 			t.Run(name+" "+how, func(t *testing.T) {

@@ -34,13 +34,10 @@ type message struct {
 func run(ctx context.Context, e *engine.Engine, o engine.HelperOptions, say func(message)) error {
 	var last message
 	var garbled error
-	err := e.RunHelper(ctx, o, func(line engine.Line) {
-		if line.Stderr {
-			return
-		}
+	err := e.RunHelper(ctx, o, func(line string) {
 		last = message{}
-		if err := json.Unmarshal([]byte(line.Text), &last); err != nil {
-			garbled = fmt.Errorf("the helper %s says %q: %w", o.Args[0], line.Text, err)
+		if err := json.Unmarshal([]byte(line), &last); err != nil {
+			garbled = fmt.Errorf("the helper %s says %q: %w", o.Args[0], line, err)
 		}
 		say(last)
 	})
