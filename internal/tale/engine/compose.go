@@ -36,24 +36,19 @@ type UpOptions struct {
 	// Recreate replaces containers that are as the file says; without it, only those
 	// that differ.
 	Recreate bool
-	// Keep leaves containers that are there as they are, also if they differ.
-	Keep bool
 }
 
 // Up creates and starts containers with the compose plugin. It waits for none to be
 // healthy. Nothing is built or pulled, and no variable of the shell reaches the file.
-func (e *Engine) Up(ctx context.Context, o UpOptions, say func(line string)) error {
+func (e *Engine) Up(ctx context.Context, o UpOptions) error {
 	args := []string{"compose", "--ansi", "never", "--progress", "plain", "--env-file", os.DevNull, "-p", o.Project, "-f", o.File,
 		"up", "--detach", "--no-deps", "--no-build", "--pull", "never"}
-	switch {
-	case o.Recreate:
+	if o.Recreate {
 		args = append(args, "--force-recreate")
-	case o.Keep:
-		args = append(args, "--no-recreate")
 	}
 	ctx, cancel := context.WithTimeout(ctx, upLimit)
 	defer cancel()
-	words, err := e.docker(ctx, append(args, o.Services...), say)
+	words, err := e.docker(ctx, append(args, o.Services...))
 	what := fmt.Sprintf("create %s", strings.Join(o.Services, ", "))
 	switch {
 	case err == nil:
@@ -123,7 +118,7 @@ func (e *Engine) command(ctx context.Context, args ...string) *exec.Cmd {
 }
 
 // docker runs it to its end, and returns its last words without the news of progress.
-func (e *Engine) docker(ctx context.Context, args []string, say func(string)) (words string, err error) {
+func (e *Engine) docker(ctx context.Context, args []string) (words string, err error) {
 	command := e.command(ctx, args...)
 	reader, writer, err := os.Pipe()
 	if err != nil {
@@ -138,7 +133,7 @@ func (e *Engine) docker(ctx context.Context, args []string, say func(string)) (w
 	}
 	defer func() { _ = syscall.Kill(-command.Process.Pid, syscall.SIGKILL) }()
 	last := make(chan string, 1)
-	go func() { last <- lastWords(reader, say) }()
+	go func() { last <- lastWords(reader) }()
 	err = command.Wait()
 	_ = reader.SetReadDeadline(time.Now().Add(interruptGrace)) // a grandchild may hold the pipe
 	return <-last, err
@@ -147,19 +142,12 @@ func (e *Engine) docker(ctx context.Context, args []string, say func(string)) (w
 // news is what compose says of each step that goes well.
 var news = regexp.MustCompile(`^ *(Container|Network|Volume|Image|Service) \S+ +(Creating|Created|Starting|Started|Recreate|Recreated|Running|Waiting|Healthy|Stopping|Stopped|Removing|Removed) *$`)
 
-func lastWords(from io.Reader, say func(string)) string {
+func lastWords(from io.Reader) string {
 	var last []string
 	lines := bufio.NewScanner(from)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
-		line := strings.TrimRight(lines.Text(), " \r")
-		if line == "" {
-			continue
-		}
-		if say != nil {
-			say(strings.TrimSpace(line))
-		}
-		if !news.MatchString(line) {
+		if line := strings.TrimRight(lines.Text(), " \r"); line != "" && !news.MatchString(line) {
 			last = append(last, line)
 			last = last[max(0, len(last)-mostWords):]
 		}

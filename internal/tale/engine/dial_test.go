@@ -39,7 +39,7 @@ func TestRealDial(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := write(t, filepath.Join(t.TempDir(), "file.yml"), fmt.Sprintf(echoFile, name, image))
-	if err := e.Up(t.Context(), engine.UpOptions{Project: name, File: path}, nil); err != nil {
+	if err := e.Up(t.Context(), engine.UpOptions{Project: name, File: path}); err != nil {
 		t.Fatal(err)
 	}
 	far := newProxy(t, "/var/run/docker.sock")

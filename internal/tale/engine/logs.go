@@ -20,9 +20,9 @@ const longestLine = 64 << 10
 
 // LogOptions say which part of a log is wanted.
 type LogOptions struct {
-	Follow       bool      // until the container ends
-	Since, Until time.Time // zero: no limit
-	Tail         int       // last lines; 0: all, -1: none
+	Follow bool      // until the container ends
+	Since  time.Time // zero: no limit
+	Tail   int       // last lines; 0: all, -1: none
 }
 
 // Line is a line of a log, without its end.
@@ -67,9 +67,6 @@ func (e *Engine) logStream(ctx context.Context, id string, options LogOptions) (
 	}
 	if !options.Since.IsZero() {
 		asked.Since = seconds(options.Since)
-	}
-	if !options.Until.IsZero() {
-		asked.Until = seconds(options.Until)
 	}
 	stream, err = e.api.ContainerLogs(ctx, id, asked)
 	if err != nil {

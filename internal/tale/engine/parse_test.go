@@ -217,15 +217,11 @@ func FuzzSplitLog(f *testing.F) {
 
 func TestLastWords(t *testing.T) {
 	said := " Network shop_internal  Creating \n Container a  Created\n Container a  Starting\nError response from daemon: driver failed: port is already allocated\n\n Container b Error\n"
-	var lines int
-	words := lastWords(strings.NewReader(said), func(string) { lines++ })
+	words := lastWords(strings.NewReader(said))
 	if want := "Error response from daemon: driver failed: port is already allocated\n Container b Error"; words != want {
 		t.Errorf("%q", words)
 	}
-	if lines != 5 {
-		t.Errorf("%d lines passed on", lines)
-	}
-	if words := lastWords(strings.NewReader(strings.Repeat("line\n", 100)), nil); strings.Count(words, "\n") != mostWords-1 {
+	if words := lastWords(strings.NewReader(strings.Repeat("line\n", 100))); strings.Count(words, "\n") != mostWords-1 {
 		t.Errorf("%q", words)
 	}
 }

@@ -90,7 +90,7 @@ func TestRealContainers(t *testing.T) {
 	}
 	events, _ := e.Events(ctx, time.Time{}, name)
 	up := engine.UpOptions{Project: name, File: path, Services: []string{"platform", "terminal"}}
-	if err := e.Up(ctx, up, nil); err != nil {
+	if err := e.Up(ctx, up); err != nil {
 		t.Fatal(err)
 	}
 	next(t, events, "start")
@@ -108,7 +108,7 @@ func TestRealContainers(t *testing.T) {
 	next(t, events, "health_status: healthy")
 	first := must[engine.Container](t)(e.Inspect(ctx, name+"-web"))
 	up.Services = up.Services[:1]
-	if err := e.Up(ctx, up, nil); err != nil {
+	if err := e.Up(ctx, up); err != nil {
 		t.Fatal(err)
 	}
 	if again := must[engine.Container](t)(e.Inspect(ctx, name+"-web")); again.ID != first.ID || again.State.Started != first.State.Started {
@@ -243,14 +243,14 @@ func TestRealUpFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := write(t, filepath.Join(t.TempDir(), "file.yml"), fmt.Sprintf(realFile, name, image))
-	err := e.Up(ctx, engine.UpOptions{Project: name, File: path, Services: []string{"absent"}}, nil)
+	err := e.Up(ctx, engine.UpOptions{Project: name, File: path, Services: []string{"absent"}})
 	testkit.WantError(t, err, exit.Failure, "cannot create absent", name+"/none:1")
-	err = e.Up(ctx, engine.UpOptions{Project: name, File: path, Services: []string{"nobody"}}, nil)
+	err = e.Up(ctx, engine.UpOptions{Project: name, File: path, Services: []string{"nobody"}})
 	testkit.WantError(t, err, exit.Failure, "no such service: nobody")
 	dead := connect(t, engine.Options{Host: "unix:///var/run/docker.sock", Environ: config.Environ{"PATH": os.Getenv("PATH"), "HOME": os.Getenv("HOME")}})
 	interrupted, cancel := context.WithCancel(ctx)
 	cancel()
-	if err := dead.Up(interrupted, engine.UpOptions{Project: name, File: path, Services: []string{"platform"}}, nil); !errors.Is(err, context.Canceled) {
+	if err := dead.Up(interrupted, engine.UpOptions{Project: name, File: path, Services: []string{"platform"}}); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }

@@ -93,7 +93,7 @@ func up(ctx context.Context, args []string) error {
 		if len(services) > 0 && !slices.Contains(services, name) {
 			continue
 		}
-		if err := upService(ctx, api, loaded, name, slices.Contains(args, "--force-recreate"), slices.Contains(args, "--no-recreate")); err != nil {
+		if err := upService(ctx, api, loaded, name, slices.Contains(args, "--force-recreate")); err != nil {
 			return err
 		}
 	}
@@ -105,7 +105,7 @@ func up(ctx context.Context, args []string) error {
 	return nil
 }
 
-func upService(ctx context.Context, api *client.Client, project *types.Project, service string, force, keep bool) error {
+func upService(ctx context.Context, api *client.Client, project *types.Project, service string, force bool) error {
 	config := project.Services[service]
 	name := config.ContainerName
 	if name == "" {
@@ -121,7 +121,7 @@ func upService(ctx context.Context, api *client.Client, project *types.Project, 
 	if err != nil && !errdefs.IsNotFound(err) {
 		return err
 	}
-	if there && !keep && (force || is.Container.Config.Labels[labelConfigHash] != hash) {
+	if there && (force || is.Container.Config.Labels[labelConfigHash] != hash) {
 		if _, err := api.ContainerStop(ctx, name, client.ContainerStopOptions{}); err != nil {
 			return err
 		}

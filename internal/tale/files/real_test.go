@@ -49,7 +49,7 @@ func TestRealDelivery(t *testing.T) {
 	if err := e.CreateVolume(t.Context(), name, nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := e.Up(t.Context(), engine.UpOptions{Project: name, File: filepath.Join(dir, "file.yml")}, nil); err != nil {
+	if err := e.Up(t.Context(), engine.UpOptions{Project: name, File: filepath.Join(dir, "file.yml")}); err != nil {
 		t.Fatal(err)
 	}
 	run := func(command string) string {

@@ -89,7 +89,7 @@ func (r *rollout) up(ctx context.Context, c Change) error {
 	if err != nil {
 		return err
 	}
-	return r.Engine.Up(ctx, engine.UpOptions{File: path, Project: service.Project, Services: []string{stack.Coloured(c.Service, c.Colour)}, Recreate: c.Action == Recreate || c.Action == Start}, nil)
+	return r.Engine.Up(ctx, engine.UpOptions{File: path, Project: service.Project, Services: []string{stack.Coloured(c.Service, c.Colour)}, Recreate: c.Action == Recreate || c.Action == Start})
 }
 
 // remember notes a service that is about to be replaced. Its compose file is of use for
