@@ -103,13 +103,9 @@ func (b *backing) round(ctx context.Context, round int) error {
 	}
 	args := []string{"backup", "--json", b.file}
 	if round%3 == 2 && !b.quiet {
-		c, err := b.serving(ctx)
+		target, err := b.next(ctx)
 		if err != nil {
 			return err
-		}
-		target := newer
-		if c.Config.Labels["org.opencontainers.image.version"] == newer {
-			target = older
 		}
 		args = []string{"deploy", "--yes", "--json", "--snapshot", "--version", target}
 	}

@@ -62,7 +62,7 @@ func (s *stack) dying(ctx context.Context, version string, want int) error {
 		}
 	}
 	if verdict.IsZero() || death.IsZero() {
-		return fmt.Errorf("version %s: no death or no verdict, exit code %d: %s%s", version, code, r.out.String(), r.said.String())
+		return fmt.Errorf("version %s: no death or no verdict, exit code %d: %s", version, code, r.text())
 	}
 	s.want(code == want, version+" dies: exit code", want, code)
 	s.within(version+" dies: verdict after the deciding death", verdict.Sub(death), verdictLimit)
@@ -109,7 +109,7 @@ func (s *stack) stays(ctx context.Context, version string) error {
 	if err != nil {
 		return err
 	}
-	if now := c.Config.Labels["org.opencontainers.image.version"]; now != older {
+	if now := c.version(); now != older {
 		s.want(false, version+" failed: serves afterwards", older, now)
 	}
 	return nil

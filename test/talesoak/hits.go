@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
@@ -50,7 +48,7 @@ type hitting struct {
 	hits     map[string]map[string]int
 	reruns   int
 	restarts int // of the engine, as a command has asked for
-	troubles []string
+	troubles
 }
 
 func (s *stack) hitting(salt uint64) *hitting {
@@ -82,12 +80,6 @@ func (h *hitting) restarted(ctx context.Context, r *run) bool {
 	}
 	h.restarts++
 	return true
-}
-
-func (h *hitting) trouble(round int, format string, args ...any) {
-	text := fmt.Sprintf("round %d at %s: ", round, time.Now().Format(time.TimeOnly)) + fmt.Sprintf(format, args...)
-	fmt.Println("   ", text)
-	h.troubles = append(h.troubles, text)
 }
 
 // wrong notes what was found in a comparison, the first few of it.
@@ -235,9 +227,8 @@ func (h *hitting) isHelper(pid int, verb string) bool {
 // stageAt returns where a run of --json was at a moment.
 func (r *run) stageAt(moment time.Time) string {
 	stage := "at the beginning"
-	for lines := bufio.NewScanner(bytes.NewReader(r.out.Bytes())); lines.Scan(); {
-		var event rollout.Event
-		if json.Unmarshal(lines.Bytes(), &event) != nil || event.Time.After(moment) {
+	for _, event := range r.events() {
+		if event.Time.After(moment) {
 			continue
 		}
 		switch word, _, _ := strings.Cut(event.Stage, " "); {
@@ -251,9 +242,6 @@ func (r *run) stageAt(moment time.Time) string {
 	}
 	return stage
 }
-
-// text returns all that a run has said.
-func (r *run) text() string { return r.out.String() + r.said.String() }
 
 // eventually waits for something to be true, and reports whether it came to be.
 func eventually(ctx context.Context, within time.Duration, is func() bool) bool {

@@ -28,11 +28,11 @@ const (
 // attack is a series of runs that are hit at random moments.
 type attack struct {
 	*stack
-	load     *load
-	chance   *rand.Rand
-	lock     time.Duration // the longest until another run got the lock
-	outages  []window      // of deploy --all, whose plan announces them
-	troubles []string
+	load    *load
+	chance  *rand.Rand
+	lock    time.Duration // the longest until another run got the lock
+	outages []window      // of deploy --all, whose plan announces them
+	troubles
 }
 
 type window struct{ from, to time.Time }
@@ -65,10 +65,7 @@ func (s *stack) attacked(ctx context.Context) (*attack, error) {
 // turn returns the command of a round, the version that it brings, and when it is hit at the
 // latest.
 func (a *attack) turn(ctx context.Context, round int) (args []string, target string, latest time.Duration, err error) {
-	c, err := a.serving(ctx)
-	if target = newer; c.Config.Labels["org.opencontainers.image.version"] == newer {
-		target = older
-	}
+	target, err = a.next(ctx)
 	switch round % 5 {
 	case 4:
 		return []string{"deploy", "--all", "--yes", "--version", target}, target, lastMomentOfAll, err
@@ -78,10 +75,13 @@ func (a *attack) turn(ctx context.Context, round int) (args []string, target str
 	return []string{"deploy", "--version", target}, target, lastMoment, err
 }
 
-func (a *attack) trouble(round int, format string, args ...any) {
+// troubles are what went wrong in a series.
+type troubles []string
+
+func (t *troubles) trouble(round int, format string, args ...any) {
 	text := fmt.Sprintf("round %d at %s: ", round, time.Now().Format(time.TimeOnly)) + fmt.Sprintf(format, args...)
 	fmt.Println("   ", text)
-	a.troubles = append(a.troubles, text)
+	*t = append(*t, text)
 }
 
 // killing kills runs, and lets another one reach the goal.
@@ -134,7 +134,7 @@ func (a *attack) kill(ctx context.Context, round int) error {
 	}
 	a.lock = max(a.lock, healing.began.Sub(killed))
 	if code != 0 {
-		a.trouble(round, "%v killed after %s: the next run ends with %d:\n%s%s", args, moment, code, healing.out.String(), healing.said.String())
+		a.trouble(round, "%v killed after %s: the next run ends with %d:\n%s", args, moment, code, healing.text())
 		if _, err := a.must(ctx, args...); err != nil {
 			return err
 		}
@@ -148,7 +148,7 @@ func (a *attack) look(ctx context.Context, round int, what []string, target stri
 	if err != nil {
 		return err
 	}
-	if version := c.Config.Labels["org.opencontainers.image.version"]; version != target {
+	if version := c.version(); version != target {
 		a.trouble(round, "%v: version %s serves, not %s", what, version, target)
 	}
 	return a.tidy(ctx, round, what)
@@ -294,7 +294,7 @@ func (a *attack) interrupt(ctx context.Context, round int) (int, error) {
 	case exit.Interrupted:
 		return code, errors.Join(a.asBefore(ctx, round, what, before), a.tidy(ctx, round, what))
 	}
-	a.trouble(round, "%v ends with %d:\n%s%s", what, code, r.out.String(), r.said.String())
+	a.trouble(round, "%v ends with %d:\n%s", what, code, r.text())
 	_, err = a.must(ctx, args...)
 	return code, err
 }

@@ -121,7 +121,7 @@ func (s *stack) suffer(ctx context.Context, i int, m mishap) (err error) {
 
 // judge compares what came of a mishap with what has to.
 func (s *stack) judge(m mishap, r *run, code int, l *load) {
-	said := r.out.String() + r.said.String()
+	said := r.text()
 	var missing []string
 	for _, words := range m.says {
 		if !strings.Contains(said, words) {

@@ -101,7 +101,7 @@ func (s *stack) touchesNothing(ctx context.Context, name string, want int, args 
 	}
 	s.within(name, r.took, noopLimit)
 	if code != want {
-		s.want(false, name+", exit code", want, fmt.Sprintf("%d: %s%s", code, r.out.String(), r.said.String()))
+		s.want(false, name+", exit code", want, fmt.Sprintf("%d: %s", code, r.text()))
 	}
 	s.want(maps.EqualFunc(before, after, func(a, b container) bool { return a.ID == b.ID && a.State == b.State }), name+", containers untouched", true, len(after))
 	s.want(len(heard) == 0, name+", engine events but for questions asked inside", 0, strings.Join(heard, ", ")+fmt.Sprint(len(heard)))

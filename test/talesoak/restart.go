@@ -49,7 +49,7 @@ func (s *stack) engineRestarts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.want(now.Config.Labels["org.opencontainers.image.version"] == older, "serves afterwards", older, now.Config.Image)
+	s.want(now.version() == older, "serves afterwards", older, now.Config.Image)
 	_, err = s.must(ctx, "deploy", "--version", newer)
 	return err
 }

@@ -87,16 +87,29 @@ func (s *stack) do(ctx context.Context, args ...string) (*run, int) {
 func (s *stack) must(ctx context.Context, args ...string) (*run, error) {
 	r, code := s.do(ctx, args...)
 	if code != 0 {
-		return r, fmt.Errorf("tale %s ended with %d:\n%s%s", strings.Join(args, " "), code, r.out.String(), r.said.String())
+		return r, fmt.Errorf("tale %s ended with %d:\n%s", strings.Join(args, " "), code, r.text())
 	}
 	return r, nil
 }
 
-// event returns the time of the first such event that a JSON run told, or none.
-func (r *run) event(is func(rollout.Event) bool) time.Time {
+// text returns all that a run has said.
+func (r *run) text() string { return r.out.String() + r.said.String() }
+
+// events returns what a run of --json has told.
+func (r *run) events() (all []rollout.Event) {
 	for lines := bufio.NewScanner(bytes.NewReader(r.out.Bytes())); lines.Scan(); {
 		var event rollout.Event
-		if json.Unmarshal(lines.Bytes(), &event) == nil && is(event) {
+		if json.Unmarshal(lines.Bytes(), &event) == nil {
+			all = append(all, event)
+		}
+	}
+	return all
+}
+
+// event returns the time of the first such event, or none.
+func (r *run) event(is func(rollout.Event) bool) time.Time {
+	for _, event := range r.events() {
+		if is(event) {
 			return event.Time
 		}
 	}
@@ -116,6 +129,15 @@ func (s *stack) serving(ctx context.Context) (container, error) {
 		}
 	}
 	return container{}, errors.Join(err, errors.New("no web application runs"))
+}
+
+// next returns the version that does not serve.
+func (s *stack) next(ctx context.Context) (string, error) {
+	c, err := s.serving(ctx)
+	if c.version() == newer {
+		return older, err
+	}
+	return newer, err
 }
 
 // logged returns when a container first said something, as the engine noted it.

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tale-project/tale-runtime/internal/sys/freeport"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 
 const (
@@ -236,6 +237,8 @@ type container struct {
 		Labels map[string]string
 	}
 }
+
+func (c container) version() string { return c.Config.Labels[engine.LabelImageVersion] }
 
 // containers returns those of a project's compose projects, by name.
 func containers(ctx context.Context, id string) (map[string]container, error) {
