@@ -76,6 +76,13 @@ func (p *Prompter) Line(shown string) (string, error) {
 	return strings.TrimSpace(line), err
 }
 
+// Confirm asks whether to do something. No is the answer by default.
+func (p *Prompter) Confirm(question string) (bool, error) {
+	answer, err := p.Line(question + " [y/N] ")
+	answer = strings.ToLower(answer)
+	return answer == "y" || answer == "yes", err
+}
+
 // Input returns the first line of the input, which has to be there.
 func (p *Prompter) Input(what string) (string, error) {
 	line, err := interruptibly(context.Background(), func() (string, error) { return p.lines.ReadString('\n') })

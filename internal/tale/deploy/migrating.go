@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -101,9 +100,8 @@ func (m *migrating) ask(command *cobra.Command) (answered bool, err error) {
 			return false, unclear
 		}
 		command.PrintErrf("  %s: %s\n", doubt.Volume, doubt.Why)
-		answer, err := p.Line(doubt.Question + " [y/N] ")
-		answer = strings.ToLower(answer)
-		switch yes := answer == "y" || answer == "yes"; {
+		yes, err := p.Confirm(doubt.Question)
+		switch {
 		case err != nil:
 			return false, err
 		case yes:

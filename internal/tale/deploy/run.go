@@ -54,11 +54,7 @@ func (a *app) deploy(command *cobra.Command, o deployOptions) error {
 		out.Interrupted("interrupted: what has begun is taken back, or finished if the new release serves; another Ctrl-C leaves it as it is, and `tale deploy` mends it")
 	})
 	defer stop()
-	err := a.deployWith(ctx, command, o, out)
-	var failed *rollout.FailedError
-	if !errors.As(err, &failed) {
-		err = session.Interrupted(ctx, err)
-	}
+	err := session.Interrupted(ctx, a.deployWith(ctx, command, o, out))
 	if o.dryRun {
 		return err
 	}
@@ -118,11 +114,7 @@ func (d *deployment) underLock(ctx context.Context) error {
 		return err
 	}
 	defer release()
-	err = d.locked(ctx)
-	if failed := (*rollout.FailedError)(nil); errors.As(err, &failed) {
-		return err
-	}
-	return session.Interrupted(ctx, err)
+	return session.Interrupted(ctx, d.locked(ctx))
 }
 
 // locked plans anew, since what another host did before the engine's lock was taken counts,

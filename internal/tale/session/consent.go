@@ -10,6 +10,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
+	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 )
 
 // What a command returns that was told not to go on, or not to begin.
@@ -18,7 +19,7 @@ var (
 	ErrChanges  = errors.New("a dry run: nothing was changed")
 )
 
-// Agree asks whether to go on, for the reasons given. No is the answer by default.
+// Agree asks whether to go on, for the reasons given.
 func (a *App) Agree(command *cobra.Command, reasons []string) error {
 	if a.Yes {
 		return nil
@@ -30,11 +31,11 @@ func (a *App) Agree(command *cobra.Command, reasons []string) error {
 	for _, reason := range reasons {
 		command.PrintErrf("  %s\n", reason)
 	}
-	answer, err := p.Line("Go on? [y/N] ")
+	yes, err := p.Confirm("Go on?")
 	if exit.Code(err) == exit.Interrupted {
 		return err
 	}
-	if answer = strings.ToLower(answer); err != nil || answer != "y" && answer != "yes" {
+	if err != nil || !yes {
 		return exit.With(exit.Declined, ErrDeclined)
 	}
 	return nil
@@ -58,10 +59,12 @@ func (a *App) TypedID(command *cobra.Command, id, to string) error {
 }
 
 // Interrupted makes an interrupt of a failure that it has caused before anything was
-// changed, or the reason of its own that the context ended for.
+// changed, or the reason of its own that the context ended for. A roll-out that failed says
+// itself what it has left.
 func Interrupted(ctx context.Context, err error) error {
+	_, failed := errors.AsType[*rollout.FailedError](err)
 	switch cause := context.Cause(ctx); {
-	case err == nil || cause == nil:
+	case err == nil || cause == nil || failed:
 		return err
 	case errors.Is(cause, context.Canceled):
 		return exit.Errorf(exit.Interrupted, "interrupted: nothing was changed")
