@@ -16,6 +16,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/sys/pause"
 )
 
 // Streams are what a program beside the engine reads and writes while it runs, however
@@ -29,7 +30,7 @@ type Streams struct {
 // time. What it says to stderr is also the end of the error of one that fails.
 func (e *Engine) Stream(ctx context.Context, id string, command []string, environ map[string]string, s Streams) error {
 	what := fmt.Sprintf("run %s in the container %s", command[0], id)
-	opening, cancel := context.WithTimeout(ctx, patience)
+	opening, cancel := context.WithTimeout(ctx, changing)
 	defer cancel()
 	made, err := e.api.ExecCreate(opening, id, client.ExecCreateOptions{Cmd: command, Env: assignments(environ), AttachStdin: s.In != nil, AttachStdout: true, AttachStderr: true})
 	if err != nil {
@@ -56,6 +57,19 @@ func (e *Engine) Stream(ctx context.Context, id string, command []string, enviro
 		err = broken
 	}
 	return e.failed(ctx, what, err)
+}
+
+// exitCode waits for the engine to notice an end that the streams have shown already.
+func (e *Engine) exitCode(ctx context.Context, exec string) (int, error) {
+	for {
+		ended, err := e.api.ExecInspect(ctx, exec, client.ExecInspectOptions{})
+		if err != nil || !ended.Running {
+			return ended.ExitCode, err
+		}
+		if !pause.For(ctx, 20*time.Millisecond) {
+			return 0, ctx.Err()
+		}
+	}
 }
 
 // noticing is how long the engine may take to notice that a program has ended whose

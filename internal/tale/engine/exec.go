@@ -2,7 +2,6 @@ package engine
 
 import (
 	"archive/tar"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -49,61 +48,23 @@ func (e *Engine) Exec(ctx context.Context, id string, command []string, stdin io
 func (e *Engine) exec(ctx context.Context, id string, command []string, stdin io.Reader) (stdout, stderr string, code int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, execLimit)
 	defer cancel()
-	what := fmt.Sprintf("run %s in the container %s", command[0], id)
-	made, err := e.api.ExecCreate(ctx, id, client.ExecCreateOptions{Cmd: command, AttachStdin: stdin != nil, AttachStdout: true, AttachStderr: true})
-	if err != nil {
-		return "", "", 0, e.failed(ctx, what, err)
+	var out, said beginning
+	err = e.Stream(ctx, id, command, nil, Streams{In: stdin, Out: &out, Err: &said})
+	if ended, is := errors.AsType[*EndedError](err); is {
+		code, err = ended.Code, nil
 	}
-	attached, err := e.api.ExecAttach(ctx, made.ID, client.ExecAttachOptions{})
-	if err != nil {
-		return "", "", 0, e.failed(ctx, what, err)
-	}
-	defer attached.Close()
-	defer context.AfterFunc(ctx, attached.Close)()
-	if stdin != nil {
-		go func() { // a command need not read to the end
-			_, _ = io.Copy(attached.Conn, stdin)
-			_ = attached.CloseWrite()
-		}()
-	}
-	out, errs, err := demultiplex(attached.Reader)
-	if err != nil {
-		return out, errs, 0, e.failed(ctx, what, err)
-	}
-	code, err = e.exitCode(ctx, made.ID)
 	if code == exit.NotExecutable {
 		code = exit.NotFound
 	}
-	return out, errs, code, e.failed(ctx, what, err)
+	return out.String(), said.String(), code, err
 }
 
-// exitCode waits for the engine to notice an end that the streams have shown already.
-func (e *Engine) exitCode(ctx context.Context, exec string) (int, error) {
-	for {
-		ended, err := e.api.ExecInspect(ctx, exec, client.ExecInspectOptions{})
-		if err != nil || !ended.Running {
-			return ended.ExitCode, err
-		}
-		if !pause.For(ctx, 20*time.Millisecond) {
-			return 0, ctx.Err()
-		}
-	}
-}
+// beginning keeps the first MiB of what is written.
+type beginning struct{ strings.Builder }
 
-// demultiplex reads frames to the end and keeps the beginning of both streams.
-func demultiplex(from io.Reader) (stdout, stderr string, err error) {
-	var streams [4]bytes.Buffer
-	for {
-		kind, frame, err := readFrame(from)
-		if errors.Is(err, io.EOF) {
-			return streams[1].String(), streams[2].String(), nil
-		}
-		if err != nil {
-			return streams[1].String(), streams[2].String(), err
-		}
-		into := &streams[kind]
-		into.Write(frame[:min(len(frame), mostOutput-into.Len())])
-	}
+func (b *beginning) Write(some []byte) (int, error) {
+	_, _ = b.Builder.Write(some[:min(len(some), mostOutput-b.Len())])
+	return len(some), nil
 }
 
 // ReadFile returns a file of a container, which need not run.
