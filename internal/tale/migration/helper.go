@@ -1,6 +1,7 @@
 package migration
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -26,26 +27,32 @@ func Helps(args []string) bool {
 }
 
 // Helper counts what in a folder is not the application user's, or makes it so. It may be
-// killed and done again.
+// killed and done again. The proxy may run, so that what goes away meanwhile is passed over.
 func Helper(args []string, out io.Writer) error {
 	if !Helps(args) {
 		return exit.Errorf(exit.Usage, "tale helper is for tale itself, and %q are none of its words", args)
 	}
 	var strays int64
 	err := filepath.WalkDir(args[1], func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
+		gone := func(err error) error {
+			if errors.Is(err, fs.ErrNotExist) && path != args[1] {
+				return nil
+			}
 			return err
+		}
+		if err != nil {
+			return gone(err)
 		}
 		info, err := entry.Info()
 		if err != nil {
-			return err
+			return gone(err)
 		}
 		if owner, ok := info.Sys().(*syscall.Stat_t); ok && owner.Uid == appUser && owner.Gid == appUser {
 			return nil
 		}
 		strays++
 		if args[0] == ownVerb {
-			return os.Lchown(path, appUser, appUser)
+			return gone(os.Lchown(path, appUser, appUser))
 		}
 		return nil
 	})

@@ -2,6 +2,7 @@ package volume
 
 import (
 	"context"
+	"errors"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,6 +23,7 @@ type count struct {
 type counting struct {
 	count
 	ctx     context.Context
+	live    bool                    // services run: what has gone again does not count
 	mark    *Mark                   // nil: none, its files do not count
 	gauge   *gauge                  // nil: nobody waits
 	journal *journal                // nil: none
@@ -58,7 +60,11 @@ func (c *counting) folder(f *folder) error {
 			}
 		}
 		c.empty = false
-		return c.entry(f, name)
+		err := c.entry(f, name)
+		if c.live && errors.Is(err, errChanges) {
+			return nil
+		}
+		return err
 	})
 }
 

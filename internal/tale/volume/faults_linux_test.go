@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -503,4 +504,31 @@ func TestHolesTakeNoTimeAndNoRoom(t *testing.T) {
 			t.Errorf("%q, %v", part, err)
 		}
 	}
+}
+
+// A volume is looked into while its services run: what comes and goes there is no error.
+func TestALookIntoAVolumeThatIsWrittenTo(t *testing.T) {
+	folder := t.TempDir()
+	testkit.WriteTree(t, folder, map[string]string{"stays": "1"})
+	ctx, cancel := context.WithCancel(t.Context())
+	var writers sync.WaitGroup
+	for n := range 4 {
+		writers.Go(func() {
+			for ctx.Err() == nil {
+				below := filepath.Join(folder, fmt.Sprint(n), "below")
+				if err := errors.Join(os.MkdirAll(below, 0o700), os.WriteFile(filepath.Join(below, "f"), nil, 0o600), os.RemoveAll(filepath.Dir(below))); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for range 300 {
+		state, err := volume.LookInto(t.Context(), folder, "v")
+		if err != nil || state.Empty || state.Files < 1 {
+			t.Errorf("%+v, %v", state, err)
+			break
+		}
+	}
+	cancel()
+	writers.Wait()
 }

@@ -45,7 +45,7 @@ func lookInto(ctx context.Context, folder, volume string) (State, error) {
 	if err != nil {
 		return State{}, err
 	}
-	found := counting{ctx: ctx, mark: mark}
+	found := counting{ctx: ctx, live: true, mark: mark}
 	if err := found.run(root); err != nil {
 		return State{}, err
 	}

@@ -123,9 +123,11 @@ func (f *folder) path(name string) string {
 	return name
 }
 
+var errChanges = errors.New("the source changes while it is copied")
+
 // changedError says that a source does not stay as it is.
 func changedError(path, how string) error {
-	return exit.Errorf(exit.Temporary, "the source changes while it is copied: %s %s; stop what writes into it (`docker ps --filter volume=NAME` lists the containers; it may be a program on the host), and run the same command again", path, how)
+	return exit.Errorf(exit.Temporary, "%w: %s %s; stop what writes into it (`docker ps --filter volume=NAME` lists the containers; it may be a program on the host), and run the same command again", errChanges, path, how)
 }
 
 // failed says what could not be done to an entry, why, and what mends it.
