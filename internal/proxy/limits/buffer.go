@@ -14,7 +14,7 @@ const (
 	// as much together.
 	bufferShare = 32
 	leastBuffer = 16 << 10 // a record of TLS
-	mostBuffer  = 1 << 20  // as much as an answer on its way needs
+	mostBuffer  = 4 << 20  // from there the kernel decides, whose own limits are about that
 )
 
 // bufferFor returns how many bytes the kernel may hold for one direction of a connection
@@ -34,7 +34,7 @@ type Buffer struct {
 	conn   syscall.RawConn // nil: it has no buffer of the kernel
 	level  int
 	option int
-	size   int
+	size   int // 0: the kernel decides
 }
 
 // Unread returns the buffer of what has come from an upstream.
@@ -60,7 +60,7 @@ func (a *App) buffer(c net.Conn, level, option int) *Buffer {
 // needs none.
 func (b *Buffer) Bound() {
 	size := bufferFor(b.app.memory, b.app.requests.count())
-	if size == b.size || b.conn == nil {
+	if size == b.size || b.size == 0 && size == mostBuffer || b.conn == nil {
 		return
 	}
 	b.size = size

@@ -17,12 +17,13 @@ func TestBuffersShareTheMemory(t *testing.T) {
 		want     int
 	}{
 		{16 << 30, 1, mostBuffer},
+		{16 << 30, 128, mostBuffer},
 		{16 << 30, 1000, 512 << 10},
 		{512 << 20, 0, mostBuffer},
-		{512 << 20, 16, mostBuffer},
-		{512 << 20, 17, mostBuffer / 2},
+		{512 << 20, 4, mostBuffer},
+		{512 << 20, 5, mostBuffer / 2},
 		{512 << 20, 500, 32 << 10},
-		{64 << 20, 3, mostBuffer / 2},
+		{64 << 20, 3, 512 << 10},
 		{64 << 20, 1000, leastBuffer},
 		{1 << 20, 1, 32 << 10},
 	} {
@@ -67,6 +68,12 @@ func TestABufferFollowsTheRequests(t *testing.T) {
 	}
 	defer func() { _ = c.Close() }()
 	a := &App{memory: 64 << 20}
+	for _, b := range []*Buffer{(&App{memory: 1 << 40}).Unread(c), (&App{memory: 1 << 40}).unsent(c)} {
+		before := optionOf(t, c, b.level, b.option)
+		if b.Bound(); optionOf(t, c, b.level, b.option) != before {
+			t.Error("where there is enough memory the kernel does not decide")
+		}
+	}
 	unread, unsent := a.Unread(c), a.unsent(c)
 	for _, requests := range []int{1, 100, 4} {
 		for a.requests.count() < requests {
