@@ -27,7 +27,7 @@ func inPlatform(t *testing.T, name, composeProject string, exec func(command []s
 	})
 	folder = t.TempDir()
 	testkit.WriteTree(t, folder, map[string]string{"tale.json": `{"version": 1, "id": "shop-1"}`})
-	return config.Environ{"DOCKER_HOST": server.Host(), "HOME": t.TempDir()}, folder, func() string {
+	return server.Environ(t), folder, func() string {
 		mu.Lock()
 		defer mu.Unlock()
 		return commands.String()

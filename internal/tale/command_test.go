@@ -305,8 +305,8 @@ func TestCtrlCLeavesTheTerminalAsItWas(t *testing.T) {
 // tale.json or the override names, and once more after it is there.
 func TestAllAgreeOnANamedImage(t *testing.T) {
 	server, dir := enginetest.New(t), t.TempDir()
-	t.Setenv("PATH", filepath.Dir(server.Docker(t))+":"+os.Getenv("PATH"))
-	environ := config.Environ{"DOCKER_HOST": server.Host(), "HOME": t.TempDir()}
+	server.DockerInPath(t)
+	environ := server.Environ(t)
 	tale := func(args ...string) line.Result {
 		return line.Run(environ, "", append(args, "--project", dir, "--yes")...)
 	}

@@ -65,7 +65,7 @@ func TestDoctorOnWhatIsNotDocker(t *testing.T) {
 	server, dir := enginetest.New(t), t.TempDir()
 	server.Product = "Podman Engine"
 	testkit.WriteTree(t, dir, map[string]string{"tale.json": `{"version": 1, "id": "shop-1"}`})
-	if said := line.Run(config.Environ{"DOCKER_HOST": server.Host(), "HOME": t.TempDir()}, "", "doctor", "--project", dir).Out; !strings.Contains(said, "is Podman Engine 20.10.24, and tale needs Docker's own") {
+	if said := line.Run(server.Environ(t), "", "doctor", "--project", dir).Out; !strings.Contains(said, "is Podman Engine 20.10.24, and tale needs Docker's own") {
 		t.Error(said)
 	}
 }
@@ -85,7 +85,7 @@ func TestDoctorOnServices(t *testing.T) {
 		return `[{"name": "database", "verdict": "fail", "detail": "it does not answer", "fix": "docker compose restart db"}]`, "", 1
 	})
 	testkit.WriteTree(t, dir, map[string]string{"tale.json": `{"version": 1, "id": "shop-1"}`})
-	out := line.Run(config.Environ{"DOCKER_HOST": server.Host(), "HOME": t.TempDir()}, "", "doctor", "--project", dir).Out
+	out := line.Run(server.Environ(t), "", "doctor", "--project", dir).Out
 	for _, want := range []string{"db is paused: frozen by docker pause: docker unpause shop-1-db", "fail  convex: database", "→ docker restart shop-1-db"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in:\n%s", want, out)
@@ -99,7 +99,7 @@ func TestDoctorOnWhatIsPaused(t *testing.T) {
 	server.AddContainer(enginetest.Container{Name: "shop-1-convex", Image: "x", Project: "shop-1", Service: "convex", Running: true})
 	server.Pause("shop-1-convex")
 	testkit.WriteTree(t, dir, map[string]string{"tale.json": `{"version": 1, "id": "shop-1"}`})
-	out := line.Run(config.Environ{"DOCKER_HOST": server.Host(), "HOME": t.TempDir()}, "", "doctor", "--project", dir).Out
+	out := line.Run(server.Environ(t), "", "doctor", "--project", dir).Out
 	if !strings.Contains(out, "shop-1-convex is paused: docker unpause shop-1-convex") || strings.Contains(out, "no convex runs") {
 		t.Error(out)
 	}

@@ -4,7 +4,6 @@ import (
 	"os"
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/tale/selfupdate"
@@ -32,7 +31,7 @@ func TestUpgradeNamesPendingMigrations(t *testing.T) {
 	server.AddContainer(enginetest.Container{Name: "shop-1-convex", Image: "x", Project: "shop-1-blue", Service: "convex", Running: true})
 	folder := t.TempDir()
 	testkit.WriteTree(t, folder, map[string]string{"tale.json": `{"version": 1, "id": "shop-1"}`})
-	environ := config.Environ{"DOCKER_HOST": server.Host(), "HOME": t.TempDir()}
+	environ := server.Environ(t)
 	r := line.Run(environ, "", "upgrade", "--internal-sync-only", "--project", folder)
 	r.Expect(t, 0, "", "applied by the next tale deploy once you agree: adopt-convex-stateful (0.3.1): ")
 	if files, err := os.ReadDir(folder); err != nil || len(files) != 1 || r.Out != "" {

@@ -1,11 +1,8 @@
 package deploy_test
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
@@ -31,7 +28,7 @@ func TestDevelopmentKeepsOffTheDatabaseOfProduction(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			docker, dir := enginetest.New(t), t.TempDir()
-			t.Setenv("PATH", filepath.Dir(docker.Docker(t))+":"+os.Getenv("PATH"))
+			docker.DockerInPath(t)
 			line.Run(nil, "", "init", dir, "--services", "convex", "--registry", "r.example/x", "--release", "1.0.0", "--database-url", server).Expect(t, 0, "", "")
 			p, err := project.Find(dir)
 			if err != nil {
@@ -39,7 +36,7 @@ func TestDevelopmentKeepsOffTheDatabaseOfProduction(t *testing.T) {
 			}
 			docker.AddImage(enginetest.Image{Tags: []string{"r.example/x/tale-convex:1.0.0"}, HealthCheck: true})
 			docker.AddContainer(enginetest.Container{Project: p.File.ID, Service: "convex", Name: p.File.ID + "-convex", Image: "r.example/x/tale-convex:1.0.0", Environment: tt.production})
-			environ := config.Environ{"DOCKER_HOST": docker.Host(), "HOME": t.TempDir()}
+			environ := docker.Environ(t)
 			line.Run(environ, "", "start", "--detach", "--project", dir).Expect(t, tt.code, "", tt.says)
 		})
 	}

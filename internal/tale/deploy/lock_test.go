@@ -2,7 +2,6 @@ package deploy_test
 
 import (
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,8 +21,8 @@ import (
 func lockedStack(t *testing.T) (server *enginetest.Server, dir string, environ config.Environ, e *engine.Engine, held *engine.Hold) {
 	t.Helper()
 	server, dir = enginetest.New(t), t.TempDir()
-	t.Setenv("PATH", filepath.Dir(server.Docker(t))+":"+os.Getenv("PATH"))
-	environ = config.Environ{"DOCKER_HOST": server.Host(), "HOME": t.TempDir()}
+	server.DockerInPath(t)
+	environ = server.Environ(t)
 	line.Run(nil, "", "init", dir, "--services", "db", "--registry", "r.example/x").Expect(t, 0, "", "")
 	for _, version := range []string{"1.0.0", "1.0.1"} {
 		server.AddImage(enginetest.Image{Tags: []string{"r.example/x/tale-db:" + version}, HealthCheck: true})

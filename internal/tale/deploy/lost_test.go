@@ -1,12 +1,9 @@
 package deploy_test
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
@@ -18,8 +15,8 @@ import (
 // removed, when it was told to, comes back as in a first deploy.
 func TestALostVolumeIsNotJustMadeAnew(t *testing.T) {
 	server, dir := enginetest.New(t), t.TempDir()
-	t.Setenv("PATH", filepath.Dir(server.Docker(t))+":"+os.Getenv("PATH"))
-	environ := config.Environ{"DOCKER_HOST": server.Host(), "HOME": t.TempDir()}
+	server.DockerInPath(t)
+	environ := server.Environ(t)
 	run := func(args ...string) line.Result {
 		return line.Run(environ, "", append(args, "--project", dir)...)
 	}

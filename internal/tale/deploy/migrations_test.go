@@ -26,7 +26,7 @@ func legacyHost(t *testing.T) (server *enginetest.Server, dir string, environ co
 	if err := os.Remove(filepath.Join(dir, ".tale", "migrations.json")); err != nil { // written for a new project alone
 		t.Fatal(err)
 	}
-	t.Setenv("PATH", filepath.Dir(server.Docker(t))+":"+os.Getenv("PATH"))
+	server.DockerInPath(t)
 	// Nobody listens on these ports, on whatever machine.
 	return server, dir, config.Environ{"DOCKER_HOST": server.Host(), "HOME": t.TempDir(), "PUBLISH_HTTP": "1", "PUBLISH_HTTPS": "2"}
 }
@@ -63,7 +63,7 @@ func TestOnATerminalItAsksWhoseAVolumeIs(t *testing.T) {
 	server, dir, _ := legacyHost(t)
 	server.Compose = ""
 	t.Setenv("DOCKER_HOST", server.Host())
-	t.Setenv("PATH", filepath.Dir(server.Docker(t))+":"+os.Getenv("PATH"))
+	server.DockerInPath(t)
 	p := line.OnTerminal(t, dir, "deploy", "--version", "1.0.0", "--project", dir)
 	p.Until("the question", func() bool {
 		return strings.Contains(p.Output.String(), "Are the data in tale_db-data this project's? [y/N] ")

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack/postgres/postgrestest"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
@@ -25,8 +24,8 @@ import (
 func shopOf(t *testing.T) (server *enginetest.Server, dir string, tale func(args ...string) line.Result) {
 	t.Helper()
 	server, dir = enginetest.New(t), t.TempDir()
-	t.Setenv("PATH", filepath.Dir(server.Docker(t))+":"+os.Getenv("PATH"))
-	environ := config.Environ{"DOCKER_HOST": server.Host(), "HOME": t.TempDir()}
+	server.DockerInPath(t)
+	environ := server.Environ(t)
 	tale = func(args ...string) line.Result {
 		return line.Run(environ, "", append(args, "--yes", "--project", dir)...)
 	}

@@ -9,6 +9,11 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 
+// Environ returns the environment of a user of the engine, whose home is empty.
+func (s *Server) Environ(t testing.TB) config.Environ {
+	return config.Environ{"DOCKER_HOST": s.Host(), "HOME": t.TempDir()}
+}
+
 // Connect connects to the engine, until the end of the test. Without an environment among
 // the options it is that of a user with an empty home.
 func (s *Server) Connect(t testing.TB, o engine.Options) *engine.Engine {

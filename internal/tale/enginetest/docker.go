@@ -56,6 +56,11 @@ func (s *Server) Docker(t testing.TB) string {
 	return path
 }
 
+// DockerInPath makes Docker's the docker command of this process.
+func (s *Server) DockerInPath(t testing.TB) {
+	t.Setenv("PATH", filepath.Dir(s.Docker(t))+":"+os.Getenv("PATH"))
+}
+
 func docker() int {
 	if err := up(context.Background(), os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, strings.TrimSpace(err.Error()))

@@ -3,7 +3,6 @@ package teardown_test
 import (
 	"testing"
 
-	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/tale/taletest/line"
@@ -15,6 +14,6 @@ func TestCleanupSaysWhatStaysForAnotherProject(t *testing.T) {
 	line.Run(nil, "", "init", dir, "--services", "db", "--registry", "r.example/x").Expect(t, 0, "", "")
 	server.AddImage(enginetest.Image{Tags: []string{"r.example/x/tale-db:1.0.0"}})
 	server.AddContainer(enginetest.Container{Name: "other-db", Image: "r.example/x/tale-db:2.0.0", Labels: map[string]string{engine.LabelProject: "other"}})
-	environ := config.Environ{"DOCKER_HOST": server.Host(), "HOME": t.TempDir()}
+	environ := server.Environ(t)
 	line.Run(environ, "", "cleanup", "--dry-run", "--project", dir).Expect(t, 0, "images of r.example/x/tale-db stay: the project other uses that repository, too", "")
 }

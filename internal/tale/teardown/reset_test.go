@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
@@ -25,7 +24,7 @@ func TestResetOfTheDevelopmentStack(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := p.File.ID
-	environ := config.Environ{"DOCKER_HOST": server.Host(), "HOME": t.TempDir()}
+	environ := server.Environ(t)
 	ours := map[string]string{} // names by what a request to remove them ends with
 	for _, name := range []string{id, id + "-dev", id + "-developer"} {
 		labels := map[string]string{engine.LabelProject: name}
