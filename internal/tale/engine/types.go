@@ -11,6 +11,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -32,6 +33,11 @@ const (
 	// LabelImageVersion is an image's own word for its version.
 	LabelImageVersion = "org.opencontainers.image.version"
 )
+
+// IsOurs reports whether an image, or a container's, is of this repository, by its labels.
+func IsOurs(labels map[string]string) bool {
+	return strings.HasSuffix(labels["org.opencontainers.image.source"], "/tale-runtime")
+}
 
 // Owned returns the labels of a project's volumes and networks, for this tool and the
 // one before it.

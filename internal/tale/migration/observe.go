@@ -130,11 +130,6 @@ func (o *Observation) own(c engine.Container) bool {
 	return slices.Contains(compose.Projects(o.id), c.ComposeProject)
 }
 
-// ours reports whether a container is made of an image of this product.
-func ours(c engine.Container) bool {
-	return strings.HasSuffix(c.Labels["org.opencontainers.image.source"], "/tale-runtime")
-}
-
 // mounts reports whether a container has a volume, or may write to it.
 func mounts(c engine.Container, name string, writing bool) bool {
 	return slices.ContainsFunc(c.Mounts, func(m engine.Mount) bool { return m.Volume == name && (!writing || !m.ReadOnly) })

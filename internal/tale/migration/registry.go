@@ -152,7 +152,7 @@ func (o *Observation) rootsVolumes(ctx context.Context) (s Step, _ error) {
 		return s, nil
 	}
 	before := o.proxy()
-	if before != nil && ours(*before) || before == nil && o.log.Has(adoptRuntimeImages) {
+	if before != nil && engine.IsOurs(before.Labels) || before == nil && o.log.Has(adoptRuntimeImages) {
 		return s, nil
 	}
 	for _, volume := range []string{stack.CaddyData, stack.CaddyConfig, stack.ProxyCA} {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
@@ -73,7 +72,7 @@ func (s State) Aim(id, version string, o compose.Options, scope Scope, build fun
 func (s State) OtherMakes(references map[string]string) map[string]bool {
 	others := map[string]bool{stack.RAG: true, stack.Crawler: true}
 	for service, reference := range references {
-		if image, there := s.image(reference); there && !strings.HasSuffix(image.Labels["org.opencontainers.image.source"], "/tale-runtime") {
+		if image, there := s.image(reference); there && !engine.IsOurs(image.Labels) {
 			others[service] = true
 		}
 	}
