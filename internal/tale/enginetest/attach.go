@@ -29,7 +29,7 @@ func (s *Server) attach(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	b, err := s.find(r.PathValue("id"))
 	works := err == nil && s.works(b)
-	if works && r.URL.Query().Get("stdout") != "" {
+	if works {
 		streams.mu.Lock() // before the client can start it
 		b.streams = streams
 	}
@@ -43,7 +43,7 @@ func (s *Server) attach(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer closed(conn)
-	if b.streams == streams {
+	if works {
 		streams.conn = conn
 		streams.mu.Unlock()
 	}
@@ -52,9 +52,7 @@ func (s *Server) attach(w http.ResponseWriter, r *http.Request) {
 	if works {
 		_, _ = io.Copy(b.attend, input)
 		_ = b.attend.Close()
-		if b.streams == streams {
-			s.awaitEnd(nil, b, 0) // the request's context may have ended with the client's input
-		}
+		s.awaitEnd(nil, b, 0) // the request's context may have ended with the client's input
 	} else {
 		_, _ = io.Copy(io.Discard, input)
 	}

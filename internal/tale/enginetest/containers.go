@@ -37,7 +37,7 @@ type box struct {
 	container.InspectResponse
 	input  *io.PipeReader // what a helper reads of attend
 	attend *io.PipeWriter
-	// streams is where its output goes, if that was attached to before its start.
+	// streams is where a helper's output goes, which is attached to before its start.
 	streams *multiplexer
 	kill    func() // ends a helper that works, and returns when it has ended
 	life    Life
