@@ -85,7 +85,7 @@ func (r Restore) Prepare(ctx context.Context, t Target) error {
 		switch {
 		case stream.Name == volumeStream && t.volume.Ready != r.Run && t.volume.Done != r.Run:
 			volume = r.beginUnpacking(ctx)
-			return volume.send(&moving{content, func(n int64) { r.Moves("volume", n) }, 0})
+			return volume.send(io.TeeReader(content, &counter{what: "volume", moves: r.Moves}))
 		case stream.Name == goneStream && volume != nil:
 			gone, err := io.ReadAll(content)
 			if err == nil {
@@ -95,24 +95,10 @@ func (r Restore) Prepare(ctx context.Context, t Target) error {
 			volume = nil
 			return err
 		case isDump && r.Manifest.has(database) && t.databases[beside(database, restoringEnding)] != r.Run && !slices.Contains(t.swapped(r.Run, r.Manifest), database):
-			return r.fill(ctx, database, &moving{content, func(n int64) { r.Moves("database "+database, n) }, 0})
+			return r.fill(ctx, database, io.TeeReader(content, &counter{what: "database " + database, moves: r.Moves}))
 		}
 		return nil
 	})
-}
-
-// moving says how much was read.
-type moving struct {
-	from  io.Reader
-	moved func(total int64)
-	total int64
-}
-
-func (m *moving) Read(into []byte) (int, error) {
-	n, err := m.from.Read(into)
-	m.total += int64(n)
-	m.moved(m.total)
-	return n, err
 }
 
 // helper runs a helper in the volume.

@@ -233,23 +233,23 @@ func (t Take) database(ctx context.Context, w *Writer, database, snapshot string
 	if err != nil {
 		return err
 	}
-	if err := t.Server.dump(ctx, database, snapshot, &counter{to: packed, moved: func(n int64) { t.Moves("database "+database, n) }}); err != nil {
+	if err := t.Server.dump(ctx, database, snapshot, io.MultiWriter(&counter{what: "database " + database, moves: t.Moves}, packed)); err != nil {
 		return err
 	}
 	return errors.Join(packed.Close(), stream.Close())
 }
 
-// counter says how much went through.
+// counter says how much of something went through.
 type counter struct {
-	to    io.Writer
+	what  string
+	moves func(what string, total int64)
 	total int64
-	moved func(total int64)
 }
 
 func (c *counter) Write(some []byte) (int, error) {
 	c.total += int64(len(some))
-	c.moved(c.total)
-	return c.to.Write(some)
+	c.moves(c.what, c.total)
+	return len(some), nil
 }
 
 // volume copies the volume; moment is called while nothing is written there.
@@ -288,7 +288,7 @@ func (t Take) volume(ctx context.Context, w *Writer, m *Manifest, moment func() 
 		return nil
 	}
 	err := talk(ctx, cancel, t.Engine, options, engine.Streams{
-		In: in, Out: &counter{to: stream, moved: func(n int64) { t.Moves("volume", n) }},
+		In: in, Out: io.MultiWriter(&counter{what: "volume", moves: t.Moves}, stream),
 	}, hear)
 	if err != nil {
 		return fmt.Errorf("cannot copy the volume %s: %w", t.Volume, err)

@@ -189,17 +189,17 @@ func (u *unpacker) put(head *tar.Header, content io.Reader) error {
 		err = fmt.Errorf("%s is of kind %q, which no backup has", head.Name, head.Typeflag)
 	}
 	if err == nil {
-		err = undress(path)
+		err = clearAttributes(path)
 	}
 	if err != nil {
 		return err
 	}
-	return attire(path, head)
+	return setMetadata(path, head)
 }
 
-// attire gives a file its owner, mode, attributes and date, in the order in which one
+// setMetadata gives a file its owner, mode, attributes and date, in the order in which one
 // does not take away another.
-func attire(path string, head *tar.Header) error {
+func setMetadata(path string, head *tar.Header) error {
 	if err := unix.Lchown(path, head.Uid, head.Gid); err != nil {
 		return &fs.PathError{Op: "chown", Path: path, Err: err}
 	}
@@ -220,9 +220,9 @@ func attire(path string, head *tar.Header) error {
 	return setTime(path, head.ModTime)
 }
 
-// undress takes from a file the attributes that the folder above has handed down to it, and from
+// clearAttributes takes from a file the attributes that the folder above has handed down to it, and from
 // a folder those that it had at an earlier pass.
-func undress(path string) error {
+func clearAttributes(path string) error {
 	attributes, err := attributesOf(path)
 	for name := range attributes {
 		err = errors.Join(err, unix.Lremovexattr(path, name))
