@@ -19,6 +19,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
+	"github.com/tale-project/tale-runtime/internal/tale/taletest"
 	"github.com/tale-project/tale-runtime/internal/tale/taletest/line"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
@@ -178,10 +179,7 @@ func TestHistory(t *testing.T) {
 	line.Run(nil, "", "init", dir).Expect(t, 0, "", "")
 	line.Run(nil, "", "history", "--project", dir).Expect(t, 0, "", "nothing has been done")
 	line.Run(nil, "", "history", "--project", dir, "--json").Expect(t, 0, "[]\n", "")
-	p, err := project.Find(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := taletest.Project(t, dir)
 	for i, release := range []string{"1.0", "1.1", "1.2"} {
 		entry := project.Entry{Time: time.Now(), User: "ann", Host: "box", Command: "tale deploy", Release: release, From: "0.9", Result: project.Done, Seconds: 61.24}
 		if i == 2 {

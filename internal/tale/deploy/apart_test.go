@@ -5,7 +5,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
-	"github.com/tale-project/tale-runtime/internal/tale/project"
+	"github.com/tale-project/tale-runtime/internal/tale/taletest"
 	"github.com/tale-project/tale-runtime/internal/tale/taletest/line"
 )
 
@@ -30,10 +30,7 @@ func TestDevelopmentKeepsOffTheDatabaseOfProduction(t *testing.T) {
 			docker, dir := enginetest.New(t), t.TempDir()
 			docker.DockerInPath(t)
 			line.Run(nil, "", "init", dir, "--services", "convex", "--registry", "r.example/x", "--release", "1.0.0", "--database-url", server).Expect(t, 0, "", "")
-			p, err := project.Find(dir)
-			if err != nil {
-				t.Fatal(err)
-			}
+			p := taletest.Project(t, dir)
 			docker.AddImage(enginetest.Image{Tags: []string{"r.example/x/tale-convex:1.0.0"}, HealthCheck: true})
 			docker.AddContainer(enginetest.Container{Project: p.File.ID, Service: "convex", Name: p.File.ID + "-convex", Image: "r.example/x/tale-convex:1.0.0", Environment: tt.production})
 			environ := docker.Environ(t)

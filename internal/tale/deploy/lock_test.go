@@ -11,7 +11,6 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
-	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/tale/taletest"
 	"github.com/tale-project/tale-runtime/internal/tale/taletest/line"
 	"github.com/tale-project/tale-runtime/internal/testkit"
@@ -28,12 +27,9 @@ func lockedStack(t *testing.T) (server *enginetest.Server, dir string, environ c
 		server.AddImage(enginetest.Image{Tags: []string{"r.example/x/tale-db:" + version}, HealthCheck: true})
 	}
 	line.Run(environ, "", "deploy", "--yes", "--version", "1.0.0", "--project", dir).Expect(t, 0, "", "")
-	p, err := project.Find(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := taletest.Project(t, dir)
 	e = server.Connect(t, engine.Options{})
-	held, err = e.HoldLock(t.Context(), p.File.ID, map[string]string{"dev.tale.holder": "ann at another host"})
+	held, err := e.HoldLock(t.Context(), p.File.ID, map[string]string{"dev.tale.holder": "ann at another host"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,10 +72,7 @@ func TestAnotherHostHasTheLock(t *testing.T) {
 // What the other host has done while a deploy waited for its lock is not done again.
 func TestAPlanIsMadeUnderTheLock(t *testing.T) {
 	server, dir, environ, e, held := lockedStack(t)
-	p, err := project.Find(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := taletest.Project(t, dir)
 	db := p.File.ID + "-db"
 	if err := e.Stop(t.Context(), db, 0); err != nil {
 		t.Fatal(err)
@@ -101,10 +94,7 @@ func TestAPlanIsMadeUnderTheLock(t *testing.T) {
 // it from starting anything.
 func TestARestoreIsKilledBeforeADeployHasTheLock(t *testing.T) {
 	server, dir, environ, e, held := lockedStack(t)
-	p, err := project.Find(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := taletest.Project(t, dir)
 	before, ended := taletest.Standing(t, server), make(chan line.Result)
 	asked := len(server.Changes())
 	go func() {
@@ -127,10 +117,7 @@ func TestARestoreIsKilledBeforeADeployHasTheLock(t *testing.T) {
 func TestALockThatIsLostEndsADeploy(t *testing.T) {
 	server, dir, environ, _, held := lockedStack(t)
 	held.Release()
-	p, err := project.Find(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := taletest.Project(t, dir)
 	server.SetLife("r.example/x/tale-db:1.0.1", enginetest.Life{Healthy: -1})
 	before, ended := len(server.Changes()), make(chan line.Result)
 	go func() {

@@ -8,6 +8,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
+	"github.com/tale-project/tale-runtime/internal/tale/taletest"
 	"github.com/tale-project/tale-runtime/internal/tale/taletest/line"
 )
 
@@ -24,10 +25,7 @@ func TestALostVolumeIsNotJustMadeAnew(t *testing.T) {
 	server.AddImage(enginetest.Image{Tags: []string{"r.example/x/tale-db:1.0.0"}, HealthCheck: true})
 	run("deploy", "--version", "1.0.0").Expect(t, 0, "", "")
 	run("reset", "--all", "--force").Expect(t, 0, "", "")
-	p, err := project.Find(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := taletest.Project(t, dir)
 	e := server.Connect(t, engine.Options{})
 	volume := p.File.ID + "_db-data"
 	server.LoseDriver(volume)

@@ -13,7 +13,6 @@ import (
 	"github.com/tale-project/tale-runtime/internal/stack/postgres/postgrestest"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
-	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/tale/taletest"
 	"github.com/tale-project/tale-runtime/internal/tale/taletest/line"
 	"github.com/tale-project/tale-runtime/internal/testkit"
@@ -91,10 +90,7 @@ func TestAKilledRestoreCanBeLeft(t *testing.T) {
 	testkit.WriteTree(t, dir, map[string]string{".tale/restoring.json": `{"file": "b.tar", "run": "1", "stopped": []}`})
 	tale("reset", "--all", "--force").Expect(t, exit.Config, "", "restoring.json, and --volumes removes the data as well")
 	tale("stop").Expect(t, 0, "", "")
-	p, err := project.Find(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := taletest.Project(t, dir)
 	tale("backup", filepath.Join(dir, "b.tar")).Expect(t, exit.Config, "", "`docker start "+p.File.ID+"-db` starts it")
 	tale("reset", "--all", "--force", "--volumes", "--project-name", p.File.ID).Expect(t, 0, "", "")
 	testkit.WriteTree(t, dir, map[string]string{".tale/restoring.json": `{"file": "b.tar", "run": "1", "stopped": []}`})
@@ -151,10 +147,7 @@ func TestARollbackIsDoneWhenItHasSaidSo(t *testing.T) {
 		tale("deploy", "--version", version).Expect(t, 0, "", "")
 	}
 	tale("rollback").Expect(t, 0, "", "version 1.1.1 serves")
-	p, err := project.Find(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := taletest.Project(t, dir)
 	if note, there := p.Unfinished(); there {
 		t.Errorf("a note is left: %+v", note)
 	}

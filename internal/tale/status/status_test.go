@@ -16,6 +16,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 	"github.com/tale-project/tale-runtime/internal/tale/status"
+	"github.com/tale-project/tale-runtime/internal/tale/taletest"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -240,10 +241,7 @@ func source(t *testing.T, server *enginetest.Server) status.Source {
 	}
 	folder := t.TempDir()
 	testkit.WriteTree(t, folder, map[string]string{"tale.json": `{"version": 1, "id": "` + id + `"}`})
-	p, err := project.Find(folder)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := taletest.Project(t, folder)
 	return status.Source{Engine: docker, Info: info, Project: p, Target: func(rollout.State) (rollout.Target, error) {
 		target := rollout.Target{Project: id}
 		for _, service := range stack.Services() {

@@ -19,9 +19,20 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/backup"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
+	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/tale/session"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
+
+// Project returns the project in a folder.
+func Project(t testing.TB, folder string) *project.Project {
+	t.Helper()
+	p, err := project.Find(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
 
 // Shop is a project whose stack runs on an engine in memory, with Postgres there, too.
 type Shop struct {

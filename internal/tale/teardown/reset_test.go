@@ -10,7 +10,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
-	"github.com/tale-project/tale-runtime/internal/tale/project"
+	"github.com/tale-project/tale-runtime/internal/tale/taletest"
 	"github.com/tale-project/tale-runtime/internal/tale/taletest/line"
 )
 
@@ -19,10 +19,7 @@ import (
 func TestResetOfTheDevelopmentStack(t *testing.T) {
 	server, dir := enginetest.New(t), t.TempDir()
 	line.Run(nil, "", "init", dir, "--services", "db", "--registry", "r.example/x").Expect(t, 0, "", "")
-	p, err := project.Find(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := taletest.Project(t, dir)
 	id := p.File.ID
 	environ := server.Environ(t)
 	ours := map[string]string{} // names by what a request to remove them ends with
