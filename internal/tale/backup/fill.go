@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 
@@ -32,7 +34,7 @@ func (r Restore) fill(ctx context.Context, database string, packed io.Reader) er
 	defer func() { in.end(); plain.Close() }()
 	restore := program("pg_restore", "--exit-on-error", "--no-owner", "-d", connection(as))
 	if err := r.Server.run(ctx, restore, engine.Streams{In: in}); err != nil {
-		return fmt.Errorf("cannot restore the database %s: %w", database, err)
+		return fmt.Errorf("cannot restore the database %s: %w", database, tooNew(err))
 	}
 	// Without it the first queries are planned blindly. It warns of each catalogue that only
 	// a superuser may analyze.
@@ -40,6 +42,14 @@ func (r Restore) fill(ctx context.Context, database string, packed io.Reader) er
 		return err
 	}
 	return r.complete(ctx, d, as)
+}
+
+// tooNew says what mends that a server does not know what a newer pg_restore sets.
+func tooNew(err error) error {
+	if !strings.Contains(err.Error(), "unrecognized configuration parameter") {
+		return err
+	}
+	return exit.Errorf(exit.Config, "pg_restore of the stack's database image is newer than the server, which does not know what it sets: name an image of the server's version for \"db\" under images of tale.json, also where the database is elsewhere, and `docker pull` it: %w", err)
 }
 
 // complete gives a database what no dump has, and marks it as restored in full.

@@ -138,8 +138,14 @@ func (s Server) transaction(ctx context.Context, statements ...string) error {
 }
 
 func psql(database string) []string {
-	return program("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", connection(database), "-f", "-")
+	return program("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", connection(database), "-c", withoutLimits, "-f", "-")
 }
+
+// withoutLimits lets a session wait and work for as long as it takes: a server, a database or a role
+// may end those that do so for longer than a site's should, and what is large takes longer. The last
+// of them came with Postgres 17.
+const withoutLimits = `DO $$BEGIN PERFORM set_config(name, '0', false) FROM pg_settings
+WHERE name IN ('statement_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout'); END$$`
 
 // connection returns what names a database to a program: a name alone may be taken for a
 // URL or a list of settings. A server whose host has vanished is given up after a minute and

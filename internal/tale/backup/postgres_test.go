@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -42,4 +43,46 @@ func TestProgramsSpeakEnglish(t *testing.T) {
 	if said, err := run.Output(); err != nil || strings.TrimSpace(string(said)) != "C" {
 		t.Errorf("LC_ALL is %s, %v", said, err)
 	}
+}
+
+// TestLimitsOfARole are those of a site: neither a session that keeps a moment while gigabytes of
+// files are copied ends by them, nor a statement over a large database.
+func TestLimitsOfARole(t *testing.T) {
+	s := realServer(t)
+	limits := []string{"statement_timeout", "idle_session_timeout", "idle_in_transaction_session_timeout"}
+	for _, limit := range limits {
+		if _, err := s.query(t.Context(), s.maintenance(), "ALTER ROLE CURRENT_USER SET "+limit+" TO '1min';\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := s.open(t.Context(), s.maintenance())
+	must(t, err)
+	defer c.close()
+	for _, limit := range limits {
+		lines, err := s.query(t.Context(), s.maintenance(), "SHOW "+limit+";\n")
+		kept, wrong := c.ask(t.Context(), "SHOW "+limit+";")
+		if must(t, errors.Join(err, wrong)); !slices.Equal(lines, []string{"0"}) || kept != "0" {
+			t.Errorf("%s is %q, and %q for a moment that is kept", limit, lines, kept)
+		}
+	}
+}
+
+// TestAPgRestoreThatIsTooNew: what it sets, a server that is older does not know.
+func TestAPgRestoreThatIsTooNew(t *testing.T) {
+	server := enginetest.New(t)
+	server.AddContainer(enginetest.Container{Name: "db", Image: "x", Running: true})
+	server.SetProgram(func(_ string, command []string, in io.Reader, _, errs io.Writer) int {
+		_, _ = io.Copy(io.Discard, in)
+		if slices.Contains(command, "pg_restore") {
+			_, _ = io.WriteString(errs, "pg_restore: error: could not execute query: ERROR:  unrecognized configuration parameter \"transaction_timeout\"\nCommand was: SET transaction_timeout = 0;\n")
+			return 1
+		}
+		return 0
+	})
+	r := Restore{
+		Server:   Server{Engine: server.Connect(t, engine.Options{}), Project: "shop-1", Container: "db", Environ: map[string]string{}},
+		Manifest: Manifest{Databases: []Database{{Name: "shop"}}},
+	}
+	err := r.fill(t.Context(), "shop", strings.NewReader(""))
+	testkit.WantError(t, err, exit.Config, "cannot restore the database shop: pg_restore of the stack's database image is newer than the server", `"db" under images of tale.json`, "transaction_timeout")
 }

@@ -33,7 +33,7 @@ func (s Server) open(ctx context.Context, database string) (*session, error) {
 		c.ended <- err
 		_ = in.CloseWithError(err)
 	}()
-	if _, err := c.ask(ctx, "SET idle_in_transaction_session_timeout = 0; SET statement_timeout = 0; SELECT 1;"); err != nil {
+	if _, err := c.ask(ctx, "SELECT 1;"); err != nil {
 		c.close()
 		return nil, fmt.Errorf("cannot connect to the database %s: %w", database, err)
 	}

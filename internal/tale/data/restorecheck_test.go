@@ -239,6 +239,7 @@ func TestAVolumeThatIsGone(t *testing.T) {
 	for how, args := range map[string][]string{"a dry run": {"--dry-run"}, "nobody agrees": nil, "it fails": {"--project-name", "shop-1"}} {
 		s.SetProgram(func(container string, command []string, in io.Reader, out, errs io.Writer) int {
 			if slices.Contains(command, "pg_restore") {
+				_, _ = io.Copy(io.Discard, in)
 				return 1
 			}
 			return s.Postgres.Program(container, command, in, out, errs)
