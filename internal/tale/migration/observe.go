@@ -49,6 +49,7 @@ type Observation struct {
 	contents   map[string]Content
 	killed     []string // containers that a killed run has stopped, by name
 	moved      []Stop   // containers that a killed run has moved aside
+	begun      []string // copies that a killed run has begun and not verified
 	notes      []string
 	unclear    Unclear
 	copied     map[string]Content // by steps found so far
@@ -72,6 +73,11 @@ func Observe(ctx context.Context, s Subject) (*Observation, error) {
 		o.killed = append(o.killed, c.Name)
 	}
 	o.moved = slices.Concat(left.Moved, left.Replaced)
+	for _, c := range slices.Concat(left.Made, left.Served) {
+		if !slices.Contains(left.Whole, c.To) {
+			o.begun = append(o.begun, c.To)
+		}
+	}
 	if o.log, err = s.Project.Migrations(); err != nil {
 		return nil, err
 	}

@@ -102,12 +102,29 @@ func (o *Observation) inherited(ctx context.Context, p pair) (bool, error) {
 	if err != nil || !used {
 		return false, err
 	}
+	if half, err := o.isHalf(ctx, p); half || err != nil {
+		return true, err
+	}
 	for _, c := range o.users(p.from, true) {
 		whose, _ := o.whose(p.from)
 		if c.State.Running && (!p.legacy || whose == mine) && !slices.Contains(o.Adopt, p.to) {
 			o.doubt(Doubt{Volume: p.to, Target: true, Question: "Keep what is in " + p.to + ", and copy nothing?", Why: fmt.Sprintf("the project's services have run on it, and %s writes to %s, which it was a copy of: --adopt %s if the data in it are to stay, or remove it to have %[2]s copied anew", c.Name, p.from, p.to)})
 		}
 	}
+	return true, nil
+}
+
+// isHalf reports whether what is used is a copy that a killed run has not come to the end of, as
+// where a service was started by hand.
+func (o *Observation) isHalf(ctx context.Context, p pair) (bool, error) {
+	if !slices.Contains(o.begun, p.to) || slices.Contains(o.Adopt, p.to) {
+		return false, nil
+	}
+	target, err := o.look(ctx, p.to)
+	if err != nil || target.From != p.from || !target.Done.IsZero() {
+		return false, err
+	}
+	o.doubt(Doubt{Volume: p.to, Target: true, Question: "Keep what is in " + p.to + ", and copy nothing?", Why: fmt.Sprintf("the project's services have run on it, and it is a copy of %s that was killed before it had all: --adopt %s if the data in it are to stay all the same, or remove it to have %[1]s copied", p.from, p.to)})
 	return true, nil
 }
 

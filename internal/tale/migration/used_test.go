@@ -75,3 +75,21 @@ func TestACopyThatWasNotUsedIsMadeAnew(t *testing.T) {
 		}
 	}
 }
+
+// Half a copy on which a service was started by hand is no data to go on with, nor a reason to name
+// the command that frees its source.
+func TestHalfACopyThatIsUsedIsAskedFor(t *testing.T) {
+	h := newHost(t)
+	h.volume("p_platform-data")
+	run := h.run()
+	h.fail = "copy p_convex-data"
+	if run.Apply(t.Context()) == nil {
+		t.Fatal("the copy comes to its end")
+	}
+	h.fail = ""
+	h.expect("pending after a kill", h.ids(), split)
+	h.service("p", "convex", true, map[string]string{"/app/data": "p_convex-data"})
+	testkit.WantError(t, h.pending().Unclear, exit.Config, "p_convex-data", "it is a copy of p_platform-data that was killed before it had all", "--adopt p_convex-data")
+	h.subject.Adopt = []string{"p_convex-data"}
+	h.expect("pending with --adopt", h.ids(), "")
+}
