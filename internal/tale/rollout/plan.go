@@ -267,6 +267,11 @@ func (p *Plan) leftovers(state State, target Target) {
 			p.Remove = append(p.Remove, Remove{Container: other.ID, Name: other.Name, Why: "the place of " + stack.Coloured(other.Service, other.Colour) + " is needed, and it is " + other.State.Status})
 		}
 	}
+	for _, c := range state.Containers {
+		if other := state.Named(c.Service); engine.IsStandIn(c.Name, other) {
+			p.Remove = append(p.Remove, Remove{Container: c.ID, Name: c.Name, Why: "it was to take the place of " + other + ", in a run that was killed"})
+		}
+	}
 	if len(target.Scope.Only) > 0 || target.Scope.Rollback {
 		return
 	}

@@ -437,6 +437,45 @@ func TestPutBackAfterAKill(t *testing.T) {
 	}
 }
 
+// TestWhatComposeHasLeftIsSettled: it was killed with the run, while it replaced a container,
+// before or after it had removed the one of before.
+func TestWhatComposeHasLeftIsSettled(t *testing.T) {
+	t.Parallel()
+	const left = "0123456789ab_p-db"
+	kills := map[string]func(*host) error{
+		"before": func(h *host) error {
+			h.AddContainer(enginetest.Container{Name: left, Image: "r/tale-db:1.0.1", Labels: map[string]string{
+				engine.LabelComposeProject: "p", engine.LabelService: stack.DB, engine.LabelProject: "p",
+			}})
+			return nil
+		},
+		"after": func(h *host) error {
+			return errors.Join(h.engine.Stop(t.Context(), "p-db", 0), h.engine.Rename(t.Context(), "p-db", left))
+		},
+	}
+	for when, kill := range kills {
+		for version, next := range map[string]rollout.Scope{"1.0.0": {}, "1.0.1": {All: true}} {
+			t.Run(when+", then "+version, func(t *testing.T) {
+				t.Parallel()
+				h := newHost(t)
+				h.mustDeploy("1.0.0")
+				if err := kill(h); err != nil {
+					t.Fatal(err)
+				}
+				if err := h.deploy(t.Context(), version, next); err != nil {
+					t.Fatal(err)
+				}
+				if db, err := h.engine.Inspect(t.Context(), "p-db"); err != nil || db.Version != version || !db.State.Running {
+					t.Errorf("the database is of version %s, %v", db.Version, err)
+				}
+				if c, err := h.engine.Inspect(t.Context(), left); !engine.IsNotFound(err) {
+					t.Errorf("%s is left, %v", c.Name, err)
+				}
+			})
+		}
+	}
+}
+
 // TestWhatCannotBePutBackIsSaid with a code of its own.
 func TestWhatCannotBePutBackIsSaid(t *testing.T) {
 	t.Parallel()

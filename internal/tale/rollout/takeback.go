@@ -186,7 +186,11 @@ func (r *rollout) putBack(ctx context.Context, c Change) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := r.Engine.Up(ctx, engine.UpOptions{File: path, Project: service.Project, Services: []string{service.Name}, Recreate: true}); err != nil {
+	err = r.Engine.Settle(ctx, service.Project)
+	if err == nil {
+		err = r.Engine.Up(ctx, engine.UpOptions{File: path, Project: service.Project, Services: []string{service.Name}, Recreate: true})
+	}
+	if err != nil {
 		return fmt.Errorf("%s could not be put back: %w", service.Name, err)
 	}
 	if slices.Contains(r.unwell, c.Service) {
