@@ -66,7 +66,7 @@ func (s *State) AskServing(ctx context.Context, docker *engine.Engine) {
 		s.Serving.Why = "the proxy does not run"
 		return
 	}
-	serving, err := AskProxy(ctx, docker, s.Containers[i])
+	serving, err := askProxy(ctx, docker, s.Containers[i])
 	if err != nil {
 		serving.Why = err.Error()
 	}

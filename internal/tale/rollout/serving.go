@@ -50,9 +50,9 @@ const statusLimit = 1 << 20
 // directLimit is how long a proxy on this host may take to answer: it is no network away.
 const directLimit = 500 * time.Millisecond
 
-// AskProxy returns what the running proxy says: by its port, where that is within reach,
+// askProxy returns what the running proxy says: by its port, where that is within reach,
 // because a command in its container takes eighty times as long; or else by its command.
-func AskProxy(ctx context.Context, docker *engine.Engine, proxy engine.Container) (Serving, error) {
+func askProxy(ctx context.Context, docker *engine.Engine, proxy engine.Container) (Serving, error) {
 	if info, err := docker.Info(ctx); err == nil {
 		if address := info.Direct(proxy, stack.ProxyHealthPort); address != "" {
 			if serving, err := askPort(ctx, address); err == nil {

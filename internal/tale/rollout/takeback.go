@@ -168,7 +168,7 @@ func (r *rollout) isOffered(ctx context.Context, container engine.Container) boo
 	if !there || err != nil {
 		return false
 	}
-	serving, err := AskProxy(ctx, r.Engine, proxy)
+	serving, err := askProxy(ctx, r.Engine, proxy)
 	address, _ := serving.Of(container)
 	return err == nil && address.Serving
 }

@@ -86,7 +86,7 @@ func (r *rollout) switchOver(ctx context.Context) error {
 	deadline := time.Now().Add(min(offerLimit, r.Timeout))
 	for {
 		var why string
-		serving, err := AskProxy(ctx, r.Engine, proxy)
+		serving, err := askProxy(ctx, r.Engine, proxy)
 		switch {
 		case errors.Is(err, errNoStatus):
 			r.end("the proxy cannot be asked; " + name + " is ready")
