@@ -63,9 +63,9 @@ func (t Take) Run(ctx context.Context) (m Manifest, err error) {
 		t.Path = target // a link stays one
 	}
 	partial := t.Path + Partial
-	file, err := os.OpenFile(partial, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	file, err := openPartial(partial, t.Path)
 	if err != nil {
-		return m, &targetError{err}
+		return m, err
 	}
 	defer func() {
 		if err = errors.Join(err, file.Close()); err != nil {
@@ -90,6 +90,34 @@ func (t Take) Run(ctx context.Context) (m Manifest, err error) {
 		return m, &targetError{err}
 	}
 	return m, atomicfile.SyncFolder(filepath.Dir(t.Path))
+}
+
+// openPartial makes the file, or takes over that of one that was killed. It is locked until it is
+// closed: another backup would write into it when it has its name.
+func openPartial(partial, path string) (*os.File, error) {
+	for {
+		file, err := os.OpenFile(partial, os.O_RDWR|os.O_CREATE, 0o600)
+		if err != nil {
+			return nil, &targetError{err}
+		}
+		// Where the file system has no locks there are none.
+		if errors.Is(unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK) {
+			_ = file.Close()
+			return nil, exit.Errorf(exit.Temporary, "another backup is written to %s now: wait for its end, or name another FILE", path)
+		}
+		opened, err := file.Stat()
+		if named, gone := os.Stat(partial); err != nil || gone != nil || !os.SameFile(opened, named) {
+			_ = file.Close() // it has got its name meanwhile, or was removed
+			continue
+		}
+		if opened.Size() > 0 {
+			err = file.Truncate(0)
+		}
+		if err != nil {
+			return nil, errors.Join(&targetError{err}, file.Close())
+		}
+		return file, nil
+	}
 }
 
 // target is the file of a backup, whose errors are told apart from those of the data.

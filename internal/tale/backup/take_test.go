@@ -108,3 +108,37 @@ func TestADiskThatGivesBackOtherBytes(t *testing.T) {
 		})
 	}
 }
+
+// another is a recipient that begins another backup when the file is made.
+type another func()
+
+func (begin another) Wrap(key []byte) ([]*age.Stanza, error) {
+	begin()
+	return []*age.Stanza{{Type: "another", Body: key}}, nil
+}
+
+// TestTwoBackupsToOneFile, as of two projects: what is there is whole, and the other one is told.
+func TestTwoBackupsToOneFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "b.tar")
+	take := func(text string, recipients ...age.Recipient) error {
+		_, err := backup.Take{Files: map[string][]byte{"tale.json": []byte(text)}, Path: path, Recipients: recipients, Moves: func(string, int64) {}}.Run(t.Context())
+		return err
+	}
+	var second error
+	first := take("first", another(func() { second = take("second") }))
+	testkit.WantError(t, second, exit.Temporary, "another backup is written to "+path)
+	if info, err := os.Stat(path); first != nil || err != nil || info.Size() == 0 {
+		t.Errorf("%v, and there is %+v, %v", first, info, err)
+	}
+	if err := errors.Join(os.WriteFile(path+backup.Partial, []byte("of one that was killed, and longer than it is"), 0o600), take("third")); err != nil {
+		t.Error(err)
+	}
+	source, err := backup.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer source.Close()
+	if _, err := source.Verify(); err != nil {
+		t.Error(err)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -78,12 +79,13 @@ func takeBackup(ctx context.Context, s *session.Session, path string, recipients
 }
 
 // removePartial removes what killed backups have left in a folder under names that have
-// a time, which no later one would take.
+// a time, which no later one would take. Another project's id may begin as this one's.
 func removePartial(s *session.Session, folder string) {
+	named := regexp.MustCompile("^" + regexp.QuoteMeta(s.Project.File.ID) + `-\d{8}T\d{6}Z`)
 	entries, _ := os.ReadDir(folder)
 	for _, entry := range entries {
 		name := entry.Name()
-		ours := strings.HasPrefix(name, s.Project.File.ID+"-") || folder == s.Project.Path(snapshots)
+		ours := named.MatchString(name) || folder == s.Project.Path(snapshots)
 		if ours && strings.HasSuffix(name, backup.Partial) {
 			_ = os.Remove(filepath.Join(folder, name)) // it costs room, and nothing else
 		}
