@@ -13,9 +13,14 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 )
 
-// journalName is the file of what a run has changed, as long as it can be taken back. It
-// stays of a run that is killed, and the next one goes by it.
-const journalName = "migrating.json"
+// journalName returns the file of what a run has changed, as long as it can be taken back. It
+// stays of a run that is killed, and the next one of the same stack goes by it.
+func (s Subject) journalName() string {
+	if s.Development {
+		return "migrating-dev.json"
+	}
+	return "migrating.json"
+}
 
 // journal is what a run has changed. Each is noted before it is done.
 type journal struct {
@@ -43,7 +48,7 @@ type stopped struct {
 
 // read returns the journal that a killed run has left, an empty one if there is none.
 func (s Subject) read() (j journal, err error) {
-	text, err := project.ReadFile(s.Project.Path(journalName))
+	text, err := project.ReadFile(s.Project.Path(s.journalName()))
 	if errors.Is(err, fs.ErrNotExist) {
 		return j, nil
 	}
@@ -51,7 +56,7 @@ func (s Subject) read() (j journal, err error) {
 		err = json.Unmarshal(text, &j)
 	}
 	if err != nil {
-		return j, fmt.Errorf("cannot read what an earlier run has left: %w; without %s it is forgotten, and what it has stopped stays so", err, s.Project.Path(journalName))
+		return j, fmt.Errorf("cannot read what an earlier run has left: %w; without %s it is forgotten, and what it has stopped stays so", err, s.Project.Path(s.journalName()))
 	}
 	return j, nil
 }
@@ -60,7 +65,7 @@ func (s Subject) read() (j journal, err error) {
 func (r *Run) write() error {
 	text, err := json.MarshalIndent(r.journal, "", "  ")
 	if err == nil {
-		err = r.Project.Write(append(text, '\n'), journalName)
+		err = r.Project.Write(append(text, '\n'), r.journalName())
 	}
 	if err != nil {
 		return fmt.Errorf("cannot note what is about to be migrated: %w", err)
@@ -68,11 +73,11 @@ func (r *Run) write() error {
 	return nil
 }
 
-func (r *Run) forget() error { return r.Project.Remove(journalName) }
+func (r *Run) forget() error { return r.Project.Remove(r.journalName()) }
 
 // Unfinished reports whether a run was killed before it could forget what it has changed.
 func (r *Run) Unfinished() bool {
-	_, err := os.Stat(r.Project.Path(journalName))
+	_, err := os.Stat(r.Project.Path(r.journalName()))
 	return err == nil
 }
 

@@ -69,9 +69,13 @@ func (r *Run) Apply(ctx context.Context) error {
 }
 
 // Done logs the migrations and forgets how to take them back: the new release serves
-// from them. It says what may be removed now.
+// from them. It says what may be removed now. The log is production's, where volumes are taken for
+// migrated by it.
 func (r *Run) Done(ctx context.Context) error {
-	errs := []error{r.Project.LogMigrations(r.Version, r.journal.Applied, nil), r.sweep(ctx)}
+	errs := []error{r.sweep(ctx)}
+	if !r.Development {
+		errs = append(errs, r.Project.LogMigrations(r.Version, r.journal.Applied, nil))
+	}
 	for _, moved := range append(r.journal.Moved, r.journal.Replaced...) {
 		errs = append(errs, r.Engine.Remove(ctx, moved.Container))
 	}

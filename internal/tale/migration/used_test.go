@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -92,4 +93,35 @@ func TestHalfACopyThatIsUsedIsAskedFor(t *testing.T) {
 	testkit.WantError(t, h.pending().Unclear, exit.Config, "p_convex-data", "it is a copy of p_platform-data that was killed before it had all", "--adopt p_convex-data")
 	h.subject.Adopt = []string{"p_convex-data"}
 	h.expect("pending with --adopt", h.ids(), "")
+}
+
+// TestAStartForDevelopmentKeepsOutOfADeploy that was killed while it migrated: what that has stopped
+// and copied is not the start's to end, and what the start migrates is not done in production.
+func TestAStartForDevelopmentKeepsOutOfADeploy(t *testing.T) {
+	h := newHost(t)
+	h.volume("p_platform-data")
+	h.service("p-blue", "platform-blue", true, map[string]string{"/app/data": "p_platform-data"})
+	h.must(h.run().Apply(t.Context()))
+	h.volume("tale_db-data") // of nobody knows which project
+	h.volume("p-dev_platform-data")
+	h.volume("tale-dev_db-data")
+	h.subject.Development, h.subject.Adopt = true, []string{"tale-dev_db-data"}
+	start := h.run()
+	if start.Unfinished() {
+		t.Error("the start has a deploy to finish")
+	}
+	h.must(start.Apply(t.Context()))
+	h.must(start.Done(t.Context()))
+	h.subject.Development, h.subject.Adopt = false, nil
+	if said := strings.Join(h.said, "\n"); strings.Contains(said, "docker volume rm p_platform-data") || !strings.Contains(said, "docker volume rm p-dev_platform-data") {
+		t.Error(said)
+	}
+	deploy := h.run()
+	if !deploy.Unfinished() {
+		t.Error("the deploy is forgotten")
+	}
+	h.expect("pending", h.ids(), "doubt tale_db-data")
+	h.must(deploy.Apply(t.Context()))
+	h.must(deploy.TakeBack(t.Context()))
+	h.expect("running", h.running(), "p-platform-blue")
 }
