@@ -15,6 +15,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/sys/pause"
 	"github.com/tale-project/tale-runtime/internal/tale/backup"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
@@ -100,8 +101,21 @@ func (r *restoring) unmakeVolume(ctx context.Context) error {
 	if err != nil || !now.Unused() {
 		return err
 	}
-	return r.Engine.RemoveVolume(ctx, r.backup.Volume)
+	// The engine may be about to remove the helper that has looked.
+	limit, cancel := context.WithTimeout(ctx, helperLeaves)
+	defer cancel()
+	for {
+		err = r.Engine.RemoveVolume(ctx, r.backup.Volume)
+		if !engine.IsConflict(err) {
+			return err
+		}
+		if !pause.For(limit, 100*time.Millisecond) {
+			return nil // something else has it now
+		}
+	}
 }
+
+const helperLeaves = 10 * time.Second
 
 func (r *restoring) preview() error {
 	m := r.backup.Manifest

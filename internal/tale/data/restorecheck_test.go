@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/backup"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
+	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 	"github.com/tale-project/tale-runtime/internal/tale/session"
@@ -244,6 +246,7 @@ func TestAVolumeThatIsGone(t *testing.T) {
 			}
 			return s.Postgres.Program(container, command, in, out, errs)
 		})
+		s.Fault("DELETE", "/volumes/shop-1_convex-data", enginetest.Fault{Status: http.StatusConflict, Message: "volume is in use"}, 1) // by a helper that has ended
 		if err := s.Run(s.app.restoreCommand(), append([]string{file}, args...)...); err == nil || there() {
 			t.Errorf("%s: %v, and the volume is there: %v", how, err, there())
 		}
