@@ -86,3 +86,24 @@ func TestAPgRestoreThatIsTooNew(t *testing.T) {
 	err := r.fill(t.Context(), "shop", strings.NewReader(""))
 	testkit.WantError(t, err, exit.Config, "cannot restore the database shop: pg_restore of the stack's database image is newer than the server", `"db" under images of tale.json`, "transaction_timeout")
 }
+
+// TestOddNamesOfDatabases: a name may have what parts lines.
+func TestOddNamesOfDatabases(t *testing.T) {
+	s := realServer(t)
+	names := []string{"a\nb", "c\td", `e"f\`}
+	for _, database := range names {
+		if _, err := s.query(t.Context(), s.maintenance(), "CREATE DATABASE "+name(database)+";\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found, err := Restore{Server: s}.lookAtServer(t.Context(), Target{})
+	must(t, err)
+	for _, database := range names {
+		if restored, there := found.databases[database]; !there || restored != "" || !found.owned[database] {
+			t.Errorf("%q is not found: %v", database, found)
+		}
+	}
+	if len(found.databases) != len(names)+1 {
+		t.Errorf("%q", found.databases)
+	}
+}

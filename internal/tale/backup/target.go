@@ -2,6 +2,8 @@ package backup
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -34,15 +36,22 @@ func (r Restore) lookAtServer(ctx context.Context, t Target) (_ Target, err erro
 		return t, err
 	}
 	lines, err := r.Server.query(ctx, r.Server.maintenance(), `
-SELECT datname || E'\t' || coalesce(substring(shobj_description(d.oid, 'pg_database') FROM '`+restoredMark+`([^\n]*)$'), '') || E'\t' || pg_has_role(datdba, 'USAGE')
+SELECT json_build_object('is', datname, 'restored', coalesce(substring(shobj_description(d.oid, 'pg_database') FROM '`+restoredMark+`([^\n]*)$'), ''), 'owned', pg_has_role(datdba, 'USAGE'))
 FROM pg_database d WHERE NOT datistemplate;
 `)
 	if err != nil {
 		return t, err
 	}
 	for _, line := range lines {
-		if said := strings.Split(line, "\t"); r.Server.owns(said[0]) {
-			t.databases[said[0]], t.owned[said[0]] = said[1], said[2] == "true"
+		var said struct {
+			Is, Restored string
+			Owned        bool
+		}
+		if err := json.Unmarshal([]byte(line), &said); err != nil {
+			return t, fmt.Errorf("cannot read what Postgres says of its databases: %w", err)
+		}
+		if r.Server.owns(said.Is) {
+			t.databases[said.Is], t.owned[said.Is] = said.Restored, said.Owned
 		}
 	}
 	for _, d := range r.Manifest.Databases {

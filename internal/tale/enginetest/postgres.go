@@ -133,9 +133,10 @@ func (p *Postgres) answer(on, text string) (string, error) {
 				lines = append(lines, string(line))
 			}
 		}
-	case has("SELECT datname ||"):
+	case has("json_build_object('is', datname"):
 		for name, d := range p.databases {
-			lines = append(lines, name+"\t"+d.restored+"\ttrue")
+			line, _ := json.Marshal(map[string]any{"is": name, "restored": d.restored, "owned": true}) // strings
+			lines = append(lines, string(line))
 		}
 	case has("string_agg(DISTINCT nspname"):
 		schemas := ""
