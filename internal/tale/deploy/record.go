@@ -54,10 +54,13 @@ func (d *deployment) warn(err error) {
 }
 
 // done says the result. The note of the run goes behind it: one that was killed before it has
-// said so is told the same, and does not go a further step back.
+// said so is told the same, and does not go a further step back. Where the history could not be
+// written the note stays: nothing else knows the run's snapshot.
 func (d *deployment) done(result string, left *rollout.LeftError) error {
 	err := d.out.Result(result, left)
-	d.warn(d.Project.Finish())
+	if note, _ := d.Project.Unfinished(); note.Result != "" {
+		d.warn(d.Project.Finish())
+	}
 	return err
 }
 
