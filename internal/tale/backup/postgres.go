@@ -143,9 +143,10 @@ func psql(database string) []string {
 
 // withoutLimits lets a session wait and work for as long as it takes: a server, a database or a role
 // may end those that do so for longer than a site's should, and what is large takes longer. The last
-// of them came with Postgres 17.
-const withoutLimits = `DO $$BEGIN PERFORM set_config(name, '0', false) FROM pg_settings
-WHERE name IN ('statement_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout'); END$$`
+// of them came with Postgres 17. It returns no row, and needs no language, which a server may be without.
+const withoutLimits = `SELECT FROM pg_settings WHERE CASE
+WHEN name IN ('statement_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')
+THEN set_config(name, '0', false) IS NULL END`
 
 // connection returns what names a database to a program: a name alone may be taken for a
 // URL or a list of settings. A server whose host has vanished is given up after a minute and

@@ -67,6 +67,18 @@ func TestLimitsOfARole(t *testing.T) {
 	}
 }
 
+// TestAServerWithoutALanguage, which its owner may take away: no limit is lifted by one.
+func TestAServerWithoutALanguage(t *testing.T) {
+	s := realServer(t)
+	if _, err := s.query(t.Context(), s.maintenance(), "ALTER ROLE CURRENT_USER SET statement_timeout TO '1min';\nDROP EXTENSION plpgsql;\n"); err != nil {
+		t.Fatal(err)
+	}
+	lines, err := s.query(t.Context(), s.maintenance(), "SHOW statement_timeout;\nSHOW work_mem;\n")
+	if err != nil || !slices.Equal(lines, []string{"0", "4MB"}) || !s.answers(t.Context()) {
+		t.Errorf("%q, %v", lines, err)
+	}
+}
+
 // TestAPgRestoreThatIsTooNew: what it sets, a server that is older does not know.
 func TestAPgRestoreThatIsTooNew(t *testing.T) {
 	server := enginetest.New(t)
