@@ -67,13 +67,24 @@ func (t Take) Run(ctx context.Context) (m Manifest, err error) {
 	if err != nil {
 		return m, err
 	}
-	defer func() {
-		if err = errors.Join(err, file.Close()); err != nil {
-			_ = os.Remove(partial) // it is of no use, and named so
+	if m, err = t.into(ctx, file); err == nil {
+		if err = os.Rename(partial, t.Path); err != nil {
+			err = &targetError{err}
 		}
-	}()
+	}
+	if err != nil {
+		_ = os.Remove(partial) // it is of no use, and named so; another backup's has this name as soon as it is closed
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return m, err
+	}
+	return m, atomicfile.SyncFolder(filepath.Dir(t.Path))
+}
+
+// into writes the backup into its file, and proves what is there.
+func (t Take) into(ctx context.Context, file *os.File) (Manifest, error) {
 	sum := sha256.New()
-	m, err = t.write(ctx, io.MultiWriter(target{file}, sum))
+	m, err := t.write(ctx, io.MultiWriter(target{file}, sum))
 	if unwritten, is := errors.AsType[*targetError](err); is {
 		return m, unwritten // whatever was read when it happened
 	}
@@ -83,13 +94,7 @@ func (t Take) Run(ctx context.Context) (m Manifest, err error) {
 	if err := file.Sync(); err != nil {
 		return m, &targetError{err}
 	}
-	if err := t.readBack(ctx, file, sum, m); err != nil {
-		return m, err
-	}
-	if err := os.Rename(partial, t.Path); err != nil {
-		return m, &targetError{err}
-	}
-	return m, atomicfile.SyncFolder(filepath.Dir(t.Path))
+	return m, t.readBack(ctx, file, sum, m)
 }
 
 // openPartial makes the file, or takes over that of one that was killed. It is locked until it is

@@ -142,3 +142,34 @@ func TestTwoBackupsToOneFile(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestABackupThatFailsBesideAnother, which begins at that moment, takes away nothing of that.
+func TestABackupThatFailsBesideAnother(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "b.tar")
+	take := func(recipients ...age.Recipient) error {
+		_, err := backup.Take{Path: path, Recipients: recipients, Moves: func(string, int64) {}}.Run(t.Context())
+		return err
+	}
+	for range 100 {
+		begun, ended := make(chan struct{}), make(chan error, 1)
+		go func() {
+			ended <- take(failing(func() { close(begun) }))
+		}()
+		<-begun
+		err := take()
+		for exit.Code(err) == exit.Temporary {
+			err = take()
+		}
+		if failed := <-ended; err != nil || failed == nil {
+			t.Fatalf("%v, and of the one that fails: %v", err, failed)
+		}
+	}
+}
+
+// failing is a recipient that there is no key for.
+type failing func()
+
+func (begun failing) Wrap([]byte) ([]*age.Stanza, error) {
+	begun()
+	return nil, errors.New("no key")
+}
