@@ -60,9 +60,7 @@ func endHelpers(ctx context.Context, e *engine.Engine, volume string) error {
 		if c.State.Running {
 			err = errors.Join(err, e.Stop(ctx, c.ID, time.Second))
 		}
-		if wrong := e.Remove(ctx, c.ID); !engine.IsConflict(wrong) { // it removes itself just now
-			err = errors.Join(err, wrong)
-		}
+		err = errors.Join(err, e.Remove(ctx, c.ID))
 	}
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/sys/pause"
 )
 
 // Start starts a container that is there.
@@ -37,10 +38,20 @@ func (e *Engine) Stop(ctx context.Context, id string, grace time.Duration) error
 }
 
 // Remove removes a container that has stopped, and never its volumes. One that is gone
-// is no error.
+// is no error, and one that the engine is removing itself is waited for.
 func (e *Engine) Remove(ctx context.Context, id string) error {
-	_, err := about(ctx, e, changing, "remove the container", e.api.ContainerRemove, id, client.ContainerRemoveOptions{})
-	return unlessGone(err)
+	return e.remove(ctx, changing, id, client.ContainerRemoveOptions{})
+}
+
+func (e *Engine) remove(ctx context.Context, limit time.Duration, id string, o client.ContainerRemoveOptions) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for {
+		_, err := about(ctx, e, limit, "remove the container", e.api.ContainerRemove, id, o)
+		if !IsConflict(err) || !hasAny(err.Error(), "already in progress") || !pause.For(ctx, 20*time.Millisecond) {
+			return unlessGone(err)
+		}
+	}
 }
 
 // Rename gives a container another name. One that is gone, or has the name already, is no

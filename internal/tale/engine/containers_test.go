@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -134,6 +135,25 @@ func TestChangesThatAreDoneAlreadyAreNoErrors(t *testing.T) {
 }
 
 // An engine gives each network a part of its addresses, of which there are thirty by default.
+// TestAContainerThatRemovesItself is gone when Remove returns; one that runs is not waited for.
+func TestAContainerThatRemovesItself(t *testing.T) {
+	server, e := fake(t)
+	for _, name := range []string{"ends", "runs"} {
+		server.AddContainer(enginetest.Container{Name: name, Image: "x:1", Running: name == "runs"})
+	}
+	server.Fault("DELETE", "/containers/ends", enginetest.Fault{Status: http.StatusConflict, Message: "removal of container ends is already in progress"}, 3)
+	if err := e.Remove(t.Context(), "ends"); err != nil {
+		t.Error(err)
+	}
+	if err := e.Remove(t.Context(), "runs"); !engine.IsConflict(err) {
+		t.Errorf("one that runs: %v", err)
+	}
+	left := must[[]engine.Container](t)(e.Everything(t.Context()))
+	if len(left) != 1 || left[0].Name != "runs" {
+		t.Errorf("%+v are left", left)
+	}
+}
+
 func TestNoAddressesForAnotherNetwork(t *testing.T) {
 	server, e := fake(t)
 	for _, said := range []string{

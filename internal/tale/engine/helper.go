@@ -23,7 +23,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
-	"github.com/tale-project/tale-runtime/internal/sys/pause"
 )
 
 const (
@@ -171,15 +170,8 @@ func IsHelper(c Container) bool { return strings.HasPrefix(c.Image, helperReposi
 // discard removes a helper, running or not, also after an interrupt, and returns once its
 // volumes and its image are free.
 func (e *Engine) discard(ctx context.Context, id string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-	defer cancel()
 	// What stays does nothing, but for what IsHelper says.
-	for {
-		_, err := e.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true})
-		if !IsConflict(err) || !pause.For(ctx, 20*time.Millisecond) { // the engine is at it itself
-			return
-		}
-	}
+	_ = e.remove(context.WithoutCancel(ctx), patience, id, client.ContainerRemoveOptions{Force: true})
 }
 
 // DiskFree returns how many bytes are free where the engine keeps its images and volumes,
