@@ -6,9 +6,11 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/backup"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // TestHelpersOfAKilledTaleGo: one that still reads, and one that was never started. Those
@@ -48,4 +50,17 @@ func TestHelpersOfAKilledTaleGo(t *testing.T) {
 			t.Errorf("%s: that of another volume is %+v, %v", what, c.State, err)
 		}
 	}
+}
+
+// TestAHelperWhoseWordsAreLost, as with its connection: what it would have said is not that a volume
+// is empty, about which there is no question.
+func TestAHelperWhoseWordsAreLost(t *testing.T) {
+	server := enginetest.New(t)
+	server.SetHelper(func(context.Context, string, []string, io.Reader, io.Writer, io.Writer) error { return nil })
+	e := server.Connect(t, engine.Options{Self: "/proc/self/exe"})
+	if err := e.CreateVolume(t.Context(), "v", nil); err != nil {
+		t.Fatal(err)
+	}
+	_, err := backup.Restore{Engine: e, Volume: "v"}.Look(t.Context())
+	testkit.WantError(t, err, exit.Failure, "cannot look into the volume v: its helper ended without a word")
 }

@@ -80,12 +80,16 @@ func (r Restore) lookAtVolume(ctx context.Context) (found state, err error) {
 	if _, there, err := r.Engine.Volume(ctx, r.Volume); err != nil || !there {
 		return found, err
 	}
+	said := false
 	err = r.helper(ctx, []string{lookVerb}, nil, func(m message) error {
 		if m.State != nil {
-			found = *m.State
+			found, said = *m.State, true
 		}
 		return nil
 	})
+	if err == nil && !said {
+		err = fmt.Errorf("cannot look into the volume %s: its helper ended without a word", r.Volume)
+	}
 	return found, err
 }
 
