@@ -50,7 +50,8 @@ func (r *Run) TakeBack(ctx context.Context) error {
 
 // discard removes a copy that is done, and the project's containers that were made on it.
 // One that is not done stays: another run goes on with it, and looks at each file again. So
-// does one that was done before and has been used, which the run could not make anew.
+// does one that was done before and has been used, which the run could not make anew, and one
+// that the operator has said is to stay.
 func (r *Run) discard(ctx context.Context, o *Observation, volume string) error {
 	for _, c := range o.users(volume, false) {
 		if !o.own(c) {
@@ -60,7 +61,7 @@ func (r *Run) discard(ctx context.Context, o *Observation, volume string) error 
 			return err
 		}
 	}
-	if !slices.Contains(r.journal.Whole, volume) {
+	if !slices.Contains(r.journal.Whole, volume) || slices.Contains(o.Adopt, volume) {
 		return nil
 	}
 	return r.Engine.RemoveVolume(ctx, volume)

@@ -95,6 +95,27 @@ func TestHalfACopyThatIsUsedIsAskedFor(t *testing.T) {
 	h.expect("pending with --adopt", h.ids(), "")
 }
 
+// A copy of a killed run that the operator has said is to stay, as convex has run on it, stays when
+// the deploy that was told so fails.
+func TestACopyThatIsAdoptedStays(t *testing.T) {
+	h := newHost(t)
+	h.volume("p_platform-data")
+	h.service("p-blue", "platform-blue", true, map[string]string{"/app/data": "p_platform-data"})
+	h.must(h.run().Apply(t.Context()))
+	h.service("p", "convex", true, map[string]string{"/app/data": "p_convex-data"})
+	h.must(h.engine.Start(t.Context(), "p-platform-blue"))
+	testkit.WantError(t, h.pending().Unclear, exit.Config, "--adopt p_convex-data if the data in it are to stay")
+	h.subject.Adopt = []string{"p_convex-data"}
+	run := h.run()
+	h.must(run.Apply(t.Context()))
+	h.subject.Adopt = nil
+	h.must(run.TakeBack(t.Context()))
+	if _, there := h.volumes()["p_convex-data"]; !there {
+		t.Error("what is to stay is removed")
+	}
+	h.expect("running", h.running(), "p-platform-blue")
+}
+
 // TestAStartForDevelopmentKeepsOutOfADeploy that was killed while it migrated: what that has stopped
 // and copied is not the start's to end, and what the start migrates is not done in production.
 func TestAStartForDevelopmentKeepsOutOfADeploy(t *testing.T) {
