@@ -83,6 +83,9 @@ func (r *Run) Done(ctx context.Context) error {
 		return err
 	}
 	for _, c := range append(r.journal.Served, r.journal.Made...) {
+		if slices.Contains(r.Adopt, c.To) {
+			continue // it may be no copy of all
+		}
 		r.note(c.From, fmt.Sprintf("stays as it was; once the new release has proved itself: docker volume rm %s (frees %s)", c.From, humanize.Bytes(uint64(c.Bytes))))
 	}
 	return r.forget()

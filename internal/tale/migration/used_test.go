@@ -93,6 +93,12 @@ func TestHalfACopyThatIsUsedIsAskedFor(t *testing.T) {
 	testkit.WantError(t, h.pending().Unclear, exit.Config, "p_convex-data", "it is a copy of p_platform-data that was killed before it had all", "--adopt p_convex-data")
 	h.subject.Adopt = []string{"p_convex-data"}
 	h.expect("pending with --adopt", h.ids(), "")
+	run = h.run()
+	h.must(run.Apply(t.Context()))
+	h.must(run.Done(t.Context()))
+	if said := strings.Join(h.said, "\n"); strings.Contains(said, "docker volume rm") {
+		t.Error(said)
+	}
 }
 
 // A copy of a killed run that the operator has said is to stay, as convex has run on it, stays when
