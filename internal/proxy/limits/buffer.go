@@ -34,12 +34,19 @@ type Buffer struct {
 	conn   syscall.RawConn // nil: it has no buffer of the kernel
 	level  int
 	option int
-	size   int // 0: the kernel decides
+	size   int  // 0: the kernel decides
+	once   bool // it keeps its first size
+	bound  bool
 }
 
-// Unread returns the buffer of what has come from an upstream.
+// Unread returns the buffer of what has come from an upstream. It keeps its first size: an
+// upstream that was told of more room sends that much, what finds none is lost, and it is a
+// fifth of a second until it comes again. There are as many connections to an upstream as it
+// had requests under way, so that they share the memory all the same.
 func (a *App) Unread(c net.Conn) *Buffer {
-	return a.buffer(c, unix.SOL_SOCKET, unix.SO_RCVBUF)
+	b := a.buffer(c, unix.SOL_SOCKET, unix.SO_RCVBUF)
+	b.once = true
+	return b
 }
 
 // unsent returns the buffer of what waits to be sent to a visitor. What is on its way is not
@@ -59,6 +66,10 @@ func (a *App) buffer(c net.Conn, level, option int) *Buffer {
 // Bound gives the buffer its share of the memory. A connection that has ended meanwhile
 // needs none.
 func (b *Buffer) Bound() {
+	if b.once && b.bound {
+		return
+	}
+	b.bound = true
 	size := bufferFor(b.app.memory, b.app.requests.count())
 	if size == b.size || b.size == 0 && size == mostBuffer || b.conn == nil {
 		return

@@ -74,7 +74,7 @@ func TestABufferFollowsTheRequests(t *testing.T) {
 			t.Error("where there is enough memory the kernel does not decide")
 		}
 	}
-	unread, unsent := a.Unread(c), a.unsent(c)
+	unsent := a.unsent(c)
 	for _, requests := range []int{1, 100, 4} {
 		for a.requests.count() < requests {
 			a.requests.take(anybody)
@@ -82,6 +82,7 @@ func TestABufferFollowsTheRequests(t *testing.T) {
 		for a.requests.count() > requests {
 			a.requests.give(anybody)
 		}
+		unread := a.Unread(c)
 		unread.Bound()
 		unsent.Bound()
 		want := bufferFor(a.memory, requests)
@@ -93,9 +94,15 @@ func TestABufferFollowsTheRequests(t *testing.T) {
 			t.Errorf("%d requests: the buffer of what is unsent has %d, want %d", requests, got, want)
 		}
 	}
+	unread := a.Unread(c)
+	unread.Bound()
+	before := optionOf(t, c, unix.SOL_SOCKET, unix.SO_RCVBUF)
+	a.memory = 1 << 20
+	if unread.Bound(); optionOf(t, c, unix.SOL_SOCKET, unix.SO_RCVBUF) != before {
+		t.Error("an upstream has less room than it was told of")
+	}
 	_ = c.Close()
-	a.memory = 1 << 30
-	unread.Bound() // nothing to do
+	unsent.Bound() // nothing to do
 	ours, _ := net.Pipe()
 	a.Unread(ours).Bound()
 }
