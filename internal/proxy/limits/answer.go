@@ -15,6 +15,9 @@ const (
 	largeAnswer = 64 << 10
 	// longStream is from where an answer whose length nobody knows is large, too.
 	longStream = 256 << 10
+	// caughtUp is how long a stream is waited for where its visitor has taken what came before,
+	// so that it begins anew: what trickles for hours is no more to hold than what is short.
+	caughtUp = 20 * time.Millisecond
 	// bytesPerAnswer is what the process holds, at most, of an answer that is not taken.
 	bytesPerAnswer = 256 << 10
 )
@@ -39,12 +42,12 @@ func (a *App) large(r *http.Request) (done func(), err error) {
 // File makes an answer of the proxy's own count where it is large, until done is called.
 // Where there is no room it answers so, and ok is false.
 func (a *App) File(w http.ResponseWriter, r *http.Request, size int64) (done func(), ok bool) {
-	if size <= largeAnswer {
+	if size <= largeAnswer || r.Method == http.MethodHead {
 		return func() {}, true
 	}
 	done, err := a.large(r)
 	if err != nil {
-		turnAway(w, r)
+		sayTooMany(w) // in its turn: the answers before it on the same connection are on their way
 		return nil, false
 	}
 	return done, true
@@ -56,7 +59,7 @@ func (a *App) Answer(r *http.Request, response *http.Response) *http.Response {
 	if response.StatusCode == http.StatusSwitchingProtocols || response.Body == http.NoBody || r.Method == http.MethodHead {
 		return response
 	}
-	body := &largeBody{ReadCloser: response.Body, app: a, r: r, left: longStream}
+	body := &largeBody{ReadCloser: response.Body, app: a, r: r, stream: response.ContentLength < 0, left: longStream}
 	switch {
 	case response.ContentLength < 0:
 	case response.ContentLength <= largeAnswer:
@@ -81,10 +84,11 @@ func tooMany(r *http.Request) *http.Response {
 // largeBody is the body of an answer that counts once so much of it has come.
 type largeBody struct {
 	io.ReadCloser
-	app  *App
-	r    *http.Request
-	left int    // until it counts
-	done func() // nil: it does not count
+	app    *App
+	r      *http.Request
+	stream bool   // nobody knows its length
+	left   int    // until it counts
+	done   func() // nil: it does not count
 }
 
 func (b *largeBody) count() (err error) {
@@ -94,7 +98,12 @@ func (b *largeBody) count() (err error) {
 }
 
 func (b *largeBody) Read(p []byte) (int, error) {
+	began := time.Now()
 	n, err := b.ReadCloser.Read(p)
+	if b.stream && time.Since(began) >= caughtUp {
+		b.release()
+		b.left = longStream
+	}
 	if b.done != nil {
 		return n, err
 	}
@@ -104,11 +113,15 @@ func (b *largeBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close ends the answer. It is called once, by those who copy.
-func (b *largeBody) Close() error {
+func (b *largeBody) release() {
 	if b.done != nil {
 		b.done()
 		b.done = nil
 	}
+}
+
+// Close ends the answer. It is called once, by those who copy.
+func (b *largeBody) Close() error {
+	b.release()
 	return b.ReadCloser.Close()
 }

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -86,22 +87,49 @@ func TestAnswersThatNeedNoRoom(t *testing.T) {
 }
 
 func TestALongStreamCountsOnceItIsLarge(t *testing.T) {
-	a := withAnswers(2, 0)
-	first := a.Answer(requestOf(t, http.MethodGet, "192.0.2.1"), answerOf(longStream+1, false))
-	if a.answers.count() != 0 {
-		t.Error("it counts before anything has come")
-	}
-	if _, err := io.ReadAll(first.Body); err != nil || a.answers.count() != 1 {
-		t.Errorf("%d are counted, %v", a.answers.count(), err)
-	}
-	second := a.Answer(requestOf(t, http.MethodGet, "192.0.2.1"), answerOf(longStream+1, false))
-	if _, err := io.ReadAll(second.Body); !errors.Is(err, errTooManyAnswers) {
-		t.Errorf("one too many ends with %v", err)
-	}
-	_, _ = second.Body.Close(), first.Body.Close()
-	if a.answers.count() != 0 {
-		t.Error("they count when they are over")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		a := withAnswers(2, 0)
+		first := a.Answer(requestOf(t, http.MethodGet, "192.0.2.1"), answerOf(longStream+1, false))
+		if a.answers.count() != 0 {
+			t.Error("it counts before anything has come")
+		}
+		if _, err := io.ReadAll(first.Body); err != nil || a.answers.count() != 1 {
+			t.Errorf("%d are counted, %v", a.answers.count(), err)
+		}
+		second := a.Answer(requestOf(t, http.MethodGet, "192.0.2.1"), answerOf(longStream+1, false))
+		if _, err := io.ReadAll(second.Body); !errors.Is(err, errTooManyAnswers) {
+			t.Errorf("one too many ends with %v", err)
+		}
+		_, _ = second.Body.Close(), first.Body.Close()
+		if a.answers.count() != 0 {
+			t.Error("they count when they are over")
+		}
+	})
+}
+
+// A stream that trickles for hours is taken: it does not count for what has come of it in all,
+// and no longer than until its visitor has taken what came at once.
+func TestAStreamThatIsTakenDoesNotCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := withAnswers(2, 0)
+		from, to := io.Pipe()
+		go func() {
+			for range 20 {
+				_, _ = to.Write(make([]byte, longStream/2))
+				time.Sleep(caughtUp)
+			}
+			_, _ = to.Write(make([]byte, 2*longStream))
+			time.Sleep(caughtUp)
+			_, _ = to.Write(make([]byte, 1))
+		}()
+		body := a.Answer(requestOf(t, http.MethodGet, "192.0.2.1"), &http.Response{StatusCode: http.StatusOK, ContentLength: -1, Body: from}).Body
+		for _, part := range []struct{ size, counted int }{{10 * longStream, 0}, {2 * longStream, 1}, {1, 0}} {
+			if _, err := io.ReadFull(body, make([]byte, part.size)); err != nil || a.answers.count() != part.counted {
+				t.Errorf("after %d bytes more it counts %d times, %v", part.size, a.answers.count(), err)
+			}
+		}
+		_ = body.Close()
+	})
 }
 
 func TestALargeAnswerWaitsForRoom(t *testing.T) {
@@ -125,12 +153,20 @@ func TestALargeAnswerWaitsForRoom(t *testing.T) {
 func TestALargeFileNeedsRoom(t *testing.T) {
 	a := withAnswers(2, 0)
 	for i, want := range []bool{true, false} {
-		w := httptest.NewRecorder()
-		if _, ok := a.File(w, requestOf(t, http.MethodGet, "192.0.2.1"), largeAnswer+1); ok != want || !ok && w.Code != http.StatusTooManyRequests {
+		w, r := httptest.NewRecorder(), requestOf(t, http.MethodGet, "192.0.2.1")
+		r.ProtoMajor = 2
+		r = r.WithContext(context.WithValue(r.Context(), connKey{}, &conn{app: a, network: visitorOf(r)}))
+		if _, ok := a.File(w, r, largeAnswer+1); ok != want || !ok && w.Code != http.StatusTooManyRequests {
 			t.Errorf("file %d: %v, %d", i, ok, w.Code)
+		}
+		if w.Flushed {
+			t.Error("it does not wait for its turn, and a slow visitor's connection would be closed")
 		}
 	}
 	if _, ok := a.File(httptest.NewRecorder(), requestOf(t, http.MethodGet, "192.0.2.1"), largeAnswer); !ok {
 		t.Error("a small one is refused")
+	}
+	if _, ok := a.File(httptest.NewRecorder(), requestOf(t, http.MethodHead, "192.0.2.1"), largeAnswer+1); !ok {
+		t.Error("HEAD is refused")
 	}
 }

@@ -78,13 +78,17 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // would wait for the visitor to want it. One who does not even take the header in
 // time loses the connection.
 func turnAway(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Retry-After", retryAfter)
-	w.Header().Set("Content-Length", "0")
-	w.WriteHeader(http.StatusTooManyRequests)
+	sayTooMany(w)
 	if c, ok := r.Context().Value(connKey{}).(*conn); ok && r.ProtoMajor > 1 && c.network != anybody {
 		defer time.AfterFunc(refusalPatience, func() { _ = c.Close() }).Stop() // its server finds out
 		_ = http.NewResponseController(w).Flush()
 	}
+}
+
+func sayTooMany(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", retryAfter)
+	w.Header().Set("Content-Length", "0")
+	w.WriteHeader(http.StatusTooManyRequests)
 }
 
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {

@@ -38,13 +38,7 @@ func (l *ledger) take(network netip.Prefix) (ok bool, victim any) {
 // before the end of ctx.
 func (l *ledger) wait(ctx context.Context, network netip.Prefix) bool {
 	for {
-		l.mu.Lock()
-		ok, _ := l.admit(network)
-		if l.freed == nil {
-			l.freed = make(chan struct{})
-		}
-		freed := l.freed
-		l.mu.Unlock()
+		ok, freed := l.takeOrWait(network)
 		if ok {
 			return true
 		}
@@ -54,6 +48,19 @@ func (l *ledger) wait(ctx context.Context, network netip.Prefix) bool {
 			return false
 		}
 	}
+}
+
+// takeOrWait gives a network one more, or returns what is closed when one was given back.
+func (l *ledger) takeOrWait(network netip.Prefix) (ok bool, freed <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if ok, _ := l.admit(network); ok {
+		return true, nil
+	}
+	if l.freed == nil {
+		l.freed = make(chan struct{})
+	}
+	return false, l.freed
 }
 
 func (l *ledger) admit(network netip.Prefix) (ok bool, victim any) {
