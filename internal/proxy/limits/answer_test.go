@@ -150,6 +150,16 @@ func TestALargeAnswerWaitsForRoom(t *testing.T) {
 	}
 }
 
+// What one visitor may have on its way takes turns on a line of 2 Mbit/s, and what waits for
+// it is no less wanted.
+func TestALargeAnswerOutwaitsASlowLine(t *testing.T) {
+	const line, memory = 2_000_000 / 8, 64 << 20 * 7 / 10
+	before := roomForAnswers(memory) / 2 * bytesPerAnswer
+	if needs := time.Duration(before) * time.Second / line; needs > defaultAnswerPatience {
+		t.Errorf("%v for what comes before, %v of patience", needs, defaultAnswerPatience)
+	}
+}
+
 func TestALargeFileNeedsRoom(t *testing.T) {
 	a := withAnswers(2, 0)
 	for i, want := range []bool{true, false} {

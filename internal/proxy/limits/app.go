@@ -17,9 +17,11 @@ func init() { caddy.RegisterModule(new(App)) }
 
 // The defaults of an App.
 const (
-	defaultSlowAfter      = 5 * time.Second
-	defaultGrace          = 20 * time.Second
-	defaultAnswerPatience = 5 * time.Second
+	defaultSlowAfter = 5 * time.Second
+	defaultGrace     = 20 * time.Second
+	// defaultAnswerPatience is for a page of many pictures over a slow line, on which those
+	// before take each their part of the time. A terminator gives up after a minute.
+	defaultAnswerPatience = 30 * time.Second
 )
 
 const appName = "tale_limits"
@@ -45,7 +47,7 @@ type App struct {
 	Grace caddy.Duration `json:"grace,omitempty"`
 	// How many large answers there is room for. Default: as many as the memory has.
 	Answers int `json:"answers,omitempty"`
-	// How long a large answer waits for room. Default: `5s`.
+	// How long a large answer waits for room. Default: `30s`.
 	AnswerPatience caddy.Duration `json:"answer_patience,omitempty"`
 	// Networks of peers that carry the requests of others. Their connections are not
 	// counted by themselves. Default: none.
