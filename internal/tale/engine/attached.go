@@ -107,6 +107,9 @@ func (e *Engine) attend(ctx context.Context, what string, create func(context.Co
 	if err := e.Start(life, id); err != nil {
 		return err
 	}
+	if s.In == nil {
+		s.In = bytes.NewReader(nil)
+	}
 	said, broken := pump(life, attached.HijackedResponse, s)
 	if own, is := errors.AsType[*ownError](broken); is {
 		return own.error
@@ -170,10 +173,7 @@ func pump(ctx context.Context, attached client.HijackedResponse, s Streams) (sai
 	defer attached.Close()
 	defer context.AfterFunc(ctx, attached.Close)()
 	reading := make(chan error, 1)
-	if s.In == nil {
-		s.In = bytes.NewReader(nil)
-	}
-	go func() { // a program need not read to the end
+	send := func() { // a program need not read to the end
 		_, err := io.Copy(attached.Conn, readOnly{s.In})
 		if own, ok := errors.AsType[*ownError](err); ok {
 			reading <- own
@@ -181,7 +181,10 @@ func pump(ctx context.Context, attached client.HijackedResponse, s Streams) (sai
 			return
 		}
 		_ = attached.CloseWrite()
-	}()
+	}
+	if s.In != nil { // what is between may end the other direction with this one, as socat does
+		go send()
+	}
 	var last tail
 	for {
 		kind, frame, err := readFrame(attached.Reader)

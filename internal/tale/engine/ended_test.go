@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
@@ -57,5 +59,27 @@ func TestAProgramThatEndsBeforeItHasReadAll(t *testing.T) {
 		if !is || ended.Code != exit.Unavailable || ended.Said != "the disk is full" {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestAProgramWithoutInput is heard to its end through what ends both directions of a connection when
+// one has ended, as some do that are put before an engine.
+func TestAProgramWithoutInput(t *testing.T) {
+	server, _ := fake(t)
+	server.AddContainer(enginetest.Container{Name: "db", Image: "x:1", Running: true})
+	server.SetProgram(func(_ string, _ []string, _ io.Reader, out, _ io.Writer) int {
+		<-time.After(100 * time.Millisecond) // at work
+		_, _ = io.WriteString(out, "all")
+		return 0
+	})
+	between := newProxy(t, strings.TrimPrefix(server.Host(), "unix://"))
+	between.both = true
+	e := connect(t, engine.Options{Host: "tcp://" + between.Addr().String()})
+	if said, _, code, err := e.Exec(t.Context(), "db", []string{"pg_isready"}, nil); said != "all" || code != 0 || err != nil {
+		t.Errorf("%q, %d, %v", said, code, err)
+	}
+	var out strings.Builder
+	if err := e.Stream(t.Context(), "db", []string{"pg_dump"}, nil, engine.Streams{Out: &out}); out.String() != "all" || err != nil {
+		t.Errorf("%q, %v", out.String(), err)
 	}
 }

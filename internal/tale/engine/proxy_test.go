@@ -15,6 +15,8 @@ type proxy struct {
 	mu    sync.Mutex
 	conns []net.Conn
 	mute  bool
+	// both says that the end of one direction is that of the connection.
+	both bool
 }
 
 func newProxy(t *testing.T, socket string, secure ...*tls.Config) *proxy {
@@ -55,7 +57,7 @@ func (p *proxy) copy(to, from net.Conn) {
 	if p.silent() {
 		return
 	}
-	if half, ok := to.(interface{ CloseWrite() error }); ok && err == nil {
+	if half, ok := to.(interface{ CloseWrite() error }); ok && err == nil && !p.both {
 		_ = half.CloseWrite()
 		return
 	}
