@@ -130,10 +130,9 @@ func TestRealKills(t *testing.T) {
 		state := must[volume.State](t)(volume.Look(t.Context(), e, c.To))
 		if state.Mark != nil && !state.Mark.Finished.IsZero() {
 			volumetest.Check(t, tree, folderOf(t, e, c.To), 1001)
-			// A killed tale leaves the container of its helper until the next copy.
-			for _, left := range strings.Fields(docker(t, "ps", "-aq", "--filter", "label="+volume.LabelCopy+"="+c.To)) {
-				docker(t, "rm", "-f", left)
-			}
+			testkit.Eventually(t, "the helper of the killed tale has removed itself", func() bool {
+				return docker(t, "ps", "-aq", "--filter", "label="+volume.LabelCopy+"="+c.To) == ""
+			})
 			if err := e.RemoveVolume(t.Context(), c.To); err != nil {
 				t.Fatal(err)
 			}
