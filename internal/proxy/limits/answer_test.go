@@ -180,3 +180,33 @@ func TestALargeFileNeedsRoom(t *testing.T) {
 		t.Error("HEAD is refused")
 	}
 }
+
+// What waits holds its buffers, too.
+func TestAsManyAnswersWaitAsThereIsRoomFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := withAnswers(2, time.Minute)
+		ask := func() *http.Response {
+			return a.Answer(requestOf(t, http.MethodGet, "192.0.2.1"), answerOf(largeAnswer+1, true))
+		}
+		lies := ask()
+		answered := make(chan int)
+		for range 2 {
+			go func() {
+				response := ask()
+				_ = response.Body.Close()
+				answered <- response.StatusCode
+			}()
+		}
+		synctest.Wait()
+		if status := ask().StatusCode; status != http.StatusTooManyRequests {
+			t.Errorf("a third that would wait is answered %d", status)
+		}
+		_ = lies.Body.Close()
+		if first, second := <-answered, <-answered; first != http.StatusOK || second != http.StatusOK {
+			t.Errorf("those that waited are answered %d and %d", first, second)
+		}
+		if a.answers.waits != 0 {
+			t.Errorf("%d wait when all is over", a.answers.waits)
+		}
+	})
+}

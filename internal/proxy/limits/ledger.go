@@ -21,6 +21,7 @@ type ledger struct {
 	total int
 	idle  list.List     // of what may be given up, the longest idle first
 	freed chan struct{} // closed when one was given back; nil: nobody waits
+	waits int           // how many do
 }
 
 // anybody is the network of those who are not counted by themselves: they only
@@ -35,28 +36,43 @@ func (l *ledger) take(network netip.Prefix) (ok bool, victim any) {
 }
 
 // wait gives a network one more as soon as it may have it, and reports whether that was
-// before the end of ctx.
+// before the end of ctx. What waits holds something, too: as many wait as there is room for.
 func (l *ledger) wait(ctx context.Context, network netip.Prefix) bool {
+	ok, freed := l.takeOrWait(network, 1)
+	if freed == nil {
+		return ok
+	}
+	defer l.leave()
 	for {
-		ok, freed := l.takeOrWait(network)
-		if ok {
-			return true
-		}
 		select {
 		case <-freed:
 		case <-ctx.Done():
 			return false
 		}
+		if ok, freed = l.takeOrWait(network, 0); ok {
+			return true
+		}
 	}
 }
 
-// takeOrWait gives a network one more, or returns what is closed when one was given back.
-func (l *ledger) takeOrWait(network netip.Prefix) (ok bool, freed <-chan struct{}) {
+func (l *ledger) leave() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waits--
+}
+
+// takeOrWait gives a network one more, or returns what is closed when one was given back;
+// nil if too many wait for that with those that come.
+func (l *ledger) takeOrWait(network netip.Prefix, come int) (ok bool, freed <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if ok, _ := l.admit(network); ok {
 		return true, nil
 	}
+	if l.room > 0 && l.waits+come > l.room {
+		return false, nil
+	}
+	l.waits += come
 	if l.freed == nil {
 		l.freed = make(chan struct{})
 	}
