@@ -19,7 +19,7 @@ const (
 	// so that it begins anew: what trickles for hours is no more to hold than what is short.
 	caughtUp = 20 * time.Millisecond
 	// bytesPerAnswer is what the process holds, at most, of an answer that is not taken.
-	bytesPerAnswer = 256 << 10
+	bytesPerAnswer = 320 << 10
 )
 
 var errTooManyAnswers = errors.New("too many large answers to one network")

@@ -21,7 +21,10 @@ const (
 	bytesPerConnection = 64 << 10
 	// baseBytes is what the process takes without visitors, the program's text,
 	// which the kernel can drop, left out.
-	baseBytes = 32 << 20
+	baseBytes = 24 << 20
+
+	// idleBytes is that and a few hundred connections, beside which large answers have room.
+	idleBytes = 32 << 20
 
 	// leastRoom keeps a site alive with limits that make no sense.
 	leastRoom = 32
@@ -37,7 +40,7 @@ func roomFor(files, memory uint64) int {
 
 // roomForAnswers returns how many large answers fit.
 func roomForAnswers(memory uint64) int {
-	room := (max(memory, baseBytes) - baseBytes) / bytesPerAnswer
+	room := (max(memory, idleBytes) - idleBytes) / bytesPerAnswer
 	return int(min(max(room, leastRoom), math.MaxInt32)) //nolint:gosec // at most MaxInt32
 }
 

@@ -12,9 +12,9 @@ func TestRoom(t *testing.T) {
 	}{
 		{math.MaxUint64, math.MaxUint64, math.MaxInt32},
 		{512, math.MaxUint64, 224},
-		{1 << 20, 64 << 20, 512},
+		{1 << 20, 64 << 20, 640},
 		{512, 64 << 20, 224},
-		{1 << 20, 128 << 20, 1536}, // an office of 500 sockets is less than half
+		{1 << 20, 128 << 20 * 7 / 10, 1049}, // an office of 500 sockets is less than half
 		{10, math.MaxUint64, leastRoom},
 		{1 << 20, 1 << 20, leastRoom},
 	} {
