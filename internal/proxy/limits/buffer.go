@@ -25,51 +25,43 @@ func bufferFor(memory uint64, requests int) int {
 	return 1 << (bits.Len64(share) - 1) // few steps: each change is a system call
 }
 
-// Buffer is what the kernel holds of a connection for those who do not read. Of one visitor
+// buffer is what the kernel holds of a connection for those who do not read. Of one visitor
 // who takes nothing of a large answer it is some megabytes if the kernel decides: what was
 // sent to the visitor, and what the upstream goes on to send. It belongs to one goroutine at a
 // time.
-type Buffer struct {
+type buffer struct {
 	app    *App
 	conn   syscall.RawConn // nil: it has no buffer of the kernel
 	level  int
 	option int
-	size   int  // 0: the kernel decides
-	once   bool // it keeps its first size
-	bound  bool
+	size   int // 0: the kernel decides
 }
 
-// Unread returns the buffer of what has come from an upstream. It keeps its first size: an
-// upstream that was told of more room sends that much, what finds none is lost, and it is a
-// fifth of a second until it comes again. There are as many connections to an upstream as it
-// had requests under way, so that they share the memory all the same.
-func (a *App) Unread(c net.Conn) *Buffer {
-	b := a.buffer(c, unix.SOL_SOCKET, unix.SO_RCVBUF)
-	b.once = true
-	return b
+// BoundUnread bounds what has come on a new connection to an upstream, once: an upstream that
+// was told of more room sends that much, what finds none is lost, and it is a fifth of a second
+// until it comes again. There are as many connections to an upstream as it had requests under
+// way, so that they share the memory all the same.
+func (a *App) BoundUnread(c net.Conn) {
+	a.buffer(c, unix.SOL_SOCKET, unix.SO_RCVBUF).bound()
 }
 
 // unsent returns the buffer of what waits to be sent to a visitor. What is on its way is not
 // part of it, so that it does not slow down who is far away.
-func (a *App) unsent(c net.Conn) *Buffer {
+func (a *App) unsent(c net.Conn) *buffer {
 	return a.buffer(c, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT)
 }
 
-func (a *App) buffer(c net.Conn, level, option int) *Buffer {
-	b := &Buffer{app: a, level: level, option: option}
+func (a *App) buffer(c net.Conn, level, option int) *buffer {
+	b := &buffer{app: a, level: level, option: option}
 	if inner, ok := c.(syscall.Conn); ok {
 		b.conn, _ = inner.SyscallConn() // fails if it is closed
 	}
 	return b
 }
 
-// Bound gives the buffer its share of the memory. A connection that has ended meanwhile
+// bound gives the buffer its share of the memory. A connection that has ended meanwhile
 // needs none.
-func (b *Buffer) Bound() {
-	if b.once && b.bound {
-		return
-	}
-	b.bound = true
+func (b *buffer) bound() {
 	size := bufferFor(b.app.memory, b.app.requests.count())
 	if size == b.size || b.size == 0 && size == mostBuffer || b.conn == nil {
 		return

@@ -14,7 +14,7 @@ type conn struct {
 	app     *App
 	network netip.Prefix
 	remote  remoteAddr
-	unsent  *Buffer
+	unsent  *buffer
 	idle    *list.Element // used by the connection's server only
 	closed  sync.Once
 	plain   bool // without TLS
@@ -78,6 +78,6 @@ func changed(outer net.Conn, state http.ConnState) {
 	case http.StateIdle:
 		c.idle = c.app.connections.rest(c)
 	case http.StateActive:
-		c.unsent.Bound()
+		c.unsent.bound()
 	}
 }

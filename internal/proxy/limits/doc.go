@@ -8,7 +8,8 @@
 //   - QUICConn is a connection of HTTP/3, which the package h3 accepts
 //   - Handler counts requests, measures their bodies, and counts the sockets that
 //     are not connections of their own
-//   - Buffer bounds what the kernel holds of a connection
+//   - BoundUnread bounds what the kernel holds of a connection to an upstream, as
+//     Listener does of those of visitors
 //   - Answer and File count the large answers, which stay until they are taken
 //
 // A visitor is a network: the /32 of an IPv4 address, the /64 of an IPv6 address.

@@ -4,8 +4,6 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
-
-	"github.com/tale-project/tale-runtime/internal/proxy/limits"
 )
 
 // conn is a connection to an upstream on which a write fails only when there is
@@ -19,14 +17,11 @@ type conn struct {
 	reads atomic.Int64  // that brought something
 	// before is reads when the present request was first written; unwritten until then.
 	before atomic.Int64
-	unread *limits.Buffer
 }
 
 const unwritten = -1
 
-func newConn(inner net.Conn, visitors *limits.App) *conn {
-	return &conn{Conn: inner, end: make(chan struct{}), unread: visitors.Unread(inner)}
-}
+func newConn(inner net.Conn) *conn { return &conn{Conn: inner, end: make(chan struct{})} }
 
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)

@@ -5,8 +5,6 @@ import (
 	"net"
 	"testing"
 	"time"
-
-	"github.com/tale-project/tale-runtime/internal/proxy/limits"
 )
 
 // failing is a connection that can be neither read nor written.
@@ -24,7 +22,7 @@ func TestAWriteFailsWhenThereIsNothingLeftToRead(t *testing.T) {
 		"close": func(c net.Conn) { _ = c.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newConn(failing{}, new(limits.App))
+			c := newConn(failing{})
 			wrote := make(chan error, 1)
 			go func() {
 				_, err := c.Write([]byte("x"))

@@ -40,9 +40,6 @@ func (u *reuse) watch(r *http.Request) *http.Request {
 
 func (u *reuse) begin(info httptrace.GotConnInfo) {
 	c, ours := info.Conn.(*conn)
-	if ours {
-		c.unread.Bound()
-	}
 	if !ours || !info.Reused {
 		c = nil
 	} else {

@@ -57,7 +57,8 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 		if err != nil {
 			return nil, err
 		}
-		return newConn(inner, t.visitors), nil
+		t.visitors.BoundUnread(inner)
+		return newConn(inner), nil
 	}
 	return nil
 }

@@ -82,7 +82,7 @@ func (h *Handler) try(r *http.Request, repl *caddy.Replacer) (*handshake, error)
 	if err != nil {
 		return nil, reverseproxy.NewDialError(err)
 	}
-	h.visitors.Unread(conn).Bound()
+	h.visitors.BoundUnread(conn)
 	opened, err := shake(r.Context(), conn, h.request(r), time.Duration(h.HandshakeTimeout))
 	if err != nil {
 		_ = conn.Close()
