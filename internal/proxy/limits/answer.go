@@ -59,16 +59,20 @@ func (a *App) Answer(r *http.Request, response *http.Response) *http.Response {
 	if response.StatusCode == http.StatusSwitchingProtocols || response.Body == http.NoBody || r.Method == http.MethodHead {
 		return response
 	}
-	body := &largeBody{ReadCloser: response.Body, app: a, r: r, stream: response.ContentLength < 0, left: longStream}
+	body := largeBody{ReadCloser: response.Body}
 	switch {
 	case response.ContentLength < 0:
+		response.Body = &streamBody{largeBody: body, app: a, r: r, left: longStream}
+		return response
 	case response.ContentLength <= largeAnswer:
 		return response
-	case body.count() != nil:
+	}
+	var err error
+	if body.done, err = a.large(r); err != nil {
 		_ = response.Body.Close()
 		return tooMany(r)
 	}
-	response.Body = body
+	response.Body = &body
 	return response
 }
 
@@ -81,36 +85,10 @@ func tooMany(r *http.Request) *http.Response {
 	}
 }
 
-// largeBody is the body of an answer that counts once so much of it has come.
+// largeBody is the body of an answer that counts until it is closed.
 type largeBody struct {
 	io.ReadCloser
-	app    *App
-	r      *http.Request
-	stream bool   // nobody knows its length
-	left   int    // until it counts
-	done   func() // nil: it does not count
-}
-
-func (b *largeBody) count() (err error) {
-	b.left, b.done = 0, nil
-	b.done, err = b.app.large(b.r)
-	return err
-}
-
-func (b *largeBody) Read(p []byte) (int, error) {
-	began := time.Now()
-	n, err := b.ReadCloser.Read(p)
-	if b.stream && time.Since(began) >= caughtUp {
-		b.release()
-		b.left = longStream
-	}
-	if b.done != nil {
-		return n, err
-	}
-	if b.left -= n; b.left < 0 && err == nil {
-		err = b.count()
-	}
-	return n, err
+	done func() // nil: it does not count
 }
 
 func (b *largeBody) release() {
@@ -124,4 +102,30 @@ func (b *largeBody) release() {
 func (b *largeBody) Close() error {
 	b.release()
 	return b.ReadCloser.Close()
+}
+
+// streamBody is the body of an answer whose length nobody knows. It counts once so much of it has
+// come.
+type streamBody struct {
+	largeBody
+	app  *App
+	r    *http.Request
+	left int // until it counts
+}
+
+func (s *streamBody) Read(p []byte) (int, error) {
+	began := time.Now()
+	n, err := s.ReadCloser.Read(p)
+	if time.Since(began) >= caughtUp {
+		s.release()
+		s.left = longStream
+	}
+	if s.done != nil {
+		return n, err
+	}
+	if s.left -= n; s.left < 0 && err == nil {
+		s.left = 0
+		s.done, err = s.app.large(s.r)
+	}
+	return n, err
 }
