@@ -31,8 +31,12 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 }
 
 // Provision makes room for pieces.
-func (h *Handler) Provision(caddy.Context) error {
-	h.pieces = newPool(answersFor(limits.Memory()))
+func (h *Handler) Provision(ctx caddy.Context) error {
+	visitors, err := limits.Of(ctx)
+	if err != nil {
+		return err
+	}
+	h.pieces = newPool(answersFor(visitors.Memory()))
 	return nil
 }
 

@@ -73,7 +73,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.SlowAfter = cmp.Or(a.SlowAfter, caddy.Duration(defaultSlowAfter))
 	a.Grace = cmp.Or(a.Grace, caddy.Duration(defaultGrace))
 	a.AnswerPatience = cmp.Or(a.AnswerPatience, caddy.Duration(defaultAnswerPatience))
-	a.memory = Memory()
+	a.memory = memory()
 	room := roomFor(files(), a.memory)
 	a.connections.most, a.connections.room = a.Connections, room
 	a.requests.most, a.requests.room = a.Connections, room
@@ -90,6 +90,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.refusals.log.Debug("room for visitors", "connections", room)
 	return nil
 }
+
+// Memory returns how many bytes there may be for all that the process does.
+func (a *App) Memory() uint64 { return a.memory }
 
 // Start does nothing: the servers begin.
 func (*App) Start() error { return nil }

@@ -54,9 +54,9 @@ func files() uint64 {
 	return limit.Cur
 }
 
-// Memory returns how many bytes there may be: what the machine has, the container's limit,
+// memory returns how many bytes there may be: what the machine has, the container's limit,
 // or GOMEMLIMIT, whichever is least.
-func Memory() uint64 {
+func memory() uint64 {
 	limit := uint64(max(debug.SetMemoryLimit(-1), 0)) //nolint:gosec // not negative
 	if container, ok := cgroup.Here().Limit(); ok {
 		limit = min(limit, container)

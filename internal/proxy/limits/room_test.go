@@ -22,7 +22,7 @@ func TestRoom(t *testing.T) {
 			t.Errorf("%d files and %d bytes: room for %d, want %d", tt.files, tt.memory, got, tt.want)
 		}
 	}
-	if files() == 0 || Memory() == 0 {
+	if files() == 0 || memory() == 0 {
 		t.Error("this process has no limits that it could live with")
 	}
 }
