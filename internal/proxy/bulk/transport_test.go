@@ -7,8 +7,9 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/tale-project/tale-runtime/internal/proxy/caddytest"
 )
 
 func TestOnlyTheLastAttemptIsOffered(t *testing.T) {
@@ -21,12 +22,8 @@ func TestOnlyTheLastAttemptIsOffered(t *testing.T) {
 	defer origin.Close()
 	a := new(answer)
 	vars := map[string]any{answerVar: a}
-	ctx, err := caddy.ProvisionContext(new(caddy.Config))
-	if err != nil {
-		t.Fatal(err)
-	}
 	transport := new(Transport)
-	if err := transport.Provision(ctx); err != nil {
+	if err := transport.Provision(caddytest.EmptyContext(t)); err != nil {
 		t.Fatal(err)
 	}
 	for path, offered := range map[string]bool{"/large": true, "/small": false} {

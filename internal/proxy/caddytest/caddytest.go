@@ -23,6 +23,17 @@ import (
 // gracePeriod is what Stop gives running requests.
 const gracePeriod = 2 * time.Second
 
+// EmptyContext returns the context of a configuration with nothing in it, for modules that are
+// provisioned alone.
+func EmptyContext(t testing.TB) caddy.Context {
+	t.Helper()
+	ctx, err := caddy.ProvisionContext(new(caddy.Config))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ctx
+}
+
 // Run starts Caddy with one server for plain HTTP and returns its address. It
 // ends with the test, or with Stop.
 func Run(t testing.TB, server *caddyhttp.Server) string {

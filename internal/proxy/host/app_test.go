@@ -6,6 +6,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/proxy/caddytest"
 )
 
 // A configuration keeps what was provided when it was loaded; the next one gets the
@@ -19,19 +20,12 @@ func TestAConfigurationKeepsWhatWasProvidedForIt(t *testing.T) {
 		}
 		return process.Tokens["x"].Reveal()
 	}
-	load := func() caddy.Context {
-		ctx, err := caddy.ProvisionContext(new(caddy.Config))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return ctx
-	}
-	first := load()
+	first := caddytest.EmptyContext(t)
 	if got := token(first); got != "" {
 		t.Errorf("nothing was provided, got %q", got)
 	}
 	Provide(Process{Tokens: map[string]config.Secret{"x": "one"}})
-	second := load()
+	second := caddytest.EmptyContext(t)
 	if got := token(second); got != "one" {
 		t.Errorf("got %q", got)
 	}

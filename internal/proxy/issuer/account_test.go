@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tale-project/tale-runtime/internal/proxy/caddytest"
 	"github.com/tale-project/tale-runtime/internal/proxy/host"
 
 	"github.com/caddyserver/caddy/v2"
@@ -19,11 +20,7 @@ func TestTheAccountBindingIsUsedAndNotPartOfTheConfiguration(t *testing.T) {
 	if err != nil || strings.Contains(string(text), "canary") {
 		t.Errorf("the configuration is %s, %v", text, err)
 	}
-	ctx, err := caddy.ProvisionContext(new(caddy.Config))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := issuer.Provision(ctx); err != nil {
+	if err := issuer.Provision(caddytest.EmptyContext(t)); err != nil {
 		t.Fatal(err)
 	}
 	if issuer.ExternalAccount == nil || issuer.ExternalAccount.KeyID != "key-1" || issuer.ExternalAccount.MACKey != "canary" {

@@ -10,9 +10,9 @@ import (
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/proxy/caddytest"
 	"github.com/tale-project/tale-runtime/internal/proxy/host"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
@@ -34,20 +34,10 @@ func provisioned(t *testing.T, token string) *Bearer {
 	host.Provide(host.Process{Tokens: map[string]config.Secret{t.Name(): config.Secret(token)}})
 	t.Cleanup(func() { host.Provide(host.Process{}) })
 	b := &Bearer{Name: t.Name()}
-	if err := b.Provision(emptyContext(t)); err != nil {
+	if err := b.Provision(caddytest.EmptyContext(t)); err != nil {
 		t.Fatal(err)
 	}
 	return b
-}
-
-// emptyContext returns that of a configuration with nothing in it.
-func emptyContext(t *testing.T) caddy.Context {
-	t.Helper()
-	ctx, err := caddy.ProvisionContext(new(caddy.Config))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ctx
 }
 
 // ask sends the header over a real connection, as Go's server parses it.
@@ -127,7 +117,7 @@ func TestTheConfigurationNeverHasTheToken(t *testing.T) {
 func TestProvisionRefusesWhatItDoesNotKnow(t *testing.T) {
 	for name, want := range map[string]string{"": "its name is missing", "unheard-of": `bearer token "unheard-of"`} {
 		b := &Bearer{Name: name}
-		err := b.Provision(emptyContext(t))
+		err := b.Provision(caddytest.EmptyContext(t))
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("name %q: got %v", name, err)
 		}

@@ -15,17 +15,14 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
+	"github.com/tale-project/tale-runtime/internal/proxy/caddytest"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 func newTransport(t *testing.T) *Transport {
 	t.Helper()
-	ctx, err := caddy.ProvisionContext(new(caddy.Config))
-	if err != nil {
-		t.Fatal(err)
-	}
 	transport := new(Transport)
-	if err := transport.Provision(ctx); err != nil {
+	if err := transport.Provision(caddytest.EmptyContext(t)); err != nil {
 		t.Fatal(err)
 	}
 	return transport
