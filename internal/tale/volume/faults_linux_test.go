@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -510,18 +509,7 @@ func TestHolesTakeNoTimeAndNoRoom(t *testing.T) {
 func TestALookIntoAVolumeThatIsWrittenTo(t *testing.T) {
 	folder := t.TempDir()
 	testkit.WriteTree(t, folder, map[string]string{"stays": "1"})
-	ctx, cancel := context.WithCancel(t.Context())
-	var writers sync.WaitGroup
-	for n := range 4 {
-		writers.Go(func() {
-			for ctx.Err() == nil {
-				below := filepath.Join(folder, fmt.Sprint(n), "below")
-				if err := errors.Join(os.MkdirAll(below, 0o700), os.WriteFile(filepath.Join(below, "f"), nil, 0o600), os.RemoveAll(filepath.Dir(below))); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-	}
+	stop := testkit.Churn(t, folder)
 	for range 300 {
 		state, err := volume.LookInto(t.Context(), folder, "v")
 		if err != nil || state.Empty || state.Files < 1 {
@@ -529,6 +517,5 @@ func TestALookIntoAVolumeThatIsWrittenTo(t *testing.T) {
 			break
 		}
 	}
-	cancel()
-	writers.Wait()
+	stop()
 }
