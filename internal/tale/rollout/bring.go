@@ -69,9 +69,6 @@ func (r *rollout) up(ctx context.Context, c Change) error {
 	if !ok {
 		return fmt.Errorf("cannot start %s: no compose file has it", c.Service)
 	}
-	if err := r.Engine.Settle(ctx, service.Project); err != nil {
-		return err
-	}
 	if c.Colour == "" && c.Action != Recreate {
 		r.brought = append(r.brought, c.Service)
 	}

@@ -10,10 +10,17 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/compose"
 )
 
-// clear removes what earlier runs have left under the names of the new colours.
+// clear removes what earlier runs have left under the names of the new colours, and in the
+// place of what does not rotate.
 func (r *rollout) clear(ctx context.Context) error {
+	for _, project := range compose.Projects(r.plan.Project) {
+		if err := r.Engine.Settle(ctx, project); err != nil {
+			return err
+		}
+	}
 	return r.remove(ctx, false)
 }
 
