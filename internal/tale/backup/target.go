@@ -173,6 +173,11 @@ func (t Target) Begun(run string, m Manifest) bool {
 	return t.volume.Swapping == run || t.volume.Ready == run && len(t.swapped(run, m)) > 0
 }
 
+// Untouched reports whether nothing of a run is in its place, so that it can be taken back.
+func (t Target) Untouched(run string, m Manifest) bool {
+	return t.volume.Swapping != run && t.volume.Done != run && len(t.swapped(run, m)) == 0
+}
+
 // Waits reports whether the volume waits for a run to go on: until it is in its place, a run has
 // something there. One with nothing in it is not the one that the run was at.
 func (t Target) Waits(run string) bool {

@@ -97,8 +97,6 @@ type restoring struct {
 	unpacking stages
 	// whole says that an earlier run has put all in its place.
 	whole bool
-	// made says that this run has made the volume.
-	made bool
 	// changing says that what the data are may have changed.
 	changing bool
 }
@@ -236,7 +234,7 @@ func (r *restoring) fromFile(ctx context.Context) error {
 	if err := r.makeVolume(ctx); err != nil {
 		return err
 	}
-	err = r.interrupted(ctx, r.carryOut(ctx, begun))
+	err = r.interrupted(ctx, r.carryOut(ctx))
 	entry := session.NewEntry(r.command, r.began)
 	entry.Release = m.Release
 	if err != nil {

@@ -3,6 +3,7 @@ package data
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -82,19 +83,31 @@ func (r *restoring) fits() error {
 	return nil
 }
 
-// makeVolume makes a volume that is not there. Until the restore is agreed to there is none: an
-// empty one would hide from a deploy that the data are gone.
+// makeVolume makes a volume that is not there. Until the restore is agreed to there is none, and
+// before there is one, it is noted: an empty one would hide from a deploy that the data are gone.
 func (r *restoring) makeVolume(ctx context.Context) error {
 	if slices.Contains(r.state.Volumes, r.backup.Volume) {
 		return nil
 	}
-	r.made = true
-	return r.Engine.CreateVolume(ctx, r.backup.Volume, engine.Owned(r.Project.File.ID))
+	r.note.Made = true
+	_, err := r.noteUsers(ctx)
+	if err == nil {
+		err = r.Engine.CreateVolume(ctx, r.backup.Volume, engine.Owned(r.Project.File.ID))
+	}
+	if err == nil {
+		return nil
+	}
+	ctx = context.WithoutCancel(ctx)
+	left := r.unmakeVolume(ctx)
+	if left == nil {
+		left = forget(ctx, r.Session)
+	}
+	return errors.Join(err, left)
 }
 
 // unmakeVolume removes it again, unless something is in it.
 func (r *restoring) unmakeVolume(ctx context.Context) error {
-	if !r.made {
+	if !r.note.Made {
 		return nil
 	}
 	now, err := r.backup.Look(ctx)

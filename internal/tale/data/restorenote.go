@@ -25,6 +25,8 @@ type restoringNote struct {
 	File    string   `json:"file"`
 	Run     string   `json:"run"`
 	Stopped []string `json:"stopped"` // ids of containers
+	// Made says that the volume of the data was gone, and the restore has made it.
+	Made bool `json:"made,omitempty"`
 	// Restored says that the data are of one moment: only some of what was stopped is not started.
 	Restored bool `json:"restored,omitempty"`
 	// At is when that was noted; a container that ran later waits no more.

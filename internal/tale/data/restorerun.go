@@ -18,7 +18,7 @@ import (
 )
 
 // carryOut prepares, swaps, and starts what ran.
-func (r *restoring) carryOut(ctx context.Context, begun bool) error {
+func (r *restoring) carryOut(ctx context.Context) error {
 	asked := ctx
 	r.changing = true
 	r.out.Begin()
@@ -41,7 +41,7 @@ func (r *restoring) carryOut(ctx context.Context, begun bool) error {
 		r.out.Say("swapping")
 		err = r.backup.SwapDatabases(ctx)
 	}
-	if err != nil && !begun && (!swaps || !r.swapBegan(ctx)) {
+	if err != nil && r.target.Untouched(r.backup.Run, r.backup.Manifest) && (!swaps || r.isUntouched(ctx)) {
 		return r.takeBack(ctx, session.Interrupted(asked, err))
 	}
 	if err == nil {
@@ -60,7 +60,10 @@ func (r *restoring) takeBack(ctx context.Context, err error) error {
 		left = errors.Join(r.backup.DropRoles(ctx, r.target), r.unmakeVolume(ctx))
 	}
 	if left != nil {
-		stays := "what was unpacked stays, until the same command goes on with it or `tale restore --discard-old` removes it"
+		stays := "what was unpacked stays, until the same command goes on with it"
+		if !r.note.Made {
+			stays += " or `tale restore --discard-old` removes it"
+		}
 		if exit.Code(left) == exit.Code(err) && exit.Code(err) == exit.Unavailable { // it is the same cause
 			left = errors.New(stays)
 		} else {
@@ -71,14 +74,16 @@ func (r *restoring) takeBack(ctx context.Context, err error) error {
 	if u.unstarted != nil {
 		u.unstarted = fmt.Errorf("the data are as before, and `tale deploy` starts what was stopped: %w", u.unstarted)
 	}
+	if left != nil && r.note.Made { // it would hide that the data are gone
+		return errors.Join(err, left, u.all())
+	}
 	return errors.Join(err, left, u.all(), forget(ctx, r.Session))
 }
 
-// swapBegan reports whether databases are in their places, also where their server did
-// not come to say so.
-func (r *restoring) swapBegan(ctx context.Context) bool {
+// isUntouched reports whether nothing is in its place, so far as the server comes to say so.
+func (r *restoring) isUntouched(ctx context.Context) bool {
 	now, err := r.backup.Look(ctx)
-	return err != nil || now.Begun(r.backup.Run, r.backup.Manifest)
+	return err == nil && now.Untouched(r.backup.Run, r.backup.Manifest)
 }
 
 // finish starts what was stopped. The data are of one moment by then, also where it is killed.
@@ -100,12 +105,23 @@ func (r *restoring) finish(ctx context.Context) error {
 }
 
 // stopUsers stops what uses the data, the web application first.
-func (r *restoring) stopUsers(ctx context.Context) (err error) {
+func (r *restoring) stopUsers(ctx context.Context) error {
+	running, err := r.noteUsers(ctx)
+	for _, c := range running {
+		if err == nil {
+			r.out.Say("stopping " + c.Name)
+			err = r.Engine.Stop(ctx, c.ID, 0)
+		}
+	}
+	return err
+}
+
+// noteUsers notes that the restore is under way, and what uses the data, which it returns.
+func (r *restoring) noteUsers(ctx context.Context) (running []engine.Container, err error) {
 	// Unpacking may take hours, in which others start.
 	if r.state, err = r.Observed(ctx); err != nil {
-		return err
+		return nil, err
 	}
-	var running []engine.Container
 	for _, service := range []string{stack.Platform, stack.Crawler, stack.RAG, stack.Convex} {
 		for _, c := range r.state.Containers {
 			if c.Service == service && (c.State.Running || c.State.Restarting) {
@@ -122,14 +138,7 @@ func (r *restoring) stopUsers(ctx context.Context) (err error) {
 			r.note.Stopped = append(r.note.Stopped, c.ID)
 		}
 	}
-	err = r.note.begin(ctx, r.Session)
-	for _, c := range running {
-		if err == nil {
-			r.out.Say("stopping " + c.Name)
-			err = r.Engine.Stop(ctx, c.ID, 0)
-		}
-	}
-	return err
+	return running, r.note.begin(ctx, r.Session)
 }
 
 // unwell tells apart what could not be started, what never can be, and what was and does not
