@@ -129,20 +129,25 @@ func (s *stack) migrations(ctx context.Context) error {
 		return errors.Join(err, errors.New("there are volumes of an old stack, tale_…, on this engine: they are left alone"))
 	}
 	defer func() { _ = s.clear(context.WithoutCancel(ctx)) }()
-	m := &migrating{s.hitting(1)}
+	m := &migrating{s.hitting(1), map[string]int{}}
 	defer m.conclude("runs that migrate")
 	for round := 0; m.total() < s.kills; round++ {
-		l := s.layouts()[round%len(s.layouts())]
+		l := slices.MinFunc(s.layouts(), func(a, b layout) int { return m.by[a.name] - m.by[b.name] })
+		before := m.total()
 		if err := m.round(ctx, round, l); err != nil {
 			return err
 		}
-		fmt.Printf("    %s, %s: %d of %d hits\n", time.Now().Format(time.TimeOnly), l.name, m.total(), s.kills)
+		m.by[l.name] += m.total() - before
+		fmt.Printf("    %s, %s: %d of %d hits, %d of it\n", time.Now().Format(time.TimeOnly), l.name, m.total(), s.kills, m.by[l.name])
 	}
 	return nil
 }
 
 // migrating is a series of stacks whose migrations are hit.
-type migrating struct{ *hitting }
+type migrating struct {
+	*hitting
+	by map[string]int // hits, by the name of the layout
+}
 
 func (m *migrating) round(ctx context.Context, round int, l layout) error {
 	if err := m.clear(ctx); err != nil {
