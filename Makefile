@@ -84,8 +84,8 @@ lint: ## Check formatting, vet, the linters of .golangci.yml, and the workflows
 docs: ## Generate the documentation that is made from code
 	go run -tags $(TAGS) ./test/docs/generate
 
-pictures: build ## Draw the pictures of docs/tour.md from what the programs print
-	go test -tags $(TAGS) -count=1 -v -run TestDraw ./test/pictures -args -write $(CURDIR)/bin
+pictures: build ## Draw the pictures of docs/tour.md from what the programs print (CHECK=1: say which are stale)
+	go test -tags $(TAGS) -count=1 -v -run TestDraw ./test/pictures -args -programs $(CURDIR)/bin $(if $(CHECK),-check)
 
 push-request: build ## Write and check the push request of APP for the native driver
 	cd $(APP) && { [ -d node_modules ] || [ ! -e package-lock.json ] || npm ci --no-audit --no-fund; } && mkdir -p dist

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +20,10 @@ import (
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-var write = flag.String("write", "", "run the programs in this `FOLDER` of binaries, and write the pictures to docs/images")
+var (
+	programs = flag.String("programs", "", "draw what the programs in this `FOLDER` print, and write the pictures to docs/images")
+	check    = flag.Bool("check", false, "write none, and compare those in docs/images with them")
+)
 
 const (
 	root   = "../.."
@@ -76,7 +80,7 @@ func TestPicturesAreSmallAndUsed(t *testing.T) {
 
 // TestDraw runs the programs and draws what they print.
 func TestDraw(t *testing.T) {
-	if *write == "" {
+	if *programs == "" {
 		return // the pictures in the tree stay
 	}
 	a := &artist{t: t, folder: t.TempDir()}
@@ -126,7 +130,7 @@ func (a *artist) args(command string) []string {
 
 func (a *artist) start(program string, args ...string) *testkit.Terminal {
 	a.t.Helper()
-	command := exec.CommandContext(a.t.Context(), filepath.Join(*write, program), args...)
+	command := exec.CommandContext(a.t.Context(), filepath.Join(*programs, program), args...)
 	command.Env = append(os.Environ(), "TERM=xterm-256color", "CONVEX_FORCE_PUSH=true")
 	if args[len(args)-1] == "push" {
 		command.Env = append(command.Env, "STATUS_ADDR="+a.jobAddress(), "TALE_RUN_DIR="+a.t.TempDir())
@@ -139,7 +143,7 @@ func (a *artist) start(program string, args ...string) *testkit.Terminal {
 func (a *artist) print(command string) string {
 	a.t.Helper()
 	args := a.args(command)
-	run := exec.CommandContext(a.t.Context(), filepath.Join(*write, "platform-entrypoint"), args...)
+	run := exec.CommandContext(a.t.Context(), filepath.Join(*programs, "platform-entrypoint"), args...)
 	run.Env = append(os.Environ(), "TERM=xterm-256color")
 	if command == "status" {
 		run.Env = append(run.Env, "STATUS_ADDR="+a.jobAddress())
@@ -180,7 +184,37 @@ func (a *artist) save(name, command, output string) {
 		a.t.Fatal(err)
 	}
 	output = strings.NewReplacer(a.folder, "/tmp/demo", here+"/", "", root+"/", "").Replace(output)
-	if err := os.WriteFile(filepath.Join(images, name), []byte(draw(command, output)), 0o644); err != nil {
+	file, picture := filepath.Join(images, name), draw(command, output)
+	if *check {
+		if differences := stale(testkit.ReadFile(a.t, file), picture, wide[name]); len(differences) > 0 {
+			a.t.Errorf("%s shows what is not printed any more, draw it with make pictures:\n%s", name, strings.Join(differences, "\n"))
+		}
+		return
+	}
+	if err := os.WriteFile(file, []byte(picture), 0o644); err != nil {
 		a.t.Fatal(err)
+	}
+}
+
+// wide is how much of the lines is of the program and not of the host that it runs on: of the
+// doctor what it looks at.
+var wide = map[string]int{"doctor.svg": 26}
+
+func TestAPictureIsStale(t *testing.T) {
+	long := strings.Repeat("x", columns)
+	old := draw("tool", "started 1.2s ago\n\x1b[1mready\x1b[0m  3 of 4 & more\n"+long+" goes on below\nlooks  at this: 1")
+	for name, tt := range map[string]struct {
+		output string
+		wide   int
+		want   []string
+	}{
+		"another run":      {"ready 12 of 7 & more\nstarted ago\n" + long + " goes on below\nlooks at 2026-01-01 this:", 0, nil},
+		"another host":     {"started\nready\n" + long + " goes on\nlooks  to that: 1", 5, nil},
+		"another text":     {"started 1s ago\nready  3 of 4 & more\n" + long + " goes on beside\nlooks at this:", 0, []string{"- " + long + " goes on below", "+ " + long + " goes on beside"}},
+		"less than before": {"started 1s ago\nready  3 of 4 & more\n" + long + " goes on below", 0, []string{"- looks at this:"}},
+	} {
+		if got := stale(old, draw("tool", tt.output), tt.wide); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
 	}
 }
