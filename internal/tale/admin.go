@@ -192,16 +192,30 @@ func resetOwner(ctx context.Context, s *session.Session, platform engine.Contain
 		Value                               any
 	}
 	if err := json.Unmarshal([]byte(out), &answer); err != nil {
-		return nil, fmt.Errorf("cannot reset the owner: the backend does not answer as it should: %.200q", out)
+		return nil, fmt.Errorf("cannot reset the owner: the backend does not answer as it should, `tale status` shows how convex is: %.200q", withoutText(out, password))
 	}
-	why := cmp.Or(answer.ErrorMessage, answer.Message, answer.Code)
+	why := strings.TrimSpace(withoutText(cmp.Or(answer.ErrorMessage, answer.Message, answer.Code), password))
 	switch {
 	case answer.Status == "success":
 		return answer.Value, nil
 	case strings.Contains(why, "Could not find"):
 		return nil, exit.Errorf(exit.Config, "this app has no function %s, so its owner cannot be reset from here; nothing was changed", resetOwnerFunction)
+	case strings.Contains(why, "ArgumentValidationError"):
+		return nil, exit.Errorf(exit.Config, "the app's function %s does not take a password, and an email where one is given; nothing was changed: %s", resetOwnerFunction, why)
+	case answer.Code == "BadAdminKey":
+		return nil, exit.Errorf(exit.NoPermission, "the backend refuses the admin key that was made in %s: %s; do convex and the web application run with the same INSTANCE_SECRET? `tale deploy` gives it to both; nothing was changed", platform.Name, why)
 	}
-	return nil, fmt.Errorf("cannot reset the owner: %s; nothing was changed", strings.ReplaceAll(why, password, "…"))
+	return nil, fmt.Errorf("cannot reset the owner, nothing was changed: %s", cmp.Or(why, fmt.Sprintf("the backend answers %.200q", withoutText(out, password))))
+}
+
+// withoutText leaves a secret out of what somebody says of it, plain or as JavaScript writes it.
+func withoutText(text, secret string) string {
+	var written bytes.Buffer
+	encoder := json.NewEncoder(&written)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(secret) // a string can be
+	quoted := strings.TrimSpace(written.String())
+	return strings.NewReplacer(quoted[1:len(quoted)-1], "…", secret, "…").Replace(text)
 }
 
 // script runs JavaScript in a container, with what it has for that.
@@ -221,10 +235,14 @@ func script(ctx context.Context, s *session.Session, c engine.Container, script 
 // inWords says what a function has returned, a member a line.
 func inWords(value any) string {
 	var lines []string
-	members, _ := value.(map[string]any)
+	members, isObject := value.(map[string]any)
 	for name, member := range members {
 		lines = append(lines, fmt.Sprintf("  %s: %v\n", name, member))
 	}
 	slices.Sort(lines)
+	if !isObject && value != nil {
+		text, _ := json.Marshal(value) // it was JSON
+		lines = append(lines, fmt.Sprintf("  the app's function answers: %s\n", text))
+	}
 	return "the owner has a new password, and all sessions have ended\n" + strings.Join(lines, "")
 }
