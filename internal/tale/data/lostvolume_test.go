@@ -1,16 +1,20 @@
 package data
 
 import (
+	"context"
 	"errors"
 	"io"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
+	"github.com/tale-project/tale-runtime/internal/tale/taletest"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
@@ -100,4 +104,95 @@ func TestARestoreThatWasKilledAsItWasTakenBack(t *testing.T) {
 	if err := Unfinished(t.Context(), opened); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestWhatAKilledRestoreHasBegunGoesOn after the next run has looked: that one takes nothing back.
+func TestWhatAKilledRestoreHasBegunGoesOn(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	settings := filepath.Join(s.app.Folder, ".env")
+	testkit.WriteTree(t, s.app.Folder, map[string]string{".env": testkit.ReadFile(t, settings) + "\nCONVEX_STORAGE=sqlite\n"})
+	file := s.backedUp()
+	s.Fill("now")
+	opened, state := s.opened()
+	platform, _ := state.Current("platform")
+	s.killedAt("POST", "/containers/"+platform.ID+"/stop", 0, file)
+	note, _, err := restoringOf(t.Context(), opened)
+	if err != nil || note.Run == "" {
+		t.Fatalf("%+v is noted: %v", note, err)
+	}
+	var once sync.Once
+	s.SetHelper(func(ctx context.Context, root string, args []string, in io.Reader, out, talk io.Writer) error {
+		err := taletest.Help(ctx, root, args, in, out, talk)
+		if args[0] == "backup-look" {
+			once.Do(func() {
+				err = errors.Join(err, taletest.Help(ctx, root, []string{"backup-swap", note.Run}, in, out, io.Discard))
+			})
+		}
+		return err
+	})
+	s.Fault("POST", "/containers/*/stop", enginetest.Fault{Status: 500, Message: "no"}, 1)
+	testkit.WantError(t, s.Run(s.app.restoreCommand(), file), exit.Stuck, "again finishes it")
+	testkit.WantError(t, Unfinished(t.Context(), opened), exit.Config, "`tale restore "+file+"` finishes it")
+	if err := s.Run(s.app.restoreCommand(), file); err != nil || !strings.Contains(s.Holds(), "/storage/file: before") {
+		t.Errorf("again: %v, and there is\n%s", err, s.Holds())
+	}
+	if err := Unfinished(t.Context(), opened); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAMadeVolumeThatStays, because something has it: that it lacks what it had stays noted.
+func TestAMadeVolumeThatStays(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	file := s.backedUp()
+	opened, _ := s.opened()
+	e := opened.Engine
+	if err := errors.Join(e.Stop(t.Context(), "shop-1-convex", 0), e.Remove(t.Context(), "shop-1-convex"), e.RemoveVolume(t.Context(), "shop-1_convex-data")); err != nil {
+		t.Fatal(err)
+	}
+	s.Fault("DELETE", "/volumes/shop-1_convex-data", enginetest.Fault{Status: 409, Message: "volume is in use"}, -1)
+	s.Fault("POST", "/containers/*/stop", enginetest.Fault{Status: 500, Message: "no"}, 1)
+	testkit.WantError(t, s.Run(s.app.restoreCommand(), file, "--project-name", "shop-1"), exit.Failure, "until the same command goes on with it: cannot remove the volume")
+	s.Mend()
+	testkit.WantError(t, Unfinished(t.Context(), opened), exit.Config, "`tale restore "+file+"` finishes it")
+	if err := s.Run(s.app.restoreCommand(), file); err != nil || !strings.Contains(s.Holds(), "/storage/file: before") {
+		t.Errorf("again: %v, and there is\n%s", err, s.Holds())
+	}
+}
+
+// TestInterruptedAsItMakesTheVolume while the engine does not say whether there is one: it is not
+// said that nothing was changed, and no more.
+func TestInterruptedAsItMakesTheVolume(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	file := s.backedUp()
+	opened, _ := s.opened()
+	e := opened.Engine
+	if err := errors.Join(e.Stop(t.Context(), "shop-1-convex", 0), e.Remove(t.Context(), "shop-1-convex"), e.RemoveVolume(t.Context(), "shop-1_convex-data")); err != nil {
+		t.Fatal(err)
+	}
+	s.Fault("POST", "/volumes/create", enginetest.Fault{Hang: true, After: 1}, 1)
+	s.Fault("GET", "/volumes/shop-1_convex-data", enginetest.Fault{Status: 500, Message: "no", After: 1}, -1)
+	command := exec.CommandContext(t.Context(), "/proc/self/exe", "restore", file, "--project", s.app.Folder, "--project-name", "shop-1")
+	command.Env = []string{testkit.RoleVariable + "=tale", "HOME=" + s.app.Folder, "DOCKER_HOST=" + s.Host()}
+	asked := func() (times int) {
+		for _, call := range s.Calls() {
+			if call == "POST /volumes/create" {
+				times++
+			}
+		}
+		return times
+	}
+	before := asked()
+	p := testkit.Start(t, command)
+	p.Until("it makes the volume", func() bool { return asked() == before+2 })
+	p.Signal(syscall.SIGINT)
+	p.Expect("it stays noted that a restore is under way, until the same command goes on with it")
+	if code := p.Wait(); code != exit.Interrupted {
+		t.Errorf("exit %d", code)
+	}
+	s.Mend()
+	testkit.WantError(t, Unfinished(t.Context(), opened), exit.Config, "`tale restore "+file+"` finishes it")
 }

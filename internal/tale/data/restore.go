@@ -234,7 +234,7 @@ func (r *restoring) fromFile(ctx context.Context) error {
 	if err := r.makeVolume(ctx); err != nil {
 		return err
 	}
-	err = r.interrupted(ctx, r.carryOut(ctx))
+	err = r.interrupted(ctx, r.carryOut(ctx, begun))
 	entry := session.NewEntry(r.command, r.began)
 	entry.Release = m.Release
 	if err != nil {

@@ -97,12 +97,15 @@ func (r *restoring) makeVolume(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	ctx = context.WithoutCancel(ctx)
-	left := r.unmakeVolume(ctx)
+	left := r.unmakeVolume(context.WithoutCancel(ctx))
 	if left == nil {
-		left = forget(ctx, r.Session)
+		left = forget(context.WithoutCancel(ctx), r.Session)
 	}
-	return errors.Join(err, left)
+	if left == nil {
+		return err
+	}
+	r.changing = true // an interrupt would not say what stays
+	return errors.Join(session.Interrupted(ctx, err), fmt.Errorf("it stays noted that a restore is under way, until the same command goes on with it: %w", left))
 }
 
 // unmakeVolume removes it again, unless something is in it.
@@ -119,11 +122,8 @@ func (r *restoring) unmakeVolume(ctx context.Context) error {
 	defer cancel()
 	for {
 		err = r.Engine.RemoveVolume(ctx, r.backup.Volume)
-		if !engine.IsConflict(err) {
+		if !engine.IsConflict(err) || !pause.For(limit, 100*time.Millisecond) {
 			return err
-		}
-		if !pause.For(limit, 100*time.Millisecond) {
-			return nil // something else has it now
 		}
 	}
 }

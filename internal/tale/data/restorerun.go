@@ -18,7 +18,7 @@ import (
 )
 
 // carryOut prepares, swaps, and starts what ran.
-func (r *restoring) carryOut(ctx context.Context) error {
+func (r *restoring) carryOut(ctx context.Context, begun bool) error {
 	asked := ctx
 	r.changing = true
 	r.out.Begin()
@@ -41,7 +41,8 @@ func (r *restoring) carryOut(ctx context.Context) error {
 		r.out.Say("swapping")
 		err = r.backup.SwapDatabases(ctx)
 	}
-	if err != nil && r.target.Untouched(r.backup.Run, r.backup.Manifest) && (!swaps || r.isUntouched(ctx)) {
+	// What a killed run has begun may have gone on without it, after this one had looked.
+	if err != nil && (!swaps && !begun || r.isUntouched(ctx)) {
 		return r.takeBack(ctx, session.Interrupted(asked, err))
 	}
 	if err == nil {
