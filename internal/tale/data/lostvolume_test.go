@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -195,4 +196,36 @@ func TestInterruptedAsItMakesTheVolume(t *testing.T) {
 	}
 	s.Mend()
 	testkit.WantError(t, Unfinished(t.Context(), opened), exit.Config, "`tale restore "+file+"` finishes it")
+}
+
+// TestANoteOfWhatIsOver, as another folder has finished that, whose volume was lost later: the same
+// backup is restored as a whole, also the databases that were used since.
+func TestANoteOfWhatIsOver(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	file := s.backedUp()
+	opened, state := s.opened()
+	platform, _ := state.Current("platform")
+	s.killedAt("POST", "/containers/"+platform.ID+"/stop", 0, file)
+	noted := opened.Project.Path(restoringName)
+	text := testkit.ReadFile(t, noted)
+	note, _, err := noteIn(opened.Project)
+	if err = errors.Join(err, s.Run(s.app.restoreCommand(), file)); err != nil {
+		t.Fatal(err)
+	}
+	e := opened.Engine
+	if err := errors.Join(os.WriteFile(noted, []byte(text), 0o600), e.Stop(t.Context(), "shop-1-convex", 0), e.Remove(t.Context(), "shop-1-convex"), e.RemoveVolume(t.Context(), "shop-1_convex-data")); err != nil {
+		t.Fatal(err)
+	}
+	s.Postgres.Reset(map[string]string{"tale_platform": "used"})
+	mark := "COMMENT ON DATABASE \"tale_platform\" IS 'tale.restored=" + note.Run + "';\n"
+	if s.Postgres.Program("", []string{"psql", "-d", "dbname='postgres'"}, strings.NewReader(mark), io.Discard, io.Discard) != 0 {
+		t.Fatal("the database is not marked")
+	}
+	if err := s.Run(s.app.restoreCommand(), file, "--project-name", "shop-1"); err != nil {
+		t.Fatal(err)
+	}
+	if now := s.Holds(); !strings.Contains(now, "tale_platform: before") || !strings.Contains(now, "/storage/file: before") || strings.Contains(now, "under way") {
+		t.Errorf("there is\n%s", now)
+	}
 }

@@ -255,7 +255,13 @@ func (r *restoring) fromFile(ctx context.Context) error {
 func (r *restoring) takeUp(note restoringNote) {
 	m := r.backup.Manifest
 	r.note.Stopped = note.Stopped // also what the restore of another backup could not start
-	if note.Run != "" && strings.HasPrefix(note.Run, m.ID()) && (!note.Restored || r.target.Restored(note.Run, m)) {
+	switch {
+	case note.Run == "", !strings.HasPrefix(note.Run, m.ID()), note.Restored && !r.target.Restored(note.Run, m):
+	case note.mark == "" && note.Run != r.backup.Run && r.target.Unused():
+		// It may be over, as another folder has finished it, and what it had put in its place was used
+		// until the volume was lost.
+		r.note.Made = note.Made
+	default:
 		r.backup.Run, r.note = note.Run, note
 	}
 	r.whole = r.note.Run != "" && r.target.Restored(r.note.Run, m)
