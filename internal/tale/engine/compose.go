@@ -60,10 +60,20 @@ func (e *Engine) Up(ctx context.Context, o UpOptions) error {
 	case words == "":
 		return fmt.Errorf("cannot %s: docker compose: %w", what, err)
 	}
-	if strings.Contains(words, portAllocated) {
-		words += "; " + portLost
+	return fmt.Errorf("cannot %s: docker compose says: %s%s", what, words, mends(words))
+}
+
+// mends says what to do about the engine's words that compose passes on, where that is known.
+func mends(words string) string {
+	switch {
+	case strings.Contains(words, portAllocated):
+		return "; " + portLost
+	case unfitLogging(words):
+		return "; " + fitLogging
+	case strings.Contains(words, noSpace):
+		return "; the engine's disk is full: " + makeRoom
 	}
-	return fmt.Errorf("cannot %s: docker compose says: %s", what, words)
+	return ""
 }
 
 // ComposeVersion returns the version of the compose plugin, or how to install one.

@@ -81,16 +81,22 @@ func TestUpFailsInComposesWords(t *testing.T) {
 	testkit.WantError(t, err, exit.Unavailable, "cannot create platform-blue")
 }
 
-// A port that the engine keeps for a container that it has lost is told the same way by
-// both: what frees it is not in their words.
-func TestAPortThatTheEngineKeeps(t *testing.T) {
-	server, e := fake(t)
-	const said = "driver failed programming external connectivity: Bind for 0.0.0.0:443 failed: port is already allocated"
-	server.AddContainer(enginetest.Container{Name: "proxy", Image: "x:1"})
-	server.Fault("POST", "/containers/*/start", enginetest.Fault{Status: 500, Message: said}, -1)
-	testkit.WantError(t, e.Start(t.Context(), "proxy"), exit.Failure, said, engine.Restart)
-	stubbed := stub(t, "echo 'Error response from daemon: "+said+"' >&2; exit 1", config.Environ{})
-	testkit.WantError(t, stubbed.Up(t.Context(), engine.UpOptions{Project: "p", File: "f"}), exit.Failure, said, engine.Restart)
+// What mends something is told the same way by both: it is not in the engine's words.
+func TestWhatMendsAStart(t *testing.T) {
+	for said, mends := range map[string]string{
+		// A port that the engine keeps for a container that it has lost.
+		"driver failed programming external connectivity: Bind for 0.0.0.0:443 failed: port is already allocated": engine.Restart,
+		"failed to initialize logging driver: journald is not enabled on this host":                               "`logging` in compose.override.yml",
+		"logger: no log driver named 'loki' is registered":                                                        "`logging` in compose.override.yml",
+		"error creating overlay mount: no space left on device":                                                   "`tale cleanup --dry-run`",
+	} {
+		server, e := fake(t)
+		server.AddContainer(enginetest.Container{Name: "proxy", Image: "x:1"})
+		server.Fault("POST", "/containers/*/start", enginetest.Fault{Status: 500, Message: said}, -1)
+		testkit.WantError(t, e.Start(t.Context(), "proxy"), exit.Failure, said, mends)
+		stubbed := stub(t, `echo "Error response from daemon: `+said+`" >&2; exit 1`, config.Environ{})
+		testkit.WantError(t, stubbed.Up(t.Context(), engine.UpOptions{Project: "p", File: "f"}), exit.Failure, said, mends)
+	}
 }
 
 // stub returns an engine with a docker command that does as a script says.

@@ -82,8 +82,10 @@ func (e *Engine) failed(ctx context.Context, what string, err error) error {
 		return fmt.Errorf("cannot %s: the Docker engine at %s has no range of addresses left for another network: remove networks that nothing uses (`docker network ls`), or give it more with default-address-pools in its daemon.json: %w", what, e.host, plain{said, err})
 	case strings.Contains(said, "logging driver does not support reading"):
 		return fmt.Errorf("cannot %s: %w: `logging` in compose.override.yml names a driver that keeps nothing here; local, json-file and journald do", what, plain{said, err})
-	case strings.Contains(said, "no space left on device"):
-		return fmt.Errorf("cannot %s: the disk of the Docker engine at %s is full; `tale cleanup` removes what is not needed: %w", what, e.host, plain{said, err})
+	case unfitLogging(said):
+		return fmt.Errorf("cannot %s: %w; %s", what, plain{said, err}, fitLogging)
+	case strings.Contains(said, noSpace):
+		return fmt.Errorf("cannot %s: the disk of the Docker engine at %s is full; %s: %w", what, e.host, makeRoom, plain{said, err})
 	}
 	return fmt.Errorf("cannot %s: %w", what, plain{said, err})
 }
@@ -94,9 +96,19 @@ const (
 	// without the container, and no request to it closes them (seen with 20.10).
 	Restart = "restart it (sudo systemctl restart docker), which ends and starts again what runs in it"
 
+	noSpace  = "no space left on device"
+	makeRoom = "`tale cleanup` removes what is not needed, and `tale cleanup --dry-run` says how much that frees"
+
+	fitLogging = "`logging` in compose.override.yml does not fit the engine's host: correct it, or take it out"
+
 	portAllocated = "port is already allocated"
 	portLost      = "where no container has that port (docker ps), the engine does, for one that it lost when it was killed: " + Restart
 )
+
+// unfitLogging reports whether the engine says that a container cannot log as it is to.
+func unfitLogging(said string) bool {
+	return hasAny(said, "initialize logging driver", "no log driver named", "unknown log opt")
+}
 
 // driverAway reports whether the engine says that the driver of a volume does not answer.
 func driverAway(said string) bool {
@@ -192,7 +204,7 @@ func (e *Engine) refused(ctx context.Context, image string, err error) error {
 		return &RegistryError{registry, exit.Errorf(code, format, args...)}
 	}
 	switch {
-	case hasAny(words, "no space left on device"):
+	case strings.Contains(words, noSpace):
 		return e.failed(ctx, "pull "+image, err)
 	case hasAny(words, "toomanyrequests", "too many requests", "rate limit"):
 		return all(exit.Unavailable, "%s does not hand out %s now, too many requests (429): wait, or `docker login %s`: %s", registry, image, registry, said)

@@ -26,6 +26,9 @@ func (r *rollout) evidence(ctx context.Context, e *NotReadyError) (string, error
 	e.stack, e.beside.Containers = r.stack(), containers
 	lines, unread := r.logOf(ctx, c)
 	e.Failed, e.Lines, e.unread = account(lines), last(lines, mostLogLines), unread
+	if failure := e.report.Failure; len(lines) == 0 && failure != nil { // which its log would say
+		e.Failed = strings.Split(failure.Text(), "\n")
+	}
 	if unseen != nil {
 		return "", unseen
 	}

@@ -149,17 +149,7 @@ func TestAFailureThatIsHeld(t *testing.T) {
 	h.mustDeploy("1.0.0")
 	h.SetLife("r/tale-platform:1.0.1", enginetest.Life{Healthy: -1, Log: []string{"FAILED at deploy: SchemaNotOk", "  said     no"}})
 	failure := report.New(exit.DeployRefused, "no", "because", "mend it")
-	h.SetExec(func(container string, command []string, in string) (stdout, stderr string, code int) {
-		c, err := h.engine.Inspect(context.Background(), container)
-		if err != nil || command[0] != "platform-entrypoint" || c.Version != "1.0.1" {
-			return h.exec(container, command, in)
-		}
-		text, err := json.Marshal(status.Document{Document: report.Document{Service: stack.Platform, State: report.Failed, Failure: &failure}})
-		if err != nil {
-			return "", err.Error(), 1
-		}
-		return string(text), "", 0
-	})
+	h.reports("1.0.1", failure)
 	began := time.Now()
 	err := h.deploy(t.Context(), "1.0.1", rollout.Scope{})
 	var failed *rollout.FailedError
@@ -170,6 +160,21 @@ func TestAFailureThatIsHeld(t *testing.T) {
 		t.Errorf("it took %s", took)
 	}
 	h.want("platform-blue 1.0.0", all)
+}
+
+// reports makes the web application of a version say that its boot has failed.
+func (h *host) reports(version string, failure report.Failure) {
+	h.SetExec(func(container string, command []string, in string) (stdout, stderr string, code int) {
+		c, err := h.engine.Inspect(context.Background(), container)
+		if err != nil || command[0] != "platform-entrypoint" || c.Version != version {
+			return h.exec(container, command, in)
+		}
+		text, err := json.Marshal(status.Document{Document: report.Document{Service: stack.Platform, State: report.Failed, Failure: &failure}})
+		if err != nil {
+			return "", err.Error(), 1
+		}
+		return string(text), "", 0
+	})
 }
 
 // TestWhatHasFailedIsStartedAgain: what failed for a cause outside its settings, a database
@@ -298,6 +303,13 @@ func TestALogThatNobodyKeeps(t *testing.T) {
 	}
 	if kept, _ := filepath.Glob(h.project.Path("failed", "*", "*.json")); len(kept) == 0 { // the pattern is well formed
 		t.Error("nothing is kept of how the engine saw it")
+	}
+	// The boot report says what the log would.
+	h.SetLife("r/tale-platform:1.0.2", enginetest.Life{Healthy: -1})
+	h.reports("1.0.2", report.New(exit.Config, "no number", "because", "mend it"))
+	err = h.deploy(t.Context(), "1.0.2", rollout.Scope{})
+	if failed, is = errors.AsType[*rollout.FailedError](err); !is || !strings.Contains(failed.Text(), "said     no number") || !strings.Contains(failed.Text(), "fix      mend it") {
+		t.Errorf("%v", err)
 	}
 }
 
