@@ -37,3 +37,21 @@ func TestHowMuchIsPulled(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+// An image that is larger than the one before it, and than the disk, is not begun with.
+func TestADownloadThatTheDiskIsTooSmallFor(t *testing.T) {
+	t.Parallel()
+	h, registry := newHostWith(t, func(h *host) { h.Info.Name, h.Disk = "elsewhere", "1000000000 100000000000" }), enginetest.NewRegistry(t)
+	for version, want := range map[string]string{"small": "", "large": "1.0 GB free, and the new images and copies of volumes need some 3.3 GB"} {
+		bytes := map[string]int64{"small": 3e6, "large": 3e9}[version]
+		registry.Add("shop/platform:"+version, "amd64", bytes)
+		image := registry.Host + "/shop/platform:" + version
+		h.AddRemote(enginetest.Image{Tags: []string{image}})
+		_, model := h.plan("1.0.0", rollout.Scope{})
+		plan := rollout.Plan{Pull: []string{image}, Changes: []rollout.Change{{Service: "platform", To: rollout.Release{Image: image}}}}
+		err := rollout.Preflight(t.Context(), h.engine, model, rollout.State{}, &plan, false)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", version, err)
+		}
+	}
+}

@@ -60,7 +60,11 @@ func Preflight(ctx context.Context, docker *engine.Engine, model *compose.Model,
 		return err
 	}
 	p.info = info
-	checks := []func(context.Context){p.plugin, p.foreign, p.network, p.proxy, p.disk, p.memory, p.clock, p.ports, func(ctx context.Context) { plan.Downloads = p.downloads(ctx) }}
+	var room func([]Download)
+	checks := []func(context.Context){
+		p.plugin, p.foreign, p.network, p.proxy, p.memory, p.clock, p.ports,
+		func(ctx context.Context) { room = p.disk(ctx) }, func(ctx context.Context) { plan.Downloads = p.downloads(ctx) },
+	}
 	for _, image := range plan.Pull {
 		checks = append(checks, func(ctx context.Context) { p.image(ctx, image) })
 	}
@@ -74,6 +78,7 @@ func Preflight(ctx context.Context, docker *engine.Engine, model *compose.Model,
 		group.Go(func() { check(ctx) })
 	}
 	group.Wait()
+	room(plan.Downloads)
 	p.refuseRegistries()
 	plan.Notes = append(plan.Notes, p.notes...)
 	if len(p.problems) > 0 {
@@ -216,13 +221,15 @@ func isOf(change Change, image engine.Image) error {
 	return nil
 }
 
-func (p *preflight) disk(ctx context.Context) {
+// disk measures how much the engine's disk has free, where something is to come to it, and
+// refuses one that has less than that takes, once the downloads are known.
+func (p *preflight) disk(ctx context.Context) (refuse func([]Download)) {
 	copies, err := migration.Plan{Steps: p.plan.Migrations}.Room()
 	if err != nil {
 		p.refuse(exit.Code(err), "%w", err)
 	}
 	if len(p.plan.Pull) == 0 && copies == 0 {
-		return
+		return func([]Download) {}
 	}
 	free, _, known := p.info.DiskFree()
 	if !known && !p.dry {
@@ -231,18 +238,26 @@ func (p *preflight) disk(ctx context.Context) {
 		}
 		known = err == nil
 	}
-	if !known {
-		return
+	return func(downloads []Download) {
+		if need := p.images(downloads)*11/10 + copies; known && free < need {
+			p.refuse(exit.Unavailable, "%s has %s free, and the new images and copies of volumes need some %s: free some, `tale cleanup --dry-run` shows what it can",
+				p.info.Root, humanize.Bytes(uint64(free)), humanize.Bytes(uint64(need)))
+		}
 	}
-	var images int64
+}
+
+// images returns what the new images take: no less than their downloads.
+func (p *preflight) images(downloads []Download) (bytes int64) {
 	for _, image := range p.plan.Pull {
-		images += p.sizeOf(image)
+		size := p.sizeOf(image)
+		for _, d := range downloads {
+			if d.Image == image {
+				size = max(size, d.Bytes)
+			}
+		}
+		bytes += size
 	}
-	need := images*11/10 + copies
-	if free < need {
-		p.refuse(exit.Unavailable, "%s has %s free, and the new images and copies of volumes need some %s: free some, `tale cleanup --dry-run` shows what it can",
-			p.info.Root, humanize.Bytes(uint64(free)), humanize.Bytes(uint64(need)))
-	}
+	return bytes
 }
 
 // sizeOf guesses what an image takes: as much as the one that it replaces.
