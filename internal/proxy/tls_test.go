@@ -65,6 +65,21 @@ func TestHandshakes(t *testing.T) {
 	}
 }
 
+// Who visits an address names nothing in the handshake: HOST is a name inside the network.
+func TestHandshakesOfAnAddress(t *testing.T) {
+	for _, site := range []string{"192.0.2.7", "[2001:db8::7]"} {
+		t.Run(site, func(t *testing.T) {
+			p := start(t, config.Environ{"HOST": "alias.test", "SITE_URL": "https://" + site})
+			for name, want := range map[string]string{"": site, "alias.test": "alias.test"} {
+				conn := p.dial(&tls.Config{ServerName: name, InsecureSkipVerify: true})
+				if err := conn.(*tls.Conn).ConnectionState().PeerCertificates[0].VerifyHostname(want); err != nil {
+					t.Errorf("SNI %q: %v", name, err)
+				}
+			}
+		})
+	}
+}
+
 func intermediates(conn *tls.Conn) *x509.CertPool {
 	pool := x509.NewCertPool()
 	for _, certificate := range conn.ConnectionState().PeerCertificates[1:] {

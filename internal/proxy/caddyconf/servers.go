@@ -2,6 +2,7 @@ package caddyconf
 
 import (
 	"encoding/json"
+	"net"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -53,10 +54,20 @@ func (b *builder) server(address string, protocols ...string) *caddyhttp.Server 
 // tlsServer serves the site over HTTPS.
 func (b *builder) tlsServer() *caddyhttp.Server {
 	server := b.siteServer(b.server(b.s.ListenAddress(b.s.HTTPSPort), "h1", "h2"))
-	server.TLSConnPolicies = caddytls.ConnectionPolicies{{DefaultSNI: b.site.Name, FallbackSNI: b.site.Name}}
+	server.TLSConnPolicies = caddytls.ConnectionPolicies{{DefaultSNI: b.unnamed(), FallbackSNI: b.site.Name}}
 	server.ListenerWrappersRaw = []json.RawMessage{counted(), module("wrapper", bulk.Listener{}), tlsWrapper()}
 	server.WriteIdleTimeout = caddy.Duration(writeIdleTimeout)
 	return server
+}
+
+// unnamed returns the name that is meant by who names none, as nobody can who visits an address.
+func (b *builder) unnamed() string {
+	for _, name := range b.site.Names {
+		if net.ParseIP(name) != nil {
+			return name
+		}
+	}
+	return b.site.Name
 }
 
 // plainServer serves the site behind a TLS terminator. HTTP/1 only: over plain
