@@ -28,6 +28,7 @@ const (
 // namespaces of mounts and of the network, which a process holds while it is gone.
 type ownEngine struct {
 	dir     string
+	small   bool // its disk
 	holder  int
 	process *os.Process
 	ended   <-chan struct{}
@@ -36,14 +37,20 @@ type ownEngine struct {
 // hostKey is of the address of the engine that docker is for.
 type hostKey struct{}
 
+func (e *ownEngine) data() string { return filepath.Join(e.dir, "data") }
 func (e *ownEngine) host() string { return "unix://" + filepath.Join(e.dir, "docker.sock") }
 
 // newEngine starts an engine and gives it images of the other one. The context that it
 // returns is for what is asked of it.
-func newEngine(ctx context.Context) (*ownEngine, context.Context, error) {
-	e := &ownEngine{dir: filepath.Join(os.TempDir(), engineDir)}
+func newEngine(ctx context.Context, small bool) (*ownEngine, context.Context, error) {
+	e := &ownEngine{dir: filepath.Join(os.TempDir(), engineDir), small: small}
 	if err := errors.Join(e.remove(), os.MkdirAll(e.dir, 0o700)); err != nil {
 		return nil, ctx, err
+	}
+	if small {
+		if err := e.mountSmall(); err != nil {
+			return nil, ctx, err
+		}
 	}
 	const hold = "mount -t tmpfs none /run && ip link set lo up && echo $$ >$0/holder && exec sleep infinity"
 	holder := exec.Command("unshare", "--mount", "--net", "sh", "-c", hold, e.dir) //nolint:noctx // It outlives the context.
@@ -120,7 +127,7 @@ func (e *ownEngine) daemon(goesOn bool) error {
 	join := func(name string) string { return filepath.Join(e.dir, name) }
 	_ = os.Remove(join("pid"))                                                   // of one that was killed
 	command := exec.Command("nsenter", "-t", strconv.Itoa(e.holder), "-m", "-n", //nolint:noctx // It is ended in its own way.
-		"dockerd", "--data-root", join("data"), "--exec-root", join("exec"), "--pidfile", join("pid"), "-H", e.host(), "--log-level", "warn", fmt.Sprintf("--live-restore=%t", goesOn))
+		"dockerd", "--data-root", e.data(), "--exec-root", join("exec"), "--pidfile", join("pid"), "-H", e.host(), "--log-level", "warn", fmt.Sprintf("--live-restore=%t", goesOn))
 	command.Stdout, command.Stderr = log, log
 	if err := command.Start(); err != nil {
 		return err
@@ -172,6 +179,7 @@ func (e *ownEngine) remove() error {
 		})
 	}
 	e.endShims()
+	_ = unix.Unmount(e.data(), unix.MNT_DETACH) // it may be no mount
 	return os.RemoveAll(e.dir)
 }
 

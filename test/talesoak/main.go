@@ -47,7 +47,7 @@ func command() *cobra.Command {
 	}
 	flags := root.Flags()
 	flags.StringVar(&o.tale, "tale", "bin/tale", "the command, a `file`")
-	flags.StringSliceVar(&o.only, "only", nil, "only these parts: numbers, failures, mishaps, restart, foreign, switches, kills, stops, locks, backup, migrations")
+	flags.StringSliceVar(&o.only, "only", nil, "only these parts: numbers, failures, mishaps, restart, room, foreign, switches, kills, stops, locks, backup, migrations")
 	flags.IntVar(&o.switches, "switches", 20, "deploys and rollbacks under load")
 	flags.IntVar(&o.rate, "rate", 200, "requests per second")
 	flags.IntVar(&o.sockets, "sockets", 200, "WebSockets that are held open")
@@ -56,7 +56,7 @@ func command() *cobra.Command {
 	flags.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "`number` that decides about what is left to chance")
 	flags.StringVar(&o.mishap, "mishap", "", "only the mishaps whose names have this `text`")
 	flags.BoolVar(&o.talk, "talk", false, "show what tale says of each mishap")
-	flags.BoolVar(&o.kill, "kill-engine", false, "in an engine of its own: kill that in place of tale (with --only restart,backup,migrations)")
+	flags.BoolVar(&o.kill, "kill-engine", false, "in an engine of its own: kill that in place of tale (with --only restart,backup,migrations), or fill its disk (--only room)")
 	flags.BoolVar(&o.live, "live-restore", false, "with --kill-engine: what runs goes on without the engine")
 	remains := &cobra.Command{
 		Use: "clean", Hidden: true, Short: "Remove everything when stdin ends",
@@ -83,7 +83,7 @@ func soak(ctx context.Context, o options) error {
 	defer release()
 	var own *ownEngine
 	if o.kill {
-		if own, ctx, err = newEngine(ctx); err != nil {
+		if own, ctx, err = newEngine(ctx, slices.Equal(o.only, []string{"room"})); err != nil {
 			return err
 		}
 	}
@@ -97,7 +97,7 @@ func soak(ctx context.Context, o options) error {
 		name string
 		run  func(context.Context) error
 	}{
-		{"numbers", s.numbers}, {"failures", s.failures}, {"mishaps", s.mishaps}, {"restart", s.engineRestarts}, {"switches", s.underLoad},
+		{"numbers", s.numbers}, {"failures", s.failures}, {"mishaps", s.mishaps}, {"restart", s.engineRestarts}, {"room", s.fullDisk}, {"switches", s.underLoad},
 		{"kills", s.killing}, {"stops", s.interrupting}, {"locks", s.two},
 		{"backup", s.backups},
 		{"migrations", s.migrations}, // it removes what others have made
