@@ -195,6 +195,8 @@ func TestHistory(t *testing.T) {
 		t.Error(r.Out)
 	}
 	line.Run(nil, "", "history", "-n", "1", "--json", "--project", dir).Expect(t, 0, `"exitCode": 1`, "")
+	testkit.WriteTree(t, dir, map[string]string{".tale/history.jsonl": `{"time":"2026-01-02T03:04:05Z","command":"tale deploy","result":"done"}` + "\n" + `{"command":"tale deploy","why":{"of":"a newer form"}}` + "\n\n" + `{"comm`})
+	line.Run(nil, "", "history", "--project", dir).Expect(t, 0, "tale deploy", "2 of the lines of "+dir)
 }
 
 func TestAServiceThatTheProjectDoesWithout(t *testing.T) {

@@ -25,9 +25,12 @@ func (a *app) historyCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		entries, err := p.History()
+		entries, leftOut, err := p.LegibleHistory()
 		if err != nil {
 			return err
+		}
+		if leftOut > 0 {
+			fmt.Fprintf(command.ErrOrStderr(), "%d of the lines of %s cannot be read, and are left out: torn by a kill, or of a newer tale (tale upgrade)\n", leftOut, p.Path("history.jsonl"))
 		}
 		if *last > 0 && len(entries) > *last {
 			entries = entries[len(entries)-*last:]

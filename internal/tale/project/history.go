@@ -168,18 +168,27 @@ func torn(file *os.File) bool {
 
 // History returns what was done, the oldest first. It leaves out lines that are torn.
 func (p *Project) History() ([]Entry, error) {
+	entries, _, err := p.LegibleHistory()
+	return entries, err
+}
+
+// LegibleHistory does the same, and says how many lines it leaves out: a run that was killed
+// may have left one torn, and a newer tale may write others.
+func (p *Project) LegibleHistory() (entries []Entry, leftOut int, err error) {
 	text, err := ReadFile(p.Path(historyName))
 	if ignoreMissing(err) != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	var entries []Entry
 	for line := range bytes.Lines(text) {
 		var entry Entry
-		if json.Unmarshal(line, &entry) == nil && entry.Command != "" {
+		switch {
+		case json.Unmarshal(line, &entry) == nil && entry.Command != "":
 			entries = append(entries, entry)
+		case len(bytes.TrimSpace(line)) > 0:
+			leftOut++
 		}
 	}
-	return entries, nil
+	return entries, leftOut, nil
 }
 
 // Releases returns the releases that came to serve, the oldest first, without those that
