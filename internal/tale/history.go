@@ -30,7 +30,7 @@ func (a *app) historyCommand() *cobra.Command {
 			return err
 		}
 		if leftOut > 0 {
-			fmt.Fprintf(command.ErrOrStderr(), "%d of the lines of %s cannot be read, and are left out: torn by a kill, or of a newer tale (tale upgrade)\n", leftOut, p.Path("history.jsonl"))
+			_, _ = fmt.Fprintf(command.ErrOrStderr(), "%d of the lines of %s cannot be read, and are left out: torn by a kill, or of a newer tale (tale upgrade)\n", leftOut, p.Path("history.jsonl"))
 		}
 		if *last > 0 && len(entries) > *last {
 			entries = entries[len(entries)-*last:]
