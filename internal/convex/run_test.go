@@ -96,10 +96,11 @@ func TestRunIsNotReadyWithoutItsData(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Until("the marker is gone", func() bool { return !s.ready() })
-	if !s.Says("convex was deleted while the backend runs") || strings.Count(s.Output.String(), "the backend's data is gone") != 1 {
+	s.Expect("convex was deleted while the backend runs")
+	s.Stop(5 * time.Second)
+	if strings.Count(s.Output.String(), "the backend's data is gone") != 1 {
 		t.Error("it is not said, or again and again")
 	}
-	s.Stop(5 * time.Second)
 }
 
 func TestRunEndsWithTheBackendsCode(t *testing.T) {

@@ -112,9 +112,8 @@ func TestWhatTheHealthSaysOfAWebServer(t *testing.T) {
 	ends.Until("it is started again", func() bool {
 		return strings.HasPrefix(ends.reason(), "web ended: exit code 3; it is started again in ") && strings.Contains(ends.reason(), "its own lines in the log say why")
 	})
-	if !ends.Says("WARN  web does not run cause=\"sh -c echo cannot open config; exit 3 (WEB_COMMAND) ends by itself; its own output above says why; it runs in ") || !ends.Says("fix=\"read its last lines: "+place.Here().Log("platform")+" | grep 'web |'\"") {
-		t.Error("it is not explained at its first end")
-	}
+	ends.Expect("WARN  web does not run cause=\"sh -c echo cannot open config; exit 3 (WEB_COMMAND) ends by itself; its own output above says why; it runs in ")
+	ends.Expect("fix=\"read its last lines: " + place.Here().Log("platform") + " | grep 'web |'\"")
 }
 
 func (c *container) reason() string {
@@ -132,9 +131,8 @@ func TestWhatTheHealthSaysOfAWrongAnswer(t *testing.T) {
 	c.Until("what it answers", func() bool {
 		return c.reason() == "the web server is not healthy at /api/health: HTTP status 401"
 	})
-	if !c.Says("WARN  the web server runs and is not healthy") || !c.Says("reason=\"HTTP status 401\"") {
-		t.Error("the log does not say so")
-	}
+	c.Expect("WARN  the web server runs and is not healthy")
+	c.Expect("reason=\"HTTP status 401\"")
 }
 
 // A file with a secret that Windows has written, or that is not there, is named as that,
