@@ -225,7 +225,8 @@ func printable(text string) string {
 	}, text), "?")
 }
 
-// Release gives the lock back.
+// Release gives the lock back. To close the file would not do: a child that is being started has
+// it open as well, until it becomes another program.
 func (l *Lock) Release() error {
-	return errors.Join(l.file.Truncate(0), l.file.Close())
+	return errors.Join(l.file.Truncate(0), unix.Flock(int(l.file.Fd()), unix.LOCK_UN), l.file.Close())
 }

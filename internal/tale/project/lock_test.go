@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
@@ -229,6 +231,31 @@ func TestLockIsNoWayToOtherFiles(t *testing.T) {
 	}
 	if text, _ := os.ReadFile(precious); string(text) != "data" {
 		t.Errorf("%q", text)
+	}
+}
+
+// TestAReleasedLockIsFree also while a child that is being started has the file open.
+func TestAReleasedLockIsFree(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	take := func() *Lock {
+		t.Helper()
+		l, err := acquire(t.Context(), path, Self("test"), 0, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	l := take()
+	child, err := unix.Dup(int(l.file.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Close(child) }()
+	if err := l.Release(); err != nil {
+		t.Error(err)
+	}
+	if err := take().Release(); err != nil {
+		t.Error(err)
 	}
 }
 
