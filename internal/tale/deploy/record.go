@@ -58,10 +58,14 @@ func (d *deployment) warn(err error) {
 // written the note stays: nothing else knows the run's snapshot.
 func (d *deployment) done(result string, left *rollout.LeftError) error {
 	err := d.out.Result(result, left)
+	d.finish()
+	return err
+}
+
+func (d *deployment) finish() {
 	if note, _ := d.Project.Unfinished(); note.Result != "" {
 		d.warn(d.Project.Finish())
 	}
-	return err
 }
 
 // recordPredecessor notes what served before the first entry of the history, which

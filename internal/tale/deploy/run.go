@@ -260,7 +260,9 @@ func (d *deployment) carryOut(ctx context.Context) error {
 	d.record(err)
 	var left *rollout.LeftError
 	if err != nil && !errors.As(err, &left) {
-		return d.out.Failed(err)
+		err = d.out.Failed(err)
+		d.finish()
+		return err
 	}
 	d.deliver(ctx)
 	d.forgetRestore()

@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 
 // clear removes what earlier runs have left under the names of the new colours, and in the
@@ -113,3 +116,83 @@ func (r *rollout) retire(ctx context.Context) error {
 type LeftError struct{ error }
 
 func (e *LeftError) Unwrap() error { return e.error }
+
+// FallenError is a release that was visited, replaced what served before, and has ended since.
+type FallenError struct {
+	Fallen []string // services, with what became of each
+	Back   string   // what goes back to the release before, "" if there is none
+	Left   error    // what could not be cleared away besides, if anything
+}
+
+func (e *FallenError) Error() string {
+	text := "the new release has ended since it was visited: " + strings.Join(e.Fallen, "; ")
+	if e.Back != "" {
+		text += "; `" + e.Back + "` goes back to what served before"
+	}
+	if e.Left != nil {
+		text += fmt.Sprintf("; and this stays to be done: %v", e.Left)
+	}
+	return text
+}
+
+// ExitCode returns exit.Degraded.
+func (e *FallenError) ExitCode() int { return exit.Degraded }
+
+// starts returns when the present processes of the new colours have begun, by container.
+func (r *rollout) starts(ctx context.Context) map[string]time.Time {
+	starts := map[string]time.Time{}
+	for _, c := range r.plan.Changes {
+		if container, there := r.newColour(ctx, c); there {
+			starts[container.ID] = container.State.Started
+		}
+	}
+	return starts
+}
+
+// newColour looks at what a change has brought beside the colour before it. An engine that
+// cannot be asked now says nothing of it.
+func (r *rollout) newColour(ctx context.Context, c Change) (container engine.Container, there bool) {
+	if c.Action == Keep || c.Colour == "" {
+		return container, false
+	}
+	service, known := r.Model.Service(c.Service, c.Colour)
+	if !known {
+		return container, false
+	}
+	container, err := r.Engine.Inspect(ctx, service.Container)
+	return container, err == nil
+}
+
+// stands looks once more at the new colours, after those before them have drained: a release may
+// end as soon as it has visitors, and come again and again.
+func (r *rollout) stands(ctx context.Context, left error) error {
+	fallen := &FallenError{Left: left}
+	for _, c := range r.plan.Changes {
+		container, there := r.newColour(ctx, c)
+		if !there {
+			continue
+		}
+		began, known := r.ready[container.ID]
+		if state := container.State; !state.Running || state.Restarting || known && !began.Equal(state.Started) {
+			fallen.Fallen = append(fallen.Fallen, fmt.Sprintf("%s has ended with exit code %d and is %s now (`tale logs %s` says why)", stack.Coloured(c.Service, c.Colour), r.lastCode(container), state.Status, c.Service))
+		}
+		if c.Service == stack.Platform && c.Retire != "" && c.From != nil {
+			fallen.Back = "tale deploy --version " + c.From.Version
+			if container.State.Running { // what has ended for good counts as gone
+				fallen.Back = "tale rollback"
+			}
+		}
+	}
+	if len(fallen.Fallen) == 0 {
+		return left
+	}
+	return fallen
+}
+
+// lastCode returns with what a container has ended last: one that runs again does not say.
+func (r *rollout) lastCode(container engine.Container) int {
+	if deaths, _ := r.watch.of(container, container.Restarts, time.Time{}); len(deaths) > 0 {
+		return deaths[len(deaths)-1].code
+	}
+	return container.State.ExitCode
+}

@@ -41,15 +41,16 @@ type rollout struct {
 	// replaced in place, and what their compose file said before.
 	started  []Change
 	replaced []Change
-	unwell   []string          // of those, which were not ready before
-	brought  []string          // services that do not rotate and did not run
-	earlier  []byte            // nil: there was none, another tool has made them
-	files    map[string][]byte // by service that was replaced: earlier, where it says what ran
-	before   string            // why the site did not answer before the switch, "" if it did
-	migrated bool              // or begun to be
-	passed   bool              // the point of no return
-	live     bool              // the new release's functions are in the backend
-	pushed   bool              // it has put them there
+	unwell   []string             // of those, which were not ready before
+	brought  []string             // services that do not rotate and did not run
+	earlier  []byte               // nil: there was none, another tool has made them
+	files    map[string][]byte    // by service that was replaced: earlier, where it says what ran
+	before   string               // why the site did not answer before the switch, "" if it did
+	migrated bool                 // or begun to be
+	passed   bool                 // the point of no return
+	ready    map[string]time.Time // when what was ready then had begun, by container
+	live     bool                 // the new release's functions are in the backend
+	pushed   bool                 // it has put them there
 }
 
 // Run carries out the plan. What fails before the point of no return is taken back; the
@@ -96,7 +97,8 @@ func (r *rollout) everything(ctx context.Context) error {
 		}
 	}
 	r.passed = true
-	return r.retire(context.WithoutCancel(ctx))
+	ctx = context.WithoutCancel(ctx)
+	return r.stands(ctx, r.retire(ctx))
 }
 
 // migrate brings what earlier releases have left to where this one looks for it. What
@@ -154,5 +156,7 @@ func (r *rollout) helpers(ctx context.Context) error {
 
 func (r *rollout) platform(ctx context.Context) error {
 	r.look(ctx)
-	return r.stage(ctx, "platform", func(c Change) bool { return c.Colour != "" && c.Service == stack.Platform })
+	err := r.stage(ctx, "platform", func(c Change) bool { return c.Colour != "" && c.Service == stack.Platform })
+	r.ready = r.starts(ctx)
+	return err
 }
