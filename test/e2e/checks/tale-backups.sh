@@ -105,10 +105,13 @@ certificate_of() {
 # A server that others use as well, where the stack's user is no superuser, and whose
 # certificate is checked: what is theirs is not in the backup, and stays as it is.
 tale_shares_a_server() {
-  local server=$tale_id-elsewhere statement gateway others tls=/tmp/$tale_id-tls list="SELECT oid, datname FROM pg_database WHERE datname NOT LIKE 'tale\_%' ORDER BY oid"
+  local server=$tale_id-elsewhere probe statement gateway others tls=/tmp/$tale_id-tls list="SELECT oid, datname FROM pg_database WHERE datname NOT LIKE 'tale\_%' ORDER BY oid"
   local ask=(docker exec "$server" psql -U provider -d postgres -Atc) inside=(docker exec "$server" psql -U provider -d tale_platform -Atc)
   new_project convex platform proxy
-  gateway=$(docker network inspect -f '{{(index .IPAM.Config 0).Gateway}}' bridge)
+  # Of a container: an engine that has found its bridge there already does not tell it of the network.
+  probe=$(docker run -d --init tale-e2e/slim sleep 60)
+  gateway=$(docker inspect -f '{{.NetworkSettings.Networks.bridge.Gateway}}' "$probe")
+  docker rm -f "$probe" >/dev/null
   certificate_of "$gateway"
   docker run -d --name "$server" -p "$gateway::5432" -v "$tls:/tls:ro" -e POSTGRES_USER=provider -e POSTGRES_PASSWORD=provider-e2e tale-e2e/tale-db:17 >/dev/null
   patiently 60 state_is "$server" healthy
