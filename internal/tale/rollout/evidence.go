@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -16,45 +17,80 @@ import (
 // mostEvidence is how much of a container's log is kept, in lines.
 const mostEvidence = 5000
 
-// evidence writes down what is known of a container that did not become ready: its log,
-// how the engine sees it, without the values of its settings, and its last boot report.
-// It returns the folder, and fills in what the account of the failure shows of the log, and
-// the containers that it names.
-func (r *rollout) evidence(ctx context.Context, e *NotReadyError) (string, error) {
-	c := e.container
+// keepEvidence writes down what is known of the containers of a run that failed, and returns
+// what there is to say of it, unless the failure says it itself.
+func (r *rollout) keepEvidence(ctx context.Context, cause error, fresh []engine.Container) (notes []string) {
+	folder := []string{"failed", time.Now().UTC().Format("20060102T150405Z")}
+	path := r.Project.Path(folder...)
+	var notReady *NotReadyError
+	var err error
+	switch {
+	case errors.As(cause, &notReady):
+		if err = r.evidence(ctx, folder, notReady); err == nil {
+			notReady.Folder = path
+		}
+	case len(fresh) > 0 && !errors.Is(cause, context.Canceled):
+		if proxy, there, unseen := r.proxy(ctx); there && unseen == nil { // which knows why it was not content
+			fresh = append(slices.Clone(fresh), proxy)
+		}
+		for _, c := range fresh {
+			lines, unread := r.logOf(ctx, c)
+			err = errors.Join(err, r.keep(folder, c, cause, lines, unread))
+		}
+		if err == nil {
+			notes = []string{"evidence " + path}
+		}
+	}
+	if err != nil {
+		r.note("", fmt.Sprintf("the evidence could not be kept: %v", err))
+	}
+	return notes
+}
+
+// evidence writes down what is known of a container that did not become ready, its last boot
+// report as well. It fills in what the account of the failure shows of the log, and the
+// containers that it names.
+func (r *rollout) evidence(ctx context.Context, folder []string, e *NotReadyError) error {
 	containers, unseen := r.Engine.Containers(ctx, compose.Projects(r.plan.Project)...)
 	e.stack, e.beside.Containers = r.stack(), containers
-	lines, unread := r.logOf(ctx, c)
+	lines, unread := r.logOf(ctx, e.container)
 	e.Failed, e.Lines, e.unread = account(lines), last(lines, mostLogLines), unread
 	if failure := e.report.Failure; len(lines) == 0 && failure != nil { // which its log would say
 		e.Failed = strings.Split(failure.Text(), "\n")
 	}
 	if unseen != nil {
-		return "", unseen
+		return unseen
 	}
+	err := r.keep(folder, e.container, e, lines, unread)
+	if len(e.report.Stages) > 0 {
+		text, wrong := json.MarshalIndent(e.report, "", "  ")
+		err = errors.Join(err, wrong, r.write(folder, e.container.Name+".report.json", text))
+	}
+	return err
+}
+
+// keep writes down how the engine sees a container, without the values of its settings, and
+// its log.
+func (r *rollout) keep(folder []string, c engine.Container, verdict error, lines []string, unread error) error {
+	settings := slices.Sorted(maps.Keys(c.Environment))
 	c.Environment = nil
 	seen := struct {
 		engine.Container
 		Settings []string // names
 		Verdict  string
-	}{c, slices.Sorted(maps.Keys(e.container.Environment)), e.Error()}
-	inspected, err := json.MarshalIndent(seen, "", "  ")
-	if err != nil {
-		return "", err
+	}{c, settings, verdict.Error()}
+	text, err := json.MarshalIndent(seen, "", "  ")
+	if err == nil {
+		err = r.write(folder, c.Name+".json", text)
 	}
-	folder := []string{"failed", time.Now().UTC().Format("20060102T150405Z")}
-	keep := func(text []byte, ending string) error {
-		return r.Project.Write(append(text, '\n'), append(slices.Clone(folder), c.Name+ending)...)
-	}
-	err = keep(inspected, ".json")
 	if unread == nil || len(lines) > 0 {
-		err = errors.Join(err, keep([]byte(strings.Join(lines, "\n")), ".log"))
+		err = errors.Join(err, r.write(folder, c.Name+".log", []byte(strings.Join(lines, "\n"))))
 	}
-	if len(e.report.Stages) > 0 {
-		text, wrong := json.MarshalIndent(e.report, "", "  ")
-		err = errors.Join(err, wrong, keep(text, ".report.json"))
-	}
-	return r.Project.Path(folder...), err
+	return err
+}
+
+func (r *rollout) write(folder []string, name string, text []byte) error {
+	return r.Project.Write(append(text, '\n'), append(slices.Clone(folder), name)...)
 }
 
 func (r *rollout) logOf(ctx context.Context, c engine.Container) (lines []string, err error) {

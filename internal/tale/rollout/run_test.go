@@ -115,7 +115,7 @@ func TestGreensThatFail(t *testing.T) {
 				}
 			}
 			h.want("platform-blue 1.0.0", all)
-			h.wantEvidence()
+			h.wantEvidence("p-platform-green")
 			h.wantHiddenFirst()
 			h.mustDeploy("1.0.2") // what failed is not in the way
 			h.want("platform-green 1.0.2", strings.Replace(all, "blue", "green", 1))
@@ -337,8 +337,15 @@ func TestEvidenceIsTheOwners(t *testing.T) {
 	}
 }
 
-func (h *host) wantEvidence() {
+func (h *host) wantEvidence(containers ...string) {
 	h.t.Helper()
+	for _, name := range containers {
+		for _, ending := range []string{".json", ".log"} {
+			if found, err := filepath.Glob(h.project.Path("failed", "*", name+ending)); err != nil || len(found) != 1 {
+				h.t.Errorf("%s%s is kept as %q, %v", name, ending, found, err)
+			}
+		}
+	}
 	files, err := filepath.Glob(h.project.Path("failed", "*", "*"))
 	if err != nil {
 		h.t.Fatal(err)
@@ -379,6 +386,7 @@ func TestAColourThatTheProxyDoesNotOffer(t *testing.T) {
 	}
 	h.blind = false
 	h.want("platform-blue 1.0.0", all)
+	h.wantEvidence("p-platform-green", "p-proxy")
 }
 
 func TestAnInterruptTakesBack(t *testing.T) {
@@ -692,6 +700,7 @@ func TestASiteThatDoesNotAnswer(t *testing.T) {
 	if err := h.deploy(t.Context(), "1.0.2", rollout.Scope{}); exit.Code(err) != exit.Failure || !strings.Contains(err.Error(), "502") {
 		t.Errorf("a release that breaks the site: exit code %d: %v", exit.Code(err), err)
 	}
+	h.wantEvidence("p-platform-blue", "p-proxy")
 	if i := slices.IndexFunc(h.Calls()[offered:], func(call string) bool { return strings.Contains(call, "/disconnect") }); i >= 0 {
 		t.Error("what it has under way is cut off: it may have requests, and is to drain")
 	}

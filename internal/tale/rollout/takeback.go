@@ -88,7 +88,7 @@ func (r *rollout) takeBack(ctx context.Context, cause error) error {
 			hidden = append(hidden, container)
 		}
 	}
-	r.keepEvidence(ctx, cause)
+	failed.Notes = append(failed.Notes, r.keepEvidence(ctx, cause, hidden)...)
 	if len(r.brought) > 0 && !r.stoodStill() {
 		failed.Notes = append(failed.Notes, strings.Join(r.brought, ", ")+" did not run before and stay: the next `"+r.stack().Start()+"` goes on with what there is")
 	}
@@ -249,18 +249,4 @@ func (r *rollout) account() (notes []string) {
 		notes = append(notes, fmt.Sprintf("the functions of version %s are live%s; to bring those of %s back: docker exec %s platform-entrypoint push", change.To.Version, why, change.From.Version, service.Container))
 	}
 	return notes
-}
-
-// keepEvidence writes what is known of the containers of this run into a folder.
-func (r *rollout) keepEvidence(ctx context.Context, cause error) {
-	var notReady *NotReadyError
-	if !errors.As(cause, &notReady) {
-		return
-	}
-	folder, err := r.evidence(ctx, notReady)
-	if err != nil {
-		r.note("", fmt.Sprintf("the evidence could not be kept: %v", err))
-		return
-	}
-	notReady.Folder = folder
 }
