@@ -47,7 +47,7 @@ func command() *cobra.Command {
 	}
 	flags := root.Flags()
 	flags.StringVar(&o.tale, "tale", "bin/tale", "the command, a `file`")
-	flags.StringSliceVar(&o.only, "only", nil, "only these parts: numbers, failures, mishaps, restart, room, foreign, switches, kills, stops, locks, backup, migrations")
+	flags.StringSliceVar(&o.only, "only", nil, "only these parts: numbers, failures, falls, mishaps, restart, room, foreign, switches, kills, stops, locks, backup, migrations")
 	flags.IntVar(&o.switches, "switches", 20, "deploys and rollbacks under load")
 	flags.IntVar(&o.rate, "rate", 200, "requests per second")
 	flags.IntVar(&o.sockets, "sockets", 200, "WebSockets that are held open")
@@ -97,7 +97,7 @@ func soak(ctx context.Context, o options) error {
 		name string
 		run  func(context.Context) error
 	}{
-		{"numbers", s.numbers}, {"failures", s.failures}, {"mishaps", s.mishaps}, {"restart", s.engineRestarts}, {"room", s.fullDisk}, {"switches", s.underLoad},
+		{"numbers", s.numbers}, {"failures", s.failures}, {"falls", s.falls}, {"mishaps", s.mishaps}, {"restart", s.engineRestarts}, {"room", s.fullDisk}, {"switches", s.underLoad},
 		{"kills", s.killing}, {"stops", s.interrupting}, {"locks", s.two},
 		{"backup", s.backups},
 		{"migrations", s.migrations}, // it removes what others have made

@@ -17,21 +17,24 @@ import (
 
 // goBack makes the release an earlier one, and returns the ids of its images.
 func (d *deployment) goBack() (map[string]string, error) {
-	current, _ := d.state.Current(stack.Platform)
 	named := session.WithoutV(d.options.version)
 	releases, err := d.Project.Releases()
 	if err != nil {
 		return nil, err
 	}
-	fits := another(current.ImageID, named)
-	if killed, there := d.Project.Unfinished(); there && killed.Rollback && named == "" {
+	present := d.present(releases)
+	earlier, found := before(releases, present)
+	killed, there := d.Project.Unfinished()
+	switch {
+	case named != "":
+		earlier, found = last(releases, func(e project.Entry) bool { return e.Release == named && imageOf(e) != imageOf(present) })
+	case there && killed.Rollback:
 		// It may have come to where it was going, which is not yet a step further back.
-		fits = func(e project.Entry) bool { return e.Images[stack.Platform].ID == killed.Images[stack.Platform].ID }
+		earlier, found = last(releases, func(e project.Entry) bool { return imageOf(e) == imageOf(killed) })
 	}
-	earlier, found := last(releases, fits)
 	switch {
 	case !found && named == "":
-		return nil, exit.Errorf(exit.Failure, "there is no earlier release to go back to: `tale history` shows none that served before the present one%s", d.stopped(current))
+		return nil, exit.Errorf(exit.Failure, "there is no earlier release to go back to: `tale history` shows none that served before the present one%s", d.stopped(present))
 	case !found && !slices.Contains([]string{"", named}, engine.Tag(d.Project.File.Images[stack.Platform])):
 		return nil, fmt.Errorf("`tale history` shows no other release %s that served here, and %w", named, tagIsNamed(d.Project.File.Images[stack.Platform]))
 	case !found:
@@ -53,23 +56,47 @@ func (d *deployment) goBack() (map[string]string, error) {
 	return ids, nil
 }
 
+// present returns the release whose web application serves, or is to: where it has ended for
+// good since it was deployed, what ran last is of the release before it.
+func (d *deployment) present(releases []project.Entry) project.Entry {
+	current, there := d.state.Current(stack.Platform)
+	if n := len(releases); there && n > 0 && !current.State.Running && current.Created.Before(releases[n-1].Time) {
+		return releases[n-1]
+	}
+	return served(current)
+}
+
+// served returns what is known of the release that a container of the web application is of.
+func served(c engine.Container) project.Entry {
+	return project.Entry{Time: c.Created.UTC(), Release: c.Version, Result: project.Done, Images: map[string]project.Image{stack.Platform: {Reference: c.Image, ID: c.ImageID}}}
+}
+
+// imageOf returns the id of the image of a release's web application.
+func imageOf(e project.Entry) string { return e.Images[stack.Platform].ID }
+
 // stopped names a release that served before, by what it has left on the engine: the history
 // of a deploy is in the folder that it was made from, which may be another checkout.
-func (d *deployment) stopped(current engine.Container) string {
+func (d *deployment) stopped(present project.Entry) string {
+	known, _ := d.Project.History() // which was read before
 	for _, c := range d.state.Others(stack.Platform) {
-		if c.State.Status == "exited" && c.State.ExitCode == 0 && c.Version != "" && c.Version != current.Version && engine.Tag(d.Project.File.Images[stack.Platform]) == "" {
+		ours := func(e project.Entry) bool { return e.Served() && imageOf(e) == c.ImageID }
+		if !slices.ContainsFunc(known, ours) && c.State.Status == "exited" && c.State.ExitCode == 0 && c.Version != "" && c.Version != present.Release && engine.Tag(d.Project.File.Images[stack.Platform]) == "" {
 			return fmt.Sprintf("; %s, which has stopped, is of another one, and may have been deployed from another folder: `%s`", c.Name, console.Quoted("tale rollback --version", c.Version))
 		}
 	}
 	return ""
 }
 
-// another returns the condition for releases of another image than one that serves, of all
-// versions or a named one.
-func another(serves, named string) func(project.Entry) bool {
-	return func(e project.Entry) bool {
-		return cmp.Or(named, e.Release) == e.Release && e.Images[stack.Platform].ID != serves
+// before returns the release of another image that served before the present one, and whether
+// there is one. Where the history does not have the present one it is the last one of all.
+func before(releases []project.Entry, present project.Entry) (project.Entry, bool) {
+	for i, e := range slices.Backward(releases) {
+		if imageOf(e) == imageOf(present) {
+			releases = releases[:i]
+			break
+		}
 	}
+	return last(releases, func(e project.Entry) bool { return imageOf(e) != imageOf(present) && !e.Ended })
 }
 
 // last returns the last release that a condition fits, and whether there is one.
@@ -90,7 +117,7 @@ func (d *deployment) next() string {
 		return text
 	}
 	present := releases[len(releases)-1]
-	switch back, there := last(releases, another(present.Images[stack.Platform].ID, "")); {
+	switch back, there := before(releases, present); {
 	case !there:
 		return text
 	case rollout.IsBeforeMinor(back.Release, present.Release):
@@ -109,9 +136,13 @@ func tagIsNamed(image string) error {
 // rollback or by a version that has stayed behind in a file. Versions that are none say
 // nothing.
 func (d *deployment) fitsData() error {
-	current, there := d.state.Current(stack.Platform)
+	releases, err := d.Project.Releases()
+	if err != nil {
+		return err
+	}
+	present := d.present(releases)
 	change, planned := d.plan.Of(stack.Platform)
-	if !there || !planned || change.Action == rollout.Keep || d.options.loses || !rollout.IsBeforeMinor(d.plan.Version, current.Version) {
+	if !planned || change.Action == rollout.Keep || d.options.loses || !rollout.IsBeforeMinor(d.plan.Version, present.Release) {
 		return nil
 	}
 	again := d.command.CommandPath()
@@ -125,11 +156,11 @@ func (d *deployment) fitsData() error {
 	switch image := d.Project.File.Images[stack.Platform]; {
 	case d.options.rollback || d.options.version != "":
 	case engine.Tag(image) != "":
-		way += fmt.Sprintf("; the tag %s of the web application's image in tale.json keeps the present one", current.Version)
+		way += fmt.Sprintf("; the tag %s of the web application's image in tale.json keeps the present one", present.Release)
 	default:
-		way += fmt.Sprintf("; TALE_VERSION=%s in .env keeps the present one", current.Version)
+		way += fmt.Sprintf("; TALE_VERSION=%s in .env keeps the present one", present.Release)
 	}
-	return exit.Errorf(exit.Config, "cannot go back from %s to %s on the present data: migrations of the backend and of the app go forward only, and a release of another minor version may not read what the newer one has written; `%s --accept-data-loss` goes back all the same, %s", current.Version, d.plan.Version, again, way)
+	return exit.Errorf(exit.Config, "cannot go back from %s to %s on the present data: migrations of the backend and of the app go forward only, and a release of another minor version may not read what the newer one has written; `%s --accept-data-loss` goes back all the same, %s", present.Release, d.plan.Version, again, way)
 }
 
 // dataOf says how the data of a release come back, which a snapshot may have.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 	"github.com/tale-project/tale-runtime/internal/tale/session"
@@ -34,6 +35,7 @@ func (d *deployment) record(failure error) {
 	var left *rollout.LeftError
 	if failure != nil && !errors.As(failure, &left) {
 		session.Fail(&entry, session.ResultOf(failure), failure)
+		_, entry.Ended = errors.AsType[*rollout.FallenError](failure)
 	}
 	if entry.Result != project.Done {
 		d.warn(d.Project.Record(entry))
@@ -68,34 +70,50 @@ func (d *deployment) finish() {
 	}
 }
 
-// recordPredecessor notes what served before the first entry of the history, which
-// another tool has made or whose history was removed: a rollback leads to it.
+// recordPredecessor notes what served before where the history does not have it: what another
+// tool has made, a run from another folder, or one that was killed. A rollback leads to it.
 func (d *deployment) recordPredecessor() error {
 	releases, err := d.Project.Releases()
 	current, there := d.state.Current(stack.Platform)
-	if err != nil || len(releases) > 0 || !there {
+	if err != nil || !there {
 		return err
 	}
-	entry := project.Entry{Time: current.Created.UTC(), Command: "before the history", Release: current.Version, Result: project.Done}
-	d.images(&entry, d.state)
+	entry := served(current)
+	entry.Command = "before the history"
+	if n := len(releases); n > 0 {
+		if !current.State.Running || imageOf(releases[n-1]) == imageOf(entry) {
+			return nil
+		}
+		entry.Command = "not from here"
+	}
+	d.images(&entry, d.state.Current)
 	return d.Project.Remember(entry)
 }
 
-// fillImages notes what runs now, as the engine says.
+// fillImages notes what this run has left, as the engine says.
 func (d *deployment) fillImages(entry *project.Entry) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	state, err := d.Observed(ctx)
-	if err == nil {
-		d.images(entry, state)
+	if err != nil {
+		return
 	}
+	d.images(entry, func(service string) (engine.Container, bool) {
+		change, _ := d.plan.Of(service)
+		for _, c := range state.Containers {
+			if c.Service == service && c.Colour == change.Colour && change.Action == rollout.Rotate {
+				return c, true // even if it has ended since, and another one ran last
+			}
+		}
+		return state.Current(service)
+	})
 }
 
-// images notes what runs.
-func (d *deployment) images(entry *project.Entry, state rollout.State) {
+// images notes what the services run, of which there is a container.
+func (d *deployment) images(entry *project.Entry, of func(service string) (engine.Container, bool)) {
 	entry.Images = map[string]project.Image{}
 	for _, wanted := range d.target.Services {
-		c, there := state.Current(wanted.Service)
+		c, there := of(wanted.Service)
 		if !there {
 			continue
 		}

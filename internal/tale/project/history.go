@@ -37,6 +37,8 @@ type Entry struct {
 	Images  map[string]Image `json:"images,omitempty"` // by service
 	// Rollback is true where an earlier release was brought back.
 	Rollback bool `json:"rollback,omitempty"`
+	// Ended is true where the release has ended since it was visited: no way back leads to it.
+	Ended bool `json:"ended,omitempty"`
 	// Snapshot is the file of the backup that was taken before.
 	Snapshot string  `json:"snapshot,omitempty"`
 	Result   string  `json:"result"`

@@ -177,10 +177,7 @@ func (r *rollout) stands(ctx context.Context, left error) error {
 			fallen.Fallen = append(fallen.Fallen, fmt.Sprintf("%s has ended with exit code %d and is %s now (`tale logs %s` says why)", stack.Coloured(c.Service, c.Colour), r.lastCode(container), state.Status, c.Service))
 		}
 		if c.Service == stack.Platform && c.Retire != "" && c.From != nil {
-			fallen.Back = "tale deploy --version " + c.From.Version
-			if container.State.Running { // what has ended for good counts as gone
-				fallen.Back = "tale rollback"
-			}
+			fallen.Back = "tale rollback"
 		}
 	}
 	if len(fallen.Fallen) == 0 {

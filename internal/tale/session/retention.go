@@ -76,7 +76,7 @@ func (s *Session) shared(images []engine.Image, containers []engine.Container) m
 func KeptReleases(entries []project.Entry, keep int) map[string]bool {
 	releases := map[string]bool{}
 	for _, entry := range slices.Backward(entries) {
-		if entry.Served() && len(releases) <= keep {
+		if entry.Served() && !entry.Ended && len(releases) <= keep {
 			releases[entry.Release] = true
 		}
 	}
