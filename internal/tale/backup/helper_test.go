@@ -29,7 +29,7 @@ func TestHelpersOfAKilledTaleGo(t *testing.T) {
 			return err
 		},
 		"restore": func() error {
-			_, err := backup.Restore{Engine: e, Volume: "v", Moves: silent}.Discard(t.Context(), true, true)
+			_, err := backup.Restore{Engine: e, Volume: "v", Moves: silent}.Discard(t.Context())
 			return err
 		},
 	} {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"regexp"
 	"slices"
 	"strings"
@@ -35,6 +36,14 @@ type Server struct {
 
 // ownMaintenance is there on each server that a project has of its own, and holds no data.
 const ownMaintenance = "postgres"
+
+// Address returns where the databases are; "" stands for a server that is the project's own.
+func (s Server) Address() string {
+	if s.Databases == nil {
+		return ""
+	}
+	return net.JoinHostPort(s.Environ["PGHOST"], s.Environ["PGPORT"]) + "/" + s.Platform
+}
 
 func (s Server) maintenance() string { return cmp.Or(s.Maintenance, ownMaintenance) }
 

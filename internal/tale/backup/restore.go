@@ -177,29 +177,70 @@ func (r Restore) SwapVolume(ctx context.Context) error {
 	return r.helper(ctx, []string{swapVerb, r.Run}, nil, nil)
 }
 
-// Discard removes what a restore has put beside what is there, or what was there before
+// TakeBack removes what the run has put beside what is there, and reports whether nothing of it
+// is in its place. What a killed one has left at work does not put it there any more: each swap
+// needs what is removed.
+func (r Restore) TakeBack(ctx context.Context) (untouched bool, err error) {
+	t, err := r.idle(ctx)
+	if err != nil || !t.Untouched(r.Run) {
+		return false, err
+	}
+	if _, err := r.dropDatabases(ctx, t.left(true, false)); err != nil {
+		return false, err
+	}
+	if r.Server.Container == "" {
+		if err := r.drop(ctx, dropNew); err != nil {
+			return false, err
+		}
+		t, err = r.Look(ctx)
+		return err == nil && t.Untouched(r.Run), err
+	}
+	// The volume is swapped after the databases.
+	if t, err = r.lookAtServer(ctx, t); err != nil || !t.Untouched(r.Run) {
+		return false, err
+	}
+	return true, r.drop(ctx, dropNew)
+}
+
+// Discard removes all that restores have put beside what is there, and what was there before
 // one: databases by their names, and the hidden folder of the volume. It returns what
 // databases these were.
-func (r Restore) Discard(ctx context.Context, unfinished, old bool) (removed []string, err error) {
-	if err := endHelpers(ctx, r.Engine, r.Volume); err != nil {
-		return nil, err
-	}
-	t, err := r.Look(ctx)
+func (r Restore) Discard(ctx context.Context) (removed []string, err error) {
+	t, err := r.idle(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if t.volume.Swapping != "" {
 		return nil, exit.Errorf(exit.Config, "the restore of the backup %s was killed in the middle: `tale restore FILE` finishes it first", t.volume.Swapping)
 	}
-	for _, database := range t.left(unfinished, old) {
-		if _, err := r.Server.query(ctx, r.Server.maintenance(), "DROP DATABASE "+name(database)+" WITH (FORCE);\n"); err != nil {
+	if removed, err = r.dropDatabases(ctx, t.left(true, true)); err != nil {
+		return removed, err
+	}
+	return removed, r.drop(ctx, dropOld)
+}
+
+// idle returns what is there once no helper is at work in the volume.
+func (r Restore) idle(ctx context.Context) (t Target, err error) {
+	if err := endHelpers(ctx, r.Engine, r.Volume); err != nil {
+		return t, err
+	}
+	return r.Look(ctx)
+}
+
+func (r Restore) dropDatabases(ctx context.Context, names []string) (removed []string, err error) {
+	for _, database := range names {
+		if _, err := r.Server.query(ctx, r.Server.maintenance(), "DROP DATABASE IF EXISTS "+name(database)+" WITH (FORCE);\n"); err != nil {
 			return removed, err
 		}
 		removed = append(removed, database)
 	}
-	what := dropNew
-	if old {
-		what = dropOld
+	return removed, nil
+}
+
+// drop removes what restores have in the volume, but makes none that is not there.
+func (r Restore) drop(ctx context.Context, what string) error {
+	if _, there, err := r.Engine.Volume(ctx, r.Volume); err != nil || !there {
+		return err
 	}
-	return removed, r.helper(ctx, []string{dropVerb, what}, nil, nil)
+	return r.helper(ctx, []string{dropVerb, what}, nil, nil)
 }

@@ -174,8 +174,18 @@ func (t Target) Begun(run string, m Manifest) bool {
 }
 
 // Untouched reports whether nothing of a run is in its place, so that it can be taken back.
-func (t Target) Untouched(run string, m Manifest) bool {
-	return t.volume.Swapping != run && t.volume.Done != run && len(t.swapped(run, m)) == 0
+func (t Target) Untouched(run string) bool {
+	for database, restored := range t.databases {
+		if restored == run && !strings.HasSuffix(database, restoringEnding) {
+			return false
+		}
+	}
+	return t.volume.Swapping != run && t.volume.Done != run
+}
+
+// Unpacked reports whether the volume has all that a run puts in its place there.
+func (t Target) Unpacked(run string) bool {
+	return t.volume.Ready == run || t.volume.Swapping == run || t.volume.Done == run
 }
 
 // Waits reports whether the volume waits for a run to go on: until it is in its place, a run has

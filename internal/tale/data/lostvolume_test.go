@@ -15,13 +15,14 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
+	"github.com/tale-project/tale-runtime/internal/tale/session"
 	"github.com/tale-project/tale-runtime/internal/tale/taletest"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
-// killedAt kills a restore as it asks the engine, after so many other requests of that kind, and
+// killedAt kills a command as it asks the engine, after so many other requests of that kind, and
 // reports whether it came so far.
-func (s *shop) killedAt(method, path string, after int, file string) bool {
+func (s *shop) killedAt(method, path string, after int, args ...string) bool {
 	s.t.Helper()
 	s.Fault(method, path, enginetest.Fault{Hang: true, After: after}, 1)
 	defer s.Mend()
@@ -34,13 +35,16 @@ func (s *shop) killedAt(method, path string, after int, file string) bool {
 		}
 		return times
 	}
-	command := exec.CommandContext(s.t.Context(), "/proc/self/exe", "restore", file, "--project", s.app.Folder, "--project-name", "shop-1")
+	command := exec.CommandContext(s.t.Context(), "/proc/self/exe", append(args, "--project", s.app.Folder)...)
 	command.Env = []string{testkit.RoleVariable + "=tale", "HOME=" + s.app.Folder, "DOCKER_HOST=" + s.Host()}
 	p := testkit.Start(s.t, command)
-	p.Until("it asks, or ends", func() bool { return asked() > after || p.Says("restored: ") })
+	ended := func() bool {
+		return slices.ContainsFunc([]string{"restored: ", "given up: ", "finished: ", "removed: ", "nothing to do: "}, p.Says)
+	}
+	p.Until("it asks, or ends", func() bool { return asked() > after || ended() })
 	p.Signal(syscall.SIGKILL)
 	p.Wait()
-	return !p.Says("restored: ")
+	return !ended()
 }
 
 // TestARestoreIntoALostVolumeThatIsKilled anywhere: a volume that lacks what it had is never taken
@@ -60,10 +64,13 @@ func TestARestoreIntoALostVolumeThatIsKilled(t *testing.T) {
 		if err := e.RemoveVolume(t.Context(), "shop-1_convex-data"); err != nil {
 			t.Fatal(err)
 		}
-		goesOn = s.killedAt("", "*", request, file)
+		goesOn = s.killedAt("", "*", request, "restore", file, "--project-name", "shop-1")
 		if _, there, err := e.Volume(t.Context(), "shop-1_convex-data"); err != nil || there && !strings.Contains(s.Holds(), "/storage/file: before") {
 			half++
 			testkit.WantError(t, errors.Join(err, Unfinished(t.Context(), opened)), exit.Config, "`tale restore "+file+"` finishes it")
+			if request%2 == 0 {
+				s.endedWithoutFile(opened)
+			}
 		}
 		if err := s.Run(s.app.restoreCommand(), file, "--project-name", "shop-1"); err != nil {
 			t.Errorf("killed at request %d: %v", request, err)
@@ -77,6 +84,18 @@ func TestARestoreIntoALostVolumeThatIsKilled(t *testing.T) {
 	}
 }
 
+// endedWithoutFile ends the killed restore into a lost volume: that is whole then, or lost as before.
+func (s *shop) endedWithoutFile(opened *session.Session) {
+	s.t.Helper()
+	s.app.Yes = true
+	err := s.Run(s.app.restoreCommand(), "--discard-old")
+	_, there, wrong := opened.Engine.Volume(s.t.Context(), "shop-1_convex-data")
+	if err := errors.Join(err, wrong, Unfinished(s.t.Context(), opened)); err != nil || there && !strings.Contains(s.Holds(), "/storage/file: before") {
+		s.t.Errorf("%v, and the volume is there: %v", err, there)
+	}
+	s.app.Yes = false
+}
+
 // TestARestoreThatWasKilledAsItWasTakenBack, and whose file cannot be unpacked now, is taken back
 // to its end: nothing of it is in its place.
 func TestARestoreThatWasKilledAsItWasTakenBack(t *testing.T) {
@@ -87,7 +106,7 @@ func TestARestoreThatWasKilledAsItWasTakenBack(t *testing.T) {
 	now := s.Holds()
 	opened, _ := s.opened()
 	s.Fault("POST", "/containers/*/stop", enginetest.Fault{Status: 500, Message: "no", After: 1}, 1)
-	if !s.killedAt("DELETE", "/volumes/shop-1_restoring", 0, file) {
+	if !s.killedAt("DELETE", "/volumes/shop-1_restoring", 0, "restore", file, "--project-name", "shop-1") {
 		t.Fatal("it was not taken back")
 	}
 	testkit.WantError(t, Unfinished(t.Context(), opened), exit.Config, "`tale restore "+file+"` finishes it")
@@ -117,7 +136,7 @@ func TestWhatAKilledRestoreHasBegunGoesOn(t *testing.T) {
 	s.Fill("now")
 	opened, state := s.opened()
 	platform, _ := state.Current("platform")
-	s.killedAt("POST", "/containers/"+platform.ID+"/stop", 0, file)
+	s.killedAt("POST", "/containers/"+platform.ID+"/stop", 0, "restore", file, "--project-name", "shop-1")
 	note, _, err := restoringOf(t.Context(), opened)
 	if err != nil || note.Run == "" {
 		t.Fatalf("%+v is noted: %v", note, err)
@@ -155,7 +174,7 @@ func TestAMadeVolumeThatStays(t *testing.T) {
 	}
 	s.Fault("DELETE", "/volumes/shop-1_convex-data", enginetest.Fault{Status: 409, Message: "volume is in use"}, -1)
 	s.Fault("POST", "/containers/*/stop", enginetest.Fault{Status: 500, Message: "no"}, 1)
-	testkit.WantError(t, s.Run(s.app.restoreCommand(), file, "--project-name", "shop-1"), exit.Failure, "until the same command goes on with it: cannot remove the volume")
+	testkit.WantError(t, s.Run(s.app.restoreCommand(), file, "--project-name", "shop-1"), exit.Failure, "until the same command goes on with it or `tale restore --discard-old` removes it: cannot remove the volume")
 	s.Mend()
 	testkit.WantError(t, Unfinished(t.Context(), opened), exit.Config, "`tale restore "+file+"` finishes it")
 	if err := s.Run(s.app.restoreCommand(), file); err != nil || !strings.Contains(s.Holds(), "/storage/file: before") {
@@ -206,7 +225,7 @@ func TestANoteOfWhatIsOver(t *testing.T) {
 	file := s.backedUp()
 	opened, state := s.opened()
 	platform, _ := state.Current("platform")
-	s.killedAt("POST", "/containers/"+platform.ID+"/stop", 0, file)
+	s.killedAt("POST", "/containers/"+platform.ID+"/stop", 0, "restore", file, "--project-name", "shop-1")
 	noted := opened.Project.Path(restoringName)
 	text := testkit.ReadFile(t, noted)
 	note, _, err := noteIn(opened.Project)

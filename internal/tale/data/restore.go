@@ -2,12 +2,11 @@ package data
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/cli"
@@ -39,7 +38,9 @@ Then what uses the data is stopped, both are swapped, and what ran is started ag
 failure before the swap changes nothing; a restore that was killed is finished by the
 same command. A project with data asks for its id, or has it in --project-name.
 
-What was there before is kept, until --discard-old removes it.
+What was there before is kept, until --discard-old removes it. Where a restore was killed
+and its file is lost, --discard-old ends that in its place: what is not begun is given up,
+and what is in the middle is finished with what is unpacked.
 
 Refused are files that are cut or changed, a backup without files (the packages of the
 functions, uploaded files and search indexes are in the volume, and rows name them), one
@@ -59,7 +60,7 @@ passphrase; 78 configuration; 130 interrupted.`,
 	cli.FileVar(flags, &o.identity, "identity", "`FILE` of age keys that decrypts the backup; default: ask for a passphrase")
 	flags.StringVar(&o.name, "project-name", "", "the project's `ID`, instead of typing it")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "verify the file, say what would be replaced and change nothing; exit 10")
-	flags.BoolVar(&o.discardOld, "discard-old", false, "remove what restores have kept and left")
+	flags.BoolVar(&o.discardOld, "discard-old", false, "remove what restores have kept and left, or end one that was killed and has lost its file")
 	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print the result and errors only")
 	flags.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long (`TIME`) the services may take to become healthy again")
 	session.WaitFlag(command, &o.wait)
@@ -155,44 +156,10 @@ func (r *restoring) interrupted(ctx context.Context, err error) error {
 	return session.Interrupted(ctx, err)
 }
 
-func (r *restoring) discardOld(ctx context.Context) error {
-	note, there, err := restoringOf(ctx, r.Session)
-	switch {
-	case err != nil:
-		return err
-	case there && !note.Restored:
-		return note.refusal(r.Session)
-	case there && !note.isElsewhere(r.Session) && !note.isOver(r.state):
-		return exit.Errorf(exit.Config, "the last restore has not started all that ran: `tale deploy` does, and what was there before is removed after that")
-	}
-	if !slices.Contains(r.state.Volumes, r.backup.Volume) {
-		return exit.Errorf(exit.Config, "there is no volume %s, and nothing to remove", r.backup.Volume)
-	}
-	target, err := r.backup.Look(ctx)
-	if err != nil {
-		return err
-	}
-	if !target.Left() {
-		return r.out.Result("nothing to do: no restore has left anything", nil)
-	}
-	if err := r.Agree(r.command, []string{"what was there before the last restore is removed for good"}); err != nil {
-		return err
-	}
-	r.changing = true
-	removed, err := r.backup.Discard(ctx, true, true)
-	if err != nil && ctx.Err() != nil {
-		return exit.Errorf(exit.Interrupted, "interrupted: some of it is removed; the same command removes the rest")
-	}
-	if err != nil {
-		return r.out.Failed(err)
-	}
-	return r.out.Result("removed: what the volume kept, and "+english.Plural(len(removed), "database", ""), nil)
-}
-
 func (r *restoring) fromFile(ctx context.Context) error {
 	source, err := backup.Open(r.path)
 	if err != nil {
-		return err
+		return r.unusable(ctx, err)
 	}
 	defer func() { _ = source.Close() }()
 	if err := r.unlock(ctx, source); err != nil {
@@ -200,7 +167,7 @@ func (r *restoring) fromFile(ctx context.Context) error {
 	}
 	r.backup.Source = source
 	if r.backup.Manifest, err = source.Verify(); err != nil {
-		return err
+		return r.unusable(ctx, err)
 	}
 	if err := r.fits(); err != nil {
 		return err
@@ -234,19 +201,31 @@ func (r *restoring) fromFile(ctx context.Context) error {
 	if err := r.makeVolume(ctx); err != nil {
 		return err
 	}
-	err = r.interrupted(ctx, r.carryOut(ctx, begun))
+	if err := r.record(m.Release, r.interrupted(ctx, r.carryOut(ctx, begun))); err != nil {
+		return r.out.Failed(err)
+	}
+	return r.restored(m)
+}
+
+// record adds the run to the history, with the error that has ended it, which it returns.
+func (r *restoring) record(release string, err error) error {
 	entry := session.NewEntry(r.command, r.began)
-	entry.Release = m.Release
+	entry.Release = release
 	if err != nil {
 		session.Fail(&entry, session.ResultOf(err), err)
 	}
 	if wrong := r.Project.Record(entry); wrong != nil {
 		r.out.Say(fmt.Sprintf("the history could not be written, nothing else is lost: %v", wrong))
 	}
-	if err != nil {
-		return r.out.Failed(err)
+	return err
+}
+
+// unusable says besides what is wrong with the file what ends a killed restore without it.
+func (r *restoring) unusable(ctx context.Context, err error) error {
+	if killed, is := errors.AsType[*UnfinishedError](Unfinished(ctx, r.Session)); is {
+		return fmt.Errorf("%w; %w", err, killed)
 	}
-	return r.restored(m)
+	return err
 }
 
 // takeUp goes on with an earlier restore of the same backup. Where that has put all in its place,

@@ -31,6 +31,8 @@ type restoringNote struct {
 	Restored bool `json:"restored,omitempty"`
 	// At is when that was noted; a container that ran later waits no more.
 	At time.Time `json:"at,omitzero"`
+	// Server is the address of the databases, where those are not the stack's own.
+	Server string `json:"server,omitempty"`
 	// Engine is the id of the one that has the data; "" in notes of earlier releases.
 	Engine string `json:"engine,omitempty"`
 	// Marked says that the engine was told as well, which earlier releases did not do.
@@ -43,6 +45,8 @@ type restoringNote struct {
 const (
 	restoringName  = "restoring.json"
 	labelRestoring = "dev.tale.restoring" // holds the note, on a volume that holds nothing
+
+	discarding = "tale restore --discard-old"
 )
 
 // UnfinishedError refuses to go on with data of two moments.
@@ -51,17 +55,21 @@ type UnfinishedError struct {
 	Leave     string // what forgets it
 	Elsewhere bool   // the data are, or were, on another engine than this one
 	Apart     bool   // another folder has begun it, which is perhaps at it
+	Needed    bool   // is the file: nothing ends it without
 }
 
 func (e *UnfinishedError) Error() string {
-	what, there, unless := "a restore was killed", "", ""
+	what, there, unless, without := "a restore was killed", "", "", ""
 	switch {
 	case e.Elsewhere:
 		what, there = what+" on another Docker engine", " there"
 	case e.Apart:
 		what, unless = "a restore from another folder was killed, or is under way", "none is under way and "
 	}
-	return fmt.Sprintf("%s, so that databases and files may be of two moments: `%s` finishes it%s; where %snothing is left of those data, %s", what, console.Quoted("tale restore", e.File), there, unless, e.Leave)
+	if !e.Needed {
+		without = "without that file `" + discarding + "` ends it" + there + "; "
+	}
+	return fmt.Sprintf("%s, so that databases and files may be of two moments: `%s` finishes it%s; %swhere %snothing is left of those data, %s", what, console.Quoted("tale restore", e.File), there, without, unless, e.Leave)
 }
 
 // ExitCode returns exit.Config.
@@ -77,7 +85,7 @@ func Unfinished(ctx context.Context, s *session.Session) error {
 	return note.refusal(s)
 }
 
-func (n restoringNote) refusal(s *session.Session) error {
+func (n restoringNote) refusal(s *session.Session) *UnfinishedError {
 	e := &UnfinishedError{File: n.File, Leave: "remove " + s.Project.Path(restoringName), Elsewhere: n.isElsewhere(s), Apart: n.apart}
 	if n.mark != "" {
 		e.Leave = "`docker volume rm " + n.mark + "`"

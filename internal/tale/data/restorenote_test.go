@@ -71,12 +71,13 @@ func TestTheEngineTellsOfAKilledRestore(t *testing.T) {
 				testkit.WriteTree(t, s.app.Folder, map[string]string{".tale/" + restoringName: text})
 			}
 			for what, refused := range map[string]error{
-				"deploy": Unfinished(t.Context(), opened), "backup": s.Run(s.app.backupCommand(), first+"2"), "discard": s.Run(s.app.restoreCommand(), "--discard-old"),
+				"deploy": Unfinished(t.Context(), opened), "backup": s.Run(s.app.backupCommand(), first+"2"),
 				"another": s.Run(s.app.restoreCommand(), second, "--project-name", "shop-1"),
 			} {
 				t.Log(what)
 				testkit.WantError(t, refused, exit.Config, tt.words, "`tale restore "+first+"` finishes it", "`docker volume rm shop-1_restoring`")
 			}
+			testkit.WantError(t, s.Run(s.app.restoreCommand(), "--discard-old"), exit.Usage, "the restore of "+first+" is finished: a part of it is in its place")
 			if err := s.Run(s.app.restoreCommand(), first, "--project-name", "shop-1"); err != nil {
 				t.Fatal(err)
 			}

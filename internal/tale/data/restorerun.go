@@ -42,29 +42,47 @@ func (r *restoring) carryOut(ctx context.Context, begun bool) error {
 		err = r.backup.SwapDatabases(ctx)
 	}
 	// What a killed run has begun may have gone on without it, after this one had looked.
-	if err != nil && (!swaps && !begun || r.isUntouched(ctx)) {
-		return r.takeBack(ctx, session.Interrupted(asked, err))
-	}
-	if err == nil {
-		err = r.backup.SwapVolume(ctx)
-	}
 	if err != nil {
-		return exit.Errorf(exit.Stuck, "databases and files are of two moments: `%s` again finishes it: %w", console.Quoted("tale restore", r.path), err)
+		untouched, left := r.backup.TakeBack(ctx)
+		if !swaps && !begun || untouched && r.isThere(r.note) {
+			return r.takenBack(ctx, session.Interrupted(asked, err), left)
+		}
+		return r.stuck(err)
+	}
+	return r.swapVolume(ctx)
+}
+
+// swapVolume puts the files in their place, where the databases are, and starts what ran.
+func (r *restoring) swapVolume(ctx context.Context) error {
+	if err := r.backup.SwapVolume(ctx); err != nil {
+		return r.stuck(err)
 	}
 	return r.finish(ctx)
 }
 
-// takeBack removes what was prepared and starts what was stopped.
-func (r *restoring) takeBack(ctx context.Context, err error) error {
-	_, left := r.backup.Discard(ctx, true, false)
+func (r *restoring) stuck(err error) error {
+	return exit.Errorf(exit.Stuck, "databases and files are of two moments: `%s` again finishes it: %w", r.same(), err)
+}
+
+// same returns what goes on with this run.
+func (r *restoring) same() string {
+	if r.options.discardOld {
+		return discarding
+	}
+	return console.Quoted("tale restore", r.path)
+}
+
+// isThere reports whether the databases are where a restore has noted that it puts them: what was
+// put elsewhere is not seen.
+func (r *restoring) isThere(note restoringNote) bool { return note.Server == r.backup.Server.Address() }
+
+// takenBack starts what was stopped, after what was prepared is removed but for what is left.
+func (r *restoring) takenBack(ctx context.Context, err, left error) error {
 	if left == nil {
 		left = errors.Join(r.backup.DropRoles(ctx, r.target), r.unmakeVolume(ctx))
 	}
 	if left != nil {
-		stays := "what was unpacked stays, until the same command goes on with it"
-		if !r.note.Made {
-			stays += " or `tale restore --discard-old` removes it"
-		}
+		stays := "what was unpacked stays, until the same command goes on with it or `" + discarding + "` removes it"
 		if exit.Code(left) == exit.Code(err) && exit.Code(err) == exit.Unavailable { // it is the same cause
 			left = errors.New(stays)
 		} else {
@@ -81,12 +99,6 @@ func (r *restoring) takeBack(ctx context.Context, err error) error {
 	return errors.Join(err, left, u.all(), forget(ctx, r.Session))
 }
 
-// isUntouched reports whether nothing is in its place, so far as the server comes to say so.
-func (r *restoring) isUntouched(ctx context.Context) bool {
-	now, err := r.backup.Look(ctx)
-	return err == nil && now.Untouched(r.backup.Run, r.backup.Manifest)
-}
-
 // finish starts what was stopped. The data are of one moment by then, also where it is killed.
 func (r *restoring) finish(ctx context.Context) error {
 	wrong := r.note.restored(ctx, r.Session)
@@ -96,7 +108,7 @@ func (r *restoring) finish(ctx context.Context) error {
 	}
 	switch {
 	case wrong != nil:
-		return exit.Errorf(exit.Degraded, "the data are restored, but that cannot be noted, which `%s` again does: %w", console.Quoted("tale restore", r.path), errors.Join(wrong, u.all()))
+		return exit.Errorf(exit.Degraded, "the data are restored, but that cannot be noted, which `%s` again does: %w", r.same(), errors.Join(wrong, u.all()))
 	case u.unstarted != nil:
 		return exit.Errorf(exit.Degraded, "the data are restored, but not all that ran is started again, which `tale deploy` does: it makes anew what cannot be: %w", u.all())
 	case u.all() != nil:
@@ -133,6 +145,9 @@ func (r *restoring) noteUsers(ctx context.Context) (running []engine.Container, 
 	r.note.File, r.note.Run = r.path, r.backup.Run
 	if path, err := filepath.Abs(r.path); err == nil {
 		r.note.File = path
+	}
+	if r.note.Engine == "" {
+		r.note.Server = r.backup.Server.Address()
 	}
 	for _, c := range running {
 		if !slices.Contains(r.note.Stopped, c.ID) {
