@@ -267,9 +267,7 @@ func assignments(environ map[string]string) []string {
 // Lend starts a container of an image that does nothing but be there, for commands to be
 // run in. It ends with release, and with this process.
 func (e *Engine) Lend(ctx context.Context, image, network string, labels map[string]string) (id string, release func(), err error) {
-	creating, cancel := context.WithTimeout(ctx, changing)
-	defer cancel()
-	made, err := e.api.ContainerCreate(creating, client.ContainerCreateOptions{
+	made, err := e.create(ctx, "create a container of "+image, client.ContainerCreateOptions{
 		Config: &container.Config{
 			Image: image, Entrypoint: []string{"cat"}, Labels: labels,
 			OpenStdin: true, StdinOnce: true, AttachStdin: true, Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
@@ -279,18 +277,20 @@ func (e *Engine) Lend(ctx context.Context, image, network string, labels map[str
 		},
 	})
 	if err != nil {
-		return "", nil, e.failed(creating, "create a container of "+image, err)
+		return "", nil, err
 	}
-	attached, err := e.api.ContainerAttach(creating, made.ID, client.ContainerAttachOptions{Stream: true, Stdin: true})
+	creating, cancel := context.WithTimeout(ctx, changing)
+	defer cancel()
+	attached, err := e.api.ContainerAttach(creating, made, client.ContainerAttachOptions{Stream: true, Stdin: true})
 	if err == nil {
-		err = e.Start(creating, made.ID)
+		err = e.Start(creating, made)
 	}
 	if err != nil {
-		e.discard(ctx, made.ID)
+		e.discard(ctx, made)
 		return "", nil, e.failed(creating, "start a container of "+image, err)
 	}
-	return made.ID, func() {
+	return made, func() {
 		attached.Close()
-		e.discard(ctx, made.ID)
+		e.discard(ctx, made)
 	}, nil
 }

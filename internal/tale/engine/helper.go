@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -134,8 +135,6 @@ func (e *Engine) RunHelper(ctx context.Context, o HelperOptions, say func(line s
 
 // createHelper makes a container that is removed when it ends.
 func (e *Engine) createHelper(ctx context.Context, name, image string, o HelperOptions) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, changing)
-	defer cancel()
 	mounts := make([]mount.Mount, 0, len(o.Mounts))
 	for _, m := range o.Mounts {
 		kind := mount.TypeVolume
@@ -152,7 +151,7 @@ func (e *Engine) createHelper(ctx context.Context, name, image string, o HelperO
 	if o.Beside != "" {
 		host.PidMode, host.CapAdd = container.PidMode("container:"+o.Beside), []string{"SYS_PTRACE"}
 	}
-	made, err := e.api.ContainerCreate(ctx, client.ContainerCreateOptions{
+	return e.create(ctx, "create a helper container", client.ContainerCreateOptions{
 		Name: name,
 		Config: &container.Config{
 			Image: image, Cmd: o.Args, Labels: o.Labels,
@@ -160,7 +159,26 @@ func (e *Engine) createHelper(ctx context.Context, name, image string, o HelperO
 		},
 		HostConfig: host,
 	})
-	return made.ID, e.failed(ctx, "create a helper container", err)
+}
+
+// create makes a container, by a name of its own where it has none. One whose answer is lost, or
+// comes after ctx has ended, is removed: nothing starts it, so that it would not remove itself.
+func (e *Engine) create(ctx context.Context, what string, o client.ContainerCreateOptions) (id string, err error) {
+	unnamed := o.Name == ""
+	if unnamed {
+		o.Name = helperRepository + "-" + strings.ToLower(rand.Text()[:12])
+	}
+	asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), changing)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(noticing, cancel) })()
+	made, err := e.api.ContainerCreate(asking, o)
+	if ended := context.Cause(ctx); ended != nil {
+		asking, err = ctx, cmp.Or(err, ended)
+	}
+	if err != nil && (unnamed || made.ID != "") { // by a name that was given it may be another's
+		_ = e.remove(context.WithoutCancel(ctx), noticing, cmp.Or(made.ID, o.Name), client.ContainerRemoveOptions{Force: true})
+	}
+	return made.ID, e.failed(asking, what, err)
 }
 
 // IsHelper reports whether a container is a helper. One that a tale was killed before it
