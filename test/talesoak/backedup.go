@@ -81,13 +81,13 @@ func (b *backing) folder(ctx context.Context) (string, error) {
 }
 
 func (b *backing) sql(ctx context.Context, database, statement string) ([]string, error) {
-	out, err := docker(ctx, "exec", "-e", "PGAPPNAME="+prefix, b.id+"-db", "psql", "-U", "tale", "-XqAt", "-d", database, "-c", statement)
+	out, err := docker(ctx, "exec", "-e", "PGAPPNAME="+prefix, b.server, "psql", "-U", "tale", "-XqAt", "-d", database, "-c", statement)
 	return strings.Fields(out), err
 }
 
-// databases returns those that there are, but for the server's own.
+// databases returns those that there are, but for the server's own and that of its user.
 func (b *backing) databases(ctx context.Context) ([]string, error) {
-	return b.sql(ctx, "postgres", "SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres' ORDER BY 1")
+	return b.sql(ctx, "postgres", "SELECT datname FROM pg_database WHERE NOT datistemplate AND datname NOT IN ('postgres', 'tale') ORDER BY 1")
 }
 
 // data returns what there is: while services run, no more than what they do not change.
@@ -116,7 +116,7 @@ func (b *backing) steady(files things) things {
 }
 
 func (b *backing) dump(ctx context.Context, database string) (string, error) {
-	out, err := docker(ctx, "exec", "-e", "PGAPPNAME="+prefix, b.id+"-db", "pg_dump", "-U", "tale", "--no-owner", database)
+	out, err := docker(ctx, "exec", "-e", "PGAPPNAME="+prefix, b.server, "pg_dump", "-U", "tale", "--no-owner", database)
 	sum := sha256.New()
 	for line := range strings.Lines(out) {
 		if !strings.HasPrefix(line, `\restrict`) && !strings.HasPrefix(line, `\unrestrict`) { // by chance

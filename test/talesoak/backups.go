@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"filippo.io/age"
+
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/backup"
 )
@@ -36,17 +38,25 @@ func (s *stack) backups(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(p.dir) }()
-	text := fmt.Sprintf(`{"version": 1, "id": %q, "services": ["%s"], "images": {"db": %q, "platform": "%s/tale-platform"}}`, p.id, strings.Join(services, `","`), databaseImage, prefix)
+	b := &backing{hitting: p.hitting(2), file: filepath.Join(p.dir, "b.tar"), server: p.id + "-db", services: services}
+	more := "SHUTDOWN_DRAIN_SECONDS=1\nCONVEX_ALLOW_DOWNGRADE=true\n"
+	if s.away {
+		url, err := b.elsewhere(ctx)
+		if err != nil {
+			return err
+		}
+		more += "POSTGRES_URL=" + url + "\n"
+	}
+	text := fmt.Sprintf(`{"version": 1, "id": %q, "services": ["%s"], "images": {"db": %q, "platform": "%s/tale-platform"}}`, p.id, strings.Join(b.services, `","`), databaseImage, prefix)
 	settings, err := os.ReadFile(filepath.Join(p.dir, ".env"))
 	err = errors.Join(err, os.WriteFile(filepath.Join(p.dir, "tale.json"), []byte(text), 0o600),
-		os.WriteFile(filepath.Join(p.dir, ".env"), append(settings, "SHUTDOWN_DRAIN_SECONDS=1\nCONVEX_ALLOW_DOWNGRADE=true\n"...), 0o600))
+		os.WriteFile(filepath.Join(p.dir, ".env"), append(settings, more...), 0o600))
 	if err != nil {
 		return err
 	}
 	if _, err := p.must(ctx, "deploy", "--yes"); err != nil {
 		return err
 	}
-	b := &backing{hitting: p.hitting(2), file: filepath.Join(p.dir, "b.tar")}
 	defer func() {
 		b.conclude("backups and restores")
 		fmt.Printf("  %d containers that the engine had lost were made anew by a deploy\n", b.made)
@@ -70,6 +80,10 @@ type backing struct {
 	stopped []string // by the last quiet round
 	slowest time.Duration
 	made    int // containers anew, which the engine had lost
+	// server is the container of the databases, and services are those of the project.
+	server   string
+	services []string
+	key      *age.X25519Identity // that backups are encrypted for, or nil
 }
 
 func (b *backing) round(ctx context.Context, round int) error {
@@ -81,7 +95,7 @@ func (b *backing) round(ctx context.Context, round int) error {
 	if err != nil {
 		return err
 	}
-	args := []string{"backup", "--json", b.file}
+	args := append([]string{"backup", "--json", b.file}, b.sealed()...)
 	if round%3 == 2 && !b.quiet {
 		target, err := b.next(ctx)
 		if err != nil {
@@ -147,7 +161,7 @@ func (b *backing) takeUnderFire(ctx context.Context, round int, old data, args [
 		}
 		_ = os.RemoveAll(filepath.Join(b.dir, ".tale/snapshots"))
 	}
-	if err := verify(b.file); err != nil {
+	if err := b.verify(b.file); err != nil {
 		b.trouble(round, "%s is not whole: %v", b.file, err)
 	}
 	return b.expect(ctx, round, "backed up", old)
@@ -204,7 +218,8 @@ func (b *backing) left(ctx context.Context) string {
 		return err.Error()
 	}
 	for line := range strings.Lines(out) {
-		if strings.HasPrefix(line, "tale-helper:") && strings.Contains(line, b.id) {
+		lent := strings.HasPrefix(line, databaseImage+" ") && !strings.Contains(line, " "+b.server+" ")
+		if lent || strings.HasPrefix(line, "tale-helper:") && strings.Contains(line, b.id) {
 			return "the helper " + line
 		}
 	}
@@ -247,19 +262,24 @@ func (b *backing) noneHalf(round int) {
 	for _, pattern := range []string{"*.tar", ".tale/snapshots/*.tar"} {
 		files, _ := filepath.Glob(filepath.Join(b.dir, pattern))
 		for _, file := range files {
-			if err := verify(file); err != nil {
+			if err := b.verify(file); err != nil {
 				b.trouble(round, "%s is not whole: %v", file, err)
 			}
 		}
 	}
 }
 
-func verify(file string) error {
+func (b *backing) verify(file string) error {
 	source, err := backup.Open(file)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = source.Close() }()
+	if source.Sealed {
+		if err := source.Unlock("", strings.NewReader(b.key.String())); err != nil {
+			return err
+		}
+	}
 	_, err = source.Verify()
 	return err
 }

@@ -34,6 +34,7 @@ type options struct {
 	talk     bool
 	kill     bool
 	live     bool
+	away     bool
 }
 
 func main() { os.Exit(cli.Main(command())) }
@@ -58,6 +59,7 @@ func command() *cobra.Command {
 	flags.BoolVar(&o.talk, "talk", false, "show what tale says of each mishap")
 	flags.BoolVar(&o.kill, "kill-engine", false, "in an engine of its own: kill that in place of tale (with --only restart,backup,migrations), or fill its disk (--only room)")
 	flags.BoolVar(&o.live, "live-restore", false, "with --kill-engine: what runs goes on without the engine")
+	flags.BoolVar(&o.away, "elsewhere", false, "with --only backup: the databases are on a server of POSTGRES_URL, and backups are encrypted")
 	remains := &cobra.Command{
 		Use: "clean", Hidden: true, Short: "Remove everything when stdin ends",
 		RunE: func(command *cobra.Command, _ []string) error { return cleanAtEnd(command.InOrStdin()) },

@@ -23,7 +23,7 @@ func (b *backing) restoreUnderFire(ctx context.Context, round int, old, fresh da
 	if err != nil {
 		return err
 	}
-	args := []string{"restore", "--json", b.file, "--project-name", b.id}
+	args := append([]string{"restore", "--json", b.file, "--project-name", b.id}, b.unsealed()...)
 	done := false
 	for range 1 + b.chance.IntN(mostHits) {
 		noted := b.begun()
@@ -75,7 +75,7 @@ func (b *backing) runs(ctx context.Context) bool {
 		service, _, _ := strings.Cut(strings.TrimPrefix(name, b.id+"-"), "-")
 		running[service] = running[service] || c.State.Status == "running"
 	}
-	return err == nil && !slices.ContainsFunc(services, func(service string) bool { return !running[service] })
+	return err == nil && !slices.ContainsFunc(b.services, func(service string) bool { return !running[service] })
 }
 
 // noted returns whether a restore has noted what it stops, and whether it says that the data
@@ -169,7 +169,8 @@ func (b *backing) discardUnderFire(ctx context.Context, round int, old data) err
 		return err
 	}
 	for line := range strings.Lines(out) {
-		if strings.Contains(line, " tale-helper:") && strings.Contains(line, b.id) {
+		lent := strings.Contains(line, " "+databaseImage+" ") && !strings.HasPrefix(line, b.server+" ")
+		if lent || strings.Contains(line, " tale-helper:") && strings.Contains(line, b.id) {
 			b.trouble(round, "a helper is left: %s", line)
 		}
 	}
