@@ -31,6 +31,9 @@ func (d *deployment) goBack() (map[string]string, error) {
 	case there && killed.Rollback:
 		// It may have come to where it was going, which is not yet a step further back.
 		earlier, found = last(releases, func(e project.Entry) bool { return imageOf(e) == imageOf(killed) })
+		if !found { // its image had been removed, and had no id then
+			earlier, found = last(releases, func(e project.Entry) bool { return e.Release == killed.Release })
+		}
 	}
 	switch {
 	case !found && named == "":
@@ -57,13 +60,15 @@ func (d *deployment) goBack() (map[string]string, error) {
 }
 
 // present returns the release whose web application serves, or is to: where it has ended for
-// good since it was deployed, what ran last is of the release before it.
+// good as soon as it had visitors, what ran last is of the release before it. No date says so,
+// since the engine's clock may be another one.
 func (d *deployment) present(releases []project.Entry) project.Entry {
 	current, there := d.state.Current(stack.Platform)
-	if n := len(releases); there && n > 0 && !current.State.Running && current.Created.Before(releases[n-1].Time) {
+	ran := served(current)
+	if n := len(releases); there && n > 1 && !current.State.Running && releases[n-1].Ended && imageOf(releases[n-2]) == imageOf(ran) {
 		return releases[n-1]
 	}
-	return served(current)
+	return ran
 }
 
 // served returns what is known of the release that a container of the web application is of.

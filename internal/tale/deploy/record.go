@@ -70,8 +70,12 @@ func (d *deployment) finish() {
 	}
 }
 
+// steady is after what time a release that ended as soon as it had visitors has served after all.
+const steady = time.Hour
+
 // recordPredecessor notes what served before where the history does not have it: what another
-// tool has made, a run from another folder, or one that was killed. A rollback leads to it.
+// tool has made, a run from another folder, or one that was killed. A rollback leads to it. One
+// that the history has further back was gone back to, and what came after it is no way back.
 func (d *deployment) recordPredecessor() error {
 	releases, err := d.Project.Releases()
 	current, there := d.state.Current(stack.Platform)
@@ -81,10 +85,17 @@ func (d *deployment) recordPredecessor() error {
 	entry := served(current)
 	entry.Command = "before the history"
 	if n := len(releases); n > 0 {
-		if !current.State.Running || imageOf(releases[n-1]) == imageOf(entry) {
+		known := imageOf(releases[n-1]) == imageOf(entry)
+		serves := current.State.Well() && time.Since(current.State.Started) > steady
+		switch {
+		case !current.State.Running, known && !(releases[n-1].Ended && serves):
 			return nil
+		case known:
+			entry.Command = "serves after all"
+		default:
+			entry.Command = "not from here"
+			_, entry.Rollback = last(releases, func(e project.Entry) bool { return imageOf(e) == imageOf(entry) })
 		}
-		entry.Command = "not from here"
 	}
 	d.images(&entry, d.state.Current)
 	return d.Project.Remember(entry)

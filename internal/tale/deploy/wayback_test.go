@@ -54,12 +54,13 @@ func (w *wayBack) do(step string) line.Result {
 	if ends == 0 {
 		return tale(args...)
 	}
-	drains := "/containers/" + w.platform(func(c engine.Container) bool { return c.State.Running }).ID + "/stop"
+	old := w.platform(func(c engine.Container) bool { return c.State.Running })
+	drains := "/containers/" + old.ID + "/stop"
 	w.Fault("POST", drains, enginetest.Fault{Slow: 500 * time.Millisecond}, 1)
 	done := make(chan line.Result, 1)
 	go func() { done <- tale(args...) }()
 	testkit.Eventually(w.T, "the release before drains", func() bool { return slices.Contains(w.Calls(), "POST "+drains) })
-	fresh := w.platform(func(c engine.Container) bool { return c.Version == release })
+	fresh := w.platform(func(c engine.Container) bool { return c.ID != old.ID })
 	w.Die(fresh.Name, 9, false)
 	if ends == 2 {
 		if err := w.engine.Stop(w.Context(), fresh.ID, time.Second); err != nil {
@@ -95,6 +96,8 @@ func TestTheWayBackLeadsToWhatServedBefore(t *testing.T) {
 		{"a1.1.1 a1.1.2!!", "1.1.1"},
 		{"a1.1.1! a1.1.2", "1.1.0"},
 		{"a1.1.1!! b1.1.2", "1.1.0"},
+		{"a1.1.1 a<!!", "1.1.1"},
+		{"a1.1.1 a1.1.0 a1.1.2 a<", "1.1.1"},
 	} {
 		t.Run(tt.steps, func(t *testing.T) {
 			w := newWayBack(t)

@@ -195,7 +195,8 @@ func (p *Project) LegibleHistory() (entries []Entry, leftOut int, err error) {
 
 // Releases returns the releases that came to serve, the oldest first, without those that
 // a rollback has taken back: the last one serves, and the one before it is what another
-// rollback leads to.
+// rollback leads to. A rollback to what ended as soon as it had visitors takes nothing back:
+// the way on from there is to what served before it.
 func (p *Project) Releases() ([]Entry, error) {
 	entries, err := p.History()
 	var releases []Entry
@@ -203,13 +204,30 @@ func (p *Project) Releases() ([]Entry, error) {
 		if !e.Served() {
 			continue
 		}
-		same := func(other Entry) bool { return other.Images[stack.Platform].ID == e.Images[stack.Platform].ID }
-		if i := slices.IndexFunc(releases, same); i >= 0 && (e.Rollback || i == len(releases)-1) {
+		switch i := e.lastIn(releases); {
+		case i < 0 || e.Ended && i < len(releases)-1:
+		case e.Rollback || i == len(releases)-1:
 			releases = releases[:i]
 		}
 		releases = append(releases, e)
 	}
 	return releases, err
+}
+
+// lastIn returns where the image of a release served last among others, -1 where it did not. That
+// it ended as soon as it had visitors counts where it is the last one, or has nothing better.
+func (e Entry) lastIn(releases []Entry) int {
+	found := -1
+	for i, other := range slices.Backward(releases) {
+		switch {
+		case other.Images[stack.Platform].ID != e.Images[stack.Platform].ID:
+		case !other.Ended || i == len(releases)-1:
+			return i
+		case found < 0:
+			found = i
+		}
+	}
+	return found
 }
 
 // FormerID returns the id that the last release was deployed under, "" if it is that of

@@ -13,7 +13,7 @@ import (
 )
 
 // TestReleases: a step is a release that was deployed, or with < one that was brought
-// back; one that failed ends with !.
+// back; one that failed ends with !, one that ended as soon as it had visitors with ~.
 func TestReleases(t *testing.T) {
 	for steps, want := range map[string]string{
 		"":                  "",
@@ -30,6 +30,12 @@ func TestReleases(t *testing.T) {
 		"1 2 3 <1":          "1",
 		"2 <1":              "2 1",
 		"1 2 3 <2! <2 <1 5": "1 5",
+		"1 2 1 3 <1":        "1 2 1",
+		"1 2 1 2 3 <1 4":    "1 2 1 4",
+		"1 2 <1~":           "1 2 1",
+		"1 2 <1~ <2":        "1 2",
+		"1 2 3 2~ 4 <2":     "1 2",
+		"1 2~ 3 <2":         "1 2",
 	} {
 		p := &project.Project{Dir: t.TempDir()}
 		for step := range strings.FieldsSeq(steps) {
@@ -37,7 +43,8 @@ func TestReleases(t *testing.T) {
 			if strings.HasSuffix(step, "!") {
 				entry.Result, entry.Code = project.RolledBack, 1
 			}
-			entry.Release = strings.Trim(step, "<!")
+			entry.Release = strings.Trim(step, "<!~")
+			entry.Ended = strings.HasSuffix(step, "~")
 			entry.Images = map[string]project.Image{stack.Platform: {ID: entry.Release}}
 			if err := p.Record(entry); err != nil {
 				t.Fatal(err)
