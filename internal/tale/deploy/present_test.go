@@ -74,7 +74,6 @@ func TestADeployAfterAKilledRestore(t *testing.T) {
 	testkit.WriteTree(t, dir, map[string]string{".tale/restoring.json": `{"file": "b.tar", "run": "1", "stopped": []}`})
 	before := taletest.Standing(t, server)
 	tale("deploy", "--version", "1.1.0").Expect(t, exit.Config, "", "`tale restore b.tar` finishes it")
-	tale("restore", "--discard-old").Expect(t, exit.Config, "", "`tale restore b.tar` finishes it")
 	tale("deploy", "--version", "1.1.0", "--dry-run").Expect(t, 0, "a deploy is refused: a restore was killed", "")
 	tale("status").Expect(t, exit.Degraded, "`tale restore b.tar` finishes it", "")
 	tale("doctor").Expect(t, exit.Failure, "`tale restore b.tar` finishes it", "")
