@@ -44,7 +44,7 @@ const (
 	// NotFound is a child command that does not exist.
 	NotFound = 127
 	// Interrupted is a command that was stopped by its operator and took back what it
-	// had begun.
+	// had begun, or was ended at once by a second signal.
 	Interrupted = 130
 	// SignalBase is added to a signal's number when a signal ended a child.
 	SignalBase = 128

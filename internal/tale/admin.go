@@ -25,7 +25,7 @@ const adminCodes = `
 
 Exit codes: 0 done; 1 failed; 4 no web application runs; 64 usage, or a question
 without a terminal; 69 the engine or the backend is unreachable; 77 permission; 78
-configuration.`
+configuration; 130 interrupted.`
 
 func (a *app) adminKeyCommand(use string) *cobra.Command {
 	return &cobra.Command{
@@ -34,16 +34,16 @@ func (a *app) adminKeyCommand(use string) *cobra.Command {
 		Long:    "Print an admin key for the Convex dashboard, made in the web application that serves,\nor in that of the development stack if production does not run. It gives full access\nto all data: keep it as a password." + adminCodes,
 		Example: "  tale admin-key\n  tale admin-key --json | jq -r .adminKey",
 		RunE: func(command *cobra.Command, _ []string) error {
-			ctx, stop := console.Interruptible(command.Context(), func() {})
+			ctx, stop := console.Interruptible(command.Context(), func() {}, console.AtOnce(command.ErrOrStderr(), "nothing was changed"))
 			defer stop()
 			s, platform, err := a.platform(ctx)
 			if err != nil {
-				return err
+				return session.Interrupted(ctx, err)
 			}
 			defer s.Close()
 			key, err := adminKey(ctx, s, platform)
 			if err != nil {
-				return err
+				return session.Interrupted(ctx, err)
 			}
 			return a.Print(command.OutOrStdout(), map[string]string{"adminKey": key, "container": platform.Name}, key+"\n")
 		},
@@ -112,6 +112,9 @@ func adminKey(ctx context.Context, s *session.Session, platform engine.Container
 	return strings.TrimSpace(out), nil
 }
 
+// setAgain is what becomes of a password that is being set as the command is interrupted.
+const setAgain = "the owner has the new password, or has not yet: the same command again gives it"
+
 func (a *app) resetOwnerCommand() *cobra.Command {
 	var email string
 	var fromStdin bool
@@ -126,7 +129,8 @@ twice, or read from stdin; it is never an argument.` + adminCodes,
 	command.Flags().StringVarP(&email, "email", "e", "", "the owner's new e-mail `ADDRESS`; default: it stays")
 	command.Flags().BoolVar(&fromStdin, "password-stdin", false, "read the password from the first line of stdin")
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		ctx, stop := console.Interruptible(command.Context(), func() {})
+		ctx, stop := console.Interruptible(command.Context(), func() {}, console.AtOnce(command.ErrOrStderr(),
+			setAgain))
 		defer stop()
 		password, err := a.newPassword(ctx, command, fromStdin)
 		if err != nil {
@@ -134,10 +138,13 @@ twice, or read from stdin; it is never an argument.` + adminCodes,
 		}
 		s, platform, err := a.platform(ctx)
 		if err != nil {
-			return err
+			return session.Interrupted(ctx, err)
 		}
 		defer s.Close()
 		value, err := resetOwner(ctx, s, platform, email, password)
+		if err != nil && ctx.Err() != nil {
+			return exit.Errorf(exit.Interrupted, "interrupted: %s", setAgain)
+		}
 		if err != nil {
 			return err
 		}

@@ -44,7 +44,7 @@ server elsewhere, and then let the web application that serves and convex check 
 stack from inside. It changes nothing. Without an engine it checks what needs none.
 
 Exit codes: 0 nothing has failed; 1 something has; 69 the engine is unreachable; 77
-permission; 78 there is no project.`,
+permission; 78 there is no project; 130 interrupted.`,
 		Example: "  tale doctor\n  tale doctor --json | jq '.[] | select(.verdict == \"fail\")'",
 		RunE:    a.doctor,
 	}
@@ -58,7 +58,7 @@ func (a *app) doctor(command *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := console.Interruptible(command.Context(), func() {})
+	ctx, stop := console.Interruptible(command.Context(), func() {}, console.AtOnce(command.ErrOrStderr(), "nothing was changed"))
 	defer stop()
 	e := &examination{Session: &session.Session{Project: p}}
 	if s, unreachable := a.Connect(ctx, p); unreachable == nil {
@@ -69,6 +69,9 @@ func (a *app) doctor(command *cobra.Command, _ []string) error {
 		e.unreachable = unreachable
 	}
 	findings, healthy := e.examine(ctx, a)
+	if ctx.Err() != nil { // what was not looked at is not said to have failed
+		return session.Interrupted(ctx, ctx.Err())
+	}
 	switch err = a.Print(command.OutOrStdout(), findings, tableOf(findings)); {
 	case err != nil:
 	case e.unreachable != nil:

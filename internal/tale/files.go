@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/tale/console"
 	"github.com/tale-project/tale-runtime/internal/tale/files"
 	"github.com/tale-project/tale-runtime/internal/tale/session"
 )
@@ -27,12 +28,15 @@ differ from those in the stack, where the application lets its users change them
 Nothing is changed.` + filesCodes
 	command.Example = "  tale files\n  tale files --json"
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		return a.withFiles(command, func(_ context.Context, _ *session.Session, plan files.Plan) error {
+		return a.withFiles(command, "nothing was changed", func(_ context.Context, _ *session.Session, plan files.Plan) error {
 			return a.Print(command.OutOrStdout(), plan, plan.Text(files.None))
 		})
 	}
 	return command
 }
+
+// pushed is what becomes of a push that is interrupted.
+const pushed = "files that were written stay; the same command again writes the rest"
 
 func (a *app) filesPushCommand() *cobra.Command {
 	var take string
@@ -53,16 +57,19 @@ changed in the stack over into the project's folders. Secrets of providers
 		if !slices.Contains([]string{"", string(files.Host), string(files.Stack)}, take) {
 			return exit.Errorf(exit.Usage, "--take is host or stack, not %q", take)
 		}
-		return a.withFiles(command, func(ctx context.Context, s *session.Session, plan files.Plan) error {
+		return a.withFiles(command, pushed, func(ctx context.Context, s *session.Session, plan files.Plan) error {
 			if _, err := io.WriteString(command.ErrOrStderr(), plan.Text(files.Side(take))); err != nil {
 				return err
 			}
 			release, err := s.Lock(ctx, command, wait, func(text string) { command.PrintErrln("  " + text) })
 			if err != nil {
-				return err
+				return session.Interrupted(ctx, err)
 			}
 			defer release()
 			written, err := plan.Deliver(ctx, s.Engine, s.Project.Dir, files.Side(take))
+			if err != nil && ctx.Err() != nil {
+				return exit.Errorf(exit.Interrupted, "interrupted: %s", pushed)
+			}
 			if err != nil {
 				return err
 			}
@@ -77,17 +84,18 @@ changed in the stack over into the project's folders. Secrets of providers
 	return command
 }
 
-// withFiles compares the folders with those in the running stack.
-func (a *app) withFiles(command *cobra.Command, do func(context.Context, *session.Session, files.Plan) error) error {
+// withFiles compares the folders with those in the running stack. Left is what stays at a second
+// stop signal.
+func (a *app) withFiles(command *cobra.Command, left string, do func(context.Context, *session.Session, files.Plan) error) error {
 	p, err := a.Open()
 	if err != nil {
 		return err
 	}
-	return a.OnEngine(command, p, func(ctx context.Context, s *session.Session) error {
+	return a.OnEngine(command, p, console.AtOnce(command.ErrOrStderr(), left), func(ctx context.Context, s *session.Session) error {
 		plan, err := s.CompareFiles(ctx)
 		switch {
 		case err != nil:
-			return err
+			return session.Interrupted(ctx, err)
 		case !plan.Deliverable():
 			return exit.Errorf(exit.Down, "the service convex of %s is not there: `tale deploy` makes it, and brings the project's folders into it", p.File.ID)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
+	"github.com/tale-project/tale-runtime/internal/tale/console"
 	"github.com/tale-project/tale-runtime/internal/tale/logs"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/tale/session"
@@ -34,7 +35,7 @@ restarts and over the switch of a service to its other colour, each line once, u
 Ctrl-C.
 
 Exit codes: 0 done; 1 a log cannot be read; 4 there is no container; 64 usage; 69 the
-engine is unreachable; 77 permission; 78 configuration.`,
+engine is unreachable; 77 permission; 78 configuration; 130 interrupted, without --follow.`,
 		Example: `  tale logs -f platform
   tale logs --since 10m -n 200
   tale logs platform --color green        # the one that failed, say
@@ -70,16 +71,17 @@ func (a *app) logs(command *cobra.Command, o logsOptions) error {
 	}
 	show := o.Printer(command.OutOrStdout(), logs.Style{JSON: a.JSON, Paint: a.Paints(command.OutOrStdout()), Colour: !o.dev})
 	o.Warn = func(err error) { command.PrintErrf("%v; trying again until Ctrl-C\n", err) }
-	return a.OnEngine(command, p, func(ctx context.Context, s *session.Session) error {
+	err = a.OnEngine(command, p, console.AtOnce(command.ErrOrStderr(), "nothing was changed"), func(ctx context.Context, s *session.Session) error {
 		err := logs.Read(ctx, s.Engine, o.Options, show)
-		switch {
-		case o.Follow && ctx.Err() != nil:
-			err = nil // Ctrl-C is how it ends
-		case errors.Is(err, logs.NoneError{}):
+		if errors.Is(err, logs.NoneError{}) {
 			err = exit.Errorf(exit.Down, "%w: `tale status` shows what is; `tale deploy` starts the stack, `tale start` that for development", err)
 		}
-		return err
+		return session.Interrupted(ctx, err)
 	})
+	if o.Follow && exit.Code(err) == exit.Interrupted {
+		return nil // it is how it ends
+	}
+	return err
 }
 
 // check reports what is asked for in vain.

@@ -46,14 +46,14 @@ serve; 69 the engine is unreachable; 77 permission; 78 configuration.`,
 		if watch && !a.JSON && !console.IsTerminal(out) {
 			return exit.Errorf(exit.Usage, "--watch draws on a terminal, and stdout is none: use --watch --json, or leave it out")
 		}
-		return a.status(command.Context(), out, watch, memory)
+		return a.status(command, out, watch, memory)
 	}
 	return command
 }
 
-func (a *app) status(ctx context.Context, out io.Writer, watch, memory bool) error {
+func (a *app) status(command *cobra.Command, out io.Writer, watch, memory bool) error {
 	if !watch {
-		document, err := a.lookOnce(ctx, memory)
+		document, err := a.lookOnce(command.Context(), memory)
 		if err == nil {
 			err = a.printStatus(out, document)
 		}
@@ -62,7 +62,7 @@ func (a *app) status(ctx context.Context, out io.Writer, watch, memory bool) err
 		}
 		return err
 	}
-	ctx, stop := console.Interruptible(ctx, func() {})
+	ctx, stop := console.Interruptible(command.Context(), func() {}, console.AtOnce(command.ErrOrStderr(), "nothing was changed"))
 	defer stop()
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()

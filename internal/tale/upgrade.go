@@ -62,7 +62,8 @@ var upgradeSettings = []config.Variable{
 }
 
 func (a *app) upgrade(command *cobra.Command, o upgradeOptions) error {
-	ctx, stop := console.Interruptible(command.Context(), func() {})
+	ctx, stop := console.Interruptible(command.Context(), func() {}, console.AtOnce(command.ErrOrStderr(),
+		"the command in place is the old one or the new one, `tale version` says which; the same command again goes on"))
 	defer stop()
 	if o.after {
 		return a.sayPending(ctx, command)

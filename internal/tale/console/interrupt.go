@@ -5,7 +5,14 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
 )
+
+// sayWithin is how long what is said of a stop signal may keep the command from heeding it: a
+// terminal that was halted and a pipe that nobody reads take nothing.
+const sayWithin = time.Second
 
 // stopSignals returns those that ask a command to end: Ctrl-C, kill, and a terminal that is
 // closed, unless the command was started to outlive that, as by nohup.
@@ -17,23 +24,65 @@ func stopSignals() []os.Signal {
 	return signals
 }
 
-// Interruptible returns a context that the first stop signal ends; the second ends the
-// process.
-func Interruptible(parent context.Context, say func()) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(parent)
-	signals := make(chan os.Signal, 1)
+// Interruptible returns a context that the first stop signal ends, once said has told of it.
+// The second one ends the process, once left has told what stays as it is.
+func Interruptible(parent context.Context, said func(), left func(code int)) (context.Context, context.CancelFunc) {
+	running, stop := context.WithCancel(parent)
+	ctx, cancel := context.WithCancel(running)
+	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, stopSignals()...)
 	go func() {
-		select {
-		case <-signals:
-			signal.Stop(signals)
-			say()
-			cancel()
-		case <-ctx.Done():
-			signal.Stop(signals)
+		defer signal.Stop(signals)
+		if awaitStop(running, signals) == nil {
+			return
+		}
+		soon(said)
+		cancel()
+		second := awaitStop(running, signals)
+		// A terminal that is closed sends two: itself, and the shell that ends with it.
+		for second == syscall.SIGHUP {
+			second = awaitStop(running, signals)
+		}
+		if second, is := second.(syscall.Signal); is {
+			endBy(second, left)
 		}
 	}()
-	return ctx, cancel
+	return ctx, stop
+}
+
+// awaitStop returns the next signal, nil where the command has ended.
+func awaitStop(running context.Context, signals <-chan os.Signal) os.Signal {
+	select {
+	case got := <-signals:
+		return got
+	case <-running.Done():
+		return nil
+	}
+}
+
+// soon does something, and does not wait for it any longer than sayWithin.
+func soon(do func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		do()
+	}()
+	select {
+	case <-done:
+	case <-time.After(sayWithin):
+	}
+}
+
+// endBy ends the process by a signal, as its parent is to see it: a shell ends its script at
+// Ctrl-C then. A third one ends it while left is still telling.
+func endBy(by syscall.Signal, left func(code int)) {
+	code := exit.SignalBase + int(by)
+	signal.Reset(stopSignals()...)
+	soon(func() { left(code) })
+	if syscall.Kill(os.Getpid(), by) == nil {
+		<-time.After(sayWithin) // it ends in this, unless the signal was ignored when it began
+	}
+	os.Exit(code) //nolint:forbidigo // main waits for what is not to be waited for
 }
 
 // OutliveReader keeps the end of the program that reads the output, as of a pipe over a

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -26,7 +27,7 @@ type Progress struct {
 	json  bool
 	quiet bool
 	live  *block             // nil without a terminal
-	begun bool               // a stage has begun
+	begun atomic.Bool        // a stage has begun
 	ended bool               // the result is told
 	flows map[[2]string]flow // by stage and service
 }
@@ -59,7 +60,7 @@ func (p *Progress) Event(e rollout.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if e.Kind == rollout.Began {
-		p.begun = true
+		p.begun.Store(true)
 		clear(p.flows)
 	}
 	flows := e.Kind == rollout.Progress && e.Current > 0
@@ -134,19 +135,12 @@ func (p *Progress) Say(text string) {
 }
 
 // Begin says that something is under way, before an event tells so.
-func (p *Progress) Begin() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.begun = true
-}
+func (p *Progress) Begin() { p.begun.Store(true) }
 
 // Interrupted tells what becomes of what is under way. Until a stage has begun that is
 // nothing, as while a question is asked, and the error of the command says so.
 func (p *Progress) Interrupted(text string) {
-	p.mu.Lock()
-	begun := p.begun
-	p.mu.Unlock()
-	if begun {
+	if p.begun.Load() {
 		p.Say(text)
 	}
 }
@@ -215,7 +209,12 @@ func (p *Progress) End(err error) error {
 }
 
 func (p *Progress) fails(err error) {
-	_ = json.NewEncoder(p.data).Encode(map[string]any{"time": time.Now(), "kind": "result", "ok": false, "text": wording(err), "exitCode": exit.Code(err)})
+	_ = json.NewEncoder(p.data).Encode(result(wording(err), exit.Code(err)))
+}
+
+// result returns the line of JSON of what did not end well.
+func result(text string, code int) map[string]any {
+	return map[string]any{"time": time.Now(), "kind": "result", "ok": false, "text": text, "exitCode": code}
 }
 
 // wording returns what is said of an error.

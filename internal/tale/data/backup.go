@@ -82,7 +82,8 @@ func (a *app) backup(command *cobra.Command, path string, o backupOptions) (err 
 	if err := cli.CheckNewFile(backupFile(path, "", false, time.Time{})); err != nil {
 		return fmt.Errorf("cannot write a backup: %w", err)
 	}
-	ctx, stop := console.Interruptible(command.Context(), func() { out.Interrupted("interrupted: the file is removed") })
+	ctx, stop := console.Interruptible(command.Context(), func() { out.Interrupted("interrupted: the file is removed") },
+		out.AtOnce("what was written so far is no backup, and stays as a file .partial; `"+session.CommandLine(command)+"` again makes a whole one, and removes that"))
 	defer stop()
 	ctx, lost := context.WithCancelCause(ctx)
 	defer lost(nil)

@@ -105,9 +105,13 @@ type restoring struct {
 func (a *app) restore(command *cobra.Command, path string, o restoreOptions) (err error) {
 	out := a.Progress(command, o.quiet)
 	defer out.Close()
-	ctx, stop := console.Interruptible(command.Context(), func() {
-		out.Interrupted("interrupted: nothing is changed, or all is, if the swap has begun; another Ctrl-C leaves it as it is, and the same command finishes it")
-	})
+	again := "`" + session.CommandLine(command) + "` again "
+	becomes, left := "interrupted: nothing is changed, or all is, if the swap has begun; another Ctrl-C leaves it as it is, and "+again+"finishes it",
+		"it is neither finished nor taken back; "+again+"finishes it"
+	if o.discardOld {
+		becomes, left = "interrupted: what is removed is removed", "what is removed is removed; "+again+"removes the rest"
+	}
+	ctx, stop := console.Interruptible(command.Context(), func() { out.Interrupted(becomes) }, out.AtOnce(left))
 	defer stop()
 	ctx, lost := context.WithCancelCause(ctx)
 	defer lost(nil)
@@ -198,6 +202,7 @@ func (r *restoring) fromFile(ctx context.Context) error {
 	if err := r.hasRoom(ctx); err != nil && !begun {
 		return err
 	}
+	r.out.Begin()
 	if err := r.makeVolume(ctx); err != nil {
 		return err
 	}

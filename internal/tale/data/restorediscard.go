@@ -36,6 +36,7 @@ func (r *restoring) discardOld(ctx context.Context) error {
 		return err
 	}
 	r.changing = true
+	r.out.Begin()
 	removed, err := r.backup.Discard(ctx)
 	if err != nil && ctx.Err() != nil {
 		return exit.Errorf(exit.Interrupted, "interrupted: some of it is removed; the same command removes the rest")

@@ -21,7 +21,6 @@ import (
 func (r *restoring) carryOut(ctx context.Context, begun bool) error {
 	asked := ctx
 	r.changing = true
-	r.out.Begin()
 	if r.whole {
 		return r.finish(context.WithoutCancel(ctx))
 	}

@@ -72,7 +72,7 @@ With --url of an administrator the user of POSTGRES_URL is made as well.` + code
 	o.add(command)
 	session.WaitFlag(command, &o.wait)
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		return a.onServer(command, o, func(ctx context.Context, d *target) error { return a.initDatabase(ctx, command, d) })
+		return a.onServer(command, o, "what was made stays; the same command again makes the rest", func(ctx context.Context, d *target) error { return a.initDatabase(ctx, command, d) })
 	}
 	return session.Reading(command, variables, session.EngineSettings)
 }
@@ -99,7 +99,7 @@ keeps others out meanwhile.` + codes,
 		if o.dir == "" {
 			return exit.Errorf(exit.Usage, "--dir names no folder of migrations")
 		}
-		return a.onServer(command, o, func(ctx context.Context, d *target) error {
+		return a.onServer(command, o, "what was applied stays, and `tale db status --dir` shows it; the same command again applies the rest", func(ctx context.Context, d *target) error {
 			name := cmp.Or(d.database, database.Knowledge)
 			applied, err := d.Migrate(ctx, name, o.dir, o.wait, func(text string) { command.PrintErrln(text) })
 			if err != nil {
@@ -129,7 +129,7 @@ pending.` + codes,
 	cli.FolderVar(command.Flags(), &o.dir, "dir", "folder `DIR` of migrations to compare with")
 	_ = command.MarkFlagDirname("dir")
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		return a.onServer(command, o, func(ctx context.Context, d *target) error {
+		return a.onServer(command, o, "nothing was changed", func(ctx context.Context, d *target) error {
 			s, err := d.Status(ctx, d.options)
 			if err == nil && o.dir != "" {
 				s.Migrations, err = d.MigrationStatus(ctx, cmp.Or(d.database, database.Knowledge), o.dir)
@@ -149,18 +149,19 @@ pending.` + codes,
 
 var errIncomplete = errors.New("something is missing or pending: tale db init, tale db migrate")
 
-// onServer does something with the server, until it is done or interrupted.
-func (a *app) onServer(command *cobra.Command, o serverFlags, do func(context.Context, *target) error) error {
-	ctx, stop := console.Interruptible(command.Context(), func() {})
+// onServer does something with the server, until it is done or interrupted. Left is what stays at a
+// second stop signal.
+func (a *app) onServer(command *cobra.Command, o serverFlags, left string, do func(context.Context, *target) error) error {
+	ctx, stop := console.Interruptible(command.Context(), func() {}, console.AtOnce(command.ErrOrStderr(), left))
 	defer stop()
 	d, done, err := a.find(ctx, command, o)
 	defer done()
 	if err != nil {
-		return err
+		return session.Interrupted(ctx, err)
 	}
 	err = do(ctx, d)
 	if err != nil && ctx.Err() != nil {
-		err = exit.With(exit.Interrupted, err)
+		err = exit.Errorf(exit.Interrupted, "interrupted: %s", left)
 	}
 	return err
 }

@@ -50,9 +50,10 @@ func (a *app) deploy(command *cobra.Command, o deployOptions) error {
 	a.Yes = a.Yes || o.migrate
 	out := a.Progress(command, o.quiet)
 	defer out.Close()
+	again := "`" + session.CommandLine(command) + "` again mends it"
 	ctx, stop := console.Interruptible(command.Context(), func() {
-		out.Interrupted("interrupted: what has begun is taken back, or finished if the new release serves; another Ctrl-C leaves it as it is, and `tale deploy` mends it")
-	})
+		out.Interrupted("interrupted: what has begun is taken back, or finished if the new release serves; another Ctrl-C leaves it as it is, and " + again)
+	}, out.AtOnce("what has begun is neither finished nor taken back; "+again))
 	defer stop()
 	err := session.Interrupted(ctx, a.deployWith(ctx, command, o, out))
 	if o.dryRun {
@@ -245,6 +246,7 @@ func (d *deployment) carryOut(ctx context.Context) error {
 			return err
 		}
 	}
+	d.out.Begin()
 	if err := d.options.migrating.remember(d.Session); err != nil {
 		return err
 	}

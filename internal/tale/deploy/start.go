@@ -43,7 +43,7 @@ Volumes of releases before 0.2.35 are migrated first, after a question.
 
 Exit codes: 0 done; 1 it did not start; 2 declined; 64 usage; 69 the engine or a registry is
 unreachable; 75 locked; 77 login or permission; 78 configuration; 130 interrupted
-before it was ready.`,
+before it was ready, and stopped; or at a second Ctrl-C ended at once.`,
 		Example: "  tale start\n  tale start -d -p 8443\n  tale stop --dev",
 		Args:    cobra.NoArgs,
 		RunE:    func(command *cobra.Command, _ []string) error { return a.start(command, o) },
@@ -69,17 +69,19 @@ func (a *app) start(command *cobra.Command, o startOptions) (err error) {
 	out := a.Progress(command, false)
 	defer out.Close()
 	defer func() { err = out.End(err) }()
-	ctx, stop := console.Interruptible(command.Context(), func() { out.Say("stopping; another Ctrl-C leaves the containers as they are") })
+	ctx, stop := console.Interruptible(command.Context(), func() { out.Interrupted("stopping; another Ctrl-C leaves the containers as they are") },
+		out.AtOnce("the containers are as they are: `tale stop --dev` stops them, and `"+session.CommandLine(command)+"` again goes on with them"))
 	defer stop()
 	s, err := a.Session(ctx)
 	if err != nil {
-		return err
+		return session.Interrupted(ctx, err)
 	}
 	defer s.Close()
 	release, err := s.Lock(ctx, command, o.wait, out.Say)
 	if err != nil {
-		return err
+		return session.Interrupted(ctx, err)
 	}
+	out.Begin() // from here on an interrupt stops the stack
 	url, err := a.bringUp(ctx, command, s, o, out)
 	release()
 	if ctx.Err() == nil {

@@ -74,6 +74,9 @@ func (e *FailedError) Text() string {
 func (r *rollout) takeBack(ctx context.Context, cause error) error {
 	failed := &FailedError{Stage: cmp.Or(r.teller.stage, "the beginning"), Cause: cause}
 	said, _, _ := strings.Cut(cause.Error(), "\n")
+	if errors.Is(cause, context.Canceled) {
+		said = "interrupted"
+	}
 	r.tell(Event{Kind: Failed, Text: said})
 	if len(r.started)+len(r.replaced) > 0 || r.migrated {
 		r.awaitEngine(ctx)

@@ -14,7 +14,7 @@ import (
 
 // NewEntry returns a command that has succeeded so far as the history has it.
 func NewEntry(command *cobra.Command, began time.Time) project.Entry {
-	self := project.Self(commandLine(command))
+	self := project.Self(CommandLine(command))
 	return project.Entry{Time: began.UTC(), User: self.User, Host: self.Host, Command: self.Command, Result: project.Done, Seconds: time.Since(began).Seconds()}
 }
 
@@ -44,7 +44,7 @@ func FirstLine(text string) string {
 	return line
 }
 
-// commandLine returns what was typed.
-func commandLine(command *cobra.Command) string {
-	return console.Quoted(command.CommandPath(), os.Args[min(len(os.Args), strings.Count(command.CommandPath(), " ")+1):]...)
+// CommandLine returns what was typed.
+func CommandLine(command *cobra.Command) string {
+	return console.Quoted(command.Root().Name(), os.Args[1:]...)
 }

@@ -26,7 +26,7 @@ const labelHolder = "dev.tale.holder"
 // Lock takes the project's lock among the processes of this host, which costs nothing
 // and is enough to look. A command that has it goes on when what reads its output has ended.
 func (s *Session) Lock(ctx context.Context, command *cobra.Command, wait time.Duration, say func(string)) (release func(), err error) {
-	lock, err := project.Acquire(ctx, s.Info.ID, s.Project.File.ID, project.Self(commandLine(command)), wait, func(holder project.Holder) {
+	lock, err := project.Acquire(ctx, s.Info.ID, s.Project.File.ID, project.Self(CommandLine(command)), wait, func(holder project.Holder) {
 		say("waiting for " + holder.String())
 	})
 	if err != nil {
@@ -47,7 +47,7 @@ func (s *Session) LockEngine(ctx context.Context, command *cobra.Command, wait t
 		}
 		return func() {}, nil
 	}
-	self := map[string]string{labelHolder: project.Self(commandLine(command)).String()}
+	self := map[string]string{labelHolder: project.Self(CommandLine(command)).String()}
 	deadline := time.Now().Add(wait)
 	var said time.Time
 	for {

@@ -16,7 +16,7 @@ Exit codes: 0 done, or nothing to do; 1 failed, nothing changed or rolled back;
 2 declined; 3 degraded; 4 down; 10 a dry run with changes; 11 failed and not fully
 rolled back; 64 usage, or a question without a terminal; 65 release refused; 69 engine
 or registry unreachable; 75 locked; 77 login or permission; 78 configuration;
-130 interrupted.`
+130 interrupted: taken back; or at a second Ctrl-C ended at once, as the last line says.`
 
 // Group returns a command that only has others.
 func Group(name, short string, commands ...*cobra.Command) *cobra.Command {

@@ -69,13 +69,14 @@ func HasID(p *project.Project) error {
 	return nil
 }
 
-// OnEngine does something with the engine of a project, until it is done or interrupted.
-func (a *App) OnEngine(command *cobra.Command, p *project.Project, do func(context.Context, *Session) error) error {
-	ctx, stop := console.Interruptible(command.Context(), func() {})
+// OnEngine does something with the engine of a project, until it is done or interrupted. Left
+// tells what stays at a second stop signal.
+func (a *App) OnEngine(command *cobra.Command, p *project.Project, left func(code int), do func(context.Context, *Session) error) error {
+	ctx, stop := console.Interruptible(command.Context(), func() {}, left)
 	defer stop()
 	s, err := a.Connect(ctx, p)
 	if err != nil {
-		return err
+		return Interrupted(ctx, err)
 	}
 	defer s.Close()
 	return do(ctx, s)

@@ -38,11 +38,11 @@ permission; 78 configuration; 130 interrupted.`,
 	command.Flags().UintVar(&keepSnapshots, "keep-snapshots", 3, "how many snapshots (`N`) stay, besides those of the releases that keep their images")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		return a.told(command, t.dryRun, func(out *console.Progress) error {
-			ctx, stop := console.Interruptible(command.Context(), func() {})
+			ctx, stop := console.Interruptible(command.Context(), func() {}, a.left(command, out))
 			defer stop()
 			s, err := a.Session(ctx)
 			if err != nil {
-				return err
+				return session.Interrupted(ctx, err)
 			}
 			defer s.Close()
 			t.plan = func(ctx context.Context) (tidy.Plan, error) { return cleanup(ctx, s, int(keep), int(keepSnapshots)) }

@@ -80,7 +80,7 @@ func (a *app) reset(command *cobra.Command, o resetOptions, out *console.Progres
 	o.agree = func(plan tidy.Plan) error { return a.agreeToReset(command, o, p.File.ID, plan) }
 	if o.development {
 		o.done = "removed; `tale start` makes the development stack anew"
-		return a.OnEngine(command, p, func(ctx context.Context, s *session.Session) error {
+		return a.OnEngine(command, p, a.left(command, out), func(ctx context.Context, s *session.Session) error {
 			id := compose.DevelopmentID(p.File.ID)
 			o.plan = func(ctx context.Context) (tidy.Plan, error) {
 				return planReset(ctx, s, id, []string{id}, true, o.volumes)
@@ -88,7 +88,7 @@ func (a *app) reset(command *cobra.Command, o resetOptions, out *console.Progres
 			return a.tidy(ctx, command, s, o.tidying, out)
 		})
 	}
-	return a.OnEngine(command, p, func(ctx context.Context, s *session.Session) error {
+	return a.OnEngine(command, p, a.left(command, out), func(ctx context.Context, s *session.Session) error {
 		o.after = p.Unswitched
 		if o.volumes {
 			o.settle = func() error { return data.Removed(ctx, s) }

@@ -43,7 +43,7 @@ permission; 78 configuration; 130 interrupted.`,
 			if all || development {
 				projects = append(projects, compose.DevelopmentID(p.File.ID))
 			}
-			return a.OnEngine(command, p, func(ctx context.Context, s *session.Session) error {
+			return a.OnEngine(command, p, a.left(command, out), func(ctx context.Context, s *session.Session) error {
 				t.plan = func(ctx context.Context) (tidy.Plan, error) {
 					containers, err := s.Engine.Containers(ctx, projects...)
 					return tidy.Stop(p.File.ID, containers), err

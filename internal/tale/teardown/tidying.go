@@ -59,6 +59,11 @@ func (a *app) told(command *cobra.Command, dryRun bool, do func(out *console.Pro
 	return out.End(err)
 }
 
+// left tells what a run leaves that is ended at once.
+func (a *app) left(command *cobra.Command, out *console.Progress) func(code int) {
+	return out.AtOnce("what was done is done; `" + session.CommandLine(command) + "` again does the rest")
+}
+
 // tidy plans under the lock, asks, does it and records it.
 func (a *app) tidy(ctx context.Context, command *cobra.Command, s *session.Session, t tidying, out *console.Progress) error {
 	began := time.Now()
@@ -67,14 +72,14 @@ func (a *app) tidy(ctx context.Context, command *cobra.Command, s *session.Sessi
 	if !t.dryRun {
 		release, err := s.LockAll(ctx, command, t.wait, out.Say, lost)
 		if err != nil {
-			return err
+			return session.Interrupted(ctx, err)
 		}
 		defer release()
 	}
 	plan, err := t.plan(ctx)
 	switch {
 	case err != nil:
-		return err
+		return session.Interrupted(ctx, err)
 	case t.dryRun:
 		return a.previewTidy(command, plan)
 	case plan.Empty():
@@ -98,6 +103,7 @@ func (a *app) tidy(ctx context.Context, command *cobra.Command, s *session.Sessi
 			return err
 		}
 	}
+	out.Begin()
 	err = plan.Run(ctx, s.Engine, out.Say)
 	if err == nil && t.after != nil {
 		err = t.after()
