@@ -123,16 +123,15 @@ func (o Options) project() (p *Project, fresh bool, err error) {
 	if o.Name != "" && !nameForm.MatchString(o.Name) {
 		return nil, false, config.Problems{{Variable: "--name", Wrong: fmt.Sprintf("%q is malformed", o.Name), Accepted: "lower-case letters, digits, - and _"}}
 	}
+	var refused error // by what is there
 	if p.File.Name != "" && o.Name != "" && o.Name != p.File.Name && !o.Force {
-		return nil, false, differs("--name", FileName, p.File.Name)
+		refused = differs("--name", FileName, p.File.Name)
 	}
 	if len(p.File.Services) > 0 && len(o.Services) > 0 && !slices.Equal(o.Services, p.File.Services) && !o.Force {
-		return nil, false, differs("--services", FileName, strings.Join(p.File.Services, ","))
+		refused = cmp.Or(refused, differs("--services", FileName, strings.Join(p.File.Services, ",")))
 	}
 	p.File.Name = cmp.Or(o.Name, p.File.Name)
-	if err := o.images(p); err != nil {
-		return nil, false, err
-	}
+	refused = cmp.Or(refused, o.images(p))
 	switch {
 	case len(o.Services) > 0:
 		p.File.Services = o.Services
@@ -140,22 +139,22 @@ func (o Options) project() (p *Project, fresh bool, err error) {
 		p.File.Services = []string{stack.DB, stack.Convex, stack.Platform, stack.Proxy} // the others are for Tale's application
 	}
 	p.File.ID = cmp.Or(p.File.ID, newID(cmp.Or(o.Name, filepath.Base(dir))))
-	return p, fresh, p.File.validate().Err()
+	return p, fresh, cmp.Or(p.File.validate().Err(), refused)
 }
 
-// images gives a project those that were asked for.
-func (o Options) images(p *Project) error {
+// images gives a project those that were asked for, and refuses those that differ.
+func (o Options) images(p *Project) (refused error) {
 	for _, service := range slices.Sorted(maps.Keys(o.Images)) {
 		image, there := o.Images[service], p.File.Images[service]
 		if there != "" && there != image && !o.Force {
-			return differs("--image of "+service, FileName, there)
+			refused = cmp.Or(refused, differs("--image of "+service, FileName, there))
 		}
 		if p.File.Images == nil {
 			p.File.Images = map[string]string{}
 		}
 		p.File.Images[service] = image
 	}
-	return nil
+	return refused
 }
 
 func differs(flag, file, value string) error {

@@ -190,7 +190,7 @@ func TestInitReplacesNothingUnasked(t *testing.T) {
 	}{
 		{map[string]string{"HOST": "b.example"}, false, "--host", nil},
 		{map[string]string{"HOST": "b.example"}, true, "", map[string]string{"HOST": "b.example", "SITE_URL": "https://b.example"}},
-		{map[string]string{"SITE_URL": "https://b.example:8443"}, false, "--host", nil},
+		{map[string]string{"SITE_URL": "https://b.example:8443"}, false, `--site-url is another value than .env has, "https://a.example"`, nil},
 		{map[string]string{"SITE_URL": "https://b.example:8443"}, true, "", map[string]string{"HOST": "b.example", "SITE_URL": "https://b.example:8443"}},
 		{map[string]string{"SITE_URL": "https://a.example"}, false, "", map[string]string{"HOST": "a.example"}},
 		{map[string]string{"TLS_MODE": "letsencrypt"}, false, "--tls", nil},
@@ -283,6 +283,37 @@ func TestInitRefuses(t *testing.T) {
 		}
 		if entries, _ := os.ReadDir(tt.o.Dir); len(entries) != 0 {
 			t.Errorf("%+v: %v was written", tt.o, entries)
+		}
+	}
+}
+
+// TestInitBlamesTheFlagThatWasGiven in a project that is complete, and the value before the file
+// that has another one: --force would not help.
+func TestInitBlamesTheFlagThatWasGiven(t *testing.T) {
+	dir := folder(t, nil)
+	made(t, Options{Dir: dir, Name: "shop", Services: []string{"db", "convex", "platform", "proxy"}, Settings: map[string]string{
+		"HOST": "a.example", "TLS_MODE": "external", "TLS_EMAIL": "a@a.example", "BASE_PATH": "/a", stack.Registry: "r.example/a", stack.Version: "1.0.0",
+	}})
+	bad := map[string]string{
+		"HOST": "https://x", "SITE_URL": "foo", "TLS_MODE": "nope", "TLS_EMAIL": "foo", "BASE_PATH": "/api", stack.Registry: "https://r.example", stack.Version: "a b", "POSTGRES_URL": "mysql://x",
+	}
+	if len(bad) != len(flags) {
+		t.Errorf("%d of %d flags", len(bad), len(flags))
+	}
+	given := map[string]Options{"--name": {Name: "A B"}, "--services": {Services: []string{"web"}}, "images": {Images: map[string]string{"platform": "a b"}}}
+	for variable, value := range bad {
+		given["("+flags[variable]+")"] = Options{Settings: map[string]string{variable: value}}
+	}
+	given["--release"] = given["("+flags[stack.Version]+")"]
+	delete(given, "("+flags[stack.Version]+")")
+	given["needs a host name that the internet knows, and \"localhost\" is none: name it with --site-url"] = Options{Force: true, Settings: map[string]string{"SITE_URL": "https://localhost", "TLS_MODE": "letsencrypt"}}
+	given["\"10.0.0.1\" is none: name it with --host"] = Options{Force: true, Settings: map[string]string{"HOST": "10.0.0.1", "TLS_MODE": "letsencrypt"}}
+	given[`(--site-url) "ftp:`] = Options{Settings: map[string]string{"SITE_URL": "ftp://b.example", "TLS_MODE": "letsencrypt"}}
+	for says, o := range given {
+		o.Dir = dir
+		_, err := Init(o)
+		if code := exit.Code(err); code != exit.Usage && code != exit.Config || !strings.Contains(err.Error(), says) && !strings.HasPrefix(says, "--services") || strings.Contains(err.Error(), "--force") || strings.Contains(err.Error(), "problems") {
+			t.Errorf("%+v: %v", o, err)
 		}
 	}
 }

@@ -49,7 +49,7 @@ func (o Options) env(p *Project) (envChange, error) {
 	if err := text.problems.Err(); err != nil {
 		return e, err
 	}
-	wanted, err := o.wanted(values)
+	wanted, refused, err := o.wanted(values)
 	if err != nil {
 		return e, err
 	}
@@ -61,8 +61,18 @@ func (o Options) env(p *Project) (envChange, error) {
 		settings[v.name] = Value{v.value, FromFile}
 		e.added = append(e.added, v.name)
 	}
-	if problems := o.causes(p.check(settings, o.where(&text))); len(problems) > 0 {
+	problems := o.causes(p.check(settings, o.where(&text)))
+	if refused != nil { // a value that could not be taken anyway is no reason to replace another one
+		problems = slices.DeleteFunc(problems, func(p config.Problem) bool { return !strings.Contains(p.Variable, "(--") })
+	}
+	if len(problems) > 0 {
 		return e, problems
+	}
+	if refused == nil {
+		refused = o.certificate(settings)
+	}
+	if refused != nil {
+		return e, refused
 	}
 	e.after = text.with(wanted)
 	if len(wanted) == 0 {
@@ -73,21 +83,49 @@ func (o Options) env(p *Project) (envChange, error) {
 	return e, nil
 }
 
-// causes leaves out what is wrong with an address that was made of a wrong --host.
+// causes leaves out what is wrong with an address that was made of a wrong --host, and the other
+// way round.
 func (o Options) causes(problems config.Problems) config.Problems {
-	host := o.Settings["HOST"]
-	if o.Settings["SITE_URL"] != "" || host == "" || len(config.CheckHost("", host)) == 0 {
-		return problems
+	for cause, made := range map[string]string{"HOST": "SITE_URL", "SITE_URL": "HOST"} {
+		wrong := slices.ContainsFunc(problems, func(p config.Problem) bool { return p.Variable == cause+o.flag(cause) })
+		if o.Settings[cause] != "" && o.Settings[made] == "" && wrong {
+			problems = slices.DeleteFunc(problems, func(p config.Problem) bool { return strings.HasPrefix(p.Variable, made) })
+		}
 	}
-	return slices.DeleteFunc(problems, func(p config.Problem) bool { return p.Variable == "SITE_URL" })
+	return problems
 }
+
+// certificate refuses a public certificate for a name that is none of the internet.
+func (o Options) certificate(settings Settings) error {
+	host, from := settings.Get("HOST"), "--host"
+	if o.Settings["TLS_MODE"] != stack.TLSLetsEncrypt || Public(host) {
+		return nil
+	}
+	if o.Settings["SITE_URL"] != "" && o.Settings["HOST"] == "" {
+		from = flags["SITE_URL"]
+	}
+	return exit.Errorf(exit.Usage, "--tls letsencrypt needs a host name that the internet knows, and %q is none: name it with %s", host, from)
+}
+
+// given returns the variable whose flag a value comes from: HOST and SITE_URL are made of one
+// another.
+func (o Options) given(name string) string {
+	other := map[string]string{"HOST": "SITE_URL", "SITE_URL": "HOST"}[name]
+	if o.Settings[name] == "" && o.Settings[other] != "" {
+		return other
+	}
+	return name
+}
+
+// flag says by which flag a variable is set.
+func (o Options) flag(name string) string { return " (" + flags[name] + ")" }
 
 // where says by which flag, or on which line, a variable is set.
 func (o Options) where(text *envText) func(name string) string {
 	return func(name string) string {
 		switch {
 		case o.Settings[name] != "":
-			return " (" + flags[name] + ")"
+			return o.flag(name)
 		case text.lineOf(name) > 0:
 			return fmt.Sprintf(" (%s, line %d)", EnvName, text.lineOf(name))
 		default:
@@ -103,11 +141,12 @@ var flags = map[string]string{
 }
 
 // wanted returns the variables that get a value: those that were asked for, and those
-// that every project has and this one lacks.
-func (o Options) wanted(have map[string]string) ([]variable, error) {
+// that every project has and this one lacks. Refused says of one that it has another value, which
+// stays.
+func (o Options) wanted(have map[string]string) (wanted []variable, refused, err error) {
 	asked, err := o.asked(have)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	site := []variable{
 		{"HOST", cmp.Or(asked["HOST"], "localhost"), ""},
@@ -119,19 +158,20 @@ func (o Options) wanted(have map[string]string) ([]variable, error) {
 		{stack.Version, asked[stack.Version], "The version of the images that tale.json does not name."},
 		{"POSTGRES_URL", asked["POSTGRES_URL"], ""},
 	}
-	var wanted []variable
 	for _, v := range append(site, secrets(have["POSTGRES_URL"] == "" && asked["POSTGRES_URL"] == "")...) {
 		switch there := have[v.name]; {
 		case v.value == "" || there == v.value || (there != "" && asked[v.name] == ""):
 		case there == "" || (o.Force && v.name != "POSTGRES_URL"):
 			wanted = append(wanted, v)
 		case v.name == "POSTGRES_URL":
-			return nil, exit.Errorf(exit.Usage, "%s is another value than %s has; tale init never replaces a secret: edit the file", flags[v.name], EnvName)
+			wanted = append(wanted, v)
+			refused = cmp.Or(refused, exit.Errorf(exit.Usage, "%s is another value than %s has; tale init never replaces a secret: edit the file", flags[v.name], EnvName))
 		default:
-			return nil, differs(flags[v.name], EnvName, there)
+			wanted = append(wanted, v)
+			refused = cmp.Or(refused, differs(flags[o.given(v.name)], EnvName, have[o.given(v.name)]))
 		}
 	}
-	return wanted, nil
+	return wanted, refused, nil
 }
 
 // asked returns the settings that were asked for, with HOST and SITE_URL made of one
@@ -162,16 +202,12 @@ func (o Options) asked(have map[string]string) (map[string]string, error) {
 			asked["SITE_URL"] = cmp.Or(before.Scheme, "https") + "://" + stack.InURL(host)
 		}
 	}
-	host := cmp.Or(asked["HOST"], site.Hostname(), have["HOST"], "localhost")
-	if asked["TLS_MODE"] == stack.TLSLetsEncrypt && !Public(host) {
-		return nil, exit.Errorf(exit.Usage, "--tls letsencrypt needs a host name that the internet knows, and %q is none: name it with --host", host)
-	}
 	return asked, nil
 }
 
 // Public reports whether a host may have a certificate of a public authority.
 func Public(host string) bool {
-	return strings.Contains(host, ".") && !strings.Contains(host, ":") && !slices.ContainsFunc([]string{".local", ".localhost", ".internal", ".test"}, func(suffix string) bool {
+	return strings.Contains(host, ".") && net.ParseIP(host) == nil && !slices.ContainsFunc([]string{".local", ".localhost", ".internal", ".test"}, func(suffix string) bool {
 		return strings.HasSuffix(strings.ToLower(host), suffix)
 	})
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/distribution/reference"
+
 	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
@@ -170,6 +172,12 @@ func (p *Project) checkGroups(environ config.Environ) (problems config.Problems)
 			check(&stack.Instance{})
 		}
 		check(&stack.Database{})
+	}
+	for _, name := range []string{stack.Registry, stack.OldRegistry} {
+		registry := environ[name]
+		if _, err := reference.ParseNormalizedNamed(strings.TrimSuffix(registry, "/") + "/tale"); registry != "" && err != nil {
+			problems = append(problems, config.Problem{Variable: name, Wrong: fmt.Sprintf("%q is not how images begin", registry), Accepted: "a registry and a path, without https://, such as ghcr.io/tale-project/tale"})
+		}
 	}
 	if email := environ["TLS_EMAIL"]; email != "" && !strings.Contains(email, "@") {
 		problems = append(problems, config.Problem{Variable: "TLS_EMAIL", Wrong: fmt.Sprintf("%q is not an e-mail address", email), Accepted: "an e-mail address, or nothing"})
