@@ -41,6 +41,13 @@ func TestWhoseAVolumeIsHasToBeSaid(t *testing.T) {
 	}
 	r := line.Run(environ, "", "deploy", "--version", "1.0.0", "--project", dir, "--leave", "tale_db-data", "--dry-run")
 	r.Expect(t, exit.Pending, "tale_db-data stays as it is: you have said so", "")
+	for said, volume := range map[string]string{
+		"--adopt names tale_nope, which no migration asks about: leave it out; they ask about ": "tale_nope",
+		"--leave names tale_caddy-data, and there is no such volume":                            "tale_caddy-data",
+	} {
+		flag, _, _ := strings.Cut(said, " ")
+		line.Run(environ, "", "deploy", "--version", "1.0.0", "--project", dir, "--dry-run", "--leave", "tale_db-data", flag, volume).Expect(t, exit.Usage, "", said)
+	}
 	for _, call := range server.Changes() {
 		if strings.Contains(call, "volumes") {
 			t.Error(call)

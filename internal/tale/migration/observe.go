@@ -51,6 +51,8 @@ type Observation struct {
 	moved      []Stop   // containers that a killed run has moved aside
 	begun      []string // copies that a killed run has begun and not verified
 	notes      []string
+	given      []string // volumes to adopt, by the operator
+	heeded     []string // volumes about which an answer was of use
 	unclear    Unclear
 	copied     map[string]Content // by steps found so far
 }
@@ -68,7 +70,7 @@ func Observe(ctx context.Context, s Subject) (*Observation, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Adopt = slices.Concat(o.Adopt, left.Adopted)
+	o.given, o.Adopt = o.Adopt, slices.Concat(o.Adopt, left.Adopted)
 	for _, c := range left.Stopped {
 		o.killed = append(o.killed, c.Name)
 	}
@@ -92,7 +94,10 @@ func Observe(ctx context.Context, s Subject) (*Observation, error) {
 		return nil, err
 	}
 	slices.SortFunc(o.containers, func(a, b engine.Container) int { return cmp.Compare(a.Name, b.Name) })
-	return o, o.askForUnlisted(ctx)
+	if err := o.askForUnlisted(ctx); err != nil {
+		return nil, err
+	}
+	return o, o.checkAnswers()
 }
 
 // askForUnlisted asks for volumes that containers have and the engine does not list, as it does
@@ -223,9 +228,9 @@ const (
 // of. That of one project is also the proof that it is of no other.
 func (o *Observation) whose(name string) (whose belonging, why string) {
 	switch {
-	case slices.Contains(o.Adopt, name):
+	case slices.Contains(o.Adopt, name) && o.heed(name):
 		return mine, ""
-	case slices.Contains(o.Leave, name), slices.Contains(o.log.Left, name):
+	case slices.Contains(o.Leave, name) && o.heed(name), slices.Contains(o.log.Left, name):
 		return theirs, "you have said so"
 	}
 	var folders []string

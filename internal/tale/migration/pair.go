@@ -65,7 +65,7 @@ func (o *Observation) pending(ctx context.Context, p pair) (Copy, bool, error) {
 	switch {
 	case target.Empty, copied && target.Done.IsZero():
 		return c, true, nil
-	case slices.Contains(o.Adopt, p.to):
+	case slices.Contains(o.Adopt, p.to) && o.heed(p.to):
 		return c, false, nil
 	case copied:
 		// No date tells this: clocks are set.
@@ -74,7 +74,7 @@ func (o *Observation) pending(ctx context.Context, p pair) (Copy, bool, error) {
 			return c, c.Anew, nil
 		}
 		what = "it is a copy of %s, and both have been used since"
-	case o.logged(p) && !slices.Contains(o.Adopt, p.from):
+	case o.logged(p) && (!slices.Contains(o.Adopt, p.from) || !o.heed(p.from)):
 		return c, false, nil
 	}
 	o.doubt(Doubt{
@@ -107,7 +107,7 @@ func (o *Observation) inherited(ctx context.Context, p pair) (bool, error) {
 	}
 	for _, c := range o.users(p.from, true) {
 		whose, _ := o.whose(p.from)
-		if c.State.Running && (!p.legacy || whose == mine) && !slices.Contains(o.Adopt, p.to) {
+		if c.State.Running && (!p.legacy || whose == mine) && (!slices.Contains(o.Adopt, p.to) || !o.heed(p.to)) {
 			o.doubt(Doubt{Volume: p.to, Target: true, Question: "Keep what is in " + p.to + ", and copy nothing?", Why: fmt.Sprintf("the project's services have run on it, and %s writes to %s, which it was a copy of: --adopt %s if the data in it are to stay, or remove it to have %[2]s copied anew", c.Name, p.from, p.to)})
 		}
 	}
@@ -117,7 +117,7 @@ func (o *Observation) inherited(ctx context.Context, p pair) (bool, error) {
 // isHalf reports whether what is used is a copy that a killed run has not come to the end of, as
 // where a service was started by hand.
 func (o *Observation) isHalf(ctx context.Context, p pair) (bool, error) {
-	if !slices.Contains(o.begun, p.to) || slices.Contains(o.Adopt, p.to) {
+	if !slices.Contains(o.begun, p.to) || slices.Contains(o.Adopt, p.to) && o.heed(p.to) {
 		return false, nil
 	}
 	target, err := o.look(ctx, p.to)

@@ -52,6 +52,7 @@ func (o *Observation) Pending(ctx context.Context) (Plan, error) {
 		step.Seconds = step.estimate()
 		plan.Steps = append(plan.Steps, step.listed())
 	}
+	o.noteAnswers()
 	slices.SortFunc(plan.Stops, func(a, b engine.Container) int { return cmp.Compare(a.Name, b.Name) })
 	plan.Notes, plan.Unclear, plan.Copied = o.notes, o.unclear, slices.Sorted(maps.Keys(o.copied))
 	return plan, nil

@@ -155,6 +155,12 @@ func TestLegacyVolumesHaveToBeOfThisProject(t *testing.T) {
 			h.must(h.subject.Project.LogMigrations("1", nil, []string{"tale_db-data"}))
 		}, "", false, "you have said so"},
 		{"empty", func(h *host) { h.AddVolume("tale_db-data", nil); h.subject.Adopt = []string{"tale_db-data"} }, "", true, ""},
+		{"adopted, and nothing is asked", func(h *host) {
+			h.volume("tale_db-data")
+			h.volume("p_db-data")
+			h.AddContainer(enginetest.Container{Name: "p-db", Image: "x:1", Project: "p", Service: "db", Running: true, Volumes: map[string]string{"/d": "p_db-data"}})
+			h.subject.Adopt = []string{"tale_db-data"}
+		}, "", false, "nothing is asked about tale_db-data: what was said of it changes nothing"},
 		{"by a link to the folder", func(h *host) {
 			link := filepath.Join(t.TempDir(), "link")
 			h.must(os.Symlink(h.subject.Project.Dir, link))

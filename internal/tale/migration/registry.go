@@ -112,7 +112,11 @@ func (o *Observation) splitConvex(ctx context.Context) (Step, error) {
 	if !o.Project.Has(stack.Convex) {
 		return Step{}, nil
 	}
-	return o.pairs(ctx, []pair{{from: o.id + "_" + platformData, to: o.id + "_" + stack.ConvexData, app: true}}, nil)
+	return o.pairs(ctx, []pair{o.split()}, nil)
+}
+
+func (o *Observation) split() pair {
+	return pair{from: o.id + "_" + platformData, to: o.id + "_" + stack.ConvexData, app: true}
 }
 
 // colouredConvex looks for the convex of 0.2.34, which was made with the colours: its name
