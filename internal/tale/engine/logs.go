@@ -3,6 +3,7 @@ package engine
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -23,6 +24,7 @@ type LogOptions struct {
 	Follow bool      // until the container ends
 	Since  time.Time // zero: no limit
 	Tail   int       // last lines; 0: all, -1: none
+	Name   string    // of the container, for an error; "": as it was asked for
 }
 
 // Line is a line of a log, without its end.
@@ -37,7 +39,8 @@ func (e *Engine) Logs(ctx context.Context, id string, options LogOptions) iter.S
 	return func(yield func(Line, error) bool) {
 		ctx, opened, cancel := opening(ctx)
 		defer cancel(nil)
-		stream, terminal, err := e.logStream(ctx, id, options)
+		what := "read the log of " + cmp.Or(options.Name, id)
+		stream, terminal, err := e.logStream(ctx, id, what, options)
 		opened()
 		if err != nil {
 			yield(Line{}, err)
@@ -50,14 +53,16 @@ func (e *Engine) Logs(ctx context.Context, id string, options LogOptions) iter.S
 			return !stopped
 		})
 		if err != nil && !stopped {
-			yield(Line{}, e.failed(ctx, "read the log of "+id, err))
+			yield(Line{}, e.failed(ctx, what, err))
 		}
 	}
 }
 
-func (e *Engine) logStream(ctx context.Context, id string, options LogOptions) (stream io.ReadCloser, terminal bool, err error) {
+func (e *Engine) logStream(ctx context.Context, id, what string, options LogOptions) (stream io.ReadCloser, terminal bool, err error) {
 	// Engines before API 1.42 do not say which of the two formats they send.
-	inspected, err := about(ctx, e, patience, "look into the container", e.api.ContainerInspect, id, client.ContainerInspectOptions{})
+	inspected, err := ask(ctx, e, patience, what, func(ctx context.Context, o client.ContainerInspectOptions) (client.ContainerInspectResult, error) {
+		return e.api.ContainerInspect(ctx, id, o)
+	}, client.ContainerInspectOptions{})
 	if err != nil {
 		return nil, false, err
 	}
@@ -70,7 +75,7 @@ func (e *Engine) logStream(ctx context.Context, id string, options LogOptions) (
 	}
 	stream, err = e.api.ContainerLogs(ctx, id, asked)
 	if err != nil {
-		return nil, false, e.failed(ctx, "read the log of "+id, err)
+		return nil, false, e.failed(ctx, what, err)
 	}
 	config := inspected.Container.Config
 	return stream, config != nil && config.Tty, nil

@@ -6,7 +6,6 @@ package logs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"slices"
 	"sync"
@@ -106,12 +105,12 @@ func (s *source) line(from engine.Line) Line {
 // log yields what a source has written since it was last asked, of that the last lines,
 // or all for 0.
 func (r *reader) log(ctx context.Context, s *source, follow bool, last int) iter.Seq2[Line, error] {
-	options := engine.LogOptions{Follow: follow, Since: s.read.since(r.Since), Tail: last}
+	options := engine.LogOptions{Follow: follow, Since: s.read.since(r.Since), Tail: last, Name: s.Name}
 	return func(yield func(Line, error) bool) {
 		isNew := s.read.pass()
 		for line, err := range r.engine.Logs(ctx, s.ID, options) {
 			if err != nil {
-				yield(Line{}, fmt.Errorf("cannot read the log of %s: %w", s.Name, err))
+				yield(Line{}, err)
 				return
 			}
 			if isNew(line) && !yield(s.line(line), nil) {

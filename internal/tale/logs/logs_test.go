@@ -95,10 +95,11 @@ func TestALogThatCannotBeRead(t *testing.T) {
 	docker := server.Connect(t, engine.Options{})
 	server.Log(add(server, stack.Proxy, ""), "one")
 	server.Log(add(server, stack.DB, ""), "two")
+	const said = "cannot read the log of " + id + "-"
 	server.Fault("GET", "/containers/*/logs", enginetest.Fault{Status: 500, Message: "configured logging driver does not support reading"}, 1)
 	var got page
 	err := logs.Read(t.Context(), docker, options(), got.print)
-	if err == nil || !strings.Contains(err.Error(), "does not support reading") || len(got.all()) != 1 {
+	if err == nil || !strings.Contains(err.Error(), "does not support reading") || len(got.all()) != 1 || !strings.HasPrefix(err.Error(), said) || strings.Count(err.Error(), "cannot read") != 1 {
 		t.Errorf("%v, %q", err, got.all())
 	}
 }

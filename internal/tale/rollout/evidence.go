@@ -94,7 +94,7 @@ func (r *rollout) write(folder []string, name string, text []byte) error {
 }
 
 func (r *rollout) logOf(ctx context.Context, c engine.Container) (lines []string, err error) {
-	for line, err := range r.Engine.Logs(ctx, c.ID, engine.LogOptions{Tail: mostEvidence}) {
+	for line, err := range r.Engine.Logs(ctx, c.ID, engine.LogOptions{Tail: mostEvidence, Name: c.Name}) {
 		if err != nil {
 			return lines, err
 		}
