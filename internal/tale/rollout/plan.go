@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
+
+	"github.com/dustin/go-humanize/english"
 
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
@@ -311,6 +312,8 @@ func (p *Plan) notes(state State, target Target) {
 		}
 	}
 	for _, version := range slices.Sorted(maps.Keys(behind)) {
-		p.Notes = append(p.Notes, fmt.Sprintf("%s stay at %s; `tale deploy --all` brings them to the release's", strings.Join(behind[version], ", "), cmp.Or(version, "an unknown version")))
+		services := behind[version]
+		p.Notes = append(p.Notes, fmt.Sprintf("%s %s at %s; `tale deploy --all` brings %s to the release's", english.WordSeries(services, "and"),
+			english.PluralWord(len(services), "stays", "stay"), cmp.Or(version, "an unknown version"), english.PluralWord(len(services), "it", "them")))
 	}
 }

@@ -327,3 +327,20 @@ func TestPlanShowsTheOverride(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatStaysBehindIsSaid of one service and of several.
+func TestWhatStaysBehindIsSaid(t *testing.T) {
+	for want, services := range map[string][]string{
+		"db stays at 1.0.0; `tale deploy --all` brings it to the release's":             {stack.DB},
+		"db and proxy stay at 1.0.0; `tale deploy --all` brings them to the release's": {stack.DB, stack.Proxy},
+	} {
+		var there []engine.Container
+		var target rollout.Target
+		for _, service := range services {
+			there, target.Services = append(there, runs(service, "")), append(target.Services, wanted(service))
+		}
+		if notes := rollout.NewPlan(rollout.State{Containers: there}, target).Notes; !slices.Contains(notes, want) {
+			t.Errorf("%q", notes)
+		}
+	}
+}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/sys/pause"
@@ -93,7 +95,7 @@ func (r *rollout) takeBack(ctx context.Context, cause error) error {
 	}
 	failed.Notes = append(failed.Notes, r.keepEvidence(ctx, cause, hidden)...)
 	if len(r.brought) > 0 && !r.stoodStill() {
-		failed.Notes = append(failed.Notes, strings.Join(r.brought, ", ")+" did not run before and stay: the next `"+r.stack().Start()+"` goes on with what there is")
+		failed.Notes = append(failed.Notes, english.WordSeries(r.brought, "and")+" did not run before and "+english.PluralWord(len(r.brought), "stays", "stay")+": the next `"+r.stack().Start()+"` goes on with what there is")
 	}
 	if len(r.started)+len(r.replaced) == 0 && !r.migrated {
 		if len(r.brought) == 0 {
