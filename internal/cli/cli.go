@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -40,9 +41,12 @@ func prepare(command *cobra.Command) {
 	}
 	command.PreRun = releaseStop
 	command.Flags().VisitAll(func(flag *pflag.Flag) {
-		if flag.Value.Type() == "duration" {
+		switch flag.Value.Type() {
+		case "duration":
 			flag.Value = span{flag.Value}
 			flag.DefValue = strings.Replace(flag.DefValue, "0s", "0", 1) // which help leaves out
+		case "uint":
+			flag.Value = count{flag.Value}
 		}
 	})
 	command.SetFlagErrorFunc(flagError)
@@ -61,10 +65,20 @@ func (s span) Set(text string) error {
 	return s.Value.Set(text)
 }
 
+// count is a number of things that a flag has, which an int has room for.
+type count struct{ pflag.Value }
+
+func (c count) Set(text string) error {
+	if _, err := strconv.ParseUint(text, 10, 31); err != nil {
+		return errors.New("no number")
+	}
+	return c.Value.Set(text)
+}
+
 // flagError says what a flag wants, in place of why the library could not read it.
 func flagError(command *cobra.Command, err error) error {
 	wants := map[string]string{
-		"duration": "a time with its unit, such as 30s, 5m or 1h30m", "int": "a whole number", "uint": "a whole number, 0 or more", "bool": "true or false",
+		"duration": "a time with its unit, such as 30s, 5m or 1h30m", "int": "a whole number", "uint": "a whole number from 0 to 2147483647", "bool": "true or false",
 	}
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
 		err = unknownFlag(command, unknown)

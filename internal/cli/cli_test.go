@@ -67,7 +67,7 @@ func TestExitCodesAndMessages(t *testing.T) {
 		"no unit":           {nil, []string{"--wait", "5"}, exit.Usage, "tool: --wait is a time with its unit, such as 30s, 5m or 1h30m, not \"5\"; see 'tool --help'\n"},
 		"time below zero":   {nil, []string{"--wait=-5s"}, exit.Usage, "--wait is a time"},
 		"a time":            {nil, []string{"--wait", "5m"}, 0, ""},
-		"below zero":        {nil, []string{"--keep", "-1"}, exit.Usage, "--keep is a whole number, 0 or more, not \"-1\""},
+		"below zero":        {nil, []string{"--keep", "-1"}, exit.Usage, "--keep is a whole number from 0 to 2147483647, not \"-1\""},
 		"neither yes":       {nil, []string{"--all=maybe"}, exit.Usage, "--all is true or false"},
 		"help":              {nil, []string{"one", "--help"}, 0, "Usage:"},
 		"code of an error":  {refused, nil, exit.DeployRefused, "tool: cannot deploy: no"},

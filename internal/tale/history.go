@@ -19,7 +19,7 @@ func (a *app) historyCommand() *cobra.Command {
 		Long:    "Print what was done with the project, the newest last: who, when, with which command,\nfrom which release to which, and what came of it. It is read from .tale/history.jsonl.\n\nExit codes: 0 done; 1 it cannot be read; 64 usage; 78 there is no project.",
 		Example: "  tale history\n  tale history -n 3\n  tale history --json | jq '.[-1].images'",
 	}
-	last := command.Flags().IntP("last", "n", 20, "print the last `N` entries; 0: all")
+	last := command.Flags().UintP("last", "n", 20, "print the last `N` entries; 0: all")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		p, err := a.Open()
 		if err != nil {
@@ -32,8 +32,8 @@ func (a *app) historyCommand() *cobra.Command {
 		if leftOut > 0 {
 			_, _ = fmt.Fprintf(command.ErrOrStderr(), "%d of the lines of %s cannot be read, and are left out: torn by a kill, or of a newer tale (tale upgrade)\n", leftOut, p.Path("history.jsonl"))
 		}
-		if *last > 0 && len(entries) > *last {
-			entries = entries[len(entries)-*last:]
+		if n := int(*last); n > 0 && len(entries) > n {
+			entries = entries[len(entries)-n:]
 		}
 		if len(entries) == 0 && !a.JSON {
 			_, err := fmt.Fprintln(command.ErrOrStderr(), "nothing has been done with this project yet")

@@ -21,6 +21,7 @@ import (
 type logsOptions struct {
 	logs.Options
 	since string
+	tail  uint
 	dev   bool
 }
 
@@ -46,12 +47,14 @@ engine is unreachable; 77 permission; 78 configuration; 130 interrupted, without
 	flags := command.Flags()
 	flags.BoolVarP(&o.Follow, "follow", "f", false, "go on with what is written, until Ctrl-C")
 	flags.StringVar(&o.since, "since", "", "only lines since `WHEN`: 10m, 2h30m, 2026-05-01T10:00:00Z, 2026-05-01")
-	flags.IntVarP(&o.Last, "tail", "n", -1, "only the last `N` lines of what was written until now")
+	flags.UintVarP(&o.tail, "tail", "n", 0, "only the last `N` lines of what was written until now, 0: none of it; default: all")
 	flags.StringVarP(&o.Colour, "color", "c", "", "only the containers of a `COLOUR`, blue or green")
 	flags.BoolVar(&o.dev, "dev", false, "those of the development stack")
 	_ = command.RegisterFlagCompletionFunc("color", cobra.FixedCompletions([]string{stack.Blue, stack.Green}, cobra.ShellCompDirectiveNoFileComp))
 	command.RunE = func(command *cobra.Command, args []string) error {
-		o.Services = args
+		if o.Services, o.Last = args, -1; command.Flags().Changed("tail") {
+			o.Last = int(o.tail)
+		}
 		return a.logs(command, o)
 	}
 	return command
@@ -100,9 +103,6 @@ func (o *logsOptions) check(p *project.Project, now time.Time) (err error) {
 	}
 	if o.Colour != "" && o.Colour != stack.Blue && o.Colour != stack.Green {
 		return exit.Errorf(exit.Usage, "--color is %q; the colours are %s and %s", o.Colour, stack.Blue, stack.Green)
-	}
-	if o.Last < -1 {
-		return exit.Errorf(exit.Usage, "--tail is %d; it is a number of lines", o.Last)
 	}
 	o.Since, err = instant(o.since, now)
 	return err

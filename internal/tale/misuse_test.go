@@ -184,7 +184,7 @@ func TestMisuseOfEveryCommand(t *testing.T) {
 			wrong(name+" is empty", usage, name+"=")
 			switch kind := flag.Value.Type(); {
 			case kind == "bool", kind == "duration", kind == "int", kind == "uint":
-				for _, value := range []string{"x", "5x", "-", "1e99", "99999999999999999999999"} {
+				for _, value := range []string{"x", "5x", "-", "1e99", "99999999999999999999999", "-1", "-1s", "-1ns", "4294967296", "18446744073709551615"} {
 					wrong(name+" is ", usage, name+"="+value)
 				}
 			case placeholder(flag) == "FILE":

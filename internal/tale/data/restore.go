@@ -62,7 +62,7 @@ passphrase; 78 configuration; 130 interrupted.`,
 	flags.BoolVar(&o.dryRun, "dry-run", false, "verify the file, say what would be replaced and change nothing; exit 10")
 	flags.BoolVar(&o.discardOld, "discard-old", false, "remove what restores have kept and left, or end one that was killed and has lost its file")
 	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print the result and errors only")
-	flags.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long (`TIME`) the services may take to become healthy again")
+	session.TimeoutFlag(command, &o.timeout, "how long (`TIME`) the services may take to become healthy again")
 	session.WaitFlag(command, &o.wait)
 	command.RunE = func(command *cobra.Command, args []string) error {
 		switch {
@@ -70,6 +70,9 @@ passphrase; 78 configuration; 130 interrupted.`,
 			return exit.Errorf(exit.Usage, "name the file of a backup, or --discard-old")
 		case o.discardOld && o.dryRun:
 			return exit.Errorf(exit.Usage, "--dry-run is for the file of a backup, and --discard-old removes data: nothing was changed")
+		}
+		if err := session.CheckTimeout(o.timeout); err != nil {
+			return err
 		}
 		path := strings.Join(args, "")
 		if err := cli.CheckFile(path); !o.discardOld && err != nil {

@@ -54,7 +54,7 @@ before it was ready, and stopped; or at a second Ctrl-C ended at once.`,
 	flags.IntVarP(&o.port, "port", "p", stack.HTTPSPort, "`PORT` of this host for the site")
 	flags.StringVar(&o.host, "host", "", "host `NAME` of the site, instead of HOST")
 	flags.BoolVar(&o.fresh, "fresh", false, "have convex write its built-in configuration anew")
-	flags.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long a service may take to become ready; a boot that moves gets more")
+	session.TimeoutFlag(command, &o.timeout, "how long (`TIME`) a service may take to become ready; a boot that moves gets more")
 	o.migrating.flags(command)
 	return command
 }
@@ -63,7 +63,7 @@ func (a *app) start(command *cobra.Command, o startOptions) (err error) {
 	if o.port < 1 || o.port > 65535 {
 		return exit.Errorf(exit.Usage, "--port is %d; a port is 1 to 65535", o.port)
 	}
-	if err := checkHost(o.host); err != nil {
+	if err := errors.Join(checkHost(o.host), session.CheckTimeout(o.timeout)); err != nil {
 		return err
 	}
 	out := a.Progress(command, false)
