@@ -1,6 +1,7 @@
 package tale_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/tale/taletest/line"
@@ -18,4 +19,19 @@ func TestCompletionOfVersions(t *testing.T) {
 	}
 	// Where there is no project, there is nothing to complete, and nothing to say.
 	line.Run(nil, "", "__complete", "--project", t.TempDir(), "rollback", "--version", "").Expect(t, 0, ":36\n", "")
+}
+
+// TestCompletionOfServices offers what the command takes, of those that the project has.
+func TestCompletionOfServices(t *testing.T) {
+	folder := t.TempDir()
+	testkit.WriteTree(t, folder, map[string]string{"tale.json": `{"version": 1, "id": "shop-1", "services": ["db", "convex", "platform", "proxy", "rag"]}`})
+	offered := line.Run(nil, "", "__complete", "--project", folder, "deploy", "--services", "")
+	offered.Expect(t, 0, "platform\nrag\n:", "")
+	for _, service := range strings.Fields(strings.Split(offered.Out, ":")[0]) {
+		refused := line.Run(nil, "", "deploy", "--project", folder, "--services", service, "--timeout", "0").Err
+		if strings.Contains(refused, "--services") || !strings.Contains(refused, "--timeout") {
+			t.Errorf("%s is offered and refused: %s", service, refused)
+		}
+	}
+	line.Run(nil, "", "__complete", "--project", folder, "logs", "").Expect(t, 0, "db\nconvex\n", "")
 }

@@ -3,6 +3,7 @@
 package deploy
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -87,7 +88,7 @@ what is copied and what stops meanwhile. Sources stay as they are.
 	o.migrating.flags(command)
 	a.rolloutFlags(command, &o)
 	_ = flags.MarkDeprecated("migrate-volumes", "use --yes")
-	_ = command.RegisterFlagCompletionFunc("services", a.CompleteServices)
+	_ = command.RegisterFlagCompletionFunc("services", a.CompleteRotating)
 	return command
 }
 
@@ -116,7 +117,7 @@ func (a *app) rolloutFlags(command *cobra.Command, o *deployOptions) {
 	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print the result and errors only")
 	flags.BoolVar(&o.loses, "accept-data-loss", false, "go back to an older minor or major version on the present data")
 	session.KeepFlag(command, &o.keep)
-	flags.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long (`TIME`) a service may take to become ready; a boot that gets on has more")
+	session.TimeoutFlag(command, &o.timeout, "how long (`TIME`) a service may take to become ready; a boot that gets on has more")
 	session.WaitFlag(command, &o.wait)
 	_ = command.RegisterFlagCompletionFunc("version", a.CompleteVersions) // both have the flag
 }
@@ -125,7 +126,7 @@ func (o deployOptions) check() error {
 	if o.all && len(o.services) > 0 {
 		return exit.Errorf(exit.Usage, "--all and --services exclude each other")
 	}
-	if err := checkHost(o.host); err != nil {
+	if err := errors.Join(checkHost(o.host), session.CheckTimeout(o.timeout)); err != nil {
 		return err
 	}
 	if !o.rollback && o.version != "" && reference.TagRegexp.FindString(o.version) != o.version {

@@ -15,6 +15,19 @@ func (a *App) CompleteServices(*cobra.Command, []string, string) ([]string, cobr
 	return p.ServiceNames(), cobra.ShellCompDirectiveNoFileComp
 }
 
+// CompleteRotating completes those of them that rotate.
+func (a *App) CompleteRotating(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	var names []string
+	if p, err := a.Open(); err == nil {
+		for _, service := range p.Services() {
+			if service.Rotates {
+				names = append(names, service.Name)
+			}
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
 // CompleteVersions completes the releases of the history, the newest first. What goes
 // wrong is not told: the user is typing.
 func (a *App) CompleteVersions(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
