@@ -121,7 +121,7 @@ func (a *attack) kill(ctx context.Context, round int) error {
 	if round%5 == 4 {
 		defer func() { a.outages = append(a.outages, window{began, time.Now()}) }()
 	}
-	if code == 0 || strings.Contains(r.said.String(), "serves since") { // all but its end
+	if code == 0 || strings.Contains(r.said.String(), ", done at ") { // all but its end
 		return a.look(ctx, round, args, target)
 	}
 	killed := time.Now()

@@ -197,11 +197,15 @@ func (d *deployment) nothing(ctx context.Context) error {
 	if killed, there := d.Project.Unfinished(); there && killed.Result == "" {
 		d.record(nil) // all was done but this
 	}
-	what := fmt.Sprintf("version %s serves", d.plan.Version)
+	return d.done("nothing to do: "+d.stands()+", as the files ask for", nil)
+}
+
+// stands says what is there at the end.
+func (d *deployment) stands() string {
 	if only := d.options.services; len(only) > 0 {
-		what = fmt.Sprintf("%s of version %s run", strings.Join(only, ", "), d.plan.Version)
+		return fmt.Sprintf("%s of version %s %s", english.WordSeries(only, "and"), d.plan.Version, english.PluralWord(len(only), "runs", "run"))
 	}
-	return d.done("nothing to do: "+what+", as the files ask for", nil)
+	return fmt.Sprintf("version %s serves", d.plan.Version)
 }
 
 // forgetRestore forgets what a restore could not start, where all runs now.
@@ -268,7 +272,7 @@ func (d *deployment) carryOut(ctx context.Context) error {
 	}
 	d.deliver(ctx)
 	d.forgetRestore()
-	return d.done(fmt.Sprintf("version %s serves since %s, after %s: %s\n%s", d.plan.Version,
+	return d.done(fmt.Sprintf("%s, done at %s after %s: %s\n%s", d.stands(),
 		time.Now().Format(time.TimeOnly), time.Since(d.began).Round(100*time.Millisecond), d.Settings.Get("SITE_URL"), d.next()), left)
 }
 
