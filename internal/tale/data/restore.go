@@ -66,7 +66,9 @@ passphrase; 78 configuration; 130 interrupted.`,
 	session.WaitFlag(command, &o.wait)
 	command.RunE = func(command *cobra.Command, args []string) error {
 		switch {
-		case o.discardOld == (len(args) == 1):
+		case o.discardOld && len(args) == 1:
+			return exit.Errorf(exit.Usage, "--discard-old takes no file: it removes what restores have kept")
+		case !o.discardOld && len(args) == 0:
 			return exit.Errorf(exit.Usage, "name the file of a backup, or --discard-old")
 		case o.discardOld && o.dryRun:
 			return exit.Errorf(exit.Usage, "--dry-run is for the file of a backup, and --discard-old removes data: nothing was changed")

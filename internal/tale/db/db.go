@@ -97,7 +97,7 @@ keeps others out meanwhile.` + codes,
 	_ = command.MarkFlagDirname("dir")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		if o.dir == "" {
-			return exit.Errorf(exit.Usage, "--dir names no folder of migrations")
+			return exit.Errorf(exit.Usage, "--dir is missing, which names the folder of the migrations")
 		}
 		return a.onServer(command, o, "what was applied stays, and `tale db status --dir` shows it; the same command again applies the rest", func(ctx context.Context, d *target) error {
 			name := cmp.Or(d.database, database.Knowledge)

@@ -64,6 +64,10 @@ func TestDatabaseThatDoesNotRun(t *testing.T) {
 	})
 	environ := config.Environ{"HOME": folder, "DOCKER_HOST": docker.Host()}
 	line.Run(environ, "", "db", "init", "--project", folder).Expect(t, exit.Down, "", "the service db of shop-1 does not run")
-	line.Run(environ, "", "db", "init", "--project", folder, "--dev").Expect(t, exit.Down, "", "the service db of shop-1-dev does not run")
+	line.Run(environ, "", "db", "init", "--project", folder, "--dev").Expect(t, exit.Down, "", "the service db of shop-1-dev does not run: `tale start` starts it; another")
+	line.Run(environ, "", "db", "init", "--project", folder, "--dev", "--url", "postgresql://u:p@h").Expect(t, exit.Usage, "", "--dev is the service db of the development stack, and --url names another server")
+	environ["POSTGRES_URL"] = "postgresql://u:p@h"
+	line.Run(environ, "", "db", "migrate", "--dir", folder, "--project", folder, "--dev").Expect(t, exit.Usage, "", "--dev is the service db of the development stack, and POSTGRES_URL names another server")
+	delete(environ, "POSTGRES_URL")
 	line.Run(environ, "", "db", "init", "--project", t.TempDir()).Expect(t, exit.Config, "", "tale init")
 }

@@ -45,7 +45,9 @@ func (a *app) find(ctx context.Context, command *cobra.Command, o serverFlags) (
 	}
 	d = &target{options: optionsOf(p, settings)}
 	d.options.Wait = o.wait
-	switch {
+	switch named := cmp.Or(map[bool]string{true: "--url"}[o.url != ""], "POSTGRES_URL"); {
+	case o.development && !o.from && (o.url != "" || settings.IsElsewhere()):
+		err = exit.Errorf(exit.Usage, "--dev is the service db of the development stack, and %s names another server: leave --dev out if that one is meant", named)
 	case o.url != "":
 		err = a.givenServer(ctx, command, o, settings, d)
 	case settings.IsElsewhere():
@@ -172,7 +174,11 @@ func (a *app) throughEngine(ctx context.Context, p *project.Project, o serverFla
 		}
 		i := slices.IndexFunc(containers, func(c engine.Container) bool { return c.Service == stack.DB && c.State.Running })
 		if i < 0 {
-			return s.Close, exit.Errorf(exit.Down, "the service db of %s does not run: `tale deploy` starts it, or `tale start` that for development (--dev); another server is named with --url", id)
+			starts := "`tale deploy` starts it, or `tale start` that for development (--dev)"
+			if o.development {
+				starts = "`tale start` starts it"
+			}
+			return s.Close, exit.Errorf(exit.Down, "the service db of %s does not run: %s; another server is named with --url", id, starts)
 		}
 		d.Place = "Postgres in " + containers[i].Name
 		if d.Server, err = settings.At(containers[i].Addresses[network]); err != nil {

@@ -94,7 +94,7 @@ func TestAKilledRestoreCanBeLeft(t *testing.T) {
 	tale("reset", "--all", "--force", "--volumes", "--project-name", p.File.ID).Expect(t, 0, "", "")
 	testkit.WriteTree(t, dir, map[string]string{".tale/restoring.json": `{"file": "b.tar", "run": "1", "stopped": []}`})
 	tale("reset", "--all", "--force", "--volumes", "--project-name", p.File.ID).Expect(t, 0, "", "nothing to do")
-	tale("deploy", "--version", "1.1.0").Expect(t, 0, "", "version 1.1.0 serves")
+	tale("deploy", "--version", "1.1.0").Expect(t, 0, "", "version 1.1.0 serves, done at ")
 }
 
 // What a restore could not start is forgotten once a deploy has, and not where one is only planned.

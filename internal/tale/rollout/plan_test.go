@@ -331,7 +331,7 @@ func TestPlanShowsTheOverride(t *testing.T) {
 // TestWhatStaysBehindIsSaid of one service and of several.
 func TestWhatStaysBehindIsSaid(t *testing.T) {
 	for want, services := range map[string][]string{
-		"db stays at 1.0.0; `tale deploy --all` brings it to the release's":             {stack.DB},
+		"db stays at 1.0.0; `tale deploy --all` brings it to the release's":            {stack.DB},
 		"db and proxy stay at 1.0.0; `tale deploy --all` brings them to the release's": {stack.DB, stack.Proxy},
 	} {
 		var there []engine.Container
