@@ -21,7 +21,8 @@ func TestMain(m *testing.M) {
 	os.Exit(testkit.Main(m, map[string]func() int{"stubborn": stubborn, "told": told}))
 }
 
-// stubborn is a command that does not end by itself. Its arguments are what it does besides.
+// stubborn returns never: it is a command that does not end by itself, and its arguments say what
+// it does besides.
 func stubborn() int {
 	p := console.NewProgress(console.Options{Data: os.Stdout, Talk: os.Stderr, JSON: has("json"), Quiet: has("quiet")})
 	if !has("idle") {
@@ -45,7 +46,7 @@ func stubborn() int {
 	select {}
 }
 
-// told is a command whose result has been told.
+// told returns 0: it is a command whose result has been told.
 func told() int {
 	p := console.NewProgress(console.Options{Data: os.Stdout, Talk: os.Stderr, JSON: true})
 	p.Begin()

@@ -99,7 +99,7 @@ keeps others out meanwhile.` + codes,
 		if o.dir == "" {
 			return exit.Errorf(exit.Usage, "--dir is missing, which names the folder of the migrations")
 		}
-		return a.onServer(command, o, "what was applied stays, and `tale db status --dir` shows it; the same command again applies the rest", func(ctx context.Context, d *target) error {
+		return a.onServer(command, o, "what was applied stays, and `tale db status`, with --dir, shows it; the same command again applies the rest", func(ctx context.Context, d *target) error {
 			name := cmp.Or(d.database, database.Knowledge)
 			applied, err := d.Migrate(ctx, name, o.dir, o.wait, func(text string) { command.PrintErrln(text) })
 			if err != nil {
