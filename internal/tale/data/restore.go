@@ -114,7 +114,7 @@ func (a *app) restore(command *cobra.Command, path string, o restoreOptions) (er
 	becomes, left := "interrupted: nothing is changed, or all is, if the swap has begun; another Ctrl-C leaves it as it is, and "+again+"finishes it",
 		"it is neither finished nor taken back; "+again+"finishes it"
 	if o.discardOld {
-		becomes, left = "interrupted: what is removed is removed", "what is removed is removed; "+again+"removes the rest"
+		becomes, left = "interrupted: what is done stays done", "what is done stays done; "+again+"does the rest"
 	}
 	ctx, stop := console.Interruptible(command.Context(), func() { out.Interrupted(becomes) }, out.AtOnce(left))
 	defer stop()
