@@ -726,7 +726,7 @@ func TestWhatWasBroughtUpIsSaid(t *testing.T) {
 	h.SetLife("r/tale-convex:1.0.0", enginetest.Life{Dies: 1, Code: exit.Config})
 	err := h.deploy(t.Context(), "1.0.0", rollout.Scope{})
 	var failed *rollout.FailedError
-	if !errors.As(err, &failed) || !strings.Contains(failed.Text(), "db, proxy, convex did not run before and stay") || strings.Contains(failed.Text(), "nothing was changed") {
+	if !errors.As(err, &failed) || !strings.Contains(failed.Text(), "db, proxy and convex did not run before and stay") || strings.Contains(failed.Text(), "nothing was changed") {
 		t.Errorf("it says %v", err)
 	}
 }
