@@ -207,6 +207,7 @@ func (m *migrating) hit(ctx context.Context, round int, l layout) (done bool, er
 	switch {
 	case !struck && (code == 0 || m.restarted(ctx, r)):
 		return code == 0, nil
+	case soft && code == -1 && r.text() == "": // before it listened to signals
 	case !struck || soft && code != exit.Interrupted || a.kind == noHelper && code == exit.Stuck:
 		m.trouble(round, "%s: %s (%t, %s after the helper %q), it ends with %d:\n%s", l.name, a.kind, struck, a.after, a.verb, code, r.text())
 	case (soft || a.kind == noHelper) && ran && !isRunning(ctx, l.container):
