@@ -17,9 +17,14 @@ import (
 // mostEvidence is how much of a container's log is kept, in lines.
 const mostEvidence = 5000
 
+// evidenceLimit is how long an engine that hangs may keep what failed from being taken back.
+const evidenceLimit = 30 * time.Second
+
 // keepEvidence writes down what is known of the containers of a run that failed, and returns
 // what there is to say of it, unless the failure says it itself.
 func (r *rollout) keepEvidence(ctx context.Context, cause error, fresh []engine.Container) (notes []string) {
+	ctx, cancel := context.WithTimeout(ctx, evidenceLimit)
+	defer cancel()
 	folder := []string{"failed", time.Now().UTC().Format("20060102T150405Z")}
 	path := r.Project.Path(folder...)
 	var notReady *NotReadyError
