@@ -22,7 +22,7 @@ func TestAKilledRollbackToARemovedImageGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, serves := range []string{"2", "3"} {
-		d := &deployment{Session: &session.Session{Project: p}, options: deployOptions{rollback: true}, state: rollout.State{Containers: []engine.Container{{Service: stack.Platform, ImageID: serves, State: engine.State{Running: true}}}}}
+		d := &deployment{Session: &session.Session{Project: p}, options: deployOptions{rollback: true}, state: rollout.State{Containers: []engine.Container{{Service: stack.Platform, Version: serves, ImageID: serves, State: engine.State{Running: true}}}}}
 		if _, err := d.goBack(); err != nil || d.release.Version != "2" {
 			t.Errorf("from %s it goes back to %q, %v", serves, d.release.Version, err)
 		}

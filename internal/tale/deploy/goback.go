@@ -18,7 +18,7 @@ import (
 // goBack makes the release an earlier one, and returns the ids of its images.
 func (d *deployment) goBack() (map[string]string, error) {
 	named := session.WithoutV(d.options.version)
-	releases, err := d.Project.Releases()
+	releases, err := d.releases()
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +141,7 @@ func tagIsNamed(image string) error {
 // rollback or by a version that has stayed behind in a file. Versions that are none say
 // nothing.
 func (d *deployment) fitsData() error {
-	releases, err := d.Project.Releases()
+	releases, err := d.releases()
 	if err != nil {
 		return err
 	}

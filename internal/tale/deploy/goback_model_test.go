@@ -39,6 +39,7 @@ type walk struct {
 	blue    engine.Container // serves, or did so last
 	green   engine.Container // has ended while the one before it drained
 	past    past
+	killed  *project.Entry // the last run, if it was killed after the switch
 	now     time.Time
 	ahead   time.Duration // of the engine's clock
 	steps   string
@@ -58,54 +59,81 @@ func (w *walk) deployment() *deployment {
 	return d
 }
 
-// bring notes that an image came to serve, and ended if it did, for good or not.
-func (w *walk) bring(d *deployment, image string, back, ended, forGood bool) {
+// outcome is how a run ends.
+type outcome struct {
+	ended, forGood bool // the release ended as soon as it had visitors
+	killed         bool // the run, after the switch
+}
+
+func (o outcome) String() string {
+	return map[bool]string{true: "!"}[o.ended] + map[bool]string{true: "!"}[o.forGood] + map[bool]string{true: "k"}[o.killed]
+}
+
+// bring brings an image, and notes it as a run does.
+func (w *walk) bring(d *deployment, image string, back bool, o outcome) {
 	entry := ofRelease(image, back)
-	entry.Time, entry.Ended = w.now, ended
-	if err := d.recordPredecessor(); err != nil {
-		w.Fatal(err)
-	}
-	if err := w.project.Append(entry); err != nil {
-		w.Fatal(err)
-	}
+	entry.Time, entry.Ended = w.now, o.ended
+	w.must(d.recordPredecessor())
+	w.must(w.project.Begin(entry))
 	w.now = w.now.Add(time.Minute)
 	at := w.now.Add(w.ahead)
 	fresh := engine.Container{ID: w.now.String(), Service: stack.Platform, Version: image, ImageID: image, Created: at, State: engine.State{Running: true, Started: at}}
 	w.now = w.now.Add(time.Minute)
-	if w.green = (engine.Container{}); !forGood {
+	if w.green = (engine.Container{}); !o.forGood {
 		w.blue = fresh
+	} else if w.blue.State.Running {
+		w.blue.State = engine.State{Finished: at.Add(time.Second)}
+	}
+	if o.forGood {
+		fresh.State = engine.State{Finished: at}
+		w.green = fresh
+	}
+	if w.killed = nil; o.killed {
+		w.killed = &entry
 		return
 	}
-	fresh.State = engine.State{Finished: at}
-	w.green = fresh
-	if w.blue.State.Running {
-		w.blue.State = engine.State{Finished: at.Add(time.Second)}
+	w.must(w.project.Append(entry))
+	w.must(w.project.Finish())
+}
+
+func (w *walk) must(err error) {
+	if err != nil {
+		w.Fatal(err)
 	}
 }
 
 // step deploys, or rolls back, and stops the stack now and then.
 func (w *walk) step() {
-	kind, image := rand.IntN(10), strconv.Itoa(rand.IntN(5))
-	ended := kind < 3
-	forGood := kind == 0 && w.blue.State.Running
-	if n := len(w.past); n > 0 && kind > 5 {
-		w.rollback(ended, forGood)
+	kind, image := rand.IntN(12), strconv.Itoa(rand.IntN(5))
+	o := outcome{ended: kind < 3, forGood: kind == 0 && w.blue.State.Running, killed: kind == 4 || kind == 11}
+	n := len(w.past)
+	if n > 0 && kind > 5 {
+		w.rollback(o)
 		return
-	} else if n > 0 && w.past[n-1].image == image {
-		return // nothing to do
 	}
-	w.steps += fmt.Sprintf(" %s%s", image, map[bool]string{true: "!"}[ended]+map[bool]string{true: "!"}[forGood])
-	w.bring(w.deployment(), image, false, ended, forGood)
-	w.past = append(w.past, past{{image, ended}}...)
+	again := n > 0 && w.past[n-1].image == image
+	if again && w.killed == nil {
+		return // nothing to do
+	} else if again {
+		o = outcome{}
+	}
+	w.steps += fmt.Sprintf(" %s%v", image, o)
+	w.bring(w.deployment(), image, false, o)
+	if !again {
+		w.past = append(w.past, past{{image, o.ended}}...)
+	}
 	if kind == 5 {
 		w.steps += " stop"
 		w.blue.State = engine.State{Finished: w.now.Add(w.ahead)}
 	}
 }
 
-func (w *walk) rollback(ended, forGood bool) {
-	w.steps += " <" + map[bool]string{true: "!"}[ended] + map[bool]string{true: "!"}[forGood]
+func (w *walk) rollback(o outcome) {
+	w.steps += fmt.Sprintf(" <%v", o)
 	d, left, want := w.deployment(), w.past.back(), ""
+	if w.killed != nil && w.killed.Rollback { // it had come to where it was going
+		left, o = len(w.past), outcome{}
+	}
 	if left > 0 {
 		want = w.past[left-1].image
 	}
@@ -115,16 +143,16 @@ func (w *walk) rollback(ended, forGood bool) {
 	}
 	switch {
 	case want == "":
-	case ended:
-		w.bring(d, want, true, true, forGood)
+	case o.ended:
+		w.bring(d, want, true, o)
 		w.past = append(w.past, past{{want, true}}...)
 	default:
-		w.bring(d, want, true, false, false)
+		w.bring(d, want, true, o)
 		w.past = w.past[:left]
 	}
 }
 
-// TestAnyWayBack: after whatever was deployed, ended and brought back, a rollback leads to what
+// TestAnyWayBack: after whatever was deployed, ended, killed and brought back, a rollback leads to what
 // served before the present release, also where the engine's clock is another one.
 func TestAnyWayBack(t *testing.T) {
 	for range 500 {

@@ -42,7 +42,7 @@ func (d *deployment) record(failure error) {
 		return
 	}
 	d.fillImages(&entry)
-	err := errors.Join(d.recordPredecessor(), d.Project.Append(entry))
+	err := d.Project.Append(entry)
 	if change, ok := d.plan.Of(stack.Platform); ok && change.Action != rollout.Keep {
 		err = errors.Join(err, d.Project.Switched(change.Colour, entry.From))
 	}
@@ -73,32 +73,63 @@ func (d *deployment) finish() {
 // steady is after what time a release that ended as soon as it had visitors has served after all.
 const steady = time.Hour
 
-// recordPredecessor notes what served before where the history does not have it: what another
-// tool has made, a run from another folder, or one that was killed. A rollback leads to it. One
-// that the history has further back was gone back to, and what came after it is no way back.
+// recordPredecessor notes what serves where the history does not have it: a rollback leads to it.
 func (d *deployment) recordPredecessor() error {
 	releases, err := d.Project.Releases()
-	current, there := d.state.Current(stack.Platform)
+	found, there := d.found(releases)
 	if err != nil || !there {
 		return err
 	}
-	entry := served(current)
-	entry.Command = "before the history"
-	if n := len(releases); n > 0 {
-		known := imageOf(releases[n-1]) == imageOf(entry)
-		serves := current.State.Well() && time.Since(current.State.Started) > steady
-		switch {
-		case !current.State.Running, known && !(releases[n-1].Ended && serves):
-			return nil
-		case known:
-			entry.Command = "serves after all"
-		default:
-			entry.Command = "not from here"
-			_, entry.Rollback = last(releases, func(e project.Entry) bool { return imageOf(e) == imageOf(entry) })
-		}
+	d.images(&found, d.state.Current)
+	return d.Project.Remember(found)
+}
+
+// releases returns those of the history, and what serves where it does not have that.
+func (d *deployment) releases() ([]project.Entry, error) {
+	releases, err := d.Project.Releases()
+	if found, there := d.found(releases); err == nil && there {
+		return d.Project.Releases(found)
 	}
-	d.images(&entry, d.state.Current)
-	return d.Project.Remember(entry)
+	return releases, err
+}
+
+// found returns what serves, if the history does not have it as the present release: what another
+// tool has made, a run that was killed, or one from another folder. Of the last, what the history
+// has further back was gone back to, and what came after it is no way back.
+func (d *deployment) found(releases []project.Entry) (project.Entry, bool) {
+	current, there := d.state.Current(stack.Platform)
+	found, n := served(current), len(releases)
+	if n == 0 {
+		found.Command = "before the history"
+		return found, there
+	}
+	same := func(e project.Entry) bool { return imageOf(e) == imageOf(found) }
+	known := same(releases[n-1])
+	serves := current.State.Well() && time.Since(current.State.Started) > steady
+	if !current.State.Running || known && !(releases[n-1].Ended && serves) {
+		return found, false
+	}
+	if known {
+		found.Command = "serves after all"
+		return found, true
+	}
+	if killed, there := d.killed(); there && (same(killed) || imageOf(killed) == "" && killed.Release == found.Release) {
+		killed.Images, killed.Result, killed.Why = found.Images, project.Done, "it was killed, and what it brought serves"
+		return killed, true
+	}
+	found.Command = "not from here"
+	_, found.Rollback = last(releases, same)
+	return found, true
+}
+
+// killed returns the run that was killed after the last release, and whether there is one.
+func (d *deployment) killed() (project.Entry, bool) {
+	if note, there := d.Project.Unfinished(); there && note.Result == "" {
+		return note, true
+	}
+	history, _ := d.Project.History() // which was read before
+	e, there := last(history, func(e project.Entry) bool { return e.Served() || e.Result == project.Killed })
+	return e, there && e.Result == project.Killed
 }
 
 // fillImages notes what this run has left, as the engine says.

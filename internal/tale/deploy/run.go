@@ -276,9 +276,13 @@ func (d *deployment) carryOut(ctx context.Context) error {
 		time.Now().Format(time.TimeOnly), time.Since(d.began).Round(100*time.Millisecond), d.Settings.Get("SITE_URL"), d.next()), left)
 }
 
-// begin notes what is under way.
+// begin notes what serves, and what is under way.
 func (d *deployment) begin() error {
-	if err := d.Project.Begin(d.entry()); err != nil {
+	err := d.recordPredecessor()
+	if err == nil {
+		err = d.Project.Begin(d.entry())
+	}
+	if err != nil {
 		return exit.Errorf(exit.Code(err), "nothing was changed, since what is under way cannot be noted in the project's folder: %w; tale keeps its state there, so make room or give this user the right to write", err)
 	}
 	return nil

@@ -196,11 +196,11 @@ func (p *Project) LegibleHistory() (entries []Entry, leftOut int, err error) {
 // Releases returns the releases that came to serve, the oldest first, without those that
 // a rollback has taken back: the last one serves, and the one before it is what another
 // rollback leads to. A rollback to what ended as soon as it had visitors takes nothing back:
-// the way on from there is to what served before it.
-func (p *Project) Releases() ([]Entry, error) {
+// the way on from there is to what served before it. More may have come since the history.
+func (p *Project) Releases(more ...Entry) ([]Entry, error) {
 	entries, err := p.History()
 	var releases []Entry
-	for _, e := range entries {
+	for _, e := range append(entries, more...) {
 		if !e.Served() {
 			continue
 		}
