@@ -185,7 +185,7 @@ func (r Restore) TakeBack(ctx context.Context) (untouched bool, err error) {
 	if err != nil || !t.Untouched(r.Run) {
 		return false, err
 	}
-	if _, err := r.dropDatabases(ctx, t.left(true, false)); err != nil {
+	if _, err := r.dropDatabases(ctx, t.left(false)); err != nil {
 		return false, err
 	}
 	if r.Server.Container == "" {
@@ -213,7 +213,7 @@ func (r Restore) Discard(ctx context.Context) (removed []string, err error) {
 	if t.volume.Swapping != "" {
 		return nil, exit.Errorf(exit.Config, "the restore of the backup %s was killed in the middle: `tale restore FILE` finishes it first", t.volume.Swapping)
 	}
-	if removed, err = r.dropDatabases(ctx, t.left(true, true)); err != nil {
+	if removed, err = r.dropDatabases(ctx, t.left(true)); err != nil {
 		return removed, err
 	}
 	return removed, r.drop(ctx, dropOld)

@@ -178,7 +178,7 @@ func TestAServerOfOthers(t *testing.T) {
 	if rows := s.do(t, "tale_platform", "SELECT id FROM documents;\n"); !slices.Equal(rows, []string{"2"}) {
 		t.Error(rows)
 	}
-	if left := s.target(t).left(true, true); len(left) != 2 || strings.Contains(fmt.Sprint(left), "crm") {
+	if left := s.target(t).left(true); len(left) != 2 || strings.Contains(fmt.Sprint(left), "crm") {
 		t.Errorf("it would discard %v", left)
 	}
 	if diff := cmp.Diff(before, others()); diff != "" {

@@ -112,15 +112,15 @@ func (t Target) Holds() (what []string) {
 func (t Target) Room() (free, total int64) { return t.volume.Free, t.volume.Total }
 
 // Left reports whether restores have left anything that Discard would remove.
-func (t Target) Left() bool { return t.volume.Left || len(t.left(true, true)) > 0 }
+func (t Target) Left() bool { return t.volume.Left || len(t.left(true)) > 0 }
 
-// left returns the databases that restores have left: of those that are not finished, and
-// old ones whose successor is there.
-func (t Target) left(unfinished, old bool) (names []string) {
+// left returns the databases that restores have left: of those that are not finished, and with
+// old also those whose successor is there.
+func (t Target) left(old bool) (names []string) {
 	for database := range t.databases {
 		ending, isBefore := endingOfBefore(database)
 		isNew := strings.HasSuffix(database, restoringEnding)
-		if unfinished && isNew || old && isBefore && t.replaced(database, ending) {
+		if isNew || old && isBefore && t.replaced(database, ending) {
 			names = append(names, database)
 		}
 	}

@@ -104,14 +104,12 @@ func (d *deployment) found(releases []project.Entry) (project.Entry, bool) {
 		return found, there
 	}
 	same := func(e project.Entry) bool { return imageOf(e) == imageOf(found) }
-	known := same(releases[n-1])
-	serves := current.State.Well() && time.Since(current.State.Started) > steady
-	if !current.State.Running || known && !(releases[n-1].Ended && serves) {
+	switch {
+	case !current.State.Running:
 		return found, false
-	}
-	if known {
+	case same(releases[n-1]):
 		found.Command = "serves after all"
-		return found, true
+		return found, releases[n-1].Ended && current.State.Well() && time.Since(current.State.Started) > steady
 	}
 	if killed, there := d.killed(); there && (same(killed) || imageOf(killed) == "" && killed.Release == found.Release) {
 		killed.Images, killed.Result, killed.Why = found.Images, project.Done, "it was killed, and what it brought serves"
