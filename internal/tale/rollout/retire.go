@@ -8,9 +8,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/report/status"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
@@ -138,15 +140,31 @@ func (e *FallenError) Error() string {
 // ExitCode returns exit.Degraded.
 func (e *FallenError) ExitCode() int { return exit.Degraded }
 
-// starts returns when the present processes of the new colours have begun, by container.
-func (r *rollout) starts(ctx context.Context) map[string]time.Time {
-	starts := map[string]time.Time{}
+// start is what a new colour has by when it is ready.
+type start struct {
+	began    time.Time // of its process
+	restarts int       // of the web server in it, which its entrypoint starts again by itself
+}
+
+// starts returns those of the new colours, by container.
+func (r *rollout) starts(ctx context.Context) map[string]start {
+	starts := map[string]start{}
 	for _, c := range r.plan.Changes {
 		if container, there := r.newColour(ctx, c); there {
-			starts[container.ID] = container.State.Started
+			starts[container.ID] = start{container.State.Started, r.webServer(ctx, container).Restarts}
 		}
 	}
 	return starts
+}
+
+// webServer returns what a new colour says of its web server; of none that cannot be asked now,
+// and of none of another image.
+func (r *rollout) webServer(ctx context.Context, container engine.Container) status.Child {
+	document, _ := bootReport(ctx, r.Engine, container)
+	if document == nil || container.Service != stack.Platform {
+		return status.Child{}
+	}
+	return webServer(*document)
 }
 
 // newColour looks at what a change has brought beside the colour before it. An engine that
@@ -172,9 +190,15 @@ func (r *rollout) stands(ctx context.Context, left error) error {
 		if !there {
 			continue
 		}
-		began, known := r.ready[container.ID]
-		if state := container.State; !state.Running || state.Restarting || known && !began.Equal(state.Started) {
-			fallen.Fallen = append(fallen.Fallen, fmt.Sprintf("%s has ended with exit code %d and is %s now (`tale logs %s` says why)", stack.Coloured(c.Service, c.Colour), r.lastCode(container), state.Status, c.Service))
+		before, known := r.ready[container.ID]
+		name, ended := stack.Coloured(c.Service, c.Colour), ""
+		if state := container.State; !state.Running || state.Restarting || known && !before.began.Equal(state.Started) {
+			ended = fmt.Sprintf("%s has ended with exit code %d and is %s now", name, r.lastCode(container), state.Status)
+		} else if web := r.webServer(ctx, container); known && web.Restarts > before.restarts {
+			ended = fmt.Sprintf("the web server of %s has ended %s, last with %s", name, english.Plural(web.Restarts-before.restarts, "time", ""), web.LastExit)
+		}
+		if ended != "" {
+			fallen.Fallen = append(fallen.Fallen, fmt.Sprintf("%s (`tale logs %s` says why)", ended, c.Service))
 		}
 		if c.Service == stack.Platform && c.Retire != "" && c.From != nil {
 			fallen.Back = "tale rollback"

@@ -2,6 +2,9 @@ package rollout_test
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -11,6 +14,36 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
+
+// TestAWebServerThatEndsOnceItIsVisited is started again in its container, again and again.
+func TestAWebServerThatEndsOnceItIsVisited(t *testing.T) {
+	t.Parallel()
+	for ends, want := range map[int]string{0: "", 3: "the web server of platform-green has ended 3 times, last with exit code 3 (`tale logs platform` says why); `tale rollback` goes back"} {
+		h := newHost(t)
+		h.mustDeploy("1.0.0")
+		var visits atomic.Int64
+		h.visible = func(context.Context, engine.Container) (*site.Visitor, error) {
+			visits.Add(1)
+			return nil, nil
+		}
+		h.SetExec(func(container string, command []string, in string) (string, string, int) {
+			if container != "p-platform-green" || !slices.Contains(command, "status") {
+				return h.exec(container, command, in)
+			}
+			restarts := 1 // while it booted
+			if visits.Load() > 1 {
+				restarts += ends
+			}
+			return fmt.Sprintf(`{"state": "ready", "children": [{"name": "web", "restarts": %d, "lastExit": "exit code 3"}]}`, restarts), "", 0
+		})
+		err := h.deploy(t.Context(), "1.0.1", rollout.Scope{})
+		if want == "" && err != nil {
+			t.Error(err)
+		} else if want != "" {
+			testkit.WantError(t, err, exit.Degraded, want)
+		}
+	}
+}
 
 // TestAReleaseThatEndsOnceItIsVisited has replaced the one before it: that is no success, and
 // is said with what goes back. One that is only busy stands.

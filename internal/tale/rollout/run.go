@@ -41,16 +41,16 @@ type rollout struct {
 	// replaced in place, and what their compose file said before.
 	started  []Change
 	replaced []Change
-	unwell   []string             // of those, which were not ready before
-	brought  []string             // services that do not rotate and did not run
-	earlier  []byte               // nil: there was none, another tool has made them
-	files    map[string][]byte    // by service that was replaced: earlier, where it says what ran
-	before   string               // why the site did not answer before the switch, "" if it did
-	migrated bool                 // or begun to be
-	passed   bool                 // the point of no return
-	ready    map[string]time.Time // when what was ready then had begun, by container
-	live     bool                 // the new release's functions are in the backend
-	pushed   bool                 // it has put them there
+	unwell   []string          // of those, which were not ready before
+	brought  []string          // services that do not rotate and did not run
+	earlier  []byte            // nil: there was none, another tool has made them
+	files    map[string][]byte // by service that was replaced: earlier, where it says what ran
+	before   string            // why the site did not answer before the switch, "" if it did
+	migrated bool              // or begun to be
+	passed   bool              // the point of no return
+	ready    map[string]start  // of what was ready then, by container
+	live     bool              // the new release's functions are in the backend
+	pushed   bool              // it has put them there
 }
 
 // Run carries out the plan. What fails before the point of no return is taken back; the
