@@ -19,13 +19,13 @@ func (s *Session) Unused(state rollout.State, containers []engine.Container, r R
 	for _, c := range containers {
 		used = append(used, c.ImageID)
 	}
-	entries, err := s.Project.History()
+	entries, err := s.Project.Releases()
 	if err != nil {
 		return nil, nil // it cannot be known what to keep
 	}
 	releases := KeptReleases(entries, keep)
 	for _, entry := range entries {
-		if entry.Served() && releases[entry.Release] {
+		if releases[entry.Release] {
 			for _, image := range entry.Images {
 				kept = append(kept, image.ID)
 			}
@@ -72,15 +72,16 @@ func (s *Session) shared(images []engine.Image, containers []engine.Container) m
 	return shared
 }
 
-// KeptReleases returns the last that served, and so many before it.
-func KeptReleases(entries []project.Entry, keep int) map[string]bool {
-	releases := map[string]bool{}
-	for _, entry := range slices.Backward(entries) {
-		if entry.Served() && !entry.Ended && len(releases) <= keep {
-			releases[entry.Release] = true
+// KeptReleases returns the present one of the releases that served, and so many to which the way
+// back leads.
+func KeptReleases(releases []project.Entry, keep int) map[string]bool {
+	kept := map[string]bool{}
+	for _, release := range slices.Backward(releases) {
+		if !release.Ended && len(kept) <= keep {
+			kept[release.Release] = true
 		}
 	}
-	return releases
+	return kept
 }
 
 // repositories returns where the images of the project come from.

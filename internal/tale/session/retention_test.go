@@ -40,3 +40,27 @@ func TestImagesOfAnotherProjectByID(t *testing.T) {
 		}
 	}
 }
+
+// TestImagesOfTheWayBack: what was rolled back from is not on it, nor what ended at once.
+func TestImagesOfTheWayBack(t *testing.T) {
+	s := &Session{Project: &project.Project{Dir: t.TempDir(), File: project.File{ID: "shop-1"}}}
+	var state rollout.State
+	for _, step := range []struct {
+		release         string
+		rollback, ended bool
+	}{{"1", false, false}, {"2", false, false}, {"3", false, true}, {"4", false, false}, {"5", false, false}, {"4", true, false}} {
+		state.Images = append(state.Images, engine.Image{ID: step.release, Tags: []string{"r/shop:" + step.release}})
+		images := map[string]project.Image{"platform": {ID: step.release}}
+		if err := s.Project.Record(project.Entry{Command: "tale", Result: project.Done, Release: step.release, Rollback: step.rollback, Ended: step.ended, Images: images}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	may, _ := s.Unused(state, nil, Release{Images: map[string]string{"platform": "r/shop:9"}}, 1)
+	var ids []string
+	for _, image := range may {
+		ids = append(ids, image.ID)
+	}
+	if slices.Sort(ids); !slices.Equal(slices.Compact(ids), []string{"1", "3", "5"}) {
+		t.Errorf("these may go: %q", ids)
+	}
+}
