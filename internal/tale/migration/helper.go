@@ -33,6 +33,10 @@ func Helper(args []string, out io.Writer) error {
 		return exit.Errorf(exit.Usage, "tale helper is for tale itself, and %q are none of its words", args)
 	}
 	var strays int64
+	if entries, err := os.ReadDir(args[1]); err == nil && len(entries) == 0 && args[0] == straysVerb {
+		_, err = fmt.Fprintln(out, strays) // an engine gives an empty volume away as the image says
+		return err
+	}
 	err := filepath.WalkDir(args[1], func(path string, entry fs.DirEntry, err error) error {
 		gone := func(err error) error {
 			if errors.Is(err, fs.ErrNotExist) && path != args[1] {

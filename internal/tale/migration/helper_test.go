@@ -26,3 +26,17 @@ func TestOwnersWhileTheProxyRuns(t *testing.T) {
 		t.Error("a folder that is not there has owners")
 	}
 }
+
+// TestAnEmptyVolumeIsNobodys: a first deploy that was interrupted has made it, and the engine gives
+// it to the proxy's user with the first container.
+func TestAnEmptyVolumeIsNobodys(t *testing.T) {
+	testkit.RequireRoot(t)
+	folder := t.TempDir()
+	for _, want := range []string{"0\n", "2\n"} {
+		var out bytes.Buffer
+		if err := migration.Helper([]string{"strays", folder}, &out); err != nil || out.String() != want {
+			t.Errorf("%q, %v, want %q", out.String(), err, want)
+		}
+		testkit.WriteTree(t, folder, map[string]string{"account": ""})
+	}
+}
