@@ -3,6 +3,7 @@ package tale
 import (
 	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -59,5 +60,5 @@ func historyRow(e project.Entry) []string {
 		result = fmt.Sprintf("%s (exit %d)", result, e.Code)
 	}
 	took := time.Duration(e.Seconds * float64(time.Second)).Round(time.Second / 10)
-	return []string{e.Time.Local().Format("2006-01-02 15:04:05"), e.User + "@" + e.Host, e.Command, cmp.Or(release, "-"), result, took.String(), session.FirstLine(e.Why)}
+	return []string{e.Time.Local().Format("2006-01-02 15:04:05"), cmp.Or(strings.Trim(e.User+"@"+e.Host, "@"), "-"), e.Command, cmp.Or(release, "-"), result, took.String(), session.FirstLine(e.Why)}
 }

@@ -84,7 +84,7 @@ func imageOf(e project.Entry) string { return e.Images[stack.Platform].ID }
 func (d *deployment) stopped(present project.Entry) string {
 	known, _ := d.Project.History() // which was read before
 	for _, c := range d.state.Others(stack.Platform) {
-		ours := func(e project.Entry) bool { return e.Served() && imageOf(e) == c.ImageID }
+		ours := func(e project.Entry) bool { return e.Release == c.Version || imageOf(e) == c.ImageID }
 		if !slices.ContainsFunc(known, ours) && c.State.Status == "exited" && c.State.ExitCode == 0 && c.Version != "" && c.Version != present.Release && engine.Tag(d.Project.File.Images[stack.Platform]) == "" {
 			return fmt.Sprintf("; %s, which has stopped, is of another one, and may have been deployed from another folder: `%s`", c.Name, console.Quoted("tale rollback --version", c.Version))
 		}

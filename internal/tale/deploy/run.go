@@ -270,6 +270,7 @@ func (d *deployment) carryOut(ctx context.Context) error {
 		d.finish()
 		return err
 	}
+	ctx = context.WithoutCancel(ctx) // the release serves
 	d.deliver(ctx)
 	d.forgetRestore()
 	return d.done(fmt.Sprintf("%s, done at %s after %s: %s\n%s", d.stands(),

@@ -51,7 +51,11 @@ func (d Document) Text(paint bool) string {
 		if e.Code != 0 {
 			result = fmt.Sprintf("%s (exit %d)", result, e.Code)
 		}
-		t.line("%-9s %s  %s  %s  %s by %s", what(e), e.Time.Local().Format("2006-01-02 15:04"), e.Release, result, e.Command, e.User)
+		by := ""
+		if e.User != "" { // of what was found serving nobody knows
+			by = " by " + e.User
+		}
+		t.line("%-9s %s  %s  %s  %s%s", what(e), e.Time.Local().Format("2006-01-02 15:04"), e.Release, result, e.Command, by)
 	}
 	return t.String()
 }
