@@ -194,8 +194,12 @@ func (b *builder) ownVolumes(merged *types.Project) map[string]bool {
 			ofStack[mount.Volume] = true
 		}
 	}
-	for key, volume := range merged.Volumes {
+	for _, key := range slices.Sorted(maps.Keys(merged.Volumes)) {
+		volume := merged.Volumes[key]
 		standard := volume.Name == b.name+"_"+key
+		if ofStack[key] && !standard {
+			b.warnings = append(b.warnings, fmt.Sprintf("%s: %s is the volume %s in place of %s_%s: what has it starts with the data that are in there, or with none", overrideName, key, volume.Name, b.name, key))
+		}
 		if plain := volume.Driver == "" && len(volume.DriverOpts) == 0; !bool(volume.External) && plain {
 			merged.Volumes[key] = types.VolumeConfig{Name: volume.Name, External: true}
 			own[key] = true

@@ -150,6 +150,21 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
+// TestAnotherVolume has other data, or none.
+func TestAnotherVolume(t *testing.T) {
+	for volumes, want := range map[string]string{
+		"{db-data: {name: other}}":                  "db-data is the volume other in place of",
+		"{db-data: {name: other, external: false}}": "db-data is the volume other in place of",
+		"{more: {name: other}}":                     "",
+		"{db-data: {external: true}}":               "",
+	} {
+		got := strings.Join(production(t, options(t, nil, "volumes: "+volumes)).Warnings, "\n")
+		if !strings.Contains(got, want) || (got == "") != (want == "") {
+			t.Errorf("%s: %q, want %q", volumes, got, want)
+		}
+	}
+}
+
 // TestTheSecondName: the longer name is read where it is the only one.
 func TestTheSecondName(t *testing.T) {
 	o := options(t, nil, "")
