@@ -1,7 +1,6 @@
 package convexsim_test
 
 import (
-	"bytes"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -11,12 +10,13 @@ import (
 	"github.com/tale-project/tale-runtime/internal/convexsim"
 	"github.com/tale-project/tale-runtime/internal/convexsim/simtest"
 	"github.com/tale-project/tale-runtime/internal/logging"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // Rows do not know of it: hashes are listed as before, and everything that needs
 // the code fails without a word, until a push brings it again.
 func TestLostPackages(t *testing.T) {
-	var log bytes.Buffer
+	var log testkit.Buffer
 	s := simtest.Start(t, convexsim.Options{Log: logging.New(&log, logging.FormatConsole, slog.LevelInfo)})
 	push := newPush(s)
 	deploy(t, s, push)

@@ -113,7 +113,7 @@ func TestWhereTheConnectionIsCut(t *testing.T) {
 }
 
 func TestDelayAndFlood(t *testing.T) {
-	var log bytes.Buffer
+	var log testkit.Buffer
 	s := simtest.Start(t, convexsim.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 	inject(t, s, "stage=version,delay=30ms,flood=5")
 	began := time.Now()
