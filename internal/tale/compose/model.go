@@ -66,6 +66,8 @@ type Service struct {
 	// of the web application is ready, so that this has all its names from the start.
 	Joins      []string
 	Overridden []Override
+	Mounts     []engine.Mount // but what is in memory
+	Presumed   Presumed
 }
 
 // Override is what compose.override.yml changes. The values of environment variables
@@ -144,7 +146,7 @@ func build(o Options, development bool) (*Model, error) {
 	}
 	model.network = merged.Networks[stack.Network].Name
 	own := b.ownVolumes(merged)
-	b.split(model, plain, merged)
+	b.split(model, plain, merged, own)
 	for name, file := range model.files {
 		file = file.WithoutUnnecessaryResources()
 		model.files[name] = file
@@ -196,14 +198,10 @@ func (b *builder) ownVolumes(merged *types.Project) map[string]bool {
 	}
 	for _, key := range slices.Sorted(maps.Keys(merged.Volumes)) {
 		volume := merged.Volumes[key]
-		standard := volume.Name == b.name+"_"+key
-		if ofStack[key] && !standard {
-			b.warnings = append(b.warnings, fmt.Sprintf("%s: %s is the volume %s in place of %s_%s: what has it starts with the data that are in there, or with none", overrideName, key, volume.Name, b.name, key))
-		}
 		if plain := volume.Driver == "" && len(volume.DriverOpts) == 0; !bool(volume.External) && plain {
 			merged.Volumes[key] = types.VolumeConfig{Name: volume.Name, External: true}
 			own[key] = true
-		} else if bool(volume.External) && standard && ofStack[key] {
+		} else if bool(volume.External) && volume.Name == b.name+"_"+key && ofStack[key] {
 			own[key] = true
 		}
 	}
@@ -211,7 +209,7 @@ func (b *builder) ownVolumes(merged *types.Project) map[string]bool {
 }
 
 // split gives each container to its compose project.
-func (b *builder) split(model *Model, plain, merged *types.Project) {
+func (b *builder) split(model *Model, plain, merged *types.Project, own map[string]bool) {
 	var present []stack.Service
 	for _, service := range stack.Services() {
 		if _, enabled := merged.Services[service.Name]; enabled && b.wanted(service.Name) {
@@ -225,7 +223,7 @@ func (b *builder) split(model *Model, plain, merged *types.Project) {
 	for _, colour := range []string{"", stack.Blue, stack.Green} {
 		for _, service := range present {
 			if rotates := service.Rotates && !b.development; rotates == (colour != "") {
-				b.add(model, container{service, colour, plain.Services[service.Name], merged.Services[service.Name], present}, merged)
+				b.add(model, container{service, colour, plain.Services[service.Name], merged.Services[service.Name], present, own}, merged)
 			}
 		}
 	}
@@ -237,6 +235,7 @@ type container struct {
 	colour        string
 	plain, merged types.ServiceConfig
 	present       []stack.Service
+	own           map[string]bool // volumes that tale makes, by their keys
 }
 
 // add puts a container into the file of its compose project.
@@ -250,7 +249,7 @@ func (b *builder) add(model *Model, c container, merged *types.Project) {
 	service := Service{
 		Name: c.Name, Colour: c.colour, Project: name, Container: stack.Coloured(b.name+"-"+c.Name, c.colour), Image: c.merged.Image, Named: b.Project.File.Images[c.Name],
 		Hash: hash(c.merged, merged), Stop: time.Duration(*cmp.Or(c.merged.StopGracePeriod, new(types.Duration))),
-		Overridden: b.overridden(c.plain, c.merged),
+		Overridden: b.overridden(c.plain, c.merged), Mounts: mountsOf(c.merged, merged.Volumes), Presumed: presumed(c.merged, merged, c.own),
 	}
 	b.checkProbe(c.Name, service.Overridden)
 	made := b.made(c, &service)

@@ -160,14 +160,27 @@ func (b *builder) checkOverride(file string, plain, merged *types.Project) {
 	if len(merged.AllJobs()) > 0 {
 		b.refuse(file, "has jobs", "services of the stack")
 	}
-	for _, name := range slices.Sorted(maps.Keys(merged.Secrets)) {
-		if secret := merged.Secrets[name]; secret.Environment != "" {
-			b.refuse(file, "sets secrets."+name+".environment", "a file")
-		}
-	}
+	b.checkSecrets(file, merged)
 	for _, name := range slices.Sorted(maps.Keys(merged.Networks)) {
 		if network := merged.Networks[name]; !bool(network.External) {
 			b.refuse(file, "has the network "+name+", which would be another one for each colour", "external: true, after docker network create "+network.Name)
+		}
+	}
+}
+
+// checkSecrets refuses secrets and configs that docker compose does not give to a container: those
+// of a swarm, and secrets that would come from the environment of the command.
+func (b *builder) checkSecrets(file string, merged *types.Project) {
+	for _, name := range slices.Sorted(maps.Keys(merged.Secrets)) {
+		if secret := merged.Secrets[name]; secret.Environment != "" {
+			b.refuse(file, "sets secrets."+name+".environment", "a file")
+		} else if bool(secret.External) {
+			b.refuse(file, "sets secrets."+name+".external, which a swarm alone has", "a file")
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(merged.Configs)) {
+		if bool(merged.Configs[name].External) {
+			b.refuse(file, "sets configs."+name+".external, which a swarm alone has", "a file or content")
 		}
 	}
 }

@@ -36,6 +36,8 @@ func TestRefusedOverrides(t *testing.T) {
 		"services: {db: {volumes: [{type: bind, source: \"/a:b\", target: /c}]}}":                  "at which docker compose takes /a:b to end",
 		"services: {rag: {volumes_from: [convex]}}":                                                "services.rag.volumes_from",
 		"services: {rag: {secrets: [s]}}\nsecrets: {s: {environment: S}}":                          "secrets.s.environment",
+		"services: {rag: {secrets: [s]}}\nsecrets: {s: {external: true}}":                          "secrets.s.external, which a swarm alone has",
+		"services: {rag: {configs: [s]}}\nconfigs: {s: {external: true}}":                          "configs.s.external, which a swarm alone has",
 		"services: {rag: {secrets: [s]}}":                                                          "refers to undefined secret s",
 		"services: {rag: {volumes: ['nowhere:/x']}}":                                               "refers to undefined volume nowhere",
 		"services: {platform: {depends_on: {rag: {condition: service_healthy}}}, rag: {depends_on: {platform: {condition: service_healthy}}}}": "cycle",
@@ -147,21 +149,6 @@ func TestWarnings(t *testing.T) {
 	got := strings.Join(production(t, o).Warnings, "\n")
 	if want := "compose.override.yaml is not read, because there is compose.override.yml\ncompose.override.yml: ${TAG} is not set in .env; nothing is put there\ncompose.override.yml: the health check of platform asks localhost, which may be ::1, where it may not listen: write 127.0.0.1"; got != want {
 		t.Errorf("got %s", got)
-	}
-}
-
-// TestAnotherVolume has other data, or none.
-func TestAnotherVolume(t *testing.T) {
-	for volumes, want := range map[string]string{
-		"{db-data: {name: other}}":                  "db-data is the volume other in place of",
-		"{db-data: {name: other, external: false}}": "db-data is the volume other in place of",
-		"{more: {name: other}}":                     "",
-		"{db-data: {external: true}}":               "",
-	} {
-		got := strings.Join(production(t, options(t, nil, "volumes: "+volumes)).Warnings, "\n")
-		if !strings.Contains(got, want) || (got == "") != (want == "") {
-			t.Errorf("%s: %q, want %q", volumes, got, want)
-		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/sys/pause"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
@@ -20,6 +21,47 @@ import (
 // portsSettle is how long an engine that was killed, and has come back, may need until its
 // ports are those of a container again: their helpers end, or begin, a moment apart from it.
 const portsSettle = 1500 * time.Millisecond
+
+// ports refuses ports that something else than this project's proxy holds, and one that is
+// published twice.
+func (p *preflight) ports(ctx context.Context) {
+	change, there := p.plan.Of(stack.Proxy)
+	if !there || !slices.Contains([]Action{Create, Start, Recreate}, change.Action) {
+		return
+	}
+	service, _ := p.model.Service(stack.Proxy, "")
+	for i, port := range service.Ports {
+		if slices.ContainsFunc(service.Ports[:i], func(other engine.Port) bool {
+			return port.Public == other.Public && port.Protocol == other.Protocol && port.Host == other.Host
+		}) {
+			p.refuse(exit.Config, "port %d would be published twice: PUBLISH_HTTP and PUBLISH_HTTPS have to be two ports", port.Public)
+		}
+	}
+	if !p.info.Local {
+		return
+	}
+	first := unprivilegedFrom()
+	lowest := slices.MinFunc(append(slices.Clone(service.Ports), engine.Port{Public: first}), func(a, b engine.Port) int { return a.Public - b.Public }).Public
+	if p.info.Rootless && lowest < first {
+		p.note("the engine is rootless, and such a one may not have port %d unless its host allows it: sudo sysctl net.ipv4.ip_unprivileged_port_start=%[1]d; or set PUBLISH_HTTP and PUBLISH_HTTPS", lowest)
+	}
+	for _, port := range p.foreignPorts(ctx, service.Ports) {
+		p.refuse(exit.Config, "port %d, which the proxy publishes, %s", port, Taken(ctx, p.engine, port))
+	}
+}
+
+// unprivilegedFrom returns the first port that a user other than root may have, 0 where
+// that is not known.
+func unprivilegedFrom() (port int) {
+	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+	if err == nil {
+		_, err = fmt.Sscan(string(text), &port)
+	}
+	if err != nil {
+		return 0
+	}
+	return port
+}
 
 // foreignPorts returns those at which something answers that is not of this project.
 func (p *preflight) foreignPorts(ctx context.Context, ports []engine.Port) (foreign []int) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"slices"
@@ -62,7 +63,7 @@ func Preflight(ctx context.Context, docker *engine.Engine, model *compose.Model,
 	p.info = info
 	var room func([]Download)
 	checks := []func(context.Context){
-		p.plugin, p.foreign, p.network, p.proxy, p.memory, p.clock, p.ports,
+		p.plugin, p.foreign, p.presumed, p.network, p.proxy, p.memory, p.clock, p.ports,
 		func(ctx context.Context) { room = p.disk(ctx) }, func(ctx context.Context) { plan.Downloads = p.downloads(ctx) },
 	}
 	for _, image := range plan.Pull {
@@ -133,6 +134,32 @@ func (p *preflight) foreign(context.Context) {
 	}
 	for _, c := range p.state.Foreign {
 		p.refuse(exit.Config, "the container %s is there and not of this project (its compose project is %q): rename or remove it", c.Name, c.ComposeProject)
+	}
+}
+
+// presumed refuses a container that would be made with what is not there, which docker compose
+// finds when others are made already. What this command cannot see on the host may be there.
+func (p *preflight) presumed(ctx context.Context) {
+	for _, c := range p.plan.Changes {
+		service, _ := p.model.Service(c.Service, c.Colour)
+		if !slices.Contains([]Action{Create, Rotate, Recreate}, c.Action) {
+			continue
+		}
+		for _, name := range service.Presumed.Volumes {
+			if _, there, err := p.engine.Volume(ctx, name); err == nil && !there {
+				p.refuse(exit.Config, "compose.override.yml gives %s the volume %s, which is not there (external: true): docker volume create %[2]s makes it, and empty; or correct the name", c.Service, name)
+			}
+		}
+		for _, name := range service.Presumed.Networks {
+			if _, there, err := p.engine.Network(ctx, name); err == nil && !there {
+				p.refuse(exit.Config, "compose.override.yml puts %s into the network %s, which is not there (external: true): docker network create %[2]s makes it; or correct the name", c.Service, name)
+			}
+		}
+		for _, path := range service.Presumed.Paths {
+			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && p.info.Local {
+				p.note("compose.override.yml gives %s %s, which is not there as seen from here: without it the container cannot start", c.Service, path)
+			}
+		}
 	}
 }
 
@@ -292,45 +319,4 @@ func availableMemory() (free int64, known bool) {
 		return 0, false
 	}
 	return free << 10, true
-}
-
-// ports refuses ports that something else than this project's proxy holds, and one that is
-// published twice.
-func (p *preflight) ports(ctx context.Context) {
-	change, there := p.plan.Of(stack.Proxy)
-	if !there || !slices.Contains([]Action{Create, Start, Recreate}, change.Action) {
-		return
-	}
-	service, _ := p.model.Service(stack.Proxy, "")
-	for i, port := range service.Ports {
-		if slices.ContainsFunc(service.Ports[:i], func(other engine.Port) bool {
-			return port.Public == other.Public && port.Protocol == other.Protocol && port.Host == other.Host
-		}) {
-			p.refuse(exit.Config, "port %d would be published twice: PUBLISH_HTTP and PUBLISH_HTTPS have to be two ports", port.Public)
-		}
-	}
-	if !p.info.Local {
-		return
-	}
-	first := unprivilegedFrom()
-	lowest := slices.MinFunc(append(slices.Clone(service.Ports), engine.Port{Public: first}), func(a, b engine.Port) int { return a.Public - b.Public }).Public
-	if p.info.Rootless && lowest < first {
-		p.note("the engine is rootless, and such a one may not have port %d unless its host allows it: sudo sysctl net.ipv4.ip_unprivileged_port_start=%[1]d; or set PUBLISH_HTTP and PUBLISH_HTTPS", lowest)
-	}
-	for _, port := range p.foreignPorts(ctx, service.Ports) {
-		p.refuse(exit.Config, "port %d, which the proxy publishes, %s", port, Taken(ctx, p.engine, port))
-	}
-}
-
-// unprivilegedFrom returns the first port that a user other than root may have, 0 where
-// that is not known.
-func unprivilegedFrom() (port int) {
-	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start")
-	if err == nil {
-		_, err = fmt.Sscan(string(text), &port)
-	}
-	if err != nil {
-		return 0
-	}
-	return port
 }

@@ -19,6 +19,11 @@ import (
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
+// override writes what the operator changes of the stack.
+func (h *host) override(text string) {
+	testkit.WriteTree(h.t, h.project.Dir, map[string]string{"compose.override.yml": text})
+}
+
 // unfit returns what stands in the way of a first deploy.
 func (h *host) unfit(version string) error {
 	h.t.Helper()
@@ -62,6 +67,24 @@ func TestPreflight(t *testing.T) {
 			h.AddVolume("p_db-data", map[string]string{"com.docker.compose.project": "other"})
 		}, exit.Config, `the volume p_db-data is there and of the project "other"`},
 		{"a volume of the command before", "1.0.0", func(h *host) { h.AddVolume("p_db-data", map[string]string{"project": "p"}) }, 0, ""},
+		{"a volume of an override", "1.0.0", func(h *host) {
+			h.override("services: {db: {volumes: ['data:/var/lib/postgresql/data']}}\nvolumes: {data: {external: true, name: elsewhere}}")
+		}, exit.Config, "gives db the volume elsewhere, which is not there (external: true): docker volume create elsewhere makes it"},
+		{"a volume of ours that an override calls another's", "1.0.0", func(h *host) { h.override("volumes: {db-data: {external: true, name: elsewhere}}") }, exit.Config, "gives db the volume elsewhere"},
+		{"the same, there", "1.0.0", func(h *host) {
+			h.override("volumes: {db-data: {external: true, name: elsewhere}}")
+			h.AddVolume("elsewhere", nil)
+		}, 0, ""},
+		{"one that compose makes", "1.0.0", func(h *host) {
+			h.override("services: {db: {volumes: ['more:/more']}}\nvolumes: {more: {driver: local, driver_opts: {type: tmpfs, device: tmpfs}}}")
+		}, 0, ""},
+		{"a network of an override", "1.0.0", func(h *host) {
+			h.override("services: {proxy: {networks: [internal, front]}}\nnetworks: {front: {external: true, name: edge}}")
+		}, exit.Config, "puts proxy into the network edge, which is not there (external: true): docker network create edge makes it"},
+		{"the same, there", "1.0.0", func(h *host) {
+			h.override("services: {proxy: {networks: [internal, front]}}\nnetworks: {front: {external: true, name: edge}}")
+			h.AddNetwork("edge", nil)
+		}, 0, ""},
 		{"an image that nobody has", absent, func(*host) {}, exit.Config, "tale-platform:" + absent},
 		{"an image for another machine", absent, func(h *host) {
 			for _, service := range h.project.Services() {
@@ -89,6 +112,28 @@ func TestPreflight(t *testing.T) {
 				t.Errorf("%v does not say %q", err, tt.want)
 			}
 		})
+	}
+}
+
+// TestAFileThatIsNotThere of which the plan tells: the engine's host may have it.
+func TestAFileThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	for override, want := range map[string]string{
+		"services: {convex: {secrets: [s]}}\nsecrets: {s: {file: no.txt}}":                                       "gives convex DIR/no.txt, which is not there",
+		"services: {convex: {configs: [s]}}\nconfigs: {s: {file: no.txt}}":                                       "gives convex DIR/no.txt, which is not there",
+		"services: {convex: {configs: [s]}}\nconfigs: {s: {content: text}}":                                      "",
+		"services: {convex: {devices: ['/no/device']}}":                                                          "gives convex /no/device, which is not there",
+		"services: {convex: {volumes: [{type: bind, source: no, target: /x, bind: {create_host_path: false}}]}}": "gives convex DIR/no, which is not there",
+		"services: {convex: {volumes: [{type: bind, source: no, target: /x}]}}":                                  "",
+		"services: {convex: {volumes: [{type: bind, source: ., target: /x, bind: {create_host_path: false}}]}}":  "",
+	} {
+		h := newHostWith(t, func(h *host) { h.override(override) })
+		plan, model := h.plan("1.0.0", rollout.Scope{})
+		err := rollout.Preflight(t.Context(), h.engine, model, rollout.State{}, &plan, true)
+		notes := strings.Join(plan.Notes, " ")
+		if err != nil || strings.Contains(notes, "which is not there") != (want != "") || !strings.Contains(notes, strings.ReplaceAll(want, "DIR", h.project.Dir)) {
+			t.Errorf("%s: notes %q, error %v", override, plan.Notes, err)
+		}
 	}
 }
 
