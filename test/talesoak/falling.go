@@ -48,7 +48,7 @@ func (s *stack) falling(ctx context.Context, forGood bool) error {
 		return err
 	}
 	code := r.code()
-	s.want(code == exit.Degraded && strings.Contains(r.text(), "has ended since it was visited"), name+"exit code", exit.Degraded, fmt.Sprint(code, " ", last(r.text())))
+	s.want(code == exit.Degraded && strings.Contains(r.text(), "has failed since it was visited"), name+"exit code", exit.Degraded, fmt.Sprint(code, " ", last(r.text())))
 	back, code := s.do(ctx, "rollback")
 	s.want(code == 0, name+"rollback", 0, fmt.Sprint(code, " ", last(back.text())))
 	now, err := s.serving(ctx)

@@ -158,6 +158,10 @@ func TestPlan(t *testing.T) {
 		{"the database's settings are followed", state(nobody, runs(stack.DB, "", upToDate, other)), rollout.Scope{}, []rollout.Wanted{db}, "db recreate"},
 		{"but not in a roll back", state(nobody, runs(stack.DB, "", other)), rollout.Scope{Rollback: true}, []rollout.Wanted{db}, "db keep"},
 		{"a backend does not go back", state(nobody, runs(stack.Convex, "", func(c *engine.Container) { c.Version = "2.1.0" })), rollout.Scope{All: true}, []rollout.Wanted{convex}, "convex keep"},
+		{"unless it does not come up", state(nobody, runs(stack.Convex, "", boots, func(c *engine.Container) { c.Version = "2.1.0" })), rollout.Scope{All: true}, []rollout.Wanted{convex}, "convex recreate"},
+		{"or ends again and again", state(nobody, runs(stack.Convex, "", crashing, func(c *engine.Container) { c.Version = "2.1.0" })), rollout.Scope{All: true}, []rollout.Wanted{convex}, "convex recreate"},
+		{"one that does not come up is waited for", state(nobody, runs(stack.Convex, "", boots, func(c *engine.Container) { c.Version = "2.1.0" })), rollout.Scope{}, []rollout.Wanted{convex}, "convex await"},
+		{"one that is stopped does not go back", state(nobody, runs(stack.Convex, "", stopped, func(c *engine.Container) { c.Version = "2.1.0" })), rollout.Scope{All: true}, []rollout.Wanted{convex}, "convex start"},
 		{"a backend that is to be made anew", state(nobody, runs(stack.Convex, "", upToDate)), rollout.Scope{}, []rollout.Wanted{anew}, "convex recreate"},
 		{"a backend that the release needs", state(nobody, runs(stack.Convex, "")), rollout.Scope{}, []rollout.Wanted{needed}, "convex recreate"},
 		{"not in a roll back", state(nobody, runs(stack.Convex, "")), rollout.Scope{Rollback: true}, []rollout.Wanted{needed}, "convex keep"},
@@ -341,6 +345,31 @@ func TestWhatStaysBehindIsSaid(t *testing.T) {
 		}
 		if notes := rollout.NewPlan(rollout.State{Containers: there}, target).Notes; !slices.Contains(notes, want) {
 			t.Errorf("%q", notes)
+		}
+	}
+}
+
+// TestWhatDoesNotComeUpCanBeReplaced: a newer backend that a run has left, and its way out. One of
+// another make would not refuse data that are too new for it.
+func TestWhatDoesNotComeUpCanBeReplaced(t *testing.T) {
+	newer := runs(stack.Convex, "", boots, func(c *engine.Container) { c.Version = "2.1.0" })
+	const note = "if convex 2.1.0 does not become ready: `tale deploy --all` replaces it by that of 2.0.0"
+	for _, tt := range []struct {
+		scope  rollout.Scope
+		images []engine.Image
+		action rollout.Action
+		noted  bool
+	}{
+		{rollout.Scope{}, nil, rollout.Await, true},
+		{rollout.Scope{All: true}, nil, rollout.Recreate, false},
+		{rollout.Scope{All: true}, []engine.Image{{ID: "sha256:other", Tags: []string{wanted(stack.Convex).Image}}}, rollout.Await, false},
+		{rollout.Scope{Rollback: true}, nil, rollout.Await, false},
+	} {
+		s := state(rollout.Serving{}, newer)
+		s.Images = tt.images
+		plan := rollout.NewPlan(s, target(tt.scope, wanted(stack.Convex)))
+		if change, _ := plan.Of(stack.Convex); change.Action != tt.action || slices.Contains(plan.Notes, note) != tt.noted {
+			t.Errorf("%+v, %d images: %s, notes %q", tt.scope, len(tt.images), change.Action, plan.Notes)
 		}
 	}
 }

@@ -119,15 +119,16 @@ type LeftError struct{ error }
 
 func (e *LeftError) Unwrap() error { return e.error }
 
-// FallenError is a release that was visited, replaced what served before, and has ended since.
+// FallenError is a release that was visited, replaced what served before, and has ended or does
+// not answer since.
 type FallenError struct {
-	Fallen []string // services, with what became of each
+	Fallen []string // services, with what became of each, or the site
 	Back   string   // what goes back to the release before, "" if there is none
 	Left   error    // what could not be cleared away besides, if anything
 }
 
 func (e *FallenError) Error() string {
-	text := "the new release has ended since it was visited: " + strings.Join(e.Fallen, "; ")
+	text := "the new release has failed since it was visited: " + strings.Join(e.Fallen, "; ")
 	if e.Back != "" {
 		text += "; `" + e.Back + "` goes back to what served before"
 	}
@@ -182,7 +183,7 @@ func (r *rollout) newColour(ctx context.Context, c Change) (container engine.Con
 }
 
 // stands looks once more at the new colours, after those before them have drained: a release may
-// end as soon as it has visitors, and come again and again.
+// end as soon as it has visitors, and come again and again, or live on and not answer.
 func (r *rollout) stands(ctx context.Context, left error) error {
 	fallen := &FallenError{Left: left}
 	for _, c := range r.plan.Changes {
@@ -202,6 +203,11 @@ func (r *rollout) stands(ctx context.Context, left error) error {
 		}
 		if c.Service == stack.Platform && c.Retire != "" && c.From != nil {
 			fallen.Back = "tale rollback"
+		}
+	}
+	if len(fallen.Fallen) == 0 && fallen.Back != "" {
+		if err := r.visitAgain(ctx); err != nil {
+			fallen.Fallen = []string{err.Error() + " (`tale logs platform` says why)"}
 		}
 	}
 	if len(fallen.Fallen) == 0 {

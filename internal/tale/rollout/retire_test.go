@@ -3,9 +3,13 @@ package rollout_test
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/site"
@@ -73,6 +77,55 @@ func TestAReleaseThatEndsOnceItIsVisited(t *testing.T) {
 				testkit.WantError(t, err, exit.Degraded, "platform-green has ended with exit code 9 and is ", "`tale logs platform` says why", "`tale rollback` goes back")
 			} else if err != nil {
 				t.Error(err)
+			}
+			if run := h.running(); run != "convex db platform-green proxy" {
+				t.Errorf("what runs is %s", run)
+			}
+		})
+	}
+}
+
+// TestASiteThatIsLostOnceItWasVisited while its processes go on: by the time that the old colour
+// is gone it answers no more, or not at once. One that did not answer before either is left alone.
+func TestASiteThatIsLostOnceItWasVisited(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		after http.HandlerFunc // once the old colour is gone
+		never bool             // it did not answer before either
+		want  string
+	}{
+		"it fails": {after: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }, want: "does not answer as it should: it answers 500"},
+		"it hangs": {after: func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, want: "does not answer as it should: "},
+		"it fails once": {after: func() http.HandlerFunc {
+			var asked atomic.Int64
+			return func(w http.ResponseWriter, _ *http.Request) {
+				if asked.Add(1) == 1 {
+					w.WriteHeader(http.StatusInternalServerError)
+				}
+			}
+		}()},
+		"it never answered": {after: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }, never: true},
+		"it answers":        {after: func(http.ResponseWriter, *http.Request) {}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			h.mustDeploy("1.0.0")
+			h.timeout = 3 * time.Second
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if tt.never || !strings.Contains(h.running(), "blue") {
+					tt.after(w, r)
+				}
+			}))
+			t.Cleanup(server.Close)
+			h.visible = func(context.Context, engine.Container) (*site.Visitor, error) {
+				return site.New(site.Options{URL: server.URL}), nil
+			}
+			err := h.deploy(t.Context(), "1.0.1", rollout.Scope{})
+			if tt.want == "" && err != nil {
+				t.Error(err)
+			} else if tt.want != "" {
+				testkit.WantError(t, err, exit.Degraded, "has failed since it was visited: "+server.URL, tt.want, "`tale logs platform` says why", "`tale rollback` goes back")
 			}
 			if run := h.running(); run != "convex db platform-green proxy" {
 				t.Errorf("what runs is %s", run)

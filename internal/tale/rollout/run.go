@@ -47,6 +47,7 @@ type rollout struct {
 	files    map[string][]byte // by service that was replaced: earlier, where it says what ran
 	before   string            // why the site did not answer before the switch, "" if it did
 	migrated bool              // or begun to be
+	visited  bool              // the site has answered through the new colour
 	passed   bool              // the point of no return
 	ready    map[string]start  // of what was ready then, by container
 	live     bool              // the new release's functions are in the backend

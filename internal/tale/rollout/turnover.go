@@ -21,6 +21,7 @@ const (
 	// probes come every second, and two have to pass.
 	offerLimit = 30 * time.Second
 	visitLimit = 30 * time.Second
+	againLimit = 10 * time.Second // once it has answered through the new colour
 	visitEvery = 500 * time.Millisecond
 )
 
@@ -160,6 +161,7 @@ func (r *rollout) visit(ctx context.Context) error {
 	for {
 		err := r.visitOnce(ctx)
 		if err == nil {
+			r.visited = true
 			r.end("the site answers")
 			return nil
 		}
@@ -180,6 +182,25 @@ func (r *rollout) visit(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// visitAgain returns why a site that has answered does not do so any more, nil if it does.
+func (r *rollout) visitAgain(ctx context.Context) (why error) {
+	ctx, stop := context.WithTimeout(ctx, min(againLimit, r.Timeout))
+	defer stop()
+	for r.visited {
+		err := r.visitOnce(ctx)
+		if err == nil {
+			return nil
+		}
+		if why == nil || ctx.Err() == nil { // the end of the wait is no reason
+			why = err
+		}
+		if !pause.For(ctx, visitEvery) {
+			return why
+		}
+	}
+	return nil
 }
 
 // visitOnce asks the site for its page.
