@@ -147,12 +147,12 @@ func (p *preflight) presumed(ctx context.Context) {
 		}
 		for _, name := range service.Presumed.Volumes {
 			if _, there, err := p.engine.Volume(ctx, name); err == nil && !there {
-				p.refuse(exit.Config, "compose.override.yml gives %s the volume %s, which is not there (external: true): docker volume create %[2]s makes it, and empty; or correct the name", c.Service, name)
+				p.refuse(exit.Config, "compose.override.yml gives %s the volume %s, which is not there: docker volume create %[2]s makes it, and empty; or correct the name", c.Service, name)
 			}
 		}
 		for _, name := range service.Presumed.Networks {
 			if _, there, err := p.engine.Network(ctx, name); err == nil && !there {
-				p.refuse(exit.Config, "compose.override.yml puts %s into the network %s, which is not there (external: true): docker network create %[2]s makes it; or correct the name", c.Service, name)
+				p.refuse(exit.Config, "compose.override.yml puts %s into the network %s, which is not there: docker network create %[2]s makes it; or correct the name", c.Service, name)
 			}
 		}
 		for _, path := range service.Presumed.Paths {

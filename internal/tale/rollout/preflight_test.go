@@ -69,7 +69,7 @@ func TestPreflight(t *testing.T) {
 		{"a volume of the command before", "1.0.0", func(h *host) { h.AddVolume("p_db-data", map[string]string{"project": "p"}) }, 0, ""},
 		{"a volume of an override", "1.0.0", func(h *host) {
 			h.override("services: {db: {volumes: ['data:/var/lib/postgresql/data']}}\nvolumes: {data: {external: true, name: elsewhere}}")
-		}, exit.Config, "gives db the volume elsewhere, which is not there (external: true): docker volume create elsewhere makes it"},
+		}, exit.Config, "gives db the volume elsewhere, which is not there: docker volume create elsewhere makes it"},
 		{"a volume of ours that an override calls another's", "1.0.0", func(h *host) { h.override("volumes: {db-data: {external: true, name: elsewhere}}") }, exit.Config, "gives db the volume elsewhere"},
 		{"the same, there", "1.0.0", func(h *host) {
 			h.override("volumes: {db-data: {external: true, name: elsewhere}}")
@@ -80,7 +80,7 @@ func TestPreflight(t *testing.T) {
 		}, 0, ""},
 		{"a network of an override", "1.0.0", func(h *host) {
 			h.override("services: {proxy: {networks: [internal, front]}}\nnetworks: {front: {external: true, name: edge}}")
-		}, exit.Config, "puts proxy into the network edge, which is not there (external: true): docker network create edge makes it"},
+		}, exit.Config, "puts proxy into the network edge, which is not there: docker network create edge makes it"},
 		{"the same, there", "1.0.0", func(h *host) {
 			h.override("services: {proxy: {networks: [internal, front]}}\nnetworks: {front: {external: true, name: edge}}")
 			h.AddNetwork("edge", nil)
