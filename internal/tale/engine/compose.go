@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -158,6 +159,8 @@ func lastWords(from io.Reader) string {
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		if line := strings.TrimRight(lines.Text(), " \r"); line != "" && !news.MatchString(line) {
+			// Of a step that fails it says the engine's words twice.
+			last = slices.DeleteFunc(last, func(before string) bool { return strings.HasSuffix(before, line) })
 			last = append(last, line)
 			last = last[max(0, len(last)-mostWords):]
 		}

@@ -216,12 +216,16 @@ func FuzzSplitLog(f *testing.F) {
 }
 
 func TestLastWords(t *testing.T) {
-	said := " Network shop_internal  Creating \n Container a  Created\n Container a  Starting\nError response from daemon: driver failed: port is already allocated\n\n Container b Error\n"
+	said := " Network shop_internal  Creating \n Container a  Created\n Container a  Starting\n Container a  Error response from daemon: driver failed: port is already allocated\nError response from daemon: driver failed: port is already allocated\n\n Container b Error\n"
 	words := lastWords(strings.NewReader(said))
 	if want := "Error response from daemon: driver failed: port is already allocated\n Container b Error"; words != want {
 		t.Errorf("%q", words)
 	}
-	if words := lastWords(strings.NewReader(strings.Repeat("line\n", 100))); strings.Count(words, "\n") != mostWords-1 {
+	var many strings.Builder
+	for i := range 100 {
+		fmt.Fprintf(&many, "line %d.\n", i)
+	}
+	if words := lastWords(strings.NewReader(many.String())); strings.Count(words, "\n") != mostWords-1 {
 		t.Errorf("%q", words)
 	}
 }
