@@ -195,6 +195,15 @@ func TestHistory(t *testing.T) {
 		t.Error(r.Out)
 	}
 	line.Run(nil, "", "history", "-n", "1", "--json", "--project", dir).Expect(t, 0, `"exitCode": 1`, "")
+	if err := p.Begin(project.Entry{Time: time.Now(), Command: "tale deploy", Seconds: 3.3}); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Record(project.Entry{Time: time.Now(), Command: "tale deploy", Result: project.Done}); err != nil {
+		t.Fatal(err)
+	}
+	if r := line.Run(nil, "", "history", "-n", "2", "--project", dir); !regexp.MustCompile(`killed +- +it has ended without a word\n`).MatchString(r.Out) {
+		t.Error(r.Out)
+	}
 	testkit.WriteTree(t, dir, map[string]string{".tale/history.jsonl": `{"time":"2026-01-02T03:04:05Z","command":"tale deploy","result":"done"}` + "\n" + `{"command":"tale deploy","why":{"of":"a newer form"}}` + "\n\n" + `{"comm`})
 	line.Run(nil, "", "history", "--project", dir).Expect(t, 0, "tale deploy", "2 of the lines of "+dir)
 }

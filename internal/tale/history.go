@@ -59,6 +59,9 @@ func historyRow(e project.Entry) []string {
 	if e.Code != 0 {
 		result = fmt.Sprintf("%s (exit %d)", result, e.Code)
 	}
-	took := time.Duration(e.Seconds * float64(time.Second)).Round(time.Second / 10)
-	return []string{e.Time.Local().Format("2006-01-02 15:04:05"), cmp.Or(strings.Trim(e.User+"@"+e.Host, "@"), "-"), e.Command, cmp.Or(release, "-"), result, took.String(), session.FirstLine(e.Why)}
+	took := time.Duration(e.Seconds * float64(time.Second)).Round(time.Second / 10).String()
+	if e.Result == project.Killed { // it could not say how long
+		took = "-"
+	}
+	return []string{e.Time.Local().Format("2006-01-02 15:04:05"), cmp.Or(strings.Trim(e.User+"@"+e.Host, "@"), "-"), e.Command, cmp.Or(release, "-"), result, took, session.FirstLine(e.Why)}
 }
