@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/site"
@@ -111,7 +110,6 @@ func TestASiteThatIsLostOnceItWasVisited(t *testing.T) {
 			t.Parallel()
 			h := newHost(t)
 			h.mustDeploy("1.0.0")
-			h.timeout = 3 * time.Second
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if tt.never || !strings.Contains(h.running(), "blue") {
 					tt.after(w, r)
