@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tale-project/tale-runtime/internal/sys/xattr"
 )
 
 // racy is how close to the moment of a look a change may be that leaves no trace: two
@@ -30,6 +32,7 @@ type copier struct {
 	seen    map[string]copied
 	gone    map[string]bool
 	sockets []string
+	others  map[string][]string // by path: attributes that no backup has
 }
 
 type copied struct {
@@ -44,7 +47,7 @@ type passed struct {
 }
 
 func newCopier(root string, out io.Writer) *copier {
-	return &copier{root: root, out: tar.NewWriter(out), seen: map[string]copied{}, gone: map[string]bool{}}
+	return &copier{root: root, out: tar.NewWriter(out), seen: map[string]copied{}, gone: map[string]bool{}, others: map[string][]string{}}
 }
 
 // pass writes what is new or changed. Still says that nothing changes any more, so that
@@ -148,10 +151,11 @@ const paxAttribute = "SCHILY.xattr."
 
 // head returns how a file stands in the archive, and a regular one open.
 func (c *copier) head(full, path string, s stamp) (*tar.Header, *os.File, error) {
-	attributes, err := attributesOf(full)
+	attributes, others, err := allAttributesOf(full)
 	if err != nil {
 		return nil, nil, err
 	}
+	c.others[path] = others
 	head := &tar.Header{
 		Name: path, Mode: int64(s.mode & 0o7777), Uid: int(s.uid), Gid: int(s.gid),
 		ModTime: time.Unix(s.mtime.Unix()), Format: tar.FormatPAX,
@@ -212,6 +216,17 @@ type zeros struct{}
 func (zeros) Read(into []byte) (int, error) {
 	clear(into)
 	return len(into), nil
+}
+
+// left counts what the archive does not have of the files in it.
+func (c *copier) left() xattr.Left {
+	left := xattr.Left{}
+	for path := range c.seen {
+		for _, name := range c.others[path] {
+			left.Add(name)
+		}
+	}
+	return left
 }
 
 // end finishes the archive and returns what it has to come to, and the names that have

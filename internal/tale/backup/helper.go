@@ -14,6 +14,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/sys/xattr"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 
@@ -61,6 +62,7 @@ type ending struct {
 	Volume Volume
 	Gone   []byte
 	Held   float64 // seconds
+	Left   xattr.Left
 }
 
 // Helps reports whether Helper does what the arguments of `tale helper` ask for.
@@ -152,6 +154,7 @@ func readVolume(ctx context.Context, root string, still bool, in io.Reader, out 
 	if last.Volume, last.Gone, err = c.end(); err != nil {
 		return err
 	}
+	last.Left = c.left()
 	// After the data, so that whoever has read it has read all of them.
 	return errors.Join(packed.Close(), say(message{End: &last}))
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/sys/xattr"
 )
 
 const (
@@ -37,6 +38,7 @@ type Manifest struct {
 	Databases []Database `json:"databases"`
 	Streams   []Stream   `json:"streams"`
 	Sum       string     `json:"sum"` // SHA-256 of this document with "" here
+	Left      xattr.Left `json:"-"`   // what the backup does not have, as who takes it is told
 }
 
 // Stream is something in the file, in one member or several.

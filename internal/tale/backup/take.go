@@ -330,7 +330,7 @@ func (t Take) volume(ctx context.Context, w *Writer, m *Manifest, moment func() 
 		return fmt.Errorf("cannot copy the volume %s: its helper ended without a word", t.Volume)
 	}
 	last.Volume.Name = stack.ConvexData
-	m.Volume, m.Held = &last.Volume, last.Held
+	m.Volume, m.Held, m.Left = &last.Volume, last.Held, last.Left
 	return errors.Join(stream.Close(), w.File(goneStream, last.Gone))
 }
 

@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tale-project/tale-runtime/internal/sys/xattr"
 )
 
 // hidden is the folder in a volume that a restore works in. No backup has it.
@@ -122,23 +124,32 @@ func sumOf(records map[string]record) string {
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
-// attributesOf returns the extended attributes of a file. Those that only the kernel
-// makes, and security labels, which belong to a machine, are left out.
+// attributesOf returns the extended attributes of a file that a backup has.
 func attributesOf(path string) (map[string]string, error) {
+	attributes, _, err := allAttributesOf(path)
+	return attributes, err
+}
+
+// allAttributesOf returns the names of the others as well.
+func allAttributesOf(path string) (attributes map[string]string, others []string, err error) {
 	size, err := unix.Llistxattr(path, nil)
 	if errors.Is(err, unix.ENOTSUP) || size <= 0 && err == nil {
-		return nil, nil
+		return nil, nil, nil
 	}
 	if err != nil {
-		return nil, &fs.PathError{Op: "llistxattr", Path: path, Err: err}
+		return nil, nil, &fs.PathError{Op: "llistxattr", Path: path, Err: err}
 	}
 	list := make([]byte, size+1<<10)
 	if size, err = unix.Llistxattr(path, list); err != nil {
-		return nil, &fs.PathError{Op: "llistxattr", Path: path, Err: err}
+		return nil, nil, &fs.PathError{Op: "llistxattr", Path: path, Err: err}
 	}
-	attributes := map[string]string{}
+	attributes = map[string]string{}
 	for name := range strings.SplitSeq(string(list[:size]), "\x00") {
-		if name == "" || name == "security.selinux" || strings.HasPrefix(name, "system.") && !strings.HasPrefix(name, "system.posix_acl") {
+		if name == "" {
+			continue
+		}
+		if !xattr.Travels(name) {
+			others = append(others, name)
 			continue
 		}
 		value := make([]byte, 64<<10) // the most that Linux takes
@@ -147,11 +158,11 @@ func attributesOf(path string) (map[string]string, error) {
 			continue
 		}
 		if err != nil {
-			return nil, &fs.PathError{Op: "lgetxattr", Path: path, Err: err}
+			return nil, nil, &fs.PathError{Op: "lgetxattr", Path: path, Err: err}
 		}
 		attributes[name] = string(value[:n])
 	}
-	return attributes, nil
+	return attributes, others, nil
 }
 
 // readTree describes a whole tree, reading every byte.

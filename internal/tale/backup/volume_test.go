@@ -153,6 +153,35 @@ func TestAVolumeComesBackAsItWas(t *testing.T) {
 	same(t, treeOf(t, to), treeOf(t, from))
 }
 
+// TestAttributesThatNoBackupHas: the kernel lets no helper set them, so that one with them could
+// not be restored. They are counted as of what the backup has.
+func TestAttributesThatNoBackupHas(t *testing.T) {
+	from, to := t.TempDir(), t.TempDir()
+	for _, name := range []string{"program", "another", "gone"} {
+		must(t, os.WriteFile(filepath.Join(from, name), nil, 0o755))
+		must(t, unix.Lsetxattr(filepath.Join(from, name), "security.other", []byte("x"), 0))
+	}
+	must(t, unix.Lsetxattr(filepath.Join(from, "program"), "security.capability", []byte("\x01\x00\x00\x02\x00\x04"+strings.Repeat("\x00", 14)), 0))
+	var out bytes.Buffer
+	packed, err := zstd.NewWriter(&out)
+	must(t, err)
+	c := newCopier(from, packed)
+	for range 2 {
+		_, err := c.pass(t.Context(), true)
+		must(t, errors.Join(err, os.RemoveAll(filepath.Join(from, "gone"))))
+	}
+	v, gone, err := c.end()
+	must(t, errors.Join(err, packed.Close()))
+	must(t, unpack(t.Context(), to, "run", v.Tree, bytes.NewReader(framed(out.Bytes(), gone))))
+	attributes, others, err := allAttributesOf(filepath.Join(to, hidden, newName, "program"))
+	if err != nil || len(attributes) != 1 || len(attributes["security.capability"]) != 20 || len(others) != 0 {
+		t.Errorf("it has come back with %q and %q: %v", attributes, others, err)
+	}
+	if got := c.left().String(); got != "extended attributes of files: security.other of 2" {
+		t.Errorf("left out are %q", got)
+	}
+}
+
 // TestByHand: what tar and zstd make of it is the same, but for holes.
 func TestByHand(t *testing.T) {
 	for _, tool := range []string{"tar", "zstd"} {

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
@@ -114,7 +116,10 @@ func TestWhatABackupLeavesOutIsNamed(t *testing.T) {
 	}
 	env := filepath.Join(s.app.Folder, ".env")
 	testkit.WriteTree(t, s.app.Folder, map[string]string{".env": testkit.ReadFile(t, env) + "\nS3_STORAGE_FILES_BUCKET=files"})
-	want := beginning + ": volumes shop-1_mine, shop-1_rag-data; files in S3, which has to keep versions of its own\n"
+	if err := unix.Lsetxattr(filepath.Join(s.Folder("shop-1_convex-data"), "storage/file"), "security.other", []byte("x"), 0); err != nil {
+		t.Fatal(err)
+	}
+	want := beginning + ": volumes shop-1_mine, shop-1_rag-data; files in S3, which has to keep versions of its own; extended attributes of files: security.other of 1\n"
 	if said := backup(); !strings.Contains(said, want) {
 		t.Errorf("it says\n%s\nwant %s", said, want)
 	}

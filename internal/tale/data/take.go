@@ -71,7 +71,7 @@ func takeBackup(ctx context.Context, s *session.Session, path string, recipients
 	removePartial(s, filepath.Dir(path))
 	if m, err = t.Run(ctx); err == nil {
 		told.end()
-		if text := leftOut(s, state); text != "" {
+		if text := leftOut(s, state, m); text != "" {
 			out.Say(text)
 		}
 	}

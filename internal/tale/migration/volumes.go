@@ -65,12 +65,20 @@ func (v volumes) Copy(ctx context.Context, c Copy, labels map[string]string, say
 	if err != nil {
 		return err
 	}
+	say(Event{Subject: c.To, Text: copied(c, report)})
+	return nil
+}
+
+// copied says what a copy has come to, and what it has not.
+func copied(c Copy, report volume.Report) string {
 	text := fmt.Sprintf("is a copy of %s, verified: %s in %s", c.From, humanize.Bytes(uint64(report.Bytes)), english.Plural(int(report.Files), "file", ""))
 	if len(report.Sockets) > 0 {
 		text += fmt.Sprintf("; left out are sockets: %v", report.Sockets)
 	}
-	say(Event{Subject: c.To, Text: text})
-	return nil
+	if left := report.Left.String(); left != "" {
+		text += "; left out are " + left
+	}
+	return text
 }
 
 func (v volumes) Strays(ctx context.Context, name string) (strays int64, err error) {

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tale-project/tale-runtime/internal/sys/xattr"
 )
 
 // sourcePrint stands for all that changes when an entry of a source does.
@@ -58,39 +60,42 @@ func (o Owner) owned(s *unix.Stat_t) *unix.Stat_t {
 // appID is the user and the group of the images.
 const appID = 1001
 
-// foreignAttribute reports whether an extended attribute belongs to the place where a file
-// lies, and not to the file.
-func foreignAttribute(name string) bool {
-	return name == "security.selinux" || name == "security.ima" || name == "security.evm" || name == markAttribute
-}
-
 // byName returns a path of an entry for those system calls that know no open folders.
 func byName(in *os.File, name string) string {
 	return fmt.Sprintf("/proc/self/fd/%d/%s", in.Fd(), name)
 }
 
-// attributes returns the extended attributes of an entry, nil for none.
+// attributes returns the extended attributes of an entry that a copy can have, nil for none.
 func attributes(in *os.File, name string) (map[string]string, error) {
+	found, _, err := allAttributes(in, name)
+	return found, err
+}
+
+// allAttributes returns the names of the others as well.
+func allAttributes(in *os.File, name string) (found map[string]string, others []string, err error) {
 	path := byName(in, name)
 	list, err := sized(func(into []byte) (int, error) { return unix.Llistxattr(path, into) })
 	if errors.Is(err, unix.ENOTSUP) || err == nil && len(list) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	found := map[string]string{}
+	found = map[string]string{}
 	for _, attribute := range strings.Split(strings.TrimSuffix(string(list), "\x00"), "\x00") {
-		if foreignAttribute(attribute) {
+		if !xattr.Travels(attribute) {
+			others = append(others, attribute)
+		}
+		if !xattr.Travels(attribute) || attribute == markAttribute {
 			continue
 		}
 		value, err := sized(func(into []byte) (int, error) { return unix.Lgetxattr(path, attribute, into) })
 		if err != nil {
-			return nil, fmt.Errorf("extended attribute %s: %w", attribute, err)
+			return nil, nil, fmt.Errorf("extended attribute %s: %w", attribute, err)
 		}
 		found[attribute] = string(value)
 	}
-	return found, nil
+	return found, others, nil
 }
 
 // sized calls with ever more room.
@@ -150,8 +155,8 @@ func strip(in *os.File, name string, except map[string]string) error {
 }
 
 // difference says how an entry of the copy differs from what it is to be, "" if it
-// does not.
-func difference(f *folder, name string, want *unix.Stat_t) (string, error) {
+// does not. It counts the attributes that no copy can have.
+func difference(f *folder, name string, want *unix.Stat_t, left xattr.Left) (string, error) {
 	got, err := status(f.to, name)
 	if err != nil {
 		return "", f.failed("look at the copy of", name, err)
@@ -159,9 +164,12 @@ func difference(f *folder, name string, want *unix.Stat_t) (string, error) {
 	if copyPrint(got) != copyPrint(want) {
 		return fmt.Sprintf("is %s instead of %s", describe(got), describe(want)), nil
 	}
-	there, err := attributes(f.from, name)
+	there, others, err := allAttributes(f.from, name)
 	if err != nil {
 		return "", f.failedAt(f.from, "read the attributes of", name, err)
+	}
+	for _, other := range others {
+		left.Add(other)
 	}
 	here, err := attributes(f.to, name)
 	if err != nil {

@@ -76,7 +76,7 @@ func (c *checker) settle(f *folder, is *unix.Stat_t) error {
 }
 
 func (c *checker) same(f *folder, name string, want *unix.Stat_t) error {
-	differs, err := difference(f, name, want)
+	differs, err := difference(f, name, want, c.report.Left)
 	if err == nil && differs != "" {
 		return fmt.Errorf("cannot copy %s: the copy %s", f.path(name), differs)
 	}

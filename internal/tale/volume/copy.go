@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/sys/xattr"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 )
 
@@ -58,6 +59,7 @@ type Report struct {
 	Again                 bool     // the source had changed since it was copied, and the copy had not been used
 	Sockets               []string // of the source: not copied, their services make them (at most 100)
 	Special               []string // fifos and device nodes, made anew (at most 100)
+	Left                  xattr.Left
 }
 
 // Run copies, or goes on copying, or finds that all is copied. It can be called again

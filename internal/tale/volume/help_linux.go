@@ -14,6 +14,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
+	"github.com/tale-project/tale-runtime/internal/sys/xattr"
 )
 
 // help does what the arguments of a helper ask for, with the volumes in folders of root.
@@ -66,7 +67,7 @@ func copyInto(ctx context.Context, from, to string, names Copy, say func(Progres
 	if err := alone(root.to, names.To); err != nil {
 		return Report{}, err
 	}
-	c := &copier{Copy: names, root: root, gauge: &gauge{}, report: &Report{}}
+	c := &copier{Copy: names, root: root, gauge: &gauge{}, report: &Report{Left: xattr.Left{}}}
 	telling, told := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {
