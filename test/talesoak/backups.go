@@ -27,6 +27,8 @@ const (
 	// lastBackup and so on are when a run is hit at the latest: all of it lies before, but
 	// for the start of the services.
 	lastBackup, lastRestore = 4 * time.Second, 12 * time.Second
+	// lastNoted is the same from when a restore has noted what it stops.
+	lastNoted = 8 * time.Second
 	// freed is how long what a killed run has left beside the engine may take to end.
 	freed = 30 * time.Second
 )
@@ -60,6 +62,7 @@ func (s *stack) backups(ctx context.Context) error {
 	defer func() {
 		b.conclude("backups and restores")
 		fmt.Printf("  %d containers that the engine had lost were made anew by a deploy\n", b.made)
+		fmt.Printf("  %d killed restores have ended without their file: %d given up, %d finished\n", b.givenUp+b.finished, b.givenUp, b.finished)
 		fmt.Printf("  at most %s until nothing of a killed run was left beside the engine\n", b.slowest.Round(time.Millisecond))
 		s.missed = append(s.missed, b.missed...)
 	}()
@@ -80,6 +83,8 @@ type backing struct {
 	stopped []string // by the last quiet round
 	slowest time.Duration
 	made    int // containers anew, which the engine had lost
+	// givenUp and finished are restores that --discard-old has ended.
+	givenUp, finished int
 	// server is the container of the databases, and services are those of the project.
 	server   string
 	services []string
@@ -110,10 +115,11 @@ func (b *backing) round(ctx context.Context, round int) error {
 	if err != nil {
 		return err
 	}
-	if err := b.restoreUnderFire(ctx, round, old, fresh); err != nil {
+	now, err := b.restoreUnderFire(ctx, round, old, fresh)
+	if err != nil {
 		return err
 	}
-	return b.discardUnderFire(ctx, round, old)
+	return b.discardUnderFire(ctx, round, now)
 }
 
 // takeUnderFire hits backups, and lets a last one be taken: all of them leave what is
@@ -128,7 +134,8 @@ func (b *backing) takeUnderFire(ctx context.Context, round int, old data, args [
 		if err != nil {
 			return err
 		}
-		r, a, struck, err := b.fire(ctx, round, lastBackup, args, "backup-read")
+		a := b.aim(lastBackup, "backup-read")
+		r, struck, err := b.fire(ctx, round, a, args)
 		if err != nil {
 			return err
 		}
@@ -171,16 +178,15 @@ func soft(kind string) bool { return kind == interrupted || kind == terminated }
 
 // fire starts a run and hits it, and waits until all that it has begun beside the engine
 // has ended, and what it held goes on.
-func (b *backing) fire(ctx context.Context, round int, latest time.Duration, args []string, verbs ...string) (*run, aim, bool, error) {
+func (b *backing) fire(ctx context.Context, round int, a aim, args []string) (*run, bool, error) {
 	r, err := b.start(ctx, args...)
 	if err != nil {
-		return nil, aim{}, false, err
+		return nil, false, err
 	}
-	a := b.aim(latest, verbs...)
 	struck, err := b.strike(ctx, r, a)
 	code, ended := r.code(), time.Now()
 	if err = errors.Join(err, ctx.Err()); err != nil {
-		return r, a, struck, err
+		return r, struck, err
 	}
 	switch {
 	case struck || code == 0:
@@ -197,7 +203,7 @@ func (b *backing) fire(ctx context.Context, round int, latest time.Duration, arg
 		b.trouble(round, "%s (%s after helper %q) of %s: after %s there is %s", a.kind, a.after, a.verb, args[0], freed, left)
 	}
 	b.slowest = max(b.slowest, time.Since(ended))
-	return r, a, struck || code != 0, nil
+	return r, struck || code != 0, nil
 }
 
 // lost reports whether a restore is done but for a container that the engine has lost as it

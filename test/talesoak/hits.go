@@ -110,6 +110,7 @@ type aim struct {
 	kind  string
 	verb  string        // of the helper whose beginning is waited for; "" counts from the beginning of the run
 	after time.Duration // that
+	sign  func() bool   // what is waited for in the place of a helper, or nil
 }
 
 // aim takes one at random. Where it is not aimed at one of the verbs, it is at the latest
@@ -125,11 +126,16 @@ func (h *hitting) aim(latest time.Duration, verbs ...string) aim {
 	a := aim{kind: kinds[h.chance.IntN(len(kinds))]}
 	if a.kind == noHelper || a.kind == both || len(verbs) > 0 && h.chance.IntN(2) == 0 {
 		a.verb = verbs[h.chance.IntN(len(verbs))]
-		a.after = time.Duration(float64(shortestAim) * math.Pow(float64(longestAim/shortestAim), h.chance.Float64()))
+		a.after = h.moment(longestAim)
 	} else {
 		a.after = time.Duration(h.chance.Int64N(int64(latest)))
 	}
 	return a
+}
+
+// moment takes one at random, of the earlier ones more.
+func (h *hitting) moment(latest time.Duration) time.Duration {
+	return time.Duration(float64(shortestAim) * math.Pow(float64(latest/shortestAim), h.chance.Float64()))
 }
 
 // strike hits a run, or finds that it has ended before.
@@ -139,6 +145,9 @@ func (h *hitting) strike(ctx context.Context, r *run, a aim) (struck bool, err e
 		if helper = h.awaitHelper(r, a.verb); helper == 0 {
 			return false, ctx.Err()
 		}
+	}
+	if a.sign != nil && !h.awaitSign(r, a.sign) {
+		return false, ctx.Err()
 	}
 	select {
 	case <-r.ended:
@@ -180,6 +189,18 @@ func (h *hitting) strike(ctx context.Context, r *run, a aim) (struck bool, err e
 	}
 	h.hits[a.kind][stage]++
 	return true, nil
+}
+
+// awaitSign reports whether there is one while a run goes on.
+func (h *hitting) awaitSign(r *run, sign func() bool) bool {
+	for !sign() {
+		select {
+		case <-r.ended:
+			return false
+		case <-time.After(scanEvery):
+		}
+	}
+	return true
 }
 
 // awaitHelper returns the process of the first helper of the stack that does this while a

@@ -13,50 +13,37 @@ import (
 )
 
 // restoreUnderFire hits restores, and lets a last one come to its end. Until the swap
-// begins there are the data of before, and in the end those of the backup.
-func (b *backing) restoreUnderFire(ctx context.Context, round int, old, fresh data) error {
+// begins there are the data of before, and in the end those of the backup, which it returns:
+// or those of before, where a restore that was hit has lost its file.
+func (b *backing) restoreUnderFire(ctx context.Context, round int, old, fresh data) (now data, err error) {
 	sum, err := sumOf(b.file)
 	if err != nil {
-		return err
+		return now, err
 	}
 	before, err := containers(ctx, b.id)
 	if err != nil {
-		return err
+		return now, err
 	}
 	args := append([]string{"restore", "--json", b.file, "--project-name", b.id}, b.unsealed()...)
-	done := false
-	for range 1 + b.chance.IntN(mostHits) {
-		noted := b.begun()
-		var r *run
-		var a aim
-		var struck bool
-		r, a, struck, err = b.fire(ctx, round, lastRestore, args, "backup-unpack", "backup-unpack", "backup-swap", "backup-swap", "backup-look", "backup-drop")
-		if err != nil {
-			return err
-		}
-		if done = !struck; done {
-			break
-		}
-		if _, done = b.noted(); !done {
-			err = b.between(ctx, round, r, a, noted, fresh)
-		} else if !b.quiet { // only the services wait
-			_, err = b.must(ctx, "deploy", "--yes")
-		}
-		if err != nil || done {
-			break
-		}
-	}
+	done, err := b.hitRestores(ctx, round, args, fresh)
 	if err != nil {
-		return err
+		return now, err
 	}
-	if !done {
+	now = old
+	switch given := !done && b.begun() && b.chance.IntN(4) > 0; {
+	case given:
+		now, err = b.withoutFile(ctx, round, old, fresh)
+	case !done:
 		b.reruns++
 		if r, code := b.do(ctx, append(args, "--wait")...); code != 0 && !b.lost(ctx, r) {
 			b.trouble(round, "%v ends with %d:\n%s", args, code, r.text())
-			return errors.Join(ctx.Err(), errors.New("there are no restored data to go on with"))
+			err = errors.Join(ctx.Err(), errors.New("there are no restored data to go on with"))
 		}
 	}
-	if now, err := sumOf(b.file); err != nil || now != sum {
+	if err != nil {
+		return now, err
+	}
+	if is, err := sumOf(b.file); err != nil || is != sum {
 		b.trouble(round, "the backup has changed: %v", err)
 	}
 	if b.quiet {
@@ -64,7 +51,44 @@ func (b *backing) restoreUnderFire(ctx context.Context, round int, old, fresh da
 	} else if !eventually(ctx, freed, func() bool { return b.runs(ctx) }) {
 		b.trouble(round, "restored, and not all services run")
 	}
-	return errors.Join(b.expect(ctx, round, "restored", old), b.kept(ctx, round, fresh))
+	err = b.expect(ctx, round, "restored", now)
+	if len(now.differs(fresh)) > 0 {
+		err = errors.Join(err, b.kept(ctx, round, fresh))
+	}
+	return now, err
+}
+
+// hitRestores hits restores, and reports whether the last one has put all in its place.
+func (b *backing) hitRestores(ctx context.Context, round int, args []string, fresh data) (done bool, err error) {
+	for range 1 + b.chance.IntN(mostHits) {
+		noted, a := b.begun(), b.aimAtRestore()
+		r, struck, err := b.fire(ctx, round, a, args)
+		if err != nil || !struck {
+			return true, err
+		}
+		if _, done = b.noted(); !done {
+			err = b.between(ctx, round, r, a, noted, fresh)
+		} else if !b.quiet { // only the services wait
+			_, err = b.must(ctx, "deploy", "--yes")
+		}
+		if err != nil || done || b.begun() && b.chance.IntN(2) == 0 {
+			return done, err
+		}
+	}
+	return false, nil
+}
+
+// aimAtRestore takes an aim, most of them from when what is stopped is noted: that is a short part
+// of the whole, and what is not killed in it comes to its end.
+func (b *backing) aimAtRestore() aim {
+	a := b.aim(lastRestore, "backup-unpack", "backup-unpack", "backup-swap", "backup-swap", "backup-look", "backup-drop")
+	if b.chance.IntN(3) == 0 {
+		return a
+	}
+	if a.kind == noHelper || a.kind == both || a.kind != noEngine && b.chance.IntN(2) == 0 {
+		a.kind = killed
+	}
+	return aim{kind: a.kind, sign: b.begun, after: b.moment(lastNoted)}
 }
 
 // runs reports whether each service has a container that runs; the colour of before is stopped.
@@ -144,47 +168,4 @@ func (b *backing) kept(ctx context.Context, round int, fresh data) error {
 		}
 	}
 	return err
-}
-
-// discardUnderFire hits what removes the data of before, which leaves nothing in the end.
-func (b *backing) discardUnderFire(ctx context.Context, round int, old data) error {
-	args := []string{"restore", "--json", "--discard-old", "--yes"}
-	if _, _, struck, err := b.fire(ctx, round, lastBackup/2, args, "backup-drop"); err != nil {
-		return err
-	} else if struck {
-		b.reruns++
-		if r, code := b.do(ctx, append(args, "--wait")...); code != 0 {
-			b.trouble(round, "%v ends with %d:\n%s", args, code, r.text())
-		}
-	}
-	names, err := b.databases(ctx)
-	if err != nil {
-		return err
-	}
-	if len(names) != len(old.databases) {
-		b.trouble(round, "there are the databases %v", names)
-	}
-	out, err := docker(ctx, "ps", "-a", "--format", "{{.Names}} {{.Image}} {{.Mounts}}", "--no-trunc")
-	if err != nil {
-		return err
-	}
-	for line := range strings.Lines(out) {
-		lent := strings.Contains(line, " "+databaseImage+" ") && !strings.HasPrefix(line, b.server+" ")
-		if lent || strings.Contains(line, " tale-helper:") && strings.Contains(line, b.id) {
-			b.trouble(round, "a helper is left: %s", line)
-		}
-	}
-	for _, pattern := range []string{"*.partial", ".tale/restoring.json"} {
-		if left, _ := filepath.Glob(filepath.Join(b.dir, pattern)); len(left) > 0 {
-			b.trouble(round, "left are %v", left)
-		}
-	}
-	folder, err := b.folder(ctx)
-	if err != nil {
-		return err
-	}
-	if _, err := os.Lstat(filepath.Join(folder, hidden)); err == nil {
-		b.trouble(round, "%s is left in the volume", hidden)
-	}
-	return b.expect(ctx, round, "in the end", old)
 }

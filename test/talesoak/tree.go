@@ -35,8 +35,16 @@ func plant(ctx context.Context, folder, more string) error {
 	if out, err := exec.CommandContext(ctx, "sh", "-ec", planted+"\n"+more, folder).CombinedOutput(); err != nil {
 		return fmt.Errorf("cannot fill %s: %w: %s", folder, err, out)
 	}
-	return errors.Join(unix.Lsetxattr(filepath.Join(folder, "a/b/4"), "user.soak", []byte("a\x00b"), 0), unix.Lsetxattr(filepath.Join(folder, "c"), "user.soak", nil, 0))
+	return errors.Join(unix.Lsetxattr(filepath.Join(folder, "a/b/4"), "user.soak", []byte("a\x00b"), 0), unix.Lsetxattr(filepath.Join(folder, "c"), "user.soak", nil, 0),
+		unix.Lsetxattr(filepath.Join(folder, "a/b/5"), capability, []byte(netBind), 0), unix.Lsetxattr(filepath.Join(folder, "a/b/6"), "security.soak", []byte("stays"), 0))
 }
+
+// capability is the attribute that lets a program do more than its user may, and netBind, as in
+// capabilities(7), to listen at port 80.
+const (
+	capability = "security.capability"
+	netBind    = "\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+)
 
 // folderOf returns where the files of a volume are on this host.
 func folderOf(ctx context.Context, volume string) (string, error) {
@@ -94,7 +102,7 @@ func look(path, name string, first map[uint64]string) (t thing, err error) {
 	list := make([]byte, 1<<12)
 	n, wrong := unix.Llistxattr(path, list)
 	for attribute := range strings.SplitSeq(strings.TrimSuffix(string(list[:max(n, 0)]), "\x00"), "\x00") {
-		if strings.HasPrefix(attribute, "user.") {
+		if strings.HasPrefix(attribute, "user.") || attribute == capability {
 			value := make([]byte, 1<<12)
 			n, err := unix.Lgetxattr(path, attribute, value)
 			t.looks += fmt.Sprintf(" %s=%q", attribute, value[:max(n, 0)])
@@ -123,6 +131,7 @@ func (t things) givenTo(owner string, byChown bool) things {
 		is.owner = owner
 		if byChown {
 			is.looks = strings.Replace(is.looks, "104755", "100755", 1)
+			is.looks = strings.Replace(is.looks, fmt.Sprintf(" %s=%q", capability, netBind), "", 1)
 		}
 		given[name] = is
 	}
