@@ -25,7 +25,7 @@ func (b *backing) restoreUnderFire(ctx context.Context, round int, old, fresh da
 		return now, err
 	}
 	args := append([]string{"restore", "--json", b.file, "--project-name", b.id}, b.unsealed()...)
-	done, err := b.hitRestores(ctx, round, args, fresh)
+	done, err := b.hitRestores(ctx, round, args, old, fresh)
 	if err != nil {
 		return now, err
 	}
@@ -59,23 +59,37 @@ func (b *backing) restoreUnderFire(ctx context.Context, round int, old, fresh da
 }
 
 // hitRestores hits restores, and reports whether the last one has put all in its place.
-func (b *backing) hitRestores(ctx context.Context, round int, args []string, fresh data) (done bool, err error) {
+func (b *backing) hitRestores(ctx context.Context, round int, args []string, old, fresh data) (done bool, err error) {
 	for range 1 + b.chance.IntN(mostHits) {
 		noted, a := b.begun(), b.aimAtRestore()
 		r, struck, err := b.fire(ctx, round, a, args)
 		if err != nil || !struck {
 			return true, err
 		}
-		if _, done = b.noted(); !done {
+		done, err = b.over(ctx, r, old)
+		if !done && err == nil {
 			err = b.between(ctx, round, r, a, noted, fresh)
-		} else if !b.quiet { // only the services wait
-			_, err = b.must(ctx, "deploy", "--yes")
 		}
 		if err != nil || done || b.begun() && b.chance.IntN(2) == 0 {
 			return done, err
 		}
 	}
 	return false, nil
+}
+
+// over reports whether a restore that was hit had put all in its place: only the services may
+// wait for a deploy.
+func (b *backing) over(ctx context.Context, r *run, old data) (bool, error) {
+	noted, restored := b.noted()
+	if restored && !b.quiet {
+		_, err := b.must(ctx, "deploy", "--yes")
+		return true, err
+	}
+	if noted || !strings.Contains(r.text(), "swapping") {
+		return restored, nil
+	}
+	now, err := b.data(ctx)
+	return len(now.differs(old)) == 0, err
 }
 
 // aimAtRestore takes an aim, most of them from when what is stopped is noted: that is a short part
