@@ -2,6 +2,7 @@ package rollout_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/site"
@@ -84,6 +86,16 @@ func TestAReleaseThatEndsOnceItIsVisited(t *testing.T) {
 	}
 }
 
+// once answers the first request by a handler, and any other as a site does.
+func once(first http.HandlerFunc) http.HandlerFunc {
+	var asked atomic.Int64
+	return func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1) == 1 {
+			first(w, r)
+		}
+	}
+}
+
 // TestASiteThatIsLostOnceItWasVisited while its processes go on: by the time that the old colour
 // is gone it answers no more, or not at once. One that did not answer before either is left alone.
 func TestASiteThatIsLostOnceItWasVisited(t *testing.T) {
@@ -91,20 +103,17 @@ func TestASiteThatIsLostOnceItWasVisited(t *testing.T) {
 	for name, tt := range map[string]struct {
 		after http.HandlerFunc // once the old colour is gone
 		never bool             // it did not answer before either
+		away  bool             // the engine, once the old colour is gone
+		limit time.Duration    // of a request; 0 is a visitor's own
 		want  string
 	}{
-		"it fails": {after: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }, want: "does not answer as it should: it answers 500"},
-		"it hangs": {after: func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, want: "does not answer as it should: "},
-		"it fails once": {after: func() http.HandlerFunc {
-			var asked atomic.Int64
-			return func(w http.ResponseWriter, _ *http.Request) {
-				if asked.Add(1) == 1 {
-					w.WriteHeader(http.StatusInternalServerError)
-				}
-			}
-		}()},
-		"it never answered": {after: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }, never: true},
-		"it answers":        {after: func(http.ResponseWriter, *http.Request) {}},
+		"it fails":                   {after: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }, want: "does not answer as it should: it answers 500"},
+		"it hangs":                   {after: func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, limit: time.Second, want: "does not answer as it should: "},
+		"it hangs once":              {after: once(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })},
+		"it fails once":              {after: once(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })},
+		"the engine cannot be asked": {after: func(http.ResponseWriter, *http.Request) {}, away: true},
+		"it never answered":          {after: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }, never: true},
+		"it answers":                 {after: func(http.ResponseWriter, *http.Request) {}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -117,7 +126,10 @@ func TestASiteThatIsLostOnceItWasVisited(t *testing.T) {
 			}))
 			t.Cleanup(server.Close)
 			h.visible = func(context.Context, engine.Container) (*site.Visitor, error) {
-				return site.New(site.Options{URL: server.URL}), nil
+				if tt.away && !strings.Contains(h.running(), "blue") {
+					return nil, errors.New("the engine does not answer")
+				}
+				return site.New(site.Options{URL: server.URL, Limit: tt.limit}), nil
 			}
 			err := h.deploy(t.Context(), "1.0.1", rollout.Scope{})
 			if tt.want == "" && err != nil {

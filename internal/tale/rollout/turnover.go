@@ -21,7 +21,7 @@ const (
 	// probes come every second, and two have to pass.
 	offerLimit = 30 * time.Second
 	visitLimit = 30 * time.Second
-	againLimit = 10 * time.Second // once it has answered through the new colour
+	againLimit = 10 * time.Second // once it has answered through the new colour; it is asked twice at least
 	visitEvery = 500 * time.Millisecond
 )
 
@@ -184,20 +184,18 @@ func (r *rollout) visit(ctx context.Context) error {
 	}
 }
 
-// visitAgain returns why a site that has answered does not do so any more, nil if it does.
-func (r *rollout) visitAgain(ctx context.Context) (why error) {
-	ctx, stop := context.WithTimeout(ctx, min(againLimit, r.Timeout))
-	defer stop()
-	for r.visited {
+// visitAgain returns why a site that has answered does not do so any more, nil if it does. It is
+// as patient with an answer as visit was, and what hides the site from here says nothing of it.
+func (r *rollout) visitAgain(ctx context.Context) error {
+	remind, deadline := r.reminder(""), time.Now().Add(min(againLimit, r.Timeout))
+	for asked := 1; r.visited; asked++ {
 		err := r.visitOnce(ctx)
-		if err == nil {
+		if lost := new(NotVisibleError); !errors.As(err, &lost) {
 			return nil
 		}
-		if why == nil || ctx.Err() == nil { // the end of the wait is no reason
-			why = err
-		}
-		if !pause.For(ctx, visitEvery) {
-			return why
+		remind.progress("waiting for the site: " + err.Error())
+		if asked > 1 && time.Now().After(deadline) || !pause.For(ctx, visitEvery) {
+			return err
 		}
 	}
 	return nil
