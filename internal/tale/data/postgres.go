@@ -115,7 +115,7 @@ func externalPostgres(ctx context.Context, s *session.Session, state rollout.Sta
 	}
 	server.Environ, server.Maintenance = loginVariables(postgres, reached), reached.Database
 	server.Databases = []string{server.Platform, database.Knowledge}
-	if server.Container, release, err = s.Engine.Lend(ctx, image, network, map[string]string{engine.LabelProject: s.Project.File.ID}); err != nil {
+	if server.Container, release, err = s.Engine.Lend(ctx, image, network, s.Project.File.ID); err != nil {
 		return func() {}, err
 	}
 	if reached.Authorities != nil {

@@ -263,34 +263,3 @@ func assignments(environ map[string]string) []string {
 	}
 	return list
 }
-
-// Lend starts a container of an image that does nothing but be there, for commands to be
-// run in. It ends with release, and with this process.
-func (e *Engine) Lend(ctx context.Context, image, network string, labels map[string]string) (id string, release func(), err error) {
-	made, err := e.create(ctx, "create a container of "+image, client.ContainerCreateOptions{
-		Config: &container.Config{
-			Image: image, Entrypoint: []string{"cat"}, Labels: labels,
-			OpenStdin: true, StdinOnce: true, AttachStdin: true, Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
-		},
-		HostConfig: &container.HostConfig{
-			AutoRemove: true, NetworkMode: container.NetworkMode(network), ExtraHosts: []string{ownHost},
-		},
-	})
-	if err != nil {
-		return "", nil, err
-	}
-	creating, cancel := context.WithTimeout(ctx, changing)
-	defer cancel()
-	attached, err := e.api.ContainerAttach(creating, made, client.ContainerAttachOptions{Stream: true, Stdin: true})
-	if err == nil {
-		err = e.Start(creating, made)
-	}
-	if err != nil {
-		e.discard(ctx, made)
-		return "", nil, e.failed(creating, "start a container of "+image, err)
-	}
-	return made, func() {
-		attached.Close()
-		e.discard(ctx, made)
-	}, nil
-}

@@ -31,7 +31,7 @@ func TestAHelperWhoseCreationIsNotAnswered(t *testing.T) {
 				return e.Attend(ctx, engine.HelperOptions{Args: []string{"free"}}, engine.Streams{})
 			},
 			"one that is lent": func(ctx context.Context) error {
-				_, release, err := e.Lend(ctx, "x:1", "none", nil)
+				_, release, err := e.Lend(ctx, "x:1", "none", "shop-1")
 				if err == nil {
 					release()
 				}

@@ -30,6 +30,7 @@ type Container struct {
 	Restart          bool // when it dies
 	Running          bool
 	Life             Life
+	Age              time.Duration
 }
 
 // box is a container in the engine, as inspect shows it.
@@ -98,6 +99,7 @@ func (s *Server) AddContainer(c Container) string {
 		panic(err)
 	}
 	b.life, b.port = c.Life, c.Port
+	b.Created = time.Now().Add(-c.Age).UTC().Format(time.RFC3339Nano)
 	if c.Running {
 		if err := s.start(b); err != nil {
 			panic(err)
