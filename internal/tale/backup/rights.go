@@ -194,13 +194,13 @@ func (r Restore) makeRoles(ctx context.Context, t Target) error {
 	return nil
 }
 
-// DropRoles removes those again, when nothing names them any more.
-func (r Restore) DropRoles(ctx context.Context, t Target) error {
-	if r.Server.Container == "" {
+// DropRoles removes those of some roles that restores have made, when nothing names them any more.
+func (r Restore) DropRoles(ctx context.Context, roles []string) error {
+	if r.Server.Container == "" || len(roles) == 0 {
 		return nil
 	}
 	now, err := r.Server.login(ctx)
-	for _, role := range t.Missing(r.Manifest) {
+	for _, role := range roles {
 		if err == nil && slices.Contains(now.Made, role) {
 			_, err = r.Server.query(ctx, r.Server.maintenance(), "DROP ROLE "+name(role)+";\n")
 		}

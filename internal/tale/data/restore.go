@@ -254,6 +254,7 @@ func (r *restoring) takeUp(note restoringNote) {
 		r.backup.Run, r.note = note.Run, note
 	}
 	r.whole = r.note.Run != "" && r.target.Restored(r.note.Run, m)
+	r.note.Roles = append(r.note.Roles, r.target.Missing(m)...) // those of an earlier run are there
 }
 
 // former returns the note of an earlier restore that is not over, which this one finishes or

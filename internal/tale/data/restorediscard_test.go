@@ -134,6 +134,37 @@ func TestTheSwapOfAKilledRestoreGoesOn(t *testing.T) {
 	}
 }
 
+// TestRolesOfARestoreThatIsGivenUp, which made them, go: nothing names them. Others stay.
+func TestRolesOfARestoreThatIsGivenUp(t *testing.T) {
+	for name, ends := range map[string]string{"without its file": "--discard-old", "by the same restore, which fails": ""} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			s.Postgres.Need("of before")
+			if err := s.Run(s.app.restoreCommand(), s.backedUp(), "--project-name", "shop-1"); err != nil {
+				t.Fatal(err)
+			}
+			s.Postgres.Need("of before", "reporting")
+			s.Fill("before")
+			file, _ := s.killedAsItStops()
+			if made := s.Postgres.Made(); !slices.Equal(made, []string{"of before", "reporting"}) {
+				t.Fatalf("made are %q", made)
+			}
+			s.app.Yes = true
+			err := error(nil)
+			if ends == "" {
+				s.Fault("POST", "/containers/*/stop", enginetest.Fault{Status: 500, Message: "no"}, 1)
+				testkit.WantError(t, s.Run(s.app.restoreCommand(), file), exit.Failure, "no")
+			} else {
+				err = s.Run(s.app.restoreCommand(), ends)
+			}
+			if made := s.Postgres.Made(); err != nil || !slices.Equal(made, []string{"of before"}) {
+				t.Errorf("there are the roles %q: %v", made, err)
+			}
+		})
+	}
+}
+
 // TestWhatDoesNotEndWithoutTheFile: databases on another server are not seen, and what is unpacked may
 // be gone. Then nothing is changed, and the file finishes it.
 func TestWhatDoesNotEndWithoutTheFile(t *testing.T) {

@@ -25,6 +25,8 @@ type restoringNote struct {
 	File    string   `json:"file"`
 	Run     string   `json:"run"`
 	Stopped []string `json:"stopped"` // ids of containers
+	// Roles are those that the server did not have, which the restore makes.
+	Roles []string `json:"roles,omitempty"`
 	// Made says that the volume of the data was gone, and the restore has made it.
 	Made bool `json:"made,omitempty"`
 	// Restored says that the data are of one moment: only some of what was stopped is not started.

@@ -78,7 +78,7 @@ func (r *restoring) isThere(note restoringNote) bool { return note.Server == r.b
 // takenBack starts what was stopped, after what was prepared is removed but for what is left.
 func (r *restoring) takenBack(ctx context.Context, err, left error) error {
 	if left == nil {
-		left = errors.Join(r.backup.DropRoles(ctx, r.target), r.unmakeVolume(ctx))
+		left = errors.Join(r.backup.DropRoles(ctx, r.note.Roles), r.unmakeVolume(ctx))
 	}
 	if left != nil {
 		stays := "what was unpacked stays, until the same command goes on with it or `" + discarding + "` removes it"

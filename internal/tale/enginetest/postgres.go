@@ -18,6 +18,8 @@ type Postgres struct {
 	mu        sync.Mutex
 	databases map[string]*database
 	snapshots []string
+	needs     []string // roles that each database names
+	roles     []string // made by a restore
 }
 
 type database struct {
@@ -46,6 +48,20 @@ func (p *Postgres) Contents() map[string]string {
 		}
 	}
 	return contents
+}
+
+// Need says which roles the databases name.
+func (p *Postgres) Need(roles ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.needs = append([]string{}, roles...)
+}
+
+// Made returns the roles that restores have made.
+func (p *Postgres) Made() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.roles)
 }
 
 // connected finds the name of a database in what libpq connects with.
@@ -145,9 +161,11 @@ func (p *Postgres) answer(on, text string) (string, error) {
 		}
 		lines = append(lines, schemas)
 	case has("DISTINCT pg_get_userbyid"):
-		lines = append(lines, "[]")
+		line, _ := json.Marshal(slices.Concat([]string{}, p.needs)) // strings
+		lines = append(lines, string(line))
 	case has("'createdb'"):
-		lines = append(lines, `{"postgres": "16.4", "user": "tale", "superuser": true, "createdb": true, "createrole": true, "roles": ["tale"]}`)
+		line, _ := json.Marshal(map[string]any{"postgres": "16.4", "user": "tale", "superuser": true, "createdb": true, "createrole": true, "roles": append([]string{"tale"}, p.roles...), "made": p.roles}) // strings
+		lines = append(lines, string(line))
 	case has("SHOW server_version"):
 		lines = append(lines, "16.4")
 	case has("pg_export_snapshot()"):
@@ -174,7 +192,11 @@ func (p *Postgres) change(text string) error {
 		switch d := databases[name]; {
 		case len(name) > longestName, found != nil && len(found[2]) > longestName:
 			return fmt.Errorf("a name in %q would be cut", line)
-		case line == "BEGIN;\n", line == "COMMIT;\n":
+		case line == "BEGIN;\n", line == "COMMIT;\n", strings.HasPrefix(line, "COMMENT ON ROLE"):
+		case strings.HasPrefix(line, "CREATE ROLE"):
+			p.roles = append(p.roles, name)
+		case strings.HasPrefix(line, "DROP ROLE"):
+			p.roles = slices.DeleteFunc(p.roles, func(role string) bool { return role == name })
 		case strings.HasPrefix(line, "DROP DATABASE"):
 			delete(databases, name)
 		case strings.HasPrefix(line, "CREATE DATABASE") && d == nil:
