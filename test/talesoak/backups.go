@@ -129,7 +129,7 @@ func (b *backing) takeUnderFire(ctx context.Context, round int, old data, args [
 	if err := os.RemoveAll(b.file); err != nil {
 		return err
 	}
-	for range 1 + b.chance.IntN(mostHits) {
+	for range 1 + b.chance.IntN(mostHits/2) { // they take longer, and restores have more to lose
 		before, err := containers(ctx, b.id)
 		if err != nil {
 			return err

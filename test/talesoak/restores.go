@@ -102,7 +102,11 @@ func (b *backing) aimAtRestore() aim {
 	if a.kind == noHelper || a.kind == both || a.kind != noEngine && b.chance.IntN(2) == 0 {
 		a.kind = killed
 	}
-	return aim{kind: a.kind, sign: b.begun, after: b.moment(lastNoted)}
+	latest := lastNoted
+	if b.quiet { // nothing is stopped or started
+		latest /= 8
+	}
+	return aim{kind: a.kind, sign: b.begun, after: b.moment(latest)}
 }
 
 // runs reports whether each service has a container that runs; the colour of before is stopped.
