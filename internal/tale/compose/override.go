@@ -171,15 +171,24 @@ func (b *builder) checkOverride(file string, plain, merged *types.Project) {
 // checkSecrets refuses secrets and configs that docker compose does not give to a container: those
 // of a swarm, and secrets that would come from the environment of the command.
 func (b *builder) checkSecrets(file string, merged *types.Project) {
+	given := map[string]bool{} // to containers
+	for name, service := range merged.Services {
+		for _, secret := range service.Secrets {
+			given["secrets."+secret.Source] = given["secrets."+secret.Source] || b.wanted(name)
+		}
+		for _, config := range service.Configs {
+			given["configs."+config.Source] = given["configs."+config.Source] || b.wanted(name)
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(merged.Secrets)) {
 		if secret := merged.Secrets[name]; secret.Environment != "" {
 			b.refuse(file, "sets secrets."+name+".environment", "a file")
-		} else if bool(secret.External) {
+		} else if bool(secret.External) && given["secrets."+name] {
 			b.refuse(file, "sets secrets."+name+".external, which a swarm alone has", "a file")
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(merged.Configs)) {
-		if bool(merged.Configs[name].External) {
+		if bool(merged.Configs[name].External) && given["configs."+name] {
 			b.refuse(file, "sets configs."+name+".external, which a swarm alone has", "a file or content")
 		}
 	}

@@ -117,7 +117,7 @@ func TestPiecesOfValuesAreNotShown(t *testing.T) {
 // TestOverridesThatSayNothing: a file of comments is none, and what compose reads and
 // writes again is the same to the letter.
 func TestOverridesThatSayNothing(t *testing.T) {
-	for i, override := range []string{"services: {db: {}, platform: {environment: {}}}", "\n", "# nothing yet\n", "services: {}\n", "---\n# services:\n#   db:\n", "x-own: 1\n"} {
+	for i, override := range []string{"services: {db: {}, platform: {environment: {}}}", "\n", "# nothing yet\n", "services: {}\n", "---\n# services:\n#   db:\n", "x-own: 1\n", "secrets: {s: {external: true}}\nconfigs: {c: {external: true}}"} {
 		for _, foreign := range []bool{true, false}[min(i, 1):] {
 			o := options(t, map[string]string{"ODD": "\n $x"}, "")
 			o.Foreign = map[string]bool{}

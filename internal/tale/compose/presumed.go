@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"path"
 	"slices"
 	"strings"
 
@@ -30,7 +31,8 @@ func presumed(s types.ServiceConfig, all *types.Project, own map[string]bool) (p
 		}
 	}
 	for key := range s.Networks {
-		if network := all.Networks[key]; key != stack.Network && bool(network.External) {
+		// An engine that is part of a swarm need not know the swarm's networks before it uses them.
+		if network := all.Networks[key]; key != stack.Network && bool(network.External) && network.Driver != "overlay" {
 			p.Networks = append(p.Networks, network.Name)
 		}
 	}
@@ -57,8 +59,11 @@ func presumed(s types.ServiceConfig, all *types.Project, own map[string]bool) (p
 func mountsOf(s types.ServiceConfig, volumes types.Volumes) (mounts []engine.Mount) {
 	for _, mount := range s.Volumes {
 		source := mount.Source
-		if mount.Type == types.VolumeTypeVolume {
+		switch {
+		case mount.Type == types.VolumeTypeVolume:
 			source = volumes[mount.Source].Name
+		case source != "":
+			source = path.Clean(source)
 		}
 		if source != "" {
 			mounts = append(mounts, engine.Mount{Volume: source, Path: mount.Target, ReadOnly: mount.ReadOnly})

@@ -146,7 +146,7 @@ func (p *preflight) presumed(ctx context.Context) {
 			continue
 		}
 		for _, name := range service.Presumed.Volumes {
-			if _, there, err := p.engine.Volume(ctx, name); err == nil && !there {
+			if _, there, err := p.engine.Volume(ctx, name); err == nil && !there && !slices.Contains(p.model.Volumes(), name) {
 				p.refuse(exit.Config, "compose.override.yml gives %s the volume %s, which is not there: docker volume create %[2]s makes it, and empty; or correct the name", c.Service, name)
 			}
 		}

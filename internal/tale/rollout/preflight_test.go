@@ -81,6 +81,12 @@ func TestPreflight(t *testing.T) {
 		{"a network of an override", "1.0.0", func(h *host) {
 			h.override("services: {proxy: {networks: [internal, front]}}\nnetworks: {front: {external: true, name: edge}}")
 		}, exit.Config, "puts proxy into the network edge, which is not there: docker network create edge makes it"},
+		{"a network of a swarm, which need not be known here", "1.0.0", func(h *host) {
+			h.override("services: {proxy: {networks: [internal, front]}}\nnetworks: {front: {external: true, name: edge, driver: overlay}}")
+		}, 0, ""},
+		{"a volume of the stack by another key", "1.0.0", func(h *host) {
+			h.override("services: {platform: {volumes: ['files:/files:ro']}}\nvolumes: {files: {external: true, name: p_convex-data}}")
+		}, 0, ""},
 		{"the same, there", "1.0.0", func(h *host) {
 			h.override("services: {proxy: {networks: [internal, front]}}\nnetworks: {front: {external: true, name: edge}}")
 			h.AddNetwork("edge", nil)
