@@ -1,10 +1,16 @@
 package deploy_test
 
 import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/tale/taletest"
 	"github.com/tale-project/tale-runtime/internal/tale/taletest/line"
@@ -59,4 +65,100 @@ func TestDataAreNotJustLeftBehind(t *testing.T) {
 	run("reset", "--all", "--force").Expect(t, 0, "", "")
 	asked("volumes: {db-data: {name: other}}", id+"_db-data", "other")
 	unasked("")
+}
+
+// TestWhereDataAreIsAsked where they move. Not asked for is a folder by another name, an image that says itself
+// where its data are, a volume without a name, and what a container of another tool has already.
+// What leads away without another volume is: a setting that is taken out, a volume further down.
+func TestWhereDataAreIsAsked(t *testing.T) {
+	const data, pg = "/var/lib/postgresql/data", "services: {db: {environment: {PGDATA: /var/lib/postgresql/data/17}}}"
+	volumes := func(list string) string {
+		return "services: {db: {volumes: [" + list + "]}}\nvolumes: {more: {external: true}}"
+	}
+	for name, tt := range map[string]struct {
+		mounts   map[string]string // of the container that is there, by their places
+		set, env string            // its PGDATA, and that of the image
+		foreign  bool              // made by another tool
+		override string
+		want     string // of the question, after "in "; "" for none
+	}{
+		"a folder with a slash":       {mounts: map[string]string{data: "/srv/pg"}, override: volumes("'/srv/pg/:" + data + "'")},
+		"a folder of a desktop":       {mounts: map[string]string{data: "/host_mnt/srv/pg"}, override: volumes("'/srv/pg:" + data + "'")},
+		"a folder by a link":          {mounts: map[string]string{data: "DIR/link"}, override: volumes("'./there:" + data + "'")},
+		"another folder":              {mounts: map[string]string{data: "DIR"}, override: volumes("'./there:" + data + "'"), want: "DIR, and it goes on with what is in DIR/there"},
+		"the image's own folder":      {mounts: map[string]string{"/pg": "ID_db-data"}, env: "/pg/17", override: volumes("'db-data:/pg'")},
+		"a setting taken out":         {mounts: map[string]string{data: "ID_db-data"}, set: data + "/17", want: "ID_db-data/17, and it goes on with what is in ID_db-data,"},
+		"a setting that stays":        {mounts: map[string]string{data: "ID_db-data"}, set: data + "/17", override: pg},
+		"a volume further down":       {mounts: map[string]string{data: "ID_db-data"}, override: volumes("'more:" + data + "/pg_wal'"), want: "ID_db-data/pg_wal, and it goes on with what is in more"},
+		"one that was further down":   {mounts: map[string]string{data: "ID_db-data", data + "/pg_wal": "more"}, want: "more, and it goes on with what is in ID_db-data/pg_wal"},
+		"a file further down":         {mounts: map[string]string{data: "ID_db-data"}, override: volumes("'./a.conf:" + data + "/postgresql.conf'")},
+		"a volume without a name":     {mounts: map[string]string{data: "ID_db-data", data + "/x": strings.Repeat("0a", 32)}},
+		"another tool's, there":       {mounts: map[string]string{data: "more"}, foreign: true, override: volumes("'more:" + data + "'")},
+		"another tool's, and another": {mounts: map[string]string{data: "ID_db-data"}, foreign: true, override: volumes("'more:" + data + "'"), want: "ID_db-data, and it goes on with what is in more"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, dir := enginetest.New(t), t.TempDir()
+			server.DockerInPath(t)
+			line.Run(nil, "", "init", dir, "--services", "db", "--registry", "r.example/x").Expect(t, 0, "", "")
+			id := taletest.Project(t, dir).File.ID
+			testkit.WriteTree(t, dir, map[string]string{"there/x": "", "a.conf": "", "compose.override.yml": tt.override})
+			if err := os.Symlink("there", filepath.Join(dir, "link")); err != nil {
+				t.Fatal(err)
+			}
+			names := strings.NewReplacer("ID", id, "DIR", dir)
+			image := enginetest.Image{Tags: []string{"r.example/x/tale-db:1.0.0"}, HealthCheck: true}
+			if tt.env != "" {
+				image.Env = []string{"PGDATA=" + tt.env}
+			}
+			server.AddImage(image)
+			server.AddVolume(id+"_db-data", nil)
+			server.AddVolume("more", nil)
+			container := enginetest.Container{Name: id + "-db", Project: id, Service: "db", Image: image.Tags[0], Running: true, HealthCheck: true,
+				Environment: map[string]string{}, Volumes: map[string]string{}, Labels: map[string]string{}}
+			if !tt.foreign {
+				container.Labels[engine.LabelHash] = "1:before"
+			}
+			if tt.set != "" {
+				container.Environment["PGDATA"] = tt.set
+			}
+			for at, volume := range tt.mounts {
+				container.Volumes[at] = names.Replace(volume)
+			}
+			server.AddContainer(container)
+			r := line.Run(server.Environ(t), "", "deploy", "--version", "1.0.0", "--all", "--dry-run", "--project", dir)
+			if asked := strings.Contains(r.Out, "the data of db are in"); r.Code != exit.Pending || asked != (tt.want != "") || !strings.Contains(r.Out, names.Replace(tt.want)) {
+				t.Errorf("exit %d, want %q: %s%s", r.Code, names.Replace(tt.want), r.Out, r.Err)
+			}
+		})
+	}
+}
+
+// TestWhatAMigrationCopiesIsNotJustLeftBehind, though its volume is not there yet.
+func TestWhatAMigrationCopiesIsNotJustLeftBehind(t *testing.T) {
+	server, dir, environ := legacyHost(t)
+	server.SetHelper(func(_ context.Context, _ string, _ []string, _ io.Reader, out, _ io.Writer) error {
+		_, err := fmt.Fprintln(out, `{"State": {"Exists": true, "Bytes": 1, "Files": 1}}`)
+		return err
+	})
+	server.AddVolume("more", nil)
+	testkit.WriteTree(t, dir, map[string]string{"compose.override.yml": "volumes: {db-data: {external: true, name: more}}"})
+	r := line.Run(environ, "", "deploy", "--version", "1.0.0", "--project", dir, "--adopt", "tale_db-data", "--dry-run")
+	r.Expect(t, exit.Pending, "the data of db are in "+taletest.Project(t, dir).File.ID+"_db-data, and it goes on with what is in more", "")
+}
+
+// TestDataOfDevelopmentThatAreLeftBehind are a note: nothing is asked there.
+func TestDataOfDevelopmentThatAreLeftBehind(t *testing.T) {
+	server, dir := enginetest.New(t), t.TempDir()
+	server.DockerInPath(t)
+	environ := server.Environ(t)
+	line.Run(nil, "", "init", dir, "--services", "db", "--registry", "r.example/x", "--release", "1.0.0").Expect(t, 0, "", "")
+	server.AddImage(enginetest.Image{Tags: []string{"r.example/x/tale-db:1.0.0"}, HealthCheck: true})
+	server.AddVolume("other", nil)
+	start := func() line.Result { return line.Run(environ, "", "start", "--detach", "--project", dir) }
+	start().Expect(t, 0, "", "")
+	testkit.WriteTree(t, dir, map[string]string{"compose.override.yml": "volumes: {db-data: {name: other}}"})
+	start().Expect(t, 0, "", "note: the data of db are in "+taletest.Project(t, dir).File.ID+"-dev_db-data, and it goes on with what is in other")
+	if r := start(); r.Code != 0 || strings.Contains(r.Err, "the data of db") {
+		t.Errorf("exit %d: %s", r.Code, r.Err)
+	}
 }

@@ -85,7 +85,11 @@ func (d *deployment) settle(pinned map[string]string) {
 // agreeToLost adds to the plan what is made anew, and empty, and what is left behind.
 func (d *deployment) agreeToLost(ctx context.Context) error {
 	lost, err := d.lost(ctx)
-	lost = append(lost, d.moved()...)
+	if err != nil {
+		return err
+	}
+	moved, err := d.places().moved(ctx)
+	lost = append(lost, moved...)
 	d.plan.Notes, d.plan.Consent = append(d.plan.Notes, lost...), append(d.plan.Consent, lost...)
 	return err
 }

@@ -146,6 +146,13 @@ func (a *app) bringUp(ctx context.Context, command *cobra.Command, s *session.Se
 	if err := a.agreeToMigrate(ctx, command, s, &o.migrating, &state, &plan, state.OtherMakes(r.Images)[stack.Proxy]); err != nil {
 		return "", err
 	}
+	moved, err := places{s.Engine, state, plan, model, o.migrating.pending.Copied}.moved(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, reason := range moved {
+		out.Say("note: " + reason)
+	}
 	known := len(plan.Notes)
 	err = rollout.Preflight(ctx, s.Engine, model, state, &plan, false)
 	for _, note := range plan.Notes[known:] {

@@ -101,10 +101,7 @@ func containerOf(from container.InspectResponse) Container {
 	}
 	if from.Config != nil {
 		c.Image = from.Config.Image
-		for _, pair := range from.Config.Env {
-			name, value, _ := strings.Cut(pair, "=")
-			c.Environment[name] = value
-		}
+		c.Environment = environmentOf(from.Config.Env)
 		if from.Config.StopTimeout != nil {
 			c.StopTimeout = time.Duration(*from.Config.StopTimeout) * time.Second
 		}
@@ -165,6 +162,15 @@ func portsOf(from container.InspectResponse) []Port {
 		return cmp.Or(cmp.Compare(a.Container, b.Container), cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Host, b.Host))
 	})
 	return ports
+}
+
+func environmentOf(pairs []string) map[string]string {
+	environment := map[string]string{}
+	for _, pair := range pairs {
+		name, value, _ := strings.Cut(pair, "=")
+		environment[name] = value
+	}
+	return environment
 }
 
 func mountsOf(from []container.MountPoint) []Mount {

@@ -42,7 +42,7 @@ func (e *Engine) Image(ctx context.Context, ref string) (image Image, ok bool, e
 	}
 	image = Image{ID: i.ID, Tags: named(i.RepoTags), Digests: named(i.RepoDigests), Size: i.Size, OS: i.Os, Arch: i.Architecture, Created: instant(i.Created)}
 	if i.Config != nil {
-		image.Labels = i.Config.Labels
+		image.Labels, image.Environment = i.Config.Labels, environmentOf(i.Config.Env)
 	}
 	for _, layer := range i.RootFS.Layers {
 		image.Layers = append(image.Layers, digest.Digest(layer))

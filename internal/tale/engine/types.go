@@ -162,6 +162,8 @@ type Image struct {
 	Created time.Time
 	Labels  map[string]string
 	Layers  []digest.Digest // diff IDs; filled in by Image only
+	// Environment is what its containers get by themselves; filled in by Image only.
+	Environment map[string]string
 }
 
 // Repositories returns those of the names of an image.

@@ -167,7 +167,7 @@ func (s *Server) create(name string, request container.CreateRequest) (*box, err
 			labels[label] = value
 		}
 	}
-	request.Labels = labels
+	request.Labels, request.Env = labels, slices.Concat(image.Env, request.Env)
 	if request.Healthcheck == nil && image.HealthCheck {
 		request.Healthcheck = &container.HealthConfig{Test: []string{"CMD", "probe"}}
 	}

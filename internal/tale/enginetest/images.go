@@ -31,6 +31,7 @@ type Image struct {
 	Labels  map[string]string
 	Created time.Time
 	Layers  []string // sha256:… of what they hold
+	Env     []string // name=value
 	// HealthCheck is whether its containers have one that the image brings.
 	HealthCheck bool
 }
@@ -119,7 +120,7 @@ func (s *Server) serveImages(mux *http.ServeMux) {
 		if !found {
 			return nil, missing("image", r.PathValue("name"))
 		}
-		return image.InspectResponse{ID: i.ID, RepoTags: i.Tags, RepoDigests: i.digests(), Size: i.Size, Os: i.OS, Architecture: i.Arch, RootFS: image.RootFS{Type: "layers", Layers: i.Layers}, Config: &dockerspec.DockerOCIImageConfig{ImageConfig: ocispec.ImageConfig{Labels: i.Labels}}}, nil
+		return image.InspectResponse{ID: i.ID, RepoTags: i.Tags, RepoDigests: i.digests(), Size: i.Size, Os: i.OS, Architecture: i.Arch, RootFS: image.RootFS{Type: "layers", Layers: i.Layers}, Config: &dockerspec.DockerOCIImageConfig{ImageConfig: ocispec.ImageConfig{Labels: i.Labels, Env: i.Env}}}, nil
 	}))
 	mux.HandleFunc("DELETE /images/{name...}", s.answer(s.untag))
 	mux.HandleFunc("GET /distribution/{name...}", s.answer(func(r *http.Request) (any, error) {
