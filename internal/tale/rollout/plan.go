@@ -191,19 +191,22 @@ func (p *Plan) stateful(state State, scope Scope, wanted Wanted) {
 	change := Change{Action: Keep, From: release(current)}
 	newer := current.ImageID != wanted.ImageID || current.Version != wanted.Version
 	follows := scope.All || wanted.Pinned || wanted.Needed != ""
-	ill := (current.State.Running || current.State.Restarting) && !current.State.Well()
+	// One that the proxy sends requests to has come up, whatever its health check says by now.
+	ill := (current.State.Running || current.State.Restarting) && !current.State.Well() && !state.Serving.Offers(current)
+	back := wanted.Service == stack.Convex && IsBefore(wanted.Version, current.Version)
+	// One that never came up has done nothing: if it has, an older one of ours refuses to start.
+	replaceable := ill && (!back || !state.OtherMakes(map[string]string{stack.Convex: wanted.Image})[stack.Convex])
 	switch {
 	case scope.Rollback || len(scope.Only) > 0:
 		follows = false
-	case wanted.Service == stack.Convex && follows && IsBefore(wanted.Version, current.Version):
-		// One that never came up has done nothing: if it has, an older one of ours refuses to start.
-		follows = ill && !state.OtherMakes(map[string]string{stack.Convex: wanted.Image})[stack.Convex]
+	case back && follows:
+		follows = replaceable
 		if !follows {
 			p.Notes = append(p.Notes, fmt.Sprintf("convex stays at %s: what it did to its data cannot be undone", current.Version))
 		}
 	}
 	if newer && !follows {
-		if ill && !scope.Rollback && len(scope.Only) == 0 && !scope.All && current.Version != wanted.Version {
+		if replaceable && !scope.Rollback && len(scope.Only) == 0 && !scope.All && current.Version != wanted.Version {
 			p.Notes = append(p.Notes, fmt.Sprintf("if %s %s does not become ready: `tale deploy --all` replaces it by that of %s", wanted.Service, current.Version, wanted.Version))
 		}
 		wanted.Image, wanted.ImageID, wanted.Version, newer = current.Image, current.ImageID, current.Version, false

@@ -159,6 +159,8 @@ func TestPlan(t *testing.T) {
 		{"but not in a roll back", state(nobody, runs(stack.DB, "", other)), rollout.Scope{Rollback: true}, []rollout.Wanted{db}, "db keep"},
 		{"a backend does not go back", state(nobody, runs(stack.Convex, "", func(c *engine.Container) { c.Version = "2.1.0" })), rollout.Scope{All: true}, []rollout.Wanted{convex}, "convex keep"},
 		{"unless it does not come up", state(nobody, runs(stack.Convex, "", boots, func(c *engine.Container) { c.Version = "2.1.0" })), rollout.Scope{All: true}, []rollout.Wanted{convex}, "convex recreate"},
+		{"or is not well any more, and is asked", state(offered(runs(stack.Convex, "")), runs(stack.Convex, "", sick, func(c *engine.Container) { c.Version = "2.1.0" })), rollout.Scope{All: true}, []rollout.Wanted{convex}, "convex await"},
+		{"or has just come up", state(offered(runs(stack.Convex, "")), runs(stack.Convex, "", boots, func(c *engine.Container) { c.Version = "2.1.0" })), rollout.Scope{All: true}, []rollout.Wanted{convex}, "convex keep"},
 		{"or ends again and again", state(nobody, runs(stack.Convex, "", crashing, func(c *engine.Container) { c.Version = "2.1.0" })), rollout.Scope{All: true}, []rollout.Wanted{convex}, "convex recreate"},
 		{"one that does not come up is waited for", state(nobody, runs(stack.Convex, "", boots, func(c *engine.Container) { c.Version = "2.1.0" })), rollout.Scope{}, []rollout.Wanted{convex}, "convex await"},
 		{"one that is stopped does not go back", state(nobody, runs(stack.Convex, "", stopped, func(c *engine.Container) { c.Version = "2.1.0" })), rollout.Scope{All: true}, []rollout.Wanted{convex}, "convex start"},
@@ -363,6 +365,7 @@ func TestWhatDoesNotComeUpCanBeReplaced(t *testing.T) {
 		{rollout.Scope{}, nil, rollout.Await, true},
 		{rollout.Scope{All: true}, nil, rollout.Recreate, false},
 		{rollout.Scope{All: true}, []engine.Image{{ID: "sha256:other", Tags: []string{wanted(stack.Convex).Image}}}, rollout.Await, false},
+		{rollout.Scope{}, []engine.Image{{ID: "sha256:other", Tags: []string{wanted(stack.Convex).Image}}}, rollout.Await, false},
 		{rollout.Scope{Rollback: true}, nil, rollout.Await, false},
 	} {
 		s := state(rollout.Serving{}, newer)
