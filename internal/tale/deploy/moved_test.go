@@ -113,7 +113,7 @@ func TestWhereDataAreIsAsked(t *testing.T) {
 			server.AddImage(image)
 			server.AddVolume(id+"_db-data", nil)
 			server.AddVolume("more", nil)
-			container := enginetest.Container{Name: id + "-db", Project: id, Service: "db", Image: image.Tags[0], Running: true, HealthCheck: true,
+			container := enginetest.Container{Name: id + "-db", Project: id, Service: "db", Image: image.Tags[0], HealthCheck: true,
 				Environment: map[string]string{}, Volumes: map[string]string{}, Labels: map[string]string{}}
 			if !tt.foreign {
 				container.Labels[engine.LabelHash] = "1:before"
