@@ -46,13 +46,14 @@ const (
 
 // message is what a helper says, a line of JSON on stderr.
 type message struct {
-	Space *space  `json:",omitempty"` // before anything is read
-	Pass  *passed `json:",omitempty"`
-	Still int     `json:",omitempty"` // so many threads stand still; the helper waits for goOn
-	End   *ending `json:",omitempty"` // the processes go on, if they were held
-	State *state  `json:",omitempty"`
-	Full  *int64  `json:",omitempty"` // the disk is, after so many bytes of files; an error follows
-	Error string  `json:",omitempty"`
+	Space *space     `json:",omitempty"` // before anything is read
+	Pass  *passed    `json:",omitempty"`
+	Still int        `json:",omitempty"` // so many threads stand still; the helper waits for goOn
+	End   *ending    `json:",omitempty"` // the processes go on, if they were held
+	State *state     `json:",omitempty"`
+	Left  xattr.Left `json:",omitempty"` // of a backup, by unpackVerb
+	Full  *int64     `json:",omitempty"` // the disk is, after so many bytes of files; an error follows
+	Error string     `json:",omitempty"`
 }
 
 type space struct{ Files, Bytes int64 }
@@ -80,7 +81,11 @@ func Helper(ctx context.Context, folder string, args []string, in io.Reader, out
 		case verb == readVerb && len(args) == 2:
 			return readVolume(ctx, folder, args[1] == withProcesses, in, out, say)
 		case verb == unpackVerb && len(args) == 3:
-			return unpack(ctx, folder, args[1], args[2], in)
+			left, err := unpack(ctx, folder, args[1], args[2], in)
+			if err == nil && len(left) > 0 {
+				err = say(message{Left: left})
+			}
+			return err
 		case verb == swapVerb && len(args) == 2:
 			return swap(folder, args[1])
 		case verb == lookVerb:

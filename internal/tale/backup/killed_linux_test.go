@@ -27,7 +27,7 @@ func helperThatIsKilled() int {
 	root, err := os.Getenv("VOLUME"), error(nil)
 	switch os.Getenv("VERB") {
 	case unpackVerb:
-		err = unpack(context.Background(), root, "run", os.Getenv("TREE"), os.Stdin)
+		err = unpacked(context.Background(), root, "run", os.Getenv("TREE"), os.Stdin)
 	case swapVerb:
 		err = swap(root, "run")
 	case dropVerb:
@@ -134,7 +134,7 @@ func TestHelpersThatAreKilledAnywhere(t *testing.T) {
 				}
 			}
 			killIf(unpackVerb)
-			must(t, unpack(t.Context(), root, "run", v.Tree, bytes.NewReader(input)))
+			must(t, unpacked(t.Context(), root, "run", v.Tree, bytes.NewReader(input)))
 			killIf(swapVerb)
 			must(t, swap(root, "run"))
 			same(t, treeOf(t, root), want)

@@ -20,31 +20,33 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tale-project/tale-runtime/internal/sys/atomicfile"
+	"github.com/tale-project/tale-runtime/internal/sys/xattr"
 )
 
 // unpack puts a volume's content beside what it has, under the id of the backup, and
 // proves that it is that of the backup. The input is the archive in frames and, behind the
-// empty one, the names that have ended. What is there of that id already stays.
-func unpack(ctx context.Context, root, id, tree string, in io.Reader) error {
+// empty one, the names that have ended. What is there of that id already stays. It returns what
+// the backup has, and the volume cannot have.
+func unpack(ctx context.Context, root, id, tree string, in io.Reader) (left xattr.Left, err error) {
 	found, err := lookInto(root)
 	switch {
 	case err != nil:
-		return err
+		return nil, err
 	case found.Swapping != "" && found.Swapping != id:
-		return fmt.Errorf("the restore of another backup, %s, is not finished", found.Swapping)
+		return nil, fmt.Errorf("the restore of another backup, %s, is not finished", found.Swapping)
 	case found.Ready == id:
-		return nil
+		return nil, nil
 	}
 	work := filepath.Join(root, hidden)
 	for _, name := range []string{readyName, newName} {
 		if err := os.RemoveAll(filepath.Join(work, name)); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if err := os.MkdirAll(filepath.Join(work, newName), 0o700); err != nil {
-		return err
+		return nil, err
 	}
-	u := &unpacker{root: filepath.Join(work, newName), folders: map[string]*tar.Header{}}
+	u := &unpacker{root: filepath.Join(work, newName), folders: map[string]*tar.Header{}, foreign: map[node]map[string]string{}}
 	err = u.all(ctx, tree, in)
 	if err == nil {
 		err = atomicfile.Write(filepath.Join(work, reserveName), bytes.Repeat([]byte("room"), reserve/4), 0o600)
@@ -53,9 +55,9 @@ func unpack(ctx context.Context, root, id, tree string, in io.Reader) error {
 		err = atomicfile.Write(filepath.Join(work, readyName), []byte(id), 0o600)
 	}
 	if atomicfile.IsFull(err) {
-		return &fullError{u.bytes, err}
+		err = &fullError{u.bytes, err}
 	}
-	return err
+	return u.left(), err
 }
 
 // fullError says how much was unpacked when the disk of a volume was full.
@@ -113,7 +115,7 @@ func (u *unpacker) all(ctx context.Context, tree string, in io.Reader) error {
 	if err := errors.Join(ctx.Err(), u.finish()); err != nil {
 		return err
 	}
-	records, err := readTree(u.root)
+	records, err := readTree(u.root, u.foreign)
 	if err != nil {
 		return err
 	}
@@ -128,6 +130,19 @@ type unpacker struct {
 	root    string
 	folders map[string]*tar.Header // whose dates change until the end
 	bytes   int64                  // of files that are there
+	// foreign are attributes that no helper can set. Backups of earlier releases have them, and
+	// their sums are those of files with them.
+	foreign map[node]map[string]string
+}
+
+func (u *unpacker) left() xattr.Left {
+	left := xattr.Left{}
+	for _, attributes := range u.foreign {
+		for name := range attributes {
+			left.Add(name)
+		}
+	}
+	return left
 }
 
 // path keeps to the folder. No link leads out of it, either: a name whose parent is one
@@ -194,7 +209,28 @@ func (u *unpacker) put(head *tar.Header, content io.Reader) error {
 	if err != nil {
 		return err
 	}
-	return setMetadata(path, head)
+	if err := setMetadata(path, head); err != nil {
+		return err
+	}
+	return u.keepForeign(path, head)
+}
+
+// keepForeign notes what setMetadata could not give a file.
+func (u *unpacker) keepForeign(path string, head *tar.Header) error {
+	s, err := look(path)
+	if err != nil {
+		return err
+	}
+	delete(u.foreign, s.node()) // of one that was there before
+	for name, value := range head.PAXRecords {
+		if attribute, is := strings.CutPrefix(name, paxAttribute); is && !xattr.Travels(attribute) {
+			if u.foreign[s.node()] == nil {
+				u.foreign[s.node()] = map[string]string{}
+			}
+			u.foreign[s.node()][attribute] = value
+		}
+	}
+	return nil
 }
 
 // setMetadata gives a file its owner, mode, attributes and date, in the order in which one
@@ -210,7 +246,7 @@ func setMetadata(path string, head *tar.Header) error {
 	}
 	for name, value := range head.PAXRecords {
 		attribute, is := strings.CutPrefix(name, paxAttribute)
-		if !is {
+		if !is || !xattr.Travels(attribute) {
 			continue
 		}
 		if err := unix.Lsetxattr(path, attribute, []byte(value), 0); err != nil {

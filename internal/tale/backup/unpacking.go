@@ -28,6 +28,9 @@ func (r Restore) beginUnpacking(ctx context.Context) *unpacking {
 		var full *int64
 		err := r.helper(ctx, []string{unpackVerb, r.Run, r.Manifest.Volume.Tree}, in, func(m message) error {
 			full = m.Full
+			if left := m.Left.String(); left != "" && r.Server.Warn != nil {
+				r.Server.Warn("not restored are " + left)
+			}
 			return nil
 		})
 		if all := r.Manifest.Volume.Bytes; err != nil && full != nil {

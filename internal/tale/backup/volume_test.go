@@ -3,6 +3,7 @@ package backup
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -82,6 +83,15 @@ func copyOf(t *testing.T, root string, changes ...func()) (archive []byte, gone 
 	return out.Bytes(), gone, v
 }
 
+// unpacked unpacks a backup that the volume can have all of.
+func unpacked(ctx context.Context, root, id, tree string, in io.Reader) error {
+	left, err := unpack(ctx, root, id, tree, in)
+	if err == nil && len(left) > 0 {
+		err = fmt.Errorf("left out are %s", left)
+	}
+	return err
+}
+
 // framed returns an archive as unpack reads it.
 func framed(archive, gone []byte) []byte {
 	var out bytes.Buffer
@@ -91,7 +101,7 @@ func framed(archive, gone []byte) []byte {
 
 func treeOf(t *testing.T, root string) map[string]string {
 	t.Helper()
-	records, err := readTree(root)
+	records, err := readTree(root, nil)
 	must(t, err)
 	first, texts := map[node]string{}, map[string]string{}
 	for path, r := range records {
@@ -137,7 +147,7 @@ func TestAVolumeComesBackAsItWas(t *testing.T) {
 		must(t, os.Mkdir(join("link"), 0o711))
 	})
 	must(t, os.WriteFile(filepath.Join(to, "of before"), []byte("old"), 0o600))
-	must(t, unpack(t.Context(), to, "run", v.Tree, bytes.NewReader(framed(archive, gone))))
+	must(t, unpacked(t.Context(), to, "run", v.Tree, bytes.NewReader(framed(archive, gone))))
 	same(t, treeOf(t, filepath.Join(to, hidden, newName)), treeOf(t, from))
 	must(t, swap(to, "run"))
 	same(t, treeOf(t, to), treeOf(t, from))
@@ -151,35 +161,6 @@ func TestAVolumeComesBackAsItWas(t *testing.T) {
 	}
 	must(t, drop(to, true))
 	same(t, treeOf(t, to), treeOf(t, from))
-}
-
-// TestAttributesThatNoBackupHas: the kernel lets no helper set them, so that one with them could
-// not be restored. They are counted as of what the backup has.
-func TestAttributesThatNoBackupHas(t *testing.T) {
-	from, to := t.TempDir(), t.TempDir()
-	for _, name := range []string{"program", "another", "gone"} {
-		must(t, os.WriteFile(filepath.Join(from, name), nil, 0o755))
-		must(t, unix.Lsetxattr(filepath.Join(from, name), "security.other", []byte("x"), 0))
-	}
-	must(t, unix.Lsetxattr(filepath.Join(from, "program"), "security.capability", []byte("\x01\x00\x00\x02\x00\x04"+strings.Repeat("\x00", 14)), 0))
-	var out bytes.Buffer
-	packed, err := zstd.NewWriter(&out)
-	must(t, err)
-	c := newCopier(from, packed)
-	for range 2 {
-		_, err := c.pass(t.Context(), true)
-		must(t, errors.Join(err, os.RemoveAll(filepath.Join(from, "gone"))))
-	}
-	v, gone, err := c.end()
-	must(t, errors.Join(err, packed.Close()))
-	must(t, unpack(t.Context(), to, "run", v.Tree, bytes.NewReader(framed(out.Bytes(), gone))))
-	attributes, others, err := allAttributesOf(filepath.Join(to, hidden, newName, "program"))
-	if err != nil || len(attributes) != 1 || len(attributes["security.capability"]) != 20 || len(others) != 0 {
-		t.Errorf("it has come back with %q and %q: %v", attributes, others, err)
-	}
-	if got := c.left().String(); got != "extended attributes of files: security.other of 2" {
-		t.Errorf("left out are %q", got)
-	}
 }
 
 // TestByHand: what tar and zstd make of it is the same, but for holes.
@@ -221,7 +202,7 @@ func TestWhatIsDamagedIsNotMarked(t *testing.T) {
 			input = bytes.Clone(whole)
 			input[rand.IntN(len(input))] ^= 1 << rand.IntN(8)
 		}
-		if err := unpack(t.Context(), to, "run", v.Tree, bytes.NewReader(input)); err == nil {
+		if err := unpacked(t.Context(), to, "run", v.Tree, bytes.NewReader(input)); err == nil {
 			// A flip that leaves every file as it was is none.
 			same(t, treeOf(t, filepath.Join(to, hidden, newName)), treeOf(t, from))
 		} else if found, err := lookInto(to); err != nil || found.Ready != "" {
@@ -229,10 +210,10 @@ func TestWhatIsDamagedIsNotMarked(t *testing.T) {
 		}
 	}
 	to := t.TempDir()
-	if err := unpack(t.Context(), to, "run", "another", bytes.NewReader(whole)); err == nil {
+	if err := unpacked(t.Context(), to, "run", "another", bytes.NewReader(whole)); err == nil {
 		t.Error("another tree is taken")
 	}
-	must(t, unpack(t.Context(), to, "run", v.Tree, bytes.NewReader(whole)))
+	must(t, unpacked(t.Context(), to, "run", v.Tree, bytes.NewReader(whole)))
 }
 
 // TestArchivesDoNotLeaveTheVolume: a backup of strangers, as one that a key was lent for.
@@ -255,7 +236,7 @@ func TestArchivesDoNotLeaveTheVolume(t *testing.T) {
 			must(t, w.WriteHeader(&head))
 		}
 		must(t, errors.Join(w.Close(), packed.Close()))
-		if err := unpack(t.Context(), volume, "run", "", bytes.NewReader(framed(out.Bytes(), nil))); err == nil || strings.Contains(err.Error(), "has come out as") {
+		if err := unpacked(t.Context(), volume, "run", "", bytes.NewReader(framed(out.Bytes(), nil))); err == nil || strings.Contains(err.Error(), "has come out as") {
 			t.Errorf("%s: taken, but for what it comes to: %v", name, err)
 		}
 		var s unix.Stat_t
@@ -278,7 +259,7 @@ func TestASwapIsFinishedFromAnyPlace(t *testing.T) {
 		for _, name := range []string{"convex", "old", "again"} { // some have the names of new ones
 			must(t, os.WriteFile(filepath.Join(to, name), []byte("before"), 0o600))
 		}
-		must(t, unpack(t.Context(), to, "run", v.Tree, bytes.NewReader(framed(archive, gone))))
+		must(t, unpacked(t.Context(), to, "run", v.Tree, bytes.NewReader(framed(archive, gone))))
 		journal, err := beginSwap(to, "run")
 		must(t, err)
 		work := filepath.Join(to, hidden)
@@ -393,7 +374,7 @@ func TestWhatChangesBetweenPassesComesBack(t *testing.T) {
 			in := func(name string) string { return filepath.Join(from, name) }
 			must(t, tt.before(in))
 			archive, gone, v := copyOf(t, from, func() { must(t, tt.after(in)) })
-			must(t, unpack(t.Context(), to, "run", v.Tree, bytes.NewReader(framed(archive, gone))))
+			must(t, unpacked(t.Context(), to, "run", v.Tree, bytes.NewReader(framed(archive, gone))))
 			must(t, swap(to, "run"))
 			same(t, treeOf(t, to), treeOf(t, from))
 		})
@@ -428,7 +409,7 @@ func TestAFileOfTwoNamesThatChangesInAPass(t *testing.T) {
 	}
 	v, gone, err := c.end()
 	must(t, errors.Join(err, packed.Close()))
-	must(t, unpack(t.Context(), to, "run", v.Tree, bytes.NewReader(framed(out.Bytes(), gone))))
+	must(t, unpacked(t.Context(), to, "run", v.Tree, bytes.NewReader(framed(out.Bytes(), gone))))
 	same(t, treeOf(t, filepath.Join(to, hidden, newName)), treeOf(t, from))
 }
 
@@ -444,7 +425,7 @@ func TestWhatAVolumeHandsDownDoesNotStay(t *testing.T) {
 		}
 		must(t, unix.Setxattr(folder, "system.posix_acl_default", []byte(list), 0))
 		archive, gone, v := copyOf(t, from)
-		must(t, unpack(t.Context(), to, "run", v.Tree, bytes.NewReader(framed(archive, gone))))
+		must(t, unpacked(t.Context(), to, "run", v.Tree, bytes.NewReader(framed(archive, gone))))
 		must(t, swap(to, "run"))
 		same(t, treeOf(t, to), treeOf(t, from))
 	}
@@ -459,7 +440,7 @@ func TestDatesThatAreFarAway(t *testing.T) {
 		at := unix.Timespec{Sec: date.Unix(), Nsec: int64(date.Nanosecond())}
 		must(t, unix.UtimesNanoAt(unix.AT_FDCWD, path, []unix.Timespec{at, at}, 0))
 		archive, gone, v := copyOf(t, from)
-		must(t, unpack(t.Context(), to, "run", v.Tree, bytes.NewReader(framed(archive, gone))))
+		must(t, unpacked(t.Context(), to, "run", v.Tree, bytes.NewReader(framed(archive, gone))))
 		same(t, treeOf(t, filepath.Join(to, hidden, newName)), treeOf(t, from))
 	}
 }
