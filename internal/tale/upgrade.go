@@ -1,6 +1,7 @@
 package tale
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -121,11 +122,12 @@ const lookWithin = time.Minute
 
 // upgraded tells what was done, and what the new program says of the project.
 func (a *app) upgraded(ctx context.Context, command *cobra.Command, plan *selfupdate.Plan, kept string) error {
-	looking, cancel := context.WithTimeout(ctx, lookWithin)
+	looking, cancel := context.WithTimeoutCause(ctx, lookWithin, fmt.Errorf("it has not been found out within %s", lookWithin))
 	defer cancel()
 	after := exec.CommandContext(looking, plan.Path, "upgrade", "--internal-sync-only", "--project", a.Folder)
 	after.Env, after.Stdout, after.Stderr, after.WaitDelay = a.Environ.List(), command.ErrOrStderr(), command.ErrOrStderr(), time.Second
 	if err := after.Run(); err != nil {
+		err = cmp.Or(context.Cause(looking), err)
 		command.PrintErrf("  which migrations are pending is not known: %v\n", err)
 	}
 	return a.Print(command.OutOrStdout(), struct {

@@ -24,20 +24,31 @@ func stopSignals() []os.Signal {
 	return signals
 }
 
-// Interruptible returns a context that the first stop signal ends, once said has told of it.
-// The second one ends the process, once left has told what stays as it is.
+// interrupted is why the context of a command ends at a stop signal: context.Canceled to whoever
+// asks for that, and to its user what it was.
+type interrupted struct{ by os.Signal }
+
+func (i interrupted) Error() string {
+	return "interrupted by " + map[os.Signal]string{os.Interrupt: "Ctrl-C (SIGINT)", syscall.SIGTERM: "kill (SIGTERM)", syscall.SIGHUP: "the end of its terminal (SIGHUP)"}[i.by]
+}
+
+func (interrupted) Unwrap() error { return context.Canceled }
+
+// Interruptible returns a context that the first stop signal ends, which is its cause, once said
+// has told of it. The second one ends the process, once left has told what stays as it is.
 func Interruptible(parent context.Context, said func(), left func(code int)) (context.Context, context.CancelFunc) {
 	running, stop := context.WithCancel(parent)
-	ctx, cancel := context.WithCancel(running)
+	ctx, cancel := context.WithCancelCause(running)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, stopSignals()...)
 	go func() {
 		defer signal.Stop(signals)
-		if awaitStop(running, signals) == nil {
+		first := awaitStop(running, signals)
+		if first == nil {
 			return
 		}
 		soon(said)
-		cancel()
+		cancel(interrupted{first})
 		second := awaitStop(running, signals)
 		// A terminal that is closed sends two: itself, and the shell that ends with it.
 		for second == syscall.SIGHUP {

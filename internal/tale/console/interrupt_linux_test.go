@@ -42,6 +42,7 @@ func stubborn() int {
 		}()
 	}
 	<-ctx.Done()
+	_, _ = fmt.Fprintln(marks, context.Cause(ctx))
 	_, _ = fmt.Fprintln(marks, "stopping")
 	select {}
 }
@@ -69,20 +70,23 @@ func TestTheSecondSignalSaysWhatStays(t *testing.T) {
 	for name, tt := range map[string]struct {
 		args          []string
 		first, second syscall.Signal
-		says          string
+		by, says      string // the first is the cause
 	}{
-		"Ctrl-C twice":           {nil, syscall.SIGINT, syscall.SIGINT, line},
-		"kill twice":             {nil, syscall.SIGTERM, syscall.SIGTERM, line},
-		"closed, then killed":    {nil, syscall.SIGHUP, syscall.SIGTERM, line},
-		"quiet":                  {[]string{"quiet"}, syscall.SIGINT, syscall.SIGINT, line},
-		"nothing has begun":      {[]string{"idle"}, syscall.SIGINT, syscall.SIGINT, "tale: ended at once, before anything was changed\n"},
-		"for a reader of events": {[]string{"json"}, syscall.SIGINT, syscall.SIGTERM, line},
+		"Ctrl-C twice":           {nil, syscall.SIGINT, syscall.SIGINT, "Ctrl-C (SIGINT)", line},
+		"kill twice":             {nil, syscall.SIGTERM, syscall.SIGTERM, "kill (SIGTERM)", line},
+		"closed, then killed":    {nil, syscall.SIGHUP, syscall.SIGTERM, "the end of its terminal (SIGHUP)", line},
+		"quiet":                  {[]string{"quiet"}, syscall.SIGINT, syscall.SIGINT, "Ctrl-C (SIGINT)", line},
+		"nothing has begun":      {[]string{"idle"}, syscall.SIGINT, syscall.SIGINT, "Ctrl-C (SIGINT)", "tale: ended at once, before anything was changed\n"},
+		"for a reader of events": {[]string{"json"}, syscall.SIGINT, syscall.SIGTERM, "Ctrl-C (SIGINT)", line},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := testkit.Start(t, program(t, "stubborn", tt.args...))
 			p.Until("it runs", func() bool { return p.Says("up\n") })
 			p.Signal(tt.first)
 			p.Until("the first is heeded", func() bool { return p.Says("stopping\n") })
+			if by := "\ninterrupted by " + tt.by + "\n"; !p.Says(by) {
+				t.Errorf("not %q in %q", by, p.Output.String())
+			}
 			p.Signal(tt.second)
 			code := p.Wait()
 			if by := p.Cmd.ProcessState.Sys().(syscall.WaitStatus); !by.Signaled() || code != 128+int(tt.second) || strings.Count(p.Output.String(), tt.says) != 1 {

@@ -46,3 +46,22 @@ func TestCtrlCTwice(t *testing.T) {
 		tale("deploy", "--version", "1.1.1").Expect(t, 0, "", "version 1.1.1 serves")
 	}
 }
+
+// TestTheHistoryOfAnInterrupt says what it was and where.
+func TestTheHistoryOfAnInterrupt(t *testing.T) {
+	server, dir, tale := shopOf(t)
+	const image = "r.example/x/tale-platform:1.1.1"
+	server.AddImage(enginetest.Image{Tags: []string{image}, HealthCheck: true})
+	server.SetLife(image, enginetest.Life{Healthy: -1})
+	command := exec.CommandContext(t.Context(), "/proc/self/exe", "--project", dir, "deploy", "--version", "1.1.1", "--json")
+	command.Env = append(os.Environ(), testkit.RoleVariable+"=tale", "DOCKER_HOST="+server.Host(), "HOME="+t.TempDir())
+	p := testkit.Start(t, command)
+	p.Until("the new colour is waited for", func() bool {
+		return slices.ContainsFunc(server.Changes(), func(call string) bool { return strings.HasSuffix(call, "-platform-green/start") })
+	})
+	p.Signal(syscall.SIGTERM)
+	if code := p.Wait(); code != exit.Interrupted {
+		t.Errorf("exit %d, %q", code, p.Output.String())
+	}
+	tale("history", "-n", "1").Expect(t, 0, "interrupted by kill (SIGTERM) at platform\n", "")
+}

@@ -67,7 +67,7 @@ func (e *Engine) exitCode(ctx context.Context, exec string) (int, error) {
 			return ended.ExitCode, err
 		}
 		if !pause.For(ctx, 20*time.Millisecond) {
-			return 0, ctx.Err()
+			return 0, context.Cause(ctx)
 		}
 	}
 }

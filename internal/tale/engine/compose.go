@@ -55,7 +55,7 @@ func (e *Engine) Up(ctx context.Context, o UpOptions) error {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
-		return fmt.Errorf("cannot %s: %w", what, context.Cause(ctx))
+		return e.failed(ctx, what, ctx.Err())
 	case hasAny(words, "Cannot connect to the Docker daemon", "error during connect"):
 		return exit.Errorf(exit.Unavailable, "cannot %s: docker compose says: %s", what, words)
 	case words == "":

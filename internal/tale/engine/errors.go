@@ -69,7 +69,7 @@ func (e *Engine) failed(ctx context.Context, what string, err error) error {
 	case cause != nil && !errors.Is(cause, context.DeadlineExceeded):
 		return fmt.Errorf("cannot %s: %w", what, cause)
 	case cause != nil, errors.Is(err, context.DeadlineExceeded):
-		return exit.Errorf(exit.Unavailable, "cannot %s: the Docker engine at %s did not answer in time: %w; if `docker ps` is silent there, too, the engine hangs, or its host has no memory or disk left: %[4]s", what, e.host, context.DeadlineExceeded, Restart)
+		return exit.Errorf(exit.Unavailable, "cannot %s: the Docker engine at %s %w; if `docker ps` is silent there, too, the engine hangs, or its host has no memory or disk left: %[4]s", what, e.host, plain{"did not answer in time", context.DeadlineExceeded}, Restart)
 	case client.IsErrConnectionFailed(err) && (strings.Contains(said, "permission denied") || errors.Is(err, os.ErrPermission)):
 		return exit.Errorf(exit.NoPermission, "cannot %s: this user may not use %s (%s); `sudo usermod -aG docker $USER` and log in again, or use sudo", what, e.host, e.origin)
 	case client.IsErrConnectionFailed(err), isBroken(err):

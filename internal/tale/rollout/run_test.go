@@ -281,8 +281,8 @@ func TestGroundThatCannotBeMade(t *testing.T) {
 		t.Errorf("%+v", failed)
 	}
 	plan, model := h.plan("1.0.0", rollout.Scope{})
-	interrupted, cancel := context.WithCancel(t.Context())
-	cancel()
+	interrupted, cancel := context.WithCancelCause(t.Context())
+	cancel(signal{})
 	failed, is = errors.AsType[*rollout.FailedError](h.run(interrupted, plan, model))
 	if !is || !strings.HasPrefix(failed.Text(), "FAILED at the beginning\n  interrupted") {
 		t.Errorf("%+v", failed)
@@ -389,20 +389,31 @@ func TestAColourThatTheProxyDoesNotOffer(t *testing.T) {
 	h.wantEvidence("p-platform-green", "p-proxy")
 }
 
+// signal is why a context has ended that a stop signal ends.
+type signal struct{}
+
+func (signal) Error() string { return "interrupted by a signal" }
+func (signal) Unwrap() error { return context.Canceled }
+
 func TestAnInterruptTakesBack(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.mustDeploy("1.0.0")
 	h.SetLife("r/tale-platform:1.0.1", enginetest.Life{Healthy: -1})
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancelCause(t.Context())
 	go func() {
 		for !strings.Contains(h.running(), "green") {
 			time.Sleep(10 * time.Millisecond)
 		}
-		cancel()
+		cancel(signal{})
 	}()
-	if err := h.deploy(ctx, "1.0.1", rollout.Scope{}); exit.Code(err) != exit.Interrupted {
+	err := h.deploy(ctx, "1.0.1", rollout.Scope{})
+	failed, is := errors.AsType[*rollout.FailedError](err)
+	if !is || exit.Code(err) != exit.Interrupted || err.Error() != "interrupted by a signal at platform" || !strings.HasPrefix(failed.Text(), "FAILED at platform\n  interrupted by a signal\n") {
 		t.Errorf("exit code %d: %v", exit.Code(err), err)
+	}
+	if !slices.ContainsFunc(h.events, func(e rollout.Event) bool { return e.Kind == rollout.Failed && e.Text == "interrupted by a signal" }) {
+		t.Errorf("%+v", h.events)
 	}
 	h.want("platform-blue 1.0.0", all)
 	containers, err := h.engine.Containers(t.Context(), "p-green")

@@ -28,6 +28,9 @@ type FailedError struct {
 
 func (e *FailedError) Error() string {
 	text := fmt.Sprintf("failed at %s: %v", e.Stage, e.Cause)
+	if errors.Is(e.Cause, context.Canceled) {
+		text = fmt.Sprintf("%v at %s", e.Cause, e.Stage)
+	}
 	if len(e.Stuck) > 0 {
 		text += "; and not all could be taken back: " + strings.Join(e.Stuck, "; ")
 	}
@@ -57,8 +60,6 @@ func (e *FailedError) Text() string {
 	var notReady *NotReadyError
 	if errors.As(e.Cause, &notReady) {
 		fmt.Fprintf(&b, "  %s\n", notReady.Text())
-	} else if errors.Is(e.Cause, context.Canceled) {
-		fmt.Fprintf(&b, "  interrupted\n")
 	} else {
 		fmt.Fprintf(&b, "  %v\n", e.Cause)
 	}
@@ -76,9 +77,6 @@ func (e *FailedError) Text() string {
 func (r *rollout) takeBack(ctx context.Context, cause error) error {
 	failed := &FailedError{Stage: cmp.Or(r.teller.stage, "the beginning"), Cause: cause}
 	said, _, _ := strings.Cut(cause.Error(), "\n")
-	if errors.Is(cause, context.Canceled) {
-		said = "interrupted"
-	}
 	r.tell(Event{Kind: Failed, Text: said})
 	if len(r.started)+len(r.replaced) > 0 || r.migrated {
 		r.awaitEngine(ctx)

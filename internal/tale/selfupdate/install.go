@@ -95,7 +95,7 @@ func (p *place) equip(file *os.File) error {
 // try runs the program once: one that is not for this machine must not take the place of
 // one that is.
 func try(ctx context.Context, program, version string) error {
-	ctx, cancel := context.WithTimeout(ctx, tryWithin)
+	ctx, cancel := context.WithTimeoutCause(ctx, tryWithin, fmt.Errorf("it has not ended within %s", tryWithin))
 	defer cancel()
 	var out bytes.Buffer
 	command := exec.CommandContext(ctx, program, "--version")

@@ -66,7 +66,7 @@ func (s *Session) LockEngine(ctx context.Context, command *cobra.Command, wait t
 			say("waiting for " + held.Labels[labelHolder])
 		}
 		if !pause.For(ctx, time.Second) {
-			return nil, ctx.Err()
+			return nil, context.Cause(ctx)
 		}
 	}
 }
