@@ -60,6 +60,10 @@ func (s State) of(service string) (found []engine.Container) {
 	return found
 }
 
+// Beside says of a container that runs and is not the current one of its service, and while no
+// command has the lock, what it is: a run that was ended at once or killed has left it.
+const Beside = "it runs beside what serves: `tale deploy` goes on with it, or stops it"
+
 // ahead orders what a is true of before what b is true of.
 func ahead(a, b bool) int {
 	switch {

@@ -70,6 +70,7 @@ type Service struct {
 	Memory    int64      `json:"memory,omitempty"` // bytes, if asked for
 	Drift     []string   `json:"drift,omitempty"`  // how it differs from the files
 	Would     string     `json:"would,omitempty"`  // what a deploy does about it
+	extra     bool       // tale.json does not list it any more
 }
 
 // Leftover is a container that does not serve.
@@ -78,6 +79,7 @@ type Leftover struct {
 	Service   string `json:"service"`
 	Version   string `json:"version,omitempty"`
 	State     string `json:"state"`
+	Then      string `json:"then,omitempty"` // what becomes of it
 }
 
 // Disk is the engine's.

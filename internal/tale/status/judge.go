@@ -31,14 +31,19 @@ func (f Facts) Document() Document {
 	if f.Unread != nil {
 		d.Unread = f.Unread.Error()
 	}
-	for _, service := range f.Project.Services() {
-		if wanted := f.service(service.Name); wanted.Container != "" || f.asked(service.Name) {
-			d.Services = append(d.Services, wanted)
+	listed := f.Project.ServiceNames()
+	for _, service := range stack.Services() {
+		s := f.service(service.Name)
+		s.extra = !slices.Contains(listed, service.Name)
+		if s.Container != "" || !s.extra && f.asked(service.Name) {
+			d.Services = append(d.Services, s)
 		}
 	}
 	for _, c := range f.State.Containers {
 		if c.ID != f.Current[c.Service].ID {
-			d.Leftovers = append(d.Leftovers, leftover(c))
+			l := leftover(c)
+			l.Then = f.then(c)
+			d.Leftovers = append(d.Leftovers, l)
 		}
 	}
 	for _, c := range f.Development {
@@ -81,6 +86,19 @@ func leftover(c engine.Container) Leftover {
 	return l
 }
 
+// then says what becomes of a container beside the one that serves.
+func (f Facts) then(c engine.Container) string {
+	switch {
+	case c.Service == "":
+		return "it is of no service of the stack, and tale leaves it alone"
+	case !c.State.Running:
+		return "`tale cleanup` removes it"
+	case f.Lock != nil:
+		return "it runs beside what serves, for the command that holds the lock"
+	}
+	return rollout.Beside
+}
+
 func state(c engine.Container) string {
 	if c.State.Status == "running" && c.State.Health != "" {
 		return c.State.Health
@@ -112,6 +130,11 @@ func (f Facts) service(name string) Service {
 	change, planned := f.Plan.Of(name)
 	if would, ok := does[change.Action]; ok && planned {
 		s.Drift, s.Would = change.Why, would
+	}
+	for _, r := range f.Plan.Remove {
+		if r.Container == c.ID {
+			s.Drift, s.Would = []string{r.Why}, "remove"
+		}
 	}
 	return s
 }
@@ -170,7 +193,7 @@ func (d *Document) judge(f Facts) {
 	for _, s := range d.Services {
 		visitors := s.Service == stack.Platform || s.Service == stack.Proxy
 		switch {
-		case s.State == "healthy" || s.State == "running":
+		case s.extra || s.State == "healthy" || s.State == "running":
 		case s.State == missing && visitors:
 			worse(Down, "there is no %s", s.Service)
 		case s.State == missing:

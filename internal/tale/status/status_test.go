@@ -270,3 +270,43 @@ func TestTheProxyKnowsSooner(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatIsNotAskedFor is said to be what it is, and what becomes of it as that is.
+func TestWhatIsNotAskedFor(t *testing.T) {
+	server, source := running(t)
+	for _, service := range []string{stack.Platform, "web"} {
+		labels := map[string]string{engine.LabelComposeService: service}
+		server.AddContainer(enginetest.Container{Name: "second-" + service, Image: "x:1.2.0", Project: id + "-blue", Service: service, Labels: labels, Running: true})
+	}
+	source.Project.File.Services = []string{"db", "convex", "platform", "proxy", "crawler"}
+	all := source.Target
+	source.Target = func(state rollout.State) (rollout.Target, error) {
+		target, err := all(state)
+		target.Services = slices.DeleteFunc(target.Services, func(w rollout.Wanted) bool { return w.Service == stack.RAG })
+		return target, err
+	}
+	server.Die(id+"-rag-green", 1, false)
+	facts, err := status.Look(t.Context(), source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := facts.Document()
+	text := d.Text(false)
+	for _, want := range []string{
+		"\nrag       green   1.1.0    ", "\ndrift     a deploy would remove rag: the files do not ask for rag\n",
+		"\nleft      second-platform, version 1.2.0, running; it runs beside what serves: `tale deploy` goes on with it, or stops it\n",
+		"\nleft      second-web, version 1.2.0, running; it is of no service of the stack, and tale leaves it alone\n",
+		"-platform-blue, version 1.1.0, exited (7); `tale cleanup` removes it\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("not %q in %s", want, text)
+		}
+	}
+	if d.Condition != status.Up {
+		t.Errorf("it is %s for what is not asked for: %q", d.Condition, d.Reasons)
+	}
+	facts.Lock = &project.Holder{User: "ann"}
+	if text := facts.Document().Text(false); !strings.Contains(text, "second-platform, version 1.2.0, running; it runs beside what serves, for the command that holds the lock\n") {
+		t.Errorf("while a deploy is under way: %s", text)
+	}
+}

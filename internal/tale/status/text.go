@@ -32,7 +32,7 @@ func (d Document) Text(paint bool) string {
 		t.line("drift     cannot be seen: %s", strings.ReplaceAll(d.Drift, "\n", "\n          "))
 	}
 	for _, l := range d.Leftovers {
-		t.line("left      %s, version %s, %s; `tale cleanup` removes what is inactive", l.Container, cmp.Or(l.Version, "unknown"), l.State)
+		t.line("left      %s, version %s, %s; %s", l.Container, cmp.Or(l.Version, "unknown"), l.State, l.Then)
 	}
 	if len(d.Development) > 0 {
 		t.line("dev       the development stack is there too: %s", d.development())

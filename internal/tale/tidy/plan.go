@@ -74,7 +74,7 @@ func Cleanup(project string, state rollout.State, unused func(gone []string) []e
 		switch {
 		case c.Service == "" || c.ID == current.ID:
 		case c.State.Running:
-			p.Notes = append(p.Notes, c.Name+" runs beside what serves, and stays: `tale deploy` finishes what was begun")
+			p.Notes = append(p.Notes, c.Name+" stays: "+rollout.Beside)
 		default:
 			p.Remove = append(p.Remove, described(c))
 			gone = append(gone, c.ID)
