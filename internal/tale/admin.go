@@ -129,8 +129,7 @@ twice, or read from stdin; it is never an argument.` + adminCodes,
 	command.Flags().StringVarP(&email, "email", "e", "", "the owner's new e-mail `ADDRESS`; default: it stays")
 	command.Flags().BoolVar(&fromStdin, "password-stdin", false, "read the password from the first line of stdin")
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		ctx, stop := console.Interruptible(command.Context(), func() {}, console.AtOnce(command.ErrOrStderr(),
-			setAgain))
+		ctx, stop := console.Interruptible(command.Context(), func() {}, console.AtOnce(command.ErrOrStderr(), setAgain))
 		defer stop()
 		password, err := a.newPassword(ctx, command, fromStdin)
 		if err != nil {

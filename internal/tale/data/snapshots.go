@@ -54,9 +54,7 @@ func SnapshotOf(p *project.Project, release string) (path string, err error) {
 // whole, of runs that were killed.
 func OldSnapshots(s *session.Session, releases, keep int) (old []tidy.Snapshot, err error) {
 	entries, err := s.Project.History()
-	served, wrong := s.Project.Releases()
-	err = cmp.Or(err, wrong)
-	wanted := session.KeptReleases(served, releases)
+	wanted := session.KeptReleases(project.Releases(entries), releases)
 	for i, kept := range keptSnapshots(s.Project, entries) {
 		if i >= keep && !wanted[kept.of] {
 			old = append(old, kept.Snapshot)

@@ -49,9 +49,9 @@ func TestWhatIsFoundServing(t *testing.T) {
 		if err := errors.Join(p.Record(ofRelease("1", false)), p.Record(ofRelease("2", false)), p.Record(ended), d.recordPredecessor(), p.Record(ofRelease("4", false))); err != nil {
 			t.Fatal(err)
 		}
-		releases, err := p.Releases()
+		history, err := p.History()
 		var ways []string
-		for _, e := range releases {
+		for _, e := range project.Releases(history) {
 			if !e.Ended && e.Release != "4" {
 				ways = append(ways, imageOf(e))
 			}

@@ -117,7 +117,8 @@ func last(releases []project.Entry, fits func(project.Entry) bool) (project.Entr
 // next says what may follow when a release serves: the way back as rollback will take it.
 func (d *deployment) next() string {
 	text := "next: tale status"
-	releases, err := d.Project.Releases()
+	history, err := d.Project.History()
+	releases := project.Releases(history)
 	if err != nil || len(releases) == 0 {
 		return text
 	}

@@ -75,8 +75,8 @@ const steady = time.Hour
 
 // recordPredecessor notes what serves where the history does not have it: a rollback leads to it.
 func (d *deployment) recordPredecessor() error {
-	releases, err := d.Project.Releases()
-	found, there := d.found(releases)
+	history, err := d.Project.History()
+	found, there := d.found(history)
 	if err != nil || !there {
 		return err
 	}
@@ -86,18 +86,19 @@ func (d *deployment) recordPredecessor() error {
 
 // releases returns those of the history, and what serves where it does not have that.
 func (d *deployment) releases() ([]project.Entry, error) {
-	releases, err := d.Project.Releases()
-	if found, there := d.found(releases); err == nil && there {
-		return d.Project.Releases(found)
+	history, err := d.Project.History()
+	if found, there := d.found(history); err == nil && there {
+		history = append(history, found)
 	}
-	return releases, err
+	return project.Releases(history), err
 }
 
-// found returns what serves, if the history does not have it as the present release: what another
+// found returns what serves, if a history does not have it as the present release: what another
 // tool has made, a run that was killed, or one from another folder. Of the last, what the history
 // has further back was gone back to, and what came after it is no way back.
-func (d *deployment) found(releases []project.Entry) (project.Entry, bool) {
+func (d *deployment) found(history []project.Entry) (project.Entry, bool) {
 	current, there := d.state.Current(stack.Platform)
+	releases := project.Releases(history)
 	found, n := served(current), len(releases)
 	if n == 0 {
 		found.Command = "before the history"
@@ -111,7 +112,7 @@ func (d *deployment) found(releases []project.Entry) (project.Entry, bool) {
 		found.Command = "serves after all"
 		return found, releases[n-1].Ended && current.State.Well() && time.Since(current.State.Started) > steady
 	}
-	if killed, there := d.killed(); there && (same(killed) || imageOf(killed) == "" && killed.Release == found.Release) {
+	if killed, there := d.killed(history); there && (same(killed) || imageOf(killed) == "" && killed.Release == found.Release) {
 		killed.Images, killed.Result, killed.Why = found.Images, project.Done, "it was killed, and what it brought serves"
 		return killed, true
 	}
@@ -121,11 +122,10 @@ func (d *deployment) found(releases []project.Entry) (project.Entry, bool) {
 }
 
 // killed returns the run that was killed after the last release, and whether there is one.
-func (d *deployment) killed() (project.Entry, bool) {
+func (d *deployment) killed(history []project.Entry) (project.Entry, bool) {
 	if note, there := d.Project.Unfinished(); there && note.Result == "" {
 		return note, true
 	}
-	history, _ := d.Project.History() // which was read before
 	e, there := last(history, func(e project.Entry) bool { return e.Served() || e.Result == project.Killed })
 	return e, there && e.Result == project.Killed
 }

@@ -193,14 +193,12 @@ func (p *Project) LegibleHistory() (entries []Entry, leftOut int, err error) {
 	return entries, leftOut, nil
 }
 
-// Releases returns the releases that came to serve, the oldest first, without those that
+// Releases returns those of a history that came to serve, the oldest first, without those that
 // a rollback has taken back: the last one serves, and the one before it is what another
 // rollback leads to. A rollback to what ended as soon as it had visitors takes nothing back:
-// the way on from there is to what served before it. More may have come since the history.
-func (p *Project) Releases(more ...Entry) ([]Entry, error) {
-	entries, err := p.History()
-	var releases []Entry
-	for _, e := range append(entries, more...) {
+// the way on from there is to what served before it.
+func Releases(entries []Entry) (releases []Entry) {
+	for _, e := range entries {
 		if !e.Served() {
 			continue
 		}
@@ -211,7 +209,7 @@ func (p *Project) Releases(more ...Entry) ([]Entry, error) {
 		}
 		releases = append(releases, e)
 	}
-	return releases, err
+	return releases
 }
 
 // lastIn returns where the image of a release served last among others, -1 where it did not. That

@@ -50,12 +50,12 @@ func TestReleases(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		releases, err := p.Releases()
+		history, err := p.History()
 		if err != nil {
 			t.Fatal(err)
 		}
 		var got []string
-		for _, release := range releases {
+		for _, release := range project.Releases(history) {
 			got = append(got, release.Release)
 		}
 		if strings.Join(got, " ") != want {

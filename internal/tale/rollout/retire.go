@@ -162,7 +162,7 @@ func (r *rollout) starts(ctx context.Context) map[string]start {
 // and of none of another image.
 func (r *rollout) webServer(ctx context.Context, container engine.Container) status.Child {
 	document, _ := bootReport(ctx, r.Engine, container)
-	if document == nil || container.Service != stack.Platform {
+	if document == nil {
 		return status.Child{}
 	}
 	return webServer(*document)

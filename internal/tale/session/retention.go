@@ -19,10 +19,11 @@ func (s *Session) Unused(state rollout.State, containers []engine.Container, r R
 	for _, c := range containers {
 		used = append(used, c.ImageID)
 	}
-	entries, err := s.Project.Releases()
+	history, err := s.Project.History()
 	if err != nil {
 		return nil, nil // it cannot be known what to keep
 	}
+	entries := project.Releases(history)
 	releases := KeptReleases(entries, keep)
 	for _, entry := range entries {
 		if releases[entry.Release] {
