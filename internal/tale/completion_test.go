@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/tale/taletest/line"
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
@@ -12,10 +13,12 @@ func TestCompletionOfVersions(t *testing.T) {
 	folder := t.TempDir()
 	testkit.WriteTree(t, folder, map[string]string{
 		"tale.json":           `{"version": 1, "id": "shop-1"}`,
-		".tale/history.jsonl": `{"command": "tale deploy", "version": "1.0.0", "result": "done"}` + "\n" + `{"command": "tale deploy", "version": "1.1.0", "result": "done"}` + "\n",
+		".tale/history.jsonl": `{"command": "tale deploy", "version": "1.0.0", "result": "done", "images": {"platform": {"id": "1"}}}` + "\n" + `{"command": "tale deploy", "version": "1.1.0", "result": "done", "images": {"platform": {"id": "2"}}}` + "\n",
 	})
-	for _, command := range []string{"deploy", "rollback"} {
-		line.Run(nil, "", "__complete", "--project", folder, command, "--version", "").Expect(t, 0, "1.1.0\n1.0.0\n:", "")
+	nowhere := config.Environ{"DOCKER_HOST": "unix://" + folder + "/none"} // the history alone tells
+	line.Run(nil, "", "__complete", "--project", folder, "deploy", "--version", "").Expect(t, 0, "1.1.0\n1.0.0\n:", "")
+	if offered := line.Run(nowhere, "", "__complete", "--project", folder, "rollback", "--version", ""); offered.Out != "1.0.0\n:36\n" {
+		t.Errorf("%+v", offered)
 	}
 	// Where there is no project, there is nothing to complete, and nothing to say.
 	line.Run(nil, "", "__complete", "--project", t.TempDir(), "rollback", "--version", "").Expect(t, 0, ":36\n", "")

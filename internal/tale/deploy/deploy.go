@@ -89,6 +89,7 @@ what is copied and what stops meanwhile. Sources stay as they are.
 	a.rolloutFlags(command, &o)
 	_ = flags.MarkDeprecated("migrate-volumes", "use --yes")
 	_ = command.RegisterFlagCompletionFunc("services", a.CompleteRotating)
+	_ = command.RegisterFlagCompletionFunc("version", a.CompleteVersions)
 	return command
 }
 
@@ -107,6 +108,7 @@ tale restore of what deploy --snapshot has kept, or --accept-data-loss.
 		RunE:    func(command *cobra.Command, _ []string) error { return a.deploy(command, o) },
 	}
 	command.Flags().StringVarP(&o.version, "version", "v", "", "release `X` to go back to")
+	_ = command.RegisterFlagCompletionFunc("version", a.completeWays)
 	a.rolloutFlags(command, &o)
 	return command
 }
@@ -119,7 +121,6 @@ func (a *app) rolloutFlags(command *cobra.Command, o *deployOptions) {
 	session.KeepFlag(command, &o.keep)
 	session.TimeoutFlag(command, &o.timeout, "how long (`TIME`) a service may take to become ready; a boot that gets on has more")
 	session.WaitFlag(command, &o.wait)
-	_ = command.RegisterFlagCompletionFunc("version", a.CompleteVersions) // both have the flag
 }
 
 func (o deployOptions) check() error {

@@ -27,7 +27,7 @@ func (d *deployment) goBack() (map[string]string, error) {
 	killed, there := d.Project.Unfinished()
 	switch {
 	case named != "":
-		earlier, found = last(releases, func(e project.Entry) bool { return e.Release == named && imageOf(e) != imageOf(present) })
+		earlier, found = last(releases, func(e project.Entry) bool { return e.Release == named && leadsBack(e, present) })
 	case there && killed.Rollback:
 		// It may have come to where it was going, which is not yet a step further back.
 		earlier, found = last(releases, func(e project.Entry) bool { return imageOf(e) == imageOf(killed) })
@@ -101,8 +101,11 @@ func before(releases []project.Entry, present project.Entry) (project.Entry, boo
 			break
 		}
 	}
-	return last(releases, func(e project.Entry) bool { return imageOf(e) != imageOf(present) && !e.Ended })
+	return last(releases, func(e project.Entry) bool { return leadsBack(e, present) && !e.Ended })
 }
+
+// leadsBack reports whether a release is another one than the present, by its image.
+func leadsBack(e, present project.Entry) bool { return imageOf(e) != imageOf(present) }
 
 // last returns the last release that a condition fits, and whether there is one.
 func last(releases []project.Entry, fits func(project.Entry) bool) (project.Entry, bool) {
