@@ -4,7 +4,12 @@ import (
 	"context"
 	"slices"
 
+	"github.com/dustin/go-humanize/english"
+
+	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
+	"github.com/tale-project/tale-runtime/internal/tale/console"
+	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 )
 
@@ -16,21 +21,53 @@ func (d *deployment) lost(ctx context.Context) (reasons []string, _ error) {
 	if renamed := d.Project.Renamed(); renamed != "" && last != nil {
 		return []string{renamed + ". As it is, this begins a new stack beside it, and empty"}, nil
 	}
+	gone, _, err := d.goneData(ctx, func(service string) bool { _, ran := last[service]; return ran })
+	for _, name := range gone {
+		reasons = append(reasons, "the volume "+name+", in which the last release had its data, is gone, and is made anew and empty (tale restore brings back a backup)")
+	}
+	return reasons, err
+}
+
+// goneData returns the volumes for data of some services that would be made, and whether those
+// are all that they have.
+func (d *deployment) goneData(ctx context.Context, of func(service string) bool) (gone []string, all bool, _ error) {
+	all = true
 	for _, service := range stack.Services() {
-		_, ran := last[service.Name]
 		for _, mount := range service.Mounts {
 			name := d.Project.File.ID + "_" + mount.Volume
-			if ran && mount.Data != "" && slices.Contains(d.plan.Volumes, name) {
-				_, there, err := d.Engine.Volume(ctx, name) // an engine does not list one whose driver is away
-				if err != nil {
-					return nil, err
+			if mount.Data == "" || !of(service.Name) {
+				continue
+			}
+			there := !slices.Contains(d.plan.Volumes, name)
+			if !there { // an engine does not list one whose driver is away
+				var err error
+				if _, there, err = d.Engine.Volume(ctx, name); err != nil {
+					return nil, false, err
 				}
-				if there {
-					continue
-				}
-				reasons = append(reasons, "the volume "+name+", in which the last release had its data, is gone, and is made anew and empty (tale restore brings back a backup)")
+			}
+			if all = all && !there; !there {
+				gone = append(gone, name)
 			}
 		}
 	}
-	return reasons, nil
+	return gone, all, nil
+}
+
+// leadsSomewhere refuses a rollback to a release without anything that it could go back with:
+// where nothing runs and no data are left, as after tale reset --all --volumes, it would begin a
+// new stack. What has its data, or runs, is brought up whatever else was removed.
+func (d *deployment) leadsSomewhere(ctx context.Context) error {
+	if current, _ := d.state.Current(stack.Platform); !d.options.rollback || current.State.Running {
+		return nil
+	}
+	gone, all, err := d.goneData(ctx, func(service string) bool { _, planned := d.plan.Of(service); return planned })
+	if err != nil || !all || len(gone) == 0 {
+		return err
+	}
+	command := "tale deploy"
+	if engine.Tag(d.Project.File.Images[stack.Platform]) == "" {
+		command = console.Quoted("tale deploy --version", d.plan.Version)
+	}
+	return exit.Errorf(exit.Failure, "there is nothing to roll back: no %s runs, and %s %s gone with the data, so that release %s would begin a new stack, and an empty one; `%s` does that, and tale restore then brings back a backup",
+		stack.Platform, english.WordSeries(gone, "and"), english.PluralWord(len(gone), "is", "are"), d.plan.Version, command)
 }

@@ -42,3 +42,34 @@ func TestALostVolumeIsNotJustMadeAnew(t *testing.T) {
 		t.Errorf("exit %d, %s", r.Code, r.Err)
 	}
 }
+
+// TestARollbackToNothing: where all was removed, the data as well, a rollback would begin an empty
+// stack. What was only stopped, or has its data yet, comes up.
+func TestARollbackToNothing(t *testing.T) {
+	server, dir, tale := shopOf(t)
+	server.AddImage(enginetest.Image{Tags: []string{"r.example/x/tale-platform:1.1.1"}, HealthCheck: true})
+	tale("deploy", "--version", "1.1.1").Expect(t, 0, "", "")
+	id := taletest.Project(t, dir).File.ID
+	e := server.Connect(t, engine.Options{})
+
+	tale("stop").Expect(t, 0, "", "")
+	tale("rollback").Expect(t, 0, "", "version 1.1.0 serves")
+	tale("reset", "--all", "--force").Expect(t, 0, "", "")
+	tale("rollback").Expect(t, 0, "", "version 1.1.0 serves")
+	tale("reset", "--all", "--force").Expect(t, 0, "", "")
+	if err := e.RemoveVolume(t.Context(), id+"_db-data"); err != nil {
+		t.Fatal(err)
+	}
+	tale("rollback").Expect(t, 0, "", "version 1.1.0 serves") // by --yes: convex has its data
+	tale("reset", "--all", "--volumes", "--force", "--project-name", id).Expect(t, 0, "", "")
+	before := len(server.Changes())
+	for _, args := range [][]string{{"rollback"}, {"rollback", "--dry-run"}, {"rollback", "--version", "1.1.0"}} {
+		tale(args...).Expect(t, exit.Failure, "", "there is nothing to roll back: no platform runs, and "+id+"_db-data and "+id+"_convex-data are gone with the data, so that release 1.1.0 would begin a new stack, and an empty one; `tale deploy --version 1.1.0` does that")
+	}
+	for _, change := range server.Changes()[before:] {
+		if strings.Contains(change, "/volumes/create") || strings.Contains(change, "/networks/create") {
+			t.Errorf("it changes something: %s", change)
+		}
+	}
+	tale("deploy", "--version", "1.1.0").Expect(t, 0, "", "version 1.1.0 serves")
+}

@@ -50,7 +50,7 @@ func (d *deployment) prepare(ctx context.Context) (err error) {
 	}
 	d.plan = rollout.NewPlan(d.state, d.target)
 	d.plan.Notes = append(d.plan.Notes, notes...)
-	if err := d.agreeToLost(ctx); err != nil {
+	if err := errors.Join(d.leadsSomewhere(ctx), d.agreeToLost(ctx)); err != nil {
 		return err
 	}
 	if err := d.migrations(ctx); err != nil {
