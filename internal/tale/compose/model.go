@@ -299,7 +299,8 @@ func (b *builder) made(c container, service *Service) types.ServiceConfig {
 	if version := b.Versions[c.Name]; version != "" && c.merged.Image == c.plain.Image {
 		made.Labels[engine.LabelVersion] = version
 	}
-	made.Environment = maps.Clone(c.merged.Environment)
+	made.Environment = types.MappingWithEquals{} // an override may have left none
+	maps.Copy(made.Environment, c.merged.Environment)
 	if c.colour != "" && c.Name == stack.Platform {
 		made.Environment[stack.Colour] = &c.colour
 	}
@@ -313,7 +314,8 @@ func (b *builder) made(c container, service *Service) types.ServiceConfig {
 // networks returns those of a container, with the names by which the others know it.
 // Compose adds the name of the service itself.
 func (b *builder) networks(c container, service *Service) map[string]*types.ServiceNetworkConfig {
-	networks := maps.Clone(c.merged.Networks)
+	networks := map[string]*types.ServiceNetworkConfig{}
+	maps.Copy(networks, c.merged.Networks)
 	if !c.Rotates {
 		return networks
 	}
@@ -332,7 +334,8 @@ func (b *builder) networks(c container, service *Service) map[string]*types.Serv
 	return networks
 }
 
-// validate reads every file as the plugin will. Environments are left out: any text may
+// validate reads every file as the plugin will, until one is refused: those of the colours have
+// the same faults, and what is missing may be so to all. Environments are left out: any text may
 // stand there, and they are most of what there is to read.
 func (b *builder) validate(model *Model) {
 	if len(b.problems) > 0 {
@@ -352,6 +355,7 @@ func (b *builder) validate(model *Model) {
 		}
 		if err != nil {
 			b.refuse("compose project "+name, fmt.Sprintf("is not valid: %v", err), "a stack that compose takes; look into "+overrideName)
+			return
 		}
 	}
 }

@@ -160,9 +160,10 @@ func (b *builder) checkOverride(file string, plain, merged *types.Project) {
 	if len(merged.AllJobs()) > 0 {
 		b.refuse(file, "has jobs", "services of the stack")
 	}
-	b.checkSecrets(file, merged)
+	derived := usedByRefused(plain, merged)
+	b.checkSecrets(file, merged, derived)
 	for _, name := range slices.Sorted(maps.Keys(merged.Networks)) {
-		if network := merged.Networks[name]; !bool(network.External) {
+		if network := merged.Networks[name]; !bool(network.External) && !derived["networks."+name] {
 			b.refuse(file, "has the network "+name+", which would be another one for each colour", "external: true, after docker network create "+network.Name)
 		}
 	}
@@ -170,7 +171,7 @@ func (b *builder) checkOverride(file string, plain, merged *types.Project) {
 
 // checkSecrets refuses secrets and configs that docker compose does not give to a container: those
 // of a swarm, and secrets that would come from the environment of the command.
-func (b *builder) checkSecrets(file string, merged *types.Project) {
+func (b *builder) checkSecrets(file string, merged *types.Project, derived map[string]bool) {
 	given := map[string]bool{} // to containers
 	for name, service := range merged.Services {
 		for _, secret := range service.Secrets {
@@ -181,7 +182,7 @@ func (b *builder) checkSecrets(file string, merged *types.Project) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(merged.Secrets)) {
-		if secret := merged.Secrets[name]; secret.Environment != "" {
+		if secret := merged.Secrets[name]; secret.Environment != "" && !derived["secrets."+name] {
 			b.refuse(file, "sets secrets."+name+".environment", "a file")
 		} else if bool(secret.External) && given["secrets."+name] {
 			b.refuse(file, "sets secrets."+name+".external, which a swarm alone has", "a file")

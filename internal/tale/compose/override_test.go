@@ -1,6 +1,7 @@
 package compose_test
 
 import (
+	"errors"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
@@ -18,7 +20,16 @@ import (
 // the configuration.
 func TestRefusedOverrides(t *testing.T) {
 	for override, want := range map[string]string{
-		"services: {search: {image: x}}":                                                           "has the service search, which is not part of the stack; accepted: one of convex, crawler, db",
+		"services: {search: {image: x}}": "has the service search, which is not part of the stack; accepted: one of convex, crawler, db",
+		"services: {search: {image: x, networks: [internal, front]}}\nnetworks: {front: {}}":             "has the service search",
+		"services: {search: {image: x, configs: [s]}}\nconfigs: {s: {external: true}}":                   "has the service search",
+		"services: {search: {image: x, secrets: [s]}}\nsecrets: {s: {environment: S}}":                   "has the service search",
+		"services: {search: {image: x}, platform: {depends_on: {search: {condition: service_healthy}}}}": "has the service search",
+		"services: {platform: {networks: !override [default]}}":                                          "services.platform.networks; accepted: the network internal",
+		"services: {platform: {networks: [other]}}":                                                      "undefined network other",
+		"services: {platform: {network_mode: host, networks: !reset null}}":                              "services.platform.network_mode",
+		"networks: !reset null":                                                                    "undefined network internal",
+		"volumes: !reset null":                                                                     "undefined volume ",
 		"services: {platform: {container_name: shop}}":                                             "services.platform.container_name",
 		"services: {db: {container_name: shop}}":                                                   "services.db.container_name",
 		"services: {platform: {ports: ['3000:3000']}}":                                             "services.platform.ports; accepted: nothing there: two colours",
@@ -59,6 +70,9 @@ func TestRefusedOverrides(t *testing.T) {
 			_, err := compose.Production(options(t, nil, override))
 			if err == nil || exit.Code(err) != exit.Config || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "compose.override.yml") {
 				t.Errorf("want %q: %v", want, err)
+			}
+			if problems, _ := errors.AsType[config.Problems](err); len(problems) != 1 {
+				t.Errorf("%d problems of one cause: %v", len(problems), err)
 			}
 		})
 	}
@@ -111,6 +125,19 @@ func TestPiecesOfValuesAreNotShown(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestAnOverrideThatLeavesNoEnvironment to a service, which still gets what tale decides.
+func TestAnOverrideThatLeavesNoEnvironment(t *testing.T) {
+	o := options(t, nil, "services: {platform: {environment: !reset null}, convex: {environment: !reset null}}")
+	o.Fresh = true
+	model, err := compose.Production(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if platform, there := model.Service(stack.Platform, stack.Green); !there || len(platform.Environment) != 1 || platform.Environment[stack.Colour] != stack.Green {
+		t.Errorf("%+v", platform)
 	}
 }
 
