@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/dustin/go-humanize/english"
 
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
@@ -93,6 +96,9 @@ func (d *deployment) releases() ([]project.Entry, error) {
 	return project.Releases(history), err
 }
 
+// notFromHere is the command of what another folder has brought.
+const notFromHere = "not from here"
+
 // found returns what serves, if a history does not have it as the present release: what another
 // tool has made, a run that was killed, or one from another folder. Of the last, what the history
 // has further back was gone back to, and what came after it is no way back.
@@ -116,9 +122,32 @@ func (d *deployment) found(history []project.Entry) (project.Entry, bool) {
 		killed.Images, killed.Result, killed.Why = found.Images, project.Done, "it was killed, and what it brought serves"
 		return killed, true
 	}
-	found.Command = "not from here"
+	found.Command = notFromHere
 	_, found.Rollback = last(releases, same)
 	return found, true
+}
+
+// passedOver says which releases are no way back any more because of what another folder has
+// brought. Whether it has gone back there, or has deployed an old release, cannot be seen.
+func (d *deployment) passedOver() (notes []string) {
+	history, _ := d.Project.History() // which was read before
+	found, there := d.found(history)
+	if !there || !found.Rollback || found.Command != notFromHere {
+		return nil
+	}
+	left := project.Releases(append(slices.Clone(history), found))
+	var over []string
+	for _, e := range project.Releases(history) {
+		same := func(other project.Entry) bool { return imageOf(other) == imageOf(e) }
+		if !slices.ContainsFunc(left, same) && !slices.Contains(over, e.Release) {
+			over = append(over, e.Release)
+		}
+	}
+	if len(over) > 0 {
+		notes = append(notes, fmt.Sprintf("%s serves, which another folder has brought again: it is taken to have been gone back to, so that the way back does not lead to %s, which served here since; tale rollback --version does",
+			found.Release, english.WordSeries(over, "and")))
+	}
+	return notes
 }
 
 // killed returns the run that was killed after the last release, and whether there is one.
