@@ -127,12 +127,12 @@ type Answer struct {
 
 // noAnswer is a request that has failed, in plain words.
 type noAnswer struct {
-	url string
+	what string
 	error
 }
 
 func (e noAnswer) Error() string {
-	return fmt.Sprintf("no answer from %s: %s", e.url, netcause.Reason(e.error))
+	return fmt.Sprintf("%s: %s", e.what, netcause.Reason(e.error))
 }
 func (e noAnswer) Unwrap() error { return e.error }
 
@@ -154,12 +154,15 @@ func (v *Visitor) ask(ctx context.Context, client *http.Client, r Request) (*Ans
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return nil, noAnswer{r.URL, err}
+		return nil, noAnswer{"no answer from " + r.URL, err}
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := httpclient.ReadAll(response, mostBody)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil, fmt.Errorf("%s has begun an answer, and not ended it within %s", r.URL, v.limit)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the answer of %s: %w", r.URL, err)
+		return nil, noAnswer{"cannot read the answer of " + r.URL, err}
 	}
 	return &Answer{Response: response, Body: body}, nil
 }

@@ -122,6 +122,20 @@ func TestAVisitEndsWhateverTheSiteAnswers(t *testing.T) {
 	}
 }
 
+// TestAnAnswerThatStops is told in plain words.
+func TestAnAnswerThatStops(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "<html>")
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}))
+	defer server.Close()
+	visitor := site.New(site.Options{URL: server.URL, Limit: 100 * time.Millisecond})
+	if _, err := visitor.Ask(t.Context(), site.Request{URL: "/"}); err == nil || err.Error() != server.URL+"/ has begun an answer, and not ended it within 100ms" {
+		t.Errorf("%v", err)
+	}
+}
+
 // An app of one's own may write its pages on the server.
 func TestAPageWithoutAScript(t *testing.T) {
 	const page = `<h1>shop</h1><img data-src="/x.js"><script async src="https://counter.invalid/c.js"></script>`
