@@ -30,7 +30,7 @@ func TestCtrlCInTheDrain(t *testing.T) {
 	p.Signal(syscall.SIGINT)
 	code := p.Wait()
 	content, _, delivered := server.File(taletest.Project(t, dir).File.ID+"-convex", "/app/data/agents/a.json")
-	if code != 0 || !p.Says("version 1.1.1 serves") || !p.Says("1 project file delivered") || !delivered || string(content) != "1\n" {
+	if code != 0 || !p.Says("version 1.1.1 serves") || !p.Says("1 project file delivered") || !delivered || content != "1\n" {
 		t.Errorf("exit %d, delivered %t %q: %s", code, delivered, content, p.Output.String())
 	}
 }
