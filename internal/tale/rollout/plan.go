@@ -194,8 +194,8 @@ func (p *Plan) stateful(state State, scope Scope, wanted Wanted) {
 	// One that the proxy sends requests to has come up, whatever its health check says by now.
 	ill := (current.State.Running || current.State.Restarting) && !current.State.Well() && !state.Serving.Offers(current)
 	back := wanted.Service == stack.Convex && IsBefore(wanted.Version, current.Version)
-	// One that never came up has done nothing: if it has, an older one of ours refuses to start.
-	replaceable := ill && (!back || !state.OtherMakes(map[string]string{stack.Convex: wanted.Image})[stack.Convex])
+	// One that never came up has done nothing: if it has, ours notes it, and refuses to start on that.
+	replaceable := ill && (!back || !state.isOfOtherMake(wanted.Image) && !state.isOfOtherMake(current.ImageID))
 	switch {
 	case scope.Rollback || len(scope.Only) > 0:
 		follows = false

@@ -366,6 +366,7 @@ func TestWhatDoesNotComeUpCanBeReplaced(t *testing.T) {
 		{rollout.Scope{All: true}, nil, rollout.Recreate, false},
 		{rollout.Scope{All: true}, []engine.Image{{ID: "sha256:other", Tags: []string{wanted(stack.Convex).Image}}}, rollout.Await, false},
 		{rollout.Scope{}, []engine.Image{{ID: "sha256:other", Tags: []string{wanted(stack.Convex).Image}}}, rollout.Await, false},
+		{rollout.Scope{All: true}, []engine.Image{{ID: newer.ImageID, Tags: []string{newer.Image}}}, rollout.Await, false}, // nor does that note that it has used them
 		{rollout.Scope{Rollback: true}, nil, rollout.Await, false},
 	} {
 		s := state(rollout.Serving{}, newer)

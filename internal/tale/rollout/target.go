@@ -72,11 +72,17 @@ func (s State) Aim(id, version string, o compose.Options, scope Scope, build fun
 func (s State) OtherMakes(references map[string]string) map[string]bool {
 	others := map[string]bool{stack.RAG: true, stack.Crawler: true}
 	for service, reference := range references {
-		if image, there := s.image(reference); there && !engine.IsOurs(image.Labels) {
+		if s.isOfOtherMake(reference) {
 			others[service] = true
 		}
 	}
 	return others
+}
+
+// isOfOtherMake reports whether the engine has an image, by reference or id, that is not ours.
+func (s State) isOfOtherMake(image string) bool {
+	found, there := s.image(image)
+	return there && !engine.IsOurs(found.Labels)
 }
 
 // target returns what the files ask for, with the images as the engine has them.
