@@ -146,7 +146,7 @@ func (p *Plan) rotating(state State, scope Scope, wanted Wanted) {
 	switch {
 	case len(change.Why) > 0:
 		change.Action, change.Colour, change.Retire = Rotate, stack.OtherColour(current.Colour), current.ID
-		change.Resume = p.resumes(state, wanted, change.Colour)
+		change.Resume = p.resumes(state, wanted, change.Colour, current)
 	case !current.State.Running && connected(current):
 		change.Action, change.Why = Start, []string{"it does not run"}
 	case !current.State.Well() && !starting(current):
@@ -170,10 +170,11 @@ func (p *Plan) rotating(state State, scope Scope, wanted Wanted) {
 	p.add(change, wanted)
 }
 
-// resumes reports whether the new colour runs already as it is wanted.
-func (p *Plan) resumes(state State, wanted Wanted, colour string) bool {
+// resumes reports whether the new colour runs already as it is wanted. One that is older than
+// the present colour does not do: the proxy goes on preferring the newer of the two.
+func (p *Plan) resumes(state State, wanted Wanted, colour string, current engine.Container) bool {
 	return slices.ContainsFunc(state.Others(wanted.Service), func(c engine.Container) bool {
-		return c.Colour == colour && (c.State.Well() || starting(c)) && connected(c) && len(differences(c, wanted)) == 0
+		return c.Colour == colour && c.Created.After(current.Created) && (c.State.Well() || starting(c)) && connected(c) && len(differences(c, wanted)) == 0
 	})
 }
 
