@@ -14,6 +14,10 @@ import (
 // terminal that was halted and a pipe that nobody reads take nothing.
 const sayWithin = time.Second
 
+// together is how far apart two signals may come that are one wish: timeout(1) sends its signal to
+// the command and then to the group that it is in.
+const together = 200 * time.Millisecond
+
 // stopSignals returns those that ask a command to end: Ctrl-C, kill, and a terminal that is
 // closed, unless the command was started to outlive that, as by nohup.
 func stopSignals() []os.Signal {
@@ -47,7 +51,9 @@ func Interruptible(parent context.Context, said func(), left func(code int)) (co
 		if first == nil {
 			return
 		}
+		one := time.After(together)
 		soon(said)
+		passOver(signals, one)
 		cancel(interrupted{first})
 		second := awaitStop(running, signals)
 		// A terminal that is closed sends two: itself, and the shell that ends with it.
@@ -68,6 +74,17 @@ func awaitStop(running context.Context, signals <-chan os.Signal) os.Signal {
 		return got
 	case <-running.Done():
 		return nil
+	}
+}
+
+// passOver takes signals until a time.
+func passOver(signals <-chan os.Signal, until <-chan time.Time) {
+	for {
+		select {
+		case <-signals:
+		case <-until:
+			return
+		}
 	}
 }
 

@@ -169,3 +169,17 @@ func TestOneResultIsEnough(t *testing.T) {
 		t.Errorf("exit %d: %s", code, p.Output.String())
 	}
 }
+
+// TestTwoSignalsAtOnce are one wish, as a program that passes signals on sends them: the command
+// may heed it, and a later one is the second.
+func TestTwoSignalsAtOnce(t *testing.T) {
+	p := testkit.Start(t, program(t, "stubborn"))
+	p.Until("it runs", func() bool { return p.Says("up\n") })
+	p.Signal(syscall.SIGTERM)
+	p.Signal(syscall.SIGINT)
+	p.Until("it is heeded", func() bool { return p.Says("stopping\n") })
+	p.Signal(syscall.SIGTERM)
+	if code := p.Wait(); code != 128+int(syscall.SIGTERM) || strings.Count(p.Output.String(), "ended at once") != 1 {
+		t.Errorf("exit %d: %q", code, p.Output.String())
+	}
+}
