@@ -48,3 +48,22 @@ func TestCtrlCWhileTheEngineDoesNotAnswer(t *testing.T) {
 		})
 	}
 }
+
+// TestCtrlCInAStop is an interrupt in the history, too, as that of a deploy.
+func TestCtrlCInAStop(t *testing.T) {
+	server, dir := enginetest.New(t), t.TempDir()
+	testkit.WriteTree(t, dir, map[string]string{"tale.json": `{"version": 1, "id": "shop-1"}`})
+	server.AddContainer(enginetest.Container{Name: "shop-1-convex", Image: "x", Project: "shop-1", Service: "convex", Running: true})
+	server.Fault("POST", "/containers/*/stop", enginetest.Fault{Hang: true}, -1)
+	command := exec.CommandContext(t.Context(), "/proc/self/exe", "stop", "--project", dir)
+	command.Env = []string{testkit.RoleVariable + "=tale", "HOME=" + t.TempDir(), "DOCKER_HOST=" + server.Host()}
+	p := testkit.Start(t, command)
+	p.Until("it stops", func() bool {
+		return slices.ContainsFunc(server.Calls(), func(call string) bool { return strings.HasSuffix(call, "/stop") })
+	})
+	p.Signal(syscall.SIGINT)
+	if code := p.Wait(); code != exit.Interrupted {
+		t.Errorf("exit %d: %s", code, p.Output.String())
+	}
+	line.Run(nil, "", "history", "--project", dir).Expect(t, 0, "interrupted (exit 130)", "")
+}

@@ -115,7 +115,10 @@ func (a *app) tidy(ctx context.Context, command *cobra.Command, s *session.Sessi
 		err = cause
 	}
 	entry := session.NewEntry(command, began)
-	if err != nil {
+	switch {
+	case exit.Code(err) == exit.Interrupted:
+		session.Fail(&entry, project.Interrupted, err)
+	case err != nil:
 		session.Fail(&entry, project.Failed, err)
 	}
 	if wrong := s.Project.Record(entry); wrong != nil {
