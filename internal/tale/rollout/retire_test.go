@@ -14,6 +14,7 @@ import (
 
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/site"
+	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
 	"github.com/tale-project/tale-runtime/internal/tale/rollout"
@@ -141,5 +142,16 @@ func TestASiteThatIsLostOnceItWasVisited(t *testing.T) {
 				t.Errorf("what runs is %s", run)
 			}
 		})
+	}
+}
+
+// TestASiteWithoutAProxyIsNotVisited, and is not said to answer.
+func TestASiteWithoutAProxyIsNotVisited(t *testing.T) {
+	t.Parallel()
+	h := newHostWith(t, func(h *host) { h.project.File.Services = []string{stack.DB, stack.Convex, stack.Platform} })
+	h.mustDeploy("1.0.0")
+	i := slices.IndexFunc(h.events, func(e rollout.Event) bool { return e.Stage == "visit" && e.Kind == rollout.Ended })
+	if i < 0 || !strings.Contains(h.events[i].Text, "nothing was visited") {
+		t.Errorf("%+v", h.events)
 	}
 }

@@ -156,6 +156,10 @@ func (r *rollout) visit(ctx context.Context) error {
 		return nil
 	}
 	r.begin("visit")
+	if _, asked := r.Model.Service(stack.Proxy, ""); !asked {
+		r.end("nothing was visited: the project has no proxy")
+		return nil
+	}
 	remind := r.reminder("")
 	deadline := time.Now().Add(min(visitLimit, r.Timeout))
 	for {
