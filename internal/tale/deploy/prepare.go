@@ -18,6 +18,7 @@ func (d *deployment) prepare(ctx context.Context) (err error) {
 	if d.state, err = d.Observed(ctx); err != nil {
 		return err
 	}
+	d.state.AskDraining(ctx, d.Engine)
 	if !d.options.rollback {
 		if err := d.options.migrating.observe(ctx, d.Session, false, &d.state); err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
@@ -142,8 +143,8 @@ func (r *rollout) await(ctx context.Context, c Change) error {
 	}
 	name := stack.Coloured(c.Service, c.Colour)
 	g := &gate{engine: r.Engine, watch: r.watch, remind: r.reminder(name), service: name, id: container.ID, timeout: r.Timeout}
-	if c.Action == Await && r.hasFailed(ctx, container) {
-		if container, err = r.again(ctx, name, container); err != nil {
+	if why := r.isOver(ctx, c, container); why != "" {
+		if container, err = r.again(ctx, name, container, why); err != nil {
 			return err
 		}
 		g.since = container.State.Started
@@ -165,20 +166,33 @@ func (r *rollout) await(ctx context.Context, c Change) error {
 	return nil
 }
 
-// hasFailed reports whether an earlier start of a container has failed: it is held to be
-// asked, or the engine lets time pass before the next one.
-func (r *rollout) hasFailed(ctx context.Context, c engine.Container) bool {
-	if c.State.Restarting {
-		return true
+// isOver returns why nothing more comes of a start that is waited for, "" if it may: it has failed
+// and is held to be asked, or the engine lets time pass before the next one, or it is ended.
+func (r *rollout) isOver(ctx context.Context, change Change, c engine.Container) string {
+	const failed, stopped = "its earlier start has failed", "it was being stopped"
+	switch {
+	case change.Action != Await:
+		return ""
+	case c.State.Restarting:
+		return failed
+	case !c.State.Running && c.State.Status == "exited":
+		return stopped
 	}
-	document, _ := bootReport(ctx, r.Engine, c)
-	return document != nil && isHeld(*document)
+	switch document, _ := bootReport(ctx, r.Engine, c); {
+	case document == nil:
+		return ""
+	case isHeld(*document):
+		return failed
+	case document.State == report.Draining:
+		return stopped
+	}
+	return ""
 }
 
 // again starts a container anew, as it is: what was mended outside its settings shows in a
 // new start only.
-func (r *rollout) again(ctx context.Context, name string, c engine.Container) (engine.Container, error) {
-	r.note(name, "is started again: its earlier start has failed")
+func (r *rollout) again(ctx context.Context, name string, c engine.Container, why string) (engine.Container, error) {
+	r.note(name, "is started again: "+why)
 	if err := r.stop(ctx, name, c.ID); err != nil {
 		return c, err
 	}

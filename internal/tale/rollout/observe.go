@@ -5,9 +5,11 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
@@ -71,6 +73,23 @@ func (s *State) AskServing(ctx context.Context, docker *engine.Engine) {
 		serving.Why = err.Error()
 	}
 	s.Serving = serving
+}
+
+// AskDraining marks what is on its way out, as after a stop that was interrupted: it runs, and by
+// the engine's word it is as healthy as at its last check.
+func (s *State) AskDraining(ctx context.Context, docker *engine.Engine) {
+	var asking sync.WaitGroup
+	for i, c := range s.Containers {
+		if !c.State.Running || c.State.Paused() {
+			continue
+		}
+		asking.Go(func() {
+			if document, _ := bootReport(ctx, docker, c); document != nil && document.State == report.Draining {
+				s.Containers[i].State.Health = string(report.Draining)
+			}
+		})
+	}
+	asking.Wait()
 }
 
 // AskForeign fills in the containers of others that have a name of the model's.
