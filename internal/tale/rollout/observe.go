@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -75,9 +76,14 @@ func (s *State) AskServing(ctx context.Context, docker *engine.Engine) {
 	s.Serving = serving
 }
 
+// drainingLimit is how long all may take to say whether they are on their way out.
+const drainingLimit = 5 * time.Second
+
 // AskDraining marks what is on its way out, as after a stop that was interrupted: it runs, and by
 // the engine's word it is as healthy as at its last check.
 func (s *State) AskDraining(ctx context.Context, docker *engine.Engine) {
+	ctx, cancel := context.WithTimeout(ctx, drainingLimit)
+	defer cancel()
 	var asking sync.WaitGroup
 	for i, c := range s.Containers {
 		if !c.State.Running || c.State.Paused() {
