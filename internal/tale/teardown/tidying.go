@@ -64,7 +64,7 @@ func (a *app) left(command *cobra.Command, out *console.Progress) func(code int)
 	return out.AtOnce("what was done is done; `" + session.CommandLine(command) + "` again does the rest")
 }
 
-// tidy plans under the lock, asks, does it and records it.
+// tidy plans under the lock, asks, and has it done.
 func (a *app) tidy(ctx context.Context, command *cobra.Command, s *session.Session, t tidying, out *console.Progress) error {
 	began := time.Now()
 	ctx, lost := context.WithCancelCause(ctx)
@@ -104,22 +104,25 @@ func (a *app) tidy(ctx context.Context, command *cobra.Command, s *session.Sessi
 		}
 	}
 	out.Begin()
-	err = plan.Run(ctx, s.Engine, out.Say)
+	return carryOut(ctx, command, s, t, plan, began, out)
+}
+
+// carryOut does what was planned and records it.
+func carryOut(ctx context.Context, command *cobra.Command, s *session.Session, t tidying, plan tidy.Plan, began time.Time, out *console.Progress) error {
+	result := project.Failed
+	err := plan.Run(ctx, s.Engine, out.Say)
 	if err == nil && t.after != nil {
 		err = t.after()
 	}
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, context.Canceled):
-		err = exit.Errorf(exit.Interrupted, "interrupted: what was done is done; run it again for the rest")
+		result, err = project.Interrupted, exit.Errorf(exit.Interrupted, "interrupted: what was done is done; run it again for the rest")
 	case cause != nil:
 		err = cause
 	}
 	entry := session.NewEntry(command, began)
-	switch {
-	case exit.Code(err) == exit.Interrupted:
-		session.Fail(&entry, project.Interrupted, err)
-	case err != nil:
-		session.Fail(&entry, project.Failed, err)
+	if err != nil {
+		session.Fail(&entry, result, err)
 	}
 	if wrong := s.Project.Record(entry); wrong != nil {
 		out.Say(wrong.Error())
