@@ -70,11 +70,32 @@ with_engine() {
   "$e2e/engine.sh" start
 }
 
+# descendants PID: the processes below it, of whatever group, as each timeout leads one, but
+# not in a session of their own, as an engine that stays.
+descendants() {
+  local child
+  for child in $(pgrep -P "$1" -s 0 || true); do
+    echo "$child"
+    descendants "$child"
+  done
+}
+
+# end_what_runs: a check that an interrupt left running would make anew what is removed.
+end_what_runs() {
+  local signal running
+  for signal in TERM KILL; do
+    mapfile -t running < <(descendants $$)
+    kill -"$signal" "${running[@]}" 2>/dev/null || true
+    ! patiently 10 none_runs "${running[@]}" >/dev/null || return 0
+  done
+}
+none_runs() { ! kill -0 "$@"; }
+
 # What is to be done at the script's end, the last first.
 at_end=()
 clean_up() {
   local index
-  jobs -pr | xargs -r kill
+  end_what_runs
   for ((index = ${#at_end[@]} - 1; index >= 0; index--)); do ${at_end[index]} || true; done
 }
 trap clean_up EXIT

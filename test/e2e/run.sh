@@ -125,6 +125,7 @@ architecture() {
 }
 
 tale() {
+  check "no volume has the name of one of an older stack" legacy_names_are_free
   check "package engine against this engine and a registry that fails" engine_tests_pass
   at_end+=(remove_tale)
   check "tale: a first deploy" tale_first_deploy

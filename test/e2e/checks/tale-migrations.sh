@@ -24,14 +24,14 @@ legacy_listing() {
 }
 
 # The all-in-one stack of before 0.2.33. Its database is a real one; of the rest it is the
-# data that matter, and who has the ports. Volumes of these names that are there already
-# are somebody's: the check fails, and leaves them alone.
+# data that matter, and who has the ports.
 legacy_volumes=(db-data db-backup caddy-data caddy-config platform-data)
+legacy_note=$cache/legacy-volumes # tells a later run that the volumes are ours
 legacy_stack() {
   local volume volumes='volumes: {'
-  must_not "$(docker volume ls -q)" '^tale_'
+  touch "$legacy_note"
   for volume in "${legacy_volumes[@]}"; do
-    docker volume create --label dev.tale.e2e=legacy "tale_$volume" >/dev/null
+    docker volume create "tale_$volume" >/dev/null
     volumes+="$volume: {external: true, name: tale_$volume}, "
   done
   {
@@ -52,11 +52,20 @@ legacy_stack() {
 
 remove_legacy() {
   local volume
-  for volume in $(docker volume ls -q --filter label=dev.tale.e2e=legacy); do
-    docker ps -aq --filter "volume=$volume" | xargs -r timeout 60 docker rm -fv >/dev/null
-    docker volume rm "$volume" >/dev/null
+  [ -e "$legacy_note" ] || return 0
+  for volume in "${legacy_volumes[@]}"; do
+    docker ps -aq --filter "volume=tale_$volume" | xargs -r timeout 60 docker rm -fv >/dev/null
+    docker volume rm -f "tale_$volume" >/dev/null
   done
   docker network rm tale_default tale-blue_default >/dev/null 2>&1 || true
+  rm "$legacy_note"
+}
+
+# Volumes with the names of an older stack that no run has made are somebody's: they are left
+# alone, and tale asks about them in each deploy of a new project.
+legacy_names_are_free() {
+  remove_legacy
+  must_not "$(docker volume ls -q)" "^tale_($(IFS='|' && echo "${legacy_volumes[*]}"))\$"
 }
 
 legacy_serves() { equal "$(curl -sS --max-time 5 "http://127.0.0.1:$tale_http/")" legacy "what serves"; }
@@ -75,7 +84,7 @@ copying() { docker ps --format '{{.Label "dev.tale.copy"}}' | grep "^$tale_id"; 
 # By a run that is killed while it copies, with its helper, and by another one.
 tale_migrates() {
   local before pid
-  remove_legacy
+  legacy_names_are_free
   new_project db convex platform proxy
   legacy_stack
   before=$(legacy_listing tale_platform-data)
@@ -104,7 +113,7 @@ tale_migrates() {
 
 # A release that does not come up: the old stack serves again, and has its volumes.
 tale_migration_is_taken_back() {
-  remove_legacy
+  legacy_names_are_free
   new_project db convex platform proxy
   legacy_stack
   release 1.0.2 'ENTRYPOINT ["/bin/sh", "-c", "exit 3"]'
