@@ -145,6 +145,9 @@ func (s State) Well() bool {
 	return s.Running && !s.Restarting && !s.Paused() && (s.Health == "" || s.Health == "healthy")
 }
 
+// Ended reports whether a container has ended, and nothing starts it again by itself.
+func (s State) Ended() bool { return s.Status == "exited" || s.Status == "dead" }
+
 // Paused reports whether a container stands still, which for the engine is to run.
 func (s State) Paused() bool { return s.Status == StatusPaused }
 

@@ -175,7 +175,7 @@ func (r *rollout) isOver(ctx context.Context, change Change, c engine.Container)
 		return ""
 	case c.State.Restarting:
 		return failed
-	case !c.State.Running && c.State.Status == "exited":
+	case c.State.Ended():
 		return stopped
 	}
 	switch document, _ := bootReport(ctx, r.Engine, c); {

@@ -27,6 +27,8 @@ const (
 	proofWithoutProbe = 10 * time.Second
 	// engineAway is how long the engine may be away, as while it is restarted.
 	engineAway = 30 * time.Second
+	// endedFor is how long a container has to be ended for good: by hand it may be restarted.
+	endedFor = 3 * time.Second
 	// mostExtensions bounds how often a boot that moves may move its deadline.
 	mostExtensions = 12
 )
@@ -57,6 +59,7 @@ type gate struct {
 	mute     bool      // the image has no command that tells where a boot is
 	started  time.Time // by the engine's clock, of what has been up
 	up       time.Time // since then, by ours
+	ended    time.Time // since then, by ours, while nothing starts it again
 	report   status.Document
 	spun     int    // how often the web server had been started again when the boot was first asked
 	stage    string // where the boot was when it last moved
@@ -122,6 +125,11 @@ func (g *gate) judge(ctx context.Context, c engine.Container) (ready bool, verdi
 		return false, &NotReadyError{Cause: c.State.Error}
 	case c.State.Paused():
 		return false, &NotReadyError{Cause: "it is paused", Fix: []string{"docker unpause " + c.Name}}
+	case g.isOver(c):
+		return false, &NotReadyError{
+			Cause: fmt.Sprintf("it has ended with exit code %d, and nothing starts it again", c.State.ExitCode), ExitCode: c.State.ExitCode, OOM: c.State.OOMKilled, Deaths: times,
+			Fix: []string{"correct what its log says; a container ends for good where it is stopped by hand, or by the `restart` of compose.override.yml"},
+		}
 	}
 	g.ask(ctx, c)
 	if c.State.Running && isHeld(g.report) {
@@ -155,6 +163,18 @@ func (g *gate) judge(ctx context.Context, c engine.Container) (ready bool, verdi
 		return false, &NotReadyError{Cause: cause, Fix: []string{fix}, Health: lastOf(c.State.HealthLog)}
 	}
 	return false, nil
+}
+
+// isOver reports whether a container has ended and the engine does not start it again: one
+// that it will is restarting, not exited.
+func (g *gate) isOver(c engine.Container) bool {
+	switch {
+	case !c.State.Ended():
+		g.ended = time.Time{}
+	case g.ended.IsZero():
+		g.ended = time.Now()
+	}
+	return !g.ended.IsZero() && time.Since(g.ended) > endedFor
 }
 
 // stays reports whether a container has been up for as long as one without a health check

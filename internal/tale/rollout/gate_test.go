@@ -115,3 +115,22 @@ func TestWhatHasNoHealthCheck(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatHasEndedForGood is no longer waited for; by hand it may be restarted.
+func TestWhatHasEndedForGood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := gate{watch: newWatch(), remind: (&teller{say: func(Event) {}}).reminder(stack.RAG), deadline: time.Now().Add(time.Hour)}
+		ended := engine.Container{Service: stack.RAG, State: engine.State{Status: "exited"}}
+		restarts := engine.Container{Service: stack.RAG, State: engine.State{Status: "restarting", Running: true, Restarting: true}}
+		for _, c := range []engine.Container{ended, restarts, ended} {
+			if ready, verdict := g.judge(t.Context(), c); ready || verdict != nil {
+				t.Fatalf("%s: ready %t, %v", c.State.Status, ready, verdict)
+			}
+			time.Sleep(endedFor)
+		}
+		time.Sleep(lookEvery)
+		if _, verdict := g.judge(t.Context(), ended); verdict == nil || verdict.Cause != "it has ended with exit code 0, and nothing starts it again" {
+			t.Errorf("%+v", verdict)
+		}
+	})
+}

@@ -76,6 +76,7 @@ type Remove struct {
 	Container string `json:"container"` // id
 	Name      string `json:"name"`
 	Why       string `json:"why"`
+	Cost      string `json:"cost,omitempty"`  // what is not there without it
 	After     bool   `json:"after,omitempty"` // when all is done: it may still serve
 }
 
@@ -289,8 +290,9 @@ func (p *Plan) leftovers(state State, target Target) {
 	}
 	for _, c := range state.Containers {
 		if c.Service != "" && !asked[c.Service] {
-			p.Remove = append(p.Remove, Remove{Container: c.ID, Name: c.Name, Why: "the files do not ask for " + c.Service, After: true})
-			if cost := removals[c.Service]; cost != "" && !slices.Contains(p.Consent, cost) {
+			cost := removals[c.Service]
+			p.Remove = append(p.Remove, Remove{Container: c.ID, Name: c.Name, Why: "the files do not ask for " + c.Service, Cost: cost, After: true})
+			if cost != "" && !slices.Contains(p.Consent, cost) {
 				p.Consent = append(p.Consent, cost)
 			}
 		}

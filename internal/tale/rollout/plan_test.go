@@ -265,6 +265,11 @@ func TestPlanAsksBeforeItRemoves(t *testing.T) {
 	if len(plan.Remove) != 5 || len(plan.Consent) != 3 {
 		t.Errorf("removed: %v, consent: %q", plan.Remove, plan.Consent)
 	}
+	for _, cost := range plan.Consent { // --yes and --dry-run show the plan alone
+		if text := plan.Text(); strings.Count(text, "  cost     "+cost+"\n") != 1 {
+			t.Errorf("%q is not told once:\n%s", cost, text)
+		}
+	}
 }
 
 func TestPlanMakesTheGround(t *testing.T) {

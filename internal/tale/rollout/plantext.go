@@ -47,6 +47,13 @@ func (p Plan) Text() string {
 			fmt.Fprintf(&b, "  cost     %s: %s\n", c.Service, c.Cost)
 		}
 	}
+	told := map[string]bool{} // of both colours once
+	for _, r := range p.Remove {
+		if r.Cost != "" && !told[r.Cost] {
+			fmt.Fprintf(&b, "  cost     %s\n", r.Cost)
+		}
+		told[r.Cost] = true
+	}
 	for _, note := range p.Notes {
 		fmt.Fprintf(&b, "  note     %s\n", note)
 	}

@@ -81,7 +81,7 @@ func (w *watch) of(c engine.Container, before int, since time.Time) (known []dea
 	}
 	w.mu.Unlock()
 	times = c.Restarts - before
-	ended := c.State.Status == "exited" || c.State.Status == "dead"
+	ended := c.State.Ended()
 	if ended {
 		times++
 	}
