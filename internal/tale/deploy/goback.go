@@ -37,7 +37,7 @@ func (d *deployment) goBack() (map[string]string, error) {
 	}
 	switch {
 	case !found && named == "":
-		return nil, exit.Errorf(exit.Failure, "there is no earlier release to go back to: `tale history` shows none that served before the present one%s", d.stopped(present))
+		return nil, exit.Errorf(exit.Failure, "there is no earlier release to go back to: `tale history` shows none that served before the present one%s", d.otherFolder(present))
 	case !found && !slices.Contains([]string{"", named}, engine.Tag(d.Project.File.Images[stack.Platform])):
 		return nil, fmt.Errorf("`tale history` shows no other release %s that served here, and %w", named, tagIsNamed(d.Project.File.Images[stack.Platform]))
 	case !found:
@@ -79,9 +79,13 @@ func served(c engine.Container) project.Entry {
 // imageOf returns the id of the image of a release's web application.
 func imageOf(e project.Entry) string { return e.Images[stack.Platform].ID }
 
-// stopped names a release that served before, by what it has left on the engine: the history
-// of a deploy is in the folder that it was made from, which may be another checkout.
-func (d *deployment) stopped(present project.Entry) string {
+// otherFolder says what another checkout of the project knows of what served before: the
+// history of a deploy is in the folder that it was made from. A release that is not of this one
+// shows by what it has left on the engine.
+func (d *deployment) otherFolder(present project.Entry) string {
+	if over := d.passedOver(); over != "" {
+		return "; " + over
+	}
 	known, _ := d.Project.History() // which was read before
 	for _, c := range d.state.Others(stack.Platform) {
 		ours := func(e project.Entry) bool { return e.Release == c.Version || imageOf(e) == c.ImageID }

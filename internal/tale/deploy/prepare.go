@@ -64,7 +64,10 @@ func (d *deployment) prepare(ctx context.Context) (err error) {
 	if shell := d.Settings.FromShell(); len(shell) > 0 {
 		d.plan.Notes = append(d.plan.Notes, "taken from the shell, since .env does not have them: "+strings.Join(shell, ", "))
 	}
-	d.plan.Notes = append(d.plan.Notes, slices.Concat(d.passedOver(), d.Project.Warnings, d.model.Warnings)...)
+	if over := d.passedOver(); over != "" {
+		d.plan.Notes = append(d.plan.Notes, over)
+	}
+	d.plan.Notes = append(d.plan.Notes, slices.Concat(d.Project.Warnings, d.model.Warnings)...)
 	return nil
 }
 

@@ -128,12 +128,13 @@ func (d *deployment) found(history []project.Entry) (project.Entry, bool) {
 }
 
 // passedOver says which releases are no way back any more because of what another folder has
-// brought. Whether it has gone back there, or has deployed an old release, cannot be seen.
-func (d *deployment) passedOver() (notes []string) {
+// brought, "" if there is none. Whether it has gone back there, or has deployed an old release,
+// cannot be seen.
+func (d *deployment) passedOver() string {
 	history, _ := d.Project.History() // which was read before
 	found, there := d.found(history)
 	if !there || !found.Rollback || found.Command != notFromHere {
-		return nil
+		return ""
 	}
 	left := project.Releases(append(slices.Clone(history), found))
 	var over []string
@@ -143,11 +144,11 @@ func (d *deployment) passedOver() (notes []string) {
 			over = append(over, e.Release)
 		}
 	}
-	if len(over) > 0 {
-		notes = append(notes, fmt.Sprintf("%s serves, which another folder has brought again: it is taken to have been gone back to, so that the way back does not lead to %s, which served here since; tale rollback --version does",
-			found.Release, english.WordSeries(over, "and")))
+	if len(over) == 0 {
+		return ""
 	}
-	return notes
+	return fmt.Sprintf("%s serves, which another folder has brought again: it is taken to have been gone back to, so that the way back does not lead to %s, which served here since; tale rollback --version does",
+		found.Release, english.WordSeries(over, "and"))
 }
 
 // killed returns the run that was killed after the last release, and whether there is one.
