@@ -16,6 +16,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/template"
 	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/dustin/go-humanize/english"
 	"go.yaml.in/yaml/v4"
 
 	"github.com/tale-project/tale-runtime/internal/stack"
@@ -304,8 +305,12 @@ func rotates(name string) bool {
 	return service.Rotates
 }
 
-// overridden compares a service with what it was.
+// overridden compares a service with what it was. An environment that is gone is one change.
 func (b *builder) overridden(plain, merged types.ServiceConfig) (changes []Override) {
+	if n := len(plain.Environment); n > 1 && len(merged.Environment) == 0 {
+		changes = append(changes, Override{Key: "environment", Base: english.Plural(n, "variable", "")})
+		plain.Environment = nil
+	}
 	before, after := map[string]string{}, map[string]string{}
 	flatten(before, "", plain)
 	flatten(after, "", merged)

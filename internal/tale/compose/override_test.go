@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -138,6 +139,9 @@ func TestAnOverrideThatLeavesNoEnvironment(t *testing.T) {
 	}
 	if platform, there := model.Service(stack.Platform, stack.Green); !there || len(platform.Environment) != 1 || platform.Environment[stack.Colour] != stack.Green {
 		t.Errorf("%+v", platform)
+	}
+	if convex := service(t, model, stack.Convex, "").Overridden; len(convex) != 1 || !regexp.MustCompile(`^environment: \d+ variables -> $`).MatchString(convex[0].Key+": "+convex[0].Base+" -> "+convex[0].Override) {
+		t.Errorf("%+v", convex)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -137,28 +138,38 @@ func (p *preflight) foreign(context.Context) {
 	}
 }
 
-// presumed refuses a container that would be made with what is not there, which docker compose
-// finds when others are made already. What this command cannot see on the host may be there.
+// presumed refuses what would be made with what is not there, which docker compose finds when
+// others are made already. What this command cannot see on the host may be there.
 func (p *preflight) presumed(ctx context.Context) {
+	volumes, networks, paths := map[string][]string{}, map[string][]string{}, map[string][]string{} // services by them
 	for _, c := range p.plan.Changes {
-		service, _ := p.model.Service(c.Service, c.Colour)
 		if !slices.Contains([]Action{Create, Rotate, Recreate}, c.Action) {
 			continue
 		}
-		for _, name := range service.Presumed.Volumes {
-			if _, there, err := p.engine.Volume(ctx, name); err == nil && !there && !slices.Contains(p.model.Volumes(), name) {
-				p.refuse(exit.Config, "compose.override.yml gives %s the volume %s, which is not there: docker volume create %[2]s makes it, and empty; or correct the name", c.Service, name)
+		service, _ := p.model.Service(c.Service, c.Colour)
+		by := func(users map[string][]string, names []string) {
+			for _, name := range names {
+				users[name] = append(users[name], c.Service)
 			}
 		}
-		for _, name := range service.Presumed.Networks {
-			if _, there, err := p.engine.Network(ctx, name); err == nil && !there {
-				p.refuse(exit.Config, "compose.override.yml puts %s into the network %s, which is not there: docker network create %[2]s makes it; or correct the name", c.Service, name)
-			}
+		by(volumes, service.Presumed.Volumes)
+		by(networks, service.Presumed.Networks)
+		by(paths, service.Presumed.Paths)
+	}
+	for name, services := range volumes {
+		// An engine does not list one whose driver is away.
+		if _, there, err := p.engine.Volume(ctx, name); err == nil && !there && !slices.Contains(p.model.Volumes(), name) {
+			p.refuse(exit.Config, "compose.override.yml gives %s the volume %s, which is not there: docker volume create %[2]s makes it, and empty; or correct the name", english.WordSeries(services, "and"), name)
 		}
-		for _, path := range service.Presumed.Paths {
-			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && p.info.Local {
-				p.note("compose.override.yml gives %s %s, which is not there as seen from here: without it the container cannot start", c.Service, path)
-			}
+	}
+	for name, services := range networks {
+		if !slices.Contains(p.state.Networks, name) {
+			p.refuse(exit.Config, "compose.override.yml puts %s into the network %s, which is not there: docker network create %[2]s makes it; or correct the name", english.WordSeries(services, "and"), name)
+		}
+	}
+	for _, path := range slices.Sorted(maps.Keys(paths)) {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && p.info.Local {
+			p.note("compose.override.yml gives %s %s, which is not there as seen from here: without it the container cannot start", english.WordSeries(paths[path], "and"), path)
 		}
 	}
 }

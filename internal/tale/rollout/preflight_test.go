@@ -71,6 +71,7 @@ func TestPreflight(t *testing.T) {
 			h.override("services: {db: {volumes: ['data:/var/lib/postgresql/data']}}\nvolumes: {data: {external: true, name: elsewhere}}")
 		}, exit.Config, "gives db the volume elsewhere, which is not there: docker volume create elsewhere makes it"},
 		{"a volume of ours that an override calls another's", "1.0.0", func(h *host) { h.override("volumes: {db-data: {external: true, name: elsewhere}}") }, exit.Config, "gives db the volume elsewhere"},
+		{"one that two services have", "1.0.0", func(h *host) { h.override("volumes: {convex-data: {external: true, name: elsewhere}}") }, exit.Config, "gives convex and platform the volume elsewhere"},
 		{"the same, there", "1.0.0", func(h *host) {
 			h.override("volumes: {db-data: {external: true, name: elsewhere}}")
 			h.AddVolume("elsewhere", nil)
