@@ -1,8 +1,10 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/dustin/go-humanize/english"
 
@@ -34,16 +36,12 @@ func (d *deployment) goneData(ctx context.Context, of func(service string) bool)
 	all = true
 	for _, service := range stack.Services() {
 		for _, mount := range service.Mounts {
-			name := d.Project.File.ID + "_" + mount.Volume
 			if mount.Data == "" || !of(service.Name) {
 				continue
 			}
-			there := !slices.Contains(d.plan.Volumes, name)
-			if !there { // an engine does not list one whose driver is away
-				var err error
-				if _, there, err = d.Engine.Volume(ctx, name); err != nil {
-					return nil, false, err
-				}
+			name, there, err := d.dataIn(ctx, service.Name, mount)
+			if err != nil {
+				return nil, false, err
 			}
 			if all = all && !there; !there {
 				gone = append(gone, name)
@@ -51,6 +49,27 @@ func (d *deployment) goneData(ctx context.Context, of func(service string) bool)
 		}
 	}
 	return gone, all, nil
+}
+
+// dataIn returns the volume that a service is to have its data in, and whether it has any: a folder
+// of the host is for others to keep, and data that are in another volume are asked for by moved.
+func (d *deployment) dataIn(ctx context.Context, service string, mount stack.Mount) (volume string, there bool, err error) {
+	change, _ := d.plan.Of(service)
+	made, _ := d.model.Service(service, change.Colour)
+	place := placeOf(made.Mounts, cmp.Or(made.Environment[mount.Data], mount.Path))
+	volume, _, _ = strings.Cut(place, "/")
+	if volume == "" || slices.Contains(d.state.Volumes, volume) {
+		return volume, true, nil
+	}
+	// An engine does not list one whose driver is away.
+	if _, there, err = d.Engine.Volume(ctx, volume); err != nil || there {
+		return volume, there, err
+	}
+	if usual := d.Project.File.ID + "_" + mount.Volume; volume != usual {
+		return volume, slices.Contains(d.state.Volumes, usual), nil
+	}
+	current, there := d.state.Current(service)
+	return volume, there && !slices.ContainsFunc(current.Mounts, func(m engine.Mount) bool { return m.Volume == volume }), nil
 }
 
 // leadsSomewhere refuses a rollback to a release without anything that it could go back with:

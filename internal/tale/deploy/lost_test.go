@@ -10,6 +10,7 @@ import (
 	"github.com/tale-project/tale-runtime/internal/tale/project"
 	"github.com/tale-project/tale-runtime/internal/tale/taletest"
 	"github.com/tale-project/tale-runtime/internal/tale/taletest/line"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // A volume that somebody has removed comes back empty with a yes alone; one that tale has
@@ -41,6 +42,37 @@ func TestALostVolumeIsNotJustMadeAnew(t *testing.T) {
 	if r := run("deploy", "--version", "1.0.0"); r.Code != 0 || strings.Contains(r.Err, "is gone") {
 		t.Errorf("exit %d, %s", r.Code, r.Err)
 	}
+}
+
+// TestALostVolumeOfAnOverride is one, too; where the data are in another volume, or a folder of the
+// host, none is lost.
+func TestALostVolumeOfAnOverride(t *testing.T) {
+	server, dir := enginetest.New(t), t.TempDir()
+	server.DockerInPath(t)
+	environ := server.Environ(t)
+	run := func(args ...string) line.Result {
+		return line.Run(environ, "", append(args, "--project", dir)...)
+	}
+	override := func(text string) {
+		testkit.WriteTree(t, dir, map[string]string{"compose.override.yml": text})
+	}
+	const more = "services: {db: {volumes: ['more:/var/lib/postgresql/data']}}\nvolumes: {more: {name: other}}"
+	line.Run(nil, "", "init", dir, "--services", "db", "--registry", "r.example/x").Expect(t, 0, "", "")
+	server.AddImage(enginetest.Image{Tags: []string{"r.example/x/tale-db:1.0.0"}, HealthCheck: true})
+	override(more)
+	run("deploy", "--version", "1.0.0").Expect(t, 0, "", "")
+	override("")
+	if r := run("deploy", "--version", "1.0.0", "--all", "--dry-run"); strings.Contains(r.Out, "is gone") || !strings.Contains(r.Out, "the data of db are in other,") {
+		t.Errorf("the data are elsewhere: %s", r.Out)
+	}
+	run("reset", "--all", "--force").Expect(t, 0, "", "")
+	if err := server.Connect(t, engine.Options{}).RemoveVolume(t.Context(), "other"); err != nil {
+		t.Fatal(err)
+	}
+	override("services: {db: {volumes: ['./here:/var/lib/postgresql/data']}}")
+	run("deploy", "--version", "1.0.0", "--dry-run").Expect(t, exit.Pending, "", "")
+	override(more)
+	run("deploy", "--version", "1.0.0").Expect(t, exit.Usage, "", "the volume other, in which the last release had its data, is gone, and is made anew and empty")
 }
 
 // TestARollbackToNothing: where all was removed, the data as well, a rollback would begin an empty
