@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -155,6 +156,9 @@ func (r *rollout) await(ctx context.Context, c Change) error {
 	err = g.wait(ctx)
 	if c.Service == stack.Platform {
 		r.live, r.pushed = g.functions()
+	}
+	if notReady, is := errors.AsType[*NotReadyError](err); is && c.Otherwise != "" {
+		notReady.Fix = append(notReady.Fix, c.Otherwise)
 	}
 	if err != nil {
 		return err

@@ -60,6 +60,8 @@ type Change struct {
 	Retire  string   `json:"retire,omitempty"` // container that is stopped at the end
 	Resume  bool     `json:"resume,omitempty"` // the new colour is there from an earlier run
 	Needs   []string `json:"needs,omitempty"`
+	// Otherwise says what helps if it does not become ready.
+	Otherwise string `json:"otherwise,omitempty"`
 	// Overridden is what compose.override.yml has changed of it.
 	Overridden []compose.Override `json:"overridden,omitempty"`
 }
@@ -209,7 +211,8 @@ func (p *Plan) stateful(state State, scope Scope, wanted Wanted) {
 	}
 	if newer && !follows {
 		if replaceable && !scope.Rollback && len(scope.Only) == 0 && !scope.All && current.Version != wanted.Version {
-			p.Notes = append(p.Notes, fmt.Sprintf("if %s %s does not become ready: `tale deploy --all` replaces it by that of %s", wanted.Service, current.Version, wanted.Version))
+			change.Otherwise = "`tale deploy --all` replaces it by that of " + wanted.Version
+			p.Notes = append(p.Notes, fmt.Sprintf("if %s %s does not become ready: %s", wanted.Service, current.Version, change.Otherwise))
 		}
 		wanted.Image, wanted.ImageID, wanted.Version, newer = current.Image, current.ImageID, current.Version, false
 	}

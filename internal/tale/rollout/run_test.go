@@ -258,6 +258,23 @@ func TestWhatIsPausedIsSaid(t *testing.T) {
 	h.want("platform-blue 1.0.0", all)
 }
 
+// TestTheWayOutOfANewerBackend that does not come up is told where it is looked for.
+func TestTheWayOutOfANewerBackend(t *testing.T) {
+	t.Parallel()
+	h := newHostWith(t, func(h *host) {
+		for _, version := range []string{"1.0.0", "1.0.1"} {
+			h.AddImage(enginetest.Image{Tags: []string{"r/tale-convex:" + version}, HealthCheck: true, Labels: map[string]string{engine.LabelImageVersion: version, "org.opencontainers.image.source": "https://example.com/tale-runtime"}})
+		}
+	})
+	h.mustDeploy("1.0.1")
+	h.Pause("p-convex")
+	err := h.deploy(t.Context(), "1.0.0", rollout.Scope{})
+	var failed *rollout.FailedError
+	if !errors.As(err, &failed) || !strings.Contains(failed.Text(), "fix      `tale deploy --all` replaces it by that of 1.0.0") {
+		t.Fatalf("%s", failed.Text())
+	}
+}
+
 // wantHiddenFirst: nothing, such as the reading of a long log, delays that a colour which
 // failed can no longer be found.
 func (h *host) wantHiddenFirst() {
