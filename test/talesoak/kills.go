@@ -84,7 +84,7 @@ func (t *troubles) trouble(round int, format string, args ...any) {
 	*t = append(*t, text)
 }
 
-// killing kills runs, and lets another one reach the goal.
+// killing kills runs, and lets another one reach the goal, which need not be the same.
 func (s *stack) killing(ctx context.Context) error {
 	a, err := s.attacked(ctx)
 	if err != nil {
@@ -103,7 +103,7 @@ func (s *stack) killing(ctx context.Context) error {
 }
 
 func (a *attack) kill(ctx context.Context, round int) error {
-	args, target, latest, err := a.turn(ctx, round)
+	args, target, latest, err := a.leading(ctx, round)
 	if err != nil {
 		return err
 	}
@@ -125,21 +125,58 @@ func (a *attack) kill(ctx context.Context, round int) error {
 		return a.look(ctx, round, args, target)
 	}
 	killed := time.Now()
-	healing, code := a.do(ctx, args...)
+	next, target := a.after(args, target)
+	healing, code := a.do(ctx, next...)
 	for code == exit.Temporary && time.Since(killed) < 10*time.Second {
-		healing, code = a.do(ctx, args...)
+		healing, code = a.do(ctx, next...)
 	}
 	if ctx.Err() != nil {
 		return ctx.Err() // it was interrupted with this
 	}
 	a.lock = max(a.lock, healing.began.Sub(killed))
-	if code != 0 {
-		a.trouble(round, "%v killed after %s: the next run ends with %d:\n%s", args, moment, code, healing.text())
-		if _, err := a.must(ctx, args...); err != nil {
-			return err
-		}
+	what := append(args, fmt.Sprintf("killed after %s, then %v", moment, next))
+	switch {
+	case code == 0 && target == "":
+		return a.tidy(ctx, round, what)
+	case code == 0:
+		return a.look(ctx, round, what, target)
+	case target != "" || !strings.Contains(healing.text(), "there is no earlier release"):
+		a.trouble(round, "%v: the next run ends with %d:\n%s", what, code, healing.text())
 	}
-	return a.look(ctx, round, append(args, "killed after "+moment.String()), target)
+	_, err = a.must(ctx, args...)
+	return err
+}
+
+// leading returns what turn does, and sees to it that a rollback leads somewhere: what was
+// killed, or taken back, may have left nothing to go back to.
+func (a *attack) leading(ctx context.Context, round int) (args []string, target string, latest time.Duration, err error) {
+	if args, target, latest, err = a.turn(ctx, round); err != nil || args[0] != "rollback" {
+		return args, target, latest, err
+	}
+	if _, err := a.must(ctx, "deploy", "--version", target); err != nil {
+		return nil, "", 0, err
+	}
+	return a.turn(ctx, round)
+}
+
+// after returns what an operator does when a run was killed, and the version that serves then:
+// the same again, or the release of before, by its name or by a rollback, which goes back from
+// what had come to serve by then, "" if that may be either.
+func (a *attack) after(args []string, target string) (next []string, goal string) {
+	before := older
+	if target == older {
+		before = newer
+	}
+	switch a.chance.IntN(4) {
+	case 0:
+		return []string{"deploy", "--yes", "--version", before}, before
+	case 1:
+		if args[0] == "rollback" { // it may have come to where it was going, and goes no further
+			return args, target
+		}
+		return []string{"rollback"}, ""
+	}
+	return args, target
 }
 
 // look checks that a round has reached its goal and left nothing behind.
@@ -259,17 +296,9 @@ func (s *stack) interrupting(ctx context.Context) error {
 }
 
 func (a *attack) interrupt(ctx context.Context, round int) (int, error) {
-	args, target, latest, err := a.turn(ctx, round)
+	args, target, latest, err := a.leading(ctx, round)
 	if err != nil {
 		return 0, err
-	}
-	if args[0] == "rollback" { // interrupts have taken back what it would go back from
-		if _, err := a.must(ctx, "deploy", "--version", target); err != nil {
-			return 0, err
-		}
-		if args, target, latest, err = a.turn(ctx, round); err != nil {
-			return 0, err
-		}
 	}
 	before, err := containers(ctx, a.id)
 	if err != nil {

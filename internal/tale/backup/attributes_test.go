@@ -12,6 +12,8 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
+
+	"github.com/tale-project/tale-runtime/internal/sys/xattr"
 )
 
 // TestAttributesThatNoBackupHas: the kernel lets no helper set them, so that one with them could
@@ -34,7 +36,7 @@ func TestAttributesThatNoBackupHas(t *testing.T) {
 	v, gone, err := c.end()
 	must(t, errors.Join(err, packed.Close()))
 	must(t, unpacked(t.Context(), to, "run", v.Tree, bytes.NewReader(framed(out.Bytes(), gone))))
-	attributes, others, err := allAttributesOf(filepath.Join(to, hidden, newName, "program"))
+	attributes, others, err := xattr.Of(filepath.Join(to, hidden, newName, "program"))
 	if err != nil || len(attributes) != 1 || len(attributes["security.capability"]) != 20 || len(others) != 0 {
 		t.Errorf("it has come back with %q and %q: %v", attributes, others, err)
 	}
@@ -94,7 +96,7 @@ func TestABackupWithAttributesThatNoHelperCanSet(t *testing.T) {
 	if err != nil || left.String() != "extended attributes of files: security.other of 2" {
 		t.Errorf("left out are %s: %v", left, err)
 	}
-	_, others, err := allAttributesOf(filepath.Join(to, hidden, newName, "a"))
+	_, others, err := xattr.Of(filepath.Join(to, hidden, newName, "a"))
 	if err != nil || len(others) > 0 {
 		t.Errorf("it has %q: %v", others, err)
 	}

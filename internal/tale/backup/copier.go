@@ -151,7 +151,7 @@ const paxAttribute = "SCHILY.xattr."
 
 // head returns how a file stands in the archive, and a regular one open.
 func (c *copier) head(full, path string, s stamp) (*tar.Header, *os.File, error) {
-	attributes, others, err := allAttributesOf(full)
+	attributes, others, err := xattr.Of(full)
 	if err != nil {
 		return nil, nil, err
 	}

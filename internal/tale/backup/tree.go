@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tale-project/tale-runtime/internal/sys/xattr"
 )
 
 // hidden is the folder in a volume that a restore works in. No backup has it.
@@ -133,7 +135,7 @@ func readTree(root string, foreign map[node]map[string]string) (map[string]recor
 		}
 		link := ""
 		content := contents[s.node()]
-		attributes, err := attributesOf(full)
+		attributes, _, err := xattr.Of(full)
 		if has, more := attributes, foreign[s.node()]; len(more) > 0 {
 			attributes = maps.Clone(more)
 			maps.Copy(attributes, has)

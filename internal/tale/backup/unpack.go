@@ -259,7 +259,7 @@ func setMetadata(path string, head *tar.Header) error {
 // clearAttributes takes from a file the attributes that the folder above has handed down to it, and from
 // a folder those that it had at an earlier pass.
 func clearAttributes(path string) error {
-	attributes, err := attributesOf(path)
+	attributes, _, err := xattr.Of(path)
 	for name := range attributes {
 		err = errors.Join(err, unix.Lremovexattr(path, name))
 	}

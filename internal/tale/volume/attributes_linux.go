@@ -6,9 +6,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -73,44 +73,12 @@ func attributes(in *os.File, name string) (map[string]string, error) {
 
 // allAttributes returns the names of the others as well.
 func allAttributes(in *os.File, name string) (found map[string]string, others []string, err error) {
-	path := byName(in, name)
-	list, err := sized(func(into []byte) (int, error) { return unix.Llistxattr(path, into) })
-	if errors.Is(err, unix.ENOTSUP) || err == nil && len(list) == 0 {
-		return nil, nil, nil
+	found, others, err = xattr.Of(byName(in, name))
+	delete(found, markAttribute)
+	if wrong, is := errors.AsType[*fs.PathError](err); is { // the path is this process's own
+		err = fmt.Errorf("%s it: %w", wrong.Op, wrong.Err)
 	}
-	if err != nil {
-		return nil, nil, err
-	}
-	found = map[string]string{}
-	for _, attribute := range strings.Split(strings.TrimSuffix(string(list), "\x00"), "\x00") {
-		if !xattr.Travels(attribute) {
-			others = append(others, attribute)
-		}
-		if !xattr.Travels(attribute) || attribute == markAttribute {
-			continue
-		}
-		value, err := sized(func(into []byte) (int, error) { return unix.Lgetxattr(path, attribute, into) })
-		if err != nil {
-			return nil, nil, fmt.Errorf("extended attribute %s: %w", attribute, err)
-		}
-		found[attribute] = string(value)
-	}
-	return found, others, nil
-}
-
-// sized calls with ever more room.
-func sized(call func([]byte) (int, error)) ([]byte, error) {
-	for size := 256; ; size *= 4 {
-		into := make([]byte, size)
-		n, err := call(into)
-		if errors.Is(err, unix.ERANGE) && size < 1<<20 {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		return into[:n], nil
-	}
+	return found, others, err
 }
 
 // give gives an entry of the copy what it is to have, and nothing besides. Changing the

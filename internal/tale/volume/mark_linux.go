@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/sys/xattr"
 )
 
 const (
@@ -36,7 +37,7 @@ func (m *Mark) date(t time.Time) string { return t.Format(time.RFC3339) }
 // readMark returns the mark of a volume's root, nil if there is none or it is that of
 // another volume, from which a backup has brought it here.
 func readMark(root *os.File, volume string) (*Mark, error) {
-	text, err := sized(func(into []byte) (int, error) { return unix.Fgetxattr(int(root.Fd()), markAttribute, into) })
+	text, err := xattr.Sized(func(into []byte) (int, error) { return unix.Fgetxattr(int(root.Fd()), markAttribute, into) })
 	if errors.Is(err, unix.ENODATA) || errors.Is(err, unix.ENOTSUP) {
 		text, err = readSmall(root, markFile)
 	}
