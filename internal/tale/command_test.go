@@ -201,7 +201,7 @@ func TestHistory(t *testing.T) {
 	if err := p.Record(project.Entry{Time: time.Now(), Command: "tale deploy", Result: project.Done}); err != nil {
 		t.Fatal(err)
 	}
-	if r := line.Run(nil, "", "history", "-n", "2", "--project", dir); !regexp.MustCompile(`killed +- +it could not note how it ended, as one that is interrupted twice\n`).MatchString(r.Out) {
+	if r := line.Run(nil, "", "history", "-n", "2", "--project", dir); !regexp.MustCompile(`killed +- +it ended before it could note how, as after a second Ctrl-C\n`).MatchString(r.Out) {
 		t.Error(r.Out)
 	}
 	testkit.WriteTree(t, dir, map[string]string{".tale/history.jsonl": `{"time":"2026-01-02T03:04:05Z","command":"tale deploy","result":"done"}` + "\n" + `{"command":"tale deploy","why":{"of":"a newer form"}}` + "\n\n" + `{"comm`})

@@ -80,13 +80,15 @@ descendants() {
   done
 }
 
-# end_what_runs: a check that an interrupt left running would make anew what is removed.
+# end_what_runs: a check that an interrupt left running would make anew what is removed. What
+# outlives TERM has lost its parent by then, so it is known from before.
 end_what_runs() {
-  local signal running
+  local signal running=() below
   for signal in TERM KILL; do
-    mapfile -t running < <(descendants $$)
+    mapfile -t below < <(descendants $$)
+    running+=("${below[@]}")
     kill -"$signal" "${running[@]}" 2>/dev/null || true
-    ! patiently 10 none_runs "${running[@]}" >/dev/null || return 0
+    ! patiently 20 none_runs "${running[@]}" >/dev/null || return 0
   done
 }
 none_runs() { ! kill -0 "$@"; }

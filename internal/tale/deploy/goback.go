@@ -79,9 +79,8 @@ func served(c engine.Container) project.Entry {
 // imageOf returns the id of the image of a release's web application.
 func imageOf(e project.Entry) string { return e.Images[stack.Platform].ID }
 
-// otherFolder says what another checkout of the project knows of what served before: the
-// history of a deploy is in the folder that it was made from. A release that is not of this one
-// shows by what it has left on the engine.
+// otherFolder says what another checkout of the project has brought, "" for nothing. A release
+// that this folder's history does not have shows by the container that it has left.
 func (d *deployment) otherFolder(present project.Entry) string {
 	if over := d.passedOver(); over != "" {
 		return "; " + over

@@ -25,7 +25,7 @@ func (d *deployment) lost(ctx context.Context) (reasons []string, _ error) {
 	}
 	gone, _, err := d.goneData(ctx, func(service string) bool { _, ran := last[service]; return ran })
 	for _, name := range gone {
-		reasons = append(reasons, "the volume "+name+", in which the last release had its data, is gone, and is made anew and empty (tale restore brings back a backup)")
+		reasons = append(reasons, "the volume "+name+" is made anew, and empty: the data that the last release had are gone, or elsewhere (tale restore brings back a backup)")
 	}
 	return reasons, err
 }
@@ -65,11 +65,9 @@ func (d *deployment) dataIn(ctx context.Context, service string, mount stack.Mou
 	if _, there, err = d.Engine.Volume(ctx, volume); err != nil || there {
 		return volume, there, err
 	}
-	if usual := d.Project.File.ID + "_" + mount.Volume; volume != usual {
-		return volume, slices.Contains(d.state.Volumes, usual), nil
-	}
-	current, there := d.state.Current(service)
-	return volume, there && !slices.ContainsFunc(current.Mounts, func(m engine.Mount) bool { return m.Volume == volume }), nil
+	current, runs := d.state.Current(service)
+	ours := runs && current.Hash != "" && !slices.ContainsFunc(current.Mounts, func(m engine.Mount) bool { return m.Volume == volume })
+	return volume, ours || slices.Contains(d.state.Volumes, d.Project.File.ID+"_"+mount.Volume), nil
 }
 
 // leadsSomewhere refuses a rollback to a release without anything that it could go back with:

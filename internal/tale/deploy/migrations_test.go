@@ -1,6 +1,9 @@
 package deploy_test
 
 import (
+	"context"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,6 +26,10 @@ func legacyHost(t *testing.T) (server *enginetest.Server, dir string, environ co
 		server.AddImage(enginetest.Image{Tags: []string{"r.example/x/tale-" + service + ":1.0.0"}, HealthCheck: true})
 	}
 	server.AddVolume("tale_db-data", nil)
+	server.SetHelper(func(_ context.Context, _ string, _ []string, _ io.Reader, out, _ io.Writer) error {
+		_, err := fmt.Fprintln(out, `{"State": {"Exists": true, "Bytes": 1, "Files": 1}}`)
+		return err
+	})
 	if err := os.Remove(filepath.Join(dir, ".tale", "migrations.json")); err != nil { // written for a new project alone
 		t.Fatal(err)
 	}

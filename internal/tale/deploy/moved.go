@@ -68,9 +68,9 @@ func (p places) before(service string, mount stack.Mount, made []engine.Mount) (
 		}
 	}
 	if volume := p.plan.Project + "_" + mount.Volume; slices.Contains(p.state.Volumes, volume) || slices.Contains(p.copied, volume) {
-		mounts = []engine.Mount{{Volume: volume, Path: mount.Path}}
+		return []engine.Mount{{Volume: volume, Path: mount.Path}}, mount.Path
 	}
-	return mounts, mount.Path
+	return current.Mounts, cmp.Or(folder, mount.Path)
 }
 
 // folder returns the folder in the container that is to have the data: what the variable for it

@@ -1,9 +1,6 @@
 package deploy_test
 
 import (
-	"context"
-	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -79,6 +76,7 @@ func TestWhereDataAreIsAsked(t *testing.T) {
 		mounts   map[string]string // of the container that is there, by their places
 		set, env string            // its PGDATA, and that of the image
 		foreign  bool              // made by another tool
+		alone    bool              // the volume of the usual name is not there
 		override string
 		want     string // of the question, after "in "; "" for none
 	}{
@@ -94,6 +92,7 @@ func TestWhereDataAreIsAsked(t *testing.T) {
 		"a file further down":         {mounts: map[string]string{data: "ID_db-data"}, override: volumes("'./a.conf:" + data + "/postgresql.conf'")},
 		"a volume without a name":     {mounts: map[string]string{data: "ID_db-data", data + "/x": strings.Repeat("0a", 32)}},
 		"another tool's, there":       {mounts: map[string]string{data: "more"}, foreign: true, override: volumes("'more:" + data + "'")},
+		"another tool's alone":        {mounts: map[string]string{data: "more"}, foreign: true, alone: true, want: "more, and it goes on with what is in ID_db-data"},
 		"another tool's, and another": {mounts: map[string]string{data: "ID_db-data"}, foreign: true, override: volumes("'more:" + data + "'"), want: "ID_db-data, and it goes on with what is in more"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -111,8 +110,9 @@ func TestWhereDataAreIsAsked(t *testing.T) {
 				image.Env = []string{"PGDATA=" + tt.env}
 			}
 			server.AddImage(image)
-			server.AddVolume(id+"_db-data", nil)
-			server.AddVolume("more", nil)
+			if server.AddVolume("more", nil); !tt.alone {
+				server.AddVolume(id+"_db-data", nil)
+			}
 			container := enginetest.Container{Name: id + "-db", Project: id, Service: "db", Image: image.Tags[0], HealthCheck: true,
 				Environment: map[string]string{}, Volumes: map[string]string{}, Labels: map[string]string{}}
 			if !tt.foreign {
@@ -136,10 +136,6 @@ func TestWhereDataAreIsAsked(t *testing.T) {
 // TestWhatAMigrationCopiesIsNotJustLeftBehind, though its volume is not there yet.
 func TestWhatAMigrationCopiesIsNotJustLeftBehind(t *testing.T) {
 	server, dir, environ := legacyHost(t)
-	server.SetHelper(func(_ context.Context, _ string, _ []string, _ io.Reader, out, _ io.Writer) error {
-		_, err := fmt.Fprintln(out, `{"State": {"Exists": true, "Bytes": 1, "Files": 1}}`)
-		return err
-	})
 	server.AddVolume("more", nil)
 	testkit.WriteTree(t, dir, map[string]string{"compose.override.yml": "volumes: {db-data: {external: true, name: more}}"})
 	r := line.Run(environ, "", "deploy", "--version", "1.0.0", "--project", dir, "--adopt", "tale_db-data", "--dry-run")

@@ -49,8 +49,10 @@ func (o *Observation) pending(ctx context.Context, p pair) (Copy, bool, error) {
 	if used, err := o.inherited(ctx, p); used || err != nil {
 		return Copy{}, false, err
 	}
-	if p.legacy && !o.mayTake(p) {
-		return Copy{}, false, nil
+	if p.legacy {
+		if may, err := o.mayTake(ctx, p); err != nil || !may {
+			return Copy{}, false, err
+		}
 	}
 	source, err := o.look(ctx, p.from)
 	if err != nil || source.Empty {
@@ -128,22 +130,28 @@ func (o *Observation) isHalf(ctx context.Context, p pair) (bool, error) {
 	return true, nil
 }
 
-// mayTake decides about a volume that has no id in its name.
-func (o *Observation) mayTake(p pair) bool {
+// mayTake decides about a volume that has no id in its name. One that no container uses and that
+// is empty is not asked about; into what others use nobody looks.
+func (o *Observation) mayTake(ctx context.Context, p pair) (bool, error) {
 	switch whose, why := o.whose(p.from); {
 	case whose == mine:
-		return true
+		return true, nil
 	case whose == theirs:
 		o.note("%s stays as it is: %s", p.from, why)
 	case o.log.Has(namespaceVolumes):
 		o.note("%s stays as it is: this project was made without it, or has it already; if it is this project's: --adopt %[1]s", p.from)
 	default:
+		if len(o.users(p.from, false)) == 0 {
+			if source, err := o.look(ctx, p.from); err != nil || source.Empty {
+				return false, err
+			}
+		}
 		o.doubt(Doubt{
 			p.from, fmt.Sprintf("%s: --adopt %s if the data in it are this project's, or --leave %[2]s", why, p.from),
 			"Are the data in " + p.from + " this project's?", false,
 		})
 	}
-	return false
+	return false, nil
 }
 
 func (o *Observation) note(format string, args ...any) {

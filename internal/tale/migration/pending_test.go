@@ -133,7 +133,8 @@ func TestLegacyVolumesHaveToBeOfThisProject(t *testing.T) {
 		note   string
 	}{
 		{"of another folder", func(h *host) { h.legacy(other, true) }, "", false, "tale_db-data stays as it is: it is of the compose project in " + other},
-		{"of nobody", func(h *host) { h.volume("tale_db-data") }, "doubt tale_db-data", false, ""},
+		{"of nobody", func(h *host) { h.volume("tale_db-data") }, "doubt tale_db-data", true, ""},
+		{"of nobody, and empty", func(h *host) { h.AddVolume("tale_db-data", nil) }, "", true, ""},
 		{"of a container that does not say", func(h *host) {
 			h.volume("tale_db-data")
 			h.service("", "x", true, map[string]string{"/x": "tale_db-data"})

@@ -86,7 +86,7 @@ func (p *Project) killed(now Entry) []Entry {
 	if !there || before.Result != "" || before.Time.Equal(now.Time) {
 		return nil
 	}
-	before.Result, before.Why = Killed, "it could not note how it ended, as one that is interrupted twice"
+	before.Result, before.Why = Killed, "it ended before it could note how, as after a second Ctrl-C"
 	return []Entry{before}
 }
 

@@ -157,8 +157,8 @@ func (r *rollout) await(ctx context.Context, c Change) error {
 	if c.Service == stack.Platform {
 		r.live, r.pushed = g.functions()
 	}
-	if notReady, is := errors.AsType[*NotReadyError](err); is && c.Otherwise != "" {
-		notReady.Fix = append(notReady.Fix, c.Otherwise)
+	if notReady, is := errors.AsType[*NotReadyError](err); is {
+		notReady.Way = c.Otherwise
 	}
 	if err != nil {
 		return err

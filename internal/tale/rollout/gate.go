@@ -27,8 +27,9 @@ const (
 	proofWithoutProbe = 10 * time.Second
 	// engineAway is how long the engine may be away, as while it is restarted.
 	engineAway = 30 * time.Second
-	// endedFor is how long a container has to be ended for good: by hand it may be restarted.
-	endedFor = 3 * time.Second
+	// endedFor is how long a container has to be ended until it is for good: it may be restarted
+	// by hand, or the engine be on its way down.
+	endedFor = 10 * time.Second
 	// mostExtensions bounds how often a boot that moves may move its deadline.
 	mostExtensions = 12
 )
@@ -82,6 +83,7 @@ func (g *gate) wait(ctx context.Context) error {
 		case engine.IsNotFound(err) || time.Since(seen) > engineAway || ctx.Err() != nil:
 			return fmt.Errorf("cannot look at %s: %w", g.service, err)
 		default:
+			g.ended = time.Time{}
 			g.remind.progress("the engine does not answer")
 			if err := g.sleep(ctx); err != nil {
 				return err
@@ -125,11 +127,12 @@ func (g *gate) judge(ctx context.Context, c engine.Container) (ready bool, verdi
 		return false, &NotReadyError{Cause: c.State.Error}
 	case c.State.Paused():
 		return false, &NotReadyError{Cause: "it is paused", Fix: []string{"docker unpause " + c.Name}}
-	case g.isOver(c):
-		return false, &NotReadyError{
+	case g.hasEnded(c):
+		verdict := &NotReadyError{
 			Cause: fmt.Sprintf("it has ended with exit code %d, and nothing starts it again", c.State.ExitCode), ExitCode: c.State.ExitCode, OOM: c.State.OOMKilled, Deaths: times,
 			Fix: []string{"correct what its log says; a container ends for good where it is stopped by hand, or by the `restart` of compose.override.yml"},
 		}
+		return false, verdict.orOOM()
 	}
 	g.ask(ctx, c)
 	if c.State.Running && isHeld(g.report) {
@@ -165,9 +168,9 @@ func (g *gate) judge(ctx context.Context, c engine.Container) (ready bool, verdi
 	return false, nil
 }
 
-// isOver reports whether a container has ended and the engine does not start it again: one
+// hasEnded reports whether a container has ended and the engine does not start it again: one
 // that it will is restarting, not exited.
-func (g *gate) isOver(c engine.Container) bool {
+func (g *gate) hasEnded(c engine.Container) bool {
 	switch {
 	case !c.State.Ended():
 		g.ended = time.Time{}
@@ -224,11 +227,7 @@ func terminal(deaths []death, times int) *NotReadyError {
 		verdict.ExitCode, verdict.OOM = last.code, last.oom
 		verdict.Cause = fmt.Sprintf("%s, last with exit code %d", verdict.Cause, last.code)
 	}
-	if verdict.OOM {
-		verdict.Cause += ", out of memory"
-		verdict.Fix = []string{"give the host or the container more memory"}
-	}
-	return verdict
+	return verdict.orOOM()
 }
 
 // spins returns why a container will not come up in which the web server ends again and

@@ -24,6 +24,7 @@ type NotReadyError struct {
 	Service  string // with its colour
 	Cause    string
 	Fix      []string
+	Way      string   // out of it, whatever the container's own account says
 	Failed   []string // the container's own account, from its log
 	Lines    []string // the last of its log, where it gave no account
 	Health   string   // last word of its health check
@@ -42,6 +43,15 @@ type NotReadyError struct {
 
 func (e *NotReadyError) Error() string {
 	return fmt.Sprintf("%s did not become ready: %s", e.Service, e.Cause)
+}
+
+// orOOM says so where the container had no memory left.
+func (e *NotReadyError) orOOM() *NotReadyError {
+	if e.OOM {
+		e.Cause += ", out of memory"
+		e.Fix = []string{"give the host or the container more memory"}
+	}
+	return e
 }
 
 // code returns the code that the command ends with: 65 for a release that its own
@@ -79,6 +89,9 @@ func (e *NotReadyError) Text() string {
 		for _, fix := range e.Fix {
 			fmt.Fprintf(&b, "  fix      %s\n", fix)
 		}
+	}
+	if e.Way != "" {
+		fmt.Fprintf(&b, "  fix      %s\n", e.Way)
 	}
 	if e.Folder != "" {
 		fmt.Fprintf(&b, "  evidence %s\n", e.Folder)

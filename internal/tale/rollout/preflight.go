@@ -163,7 +163,11 @@ func (p *preflight) presumed(ctx context.Context) {
 		}
 	}
 	for name, services := range networks {
-		if !slices.Contains(p.state.Networks, name) {
+		// It may be named by its id.
+		if slices.Contains(p.state.Networks, name) {
+			continue
+		}
+		if _, there, err := p.engine.Network(ctx, name); err == nil && !there {
 			p.refuse(exit.Config, "compose.override.yml puts %s into the network %s, which is not there: docker network create %[2]s makes it; or correct the name", english.WordSeries(services, "and"), name)
 		}
 	}

@@ -266,6 +266,7 @@ func TestTheWayOutOfANewerBackend(t *testing.T) {
 			h.AddImage(enginetest.Image{Tags: []string{"r/tale-convex:" + version}, HealthCheck: true, Labels: map[string]string{engine.LabelImageVersion: version, "org.opencontainers.image.source": "https://example.com/tale-runtime"}})
 		}
 	})
+	h.SetLife("r/tale-convex:1.0.1", enginetest.Life{Log: []string{"FAILED at config", "  fix      see its own account"}})
 	h.mustDeploy("1.0.1")
 	h.Pause("p-convex")
 	err := h.deploy(t.Context(), "1.0.0", rollout.Scope{})
