@@ -31,6 +31,7 @@ type host struct {
 	settings map[string]string
 	develops bool   // it is the development stack
 	blind    bool   // the proxy offers nothing
+	slow     bool   // it has not probed the newer colour yet
 	failing  func() // is called when a deploy has failed, before anything is taken back
 	visible  func(context.Context, engine.Container) (*site.Visitor, error)
 
@@ -74,6 +75,9 @@ func (h *host) exec(container string, command []string, _ string) (stdout, stder
 		return "", err.Error(), 1
 	}
 	slices.SortFunc(containers, func(a, b engine.Container) int { return b.Created.Compare(a.Created) })
+	if h.slow {
+		slices.Reverse(containers)
+	}
 	available, upstream := false, rollout.Upstream{Upstream: "platform:3000"}
 	for _, c := range containers {
 		address := c.Addresses["p_internal"]

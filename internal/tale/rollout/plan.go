@@ -162,15 +162,29 @@ func (p *Plan) rotating(state State, scope Scope, wanted Wanted) {
 	default:
 		change.Action = Keep
 	}
-	for _, other := range state.Others(wanted.Service) {
-		if change.Retire == "" && other.State.Running {
-			change.Retire, change.Why = other.ID, append(change.Why, other.Name+" is still there from an earlier run")
-		}
-	}
-	if change.Action == Keep && change.Retire != "" {
-		change.Action = Finish
+	if change.Retire == "" {
+		p.alone(&change, current, state.Others(wanted.Service))
 	}
 	p.add(change, wanted)
+}
+
+// alone has a colour that stays serve alone. One that an earlier run has left beside it goes first
+// where it is the newer of the two: the proxy would go on to it.
+func (p *Plan) alone(change *Change, current engine.Container, others []engine.Container) {
+	for _, other := range others {
+		switch {
+		case !other.State.Running:
+			continue
+		case other.Created.After(current.Created):
+			p.Remove = append(p.Remove, Remove{Container: other.ID, Name: other.Name, Why: "an earlier run has left it, and the proxy would go on to it"})
+		default:
+			change.Retire = other.ID
+		}
+		change.Why = append(change.Why, other.Name+" is still there from an earlier run")
+		if change.Action == Keep {
+			change.Action = Finish
+		}
+	}
 }
 
 // resumes reports whether the new colour runs already as it is wanted. One that is older than

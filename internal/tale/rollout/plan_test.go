@@ -187,6 +187,7 @@ func TestPlan(t *testing.T) {
 		{"killed before the switch", state(offered(blue), blue, green), rollout.Scope{}, []rollout.Wanted{platform}, "platform rotate green resumed for platformblue"},
 		{"killed after the switch", state(offered(green, blue), blue, green), rollout.Scope{}, []rollout.Wanted{platform}, "platform finish green for platformblue"},
 		{"and gone back from", state(offered(runs(stack.Platform, stack.Green, later)), runs(stack.Platform, stack.Blue, upToDate), runs(stack.Platform, stack.Green, later)), rollout.Scope{}, []rollout.Wanted{platform}, "platform rotate blue for platformgreen, remove platformblue"},
+		{"killed before the switch, and gone back from", state(offered(runs(stack.Platform, stack.Blue, upToDate)), runs(stack.Platform, stack.Blue, upToDate), runs(stack.Platform, stack.Green, later)), rollout.Scope{}, []rollout.Wanted{platform}, "platform finish blue, remove platformgreen"},
 		{"killed before green was well", state(offered(blue), blue, runs(stack.Platform, stack.Green, upToDate, later, sick)), rollout.Scope{}, []rollout.Wanted{platform}, "platform rotate green for platformblue, remove platformgreen"},
 		{"a failed green is kept and then in the way", state(offered(blue), blue, runs(stack.Platform, stack.Green, later, stopped)), rollout.Scope{}, []rollout.Wanted{platform}, "platform rotate green for platformblue, remove platformgreen"},
 		{"a stopped predecessor stays", state(offered(green), runs(stack.Platform, stack.Blue, stopped), green), rollout.Scope{}, []rollout.Wanted{platform}, "platform keep green"},

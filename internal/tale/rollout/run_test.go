@@ -613,8 +613,28 @@ func TestAStopThatFailsAfterTheSwitch(t *testing.T) {
 	h.want("platform-green 1.0.1", "convex db platform-blue platform-green proxy")
 }
 
+// TestANewerColourGoesBeforeTheProxyPrefersIt: a run that was killed has left it, and what serves
+// is asked for, before the proxy has come to know the other.
+func TestANewerColourGoesBeforeTheProxyPrefersIt(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.mustDeploy("1.0.0")
+	h.Fault(http.MethodPost, "/containers/*/stop", enginetest.Fault{Status: http.StatusInternalServerError, Message: "no"}, -1)
+	if err := h.deploy(t.Context(), "1.0.1", rollout.Scope{}); err == nil {
+		t.Fatal("the older colour was stopped")
+	}
+	h.Mend()
+	h.timeout, h.slow = 2*time.Second, true
+	plan, model := h.plan("1.0.0", rollout.Scope{})
+	h.slow = false
+	if err := h.run(t.Context(), plan, model); err != nil {
+		t.Error(err)
+	}
+	h.want("platform-blue 1.0.0", all)
+}
+
 // TestAnyRequestMayFail: whatever the engine does not do once, what served goes on
-// serving or the new colour does, and another run reaches the goal.
+// serving or the new colour does, and another run reaches the goal, or goes back.
 func TestAnyRequestMayFail(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -642,9 +662,13 @@ func TestAnyRequestMayFail(t *testing.T) {
 			if now := h.serving(); now != serves && !strings.HasSuffix(now, " "+version) {
 				t.Errorf("%s fails with %+v: %s served, and then %s: %v", request, fault, serves, now, err)
 			}
-			h.mustDeploy(version)
-			if now := h.serving(); !strings.HasSuffix(now, " "+version) {
-				t.Errorf("%s fails with %+v: the next run leads to %s, not to %s", request, fault, now, version)
+			goal := version
+			if fault.Drop { // or the operator has had enough of it
+				_, goal, _ = strings.Cut(serves, " ")
+			}
+			h.mustDeploy(goal)
+			if now := h.serving(); !strings.HasSuffix(now, " "+goal) {
+				t.Errorf("%s fails with %+v: the next run leads to %s, not to %s", request, fault, now, goal)
 			}
 			if running := strings.Fields(h.running()); len(running) != 4 {
 				t.Errorf("%s fails with %+v: after the next run there are %q", request, fault, running)
