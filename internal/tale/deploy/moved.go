@@ -58,7 +58,7 @@ func (p places) moved(ctx context.Context) (reasons []string, _ error) {
 
 // before returns what is mounted where a service has its data, nothing if there are none, and the
 // folder in the container that has them. A container of another tool may have them where a
-// migration takes them from.
+// migration takes them from: it counts only where there is no other volume for them.
 func (p places) before(service string, mount stack.Mount, made []engine.Mount) (mounts []engine.Mount, folder string) {
 	current, there := p.state.Current(service)
 	if there {

@@ -39,6 +39,22 @@ func randomState(random *rand.Rand) rollout.State {
 	return s
 }
 
+// newerThan returns a colour of the web application that the proxy goes on to once it has probed
+// it: it prefers the newer of two, and a run that waits for the older one waits in vain.
+func newerThan(s rollout.State, plan rollout.Plan) (found []string) {
+	change, there := plan.Of(stack.Platform)
+	if !there || change.Action == rollout.Keep || change.Action == rollout.Create || change.Action == rollout.Rotate && !change.Resume {
+		return nil // what is made now is the newest
+	}
+	i := slices.IndexFunc(s.Containers, func(c engine.Container) bool { return c.ID == stack.Platform+change.Colour })
+	for _, c := range s.Containers {
+		if c.Service == stack.Platform && c.State.Running && c.Created.After(s.Containers[i].Created) && !slices.ContainsFunc(plan.Remove, func(r rollout.Remove) bool { return r.Container == c.ID && !r.After }) {
+			found = append(found, c.ID)
+		}
+	}
+	return found
+}
+
 // apply does what a plan says, as a run that succeeds does.
 func apply(s rollout.State, plan rollout.Plan, wants []rollout.Wanted) rollout.State {
 	gone := func(id string) {
@@ -102,6 +118,9 @@ func TestPlansConverge(t *testing.T) {
 			if change, _ := plan.Of(service); change.Retire == current.ID && change.Action != rollout.Rotate {
 				t.Fatalf("what serves is stopped: %s", about())
 			}
+		}
+		if newer := newerThan(before, plan); newer != nil {
+			t.Fatalf("the proxy goes on to %s: %s", newer, about())
 		}
 		after := apply(before, plan, wants)
 		if again := rollout.NewPlan(after, target(scope, wants...)); !again.Empty() {
