@@ -48,11 +48,27 @@ func newerThan(s rollout.State, plan rollout.Plan) (found []string) {
 	}
 	i := slices.IndexFunc(s.Containers, func(c engine.Container) bool { return c.ID == stack.Platform+change.Colour })
 	for _, c := range s.Containers {
-		if c.Service == stack.Platform && c.State.Running && c.Created.After(s.Containers[i].Created) && !slices.ContainsFunc(plan.Remove, func(r rollout.Remove) bool { return r.Container == c.ID && !r.After }) {
+		if c.Service == stack.Platform && c.State.Running && goesOn(s, c, s.Containers[i]) && !slices.ContainsFunc(plan.Remove, func(r rollout.Remove) bool { return r.Container == c.ID && !r.After }) {
 			found = append(found, c.ID)
 		}
 	}
 	return found
+}
+
+// goesOn is how the proxy chooses: its list has the newest first, and what it finds later is newer.
+// Where it cannot be asked, it may still be supposed to have seen them made.
+func goesOn(s rollout.State, to, from engine.Container) bool {
+	if len(s.Serving.Upstreams) == 0 {
+		return to.Created.After(from.Created)
+	}
+	at := func(c engine.Container) int {
+		return slices.IndexFunc(s.Serving.Upstreams[0].Addresses, func(a rollout.Address) bool { return a.Address == c.Addresses["p_internal"]+":3000" })
+	}
+	a, b := at(to), at(from)
+	if a < 0 && b < 0 {
+		return to.Created.After(from.Created)
+	}
+	return a < b
 }
 
 // apply does what a plan says, as a run that succeeds does.

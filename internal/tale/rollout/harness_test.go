@@ -31,7 +31,7 @@ type host struct {
 	settings map[string]string
 	develops bool   // it is the development stack
 	blind    bool   // the proxy offers nothing
-	slow     bool   // it has not probed the newer colour yet
+	slow     bool   // it has not found the newer colour yet
 	failing  func() // is called when a deploy has failed, before anything is taken back
 	visible  func(context.Context, engine.Container) (*site.Visitor, error)
 
@@ -76,7 +76,7 @@ func (h *host) exec(container string, command []string, _ string) (stdout, stder
 	}
 	slices.SortFunc(containers, func(a, b engine.Container) int { return b.Created.Compare(a.Created) })
 	if h.slow {
-		slices.Reverse(containers)
+		containers = slices.DeleteFunc(containers, func(c engine.Container) bool { return c.Colour == stack.Green })
 	}
 	available, upstream := false, rollout.Upstream{Upstream: "platform:3000"}
 	for _, c := range containers {

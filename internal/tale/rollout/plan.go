@@ -163,19 +163,19 @@ func (p *Plan) rotating(state State, scope Scope, wanted Wanted) {
 		change.Action = Keep
 	}
 	if change.Retire == "" {
-		p.alone(&change, current, state.Others(wanted.Service))
+		p.alone(state, &change, current)
 	}
 	p.add(change, wanted)
 }
 
 // alone has a colour that stays serve alone. One that an earlier run has left beside it goes first
-// where it is the newer of the two: the proxy would go on to it.
-func (p *Plan) alone(change *Change, current engine.Container, others []engine.Container) {
-	for _, other := range others {
+// where the proxy would go on to it.
+func (p *Plan) alone(state State, change *Change, current engine.Container) {
+	for _, other := range state.Others(current.Service) {
 		switch {
 		case !other.State.Running:
 			continue
-		case other.Created.After(current.Created):
+		case state.overtakes(other, current):
 			p.Remove = append(p.Remove, Remove{Container: other.ID, Name: other.Name, Why: "an earlier run has left it, and the proxy would go on to it"})
 		default:
 			change.Retire = other.ID
@@ -187,11 +187,11 @@ func (p *Plan) alone(change *Change, current engine.Container, others []engine.C
 	}
 }
 
-// resumes reports whether the new colour runs already as it is wanted. One that is older than
-// the present colour does not do: the proxy goes on preferring the newer of the two.
+// resumes reports whether the new colour runs already as it is wanted. One to which the proxy goes
+// on preferring the present colour does not do.
 func (p *Plan) resumes(state State, wanted Wanted, colour string, current engine.Container) bool {
 	return slices.ContainsFunc(state.Others(wanted.Service), func(c engine.Container) bool {
-		return c.Colour == colour && c.Created.After(current.Created) && (c.State.Well() || starting(c)) && connected(c) && len(differences(c, wanted)) == 0
+		return c.Colour == colour && state.overtakes(c, current) && (c.State.Well() || starting(c)) && connected(c) && len(differences(c, wanted)) == 0
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,6 +40,7 @@ type Address struct {
 	First   bool      `json:"first"` // new requests go there
 	Since   time.Time `json:"since"`
 	Reason  string    `json:"reason,omitempty"`
+	Gone    bool      `json:"gone,omitempty"` // its name does not list it any more
 }
 
 // errNoStatus is a proxy that has no status command, such as stock Caddy's.
@@ -112,15 +114,41 @@ func askCommand(ctx context.Context, docker *engine.Engine, proxy engine.Contain
 	return servingOf([]byte(out))
 }
 
+// Prefers reports whether the proxy sends new requests to a rather than to b, or will once a has
+// passed its probes, and whether it says so: its list has the newest first, whatever their health,
+// and what is not in it yet will be newer than all that is. After its own start, and where an
+// address has gone and come back, that is another order than that of their making.
+func (s Serving) Prefers(a, b engine.Container) (prefers, says bool) {
+	for _, upstream := range s.Upstreams {
+		at := func(c engine.Container) int {
+			return slices.IndexFunc(upstream.Addresses, func(address Address) bool { return !address.Gone && address.isOf(c) })
+		}
+		switch first, second := at(a), at(b); {
+		case first >= 0 && second >= 0:
+			return first < second, true
+		case first >= 0 || second >= 0:
+			return first < 0, true
+		}
+	}
+	return false, false
+}
+
+func (a Address) isOf(container engine.Container) bool {
+	host, _, _ := net.SplitHostPort(a.Address)
+	for _, own := range container.Addresses {
+		if own != "" && own == host {
+			return true
+		}
+	}
+	return false
+}
+
 // Of returns what the proxy knows of a container, in whichever upstream it is.
 func (s Serving) Of(container engine.Container) (Address, bool) {
 	for _, upstream := range s.Upstreams {
 		for _, address := range upstream.Addresses {
-			host, _, _ := net.SplitHostPort(address.Address)
-			for _, own := range container.Addresses {
-				if own != "" && own == host {
-					return address, true
-				}
+			if address.isOf(container) {
+				return address, true
 			}
 		}
 	}

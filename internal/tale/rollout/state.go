@@ -39,6 +39,15 @@ func (s State) Current(service string) (engine.Container, bool) {
 	return candidates[0], true
 }
 
+// overtakes reports whether requests go, or will go, to a container rather than to another one of
+// its service: by the proxy's word, or else because it is newer.
+func (s State) overtakes(c, other engine.Container) bool {
+	if prefers, says := s.Serving.Prefers(c, other); says {
+		return prefers
+	}
+	return c.Created.After(other.Created)
+}
+
 // Named returns the name of the current container of a service, "" where there is none.
 func (s State) Named(service string) string {
 	current, _ := s.Current(service)
