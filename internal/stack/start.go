@@ -33,7 +33,8 @@ func (s Start) Validate() (problems config.Problems) {
 const HostPort = "a port such as 8443, or an address with one such as 127.0.0.1:8443"
 
 // isHostPort reports whether a text looks to compose like a port or a range of ports, maybe
-// after an address. Whether they fit what is published there, compose itself says.
+// after an address. Whether they fit what is published there, compose itself says; that it takes
+// 0 and nothing for any port that is free is of no use to a site.
 func isHostPort(at string) bool {
 	host, ports := "", at
 	if i := strings.LastIndexByte(at, ':'); i >= 0 {
@@ -43,7 +44,7 @@ func isHostPort(at string) bool {
 		return false
 	}
 	for port := range strings.SplitSeq(ports, "-") {
-		if number, err := strconv.Atoi(port); ports != "" && (err != nil || number < 0 || number > math.MaxUint16) {
+		if number, err := strconv.Atoi(port); err != nil || number < 1 || number > math.MaxUint16 {
 			return false
 		}
 	}
