@@ -17,6 +17,13 @@ import (
 // ReadFile reads a file of a project. What keeps it from that is the operator's to mend,
 // but for a file that is not there, which is fs.ErrNotExist.
 func ReadFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err == nil && info.Mode()&(fs.ModeNamedPipe|fs.ModeSocket) != 0 { // which may never end
+		return nil, exit.Errorf(exit.Config, "cannot read %s: it is a pipe or a socket, where a file is wanted", path)
+	}
+	if target, wrong := os.Readlink(path); errors.Is(err, fs.ErrNotExist) && wrong == nil {
+		return nil, exit.Errorf(exit.Config, "cannot read %s: it is a link to %s, which is not there", path, target)
+	}
 	text, err := os.ReadFile(path)
 	switch about := (&fs.PathError{}); {
 	case errors.Is(err, fs.ErrPermission):

@@ -1,11 +1,18 @@
 package project
 
 import (
+	"errors"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/tale-project/tale-runtime/internal/config"
+	"github.com/tale-project/tale-runtime/internal/exit"
+	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
 // A secret that has got lost is not to be replaced, and a file of another encoding is one
@@ -23,5 +30,24 @@ func TestWhatIsSaidOfAnUnusableEnv(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestWhatIsNoFile is neither waited for nor taken for one that is not there.
+func TestWhatIsNoFile(t *testing.T) {
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	if err := errors.Join(unix.Mkfifo(path("pipe"), 0o600), os.Symlink("pipe", path("link")), os.Symlink("absent", path("lost")), os.Symlink("/dev/null", path("empty"))); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"pipe": "it is a pipe or a socket", "link": "it is a pipe or a socket", "lost": "it is a link to absent, which is not there"} {
+		_, err := ReadFile(path(name))
+		testkit.WantError(t, err, exit.Config, want)
+	}
+	if text, err := ReadFile(path("empty")); err != nil || len(text) > 0 {
+		t.Errorf("%q, %v", text, err)
+	}
+	if _, err := ReadFile(path("absent")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v", err)
 	}
 }
