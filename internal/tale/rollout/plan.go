@@ -241,11 +241,14 @@ func (p *Plan) stateful(state State, scope Scope, wanted Wanted) {
 	}
 	switch {
 	case len(change.Why) > 0:
-		change.Action, change.Cost = Recreate, costs[wanted.Service]
+		change.Action = Recreate
+		if current.State.Running { // of what does not run nobody notices it
+			change.Cost = costs[wanted.Service]
+		}
 		if newer && wanted.Needed != "" {
 			change.Why = append(change.Why, wanted.Needed)
 		}
-		if !asked {
+		if !asked && change.Cost != "" {
 			p.Consent = append(p.Consent, fmt.Sprintf("%s is replaced: %s", wanted.Service, change.Cost))
 		}
 	case !current.State.Running:

@@ -255,6 +255,10 @@ func TestPlanAsksBeforeAnOutage(t *testing.T) {
 	if plan := rollout.NewPlan(settings, target(rollout.Scope{All: true}, wanted(stack.Proxy))); len(plan.Consent) != 0 {
 		t.Errorf("--all asks for it, and it is asked once more: %q", plan.Consent)
 	}
+	idle := state(rollout.Serving{}, runs(stack.Proxy, "", upToDate, other, stopped))
+	if plan := rollout.NewPlan(idle, target(rollout.Scope{}, wanted(stack.Proxy))); len(plan.Consent) != 0 || plan.Changes[0].Action != rollout.Recreate || plan.Changes[0].Cost != "" {
+		t.Errorf("nobody notices it: %q, %+v", plan.Consent, plan.Changes)
+	}
 	external := state(rollout.Serving{}, runs(stack.DB, "", upToDate))
 	if plan := rollout.NewPlan(external, target(rollout.Scope{})); len(plan.Consent) != 1 || len(plan.Remove) != 1 {
 		t.Errorf("consent: %q, removed: %v", plan.Consent, plan.Remove)

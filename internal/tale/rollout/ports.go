@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/tale-project/tale-runtime/internal/exit"
@@ -40,6 +42,11 @@ func (p *preflight) ports(ctx context.Context) {
 	if !p.info.Local {
 		return
 	}
+	for _, host := range hosts(service.Ports) {
+		if !isOfThisHost(ctx, host) {
+			p.refuse(exit.Config, "the proxy publishes its ports at %s, which is no address of this host: correct PUBLISH_HTTP and PUBLISH_HTTPS, or give the host the address", host)
+		}
+	}
 	first := unprivilegedFrom()
 	lowest := slices.MinFunc(append(slices.Clone(service.Ports), engine.Port{Public: first}), func(a, b engine.Port) int { return a.Public - b.Public }).Public
 	if p.info.Rootless && lowest < first {
@@ -48,6 +55,25 @@ func (p *preflight) ports(ctx context.Context) {
 	for _, port := range p.foreignPorts(ctx, service.Ports) {
 		p.refuse(exit.Config, "port %d, which the proxy publishes, %s", port, Taken(ctx, p.engine, port))
 	}
+}
+
+// hosts returns the addresses that ports are published at, each once.
+func hosts(ports []engine.Port) (found []string) {
+	for _, port := range ports {
+		if port.Host != "" && !slices.Contains(found, port.Host) {
+			found = append(found, port.Host)
+		}
+	}
+	return found
+}
+
+// isOfThisHost reports false where nobody can listen at an address.
+func isOfThisHost(ctx context.Context, address string) bool {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(address, "0"))
+	if err == nil {
+		_ = listener.Close()
+	}
+	return !errors.Is(err, syscall.EADDRNOTAVAIL)
 }
 
 // unprivilegedFrom returns the first port that a user other than root may have, 0 where

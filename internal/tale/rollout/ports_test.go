@@ -26,6 +26,19 @@ func TestAPortThatIsTaken(t *testing.T) {
 	}
 }
 
+// TestAnAddressThatTheHostDoesNotHave is refused before anything is made. The addresses are those
+// of documentation.
+func TestAnAddressThatTheHostDoesNotHave(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	for address, want := range map[string]int{"192.0.2.7:1": exit.Config, "[2001:db8::7]:1": exit.Config, "127.0.0.1:1": 0, "1": 0} {
+		h.settings = map[string]string{"PUBLISH_HTTPS": address, "PUBLISH_HTTP": "2"}
+		if err := h.unfit("1.0.0"); exit.Code(err) != want || want != 0 && !strings.Contains(err.Error(), "which is no address of this host") {
+			t.Errorf("%s: exit code %d: %v", address, exit.Code(err), err)
+		}
+	}
+}
+
 // TestAPortThatIsGivenUp: an engine that was killed has left its helper for a moment. It
 // is not parallel to others, which could take the port.
 func TestAPortThatIsGivenUp(t *testing.T) {
