@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/report"
 	"github.com/tale-project/tale-runtime/internal/stack"
 	"github.com/tale-project/tale-runtime/internal/tale/compose"
@@ -91,7 +92,16 @@ func (r *rollout) up(ctx context.Context, c Change) error {
 	if err != nil {
 		return err
 	}
-	return r.Engine.Up(ctx, engine.UpOptions{File: path, Project: service.Project, Services: []string{stack.Coloured(c.Service, c.Colour)}, Recreate: c.Action == Recreate || c.Action == Start})
+	err = r.Engine.Up(ctx, engine.UpOptions{File: path, Project: service.Project, Services: []string{stack.Coloured(c.Service, c.Colour)}, Recreate: c.Action == Recreate || c.Action == Start})
+	return overridden(err, service)
+}
+
+// overridden says of a container that cannot be made that the operator has changed it.
+func overridden(err error, service compose.Service) error {
+	if err == nil || len(service.Overridden) == 0 || exit.Code(err) == exit.Unavailable {
+		return err
+	}
+	return fmt.Errorf("%w; compose.override.yml changes %s, as the plan lists: correct there what this host cannot do", err, service.Name)
 }
 
 // remember notes a service that is about to be replaced. Its compose file is of use for

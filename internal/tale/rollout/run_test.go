@@ -243,6 +243,20 @@ func TestAWebServerThatCannotStart(t *testing.T) {
 	h.want("platform-blue 1.0.0", all)
 }
 
+// TestAnOverrideThatTheHostCannotDo is what is looked at where a container cannot be made.
+func TestAnOverrideThatTheHostCannotDo(t *testing.T) {
+	t.Parallel()
+	for override, says := range map[string]bool{"services: {platform: {mem_limit: 1k}}": true, "services: {db: {mem_limit: 1g}}": false} {
+		h := newHost(t)
+		h.override(override)
+		h.SetLife("r/tale-platform:1.0.0", enginetest.Life{Fails: "minimum memory limit allowed is 6MB"})
+		err := h.deploy(t.Context(), "1.0.0", rollout.Scope{})
+		if err == nil || !strings.Contains(err.Error(), "minimum memory limit") || strings.Contains(err.Error(), "compose.override.yml changes platform, as the plan lists") != says {
+			t.Errorf("%s: %v", override, err)
+		}
+	}
+}
+
 // TestWhatIsPausedIsSaid: a service that somebody has paused is named at once, and is not
 // what the new release is left to wait for.
 func TestWhatIsPausedIsSaid(t *testing.T) {
