@@ -55,8 +55,8 @@ func newerThan(s rollout.State, plan rollout.Plan) (found []string) {
 	return found
 }
 
-// goesOn is how the proxy chooses: its list has the newest first, and what it finds later is newer.
-// Where it cannot be asked, it may still be supposed to have seen them made.
+// goesOn reports whether the proxy goes on from one colour to another: its list has the newest first,
+// and what it finds later is newer. One that cannot be asked is supposed to have seen them made.
 func goesOn(s rollout.State, to, from engine.Container) bool {
 	if len(s.Serving.Upstreams) == 0 {
 		return to.Created.After(from.Created)
