@@ -168,7 +168,7 @@ func (r *rollout) await(ctx context.Context, c Change) error {
 		r.live, r.pushed = g.functions()
 	}
 	if notReady, is := errors.AsType[*NotReadyError](err); is {
-		notReady.Way = c.Otherwise
+		notReady.Otherwise = c.Otherwise
 	}
 	if err != nil {
 		return err

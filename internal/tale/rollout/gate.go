@@ -128,11 +128,10 @@ func (g *gate) judge(ctx context.Context, c engine.Container) (ready bool, verdi
 	case c.State.Paused():
 		return false, &NotReadyError{Cause: "it is paused", Fix: []string{"docker unpause " + c.Name}}
 	case g.hasEnded(c):
-		verdict := &NotReadyError{
+		return false, (&NotReadyError{
 			Cause: fmt.Sprintf("it has ended with exit code %d, and nothing starts it again", c.State.ExitCode), ExitCode: c.State.ExitCode, OOM: c.State.OOMKilled, Deaths: times,
 			Fix: []string{"correct what its log says; a container ends for good where it is stopped by hand, or by the `restart` of compose.override.yml"},
-		}
-		return false, verdict.orOOM()
+		}).orOOM()
 	}
 	g.ask(ctx, c)
 	if c.State.Running && isHeld(g.report) {

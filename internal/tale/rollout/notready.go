@@ -24,7 +24,6 @@ type NotReadyError struct {
 	Service  string // with its colour
 	Cause    string
 	Fix      []string
-	Way      string   // out of it, whatever the container's own account says
 	Failed   []string // the container's own account, from its log
 	Lines    []string // the last of its log, where it gave no account
 	Health   string   // last word of its health check
@@ -33,6 +32,8 @@ type NotReadyError struct {
 	OOM      bool
 	After    time.Duration
 	Folder   string // where the evidence is
+
+	Otherwise string // of its Change: told whatever the container's own account says
 
 	container engine.Container
 	stack     place.Stack // that it is part of
@@ -90,8 +91,8 @@ func (e *NotReadyError) Text() string {
 			fmt.Fprintf(&b, "  fix      %s\n", fix)
 		}
 	}
-	if e.Way != "" {
-		fmt.Fprintf(&b, "  fix      %s\n", e.Way)
+	if e.Otherwise != "" {
+		fmt.Fprintf(&b, "  fix      %s\n", e.Otherwise)
 	}
 	if e.Folder != "" {
 		fmt.Fprintf(&b, "  evidence %s\n", e.Folder)

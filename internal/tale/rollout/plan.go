@@ -208,29 +208,10 @@ func (p *Plan) stateful(state State, scope Scope, wanted Wanted) {
 	}
 	change := Change{Action: Keep, From: release(current)}
 	newer := current.ImageID != wanted.ImageID || current.Version != wanted.Version
-	follows := scope.All || wanted.Pinned || wanted.Needed != ""
-	// One that the proxy sends requests to has come up, whatever its health check says by now.
-	ill := (current.State.Running || current.State.Restarting) && !current.State.Well() && !state.Serving.Offers(current)
-	back := wanted.Service == stack.Convex && IsBefore(wanted.Version, current.Version)
-	// One that never came up has done nothing: if it has, ours notes it, and refuses to start on that.
-	replaceable := ill && (!back || !state.isOfOtherMake(wanted.Image) && !state.isOfOtherMake(current.ImageID))
-	switch {
-	case scope.Rollback || len(scope.Only) > 0:
-		follows = false
-	case back && follows:
-		follows = replaceable
-		if !follows {
-			p.Notes = append(p.Notes, fmt.Sprintf("convex stays at %s: what it did to its data cannot be undone", current.Version))
-		}
-	}
-	if newer && !follows {
-		if replaceable && !scope.Rollback && len(scope.Only) == 0 && !scope.All && current.Version != wanted.Version {
-			change.Otherwise = "`tale deploy --all` replaces it by that of " + wanted.Version
-			p.Notes = append(p.Notes, fmt.Sprintf("if %s %s does not become ready: %s", wanted.Service, current.Version, change.Otherwise))
-		}
+	if newer && !p.follows(state, scope, wanted, current, &change) {
 		wanted.Image, wanted.ImageID, wanted.Version, newer = current.Image, current.ImageID, current.Version, false
 	}
-	if !scope.Rollback && len(scope.Only) == 0 && (current.Hash != "" || scope.All) {
+	if scope.isWhole() && (current.Hash != "" || scope.All) {
 		change.Why = differences(current, wanted)
 	} else if newer {
 		change.Why = []string{versions(current.Version, wanted.Version)}
@@ -258,6 +239,29 @@ func (p *Plan) stateful(state State, scope Scope, wanted Wanted) {
 		change.Action, change.Why = Await, []string{"it is " + condition(current)}
 	}
 	p.add(change, wanted)
+}
+
+// follows reports whether a service of which there is one is brought to the release's version, and
+// notes why one is not that might be expected to be.
+func (p *Plan) follows(state State, scope Scope, wanted Wanted, current engine.Container, change *Change) bool {
+	if !scope.isWhole() {
+		return false
+	}
+	asked := scope.All || wanted.Pinned || wanted.Needed != ""
+	// One that the proxy sends requests to has come up, whatever its health check says by now.
+	ill := (current.State.Running || current.State.Restarting) && !current.State.Well() && !state.Serving.Offers(current)
+	back := wanted.Service == stack.Convex && IsBefore(wanted.Version, current.Version)
+	// One that never came up has done nothing: if it has, ours notes it, and refuses to start on that.
+	replaceable := ill && (!back || !state.isOfOtherMake(wanted.Image) && !state.isOfOtherMake(current.ImageID))
+	switch {
+	case asked && back && !replaceable:
+		p.Notes = append(p.Notes, fmt.Sprintf("convex stays at %s: what it did to its data cannot be undone", current.Version))
+		return false
+	case !asked && replaceable && current.Version != wanted.Version:
+		change.Otherwise = "`tale deploy --all` replaces it by that of " + wanted.Version
+		p.Notes = append(p.Notes, fmt.Sprintf("if %s %s does not become ready: %s", wanted.Service, current.Version, change.Otherwise))
+	}
+	return asked
 }
 
 // costs is what visitors notice of a service's replacement.
@@ -305,7 +309,7 @@ func (p *Plan) leftovers(state State, target Target) {
 			p.Remove = append(p.Remove, Remove{Container: c.ID, Name: c.Name, Why: "it was to take the place of " + other + ", in a run that was killed"})
 		}
 	}
-	if len(target.Scope.Only) > 0 || target.Scope.Rollback {
+	if !target.Scope.isWhole() {
 		return
 	}
 	for _, c := range state.Containers {

@@ -114,11 +114,11 @@ func askCommand(ctx context.Context, docker *engine.Engine, proxy engine.Contain
 	return servingOf([]byte(out))
 }
 
-// Prefers reports whether the proxy sends new requests to a rather than to b, or will once a has
+// prefers reports whether the proxy sends new requests to a rather than to b, or will once a has
 // passed its probes, and whether it says so: its list has the newest first, whatever their health,
 // and what is not in it yet will be newer than all that is. After its own start, and where an
 // address has gone and come back, that is another order than that of their making.
-func (s Serving) Prefers(a, b engine.Container) (prefers, says bool) {
+func (s Serving) prefers(a, b engine.Container) (prefers, says bool) {
 	for _, upstream := range s.Upstreams {
 		at := func(c engine.Container) int {
 			return slices.IndexFunc(upstream.Addresses, func(address Address) bool { return !address.Gone && address.isOf(c) })

@@ -42,7 +42,7 @@ func (s State) Current(service string) (engine.Container, bool) {
 // overtakes reports whether requests go, or will go, to a container rather than to another one of
 // its service: by the proxy's word, or else because it is newer.
 func (s State) overtakes(c, other engine.Container) bool {
-	if prefers, says := s.Serving.Prefers(c, other); says {
+	if prefers, says := s.Serving.prefers(c, other); says {
 		return prefers
 	}
 	return c.Created.After(other.Created)

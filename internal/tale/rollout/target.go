@@ -31,6 +31,9 @@ func (s Scope) names(service string) bool {
 	return len(s.Only) == 0 || slices.Contains(s.Only, service)
 }
 
+// isWhole reports whether it is of the stack, as the files ask for it.
+func (s Scope) isWhole() bool { return !s.Rollback && len(s.Only) == 0 }
+
 // Wanted is what the files ask of one service.
 type Wanted struct {
 	Service string
