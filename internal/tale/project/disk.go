@@ -17,20 +17,20 @@ import (
 // ReadFile reads a file of a project. What keeps it from that is the operator's to mend,
 // but for a file that is not there, which is fs.ErrNotExist.
 func ReadFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err == nil && info.Mode()&(fs.ModeNamedPipe|fs.ModeSocket) != 0 { // which may never end
+	if info, err := os.Stat(path); err == nil && info.Mode()&(fs.ModeNamedPipe|fs.ModeSocket) != 0 { // which may never end
 		return nil, exit.Errorf(exit.Config, "cannot read %s: it is a pipe or a socket, where a file is wanted", path)
-	}
-	if target, wrong := os.Readlink(path); errors.Is(err, fs.ErrNotExist) && wrong == nil {
-		return nil, exit.Errorf(exit.Config, "cannot read %s: it is a link to %s, which is not there", path, target)
 	}
 	text, err := os.ReadFile(path)
 	switch about := (&fs.PathError{}); {
+	case errors.Is(err, fs.ErrNotExist):
+		if target, wrong := os.Readlink(path); wrong == nil {
+			return nil, exit.Errorf(exit.Config, "cannot read %s: it is a link to %s, which is not there", path, target)
+		}
 	case errors.Is(err, fs.ErrPermission):
 		return nil, exit.Errorf(exit.NoPermission, "cannot read %s: this user may not; run tale as the owner of the project, or with sudo", path)
 	case errors.Is(err, unix.EISDIR):
 		return nil, exit.Errorf(exit.Config, "cannot read %s: it is a folder, where a file is wanted; rename it", path)
-	case errors.As(err, &about) && !errors.Is(err, fs.ErrNotExist):
+	case errors.As(err, &about):
 		return nil, exit.Errorf(exit.Config, "cannot read %s: %w", path, about.Err)
 	}
 	return text, err
