@@ -1,9 +1,11 @@
 package deploy_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
+	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
@@ -13,17 +15,25 @@ import (
 	"github.com/tale-project/tale-runtime/internal/testkit"
 )
 
+// databaseAlone makes an engine with the image of a database, and a project of that alone; run gives
+// a command in it, with more in its environment.
+func databaseAlone(t *testing.T, more config.Environ) (server *enginetest.Server, dir string, run func(args ...string) line.Result) {
+	t.Helper()
+	server, dir = enginetest.New(t), t.TempDir()
+	server.DockerInPath(t)
+	environ := server.Environ(t)
+	maps.Copy(environ, more)
+	line.Run(nil, "", "init", dir, "--services", "db", "--registry", "r.example/x").Expect(t, 0, "", "")
+	server.AddImage(enginetest.Image{Tags: []string{"r.example/x/tale-db:1.0.0"}, HealthCheck: true})
+	return server, dir, func(args ...string) line.Result {
+		return line.Run(environ, "", append(args, "--project", dir)...)
+	}
+}
+
 // A volume that somebody has removed comes back empty with a yes alone; one that tale has
 // removed, when it was told to, comes back as in a first deploy.
 func TestALostVolumeIsNotJustMadeAnew(t *testing.T) {
-	server, dir := enginetest.New(t), t.TempDir()
-	server.DockerInPath(t)
-	environ := server.Environ(t)
-	run := func(args ...string) line.Result {
-		return line.Run(environ, "", append(args, "--project", dir)...)
-	}
-	line.Run(nil, "", "init", dir, "--services", "db", "--registry", "r.example/x").Expect(t, 0, "", "")
-	server.AddImage(enginetest.Image{Tags: []string{"r.example/x/tale-db:1.0.0"}, HealthCheck: true})
+	server, dir, run := databaseAlone(t, nil)
 	run("deploy", "--version", "1.0.0").Expect(t, 0, "", "")
 	run("reset", "--all", "--force").Expect(t, 0, "", "")
 	p := taletest.Project(t, dir)
@@ -47,18 +57,11 @@ func TestALostVolumeIsNotJustMadeAnew(t *testing.T) {
 // TestALostVolumeOfAnOverride is one, too; where the data are in another volume, or a folder of the
 // host, none is lost.
 func TestALostVolumeOfAnOverride(t *testing.T) {
-	server, dir := enginetest.New(t), t.TempDir()
-	server.DockerInPath(t)
-	environ := server.Environ(t)
-	run := func(args ...string) line.Result {
-		return line.Run(environ, "", append(args, "--project", dir)...)
-	}
+	server, dir, run := databaseAlone(t, nil)
 	override := func(text string) {
 		testkit.WriteTree(t, dir, map[string]string{"compose.override.yml": text})
 	}
 	const more = "services: {db: {volumes: ['more:/var/lib/postgresql/data']}}\nvolumes: {more: {name: other}}"
-	line.Run(nil, "", "init", dir, "--services", "db", "--registry", "r.example/x").Expect(t, 0, "", "")
-	server.AddImage(enginetest.Image{Tags: []string{"r.example/x/tale-db:1.0.0"}, HealthCheck: true})
 	override(more)
 	run("deploy", "--version", "1.0.0").Expect(t, 0, "", "")
 	quietly := func(wants string) {

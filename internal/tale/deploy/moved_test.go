@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tale-project/tale-runtime/internal/config"
 	"github.com/tale-project/tale-runtime/internal/exit"
 	"github.com/tale-project/tale-runtime/internal/tale/engine"
 	"github.com/tale-project/tale-runtime/internal/tale/enginetest"
@@ -18,17 +19,10 @@ import (
 // a yes alone, whether a container is there or the volume alone; once it has been said, it is not
 // asked again.
 func TestDataAreNotJustLeftBehind(t *testing.T) {
-	server, dir := enginetest.New(t), t.TempDir()
-	server.DockerInPath(t)
-	environ := server.Environ(t)
-	run := func(args ...string) line.Result {
-		return line.Run(environ, "", append(args, "--project", dir)...)
-	}
+	server, dir, run := databaseAlone(t, config.Environ{"TALE_VERSION": "1.0.0"})
 	override := func(text string) {
 		testkit.WriteTree(t, dir, map[string]string{"compose.override.yml": text})
 	}
-	line.Run(nil, "", "init", dir, "--services", "db", "--registry", "r.example/x").Expect(t, 0, "", "")
-	server.AddImage(enginetest.Image{Tags: []string{"r.example/x/tale-db:1.0.0"}, HealthCheck: true})
 	id := taletest.Project(t, dir).File.ID
 	for _, name := range []string{"other", "more"} {
 		server.AddVolume(name, nil)
@@ -48,7 +42,6 @@ func TestDataAreNotJustLeftBehind(t *testing.T) {
 			t.Errorf("%s: exit %d: %s", text, r.Code, r.Err)
 		}
 	}
-	environ["TALE_VERSION"] = "1.0.0"
 	unasked("volumes: {db-data: {name: other}}") // the first deploy has nothing to leave
 	unasked("services: {db: {environment: {A: b}}}\nvolumes: {db-data: {name: other}}")
 	asked("", "other", id+"_db-data")
