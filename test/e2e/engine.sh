@@ -128,10 +128,9 @@ stop() {
   local pid
   pid=$(cat "$pid_file")
   kill "$pid" 2>/dev/null || true
-  patiently 30 gone "$pid" || die "dockerd (process $pid) does not end"
+  patiently 30 none_runs "$pid" || die "dockerd (process $pid) does not end"
   rm "$pid_file"
 }
-gone() { ! kill -0 "$1"; }
 
 case ${1:-} in
   packages | plugins | start | stop) "$1" ;;

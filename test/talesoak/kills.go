@@ -163,10 +163,7 @@ func (a *attack) leading(ctx context.Context, round int) (args []string, target 
 // the same again, or the release of before, by its name or by a rollback, which goes back from
 // what had come to serve by then, "" if that may be either.
 func (a *attack) after(args []string, target string) (next []string, goal string) {
-	before := older
-	if target == older {
-		before = newer
-	}
+	before := otherThan(target)
 	switch a.chance.IntN(4) {
 	case 0:
 		return []string{"deploy", "--yes", "--version", before}, before

@@ -134,10 +134,15 @@ func (s *stack) serving(ctx context.Context) (container, error) {
 // next returns the version that does not serve.
 func (s *stack) next(ctx context.Context) (string, error) {
 	c, err := s.serving(ctx)
-	if c.version() == newer {
-		return older, err
+	return otherThan(c.version()), err
+}
+
+// otherThan returns older of newer, and newer of all else.
+func otherThan(version string) string {
+	if version == newer {
+		return older
 	}
-	return newer, err
+	return newer
 }
 
 // logged returns when a container first said something, as the engine noted it.
